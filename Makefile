@@ -1,0 +1,133 @@
+# Quidditch: one non-recursive Makefile. Each core/<module> may bring a module.mk; every *.c below a
+# module's folder belongs to its static library, every folder below plugins/ is one plugin.
+#
+#   make [all]                 programs in build/bin, plugins in build/lib/quidditch/plugins
+#   make SAN=address,undefined | SAN=thread | DEBUG=1 | CC=clang     variants, each in its own folder
+#   make check | check-long | bench | coverage | lint | format | install | clean | help
+
+VERSION := 0.1.0
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+prefix ?= /usr/local
+libdir ?= $(prefix)/lib
+sysconfdir ?= $(prefix)/etc
+DESTDIR ?=
+INSTALL ?= install
+
+comma := ,
+CCNAME := $(notdir $(firstword $(filter-out ccache,$(CC))))
+VARIANT := $(if $(SAN),san-$(subst $(comma),-,$(SAN)),)$(if $(DEBUG),-debug,)$(if $(COVERAGE),-coverage,)$(if $(filter gcc cc,$(CCNAME)),,-$(CCNAME))
+VARIANT := $(patsubst -%,%,$(VARIANT))
+OUT := build$(if $(VARIANT),/$(VARIANT),)
+OBJ := $(OUT)/obj
+
+ARCH := $(shell uname -m)
+MARCH := $(if $(filter x86_64,$(ARCH)),-march=x86-64-v2,$(if $(filter aarch64,$(ARCH)),-march=armv8-a,))
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror=unused-result -Werror
+OPT := $(if $(DEBUG),-Og -DQD_DEBUG,$(if $(COVERAGE),-O0 --coverage,-O2))
+CPPFLAGS_ALL := -D_GNU_SOURCE -DQD_VERSION='"$(VERSION)"' -Icore -Isdk/include $(CPPFLAGS)
+CFLAGS_ALL := -std=c17 $(OPT) -g $(MARCH) -ffp-contract=off -fno-strict-overflow -fno-omit-frame-pointer \
+	-fstack-protector-strong -fvisibility=hidden -pthread $(WARN) \
+	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all,) $(CFLAGS)
+LDFLAGS_ALL := -pthread $(if $(SAN),-fsanitize=$(SAN),) $(if $(COVERAGE),--coverage,) $(LDFLAGS)
+
+MODULES := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard core/*/README.md)))))
+LIB_MODULES := $(filter-out main,$(MODULES))
+PLUGINS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard plugins/*/plugin.def)))))
+
+# Libraries of Debian that the core links; module.mk files add to it.
+LIBS :=
+-include $(wildcard core/*/module.mk)
+LIBS := $(sort $(LIBS))
+SYSLIBS = $(LIBS) -ldl -lm -lrt
+
+lib_of = $(OUT)/lib/libqd-$(1).a
+CORE_LIBS := $(foreach m,$(LIB_MODULES),$(call lib_of,$(m)))
+
+.PHONY: all
+all: programs plugins
+
+# --- objects ---------------------------------------------------------------------------------
+kernel_flags = $(if $(filter %_avx2.c,$(1)),-march=x86-64-v3 -O3,$(if $(filter %_avx512.c,$(1)),-march=x86-64-v4 -mavx512vbmi -mprefer-vector-width=512 -O3,$(if $(filter %_scalar.c,$(1)),-O3,)))
+
+$(OBJ)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(call kernel_flags,$<) $(CFLAGS_$(subst /,_,$(patsubst %.c,%,$<))) -MMD -MP -c $< -o $@
+
+define module_rules
+SRCS_$(1) := $$(sort $$(wildcard core/$(1)/*.c core/$(1)/*/*.c))
+OBJS_$(1) := $$(patsubst %.c,$(OBJ)/%.o,$$(SRCS_$(1)))
+$(call lib_of,$(1)): $$(OBJS_$(1))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(AR) rcs $$@ $$(OBJS_$(1))
+ALL_OBJS += $$(OBJS_$(1))
+endef
+ALL_OBJS :=
+$(foreach m,$(LIB_MODULES),$(eval $(call module_rules,$(m))))
+
+# --- programs: core/main/<program>.c is the composition root, core/main/<program>_*.c belong to it -
+PROGRAM_NAMES := $(filter quidditchd qd,$(notdir $(patsubst %.c,%,$(wildcard core/main/quidditchd.c core/main/qd.c))))
+PROGRAMS := $(patsubst %,$(OUT)/bin/%,$(PROGRAM_NAMES))
+MAIN_COMMON := $(filter-out core/main/quidditchd%.c core/main/qd.c core/main/qd_%.c,$(wildcard core/main/*.c))
+define program_rules
+OBJS_prog_$(1) := $$(patsubst %.c,$(OBJ)/%.o,$$(wildcard core/main/$(1).c core/main/$(1)_*.c) $(MAIN_COMMON))
+$(OUT)/bin/$(1): $$(OBJS_prog_$(1)) $(CORE_LIBS) core/main/host.map
+	@mkdir -p $$(@D)
+	$$(CC) $(LDFLAGS_ALL) -Wl,--version-script=core/main/host.map -Wl,-z,relro,-z,now -o $$@ $$(OBJS_prog_$(1)) -Wl,--start-group $(CORE_LIBS) -Wl,--end-group $$(SYSLIBS)
+ALL_OBJS += $$(OBJS_prog_$(1))
+endef
+$(foreach p,$(PROGRAM_NAMES),$(eval $(call program_rules,$(p))))
+.PHONY: programs
+programs: $(CORE_LIBS) $(PROGRAMS)
+
+# --- plugins: built as a user's would be, against the SDK alone; plugin.def names their libraries ---
+PLUGIN_FLAGS = -D_GNU_SOURCE -Isdk/include $(filter-out -fvisibility=hidden,$(CFLAGS_ALL)) -fPIC -fvisibility=hidden -fno-semantic-interposition
+PLUGIN_LDFLAGS = -shared -Wl,-z,defs,-z,now,-z,relro,-z,nodelete -Wl,--exclude-libs,ALL
+define plugin_rules
+PLUGIN_LIBS :=
+include plugins/$(1)/plugin.def
+PLIBS_$(1) := $$(PLUGIN_LIBS)
+POBJS_$(1) := $$(patsubst %.c,$(OBJ)/%.pic.o,$$(sort $$(wildcard plugins/$(1)/*.c plugins/$(1)/*/*.c)))
+$(OUT)/lib/quidditch/plugins/$(1).so: $$(POBJS_$(1))
+	@mkdir -p $$(@D)
+	$$(CC) $(LDFLAGS_ALL) $(PLUGIN_LDFLAGS) -o $$@ $$(POBJS_$(1)) $$(PLIBS_$(1))
+ALL_OBJS += $$(POBJS_$(1))
+endef
+$(foreach p,$(PLUGINS),$(eval $(call plugin_rules,$(p))))
+$(OBJ)/plugins/%.pic.o: plugins/%.c
+	@mkdir -p $(@D)
+	$(CC) $(PLUGIN_FLAGS) -MMD -MP -c $< -o $@
+.PHONY: plugins
+plugins: $(patsubst %,$(OUT)/lib/quidditch/plugins/%.so,$(PLUGINS))
+
+# --- unit tests: every tests/unit/<module>/*_t.c is one cmocka program with TAP output ---------
+UNIT_SRCS := $(sort $(wildcard tests/unit/*/*_t.c))
+UNIT_HELPERS := $(patsubst %.c,$(OBJ)/%.o,$(filter-out %_t.c,$(sort $(wildcard tests/unit/lib/*.c))))
+UNITS := $(patsubst %.c,$(OUT)/%,$(UNIT_SRCS))
+$(OUT)/tests/unit/%_t: $(OBJ)/tests/unit/%_t.o $(UNIT_HELPERS) $(CORE_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(UNIT_HELPERS) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
+$(OBJ)/tests/%.o: CPPFLAGS_ALL += -Itests
+ALL_OBJS += $(patsubst %.c,$(OBJ)/%.o,$(UNIT_SRCS)) $(UNIT_HELPERS)
+.PHONY: units
+units: $(UNITS)
+
+-include $(ALL_OBJS:.o=.d)
+-include $(wildcard tests/*/module.mk sdk/module.mk)
+
+.PHONY: check lint clean format help
+check: all
+	./run-tests --no-install
+lint:
+	prove tests/lint
+format:
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+clean:
+	rm -rf build
+help:
+	@sed -n '2,8s/^# \{0,1\}//p' Makefile
+.SECONDARY:
