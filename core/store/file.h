@@ -39,9 +39,11 @@ QD_MUST_CHECK int qd_file_write(qd_file_writer *w, const void *p, size_t n, qd_e
 uint64_t qd_file_section_at(const qd_file_writer *w);
 /* Closes the section; *bytes (may be NULL) gets its length. [worker] */
 QD_MUST_CHECK int qd_file_section_end(qd_file_writer *w, uint64_t *bytes, qd_err *err);
-/* Writes checksums and footer, makes the object durable under its name, frees w; on failure nothing
- * is left behind and w is freed as well. *bytes: whole length. [worker] */
-QD_MUST_CHECK int qd_file_commit(qd_file_writer *w, uint64_t *bytes, qd_err *err);
+/* Writes checksums and footer, publishes the object under its name, frees w; on failure nothing is
+ * left behind and w is freed as well. With sync it is durable on return; without, it is readable at
+ * once but a power loss may take it until qd_store_sync (a refresh does not wait for the disk).
+ * *bytes: whole length. [worker] */
+QD_MUST_CHECK int qd_file_commit(qd_file_writer *w, bool sync, uint64_t *bytes, qd_err *err);
 /* Gives up: nothing is left behind. [worker] */
 void qd_file_abort(qd_file_writer *w);
 

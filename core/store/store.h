@@ -46,6 +46,9 @@ QD_MUST_CHECK int qd_store_publish(qd_store *s, qd_str name, qd_str format, uint
 QD_MUST_CHECK int qd_store_fetch(qd_store *s, qd_str name, qd_str format, uint32_t version_max,
                                  qd_account *account, char **out, size_t *n, uint32_t *version,
                                  qd_err *err);
+/* Makes objects that were committed without sync durable, with their directory entries. A failure
+ * is final for these objects: they must be treated as lost. [worker] */
+QD_MUST_CHECK int qd_store_sync(qd_store *s, const qd_str *names, size_t n, qd_err *err);
 /* Calls each(arg, name, bytes) for every object and log whose name starts with prefix, in byte
  * order; each returns 0 to go on. [worker] */
 QD_MUST_CHECK int qd_store_list(qd_store *s, qd_str prefix,
