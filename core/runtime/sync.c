@@ -1,0 +1,149 @@
+/* sync.c: the waiting halves of the locks. See sync.h. */
+#include "runtime/sync.h"
+#include "runtime/sim_int.h"
+#include <errno.h>
+#include <time.h>
+
+_Thread_local const struct qdi_sim_hooks *qdi_sim;
+
+void qd_mutex_init(qd_mutex *m)
+{
+    int rc = pthread_mutex_init(&m->m, NULL);
+    qd_assert(rc == 0);
+}
+
+void qd_mutex_fini(qd_mutex *m)
+{
+    int rc = pthread_mutex_destroy(&m->m);
+    qd_assert(rc == 0); /* EBUSY: somebody holds it */
+}
+
+void qd_mutex_lock_wait(qd_mutex *m)
+{
+    if (qdi_sim) {
+        while (pthread_mutex_trylock(&m->m) != 0) qdi_sim->yield();
+        return;
+    }
+    int rc = pthread_mutex_lock(&m->m);
+    qd_assert(rc == 0);
+}
+
+void qd_cond_init(qd_cond *c)
+{
+    pthread_condattr_t attr;
+    int rc = pthread_condattr_init(&attr);
+    qd_assert(rc == 0);
+    rc = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    qd_assert(rc == 0);
+    rc = pthread_cond_init(&c->c, &attr);
+    qd_assert(rc == 0);
+    pthread_condattr_destroy(&attr);
+}
+
+void qd_cond_fini(qd_cond *c) { pthread_cond_destroy(&c->c); }
+
+void qd_cond_wait(qd_cond *c, qd_mutex *m)
+{
+    if (qdi_sim) {
+        qdi_sim->cond_wait(c, m, 0);
+        return;
+    }
+    int rc = pthread_cond_wait(&c->c, &m->m);
+    qd_assert(rc == 0);
+}
+
+int qd_cond_wait_until(qd_cond *c, qd_mutex *m, uint64_t mono_ns)
+{
+    if (qdi_sim) return qdi_sim->cond_wait(c, m, mono_ns ? mono_ns : 1);
+    struct timespec ts = {.tv_sec = (time_t)(mono_ns / 1000000000u),
+                          .tv_nsec = (long)(mono_ns % 1000000000u)};
+    int rc = pthread_cond_timedwait(&c->c, &m->m, &ts);
+    qd_assert(rc == 0 || rc == ETIMEDOUT);
+    return rc == 0 ? 0 : QD_E_TIMEOUT;
+}
+
+void qd_cond_signal(qd_cond *c)
+{
+    if (qdi_sim) {
+        qdi_sim->cond_wake(c, false);
+        return;
+    }
+    pthread_cond_signal(&c->c);
+}
+
+void qd_cond_broadcast(qd_cond *c)
+{
+    if (qdi_sim) {
+        qdi_sim->cond_wake(c, true);
+        return;
+    }
+    pthread_cond_broadcast(&c->c);
+}
+
+void qd_rwlock_init(qd_rwlock *l)
+{
+    int rc = pthread_rwlock_init(&l->l, NULL);
+    qd_assert(rc == 0);
+}
+
+void qd_rwlock_fini(qd_rwlock *l)
+{
+    int rc = pthread_rwlock_destroy(&l->l);
+    qd_assert(rc == 0);
+}
+
+void qd_rwlock_read_wait(qd_rwlock *l)
+{
+    if (qdi_sim) {
+        while (pthread_rwlock_tryrdlock(&l->l) != 0) qdi_sim->yield();
+        return;
+    }
+    int rc = pthread_rwlock_rdlock(&l->l);
+    qd_assert(rc == 0);
+}
+
+void qd_rwlock_write_wait(qd_rwlock *l)
+{
+    if (qdi_sim) {
+        while (pthread_rwlock_trywrlock(&l->l) != 0) qdi_sim->yield();
+        return;
+    }
+    int rc = pthread_rwlock_wrlock(&l->l);
+    qd_assert(rc == 0);
+}
+
+void qd_latch_init(qd_latch *l, uint32_t n)
+{
+    qd_mutex_init(&l->m);
+    qd_cond_init(&l->c);
+    l->left = n;
+    l->rc = 0;
+}
+
+void qd_latch_add(qd_latch *l, uint32_t n)
+{
+    qd_mutex_lock(&l->m);
+    l->left += n;
+    qd_mutex_unlock(&l->m);
+}
+
+void qd_latch_done(qd_latch *l, int32_t rc)
+{
+    qd_mutex_lock(&l->m);
+    qd_assert(l->left > 0);
+    if (rc < 0 && l->rc == 0) l->rc = rc;
+    /* Signalled under the lock: the waiter may free the latch once it gets the lock back. */
+    if (--l->left == 0) qd_cond_signal(&l->c);
+    qd_mutex_unlock(&l->m);
+}
+
+int32_t qd_latch_wait(qd_latch *l)
+{
+    qd_mutex_lock(&l->m);
+    while (l->left > 0) qd_cond_wait(&l->c, &l->m);
+    int32_t rc = l->rc;
+    qd_mutex_unlock(&l->m);
+    qd_cond_fini(&l->c);
+    qd_mutex_fini(&l->m);
+    return rc;
+}
