@@ -1,8 +1,10 @@
 /* pool_t.c: pools run everything once, refuse when full, and drain at close. */
+#include "base/str.h"
 #include "runtime/cpu.h"
 #include "runtime/pool.h"
 #include "runtime/sync.h"
 #include "unit/unit.h"
+#include <stdatomic.h>
 
 typedef struct job {
     qd_work work;

@@ -1,5 +1,6 @@
 /* task_t.c: tasks are listed in order, cancelled with their children, and end at their deadline. */
 #include "runtime/task.h"
+#include "base/str.h"
 #include "unit/unit.h"
 
 static void collect(void *arg, const qd_task *t)
