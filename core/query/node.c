@@ -1,0 +1,48 @@
+/* node.c: makers of native query nodes. */
+#include "query/node.h"
+#include "base/assert.h"
+
+qd_node *qd_node_make(qd_arena *arena, qd_node_kind kind)
+{
+    qd_node *n = qd_arena_calloc(arena, sizeof *n);
+    if (!n) return NULL;
+    n->kind = kind;
+    n->boost = 1.0f;
+    return n;
+}
+
+qd_node *qd_node_term_make(qd_arena *arena, qd_str field, qd_str term)
+{
+    qd_node *n = qd_node_make(arena, QD_NATIVE_TERM);
+    if (!n) return NULL;
+    n->u.term.field = field;
+    n->u.term.term = term;
+    return n;
+}
+
+qd_node *qd_node_bool_make(qd_arena *arena, uint32_t nmust, uint32_t nshould, uint32_t nfilter,
+                           uint32_t nmust_not, const qd_node ***must, const qd_node ***should,
+                           const qd_node ***filter, const qd_node ***must_not)
+{
+    qd_assert((must || !nmust) && (should || !nshould) && (filter || !nfilter) &&
+              (must_not || !nmust_not));
+    qd_node *n = qd_node_make(arena, QD_NATIVE_BOOL);
+    size_t all = (size_t)nmust + nshould + nfilter + nmust_not;
+    const qd_node **at = qd_arena_calloc(arena, (all ? all : 1) * sizeof *at);
+    if (!n || !at) return NULL;
+    n->u.boolean = (qd_node_bool){
+        .must = at,
+        .should = at + nmust,
+        .filter = at + nmust + nshould,
+        .must_not = at + nmust + nshould + nfilter,
+        .nmust = nmust,
+        .nshould = nshould,
+        .nfilter = nfilter,
+        .nmust_not = nmust_not,
+    };
+    if (must) *must = at;
+    if (should) *should = at + nmust;
+    if (filter) *filter = at + nmust + nshould;
+    if (must_not) *must_not = at + nmust + nshould + nfilter;
+    return n;
+}

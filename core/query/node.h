@@ -1,0 +1,210 @@
+/*
+ * node.h: the tree of native query nodes: what a query is after parsing and rewriting, before it
+ * meets segments. Plain data: no functions, no references, everything lives in the arena of the
+ * request that built it and is never changed afterwards; one tree may be planned many times.
+ *
+ * `query` builds it (from the DSL, through each operator's rewrite), `search` compiles it for a
+ * searcher (search/plan.h). Nodes name fields by their full path and terms by their indexed bytes:
+ * analysis, normalization, date math and type coercion have happened before.
+ *
+ * Meaning follows Lucene's queries: a boost multiplies down the tree; constant_score, ranges, term
+ * sets, exists, ids, doc sets and patterns (unless they score) give their boost; a bool sums its
+ * clauses in double and rounds once.
+ */
+#ifndef QD_QUERY_NODE_H
+#define QD_QUERY_NODE_H
+
+#include "base/arena.h"
+#include <quidditch/operator.h>
+
+typedef enum qd_node_kind {
+    QD_NATIVE_MATCH_NONE = 0,
+    QD_NATIVE_MATCH_ALL,
+    QD_NATIVE_TERM,     /* one indexed term, scored by BM25 */
+    QD_NATIVE_SYNONYM,  /* several terms of a field as one pseudo-term of summed frequency */
+    QD_NATIVE_PHRASE,   /* terms at positions, with slop */
+    QD_NATIVE_BOOL,     /* must, should, filter, must_not, minimum_should_match */
+    QD_NATIVE_DIS_MAX,  /* best child plus tie_breaker times the others */
+    QD_NATIVE_CONSTANT, /* the child's documents, score = boost */
+    QD_NATIVE_BOOST,    /* the child, its scores times boost */
+    QD_NATIVE_TERM_SET, /* documents with any of many terms, score = boost */
+    QD_NATIVE_RANGE,    /* numeric, IPv6 or term interval, score = boost */
+    QD_NATIVE_PATTERN,  /* prefix, wildcard, regexp, fuzzy over a field's terms */
+    QD_NATIVE_EXISTS,   /* documents with any value in a field, score = boost */
+    QD_NATIVE_IDS,      /* documents by _id, score = boost */
+    QD_NATIVE_DOC_SET,  /* documents given as bitmaps by segment, score = boost */
+    QD_NATIVE_CUSTOM    /* an operator that could not be rewritten, by blocks of documents */
+} qd_node_kind;
+
+typedef struct qd_node qd_node;
+
+/* Statistics that replace the searcher's own, for search_type=dfs_query_then_fetch; -1 in a member:
+ * the searcher's. */
+typedef struct qd_node_stats {
+    int64_t doc_freq;            /* documents holding the term */
+    int64_t total_term_freq;     /* its occurrences */
+    int64_t doc_count;           /* documents having the field */
+    int64_t sum_total_term_freq; /* tokens of the field */
+} qd_node_stats;
+
+/* Statistics of terms by (field, term), gathered over all shards. NULL result: the searcher's. */
+typedef struct qd_node_global_stats {
+    const qd_node_stats *(*term)(void *arg, qd_str field, qd_str term);
+    void *arg;
+} qd_node_global_stats;
+
+typedef struct qd_node_term {
+    qd_str field, term;
+    const qd_node_stats *stats; /* NULL: the searcher's */
+} qd_node_term;
+
+typedef struct qd_node_synonym {
+    qd_str field;
+    const qd_str *terms;
+    const float *boosts; /* factor of each term's frequency; NULL: 1 */
+    uint32_t n;
+} qd_node_synonym;
+
+typedef struct qd_phrase_term {
+    qd_str term;
+    uint32_t position; /* from 0, ascending; terms of one position are alternatives */
+    bool prefix; /* the terms beginning so, at most max_expansions of them, are alternatives */
+} qd_phrase_term;
+
+typedef struct qd_node_phrase {
+    qd_str field;
+    const qd_phrase_term *terms;
+    uint32_t n;
+    uint32_t slop;           /* 0: exact */
+    uint32_t max_expansions; /* of prefix terms; 0: 50 */
+} qd_node_phrase;
+
+/*
+ * Lucene's BooleanQuery: all of must and filter, none of must_not, at least min_should of should
+ * (with neither must nor filter at least one); must and should are scored. A bool of must_not alone
+ * matches nothing: whoever wants Elasticsearch's meaning adds a match_all as filter.
+ */
+typedef struct qd_node_bool {
+    const qd_node *const *must, *const *should, *const *filter, *const *must_not;
+    uint32_t nmust, nshould, nfilter, nmust_not;
+    uint32_t min_should;
+} qd_node_bool;
+
+typedef struct qd_node_dis_max {
+    const qd_node *const *children;
+    uint32_t n;
+    float tie_breaker;
+    /* Children are TERM nodes (with or without a boost) of one word in several fields, scored with
+     * Lucene's blended document frequencies (multi_match of type cross_fields). */
+    bool blended;
+} qd_node_dis_max;
+
+typedef struct qd_node_term_set {
+    qd_str field;
+    const qd_str *terms; /* any order, may repeat */
+    uint32_t n;
+} qd_node_term_set;
+
+typedef enum qd_range_kind {
+    QD_RANGE_I64, /* points or column of sortable 64-bit integers, whichever is cheaper */
+    QD_RANGE_B16, /* points of 16 bytes */
+    QD_RANGE_TERM /* the field's terms in byte order */
+} qd_range_kind;
+
+typedef struct qd_node_range {
+    qd_str field;
+    qd_range_kind kind;
+    int64_t lo, hi;             /* I64: both inclusive; INT64_MIN/MAX: open */
+    uint8_t lo16[16], hi16[16]; /* B16: both inclusive */
+    qd_str from, to;            /* TERM */
+    bool has_from, has_to, from_inclusive, to_inclusive;
+} qd_node_range;
+
+typedef enum qd_pattern_kind {
+    QD_PATTERN_PREFIX,
+    QD_PATTERN_WILDCARD, /* '*', '?', '\' escapes */
+    QD_PATTERN_REGEXP,   /* Lucene's syntax */
+    QD_PATTERN_FUZZY
+} qd_pattern_kind;
+
+typedef enum qd_pattern_rewrite {
+    QD_REWRITE_CONSTANT,    /* constant_score: the default but for fuzzy */
+    QD_REWRITE_SCORING,     /* scoring_boolean: every term scored, at most 1024 of them */
+    QD_REWRITE_TOP_BLENDED, /* top_terms_blended_freqs_N: fuzzy's default */
+    QD_REWRITE_TOP_BOOST,   /* top_terms_boost_N */
+    QD_REWRITE_TOP          /* top_terms_N */
+} qd_pattern_rewrite;
+
+typedef struct qd_node_pattern {
+    qd_str field, text;
+    qd_pattern_kind kind;
+    qd_pattern_rewrite rewrite;
+    uint32_t rewrite_n;     /* N of the top_terms rewrites; fuzzy's max_expansions; 0: 50 */
+    bool case_insensitive;  /* ASCII and simple folding as Lucene's */
+    uint32_t regexp_flags;  /* Lucene's RegExp flags */
+    uint32_t max_states;    /* regexp: max_determinized_states; 0: 10000 */
+    uint8_t max_edits;      /* fuzzy: 0 to 2 */
+    uint32_t prefix_length; /* fuzzy: code points that must be equal */
+    bool no_transpositions; /* fuzzy: a swap counts as two edits */
+} qd_node_pattern;
+
+typedef struct qd_node_ids {
+    const qd_str *ids;
+    uint32_t n;
+} qd_node_ids;
+
+/* Documents of segment number `leaf` of the searcher as a bitmap of its documents: bit d of word
+ * d / 64; NULL: none. Owned by the provider for as long as the plan lives. */
+typedef struct qd_node_doc_set {
+    const uint64_t *(*bits)(void *arg, uint32_t leaf, uint32_t docs);
+    void *arg;
+} qd_node_doc_set;
+
+/*
+ * An operator that could not be rewritten (rule 13 of the engine): search opens its iterator on
+ * each segment, reads blocks of documents and takes part in pruning by its max_score.
+ */
+typedef struct qd_node_custom {
+    const qd_operator_vtable *vt; /* with QD_OPERATOR_ITERATES */
+    const qd_query_ctx *ctx;
+    const void *query; /* what its parse made */
+    uint64_t cost;     /* estimate of documents over all segments; 0: unknown */
+} qd_node_custom;
+
+struct qd_node {
+    qd_node_kind kind;
+    float boost; /* factor of all scores below; 1 by default */
+    qd_str name; /* _name for matched_queries; n 0: none */
+    union {
+        qd_node_term term;
+        qd_node_synonym synonym;
+        qd_node_phrase phrase;
+        qd_node_bool boolean;
+        qd_node_dis_max dis_max;
+        const qd_node *child; /* CONSTANT, BOOST */
+        qd_node_term_set term_set;
+        qd_node_range range;
+        qd_node_pattern pattern;
+        qd_str exists; /* field */
+        qd_node_ids ids;
+        qd_node_doc_set doc_set;
+        qd_node_custom custom;
+    } u;
+};
+
+#define QD_NODE_DEPTH_MAX 64u /* nesting; deeper trees are refused by the planner (QD_E_LIMIT) */
+
+/* A node of this kind in the arena, boost 1, the rest zero; NULL when out of memory. [any] */
+QD_MUST_CHECK
+qd_node *qd_node_make(qd_arena *arena, qd_node_kind kind);
+/* A term node; field and term are borrowed (they live as long as the tree). [any] */
+QD_MUST_CHECK
+qd_node *qd_node_term_make(qd_arena *arena, qd_str field, qd_str term);
+/* A bool node with room for so many children, whose arrays the caller fills through the returned
+ * writable pointers (any may be NULL when its count is 0). [any] */
+QD_MUST_CHECK
+qd_node *qd_node_bool_make(qd_arena *arena, uint32_t nmust, uint32_t nshould, uint32_t nfilter,
+                           uint32_t nmust_not, const qd_node ***must, const qd_node ***should,
+                           const qd_node ***filter, const qd_node ***must_not);
+
+#endif
