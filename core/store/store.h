@@ -2,9 +2,9 @@
  * store.h: files of shards over a storage plugin: small published objects, append-only logs, lists.
  * Immutable framed files are in store/file.h, reads of them in store/reads.h.
  *
- * A qd_store is one opened tier (one path, one bucket). Names are relative, '/'-separated, made of
- * [A-Za-z0-9._-] parts, never "." or ".."; anything else is QD_E_ARG. Nothing above this module
- * calls a storage vtable, opens a file or keeps a base address of one.
+ * A qd_store is one opened tier (one path, one bucket). Names are relative, at most 255 bytes,
+ * '/'-separated, made of [A-Za-z0-9._+-] parts that do not begin with '.'; anything else is QD_E_ARG.
+ * Nothing above this module calls a storage vtable, opens a file or keeps a base address of one.
  */
 #ifndef QD_STORE_STORE_H
 #define QD_STORE_STORE_H
@@ -24,13 +24,15 @@ enum {
     QD_STORE_DURABLE = 1u << 3 /* survives power loss once synced */
 };
 
-struct qd_storage_vt; /* the SDK's vtable of the storage kind */
+struct qd_storage_vtable; /* of quidditch/storage.h */
+struct qd_storage;
 
-/* Wraps an opened storage handle (plugin's vtable and instance); takes over its closing.
- * [any] QD_E_NOMEM. */
-QD_MUST_CHECK int qd_store_wrap(const struct qd_storage_vt *vt, void *instance, qd_store **out,
-                                qd_err *err);
-/* Closes the tier; all files and logs of it are closed before. [worker] */
+/* Wraps an opened storage handle (plugin's vtable and tier); takes over its closing when it returns
+ * 0. [any] QD_E_NOMEM, QD_E_ABI when a slot is missing. */
+QD_MUST_CHECK int qd_store_wrap(const struct qd_storage_vtable *vt, struct qd_storage *tier,
+                                qd_store **out, qd_err *err);
+/* Closes the tier; all files, writers and logs of it are closed before (asserted). NULL is fine.
+ * [worker] */
 void qd_store_close(qd_store *s);
 /* QD_STORE_ flags. [any] */
 uint32_t qd_store_caps(const qd_store *s);
@@ -58,7 +60,8 @@ QD_MUST_CHECK int qd_store_list(qd_store *s, qd_str prefix,
 QD_MUST_CHECK int qd_store_delete(qd_store *s, qd_str name, qd_err *err);
 /* Removes everything below prefix (a shard's folder), durably. [worker] */
 QD_MUST_CHECK int qd_store_delete_all(qd_store *s, qd_str prefix, qd_err *err);
-/* Moves an object aside into lost+found/ under its own name with '/' as '_'. [worker] */
+/* Moves an object aside into lost+found/ under its own name with '/' as '_' (and ".1", ".2" … when
+ * that is taken). [worker] */
 QD_MUST_CHECK int qd_store_set_aside(qd_store *s, qd_str name, qd_err *err);
 /* Bytes in all and free. [worker] */
 QD_MUST_CHECK int qd_store_capacity(qd_store *s, uint64_t *total, uint64_t *available, qd_err *err);

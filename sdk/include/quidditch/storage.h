@@ -4,8 +4,8 @@
  *   points   small objects replaced atomically: publish, get;
  *   logs     append-only with explicit sync: log_* (flag APPEND).
  *
- * Names are relative paths of [A-Za-z0-9._-] parts joined by '/', at most 255 bytes, no part "." or
- * ".." or beginning with '.': "indices/<uuid>/0/seg-<id>". The host checks them; a plugin checks
+ * Names are relative paths of [A-Za-z0-9._+-] parts joined by '/', at most 255 bytes, no part
+ * beginning with '.': "indices/<uuid>/0/seg-<id>". The host checks them; a plugin checks
  * again. Folders come and go by themselves. Objects, points and logs share one space of names.
  *
  * Durability, with flag DURABLE: what put_commit, publish, delete (after sync_dir) or log_sync
@@ -102,6 +102,11 @@ typedef struct qd_storage_read {
 } qd_storage_read;
 
 enum {
+    /* Visible at once, durable after sync_objects only: until then a power loss may take it, or leave
+     * it cut or torn under its name. */
+    QD_STORAGE_COMMIT_LAZY = 1
+};
+enum {
     QD_STORAGE_LOG_CREATE = 1, /* make it when absent; without: NOTFOUND */
     QD_STORAGE_LOG_EXCL = 2    /* with CREATE: EXISTS when it is there */
 };
@@ -146,6 +151,9 @@ typedef struct qd_storage_vtable {
     int32_t (*put_commit)(qd_storage_put *, qd_err *);
     /* Ends the put; nothing stays. */
     void (*put_abort)(qd_storage_put *);
+    /* Makes objects committed lazily durable, data before names, with one sync a folder. Absent names
+     * are NOTFOUND. After an error (never retried) none of them may be counted on. */
+    int32_t (*sync_objects)(qd_storage *, const qd_str *names, size_t n, qd_err *);
 
     /* --- points --- */
     /* Replaces or makes the whole object: a reader at any time, and after a crash, sees the old or
@@ -167,7 +175,7 @@ typedef struct qd_storage_vtable {
                         uint64_t *end, qd_err *);
     /* Appends all parts as one; *offset: where they begin. On NOSPACE or another error of which the
      * log recovered (QD_E_NOSPACE only) the log ends where it did before; on any other error it is
-     * dead: every later call but log_close fails with QD_E_IO. n parts: 1 to 1024. */
+     * dead: every later call but log_read and log_close fails with QD_E_IO. n parts: 1 to 1024. */
     int32_t (*log_append_v)(qd_storage_log *, const qd_iovec *parts, uint32_t n, uint64_t *offset,
                             qd_err *);
     /* Returns 0 when all bytes before `upto` are durable. Many threads may wait at once; the plugin

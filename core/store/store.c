@@ -1,0 +1,241 @@
+/*
+ * store.c: one opened tier: names, lists, removal, capacity, and blocking reads. See store.h.
+ */
+#include "base/str.h"
+#include "store/store_int.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+static bool name_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '+' || c == '-';
+}
+
+int qdi_name_check(qd_str name, bool may_be_empty, qd_err *err)
+{
+    bool good = name.n <= STORE_NAME_MAX && (name.n > 0 || may_be_empty), begins = true;
+    for (size_t i = 0; good && i < name.n; i++) {
+        char c = name.p[i];
+        if (begins && (c == '.' || c == '/')) good = false;
+        begins = c == '/';
+        if (c != '/' && !name_char(c)) good = false;
+    }
+    if (good && name.n > 0 && begins) good = may_be_empty; /* "a/" is a prefix, not a name */
+    if (good) return 0;
+    qd_str shown = qd_str_sub(name, 0, 80);
+    return qd_err_set(err, QD_E_ARG, "invalid name of a stored object \"%.*s\"", QD_STR_ARG(shown));
+}
+
+int qdi_tier_error(qd_err *err, int32_t rc, const char *what, qd_str name)
+{
+    if (rc >= 0) return 0;
+    if (err && err->code == 0) {
+        return qd_err_set(err, rc, "%s %.*s: %s", what, QD_STR_ARG(name), qd_code_name(rc));
+    }
+    return rc;
+}
+
+int qdi_no_memory(qd_account *account, uint64_t bytes, const char *what, qd_err *err)
+{
+    if (qd_account_charge(account, (int64_t)bytes) == QD_E_BREAKER) {
+        return qd_err_set(err, QD_E_BREAKER, "%s: %" PRIu64 " bytes would go over the limit of %s",
+                          what, bytes, account ? account->name : "general");
+    }
+    qd_account_release(account, (int64_t)bytes);
+    return qd_err_nomem(err, what);
+}
+
+/* Slots that a tier must have; those of a flag only with it. */
+static bool slots_are_there(const qd_storage_vtable *v)
+{
+    bool base = v->close && v->info && v->capacity && v->object_open && v->object_close &&
+                v->read_v && v->put_begin && v->put_write && v->put_commit && v->put_abort &&
+                v->publish && v->get && v->list && v->stat && v->remove && v->remove_tree &&
+                v->sync_dir && v->sync_objects;
+    bool map = !(v->head.flags & QD_STORAGE_MMAP) || v->object_map;
+    bool append =
+        !(v->head.flags & QD_STORAGE_APPEND) || (v->log_open && v->log_append_v && v->log_sync &&
+                                                 v->log_read && v->log_truncate && v->log_close);
+    bool rename = !(v->head.flags & QD_STORAGE_RENAME) || v->rename;
+    return base && map && append && rename;
+}
+
+int qd_store_wrap(const struct qd_storage_vtable *vt, struct qd_storage *tier, qd_store **out,
+                  qd_err *err)
+{
+    qd_store *s = qd_calloc(NULL, sizeof *s);
+    if (!s) return qd_err_nomem(err, "opened tier");
+    size_t n = vt->head.struct_size < sizeof s->vt ? vt->head.struct_size : sizeof s->vt;
+    memcpy(&s->vt, vt, n);
+    if (!slots_are_there(&s->vt)) {
+        qd_free(s);
+        return qd_err_set(err, QD_E_ABI, "storage vtable lacks a mandatory function");
+    }
+    s->magic = STORE_MAGIC;
+    s->tier = tier;
+    s->info.struct_size = sizeof s->info;
+    s->vt.info(tier, &s->info);
+    uint64_t f = s->vt.head.flags;
+    s->caps = (f & QD_STORAGE_MMAP ? QD_STORE_MMAP : 0) |
+              (f & QD_STORAGE_APPEND ? QD_STORE_APPEND : 0) |
+              (f & QD_STORAGE_REMOTE ? QD_STORE_REMOTE : 0) |
+              (f & QD_STORAGE_DURABLE ? QD_STORE_DURABLE : 0);
+    *out = s;
+    return 0;
+}
+
+void qd_store_close(qd_store *s)
+{
+    if (!s) return;
+    QD_CHECK(s, STORE_MAGIC);
+    qd_assert(atomic_load(&s->open) == 0);
+    qd_err err;
+    qd_err_init(&err);
+    int32_t rc = s->vt.close(s->tier, &err);
+    qd_assert(rc != QD_E_STATE);
+    qd_err_fini(&err);
+    s->magic = 0;
+    qd_free(s);
+}
+
+uint32_t qd_store_caps(const qd_store *s)
+{
+    return s->caps;
+}
+
+int qdi_object_read(qd_store *s, qd_storage_object *o, const qd_storage_range *ranges, uint32_t n,
+                    uint32_t flags, qd_err *err);
+
+static void read_done(qd_op *op, int32_t rc)
+{
+    qd_latch_done(op->user, rc);
+}
+
+int qdi_object_read(qd_store *s, qd_storage_object *o, const qd_storage_range *ranges, uint32_t n,
+                    uint32_t flags, qd_err *err)
+{
+    qd_latch latch;
+    qd_latch_init(&latch, 1);
+    qd_storage_read read = {.op = {.done = read_done, .user = &latch},
+                            .ranges = ranges,
+                            .nranges = n,
+                            .flags = flags,
+                            .err = err};
+    int32_t rc = s->vt.read_v(o, &read);
+    if (rc < 0) qd_latch_done(&latch, rc);
+    return qd_latch_wait(&latch);
+}
+
+typedef struct list_state {
+    int (*each)(void *arg, qd_str name, uint64_t bytes);
+    void *arg;
+} list_state;
+
+static int32_t list_one(void *arg, const qd_storage_stat *st)
+{
+    list_state *l = arg;
+    if (st->type == QD_STORAGE_UNKNOWN) return 0;
+    return l->each(l->arg, st->name, st->size);
+}
+
+int qd_store_list(qd_store *s, qd_str prefix, int (*each)(void *arg, qd_str name, uint64_t bytes),
+                  void *arg, qd_err *err)
+{
+    QD_CHECK(s, STORE_MAGIC);
+    int rc = qdi_name_check(prefix, true, err);
+    if (rc) return rc;
+    list_state l = {each, arg};
+    rc = s->vt.list(s->tier, prefix, list_one, &l, err);
+    return rc < 0 ? qdi_tier_error(err, rc, "listing", prefix) : rc;
+}
+
+static qd_str folder_of(qd_str name)
+{
+    for (size_t i = name.n; i > 0; i--) {
+        if (name.p[i - 1] == '/') return (qd_str){name.p, i - 1};
+    }
+    return (qd_str){"", 0};
+}
+
+int qd_store_delete(qd_store *s, qd_str name, qd_err *err)
+{
+    QD_CHECK(s, STORE_MAGIC);
+    int rc = qdi_name_check(name, false, err);
+    if (rc) return rc;
+    qd_err local;
+    qd_err_init(&local);
+    rc = s->vt.remove(s->tier, name, &local);
+    if (rc == QD_E_NOTFOUND) {
+        qd_err_fini(&local);
+        return 0;
+    }
+    if (rc < 0) {
+        qdi_tier_error(&local, rc, "removing", name);
+        if (err) qd_err_move(err, &local);
+        qd_err_fini(&local);
+        return rc;
+    }
+    qd_err_fini(&local);
+    rc = s->vt.sync_dir(s->tier, folder_of(name), err);
+    return qdi_tier_error(err, rc, "removing", name);
+}
+
+int qd_store_delete_all(qd_store *s, qd_str prefix, qd_err *err)
+{
+    QD_CHECK(s, STORE_MAGIC);
+    qd_str folder = prefix;
+    if (folder.n > 0 && folder.p[folder.n - 1] == '/') folder.n--;
+    int rc = qdi_name_check(folder, false, err);
+    if (rc) return rc;
+    return qdi_tier_error(err, s->vt.remove_tree(s->tier, folder, err), "removing", folder);
+}
+
+int qd_store_sync(qd_store *s, const qd_str *names, size_t n, qd_err *err)
+{
+    QD_CHECK(s, STORE_MAGIC);
+    for (size_t i = 0; i < n; i++) {
+        int rc = qdi_name_check(names[i], false, err);
+        if (rc) return rc;
+    }
+    if (n == 0) return 0;
+    int rc = s->vt.sync_objects(s->tier, names, n, err);
+    return qdi_tier_error(err, rc, "syncing", n ? names[0] : QD_STR(""));
+}
+
+int qd_store_set_aside(qd_store *s, qd_str name, qd_err *err)
+{
+    QD_CHECK(s, STORE_MAGIC);
+    int rc = qdi_name_check(name, false, err);
+    if (rc) return rc;
+    if (!(s->vt.head.flags & QD_STORAGE_RENAME)) {
+        return qd_err_set(err, QD_E_UNSUPPORTED, "setting %.*s aside: the tier cannot rename",
+                          QD_STR_ARG(name));
+    }
+    char to[16 + STORE_NAME_MAX + 16];
+    int base = snprintf(to, sizeof to, "lost+found/%.*s", QD_STR_ARG(name));
+    for (int i = 11; i < base; i++) {
+        if (to[i] == '/') to[i] = '_';
+    }
+    if (base > (int)STORE_NAME_MAX - 8) base = (int)STORE_NAME_MAX - 8;
+    for (unsigned k = 0; k < 10000; k++) {
+        int n = base;
+        if (k) n += snprintf(to + base, sizeof to - (size_t)base, ".%u", k);
+        qd_err local;
+        qd_err_init(&local);
+        rc = s->vt.rename(s->tier, name, (qd_str){to, (size_t)n}, &local);
+        if (rc < 0 && rc != QD_E_EXISTS) qdi_tier_error(&local, rc, "setting aside", name);
+        if (rc < 0 && rc != QD_E_EXISTS && err) qd_err_move(err, &local);
+        qd_err_fini(&local);
+        if (rc != QD_E_EXISTS) return rc;
+    }
+    return qd_err_set(err, QD_E_EXISTS, "lost+found has too many files named %.*s",
+                      QD_STR_ARG(name));
+}
+
+int qd_store_capacity(qd_store *s, uint64_t *total, uint64_t *available, qd_err *err)
+{
+    QD_CHECK(s, STORE_MAGIC);
+    return qdi_tier_error(err, s->vt.capacity(s->tier, total, available, err), "capacity of",
+                          QD_STR("tier"));
+}

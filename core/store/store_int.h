@@ -1,0 +1,80 @@
+/*
+ * store_int.h: what the files of this module share: the opened tier, the opened file, and the few
+ * functions that call the storage vtable for more than one of them.
+ */
+#ifndef QD_STORE_STORE_INT_H
+#define QD_STORE_STORE_INT_H
+
+#include "runtime/sync.h"
+#include "store/frame_int.h"
+#include "store/store.h"
+#include <quidditch/storage.h>
+
+#define STORE_MAGIC 0x53544f52u /* ROTS */
+#define STORE_LOG_MAGIC 0x53544f4cu
+#define STORE_FILE_MAGIC 0x53544f46u
+#define STORE_WRITER_MAGIC 0x53544f57u
+#define STORE_READS_MAGIC 0x53544f52u
+
+#define STORE_NAME_MAX 255u
+#define STORE_WINDOW (1u << 20) /* bytes of one sequential read */
+
+struct qd_store {
+    uint32_t magic, caps;
+    qd_storage_vtable vt; /* zeroed behind what the plugin's own has */
+    qd_storage *tier;
+    qd_storage_info info;
+    _Atomic uint32_t open; /* files, writers and logs */
+};
+
+/* A section of an open file. */
+typedef struct file_section {
+    frame_section at;
+    uint8_t *resident; /* own copy (+ slack) on tiers that cannot map, else NULL */
+} file_section;
+
+#define FILE_BY_ID 64u /* sections with ids below are found without a search */
+
+struct qd_file {
+    uint32_t magic;
+    _Atomic uint32_t refs;
+    qd_store *store;
+    qd_account *account;
+    char *name;
+    qd_storage_object *object;
+    const uint8_t *map; /* NULL: the tier cannot map */
+    uint64_t bytes;
+    uint32_t version, nsections, npages;
+    uint32_t sigbus_slot;
+    _Atomic uint32_t damaged;
+    uint8_t id[16];
+    file_section *sections;
+    uint8_t *sums_own;      /* copy of the checksums where not mapped */
+    const uint8_t *sums;    /* npages little-endian words */
+    _Atomic uint64_t *seen; /* a bit a page: verified since the file was opened */
+    frame_tail tail;
+    uint16_t by_id[FILE_BY_ID]; /* index + 1 */
+};
+
+/* Checks a name; what is for the message. QD_E_ARG. */
+QD_MUST_CHECK
+int qdi_name_check(qd_str name, bool may_be_empty, qd_err *err);
+/* Puts what the vtable call returned into shape: a negative code always has a text. */
+int qdi_tier_error(qd_err *err, int32_t rc, const char *what, qd_str name);
+/* Reads ranges of an object and waits. flags: QD_STORAGE_READ_*. [worker] */
+QD_MUST_CHECK
+int qdi_object_read(qd_store *s, qd_storage_object *o, const qd_storage_range *ranges, uint32_t n,
+                    uint32_t flags, qd_err *err);
+/* NOMEM or BREAKER, whichever kept qd_alloc(account, bytes) from succeeding. */
+int qdi_no_memory(qd_account *account, uint64_t bytes, const char *what, qd_err *err);
+
+/* Index of a section, or UINT32_MAX. */
+uint32_t qdi_file_find(const qd_file *f, uint32_t id);
+/* Are pages first..last of a section verified? */
+bool qdi_file_pages_seen(const qd_file *f, const frame_section *s, uint64_t first, uint64_t last);
+/* Verifies pages first..last of a section, whose bytes stand at p; with again also those seen. */
+QD_MUST_CHECK
+int qdi_file_pages_check(qd_file *f, const frame_section *s, uint64_t first, uint64_t last,
+                         const uint8_t *p, bool again, qd_err *err);
+
+#endif
