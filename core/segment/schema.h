@@ -1,6 +1,6 @@
 /*
- * schema.h: what a segment knows of a field. Names and encoded values only: types, JSON and analysis
- * stay above (mapping, analysis); scores stay above (search).
+ * schema.h: what a segment knows of a field. Names and encoded values only: types, JSON and
+ * analysis stay above (mapping, analysis); scores stay above (search).
  */
 #ifndef QD_SEGMENT_SCHEMA_H
 #define QD_SEGMENT_SCHEMA_H
@@ -32,14 +32,14 @@ typedef enum qd_point_type {
 } qd_point_type;
 
 typedef struct qd_field_info {
-    qd_str name; /* at most 65,535 bytes */
+    qd_str name;    /* at most 65,535 bytes */
     uint8_t index;  /* qd_index_options */
     uint8_t norms;  /* 1: one length byte a document (Lucene's SmallFloat) */
     uint8_t column; /* qd_column_type */
     uint8_t point;  /* qd_point_type */
 } qd_field_info;
 
-#define QD_DOCS_MAX 0x7fffff00u   /* documents in one segment */
-#define QD_TERM_BYTES_MAX 32766u  /* bytes of one term */
+#define QD_DOCS_MAX 0x7fffff00u  /* documents in one segment */
+#define QD_TERM_BYTES_MAX 32766u /* bytes of one term */
 
 #endif

@@ -1,0 +1,51 @@
+/*
+ * check.h: reads a segment to the last bit without the server: `qd segment check`, `qd segment
+ * dump`.
+ *
+ * The check verifies framing and page checksums, then walks every structure and compares what it
+ * holds with what META promises. Each finding names file, section and offset; it goes on after a
+ * finding wherever the structures allow.
+ */
+#ifndef QD_SEGMENT_CHECK_H
+#define QD_SEGMENT_CHECK_H
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "store/file.h"
+
+/* Receives findings and what a part counted. All parts' check faces get one. */
+typedef struct qd_check {
+    /* One finding; section is a name ("POSTINGS"), text says field and what was wrong. */
+    void (*found)(void *arg, qd_str file, const char *section, uint64_t offset, const char *text);
+    void *arg;
+    qd_account *account;
+    qd_file *file;     /* under check */
+    uint64_t findings; /* counted by qd_check_found */
+    uint64_t terms, postings, positions, values, points, documents, ids; /* walked */
+} qd_check;
+
+/* Reports one finding. [worker] */
+void qd_check_found(qd_check *c, const char *section, uint64_t offset, const char *fmt, ...)
+    QD_PRINTF(4, 5);
+/* Turns an error of a reader (QD_E_CORRUPT …) into a finding; other errors are returned. [worker]
+ */
+QD_MUST_CHECK
+int qd_check_error(qd_check *c, const char *section, int rc, qd_err *err);
+/* Name of a section of a segment file ("?" when unknown). [any] */
+const char *qd_segment_section_name(uint32_t section);
+
+/* Checks one segment (name of its object in s, its live generations found by list) deeply. Findings
+ * go to c; the result is 0 even with findings, an error only when it could not go on (memory, I/O).
+ * [worker] */
+QD_MUST_CHECK
+int qd_segment_check(qd_store *s, qd_str name, qd_check *c, qd_err *err);
+/* Checks every segment and live object of s (and no other object). *segments, *lives: seen. */
+QD_MUST_CHECK
+int qd_segment_check_all(qd_store *s, qd_check *c, uint32_t *segments, uint32_t *lives,
+                         qd_err *err);
+/* What a segment holds, as text for people or (json) one JSON object. [worker] */
+QD_MUST_CHECK
+int qd_segment_dump(qd_store *s, qd_str name, bool json, qd_buf *out, qd_err *err);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * format_int.h: numbers of the segment format in one place: object format, sections, versions.
+ * docs/format.md describes the bytes. A number once released is never given another meaning.
+ */
+#ifndef QD_SEGMENT_FORMAT_INT_H
+#define QD_SEGMENT_FORMAT_INT_H
+
+#include "store/file.h"
+
+#define QDI_SEGMENT_FORMAT ((qd_file_format){{"qd-segment", 10}, 1, 1})
+#define QDI_LIVE_FORMAT ((qd_file_format){{"qd-live", 7}, 1, 1})
+
+/* Sections of a segment, in the order in which they are written. The data sections come first, the
+ * resident ones last, so that a cold open is one range read. */
+typedef enum qdi_section {
+    QDI_SEC_TERMS = 1,
+    QDI_SEC_POSTINGS = 2,
+    QDI_SEC_POSITIONS = 3,
+    QDI_SEC_OFFSETS = 4,
+    QDI_SEC_NORMS = 5,
+    QDI_SEC_COLUMN_DICT = 6,
+    QDI_SEC_COLUMNS = 7,
+    QDI_SEC_POINTS = 8,
+    QDI_SEC_STORED = 9,
+    QDI_SEC_IDS = 10,
+    /* resident */
+    QDI_SEC_TERM_INDEX = 32,
+    QDI_SEC_COLUMN_INDEX = 33,
+    QDI_SEC_POINT_INDEX = 34,
+    QDI_SEC_STORED_INDEX = 35,
+    QDI_SEC_META = 36
+} qdi_section;
+
+/* Sections of a live object. */
+typedef enum qdi_live_section {
+    QDI_LIVE_SEC_BITS = 1,
+    QDI_LIVE_SEC_META = 2 /* resident */
+} qdi_live_section;
+
+#endif
