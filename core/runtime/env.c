@@ -68,9 +68,9 @@ static void system_random(qd_env *env, void *out, size_t n)
 static void system_sleep_ns(qd_env *env, uint64_t ns)
 {
     (void)env;
-    struct timespec ts = {.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
-    while (nanosleep(&ts, &ts) != 0 && errno == EINTR) {
-    }
+    struct timespec ts = {.tv_sec = (time_t)(ns / 1000000000u),
+                          .tv_nsec = (long)(ns % 1000000000u)};
+    while (nanosleep(&ts, &ts) != 0 && errno == EINTR) {}
 }
 
 static void *thread_main(void *arg)

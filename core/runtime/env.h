@@ -46,15 +46,30 @@ struct qd_env {
 qd_env *qd_env_system(void);
 
 /* Nanoseconds of the monotonic clock (CLOCK_MONOTONIC). [any] */
-static inline uint64_t qd_env_mono_ns(qd_env *env) { return env->mono_ns(env); }
+static inline uint64_t qd_env_mono_ns(qd_env *env)
+{
+    return env->mono_ns(env);
+}
 /* Nanoseconds since boot, sleep of the machine included (CLOCK_BOOTTIME): for leases. [any] */
-static inline uint64_t qd_env_boot_ns(qd_env *env) { return env->boot_ns(env); }
+static inline uint64_t qd_env_boot_ns(qd_env *env)
+{
+    return env->boot_ns(env);
+}
 /* Wall time in milliseconds since 1970; may jump. [any] */
-static inline int64_t qd_env_wall_ms(qd_env *env) { return env->wall_us(env) / 1000; }
+static inline int64_t qd_env_wall_ms(qd_env *env)
+{
+    return env->wall_us(env) / 1000;
+}
 /* Wall time in microseconds since 1970; may jump. [any] */
-static inline int64_t qd_env_wall_us(qd_env *env) { return env->wall_us(env); }
+static inline int64_t qd_env_wall_us(qd_env *env)
+{
+    return env->wall_us(env);
+}
 /* n bytes fit for keys and ids (getrandom; seeded in simulation). Never fails. [any] */
-static inline void qd_env_random(qd_env *env, void *out, size_t n) { env->random(env, out, n); }
+static inline void qd_env_random(qd_env *env, void *out, size_t n)
+{
+    env->random(env, out, n);
+}
 /* 64 random bits: ids, seeds of hash tables that users can feed. [any] */
 static inline uint64_t qd_env_random_u64(qd_env *env)
 {
@@ -63,12 +78,16 @@ static inline uint64_t qd_env_random_u64(qd_env *env)
     return v;
 }
 /* Holds the calling thread for ns nanoseconds. Never on a loop. [worker] */
-static inline void qd_env_sleep_ns(qd_env *env, uint64_t ns) { env->sleep_ns(env, ns); }
+static inline void qd_env_sleep_ns(qd_env *env, uint64_t ns)
+{
+    env->sleep_ns(env, ns);
+}
 
 /* Starts a thread that runs fn(arg). name (at most 15 bytes show up in ps) is copied. 0, or
  * QD_E_NOMEM or QD_E_LIMIT with err set. Every thread started is joined once. [any] */
-QD_MUST_CHECK int qd_thread_start(qd_env *env, const char *name, void (*fn)(void *arg), void *arg,
-                                  qd_thread **out, qd_err *err);
+QD_MUST_CHECK
+int qd_thread_start(qd_env *env, const char *name, void (*fn)(void *arg), void *arg,
+                    qd_thread **out, qd_err *err);
 /* Waits for the end of t and frees it. [any] */
 void qd_thread_join(qd_env *env, qd_thread *t);
 

@@ -16,8 +16,8 @@ struct qd_loop {
     uint32_t magic;
     qd_env *env;
     char name[32];
-    void (*wake)(qd_loop *loop);                   /* any thread */
-    void (*arm)(qd_loop *loop, uint64_t due_ns);   /* loop's thread; UINT64_MAX = nothing to do */
+    void (*wake)(qd_loop *loop);                 /* any thread */
+    void (*arm)(qd_loop *loop, uint64_t due_ns); /* loop's thread; UINT64_MAX = nothing to do */
     int (*start)(qd_loop *loop, qd_err *err);
     void (*run)(qd_loop *loop);
     void (*close)(qd_loop *loop);

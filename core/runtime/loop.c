@@ -104,11 +104,26 @@ void qd_loop_on_turn(qd_loop *loop, void (*fn)(void *user), void *user)
     loop->turn[loop->nturn++].user = user;
 }
 
-bool qd_loop_here(const qd_loop *loop) { return loop->here(loop); }
-qd_env *qd_loop_env(const qd_loop *loop) { return loop->env; }
-const char *qd_loop_name(const qd_loop *loop) { return loop->name; }
-uint64_t qd_loop_now_ns(const qd_loop *loop) { return loop->now(loop); }
-struct uv_loop_s *qd_loop_uv(qd_loop *loop) { return loop->uv(loop); }
+bool qd_loop_here(const qd_loop *loop)
+{
+    return loop->here(loop);
+}
+qd_env *qd_loop_env(const qd_loop *loop)
+{
+    return loop->env;
+}
+const char *qd_loop_name(const qd_loop *loop)
+{
+    return loop->name;
+}
+uint64_t qd_loop_now_ns(const qd_loop *loop)
+{
+    return loop->now(loop);
+}
+struct uv_loop_s *qd_loop_uv(qd_loop *loop)
+{
+    return loop->uv(loop);
+}
 
 void qd_loop_stats_get(const qd_loop *loop, qd_loop_stats *out)
 {
@@ -119,7 +134,8 @@ void qd_loop_stats_get(const qd_loop *loop, qd_loop_stats *out)
     out->busy_ns = atomic_load_explicit(&loop->busy_ns, memory_order_relaxed);
 }
 
-/* --- timers: a binary heap by (due, order of starting); slot is the index + 1 ------------------ */
+/* --- timers: a binary heap by (due, order of starting); slot is the index + 1 ------------------
+ */
 
 static bool before(const qd_timer *a, const qd_timer *b)
 {

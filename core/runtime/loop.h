@@ -31,15 +31,17 @@ typedef struct qd_timer {
 } qd_timer;
 
 /* Opens a loop that does not run yet; name is copied. 0, QD_E_NOMEM or QD_E_IO. [any] */
-QD_MUST_CHECK int qd_loop_open(qd_env *env, const char *name, qd_loop **out, qd_err *err);
+QD_MUST_CHECK
+int qd_loop_open(qd_env *env, const char *name, qd_loop **out, qd_err *err);
 /* Starts a thread that runs the loop. 0 or as qd_thread_start. [any] */
-QD_MUST_CHECK int qd_loop_start(qd_loop *loop, qd_err *err);
+QD_MUST_CHECK
+int qd_loop_start(qd_loop *loop, qd_err *err);
 /* Runs the loop on the calling thread until qd_loop_stop. For the main thread. */
 void qd_loop_run(qd_loop *loop);
 /* Asks a running loop to return after what was posted before has run. [any] */
 void qd_loop_stop(qd_loop *loop);
-/* Stops it if it runs, joins its thread, runs what is still posted, frees it. Handles of net must be
- * closed before. Not from the loop itself. [any] */
+/* Stops it if it runs, joins its thread, runs what is still posted, frees it. Handles of net must
+ * be closed before. Not from the loop itself. [any] */
 void qd_loop_close(qd_loop *loop);
 /* Runs post->fn on the loop's thread soon; never at once. [any] */
 void qd_loop_post(qd_loop *loop, qd_post *post);
@@ -61,11 +63,15 @@ void qd_loop_on_turn(qd_loop *loop, void (*fn)(void *user), void *user);
 void qd_timer_init(qd_timer *t, qd_loop *loop, void (*fn)(qd_timer *timer), void *user);
 /* Starts or restarts: first in delay_ns, then each period_ns (0: once). May fire late, never early;
  * the granularity is 1 ms. QD_E_NOMEM when the heap cannot grow. [loop] */
-QD_MUST_CHECK int qd_timer_start(qd_timer *t, uint64_t delay_ns, uint64_t period_ns);
+QD_MUST_CHECK
+int qd_timer_start(qd_timer *t, uint64_t delay_ns, uint64_t period_ns);
 /* Stops it if it runs; fn does not run afterwards and the memory is free again. [loop] */
 void qd_timer_stop(qd_timer *t);
 /* Is it running? [loop] */
-static inline bool qd_timer_running(const qd_timer *t) { return t->slot != 0; }
+static inline bool qd_timer_running(const qd_timer *t)
+{
+    return t->slot != 0;
+}
 
 /* What _nodes/stats shows of a loop. */
 typedef struct qd_loop_stats {

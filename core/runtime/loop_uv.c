@@ -23,9 +23,15 @@ typedef struct uv_backed_loop {
     uint64_t turn_end_ns, idle_ns; /* at the last prepare */
 } uv_backed_loop;
 
-static uv_backed_loop *of(const qd_loop *loop) { return QD_CONTAINER_OF(loop, uv_backed_loop, base); }
+static uv_backed_loop *of(const qd_loop *loop)
+{
+    return QD_CONTAINER_OF(loop, uv_backed_loop, base);
+}
 
-static void loop_wake(qd_loop *loop) { uv_async_send(&of(loop)->waker); }
+static void loop_wake(qd_loop *loop)
+{
+    uv_async_send(&of(loop)->waker);
+}
 
 static void on_wake(uv_async_t *handle)
 {
@@ -98,9 +104,15 @@ static bool loop_here(const qd_loop *loop)
            pthread_equal(atomic_load_explicit(&l->runner, memory_order_relaxed), pthread_self());
 }
 
-static uint64_t loop_now(const qd_loop *loop) { return uv_now(&of(loop)->uv) * 1000000u; }
+static uint64_t loop_now(const qd_loop *loop)
+{
+    return uv_now(&of(loop)->uv) * 1000000u;
+}
 
-static uv_loop_t *loop_uv(qd_loop *loop) { return &of(loop)->uv; }
+static uv_loop_t *loop_uv(qd_loop *loop)
+{
+    return &of(loop)->uv;
+}
 
 static void report_open(uv_handle_t *handle, void *arg)
 {
@@ -118,8 +130,7 @@ static void loop_close(qd_loop *loop)
         qd_thread_join(loop->env, l->thread);
     }
     qd_assert(!atomic_load(&l->running));
-    while (qdi_loop_run_posts(loop) > 0) {
-    }
+    while (qdi_loop_run_posts(loop) > 0) {}
     uv_close((uv_handle_t *)&l->waker, NULL);
     uv_close((uv_handle_t *)&l->timer, NULL);
     uv_close((uv_handle_t *)&l->prepare, NULL);

@@ -3,8 +3,8 @@
 #include "base/str.h"
 #include "runtime/env_int.h"
 
-int qd_pool_open(qd_env *env, const char *name, uint32_t threads, uint32_t queue_max,
-                 qd_pool **out, qd_err *err)
+int qd_pool_open(qd_env *env, const char *name, uint32_t threads, uint32_t queue_max, qd_pool **out,
+                 qd_err *err)
 {
     QD_CHECK(env, QD_ENV_MAGIC);
     qd_assert(threads > 0);
@@ -19,7 +19,8 @@ static int submit(qd_pool *pool, qd_work *work, bool forced, qd_err *err)
     if (rc == QD_E_CLOSED)
         return qd_err_set(err, rc, "rejected execution on [%s]: the node is shutting down",
                           pool->name);
-    if (rc != QD_E_REJECTED) return qd_err_set(err, rc, "cannot start a worker of [%s]", pool->name);
+    if (rc != QD_E_REJECTED)
+        return qd_err_set(err, rc, "cannot start a worker of [%s]", pool->name);
     qd_pool_stats s;
     pool->stats(pool, &s);
     return qd_err_set(err, rc,
@@ -59,8 +60,14 @@ void qd_pool_stats_get(qd_pool *pool, qd_pool_stats *out)
     pool->stats(pool, out);
 }
 
-const char *qd_pool_name(const qd_pool *pool) { return pool->name; }
-qd_env *qd_pool_env(const qd_pool *pool) { return pool->env; }
+const char *qd_pool_name(const qd_pool *pool)
+{
+    return pool->name;
+}
+qd_env *qd_pool_env(const qd_pool *pool)
+{
+    return pool->env;
+}
 
 int qd_pools_add(qd_pools *pools, qd_env *env, const char *name, uint32_t threads,
                  uint32_t queue_max, qd_err *err)

@@ -4,7 +4,8 @@
  * A submit never waits and allocates nothing: the work is a struct embedded by the caller. A full
  * queue answers QD_E_REJECTED, which REST shows as 429. Threads start when they are first needed.
  * A worker that finds nothing spins for some 30 us (one worker of a pool at a time) before it
- * sleeps, since waking a sleeper costs more than a small request. Work runs in the order of arrival.
+ * sleeps, since waking a sleeper costs more than a small request. Work runs in the order of
+ * arrival.
  */
 #ifndef QD_RUNTIME_POOL_H
 #define QD_RUNTIME_POOL_H
@@ -32,14 +33,17 @@ typedef struct qd_pool_stats {
 
 /* Opens a pool of at most `threads` workers and queue_max waiting pieces (UINT32_MAX: no bound, for
  * management work that bounds itself). name is copied. 0 or QD_E_NOMEM. [any] */
-QD_MUST_CHECK int qd_pool_open(qd_env *env, const char *name, uint32_t threads, uint32_t queue_max,
-                               qd_pool **out, qd_err *err);
+QD_MUST_CHECK
+int qd_pool_open(qd_env *env, const char *name, uint32_t threads, uint32_t queue_max, qd_pool **out,
+                 qd_err *err);
 /* Runs work->run(work) on a worker. 0, QD_E_REJECTED (queue full), QD_E_CLOSED (closing); err gets
  * Elasticsearch's text. On failure run never runs. [any] */
-QD_MUST_CHECK int qd_pool_submit(qd_pool *pool, qd_work *work, qd_err *err);
+QD_MUST_CHECK
+int qd_pool_submit(qd_pool *pool, qd_work *work, qd_err *err);
 /* The same, but a full queue does not refuse: for the second half of work already admitted (a
  * replica's write, an answer to a waiting client). 0 or QD_E_CLOSED. [any] */
-QD_MUST_CHECK int qd_pool_submit_forced(qd_pool *pool, qd_work *work, qd_err *err);
+QD_MUST_CHECK
+int qd_pool_submit_forced(qd_pool *pool, qd_work *work, qd_err *err);
 /* Refuses new work, runs what is queued, joins the workers, frees the pool. [any but a worker] */
 void qd_pool_close(qd_pool *pool);
 /* Changes the bounds of a running pool; fewer threads take effect as workers fall idle. [any] */
@@ -58,8 +62,9 @@ typedef struct qd_pools {
     uint32_t n;
 } qd_pools;
 /* Opens a pool and adds it. 0, QD_E_NOMEM, QD_E_LIMIT (too many pools). */
-QD_MUST_CHECK int qd_pools_add(qd_pools *pools, qd_env *env, const char *name, uint32_t threads,
-                               uint32_t queue_max, qd_err *err);
+QD_MUST_CHECK
+int qd_pools_add(qd_pools *pools, qd_env *env, const char *name, uint32_t threads,
+                 uint32_t queue_max, qd_err *err);
 /* The pool of this name; asserts that it exists, as the names are fixed at start. [any] */
 qd_pool *qd_pools_get(const qd_pools *pools, const char *name);
 /* The same, NULL when there is none. [any] */

@@ -33,7 +33,10 @@ typedef struct thread_pool {
     uint64_t rejected, completed, wait_ns;
 } thread_pool;
 
-static thread_pool *of(qd_pool *pool) { return QD_CONTAINER_OF(pool, thread_pool, base); }
+static thread_pool *of(qd_pool *pool)
+{
+    return QD_CONTAINER_OF(pool, thread_pool, base);
+}
 
 static inline void cpu_relax(void)
 {

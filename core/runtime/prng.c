@@ -1,7 +1,10 @@
 /* prng.c: xoshiro256** (Blackman, Vigna 2018), seeded by splitmix64. See env.h. */
 #include "runtime/env.h"
 
-static inline uint64_t rotl(uint64_t x, unsigned k) { return (x << k) | (x >> (64 - k)); }
+static inline uint64_t rotl(uint64_t x, unsigned k)
+{
+    return (x << k) | (x >> (64 - k));
+}
 
 void qd_prng_init(qd_prng *r, uint64_t seed)
 {
@@ -38,4 +41,7 @@ uint64_t qd_prng_below(qd_prng *r, uint64_t n)
     return (uint64_t)(m >> 64);
 }
 
-double qd_prng_double(qd_prng *r) { return (double)(qd_prng_u64(r) >> 11) * 0x1.0p-53; }
+double qd_prng_double(qd_prng *r)
+{
+    return (double)(qd_prng_u64(r) >> 11) * 0x1.0p-53;
+}

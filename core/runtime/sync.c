@@ -40,7 +40,10 @@ void qd_cond_init(qd_cond *c)
     pthread_condattr_destroy(&attr);
 }
 
-void qd_cond_fini(qd_cond *c) { pthread_cond_destroy(&c->c); }
+void qd_cond_fini(qd_cond *c)
+{
+    pthread_cond_destroy(&c->c);
+}
 
 void qd_cond_wait(qd_cond *c, qd_mutex *m)
 {

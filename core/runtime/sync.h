@@ -21,7 +21,10 @@ typedef struct qd_rwlock {
     pthread_rwlock_t l;
 } qd_rwlock;
 
-#define QD_MUTEX_INIT {PTHREAD_MUTEX_INITIALIZER}
+#define QD_MUTEX_INIT                                                                              \
+    {                                                                                              \
+        PTHREAD_MUTEX_INITIALIZER                                                                  \
+    }
 
 /* Prepares a mutex. [any] */
 void qd_mutex_init(qd_mutex *m);
@@ -35,7 +38,10 @@ static inline void qd_mutex_lock(qd_mutex *m)
     if (QD_UNLIKELY(pthread_mutex_trylock(&m->m) != 0)) qd_mutex_lock_wait(m);
 }
 /* Takes the mutex if nobody holds it. [any] */
-static inline bool qd_mutex_trylock(qd_mutex *m) { return pthread_mutex_trylock(&m->m) == 0; }
+static inline bool qd_mutex_trylock(qd_mutex *m)
+{
+    return pthread_mutex_trylock(&m->m) == 0;
+}
 /* Gives the mutex back. [any] */
 static inline void qd_mutex_unlock(qd_mutex *m)
 {

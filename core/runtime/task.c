@@ -26,7 +26,10 @@ struct qd_tasks {
     shard shards[SHARDS];
 };
 
-static shard *shard_of(qd_tasks *tasks, uint64_t id) { return &tasks->shards[id % SHARDS]; }
+static shard *shard_of(qd_tasks *tasks, uint64_t id)
+{
+    return &tasks->shards[id % SHARDS];
+}
 
 static void copy_text(char *to, size_t room, const char *p, size_t n)
 {
@@ -86,10 +89,14 @@ void qd_task_begin(qd_tasks *tasks, qd_task *t, const char *action, qd_str descr
     while (at && at->id > t->id) at = at->prev;
     t->prev = at;
     t->next = at ? at->next : s->first;
-    if (t->prev) t->prev->next = t;
-    else s->first = t;
-    if (t->next) t->next->prev = t;
-    else s->last = t;
+    if (t->prev)
+        t->prev->next = t;
+    else
+        s->first = t;
+    if (t->next)
+        t->next->prev = t;
+    else
+        s->last = t;
     s->n++;
     qd_mutex_unlock(&s->lock);
 }
@@ -119,10 +126,14 @@ void qd_task_end(qd_task *t)
     shard *s = shard_of(t->tasks, t->id);
     qd_mutex_lock(&s->lock);
     while (t->pins > 0) qd_cond_wait(&s->unpinned, &s->lock);
-    if (t->prev) t->prev->next = t->next;
-    else s->first = t->next;
-    if (t->next) t->next->prev = t->prev;
-    else s->last = t->prev;
+    if (t->prev)
+        t->prev->next = t->next;
+    else
+        s->first = t->next;
+    if (t->next)
+        t->next->prev = t->prev;
+    else
+        s->last = t->prev;
     s->n--;
     t->magic = 0;
     qd_mutex_unlock(&s->lock);
@@ -196,7 +207,8 @@ int qd_tasks_cancel_id(qd_tasks *tasks, uint64_t id, const char *reason, qd_err 
     if (!done)
         return qd_err_set(err, QD_E_ARG, "task [%llu] doesn't support cancellation",
                           (unsigned long long)id);
-    /* Descendants, generation by generation: ids grow from parent to child, so there is no cycle. */
+    /* Descendants, generation by generation: ids grow from parent to child, so there is no cycle.
+     */
     id_list ids = {0};
     int rc = add_children(tasks, id, &ids);
     for (size_t i = 0; i < ids.n && rc == 0; i++) {

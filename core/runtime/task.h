@@ -3,8 +3,8 @@
  * cancellable, with a deadline.
  *
  * A task is embedded by its owner, who registers it at start and unregisters it before the memory
- * goes. Cancelling only sets a flag (and calls on_cancel): the work looks at the flag once per block
- * of documents or between steps. A cancelled parent cancels its children on this node.
+ * goes. Cancelling only sets a flag (and calls on_cancel): the work looks at the flag once per
+ * block of documents or between steps. A cancelled parent cancels its children on this node.
  */
 #ifndef QD_RUNTIME_TASK_H
 #define QD_RUNTIME_TASK_H
@@ -32,7 +32,7 @@ typedef struct qd_task {
     char opaque_id[64];    /* X-Opaque-Id of the request; cut when longer */
     int64_t start_wall_ms;
     uint64_t start_ns;
-    uint64_t deadline_ns;        /* mono; 0 = none */
+    uint64_t deadline_ns;         /* mono; 0 = none */
     _Atomic uint64_t done, total; /* progress, units of the action's own; total 0 = unknown */
     bool cancellable;
     char cancel_reason[96];
@@ -45,7 +45,8 @@ typedef struct qd_task {
 #define QD_TASK_MAGIC 0x5154534bu
 
 /* Opens the registry of a node. 0 or QD_E_NOMEM. */
-QD_MUST_CHECK int qd_tasks_open(qd_env *env, qd_tasks **out, qd_err *err);
+QD_MUST_CHECK
+int qd_tasks_open(qd_env *env, qd_tasks **out, qd_err *err);
 /* Frees an empty registry. */
 void qd_tasks_close(qd_tasks *tasks);
 /* Registers a task with a new id; action is static, description copied. [any] */
@@ -60,7 +61,8 @@ void qd_task_end(qd_task *t);
 /* Asks t to stop; false when it is not cancellable. reason is copied. [any] */
 bool qd_task_cancel(qd_task *t, const char *reason);
 /* Cancels by id, with its children. 0, QD_E_NOTFOUND, or QD_E_ARG when not cancellable. [any] */
-QD_MUST_CHECK int qd_tasks_cancel_id(qd_tasks *tasks, uint64_t id, const char *reason, qd_err *err);
+QD_MUST_CHECK
+int qd_tasks_cancel_id(qd_tasks *tasks, uint64_t id, const char *reason, qd_err *err);
 /* Calls fn for each task in order of id, under the registry's lock: fn must be short and may not
  * begin, end or cancel tasks. [any] */
 void qd_tasks_each(qd_tasks *tasks, void (*fn)(void *arg, const qd_task *t), void *arg);
@@ -75,6 +77,7 @@ size_t qd_tasks_count(qd_tasks *tasks);
  * text; t may be NULL. Some 25 ns: once per block of documents or per step. [any] */
 int qd_task_poll(qd_task *t);
 /* The same with err set to Elasticsearch's text ("task cancelled [reason]"). [any] */
-QD_MUST_CHECK int qd_task_check(qd_task *t, qd_err *err);
+QD_MUST_CHECK
+int qd_task_check(qd_task *t, qd_err *err);
 
 #endif

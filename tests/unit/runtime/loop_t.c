@@ -50,7 +50,8 @@ static void posts_of_many_threads_arrive_in_order(void **state)
             n->post.user = n;
         }
         senders[t] = (sender){loop, notes[t], N};
-        assert_int_equal(qd_thread_start(env, "sender", send_all, &senders[t], &threads[t], NULL), 0);
+        assert_int_equal(qd_thread_start(env, "sender", send_all, &senders[t], &threads[t], NULL),
+                         0);
     }
     for (int t = 0; t < THREADS; t++) qd_thread_join(env, threads[t]);
     qd_loop_close(loop);

@@ -60,10 +60,13 @@ static void a_full_queue_refuses_with_elasticsearchs_text(void **state)
     qd_err err;
     qd_err_init(&err);
     for (int i = 0; i < 7; i++) {
-        jobs[i] = (job){.work = {.run = wait_at_gate, .user = &jobs[i]}, .ran = &ran, .gate = &gate};
+        jobs[i] =
+            (job){.work = {.run = wait_at_gate, .user = &jobs[i]}, .ran = &ran, .gate = &gate};
         int rc = qd_pool_submit(pool, &jobs[i].work, &err);
-        if (rc == 0) accepted++;
-        else if (rc == QD_E_REJECTED) refused++;
+        if (rc == 0)
+            accepted++;
+        else if (rc == QD_E_REJECTED)
+            refused++;
     }
     assert_int_equal(accepted, 5); /* two at work, three waiting */
     assert_int_equal(refused, 2);

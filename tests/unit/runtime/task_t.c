@@ -1,6 +1,6 @@
 /* task_t.c: tasks are listed in order, cancelled with their children, and end at their deadline. */
-#include "runtime/task.h"
 #include "base/str.h"
+#include "runtime/task.h"
 #include "unit/unit.h"
 
 static void collect(void *arg, const qd_task *t)
@@ -28,7 +28,10 @@ static void tasks_are_listed_by_id(void **state)
     qd_tasks_close(tasks);
 }
 
-static void called(qd_task *t) { ++*(int *)t->user; }
+static void called(qd_task *t)
+{
+    ++*(int *)t->user;
+}
 
 static void cancel_reaches_children_and_tells_why(void **state)
 {

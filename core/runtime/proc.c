@@ -1,0 +1,248 @@
+/* proc.c: the process and its machine, read from /proc, /sys and the C library. See proc.h. */
+#include "runtime/proc.h"
+#include "runtime/cpu.h"
+#include <dirent.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+int64_t qd_proc_pid(void)
+{
+    return getpid();
+}
+bool qd_proc_is_root(void)
+{
+    return geteuid() == 0;
+}
+uint32_t qd_proc_uid(void)
+{
+    return geteuid();
+}
+size_t qd_proc_page_size(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+void qd_proc_private_files(void)
+{
+    umask(0077);
+}
+const char *qd_proc_env(const char *name)
+{
+    return getenv(name);
+}
+
+static uint64_t cpu_clock(clockid_t clock)
+{
+    struct timespec ts;
+    if (clock_gettime(clock, &ts) != 0) return 0;
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t qd_proc_cpu_ns(void)
+{
+    return cpu_clock(CLOCK_PROCESS_CPUTIME_ID);
+}
+uint64_t qd_thread_cpu_ns(void)
+{
+    return cpu_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
+/* Reads the start of a small file of /proc or /sys as text; empty when it cannot. */
+static size_t slurp(const char *path, char *out, size_t room)
+{
+    FILE *f = fopen(path, "re");
+    size_t n = f ? fread(out, 1, room - 1, f) : 0;
+    if (f) fclose(f);
+    out[n] = 0;
+    return n;
+}
+
+/* The number behind "Key:" at the start of a line, times 1024 (these files count kB). */
+static uint64_t kb_of(const char *text, const char *key)
+{
+    size_t n = strlen(key);
+    for (const char *at = text; at; at = strchr(at, '\n')) {
+        if (*at == '\n') at++;
+        if (strncmp(at, key, n) == 0) return strtoull(at + n, NULL, 10) * 1024;
+    }
+    return 0;
+}
+
+void qd_proc_memory_get(qd_proc_memory *out)
+{
+    char text[4096];
+    slurp("/proc/self/status", text, sizeof text);
+    out->rss = kb_of(text, "VmRSS:");
+    out->rss_anon = kb_of(text, "RssAnon:");
+    out->rss_file = kb_of(text, "RssFile:");
+    out->rss_shmem = kb_of(text, "RssShmem:");
+    out->virtual_size = kb_of(text, "VmSize:");
+}
+
+/* The least limit on the way from our cgroup to the root; 0 = none. */
+static uint64_t cgroup_memory_limit(void)
+{
+    char text[4096], path[4096 + 64];
+    uint64_t least = 0;
+    slurp("/proc/self/cgroup", text, sizeof text);
+    char *line = strstr(text, "0::/");
+    char group[2048] = "";
+    if (line) snprintf(group, sizeof group, "%.*s", (int)strcspn(line + 3, "\n"), line + 3);
+    for (;;) {
+        char value[64];
+        snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", strcmp(group, "/") ? group : "");
+        if (slurp(path, value, sizeof value) > 0 && value[0] >= '0' && value[0] <= '9') {
+            uint64_t v = strtoull(value, NULL, 10);
+            if (v > 0 && (least == 0 || v < least)) least = v;
+        }
+        char *slash = strrchr(group, '/');
+        if (!slash) break;
+        *slash = 0;
+    }
+    char value[64];
+    if (slurp("/sys/fs/cgroup/memory/memory.limit_in_bytes", value, sizeof value) > 0) {
+        uint64_t v = strtoull(value, NULL, 10);
+        if (v > 0 && v < (1ull << 60) && (least == 0 || v < least)) least = v;
+    }
+    return least;
+}
+
+void qd_machine_memory_get(qd_machine_memory *out)
+{
+    char text[2048];
+    slurp("/proc/meminfo", text, sizeof text);
+    out->total = kb_of(text, "MemTotal:");
+    out->available = kb_of(text, "MemAvailable:");
+    uint64_t limit = cgroup_memory_limit();
+    out->limit = limit && limit < out->total ? limit : out->total;
+}
+
+bool qd_machine_load(double out[3])
+{
+    return getloadavg(out, 3) == 3;
+}
+
+int qd_machine_cpu_percent(void)
+{
+    static _Atomic uint64_t last_busy, last_total;
+    char text[512];
+    unsigned long long v[8] = {0};
+    slurp("/proc/stat", text, sizeof text);
+    if (sscanf(text, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2], &v[3],
+               &v[4], &v[5], &v[6], &v[7]) < 5)
+        return -1;
+    uint64_t total = 0;
+    for (int i = 0; i < 8; i++) total += v[i];
+    uint64_t busy = total - v[3] - v[4];
+    uint64_t busy_before = atomic_exchange(&last_busy, busy);
+    uint64_t total_before = atomic_exchange(&last_total, total);
+    if (total_before == 0 || total <= total_before || busy < busy_before) return -1;
+    return (int)((busy - busy_before) * 100 / (total - total_before));
+}
+
+int qd_machine_hostname(qd_buf *out)
+{
+    char name[256];
+    if (gethostname(name, sizeof name) != 0) return qd_buf_c(out, "localhost");
+    name[sizeof name - 1] = 0;
+    return qd_buf_c(out, name);
+}
+
+void qd_machine_os_get(qd_machine_os *out)
+{
+    struct utsname u;
+    char text[4096];
+    memset(out, 0, sizeof *out);
+    if (uname(&u) == 0) {
+        snprintf(out->name, sizeof out->name, "%.31s", u.sysname);
+        snprintf(out->release, sizeof out->release, "%.63s", u.release);
+        snprintf(out->arch, sizeof out->arch, "%.31s",
+                 strcmp(u.machine, "x86_64") == 0 ? "amd64" : u.machine);
+    }
+    slurp("/etc/os-release", text, sizeof text);
+    const char *at = strstr(text, "PRETTY_NAME=\"");
+    if (at)
+        snprintf(out->pretty, sizeof out->pretty, "%.*s", (int)strcspn(at + 13, "\""), at + 13);
+    else
+        snprintf(out->pretty, sizeof out->pretty, "%s", out->name);
+}
+
+uint64_t qd_proc_open_files(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    if (!dir) return 0;
+    uint64_t n = 0;
+    for (struct dirent *e; (e = readdir(dir));) n += e->d_name[0] != '.';
+    closedir(dir);
+    return n ? n - 1 : 0; /* not the folder's own */
+}
+
+uint64_t qd_proc_max_files(void)
+{
+    struct rlimit r;
+    return getrlimit(RLIMIT_NOFILE, &r) == 0 ? r.rlim_cur : 0;
+}
+
+uint64_t qd_proc_max_maps(void)
+{
+    char text[64];
+    return slurp("/proc/sys/vm/max_map_count", text, sizeof text) ? strtoull(text, NULL, 10) : 0;
+}
+
+uint64_t qd_proc_raise_files(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0) return 0;
+    rlim_t before = r.rlim_cur;
+    r.rlim_cur = r.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &r) == 0 ? r.rlim_cur : before;
+}
+
+void qd_proc_tune_heap(void)
+{
+    /* glibc makes up to 8 arenas a CPU; freed memory in them is lost to the others. Two a CPU keep
+     * contention low. Blocks of a megabyte and more go to mmap, so that freeing returns them. */
+    mallopt(M_ARENA_MAX, (int)(qd_cpu_count() * 2 < 16 ? qd_cpu_count() * 2 : 16));
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 4 << 20);
+}
+
+void qd_proc_trim_heap(void)
+{
+    malloc_trim(0);
+}
+
+int qd_proc_exe_dir(qd_buf *out, qd_err *err)
+{
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (n <= 0) return qd_err_set(err, QD_E_IO, "cannot read /proc/self/exe");
+    while (n > 1 && path[n - 1] != '/') n--;
+    if (n > 1) n--;
+    return qd_buf_add(out, path, (size_t)n) ? qd_err_nomem(err, "a path") : 0;
+}
+
+static bool tty(int fd, unsigned *columns)
+{
+    struct winsize w;
+    if (columns) *columns = 80;
+    if (!isatty(fd)) return false;
+    if (columns && ioctl(fd, TIOCGWINSZ, &w) == 0 && w.ws_col > 0) *columns = w.ws_col;
+    return true;
+}
+
+bool qd_proc_tty(unsigned *columns)
+{
+    return tty(STDOUT_FILENO, columns);
+}
+bool qd_proc_tty_err(unsigned *columns)
+{
+    return tty(STDERR_FILENO, columns);
+}

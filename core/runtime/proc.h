@@ -1,0 +1,105 @@
+/*
+ * proc.h: the process and its machine: signals, limits, memory, CPU time, terminal, children.
+ */
+#ifndef QD_RUNTIME_PROC_H
+#define QD_RUNTIME_PROC_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include "runtime/loop.h"
+#include <quidditch/types.h>
+
+typedef enum qd_signal {
+    QD_SIGNAL_STOP,   /* SIGTERM, SIGINT */
+    QD_SIGNAL_RELOAD, /* SIGHUP */
+} qd_signal;
+
+typedef struct qd_signals qd_signals;
+/* Delivers SIGTERM, SIGINT and SIGHUP as calls of fn on the loop; ignores SIGPIPE. Once a process,
+ * before the loop runs. 0, QD_E_NOMEM, QD_E_IO. */
+QD_MUST_CHECK
+int qd_signals_start(qd_loop *loop, void (*fn)(void *user, qd_signal what, int signo), void *user,
+                     qd_signals **out, qd_err *err);
+/* Restores the default handling; before qd_loop_close. [loop or after it ran] */
+void qd_signals_stop(qd_signals *s);
+
+/* Process id. [any] */
+int64_t qd_proc_pid(void);
+/* Is the effective user root? [any] */
+bool qd_proc_is_root(void);
+/* Effective user id. [any] */
+uint32_t qd_proc_uid(void);
+/* Bytes of a page. [any] */
+size_t qd_proc_page_size(void);
+/* Sets the mask of new files' permissions to 0077; once, at start. */
+void qd_proc_private_files(void);
+/* Value of an environment variable, NULL when unset. [any] */
+const char *qd_proc_env(const char *name);
+/* Nanoseconds of CPU time used by the process, and by the calling thread. [any] */
+uint64_t qd_proc_cpu_ns(void);
+uint64_t qd_thread_cpu_ns(void);
+
+typedef struct qd_proc_memory {
+    uint64_t rss, rss_anon, rss_file, rss_shmem, virtual_size; /* bytes, of this process */
+} qd_proc_memory;
+/* Memory of this process by /proc/self/status; zeros where the kernel tells nothing. [worker] */
+void qd_proc_memory_get(qd_proc_memory *out);
+
+typedef struct qd_machine_memory {
+    uint64_t total, available; /* bytes, of the machine */
+    uint64_t limit;            /* what this process may use: total, or the cgroup's limit */
+} qd_machine_memory;
+/* Memory of the machine and the cgroup's limit. [worker] */
+void qd_machine_memory_get(qd_machine_memory *out);
+/* Load averages of 1, 5 and 15 minutes; false when unknown. [any] */
+bool qd_machine_load(double out[3]);
+/* Percent of CPU in use on the machine since the last call (0 to 100), -1 on the first. [worker] */
+int qd_machine_cpu_percent(void);
+/* Host name, appended to out. [any] */
+QD_MUST_CHECK
+int qd_machine_hostname(qd_buf *out);
+
+typedef struct qd_machine_os {
+    char name[32], release[64], arch[32], pretty[96]; /* Linux, 6.1.0, amd64, Debian GNU/Linux 12 */
+} qd_machine_os;
+/* Operating system, in the words of Elasticsearch's _nodes/info. [worker] */
+void qd_machine_os_get(qd_machine_os *out);
+
+/* Open files of this process now, the soft limit, and vm.max_map_count; 0 = unknown. [worker] */
+uint64_t qd_proc_open_files(void);
+uint64_t qd_proc_max_files(void);
+uint64_t qd_proc_max_maps(void);
+/* Raises the soft limit of open files to the hard one; returns the new soft limit. At start. */
+uint64_t qd_proc_raise_files(void);
+/* Keeps freed memory from spreading over per-thread arenas and gives large blocks back; at start,
+ * before the first thread. */
+void qd_proc_tune_heap(void);
+/* Gives free heap pages back to the system. [worker] */
+void qd_proc_trim_heap(void);
+
+/* Folder of the running program, without links, appended to out. 0, QD_E_IO, QD_E_NOMEM. */
+QD_MUST_CHECK
+int qd_proc_exe_dir(qd_buf *out, qd_err *err);
+/* Is standard output a terminal, and how wide is it (80 when unknown)? [any] */
+bool qd_proc_tty(unsigned *columns);
+/* The same for standard error. [any] */
+bool qd_proc_tty_err(unsigned *columns);
+
+typedef struct qd_proc_exit {
+    int status;     /* exit status, -1 when ended by a signal */
+    int signal;     /* the signal, 0 when it exited */
+    bool timed_out; /* killed because it took too long */
+} qd_proc_exit;
+/* Runs fn(arg) in a child made by fork and waits for its end, at most timeout_ms (0: no limit);
+ * then it is killed. What the child writes to standard output and error is appended to output
+ * (NULL: inherited). Only while the process has one thread. 0, QD_E_IO, QD_E_LIMIT. */
+QD_MUST_CHECK
+int qd_proc_child(int (*fn)(void *arg), void *arg, uint32_t timeout_ms, qd_buf *output,
+                  qd_proc_exit *out, qd_err *err);
+/* The same for a program with arguments (argv ends with NULL), found by PATH. input (may be empty)
+ * is its standard input, at most 64 KiB. */
+QD_MUST_CHECK
+int qd_proc_run(char *const argv[], qd_str input, uint32_t timeout_ms, qd_buf *output,
+                qd_proc_exit *out, qd_err *err);
+
+#endif
