@@ -1,0 +1,84 @@
+/*
+ * terms.h: the term dictionary of a field: exact look-up, ordered enumeration, intersection with an
+ * automaton. Terms are byte strings in unsigned byte order (UTF-8: code point order).
+ *
+ * A look-up is planned (the resident index names the one block that may hold the term), fetched,
+ * and decoded: 1 to 3 microseconds. Enumerations fetch windows of blocks.
+ */
+#ifndef QD_SEGMENT_TERMS_H
+#define QD_SEGMENT_TERMS_H
+
+#include "segment/automaton.h"
+#include "segment/segment.h"
+
+/* A term as the dictionary knows it: plain data, good for as long as the segment is open. */
+typedef struct qd_term {
+    uint32_t field;
+    uint32_t df;        /* documents; at least 1 in a found term */
+    uint64_t ttf;       /* occurrences (df without frequencies) */
+    uint64_t postings;  /* offset in the POSTINGS section; unused when df = 1 */
+    uint64_t positions; /* offset in POSITIONS; unused when ttf = 1 */
+    uint64_t offsets;   /* offset in OFFSETS */
+    uint64_t postings_len, positions_len, offsets_len; /* bytes; 0 = inline or not there */
+    uint32_t doc;                                      /* df = 1: the document */
+    uint32_t position;                                 /* ttf = 1: its position */
+} qd_term;
+
+/* One exact look-up between plan and find. */
+typedef struct qd_term_lookup {
+    qd_segment *segment;
+    qd_str text; /* borrowed until find */
+    uint32_t field;
+    uint32_t slot;
+    uint64_t block; /* offset of the block, for errors */
+    bool possible;  /* false: certainly absent, nothing was added */
+} qd_term_lookup;
+
+/* Adds the block that may hold text. [worker] QD_E_CORRUPT. */
+QD_MUST_CHECK
+int qd_term_plan(qd_segment *s, uint32_t field, qd_str text, qd_reads *r, qd_term_lookup *l,
+                 qd_err *err);
+/* After the fetch: 0 and *out, or QD_E_NOTFOUND with err left empty (an ordinary answer).
+ * [worker] QD_E_CORRUPT. */
+QD_MUST_CHECK
+int qd_term_find(const qd_term_lookup *l, const qd_reads *r, qd_term *out, qd_err *err);
+/* Both in one, fetching through a batch of its own: for tools, realtime paths and tests. [worker]
+ */
+QD_MUST_CHECK
+int qd_term_get(qd_segment *s, uint32_t field, qd_str text, qd_term *out, qd_err *err);
+
+/* Ordered walk over the terms of one field in [from, to), all or those an automaton
+ * accepts. */
+typedef struct qd_term_iter qd_term_iter;
+
+/* Where a walk begins and ends; a zeroed one is all terms. */
+typedef struct qd_term_range {
+    qd_str from;         /* first term to give; empty: the least */
+    bool from_exclusive; /* leave out a term equal to from */
+    qd_str to;           /* end */
+    bool has_to, to_inclusive;
+    qd_str prefix;                 /* only terms that begin so */
+    const qd_automaton *automaton; /* only accepted terms; NULL: all; outlives the walk */
+} qd_term_range;
+
+/* Starts a walk living in arena; nothing is fetched. Strings of range are copied. [worker] */
+QD_MUST_CHECK
+int qd_term_iter_open(qd_segment *s, uint32_t field, const qd_term_range *range, qd_arena *arena,
+                      qd_term_iter **out, qd_err *err);
+/* Adds the next window of blocks (at most 256 KiB); *more is false when the walk needs none: then
+ * it is over after what was fetched. Each plan uses a batch of its own or an emptied one. [worker]
+ */
+QD_MUST_CHECK
+int qd_term_iter_plan(qd_term_iter *it, qd_reads *r, bool *more, qd_err *err);
+/* The next term inside the window: 1 with *text (valid until the next call) and *out (may be
+ * NULL), 0 at the window's end (plan again), negative on errors. [worker] */
+QD_MUST_CHECK
+int qd_term_iter_next(qd_term_iter *it, const qd_reads *r, qd_str *text, qd_term *out, qd_err *err);
+/* The automaton's state at the term just given (edit distances of fuzzy automata). [worker] */
+uint32_t qd_term_iter_state(const qd_term_iter *it);
+/* Plan, fetch and next in one: 1, or 0 at the end of the walk; blocks where the tier has to.
+ * [worker] */
+QD_MUST_CHECK
+int qd_term_iter_step(qd_term_iter *it, qd_str *text, qd_term *out, qd_err *err);
+
+#endif
