@@ -233,8 +233,8 @@ typedef struct qd_svc_rand {
 } qd_svc_rand;
 
 /* The node's loop. complete ends an asynchronous operation: call it exactly once for each submit
- * that returned 0, from any thread; the host runs op->done where the caller wants it, never inside
- * complete's caller. */
+ * that returned 0, from any thread; the host runs op->done on the loop that submitted (or, if
+ * the host waits elsewhere, hands over at once without calling the plugin). */
 typedef struct qd_svc_loop {
     qd_vtable head;
     void (*complete)(qd_op *, int32_t rc);                        /* [any] */

@@ -1,0 +1,148 @@
+/*
+ * host.h: the plugin host of one node: loads plugins, starts and stops them, answers who provides
+ * what. A process may hold several (simulated nodes, tools).
+ *
+ * Life: open, builtin (any number), load, start ... stop, close, all on one thread. Look-ups [any]
+ * between load and close. A refused plugin is no error of load: it stays in the list with its
+ * reason, and qd_plugin_need tells it when something in the configuration needs that plugin.
+ */
+#ifndef QD_PLUGIN_HOST_H
+#define QD_PLUGIN_HOST_H
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "runtime/loop.h"
+#include "runtime/pool.h"
+#include <quidditch/abi.h>
+
+typedef struct qd_plugin_host qd_plugin_host;
+
+/* How to open a host. Everything is borrowed for the call, but env, loop and pool, which are kept.
+ */
+typedef struct qd_plugin_host_config {
+    qd_env *env;
+    qd_loop *loop;       /* where plugins' posts and timers run; NULL: there is none (tools) */
+    qd_pool *pool;       /* `generic`, for the work service; NULL: there is none */
+    uint64_t flags;      /* QD_HOST_* */
+    qd_str path;         /* plugins.path; empty: built-ins only */
+    bool build_tree;     /* loose permissions are a warning: see qd_plugin_build_tree */
+    const qd_str *allow; /* plugins.allow, in order: the only names that are loaded */
+    size_t nallow;
+    bool allow_unstable;   /* plugins.allow_unstable */
+    const qd_pair *sha256; /* plugins.sha256.<name>: 64 hex digits; names given must match */
+    size_t nsha256;
+    const qd_pair *settings; /* "plugin.<name>.<key>": text; of a list one pair an element */
+    size_t nsettings;
+} qd_plugin_host_config;
+
+/* Opens an empty host. 0 or QD_E_NOMEM. */
+QD_MUST_CHECK
+int qd_plugin_host_open(const qd_plugin_host_config *config, qd_plugin_host **out, qd_err *err);
+/* Stops what runs and frees the host; code of plugins stays mapped. NULL is fine. [worker] */
+void qd_plugin_host_close(qd_plugin_host *h);
+/* Offers a service table of a higher module (QD_SERVICE_ACTION); before load. table is kept. */
+void qd_plugin_host_service(qd_plugin_host *h, uint32_t id, const qd_vtable *table);
+/* Registers a built-in part through its descriptor (kept) and runs its init. An error is a defect
+ * of the program or of the configuration (bad settings) and is returned. */
+QD_MUST_CHECK
+int qd_plugin_builtin(qd_plugin_host *h, const qd_plugin *plugin, qd_err *err);
+/* Reads the folder, checks, sorts, loads and initialises every allowed plugin. Refusals are logged
+ * and kept. Errors: QD_E_NOMEM; QD_E_CONFIG when a settings block names a plugin that is not there
+ * or was refused (the configuration needs it). [worker] */
+QD_MUST_CHECK
+int qd_plugin_host_load(qd_plugin_host *h, qd_err *err);
+/* Starts all in order of dependencies. The first failure stops those started and is returned.
+ * [worker] */
+QD_MUST_CHECK
+int qd_plugin_host_start(qd_plugin_host *h, qd_err *err);
+/* Stops all in reverse order; waits for each. Needs the loop, if any, to run on another thread.
+ * [worker] */
+void qd_plugin_host_stop(qd_plugin_host *h);
+
+/* Who provides `name` of a kind: the host's copy of the vtable, and the plugin's self for calls of
+ * open. NULL when nobody does. [any] */
+const void *qd_plugin_find(const qd_plugin_host *h, uint32_t kind, qd_str name, qd_self **self);
+/* The same for what the configuration needs: QD_E_PLUGIN says what was wanted by whom (`wanted_by`,
+ * a setting's name) and, if a plugin that would provide it was refused, why. [any] */
+QD_MUST_CHECK
+int qd_plugin_need(const qd_plugin_host *h, uint32_t kind, qd_str name, const char *wanted_by,
+                   const void **vtable, qd_self **self, qd_err *err);
+/* Steps through what is provided of a kind, in order of registration: start with *pos = 0; NULL at
+ * the end. [any] */
+const void *qd_plugin_next(const qd_plugin_host *h, uint32_t kind, size_t *pos, qd_str *name,
+                           qd_self **self);
+/* Name of a kind ("storage"), NULL when unknown. */
+const char *qd_plugin_kind_name(uint32_t kind);
+/* Kind by name, 0 when unknown. */
+uint32_t qd_plugin_kind_of(qd_str name);
+
+typedef enum qd_plugin_state {
+    QD_PLUGIN_REFUSED, /* see reason */
+    QD_PLUGIN_LOADED,
+    QD_PLUGIN_STARTED,
+    QD_PLUGIN_STOPPED,
+} qd_plugin_state;
+
+/* What _cat/plugins, _nodes/plugins, the log and `qd plugin list` show. */
+typedef struct qd_plugin_info {
+    qd_plugin_state state;
+    bool builtin;
+    const char *name, *version, *license; /* never NULL */
+    const char *file;                     /* empty: built-in */
+    const char *sha256;                   /* hex; empty: built-in or unread */
+    const char *reason;                   /* of a refusal */
+    const qd_plugin_conf *conf;           /* the host's copy; NULL: no settings */
+    uint32_t kinds;                       /* bits 1 << QD_KIND_* of what it provides or announces */
+    int64_t memory;                       /* bytes in use through the mem service */
+    qd_self *self;
+} qd_plugin_info;
+
+/* Plugins known: built-in, loaded, refused. [any] */
+size_t qd_plugin_count(const qd_plugin_host *h);
+/* The i-th, in order of loading, refused ones last. Views live as long as the host. [any] */
+void qd_plugin_info_get(const qd_plugin_host *h, size_t i, qd_plugin_info *out);
+
+/* One metric of a plugin, for the exposition. */
+typedef struct qd_plugin_metric_view {
+    const char *plugin, *name, *help;
+    int32_t type;           /* QD_METRIC_* */
+    int64_t value;          /* counter, gauge; histogram: count */
+    double sum;             /* histogram */
+    const double *bounds;   /* histogram: upper bounds of buckets */
+    const uint64_t *counts; /* of each bucket, not cumulated; nbounds + 1 */
+    uint32_t nbounds;
+} qd_plugin_metric_view;
+/* Calls each() for every metric. [any] */
+void qd_plugin_metrics_each(const qd_plugin_host *h,
+                            void (*each)(void *arg, const qd_plugin_metric_view *m), void *arg);
+
+/* A dynamic setting in two steps: 0 or the plugin's refusal; [worker]. Unknown or static settings
+ * are QD_E_CONFIG. key: "plugin.<name>.<key>". */
+QD_MUST_CHECK
+int qd_plugin_setting_check(qd_plugin_host *h, qd_str key, qd_str value, qd_err *err);
+/* The second step, after every node agreed. */
+QD_MUST_CHECK
+int qd_plugin_setting_apply(qd_plugin_host *h, qd_str key, qd_str value, qd_err *err);
+
+/* Injected failures of the fault service, for tests: fn(arg, plugin, point) returns 0 or an error.
+ */
+void qd_plugin_host_fault(qd_plugin_host *h,
+                          int32_t (*fn)(void *arg, const char *plugin, const char *point),
+                          void *arg);
+
+/* Is `path` the plugin folder of the build tree that holds the running program `exe_dir`? Only
+ * there are files that the group may write accepted, with a warning. [any] */
+bool qd_plugin_build_tree(qd_str exe_dir, qd_str path);
+
+/* Everything that can be said of a file without running its code: what the loader refuses goes to
+ * err (QD_E_PLUGIN, QD_E_ABI, QD_E_PERMISSION, QD_E_IO) with file, wanted, found, remedy. elf and
+ * sha256 (65 bytes) may be NULL. For `qd plugin check`. [worker] */
+struct qd_elf;
+QD_MUST_CHECK
+int qd_plugin_file_check(const qd_plugin_host_config *config, const char *file, struct qd_elf *elf,
+                         char *sha256, qd_err *err);
+
+/* The product's build id: the plugins of one build carry it. */
+const char *qd_plugin_build_id(void);
+
+#endif
