@@ -70,8 +70,12 @@ const uint8_t *qd_file_resident(const qd_file *f, uint32_t id, uint64_t *bytes);
 /* Steps through the section table: index from 0; false at the end. [any] */
 bool qd_file_section_at_index(const qd_file *f, uint32_t index, uint32_t *id, uint64_t *offset,
                               uint64_t *bytes, bool *resident);
-/* Reads and verifies every page of every section. [worker] QD_E_CORRUPT names file, offset, section. */
+/* Reads every byte again from the tier (not from a mapping) and verifies it. [worker] QD_E_CORRUPT
+ * names file, offset, section. */
 QD_MUST_CHECK int qd_file_verify(qd_file *f, qd_err *err);
+/* The same in portions, for a scrubber that takes its time: verifies some `bytes` (rounded up to
+ * pages) from *at (0 at first) and moves *at on, to qd_file_bytes when all is done. [worker] */
+QD_MUST_CHECK int qd_file_verify_some(qd_file *f, uint64_t *at, uint64_t bytes, qd_err *err);
 /* Did a page of this file ever fail (checksum, SIGBUS)? [any] */
 bool qd_file_damaged(const qd_file *f);
 /* Records that a decoder found an impossible value at offset of section; returns QD_E_CORRUPT. */

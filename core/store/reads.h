@@ -27,15 +27,20 @@ bool qd_reads_ready(const qd_reads *r);
 /* Fetches and verifies all ranges added since the last fetch, in one vectored request a file;
  * blocks where the tier has to. [worker] QD_E_CORRUPT, QD_E_IO, QD_E_BREAKER. */
 QD_MUST_CHECK int qd_reads_fetch(qd_reads *r, qd_err *err);
-/* The same without waiting: done(arg, rc) runs once, on any thread, never inside this call; it must
- * only hand the task back to its pool. err is filled before done. [worker] */
+/* The same without waiting. Returns 1 when everything is usable already: done does not run. Returns
+ * 0 when done(arg, rc) will run once, on any thread, never inside this call; it must only hand the
+ * task back to its pool. err is filled before done. On a negative result done does not run. [worker] */
 QD_MUST_CHECK int qd_reads_fetch_async(qd_reads *r, void (*done)(void *arg, int rc), void *arg,
                                        qd_err *err);
 /* First byte of a fetched range. [any] */
 const uint8_t *qd_reads_at(const qd_reads *r, uint32_t slot);
 /* Length of a range as added. [any] */
 uint64_t qd_reads_len(const qd_reads *r, uint32_t slot);
-/* Drops all pins and references at once; the batch is empty afterwards. [worker] */
+/* After a run over pinned bytes, before its result is believed: 0, or QD_E_CORRUPT when the device
+ * failed to deliver a mapped page meanwhile (its bytes read as zeros). [any] */
+QD_MUST_CHECK int qd_reads_check(const qd_reads *r, qd_err *err);
+/* Drops all pins and references at once; the batch is empty afterwards. No fetch is under way.
+ * [worker] */
 void qd_reads_release(qd_reads *r);
 
 /* A convenience for tools, merges and recovery: a sequential cursor over one section, verified, in

@@ -14,7 +14,7 @@
 #define STORE_LOG_MAGIC 0x53544f4cu
 #define STORE_FILE_MAGIC 0x53544f46u
 #define STORE_WRITER_MAGIC 0x53544f57u
-#define STORE_READS_MAGIC 0x53544f52u
+#define STORE_READS_MAGIC 0x53544f44u
 
 #define STORE_NAME_MAX 255u
 #define STORE_WINDOW (1u << 20) /* bytes of one sequential read */
@@ -46,7 +46,8 @@ struct qd_file {
     uint64_t bytes;
     uint32_t version, nsections, npages;
     uint32_t sigbus_slot;
-    _Atomic uint32_t damaged;
+    _Atomic uint32_t damaged; /* a checksum or a decoder said so */
+    _Atomic uint32_t faulted; /* SIGBUS replaced a page of the map by zeros */
     uint8_t id[16];
     file_section *sections;
     uint8_t *sums_own;      /* copy of the checksums where not mapped */

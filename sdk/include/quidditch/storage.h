@@ -147,8 +147,8 @@ typedef struct qd_storage_vtable {
     int32_t (*put_write)(qd_storage_put *, const void *data, size_t len, qd_err *);
     /* Makes it durable (data, then name, then folder) and visible, at once or not at all. EXISTS
      * when the name was taken meanwhile: objects are never replaced. Ends the put, whatever it
-     * returns. */
-    int32_t (*put_commit)(qd_storage_put *, qd_err *);
+     * returns. flags: QD_STORAGE_COMMIT_*. */
+    int32_t (*put_commit)(qd_storage_put *, uint32_t flags, qd_err *);
     /* Ends the put; nothing stays. */
     void (*put_abort)(qd_storage_put *);
     /* Makes objects committed lazily durable, data before names, with one sync a folder. Absent names
