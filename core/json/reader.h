@@ -121,7 +121,8 @@ int qd_json_fail(const qd_json_reader *r, qd_err *err);
  */
 int qd_json_err_at(const qd_json_reader *r, qd_err *err, int code, const char *fmt, ...)
     QD_PRINTF(4, 5);
-/* Line and column (both from 1, column in characters) of a place in the input. O(input). */
+/* Line and column (both from 1, columns count bytes as Jackson does) of a place in the input.
+ * O(input). */
 void qd_json_position(const qd_json_reader *r, const char *at, uint32_t *line, uint32_t *column);
 /* Name of an event as Elasticsearch's texts spell it (START_OBJECT, VALUE_STRING …). */
 const char *qd_json_event_name(qd_json_event event);

@@ -1,0 +1,320 @@
+/*
+ * reader_error.c: texts of the reader's errors, as Jackson 2.17 words them, with Elasticsearch's
+ * "[line:column] " before and Jackson's source note behind. Lines and columns are counted here.
+ */
+#include "base/utf8.h"
+#include "json/reader_int.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+#define SOURCE                                                                                     \
+    "Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: %u, "       \
+    "column: %u"
+
+void qd_json_position(const qd_json_reader *r, const char *at, uint32_t *line, uint32_t *column)
+{
+    uint32_t lines = 1;
+    const char *row = r->begin;
+    if (at > r->end) at = r->end;
+    for (const char *p = r->begin; p < at; p++) {
+        if (*p == '\n' || (*p == '\r' && !(p + 1 < r->end && p[1] == '\n'))) {
+            lines++;
+            row = p + 1;
+        }
+    }
+    *line = lines;
+    *column = (uint32_t)(at - row) + 1;
+}
+
+const char *qd_json_event_name(qd_json_event event)
+{
+    switch (event) {
+    case QD_JSON_OBJECT:
+        return "START_OBJECT";
+    case QD_JSON_OBJECT_END:
+        return "END_OBJECT";
+    case QD_JSON_ARRAY:
+        return "START_ARRAY";
+    case QD_JSON_ARRAY_END:
+        return "END_ARRAY";
+    case QD_JSON_KEY:
+        return "FIELD_NAME";
+    case QD_JSON_STRING:
+        return "VALUE_STRING";
+    case QD_JSON_NUMBER:
+        return "VALUE_NUMBER";
+    case QD_JSON_TRUE:
+    case QD_JSON_FALSE:
+        return "VALUE_BOOLEAN";
+    case QD_JSON_NULL:
+        return "VALUE_NULL";
+    default:
+        return "null";
+    }
+}
+
+/* The place where the innermost open container started is not kept: found by reading anew. */
+static const char *container_start(const qd_json_reader *r)
+{
+    const char *starts[QD_JSON_DEPTH_MAX];
+    uint32_t depth = 0;
+    bool in_string = false;
+    for (const char *p = r->begin; p < r->failure_at; p++) {
+        if (in_string) {
+            if (*p == '\\')
+                p++;
+            else if (*p == '"')
+                in_string = false;
+        } else if (*p == '"') {
+            in_string = true;
+        } else if ((*p == '{' || *p == '[') && depth < QD_JSON_DEPTH_MAX) {
+            starts[depth++] = p;
+        } else if ((*p == '}' || *p == ']') && depth) {
+            depth--;
+        }
+    }
+    return depth ? starts[depth - 1] : r->begin;
+}
+
+static bool innermost_is_array(const qd_json_reader *r)
+{
+    return r->depth && (r->arrays[(r->depth - 1) / 64] >> ((r->depth - 1) % 64) & 1);
+}
+
+/* "Unexpected character ('x' (code 120))" */
+static void unexpected(const qd_json_reader *r, qd_buf *b, const char *then)
+{
+    uint32_t c = 0;
+    const char *at = r->failure_at;
+    if (at < r->end) (void)qd_utf8_next(at, r->end, &c);
+    if (c < ' ') {
+        (void)qd_buf_printf(b, "Unexpected character ((CTRL-CHAR, code %u))%s", c, then);
+        return;
+    }
+    char text[8];
+    size_t n = qd_utf8_put(text, c);
+    if (c > 255) {
+        (void)qd_buf_printf(b, "Unexpected character ('%.*s' (code %u / 0x%x))%s", (int)n, text, c,
+                            c, then);
+    } else {
+        (void)qd_buf_printf(b, "Unexpected character ('%.*s' (code %u))%s", (int)n, text, c, then);
+    }
+}
+
+static void end_of_input(const qd_json_reader *r, qd_buf *b)
+{
+    uint32_t line, column;
+    switch (r->failure_arg) {
+    case EOF_IN_STRING:
+        (void)qd_buf_c(b, "Unexpected end-of-input in VALUE_STRING");
+        break;
+    case EOF_IN_NAME:
+        (void)qd_buf_c(b, "Unexpected end-of-input in field name");
+        break;
+    case EOF_COMMENT:
+        (void)qd_buf_c(b, "Unexpected end-of-input in a comment");
+        break;
+    case EOF_IN_CONTAINER:
+        qd_json_position(r, container_start(r), &line, &column);
+        (void)qd_buf_printf(
+            b,
+            "Unexpected end-of-input: expected close marker for %s (start marker at [" SOURCE "])",
+            innermost_is_array(r) ? "Array" : "Object", line, column);
+        break;
+    default:
+        (void)qd_buf_c(b, "Unexpected end-of-input");
+    }
+}
+
+static void bad_close(const qd_json_reader *r, qd_buf *b)
+{
+    if (r->depth == 0) {
+        (void)qd_buf_printf(
+            b, "Unexpected close marker '%c': expected ']' (for root starting at [" SOURCE "])",
+            *r->failure_at, 1u, 0u);
+        return;
+    }
+    uint32_t line, column;
+    bool array = innermost_is_array(r);
+    qd_json_position(r, container_start(r), &line, &column);
+    (void)qd_buf_printf(
+        b, "Unexpected close marker '%c': expected '%c' (for %s starting at [" SOURCE "])",
+        *r->failure_at, array ? ']' : '}', array ? "Array" : "Object", line, column);
+}
+
+static void bad_utf8_text(const qd_json_reader *r, qd_buf *b)
+{
+    unsigned char c = (unsigned char)*r->failure_at;
+    if (c >= 0xC2 && c <= 0xF4) { /* a good start: some byte behind it is wrong */
+        const char *p = r->failure_at + 1;
+        while (p < r->end && ((unsigned char)*p & 0xC0) == 0x80 && p < r->failure_at + 3) p++;
+        c = p < r->end ? (unsigned char)*p : 0;
+        (void)qd_buf_printf(b, "Invalid UTF-8 middle byte 0x%x", c);
+    } else {
+        (void)qd_buf_printf(b, "Invalid UTF-8 start byte 0x%x", c);
+    }
+}
+
+static const char *next_token_name(const qd_json_reader *r)
+{
+    switch (*r->failure_at) {
+    case '{':
+        return "START_OBJECT";
+    case '[':
+        return "START_ARRAY";
+    case '"':
+        return "VALUE_STRING";
+    case 't':
+    case 'f':
+        return "VALUE_BOOLEAN";
+    case 'n':
+        return "VALUE_NULL";
+    case '-':
+        return "VALUE_NUMBER";
+    default:
+        return *r->failure_at >= '0' && *r->failure_at <= '9' ? "VALUE_NUMBER" : NULL;
+    }
+}
+
+#define VALUES "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+
+static void describe(const qd_json_reader *r, qd_buf *b)
+{
+    switch (r->failure) {
+    case QD_JSON_END_OF_INPUT:
+        end_of_input(r, b);
+        break;
+    case QD_JSON_NO_KEY:
+        unexpected(r, b, ": was expecting double-quote to start field name");
+        break;
+    case QD_JSON_NO_COLON:
+        unexpected(r, b, ": was expecting a colon to separate field name and value");
+        break;
+    case QD_JSON_NO_COMMA:
+        unexpected(r, b,
+                   innermost_is_array(r) ? ": was expecting comma to separate Array entries"
+                                         : ": was expecting comma to separate Object entries");
+        break;
+    case QD_JSON_NO_VALUE:
+        unexpected(r, b, ": expected a valid value " VALUES);
+        break;
+    case QD_JSON_NO_SPACE:
+        unexpected(r, b, ": Expected space separating root-level values");
+        break;
+    case QD_JSON_BAD_TOKEN: {
+        size_t n = (size_t)(r->failure_at - r->token);
+        (void)qd_buf_printf(b, "Unrecognized token '%.*s%s': was expecting " VALUES,
+                            (int)(n > 256 ? 256 : n), r->token, n > 256 ? "..." : "");
+        break;
+    }
+    case QD_JSON_BAD_CLOSE:
+        bad_close(r, b);
+        break;
+    case QD_JSON_BAD_SPACE:
+        (void)qd_buf_printf(
+            b,
+            "Illegal character ((CTRL-CHAR, code %u)): only regular white space (\\r, "
+            "\\n, \\t) is allowed between tokens",
+            (unsigned)(unsigned char)*r->failure_at);
+        break;
+    case QD_JSON_BAD_CONTROL:
+        (void)qd_buf_printf(
+            b,
+            "Illegal unquoted character ((CTRL-CHAR, code %u)): has to be escaped using "
+            "backslash to be included in %s",
+            (unsigned)(unsigned char)*r->failure_at, r->failure_arg ? "name" : "string value");
+        break;
+    case QD_JSON_BAD_ESCAPE: {
+        uint32_t c;
+        size_t n = qd_utf8_next(r->failure_at, r->end, &c);
+        (void)qd_buf_printf(b, "Unrecognized character escape '%.*s' (code %u)", (int)n,
+                            r->failure_at, c);
+        break;
+    }
+    case QD_JSON_BAD_HEX:
+        unexpected(r, b, ": expected a hex-digit for character escape sequence");
+        break;
+    case QD_JSON_BAD_UTF8:
+        bad_utf8_text(r, b);
+        break;
+    case QD_JSON_BAD_COMMENT:
+        unexpected(r, b,
+                   ": maybe a (non-standard) comment? (not recognized as one since Feature "
+                   "'ALLOW_COMMENTS' not enabled for parser)");
+        break;
+    case QD_JSON_LEADING_ZERO:
+        (void)qd_buf_c(b, "Invalid numeric value: Leading zeroes not allowed");
+        break;
+    case QD_JSON_BARE_MINUS:
+        unexpected(r, b,
+                   " in numeric value: expected digit (0-9) to follow minus sign, for valid "
+                   "numeric value");
+        break;
+    case QD_JSON_BARE_POINT:
+        unexpected(r, b, " in numeric value: Decimal point not followed by a digit");
+        break;
+    case QD_JSON_BARE_EXPONENT:
+        unexpected(r, b, " in numeric value: Exponent indicator not followed by a digit");
+        break;
+    case QD_JSON_DUPLICATE:
+        (void)qd_buf_printf(b, "Duplicate field '%.*s'", QD_STR_ARG(r->text));
+        break;
+    case QD_JSON_TOO_DEEP:
+        (void)qd_buf_printf(b,
+                            "Document nesting depth (%u) exceeds the maximum allowed (%u, from "
+                            "`StreamReadConstraints.getMaxNestingDepth()`)",
+                            r->depth_max + 1, r->depth_max);
+        break;
+    case QD_JSON_TRAILING:
+        if (next_token_name(r)) {
+            (void)qd_buf_printf(b, "Malformed content, found extra data after parsing: %s",
+                                next_token_name(r));
+        } else {
+            unexpected(r, b, ": expected a valid value " VALUES);
+        }
+        break;
+    default:
+        (void)qd_buf_c(b, "cannot be read");
+    }
+}
+
+int qd_json_fail(const qd_json_reader *r, qd_err *err)
+{
+    if (r->failure == QD_JSON_NO_MEMORY) return qd_err_nomem(err, "reading JSON");
+    if (!err || err->code) return QD_E_XCONTENT;
+    qd_buf b;
+    uint32_t line, column;
+    qd_buf_init(&b, r->account, 64 << 10);
+    qd_json_position(r, r->failure_at, &line, &column);
+    (void)qd_buf_printf(&b, "[%u:%u] ", line, column);
+    describe(r, &b);
+    (void)qd_buf_printf(&b, "\n at [" SOURCE "]", line, column);
+    int rc = qd_err_set(err, QD_E_XCONTENT, "%.*s", QD_STR_ARG(qd_buf_view(&b)));
+    if (r->failure == QD_JSON_END_OF_INPUT) qd_err_type(err, "x_content_e_o_f_exception", 0);
+    qd_buf_fini(&b);
+    return rc;
+}
+
+int qd_json_err_at(const qd_json_reader *r, qd_err *err, int code, const char *fmt, ...)
+{
+    if (!err || err->code) return code;
+    qd_buf b;
+    uint32_t line, column;
+    va_list ap;
+    char text[1024];
+    va_start(ap, fmt);
+    int n = vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    qd_buf_init(&b, r->account, 1 << 20);
+    if (n >= (int)sizeof text && qd_buf_reserve(&b, (size_t)n + 1)) {
+        va_start(ap, fmt);
+        vsnprintf(b.p, (size_t)n + 1, fmt, ap);
+        va_end(ap);
+    }
+    (void)qd_err_set(err, code, "%s", n >= (int)sizeof text && b.p ? b.p : text);
+    qd_buf_fini(&b);
+    qd_json_position(r, r->token, &line, &column);
+    qd_err_detail_i64(err, "line", line);
+    qd_err_detail_i64(err, "col", column);
+    return code;
+}

@@ -1,0 +1,431 @@
+/* reader_t.c: the pull parser: grammar, strings, errors with their place, duplicates, depth. */
+#include "base/utf8.h"
+#include "unit/unit.h"
+#include "json/reader.h"
+#include "json/writer.h"
+
+/* The events of a text in one line, or "!" and the error's reason. */
+static const char *events(const char *json, size_t n, uint32_t flags, uint32_t depth)
+{
+    static char line[4096];
+    static qd_json_reader r;
+    /* an exact copy on the heap, so that reading behind the end is seen by the sanitizer */
+    char *copy = malloc(n ? n : 1);
+    memcpy(copy, json, n);
+    qd_buf b;
+    qd_buf_init(&b, NULL, sizeof line - 1);
+    r.account = NULL;
+    qd_json_reader_init(&r, (qd_str){copy, n}, flags, depth);
+    qd_json_event ev;
+    while ((ev = qd_json_next(&r)) > 0) {
+        static const char names[] = "?{}[]kstTFN";
+        if (ev == QD_JSON_KEY)
+            (void)qd_buf_printf(&b, "%.*s:", QD_STR_ARG(r.text));
+        else if (ev == QD_JSON_STRING)
+            (void)qd_buf_printf(&b, "'%.*s' ", QD_STR_ARG(r.text));
+        else if (ev == QD_JSON_NUMBER)
+            (void)qd_buf_printf(&b, "%.*s%s ", QD_STR_ARG(r.text), r.integer ? "" : "f");
+        else if (ev == QD_JSON_TRUE)
+            (void)qd_buf_c(&b, "T ");
+        else if (ev == QD_JSON_FALSE)
+            (void)qd_buf_c(&b, "F ");
+        else if (ev == QD_JSON_NULL)
+            (void)qd_buf_c(&b, "N ");
+        else
+            (void)qd_buf_char(&b, names[ev]);
+    }
+    qd_err e;
+    qd_err_init(&e);
+    if (ev < 0) {
+        assert_int_equal(qd_json_fail(&r, &e), QD_E_XCONTENT);
+        assert_int_equal(qd_json_next(&r), QD_JSON_ERROR);
+        snprintf(line, sizeof line, "!%s", qd_err_reason(&e));
+        char *nl = strstr(line, "\n at [Source");
+        assert_non_null(nl);
+        *nl = 0;
+    } else {
+        assert_int_equal(qd_json_next(&r), QD_JSON_EOF);
+        snprintf(line, sizeof line, "%.*s", QD_STR_ARG(qd_buf_view(&b)));
+    }
+    qd_err_fini(&e);
+    qd_buf_fini(&b);
+    free(copy);
+    qd_json_reader_fini(&r);
+    return line;
+}
+
+static void expect(const char *json, const char *want)
+{
+    const char *got = events(json, strlen(json), QD_JSON_REQUEST, 0);
+    if (strcmp(got, want) != 0) fail_msg("%s\n got %s\nwant %s", json, got, want);
+}
+
+static void reads_every_kind_of_value(void **state)
+{
+    (void)state;
+    expect("{\"a\":1,\"b\":[true,false,null,\"x\",{}],\"c\":{\"d\":-1.5e+3}}",
+           "{a:1 b:[T F N 'x' {}]c:{d:-1.5e+3f }}");
+    expect(" \t\r\n[ 1 , 2 ] \n", "[1 2 ]");
+    expect("[]", "[]");
+    expect("{}", "{}");
+    expect("0", "0 ");
+    expect("-0", "-0 ");
+    expect("\"\"", "'' ");
+    expect("[[[[]]],[]]", "[[[[]]][]]");
+    expect("1.0", "1.0f ");
+    expect("[1E5]", "[1E5f ]");
+    expect("{\"\":\"\"}", "{:'' }");
+    expect("{ /* c */ \"a\" : 1 // x\n }", "{a:1 }");
+    expect("{\"a\":1,\"A\":2}", "{a:1 A:2 }");
+    expect("{\"a\":{\"a\":1},\"b\":[{\"a\":1},{\"a\":2}]}", "{a:{a:1 }b:[{a:1 }{a:2 }]}");
+}
+
+static void decodes_escapes(void **state)
+{
+    (void)state;
+    expect("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "'\"\\/\b\f\n\r\t' ");
+    expect("\"\\u0041\\u00e9\\u20AC\\ud83d\\ude00\"", "'A\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80' ");
+    expect("\"\\ud800x\"", "'\xEF\xBF\xBDx' ");
+    expect("\"\\udc00\\ud800\"", "'\xEF\xBF\xBD\xEF\xBF\xBD' ");
+    expect("\"\\ud800\\u0041\"", "'\xEF\xBF\xBD"
+                                 "A' ");
+    expect("{\"a\\n\":1,\"b\":\"c\\td\"}", "{a\n:1 b:'c\td' }");
+    expect("\"\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\"", "'\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80' ");
+}
+
+/* Strings of all lengths, with an escape or not, at all distances from the end. */
+static void strings_of_all_lengths(void **state)
+{
+    (void)state;
+    char json[700], want[700];
+    for (int n = 0; n < 300; n++) {
+        for (int kind = 0; kind < 4; kind++) {
+            int at = 0, w = 0;
+            json[at++] = '[';
+            json[at++] = '"';
+            for (int i = 0; i < n; i++) {
+                bool special = kind && i == (kind == 1 ? 0 : kind == 2 ? n / 2 : n - 1);
+                if (special) json[at++] = '\\';
+                json[at++] = special ? 'n' : (char)('a' + i % 26);
+                want[w++] = special ? '\n' : (char)('a' + i % 26);
+            }
+            json[at++] = '"';
+            json[at++] = ',';
+            json[at++] = '1';
+            json[at++] = ']';
+            char *copy = malloc((size_t)at);
+            memcpy(copy, json, (size_t)at);
+            qd_json_reader r = QD_JSON_READER(NULL);
+            qd_json_reader_init(&r, (qd_str){copy, (size_t)at}, 0, 0);
+            assert_int_equal(qd_json_next(&r), QD_JSON_ARRAY);
+            assert_int_equal(qd_json_next(&r), QD_JSON_STRING);
+            assert_int_equal(r.text.n, w);
+            assert_true(w == 0 || memcmp(r.text.p, want, (size_t)w) == 0);
+            assert_int_equal(qd_json_next(&r), QD_JSON_NUMBER);
+            assert_int_equal(qd_json_next(&r), QD_JSON_ARRAY_END);
+            assert_int_equal(qd_json_next(&r), QD_JSON_EOF);
+            qd_json_reader_fini(&r);
+            free(copy);
+        }
+    }
+}
+
+static void errors_name_place_and_reason(void **state)
+{
+    (void)state;
+#define TOKENS "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+    expect("{x", "![1:2] Unexpected character ('x' (code 120)): was expecting double-quote to "
+                 "start field name");
+    expect("{\"a\" 1}", "![1:6] Unexpected character ('1' (code 49)): was expecting a colon to "
+                        "separate field name and value");
+    expect("{\"a\":1 \"b\"", "![1:8] Unexpected character ('\"' (code 34)): was expecting comma to "
+                             "separate Object entries");
+    expect("[1 2]", "![1:4] Unexpected character ('2' (code 50)): was expecting comma to separate "
+                    "Array entries");
+    expect("{\"a\":1,}", "![1:8] Unexpected character ('}' (code 125)): was expecting double-quote "
+                         "to start field name");
+    expect("[1,]", "![1:4] Unexpected character (']' (code 93)): expected a valid value " TOKENS);
+    expect("{\"a\":,}",
+           "![1:6] Unexpected character (',' (code 44)): expected a valid value " TOKENS);
+    expect("{\n  \"a\": tru\n}", "![2:11] Unrecognized token 'tru': was expecting " TOKENS);
+    expect("[nul]", "![1:5] Unrecognized token 'nul': was expecting " TOKENS);
+    expect("[NaN]", "![1:5] Unrecognized token 'NaN': was expecting " TOKENS);
+    expect("['a']", "![1:2] Unexpected character (''' (code 39)): expected a valid value " TOKENS);
+    expect("[01]", "![1:3] Invalid numeric value: Leading zeroes not allowed");
+    expect("[1.]", "![1:4] Unexpected character (']' (code 93)) in numeric value: Decimal point "
+                   "not followed by a digit");
+    expect("[-]", "![1:3] Unexpected character (']' (code 93)) in numeric value: expected digit "
+                  "(0-9) to follow minus sign, for valid numeric value");
+    expect("[1e]", "![1:4] Unexpected character (']' (code 93)) in numeric value: Exponent "
+                   "indicator not followed by a digit");
+    expect("[+1]", "![1:2] Unexpected character ('+' (code 43)): expected a valid value " TOKENS);
+    expect("[.5]", "![1:2] Unexpected character ('.' (code 46)): expected a valid value " TOKENS);
+    expect("[1a]", "![1:3] Unexpected character ('a' (code 97)): was expecting comma to separate "
+                   "Array entries");
+    expect("[\"a\nb\"]", "![1:4] Illegal unquoted character ((CTRL-CHAR, code 10)): has to be "
+                         "escaped using backslash to be included in string value");
+    expect("[\"\\x\"]", "![1:4] Unrecognized character escape 'x' (code 120)");
+    expect("[\"\\u12g4\"]", "![1:7] Unexpected character ('g' (code 103)): expected a hex-digit "
+                            "for character escape sequence");
+    expect(
+        "{\"a\":1]",
+        "![1:7] Unexpected close marker ']': expected '}' (for Object starting at [Source: "
+        "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1, column: 1])");
+    expect("{\"a\":1,\"a\":2}", "![1:11] Duplicate field 'a'");
+    expect("{\"a\":1,\"\\u0061\":2}", "![1:16] Duplicate field 'a'");
+    expect("{} {}", "![1:4] Malformed content, found extra data after parsing: START_OBJECT");
+    expect("[1]]", "![1:4] Unexpected character (']' (code 93)): expected a valid value " TOKENS);
+    expect("[\"a\xFF\"]", "![1:4] Invalid UTF-8 start byte 0xff");
+    expect("[\"a\xC3(\"]", "![1:4] Invalid UTF-8 middle byte 0x28");
+    expect("[\x01]", "![1:2] Illegal character ((CTRL-CHAR, code 1)): only regular white space "
+                     "(\\r, \\n, \\t) is allowed between tokens");
+    assert_string_equal(
+        events("[/**/]", 6, 0, 0),
+        "![1:2] Unexpected character ('/' (code 47)): maybe a (non-standard) comment? (not "
+        "recognized as one since Feature 'ALLOW_COMMENTS' not enabled for parser)");
+    assert_string_equal(events("{\"a\":1,\"a\":2}", 13, 0, 0), "{a:1 a:2 }");
+}
+
+static void a_cut_input_is_end_of_input(void **state)
+{
+    (void)state;
+    const char *whole = "{\"a\":[1.5e3,\"x\\n\\u00e9\",true,null],\"b\":{\"c\":-12}}";
+    for (size_t n = 0; n < strlen(whole); n++) {
+        qd_json_reader r = QD_JSON_READER(NULL);
+        char *copy = malloc(n ? n : 1);
+        memcpy(copy, whole, n);
+        qd_json_reader_init(&r, (qd_str){copy, n}, QD_JSON_REQUEST, 0);
+        while (qd_json_next(&r) > 0) continue;
+        assert_int_equal(r.event, QD_JSON_ERROR);
+        qd_err e;
+        qd_err_init(&e);
+        assert_int_equal(qd_json_fail(&r, &e), QD_E_XCONTENT);
+        assert_int_equal(qd_err_status(&e), 400);
+        qd_err_fini(&e);
+        qd_json_reader_fini(&r);
+        free(copy);
+    }
+    expect("{\"a\":", "![1:6] Unexpected end-of-input: expected close marker for Object (start "
+                      "marker at [Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` "
+                      "disabled); line: 1, column: 1])");
+    expect("{\"a\":\"b", "![1:8] Unexpected end-of-input in VALUE_STRING");
+    expect("{\"a", "![1:4] Unexpected end-of-input in field name");
+}
+
+static void depth_is_limited(void **state)
+{
+    (void)state;
+    char deep[12000];
+    memset(deep, '[', 10000);
+    const char *got = events(deep, 10000, QD_JSON_REQUEST, 0);
+    assert_string_equal(got, "![1:513] Document nesting depth (513) exceeds the maximum allowed "
+                             "(512, from `StreamReadConstraints.getMaxNestingDepth()`)");
+    memset(deep + 512, ']', 512);
+    got = events(deep, 1024, QD_JSON_REQUEST, 0);
+    assert_int_equal(got[0], '[');
+    got = events("[[[1]]]", 7, 0, 2);
+    assert_int_equal(got[0], '!');
+}
+
+static void duplicates_among_many_keys(void **state)
+{
+    (void)state;
+    qd_buf b;
+    for (int n = 1; n < 400; n += n < 40 ? 1 : 37) {
+        for (int dup = -1; dup < n; dup += 1 + n / 5) {
+            qd_buf_init(&b, NULL, 1 << 20);
+            qd_json_writer w;
+            qd_json_writer_init(&w, &b, false);
+            qd_json_object(&w);
+            for (int i = 0; i < n; i++) {
+                char key[40];
+                snprintf(key, sizeof key, "key%d", i);
+                qd_json_key_c(&w, key);
+                if (i % 3) {
+                    qd_json_int(&w, i);
+                    continue;
+                }
+                qd_json_object(&w); /* inner objects with the same names, large ones too */
+                for (int k = 0; k < (i % 2 ? 20 : 3); k++) {
+                    snprintf(key, sizeof key, "key%d", k);
+                    qd_json_key_c(&w, key);
+                    qd_json_int(&w, k);
+                }
+                qd_json_object_end(&w);
+            }
+            if (dup >= 0) {
+                char key[40];
+                snprintf(key, sizeof key, "key%d", dup);
+                qd_json_key_c(&w, key);
+                qd_json_null(&w);
+            }
+            qd_json_object_end(&w);
+            qd_json_reader r = QD_JSON_READER(NULL);
+            for (int round = 0; round < 2; round++) {
+                qd_json_reader_init(&r, qd_buf_view(&b), QD_JSON_STRICT_KEYS, 0);
+                while (qd_json_next(&r) > 0) continue;
+                assert_int_equal(r.event, dup >= 0 ? QD_JSON_ERROR : QD_JSON_EOF);
+            }
+            qd_json_reader_fini(&r);
+            qd_buf_fini(&b);
+        }
+    }
+}
+
+static void skips_and_captures(void **state)
+{
+    (void)state;
+    const char *json = "{\"a\": {\"x\": [1, {\"y\":\"]\"}]} ,\"b\" :  [1, 2] ,\"c\":\"d\"}";
+    qd_json_reader r = QD_JSON_READER(NULL);
+    qd_str raw;
+    qd_json_reader_init(&r, qd_str_c(json), QD_JSON_STRICT_KEYS, 0);
+    assert_int_equal(qd_json_next(&r), QD_JSON_OBJECT);
+    assert_int_equal(qd_json_next(&r), QD_JSON_KEY);
+    assert_int_equal(qd_json_raw(&r, &raw), 0);
+    assert_true(qd_str_is(raw, "{\"x\": [1, {\"y\":\"]\"}]}"));
+    assert_int_equal(qd_json_next(&r), QD_JSON_KEY);
+    assert_true(qd_str_is(r.text, "b"));
+    assert_int_equal(qd_json_skip(&r), 0);
+    assert_int_equal(qd_json_next(&r), QD_JSON_KEY);
+    assert_int_equal(qd_json_next(&r), QD_JSON_STRING);
+    assert_int_equal(qd_json_raw(&r, &raw), 0);
+    assert_true(qd_str_is(raw, "\"d\""));
+    assert_int_equal(qd_json_next(&r), QD_JSON_OBJECT_END);
+    assert_int_equal(qd_json_next(&r), QD_JSON_EOF);
+
+    qd_json_reader_init(&r, QD_STR("{\"a\":1}\n{\"b\":2}"), QD_JSON_ONE_VALUE, 0);
+    while (qd_json_next(&r) > 0) continue;
+    assert_int_equal(r.event, QD_JSON_EOF);
+    assert_int_equal(qd_json_used(&r), 7);
+    qd_json_reader_init(&r, QD_STR("{\"a\":[1,{\"b\":tru}]}"), 0, 0);
+    (void)qd_json_next(&r);
+    (void)qd_json_next(&r);
+    assert_int_equal(qd_json_skip(&r), QD_E_XCONTENT);
+    qd_json_reader_fini(&r);
+}
+
+static void decoded_strings_live_through_the_document(void **state)
+{
+    (void)state;
+    qd_buf b;
+    qd_buf_init(&b, NULL, 8 << 20);
+    (void)qd_buf_char(&b, '[');
+    for (int i = 0; i < 20000; i++) (void)qd_buf_printf(&b, "%s\"value\\n%d\"", i ? "," : "", i);
+    (void)qd_buf_char(&b, ']');
+    qd_str *seen = malloc(20000 * sizeof *seen);
+    qd_json_reader r = QD_JSON_READER(NULL);
+    for (int round = 0; round < 2; round++) {
+        qd_json_reader_init(&r, qd_buf_view(&b), 0, 0);
+        int n = 0;
+        qd_json_event ev;
+        while ((ev = qd_json_next(&r)) > 0) {
+            if (ev == QD_JSON_STRING) seen[n++] = r.text;
+        }
+        assert_int_equal(n, 20000);
+        for (int i = 0; i < n; i++) {
+            char want[32];
+            snprintf(want, sizeof want, "value\n%d", i);
+            assert_true(qd_str_is(seen[i], want));
+        }
+    }
+    qd_json_reader_fini(&r);
+    free(seen);
+    qd_buf_fini(&b);
+}
+
+static void numbers_have_ranges(void **state)
+{
+    (void)state;
+    qd_json_reader r = QD_JSON_READER(NULL);
+    int64_t i;
+    uint64_t u;
+    double d;
+    qd_json_reader_init(&r, QD_STR("[9223372036854775807,9223372036854775808,1.0,1e400,-0,-5]"), 0,
+                        0);
+    (void)qd_json_next(&r);
+    (void)qd_json_next(&r);
+    assert_int_equal(qd_json_i64(&r, &i), 0);
+    assert_true(i == INT64_MAX);
+    (void)qd_json_next(&r);
+    assert_int_equal(qd_json_i64(&r, &i), QD_E_LIMIT);
+    assert_int_equal(qd_json_u64(&r, &u), 0);
+    (void)qd_json_next(&r);
+    assert_int_equal(qd_json_i64(&r, &i), QD_E_ARG);
+    assert_int_equal(qd_json_f64(&r, &d), 0);
+    (void)qd_json_next(&r);
+    assert_int_equal(qd_json_f64(&r, &d), QD_E_LIMIT);
+    (void)qd_json_next(&r);
+    assert_int_equal(qd_json_u64(&r, &u), 0);
+    (void)qd_json_next(&r);
+    assert_int_equal(qd_json_u64(&r, &u), QD_E_LIMIT);
+    qd_json_reader_fini(&r);
+}
+
+/* The vector check of UTF-8 agrees with the scalar one, through the parser. */
+static void invalid_utf8_is_always_found(void **state)
+{
+    (void)state;
+    uint64_t seed = 12345;
+    int bad = 0;
+    for (int i = 0; i < 100000; i++) {
+        char s[96];
+        size_t n = 0;
+        s[n++] = '"';
+        while (n < 80) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            unsigned kind = (unsigned)(seed >> 33) % 24;
+            uint32_t cp = (uint32_t)(seed >> 40);
+            if (kind < 18)
+                s[n++] = (char)('a' + cp % 26);
+            else if (kind < 23)
+                n += qd_utf8_put(s + n, 0x80 + cp % 0x10FF7F);
+            else if (cp % 8 == 0)
+                s[n++] = (char)(0x80 | (cp >> 3));
+        }
+        s[n++] = '"';
+        bool valid = qd_utf8_valid((qd_str){s, n}, NULL);
+        qd_json_reader r = QD_JSON_READER(NULL);
+        qd_json_reader_init(&r, (qd_str){s, n}, 0, 0);
+        assert_int_equal(qd_json_next(&r), valid ? QD_JSON_STRING : QD_JSON_ERROR);
+        bad += !valid;
+        qd_json_reader_fini(&r);
+    }
+    assert_true(bad > 1000 && bad < 99000);
+}
+
+static void out_of_memory_is_an_error(void **state)
+{
+    (void)state;
+    const char *json = "{\"a\":\"x\\ny\",\"b\":{\"c\":\"\\u00e9\"}}";
+    for (uint64_t n = 1; n < 50; n++) {
+        qd_json_reader r = QD_JSON_READER(NULL);
+        qd_json_reader_init(&r, qd_str_c(json), QD_JSON_REQUEST, 0);
+        (void)qd_mem_fail_at(n, true);
+        while (qd_json_next(&r) > 0) continue;
+        (void)qd_mem_fail_at(0, false);
+        bool whole = r.event == QD_JSON_EOF;
+        if (!whole) assert_int_equal(qd_json_fail(&r, NULL), QD_E_NOMEM);
+        qd_json_reader_fini(&r);
+        if (whole) return;
+    }
+    fail();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_every_kind_of_value),
+        cmocka_unit_test(decodes_escapes),
+        cmocka_unit_test(strings_of_all_lengths),
+        cmocka_unit_test(errors_name_place_and_reason),
+        cmocka_unit_test(a_cut_input_is_end_of_input),
+        cmocka_unit_test(depth_is_limited),
+        cmocka_unit_test(duplicates_among_many_keys),
+        cmocka_unit_test(skips_and_captures),
+        cmocka_unit_test(decoded_strings_live_through_the_document),
+        cmocka_unit_test(numbers_have_ranges),
+        cmocka_unit_test(invalid_utf8_is_always_found),
+        cmocka_unit_test(out_of_memory_is_an_error),
+    };
+    return unit_run(tests);
+}
