@@ -42,6 +42,8 @@ extern const qd_codec qd_codec_scalar;
 #if defined(__x86_64__)
 extern const qd_codec qd_codec_avx2;   /* needs x86-64-v3 */
 extern const qd_codec qd_codec_avx512; /* needs x86-64-v4 with VBMI */
+#elif defined(__aarch64__)
+extern const qd_codec qd_codec_neon;
 #endif
 
 /* The best table for this machine, under the QD_CPU cap of runtime/cpu.h; always the same. */
