@@ -23,6 +23,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include <quidditch/analyzer.h>
 
 /* A half-open range. */
 typedef struct qd_span {
@@ -37,23 +38,6 @@ enum {
     QD_TOKENS_TYPE = 8,    /* type[]; without it every type is common_type */
     QD_TOKENS_KEYWORD = 16 /* keyword[]; without it no token is a keyword */
 };
-
-/* Token types. Their names are Lucene's (qd_token_type_name). */
-typedef enum qd_token_type {
-    QD_TOKEN_WORD, /* "word": what every tokenizer but standard gives */
-    QD_TOKEN_ALPHANUM,
-    QD_TOKEN_NUM,
-    QD_TOKEN_SOUTHEAST_ASIAN,
-    QD_TOKEN_IDEOGRAPHIC,
-    QD_TOKEN_HIRAGANA,
-    QD_TOKEN_KATAKANA,
-    QD_TOKEN_HANGUL,
-    QD_TOKEN_EMOJI,
-    QD_TOKEN_SYNONYM,
-    QD_TOKEN_SHINGLE,
-    QD_TOKEN_GRAPH, /* side path made by a filter of a plugin */
-    QD_TOKEN_TYPES
-} qd_token_type;
 
 /* The tokens of one value, in Lucene's order (by position, then as the filters put them). */
 typedef struct qd_tokens {
@@ -97,12 +81,13 @@ static inline uint32_t qd_tokens_length(const qd_tokens *t, size_t i)
     return t->has & QD_TOKENS_LENGTH ? t->length[i] : 1;
 }
 /* Type of token i; exact only when run was asked for types. [any] */
-static inline qd_token_type qd_tokens_type(const qd_tokens *t, size_t i)
+static inline uint32_t qd_tokens_type(const qd_tokens *t, size_t i)
 {
-    return (qd_token_type)(t->has & QD_TOKENS_TYPE ? t->type[i] : t->common_type);
+    return t->has & QD_TOKENS_TYPE ? t->type[i] : t->common_type;
 }
-/* Lucene's name of a type ("<ALPHANUM>", "word", "SYNONYM"); static. [any] */
-const char *qd_token_type_name(qd_token_type type);
+/* Lucene's name of a type ("<ALPHANUM>", "word", "SYNONYM"); types of plugins are "word". Static.
+ * [any] */
+const char *qd_token_type_name(uint32_t type);
 /* Does any token span more than one position, i.e. must a query build a graph? [any] */
 bool qd_tokens_is_graph(const qd_tokens *t);
 

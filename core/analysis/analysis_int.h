@@ -18,7 +18,15 @@
 enum { QD_TEXT_PAD = 64, QD_TERM_PAD = 64 };
 #define QD_VALUE_MAX ((size_t)1 << 30)
 
-enum { QD_COL_TERM, QD_COL_OFFSET, QD_COL_INC, QD_COL_LENGTH, QD_COL_TYPE, QD_COL_KEYWORD, QD_COLS };
+enum {
+    QD_COL_TERM,
+    QD_COL_OFFSET,
+    QD_COL_INC,
+    QD_COL_LENGTH,
+    QD_COL_TYPE,
+    QD_COL_KEYWORD,
+    QD_COLS
+};
 
 /* Tokens with the room of each column, in tokens. */
 typedef struct qd_batch {
@@ -50,13 +58,14 @@ typedef struct qd_unit_block {
 struct qd_analysis {
     uint32_t magic;
     qd_account account;
-    uint32_t want;        /* QD_ANALYZE_ bits of this run */
-    const char *src;      /* text behind the char filters, or the value */
+    uint32_t want;   /* QD_ANALYZE_ bits of this run */
+    const char *src; /* text behind the char filters, or the value */
     size_t nsrc;
-    qd_batch *b, *spare;  /* tokens now; room for a filter's output */
+    qd_batch *b, *spare; /* tokens now; room for a filter's output */
     qd_batch batch[2];
     char *text; /* terms */
     size_t ntext, text_cap;
+    bool shared; /* terms may overlap: a filter that writes in place calls qd_text_unshare first */
     qd_filtered filtered[QD_CHAR_FILTERS_MAX];
     size_t nfiltered;
     qd_unit_block *units;
@@ -70,8 +79,8 @@ typedef struct qd_part qd_part;
 
 /* What a part does; every function of the parts is called once for a whole value. */
 typedef struct qd_part_ops {
-    /* char filter: s->src to the next of s->filtered; tokenizer: s->src to tokens; filter: tokens in
-     * place. */
+    /* char filter: s->src to the next of s->filtered; tokenizer: s->src to tokens; filter: tokens
+     * in place. */
     int (*run)(const qd_part *p, qd_analysis *s, qd_err *err);
     /* Frees the part's own memory and the part. */
     void (*free)(qd_part *p);
@@ -82,11 +91,11 @@ typedef struct qd_part_ops {
 } qd_part_ops;
 
 #define QD_PART_MAGIC 0x54524150u
-/* One configured char filter, tokenizer or token filter; first member of the concrete kinds. Immutable
- * once made, counted. */
+/* One configured char filter, tokenizer or token filter; first member of the concrete kinds.
+ * Immutable once made, counted. */
 struct qd_part {
     uint32_t magic;
-    uint8_t kind; /* qd_stage_kind */
+    uint8_t kind;     /* qd_stage_kind */
     bool normalizes;  /* keeps one term one term: takes part in qd_analyzer_normalize */
     bool search_only; /* must not be used for indexing */
     bool no_synonyms; /* refuses to be run over the rules of a synonym filter */
@@ -102,18 +111,21 @@ typedef struct qd_part_conf {
     size_t n;
     const qd_analysis_files *files;
     int64_t max_ngram_diff, max_shingle_diff;
+    bool prebuilt; /* named without a definition: some defaults differ */
 } qd_part_conf;
 
 /* A type of part, by the name used in "type": "…". */
 typedef struct qd_part_type {
     const char *name;
-    uint8_t kind;
+    uint8_t kind; /* qd_stage_kind */
+    bool bare;    /* may be named without a definition */
     int (*make)(const qd_part_conf *c, qd_part **out, qd_err *err);
 } qd_part_type;
 
 /* Zeroed memory for a part of `size` bytes with its head filled. */
-QD_MUST_CHECK int qd_part_alloc(const qd_part_conf *c, size_t size, qd_stage_kind kind,
-                                const qd_part_ops *ops, qd_part **out, qd_err *err);
+QD_MUST_CHECK
+int qd_part_alloc(const qd_part_conf *c, size_t size, qd_stage_kind kind, const qd_part_ops *ops,
+                  qd_part **out, qd_err *err);
 /* Frees the head and the memory: the end of every ops->free. */
 void qd_part_release(qd_part *p);
 /* References. */
@@ -125,39 +137,57 @@ const qd_analysis_setting *qd_conf_find(const qd_part_conf *c, const char *key);
 /* Text value, or def. */
 qd_str qd_conf_str(const qd_part_conf *c, const char *key, const char *def);
 /* Integer in Java's int range; "Failed to parse value [x] for setting [key]" otherwise. */
-QD_MUST_CHECK int qd_conf_int(const qd_part_conf *c, const char *key, int64_t def, int64_t *out, qd_err *err);
+QD_MUST_CHECK
+int qd_conf_int(const qd_part_conf *c, const char *key, int64_t def, int64_t *out, qd_err *err);
 /* true or false. */
-QD_MUST_CHECK int qd_conf_bool(const qd_part_conf *c, const char *key, bool def, bool *out, qd_err *err);
+QD_MUST_CHECK
+int qd_conf_bool(const qd_part_conf *c, const char *key, bool def, bool *out, qd_err *err);
 /* The k-th value of a list; a lone text is split at commas. False behind the last. */
 bool qd_conf_list(const qd_part_conf *c, const char *key, size_t k, qd_str *out);
 
 /* Runs the parts of kind filter over the batch, as a chain does. */
-QD_MUST_CHECK int qd_parts_run(qd_part *const *parts, size_t n, qd_analysis *s, qd_str text, uint32_t want,
-                               const qd_tokens **out, qd_err *err);
+QD_MUST_CHECK
+int qd_parts_run(qd_part *const *parts, size_t n, qd_analysis *s, qd_str text, uint32_t want,
+                 const qd_tokens **out, qd_err *err);
 
 /* Room for n tokens in the term column and in those of t.has. */
-QD_MUST_CHECK int qd_batch_reserve(qd_analysis *s, qd_batch *b, size_t n);
+QD_MUST_CHECK
+int qd_batch_reserve(qd_analysis *s, qd_batch *b, size_t n);
 /* Switches on the column of a QD_TOKENS_ bit, filling it with its constant. */
-QD_MUST_CHECK int qd_batch_need(qd_analysis *s, qd_batch *b, uint32_t bit);
+QD_MUST_CHECK
+int qd_batch_need(qd_analysis *s, qd_batch *b, uint32_t bit);
 /* Empties b and gives it the columns of like. */
-QD_MUST_CHECK int qd_batch_like(qd_analysis *s, qd_batch *b, const qd_batch *like, size_t n);
+QD_MUST_CHECK
+int qd_batch_like(qd_analysis *s, qd_batch *b, const qd_batch *like, size_t n);
 /* Copies all attributes of token i of from to token j of to (same columns, room made). */
 void qd_batch_copy(qd_batch *to, size_t j, const qd_batch *from, size_t i);
 /* spare becomes current. end_* are carried over. */
 void qd_analysis_swap(qd_analysis *s);
 /* Room for n more bytes of terms; their offset is s->ntext. Pointers into s->text move. */
-QD_MUST_CHECK int qd_text_reserve(qd_analysis *s, size_t n);
+QD_MUST_CHECK
+int qd_text_reserve(qd_analysis *s, size_t n);
 /* Appends a term's bytes; *out is its range. */
-QD_MUST_CHECK int qd_text_add(qd_analysis *s, const char *p, size_t n, qd_span *out);
+QD_MUST_CHECK
+int qd_text_add(qd_analysis *s, const char *p, size_t n, qd_span *out);
 /* Private room of n bytes for the running filter. */
-QD_MUST_CHECK int qd_work_reserve(qd_analysis *s, size_t n);
+QD_MUST_CHECK
+int qd_work_reserve(qd_analysis *s, size_t n);
 /* Copies the source into the text area, so that spans of the source are terms. */
-QD_MUST_CHECK int qd_text_from_source(qd_analysis *s);
+QD_MUST_CHECK
+int qd_text_from_source(qd_analysis *s);
+/* Gives every term bytes of its own when they may overlap. */
+QD_MUST_CHECK
+int qd_text_unshare(qd_analysis *s);
 /* Ends a tokenizer whose terms are ranges of the source: offsets are the same ranges. */
-QD_MUST_CHECK int qd_tokenized(qd_analysis *s, qd_token_type type);
+QD_MUST_CHECK
+int qd_tokenized(qd_analysis *s, uint32_t type);
 
 /* Term i, for writing in place. */
-QD_INLINE char *qd_term_ptr(const qd_analysis *s, size_t i) { return s->text + s->b->t.term[i].from; }
+QD_INLINE char *qd_term_ptr(const qd_analysis *s, size_t i)
+{
+    return s->text + s->b->t.term[i].from;
+}
+/* Bytes of term i. */
 QD_INLINE uint32_t qd_term_len(const qd_analysis *s, size_t i)
 {
     return s->b->t.term[i].to - s->b->t.term[i].from;

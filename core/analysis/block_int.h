@@ -17,7 +17,8 @@ typedef struct qd_blk {
 QD_INLINE qd_blk qd_blk_load(const char *p)
 {
     qd_blk b;
-    for (int i = 0; i < 4; i++) b.v[i] = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
+    for (int i = 0; i < 4; i++)
+        b.v[i] = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
     return b;
 }
 QD_INLINE void qd_blk_store(char *p, qd_blk b)
@@ -26,11 +27,16 @@ QD_INLINE void qd_blk_store(char *p, qd_blk b)
 }
 QD_INLINE uint64_t qd_blk_gather(const __m128i m[4])
 {
-    return (uint64_t)(uint32_t)_mm_movemask_epi8(m[0]) | (uint64_t)(uint32_t)_mm_movemask_epi8(m[1]) << 16 |
-           (uint64_t)(uint32_t)_mm_movemask_epi8(m[2]) << 32 | (uint64_t)(uint32_t)_mm_movemask_epi8(m[3]) << 48;
+    return (uint64_t)(uint32_t)_mm_movemask_epi8(m[0]) |
+           (uint64_t)(uint32_t)_mm_movemask_epi8(m[1]) << 16 |
+           (uint64_t)(uint32_t)_mm_movemask_epi8(m[2]) << 32 |
+           (uint64_t)(uint32_t)_mm_movemask_epi8(m[3]) << 48;
 }
 /* Bytes with the sign bit. */
-QD_INLINE uint64_t qd_blk_high(qd_blk b) { return qd_blk_gather(b.v); }
+QD_INLINE uint64_t qd_blk_high(qd_blk b)
+{
+    return qd_blk_gather(b.v);
+}
 /* Bytes equal to c. */
 QD_INLINE uint64_t qd_blk_eq(qd_blk b, char c)
 {
@@ -69,7 +75,10 @@ QD_INLINE qd_blk qd_blk_load(const char *p)
     memcpy(b.v, p, 64);
     return b;
 }
-QD_INLINE void qd_blk_store(char *p, qd_blk b) { memcpy(p, b.v, 64); }
+QD_INLINE void qd_blk_store(char *p, qd_blk b)
+{
+    memcpy(p, b.v, 64);
+}
 /* Bytes of 0/1 to a mask: eight at a time by a multiplication. */
 QD_INLINE uint64_t qd_blk_gather(const unsigned char m[64])
 {

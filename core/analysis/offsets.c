@@ -4,8 +4,8 @@
  * Byte offsets become units by a table of one entry for 64 bytes and two population counts, so that
  * they need not ascend (n-grams do not). Then the corrections of the char filters, last one first.
  */
-#include "analysis/offsets_int.h"
 #include "analysis/block_int.h"
+#include "analysis/offsets_int.h"
 
 static int index_units(qd_analysis *s)
 {
@@ -31,7 +31,8 @@ static int index_units(qd_analysis *s)
         u->follow = qd_blk_in(b, 0x80, 0xBF);
         u->four = qd_blk_in(b, 0xF0, 0xFF);
         u->before = units;
-        units += 64 - (uint32_t)__builtin_popcountll(u->follow) + (uint32_t)__builtin_popcountll(u->four);
+        units += 64 - (uint32_t)__builtin_popcountll(u->follow) +
+                 (uint32_t)__builtin_popcountll(u->four);
     }
     return 0;
 }
@@ -50,8 +51,10 @@ static uint32_t correct(const qd_filtered *f, uint32_t at)
     size_t lo = 0, hi = f->fix.n;
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
-        if (f->fix.at[mid].at <= at) lo = mid + 1;
-        else hi = mid;
+        if (f->fix.at[mid].at <= at)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return lo ? (uint32_t)((int64_t)at + f->fix.at[lo - 1].diff) : at;
 }

@@ -5,6 +5,7 @@
 #include "analysis/analysis_int.h"
 
 /* Turns offset[] from bytes of s->src into UTF-16 units of the value and sets end_offset. */
-QD_MUST_CHECK int qd_offsets_finish(qd_analysis *s);
+QD_MUST_CHECK
+int qd_offsets_finish(qd_analysis *s);
 
 #endif

@@ -12,12 +12,18 @@ static const uint8_t col_size[QD_COLS] = {8, 8, 4, 4, 1, 1};
 static void **column(qd_tokens *t, int col)
 {
     switch (col) {
-    case QD_COL_TERM: return (void **)&t->term;
-    case QD_COL_OFFSET: return (void **)&t->offset;
-    case QD_COL_INC: return (void **)&t->inc;
-    case QD_COL_LENGTH: return (void **)&t->length;
-    case QD_COL_TYPE: return (void **)&t->type;
-    default: return (void **)&t->keyword;
+    case QD_COL_TERM:
+        return (void **)&t->term;
+    case QD_COL_OFFSET:
+        return (void **)&t->offset;
+    case QD_COL_INC:
+        return (void **)&t->inc;
+    case QD_COL_LENGTH:
+        return (void **)&t->length;
+    case QD_COL_TYPE:
+        return (void **)&t->type;
+    default:
+        return (void **)&t->keyword;
     }
 }
 
@@ -60,15 +66,21 @@ int qd_batch_need(qd_analysis *s, qd_batch *b, uint32_t bit)
     if (column_reserve(s, b, col, b->cap[QD_COL_TERM] ? b->cap[QD_COL_TERM] : 1)) return QD_E_NOMEM;
     t->has |= bit;
     switch (bit) {
-    case QD_TOKENS_OFFSETS: memcpy(t->offset, t->term, t->n * sizeof *t->term); break;
+    case QD_TOKENS_OFFSETS:
+        memcpy(t->offset, t->term, t->n * sizeof *t->term);
+        break;
     case QD_TOKENS_INC:
         for (size_t i = 0; i < t->n; i++) t->inc[i] = 1;
         break;
     case QD_TOKENS_LENGTH:
         for (size_t i = 0; i < t->n; i++) t->length[i] = 1;
         break;
-    case QD_TOKENS_TYPE: memset(t->type, t->common_type, t->n); break;
-    default: memset(t->keyword, 0, t->n); break;
+    case QD_TOKENS_TYPE:
+        memset(t->type, t->common_type, t->n);
+        break;
+    default:
+        memset(t->keyword, 0, t->n);
+        break;
     }
     return 0;
 }
@@ -133,7 +145,25 @@ int qd_text_from_source(qd_analysis *s)
     return 0;
 }
 
-int qd_tokenized(qd_analysis *s, qd_token_type type)
+int qd_text_unshare(qd_analysis *s)
+{
+    if (!s->shared) return 0;
+    s->shared = false;
+    qd_tokens *t = &s->b->t;
+    size_t total = 0;
+    for (size_t i = 0; i < t->n; i++) total += t->term[i].to - t->term[i].from;
+    int rc = qd_text_reserve(s, total);
+    if (rc) return rc;
+    for (size_t i = 0; i < t->n; i++) {
+        uint32_t n = t->term[i].to - t->term[i].from;
+        memcpy(s->text + s->ntext, s->text + t->term[i].from, n);
+        t->term[i] = (qd_span){(uint32_t)s->ntext, (uint32_t)(s->ntext + n)};
+        s->ntext += n;
+    }
+    return 0;
+}
+
+int qd_tokenized(qd_analysis *s, uint32_t type)
 {
     qd_tokens *t = &s->b->t;
     if (!(t->has & QD_TOKENS_TYPE)) t->common_type = (uint8_t)type;
@@ -175,7 +205,8 @@ int qd_analysis_warm(qd_analysis *s, size_t value_bytes)
     QD_CHECK(s, QD_ANALYSIS_MAGIC);
     if (value_bytes > QD_VALUE_MAX) return QD_E_NOMEM;
     s->ntext = 0;
-    if (qd_text_reserve(s, value_bytes) || qd_batch_reserve(s, s->b, value_bytes / 4)) return QD_E_NOMEM;
+    if (qd_text_reserve(s, value_bytes) || qd_batch_reserve(s, s->b, value_bytes / 4))
+        return QD_E_NOMEM;
     memset(s->text, 0, s->text_cap);
     memset(s->b->t.term, 0, s->b->cap[QD_COL_TERM] * sizeof(qd_span));
     return 0;

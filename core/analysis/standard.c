@@ -9,19 +9,20 @@
  *   letters take part in it; a block with anything else beyond ASCII, or with '_', goes to the
  *   automaton, and so does a word so long that it may have to be cut.
  *
- * Where the ways meet: the automaton starts at the open word's first byte, or at a '#', '*' or digit
- * before the block, which may begin an emoji sequence; the kernel starts where no token is open.
+ * Where the ways meet: the automaton starts at the open word's first byte, or at a '#', '*' or
+ * digit before the block, which may begin an emoji sequence; the kernel starts where no token is
+ * open.
  */
-#include "analysis/standard_int.h"
 #include "analysis/block_int.h"
+#include "analysis/standard_int.h"
 
 #define RULE_SKIP 1
 #define RULE_LAST 128
 
 /* The actions of Lucene's scanner. */
 static const uint8_t rule_type[10] = {
-    [2] = QD_TOKEN_EMOJI,   [3] = QD_TOKEN_ALPHANUM,    [4] = QD_TOKEN_HANGUL,
-    [5] = QD_TOKEN_NUM,     [6] = QD_TOKEN_KATAKANA,    [7] = QD_TOKEN_IDEOGRAPHIC,
+    [2] = QD_TOKEN_EMOJI,    [3] = QD_TOKEN_ALPHANUM,        [4] = QD_TOKEN_HANGUL,
+    [5] = QD_TOKEN_NUM,      [6] = QD_TOKEN_KATAKANA,        [7] = QD_TOKEN_IDEOGRAPHIC,
     [8] = QD_TOKEN_HIRAGANA, [9] = QD_TOKEN_SOUTHEAST_ASIAN,
 };
 
@@ -59,7 +60,8 @@ static int scan(qd_analysis *s, size_t *pos, size_t stop, uint32_t max_units)
         uint32_t rule;
         size_t end = match(s->src, i, s->nsrc, max_units, &rule);
         if (rule != RULE_SKIP) {
-            if (t->n == s->b->cap[QD_COL_TERM] && qd_batch_reserve(s, s->b, t->n + 1)) return QD_E_NOMEM;
+            if (t->n == s->b->cap[QD_COL_TERM] && qd_batch_reserve(s, s->b, t->n + 1))
+                return QD_E_NOMEM;
             t->term[t->n] = (qd_span){(uint32_t)i, (uint32_t)end};
             if (t->has & QD_TOKENS_TYPE) t->type[t->n] = rule_type[rule];
             t->n++;
@@ -78,8 +80,10 @@ static bool lower_same_length(qd_analysis *s, size_t from, size_t to)
     for (size_t i = from; i < to;) {
         uint32_t cp, len = qd_u8_next(s->src + i, s->src + s->nsrc, &cp), low = qd_char_lower(cp);
         if (low != cp) {
-            if (qd_u8_size(low) == len) qd_u8_put(s->text + i, low);
-            else all = false;
+            if (qd_u8_size(low) == len)
+                qd_u8_put(s->text + i, low);
+            else
+                all = false;
         }
         i += len;
     }
@@ -87,7 +91,7 @@ static bool lower_same_length(qd_analysis *s, size_t from, size_t to)
 }
 
 typedef struct kernel {
-    uint64_t carry; /* bit 0: the byte before the block belongs to an open word */
+    uint64_t carry;     /* bit 0: the byte before the block belongs to an open word */
     bool letter, digit; /* that byte is a letter, a digit */
     bool odd;           /* a mapping that changes its length was left over */
 } kernel;
@@ -123,7 +127,8 @@ QD_INLINE uint64_t words(qd_blk b, uint64_t L, uint64_t D, const kernel *k, size
                          uint64_t *letters)
 {
     uint64_t w = L | D;
-    uint64_t gap = ~w & (w << 1 | k->carry) & (w >> 1 | 1ull << (*step - 1)); /* one byte between words */
+    uint64_t gap =
+        ~w & (w << 1 | k->carry) & (w >> 1 | 1ull << (*step - 1)); /* one byte between words */
     if (*step < 64) gap &= (1ull << *step) - 1;
     if (gap) {
         uint64_t num = qd_blk_eq(b, '.') | qd_blk_eq(b, '\''), let = qd_blk_eq(b, ':'),
@@ -147,21 +152,21 @@ QD_INLINE uint64_t words(qd_blk b, uint64_t L, uint64_t D, const kernel *k, size
 }
 
 /* Hands the block at p to the automaton; returns where the kernel goes on. */
-static int by_automaton(qd_analysis *s, kernel *k, size_t *edge, size_t *p, size_t stop, uint32_t max_units,
-                        bool lower)
+static int by_automaton(qd_analysis *s, kernel *k, size_t *edge, size_t *p, size_t stop,
+                        uint32_t max_units, bool lower)
 {
     qd_tokens *t = &s->b->t;
     size_t from = *p;
-    if (k->carry) from = ((uint32_t *)(void *)t->term)[--*edge];
-    else if (from && (s->src[from - 1] == '#' || s->src[from - 1] == '*')) from--;
+    if (k->carry)
+        from = ((uint32_t *)(void *)t->term)[--*edge];
+    else if (from && (s->src[from - 1] == '#' || s->src[from - 1] == '*'))
+        from--;
     t->n = *edge / 2;
     size_t at = from;
     int rc = scan(s, &at, stop, max_units);
     if (rc) return rc;
-    if (lower) {
-        memcpy(s->text + from, s->src + from, at - from);
-        k->odd |= !lower_same_length(s, from, at);
-    }
+    memcpy(s->text + from, s->src + from, at - from);
+    if (lower) k->odd |= !lower_same_length(s, from, at);
     *edge = t->n * 2;
     *p = at;
     k->carry = k->letter = k->digit = 0;
@@ -177,7 +182,8 @@ static int blocks(qd_analysis *s, uint32_t max_units, bool lower, bool *odd)
     while (p < n) {
         size_t step = n - p < 64 ? n - p : 64;
         uint64_t valid = step == 64 ? ~0ull : (1ull << step) - 1, two = 0;
-        if (edge / 2 + 66 > s->b->cap[QD_COL_TERM] && qd_batch_reserve(s, s->b, edge / 2 + 66)) return QD_E_NOMEM;
+        if (edge / 2 + 66 > s->b->cap[QD_COL_TERM] && qd_batch_reserve(s, s->b, edge / 2 + 66))
+            return QD_E_NOMEM;
         const char *in = s->src + p;
         if (QD_UNLIKELY(step < 64)) { /* the value's bytes end here; its owner promised no more */
             memset(tail, 0, sizeof tail);
@@ -206,7 +212,8 @@ static int blocks(qd_analysis *s, uint32_t max_units, bool lower, bool *odd)
             if (rc) return rc;
             continue;
         }
-        edge += qd_bits_out((w ^ (w << 1 | k.carry)) & valid, (uint32_t)p, (uint32_t *)(void *)t->term + edge);
+        edge += qd_bits_out((w ^ (w << 1 | k.carry)) & valid, (uint32_t)p,
+                            (uint32_t *)(void *)t->term + edge);
         p += step;
         k.carry = w >> (step - 1) & 1;
         k.letter = L >> (step - 1) & 1;
@@ -220,7 +227,6 @@ static int blocks(qd_analysis *s, uint32_t max_units, bool lower, bool *odd)
 
 int qd_standard_run(qd_analysis *s, uint32_t max_units, bool lower)
 {
-    qd_tokens *t = &s->b->t;
     bool odd = lower, types = s->want & QD_ANALYZE_TYPES;
     int rc = qd_text_reserve(s, s->nsrc + 64);
     if (rc) return rc;

@@ -119,17 +119,35 @@ QD_INLINE uint32_t qd_u8_put(char *out, uint32_t cp)
     return 4;
 }
 /* Bytes of cp in UTF-8. */
-QD_INLINE uint32_t qd_u8_size(uint32_t cp) { return cp < 0x80 ? 1 : cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4; }
+QD_INLINE uint32_t qd_u8_size(uint32_t cp)
+{
+    return cp < 0x80 ? 1 : cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
+}
 /* The first byte of a code point, by one byte. */
-QD_INLINE bool qd_u8_start(char c) { return ((unsigned char)c & 0xC0) != 0x80; }
+QD_INLINE bool qd_u8_start(char c)
+{
+    return ((unsigned char)c & 0xC0) != 0x80;
+}
 /* General category. */
-QD_INLINE uint32_t qd_char_gc(uint32_t c) { return QD_TABLE_AT(qd_gc, c); }
+QD_INLINE uint32_t qd_char_gc(uint32_t c)
+{
+    return QD_TABLE_AT(qd_gc, c);
+}
 /* Java's Character.toLowerCase(int). */
-QD_INLINE uint32_t qd_char_lower(uint32_t c) { return (uint32_t)((int32_t)c + QD_TABLE_AT(qd_lower, c)); }
+QD_INLINE uint32_t qd_char_lower(uint32_t c)
+{
+    return (uint32_t)((int32_t)c + QD_TABLE_AT(qd_lower, c));
+}
 /* Java's Character.toUpperCase(int). */
-QD_INLINE uint32_t qd_char_upper(uint32_t c) { return (uint32_t)((int32_t)c + QD_TABLE_AT(qd_upper, c)); }
+QD_INLINE uint32_t qd_char_upper(uint32_t c)
+{
+    return (uint32_t)((int32_t)c + QD_TABLE_AT(qd_upper, c));
+}
 /* Java's Character.isLetter(int). */
-QD_INLINE bool qd_char_letter(uint32_t c) { return QD_GC_LETTER >> qd_char_gc(c) & 1; }
+QD_INLINE bool qd_char_letter(uint32_t c)
+{
+    return QD_GC_LETTER >> qd_char_gc(c) & 1;
+}
 /* Java's Character.isWhitespace(int): no-break spaces are none. */
 QD_INLINE bool qd_char_space(uint32_t c)
 {

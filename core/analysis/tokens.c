@@ -1,12 +1,13 @@
 /* tokens.c: what can be asked of a batch of tokens. */
 #include "analysis/analysis.h"
-const char *qd_token_type_name(qd_token_type type)
+
+const char *qd_token_type_name(uint32_t type)
 {
-    static const char *const names[QD_TOKEN_TYPES] = {
+    static const char *const names[] = {
         "word",       "<ALPHANUM>", "<NUM>",   "<SOUTHEAST_ASIAN>", "<IDEOGRAPHIC>", "<HIRAGANA>",
-        "<KATAKANA>", "<HANGUL>",   "<EMOJI>", "SYNONYM",           "shingle",       "graph",
+        "<KATAKANA>", "<HANGUL>",   "<EMOJI>", "SYNONYM",           "shingle",       "gram",
     };
-    return names[type < QD_TOKEN_TYPES ? type : QD_TOKEN_WORD];
+    return names[type < QD_COUNT_OF(names) ? type : QD_TOKEN_WORD];
 }
 
 bool qd_tokens_is_graph(const qd_tokens *t)

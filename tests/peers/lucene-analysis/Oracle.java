@@ -1,0 +1,110 @@
+/*
+ * Oracle: tokens as Lucene finds them. Reads records parted by NUL bytes from stdin and writes, for each, a line a
+ * token: term, start, end, position increment, position length, type, parted by tabs; then a line "=" with the end
+ * offset and the increment behind the last token.
+ *
+ *   java -cp … Oracle CHAIN < records > tokens
+ *
+ * CHAIN is one of the names in chains.txt, which gives the same chain as settings of Quidditch; here it is built
+ * from Lucene's classes as Elasticsearch's factories build it.
+ */
+import java.io.BufferedOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import org.apache.lucene.analysis.Analyzer;
+import org.apache.lucene.analysis.CharArraySet;
+import org.apache.lucene.analysis.LowerCaseFilter;
+import org.apache.lucene.analysis.StopFilter;
+import org.apache.lucene.analysis.TokenStream;
+import org.apache.lucene.analysis.Tokenizer;
+import org.apache.lucene.analysis.core.*;
+import org.apache.lucene.analysis.en.EnglishAnalyzer;
+import org.apache.lucene.analysis.en.EnglishPossessiveFilter;
+import org.apache.lucene.analysis.en.PorterStemFilter;
+import org.apache.lucene.analysis.miscellaneous.*;
+import org.apache.lucene.analysis.ngram.*;
+import org.apache.lucene.analysis.pattern.PatternTokenizer;
+import org.apache.lucene.analysis.reverse.ReverseStringFilter;
+import org.apache.lucene.analysis.shingle.ShingleFilter;
+import org.apache.lucene.analysis.snowball.SnowballFilter;
+import org.apache.lucene.analysis.standard.StandardAnalyzer;
+import org.apache.lucene.analysis.standard.StandardTokenizer;
+import org.apache.lucene.analysis.synonym.SolrSynonymParser;
+import org.apache.lucene.analysis.synonym.SynonymGraphFilter;
+import org.apache.lucene.analysis.tokenattributes.*;
+
+public final class Oracle {
+    interface Chain { TokenStream make(Tokenizer t) throws Exception; }
+
+    static Analyzer of(java.util.function.Supplier<Tokenizer> tokenizer, Chain filters) {
+        return new Analyzer() {
+            @Override protected TokenStreamComponents createComponents(String field) {
+                Tokenizer t = tokenizer.get();
+                try { return new TokenStreamComponents(t, filters.make(t)); }
+                catch (Exception e) { throw new RuntimeException(e); }
+            }
+        };
+    }
+
+    static Tokenizer standard(int max) {
+        StandardTokenizer t = new StandardTokenizer();
+        t.setMaxTokenLength(max);
+        return t;
+    }
+
+    static Analyzer chain(String name) throws Exception {
+        CharArraySet english = EnglishAnalyzer.ENGLISH_STOP_WORDS_SET;
+        switch (name) {
+        case "standard_types": return of(() -> standard(255), t -> t);
+        case "standard": return new StandardAnalyzer();
+        case "standard_stop": return new StandardAnalyzer(english);
+        case "standard_max5": return of(() -> standard(5), t -> new LowerCaseFilter(t));
+        case "standard_max200": return of(() -> standard(200), t -> new LowerCaseFilter(t));
+        case "whitespace": return new WhitespaceAnalyzer();
+        case "keyword": return new KeywordAnalyzer();
+        case "simple": return new SimpleAnalyzer();
+        case "stop": return new StopAnalyzer(english);
+        case "english": return new EnglishAnalyzer();
+        case "upper": return of(WhitespaceTokenizer::new, t -> new UpperCaseFilter(t));
+        case "folding": return of(() -> standard(255), t -> new ASCIIFoldingFilter(new LowerCaseFilter(t)));
+        case "folding_both": return of(WhitespaceTokenizer::new, t -> new ASCIIFoldingFilter(t, true));
+        default: throw new IllegalArgumentException("unknown chain " + name);
+        }
+    }
+
+    static String escape(CharTermAttribute t) {
+        String s = t.toString();
+        return s.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r");
+    }
+
+    public static void main(String[] args) throws Exception {
+        Analyzer a = chain(args[0]);
+        byte[] all = System.in.readAllBytes();
+        PrintStream out = new PrintStream(new BufferedOutputStream(new java.io.FileOutputStream(java.io.FileDescriptor.out), 1 << 20), false, "UTF-8");
+        StringBuilder line = new StringBuilder();
+        for (int i = 0, from = 0; i <= all.length; i++) {
+            if (i < all.length && all[i] != 0) continue;
+            if (i == all.length && from == i) break;
+            String text = new String(all, from, i - from, StandardCharsets.UTF_8);
+            from = i + 1;
+            try (TokenStream s = a.tokenStream("f", text)) {
+                CharTermAttribute term = s.addAttribute(CharTermAttribute.class);
+                OffsetAttribute off = s.addAttribute(OffsetAttribute.class);
+                PositionIncrementAttribute inc = s.addAttribute(PositionIncrementAttribute.class);
+                PositionLengthAttribute len = s.addAttribute(PositionLengthAttribute.class);
+                TypeAttribute type = s.addAttribute(TypeAttribute.class);
+                s.reset();
+                while (s.incrementToken()) {
+                    line.setLength(0);
+                    line.append(escape(term)).append('\t').append(off.startOffset()).append('\t').append(off.endOffset()).append('\t')
+                        .append(inc.getPositionIncrement()).append('\t').append(len.getPositionLength()).append('\t').append(type.type()).append('\n');
+                    out.print(line);
+                }
+                s.end();
+                out.print("=\t" + off.endOffset() + "\t" + inc.getPositionIncrement() + "\n");
+            }
+        }
+        out.flush();
+    }
+}
