@@ -106,7 +106,7 @@ plugins: $(patsubst %,$(OUT)/lib/quidditch/plugins/%.so,$(PLUGINS))
 
 # --- unit tests: every tests/unit/<module>/*_t.c is one cmocka program with TAP output ---------
 UNIT_SRCS := $(sort $(wildcard tests/unit/*/*_t.c))
-UNIT_HELPERS := $(patsubst %.c,$(OBJ)/%.o,$(filter-out %_t.c,$(sort $(wildcard tests/unit/lib/*.c))))
+UNIT_HELPERS := $(patsubst %.c,$(OBJ)/%.o,$(filter-out %_t.c,$(sort $(wildcard tests/unit/lib/*.c) $(wildcard tests/lib/store_*.c))))
 UNITS := $(patsubst %.c,$(OUT)/%,$(UNIT_SRCS))
 $(OUT)/tests/unit/%_t: $(OBJ)/tests/unit/%_t.o $(UNIT_HELPERS) $(CORE_LIBS)
 	@mkdir -p $(@D)

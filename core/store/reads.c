@@ -8,6 +8,7 @@
  */
 #include "store/reads.h"
 #include "base/str.h"
+#include "plugin/op.h"
 #include "store/store_int.h"
 
 #define RANGES_MAX 4096u     /* of one request to the tier */
@@ -468,11 +469,9 @@ static void submit(fetch *x)
     x->reads->busy = true;
     /* The last completion frees the jobs; the count held for this loop keeps them until its end. */
     for (job *j = x->jobs; j; j = j->next) {
-        j->read = (qd_storage_read){.op = {.done = job_done, .user = j},
-                                    .ranges = j->vec,
-                                    .nranges = j->nruns,
-                                    .flags = QD_STORAGE_READ_URGENT,
-                                    .err = &j->err};
+        j->read = (qd_storage_read){
+            .ranges = j->vec, .nranges = j->nruns, .flags = QD_STORAGE_READ_URGENT, .err = &j->err};
+        qd_op_anywhere(&j->read.op, job_done, j);
         int32_t rc = j->nruns ? j->file->store->vt.read_v(j->file->object, &j->read) : 1;
         if (rc == 0) continue;
         j->rc = rc < 0 ? rc : 0;

@@ -2,6 +2,7 @@
  * store.c: one opened tier: names, lists, removal, capacity, and blocking reads. See store.h.
  */
 #include "base/str.h"
+#include "plugin/op.h"
 #include "store/store_int.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -104,9 +105,6 @@ uint32_t qd_store_caps(const qd_store *s)
     return s->caps;
 }
 
-int qdi_object_read(qd_store *s, qd_storage_object *o, const qd_storage_range *ranges, uint32_t n,
-                    uint32_t flags, qd_err *err);
-
 static void read_done(qd_op *op, int32_t rc)
 {
     qd_latch_done(op->user, rc);
@@ -117,11 +115,8 @@ int qdi_object_read(qd_store *s, qd_storage_object *o, const qd_storage_range *r
 {
     qd_latch latch;
     qd_latch_init(&latch, 1);
-    qd_storage_read read = {.op = {.done = read_done, .user = &latch},
-                            .ranges = ranges,
-                            .nranges = n,
-                            .flags = flags,
-                            .err = err};
+    qd_storage_read read = {.ranges = ranges, .nranges = n, .flags = flags, .err = err};
+    qd_op_anywhere(&read.op, read_done, &latch);
     int32_t rc = s->vt.read_v(o, &read);
     if (rc < 0) qd_latch_done(&latch, rc);
     return qd_latch_wait(&latch);

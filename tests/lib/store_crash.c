@@ -1,0 +1,698 @@
+/* store_crash.c: the storage kind's vtable over the simulated disk, faults, late completions. */
+#include "base/str.h"
+#include "lib/store_crash_int.h"
+#include "plugin/op.h"
+#include <stdlib.h>
+#include <unistd.h>
+
+struct qd_storage {
+    store_crash *disk;
+    uint32_t open;
+};
+struct qd_storage_object {
+    qd_storage *tier;
+    inode *node;
+    char *name;
+};
+struct qd_storage_put {
+    qd_storage *tier;
+    inode *node;
+    char *name;
+};
+struct qd_storage_log {
+    qd_storage *tier;
+    inode *node;
+    char *name;
+    bool dead;
+};
+
+static void *xcalloc(size_t n)
+{
+    void *p = calloc(1, n);
+    if (!p) abort();
+    return p;
+}
+
+static char *xname(qd_str s)
+{
+    char *p = xcalloc(s.n + 1);
+    memcpy(p, s.p, s.n);
+    return p;
+}
+
+static void hold(store_crash *d)
+{
+    pthread_mutex_lock(&d->lock);
+}
+static void let_go(store_crash *d)
+{
+    pthread_mutex_unlock(&d->lock);
+}
+
+static int32_t fail(qd_err *err, int rc, const char *what, qd_str name)
+{
+    if (rc >= 0) return 0;
+    return qd_err_set(err, rc, "%s %.*s: %s (crashing store)", what, QD_STR_ARG(name),
+                      qd_code_name(rc));
+}
+
+/* ---- tier -------------------------------------------------------------------------------------
+ */
+
+static int32_t tier_open(qd_self *self, const qd_storage_config *c, qd_storage **out, qd_err *err)
+{
+    (void)self, (void)c, (void)out;
+    return qd_err_set(err, QD_E_UNSUPPORTED, "the crashing store is opened by store_crash_open");
+}
+
+qd_storage *store_crash_handle(store_crash *d)
+{
+    qd_storage *t = xcalloc(sizeof *t);
+    t->disk = d;
+    hold(d);
+    d->handles++;
+    let_go(d);
+    return t;
+}
+
+static int32_t tier_close(qd_storage *t, qd_err *err)
+{
+    if (t->open) return qd_err_set(err, QD_E_STATE, "%u handles are open", t->open);
+    hold(t->disk);
+    t->disk->handles--;
+    let_go(t->disk);
+    free(t);
+    return 0;
+}
+
+static void tier_info(qd_storage *t, qd_storage_info *out)
+{
+    qd_storage_info i = {.struct_size = out->struct_size,
+                         .read_align = 1,
+                         .publish_max = 32 << 20,
+                         .object_max = 1ull << 40,
+                         .read_size = 4096,
+                         .request_ns = t->disk->options.late_us * 1000ll,
+                         .reads_in_flight = 64};
+    memcpy(out, &i, out->struct_size < sizeof i ? out->struct_size : sizeof i);
+}
+
+static int32_t tier_capacity(qd_storage *t, uint64_t *total, uint64_t *available, qd_err *err)
+{
+    store_crash *d = t->disk;
+    hold(d);
+    int rc = disk_step(d, STORE_CRASH_READS);
+    if (!rc) {
+        *total = d->options.capacity ? d->options.capacity : 1ull << 40;
+        *available = *total > d->used ? *total - d->used : 0;
+    }
+    let_go(d);
+    return fail(err, rc, "capacity", QD_STR("tier"));
+}
+
+/* ---- objects ----------------------------------------------------------------------------------
+ */
+
+static int32_t object_open(qd_storage *t, qd_str name, qd_storage_object **out, uint64_t *len,
+                           qd_err *err)
+{
+    store_crash *d = t->disk;
+    hold(d);
+    inode *i = disk_find(d, name);
+    int rc = disk_step(d, STORE_CRASH_READS);
+    if (!rc && !i) rc = QD_E_NOTFOUND;
+    if (!rc) {
+        qd_storage_object *o = xcalloc(sizeof *o);
+        *o = (qd_storage_object){t, inode_ref(i), xname(name)};
+        t->open++;
+        *out = o;
+        *len = i->len;
+    }
+    let_go(d);
+    return fail(err, rc, "opening", name);
+}
+
+static void object_close(qd_storage_object *o)
+{
+    store_crash *d = o->tier->disk;
+    hold(d);
+    o->tier->open--;
+    inode_unref(d, o->node);
+    let_go(d);
+    free(o->name);
+    free(o);
+}
+
+static int32_t object_map(qd_storage_object *o, uint64_t len, const uint8_t **data, qd_err *err)
+{
+    store_crash *d = o->tier->disk;
+    hold(d);
+    int rc = disk_step(d, STORE_CRASH_READS);
+    if (!rc && (o->node->len != len || len == 0)) rc = QD_E_CORRUPT;
+    if (!rc) *data = o->node->data;
+    let_go(d);
+    return fail(err, rc, "mapping", qd_str_c(o->name));
+}
+
+static int32_t read_v(qd_storage_object *o, qd_storage_read *r)
+{
+    store_crash *d = o->tier->disk;
+    hold(d);
+    int rc = 0;
+    for (uint32_t i = 0; !rc && i < r->nranges; i++) {
+        const qd_storage_range *g = &r->ranges[i];
+        rc = disk_step(d, STORE_CRASH_READS);
+        if (!rc && (g->offset > o->node->len || g->len > o->node->len - g->offset)) rc = QD_E_EOF;
+        if (!rc && g->len) memcpy(g->dst, o->node->data + g->offset, g->len);
+    }
+    let_go(d);
+    fail(r->err, rc, "reading", qd_str_c(o->name));
+    if (d->options.late_us) {
+        late_push(d, &r->op, rc);
+    } else {
+        qd_op_complete(&r->op, rc);
+    }
+    return 0;
+}
+
+static void read_cancel(qd_storage_object *o, qd_storage_read *r)
+{
+    (void)o, (void)r;
+}
+
+static int32_t put_begin(qd_storage *t, qd_str name, uint64_t size, qd_storage_put **out,
+                         qd_err *err)
+{
+    (void)size;
+    store_crash *d = t->disk;
+    hold(d);
+    int rc = disk_step(d, STORE_CRASH_WRITES);
+    if (!rc && disk_find(d, name)) rc = QD_E_EXISTS;
+    if (!rc) {
+        qd_storage_put *p = xcalloc(sizeof *p);
+        *p = (qd_storage_put){t, disk_inode(d, QD_STORAGE_OBJECT), xname(name)};
+        t->open++;
+        *out = p;
+    }
+    let_go(d);
+    return fail(err, rc, "creating", name);
+}
+
+static int32_t put_write(qd_storage_put *p, const void *data, size_t len, qd_err *err)
+{
+    store_crash *d = p->tier->disk;
+    hold(d);
+    int rc = disk_append(d, p->node, data, len);
+    let_go(d);
+    return fail(err, rc, "writing", qd_str_c(p->name));
+}
+
+static void put_free(qd_storage_put *p)
+{
+    p->tier->open--;
+    inode_unref(p->tier->disk, p->node);
+    free(p->name);
+    free(p);
+}
+
+static int32_t put_commit(qd_storage_put *p, uint32_t flags, qd_err *err)
+{
+    store_crash *d = p->tier->disk;
+    qd_str name = qd_str_c(p->name);
+    bool lazy = flags & QD_STORAGE_COMMIT_LAZY;
+    hold(d);
+    int rc = disk_find(d, name) ? QD_E_EXISTS : 0;
+    if (!rc && !lazy) rc = disk_sync(d, p->node, STORE_CRASH_NO_OBJECT_SYNC);
+    if (!rc) rc = disk_link(d, name, p->node);
+    if (!rc && !lazy) {
+        rc = disk_sync_dir(d, folder_of(name));
+        if (rc && disk_link(d, name, NULL)) rc = QD_E_IO; /* not there, though it may come back */
+    }
+    fail(err, rc, "committing", name);
+    put_free(p);
+    let_go(d);
+    return rc;
+}
+
+static void put_abort(qd_storage_put *p)
+{
+    store_crash *d = p->tier->disk;
+    hold(d);
+    put_free(p);
+    let_go(d);
+}
+
+static int32_t sync_objects(qd_storage *t, const qd_str *names, size_t n, qd_err *err)
+{
+    store_crash *d = t->disk;
+    hold(d);
+    int rc = 0;
+    size_t at = 0;
+    for (size_t i = 0; !rc && i < n; i++) {
+        at = i;
+        inode *node = disk_find(d, names[i]);
+        rc = node ? disk_sync(d, node, STORE_CRASH_NO_OBJECT_SYNC) : QD_E_NOTFOUND;
+    }
+    for (size_t i = 0; !rc && i < n; i++) {
+        bool done = false;
+        for (size_t k = 0; k < i; k++) {
+            if (qd_str_eq(folder_of(names[k]), folder_of(names[i]))) done = true;
+        }
+        at = i;
+        if (!done) rc = disk_sync_dir(d, folder_of(names[i]));
+    }
+    let_go(d);
+    return fail(err, rc, "syncing", n ? names[at] : QD_STR(""));
+}
+
+/* ---- points -----------------------------------------------------------------------------------
+ */
+
+static int32_t publish(qd_storage *t, qd_str name, const void *data, size_t len, qd_err *err)
+{
+    store_crash *d = t->disk;
+    hold(d);
+    inode *i = disk_inode(d, QD_STORAGE_POINT);
+    int rc = disk_append(d, i, data, len);
+    if (!rc) rc = disk_sync(d, i, 0);
+    if (!rc) rc = disk_link(d, name, i);
+    if (!rc) rc = disk_sync_dir(d, folder_of(name));
+    inode_unref(d, i);
+    let_go(d);
+    return fail(err, rc, "publishing", name);
+}
+
+static int32_t get(qd_storage *t, qd_str name, void *dst, size_t cap, size_t *len, qd_err *err)
+{
+    store_crash *d = t->disk;
+    hold(d);
+    inode *i = disk_find(d, name);
+    int rc = disk_step(d, STORE_CRASH_READS);
+    if (!rc && !i) rc = QD_E_NOTFOUND;
+    if (!rc && i->len > cap) rc = QD_E_LIMIT;
+    if (!rc) {
+        if (i->len) memcpy(dst, i->data, i->len);
+        *len = i->len;
+    }
+    let_go(d);
+    return fail(err, rc, "reading", name);
+}
+
+/* ---- logs -------------------------------------------------------------------------------------
+ */
+
+static int32_t log_open(qd_storage *t, qd_str name, uint32_t flags, qd_storage_log **out,
+                        uint64_t *end, qd_err *err)
+{
+    store_crash *d = t->disk;
+    hold(d);
+    inode *i = disk_find(d, name);
+    int rc = disk_step(d, STORE_CRASH_READS);
+    if (!rc && i && (flags & QD_STORAGE_LOG_EXCL)) rc = QD_E_EXISTS;
+    if (!rc && !i && !(flags & QD_STORAGE_LOG_CREATE)) rc = QD_E_NOTFOUND;
+    if (!rc && !i) {
+        i = disk_inode(d, QD_STORAGE_LOG);
+        rc = disk_link(d, name, i);
+        inode_unref(d, i);
+        if (!rc) {
+            rc = disk_sync_dir(d, folder_of(name));
+            if (rc && disk_link(d, name, NULL)) rc = QD_E_IO;
+        }
+    }
+    if (!rc) {
+        qd_storage_log *l = xcalloc(sizeof *l);
+        *l = (qd_storage_log){t, inode_ref(i), xname(name), false};
+        t->open++;
+        *out = l;
+        *end = i->len;
+    }
+    let_go(d);
+    return fail(err, rc, "opening log", name);
+}
+
+static int32_t log_append_v(qd_storage_log *l, const qd_iovec *parts, uint32_t n, uint64_t *offset,
+                            qd_err *err)
+{
+    store_crash *d = l->tier->disk;
+    hold(d);
+    uint64_t at = l->node->len, len = 0;
+    int rc = l->dead ? QD_E_IO : 0;
+    for (uint32_t i = 0; i < n; i++) len += parts[i].len;
+    uint8_t *all = xcalloc(len + 1);
+    for (uint64_t i = 0, to = 0; i < n; to += parts[i++].len) {
+        if (parts[i].len) memcpy(all + to, parts[i].data, parts[i].len);
+    }
+    if (!rc) {
+        rc = disk_append(d, l->node, all, len);
+        if (rc == QD_E_NOSPACE && l->node->len > at && disk_cut(d, l->node, at)) rc = QD_E_IO;
+        if (rc && rc != QD_E_NOSPACE) l->dead = true;
+    }
+    free(all);
+    if (!rc) *offset = at;
+    let_go(d);
+    return fail(err, rc, "appending to log", qd_str_c(l->name));
+}
+
+static int32_t log_sync(qd_storage_log *l, uint64_t upto, qd_err *err)
+{
+    (void)upto;
+    store_crash *d = l->tier->disk;
+    hold(d);
+    int rc = l->dead ? QD_E_IO : disk_sync(d, l->node, STORE_CRASH_NO_LOG_SYNC);
+    if (rc) {
+        rc = QD_E_IO;
+        l->dead = true;
+    }
+    let_go(d);
+    return fail(err, rc, "syncing log", qd_str_c(l->name));
+}
+
+static int32_t log_read(qd_storage_log *l, uint64_t offset, void *dst, size_t len, size_t *got,
+                        qd_err *err)
+{
+    store_crash *d = l->tier->disk;
+    hold(d);
+    int rc = disk_step(d, STORE_CRASH_READS);
+    if (!rc) {
+        uint64_t left = offset < l->node->len ? l->node->len - offset : 0;
+        if (len > left) len = (size_t)left;
+        if (len) memcpy(dst, l->node->data + offset, len);
+        *got = len;
+    }
+    let_go(d);
+    return fail(err, rc, "reading log", qd_str_c(l->name));
+}
+
+static int32_t log_truncate(qd_storage_log *l, uint64_t len, qd_err *err)
+{
+    store_crash *d = l->tier->disk;
+    hold(d);
+    int rc = l->dead ? QD_E_IO : len > l->node->len ? QD_E_ARG : disk_cut(d, l->node, len);
+    if (rc && rc != QD_E_ARG) l->dead = true;
+    let_go(d);
+    return fail(err, rc, "cutting log", qd_str_c(l->name));
+}
+
+static void log_close(qd_storage_log *l)
+{
+    store_crash *d = l->tier->disk;
+    hold(d);
+    l->tier->open--;
+    inode_unref(d, l->node);
+    let_go(d);
+    free(l->name);
+    free(l);
+}
+
+/* ---- names ------------------------------------------------------------------------------------
+ */
+
+static int32_t list(qd_storage *t, qd_str prefix, int32_t (*each)(void *, const qd_storage_stat *),
+                    void *arg, qd_err *err)
+{
+    store_crash *d = t->disk;
+    hold(d);
+    int rc = disk_step(d, STORE_CRASH_READS);
+    for (size_t i = names_lower(&d->now, prefix); !rc && i < d->now.n; i++) {
+        const entry *e = &d->now.at[i];
+        if (!qd_str_starts(qd_str_c(e->name), prefix)) break;
+        qd_storage_stat st = {
+            .name = qd_str_c(e->name), .size = e->node->len, .type = e->node->type};
+        rc = each(arg, &st);
+        if (rc) {
+            let_go(d);
+            return rc;
+        }
+    }
+    let_go(d);
+    return fail(err, rc, "listing", prefix);
+}
+
+static int32_t stat_name(qd_storage *t, qd_str name, qd_storage_stat *out, qd_err *err)
+{
+    store_crash *d = t->disk;
+    hold(d);
+    inode *i = disk_find(d, name);
+    int rc = disk_step(d, STORE_CRASH_READS);
+    if (!rc && !i) rc = QD_E_NOTFOUND;
+    if (!rc) *out = (qd_storage_stat){.name = name, .size = i->len, .type = i->type};
+    let_go(d);
+    return fail(err, rc, "looking for", name);
+}
+
+static int32_t remove_name(qd_storage *t, qd_str name, qd_err *err)
+{
+    store_crash *d = t->disk;
+    hold(d);
+    int rc = disk_find(d, name) ? disk_link(d, name, NULL) : d->off ? QD_E_IO : QD_E_NOTFOUND;
+    let_go(d);
+    return fail(err, rc, "removing", name);
+}
+
+static int32_t remove_tree(qd_storage *t, qd_str folder, qd_err *err)
+{
+    store_crash *d = t->disk;
+    char *prefix = xcalloc(folder.n + 2);
+    memcpy(prefix, folder.p, folder.n);
+    prefix[folder.n] = '/';
+    qd_str p = {prefix, folder.n + 1};
+    hold(d);
+    int rc = d->off ? QD_E_IO : 0;
+    while (!rc) {
+        size_t i = names_lower(&d->now, p);
+        if (i == d->now.n || !qd_str_starts(qd_str_c(d->now.at[i].name), p)) break;
+        char *name = xname(qd_str_c(d->now.at[i].name));
+        rc = disk_link(d, qd_str_c(name), NULL);
+        if (!rc) rc = disk_sync_dir(d, folder_of(qd_str_c(name)));
+        free(name);
+    }
+    let_go(d);
+    free(prefix);
+    return fail(err, rc, "removing", folder);
+}
+
+static int32_t rename_name(qd_storage *t, qd_str from, qd_str to, qd_err *err)
+{
+    store_crash *d = t->disk;
+    hold(d);
+    int rc = !disk_find(d, from) ? QD_E_NOTFOUND : disk_find(d, to) ? QD_E_EXISTS : 0;
+    if (!rc) rc = disk_rename(d, from, to);
+    if (!rc) rc = disk_sync_dir(d, folder_of(to));
+    let_go(d);
+    return fail(err, rc, "renaming", from);
+}
+
+static int32_t sync_dir(qd_storage *t, qd_str folder, qd_err *err)
+{
+    store_crash *d = t->disk;
+    hold(d);
+    int rc = disk_sync_dir(d, folder);
+    let_go(d);
+    return fail(err, rc, "syncing folder", folder);
+}
+
+#define COMMON                                                                                     \
+    .open = tier_open, .close = tier_close, .info = tier_info, .capacity = tier_capacity,          \
+    .object_open = object_open, .object_close = object_close, .read_v = read_v,                    \
+    .read_cancel = read_cancel, .put_begin = put_begin, .put_write = put_write,                    \
+    .put_commit = put_commit, .put_abort = put_abort, .sync_objects = sync_objects,                \
+    .publish = publish, .get = get, .log_open = log_open, .log_append_v = log_append_v,            \
+    .log_sync = log_sync, .log_read = log_read, .log_truncate = log_truncate,                      \
+    .log_close = log_close, .list = list, .stat = stat_name, .remove = remove_name,                \
+    .remove_tree = remove_tree, .rename = rename_name, .sync_dir = sync_dir
+
+static const qd_storage_vtable copying = {
+    .head = QD_VTABLE(qd_storage_vtable, STORAGE,
+                      QD_STORAGE_DURABLE | QD_STORAGE_APPEND | QD_STORAGE_RENAME),
+    COMMON};
+static const qd_storage_vtable mapping = {
+    .head = QD_VTABLE(qd_storage_vtable, STORAGE,
+                      QD_STORAGE_DURABLE | QD_STORAGE_MMAP | QD_STORAGE_APPEND | QD_STORAGE_RENAME),
+    .object_map = object_map,
+    COMMON};
+
+const qd_storage_vtable *store_crash_vtable(const store_crash *d)
+{
+    return d->options.copies ? &copying : &mapping;
+}
+
+int store_crash_open(store_crash *d, qd_store **out, qd_err *err)
+{
+    qd_storage *t = store_crash_handle(d);
+    int rc = qd_store_wrap(store_crash_vtable(d), t, out, err);
+    if (rc) tier_close(t, NULL);
+    return rc;
+}
+
+/* ---- power, faults, damage --------------------------------------------------------------------
+ */
+
+void store_crash_capacity_set(store_crash *d, uint64_t bytes)
+{
+    hold(d);
+    d->options.capacity = bytes;
+    let_go(d);
+}
+
+void store_crash_mutants_set(store_crash *d, uint32_t mutants)
+{
+    hold(d);
+    d->options.mutants = mutants;
+    let_go(d);
+}
+
+void store_crash_power_off(store_crash *d)
+{
+    hold(d);
+    d->off = true;
+    let_go(d);
+}
+
+void store_crash_power_off_at(store_crash *d, uint64_t n)
+{
+    hold(d);
+    d->off_at = n + 1;
+    let_go(d);
+}
+
+bool store_crash_is_off(store_crash *d)
+{
+    hold(d);
+    bool off = d->off;
+    let_go(d);
+    return off;
+}
+
+uint64_t store_crash_fail_at(store_crash *d, uint32_t kinds, uint64_t n, int code, bool sticky)
+{
+    hold(d);
+    uint64_t seen = d->fail_seen;
+    d->fail_kinds = kinds;
+    d->fail_at = n;
+    d->fail_seen = 0;
+    d->fail_code = code;
+    d->fail_sticky = sticky;
+    let_go(d);
+    return seen;
+}
+
+uint64_t store_crash_steps(store_crash *d)
+{
+    hold(d);
+    uint64_t n = d->steps;
+    let_go(d);
+    return n;
+}
+
+bool store_crash_size(store_crash *d, const char *name, uint64_t *bytes)
+{
+    hold(d);
+    inode *i = disk_find(d, qd_str_c(name));
+    if (i) *bytes = i->len;
+    let_go(d);
+    return i != NULL;
+}
+
+bool store_crash_flip(store_crash *d, const char *name, uint64_t offset, uint8_t mask)
+{
+    hold(d);
+    inode *i = disk_find(d, qd_str_c(name));
+    bool can = i && offset < i->len;
+    if (can) i->data[offset] ^= mask;
+    let_go(d);
+    return can;
+}
+
+bool store_crash_cut(store_crash *d, const char *name, uint64_t bytes)
+{
+    hold(d);
+    inode *i = disk_find(d, qd_str_c(name));
+    bool can = i && bytes <= i->len;
+    if (can) {
+        d->used -= i->len - bytes;
+        i->len = bytes;
+        i->ndirty = 0;
+        i->synced_len = bytes;
+    }
+    let_go(d);
+    return can;
+}
+
+/* ---- late completions -------------------------------------------------------------------------
+ */
+
+typedef struct late_one {
+    struct late_one *next;
+    qd_op *op;
+    int32_t rc;
+} late_one;
+
+struct late {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t more;
+    late_one *first, **end;
+    uint32_t late_us;
+    bool stop;
+};
+
+static void *late_run(void *arg)
+{
+    struct late *l = arg;
+    pthread_mutex_lock(&l->lock);
+    while (!l->stop || l->first) {
+        late_one *x = l->first;
+        if (!x) {
+            pthread_cond_wait(&l->more, &l->lock);
+            continue;
+        }
+        l->first = x->next;
+        if (!l->first) l->end = &l->first;
+        pthread_mutex_unlock(&l->lock);
+        usleep(l->late_us);
+        qd_op_complete(x->op, x->rc);
+        free(x);
+        pthread_mutex_lock(&l->lock);
+    }
+    pthread_mutex_unlock(&l->lock);
+    return NULL;
+}
+
+void late_push(store_crash *d, qd_op *op, int32_t rc)
+{
+    hold(d);
+    if (!d->late) {
+        struct late *l = xcalloc(sizeof *l);
+        pthread_mutex_init(&l->lock, NULL);
+        pthread_cond_init(&l->more, NULL);
+        l->end = &l->first;
+        l->late_us = d->options.late_us;
+        if (pthread_create(&l->thread, NULL, late_run, l) != 0) abort();
+        d->late = l;
+    }
+    struct late *l = d->late;
+    let_go(d);
+    late_one *x = xcalloc(sizeof *x);
+    x->op = op;
+    x->rc = rc;
+    pthread_mutex_lock(&l->lock);
+    *l->end = x;
+    l->end = &x->next;
+    pthread_cond_signal(&l->more);
+    pthread_mutex_unlock(&l->lock);
+}
+
+void late_stop(store_crash *d)
+{
+    struct late *l = d->late;
+    if (!l) return;
+    pthread_mutex_lock(&l->lock);
+    l->stop = true;
+    pthread_cond_signal(&l->more);
+    pthread_mutex_unlock(&l->lock);
+    pthread_join(l->thread, NULL);
+    pthread_mutex_destroy(&l->lock);
+    pthread_cond_destroy(&l->more);
+    free(l);
+    d->late = NULL;
+}
