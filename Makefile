@@ -6,6 +6,9 @@
 #   make check | check-long | bench | coverage | lint | format | install | clean | help
 
 VERSION := 0.1.0
+# Identity of the plugin headers: plugins of this very build may use kinds that are still unstable.
+SDK_HEADERS := $(sort $(wildcard sdk/include/quidditch/*))
+BUILD_ID := $(VERSION)-$(shell cat $(SDK_HEADERS) | sha256sum | cut -c1-16)
 CC ?= gcc
 ifeq ($(origin CC),default)
 CC := gcc
@@ -47,6 +50,7 @@ SYSLIBS = $(LIBS) -ldl -lm -lrt
 lib_of = $(OUT)/lib/libqd-$(1).a
 CORE_LIBS := $(foreach m,$(LIB_MODULES),$(call lib_of,$(m)))
 
+.DEFAULT_GOAL := all
 .PHONY: all
 all: programs plugins
 
@@ -85,7 +89,7 @@ $(foreach p,$(PROGRAM_NAMES),$(eval $(call program_rules,$(p))))
 programs: $(CORE_LIBS) $(PROGRAMS)
 
 # --- plugins: built as a user's would be, against the SDK alone; plugin.def names their libraries ---
-PLUGIN_FLAGS = -D_GNU_SOURCE -Isdk/include $(filter-out -fvisibility=hidden,$(CFLAGS_ALL)) -fPIC -fvisibility=hidden -fno-semantic-interposition
+PLUGIN_FLAGS = -D_GNU_SOURCE -DQD_BUILD_ID='"$(BUILD_ID)"' -Isdk/include $(filter-out -fvisibility=hidden,$(CFLAGS_ALL)) -fPIC -fvisibility=hidden -fno-semantic-interposition
 PLUGIN_LDFLAGS = -shared -Wl,-z,defs,-z,now,-z,relro,-z,nodelete -Wl,--exclude-libs,ALL
 define plugin_rules
 PLUGIN_LIBS :=
@@ -98,7 +102,7 @@ $(OUT)/lib/quidditch/plugins/$(1).so: $$(POBJS_$(1))
 ALL_OBJS += $$(POBJS_$(1))
 endef
 $(foreach p,$(PLUGINS),$(eval $(call plugin_rules,$(p))))
-$(OBJ)/plugins/%.pic.o: plugins/%.c
+$(OBJ)/plugins/%.pic.o: plugins/%.c $(SDK_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(PLUGIN_FLAGS) -MMD -MP -c $< -o $@
 .PHONY: plugins

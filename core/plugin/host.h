@@ -16,6 +16,8 @@
 #include <quidditch/abi.h>
 
 typedef struct qd_plugin_host qd_plugin_host;
+struct qd_json_reader;
+struct qd_json_writer;
 
 /* How to open a host. Everything is borrowed for the call, but env, loop and pool, which are kept.
  */
@@ -24,6 +26,7 @@ typedef struct qd_plugin_host_config {
     qd_loop *loop;       /* where plugins' posts and timers run; NULL: there is none (tools) */
     qd_pool *pool;       /* `generic`, for the work service; NULL: there is none */
     uint64_t flags;      /* QD_HOST_* */
+    uint32_t uv_version; /* uv_version() of this process; 0: no uv service */
     qd_str path;         /* plugins.path; empty: built-ins only */
     bool build_tree;     /* loose permissions are a warning: see qd_plugin_build_tree */
     const qd_str *allow; /* plugins.allow, in order: the only names that are loaded */
@@ -123,6 +126,17 @@ int qd_plugin_setting_check(qd_plugin_host *h, qd_str key, qd_str value, qd_err 
 /* The second step, after every node agreed. */
 QD_MUST_CHECK
 int qd_plugin_setting_apply(qd_plugin_host *h, qd_str key, qd_str value, qd_err *err);
+
+/* A reader or writer of ours as plugins see it: the same object under an opaque name. */
+static inline qd_json_in *qd_plugin_json_in(struct qd_json_reader *r)
+{
+    return (qd_json_in *)r;
+}
+/* The same for a writer. */
+static inline qd_json_out *qd_plugin_json_out(struct qd_json_writer *w)
+{
+    return (qd_json_out *)w;
+}
 
 /* Injected failures of the fault service, for tests: fn(arg, plugin, point) returns 0 or an error.
  */

@@ -252,7 +252,8 @@ typedef struct qd_plugin_work {
 typedef struct qd_svc_work {
     qd_vtable head;
     int32_t (*submit)(qd_self *, qd_plugin_work *); /* [any]; QD_E_REJECTED: queue full */
-    int32_t (*cancel)(qd_plugin_work *); /* [any]; a request only: op.done still follows */
+    int32_t (*cancel)(qd_self *,
+                      qd_plugin_work *); /* [any]; a request only: op.done still follows */
 } qd_svc_work;
 
 enum {
@@ -279,12 +280,12 @@ typedef struct qd_jev {
 typedef struct qd_svc_json {
     qd_vtable head;
     int32_t (*next)(qd_json_in *, qd_jev *, qd_err *); /* errors name line and column */
-    int32_t (*skip)(qd_json_in *, qd_err *); /* over the value just begun, or that follows a key */
-    int32_t (*fail)(qd_json_in *, qd_err *, int32_t code,
-                    qd_str reason); /* with the present place */
-    int32_t (*text)(qd_json_in *, qd_str *raw,
-                    qd_err *);                  /* over the next value, giving its bytes */
-    void (*put)(qd_json_out *, const qd_jev *); /* errors are kept until the end */
+    /* Over the value just begun, or the one that follows a key. */
+    int32_t (*skip)(qd_json_in *, qd_err *);
+    int32_t (*text)(qd_json_in *, qd_str *raw, qd_err *); /* the same, giving its bytes; borrow */
+    /* Sets an error with the present line and column. */
+    int32_t (*fail)(qd_json_in *, qd_err *, int32_t code, qd_str reason);
+    void (*put)(qd_json_out *, const qd_jev *);            /* errors are kept until the end */
     qd_json_in *(*open)(qd_self *, qd_str text, qd_err *); /* text: keep until close; make: close */
     void (*close)(qd_json_in *);                           /* of open only */
 } qd_svc_json;

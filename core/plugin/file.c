@@ -1,0 +1,166 @@
+/*
+ * file.c: the files of plugins. The loader is a seam of its own to the system, like dlopen itself:
+ * a simulated node loads the real files. Code in a plugin is fully trusted, so what is asked here
+ * is whether anybody but root and the service's user could have written it.
+ */
+#include "plugin/host_int.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int check_owner(const char *path, const char *what, const struct stat *st, bool build_tree,
+                       qd_err *err)
+{
+    if (st->st_uid != 0 && st->st_uid != geteuid())
+        return qd_err_set(err, QD_E_PERMISSION,
+                          "%s: %s is owned by another user: wanted root or uid %u, found uid %u; "
+                          "chown it",
+                          path, what, (unsigned)geteuid(), (unsigned)st->st_uid);
+    if (!(st->st_mode & (S_IWGRP | S_IWOTH))) return 0;
+    const char *who = st->st_mode & S_IWOTH ? "world" : "group";
+    if (build_tree) {
+        qd_log_warn("plugin", "%s: %s is %s-writable (mode %04o); accepted in the build tree", path,
+                    what, who, (unsigned)(st->st_mode & 07777));
+        return 0;
+    }
+    return qd_err_set(err, QD_E_PERMISSION,
+                      "%s: %s is %s-writable: wanted mode %04o, found %04o; chmod go-w it", path,
+                      what, who, (unsigned)(st->st_mode & 07755), (unsigned)(st->st_mode & 07777));
+}
+
+/* The folder decides as much as the file: who may write there may replace the file. */
+static int check_folder(const char *path, bool build_tree, qd_err *err)
+{
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    size_t n = slash == path ? 1 : slash ? (size_t)(slash - path) : 1;
+    if (n >= sizeof folder) return qd_err_set(err, QD_E_ARG, "%s: name too long", path);
+    memcpy(folder, slash ? path : ".", n);
+    folder[n] = 0;
+    struct stat st;
+    if (stat(folder, &st)) return qd_err_errno(err, errno, "%s: folder cannot be read", folder);
+    return check_owner(folder, "folder", &st, build_tree, err);
+}
+
+static int hash_bytes(qd_plugin_bytes *b, qd_err *err)
+{
+    unsigned char digest[32];
+    size_t n = 0;
+    if (!EVP_Q_digest(NULL, "SHA256", NULL, b->p, b->n, digest, &n) || n != sizeof digest)
+        return qd_err_set(err, QD_E_INTERNAL, "%s: SHA-256 failed", b->path);
+    static const char hex[] = "0123456789abcdef";
+    for (unsigned i = 0; i < sizeof digest; i++) {
+        b->sha256[i * 2] = hex[digest[i] >> 4];
+        b->sha256[i * 2 + 1] = hex[digest[i] & 15];
+    }
+    b->sha256[64] = 0;
+    return 0;
+}
+
+int qdi_plugin_file_open(const char *path, bool build_tree, qd_plugin_bytes *out, qd_err *err)
+{
+    memset(out, 0, sizeof *out);
+    size_t len = strlen(path);
+    if (len >= sizeof out->path) return qd_err_set(err, QD_E_ARG, "%s: name too long", path);
+    memcpy(out->path, path, len + 1);
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == ELOOP)
+        return qd_err_set(err, QD_E_PERMISSION,
+                          "%s: is a symbolic link: wanted a regular file; copy the plugin there",
+                          path);
+    if (fd < 0 && errno == ENOENT)
+        return qd_err_set(err, QD_E_NOTFOUND, "%s: wanted a plugin, found no such file", path);
+    if (fd < 0) return qd_err_errno(err, errno, "%s: cannot be opened", path);
+    struct stat st;
+    int rc = 0;
+    if (fstat(fd, &st))
+        rc = qd_err_errno(err, errno, "%s: cannot be read", path);
+    else if (!S_ISREG(st.st_mode))
+        rc =
+            qd_err_set(err, QD_E_PERMISSION, "%s: wanted a regular file, found another kind", path);
+    else if (st.st_size <= 0 || (uint64_t)st.st_size > QD_PLUGIN_FILE_MAX)
+        rc = qd_err_set(err, QD_E_PLUGIN, "%s: wanted 1 byte to 256 MiB, found %lld bytes", path,
+                        (long long)st.st_size);
+    if (rc == 0) rc = check_owner(path, "file", &st, build_tree, err);
+    if (rc == 0) rc = check_folder(path, build_tree, err);
+    if (rc == 0) {
+        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED) {
+            rc = qd_err_errno(err, errno, "%s: cannot be mapped", path);
+        } else {
+            out->p = p;
+            out->n = (size_t)st.st_size;
+            out->dev = st.st_dev;
+            out->ino = st.st_ino;
+            rc = hash_bytes(out, err);
+        }
+    }
+    close(fd);
+    if (rc) qdi_plugin_file_close(out);
+    return rc;
+}
+
+void qdi_plugin_file_close(qd_plugin_bytes *b)
+{
+    if (b->p) munmap((void *)(uintptr_t)b->p, b->n);
+    b->p = NULL;
+}
+
+bool qdi_plugin_file_same(const char *path, dev_t dev, ino_t ino)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_dev == dev && st.st_ino == ino;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return qd_str_cmp(*(const qd_str *)a, *(const qd_str *)b);
+}
+
+int qdi_plugin_folder_list(qd_str folder, qd_arena *arena, qd_str **names, size_t *n, qd_err *err)
+{
+    qd_str path = qd_arena_str(arena, folder);
+    qd_str *list = qd_arena_alloc(arena, QD_PLUGINS_MAX * sizeof *list);
+    size_t count = 0;
+    if (!path.p || !list) return qd_err_nomem(err, "list of plugins");
+    DIR *dir = opendir(path.p);
+    if (!dir) return qd_err_errno(err, errno, "plugins.path: folder [%s] cannot be read", path.p);
+    int rc = 0;
+    for (struct dirent *e; rc == 0 && (e = readdir(dir));) {
+        qd_str name = qd_str_c(e->d_name);
+        if (!qd_str_ends(name, QD_STR(".so")) || e->d_name[0] == '.') continue;
+        if (count == QD_PLUGINS_MAX)
+            rc = qd_err_set(err, QD_E_LIMIT, "plugins.path: over %d files in [%s]", QD_PLUGINS_MAX,
+                            path.p);
+        else if (!(list[count] = qd_arena_str(arena, qd_str_sub(name, 0, name.n - 3))).p)
+            rc = qd_err_nomem(err, "list of plugins");
+        else
+            count++;
+    }
+    closedir(dir);
+    qsort(list, count, sizeof *list, by_name);
+    *names = list;
+    *n = count;
+    return rc;
+}
+
+bool qd_plugin_build_tree(qd_str exe_dir, qd_str path)
+{
+    char exe[4096], want[4096], real[4096], buf[4096];
+    if (exe_dir.n + 32 > sizeof exe || path.n + 1 > sizeof buf) return false;
+    memcpy(buf, path.p, path.n);
+    buf[path.n] = 0;
+    if (!realpath(buf, real)) return false;
+    memcpy(exe, exe_dir.p, exe_dir.n);
+    memcpy(exe + exe_dir.n, "/../lib/quidditch/plugins", 26);
+    if (!realpath(exe, want) || strcmp(want, real) != 0) return false;
+    /* Objects lie beside bin only where the program was built. */
+    struct stat st;
+    memcpy(exe + exe_dir.n, "/../obj/core", 13);
+    return stat(exe, &st) == 0 && S_ISDIR(st.st_mode);
+}

@@ -1,0 +1,196 @@
+/* host.c: opening and closing a host, starting and stopping its plugins, telling what it holds. */
+#include "plugin/host_int.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+#ifndef QD_BUILD_ID_HOST
+#define QD_BUILD_ID_HOST ""
+#endif
+
+const char *qd_plugin_build_id(void)
+{
+    return QD_BUILD_ID_HOST;
+}
+
+const char *qdi_text(qd_plugin_host *h, const char *fmt, ...)
+{
+    char text[2048];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (n < 0) return "";
+    size_t len = (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+    qd_str s = qd_arena_str(&h->arena, (qd_str){text, len});
+    return s.p ? s.p : "";
+}
+
+qd_self *qdi_self_make(qd_plugin_host *h, qd_str name)
+{
+    qd_self *self = qd_arena_calloc(&h->arena, sizeof *self);
+    if (!self) return NULL;
+    self->magic = QD_SELF_MAGIC;
+    self->host = h;
+    self->name = qdi_text(h, "%.*s", QD_STR_ARG(name));
+    self->component = qdi_text(h, "plugin.%.*s", QD_STR_ARG(name));
+    self->version = self->license = self->file = self->sha256 = self->reason = "";
+    qd_account_init(&self->account, self->component, &h->account, 0);
+    return self;
+}
+
+static void self_data_set(qd_self *self, void *data)
+{
+    self->data = data;
+}
+static void *self_data(qd_self *self)
+{
+    return self->data;
+}
+
+/* Copies a list of texts or pairs into the arena; NULL when out of memory. */
+static const qd_str *copy_texts(qd_arena *a, const qd_str *from, size_t n)
+{
+    qd_str *to = qd_arena_calloc(a, (n + 1) * sizeof *to);
+    for (size_t i = 0; to && i < n; i++)
+        if (!(to[i] = qd_arena_str(a, from[i])).p && from[i].n) return NULL;
+    return to;
+}
+
+static const qd_pair *copy_pairs(qd_arena *a, const qd_pair *from, size_t n)
+{
+    qd_pair *to = qd_arena_calloc(a, (n + 1) * sizeof *to);
+    for (size_t i = 0; to && i < n; i++) {
+        to[i] = (qd_pair){qd_arena_str(a, from[i].key), qd_arena_str(a, from[i].value)};
+        if ((!to[i].key.p && from[i].key.n) || (!to[i].value.p && from[i].value.n)) return NULL;
+    }
+    return to;
+}
+
+int qd_plugin_host_open(const qd_plugin_host_config *config, qd_plugin_host **out, qd_err *err)
+{
+    qd_assert(config->env != NULL);
+    qd_plugin_host *h = qd_calloc(NULL, sizeof *h);
+    if (!h) return qd_err_nomem(err, "plugin host");
+    h->magic = QD_PLUGIN_HOST_MAGIC;
+    qd_account_init(&h->account, "plugins", NULL, 0);
+    qd_arena_init(&h->arena, &h->account, 0);
+    qd_mutex_init(&h->lock);
+    h->metrics_end = &h->metrics;
+    h->config = *config;
+    h->config.path = qd_arena_str(&h->arena, config->path);
+    h->config.allow = copy_texts(&h->arena, config->allow, config->nallow);
+    h->config.sha256 = copy_pairs(&h->arena, config->sha256, config->nsha256);
+    h->config.settings = copy_pairs(&h->arena, config->settings, config->nsettings);
+    h->table = (qd_host){sizeof h->table,  QD_ABI_MAJOR, QD_ABI_MINOR, config->flags, QD_VERSION,
+                         QD_BUILD_ID_HOST, qdi_service,  qdi_provide,  self_data_set, self_data};
+    h->uv = (qd_svc_uv){{sizeof h->uv, QD_ABI_MAJOR, QD_ABI_MINOR, 0}, config->uv_version, 0};
+    if ((config->path.n && !h->config.path.p) || !h->config.allow || !h->config.sha256 ||
+        !h->config.settings) {
+        qd_plugin_host_close(h);
+        return qd_err_nomem(err, "plugin host");
+    }
+    *out = h;
+    return 0;
+}
+
+void qd_plugin_host_close(qd_plugin_host *h)
+{
+    if (!h) return;
+    QD_CHECK(h, QD_PLUGIN_HOST_MAGIC);
+    qd_plugin_host_stop(h);
+    qd_assert(h->pieces == NULL); /* a plugin's stop waits for its own work */
+    qdi_metrics_free(h);
+    for (uint32_t kind = 0; kind < QD_KIND_COUNT; kind++) qd_vec_fini(&h->provided[kind]);
+    for (size_t i = 0; i < h->plugins.n; i++)
+        if (qd_account_used(&h->plugins.at[i]->account))
+            qd_log_debug("plugin", "plugin [%s] kept %lld bytes", h->plugins.at[i]->name,
+                         (long long)qd_account_used(&h->plugins.at[i]->account));
+    qd_vec_fini(&h->plugins);
+    qd_vec_fini(&h->refused);
+    qd_arena_fini(&h->arena);
+    qd_mutex_fini(&h->lock);
+    h->magic = 0;
+    qd_free(h);
+}
+
+void qd_plugin_host_service(qd_plugin_host *h, uint32_t id, const qd_vtable *table)
+{
+    QD_CHECK(h, QD_PLUGIN_HOST_MAGIC);
+    qd_assert(id > 0 && id < QD_SERVICE_COUNT);
+    h->services[id] = table;
+}
+
+void qd_plugin_host_fault(qd_plugin_host *h,
+                          int32_t (*fn)(void *arg, const char *plugin, const char *point),
+                          void *arg)
+{
+    h->fault_arg = arg;
+    h->fault = fn;
+}
+
+int qd_plugin_host_start(qd_plugin_host *h, qd_err *err)
+{
+    QD_CHECK(h, QD_PLUGIN_HOST_MAGIC);
+    for (size_t i = 0; i < h->plugins.n; i++) {
+        qd_self *self = h->plugins.at[i];
+        if (self->state != QD_PLUGIN_LOADED) continue;
+        qd_err why;
+        qd_err_init(&why);
+        int rc = self->plugin.start ? self->plugin.start(self, &why) : 0;
+        if (rc) {
+            qd_err_set(err, rc, "plugin [%s] did not start: %s", self->name,
+                       why.code ? qd_err_reason(&why) : qd_code_name(rc));
+            qd_err_fini(&why);
+            qd_plugin_host_stop(h);
+            return rc;
+        }
+        qd_err_fini(&why);
+        self->state = QD_PLUGIN_STARTED;
+    }
+    return 0;
+}
+
+static void stop_done(void *arg)
+{
+    qd_latch_done(arg, 0);
+}
+
+void qd_plugin_host_stop(qd_plugin_host *h)
+{
+    QD_CHECK(h, QD_PLUGIN_HOST_MAGIC);
+    for (size_t i = h->plugins.n; i-- > 0;) {
+        qd_self *self = h->plugins.at[i];
+        if (self->state != QD_PLUGIN_STARTED && self->state != QD_PLUGIN_LOADED) continue;
+        self->state = QD_PLUGIN_STOPPED;
+        if (!self->plugin.stop) continue;
+        qd_latch latch;
+        qd_latch_init(&latch, 1);
+        self->plugin.stop(self, stop_done, &latch);
+        (void)qd_latch_wait(&latch);
+    }
+}
+
+size_t qd_plugin_count(const qd_plugin_host *h)
+{
+    return h->plugins.n + h->refused.n;
+}
+
+void qd_plugin_info_get(const qd_plugin_host *h, size_t i, qd_plugin_info *out)
+{
+    qd_assert(i < qd_plugin_count(h));
+    qd_self *self = i < h->plugins.n ? h->plugins.at[i] : h->refused.at[i - h->plugins.n];
+    *out = (qd_plugin_info){
+        .state = self->state,
+        .builtin = self->builtin,
+        .name = self->name,
+        .version = self->version,
+        .license = self->license,
+        .file = self->file,
+        .sha256 = self->sha256,
+        .reason = self->reason,
+        .conf = self->nvalues ? self->schema : NULL,
+        .kinds = self->kinds,
+        .memory = qd_account_used(&self->account),
+        .self = self,
+    };
+}

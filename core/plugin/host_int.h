@@ -1,0 +1,155 @@
+/*
+ * host_int.h: what the files of this module share: the host, a plugin in it (qd_self), the
+ * registry.
+ */
+#ifndef QD_PLUGIN_HOST_INT_H
+#define QD_PLUGIN_HOST_INT_H
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "plugin/elf.h"
+#include "plugin/host.h"
+#include "runtime/sync.h"
+#include <sys/types.h>
+
+#define QD_PLUGIN_HOST_MAGIC 0x51504854u /* TPHQ */
+#define QD_SELF_MAGIC 0x464c4553u        /* SELF */
+#define QD_PLUGIN_DEPS_MAX 16
+#define QD_PLUGIN_CONF_MAX 256
+#define QD_PLUGIN_FILE_MAX (256u << 20)
+#define QD_PLUGINS_MAX 256
+
+/* A setting of a plugin with its value. */
+typedef struct qd_plugin_value {
+    qd_plugin_conf conf; /* the host's copy */
+    bool set;            /* given or defaulted */
+    qd_str text;         /* NUL-terminated; of a list, elements one after the other by NULs */
+    int64_t i64;         /* bool, int, bytes, time, index of an enum */
+    double f64;
+    uint32_t nitems; /* of a list */
+} qd_plugin_value;
+
+/* One plugin in one node. All texts are in the host's arena. */
+struct qd_self {
+    uint32_t magic;
+    qd_plugin_host *host;
+    qd_plugin_state state;
+    bool builtin;
+    bool init_called; /* its code may hold pointers into the process for ever */
+    const char *name, *version, *license, *file, *sha256;
+    const char *component; /* "plugin.<name>", of the log */
+    const char *reason;
+    qd_plugin plugin; /* the host's copy */
+    qd_plugin_dep *deps;
+    uint32_t ndeps;
+    qd_plugin_value *values;
+    uint32_t nvalues;
+    qd_plugin_conf *schema; /* copy ending with key NULL, for info */
+    uint32_t kinds;
+    qd_account account;
+    void *data;
+    void *handle; /* of dlopen */
+    int32_t (*conf_check)(void *arg, const char *key, qd_str value, qd_err *err);
+    void (*conf_apply)(void *arg, const char *key, qd_str value);
+    void *conf_arg;
+    uint32_t mark; /* of the sort */
+    qd_elf *elf;   /* while loading */
+    dev_t dev;
+    ino_t ino;
+};
+
+/* What somebody provides. */
+typedef struct qd_provided {
+    qd_str name;
+    qd_self *self;
+    const void *vtable; /* the host's copy */
+} qd_provided;
+
+typedef QD_VEC(qd_self *) qd_self_list;
+
+struct qd_plugin_host {
+    uint32_t magic;
+    qd_plugin_host_config config; /* texts copied into the arena */
+    qd_account account;
+    qd_arena arena;
+    qd_host table;        /* what plugins see */
+    qd_self_list plugins; /* in order of loading */
+    qd_self_list refused;
+    QD_VEC(qd_provided) provided[QD_KIND_COUNT];
+    qd_self *initialising; /* provide is legal for it alone */
+    const qd_vtable *services[QD_SERVICE_COUNT];
+    qd_mutex lock;        /* metrics, pieces */
+    struct piece *pieces; /* of the work service */
+    qd_svc_uv uv;
+    struct qd_plugin_metric *metrics, **metrics_end;
+    int32_t (*fault)(void *arg, const char *plugin, const char *point);
+    void *fault_arg;
+};
+
+/* A file opened for a check: its bytes, identity and hash. */
+typedef struct qd_plugin_bytes {
+    char path[4096];
+    const uint8_t *p; /* mapped */
+    size_t n;
+    dev_t dev;
+    ino_t ino;
+    char sha256[65];
+} qd_plugin_bytes;
+
+/* file.c */
+/* Opens and maps a plugin's file and hashes it, after looking at owner and mode of file and folder.
+ */
+QD_MUST_CHECK
+int qdi_plugin_file_open(const char *path, bool build_tree, qd_plugin_bytes *out, qd_err *err);
+/* Unmaps it. */
+void qdi_plugin_file_close(qd_plugin_bytes *b);
+/* Is the file at path still the one looked at? */
+bool qdi_plugin_file_same(const char *path, dev_t dev, ino_t ino);
+/* Names of NAME.so in the folder, sorted, into the arena. */
+QD_MUST_CHECK
+int qdi_plugin_folder_list(qd_str folder, qd_arena *arena, qd_str **names, size_t *n, qd_err *err);
+
+/* check.c */
+/* [a-z0-9-]+, 1 to 63 bytes. */
+bool qdi_plugin_name_ok(qd_str name);
+/* All refusals that need only the bytes; name: the file's without ".so". */
+QD_MUST_CHECK
+int qdi_plugin_check_elf(const qd_plugin_host_config *config, const char *file, qd_str name,
+                         const qd_elf *elf, const char *sha256, qd_err *err);
+/* The descriptor against the note and the host; copies it, its deps and its schema into self. */
+QD_MUST_CHECK
+int qdi_plugin_adopt(qd_self *self, const qd_plugin *plugin, const qd_note *note, qd_err *err);
+/* Compares "a.b.c" numbers part by part. */
+int qdi_version_cmp(const char *a, const char *b);
+
+/* registry.c */
+int32_t qdi_provide(qd_self *self, uint32_t kind, const char *name, const void *vtable,
+                    qd_err *err);
+/* Forgets everything of self. */
+void qdi_provided_drop(qd_self *self);
+
+/* settings.c */
+/* Parses self's values from the host's configuration by its schema. */
+QD_MUST_CHECK
+int qdi_settings_load(qd_self *self, qd_err *err);
+/* Parses one text by a schema entry into v (texts into arena). */
+QD_MUST_CHECK
+int qdi_setting_parse(qd_arena *arena, const char *plugin, qd_plugin_value *v, const qd_str *texts,
+                      size_t n, qd_err *err);
+qd_plugin_value *qdi_setting_find(qd_self *self, const char *key);
+
+/* services.c, services_json.c, metrics.c, settings.c */
+extern const qd_svc_json qdi_svc_json;
+extern const qd_svc_metric qdi_svc_metric;
+extern const qd_svc_conf qdi_svc_conf;
+const void *qdi_service(qd_self *self, uint32_t id, uint16_t min_minor);
+void qdi_metrics_free(qd_plugin_host *h);
+
+/* A new plugin in the host's arena, named but in no list yet. NULL when out of memory. */
+qd_self *qdi_self_make(qd_plugin_host *h, qd_str name);
+/* printf into the host's arena; "" when out of memory. */
+const char *qdi_text(qd_plugin_host *h, const char *fmt, ...) QD_PRINTF(2, 3);
+
+#endif

@@ -1,0 +1,391 @@
+/*
+ * loader.c: from the folder to running plugins.
+ *
+ *   read     every allowed file is looked at as bytes: permissions, note, symbols, hash
+ *   map      dlopen, qd_plugin_entry, descriptor compared with the note and copied
+ *   sort     by dependencies, the order of plugins.allow breaking ties; cycles are refused
+ *   init     settings parsed by the schema, then init; what it registered goes if it fails
+ *
+ * A failure at any step refuses that plugin and those that depend on it, and nothing else.
+ */
+#include "plugin/host_int.h"
+#include <dlfcn.h>
+#include <stdio.h>
+
+/* Keeps the plugin in the list with its reason. */
+static int refuse(qd_self *self, const char *reason)
+{
+    qd_plugin_host *h = self->host;
+    self->state = QD_PLUGIN_REFUSED;
+    self->reason = qdi_text(h, "%s", reason);
+    qd_log_warn("plugin", "plugin [%s] refused: %s", self->name, self->reason);
+    return qd_vec_push(&h->refused, &h->account, self);
+}
+
+static int refuse_err(qd_self *self, qd_err *why)
+{
+    int rc = refuse(self, qd_err_reason(why));
+    qd_err_fini(why);
+    return rc;
+}
+
+/* --- read --- */
+
+static bool allowed(const qd_plugin_host *h, qd_str name)
+{
+    for (size_t i = 0; i < h->config.nallow; i++)
+        if (qd_str_eq(h->config.allow[i], name)) return true;
+    return false;
+}
+
+static qd_self *listed(const qd_self_list *list, qd_str name)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (qd_str_is(name, list->at[i]->name)) return list->at[i];
+    return NULL;
+}
+
+static uint32_t note_kinds(const qd_note *note)
+{
+    uint32_t kinds = 0;
+    for (uint32_t i = 0; i < note->nkinds; i++)
+        if (qd_plugin_kind_name(note->kinds[i].kind)) kinds |= 1u << note->kinds[i].kind;
+    return kinds;
+}
+
+/* A file under another name than its note's, which another file bears too, is a duplicate. */
+static int check_duplicate(qd_self *self, const qd_str *files, size_t nfiles, qd_err *err)
+{
+    const char *name = self->elf->note.name;
+    if (!self->elf->has_note || strcmp(name, self->name) == 0) return 0;
+    for (size_t i = 0; i < nfiles; i++)
+        if (qd_str_is(files[i], name))
+            return qd_err_set(err, QD_E_PLUGIN,
+                              "%s: duplicate name: wanted one plugin [%s], found "
+                              "another in %.*s/%s.so; remove one of them",
+                              self->file, name, QD_STR_ARG(self->host->config.path), name);
+    return 0;
+}
+
+static int read_bytes(qd_self *self, const qd_str *files, size_t nfiles, qd_err *err)
+{
+    qd_plugin_host *h = self->host;
+    qd_plugin_bytes bytes;
+    int rc = qdi_plugin_file_open(self->file, h->config.build_tree, &bytes, err);
+    if (rc) return rc;
+    self->sha256 = qdi_text(h, "%s", bytes.sha256);
+    self->dev = bytes.dev;
+    self->ino = bytes.ino;
+    self->elf = qd_arena_calloc(&h->arena, sizeof *self->elf);
+    qd_err defect;
+    qd_err_init(&defect);
+    rc = self->elf ? qd_elf_read(bytes.p, bytes.n, self->elf, &defect) : QD_E_NOMEM;
+    if (rc)
+        qd_err_set(err, rc, "%s: %s; build it for this machine or copy it again", self->file,
+                   qd_err_reason(&defect));
+    qd_err_fini(&defect);
+    qdi_plugin_file_close(&bytes);
+    if (rc) return rc;
+    self->kinds = note_kinds(&self->elf->note);
+    if (self->elf->has_note) {
+        self->version = self->elf->note.version;
+        rc = check_duplicate(self, files, nfiles, err);
+    }
+    if (rc == 0)
+        rc = qdi_plugin_check_elf(&h->config, self->file, qd_str_c(self->name), self->elf,
+                                  self->sha256, err);
+    return rc;
+}
+
+/* --- map --- */
+
+static bool needs(const qd_elf *elf, const char *library)
+{
+    for (uint32_t i = 0; i < elf->nneeded; i++)
+        if (strcmp(elf->needed[i], library) == 0) return true;
+    return false;
+}
+
+static int map_file(qd_self *self, qd_err *err)
+{
+    if ((self->elf->note.flags & QD_PLUGIN_NEEDS_UV) && !needs(self->elf, "libuv.so.1"))
+        return qd_err_set(err, QD_E_ABI,
+                          "%s: has libuv linked in: wanted libuv.so.1 as a needed library, "
+                          "found none; link with -luv",
+                          self->file);
+    self->handle = dlopen(self->file, RTLD_NOW | RTLD_LOCAL);
+    if (!self->handle) {
+        const char *why = dlerror();
+        bool symbol = why && strstr(why, "undefined symbol");
+        return qd_err_set(err, QD_E_PLUGIN, "%s: %s: %s; %s", self->file,
+                          symbol ? "missing symbol" : "cannot be loaded", why ? why : "unknown",
+                          symbol ? "link it with -Wl,-z,defs and the library that has it"
+                                 : "install the library it needs");
+    }
+    if (!qdi_plugin_file_same(self->file, self->dev, self->ino))
+        return qd_err_set(err, QD_E_PERMISSION,
+                          "%s: was replaced while it was loaded: wanted inode %llu, "
+                          "found another; find out who writes there",
+                          self->file, (unsigned long long)self->ino);
+    qd_plugin_entry_fn entry;
+    void *symbol = dlsym(self->handle, "qd_plugin_entry");
+    memcpy(&entry, &symbol, sizeof entry);
+    if (!entry)
+        return qd_err_set(err, QD_E_ABI, "%s: missing symbol: wanted qd_plugin_entry, found none",
+                          self->file);
+    return qdi_plugin_adopt(self, entry(), &self->elf->note, err);
+}
+
+static int load_file(qd_plugin_host *h, qd_str name, const qd_str *files, size_t nfiles,
+                     qd_self_list *loaded, qd_err *err)
+{
+    if (listed(loaded, name) || listed(&h->refused, name)) return 0; /* allowed twice */
+    qd_self *self = qdi_self_make(h, name);
+    if (!self) return qd_err_nomem(err, "a plugin");
+    self->file = qdi_text(h, "%.*s/%.*s.so", QD_STR_ARG(h->config.path), QD_STR_ARG(name));
+    qd_err why;
+    qd_err_init(&why);
+    int rc = 0;
+    if (listed(&h->plugins, name))
+        rc = qd_err_set(&why, QD_E_PLUGIN,
+                        "%s: duplicate name: wanted one plugin [%s], found a built-in "
+                        "one; rename the file",
+                        self->file, self->name);
+    else if (!qdi_plugin_name_ok(name))
+        rc = qd_err_set(&why, QD_E_PLUGIN, "%s: bad name: wanted [a-z0-9-]+.so", self->file);
+    if (rc == 0) rc = read_bytes(self, files, nfiles, &why);
+    if (rc == 0) rc = map_file(self, &why);
+    if (rc) return refuse_err(self, &why) ? qd_err_nomem(err, "list of plugins") : 0;
+    qd_err_fini(&why);
+    return qd_vec_push(loaded, &h->account, self) ? qd_err_nomem(err, "list of plugins") : 0;
+}
+
+static int refuse_not_allowed(qd_plugin_host *h, const qd_str *files, size_t nfiles, qd_err *err)
+{
+    for (size_t i = 0; i < nfiles; i++) {
+        if (allowed(h, files[i])) continue;
+        qd_self *self = qdi_self_make(h, files[i]);
+        if (!self) return qd_err_nomem(err, "a plugin");
+        self->file = qdi_text(h, "%.*s/%.*s.so", QD_STR_ARG(h->config.path), QD_STR_ARG(files[i]));
+        const char *why =
+            qdi_text(h,
+                     "%s: not allowed: wanted [%s] in plugins.allow, found it absent; "
+                     "add it there if you trust it",
+                     self->file, self->name);
+        if (refuse(self, why)) return qd_err_nomem(err, "list of plugins");
+    }
+    return 0;
+}
+
+/* --- sort --- */
+
+enum { MARK_NEW, MARK_OPEN, MARK_SORTED, MARK_REFUSED };
+
+typedef struct sorter {
+    qd_plugin_host *h;
+    qd_self_list *loaded, *sorted;
+    qd_self *path[QD_PLUGINS_MAX]; /* from the one begun with down to the present one */
+    uint32_t depth;
+} sorter;
+
+static const char *cycle_text(sorter *s, const qd_self *again)
+{
+    char text[1024];
+    size_t n = 0;
+    bool inside = false;
+    for (uint32_t i = 0; i < s->depth && n < sizeof text; i++) {
+        if (s->path[i] == again) inside = true;
+        if (!inside) continue;
+        int k = snprintf(text + n, sizeof text - n, "%s -> ", s->path[i]->name);
+        n += k > 0 ? (size_t)k : 0;
+    }
+    if (n < sizeof text) snprintf(text + n, sizeof text - n, "%s", again->name);
+    return qdi_text(s->h, "%s", text);
+}
+
+static int visit(sorter *s, qd_self *self, const char **why);
+
+/* Is one dependency there, new enough and itself in order? *why gets the reason when not. */
+static int visit_dep(sorter *s, qd_self *self, const qd_plugin_dep *dep, const char **why)
+{
+    qd_str name = qd_str_c(dep->name);
+    qd_self *other = listed(&s->h->plugins, name);
+    if (!other) other = listed(s->loaded, name);
+    if (!other) {
+        const qd_self *gone = listed(&s->h->refused, name);
+        *why = qdi_text(
+            s->h, "%s: dependency missing: wanted plugin [%s], found %s%s; install and allow it",
+            self->file, dep->name, gone ? "it refused: " : "none", gone ? gone->reason : "");
+        return 0;
+    }
+    if (dep->min_version && qdi_version_cmp(other->version, dep->min_version) < 0) {
+        *why = qdi_text(s->h, "%s: dependency too old: wanted plugin [%s] %s, found %s; upgrade it",
+                        self->file, dep->name, dep->min_version, other->version);
+        return 0;
+    }
+    if (other->mark == MARK_OPEN) {
+        *why =
+            qdi_text(s->h, "%s: cyclic dependencies: wanted an order, found %s; remove one of them",
+                     self->file, cycle_text(s, other));
+        return 0;
+    }
+    if (other->mark == MARK_NEW && !other->builtin) {
+        const char *reason = NULL;
+        int rc = visit(s, other, &reason);
+        if (rc) return rc;
+    }
+    if (other->mark == MARK_REFUSED)
+        *why = qdi_text(s->h, "%s: dependency missing: wanted plugin [%s], found it refused: %s",
+                        self->file, dep->name, other->reason);
+    return 0;
+}
+
+static int visit(sorter *s, qd_self *self, const char **why)
+{
+    if (self->mark != MARK_NEW) return 0;
+    self->mark = MARK_OPEN;
+    qd_assert(s->depth < QD_PLUGINS_MAX); /* a path has each plugin once */
+    s->path[s->depth++] = self;
+    *why = NULL;
+    for (uint32_t i = 0; i < self->ndeps && !*why; i++) {
+        int rc = visit_dep(s, self, &self->deps[i], why);
+        if (rc) return rc;
+    }
+    s->depth--;
+    if (*why) {
+        self->mark = MARK_REFUSED;
+        return refuse(self, *why);
+    }
+    self->mark = MARK_SORTED;
+    return qd_vec_push(s->sorted, &s->h->account, self);
+}
+
+/* --- init --- */
+
+static int init_plugin(qd_self *self, qd_err *err)
+{
+    qd_plugin_host *h = self->host;
+    int rc = qdi_settings_load(self, err);
+    if (rc) return rc;
+    uint32_t announced = self->kinds;
+    self->kinds = 0;
+    h->initialising = self;
+    self->init_called = true;
+    rc = self->plugin.init(self, &h->table, err);
+    h->initialising = NULL;
+    if (rc == 0 && !self->builtin && (self->kinds & ~announced))
+        rc = qd_err_set(err, QD_E_ABI, "provides a kind that its note does not announce");
+    if (rc) {
+        qdi_provided_drop(self);
+        self->kinds = announced;
+        if (err && !err->code)
+            qd_err_set(err, rc, "init returned %s without a reason", qd_code_name(rc));
+        return rc;
+    }
+    self->state = QD_PLUGIN_LOADED;
+    if (qd_vec_push(&h->plugins, &h->account, self)) return qd_err_nomem(err, "list of plugins");
+    return 0;
+}
+
+/* In order of dependencies: who depends on one that failed here is refused too. */
+static int init_sorted(qd_plugin_host *h, const qd_self_list *sorted, qd_err *err)
+{
+    for (size_t i = 0; i < sorted->n; i++) {
+        qd_self *self = sorted->at[i];
+        const char *broken = NULL;
+        for (uint32_t d = 0; d < self->ndeps && !broken; d++) {
+            const qd_self *dep = listed(&h->refused, qd_str_c(self->deps[d].name));
+            if (dep && !listed(&h->plugins, qd_str_c(self->deps[d].name)))
+                broken =
+                    qdi_text(h, "%s: dependency missing: wanted plugin [%s], found it refused: %s",
+                             self->file, dep->name, dep->reason);
+        }
+        if (broken) {
+            if (refuse(self, broken)) return qd_err_nomem(err, "list of plugins");
+            continue;
+        }
+        qd_err why;
+        qd_err_init(&why);
+        int rc = init_plugin(self, &why);
+        if (rc) {
+            const char *what = self->init_called ? "init failed" : "bad settings";
+            const char *text = qdi_text(h, "%s: %s: %s", self->file, what, qd_err_reason(&why));
+            qd_err_fini(&why);
+            if (refuse(self, text)) return qd_err_nomem(err, "list of plugins");
+            continue;
+        }
+        qd_err_fini(&why);
+        qd_log_info("plugin", "loaded plugin [%s] %s from %s, sha256 %s", self->name, self->version,
+                    self->file, self->sha256);
+    }
+    return 0;
+}
+
+/* A block of settings is a need: its plugin must be there. */
+static int check_blocks(qd_plugin_host *h, qd_err *err)
+{
+    for (size_t i = 0; i < h->config.nsettings; i++) {
+        qd_str key = h->config.settings[i].key, rest = qd_str_sub(key, 7, key.n);
+        if (!qd_str_starts(key, QD_STR("plugin.")))
+            return qd_err_set(err, QD_E_CONFIG, "unknown setting [%.*s]", QD_STR_ARG(key));
+        qd_str name = qd_str_split(&rest, '.');
+        if (listed(&h->plugins, name)) continue;
+        const qd_self *gone = listed(&h->refused, name);
+        if (gone)
+            return qd_err_set(err, QD_E_CONFIG,
+                              "setting [%.*s] needs plugin [%s], which was refused: %s",
+                              QD_STR_ARG(key), gone->name, gone->reason);
+        const char *best = NULL;
+        size_t distance = 4;
+        for (size_t k = 0; k < h->plugins.n; k++) {
+            size_t d = qd_str_distance(name, qd_str_c(h->plugins.at[k]->name));
+            if (d < distance) distance = d, best = h->plugins.at[k]->name;
+        }
+        return qd_err_set(err, QD_E_CONFIG,
+                          "unknown setting [%.*s]: there is no plugin [%.*s]%s%s%s",
+                          QD_STR_ARG(key), QD_STR_ARG(name), best ? ", did you mean [" : "",
+                          best ? best : "", best ? "]?" : "");
+    }
+    return 0;
+}
+
+int qd_plugin_host_load(qd_plugin_host *h, qd_err *err)
+{
+    QD_CHECK(h, QD_PLUGIN_HOST_MAGIC);
+    qd_self_list loaded = {0}, sorted = {0};
+    qd_str *files = NULL;
+    size_t nfiles = 0;
+    int rc = 0;
+    if (h->config.path.n)
+        rc = qdi_plugin_folder_list(h->config.path, &h->arena, &files, &nfiles, err);
+    for (size_t i = 0; rc == 0 && h->config.path.n && i < h->config.nallow; i++)
+        rc = load_file(h, h->config.allow[i], files, nfiles, &loaded, err);
+    if (rc == 0) rc = refuse_not_allowed(h, files, nfiles, err);
+    sorter *s = rc == 0 ? qd_calloc(&h->account, sizeof *s) : NULL;
+    if (rc == 0 && !s) rc = qd_err_nomem(err, "order of plugins");
+    if (s) *s = (sorter){.h = h, .loaded = &loaded, .sorted = &sorted};
+    for (size_t i = 0; rc == 0 && i < loaded.n; i++) {
+        const char *why;
+        if (visit(s, loaded.at[i], &why)) rc = qd_err_nomem(err, "order of plugins");
+    }
+    if (rc == 0) rc = init_sorted(h, &sorted, err);
+    if (rc == 0) rc = check_blocks(h, err);
+    qd_free(s);
+    qd_vec_fini(&loaded);
+    qd_vec_fini(&sorted);
+    return rc;
+}
+
+int qd_plugin_builtin(qd_plugin_host *h, const qd_plugin *plugin, qd_err *err)
+{
+    QD_CHECK(h, QD_PLUGIN_HOST_MAGIC);
+    qd_self *self = qdi_self_make(h, qd_str_c(plugin->name));
+    if (!self) return qd_err_nomem(err, "a plugin");
+    self->builtin = true;
+    int rc = qdi_plugin_adopt(self, plugin, NULL, err);
+    if (rc) return rc;
+    self->mark = MARK_SORTED;
+    if (listed(&h->plugins, qd_str_c(self->name)))
+        return qd_err_set(err, QD_E_EXISTS, "duplicate name: built-in plugin [%s]", self->name);
+    return init_plugin(self, err);
+}

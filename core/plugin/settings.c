@@ -1,0 +1,331 @@
+/*
+ * settings.c: the settings of plugins, "plugin.<name>.<key>". Text comes from the configuration,
+ * the schema from the plugin; values are checked before init runs, so that a plugin never parses.
+ */
+#include "plugin/host_int.h"
+#include "json/number.h"
+
+/* A number with a unit behind it; units in ascending order, factor to the base unit. */
+typedef struct unit {
+    const char *name;
+    int64_t factor;
+} unit;
+static const unit byte_units[] = {
+    {"b", 1},          {"kb", 1ll << 10}, {"mb", 1ll << 20}, {"gb", 1ll << 30},
+    {"tb", 1ll << 40}, {"pb", 1ll << 50}, {NULL, 0},
+};
+static const unit time_units[] = {
+    {"nanos", 1},         {"micros", 1000},       {"ms", 1000000},         {"s", 1000000000ll},
+    {"m", 60000000000ll}, {"h", 3600000000000ll}, {"d", 86400000000000ll}, {NULL, 0},
+};
+
+/* "512mb", "1.5h", "0", "-1"; false for anything else or overflow. */
+static bool parse_unit(qd_str text, const unit *units, int64_t *out)
+{
+    if (qd_str_is(text, "0") || qd_str_is(text, "-1")) return qd_str_i64(text, out);
+    size_t digits = 0;
+    while (digits < text.n &&
+           ((text.p[digits] >= '0' && text.p[digits] <= '9') || text.p[digits] == '.'))
+        digits++;
+    qd_str number = qd_str_sub(text, 0, digits);
+    qd_str name = qd_str_trim(qd_str_sub(text, digits, text.n));
+    for (; units->name; units++) {
+        if (!qd_str_ieq(name, qd_str_c(units->name))) continue;
+        int64_t whole;
+        double fraction;
+        if (qd_str_i64(number, &whole)) return !__builtin_mul_overflow(whole, units->factor, out);
+        if (qd_f64_parse(number, &fraction)) return false;
+        fraction *= (double)units->factor;
+        if (!(fraction < 9e18)) return false;
+        *out = (int64_t)fraction;
+        return true;
+    }
+    return false;
+}
+
+static bool parse_enum(const char *values, qd_str text, int64_t *out)
+{
+    qd_str rest = qd_str_c(values);
+    for (int64_t i = 0; rest.p; i++) {
+        if (!qd_str_eq(qd_str_split(&rest, '|'), text)) continue;
+        *out = i;
+        return true;
+    }
+    return false;
+}
+
+static const char *const type_texts[] = {
+    [QD_PCONF_BOOL] = "true or false",
+    [QD_PCONF_INT] = "an integer",
+    [QD_PCONF_FLOAT] = "a number",
+    [QD_PCONF_BYTES] = "a size with its unit (b, kb, mb, gb, tb, pb)",
+    [QD_PCONF_TIME] = "a time with its unit (nanos, micros, ms, s, m, h, d)",
+    [QD_PCONF_STRING] = "a text",
+    [QD_PCONF_ENUM] = "one of the values",
+    [QD_PCONF_LIST] = "a list",
+    [QD_PCONF_SECRET] = "a text",
+};
+
+static bool parse_scalar(qd_plugin_value *v, qd_str text)
+{
+    switch (v->conf.type) {
+    case QD_PCONF_BOOL:
+        v->i64 = qd_str_is(text, "true");
+        return v->i64 || qd_str_is(text, "false");
+    case QD_PCONF_INT:
+        return qd_str_i64(text, &v->i64);
+    case QD_PCONF_FLOAT:
+        return qd_f64_parse(text, &v->f64) == 0;
+    case QD_PCONF_BYTES:
+        return parse_unit(text, byte_units, &v->i64);
+    case QD_PCONF_TIME:
+        return parse_unit(text, time_units, &v->i64);
+    case QD_PCONF_ENUM:
+        return parse_enum(v->conf.values ? v->conf.values : "", text, &v->i64);
+    default:
+        return true;
+    }
+}
+
+static bool bounded(uint32_t type)
+{
+    return type == QD_PCONF_INT || type == QD_PCONF_BYTES || type == QD_PCONF_TIME;
+}
+
+/* Elements behind one another, each with its NUL. */
+static bool parse_list(qd_arena *arena, qd_plugin_value *v, const qd_str *texts, size_t n)
+{
+    size_t bytes = 1;
+    for (size_t i = 0; i < n; i++) bytes += texts[i].n + 1;
+    char *p = qd_arena_bytes(arena, bytes);
+    if (!p) return false;
+    v->text = (qd_str){p, 0};
+    for (size_t i = 0; i < n; i++) {
+        if (texts[i].n) memcpy(p, texts[i].p, texts[i].n);
+        p[texts[i].n] = 0;
+        p += texts[i].n + 1;
+    }
+    *p = 0;
+    v->text.n = bytes - 1;
+    v->nitems = (uint32_t)n;
+    return true;
+}
+
+int qdi_setting_parse(qd_arena *arena, const char *plugin, qd_plugin_value *v, const qd_str *texts,
+                      size_t n, qd_err *err)
+{
+    const qd_plugin_conf *c = &v->conf;
+    bool secret = c->type == QD_PCONF_SECRET;
+    if (c->type == QD_PCONF_END || c->type > QD_PCONF_SECRET)
+        return qd_err_set(err, QD_E_ABI, "plugin.%s.%s: unknown type of setting %u", plugin, c->key,
+                          c->type);
+    if (c->type == QD_PCONF_LIST) {
+        if (!parse_list(arena, v, texts, n)) return qd_err_nomem(err, "a setting");
+        v->set = true;
+        return 0;
+    }
+    if (n != 1)
+        return qd_err_set(err, QD_E_CONFIG, "plugin.%s.%s: wanted %s, found a list", plugin, c->key,
+                          type_texts[c->type]);
+    qd_str text = qd_arena_str(arena, texts[0]);
+    if (!text.p && texts[0].n) return qd_err_nomem(err, "a setting");
+    v->text = text.p ? text : QD_STR("");
+    if (!parse_scalar(v, v->text))
+        return qd_err_set(err, QD_E_CONFIG, "plugin.%s.%s: wanted %s%s%s%s, found [%.*s]", plugin,
+                          c->key, type_texts[c->type], c->type == QD_PCONF_ENUM ? " [" : "",
+                          c->type == QD_PCONF_ENUM && c->values ? c->values : "",
+                          c->type == QD_PCONF_ENUM ? "]" : "",
+                          QD_STR_ARG(secret ? QD_STR("***") : v->text));
+    if (bounded(c->type) && (c->min || c->max) && (v->i64 < c->min || v->i64 > c->max))
+        return qd_err_set(err, QD_E_CONFIG, "plugin.%s.%s: wanted %lld to %lld%s, found [%.*s]",
+                          plugin, c->key, (long long)c->min, (long long)c->max,
+                          c->type == QD_PCONF_BYTES  ? " bytes"
+                          : c->type == QD_PCONF_TIME ? " nanoseconds"
+                                                     : "",
+                          QD_STR_ARG(v->text));
+    v->set = true;
+    return 0;
+}
+
+qd_plugin_value *qdi_setting_find(qd_self *self, const char *key)
+{
+    for (uint32_t i = 0; i < self->nvalues; i++)
+        if (strcmp(self->values[i].conf.key, key) == 0) return &self->values[i];
+    return NULL;
+}
+
+/* The part of "plugin.<name>.<key>" behind the plugin's name; {NULL,0} when it is not this
+ * plugin's. */
+static qd_str key_of(const qd_self *self, qd_str key)
+{
+    size_t n = strlen(self->name);
+    qd_str rest = qd_str_sub(key, 7, key.n);
+    if (!qd_str_starts(key, QD_STR("plugin.")) || rest.n < n + 2) return (qd_str){NULL, 0};
+    if (memcmp(rest.p, self->name, n) != 0 || rest.p[n] != '.') return (qd_str){NULL, 0};
+    return qd_str_sub(rest, n + 1, rest.n);
+}
+
+static int refuse_unknown(qd_self *self, qd_str key, qd_err *err)
+{
+    const char *best = NULL;
+    size_t distance = 4; /* further away it is no misspelling */
+    for (uint32_t i = 0; i < self->nvalues; i++) {
+        size_t d = qd_str_distance(key, qd_str_c(self->values[i].conf.key));
+        if (d < distance) distance = d, best = self->values[i].conf.key;
+    }
+    if (best)
+        return qd_err_set(err, QD_E_CONFIG,
+                          "unknown setting [plugin.%s.%.*s], did you mean "
+                          "[plugin.%s.%s]?",
+                          self->name, QD_STR_ARG(key), self->name, best);
+    return qd_err_set(err, QD_E_CONFIG,
+                      "unknown setting [plugin.%s.%.*s]: see `qd plugin settings %s`", self->name,
+                      QD_STR_ARG(key), self->name);
+}
+
+static int load_one(qd_self *self, qd_plugin_value *v, qd_err *err)
+{
+    const qd_plugin_host_config *config = &self->host->config;
+    qd_str texts[64];
+    size_t n = 0;
+    for (size_t i = 0; i < config->nsettings; i++) {
+        qd_str key = key_of(self, config->settings[i].key);
+        if (!key.p || !qd_str_is(key, v->conf.key)) continue;
+        if (n == QD_COUNT_OF(texts))
+            return qd_err_set(err, QD_E_LIMIT, "plugin.%s.%s: more than %zu elements", self->name,
+                              v->conf.key, QD_COUNT_OF(texts));
+        texts[n++] = config->settings[i].value;
+    }
+    if (n && (v->conf.flags & QD_PCONF_DEPRECATED))
+        qd_log_warn(self->component, "setting [plugin.%s.%s] is deprecated%s%s", self->name,
+                    v->conf.key, v->conf.replaced_by ? "; use " : "",
+                    v->conf.replaced_by ? v->conf.replaced_by : "");
+    if (n == 0 && (v->conf.flags & QD_PCONF_REQUIRED))
+        return qd_err_set(err, QD_E_CONFIG, "setting [plugin.%s.%s] is required: %s", self->name,
+                          v->conf.key, v->conf.help ? v->conf.help : "");
+    if (n == 0 && v->conf.value) texts[n++] = qd_str_c(v->conf.value);
+    if (n == 0) return 0;
+    return qdi_setting_parse(&self->host->arena, self->name, v, texts, n, err);
+}
+
+int qdi_settings_load(qd_self *self, qd_err *err)
+{
+    const qd_plugin_host_config *config = &self->host->config;
+    char name[256];
+    for (size_t i = 0; i < config->nsettings; i++) {
+        qd_str key = key_of(self, config->settings[i].key);
+        if (!key.p) continue;
+        if (key.n >= sizeof name) return refuse_unknown(self, key, err);
+        memcpy(name, key.p, key.n);
+        name[key.n] = 0;
+        if (!qdi_setting_find(self, name)) return refuse_unknown(self, key, err);
+    }
+    for (uint32_t i = 0; i < self->nvalues; i++) {
+        int rc = load_one(self, &self->values[i], err);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+static int32_t conf_i64(qd_self *self, const char *key, int64_t *out)
+{
+    const qd_plugin_value *v = qdi_setting_find(self, key);
+    if (!v || !v->set) return QD_E_NOTFOUND;
+    if (!bounded(v->conf.type) && v->conf.type != QD_PCONF_BOOL && v->conf.type != QD_PCONF_ENUM)
+        return QD_E_ARG;
+    *out = v->i64;
+    return 0;
+}
+
+static int32_t conf_f64(qd_self *self, const char *key, double *out)
+{
+    const qd_plugin_value *v = qdi_setting_find(self, key);
+    if (!v || !v->set) return QD_E_NOTFOUND;
+    if (v->conf.type != QD_PCONF_FLOAT && v->conf.type != QD_PCONF_INT) return QD_E_ARG;
+    *out = v->conf.type == QD_PCONF_INT ? (double)v->i64 : v->f64;
+    return 0;
+}
+
+static int32_t conf_str(qd_self *self, const char *key, qd_str *out)
+{
+    const qd_plugin_value *v = qdi_setting_find(self, key);
+    if (!v || !v->set) return QD_E_NOTFOUND;
+    if (v->conf.type == QD_PCONF_LIST) return QD_E_ARG;
+    *out = v->text;
+    return 0;
+}
+
+static int32_t conf_list(qd_self *self, const char *key, uint32_t i, qd_str *out)
+{
+    const qd_plugin_value *v = qdi_setting_find(self, key);
+    if (!v || !v->set || v->conf.type != QD_PCONF_LIST || i >= v->nitems) return QD_E_NOTFOUND;
+    const char *p = v->text.p;
+    while (i--) p += strlen(p) + 1;
+    *out = qd_str_c(p);
+    return 0;
+}
+
+static int32_t conf_watch(qd_self *self,
+                          int32_t (*check)(void *arg, const char *key, qd_str value, qd_err *),
+                          void (*apply)(void *arg, const char *key, qd_str value), void *arg)
+{
+    if (self->conf_check || !check || !apply) return QD_E_STATE;
+    self->conf_check = check;
+    self->conf_apply = apply;
+    self->conf_arg = arg;
+    return 0;
+}
+
+const qd_svc_conf qdi_svc_conf = {
+    {sizeof(qd_svc_conf), QD_ABI_MAJOR, QD_ABI_MINOR, 0},
+    conf_i64,
+    conf_f64,
+    conf_str,
+    conf_list,
+    conf_watch,
+};
+
+/* The plugin and setting behind a full key; only dynamic ones may change. */
+static int find_dynamic(qd_plugin_host *h, qd_str key, qd_self **self, qd_plugin_value **v,
+                        qd_err *err)
+{
+    char name[256];
+    for (size_t i = 0; i < h->plugins.n; i++) {
+        qd_str rest = key_of(h->plugins.at[i], key);
+        if (!rest.p || rest.n >= sizeof name) continue;
+        *self = h->plugins.at[i];
+        memcpy(name, rest.p, rest.n);
+        name[rest.n] = 0;
+        *v = qdi_setting_find(*self, name);
+        if (!*v) return refuse_unknown(*self, rest, err);
+        if (!((*v)->conf.flags & QD_PCONF_DYNAMIC) || !(*self)->conf_apply)
+            return qd_err_set(err, QD_E_CONFIG, "final setting [%.*s], not updateable",
+                              QD_STR_ARG(key));
+        return 0;
+    }
+    return qd_err_set(err, QD_E_CONFIG, "unknown setting [%.*s]", QD_STR_ARG(key));
+}
+
+int qd_plugin_setting_check(qd_plugin_host *h, qd_str key, qd_str value, qd_err *err)
+{
+    qd_self *self;
+    qd_plugin_value *v;
+    int rc = find_dynamic(h, key, &self, &v, err);
+    if (rc) return rc;
+    qd_arena scratch;
+    qd_arena_init(&scratch, &h->account, 1 << 20);
+    qd_plugin_value trial = {.conf = v->conf};
+    rc = qdi_setting_parse(&scratch, self->name, &trial, &value, 1, err);
+    if (rc == 0) rc = self->conf_check(self->conf_arg, v->conf.key, value, err);
+    qd_arena_fini(&scratch);
+    return rc;
+}
+
+int qd_plugin_setting_apply(qd_plugin_host *h, qd_str key, qd_str value, qd_err *err)
+{
+    qd_self *self;
+    qd_plugin_value *v;
+    int rc = find_dynamic(h, key, &self, &v, err);
+    if (rc == 0) self->conf_apply(self->conf_arg, v->conf.key, value);
+    return rc;
+}

@@ -1,0 +1,36 @@
+# Plugins for the loader's tests: toy.c once for each line, sound but for what its macros say.
+TOYS := good twin major minor nonote noentry undefined initfail startfail loop-a loop-b lonely \
+	old-dep after-fail noslot badflag kind-minor kind-lies unstable rival required lies nouv
+TOY_good :=
+TOY_twin := -DTOY_DEP='"toy-good"'
+TOY_major := -DTOY_MAJOR=2
+TOY_minor := -DTOY_MINOR=99
+TOY_nonote := -DTOY_NO_NOTE
+TOY_noentry := -DTOY_NO_ENTRY
+TOY_undefined := -DTOY_UNDEFINED
+TOY_initfail := -DTOY_INIT_FAILS
+TOY_startfail := -DTOY_START_FAILS
+TOY_loop-a := -DTOY_DEP='"toy-loop-b"'
+TOY_loop-b := -DTOY_DEP='"toy-loop-a"'
+TOY_lonely := -DTOY_DEP='"toy-absent"'
+TOY_old-dep := -DTOY_DEP='"toy-good"' -DTOY_DEP_VERSION='"1.10.0"'
+TOY_after-fail := -DTOY_DEP='"toy-initfail"'
+TOY_noslot := -DTOY_NO_SLOT
+TOY_badflag := -DTOY_BAD_FLAG
+TOY_kind-minor := -DTOY_KIND_MINOR=9
+TOY_kind-lies := -DTOY_KIND_MINOR=9 -DTOY_KIND_LIES
+TOY_unstable := -UQD_BUILD_ID
+TOY_rival := -DTOY_PROVIDES='"toy-good"'
+TOY_required := -DTOY_REQUIRED
+TOY_lies := -DTOY_LIES
+TOY_nouv := -DTOY_FLAGS=QD_PLUGIN_NEEDS_UV
+TOY_FILES := $(patsubst %,$(OUT)/tests/plugins/toy-%.so,$(TOYS))
+
+# Linked as plugin.mk does, but for -z,defs: one of them lacks a symbol.
+$(OUT)/tests/plugins/toy-%.so: tests/plugins/toy.c tests/plugins/module.mk $(SDK_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -DTOY_NAME='"toy-$*"' $(TOY_$*) \
+		-shared -Wl,-z,now,-z,relro,-z,nodelete -Wl,--exclude-libs,ALL -o $@ $<
+
+$(OUT)/tests/unit/plugin/loader_t: $(TOY_FILES)
+$(OBJ)/tests/unit/plugin/%.o: CPPFLAGS_ALL += -DTOY_DIR='"$(abspath $(OUT))/tests/plugins"'

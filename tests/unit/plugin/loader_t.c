@@ -1,0 +1,534 @@
+/*
+ * loader_t.c: what an administrator sees of good and bad plugins: they run, or they are refused
+ * with file, wanted, found and remedy, and whoever needs them is told.
+ */
+#include "plugin/host_int.h"
+#include "unit/unit.h"
+#include <elf.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/qd-loader-XXXXXX";
+
+static char *read_whole(const char *path, size_t *n)
+{
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    static char bytes[1 << 20];
+    *n = fread(bytes, 1, sizeof bytes, f);
+    fclose(f);
+    assert_true(*n > 0 && *n < sizeof bytes);
+    return bytes;
+}
+
+static void write_whole(const char *name, const char *bytes, size_t n)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s.so", folder, name);
+    unlink(path);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, n, f), n);
+    fclose(f);
+    assert_int_equal(chmod(path, 0644), 0);
+}
+
+/* Puts the built toy into the folder under another name, or its own. */
+static char *place(const char *toy, const char *name, size_t *n)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s.so", TOY_DIR, toy);
+    size_t len;
+    char *bytes = read_whole(path, &len);
+    write_whole(name, bytes, len);
+    if (n) *n = len;
+    return bytes;
+}
+
+static int empty_folder(void **state)
+{
+    (void)state;
+    char cmd[600];
+    assert_int_equal(chmod(folder, 0755), 0);
+    snprintf(cmd, sizeof cmd, "rm -f %s/*", folder);
+    return system(cmd);
+}
+
+typedef struct node {
+    qd_plugin_host *host;
+    qd_err err;
+    int rc;
+} node;
+
+static qd_plugin_host_config basic(const qd_str *allow, size_t n)
+{
+    return (qd_plugin_host_config){
+        .env = qd_env_system(), .path = qd_str_c(folder), .allow = allow, .nallow = n};
+}
+
+static void load(node *nd, const qd_plugin_host_config *config)
+{
+    qd_err_init(&nd->err);
+    assert_int_equal(qd_plugin_host_open(config, &nd->host, NULL), 0);
+    nd->rc = qd_plugin_host_load(nd->host, &nd->err);
+}
+
+static void load_names(node *nd, const char *a, const char *b)
+{
+    qd_str allow[2] = {qd_str_c(a), qd_str_c(b ? b : a)};
+    qd_plugin_host_config config = basic(allow, b ? 2 : 1);
+    load(nd, &config);
+}
+
+static void end(node *nd)
+{
+    qd_plugin_host_close(nd->host);
+    qd_err_fini(&nd->err);
+}
+
+static qd_plugin_info info_of(const node *nd, const char *name)
+{
+    qd_plugin_info info;
+    for (size_t i = 0; i < qd_plugin_count(nd->host); i++) {
+        qd_plugin_info_get(nd->host, i, &info);
+        if (strcmp(info.name, name) == 0) return info;
+    }
+    fail_msg("no plugin %s", name);
+    return info;
+}
+
+/* The reason names the file and all of the parts given. */
+static void refused(const node *nd, const char *name, const char *const *parts)
+{
+    qd_plugin_info info = info_of(nd, name);
+    if (info.state != QD_PLUGIN_REFUSED) fail_msg("%s was not refused", name);
+    if (!strstr(info.reason, folder)) fail_msg("no file in: %s", info.reason);
+    for (; *parts; parts++)
+        if (!strstr(info.reason, *parts)) fail_msg("no \"%s\" in: %s", *parts, info.reason);
+}
+#define REFUSED(nd, name, ...) refused((nd), (name), (const char *const[]){__VA_ARGS__, NULL})
+
+static void a_good_plugin_runs(void **state)
+{
+    (void)state;
+    place("toy-good", "toy-good", NULL);
+    node nd;
+    load_names(&nd, "toy-good", NULL);
+    assert_int_equal(nd.rc, 0);
+    assert_int_equal(qd_plugin_host_start(nd.host, NULL), 0);
+    qd_plugin_info info = info_of(&nd, "toy-good");
+    assert_int_equal(info.state, QD_PLUGIN_STARTED);
+    assert_string_equal(info.version, "1.2.3");
+    assert_int_equal(strlen(info.sha256), 64);
+    qd_self *self;
+    const void *vt;
+    assert_non_null(qd_plugin_find(nd.host, QD_KIND_TOKEN_FILTER, QD_STR("toy-good"), &self));
+    assert_ptr_equal(self, info.self);
+    assert_int_equal(
+        qd_plugin_need(nd.host, QD_KIND_TOKEN_FILTER, QD_STR("toy-good"), "x", &vt, &self, NULL),
+        0);
+    assert_null(qd_plugin_find(nd.host, QD_KIND_TOKENIZER, QD_STR("toy-good"), NULL));
+    qd_plugin_host_stop(nd.host);
+    assert_int_equal(info_of(&nd, "toy-good").state, QD_PLUGIN_STOPPED);
+    end(&nd);
+}
+
+static void one_defect_one_reason(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *toy, *parts[5];
+    } cases[] = {
+        {"toy-major", {"wrong ABI major", "wanted 1.x", "found 2.0", "rebuild"}},
+        {"toy-minor",
+         {"too new an ABI minor", "wanted 1.0 or older", "found 1.99", "QD_ABI_TARGET=0"}},
+        {"toy-nonote", {"no note", "QD_PLUGIN_NOTE"}},
+        {"toy-noentry", {"missing symbol", "wanted qd_plugin_entry", "QD_PLUGIN_ENTRY"}},
+        {"toy-undefined", {"missing symbol", "toy_nowhere", "-z,defs"}},
+        {"toy-initfail", {"init failed", "the toy is broken"}},
+        {"toy-lonely", {"dependency missing", "wanted plugin [toy-absent]", "found none"}},
+        {"toy-noslot", {"lacks the slot run", "found NULL"}},
+        {"toy-badflag", {"unknown flags 0x100000"}},
+        {"toy-kind-minor", {"kind token_filter does not fit", "wanted 0.1", "found 0.9"}},
+        {"toy-kind-lies", {"wanted version 0.1 of the kind", "found 0.9"}},
+        {"toy-unstable", {"unstable (0.1)", "plugins.allow_unstable: true", "found build id []"}},
+        {"toy-required",
+         {"bad settings", "[plugin.toy-required.owner] is required", "whose it is"}},
+        {"toy-lies",
+         {"note and descriptor differ", "wanted toy-lies 1.2.3", "found toy-lies 9.9.9"}},
+        {"toy-nouv", {"has libuv linked in", "wanted libuv.so.1"}},
+    };
+    for (size_t i = 0; i < QD_COUNT_OF(cases); i++) {
+        empty_folder(NULL);
+        place(cases[i].toy, cases[i].toy, NULL);
+        node nd;
+        load_names(&nd, cases[i].toy, NULL);
+        assert_int_equal(nd.rc, 0);
+        refused(&nd, cases[i].toy, cases[i].parts);
+        assert_null(qd_plugin_find(nd.host, QD_KIND_TOKEN_FILTER, qd_str_c(cases[i].toy), NULL));
+        end(&nd);
+    }
+}
+
+static void bad_files_are_refused(void **state)
+{
+    (void)state;
+    size_t n;
+    char *bytes = place("toy-good", "toy-good", &n);
+    node nd;
+
+    write_whole("toy-good", bytes, n / 2);
+    load_names(&nd, "toy-good", NULL);
+    REFUSED(&nd, "toy-good", "truncated ELF file", "found a file of");
+    end(&nd);
+
+    write_whole("toy-good", "hello", 5);
+    load_names(&nd, "toy-good", NULL);
+    REFUSED(&nd, "toy-good", "not an ELF file");
+    end(&nd);
+
+    bytes = place("toy-good", "toy-good", &n);
+    bytes[18] = (char)(bytes[18] == EM_X86_64 ? EM_AARCH64 & 0xff : EM_X86_64);
+    write_whole("toy-good", bytes, n);
+    load_names(&nd, "toy-good", NULL);
+    REFUSED(&nd, "toy-good", "foreign architecture", "wanted", "found");
+    end(&nd);
+
+    bytes = place("toy-good", "toy-good", &n);
+    char *version = memmem(bytes, n, "GLIBC_2.2.5", 11);
+    if (version) {
+        memcpy(version, "GLIBC_2.999", 11);
+        write_whole("toy-good", bytes, n);
+        load_names(&nd, "toy-good", NULL);
+        REFUSED(&nd, "toy-good", "newer C library needed", "wanted GLIBC_2.999", "found 2.");
+        end(&nd);
+    }
+
+    load_names(&nd, "toy-elsewhere", NULL);
+    REFUSED(&nd, "toy-elsewhere", "found no such file");
+    end(&nd);
+}
+
+static void who_may_write_is_looked_at(void **state)
+{
+    (void)state;
+    char path[512], other[512];
+    place("toy-good", "toy-good", NULL);
+    snprintf(path, sizeof path, "%s/toy-good.so", folder);
+    node nd;
+    assert_int_equal(chmod(path, 0666), 0);
+    load_names(&nd, "toy-good", NULL);
+    REFUSED(&nd, "toy-good", "file is world-writable", "wanted mode 0644", "found 0666",
+            "chmod go-w");
+    end(&nd);
+
+    assert_int_equal(chmod(path, 0664), 0);
+    load_names(&nd, "toy-good", NULL);
+    REFUSED(&nd, "toy-good", "file is group-writable");
+    end(&nd);
+
+    qd_str name = QD_STR("toy-good");
+    qd_plugin_host_config config = basic(&name, 1);
+    config.build_tree = true;
+    load(&nd, &config);
+    assert_int_equal(info_of(&nd, "toy-good").state, QD_PLUGIN_LOADED);
+    end(&nd);
+
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(chmod(folder, 0777), 0);
+    load_names(&nd, "toy-good", NULL);
+    REFUSED(&nd, "toy-good", "folder is world-writable");
+    end(&nd);
+    assert_int_equal(chmod(folder, 0755), 0);
+
+    snprintf(other, sizeof other, "%s/toy-real", folder);
+    assert_int_equal(rename(path, other), 0);
+    assert_int_equal(symlink(other, path), 0);
+    load_names(&nd, "toy-good", NULL);
+    REFUSED(&nd, "toy-good", "symbolic link");
+    end(&nd);
+}
+
+static void only_allowed_and_pinned_ones(void **state)
+{
+    (void)state;
+    place("toy-good", "toy-good", NULL);
+    place("toy-twin", "toy-twin", NULL);
+    node nd;
+    load_names(&nd, "toy-good", NULL);
+    REFUSED(&nd, "toy-twin", "not allowed", "plugins.allow");
+    char sha[65];
+    snprintf(sha, sizeof sha, "%s", info_of(&nd, "toy-good").sha256);
+    end(&nd);
+
+    qd_str name = QD_STR("toy-good");
+    qd_plugin_host_config config = basic(&name, 1);
+    qd_pair pin = {name, {sha, 64}};
+    config.sha256 = &pin;
+    config.nsha256 = 1;
+    load(&nd, &config);
+    assert_int_equal(info_of(&nd, "toy-good").state, QD_PLUGIN_LOADED);
+    end(&nd);
+    sha[0] = sha[0] == '0' ? '1' : '0';
+    load(&nd, &config);
+    REFUSED(&nd, "toy-good", "plugins.sha256", "wanted", sha);
+    end(&nd);
+}
+
+static void unstable_ones_need_a_word(void **state)
+{
+    (void)state;
+    place("toy-unstable", "toy-unstable", NULL);
+    qd_str name = QD_STR("toy-unstable");
+    qd_plugin_host_config config = basic(&name, 1);
+    config.allow_unstable = true;
+    node nd;
+    load(&nd, &config);
+    assert_int_equal(info_of(&nd, "toy-unstable").state, QD_PLUGIN_LOADED);
+    end(&nd);
+}
+
+static void order_follows_dependencies(void **state)
+{
+    (void)state;
+    place("toy-good", "toy-good", NULL);
+    place("toy-twin", "toy-twin", NULL);
+    node nd;
+    load_names(&nd, "toy-twin", "toy-good"); /* twin needs good */
+    qd_plugin_info info;
+    qd_plugin_info_get(nd.host, 0, &info);
+    assert_string_equal(info.name, "toy-good");
+    qd_plugin_info_get(nd.host, 1, &info);
+    assert_string_equal(info.name, "toy-twin");
+    end(&nd);
+
+    place("toy-loop-a", "toy-loop-a", NULL);
+    place("toy-loop-b", "toy-loop-b", NULL);
+    load_names(&nd, "toy-loop-a", "toy-loop-b");
+    REFUSED(&nd, "toy-loop-b", "cyclic dependencies", "toy-loop-a -> toy-loop-b -> toy-loop-a");
+    REFUSED(&nd, "toy-loop-a", "cyclic dependencies");
+    end(&nd);
+
+    place("toy-old-dep", "toy-old-dep", NULL);
+    load_names(&nd, "toy-old-dep", "toy-good");
+    REFUSED(&nd, "toy-old-dep", "dependency too old", "wanted plugin [toy-good] 1.10.0",
+            "found 1.2.3");
+    end(&nd);
+
+    place("toy-initfail", "toy-initfail", NULL);
+    place("toy-after-fail", "toy-after-fail", NULL);
+    load_names(&nd, "toy-after-fail", "toy-initfail");
+    REFUSED(&nd, "toy-after-fail", "found it refused", "the toy is broken");
+    end(&nd);
+}
+
+static void names_are_taken_once(void **state)
+{
+    (void)state;
+    place("toy-good", "toy-good", NULL);
+    place("toy-rival", "toy-rival", NULL);
+    place("toy-good", "toy-copy", NULL);
+    node nd;
+    load_names(&nd, "toy-good", "toy-rival");
+    REFUSED(&nd, "toy-rival", "duplicate name", "already provided by toy-good");
+    end(&nd);
+    load_names(&nd, "toy-good", "toy-copy");
+    REFUSED(&nd, "toy-copy", "duplicate name", "toy-good.so");
+    end(&nd);
+    char path[512];
+    snprintf(path, sizeof path, "%s/toy-good.so", folder);
+    assert_int_equal(unlink(path), 0);
+    load_names(&nd, "toy-copy", NULL);
+    REFUSED(&nd, "toy-copy", "name differs", "wanted [toy-copy]", "found [toy-good]");
+    end(&nd);
+}
+
+static void a_failing_start_stops_the_node(void **state)
+{
+    (void)state;
+    place("toy-startfail", "toy-startfail", NULL);
+    node nd;
+    load_names(&nd, "toy-startfail", NULL);
+    assert_int_equal(qd_plugin_host_start(nd.host, &nd.err), QD_E_IO);
+    assert_non_null(
+        strstr(qd_err_reason(&nd.err), "[toy-startfail] did not start: the toy has no battery"));
+    end(&nd);
+}
+
+static void whoever_needs_it_is_told(void **state)
+{
+    (void)state;
+    place("toy-major", "toy-major", NULL);
+    node nd;
+    load_names(&nd, "toy-major", NULL);
+    const void *vt;
+    qd_self *self;
+    assert_int_equal(qd_plugin_need(nd.host, QD_KIND_TOKEN_FILTER, QD_STR("toy-major"),
+                                    "index.analysis", &vt, &self, &nd.err),
+                     QD_E_PLUGIN);
+    assert_non_null(strstr(qd_err_reason(&nd.err),
+                           "index.analysis wants token_filter [toy-major], but plugin "
+                           "[toy-major] was refused"));
+    assert_non_null(strstr(qd_err_reason(&nd.err), "wrong ABI major"));
+    end(&nd);
+
+    qd_str name = QD_STR("toy-major");
+    qd_pair set = {QD_STR("plugin.toy-major.level"), QD_STR("4")};
+    qd_plugin_host_config config = basic(&name, 1);
+    config.settings = &set;
+    config.nsettings = 1;
+    load(&nd, &config);
+    assert_int_equal(nd.rc, QD_E_CONFIG);
+    assert_non_null(strstr(qd_err_reason(&nd.err), "needs plugin [toy-major], which was refused"));
+    end(&nd);
+}
+
+static qd_plugin_host_config with_settings(const qd_pair *pairs, size_t n)
+{
+    static const qd_str name = {"toy-good", 8};
+    qd_plugin_host_config config = basic(&name, 1);
+    config.settings = pairs;
+    config.nsettings = n;
+    return config;
+}
+
+static void settings_arrive_typed(void **state)
+{
+    (void)state;
+    place("toy-good", "toy-good", NULL);
+    const qd_pair pairs[] = {
+        {QD_STR("plugin.toy-good.level"), QD_STR("7")},
+        {QD_STR("plugin.toy-good.mode"), QD_STR("fancy")},
+        {QD_STR("plugin.toy-good.size"), QD_STR("2kb")},
+        {QD_STR("plugin.toy-good.words"), QD_STR("hello")},
+        {QD_STR("plugin.toy-good.words"), QD_STR("a,b")},
+        {QD_STR("plugin.toy-good.on"), QD_STR("false")},
+        {QD_STR("plugin.toy-good.share"), QD_STR("0.25")},
+    };
+    qd_plugin_host_config config = with_settings(pairs, QD_COUNT_OF(pairs));
+    node nd;
+    load(&nd, &config);
+    assert_int_equal(nd.rc, 0);
+    qd_self *self = info_of(&nd, "toy-good").self;
+    int64_t i;
+    double f;
+    qd_str s;
+    assert_int_equal(qdi_svc_conf.i64(self, "level", &i), 0);
+    assert_int_equal(i, 7);
+    assert_int_equal(qdi_svc_conf.i64(self, "mode", &i), 0);
+    assert_int_equal(i, 1);
+    assert_int_equal(qdi_svc_conf.i64(self, "size", &i), 0);
+    assert_int_equal(i, 2048);
+    assert_int_equal(qdi_svc_conf.i64(self, "wait", &i), 0);
+    assert_int_equal(i, 1500000000);
+    assert_int_equal(qdi_svc_conf.i64(self, "on", &i), 0);
+    assert_int_equal(i, 0);
+    assert_int_equal(qdi_svc_conf.f64(self, "share", &f), 0);
+    assert_true(f == 0.25);
+    assert_int_equal(qdi_svc_conf.list(self, "words", 1, &s), 0);
+    assert_true(qd_str_is(s, "a,b"));
+    assert_int_equal(qdi_svc_conf.list(self, "words", 2, &s), QD_E_NOTFOUND);
+    assert_int_equal(qdi_svc_conf.str(self, "key", &s), QD_E_NOTFOUND);
+    assert_int_equal(qdi_svc_conf.str(self, "nothing", &s), QD_E_NOTFOUND);
+    end(&nd);
+}
+
+static void bad_settings_are_named(void **state)
+{
+    (void)state;
+    place("toy-good", "toy-good", NULL);
+    static const struct {
+        const char *key, *value, *text;
+    } cases[] = {
+        {"plugin.toy-good.levle", "3",
+         "unknown setting [plugin.toy-good.levle], did you mean [plugin.toy-good.level]?"},
+        {"plugin.toy-good.level", "10", "plugin.toy-good.level: wanted 1 to 9, found [10]"},
+        {"plugin.toy-good.level", "x", "plugin.toy-good.level: wanted an integer, found [x]"},
+        {"plugin.toy-good.mode", "odd", "wanted one of the values [plain|fancy], found [odd]"},
+        {"plugin.toy-good.size", "2mb", "wanted 0 to 1048576 bytes, found [2mb]"},
+        {"plugin.toy-good.size", "2xb", "plugin.toy-good.size"},
+        {"plugin.toy-good.wait", "1week", "plugin.toy-good.wait"},
+        {"plugin.toy-good.on", "yes", "wanted true or false, found [yes]"},
+        {"plugin.toy-god.on", "true", "there is no plugin [toy-god]"},
+    };
+    for (size_t i = 0; i < QD_COUNT_OF(cases); i++) {
+        qd_pair pair = {qd_str_c(cases[i].key), qd_str_c(cases[i].value)};
+        qd_plugin_host_config config = with_settings(&pair, 1);
+        node nd;
+        load(&nd, &config);
+        assert_int_equal(nd.rc, QD_E_CONFIG);
+        if (!strstr(qd_err_reason(&nd.err), cases[i].text))
+            fail_msg("no \"%s\" in: %s", cases[i].text, qd_err_reason(&nd.err));
+        end(&nd);
+    }
+}
+
+static void dynamic_settings_in_two_steps(void **state)
+{
+    (void)state;
+    place("toy-good", "toy-good", NULL);
+    node nd;
+    load_names(&nd, "toy-good", NULL);
+    qd_str label = QD_STR("plugin.toy-good.label");
+    assert_int_equal(qd_plugin_setting_check(nd.host, label, QD_STR("abc"), NULL), 0);
+    assert_int_equal(qd_plugin_setting_apply(nd.host, label, QD_STR("abc"), NULL), 0);
+    assert_int_equal(qd_plugin_setting_check(nd.host, label, QD_STR("abcd"), &nd.err), QD_E_ARG);
+    assert_string_equal(qd_err_reason(&nd.err), "toys are short");
+    qd_err_fini(&nd.err);
+    assert_int_equal(
+        qd_plugin_setting_check(nd.host, QD_STR("plugin.toy-good.level"), QD_STR("3"), &nd.err),
+        QD_E_CONFIG);
+    end(&nd);
+}
+
+/* With the n-th allocation failing, loading ends with a code or a refusal and nothing leaks. */
+static void no_memory_is_an_error(void **state)
+{
+    (void)state;
+    place("toy-good", "toy-good", NULL);
+    place("toy-twin", "toy-twin", NULL);
+    qd_str allow[] = {QD_STR("toy-twin"), QD_STR("toy-good")};
+    qd_plugin_host_config config = basic(allow, 2);
+    int64_t before = qd_account_used(&qd_account_root);
+    bool whole = false;
+    for (uint64_t n = 1; !whole && n < 10000; n++) {
+        qd_plugin_host *h = NULL;
+        qd_mem_fail_at(n, true);
+        int rc = qd_plugin_host_open(&config, &h, NULL);
+        if (rc == 0) rc = qd_plugin_host_load(h, NULL);
+        qd_mem_fail_at(0, false);
+        if (rc == 0 && qd_plugin_find(h, QD_KIND_TOKEN_FILTER, QD_STR("toy-twin"), NULL))
+            whole = true;
+        if (rc) assert_true(rc == QD_E_NOMEM);
+        qd_plugin_host_close(h);
+        assert_int_equal(qd_account_used(&qd_account_root), before);
+    }
+    assert_true(whole);
+}
+
+int main(void)
+{
+    if (!mkdtemp(folder)) return 1;
+    qd_log_level_set(NULL, QD_LOG_OFF);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_good_plugin_runs, empty_folder),
+        cmocka_unit_test_setup(one_defect_one_reason, empty_folder),
+        cmocka_unit_test_setup(bad_files_are_refused, empty_folder),
+        cmocka_unit_test_setup(who_may_write_is_looked_at, empty_folder),
+        cmocka_unit_test_setup(only_allowed_and_pinned_ones, empty_folder),
+        cmocka_unit_test_setup(unstable_ones_need_a_word, empty_folder),
+        cmocka_unit_test_setup(order_follows_dependencies, empty_folder),
+        cmocka_unit_test_setup(names_are_taken_once, empty_folder),
+        cmocka_unit_test_setup(a_failing_start_stops_the_node, empty_folder),
+        cmocka_unit_test_setup(whoever_needs_it_is_told, empty_folder),
+        cmocka_unit_test_setup(settings_arrive_typed, empty_folder),
+        cmocka_unit_test_setup(bad_settings_are_named, empty_folder),
+        cmocka_unit_test_setup(dynamic_settings_in_two_steps, empty_folder),
+        cmocka_unit_test_setup(no_memory_is_an_error, empty_folder),
+    };
+    int rc = unit_run(tests);
+    empty_folder(NULL);
+    rmdir(folder);
+    return rc;
+}
