@@ -23,6 +23,8 @@ int qdi_column_buffer_make(uint8_t type, qd_account *account, qdi_column_buffer 
 void qdi_column_buffer_free(qdi_column_buffer *b);
 /* Empties it, keeps its memory. */
 void qdi_column_buffer_reset(qdi_column_buffer *b);
+/* Takes back everything of documents >= doc (an aborted document). */
+void qdi_column_buffer_rollback(qdi_column_buffer *b, uint32_t doc);
 /* Bytes held (for the buffer's budget). */
 size_t qdi_column_buffer_bytes(const qdi_column_buffer *b);
 /* I64: adds n values of doc; doc never falls, the same doc may come again. The values need no order
@@ -44,7 +46,8 @@ qd_str qdi_column_buffer_str_at(const qdi_column_buffer *b, uint32_t i, uint32_t
 uint32_t qdi_column_buffer_str_count(const qdi_column_buffer *b);
 
 /* --- write --- */
-/* The distinct terms of the caller's table in byte order. Every term must occur in the column. */
+/* The distinct terms of the caller's table in byte order. Every term must occur in the column. A
+ * source is not changed by a write: a failed one may be tried again. */
 typedef struct qdi_column_terms {
     uint32_t n;
     const uint32_t *rank;                              /* term id -> ordinal */

@@ -1,0 +1,117 @@
+/*
+ * columns_match.c: documents by value into a bitmap, block by block: by bounds alone where they
+ * decide, else by decoding and comparing.
+ */
+#include "segment/columns/column_reader_int.h"
+
+/* Sets bits [from, to). */
+static void set_range(uint64_t *bits, uint32_t from, uint32_t to)
+{
+    while (from < to) {
+        uint32_t n = 64 - (from & 63);
+        if (n > to - from) n = to - from;
+        bits[from / 64] |= (n == 64 ? ~(uint64_t)0 : (((uint64_t)1 << n) - 1)) << (from & 63);
+        from += n;
+    }
+}
+
+/* Documents of [from, to) of the loaded block that have any value. */
+static void match_present(const qdi_block *b, uint32_t from, uint32_t to, uint64_t *bits)
+{
+    if (b->h.presence == QDI_PRESENT_ALL) {
+        set_range(bits, from, to);
+    } else if (b->h.presence == QDI_PRESENT_LIST) {
+        for (uint32_t i = 0; i < b->h.docs; i++) {
+            uint32_t d = b->from + qd_get_u16le(b->presence + 2 * i);
+            if (d >= from && d < to) bits[d / 64] |= (uint64_t)1 << (d & 63);
+        }
+    } else {
+        const uint8_t *words = b->presence + QDI_PRESENT_RANKS * 2;
+        for (uint32_t at = from; at < to;) {
+            uint32_t n = 64 - (at & 63);
+            if (n > to - at) n = to - at;
+            uint64_t mask = (n == 64 ? ~(uint64_t)0 : (((uint64_t)1 << n) - 1)) << (at & 63);
+            bits[at / 64] |= qd_get_u64le(words + (at - b->from) / 64 * 8) & mask;
+            at += n;
+        }
+    }
+}
+
+/* One value each, every document present: 64 at a time straight into the words. */
+static int match_full(qd_column_reader *rd, uint32_t from, uint32_t to, int64_t lo, int64_t hi,
+                      uint64_t *bits, qd_err *err)
+{
+    int rc = qdi_block_values(rd, from - rd->block.from, to - from, rd->values, err);
+    if (rc) return rc;
+    for (uint32_t at = from; at < to;) {
+        uint32_t n = 64 - (at & 63);
+        if (n > to - at) n = to - at;
+        bits[at / 64] |= rd->k->match(rd->values + (at - from), n, lo, hi) << (at & 63);
+        at += n;
+    }
+    return 0;
+}
+
+int qd_column_match(qd_column_reader *rd, uint32_t from, uint32_t to, int64_t lo, int64_t hi,
+                    uint64_t *bits, qd_err *err)
+{
+    QD_CHECK(rd, QDI_COLUMN_READER_MAGIC);
+    qd_assert(rd->c->stats.type != QD_COLUMN_BYTES);
+    if (to > rd->c->segment_docs) to = rd->c->segment_docs;
+    if (from >= to || lo > hi) return 0;
+    uint32_t i = qdi_column_head_find(rd->c, from >> QDI_COLUMN_BLOCK_SHIFT);
+    for (; i < rd->c->blocks; i++) {
+        qdi_block_head h;
+        qdi_column_head_at(rd->c, i, &h);
+        uint32_t a = h.block << QDI_COLUMN_BLOCK_SHIFT;
+        if (a >= to) break;
+        uint32_t b = a + qdi_column_block_docs(rd->c, h.block);
+        if (a < from) a = from;
+        if (b > to) b = to;
+        if (h.min > hi || h.max < lo) continue;
+        int rc = qdi_column_load(rd, i, err);
+        if (rc) return rc;
+        if (h.min >= lo && h.max <= hi) {
+            match_present(&rd->block, a, b, bits);
+            continue;
+        }
+        if (h.presence == QDI_PRESENT_ALL && !h.starts) {
+            rc = match_full(rd, a, b, lo, hi, bits, err);
+            if (rc) return rc;
+            continue;
+        }
+        qd_column_cursor cur;
+        qd_column_batch batch;
+        qd_column_over_range(&cur, a, b);
+        while ((rc = qd_column_next(rd, &cur, &batch, err)) > 0)
+            for (uint32_t j = 0; j < batch.n; j++) {
+                int64_t v = batch.values ? batch.values[j] : batch.ords[j];
+                uint32_t d = batch.docs ? batch.docs[j] : batch.first + j;
+                bits[d / 64] |= (uint64_t)(v >= lo && v <= hi) << (d & 63);
+            }
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+int qd_column_match_any(qd_column_reader *rd, uint32_t from, uint32_t to, uint64_t *bits,
+                        qd_err *err)
+{
+    QD_CHECK(rd, QDI_COLUMN_READER_MAGIC);
+    if (to > rd->c->segment_docs) to = rd->c->segment_docs;
+    if (from >= to) return 0;
+    uint32_t i = qdi_column_head_find(rd->c, from >> QDI_COLUMN_BLOCK_SHIFT);
+    for (; i < rd->c->blocks; i++) {
+        qdi_block_head h;
+        qdi_column_head_at(rd->c, i, &h);
+        uint32_t a = h.block << QDI_COLUMN_BLOCK_SHIFT;
+        if (a >= to) break;
+        uint32_t b = a + qdi_column_block_docs(rd->c, h.block);
+        if (a < from) a = from;
+        if (b > to) b = to;
+        int rc = qdi_column_load(rd, i, err);
+        if (rc) return rc;
+        match_present(&rd->block, a, b, bits);
+    }
+    return 0;
+}

@@ -1,0 +1,227 @@
+/*
+ * pack_avx2.c: the kernels of pack_int.h for x86-64-v3.
+ *
+ * Eight values are w bytes, so shuffles and shifts of a group repeat: a pair of values lies within
+ * 16 bytes (7 + 2 * 56 bits), is brought to its two 64-bit lanes by one byte shuffle, then shifted
+ * and masked; four values below 26 bits likewise to four 32-bit lanes.
+ */
+#include "segment/columns/pack_int.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+/* What a group of eight 64-bit results needs: four 16-byte loads. */
+typedef struct group64 {
+    uint32_t at[4];
+    __m256i shuffle[2], shift[2];
+} group64;
+
+static void group64_make(uint32_t w, group64 *g)
+{
+    _Alignas(32) uint8_t shuffle[64];
+    _Alignas(32) uint64_t shift[8];
+    for (uint32_t pair = 0; pair < 4; pair++) {
+        uint32_t bit = 2 * pair * w;
+        g->at[pair] = bit >> 3;
+        for (uint32_t j = 0; j < 2; j++) {
+            uint32_t b = (bit & 7) + j * w;
+            shift[2 * pair + j] = b & 7;
+            for (uint32_t k = 0; k < 8; k++)
+                shuffle[16 * pair + 8 * j + k] = (uint8_t)((b >> 3) + k);
+        }
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        g->shuffle[i] = _mm256_load_si256((const __m256i *)(const void *)(shuffle + 32 * i));
+        g->shift[i] = _mm256_load_si256((const __m256i *)(const void *)(shift + 4 * i));
+    }
+}
+
+QD_INLINE __m256i load2(const uint8_t *a, const uint8_t *b)
+{
+    return _mm256_inserti128_si256(
+        _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)a)),
+        _mm_loadu_si128((const __m128i *)(const void *)b), 1);
+}
+
+/* Low 64 bits of the products; AVX2 has only 32 x 32 -> 64. */
+QD_INLINE __m256i mul64(__m256i a, __m256i m, __m256i m_high)
+{
+    __m256i cross = _mm256_add_epi64(_mm256_mul_epu32(_mm256_srli_epi64(a, 32), m),
+                                     _mm256_mul_epu32(a, m_high));
+    return _mm256_add_epi64(_mm256_mul_epu32(a, m), _mm256_slli_epi64(cross, 32));
+}
+
+typedef enum transform { ADD, MULTIPLY, LINE } transform;
+
+/* Whole groups of eight from a multiple of 8 on; p is the first group's byte. Inlined once for each
+ * transform, so that the common one is load, shuffle, shift, mask, add, store. */
+QD_INLINE void groups(const uint8_t *p, uint32_t w, uint32_t first, uint32_t n,
+                      const qdi_pack_form *f, transform t, int64_t *out)
+{
+    group64 g;
+    group64_make(w, &g);
+    const __m256i mask = _mm256_set1_epi64x((int64_t)(((uint64_t)1 << w) - 1));
+    const __m256i base = _mm256_set1_epi64x((int64_t)f->base);
+    const __m256i m = _mm256_set1_epi64x((int64_t)f->mult);
+    const __m256i m_high = _mm256_srli_epi64(m, 32);
+    const uint64_t at = QDI_LINE_BIAS + f->slope * first, s = f->slope;
+    __m256i line0 = _mm256_set_epi64x((int64_t)(at + 3 * s), (int64_t)(at + 2 * s),
+                                      (int64_t)(at + s), (int64_t)at);
+    __m256i line1 = _mm256_add_epi64(line0, _mm256_set1_epi64x((int64_t)(4 * s)));
+    const __m256i step = _mm256_set1_epi64x((int64_t)(8 * s));
+
+    for (uint32_t i = 0; i < n; i += 8, p += w) {
+        __m256i a = _mm256_shuffle_epi8(load2(p + g.at[0], p + g.at[1]), g.shuffle[0]);
+        __m256i b = _mm256_shuffle_epi8(load2(p + g.at[2], p + g.at[3]), g.shuffle[1]);
+        a = _mm256_and_si256(_mm256_srlv_epi64(a, g.shift[0]), mask);
+        b = _mm256_and_si256(_mm256_srlv_epi64(b, g.shift[1]), mask);
+        if (t == MULTIPLY) {
+            a = mul64(a, m, m_high);
+            b = mul64(b, m, m_high);
+        }
+        if (t == LINE) {
+            a = _mm256_add_epi64(a, _mm256_srli_epi64(line0, QDI_LINE_SHIFT));
+            b = _mm256_add_epi64(b, _mm256_srli_epi64(line1, QDI_LINE_SHIFT));
+            line0 = _mm256_add_epi64(line0, step);
+            line1 = _mm256_add_epi64(line1, step);
+        }
+        _mm256_storeu_si256((__m256i *)(void *)(out + i), _mm256_add_epi64(a, base));
+        _mm256_storeu_si256((__m256i *)(void *)(out + i + 4), _mm256_add_epi64(b, base));
+    }
+}
+
+static void get(const uint8_t *p, uint32_t width, uint32_t first, uint32_t n,
+                const qdi_pack_form *form, int64_t *out)
+{
+    uint32_t head = (8 - (first & 7)) & 7;
+    if (width == 64 || width == 0 || n < head + 8) {
+        qdi_pack_scalar.get(p, width, first, n, form, out);
+        return;
+    }
+    uint32_t body = (n - head) & ~7u, at = first + head;
+    const uint8_t *q = p + (uint64_t)(at >> 3) * width;
+    qdi_pack_scalar.get(p, width, first, head, form, out);
+    if (form->line)
+        groups(q, width, at, body, form, LINE, out + head);
+    else if (form->mult != 1)
+        groups(q, width, at, body, form, MULTIPLY, out + head);
+    else
+        groups(q, width, at, body, form, ADD, out + head);
+    qdi_pack_scalar.get(p, width, at + body, n - head - body, form, out + head + body);
+}
+
+/* The greatest of eight unsigned lanes. */
+static uint32_t max_lane(__m256i v)
+{
+    __m128i m = _mm_max_epu32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    m = _mm_max_epu32(m, _mm_shuffle_epi32(m, 0x4e));
+    m = _mm_max_epu32(m, _mm_shuffle_epi32(m, 0xb1));
+    return (uint32_t)_mm_cvtsi128_si32(m);
+}
+
+static uint32_t get32(const uint8_t *p, uint32_t width, uint32_t first, uint32_t n, uint32_t base,
+                      uint32_t *out)
+{
+    uint32_t head = (8 - (first & 7)) & 7;
+    if (width == 0 || width > 25 || n < head + 8)
+        return qdi_pack_scalar.get32(p, width, first, n, base, out);
+
+    _Alignas(32) uint8_t shuffle[32];
+    _Alignas(32) uint32_t shift[8];
+    for (uint32_t j = 0; j < 8; j++) {
+        uint32_t b = ((4 * (j / 4) * width) & 7) + (j % 4) * width;
+        shift[j] = b & 7;
+        for (uint32_t k = 0; k < 4; k++) shuffle[4 * j + k] = (uint8_t)((b >> 3) + k);
+    }
+    const __m256i sh = _mm256_load_si256((const __m256i *)(const void *)shuffle);
+    const __m256i sr = _mm256_load_si256((const __m256i *)(const void *)shift);
+    const __m256i mask = _mm256_set1_epi32((int32_t)((1u << width) - 1));
+    const __m256i add = _mm256_set1_epi32((int32_t)base);
+    __m256i top = _mm256_setzero_si256();
+
+    uint32_t body = (n - head) & ~7u, at = first + head, half = (4 * width) >> 3;
+    const uint8_t *q = p + (uint64_t)(at >> 3) * width;
+    uint32_t greatest = qdi_pack_scalar.get32(p, width, first, head, base, out);
+    for (uint32_t i = 0; i < body; i += 8, q += width) {
+        __m256i v = _mm256_shuffle_epi8(load2(q, q + half), sh);
+        v = _mm256_add_epi32(_mm256_and_si256(_mm256_srlv_epi32(v, sr), mask), add);
+        top = _mm256_max_epu32(top, v);
+        _mm256_storeu_si256((__m256i *)(void *)(out + head + i), v);
+    }
+    uint32_t tail =
+        qdi_pack_scalar.get32(p, width, at + body, n - head - body, base, out + head + body);
+    uint32_t middle = max_lane(top);
+    if (middle > greatest) greatest = middle;
+    return tail > greatest ? tail : greatest;
+}
+
+static uint64_t match(const int64_t *v, uint32_t n, int64_t lo, int64_t hi)
+{
+    const __m256i l = _mm256_set1_epi64x(lo), h = _mm256_set1_epi64x(hi);
+    uint64_t bits = 0;
+    uint32_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)(v + i));
+        __m256i out = _mm256_or_si256(_mm256_cmpgt_epi64(l, x), _mm256_cmpgt_epi64(x, h));
+        uint32_t m = (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(out)) ^ 15u;
+        bits |= (uint64_t)m << i;
+    }
+    if (i < n) bits |= qdi_pack_scalar.match(v + i, n - i, lo, hi) << i;
+    return bits;
+}
+
+/* For each four bits the order that brings the kept 64-bit lanes to the front. */
+static const uint32_t keep_order[16][8] = {
+    {0, 1, 2, 3, 4, 5, 6, 7}, {0, 1, 2, 3, 4, 5, 6, 7}, {2, 3, 0, 1, 4, 5, 6, 7},
+    {0, 1, 2, 3, 4, 5, 6, 7}, {4, 5, 0, 1, 2, 3, 6, 7}, {0, 1, 4, 5, 2, 3, 6, 7},
+    {2, 3, 4, 5, 0, 1, 6, 7}, {0, 1, 2, 3, 4, 5, 6, 7}, {6, 7, 0, 1, 2, 3, 4, 5},
+    {0, 1, 6, 7, 2, 3, 4, 5}, {2, 3, 6, 7, 0, 1, 4, 5}, {0, 1, 2, 3, 6, 7, 4, 5},
+    {4, 5, 6, 7, 0, 1, 2, 3}, {0, 1, 4, 5, 6, 7, 2, 3}, {2, 3, 4, 5, 6, 7, 0, 1},
+    {0, 1, 2, 3, 4, 5, 6, 7},
+};
+
+static uint32_t keep(const int64_t *v, uint32_t n, uint64_t bits, int64_t *out)
+{
+    uint32_t k = 0, i = 0;
+    for (; i + 4 <= n; i += 4) {
+        uint32_t m = (bits >> i) & 15;
+        __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)(v + i));
+        __m256i o = _mm256_loadu_si256((const __m256i *)(const void *)keep_order[m]);
+        _mm256_storeu_si256((__m256i *)(void *)(out + k), _mm256_permutevar8x32_epi32(x, o));
+        k += (uint32_t)__builtin_popcount(m);
+    }
+    if (i < n) k += qdi_pack_scalar.keep(v + i, n - i, bits >> i, out + k);
+    return k;
+}
+
+static uint32_t keep32(const uint32_t *v, uint32_t n, uint64_t bits, uint32_t *out)
+{
+    uint32_t k = 0, i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint32_t m = (bits >> i) & 255;
+        /* The bytes 0..7 of the kept lanes gathered by pext, widened to the permutation. */
+        uint64_t spread = _pdep_u64(m, 0x0101010101010101u) * 255;
+        __m256i o = _mm256_cvtepu8_epi32(
+            _mm_cvtsi64_si128((int64_t)_pext_u64(0x0706050403020100u, spread)));
+        __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)(v + i));
+        _mm256_storeu_si256((__m256i *)(void *)(out + k), _mm256_permutevar8x32_epi32(x, o));
+        k += (uint32_t)__builtin_popcount(m);
+    }
+    if (i < n) k += qdi_pack_scalar.keep32(v + i, n - i, bits >> i, out + k);
+    return k;
+}
+
+static void to_f64(const int64_t *v, double *out, size_t n)
+{
+    const __m256i max = _mm256_set1_epi64x(INT64_MAX), zero = _mm256_setzero_si256();
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)(v + i));
+        __m256i flip = _mm256_and_si256(_mm256_cmpgt_epi64(zero, x), max);
+        _mm256_storeu_si256((__m256i *)(void *)(out + i), _mm256_xor_si256(x, flip));
+    }
+    qdi_pack_scalar.to_f64(v + i, out + i, n - i);
+}
+
+const qdi_pack_kernels qdi_pack_avx2 = {get, get32, match, keep, keep32, to_f64};
+#endif
