@@ -1,0 +1,194 @@
+/*
+ * field.h: a field of a mapping as everybody above sees it, and the values of its type.
+ *
+ * Numbers of every kind are int64 in columns and points, in an order that equals the order of the
+ * values: integers, dates (milliseconds since 1970) and booleans as they are, floating-point
+ * numbers by the sortable bits of their format, scaled floats multiplied and rounded. Addresses are
+ * 16 bytes (IPv4 mapped into IPv6). Fields are immutable and live as long as their mapping [any].
+ */
+#ifndef QD_MAPPING_FIELD_H
+#define QD_MAPPING_FIELD_H
+
+#include "analysis/analysis.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "mapping/date_format.h"
+#include "mapping/date_math.h"
+#include "json/writer.h"
+
+typedef enum qd_field_kind {
+    QD_FIELD_TEXT,
+    QD_FIELD_KEYWORD,
+    QD_FIELD_LONG,
+    QD_FIELD_INTEGER,
+    QD_FIELD_SHORT,
+    QD_FIELD_BYTE,
+    QD_FIELD_DOUBLE,
+    QD_FIELD_FLOAT,
+    QD_FIELD_HALF_FLOAT,
+    QD_FIELD_SCALED_FLOAT,
+    QD_FIELD_BOOLEAN,
+    QD_FIELD_DATE,
+    QD_FIELD_IP,
+    QD_FIELD_KINDS
+} qd_field_kind;
+
+/* What a field's values are in the sink, in columns and points. */
+typedef enum qd_value_class {
+    QD_VALUE_TEXT, /* analyzed text: terms, no column */
+    QD_VALUE_TERM, /* a term as it is; ordinal column of the same bytes */
+    QD_VALUE_I64,  /* int64 column and point */
+    QD_VALUE_BOOL, /* term "T" or "F"; int64 column 0 or 1 */
+    QD_VALUE_IP,   /* 16-byte point; ordinal column of 16 bytes */
+} qd_value_class;
+
+/* How much of a term's occurrences is kept; the order matters. */
+typedef enum qd_index_options {
+    QD_INDEX_OPT_DOCS,
+    QD_INDEX_OPT_FREQS,
+    QD_INDEX_OPT_POSITIONS,
+    QD_INDEX_OPT_OFFSETS,
+} qd_index_options;
+
+/* How an exists query finds the documents that have the field. */
+typedef enum qd_exists_by {
+    QD_EXISTS_COLUMN,     /* it has doc values */
+    QD_EXISTS_NORMS,      /* it has norms */
+    QD_EXISTS_FIELD_NAME, /* its name is a term of _field_names */
+    QD_EXISTS_NEVER,      /* neither indexed nor in a column */
+} qd_exists_by;
+
+struct qd_field_type; /* row of the table of types, mapping/type_int.h */
+
+typedef struct qd_field {
+    const struct qd_field_type *type;
+    qd_field_kind kind;
+    qd_value_class value_class;
+    uint32_t id;                   /* dense; merged mappings keep it, new fields come behind */
+    qd_str name;                   /* full path, "a.b.raw" */
+    qd_str leaf;                   /* last name */
+    const struct qd_field *parent; /* of a multi-field: the field it belongs to; else NULL */
+
+    bool indexed, doc_values, stored, norms, has_points;
+    bool coerce, ignore_malformed;
+    bool eager_global_ordinals, split_on_whitespace, index_phrases, fielddata;
+    uint8_t index_options; /* qd_index_options */
+    uint8_t exists_by;     /* qd_exists_by */
+    uint32_t ignore_above; /* characters (UTF-16 units); UINT32_MAX = no limit */
+    uint32_t position_increment_gap;
+    const qd_analyzer *index_analyzer, *search_analyzer, *search_quote_analyzer; /* text */
+    const qd_analyzer *normalizer; /* keyword; or NULL */
+    double scaling_factor;         /* scaled_float */
+    const qd_date_format *format;  /* date */
+    bool has_null_value;
+    qd_str null_text; /* the null_value as text */
+    int64_t null_i64; /* and as encoded value */
+    uint8_t null_ip[16];
+
+    /* for the parser and the renderer */
+    struct qd_field *const *multi; /* multi-fields by name */
+    uint32_t nmulti;
+    const struct qd_field **copy_to; /* resolved targets */
+    uint32_t ncopy_to;
+    const struct qd_field_def *def; /* the definition as given */
+} qd_field;
+
+/* Type name as in mappings ("long"). [any] */
+const char *qd_field_type_name(const qd_field *f);
+/* Family as field_caps and errors name it ("keyword", "long", …). [any] */
+bool qd_field_is_numeric(const qd_field *f);
+
+/* --- encodings ----------------------------------------------------------------------------- */
+
+/* Order-preserving int64 of a double: Lucene's doubleToSortableLong. [any] */
+static inline int64_t qd_f64_sortable(double v)
+{
+    int64_t b;
+    memcpy(&b, &v, sizeof b);
+    return b ^ ((b >> 63) & INT64_MAX);
+}
+/* Back. [any] */
+static inline double qd_sortable_f64(int64_t s)
+{
+    double v;
+    s ^= (s >> 63) & INT64_MAX;
+    memcpy(&v, &s, sizeof v);
+    return v;
+}
+/* The same for floats, within the range of int32. [any] */
+static inline int64_t qd_f32_sortable(float v)
+{
+    int32_t b;
+    memcpy(&b, &v, sizeof b);
+    return b ^ ((b >> 31) & INT32_MAX);
+}
+/* Back. [any] */
+static inline float qd_sortable_f32(int64_t s)
+{
+    int32_t b = (int32_t)s;
+    float v;
+    b ^= (b >> 31) & INT32_MAX;
+    memcpy(&v, &b, sizeof v);
+    return v;
+}
+
+/* A column value as the number aggregations and sorting see. [any] */
+double qd_field_f64(const qd_field *f, int64_t column);
+/* Encodes a number given as double (saturating for integer kinds). [any] */
+int64_t qd_field_from_f64(const qd_field *f, double v);
+
+/* A value as a request gives it: text of a string, number or boolean. */
+typedef struct qd_query_value {
+    qd_str text;
+    bool quoted; /* it was a JSON string */
+} qd_query_value;
+
+/* Encoded value: i64 for numeric kinds, dates and booleans; ip; or bytes. */
+typedef struct qd_point {
+    int64_t i64;
+    uint8_t ip[16];
+    qd_str bytes; /* keyword: the normalized term, borrowed from the value or from scratch */
+} qd_point;
+
+/* What conversions of request values depend on. */
+typedef struct qd_value_ctx {
+    int64_t now_ms;
+    const qd_zone *zone;          /* time_zone of the request; NULL: UTC */
+    const qd_date_format *format; /* format of the request; NULL: the field's */
+    qd_analysis *scratch;         /* for normalizers */
+} qd_value_ctx;
+
+/*
+ * A value of a term query: 0 with *out; 1 when no document can have it (1.5 on an integer field,
+ * out of range); errors as Elasticsearch words them (QD_E_NUMBER_FORMAT, QD_E_ARG, QD_E_ES_PARSE).
+ * A date term stands for a range (see qd_field_range). [any]
+ */
+QD_MUST_CHECK
+int qd_field_term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out,
+                  qd_err *err);
+/*
+ * Bounds of a range query as an inclusive range of encoded values: lo, hi may be NULL (open);
+ * *out[2] gets both ends. 0; 1 when the range is empty; errors as above. Dates are rounded as
+ * Elasticsearch does (gt and lte up, gte and lt down). [any]
+ */
+QD_MUST_CHECK
+int qd_field_range(const qd_field *f, const qd_query_value *lo, bool lo_inclusive,
+                   const qd_query_value *hi, bool hi_inclusive, const qd_value_ctx *ctx,
+                   qd_point out[2], qd_err *err);
+/* "192.168.0.0/16" or "a::/64" as inclusive 16-byte bounds; 0 or QD_E_ARG. [any] */
+QD_MUST_CHECK
+int qd_ip_cidr(qd_str text, uint8_t lo[16], uint8_t hi[16], qd_err *err);
+/* Address to 16 bytes (IPv4 mapped); false when it is none. [any] */
+bool qd_ip_parse(qd_str text, uint8_t out[16]);
+/* 16 bytes as text: dotted for mapped IPv4, RFC 5952 else; returns the length, at most 45. [any] */
+size_t qd_ip_print(char out[46], const uint8_t ip[16]);
+
+/* Writes a column value as the JSON value that docvalue_fields and sort show (dates by their
+ * format, booleans as true/false). format NULL: the field's; zone NULL: UTC. [any] */
+void qd_field_write(const qd_field *f, int64_t column, const qd_date_format *format,
+                    const qd_zone *zone, qd_json_writer *w);
+/* The same as text, for key_as_string; returns the length, out holds 128 bytes. [any] */
+size_t qd_field_text(const qd_field *f, int64_t column, const qd_date_format *format,
+                     const qd_zone *zone, char out[128]);
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * mapping.h: the mapping of an index: its fields, objects, dynamic rules, and their JSON.
+ *
+ * A qd_mapping is immutable and counted: it is made from JSON, changed only by making a merged one,
+ * and shared by all threads. Fields keep their numbers (qd_field.id) through merges.
+ */
+#ifndef QD_MAPPING_MAPPING_H
+#define QD_MAPPING_MAPPING_H
+
+#include "analysis/analysis.h"
+#include "mapping/field.h"
+#include "json/filter.h"
+#include "json/tree.h"
+
+typedef struct qd_mapping qd_mapping;
+
+typedef enum qd_dynamic {
+    QD_DYNAMIC_TRUE,
+    QD_DYNAMIC_FALSE,
+    QD_DYNAMIC_STRICT,
+} qd_dynamic;
+
+/* Index settings that mappings depend on. Start from qd_mapping_settings_default. */
+typedef struct qd_mapping_settings {
+    int64_t total_fields_limit;      /* index.mapping.total_fields.limit, 1000 */
+    int64_t depth_limit;             /* index.mapping.depth.limit, 20 */
+    int64_t nested_fields_limit;     /* index.mapping.nested_fields.limit, 50 */
+    int64_t field_name_length_limit; /* index.mapping.field_name_length.limit, INT64_MAX */
+    bool ignore_malformed;           /* index.mapping.ignore_malformed, false */
+    bool coerce;                     /* index.mapping.coerce, true */
+} qd_mapping_settings;
+
+#define QD_MAPPING_SETTINGS_DEFAULT ((qd_mapping_settings){1000, 20, 50, INT64_MAX, false, true})
+
+/* Where a mapping comes from: decides which checks apply. */
+typedef enum qd_mapping_reason {
+    QD_MAPPING_UPDATE,   /* a request: all checks */
+    QD_MAPPING_RECOVERY, /* stored metadata: limits are not enforced */
+} qd_mapping_reason;
+
+/* The empty mapping. analyzers: one reference is taken. [any] QD_E_NOMEM. */
+QD_MUST_CHECK
+int qd_mapping_empty(const qd_analyzers *analyzers, const qd_mapping_settings *settings,
+                     qd_mapping **out, qd_err *err);
+/*
+ * Makes a mapping from JSON ({"properties":…}, also wrapped in {"_doc":…}). QD_E_MAPPER_PARSING
+ * "Failed to parse mapping: …", QD_E_ARG (limits), QD_E_XCONTENT, QD_E_NOMEM. [any]
+ */
+QD_MUST_CHECK
+int qd_mapping_parse(qd_str json, const qd_analyzers *analyzers,
+                     const qd_mapping_settings *settings, qd_mapping_reason reason,
+                     qd_mapping **out, qd_err *err);
+/*
+ * old with update put into it, as PUT _mapping does; old stays. QD_E_ARG with Elasticsearch's text
+ * for conflicts ("mapper [x] cannot be changed from type [long] to [text]", "Mapper for [x]
+ * conflicts with existing mapper:\n\tCannot update parameter [analyzer] from [default] to [x]").
+ * *out may be old itself (with one more reference) when nothing changes. [any]
+ */
+QD_MUST_CHECK
+int qd_mapping_merge(qd_mapping *old, qd_str update, qd_mapping_reason reason, qd_mapping **out,
+                     qd_err *err);
+/* The same mapping under other analyzers or settings (settings of the index changed). [any] */
+QD_MUST_CHECK
+int qd_mapping_remake(const qd_mapping *m, const qd_analyzers *analyzers,
+                      const qd_mapping_settings *settings, qd_mapping **out, qd_err *err);
+/* One more reference; returns m. [any] */
+qd_mapping *qd_mapping_ref(const qd_mapping *m);
+/* Drops one; NULL is fine. [any] */
+void qd_mapping_unref(const qd_mapping *m);
+/* Grows by one with every merge that changed something. [any] */
+uint64_t qd_mapping_version(const qd_mapping *m);
+
+/* Writes the mapping as Elasticsearch shows it: {"properties":{…}}, sorted, defaults left out. */
+void qd_mapping_write(const qd_mapping *m, qd_json_writer *w);
+/* The same compact, as stored in metadata; borrowed from m. [any] */
+qd_str qd_mapping_json(const qd_mapping *m);
+/* Writes one field's definition, {"type":…}, for _mapping/field. */
+void qd_field_write_definition(const qd_field *f, bool include_defaults, qd_json_writer *w);
+
+/* Field by full name (multi-fields too); NULL when there is none. Metadata fields (_id, _routing …)
+ * are not in here. [any] O(1) */
+const qd_field *qd_mapping_field(const qd_mapping *m, qd_str name);
+/* Fields in number order: index below qd_mapping_nfields. [any] */
+const qd_field *qd_mapping_field_at(const qd_mapping *m, uint32_t id);
+/* How many fields; ids are below this. [any] */
+uint32_t qd_mapping_nfields(const qd_mapping *m);
+/* Is name an object (so that "exists" and wildcards look below it)? [any] */
+bool qd_mapping_is_object(const qd_mapping *m, qd_str name);
+/* Calls fn for every field whose name matches the pattern with `*`, in the order of names; a result
+ * other than 0 ends it and is returned. [any] */
+int qd_mapping_match(const qd_mapping *m, qd_str pattern, int (*fn)(void *arg, const qd_field *f),
+                     void *arg);
+
+/* _source.enabled. [any] */
+bool qd_mapping_source_enabled(const qd_mapping *m);
+/* Filter of _source.includes and excludes; NULL when there is none. [any] */
+const qd_json_filter *qd_mapping_source_filter(const qd_mapping *m);
+/* _routing.required. [any] */
+bool qd_mapping_routing_required(const qd_mapping *m);
+/* Is name a metadata field that documents must not have ("_id", "_source", …)? [any] */
+bool qd_mapping_is_metadata(qd_str name);
+/* The analyzers the mapping was made with, borrowed. [any] */
+const qd_analyzers *qd_mapping_analyzers(const qd_mapping *m);
+
+#endif

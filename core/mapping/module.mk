@@ -1,0 +1,1 @@
+LIBS += -licui18n -licuuc -licudata
