@@ -12,7 +12,7 @@ qd_part_make qd_make_standard, qd_make_whitespace, qd_make_keyword, qd_make_lett
     qd_make_pattern_tokenizer;
 /* token filters */
 qd_part_make qd_make_lowercase, qd_make_uppercase, qd_make_asciifolding, qd_make_stop,
-    qd_make_stemmer, qd_make_snowball, qd_make_porter, qd_make_keyword_marker,
+    qd_make_stemmer, qd_make_snowball, qd_make_porter, qd_make_possessive, qd_make_keyword_marker,
     qd_make_keyword_repeat, qd_make_synonym, qd_make_synonym_graph, qd_make_ngram,
     qd_make_edge_ngram, qd_make_trim, qd_make_reverse, qd_make_length, qd_make_unique,
     qd_make_limit, qd_make_truncate, qd_make_shingle, qd_make_remove_duplicates,

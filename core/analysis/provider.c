@@ -38,6 +38,13 @@ static void add_stop(chain *k, const char *def)
     if (!k->rc) k->n++;
 }
 
+/* Words that the stemmer leaves alone. */
+static void add_exclusion(chain *k)
+{
+    if (!qd_conf_find(k->c, "stem_exclusion") || k->rc) return;
+    if (!(k->rc = qd_words_marker(k->c, "stem_exclusion", &k->parts[k->n], k->err))) k->n++;
+}
+
 static void build_standard(chain *k)
 {
     add(k, qd_make_standard);
@@ -62,13 +69,25 @@ static void build_stop(chain *k)
     add_stop(k, "_english_");
 }
 
+/* Possessives are cut before case is folded in Lucene; the other order gives the same and lets the
+ * first two parts be one kernel. */
+static void build_english(chain *k)
+{
+    add_plain(k, qd_make_standard);
+    add_plain(k, qd_make_lowercase);
+    add_plain(k, qd_make_possessive);
+    add_stop(k, "_english_");
+    add_exclusion(k);
+    add_plain(k, qd_make_porter);
+}
+
 static const struct provider {
     const char *name;
     void (*build)(chain *k);
 } providers[] = {
     {"standard", build_standard}, {"whitespace", build_whitespace},
     {"keyword", build_keyword},   {"simple", build_simple},
-    {"stop", build_stop},
+    {"stop", build_stop},         {"english", build_english},
 };
 static _Atomic(qd_analyzer *) shared[QD_COUNT_OF(providers)];
 

@@ -69,7 +69,28 @@ public final class Oracle {
         case "upper": return of(WhitespaceTokenizer::new, t -> new UpperCaseFilter(t));
         case "folding": return of(() -> standard(255), t -> new ASCIIFoldingFilter(new LowerCaseFilter(t)));
         case "folding_both": return of(WhitespaceTokenizer::new, t -> new ASCIIFoldingFilter(t, true));
-        default: throw new IllegalArgumentException("unknown chain " + name);
+        case "ngram": return of(() -> new NGramTokenizer(1, 2), t -> t);
+        case "ngram_3_5": return of(() -> new NGramTokenizer(3, 5), t -> new LowerCaseFilter(t));
+        case "ngram_letters": return of(() -> new NGramTokenizer(2, 3) {
+            @Override protected boolean isTokenChar(int c) { return Character.isLetter(c) || Character.isDigit(c); } }, t -> t);
+        case "edge_ngram": return of(() -> new EdgeNGramTokenizer(1, 2), t -> t);
+        case "edge_letters": return of(() -> new EdgeNGramTokenizer(2, 10) {
+            @Override protected boolean isTokenChar(int c) { return Character.isLetter(c) || Character.isWhitespace(c) || c == '-'; } }, t -> t);
+        case "f_ngram": return of(() -> standard(255), t -> new NGramTokenFilter(new StopFilter(t, english), 2, 3, false));
+        case "f_ngram_keep": return of(WhitespaceTokenizer::new, t -> new NGramTokenFilter(t, 3, 4, true));
+        case "f_edge": return of(() -> standard(255), t -> new EdgeNGramTokenFilter(new LowerCaseFilter(t), 2, 5, false));
+        case "f_edge_keep": return of(() -> standard(255), t -> new EdgeNGramTokenFilter(new StopFilter(t, english), 3, 4, true));
+        case "f_edge_back": return of(() -> standard(255), t -> new ReverseStringFilter(new EdgeNGramTokenFilter(new ReverseStringFilter(t), 2, 4, false)));
+        case "ngram_fold": return of(() -> new NGramTokenizer(2, 3), t -> new ASCIIFoldingFilter(new LowerCaseFilter(t)));
+        case "small": return of(() -> standard(255), t -> new LengthFilter(new TrimFilter(new ReverseStringFilter(t)), 2, 8));
+        case "truncate": return of(WhitespaceTokenizer::new, t -> new LimitTokenCountFilter(new TruncateTokenFilter(t, 4), 5));
+        case "repeat": return of(() -> standard(255), t -> new RemoveDuplicatesTokenFilter(new PorterStemFilter(new KeywordRepeatFilter(new LowerCaseFilter(t)))));
+        case "english_x": return new EnglishAnalyzer(english, new CharArraySet(Arrays.asList("running", "packages"), false));
+        case "stem_min": return of(() -> standard(255), t -> new org.apache.lucene.analysis.en.EnglishMinimalStemFilter(new LowerCaseFilter(t)));
+        case "porter_ws": return of(WhitespaceTokenizer::new, t -> new PorterStemFilter(t));
+        default:
+            if (name.startsWith("snowball_")) return of(() -> standard(255), t -> new SnowballFilter(new LowerCaseFilter(t), name.substring(9)));
+            throw new IllegalArgumentException("unknown chain " + name);
         }
     }
 
