@@ -58,10 +58,8 @@ typedef struct qd_engine_settings {
     int64_t gc_deletes_ms; /* index.gc_deletes: 60,000 */
     uint8_t stored_codec;  /* qd_stored_codec */
     qd_merge_policy merge;
-    uint8_t merge_order;         /* qd_merge_order: index.merge.reorder */
-    char merge_order_field[256]; /* whose norms order documents; empty: none */
-    uint64_t merge_bytes_per_s;  /* 0: no limit */
-    uint32_t merges_max;         /* running at one time: 1 */
+    uint64_t merge_bytes_per_s; /* 0: no limit */
+    uint32_t merges_max;        /* running at one time: 1 */
 } qd_engine_settings;
 
 /* Elasticsearch's defaults. */

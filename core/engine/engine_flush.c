@@ -139,7 +139,7 @@ static void remove_live(qd_engine *e, const engine_segment *s, uint64_t generati
     qd_str folder = folder_prefix(e, prefix, sizeof prefix);
     qd_str object = qd_live_name(qd_segment_id(s->segment), generation, live);
     int len = snprintf(name, sizeof name, "%.*s%.*s", QD_STR_ARG(folder), QD_STR_ARG(object));
-    (void)qd_store_delete(e->store, (qd_str){name, (size_t)len}, NULL);
+    qdi_store_forget(e->store, (qd_str){name, (size_t)len});
 }
 
 /* The commit point is durable: remember it, forget the one before. */

@@ -12,6 +12,7 @@
 #include "engine/commit.h"
 #include "engine/engine.h"
 #include "engine/seq_no.h"
+#include "engine/translog_int.h"
 #include "engine/version_map.h"
 #include "runtime/sync.h"
 #include "segment/merge.h"

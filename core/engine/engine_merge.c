@@ -52,9 +52,9 @@ static bool choose(qd_engine *e, merge_pick pick, void *arg, merge_job *j, qd_er
         s->merging = true;
         s->refs++;
         j->source[i] = s;
-        /* an unshared copy may still change: merge what readers see */
-        j->live[i] = s->live && !s->live_mutable ? qd_live_ref(s->live) : NULL;
-        qd_assert(!s->live_mutable);
+        s->live_unsaved |= s->live_mutable; /* shared from now on: the next deletion copies it */
+        s->live_mutable = false;
+        j->live[i] = s->live ? qd_live_ref(s->live) : NULL;
         j->bytes_before += qd_segment_bytes(s->segment);
     }
     qd_mutex_unlock(&e->publish_lock);
@@ -121,8 +121,7 @@ static int write_merged(merge_job *j, qd_segment **out, qd_err *err)
                   .user = {(const char *)e->history_uuid, 16},
                   .stored_codec = settings.stored_codec,
                   .sparse_bitmaps = true},
-        .order = (qd_merge_order)settings.merge_order,
-        .order_field = qd_str_c(settings.merge_order_field),
+        .sync = false, /* the next commit point syncs what it names */
         .step = step,
         .arg = j,
     };
@@ -134,7 +133,7 @@ static int write_merged(merge_job *j, qd_segment **out, qd_err *err)
     int rc = qd_segment_merge(sources, j->n, e->store, object, id, &o, e->account, &j->result, err);
     if (rc || j->result.docs == 0) return rc;
     if ((rc = qd_segment_open(e->store, object, e->account, out, err))) {
-        (void)qd_store_delete(e->store, object, NULL);
+        qdi_store_forget(e->store, object);
     }
     return rc;
 }
@@ -210,7 +209,6 @@ static int publish_merged(merge_job *j, qd_segment *segment, qd_err *err)
             qd_segment_unref(segment);
             return QD_E_NOMEM;
         }
-        merged->synced = true; /* merges end durable */
     }
     qd_mutex_lock(&e->publish_lock);
     if (qd_vec_reserve(&e->retired, e->account, j->n)) rc = qd_err_nomem(err, "retired segments");

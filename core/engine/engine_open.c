@@ -152,7 +152,7 @@ void qdi_engine_segment_drop(qd_engine *e, engine_segment *s)
         char name[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES], live[QD_LIVE_NAME_BYTES];
         qd_str object = qd_live_name(qd_segment_id(s->segment), s->live_generation, live);
         int n = snprintf(name, sizeof name, "%s/%.*s", e->folder, QD_STR_ARG(object));
-        (void)qd_store_delete(e->store, (qd_str){name, (size_t)n}, NULL);
+        qdi_store_forget(e->store, (qd_str){name, (size_t)n});
     }
     segment_free(s);
 }

@@ -158,7 +158,7 @@ static int write_segment(qd_engine *e, engine_buffer *b, qd_err *err)
     int rc = qd_buffer_flush(b->b, e->store, object, id, &attrs, false, NULL, err);
     if (rc) return rc;
     if ((rc = qd_segment_open(e->store, object, e->account, &b->segment, err))) {
-        (void)qd_store_delete(e->store, object, NULL);
+        qdi_store_forget(e->store, object);
     }
     return rc;
 }

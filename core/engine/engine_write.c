@@ -224,12 +224,16 @@ static int log_and_commit(qd_engine *e, engine_slot *s, uint32_t stripe, const q
         .routing = op->routing,
         .source = op->delete ? (qd_str){NULL, 0} : op->source,
     };
-    if (!rc) rc = qd_translog_add(e->translog, &record, &r->at, err);
+    if (!op->delete && !rc) rc = qd_buffer_doc_commit(b->b, err);
     if (rc) {
         if (!op->delete) qd_buffer_doc_abort(b->b);
         return rc;
     }
-    if (!op->delete) qd_buffer_doc_commit(b->b);
+    if ((rc = qd_translog_add(e->translog, &record, &r->at, err))) {
+        /* not logged: never to be seen */
+        if (!op->delete) b->deletes.at[b->deletes.n++] = (engine_delete){b->unit, doc};
+        return rc;
+    }
     qd_version_value v = {
         .version = r->version,
         .seq_no = (uint64_t)r->seq_no,
@@ -257,7 +261,7 @@ static int under_stripe(qd_engine *e, engine_slot *s, const qd_engine_op *op, ui
     int rc = op->auto_id_ms >= 0 ? 0 : current_of(e, stripe, op->id, &c, err);
     if (!rc) rc = check_conflict(op, &c, &r->version, err);
     if (!rc) rc = qd_version_map_reserve(e->versions, stripe, op->id, err);
-    if (!rc && qd_vec_reserve(&s->buffer->deletes, e->account, 1)) {
+    if (!rc && qd_vec_reserve(&s->buffer->deletes, e->account, 2)) {
         rc = qd_err_nomem(err, "list of replaced documents");
     }
     if (!rc && (rc = qd_seq_no_assign(&e->seq_no, &r->seq_no))) {
@@ -388,11 +392,11 @@ static int replay_document(qd_engine *e, engine_slot *s, const qd_translog_op *o
     if (!rc && qd_vec_reserve(&b->deletes, e->account, 1)) {
         rc = qd_err_nomem(err, "list of replaced documents");
     }
+    if (!rc && !delete) rc = qd_buffer_doc_commit(b->b, err);
     if (rc) {
         if (!delete) qd_buffer_doc_abort(b->b);
         goto out;
     }
-    if (!delete) qd_buffer_doc_commit(b->b);
     if (c.in_unit) b->deletes.at[b->deletes.n++] = (engine_delete){c.unit, c.doc};
     if (b->min_seq_no < 0 || (int64_t)op->seq_no < b->min_seq_no) {
         b->min_seq_no = (int64_t)op->seq_no;

@@ -118,7 +118,7 @@ static int generation_create(qd_translog *t, uint64_t number, qd_store_log **out
     if ((rc = qd_store_log_append(log, &v, 1, &offset, err)) ||
         (rc = qd_store_log_sync(log, err))) {
         qd_store_log_close(log);
-        (void)qd_store_delete(t->store, qd_str_c(name), NULL);
+        qdi_store_forget(t->store, qd_str_c(name));
         return rc;
     }
     *out = log;
@@ -460,8 +460,8 @@ int qd_translog_roll(qd_translog *t, uint64_t *generation_out, qd_err *err)
     if (!rc && (rc = roll_over(t, next, log, err))) {
         char name[NAME_MAX_BYTES];
         qd_store_log_close(log);
-        (void)qd_store_delete(
-            t->store, qdi_translog_name(qd_str_c(t->folder), next, name, sizeof name), NULL);
+        qdi_store_forget(
+            t->store, qdi_translog_name(qd_str_c(t->folder), next, name, sizeof name));
     }
     t->preparing = false;
     qd_cond_broadcast(&t->wake);

@@ -22,6 +22,12 @@
 #define RECORD_HEAD 64u
 #define MARK_BYTES 32u
 
+/* Removes what is not needed; where that fails it stays as garbage, cleared by the next opening. */
+static inline void qdi_store_forget(qd_store *s, qd_str name)
+{
+    int rc = qd_store_delete(s, name, NULL);
+    (void)rc;
+}
 /* Bytes a record of op takes, padding included. */
 static inline size_t qdi_record_bytes(const qd_translog_op *op)
 {

@@ -29,16 +29,16 @@ typedef struct half {
     uint32_t mask, n; /* mask 0 = no table */
 } half;
 
-typedef struct stripe {
+typedef struct id_stripe {
     qd_mutex lock;
     half cur, old;
     qd_map tombs; /* id -> qd_version_value*, oldest first is not kept: pruned by age */
-} __attribute__((aligned(64))) stripe;
+} __attribute__((aligned(64))) id_stripe;
 
 struct qd_version_map {
     qd_account *account;
     uint64_t seed;
-    stripe s[STRIPES];
+    id_stripe s[STRIPES];
 };
 
 static void half_init(half *h, qd_account *account)
@@ -72,7 +72,7 @@ int qd_version_map_make(qd_account *account, uint64_t seed, qd_version_map **out
     return 0;
 }
 
-static void tombs_free(stripe *s)
+static void tombs_free(id_stripe *s)
 {
     size_t pos = 0;
     const qd_map_entry *e;
@@ -119,9 +119,9 @@ static entry *half_find(const half *h, uint64_t hash, qd_str id)
     return NULL;
 }
 
-bool qd_version_map_get(qd_version_map *m, uint32_t stripe_no, qd_str id, qd_version_value *out)
+bool qd_version_map_get(qd_version_map *m, uint32_t at_stripe, qd_str id, qd_version_value *out)
 {
-    stripe *s = &m->s[stripe_no];
+    id_stripe *s = &m->s[at_stripe];
     uint64_t hash = hash_of(m, id);
     const entry *e = half_find(&s->cur, hash, id);
     if (!e || !e->set) e = half_find(&s->old, hash, id);
@@ -153,9 +153,9 @@ static int half_grow(half *h, qd_account *account)
     return 0;
 }
 
-int qd_version_map_reserve(qd_version_map *m, uint32_t stripe_no, qd_str id, qd_err *err)
+int qd_version_map_reserve(qd_version_map *m, uint32_t at_stripe, qd_str id, qd_err *err)
 {
-    half *h = &m->s[stripe_no].cur;
+    half *h = &m->s[at_stripe].cur;
     uint64_t hash = hash_of(m, id);
     qd_assert(id.n <= QD_TRANSLOG_ID_MAX);
     if (half_find(h, hash, id)) return 0;
@@ -173,9 +173,9 @@ int qd_version_map_reserve(qd_version_map *m, uint32_t stripe_no, qd_str id, qd_
     return 0;
 }
 
-void qd_version_map_put(qd_version_map *m, uint32_t stripe_no, qd_str id, const qd_version_value *v)
+void qd_version_map_put(qd_version_map *m, uint32_t at_stripe, qd_str id, const qd_version_value *v)
 {
-    stripe *s = &m->s[stripe_no];
+    id_stripe *s = &m->s[at_stripe];
     entry *e = half_find(&s->cur, hash_of(m, id), id);
     qd_assert(e);
     e->v = *v;
@@ -187,7 +187,7 @@ void qd_version_map_put(qd_version_map *m, uint32_t stripe_no, qd_str id, const 
 void qd_version_map_refresh_begin(qd_version_map *m)
 {
     for (uint32_t i = 0; i < STRIPES; i++) {
-        stripe *s = &m->s[i];
+        id_stripe *s = &m->s[i];
         qd_mutex_lock(&s->lock);
         qd_assert(s->old.n == 0);
         half was = s->old;
@@ -198,7 +198,7 @@ void qd_version_map_refresh_begin(qd_version_map *m)
 }
 
 /* Moves the tombstones of the old half aside, unless something newer is there. */
-static void keep_tombstones(qd_version_map *m, stripe *s)
+static void keep_tombstones(qd_version_map *m, id_stripe *s)
 {
     for (uint32_t k = 0; s->old.slots && k <= s->old.mask; k++) {
         entry *e = s->old.slots[k];
@@ -214,7 +214,7 @@ static void keep_tombstones(qd_version_map *m, stripe *s)
     }
 }
 
-static void prune_tombstones(stripe *s, int64_t now_ms, int64_t gc_ms)
+static void prune_tombstones(id_stripe *s, int64_t now_ms, int64_t gc_ms)
 {
     size_t pos = 0;
     const qd_map_entry *e;
@@ -227,7 +227,7 @@ static void prune_tombstones(stripe *s, int64_t now_ms, int64_t gc_ms)
 void qd_version_map_refresh_end(qd_version_map *m, int64_t now_ms, int64_t gc_ms)
 {
     for (uint32_t i = 0; i < STRIPES; i++) {
-        stripe *s = &m->s[i];
+        id_stripe *s = &m->s[i];
         qd_mutex_lock(&s->lock);
         keep_tombstones(m, s);
         prune_tombstones(s, now_ms, gc_ms);
@@ -241,7 +241,7 @@ void qd_version_map_stats(qd_version_map *m, uint64_t *entries, uint64_t *bytes)
     *entries = 0;
     *bytes = sizeof *m;
     for (uint32_t i = 0; i < STRIPES; i++) {
-        stripe *s = &m->s[i];
+        id_stripe *s = &m->s[i];
         qd_mutex_lock(&s->lock);
         *entries += s->cur.n + s->old.n + s->tombs.n;
         *bytes += s->cur.arena.total + s->old.arena.total;
