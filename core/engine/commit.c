@@ -139,14 +139,16 @@ int qd_commit_read(qd_store *s, qd_str folder, qd_arena *arena, qd_commit *out, 
     uint32_t version;
     qd_json_node *root;
     qd_str object = object_name(folder, name, sizeof name);
-    int rc = qd_store_fetch(s, object, FORMAT, QD_COMMIT_VERSION, NULL, &content, &n, &version, err);
+    int rc =
+        qd_store_fetch(s, object, FORMAT, QD_COMMIT_VERSION, NULL, &content, &n, &version, err);
     if (rc) return rc;
     rc = qd_json_parse(arena, (qd_str){content, n}, 8, &root, err);
     if (!rc && (rc = decode(root, arena, out))) {
         if (rc == QD_E_NOMEM) {
             (void)qd_err_nomem(err, "commit point");
         } else {
-            (void)qd_err_set(err, rc, "commit point [%s]: a member is missing or out of range", name);
+            (void)qd_err_set(err, rc, "commit point [%s]: a member is missing or out of range",
+                             name);
         }
     }
     qd_free(content);

@@ -31,9 +31,10 @@ typedef struct qd_commit {
 } qd_commit;
 
 /* Publishes c as "<folder>/commit", durably. [worker] */
-QD_MUST_CHECK int qd_commit_write(qd_store *s, qd_str folder, const qd_commit *c, qd_err *err);
+QD_MUST_CHECK
+int qd_commit_write(qd_store *s, qd_str folder, const qd_commit *c, qd_err *err);
 /* Reads "<folder>/commit"; segments live in arena. QD_E_NOTFOUND, QD_E_CORRUPT. [worker] */
-QD_MUST_CHECK int qd_commit_read(qd_store *s, qd_str folder, qd_arena *arena, qd_commit *out,
-                                 qd_err *err);
+QD_MUST_CHECK
+int qd_commit_read(qd_store *s, qd_str folder, qd_arena *arena, qd_commit *out, qd_err *err);
 
 #endif

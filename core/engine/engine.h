@@ -32,14 +32,14 @@ typedef enum qd_version_type {
 } qd_version_type;
 
 typedef struct qd_engine_op {
-    bool delete, create;     /* create: refuse an id that exists */
+    bool delete, create; /* create: refuse an id that exists */
     qd_str id, routing, source;
     qd_version_type version_type;
-    int64_t version;         /* external types only; -1 otherwise */
-    int64_t if_seq_no;       /* QD_SEQ_NO_UNASSIGNED: no condition */
+    int64_t version;   /* external types only; -1 otherwise */
+    int64_t if_seq_no; /* QD_SEQ_NO_UNASSIGNED: no condition */
     uint64_t if_primary_term;
-    int64_t auto_id_ms;      /* >= 0: the id was generated just now and cannot exist */
-    void *user;              /* for the write_doc call-back */
+    int64_t auto_id_ms; /* >= 0: the id was generated just now and cannot exist */
+    void *user;         /* for the write_doc call-back */
 } qd_engine_op;
 
 typedef struct qd_engine_result {
@@ -66,9 +66,9 @@ typedef struct qd_engine_settings {
 void qd_engine_settings_default(qd_engine_settings *s);
 
 /*
- * Turns a document into fields of the open document of b: text, keywords, columns, points, and calls
- * qd_buffer_source with what is to be stored. Runs under the slot's lock, on the writer's thread;
- * during recovery as well. Any error leaves the document out; it is the operation's error.
+ * Turns a document into fields of the open document of b: text, keywords, columns, points, and
+ * calls qd_buffer_source with what is to be stored. Runs under the slot's lock, on the writer's
+ * thread; during recovery as well. Any error leaves the document out; it is the operation's error.
  */
 typedef int (*qd_engine_write_doc)(void *arg, uint32_t slot, qd_buffer *b, const qd_engine_op *op,
                                    qd_err *err);
@@ -89,11 +89,13 @@ typedef struct qd_engine_config {
 } qd_engine_config;
 
 /* Makes an empty shard: translog and first commit point. QD_E_EXISTS if one is there. [worker] */
-QD_MUST_CHECK int qd_engine_create(const qd_engine_config *c, qd_engine **out, qd_err *err);
+QD_MUST_CHECK
+int qd_engine_create(const qd_engine_config *c, qd_engine **out, qd_err *err);
 /* Opens a shard: last commit point, replay of the translog above it, refresh. Files that nothing
  * points to are removed (ours) or set aside (others). QD_E_NOTFOUND without a commit point;
  * QD_E_CORRUPT, QD_E_TRANSLOG_CORRUPT with file and offset. [worker] */
-QD_MUST_CHECK int qd_engine_open(const qd_engine_config *c, qd_engine **out, qd_err *err);
+QD_MUST_CHECK
+int qd_engine_open(const qd_engine_config *c, qd_engine **out, qd_err *err);
 /* Stops merges and closes; with flush commits first (a clean stop), without it only what is durable
  * stays (a deletion, a failure). No other call may run. [worker] */
 void qd_engine_close(qd_engine *e, bool flush);
@@ -109,13 +111,16 @@ void qd_engine_settings_set(qd_engine *e, const qd_engine_settings *s);
  * QD_E_VERSION_CONFLICT, QD_E_ARG (empty or long id), QD_E_REJECTED, what write_doc gave, or the
  * failure of the engine.
  */
-QD_MUST_CHECK int qd_engine_apply(qd_engine *e, uint32_t slot_hint, const qd_engine_op *op,
-                                  qd_engine_result *result, qd_err *err);
+QD_MUST_CHECK
+int qd_engine_apply(qd_engine *e, uint32_t slot_hint, const qd_engine_op *op,
+                    qd_engine_result *result, qd_err *err);
 /* Makes everything applied by this caller up to `at` durable, as the durability setting asks: with
  * async it returns at once. [worker] */
-QD_MUST_CHECK int qd_engine_sync(qd_engine *e, const qd_translog_location *at, qd_err *err);
+QD_MUST_CHECK
+int qd_engine_sync(qd_engine *e, const qd_translog_location *at, qd_err *err);
 /* Makes all durable whatever the setting (sync_interval, clean stop). [worker] */
-QD_MUST_CHECK int qd_engine_sync_all(qd_engine *e, qd_err *err);
+QD_MUST_CHECK
+int qd_engine_sync_all(qd_engine *e, qd_err *err);
 
 typedef struct qd_engine_doc {
     bool found;
@@ -128,11 +133,13 @@ typedef struct qd_engine_doc {
 
 /* Gets a document by id. realtime: the newest acknowledged state, from translog or reader, without
  * a refresh; otherwise as searches see it. want_source false leaves the source out. [worker] */
-QD_MUST_CHECK int qd_engine_get(qd_engine *e, qd_str id, bool realtime, bool want_source,
-                                qd_arena *arena, qd_engine_doc *out, qd_err *err);
+QD_MUST_CHECK
+int qd_engine_get(qd_engine *e, qd_str id, bool realtime, bool want_source, qd_arena *arena,
+                  qd_engine_doc *out, qd_err *err);
 
 /* Makes everything applied before the call visible to searches; cheap when nothing is new. */
-QD_MUST_CHECK int qd_engine_refresh(qd_engine *e, qd_err *err);
+QD_MUST_CHECK
+int qd_engine_refresh(qd_engine *e, qd_err *err);
 /* Is there anything a refresh would show? [any] */
 bool qd_engine_refresh_needed(qd_engine *e);
 
@@ -146,23 +153,27 @@ typedef struct qd_refresh_wait {
 /* Calls w->done once seq_no is visible: at once (inside the call) when it is already, else from the
  * thread of a later refresh. With over 1,000 waiting it refreshes instead and *forced is true. An
  * engine that closes calls done with QD_E_CLOSED. [worker] */
-QD_MUST_CHECK int qd_engine_refresh_wait(qd_engine *e, qd_refresh_wait *w, bool *forced,
-                                         qd_err *err);
+QD_MUST_CHECK
+int qd_engine_refresh_wait(qd_engine *e, qd_refresh_wait *w, bool *forced, qd_err *err);
 
 /* Commits: refresh, syncs of all files, commit point, translog trimmed. force: even if nothing
  * changed. [worker] */
-QD_MUST_CHECK int qd_engine_flush(qd_engine *e, bool force, qd_err *err);
+QD_MUST_CHECK
+int qd_engine_flush(qd_engine *e, bool force, qd_err *err);
 /* Merges down to max_segments, or only deletions away; waits for it. task may be NULL. [worker] */
-QD_MUST_CHECK int qd_engine_force_merge(qd_engine *e, uint32_t max_segments, bool only_deletes,
-                                        qd_task *task, qd_err *err);
+QD_MUST_CHECK
+int qd_engine_force_merge(qd_engine *e, uint32_t max_segments, bool only_deletes, qd_task *task,
+                          qd_err *err);
 /* Runs one natural merge on this thread if the policy finds one: *did tells. [worker] */
-QD_MUST_CHECK int qd_engine_merge_step(qd_engine *e, bool *did, qd_err *err);
+QD_MUST_CHECK
+int qd_engine_merge_step(qd_engine *e, bool *did, qd_err *err);
 
 /* The newest reader with a reference for the caller. [any] lock-free */
 qd_reader *qd_engine_reader(qd_engine *e);
 
 typedef struct qd_engine_stats {
-    uint64_t index_total, index_ns, index_failed, delete_total, delete_ns, noop_total, get_total, get_ns, get_found;
+    uint64_t index_total, index_ns, index_failed, delete_total, delete_ns, noop_total, get_total,
+        get_ns, get_found;
     uint64_t refresh_total, refresh_ns, flush_total, flush_ns;
     uint64_t merge_total, merge_ns, merge_docs, merge_bytes, merge_current, merge_failed;
     uint64_t buffer_bytes, version_map_bytes, version_map_entries;

@@ -1,10 +1,10 @@
 /*
  * engine_flush.c: commit points.
  *
- * Order: roll the translog, refresh (all operations of older generations are then in segments), sync
- * the new files, write changed live documents, publish the commit point, and only then trim the
- * translog and remove what the commit point before needed. A crash between any two steps leaves the
- * commit point before with everything it names.
+ * Order: roll the translog, refresh (all operations of older generations are then in segments),
+ * sync the new files, write changed live documents, publish the commit point, and only then trim
+ * the translog and remove what the commit point before needed. A crash between any two steps leaves
+ * the commit point before with everything it names.
  */
 #include "base/log.h"
 #include "base/str.h"

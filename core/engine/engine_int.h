@@ -101,8 +101,8 @@ struct qd_engine {
     qd_mutex refresh_lock;
     QD_VEC(engine_buffer *) detached; /* cut off, not yet published */
     QD_VEC(engine_buffer *) spare;
-    int64_t cut_seq_no;   /* of the detached buffers */
-    bool cut_open;        /* a cut is waiting to be published */
+    int64_t cut_seq_no; /* of the detached buffers */
+    bool cut_open;      /* a cut is waiting to be published */
     _Atomic uint64_t cuts;
 
     qd_mutex publish_lock; /* segments, retired, live documents, listeners */

@@ -110,8 +110,8 @@ static int from_reader(qd_engine *e, qd_str id, bool want_source, qd_arena *aren
     return 0;
 }
 
-static int from_translog(qd_engine *e, const qd_version_value *v, bool want_source,
-                         qd_arena *arena, qd_engine_doc *out, qd_err *err)
+static int from_translog(qd_engine *e, const qd_version_value *v, bool want_source, qd_arena *arena,
+                         qd_engine_doc *out, qd_err *err)
 {
     qd_translog_op op;
     *out = (qd_engine_doc){
@@ -139,8 +139,8 @@ static int realtime(qd_engine *e, qd_str id, bool want_source, qd_arena *arena, 
         qd_version_map_unlock(e->versions, stripe);
         if (!here) return from_reader(e, id, want_source, arena, out, err);
         if (v.deleted) {
-            *out = (qd_engine_doc){.version = v.version, .seq_no = (int64_t)v.seq_no,
-                                   .primary_term = v.primary_term};
+            *out = (qd_engine_doc){
+                .version = v.version, .seq_no = (int64_t)v.seq_no, .primary_term = v.primary_term};
             return qd_engine_sync(e, &v.at, err);
         }
         qd_err gone;
@@ -162,10 +162,9 @@ int qd_engine_get(qd_engine *e, qd_str id, bool real, bool want_source, qd_arena
 {
     uint64_t start = qd_env_mono_ns(e->env);
     *out = (qd_engine_doc){0};
-    int rc = id.n == 0 || id.n > QD_TRANSLOG_ID_MAX
-                 ? 0 /* cannot exist */
-                 : real ? realtime(e, id, want_source, arena, out, err)
-                        : from_reader(e, id, want_source, arena, out, err);
+    int rc = id.n == 0 || id.n > QD_TRANSLOG_ID_MAX ? 0 /* cannot exist */
+             : real                                 ? realtime(e, id, want_source, arena, out, err)
+                    : from_reader(e, id, want_source, arena, out, err);
     atomic_fetch_add(&e->stats.get_total, 1);
     atomic_fetch_add(&e->stats.get_found, !rc && out->found);
     atomic_fetch_add(&e->stats.get_ns, qd_env_mono_ns(e->env) - start);

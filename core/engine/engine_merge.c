@@ -1,10 +1,10 @@
 /*
  * engine_merge.c: natural merges in the background, forced ones on request.
  *
- * A merge reads segments and live documents as they were when it began. At its publication, what has
- * been deleted in the sources since then is deleted in the result, and the sources become retired
- * units whose maps lead later deletions to the result. A merge that fails for want of space is
- * dropped: the shard goes on with the sources.
+ * A merge reads segments and live documents as they were when it began. At its publication, what
+ * has been deleted in the sources since then is deleted in the result, and the sources become
+ * retired units whose maps lead later deletions to the result. A merge that fails for want of space
+ * is dropped: the shard goes on with the sources.
  */
 #include "base/log.h"
 #include "base/str.h"
@@ -148,7 +148,9 @@ static int carry_deletions(merge_job *j, engine_segment *merged, qd_err *err)
         const uint64_t *bits = qd_live_bits(now), *before = then ? qd_live_bits(then) : NULL;
         uint32_t docs = qd_live_docs(now);
         for (uint32_t w = 0; w < (docs + 63) / 64; w++) {
-            uint64_t was = before ? before[w] : docs - w * 64 >= 64 ? ~0ull : (1ull << (docs % 64)) - 1;
+            uint64_t was = before                ? before[w]
+                           : docs - w * 64 >= 64 ? ~0ull
+                                                 : (1ull << (docs % 64)) - 1;
             for (uint64_t gone = was & ~bits[w]; gone; gone &= gone - 1) {
                 uint32_t doc = w * 64 + (uint32_t)__builtin_ctzll(gone);
                 if (!merged->live) {
@@ -256,7 +258,8 @@ static int run(merge_job *j, qd_err *err)
     return rc;
 }
 
-/* --- in the background -------------------------------------------------------------------------- */
+/* --- in the background --------------------------------------------------------------------------
+ */
 
 typedef struct merge_work {
     qd_work work; /* first */

@@ -65,9 +65,15 @@ int qd_engine_failure(qd_engine *e, qd_err *err)
     return code;
 }
 
-int qdi_engine_alive(qd_engine *e, qd_err *err) { return qd_engine_failure(e, err); }
+int qdi_engine_alive(qd_engine *e, qd_err *err)
+{
+    return qd_engine_failure(e, err);
+}
 
-void qdi_engine_id(qd_engine *e, uint8_t id[16]) { qd_env_random(e->env, id, 16); }
+void qdi_engine_id(qd_engine *e, uint8_t id[16])
+{
+    qd_env_random(e->env, id, 16);
+}
 
 qd_str qdi_engine_segment_name(const qd_engine *e, const uint8_t id[16], char *buf)
 {
@@ -157,7 +163,8 @@ void qdi_engine_segment_drop(qd_engine *e, engine_segment *s)
     segment_free(s);
 }
 
-/* --- begin ------------------------------------------------------------------------------------------ */
+/* --- begin
+ * ------------------------------------------------------------------------------------------ */
 
 static void destroy(qd_engine *e)
 {
@@ -276,7 +283,10 @@ static void uuid_text(const uint8_t id[16], char out[24])
     out[n] = 0;
 }
 
-const char *qd_engine_history_uuid(const qd_engine *e) { return e->history_text; }
+const char *qd_engine_history_uuid(const qd_engine *e)
+{
+    return e->history_text;
+}
 
 int qd_engine_create(const qd_engine_config *c, qd_engine **out, qd_err *err)
 {
@@ -309,7 +319,8 @@ int qd_engine_create(const qd_engine_config *c, qd_engine **out, qd_err *err)
     return 0;
 }
 
-/* --- recovery -------------------------------------------------------------------------------------- */
+/* --- recovery
+ * -------------------------------------------------------------------------------------- */
 
 static int open_segment(qd_engine *e, const qd_commit_segment *c, qd_err *err)
 {
@@ -329,7 +340,7 @@ static int open_segment(qd_engine *e, const qd_commit_segment *c, qd_err *err)
         return QD_E_NOMEM;
     }
     s->synced = true;
-    s->refs = 2; /* the list's and the commit point's */
+    s->refs = 2;                         /* the list's and the commit point's */
     e->segments.at[e->segments.n++] = s; /* reserved */
     e->committed.at[e->committed.n++] = s;
     if (qd_segment_docs(segment) != c->docs) {
@@ -472,7 +483,8 @@ int qd_engine_open(const qd_engine_config *c, qd_engine **out, qd_err *err)
     return rc;
 }
 
-/* --- end and figures --------------------------------------------------------------------------- */
+/* --- end and figures ---------------------------------------------------------------------------
+ */
 
 void qd_engine_close(qd_engine *e, bool flush)
 {
@@ -482,8 +494,9 @@ void qd_engine_close(qd_engine *e, bool flush)
     atomic_store(&e->stop_merges, true);
     qdi_engine_merges_wait(e);
     if (flush && qd_engine_flush(e, false, &err)) {
-        qd_log_warn(ENGINE_LOG, "%s last flush failed, the translog is replayed at the next start: "
-                                "%s",
+        qd_log_warn(ENGINE_LOG,
+                    "%s last flush failed, the translog is replayed at the next start: "
+                    "%s",
                     e->name, qd_err_reason(&err));
     }
     qd_err_fini(&err);

@@ -12,7 +12,8 @@
 #include "engine/engine_int.h"
 #include <string.h>
 
-/* --- units -------------------------------------------------------------------------------------- */
+/* --- units --------------------------------------------------------------------------------------
+ */
 
 engine_segment *qdi_engine_segment_find(qd_engine *e, uint64_t unit)
 {
@@ -25,7 +26,8 @@ engine_segment *qdi_engine_segment_find(qd_engine *e, uint64_t unit)
 /* Follows a unit through merges; doc becomes UINT32_MAX where the document was left out. */
 static void resolve(qd_engine *e, uint64_t *unit, uint32_t *doc)
 {
-    for (size_t i = 0; i < e->retired.n; i++) { /* in order of retirement: one pass follows chains */
+    for (size_t i = 0; i < e->retired.n;
+         i++) { /* in order of retirement: one pass follows chains */
         const engine_retired *t = &e->retired.at[i];
         if (t->unit != *unit || *doc >= t->docs) continue;
         *unit = t->into;
@@ -62,7 +64,8 @@ static void retired_prune(qd_engine *e)
     e->retired.n = kept;
 }
 
-/* --- publication ---------------------------------------------------------------------------------- */
+/* --- publication
+ * ---------------------------------------------------------------------------------- */
 
 int qdi_engine_publish(qd_engine *e, int64_t seq_no, qd_err *err)
 {
@@ -73,8 +76,7 @@ int qdi_engine_publish(qd_engine *e, int64_t seq_no, qd_err *err)
         engine_segment *s = e->segments.at[i];
         leaves[i] = (qd_reader_leaf){.segment = s->segment, .live = s->live, .unit = s->unit};
     }
-    qd_reader *r =
-        qd_reader_make(leaves, (uint32_t)n, e->reader_version + 1, seq_no, e->account);
+    qd_reader *r = qd_reader_make(leaves, (uint32_t)n, e->reader_version + 1, seq_no, e->account);
     qd_free(leaves);
     if (!r) return qd_err_nomem(err, "reader");
     for (size_t i = 0; i < n; i++) { /* the reader shares them now */
@@ -88,9 +90,13 @@ int qdi_engine_publish(qd_engine *e, int64_t seq_no, qd_err *err)
     return 0;
 }
 
-qd_reader *qd_engine_reader(qd_engine *e) { return qd_reader_slot_take(&e->reader); }
+qd_reader *qd_engine_reader(qd_engine *e)
+{
+    return qd_reader_slot_take(&e->reader);
+}
 
-/* --- cut --------------------------------------------------------------------------------------- */
+/* --- cut ---------------------------------------------------------------------------------------
+ */
 
 static bool slot_dirty(const engine_buffer *b)
 {
@@ -265,7 +271,8 @@ int qdi_engine_refresh_locked(qd_engine *e, qd_err *err)
     }
     for (size_t i = 0; i < e->detached.n && !rc; i++) {
         engine_buffer *b = e->detached.at[i];
-        if (!b->segment && !b->entry && !b->entered && qd_buffer_docs(b->b)) rc = write_segment(e, b, err);
+        if (!b->segment && !b->entry && !b->entered && qd_buffer_docs(b->b))
+            rc = write_segment(e, b, err);
     }
     if (!rc) rc = publish_cut(e, err);
     if (rc) return rc;
@@ -294,7 +301,8 @@ int qd_engine_refresh(qd_engine *e, qd_err *err)
     return 0;
 }
 
-/* --- waiting for visibility ---------------------------------------------------------------------- */
+/* --- waiting for visibility ----------------------------------------------------------------------
+ */
 
 int qd_engine_refresh_wait(qd_engine *e, qd_refresh_wait *w, bool *forced, qd_err *err)
 {

@@ -224,7 +224,7 @@ static int log_and_commit(qd_engine *e, engine_slot *s, uint32_t stripe, const q
         .routing = op->routing,
         .source = op->delete ? (qd_str){NULL, 0} : op->source,
     };
-    if (!op->delete && !rc) rc = qd_buffer_doc_commit(b->b, err);
+    if (!op->delete &&!rc) rc = qd_buffer_doc_commit(b->b, err);
     if (rc) {
         if (!op->delete) qd_buffer_doc_abort(b->b);
         return rc;
@@ -271,7 +271,7 @@ static int under_stripe(qd_engine *e, engine_slot *s, const qd_engine_op *op, ui
         if (!op->delete) qd_buffer_doc_abort(s->buffer->b);
     } else {
         r->primary_term = e->primary_term;
-        r->created = !op->delete && !c.exists;
+        r->created = !op->delete &&!c.exists;
         r->found = c.exists;
         rc = log_and_commit(e, s, stripe, op, doc, &c, r, err);
         if (rc) {
@@ -285,8 +285,8 @@ static int under_stripe(qd_engine *e, engine_slot *s, const qd_engine_op *op, ui
     return rc;
 }
 
-static int apply_on_slot(qd_engine *e, engine_slot *s, const qd_engine_op *op,
-                         qd_engine_result *r, qd_err *err)
+static int apply_on_slot(qd_engine *e, engine_slot *s, const qd_engine_op *op, qd_engine_result *r,
+                         qd_err *err)
 {
     uint32_t doc = 0;
     int rc = op->delete ? slot_fields(s, err) : fill_document(e, s, op, &doc, err);
@@ -358,7 +358,8 @@ int qd_engine_sync(qd_engine *e, const qd_translog_location *at, qd_err *err)
     return rc;
 }
 
-/* --- replay -------------------------------------------------------------------------------------- */
+/* --- replay --------------------------------------------------------------------------------------
+ */
 
 /* One record again: the number and version it had; older than what is there: only counted. */
 static int replay_document(qd_engine *e, engine_slot *s, const qd_translog_op *op,

@@ -26,9 +26,9 @@ typedef struct qd_merge_policy {
     }
 
 typedef struct qd_merge_candidate {
-    uint64_t bytes;     /* on disk */
+    uint64_t bytes; /* on disk */
     uint32_t docs, live;
-    bool merging;       /* taken by a running merge */
+    bool merging; /* taken by a running merge */
 } qd_merge_candidate;
 
 #define QD_MERGE_AT_ONCE_MAX 64u

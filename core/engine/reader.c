@@ -62,11 +62,15 @@ const qd_reader_leaf *qd_reader_leaf_of(const qd_reader *r, uint32_t doc)
     return &r->leaf[lo];
 }
 
-static qd_reader *pointer_of(uint64_t word) { return (qd_reader *)(uintptr_t)(word & POINTER_MASK); }
+static qd_reader *pointer_of(uint64_t word)
+{
+    return (qd_reader *)(uintptr_t)(word & POINTER_MASK);
+}
 
 qd_reader *qd_reader_slot_take(qd_reader_slot *s)
 {
-    uint64_t word = atomic_fetch_add_explicit(&s->word, ONE_TAKER, memory_order_acquire) + ONE_TAKER;
+    uint64_t word =
+        atomic_fetch_add_explicit(&s->word, ONE_TAKER, memory_order_acquire) + ONE_TAKER;
     qd_reader *r = pointer_of(word);
     if (r) atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
     /* give the taker's mark back; if the pointer changed, the publisher has moved it into refs */

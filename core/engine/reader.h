@@ -12,17 +12,17 @@
 
 typedef struct qd_reader_leaf {
     qd_segment *segment;
-    qd_live *live;      /* NULL: all documents are live */
-    uint32_t base;      /* shard-wide number of its document 0 */
+    qd_live *live; /* NULL: all documents are live */
+    uint32_t base; /* shard-wide number of its document 0 */
     uint32_t docs_live;
-    uint64_t unit;      /* the engine's number of the segment; never reused */
+    uint64_t unit; /* the engine's number of the segment; never reused */
 } qd_reader_leaf;
 
 typedef struct qd_reader {
     _Atomic int64_t refs;
-    uint64_t version;      /* rises with every publication */
-    int64_t max_seq_no;    /* every operation up to here is shown */
-    uint32_t docs;         /* sum of the leaves' documents, deleted ones included */
+    uint64_t version;   /* rises with every publication */
+    int64_t max_seq_no; /* every operation up to here is shown */
+    uint32_t docs;      /* sum of the leaves' documents, deleted ones included */
     uint32_t docs_live;
     uint32_t n;
     qd_reader_leaf leaf[];
@@ -30,8 +30,9 @@ typedef struct qd_reader {
 
 /* A reader over n leaves with one reference; takes references on segments and live documents, fills
  * base and the sums. [worker] NULL when out of memory. */
-QD_MUST_CHECK qd_reader *qd_reader_make(const qd_reader_leaf *leaves, uint32_t n, uint64_t version,
-                                        int64_t max_seq_no, qd_account *account);
+QD_MUST_CHECK
+qd_reader *qd_reader_make(const qd_reader_leaf *leaves, uint32_t n, uint64_t version,
+                          int64_t max_seq_no, qd_account *account);
 /* One reference more. [any] */
 qd_reader *qd_reader_ref(qd_reader *r);
 /* One reference less; the last one lets the segments go. NULL is fine. [any] */

@@ -21,13 +21,16 @@ typedef struct qd_seq_no {
 } qd_seq_no;
 
 /* Starts behind max_seq_no (-1: nothing yet), all of it processed and durable. QD_E_NOMEM. */
-QD_MUST_CHECK int qd_seq_no_init(qd_seq_no *s, int64_t max_seq_no, qd_account *account);
+QD_MUST_CHECK
+int qd_seq_no_init(qd_seq_no *s, int64_t max_seq_no, qd_account *account);
 /* Frees the ring. */
 void qd_seq_no_fini(qd_seq_no *s);
 /* The next number. QD_E_NOMEM (nothing assigned): the ring could not grow over the gap. [any] */
-QD_MUST_CHECK int qd_seq_no_assign(qd_seq_no *s, int64_t *out);
+QD_MUST_CHECK
+int qd_seq_no_assign(qd_seq_no *s, int64_t *out);
 /* Takes a number assigned elsewhere (replay, a primary). [any] QD_E_NOMEM */
-QD_MUST_CHECK int qd_seq_no_advance(qd_seq_no *s, int64_t seq_no);
+QD_MUST_CHECK
+int qd_seq_no_advance(qd_seq_no *s, int64_t seq_no);
 /* Marks a number processed. [any] */
 void qd_seq_no_processed(qd_seq_no *s, int64_t seq_no);
 /* All up to `checkpoint` are durable. [any] */

@@ -2,8 +2,8 @@
  * translog.c: appending with group commit, generations, reading back. See translog.h.
  *
  * Two buffers: callers encode into `pending`; one of them, the writer, swaps it with `inflight`,
- * writes and syncs it without the lock, appends the mark, and wakes the others. Offsets are known at
- * add time because the next buffer's base already counts the mark that will be written.
+ * writes and syncs it without the lock, appends the mark, and wakes the others. Offsets are known
+ * at add time because the next buffer's base already counts the mark that will be written.
  *
  * Lock order: t->lock, then nothing. files_lock guards the list of open generations against trim
  * while a reader reads.
@@ -45,7 +45,7 @@ struct qd_translog {
     int pending;            /* index of the buffer that callers fill */
     uint64_t pending_base;  /* file offset of its first byte */
     uint64_t inflight_base; /* of the other one, while writing */
-    bool writing, rolling, preparing;
+    bool writing, rolling;
     uint64_t synced; /* of the current generation: every record that ends at or below is durable */
     qd_err failure;
     uint64_t operations, syncs, writes;
@@ -55,7 +55,10 @@ struct qd_translog {
     QD_VEC(generation) files; /* ascending; the last one is current */
 };
 
-static generation *current(qd_translog *t) { return &t->files.at[t->files.n - 1]; }
+static generation *current(qd_translog *t)
+{
+    return &t->files.at[t->files.n - 1];
+}
 
 static int make(qd_env *env, qd_store *s, qd_str folder, const uint8_t uuid[16],
                 uint64_t primary_term, qd_account *account, qd_translog **out, qd_err *err)
@@ -109,8 +112,8 @@ static int generation_create(qd_translog *t, uint64_t number, qd_store_log **out
     uint8_t head[TRANSLOG_HEADER];
     uint64_t offset;
     qd_store_log *log = NULL;
-    int rc = qd_store_log_open(t->store, qdi_translog_name(qd_str_c(t->folder), number, name,
-                                                           sizeof name),
+    int rc = qd_store_log_open(t->store,
+                               qdi_translog_name(qd_str_c(t->folder), number, name, sizeof name),
                                true, &log, err);
     if (rc) return rc;
     qdi_translog_header(head, t->uuid, number, t->primary_term);
@@ -246,9 +249,10 @@ static int open_generations(qd_translog *t, found *f, uint64_t min_generation, r
         if ((rc = generation_replay(t, number, i + 1 < f->n, count, err))) return rc;
     }
     if (expected == min_generation) {
-        return qd_err_set(err, QD_E_TRANSLOG_CORRUPT,
-                          "translog of [%s]: generation %llu, named by the commit point, is missing",
-                          t->folder, (unsigned long long)min_generation);
+        return qd_err_set(
+            err, QD_E_TRANSLOG_CORRUPT,
+            "translog of [%s]: generation %llu, named by the commit point, is missing", t->folder,
+            (unsigned long long)min_generation);
     }
     return 0;
 }
@@ -268,7 +272,7 @@ int qd_translog_open(qd_env *env, qd_store *s, qd_str folder, const uint8_t uuid
     replay_count count = {each, arg, 0};
     rc = qd_store_list(s, f.prefix, collect, &f, err);
     if (!rc) rc = open_generations(t, &f, min_generation, &count, err);
-    uint64_t next = f.n ? f.numbers[f.n - 1] + 1 : 0;
+    uint64_t next = t->files.n ? current(t)->number + 1 : min_generation;
     qd_free(f.numbers);
     qd_store_log *log;
     if (!rc && !(rc = generation_create(t, next, &log, err)) &&
@@ -295,19 +299,26 @@ static int failed(qd_translog *t, qd_err *err)
     return t->failure.code;
 }
 
+typedef enum write_mode {
+    WRITE_ONLY,
+    WRITE_SYNC, /* durable, and a mark behind it that says so */
+    WRITE_SEAL, /* durable to the last byte: the generation's end, proven by the next one's file */
+} write_mode;
+
 /*
- * Writes out the pending buffer; with sync also makes it durable and appends the mark. Called with
- * the lock held and nobody writing; returns with the lock held. Offsets behind the swap already
- * count the mark, so a failure to append it closes the log like any other.
+ * Writes out the pending buffer. Called with the lock held and nobody writing; returns with the
+ * lock held. Offsets behind the swap already count the mark, so a failure to append it closes the
+ * log like any other.
  */
-static int write_out(qd_translog *t, bool sync)
+static int write_out(qd_translog *t, write_mode mode)
 {
     generation *g = current(t);
     qd_buf *b = &t->buf[t->pending];
     qd_err e;
     qd_err_init(&e);
     uint64_t offset = 0, end = t->pending_base + b->n;
-    bool mark = sync && (b->n > 0 || t->pending_base > t->synced);
+    bool mark = mode == WRITE_SYNC && (b->n > 0 || t->pending_base > t->synced);
+    bool sync = mark || mode == WRITE_SEAL;
     qd_store_log *log = g->log;
     uint64_t number = g->number;
     t->writing = true;
@@ -318,9 +329,9 @@ static int write_out(qd_translog *t, bool sync)
 
     qd_iovec v = {b->p, b->n};
     int rc = b->n ? qd_store_log_append(log, &v, 1, &offset, &e) : 0;
-    if (!rc && mark) rc = qd_store_log_sync(log, &e);
-    bool durable = !rc && mark;
-    if (durable) {
+    if (!rc && sync) rc = qd_store_log_sync(log, &e);
+    bool durable = !rc && sync;
+    if (durable && mark) {
         uint8_t m[MARK_BYTES];
         qdi_mark_encode(end, number, m);
         rc = qd_store_log_append(log, &(qd_iovec){m, sizeof m}, 1, &offset, &e);
@@ -332,7 +343,7 @@ static int write_out(qd_translog *t, bool sync)
     t->writing = false;
     t->writes++;
     if (durable) {
-        t->synced = end + MARK_BYTES;
+        t->synced = end + (mark ? MARK_BYTES : 0);
         t->syncs++;
     }
     if (rc && !t->failure.code) {
@@ -362,7 +373,7 @@ int qd_translog_add(qd_translog *t, const qd_translog_op *op, qd_translog_locati
         if (t->writing || t->rolling) {
             qd_cond_wait(&t->wake, &t->lock);
         } else {
-            (void)write_out(t, false);
+            (void)write_out(t, WRITE_ONLY);
         }
     }
     if (!rc) {
@@ -375,7 +386,7 @@ int qd_translog_add(qd_translog *t, const qd_translog_op *op, qd_translog_locati
             b->n += n;
             g->operations++;
             t->operations++;
-            if (b->n >= PENDING_WRITE && !t->writing) rc = write_out(t, false);
+            if (b->n >= PENDING_WRITE && !t->writing) rc = write_out(t, WRITE_ONLY);
         } else {
             rc = qd_err_nomem(err, "translog buffer");
             b->failed = 0; /* nothing was added: later, smaller ones may fit */
@@ -396,7 +407,7 @@ int qd_translog_sync(qd_translog *t, const qd_translog_location *at, qd_err *err
         if (t->writing) {
             qd_cond_wait(&t->wake, &t->lock);
         } else {
-            (void)write_out(t, true);
+            (void)write_out(t, WRITE_SYNC);
         }
     }
     qd_mutex_unlock(&t->lock);
@@ -413,7 +424,7 @@ static int sync_all_locked(qd_translog *t, qd_err *err)
 {
     while (t->writing) qd_cond_wait(&t->wake, &t->lock);
     int rc = failed(t, err);
-    if (!rc && dirty(t) && write_out(t, true)) rc = failed(t, err);
+    if (!rc && dirty(t) && write_out(t, WRITE_SYNC)) rc = failed(t, err);
     return rc;
 }
 
@@ -434,37 +445,43 @@ bool qd_translog_synced(qd_translog *t)
     return yes;
 }
 
-/* Moves on to the prepared file; callers of add wait meanwhile. Under the lock. */
-static int roll_over(qd_translog *t, uint64_t next, qd_store_log *log, qd_err *err)
+/* Seals the current generation and makes the next; callers of add wait meanwhile. The next file
+ * must not exist before the last byte of this one is durable: recovery concludes from it. */
+static int roll_over(qd_translog *t, uint64_t *next, qd_err *err)
 {
-    t->rolling = true;
-    int rc = sync_all_locked(t, err);
+    qd_store_log *log = NULL;
+    while (t->writing) qd_cond_wait(&t->wake, &t->lock);
+    int rc = failed(t, err);
+    if (!rc && write_out(t, WRITE_SEAL)) rc = failed(t, err);
+    *next = current(t)->number + 1;
+    if (rc) return rc;
+    qd_mutex_unlock(&t->lock);
+    rc = generation_create(t, *next, &log, err);
+    qd_mutex_lock(&t->lock);
+    if (rc) return rc;
     current(t)->bytes = t->pending_base;
-    if (!rc && (rc = generation_enter(t, next, log))) rc = qd_err_nomem(err, "translog generation");
-    t->rolling = false;
-    qd_cond_broadcast(&t->wake);
+    if (generation_enter(t, *next, log)) {
+        qd_store_log_close(log);
+        rc = qd_err_nomem(err, "translog generation");
+        /* the file is there: what would go on in the old one could not be told from corruption */
+        if (!t->failure.code) qd_err_set(&t->failure, rc, "out of memory: translog generation");
+    }
     return rc;
 }
 
 int qd_translog_roll(qd_translog *t, uint64_t *generation_out, qd_err *err)
 {
-    qd_store_log *log;
+    uint64_t next = 0;
     qd_mutex_lock(&t->lock);
-    while (t->preparing) qd_cond_wait(&t->wake, &t->lock);
-    t->preparing = true;
+    while (t->rolling) qd_cond_wait(&t->wake, &t->lock);
     int rc = sync_all_locked(t, err); /* most bytes are durable before anybody has to wait */
-    uint64_t next = current(t)->number + 1;
-    qd_mutex_unlock(&t->lock);
-    if (!rc) rc = generation_create(t, next, &log, err);
-    qd_mutex_lock(&t->lock);
-    if (!rc && (rc = roll_over(t, next, log, err))) {
-        char name[NAME_MAX_BYTES];
-        qd_store_log_close(log);
-        qdi_store_forget(
-            t->store, qdi_translog_name(qd_str_c(t->folder), next, name, sizeof name));
+    while (t->rolling) qd_cond_wait(&t->wake, &t->lock);
+    if (!rc) {
+        t->rolling = true;
+        rc = roll_over(t, &next, err);
+        t->rolling = false;
+        qd_cond_broadcast(&t->wake);
     }
-    t->preparing = false;
-    qd_cond_broadcast(&t->wake);
     qd_mutex_unlock(&t->lock);
     if (!rc && generation_out) *generation_out = next;
     return rc;
@@ -500,7 +517,8 @@ int qd_translog_trim(qd_translog *t, uint64_t min_generation, qd_err *err)
     return rc;
 }
 
-/* --- reading back ------------------------------------------------------------------------------ */
+/* --- reading back ------------------------------------------------------------------------------
+ */
 
 /* Copies the record from memory if it stands there. Under the lock. */
 static bool from_memory(qd_translog *t, const qd_translog_location *at, char *out)

@@ -56,7 +56,8 @@ qd_str qdi_translog_name(qd_str folder, uint64_t generation, char *buf, size_t n
 
 /*
  * Reads one generation from its header to its end. sealed: a later generation exists, so every byte
- * was durable and any bad one is corruption. *end gets where good records end (the torn tail begins).
+ * was durable and any bad one is corruption. *end gets where good records end (the torn tail
+ * begins).
  */
 int qdi_translog_replay(qd_store_log *log, const char *file, uint64_t generation, bool sealed,
                         const uint8_t uuid[16], qd_account *account,

@@ -124,8 +124,8 @@ int qdi_translog_header_check(const uint8_t p[TRANSLOG_HEADER], const uint8_t uu
 
 qd_str qdi_translog_name(qd_str folder, uint64_t generation, char *buf, size_t n)
 {
-    int len = snprintf(buf, n, "%.*s/translog-%llu", QD_STR_ARG(folder),
-                       (unsigned long long)generation);
+    int len =
+        snprintf(buf, n, "%.*s/translog-%llu", QD_STR_ARG(folder), (unsigned long long)generation);
     qd_assert(len > 0 && (size_t)len < n);
     return (qd_str){buf, (size_t)len};
 }

@@ -1,9 +1,9 @@
 /*
  * translog_replay.c: reading one generation at recovery.
  *
- * Records are walked in windows. The first bad byte at X ends the good part: if a valid mark behind X
- * names a durable end beyond X, or the generation is sealed, X had been durable and is corruption;
- * otherwise nothing at or behind X was acknowledged and it is a torn tail.
+ * Records are walked in windows. The first bad byte at X ends the good part: if a valid mark behind
+ * X names a durable end beyond X, or the generation is sealed, X had been durable and is
+ * corruption; otherwise nothing at or behind X was acknowledged and it is a torn tail.
  */
 #include "base/bits.h"
 #include "base/str.h"
@@ -41,8 +41,8 @@ static int need(replay *r, uint64_t at, size_t n, const uint8_t **p, size_t *got
     r->have = 0;
     while (r->have < n) {
         size_t more = 0;
-        int rc = qd_store_log_read(r->log, at + r->have, r->buf + r->have, want - r->have, &more,
-                                   err);
+        int rc =
+            qd_store_log_read(r->log, at + r->have, r->buf + r->have, want - r->have, &more, err);
         if (rc) return rc;
         if (more == 0) break;
         r->have += more;
@@ -97,6 +97,45 @@ static int walk(replay *r, uint64_t *at,
     return 0;
 }
 
+/*
+ * A header is durable before the first record is written. So a bad one in the newest file with
+ * nothing valid behind it is a creation that the power loss cut short (*at becomes 0: the file may
+ * go); anything else is corruption.
+ */
+static int check_header(replay *r, const uint8_t *p, size_t got, const char *file, bool sealed,
+                        const uint8_t uuid[16], uint64_t *at, qd_err *err)
+{
+    uint64_t term;
+    qd_err bad;
+    qd_err_init(&bad);
+    int rc = got < TRANSLOG_HEADER
+                 ? qd_err_set(&bad, QD_E_TRANSLOG_CORRUPT,
+                              "translog [%s] at offset %zu: header is cut off", file, got)
+                 : qdi_translog_header_check(p, uuid, r->generation, file, &term, &bad);
+    if (rc == QD_E_TRANSLOG_CORRUPT && !sealed) {
+        bool used = false;
+        qd_translog_op op;
+        const uint8_t *first;
+        int io = proven_durable(r, 0, &used, err);
+        if (!io && !used) io = need(r, TRANSLOG_HEADER, RECORD_HEAD, &first, &got, err);
+        if (!io && !used && got >= 16 && qdi_record_claimed(first)) {
+            size_t claimed = qdi_record_claimed(first);
+            if (claimed <= r->file_end - TRANSLOG_HEADER) {
+                io = need(r, TRANSLOG_HEADER, claimed, &first, &got, err);
+                used = !io && qdi_record_decode(first, got, r->generation, &op) > 0;
+            }
+        }
+        if (io || !used) {
+            qd_err_fini(&bad);
+            *at = 0;
+            return io;
+        }
+    }
+    if (rc && err) qd_err_copy(err, &bad);
+    qd_err_fini(&bad);
+    return rc;
+}
+
 int qdi_translog_replay(qd_store_log *log, const char *file, uint64_t generation, bool sealed,
                         const uint8_t uuid[16], qd_account *account,
                         int (*each)(void *arg, const qd_translog_op *op,
@@ -107,18 +146,10 @@ int qdi_translog_replay(qd_store_log *log, const char *file, uint64_t generation
     r.file_end = qd_store_log_end(log);
     const uint8_t *p;
     size_t got;
-    uint64_t at = TRANSLOG_HEADER, term;
+    uint64_t at = TRANSLOG_HEADER;
     int rc = need(&r, 0, TRANSLOG_HEADER, &p, &got, err);
     if (rc) goto out;
-    if (got < TRANSLOG_HEADER) { /* made, but its header never reached the disk */
-        at = 0;
-        if (sealed) {
-            rc = qd_err_set(err, QD_E_TRANSLOG_CORRUPT,
-                            "translog [%s] at offset %zu: header is cut off", file, got);
-        }
-        goto out;
-    }
-    if ((rc = qdi_translog_header_check(p, uuid, generation, file, &term, err))) goto out;
+    if ((rc = check_header(&r, p, got, file, sealed, uuid, &at, err)) || at == 0) goto out;
     if ((rc = walk(&r, &at, each, arg, err))) goto out;
     if (at < r.file_end) {
         bool durable = sealed;
