@@ -67,11 +67,14 @@ void qd_engine_settings_default(qd_engine_settings *s);
 
 /*
  * Turns a document into fields of the open document of b: text, keywords, columns, points, and
- * calls qd_buffer_source with what is to be stored. Runs under the slot's lock, on the writer's
- * thread; during recovery as well. Any error leaves the document out; it is the operation's error.
+ * calls qd_buffer_source with what is to be stored. unit names the buffer's present life: field
+ * numbers of b hold as long as it stays the same. Runs under the slot's lock, on the writer's
+ * thread; during recovery as well (op->user is NULL then). Any result but 0 leaves the document out
+ * without a trace and comes back from qd_engine_apply as it is; a negative one is the operation's
+ * error.
  */
-typedef int (*qd_engine_write_doc)(void *arg, uint32_t slot, qd_buffer *b, const qd_engine_op *op,
-                                   qd_err *err);
+typedef int (*qd_engine_write_doc)(void *arg, uint32_t slot, uint64_t unit, qd_buffer *b,
+                                   const qd_engine_op *op, qd_err *err);
 
 typedef struct qd_engine_config {
     qd_env *env;

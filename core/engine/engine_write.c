@@ -88,7 +88,8 @@ static int fill_document(qd_engine *e, engine_slot *s, const qd_engine_op *op, u
         rc = qd_buffer_term(b, s->routing_field, op->routing, err);
         if (!rc) rc = qd_buffer_column_bytes(b, s->routing_field, op->routing, err);
     }
-    if (!rc) rc = e->write_doc(e->write_doc_arg, (uint32_t)(s - e->slots), b, op, err);
+    if (!rc)
+        rc = e->write_doc(e->write_doc_arg, (uint32_t)(s - e->slots), s->buffer->unit, b, op, err);
     if (rc) qd_buffer_doc_abort(b);
     return rc;
 }
