@@ -1,0 +1,70 @@
+/*
+ * config.h: the configuration of a node: file, environment, flags and cluster settings in one, with
+ * listeners for what changes while it runs.
+ *
+ * main feeds the sources, then calls qd_config_ready. Readers take qd_config_values, an immutable
+ * set that stays valid until qd_config_close even when a newer one takes its place. Updates are
+ * made by one thread at a time (a lock of the caller's or the cluster applier).
+ */
+#ifndef QD_CONFIG_CONFIG_H
+#define QD_CONFIG_CONFIG_H
+
+#include "config/schema.h"
+
+typedef struct qd_config qd_config;
+
+/* An empty configuration; machine_memory (bytes) is what node.memory: auto derives from. */
+QD_MUST_CHECK
+int qd_config_open(int64_t machine_memory, qd_config **out, qd_err *err);
+/* Frees it with all values ever handed out. */
+void qd_config_close(qd_config *c);
+
+/* The configuration file's text; file is its name for messages (copied). ${VAR} and ${VAR:default}
+ * in values are replaced from the environment through get (NULL result: unset). Once. 0 or
+ * QD_E_CONFIG with file, line and the nearest known name. */
+QD_MUST_CHECK
+int qd_config_file(qd_config *c, qd_str text, const char *file,
+                   const char *(*get)(const char *name), qd_err *err);
+/* The environment variables of config/environment.def (NODE_ID, RAFT_PEERS, BIND_ADDR, ...). */
+QD_MUST_CHECK
+int qd_config_environment(qd_config *c, const char *(*get)(const char *name), qd_err *err);
+/* One -E argument, "key=value". */
+QD_MUST_CHECK
+int qd_config_flag(qd_config *c, qd_str key_value, qd_err *err);
+/* Merges the sources, checks them, parses the values. After it the getters work. */
+QD_MUST_CHECK
+int qd_config_ready(qd_config *c, qd_err *err);
+
+/* The present values (ids QD_SET_…). [any] */
+const qd_values *qd_config_values(const qd_config *c);
+/* Shorthands for one present value. [any] */
+int64_t qd_config_i64(const qd_config *c, qd_set id);
+int64_t qd_config_ms(const qd_config *c, qd_set id);
+bool qd_config_bool(const qd_config *c, qd_set id);
+qd_str qd_config_text(const qd_config *c, qd_set id);
+/* node.memory in bytes, auto resolved. [any] */
+int64_t qd_config_memory(const qd_config *c);
+/* Where the present value of key came from: "file quidditch.yml, line 3", "environment variable
+ * NODE_ID", "flag -E", "default", "persistent", "transient". Appended to out. [any] */
+int qd_config_origin(const qd_config *c, qd_str key, qd_buf *out);
+
+/* Calls for one key, or for all keys below a prefix that ends with '.'. check sees the new values
+ * and may refuse them (code, err set); apply follows when all checks passed. Either may be NULL.
+ * apply is called only when a value of the key or prefix changed. At start, or from [worker]. */
+QD_MUST_CHECK
+int qd_config_listen(qd_config *c, const char *key,
+                     int (*check)(void *arg, const qd_values *next, qd_err *err),
+                     void (*apply)(void *arg, const qd_values *next), void *arg, qd_err *err);
+/* Takes the cluster's settings (complete sets, sealed, NULL = empty) as the top layers: checked by
+ * schema and listeners, then applied; on an error nothing has changed. */
+QD_MUST_CHECK
+int qd_config_cluster(qd_config *c, qd_settings *persistent, qd_settings *transient, qd_err *err);
+/* SIGHUP: the file's new text. Settings with RELOAD or DYNAMIC that changed are applied; names of
+ * others that differ are appended to restart (comma-separated). On an error nothing has changed. */
+QD_MUST_CHECK
+int qd_config_reload(qd_config *c, qd_str text, const char *(*get)(const char *name),
+                     qd_buf *restart, qd_err *err);
+/* The settings given explicitly, of all layers, sealed; borrowed. [any] */
+const qd_settings *qd_config_settings(const qd_config *c);
+
+#endif

@@ -1,0 +1,143 @@
+/* values.c: the parsed value of every setting, by id. See schema.h. */
+#include "base/arena.h"
+#include "config/schema_int.h"
+#include <stdatomic.h>
+
+#define VALUES_MAGIC 0x5156414cu
+
+struct qd_values {
+    uint32_t magic;
+    _Atomic uint32_t refs;
+    const qd_schema *schema;
+    qd_settings *settings;
+    qd_arena arena;
+    qdi_parsed at[];
+};
+
+qd_values *qd_values_ref(qd_values *v)
+{
+    QD_CHECK(v, VALUES_MAGIC);
+    atomic_fetch_add_explicit(&v->refs, 1, memory_order_relaxed);
+    return v;
+}
+
+void qd_values_unref(qd_values *v)
+{
+    if (!v) return;
+    QD_CHECK(v, VALUES_MAGIC);
+    if (atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) != 1) return;
+    v->magic = 0;
+    qd_settings_unref(v->settings);
+    qd_arena_fini(&v->arena);
+    qd_free(v);
+}
+
+/* Parts of a comma-separated text, as Elasticsearch reads a list given as one string. */
+static int split_list(qd_values *v, qdi_parsed *p, qd_str text, qd_err *err)
+{
+    uint32_t n = 1;
+    for (size_t i = 0; i < text.n; i++) n += text.p[i] == ',';
+    qd_str *items = qd_arena_alloc(&v->arena, n * sizeof *items);
+    if (!items) return qd_err_nomem(err, "settings");
+    qd_str rest = text;
+    p->n = 0;
+    while (rest.p && rest.n) {
+        qd_str item = qd_str_trim(qd_str_split(&rest, ','));
+        if (item.n == 0) continue;
+        items[p->n] = qd_arena_str(&v->arena, item);
+        if (!items[p->n++].p) return qd_err_nomem(err, "settings");
+    }
+    p->items = items;
+    return 0;
+}
+
+static int fill(qd_values *v, uint32_t id, int64_t memory, qd_err *err)
+{
+    const qd_setting_def *d = &v->schema->defs[id];
+    qdi_parsed *p = &v->at[id];
+    if (d->type == QD_ST_GROUP) return 0;
+    qd_str key = qd_str_c(d->key);
+    const qd_setting_value *own = v->settings ? qd_settings_get(v->settings, key) : NULL;
+    if (own && own->kind == QD_SETTING_NULL) own = NULL;
+    p->set = own != NULL;
+    if (!own && !d->value) {
+        p->text = QD_STR("");
+        return 0;
+    }
+    p->text = own ? own->text : qd_str_c(d->value);
+    if (d->type != QD_ST_LIST) return qdi_value_parse(d, key, p->text, memory, p, err);
+    if (!own || own->kind == QD_SETTING_TEXT) return split_list(v, p, p->text, err);
+    p->items = own->items;
+    p->n = own->n;
+    return 0;
+}
+
+int qd_values_new(const qd_schema *schema, qd_settings *s, int64_t memory_bytes, qd_values **out,
+                  qd_err *err)
+{
+    qd_values *v = qd_calloc(NULL, sizeof *v + schema->n * sizeof v->at[0]);
+    if (!v) return qd_err_nomem(err, "settings");
+    v->magic = VALUES_MAGIC;
+    atomic_init(&v->refs, 1);
+    v->schema = schema;
+    v->settings = s ? qd_settings_ref(s) : NULL;
+    qd_arena_init(&v->arena, NULL, 0);
+    int rc = 0;
+    for (uint32_t id = 0; id < schema->n && rc == 0; id++) rc = fill(v, id, memory_bytes, err);
+    if (rc != 0) {
+        qd_values_unref(v);
+        return rc;
+    }
+    *out = v;
+    return 0;
+}
+
+static const qdi_parsed *value(const qd_values *v, uint32_t id)
+{
+    QD_CHECK(v, VALUES_MAGIC);
+    qd_assert(id < v->schema->n);
+    return &v->at[id];
+}
+
+int64_t qd_values_i64(const qd_values *v, uint32_t id)
+{
+    return value(v, id)->i;
+}
+
+int64_t qd_values_ms(const qd_values *v, uint32_t id)
+{
+    return value(v, id)->i / 1000000;
+}
+
+double qd_values_f64(const qd_values *v, uint32_t id)
+{
+    return value(v, id)->f;
+}
+
+qd_str qd_values_text(const qd_values *v, uint32_t id)
+{
+    return value(v, id)->text;
+}
+
+const qd_str *qd_values_list(const qd_values *v, uint32_t id, uint32_t *n)
+{
+    const qdi_parsed *p = value(v, id);
+    *n = p->n;
+    return p->items;
+}
+
+bool qd_values_is_set(const qd_values *v, uint32_t id)
+{
+    return value(v, id)->set;
+}
+
+int64_t qd_values_space_free(const qd_values *v, uint32_t id, int64_t total)
+{
+    const qdi_parsed *p = value(v, id);
+    return p->f >= 0 ? (int64_t)((1.0 - p->f) * (double)total) : p->i;
+}
+
+const qd_settings *qd_values_settings(const qd_values *v)
+{
+    return v->settings;
+}
