@@ -1,0 +1,148 @@
+/*
+ * nvme.h: what the files of storage-nvme share. A tier is a folder; names below it are found from
+ * its descriptor with openat and O_NOFOLLOW, part by part, so that no link leads out of it.
+ *
+ *   <root>/a/b/name   objects, points and logs, mode 0600, in folders of mode 0700
+ *   <root>/.tmp/      what is being written, and folders being removed; emptied at open
+ *   <root>/.reserve   blocks given up when the disk is full
+ *
+ * Files in reading order: plugin.c, path.c, object.c, reads.c, log.c, names.c, reserve.c.
+ */
+#ifndef STORAGE_NVME_H
+#define STORAGE_NVME_H
+
+#include <pthread.h>
+#include <quidditch/plugin.h>
+#include <quidditch/storage.h>
+#include <sys/types.h>
+
+/* What init fetched; one for each node of the process. */
+typedef struct nvme_plugin {
+    qd_self *self;
+    const qd_svc_mem *mem;
+    const qd_svc_log *log;
+    const qd_svc_err *err;
+    const qd_svc_loop *loop;
+    const qd_svc_rand *rand;
+    const qd_svc_fault *fault;
+} nvme_plugin;
+
+/* A name in a list or table. */
+typedef struct nvme_name {
+    struct nvme_name *next;
+    int fd; /* of an object committed but not synced; -1 */
+    uint32_t len;
+    char text[256];
+} nvme_name;
+
+#define NVME_FOLDERS 256 /* chains of the table of folders */
+
+struct nvme_readers;
+
+struct qd_storage {
+    nvme_plugin *plugin;
+    int root, tmp;
+    uint32_t read_only;
+    uint64_t direct_min; /* bytes of an object from which on O_DIRECT is used */
+    uint64_t log_chunk;  /* bytes preallocated ahead of a log's end */
+    uint32_t threads;    /* of reads */
+    uint32_t use_uring;
+    uint64_t reserve;
+    uint64_t serial; /* of temporary names, random at first */
+    uint32_t open;   /* objects, puts, logs */
+    pthread_mutex_t lock;
+    nvme_name *lazy;                  /* committed, not synced */
+    nvme_name *folders[NVME_FOLDERS]; /* their names in their parents are durable */
+    uint32_t reserve_is_there;
+    struct nvme_readers *readers; /* made by the first read */
+};
+
+/* Sets an error with a printf text; returns code. */
+__attribute__((format(printf, 4, 5))) int32_t nvme_fail(qd_storage *t, qd_err *err, int32_t code,
+                                                        const char *format, ...);
+/* The same from an errno, naming what was tried on what. */
+int32_t nvme_errno(qd_storage *t, qd_err *err, int number, const char *what, qd_str name);
+/* Injected failure at a named point: 0 or an errno to behave as if met. */
+int nvme_point(qd_storage *t, const char *name);
+/* Refuses bad names, and any writing when read only. */
+int32_t nvme_name_check(qd_storage *t, qd_str name, qd_err *err);
+int32_t nvme_writable(qd_storage *t, qd_str name, qd_err *err);
+
+/* --- path.c --- */
+/* Opens the folder of name (make: creates what is missing, mode 0700) and copies the last part to
+ * leaf. Negative: -errno. */
+int nvme_parent(qd_storage *t, qd_str name, int make, char leaf[256]);
+/* Opens a folder ("" the root). Negative: -errno. */
+int nvme_folder(qd_storage *t, qd_str folder, int make);
+/* Makes the names of all folders above name durable, once a process. 0 or errno. */
+int nvme_settle(qd_storage *t, qd_str name);
+/* Forgets what nvme_settle knows below folder. */
+void nvme_unsettle(qd_storage *t, qd_str folder);
+/* fsync of an open folder; 0 or errno. */
+int nvme_sync_fd(qd_storage *t, int fd);
+/* fsync of the folder that holds name; 0 or errno. */
+int nvme_sync_parent(qd_storage *t, qd_str name);
+/* The folder of a name. */
+qd_str nvme_folder_of(qd_str name);
+/* A fresh name in .tmp. */
+void nvme_tmp_name(qd_storage *t, char out[40]);
+/* Removes everything in a folder given by descriptor (which it closes); 0 or errno. */
+int nvme_empty(int fd, int depth);
+/* Writes all of it; 0 or errno. */
+int nvme_write_all(int fd, const void *p, size_t n);
+
+/* --- object.c --- */
+int32_t nvme_object_open(qd_storage *, qd_str, qd_storage_object **, uint64_t *, qd_err *);
+void nvme_object_close(qd_storage_object *);
+int32_t nvme_object_map(qd_storage_object *, uint64_t, const uint8_t **, qd_err *);
+int32_t nvme_get(qd_storage *, qd_str, void *, size_t, size_t *, qd_err *);
+/* What reads.c needs of an object. */
+qd_storage *nvme_object_tier(const qd_storage_object *);
+qd_str nvme_object_name(const qd_storage_object *);
+uint64_t nvme_object_len(const qd_storage_object *);
+int nvme_object_fd(const qd_storage_object *);
+/* A descriptor that reads past the page cache; the ordinary one where that is not possible. */
+int nvme_object_direct(qd_storage_object *, int *is_direct);
+
+/* --- put.c --- */
+int32_t nvme_put_begin(qd_storage *, qd_str, uint64_t, qd_storage_put **, qd_err *);
+int32_t nvme_put_write(qd_storage_put *, const void *, size_t, qd_err *);
+int32_t nvme_put_commit(qd_storage_put *, uint32_t, qd_err *);
+void nvme_put_abort(qd_storage_put *);
+int32_t nvme_publish(qd_storage *, qd_str, const void *, size_t, qd_err *);
+int32_t nvme_sync_objects(qd_storage *, const qd_str *, size_t, qd_err *);
+/* Takes name off the list of unsynced objects: its descriptor or -1. */
+int nvme_lazy_take(qd_storage *, qd_str name);
+/* Closes all of them below folder, or all (empty). */
+void nvme_lazy_drop(qd_storage *, qd_str folder);
+
+/* --- reads.c --- */
+int32_t nvme_read_v(qd_storage_object *, qd_storage_read *);
+void nvme_read_cancel(qd_storage_object *, qd_storage_read *);
+void nvme_readers_stop(qd_storage *);
+
+/* --- log.c --- */
+int32_t nvme_log_open(qd_storage *, qd_str, uint32_t, qd_storage_log **, uint64_t *, qd_err *);
+int32_t nvme_log_append_v(qd_storage_log *, const qd_iovec *, uint32_t, uint64_t *, qd_err *);
+int32_t nvme_log_sync(qd_storage_log *, uint64_t, qd_err *);
+int32_t nvme_log_read(qd_storage_log *, uint64_t, void *, size_t, size_t *, qd_err *);
+int32_t nvme_log_truncate(qd_storage_log *, uint64_t, qd_err *);
+void nvme_log_close(qd_storage_log *);
+
+/* --- names.c --- */
+int32_t nvme_list(qd_storage *, qd_str, int32_t (*)(void *, const qd_storage_stat *), void *,
+                  qd_err *);
+int32_t nvme_stat(qd_storage *, qd_str, qd_storage_stat *, qd_err *);
+int32_t nvme_remove(qd_storage *, qd_str, qd_err *);
+int32_t nvme_remove_tree(qd_storage *, qd_str, qd_err *);
+int32_t nvme_rename(qd_storage *, qd_str, qd_str, qd_err *);
+int32_t nvme_sync_dir(qd_storage *, qd_str, qd_err *);
+
+/* --- reserve.c --- */
+int32_t nvme_capacity(qd_storage *, uint64_t *, uint64_t *, qd_err *);
+/* Preallocates the reserve if it is wanted, absent, and there is ample room. */
+void nvme_reserve_fill(qd_storage *);
+/* Gives the reserve's blocks up; 1 when there were some. */
+int nvme_reserve_spend(qd_storage *);
+
+#endif
