@@ -30,6 +30,8 @@ static const qd_part_type types[] = {
     {"unique", QD_STAGE_FILTER, true, qd_make_unique},
     {"remove_duplicates", QD_STAGE_FILTER, true, qd_make_remove_duplicates},
     {"keyword_repeat", QD_STAGE_FILTER, true, qd_make_keyword_repeat},
+    {"synonym", QD_STAGE_FILTER, false, qd_make_synonym},
+    {"synonym_graph", QD_STAGE_FILTER, false, qd_make_synonym_graph},
     {"keyword_marker", QD_STAGE_FILTER, false, qd_make_keyword_marker},
 };
 

@@ -53,6 +53,17 @@ public final class Oracle {
         return t;
     }
 
+    static final String RULES = "fast, quick, speedy\nwi fi, wifi, wireless network\nfile system => fs\n"
+        + "debian, gnu linux => debian gnu linux, distro\nlibrary, lib\nthe same thing => identical\nthe same => equal, such as\n"
+        + "a b c, x\nsystem tool\\, kit => kit\na => a a\n";
+
+    static TokenStream synonyms(TokenStream t, boolean expand, boolean graph) throws Exception {
+        SolrSynonymParser p = new SolrSynonymParser(true, expand, of(() -> standard(255), x -> new LowerCaseFilter(x)));
+        p.parse(new java.io.StringReader(RULES));
+        TokenStream low = new LowerCaseFilter(t);
+        return graph ? new SynonymGraphFilter(low, p.build(), false) : new org.apache.lucene.analysis.synonym.SynonymFilter(low, p.build(), false);
+    }
+
     static Analyzer chain(String name) throws Exception {
         CharArraySet english = EnglishAnalyzer.ENGLISH_STOP_WORDS_SET;
         switch (name) {
@@ -85,6 +96,10 @@ public final class Oracle {
         case "small": return of(() -> standard(255), t -> new LengthFilter(new TrimFilter(new ReverseStringFilter(t)), 2, 8));
         case "truncate": return of(WhitespaceTokenizer::new, t -> new LimitTokenCountFilter(new TruncateTokenFilter(t, 4), 5));
         case "repeat": return of(() -> standard(255), t -> new RemoveDuplicatesTokenFilter(new PorterStemFilter(new KeywordRepeatFilter(new LowerCaseFilter(t)))));
+        case "synonym_graph": return of(() -> standard(255), t -> synonyms(t, true, true));
+        case "synonym_graph_collapse": return of(() -> standard(255), t -> synonyms(t, false, true));
+        case "synonym_graph_stop": return of(() -> standard(255), t -> new StopFilter(synonyms(new StopFilter(t, new CharArraySet(Arrays.asList("of", "and"), true)), true, true), english));
+        case "synonym": return of(() -> standard(255), t -> synonyms(t, true, false));
         case "english_x": return new EnglishAnalyzer(english, new CharArraySet(Arrays.asList("running", "packages"), false));
         case "stem_min": return of(() -> standard(255), t -> new org.apache.lucene.analysis.en.EnglishMinimalStemFilter(new LowerCaseFilter(t)));
         case "porter_ws": return of(WhitespaceTokenizer::new, t -> new PorterStemFilter(t));

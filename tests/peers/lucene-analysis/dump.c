@@ -30,6 +30,8 @@ static size_t parse(char **argv, int argc)
             s->key.n -= 9;
         }
         char sep = strstr(key, "pattern") ? 1 : strstr(key, "synonyms") ? '|' : ',';
+        for (char *p = eq + 1; sep == '|' && *p; p++)
+            if (*p == '_') *p = ' ';
         for (char *p = eq + 1; p && v < VALUES_MAX;) {
             char *comma = strchr(p, sep);
             values[v++] = (qd_str){p, comma ? (size_t)(comma - p) : strlen(p)};
