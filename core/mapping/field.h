@@ -43,12 +43,12 @@ typedef enum qd_value_class {
 } qd_value_class;
 
 /* How much of a term's occurrences is kept; the order matters. */
-typedef enum qd_index_options {
+typedef enum qd_index_detail {
     QD_INDEX_OPT_DOCS,
     QD_INDEX_OPT_FREQS,
     QD_INDEX_OPT_POSITIONS,
     QD_INDEX_OPT_OFFSETS,
-} qd_index_options;
+} qd_index_detail;
 
 /* How an exists query finds the documents that have the field. */
 typedef enum qd_exists_by {
@@ -72,7 +72,7 @@ typedef struct qd_field {
     bool indexed, doc_values, stored, norms, has_points;
     bool coerce, ignore_malformed;
     bool eager_global_ordinals, split_on_whitespace, index_phrases, fielddata;
-    uint8_t index_options; /* qd_index_options */
+    uint8_t index_options; /* qd_index_detail */
     uint8_t exists_by;     /* qd_exists_by */
     uint32_t ignore_above; /* characters (UTF-16 units); UINT32_MAX = no limit */
     uint32_t position_increment_gap;
@@ -101,14 +101,14 @@ bool qd_field_is_numeric(const qd_field *f);
 /* --- encodings ----------------------------------------------------------------------------- */
 
 /* Order-preserving int64 of a double: Lucene's doubleToSortableLong. [any] */
-static inline int64_t qd_f64_sortable(double v)
+static inline int64_t qd_f64_encode(double v)
 {
     int64_t b;
     memcpy(&b, &v, sizeof b);
     return b ^ ((b >> 63) & INT64_MAX);
 }
 /* Back. [any] */
-static inline double qd_sortable_f64(int64_t s)
+static inline double qd_f64_decode(int64_t s)
 {
     double v;
     s ^= (s >> 63) & INT64_MAX;
@@ -116,14 +116,14 @@ static inline double qd_sortable_f64(int64_t s)
     return v;
 }
 /* The same for floats, within the range of int32. [any] */
-static inline int64_t qd_f32_sortable(float v)
+static inline int64_t qd_f32_encode(float v)
 {
     int32_t b;
     memcpy(&b, &v, sizeof b);
     return b ^ ((b >> 31) & INT32_MAX);
 }
 /* Back. [any] */
-static inline float qd_sortable_f32(int64_t s)
+static inline float qd_f32_decode(int64_t s)
 {
     int32_t b = (int32_t)s;
     float v;

@@ -1,0 +1,156 @@
+/* commit.c: commit points as JSON in a published object. See commit.h. */
+#include "engine/commit.h"
+#include "base/str.h"
+#include "json/tree.h"
+#include "json/writer.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FORMAT QD_STR("commit")
+#define COMMIT_BYTES_MAX ((size_t)16 << 20)
+
+static void write_hex(qd_json_writer *w, const char *key, const uint8_t id[16])
+{
+    char hex[33];
+    for (int i = 0; i < 16; i++) snprintf(hex + 2 * i, 3, "%02x", id[i]);
+    qd_json_field_str(w, key, (qd_str){hex, 32});
+}
+
+static void encode(qd_json_writer *w, const qd_commit *c)
+{
+    qd_json_object(w);
+    qd_json_field_int(w, "generation", (int64_t)c->generation);
+    write_hex(w, "translog_uuid", c->translog_uuid);
+    write_hex(w, "history_uuid", c->history_uuid);
+    qd_json_field_int(w, "translog_generation", (int64_t)c->translog_generation);
+    qd_json_field_int(w, "local_checkpoint", c->local_checkpoint);
+    qd_json_field_int(w, "max_seq_no", c->max_seq_no);
+    qd_json_field_int(w, "primary_term", (int64_t)c->primary_term);
+    qd_json_key_c(w, "segments");
+    qd_json_array(w);
+    for (uint32_t i = 0; i < c->n; i++) {
+        const qd_commit_segment *s = &c->segments[i];
+        qd_json_object(w);
+        write_hex(w, "id", s->id);
+        qd_json_field_int(w, "docs", s->docs);
+        qd_json_field_int(w, "live", s->live);
+        qd_json_field_int(w, "live_generation", (int64_t)s->live_generation);
+        qd_json_object_end(w);
+    }
+    qd_json_array_end(w);
+    qd_json_object_end(w);
+}
+
+static qd_str object_name(qd_str folder, char *buf, size_t n)
+{
+    int len = snprintf(buf, n, "%.*s/commit", QD_STR_ARG(folder));
+    qd_assert(len > 0 && (size_t)len < n);
+    return (qd_str){buf, (size_t)len};
+}
+
+int qd_commit_write(qd_store *s, qd_str folder, const qd_commit *c, qd_err *err)
+{
+    char name[512];
+    qd_buf b;
+    qd_json_writer w;
+    qd_buf_init(&b, NULL, COMMIT_BYTES_MAX);
+    qd_json_writer_init(&w, &b, true);
+    encode(&w, c);
+    int rc = qd_buf_status(&b);
+    if (rc) {
+        qd_err_set(err, rc, "commit point of [%.*s] with %u segments does not fit in %zu bytes",
+                   QD_STR_ARG(folder), c->n, COMMIT_BYTES_MAX);
+    } else {
+        rc = qd_store_publish(s, object_name(folder, name, sizeof name), FORMAT, QD_COMMIT_VERSION,
+                              qd_buf_view(&b), err);
+    }
+    qd_buf_fini(&b);
+    return rc;
+}
+
+static bool read_hex(const qd_json_node *n, uint8_t id[16])
+{
+    if (!n || n->type != QD_JSON_T_STRING || n->text.n != 32) return false;
+    for (int i = 0; i < 16; i++) {
+        int v = 0;
+        for (int k = 0; k < 2; k++) {
+            char c = n->text.p[2 * i + k];
+            int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+            if (d < 0) return false;
+            v = v << 4 | d;
+        }
+        id[i] = (uint8_t)v;
+    }
+    return true;
+}
+
+static bool read_i64(const qd_json_node *object, const char *key, int64_t least, int64_t *out)
+{
+    const qd_json_node *n = qd_json_get(object, key);
+    return n && n->type == QD_JSON_T_NUMBER && qd_str_i64(n->text, out) && *out >= least;
+}
+
+static bool read_segment(const qd_json_node *n, qd_commit_segment *s)
+{
+    int64_t docs, live, generation;
+    if (!read_hex(qd_json_get(n, "id"), s->id) || !read_i64(n, "docs", 0, &docs) ||
+        !read_i64(n, "live", 0, &live) || !read_i64(n, "live_generation", 0, &generation) ||
+        docs > UINT32_MAX || live > docs) {
+        return false;
+    }
+    s->docs = (uint32_t)docs;
+    s->live = (uint32_t)live;
+    s->live_generation = (uint64_t)generation;
+    return true;
+}
+
+static int decode(const qd_json_node *root, qd_arena *arena, qd_commit *c)
+{
+    int64_t generation, translog, term;
+    const qd_json_node *list = qd_json_get(root, "segments");
+    if (!read_i64(root, "generation", 1, &generation) ||
+        !read_i64(root, "translog_generation", 1, &translog) ||
+        !read_i64(root, "local_checkpoint", -1, &c->local_checkpoint) ||
+        !read_i64(root, "max_seq_no", -1, &c->max_seq_no) ||
+        !read_i64(root, "primary_term", 0, &term) ||
+        !read_hex(qd_json_get(root, "translog_uuid"), c->translog_uuid) ||
+        !read_hex(qd_json_get(root, "history_uuid"), c->history_uuid) || !list ||
+        list->type != QD_JSON_T_ARRAY || list->n > QD_COMMIT_SEGMENTS_MAX) {
+        return QD_E_CORRUPT;
+    }
+    c->generation = (uint64_t)generation;
+    c->translog_generation = (uint64_t)translog;
+    c->primary_term = (uint64_t)term;
+    c->n = 0;
+    c->segments = qd_arena_alloc(arena, (list->n + 1) * sizeof *c->segments);
+    if (!c->segments) return QD_E_NOMEM;
+    for (const qd_json_node *n = list->first; n; n = n->next) {
+        if (!read_segment(n, &c->segments[c->n++])) return QD_E_CORRUPT;
+    }
+    return 0;
+}
+
+int qd_commit_read(qd_store *s, qd_str folder, qd_arena *arena, qd_commit *out, qd_err *err)
+{
+    char name[512];
+    char *content = NULL;
+    size_t n;
+    uint32_t version;
+    qd_json_node *root;
+    qd_str object = object_name(folder, name, sizeof name);
+    int rc =
+        qd_store_fetch(s, object, FORMAT, QD_COMMIT_VERSION, NULL, &content, &n, &version, err);
+    if (rc) return rc;
+    rc = qd_json_parse(arena, (qd_str){content, n}, 8, &root, err);
+    if (!rc && (rc = decode(root, arena, out))) {
+        if (rc == QD_E_NOMEM) {
+            (void)qd_err_nomem(err, "commit point");
+        } else {
+            (void)qd_err_set(err, rc, "commit point [%s]: a member is missing or out of range",
+                             name);
+        }
+    }
+    qd_free(content);
+    return rc;
+}

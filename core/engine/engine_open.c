@@ -1,0 +1,557 @@
+/*
+ * engine_open.c: a shard's begin and end: create, recover, close; buffers and segments it owns.
+ *
+ * Recovery: the last commit point names segments, live documents and the translog's first
+ * generation; the log above its checkpoint is replayed into buffers and shown by a refresh. Segment
+ * files that the commit point does not name come from refreshes or merges after it: what they hold
+ * is in the log or in their sources, so ours are removed; files of another history are set aside.
+ */
+#include "base/log.h"
+#include "base/str.h"
+#include "engine/engine_int.h"
+#include <stdio.h>
+#include <string.h>
+
+#define COMMIT_ARENA_MAX ((size_t)256 << 20)
+
+void qd_engine_settings_default(qd_engine_settings *s)
+{
+    *s = (qd_engine_settings){
+        .durability = QD_DURABILITY_REQUEST,
+        .gc_deletes_ms = 60000,
+        .merge = QD_MERGE_POLICY_DEFAULT,
+        .merges_max = 1,
+    };
+}
+
+qd_engine_settings qdi_engine_settings(qd_engine *e)
+{
+    qd_mutex_lock(&e->settings_lock);
+    qd_engine_settings s = e->settings;
+    qd_mutex_unlock(&e->settings_lock);
+    return s;
+}
+
+void qd_engine_settings_set(qd_engine *e, const qd_engine_settings *s)
+{
+    qd_mutex_lock(&e->settings_lock);
+    e->settings = *s;
+    qd_mutex_unlock(&e->settings_lock);
+    atomic_store(&e->durability, s->durability);
+}
+
+int qdi_engine_fail(qd_engine *e, qd_err *err)
+{
+    int code;
+    qd_mutex_lock(&e->failure_lock);
+    if (!e->failure.code) {
+        qd_err_copy(&e->failure, err);
+        atomic_store(&e->failed, e->failure.code);
+        qd_log_error(ENGINE_LOG, "%s failed and takes no more writes: %s", e->name,
+                     qd_err_reason(&e->failure));
+    }
+    code = e->failure.code;
+    qd_mutex_unlock(&e->failure_lock);
+    return code;
+}
+
+int qd_engine_failure(qd_engine *e, qd_err *err)
+{
+    if (QD_LIKELY(!atomic_load_explicit(&e->failed, memory_order_acquire))) return 0;
+    qd_mutex_lock(&e->failure_lock);
+    int code = e->failure.code;
+    if (err && !err->code) qd_err_copy(err, &e->failure);
+    qd_mutex_unlock(&e->failure_lock);
+    return code;
+}
+
+int qdi_engine_alive(qd_engine *e, qd_err *err)
+{
+    return qd_engine_failure(e, err);
+}
+
+void qdi_engine_id(qd_engine *e, uint8_t id[16])
+{
+    qd_env_random(e->env, id, 16);
+}
+
+qd_str qdi_engine_segment_name(const qd_engine *e, const uint8_t id[16], char *buf)
+{
+    int n = snprintf(buf, ENGINE_NAME_MAX, "%s/seg-", e->folder);
+    qd_assert(n > 0 && (size_t)n + 33 < ENGINE_NAME_MAX);
+    for (int i = 0; i < 16; i++) snprintf(buf + n + 2 * i, 3, "%02x", id[i]);
+    return (qd_str){buf, (size_t)n + 32};
+}
+
+/* --- buffers and segments --------------------------------------------------------------------- */
+
+int qdi_engine_buffer_get(qd_engine *e, engine_buffer **out, qd_err *err)
+{
+    engine_buffer *b = e->spare.n ? e->spare.at[--e->spare.n] : NULL;
+    if (!b) {
+        b = qd_calloc(e->account, sizeof *b);
+        if (!b) return qd_err_nomem(err, "indexing buffer");
+        int rc = qd_buffer_create(e->account, &b->b, err);
+        if (rc) {
+            qd_free(b);
+            return rc;
+        }
+    }
+    b->unit = atomic_fetch_add(&e->next_unit, 1);
+    b->min_seq_no = b->max_seq_no = -1;
+    b->segment = NULL;
+    b->entry = NULL;
+    b->entered = false;
+    *out = b;
+    return 0;
+}
+
+void qdi_engine_buffer_free(engine_buffer *b)
+{
+    qd_segment_unref(b->segment);
+    qd_buffer_destroy(b->b);
+    qd_vec_fini(&b->deletes);
+    qd_free(b);
+}
+
+void qdi_engine_buffer_put(qd_engine *e, engine_buffer *b)
+{
+    qd_buffer_reset(b->b);
+    b->deletes.n = 0;
+    if (e->spare.n >= e->nslots || qd_vec_push(&e->spare, e->account, b)) qdi_engine_buffer_free(b);
+}
+
+engine_segment *qdi_engine_segment_make(qd_engine *e, qd_segment *s, uint64_t unit, qd_err *err)
+{
+    engine_segment *x = qd_calloc(e->account, sizeof *x);
+    if (!x) {
+        (void)qd_err_nomem(err, "segment");
+        return NULL;
+    }
+    x->segment = s;
+    x->unit = unit;
+    x->refs = 1;
+    return x;
+}
+
+static void segment_free(engine_segment *s)
+{
+    qd_segment_unref(s->segment);
+    qd_live_unref(s->live);
+    qd_free(s);
+}
+
+void qdi_engine_segment_drop(qd_engine *e, engine_segment *s)
+{
+    qd_mutex_lock(&e->publish_lock);
+    bool last = --s->refs == 0;
+    qd_mutex_unlock(&e->publish_lock);
+    if (!last) return;
+    qd_err err;
+    qd_err_init(&err);
+    if (qd_store_delete(e->store, qd_segment_name(s->segment), &err)) {
+        qd_log_warn(ENGINE_LOG, "%s [%.*s] is not needed any more but could not be removed: %s",
+                    e->name, QD_STR_ARG(qd_segment_name(s->segment)), qd_err_reason(&err));
+    }
+    qd_err_fini(&err);
+    if (s->live_generation) {
+        char name[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES], live[QD_LIVE_NAME_BYTES];
+        qd_str object = qd_live_name(qd_segment_id(s->segment), s->live_generation, live);
+        int n = snprintf(name, sizeof name, "%s/%.*s", e->folder, QD_STR_ARG(object));
+        qdi_store_forget(e->store, (qd_str){name, (size_t)n});
+    }
+    segment_free(s);
+}
+
+/* --- begin
+ * ------------------------------------------------------------------------------------------ */
+
+static void destroy(qd_engine *e)
+{
+    if (e->translog) (void)qd_translog_close(e->translog, false, NULL);
+    qd_reader_slot_publish(&e->reader, NULL);
+    for (uint32_t i = 0; e->slots && i < e->nslots; i++) {
+        if (e->slots[i].buffer) qdi_engine_buffer_free(e->slots[i].buffer);
+        qd_mutex_fini(&e->slots[i].lock);
+    }
+    for (size_t i = 0; i < e->detached.n; i++) {
+        if (e->detached.at[i]->entry) segment_free(e->detached.at[i]->entry);
+        qdi_engine_buffer_free(e->detached.at[i]);
+    }
+    for (size_t i = 0; i < e->spare.n; i++) qdi_engine_buffer_free(e->spare.at[i]);
+    for (size_t i = 0; i < e->committed.n; i++) e->committed.at[i]->refs--;
+    for (size_t i = 0; i < e->segments.n; i++) {
+        engine_segment *s = e->segments.at[i];
+        for (size_t k = 0; k < e->committed.n; k++) {
+            if (e->committed.at[k] == s) e->committed.at[k] = NULL;
+        }
+        segment_free(s);
+    }
+    for (size_t i = 0; i < e->committed.n; i++) {
+        if (e->committed.at[i]) segment_free(e->committed.at[i]);
+    }
+    for (size_t i = 0; i < e->retired.n; i++) qd_free(e->retired.at[i].map);
+    qd_vec_fini(&e->detached);
+    qd_vec_fini(&e->spare);
+    qd_vec_fini(&e->committed);
+    qd_vec_fini(&e->segments);
+    qd_vec_fini(&e->retired);
+    qd_version_map_free(e->versions);
+    qd_seq_no_fini(&e->seq_no);
+    qd_err_fini(&e->failure);
+    qd_mutex_fini(&e->settings_lock);
+    qd_mutex_fini(&e->flush_lock);
+    qd_mutex_fini(&e->refresh_lock);
+    qd_mutex_fini(&e->publish_lock);
+    qd_mutex_fini(&e->failure_lock);
+    qd_mutex_fini(&e->merge_lock);
+    qd_cond_fini(&e->merge_wake);
+    qd_free(e->slots);
+    qd_free(e->folder);
+    qd_free(e->name);
+    e->magic = 0;
+    qd_free(e);
+}
+
+static int make_slots(qd_engine *e, qd_err *err)
+{
+    e->slots = qd_alloc_aligned(e->account, 64, e->nslots * sizeof *e->slots);
+    if (!e->slots) return qd_err_nomem(err, "indexing slots");
+    memset(e->slots, 0, e->nslots * sizeof *e->slots);
+    for (uint32_t i = 0; i < e->nslots; i++) qd_mutex_init(&e->slots[i].lock);
+    for (uint32_t i = 0; i < e->nslots; i++) {
+        int rc = qdi_engine_buffer_get(e, &e->slots[i].buffer, err);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+static int make(const qd_engine_config *c, qd_engine **out, qd_err *err)
+{
+    qd_assert(c->slots >= 1 && c->slots <= QD_SLOTS_MAX && c->write_doc);
+    qd_engine *e = qd_alloc_aligned(c->account, 64, sizeof *e);
+    if (!e) return qd_err_nomem(err, "engine");
+    memset(e, 0, sizeof *e);
+    e->magic = ENGINE_MAGIC;
+    e->env = c->env;
+    e->store = c->store;
+    e->account = c->account;
+    e->merge_pool = c->merge_pool;
+    e->write_doc = c->write_doc;
+    e->write_doc_arg = c->write_doc_arg;
+    e->primary_term = c->primary_term;
+    e->slot_bytes = c->slot_bytes;
+    e->settings = c->settings;
+    atomic_store(&e->durability, c->settings.durability);
+    e->nslots = c->slots;
+    e->shown_seq_no = e->committed_checkpoint = QD_SEQ_NO_NONE;
+    atomic_store(&e->next_unit, 1);
+    qd_err_init(&e->failure);
+    qd_mutex_init(&e->settings_lock);
+    qd_mutex_init(&e->flush_lock);
+    qd_mutex_init(&e->refresh_lock);
+    qd_mutex_init(&e->publish_lock);
+    qd_mutex_init(&e->failure_lock);
+    qd_mutex_init(&e->merge_lock);
+    qd_cond_init(&e->merge_wake);
+    e->folder = qd_memdup(c->account, c->folder.p, c->folder.n);
+    e->name = qd_memdup(c->account, c->name.p, c->name.n);
+    int rc = e->folder && e->name ? 0 : qd_err_nomem(err, "engine");
+    if (!rc) {
+        rc = qd_version_map_make(c->account, qd_env_random_u64(c->env), &e->versions, err);
+    }
+    if (!rc) rc = make_slots(e, err);
+    if (rc) {
+        destroy(e);
+        return rc;
+    }
+    *out = e;
+    return 0;
+}
+
+/* 16 random bytes as people see them: URL-safe base64 without padding. */
+static void uuid_text(const uint8_t id[16], char out[24])
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    uint32_t bits = 0, have = 0;
+    size_t n = 0;
+    for (int i = 0; i < 16; i++) {
+        bits = bits << 8 | id[i];
+        for (have += 8; have >= 6; have -= 6) out[n++] = digits[bits >> (have - 6) & 63];
+    }
+    out[n++] = digits[bits << (6 - have) & 63];
+    out[n] = 0;
+}
+
+const char *qd_engine_history_uuid(const qd_engine *e)
+{
+    return e->history_text;
+}
+
+int qd_engine_create(const qd_engine_config *c, qd_engine **out, qd_err *err)
+{
+    qd_engine *e;
+    qd_commit first = {.generation = 1,
+                       .translog_generation = 1,
+                       .local_checkpoint = -1,
+                       .max_seq_no = -1,
+                       .primary_term = c->primary_term};
+    int rc = make(c, &e, err);
+    if (rc) return rc;
+    qdi_engine_id(e, e->translog_uuid);
+    qdi_engine_id(e, e->history_uuid);
+    uuid_text(e->history_uuid, e->history_text);
+    memcpy(first.translog_uuid, e->translog_uuid, 16);
+    memcpy(first.history_uuid, e->history_uuid, 16);
+    if (qd_seq_no_init(&e->seq_no, -1, c->account)) rc = qd_err_nomem(err, "sequence numbers");
+    if (!rc) {
+        rc = qd_translog_create(c->env, c->store, c->folder, e->translog_uuid, c->primary_term,
+                                c->account, &e->translog, err);
+    }
+    if (!rc) rc = qd_commit_write(c->store, c->folder, &first, err);
+    e->commit_generation = e->committed_translog = 1;
+    if (!rc) rc = qdi_engine_publish(e, QD_SEQ_NO_NONE, err);
+    if (rc) {
+        destroy(e);
+        return rc;
+    }
+    *out = e;
+    return 0;
+}
+
+/* --- recovery
+ * -------------------------------------------------------------------------------------- */
+
+static int open_segment(qd_engine *e, const qd_commit_segment *c, qd_err *err)
+{
+    char name[ENGINE_NAME_MAX], prefix[ENGINE_NAME_MAX];
+    qd_segment *segment;
+    int rc = qd_segment_open(e->store, qdi_engine_segment_name(e, c->id, name), e->account,
+                             &segment, err);
+    if (rc == QD_E_NOTFOUND) {
+        return qd_err_wrap(err, QD_E_CORRUPT,
+                           "%s [%s] is named by the commit point but is not there", e->name, name);
+    }
+    if (rc) return rc;
+    engine_segment *s =
+        qdi_engine_segment_make(e, segment, atomic_fetch_add(&e->next_unit, 1), err);
+    if (!s) {
+        qd_segment_unref(segment);
+        return QD_E_NOMEM;
+    }
+    s->synced = true;
+    s->refs = 2;                         /* the list's and the commit point's */
+    e->segments.at[e->segments.n++] = s; /* reserved */
+    e->committed.at[e->committed.n++] = s;
+    if (qd_segment_docs(segment) != c->docs) {
+        return qd_err_set(err, QD_E_CORRUPT, "%s [%s] holds %u documents, the commit point says %u",
+                          e->name, name, qd_segment_docs(segment), c->docs);
+    }
+    s->live_generation = c->live_generation;
+    if (!c->live_generation) return 0;
+    int len = snprintf(prefix, sizeof prefix, "%s/", e->folder);
+    rc = qd_live_open(e->store, (qd_str){prefix, (size_t)len}, c->id, c->live_generation, c->docs,
+                      e->account, &s->live, err);
+    if (rc == QD_E_NOTFOUND) {
+        return qd_err_wrap(err, QD_E_CORRUPT,
+                           "%s live documents of [%s], generation %llu, are not there", e->name,
+                           name, (unsigned long long)c->live_generation);
+    }
+    return rc;
+}
+
+typedef struct stray {
+    qd_engine *e;
+    qd_arena arena;
+    QD_VEC(qd_str) names;
+} stray;
+
+static bool named(const qd_engine *e, qd_str file)
+{
+    char live[QD_LIVE_NAME_BYTES];
+    for (size_t i = 0; i < e->committed.n; i++) {
+        const engine_segment *s = e->committed.at[i];
+        qd_str name = qd_segment_name(s->segment);
+        name = qd_str_sub(name, name.n - 36, 36); /* without the folder: "seg-" and 32 digits */
+        if (qd_str_eq(name, file)) return true;
+        if (s->live_generation &&
+            qd_str_eq(qd_live_name(qd_segment_id(s->segment), s->live_generation, live), file)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int collect_stray(void *arg, qd_str name, uint64_t bytes)
+{
+    stray *x = arg;
+    (void)bytes;
+    qd_str file = qd_str_sub(name, strlen(x->e->folder) + 1, name.n);
+    bool ours = qd_str_starts(file, QD_STR("seg-")) || qd_str_starts(file, QD_STR("live-"));
+    if (!ours || named(x->e, file)) return 0;
+    qd_str copy = qd_arena_str(&x->arena, name);
+    return !copy.p || qd_vec_push(&x->names, x->e->account, copy) ? QD_E_NOMEM : 0;
+}
+
+/* A stray segment of this shard's history may go; anything else that is whole is set aside. */
+static int clear_stray(qd_engine *e, qd_str name, qd_err *err)
+{
+    bool live = qd_str_find_str(name, QD_STR("/live-")) >= 0;
+    qd_segment *s = NULL;
+    bool foreign = false;
+    if (!live && !qd_segment_open(e->store, name, e->account, &s, NULL)) {
+        qd_str user = qd_segment_attributes(s)->user;
+        foreign = user.n != 16 || memcmp(user.p, e->history_uuid, 16) != 0;
+        qd_segment_unref(s);
+    }
+    if (foreign) {
+        qd_log_warn(ENGINE_LOG, "%s [%.*s] belongs to another history: moved to lost+found",
+                    e->name, QD_STR_ARG(name));
+        return qd_store_set_aside(e->store, name, err);
+    }
+    qd_log_debug(ENGINE_LOG, "%s [%.*s] is not part of the commit point: removed", e->name,
+                 QD_STR_ARG(name));
+    return qd_store_delete(e->store, name, err);
+}
+
+static int clear_strays(qd_engine *e, qd_err *err)
+{
+    char prefix[ENGINE_NAME_MAX];
+    stray x = {.e = e};
+    int len = snprintf(prefix, sizeof prefix, "%s/", e->folder);
+    qd_arena_init(&x.arena, e->account, COMMIT_ARENA_MAX);
+    int rc = qd_store_list(e->store, (qd_str){prefix, (size_t)len}, collect_stray, &x, err);
+    for (size_t i = 0; i < x.names.n && !rc; i++) rc = clear_stray(e, x.names.at[i], err);
+    qd_vec_fini(&x.names);
+    qd_arena_fini(&x.arena);
+    return rc;
+}
+
+static int replay_each(void *arg, const qd_translog_op *op, const qd_translog_location *at,
+                       qd_err *err)
+{
+    return qdi_engine_replay(arg, op, at, err);
+}
+
+static int recover(qd_engine *e, const qd_commit *c, qd_err *err)
+{
+    memcpy(e->translog_uuid, c->translog_uuid, 16);
+    memcpy(e->history_uuid, c->history_uuid, 16);
+    uuid_text(e->history_uuid, e->history_text);
+    e->commit_generation = c->generation;
+    e->committed_translog = c->translog_generation;
+    e->committed_checkpoint = c->local_checkpoint;
+    if (e->primary_term < c->primary_term) e->primary_term = c->primary_term;
+    int rc = qd_seq_no_init(&e->seq_no, c->local_checkpoint, e->account);
+    if (rc || qd_vec_reserve(&e->segments, e->account, c->n + 1) ||
+        qd_vec_reserve(&e->committed, e->account, c->n + 1)) {
+        return qd_err_nomem(err, "segments of the commit point");
+    }
+    for (uint32_t i = 0; i < c->n && !rc; i++) rc = open_segment(e, &c->segments[i], err);
+    if (!rc) rc = clear_strays(e, err);
+    if (!rc) rc = qdi_engine_publish(e, c->local_checkpoint, err);
+    qd_translog *log = NULL;
+    if (!rc) {
+        rc = qd_translog_open(e->env, e->store, qd_str_c(e->folder), e->translog_uuid,
+                              e->primary_term, c->translog_generation, e->account, replay_each, e,
+                              &log, err);
+    }
+    if (rc) return rc;
+    e->translog = log;
+    int64_t done;
+    qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
+    qd_seq_no_persisted(&e->seq_no, done);
+    return qd_engine_refresh(e, err);
+}
+
+int qd_engine_open(const qd_engine_config *c, qd_engine **out, qd_err *err)
+{
+    qd_engine *e = NULL;
+    qd_arena arena;
+    qd_commit commit;
+    qd_arena_init(&arena, c->account, COMMIT_ARENA_MAX);
+    int rc = qd_commit_read(c->store, c->folder, &arena, &commit, err);
+    if (!rc) rc = make(c, &e, err);
+    if (!rc) {
+        atomic_store(&e->stop_merges, true); /* not before the log is replayed */
+        rc = recover(e, &commit, err);
+        atomic_store(&e->stop_merges, false);
+        if (rc) destroy(e);
+    }
+    qd_arena_fini(&arena);
+    if (!rc) *out = e;
+    return rc;
+}
+
+/* --- end and figures ---------------------------------------------------------------------------
+ */
+
+void qd_engine_close(qd_engine *e, bool flush)
+{
+    QD_CHECK(e, ENGINE_MAGIC);
+    qd_err err;
+    qd_err_init(&err);
+    atomic_store(&e->stop_merges, true);
+    qdi_engine_merges_wait(e);
+    if (flush && qd_engine_flush(e, false, &err)) {
+        qd_log_warn(ENGINE_LOG,
+                    "%s last flush failed, the translog is replayed at the next start: "
+                    "%s",
+                    e->name, qd_err_reason(&err));
+    }
+    qd_err_fini(&err);
+    qd_mutex_lock(&e->publish_lock);
+    e->closed = true;
+    qd_mutex_unlock(&e->publish_lock);
+    qdi_engine_waits_end(e, INT64_MAX, QD_E_CLOSED);
+    destroy(e);
+}
+
+uint64_t qd_engine_buffer_bytes(qd_engine *e)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < e->nslots; i++) {
+        qd_mutex_lock(&e->slots[i].lock);
+        sum += qd_buffer_bytes(e->slots[i].buffer->b);
+        qd_mutex_unlock(&e->slots[i].lock);
+    }
+    return sum;
+}
+
+void qd_engine_stats_get(qd_engine *e, qd_engine_stats *out)
+{
+    *out = (qd_engine_stats){
+        .index_total = atomic_load(&e->stats.index_total),
+        .index_ns = atomic_load(&e->stats.index_ns),
+        .index_failed = atomic_load(&e->stats.index_failed),
+        .delete_total = atomic_load(&e->stats.delete_total),
+        .delete_ns = atomic_load(&e->stats.delete_ns),
+        .noop_total = atomic_load(&e->stats.noop_total),
+        .get_total = atomic_load(&e->stats.get_total),
+        .get_ns = atomic_load(&e->stats.get_ns),
+        .get_found = atomic_load(&e->stats.get_found),
+        .refresh_total = atomic_load(&e->stats.refresh_total),
+        .refresh_ns = atomic_load(&e->stats.refresh_ns),
+        .flush_total = atomic_load(&e->stats.flush_total),
+        .flush_ns = atomic_load(&e->stats.flush_ns),
+        .merge_total = atomic_load(&e->stats.merge_total),
+        .merge_ns = atomic_load(&e->stats.merge_ns),
+        .merge_docs = atomic_load(&e->stats.merge_docs),
+        .merge_bytes = atomic_load(&e->stats.merge_bytes),
+        .merge_failed = atomic_load(&e->stats.merge_failed),
+        .buffer_bytes = qd_engine_buffer_bytes(e),
+    };
+    qd_version_map_stats(e->versions, &out->version_map_entries, &out->version_map_bytes);
+    qd_seq_no_get(&e->seq_no, &out->max_seq_no, &out->local_checkpoint, &out->global_checkpoint);
+    qd_translog_stats_get(e->translog, &out->translog);
+    qd_mutex_lock(&e->merge_lock);
+    out->merge_current = e->merges_running;
+    qd_mutex_unlock(&e->merge_lock);
+    qd_mutex_lock(&e->publish_lock);
+    out->segments = (uint32_t)e->segments.n;
+    out->refresh_listeners = e->nwaits;
+    for (size_t i = 0; i < e->segments.n; i++) {
+        out->segment_bytes += qd_segment_bytes(e->segments.at[i]->segment);
+    }
+    qd_mutex_unlock(&e->publish_lock);
+}

@@ -1,0 +1,352 @@
+/*
+ * engine_refresh.c: from buffers to a new reader.
+ *
+ * A cut holds all slots for as long as it takes to swap their buffers and the version map's halves,
+ * so that everything before it is in the detached buffers and nothing else is. The detached buffers
+ * are then made durable in the log, written as segments and published together with the deletions
+ * that their operations caused. A failure in between leaves the cut open; the next refresh goes on
+ * from there, and nothing is lost or shown by halves.
+ */
+#include "base/log.h"
+#include "base/str.h"
+#include "engine/engine_int.h"
+#include <string.h>
+
+/* --- units --------------------------------------------------------------------------------------
+ */
+
+engine_segment *qdi_engine_segment_find(qd_engine *e, uint64_t unit)
+{
+    for (size_t i = 0; i < e->segments.n; i++) {
+        if (e->segments.at[i]->unit == unit) return e->segments.at[i];
+    }
+    return NULL;
+}
+
+/* Follows a unit through merges; doc becomes UINT32_MAX where the document was left out. */
+static void resolve(qd_engine *e, uint64_t *unit, uint32_t *doc)
+{
+    for (size_t i = 0; i < e->retired.n;
+         i++) { /* in order of retirement: one pass follows chains */
+        const engine_retired *t = &e->retired.at[i];
+        if (t->unit != *unit || *doc >= t->docs) continue;
+        *unit = t->into;
+        *doc = t->map[*doc];
+        if (*doc == UINT32_MAX) return;
+    }
+}
+
+/* Makes the live documents of s changeable: the next publication freezes them again. */
+static int make_mutable(qd_engine *e, engine_segment *s, qd_err *err)
+{
+    if (s->live_mutable) return 0;
+    qd_live *copy;
+    int rc = s->live ? qd_live_clone(s->live, e->account, &copy, err)
+                     : qd_live_make(qd_segment_docs(s->segment), e->account, &copy, err);
+    if (rc) return rc;
+    qd_live_unref(s->live);
+    s->live = copy;
+    s->live_mutable = true;
+    return 0;
+}
+
+/* Retired units that no buffer can name any more: all cuts made before them are published. */
+static void retired_prune(qd_engine *e)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < e->retired.n; i++) {
+        if (e->retired.at[i].cut + 1 < atomic_load(&e->cuts)) {
+            qd_free(e->retired.at[i].map);
+        } else {
+            e->retired.at[kept++] = e->retired.at[i];
+        }
+    }
+    e->retired.n = kept;
+}
+
+/* --- publication
+ * ---------------------------------------------------------------------------------- */
+
+int qdi_engine_publish(qd_engine *e, int64_t seq_no, qd_err *err)
+{
+    size_t n = e->segments.n;
+    qd_reader_leaf *leaves = qd_alloc(e->account, (n + 1) * sizeof *leaves);
+    if (!leaves) return qd_err_nomem(err, "reader");
+    for (size_t i = 0; i < n; i++) {
+        engine_segment *s = e->segments.at[i];
+        leaves[i] = (qd_reader_leaf){.segment = s->segment, .live = s->live, .unit = s->unit};
+    }
+    qd_reader *r = qd_reader_make(leaves, (uint32_t)n, e->reader_version + 1, seq_no, e->account);
+    qd_free(leaves);
+    if (!r) return qd_err_nomem(err, "reader");
+    for (size_t i = 0; i < n; i++) { /* the reader shares them now */
+        engine_segment *s = e->segments.at[i];
+        s->live_unsaved |= s->live_mutable;
+        s->live_mutable = false;
+    }
+    e->reader_version++;
+    e->shown_seq_no = seq_no;
+    qd_reader_slot_publish(&e->reader, r);
+    return 0;
+}
+
+qd_reader *qd_engine_reader(qd_engine *e)
+{
+    return qd_reader_slot_take(&e->reader);
+}
+
+/* --- cut ---------------------------------------------------------------------------------------
+ */
+
+static bool slot_dirty(const engine_buffer *b)
+{
+    return qd_buffer_docs(b->b) > 0 || b->deletes.n > 0 || b->max_seq_no >= 0;
+}
+
+bool qd_engine_refresh_needed(qd_engine *e)
+{
+    bool dirty = false;
+    qd_mutex_lock(&e->refresh_lock);
+    dirty = e->cut_open;
+    for (uint32_t i = 0; i < e->nslots && !dirty; i++) {
+        qd_mutex_lock(&e->slots[i].lock);
+        dirty = slot_dirty(e->slots[i].buffer);
+        qd_mutex_unlock(&e->slots[i].lock);
+    }
+    qd_mutex_unlock(&e->refresh_lock);
+    return dirty;
+}
+
+/* Swaps the buffers of all slots that hold something. Under refresh_lock. */
+static int cut(qd_engine *e, qd_err *err)
+{
+    engine_buffer *fresh[QD_SLOTS_MAX];
+    uint32_t got = 0, used = 0;
+    int rc = 0;
+    if (qd_vec_reserve(&e->detached, e->account, e->nslots)) {
+        return qd_err_nomem(err, "list of detached buffers");
+    }
+    while (got < e->nslots && !(rc = qdi_engine_buffer_get(e, &fresh[got], err))) got++;
+    if (!rc) {
+        for (uint32_t i = 0; i < e->nslots; i++) qd_mutex_lock(&e->slots[i].lock);
+        for (uint32_t i = 0; i < e->nslots; i++) {
+            if (!slot_dirty(e->slots[i].buffer)) continue;
+            e->detached.at[e->detached.n++] = e->slots[i].buffer;
+            e->slots[i].buffer = fresh[used++];
+        }
+        qd_seq_no_get(&e->seq_no, &e->cut_seq_no, NULL, NULL);
+        if (e->detached.n) {
+            qd_version_map_refresh_begin(e->versions);
+            e->cut_open = true;
+            atomic_fetch_add(&e->cuts, 1);
+        }
+        for (uint32_t i = e->nslots; i-- > 0;) qd_mutex_unlock(&e->slots[i].lock);
+    }
+    while (got > used) qdi_engine_buffer_put(e, fresh[--got]);
+    return rc;
+}
+
+/* --- writing --------------------------------------------------------------------------------- */
+
+static int write_segment(qd_engine *e, engine_buffer *b, qd_err *err)
+{
+    char name[ENGINE_NAME_MAX];
+    uint8_t id[16];
+    qd_segment_attrs attrs = {
+        .min_seq_no = b->min_seq_no,
+        .max_seq_no = b->max_seq_no,
+        .user = {(const char *)e->history_uuid, 16},
+        .stored_codec = qdi_engine_settings(e).stored_codec,
+        .sparse_bitmaps = true,
+    };
+    qdi_engine_id(e, id);
+    qd_str object = qdi_engine_segment_name(e, id, name);
+    int rc = qd_buffer_flush(b->b, e->store, object, id, &attrs, false, NULL, err);
+    if (rc) return rc;
+    if ((rc = qd_segment_open(e->store, object, e->account, &b->segment, err))) {
+        qdi_store_forget(e->store, object);
+    }
+    return rc;
+}
+
+/* The segment of a unit, listed or about to be. Under publish_lock. */
+static engine_segment *find_any(qd_engine *e, uint64_t unit)
+{
+    for (size_t i = 0; i < e->detached.n; i++) {
+        engine_segment *s = e->detached.at[i]->entry;
+        if (s && s->unit == unit) return s;
+    }
+    return qdi_engine_segment_find(e, unit);
+}
+
+/* Everything about the publication that can fail: nothing is visible of it. Under publish_lock. */
+static int prepare(qd_engine *e, qd_err *err)
+{
+    if (qd_vec_reserve(&e->segments, e->account, e->detached.n)) {
+        return qd_err_nomem(err, "list of segments");
+    }
+    for (size_t i = 0; i < e->detached.n; i++) {
+        engine_buffer *b = e->detached.at[i];
+        if (!b->segment) continue;
+        b->entry = qdi_engine_segment_make(e, b->segment, b->unit, err);
+        if (!b->entry) return QD_E_NOMEM;
+        b->segment = NULL;
+    }
+    for (size_t i = 0; i < e->detached.n; i++) {
+        engine_buffer *b = e->detached.at[i];
+        for (size_t k = 0; k < b->deletes.n; k++) {
+            engine_delete *d = &b->deletes.at[k];
+            resolve(e, &d->unit, &d->doc);
+            engine_segment *s = d->doc == UINT32_MAX ? NULL : find_any(e, d->unit);
+            int rc = s ? make_mutable(e, s, err) : 0;
+            if (rc) return rc;
+        }
+    }
+    return 0;
+}
+
+/* Applies the deletions and lists the new segments. Under publish_lock, after prepare. */
+static void enter(qd_engine *e)
+{
+    for (size_t i = 0; i < e->detached.n; i++) {
+        engine_buffer *b = e->detached.at[i];
+        for (size_t k = 0; k < b->deletes.n; k++) {
+            const engine_delete *d = &b->deletes.at[k];
+            engine_segment *s = d->doc == UINT32_MAX ? NULL : find_any(e, d->unit);
+            if (s) (void)qd_live_delete(s->live, d->doc); /* else all of it is gone already */
+        }
+    }
+    for (size_t i = 0; i < e->detached.n; i++) {
+        engine_buffer *b = e->detached.at[i];
+        if (b->entry) e->segments.at[e->segments.n++] = b->entry;
+        b->entered |= b->entry != NULL;
+        b->entry = NULL;
+    }
+}
+
+/* Takes segments without a live document out of the list, into gone. Under publish_lock. */
+static void leave_empty(qd_engine *e, engine_segments *gone)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < e->segments.n; i++) {
+        engine_segment *s = e->segments.at[i];
+        bool empty = s->live && qd_live_count(s->live) == 0 && !s->merging;
+        if (empty && !qd_vec_push(gone, e->account, s)) continue;
+        e->segments.at[kept++] = s;
+    }
+    e->segments.n = kept;
+}
+
+static int publish_cut(qd_engine *e, qd_err *err)
+{
+    engine_segments gone = {0};
+    qd_mutex_lock(&e->publish_lock);
+    int rc = prepare(e, err);
+    if (!rc) {
+        enter(e);
+        leave_empty(e, &gone);
+        rc = qdi_engine_publish(e, e->cut_seq_no, err);
+    }
+    if (!rc) retired_prune(e);
+    qd_mutex_unlock(&e->publish_lock);
+    for (size_t i = 0; i < gone.n; i++) qdi_engine_segment_drop(e, gone.at[i]);
+    qd_vec_fini(&gone);
+    return rc;
+}
+
+int qdi_engine_refresh_locked(qd_engine *e, qd_err *err)
+{
+    int rc = qdi_engine_alive(e, err);
+    if (!rc && !e->cut_open) rc = cut(e, err);
+    if (rc) return rc;
+    if (!e->cut_open) { /* at most no-ops came: nothing to show, but it is shown */
+        qd_mutex_lock(&e->publish_lock);
+        if (e->cut_seq_no > e->shown_seq_no) e->shown_seq_no = e->cut_seq_no;
+        qd_mutex_unlock(&e->publish_lock);
+        return 0;
+    }
+    /* a search never shows a write that a power loss could take back */
+    if (e->translog && atomic_load(&e->durability) == QD_DURABILITY_REQUEST) {
+        rc = qd_engine_sync_all(e, err);
+    }
+    for (size_t i = 0; i < e->detached.n && !rc; i++) {
+        engine_buffer *b = e->detached.at[i];
+        if (!b->segment && !b->entry && !b->entered && qd_buffer_docs(b->b))
+            rc = write_segment(e, b, err);
+    }
+    if (!rc) rc = publish_cut(e, err);
+    if (rc) return rc;
+    qd_version_map_refresh_end(e->versions, (int64_t)(qd_env_mono_ns(e->env) / 1000000),
+                               qdi_engine_settings(e).gc_deletes_ms);
+    while (e->detached.n) qdi_engine_buffer_put(e, e->detached.at[--e->detached.n]);
+    e->cut_open = false;
+    return 0;
+}
+
+int qd_engine_refresh(qd_engine *e, qd_err *err)
+{
+    uint64_t start = qd_env_mono_ns(e->env);
+    qd_mutex_lock(&e->refresh_lock);
+    int rc = qdi_engine_refresh_locked(e, err);
+    qd_mutex_unlock(&e->refresh_lock);
+    if (rc) return rc;
+    int64_t shown;
+    qd_mutex_lock(&e->publish_lock);
+    shown = e->shown_seq_no;
+    qd_mutex_unlock(&e->publish_lock);
+    qdi_engine_waits_end(e, shown, 0);
+    atomic_fetch_add(&e->stats.refresh_total, 1);
+    atomic_fetch_add(&e->stats.refresh_ns, qd_env_mono_ns(e->env) - start);
+    qdi_engine_merge_kick(e);
+    return 0;
+}
+
+/* --- waiting for visibility ----------------------------------------------------------------------
+ */
+
+int qd_engine_refresh_wait(qd_engine *e, qd_refresh_wait *w, bool *forced, qd_err *err)
+{
+    int rc = 0;
+    *forced = false;
+    qd_mutex_lock(&e->publish_lock);
+    bool shown = e->shown_seq_no >= w->seq_no, full = e->nwaits >= ENGINE_LISTENERS_MAX;
+    if (e->closed) {
+        rc = QD_E_CLOSED;
+    } else if (!shown && !full) {
+        w->next = e->waits;
+        e->waits = w;
+        e->nwaits++;
+    }
+    qd_mutex_unlock(&e->publish_lock);
+    if (rc) return qd_err_set(err, rc, "%s is closed", e->name);
+    if (!shown && full) {
+        *forced = true;
+        if ((rc = qd_engine_refresh(e, err))) return rc;
+        shown = true;
+    }
+    if (shown) w->done(w, 0);
+    return 0;
+}
+
+void qdi_engine_waits_end(qd_engine *e, int64_t shown, int rc)
+{
+    qd_refresh_wait *ready = NULL, **at = &e->waits;
+    qd_mutex_lock(&e->publish_lock);
+    while (*at) {
+        qd_refresh_wait *w = *at;
+        if (rc || w->seq_no <= shown) {
+            *at = w->next;
+            w->next = ready;
+            ready = w;
+            e->nwaits--;
+        } else {
+            at = &w->next;
+        }
+    }
+    qd_mutex_unlock(&e->publish_lock);
+    while (ready) {
+        qd_refresh_wait *w = ready;
+        ready = w->next;
+        w->done(w, rc);
+    }
+}

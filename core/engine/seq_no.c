@@ -1,0 +1,105 @@
+/* seq_no.c: checkpoint over a ring of bits. See seq_no.h. */
+#include "engine/seq_no.h"
+#include <quidditch/types.h>
+#include <string.h>
+
+#define RING_MIN 1024u
+#define RING_MAX ((uint64_t)1 << 32)
+
+int qd_seq_no_init(qd_seq_no *s, int64_t max_seq_no, qd_account *account)
+{
+    memset(s, 0, sizeof *s);
+    s->ahead = qd_calloc(account, RING_MIN / 8);
+    if (!s->ahead) return QD_E_NOMEM;
+    qd_mutex_init(&s->lock);
+    s->ring_bits = RING_MIN;
+    s->account = account;
+    s->next = max_seq_no + 1;
+    s->processed = s->persisted = max_seq_no;
+    return 0;
+}
+
+void qd_seq_no_fini(qd_seq_no *s)
+{
+    if (!s->ahead) return;
+    qd_free(s->ahead);
+    s->ahead = NULL;
+    qd_mutex_fini(&s->lock);
+}
+
+static bool bit_get(const uint64_t *ring, uint64_t bits, int64_t n)
+{
+    uint64_t i = (uint64_t)n & (bits - 1);
+    return ring[i / 64] >> (i % 64) & 1;
+}
+
+static void bit_put(uint64_t *ring, uint64_t bits, int64_t n, bool on)
+{
+    uint64_t i = (uint64_t)n & (bits - 1), one = (uint64_t)1 << (i % 64);
+    ring[i / 64] = on ? ring[i / 64] | one : ring[i / 64] & ~one;
+}
+
+/* Room for numbers up to seq_no above the checkpoint. Under the lock. */
+static int make_room(qd_seq_no *s, int64_t seq_no)
+{
+    uint64_t need = (uint64_t)(seq_no - s->processed) + 1, bits = s->ring_bits;
+    if (need <= bits) return 0;
+    while (bits < need) bits *= 2;
+    if (bits > RING_MAX) return QD_E_NOMEM;
+    uint64_t *ring = qd_calloc(s->account, bits / 8);
+    if (!ring) return QD_E_NOMEM;
+    for (int64_t n = s->processed + 1; n < s->next; n++) {
+        if (bit_get(s->ahead, s->ring_bits, n)) bit_put(ring, bits, n, true);
+    }
+    qd_free(s->ahead);
+    s->ahead = ring;
+    s->ring_bits = bits;
+    return 0;
+}
+
+int qd_seq_no_assign(qd_seq_no *s, int64_t *out)
+{
+    qd_mutex_lock(&s->lock);
+    int rc = make_room(s, s->next);
+    if (!rc) *out = s->next++;
+    qd_mutex_unlock(&s->lock);
+    return rc;
+}
+
+int qd_seq_no_advance(qd_seq_no *s, int64_t seq_no)
+{
+    int rc = 0;
+    qd_mutex_lock(&s->lock);
+    if (seq_no >= s->next && !(rc = make_room(s, seq_no))) s->next = seq_no + 1;
+    qd_mutex_unlock(&s->lock);
+    return rc;
+}
+
+void qd_seq_no_processed(qd_seq_no *s, int64_t seq_no)
+{
+    qd_mutex_lock(&s->lock);
+    if (seq_no > s->processed) {
+        qd_assert(seq_no < s->next);
+        bit_put(s->ahead, s->ring_bits, seq_no, true);
+        while (s->processed + 1 < s->next && bit_get(s->ahead, s->ring_bits, s->processed + 1)) {
+            bit_put(s->ahead, s->ring_bits, ++s->processed, false);
+        }
+    }
+    qd_mutex_unlock(&s->lock);
+}
+
+void qd_seq_no_persisted(qd_seq_no *s, int64_t checkpoint)
+{
+    qd_mutex_lock(&s->lock);
+    if (checkpoint > s->persisted) s->persisted = checkpoint;
+    qd_mutex_unlock(&s->lock);
+}
+
+void qd_seq_no_get(qd_seq_no *s, int64_t *max, int64_t *local, int64_t *durable)
+{
+    qd_mutex_lock(&s->lock);
+    if (max) *max = s->next - 1;
+    if (local) *local = s->processed;
+    if (durable) *durable = s->persisted;
+    qd_mutex_unlock(&s->lock);
+}

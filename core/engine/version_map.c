@@ -1,0 +1,250 @@
+/*
+ * version_map.c: stripes of two open-addressing tables and a list of tombstones. See version_map.h.
+ *
+ * Entries live in an arena of their half and go with it as a whole; an update in the same half
+ * overwrites in place. Tombstones that outlive their half move into a table of their own.
+ */
+#include "engine/version_map.h"
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "runtime/sync.h"
+
+#define STRIPES 256u
+#define TABLE_MIN 16u
+#define ARENA_MAX ((size_t)1 << 36)
+
+typedef struct entry {
+    uint64_t hash;
+    qd_version_value v;
+    bool set; /* false: reserved only */
+    uint16_t id_len;
+    char id[];
+} entry;
+
+typedef struct half {
+    qd_arena arena;
+    entry **slots;
+    uint32_t mask, n; /* mask 0 = no table */
+} half;
+
+typedef struct id_stripe {
+    qd_mutex lock;
+    half cur, old;
+    qd_map tombs; /* id -> qd_version_value*, oldest first is not kept: pruned by age */
+} __attribute__((aligned(64))) id_stripe;
+
+struct qd_version_map {
+    qd_account *account;
+    uint64_t seed;
+    id_stripe s[STRIPES];
+};
+
+static void half_init(half *h, qd_account *account)
+{
+    *h = (half){0};
+    qd_arena_init(&h->arena, account, ARENA_MAX);
+}
+
+static void half_clear(half *h)
+{
+    qd_account *account = h->arena.account;
+    qd_arena_fini(&h->arena);
+    qd_free(h->slots);
+    half_init(h, account);
+}
+
+int qd_version_map_make(qd_account *account, uint64_t seed, qd_version_map **out, qd_err *err)
+{
+    qd_version_map *m = qd_alloc_aligned(account, 64, sizeof *m);
+    if (!m) return qd_err_nomem(err, "version map");
+    memset(m, 0, sizeof *m);
+    m->account = account;
+    m->seed = seed;
+    for (uint32_t i = 0; i < STRIPES; i++) {
+        qd_mutex_init(&m->s[i].lock);
+        half_init(&m->s[i].cur, account);
+        half_init(&m->s[i].old, account);
+        qd_map_init(&m->s[i].tombs, account);
+    }
+    *out = m;
+    return 0;
+}
+
+static void tombs_free(id_stripe *s)
+{
+    size_t pos = 0;
+    const qd_map_entry *e;
+    while ((e = qd_map_next(&s->tombs, &pos))) qd_free(e->value);
+    qd_map_fini(&s->tombs);
+}
+
+void qd_version_map_free(qd_version_map *m)
+{
+    if (!m) return;
+    for (uint32_t i = 0; i < STRIPES; i++) {
+        half_clear(&m->s[i].cur);
+        half_clear(&m->s[i].old);
+        tombs_free(&m->s[i]);
+        qd_mutex_fini(&m->s[i].lock);
+    }
+    qd_free(m);
+}
+
+static uint64_t hash_of(const qd_version_map *m, qd_str id)
+{
+    return qd_xxh3_seed(id.p, id.n, m->seed);
+}
+
+uint32_t qd_version_map_lock(qd_version_map *m, qd_str id)
+{
+    uint32_t i = (uint32_t)(hash_of(m, id) >> 56) % STRIPES;
+    qd_mutex_lock(&m->s[i].lock);
+    return i;
+}
+
+void qd_version_map_unlock(qd_version_map *m, uint32_t stripe)
+{
+    qd_mutex_unlock(&m->s[stripe].lock);
+}
+
+static entry *half_find(const half *h, uint64_t hash, qd_str id)
+{
+    if (!h->slots) return NULL;
+    for (uint32_t i = (uint32_t)hash & h->mask; h->slots[i]; i = (i + 1) & h->mask) {
+        entry *e = h->slots[i];
+        if (e->hash == hash && qd_str_eq((qd_str){e->id, e->id_len}, id)) return e;
+    }
+    return NULL;
+}
+
+bool qd_version_map_get(qd_version_map *m, uint32_t at_stripe, qd_str id, qd_version_value *out)
+{
+    id_stripe *s = &m->s[at_stripe];
+    uint64_t hash = hash_of(m, id);
+    const entry *e = half_find(&s->cur, hash, id);
+    if (!e || !e->set) e = half_find(&s->old, hash, id);
+    if (e && e->set) {
+        *out = e->v;
+        return true;
+    }
+    const qd_version_value *tomb = s->tombs.n ? qd_map_get(&s->tombs, id) : NULL;
+    if (!tomb) return false;
+    *out = *tomb;
+    return true;
+}
+
+static int half_grow(half *h, qd_account *account)
+{
+    uint32_t size = h->slots ? (h->mask + 1) * 2 : TABLE_MIN;
+    entry **slots = qd_calloc(account, size * sizeof *slots);
+    if (!slots) return QD_E_NOMEM;
+    for (uint32_t k = 0; h->slots && k <= h->mask; k++) {
+        entry *e = h->slots[k];
+        if (!e) continue;
+        uint32_t i = (uint32_t)e->hash & (size - 1);
+        while (slots[i]) i = (i + 1) & (size - 1);
+        slots[i] = e;
+    }
+    qd_free(h->slots);
+    h->slots = slots;
+    h->mask = size - 1;
+    return 0;
+}
+
+int qd_version_map_reserve(qd_version_map *m, uint32_t at_stripe, qd_str id, qd_err *err)
+{
+    half *h = &m->s[at_stripe].cur;
+    uint64_t hash = hash_of(m, id);
+    qd_assert(id.n <= QD_TRANSLOG_ID_MAX);
+    if (half_find(h, hash, id)) return 0;
+    if ((h->n + 1) * 2 > (h->slots ? h->mask + 1 : 0) && half_grow(h, m->account)) {
+        return qd_err_nomem(err, "version map");
+    }
+    entry *e = qd_arena_alloc(&h->arena, sizeof *e + id.n);
+    if (!e) return qd_err_nomem(err, "version map entry");
+    *e = (entry){.hash = hash, .id_len = (uint16_t)id.n};
+    memcpy(e->id, id.p, id.n);
+    uint32_t i = (uint32_t)hash & h->mask;
+    while (h->slots[i]) i = (i + 1) & h->mask;
+    h->slots[i] = e;
+    h->n++;
+    return 0;
+}
+
+void qd_version_map_put(qd_version_map *m, uint32_t at_stripe, qd_str id, const qd_version_value *v)
+{
+    id_stripe *s = &m->s[at_stripe];
+    entry *e = half_find(&s->cur, hash_of(m, id), id);
+    qd_assert(e);
+    e->v = *v;
+    e->set = true;
+    /* a tombstone would come back to life once this half is forgotten */
+    if (s->tombs.n) qd_free(qd_map_del(&s->tombs, id));
+}
+
+void qd_version_map_refresh_begin(qd_version_map *m)
+{
+    for (uint32_t i = 0; i < STRIPES; i++) {
+        id_stripe *s = &m->s[i];
+        qd_mutex_lock(&s->lock);
+        qd_assert(s->old.n == 0);
+        half was = s->old;
+        s->old = s->cur;
+        s->cur = was;
+        qd_mutex_unlock(&s->lock);
+    }
+}
+
+/* Moves the tombstones of the old half aside, unless something newer is there. */
+static void keep_tombstones(qd_version_map *m, id_stripe *s)
+{
+    for (uint32_t k = 0; s->old.slots && k <= s->old.mask; k++) {
+        entry *e = s->old.slots[k];
+        if (!e || !e->set || !e->v.deleted) continue;
+        qd_str id = {e->id, e->id_len};
+        entry *newer = half_find(&s->cur, e->hash, id);
+        if (newer && newer->set) continue;
+        qd_version_value *v = qd_alloc(m->account, sizeof *v), *old = NULL;
+        if (!v) continue; /* costs an old delete's version after gc_deletes came early */
+        *v = e->v;
+        if (qd_map_put(&s->tombs, id, v, (void **)&old)) qd_free(v);
+        qd_free(old);
+    }
+}
+
+static void prune_tombstones(id_stripe *s, int64_t now_ms, int64_t gc_ms)
+{
+    size_t pos = 0;
+    const qd_map_entry *e;
+    while (s->tombs.n && (e = qd_map_next(&s->tombs, &pos))) {
+        const qd_version_value *v = e->value;
+        if (now_ms - v->deleted_ms >= gc_ms) qd_free(qd_map_del(&s->tombs, e->key));
+    }
+}
+
+void qd_version_map_refresh_end(qd_version_map *m, int64_t now_ms, int64_t gc_ms)
+{
+    for (uint32_t i = 0; i < STRIPES; i++) {
+        id_stripe *s = &m->s[i];
+        qd_mutex_lock(&s->lock);
+        keep_tombstones(m, s);
+        prune_tombstones(s, now_ms, gc_ms);
+        half_clear(&s->old);
+        qd_mutex_unlock(&s->lock);
+    }
+}
+
+void qd_version_map_stats(qd_version_map *m, uint64_t *entries, uint64_t *bytes)
+{
+    *entries = 0;
+    *bytes = sizeof *m;
+    for (uint32_t i = 0; i < STRIPES; i++) {
+        id_stripe *s = &m->s[i];
+        qd_mutex_lock(&s->lock);
+        *entries += s->cur.n + s->old.n + s->tombs.n;
+        *bytes += s->cur.arena.total + s->old.arena.total;
+        qd_mutex_unlock(&s->lock);
+    }
+}
