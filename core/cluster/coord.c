@@ -1,0 +1,289 @@
+/* coord.c: waiting for requests to the coordination store. See coord.h. */
+#include "cluster/coord.h"
+#include "base/str.h"
+#include "plugin/op.h"
+#include "runtime/sync.h"
+#include <string.h>
+
+#define RETRY_MS_MIN 5
+#define RETRY_MS_MAX 500
+
+struct qd_coord_store {
+    qd_env *env;
+    qd_coord_vtable vt;
+    qd_coord *handle;
+    qd_coord_info info;
+};
+
+/* A request that a worker waits for. */
+typedef struct waiting {
+    qd_mutex lock;
+    qd_cond wake;
+    bool done;
+    int32_t rc;
+} waiting;
+
+static void wake(qd_op *op, int32_t rc)
+{
+    waiting *w = op->user;
+    qd_mutex_lock(&w->lock);
+    w->rc = rc;
+    w->done = true;
+    qd_cond_signal(&w->wake);
+    qd_mutex_unlock(&w->lock);
+}
+
+static void waiting_init(waiting *w, qd_op *op)
+{
+    w->done = false;
+    w->rc = 0;
+    qd_mutex_init(&w->lock);
+    qd_cond_init(&w->wake);
+    qd_op_anywhere(op, wake, w);
+}
+
+/* Waits for the end of a submitted request; past the deadline it is cancelled and waited for. */
+static int32_t wait_for(qd_coord_store *s, waiting *w, qd_op *op, int32_t submitted,
+                        uint64_t deadline_ns)
+{
+    if (submitted == 0) {
+        bool cancelled = false;
+        qd_mutex_lock(&w->lock);
+        while (!w->done) {
+            if (cancelled) {
+                qd_cond_wait(&w->wake, &w->lock);
+            } else if (qd_cond_wait_until(&w->wake, &w->lock, deadline_ns) == QD_E_TIMEOUT &&
+                       !w->done) {
+                cancelled = true;
+                qd_mutex_unlock(&w->lock);
+                s->vt.cancel(s->handle, op);
+                qd_mutex_lock(&w->lock);
+            }
+        }
+        qd_mutex_unlock(&w->lock);
+        submitted = w->rc;
+    }
+    qd_cond_fini(&w->wake);
+    qd_mutex_fini(&w->lock);
+    return submitted;
+}
+
+static uint64_t deadline(qd_coord_store *s, int64_t timeout_ms)
+{
+    return qd_env_mono_ns(s->env) + (uint64_t)timeout_ms * 1000000u;
+}
+
+/* May the same request be sent again, and is there time? Then waits a little first. */
+static bool again(qd_coord_store *s, int rc, uint64_t until_ns, int64_t *pause_ms)
+{
+    bool passing = rc == QD_E_NOT_LEADER || rc == QD_E_NO_COORDINATION ||
+                   rc == QD_E_UNKNOWN_OUTCOME;
+    uint64_t now = qd_env_mono_ns(s->env);
+    if (!passing || now + (uint64_t)*pause_ms * 1000000u >= until_ns) return false;
+    qd_env_sleep_ns(s->env, (uint64_t)*pause_ms * 1000000u);
+    *pause_ms = *pause_ms * 2 < RETRY_MS_MAX ? *pause_ms * 2 : RETRY_MS_MAX;
+    return true;
+}
+
+/* A timed-out read or check changes nothing: say what was waited for. */
+static int timed_out(int rc, const char *what, qd_err *err)
+{
+    if (rc != QD_E_CANCELLED && rc != QD_E_TIMEOUT) {
+        return qd_err_set(err, rc, "coordination store: %s failed (%s)", what, qd_code_name(rc));
+    }
+    if (err && err->code) qd_err_fini(err);
+    return qd_err_set(err, QD_E_TIMEOUT, "coordination store did not answer in time: %s", what);
+}
+
+int qd_coord_open(qd_env *env, const qd_coord_vtable *vt, qd_self *self,
+                  const qd_coord_config *config, qd_coord_store **out, qd_err *err)
+{
+    qd_coord_store *s = qd_calloc(NULL, sizeof *s);
+    if (!s) return qd_err_nomem(err, "coordination store");
+    s->env = env;
+    s->vt = *vt;
+    s->info.struct_size = sizeof s->info;
+    int rc = vt->open(self, config, &s->handle, err);
+    if (rc) {
+        qd_free(s);
+        return qd_err_set(err, rc, "coordination store could not be opened");
+    }
+    s->vt.info(s->handle, &s->info);
+    *out = s;
+    return 0;
+}
+
+static void closed(void *arg) { qd_latch_done(arg, 0); }
+
+void qd_coord_close(qd_coord_store *s)
+{
+    if (!s) return;
+    qd_latch l;
+    qd_latch_init(&l, 1);
+    s->vt.close(s->handle, closed, &l);
+    (void)qd_latch_wait(&l);
+    qd_free(s);
+}
+
+const qd_coord_info *qd_coord_limits(const qd_coord_store *s) { return &s->info; }
+
+void qd_coord_identity_get(qd_coord_store *s, qd_coord_identity *out)
+{
+    memset(out, 0, sizeof *out);
+    out->struct_size = sizeof *out;
+    s->vt.identity(s->handle, out);
+}
+
+static int copy_list(const qd_coord_range *r, qd_arena *arena, qd_coord_list *out, qd_err *err)
+{
+    qd_coord_kv *kv = qd_arena_alloc(arena, (r->nkvs + 1) * sizeof *kv);
+    if (!kv) return qd_err_nomem(err, "keys of the cluster state");
+    for (uint32_t i = 0; i < r->nkvs; i++) {
+        kv[i] = r->kvs[i];
+        qd_str value = {(const char *)kv[i].value, kv[i].value_len};
+        kv[i].key = qd_arena_str(arena, kv[i].key);
+        value = qd_arena_str(arena, value);
+        if (!kv[i].key.p || !value.p) return qd_err_nomem(err, "keys of the cluster state");
+        kv[i].value = (const uint8_t *)value.p;
+    }
+    *out = (qd_coord_list){kv, r->nkvs, r->revision};
+    return 0;
+}
+
+int qd_coord_read(qd_coord_store *s, qd_str key, bool prefix, int64_t timeout_ms, qd_arena *arena,
+                  qd_coord_list *out, qd_err *err)
+{
+    uint64_t until = deadline(s, timeout_ms);
+    int64_t pause = RETRY_MS_MIN;
+    qd_err failure;
+    qd_err_init(&failure);
+    for (;;) {
+        waiting w;
+        qd_coord_range r = {.err = &failure, .key = key, .flags = prefix ? QD_COORD_PREFIX : 0};
+        waiting_init(&w, &r.op);
+        int rc = wait_for(s, &w, &r.op, s->vt.range(s->handle, &r), until);
+        if (!rc) {
+            rc = copy_list(&r, arena, out, err);
+            s->vt.result_free(s->handle, r.result);
+        } else if (again(s, rc, until, &pause)) {
+            qd_err_fini(&failure);
+            continue;
+        } else {
+            rc = timed_out(rc, "read", &failure);
+            qd_err_copy(err, &failure);
+        }
+        qd_err_fini(&failure);
+        return rc;
+    }
+}
+
+int qd_coord_commit(qd_coord_store *s, const qd_coord_compare *compares, uint32_t ncompares,
+                    const qd_coord_change *changes, uint32_t nchanges, int64_t timeout_ms,
+                    uint64_t *revision, uint32_t *failed, qd_err *err)
+{
+    uint64_t until = deadline(s, timeout_ms);
+    int64_t pause = RETRY_MS_MIN;
+    uint8_t id[16];
+    qd_err failure;
+    qd_env_random(s->env, id, sizeof id);
+    qd_err_init(&failure);
+    for (;;) {
+        waiting w;
+        qd_coord_txn t = {.err = &failure,
+                          .compares = compares,
+                          .ncompares = ncompares,
+                          .changes = changes,
+                          .nchanges = nchanges};
+        memcpy(t.id, id, sizeof id);
+        waiting_init(&w, &t.op);
+        int rc = wait_for(s, &w, &t.op, s->vt.txn(s->handle, &t), until);
+        if (rc && again(s, rc, until, &pause)) {
+            qd_err_fini(&failure);
+            continue;
+        }
+        if (revision) *revision = t.revision;
+        if (failed) *failed = t.failed;
+        if (rc) {
+            if (!failure.code) {
+                qd_err_set(&failure, rc, "coordination store: transaction failed (%s)",
+                           qd_code_name(rc));
+            }
+            qd_err_copy(err, &failure);
+        }
+        qd_err_fini(&failure);
+        return rc;
+    }
+}
+
+static int session(qd_coord_store *s, qd_coord_session *x, const char *what, int64_t timeout_ms,
+                   qd_err *err)
+{
+    uint64_t until = deadline(s, timeout_ms);
+    int64_t pause = RETRY_MS_MIN;
+    qd_err failure;
+    qd_err_init(&failure);
+    qd_env_random(s->env, x->id, sizeof x->id);
+    for (;;) {
+        waiting w;
+        x->err = &failure;
+        waiting_init(&w, &x->op);
+        int rc = wait_for(s, &w, &x->op, s->vt.session(s->handle, x), until);
+        if (rc && again(s, rc, until, &pause)) {
+            qd_err_fini(&failure);
+            continue;
+        }
+        if (rc) {
+            rc = timed_out(rc, what, &failure);
+            qd_err_copy(err, &failure);
+        }
+        qd_err_fini(&failure);
+        return rc;
+    }
+}
+
+int qd_coord_session_open(qd_coord_store *s, int64_t ttl_ms, int64_t timeout_ms, uint64_t *out,
+                          qd_err *err)
+{
+    qd_coord_session x = {.action = QD_COORD_SESSION_OPEN, .ttl_ns = ttl_ms * 1000000};
+    int rc = session(s, &x, "open a session", timeout_ms, err);
+    if (!rc) *out = x.session;
+    return rc;
+}
+
+int qd_coord_session_keep(qd_coord_store *s, uint64_t id, int64_t timeout_ms, qd_err *err)
+{
+    qd_coord_session x = {.action = QD_COORD_SESSION_KEEP, .session = id};
+    return session(s, &x, "renew a session", timeout_ms, err);
+}
+
+void qd_coord_session_end(qd_coord_store *s, uint64_t id)
+{
+    qd_coord_session x = {.action = QD_COORD_SESSION_CLOSE, .session = id};
+    int rc = session(s, &x, "end a session", 1000, NULL);
+    (void)rc; /* it expires by itself */
+}
+
+int qd_coord_watch_open(qd_coord_store *s, qd_str prefix, uint64_t from,
+                        void (*events)(void *arg, const qd_coord_event *events, uint32_t n,
+                                       uint64_t revision, int32_t rc),
+                        void *arg, qd_coord_watch **out, qd_err *err)
+{
+    qd_coord_watch_config c = {
+        .struct_size = sizeof c,
+        .flags = QD_COORD_PREFIX,
+        .key = prefix,
+        .from = from,
+        .events = events,
+        .arg = arg,
+    };
+    return s->vt.watch(s->handle, &c, out, err);
+}
+
+void qd_coord_watch_end(qd_coord_store *s, qd_coord_watch *w)
+{
+    if (!w) return;
+    qd_latch l;
+    qd_latch_init(&l, 1);
+    s->vt.watch_close(w, closed, &l);
+    (void)qd_latch_wait(&l);
+}
