@@ -29,11 +29,11 @@ typedef struct qd_leaf {
 } qd_leaf;
 
 /* What BM25 needs of a field over all segments; zeros when no segment has the field. */
-typedef struct qd_field_stats {
+typedef struct qd_collection_stats {
     uint64_t doc_count;           /* documents having the field */
     uint64_t sum_doc_freq;        /* postings */
     uint64_t sum_total_term_freq; /* tokens; equals sum_doc_freq for fields without freqs */
-} qd_field_stats;
+} qd_collection_stats;
 
 /* Makes a searcher over n segments in this order; takes a reference of each segment and of each
  * live set (live NULL, or members NULL: no deletions). At most 2^31 - 256 documents in all
@@ -58,6 +58,6 @@ uint32_t qd_searcher_live_docs(const qd_searcher *s);
 /* Is a global document number live? [any] */
 bool qd_searcher_is_live(const qd_searcher *s, uint32_t doc);
 /* Statistics of a field. [any] O(leaves) */
-void qd_searcher_field_stats(const qd_searcher *s, qd_str field, qd_field_stats *out);
+void qd_searcher_field_stats(const qd_searcher *s, qd_str field, qd_collection_stats *out);
 
 #endif

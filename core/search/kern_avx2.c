@@ -1,0 +1,202 @@
+/* kern_avx2.c: x86-64-v3 kernels. Plain loops are vectorised by the compiler. */
+#include "search/kern_int.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#include <string.h>
+
+static void score(const uint32_t *freq, const uint32_t *doc, uint32_t mask, const uint8_t *norm,
+                  const float *ninv, float w, float *out, uint32_t from, uint32_t to)
+{
+    const __m256 W = _mm256_set1_ps(w), one = _mm256_set1_ps(1.0f);
+    const __m256i m8 = _mm256_set1_epi32(255), dm = _mm256_set1_epi32((int)mask);
+    for (uint32_t g = from >> 3; g < (to + 7) >> 3; g++) {
+        __m256 f = _mm256_cvtepi32_ps(_mm256_loadu_si256((const void *)(freq + 8 * g)));
+        __m256i d = _mm256_and_si256(_mm256_loadu_si256((const void *)(doc + 8 * g)), dm);
+        __m256i n = _mm256_and_si256(m8, _mm256_i32gather_epi32((const int *)norm, d, 1));
+        __m256 q = _mm256_add_ps(one, _mm256_mul_ps(f, _mm256_i32gather_ps(ninv, n, 4)));
+        _mm256_storeu_ps(out + 8 * g, _mm256_sub_ps(W, _mm256_div_ps(W, q)));
+    }
+}
+
+static uint64_t sum_clear(uint8_t *p, size_t n)
+{
+    const __m256i z = _mm256_setzero_si256();
+    __m256i s = z;
+    uint64_t t[4];
+    for (size_t i = 0; i < n; i += 32) {
+        s = _mm256_add_epi64(s, _mm256_sad_epu8(_mm256_loadu_si256((const void *)(p + i)), z));
+        _mm256_storeu_si256((void *)(p + i), z);
+    }
+    _mm256_storeu_si256((void *)t, s);
+    return t[0] + t[1] + t[2] + t[3];
+}
+
+/* 16 classes to their 16-bit table entries: bytes of the entries by four 16-entry shuffles each. */
+typedef struct lut {
+    __m256i lo[4], hi[4];
+} lut;
+static inline lut lut_make(const uint16_t *tab)
+{
+    lut l;
+    for (int k = 0; k < 4; k++) {
+        uint8_t a[16], b[16];
+        for (int i = 0; i < 16; i++) {
+            a[i] = (uint8_t)tab[16 * k + i];
+            b[i] = (uint8_t)(tab[16 * k + i] >> 8);
+        }
+        l.lo[k] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)a));
+        l.hi[k] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)b));
+    }
+    return l;
+}
+/* 32 classes: low and high bytes of their entries, still in byte order. */
+static inline void lut_get(const lut *l, const uint8_t *cls, __m256i *lo, __m256i *hi)
+{
+    __m256i c = _mm256_loadu_si256((const void *)cls), a = _mm256_setzero_si256(), b = a;
+    for (int k = 0; k < 4; k++) {
+        __m256i x = _mm256_sub_epi8(c, _mm256_set1_epi8((char)(16 * k)));
+        __m256i in = _mm256_cmpeq_epi8(_mm256_and_si256(x, _mm256_set1_epi8((char)0xf0)),
+                                       _mm256_setzero_si256());
+        a = _mm256_or_si256(a, _mm256_and_si256(in, _mm256_shuffle_epi8(l->lo[k], x)));
+        b = _mm256_or_si256(b, _mm256_and_si256(in, _mm256_shuffle_epi8(l->hi[k], x)));
+    }
+    *lo = _mm256_permute4x64_epi64(a, 0xd8);
+    *hi = _mm256_permute4x64_epi64(b, 0xd8);
+}
+
+static void bound_add(const uint8_t *cls, const uint16_t *tab, uint16_t *bound, size_t n)
+{
+    const lut l = lut_make(tab);
+    for (size_t i = 0; i < n; i += 32) {
+        __m256i lo, hi;
+        lut_get(&l, cls + i, &lo, &hi);
+        __m256i *b = (__m256i *)(void *)(bound + i);
+        _mm256_storeu_si256(
+            b, _mm256_add_epi16(_mm256_loadu_si256(b), _mm256_unpacklo_epi8(lo, hi)));
+        _mm256_storeu_si256(
+            b + 1, _mm256_add_epi16(_mm256_loadu_si256(b + 1), _mm256_unpackhi_epi8(lo, hi)));
+    }
+}
+
+static void bound_and(const uint8_t *cls, const uint16_t *tab, uint16_t *bound, size_t n)
+{
+    const lut l = lut_make(tab);
+    const __m256i z = _mm256_setzero_si256();
+    for (size_t i = 0; i < n; i += 32) {
+        __m256i lo, hi;
+        lut_get(&l, cls + i, &lo, &hi);
+        __m256i *b = (__m256i *)(void *)(bound + i);
+        for (int h = 0; h < 2; h++) {
+            __m256i x = h ? _mm256_unpackhi_epi8(lo, hi) : _mm256_unpacklo_epi8(lo, hi);
+            __m256i u = _mm256_loadu_si256(b + h);
+            __m256i none = _mm256_or_si256(_mm256_cmpeq_epi16(x, z), _mm256_cmpeq_epi16(u, z));
+            _mm256_storeu_si256(b + h, _mm256_andnot_si256(none, _mm256_add_epi16(u, x)));
+        }
+    }
+}
+
+static uint16_t bound_max(const uint16_t *bound, size_t n)
+{
+    uint16_t m = 0;
+    for (size_t i = 0; i < n; i++) m = bound[i] > m ? bound[i] : m;
+    return m;
+}
+
+static size_t bound_select(const uint16_t *bound, size_t n, uint16_t lo, uint16_t hi, uint32_t *out)
+{
+    const __m256i L = _mm256_set1_epi16((short)lo),
+                  H = _mm256_set1_epi16((short)(hi == 65535 ? 65535 : hi - 1));
+    size_t m = 0;
+    for (size_t i = 0; i < n; i += 16) {
+        __m256i u = _mm256_loadu_si256((const void *)(bound + i));
+        __m256i in = _mm256_and_si256(_mm256_cmpeq_epi16(_mm256_max_epu16(u, L), u),
+                                      _mm256_cmpeq_epi16(_mm256_min_epu16(u, H), u));
+        uint32_t k = (uint32_t)_mm256_movemask_epi8(in) & 0x55555555u;
+        if (i + 16 > n) k &= (uint32_t)((1ull << (2 * (n - i))) - 1);
+        for (; k; k &= k - 1) out[m++] = (uint32_t)i + ((uint32_t)__builtin_ctz(k) >> 1);
+    }
+    return m;
+}
+
+static size_t at_least(const float *s, size_t n, float least, uint32_t *idx)
+{
+    const __m256 t = _mm256_set1_ps(least);
+    size_t m = 0;
+    for (size_t i = 0; i < n; i += 8) {
+        uint32_t k =
+            (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(s + i), t, _CMP_GE_OQ));
+        if (i + 8 > n) k &= (1u << (n - i)) - 1;
+        for (; k; k &= k - 1) idx[m++] = (uint32_t)i + (uint32_t)__builtin_ctz(k);
+    }
+    return m;
+}
+
+static uint32_t isect(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb, uint32_t *ia,
+                      uint32_t *ib)
+{
+    uint32_t n = 0, j = 0;
+    for (uint32_t i = 0; i < na; i++) {
+        while (j + 15 < nb && b[j + 15] < a[i]) j += 16;
+        __m256i x = _mm256_set1_epi32((int)a[i]);
+        __m256i u = _mm256_cmpeq_epi32(x, _mm256_loadu_si256((const void *)(b + j)));
+        __m256i v = _mm256_cmpeq_epi32(x, _mm256_loadu_si256((const void *)(b + j + 8)));
+        uint32_t k = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(u)) |
+                     (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(v)) << 8;
+        ia[n] = i;
+        ib[n] = j + (uint32_t)__builtin_ctz(k | 65536);
+        n += k != 0;
+    }
+    return n;
+}
+
+static uint32_t rank(const uint32_t *docs, uint32_t n, uint32_t d)
+{
+    uint32_t r = 0;
+    for (uint32_t i = 0; i < n; i++) r += docs[i] < d;
+    return r;
+}
+
+static void and64(uint64_t *a, const uint64_t *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) a[i] &= b[i];
+}
+
+static uint64_t popcount(const uint64_t *a, size_t n)
+{
+    uint64_t c = 0;
+    for (size_t i = 0; i < n; i++) c += (uint64_t)__builtin_popcountll(a[i]);
+    return c;
+}
+
+static uint64_t popcount_and(const uint64_t *a, const uint64_t *b, size_t n)
+{
+    uint64_t c = 0;
+    for (size_t i = 0; i < n; i++) c += (uint64_t)__builtin_popcountll(a[i] & b[i]);
+    return c;
+}
+
+static uint32_t bits_to_docs(const uint64_t *a, size_t n, uint32_t base, uint32_t *out)
+{
+    uint32_t m = 0;
+    for (size_t i = 0; i < n; i++, base += 64)
+        for (uint64_t w = a[i]; w; w &= w - 1) out[m++] = base + (uint32_t)__builtin_ctzll(w);
+    return m;
+}
+
+const qd_kern qd_kern_avx2 = {
+    .name = "avx2",
+    .score = score,
+    .sum_clear = sum_clear,
+    .bound_add = bound_add,
+    .bound_and = bound_and,
+    .bound_max = bound_max,
+    .bound_select = bound_select,
+    .at_least = at_least,
+    .isect = isect,
+    .rank = rank,
+    .and64 = and64,
+    .popcount = popcount,
+    .popcount_and = popcount_and,
+    .bits_to_docs = bits_to_docs,
+};
+#endif
