@@ -1,0 +1,167 @@
+/*
+ * plan_int.h: the compiled tree. Nodes of query/node.h become qdi_nodes: boosts multiplied down,
+ * trivial clauses folded, terms shared, statistics and weights filled in. What differs by segment is
+ * in leaf_int.h.
+ */
+#ifndef QD_SEARCH_PLAN_INT_H
+#define QD_SEARCH_PLAN_INT_H
+
+#include "base/map.h"
+#include "search/plan.h"
+#include "search/scratch_int.h"
+#include "segment/automaton.h"
+#include "segment/postings.h"
+
+/* A field that the tree names. */
+typedef struct qdi_field {
+    qd_str name;
+    qd_similarity sim;
+    qd_collection_stats stats;
+    const float *ninv; /* 256: 1 / (k1 * (1 - b + b * length / average)), by norm byte */
+    uint32_t *number;  /* by leaf, QD_FIELD_NONE where absent */
+    struct qdi_field *next;
+} qdi_field;
+
+/* A distinct (field, term), looked up in every leaf. */
+typedef struct qdi_term {
+    qdi_field *field;
+    qd_str text;
+    const qd_node_stats *given; /* of the node, before the searcher's */
+    qd_term *at;                /* by leaf; df 0: absent */
+    uint64_t df, ttf;           /* sums */
+    bool known;                 /* at[] is filled */
+    struct qdi_term *next;
+} qdi_term;
+
+typedef enum qdi_kind {
+    QDI_NONE = 0,
+    QDI_ALL,
+    QDI_TERM,
+    QDI_SYNONYM,
+    QDI_PHRASE,
+    QDI_BOOL,
+    QDI_DIS_MAX,
+    QDI_CONST,  /* child not scored */
+    QDI_SET,    /* documents of many terms: a list, an interval or a pattern */
+    QDI_RANGE,  /* numbers */
+    QDI_EXISTS,
+    QDI_IDS,
+    QDI_DOC_SET,
+    QDI_CUSTOM
+} qdi_kind;
+
+typedef struct qdi_node qdi_node;
+
+/* An automaton as the term dictionary wants it. */
+typedef struct qdi_matcher {
+    qd_term_matcher m;
+    qd_automaton *automaton;
+} qdi_matcher;
+
+typedef struct qdi_phrase_slot {
+    uint32_t position;  /* in the query */
+    uint32_t n;         /* alternatives */
+    qdi_term **terms;
+} qdi_phrase_slot;
+
+struct qdi_node {
+    qdi_kind kind;
+    bool scores;         /* false: only documents count; true: weight or boost is the score */
+    float boost;         /* product from the root down to here */
+    float weight;        /* TERM, SYNONYM, PHRASE */
+    const float *ninv;   /* same */
+    const qd_node *from; /* source, for names and parameters */
+    uint32_t number;     /* of the node in the plan: index of leaf states */
+    union {
+        qdi_term *term;
+        struct {
+            qdi_field *field;
+            qdi_term **terms;
+            const float *boosts; /* NULL: 1 */
+            uint32_t n;
+        } synonym;
+        struct {
+            qdi_field *field;
+            qdi_phrase_slot *slots; /* ascending positions, at least 2 */
+            uint32_t n, slop;
+        } phrase;
+        struct {
+            qdi_node **must, **should, **filter, **must_not;
+            uint32_t nmust, nshould, nfilter, nmust_not;
+            uint32_t min_should; /* 0: optional, only with must or filter */
+        } b;
+        struct {
+            qdi_node **kids;
+            uint32_t n;
+            float tie;
+            bool blended;
+        } dis_max;
+        qdi_node *child;
+        struct {
+            qdi_field *field;
+            const qd_str *terms; /* sorted, distinct; NULL: range */
+            uint32_t n;
+            qd_term_range range;
+            struct qdi_matcher *matcher; /* what range.matcher points into, or NULL */
+        } set;
+        struct {
+            qdi_field *field;
+            qd_range_kind kind;
+            int64_t lo, hi;
+            uint8_t lo16[16], hi16[16];
+        } range;
+        qdi_field *exists;
+        struct {
+            const qd_str *ids;
+            uint64_t *hashes;
+            uint32_t n;
+        } ids;
+        qd_node_doc_set doc_set;
+        qd_node_custom custom;
+    } u;
+};
+
+struct qd_plan {
+    uint32_t magic;
+    qd_searcher *searcher;
+    qd_arena *arena;
+    qd_account *account;
+    qd_plan_options o;
+    qd_similarity sim;
+    qdi_node *root;
+    qdi_field *fields;
+    qdi_term *terms; /* in order of first mention, newest first */
+    qdi_term *last_term;
+    qd_map term_map;
+    uint32_t nterms, nnodes, nclauses;
+};
+#define QDI_PLAN_MAGIC 0x51504c4eu /* QPLN */
+
+/* plan.c */
+qdi_field *qdi_plan_field(qd_plan *p, qd_str name, qd_err *err);
+qdi_term *qdi_plan_term(qd_plan *p, qdi_field *f, qd_str text, const qd_node_stats *given,
+                        qd_err *err);
+qdi_node *qdi_plan_node(qd_plan *p, qdi_kind kind, const qd_node *from, float boost, bool scores,
+                        qd_err *err);
+
+/* expand.c: patterns. Both return a node in *out. */
+int qdi_expand_pattern(qd_plan *p, const qd_node *n, float boost, bool scores, qdi_node **out,
+                       qd_err *err);
+int qdi_expand_prefix_terms(qd_plan *p, qdi_field *f, qd_str prefix, uint32_t max,
+                            qdi_term ***terms, uint32_t *n, qd_err *err);
+int qdi_set_from_range(qd_plan *p, const qd_node *n, float boost, bool scores, qdi_node **out,
+                       qd_err *err);
+int qdi_set_from_terms(qd_plan *p, const qd_node *n, float boost, bool scores, qdi_node **out,
+                       qd_err *err);
+
+/* weight.c: statistics and BM25. */
+int qdi_plan_lookup(qd_plan *p, qd_err *err);
+int qdi_plan_weigh(qd_plan *p, qd_err *err);
+float qdi_idf(uint64_t df, uint64_t docs);
+/* ninv table for these statistics, in the plan's arena; NULL when out of memory. */
+const float *qdi_ninv_table(qd_plan *p, const qd_similarity *sim, uint64_t docs, uint64_t sum_ttf);
+
+/* BM25 of one document in Lucene's order of operations. */
+static inline float qdi_score(float w, float freq, float ninv) { return w - w / (1.0f + freq * ninv); }
+
+#endif

@@ -1,0 +1,114 @@
+/* searcher.c: a point in time over segments. */
+#include "search/searcher.h"
+#include "segment/live.h"
+#include "segment/segment.h"
+#include <stdatomic.h>
+
+#define SEARCHER_MAGIC 0x51534348u /* QSCH */
+#define DOCS_MAX 0x7fffff00u
+
+struct qd_searcher {
+    uint32_t magic;
+    _Atomic uint32_t refs;
+    uint32_t n, docs, live_docs;
+    qd_leaf leaves[];
+};
+
+int qd_searcher_make(struct qd_segment *const *segments, struct qd_live *const *live, uint32_t n,
+                     qd_account *account, qd_searcher **out, qd_err *err)
+{
+    qd_searcher *s = qd_calloc(account, sizeof *s + (size_t)n * sizeof s->leaves[0]);
+    if (!s) return qd_err_nomem(err, "searcher");
+    uint64_t docs = 0, live_docs = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        qd_leaf *l = &s->leaves[i];
+        l->segment = segments[i];
+        l->live = live ? live[i] : NULL;
+        l->index = i;
+        l->base = (uint32_t)docs;
+        l->docs = qd_segment_docs(segments[i]);
+        l->live_docs = l->live ? qd_live_count(l->live) : l->docs;
+        docs += l->docs;
+        live_docs += l->live_docs;
+        if (docs > DOCS_MAX) {
+            qd_free(s);
+            return qd_err_set(err, QD_E_LIMIT, "a shard may hold at most %u documents", DOCS_MAX);
+        }
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        qd_segment_ref(s->leaves[i].segment);
+        qd_live_ref(s->leaves[i].live);
+    }
+    s->magic = SEARCHER_MAGIC;
+    atomic_init(&s->refs, 1);
+    s->n = n;
+    s->docs = (uint32_t)docs;
+    s->live_docs = (uint32_t)live_docs;
+    *out = s;
+    return 0;
+}
+
+qd_searcher *qd_searcher_ref(qd_searcher *s)
+{
+    QD_CHECK(s, SEARCHER_MAGIC);
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+void qd_searcher_unref(qd_searcher *s)
+{
+    if (!s) return;
+    QD_CHECK(s, SEARCHER_MAGIC);
+    if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
+    for (uint32_t i = 0; i < s->n; i++) {
+        qd_segment_unref(s->leaves[i].segment);
+        qd_live_unref(s->leaves[i].live);
+    }
+    s->magic = 0;
+    qd_free(s);
+}
+
+uint32_t qd_searcher_leaves(const qd_searcher *s) { return s->n; }
+
+const qd_leaf *qd_searcher_leaf(const qd_searcher *s, uint32_t i)
+{
+    qd_assert(i < s->n);
+    return &s->leaves[i];
+}
+
+const qd_leaf *qd_searcher_leaf_of(const qd_searcher *s, uint32_t doc)
+{
+    qd_assert(doc < s->docs);
+    uint32_t lo = 0, hi = s->n;
+    while (hi - lo > 1) {
+        uint32_t m = (lo + hi) / 2;
+        if (s->leaves[m].base <= doc) /* empty leaves share their base with the next one */
+            lo = m;
+        else
+            hi = m;
+    }
+    return &s->leaves[lo];
+}
+
+uint32_t qd_searcher_docs(const qd_searcher *s) { return s->docs; }
+uint32_t qd_searcher_live_docs(const qd_searcher *s) { return s->live_docs; }
+
+bool qd_searcher_is_live(const qd_searcher *s, uint32_t doc)
+{
+    const qd_leaf *l = qd_searcher_leaf_of(s, doc);
+    return qd_live_has(l->live, doc - l->base);
+}
+
+void qd_searcher_field_stats(const qd_searcher *s, qd_str field, qd_collection_stats *out)
+{
+    *out = (qd_collection_stats){0};
+    for (uint32_t i = 0; i < s->n; i++) {
+        const qd_segment *seg = s->leaves[i].segment;
+        uint32_t f = qd_segment_field_find(seg, field);
+        if (f == QD_FIELD_NONE) continue;
+        const qd_field_stats *st = qd_segment_field_stats(seg, f);
+        out->doc_count += st->docs;
+        out->sum_doc_freq += st->sum_df;
+        out->sum_total_term_freq += st->sum_ttf;
+    }
+}
