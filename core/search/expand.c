@@ -11,27 +11,10 @@
 
 /* --- automata --------------------------------------------------------------------------------- */
 
-static uint32_t matcher_step(const qd_term_matcher *m, uint32_t state, uint8_t byte)
-{
-    return qd_automaton_step(((const qdi_matcher *)m)->automaton, state, byte);
-}
-static bool matcher_accepts(const qd_term_matcher *m, uint32_t state)
-{
-    return qd_automaton_accepts(((const qdi_matcher *)m)->automaton, state);
-}
-static int matcher_next_byte(const qd_term_matcher *m, uint32_t state, uint32_t from)
-{
-    return qd_automaton_next_byte(((const qdi_matcher *)m)->automaton, state, from);
-}
-static bool matcher_all(const qd_term_matcher *m, uint32_t state)
-{
-    return (((const qdi_matcher *)m)->automaton->flags[state] & QD_AUTOMATON_ALL) != 0;
-}
-
 static void automaton_drop(void *arg) { qd_automaton_free(arg); }
 
-/* Builds the pattern's automaton and a matcher over it; both end with the plan's arena. */
-static int make_matcher(qd_plan *p, const qd_node_pattern *n, qdi_matcher **out, qd_err *err)
+/* Builds the pattern's automaton, which ends with the plan's arena. */
+static int make_automaton(qd_plan *p, const qd_node_pattern *n, qd_automaton **out, qd_err *err)
 {
     qd_automaton *a = NULL;
     int rc = 0;
@@ -52,18 +35,8 @@ static int make_matcher(qd_plan *p, const qd_node_pattern *n, qdi_matcher **out,
         break;
     }
     if (rc) return rc;
-    qdi_matcher *m = qd_arena_calloc(p->arena, sizeof *m);
-    if (qd_arena_on_reset(p->arena, automaton_drop, a) || !m)
-        return qd_err_nomem(err, "query plan"); /* on_reset has freed a, or the arena will */
-    m->automaton = a;
-    m->m = (qd_term_matcher){
-        .start = a->start,
-        .step = matcher_step,
-        .accepts = matcher_accepts,
-        .next_byte = matcher_next_byte,
-        .all = matcher_all,
-    };
-    *out = m;
+    if (qd_arena_on_reset(p->arena, automaton_drop, a)) return qd_err_nomem(err, "query plan");
+    *out = a;
     return 0;
 }
 
@@ -251,14 +224,14 @@ int qdi_expand_pattern(qd_plan *p, const qd_node *n, float boost, bool scores, q
 {
     const qd_node_pattern *pat = &n->u.pattern;
     qd_term_range range = {0};
-    qdi_matcher *m = NULL;
     if (pat->kind == QD_PATTERN_PREFIX && !pat->case_insensitive) {
         range.prefix = pat->text;
     } else {
-        int rc = make_matcher(p, pat, &m, err);
+        qd_automaton *a;
+        int rc = make_automaton(p, pat, &a, err);
         if (rc) return rc;
-        range.matcher = &m->m;
-        range.prefix = m->automaton->prefix;
+        range.automaton = a;
+        range.prefix = a->prefix;
     }
     qdi_field *f = qdi_plan_field(p, pat->field, err);
     if (!f) return QD_E_NOMEM;
@@ -276,7 +249,6 @@ int qdi_expand_pattern(qd_plan *p, const qd_node *n, float boost, bool scores, q
     int rc = set_node(p, n, pat->field, boost, scores, out, err);
     if (rc) return rc;
     (*out)->u.set.range = range;
-    (*out)->u.set.matcher = m;
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #define QD_SEARCH_PLAN_INT_H
 
 #include "base/map.h"
+#include "base/str.h"
 #include "search/plan.h"
 #include "search/scratch_int.h"
 #include "segment/automaton.h"
@@ -52,12 +53,6 @@ typedef enum qdi_kind {
 
 typedef struct qdi_node qdi_node;
 
-/* An automaton as the term dictionary wants it. */
-typedef struct qdi_matcher {
-    qd_term_matcher m;
-    qd_automaton *automaton;
-} qdi_matcher;
-
 typedef struct qdi_phrase_slot {
     uint32_t position;  /* in the query */
     uint32_t n;         /* alternatives */
@@ -102,7 +97,6 @@ struct qdi_node {
             const qd_str *terms; /* sorted, distinct; NULL: range */
             uint32_t n;
             qd_term_range range;
-            struct qdi_matcher *matcher; /* what range.matcher points into, or NULL */
         } set;
         struct {
             qdi_field *field;

@@ -13,6 +13,7 @@ static qd_account g_account = {.name = "search_scratch", .parent = &qd_account_r
 static void scratch_free(qdi_scratch *s)
 {
     if (!s) return;
+    qd_arena_fini(&s->arena);
     qd_free(s->block);
     qd_free(s->acc);
     qd_free(s->bytes);
@@ -24,6 +25,7 @@ static qdi_scratch *scratch_make(void)
     qdi_scratch *s = qd_calloc(&g_account, sizeof *s);
     if (!s) return NULL;
     s->account = &g_account;
+    qd_arena_init(&s->arena, &g_account, 0);
     size_t acc = (QDI_WINDOW + 64) * sizeof *s->acc, bytes = QDI_BYTES_WINDOW + SLACK;
     s->acc = qd_alloc_aligned(&g_account, 64, acc);
     s->bytes = qd_alloc_aligned(&g_account, 64, bytes);
@@ -62,6 +64,7 @@ void qdi_scratch_give(qdi_scratch *s)
 {
     if (!s) return;
     drop_extra(s, NULL);
+    qd_arena_reset(&s->arena);
     size_t have = (size_t)(s->end - s->block);
     if (s->most > have && have < BLOCK_MAX) { /* grow to what was needed, for the next query */
         size_t want = s->most < BLOCK_MAX ? s->most + s->most / 4 : BLOCK_MAX;

@@ -6,6 +6,7 @@
 #ifndef QD_SEARCH_SCRATCH_INT_H
 #define QD_SEARCH_SCRATCH_INT_H
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include <string.h>
@@ -24,6 +25,7 @@ typedef struct qdi_scratch {
     qdi_scratch_extra *extra;
     qd_account *account;
     double *acc;      /* QDI_WINDOW + slack, zero between uses */
+    qd_arena arena;   /* small things of a leaf; reset between leaves */
     uint8_t *bytes;   /* QDI_BYTES_WINDOW + slack, zero between uses */
 } qdi_scratch;
 

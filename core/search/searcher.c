@@ -106,7 +106,7 @@ void qd_searcher_field_stats(const qd_searcher *s, qd_str field, qd_collection_s
         const qd_segment *seg = s->leaves[i].segment;
         uint32_t f = qd_segment_field_find(seg, field);
         if (f == QD_FIELD_NONE) continue;
-        const qd_field_stats *st = qd_segment_field_stats(seg, f);
+        const qd_index_stats *st = qd_segment_index_stats(seg, f);
         out->doc_count += st->docs;
         out->sum_doc_freq += st->sum_df;
         out->sum_total_term_freq += st->sum_ttf;

@@ -1,0 +1,376 @@
+/*
+ * run.c: a plan over all segments of its searcher: top k, counts, collecting, testing. For ranked
+ * shapes that have a kernel (kernel_int.h) the kernel runs; everything else goes by windows.
+ */
+#include "search/kernel_int.h"
+#include "search/leaf_int.h"
+#include <math.h>
+
+/* --- windows ----------------------------------------------------------------------------------- */
+
+/* Hands the documents of one window to the collector. */
+static int window_emit(qdi_run *r, const qdi_win *w, const uint64_t *out, double *acc,
+                       uint32_t *docs, float *scores, qd_collector *c, qd_err *err)
+{
+    uint32_t n = r->k->bits_to_docs(out, w->words, w->from, docs);
+    if (acc) {
+        for (uint32_t i = 0; i < n; i++) {
+            scores[i] = (float)acc[docs[i] - w->from];
+            acc[docs[i] - w->from] = 0;
+        }
+    } else if (scores) {
+        memset(scores, 0, n * sizeof *scores);
+    }
+    if (!n) return 0;
+    qd_hits hits = {.leaf = r->leaf, .docs = docs, .scores = scores, .n = n};
+    return c->vt->collect(c, &hits, err);
+}
+
+int qdi_windows(qdi_run *r, qdi_run *post, qd_collector *c, qd_err *err)
+{
+    bool want = (c->flags & QD_COLLECT_SCORES) != 0;
+    double *acc = want && r->root->scores ? r->scratch->acc : NULL;
+    uint64_t cand[QDI_WINDOW_WORDS], out[QDI_WINDOW_WORDS];
+    uint32_t *docs = qdi_scratch_alloc(r->scratch, QDI_WINDOW * sizeof *docs);
+    float *scores = want ? qdi_scratch_alloc(r->scratch, QDI_WINDOW * sizeof *scores) : NULL;
+    if (!docs || (want && !scores)) return qd_err_nomem(err, "search");
+    for (uint32_t from = 0; from < r->ndocs;) {
+        uint32_t d = qdi_next(r, r->root, from);
+        if (d >= r->ndocs) break;
+        from = d & ~(QDI_WINDOW - 1);
+        qdi_win w = {.from = from,
+                     .to = r->ndocs - from > QDI_WINDOW ? from + QDI_WINDOW : r->ndocs};
+        w.words = (w.to - w.from + 63) / 64;
+        int rc = qdi_run_tick(r);
+        if (rc) return rc;
+        float least = c->vt->threshold && want ? c->vt->threshold(c) : 0;
+        if (least > 0 && qdi_bound(r, r->root, w.from, w.to) < least) {
+            from = w.to;
+            continue;
+        }
+        for (uint32_t i = 0; i < w.words; i++)
+            cand[i] = r->live ? r->live[(from >> 6) + i] : ~0ull;
+        if (w.to & 63) cand[w.words - 1] &= (1ull << (w.to & 63)) - 1;
+        rc = qdi_fill(r, r->root, &w, cand, out, acc, err);
+        if (!rc && post) {
+            if (acc) /* scores of what the filter drops must not stay behind */
+                memcpy(cand, out, w.words * sizeof *cand);
+            uint64_t kept[QDI_WINDOW_WORDS];
+            rc = qdi_fill(post, post->root, &w, out, kept, NULL, err);
+            for (uint32_t i = 0; acc && i < w.words; i++)
+                for (uint64_t x = cand[i] & ~kept[i]; x; x &= x - 1)
+                    acc[i * 64 + (uint32_t)__builtin_ctzll(x)] = 0;
+            memcpy(out, kept, w.words * sizeof *out);
+        }
+        if (!rc) rc = window_emit(r, &w, out, acc, docs, scores, c, err);
+        if (rc) return rc;
+        from = w.to;
+    }
+    return 0;
+}
+
+/* --- collecting -------------------------------------------------------------------------------- */
+
+/* Turns a passed deadline into a partial result. */
+static int soften(int rc, bool *timed_out)
+{
+    if (rc != QD_E_TIMEOUT) return rc;
+    *timed_out = true;
+    return QD_COLLECT_ALL_DONE;
+}
+
+static int cancel_text(qd_plan *p, int rc, qd_err *err)
+{
+    if (rc != QD_E_CANCELLED || !p->o.task) return rc;
+    int again = qd_task_check(p->o.task, err);
+    return again ? again : rc;
+}
+
+/* A scratch that a failed search may have left dirty. */
+static void give(qdi_scratch *s, int rc)
+{
+    if (rc < 0 && s) {
+        memset(s->acc, 0, QDI_WINDOW * sizeof *s->acc);
+        memset(s->bytes, 0, QDI_BYTES_WINDOW);
+    }
+    qdi_scratch_give(s);
+}
+
+static int collect_leaf(qd_plan *p, qd_plan *post, const qd_leaf *leaf, qdi_scratch *s,
+                        qd_collector *c, qd_err *err)
+{
+    qdi_run r, pr = {0};
+    bool scores = (c->flags & QD_COLLECT_SCORES) != 0;
+    int rc = qdi_run_begin(&r, p, leaf, s, scores, c, err);
+    if (!rc && post && r.root->kind != QDI_L_NONE)
+        rc = qdi_run_begin(&pr, post, leaf, s, false, NULL, err);
+    if (!rc && r.root->kind != QDI_L_NONE && (!post || pr.root->kind != QDI_L_NONE)) {
+        rc = c->vt->begin ? c->vt->begin(c, leaf, r.reads, err) : 0;
+        if (rc == 0) rc = qdi_windows(&r, post ? &pr : NULL, c, err);
+        if (rc >= 0 || rc == QD_E_TIMEOUT) {
+            int rc2 = c->vt->end ? c->vt->end(c, leaf, err) : 0;
+            if (rc2 < 0) rc = rc2;
+        }
+    }
+    int rc3 = pr.plan ? qdi_run_end(&pr, err) : 0;
+    int rc4 = qdi_run_end(&r, err);
+    if (rc4 < 0 || rc3 < 0) rc = rc4 < 0 ? rc4 : rc3;
+    return rc;
+}
+
+int qd_plan_collect(qd_plan *p, qd_plan *post, qd_collector *c, qd_collect_result *out, qd_err *err)
+{
+    QD_CHECK(p, QDI_PLAN_MAGIC);
+    qd_collect_result res = {0};
+    int rc = 0;
+    for (uint32_t i = 0; i < qd_searcher_leaves(p->searcher) && rc >= 0; i++) {
+        qdi_scratch *s = qdi_scratch_take();
+        if (!s) return qd_err_nomem(err, "search");
+        rc = collect_leaf(p, post, qd_searcher_leaf(p->searcher, i), s, c, err);
+        give(s, rc);
+        if (rc == QD_COLLECT_ALL_DONE) res.terminated_early = true;
+        rc = soften(rc, &res.timed_out);
+        if (rc == QD_COLLECT_ALL_DONE) break;
+    }
+    if (rc < 0) return cancel_text(p, rc, err);
+    if (out) *out = res;
+    return 0;
+}
+
+/* --- top k ------------------------------------------------------------------------------------- */
+
+typedef struct top {
+    qd_collector c;
+    const qd_top_options *o;
+    qd_topk q;
+    uint64_t total; /* counted so far */
+    uint64_t seen;  /* for terminate_after */
+    bool counted;   /* total need not grow any more */
+} top;
+
+/* The k-th score so far; only what beats it can enter, as documents come in ascending order. */
+static float top_threshold(qd_collector *c)
+{
+    top *t = (top *)c;
+    float least = t->o->min_score;
+    if (!t->counted || t->o->terminate_after) return least;
+    if (t->q.k == 0) return INFINITY;
+    if (t->q.n >= t->q.k) {
+        qd_topk_shrink(&t->q);
+        float beat = nextafterf(t->q.threshold, INFINITY);
+        least = beat > least ? beat : least;
+    }
+    return least;
+}
+
+static bool is_after(const qd_top_options *o, float score, uint32_t doc)
+{
+    return score < o->after_score || (score == o->after_score && doc > o->after_doc);
+}
+
+static int top_collect(qd_collector *c, const qd_hits *h, qd_err *err)
+{
+    (void)err;
+    top *t = (top *)c;
+    uint32_t base = h->leaf->base;
+    for (uint32_t i = 0; i < h->n; i++) {
+        float s = h->scores[i];
+        if (s < t->o->min_score) continue;
+        if (t->o->terminate_after && ++t->seen > t->o->terminate_after) return QD_COLLECT_ALL_DONE;
+        t->total += !t->counted;
+        if (!(s >= t->q.threshold) || t->q.k == 0) continue;
+        if (t->o->has_after && !is_after(t->o, s, base + h->docs[i])) continue;
+        qd_topk_push(&t->q, s, base + h->docs[i]);
+    }
+    if (t->o->total != QD_TOTAL_EXACT && t->total > t->o->total) t->counted = true;
+    return 0;
+}
+
+static const qd_collector_vt top_vt = {.collect = top_collect, .threshold = top_threshold};
+
+/* One leaf: by a kernel if there is one, else by windows. */
+static int top_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, top *t, const char **strategy,
+                    qd_err *err)
+{
+    qdi_run r;
+    int rc = qdi_run_begin(&r, p, leaf, s, true, NULL, err);
+    const char *name = NULL;
+    if (!rc && r.root->kind != QDI_L_NONE) {
+        const qd_top_options *o = t->o;
+        int done = 0;
+        bool plain = !o->terminate_after && !o->min_score && !o->has_after &&
+                     o->strategy != QD_STRATEGY_WINDOWS;
+        if (plain && !t->counted) { /* count by itself, rank with pruning */
+            uint64_t n = 0, left = o->total == QD_TOTAL_EXACT ? 0 : o->total - t->total + 1;
+            done = qdi_kernel_count(&r, left, &n, err);
+            if (done == 1) {
+                t->total += n;
+                if (left && n >= left) t->counted = true;
+            }
+        } else if (plain) {
+            done = 1;
+        }
+        if (done == 1 && t->q.k) {
+            done = qdi_kernel_top(&r, &t->q, o->strategy, &name, err);
+            if (done == 0) { /* counted already; only the ranking goes by windows */
+                bool counted = t->counted;
+                t->counted = true;
+                done = qdi_windows(&r, NULL, &t->c, err);
+                t->counted = counted;
+                name = "windows";
+                if (done == 0) done = 1;
+            }
+        }
+        rc = done < 0 ? done : 0;
+        if (done == 0) {
+            rc = qdi_windows(&r, NULL, &t->c, err);
+            name = "windows";
+        }
+    }
+    if (name && !*strategy) *strategy = name;
+    int rc2 = qdi_run_end(&r, err);
+    return rc2 < 0 ? rc2 : rc;
+}
+
+static int top_finish(qd_plan *p, top *t, qd_top_result *out, qd_err *err)
+{
+    qd_topk_finish(&t->q);
+    out->n = t->q.n;
+    out->hits = qd_arena_alloc(p->arena, (t->q.n + 1) * sizeof *out->hits);
+    if (!out->hits) return qd_err_nomem(err, "hits");
+    for (uint32_t i = 0; i < t->q.n; i++)
+        out->hits[i] = (qd_top_hit){.doc = qd_topk_doc(t->q.at[i]),
+                                    .score = qd_topk_score(t->q.at[i])};
+    out->total = t->total;
+    if (t->o->total != QD_TOTAL_EXACT && out->total > t->o->total) {
+        out->total = t->o->total;
+        out->total_lower_bound = true;
+    }
+    return 0;
+}
+
+int qd_plan_top(qd_plan *p, const qd_top_options *o, qd_top_result *out, qd_err *err)
+{
+    QD_CHECK(p, QDI_PLAN_MAGIC);
+    top t = {.c = {.vt = &top_vt, .flags = QD_COLLECT_SCORES}, .o = o, .counted = o->total == 0};
+    qd_top_result res = {0};
+    const char *strategy = NULL;
+    uint32_t docs = qd_searcher_docs(p->searcher), k = o->k < docs ? o->k : docs;
+    qdi_scratch *own = qdi_scratch_take();
+    if (!own) return qd_err_nomem(err, "search");
+    int rc = qd_topk_init(&t.q, k, &own->arena) ? qd_err_nomem(err, "search") : 0;
+    t.q.threshold = o->min_score;
+    bool done = t.counted && k == 0;
+    for (uint32_t i = 0; i < qd_searcher_leaves(p->searcher) && rc >= 0 && !done; i++) {
+        qdi_scratch *s = qdi_scratch_take();
+        if (!s) {
+            rc = qd_err_nomem(err, "search");
+            break;
+        }
+        rc = top_leaf(p, qd_searcher_leaf(p->searcher, i), s, &t, &strategy, err);
+        give(s, rc);
+        if (rc == QD_COLLECT_ALL_DONE) res.terminated_early = true;
+        rc = soften(rc, &res.timed_out);
+        if (rc == QD_COLLECT_ALL_DONE) break;
+        done = t.counted && k == 0;
+    }
+    if (rc >= 0) rc = top_finish(p, &t, &res, err);
+    qdi_scratch_give(own);
+    if (rc < 0) return cancel_text(p, rc, err);
+    res.strategy = strategy ? strategy : "none";
+    if (o->total == 0 && res.n == k) res.total_lower_bound = true;
+    *out = res;
+    return 0;
+}
+
+/* --- counts ------------------------------------------------------------------------------------ */
+
+static int count_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, qd_count_collector *c,
+                      qd_err *err)
+{
+    qdi_run r;
+    int rc = qdi_run_begin(&r, p, leaf, s, false, NULL, err);
+    if (!rc && r.root->kind != QDI_L_NONE) {
+        uint64_t n = 0;
+        int done = qdi_kernel_count(&r, c->stop_at ? c->stop_at - c->n : 0, &n, err);
+        if (done == 1) {
+            c->n += n;
+            rc = c->stop_at && c->n >= c->stop_at ? QD_COLLECT_ALL_DONE : 0;
+        } else {
+            rc = done < 0 ? done : qdi_windows(&r, NULL, &c->c, err);
+        }
+    }
+    int rc2 = qdi_run_end(&r, err);
+    return rc2 < 0 ? rc2 : rc;
+}
+
+int qd_plan_count(qd_plan *p, uint64_t limit, uint64_t *count, qd_err *err)
+{
+    QD_CHECK(p, QDI_PLAN_MAGIC);
+    qd_count_collector c;
+    qd_count_collector_init(&c, limit);
+    int rc = 0;
+    for (uint32_t i = 0; i < qd_searcher_leaves(p->searcher) && rc == 0; i++) {
+        qdi_scratch *s = qdi_scratch_take();
+        if (!s) return qd_err_nomem(err, "search");
+        rc = count_leaf(p, qd_searcher_leaf(p->searcher, i), s, &c, err);
+        give(s, rc);
+    }
+    if (rc < 0) return cancel_text(p, rc, err);
+    *count = c.n;
+    return 0;
+}
+
+/* --- single documents --------------------------------------------------------------------------- */
+
+/* Documents docs[a..b) of one leaf, by windows whose candidates they are. */
+static int test_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, const uint32_t *docs,
+                     uint32_t a, uint32_t b, uint64_t *matches, float *scores, qd_err *err)
+{
+    qdi_run r;
+    int rc = qdi_run_begin(&r, p, leaf, s, scores != NULL, NULL, err);
+    double *acc = scores && !rc && r.root->scores ? s->acc : NULL;
+    while (!rc && r.root->kind != QDI_L_NONE && a < b) {
+        uint64_t cand[QDI_WINDOW_WORDS] = {0}, out[QDI_WINDOW_WORDS];
+        qdi_win w = {.from = (docs[a] - leaf->base) & ~(QDI_WINDOW - 1)};
+        w.to = r.ndocs - w.from > QDI_WINDOW ? w.from + QDI_WINDOW : r.ndocs;
+        w.words = (w.to - w.from + 63) / 64;
+        uint32_t e = a;
+        for (; e < b && docs[e] - leaf->base < w.to; e++) {
+            uint32_t x = docs[e] - leaf->base;
+            if (qdi_run_live(&r, x)) cand[(x - w.from) >> 6] |= 1ull << (x & 63);
+        }
+        rc = qdi_fill(&r, r.root, &w, cand, out, acc, err);
+        for (; a < e && !rc; a++) {
+            uint32_t x = docs[a] - leaf->base - w.from;
+            if (!(out[x >> 6] >> (x & 63) & 1)) continue;
+            matches[a >> 6] |= 1ull << (a & 63);
+            if (acc) {
+                scores[a] = (float)acc[x];
+                acc[x] = 0;
+            }
+        }
+    }
+    int rc2 = qdi_run_end(&r, err);
+    return rc2 < 0 ? rc2 : rc;
+}
+
+int qd_plan_test(qd_plan *p, const uint32_t *docs, uint32_t n, uint64_t *matches, float *scores,
+                 qd_err *err)
+{
+    QD_CHECK(p, QDI_PLAN_MAGIC);
+    memset(matches, 0, ((size_t)n + 63) / 64 * 8);
+    if (scores) memset(scores, 0, n * sizeof *scores);
+    int rc = 0;
+    for (uint32_t a = 0; a < n && !rc;) {
+        const qd_leaf *leaf = qd_searcher_leaf_of(p->searcher, docs[a]);
+        uint32_t b = a + 1;
+        while (b < n && docs[b] - leaf->base < leaf->docs) b++;
+        qdi_scratch *s = qdi_scratch_take();
+        if (!s) return qd_err_nomem(err, "search");
+        rc = test_leaf(p, leaf, s, docs, a, b, matches, scores, err);
+        give(s, rc);
+        a = b;
+    }
+    return cancel_text(p, rc, err);
+}
