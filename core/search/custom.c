@@ -10,7 +10,7 @@ struct qdi_custom {
     const qd_node_custom *from;
     qd_operator_iter *iter;
     qd_doc_block block;
-    uint32_t at;   /* next document of the block */
+    uint32_t at; /* next document of the block */
     bool ended;
     float boost;
     struct qdi_custom *next; /* of the run */
@@ -172,7 +172,8 @@ static int custom_to(struct qdi_custom *c, uint32_t from, uint32_t *doc, qd_err 
         if (c->block.n > QD_OPERATOR_BLOCK || c->block.docs[0] < from)
             return qd_err_set(err, QD_E_PLUGIN, "an operator gave documents out of order");
         for (uint32_t i = 0; i < c->block.n; i++)
-            if (c->block.docs[i] >= c->run->ndocs || (i && c->block.docs[i] <= c->block.docs[i - 1]))
+            if (c->block.docs[i] >= c->run->ndocs ||
+                (i && c->block.docs[i] <= c->block.docs[i - 1]))
                 return qd_err_set(err, QD_E_PLUGIN, "an operator gave documents out of order");
     }
     return 0;

@@ -11,7 +11,10 @@
 
 /* --- automata --------------------------------------------------------------------------------- */
 
-static void automaton_drop(void *arg) { qd_automaton_free(arg); }
+static void automaton_drop(void *arg)
+{
+    qd_automaton_free(arg);
+}
 
 /* Builds the pattern's automaton, which ends with the plan's arena. */
 static int make_automaton(qd_plan *p, const qd_node_pattern *n, qd_automaton **out, qd_err *err)
@@ -23,7 +26,8 @@ static int make_automaton(qd_plan *p, const qd_node_pattern *n, qd_automaton **o
         rc = qd_automaton_prefix(n->text, n->case_insensitive, p->account, &a, err);
         break;
     case QD_PATTERN_WILDCARD:
-        rc = qd_automaton_wildcard(n->text, n->case_insensitive, n->max_states, p->account, &a, err);
+        rc =
+            qd_automaton_wildcard(n->text, n->case_insensitive, n->max_states, p->account, &a, err);
         break;
     case QD_PATTERN_REGEXP:
         rc = qd_automaton_regexp(n->text, n->regexp_flags, n->case_insensitive, n->max_states,
@@ -227,7 +231,7 @@ int qdi_expand_pattern(qd_plan *p, const qd_node *n, float boost, bool scores, q
     if (pat->kind == QD_PATTERN_PREFIX && !pat->case_insensitive) {
         range.prefix = pat->text;
     } else {
-        qd_automaton *a;
+        qd_automaton *a = NULL;
         int rc = make_automaton(p, pat, &a, err);
         if (rc) return rc;
         range.automaton = a;
@@ -295,7 +299,8 @@ int qdi_set_from_terms(qd_plan *p, const qd_node *n, float boost, bool scores, q
     return 0;
 }
 
-/* --- the last word of a phrase ------------------------------------------------------------------ */
+/* --- the last word of a phrase ------------------------------------------------------------------
+ */
 
 typedef struct first_terms {
     qd_plan *p;

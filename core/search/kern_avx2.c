@@ -71,8 +71,8 @@ static void bound_add(const uint8_t *cls, const uint16_t *tab, uint16_t *bound, 
         __m256i lo, hi;
         lut_get(&l, cls + i, &lo, &hi);
         __m256i *b = (__m256i *)(void *)(bound + i);
-        _mm256_storeu_si256(
-            b, _mm256_add_epi16(_mm256_loadu_si256(b), _mm256_unpacklo_epi8(lo, hi)));
+        _mm256_storeu_si256(b,
+                            _mm256_add_epi16(_mm256_loadu_si256(b), _mm256_unpacklo_epi8(lo, hi)));
         _mm256_storeu_si256(
             b + 1, _mm256_add_epi16(_mm256_loadu_si256(b + 1), _mm256_unpackhi_epi8(lo, hi)));
     }

@@ -39,8 +39,8 @@ static void bound_add(const uint8_t *cls, const uint16_t *tab, uint16_t *bound, 
 {
     const __m512i t0 = _mm512_loadu_si512(tab), t1 = _mm512_loadu_si512(tab + 32);
     for (size_t i = 0; i < n; i += 32)
-        _mm512_storeu_si512(
-            bound + i, _mm512_add_epi16(_mm512_loadu_si512(bound + i), lut(cls + i, t0, t1)));
+        _mm512_storeu_si512(bound + i,
+                            _mm512_add_epi16(_mm512_loadu_si512(bound + i), lut(cls + i, t0, t1)));
 }
 
 static void bound_and(const uint8_t *cls, const uint16_t *tab, uint16_t *bound, size_t n)

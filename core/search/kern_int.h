@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 #define QD_CLASSES 64u    /* impact classes of a term; 0: absent */
-#define QD_KERN_SLACK 64u /* elements readable (and for outputs writable) behind any array below */
+#define QD_KERN_SLACK 64u /* elements readable (and for outputs writable) behind any array below   \
+                           */
 
 typedef struct qd_kern {
     const char *name;

@@ -17,7 +17,12 @@ struct qdi_norms {
 };
 
 /* What an lnode waits for. */
-typedef enum pending_kind { PENDING_CUR, PENDING_POINTS, PENDING_COLUMN, PENDING_EXISTS } pending_kind;
+typedef enum pending_kind {
+    PENDING_CUR,
+    PENDING_POINTS,
+    PENDING_COLUMN,
+    PENDING_EXISTS
+} pending_kind;
 struct qdi_pending {
     pending_kind kind;
     qdi_lnode *l;
@@ -31,7 +36,10 @@ struct qdi_pending {
 
 static int plan_node(qdi_run *r, const qdi_node *x, qdi_lnode **out, qd_err *err);
 
-static int nomem(qd_err *err) { return qd_err_nomem(err, "search"); }
+static int nomem(qd_err *err)
+{
+    return qd_err_nomem(err, "search");
+}
 
 static qdi_lnode *make_lnode(qdi_run *r, qdi_lkind kind, const qdi_node *x)
 {
@@ -116,15 +124,14 @@ static int plan_synonym(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err
 {
     uint32_t n = 0;
     qdi_cur **curs = qd_arena_calloc(r->arena, x->u.synonym.n * sizeof *curs);
-    float *factor = x->u.synonym.boosts
-                        ? qd_arena_calloc(r->arena, x->u.synonym.n * sizeof *factor)
-                        : NULL;
+    float *factor =
+        x->u.synonym.boosts ? qd_arena_calloc(r->arena, x->u.synonym.n * sizeof *factor) : NULL;
     if (!curs || (x->u.synonym.boosts && !factor)) return nomem(err);
     for (uint32_t i = 0; i < x->u.synonym.n; i++) {
         const qd_term *t = leaf_term(r, x->u.synonym.terms[i]);
         if (!t) continue;
-        int rc = plan_cur(r, x->u.synonym.terms[i], l->scores, false, x->weight, x->ninv, &curs[n],
-                          err);
+        int rc =
+            plan_cur(r, x->u.synonym.terms[i], l->scores, false, x->weight, x->ninv, &curs[n], err);
         if (rc) return rc;
         if (factor) factor[n] = x->u.synonym.boosts[i];
         l->cost += t->df;
@@ -352,7 +359,8 @@ static int plan_exists(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
         const qd_points_stats *st = qd_points_stats_get(p);
         if (!st->docs) return 0;
         rc = bits_lnode(r, l, st->docs, err);
-        if (!rc) rc = qd_points_plan(p, st->min, st->max, false, r->reads, r->arena, &w.points, err);
+        if (!rc)
+            rc = qd_points_plan(p, st->min, st->max, false, r->reads, r->arena, &w.points, err);
         w.kind = PENDING_POINTS;
     } else {
         return 0;
@@ -566,7 +574,8 @@ static int plan_node(qdi_run *r, const qdi_node *x, qdi_lnode **out, qd_err *err
     return rc;
 }
 
-/* --- after the fetch --------------------------------------------------------------------------- */
+/* --- after the fetch ---------------------------------------------------------------------------
+ */
 
 static const uint8_t g_no_norms[64];
 

@@ -2,9 +2,9 @@
  * leaf_int.h: one segment's share of a plan while it runs: postings opened, bitmaps made, and the
  * window executor over them.
  *
- * A window is QDI_WINDOW documents, aligned. A node's fill gets the candidates that its parent still
- * wants as a bitmap and writes those of them that it matches; if scores are wanted it adds its own,
- * rounded to float, to a window of doubles, for exactly the documents it writes.
+ * A window is QDI_WINDOW documents, aligned. A node's fill gets the candidates that its parent
+ * still wants as a bitmap and writes those of them that it matches; if scores are wanted it adds
+ * its own, rounded to float, to a window of doubles, for exactly the documents it writes.
  */
 #ifndef QD_SEARCH_LEAF_INT_H
 #define QD_SEARCH_LEAF_INT_H
@@ -19,12 +19,12 @@ typedef struct qdi_cur {
     const float *ninv;
     const uint8_t *norms; /* by document & norm_mask */
     uint32_t norm_mask;
-    uint32_t blk, n;   /* block in docs[] and its postings; QD_NO_DOC: none */
-    uint32_t freq_blk; /* block in freq[] */
-    uint32_t hint;     /* seeks begin here */
-    uint32_t pos;      /* kernels: next posting in docs[] */
-    bool bounds;       /* bound[] and max are filled */
-    float max;         /* no document scores more */
+    uint32_t blk, n;         /* block in docs[] and its postings; QD_NO_DOC: none */
+    uint32_t freq_blk;       /* block in freq[] */
+    uint32_t hint;           /* seeks begin here */
+    uint32_t pos;            /* kernels: next posting in docs[] */
+    bool bounds;             /* bound[] and max are filled */
+    float max;               /* no document scores more */
     float bound[QD_CLASSES]; /* by impact class */
     uint16_t quant[QD_CLASSES];
     float *table; /* scores by freq (1 to 8) and norm, or NULL */
@@ -95,7 +95,7 @@ struct qdi_lnode {
         struct {
             qdi_lnode **req, **not, **should; /* required ones by rising cost */
             uint32_t nreq, nnot, nshould, min_should;
-            double *acc;   /* window, zero between uses */
+            double *acc;     /* window, zero between uses */
             uint16_t *count; /* window, for min_should > 1 */
         } b;
         struct {
@@ -120,7 +120,7 @@ struct qdi_run {
     const uint64_t *live; /* NULL: all */
     bool scores;          /* of this run */
     uint32_t ndocs;
-    struct qdi_norms *norms; /* fields whose norms are planned */
+    struct qdi_norms *norms;     /* fields whose norms are planned */
     struct qdi_pending *pending; /* what waits for the fetch */
     struct qdi_custom *customs;  /* opened here, newest first */
     qdi_lnode *root;
@@ -142,8 +142,8 @@ static inline bool qdi_run_live(const qdi_run *r, uint32_t doc)
     return !r->live || (r->live[doc >> 6] >> (doc & 63) & 1);
 }
 
-/* run.c: feeds c with the matches of a leaf window by window; post (may be NULL) is a run of the post
- * filter over the same leaf. 0, QD_COLLECT_ALL_DONE or an error. */
+/* run.c: feeds c with the matches of a leaf window by window; post (may be NULL) is a run of the
+ * post filter over the same leaf. 0, QD_COLLECT_ALL_DONE or an error. */
 int qdi_windows(qdi_run *r, qdi_run *post, qd_collector *c, qd_err *err);
 
 /* cur.c */

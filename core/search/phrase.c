@@ -3,8 +3,8 @@
  *
  * Exact: starts at which every slot has its position. Sloppy: Lucene 8's SloppyPhraseMatcher, step
  * by step, since its frequencies (a sum of 1 / (1 + distance) over the matches that it happens to
- * find) are part of Elasticsearch's scores: slots move along their positions, the least first; slots
- * that share words ("repeaters") may not stand on one word.
+ * find) are part of Elasticsearch's scores: slots move along their positions, the least first;
+ * slots that share words ("repeaters") may not stand on one word.
  */
 #include "search/leaf_int.h"
 
@@ -14,7 +14,8 @@ float qdi_phrase_exact(const qdi_positions *pos, const uint32_t *offset, uint32_
     uint32_t small[16] = {0}, *at = small;
     for (uint32_t s = 1; s < n; s++)
         if (pos[s].n < pos[lead].n) lead = s;
-    if (n > QD_COUNT_OF(small)) { /* long phrases restart their searches instead of keeping places */
+    if (n >
+        QD_COUNT_OF(small)) { /* long phrases restart their searches instead of keeping places */
         for (uint32_t i = 0; i < pos[lead].n; i++) {
             bool all = true;
             for (uint32_t s = 0; s < n && all; s++) {
@@ -47,12 +48,13 @@ float qdi_phrase_exact(const qdi_positions *pos, const uint32_t *offset, uint32_
     return (float)count;
 }
 
-/* --- sloppy ------------------------------------------------------------------------------------ */
+/* --- sloppy ------------------------------------------------------------------------------------
+ */
 
 typedef struct slot {
     const uint32_t *pos;
-    uint32_t n, next;  /* positions; next one to take */
-    int64_t position;  /* current one minus offset */
+    uint32_t n, next; /* positions; next one to take */
+    int64_t position; /* current one minus offset */
     int64_t offset;
     int32_t group;     /* of repeaters; -1: none */
     uint32_t in_group; /* its place there */
@@ -64,8 +66,8 @@ struct qdi_sloppy {
     uint32_t *queue; /* slots that wait, in no order: phrases are short */
     uint32_t queued;
     uint32_t **groups, *group_n, ngroups;
-    bool multi;       /* a repeater has alternatives */
-    int64_t end;      /* greatest position of all slots */
+    bool multi;  /* a repeater has alternatives */
+    int64_t end; /* greatest position of all slots */
 };
 
 static bool share_term(const qdi_phrase_slot *a, const qdi_phrase_slot *b)
@@ -86,15 +88,14 @@ struct qdi_sloppy *qdi_sloppy_make(const qdi_node *x, qd_arena *arena)
     s->queue = qd_arena_calloc(arena, n * sizeof *s->queue);
     s->groups = qd_arena_calloc(arena, n * sizeof *s->groups);
     s->group_n = qd_arena_calloc(arena, n * sizeof *s->group_n);
-    if (!s->slots || !s->queue || !s->groups || !s->group_n)
-        return NULL;
+    if (!s->slots || !s->queue || !s->groups || !s->group_n) return NULL;
     const qdi_phrase_slot *ps = x->u.phrase.slots;
     for (uint32_t i = 0; i < n; i++) {
         s->slots[i].offset = ps[i].position;
         s->slots[i].group = -1;
     }
-    /* Slots ascend by offset, so groups come out sorted by it. A later slot may join two groups into
-     * one (alternatives); the higher group's members move over. */
+    /* Slots ascend by offset, so groups come out sorted by it. A later slot may join two groups
+     * into one (alternatives); the higher group's members move over. */
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t k = i + 1; k < n; k++) {
             if (!share_term(&ps[i], &ps[k])) continue;
@@ -170,8 +171,8 @@ static int32_t collide(const struct qdi_sloppy *s, const slot *p)
     return -1;
 }
 
-/* p has moved: while two repeaters stand on one word the lesser moves on; queued ones that moved are
- * queued anew (our queue has no order to mend). */
+/* p has moved: while two repeaters stand on one word the lesser moves on; queued ones that moved
+ * are queued anew (our queue has no order to mend). */
 static bool advance_repeaters(struct qdi_sloppy *s, slot *p)
 {
     if (p->group < 0) return true;

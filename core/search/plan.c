@@ -335,7 +335,8 @@ static int bool_without_scores(qd_plan *p, qdi_node *x, qd_err *err)
     return flatten_filter(p, x, err);
 }
 
-/* Folds a bool whose lists are compiled: what always or never matches, single clauses, flattening. */
+/* Folds a bool whose lists are compiled: what always or never matches, single clauses, flattening.
+ */
 static int fold_bool(qd_plan *p, qdi_node *x, qd_err *err)
 {
     if (has_kind(x->u.b.must, x->u.b.nmust, QDI_NONE) ||
@@ -403,7 +404,8 @@ static int compile_bool(qd_plan *p, const qd_node *n, float boost, bool scores, 
     int rc = compile_list(p, b->must, b->nmust, boost, scores, depth, &x->u.b.must, err);
     if (!rc) rc = compile_list(p, b->should, b->nshould, boost, scores, depth, &x->u.b.should, err);
     if (!rc) rc = compile_list(p, b->filter, b->nfilter, 1, false, depth, &x->u.b.filter, err);
-    if (!rc) rc = compile_list(p, b->must_not, b->nmust_not, 1, false, depth, &x->u.b.must_not, err);
+    if (!rc)
+        rc = compile_list(p, b->must_not, b->nmust_not, 1, false, depth, &x->u.b.must_not, err);
     return rc ? rc : fold_bool(p, x, err);
 }
 
@@ -582,7 +584,10 @@ int qd_plan_make(qd_searcher *s, const qd_node *root, const qd_plan_options *opt
     return rc;
 }
 
-bool qd_plan_is_empty(const qd_plan *p) { return p->root->kind == QDI_NONE; }
+bool qd_plan_is_empty(const qd_plan *p)
+{
+    return p->root->kind == QDI_NONE;
+}
 
 int qd_plan_terms(qd_plan *p,
                   int (*each)(void *arg, qd_str field, qd_str term, const qd_node_stats *stats),

@@ -1,7 +1,7 @@
 /*
  * plan_int.h: the compiled tree. Nodes of query/node.h become qdi_nodes: boosts multiplied down,
- * trivial clauses folded, terms shared, statistics and weights filled in. What differs by segment is
- * in leaf_int.h.
+ * trivial clauses folded, terms shared, statistics and weights filled in. What differs by segment
+ * is in leaf_int.h.
  */
 #ifndef QD_SEARCH_PLAN_INT_H
 #define QD_SEARCH_PLAN_INT_H
@@ -42,9 +42,9 @@ typedef enum qdi_kind {
     QDI_PHRASE,
     QDI_BOOL,
     QDI_DIS_MAX,
-    QDI_CONST,  /* child not scored */
-    QDI_SET,    /* documents of many terms: a list, an interval or a pattern */
-    QDI_RANGE,  /* numbers */
+    QDI_CONST, /* child not scored */
+    QDI_SET,   /* documents of many terms: a list, an interval or a pattern */
+    QDI_RANGE, /* numbers */
     QDI_EXISTS,
     QDI_IDS,
     QDI_DOC_SET,
@@ -54,8 +54,8 @@ typedef enum qdi_kind {
 typedef struct qdi_node qdi_node;
 
 typedef struct qdi_phrase_slot {
-    uint32_t position;  /* in the query */
-    uint32_t n;         /* alternatives */
+    uint32_t position; /* in the query */
+    uint32_t n;        /* alternatives */
     qdi_term **terms;
 } qdi_phrase_slot;
 
@@ -156,6 +156,9 @@ float qdi_idf(uint64_t df, uint64_t docs);
 const float *qdi_ninv_table(qd_plan *p, const qd_similarity *sim, uint64_t docs, uint64_t sum_ttf);
 
 /* BM25 of one document in Lucene's order of operations. */
-static inline float qdi_score(float w, float freq, float ninv) { return w - w / (1.0f + freq * ninv); }
+static inline float qdi_score(float w, float freq, float ninv)
+{
+    return w - w / (1.0f + freq * ninv);
+}
 
 #endif

@@ -6,7 +6,8 @@
 #include "search/leaf_int.h"
 #include <math.h>
 
-/* --- windows ----------------------------------------------------------------------------------- */
+/* --- windows -----------------------------------------------------------------------------------
+ */
 
 /* Hands the documents of one window to the collector. */
 static int window_emit(qdi_run *r, const qdi_win *w, const uint64_t *out, double *acc,
@@ -48,8 +49,7 @@ int qdi_windows(qdi_run *r, qdi_run *post, qd_collector *c, qd_err *err)
             from = w.to;
             continue;
         }
-        for (uint32_t i = 0; i < w.words; i++)
-            cand[i] = r->live ? r->live[(from >> 6) + i] : ~0ull;
+        for (uint32_t i = 0; i < w.words; i++) cand[i] = r->live ? r->live[(from >> 6) + i] : ~0ull;
         if (w.to & 63) cand[w.words - 1] &= (1ull << (w.to & 63)) - 1;
         rc = qdi_fill(r, r->root, &w, cand, out, acc, err);
         if (!rc && post) {
@@ -69,7 +69,8 @@ int qdi_windows(qdi_run *r, qdi_run *post, qd_collector *c, qd_err *err)
     return 0;
 }
 
-/* --- collecting -------------------------------------------------------------------------------- */
+/* --- collecting --------------------------------------------------------------------------------
+ */
 
 /* Turns a passed deadline into a partial result. */
 static int soften(int rc, bool *timed_out)
@@ -137,7 +138,8 @@ int qd_plan_collect(qd_plan *p, qd_plan *post, qd_collector *c, qd_collect_resul
     return 0;
 }
 
-/* --- top k ------------------------------------------------------------------------------------- */
+/* --- top k -------------------------------------------------------------------------------------
+ */
 
 typedef struct top {
     qd_collector c;
@@ -239,8 +241,8 @@ static int top_finish(qd_plan *p, top *t, qd_top_result *out, qd_err *err)
     out->hits = qd_arena_alloc(p->arena, (t->q.n + 1) * sizeof *out->hits);
     if (!out->hits) return qd_err_nomem(err, "hits");
     for (uint32_t i = 0; i < t->q.n; i++)
-        out->hits[i] = (qd_top_hit){.doc = qd_topk_doc(t->q.at[i]),
-                                    .score = qd_topk_score(t->q.at[i])};
+        out->hits[i] =
+            (qd_top_hit){.doc = qd_topk_doc(t->q.at[i]), .score = qd_topk_score(t->q.at[i])};
     out->total = t->total;
     if (t->o->total != QD_TOTAL_EXACT && out->total > t->o->total) {
         out->total = t->o->total;
@@ -283,7 +285,8 @@ int qd_plan_top(qd_plan *p, const qd_top_options *o, qd_top_result *out, qd_err 
     return 0;
 }
 
-/* --- counts ------------------------------------------------------------------------------------ */
+/* --- counts ------------------------------------------------------------------------------------
+ */
 
 static int count_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, qd_count_collector *c,
                       qd_err *err)
@@ -321,7 +324,8 @@ int qd_plan_count(qd_plan *p, uint64_t limit, uint64_t *count, qd_err *err)
     return 0;
 }
 
-/* --- single documents --------------------------------------------------------------------------- */
+/* --- single documents ---------------------------------------------------------------------------
+ */
 
 /* Documents docs[a..b) of one leaf, by windows whose candidates they are. */
 static int test_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, const uint32_t *docs,

@@ -2,9 +2,9 @@
 #include "search/scratch_int.h"
 #include <stdatomic.h>
 
-#define KEPT 16                       /* scratches in the cache */
+#define KEPT 16 /* scratches in the cache */
 #define BLOCK_MIN ((size_t)256 << 10)
-#define BLOCK_MAX ((size_t)32 << 20)  /* what a cached one may keep */
+#define BLOCK_MAX ((size_t)32 << 20) /* what a cached one may keep */
 #define SLACK 256u
 
 static _Atomic(qdi_scratch *) g_kept[KEPT];

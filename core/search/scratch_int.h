@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include <string.h>
 
-#define QDI_WINDOW 4096u       /* documents of a window of accumulators */
+#define QDI_WINDOW 4096u /* documents of a window of accumulators */
 #define QDI_WINDOW_WORDS (QDI_WINDOW / 64)
 #define QDI_BYTES_WINDOW 32768u /* documents of a window of bytes (counts) */
 
@@ -24,9 +24,9 @@ typedef struct qdi_scratch {
     size_t used, most; /* bytes handed out since the reset; greatest such number */
     qdi_scratch_extra *extra;
     qd_account *account;
-    double *acc;      /* QDI_WINDOW + slack, zero between uses */
-    qd_arena arena;   /* small things of a leaf; reset between leaves */
-    uint8_t *bytes;   /* QDI_BYTES_WINDOW + slack, zero between uses */
+    double *acc;    /* QDI_WINDOW + slack, zero between uses */
+    qd_arena arena; /* small things of a leaf; reset between leaves */
+    uint8_t *bytes; /* QDI_BYTES_WINDOW + slack, zero between uses */
 } qdi_scratch;
 
 typedef struct qdi_scratch_mark {

@@ -68,7 +68,10 @@ void qd_searcher_unref(qd_searcher *s)
     qd_free(s);
 }
 
-uint32_t qd_searcher_leaves(const qd_searcher *s) { return s->n; }
+uint32_t qd_searcher_leaves(const qd_searcher *s)
+{
+    return s->n;
+}
 
 const qd_leaf *qd_searcher_leaf(const qd_searcher *s, uint32_t i)
 {
@@ -90,8 +93,14 @@ const qd_leaf *qd_searcher_leaf_of(const qd_searcher *s, uint32_t doc)
     return &s->leaves[lo];
 }
 
-uint32_t qd_searcher_docs(const qd_searcher *s) { return s->docs; }
-uint32_t qd_searcher_live_docs(const qd_searcher *s) { return s->live_docs; }
+uint32_t qd_searcher_docs(const qd_searcher *s)
+{
+    return s->docs;
+}
+uint32_t qd_searcher_live_docs(const qd_searcher *s)
+{
+    return s->live_docs;
+}
 
 bool qd_searcher_is_live(const qd_searcher *s, uint32_t doc)
 {

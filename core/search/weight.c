@@ -156,8 +156,8 @@ static int weigh_synonym(qd_plan *p, qdi_node *x, qd_err *err)
     return weigh_stats(p, x, x->u.synonym.field, &sum, qdi_idf(sum.df, sum.docs), err);
 }
 
-/* The sum of the idfs of all terms: once each for alternatives that repeat, once a place for a plain
- * phrase, as PhraseQuery and MultiPhraseQuery do. */
+/* The sum of the idfs of all terms: once each for alternatives that repeat, once a place for a
+ * plain phrase, as PhraseQuery and MultiPhraseQuery do. */
 static int weigh_phrase(qd_plan *p, qdi_node *x, qd_err *err)
 {
     double sum = 0;
@@ -210,8 +210,8 @@ static int weigh_blended(qd_plan *p, qdi_node *x, qd_err *err)
         if (s.df && before > s.df) df++;
         before = s.df;
         uint64_t use = s.df ? (df < max_doc ? df : max_doc) : 0;
-        int rc = weigh_stats(p, c, c->u.term->field, &s,
-                             qdi_idf(use, s.docs > use ? s.docs : use), err);
+        int rc =
+            weigh_stats(p, c, c->u.term->field, &s, qdi_idf(use, s.docs > use ? s.docs : use), err);
         if (rc) return rc;
     }
     return 0;
@@ -253,4 +253,7 @@ static int weigh(qd_plan *p, qdi_node *x, qd_err *err)
     }
 }
 
-int qdi_plan_weigh(qd_plan *p, qd_err *err) { return weigh(p, p->root, err); }
+int qdi_plan_weigh(qd_plan *p, qd_err *err)
+{
+    return weigh(p, p->root, err);
+}

@@ -1,6 +1,6 @@
 /*
- * window.c: nodes over windows: lower bounds of the next match, upper bounds of scores, and fills of
- * everything that is not a term, phrase or plugin.
+ * window.c: nodes over windows: lower bounds of the next match, upper bounds of scores, and fills
+ * of everything that is not a term, phrase or plugin.
  */
 #include "search/leaf_int.h"
 #include <math.h>
@@ -8,8 +8,8 @@
 static uint32_t next_cur(const qdi_cur *c, uint32_t from)
 {
     const qd_postings *p = c->p;
-    uint32_t start = c->hint < p->nblk && (c->hint == 0 || p->last[c->hint - 1] < from) ? c->hint
-                                                                                       : 0;
+    uint32_t start =
+        c->hint < p->nblk && (c->hint == 0 || p->last[c->hint - 1] < from) ? c->hint : 0;
     uint32_t b = qd_postings_seek(p, start, from);
     if (b >= p->nblk) return QD_NO_DOC;
     uint32_t first = b ? p->last[b - 1] + 1 : 0;
@@ -89,8 +89,8 @@ static float bound_cur(qdi_cur *c, uint32_t from, uint32_t to)
 {
     qd_postings *p = c->p;
     qdi_cur_bounds(c);
-    uint32_t start = c->hint < p->nblk && (c->hint == 0 || p->last[c->hint - 1] < from) ? c->hint
-                                                                                       : 0;
+    uint32_t start =
+        c->hint < p->nblk && (c->hint == 0 || p->last[c->hint - 1] < from) ? c->hint : 0;
     uint32_t b = qd_postings_seek(p, start, from);
     if (b >= p->nblk || (b && p->last[b - 1] + 1 >= to)) return 0;
     if (!p->cls) return c->max;
@@ -103,7 +103,10 @@ static float bound_cur(qdi_cur *c, uint32_t from, uint32_t to)
 }
 
 /* Rounds a sum of bounds up, past what rounding to float could add. */
-static float round_up(double x) { return nextafterf((float)x, INFINITY); }
+static float round_up(double x)
+{
+    return nextafterf((float)x, INFINITY);
+}
 
 float qdi_bound(qdi_run *r, qdi_lnode *l, uint32_t from, uint32_t to)
 {

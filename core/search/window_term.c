@@ -41,8 +41,8 @@ static void fill_block(qdi_cur *c, uint32_t a, uint32_t b, uint32_t from, const 
     qdi_cur_freqs(c);
     for (uint32_t i = 0; i < m; i++) {
         uint32_t d = c->docs[hit[i]];
-        acc[d - from] += (double)qdi_score(c->w, (float)c->freq[hit[i]],
-                                           c->ninv[c->norms[d & c->norm_mask]]);
+        acc[d - from] +=
+            (double)qdi_score(c->w, (float)c->freq[hit[i]], c->ninv[c->norms[d & c->norm_mask]]);
     }
 }
 
@@ -60,8 +60,8 @@ void qdi_fill_term(qdi_run *r, qdi_cur *c, const qdi_win *w, const uint64_t *can
         return;
     }
     memset(out, 0, w->words * sizeof *out);
-    uint32_t start = c->hint < p->nblk && (c->hint == 0 || p->last[c->hint - 1] < w->from) ? c->hint
-                                                                                          : 0;
+    uint32_t start =
+        c->hint < p->nblk && (c->hint == 0 || p->last[c->hint - 1] < w->from) ? c->hint : 0;
     uint32_t b = qd_postings_seek(p, start, w->from);
     c->hint = b < p->nblk ? b : 0;
     for (; b < p->nblk; b++) {
