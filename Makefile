@@ -111,10 +111,21 @@ plugins: $(patsubst %,$(OUT)/lib/quidditch/plugins/%.so,$(PLUGINS))
 # --- unit tests: every tests/unit/<module>/*_t.c is one cmocka program with TAP output ---------
 UNIT_SRCS := $(sort $(wildcard tests/unit/*/*_t.c))
 UNIT_HELPERS := $(patsubst %.c,$(OBJ)/%.o,$(filter-out %_t.c,$(sort $(wildcard tests/unit/lib/*.c) $(wildcard tests/lib/store_*.c))))
-UNITS := $(patsubst %.c,$(OUT)/%,$(UNIT_SRCS))
-$(OUT)/tests/unit/%_t: $(OBJ)/tests/unit/%_t.o $(UNIT_HELPERS) $(CORE_LIBS)
+# storage-nvme once more, linked into tests: entry and note get names of their own.
+TEST_NVME := $(patsubst plugins/%.c,$(OBJ)/tests/plugins/%.o,$(sort $(wildcard plugins/storage-nvme/*.c)))
+$(TEST_NVME): $(OBJ)/tests/plugins/%.o: plugins/%.c $(SDK_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(UNIT_HELPERS) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
+	$(CC) $(PLUGIN_FLAGS) -Dqd_plugin_entry=qd_plugin_entry_storage_nvme -Dqd_plugin_note_=qd_plugin_note_storage_nvme -MMD -MP -c $< -o $@
+TEST_LIB := $(OUT)/lib/libqd-tests.a
+$(TEST_LIB): $(UNIT_HELPERS) $(TEST_NVME)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+ALL_OBJS += $(TEST_NVME)
+UNITS := $(patsubst %.c,$(OUT)/%,$(UNIT_SRCS))
+$(OUT)/tests/unit/%_t: $(OBJ)/tests/unit/%_t.o $(TEST_LIB) $(CORE_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
 $(OBJ)/tests/%.o: CPPFLAGS_ALL += -Itests
 ALL_OBJS += $(patsubst %.c,$(OBJ)/%.o,$(UNIT_SRCS)) $(UNIT_HELPERS)
 .PHONY: units

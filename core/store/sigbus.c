@@ -27,7 +27,6 @@ typedef struct slot {
 static slot *_Atomic chunks[CHUNKS_MAX];
 static _Atomic uint32_t used; /* slots ever handed out */
 static uint32_t first_free;   /* index + 1 */
-static bool installed;
 static uintptr_t page_mask;
 static struct sigaction previous;
 static qd_mutex lock = QD_MUTEX_INIT;
@@ -80,19 +79,23 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
     pass_on(sig, info, context);
 }
 
+/* Looks each time: a library or a test frame may have put its own handler in our place. */
 static int install(qd_err *err)
 {
-    if (installed) return 0;
+    struct sigaction now, act;
+    if (sigaction(SIGBUS, NULL, &now) != 0) {
+        return qd_err_errno(err, errno, "looking at the SIGBUS handler");
+    }
+    if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_sigbus) return 0;
     page_mask = (uintptr_t)sysconf(_SC_PAGESIZE) - 1;
-    struct sigaction act;
     memset(&act, 0, sizeof act);
     act.sa_sigaction = on_sigbus;
     act.sa_flags = SA_SIGINFO;
     sigemptyset(&act.sa_mask);
-    if (sigaction(SIGBUS, &act, &previous) != 0) {
+    previous = now;
+    if (sigaction(SIGBUS, &act, NULL) != 0) {
         return qd_err_errno(err, errno, "installing the SIGBUS handler");
     }
-    installed = true;
     return 0;
 }
 

@@ -1,0 +1,38 @@
+/* tier.c: opening tiers through the plugin host. See tier.h. */
+#include "store/tier.h"
+#include "base/str.h"
+#include "store/store_int.h"
+
+#define DEFAULT_PLUGIN "storage-nvme"
+
+int qd_store_open(const qd_plugin_host *host, const qd_store_tier *tier, qd_store **out,
+                  qd_err *err)
+{
+    const void *found = NULL;
+    qd_self *self = NULL;
+    qd_str plugin = tier->plugin.n ? tier->plugin : QD_STR(DEFAULT_PLUGIN);
+    int rc = qd_plugin_need(host, QD_KIND_STORAGE, plugin, "storage.tiers", &found, &self, err);
+    if (rc) return rc;
+    const qd_storage_vtable *vt = found;
+    qd_storage_config config = {.struct_size = sizeof config,
+                                .noptions = tier->noptions,
+                                .tier = tier->name,
+                                .path = tier->path,
+                                .options = tier->options,
+                                .reserve = tier->reserve};
+    qd_storage *handle = NULL;
+    rc = qdi_tier_error(err, vt->open(self, &config, &handle, err), "opening tier", tier->name);
+    if (rc) return rc;
+    rc = qd_store_wrap(vt, handle, out, err);
+    if (rc) vt->close(handle, NULL);
+    return rc;
+}
+
+int qd_store_open_dir(const qd_plugin_host *host, qd_str path, bool read_only, qd_store **out,
+                      qd_err *err)
+{
+    qd_pair option = {QD_STR("read_only"), QD_STR("true")};
+    qd_store_tier tier = {
+        .name = QD_STR("local"), .path = path, .options = &option, .noptions = read_only ? 1 : 0};
+    return qd_store_open(host, &tier, out, err);
+}

@@ -1,0 +1,30 @@
+/*
+ * tier.h: opening tiers through the plugin host. Which plugin serves a tier is said by its
+ * configuration and asked by nobody above.
+ */
+#ifndef QD_STORE_TIER_H
+#define QD_STORE_TIER_H
+
+#include "plugin/host.h"
+#include "store/store.h"
+
+/* A configured tier, storage.tiers.<name>.*; everything is borrowed for the call. */
+typedef struct qd_store_tier {
+    qd_str name;            /* for messages */
+    qd_str plugin;          /* empty: "storage-nvme" */
+    qd_str path;            /* folder (there already, mode 0700) or address */
+    const qd_pair *options; /* what the plugin knows and the host does not */
+    uint32_t noptions;
+    uint64_t reserve; /* bytes kept back for a full disk; 0: none */
+} qd_store_tier;
+
+/* Opens a tier. QD_E_PLUGIN when no plugin provides it, with the reason of its refusal; else the
+ * plugin's own error. [worker] */
+QD_MUST_CHECK int qd_store_open(const qd_plugin_host *host, const qd_store_tier *tier,
+                                qd_store **out, qd_err *err);
+/* For tools: the folder `path` as a tier of storage-nvme, without a reserve. With read_only nothing
+ * in it is touched, so that it may belong to a running node. [worker] */
+QD_MUST_CHECK int qd_store_open_dir(const qd_plugin_host *host, qd_str path, bool read_only,
+                                    qd_store **out, qd_err *err);
+
+#endif
