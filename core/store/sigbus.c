@@ -52,6 +52,7 @@ static void pass_on(int sig, siginfo_t *info, void *context)
     memset(&dfl, 0, sizeof dfl);
     dfl.sa_handler = SIG_DFL;
     sigaction(SIGBUS, &dfl, NULL);
+    if (info->si_code <= 0) raise(sig); /* sent, not met: nothing would run into it again */
 }
 
 static void on_sigbus(int sig, siginfo_t *info, void *context)
