@@ -343,7 +343,9 @@ int qd_file_out_open(const char *path, bool truncate, uint32_t mode, qd_file_out
     memcpy(o->path, path, n + 1);
     o->mode = (mode_t)mode;
     int flags = O_WRONLY | O_CREAT | O_APPEND | (truncate ? O_TRUNC : 0);
-    o->fd = strcmp(path, "-") == 0 ? STDOUT_FILENO : open_retry(path, flags, o->mode);
+    o->fd = strcmp(path, "-") == 0              ? STDOUT_FILENO
+            : strcmp(path, QD_FILE_STDERR) == 0 ? STDERR_FILENO
+                                                : open_retry(path, flags, o->mode);
     if (o->fd < 0) {
         int rc = qdi_file_error(err, errno, "open", path);
         qd_free(o);
@@ -361,7 +363,7 @@ int qd_file_out_write(qd_file_out *out, const void *p, size_t n, qd_err *err)
 
 int qd_file_out_reopen(qd_file_out *out, qd_err *err)
 {
-    if (out->fd == STDOUT_FILENO) return 0;
+    if (out->fd == STDOUT_FILENO || out->fd == STDERR_FILENO) return 0;
     int fd = open_retry(out->path, O_WRONLY | O_CREAT | O_APPEND, out->mode);
     if (fd < 0) return qdi_file_error(err, errno, "open", out->path);
     /* dup2 keeps the number valid for a writer on another thread at this moment. */
@@ -373,7 +375,7 @@ int qd_file_out_reopen(qd_file_out *out, qd_err *err)
 void qd_file_out_close(qd_file_out *out)
 {
     if (!out) return;
-    if (out->fd != STDOUT_FILENO) close(out->fd);
+    if (out->fd != STDOUT_FILENO && out->fd != STDERR_FILENO) close(out->fd);
     qd_free(out);
 }
 

@@ -73,7 +73,9 @@ void qd_file_in_close(qd_file_in *in);
 
 /* Appends to a file (log, output of a tool), unbuffered. */
 typedef struct qd_file_out qd_file_out;
-/* Opens path ("-": standard output) for appending, or empties it first. */
+#define QD_FILE_STDERR "-2"
+/* Opens path ("-": standard output, QD_FILE_STDERR: standard error) for appending, or empties it
+ * first. */
 QD_MUST_CHECK
 int qd_file_out_open(const char *path, bool truncate, uint32_t mode, qd_file_out **out,
                      qd_err *err);

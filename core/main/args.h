@@ -1,0 +1,35 @@
+/*
+ * args.h: command lines: long options with or without value, single letters, positional words.
+ */
+#ifndef QD_MAIN_ARGS_H
+#define QD_MAIN_ARGS_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+/* One option; ends a table with name NULL. "--name VALUE", "--name=VALUE", "-E VALUE". */
+typedef struct qd_option {
+    const char *name; /* without dashes; one letter: -x */
+    bool takes_value;
+    int id; /* > 0, returned by qd_args_next */
+} qd_option;
+
+typedef struct qd_args {
+    int argc, at;
+    char **argv;
+    const qd_option *options;
+    const char *value; /* of the option just returned, or the positional word */
+    bool only_words;   /* after "--" */
+} qd_args;
+
+#define QD_ARGS_WORD 0 /* a positional word, in value */
+#define QD_ARGS_END (-1)
+#define QD_ARGS_BAD (-2) /* err is set */
+
+/* Starts behind argv[first - 1]. */
+void qd_args_init(qd_args *a, int argc, char **argv, int first, const qd_option *options);
+/* The next option's id, QD_ARGS_WORD, QD_ARGS_END or QD_ARGS_BAD (unknown option, missing value).
+ */
+int qd_args_next(qd_args *a, qd_err *err);
+
+#endif

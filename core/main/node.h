@@ -1,0 +1,58 @@
+/*
+ * node.h: what a running quidditchd consists of, and the steps of its life.
+ *
+ * steps.def lists the steps in order of starting. Each quidditchd_<step>.c defines one
+ * `const qd_step qd_step_<step>`. All functions run on the main thread.
+ */
+#ifndef QD_MAIN_NODE_H
+#define QD_MAIN_NODE_H
+
+#include "config/config.h"
+#include "main/paths.h"
+#include "runtime/env.h"
+#include "runtime/file.h"
+#include "runtime/loop.h"
+#include "runtime/pool.h"
+#include "runtime/task.h"
+
+typedef struct qd_node {
+    qd_env *env;
+    qd_paths paths;
+    qd_config *config;
+    char conf_file[QD_PATH_MAX]; /* empty: none was found */
+    char data[QD_PATH_MAX];      /* path.data, absolute */
+    char logs[QD_PATH_MAX];      /* path.logs, absolute; empty: standard error only */
+    char name[256];              /* node.name */
+    uint64_t start_ns;           /* mono */
+    int64_t start_wall_ms;
+    qd_file_lock *lock; /* path.data/node.lock */
+    qd_loop *main_loop; /* of the main thread: signals only, blocked while steps run */
+    qd_loop *loop;      /* of a thread of its own: plugins' posts and timers, housekeeping */
+    qd_pools pools;     /* by Elasticsearch's names */
+    qd_tasks *tasks;
+    /* of later steps, typed where they are used */
+    struct qd_plugin_host *plugins;
+} qd_node;
+
+typedef struct qd_step {
+    const char *name;
+    /* Is the configuration fit for this step? Without side effects, for --check-config and before
+     * start. May be NULL. */
+    int (*check)(qd_node *node, qd_err *err);
+    /* Starts the part. On an error it has undone what it did. */
+    int (*start)(qd_node *node, qd_err *err);
+    /* Stops it; called in reverse order, only when start succeeded. May be NULL. */
+    void (*stop)(qd_node *node);
+    /* SIGHUP, after the settings were read again. May be NULL. */
+    void (*reload)(qd_node *node);
+} qd_step;
+
+#define QD_STEP(name) extern const qd_step qd_step_##name;
+#include "main/steps.def"
+#undef QD_STEP
+
+/* Fills node->data and node->logs from the settings. */
+QD_MUST_CHECK
+int qd_node_paths_set(qd_node *node, qd_err *err);
+
+#endif

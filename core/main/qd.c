@@ -1,0 +1,69 @@
+/* qd.c: client and toolbox: picks a command of commands.def. */
+#include "base/str.h"
+#include "runtime/proc.h"
+#include <stdio.h>
+
+typedef struct command {
+    const char *name, *arguments, *meaning;
+    int (*run)(int argc, char **argv);
+} command;
+
+#define QD_COMMAND(name, arguments, meaning) int qd_command_##name(int argc, char **argv);
+#include "main/commands.def"
+#undef QD_COMMAND
+
+static const command commands[] = {
+#define QD_COMMAND(name, arguments, meaning) {#name, arguments, meaning, qd_command_##name},
+#include "main/commands.def"
+#undef QD_COMMAND
+};
+
+static void help(FILE *to)
+{
+    fprintf(to, "usage: qd COMMAND [ARGUMENTS]\n\n");
+    for (size_t i = 0; i < QD_COUNT_OF(commands); i++) {
+        char left[64];
+        snprintf(left, sizeof left, "%s %s", commands[i].name, commands[i].arguments);
+        fprintf(to, "  %-34s %s\n", left, commands[i].meaning);
+    }
+    fprintf(to, "\nqd COMMAND --help tells more; qd --version prints the version.\n");
+}
+
+static const char *nearest(const char *name)
+{
+    const char *best = NULL;
+    size_t least = 3;
+    for (size_t i = 0; i < QD_COUNT_OF(commands); i++) {
+        size_t d = qd_str_distance(qd_str_c(name), qd_str_c(commands[i].name));
+        if (d < least) {
+            least = d;
+            best = commands[i].name;
+        }
+    }
+    return best;
+}
+
+int main(int argc, char **argv)
+{
+    qd_proc_private_files();
+    if (argc < 2) {
+        help(stderr);
+        return 64;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        help(stdout);
+        return 0;
+    }
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+        printf("quidditch %s\n", QD_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < QD_COUNT_OF(commands); i++) {
+        if (strcmp(name, commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
+    }
+    const char *near = nearest(name);
+    fprintf(stderr, "qd: unknown command %s%s%s (qd --help)\n", name, near ? ", did you mean " : "",
+            near ? near : "");
+    return 64;
+}

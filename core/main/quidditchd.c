@@ -1,0 +1,291 @@
+/*
+ * quidditchd.c: the daemon: arguments, configuration, the steps of life, signals.
+ *
+ * The main thread starts the steps in order, then runs its loop, which receives signals only; after
+ * SIGTERM or SIGINT it stops the steps in reverse. A second signal while stopping ends the process
+ * at once: everything acknowledged is on disk at any moment.
+ */
+#include "base/log.h"
+#include "main/args.h"
+#include "main/libs.h"
+#include "main/node.h"
+#include "runtime/proc.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define EXIT_FAILED 1
+#define EXIT_USAGE 64
+#define EXIT_CONFIG 78
+#define FILE_BYTES_MAX (4u << 20)
+
+static const qd_step *const steps[] = {
+#define QD_STEP(name) &qd_step_##name,
+#include "main/steps.def"
+#undef QD_STEP
+};
+
+typedef struct request {
+    const char *config_file, *pid_file;
+    bool check_only, done;
+} request;
+
+typedef struct daemon_state {
+    qd_node *node;
+    bool stopping;
+} daemon_state;
+
+static void print_help(void)
+{
+    printf(
+        "usage: quidditchd [--config FILE] [-E key=value]...\n"
+        "\n"
+        "  --config FILE    settings (default: etc/quidditch/quidditch.yml of the installation)\n"
+        "  -E key=value     one setting, before the file and the environment\n"
+        "  --check-config   check the settings and end\n"
+        "  --pidfile FILE   write the process id there\n"
+        "  --version        print the version\n"
+        "  --help           print this\n"
+        "\n"
+        "SIGTERM and SIGINT stop the node cleanly, SIGHUP reads the settings again and reopens\n"
+        "the log. All settings: conf/quidditch.yml, or `qd config list`.\n");
+}
+
+/* 0, or the exit status in *status with done set. */
+static int read_arguments(int argc, char **argv, request *r, qd_config *config, qd_err *err)
+{
+    static const qd_option options[] = {
+        {"config", true, 1},
+        {"c", true, 1},
+        {"E", true, 2},
+        {"check-config", false, 3},
+        {"version", false, 4},
+        {"V", false, 4},
+        {"help", false, 5},
+        {"h", false, 5},
+        {"pidfile", true, 6},
+        {"p", true, 6},
+        {0},
+    };
+    qd_args a;
+    qd_args_init(&a, argc, argv, 1, options);
+    int id, rc = 0;
+    while (rc == 0 && !r->done && (id = qd_args_next(&a, err)) != QD_ARGS_END) {
+        switch (id) {
+        case 1:
+            r->config_file = a.value;
+            break;
+        case 2:
+            rc = qd_config_flag(config, qd_str_c(a.value), err);
+            break;
+        case 3:
+            r->check_only = true;
+            break;
+        case 4:
+            printf("quidditch %s\n", QD_VERSION);
+            r->done = true;
+            break;
+        case 5:
+            print_help();
+            r->done = true;
+            break;
+        case 6:
+            r->pid_file = a.value;
+            break;
+        case QD_ARGS_WORD:
+            rc = qd_err_set(err, QD_E_ARG, "unexpected argument %s", a.value);
+            break;
+        default:
+            rc = QD_E_ARG;
+        }
+    }
+    return rc;
+}
+
+static int load_file(qd_node *node, const char *given, qd_err *err)
+{
+    char found[QD_PATH_MAX + 32];
+    if (!given) given = qd_proc_env("QUIDDITCH_CONFIG");
+    if (!given || !*given) {
+        snprintf(found, sizeof found, "%s/quidditch.yml", node->paths.conf);
+        if (!qd_file_exists(found)) return 0;
+        given = found;
+    }
+    qd_buf b;
+    qd_buf_init(&b, NULL, FILE_BYTES_MAX);
+    qd_buf real;
+    qd_buf_init(&real, NULL, QD_PATH_MAX - 1);
+    int rc = qd_path_real(given, &real, err);
+    if (rc == 0) rc = qd_file_read(real.p, &b, err);
+    if (rc == 0) {
+        snprintf(node->conf_file, sizeof node->conf_file, "%s", real.p);
+        rc = qd_config_file(node->config, qd_buf_view(&b), node->conf_file, qd_proc_env, err);
+    }
+    qd_buf_fini(&b);
+    qd_buf_fini(&real);
+    return rc;
+}
+
+static int check_steps(qd_node *node, qd_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < QD_COUNT_OF(steps) && rc == 0; i++) {
+        if (steps[i]->check) rc = steps[i]->check(node, err);
+    }
+    return rc;
+}
+
+/* Starts all; on a failure stops those that were started. */
+static int start_steps(qd_node *node, qd_err *err)
+{
+    for (size_t i = 0; i < QD_COUNT_OF(steps); i++) {
+        int rc = steps[i]->start(node, err);
+        if (rc == 0) continue;
+        while (i-- > 0) {
+            if (steps[i]->stop) steps[i]->stop(node);
+        }
+        return rc;
+    }
+    return 0;
+}
+
+static void stop_steps(qd_node *node)
+{
+    for (size_t i = QD_COUNT_OF(steps); i-- > 0;) {
+        if (steps[i]->stop) steps[i]->stop(node);
+    }
+}
+
+static void reload(qd_node *node)
+{
+    qd_err err;
+    qd_err_init(&err);
+    qd_buf text, restart;
+    qd_buf_init(&text, NULL, FILE_BYTES_MAX);
+    qd_buf_init(&restart, NULL, 64 << 10);
+    int rc = node->conf_file[0] ? qd_file_read(node->conf_file, &text, &err) : 0;
+    if (rc == 0 && node->conf_file[0])
+        rc = qd_config_reload(node->config, qd_buf_view(&text), qd_proc_env, &restart, &err);
+    for (size_t i = 0; i < QD_COUNT_OF(steps); i++) {
+        if (steps[i]->reload) steps[i]->reload(node);
+    }
+    if (rc != 0)
+        qd_log_error("main", "settings are kept as they were: %s", qd_err_reason(&err));
+    else if (restart.n)
+        qd_log_warn("main", "reloaded; a restart is needed for %s", restart.p);
+    else
+        qd_log_info("main", "reloaded");
+    qd_buf_fini(&text);
+    qd_buf_fini(&restart);
+    qd_err_fini(&err);
+}
+
+static void on_signal(void *user, qd_signal what, int signo)
+{
+    daemon_state *d = user;
+    if (what == QD_SIGNAL_RELOAD) {
+        reload(d->node);
+        return;
+    }
+    qd_log_info("main", "stopping on signal %d", signo);
+    d->stopping = true;
+    qd_loop_stop(d->node->main_loop);
+}
+
+static int write_pid(const char *path, qd_err *err)
+{
+    char pid[32];
+    int n = snprintf(pid, sizeof pid, "%lld\n", (long long)qd_proc_pid());
+    return path ? qd_file_write_atomic(path, (qd_str){pid, (size_t)n}, 0644, err) : 0;
+}
+
+/* The main loop exists before the first step, so that a signal during the start is not lost; it is
+ * handled when the start is done. */
+static int live(qd_node *node, const request *r, qd_err *err)
+{
+    daemon_state d = {.node = node};
+    qd_signals *signals = NULL;
+    int rc = qd_loop_open(node->env, "main", &node->main_loop, err);
+    if (rc != 0) return rc;
+    rc = qd_signals_start(node->main_loop, on_signal, &d, &signals, err);
+    if (rc == 0) rc = start_steps(node, err);
+    if (rc == 0) {
+        rc = write_pid(r->pid_file, err);
+        uint64_t ms = (qd_env_mono_ns(node->env) - node->start_ns) / 1000000;
+        if (rc == 0) {
+            qd_log_info("main", "started in %llu ms", (unsigned long long)ms);
+            qd_loop_run(node->main_loop);
+        }
+        stop_steps(node);
+        if (r->pid_file) (void)!qd_file_remove(r->pid_file, NULL);
+    }
+    qd_signals_stop(signals);
+    qd_loop_close(node->main_loop);
+    node->main_loop = NULL;
+    return rc;
+}
+
+static int name_node(qd_node *node)
+{
+    qd_str name = qd_config_text(node->config, QD_SET_NODE_NAME);
+    qd_buf b;
+    qd_buf_init(&b, NULL, sizeof node->name - 1);
+    int rc = name.n ? qd_buf_str(&b, name) : qd_machine_hostname(&b);
+    snprintf(node->name, sizeof node->name, "%s", rc == 0 ? b.p : "localhost");
+    qd_buf_fini(&b);
+    return 0;
+}
+
+static int run(qd_node *node, int argc, char **argv, int *status, qd_err *err)
+{
+    qd_machine_memory memory;
+    qd_machine_memory_get(&memory);
+    request r = {0};
+    *status = EXIT_USAGE;
+    int rc = qd_config_open((int64_t)memory.limit, &node->config, err);
+    if (rc == 0) rc = read_arguments(argc, argv, &r, node->config, err);
+    if (rc != 0 || r.done) {
+        *status = rc ? EXIT_USAGE : 0;
+        return rc;
+    }
+    *status = EXIT_CONFIG;
+    rc = qd_paths_find(&node->paths, err);
+    if (rc == 0) rc = load_file(node, r.config_file, err);
+    if (rc == 0) rc = qd_config_environment(node->config, qd_proc_env, err);
+    if (rc == 0) rc = qd_config_ready(node->config, err);
+    if (rc == 0) rc = name_node(node);
+    if (rc == 0) rc = qd_node_paths_set(node, err);
+    if (rc == 0) rc = check_steps(node, err);
+    if (rc != 0) return rc;
+    if (r.check_only) {
+        printf("the settings are valid%s%s\n", node->conf_file[0] ? ": " : "", node->conf_file);
+        *status = 0;
+        return 0;
+    }
+    *status = EXIT_FAILED;
+    rc = live(node, &r, err);
+    if (rc == 0) *status = 0;
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    static qd_node node;
+    qd_proc_tune_heap();
+    qd_proc_private_files();
+    qd_libs_account_memory();
+    node.env = qd_env_system();
+    node.start_ns = qd_env_mono_ns(node.env);
+    node.start_wall_ms = qd_env_wall_ms(node.env);
+    qd_err err;
+    qd_err_init(&err);
+    int status = EXIT_FAILED;
+    if (run(&node, argc, argv, &status, &err) != 0) {
+        fprintf(stderr, "quidditchd: %s", qd_err_reason(&err));
+        for (const qd_err *e = err.cause; e; e = e->cause)
+            fprintf(stderr, ": %s", qd_err_reason(e));
+        fputc('\n', stderr);
+    }
+    qd_err_fini(&err);
+    qd_config_close(node.config);
+    return status;
+}

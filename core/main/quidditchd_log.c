@@ -1,0 +1,187 @@
+/*
+ * quidditchd_log.c: log lines to standard error and path.logs, as Elasticsearch's text or as JSON.
+ *
+ * [2026-01-31T12:00:00,123][INFO ][engine         ] [node-1] message
+ *
+ * A line is one write to a file opened for appending, so that lines of several threads do not mix
+ * without a lock. SIGHUP opens the file anew (rotation) and reads the levels again.
+ */
+#include "base/log.h"
+#include "main/node.h"
+#include "runtime/proc.h"
+#include "json/writer.h"
+#include <stdio.h>
+#include <time.h>
+
+#define LINE_BYTES_MAX (32u << 10)
+#define LEVEL_GROUP QD_STR("logger.")
+
+static struct {
+    qd_node *node;
+    qd_file_out *file, *err; /* NULL: not written */
+    bool json;
+} out;
+
+static int64_t now_ms(void)
+{
+    return qd_env_wall_ms(qd_env_system());
+}
+
+/* ISO 8601 with milliseconds in UTC; mark stands before them. */
+static size_t put_time(char *to, size_t room, int64_t wall_ms, char mark, const char *zone)
+{
+    time_t s = (time_t)(wall_ms / 1000);
+    struct tm tm;
+    if (!gmtime_r(&s, &tm)) return 0;
+    size_t n = strftime(to, room, "%Y-%m-%dT%H:%M:%S", &tm);
+    int k = snprintf(to + n, room - n, "%c%03d%s", mark, (int)(wall_ms % 1000), zone);
+    return n + (size_t)k;
+}
+
+static void put_text(qd_buf *b, int64_t wall_ms, qd_log_level level, const char *component,
+                     qd_str message)
+{
+    char when[64];
+    put_time(when, sizeof when, wall_ms, ',', "");
+    qd_buf_printf(b, "[%s][%-5s][%-15s] [%s] ", when, qd_log_level_name(level), component,
+                  out.node->name);
+    qd_buf_str(b, message);
+}
+
+static void put_json(qd_buf *b, int64_t wall_ms, qd_log_level level, const char *component,
+                     qd_str message)
+{
+    char when[64];
+    put_time(when, sizeof when, wall_ms, '.', "Z");
+    qd_json_writer w;
+    qd_json_writer_init(&w, b, false);
+    qd_json_object(&w);
+    qd_json_field_c(&w, "@timestamp", when);
+    qd_json_field_c(&w, "log.level", qd_log_level_name(level));
+    qd_json_field_str(&w, "message", message);
+    qd_json_field_c(&w, "ecs.version", "1.2.0");
+    qd_json_field_c(&w, "service.name", "quidditch");
+    qd_json_field_c(&w, "event.dataset", "quidditch.server");
+    qd_json_field_c(&w, "log.logger", component);
+    qd_json_field_str(&w, "elasticsearch.cluster.name",
+                      qd_config_text(out.node->config, QD_SET_CLUSTER_NAME));
+    qd_json_field_c(&w, "elasticsearch.node.name", out.node->name);
+    qd_json_object_end(&w);
+}
+
+static void sink(void *arg, int64_t wall_ms, qd_log_level level, const char *component,
+                 qd_str message)
+{
+    (void)arg;
+    qd_buf b;
+    qd_buf_init(&b, NULL, LINE_BYTES_MAX);
+    if (out.json)
+        put_json(&b, wall_ms, level, component, message);
+    else
+        put_text(&b, wall_ms, level, component, message);
+    qd_buf_char(&b, '\n');
+    /* A full disk or closed terminal must not stop the node: there is nobody left to tell. */
+    if (qd_buf_status(&b) == 0) {
+        if (out.file) (void)!qd_file_out_write(out.file, b.p, b.n, NULL);
+        if (out.err) (void)!qd_file_out_write(out.err, b.p, b.n, NULL);
+    }
+    qd_buf_fini(&b);
+}
+
+/* Component names live as long as the process: levels keep a pointer to them. */
+static void set_component(qd_str name, qd_str level_name)
+{
+    qd_log_level level;
+    char *copy = qd_memdup(NULL, name.p, name.n);
+    if (copy && qd_log_level_parse(level_name, &level)) qd_log_level_set(copy, level);
+}
+
+static void apply_levels(void *arg, const qd_values *next)
+{
+    (void)arg;
+    qd_log_level level;
+    if (qd_log_level_parse(qd_values_text(next, QD_SET_LOGGER_LEVEL), &level))
+        qd_log_level_set(NULL, level);
+    const qd_settings *s = qd_values_settings(next);
+    size_t n, first = qd_settings_group(s, LEVEL_GROUP, &n);
+    for (size_t i = first; i < first + n; i++) {
+        const qd_setting_value *v = qd_settings_at(s, i);
+        if (qd_schema_find(&qd_schema_node, v->key, NULL)->type == QD_ST_GROUP)
+            set_component(qd_str_sub(v->key, LEVEL_GROUP.n, SIZE_MAX), v->text);
+    }
+}
+
+static int check_levels(void *arg, const qd_values *next, qd_err *err)
+{
+    (void)arg;
+    const qd_settings *s = qd_values_settings(next);
+    size_t n, first = qd_settings_group(s, LEVEL_GROUP, &n);
+    for (size_t i = first; i < first + n; i++) {
+        const qd_setting_value *v = qd_settings_at(s, i);
+        qd_log_level level;
+        if (qd_schema_find(&qd_schema_node, v->key, NULL)->type != QD_ST_GROUP) continue;
+        if (!qd_log_level_parse(v->text, &level))
+            return qd_err_set(err, QD_E_ARG, "unknown level [%.*s] of [%.*s]", QD_STR_ARG(v->text),
+                              QD_STR_ARG(v->key));
+    }
+    return 0;
+}
+
+static int log_check(qd_node *node, qd_err *err)
+{
+    return check_levels(NULL, qd_config_values(node->config), err);
+}
+
+static int open_file(qd_node *node, qd_err *err)
+{
+    char path[QD_PATH_MAX + 300];
+    int rc = qd_dir_make(node->logs, 0700, err);
+    if (rc != 0) return rc;
+    snprintf(path, sizeof path, "%s/%.200s%s", node->logs,
+             qd_config_text(node->config, QD_SET_CLUSTER_NAME).p,
+             out.json ? "_server.json" : ".log");
+    return qd_file_out_open(path, false, 0600, &out.file, err);
+}
+
+static int log_start(qd_node *node, qd_err *err)
+{
+    out.node = node;
+    out.json = qd_str_is(qd_config_text(node->config, QD_SET_LOGGER_FORMAT), "json");
+    int rc = node->logs[0] ? open_file(node, err) : 0;
+    bool to_err = !node->logs[0] || qd_config_bool(node->config, QD_SET_LOGGER_STDERR);
+    if (rc == 0 && to_err) rc = qd_file_out_open(QD_FILE_STDERR, false, 0600, &out.err, err);
+    if (rc == 0)
+        rc = qd_config_listen(node->config, "logger.", check_levels, apply_levels, NULL, err);
+    if (rc != 0) {
+        qd_file_out_close(out.file);
+        return rc;
+    }
+    apply_levels(NULL, qd_config_values(node->config));
+    qd_log_init(sink, NULL, now_ms);
+    qd_log_info("main", "quidditch %s, pid %lld, settings %s, data %s", QD_VERSION,
+                (long long)qd_proc_pid(), node->conf_file[0] ? node->conf_file : "(defaults)",
+                node->data);
+    return 0;
+}
+
+static void log_reload(qd_node *node)
+{
+    qd_err err;
+    (void)node;
+    qd_err_init(&err);
+    if (out.file && qd_file_out_reopen(out.file, &err) != 0)
+        qd_log_error("main", "%s", qd_err_reason(&err));
+    qd_err_fini(&err);
+}
+
+static void log_stop(qd_node *node)
+{
+    (void)node;
+    qd_log_info("main", "stopped");
+    qd_log_init(NULL, NULL, NULL);
+    qd_file_out_close(out.file);
+    qd_file_out_close(out.err);
+    out.file = out.err = NULL;
+}
+
+const qd_step qd_step_log = {"log", log_check, log_start, log_stop, log_reload};
