@@ -24,9 +24,9 @@ qd_str nvme_folder_of(qd_str name)
 
 int nvme_folder(qd_storage *t, qd_str folder, int make)
 {
-    int at = dup(t->root);
+    /* Not a dup of the root: that would share the position of whoever lists it. */
+    int at = openat(t->root, ".", FOLDER);
     if (at < 0) return -errno;
-    fcntl(at, F_SETFD, FD_CLOEXEC);
     size_t i = 0;
     while (i < folder.n) {
         char part[256];

@@ -161,7 +161,7 @@ static int32_t open_folders(qd_storage *t, const qd_storage_config *c, qd_err *e
     }
     t->tmp = openat(t->root, ".tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (t->tmp < 0) return nvme_errno(t, err, errno, "opening .tmp in", c->path);
-    int number = nvme_empty(dup(t->tmp), 0);
+    int number = nvme_empty(openat(t->tmp, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), 0);
     if (!number) number = nvme_sync_fd(t, t->root);
     if (number) return nvme_errno(t, err, number, "emptying .tmp in", c->path);
     nvme_reserve_fill(t);
