@@ -12,6 +12,7 @@ static const qd_part_type types[] = {
     {"lowercase", QD_STAGE_TOKENIZER, true, qd_make_lowercase_tokenizer},
     {"ngram", QD_STAGE_TOKENIZER, true, qd_make_ngram_tokenizer},
     {"edge_ngram", QD_STAGE_TOKENIZER, true, qd_make_edge_ngram_tokenizer},
+    {"pattern", QD_STAGE_TOKENIZER, true, qd_make_pattern_tokenizer},
 
     {"lowercase", QD_STAGE_FILTER, true, qd_make_lowercase},
     {"uppercase", QD_STAGE_FILTER, true, qd_make_uppercase},

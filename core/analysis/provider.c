@@ -81,6 +81,52 @@ static void build_english(chain *k)
     add_plain(k, qd_make_porter);
 }
 
+static void build_pattern(chain *k)
+{
+    bool lower = true;
+    if (!k->rc) k->rc = qd_conf_bool(k->c, "lowercase", true, &lower, k->err);
+    add(k, qd_make_pattern_tokenizer);
+    if (lower) add_plain(k, qd_make_lowercase);
+    if (qd_conf_find(k->c, "stopwords") || qd_conf_find(k->c, "stopwords_path")) add_stop(k, NULL);
+}
+
+/* Languages whose analyzer in Lucene is: standard, lowercase, stop words, Snowball stemmer. */
+static void build_language(chain *k, const char *stop, const char *language)
+{
+    const qd_str value = qd_str_c(language);
+    const qd_analysis_setting set = {QD_STR("language"), &value, 1, false};
+    const qd_part_conf stemmer = {.name = k->c->name, .settings = &set, .n = 1};
+    add_plain(k, qd_make_standard);
+    add_plain(k, qd_make_lowercase);
+    add_stop(k, stop);
+    add_exclusion(k);
+    if (!k->rc && !(k->rc = qd_make_stemmer(&stemmer, &k->parts[k->n], k->err))) k->n++;
+}
+static void build_armenian(chain *k)
+{
+    build_language(k, "_armenian_", "armenian");
+}
+static void build_basque(chain *k)
+{
+    build_language(k, "_basque_", "basque");
+}
+static void build_norwegian(chain *k)
+{
+    build_language(k, "_norwegian_", "norwegian");
+}
+static void build_romanian(chain *k)
+{
+    build_language(k, "_romanian_", "romanian");
+}
+static void build_russian(chain *k)
+{
+    build_language(k, "_russian_", "russian");
+}
+static void build_swedish(chain *k)
+{
+    build_language(k, "_swedish_", "swedish");
+}
+
 static const struct provider {
     const char *name;
     void (*build)(chain *k);
@@ -88,6 +134,10 @@ static const struct provider {
     {"standard", build_standard}, {"whitespace", build_whitespace},
     {"keyword", build_keyword},   {"simple", build_simple},
     {"stop", build_stop},         {"english", build_english},
+    {"pattern", build_pattern},   {"armenian", build_armenian},
+    {"basque", build_basque},     {"norwegian", build_norwegian},
+    {"romanian", build_romanian}, {"russian", build_russian},
+    {"swedish", build_swedish},
 };
 static _Atomic(qd_analyzer *) shared[QD_COUNT_OF(providers)];
 

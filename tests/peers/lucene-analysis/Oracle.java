@@ -53,6 +53,33 @@ public final class Oracle {
         return t;
     }
 
+    static final String[][] PATTERNS = {
+        {","},
+        {"\\s+"},
+        {"[^\\p{L}\\d]+"},
+        {"([a-z]+)(\\d*)", "2"},
+        {"\\p{Lu}?\\p{Ll}+", "0"},
+        {"(foo|o+|[a-f&&[^bc]]+?)x?", "1"},
+        {"(?i)[A-Z]{2,4}", "0"},
+        {"\\b\\w{3}\\b", "0"},
+        {"^|\\.|$"},
+        {"'(.*?)'", "1"},
+        {"[\\s,;.]|--"},
+        {"(?:a|ab)(?:c|bcd)?", "0"},
+        {"(?m)^(\\S+)", "1"},
+        {"\\Q.*\\E|[\\]\\-^]+"},
+        {""},
+        {"(a*)*b?", "0"},
+        {"((a|b)+c|d)+", "1"},
+        {"x{2,3}?|y{0}z", "0"},
+        {"[^\\W_]+|\\p{Punct}{2}", "0"},
+        {"(?<year>\\d{2,4})-(\\d\\d?)", "1"},
+        {"(?s)t.h|\\Ao|e\\z", "0"},
+        {"\\x41|\\u0062|[\\x{1F600}-\\x{1F64F}]", "0"},
+    };
+
+    static Tokenizer pattern(String p, int group) { return new PatternTokenizer(java.util.regex.Pattern.compile(p), group); }
+
     static final String RULES = "fast, quick, speedy\nwi fi, wifi, wireless network\nfile system => fs\n"
         + "debian, gnu linux => debian gnu linux, distro\nlibrary, lib\nthe same thing => identical\nthe same => equal, such as\n"
         + "a b c, x\nsystem tool\\, kit => kit\na => a a\n";
@@ -100,10 +127,21 @@ public final class Oracle {
         case "synonym_graph_collapse": return of(() -> standard(255), t -> synonyms(t, false, true));
         case "synonym_graph_stop": return of(() -> standard(255), t -> new StopFilter(synonyms(new StopFilter(t, new CharArraySet(Arrays.asList("of", "and"), true)), true, true), english));
         case "synonym": return of(() -> standard(255), t -> synonyms(t, true, false));
+        case "armenian": return new org.apache.lucene.analysis.hy.ArmenianAnalyzer();
+        case "basque": return new org.apache.lucene.analysis.eu.BasqueAnalyzer();
+        case "norwegian": return new org.apache.lucene.analysis.no.NorwegianAnalyzer();
+        case "romanian": return new org.apache.lucene.analysis.ro.RomanianAnalyzer();
+        case "russian": return new org.apache.lucene.analysis.ru.RussianAnalyzer();
+        case "swedish": return new org.apache.lucene.analysis.sv.SwedishAnalyzer();
+        case "pattern": return of(() -> pattern("\\W+", -1), t -> new LowerCaseFilter(t));
         case "english_x": return new EnglishAnalyzer(english, new CharArraySet(Arrays.asList("running", "packages"), false));
         case "stem_min": return of(() -> standard(255), t -> new org.apache.lucene.analysis.en.EnglishMinimalStemFilter(new LowerCaseFilter(t)));
         case "porter_ws": return of(WhitespaceTokenizer::new, t -> new PorterStemFilter(t));
         default:
+            if (name.startsWith("re")) {
+                String[] p = PATTERNS[Integer.parseInt(name.substring(2))];
+                return of(() -> pattern(p[0], p.length > 1 ? Integer.parseInt(p[1]) : -1), t -> t);
+            }
             if (name.startsWith("snowball_")) return of(() -> standard(255), t -> new SnowballFilter(new LowerCaseFilter(t), name.substring(9)));
             throw new IllegalArgumentException("unknown chain " + name);
         }
