@@ -1,0 +1,60 @@
+/*
+ * conformance.h: the conformance kit: for each kind one suite of tests of its contract, written
+ * against the SDK alone. `qd plugin check FILE.so` runs them in a child process; so do the unit tests of
+ * built-in implementations. One suite, many implementations, no exceptions by name: what may differ is
+ * told by the vtable's flags.
+ */
+#ifndef QUIDDITCH_CONFORMANCE_H
+#define QUIDDITCH_CONFORMANCE_H
+
+#include <quidditch/analyzer.h>
+#include <quidditch/coordination.h>
+#include <quidditch/frontend.h>
+#include <quidditch/operator.h>
+#include <quidditch/storage.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { QD_CONFORM_OK, QD_CONFORM_FAILED, QD_CONFORM_SKIPPED };
+
+/* What the runner gives a suite. One thread runs a suite. */
+typedef struct qd_conform {
+    qd_self *self;       /* of the plugin, for open */
+    qd_str folder;       /* empty folder, NUL-terminated; the suite may fill it */
+    const qd_pair *options; /* what the user says an implementation needs (an address, keys) */
+    uint32_t noptions, failures;
+    qd_err *err;         /* emptied before each test */
+    /* Readies an operation for submitting and, afterwards, for wait. */
+    void (*prepare)(struct qd_conform *, qd_op *);
+    /* Waits for its end: the result; QD_E_TIMEOUT when it has not come in time. Also counts: a second
+     * completion fails the test. */
+    int32_t (*wait)(struct qd_conform *, qd_op *, int64_t timeout_ns);
+    /* Text of err, for messages. */
+    const char *(*reason)(struct qd_conform *);
+    void (*err_clear)(struct qd_conform *);
+    /* The n-th allocation of the plugin from now on fails, and all later ones; 0: none. Returns how
+     * many were made since the last call. */
+    uint64_t (*alloc_fail)(struct qd_conform *, uint64_t n);
+    /* Tells a test's end. */
+    void (*result)(struct qd_conform *, const char *test, int32_t outcome, const char *why);
+    void *host;
+    const char *test; /* running now; the next two are the suite's */
+    int32_t outcome, reserved;
+    char why[512];
+} qd_conform;
+
+/* Run all tests of a kind over one implementation; results go to c->result. name: as provided. */
+void qd_conform_storage(qd_conform *c, const char *name, const qd_storage_vtable *vt);
+void qd_conform_coordination(qd_conform *c, const char *name, const qd_coord_vtable *vt);
+void qd_conform_operator(qd_conform *c, const char *name, const qd_operator_vtable *vt);
+void qd_conform_char_filter(qd_conform *c, const char *name, const qd_char_filter_vtable *vt);
+void qd_conform_tokenizer(qd_conform *c, const char *name, const qd_tokenizer_vtable *vt);
+void qd_conform_token_filter(qd_conform *c, const char *name, const qd_token_filter_vtable *vt);
+void qd_conform_frontend(qd_conform *c, const char *name, const qd_frontend_vtable *vt);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
