@@ -72,6 +72,7 @@ ALL_OBJS += $$(OBJS_$(1))
 endef
 ALL_OBJS :=
 $(foreach m,$(LIB_MODULES),$(eval $(call module_rules,$(m))))
+include sdk/module.mk
 
 # --- programs: core/main/<program>.c is the composition root, core/main/<program>_*.c belong to it -
 PROGRAM_NAMES := $(filter quidditchd qd,$(notdir $(patsubst %.c,%,$(wildcard core/main/quidditchd.c core/main/qd.c))))
@@ -132,7 +133,7 @@ ALL_OBJS += $(patsubst %.c,$(OBJ)/%.o,$(UNIT_SRCS)) $(UNIT_HELPERS)
 units: $(UNITS)
 
 -include $(ALL_OBJS:.o=.d)
--include $(wildcard tests/*/module.mk sdk/module.mk)
+-include $(wildcard tests/*/module.mk)
 
 .PHONY: check lint clean format help
 check: all

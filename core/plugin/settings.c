@@ -2,46 +2,8 @@
  * settings.c: the settings of plugins, "plugin.<name>.<key>". Text comes from the configuration,
  * the schema from the plugin; values are checked before init runs, so that a plugin never parses.
  */
+#include "config/value.h"
 #include "plugin/host_int.h"
-#include "json/number.h"
-
-/* A number with a unit behind it; units in ascending order, factor to the base unit. */
-typedef struct unit {
-    const char *name;
-    int64_t factor;
-} unit;
-static const unit byte_units[] = {
-    {"b", 1},          {"kb", 1ll << 10}, {"mb", 1ll << 20}, {"gb", 1ll << 30},
-    {"tb", 1ll << 40}, {"pb", 1ll << 50}, {NULL, 0},
-};
-static const unit time_units[] = {
-    {"nanos", 1},         {"micros", 1000},       {"ms", 1000000},         {"s", 1000000000ll},
-    {"m", 60000000000ll}, {"h", 3600000000000ll}, {"d", 86400000000000ll}, {NULL, 0},
-};
-
-/* "512mb", "1.5h", "0", "-1"; false for anything else or overflow. */
-static bool parse_unit(qd_str text, const unit *units, int64_t *out)
-{
-    if (qd_str_is(text, "0") || qd_str_is(text, "-1")) return qd_str_i64(text, out);
-    size_t digits = 0;
-    while (digits < text.n &&
-           ((text.p[digits] >= '0' && text.p[digits] <= '9') || text.p[digits] == '.'))
-        digits++;
-    qd_str number = qd_str_sub(text, 0, digits);
-    qd_str name = qd_str_trim(qd_str_sub(text, digits, text.n));
-    for (; units->name; units++) {
-        if (!qd_str_ieq(name, qd_str_c(units->name))) continue;
-        int64_t whole;
-        double fraction;
-        if (qd_str_i64(number, &whole)) return !__builtin_mul_overflow(whole, units->factor, out);
-        if (qd_f64_parse(number, &fraction)) return false;
-        fraction *= (double)units->factor;
-        if (!(fraction < 9e18)) return false;
-        *out = (int64_t)fraction;
-        return true;
-    }
-    return false;
-}
 
 static bool parse_enum(const char *values, qd_str text, int64_t *out)
 {
@@ -68,18 +30,20 @@ static const char *const type_texts[] = {
 
 static bool parse_scalar(qd_plugin_value *v, qd_str text)
 {
+    bool truth;
     switch (v->conf.type) {
     case QD_PCONF_BOOL:
-        v->i64 = qd_str_is(text, "true");
-        return v->i64 || qd_str_is(text, "false");
+        if (qd_value_bool(text, &truth, NULL)) return false;
+        v->i64 = truth;
+        return true;
     case QD_PCONF_INT:
         return qd_str_i64(text, &v->i64);
     case QD_PCONF_FLOAT:
-        return qd_f64_parse(text, &v->f64) == 0;
+        return qd_value_double(text, &v->f64);
     case QD_PCONF_BYTES:
-        return parse_unit(text, byte_units, &v->i64);
+        return qd_value_bytes(text, v->conf.key, &v->i64, NULL) == 0;
     case QD_PCONF_TIME:
-        return parse_unit(text, time_units, &v->i64);
+        return qd_value_time(text, v->conf.key, &v->i64, NULL) == 0;
     case QD_PCONF_ENUM:
         return parse_enum(v->conf.values ? v->conf.values : "", text, &v->i64);
     default:

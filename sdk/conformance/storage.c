@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-int suite_put(suite *s, const char *name, uint64_t seed, size_t n)
+int storage_suite_put(suite *s, const char *name, uint64_t seed, size_t n)
 {
     static uint8_t piece[70000];
     qd_storage_put *put;
@@ -26,7 +26,7 @@ int suite_put(suite *s, const char *name, uint64_t seed, size_t n)
     return s->vt->put_commit(put, 0, s->c->err);
 }
 
-int suite_holds(suite *s, const char *name, uint64_t seed, size_t n)
+int storage_suite_holds(suite *s, const char *name, uint64_t seed, size_t n)
 {
     uint8_t *p = malloc(n + 1);
     size_t got = 0;
@@ -83,8 +83,8 @@ static void sizes_from_nothing_to_megabytes(suite *s)
     for (size_t i = 0; i < COUNT(sizes); i++) {
         char name[64];
         snprintf(name, sizeof name, "sizes/of-%zu", sizes[i]);
-        CHECK_EQ(s->c, suite_put(s, name, i, sizes[i]), 0);
-        CHECK(s->c, suite_holds(s, name, i, sizes[i]));
+        CHECK_EQ(s->c, storage_suite_put(s, name, i, sizes[i]), 0);
+        CHECK(s->c, storage_suite_holds(s, name, i, sizes[i]));
     }
 }
 
@@ -97,16 +97,16 @@ static void abort_leaves_nothing(suite *s)
     CHECK_EQ(s->c, s->vt->put_write(put, "abc", 3, s->c->err), 0);
     s->vt->put_abort(put);
     CHECK(s->c, !exists(s, "abort/x"));
-    CHECK_EQ(s->c, suite_put(s, "abort/x", 9, 10), 0);
-    CHECK(s->c, suite_holds(s, "abort/x", 9, 10));
+    CHECK_EQ(s->c, storage_suite_put(s, "abort/x", 9, 10), 0);
+    CHECK(s->c, storage_suite_holds(s, "abort/x", 9, 10));
 }
 
 static void objects_are_never_replaced(suite *s)
 {
-    CHECK_EQ(s->c, suite_put(s, "once/x", 1, 1000), 0);
-    CHECK_EQ(s->c, suite_put(s, "once/x", 2, 2000), QD_E_EXISTS);
+    CHECK_EQ(s->c, storage_suite_put(s, "once/x", 1, 1000), 0);
+    CHECK_EQ(s->c, storage_suite_put(s, "once/x", 2, 2000), QD_E_EXISTS);
     s->c->err_clear(s->c);
-    CHECK(s->c, suite_holds(s, "once/x", 1, 1000));
+    CHECK(s->c, storage_suite_holds(s, "once/x", 1, 1000));
     qd_storage_put *a, *b;
     CHECK_EQ(s->c, s->vt->put_begin(s->st, S("once/y"), 0, &a, s->c->err), 0);
     int32_t rc = s->vt->put_begin(s->st, S("once/y"), 0, &b, s->c->err);
@@ -134,7 +134,7 @@ static void reads_fill_their_ranges(suite *s)
     const size_t size = 3000000;
     qd_storage_object *o;
     uint64_t len, x = 12345;
-    CHECK_EQ(s->c, suite_put(s, "reads/x", 5, size), 0);
+    CHECK_EQ(s->c, storage_suite_put(s, "reads/x", 5, size), 0);
     CHECK_EQ(s->c, s->vt->object_open(s->st, S("reads/x"), &o, &len, s->c->err), 0);
     CHECK_EQ(s->c, len, size);
     memset(room, 0xEE, sizeof room);
@@ -160,7 +160,7 @@ static void reads_past_the_end_fail(suite *s)
     uint8_t dst[64];
     qd_storage_object *o;
     uint64_t len;
-    CHECK_EQ(s->c, suite_put(s, "reads/short", 6, 100), 0);
+    CHECK_EQ(s->c, storage_suite_put(s, "reads/short", 6, 100), 0);
     CHECK_EQ(s->c, s->vt->object_open(s->st, S("reads/short"), &o, &len, s->c->err), 0);
     const qd_storage_range bad[] = {{90, 11, dst}, {100, 1, dst}, {UINT64_MAX - 3, 8, dst}};
     for (size_t i = 0; i < COUNT(bad); i++) {
@@ -182,7 +182,7 @@ static void cancelled_reads_still_end(suite *s)
     qd_storage_object *o;
     uint64_t len;
     memset(reads, 0, sizeof reads);
-    CHECK_EQ(s->c, suite_put(s, "reads/cancel", 7, 1 << 20), 0);
+    CHECK_EQ(s->c, storage_suite_put(s, "reads/cancel", 7, 1 << 20), 0);
     CHECK_EQ(s->c, s->vt->object_open(s->st, S("reads/cancel"), &o, &len, s->c->err), 0);
     for (size_t i = 0; i < N; i++) {
         ranges[i] = (qd_storage_range){i * 1000, 64, dst[i]};
@@ -205,7 +205,7 @@ static void open_objects_outlive_removal(suite *s)
     qd_storage_object *a, *b;
     uint64_t len;
     uint8_t dst[50];
-    CHECK_EQ(s->c, suite_put(s, "open/x", 8, 5000), 0);
+    CHECK_EQ(s->c, storage_suite_put(s, "open/x", 8, 5000), 0);
     CHECK_EQ(s->c, s->vt->object_open(s->st, S("open/x"), &a, &len, s->c->err), 0);
     CHECK_EQ(s->c, s->vt->object_open(s->st, S("open/x"), &b, &len, s->c->err), 0);
     s->vt->object_close(a);
@@ -225,7 +225,7 @@ static void maps_show_the_object(suite *s)
     qd_storage_object *o;
     uint64_t len;
     const uint8_t *p;
-    CHECK_EQ(s->c, suite_put(s, "map/x", 9, 123457), 0);
+    CHECK_EQ(s->c, storage_suite_put(s, "map/x", 9, 123457), 0);
     CHECK_EQ(s->c, s->vt->object_open(s->st, S("map/x"), &o, &len, s->c->err), 0);
     CHECK_EQ(s->c, s->vt->object_map(o, len + 4096, &p, s->c->err), QD_E_CORRUPT);
     s->vt->object_close(o);
@@ -250,9 +250,10 @@ static void publish_replaces(suite *s)
     CHECK(s->c, got == 1 && back[0] == '2');
     fill(big, 3, 0, sizeof big);
     CHECK_EQ(s->c, s->vt->publish(s->st, S("points/p"), big, sizeof big, s->c->err), 0);
-    CHECK(s->c, suite_holds(s, "points/p", 3, sizeof big));
+    CHECK(s->c, storage_suite_holds(s, "points/p", 3, sizeof big));
     CHECK_EQ(s->c, s->vt->get(s->st, S("points/p"), back, sizeof back, &got, NULL), QD_E_LIMIT);
-    CHECK_EQ(s->c, s->vt->get(s->st, S("points/none"), back, sizeof back, &got, NULL), QD_E_NOTFOUND);
+    CHECK_EQ(s->c, s->vt->get(s->st, S("points/none"), back, sizeof back, &got, NULL),
+             QD_E_NOTFOUND);
 }
 
 typedef struct publisher {
@@ -296,10 +297,13 @@ static void conditional_publish(suite *s)
 {
     char tag[64], tag2[64];
     CHECK_EQ(s->c, s->vt->publish_if(s->st, S("points/if"), "1", 1, S(""), tag, s->c->err), 0);
-    CHECK_EQ(s->c, s->vt->publish_if(s->st, S("points/if"), "2", 1, S(""), tag2, NULL), QD_E_CONFLICT);
-    CHECK_EQ(s->c, s->vt->publish_if(s->st, S("points/if"), "3", 1, str_c(tag), tag2, s->c->err), 0);
+    CHECK_EQ(s->c, s->vt->publish_if(s->st, S("points/if"), "2", 1, S(""), tag2, NULL),
+             QD_E_CONFLICT);
+    CHECK_EQ(s->c, s->vt->publish_if(s->st, S("points/if"), "3", 1, str_c(tag), tag2, s->c->err),
+             0);
     CHECK(s->c, strcmp(tag, tag2) != 0);
-    CHECK_EQ(s->c, s->vt->publish_if(s->st, S("points/if"), "4", 1, str_c(tag), tag2, NULL), QD_E_CONFLICT);
+    CHECK_EQ(s->c, s->vt->publish_if(s->st, S("points/if"), "4", 1, str_c(tag), tag2, NULL),
+             QD_E_CONFLICT);
     char back[2];
     size_t got;
     CHECK_EQ(s->c, s->vt->get(s->st, S("points/if"), back, 2, &got, s->c->err), 0);
@@ -325,8 +329,10 @@ static int32_t list_one(void *arg, const qd_storage_stat *st)
 
 static void lists_are_sorted_and_whole(suite *s)
 {
-    static const char *const names[] = {"list/B", "list/a", "list/a.b", "list/a/x", "list/a0", "list/b/c/d"};
-    for (size_t i = COUNT(names); i-- > 0;) CHECK_EQ(s->c, suite_put(s, names[i], i, i * 10), 0);
+    static const char *const names[] = {"list/B",   "list/a",  "list/a.b",
+                                        "list/a/x", "list/a0", "list/b/c/d"};
+    for (size_t i = COUNT(names); i-- > 0;)
+        CHECK_EQ(s->c, storage_suite_put(s, names[i], i, i * 10), 0);
     qd_storage_put *put;
     CHECK_EQ(s->c, s->vt->put_begin(s->st, S("list/unfinished"), 0, &put, s->c->err), 0);
     CHECK_EQ(s->c, s->vt->put_write(put, "x", 1, s->c->err), 0);
@@ -353,9 +359,9 @@ static void lists_are_sorted_and_whole(suite *s)
 static void removal(suite *s)
 {
     qd_storage_stat st;
-    CHECK_EQ(s->c, suite_put(s, "rm/t/a", 1, 10), 0);
-    CHECK_EQ(s->c, suite_put(s, "rm/t/b/c", 1, 10), 0);
-    CHECK_EQ(s->c, suite_put(s, "rm/tree", 1, 10), 0);
+    CHECK_EQ(s->c, storage_suite_put(s, "rm/t/a", 1, 10), 0);
+    CHECK_EQ(s->c, storage_suite_put(s, "rm/t/b/c", 1, 10), 0);
+    CHECK_EQ(s->c, storage_suite_put(s, "rm/tree", 1, 10), 0);
     CHECK_EQ(s->c, s->vt->stat(s->st, S("rm/t/a"), &st, s->c->err), 0);
     CHECK_EQ(s->c, st.size, 10);
     CHECK_EQ(s->c, s->vt->remove(s->st, S("rm/t/a"), s->c->err), 0);
@@ -365,26 +371,27 @@ static void removal(suite *s)
     CHECK(s->c, !exists(s, "rm/t/b/c"));
     CHECK(s->c, exists(s, "rm/tree"));
     CHECK_EQ(s->c, s->vt->remove_tree(s->st, S("rm/t"), s->c->err), 0);
-    CHECK_EQ(s->c, suite_put(s, "rm/t/a", 2, 20), 0);
-    CHECK(s->c, suite_holds(s, "rm/t/a", 2, 20));
+    CHECK_EQ(s->c, storage_suite_put(s, "rm/t/a", 2, 20), 0);
+    CHECK(s->c, storage_suite_holds(s, "rm/t/a", 2, 20));
 }
 
 static void renaming(suite *s)
 {
-    CHECK_EQ(s->c, suite_put(s, "mv/a", 1, 10), 0);
-    CHECK_EQ(s->c, suite_put(s, "mv/b", 2, 20), 0);
+    CHECK_EQ(s->c, storage_suite_put(s, "mv/a", 1, 10), 0);
+    CHECK_EQ(s->c, storage_suite_put(s, "mv/b", 2, 20), 0);
     CHECK_EQ(s->c, s->vt->rename(s->st, S("mv/a"), S("mv/b"), NULL), QD_E_EXISTS);
     CHECK_EQ(s->c, s->vt->rename(s->st, S("mv/none"), S("mv/c"), NULL), QD_E_NOTFOUND);
     CHECK_EQ(s->c, s->vt->rename(s->st, S("mv/a"), S("lost/mv_a"), s->c->err), 0);
     CHECK(s->c, !exists(s, "mv/a"));
-    CHECK(s->c, suite_holds(s, "lost/mv_a", 1, 10));
+    CHECK(s->c, storage_suite_holds(s, "lost/mv_a", 1, 10));
 }
 
 static void lazy_objects_sync_later(suite *s)
 {
     qd_storage_put *put;
     for (int i = 0; i < 2; i++) {
-        CHECK_EQ(s->c, s->vt->put_begin(s->st, i ? S("lazy/b") : S("lazy/a"), 0, &put, s->c->err), 0);
+        CHECK_EQ(s->c, s->vt->put_begin(s->st, i ? S("lazy/b") : S("lazy/a"), 0, &put, s->c->err),
+                 0);
         CHECK_EQ(s->c, s->vt->put_write(put, "lazy", 4, s->c->err), 0);
         CHECK_EQ(s->c, s->vt->put_commit(put, QD_STORAGE_COMMIT_LAZY, s->c->err), 0);
     }
@@ -398,8 +405,8 @@ static void bad_names_are_refused(suite *s)
 {
     static char longer[300];
     memset(longer, 'x', 299);
-    const char *const bad[] = {"", "/abs", "a//b", "a/", "../x", "a/../b", "./a", "a/.hidden", ".hidden",
-                               "a\nb", "a b", "a\\b", "\xc3\xa4", longer};
+    const char *const bad[] = {"",          "/abs",    "a//b", "a/",  "../x", "a/../b",   "./a",
+                               "a/.hidden", ".hidden", "a\nb", "a b", "a\\b", "\xc3\xa4", longer};
     for (size_t i = 0; i < COUNT(bad); i++) {
         qd_storage_put *put = NULL;
         qd_storage_object *o;
@@ -429,14 +436,14 @@ static void busy_tiers_do_not_close(suite *s)
     qd_storage_object *o;
     qd_storage_put *put;
     uint64_t len;
-    CHECK_EQ(s->c, suite_put(s, "busy/x", 1, 10), 0);
+    CHECK_EQ(s->c, storage_suite_put(s, "busy/x", 1, 10), 0);
     CHECK_EQ(s->c, s->vt->object_open(s->st, S("busy/x"), &o, &len, s->c->err), 0);
     CHECK_EQ(s->c, s->vt->close(s->st, NULL), QD_E_STATE);
     s->vt->object_close(o);
     CHECK_EQ(s->c, s->vt->put_begin(s->st, S("busy/y"), 0, &put, s->c->err), 0);
     CHECK_EQ(s->c, s->vt->close(s->st, NULL), QD_E_STATE);
     s->vt->put_abort(put);
-    CHECK(s->c, suite_holds(s, "busy/x", 1, 10));
+    CHECK(s->c, storage_suite_holds(s, "busy/x", 1, 10));
 }
 
 /* Whatever allocation fails, the call says so or succeeds, and nothing half-made is seen. */
@@ -446,33 +453,35 @@ static void no_memory_is_an_error(suite *s)
         char name[64];
         snprintf(name, sizeof name, "nomem/o%llu", (unsigned long long)n);
         s->c->alloc_fail(s->c, n);
-        int put = suite_put(s, name, n, 10000);
+        int put = storage_suite_put(s, name, n, 10000);
         int point = s->vt->publish(s->st, S("nomem/p"), "point", 5, NULL);
         s->c->alloc_fail(s->c, 0);
         s->c->err_clear(s->c);
         CHECK(s->c, put == 0 || put == QD_E_NOMEM);
         CHECK(s->c, point == 0 || point == QD_E_NOMEM);
-        if (put) CHECK(s->c, !exists(s, name));
-        else CHECK(s->c, suite_holds(s, name, n, 10000));
+        if (put)
+            CHECK(s->c, !exists(s, name));
+        else
+            CHECK(s->c, storage_suite_holds(s, name, n, 10000));
         if (put == 0 && point == 0) return;
     }
 }
 
 static void reopened_tiers_keep_all(suite *s)
 {
-    CHECK_EQ(s->c, suite_put(s, "keep/o", 4, 100000), 0);
+    CHECK_EQ(s->c, storage_suite_put(s, "keep/o", 4, 100000), 0);
     CHECK_EQ(s->c, s->vt->publish(s->st, S("keep/p"), "point", 5, s->c->err), 0);
     CHECK_EQ(s->c, s->vt->close(s->st, s->c->err), 0);
     s->st = NULL;
-    CHECK_EQ(s->c, suite_open(s), 0);
-    CHECK(s->c, suite_holds(s, "keep/o", 4, 100000));
+    CHECK_EQ(s->c, storage_suite_open(s), 0);
+    CHECK(s->c, storage_suite_holds(s, "keep/o", 4, 100000));
     char back[8];
     size_t got;
     CHECK_EQ(s->c, s->vt->get(s->st, S("keep/p"), back, sizeof back, &got, s->c->err), 0);
     CHECK(s->c, got == 5 && memcmp(back, "point", 5) == 0);
 }
 
-int suite_open(suite *s)
+int storage_suite_open(suite *s)
 {
     qd_storage_config config = {.struct_size = sizeof config,
                                 .noptions = s->c->noptions,
@@ -484,7 +493,7 @@ int suite_open(suite *s)
 
 static void opens(suite *s)
 {
-    CHECK_EQ(s->c, suite_open(s), 0);
+    CHECK_EQ(s->c, storage_suite_open(s), 0);
     CHECK(s->c, s->st != NULL);
 }
 
@@ -521,11 +530,11 @@ void qd_conform_storage(qd_conform *c, const char *name, const qd_storage_vtable
         {"errors name the object", errors_say_what, 0},
         {"a tier in use does not close", busy_tiers_do_not_close, 0},
         {"out of memory is an error", no_memory_is_an_error, 0},
-        {"a log keeps what was appended", suite_log_appends, QD_STORAGE_APPEND},
-        {"log modes and errors", suite_log_modes, QD_STORAGE_APPEND},
-        {"a truncated log goes on there", suite_log_truncates, QD_STORAGE_APPEND},
-        {"log syncs from many threads", suite_log_syncs, QD_STORAGE_APPEND},
-        {"a reopened log goes on", suite_log_reopens, QD_STORAGE_APPEND},
+        {"a log keeps what was appended", storage_suite_log_appends, QD_STORAGE_APPEND},
+        {"log modes and errors", storage_suite_log_modes, QD_STORAGE_APPEND},
+        {"a truncated log goes on there", storage_suite_log_truncates, QD_STORAGE_APPEND},
+        {"log syncs from many threads", storage_suite_log_syncs, QD_STORAGE_APPEND},
+        {"a reopened log goes on", storage_suite_log_reopens, QD_STORAGE_APPEND},
         {"a tier opened again keeps all", reopened_tiers_keep_all, QD_STORAGE_DURABLE},
     };
     suite s = {.c = c, .vt = vt};
@@ -533,8 +542,10 @@ void qd_conform_storage(qd_conform *c, const char *name, const qd_storage_vtable
     RUN(c, "the tier opens", opens(&s));
     if (c->outcome != QD_CONFORM_OK) return;
     for (size_t i = 0; i < COUNT(tests); i++) {
-        if (tests[i].flag && !(vt->head.flags & tests[i].flag)) SKIP(c, tests[i].name, "not among its flags");
-        else RUN(c, tests[i].name, tests[i].run(&s));
+        if (tests[i].flag && !(vt->head.flags & tests[i].flag))
+            SKIP(c, tests[i].name, "not among its flags");
+        else
+            RUN(c, tests[i].name, tests[i].run(&s));
         if (!s.st) return; /* it could not be opened again */
     }
     RUN(c, "the tier closes", closes(&s));

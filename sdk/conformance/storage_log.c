@@ -23,13 +23,14 @@ static int log_holds(suite *s, qd_storage_log *log, uint64_t from, size_t n)
     return 1;
 }
 
-void suite_log_appends(suite *s)
+void storage_suite_log_appends(suite *s)
 {
     qd_storage_log *log;
     uint64_t end = 1, offset, at = 0;
     size_t got = 9;
     uint8_t b[8];
-    CHECK_EQ(s->c, s->vt->log_open(s->st, S("logs/a"), QD_STORAGE_LOG_CREATE, &log, &end, s->c->err), 0);
+    CHECK_EQ(s->c,
+             s->vt->log_open(s->st, S("logs/a"), QD_STORAGE_LOG_CREATE, &log, &end, s->c->err), 0);
     CHECK_EQ(s->c, end, 0);
     CHECK_EQ(s->c, s->vt->log_read(log, 0, b, sizeof b, &got, s->c->err), 0);
     CHECK_EQ(s->c, got, 0);
@@ -54,7 +55,7 @@ void suite_log_appends(suite *s)
     s->vt->log_close(log);
 }
 
-void suite_log_modes(suite *s)
+void storage_suite_log_modes(suite *s)
 {
     qd_storage_log *log;
     uint64_t end, offset;
@@ -71,11 +72,12 @@ void suite_log_modes(suite *s)
     CHECK_EQ(s->c, s->vt->log_open(s->st, S("logs/m"), 0, &log, &end, NULL), QD_E_NOTFOUND);
 }
 
-void suite_log_truncates(suite *s)
+void storage_suite_log_truncates(suite *s)
 {
     qd_storage_log *log;
     uint64_t end, offset;
-    CHECK_EQ(s->c, s->vt->log_open(s->st, S("logs/t"), QD_STORAGE_LOG_CREATE, &log, &end, s->c->err), 0);
+    CHECK_EQ(s->c,
+             s->vt->log_open(s->st, S("logs/t"), QD_STORAGE_LOG_CREATE, &log, &end, s->c->err), 0);
     CHECK_EQ(s->c, append(s, log, 0, 100000, &offset), 0);
     CHECK_EQ(s->c, s->vt->log_sync(log, 100000, s->c->err), 0);
     CHECK_EQ(s->c, s->vt->log_truncate(log, 777, s->c->err), 0);
@@ -123,13 +125,16 @@ static void *append_and_sync(void *arg)
     return NULL;
 }
 
-void suite_log_syncs(suite *s)
+void storage_suite_log_syncs(suite *s)
 {
     writers w = {.s = s, .append = PTHREAD_MUTEX_INITIALIZER};
     pthread_t t[4];
     uint64_t end;
-    CHECK_EQ(s->c, s->vt->log_open(s->st, S("logs/s"), QD_STORAGE_LOG_CREATE, &w.log, &end, s->c->err), 0);
-    for (size_t i = 0; i < COUNT(t); i++) CHECK_EQ(s->c, pthread_create(&t[i], NULL, append_and_sync, &w), 0);
+    CHECK_EQ(s->c,
+             s->vt->log_open(s->st, S("logs/s"), QD_STORAGE_LOG_CREATE, &w.log, &end, s->c->err),
+             0);
+    for (size_t i = 0; i < COUNT(t); i++)
+        CHECK_EQ(s->c, pthread_create(&t[i], NULL, append_and_sync, &w), 0);
     for (size_t i = 0; i < COUNT(t); i++) pthread_join(t[i], NULL);
     CHECK_EQ(s->c, w.rc, 0);
     CHECK_EQ(s->c, w.end, 4 * 50 * 333);
@@ -137,12 +142,13 @@ void suite_log_syncs(suite *s)
     s->vt->log_close(w.log);
 }
 
-void suite_log_reopens(suite *s)
+void storage_suite_log_reopens(suite *s)
 {
     qd_storage_log *log;
     uint64_t end, offset;
     qd_storage_stat st;
-    CHECK_EQ(s->c, s->vt->log_open(s->st, S("logs/r"), QD_STORAGE_LOG_CREATE, &log, &end, s->c->err), 0);
+    CHECK_EQ(s->c,
+             s->vt->log_open(s->st, S("logs/r"), QD_STORAGE_LOG_CREATE, &log, &end, s->c->err), 0);
     CHECK_EQ(s->c, append(s, log, 0, 12345, &offset), 0);
     CHECK_EQ(s->c, s->vt->log_sync(log, 12345, s->c->err), 0);
     s->vt->log_close(log);

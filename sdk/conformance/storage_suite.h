@@ -11,17 +11,17 @@ typedef struct suite {
 } suite;
 
 /* Opens the tier over the suite's folder. */
-int suite_open(suite *s);
+int storage_suite_open(suite *s);
 /* Writes an object of n bytes of the seed's pattern in odd pieces. */
-int suite_put(suite *s, const char *name, uint64_t seed, size_t n);
+int storage_suite_put(suite *s, const char *name, uint64_t seed, size_t n);
 /* Is it there, with these bytes? */
-int suite_holds(suite *s, const char *name, uint64_t seed, size_t n);
+int storage_suite_holds(suite *s, const char *name, uint64_t seed, size_t n);
 
 /* storage_log.c */
-void suite_log_appends(suite *s);
-void suite_log_modes(suite *s);
-void suite_log_truncates(suite *s);
-void suite_log_syncs(suite *s);
-void suite_log_reopens(suite *s);
+void storage_suite_log_appends(suite *s);
+void storage_suite_log_modes(suite *s);
+void storage_suite_log_truncates(suite *s);
+void storage_suite_log_syncs(suite *s);
+void storage_suite_log_reopens(suite *s);
 
 #endif

@@ -1,4 +1,5 @@
-/* suite.h: what the suites share: checks that end a test with its reason, and the loop over tests. */
+/* suite.h: what the suites share: checks that end a test with its reason, and the loop over tests.
+ */
 #ifndef QD_CONFORMANCE_SUITE_H
 #define QD_CONFORMANCE_SUITE_H
 
@@ -50,7 +51,10 @@ static inline void conform_fail(qd_conform *c, int line, const char *what, long 
 /* Reports a test that the flags exclude. */
 #define SKIP(c, what, reason_) (c)->result((c), (what), QD_CONFORM_SKIPPED, (reason_))
 
-static inline qd_str str_c(const char *s) { return (qd_str){s, strlen(s)}; }
+static inline qd_str str_c(const char *s)
+{
+    return (qd_str){s, strlen(s)};
+}
 
 /* Bytes that tell where they belong. */
 static inline uint8_t pattern(uint64_t seed, uint64_t at)

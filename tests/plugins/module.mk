@@ -32,5 +32,5 @@ $(OUT)/tests/plugins/toy-%.so: tests/plugins/toy.c tests/plugins/module.mk $(SDK
 	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -DTOY_NAME='"toy-$*"' $(TOY_$*) \
 		-shared -Wl,-z,now,-z,relro,-z,nodelete -Wl,--exclude-libs,ALL -o $@ $<
 
-$(OUT)/tests/unit/plugin/loader_t: $(TOY_FILES)
+$(OUT)/tests/unit/plugin/loader_t $(OUT)/tests/unit/plugin/conform_t: $(TOY_FILES)
 $(OBJ)/tests/unit/plugin/%.o: CPPFLAGS_ALL += -DTOY_DIR='"$(abspath $(OUT))/tests/plugins"'

@@ -1,8 +1,8 @@
 /*
  * conformance.h: the conformance kit: for each kind one suite of tests of its contract, written
- * against the SDK alone. `qd plugin check FILE.so` runs them in a child process; so do the unit tests of
- * built-in implementations. One suite, many implementations, no exceptions by name: what may differ is
- * told by the vtable's flags.
+ * against the SDK alone. `qd plugin check FILE.so` runs them in a child process; so do the unit
+ * tests of built-in implementations. One suite, many implementations, no exceptions by name: what
+ * may differ is told by the vtable's flags.
  */
 #ifndef QUIDDITCH_CONFORMANCE_H
 #define QUIDDITCH_CONFORMANCE_H
@@ -21,15 +21,15 @@ enum { QD_CONFORM_OK, QD_CONFORM_FAILED, QD_CONFORM_SKIPPED };
 
 /* What the runner gives a suite. One thread runs a suite. */
 typedef struct qd_conform {
-    qd_self *self;       /* of the plugin, for open */
-    qd_str folder;       /* empty folder, NUL-terminated; the suite may fill it */
+    qd_self *self;          /* of the plugin, for open */
+    qd_str folder;          /* empty folder, NUL-terminated; the suite may fill it */
     const qd_pair *options; /* what the user says an implementation needs (an address, keys) */
     uint32_t noptions, failures;
-    qd_err *err;         /* emptied before each test */
+    qd_err *err; /* emptied before each test */
     /* Readies an operation for submitting and, afterwards, for wait. */
     void (*prepare)(struct qd_conform *, qd_op *);
-    /* Waits for its end: the result; QD_E_TIMEOUT when it has not come in time. Also counts: a second
-     * completion fails the test. */
+    /* Waits for its end: the result; QD_E_TIMEOUT when it has not come in time. Also counts: a
+     * second completion fails the test. */
     int32_t (*wait)(struct qd_conform *, qd_op *, int64_t timeout_ns);
     /* Text of err, for messages. */
     const char *(*reason)(struct qd_conform *);
@@ -37,6 +37,11 @@ typedef struct qd_conform {
     /* The n-th allocation of the plugin from now on fails, and all later ones; 0: none. Returns how
      * many were made since the last call. */
     uint64_t (*alloc_fail)(struct qd_conform *, uint64_t n);
+    qd_arena *arena; /* scratch of one test */
+    /* A JSON reader over a text, standing before its value; NULL: no memory. End it with
+     * json_close. */
+    qd_json_in *(*json_open)(struct qd_conform *, qd_str text);
+    void (*json_close)(struct qd_conform *, qd_json_in *);
     /* Tells a test's end. */
     void (*result)(struct qd_conform *, const char *test, int32_t outcome, const char *why);
     void *host;
