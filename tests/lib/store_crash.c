@@ -116,6 +116,7 @@ static int32_t tier_capacity(qd_storage *t, uint64_t *total, uint64_t *available
 static int32_t object_open(qd_storage *t, qd_str name, qd_storage_object **out, uint64_t *len,
                            qd_err *err)
 {
+    if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, "opening", name);
     store_crash *d = t->disk;
     hold(d);
     inode *i = disk_find(d, name);
@@ -183,6 +184,7 @@ static void read_cancel(qd_storage_object *o, qd_storage_read *r)
 static int32_t put_begin(qd_storage *t, qd_str name, uint64_t size, qd_storage_put **out,
                          qd_err *err)
 {
+    if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, "creating", name);
     (void)size;
     store_crash *d = t->disk;
     hold(d);
@@ -270,6 +272,7 @@ static int32_t sync_objects(qd_storage *t, const qd_str *names, size_t n, qd_err
 
 static int32_t publish(qd_storage *t, qd_str name, const void *data, size_t len, qd_err *err)
 {
+    if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, "publishing", name);
     store_crash *d = t->disk;
     hold(d);
     inode *i = disk_inode(d, QD_STORAGE_POINT);
@@ -304,6 +307,7 @@ static int32_t get(qd_storage *t, qd_str name, void *dst, size_t cap, size_t *le
 static int32_t log_open(qd_storage *t, qd_str name, uint32_t flags, qd_storage_log **out,
                         uint64_t *end, qd_err *err)
 {
+    if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, "opening log", name);
     store_crash *d = t->disk;
     hold(d);
     inode *i = disk_find(d, name);
@@ -442,6 +446,7 @@ static int32_t stat_name(qd_storage *t, qd_str name, qd_storage_stat *out, qd_er
 
 static int32_t remove_name(qd_storage *t, qd_str name, qd_err *err)
 {
+    if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, "removing", name);
     store_crash *d = t->disk;
     hold(d);
     int rc = disk_find(d, name) ? disk_link(d, name, NULL) : d->off ? QD_E_IO : QD_E_NOTFOUND;
@@ -473,6 +478,7 @@ static int32_t remove_tree(qd_storage *t, qd_str folder, qd_err *err)
 
 static int32_t rename_name(qd_storage *t, qd_str from, qd_str to, qd_err *err)
 {
+    if (!qd_storage_name_ok(to)) return fail(err, QD_E_ARG, "renaming to", to);
     store_crash *d = t->disk;
     hold(d);
     int rc = !disk_find(d, from) ? QD_E_NOTFOUND : disk_find(d, to) ? QD_E_EXISTS : 0;

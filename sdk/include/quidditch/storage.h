@@ -102,14 +102,29 @@ typedef struct qd_storage_read {
 } qd_storage_read;
 
 enum {
-    /* Visible at once, durable after sync_objects only: until then a power loss may take it, or leave
-     * it cut or torn under its name. */
+    /* Visible at once, durable after sync_objects only: until then a power loss may take it, or
+     * leave it cut or torn under its name. */
     QD_STORAGE_COMMIT_LAZY = 1
 };
 enum {
     QD_STORAGE_LOG_CREATE = 1, /* make it when absent; without: NOTFOUND */
     QD_STORAGE_LOG_EXCL = 2    /* with CREATE: EXISTS when it is there */
 };
+
+/* Is it a name as above? For the host and for plugins. */
+static inline int qd_storage_name_ok(qd_str name)
+{
+    size_t i;
+    if (name.n == 0 || name.n > 255) return 0;
+    for (i = 0; i < name.n; i++) {
+        char c = name.p[i];
+        int first = i == 0 || name.p[i - 1] == '/';
+        int plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '_' || c == '+' || c == '-' || c == '.';
+        if (c == '/' ? first || i + 1 == name.n : !plain || (c == '.' && first)) return 0;
+    }
+    return 1;
+}
 
 typedef struct qd_storage_vtable {
     qd_vtable head;
@@ -151,8 +166,8 @@ typedef struct qd_storage_vtable {
     int32_t (*put_commit)(qd_storage_put *, uint32_t flags, qd_err *);
     /* Ends the put; nothing stays. */
     void (*put_abort)(qd_storage_put *);
-    /* Makes objects committed lazily durable, data before names, with one sync a folder. Absent names
-     * are NOTFOUND. After an error (never retried) none of them may be counted on. */
+    /* Makes objects committed lazily durable, data before names, with one sync a folder. Absent
+     * names are NOTFOUND. After an error (never retried) none of them may be counted on. */
     int32_t (*sync_objects)(qd_storage *, const qd_str *names, size_t n, qd_err *);
 
     /* --- points --- */
