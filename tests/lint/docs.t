@@ -1,0 +1,63 @@
+# docs.t: every public function has a doc comment; every module has a short README; generated files
+# equal what their tables print.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Lint;
+
+# A public declaration is documented when a comment stands in its paragraph (the lines up to the
+# last blank one) before it, so that a comment may speak for a group.
+my @bare;
+for my $file (files(qr{^(core|sdk/include)/.*\.h$})) {
+    next if $file =~ /_int\.h$/ || $file =~ m{^core/main/};
+    my @code = split /\n/, code_of($file), -1;
+    my @raw  = split /\n/, slurp($file),   -1;
+    my ($depth, $documented, $pending) = (0, 0, '');
+    for my $i (0 .. $#code) {
+        my ($c, $r) = ($code[$i], $raw[$i]);
+        if ($depth == 0 && $r =~ /^\s*$/) { $documented = 0; $pending = ''; next }
+        $documented = 1 if $depth == 0 && $r =~ m{\*/\s*$|^\s*//} && $c =~ /^\s*$/;
+        if ($c =~ /^\s*#/ || $r =~ /\\$/) { next }
+        if ($depth == 0) {
+            $pending .= " $c";
+            if ($pending =~ /^\s*(?!typedef|struct\s+\w+\s*;|extern\s+"C"|enum\b|_Static_assert|union\b)
+                             (?:[\w\s*]|__attribute__\(\(.*?\)\))*?\b(\w+)\s*\([^{;]*\)[^{;]*[;{]/x) {
+                my $name = $1;
+                push @bare, "$file:" . ($i + 1) . ": $name has no doc comment"
+                    if !$documented && $name !~ /^(QD_\w+|__attribute__|_Alignas|_Static_assert|defined)$/
+                    && $pending !~ /^\s*(typedef|struct\s+\w+\s*\{|QD_VEC)/ && $name !~ /^qdi_/;
+            }
+            $pending = '' if $c =~ /[;}]\s*$/ || $c =~ /\{/;
+        }
+        $depth += ($c =~ tr/{//) - ($c =~ tr/}//);
+        $depth = 0 if $depth < 0;
+        $pending = '' if $depth > 0;
+        # extern "C" { opens no scope of interest
+        $depth = 0 if $c =~ /extern\s+"[^"]*"\s*\{/;
+    }
+}
+report('public functions have a doc comment', @bare);
+
+my @readme;
+my %module = map { m{^core/([^/]+)/.*\.c$} ? ($1 => 1) : () } files(qr{^core/});
+for my $m (sort keys %module) {
+    my $file = "core/$m/README.md";
+    if (!-f top() . "/$file") { push @readme, "$file is missing"; next }
+    my $lines = () = slurp($file) =~ /\n/g;
+    push @readme, "$file has $lines lines, 60 at most" if $lines > 60;
+}
+report('every module has a README of at most 60 lines', @readme);
+
+my $qd = top() . '/build/bin/qd';
+SKIP: {
+    skip 'build/bin/qd is not built', 2 unless -x $qd;
+    my %printed = ('conf/quidditch.yml' => '--yaml', 'docs/settings.md' => '--markdown');
+    for my $file (sort keys %printed) {
+        my $want = `'$qd' config list $printed{$file}`;
+        ok($want eq (-f top() . "/$file" ? slurp($file) : ''),
+            "$file is what the table prints (else: qd config list $printed{$file} > $file)");
+    }
+}
+done_testing;

@@ -1,0 +1,104 @@
+# env.t: clocks, random numbers, files, sockets, threads and the environment are reached through
+# runtime alone; libuv is used in runtime and net alone, and its thread pool nowhere.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Lint;
+
+# A system header, and the modules besides runtime that may include it (with the reason).
+my %header = (
+    'pthread.h'     => [],
+    'threads.h'     => [],
+    'semaphore.h'   => [],
+    'sched.h'       => [],
+    'signal.h'      => ['core/store/'],     # the handler for SIGBUS on mapped files
+    'setjmp.h'      => [],
+    'unistd.h'      => [],
+    'fcntl.h'       => [],
+    'dirent.h'      => [],
+    'spawn.h'       => [],
+    'sys/stat.h'    => [],
+    'sys/statvfs.h' => [],
+    'sys/mman.h'    => ['core/store/'],     # replaces a damaged page in that handler
+    'sys/uio.h'     => [],
+    'sys/file.h'    => [],
+    'sys/wait.h'    => [],
+    'sys/random.h'  => [],
+    'sys/time.h'    => [],
+    'sys/resource.h' => [],
+    'sys/syscall.h' => [],
+    'linux/aio_abi.h' => [],
+    'sys/socket.h'  => ['core/net/'],
+    'sys/un.h'      => ['core/net/'],
+    'netinet/in.h'  => ['core/net/'],
+    'netinet/tcp.h' => ['core/net/'],
+    'arpa/inet.h'   => ['core/net/'],
+    'netdb.h'       => [],
+    'poll.h'        => [],
+    'sys/epoll.h'   => [],
+    'sys/select.h'  => [],
+    'uv.h'          => ['core/net/', 'core/main/', 'core/plugin/'],
+    'dlfcn.h'       => ['core/plugin/'],
+);
+# Functions of headers that everybody needs, and what to use.
+my %call = (
+    (map { $_ => 'qd_env_mono_ns or qd_env_wall_ms of runtime/env.h' }
+        qw(time clock clock_gettime gettimeofday timespec_get)),
+    (map { $_ => 'qd_env_sleep_ns, or a timer' } qw(nanosleep usleep sleep clock_nanosleep)),
+    (map { $_ => 'qd_env_random or qd_prng of runtime/env.h' }
+        qw(rand random srand srandom drand48 lrand48 mrand48 rand_r getrandom getentropy arc4random)),
+    (map { $_ => 'runtime/file.h (files of a shard: store)' }
+        qw(fopen freopen fdopen tmpfile mkstemp mkdtemp tmpnam opendir)),
+    (map { $_ => 'qd_proc_run of runtime/proc.h' } qw(popen system fork execvp execv)),
+    (map { $_ => 'qd_proc_env of runtime/proc.h' } qw(getenv secure_getenv setenv putenv)),
+    (map { $_ => 'a struct tm of gmtime_r: the zone of the process must not matter' }
+        qw(localtime localtime_r mktime tzset)),
+    (map { $_ => 'runtime/env.h and sync.h' } qw(thrd_create mtx_lock)),
+);
+my $calls = join '|', sort keys %call;
+
+my (@headers, @calls, @uv, @uvpool);
+my @pool = qw(uv_queue_work uv_getaddrinfo uv_getnameinfo uv_random);
+for my $file (files(qr{^core/.*\.[ch]$})) {
+    my $runtime = $file =~ m{^core/runtime/};
+    if (!$runtime) {
+        my $n = 0;
+        for (split /\n/, slurp($file)) {
+            $n++;
+            next unless /^\s*#\s*include\s+<([^>]+)>/ && $header{$1};
+            my $h = $1;
+            next if grep { index($file, $_) == 0 } @{$header{$h}};
+            push @headers, "$file:$n: <$h> belongs to runtime (env.h, sync.h, file.h, proc.h)";
+        }
+        each_match(code_of($file), qr/(?<![\w.>])(?:$calls)\s*\(/, sub {
+            my ($line, $hit) = @_;
+            $hit =~ s/\s*\($//;
+            push @calls, "$file:$line: $hit(): use $call{$hit}";
+        });
+        if ($file !~ m{^core/net/}) {
+            each_match(code_of($file), qr/\buv_\w+/, sub {
+                push @uv, "$file:$_[0]: $_[1]: libuv is used in runtime and net only"
+                    unless $_[1] eq 'uv_version' || $_[1] eq 'uv_loop_s' || $_[1] eq 'uv_loop';
+            });
+        }
+    }
+}
+for my $file (files(qr{^(core|plugins)/.*\.[ch]$})) {
+    my $names = join '|', @pool;
+    each_match(code_of($file), qr/\b(?:uv_fs_(?!t\b|event|poll)\w+|$names)\s*\(/, sub {
+        push @uvpool, "$file:$_[0]: $_[1]: libuv's thread pool belongs to libraft";
+    });
+}
+for my $so (glob(top() . '/build/lib/quidditch/plugins/*.so')) {
+    for (`nm -D --undefined-only '$so' 2>/dev/null`) {
+        push @uvpool, "$so: $1 is called: libuv's thread pool belongs to libraft"
+            if /\b(uv_fs_(?!event|poll)\w+|uv_queue_work|uv_getaddrinfo|uv_getnameinfo)\b/;
+    }
+}
+report('system headers are runtime\'s',                              @headers);
+report('no clock, random number, file, process past runtime',        @calls);
+report('libuv in runtime and net only',                              @uv);
+report('nobody but libraft uses libuv\'s thread pool',               @uvpool);
+done_testing;

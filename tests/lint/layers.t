@@ -1,0 +1,58 @@
+# layers.t: includes follow core/LAYERS; private headers stay in their module; plugins see the SDK only.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Lint;
+
+my (%level, %beside, %forbidden);
+for (split /\n/, slurp('core/LAYERS')) {
+    next if /^\s*(#|$)/;
+    my ($n, $module, @rest) = split ' ';
+    $level{$module} = $n;
+    for (@rest) {
+        if (s/^-//) { $forbidden{$module}{$_} = 1 }
+        else        { $beside{$module}{$_}    = 1 }
+    }
+}
+
+my (@unknown, @layer, @private, @style);
+for my $file (files(qr{^core/.*\.[ch]$})) {
+    my ($m) = $file =~ m{^core/([^/]+)/};
+    if (!exists $level{$m}) { push @unknown, "$file: module $m is not in core/LAYERS"; next }
+    my $n = 0;
+    for (split /\n/, slurp($file)) {
+        $n++;
+        next unless /^\s*#\s*include\s+"([^"]+)"/;
+        my $inc = $1;
+        my ($to) = $inc =~ m{^([^/]+)/};
+        if (!defined $to || !exists $level{$to}) {
+            push @style, "$file:$n: include \"$inc\": write \"module/header.h\"";
+            next;
+        }
+        next if $to eq $m;
+        push @private, "$file:$n: $inc is private to $to" if $inc =~ /_int\.h$/;
+        push @layer, "$file:$n: $m (level $level{$m}) may not include $to (level $level{$to})"
+            if $forbidden{$m}{$to} || ($level{$to} >= $level{$m} && !$beside{$m}{$to});
+    }
+}
+report('every folder of core stands in core/LAYERS', @unknown);
+report('includes follow core/LAYERS',                @layer);
+report('private headers stay in their module',       @private);
+report('core includes "module/header.h"',            @style);
+
+my @sdk;
+for my $file (files(qr{^(plugins|sdk/examples)/.*\.[ch]$}), files(qr{^sdk/include/})) {
+    my $n = 0;
+    for (split /\n/, slurp($file)) {
+        $n++;
+        next unless /^\s*#\s*include\s+"([^"]+)"/;
+        my ($inc, $to) = ($1, $1);
+        $to =~ s{/.*}{};
+        push @sdk, "$file:$n: include \"$inc\": plugins and the SDK know <quidditch/...> only"
+            if exists $level{$to} && $inc =~ m{/};
+    }
+}
+report('plugins and the SDK include nothing of core', @sdk);
+done_testing;
