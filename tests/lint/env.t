@@ -7,21 +7,23 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Lint;
 
-# A system header, and the modules besides runtime that may include it (with the reason).
+# A system header, and the places besides runtime that may include it. store/sigbus.c is the handler
+# for damaged mapped files; plugin/file.c opens a plugin's file once, so that what was checked is what
+# is mapped.
 my %header = (
     'pthread.h'     => [],
     'threads.h'     => [],
     'semaphore.h'   => [],
     'sched.h'       => [],
-    'signal.h'      => ['core/store/'],     # the handler for SIGBUS on mapped files
+    'signal.h'      => ['core/store/sigbus.c'],
     'setjmp.h'      => [],
-    'unistd.h'      => [],
-    'fcntl.h'       => [],
-    'dirent.h'      => [],
+    'unistd.h'      => ['core/plugin/file.c', 'core/store/sigbus.c'],
+    'fcntl.h'       => ['core/plugin/file.c'],
+    'dirent.h'      => ['core/plugin/file.c'],
     'spawn.h'       => [],
-    'sys/stat.h'    => [],
+    'sys/stat.h'    => ['core/plugin/file.c'],
     'sys/statvfs.h' => [],
-    'sys/mman.h'    => ['core/store/'],     # replaces a damaged page in that handler
+    'sys/mman.h'    => ['core/store/sigbus.c', 'core/plugin/file.c'],
     'sys/uio.h'     => [],
     'sys/file.h'    => [],
     'sys/wait.h'    => [],
@@ -75,6 +77,7 @@ for my $file (files(qr{^core/.*\.[ch]$})) {
         each_match(code_of($file), qr/(?<![\w.>])(?:$calls)\s*\(/, sub {
             my ($line, $hit) = @_;
             $hit =~ s/\s*\($//;
+            return if $hit eq 'opendir' && $file eq 'core/plugin/file.c';
             push @calls, "$file:$line: $hit(): use $call{$hit}";
         });
         if ($file !~ m{^core/net/}) {

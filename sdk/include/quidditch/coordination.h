@@ -43,7 +43,7 @@ typedef struct qd_coord_result qd_coord_result; /* memory of an answer; defined 
 /* qd_vtable.flags */
 enum {
     QD_COORD_LINEARIZABLE =
-        1,                 /* range without STALE is linearizable: every implementation for now */
+        1,                 /* range without STALE is linearizable: every implementation so far */
     QD_COORD_EXTERNAL = 2, /* the store is not run by this process */
     QD_COORD_DYNAMIC_MEMBERS = 4, /* member_change */
     QD_COORD_AUTHORITY = 8        /* authority, export_at, import, hash_at */
