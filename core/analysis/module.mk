@@ -1,3 +1,1 @@
 LIBS += -lstemmer
-# The block kernel gains a third by unrolling.
-CFLAGS_core_analysis_standard := -O3

@@ -56,6 +56,11 @@ int qd_buffer_create(qd_account *account, qd_buffer **out, qd_err *err);
 /* Frees it and its pages; NULL is fine. [worker] */
 void qd_buffer_destroy(qd_buffer *b);
 
+/* Chooses how sources are stored (qd_stored_codec; default QD_STORED_DEFAULT, QD_STORED_NONE drops
+ * them); only while the buffer is empty. A flush with another codec in its attributes changes it
+ * from the next reset on. [worker] */
+void qd_buffer_stored_codec(qd_buffer *b, uint8_t codec);
+
 /* Finds or adds the field called info->name; *field is its number in this buffer until the next
  * qd_buffer_reset. A known field takes over wider settings only where nothing was written yet,
  * otherwise they must be equal. [worker] QD_E_ARG (differs), QD_E_LIMIT (over 65,535), QD_E_NOMEM.
@@ -98,7 +103,8 @@ int qd_buffer_point_b16(qd_buffer *b, uint32_t field, const uint8_t v[16], qd_er
  * [worker] */
 QD_MUST_CHECK
 int qd_buffer_source(qd_buffer *b, qd_str source, qd_err *err);
-/* Sets the document's id for the id index. [worker] */
+/* Sets the document's id: the id index and the BYTES column of the field `_id`, which is made if it
+ * is not there; adding the column's value as well is harmless. [worker] */
 QD_MUST_CHECK
 int qd_buffer_id(qd_buffer *b, qd_str id, qd_err *err);
 

@@ -10,8 +10,9 @@
 #define QDI_SEGMENT_FORMAT ((qd_file_format){{"qd-segment", 10}, 1, 1})
 #define QDI_LIVE_FORMAT ((qd_file_format){{"qd-live", 7}, 1, 1})
 
-/* Sections of a segment, in the order in which they are written. The data sections come first, the
- * resident ones last, so that a cold open is one range read. */
+/* Sections of a segment; those without a byte are left out. The data sections come first (written
+ * in the order postings, positions, offsets, terms, norms, columns, ...), the resident ones last,
+ * so that a cold open is one range read. */
 typedef enum qdi_section {
     QDI_SEC_TERMS = 1,
     QDI_SEC_POSTINGS = 2,
@@ -36,5 +37,9 @@ typedef enum qdi_live_section {
     QDI_LIVE_SEC_BITS = 1,
     QDI_LIVE_SEC_META = 2 /* resident */
 } qdi_live_section;
+
+#define QD_TERMS_PER_BLOCK 32u
+#define QD_SEGMENT_FIELDS_MAX 65535u
+#define QD_SEGMENT_USER_MAX 65536u
 
 #endif

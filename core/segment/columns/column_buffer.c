@@ -112,6 +112,11 @@ int qdi_column_buffer_ids(qdi_column_buffer *b, uint32_t doc, const uint32_t *id
     return 0;
 }
 
+void qdi_column_buffer_used(const qdi_column_buffer *b, uint8_t *used)
+{
+    for (size_t i = 0; i < b->ids.n; i++) used[b->ids.at[i]] = 1;
+}
+
 int qdi_column_buffer_str(qdi_column_buffer *b, uint32_t doc, qd_str s, qd_err *err)
 {
     QD_CHECK(b, QDI_COLUMN_BUFFER_MAGIC);

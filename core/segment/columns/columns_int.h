@@ -45,6 +45,9 @@ qd_str qdi_column_buffer_str_at(const qdi_column_buffer *b, uint32_t i, uint32_t
 /* BYTES: documents that have a string. */
 uint32_t qdi_column_buffer_str_count(const qdi_column_buffer *b);
 
+/* ORDINAL over the caller's term table: sets used[id] to 1 for each id that it holds. */
+void qdi_column_buffer_used(const qdi_column_buffer *b, uint8_t *used);
+
 /* --- write --- */
 /* The distinct terms of the caller's table in byte order. Every term must occur in the column. A
  * source is not changed by a write: a failed one may be tried again. */

@@ -21,6 +21,8 @@ int qdi_points_buffer_make(uint8_t type, qd_account *account, qdi_points_buffer 
 void qdi_points_buffer_free(qdi_points_buffer *b);
 /* Empties it, keeps its memory. */
 void qdi_points_buffer_reset(qdi_points_buffer *b);
+/* Takes back everything of documents >= doc (an aborted document). */
+void qdi_points_buffer_rollback(qdi_points_buffer *b, uint32_t doc);
 /* Bytes held. */
 size_t qdi_points_buffer_bytes(const qdi_points_buffer *b);
 /* Adds n points of doc; doc never falls. QD_E_NOMEM: nothing was added. */

@@ -22,6 +22,8 @@ int qdi_stored_buffer_make(qd_stored_codec codec, qd_account *account, qdi_store
 void qdi_stored_buffer_free(qdi_stored_buffer *b);
 /* Empties it, keeps contexts and memory. */
 void qdi_stored_buffer_reset(qdi_stored_buffer *b);
+/* Takes back documents >= doc; only the one added last may be affected (an aborted document). */
+void qdi_stored_buffer_rollback(qdi_stored_buffer *b, uint32_t doc);
 /* Bytes held. */
 size_t qdi_stored_buffer_bytes(const qdi_stored_buffer *b);
 /* Adds doc's bytes; documents come in order, those left out are empty. */

@@ -1,0 +1,54 @@
+/*
+ * segment_int.h: an open segment, and META, which says what is in it.
+ */
+#ifndef QD_SEGMENT_SEGMENT_INT_H
+#define QD_SEGMENT_SEGMENT_INT_H
+
+#include "base/arena.h"
+#include "base/str.h"
+#include "segment/format_int.h"
+#include "segment/segment.h"
+#include "segment/terms/dict_write_int.h"
+#include <stdatomic.h>
+
+#define QDI_SEGMENT_MAGIC 0x53514d47u
+
+struct qd_segment {
+    uint32_t magic;
+    _Atomic uint32_t refs;
+    qd_file *file;
+    qd_account *account;
+    qd_arena arena; /* fields, names, statistics */
+    uint32_t docs, nfields;
+    qd_segment_attrs attrs;
+    qd_str writer; /* version that wrote it */
+    qd_field_info *fields;
+    qdi_field_terms *terms; /* by field; zero without index */
+    qd_index_stats *stats;
+    const uint8_t *term_index; /* resident */
+    uint64_t term_index_len;
+    qd_columns *columns;
+    qd_points_set *points;
+    qd_stored *stored;
+    qd_ids *ids;
+};
+
+/* Appends META's bytes. */
+void qdi_meta_write(qd_buf *out, uint32_t docs, const qd_segment_attrs *attrs,
+                    const qd_field_info *fields, const qdi_field_terms *terms, uint32_t nfields);
+/* Reads META into s (file and arena are set). QD_E_CORRUPT, QD_E_NOMEM. */
+QD_MUST_CHECK
+int qdi_meta_read(qd_segment *s, const uint8_t *p, uint64_t n, qd_err *err);
+/* Blocks of terms that so many terms take. */
+static inline uint64_t qdi_term_blocks(uint64_t terms)
+{
+    return terms / QD_TERMS_PER_BLOCK + (terms % QD_TERMS_PER_BLOCK != 0);
+}
+/* Records that TERMS, POSTINGS ... of s are impossible at offset. */
+static inline int qdi_corrupt(const qd_segment *s, uint32_t section, uint64_t offset,
+                              const char *what, qd_err *err)
+{
+    return qd_file_corrupt(s->file, section, offset, err, what);
+}
+
+#endif

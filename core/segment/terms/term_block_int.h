@@ -1,0 +1,41 @@
+/*
+ * term_block_int.h: reading one block of the dictionary: texts and statistics as two streams.
+ */
+#ifndef QD_SEGMENT_TERM_BLOCK_INT_H
+#define QD_SEGMENT_TERM_BLOCK_INT_H
+
+#include "segment/segment_int.h"
+#include "segment/terms.h"
+
+typedef struct qdi_block {
+    const qd_segment *segment;
+    uint32_t field;
+    uint32_t docs;
+    uint8_t options;
+    const uint8_t *begin;
+    uint64_t at;                           /* of the block in TERMS, for errors */
+    const uint8_t *text, *text_end;        /* next entry; end of the texts */
+    const uint8_t *stats, *end;            /* next statistics; end of the block */
+    uint64_t postings, positions, offsets; /* running places */
+} qdi_block;
+
+/* Where block i of the field lies in TERMS. */
+void qdi_block_place(const qdi_field_terms *t, const uint8_t *index, uint64_t i, uint64_t *at,
+                     uint64_t *len);
+/* Separator of block i: all terms before the block are smaller, none in it. */
+qd_str qdi_block_separator(const qdi_field_terms *t, const uint8_t *index, uint64_t i);
+/* The block that holds text if any does: the last one whose separator is <= text. */
+uint64_t qdi_block_find(const qdi_field_terms *t, const uint8_t *index, qd_str text);
+/* Reads a block's head. QD_E_CORRUPT. */
+QD_MUST_CHECK
+int qdi_block_open(qdi_block *b, const qd_segment *s, uint32_t field, uint64_t at, const uint8_t *p,
+                   uint64_t n, qd_err *err);
+/* Reads the next entry of the texts: bytes shared with the term before, and the rest. QD_E_CORRUPT.
+ */
+QD_MUST_CHECK
+int qdi_block_text(qdi_block *b, uint32_t *shared, qd_str *rest, qd_err *err);
+/* Reads the next statistics. QD_E_CORRUPT. */
+QD_MUST_CHECK
+int qdi_block_stats(qdi_block *b, qd_term *out, qd_err *err);
+
+#endif

@@ -1,0 +1,335 @@
+/*
+ * term_iter.c: ordered walks over a dictionary. See terms.h.
+ *
+ * A walk plans windows of blocks from the resident index alone. With an automaton the separator of
+ * each block tells whether anything in the block can be accepted: the least acceptable string not
+ * below it is computed, and if that lies beyond the block, the walk goes on at the block that may
+ * hold it. Inside a block, states are kept by depth, so that each term is stepped from the first
+ * byte that differs from the one before.
+ */
+#include "segment/terms/term_block_int.h"
+
+#define WINDOW_BLOCKS 64u
+#define WINDOW_BYTES (256u << 10)
+
+struct qd_term_iter {
+    qd_segment *segment;
+    uint32_t field;
+    const qdi_field_terms *terms;
+    qd_arena *arena;
+    const qd_automaton *automaton;
+    qd_str lo, hi, prefix;
+    bool lo_exclusive, has_hi, hi_inclusive, below, over;
+    uint64_t next, end; /* blocks not planned yet */
+
+    struct {
+        uint64_t block;
+        uint32_t slot;
+    } window[WINDOW_BLOCKS];
+    uint32_t nwindow, at; /* blocks planned; the one being read + 1 */
+    qdi_block block;
+    bool in_block;
+    uint32_t behind; /* statistics not read yet */
+
+    char *text;
+    uint32_t len, cap;
+    uint32_t *states; /* by depth, cap + 1 */
+    uint32_t depth;   /* bytes stepped through */
+    bool halted;      /* the verdict of states[depth] holds for all that begins so */
+    uint32_t state;
+    char *key; /* scratch for seeking, cap bytes */
+    qd_reads *own;
+};
+
+static int grow(qd_term_iter *it, uint32_t cap, qd_err *err)
+{
+    uint32_t now = it->cap ? it->cap : 256;
+    while (now < cap) now *= 2;
+    char *text = qd_arena_bytes(it->arena, now), *key = qd_arena_bytes(it->arena, now + 1);
+    uint32_t *states = qd_arena_alloc(it->arena, (now + 1) * sizeof *states);
+    if (!text || !states || !key) return qd_err_nomem(err, "walk over terms");
+    if (it->cap) {
+        memcpy(text, it->text, it->cap);
+        memcpy(states, it->states, (it->cap + 1) * sizeof *states);
+    }
+    it->text = text;
+    it->key = key;
+    it->states = states;
+    it->cap = now;
+    return 0;
+}
+
+/* The longer of two prefixes; false when no term can have both. */
+static bool narrow_prefix(qd_str *a, qd_str b)
+{
+    size_t n = a->n < b.n ? a->n : b.n;
+    if (n && memcmp(a->p, b.p, n) != 0) return false;
+    if (b.n > a->n) *a = b;
+    return true;
+}
+
+/* One past the last block that may hold terms beginning with prefix. */
+static int end_of_prefix(qd_term_iter *it, uint64_t *end, qd_err *err)
+{
+    size_t n = it->prefix.n;
+    while (n && (uint8_t)it->prefix.p[n - 1] == 0xff) n--;
+    if (n == 0) return 0;
+    char *after = qd_arena_bytes(it->arena, n);
+    if (!after) return qd_err_nomem(err, "walk over terms");
+    memcpy(after, it->prefix.p, n);
+    after[n - 1] = (char)((uint8_t)after[n - 1] + 1);
+    uint64_t e = qdi_block_find(it->terms, it->segment->term_index, (qd_str){after, n}) + 1;
+    if (e < *end) *end = e;
+    return 0;
+}
+
+static int place(qd_term_iter *it, const qd_term_range *range, qd_err *err)
+{
+    const uint8_t *index = it->segment->term_index;
+    it->lo = range->from;
+    it->lo_exclusive = range->from_exclusive && range->from.n > 0;
+    it->has_hi = range->has_to;
+    it->hi = range->to;
+    it->hi_inclusive = range->to_inclusive;
+    it->prefix = range->prefix;
+    if (it->automaton && it->automaton->start == QD_AUTOMATON_DEAD) it->over = true;
+    if (it->automaton && !narrow_prefix(&it->prefix, it->automaton->prefix)) it->over = true;
+    if (qd_str_cmp(it->prefix, it->lo) > 0) {
+        it->lo = it->prefix;
+        it->lo_exclusive = false;
+    }
+    qd_str *copies[] = {&it->lo, &it->hi, &it->prefix};
+    for (size_t i = 0; i < QD_COUNT_OF(copies); i++) {
+        size_t n = copies[i]->n;
+        *copies[i] = qd_arena_str(it->arena, *copies[i]);
+        if (!copies[i]->p && n) return qd_err_nomem(err, "walk over terms");
+    }
+    it->below = it->lo.n > 0 || it->lo_exclusive;
+    it->end = qdi_term_blocks(it->terms->terms);
+    if (it->end == 0) it->over = true;
+    if (it->over) return 0;
+    it->next = qdi_block_find(it->terms, index, it->lo);
+    if (it->has_hi) {
+        uint64_t e = qdi_block_find(it->terms, index, it->hi) + 1;
+        if (e < it->end) it->end = e;
+    }
+    return end_of_prefix(it, &it->end, err);
+}
+
+int qd_term_iter_open(qd_segment *s, uint32_t field, const qd_term_range *range, qd_arena *arena,
+                      qd_term_iter **out, qd_err *err)
+{
+    static const qdi_field_terms none;
+    qd_term_iter *it = qd_arena_calloc(arena, sizeof *it);
+    if (!it) return qd_err_nomem(err, "walk over terms");
+    it->segment = s;
+    it->field = field;
+    it->terms = field < s->nfields ? &s->terms[field] : &none;
+    it->arena = arena;
+    it->automaton = range->automaton;
+    int rc = grow(it, 256, err);
+    if (rc == 0) rc = place(it, range, err);
+    *out = it;
+    return rc;
+}
+
+/*
+ * The least string >= s that the automaton may accept, into it->key: *n its length, false when
+ * there is none. Uses the states' array, which is rebuilt for the next term.
+ */
+static bool least_from(qd_term_iter *it, qd_str s, size_t *n)
+{
+    const qd_automaton *a = it->automaton;
+    size_t d = 0;
+    it->depth = 0;
+    it->halted = false;
+    it->states[0] = a->start;
+    while (d < s.n) {
+        uint32_t to = qd_automaton_step(a, it->states[d], (uint8_t)s.p[d]);
+        if (to == QD_AUTOMATON_DEAD) break;
+        it->states[++d] = to;
+    }
+    memcpy(it->key, s.p, s.n);
+    *n = s.n;
+    if (d == s.n) return true;
+    for (;; d--) {
+        unsigned b = (uint8_t)s.p[d] + 1u;
+        int next = b < 256 ? qd_automaton_next_byte(a, it->states[d], b) : -1;
+        if (next >= 0) {
+            it->key[d] = (char)next;
+            *n = d + 1;
+            return true;
+        }
+        if (d == 0) return false;
+    }
+}
+
+/* The first block from `block` on that may hold an accepted term; it->end when none. */
+static int skip_blocks(qd_term_iter *it, uint64_t *block, qd_err *err)
+{
+    const uint8_t *index = it->segment->term_index;
+    while (*block + 1 < it->end) {
+        qd_str sep = qdi_block_separator(it->terms, index, *block);
+        if (qd_str_cmp(sep, it->lo) < 0) sep = it->lo;
+        int rc = sep.n > it->cap ? grow(it, (uint32_t)sep.n, err) : 0;
+        if (rc) return rc;
+        size_t n;
+        if (!least_from(it, sep, &n)) {
+            *block = it->end;
+            return 0;
+        }
+        qd_str key = {it->key, n}, after = qdi_block_separator(it->terms, index, *block + 1);
+        if (qd_str_cmp(key, after) < 0) return 0;
+        *block = qdi_block_find(it->terms, index, key);
+        if (*block >= it->end) *block = it->end;
+    }
+    return 0;
+}
+
+int qd_term_iter_plan(qd_term_iter *it, qd_reads *r, bool *more, qd_err *err)
+{
+    uint64_t bytes = 0;
+    it->nwindow = it->at = 0;
+    it->in_block = false;
+    while (!it->over && it->nwindow < WINDOW_BLOCKS && bytes < WINDOW_BYTES) {
+        int rc = it->automaton ? skip_blocks(it, &it->next, err) : 0;
+        if (rc) return rc;
+        if (it->next >= it->end) break;
+        uint64_t at, len;
+        qdi_block_place(it->terms, it->segment->term_index, it->next, &at, &len);
+        it->window[it->nwindow].block = it->next++;
+        rc = qd_reads_add(r, it->segment->file, QDI_SEC_TERMS, at, len,
+                          &it->window[it->nwindow].slot, err);
+        if (rc) return rc;
+        it->nwindow++;
+        bytes += len;
+    }
+    *more = it->nwindow > 0;
+    return 0;
+}
+
+static int next_block(qd_term_iter *it, const qd_reads *r, qd_err *err)
+{
+    uint64_t at, len;
+    qdi_block_place(it->terms, it->segment->term_index, it->window[it->at].block, &at, &len);
+    uint32_t slot = it->window[it->at++].slot;
+    it->in_block = true;
+    it->behind = 0;
+    it->len = 0;
+    it->depth = 0;
+    it->halted = false;
+    if (it->automaton) it->states[0] = it->automaton->start;
+    return qdi_block_open(&it->block, it->segment, it->field, at, qd_reads_at(r, slot), len, err);
+}
+
+/* Puts the next term of the block together in it->text. */
+static int next_text(qd_term_iter *it, uint32_t *shared, qd_err *err)
+{
+    qd_str rest;
+    const uint8_t *from = it->block.text;
+    int rc = qdi_block_text(&it->block, shared, &rest, err);
+    if (rc == 0 && *shared > it->len)
+        rc = qdi_corrupt(it->segment, QDI_SEC_TERMS,
+                         it->block.at + (uint64_t)(from - it->block.begin), "text of a term", err);
+    if (rc == 0 && *shared + rest.n > it->cap) rc = grow(it, (uint32_t)(*shared + rest.n), err);
+    if (rc) return rc;
+    memcpy(it->text + *shared, rest.p, rest.n);
+    it->len = *shared + (uint32_t)rest.n;
+    it->behind++;
+    return 0;
+}
+
+/* Steps the automaton along the present term, which shares bytes with the one before. */
+static bool accepted(qd_term_iter *it, uint32_t shared)
+{
+    const qd_automaton *a = it->automaton;
+    if (shared < it->depth || (shared == it->depth && !it->halted)) {
+        it->depth = shared;
+        it->halted = false;
+    }
+    while (!it->halted && it->depth < it->len) {
+        uint32_t s = it->states[it->depth];
+        if (a->flags[s] & QD_AUTOMATON_ALL) {
+            it->halted = true;
+            break;
+        }
+        s = qd_automaton_step(a, s, (uint8_t)it->text[it->depth++]);
+        it->states[it->depth] = s;
+        it->halted = s == QD_AUTOMATON_DEAD;
+    }
+    it->state = it->states[it->depth];
+    return it->state != QD_AUTOMATON_DEAD && qd_automaton_accepts(a, it->state);
+}
+
+/* Is the present term inside the bounds? 1, 0 = not yet, -1 = past them. */
+static int inside(qd_term_iter *it)
+{
+    qd_str text = {it->text, it->len};
+    if (it->below) {
+        int c = qd_str_cmp(text, it->lo);
+        if (c < 0 || (c == 0 && it->lo_exclusive)) return 0;
+        it->below = false;
+    }
+    if (it->has_hi) {
+        int c = qd_str_cmp(text, it->hi);
+        if (c > 0 || (c == 0 && !it->hi_inclusive)) return -1;
+    }
+    return qd_str_starts(text, it->prefix) ? 1 : -1;
+}
+
+static int give(qd_term_iter *it, qd_str *text, qd_term *out, qd_err *err)
+{
+    *text = (qd_str){it->text, it->len};
+    if (!out) return 1;
+    for (; it->behind; it->behind--) {
+        int rc = qdi_block_stats(&it->block, out, err);
+        if (rc) return rc;
+    }
+    return 1;
+}
+
+int qd_term_iter_next(qd_term_iter *it, const qd_reads *r, qd_str *text, qd_term *out, qd_err *err)
+{
+    while (!it->over) {
+        if (!it->in_block || it->block.text == it->block.text_end) {
+            if (it->at >= it->nwindow) return 0;
+            int rc = next_block(it, r, err);
+            if (rc) return rc;
+            continue;
+        }
+        uint32_t shared;
+        int rc = next_text(it, &shared, err);
+        if (rc) return rc;
+        bool ok = !it->automaton || accepted(it, shared);
+        int where = inside(it);
+        if (where < 0) {
+            it->over = true;
+            break;
+        }
+        if (where && ok) return give(it, text, out, err);
+    }
+    return 0;
+}
+
+uint32_t qd_term_iter_state(const qd_term_iter *it)
+{
+    return it->state;
+}
+
+int qd_term_iter_step(qd_term_iter *it, qd_str *text, qd_term *out, qd_err *err)
+{
+    if (!it->own) {
+        it->own = qd_reads_make(it->arena, it->segment->account);
+        if (!it->own) return qd_err_nomem(err, "walk over terms");
+    }
+    for (;;) {
+        int rc = qd_term_iter_next(it, it->own, text, out, err);
+        if (rc) return rc;
+        qd_reads_release(it->own);
+        bool more = false;
+        rc = qd_term_iter_plan(it, it->own, &more, err);
+        if (rc || !more) return rc;
+        rc = qd_reads_fetch(it->own, err);
+        if (rc) return rc;
+    }
+}
