@@ -28,8 +28,9 @@ uint64_t qd_ids_bytes(const qd_ids *x);
 /* Looks n ids up: docs[i] gets the last document with ids[i] (deleted or not: live docs are the
  * caller's), or QD_IDS_ABSENT. hashes[i] = qd_ids_hash(ids[i]). Entries whose docs[i] is not
  * QD_IDS_ABSENT on entry are left alone, so segments can be asked from new to old with one array.
- * Reads what it needs, in at most two fetches (blocks where the tier has to); scratch is given back
- * as it was. [worker] QD_E_NOMEM, QD_E_CORRUPT, QD_E_IO. */
+ * Reads what it needs, in two fetches as a rule (blocks where the tier has to); scratch's account
+ * pays for them meanwhile, nothing is left in scratch. [worker] QD_E_NOMEM, QD_E_CORRUPT, QD_E_IO.
+ */
 QD_MUST_CHECK
 int qd_ids_lookup(const qd_ids *x, const qd_str *ids, const uint64_t *hashes, uint32_t n,
                   uint32_t *docs, qd_arena *scratch, qd_err *err);

@@ -41,7 +41,7 @@ qd_str qd_live_name(const uint8_t segment[16], uint64_t generation, char *buf);
 /* Is name a live object's? Then *segment (16 bytes) and *generation (both may be NULL). [any] */
 bool qd_live_name_parse(qd_str name, uint8_t *segment, uint64_t *generation);
 /* Writes a generation durably below prefix ("" or "folder/"); id is the object's random identity.
- * [worker] QD_E_IO, QD_E_NOSPACE, QD_E_EXISTS. */
+ * bytes (may be NULL) gets its length. [worker] QD_E_IO, QD_E_NOSPACE, QD_E_ARG. */
 QD_MUST_CHECK
 int qd_live_write(const qd_live *l, qd_store *s, qd_str prefix, const uint8_t segment[16],
                   uint64_t generation, const uint8_t id[16], uint64_t *bytes, qd_err *err);

@@ -14,7 +14,7 @@
 /* index.codec */
 typedef enum qd_stored_codec {
     QD_STORED_DEFAULT = 0, /* zstd level 1 */
-    QD_STORED_BEST = 1,    /* zstd level 12 with a trained dictionary */
+    QD_STORED_BEST = 1,    /* zstd level 9 with a trained dictionary */
     QD_STORED_NONE = 2     /* nothing is stored */
 } qd_stored_codec;
 
@@ -25,7 +25,7 @@ typedef struct qd_stored_stats {
     uint32_t blocks;
     uint32_t dicts;
     uint64_t bytes;     /* on disk */
-    uint64_t raw_bytes; /* of the documents */
+    uint64_t raw_bytes; /* decompressed, lengths of documents included */
 } qd_stored_stats;
 
 /* Decompressor, its output and the block it holds; zero it before first use. One thread at a time;
@@ -38,7 +38,8 @@ typedef struct qd_stored_scratch {
     qd_account *account;    /* pays; NULL: general */
     const qd_stored *owner; /* whose block it is (compared with generation) */
     uint64_t generation;
-    uint32_t block, first, docs;
+    uint32_t block, first, docs; /* the block; its documents */
+    uint32_t text;               /* where their bytes begin in raw */
 } qd_stored_scratch;
 /* Frees what the scratch holds; it may be used again. */
 void qd_stored_scratch_fini(qd_stored_scratch *s);

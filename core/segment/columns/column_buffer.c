@@ -146,6 +146,22 @@ qd_str qdi_column_buffer_str_at(const qdi_column_buffer *b, uint32_t i, uint32_t
     return (qd_str){b->bytes.at + from, b->ends.at[i] - from};
 }
 
+qd_str qdi_column_buffer_str_of(const qdi_column_buffer *b, uint32_t doc)
+{
+    uint32_t lo = doc, at;
+    if (b->docs.n) {
+        size_t n = b->docs.n;
+        for (lo = 0; n > 1;) {
+            size_t half = n / 2;
+            if (b->docs.at[lo + half] <= doc) lo += (uint32_t)half;
+            n -= half;
+        }
+    }
+    qd_str s = qdi_column_buffer_str_at(b, lo, &at);
+    qd_dassert(at == doc);
+    return s;
+}
+
 uint32_t qdi_column_buffer_str_count(const qdi_column_buffer *b)
 {
     return (uint32_t)b->ends.n;

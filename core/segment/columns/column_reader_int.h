@@ -54,6 +54,10 @@ struct qd_column_reader {
     qd_arena *arena;
 };
 
+/* A reader of heads [first, first + n) as one range; strings are not planned. */
+QD_MUST_CHECK
+int qdi_column_plan_heads(const qd_column *c, uint32_t first, uint32_t n, qd_reads *r,
+                          qd_arena *arena, qd_column_reader **out, qd_err *err);
 /* Stands rd on the block with head index i (planned). */
 QD_MUST_CHECK
 int qdi_column_load(qd_column_reader *rd, uint32_t i, qd_err *err);

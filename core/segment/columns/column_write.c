@@ -113,11 +113,11 @@ static int write_all(const qdi_column_source *sources, uint32_t n, pending *p, u
     if (rc == 0) rc = qd_file_section_begin(w, QDI_SEC_COLUMNS, false, err);
     if (rc) return rc;
 
-    uint8_t count[4];
     qdi_column_writer x;
-    qd_put_u32le(count, n);
+    uint32_t written = 0;
+    size_t count = resident->n;
     rc = qdi_column_writer_init(&x, docs, account, err);
-    if (rc == 0 && qd_buf_add(resident, count, 4)) rc = qd_err_nomem(err, "column index");
+    if (rc == 0 && qd_buf_add(resident, "\0\0\0", 4)) rc = qd_err_nomem(err, "column index");
     for (uint32_t i = 0; rc == 0 && i < n; i++) {
         qd_assert(i == 0 || sources[i].field > sources[i - 1].field);
         qdi_column_writer_begin(&x, w, sources[i].field, sources[i].buffer->type);
@@ -125,7 +125,9 @@ static int write_all(const qdi_column_source *sources, uint32_t n, pending *p, u
         if (rc == 0)
             rc = qdi_column_writer_end(&x, p[i].has_strings ? &p[i].strings : NULL, p[i].dict_bytes,
                                        resident, err);
+        written += x.head.docs > 0;
     }
+    if (rc == 0) qd_put_u32le(resident->p + count, written);
     qdi_column_writer_fini(&x);
     return rc ? rc : qd_file_section_end(w, NULL, err);
 }

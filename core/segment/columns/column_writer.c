@@ -155,7 +155,7 @@ int qdi_column_writer_end(qdi_column_writer *x, const qdi_strings_writer *string
                           uint64_t dict_bytes, qd_buf *index, qd_err *err)
 {
     int rc = flush_block(x, err);
-    if (rc) return rc;
+    if (rc || x->head.docs == 0) return rc;
     x->head.bytes = x->written;
     if (x->head.docs == x->docs) x->head.flags |= QDI_COLUMN_DENSE;
     if (strings) {

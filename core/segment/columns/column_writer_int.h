@@ -58,7 +58,8 @@ void qdi_column_writer_begin(qdi_column_writer *x, qd_file_writer *w, uint32_t f
 QD_MUST_CHECK
 int qdi_column_writer_add(qdi_column_writer *x, uint32_t doc, const int64_t *values, uint32_t n,
                           qd_err *err);
-/* Ends the column and appends its resident bytes to index; strings NULL for I64. */
+/* Ends the column and appends its resident bytes to index, nothing when no document has a value;
+ * strings NULL for I64. */
 QD_MUST_CHECK
 int qdi_column_writer_end(qdi_column_writer *x, const qdi_strings_writer *strings,
                           uint64_t dict_bytes, qd_buf *index, qd_err *err);

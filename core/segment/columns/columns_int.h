@@ -42,6 +42,8 @@ QD_MUST_CHECK
 int qdi_column_buffer_str(qdi_column_buffer *b, uint32_t doc, qd_str s, qd_err *err);
 /* BYTES: the string of the i-th document that has one, and that document; i < count. */
 qd_str qdi_column_buffer_str_at(const qdi_column_buffer *b, uint32_t i, uint32_t *doc);
+/* BYTES: the string of a document that has one. O(log n) */
+qd_str qdi_column_buffer_str_of(const qdi_column_buffer *b, uint32_t doc);
 /* BYTES: documents that have a string. */
 uint32_t qdi_column_buffer_str_count(const qdi_column_buffer *b);
 
@@ -65,7 +67,8 @@ typedef struct qdi_column_source {
 } qdi_column_source;
 
 /* Writes sections COLUMN_DICT and COLUMNS (opens and closes both) and appends the bytes of section
- * COLUMN_INDEX to resident. docs: documents of the segment. [worker] */
+ * COLUMN_INDEX to resident; fields without a value get no column. docs: documents of the segment.
+ * [worker] */
 QD_MUST_CHECK
 int qdi_columns_write(const qdi_column_source *sources, uint32_t n, uint32_t docs,
                       qd_file_writer *w, qd_buf *resident, qd_account *account, qd_err *err);

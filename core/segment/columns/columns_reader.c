@@ -42,22 +42,32 @@ static int add_bodies(const qd_column *c, uint32_t first, uint32_t n, qd_reads *
                         slot, err);
 }
 
-int qd_column_plan(const qd_column *c, uint32_t from, uint32_t to, qd_reads *r, qd_arena *arena,
-                   qd_column_reader **out, qd_err *err)
+int qdi_column_plan_heads(const qd_column *c, uint32_t first, uint32_t n, qd_reads *r,
+                          qd_arena *arena, qd_column_reader **out, qd_err *err)
 {
     qd_column_reader *rd;
     int rc = reader_make(c, r, arena, &rd, err);
     if (rc) return rc;
+    rd->first = first;
+    rd->n = n;
+    if (n) rc = add_bodies(c, first, n, r, &rd->slot, err);
+    if (rc == 0) *out = rd;
+    return rc;
+}
+
+int qd_column_plan(const qd_column *c, uint32_t from, uint32_t to, qd_reads *r, qd_arena *arena,
+                   qd_column_reader **out, qd_err *err)
+{
+    uint32_t first = 0, end = 0;
+    qd_column_reader *rd;
     if (to > c->segment_docs) to = c->segment_docs;
     if (from < to) {
-        uint32_t first = qdi_column_head_find(c, from >> QDI_COLUMN_BLOCK_SHIFT);
-        uint32_t end = qdi_column_head_find(c, ((to - 1) >> QDI_COLUMN_BLOCK_SHIFT) + 1);
-        rd->first = first;
-        rd->n = end - first;
-        if (rd->n) rc = add_bodies(c, first, rd->n, r, &rd->slot, err);
-        if (rc == 0 && c->stats.type == QD_COLUMN_BYTES)
-            rc = qdi_strings_plan(c, NULL, 0, true, r, arena, &rd->strings, err);
+        first = qdi_column_head_find(c, from >> QDI_COLUMN_BLOCK_SHIFT);
+        end = qdi_column_head_find(c, ((to - 1) >> QDI_COLUMN_BLOCK_SHIFT) + 1);
     }
+    int rc = qdi_column_plan_heads(c, first, end - first, r, arena, &rd, err);
+    if (rc == 0 && first < end && c->stats.type == QD_COLUMN_BYTES)
+        rc = qdi_strings_plan(c, NULL, 0, true, r, arena, &rd->strings, err);
     if (rc == 0) *out = rd;
     return rc;
 }

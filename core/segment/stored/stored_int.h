@@ -31,6 +31,7 @@ QD_MUST_CHECK
 int qdi_stored_buffer_add(qdi_stored_buffer *b, uint32_t doc, qd_str source, qd_err *err);
 
 /* --- write --- */
+/* b holds its documents until reset: a failed write may be tried again. */
 /* Writes section STORED (opens and closes it), appends section STORED_INDEX's bytes to resident.
  * b NULL: writes nothing. */
 QD_MUST_CHECK

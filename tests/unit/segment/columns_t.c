@@ -475,14 +475,16 @@ static void one_column(bool copies, uint32_t docs, uint32_t shape, uint32_t kind
     qd_columns *set;
     OK(&x, qdi_columns_open(f, docs, &x.account, &set, &x.err));
     const qd_column *c = qd_columns_get(set, 3);
-    assert_non_null(c);
     assert_null(qd_columns_get(set, 2));
-    int64_t *numbers = words ? words_of(&x, c) : NULL;
-    compare_stats(c, &m, numbers);
-    compare_ranges(&x, c, &m, numbers);
-    compare_docs(&x, c, &m, numbers);
-    if (!words) compare_match(&x, c, &m);
-    free(numbers);
+    assert_int_equal(c != NULL, m.n > 0);
+    if (c) {
+        int64_t *numbers = words ? words_of(&x, c) : NULL;
+        compare_stats(c, &m, numbers);
+        compare_ranges(&x, c, &m, numbers);
+        compare_docs(&x, c, &m, numbers);
+        if (!words) compare_match(&x, c, &m);
+        free(numbers);
+    }
     qdi_columns_close(set);
     qd_file_unref(f);
     qdi_column_buffer_free(b);

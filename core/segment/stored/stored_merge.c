@@ -1,0 +1,101 @@
+/*
+ * stored_merge.c: merging. Well filled blocks of inputs without deletions and with the same codec
+ * are copied without being opened; the rest is opened and packed anew, so that small blocks do not
+ * pile up over generations of merges.
+ */
+#include "segment/stored/stored_read_int.h"
+#include "segment/stored/stored_writer_int.h"
+
+#define COPY_LEAST (QDI_STORED_BLOCK / 2) /* bytes of a block that is worth copying */
+#define CUT_LEAST (QDI_STORED_BLOCK / 4)  /* pending bytes that may be closed early for a copy */
+
+typedef struct merging {
+    const qdi_merge_in *in;
+    const qdi_merge_part *part;
+    qdi_stored_writer x;
+    qd_stored_scratch scratch;
+    qd_err *err;
+} merging;
+
+/* Copies one block's bytes. */
+static int copy_block(merging *m, const qdi_stored_block *b, uint32_t dict)
+{
+    qd_section_cursor c;
+    int rc = qdi_stored_writer_copy(&m->x, b->docs, b->raw, dict, m->err);
+    if (rc == 0)
+        rc = qd_section_cursor_open(&c, m->part->stored->file, QDI_SEC_STORED, b->offset,
+                                    m->in->account, m->err);
+    if (rc) return rc;
+    for (uint64_t left = b->bytes; rc == 0 && left > 0;) {
+        rc = qd_section_cursor_need(&c, left < QD_FILE_PAGE ? (size_t)left : QD_FILE_PAGE, m->err);
+        if (rc) break;
+        size_t n = c.have < left ? c.have : (size_t)left;
+        rc = qdi_stored_writer_put(&m->x, c.p, n, m->err);
+        qd_section_cursor_skip(&c, n);
+        left -= n;
+    }
+    qd_section_cursor_close(&c);
+    return rc;
+}
+
+static int add_document(void *arg, uint32_t doc, qd_str bytes)
+{
+    merging *m = arg;
+    uint32_t to = qdi_merge_doc(m->part, doc);
+    return to == QDI_DOC_GONE ? 0 : qdi_stored_writer_add(&m->x, to, bytes, m->err);
+}
+
+/* May this block be copied now? *dict gets its dictionary's number in the output. */
+static int may_copy(merging *m, const qdi_stored_block *b, uint32_t *dict, bool *copy)
+{
+    const qd_stored *s = m->part->stored;
+    *dict = 0;
+    *copy = m->part->map == NULL && s->head.codec == m->in->codec && b->raw >= COPY_LEAST &&
+            (m->x.lens.n == 0 || m->x.text.n >= CUT_LEAST) && m->x.waiting.n == 0;
+    if (!*copy || !b->dict) return 0;
+    int rc = qdi_stored_writer_dict(&m->x, s->dict_at[b->dict - 1], s->dict_bytes[b->dict - 1],
+                                    dict, m->err);
+    *copy = *dict != 0;
+    return rc;
+}
+
+static int merge_part(merging *m)
+{
+    const qd_stored *s = m->part->stored;
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < s->head.blocks; i++) {
+        qdi_stored_block b;
+        uint32_t dict;
+        bool copy;
+        qdi_stored_block_at(s, i, &b);
+        rc = may_copy(m, &b, &dict, &copy);
+        if (rc == 0 && copy) rc = qdi_stored_writer_skip_to(&m->x, m->part->base + b.first, m->err);
+        if (rc == 0 && copy) rc = qdi_stored_writer_close_block(&m->x, m->err);
+        if (rc == 0 && copy && m->x.waiting.n) copy = false;
+        if (rc) break;
+        rc = copy ? copy_block(m, &b, dict)
+                  : qd_stored_scan(s, b.first, b.first + b.docs, &m->scratch, add_document, m,
+                                   m->err);
+        if (rc == 0) rc = qdi_merge_poll(m->in);
+    }
+    return rc;
+}
+
+int qdi_stored_merge(const qdi_merge_in *in, qd_file_writer *w, qd_buf *resident, qd_err *err)
+{
+    merging m = {.in = in, .scratch = {.account = in->account}, .err = err};
+    if (in->codec == QD_STORED_NONE) return 0;
+    int rc = qd_file_section_begin(w, QDI_SEC_STORED, false, err);
+    if (rc) return rc;
+    rc = qdi_stored_writer_init(&m.x, (qd_stored_codec)in->codec, w, in->account, err);
+    for (uint32_t i = 0; rc == 0 && i < in->n; i++) {
+        m.part = &in->parts[i];
+        if (m.part->stored) rc = merge_part(&m);
+    }
+    if (rc == 0) rc = qdi_stored_writer_end(&m.x, in->docs, err);
+    if (rc == 0) rc = qd_file_section_end(w, NULL, err);
+    if (rc == 0) rc = qdi_stored_writer_index(&m.x, in->docs, resident, err);
+    qdi_stored_writer_fini(&m.x);
+    qd_stored_scratch_fini(&m.scratch);
+    return rc;
+}
