@@ -131,6 +131,21 @@ static size_t at_least(const float *s, size_t n, float least, uint32_t *idx)
     return m;
 }
 
+static size_t at_least_d(const double *s, size_t n, double least, uint32_t *idx)
+{
+    const __m256d t = _mm256_set1_pd(least);
+    size_t m = 0;
+    for (size_t i = 0; i < n; i += 8) {
+        uint32_t k =
+            (uint32_t)_mm256_movemask_pd(_mm256_cmp_pd(_mm256_loadu_pd(s + i), t, _CMP_GE_OQ)) |
+            (uint32_t)_mm256_movemask_pd(_mm256_cmp_pd(_mm256_loadu_pd(s + i + 4), t, _CMP_GE_OQ))
+                << 4;
+        if (i + 8 > n) k &= (1u << (n - i)) - 1;
+        for (; k; k &= k - 1) idx[m++] = (uint32_t)i + (uint32_t)__builtin_ctz(k);
+    }
+    return m;
+}
+
 static uint32_t isect(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb, uint32_t *ia,
                       uint32_t *ib)
 {
@@ -192,6 +207,7 @@ const qd_kern qd_kern_avx2 = {
     .bound_max = bound_max,
     .bound_select = bound_select,
     .at_least = at_least,
+    .at_least_d = at_least_d,
     .isect = isect,
     .rank = rank,
     .and64 = and64,

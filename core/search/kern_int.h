@@ -8,9 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define QD_CLASSES 64u    /* impact classes of a term; 0: absent */
-#define QD_KERN_SLACK 64u /* elements readable (and for outputs writable) behind any array below   \
-                           */
+#define QD_CLASSES 64u /* impact classes of a term; 0: absent */
+#define QD_KERN_SLACK                                                                              \
+    64u /* elements readable (and for outputs writable) behind any array below                     \
+         */
 
 typedef struct qd_kern {
     const char *name;
@@ -30,6 +31,7 @@ typedef struct qd_kern {
                            uint32_t *out);
     /* Indices with s >= least; returns their number. */
     size_t (*at_least)(const float *s, size_t n, float least, uint32_t *idx);
+    size_t (*at_least_d)(const double *s, size_t n, double least, uint32_t *idx);
     /* Common values of ascending a and b, as indices; a the shorter; 16 words behind b are above
      * all of a. */
     uint32_t (*isect)(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb, uint32_t *ia,

@@ -55,6 +55,16 @@ static size_t at_least(const float *s, size_t n, float least, uint32_t *idx)
     return m;
 }
 
+static size_t at_least_d(const double *s, size_t n, double least, uint32_t *idx)
+{
+    size_t m = 0;
+    for (size_t i = 0; i < n; i++) {
+        idx[m] = (uint32_t)i;
+        m += s[i] >= least;
+    }
+    return m;
+}
+
 static uint32_t isect(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb, uint32_t *ia,
                       uint32_t *ib)
 {
@@ -113,6 +123,7 @@ const qd_kern qd_kern_scalar = {
     .bound_max = bound_max,
     .bound_select = bound_select,
     .at_least = at_least,
+    .at_least_d = at_least_d,
     .isect = isect,
     .rank = rank,
     .and64 = and64,

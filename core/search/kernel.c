@@ -1,27 +1,153 @@
 /* kernel.c: which kernel serves a shape. */
 #include "search/kernel_int.h"
 
+#define PHRASE_WORDS_MAX 16u
+
+typedef enum shape { SHAPE_NONE, SHAPE_TERM, SHAPE_OR, SHAPE_AND, SHAPE_MIX, SHAPE_PHRASE } shape;
+
+static bool all_terms(qdi_lnode *const *list, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (list[i]->kind != QDI_L_TERM) return false;
+    return true;
+}
+
+/* The cursors of a shape, required ones first. */
+static shape shape_of(qdi_run *r, qdi_k *k, uint32_t *nreq)
+{
+    qdi_lnode *l = r->root;
+    *nreq = 0;
+    if (l->kind == QDI_L_PHRASE) {
+        bool plain = l->u.phrase.slop == 0 && l->u.phrase.n <= PHRASE_WORDS_MAX;
+        for (uint32_t s = 0; s < l->u.phrase.n && plain; s++)
+            plain = l->u.phrase.first[s + 1] == l->u.phrase.first[s] + 1 &&
+                    l->u.phrase.offset[s] < QD_BLOCK * 1024u;
+        return plain ? SHAPE_PHRASE : SHAPE_NONE;
+    }
+    if (l->kind == QDI_L_TERM) {
+        k->c = qdi_scratch_alloc(r->scratch, sizeof *k->c);
+        if (!k->c) return SHAPE_NONE;
+        k->c[0] = l->u.cur;
+        k->nt = 1;
+        return SHAPE_TERM;
+    }
+    if (l->kind != QDI_L_BOOL || l->u.b.nnot || !all_terms(l->u.b.req, l->u.b.nreq) ||
+        !all_terms(l->u.b.should, l->u.b.nshould))
+        return SHAPE_NONE;
+    uint32_t n = l->u.b.nreq + l->u.b.nshould;
+    if (n == 0 || n > QDI_K_TERMS_MAX || l->u.b.min_should > 1 ||
+        (l->u.b.min_should && l->u.b.nreq))
+        return SHAPE_NONE;
+    k->c = qdi_scratch_alloc(r->scratch, n * sizeof *k->c);
+    if (!k->c) return SHAPE_NONE;
+    for (uint32_t i = 0; i < l->u.b.nreq; i++) k->c[i] = l->u.b.req[i]->u.cur;
+    for (uint32_t i = 0; i < l->u.b.nshould; i++) k->c[l->u.b.nreq + i] = l->u.b.should[i]->u.cur;
+    k->nt = n;
+    *nreq = l->u.b.nreq;
+    if (n == 1) return SHAPE_TERM;
+    return l->u.b.nreq == 0 ? SHAPE_OR : l->u.b.nshould == 0 ? SHAPE_AND : SHAPE_MIX;
+}
+
+/* Scores must be above 0 where accumulators tell matches from absence by them. */
+static bool positive(const qdi_k *k)
+{
+    for (uint32_t i = 0; i < k->nt; i++)
+        if (!(k->c[i]->w > 0) || !(k->c[i]->w < 1e30f)) return false;
+    return true;
+}
+
+static int finish(qdi_k *k, int rc, qd_err *err)
+{
+    if (rc < 0) {
+        memset(k->acc, 0, QDI_WINDOW * sizeof *k->acc);
+        memset(k->bytes, 0, QDI_BYTES_WINDOW);
+        return rc == QD_E_NOMEM ? qd_err_nomem(err, "search") : rc;
+    }
+    return 1;
+}
+
 int qdi_kernel_top(qdi_run *r, qd_topk *q, qd_strategy strategy, const char **name, qd_err *err)
 {
-    (void)r;
-    (void)q;
-    (void)strategy;
-    (void)name;
-    (void)err;
-    return 0;
+    qdi_k k = {.r = r,
+               .k = r->k,
+               .q = q,
+               .base = r->leaf->base,
+               .acc = r->scratch->acc,
+               .bytes = r->scratch->bytes,
+               .give_up = SIZE_MAX};
+    uint32_t nreq;
+    if (!r->root->scores || q->k == 0) return 0;
+    shape sh = shape_of(r, &k, &nreq);
+    int rc = 0;
+    switch (sh) {
+    case SHAPE_TERM:
+        if (!positive(&k)) return 0;
+        k.name = "term: classes";
+        rc = qdi_k_term(&k);
+        break;
+    case SHAPE_OR:
+        if (!positive(&k)) return 0;
+        rc = qdi_k_or(&k, strategy);
+        break;
+    case SHAPE_AND:
+        rc = qdi_k_and(&k, strategy);
+        break;
+    case SHAPE_MIX:
+        if (strategy == QD_STRATEGY_KERNEL_EXHAUSTIVE) return 0;
+        rc = qdi_k_mix(&k, nreq);
+        break;
+    case SHAPE_PHRASE:
+        if (!(r->root->u.phrase.w > 0)) return 0;
+        rc = qdi_k_phrase(&k, r->root, NULL);
+        break;
+    case SHAPE_NONE:
+        return 0;
+    }
+    *name = k.name;
+    return finish(&k, rc, err);
 }
 
 int qdi_kernel_count(qdi_run *r, uint64_t limit, uint64_t *n, qd_err *err)
 {
-    (void)limit;
-    (void)err;
-    if (r->root->kind == QDI_L_ALL) {
+    qdi_k k = {.r = r, .k = r->k, .acc = r->scratch->acc, .bytes = r->scratch->bytes};
+    uint32_t nreq;
+    qdi_lnode *root = r->root;
+    if (root->kind == QDI_L_CONST) root = root->u.child;
+    if (root->kind == QDI_L_ALL) {
         *n = r->leaf->live_docs;
         return 1;
     }
-    if (r->root->kind == QDI_L_TERM && !r->live) {
-        *n = r->root->u.cur->p->df;
+    if (root->kind == QDI_L_BITS) {
+        uint32_t words = (r->ndocs + 63) / 64;
+        *n = r->live ? r->k->popcount_and(root->u.bits, r->live, words)
+                     : r->k->popcount(root->u.bits, words);
         return 1;
     }
-    return 0;
+    qdi_lnode *was = r->root;
+    r->root = root;
+    shape sh = shape_of(r, &k, &nreq);
+    r->root = was;
+    if (sh == SHAPE_MIX) { /* optional terms do not count */
+        k.nt = nreq;
+        sh = nreq == 1 ? SHAPE_TERM : SHAPE_AND;
+    }
+    int rc = 0;
+    switch (sh) {
+    case SHAPE_TERM:
+        rc = qdi_k_count_term(&k, n);
+        break;
+    case SHAPE_OR:
+        rc = qdi_k_count_or(&k, limit, n);
+        break;
+    case SHAPE_AND:
+        rc = qdi_k_count_and(&k, n);
+        break;
+    case SHAPE_PHRASE:
+        *n = 0;
+        rc = qdi_k_phrase(&k, root, n);
+        break;
+    default:
+        return 0;
+    }
+    return finish(&k, rc, err);
 }

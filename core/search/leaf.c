@@ -6,6 +6,8 @@
 #include "search/leaf_int.h"
 #include "segment/live.h"
 
+static const float g_zero_ninv[256 + 16];
+
 #define SET_BATCH 256u /* terms of a set whose postings are fetched together */
 
 struct qdi_norms {
@@ -91,7 +93,8 @@ static int plan_cur(qdi_run *r, const qdi_term *t, bool scores, bool positions, 
     memset(c, 0, offsetof(qdi_cur, docs));
     c->p = p;
     c->w = w;
-    c->ninv = ninv;
+    c->ninv = scores ? ninv : g_zero_ninv;
+    if (!scores) c->w = 0; /* scores 0 everywhere: kernels need no other case */
     c->blk = c->freq_blk = QD_NO_DOC;
     int rc = qd_postings_plan(r->leaf->segment, &t->at[r->leaf->index],
                               positions ? QD_INDEX_POSITIONS

@@ -1,0 +1,228 @@
+/*
+ * k_phrase.c: exact phrases of plain words.
+ *
+ * The rarest word's blocks lead; other words' bitmaps or blocks keep the documents that hold all of
+ * them; a document whose smallest frequency cannot reach the threshold is not looked at; positions
+ * are read at random, their beginning found by a prefix sum over the block's frequencies.
+ */
+#include "search/kernel_int.h"
+
+#define WORDS_MAX 16u
+#define POSITIONS_MAX 4096u /* a document with more goes by the general way */
+
+typedef struct word {
+    qdi_cur *c;
+    uint32_t offset;
+    uint32_t sum_blk;           /* block of sums[] */
+    uint32_t sums[192];         /* positions up to and with each posting */
+    uint32_t before;            /* positions before the block */
+    uint32_t at[QD_BLOCK + 64]; /* by candidate: number of its posting */
+} word;
+
+typedef struct phrase {
+    qdi_k *k;
+    qdi_lnode *l;
+    word *w[WORDS_MAX]; /* by rising document frequency */
+    uint32_t n;
+    uint32_t cand[QD_BLOCK + 64];
+    uint32_t *pos[2];
+} phrase;
+
+/* Positions of posting j: number of the first and how many. */
+static uint64_t place(word *w, uint32_t j, uint32_t *freq)
+{
+    qd_postings *p = w->c->p;
+    uint32_t b = j / QD_BLOCK, i = j % QD_BLOCK;
+    if (w->sum_blk != b) {
+        qd_block blk;
+        w->sum_blk = b;
+        memset(w->sums, 0, sizeof w->sums);
+        w->before = p->pos_before ? p->pos_before[b] : 0;
+        if (!qd_postings_block(p, b, &blk)) return 0;
+        p->codec->docs_n(blk.freqs, blk.freq_bits, UINT32_MAX, blk.n, w->sums);
+        /* documents' arithmetic: base + sum of (value + 1), with base -1: sum of freqs minus 1 */
+    }
+    uint32_t end = w->sums[i] + 1, start = i ? w->sums[i - 1] + 1 : 0;
+    *freq = end - start;
+    return (uint64_t)w->before + start;
+}
+
+/* Candidates of the lead's block b: documents in every word, with their postings' numbers. */
+static uint32_t candidates(phrase *x, uint32_t b, float thr)
+{
+    qdi_k *k = x->k;
+    word *lead = x->w[0];
+    qdi_cur_load(lead->c, b);
+    uint32_t n = 0;
+    for (uint32_t j = 0; j < lead->c->n; j++) {
+        uint32_t d = lead->c->docs[j], r = d >> QD_RANGE_LOG;
+        bool ok = qdi_k_live(k, d);
+        for (uint32_t i = 0; thr > 0 && i < x->n; i++)
+            if (qdi_k_dense(x->w[i]->c))
+                ok &= x->w[i]->c->bound[x->w[i]->c->p->range_cls[r] & 63] >= thr;
+        x->cand[n] = d;
+        lead->at[n] = b * QD_BLOCK + j;
+        n += ok;
+    }
+    for (uint32_t i = 1; i < x->n && n; i++) {
+        word *w = x->w[i];
+        qd_postings *p = w->c->p;
+        uint32_t m = 0, ia[QD_BLOCK + 64], ib[QD_BLOCK + 64];
+        if (p->bits) {
+            for (uint32_t j = 0; j < n; j++) {
+                if (!qd_postings_test(p, x->cand[j])) continue;
+                for (uint32_t a = 0; a < i; a++) x->w[a]->at[m] = x->w[a]->at[j];
+                x->cand[m] = x->cand[j];
+                m++;
+            }
+            for (uint32_t j = 0; j < m; j++) w->at[j] = qd_postings_rank(p, x->cand[j]);
+            n = m;
+            continue;
+        }
+        for (uint32_t from = 0, o = w->c->hint; from < n;) {
+            o = qd_postings_seek(p, o, x->cand[from]);
+            if (o >= p->nblk) break;
+            w->c->hint = o;
+            qdi_cur_load(w->c, o);
+            uint32_t e = from, last = p->last[o];
+            while (e < n && x->cand[e] <= last) e++;
+            for (uint32_t j = 0; j < 16; j++) w->c->docs[w->c->n + j] = QD_NO_DOC;
+            uint32_t h = k->k->isect(x->cand + from, e - from, w->c->docs, w->c->n, ia, ib);
+            for (uint32_t j = 0; j < h; j++) {
+                uint32_t z = from + ia[j];
+                for (uint32_t a = 0; a < i; a++) x->w[a]->at[m] = x->w[a]->at[z];
+                x->cand[m] = x->cand[z];
+                w->at[m++] = o * QD_BLOCK + ib[j];
+            }
+            from = e;
+        }
+        n = m;
+    }
+    return n;
+}
+
+/* Occurrences of the phrase in candidate j. */
+static uint32_t occurrences(phrase *x, uint32_t j)
+{
+    uint32_t n = 0, *have = x->pos[0], *read = x->pos[1], f;
+    for (uint32_t i = 0; i < x->n; i++) {
+        word *w = x->w[i];
+        uint64_t first = place(w, w->at[j], &f);
+        if (f > POSITIONS_MAX) f = POSITIONS_MAX; /* callers sent such documents elsewhere */
+        if (i == 0) {
+            n = qd_postings_positions(w->c->p, first, f, have);
+            for (uint32_t q = 0; q < n; q++) have[q] += QD_BLOCK * 1024u - w->offset; /* starts */
+            continue;
+        }
+        uint32_t m = qd_postings_positions(w->c->p, first, f, read), z = 0, kept = 0;
+        for (uint32_t q = 0; q < m; q++) {
+            uint32_t s = read[q] + QD_BLOCK * 1024u - w->offset;
+            while (z < n && have[z] < s) z++;
+            if (z == n) break;
+            if (have[z] == s) {
+                have[kept++] = s;
+                z++;
+            }
+        }
+        n = kept;
+        if (!n) break;
+    }
+    return n;
+}
+
+/* Frequencies: the smallest, and whether one is too large for our buffers. */
+static uint32_t least_freq(phrase *x, uint32_t j, bool *large)
+{
+    uint32_t least = UINT32_MAX, f;
+    for (uint32_t i = 0; i < x->n; i++) {
+        f = qd_postings_freq(x->w[i]->c->p, x->w[i]->at[j]);
+        least = f < least ? f : least;
+        *large |= f > POSITIONS_MAX;
+    }
+    return least;
+}
+
+/* A document too large for the buffers, by the window's way. */
+static int large_doc(phrase *x, uint32_t d, double *score, bool *match)
+{
+    qdi_run *r = x->k->r;
+    uint64_t cand[QDI_WINDOW_WORDS] = {0}, out[QDI_WINDOW_WORDS];
+    qdi_win w = {.from = d & ~(QDI_WINDOW - 1)};
+    w.to = r->ndocs - w.from > QDI_WINDOW ? w.from + QDI_WINDOW : r->ndocs;
+    w.words = (w.to - w.from + 63) / 64;
+    cand[(d - w.from) >> 6] = 1ull << (d & 63);
+    int rc = qdi_fill_phrase(r, x->l, &w, cand, out, x->k->acc, NULL);
+    *match = !rc && qdi_any(out, w.words);
+    *score = x->k->acc[d - w.from];
+    x->k->acc[d - w.from] = 0;
+    return rc;
+}
+
+static int block(phrase *x, uint32_t b, uint64_t *count)
+{
+    qdi_k *k = x->k;
+    float thr = count ? 0 : k->q->threshold;
+    const qdi_lnode *l = x->l;
+    uint32_t n = candidates(x, b, thr);
+    for (uint32_t j = 0; j < n; j++) {
+        uint32_t d = x->cand[j];
+        float ninv =
+            l->u.phrase.ninv ? l->u.phrase.ninv[l->u.phrase.norms[d & l->u.phrase.norm_mask]] : 0;
+        bool large = false, match = false;
+        if (!count && k->q->threshold > 0) {
+            uint32_t f = least_freq(x, j, &large);
+            if (qdi_score(l->u.phrase.w, (float)f, ninv) < k->q->threshold) continue;
+        } else {
+            least_freq(x, j, &large);
+        }
+        if (QD_UNLIKELY(large)) {
+            double s;
+            int rc = large_doc(x, d, &s, &match);
+            if (rc) return rc;
+            if (match && count)
+                ++*count;
+            else if (match)
+                qdi_k_push(k, s, d);
+            continue;
+        }
+        uint32_t f = occurrences(x, j);
+        if (!f) continue;
+        if (count)
+            ++*count;
+        else
+            qdi_k_push(k, (double)qdi_score(l->u.phrase.w, (float)f, ninv), d);
+    }
+    return 0;
+}
+
+int qdi_k_phrase(qdi_k *k, qdi_lnode *l, uint64_t *count)
+{
+    phrase *x = qdi_scratch_alloc(k->r->scratch, sizeof *x);
+    word *words = qdi_scratch_alloc(k->r->scratch, l->u.phrase.n * sizeof *words);
+    if (!x || !words) return QD_E_NOMEM;
+    x->k = k;
+    x->l = l;
+    x->n = l->u.phrase.n;
+    x->pos[0] = qdi_scratch_alloc(k->r->scratch, (POSITIONS_MAX + 64) * sizeof(uint32_t));
+    x->pos[1] = qdi_scratch_alloc(k->r->scratch, (POSITIONS_MAX + 64) * sizeof(uint32_t));
+    if (!x->pos[0] || !x->pos[1]) return QD_E_NOMEM;
+    for (uint32_t i = 0; i < x->n; i++) { /* the slots' order by cost is the order of words */
+        uint32_t s = l->u.phrase.order[i];
+        word *w = &words[i];
+        w->c = l->u.phrase.curs[s];
+        w->offset = l->u.phrase.offset[s];
+        w->sum_blk = QD_NO_DOC;
+        x->w[i] = w;
+        qdi_k_rewind(w->c);
+        if (!count) qdi_cur_bounds(w->c);
+    }
+    k->name = "phrase";
+    qdi_cur *lead = x->w[0]->c;
+    for (uint32_t b = 0; b < lead->p->nblk; b++) {
+        if (!count && lead->p->cls && lead->bound[lead->p->cls[b] & 63] < k->q->threshold) continue;
+        int rc = block(x, b, count);
+        if (!rc) rc = qdi_run_tick(k->r);
+        if (rc) return rc;
+    }
+    return 0;
+}
