@@ -38,6 +38,7 @@ static uint64_t place(word *w, uint32_t j, uint32_t *freq)
         w->sum_blk = b;
         memset(w->sums, 0, sizeof w->sums);
         w->before = p->pos_before ? p->pos_before[b] : 0;
+        *freq = 0;
         if (!qd_postings_block(p, b, &blk)) return 0;
         p->codec->docs_n(blk.freqs, blk.freq_bits, UINT32_MAX, blk.n, w->sums);
         /* documents' arithmetic: base + sum of (value + 1), with base -1: sum of freqs minus 1 */
@@ -104,7 +105,7 @@ static uint32_t candidates(phrase *x, uint32_t b, float thr)
 /* Occurrences of the phrase in candidate j. */
 static uint32_t occurrences(phrase *x, uint32_t j)
 {
-    uint32_t n = 0, *have = x->pos[0], *read = x->pos[1], f;
+    uint32_t n = 0, *have = x->pos[0], *read = x->pos[1], f = 0;
     for (uint32_t i = 0; i < x->n; i++) {
         word *w = x->w[i];
         uint64_t first = place(w, w->at[j], &f);
