@@ -76,8 +76,8 @@ static uint64_t deadline(qd_coord_store *s, int64_t timeout_ms)
 /* May the same request be sent again, and is there time? Then waits a little first. */
 static bool again(qd_coord_store *s, int rc, uint64_t until_ns, int64_t *pause_ms)
 {
-    bool passing = rc == QD_E_NOT_LEADER || rc == QD_E_NO_COORDINATION ||
-                   rc == QD_E_UNKNOWN_OUTCOME;
+    bool passing =
+        rc == QD_E_NOT_LEADER || rc == QD_E_NO_COORDINATION || rc == QD_E_UNKNOWN_OUTCOME;
     uint64_t now = qd_env_mono_ns(s->env);
     if (!passing || now + (uint64_t)*pause_ms * 1000000u >= until_ns) return false;
     qd_env_sleep_ns(s->env, (uint64_t)*pause_ms * 1000000u);
@@ -113,7 +113,10 @@ int qd_coord_open(qd_env *env, const qd_coord_vtable *vt, qd_self *self,
     return 0;
 }
 
-static void closed(void *arg) { qd_latch_done(arg, 0); }
+static void closed(void *arg)
+{
+    qd_latch_done(arg, 0);
+}
 
 void qd_coord_close(qd_coord_store *s)
 {
@@ -125,7 +128,10 @@ void qd_coord_close(qd_coord_store *s)
     qd_free(s);
 }
 
-const qd_coord_info *qd_coord_limits(const qd_coord_store *s) { return &s->info; }
+const qd_coord_info *qd_coord_limits(const qd_coord_store *s)
+{
+    return &s->info;
+}
 
 void qd_coord_identity_get(qd_coord_store *s, qd_coord_identity *out)
 {

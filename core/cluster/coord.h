@@ -1,7 +1,7 @@
 /*
- * coord.h: an opened store of the coordination kind, as cluster code calls it: each function submits
- * one request and waits for it on a worker. Knows capability flags and limits, never which plugin
- * serves it.
+ * coord.h: an opened store of the coordination kind, as cluster code calls it: each function
+ * submits one request and waits for it on a worker. Knows capability flags and limits, never which
+ * plugin serves it.
  */
 #ifndef QD_CLUSTER_COORD_H
 #define QD_CLUSTER_COORD_H
@@ -14,8 +14,9 @@
 typedef struct qd_coord_store qd_coord_store;
 
 /* Opens the provider's store (vtable and self as the plugin host gave them). [worker] */
-QD_MUST_CHECK int qd_coord_open(qd_env *env, const qd_coord_vtable *vt, qd_self *self,
-                                const qd_coord_config *config, qd_coord_store **out, qd_err *err);
+QD_MUST_CHECK
+int qd_coord_open(qd_env *env, const qd_coord_vtable *vt, qd_self *self,
+                  const qd_coord_config *config, qd_coord_store **out, qd_err *err);
 /* Ends everything and waits for it; watches are closed before. NULL is fine. [worker] */
 void qd_coord_close(qd_coord_store *s);
 /* The store's limits. [any] */
@@ -31,8 +32,9 @@ typedef struct qd_coord_list {
 } qd_coord_list;
 /* Linearizable read of one key (prefix false) or of all keys that begin with key. [worker]
  * NO_COORDINATION, NOT_LEADER, TIMEOUT after timeout_ms: try again later. */
-QD_MUST_CHECK int qd_coord_read(qd_coord_store *s, qd_str key, bool prefix, int64_t timeout_ms,
-                                qd_arena *arena, qd_coord_list *out, qd_err *err);
+QD_MUST_CHECK
+int qd_coord_read(qd_coord_store *s, qd_str key, bool prefix, int64_t timeout_ms, qd_arena *arena,
+                  qd_coord_list *out, qd_err *err);
 
 /*
  * Commits a transaction: compares and changes are the caller's, *revision gets its revision. The
@@ -40,26 +42,28 @@ QD_MUST_CHECK int qd_coord_read(qd_coord_store *s, qd_str key, bool prefix, int6
  * timeout_ms has passed. QD_E_CONFLICT: a compare did not hold (*failed says which);
  * QD_E_UNKNOWN_OUTCOME, QD_E_TIMEOUT: it may have been committed. [worker]
  */
-QD_MUST_CHECK int qd_coord_commit(qd_coord_store *s, const qd_coord_compare *compares,
-                                  uint32_t ncompares, const qd_coord_change *changes,
-                                  uint32_t nchanges, int64_t timeout_ms, uint64_t *revision,
-                                  uint32_t *failed, qd_err *err);
+QD_MUST_CHECK
+int qd_coord_commit(qd_coord_store *s, const qd_coord_compare *compares, uint32_t ncompares,
+                    const qd_coord_change *changes, uint32_t nchanges, int64_t timeout_ms,
+                    uint64_t *revision, uint32_t *failed, qd_err *err);
 
 /* Opens a session of ttl_ms. [worker] */
-QD_MUST_CHECK int qd_coord_session_open(qd_coord_store *s, int64_t ttl_ms, int64_t timeout_ms,
-                                        uint64_t *session, qd_err *err);
+QD_MUST_CHECK
+int qd_coord_session_open(qd_coord_store *s, int64_t ttl_ms, int64_t timeout_ms, uint64_t *session,
+                          qd_err *err);
 /* Renews it; QD_E_SESSION_EXPIRED: its keys are gone. [worker] */
-QD_MUST_CHECK int qd_coord_session_keep(qd_coord_store *s, uint64_t session, int64_t timeout_ms,
-                                        qd_err *err);
+QD_MUST_CHECK
+int qd_coord_session_keep(qd_coord_store *s, uint64_t session, int64_t timeout_ms, qd_err *err);
 /* Ends it with its keys. [worker] */
 void qd_coord_session_end(qd_coord_store *s, uint64_t session);
 
 /* Watches all keys that begin with prefix from revision `from` on; see coordination.h for events.
  * [worker] */
-QD_MUST_CHECK int qd_coord_watch_open(qd_coord_store *s, qd_str prefix, uint64_t from,
-                                      void (*events)(void *arg, const qd_coord_event *events,
-                                                     uint32_t n, uint64_t revision, int32_t rc),
-                                      void *arg, qd_coord_watch **out, qd_err *err);
+QD_MUST_CHECK
+int qd_coord_watch_open(qd_coord_store *s, qd_str prefix, uint64_t from,
+                        void (*events)(void *arg, const qd_coord_event *events, uint32_t n,
+                                       uint64_t revision, int32_t rc),
+                        void *arg, qd_coord_watch **out, qd_err *err);
 /* Ends a watch and waits until events cannot run any more. NULL is fine. [worker] */
 void qd_coord_watch_end(qd_coord_store *s, qd_coord_watch *w);
 

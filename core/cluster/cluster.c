@@ -1,0 +1,415 @@
+/*
+ * cluster.c: following the store: watch, applier thread, session. See cluster.h.
+ *
+ * The watch's callback copies events into a queue and returns; the applier folds them into its map
+ * of keys, builds a snapshot, shows it to the listener and publishes it. A compacted watch is
+ * answered by reading everything again.
+ */
+#include "cluster/cluster.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "cluster/cluster_int.h"
+#include "json/writer.h"
+#include <string.h>
+
+#define BATCH_ARENA_MAX ((size_t)1 << 30)
+
+/* --- map of keys ---------------------------------------------------------------------------------
+ */
+
+static int kv_put(qd_cluster *c, const qd_coord_kv *kv)
+{
+    qd_state_kv *v = qd_alloc(NULL, sizeof *v + kv->value_len + 1), *old = NULL;
+    if (!v) return QD_E_NOMEM;
+    char *bytes = (char *)(v + 1);
+    if (kv->value_len) memcpy(bytes, kv->value, kv->value_len);
+    bytes[kv->value_len] = 0;
+    *v = (qd_state_kv){kv->mod_revision, {bytes, kv->value_len}};
+    if (qd_map_put(&c->kv, kv->key, v, (void **)&old)) {
+        qd_free(v);
+        return QD_E_NOMEM;
+    }
+    qd_free(old);
+    return 0;
+}
+
+static void kv_clear(qd_cluster *c)
+{
+    size_t pos = 0;
+    const qd_map_entry *e;
+    while ((e = qd_map_next(&c->kv, &pos))) qd_free(e->value);
+    qd_map_fini(&c->kv);
+}
+
+/* Reads all keys; *revision is where the watch goes on. */
+static int read_all(qd_cluster *c, uint64_t *revision, qd_err *err)
+{
+    qd_arena a;
+    qd_coord_list list;
+    qd_arena_init(&a, NULL, BATCH_ARENA_MAX);
+    int rc = qd_coord_read(c->store, QD_STR(""), true, c->timeout_ms, &a, &list, err);
+    if (!rc) {
+        kv_clear(c);
+        for (uint32_t i = 0; i < list.n && !rc; i++) rc = kv_put(c, &list.at[i]);
+        if (rc) (void)qd_err_nomem(err, "keys of the cluster state");
+        *revision = list.revision;
+    }
+    qd_arena_fini(&a);
+    return rc;
+}
+
+/* --- applying
+ * ------------------------------------------------------------------------------------- */
+
+static int publish(qd_cluster *c, uint64_t revision, qd_err *err)
+{
+    qd_state *now, *old = c->state;
+    int rc = qd_state_build(&c->kv, revision, old, &now, err);
+    if (rc) return rc;
+    if (c->listener) c->listener(c->listener_arg, old, now);
+    qd_mutex_lock(&c->lock);
+    c->state = now;
+    qd_cond_broadcast(&c->applied);
+    qd_mutex_unlock(&c->lock);
+    qd_state_unref(old);
+    return 0;
+}
+
+/* A first snapshot that nobody sees, for the claims to be made from. */
+static int publish_quietly(qd_cluster *c, uint64_t revision, qd_err *err)
+{
+    return qd_state_build(&c->kv, revision, NULL, &c->state, err);
+}
+
+static void on_events(void *arg, const qd_coord_event *events, uint32_t n, uint64_t revision,
+                      int32_t rc)
+{
+    qd_cluster *c = arg;
+    cluster_batch *b = qd_calloc(NULL, sizeof *b);
+    if (b) {
+        qd_arena_init(&b->arena, NULL, BATCH_ARENA_MAX);
+        b->revision = revision;
+        b->rc = rc;
+        b->n = n;
+        b->events = qd_arena_alloc(&b->arena, (n + 1) * sizeof *b->events);
+        for (uint32_t i = 0; i < n && b->events; i++) {
+            b->events[i] = events[i];
+            qd_coord_kv *kv = &b->events[i].kv;
+            qd_str value =
+                qd_arena_str(&b->arena, (qd_str){(const char *)kv->value, kv->value_len});
+            kv->key = qd_arena_str(&b->arena, kv->key);
+            kv->value = (const uint8_t *)value.p;
+            if (!kv->key.p || !value.p) b->rc = QD_E_COMPACTED;
+        }
+        if (!b->events) b->rc = QD_E_COMPACTED; /* out of memory: read everything again */
+    }
+    qd_mutex_lock(&c->lock);
+    if (!b) {
+        c->lost = true;
+    } else if (c->last) {
+        c->last = c->last->next = b;
+    } else {
+        c->first = c->last = b;
+    }
+    qd_cond_signal(&c->wake);
+    qd_mutex_unlock(&c->lock);
+}
+
+static int fold(qd_cluster *c, const cluster_batch *b)
+{
+    for (uint32_t i = 0; i < b->n; i++) {
+        const qd_coord_event *e = &b->events[i];
+        if (e->type == QD_COORD_DELETE) {
+            qd_free(qd_map_del(&c->kv, e->kv.key));
+        } else if (kv_put(c, &e->kv)) {
+            return QD_E_NOMEM;
+        }
+    }
+    return 0;
+}
+
+/* After a compacted or lost watch: everything again, and a new watch from there. */
+static int start_over(qd_cluster *c, qd_err *err)
+{
+    uint64_t revision;
+    qd_coord_watch_end(c->store, c->watch);
+    c->watch = NULL;
+    int rc = read_all(c, &revision, err);
+    if (!rc) rc = publish(c, revision, err);
+    if (!rc) {
+        rc = qd_coord_watch_open(c->store, QD_STR(""), revision + 1, on_events, c, &c->watch, err);
+    }
+    return rc;
+}
+
+static void apply_batch(qd_cluster *c, cluster_batch *b)
+{
+    qd_err err;
+    qd_err_init(&err);
+    int rc = b->rc;
+    if (!rc && b->n) rc = fold(c, b);
+    if (!rc && b->revision > c->state->revision) rc = publish(c, b->revision, &err);
+    if (rc && rc != QD_E_CLOSED) {
+        qd_log_info(CLUSTER_LOG, "reading the whole cluster state again: %s", qd_code_name(rc));
+        qd_err_fini(&err);
+        while ((rc = start_over(c, &err))) {
+            qd_mutex_lock(&c->lock);
+            bool stop = c->stop;
+            qd_mutex_unlock(&c->lock);
+            if (stop) break;
+            qd_log_warn(CLUSTER_LOG, "cluster state cannot be read, serving the last one: %s",
+                        qd_err_reason(&err));
+            qd_err_fini(&err);
+            qd_env_sleep_ns(c->env, 200000000);
+        }
+    }
+    qd_err_fini(&err);
+}
+
+static void apply_all(void *arg)
+{
+    qd_cluster *c = arg;
+    qd_mutex_lock(&c->lock);
+    while (!c->stop) {
+        cluster_batch *b = c->first;
+        if (!b && !c->lost) {
+            qd_cond_wait(&c->wake, &c->lock);
+            continue;
+        }
+        cluster_batch lost = {.rc = QD_E_COMPACTED};
+        if (b) {
+            c->first = b->next;
+            if (!c->first) c->last = NULL;
+        } else {
+            c->lost = false;
+        }
+        qd_mutex_unlock(&c->lock);
+        apply_batch(c, b ? b : &lost);
+        if (b) {
+            qd_arena_fini(&b->arena);
+            qd_free(b);
+        }
+        qd_mutex_lock(&c->lock);
+    }
+    qd_mutex_unlock(&c->lock);
+}
+
+/* --- session
+ * ----------------------------------------------------------------------------------------- */
+
+static int announce(qd_cluster *c, qd_err *err)
+{
+    cluster_txn t;
+    qd_buf b;
+    qd_json_writer w;
+    int rc = qd_coord_session_open(c->store, c->session_ttl_ms, c->timeout_ms, &c->session, err);
+    if (rc) return rc;
+    qdi_txn_init(&t);
+    qd_buf_init(&b, NULL, 65536);
+    qd_json_writer_init(&w, &b, false);
+    qd_json_object(&w);
+    qd_json_field_str(&w, "name", c->self.name);
+    qd_json_field_str(&w, "host", c->self.host);
+    qd_json_field_str(&w, "transport_address", c->self.transport_address);
+    qd_json_field_str(&w, "http_address", c->self.http_address);
+    qd_json_field_str(&w, "roles", c->self.roles);
+    qd_json_field_str(&w, "version", c->self.version);
+    qd_json_object_end(&w);
+    qdi_txn_put(&t, qdi_txn_key(&t, "node/%.*s", QD_STR_ARG(c->self.id)), qdi_txn_value(&t, &b),
+                c->session);
+    rc = qdi_txn_commit(c, &t, NULL, err);
+    qdi_txn_fini(&t);
+    return rc;
+}
+
+/* Renews the session at a third of its time; announces the node again when it has expired. */
+static void keep(void *arg)
+{
+    qd_cluster *c = arg;
+    qd_mutex_lock(&c->lock);
+    while (!c->stop) {
+        uint64_t until = qd_env_mono_ns(c->env) + (uint64_t)c->session_ttl_ms / 3 * 1000000u;
+        while (!c->stop && qd_env_mono_ns(c->env) < until) {
+            (void)qd_cond_wait_until(&c->keeper_wake, &c->lock, until);
+        }
+        if (c->stop) break;
+        qd_mutex_unlock(&c->lock);
+        qd_err err;
+        qd_err_init(&err);
+        int rc = qd_coord_session_keep(c->store, c->session, c->session_ttl_ms / 3, &err);
+        if (rc == QD_E_SESSION_EXPIRED) {
+            qd_err_fini(&err);
+            rc = announce(c, &err);
+        }
+        if (rc) qd_log_warn(CLUSTER_LOG, "session of this node: %s", qd_err_reason(&err));
+        qd_err_fini(&err);
+        qd_mutex_lock(&c->lock);
+    }
+    qd_mutex_unlock(&c->lock);
+}
+
+/* --- begin, end
+ * ------------------------------------------------------------------------------------- */
+
+/* The uuid is made by whoever comes first. */
+static int form(qd_cluster *c, qd_err *err)
+{
+    cluster_txn t;
+    uint8_t random[16];
+    char uuid[QD_UUID_TEXT];
+    qdi_txn_init(&t);
+    qd_env_random(c->env, random, sizeof random);
+    qd_uuid_text(random, uuid);
+    qdi_txn_exists(&t, QD_STR("cluster/uuid"), false);
+    qdi_txn_put(&t, QD_STR("cluster/uuid"), qd_str_c(uuid), 0);
+    int rc = qdi_txn_commit(c, &t, NULL, err);
+    qdi_txn_fini(&t);
+    return rc == QD_E_CONFLICT ? 0 : rc;
+}
+
+static qd_node_meta copy_node(qd_arena *a, const qd_node_meta *n)
+{
+    return (qd_node_meta){
+        .id = qd_arena_str(a, n->id),
+        .name = qd_arena_str(a, n->name),
+        .host = qd_arena_str(a, n->host),
+        .transport_address = qd_arena_str(a, n->transport_address),
+        .http_address = qd_arena_str(a, n->http_address),
+        .roles = qd_arena_str(a, n->roles),
+        .version = qd_arena_str(a, n->version),
+    };
+}
+
+int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *err)
+{
+    uint64_t revision;
+    qd_cluster *c = qd_calloc(NULL, sizeof *c);
+    if (!c) return qd_err_nomem(err, "cluster");
+    c->env = config->env;
+    c->store = config->store;
+    c->data = config->data;
+    c->session_ttl_ms = config->session_ttl_ms;
+    c->timeout_ms = config->timeout_ms;
+    c->listener = config->listener;
+    c->listener_arg = config->listener_arg;
+    qd_arena_init(&c->arena, NULL, (size_t)1 << 20);
+    qd_map_init(&c->kv, NULL);
+    qd_mutex_init(&c->lock);
+    qd_cond_init(&c->wake);
+    qd_cond_init(&c->applied);
+    qd_cond_init(&c->keeper_wake);
+    c->name = qd_arena_str(&c->arena, config->name);
+    c->self = copy_node(&c->arena, &config->self);
+    int rc = c->self.version.p ? form(c, err) : qd_err_nomem(err, "cluster");
+    if (!rc) rc = read_all(c, &revision, err);
+    if (!rc) rc = publish_quietly(c, revision, err);
+    if (!rc && c->data) rc = qdi_claim_shards(c, err);
+    if (!rc) rc = announce(c, err);
+    if (!rc) rc = read_all(c, &revision, err);
+    qd_state_unref(c->state); /* the listener's first state comes with nothing before it */
+    c->state = NULL;
+    if (!rc) rc = publish(c, revision, err);
+    if (!rc) {
+        rc = qd_coord_watch_open(c->store, QD_STR(""), revision + 1, on_events, c, &c->watch, err);
+    }
+    if (!rc) rc = qd_thread_start(c->env, "cluster-applier", apply_all, c, &c->applier, err);
+    if (!rc) rc = qd_thread_start(c->env, "cluster-session", keep, c, &c->keeper, err);
+    if (rc) {
+        qd_cluster_close(c);
+        return rc;
+    }
+    *out = c;
+    return 0;
+}
+
+void qd_cluster_close(qd_cluster *c)
+{
+    if (!c) return;
+    qd_mutex_lock(&c->lock);
+    c->stop = true;
+    qd_cond_broadcast(&c->wake);
+    qd_cond_broadcast(&c->keeper_wake);
+    qd_mutex_unlock(&c->lock);
+    if (c->keeper) qd_thread_join(c->env, c->keeper);
+    if (c->applier) qd_thread_join(c->env, c->applier);
+    qd_coord_watch_end(c->store, c->watch);
+    if (c->session) qd_coord_session_end(c->store, c->session);
+    while (c->first) {
+        cluster_batch *b = c->first;
+        c->first = b->next;
+        qd_arena_fini(&b->arena);
+        qd_free(b);
+    }
+    qd_state_unref(c->state);
+    kv_clear(c);
+    qd_cond_fini(&c->wake);
+    qd_cond_fini(&c->applied);
+    qd_cond_fini(&c->keeper_wake);
+    qd_mutex_fini(&c->lock);
+    qd_arena_fini(&c->arena);
+    qd_free(c);
+}
+
+qd_state *qd_cluster_state(qd_cluster *c)
+{
+    qd_mutex_lock(&c->lock);
+    qd_state *s = qd_state_ref(c->state);
+    qd_mutex_unlock(&c->lock);
+    return s;
+}
+
+const qd_node_meta *qd_cluster_self(const qd_cluster *c)
+{
+    return &c->self;
+}
+qd_str qd_cluster_name(const qd_cluster *c)
+{
+    return c->name;
+}
+uint32_t qd_cluster_pending(qd_cluster *c)
+{
+    return atomic_load(&c->pending);
+}
+
+int qd_cluster_wait_for(qd_cluster *c, bool (*done)(void *arg, const qd_state *s), void *arg,
+                        int64_t timeout_ms)
+{
+    uint64_t until = qd_env_mono_ns(c->env) + (uint64_t)timeout_ms * 1000000u;
+    int rc = 0;
+    qd_mutex_lock(&c->lock);
+    while (!done(arg, c->state) && !rc) {
+        rc = qd_cond_wait_until(&c->applied, &c->lock, until);
+        if (rc && done(arg, c->state)) rc = 0;
+        if (rc) break;
+    }
+    qd_mutex_unlock(&c->lock);
+    return rc;
+}
+
+static bool reached(void *arg, const qd_state *s)
+{
+    return s->revision >= *(uint64_t *)arg;
+}
+
+int qd_cluster_wait(qd_cluster *c, uint64_t revision, int64_t timeout_ms, qd_err *err)
+{
+    int rc = qd_cluster_wait_for(c, reached, &revision, timeout_ms);
+    return rc ? qd_err_set(err, rc, "cluster state of revision %llu was not applied in %lld ms",
+                           (unsigned long long)revision, (long long)timeout_ms)
+              : 0;
+}
+
+qd_health qd_index_health(const qd_state *s, const qd_index_meta *m)
+{
+    const qd_shard_meta *shard = qd_state_shards(s, m);
+    for (uint32_t i = 0; shard && i < m->shards; i++) {
+        if (shard[i].state != QD_SHARD_STARTED) return QD_HEALTH_RED;
+    }
+    return m->replicas ? QD_HEALTH_YELLOW : QD_HEALTH_GREEN;
+}
+
+const char *qd_health_name(qd_health h)
+{
+    static const char *const names[] = {"green", "yellow", "red"};
+    return names[h];
+}

@@ -1,0 +1,112 @@
+/*
+ * cluster.h: the cluster as this node sees and changes it. One watch on the coordination store
+ * feeds one applier thread, which builds snapshots (state.h), shows them to the listener and
+ * publishes them. Every change is one compare-and-set transaction on the records it touches, made
+ * on the calling worker from a snapshot and tried again when it conflicts; it returns when this
+ * node has applied it.
+ */
+#ifndef QD_CLUSTER_CLUSTER_H
+#define QD_CLUSTER_CLUSTER_H
+
+#include "cluster/coord.h"
+#include "cluster/state.h"
+
+typedef struct qd_cluster qd_cluster;
+
+/* Called on the applier's thread for each new state, before requests see it. old may be NULL. Must
+ * not block for long nor change the cluster. */
+typedef void (*qd_cluster_listener)(void *arg, const qd_state *old, const qd_state *now);
+
+typedef struct qd_cluster_config {
+    qd_env *env;
+    qd_coord_store *store;  /* opened; closed by its owner after qd_cluster_close */
+    qd_str name;            /* cluster.name */
+    qd_node_meta self;      /* this node, announced under its session */
+    bool data;              /* may hold shards */
+    int64_t session_ttl_ms; /* 30,000 */
+    int64_t timeout_ms;     /* of one change: 30,000 */
+    qd_cluster_listener listener;
+    void *listener_arg;
+} qd_cluster_config;
+
+/* Reads the state (forming the cluster's uuid if there is none), claims this node's shards under
+ * new primary terms, announces the node, starts watching. Waits until the first state is applied.
+ * [worker] QD_E_NO_COORDINATION, QD_E_TIMEOUT. */
+QD_MUST_CHECK
+int qd_cluster_open(const qd_cluster_config *c, qd_cluster **out, qd_err *err);
+/* Ends the session and the watch. [worker] */
+void qd_cluster_close(qd_cluster *c);
+/* The newest applied state with a reference for the caller; never NULL. [any] */
+qd_state *qd_cluster_state(qd_cluster *c);
+/* The node this is. [any] */
+const qd_node_meta *qd_cluster_self(const qd_cluster *c);
+/* cluster.name. [any] */
+qd_str qd_cluster_name(const qd_cluster *c);
+/* Waits until this node has applied revision. [worker] QD_E_TIMEOUT */
+QD_MUST_CHECK
+int qd_cluster_wait(qd_cluster *c, uint64_t revision, int64_t timeout_ms, qd_err *err);
+/* Waits until done(arg, state) is true. [worker] QD_E_TIMEOUT without text */
+int qd_cluster_wait_for(qd_cluster *c, bool (*done)(void *arg, const qd_state *s), void *arg,
+                        int64_t timeout_ms);
+/* Changes asked for and not yet answered. [any] */
+uint32_t qd_cluster_pending(qd_cluster *c);
+
+/* All below: [worker]; *out (may be NULL) gets the applied state with a reference. Errors beside
+ * the named: those of qd_coord_commit, and QD_E_PROCESS_CLUSTER_EVENT_TIMEOUT after timeout_ms. */
+
+/* Creates an index: settings sealed and prefixed with "index.", mapping JSON (may be empty).
+ * QD_E_INDEX_EXISTS, QD_E_INVALID_INDEX_NAME, and what settings, analysis, mapping complain of. */
+QD_MUST_CHECK
+int qd_cluster_create_index(qd_cluster *c, qd_str name, qd_settings *settings, qd_str mapping,
+                            const qd_alias *aliases, uint32_t naliases, qd_state **out,
+                            qd_err *err);
+/* Deletes indices (by uuid) with all their records; leaves entries in the graveyard. */
+QD_MUST_CHECK
+int qd_cluster_delete_indices(qd_cluster *c, const qd_index_meta *const *m, uint32_t n,
+                              qd_state **out, qd_err *err);
+/* Puts a mapping update to an index (by uuid). Nothing is written when nothing changes.
+ * QD_E_INDEX_NOT_FOUND when it is gone. */
+QD_MUST_CHECK
+int qd_cluster_put_mapping(qd_cluster *c, qd_str uuid, qd_str update, qd_state **out, qd_err *err);
+/* Updates settings of an index (keys prefixed, nulls reset); preserve: keep what is set.
+ * open_only_dynamic: an open index takes only dynamic ones. */
+QD_MUST_CHECK
+int qd_cluster_put_settings(qd_cluster *c, qd_str uuid, const qd_settings *update, bool preserve,
+                            qd_state **out, qd_err *err);
+/* Closes or opens an index. */
+QD_MUST_CHECK
+int qd_cluster_set_closed(qd_cluster *c, qd_str uuid, bool closed, qd_state **out, qd_err *err);
+
+typedef enum qd_alias_action_type {
+    QD_ALIAS_ADD,
+    QD_ALIAS_REMOVE,
+    QD_ALIAS_REMOVE_INDEX
+} qd_alias_action_type;
+typedef struct qd_alias_action {
+    qd_alias_action_type type;
+    const qd_index_meta *index;
+    qd_alias alias; /* ADD: all of it; REMOVE: its name, already expanded */
+} qd_alias_action;
+/* Applies all actions under one revision. QD_E_INVALID_ALIAS, QD_E_ALIASES_MISSING, QD_E_ARG (two
+ * write indices, an index of that name). */
+QD_MUST_CHECK
+int qd_cluster_update_aliases(qd_cluster *c, const qd_alias_action *a, uint32_t n, qd_state **out,
+                              qd_err *err);
+/* Updates _cluster/settings: sealed flat updates with nulls; either may be NULL. The caller has
+ * checked them against the schema. */
+QD_MUST_CHECK
+int qd_cluster_update_settings(qd_cluster *c, const qd_settings *persistent,
+                               const qd_settings *transient, qd_state **out, qd_err *err);
+/* Reports shards of this node as started: index uuids and numbers. A record that has changed hands
+ * meanwhile is left alone. */
+QD_MUST_CHECK
+int qd_cluster_shards_started(qd_cluster *c, const qd_str *uuids, const uint32_t *numbers,
+                              uint32_t n, qd_err *err);
+
+typedef enum qd_health { QD_HEALTH_GREEN, QD_HEALTH_YELLOW, QD_HEALTH_RED } qd_health;
+/* Health of an index: red without all primaries started, yellow without all replicas. */
+qd_health qd_index_health(const qd_state *s, const qd_index_meta *m);
+/* "green", "yellow", "red" */
+const char *qd_health_name(qd_health h);
+
+#endif

@@ -1,0 +1,682 @@
+/*
+ * cluster_change.c: changes of the cluster state, each one transaction built from a snapshot and
+ * tried again from a newer one when a record has changed meanwhile.
+ */
+#include "base/log.h"
+#include "base/str.h"
+#include "cluster/cluster_int.h"
+#include "json/writer.h"
+#include <string.h>
+
+#define RECORD_MAX ((size_t)16 << 20)
+
+/* One attempt: puts the transaction together from s. 0: commit it; 1: nothing to do. */
+typedef int (*change_fn)(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err);
+
+static int change(qd_cluster *c, change_fn fn, void *arg, qd_state **out, qd_err *err)
+{
+    int rc = 0;
+    atomic_fetch_add(&c->pending, 1);
+    for (int attempt = 0; attempt < CLUSTER_ATTEMPTS; attempt++) {
+        cluster_txn t;
+        uint64_t revision = 0;
+        qd_state *s = qd_cluster_state(c);
+        qdi_txn_init(&t);
+        rc = fn(c, arg, s, &t, err);
+        bool commit = rc == 0;
+        if (commit) rc = qdi_txn_commit(c, &t, &revision, err);
+        qdi_txn_fini(&t);
+        qd_state_unref(s);
+        bool conflict = rc == QD_E_CONFLICT;
+        if (!commit && rc == 1) rc = 0;
+        /* after a conflict too: the next attempt needs the state that somebody else made */
+        if (commit && (!rc || conflict)) rc = qd_cluster_wait(c, revision, c->timeout_ms, err);
+        if (rc || !conflict) break;
+        rc = QD_E_CONFLICT;
+    }
+    if (rc == QD_E_CONFLICT) {
+        (void)qd_err_set(err, rc, "the cluster state changed %d times meanwhile, giving up",
+                         CLUSTER_ATTEMPTS);
+    }
+    if (!rc && out) *out = qd_cluster_state(c);
+    atomic_fetch_sub(&c->pending, 1);
+    return rc;
+}
+
+/* --- records
+ * ---------------------------------------------------------------------------------------- */
+
+static qd_str index_key(cluster_txn *t, const char *uuid)
+{
+    return qdi_txn_key(t, "index/%s", uuid);
+}
+
+static qd_str name_key(cluster_txn *t, qd_str name)
+{
+    return qdi_txn_key(t, "name/%.*s", QD_STR_ARG(name));
+}
+
+static void put_index(cluster_txn *t, const qd_index_meta *m)
+{
+    qd_buf b;
+    qd_json_writer w;
+    qd_buf_init(&b, NULL, RECORD_MAX);
+    qd_json_writer_init(&w, &b, false);
+    qd_index_meta_encode(m, &w);
+    qdi_txn_put(t, index_key(t, m->uuid), qdi_txn_value(t, &b), 0);
+}
+
+static void put_shard(cluster_txn *t, const char *uuid, uint32_t number, const qd_shard_meta *s)
+{
+    qd_buf b;
+    qd_json_writer w;
+    qd_buf_init(&b, NULL, RECORD_MAX);
+    qd_json_writer_init(&w, &b, false);
+    qd_shard_meta_encode(s, &w);
+    qdi_txn_put(t, qdi_txn_key(t, "shard/%s/%u", uuid, number), qdi_txn_value(t, &b), 0);
+}
+
+/* Is the mapping of this hash used by an index other than `but`? */
+static bool mapping_used(const qd_state *s, const char *hash, const char *but)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (strcmp(s->indices[i]->uuid, but) != 0 &&
+            strcmp(s->indices[i]->mapping_hash, hash) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Mappings are stored once for each content. A new one is put always (the same bytes do no harm);
+ * an old one goes when no other index of the snapshot uses it. An index that comes to use it
+ * meanwhile puts it again, under a later revision.
+ */
+static void put_mapping(cluster_txn *t, const qd_index_meta *m)
+{
+    qdi_txn_put(t, qdi_txn_key(t, "mapping/%s", m->mapping_hash), qd_mapping_json(m->mapping), 0);
+}
+
+static void drop_mapping(cluster_txn *t, const qd_state *s, const qd_index_meta *m)
+{
+    if (!mapping_used(s, m->mapping_hash, m->uuid)) {
+        qdi_txn_delete(t, qdi_txn_key(t, "mapping/%s", m->mapping_hash));
+    }
+}
+
+qd_str qdi_allocation_id(qd_cluster *c, cluster_txn *t)
+{
+    uint8_t random[16];
+    char text[QD_UUID_TEXT];
+    qd_env_random(c->env, random, sizeof random);
+    qd_uuid_text(random, text);
+    return qd_arena_str(&t->arena, qd_str_c(text));
+}
+
+static int gone(qd_str uuid, qd_err *err)
+{
+    return qd_err_set(err, QD_E_INDEX_NOT_FOUND, "no such index [%.*s]", QD_STR_ARG(uuid));
+}
+
+/* A new version of m: src starts as a copy of it. */
+static qd_index_source source_of(const qd_index_meta *m)
+{
+    return (qd_index_source){
+        .uuid = m->uuid,
+        .name = m->name,
+        .created_ms = m->created_ms,
+        .closed = m->closed,
+        .settings = m->settings,
+        .mapping = qd_mapping_json(m->mapping),
+        .aliases = m->aliases,
+        .naliases = m->naliases,
+        .version = m->version + 1,
+        .mapping_version = m->mapping_version,
+        .settings_version = m->settings_version,
+        .aliases_version = m->aliases_version,
+    };
+}
+
+/* --- creating an index
+ * ------------------------------------------------------------------------------- */
+
+typedef struct create_args {
+    qd_str name;
+    qd_settings *settings;
+    qd_str mapping;
+    const qd_alias *aliases;
+    uint32_t naliases;
+} create_args;
+
+static int name_free(const qd_state *s, const create_args *a, qd_err *err)
+{
+    const qd_index_meta *m = qd_state_index(s, a->name);
+    if (m) {
+        int rc = qd_err_set(err, QD_E_INDEX_EXISTS, "index [%.*s/%s] already exists",
+                            QD_STR_ARG(a->name), m->uuid);
+        qd_err_detail_str(err, "index_uuid", qd_str_c(m->uuid));
+        qd_err_detail_str(err, "index", a->name);
+        return rc;
+    }
+    if (qd_state_alias(s, a->name)) {
+        int rc =
+            qd_err_set(err, QD_E_INVALID_INDEX_NAME,
+                       "Invalid index name [%.*s], already exists as alias", QD_STR_ARG(a->name));
+        qd_err_detail_str(err, "index_uuid", QD_STR("_na_"));
+        qd_err_detail_str(err, "index", a->name);
+        return rc;
+    }
+    for (uint32_t i = 0; i < a->naliases; i++) {
+        int rc = qd_alias_name_check(a->aliases[i].name, err);
+        if (rc) return rc;
+        if (qd_state_index(s, a->aliases[i].name) || qd_str_eq(a->aliases[i].name, a->name)) {
+            return qd_err_set(err, QD_E_INVALID_ALIAS,
+                              "Invalid alias name [%.*s]: an index or data stream exists with the "
+                              "same name as the alias",
+                              QD_STR_ARG(a->aliases[i].name));
+        }
+    }
+    return 0;
+}
+
+/* The data nodes in turn, beginning with the one that holds fewest shards. */
+static const qd_node_meta *place(qd_cluster *c, const qd_state *s, uint32_t number)
+{
+    const qd_node_meta *data[64];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->nnodes && n < QD_COUNT_OF(data); i++) {
+        if (qd_str_find(s->nodes[i].roles, 'd') >= 0) data[n++] = &s->nodes[i];
+    }
+    if (n == 0) return c->data ? &c->self : NULL;
+    uint32_t least = 0, fewest = UINT32_MAX;
+    for (uint32_t k = 0; k < n; k++) {
+        uint32_t held = 0;
+        for (uint32_t i = 0; i < s->n; i++) {
+            for (uint32_t j = 0; j < s->indices[i]->shards; j++) {
+                held += qd_str_eq(s->shards[i][j].node, data[k]->id);
+            }
+        }
+        if (held < fewest) {
+            fewest = held;
+            least = k;
+        }
+    }
+    return data[(least + number) % n];
+}
+
+static int create_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
+{
+    const create_args *a = arg;
+    uint8_t random[16];
+    char uuid[QD_UUID_TEXT];
+    qd_index_meta *m;
+    int rc = name_free(s, a, err);
+    if (rc) return rc;
+    qd_env_random(c->env, random, sizeof random);
+    qd_uuid_text(random, uuid);
+    qd_index_source src = {
+        .uuid = uuid,
+        .name = a->name,
+        .created_ms = qd_env_wall_ms(c->env),
+        .settings = a->settings,
+        .mapping = a->mapping,
+        .aliases = a->aliases,
+        .naliases = a->naliases,
+        .version = 1,
+        .mapping_version = 1,
+        .settings_version = 1,
+        .aliases_version = 1,
+    };
+    if ((rc = qd_index_meta_make(&src, &m, err))) return rc;
+    qdi_txn_exists(t, name_key(t, a->name), false);
+    qdi_txn_put(t, name_key(t, a->name), qd_arena_str(&t->arena, qd_str_c(uuid)), 0);
+    put_mapping(t, m);
+    /* the mapping's text belongs to m: keep a copy until the commit */
+    qd_coord_change *last = &t->changes.at[t->changes.n - 1];
+    last->value = qd_arena_str(&t->arena, last->value);
+    put_index(t, m);
+    for (uint32_t i = 0; i < m->shards; i++) {
+        const qd_node_meta *node = place(c, s, i);
+        qd_shard_meta shard = {.state = QD_SHARD_UNASSIGNED, .fresh = true};
+        if (node) {
+            shard.state = QD_SHARD_INITIALIZING;
+            shard.primary_term = 1;
+            shard.allocation_id = qdi_allocation_id(c, t);
+            shard.node = node->id;
+        }
+        put_shard(t, uuid, i, &shard);
+    }
+    qd_index_meta_unref(m);
+    return 0;
+}
+
+int qd_cluster_create_index(qd_cluster *c, qd_str name, qd_settings *settings, qd_str mapping,
+                            const qd_alias *aliases, uint32_t naliases, qd_state **out, qd_err *err)
+{
+    create_args a = {name, settings, mapping, aliases, naliases};
+    int rc = qd_index_name_check(name, err);
+    return rc ? rc : change(c, create_index, &a, out, err);
+}
+
+/* --- deleting
+ * ------------------------------------------------------------------------------------------ */
+
+typedef struct delete_args {
+    const qd_index_meta *const *m;
+    uint32_t n;
+} delete_args;
+
+static void bury(qd_cluster *c, cluster_txn *t, const qd_index_meta *m)
+{
+    qd_buf b;
+    qd_json_writer w;
+    qd_buf_init(&b, NULL, 65536);
+    qd_json_writer_init(&w, &b, false);
+    qd_json_object(&w);
+    qd_json_field_str(&w, "name", m->name);
+    qd_json_field_int(&w, "deleted_ms", qd_env_wall_ms(c->env));
+    qd_json_object_end(&w);
+    qdi_txn_put(t, qdi_txn_key(t, "graveyard/%s", m->uuid), qdi_txn_value(t, &b), 0);
+}
+
+static int delete_indices(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
+{
+    const delete_args *a = arg;
+    bool any = false;
+    (void)err;
+    for (uint32_t i = 0; i < a->n; i++) {
+        const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(a->m[i]->uuid));
+        if (!m) continue; /* somebody else deleted it */
+        any = true;
+        qdi_txn_exists(t, index_key(t, m->uuid), true);
+        qdi_txn_delete(t, index_key(t, m->uuid));
+        qdi_txn_delete(t, name_key(t, m->name));
+        for (uint32_t k = 0; k < m->shards; k++) {
+            qdi_txn_delete(t, qdi_txn_key(t, "shard/%s/%u", m->uuid, k));
+        }
+        bury(c, t, m);
+    }
+    /* a mapping goes when no index that stays uses it */
+    for (uint32_t i = 0; i < s->n && any; i++) {
+        const qd_index_meta *m = s->indices[i];
+        bool goes = false, used = false, seen = false;
+        for (uint32_t k = 0; k < a->n; k++) goes |= strcmp(a->m[k]->uuid, m->uuid) == 0;
+        for (uint32_t k = 0; k < s->n && goes; k++) {
+            if (strcmp(s->indices[k]->mapping_hash, m->mapping_hash) != 0) continue;
+            bool also = false;
+            for (uint32_t x = 0; x < a->n; x++)
+                also |= strcmp(a->m[x]->uuid, s->indices[k]->uuid) == 0;
+            used |= !also;
+            seen |= also && k < i;
+        }
+        if (goes && !used && !seen) {
+            qdi_txn_delete(t, qdi_txn_key(t, "mapping/%s", m->mapping_hash));
+        }
+    }
+    return any ? 0 : 1;
+}
+
+int qd_cluster_delete_indices(qd_cluster *c, const qd_index_meta *const *m, uint32_t n,
+                              qd_state **out, qd_err *err)
+{
+    delete_args a = {m, n};
+    return change(c, delete_indices, &a, out, err);
+}
+
+/* --- changing one index
+ * -------------------------------------------------------------------------------- */
+
+/* Replaces m by the index that src describes. */
+static int replace_index(const qd_state *s, const qd_index_meta *m, const qd_index_source *src,
+                         cluster_txn *t, qd_err *err)
+{
+    qd_index_meta *now;
+    int rc = qd_index_meta_make(src, &now, err);
+    if (rc) return rc;
+    qdi_txn_at(t, index_key(t, m->uuid), m->mod_revision);
+    if (strcmp(now->mapping_hash, m->mapping_hash) != 0) {
+        qdi_txn_put(t, qdi_txn_key(t, "mapping/%s", now->mapping_hash),
+                    qd_arena_str(&t->arena, qd_mapping_json(now->mapping)), 0);
+        drop_mapping(t, s, m);
+    }
+    put_index(t, now);
+    qd_index_meta_unref(now);
+    return 0;
+}
+
+typedef struct mapping_args {
+    qd_str uuid, update;
+} mapping_args;
+
+static int change_mapping(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
+{
+    const mapping_args *a = arg;
+    const qd_index_meta *m = qd_state_index_uuid(s, a->uuid);
+    qd_mapping *merged;
+    (void)c;
+    if (!m) return gone(a->uuid, err);
+    int rc = qd_mapping_merge(m->mapping, a->update, QD_MAPPING_UPDATE, &merged, err);
+    if (rc) return rc;
+    if (qd_str_eq(qd_mapping_json(merged), qd_mapping_json(m->mapping))) {
+        qd_mapping_unref(merged);
+        return 1;
+    }
+    qd_index_source src = source_of(m);
+    src.mapping = qd_mapping_json(merged);
+    src.mapping_version++;
+    rc = replace_index(s, m, &src, t, err);
+    qd_mapping_unref(merged);
+    return rc;
+}
+
+int qd_cluster_put_mapping(qd_cluster *c, qd_str uuid, qd_str update, qd_state **out, qd_err *err)
+{
+    mapping_args a = {uuid, update};
+    return change(c, change_mapping, &a, out, err);
+}
+
+typedef struct settings_args {
+    qd_str uuid;
+    const qd_settings *update;
+    bool preserve;
+} settings_args;
+
+static int merged_settings(const qd_index_meta *m, const settings_args *a, qd_settings **out,
+                           qd_err *err)
+{
+    int rc = qd_settings_new(NULL, out, err);
+    if (!rc) rc = qd_settings_merge(*out, m->settings, err);
+    if (!rc && !a->preserve) rc = qd_settings_update(*out, a->update, err);
+    for (size_t i = 0; !rc && a->preserve && i < qd_settings_count(a->update); i++) {
+        const qd_setting_value *v = qd_settings_at(a->update, i);
+        if (!qd_settings_get(m->settings, v->key)) rc = qd_settings_put_value(*out, v->key, v, err);
+    }
+    if (!rc) rc = qd_settings_seal(*out, err);
+    if (rc) {
+        qd_settings_unref(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
+static int change_settings(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
+{
+    const settings_args *a = arg;
+    const qd_index_meta *m = qd_state_index_uuid(s, a->uuid);
+    qd_settings *now = NULL;
+    (void)c;
+    if (!m) return gone(a->uuid, err);
+    int rc = qd_schema_check(&qd_schema_index, a->update, false, err);
+    if (!rc && !m->closed) rc = qd_schema_check_dynamic(&qd_schema_index, a->update, "index", err);
+    if (!rc) rc = merged_settings(m, a, &now, err);
+    if (rc) return rc;
+    qd_index_source src = source_of(m);
+    src.settings = now;
+    src.settings_version++;
+    rc = qd_settings_equal(now, m->settings) ? 1 : replace_index(s, m, &src, t, err);
+    qd_settings_unref(now);
+    return rc;
+}
+
+int qd_cluster_put_settings(qd_cluster *c, qd_str uuid, const qd_settings *update, bool preserve,
+                            qd_state **out, qd_err *err)
+{
+    settings_args a = {uuid, update, preserve};
+    return change(c, change_settings, &a, out, err);
+}
+
+typedef struct closed_args {
+    qd_str uuid;
+    bool closed;
+} closed_args;
+
+static int change_closed(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
+{
+    const closed_args *a = arg;
+    const qd_index_meta *m = qd_state_index_uuid(s, a->uuid);
+    (void)c;
+    if (!m) return gone(a->uuid, err);
+    if (m->closed == a->closed) return 1;
+    qd_index_source src = source_of(m);
+    src.closed = a->closed;
+    return replace_index(s, m, &src, t, err);
+}
+
+int qd_cluster_set_closed(qd_cluster *c, qd_str uuid, bool closed, qd_state **out, qd_err *err)
+{
+    closed_args a = {uuid, closed};
+    return change(c, change_closed, &a, out, err);
+}
+
+/* --- aliases
+ * --------------------------------------------------------------------------------------------- */
+
+typedef struct alias_args {
+    const qd_alias_action *a;
+    uint32_t n;
+} alias_args;
+
+/* The aliases of m after all actions on it; *changed tells whether any did something. */
+static int aliases_after(const qd_index_meta *m, const alias_args *a, cluster_txn *t,
+                         qd_alias **out, uint32_t *nout, bool *changed, qd_err *err)
+{
+    qd_alias *list = qd_arena_alloc(&t->arena, (m->naliases + a->n + 1) * sizeof *list);
+    uint32_t n = m->naliases;
+    if (!list) return qd_err_nomem(err, "aliases");
+    memcpy(list, m->aliases, n * sizeof *list);
+    *changed = false;
+    for (uint32_t i = 0; i < a->n; i++) {
+        const qd_alias_action *x = &a->a[i];
+        if (x->type == QD_ALIAS_REMOVE_INDEX || strcmp(x->index->uuid, m->uuid) != 0) continue;
+        uint32_t at = 0;
+        while (at < n && !qd_str_eq(list[at].name, x->alias.name)) at++;
+        *changed = true;
+        if (x->type == QD_ALIAS_ADD) {
+            list[at] = x->alias;
+            if (at == n) n++;
+        } else if (at < n) {
+            list[at] = list[--n];
+        }
+    }
+    *out = list;
+    *nout = n;
+    return 0;
+}
+
+static int check_alias(const qd_state *s, const qd_alias_action *x, const alias_args *a,
+                       qd_err *err)
+{
+    if (x->type != QD_ALIAS_ADD) return 0;
+    int rc = qd_alias_name_check(x->alias.name, err);
+    if (rc) return rc;
+    const qd_index_meta *same = qd_state_index(s, x->alias.name);
+    for (uint32_t i = 0; same && i < a->n; i++) {
+        if (a->a[i].type == QD_ALIAS_REMOVE_INDEX && strcmp(a->a[i].index->uuid, same->uuid) == 0) {
+            same = NULL; /* it goes away in the same step */
+        }
+    }
+    if (!same) return 0;
+    rc = qd_err_set(err, QD_E_INVALID_ALIAS,
+                    "Invalid alias name [%.*s]: an index or data stream exists with the same name "
+                    "as the alias",
+                    QD_STR_ARG(x->alias.name));
+    return rc;
+}
+
+/* At most one index of an alias may be its write index. */
+static int check_write_index(const qd_state *s, const alias_args *a, qd_err *err)
+{
+    for (uint32_t i = 0; i < a->n; i++) {
+        const qd_alias_action *x = &a->a[i];
+        if (x->type != QD_ALIAS_ADD || x->alias.is_write_index != 1) continue;
+        const qd_alias_group *g = qd_state_alias(s, x->alias.name);
+        for (uint32_t k = 0; g && k < g->n; k++) {
+            const qd_alias *other = qd_index_meta_alias(g->indices[k], x->alias.name);
+            if (other->is_write_index != 1 || strcmp(g->indices[k]->uuid, x->index->uuid) == 0) {
+                continue;
+            }
+            bool changed = false;
+            for (uint32_t y = 0; y < a->n; y++) {
+                changed |= strcmp(a->a[y].index->uuid, g->indices[k]->uuid) == 0 &&
+                           (a->a[y].type == QD_ALIAS_REMOVE_INDEX ||
+                            (qd_str_eq(a->a[y].alias.name, x->alias.name) &&
+                             !(a->a[y].type == QD_ALIAS_ADD && a->a[y].alias.is_write_index == 1)));
+            }
+            if (changed) continue;
+            return qd_err_set(err, QD_E_STATE,
+                              "alias [%.*s] has more than one write index [%.*s,%.*s]",
+                              QD_STR_ARG(x->alias.name), QD_STR_ARG(g->indices[k]->name),
+                              QD_STR_ARG(x->index->name));
+        }
+    }
+    return 0;
+}
+
+static int change_aliases(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
+{
+    const alias_args *a = arg;
+    bool any = false;
+    int rc = check_write_index(s, a, err);
+    for (uint32_t i = 0; i < a->n && !rc; i++) rc = check_alias(s, &a->a[i], a, err);
+    for (uint32_t i = 0; i < s->n && !rc; i++) {
+        const qd_index_meta *m = s->indices[i];
+        qd_index_source src = source_of(m);
+        qd_alias *list;
+        bool changed, removed = false;
+        for (uint32_t k = 0; k < a->n; k++) {
+            removed |=
+                a->a[k].type == QD_ALIAS_REMOVE_INDEX && strcmp(a->a[k].index->uuid, m->uuid) == 0;
+        }
+        if (removed) {
+            const qd_index_meta *one[] = {m};
+            delete_args d = {one, 1};
+            any = true;
+            rc = delete_indices(c, &d, s, t, err);
+            continue;
+        }
+        rc = aliases_after(m, a, t, &list, &src.naliases, &changed, err);
+        if (rc || !changed) continue;
+        src.aliases = list;
+        src.aliases_version++;
+        any = true;
+        rc = replace_index(s, m, &src, t, err);
+    }
+    return rc ? rc : any ? 0 : 1;
+}
+
+int qd_cluster_update_aliases(qd_cluster *c, const qd_alias_action *a, uint32_t n, qd_state **out,
+                              qd_err *err)
+{
+    alias_args args = {a, n};
+    return change(c, change_aliases, &args, out, err);
+}
+
+/* --- cluster settings
+ * ---------------------------------------------------------------------------------- */
+
+typedef struct cluster_settings_args {
+    const qd_settings *persistent, *transient;
+} cluster_settings_args;
+
+static int put_cluster_settings(cluster_txn *t, const char *which, const qd_settings *old,
+                                const qd_settings *update, qd_err *err)
+{
+    qd_settings *now;
+    qd_buf b;
+    qd_json_writer w;
+    if (!update) return 0;
+    int rc = qd_settings_new(NULL, &now, err);
+    if (rc) return rc;
+    rc = qd_settings_merge(now, old, err);
+    if (!rc) rc = qd_settings_update(now, update, err);
+    if (!rc) rc = qd_settings_seal(now, err);
+    if (!rc) {
+        qd_buf_init(&b, NULL, RECORD_MAX);
+        qd_json_writer_init(&w, &b, false);
+        qd_settings_write(now, &w, true, NULL, NULL);
+        qdi_txn_put(t, qdi_txn_key(t, "settings/%s", which), qdi_txn_value(t, &b), 0);
+    }
+    qd_settings_unref(now);
+    return rc;
+}
+
+static int change_cluster_settings(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t,
+                                   qd_err *err)
+{
+    const cluster_settings_args *a = arg;
+    (void)c;
+    qdi_txn_at(t, QD_STR("settings/persistent"), s->persistent_revision);
+    qdi_txn_at(t, QD_STR("settings/transient"), s->transient_revision);
+    int rc = put_cluster_settings(t, "persistent", s->persistent, a->persistent, err);
+    return rc ? rc : put_cluster_settings(t, "transient", s->transient, a->transient, err);
+}
+
+int qd_cluster_update_settings(qd_cluster *c, const qd_settings *persistent,
+                               const qd_settings *transient, qd_state **out, qd_err *err)
+{
+    cluster_settings_args a = {persistent, transient};
+    return change(c, change_cluster_settings, &a, out, err);
+}
+
+/* --- shards of this node
+ * -------------------------------------------------------------------------------- */
+
+typedef struct started_args {
+    const qd_str *uuids;
+    const uint32_t *numbers;
+    uint32_t n;
+} started_args;
+
+static int shards_started(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
+{
+    const started_args *a = arg;
+    bool any = false;
+    (void)err;
+    for (uint32_t i = 0; i < a->n; i++) {
+        const qd_index_meta *m = qd_state_index_uuid(s, a->uuids[i]);
+        const qd_shard_meta *list = m ? qd_state_shards(s, m) : NULL;
+        if (!list || a->numbers[i] >= m->shards) continue;
+        qd_shard_meta now = list[a->numbers[i]];
+        if (now.state != QD_SHARD_INITIALIZING || !qd_str_eq(now.node, c->self.id)) continue;
+        any = true;
+        qdi_txn_at(t, qdi_txn_key(t, "shard/%s/%u", m->uuid, a->numbers[i]), now.mod_revision);
+        now.state = QD_SHARD_STARTED;
+        now.fresh = false;
+        put_shard(t, m->uuid, a->numbers[i], &now);
+    }
+    return any ? 0 : 1;
+}
+
+int qd_cluster_shards_started(qd_cluster *c, const qd_str *uuids, const uint32_t *numbers,
+                              uint32_t n, qd_err *err)
+{
+    started_args a = {uuids, numbers, n};
+    return change(c, shards_started, &a, NULL, err);
+}
+
+int qdi_claim_shards(qd_cluster *c, qd_err *err)
+{
+    const qd_state *s = c->state;
+    uint32_t most = qd_coord_limits(c->store)->txn_ops_max / 2;
+    int rc = 0;
+    for (uint32_t i = 0; i < s->n && !rc; i++) {
+        const qd_index_meta *m = s->indices[i];
+        for (uint32_t k = 0; k < m->shards && !rc;) {
+            cluster_txn t;
+            qdi_txn_init(&t);
+            for (; k < m->shards && t.changes.n < most; k++) {
+                qd_shard_meta now = s->shards[i][k];
+                if (!now.mod_revision || !qd_str_eq(now.node, c->self.id)) continue;
+                qdi_txn_at(&t, qdi_txn_key(&t, "shard/%s/%u", m->uuid, k), now.mod_revision);
+                now.state = QD_SHARD_INITIALIZING;
+                now.primary_term++;
+                put_shard(&t, m->uuid, k, &now);
+            }
+            if (t.changes.n) rc = qdi_txn_commit(c, &t, NULL, err);
+            if (rc == QD_E_CONFLICT) rc = 0; /* moved to somebody else meanwhile */
+            qdi_txn_fini(&t);
+        }
+    }
+    return rc;
+}

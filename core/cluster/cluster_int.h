@@ -1,0 +1,75 @@
+/* cluster_int.h: the service's struct and the builder of transactions. See cluster.h. */
+#ifndef QD_CLUSTER_CLUSTER_INT_H
+#define QD_CLUSTER_CLUSTER_INT_H
+
+#include "base/vec.h"
+#include "cluster/cluster.h"
+#include "runtime/sync.h"
+
+#define CLUSTER_LOG "cluster"
+#define CLUSTER_ATTEMPTS 100
+
+/* Events of whole revisions as they came from the watch, waiting for the applier. */
+typedef struct cluster_batch {
+    struct cluster_batch *next;
+    uint64_t revision;
+    int32_t rc; /* other than 0: the watch has ended */
+    uint32_t n;
+    qd_coord_event *events; /* keys and values in the arena */
+    qd_arena arena;
+} cluster_batch;
+
+struct qd_cluster {
+    qd_env *env;
+    qd_coord_store *store;
+    qd_str name;
+    qd_node_meta self;
+    bool data;
+    int64_t session_ttl_ms, timeout_ms;
+    qd_cluster_listener listener;
+    void *listener_arg;
+    qd_arena arena; /* strings above */
+    uint64_t session;
+
+    qd_mutex lock; /* queue, state pointer */
+    qd_cond wake, applied, keeper_wake;
+    cluster_batch *first, *last;
+    qd_state *state;
+    bool stop, lost; /* lost: a batch could not be queued */
+    qd_thread *applier, *keeper;
+    qd_coord_watch *watch;
+    qd_map kv; /* the applier's: key -> qd_state_kv */
+    _Atomic uint32_t pending;
+};
+
+/* A transaction being put together; everything lives in the arena. */
+typedef struct cluster_txn {
+    qd_arena arena;
+    QD_VEC(qd_coord_compare) compares;
+    QD_VEC(qd_coord_change) changes;
+    int failed; /* QD_E_NOMEM once something did not fit */
+} cluster_txn;
+
+/* Starts an empty one; ends it. */
+void qdi_txn_init(cluster_txn *t);
+void qdi_txn_fini(cluster_txn *t);
+/* The key must be at mod revision (0: absent). */
+void qdi_txn_at(cluster_txn *t, qd_str key, uint64_t mod_revision);
+/* The key must exist or not. */
+void qdi_txn_exists(cluster_txn *t, qd_str key, bool exists);
+/* Changes. */
+void qdi_txn_put(cluster_txn *t, qd_str key, qd_str value, uint64_t session);
+void qdi_txn_delete(cluster_txn *t, qd_str key);
+/* printf into the transaction's arena: keys. */
+qd_str qdi_txn_key(cluster_txn *t, const char *fmt, ...) QD_PRINTF(2, 3);
+/* Takes what a writer wrote as a value. */
+qd_str qdi_txn_value(cluster_txn *t, qd_buf *b);
+/* Commits: 0, QD_E_CONFLICT (without text: try again), or an error. */
+int qdi_txn_commit(qd_cluster *c, cluster_txn *t, uint64_t *revision, qd_err *err);
+
+/* A new random allocation id. */
+qd_str qdi_allocation_id(qd_cluster *c, cluster_txn *t);
+/* Puts this node's shards into INITIALIZING under the next primary term, at start. */
+int qdi_claim_shards(qd_cluster *c, qd_err *err);
+
+#endif

@@ -1,0 +1,97 @@
+/* cluster_txn.c: putting transactions together. See cluster_int.h. */
+#include "base/str.h"
+#include "cluster/cluster_int.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+#define TXN_ARENA_MAX ((size_t)512 << 20)
+
+void qdi_txn_init(cluster_txn *t)
+{
+    *t = (cluster_txn){0};
+    qd_arena_init(&t->arena, NULL, TXN_ARENA_MAX);
+}
+
+void qdi_txn_fini(cluster_txn *t)
+{
+    qd_vec_fini(&t->compares);
+    qd_vec_fini(&t->changes);
+    qd_arena_fini(&t->arena);
+}
+
+static void add_compare(cluster_txn *t, qd_coord_compare c)
+{
+    if (!c.key.p || qd_vec_push(&t->compares, NULL, c)) t->failed = QD_E_NOMEM;
+}
+
+static void add_change(cluster_txn *t, qd_coord_change c)
+{
+    if (!c.key.p || qd_vec_push(&t->changes, NULL, c)) t->failed = QD_E_NOMEM;
+}
+
+void qdi_txn_at(cluster_txn *t, qd_str key, uint64_t mod_revision)
+{
+    add_compare(t, (qd_coord_compare){.key = key,
+                                      .type = mod_revision ? QD_COORD_CMP_MOD : QD_COORD_CMP_EXISTS,
+                                      .number = mod_revision});
+}
+
+void qdi_txn_exists(cluster_txn *t, qd_str key, bool exists)
+{
+    add_compare(t, (qd_coord_compare){.key = key, .type = QD_COORD_CMP_EXISTS, .number = exists});
+}
+
+void qdi_txn_put(cluster_txn *t, qd_str key, qd_str value, uint64_t session)
+{
+    if (!value.p) t->failed = QD_E_NOMEM;
+    add_change(
+        t, (qd_coord_change){.type = QD_COORD_PUT, .key = key, .value = value, .session = session});
+}
+
+void qdi_txn_delete(cluster_txn *t, qd_str key)
+{
+    add_change(t, (qd_coord_change){.type = QD_COORD_DELETE, .key = key});
+}
+
+qd_str qdi_txn_key(cluster_txn *t, const char *fmt, ...)
+{
+    char text[600];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    qd_assert(n > 0 && (size_t)n < sizeof text); /* names are at most 255 bytes */
+    return qd_arena_str(&t->arena, (qd_str){text, (size_t)n});
+}
+
+qd_str qdi_txn_value(cluster_txn *t, qd_buf *b)
+{
+    qd_str v = qd_buf_status(b) ? (qd_str){NULL, 0} : qd_arena_str(&t->arena, qd_buf_view(b));
+    qd_buf_fini(b);
+    return v;
+}
+
+int qdi_txn_commit(qd_cluster *c, cluster_txn *t, uint64_t *revision, qd_err *err)
+{
+    if (t->failed) return qd_err_nomem(err, "change of the cluster state");
+    const qd_coord_info *limits = qd_coord_limits(c->store);
+    if (t->changes.n + t->compares.n > limits->txn_ops_max) {
+        return qd_err_set(err, QD_E_LIMIT,
+                          "a change of the cluster state with %zu steps is over the store's limit "
+                          "of %u",
+                          t->changes.n + t->compares.n, limits->txn_ops_max);
+    }
+    qd_err why;
+    qd_err_init(&why);
+    int rc = qd_coord_commit(c->store, t->compares.at, (uint32_t)t->compares.n, t->changes.at,
+                             (uint32_t)t->changes.n, c->timeout_ms, revision, NULL, &why);
+    if (rc == QD_E_TIMEOUT) {
+        rc = qd_err_set(err, QD_E_PROCESS_CLUSTER_EVENT_TIMEOUT,
+                        "failed to process cluster event within %llds",
+                        (long long)c->timeout_ms / 1000);
+    } else if (rc && rc != QD_E_CONFLICT && err) {
+        qd_err_copy(err, &why);
+    }
+    qd_err_fini(&why);
+    return rc;
+}

@@ -1,0 +1,123 @@
+/*
+ * state.h: a snapshot of the cluster state, immutable and counted: indices by name and uuid,
+ * aliases, settings, nodes. Searches and writes take one and never wait for the control plane.
+ */
+#ifndef QD_CLUSTER_STATE_H
+#define QD_CLUSTER_STATE_H
+
+#include "base/map.h"
+#include "cluster/index_meta.h"
+
+typedef struct qd_node_meta {
+    qd_str id, name, host, transport_address, http_address,
+        roles; /* roles: letters of _cat/nodes */
+    qd_str version;
+} qd_node_meta;
+
+/* An alias over all indices that carry it. */
+typedef struct qd_alias_group {
+    qd_str name;
+    const qd_index_meta **indices; /* by name */
+    uint32_t n;
+    const qd_index_meta *write_index; /* NULL: none, writes are refused */
+    bool is_hidden;
+} qd_alias_group;
+
+typedef struct qd_state {
+    _Atomic int32_t refs;
+    qd_arena arena;
+    uint64_t revision;
+    char uuid[QD_UUID_TEXT]; /* of the cluster; empty: not formed */
+    qd_index_meta **indices; /* by name, referenced */
+    qd_shard_meta **shards;  /* by index as above: meta->shards records each */
+    uint32_t n;
+    qd_map names;                                     /* name -> qd_index_meta */
+    qd_map aliases;                                   /* name -> qd_alias_group */
+    qd_settings *persistent, *transient;              /* sealed */
+    uint64_t persistent_revision, transient_revision; /* 0: none stored */
+    const qd_node_meta *nodes;
+    uint32_t nnodes;
+} qd_state;
+
+/* One more reference. [any] */
+qd_state *qd_state_ref(const qd_state *s);
+/* One reference less; NULL is fine. [any] */
+void qd_state_unref(const qd_state *s);
+/* An index by its own name, NULL. [any] */
+const qd_index_meta *qd_state_index(const qd_state *s, qd_str name);
+/* The records of an index's shards, NULL when the index is not in s. [any] */
+const qd_shard_meta *qd_state_shards(const qd_state *s, const qd_index_meta *m);
+/* An index by uuid, NULL. O(indices) [any] */
+const qd_index_meta *qd_state_index_uuid(const qd_state *s, qd_str uuid);
+/* An alias, NULL. [any] */
+const qd_alias_group *qd_state_alias(const qd_state *s, qd_str name);
+
+/* Elasticsearch's IndicesOptions. */
+enum {
+    QD_EXPAND_OPEN = 1,
+    QD_EXPAND_CLOSED = 2,
+    QD_EXPAND_HIDDEN = 4,
+    QD_ALLOW_NO_INDICES = 8,    /* a pattern that matches nothing is fine */
+    QD_IGNORE_UNAVAILABLE = 16, /* a missing or closed index is left out */
+    QD_FORBID_CLOSED = 32,      /* a closed index is an error (unless ignored) */
+    QD_FORBID_ALIASES = 64,     /* an alias is an error (deleting an index) */
+    QD_NO_ALIASES = 128,        /* patterns do not match aliases */
+};
+#define QD_INDICES_SEARCH (QD_EXPAND_OPEN | QD_ALLOW_NO_INDICES | QD_FORBID_CLOSED)
+#define QD_INDICES_ALL (QD_EXPAND_OPEN | QD_EXPAND_CLOSED | QD_ALLOW_NO_INDICES)
+
+typedef struct qd_resolved {
+    const qd_index_meta **at; /* by name, without repetition; borrowed from the state */
+    uint32_t n;
+} qd_resolved;
+
+/* Parses expand_wildcards ("open,hidden", "all", "none") into the EXPAND bits of *options.
+ * QD_E_ARG "No valid expand wildcard value [x]". [any] */
+QD_MUST_CHECK
+int qd_state_expand_parse(qd_str text, uint32_t *options, qd_err *err);
+/*
+ * Resolves a comma-separated list of names, aliases, patterns with `*`, exclusions ("-x" behind a
+ * pattern), "_all" or nothing (all). [any] QD_E_INDEX_NOT_FOUND ("no such index [x]"),
+ * QD_E_INDEX_CLOSED ("closed"), QD_E_ARG (aliases where forbidden), QD_E_INVALID_INDEX_NAME.
+ */
+QD_MUST_CHECK
+int qd_state_resolve(const qd_state *s, qd_str expression, uint32_t options, qd_arena *arena,
+                     qd_resolved *out, qd_err *err);
+/*
+ * What searching an index under this expression means: *filter gets the aliases' filters as a JSON
+ * array of queries (any of them suffices; empty: all documents), *routing their search routings
+ * joined by commas (empty: all shards). [any] QD_E_NOMEM
+ */
+QD_MUST_CHECK
+int qd_state_alias_filter(const qd_state *s, qd_str expression, const qd_index_meta *index,
+                          qd_arena *arena, qd_str *filter, qd_str *routing, qd_err *err);
+/* The index that a write to name goes to: the index, or the write index of an alias (whose index
+ * routing *routing gets). [any] QD_E_INDEX_NOT_FOUND; QD_E_ARG: no write index. */
+QD_MUST_CHECK
+int qd_state_write_index(const qd_state *s, qd_str name, const qd_index_meta **out, qd_str *routing,
+                         qd_err *err);
+/* Does pattern (with `*`) match name? [any] O(n·m) without recursion */
+bool qd_pattern_match(qd_str pattern, qd_str name);
+
+/* Checks a name for a new index: QD_E_INVALID_INDEX_NAME with Elasticsearch's reasons. [any] */
+QD_MUST_CHECK
+int qd_index_name_check(qd_str name, qd_err *err);
+/* The same for an alias: QD_E_INVALID_ALIAS. [any] */
+QD_MUST_CHECK
+int qd_alias_name_check(qd_str name, qd_err *err);
+
+/* --- building, for cluster.c -------------------------------------------------------------------
+ */
+
+/* The keys of the store, as last read or watched: name -> value with its revision. */
+typedef struct qd_state_kv {
+    uint64_t mod_revision;
+    qd_str value; /* behind the struct */
+} qd_state_kv;
+/* Makes the snapshot of all keys in kv (values qd_state_kv); unchanged indices are taken over from
+ * old (may be NULL). Damaged records are left out and logged. [worker] */
+QD_MUST_CHECK
+int qd_state_build(const qd_map *kv, uint64_t revision, const qd_state *old, qd_state **out,
+                   qd_err *err);
+
+#endif
