@@ -89,20 +89,24 @@ static bool mapping_used(const qd_state *s, const char *hash, const char *but)
 }
 
 /*
- * Mappings are stored once for each content. A new one is put always (the same bytes do no harm);
- * an old one goes when no other index of the snapshot uses it. An index that comes to use it
- * meanwhile puts it again, under a later revision.
+ * Mappings are stored once for each content. A new one is put always; an old one goes when no other
+ * index of the snapshot uses it and nobody has put it again since.
  */
 static void put_mapping(cluster_txn *t, const qd_index_meta *m)
 {
     qdi_txn_put(t, qdi_txn_key(t, "mapping/%s", m->mapping_hash), qd_mapping_json(m->mapping), 0);
 }
 
+static void delete_mapping(cluster_txn *t, const qd_state *s, const qd_index_meta *m)
+{
+    qd_str key = qdi_txn_key(t, "mapping/%s", m->mapping_hash);
+    qdi_txn_at(t, key, qd_state_mapping_revision(s, m->mapping_hash));
+    qdi_txn_delete(t, key);
+}
+
 static void drop_mapping(cluster_txn *t, const qd_state *s, const qd_index_meta *m)
 {
-    if (!mapping_used(s, m->mapping_hash, m->uuid)) {
-        qdi_txn_delete(t, qdi_txn_key(t, "mapping/%s", m->mapping_hash));
-    }
+    if (!mapping_used(s, m->mapping_hash, m->uuid)) delete_mapping(t, s, m);
 }
 
 qd_str qdi_allocation_id(qd_cluster *c, cluster_txn *t)
@@ -310,9 +314,7 @@ static int delete_indices(qd_cluster *c, void *arg, const qd_state *s, cluster_t
             used |= !also;
             seen |= also && k < i;
         }
-        if (goes && !used && !seen) {
-            qdi_txn_delete(t, qdi_txn_key(t, "mapping/%s", m->mapping_hash));
-        }
+        if (goes && !used && !seen) delete_mapping(t, s, m);
     }
     return any ? 0 : 1;
 }
@@ -542,8 +544,8 @@ static int change_aliases(qd_cluster *c, void *arg, const qd_state *s, cluster_t
     for (uint32_t i = 0; i < s->n && !rc; i++) {
         const qd_index_meta *m = s->indices[i];
         qd_index_source src = source_of(m);
-        qd_alias *list;
-        bool changed, removed = false;
+        qd_alias *list = NULL;
+        bool changed = false, removed = false;
         for (uint32_t k = 0; k < a->n; k++) {
             removed |=
                 a->a[k].type == QD_ALIAS_REMOVE_INDEX && strcmp(a->a[k].index->uuid, m->uuid) == 0;

@@ -27,6 +27,7 @@ void qd_state_unref(const qd_state *s)
     qd_settings_unref(x->transient);
     qd_map_fini(&x->names);
     qd_map_fini(&x->aliases);
+    qd_map_fini(&x->mappings);
     qd_arena_fini(&x->arena);
     qd_free(x);
 }
@@ -256,6 +257,27 @@ static int make_nodes(building *b, qd_err *err)
     return 0;
 }
 
+uint64_t qd_state_mapping_revision(const qd_state *s, const char *hash)
+{
+    return (uint64_t)(uintptr_t)qd_map_get(&s->mappings, qd_str_c(hash));
+}
+
+static int make_mappings(building *b, qd_err *err)
+{
+    static const qd_str prefix = {"mapping/", 8};
+    size_t pos = 0;
+    const qd_map_entry *e;
+    while ((e = qd_map_next(b->kv, &pos))) {
+        if (!qd_str_starts(e->key, prefix)) continue;
+        uint64_t revision = ((qd_state_kv *)e->value)->mod_revision;
+        if (qd_map_put(&b->s->mappings, qd_str_sub(e->key, prefix.n, e->key.n),
+                       (void *)(uintptr_t)revision, NULL)) {
+            return qd_err_nomem(err, "cluster state");
+        }
+    }
+    return 0;
+}
+
 int qd_state_build(const qd_map *kv, uint64_t revision, const qd_state *old, qd_state **out,
                    qd_err *err)
 {
@@ -266,6 +288,7 @@ int qd_state_build(const qd_map *kv, uint64_t revision, const qd_state *old, qd_
     qd_arena_init(&s->arena, NULL, STATE_ARENA_MAX);
     qd_map_init(&s->names, NULL);
     qd_map_init(&s->aliases, NULL);
+    qd_map_init(&s->mappings, NULL);
     s->revision = revision;
     const qd_state_kv *uuid = key(&b, "cluster/", QD_STR("uuid"));
     if (uuid && uuid->value.n == QD_UUID_TEXT - 1) memcpy(s->uuid, uuid->value.p, uuid->value.n);
@@ -275,6 +298,7 @@ int qd_state_build(const qd_map *kv, uint64_t revision, const qd_state *old, qd_
     if (!rc) rc = make_settings(&b, "persistent", &s->persistent, &s->persistent_revision, err);
     if (!rc) rc = make_settings(&b, "transient", &s->transient, &s->transient_revision, err);
     if (!rc) rc = make_nodes(&b, err);
+    if (!rc) rc = make_mappings(&b, err);
     if (rc) {
         qd_state_unref(s);
         return rc;
