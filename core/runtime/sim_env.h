@@ -1,0 +1,58 @@
+/*
+ * sim_env.h: a simulated world: one thread, a virtual clock, everything random from one seed.
+ *
+ * Threads, workers of pools and loops are fibers of one scheduler; a run is decided by its seed
+ * alone. Code that blocks (conditions, latches, contended locks, sleeps) yields to the other fibers
+ * and works as it stands. The code that opened the simulation is its driver: what it waits for
+ * makes the scheduler turn. Devices and networks of a test schedule their completions with
+ * qd_sim_after.
+ *
+ * Time goes on by events only, and by 20 ns each time that it is read, so that polling ends. Two
+ * runs of one seed give the same qd_sim_digest; a failing test prints its seed and replays.
+ */
+#ifndef QD_RUNTIME_SIM_ENV_H
+#define QD_RUNTIME_SIM_ENV_H
+
+#include "runtime/env.h"
+
+typedef struct qd_sim qd_sim;
+
+/* Opens a simulation on the calling thread (one at a time); until qd_sim_close the locks of this
+ * thread are simulated. 0 or QD_E_NOMEM. */
+QD_MUST_CHECK
+int qd_sim_open(uint64_t seed, qd_sim **out, qd_err *err);
+/* Ends it. Threads, pools and loops of its envs must have been joined and closed. */
+void qd_sim_close(qd_sim *sim);
+/* A new env of this world, one for each simulated node: own random numbers and wall clock. name is
+ * static. Lives until qd_sim_close. NULL when out of memory. */
+qd_env *qd_sim_env(qd_sim *sim, const char *name);
+/* Moves the wall clock of one env by delta_ms, as an administrator or NTP would. */
+void qd_sim_wall_jump(qd_env *env, int64_t delta_ms);
+
+/* Runs what is due until virtual time has reached `until_ns`. [driver] */
+void qd_sim_run_until(qd_sim *sim, uint64_t until_ns);
+/* Runs until nothing is left to do, timers included, or max_ns of virtual time have passed; true
+ * when nothing is left. [driver] */
+bool qd_sim_run_idle(qd_sim *sim, uint64_t max_ns);
+/* Runs while more(arg), at most max_ns of virtual time; false when time ran out or nothing was left
+ * to do. [driver] */
+bool qd_sim_run_while(qd_sim *sim, bool (*more)(void *arg), void *arg, uint64_t max_ns);
+/* Virtual time since the start, nanoseconds. [any] */
+uint64_t qd_sim_now_ns(const qd_sim *sim);
+/* Calls fn(arg) delay_ns from now, between fibers: it must not block. 0 or QD_E_NOMEM. [any] */
+QD_MUST_CHECK
+int qd_sim_after(qd_sim *sim, uint64_t delay_ns, void (*fn)(void *arg), void *arg);
+/* Random numbers of the world: delays, losses, choices of a test. [any] */
+qd_prng *qd_sim_prng(qd_sim *sim);
+
+/* Adds to the trace that the digest is made of: label (static) and a number without an address in
+ * it. The scheduler adds each of its steps by itself. [any] */
+void qd_sim_trace(qd_sim *sim, const char *label, uint64_t number);
+/* Digest of all steps so far. [any] */
+uint64_t qd_sim_digest(const qd_sim *sim);
+/* Steps so far. [any] */
+uint64_t qd_sim_steps(const qd_sim *sim);
+/* The seed, for messages. [any] */
+uint64_t qd_sim_seed(const qd_sim *sim);
+
+#endif
