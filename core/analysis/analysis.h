@@ -142,11 +142,14 @@ typedef struct qd_analysis_setting {
     bool list;
 } qd_analysis_setting;
 
-/* Where parts may read word lists (stopwords_path, synonyms_path …) from. read makes *text (free
- * with qd_free); NULL read refuses all such settings. */
+struct qd_plugin_host;
+/* What parts may reach beyond their settings. read: word lists (stopwords_path, synonyms_path …);
+ * makes *text (free with qd_free); NULL refuses all such settings. plugins: who provides parts that
+ * are not built in (NULL: nobody); the analyzers made may not outlive it. */
 typedef struct qd_analysis_files {
     int (*read)(void *arg, qd_str path, char **text, size_t *n, qd_err *err);
     void *arg;
+    const struct qd_plugin_host *plugins;
 } qd_analysis_files;
 
 /* Builds all analyzers, tokenizers, filters and normalizers that the settings name (all keys below
@@ -169,6 +172,10 @@ const qd_analyzer *qd_analyzers_search_default(const qd_analyzers *as);
  * none. Borrowed from as. [any] */
 const qd_analyzer *qd_analyzers_normalizer(const qd_analyzers *as, qd_str name);
 
+/* Our parts as a built-in plugin, for qd_plugin_builtin: they register by the vtables of
+ * quidditch/analyzer.h like anybody's. Static. [any] */
+const qd_plugin *qd_analysis_plugin(void);
+
 /* --- _analyze --------------------------------------------------------------------------------- */
 
 /* A part named, or defined on the spot by settings whose keys are the bare ones ("type", …). */
@@ -180,11 +187,12 @@ typedef struct qd_analysis_part {
 
 /* A chain put together for one request. tokenizer NULL: keyword, as for a normalizer (*out then
  * treats the text as one token). as NULL: no index, Elasticsearch's "global" parts. Parts are
- * looked up and complained of as in Elasticsearch's _analyze. *out has one reference. [any] */
+ * looked up and complained of as in Elasticsearch's _analyze. files as for qd_analyzers_make, may
+ * be NULL. *out has one reference. [any] */
 QD_MUST_CHECK
-int qd_analyzers_chain(const qd_analyzers *as, const qd_analysis_part *tokenizer,
-                       const qd_analysis_part *filters, size_t nfilters,
-                       const qd_analysis_part *char_filters, size_t nchar_filters,
+int qd_analyzers_chain(const qd_analyzers *as, const qd_analysis_files *files,
+                       const qd_analysis_part *tokenizer, const qd_analysis_part *filters,
+                       size_t nfilters, const qd_analysis_part *char_filters, size_t nchar_filters,
                        qd_analyzer **out, qd_err *err);
 
 typedef enum qd_stage_kind {

@@ -68,6 +68,7 @@ struct qd_analysis {
     bool shared; /* terms may overlap: a filter that writes in place calls qd_text_unshare first */
     qd_filtered filtered[QD_CHAR_FILTERS_MAX];
     size_t nfiltered;
+    bool offsets_done; /* offset[] are UTF-16 units of the value already */
     qd_unit_block *units;
     size_t units_cap;
     void *work; /* any filter's private room, valid within its run */
@@ -117,8 +118,9 @@ typedef struct qd_part_conf {
 /* A type of part, by the name used in "type": "…". */
 typedef struct qd_part_type {
     const char *name;
-    uint8_t kind; /* qd_stage_kind */
-    bool bare;    /* may be named without a definition */
+    uint8_t kind;  /* qd_stage_kind */
+    bool bare;     /* may be named without a definition */
+    uint8_t flags; /* of its vtable: QD_ANALYZER_… */
     int (*make)(const qd_part_conf *c, qd_part **out, qd_err *err);
 } qd_part_type;
 
@@ -175,6 +177,14 @@ int qd_work_reserve(qd_analysis *s, size_t n);
 /* Copies the source into the text area, so that spans of the source are terms. */
 QD_MUST_CHECK
 int qd_text_from_source(qd_analysis *s);
+/* The next char filter's output, emptied; QD_E_LIMIT when there are too many. */
+QD_MUST_CHECK
+int qd_filtered_begin(qd_analysis *s, qd_filtered **out);
+/* Appends bytes to it. */
+QD_MUST_CHECK
+int qd_filtered_add(qd_analysis *s, qd_filtered *f, const char *p, size_t n);
+/* Makes it the source of what follows. */
+void qd_filtered_end(qd_analysis *s, qd_filtered *f);
 /* Gives every term bytes of its own when they may overlap. */
 QD_MUST_CHECK
 int qd_text_unshare(qd_analysis *s);

@@ -82,6 +82,7 @@ static int begin(qd_analysis *s, qd_str text, uint32_t want, qd_err *err)
     s->ntext = 0;
     s->nfiltered = 0;
     s->shared = false;
+    s->offsets_done = false;
     for (int i = 0; i < 2; i++) {
         qd_tokens *t = &s->batch[i].t;
         t->n = 0;

@@ -5,36 +5,41 @@
 #include "analysis/builtin_int.h"
 
 static const qd_part_type types[] = {
-    {"standard", QD_STAGE_TOKENIZER, true, qd_make_standard},
-    {"keyword", QD_STAGE_TOKENIZER, true, qd_make_keyword},
-    {"whitespace", QD_STAGE_TOKENIZER, true, qd_make_whitespace},
-    {"letter", QD_STAGE_TOKENIZER, true, qd_make_letter},
-    {"lowercase", QD_STAGE_TOKENIZER, true, qd_make_lowercase_tokenizer},
-    {"ngram", QD_STAGE_TOKENIZER, true, qd_make_ngram_tokenizer},
-    {"edge_ngram", QD_STAGE_TOKENIZER, true, qd_make_edge_ngram_tokenizer},
-    {"pattern", QD_STAGE_TOKENIZER, true, qd_make_pattern_tokenizer},
+    {"standard", QD_STAGE_TOKENIZER, true, 0, qd_make_standard},
+    {"keyword", QD_STAGE_TOKENIZER, true, 0, qd_make_keyword},
+    {"whitespace", QD_STAGE_TOKENIZER, true, 0, qd_make_whitespace},
+    {"letter", QD_STAGE_TOKENIZER, true, 0, qd_make_letter},
+    {"lowercase", QD_STAGE_TOKENIZER, true, 0, qd_make_lowercase_tokenizer},
+    {"ngram", QD_STAGE_TOKENIZER, true, 0, qd_make_ngram_tokenizer},
+    {"edge_ngram", QD_STAGE_TOKENIZER, true, 0, qd_make_edge_ngram_tokenizer},
+    {"pattern", QD_STAGE_TOKENIZER, true, 0, qd_make_pattern_tokenizer},
 
-    {"lowercase", QD_STAGE_FILTER, true, qd_make_lowercase},
-    {"uppercase", QD_STAGE_FILTER, true, qd_make_uppercase},
-    {"asciifolding", QD_STAGE_FILTER, true, qd_make_asciifolding},
-    {"stop", QD_STAGE_FILTER, true, qd_make_stop},
-    {"stemmer", QD_STAGE_FILTER, true, qd_make_stemmer},
-    {"porter_stem", QD_STAGE_FILTER, true, qd_make_porter},
-    {"snowball", QD_STAGE_FILTER, true, qd_make_snowball},
-    {"ngram", QD_STAGE_FILTER, true, qd_make_ngram},
-    {"edge_ngram", QD_STAGE_FILTER, true, qd_make_edge_ngram},
-    {"trim", QD_STAGE_FILTER, true, qd_make_trim},
-    {"reverse", QD_STAGE_FILTER, true, qd_make_reverse},
-    {"truncate", QD_STAGE_FILTER, true, qd_make_truncate},
-    {"length", QD_STAGE_FILTER, true, qd_make_length},
-    {"limit", QD_STAGE_FILTER, true, qd_make_limit},
-    {"unique", QD_STAGE_FILTER, true, qd_make_unique},
-    {"remove_duplicates", QD_STAGE_FILTER, true, qd_make_remove_duplicates},
-    {"keyword_repeat", QD_STAGE_FILTER, true, qd_make_keyword_repeat},
-    {"synonym", QD_STAGE_FILTER, false, qd_make_synonym},
-    {"synonym_graph", QD_STAGE_FILTER, false, qd_make_synonym_graph},
-    {"keyword_marker", QD_STAGE_FILTER, false, qd_make_keyword_marker},
+    {"lowercase", QD_STAGE_FILTER, true, QD_ANALYZER_NORMALIZER, qd_make_lowercase},
+    {"uppercase", QD_STAGE_FILTER, true, QD_ANALYZER_NORMALIZER, qd_make_uppercase},
+    {"asciifolding", QD_STAGE_FILTER, true, QD_ANALYZER_NORMALIZER, qd_make_asciifolding},
+    {"stop", QD_STAGE_FILTER, true, 0, qd_make_stop},
+    {"stemmer", QD_STAGE_FILTER, true, 0, qd_make_stemmer},
+    {"porter_stem", QD_STAGE_FILTER, true, 0, qd_make_porter},
+    {"snowball", QD_STAGE_FILTER, true, 0, qd_make_snowball},
+    {"ngram", QD_STAGE_FILTER, true, 0, qd_make_ngram},
+    {"edge_ngram", QD_STAGE_FILTER, true, 0, qd_make_edge_ngram},
+    {"trim", QD_STAGE_FILTER, true, QD_ANALYZER_NORMALIZER, qd_make_trim},
+    {"reverse", QD_STAGE_FILTER, true, 0, qd_make_reverse},
+    {"truncate", QD_STAGE_FILTER, true, 0, qd_make_truncate},
+    {"length", QD_STAGE_FILTER, true, 0, qd_make_length},
+    {"limit", QD_STAGE_FILTER, true, 0, qd_make_limit},
+    {"unique", QD_STAGE_FILTER, true, 0, qd_make_unique},
+    {"remove_duplicates", QD_STAGE_FILTER, true, 0, qd_make_remove_duplicates},
+    {"keyword_repeat", QD_STAGE_FILTER, true, 0, qd_make_keyword_repeat},
+    {"synonym", QD_STAGE_FILTER, false, QD_ANALYZER_GRAPH, qd_make_synonym},
+    {"synonym_graph", QD_STAGE_FILTER, false, QD_ANALYZER_GRAPH, qd_make_synonym_graph},
+    {"keyword_marker", QD_STAGE_FILTER, false, 0, qd_make_keyword_marker},
 };
+
+const qd_part_type *qd_part_type_at(size_t i)
+{
+    return i < QD_COUNT_OF(types) ? &types[i] : NULL;
+}
 
 const qd_part_type *qd_part_type_find(qd_stage_kind kind, qd_str name)
 {

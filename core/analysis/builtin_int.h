@@ -21,6 +21,8 @@ qd_part_make qd_make_lowercase, qd_make_uppercase, qd_make_asciifolding, qd_make
 /* char filters */
 qd_part_make qd_make_html_strip, qd_make_mapping, qd_make_pattern_replace;
 
+/* The i-th type, NULL behind the last. */
+const qd_part_type *qd_part_type_at(size_t i);
 /* The type of that kind and name, or NULL. */
 const qd_part_type *qd_part_type_find(qd_stage_kind kind, qd_str name);
 /* Is p the standard tokenizer? Then *max_units (may be NULL) is its longest token. */

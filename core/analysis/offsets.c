@@ -71,9 +71,25 @@ static bool ascii(const char *p, size_t n)
     return !(any & 0x8080808080808080ull);
 }
 
+void qd_offsets_correct(qd_analysis *s)
+{
+    qd_tokens *t = &s->b->t;
+    s->offsets_done = true;
+    for (size_t f = s->nfiltered; f-- > 0;) {
+        const qd_filtered *by = &s->filtered[f];
+        if (!by->fix.n) continue;
+        for (size_t i = 0; i < t->n; i++) {
+            t->offset[i].from = correct(by, t->offset[i].from);
+            t->offset[i].to = correct(by, t->offset[i].to);
+        }
+        t->end_offset = correct(by, t->end_offset);
+    }
+}
+
 int qd_offsets_finish(qd_analysis *s)
 {
     qd_tokens *t = &s->b->t;
+    if (s->offsets_done) return 0;
     bool plain = ascii(s->src, s->nsrc);
     t->end_offset = (uint32_t)s->nsrc;
     if (!plain) {
@@ -85,14 +101,6 @@ int qd_offsets_finish(qd_analysis *s)
         }
         t->end_offset = unit_at(s, t->end_offset);
     }
-    for (size_t f = s->nfiltered; f-- > 0;) {
-        const qd_filtered *by = &s->filtered[f];
-        if (!by->fix.n) continue;
-        for (size_t i = 0; i < t->n; i++) {
-            t->offset[i].from = correct(by, t->offset[i].from);
-            t->offset[i].to = correct(by, t->offset[i].to);
-        }
-        t->end_offset = correct(by, t->end_offset);
-    }
+    qd_offsets_correct(s);
     return 0;
 }

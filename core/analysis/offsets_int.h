@@ -7,5 +7,7 @@
 /* Turns offset[] from bytes of s->src into UTF-16 units of the value and sets end_offset. */
 QD_MUST_CHECK
 int qd_offsets_finish(qd_analysis *s);
+/* The char filters' part of it alone, for offsets that are units already. */
+void qd_offsets_correct(qd_analysis *s);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include "analysis/analyzer_int.h"
 #include "analysis/builtin_int.h"
+#include "analysis/foreign_int.h"
 #include "analysis/provider_int.h"
 
 #define REGISTRY_MAGIC 0x53595A4Cu
@@ -22,6 +23,7 @@ struct qd_analyzers {
     qd_map analyzers;   /* name to qd_analyzer */
     qd_map normalizers; /* name to qd_analyzer */
     int64_t max_ngram_diff, max_shingle_diff;
+    const struct qd_plugin_host *plugins;
 };
 
 /* The settings of one named thing. */
@@ -77,6 +79,18 @@ static qd_part_conf conf_of(const qd_analyzers *as, const qd_analysis_files *fil
                           .max_shingle_diff = as ? as->max_shingle_diff : 3};
 }
 
+/* A part of a type: built in or a plugin's. QD_E_NOTFOUND without a text when there is none. */
+static int type_make(const qd_analyzers *as, const qd_analysis_files *files, qd_stage_kind kind,
+                     qd_str type, const qd_part_conf *c, qd_part **out, qd_err *err)
+{
+    const qd_part_type *t = qd_part_type_find(kind, type);
+    if (t) return t->make(c, out, err);
+    return qd_foreign_make(files ? files->plugins
+                           : as  ? as->plugins
+                                 : NULL,
+                           kind, type, c, out, err);
+}
+
 static int part_make(qd_analyzers *as, const qd_analysis_files *files, const group *g, qd_err *err)
 {
     qd_part_conf c = conf_of(as, files, g->name, g->set.at, g->set.n);
@@ -85,12 +99,11 @@ static int part_make(qd_analyzers *as, const qd_analysis_files *files, const gro
         return qd_err_set(err, QD_E_ARG,
                           "%s [%.*s] must specify either an analyzer type, or a tokenizer",
                           comp_name[g->comp], QD_STR_ARG(g->name));
-    const qd_part_type *t = qd_part_type_find((qd_stage_kind)g->comp, type->values[0]);
-    if (!t)
+    qd_part *p;
+    int rc = type_make(as, files, (qd_stage_kind)g->comp, type->values[0], &c, &p, err);
+    if (rc == QD_E_NOTFOUND)
         return qd_err_set(err, QD_E_ARG, "Unknown %s type [%.*s] for [%.*s]", comp_name[g->comp],
                           QD_STR_ARG(type->values[0]), QD_STR_ARG(g->name));
-    qd_part *p;
-    int rc = t->make(&c, &p, err);
     if (rc) return rc;
     if (!qd_map_put(&as->parts[g->comp], g->name, p, NULL)) return 0;
     qd_part_unref(p);
@@ -99,17 +112,20 @@ static int part_make(qd_analyzers *as, const qd_analysis_files *files, const gro
 
 /* The part of that name with one more reference: the index's own or a pre-configured one. *out
  * stays NULL when there is none. */
-static int part_get(const qd_analyzers *as, qd_stage_kind kind, qd_str name, qd_part **out,
-                    qd_err *err)
+static int part_get(const qd_analyzers *as, const qd_analysis_files *files, qd_stage_kind kind,
+                    qd_str name, qd_part **out, qd_err *err)
 {
     qd_part *own = as ? qd_map_get(&as->parts[kind], name) : NULL;
     *out = own ? qd_part_ref(own) : NULL;
     if (own) return 0;
     const qd_part_type *t = qd_part_type_find(kind, name);
-    if (!t || !t->bare) return 0;
+    if (t && !t->bare) return 0;
     qd_part_conf c = conf_of(as, NULL, name, NULL, 0);
     c.prebuilt = true;
-    return t->make(&c, out, err);
+    int rc = type_make(as, files, kind, name, &c, out, err);
+    if (rc != QD_E_NOTFOUND) return rc;
+    *out = NULL;
+    return 0;
 }
 
 /* Parts of a chain being put together. */
@@ -147,7 +163,7 @@ static int chain_list(const qd_analyzers *as, const qd_part_conf *c, chain *k, q
     qd_str name;
     for (size_t i = 0; qd_conf_list(c, key, i, &name); i++) {
         qd_part *p;
-        int rc = part_get(as, kind, name, &p, err);
+        int rc = part_get(as, c->files, kind, name, &p, err);
         if (!rc && !p)
             rc = qd_err_set(err, QD_E_ARG, "Custom %s [%.*s] failed to find %s under name [%.*s]",
                             what, QD_STR_ARG(c->name), comp_name[kind], QD_STR_ARG(name));
@@ -170,7 +186,7 @@ static int custom_tokenizer(const qd_analyzers *as, const qd_part_conf *c, chain
         return qd_err_set(err, QD_E_ARG, "analyzer [%.*s] must be configured with a tokenizer",
                           QD_STR_ARG(c->name));
     qd_part *p;
-    int rc = part_get(as, QD_STAGE_TOKENIZER, t->values[0], &p, err);
+    int rc = part_get(as, c->files, QD_STAGE_TOKENIZER, t->values[0], &p, err);
     if (!rc && !p)
         rc = qd_err_set(err, QD_E_ARG,
                         "Custom Analyzer [%.*s] failed to find tokenizer under name [%.*s]",
@@ -216,7 +232,7 @@ static int normalizer_make(const qd_analyzers *as, const qd_part_conf *c, qd_ana
     if (!rc && nchar > QD_CHAR_FILTERS_MAX)
         rc = qd_err_set(err, QD_E_ARG, "normalizer [%.*s] has more than %d char filters",
                         QD_STR_ARG(c->name), QD_CHAR_FILTERS_MAX);
-    if (!rc) rc = part_get(NULL, QD_STAGE_TOKENIZER, QD_STR("keyword"), &p, err);
+    if (!rc) rc = part_get(NULL, NULL, QD_STAGE_TOKENIZER, QD_STR("keyword"), &p, err);
     if (!rc) rc = chain_push(&k, p, err);
     if (!rc) rc = chain_list(as, c, &k, QD_STAGE_FILTER, "filter", "normalizer", err);
     if (!rc) rc = qd_analyzer_make(c->name, k.parts, k.n, nchar, 0, true, out, err);
@@ -305,6 +321,7 @@ int qd_analyzers_make(const qd_analysis_setting *settings, size_t n, const qd_an
     if (!as) return qd_err_nomem(err, "analyzers");
     as->magic = REGISTRY_MAGIC;
     as->refs = 1;
+    as->plugins = files ? files->plugins : NULL;
     for (int i = 0; i < 3; i++) qd_map_init(&as->parts[i], NULL);
     qd_map_init(&as->analyzers, NULL);
     qd_map_init(&as->normalizers, NULL);
@@ -373,39 +390,38 @@ const qd_analyzer *qd_analyzers_normalizer(const qd_analyzers *as, qd_str name)
  */
 
 /* A named or anonymous part of a request, appended to the chain. */
-static int request_part(const qd_analyzers *as, qd_stage_kind kind, const qd_analysis_part *want,
-                        chain *k, qd_err *err)
+static int request_part(const qd_analyzers *as, const qd_analysis_files *files, qd_stage_kind kind,
+                        const qd_analysis_part *want, chain *k, qd_err *err)
 {
     qd_part *p = NULL;
     int rc;
     if (want->name.p) {
-        rc = part_get(as, kind, want->name, &p, err);
+        rc = part_get(as, files, kind, want->name, &p, err);
         if (!rc && !p)
             rc = qd_err_set(err, QD_E_ARG, "failed to find %s%s under [%.*s]", as ? "" : "global ",
                             comp_name[kind], QD_STR_ARG(want->name));
         return rc ? rc : chain_push(k, p, err);
     }
-    qd_part_conf c = conf_of(as, NULL, (qd_str){NULL, 0}, want->definition, want->ndefinition);
+    qd_part_conf c = conf_of(as, files, (qd_str){NULL, 0}, want->definition, want->ndefinition);
     const qd_analysis_setting *type = qd_conf_find(&c, "type");
     if (!type || !type->nvalues)
         return qd_err_set(err, QD_E_ARG, "Missing [type] setting for anonymous %s",
                           comp_name[kind]);
-    const qd_part_type *t = qd_part_type_find(kind, type->values[0]);
-    if (!t)
-        return qd_err_set(err, QD_E_ARG, "failed to find global %s under [%.*s]", comp_name[kind],
-                          QD_STR_ARG(type->values[0]));
     qd_buf name;
     qd_buf_init(&name, NULL, 1024);
     (void)qd_buf_printf(&name, "__anonymous__%.*s", QD_STR_ARG(type->values[0]));
     c.name = qd_buf_view(&name);
-    rc = t->make(&c, &p, err);
+    rc = type_make(as, files, kind, type->values[0], &c, &p, err);
     qd_buf_fini(&name);
+    if (rc == QD_E_NOTFOUND)
+        return qd_err_set(err, QD_E_ARG, "failed to find global %s under [%.*s]", comp_name[kind],
+                          QD_STR_ARG(type->values[0]));
     return rc ? rc : chain_push(k, p, err);
 }
 
-int qd_analyzers_chain(const qd_analyzers *as, const qd_analysis_part *tokenizer,
-                       const qd_analysis_part *filters, size_t nfilters,
-                       const qd_analysis_part *char_filters, size_t nchar_filters,
+int qd_analyzers_chain(const qd_analyzers *as, const qd_analysis_files *files,
+                       const qd_analysis_part *tokenizer, const qd_analysis_part *filters,
+                       size_t nfilters, const qd_analysis_part *char_filters, size_t nchar_filters,
                        qd_analyzer **out, qd_err *err)
 {
     static const qd_analysis_part keyword = {.name = {"keyword", 7}};
@@ -414,12 +430,12 @@ int qd_analyzers_chain(const qd_analyzers *as, const qd_analysis_part *tokenizer
     if (nchar_filters > QD_CHAR_FILTERS_MAX)
         return qd_err_set(err, QD_E_ARG, "more than %d char filters", QD_CHAR_FILTERS_MAX);
     for (size_t i = 0; !rc && i < nchar_filters; i++)
-        rc = request_part(as, QD_STAGE_CHAR_FILTER, &char_filters[i], &k, err);
+        rc = request_part(as, files, QD_STAGE_CHAR_FILTER, &char_filters[i], &k, err);
     if (!rc)
-        rc = tokenizer ? request_part(as, QD_STAGE_TOKENIZER, tokenizer, &k, err)
-                       : request_part(NULL, QD_STAGE_TOKENIZER, &keyword, &k, err);
+        rc = tokenizer ? request_part(as, files, QD_STAGE_TOKENIZER, tokenizer, &k, err)
+                       : request_part(NULL, NULL, QD_STAGE_TOKENIZER, &keyword, &k, err);
     for (size_t i = 0; !rc && i < nfilters; i++)
-        rc = request_part(as, QD_STAGE_FILTER, &filters[i], &k, err);
+        rc = request_part(as, files, QD_STAGE_FILTER, &filters[i], &k, err);
     if (!rc)
         rc = qd_analyzer_make((qd_str){"", 0}, k.parts, k.n, nchar_filters, 100, true, out, err);
     if (rc) chain_free(&k);

@@ -145,6 +145,34 @@ int qd_text_from_source(qd_analysis *s)
     return 0;
 }
 
+int qd_filtered_begin(qd_analysis *s, qd_filtered **out)
+{
+    if (s->nfiltered == QD_CHAR_FILTERS_MAX) return QD_E_LIMIT;
+    qd_filtered *f = &s->filtered[s->nfiltered];
+    f->n = 0;
+    f->fix.n = 0;
+    if (!f->text && grow(s, (void **)&f->text, &f->cap, 256, 1, QD_TEXT_PAD)) return QD_E_NOMEM;
+    *out = f;
+    return 0;
+}
+
+int qd_filtered_add(qd_analysis *s, qd_filtered *f, const char *p, size_t n)
+{
+    if (f->n + n > QD_VALUE_MAX) return QD_E_LIMIT;
+    if (f->n + n > f->cap && grow(s, (void **)&f->text, &f->cap, f->n + n, 1, QD_TEXT_PAD))
+        return QD_E_NOMEM;
+    if (n) memcpy(f->text + f->n, p, n);
+    f->n += n;
+    return 0;
+}
+
+void qd_filtered_end(qd_analysis *s, qd_filtered *f)
+{
+    s->nfiltered++;
+    s->src = f->text;
+    s->nsrc = f->n;
+}
+
 int qd_text_unshare(qd_analysis *s)
 {
     if (!s->shared) return 0;
