@@ -329,8 +329,8 @@ static int32_t list_one(void *arg, const qd_storage_stat *st)
 
 static void lists_are_sorted_and_whole(suite *s)
 {
-    static const char *const names[] = {"list/B",   "list/a",  "list/a.b",
-                                        "list/a/x", "list/a0", "list/b/c/d"};
+    static const char *const names[] = {"list/B",   "list/a-x", "list/a.b",
+                                        "list/a/x", "list/a0",  "list/b/c/d"};
     for (size_t i = COUNT(names); i-- > 0;)
         CHECK_EQ(s->c, storage_suite_put(s, names[i], i, i * 10), 0);
     qd_storage_put *put;

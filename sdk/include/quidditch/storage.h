@@ -6,7 +6,8 @@
  *
  * Names are relative paths of [A-Za-z0-9._+-] parts joined by '/', at most 255 bytes, no part
  * beginning with '.': "indices/<uuid>/0/seg-<id>". The host checks them; a plugin checks
- * again. Folders come and go by themselves. Objects, points and logs share one space of names.
+ * again. Folders come and go by themselves; no name is
+ * a folder of another one ("a" beside "a/b"). Objects, points and logs share one space of names.
  *
  * Durability, with flag DURABLE: what put_commit, publish, delete (after sync_dir) or log_sync
  * returned 0 for survives a power loss; what was not yet returned for may be there, be gone, or

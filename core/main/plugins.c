@@ -1,0 +1,72 @@
+/* plugins.c: from settings to a plugin host. See plugins.h. */
+#include "main/plugins.h"
+#include "base/vec.h"
+#include <stdio.h>
+
+typedef QD_VEC(qd_pair) pairs;
+
+/* The settings below a prefix as pairs of name and text; of a list one pair an element. The keys
+ * keep `keep` bytes of the prefix. */
+static int take_group(const qd_settings *s, qd_str prefix, size_t cut, pairs *out)
+{
+    size_t n, first = qd_settings_group(s, prefix, &n);
+    for (size_t i = first; i < first + n; i++) {
+        const qd_setting_value *v = qd_settings_at(s, i);
+        qd_str key = qd_str_sub(v->key, cut, v->key.n);
+        if (v->kind == QD_SETTING_TEXT) {
+            if (qd_vec_push(out, NULL, ((qd_pair){key, v->text}))) return QD_E_NOMEM;
+        }
+        for (uint32_t k = 0; v->kind == QD_SETTING_LIST && k < v->n; k++)
+            if (qd_vec_push(out, NULL, ((qd_pair){key, v->items[k]}))) return QD_E_NOMEM;
+    }
+    return 0;
+}
+
+int qd_main_plugins_open(const qd_config *config, const qd_paths *paths, qd_env *env, qd_loop *loop,
+                         qd_pool *pool, qd_plugin_host **out, qd_err *err)
+{
+    const qd_values *values = qd_config_values(config);
+    const qd_settings *settings = qd_values_settings(values);
+    QD_VEC(qd_str) folders = {0};
+    pairs hashes = {0}, blocks = {0};
+    uint32_t nallow, nmore;
+    const qd_str *allow = qd_values_list(values, QD_SET_PLUGINS_ALLOW, &nallow);
+    const qd_str *more = qd_values_list(values, QD_SET_PLUGINS_PATH, &nmore);
+    int rc = qd_vec_push(&folders, NULL, qd_str_c(paths->plugins));
+    for (uint32_t i = 0; rc == 0 && i < nmore; i++)
+        if (more[i].n) rc = qd_vec_push(&folders, NULL, more[i]);
+    if (rc == 0) rc = take_group(settings, QD_STR("plugins.sha256."), 15, &hashes);
+    if (rc == 0) rc = take_group(settings, QD_STR("plugin."), 0, &blocks);
+    qd_plugin_host_config hc = {
+        .env = env,
+        .loop = loop,
+        .pool = pool,
+        .paths = folders.at,
+        .npaths = folders.n,
+        .build_tree = paths->build_tree,
+        .allow = allow,
+        .nallow = nallow,
+        .allow_unstable = qd_values_bool(values, QD_SET_PLUGINS_ALLOW_UNSTABLE),
+        .sha256 = hashes.at,
+        .nsha256 = hashes.n,
+        .settings = blocks.at,
+        .nsettings = blocks.n,
+    };
+    rc = rc ? qd_err_nomem(err, "settings of plugins") : qd_plugin_host_open(&hc, out, err);
+    qd_vec_fini(&folders);
+    qd_vec_fini(&hashes);
+    qd_vec_fini(&blocks);
+    return rc;
+}
+
+const char *qd_main_plugin_kinds(const qd_plugin_info *info, char out[64])
+{
+    size_t n = 0;
+    out[0] = 0;
+    for (uint32_t kind = 1; kind < QD_KIND_COUNT && n < 64; kind++) {
+        if (!(info->kinds & (1u << kind))) continue;
+        int k = snprintf(out + n, 64 - n, "%s%s", n ? "," : "", qd_plugin_kind_name(kind));
+        if (k > 0) n += (size_t)k;
+    }
+    return out;
+}

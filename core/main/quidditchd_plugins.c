@@ -1,0 +1,32 @@
+/*
+ * quidditchd_plugins.c: built-in parts and plugins: loaded and started before anything asks for
+ * them. What was refused stops the start only where the configuration needs it: a settings block
+ * names it, or a later step asks for what it would provide.
+ */
+#include "base/log.h"
+#include "main/node.h"
+#include "main/plugins.h"
+
+static int plugins_start(qd_node *node, qd_err *err)
+{
+    qd_plugin_host *h;
+    int rc = qd_main_plugins_open(node->config, &node->paths, node->env, node->loop,
+                                  qd_pools_get(&node->pools, "generic"), &h, err);
+    if (rc != 0) return rc;
+    rc = qd_plugin_host_load(h, err);
+    if (rc == 0) rc = qd_plugin_host_start(h, err);
+    if (rc != 0) {
+        qd_plugin_host_close(h);
+        return rc;
+    }
+    node->plugins = h;
+    return 0;
+}
+
+static void plugins_stop(qd_node *node)
+{
+    qd_plugin_host_close(node->plugins);
+    node->plugins = NULL;
+}
+
+const qd_step qd_step_plugins = {"plugins", NULL, plugins_start, plugins_stop, NULL};
