@@ -8,7 +8,64 @@
 #include "base/assert.h"
 #include <string.h>
 
-#if defined(__SSE2__)
+#if defined(__AVX2__)
+#include <immintrin.h>
+typedef struct qd_blk {
+    __m256i v[2];
+} qd_blk;
+
+/* 64 bytes at p. */
+QD_INLINE qd_blk qd_blk_load(const char *p)
+{
+    qd_blk b;
+    for (int i = 0; i < 2; i++)
+        b.v[i] = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32 * i));
+    return b;
+}
+/* 64 bytes to p. */
+QD_INLINE void qd_blk_store(char *p, qd_blk b)
+{
+    for (int i = 0; i < 2; i++) _mm256_storeu_si256((__m256i *)(void *)(p + 32 * i), b.v[i]);
+}
+/* The sign bits. */
+QD_INLINE uint64_t qd_blk_gather(const __m256i m[2])
+{
+    return (uint64_t)(uint32_t)_mm256_movemask_epi8(m[0]) |
+           (uint64_t)(uint32_t)_mm256_movemask_epi8(m[1]) << 32;
+}
+/* Bytes with the sign bit. */
+QD_INLINE uint64_t qd_blk_high(qd_blk b)
+{
+    return qd_blk_gather(b.v);
+}
+/* Bytes equal to c. */
+QD_INLINE uint64_t qd_blk_eq(qd_blk b, char c)
+{
+    __m256i m[2];
+    for (int i = 0; i < 2; i++) m[i] = _mm256_cmpeq_epi8(b.v[i], _mm256_set1_epi8(c));
+    return qd_blk_gather(m);
+}
+/* Bytes of lo..hi, unsigned. */
+QD_INLINE uint64_t qd_blk_in(qd_blk b, unsigned char lo, unsigned char hi)
+{
+    __m256i m[2];
+    for (int i = 0; i < 2; i++) {
+        __m256i d = _mm256_sub_epi8(b.v[i], _mm256_set1_epi8((char)lo));
+        m[i] = _mm256_cmpeq_epi8(_mm256_min_epu8(d, _mm256_set1_epi8((char)(hi - lo))), d);
+    }
+    return qd_blk_gather(m);
+}
+/* A..Z to a..z. */
+QD_INLINE qd_blk qd_blk_lower(qd_blk b)
+{
+    for (int i = 0; i < 2; i++) {
+        __m256i d = _mm256_sub_epi8(b.v[i], _mm256_set1_epi8('A'));
+        __m256i up = _mm256_cmpeq_epi8(_mm256_min_epu8(d, _mm256_set1_epi8(25)), d);
+        b.v[i] = _mm256_add_epi8(b.v[i], _mm256_and_si256(up, _mm256_set1_epi8(32)));
+    }
+    return b;
+}
+#elif defined(__SSE2__)
 #include <emmintrin.h>
 typedef struct qd_blk {
     __m128i v[4];

@@ -119,48 +119,41 @@ bool qdi_plugin_file_same(const char *path, dev_t dev, ino_t ino)
 
 static int by_name(const void *a, const void *b)
 {
-    return qd_str_cmp(*(const qd_str *)a, *(const qd_str *)b);
+    return qd_str_cmp(((const qd_plugin_found *)a)->name, ((const qd_plugin_found *)b)->name);
 }
 
-int qdi_plugin_folder_list(qd_str folder, qd_arena *arena, qd_str **names, size_t *n, qd_err *err)
+static int add_found(qd_plugin_host *h, const char *folder, const char *entry, bool build_tree,
+                     qd_plugin_found_list *out)
 {
-    qd_str path = qd_arena_str(arena, folder);
-    qd_str *list = qd_arena_alloc(arena, QD_PLUGINS_MAX * sizeof *list);
-    size_t count = 0;
-    if (!path.p || !list) return qd_err_nomem(err, "list of plugins");
+    size_t n = strlen(entry) - 3;
+    qd_plugin_found found = {
+        .name = qd_arena_str(&h->arena, (qd_str){entry, n}),
+        .file = qd_arena_printf(&h->arena, "%s/%s", folder, entry).p,
+        .build_tree = build_tree,
+    };
+    if (!found.name.p || !found.file) return QD_E_NOMEM;
+    return qd_vec_push(out, &h->account, found);
+}
+
+int qdi_plugin_folder_list(qd_plugin_host *h, qd_str folder, bool build_tree,
+                           qd_plugin_found_list *out, qd_err *err)
+{
+    qd_str path = qd_arena_str(&h->arena, folder);
+    size_t first = out->n;
+    if (!path.p) return qd_err_nomem(err, "list of plugins");
     DIR *dir = opendir(path.p);
     if (!dir) return qd_err_errno(err, errno, "plugins.path: folder [%s] cannot be read", path.p);
     int rc = 0;
     for (struct dirent *e; rc == 0 && (e = readdir(dir));) {
         qd_str name = qd_str_c(e->d_name);
-        if (!qd_str_ends(name, QD_STR(".so")) || e->d_name[0] == '.') continue;
-        if (count == QD_PLUGINS_MAX)
-            rc = qd_err_set(err, QD_E_LIMIT, "plugins.path: over %d files in [%s]", QD_PLUGINS_MAX,
-                            path.p);
-        else if (!(list[count] = qd_arena_str(arena, qd_str_sub(name, 0, name.n - 3))).p)
+        if (!qd_str_ends(name, QD_STR(".so")) || name.n == 3 || e->d_name[0] == '.') continue;
+        if (out->n == QD_PLUGINS_MAX)
+            rc = qd_err_set(err, QD_E_LIMIT, "plugins.path: over %d files up to [%s]",
+                            QD_PLUGINS_MAX, path.p);
+        else if (add_found(h, path.p, e->d_name, build_tree, out))
             rc = qd_err_nomem(err, "list of plugins");
-        else
-            count++;
     }
     closedir(dir);
-    qsort(list, count, sizeof *list, by_name);
-    *names = list;
-    *n = count;
+    if (out->n > first) qsort(out->at + first, out->n - first, sizeof *out->at, by_name);
     return rc;
-}
-
-bool qd_plugin_build_tree(qd_str exe_dir, qd_str path)
-{
-    char exe[4096], want[4096], real[4096], buf[4096];
-    if (exe_dir.n + 32 > sizeof exe || path.n + 1 > sizeof buf) return false;
-    memcpy(buf, path.p, path.n);
-    buf[path.n] = 0;
-    if (!realpath(buf, real)) return false;
-    memcpy(exe, exe_dir.p, exe_dir.n);
-    memcpy(exe + exe_dir.n, "/../lib/quidditch/plugins", 26);
-    if (!realpath(exe, want) || strcmp(want, real) != 0) return false;
-    /* Objects lie beside bin only where the program was built. */
-    struct stat st;
-    memcpy(exe + exe_dir.n, "/../obj/core", 13);
-    return stat(exe, &st) == 0 && S_ISDIR(st.st_mode);
 }

@@ -77,15 +77,14 @@ int qd_plugin_host_open(const qd_plugin_host_config *config, qd_plugin_host **ou
     qd_mutex_init(&h->lock);
     h->metrics_end = &h->metrics;
     h->config = *config;
-    h->config.path = qd_arena_str(&h->arena, config->path);
+    h->config.paths = copy_texts(&h->arena, config->paths, config->npaths);
     h->config.allow = copy_texts(&h->arena, config->allow, config->nallow);
     h->config.sha256 = copy_pairs(&h->arena, config->sha256, config->nsha256);
     h->config.settings = copy_pairs(&h->arena, config->settings, config->nsettings);
     h->table = (qd_host){sizeof h->table,  QD_ABI_MAJOR, QD_ABI_MINOR, config->flags, QD_VERSION,
                          QD_BUILD_ID_HOST, qdi_service,  qdi_provide,  self_data_set, self_data};
     h->uv = (qd_svc_uv){{sizeof h->uv, QD_ABI_MAJOR, QD_ABI_MINOR, 0}, config->uv_version, 0};
-    if ((config->path.n && !h->config.path.p) || !h->config.allow || !h->config.sha256 ||
-        !h->config.settings) {
+    if (!h->config.paths || !h->config.allow || !h->config.sha256 || !h->config.settings) {
         qd_plugin_host_close(h);
         return qd_err_nomem(err, "plugin host");
     }

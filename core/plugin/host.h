@@ -27,8 +27,9 @@ typedef struct qd_plugin_host_config {
     qd_pool *pool;       /* `generic`, for the work service; NULL: there is none */
     uint64_t flags;      /* QD_HOST_* */
     uint32_t uv_version; /* uv_version() of this process; 0: no uv service */
-    qd_str path;         /* plugins.path; empty: built-ins only */
-    bool build_tree;     /* loose permissions are a warning: see qd_plugin_build_tree */
+    const qd_str *paths; /* folders, searched in this order */
+    size_t npaths;
+    bool build_tree;     /* the first folder is the build tree's: loose permissions are a warning */
     const qd_str *allow; /* plugins.allow, in order: the only names that are loaded */
     size_t nallow;
     bool allow_unstable;   /* plugins.allow_unstable */
@@ -143,10 +144,6 @@ static inline qd_json_out *qd_plugin_json_out(struct qd_json_writer *w)
 void qd_plugin_host_fault(qd_plugin_host *h,
                           int32_t (*fn)(void *arg, const char *plugin, const char *point),
                           void *arg);
-
-/* Is `path` the plugin folder of the build tree that holds the running program `exe_dir`? Only
- * there are files that the group may write accepted, with a warning. [any] */
-bool qd_plugin_build_tree(qd_str exe_dir, qd_str path);
 
 /* Everything that can be said of a file without running its code: what the loader refuses goes to
  * err (QD_E_PLUGIN, QD_E_ABI, QD_E_PERMISSION, QD_E_IO) with file, wanted, found, remedy. elf and

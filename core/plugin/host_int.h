@@ -41,6 +41,7 @@ struct qd_self {
     const char *name, *version, *license, *file, *sha256;
     const char *component; /* "plugin.<name>", of the log */
     const char *reason;
+    bool build_tree;  /* its folder is the build tree's */
     qd_plugin plugin; /* the host's copy */
     qd_plugin_dep *deps;
     uint32_t ndeps;
@@ -98,6 +99,14 @@ typedef struct qd_plugin_bytes {
     char sha256[65];
 } qd_plugin_bytes;
 
+/* A file in one of the folders. */
+typedef struct qd_plugin_found {
+    qd_str name; /* without ".so" */
+    const char *file;
+    bool build_tree;
+} qd_plugin_found;
+typedef QD_VEC(qd_plugin_found) qd_plugin_found_list;
+
 /* file.c */
 /* Opens and maps a plugin's file and hashes it, after looking at owner and mode of file and folder.
  */
@@ -107,9 +116,10 @@ int qdi_plugin_file_open(const char *path, bool build_tree, qd_plugin_bytes *out
 void qdi_plugin_file_close(qd_plugin_bytes *b);
 /* Is the file at path still the one looked at? */
 bool qdi_plugin_file_same(const char *path, dev_t dev, ino_t ino);
-/* Names of NAME.so in the folder, sorted, into the arena. */
+/* Appends the NAME.so of a folder, sorted by name; texts in the arena. */
 QD_MUST_CHECK
-int qdi_plugin_folder_list(qd_str folder, qd_arena *arena, qd_str **names, size_t *n, qd_err *err);
+int qdi_plugin_folder_list(qd_plugin_host *h, qd_str folder, bool build_tree,
+                           qd_plugin_found_list *out, qd_err *err);
 
 /* check.c */
 /* [a-z0-9-]+, 1 to 63 bytes. */

@@ -18,7 +18,10 @@ static int refuse(qd_self *self, const char *reason)
     qd_plugin_host *h = self->host;
     self->state = QD_PLUGIN_REFUSED;
     self->reason = qdi_text(h, "%s", reason);
-    qd_log_warn("plugin", "plugin [%s] refused: %s", self->name, self->reason);
+    /* An allowed name without a file is no news before somebody needs it: most installations lack
+     * some of the plugins that are allowed by default. */
+    qd_log("plugin", *self->sha256 ? QD_LOG_WARN : QD_LOG_DEBUG, "plugin [%s] refused: %s",
+           self->name, self->reason);
     return qd_vec_push(&h->refused, &h->account, self);
 }
 
@@ -53,25 +56,31 @@ static uint32_t note_kinds(const qd_note *note)
     return kinds;
 }
 
+static const qd_plugin_found *found_named(const qd_plugin_found_list *files, qd_str name)
+{
+    for (size_t i = 0; i < files->n; i++)
+        if (qd_str_eq(files->at[i].name, name)) return &files->at[i];
+    return NULL;
+}
+
 /* A file under another name than its note's, which another file bears too, is a duplicate. */
-static int check_duplicate(qd_self *self, const qd_str *files, size_t nfiles, qd_err *err)
+static int check_duplicate(qd_self *self, const qd_plugin_found_list *files, qd_err *err)
 {
     const char *name = self->elf->note.name;
     if (!self->elf->has_note || strcmp(name, self->name) == 0) return 0;
-    for (size_t i = 0; i < nfiles; i++)
-        if (qd_str_is(files[i], name))
-            return qd_err_set(err, QD_E_PLUGIN,
-                              "%s: duplicate name: wanted one plugin [%s], found "
-                              "another in %.*s/%s.so; remove one of them",
-                              self->file, name, QD_STR_ARG(self->host->config.path), name);
-    return 0;
+    const qd_plugin_found *other = found_named(files, qd_str_c(name));
+    if (!other) return 0;
+    return qd_err_set(err, QD_E_PLUGIN,
+                      "%s: duplicate name: wanted one plugin [%s], found another in %s; remove one "
+                      "of them",
+                      self->file, name, other->file);
 }
 
-static int read_bytes(qd_self *self, const qd_str *files, size_t nfiles, qd_err *err)
+static int read_bytes(qd_self *self, const qd_plugin_found_list *files, qd_err *err)
 {
     qd_plugin_host *h = self->host;
     qd_plugin_bytes bytes;
-    int rc = qdi_plugin_file_open(self->file, h->config.build_tree, &bytes, err);
+    int rc = qdi_plugin_file_open(self->file, self->build_tree, &bytes, err);
     if (rc) return rc;
     self->sha256 = qdi_text(h, "%s", bytes.sha256);
     self->dev = bytes.dev;
@@ -89,7 +98,7 @@ static int read_bytes(qd_self *self, const qd_str *files, size_t nfiles, qd_err 
     self->kinds = note_kinds(&self->elf->note);
     if (self->elf->has_note) {
         self->version = self->elf->note.version;
-        rc = check_duplicate(self, files, nfiles, err);
+        rc = check_duplicate(self, files, err);
     }
     if (rc == 0)
         rc = qdi_plugin_check_elf(&h->config, self->file, qd_str_c(self->name), self->elf,
@@ -136,42 +145,56 @@ static int map_file(qd_self *self, qd_err *err)
     return qdi_plugin_adopt(self, entry(), &self->elf->note, err);
 }
 
-static int load_file(qd_plugin_host *h, qd_str name, const qd_str *files, size_t nfiles,
+static int load_file(qd_plugin_host *h, qd_str name, const qd_plugin_found_list *files,
                      qd_self_list *loaded, qd_err *err)
 {
     if (listed(loaded, name) || listed(&h->refused, name)) return 0; /* allowed twice */
     qd_self *self = qdi_self_make(h, name);
     if (!self) return qd_err_nomem(err, "a plugin");
-    self->file = qdi_text(h, "%.*s/%.*s.so", QD_STR_ARG(h->config.path), QD_STR_ARG(name));
+    const qd_plugin_found *found = found_named(files, name);
+    if (found) {
+        self->file = found->file;
+        self->build_tree = found->build_tree;
+    } else {
+        self->file = qdi_text(h, "%.*s/%s.so", QD_STR_ARG(h->config.paths[0]), self->name);
+    }
     qd_err why;
     qd_err_init(&why);
     int rc = 0;
     if (listed(&h->plugins, name))
         rc = qd_err_set(&why, QD_E_PLUGIN,
-                        "%s: duplicate name: wanted one plugin [%s], found a built-in "
-                        "one; rename the file",
+                        "%s: duplicate name: wanted one plugin [%s], found a built-in one; rename "
+                        "the file",
                         self->file, self->name);
     else if (!qdi_plugin_name_ok(name))
         rc = qd_err_set(&why, QD_E_PLUGIN, "%s: bad name: wanted [a-z0-9-]+.so", self->file);
-    if (rc == 0) rc = read_bytes(self, files, nfiles, &why);
+    if (rc == 0) rc = read_bytes(self, files, &why);
     if (rc == 0) rc = map_file(self, &why);
     if (rc) return refuse_err(self, &why) ? qd_err_nomem(err, "list of plugins") : 0;
     qd_err_fini(&why);
     return qd_vec_push(loaded, &h->account, self) ? qd_err_nomem(err, "list of plugins") : 0;
 }
 
-static int refuse_not_allowed(qd_plugin_host *h, const qd_str *files, size_t nfiles, qd_err *err)
+/* Files that may not be loaded, and those hidden by one of the same name in an earlier folder. */
+static int refuse_others(qd_plugin_host *h, const qd_plugin_found_list *files, qd_err *err)
 {
-    for (size_t i = 0; i < nfiles; i++) {
-        if (allowed(h, files[i])) continue;
-        qd_self *self = qdi_self_make(h, files[i]);
+    for (size_t i = 0; i < files->n; i++) {
+        const qd_plugin_found *f = &files->at[i];
+        const qd_plugin_found *first = found_named(files, f->name);
+        if (first == f && allowed(h, f->name)) continue;
+        qd_self *self = qdi_self_make(h, f->name);
         if (!self) return qd_err_nomem(err, "a plugin");
-        self->file = qdi_text(h, "%.*s/%.*s.so", QD_STR_ARG(h->config.path), QD_STR_ARG(files[i]));
+        self->file = f->file;
         const char *why =
-            qdi_text(h,
-                     "%s: not allowed: wanted [%s] in plugins.allow, found it absent; "
-                     "add it there if you trust it",
-                     self->file, self->name);
+            first != f
+                ? qdi_text(h,
+                           "%s: duplicate name: wanted one plugin [%s], found another in %s; "
+                           "remove one of them",
+                           self->file, self->name, first->file)
+                : qdi_text(h,
+                           "%s: not allowed: wanted [%s] in plugins.allow, found it absent; add it "
+                           "there if you trust it",
+                           self->file, self->name);
         if (refuse(self, why)) return qd_err_nomem(err, "list of plugins");
     }
     return 0;
@@ -353,14 +376,14 @@ int qd_plugin_host_load(qd_plugin_host *h, qd_err *err)
 {
     QD_CHECK(h, QD_PLUGIN_HOST_MAGIC);
     qd_self_list loaded = {0}, sorted = {0};
-    qd_str *files = NULL;
-    size_t nfiles = 0;
+    qd_plugin_found_list files = {0};
     int rc = 0;
-    if (h->config.path.n)
-        rc = qdi_plugin_folder_list(h->config.path, &h->arena, &files, &nfiles, err);
-    for (size_t i = 0; rc == 0 && h->config.path.n && i < h->config.nallow; i++)
-        rc = load_file(h, h->config.allow[i], files, nfiles, &loaded, err);
-    if (rc == 0) rc = refuse_not_allowed(h, files, nfiles, err);
+    for (size_t i = 0; rc == 0 && i < h->config.npaths; i++)
+        rc = qdi_plugin_folder_list(h, h->config.paths[i], i == 0 && h->config.build_tree, &files,
+                                    err);
+    for (size_t i = 0; rc == 0 && h->config.npaths && i < h->config.nallow; i++)
+        rc = load_file(h, h->config.allow[i], &files, &loaded, err);
+    if (rc == 0) rc = refuse_others(h, &files, err);
     sorter *s = rc == 0 ? qd_calloc(&h->account, sizeof *s) : NULL;
     if (rc == 0 && !s) rc = qd_err_nomem(err, "order of plugins");
     if (s) *s = (sorter){.h = h, .loaded = &loaded, .sorted = &sorted};
@@ -371,6 +394,7 @@ int qd_plugin_host_load(qd_plugin_host *h, qd_err *err)
     if (rc == 0) rc = init_sorted(h, &sorted, err);
     if (rc == 0) rc = check_blocks(h, err);
     qd_free(s);
+    qd_vec_fini(&files);
     qd_vec_fini(&loaded);
     qd_vec_fini(&sorted);
     return rc;

@@ -278,7 +278,8 @@ int qd_plugin_need(const qd_plugin_host *h, uint32_t kind, qd_str name, const ch
         return qd_err_set(err, QD_E_PLUGIN, "%s wants %s [%.*s], but plugin [%s] was refused: %s",
                           wanted_by, kinds[kind].name, QD_STR_ARG(name), r->name, r->reason);
     return qd_err_set(err, QD_E_PLUGIN,
-                      "%s wants %s [%.*s], but no loaded plugin provides it; look at "
-                      "plugins.path [%.*s] and plugins.allow",
-                      wanted_by, kinds[kind].name, QD_STR_ARG(name), QD_STR_ARG(h->config.path));
+                      "%s wants %s [%.*s], but no loaded plugin provides it; look at plugins.path "
+                      "[%.*s] and plugins.allow",
+                      wanted_by, kinds[kind].name, QD_STR_ARG(name),
+                      QD_STR_ARG(h->config.npaths ? h->config.paths[0] : QD_STR("")));
 }

@@ -71,8 +71,10 @@ int main(int argc, char **argv)
     qd_err_init(&err);
     qd_log_level_set(NULL, QD_LOG_OFF);
     qd_str allow = QD_STR("storage-nvme");
+    qd_str folder = qd_str_c(argv[1]);
     qd_plugin_host_config c = {.env = qd_env_system(),
-                               .path = qd_str_c(argv[1]),
+                               .paths = &folder,
+                               .npaths = 1,
                                .build_tree = true,
                                .allow = &allow,
                                .nallow = 1,

@@ -143,8 +143,12 @@ static void a_filter_from_a_file_conforms(void **state)
     (void)state;
     qd_str name = QD_STR("toy-good"), folder = QD_STR(TOY_DIR);
     qd_plugin_host *h;
-    qd_plugin_host_config config = {
-        .env = qd_env_system(), .path = folder, .build_tree = true, .allow = &name, .nallow = 1};
+    qd_plugin_host_config config = {.env = qd_env_system(),
+                                    .paths = &folder,
+                                    .npaths = 1,
+                                    .build_tree = true,
+                                    .allow = &name,
+                                    .nallow = 1};
     qd_log_level_set(NULL, QD_LOG_OFF);
     assert_int_equal(qd_plugin_host_open(&config, &h, NULL), 0);
     assert_int_equal(qd_plugin_host_load(h, NULL), 0);

@@ -63,8 +63,10 @@ typedef struct node {
 
 static qd_plugin_host_config basic(const qd_str *allow, size_t n)
 {
+    static qd_str path;
+    path = qd_str_c(folder);
     return (qd_plugin_host_config){
-        .env = qd_env_system(), .path = qd_str_c(folder), .allow = allow, .nallow = n};
+        .env = qd_env_system(), .paths = &path, .npaths = 1, .allow = allow, .nallow = n};
 }
 
 static void load(node *nd, const qd_plugin_host_config *config)
