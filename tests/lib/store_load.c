@@ -40,6 +40,8 @@ struct store_load {
     uint64_t log_end;
     char lazy[LAZY_MAX][28];
     uint32_t nlazy;
+    bool tolerant;
+    uint64_t refused;
 };
 
 static const qd_file_format format = {{"load", 4}, 1, 1};
@@ -145,7 +147,7 @@ static const char *a_file(store_load *l)
 {
     for (int i = 0; i < 8 && l->nops; i++) {
         const op *o = &l->ops[qd_prng_below(&l->rnd, l->nops)];
-        if (o->kind != MADE && o->kind != SYNCED) continue;
+        if ((o->kind != MADE && o->kind != SYNCED) || o->end == 0) continue;
         bool gone = false;
         for (const op *p = o + 1; p < l->ops + l->nops; p++) {
             if (strcmp(p->name, o->name) == 0) gone = true;
@@ -258,10 +260,22 @@ int store_load_run(store_load *l, qd_store *s, uint64_t count)
         } else {
             rc = do_tree(l, s);
         }
+        if (rc == QD_E_NOSPACE && l->tolerant) {
+            l->refused++;
+            rc = 0;
+        }
     }
     qd_store_log_close(l->log);
     l->log = NULL;
     return rc;
+}
+
+uint64_t store_load_tolerate(store_load *l, bool full)
+{
+    uint64_t n = l->refused;
+    l->tolerant = full;
+    l->refused = 0;
+    return n;
 }
 
 uint64_t store_load_end(const store_load *l)

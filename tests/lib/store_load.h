@@ -17,6 +17,9 @@ void store_load_free(store_load *l);
 /* Does `count` operations, or fewer when one fails: returns its code (the power went), else 0. All
  * logs are closed at the end. */
 int store_load_run(store_load *l, qd_store *s, uint64_t count);
+/* From now on an operation refused for want of space does not end the run; returns how many were
+ * refused since the last call. */
+uint64_t store_load_tolerate(store_load *l, bool full);
 /* Writes the history as lines of text, and reads it back. */
 int store_load_save(const store_load *l, FILE *to);
 int store_load_read(store_load *l, FILE *from);

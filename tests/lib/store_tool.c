@@ -3,7 +3,9 @@
  * plugin folder, for power losses on real files.
  *
  *   store_tool PLUGINS run DIR HISTORY SEED COUNT [SEQ]   SEQ: the recorder's counter
- *   store_tool PLUGINS check DIR HISTORY CUT              exit 1 and a line when something is lost
+ *   store_tool PLUGINS full DIR HISTORY SEED COUNT BALLAST   on a full disk: refusals are fine
+ * until the file BALLAST is removed half-way store_tool PLUGINS check DIR HISTORY CUT exit 1 and a
+ * line when something is lost
  */
 #include "base/log.h"
 #include "base/str.h"
@@ -19,6 +21,12 @@ static uint64_t counter(void *arg)
 {
     const _Atomic uint64_t *n = arg;
     return n ? *n : 0;
+}
+
+/* Where no recorder counts, each call is a step. */
+static uint64_t count_calls(void *arg)
+{
+    return ++*(uint64_t *)arg;
 }
 
 static void *map_counter(const char *path)
@@ -46,6 +54,22 @@ static int run(qd_store *s, char **argv, int argc)
     return rc ? 2 : 0;
 }
 
+static int run_full(qd_store *s, char **argv)
+{
+    uint64_t count = strtoull(argv[6], NULL, 10), steps = 0;
+    store_load *l = store_load_make(strtoull(argv[5], NULL, 10), count_calls, &steps);
+    store_load_tolerate(l, true);
+    int rc = store_load_run(l, s, count);
+    uint64_t refused = store_load_tolerate(l, false);
+    if (!rc && unlink(argv[7]) == 0) rc = store_load_run(l, s, count);
+    printf("refused %" PRIu64 "\n", refused);
+    if (rc) printf("failed: %s\n", qd_code_name(rc));
+    FILE *f = fopen(argv[4], "w");
+    if (!f || store_load_save(l, f) || fclose(f)) rc = -1;
+    store_load_free(l);
+    return rc ? 2 : 0;
+}
+
 static int check(qd_store *s, char **argv)
 {
     char why[400];
@@ -63,8 +87,9 @@ static int check(qd_store *s, char **argv)
 int main(int argc, char **argv)
 {
     bool runs = argc >= 7 && strcmp(argv[2], "run") == 0;
-    if (!runs && !(argc == 6 && strcmp(argv[2], "check") == 0)) {
-        fprintf(stderr, "usage: store_tool PLUGINS run|check DIR HISTORY ...\n");
+    bool full = argc == 8 && strcmp(argv[2], "full") == 0;
+    if (!runs && !full && !(argc == 6 && strcmp(argv[2], "check") == 0)) {
+        fprintf(stderr, "usage: store_tool PLUGINS run|full|check DIR HISTORY ...\n");
         return 2;
     }
     qd_err err;
@@ -85,7 +110,7 @@ int main(int argc, char **argv)
     if (qd_plugin_host_load(host, &err)) return fail("plugins", &err);
     if (qd_plugin_host_start(host, &err)) return fail("plugins", &err);
     if (qd_store_open_dir(host, qd_str_c(argv[3]), false, &s, &err)) return fail("tier", &err);
-    int rc = runs ? run(s, argv, argc) : check(s, argv);
+    int rc = runs ? run(s, argv, argc) : full ? run_full(s, argv) : check(s, argv);
     qd_store_close(s);
     qd_plugin_host_stop(host);
     qd_plugin_host_close(host);

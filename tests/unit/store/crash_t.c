@@ -138,12 +138,42 @@ static void a_full_disk_cuts_appends_back(void **state)
     }
 }
 
+/* The load on a disk that fills up: what was refused is not there by halves, the rest is; with room
+ * again everything works; a power loss behind it finds all of it. */
+static void a_full_disk_under_load(void **state)
+{
+    (void)state;
+    char why[300] = "";
+    for (uint64_t slack = 0; slack <= 65536; slack += 1021) {
+        store_crash *d = store_crash_make(&(store_crash_options){.capacity = 1u << 18});
+        qd_store *s;
+        store_load *l = store_load_make(slack + 1, steps, d);
+        assert_int_equal(store_crash_open(d, &s, NULL), 0);
+        store_load_tolerate(l, true);
+        store_crash_capacity_set(d, 20000 + slack);
+        assert_int_equal(store_load_run(l, s, 60), 0);
+        assert_true(store_load_tolerate(l, false) > 0);
+        store_crash_capacity_set(d, 0);
+        int rc = store_load_run(l, s, 30);
+        if (rc) fail_msg("slack %" PRIu64 ": %s with room again", slack, qd_code_name(rc));
+        uint64_t cut = store_crash_steps(d);
+        qd_store_close(s);
+        store_crash_crash(d, slack);
+        assert_int_equal(store_crash_open(d, &s, NULL), 0);
+        if (store_load_check(l, s, cut, why, sizeof why))
+            fail_msg("slack %" PRIu64 ": %s", slack, why);
+        qd_store_close(s);
+        store_load_free(l);
+        store_crash_free(d);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_acknowledged_is_lost),  cmocka_unit_test(a_seed_replays),
         cmocka_unit_test(broken_stores_are_found),       cmocka_unit_test(a_kill_loses_nothing),
-        cmocka_unit_test(a_full_disk_cuts_appends_back),
+        cmocka_unit_test(a_full_disk_cuts_appends_back), cmocka_unit_test(a_full_disk_under_load),
     };
     qd_log_level_set("store", QD_LOG_OFF);
     return unit_run(tests);
