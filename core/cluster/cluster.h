@@ -97,11 +97,11 @@ int qd_cluster_update_aliases(qd_cluster *c, const qd_alias_action *a, uint32_t 
 QD_MUST_CHECK
 int qd_cluster_update_settings(qd_cluster *c, const qd_settings *persistent,
                                const qd_settings *transient, qd_state **out, qd_err *err);
-/* Reports shards of this node as started: index uuids and numbers. A record that has changed hands
- * meanwhile is left alone. */
+/* Reports shards of this node (index uuids and numbers) as started, or as failed (unassigned, kept
+ * on this node's disk). A record that has changed hands meanwhile is left alone. */
 QD_MUST_CHECK
-int qd_cluster_shards_started(qd_cluster *c, const qd_str *uuids, const uint32_t *numbers,
-                              uint32_t n, qd_err *err);
+int qd_cluster_shards_report(qd_cluster *c, const qd_str *uuids, const uint32_t *numbers,
+                             uint32_t n, qd_shard_state state, qd_err *err);
 
 typedef enum qd_health { QD_HEALTH_GREEN, QD_HEALTH_YELLOW, QD_HEALTH_RED } qd_health;
 /* Health of an index: red without all primaries started, yellow without all replicas. */

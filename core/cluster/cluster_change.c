@@ -628,11 +628,12 @@ typedef struct started_args {
     const qd_str *uuids;
     const uint32_t *numbers;
     uint32_t n;
-} started_args;
+    qd_shard_state state;
+} report_args;
 
-static int shards_started(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
+static int shards_report(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
 {
-    const started_args *a = arg;
+    const report_args *a = arg;
     bool any = false;
     (void)err;
     for (uint32_t i = 0; i < a->n; i++) {
@@ -640,21 +641,21 @@ static int shards_started(qd_cluster *c, void *arg, const qd_state *s, cluster_t
         const qd_shard_meta *list = m ? qd_state_shards(s, m) : NULL;
         if (!list || a->numbers[i] >= m->shards) continue;
         qd_shard_meta now = list[a->numbers[i]];
-        if (now.state != QD_SHARD_INITIALIZING || !qd_str_eq(now.node, c->self.id)) continue;
+        if (now.state == a->state || !qd_str_eq(now.node, c->self.id)) continue;
         any = true;
         qdi_txn_at(t, qdi_txn_key(t, "shard/%s/%u", m->uuid, a->numbers[i]), now.mod_revision);
-        now.state = QD_SHARD_STARTED;
-        now.fresh = false;
+        now.state = a->state;
+        if (a->state == QD_SHARD_STARTED) now.fresh = false;
         put_shard(t, m->uuid, a->numbers[i], &now);
     }
     return any ? 0 : 1;
 }
 
-int qd_cluster_shards_started(qd_cluster *c, const qd_str *uuids, const uint32_t *numbers,
-                              uint32_t n, qd_err *err)
+int qd_cluster_shards_report(qd_cluster *c, const qd_str *uuids, const uint32_t *numbers,
+                             uint32_t n, qd_shard_state state, qd_err *err)
 {
-    started_args a = {uuids, numbers, n};
-    return change(c, shards_started, &a, NULL, err);
+    report_args a = {uuids, numbers, n, state};
+    return change(c, shards_report, &a, NULL, err);
 }
 
 int qdi_claim_shards(qd_cluster *c, qd_err *err)

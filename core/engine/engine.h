@@ -190,6 +190,8 @@ typedef struct qd_engine_stats {
 void qd_engine_stats_get(qd_engine *e, qd_engine_stats *out);
 /* Bytes in indexing buffers, for the node's budget. [any] */
 uint64_t qd_engine_buffer_bytes(qd_engine *e);
+/* Bytes of the translog since the last commit point: what a flush would let go. [any] */
+uint64_t qd_engine_translog_bytes(qd_engine *e);
 /* History, as commit and stats show it: 22 characters. [any] */
 const char *qd_engine_history_uuid(const qd_engine *e);
 

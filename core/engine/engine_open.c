@@ -518,6 +518,13 @@ uint64_t qd_engine_buffer_bytes(qd_engine *e)
     return sum;
 }
 
+uint64_t qd_engine_translog_bytes(qd_engine *e)
+{
+    qd_translog_stats st;
+    qd_translog_stats_get(e->translog, &st);
+    return st.uncommitted_bytes;
+}
+
 void qd_engine_stats_get(qd_engine *e, qd_engine_stats *out)
 {
     *out = (qd_engine_stats){

@@ -1,0 +1,153 @@
+/*
+ * background.c: what happens to shards without a request: refresh by interval, translog sync with
+ * async durability, flush by translog size, the node's indexing budget, another try at failed
+ * shards. One thread looks around and queues work on the pools; it does none itself.
+ */
+#include "base/log.h"
+#include "shard/shards_int.h"
+
+#define TICK_NS 50000000u /* granularity of all intervals */
+
+void qdi_shard_queue(qd_shard *s, shard_job *job, const char *pool, void (*run)(qd_work *))
+{
+    bool no = false;
+    if (!atomic_compare_exchange_strong(&job->queued, &no, true)) return;
+    qdi_shard_ref(s);
+    job->work.run = run;
+    if (qd_pool_submit_forced(qd_pools_get(s->shards->pools, pool), &job->work, NULL)) {
+        qdi_shard_job_end(job); /* the pools are closing */
+    }
+}
+
+void qdi_shard_job_end(shard_job *job)
+{
+    qd_shard *s = job->shard;
+    atomic_store(&job->queued, false);
+    qd_shard_unref(s);
+}
+
+static void warn(const qd_shard *s, const char *what, const qd_err *err)
+{
+    qd_log_warn(SHARD_LOG, "%s %s failed: %s", s->name, what, qd_err_reason(err));
+}
+
+static void run_on_engine(shard_job *j, const char *what, int (*fn)(qd_engine *, qd_err *))
+{
+    qd_shard *s = j->shard;
+    qd_err err;
+    bool failed = false;
+    qd_err_init(&err);
+    qd_rwlock_read(&s->gate);
+    if (s->engine && fn(s->engine, &err)) {
+        warn(s, what, &err);
+        failed = qd_engine_failure(s->engine, NULL) != 0;
+    }
+    qd_rwlock_unlock(&s->gate);
+    qd_err_fini(&err);
+    if (failed) qdi_shard_failed(s);
+    qdi_shard_job_end(j);
+}
+
+static int flush(qd_engine *e, qd_err *err)
+{
+    return qd_engine_flush(e, false, err);
+}
+
+void qdi_shard_refresh_run(qd_work *w)
+{
+    run_on_engine((shard_job *)(void *)w, "refresh", qd_engine_refresh);
+}
+
+void qdi_shard_flush_run(qd_work *w)
+{
+    run_on_engine((shard_job *)(void *)w, "flush", flush);
+}
+
+void qdi_shard_sync_run(qd_work *w)
+{
+    run_on_engine((shard_job *)(void *)w, "translog sync", qd_engine_sync_all);
+}
+
+/* Is a repeated thing due? Sets the next time. interval_ms < 0: never. */
+static bool due(_Atomic uint64_t *at, int64_t interval_ms, uint64_t now)
+{
+    if (interval_ms < 0) return false;
+    uint64_t when = atomic_load(at);
+    if (when && now < when) return false;
+    atomic_store(at, now + (uint64_t)interval_ms * 1000000u + 1);
+    return when != 0; /* the first look only starts the interval */
+}
+
+typedef struct looking {
+    uint64_t now, buffers, largest_bytes;
+    qd_shard *largest;
+} looking;
+
+static void look_at_engine(qd_shard *s, looking *l, const qd_index_meta *m)
+{
+    const qd_values *v = m->values;
+    if (due(&s->refresh_due_ns, qd_values_ms(v, QD_IX_REFRESH_INTERVAL), l->now) &&
+        qd_engine_refresh_needed(s->engine)) {
+        qdi_shard_queue(s, &s->refresh, "refresh", qdi_shard_refresh_run);
+    }
+    bool async = qd_values_i64(v, QD_IX_TRANSLOG_DURABILITY) != 0;
+    if (async && due(&s->sync_due_ns, qd_values_ms(v, QD_IX_TRANSLOG_SYNC), l->now)) {
+        qdi_shard_queue(s, &s->sync, "flush", qdi_shard_sync_run);
+    }
+    if (qd_engine_translog_bytes(s->engine) >=
+        (uint64_t)qd_values_i64(v, QD_IX_TRANSLOG_FLUSH_SIZE)) {
+        qdi_shard_queue(s, &s->flush, "flush", qdi_shard_flush_run);
+    }
+    uint64_t bytes = qd_engine_buffer_bytes(s->engine);
+    l->buffers += bytes;
+    if (bytes > l->largest_bytes) {
+        qd_shard_unref(l->largest);
+        l->largest = qdi_shard_ref(s);
+        l->largest_bytes = bytes;
+    }
+}
+
+static int look(void *arg, qd_shard *s)
+{
+    looking *l = arg;
+    uint64_t again = atomic_load(&s->reopen_due_ns);
+    bool failed = false;
+    if (again && l->now >= again) {
+        atomic_store(&s->reopen_due_ns, 0);
+        qdi_shard_queue(s, &s->reopen, "generic", qdi_shard_open_run);
+    }
+    qd_index_meta *m = qd_shard_index(s);
+    qd_rwlock_read(&s->gate);
+    if (s->engine) {
+        failed = qd_engine_failure(s->engine, NULL) != 0;
+        if (!failed) look_at_engine(s, l, m);
+    }
+    qd_rwlock_unlock(&s->gate);
+    qd_index_meta_unref(m);
+    if (failed) qdi_shard_failed(s);
+    return 0;
+}
+
+void qdi_shards_tick(void *arg)
+{
+    qd_shards *all = arg;
+    qd_mutex_lock(&all->lock);
+    while (!all->stop) {
+        uint64_t until = qd_env_mono_ns(all->env) + TICK_NS;
+        if (all->map.n == 0) {
+            qd_cond_wait(&all->tick, &all->lock); /* nothing to look after: sleep until there is */
+        } else {
+            (void)qd_cond_wait_until(&all->tick, &all->lock, until);
+        }
+        if (all->stop) break;
+        qd_mutex_unlock(&all->lock);
+        looking l = {.now = qd_env_mono_ns(all->env)};
+        (void)qd_shards_each(all, look, &l);
+        if (l.largest && l.buffers > (uint64_t)all->buffer_bytes) {
+            qdi_shard_queue(l.largest, &l.largest->refresh, "refresh", qdi_shard_refresh_run);
+        }
+        qd_shard_unref(l.largest);
+        qd_mutex_lock(&all->lock);
+    }
+    qd_mutex_unlock(&all->lock);
+}

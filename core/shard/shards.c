@@ -1,0 +1,235 @@
+/* shards.c: following the cluster state, look-up. See shards.h. */
+#include "base/log.h"
+#include "base/str.h"
+#include "shard/shards_int.h"
+#include "json/writer.h"
+#include <stdio.h>
+#include <string.h>
+
+static qd_str key_of(const char *uuid, uint32_t number, char buf[SHARD_KEY_MAX])
+{
+    int n = snprintf(buf, SHARD_KEY_MAX, "%s/%u", uuid, number);
+    return (qd_str){buf, (size_t)n};
+}
+
+int qd_shards_open(const qd_shards_config *c, qd_shards **out, qd_err *err)
+{
+    qd_shards *s = qd_calloc(NULL, sizeof *s);
+    if (!s) return qd_err_nomem(err, "shards");
+    s->env = c->env;
+    s->store = c->store;
+    s->pools = c->pools;
+    s->account = c->account;
+    s->buffer_bytes = c->buffer_bytes;
+    s->slots = c->slots;
+    qd_mutex_init(&s->lock);
+    qd_cond_init(&s->idle);
+    qd_cond_init(&s->tick);
+    qd_map_init(&s->map, NULL);
+    int rc = qd_thread_start(s->env, "shards", qdi_shards_tick, s, &s->ticker, err);
+    if (rc) {
+        qd_free(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+void qd_shards_cluster(qd_shards *s, qd_cluster *c)
+{
+    s->cluster = c;
+}
+
+qd_shard *qd_shards_get(qd_shards *s, const char *uuid, uint32_t number)
+{
+    char key[SHARD_KEY_MAX];
+    qd_mutex_lock(&s->lock);
+    qd_shard *shard = qd_map_get(&s->map, key_of(uuid, number, key));
+    if (shard) qdi_shard_ref(shard);
+    qd_mutex_unlock(&s->lock);
+    return shard;
+}
+
+int qd_shards_each(qd_shards *s, int (*fn)(void *arg, qd_shard *shard), void *arg)
+{
+    QD_VEC(qd_shard *) list = {0};
+    size_t pos = 0;
+    const qd_map_entry *e;
+    int rc = 0;
+    qd_mutex_lock(&s->lock);
+    while ((e = qd_map_next(&s->map, &pos))) {
+        if (!qd_vec_push(&list, NULL, (qd_shard *)e->value)) qdi_shard_ref(e->value);
+    }
+    qd_mutex_unlock(&s->lock);
+    for (size_t i = 0; i < list.n; i++) {
+        if (!rc) rc = fn(arg, list.at[i]);
+        qd_shard_unref(list.at[i]);
+    }
+    qd_vec_fini(&list);
+    return rc;
+}
+
+static int add_bytes(void *arg, qd_shard *s)
+{
+    qd_rwlock_read(&s->gate);
+    if (s->engine) *(uint64_t *)arg += qd_engine_buffer_bytes(s->engine);
+    qd_rwlock_unlock(&s->gate);
+    return 0;
+}
+
+uint64_t qd_shards_buffer_bytes(qd_shards *s)
+{
+    uint64_t sum = 0;
+    (void)qd_shards_each(s, add_bytes, &sum);
+    return sum;
+}
+
+/* --- following
+ * ------------------------------------------------------------------------------------- */
+
+/* Metadata beside the data, so that a lost cluster state does not lose the index. */
+static void save_meta(qd_shards *all, const qd_index_meta *m)
+{
+    char name[80];
+    qd_buf b;
+    qd_json_writer w;
+    qd_err err;
+    qd_err_init(&err);
+    qd_buf_init(&b, NULL, (size_t)16 << 20);
+    qd_json_writer_init(&w, &b, true);
+    qd_json_object(&w);
+    qd_json_key_c(&w, "index");
+    qd_index_meta_encode(m, &w);
+    qd_json_key_c(&w, "mapping");
+    qd_json_raw_value(&w, qd_mapping_json(m->mapping));
+    qd_json_object_end(&w);
+    int n = snprintf(name, sizeof name, "indices/%s/meta", m->uuid);
+    int rc = qd_buf_status(&b);
+    if (!rc) {
+        rc = qd_store_publish(all->store, (qd_str){name, (size_t)n}, QD_STR("index"), 1,
+                              qd_buf_view(&b), &err);
+    }
+    if (rc) {
+        qd_log_warn(SHARD_LOG, "[%.*s] metadata could not be written beside the data: %s",
+                    QD_STR_ARG(m->name), qd_err_reason(&err));
+    }
+    qd_buf_fini(&b);
+    qd_err_fini(&err);
+}
+
+static void begin(qd_shards *all, const qd_index_meta *m, uint32_t number, const qd_shard_meta *r)
+{
+    char key[SHARD_KEY_MAX];
+    qd_shard *shard;
+    qd_err err;
+    qd_err_init(&err);
+    if (qdi_shard_make(all, m, number, r, &shard, &err)) {
+        qd_log_error(SHARD_LOG, "[%.*s][%u] %s", QD_STR_ARG(m->name), number, qd_err_reason(&err));
+        qd_err_fini(&err);
+        return;
+    }
+    qd_mutex_lock(&all->lock);
+    all->live++;
+    int rc = qd_map_put(&all->map, key_of(m->uuid, number, key), shard, NULL);
+    qd_cond_signal(&all->tick);
+    qd_mutex_unlock(&all->lock);
+    if (rc) {
+        qd_shard_unref(shard);
+        return;
+    }
+    qdi_shard_queue(shard, &shard->open, "generic", qdi_shard_open_run);
+}
+
+/* Takes a shard out of the map; remove: its files go with its last user. */
+static void end(qd_shards *all, const char *uuid, uint32_t number, bool remove)
+{
+    char key[SHARD_KEY_MAX];
+    qd_mutex_lock(&all->lock);
+    qd_shard *shard = qd_map_del(&all->map, key_of(uuid, number, key));
+    qd_mutex_unlock(&all->lock);
+    if (!shard) return;
+    qd_mutex_lock(&shard->lock);
+    shard->removing = remove;
+    shard->phase = SHARD_CLOSED;
+    qd_cond_broadcast(&shard->changed);
+    qd_mutex_unlock(&shard->lock);
+    qd_shard_unref(shard);
+}
+
+static void follow_index(qd_shards *all, const qd_state *now, uint32_t i, const qd_node_meta *self)
+{
+    const qd_index_meta *m = now->indices[i];
+    bool here = false, changed = false;
+    for (uint32_t k = 0; k < m->shards; k++) {
+        const qd_shard_meta *r = &now->shards[i][k];
+        bool mine = r->mod_revision && qd_str_eq(r->node, self->id) && !m->closed;
+        qd_shard *shard = qd_shards_get(all, m->uuid, k);
+        here |= mine;
+        if (mine && !shard) {
+            begin(all, m, k, r);
+            changed = true;
+        } else if (!mine && shard) {
+            end(all, m->uuid, k, false);
+        } else if (shard) {
+            qd_index_meta *had = qd_shard_index(shard);
+            if (had->mod_revision != m->mod_revision) {
+                changed = true;
+                qdi_shard_index_set(shard, m);
+            }
+            qd_index_meta_unref(had);
+        }
+        qd_shard_unref(shard);
+    }
+    if (here && changed) save_meta(all, m);
+}
+
+void qd_shards_apply(void *arg, const qd_state *old, const qd_state *now)
+{
+    qd_shards *all = arg;
+    if (!all->cluster) return;
+    const qd_node_meta *self = qd_cluster_self(all->cluster);
+    for (uint32_t i = 0; old && i < old->n; i++) {
+        const qd_index_meta *m = old->indices[i];
+        if (qd_state_index_uuid(now, qd_str_c(m->uuid))) continue;
+        for (uint32_t k = 0; k < m->shards; k++) end(all, m->uuid, k, true);
+    }
+    for (uint32_t i = 0; i < now->n; i++) follow_index(all, now, i, self);
+}
+
+/* --- end
+ * ---------------------------------------------------------------------------------------------- */
+
+static int stop_shard(void *arg, qd_shard *s)
+{
+    (void)arg;
+    qdi_shard_stop(s, true);
+    return 0;
+}
+
+void qd_shards_close(qd_shards *s)
+{
+    if (!s) return;
+    qd_mutex_lock(&s->lock);
+    s->stop = true;
+    qd_cond_broadcast(&s->tick);
+    qd_mutex_unlock(&s->lock);
+    qd_thread_join(s->env, s->ticker);
+    (void)qd_shards_each(s, stop_shard, NULL);
+    for (;;) {
+        size_t pos = 0;
+        qd_mutex_lock(&s->lock);
+        const qd_map_entry *e = qd_map_next(&s->map, &pos);
+        qd_shard *shard = e ? qd_map_del(&s->map, e->key) : NULL;
+        qd_mutex_unlock(&s->lock);
+        if (!shard) break;
+        qd_shard_unref(shard);
+    }
+    qd_mutex_lock(&s->lock);
+    while (s->live) qd_cond_wait(&s->idle, &s->lock); /* users of readers and queued work */
+    qd_mutex_unlock(&s->lock);
+    qd_map_fini(&s->map);
+    qd_cond_fini(&s->idle);
+    qd_cond_fini(&s->tick);
+    qd_mutex_fini(&s->lock);
+    qd_free(s);
+}

@@ -1,0 +1,78 @@
+/*
+ * shards.h: the shards that this node holds. Follows the cluster state: makes and opens engines for
+ * shards assigned here, removes those of deleted indices, reports what has started or failed; runs
+ * refresh, translog sync, flush and the indexing budget in the background.
+ *
+ * A qd_shard is counted. Its engine may be replaced when a failed one is opened again; whoever uses
+ * it holds the shard's gate for the time of the call (qd_shard_enter/leave).
+ */
+#ifndef QD_SHARD_SHARDS_H
+#define QD_SHARD_SHARDS_H
+
+#include "cluster/cluster.h"
+#include "engine/document.h"
+#include "engine/engine.h"
+#include "runtime/pool.h"
+
+typedef struct qd_shards qd_shards;
+typedef struct qd_shard qd_shard;
+
+typedef struct qd_shards_config {
+    qd_env *env;
+    qd_store *store;      /* of the node's tier */
+    qd_pools *pools;      /* generic, refresh, flush, force_merge, write are used */
+    qd_account *account;  /* parent of all shards' memory */
+    int64_t buffer_bytes; /* indices.memory.index_buffer_size */
+    uint32_t slots;       /* indexing slots of a shard: threads of the write pool */
+} qd_shards_config;
+
+/* Opens an empty set. [worker] */
+QD_MUST_CHECK
+int qd_shards_open(const qd_shards_config *c, qd_shards **out, qd_err *err);
+/* The cluster to report to, once it is open; from then on the state is followed. [worker] */
+void qd_shards_cluster(qd_shards *s, qd_cluster *c);
+/* The cluster's listener; arg is the qd_shards. [applier's thread] */
+void qd_shards_apply(void *arg, const qd_state *old, const qd_state *now);
+/* Stops background work, flushes and closes all shards. [worker] */
+void qd_shards_close(qd_shards *s);
+/* Bytes in indexing buffers of all shards. [any] */
+uint64_t qd_shards_buffer_bytes(qd_shards *s);
+
+/* A shard held here, with a reference; NULL when it is not. [any] */
+qd_shard *qd_shards_get(qd_shards *s, const char *uuid, uint32_t number);
+/* One reference less; NULL is fine. [any] */
+void qd_shard_unref(qd_shard *s);
+/* Calls fn for every shard held, without locks held; a result other than 0 ends it. [worker] */
+int qd_shards_each(qd_shards *s, int (*fn)(void *arg, qd_shard *shard), void *arg);
+
+/* Lets the caller use the engine until qd_shard_leave; waits while the shard is being opened, at
+ * most timeout_ms. QD_E_NO_SHARD: it failed or is not open, with the reason. [worker] */
+QD_MUST_CHECK
+int qd_shard_enter(qd_shard *s, int64_t timeout_ms, qd_engine **out, qd_err *err);
+/* Ends the use; if the engine failed meanwhile, it is opened again in the background. [worker] */
+void qd_shard_leave(qd_shard *s);
+/* The index, with a reference for the caller: newest applied metadata. [any] */
+qd_index_meta *qd_shard_index(qd_shard *s);
+/* Its number. [any] */
+uint32_t qd_shard_number(const qd_shard *s);
+/* Its account, for searches and aggregations. [any] */
+qd_account *qd_shard_account(qd_shard *s);
+/* Is it open? Else *reason (may be NULL, 256 bytes) says why not. [any] */
+bool qd_shard_ready(qd_shard *s, char *reason);
+/* The newest reader with a reference, without waiting; NULL when not open. Give it back before the
+ * shard: its memory is accounted there. [any] */
+qd_reader *qd_shard_reader(qd_shard *s);
+/* Primary term under which it is open. [any] */
+uint64_t qd_shard_primary_term(const qd_shard *s);
+/* Allocation id. [any] */
+qd_str qd_shard_allocation_id(const qd_shard *s);
+
+/* What a write needs besides the operation: goes into op->user of qd_engine_apply. */
+typedef struct qd_shard_write {
+    const qd_mapping *mapping; /* under which the document is parsed */
+    qd_arena *arena;           /* receives update */
+    bool needs_mapping;        /* out: the mapping lacks fields; put update, try again */
+    qd_str update;             /* out: JSON of the mapping update */
+} qd_shard_write;
+
+#endif

@@ -1,0 +1,92 @@
+/* shards_int.h: structs shared by the files of this module. */
+#ifndef QD_SHARD_SHARDS_INT_H
+#define QD_SHARD_SHARDS_INT_H
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "runtime/sync.h"
+#include "shard/shards.h"
+
+#define SHARD_LOG "shard"
+#define SHARD_RETRIES 5
+#define SHARD_KEY_MAX 48
+
+typedef enum shard_phase { SHARD_OPENING, SHARD_OPEN, SHARD_FAILED, SHARD_CLOSED } shard_phase;
+
+/* A kind of background work of one shard: queued at most once. */
+typedef struct shard_job {
+    qd_work work; /* first */
+    struct qd_shard *shard;
+    _Atomic bool queued;
+} shard_job;
+
+struct qd_shard {
+    _Atomic int32_t refs;
+    qd_shards *shards;
+    char uuid[QD_UUID_TEXT];
+    uint32_t number;
+    uint64_t primary_term;
+    bool fresh; /* never started: create, else open */
+    char allocation_id[QD_UUID_TEXT];
+    char folder[80], name[320];
+    qd_account account;
+
+    qd_mutex lock; /* phase, index, reason */
+    qd_cond changed;
+    shard_phase phase;
+    qd_index_meta *index;
+    char reason[256];
+    uint32_t failures;
+    bool removing; /* delete the folder when the last reference goes */
+
+    qd_rwlock gate; /* read: the engine is in use; write: it is replaced */
+    qd_engine *engine;
+    qd_document_writer *writer[QD_SLOTS_MAX];
+
+    shard_job open, refresh, flush, sync, reopen;
+    _Atomic uint64_t refresh_due_ns, sync_due_ns, reopen_due_ns;
+};
+
+struct qd_shards {
+    qd_env *env;
+    qd_store *store;
+    qd_pools *pools;
+    qd_account *account;
+    qd_cluster *cluster;
+    int64_t buffer_bytes;
+    uint32_t slots;
+    qd_mutex lock;
+    qd_cond idle;
+    qd_map map;    /* "<uuid>/<number>" -> qd_shard, one reference each */
+    uint32_t live; /* shards not yet freed */
+    bool stop;
+    qd_thread *ticker;
+    qd_cond tick;
+};
+
+/* Makes a shard in phase OPENING and queues its opening. */
+int qdi_shard_make(qd_shards *s, const qd_index_meta *m, uint32_t number, const qd_shard_meta *r,
+                   qd_shard **out, qd_err *err);
+/* Takes over changed metadata: mapping, settings. */
+void qdi_shard_index_set(qd_shard *s, const qd_index_meta *m);
+/* Engine settings of an index. */
+void qdi_shard_engine_settings(const qd_index_meta *m, qd_engine_settings *out);
+/* One more reference. */
+qd_shard *qdi_shard_ref(qd_shard *s);
+/* Queues a job unless it is queued already; keeps a reference meanwhile. */
+void qdi_shard_queue(qd_shard *s, shard_job *job, const char *pool, void (*run)(qd_work *));
+/* The ends of a job: not queued any more, reference given back. */
+void qdi_shard_job_end(shard_job *job);
+/* Closes the engine; with flush a clean stop. */
+void qdi_shard_stop(qd_shard *s, bool flush);
+/* Starts to open the shard's engine again after a failure. */
+void qdi_shard_failed(qd_shard *s);
+/* Background thread. */
+void qdi_shards_tick(void *arg);
+/* Runs one job of each kind. */
+void qdi_shard_refresh_run(qd_work *w);
+void qdi_shard_flush_run(qd_work *w);
+void qdi_shard_sync_run(qd_work *w);
+void qdi_shard_open_run(qd_work *w);
+
+#endif
