@@ -56,14 +56,22 @@ static int32_t fail(qd_err *err, int rc, const char *what, qd_str name)
                       qd_code_name(rc));
 }
 
+/* The contract's rule of names, once more. */
+static int32_t bad_name(qd_str name, qd_err *err)
+{
+    bool good = name.n > 0 && name.n <= 255, begins = true;
+    for (size_t i = 0; good && i < name.n; i++) {
+        char c = name.p[i];
+        if (begins && (c == '.' || c == '/')) good = false;
+        begins = c == '/';
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!plain && (c == 0 || !strchr("._+-/", c))) good = false;
+    }
+    return good && !begins ? 0 : fail(err, QD_E_ARG, "bad name", qd_str_sub(name, 0, 80));
+}
+
 /* ---- tier -------------------------------------------------------------------------------------
  */
-
-static int32_t tier_open(qd_self *self, const qd_storage_config *c, qd_storage **out, qd_err *err)
-{
-    (void)self, (void)c, (void)out;
-    return qd_err_set(err, QD_E_UNSUPPORTED, "the crashing store is opened by store_crash_open");
-}
 
 qd_storage *store_crash_handle(store_crash *d)
 {
@@ -73,6 +81,21 @@ qd_storage *store_crash_handle(store_crash *d)
     d->handles++;
     let_go(d);
     return t;
+}
+
+static store_crash *served;
+
+void store_crash_serve(store_crash *d)
+{
+    served = d;
+}
+
+static int32_t tier_open(qd_self *self, const qd_storage_config *c, qd_storage **out, qd_err *err)
+{
+    (void)self, (void)c;
+    if (!served) return qd_err_set(err, QD_E_STATE, "no disk is served: store_crash_serve");
+    *out = store_crash_handle(served);
+    return 0;
 }
 
 static int32_t tier_close(qd_storage *t, qd_err *err)
@@ -116,6 +139,7 @@ static int32_t tier_capacity(qd_storage *t, uint64_t *total, uint64_t *available
 static int32_t object_open(qd_storage *t, qd_str name, qd_storage_object **out, uint64_t *len,
                            qd_err *err)
 {
+    if (bad_name(name, err)) return QD_E_ARG;
     if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, "opening", name);
     store_crash *d = t->disk;
     hold(d);
@@ -184,6 +208,7 @@ static void read_cancel(qd_storage_object *o, qd_storage_read *r)
 static int32_t put_begin(qd_storage *t, qd_str name, uint64_t size, qd_storage_put **out,
                          qd_err *err)
 {
+    if (bad_name(name, err)) return QD_E_ARG;
     if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, "creating", name);
     (void)size;
     store_crash *d = t->disk;
@@ -272,6 +297,7 @@ static int32_t sync_objects(qd_storage *t, const qd_str *names, size_t n, qd_err
 
 static int32_t publish(qd_storage *t, qd_str name, const void *data, size_t len, qd_err *err)
 {
+    if (bad_name(name, err)) return QD_E_ARG;
     if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, "publishing", name);
     store_crash *d = t->disk;
     hold(d);
@@ -287,6 +313,7 @@ static int32_t publish(qd_storage *t, qd_str name, const void *data, size_t len,
 
 static int32_t get(qd_storage *t, qd_str name, void *dst, size_t cap, size_t *len, qd_err *err)
 {
+    if (bad_name(name, err)) return QD_E_ARG;
     store_crash *d = t->disk;
     hold(d);
     inode *i = disk_find(d, name);
@@ -307,6 +334,7 @@ static int32_t get(qd_storage *t, qd_str name, void *dst, size_t cap, size_t *le
 static int32_t log_open(qd_storage *t, qd_str name, uint32_t flags, qd_storage_log **out,
                         uint64_t *end, qd_err *err)
 {
+    if (bad_name(name, err)) return QD_E_ARG;
     if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, "opening log", name);
     store_crash *d = t->disk;
     hold(d);
@@ -434,6 +462,7 @@ static int32_t list(qd_storage *t, qd_str prefix, int32_t (*each)(void *, const 
 
 static int32_t stat_name(qd_storage *t, qd_str name, qd_storage_stat *out, qd_err *err)
 {
+    if (bad_name(name, err)) return QD_E_ARG;
     store_crash *d = t->disk;
     hold(d);
     inode *i = disk_find(d, name);
@@ -446,6 +475,7 @@ static int32_t stat_name(qd_storage *t, qd_str name, qd_storage_stat *out, qd_er
 
 static int32_t remove_name(qd_storage *t, qd_str name, qd_err *err)
 {
+    if (bad_name(name, err)) return QD_E_ARG;
     if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, "removing", name);
     store_crash *d = t->disk;
     hold(d);
@@ -456,6 +486,7 @@ static int32_t remove_name(qd_storage *t, qd_str name, qd_err *err)
 
 static int32_t remove_tree(qd_storage *t, qd_str folder, qd_err *err)
 {
+    if (bad_name(folder, err)) return QD_E_ARG;
     store_crash *d = t->disk;
     char *prefix = xcalloc(folder.n + 2);
     memcpy(prefix, folder.p, folder.n);
@@ -478,6 +509,7 @@ static int32_t remove_tree(qd_storage *t, qd_str folder, qd_err *err)
 
 static int32_t rename_name(qd_storage *t, qd_str from, qd_str to, qd_err *err)
 {
+    if (bad_name(from, err) || bad_name(to, err)) return QD_E_ARG;
     if (!qd_storage_name_ok(to)) return fail(err, QD_E_ARG, "renaming to", to);
     store_crash *d = t->disk;
     hold(d);

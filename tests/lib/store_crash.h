@@ -49,6 +49,8 @@ int store_crash_open(store_crash *d, qd_store **out, qd_err *err);
 const qd_storage_vtable *store_crash_vtable(const store_crash *d);
 /* A handle for that table; give it to the table's close. */
 qd_storage *store_crash_handle(store_crash *d);
+/* From now on the table's own `open` gives handles of d (whatever path it is told). */
+void store_crash_serve(store_crash *d);
 /* Changes capacity (0: 1 TiB) or mutants while open. */
 void store_crash_capacity_set(store_crash *d, uint64_t bytes);
 void store_crash_mutants_set(store_crash *d, uint32_t mutants);
