@@ -90,8 +90,9 @@ $(foreach p,$(PROGRAM_NAMES),$(eval $(call program_rules,$(p))))
 programs: $(CORE_LIBS) $(PROGRAMS)
 
 # --- plugins: built as a user's would be, against the SDK alone; plugin.def names their libraries ---
-PLUGIN_FLAGS = -D_GNU_SOURCE -DQD_BUILD_ID='"$(BUILD_ID)"' -Isdk/include $(filter-out -fvisibility=hidden,$(CFLAGS_ALL)) -fPIC -fvisibility=hidden -fno-semantic-interposition
-PLUGIN_LDFLAGS = -shared -Wl,-z,defs,-z,now,-z,relro,-z,nodelete -Wl,--exclude-libs,ALL
+include sdk/flags.mk
+PLUGIN_FLAGS = -D_GNU_SOURCE -DQD_BUILD_ID='"$(BUILD_ID)"' -Isdk/include $(filter-out -fvisibility=hidden,$(CFLAGS_ALL)) $(QD_PLUGIN_CFLAGS)
+PLUGIN_LDFLAGS = $(QD_PLUGIN_LDFLAGS)
 define plugin_rules
 PLUGIN_LIBS :=
 include plugins/$(1)/plugin.def

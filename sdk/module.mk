@@ -9,3 +9,18 @@ $(LIB_CONFORMANCE): $(OBJS_conformance)
 	$(AR) rcs $@ $(OBJS_conformance)
 CORE_LIBS += $(LIB_CONFORMANCE)
 ALL_OBJS += $(OBJS_conformance)
+
+# What an author of plugins needs, under any prefix.
+SDK_DIR = $(DESTDIR)$(prefix)/share/quidditch/sdk
+.PHONY: install-sdk uninstall-sdk
+install-sdk:
+	$(INSTALL) -d $(DESTDIR)$(prefix)/include/quidditch $(DESTDIR)$(prefix)/lib/pkgconfig $(SDK_DIR)
+	$(INSTALL) -m 644 $(SDK_HEADERS) $(DESTDIR)$(prefix)/include/quidditch
+	sed -e 's/@version@/$(VERSION)/' sdk/quidditch.pc.in > $(DESTDIR)$(prefix)/lib/pkgconfig/quidditch.pc
+	$(INSTALL) -m 644 sdk/plugin.mk sdk/flags.mk sdk/CHANGES.md $(SDK_DIR)
+	@for d in $(patsubst sdk/%/,%,$(sort $(dir $(wildcard sdk/templates/*/* sdk/examples/*/*)))); do \
+		$(INSTALL) -d $(SDK_DIR)/$$d && $(INSTALL) -m 644 sdk/$$d/* $(SDK_DIR)/$$d || exit 1; done
+uninstall-sdk:
+	rm -rf $(DESTDIR)$(prefix)/include/quidditch $(DESTDIR)$(prefix)/lib/pkgconfig/quidditch.pc $(SDK_DIR)
+install: install-sdk
+uninstall: uninstall-sdk

@@ -28,8 +28,7 @@ static int usage(FILE *to)
         "tests a file as the loader does and runs the conformance suite of each kind that it\n"
         "provides in a child process (--option: what it needs to open; --static: no code of it\n"
         "runs); it prints TAP and ends with 1 when something failed. new writes a skeleton with\n"
-        "a test; KIND: storage, coordination, operator, tokenizer, token_filter, char_filter,\n"
-        "frontend.\n");
+        "a test; KIND: operator, tokenizer, token_filter, char_filter.\n");
     return to == stdout ? 0 : 64;
 }
 

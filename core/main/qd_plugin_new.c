@@ -6,7 +6,6 @@
 #include "main/args.h"
 #include "main/paths.h"
 #include "main/qd_plugin.h"
-#include "plugin/host.h"
 #include "runtime/file.h"
 #include <stdio.h>
 
@@ -62,6 +61,11 @@ static bool name_ok(const char *name)
     return n > 0 && n < 64 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
 }
 
+static bool plain_word(const char *s)
+{
+    return *s && strspn(s, "abcdefghijklmnopqrstuvwxyz_") == strlen(s);
+}
+
 int qd_plugin_new(int argc, char **argv, qd_err *err)
 {
     static const qd_option options[] = {{0}};
@@ -76,11 +80,6 @@ int qd_plugin_new(int argc, char **argv, qd_err *err)
     if (n < 2)
         return qd_err_set(err, QD_E_ARG,
                           "wants a kind and a name: qd plugin new token_filter my-filter");
-    if (!qd_plugin_kind_of(qd_str_c(words[0])))
-        return qd_err_set(err, QD_E_ARG,
-                          "unknown kind [%s]: storage, coordination, operator, tokenizer, "
-                          "token_filter, char_filter, frontend",
-                          words[0]);
     if (!name_ok(words[1]))
         return qd_err_set(err, QD_E_ARG, "bad name [%s]: wanted [a-z0-9-]+", words[1]);
     qd_paths paths;
@@ -90,6 +89,13 @@ int qd_plugin_new(int argc, char **argv, qd_err *err)
     snprintf(j.from, sizeof j.from, "%s/templates/%s", paths.sdk, words[0]);
     snprintf(j.to, sizeof j.to, "%s", words[2] ? words[2] : words[1]);
     for (size_t i = 0; j.name[i]; i++) j.symbol[i] = j.name[i] == '-' ? '_' : j.name[i];
+    if (!plain_word(words[0]) || !qd_file_exists(j.from))
+        return qd_err_set(
+            err, QD_E_ARG,
+            "no skeleton of kind [%s]: there are operator, tokenizer, token_filter and "
+            "char_filter; a storage tier or a coordination store begins best from "
+            "the sources of storage-nvme or coordination-raft",
+            words[0]);
     if (qd_file_exists(j.to)) return qd_err_set(err, QD_E_EXISTS, "%s is there already", j.to);
     rc = qd_dir_make(j.to, 0755, err);
     if (rc == 0) rc = qd_dir_list(j.from, copy_one, &j, err);
