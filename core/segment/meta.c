@@ -51,6 +51,39 @@ void qdi_meta_write(qd_buf *out, uint32_t docs, const qd_segment_attrs *attrs,
     }
 }
 
+void qdi_residents_init(qdi_residents *r, qd_account *account)
+{
+    qd_buf *all[] = {&r->columns, &r->points, &r->stored, &r->meta};
+    for (size_t i = 0; i < QD_COUNT_OF(all); i++) qd_buf_init(all[i], account, (size_t)1 << 40);
+}
+
+int qdi_residents_write(qdi_residents *r, qd_buf *term_index, qd_file_writer *w, qd_err *err)
+{
+    const struct {
+        uint32_t id;
+        qd_buf *bytes;
+    } all[] = {{QDI_SEC_TERM_INDEX, term_index},
+               {QDI_SEC_COLUMN_INDEX, &r->columns},
+               {QDI_SEC_POINT_INDEX, &r->points},
+               {QDI_SEC_STORED_INDEX, &r->stored},
+               {QDI_SEC_META, &r->meta}};
+    for (size_t i = 0; i < QD_COUNT_OF(all); i++) {
+        if (qd_buf_status(all[i].bytes)) return qd_err_nomem(err, "resident section of a segment");
+        if (all[i].bytes->n == 0) continue;
+        int rc = qd_file_section_begin(w, all[i].id, true, err);
+        if (rc == 0) rc = qd_file_write(w, all[i].bytes->p, all[i].bytes->n, err);
+        if (rc == 0) rc = qd_file_section_end(w, NULL, err);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+void qdi_residents_fini(qdi_residents *r)
+{
+    qd_buf *all[] = {&r->columns, &r->points, &r->stored, &r->meta};
+    for (size_t i = 0; i < QD_COUNT_OF(all); i++) qd_buf_fini(all[i]);
+}
+
 typedef struct in {
     qd_segment *s;
     const uint8_t *begin, *p, *end;

@@ -33,6 +33,18 @@ struct qd_segment {
     qd_ids *ids;
 };
 
+/* Bytes of the resident sections, gathered while the others are written. */
+typedef struct qdi_residents {
+    qd_buf columns, points, stored, meta;
+} qdi_residents;
+
+/* Empty buffers. */
+void qdi_residents_init(qdi_residents *r, qd_account *account);
+/* Writes the resident sections, the term index first and META last; empty ones are left out. */
+QD_MUST_CHECK
+int qdi_residents_write(qdi_residents *r, qd_buf *term_index, qd_file_writer *w, qd_err *err);
+/* Frees. */
+void qdi_residents_fini(qdi_residents *r);
 /* Appends META's bytes. */
 void qdi_meta_write(qd_buf *out, uint32_t docs, const qd_segment_attrs *attrs,
                     const qd_field_info *fields, const qdi_field_terms *terms, uint32_t nfields);

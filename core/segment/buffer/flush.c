@@ -10,7 +10,6 @@
 #include "segment/postings/inverted_int.h"
 #include "segment/segment_int.h"
 
-#define BUF_MAX ((size_t)1 << 40)
 #define PIECE 1024u /* postings handed to the writer at once */
 
 typedef struct flush {
@@ -25,7 +24,6 @@ typedef struct flush {
     uint32_t **ranks; /* by field: word id -> ordinal, for columns over the words */
     uint32_t **orders;
     uint32_t *nranks;
-    qd_buf resident;
 } flush;
 
 /* One field's stream sorted. */
@@ -370,33 +368,19 @@ static int write_points(flush *x, uint32_t n, qd_buf *resident)
     return rc;
 }
 
-static int write_resident(flush *x, uint32_t id, qd_buf *bytes)
-{
-    if (bytes->failed) return qd_err_nomem(x->err, "resident section of a segment");
-    if (bytes->n == 0) return 0;
-    int rc = qd_file_section_begin(x->file, id, true, x->err);
-    if (rc == 0) rc = qd_file_write(x->file, bytes->p, bytes->n, x->err);
-    if (rc == 0) rc = qd_file_section_end(x->file, NULL, x->err);
-    return rc;
-}
-
 static int write_parts(flush *x, const qd_segment_attrs *attrs, uint32_t n)
 {
     qd_buffer *b = x->b;
-    qd_buf columns, points, stored, meta, *all[] = {&columns, &points, &stored, &meta};
-    for (size_t i = 0; i < QD_COUNT_OF(all); i++) qd_buf_init(all[i], b->account, BUF_MAX);
-    int rc = write_columns(x, n, &columns);
-    if (rc == 0) rc = write_points(x, n, &points);
-    if (rc == 0) rc = qdi_stored_write(b->stored, b->docs, x->file, &stored, x->err);
+    qdi_residents r;
+    qdi_residents_init(&r, b->account);
+    int rc = write_columns(x, n, &r.columns);
+    if (rc == 0) rc = write_points(x, n, &r.points);
+    if (rc == 0) rc = qdi_stored_write(b->stored, b->docs, x->file, &r.stored, x->err);
     if (rc == 0 && b->has_ids)
         rc = qdi_ids_write(b->fields.at[b->id_field]->column, x->file, b->account, x->err);
-    if (rc == 0) rc = write_resident(x, QDI_SEC_TERM_INDEX, &x->inverted.term_index);
-    if (rc == 0) rc = write_resident(x, QDI_SEC_COLUMN_INDEX, &columns);
-    if (rc == 0) rc = write_resident(x, QDI_SEC_POINT_INDEX, &points);
-    if (rc == 0) rc = write_resident(x, QDI_SEC_STORED_INDEX, &stored);
-    qdi_meta_write(&meta, b->docs, attrs, x->infos, x->terms, n);
-    if (rc == 0) rc = write_resident(x, QDI_SEC_META, &meta);
-    for (size_t i = 0; i < QD_COUNT_OF(all); i++) qd_buf_fini(all[i]);
+    qdi_meta_write(&r.meta, b->docs, attrs, x->infos, x->terms, n);
+    if (rc == 0) rc = qdi_residents_write(&r, &x->inverted.term_index, x->file, x->err);
+    qdi_residents_fini(&r);
     return rc;
 }
 

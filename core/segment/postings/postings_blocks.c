@@ -1,5 +1,7 @@
-/* postings_blocks.c: blocks and single values of a term, checked as they are used. See postings.h. */
+/* postings_blocks.c: blocks and single values of a term, checked as they are used. See postings.h.
+ */
 #include "segment/postings.h"
+#include "segment/postings/postings_int.h"
 
 static bool damaged(qd_postings *p)
 {
@@ -178,4 +180,21 @@ uint32_t qd_postings_offsets(qd_postings *p, uint64_t first, uint32_t n, uint32_
     sum_up(start, n);
     for (uint32_t i = 0; i < n; i++) end[i] += start[i];
     return n;
+}
+
+uint32_t qdi_postings_deltas(qd_postings *p, uint32_t b, uint32_t *out)
+{
+    stream s = {p->pos_data, p->pos_data_len, p->pos_off, NULL, p->pos_bits};
+    uint64_t first = (uint64_t)b * QD_BLOCK, rest = p->ttf - first;
+    uint32_t n = rest < QD_BLOCK ? (uint32_t)rest : QD_BLOCK;
+    return values(p, &s, first, n, out) ? n : 0;
+}
+
+uint32_t qdi_postings_offset_deltas(qd_postings *p, uint32_t b, uint32_t *starts, uint32_t *lengths)
+{
+    stream s = {p->offs_data, p->offs_data_len, p->offs_off, NULL, p->start_bits};
+    stream l = {p->offs_data, p->offs_data_len, p->offs_off, p->start_bits, p->length_bits};
+    uint64_t first = (uint64_t)b * QD_BLOCK, rest = p->ttf - first;
+    uint32_t n = rest < QD_BLOCK ? (uint32_t)rest : QD_BLOCK;
+    return values(p, &s, first, n, starts) && values(p, &l, first, n, lengths) ? n : 0;
 }

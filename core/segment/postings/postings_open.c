@@ -1,6 +1,8 @@
-/* postings_open.c: the view of one term's postings. See postings.h; docs/format.md has the bytes. */
+/* postings_open.c: the view of one term's postings. See postings.h; docs/format.md has the bytes.
+ */
 #include "segment/postings.h"
 #include "segment/postings/inverted_int.h"
+#include "segment/postings/postings_int.h"
 #include "segment/segment_int.h"
 
 enum { SLOT_POSTINGS, SLOT_POSITIONS, SLOT_OFFSETS };
@@ -156,7 +158,7 @@ bad:
     return corrupt(p, QDI_SEC_POSTINGS, p->term.postings, "head of a term", err);
 }
 
-static int open_positions(qd_postings *p, const qd_reads *r, qd_err *err)
+static int open_positions(qd_postings *p, const uint8_t *at, qd_err *err)
 {
     const qd_term *t = &p->term;
     p->npos_blk = (uint32_t)((t->ttf + QD_BLOCK - 1) / QD_BLOCK);
@@ -171,8 +173,7 @@ static int open_positions(qd_postings *p, const qd_reads *r, qd_err *err)
         return 0;
     }
     uint64_t left = t->positions_len, n = p->npos_blk;
-    if (p->slots[SLOT_POSITIONS] == NO_SLOT || t->ttf > UINT32_MAX) goto bad;
-    const uint8_t *at = qd_reads_at(r, p->slots[SLOT_POSITIONS]);
+    if (!at || t->ttf > UINT32_MAX) goto bad;
     if (t->ttf > QD_BLOCK) {
         if ((uintptr_t)at & 7) goto bad;
         const uint8_t *off = take(&at, &left, n * 4);
@@ -193,12 +194,11 @@ bad:
     return corrupt(p, QDI_SEC_POSITIONS, t->positions, "head of positions", err);
 }
 
-static int open_offsets(qd_postings *p, const qd_reads *r, qd_err *err)
+static int open_offsets(qd_postings *p, const uint8_t *at, qd_err *err)
 {
     const qd_term *t = &p->term;
     uint64_t left = t->offsets_len, n = (t->ttf + QD_BLOCK - 1) / QD_BLOCK;
-    if (p->slots[SLOT_OFFSETS] == NO_SLOT || t->ttf > UINT32_MAX) goto bad;
-    const uint8_t *at = qd_reads_at(r, p->slots[SLOT_OFFSETS]);
+    if (!at || t->ttf > UINT32_MAX) goto bad;
     if (t->ttf > QD_BLOCK) {
         const uint8_t *off = (uintptr_t)at & 7 ? NULL : take(&at, &left, n * 4);
         if (!off) goto bad;
@@ -217,7 +217,7 @@ bad:
     return corrupt(p, QDI_SEC_OFFSETS, t->offsets, "head of offsets", err);
 }
 
-int qd_postings_open(qd_postings *p, const qd_reads *r, qd_err *err)
+int qdi_postings_open_at(qd_postings *p, const uint8_t *const at[3], qd_err *err)
 {
     const qd_term *t = &p->term;
     p->df = t->df;
@@ -235,18 +235,24 @@ int qd_postings_open(qd_postings *p, const qd_reads *r, qd_err *err)
     p->pos_data_len = p->offs_data_len = 0;
     p->nlevels = p->npairs = p->npos_blk = 0;
     int rc;
-    if (t->df == 1) {
+    if (t->df == 1)
         rc = open_inline(p, err);
-    } else if (p->slots[SLOT_POSTINGS] == NO_SLOT) {
+    else if (!at[SLOT_POSTINGS])
         rc = corrupt(p, QDI_SEC_TERMS, 0, "length of postings", err);
-    } else {
-        const uint8_t *b = qd_reads_at(r, p->slots[SLOT_POSTINGS]);
-        rc = t->df <= QD_BLOCK ? open_small(p, b, t->postings_len, err)
-                               : open_large(p, b, t->postings_len, err);
-    }
-    if (rc == 0 && p->want >= QD_INDEX_POSITIONS) rc = open_positions(p, r, err);
-    if (rc == 0 && p->want >= QD_INDEX_OFFSETS) rc = open_offsets(p, r, err);
+    else
+        rc = t->df <= QD_BLOCK ? open_small(p, at[SLOT_POSTINGS], t->postings_len, err)
+                               : open_large(p, at[SLOT_POSTINGS], t->postings_len, err);
+    if (rc == 0 && p->want >= QD_INDEX_POSITIONS) rc = open_positions(p, at[SLOT_POSITIONS], err);
+    if (rc == 0 && p->want >= QD_INDEX_OFFSETS) rc = open_offsets(p, at[SLOT_OFFSETS], err);
     return rc;
+}
+
+int qd_postings_open(qd_postings *p, const qd_reads *r, qd_err *err)
+{
+    const uint8_t *at[3];
+    for (unsigned i = 0; i < 3; i++)
+        at[i] = p->slots[i] == NO_SLOT ? NULL : qd_reads_at(r, p->slots[i]);
+    return qdi_postings_open_at(p, at, err);
 }
 
 int qd_postings_status(const qd_postings *p, qd_err *err)
