@@ -94,15 +94,21 @@ static int merge_parts(qdi_merge *m, const qd_segment_attrs *attrs)
                        .account = m->account,
                        .poll = poll,
                        .poll_arg = m};
-    for (uint32_t i = 0; i < m->nfields; i++)
+    bool columns = false, points = false, stored = false, ids = false;
+    for (uint32_t i = 0; i < m->nfields; i++) {
         if (qd_str_is(m->fields[i].name, "_id")) in.id_field = i;
+        columns |= m->fields[i].column != QD_COLUMN_NONE;
+        points |= m->fields[i].point != QD_POINT_NONE;
+    }
+    for (uint32_t i = 0; i < m->n; i++) {
+        stored |= m->parts[i].stored != NULL;
+        ids |= m->parts[i].ids != NULL;
+    }
     qdi_residents r;
     qdi_residents_init(&r, m->account);
-    int rc = qdi_columns_merge(&in, m->file, &r.columns, m->err);
-    if (rc == 0) rc = qdi_points_merge(&in, m->file, &r.points, m->err);
-    if (rc == 0) rc = qdi_stored_merge(&in, m->file, &r.stored, m->err);
-    bool ids = false;
-    for (uint32_t i = 0; i < m->n; i++) ids |= m->parts[i].ids != NULL;
+    int rc = columns ? qdi_columns_merge(&in, m->file, &r.columns, m->err) : 0;
+    if (rc == 0 && points) rc = qdi_points_merge(&in, m->file, &r.points, m->err);
+    if (rc == 0 && stored) rc = qdi_stored_merge(&in, m->file, &r.stored, m->err);
     if (rc == 0 && ids) rc = qdi_ids_merge(&in, m->file, m->err);
     qdi_meta_write(&r.meta, m->docs, attrs, m->fields, m->terms, m->nfields);
     if (rc == 0) rc = qdi_residents_write(&r, &m->inverted.term_index, m->file, m->err);
