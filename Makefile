@@ -3,7 +3,8 @@
 #
 #   make [all]                 programs in build/bin, plugins in build/lib/quidditch/plugins
 #   make SAN=address,undefined | SAN=thread | DEBUG=1 | CC=clang     variants, each in its own folder
-#   make check | check-long | bench | coverage | lint | format | install | clean | help
+#   make check | check-long [PART=] | bench | fuzz | coverage | lint | format | clean | help
+#   make install [DESTDIR=] [prefix=]        V=1 shows the commands
 
 VERSION := 0.1.0
 # Identity of the plugin headers: plugins of this very build may use kinds that are still unstable.
@@ -15,9 +16,15 @@ CC := gcc
 endif
 prefix ?= /usr/local
 libdir ?= $(prefix)/lib
-sysconfdir ?= $(prefix)/etc
+bindir ?= $(prefix)/bin
+datadir ?= $(prefix)/share
+sysconfdir ?= $(if $(filter /usr,$(prefix)),/etc,$(prefix)/etc)
 DESTDIR ?=
 INSTALL ?= install
+ifndef V
+.SILENT:
+endif
+say = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,echo " ")
 
 comma := ,
 CCNAME := $(notdir $(firstword $(filter-out ccache,$(CC))))
@@ -59,6 +66,7 @@ kernel_flags = $(if $(filter %_avx2.c,$(1)),-march=x86-64-v3 -O3,$(if $(filter %
 
 $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
+	@$(say) CC $<
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(call kernel_flags,$<) $(CFLAGS_$(subst /,_,$(patsubst %.c,%,$<))) -MMD -MP -c $< -o $@
 
 define module_rules
@@ -82,6 +90,7 @@ define program_rules
 OBJS_prog_$(1) := $$(patsubst %.c,$(OBJ)/%.o,$$(wildcard core/main/$(1).c core/main/$(1)_*.c) $(MAIN_COMMON))
 $(OUT)/bin/$(1): $$(OBJS_prog_$(1)) $(CORE_LIBS) core/main/host.map
 	@mkdir -p $$(@D)
+	@$$(say) LD $$@
 	$$(CC) $(LDFLAGS_ALL) -Wl,--version-script=core/main/host.map -Wl,-z,relro,-z,now -o $$@ $$(OBJS_prog_$(1)) -Wl,--start-group $(CORE_LIBS) -Wl,--end-group $$(SYSLIBS)
 ALL_OBJS += $$(OBJS_prog_$(1))
 endef
@@ -100,12 +109,14 @@ PLIBS_$(1) := $$(PLUGIN_LIBS)
 POBJS_$(1) := $$(patsubst %.c,$(OBJ)/%.pic.o,$$(sort $$(wildcard plugins/$(1)/*.c plugins/$(1)/*/*.c)))
 $(OUT)/lib/quidditch/plugins/$(1).so: $$(POBJS_$(1))
 	@mkdir -p $$(@D)
+	@$$(say) PLUGIN $$@
 	$$(CC) $(LDFLAGS_ALL) $(PLUGIN_LDFLAGS) -o $$@ $$(POBJS_$(1)) $$(PLIBS_$(1))
 ALL_OBJS += $$(POBJS_$(1))
 endef
 $(foreach p,$(PLUGINS),$(eval $(call plugin_rules,$(p))))
 $(OBJ)/plugins/%.pic.o: plugins/%.c $(SDK_HEADERS)
 	@mkdir -p $(@D)
+	@$(say) CC $<
 	$(CC) $(PLUGIN_FLAGS) -MMD -MP -c $< -o $@
 .PHONY: plugins
 plugins: $(patsubst %,$(OUT)/lib/quidditch/plugins/%.so,$(PLUGINS))
@@ -136,15 +147,36 @@ units: $(UNITS)
 -include $(ALL_OBJS:.o=.d)
 -include $(wildcard tests/*/module.mk)
 
-.PHONY: check lint clean format help
+.PHONY: check lint clean format help coverage install uninstall
 check: all
 	./run-tests --no-install
 lint:
 	prove tests/lint
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
+coverage:
+	$(MAKE) COVERAGE=1 units
+	find build/coverage -name '*.gcda' -delete
+	prove -e '' $$(find build/coverage/tests/unit -name '*_t' -type f | sort)
+	tests/lib/coverage build/coverage
 clean:
 	rm -rf build
 help:
-	@sed -n '2,8s/^# \{0,1\}//p' Makefile
+	@sed -n '4,8s/^# \{0,1\}//p' Makefile
+
+# --- install: an installed copy finds everything relative to its programs ----------------------------
+# (headers, plugin.mk and quidditch.pc: install-sdk of sdk/module.mk)
+D := $(DESTDIR)
+install: all
+	$(INSTALL) -d $(D)$(bindir) $(D)$(libdir)/quidditch/plugins $(D)$(datadir)/quidditch $(D)$(sysconfdir)/quidditch
+	$(INSTALL) -m 755 $(PROGRAMS) $(D)$(bindir)
+	$(if $(PLUGINS),$(INSTALL) -m 755 $(patsubst %,$(OUT)/lib/quidditch/plugins/%.so,$(PLUGINS)) $(D)$(libdir)/quidditch/plugins)
+	for d in $(wildcard conf/samples conf/schemas); do cp -R $$d $(D)$(datadir)/quidditch/; done
+	test -f $(D)$(sysconfdir)/quidditch/quidditch.yml || \
+		$(INSTALL) -m 644 conf/quidditch.yml $(D)$(sysconfdir)/quidditch/quidditch.yml
+	$(INSTALL) -m 644 conf/quidditch.yml $(D)$(datadir)/quidditch/quidditch.yml.default
+	$(INSTALL) -m 644 LICENSE $(D)$(datadir)/quidditch/LICENSE
+uninstall:
+	rm -f $(patsubst %,$(D)$(bindir)/%,$(notdir $(PROGRAMS)))
+	rm -rf $(D)$(libdir)/quidditch $(D)$(datadir)/quidditch
 .SECONDARY:

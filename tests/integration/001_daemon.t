@@ -1,0 +1,93 @@
+#!/usr/bin/perl
+# 001_daemon.t: the daemon as a person meets it: help, settings refused with their place, one process
+# for a data folder, clean stop, reload, permissions.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use QdNode;
+use Test::More;
+
+sub daemon {
+    my (@args) = @_;
+    open my $p, '-|', 'sh', '-c', 'exec "$0" "$@" 2>&1', QdNode::daemon(), @args or die;
+    local $/;
+    my $out = <$p> // '';
+    close $p;
+    return ($? >> 8, $out);
+}
+
+my ($rc, $out) = daemon('--version');
+is($rc, 0, '--version');
+like($out, qr/^quidditch \d+\.\d+\.\d+\n$/, 'prints the version');
+($rc, $out) = daemon('--help');
+is($rc, 0, '--help');
+like($out, qr/--config FILE/, 'tells the options');
+($rc, $out) = daemon('--nope');
+is($rc, 64, 'an unknown option is refused');
+like($out, qr/unknown option --nope/, 'with its name');
+
+my $node = QdNode->new('a');
+my $file = $node->config_file;
+sub config { open my $f, '>', $file or die; print $f shift; close $f }
+
+config("http:\n  prot: 1\n");
+($rc, $out) = daemon('--check-config', '--config', $file);
+is($rc, 78, 'an unknown setting stops the start');
+like($out, qr/unknown setting \[http\.prot\] did you mean \[http\.port\]\? \(\Q$file\E, line 2\)/,
+    'with the nearest name and the line');
+config("network.host: 0.0.0.0\n");
+($rc, $out) = daemon('--check-config', '--config', $file);
+is($rc, 78, 'listening beyond loopback needs a word');
+like($out, qr/security\.enabled: false/, 'and is told which');
+config("network.host: 0.0.0.0\nsecurity.enabled: false\n");
+($rc, $out) = daemon('--check-config', '--config', $file);
+is($rc, 0, 'with the word it is fine') or diag $out;
+{
+    local $ENV{REST_PORT} = 'x';
+    ($rc, $out) = daemon('--check-config', '--config', $file);
+    like($out, qr/\[x\] for setting \[http\.port\] \(environment variable REST_PORT\)/,
+        'a bad environment variable is named');
+}
+
+config("logger.level: info\n");
+$node->start;
+ok($node->alive, 'the node runs');
+is((stat "$node->{dir}/data")[2] & 07777, 0700, 'path.data is private');
+is((stat $node->log_file)[2] & 07777, 0600, 'the log is private');
+($rc, $out) = daemon('--config', $file, '-E', "path.data=$node->{dir}/data");
+isnt($rc, 0, 'a second node on the same folder is refused');
+like($out, qr/held by the process with pid $node->{pid}\b/, 'with the pid of the first');
+
+config("logger.level: debug\nhttp.port: 1\n");
+rename $node->log_file, $node->log_file . '.1';
+$node->{log_from} = 0;
+$node->signal('HUP');
+ok($node->wait_for(sub { $node->log_text =~ /a restart is needed for http\.port/ }),
+    'SIGHUP reopens the log, reads the settings, and names what needs a restart');
+config("logger.levl: debug\n");
+$node->signal('HUP');
+ok($node->wait_for(sub { $node->log_text =~ /settings are kept as they were: unknown setting \[logger\.levl\]/
+            || $node->log_text =~ /unknown level \[debug\]/ || $node->log_text =~ /reloaded/ }),
+    'bad settings do not end the node');
+ok($node->alive, 'it goes on');
+is($node->stop, 0, 'SIGTERM ends it with status 0');
+config('');
+$node->start;
+$node->signal('INT');
+is($node->wait_end, 0, 'SIGINT too');
+$node->start;
+$node->kill9;
+$node->start;
+ok($node->alive, 'after a kill it starts again on the same folder');
+$node->stop;
+
+my $json = QdNode->new('j', settings => {'logger.format' => 'json'});
+$json->{wrap} = [];
+$json->launch;
+ok($json->wait_for(sub { QdNode::slurp("$json->{dir}/logs/test_server.json") =~ /started in/ }), 'a log of JSON lines');
+my @lines = split /\n/, QdNode::slurp("$json->{dir}/logs/test_server.json");
+my @bad = grep { !eval { JSON::PP->new->utf8->decode($_)->{'@timestamp'} } } @lines;
+is(scalar @bad, 0, 'each line is an object with a time');
+$json->stop;
+done_testing;
