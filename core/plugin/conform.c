@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 typedef struct pending {
+    struct pending *next;
     qd_conform_run *run;
     uint32_t ends;
     int32_t rc;
@@ -30,12 +31,15 @@ static void op_ended(qd_op *op, int32_t rc)
     qd_mutex_unlock(&r->lock);
 }
 
-/* Records live until the run's process ends or the wait: a lost one costs a few bytes of a tool. */
+/* Records live until the run's end: a submit may be refused, and a second end must find its record.
+ */
 static void run_prepare(qd_conform *c, qd_op *op)
 {
     pending *p = qd_calloc(NULL, sizeof *p);
     qd_assert(p != NULL);
     p->run = run_of(c);
+    p->next = p->run->pending;
+    p->run->pending = p;
     qd_op_anywhere(op, op_ended, p);
 }
 
@@ -51,8 +55,6 @@ static int32_t run_wait(qd_conform *c, qd_op *op, int64_t timeout_ns)
     int32_t result = p->rc;
     qd_mutex_unlock(&r->lock);
     if (!done) return QD_E_TIMEOUT;
-    qd_free(p);
-    op->user = NULL;
     return result;
 }
 
@@ -180,6 +182,10 @@ uint32_t qd_conform_end(qd_conform_run *r)
     qd_conform_told(r, r->twice == 0, "operations end once", "an operation was completed twice");
     snprintf(text, sizeof text, "1..%u", r->tests);
     r->line(r->arg, text);
+    for (pending *p = r->pending, *next; p; p = next) {
+        next = p->next;
+        qd_free(p);
+    }
     qd_err_fini(&r->err);
     qd_arena_fini(&r->arena);
     qd_cond_fini(&r->ended);

@@ -18,7 +18,8 @@ typedef struct qd_conform_run {
     qd_arena arena; /* emptied after each test */
     qd_mutex lock;
     qd_cond ended;
-    uint32_t tests, twice; /* results told; operations completed twice */
+    struct pending *pending; /* one for each operation prepared */
+    uint32_t tests, twice;   /* results told; operations completed twice */
     /* Gets each line of TAP, without newline, the plan at the end. */
     void (*line)(void *arg, const char *text);
     void *arg;

@@ -126,7 +126,7 @@ static int32_t walk(lister *l, int fd, char *path, size_t path_len)
     items v = {0};
     int number = read_folder(l, dup(fd), path, path_len, &v);
     int32_t rc = number ? nvme_errno(l->t, l->err, number, "listing", l->prefix) : 0;
-    if (!rc) qsort(v.at, v.n, sizeof *v.at, by_name);
+    if (!rc && v.n > 1) qsort(v.at, v.n, sizeof *v.at, by_name);
     for (size_t i = 0; !rc && i < v.n; i++) {
         const item *x = &v.at[i];
         if (path_len + x->len + 1 >= 256) continue; /* no name of ours */
