@@ -1,0 +1,10 @@
+/* headers.h: all public headers, for the tests of the ABI. */
+#include <quidditch/abi.h>
+#include <quidditch/analyzer.h>
+#include <quidditch/conformance.h>
+#include <quidditch/coordination.h>
+#include <quidditch/frontend.h>
+#include <quidditch/operator.h>
+#include <quidditch/plugin.h>
+#include <quidditch/storage.h>
+#include <quidditch/types.h>
