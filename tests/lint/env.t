@@ -60,6 +60,16 @@ my %call = (
     (map { $_ => 'runtime/env.h and sync.h' } qw(thrd_create mtx_lock)),
 );
 my $calls = join '|', sort keys %call;
+# System calls by name, as a header of ours may bring their declaration along. A function of the same
+# name that the file itself defines is not meant.
+my %sys = map { $_ => 1 } qw(open openat creat read write pread pwrite preadv pwritev readv writev lseek
+    fsync fdatasync sync_file_range ftruncate fallocate posix_fallocate rename renameat unlink unlinkat
+    mkdir mkdirat rmdir stat fstat lstat fstatat statvfs mmap munmap mremap msync madvise flock fcntl ioctl
+    socket socketpair bind listen accept accept4 connect send sendto sendmsg recv recvfrom recvmsg
+    getaddrinfo getnameinfo gethostbyname poll ppoll select epoll_create1 epoll_ctl epoll_wait pipe pipe2
+    eventfd timerfd_create syscall kill signal sigaction raise);
+my $sys = join '|', sort keys %sys;
+my %sys_home = ('core/store/sigbus.c' => 1, 'core/plugin/file.c' => 1);
 
 my (@headers, @calls, @uv, @uvpool);
 my @pool = qw(uv_queue_work uv_getaddrinfo uv_getnameinfo uv_random);
@@ -79,6 +89,18 @@ for my $file (files(qr{^core/.*\.[ch]$})) {
             $hit =~ s/\s*\($//;
             return if $hit eq 'opendir' && $file eq 'core/plugin/file.c';
             push @calls, "$file:$line: $hit(): use $call{$hit}";
+        });
+        my $code = code_of($file);
+        each_match($code, qr/\bpthread_\w+\s*\(/, sub {
+            push @calls, "$file:$_[0]: $_[1]): use runtime/sync.h, qd_thread_start of runtime/env.h";
+        });
+        each_match($code, qr/(?<![\w.>*])(?:$sys)\s*\((?!\s*\*)/, sub {
+            my ($line, $hit) = @_;
+            $hit =~ s/\s*\($//;
+            return if $sys_home{$file} || $file =~ m{^core/net/};
+            return if $code =~ /^[\w\s*]*\b$hit\s*\([^;{]*\)\s*[{;]/m && $code =~ /^static\b[^;{}=]*\b$hit\s*\(/m;
+            return if (split /\n/, $code)[$line - 1] =~ /^\s*(?:static|struct|const|u?int\w*|bool|void|size_t|ssize_t|qd_\w+)\b[^=(]*\b$hit\s*\(/;
+            push @calls, "$file:$line: $hit(): the system is reached through runtime, store or net";
         });
         if ($file !~ m{^core/net/}) {
             each_match(code_of($file), qr/\buv_\w+/, sub {
