@@ -1,0 +1,67 @@
+#!/usr/bin/perl
+# 010_sdk.t: an author's way: against an installed copy, build the examples and a skeleton of each kind,
+# check them, install them, and see them in the node's list. The product's own plugins pass the same kit.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use File::Temp qw(tempdir);
+use QdNode;
+use Test::More;
+
+my $top = QdNode::top();
+my $dir = tempdir('qd-sdk-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+my $cc = $ENV{CC} ? "CC='$ENV{CC}'" : '';
+sub sh { my $out = `@_ 2>&1`; return ($? >> 8, $out) }
+chmod 0755, $dir;
+
+is((sh("make -s -C '$top' install DESTDIR='$dir' prefix=/q $cc"))[0], 0, 'make install');
+my $home = "$dir/q";
+SKIP: {
+    skip 'there is no pkg-config', 1 if (sh('pkg-config --version'))[0];
+    $ENV{PKG_CONFIG_PATH} = "$home/lib/pkgconfig";
+    delete @ENV{qw(CC CFLAGS MAKEFLAGS MAKELEVEL MFLAGS)};
+    my ($rc, $out) = sh('pkg-config --variable=abi_major quidditch');
+    is($out, "1\n", 'pkg-config knows the ABI');
+
+    for my $example (['token-filter', 'example-reverse'], ['query-operator', 'example-spelling']) {
+        my ($folder, $name) = @$example;
+        # Copied away: nothing of the product's tree is in reach.
+        sh("cp -r '$home/share/quidditch/sdk/examples/$folder' '$dir/$name'");
+        for my $goal (qw(all check install installcheck)) {
+            ($rc, $out) = sh("make -C '$dir/$name' $goal");
+            is($rc, 0, "$name: make $goal") or diag $out;
+        }
+        unlike($out, qr/not ok|SKIP/, "$name: nothing is skipped");
+        my $nm = `nm -D --defined-only '$dir/$name/$name.so'`;
+        is(scalar(() = $nm =~ /^\S+ T (?!qd_plugin_entry)/mg), 0, "$name exports one symbol");
+    }
+    my @allow = ('-E', 'plugins.allow=storage-nvme,example-reverse,example-spelling');
+    ($rc, $out) = sh("'$home/bin/qd' plugin list @allow");
+    like($out, qr/^example-reverse\s+1\.0\.0\s+refused\s.*unstable.*plugins\.allow_unstable/m,
+        'foreign plugins of unstable kinds are refused');
+    ($rc, $out) = sh("'$home/bin/qd' plugin list @allow -E plugins.allow_unstable=true");
+    like($out, qr/^example-reverse\s+1\.0\.0\s+loaded\s+token_filter\s/m, 'until that is allowed');
+    like($out, qr/^example-spelling\s+1\.0\.0\s+loaded\s+operator\s/m, 'for each');
+    is((sh("make -C '$dir/example-reverse' uninstall"))[0], 0, 'make uninstall');
+    ok(!-e "$home/lib/quidditch/plugins/example-reverse.so", 'it is gone');
+
+    for my $kind (qw(operator tokenizer token_filter char_filter)) {
+        my $new = "my-$kind" =~ tr/_/-/r;
+        ($rc, $out) = sh("cd '$dir' && '$home/bin/qd' plugin new $kind $new");
+        is($rc, 0, "qd plugin new $kind") or diag $out;
+        ($rc, $out) = sh("make -C '$dir/$new' check SAN=");
+        is($rc, 0, "the skeleton of $kind passes its check") or diag $out;
+        unlike($out, qr/not ok|warning/, "... without a warning");
+    }
+    like((sh("'$home/bin/qd' plugin new cucumber x"))[1], qr/no skeleton of kind \[cucumber\]/, 'an unknown kind');
+    like((sh("'$home/bin/qd' plugin new tokenizer ../x"))[1], qr/bad name \[\.\.\/x\]/, 'a bad name');
+}
+
+for my $so (glob "'$home/lib/quidditch/plugins/'*.so") {
+    my $name = $so =~ s{.*/}{}r;
+    next if $name =~ /^example/;
+    my ($rc, $out) = sh("'$home/bin/qd' plugin check '$so'");
+    is($rc, 0, "$name conforms") or diag $out;
+}
+done_testing;
