@@ -5,6 +5,11 @@
 #include "analysis/builtin_int.h"
 
 static const qd_part_type types[] = {
+    {"html_strip", QD_STAGE_CHAR_FILTER, true, 0, qd_make_html_strip},
+    {"mapping", QD_STAGE_CHAR_FILTER, false, QD_ANALYZER_NORMALIZER, qd_make_mapping},
+    {"pattern_replace", QD_STAGE_CHAR_FILTER, false, QD_ANALYZER_NORMALIZER,
+     qd_make_pattern_replace},
+
     {"standard", QD_STAGE_TOKENIZER, true, 0, qd_make_standard},
     {"keyword", QD_STAGE_TOKENIZER, true, 0, qd_make_keyword},
     {"whitespace", QD_STAGE_TOKENIZER, true, 0, qd_make_whitespace},
@@ -33,6 +38,7 @@ static const qd_part_type types[] = {
     {"keyword_repeat", QD_STAGE_FILTER, true, 0, qd_make_keyword_repeat},
     {"synonym", QD_STAGE_FILTER, false, QD_ANALYZER_GRAPH, qd_make_synonym},
     {"synonym_graph", QD_STAGE_FILTER, false, QD_ANALYZER_GRAPH, qd_make_synonym_graph},
+    {"pattern_replace", QD_STAGE_FILTER, false, 0, qd_make_pattern_replace_filter},
     {"keyword_marker", QD_STAGE_FILTER, false, 0, qd_make_keyword_marker},
 };
 

@@ -37,6 +37,23 @@ import org.apache.lucene.analysis.tokenattributes.*;
 public final class Oracle {
     interface Chain { TokenStream make(Tokenizer t) throws Exception; }
 
+    static Analyzer chars(java.util.function.Function<java.io.Reader, java.io.Reader> filter) {
+        return new Analyzer() {
+            @Override protected TokenStreamComponents createComponents(String field) { return new TokenStreamComponents(standard(255)); }
+            @Override protected java.io.Reader initReader(String field, java.io.Reader r) { return filter.apply(r); }
+        };
+    }
+
+    static java.io.Reader mapping(java.io.Reader r, String... rules) {
+        org.apache.lucene.analysis.charfilter.NormalizeCharMap.Builder b = new org.apache.lucene.analysis.charfilter.NormalizeCharMap.Builder();
+        for (int i = 0; i < rules.length; i += 2) b.add(rules[i], rules[i + 1]);
+        return new org.apache.lucene.analysis.charfilter.MappingCharFilter(b.build(), r);
+    }
+
+    static java.io.Reader replace(java.io.Reader r, String pattern, String to) {
+        return new org.apache.lucene.analysis.pattern.PatternReplaceCharFilter(java.util.regex.Pattern.compile(pattern), to, r);
+    }
+
     static Analyzer of(java.util.function.Supplier<Tokenizer> tokenizer, Chain filters) {
         return new Analyzer() {
             @Override protected TokenStreamComponents createComponents(String field) {
@@ -134,6 +151,11 @@ public final class Oracle {
         case "russian": return new org.apache.lucene.analysis.ru.RussianAnalyzer();
         case "swedish": return new org.apache.lucene.analysis.sv.SwedishAnalyzer();
         case "pattern": return of(() -> pattern("\\W+", -1), t -> new LowerCaseFilter(t));
+        case "mapping": return chars(r -> mapping(r, "the", "", "a", "alpha beta", "e", "\u00e9", "tool", "t", "th", "z", "\u00e9", "ee", "\ud83d\ude00", " smile "));
+        case "mapping_twice": return chars(r -> replace(mapping(r, "o", "00", "library", "lib"), "0+", "o"));
+        case "replace": return chars(r -> replace(r, "([aeiou])([a-z])?", "$2\\$$1"));
+        case "f_replace": return of(() -> standard(255), t -> new org.apache.lucene.analysis.pattern.PatternReplaceFilter(t, java.util.regex.Pattern.compile("([aeiou]+)(x)?"), "<$1>", true));
+        case "html_strip": return chars(r -> new org.apache.lucene.analysis.charfilter.HTMLStripCharFilter(r));
         case "english_x": return new EnglishAnalyzer(english, new CharArraySet(Arrays.asList("running", "packages"), false));
         case "stem_min": return of(() -> standard(255), t -> new org.apache.lucene.analysis.en.EnglishMinimalStemFilter(new LowerCaseFilter(t)));
         case "porter_ws": return of(WhitespaceTokenizer::new, t -> new PorterStemFilter(t));

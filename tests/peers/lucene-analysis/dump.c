@@ -29,7 +29,7 @@ static size_t parse(char **argv, int argc)
             s->key.p += 9;
             s->key.n -= 9;
         }
-        char sep = strstr(key, "pattern") ? 1 : strstr(key, "synonyms") ? '|' : ',';
+        char sep = strstr(key, ".pattern") || strstr(key, ".replacement") ? 1 : strstr(key, ".synonyms") || strstr(key, ".mappings") ? '|' : ',';
         for (char *p = eq + 1; sep == '|' && *p; p++)
             if (*p == '_') *p = ' ';
         for (char *p = eq + 1; p && v < VALUES_MAX;) {
