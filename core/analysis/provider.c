@@ -110,6 +110,14 @@ static void build_basque(chain *k)
 {
     build_language(k, "_basque_", "basque");
 }
+static void build_danish(chain *k)
+{
+    build_language(k, "_danish_", "danish");
+}
+static void build_finnish(chain *k)
+{
+    build_language(k, "_finnish_", "finnish");
+}
 static void build_norwegian(chain *k)
 {
     build_language(k, "_norwegian_", "norwegian");
@@ -135,7 +143,8 @@ static const struct provider {
     {"keyword", build_keyword},   {"simple", build_simple},
     {"stop", build_stop},         {"english", build_english},
     {"pattern", build_pattern},   {"armenian", build_armenian},
-    {"basque", build_basque},     {"norwegian", build_norwegian},
+    {"basque", build_basque},     {"danish", build_danish},
+    {"finnish", build_finnish},   {"norwegian", build_norwegian},
     {"romanian", build_romanian}, {"russian", build_russian},
     {"swedish", build_swedish},
 };

@@ -50,7 +50,7 @@ while (<$list>) {
         my $same = system("cmp -s $dir/ours $dir/theirs") == 0;
         ok($same, "$name over $text: the same tokens, offsets, positions, types") or show($name, $texts{$text}, 0);
         # Once more without types, by the block kernel where the chain has one
-        system("sh $dir/run.sh -T | cut -f1-5 > $dir/ours; cut -f1-5 $dir/theirs > $dir/theirs5");
+        system("sh $dir/run.sh -T > $dir/ours; cut -f1-5 $dir/theirs > $dir/theirs5");
         $same = system("cmp -s $dir/ours $dir/theirs5") == 0;
         ok($same, "$name over $text, without types: the same tokens, offsets, positions") or show($name, $texts{$text}, 1);
     }
@@ -66,8 +66,8 @@ sub show {
     my ($k, $shown) = (0, 0);
     while ($shown < 3) {
         my (@x, @y);
-        while (<$a>) { push @x, $_; last if /^=/ }
-        while (<$b>) { push @y, $_; last if /^=/ }
+        while (<$a>) { push @x, $_; last if /^=\t\d+\t\d+$/ }
+        while (<$b>) { push @y, $_; last if /^=\t\d+\t\d+$/ }
         last if !@x && !@y;
         if ("@x" ne "@y") {
             diag "record $k: ", join(' ', map { sprintf '%vd', $_ } substr $in[$k], 0, 0), substr($in[$k] // '', 0, 400);
