@@ -112,7 +112,8 @@ typedef struct qd_part_conf {
     size_t n;
     const qd_analysis_files *files;
     int64_t max_ngram_diff, max_shingle_diff;
-    bool prebuilt; /* named without a definition: some defaults differ */
+    uint64_t *asked; /* NULL, or a bit for each of the first 64 settings that the part asked for */
+    bool prebuilt;   /* named without a definition: some defaults differ */
 } qd_part_conf;
 
 /* A type of part, by the name used in "type": "…". */

@@ -147,6 +147,8 @@ static int rule_add(mapping *m, qd_str rule, qd_err *err)
     if (arrow < 0 || !side(qd_str_trim(qd_str_sub(rule, 0, (size_t)arrow)), &from) ||
         !side(qd_str_trim(qd_str_sub(rule, (size_t)arrow + 2, rule.n)), &to))
         rc = qd_err_set(err, QD_E_ARG, "Invalid Mapping Rule : [%.*s]", QD_STR_ARG(rule));
+    else if (qd_buf_status(&from) || qd_buf_status(&to))
+        rc = qd_err_nomem(err, "mappings");
     else if (!from.n)
         rc = qd_err_set(err, QD_E_ARG, "cannot match the empty string");
     else if (qd_wordset_find(&m->from, from.p, from.n) >= 0)

@@ -47,7 +47,10 @@ void qd_part_unref(const qd_part *p)
 const qd_analysis_setting *qd_conf_find(const qd_part_conf *c, const char *key)
 {
     for (size_t i = 0; i < c->n; i++)
-        if (qd_str_is(c->settings[i].key, key)) return &c->settings[i];
+        if (qd_str_is(c->settings[i].key, key)) {
+            if (c->asked && i < 64) *c->asked |= 1ull << i;
+            return &c->settings[i];
+        }
     return NULL;
 }
 

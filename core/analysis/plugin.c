@@ -31,8 +31,15 @@ static int open_part(const qd_part_type *type, const qd_analyzer_config *config,
             set[c.n++] = (qd_analysis_setting){config->options[i].key, values + i, 1, false};
         }
     }
+    uint64_t asked = 0;
     c.prebuilt = c.n == 0;
+    c.asked = &asked;
     if (!rc) rc = type->make(&c, out, err);
+    for (size_t i = 0; !rc && i < c.n && i < 64; i++)
+        if (!(asked >> i & 1)) {
+            qd_part_unref(*out);
+            rc = qd_err_set(err, QD_E_ARG, "unknown option [%.*s]", QD_STR_ARG(set[i].key));
+        }
     qd_free(set);
     qd_free(values);
     if (rc || !(*out)->ops->in_chain) return rc;
@@ -123,7 +130,8 @@ static int32_t run_chars(const void *part, qd_str in, qd_text *out, qd_err *err)
     X(0)                                                                                           \
     X(1)                                                                                           \
     X(2)                                                                                           \
-    X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) \
+    X(3)                                                                                           \
+    X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19)      \
         X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31) X(32) X(33) X(34)  \
             X(35) X(36) X(37) X(38) X(39) X(40) X(41) X(42) X(43) X(44) X(45) X(46) X(47)
 PLACES(OPEN)
