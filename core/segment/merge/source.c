@@ -132,11 +132,16 @@ int qdi_source_postings(qdi_source *s, qd_index_options want, qd_err *err)
 bool qdi_source_less(const qdi_source *a, const qdi_source *b)
 {
     if (a->head != b->head) return a->head < b->head;
-    int c = qd_str_cmp(qd_buf_view(&a->text), qd_buf_view(&b->text));
+    int c = 0; /* heads of short words are all of them */
+    if (a->text.n <= 8 && b->text.n <= 8)
+        c = (a->text.n > b->text.n) - (a->text.n < b->text.n);
+    else
+        c = qd_str_cmp(qd_buf_view(&a->text), qd_buf_view(&b->text));
     return c ? c < 0 : a->number < b->number;
 }
 
 bool qdi_source_same(const qdi_source *a, const qdi_source *b)
 {
-    return a->head == b->head && qd_str_eq(qd_buf_view(&a->text), qd_buf_view(&b->text));
+    if (a->head != b->head || a->text.n != b->text.n) return false;
+    return a->text.n <= 8 || qd_str_eq(qd_buf_view(&a->text), qd_buf_view(&b->text));
 }

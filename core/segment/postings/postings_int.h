@@ -4,6 +4,7 @@
 #ifndef QD_SEGMENT_POSTINGS_INT_H
 #define QD_SEGMENT_POSTINGS_INT_H
 
+#include "segment/check.h"
 #include "segment/postings.h"
 
 /* qd_postings_open over bytes the caller holds: postings, positions, offsets (NULL: none), each
@@ -16,5 +17,9 @@ uint32_t qdi_postings_deltas(qd_postings *p, uint32_t b, uint32_t *out);
 /* Block b of the offsets as they are stored. */
 uint32_t qdi_postings_offset_deltas(qd_postings *p, uint32_t b, uint32_t *starts,
                                     uint32_t *lengths);
+/* Reads all terms, postings, positions, offsets and norms and holds them against one another; what
+ * is wrong goes to c. */
+QD_MUST_CHECK
+int qdi_inverted_check(qd_segment *s, qd_check *c, qd_err *err);
 
 #endif

@@ -74,7 +74,7 @@ int qdi_dict_term(qdi_dict_writer *d, qd_str text, const qd_term *t, qd_err *err
     qd_dassert(d->terms == 0 || qd_str_cmp(last, text) < 0);
     int rc = d->in_block == QD_TERMS_PER_BLOCK ? flush_block(d, err) : 0;
     if (rc) return rc;
-    size_t shared = shared_prefix(last, text);
+    size_t shared = shared_prefix(last, text), shared_now = shared;
     if (d->in_block == 0) {
         rc = begin_block(d, text, shared, t, err);
         if (rc) return rc;
@@ -97,8 +97,10 @@ int qdi_dict_term(qdi_dict_writer *d, qd_str text, const qd_term *t, qd_err *err
     if (d->options >= QD_INDEX_OFFSETS) p = qd_put_varint(p, t->offsets_len);
     d->stats.n += (size_t)(p - at);
 
-    qd_buf_reset(&d->last);
-    qd_buf_str(&d->last, text);
+    /* the shared bytes are there already */
+    qd_str rest = qd_str_sub(text, shared_now, text.n);
+    d->last.n = shared_now;
+    qd_buf_str(&d->last, rest);
     if (d->terms == 0) qd_buf_str(&d->first, text);
     if (qd_buf_status(&d->last) || qd_buf_status(&d->first)) return qd_err_nomem(err, "last term");
     d->in_block++;

@@ -1,4 +1,5 @@
-/* term_block.c: see term_block_int.h. Nothing read here is trusted: lengths are checked against the block. */
+/* term_block.c: see term_block_int.h. Nothing read here is trusted: lengths are checked against the
+ * block. */
 #include "base/bits.h"
 #include "segment/postings/inverted_int.h"
 #include "segment/terms/term_block_int.h"
