@@ -372,6 +372,18 @@ int64_t qd_config_memory(const qd_config *c)
     return set > 0 ? set : auto_memory(c);
 }
 
+int64_t qd_config_index_buffer(const qd_config *c)
+{
+    const qd_values *v = qd_config_values(c);
+    int64_t bytes = qd_values_i64(v, QD_SET_INDEX_BUFFER);
+    if (!qd_str_ends(qd_str_trim(qd_values_text(v, QD_SET_INDEX_BUFFER)), QD_STR("%")))
+        return bytes;
+    int64_t least = qd_values_i64(v, QD_SET_INDEX_BUFFER_MIN);
+    int64_t most = qd_values_i64(v, QD_SET_INDEX_BUFFER_MAX);
+    if (bytes < least) bytes = least;
+    return most >= 0 && bytes > most ? most : bytes;
+}
+
 const qd_settings *qd_config_settings(const qd_config *c)
 {
     return qd_values_settings(qd_config_values(c));

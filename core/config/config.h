@@ -44,6 +44,9 @@ bool qd_config_bool(const qd_config *c, qd_set id);
 qd_str qd_config_text(const qd_config *c, qd_set id);
 /* node.memory in bytes, auto resolved. [any] */
 int64_t qd_config_memory(const qd_config *c);
+/* Bytes of the indexing buffer: indices.memory.index_buffer_size, a percentage of it held between
+ * min_index_buffer_size and max_index_buffer_size. [any] */
+int64_t qd_config_index_buffer(const qd_config *c);
 /* Where the present value of key came from: "file quidditch.yml, line 3", "environment variable
  * NODE_ID", "flag -E", "default", "persistent", "transient". Appended to out. [any] */
 int qd_config_origin(const qd_config *c, qd_str key, qd_buf *out);

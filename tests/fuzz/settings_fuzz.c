@@ -1,6 +1,6 @@
 /*
- * settings_fuzz.c: any text as quidditch.yml, and any bytes as the settings of an index in JSON. What
- * is accepted must survive being written and read again.
+ * settings_fuzz.c: any text as quidditch.yml, and any bytes as the settings of an index in JSON.
+ * What is accepted must survive being written and read again.
  */
 #include "config/config.h"
 
@@ -66,7 +66,9 @@ static void index_settings(qd_str text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     qd_str text = {(const char *)data, size};
-    if (size > 0 && data[0] == '{') index_settings(text);
-    else node_settings(text);
+    if (size > 0 && data[0] == '{')
+        index_settings(text);
+    else
+        node_settings(text);
     return 0;
 }

@@ -55,6 +55,7 @@ static void flags_come_before_environment_before_file(void **state)
     assert_int_equal(qd_config_i64(c, QD_SET_HTTP_MAX_CONTENT_LENGTH), 100 << 20);
     assert_int_equal(qd_config_memory(c), 2ll << 30);
     assert_int_equal(qd_config_i64(c, QD_SET_INDEX_BUFFER), (2ll << 30) / 10);
+    assert_int_equal(qd_config_index_buffer(c), (2ll << 30) / 10);
     uint32_t n;
     const qd_str *roles = qd_values_list(qd_config_values(c), QD_SET_NODE_ROLES, &n);
     assert_int_equal(n, 2);
@@ -327,6 +328,21 @@ static void index_settings_are_refused_with_elasticsearchs_words(void **state)
         "negative durations are not supported");
 }
 
+static void the_indexing_buffer_is_never_tiny_by_percentage(void **state)
+{
+    (void)state;
+    qd_config *c;
+    assert_int_equal(open_config(&c, "node.memory: 100mb\n", NULL), 0);
+    assert_int_equal(qd_config_ready(c, NULL), 0);
+    assert_int_equal(qd_config_index_buffer(c), 48 << 20);
+    qd_config_close(c);
+    const char *exact = "node.memory: 100mb\nindices.memory.index_buffer_size: 4mb\n";
+    assert_int_equal(open_config(&c, exact, NULL), 0);
+    assert_int_equal(qd_config_ready(c, NULL), 0);
+    assert_int_equal(qd_config_index_buffer(c), 4 << 20);
+    qd_config_close(c);
+}
+
 static void defaults_of_both_tables_are_valid(void **state)
 {
     (void)state;
@@ -423,6 +439,7 @@ int main(void)
         cmocka_unit_test(values_are_read_as_elasticsearch_reads_them),
         cmocka_unit_test(settings_pass_through_json_nested_and_flat),
         cmocka_unit_test(index_settings_are_refused_with_elasticsearchs_words),
+        cmocka_unit_test(the_indexing_buffer_is_never_tiny_by_percentage),
         cmocka_unit_test(defaults_of_both_tables_are_valid),
         cmocka_unit_test(unknown_stored_settings_are_archived),
         cmocka_unit_test(the_printed_file_is_read_back_without_a_complaint),
