@@ -2,7 +2,8 @@
  * date_format.c: compiling date formats: the table of named ones and java.time's pattern letters.
  *
  * Named formats stand as patterns of their strict form; the form without "strict_" accepts fewer
- * digits. Internal letter of the table: F, a fraction of 1 to 9 digits (printed with at least 3).
+ * digits. Internal letters of the table: F, a fraction of 1 to 9 digits (printed with at least 3), and
+ * P, an offset with colon or Z.
  */
 #include "mapping/date_format_int.h"
 
@@ -34,23 +35,23 @@ static const struct named {
     {"date_hour_minute_second", "uuuu-MM-dd'T'" TIME},
     {"date_hour_minute_second_fraction", "uuuu-MM-dd'T'" TIME ".F"},
     {"date_hour_minute_second_millis", "uuuu-MM-dd'T'" TIME ".F"},
-    {"date_time", "uuuu-MM-dd'T'" TIME "[.F]XXX"},
-    {"date_time_no_millis", "uuuu-MM-dd'T'" TIME "XXX"},
+    {"date_time", "uuuu-MM-dd'T'" TIME "[.F]P"},
+    {"date_time_no_millis", "uuuu-MM-dd'T'" TIME "P"},
     {"hour", "HH"},
     {"hour_minute", "HH:mm"},
     {"hour_minute_second", TIME},
     {"hour_minute_second_fraction", TIME ".F"},
     {"hour_minute_second_millis", TIME ".F"},
     {"ordinal_date", "uuuu-DDD"},
-    {"ordinal_date_time", "uuuu-DDD'T'" TIME ".FXXX"},
-    {"ordinal_date_time_no_millis", "uuuu-DDD'T'" TIME "XXX"},
-    {"time", TIME ".FXXX"},
-    {"time_no_millis", TIME "XXX"},
-    {"t_time", "'T'" TIME ".FXXX"},
-    {"t_time_no_millis", "'T'" TIME "XXX"},
+    {"ordinal_date_time", "uuuu-DDD'T'" TIME ".FP"},
+    {"ordinal_date_time_no_millis", "uuuu-DDD'T'" TIME "P"},
+    {"time", TIME ".FP"},
+    {"time_no_millis", TIME "P"},
+    {"t_time", "'T'" TIME ".FP"},
+    {"t_time_no_millis", "'T'" TIME "P"},
     {"week_date", "xxxx-'W'ww-e"},
-    {"week_date_time", "xxxx-'W'ww-e'T'" TIME ".FXXX"},
-    {"week_date_time_no_millis", "xxxx-'W'ww-e'T'" TIME "XXX"},
+    {"week_date_time", "xxxx-'W'ww-e'T'" TIME ".FP"},
+    {"week_date_time_no_millis", "xxxx-'W'ww-e'T'" TIME "P"},
     {"weekyear", "xxxx"},
     {"weekyear_week", "xxxx-'W'ww"},
     {"weekyear_week_day", "xxxx-'W'ww-e"},
@@ -174,6 +175,9 @@ static bool letter_op(const compiler *c, char letter, unsigned count, date_op *o
         op->code = DATE_FRACTION;
         op->min = 1;
         op->max = 9;
+        return c->internal;
+    case 'P':
+        *op = (date_op){.code = DATE_OFFSET, .letter = 'X', .min = 3};
         return c->internal;
     case 'X':
     case 'Z':

@@ -1,0 +1,130 @@
+/* mapping_int.h: definitions as read, the compiled mapping, and what its files share. */
+#ifndef QD_MAPPING_MAPPING_INT_H
+#define QD_MAPPING_MAPPING_INT_H
+
+#include "base/arena.h"
+#include "mapping/mapping.h"
+#include "mapping/type_int.h"
+#include <stdatomic.h>
+
+/* Levels of objects that any mapping may have, limits or not: bounds recursion. */
+#define MAPPING_LEVELS_MAX 200
+
+typedef enum tri { TRI_UNSET = -1, TRI_FALSE, TRI_TRUE } tri;
+
+typedef struct object_def {
+    qd_str name;
+    int dynamic; /* qd_dynamic, or -1 */
+    tri enabled;
+    struct node_def **children; /* sorted by name */
+    uint32_t nchildren, cap;
+} object_def;
+
+typedef struct node_def {
+    qd_str name;
+    object_def *object; /* one of the two */
+    qd_field_def *field;
+} node_def;
+
+typedef struct template_def {
+    qd_str name;
+    qd_str body; /* as given */
+    qd_str match_mapping_type[16];
+    uint32_t ntypes;
+    bool any_type; /* no match_mapping_type, or "*" */
+    bool regex;
+    qd_str match[16], unmatch[16], path_match[16], path_unmatch[16];
+    uint32_t nmatch, nunmatch, npath_match, npath_unmatch;
+    const qd_json_node *mapping; /* object */
+} template_def;
+
+/* Everything that the JSON says. p = NULL or unset: not given. */
+typedef struct mapping_def {
+    object_def *root;
+    tri date_detection, numeric_detection;
+    qd_str *date_formats; /* dynamic_date_formats */
+    uint32_t ndate_formats;
+    bool has_date_formats, has_templates, has_source, has_routing;
+    template_def *templates;
+    uint32_t ntemplates;
+    qd_str meta; /* JSON */
+    tri source_enabled, routing_required;
+    qd_str *includes, *excludes;
+    uint32_t nincludes, nexcludes;
+} mapping_def;
+
+/* Hash table from names to children of an object. */
+typedef struct child {
+    uint64_t hash; /* 0: empty */
+    qd_str name;
+    const struct object *object; /* one of the two */
+    const qd_field *field;
+} child;
+
+typedef struct object {
+    qd_str path; /* full; empty for the root */
+    qd_dynamic dynamic; /* what holds here */
+    bool enabled;
+    uint32_t mask;
+    child *table;
+} object;
+
+struct qd_mapping {
+    uint32_t magic;
+    _Atomic uint32_t refs;
+    uint64_t version;
+    qd_arena arena;
+    const qd_analyzers *analyzers;
+    qd_mapping_settings settings;
+    mapping_def *def;
+    qd_str json;
+    const object *root;
+    qd_field **fields; /* by id */
+    uint32_t nfields;
+    uint32_t *by_name;  /* ids in the order of names */
+    child *names;       /* table of full names of fields and objects */
+    uint32_t names_mask;
+    qd_json_filter *source_filter;
+    const qd_date_format **date_formats; /* dynamic ones */
+    uint32_t ndate_formats;
+};
+
+/* What building a field needs. */
+typedef struct field_builder {
+    qd_arena *arena;
+    const qd_analyzers *analyzers;
+    const qd_mapping_settings *settings;
+} field_builder;
+
+/* --- mapping_parse.c ---- */
+int qdi_mapping_read(qd_arena *a, qd_str json, mapping_def **out, qd_err *err);
+int qdi_field_def_read(qd_arena *a, qd_str name, const qd_json_node *n, bool multi, qd_field_def **out,
+                       qd_err *err);
+/* Adds a child at its place; the caller knows that there is none of that name. 0 or QD_E_NOMEM. */
+int qdi_object_add(qd_arena *a, object_def *o, node_def *n);
+node_def *qdi_object_find(const object_def *o, qd_str name);
+object_def *qdi_object_make(qd_arena *a, qd_str name);
+/* Text as JSON string in the arena; {NULL,0} when out of memory. */
+qd_str qdi_json_quote(qd_arena *a, qd_str text);
+
+/* --- mapping_merge.c ---- */
+int qdi_mapping_merge(qd_arena *a, mapping_def *into, const mapping_def *from, qd_err *err);
+
+/* --- mapping_write.c ---- */
+void qdi_mapping_write(const mapping_def *d, qd_json_writer *w);
+void qdi_field_def_write(const qd_field_def *f, bool defaults, qd_json_writer *w);
+
+/* --- mapping.c ---- */
+const child *qdi_object_child(const object *o, uint64_t hash, qd_str name);
+
+/* --- dynamic.c ---- */
+int qdi_template_read(qd_arena *a, const qd_json_node *n, template_def *out, qd_err *err);
+/* Definition of a new field as JSON, for a value of the given kind ("string", "long", "double",
+ * "boolean", "date", "object"), appended to out; 1 when a template says that it is not to be
+ * mapped. format: of a date that was detected. */
+int qdi_dynamic_definition(const qd_mapping *m, qd_str path, qd_str name, const char *kind,
+                           const qd_date_format *format, qd_buf *out);
+/* What a string is for dynamic mapping. */
+const char *qdi_dynamic_string_kind(const qd_mapping *m, qd_str text, const qd_date_format **format);
+
+#endif

@@ -1,0 +1,117 @@
+/*
+ * type_int.h: what a row of the table of field types holds. A new type is a file in types/ with a
+ * row, and an entry in types/table.c.
+ *
+ * Parameters are data: a type lists those that it knows, in the order in which Elasticsearch writes
+ * them; reading, defaults, merging, conflicts and writing are done by loops over that list.
+ */
+#ifndef QD_MAPPING_TYPE_INT_H
+#define QD_MAPPING_TYPE_INT_H
+
+#include "json/reader.h"
+#include "json/tree.h"
+#include "mapping/field.h"
+
+/* Which member of the field a parameter sets. */
+typedef enum param_id {
+    PARAM_INDEX,
+    PARAM_DOC_VALUES,
+    PARAM_STORE,
+    PARAM_NORMS,
+    PARAM_COERCE,
+    PARAM_IGNORE_MALFORMED,
+    PARAM_INDEX_OPTIONS,
+    PARAM_ANALYZER,
+    PARAM_SEARCH_ANALYZER,
+    PARAM_SEARCH_QUOTE_ANALYZER,
+    PARAM_NORMALIZER,
+    PARAM_GAP,
+    PARAM_IGNORE_ABOVE,
+    PARAM_NULL_VALUE,
+    PARAM_FORMAT,
+    PARAM_SCALING_FACTOR,
+    PARAM_EAGER,
+    PARAM_SPLIT,
+    PARAM_FIELDDATA,
+    PARAM_INDEX_PHRASES,
+    PARAM_OTHER, /* kept and written, means nothing to indexing */
+} param_id;
+
+typedef enum param_kind {
+    KIND_BOOL,
+    KIND_EXPLICIT_BOOL, /* written when given, even if it is the default */
+    KIND_INT,
+    KIND_STRING,
+    KIND_DOUBLE,
+    KIND_SCALAR, /* null_value: as given; null is as if not given */
+    KIND_META,
+    KIND_ANY,
+} param_kind;
+
+typedef enum param_update {
+    UPDATE_NEVER,
+    UPDATE_FREE,
+    UPDATE_OFF, /* from true to false only */
+} param_update;
+
+typedef struct param_row {
+    const char *name;
+    uint8_t id, kind, update;
+    const char *def; /* the default as JSON; NULL: none */
+} param_row;
+
+/* A parameter as given: canonical JSON; p = NULL when not given or equal to the default. */
+typedef struct param_value {
+    qd_str json;
+    qd_str text; /* of strings and scalars: decoded */
+    int64_t i;   /* of KIND_BOOL, KIND_INT */
+    double d;
+} param_value;
+
+typedef struct qd_field_def {
+    const struct qd_field_type *type;
+    qd_str name;
+    param_value *params; /* by row */
+    struct qd_field_def **multi; /* by name */
+    uint32_t nmulti;
+    qd_str *copy_to;
+    uint32_t ncopy_to;
+} qd_field_def;
+
+struct field_builder; /* mapping_int.h */
+struct doc;           /* doc_int.h */
+
+struct qd_field_type {
+    qd_field_kind kind;
+    qd_value_class value_class;
+    const char *name;
+    const param_row *params;
+    uint32_t nparams;
+    /* After the parameters were applied to f: checks and what follows from them. */
+    int (*finish)(struct field_builder *b, qd_field *f, qd_err *err);
+    /* The present token of the document's reader, a scalar but not null, to values of f. QD_E_*
+     * with the cause in err. */
+    int (*value)(struct doc *d, const qd_field *f, qd_err *err);
+    /* Of requests; see field.h. */
+    int (*term)(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out, qd_err *err);
+    int (*range)(const qd_field *f, const qd_query_value *lo, bool lo_in, const qd_query_value *hi, bool hi_in,
+                 const qd_value_ctx *ctx, qd_point out[2], qd_err *err);
+    double (*f64)(const qd_field *f, int64_t column);
+    int64_t (*from_f64)(const qd_field *f, double v);
+    void (*write)(const qd_field *f, int64_t column, const qd_date_format *format, const qd_zone *zone,
+                  qd_json_writer *w);
+};
+
+/* Row by name; NULL when there is none. */
+const struct qd_field_type *qdi_field_type(qd_str name);
+
+/* Index of a parameter in its type's list, or -1. */
+int qdi_param_index(const struct qd_field_type *t, param_id id);
+/* The value given for a parameter; NULL when none was. */
+const param_value *qdi_param(const qd_field_def *def, param_id id);
+
+extern const struct qd_field_type qdi_type_text, qdi_type_keyword, qdi_type_long, qdi_type_integer, qdi_type_short,
+    qdi_type_byte, qdi_type_double, qdi_type_float, qdi_type_half_float, qdi_type_scaled_float, qdi_type_boolean,
+    qdi_type_date, qdi_type_ip;
+
+#endif
