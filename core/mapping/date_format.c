@@ -2,8 +2,8 @@
  * date_format.c: compiling date formats: the table of named ones and java.time's pattern letters.
  *
  * Named formats stand as patterns of their strict form; the form without "strict_" accepts fewer
- * digits. Internal letters of the table: F, a fraction of 1 to 9 digits (printed with at least 3), and
- * P, an offset with colon or Z.
+ * digits. Internal letters of the table: F, a fraction of 1 to 9 digits (printed with at least 3),
+ * and P, an offset with colon or Z.
  */
 #include "mapping/date_format_int.h"
 

@@ -62,7 +62,7 @@ typedef struct child {
 } child;
 
 typedef struct object {
-    qd_str path; /* full; empty for the root */
+    qd_str path;        /* full; empty for the root */
     qd_dynamic dynamic; /* what holds here */
     bool enabled;
     uint32_t mask;
@@ -81,8 +81,8 @@ struct qd_mapping {
     const object *root;
     qd_field **fields; /* by id */
     uint32_t nfields;
-    uint32_t *by_name;  /* ids in the order of names */
-    child *names;       /* table of full names of fields and objects */
+    uint32_t *by_name; /* ids in the order of names */
+    child *names;      /* table of full names of fields and objects */
     uint32_t names_mask;
     qd_json_filter *source_filter;
     const qd_date_format **date_formats; /* dynamic ones */
@@ -98,8 +98,8 @@ typedef struct field_builder {
 
 /* --- mapping_parse.c ---- */
 int qdi_mapping_read(qd_arena *a, qd_str json, mapping_def **out, qd_err *err);
-int qdi_field_def_read(qd_arena *a, qd_str name, const qd_json_node *n, bool multi, qd_field_def **out,
-                       qd_err *err);
+int qdi_field_def_read(qd_arena *a, qd_str name, const qd_json_node *n, bool multi,
+                       qd_field_def **out, qd_err *err);
 /* Adds a child at its place; the caller knows that there is none of that name. 0 or QD_E_NOMEM. */
 int qdi_object_add(qd_arena *a, object_def *o, node_def *n);
 node_def *qdi_object_find(const object_def *o, qd_str name);
@@ -115,6 +115,9 @@ void qdi_mapping_write(const mapping_def *d, qd_json_writer *w);
 void qdi_field_def_write(const qd_field_def *f, bool defaults, qd_json_writer *w);
 
 /* --- mapping.c ---- */
+/* qd_mapping_merge for fields that a document brought: texts of limits say how many. */
+int qdi_mapping_merge_new(qd_mapping *old, qd_str update, qd_mapping_reason reason,
+                          uint32_t dynamic_new, qd_mapping **out, qd_err *err);
 const child *qdi_object_child(const object *o, uint64_t hash, qd_str name);
 
 /* --- dynamic.c ---- */
@@ -125,6 +128,7 @@ int qdi_template_read(qd_arena *a, const qd_json_node *n, template_def *out, qd_
 int qdi_dynamic_definition(const qd_mapping *m, qd_str path, qd_str name, const char *kind,
                            const qd_date_format *format, qd_buf *out);
 /* What a string is for dynamic mapping. */
-const char *qdi_dynamic_string_kind(const qd_mapping *m, qd_str text, const qd_date_format **format);
+const char *qdi_dynamic_string_kind(const qd_mapping *m, qd_str text,
+                                    const qd_date_format **format);
 
 #endif

@@ -27,11 +27,12 @@ static bool same_value(const param_row *row, const param_value *x, const param_v
     return (p.p == NULL) == (q.p == NULL) && qd_str_eq(p, q);
 }
 
-static int merge_field(qd_arena *a, qd_field_def *into, const qd_field_def *from, qd_str name, qd_err *err)
+static int merge_field(qd_arena *a, qd_field_def *into, const qd_field_def *from, qd_str name,
+                       qd_err *err)
 {
     if (into->type != from->type) {
-        return qd_err_set(err, QD_E_ARG, "mapper [%.*s] cannot be changed from type [%s] to [%s]", QD_STR_ARG(name),
-                          into->type->name, from->type->name);
+        return qd_err_set(err, QD_E_ARG, "mapper [%.*s] cannot be changed from type [%s] to [%s]",
+                          QD_STR_ARG(name), into->type->name, from->type->name);
     }
     qd_str conflicts = {NULL, 0};
     for (uint32_t i = 0; i < into->type->nparams; i++) {
@@ -53,14 +54,15 @@ static int merge_field(qd_arena *a, qd_field_def *into, const qd_field_def *from
         if (!conflicts.p) return qd_err_nomem(err, "mapping");
     }
     if (conflicts.n) {
-        return qd_err_set(err, QD_E_ARG, "Mapper for [%.*s] conflicts with existing mapper:%.*s", QD_STR_ARG(name),
-                          QD_STR_ARG(conflicts));
+        return qd_err_set(err, QD_E_ARG, "Mapper for [%.*s] conflicts with existing mapper:%.*s",
+                          QD_STR_ARG(name), QD_STR_ARG(conflicts));
     }
     into->copy_to = from->copy_to;
     into->ncopy_to = from->ncopy_to;
     for (uint32_t i = 0; i < from->nmulti; i++) {
         uint32_t at = 0;
-        while (at < into->nmulti && qd_str_cmp(into->multi[at]->name, from->multi[i]->name) < 0) at++;
+        while (at < into->nmulti && qd_str_cmp(into->multi[at]->name, from->multi[i]->name) < 0)
+            at++;
         if (at < into->nmulti && qd_str_eq(into->multi[at]->name, from->multi[i]->name)) {
             qd_str sub = full_name(a, name, from->multi[i]->name);
             int rc = merge_field(a, into->multi[at], from->multi[i], sub, err); /* one level deep */
@@ -78,14 +80,17 @@ static int merge_field(qd_arena *a, qd_field_def *into, const qd_field_def *from
     return 0;
 }
 
-static int merge_object(qd_arena *a, object_def *into, const object_def *from, qd_str path, bool root, qd_err *err)
+static int merge_object(qd_arena *a, object_def *into, const object_def *from, qd_str path,
+                        bool root, qd_err *err)
 {
     if (from->dynamic >= 0) into->dynamic = from->dynamic;
     if (from->enabled != TRI_UNSET) {
         bool was = into->enabled != TRI_FALSE, is = from->enabled != TRI_FALSE;
         if (was != is) {
-            int rc = qd_err_set(err, QD_E_ARG, "the [enabled] parameter can't be updated for the object mapping [%.*s]",
-                                QD_STR_ARG(root ? QD_STR("_doc") : path));
+            int rc =
+                qd_err_set(err, QD_E_ARG,
+                           "the [enabled] parameter can't be updated for the object mapping [%.*s]",
+                           QD_STR_ARG(root ? QD_STR("_doc") : path));
             qd_err_type(err, "mapper_exception", 0);
             return rc;
         }
@@ -101,10 +106,12 @@ static int merge_object(qd_arena *a, object_def *into, const object_def *from, q
         } else if (old->object && new->object) {
             rc = merge_object(a, old->object, new->object, name, false, err);
         } else if (old->object) {
-            rc = qd_err_set(err, QD_E_ARG, "can't merge a non object mapping [%.*s] with an object mapping",
+            rc = qd_err_set(err, QD_E_ARG,
+                            "can't merge a non object mapping [%.*s] with an object mapping",
                             QD_STR_ARG(name));
         } else if (new->object) {
-            rc = qd_err_set(err, QD_E_ARG, "mapper [%.*s] cannot be changed from type [%s] to [ObjectMapper]",
+            rc = qd_err_set(err, QD_E_ARG,
+                            "mapper [%.*s] cannot be changed from type [%s] to [ObjectMapper]",
                             QD_STR_ARG(name), old->field->type->name);
         } else {
             rc = merge_field(a, old->field, new->field, name, err);
@@ -117,7 +124,8 @@ static int merge_object(qd_arena *a, object_def *into, const object_def *from, q
 static int metadata_conflict(qd_err *err, const char *field, const char *param, bool from, bool to)
 {
     return qd_err_set(err, QD_E_ARG,
-                      "Mapper for [%s] conflicts with existing mapper:\n\tCannot update parameter [%s] from [%s] to [%s]",
+                      "Mapper for [%s] conflicts with existing mapper:\n\tCannot update parameter "
+                      "[%s] from [%s] to [%s]",
                       field, param, from ? "true" : "false", to ? "true" : "false");
 }
 

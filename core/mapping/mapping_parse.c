@@ -39,8 +39,10 @@ static uint32_t place_of(const object_def *o, qd_str name, bool *found)
         uint32_t mid = (lo + hi) / 2;
         int c = qd_str_cmp(o->children[mid]->name, name);
         if (c == 0) return *found = true, mid;
-        if (c < 0) lo = mid + 1;
-        else hi = mid;
+        if (c < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return lo;
 }
@@ -91,7 +93,8 @@ static int bad_bool(const qd_json_node *n, qd_err *err)
 {
     qd_str text = qd_json_text(n);
     if (!text.p) text = n->raw;
-    return qd_err_set(err, QD_E_ARG, "Failed to parse value [%.*s] as only [true] or [false] are allowed.",
+    return qd_err_set(err, QD_E_ARG,
+                      "Failed to parse value [%.*s] as only [true] or [false] are allowed.",
                       QD_STR_ARG(text));
 }
 
@@ -99,7 +102,8 @@ static int read_int(const qd_json_node *n, param_value *v, qd_err *err)
 {
     qd_str text = qd_json_text(n);
     bool exact;
-    if (!text.p || qd_i64_parse_decimal(text, &v->i, &exact) || v->i > INT32_MAX || v->i < INT32_MIN) {
+    if (!text.p || qd_i64_parse_decimal(text, &v->i, &exact) || v->i > INT32_MAX ||
+        v->i < INT32_MIN) {
         return qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
                           QD_STR_ARG(text.p ? text : n->raw));
     }
@@ -110,8 +114,9 @@ static int read_int(const qd_json_node *n, param_value *v, qd_err *err)
 static int read_meta(const qd_json_node *n, qd_str field, qd_err *err)
 {
     if (n->type != QD_JSON_T_OBJECT) {
-        return qd_err_set(err, QD_E_MAPPER_PARSING, "[meta] must be an object, got %.*s[%.*s] for field [%.*s]", 0,
-                          "", QD_STR_ARG(n->raw), QD_STR_ARG(field));
+        return qd_err_set(err, QD_E_MAPPER_PARSING,
+                          "[meta] must be an object, got %.*s[%.*s] for field [%.*s]", 0, "",
+                          QD_STR_ARG(n->raw), QD_STR_ARG(field));
     }
     if (n->n > 5) {
         return qd_err_set(err, QD_E_MAPPER_PARSING,
@@ -120,17 +125,20 @@ static int read_meta(const qd_json_node *n, qd_str field, qd_err *err)
     }
     for (const qd_json_node *c = n->first; c; c = c->next) {
         if (c->key.n > 20) {
-            return qd_err_set(err, QD_E_MAPPER_PARSING,
-                              "[meta] keys can't be longer than 20 chars, but got [%.*s] for field [%.*s]",
-                              QD_STR_ARG(c->key), QD_STR_ARG(field));
+            return qd_err_set(
+                err, QD_E_MAPPER_PARSING,
+                "[meta] keys can't be longer than 20 chars, but got [%.*s] for field [%.*s]",
+                QD_STR_ARG(c->key), QD_STR_ARG(field));
         }
         if (c->type != QD_JSON_T_STRING) {
-            return qd_err_set(err, QD_E_MAPPER_PARSING, "[meta] values can only be strings, but got [%.*s] for field [%.*s]",
+            return qd_err_set(err, QD_E_MAPPER_PARSING,
+                              "[meta] values can only be strings, but got [%.*s] for field [%.*s]",
                               QD_STR_ARG(c->raw), QD_STR_ARG(field));
         }
         if (c->text.n > 500) {
             return qd_err_set(err, QD_E_MAPPER_PARSING,
-                              "[meta] values can't be longer than 500 chars, but got a longer one for field [%.*s]",
+                              "[meta] values can't be longer than 500 chars, but got a longer one "
+                              "for field [%.*s]",
                               QD_STR_ARG(field));
         }
     }
@@ -149,13 +157,27 @@ static qd_str compact(qd_arena *a, const qd_json_node *n)
     qd_json_reader_init(&r, n->raw, QD_JSON_COMMENTS, 0);
     while ((ev = qd_json_next(&r)) > 0) {
         switch (ev) {
-        case QD_JSON_OBJECT: qd_json_object(&w); break;
-        case QD_JSON_OBJECT_END: qd_json_object_end(&w); break;
-        case QD_JSON_ARRAY: qd_json_array(&w); break;
-        case QD_JSON_ARRAY_END: qd_json_array_end(&w); break;
-        case QD_JSON_KEY: qd_json_key(&w, r.text); break;
-        case QD_JSON_STRING: qd_json_str(&w, r.text); break;
-        default: qd_json_raw_bytes(&w, (qd_str){r.token, (size_t)(r.at - r.token)}); break;
+        case QD_JSON_OBJECT:
+            qd_json_object(&w);
+            break;
+        case QD_JSON_OBJECT_END:
+            qd_json_object_end(&w);
+            break;
+        case QD_JSON_ARRAY:
+            qd_json_array(&w);
+            break;
+        case QD_JSON_ARRAY_END:
+            qd_json_array_end(&w);
+            break;
+        case QD_JSON_KEY:
+            qd_json_key(&w, r.text);
+            break;
+        case QD_JSON_STRING:
+            qd_json_str(&w, r.text);
+            break;
+        default:
+            qd_json_raw_bytes(&w, (qd_str){r.token, (size_t)(r.at - r.token)});
+            break;
         }
     }
     qd_str s = ev < 0 || qd_buf_status(&b) ? (qd_str){NULL, 0} : qd_arena_str(a, qd_buf_view(&b));
@@ -164,14 +186,15 @@ static qd_str compact(qd_arena *a, const qd_json_node *n)
     return s;
 }
 
-static int read_param(qd_arena *a, const param_row *row, const qd_json_node *n, qd_field_def *f, param_value *v,
-                      qd_err *err)
+static int read_param(qd_arena *a, const param_row *row, const qd_json_node *n, qd_field_def *f,
+                      param_value *v, qd_err *err)
 {
     bool truth = false;
     int rc = 0;
     if (n->type == QD_JSON_T_NULL) {
         if (row->kind == KIND_SCALAR) return 0;
-        return qd_err_set(err, QD_E_MAPPER_PARSING, "[%s] on mapper [%.*s] of type [%s] must not have a [null] value",
+        return qd_err_set(err, QD_E_MAPPER_PARSING,
+                          "[%s] on mapper [%.*s] of type [%s] must not have a [null] value",
                           row->name, QD_STR_ARG(f->name), f->type->name);
     }
     switch (row->kind) {
@@ -189,7 +212,8 @@ static int read_param(qd_arena *a, const param_row *row, const qd_json_node *n, 
     case KIND_DOUBLE:
         v->text = qd_json_text(n);
         if (!v->text.p || qd_f64_parse_java(v->text, &v->d)) {
-            return qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"", QD_STR_ARG(n->raw));
+            return qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
+                              QD_STR_ARG(n->raw));
         }
         char out[QD_F64_TEXT_MAX];
         v->json = qd_arena_str(a, (qd_str){out, qd_f64_print(out, v->d)});
@@ -197,7 +221,8 @@ static int read_param(qd_arena *a, const param_row *row, const qd_json_node *n, 
     case KIND_STRING:
         v->text = qd_json_text(n);
         if (!v->text.p) {
-            return qd_err_set(err, QD_E_MAPPER_PARSING, "[%s] on mapper [%.*s] of type [%s] must be a string", row->name,
+            return qd_err_set(err, QD_E_MAPPER_PARSING,
+                              "[%s] on mapper [%.*s] of type [%s] must be a string", row->name,
                               QD_STR_ARG(f->name), f->type->name);
         }
         v->json = qdi_json_quote(a, v->text);
@@ -205,34 +230,43 @@ static int read_param(qd_arena *a, const param_row *row, const qd_json_node *n, 
     case KIND_SCALAR:
         v->text = qd_json_text(n);
         if (!v->text.p) {
-            return qd_err_set(err, QD_E_MAPPER_PARSING, "[%s] on mapper [%.*s] of type [%s] must be a single value",
+            return qd_err_set(err, QD_E_MAPPER_PARSING,
+                              "[%s] on mapper [%.*s] of type [%s] must be a single value",
                               row->name, QD_STR_ARG(f->name), f->type->name);
         }
         v->json = n->type == QD_JSON_T_STRING ? qdi_json_quote(a, v->text) : n->raw;
         break;
-    case KIND_META: rc = read_meta(n, f->name, err);
+    case KIND_META:
+        rc = read_meta(n, f->name, err);
         if (rc) return rc;
         v->json = compact(a, n);
         break;
-    default: v->json = compact(a, n); break;
+    default:
+        v->json = compact(a, n);
+        break;
     }
     if (!v->json.p) return qd_err_nomem(err, "mapping");
     /* what equals the default is as if it had not been given, except where it is written anyway */
-    if (row->kind != KIND_EXPLICIT_BOOL && row->def && qd_str_is(v->json, row->def)) v->json = (qd_str){NULL, 0};
+    if (row->kind != KIND_EXPLICIT_BOOL && row->def && qd_str_is(v->json, row->def))
+        v->json = (qd_str){NULL, 0};
     return 0;
 }
 
-static int read_strings(qd_arena *a, const qd_json_node *n, qd_str **out, uint32_t *count, qd_err *err)
+static int read_strings(qd_arena *a, const qd_json_node *n, qd_str **out, uint32_t *count,
+                        qd_err *err)
 {
     uint32_t k = n->type == QD_JSON_T_ARRAY ? n->n : 1;
-    if (k > LIST_MAX) return qd_err_set(err, QD_E_MAPPER_PARSING, "list of %u values is too long", k);
+    if (k > LIST_MAX)
+        return qd_err_set(err, QD_E_MAPPER_PARSING, "list of %u values is too long", k);
     qd_str *list = qd_arena_alloc(a, (k + 1) * sizeof *list);
     if (!list) return qd_err_nomem(err, "mapping");
     uint32_t at = 0;
     for (const qd_json_node *c = n->type == QD_JSON_T_ARRAY ? n->first : n; c;
          c = n->type == QD_JSON_T_ARRAY ? c->next : NULL) {
         list[at] = qd_json_text(c);
-        if (!list[at].p) return qd_err_set(err, QD_E_MAPPER_PARSING, "expected a string but got [%.*s]", QD_STR_ARG(c->raw));
+        if (!list[at].p)
+            return qd_err_set(err, QD_E_MAPPER_PARSING, "expected a string but got [%.*s]",
+                              QD_STR_ARG(c->raw));
         at++;
     }
     *out = list;
@@ -244,17 +278,20 @@ static int read_multi(qd_arena *a, const qd_json_node *n, qd_field_def *f, qd_er
 {
     if (n->type == QD_JSON_T_ARRAY && n->n == 0) return 0;
     if (n->type != QD_JSON_T_OBJECT) {
-        return qd_err_set(err, QD_E_MAPPER_PARSING, "Expected map for property [fields] on field [%.*s] but got a %s",
-                          QD_STR_ARG(f->name), n->type == QD_JSON_T_STRING ? "class java.lang.String" : "class java.util.ArrayList");
+        return qd_err_set(
+            err, QD_E_MAPPER_PARSING,
+            "Expected map for property [fields] on field [%.*s] but got a %s", QD_STR_ARG(f->name),
+            n->type == QD_JSON_T_STRING ? "class java.lang.String" : "class java.util.ArrayList");
     }
     f->multi = qd_arena_alloc(a, (n->n + 1) * sizeof *f->multi);
     if (!f->multi) return qd_err_nomem(err, "mapping");
     for (const qd_json_node *c = n->first; c; c = c->next) {
         qd_field_def *sub = NULL;
         if (qd_str_find(c->key, '.') >= 0) {
-            return qd_err_set(err, QD_E_MAPPER_PARSING,
-                              "Field name [%.*s] which is a multi field of [%.*s] cannot contain '.'",
-                              QD_STR_ARG(c->key), QD_STR_ARG(f->name));
+            return qd_err_set(
+                err, QD_E_MAPPER_PARSING,
+                "Field name [%.*s] which is a multi field of [%.*s] cannot contain '.'",
+                QD_STR_ARG(c->key), QD_STR_ARG(f->name));
         }
         int rc = qdi_field_def_read(a, c->key, c, true, &sub, err);
         if (rc) return rc;
@@ -271,16 +308,26 @@ static int read_multi(qd_arena *a, const qd_json_node *n, qd_field_def *f, qd_er
 static int one_param(qd_arena *a, const qd_json_node *c, bool multi, qd_field_def *f, qd_err *err)
 {
     if (qd_str_is(c->key, "type")) return 0;
-    if (qd_str_is(c->key, "fields")) return read_multi(a, c, f, err);
+    if (qd_str_is(c->key, "fields")) {
+        if (!multi) return read_multi(a, c, f, err);
+        return qd_err_set(err, QD_E_MAPPER_PARSING,
+                          "Encountered a multi-field [%.*s] which itself contains a multi-field. "
+                          "Defining chained "
+                          "multi-fields is not supported.",
+                          QD_STR_ARG(f->name));
+    }
     if (qd_str_is(c->key, "copy_to")) {
         if (multi) {
-            return qd_err_set(err, QD_E_MAPPER_PARSING, "copy_to in multi fields is not allowed. Found the copy_to in field [%.*s] which is within a multi field.",
+            return qd_err_set(err, QD_E_MAPPER_PARSING,
+                              "copy_to in multi fields is not allowed. Found the copy_to in field "
+                              "[%.*s] which is within a multi field.",
                               QD_STR_ARG(f->name));
         }
         return read_strings(a, c, &f->copy_to, &f->ncopy_to, err);
     }
     if (qd_str_is(c->key, "boost")) {
-        return qd_err_set(err, QD_E_MAPPER_PARSING, "Unknown parameter [boost] on mapper [%.*s] of type [%s]",
+        return qd_err_set(err, QD_E_MAPPER_PARSING,
+                          "Unknown parameter [boost] on mapper [%.*s] of type [%s]",
                           QD_STR_ARG(f->name), f->type->name);
     }
     for (uint32_t i = 0; i < f->type->nparams; i++) {
@@ -288,25 +335,31 @@ static int one_param(qd_arena *a, const qd_json_node *c, bool multi, qd_field_de
             return read_param(a, &f->type->params[i], c, f, &f->params[i], err);
         }
     }
-    return qd_err_set(err, QD_E_MAPPER_PARSING, "unknown parameter [%.*s] on mapper [%.*s] of type [%s]",
-                      QD_STR_ARG(c->key), QD_STR_ARG(f->name), f->type->name);
+    return qd_err_set(err, QD_E_MAPPER_PARSING,
+                      "unknown parameter [%.*s] on mapper [%.*s] of type [%s]", QD_STR_ARG(c->key),
+                      QD_STR_ARG(f->name), f->type->name);
 }
 
-int qdi_field_def_read(qd_arena *a, qd_str name, const qd_json_node *n, bool multi, qd_field_def **out,
-                       qd_err *err)
+int qdi_field_def_read(qd_arena *a, qd_str name, const qd_json_node *n, bool multi,
+                       qd_field_def **out, qd_err *err)
 {
     const qd_json_node *type = qd_json_get(n, "type");
     qd_str type_name = qd_json_text(type);
     if (n->type != QD_JSON_T_OBJECT || !type_name.p) {
-        if (multi) return qd_err_set(err, QD_E_MAPPER_PARSING, "no type specified for property [%.*s]", QD_STR_ARG(name));
-        return qd_err_set(err, QD_E_MAPPER_PARSING, "No type specified for field [%.*s]", QD_STR_ARG(name));
+        if (multi)
+            return qd_err_set(err, QD_E_MAPPER_PARSING, "no type specified for property [%.*s]",
+                              QD_STR_ARG(name));
+        return qd_err_set(err, QD_E_MAPPER_PARSING, "No type specified for field [%.*s]",
+                          QD_STR_ARG(name));
     }
     if (multi && (qd_str_is(type_name, "object") || qd_str_is(type_name, "nested"))) {
-        return qd_err_set(err, QD_E_MAPPER_PARSING, "Type [%.*s] cannot be used in multi field", QD_STR_ARG(type_name));
+        return qd_err_set(err, QD_E_MAPPER_PARSING, "Type [%.*s] cannot be used in multi field",
+                          QD_STR_ARG(type_name));
     }
     const struct qd_field_type *t = qdi_field_type(type_name);
     if (!t) {
-        return qd_err_set(err, QD_E_MAPPER_PARSING, "No handler for type [%.*s] declared on field [%.*s]",
+        return qd_err_set(err, QD_E_MAPPER_PARSING,
+                          "No handler for type [%.*s] declared on field [%.*s]",
                           QD_STR_ARG(type_name), QD_STR_ARG(name));
     }
     qd_field_def *f = qd_arena_calloc(a, sizeof *f);
@@ -323,20 +376,27 @@ int qdi_field_def_read(qd_arena *a, qd_str name, const qd_json_node *n, bool mul
     return 0;
 }
 
-/* --- objects from JSON ------------------------------------------------------------------------- */
+/* --- objects from JSON -------------------------------------------------------------------------
+ */
 
-static int read_object(qd_arena *a, const qd_json_node *n, object_def *o, bool root, int level, qd_err *err);
+static int read_object(qd_arena *a, const qd_json_node *n, object_def *o, bool root, int level,
+                       qd_err *err);
 
 static int read_dynamic(const qd_json_node *n, int *out, qd_err *err)
 {
     qd_str text = qd_json_text(n);
-    if (text.p && qd_str_ieq(text, QD_STR("strict"))) *out = QD_DYNAMIC_STRICT;
-    else if (qd_str_is(text, "true")) *out = QD_DYNAMIC_TRUE;
-    else if (qd_str_is(text, "false")) *out = QD_DYNAMIC_FALSE;
+    if (text.p && qd_str_ieq(text, QD_STR("strict")))
+        *out = QD_DYNAMIC_STRICT;
+    else if (qd_str_is(text, "true"))
+        *out = QD_DYNAMIC_TRUE;
+    else if (qd_str_is(text, "false"))
+        *out = QD_DYNAMIC_FALSE;
     else if (qd_str_is(text, "runtime")) {
-        return qd_err_set(err, QD_E_MAPPER_PARSING, "[dynamic: runtime] is not supported: runtime fields are not available");
+        return qd_err_set(err, QD_E_MAPPER_PARSING,
+                          "[dynamic: runtime] is not supported: runtime fields are not available");
     } else {
-        return qd_err_set(err, QD_E_ARG, "Failed to parse value [%.*s] as only [true] or [false] are allowed.",
+        return qd_err_set(err, QD_E_ARG,
+                          "Failed to parse value [%.*s] as only [true] or [false] are allowed.",
                           QD_STR_ARG(text.p ? text : n->raw));
     }
     return 0;
@@ -350,9 +410,11 @@ static int descend(qd_arena *a, object_def **o, qd_str *name, int *level, qd_err
         if (dot < 0) return 0;
         qd_str part = qd_str_sub(*name, 0, (size_t)dot);
         *name = qd_str_sub(*name, (size_t)dot + 1, name->n);
-        if (part.n == 0 || name->n == 0) return qd_err_set(err, QD_E_ARG, "field name cannot be an empty string");
+        if (part.n == 0 || name->n == 0)
+            return qd_err_set(err, QD_E_ARG, "field name cannot be an empty string");
         if (++*level > MAPPING_LEVELS_MAX) {
-            return qd_err_set(err, QD_E_ARG, "Limit of mapping depth [%d] has been exceeded", MAPPING_LEVELS_MAX);
+            return qd_err_set(err, QD_E_ARG, "Limit of mapping depth [%d] has been exceeded",
+                              MAPPING_LEVELS_MAX);
         }
         node_def *next = qdi_object_find(*o, part);
         if (!next) {
@@ -363,7 +425,8 @@ static int descend(qd_arena *a, object_def **o, qd_str *name, int *level, qd_err
             if (!next->object || qdi_object_add(a, *o, next)) return qd_err_nomem(err, "mapping");
         }
         if (!next->object) {
-            return qd_err_set(err, QD_E_ARG, "can't merge a non object mapping [%.*s] with an object mapping",
+            return qd_err_set(err, QD_E_ARG,
+                              "can't merge a non object mapping [%.*s] with an object mapping",
                               QD_STR_ARG(part));
         }
         *o = next->object;
@@ -375,23 +438,28 @@ static bool looks_like_object(const qd_json_node *n)
     const qd_json_node *type = qd_json_get(n, "type");
     if (type) return qd_str_is(qd_json_text(type), "object");
     return qd_json_get(n, "properties") || (n->n == 1 && qd_json_get(n, "enabled")) ||
-           (n->n == 1 && qd_json_get(n, "dynamic")) || (n->n == 2 && qd_json_get(n, "enabled") && qd_json_get(n, "dynamic"));
+           (n->n == 1 && qd_json_get(n, "dynamic")) ||
+           (n->n == 2 && qd_json_get(n, "enabled") && qd_json_get(n, "dynamic"));
 }
 
 static int read_child(qd_arena *a, const qd_json_node *c, object_def *o, int level, qd_err *err)
 {
     qd_str name = c->key;
     if (c->type != QD_JSON_T_OBJECT) {
-        return qd_err_set(err, QD_E_MAPPER_PARSING, "Expected map for property [fields] on field [%.*s] but got a %.*s",
+        return qd_err_set(err, QD_E_MAPPER_PARSING,
+                          "Expected map for property [fields] on field [%.*s] but got a %.*s",
                           QD_STR_ARG(name), QD_STR_ARG(c->raw));
     }
-    if (qd_str_trim(name).n == 0) return qd_err_set(err, QD_E_ARG, "field name cannot be an empty string");
+    if (qd_str_trim(name).n == 0)
+        return qd_err_set(err, QD_E_ARG, "field name cannot be an empty string");
     int rc = descend(a, &o, &name, &level, err);
     if (rc) return rc;
     node_def *n = qdi_object_find(o, name);
     if (looks_like_object(c)) {
         if (n && !n->object) {
-            return qd_err_set(err, QD_E_ARG, "can't merge a non object mapping [%.*s] with an object mapping", QD_STR_ARG(name));
+            return qd_err_set(err, QD_E_ARG,
+                              "can't merge a non object mapping [%.*s] with an object mapping",
+                              QD_STR_ARG(name));
         }
         if (!n) {
             n = qd_arena_calloc(a, sizeof *n);
@@ -403,8 +471,9 @@ static int read_child(qd_arena *a, const qd_json_node *c, object_def *o, int lev
         return read_object(a, c, n->object, false, level + 1, err);
     }
     if (n) {
-        return qd_err_set(err, QD_E_ARG, "mapper [%.*s] cannot be changed from type [%s] to [%.*s]", QD_STR_ARG(name),
-                          n->object ? "object" : n->field->type->name, QD_STR_ARG(qd_json_text(qd_json_get(c, "type"))));
+        return qd_err_set(err, QD_E_ARG, "mapper [%.*s] cannot be changed from type [%s] to [%.*s]",
+                          QD_STR_ARG(name), n->object ? "object" : n->field->type->name,
+                          QD_STR_ARG(qd_json_text(qd_json_get(c, "type"))));
     }
     n = qd_arena_calloc(a, sizeof *n);
     if (!n) return qd_err_nomem(err, "mapping");
@@ -414,10 +483,12 @@ static int read_child(qd_arena *a, const qd_json_node *c, object_def *o, int lev
     return qdi_object_add(a, o, n) ? qd_err_nomem(err, "mapping") : 0;
 }
 
-static int read_properties(qd_arena *a, const qd_json_node *n, object_def *o, int level, qd_err *err)
+static int read_properties(qd_arena *a, const qd_json_node *n, object_def *o, int level,
+                           qd_err *err)
 {
     if (n->type == QD_JSON_T_ARRAY && n->n == 0) return 0; /* PHP writes an empty map so */
-    if (n->type != QD_JSON_T_OBJECT) return qd_err_set(err, QD_E_ES_PARSE, "properties must be a map type");
+    if (n->type != QD_JSON_T_OBJECT)
+        return qd_err_set(err, QD_E_ES_PARSE, "properties must be a map type");
     for (const qd_json_node *c = n->first; c; c = c->next) {
         int rc = read_child(a, c, o, level, err);
         if (rc) return rc;
@@ -425,10 +496,12 @@ static int read_properties(qd_arena *a, const qd_json_node *n, object_def *o, in
     return 0;
 }
 
-static int read_object(qd_arena *a, const qd_json_node *n, object_def *o, bool root, int level, qd_err *err)
+static int read_object(qd_arena *a, const qd_json_node *n, object_def *o, bool root, int level,
+                       qd_err *err)
 {
     if (level > MAPPING_LEVELS_MAX) {
-        return qd_err_set(err, QD_E_ARG, "Limit of mapping depth [%d] has been exceeded", MAPPING_LEVELS_MAX);
+        return qd_err_set(err, QD_E_ARG, "Limit of mapping depth [%d] has been exceeded",
+                          MAPPING_LEVELS_MAX);
     }
     for (const qd_json_node *c = n->first; c; c = c->next) {
         int rc = 0;
@@ -445,16 +518,18 @@ static int read_object(qd_arena *a, const qd_json_node *n, object_def *o, bool r
                      ? qd_err_set(err, QD_E_MAPPER_PARSING, "only [subobjects: true] is supported")
                      : 0;
         } else if (!root && !qd_str_is(c->key, "type")) {
-            rc = qd_err_set(err, QD_E_MAPPER_PARSING,
-                            "Mapping definition for [%.*s] has unsupported parameters:  [%.*s : %.*s]",
-                            QD_STR_ARG(o->name), QD_STR_ARG(c->key), QD_STR_ARG(c->raw));
+            rc = qd_err_set(
+                err, QD_E_MAPPER_PARSING,
+                "Mapping definition for [%.*s] has unsupported parameters:  [%.*s : %.*s]",
+                QD_STR_ARG(o->name), QD_STR_ARG(c->key), QD_STR_ARG(c->raw));
         }
         if (rc) return rc;
     }
     return 0;
 }
 
-/* --- the root --------------------------------------------------------------------------------------- */
+/* --- the root
+ * --------------------------------------------------------------------------------------- */
 
 static int read_source(qd_arena *a, const qd_json_node *n, mapping_def *d, qd_err *err)
 {
@@ -472,7 +547,8 @@ static int read_source(qd_arena *a, const qd_json_node *n, mapping_def *d, qd_er
         } else if (qd_str_is(c->key, "mode") && qd_str_is(qd_json_text(c), "stored")) {
             rc = 0;
         } else {
-            rc = qd_err_set(err, QD_E_MAPPER_PARSING, "unknown parameter [%.*s] on metadata field [_source]",
+            rc = qd_err_set(err, QD_E_MAPPER_PARSING,
+                            "unknown parameter [%.*s] on metadata field [_source]",
                             QD_STR_ARG(c->key));
         }
         if (rc) return rc;
@@ -486,7 +562,8 @@ static int read_routing(const qd_json_node *n, mapping_def *d, qd_err *err)
     for (const qd_json_node *c = n->first; c; c = c->next) {
         bool truth;
         if (!qd_str_is(c->key, "required")) {
-            return qd_err_set(err, QD_E_MAPPER_PARSING, "unknown parameter [%.*s] on metadata field [_routing]",
+            return qd_err_set(err, QD_E_MAPPER_PARSING,
+                              "unknown parameter [%.*s] on metadata field [_routing]",
                               QD_STR_ARG(c->key));
         }
         if (qd_json_truth(c, &truth)) return bad_bool(c, err);
@@ -507,7 +584,8 @@ static int read_templates(qd_arena *a, const qd_json_node *n, mapping_def *d, qd
     if (!d->templates) return qd_err_nomem(err, "mapping");
     for (const qd_json_node *c = n->first; c; c = c->next) {
         if (c->type != QD_JSON_T_OBJECT || c->n != 1) {
-            return qd_err_set(err, QD_E_MAPPER_PARSING, "A dynamic template must be defined with a name");
+            return qd_err_set(err, QD_E_MAPPER_PARSING,
+                              "A dynamic template must be defined with a name");
         }
         int rc = qdi_template_read(a, c->first, &d->templates[d->ntemplates], err);
         if (rc) return rc;
@@ -527,8 +605,10 @@ static int root_param(qd_arena *a, const qd_json_node *c, mapping_def *d, qd_err
     if (qd_str_is(c->key, "date_detection") || qd_str_is(c->key, "numeric_detection")) {
         if (qd_json_truth(c, &truth)) return bad_bool(c, err);
         tri v = truth ? TRI_TRUE : TRI_FALSE;
-        if (c->key.p[0] == 'd') d->date_detection = v;
-        else d->numeric_detection = v;
+        if (c->key.p[0] == 'd')
+            d->date_detection = v;
+        else
+            d->numeric_detection = v;
         return 0;
     }
     if (qd_str_is(c->key, "dynamic_date_formats") || qd_str_is(c->key, "date_formats")) {
@@ -536,8 +616,10 @@ static int root_param(qd_arena *a, const qd_json_node *c, mapping_def *d, qd_err
         return read_strings(a, c, &d->date_formats, &d->ndate_formats, err);
     }
     if (qd_str_is(c->key, "dynamic_templates")) return read_templates(a, c, d, err);
-    if (qd_str_is(c->key, "_source") && c->type == QD_JSON_T_OBJECT) return read_source(a, c, d, err);
-    if (qd_str_is(c->key, "_routing") && c->type == QD_JSON_T_OBJECT) return read_routing(c, d, err);
+    if (qd_str_is(c->key, "_source") && c->type == QD_JSON_T_OBJECT)
+        return read_source(a, c, d, err);
+    if (qd_str_is(c->key, "_routing") && c->type == QD_JSON_T_OBJECT)
+        return read_routing(c, d, err);
     if (qd_str_is(c->key, "_meta") && c->type == QD_JSON_T_OBJECT) {
         d->meta = compact(a, c);
         return d->meta.p ? 0 : qd_err_nomem(err, "mapping");
@@ -546,7 +628,8 @@ static int root_param(qd_arena *a, const qd_json_node *c, mapping_def *d, qd_err
         if (c->type == QD_JSON_T_OBJECT && c->n == 0) return 0;
         return qd_err_set(err, QD_E_MAPPER_PARSING, "runtime fields are not available");
     }
-    return qd_err_set(err, QD_E_MAPPER_PARSING, "Root mapping definition has unsupported parameters:  [%.*s : %.*s]",
+    return qd_err_set(err, QD_E_MAPPER_PARSING,
+                      "Root mapping definition has unsupported parameters:  [%.*s : %.*s]",
                       QD_STR_ARG(c->key), QD_STR_ARG(c->raw));
 }
 
@@ -560,14 +643,17 @@ int qdi_mapping_read(qd_arena *a, qd_str json, mapping_def **out, qd_err *err)
     if (!text.p || !d) return qd_err_nomem(err, "mapping");
     int rc = qd_json_parse(a, text, 0, &n, err);
     if (rc) return rc;
-    if (n->type != QD_JSON_T_OBJECT) return qd_err_set(err, QD_E_MAPPER_PARSING, "Malformed content, must start with an object");
+    if (n->type != QD_JSON_T_OBJECT)
+        return qd_err_set(err, QD_E_MAPPER_PARSING, "Malformed content, must start with an object");
     body = n->n == 1 && qd_json_get(n, "_doc") ? n->first : n;
-    if (body->type != QD_JSON_T_OBJECT) return qd_err_set(err, QD_E_MAPPER_PARSING, "mapping must be an object");
+    if (body->type != QD_JSON_T_OBJECT)
+        return qd_err_set(err, QD_E_MAPPER_PARSING, "mapping must be an object");
     d->date_detection = d->numeric_detection = d->source_enabled = d->routing_required = TRI_UNSET;
     d->root = qdi_object_make(a, QD_STR("_doc"));
     if (!d->root) return qd_err_nomem(err, "mapping");
     rc = read_object(a, body, d->root, true, 0, err);
-    for (const qd_json_node *c = body->first; c && rc == 0; c = c->next) rc = root_param(a, c, d, err);
+    for (const qd_json_node *c = body->first; c && rc == 0; c = c->next)
+        rc = root_param(a, c, d, err);
     *out = d;
     return rc;
 }

@@ -23,7 +23,8 @@ void qdi_field_def_write(const qd_field_def *f, bool defaults, qd_json_writer *w
     for (uint32_t i = 0; i < f->type->nparams; i++) {
         const param_row *row = &f->type->params[i];
         qd_str json = f->params[i].json;
-        if (!json.p && row->def && (defaults || analyzer_beside_search(f, row->id))) json = qd_str_c(row->def);
+        if (!json.p && row->def && (defaults || analyzer_beside_search(f, row->id)))
+            json = qd_str_c(row->def);
         if (!json.p) continue;
         qd_json_key_c(w, row->name);
         qd_json_raw_value(w, json);
@@ -102,7 +103,8 @@ void qdi_mapping_write(const mapping_def *d, qd_json_writer *w)
     qd_json_object(w);
     write_dynamic(d->root, w);
     write_metadata(d, w);
-    if (d->has_date_formats) write_strings(w, "dynamic_date_formats", d->date_formats, d->ndate_formats);
+    if (d->has_date_formats)
+        write_strings(w, "dynamic_date_formats", d->date_formats, d->ndate_formats);
     if (d->ntemplates) {
         qd_json_key_c(w, "dynamic_templates");
         qd_json_array(w);
@@ -114,7 +116,8 @@ void qdi_mapping_write(const mapping_def *d, qd_json_writer *w)
         }
         qd_json_array_end(w);
     }
-    if (d->date_detection != TRI_UNSET) qd_json_field_bool(w, "date_detection", d->date_detection == TRI_TRUE);
+    if (d->date_detection != TRI_UNSET)
+        qd_json_field_bool(w, "date_detection", d->date_detection == TRI_TRUE);
     if (d->numeric_detection != TRI_UNSET) {
         qd_json_field_bool(w, "numeric_detection", d->numeric_detection == TRI_TRUE);
     }
@@ -122,7 +125,10 @@ void qdi_mapping_write(const mapping_def *d, qd_json_writer *w)
     qd_json_object_end(w);
 }
 
-void qd_mapping_write(const qd_mapping *m, qd_json_writer *w) { qdi_mapping_write(m->def, w); }
+void qd_mapping_write(const qd_mapping *m, qd_json_writer *w)
+{
+    qdi_mapping_write(m->def, w);
+}
 
 void qd_field_write_definition(const qd_field *f, bool include_defaults, qd_json_writer *w)
 {

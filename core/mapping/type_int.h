@@ -8,9 +8,9 @@
 #ifndef QD_MAPPING_TYPE_INT_H
 #define QD_MAPPING_TYPE_INT_H
 
+#include "mapping/field.h"
 #include "json/reader.h"
 #include "json/tree.h"
-#include "mapping/field.h"
 
 /* Which member of the field a parameter sets. */
 typedef enum param_id {
@@ -71,7 +71,7 @@ typedef struct param_value {
 typedef struct qd_field_def {
     const struct qd_field_type *type;
     qd_str name;
-    param_value *params; /* by row */
+    param_value *params;         /* by row */
     struct qd_field_def **multi; /* by name */
     uint32_t nmulti;
     qd_str *copy_to;
@@ -93,13 +93,14 @@ struct qd_field_type {
      * with the cause in err. */
     int (*value)(struct doc *d, const qd_field *f, qd_err *err);
     /* Of requests; see field.h. */
-    int (*term)(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out, qd_err *err);
-    int (*range)(const qd_field *f, const qd_query_value *lo, bool lo_in, const qd_query_value *hi, bool hi_in,
-                 const qd_value_ctx *ctx, qd_point out[2], qd_err *err);
+    int (*term)(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out,
+                qd_err *err);
+    int (*range)(const qd_field *f, const qd_query_value *lo, bool lo_in, const qd_query_value *hi,
+                 bool hi_in, const qd_value_ctx *ctx, qd_point out[2], qd_err *err);
     double (*f64)(const qd_field *f, int64_t column);
     int64_t (*from_f64)(const qd_field *f, double v);
-    void (*write)(const qd_field *f, int64_t column, const qd_date_format *format, const qd_zone *zone,
-                  qd_json_writer *w);
+    void (*write)(const qd_field *f, int64_t column, const qd_date_format *format,
+                  const qd_zone *zone, qd_json_writer *w);
 };
 
 /* Row by name; NULL when there is none. */
@@ -110,8 +111,8 @@ int qdi_param_index(const struct qd_field_type *t, param_id id);
 /* The value given for a parameter; NULL when none was. */
 const param_value *qdi_param(const qd_field_def *def, param_id id);
 
-extern const struct qd_field_type qdi_type_text, qdi_type_keyword, qdi_type_long, qdi_type_integer, qdi_type_short,
-    qdi_type_byte, qdi_type_double, qdi_type_float, qdi_type_half_float, qdi_type_scaled_float, qdi_type_boolean,
-    qdi_type_date, qdi_type_ip;
+extern const struct qd_field_type qdi_type_text, qdi_type_keyword, qdi_type_long, qdi_type_integer,
+    qdi_type_short, qdi_type_byte, qdi_type_double, qdi_type_float, qdi_type_half_float,
+    qdi_type_scaled_float, qdi_type_boolean, qdi_type_date, qdi_type_ip;
 
 #endif

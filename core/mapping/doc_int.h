@@ -1,0 +1,55 @@
+/*
+ * doc_int.h: what the types see of the document being parsed: the present token and where values
+ * go. Values are gathered as one list for each field until the document is known to be sound.
+ */
+#ifndef QD_MAPPING_DOC_INT_H
+#define QD_MAPPING_DOC_INT_H
+
+#include "base/arena.h"
+#include "base/vec.h"
+#include "mapping/doc_parser.h"
+#include "mapping/mapping_int.h"
+
+#define NO_VALUE UINT32_MAX
+
+/* One value of one field; next is the field's next value. */
+typedef struct doc_value {
+    union {
+        qd_str str;
+        int64_t i64;
+        uint8_t ip[16];
+    } v;
+    uint32_t next;
+} doc_value;
+
+/* By field number; counts only if gen is the document's. */
+typedef struct doc_field {
+    uint32_t gen, first, last, n;
+    bool ignored;
+} doc_field;
+
+typedef struct doc {
+    qd_json_reader r;
+    const qd_mapping *m;
+    qd_account *account;
+    qd_arena arena;        /* copies that live through the document */
+    qd_analysis *analysis; /* for normalizers; made when first needed */
+    QD_VEC(doc_value) values;
+    QD_VEC(doc_field) fields;
+    QD_VEC(uint32_t) touched; /* fields of this document, in order */
+    uint32_t gen;
+    qd_str id;
+} doc;
+
+/* Adds a value to a field. 0 or QD_E_NOMEM. */
+int qdi_doc_i64(doc *d, const qd_field *f, int64_t v, qd_err *err);
+int qdi_doc_str(doc *d, const qd_field *f, qd_str v, qd_err *err);
+int qdi_doc_ip(doc *d, const qd_field *f, const uint8_t v[16], qd_err *err);
+/* A value of f was left out. */
+int qdi_doc_ignored(doc *d, const qd_field *f, qd_err *err);
+/* The present token as text: strings decoded, numbers as written, true, false. */
+qd_str qdi_doc_text(const doc *d);
+/* Jackson's complaint of the present token, "[1:9] Numeric value (…) out of range of int …". */
+int qdi_doc_token_error(const doc *d, qd_err *err, const char *fmt, ...) QD_PRINTF(3, 4);
+
+#endif

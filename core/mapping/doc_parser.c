@@ -1,0 +1,522 @@
+/*
+ * doc_parser.c: the pass over a document. See doc_parser.h.
+ *
+ * A stack of frames says for every open object and array what its values are for; there is no
+ * recursion. A key is resolved to a target by the table of its object; only names that the table
+ * does not have go the slow way: dots, metadata fields, dynamic mapping. New fields are collected;
+ * the document is then parsed once more against the mapping that has them, so that what is wrong
+ * with it shows before the mapping of the index is touched.
+ */
+#include "mapping/doc_parser_int.h"
+
+qd_doc_parser *qd_doc_parser_make(qd_account *account)
+{
+    qd_doc_parser *p = qd_calloc(account, sizeof *p);
+    if (!p) return NULL;
+    p->frames = qd_alloc(account, (QD_JSON_DEPTH_MAX + 2) * sizeof *p->frames);
+    if (!p->frames) {
+        qd_free(p);
+        return NULL;
+    }
+    p->d.account = account;
+    p->d.r = QD_JSON_READER(account);
+    qd_arena_init(&p->d.arena, account, 0);
+    qd_buf_init(&p->update, account, 64 << 20);
+    qd_buf_init(&p->scratch, account, 1 << 20);
+    qd_buf_init(&p->source, account, (size_t)2 << 30);
+    return p;
+}
+
+void qd_doc_parser_free(qd_doc_parser *p)
+{
+    if (!p) return;
+    qd_json_reader_fini(&p->d.r);
+    qd_arena_fini(&p->d.arena);
+    qd_analysis_free(p->d.analysis);
+    qd_vec_fini(&p->d.values);
+    qd_vec_fini(&p->d.fields);
+    qd_vec_fini(&p->d.touched);
+    qd_vec_fini(&p->fresh);
+    qd_buf_fini(&p->update);
+    qd_buf_fini(&p->scratch);
+    qd_buf_fini(&p->source);
+    qd_free(p->frames);
+    qd_free(p);
+}
+
+/* --- new fields
+ * ------------------------------------------------------------------------------------ */
+
+static int add_fresh(qd_doc_parser *p, qd_str path, qd_str definition, qd_err *err)
+{
+    qd_str kept = qd_arena_str(&p->d.arena, definition);
+    new_field f = {path, kept, qd_json_key_hash(path)};
+    if (!kept.p || qd_vec_push(&p->fresh, p->d.account, f)) return qd_err_nomem(err, "new fields");
+    return 0;
+}
+
+static bool is_fresh(const qd_doc_parser *p, qd_str path)
+{
+    uint64_t h = qd_json_key_hash(path);
+    for (size_t i = 0; i < p->fresh.n; i++) {
+        if (p->fresh.at[i].hash == h && qd_str_eq(p->fresh.at[i].path, path)) return true;
+    }
+    return false;
+}
+
+static int too_many(qd_doc_parser *p, qd_err *err)
+{
+    return qd_err_set(
+        err, QD_E_ARG,
+        "Limit of total fields [%lld] has been exceeded while adding new fields [%zu]",
+        (long long)p->d.m->settings.total_fields_limit, p->fresh.n);
+}
+
+static int define(qd_doc_parser *p, qd_str path, qd_str name, const char *kind,
+                  const qd_date_format *format, qd_err *err)
+{
+    if (is_fresh(p, path)) return 0;
+    if ((int64_t)p->fresh.n > p->d.m->settings.total_fields_limit) return too_many(p, err);
+    qd_buf_reset(&p->scratch);
+    int rc = qdi_dynamic_definition(p->d.m, path, name, kind, format, &p->scratch);
+    if (rc) return qd_err_nomem(err, "new fields");
+    return add_fresh(p, path, qd_buf_view(&p->scratch), err);
+}
+
+static int strict(qd_doc_parser *p, const target *t, qd_err *err)
+{
+    return qdi_doc_error(
+        &p->d, err, QD_E_STRICT_MAPPING,
+        "mapping set to strict, dynamic introduction of [%.*s] within [%.*s] is not allowed",
+        QD_STR_ARG(t->name), QD_STR_ARG(t->parent.n ? t->parent : QD_STR("_doc")));
+}
+
+/* A scalar for a field that does not exist. */
+static int new_scalar(qd_doc_parser *p, const target *t, qd_err *err)
+{
+    const qd_date_format *format = NULL;
+    const char *kind = "string";
+    switch (p->d.r.event) {
+    case QD_JSON_NUMBER:
+        kind = p->d.r.integer ? "long" : "double";
+        break;
+    case QD_JSON_TRUE:
+    case QD_JSON_FALSE:
+        kind = "boolean";
+        break;
+    default:
+        kind = qdi_dynamic_string_kind(p->d.m, p->d.r.text, &format);
+        break;
+    }
+    return define(p, t->path, t->name, kind, format, err);
+}
+
+/* --- scalars
+ * ---------------------------------------------------------------------------------------- */
+
+static int null_value(qd_doc_parser *p, const qd_field *f, qd_err *err)
+{
+    int rc = 0;
+    if (f->has_null_value) {
+        switch (f->value_class) {
+        case QD_VALUE_TEXT:
+        case QD_VALUE_TERM:
+            rc = qdi_doc_str(&p->d, f, f->null_text, err);
+            break;
+        case QD_VALUE_IP:
+            rc = qdi_doc_ip(&p->d, f, f->null_ip, err);
+            break;
+        default:
+            rc = qdi_doc_i64(&p->d, f, f->null_i64, err);
+            break;
+        }
+    }
+    for (uint32_t i = 0; rc == 0 && i < f->nmulti; i++) {
+        if (f->multi[i]->has_null_value) rc = null_value(p, f->multi[i], err); /* one level */
+    }
+    return rc;
+}
+
+static int one_field(qd_doc_parser *p, const qd_field *f, qd_err *err)
+{
+    int rc = f->type->value(&p->d, f, err);
+    if (QD_LIKELY(rc == 0)) return 0;
+    if (!f->ignore_malformed || rc == QD_E_NOMEM) return qdi_doc_field_error(&p->d, f, rc, err);
+    if (err) qd_err_fini(err);
+    return qdi_doc_ignored(&p->d, f, err);
+}
+
+static int copy_to(qd_doc_parser *p, const qd_field *f, qd_err *err);
+
+static int scalar(qd_doc_parser *p, const qd_field *f, qd_err *err)
+{
+    int rc = one_field(p, f, err);
+    for (uint32_t i = 0; rc == 0 && i < f->nmulti; i++) rc = one_field(p, f->multi[i], err);
+    return rc == 0 && f->ncopy_to ? copy_to(p, f, err) : rc;
+}
+
+/* The value also goes to other fields; copies are not copied further. */
+static int copy_to(qd_doc_parser *p, const qd_field *f, qd_err *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < f->ncopy_to; i++) {
+        const qd_field *to = f->copy_to[i];
+        if (to) {
+            rc = one_field(p, to, err);
+            for (uint32_t k = 0; rc == 0 && k < to->nmulti; k++)
+                rc = one_field(p, to->multi[k], err);
+            continue;
+        }
+        target t = {.kind = TARGET_NEW,
+                    .path = f->def->copy_to[i],
+                    .name = f->def->copy_to[i],
+                    .dynamic = p->d.m->root->dynamic};
+        if (t.dynamic == QD_DYNAMIC_STRICT)
+            rc = strict(p, &t, err);
+        else if (t.dynamic == QD_DYNAMIC_TRUE)
+            rc = new_scalar(p, &t, err);
+    }
+    return rc;
+}
+
+/* --- names
+ * -------------------------------------------------------------------------------------------- */
+
+/* Names that no field may have. */
+static int check_name(qd_doc_parser *p, qd_str key, bool root, qd_err *err)
+{
+    if (key.n == 0) return qd_err_set(err, QD_E_ARG, "field name cannot be an empty string");
+    if (root && qd_mapping_is_metadata(key)) {
+        return qdi_doc_error(
+            &p->d, err, QD_E_DOC_PARSING,
+            "Field [%.*s] is a metadata field and cannot be added inside a document. Use the index "
+            "API request parameters.",
+            QD_STR_ARG(key));
+    }
+    if (qd_str_trim(key).n == 0) {
+        return qd_err_set(err, QD_E_ARG, "field name cannot contain only whitespace: ['%.*s']",
+                          QD_STR_ARG(key));
+    }
+    for (qd_str rest = key; rest.p;) {
+        qd_str part = qd_str_split(&rest, '.');
+        if (part.n == key.n) break;
+        if (part.n == 0) {
+            return qd_err_set(err, QD_E_ARG,
+                              "field name starting or ending with a [.] makes object resolution "
+                              "ambiguous: [%.*s]",
+                              QD_STR_ARG(key));
+        }
+        if (qd_str_trim(part).n == 0) {
+            return qd_err_set(err, QD_E_ARG, "field name cannot contain only whitespace: ['%.*s']",
+                              QD_STR_ARG(key));
+        }
+    }
+    return 0;
+}
+
+static int new_target(qd_doc_parser *p, qd_str parent, qd_str key, qd_dynamic dynamic, target *t,
+                      qd_err *err)
+{
+    if (dynamic == QD_DYNAMIC_FALSE) {
+        *t = (target){.kind = TARGET_SKIP};
+        return 0;
+    }
+    qd_str path = key;
+    if (parent.n)
+        path = qd_arena_printf(&p->d.arena, "%.*s.%.*s", QD_STR_ARG(parent), QD_STR_ARG(key));
+    if (!path.p) return qd_err_nomem(err, "new fields");
+    qd_str name = key;
+    for (size_t i = 0; i < key.n; i++) {
+        if (key.p[i] == '.') name = qd_str_sub(key, i + 1, key.n);
+    }
+    *t = (target){
+        .kind = TARGET_NEW, .path = path, .name = name, .parent = parent, .dynamic = dynamic};
+    return 0;
+}
+
+static void to_child(const child *c, target *t)
+{
+    if (c->field)
+        *t = (target){.kind = TARGET_FIELD, .field = c->field};
+    else if (!c->object->enabled)
+        *t = (target){.kind = TARGET_SKIP};
+    else
+        *t = (target){.kind = TARGET_OBJECT, .object = c->object};
+}
+
+/* A name with dots goes through the objects that its parts name. */
+static int dotted(qd_doc_parser *p, const object *o, qd_str key, target *t, qd_err *err)
+{
+    for (qd_str rest = key; rest.p;) {
+        qd_str whole = rest, part = qd_str_split(&rest, '.');
+        const child *c = qdi_object_child(o, qd_json_key_hash(part), part);
+        if (!c) return new_target(p, o->path, whole, o->dynamic, t, err);
+        if (c->field && rest.p) {
+            if (o->dynamic != QD_DYNAMIC_TRUE)
+                return new_target(p, o->path, whole, o->dynamic, t, err);
+            return qdi_doc_error(&p->d, err, QD_E_DOC_PARSING,
+                                 "Could not dynamically add mapping for field [%.*s]. Existing "
+                                 "mapping for [%.*s] must be "
+                                 "of type object but found [%s].",
+                                 QD_STR_ARG(key), QD_STR_ARG(c->field->name),
+                                 qd_field_type_name(c->field));
+        }
+        to_child(c, t);
+        if (t->kind != TARGET_OBJECT) return 0;
+        o = c->object;
+    }
+    return 0;
+}
+
+/* What the value behind the present key is for. */
+static int resolve(qd_doc_parser *p, const target *in, target *t, qd_err *err)
+{
+    qd_str key = p->d.r.text;
+    if (QD_LIKELY(in->kind == TARGET_OBJECT)) {
+        const child *c = qdi_object_child(in->object, p->d.r.key_hash, key);
+        if (QD_LIKELY(c != NULL)) {
+            to_child(c, t);
+            return 0;
+        }
+        int rc = check_name(p, key, in->object->path.n == 0, err);
+        if (rc) return rc;
+        if (qd_str_find(key, '.') >= 0) return dotted(p, in->object, key, t, err);
+        return new_target(p, in->object->path, key, in->object->dynamic, t, err);
+    }
+    int rc = check_name(p, key, false, err);
+    return rc ? rc : new_target(p, in->path, key, in->dynamic, t, err);
+}
+
+/* --- values
+ * -------------------------------------------------------------------------------------------- */
+
+static int object_for_field(qd_doc_parser *p, const qd_field *f, qd_err *err)
+{
+    uint32_t line, column;
+    if (f->ignore_malformed) {
+        int rc = qdi_doc_ignored(&p->d, f, err);
+        return rc ? rc : qd_json_skip(&p->d.r);
+    }
+    if (qd_field_is_numeric(f)) {
+        (void)qd_err_set(err, QD_E_ARG, "Cannot parse object as number");
+    } else if (f->kind == QD_FIELD_BOOLEAN) {
+        (void)qdi_doc_token_error(&p->d, err, "Current token (START_OBJECT) not of boolean type");
+    } else {
+        qd_json_position(&p->d.r, p->d.r.token, &line, &column);
+        (void)qd_err_set(err, QD_E_STATE, "Can't get text on a START_OBJECT at %u:%u", line,
+                         column);
+    }
+    return qdi_doc_field_error(&p->d, f, QD_E_ARG, err);
+}
+
+static int push(qd_doc_parser *p, const target *t, bool array)
+{
+    qd_assert(p->depth <= QD_JSON_DEPTH_MAX); /* the reader refuses deeper documents */
+    p->frames[p->depth++] = (frame){*t, array};
+    return 0;
+}
+
+static int value_for_new(qd_doc_parser *p, const target *t, qd_err *err)
+{
+    qd_json_event ev = p->d.r.event;
+    if (ev == QD_JSON_NULL) return 0;
+    if (t->dynamic == QD_DYNAMIC_STRICT) return strict(p, t, err);
+    if (ev == QD_JSON_ARRAY) return push(p, t, true);
+    if (ev != QD_JSON_OBJECT) return new_scalar(p, t, err);
+    int rc = define(p, t->path, t->name, "object", NULL, err);
+    return rc ? rc : push(p, t, false);
+}
+
+static int value_for_object(qd_doc_parser *p, const target *t, qd_err *err)
+{
+    qd_json_event ev = p->d.r.event;
+    if (ev == QD_JSON_NULL) return 0;
+    if (ev == QD_JSON_OBJECT || ev == QD_JSON_ARRAY) return push(p, t, ev == QD_JSON_ARRAY);
+    qd_str path = t->object->path, leaf = path;
+    for (size_t i = 0; i < path.n; i++) {
+        if (path.p[i] == '.') leaf = qd_str_sub(path, i + 1, path.n);
+    }
+    return qdi_doc_error(&p->d, err, QD_E_DOC_PARSING,
+                         "object mapping for [%.*s] tried to parse field [%.*s] as object, but "
+                         "found a concrete value",
+                         QD_STR_ARG(path), QD_STR_ARG(leaf));
+}
+
+static int value(qd_doc_parser *p, const target *t, qd_err *err)
+{
+    switch (t->kind) {
+    case TARGET_FIELD:
+        switch (p->d.r.event) {
+        case QD_JSON_ARRAY:
+            return push(p, t, true);
+        case QD_JSON_OBJECT:
+            return object_for_field(p, t->field, err);
+        case QD_JSON_NULL:
+            return null_value(p, t->field, err);
+        default:
+            return scalar(p, t->field, err);
+        }
+    case TARGET_OBJECT:
+        return value_for_object(p, t, err);
+    case TARGET_NEW:
+        return value_for_new(p, t, err);
+    default:
+        return qd_json_skip(&p->d.r);
+    }
+}
+
+/* --- the pass
+ * -------------------------------------------------------------------------------------------- */
+
+static int pass(qd_doc_parser *p, qd_err *err)
+{
+    qd_json_reader *r = &p->d.r;
+    p->depth = 0;
+    qd_json_event ev = qd_json_next(r);
+    if (ev < 0) return QD_E_XCONTENT;
+    if (ev != QD_JSON_OBJECT) {
+        return qdi_doc_error(&p->d, err, QD_E_DOC_PARSING,
+                             "Malformed content, must start with an object");
+    }
+    target root = {.kind = TARGET_OBJECT, .object = p->d.m->root};
+    if (!root.object->enabled) {
+        if (qd_json_skip(r)) return QD_E_XCONTENT;
+    } else {
+        (void)push(p, &root, false);
+    }
+    while (p->depth) {
+        frame *f = &p->frames[p->depth - 1];
+        target t;
+        ev = qd_json_next(r);
+        if (QD_UNLIKELY(ev < 0)) return QD_E_XCONTENT;
+        if (ev == QD_JSON_OBJECT_END || ev == QD_JSON_ARRAY_END) {
+            p->depth--;
+            continue;
+        }
+        int rc = 0;
+        if (f->array) {
+            t = f->t;
+        } else {
+            rc = resolve(p, &f->t, &t, err);
+            if (rc == 0 && qd_json_next(r) < 0) return QD_E_XCONTENT;
+        }
+        if (rc == 0) rc = value(p, &t, err);
+        if (QD_UNLIKELY(rc)) return rc;
+    }
+    return qd_json_next(r) < 0 ? QD_E_XCONTENT : 0;
+}
+
+/* Room for the state of every field; new entries count as untouched. */
+static int prepare(qd_doc_parser *p, const qd_mapping *m, const qd_doc_input *in, qd_err *err)
+{
+    doc *d = &p->d;
+    d->m = m;
+    d->id = in->id;
+    qd_arena_reset(&d->arena);
+    d->values.n = d->touched.n = 0;
+    p->fresh.n = 0;
+    if (++d->gen == 0) {
+        if (d->fields.cap) memset(d->fields.at, 0, d->fields.cap * sizeof *d->fields.at);
+        d->gen = 1;
+    }
+    uint32_t n = qd_mapping_nfields(m);
+    if (n > d->fields.cap) {
+        size_t had = d->fields.cap;
+        d->fields.n = had;
+        if (qd_vec_reserve(&d->fields, d->account, n - had)) return qd_err_nomem(err, "document");
+        memset(d->fields.at + had, 0, (d->fields.cap - had) * sizeof *d->fields.at);
+    }
+    qd_json_reader_init_slack(&d->r, in->source, in->slack, QD_JSON_REQUEST, 0);
+    return 0;
+}
+
+/* One pass with its errors put into Elasticsearch's frame. */
+static int parse_once(qd_doc_parser *p, const qd_mapping *m, const qd_doc_input *in, qd_err *err)
+{
+    int rc = prepare(p, m, in, err);
+    if (rc) return rc;
+    rc = pass(p, err);
+    if (rc && p->d.r.event == QD_JSON_ERROR && (!err || err->code == 0)) {
+        const char *at = p->d.r.token;
+        rc = qd_json_fail(&p->d.r, err);
+        p->d.r.token = at;
+    }
+    return qdi_doc_wrap(&p->d, rc, err);
+}
+
+static int write_update(qd_doc_parser *p, qd_err *err)
+{
+    qd_json_writer w;
+    qd_buf_reset(&p->update);
+    qd_json_writer_init(&w, &p->update, false);
+    qd_json_object(&w);
+    qd_json_key_c(&w, "properties");
+    qd_json_object(&w);
+    for (size_t i = 0; i < p->fresh.n; i++) {
+        qd_json_key(&w, p->fresh.at[i].path);
+        qd_json_raw_value(&w, p->fresh.at[i].definition);
+    }
+    qd_json_object_end(&w);
+    qd_json_object_end(&w);
+    return qd_buf_status(&p->update) ? qd_err_nomem(err, "new fields") : 0;
+}
+
+/* The mapping with the new fields, if the document is sound under it. */
+static int dynamic_update(qd_doc_parser *p, const qd_mapping *m, const qd_doc_input *in,
+                          qd_doc_result *result, qd_err *err)
+{
+    qd_mapping *old = qd_mapping_ref(m), *merged = NULL;
+    uint32_t n = (uint32_t)p->fresh.n;
+    int rc = write_update(p, err);
+    if (rc == 0) {
+        rc =
+            qdi_mapping_merge_new(old, qd_buf_view(&p->update), QD_MAPPING_UPDATE, n, &merged, err);
+        rc = qdi_doc_wrap(&p->d, rc, err);
+    }
+    qd_mapping_unref(old);
+    if (rc == 0) rc = parse_once(p, merged, in, err);
+    if (rc == 0 &&
+        p->fresh.n) { /* a template that maps a name to something that needs another one */
+        rc = qd_err_set(err, QD_E_DOC_PARSING,
+                        "dynamic templates do not map the fields of the document");
+    }
+    if (rc) {
+        qd_mapping_unref(merged);
+        return rc;
+    }
+    result->merged = merged;
+    result->update = qd_buf_view(&p->update);
+    return 0;
+}
+
+int qd_doc_parse(qd_doc_parser *p, const qd_mapping *m, const qd_doc_input *in,
+                 const qd_doc_sink *sink, qd_doc_result *result, qd_err *err)
+{
+    *result = (qd_doc_result){0};
+    if (QD_UNLIKELY(qd_mapping_routing_required(m) && !in->has_routing)) {
+        return qd_err_set(err, QD_E_ROUTING_MISSING, "routing is required for [%.*s]",
+                          QD_STR_ARG(in->id));
+    }
+    if (QD_UNLIKELY(in->source.n == 0)) {
+        return qd_err_set(err, QD_E_DOC_PARSING, "[0:0] failed to parse, document is empty");
+    }
+    int rc = parse_once(p, m, in, err);
+    if (QD_UNLIKELY(rc)) return rc;
+    if (QD_UNLIKELY(p->fresh.n)) return dynamic_update(p, m, in, result, err);
+    return qdi_doc_deliver(&p->d, sink, err);
+}
+
+int qd_doc_source(qd_doc_parser *p, const qd_mapping *m, qd_str source, qd_str *out, qd_err *err)
+{
+    const qd_json_filter *f = qd_mapping_source_filter(m);
+    *out = (qd_str){NULL, 0};
+    if (!qd_mapping_source_enabled(m)) return 0;
+    if (!f) {
+        *out = source;
+        return 0;
+    }
+    qd_buf_reset(&p->source);
+    int rc = qd_json_filter_apply(f, source, false, &p->source, err);
+    if (rc == 0) *out = qd_buf_view(&p->source);
+    return rc;
+}

@@ -1,0 +1,58 @@
+/* doc_parser_int.h: the parser of documents, shared by its files. */
+#ifndef QD_MAPPING_DOC_PARSER_INT_H
+#define QD_MAPPING_DOC_PARSER_INT_H
+
+#include "mapping/doc_int.h"
+
+typedef enum target_kind {
+    TARGET_SKIP,   /* not indexed: enabled or dynamic is false */
+    TARGET_OBJECT, /* an object of the mapping */
+    TARGET_FIELD,
+    TARGET_NEW, /* the mapping has none: dynamic */
+} target_kind;
+
+/* What a value is for. */
+typedef struct target {
+    target_kind kind;
+    const object *object;
+    const qd_field *field;
+    qd_str path;        /* NEW: full name */
+    qd_str name;        /* NEW: last name */
+    qd_str parent;      /* NEW: full name of the object it would be in */
+    qd_dynamic dynamic; /* NEW: what holds there */
+} target;
+
+/* An open object or array. */
+typedef struct frame {
+    target t;
+    bool array;
+} frame;
+
+/* A field that the document brings. */
+typedef struct new_field {
+    qd_str path, definition;
+    uint64_t hash;
+} new_field;
+
+struct qd_doc_parser {
+    doc d;
+    frame *frames; /* QD_JSON_DEPTH_MAX + 1 */
+    uint32_t depth;
+    QD_VEC(new_field) fresh;
+    qd_buf update;  /* JSON of the new fields */
+    qd_buf scratch; /* a definition being made */
+    qd_buf source;  /* filtered source */
+};
+
+/* doc_values.c */
+int qdi_doc_deliver(doc *d, const qd_doc_sink *sink, qd_err *err);
+
+/* doc_error.c: QD_E_DOC_PARSING around what is in err. */
+/* "[1:9] failed to parse field [x] of type [long] in document with id '1'. Preview …" */
+int qdi_doc_field_error(doc *d, const qd_field *f, int rc, qd_err *err);
+/* "[1:9] failed to parse: " and the reason. */
+int qdi_doc_wrap(doc *d, int rc, qd_err *err);
+/* Code and text of its own, with the place before it. */
+int qdi_doc_error(doc *d, qd_err *err, int code, const char *fmt, ...) QD_PRINTF(4, 5);
+
+#endif

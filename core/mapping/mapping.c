@@ -1,0 +1,605 @@
+/*
+ * mapping.c: definitions compiled to what documents and queries use: a table of children for each
+ * object, one of all full names, fields by number. Compiling walks the tree of objects; depth is
+ * bounded by MAPPING_LEVELS_MAX. A merged mapping is compiled anew from the joined definitions:
+ * merges are rare, and nobody ever sees a mapping change.
+ */
+#include "base/vec.h"
+#include "mapping/mapping_int.h"
+
+#define MAPPING_MAGIC 0x5144404d
+
+typedef struct compiler {
+    qd_mapping *m;
+    const qd_mapping *old; /* whose numbers are kept; or NULL */
+    QD_VEC(qd_field *) fields;
+    QD_VEC(const object *) objects;
+    qd_account *account;
+} compiler;
+
+/* --- tables -------------------------------------------------------------------------------------
+ */
+
+static void table_put(child *table, uint32_t mask, child c)
+{
+    uint32_t i = (uint32_t)c.hash & mask;
+    while (table[i].hash) i = (i + 1) & mask;
+    table[i] = c;
+}
+
+static uint64_t hash_of(qd_str name)
+{
+    uint64_t h = qd_json_key_hash(name);
+    return h ? h : 1;
+}
+
+static const child *table_get(const child *table, uint32_t mask, uint64_t hash, qd_str name)
+{
+    hash = hash ? hash : 1;
+    for (uint32_t i = (uint32_t)hash & mask; table[i].hash; i = (i + 1) & mask) {
+        if (table[i].hash == hash && qd_str_eq(table[i].name, name)) return &table[i];
+    }
+    return NULL;
+}
+
+const child *qdi_object_child(const object *o, uint64_t hash, qd_str name)
+{
+    return table_get(o->table, o->mask, hash, name);
+}
+
+static uint32_t table_size(uint32_t n)
+{
+    uint32_t size = 4;
+    while (size < 2 * n + 1) size *= 2;
+    return size;
+}
+
+/* --- fields --------------------------------------------------------------------------------------
+ */
+
+static int index_options(qd_field *f, const param_value *v, qd_err *err)
+{
+    static const char *const names[] = {"docs", "freqs", "positions", "offsets"};
+    f->index_options = f->kind == QD_FIELD_TEXT ? QD_INDEX_OPT_POSITIONS : QD_INDEX_OPT_DOCS;
+    if (!v) return 0;
+    for (size_t i = 0; i < QD_COUNT_OF(names); i++) {
+        if (!qd_str_is(v->text, names[i])) continue;
+        f->index_options = (uint8_t)i;
+        return 0;
+    }
+    return qd_err_set(err, QD_E_ARG,
+                      "Unknown value [%.*s] for field [index_options] - accepted values are "
+                      "[positions, docs, freqs, offsets]",
+                      QD_STR_ARG(v->text));
+}
+
+static bool flag(const qd_field_def *d, param_id id, bool fallback)
+{
+    int i = qdi_param_index(d->type, id);
+    if (i < 0) return fallback;
+    if (d->params[i].json.p) return d->params[i].i != 0;
+    if (d->type->params[i].kind == KIND_EXPLICIT_BOOL) return fallback;
+    return qd_str_is(qd_str_c(d->type->params[i].def), "true");
+}
+
+static int apply_params(const compiler *c, qd_field *f, qd_err *err)
+{
+    const qd_field_def *d = f->def;
+    const param_value *v;
+    f->indexed = flag(d, PARAM_INDEX, true);
+    f->doc_values = flag(d, PARAM_DOC_VALUES, false);
+    f->stored = flag(d, PARAM_STORE, false);
+    f->norms = flag(d, PARAM_NORMS, false);
+    f->coerce = flag(d, PARAM_COERCE, c->m->settings.coerce);
+    f->ignore_malformed = flag(d, PARAM_IGNORE_MALFORMED, c->m->settings.ignore_malformed);
+    f->eager_global_ordinals = flag(d, PARAM_EAGER, false);
+    f->split_on_whitespace = flag(d, PARAM_SPLIT, false);
+    f->index_phrases = flag(d, PARAM_INDEX_PHRASES, false);
+    f->fielddata = flag(d, PARAM_FIELDDATA, false);
+    v = qdi_param(d, PARAM_IGNORE_ABOVE);
+    f->ignore_above = v && v->i >= 0 ? (uint32_t)v->i : INT32_MAX;
+    v = qdi_param(d, PARAM_GAP);
+    f->position_increment_gap = v && v->i >= 0 ? (uint32_t)v->i : 100;
+    v = qdi_param(d, PARAM_SCALING_FACTOR);
+    f->scaling_factor = v ? v->d : 1;
+    v = qdi_param(d, PARAM_NULL_VALUE);
+    f->has_null_value = v != NULL;
+    if (v) f->null_text = v->text;
+    return index_options(f, qdi_param(d, PARAM_INDEX_OPTIONS), err);
+}
+
+static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const qd_field *parent,
+                         qd_field **out, qd_err *err)
+{
+    qd_arena *a = &c->m->arena;
+    field_builder b = {a, c->m->analyzers, &c->m->settings};
+    qd_field *f = qd_arena_calloc(a, sizeof *f);
+    qd_field **multi = qd_arena_calloc(a, (d->nmulti + 1) * sizeof *multi);
+    if (!f || !multi) return qd_err_nomem(err, "mapping");
+    f->type = d->type;
+    f->kind = d->type->kind;
+    f->value_class = d->type->value_class;
+    f->name = name;
+    f->leaf = d->name;
+    f->parent = parent;
+    f->def = d;
+    int rc = apply_params(c, f, err);
+    if (rc == 0) rc = d->type->finish(&b, f, err);
+    if (rc) return rc;
+    f->exists_by = f->doc_values             ? QD_EXISTS_COLUMN
+                   : f->norms                ? QD_EXISTS_NORMS
+                   : f->indexed || f->stored ? QD_EXISTS_FIELD_NAME
+                                             : QD_EXISTS_NEVER;
+    if (qd_vec_push(&c->fields, c->account, f)) return qd_err_nomem(err, "mapping");
+    for (uint32_t i = 0; i < d->nmulti; i++) {
+        qd_str sub =
+            qd_arena_printf(a, "%.*s.%.*s", QD_STR_ARG(name), QD_STR_ARG(d->multi[i]->name));
+        if (!sub.p) return qd_err_nomem(err, "mapping");
+        rc = compile_field(c, d->multi[i], sub, f, &multi[i], err); /* one level: they have none */
+        if (rc) return rc;
+    }
+    f->multi = multi;
+    f->nmulti = d->nmulti;
+    *out = f;
+    return 0;
+}
+
+/* --- objects
+ * ---------------------------------------------------------------------------------------- */
+
+static int compile_object(compiler *c, const object_def *d, qd_str path, qd_dynamic dynamic,
+                          const object **out, qd_err *err)
+{
+    qd_arena *a = &c->m->arena;
+    uint32_t size = table_size(d->nchildren);
+    object *o = qd_arena_calloc(a, sizeof *o);
+    if (!o) return qd_err_nomem(err, "mapping");
+    o->path = path;
+    o->dynamic = d->dynamic >= 0 ? (qd_dynamic)d->dynamic : dynamic;
+    o->enabled = d->enabled != TRI_FALSE;
+    o->mask = size - 1;
+    o->table = qd_arena_calloc(a, size * sizeof *o->table);
+    if (!o->table || qd_vec_push(&c->objects, c->account, o)) return qd_err_nomem(err, "mapping");
+    for (uint32_t i = 0; i < d->nchildren; i++) {
+        const node_def *n = d->children[i];
+        qd_str name = n->name;
+        if (path.n) name = qd_arena_printf(a, "%.*s.%.*s", QD_STR_ARG(path), QD_STR_ARG(n->name));
+        if (!name.p) return qd_err_nomem(err, "mapping");
+        child entry = {.hash = hash_of(n->name), .name = n->name};
+        qd_field *f = NULL;
+        int rc = n->object ? compile_object(c, n->object, name, o->dynamic, &entry.object, err)
+                           : compile_field(c, n->field, name, NULL, &f, err);
+        if (rc) return rc;
+        entry.field = f;
+        table_put(o->table, o->mask, entry);
+    }
+    *out = o;
+    return 0;
+}
+
+/* --- numbers and names
+ * ------------------------------------------------------------------------------- */
+
+static int number_fields(compiler *c, qd_err *err)
+{
+    qd_mapping *m = c->m;
+    uint32_t next = c->old ? c->old->nfields : 0, total = next;
+    for (size_t i = 0; i < c->fields.n; i++) {
+        const qd_field *before = c->old ? qd_mapping_field(c->old, c->fields.at[i]->name) : NULL;
+        if (!before) total++;
+    }
+    m->fields = qd_arena_calloc(&m->arena, (total + 1) * sizeof(qd_field *));
+    m->by_name = qd_arena_alloc(&m->arena, (total + 1) * sizeof *m->by_name);
+    if (!m->fields || !m->by_name) return qd_err_nomem(err, "mapping");
+    for (size_t i = 0; i < c->fields.n; i++) {
+        qd_field *f = c->fields.at[i];
+        const qd_field *before = c->old ? qd_mapping_field(c->old, f->name) : NULL;
+        f->id = before ? before->id : next++;
+        m->fields[f->id] = f;
+    }
+    qd_assert(next == total);
+    m->nfields = total;
+    return 0;
+}
+
+static int name_everything(compiler *c, qd_err *err)
+{
+    qd_mapping *m = c->m;
+    uint32_t size = table_size((uint32_t)(c->fields.n + c->objects.n));
+    m->names = qd_arena_calloc(&m->arena, size * sizeof *m->names);
+    if (!m->names) return qd_err_nomem(err, "mapping");
+    m->names_mask = size - 1;
+    for (size_t i = 0; i < c->fields.n; i++) {
+        const qd_field *f = c->fields.at[i];
+        table_put(m->names, m->names_mask,
+                  (child){.hash = hash_of(f->name), .name = f->name, .field = f});
+    }
+    for (size_t i = 1; i < c->objects.n; i++) { /* the first is the root */
+        const object *o = c->objects.at[i];
+        if (table_get(m->names, m->names_mask, hash_of(o->path), o->path)) {
+            return qd_err_set(err, QD_E_ARG, "Field [%.*s] is defined more than once",
+                              QD_STR_ARG(o->path));
+        }
+        table_put(m->names, m->names_mask,
+                  (child){.hash = hash_of(o->path), .name = o->path, .object = o});
+    }
+    return 0;
+}
+
+/* Heap sort of numbers by name: no recursion, no global for a comparison. */
+static void sift(qd_mapping *m, uint32_t at, uint32_t n)
+{
+    uint32_t *v = m->by_name;
+    for (;;) {
+        uint32_t big = at, l = 2 * at + 1, r = l + 1;
+        if (l < n && qd_str_cmp(m->fields[v[l]]->name, m->fields[v[big]]->name) > 0) big = l;
+        if (r < n && qd_str_cmp(m->fields[v[r]]->name, m->fields[v[big]]->name) > 0) big = r;
+        if (big == at) return;
+        uint32_t t = v[at];
+        v[at] = v[big];
+        v[big] = t;
+        at = big;
+    }
+}
+
+static void sort_names(qd_mapping *m)
+{
+    uint32_t n = m->nfields;
+    for (uint32_t i = 0; i < n; i++) m->by_name[i] = i;
+    for (uint32_t i = n / 2; i-- > 0;) sift(m, i, n);
+    for (uint32_t k = n; k-- > 1;) {
+        uint32_t t = m->by_name[0];
+        m->by_name[0] = m->by_name[k];
+        m->by_name[k] = t;
+        sift(m, 0, k);
+    }
+}
+
+static int resolve_copy_to(compiler *c, qd_err *err)
+{
+    qd_mapping *m = c->m;
+    for (size_t i = 0; i < c->fields.n; i++) {
+        qd_field *f = c->fields.at[i];
+        const qd_field_def *d = f->def;
+        if (d->ncopy_to == 0) continue;
+        f->copy_to = qd_arena_calloc(&m->arena, d->ncopy_to * sizeof *f->copy_to);
+        if (!f->copy_to) return qd_err_nomem(err, "mapping");
+        f->ncopy_to = d->ncopy_to;
+        for (uint32_t k = 0; k < d->ncopy_to; k++) {
+            const child *t =
+                table_get(m->names, m->names_mask, hash_of(d->copy_to[k]), d->copy_to[k]);
+            if (!t) continue;
+            if (t->object) {
+                return qd_err_set(err, QD_E_ARG,
+                                  "Cannot copy to field [%.*s] since it is mapped as an object",
+                                  QD_STR_ARG(d->copy_to[k]));
+            }
+            if (t->field->parent) {
+                return qd_err_set(err, QD_E_ARG,
+                                  "[copy_to] may not be used to copy to a multi-field: [%.*s]",
+                                  QD_STR_ARG(d->copy_to[k]));
+            }
+            f->copy_to[k] = t->field;
+        }
+    }
+    return 0;
+}
+
+/* --- limits
+ * ------------------------------------------------------------------------------------------- */
+
+static int check_limits(const compiler *c, size_t old_count, uint32_t dynamic_new, qd_err *err)
+{
+    const qd_mapping_settings *s = &c->m->settings;
+    size_t count = c->fields.n + c->objects.n - 1;
+    if (count > old_count && (int64_t)count > s->total_fields_limit) {
+        if (dynamic_new) {
+            return qd_err_set(
+                err, QD_E_ARG,
+                "Limit of total fields [%lld] has been exceeded while adding new fields [%u]",
+                (long long)s->total_fields_limit, dynamic_new);
+        }
+        return qd_err_set(err, QD_E_ARG, "Limit of total fields [%lld] has been exceeded",
+                          (long long)s->total_fields_limit);
+    }
+    for (size_t i = 1; i < c->objects.n; i++) {
+        qd_str path = c->objects.at[i]->path;
+        int64_t depth = 2;
+        for (size_t k = 0; k < path.n; k++) depth += path.p[k] == '.';
+        if (depth > s->depth_limit) {
+            return qd_err_set(
+                err, QD_E_ARG,
+                "Limit of mapping depth [%lld] has been exceeded due to object field [%.*s]",
+                (long long)s->depth_limit, QD_STR_ARG(path));
+        }
+        ptrdiff_t dot = -1;
+        for (size_t k = 0; k < path.n; k++) {
+            if (path.p[k] == '.') dot = (ptrdiff_t)k;
+        }
+        qd_str leaf = qd_str_sub(path, (size_t)(dot + 1), path.n);
+        if ((int64_t)leaf.n > s->field_name_length_limit) {
+            return qd_err_set(err, QD_E_ARG,
+                              "Field name [%.*s] is longer than the limit of [%lld] characters",
+                              QD_STR_ARG(leaf), (long long)s->field_name_length_limit);
+        }
+    }
+    for (size_t i = 0; i < c->fields.n; i++) {
+        qd_str leaf = c->fields.at[i]->leaf;
+        if ((int64_t)leaf.n > s->field_name_length_limit) {
+            return qd_err_set(err, QD_E_ARG,
+                              "Field name [%.*s] is longer than the limit of [%lld] characters",
+                              QD_STR_ARG(leaf), (long long)s->field_name_length_limit);
+        }
+    }
+    return 0;
+}
+
+/* --- the whole
+ * ------------------------------------------------------------------------------------------ */
+
+static int wrap_parse_error(int rc, qd_err *err)
+{
+    if (rc == QD_E_NOMEM || rc == QD_E_XCONTENT || rc == 0) return rc;
+    char reason[1024];
+    if (!err) return QD_E_MAPPER_PARSING;
+    qd_str text = qd_str_sub(qd_str_c(qd_err_reason(err)), 0, sizeof reason - 1);
+    memcpy(reason, text.p, text.n);
+    reason[text.n] = 0;
+    (void)qd_err_wrap(err, QD_E_MAPPER_PARSING, "Failed to parse mapping: %s", reason);
+    return QD_E_MAPPER_PARSING;
+}
+
+static int dynamic_formats(qd_mapping *m, qd_err *err)
+{
+    static const qd_str usual = {"yyyy/MM/dd HH:mm:ss||yyyy/MM/dd||epoch_millis", 45};
+    const mapping_def *d = m->def;
+    uint32_t n = d->has_date_formats ? d->ndate_formats : 2;
+    m->date_formats = qd_arena_alloc(&m->arena, (n + 1) * sizeof *m->date_formats);
+    if (!m->date_formats) return qd_err_nomem(err, "mapping");
+    for (uint32_t i = 0; i < n; i++) {
+        qd_date_format *f = NULL;
+        if (!d->has_date_formats && i == 0) {
+            m->date_formats[i] = qd_date_format_default();
+            continue;
+        }
+        int rc = qd_date_format_make(&m->arena, d->has_date_formats ? d->date_formats[i] : usual,
+                                     &f, err);
+        if (rc) return wrap_parse_error(rc, err);
+        m->date_formats[i] = f;
+    }
+    m->ndate_formats = n;
+    return 0;
+}
+
+static int render(qd_mapping *m, qd_err *err)
+{
+    qd_buf b;
+    qd_json_writer w;
+    qd_buf_init(&b, m->arena.account, 64 << 20);
+    qd_json_writer_init(&w, &b, false);
+    qdi_mapping_write(m->def, &w);
+    m->json = qd_buf_status(&b) ? (qd_str){NULL, 0} : qd_arena_str(&m->arena, qd_buf_view(&b));
+    qd_buf_fini(&b);
+    return m->json.p ? 0 : qd_err_nomem(err, "mapping");
+}
+
+static int compile_all(compiler *c, qd_mapping_reason reason, uint32_t dynamic_new, qd_err *err)
+{
+    qd_mapping *m = c->m;
+    int rc = compile_object(c, m->def->root, (qd_str){"", 0}, QD_DYNAMIC_TRUE, &m->root, err);
+    if (rc) return wrap_parse_error(rc, err);
+    size_t before = 0;
+    if (c->old) {
+        for (uint32_t i = 0; i <= c->old->names_mask; i++) before += c->old->names[i].hash != 0;
+    }
+    if (reason == QD_MAPPING_UPDATE) rc = check_limits(c, before, dynamic_new, err);
+    if (rc == 0) rc = number_fields(c, err);
+    if (rc == 0) rc = name_everything(c, err);
+    if (rc == 0) rc = resolve_copy_to(c, err);
+    if (rc == 0) rc = dynamic_formats(m, err);
+    if (rc == 0 && (m->def->nincludes || m->def->nexcludes)) {
+        rc = qd_json_filter_make(&m->arena, m->def->includes, m->def->nincludes, m->def->excludes,
+                                 m->def->nexcludes, QD_JSON_FILTER_SOURCE, &m->source_filter, err);
+    }
+    if (rc == 0) sort_names(m);
+    return rc;
+}
+
+static int compile(qd_mapping *m, const qd_mapping *old, qd_mapping_reason reason,
+                   uint32_t dynamic_new, qd_err *err)
+{
+    compiler c = {.m = m, .old = old, .account = m->arena.account};
+    int rc = compile_all(&c, reason, dynamic_new, err);
+    qd_vec_fini(&c.fields);
+    qd_vec_fini(&c.objects);
+    return rc;
+}
+
+static qd_mapping *new_mapping(const qd_analyzers *analyzers, const qd_mapping_settings *settings)
+{
+    qd_mapping *m = qd_calloc(NULL, sizeof *m);
+    if (!m) return NULL;
+    m->magic = MAPPING_MAGIC;
+    atomic_store(&m->refs, 1);
+    m->version = 1;
+    qd_arena_init(&m->arena, NULL, 512 << 20);
+    m->analyzers = qd_analyzers_ref(analyzers);
+    m->settings = *settings;
+    return m;
+}
+
+int qd_mapping_parse(qd_str json, const qd_analyzers *analyzers,
+                     const qd_mapping_settings *settings, qd_mapping_reason reason,
+                     qd_mapping **out, qd_err *err)
+{
+    qd_mapping *m = new_mapping(analyzers, settings);
+    if (!m) return qd_err_nomem(err, "mapping");
+    int rc = wrap_parse_error(qdi_mapping_read(&m->arena, json, &m->def, err), err);
+    if (rc == 0) rc = compile(m, NULL, reason, 0, err);
+    if (rc == 0) rc = render(m, err);
+    if (rc)
+        qd_mapping_unref(m);
+    else
+        *out = m;
+    return rc;
+}
+
+int qd_mapping_empty(const qd_analyzers *analyzers, const qd_mapping_settings *settings,
+                     qd_mapping **out, qd_err *err)
+{
+    return qd_mapping_parse(QD_STR("{}"), analyzers, settings, QD_MAPPING_RECOVERY, out, err);
+}
+
+/* The joined definitions, in a new mapping. */
+static int join(qd_mapping *m, const qd_mapping *old, qd_str update, qd_err *err)
+{
+    mapping_def *from = NULL;
+    int rc = qdi_mapping_read(&m->arena, old->json, &m->def, err);
+    if (rc == 0) rc = wrap_parse_error(qdi_mapping_read(&m->arena, update, &from, err), err);
+    return rc ? rc : qdi_mapping_merge(&m->arena, m->def, from, err);
+}
+
+int qdi_mapping_merge_new(qd_mapping *old, qd_str update, qd_mapping_reason reason,
+                          uint32_t dynamic_new, qd_mapping **out, qd_err *err)
+{
+    qd_mapping *m = new_mapping(old->analyzers, &old->settings);
+    if (!m) return qd_err_nomem(err, "mapping");
+    int rc = join(m, old, update, err);
+    if (rc == 0) rc = render(m, err);
+    if (rc == 0 && qd_str_eq(m->json, old->json)) {
+        qd_mapping_unref(m);
+        *out = qd_mapping_ref(old);
+        return 0;
+    }
+    if (rc == 0) rc = compile(m, old, reason, dynamic_new, err);
+    m->version = old->version + 1;
+    if (rc)
+        qd_mapping_unref(m);
+    else
+        *out = m;
+    return rc;
+}
+
+int qd_mapping_merge(qd_mapping *old, qd_str update, qd_mapping_reason reason, qd_mapping **out,
+                     qd_err *err)
+{
+    return qdi_mapping_merge_new(old, update, reason, 0, out, err);
+}
+
+int qd_mapping_remake(const qd_mapping *old, const qd_analyzers *analyzers,
+                      const qd_mapping_settings *settings, qd_mapping **out, qd_err *err)
+{
+    qd_mapping *m = new_mapping(analyzers, settings);
+    if (!m) return qd_err_nomem(err, "mapping");
+    int rc = qdi_mapping_read(&m->arena, old->json, &m->def, err);
+    if (rc == 0) rc = compile(m, old, QD_MAPPING_RECOVERY, 0, err);
+    if (rc == 0) rc = render(m, err);
+    m->version = old->version;
+    if (rc)
+        qd_mapping_unref(m);
+    else
+        *out = m;
+    return rc;
+}
+
+qd_mapping *qd_mapping_ref(const qd_mapping *m)
+{
+    qd_mapping *x = (qd_mapping *)m; /* counting does not change what others see */
+    QD_CHECK(x, MAPPING_MAGIC);
+    atomic_fetch_add(&x->refs, 1);
+    return x;
+}
+
+void qd_mapping_unref(const qd_mapping *m)
+{
+    qd_mapping *x = (qd_mapping *)m;
+    if (!x) return;
+    QD_CHECK(x, MAPPING_MAGIC);
+    if (atomic_fetch_sub(&x->refs, 1) != 1) return;
+    qd_analyzers_unref(x->analyzers);
+    qd_arena_fini(&x->arena);
+    x->magic = 0;
+    qd_free(x);
+}
+
+/* --- looking
+ * -------------------------------------------------------------------------------------------- */
+
+uint64_t qd_mapping_version(const qd_mapping *m)
+{
+    return m->version;
+}
+qd_str qd_mapping_json(const qd_mapping *m)
+{
+    return m->json;
+}
+uint32_t qd_mapping_nfields(const qd_mapping *m)
+{
+    return m->nfields;
+}
+bool qd_mapping_source_enabled(const qd_mapping *m)
+{
+    return m->def->source_enabled != TRI_FALSE;
+}
+const qd_json_filter *qd_mapping_source_filter(const qd_mapping *m)
+{
+    return m->source_filter;
+}
+bool qd_mapping_routing_required(const qd_mapping *m)
+{
+    return m->def->routing_required == TRI_TRUE;
+}
+const qd_analyzers *qd_mapping_analyzers(const qd_mapping *m)
+{
+    return m->analyzers;
+}
+
+const qd_field *qd_mapping_field(const qd_mapping *m, qd_str name)
+{
+    const child *c = table_get(m->names, m->names_mask, hash_of(name), name);
+    return c ? c->field : NULL;
+}
+
+bool qd_mapping_is_object(const qd_mapping *m, qd_str name)
+{
+    const child *c = table_get(m->names, m->names_mask, hash_of(name), name);
+    return c && c->object;
+}
+
+const qd_field *qd_mapping_field_at(const qd_mapping *m, uint32_t id)
+{
+    qd_assert(id < m->nfields);
+    return m->fields[id];
+}
+
+int qd_mapping_match(const qd_mapping *m, qd_str pattern, int (*fn)(void *arg, const qd_field *f),
+                     void *arg)
+{
+    for (uint32_t i = 0; i < m->nfields; i++) {
+        const qd_field *f = m->fields[m->by_name[i]];
+        if (!qd_json_simple_match(pattern, f->name)) continue;
+        int rc = fn(arg, f);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+bool qd_mapping_is_metadata(qd_str name)
+{
+    static const char *const names[] = {"_id",
+                                        "_ignored",
+                                        "_index",
+                                        "_nested_path",
+                                        "_routing",
+                                        "_seq_no",
+                                        "_source",
+                                        "_tier",
+                                        "_version",
+                                        "_field_names",
+                                        "_data_stream_timestamp"};
+    if (name.n == 0 || name.p[0] != '_') return false;
+    for (size_t i = 0; i < QD_COUNT_OF(names); i++) {
+        if (qd_str_is(name, names[i])) return true;
+    }
+    return false;
+}

@@ -1,0 +1,113 @@
+/* text.c: analyzed text. */
+#include "mapping/doc_int.h"
+#include "mapping/type_int.h"
+
+static const param_row params[] = {
+    {"index", PARAM_INDEX, KIND_BOOL, UPDATE_NEVER, "true"},
+    {"store", PARAM_STORE, KIND_BOOL, UPDATE_NEVER, "false"},
+    {"index_options", PARAM_INDEX_OPTIONS, KIND_STRING, UPDATE_NEVER, "\"positions\""},
+    {"norms", PARAM_NORMS, KIND_BOOL, UPDATE_OFF, "true"},
+    {"term_vector", PARAM_OTHER, KIND_STRING, UPDATE_NEVER, "\"no\""},
+    {"analyzer", PARAM_ANALYZER, KIND_STRING, UPDATE_NEVER, "\"default\""},
+    {"search_analyzer", PARAM_SEARCH_ANALYZER, KIND_STRING, UPDATE_FREE, NULL},
+    {"search_quote_analyzer", PARAM_SEARCH_QUOTE_ANALYZER, KIND_STRING, UPDATE_FREE, NULL},
+    {"similarity", PARAM_OTHER, KIND_STRING, UPDATE_NEVER, "\"BM25\""},
+    {"position_increment_gap", PARAM_GAP, KIND_INT, UPDATE_NEVER, NULL},
+    {"fielddata", PARAM_FIELDDATA, KIND_BOOL, UPDATE_FREE, "false"},
+    {"fielddata_frequency_filter", PARAM_OTHER, KIND_ANY, UPDATE_FREE, NULL},
+    {"eager_global_ordinals", PARAM_EAGER, KIND_BOOL, UPDATE_FREE, "false"},
+    {"index_phrases", PARAM_INDEX_PHRASES, KIND_BOOL, UPDATE_NEVER, "false"},
+    {"index_prefixes", PARAM_OTHER, KIND_ANY, UPDATE_NEVER, NULL},
+    {"meta", PARAM_OTHER, KIND_META, UPDATE_FREE, NULL},
+};
+
+static int named(const field_builder *b, const qd_field *f, param_id id, const qd_analyzer **out,
+                 qd_err *err)
+{
+    const param_value *v = qdi_param(f->def, id);
+    if (!v) return 0;
+    const qd_analyzer *a = qd_analyzers_get(b->analyzers, v->text);
+    if (!a) {
+        return qd_err_set(err, QD_E_ARG, "analyzer [%.*s] has not been configured in mappings",
+                          QD_STR_ARG(v->text));
+    }
+    *out = a;
+    return 0;
+}
+
+static int finish(field_builder *b, qd_field *f, qd_err *err)
+{
+    f->doc_values = false;
+    f->index_analyzer = qd_analyzers_get(b->analyzers, QD_STR("default"));
+    int rc = named(b, f, PARAM_ANALYZER, &f->index_analyzer, err);
+    if (rc) return rc;
+    f->search_analyzer = qdi_param(f->def, PARAM_ANALYZER)
+                             ? f->index_analyzer
+                             : qd_analyzers_search_default(b->analyzers);
+    rc = named(b, f, PARAM_SEARCH_ANALYZER, &f->search_analyzer, err);
+    if (rc) return rc;
+    f->search_quote_analyzer = f->search_analyzer;
+    rc = named(b, f, PARAM_SEARCH_QUOTE_ANALYZER, &f->search_quote_analyzer, err);
+    if (rc) return rc;
+    if (f->index_analyzer && !qd_analyzer_for_index(f->index_analyzer)) {
+        qd_str name = qd_analyzer_name(f->index_analyzer);
+        return qd_err_set(
+            err, QD_E_MAPPER_PARSING,
+            "analyzer [%.*s] contains filters that are not allowed to run in index time mode.",
+            QD_STR_ARG(name));
+    }
+    const param_value *gap = qdi_param(f->def, PARAM_GAP);
+    if (!gap && f->index_analyzer) f->position_increment_gap = qd_analyzer_gap(f->index_analyzer);
+    if (gap && gap->i < 0)
+        return qd_err_set(err, QD_E_MAPPER_PARSING,
+                          "[positions_increment_gap] must be positive, got [%lld]",
+                          (long long)gap->i);
+    if (gap && f->index_options < QD_INDEX_OPT_POSITIONS) {
+        return qd_err_set(
+            err, QD_E_ARG,
+            "Cannot set position_increment_gap on field [%.*s] without positions enabled",
+            QD_STR_ARG(f->leaf));
+    }
+    if (!f->indexed) f->norms = false;
+    return 0;
+}
+
+static int value(doc *d, const qd_field *f, qd_err *err)
+{
+    return f->indexed || f->stored ? qdi_doc_str(d, f, qdi_doc_text(d), err) : 0;
+}
+
+static int term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out,
+                qd_err *err)
+{
+    (void)f;
+    (void)ctx;
+    (void)err;
+    out->bytes = v.text;
+    return 0;
+}
+
+static int range(const qd_field *f, const qd_query_value *lo, bool lo_in, const qd_query_value *hi,
+                 bool hi_in, const qd_value_ctx *ctx, qd_point out[2], qd_err *err)
+{
+    (void)f;
+    (void)lo_in;
+    (void)hi_in;
+    (void)ctx;
+    (void)err;
+    if (lo) out[0].bytes = lo->text;
+    if (hi) out[1].bytes = hi->text;
+    return 0;
+}
+
+const struct qd_field_type qdi_type_text = {
+    .kind = QD_FIELD_TEXT,
+    .value_class = QD_VALUE_TEXT,
+    .name = "text",
+    .params = params,
+    .nparams = QD_COUNT_OF(params),
+    .finish = finish,
+    .value = value,
+    .term = term,
+    .range = range,
+};

@@ -1,0 +1,61 @@
+/* value.c: values of requests and answers, by the row of the field's type. */
+#include "mapping/type_int.h"
+
+const char *qd_field_type_name(const qd_field *f)
+{
+    return f->type->name;
+}
+
+bool qd_field_is_numeric(const qd_field *f)
+{
+    return f->kind >= QD_FIELD_LONG && f->kind <= QD_FIELD_SCALED_FLOAT;
+}
+
+double qd_field_f64(const qd_field *f, int64_t column)
+{
+    return f->type->f64 ? f->type->f64(f, column) : 0;
+}
+
+int64_t qd_field_from_f64(const qd_field *f, double v)
+{
+    return f->type->from_f64 ? f->type->from_f64(f, v) : 0;
+}
+
+int qd_field_term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out,
+                  qd_err *err)
+{
+    return f->type->term(f, v, ctx, out, err);
+}
+
+int qd_field_range(const qd_field *f, const qd_query_value *lo, bool lo_inclusive,
+                   const qd_query_value *hi, bool hi_inclusive, const qd_value_ctx *ctx,
+                   qd_point out[2], qd_err *err)
+{
+    return f->type->range(f, lo, lo_inclusive, hi, hi_inclusive, ctx, out, err);
+}
+
+void qd_field_write(const qd_field *f, int64_t column, const qd_date_format *format,
+                    const qd_zone *zone, qd_json_writer *w)
+{
+    if (f->type->write)
+        f->type->write(f, column, format, zone, w);
+    else
+        qd_json_int(w, column);
+}
+
+size_t qd_field_text(const qd_field *f, int64_t column, const qd_date_format *format,
+                     const qd_zone *zone, char out[128])
+{
+    if (f->kind == QD_FIELD_DATE)
+        return qd_date_print(format ? format : f->format, column, zone, out);
+    qd_buf b;
+    qd_json_writer w;
+    qd_buf_init(&b, NULL, 127);
+    qd_json_writer_init(&w, &b, false);
+    qd_field_write(f, column, format, zone, &w);
+    size_t n = b.n;
+    if (n) memcpy(out, b.p, n);
+    out[n] = 0;
+    qd_buf_fini(&b);
+    return n;
+}
