@@ -1,0 +1,167 @@
+/*
+ * action.h: every API of the node as a typed call: a name, parameters, a body in; a status and a
+ * body out. Front-ends (REST is one) reach it through the SDK's action service and nothing below
+ * it.
+ *
+ * api.def is the one table of APIs: name, methods and paths, parameters, pool, flags, handler,
+ * help. Parameter checks, `qd` help and docs/rest.md are made from it. A handler runs on a worker
+ * of its pool (QD_API_LOOP: on the caller's thread), synchronously, with the request's arena and
+ * task.
+ */
+#ifndef QD_ACTION_ACTION_H
+#define QD_ACTION_ACTION_H
+
+#include "base/arena.h"
+#include "cluster/cluster.h"
+#include "config/config.h"
+#include "plugin/host.h"
+#include "runtime/pool.h"
+#include "runtime/task.h"
+#include "shard/shards.h"
+#include "json/filter.h"
+#include "json/writer.h"
+#include <quidditch/frontend.h>
+
+/* What the node's actions work with; filled by main, constant while requests run. */
+typedef struct qd_actions {
+    qd_env *env;
+    qd_config *config;
+    qd_pools *pools;
+    qd_tasks *tasks;
+    qd_plugin_host *plugins;
+    qd_store *store;
+    qd_cluster *cluster;
+    qd_shards *shards;
+    qd_account *account; /* of requests: the request breaker */
+    int64_t start_wall_ms;
+    uint64_t start_ns;
+    qd_str node_id, node_name, node_host;
+    qd_str data_path;
+    struct qd_scrolls *scrolls;          /* open search contexts */
+    struct qd_action_counters *counters; /* for /metrics and _nodes/stats */
+} qd_actions;
+
+/* Shape of the body, place of work. */
+enum {
+    QD_API_BODY = 1,          /* a body is allowed */
+    QD_API_BODY_REQUIRED = 2, /* 400 "request body is required" without one */
+    QD_API_NDJSON = 4,        /* lines of JSON */
+    QD_API_STREAM = 8,        /* the body is fed in pieces (bulk) */
+    QD_API_LOOP = 16,         /* some tens of microseconds: runs on the caller's thread */
+    QD_API_TEXT = 32,         /* _cat: answers text/plain unless JSON is asked for */
+    QD_API_HEAD = 64,         /* HEAD allowed beside GET: same status, no body */
+    QD_API_READY = 128,       /* answered before the node is ready */
+};
+
+typedef struct qd_request qd_request;
+typedef struct qd_response qd_response;
+
+/*
+ * How an API with QD_API_STREAM takes its body: feed gets all bytes not yet used and tells how many
+ * it used now; with last it uses all. emit hands out pieces of the answer, only inside end. A feed
+ * that fails ends the request with that error. drop frees the state after end, failure or a lost
+ * client.
+ */
+typedef struct qd_api_stream {
+    int (*begin)(qd_request *q, qd_response *r, void **state, qd_err *err);
+    int (*feed)(void *state, qd_str bytes, bool last, size_t *used, qd_err *err);
+    int (*end)(void *state, int (*emit)(void *arg, qd_str piece), void *arg, qd_err *err);
+    void (*drop)(void *state);
+} qd_api_stream;
+
+typedef struct qd_api {
+    const char *name;    /* "search", "indices.create" */
+    const char *methods; /* "GET|POST" */
+    const char *paths;   /* "/_search;/{index}/_search" */
+    const char *params;  /* accepted query parameters, comma-separated; common ones always */
+    const char *pool;    /* thread pool */
+    uint32_t flags;
+    int (*run)(qd_request *q, qd_response *r, qd_err *err); /* NULL with stream */
+    const qd_api_stream *stream;
+    const char *help;
+} qd_api;
+
+/* All APIs. */
+extern const qd_api qd_apis[];
+extern const uint32_t qd_apis_n;
+/* API by name, NULL. [any] */
+const qd_api *qd_api_find(qd_str name);
+/* Is key one of api's query parameters or a common one? [any] */
+bool qd_api_accepts(const qd_api *api, qd_str key);
+
+struct qd_request {
+    qd_actions *a;
+    const qd_api *api;
+    const qd_pair *params; /* of path and query, decoded */
+    uint32_t nparams;
+    qd_str body;          /* whole; empty when there is none */
+    uint32_t body_format; /* QD_FORMAT_* */
+    bool head;            /* HEAD: the handler may leave the body out */
+    qd_action_origin origin;
+    qd_arena *arena;
+    qd_task task;
+    /* of the common parameters */
+    bool pretty, human, error_trace;
+    qd_json_filter *filter; /* filter_path, NULL */
+};
+
+struct qd_response {
+    int status;      /* 200 at the start */
+    uint32_t format; /* QD_FORMAT_JSON at the start */
+    qd_buf *out;
+    qd_json_writer w; /* writes into out, pretty or not */
+};
+
+/* --- parameters ---------------------------------------------------------------------------------
+ */
+
+/* Text of a parameter; {NULL,0} when absent. */
+qd_str qd_param(const qd_request *q, const char *key);
+/* Is it there (with or without a value)? */
+bool qd_param_has(const qd_request *q, const char *key);
+/* Boolean: "", "true" are true. QD_E_ARG "Failed to parse value [x] as only [true] or [false] are
+ * allowed." */
+QD_MUST_CHECK
+int qd_param_bool(const qd_request *q, const char *key, bool standard, bool *out, qd_err *err);
+/* Integer. QD_E_ARG "Failed to parse int parameter [size] with value [x]" */
+QD_MUST_CHECK
+int qd_param_i64(const qd_request *q, const char *key, int64_t standard, int64_t *out, qd_err *err);
+/* Time in milliseconds ("30s"). */
+QD_MUST_CHECK
+int qd_param_ms(const qd_request *q, const char *key, int64_t standard, int64_t *out, qd_err *err);
+/* ignore_unavailable, allow_no_indices, expand_wildcards over the API's own options. */
+QD_MUST_CHECK
+int qd_param_indices_options(const qd_request *q, uint32_t standard, uint32_t *out, qd_err *err);
+/* Refuses unknown parameters: "request [/x] contains unrecognized parameter: [y] -> did you mean
+ * [z]?". path is shown. */
+QD_MUST_CHECK
+int qd_params_check(const qd_request *q, qd_str path, qd_err *err);
+/* Resolves the {index} parameter of the request in state s. */
+QD_MUST_CHECK
+int qd_param_indices(const qd_request *q, const qd_state *s, uint32_t standard, qd_resolved *out,
+                     qd_err *err);
+
+/* --- answers
+ * --------------------------------------------------------------------------------------- */
+
+/* Prepares an answer that writes into out. */
+void qd_response_init(qd_response *r, qd_buf *out, bool pretty);
+/* Replaces whatever is written by Elasticsearch's error body and status. */
+void qd_response_error(qd_response *r, const qd_err *err, bool error_trace);
+/* Writes "error" as an object {"root_cause":…,"type":…,"reason":…}: for items and shards. */
+void qd_error_write(qd_json_writer *w, const qd_err *err);
+/* The same with root_cause. */
+void qd_error_write_root(qd_json_writer *w, const qd_err *err);
+/* {"acknowledged":true} */
+void qd_response_acknowledged(qd_response *r);
+/* "_shards":{"total":…,"successful":…,"failed":…} */
+void qd_shards_write(qd_json_writer *w, uint32_t total, uint32_t successful, uint32_t failed);
+
+/* Runs q's handler with a task registered, and writes an error answer if it fails. [worker] */
+void qd_action_run(qd_request *q, qd_response *r);
+
+/* The service table that front-ends get (qd_plugin_host_service QD_SERVICE_ACTION). One per
+ * process, bound to the actions given. */
+const qd_vtable *qd_action_service(qd_actions *a);
+
+#endif

@@ -1,0 +1,96 @@
+/* response.c: answers and errors in Elasticsearch's shape. See action.h. */
+#include "action/action.h"
+#include "base/str.h"
+
+void qd_response_init(qd_response *r, qd_buf *out, bool pretty)
+{
+    *r = (qd_response){.status = 200, .format = QD_FORMAT_JSON, .out = out};
+    qd_json_writer_init(&r->w, out, pretty);
+}
+
+/* type, reason, details, caused_by: the members of one error. */
+static void members(qd_json_writer *w, const qd_err *e, uint32_t depth)
+{
+    qd_json_field_c(w, "type", qd_err_es_type(e));
+    qd_json_field_c(w, "reason", qd_err_reason(e));
+    for (uint32_t i = 0; i < e->ndetails; i++) {
+        const qd_err_detail *d = &e->details[i];
+        qd_json_key_c(w, d->key);
+        if (d->raw) {
+            qd_json_raw_value(w, qd_str_c(d->value));
+        } else {
+            qd_json_c(w, d->value);
+        }
+    }
+    if (e->cause && depth < 16) {
+        qd_json_key_c(w, "caused_by");
+        qd_json_object(w);
+        members(w, e->cause, depth + 1);
+        qd_json_object_end(w);
+    }
+}
+
+void qd_error_write(qd_json_writer *w, const qd_err *err)
+{
+    qd_json_object(w);
+    members(w, err, 0);
+    qd_json_object_end(w);
+}
+
+void qd_error_write_root(qd_json_writer *w, const qd_err *err)
+{
+    const qd_err *root = err;
+    qd_json_object(w);
+    qd_json_key_c(w, "root_cause");
+    qd_json_array(w);
+    qd_json_object(w);
+    qd_json_field_c(w, "type", qd_err_es_type(root));
+    qd_json_field_c(w, "reason", qd_err_reason(root));
+    for (uint32_t i = 0; i < root->ndetails; i++) {
+        qd_json_key_c(w, root->details[i].key);
+        if (root->details[i].raw) {
+            qd_json_raw_value(w, qd_str_c(root->details[i].value));
+        } else {
+            qd_json_c(w, root->details[i].value);
+        }
+    }
+    qd_json_object_end(w);
+    qd_json_array_end(w);
+    members(w, err, 0);
+    qd_json_object_end(w);
+}
+
+void qd_response_error(qd_response *r, const qd_err *err, bool error_trace)
+{
+    bool pretty = r->w.pretty;
+    qd_buf_reset(r->out);
+    qd_json_writer_init(&r->w, r->out, pretty);
+    r->status = qd_err_status(err);
+    r->format = QD_FORMAT_JSON;
+    qd_json_object(&r->w);
+    qd_json_key_c(&r->w, "error");
+    qd_error_write_root(&r->w, err);
+    if (error_trace && err->file) {
+        qd_json_key_c(&r->w, "stack_trace");
+        qd_json_printf(&r->w, "%s:%d", err->file, err->line);
+    }
+    qd_json_field_int(&r->w, "status", r->status);
+    qd_json_object_end(&r->w);
+}
+
+void qd_response_acknowledged(qd_response *r)
+{
+    qd_json_object(&r->w);
+    qd_json_field_bool(&r->w, "acknowledged", true);
+    qd_json_object_end(&r->w);
+}
+
+void qd_shards_write(qd_json_writer *w, uint32_t total, uint32_t successful, uint32_t failed)
+{
+    qd_json_key_c(w, "_shards");
+    qd_json_object(w);
+    qd_json_field_int(w, "total", total);
+    qd_json_field_int(w, "successful", successful);
+    qd_json_field_int(w, "failed", failed);
+    qd_json_object_end(w);
+}

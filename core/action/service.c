@@ -1,0 +1,329 @@
+/*
+ * service.c: the SDK's action service over the table of APIs: a call becomes a request on a worker
+ * of its pool and comes back as pieces of an answer.
+ *
+ * A body that comes in pieces is gathered up to a batch; then a worker feeds it while the caller is
+ * told to wait. One worker at a time works for a call, so the state needs no lock but for the queue
+ * between caller and worker.
+ */
+#include "action/action_int.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "config/schema.h"
+#include "plugin/op.h"
+#include "runtime/sync.h"
+#include <string.h>
+
+#define LOG "action"
+#define ARENA_MAX ((size_t)1 << 30)
+#define ANSWER_MAX ((size_t)1 << 31)
+#define FEED_BYTES ((size_t)4 << 20) /* a batch of a streamed body */
+
+typedef struct running {
+    qd_work work; /* first */
+    qd_action_call *call;
+    qd_arena arena;
+    qd_request q;
+    qd_response r;
+    qd_buf out;
+    qd_err err;
+
+    /* of a streamed body; lock guards these between caller and worker */
+    qd_mutex lock;
+    qd_buf gathered; /* not yet given to the worker */
+    bool last, working, cancelled;
+    void (*ready)(qd_action_call *);
+    /* the worker's */
+    qd_buf feeding;
+    bool begun;
+    void *state;
+} running;
+
+static qd_actions *bound;
+
+/* --- answering
+ * ---------------------------------------------------------------------------------------- */
+
+static int emit(void *arg, qd_str piece)
+{
+    running *x = arg;
+    qd_slice s = {(const uint8_t *)piece.p, piece.n, NULL, NULL};
+    return x->call->answer(x->call, x->r.status, x->r.format, &s);
+}
+
+static void finish(running *x)
+{
+    qd_action_call *call = x->call;
+    if (x->state) x->q.api->stream->drop(x->state);
+    qd_task_end(&x->q.task);
+    qd_buf_fini(&x->gathered);
+    qd_buf_fini(&x->feeding);
+    qd_buf_fini(&x->out);
+    qd_err_fini(&x->err);
+    qd_mutex_fini(&x->lock);
+    qd_arena_fini(&x->arena);
+    qd_free(x);
+    call->host[0] = NULL;
+    qd_op_complete(&call->op, 0);
+}
+
+/* filter_path keeps part of an answer that is JSON. */
+static void filter_answer(running *x)
+{
+    if (!x->q.filter || x->r.format != QD_FORMAT_JSON || x->out.n == 0) return;
+    qd_buf kept;
+    qd_buf_init(&kept, x->q.a->account, ANSWER_MAX);
+    if (!qd_json_filter_apply(x->q.filter, qd_buf_view(&x->out), x->q.pretty, &kept, NULL)) {
+        qd_buf_fini(&x->out);
+        x->out = kept;
+    } else {
+        qd_buf_fini(&kept);
+    }
+}
+
+static void answer_whole(running *x)
+{
+    if (qd_buf_status(&x->out)) {
+        qd_err big;
+        qd_err_init(&big);
+        qd_err_set(&big, QD_E_BREAKER, "[request] answer is too large for the memory allowed");
+        qd_response_error(&x->r, &big, false);
+        qd_err_fini(&big);
+    }
+    filter_answer(x);
+    if (x->q.pretty && x->out.n && x->r.format == QD_FORMAT_JSON) (void)qd_buf_char(&x->out, '\n');
+    (void)emit(x, qd_buf_view(&x->out));
+}
+
+/* --- running
+ * ------------------------------------------------------------------------------------------- */
+
+static int common_params(qd_request *q, qd_err *err)
+{
+    int rc = qd_param_bool(q, "pretty", false, &q->pretty, err);
+    if (!rc) rc = qd_param_bool(q, "human", false, &q->human, err);
+    if (!rc) rc = qd_param_bool(q, "error_trace", false, &q->error_trace, err);
+    qd_str filter = qd_param(q, "filter_path");
+    if (!rc && filter.n) rc = qd_json_filter_path(q->arena, filter, &q->filter, err);
+    return rc;
+}
+
+void qd_action_run(qd_request *q, qd_response *r)
+{
+    qd_err err;
+    qd_err_init(&err);
+    int rc = qd_task_check(&q->task, &err);
+    if (!rc) rc = q->api->run(q, r, &err);
+    if (rc) {
+        qd_assert(err.code); /* a handler that fails says why */
+        qd_response_error(r, &err, q->error_trace);
+    }
+    qd_err_fini(&err);
+}
+
+static void run_whole(qd_work *work)
+{
+    running *x = (running *)(void *)work;
+    qd_action_run(&x->q, &x->r);
+    answer_whole(x);
+    finish(x);
+}
+
+/* Ends a streamed request: its answer, or the error that stopped it. */
+static void end_stream(running *x, int rc)
+{
+    const qd_api_stream *s = x->q.api->stream;
+    if (!rc && !x->cancelled) rc = s->end(x->state, emit, x, &x->err);
+    if (rc && !x->cancelled) {
+        qd_response_error(&x->r, &x->err, x->q.error_trace);
+        answer_whole(x);
+    }
+    finish(x);
+}
+
+/* Takes over what has been gathered; true when the body is complete with it. */
+static bool take_gathered(running *x, int *rc)
+{
+    qd_mutex_lock(&x->lock);
+    if (x->gathered.n && qd_buf_add(&x->feeding, x->gathered.p, x->gathered.n)) {
+        *rc =
+            qd_err_set(&x->err, QD_E_BREAKER, "[request] body does not fit in the memory allowed");
+    }
+    qd_buf_reset(&x->gathered);
+    bool last = x->last;
+    void (*ready)(qd_action_call *) = x->ready;
+    x->ready = NULL;
+    qd_mutex_unlock(&x->lock);
+    if (ready) ready(x->call);
+    return last;
+}
+
+/* Is there another batch to work on now? If not, the next piece of the body starts the worker. */
+static bool stay(running *x)
+{
+    qd_mutex_lock(&x->lock);
+    x->working = x->last || x->cancelled || x->gathered.n >= FEED_BYTES;
+    bool working = x->working;
+    qd_mutex_unlock(&x->lock);
+    return working;
+}
+
+static void run_stream(qd_work *work)
+{
+    running *x = (running *)(void *)work;
+    const qd_api_stream *s = x->q.api->stream;
+    bool last = false;
+    int rc = 0;
+    if (!x->begun) rc = s->begin(&x->q, &x->r, &x->state, &x->err);
+    x->begun = true;
+    do {
+        size_t used = 0;
+        last = take_gathered(x, &rc);
+        if (!rc) rc = qd_task_check(&x->q.task, &x->err);
+        if (!rc) rc = s->feed(x->state, qd_buf_view(&x->feeding), last, &used, &x->err);
+        if (used) memmove(x->feeding.p, x->feeding.p + used, x->feeding.n - used);
+        x->feeding.n -= used;
+        if (rc || last) {
+            end_stream(x, rc);
+            return;
+        }
+    } while (stay(x));
+}
+
+/* --- the service's slots -------------------------------------------------------------------------
+ */
+
+static int prepare(qd_action_call *call, const qd_api *api, running **out, qd_err *err)
+{
+    running *x = qd_calloc(bound->account, sizeof *x);
+    if (!x) return qd_err_nomem(err, "request");
+    x->call = call;
+    qd_mutex_init(&x->lock);
+    qd_err_init(&x->err);
+    qd_arena_init(&x->arena, bound->account, ARENA_MAX);
+    qd_buf_init(&x->out, bound->account, ANSWER_MAX);
+    qd_buf_init(&x->gathered, bound->account, 4 * FEED_BYTES);
+    qd_buf_init(&x->feeding, bound->account, ANSWER_MAX);
+    x->q = (qd_request){
+        .a = bound,
+        .api = api,
+        .params = call->params,
+        .nparams = call->nparams,
+        .body = {(const char *)call->body.data, call->body.len},
+        .body_format = call->format,
+        .origin = call->origin,
+        .arena = &x->arena,
+    };
+    qd_task_begin(bound->tasks, &x->q.task, api->name, qd_param(&x->q, "index"), true);
+    call->host[0] = x;
+    int rc = common_params(&x->q, err);
+    if (!rc && (api->flags & QD_API_BODY_REQUIRED) && !call->more && call->body.len == 0) {
+        rc = qd_err_set(err, QD_E_PARSE, "request body is required");
+    }
+    qd_response_init(&x->r, &x->out, x->q.pretty);
+    *out = x;
+    return rc;
+}
+
+/* An error before the request could run is an answer too. */
+static int32_t refuse(qd_action_call *call, running *x, qd_err *err)
+{
+    if (!x) return err->code;
+    qd_response_error(&x->r, err, false);
+    answer_whole(x);
+    (void)call;
+    finish(x);
+    return 0;
+}
+
+static int32_t submit(qd_self *self, qd_action_call *call, qd_err *err)
+{
+    running *x = NULL;
+    qd_err why;
+    (void)self;
+    const qd_api *api = qd_api_find(call->action);
+    if (!api) {
+        return qd_err_set(err, QD_E_ARG, "no action of the name [%.*s]", QD_STR_ARG(call->action));
+    }
+    qd_err_init(&why);
+    int rc = prepare(call, api, &x, &why);
+    if (!rc && (api->flags & QD_API_STREAM)) {
+        if (qd_buf_add(&x->feeding, call->body.data, call->body.len)) rc = QD_E_NOMEM;
+        x->last = !call->more;
+        x->working = x->last || x->feeding.n >= FEED_BYTES;
+        x->work.run = run_stream;
+        if (rc) (void)qd_err_nomem(&why, "body of the request");
+        if (!rc && !x->working) {
+            qd_err_fini(&why);
+            return 0;
+        }
+    } else if (!rc && (api->flags & QD_API_LOOP)) {
+        run_whole(&x->work);
+        return 0;
+    } else if (!rc) {
+        x->work.run = run_whole;
+    }
+    if (!rc) rc = qd_pool_submit(qd_pools_get(bound->pools, api->pool), &x->work, &why);
+    int32_t refused = rc ? refuse(call, x, &why) : 0;
+    if (refused && err) qd_err_copy(err, &why);
+    qd_err_fini(&why);
+    return refused;
+}
+
+static int32_t body(qd_action_call *call, qd_slice piece, uint32_t last,
+                    void (*ready)(qd_action_call *))
+{
+    running *x = call->host[0];
+    int32_t rc = 0;
+    bool start = false;
+    if (!x) return QD_E_STATE;
+    qd_mutex_lock(&x->lock);
+    if (x->gathered.n >= FEED_BYTES && x->working && piece.len) {
+        x->ready = ready; /* the worker is behind: the caller stops reading */
+        rc = QD_E_REJECTED;
+    } else if (qd_buf_add(&x->gathered, piece.data, piece.len)) {
+        rc = QD_E_REJECTED;
+        qd_buf_reset(&x->gathered);
+        x->last = x->cancelled = true;
+    } else {
+        x->last = last != 0;
+        start = !x->working && (x->last || x->gathered.n >= FEED_BYTES);
+        if (start) x->working = true;
+    }
+    qd_mutex_unlock(&x->lock);
+    /* admitted at its first piece: the rest of it is never refused */
+    if (start &&
+        qd_pool_submit_forced(qd_pools_get(bound->pools, x->q.api->pool), &x->work, NULL)) {
+        finish(x);
+    }
+    return rc;
+}
+
+static void cancel(qd_action_call *call)
+{
+    running *x = call->host[0];
+    bool start = false;
+    if (!x) return;
+    qd_task_cancel(&x->q.task, "the client has gone away");
+    qd_mutex_lock(&x->lock);
+    x->cancelled = true;
+    if ((x->q.api->flags & QD_API_STREAM) && !x->working) start = x->working = true;
+    qd_mutex_unlock(&x->lock);
+    if (start &&
+        qd_pool_submit_forced(qd_pools_get(bound->pools, x->q.api->pool), &x->work, NULL)) {
+        finish(x);
+    }
+}
+
+static const qd_svc_action service = {
+    .head = {.struct_size = sizeof service, .major = 0, .minor = 1},
+    .submit = submit,
+    .body = body,
+    .cancel = cancel,
+};
+
+const qd_vtable *qd_action_service(qd_actions *a)
+{
+    bound = a;
+    return &service.head;
+}
