@@ -19,7 +19,7 @@ static void node_settings(qd_str text)
     if (qd_config_open(1ll << 30, &c, NULL) != 0) return;
     int rc = qd_config_file(c, text, "fuzz.yml", no_environment, &err);
     if (rc == 0) rc = qd_config_ready(c, &err);
-    qd_assert((rc == 0) == (qd_err_reason(&err)[0] == 0));
+    qd_assert(rc == err.code);
     qd_err_fini(&err);
     qd_config_close(c);
 }
