@@ -45,6 +45,7 @@ static const char *nearest(const char *name)
 
 int main(int argc, char **argv)
 {
+    qd_proc_tune_heap(); /* as the daemon does: qd bench must not measure another heap */
     qd_proc_private_files();
     if (argc < 2) {
         help(stderr);

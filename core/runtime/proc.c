@@ -208,10 +208,9 @@ uint64_t qd_proc_raise_files(void)
 void qd_proc_tune_heap(void)
 {
     /* glibc makes up to 8 arenas a CPU; freed memory in them is lost to the others. Two a CPU keep
-     * contention low. Blocks of a megabyte and more go to mmap, so that freeing returns them. */
+     * contention low. The thresholds stay dynamic: fixed ones would map and unmap every large
+     * buffer of indexing anew. */
     mallopt(M_ARENA_MAX, (int)(qd_cpu_count() * 2 < 16 ? qd_cpu_count() * 2 : 16));
-    mallopt(M_MMAP_THRESHOLD, 1 << 20);
-    mallopt(M_TRIM_THRESHOLD, 4 << 20);
 }
 
 void qd_proc_trim_heap(void)

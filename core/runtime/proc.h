@@ -71,8 +71,7 @@ uint64_t qd_proc_max_files(void);
 uint64_t qd_proc_max_maps(void);
 /* Raises the soft limit of open files to the hard one; returns the new soft limit. At start. */
 uint64_t qd_proc_raise_files(void);
-/* Keeps freed memory from spreading over per-thread arenas and gives large blocks back; at start,
- * before the first thread. */
+/* Keeps freed memory from spreading over per-thread arenas; at start, before the first thread. */
 void qd_proc_tune_heap(void);
 /* Gives free heap pages back to the system. [worker] */
 void qd_proc_trim_heap(void);
