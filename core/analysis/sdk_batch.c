@@ -15,7 +15,7 @@ int qd_batch_to_sdk(const qd_analysis *s, const qd_batch *b, qd_token_batch *to)
     for (size_t i = 0; i < t->n; i++) {
         qd_span w = t->term[i];
         qd_span o = t->has & QD_TOKENS_OFFSETS ? t->offset[i] : (qd_span){0, 0};
-        memcpy(to->bytes + to->nbytes, s->text + w.from, w.to - w.from);
+        if (w.to > w.from) memcpy(to->bytes + to->nbytes, s->text + w.from, w.to - w.from);
         to->tokens[to->ntokens++] = (qd_token){
             .text = to->nbytes,
             .text_len = w.to - w.from,

@@ -101,7 +101,7 @@ static int batch_equal(const qd_token_batch *a, const qd_token_batch *b)
         if (x->text_len != y->text_len || x->start != y->start || x->end != y->end ||
             x->type != y->type || x->position_inc != y->position_inc ||
             x->position_len != y->position_len ||
-            memcmp(a->bytes + x->text, b->bytes + y->text, x->text_len) != 0)
+            (x->text_len && memcmp(a->bytes + x->text, b->bytes + y->text, x->text_len) != 0))
             return 0;
     }
     return 1;
