@@ -4,6 +4,8 @@
 
 #define COPY_BYTES (256u << 10)
 
+size_t qdi_spool_memory = 8u << 20;
+
 int qdi_spool_init(qdi_spool *s, qd_store *store, qd_str name, unsigned n, qd_account *account,
                    qd_err *err)
 {
@@ -17,10 +19,26 @@ int qdi_spool_init(qdi_spool *s, qd_store *store, qd_str name, unsigned n, qd_ac
     return 0;
 }
 
+/* One of the same name can only be left over from a write that was cut off: it goes. */
+static int open_log(qdi_spool *s, qd_err *err)
+{
+    qd_err first;
+    qd_err_init(&first);
+    int rc = qd_store_log_open(s->store, qd_str_c(s->name), true, &s->log, &first);
+    if (rc == QD_E_EXISTS) {
+        rc = qd_store_delete(s->store, qd_str_c(s->name), err);
+        if (rc == 0) rc = qd_store_log_open(s->store, qd_str_c(s->name), true, &s->log, err);
+    } else if (rc && err) {
+        qd_err_move(err, &first);
+    }
+    qd_err_fini(&first);
+    return rc;
+}
+
 static int spill(qdi_spool *s, qd_err *err)
 {
     int rc = 0;
-    if (!s->log) rc = qd_store_log_open(s->store, qd_str_c(s->name), true, &s->log, err);
+    if (!s->log) rc = open_log(s, err);
     if (rc) return rc;
     qd_iovec v = {s->buf.p, s->buf.n};
     uint64_t at;
@@ -34,7 +52,7 @@ static int spill(qdi_spool *s, qd_err *err)
 int qdi_spool_add(qdi_spool *s, const void *p, size_t n, qd_err *err)
 {
     if (qd_buf_add(&s->buf, p, n)) return qd_err_nomem(err, "spool of a segment's section");
-    if (QD_LIKELY(s->buf.n < QDI_SPOOL_MEMORY) || !s->can_spill) return 0;
+    if (QD_LIKELY(s->buf.n < qdi_spool_memory) || !s->can_spill) return 0;
     return spill(s, err);
 }
 

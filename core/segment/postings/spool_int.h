@@ -10,7 +10,8 @@
 #include "base/str.h"
 #include "store/file.h"
 
-#define QDI_SPOOL_MEMORY (8u << 20) /* bytes of one spool kept in memory */
+/* Bytes of one spool kept in memory: 8 MiB. Tests lower it, before any segment is written. */
+extern size_t qdi_spool_memory;
 
 typedef struct qdi_spool {
     qd_store *store;

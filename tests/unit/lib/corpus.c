@@ -20,7 +20,7 @@ static void add_word(corpus *c, uint32_t i)
         memset(word, 'p', 300); /* long, with a common beginning */
         n = snprintf(word + 250, 64, "%u", i) + 250;
     }
-    if (i % 11 == 0) word[n++] = (char)(0x80 + i % 60), word[n++] = (char)0xff;
+    if (i % 11 == 0) n += snprintf(word + n, 8, "%s", i % 2 ? "\u00e9" : "\U0001f600");
     n += snprintf(word + n, 32, "_%u", i); /* different in any case */
     if (i == 0) n = 0;                     /* and the empty word */
     for (int k = 0; k < n; k++) assert_int_equal(qd_vec_push(&c->text, &c->x->account, word[k]), 0);

@@ -2,6 +2,7 @@
  * a naive model; look-ups, walks, damage, failures. */
 #include "segment/merge.h"
 #include "segment/postings.h"
+#include "segment/postings/spool_int.h"
 #include "unit/lib/corpus.h"
 #include "unit/unit.h"
 
@@ -84,6 +85,14 @@ static void an_aborted_document_leaves_no_trace(void **state)
     parts_end(&x);
 }
 
+static int count_objects(void *arg, qd_str name, uint64_t bytes)
+{
+    (void)name;
+    (void)bytes;
+    ++*(uint32_t *)arg;
+    return 0;
+}
+
 /* Byte for byte, by the objects' sections. */
 static void same_bytes(parts *x, const char *a, const char *b)
 {
@@ -152,6 +161,33 @@ static void a_merge_gives_what_a_flush_gives(void **state)
     }
 }
 
+/* Sections that wait in the store instead of memory give the same segment, and leave nothing. */
+static void spilled_sections_are_the_same(void **state)
+{
+    (void)state;
+    parts x;
+    corpus c;
+    parts_begin(&x, false);
+    corpus_begin(&c, &x, 3000);
+    corpus_grow(&c, 1500, 20);
+    corpus_flush(&c, 0, c.docs, NULL, "seg-a");
+    size_t before = qdi_spool_memory;
+    qdi_spool_memory = 3000;
+    corpus_flush(&c, 0, c.docs, NULL, "seg-b");
+    corpus_flush(&c, 0, 700, NULL, "seg-c");
+    corpus_flush(&c, 700, c.docs, NULL, "seg-d");
+    OK(&x,
+       corpus_merge(&x, (const char *const[]){"seg-c", "seg-d"}, 2, NULL, "seg-e", NULL, &x.err));
+    qdi_spool_memory = before;
+    same_bytes(&x, "seg-a", "seg-b");
+    same_bytes(&x, "seg-a", "seg-e");
+    uint32_t n = 0;
+    OK(&x, qd_store_list(x.store, QD_STR(""), count_objects, &n, &x.err));
+    assert_int_equal(n, 5);
+    corpus_end(&c);
+    parts_end(&x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +195,7 @@ int main(void)
         cmocka_unit_test(one_document_may_hold_a_word_many_times),
         cmocka_unit_test(an_aborted_document_leaves_no_trace),
         cmocka_unit_test(a_merge_gives_what_a_flush_gives),
+        cmocka_unit_test(spilled_sections_are_the_same),
     };
     return unit_run(tests);
 }

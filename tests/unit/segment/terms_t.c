@@ -1,0 +1,189 @@
+/* terms_t.c: look-ups of absent terms, walks over ranges, prefixes and automata, against a sorted
+ * list of the words. */
+#include "segment/automaton.h"
+#include "segment/terms.h"
+#include "unit/lib/corpus.h"
+#include "unit/unit.h"
+
+typedef struct list {
+    qd_str *words; /* sorted, different */
+    uint32_t n;
+} list;
+
+static int by_bytes(const void *a, const void *b)
+{
+    return qd_str_cmp(*(const qd_str *)a, *(const qd_str *)b);
+}
+
+static list words_of(const corpus *c, const corpus_field *f)
+{
+    list l = {qd_alloc(&c->x->account, (f->all.n + 1) * sizeof(qd_str)), 0};
+    uint8_t *seen = qd_calloc(&c->x->account, c->words);
+    for (size_t i = 0; i < f->all.n; i++)
+        if (!seen[f->all.at[i].word]) {
+            seen[f->all.at[i].word] = 1;
+            l.words[l.n++] = corpus_word(c, f->all.at[i].word);
+        }
+    qd_free(seen);
+    qsort(l.words, l.n, sizeof *l.words, by_bytes);
+    return l;
+}
+
+static bool wanted(const qd_term_range *r, qd_str w)
+{
+    int c = qd_str_cmp(w, r->from);
+    if (c < 0 || (c == 0 && r->from_exclusive && r->from.n)) return false;
+    c = r->has_to ? qd_str_cmp(w, r->to) : -1;
+    if (c > 0 || (c == 0 && !r->to_inclusive)) return false;
+    return qd_str_starts(w, r->prefix) && (!r->automaton || qd_automaton_match(r->automaton, w));
+}
+
+static uint32_t compare(parts *x, qd_segment *s, uint32_t field, const list *l,
+                        const qd_term_range *r)
+{
+    qd_term_iter *it;
+    qd_str text;
+    uint32_t given = 0;
+    OK(x, qd_term_iter_open(s, field, r, &x->arena, &it, &x->err));
+    for (uint32_t i = 0; i < l->n; i++) {
+        if (!wanted(r, l->words[i])) continue;
+        qd_term t;
+        int rc = qd_term_iter_step(it, &text, i % 3 ? &t : NULL, &x->err);
+        assert_int_equal(rc, 1);
+        if (!qd_str_eq(text, l->words[i]))
+            print_error("got [%.*s], wanted [%.*s]\n", QD_STR_ARG(text), QD_STR_ARG(l->words[i]));
+        assert_true(qd_str_eq(text, l->words[i]));
+        if (i % 3) {
+            qd_term again;
+            OK(x, qd_term_get(s, field, text, &again, &x->err));
+            assert_memory_equal(&again, &t, sizeof t);
+        }
+        given++;
+    }
+    assert_int_equal(qd_term_iter_step(it, &text, NULL, &x->err), 0);
+    qd_arena_reset(&x->arena);
+    return given;
+}
+
+typedef struct fixture {
+    parts x;
+    corpus c;
+    qd_segment *s;
+    uint32_t field;
+    list l;
+} fixture;
+
+static void begin(fixture *f, uint32_t words)
+{
+    parts_begin(&f->x, true);
+    corpus_begin(&f->c, &f->x, words);
+    corpus_grow(&f->c, words / 2 + 10, 12);
+    corpus_flush(&f->c, 0, f->c.docs, NULL, "seg-a");
+    OK(&f->x, qd_segment_open(f->x.store, QD_STR("seg-a"), &f->x.account, &f->s, &f->x.err));
+    f->field = qd_segment_field_find(f->s, QD_STR("body"));
+    f->l = words_of(&f->c, &f->c.fields[0]);
+}
+
+static void end(fixture *f)
+{
+    qd_free(f->l.words);
+    qd_segment_unref(f->s);
+    corpus_end(&f->c);
+    parts_end(&f->x);
+}
+
+static qd_str some_word(fixture *f, char *room)
+{
+    qd_str w = f->l.words[parts_random(&f->x, f->l.n)];
+    size_t n = parts_random(&f->x, 3) ? w.n : parts_random(&f->x, w.n + 1);
+    memcpy(room, w.p, n);
+    if (n && parts_random(&f->x, 3) == 0) room[n - 1] = (char)(room[n - 1] + 1);
+    return (qd_str){room, n};
+}
+
+static void ranges_and_prefixes(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f, 6000);
+    char a[512], b[512];
+    uint64_t given = 0;
+    given += compare(&f.x, f.s, f.field, &f.l, &(qd_term_range){.has_to = false});
+    for (unsigned round = 0; round < 150; round++) {
+        qd_term_range r = {
+            .from_exclusive = round & 1, .has_to = round & 2, .to_inclusive = round & 4};
+        if (round % 5) r.from = some_word(&f, a);
+        r.to = some_word(&f, b);
+        if (round % 7 == 0) {
+            r.prefix = some_word(&f, b);
+            r.prefix.n = r.prefix.n < 3 ? r.prefix.n : parts_random(&f.x, 3);
+            r.has_to = false;
+            if (round % 14) r.from.n = 0;
+        }
+        given += compare(&f.x, f.s, f.field, &f.l, &r);
+    }
+    assert_true(given > 10000);
+    end(&f);
+}
+
+static void absent_terms_are_not_found(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f, 3000);
+    char a[512];
+    for (unsigned round = 0; round < 5000; round++) {
+        qd_str w = some_word(&f, a);
+        bool there = bsearch(&w, f.l.words, f.l.n, sizeof w, by_bytes) != NULL;
+        qd_term t;
+        assert_int_equal(qd_term_get(f.s, f.field, w, &t, &f.x.err), there ? 0 : QD_E_NOTFOUND);
+        assert_int_equal(f.x.err.code, 0);
+    }
+    qd_term t;
+    assert_int_equal(qd_term_get(f.s, 1000, QD_STR("x"), &t, &f.x.err), QD_E_NOTFOUND);
+    end(&f);
+}
+
+static void automata(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f, 6000);
+    static const char *const wildcards[] = {"*",         "a*",     "*7",  "?b*",
+                                            "*-tail_*5", "pp*_1?", "zzz", "3*4*5*"};
+    static const char *const regexps[] = {"[0-9]{3}.*", "(a|b)c?.*_[1-5]+", ".*",
+                                          "ppp+1.*",    "[^a-f]*",          "1234|5678"};
+    uint64_t given = 0;
+    for (unsigned i = 0; i < QD_COUNT_OF(wildcards) + QD_COUNT_OF(regexps) + 60; i++) {
+        qd_automaton *a = NULL;
+        char room[512];
+        if (i < QD_COUNT_OF(wildcards))
+            OK(&f.x,
+               qd_automaton_wildcard(qd_str_c(wildcards[i]), false, 0, &f.x.account, &a, &f.x.err));
+        else if (i < QD_COUNT_OF(wildcards) + QD_COUNT_OF(regexps))
+            OK(&f.x, qd_automaton_regexp(qd_str_c(regexps[i - QD_COUNT_OF(wildcards)]),
+                                         QD_REGEXP_ALL, false, 0, &f.x.account, &a, &f.x.err));
+        else {
+            qd_str w = some_word(&f, room);
+            while (w.n > 20 || (w.n && (w.p[w.n - 1] & 0x80))) w.n--; /* valid UTF-8 */
+            OK(&f.x, qd_automaton_fuzzy(w, 1 + i % 2, i % 3, true, &f.x.account, &a, &f.x.err));
+        }
+        qd_term_range r = {.automaton = a};
+        given += compare(&f.x, f.s, f.field, &f.l, &r);
+        r.from = some_word(&f, room);
+        given += compare(&f.x, f.s, f.field, &f.l, &r);
+        qd_automaton_free(a);
+    }
+    assert_true(given > 5000);
+    end(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ranges_and_prefixes),
+        cmocka_unit_test(absent_terms_are_not_found),
+        cmocka_unit_test(automata),
+    };
+    return unit_run(tests);
+}
