@@ -125,24 +125,38 @@ int qdi_object_read(qd_store *s, qd_storage_object *o, const qd_storage_range *r
 typedef struct list_state {
     int (*each)(void *arg, qd_str name, uint64_t bytes);
     void *arg;
+    bool unknown;
 } list_state;
 
 static int32_t list_one(void *arg, const qd_storage_stat *st)
 {
     list_state *l = arg;
-    if (st->type == QD_STORAGE_UNKNOWN) return 0;
+    if ((st->type == QD_STORAGE_UNKNOWN) != l->unknown) return 0;
     return l->each(l->arg, st->name, st->size);
+}
+
+static int list_names(qd_store *s, qd_str prefix, list_state *l, qd_err *err)
+{
+    QD_CHECK(s, STORE_MAGIC);
+    int rc = qdi_name_check(prefix, true, err);
+    if (rc) return rc;
+    rc = s->vt.list(s->tier, prefix, list_one, l, err);
+    return rc < 0 ? qdi_tier_error(err, rc, "listing", prefix) : rc;
 }
 
 int qd_store_list(qd_store *s, qd_str prefix, int (*each)(void *arg, qd_str name, uint64_t bytes),
                   void *arg, qd_err *err)
 {
-    QD_CHECK(s, STORE_MAGIC);
-    int rc = qdi_name_check(prefix, true, err);
-    if (rc) return rc;
-    list_state l = {each, arg};
-    rc = s->vt.list(s->tier, prefix, list_one, &l, err);
-    return rc < 0 ? qdi_tier_error(err, rc, "listing", prefix) : rc;
+    list_state l = {each, arg, false};
+    return list_names(s, prefix, &l, err);
+}
+
+int qd_store_list_unknown(qd_store *s, qd_str prefix,
+                          int (*each)(void *arg, qd_str name, uint64_t bytes), void *arg,
+                          qd_err *err)
+{
+    list_state l = {each, arg, true};
+    return list_names(s, prefix, &l, err);
 }
 
 static qd_str folder_of(qd_str name)

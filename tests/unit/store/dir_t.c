@@ -132,6 +132,15 @@ static void modes_are_private(void **state)
     end(&x);
 }
 
+static int note_name(void *arg, qd_str name, uint64_t bytes)
+{
+    char *all = arg;
+    size_t n = strlen(all);
+    (void)bytes;
+    snprintf(all + n, 200 - n, "%.*s ", QD_STR_ARG(name));
+    return 0;
+}
+
 static void links_lead_nowhere(void **state)
 {
     (void)state;
@@ -150,6 +159,9 @@ static void links_lead_nowhere(void **state)
     qd_file *f;
     assert_int_not_equal(qd_file_open(x.store, QD_STR("file"), &format, NULL, &f, NULL), 0);
     assert_int_not_equal(write_file(x.store, "away/new", 1, true, NULL), 0);
+    char seen[200] = "";
+    OK(&x, qd_store_list_unknown(x.store, QD_STR(""), note_name, seen, &x.err));
+    assert_string_equal(seen, "away file ");
     OK(&x, qd_store_fetch(x.store, QD_STR("real/p"), QD_STR("pt"), 1, NULL, &p, &n, NULL, &x.err));
     qd_free(p);
     end(&x);

@@ -6,6 +6,7 @@
 #include "runtime/env.h"
 #include "store/reads.h"
 #include "unit/unit.h"
+#include <pthread.h>
 
 static const qd_file_format format = {{"test", 4}, 3, 2};
 static const uint8_t id[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
@@ -382,6 +383,115 @@ static void a_limit_refuses_copies(void **state)
     end(&x);
 }
 
+typedef struct waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    int calls, rc;
+} waiter;
+
+static void wake(void *arg, int rc)
+{
+    waiter *w = arg;
+    pthread_mutex_lock(&w->lock);
+    w->calls++;
+    w->rc = rc;
+    pthread_cond_signal(&w->done);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* A fetch without waiting: at once on mapped tiers, one call back on others, also for damage. */
+static void fetches_that_do_not_wait(void **state)
+{
+    (void)state;
+    for (int late = 0; late < 2; late++) {
+        fixture x;
+        waiter w = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+        begin(&x, late, late ? 1000 : 0);
+        OK(&x, write_file(x.store, "f", big, QD_COUNT_OF(big), &x.err));
+        qd_file *f;
+        OK(&x, qd_file_open(x.store, QD_STR("f"), &format, &account, &f, &x.err));
+        qd_arena arena;
+        qd_arena_init(&arena, &account, 0);
+        qd_reads *r = qd_reads_make(&arena, &account);
+        uint32_t slot;
+        for (int broken = 0; broken < 2; broken++) {
+            uint32_t sid;
+            uint64_t off, bytes;
+            bool resident;
+            assert_true(qd_file_section_at_index(f, 2, &sid, &off, &bytes, &resident));
+            if (broken) store_crash_flip(x.disk, "f", off + QD_FILE_PAGE + 7, 1);
+            OK(&x, qd_reads_add(r, f, sid, broken ? QD_FILE_PAGE + 7 : 3, 100, &slot, &x.err));
+            assert_int_equal(qd_reads_ready(r), !late);
+            int rc = qd_reads_fetch_async(r, wake, &w, &x.err);
+            if (!late) {
+                assert_int_equal(rc, broken ? QD_E_CORRUPT : 1);
+                continue;
+            }
+            assert_int_equal(rc, 0);
+            pthread_mutex_lock(&w.lock);
+            while (w.calls == broken) pthread_cond_wait(&w.done, &w.lock);
+            pthread_mutex_unlock(&w.lock);
+            assert_int_equal(w.calls, broken + 1);
+            assert_int_equal(w.rc, broken ? QD_E_CORRUPT : 0);
+            if (!broken) assert_int_equal(qd_reads_at(r, slot)[1], byte_at(sid, 4));
+        }
+        assert_non_null(strstr(qd_err_reason(&x.err), "file f is damaged at offset"));
+        qd_arena_fini(&arena);
+        qd_file_unref(f);
+        end(&x);
+    }
+}
+
+typedef struct reader {
+    qd_file *file;
+    uint64_t seed;
+    int rc;
+} reader;
+
+static void *read_much(void *arg)
+{
+    reader *me = arg;
+    qd_prng rnd;
+    qd_prng_init(&rnd, me->seed);
+    qd_arena arena;
+    qd_arena_init(&arena, &account, 0);
+    qd_reads *r = qd_reads_make(&arena, &account);
+    for (int i = 0; r && !me->rc && i < 500; i++) {
+        uint32_t slot;
+        uint64_t off = qd_prng_below(&rnd, 2400000);
+        me->rc = qd_reads_add(r, me->file, 4, off, 1000, &slot, NULL);
+        if (!me->rc) me->rc = qd_reads_fetch(r, NULL);
+        if (!me->rc && qd_reads_at(r, slot)[999] != byte_at(4, off + 999)) me->rc = -1;
+        qd_reads_release(r);
+    }
+    qd_arena_fini(&arena);
+    return NULL;
+}
+
+static void many_threads_read_one_file(void **state)
+{
+    (void)state;
+    for (int copies = 0; copies < 2; copies++) {
+        fixture x;
+        begin(&x, copies, 0);
+        OK(&x, write_file(x.store, "f", big, QD_COUNT_OF(big), &x.err));
+        pthread_t t[4];
+        reader me[4];
+        qd_file *f;
+        OK(&x, qd_file_open(x.store, QD_STR("f"), &format, &account, &f, &x.err));
+        for (size_t i = 0; i < 4; i++) {
+            me[i] = (reader){f, i, 0};
+            assert_int_equal(pthread_create(&t[i], NULL, read_much, &me[i]), 0);
+        }
+        for (size_t i = 0; i < 4; i++) {
+            pthread_join(t[i], NULL);
+            assert_int_equal(me[i].rc, 0);
+        }
+        qd_file_unref(f);
+        end(&x);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +505,8 @@ int main(void)
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(every_io_may_fail),
         cmocka_unit_test(a_limit_refuses_copies),
+        cmocka_unit_test(fetches_that_do_not_wait),
+        cmocka_unit_test(many_threads_read_one_file),
     };
     qd_log_level_set("store", QD_LOG_OFF);
     return unit_run(tests);
