@@ -23,7 +23,7 @@ void qdi_cur_bounds(qdi_cur *c)
             float s = p->pair_freq[at] == QD_FREQ_SATURATED
                           ? c->w
                           : qdi_score(c->w, (float)p->pair_freq[at],
-                                      c->ninv[c->norm_mask ? p->pair_norm[at] : 0]);
+                                      c->ninv[c->norm_mask ? p->pair_norm[at] : 1]);
             m = s > m ? s : m;
         }
         c->bound[p->level_cls[l] & 63] = m;

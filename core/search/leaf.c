@@ -580,7 +580,8 @@ static int plan_node(qdi_run *r, const qdi_node *x, qdi_lnode **out, qd_err *err
 /* --- after the fetch ---------------------------------------------------------------------------
  */
 
-static const uint8_t g_no_norms[64];
+/* Fields without norms count as one word long. */
+static const uint8_t g_no_norms[64] = {1, 1, 1, 1, 1, 1, 1, 1};
 
 static void norms_ready(qdi_run *r)
 {
