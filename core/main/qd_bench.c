@@ -1,0 +1,82 @@
+/*
+ * qd_bench.c: `qd bench index|search`: the engine in process, without HTTP, with the options and
+ * output of the Lucene harness (tests/bench/peers/lucene), so that the two can be compared on any
+ * corpus.
+ */
+#include "main/qd_bench.h"
+#include "base/str.h"
+#include "runtime/file.h"
+#include "store/tier.h"
+#include <stdio.h>
+#include <string.h>
+
+int qd_command_bench(int argc, char **argv);
+
+static int usage(FILE *to)
+{
+    fprintf(
+        to,
+        "usage: qd bench index --in FILE.jsonl --index DIR [--threads N] [--ram MB] [--merge]\n"
+        "                [--limit N] [--es | --es-append]\n"
+        "       qd bench search --index DIR --queries FILE [--cmds TOP_10,TOP_100,COUNT]\n"
+        "                [--rounds N] [--warm-sec S] [--out FILE] [--field NAME] [--label NAME]\n"
+        "\n"
+        "index reads JSON lines {\"id\",\"title\",\"body\"} and indexes the words of body: the\n"
+        "segment writer alone, without stored sources and translog; --es and --es-append run the\n"
+        "whole engine. DIR is emptied first. --ram is the indexing buffer in MB for all threads.\n"
+        "search runs a file of queries (\"class<TAB>+a +b\", \"a b\", \"\\\"a phrase\\\"\"; words\n"
+        "as they are indexed) and prints a line for each command (TOP_k, TOP_k_COUNT, COUNT) and\n"
+        "class: percentiles of each query's best and median time in microseconds.\n");
+    return to == stdout ? 0 : 64;
+}
+
+static int drop(void *arg, qd_str name, uint64_t bytes)
+{
+    (void)bytes;
+    char copy[512];
+    snprintf(copy, sizeof copy, "%.*s", QD_STR_ARG(name));
+    return qd_store_delete(arg, qd_str_c(copy), NULL);
+}
+
+int qd_bench_dir_open(qd_bench_dir *d, const char *path, bool create, qd_err *err)
+{
+    *d = (qd_bench_dir){0};
+    qd_paths paths;
+    int rc = qd_paths_find(&paths, err);
+    if (rc) return rc;
+    const qd_str allow[] = {QD_STR("storage-nvme")}, folders[] = {qd_str_c(paths.plugins)};
+    qd_plugin_host_config c = {
+        .env = qd_env_system(),
+        .paths = folders,
+        .npaths = 1,
+        .build_tree = paths.build_tree,
+        .allow = allow,
+        .nallow = QD_COUNT_OF(allow),
+    };
+    rc = qd_plugin_host_open(&c, &d->host, err);
+    if (!rc) rc = qd_plugin_host_load(d->host, err);
+    if (!rc) rc = qd_plugin_host_start(d->host, err);
+    if (!rc && create && !qd_file_exists(path)) rc = qd_dir_make(path, 0700, err);
+    if (!rc) rc = qd_store_open_dir(d->host, qd_str_c(path), !create, &d->store, err);
+    if (!rc && create) rc = qd_store_list(d->store, QD_STR("seg-"), drop, d->store, err);
+    if (rc) qd_bench_dir_close(d);
+    return rc;
+}
+
+void qd_bench_dir_close(qd_bench_dir *d)
+{
+    if (d->store) qd_store_close(d->store);
+    if (d->host) {
+        qd_plugin_host_stop(d->host);
+        qd_plugin_host_close(d->host);
+    }
+    *d = (qd_bench_dir){0};
+}
+
+int qd_command_bench(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+    if (strcmp(what, "index") == 0) return qd_bench_index(argc - 1, argv + 1);
+    if (strcmp(what, "search") == 0) return qd_bench_search(argc - 1, argv + 1);
+    return usage(strcmp(what, "--help") == 0 ? stdout : stderr);
+}

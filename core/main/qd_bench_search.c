@@ -1,0 +1,412 @@
+/*
+ * qd_bench_search.c: `qd bench search`: queries over the segments of a folder, one thread, nothing
+ * cached between queries. Timed is what Lucene's harness times: from the tree of the query to its
+ * hits, look-ups of terms included, ids not.
+ */
+#include "main/args.h"
+#include "main/qd_bench.h"
+#include "runtime/cpu.h"
+#include "runtime/file.h"
+#include "search/plan.h"
+#include "segment/segment.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define QUERIES_MAX 100000u
+#define WORDS_MAX 64u
+#define FILE_BYTES_MAX (64u << 20)
+#define SEGMENTS_MAX 4096u
+
+typedef struct query {
+    qd_str cls, text;
+    qd_node *root;
+    double best, median;
+} query;
+
+typedef struct bench {
+    const char *dir, *queries, *out, *label;
+    qd_str field;
+    const char *cmds;
+    uint32_t rounds;
+    double warm_s;
+    qd_bench_dir d;
+    qd_segment **segments;
+    uint32_t nsegments;
+    qd_searcher *searcher;
+    qd_arena arena;   /* of the queries */
+    qd_arena scratch; /* of one run */
+    qd_buf file;
+    query *q;
+    uint32_t nq;
+    qd_file_out *to;
+    qd_err err;
+} bench;
+
+typedef struct command {
+    qd_str name;
+    uint32_t k; /* 0: COUNT */
+    bool count;
+} command;
+
+/* --- queries: Searcher.java's syntax
+ * --------------------------------------------------------------- */
+
+static qd_node *leaf(bench *b, qd_str text)
+{
+    qd_phrase_term *t = qd_arena_calloc(&b->arena, WORDS_MAX * sizeof *t);
+    uint32_t n = 0;
+    for (size_t at = 0; t && at < text.n && n < WORDS_MAX;) {
+        size_t e = at;
+        while (e < text.n && text.p[e] != ' ') e++;
+        if (e > at) {
+            t[n] = (qd_phrase_term){.term = {text.p + at, e - at}, .position = n};
+            n++;
+        }
+        at = e + 1;
+    }
+    if (!t || !n) return NULL;
+    if (n == 1) return qd_node_term_make(&b->arena, b->field, t[0].term);
+    qd_node *q = qd_node_make(&b->arena, QD_NATIVE_PHRASE);
+    if (q) q->u.phrase = (qd_node_phrase){.field = b->field, .terms = t, .n = n};
+    return q;
+}
+
+static qd_node *parse_query(bench *b, qd_str s)
+{
+    const qd_node *list[3][WORDS_MAX];
+    uint32_t n[3] = {0}; /* must, should, must not */
+    for (size_t at = 0; at < s.n;) {
+        char c = s.p[at];
+        if (c == ' ') {
+            at++;
+            continue;
+        }
+        uint32_t to = c == '+' ? 0 : c == '-' ? 2 : 1;
+        if (to != 1 && ++at < s.n) c = s.p[at];
+        char stop = c == '"' ? '"' : ' ';
+        if (stop == '"') at++;
+        size_t e = at;
+        while (e < s.n && s.p[e] != stop) e++;
+        const qd_node *x = leaf(b, (qd_str){s.p + at, e - at});
+        if (!x || n[to] == WORDS_MAX) return NULL;
+        list[to][n[to]++] = x;
+        at = e + 1;
+    }
+    if (n[0] + n[1] == 1 && !n[2]) return (qd_node *)(uintptr_t)(n[0] ? list[0][0] : list[1][0]);
+    const qd_node **a, **o, **m;
+    qd_node *q = qd_node_bool_make(&b->arena, n[0], n[1], 0, n[2], &a, &o, NULL, &m);
+    if (!q) return NULL;
+    memcpy(a, list[0], n[0] * sizeof *a);
+    memcpy(o, list[1], n[1] * sizeof *o);
+    memcpy(m, list[2], n[2] * sizeof *m);
+    return q;
+}
+
+static int read_queries(bench *b)
+{
+    qd_buf_init(&b->file, NULL, FILE_BYTES_MAX);
+    int rc = qd_file_read(b->queries, &b->file, &b->err);
+    b->q = qd_calloc(NULL, QUERIES_MAX * sizeof *b->q);
+    if (rc) return rc;
+    if (!b->q) return qd_err_nomem(&b->err, "queries");
+    qd_str all = qd_buf_view(&b->file);
+    for (size_t at = 0; at < all.n;) {
+        const char *nl = memchr(all.p + at, '\n', all.n - at);
+        qd_str line = {all.p + at, nl ? (size_t)(nl - all.p) - at : all.n - at};
+        at += line.n + 1;
+        if (!line.n) continue;
+        if (b->nq == QUERIES_MAX) return qd_err_set(&b->err, QD_E_LIMIT, "too many queries");
+        query *q = &b->q[b->nq];
+        ptrdiff_t tab = qd_str_find(line, '\t');
+        q->cls = tab < 0 ? QD_STR("all") : qd_str_sub(line, 0, (size_t)tab);
+        q->text = qd_str_sub(line, (size_t)(tab + 1), line.n);
+        q->root = parse_query(b, q->text);
+        if (!q->root)
+            return qd_err_set(&b->err, QD_E_ARG, "cannot read the query: %.*s", QD_STR_ARG(line));
+        b->nq++;
+    }
+    return 0;
+}
+
+/* --- the index
+ * ------------------------------------------------------------------------------------- */
+
+static int open_one(void *arg, qd_str name, uint64_t bytes)
+{
+    bench *b = arg;
+    (void)bytes;
+    if (b->nsegments == SEGMENTS_MAX) return qd_err_set(&b->err, QD_E_LIMIT, "too many segments");
+    int rc = qd_segment_open(b->d.store, name, NULL, &b->segments[b->nsegments], &b->err);
+    if (!rc) b->nsegments++;
+    return rc;
+}
+
+static int open_index(bench *b)
+{
+    int rc = qd_bench_dir_open(&b->d, b->dir, false, &b->err);
+    if (rc) return rc;
+    b->segments = qd_calloc(NULL, SEGMENTS_MAX * sizeof(qd_segment *));
+    if (!b->segments) return qd_err_nomem(&b->err, "segments");
+    rc = qd_store_list(b->d.store, QD_STR("seg-"), open_one, b, &b->err);
+    if (rc) return rc;
+    return qd_searcher_make(b->segments, NULL, b->nsegments, NULL, &b->searcher, &b->err);
+}
+
+/* --- running
+ * ----------------------------------------------------------------------------------------- */
+
+typedef struct answer {
+    qd_top_result top;
+    uint64_t hits;
+    bool lower;
+} answer;
+
+/* One query, from its tree to its hits. The answer lives until the scratch's reset. */
+static int run(bench *b, const query *q, const command *c, answer *out)
+{
+    static const qd_plan_options ranked = {.similarity = &qd_similarity_lucene};
+    static const qd_plan_options counted = {.no_scores = true};
+    qd_plan *p;
+    int rc =
+        qd_plan_make(b->searcher, q->root, c->k ? &ranked : &counted, &b->scratch, &p, &b->err);
+    if (rc) return rc;
+    if (!c->k) {
+        out->lower = false;
+        return qd_plan_count(p, 0, &out->hits, &b->err);
+    }
+    qd_top_options o = {.k = c->k, .total = c->count ? QD_TOTAL_EXACT : 0};
+    rc = qd_plan_top(p, &o, &out->top, &b->err);
+    out->hits = c->count ? out->top.total : out->top.n;
+    out->lower = !c->count && out->top.n == c->k;
+    return rc;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double percentile(const double *v, uint32_t n, double p)
+{
+    double at = p / 100 * (double)n;
+    uint32_t i = (uint32_t)at;
+    if ((double)i < at) i++;
+    if (i) i--;
+    return v[i < n ? i : n - 1];
+}
+
+static void print_class(bench *b, const command *c, qd_str cls)
+{
+    double *best = qd_alloc(NULL, b->nq * sizeof *best), *med = qd_alloc(NULL, b->nq * sizeof *med);
+    double sum[2] = {0, 0};
+    uint32_t n = 0;
+    for (uint32_t i = 0; best && med && i < b->nq; i++) {
+        if (!qd_str_is(cls, "ALL") && !qd_str_eq(cls, b->q[i].cls)) continue;
+        sum[0] += best[n] = b->q[i].best;
+        sum[1] += med[n++] = b->q[i].median;
+    }
+    if (n) {
+        qsort(best, n, sizeof *best, by_value);
+        qsort(med, n, sizeof *med, by_value);
+        printf("%s\t%.*s\t%.*s\tn=%u\tbest_p50=%.1f\tbest_p99=%.1f\tbest_mean=%.1f\tmed_p50=%.1f\t"
+               "med_p99=%.1f\tmed_mean=%.1f\n",
+               b->label, QD_STR_ARG(c->name), QD_STR_ARG(cls), n, percentile(best, n, 50),
+               percentile(best, n, 99), sum[0] / n, percentile(med, n, 50), percentile(med, n, 99),
+               sum[1] / n);
+        fflush(stdout);
+    }
+    qd_free(best);
+    qd_free(med);
+}
+
+/* Appends " id:score" for the first ten hits. */
+static int write_hits(bench *b, const answer *a, qd_buf *line)
+{
+    for (uint32_t i = 0; i < a->top.n && i < 10; i++) {
+        const qd_leaf *l = qd_searcher_leaf_of(b->searcher, a->top.hits[i].doc);
+        uint32_t doc = a->top.hits[i].doc - l->base;
+        uint32_t f = qd_segment_field_find(l->segment, QD_STR("id"));
+        const qd_columns *set = qd_segment_columns(l->segment);
+        const qd_column *col = f == QD_FIELD_NONE || !set ? NULL : qd_columns_get(set, f);
+        qd_str id = {0};
+        bool found = false;
+        int rc = 0;
+        if (col) {
+            qd_reads *r = qd_reads_make(&b->scratch, NULL);
+            qd_column_reader *rd;
+            if (!r) return qd_err_nomem(&b->err, "ids");
+            rc = qd_column_plan_docs(col, &doc, 1, r, &b->scratch, &rd, &b->err);
+            if (!rc) rc = qd_reads_fetch(r, &b->err);
+            if (!rc) rc = qd_column_bytes(rd, doc, &id, &found, &b->err);
+        }
+        if (rc) return rc;
+        (void)qd_buf_printf(line, "%s%.*s:%.5f", i ? " " : "\t", QD_STR_ARG(id),
+                            (double)a->top.hits[i].score);
+    }
+    return 0;
+}
+
+static int write_query(bench *b, const query *q, const command *c)
+{
+    answer a = {0};
+    qd_buf line;
+    int rc = run(b, q, c, &a);
+    if (rc) return rc;
+    qd_buf_init(&line, NULL, 1u << 20);
+    (void)qd_buf_printf(&line, "%.*s\t%.*s\t%.*s\t%llu\t%.2f\t%.2f\t%s", QD_STR_ARG(c->name),
+                        QD_STR_ARG(q->cls), QD_STR_ARG(q->text), (unsigned long long)a.hits,
+                        q->best, q->median, a.lower ? ">" : "=");
+    if (c->k) rc = write_hits(b, &a, &line);
+    (void)qd_buf_printf(&line, "\n");
+    if (!rc) rc = qd_buf_status(&line);
+    if (!rc) rc = qd_file_out_write(b->to, line.p, line.n, &b->err);
+    qd_buf_fini(&line);
+    qd_arena_reset(&b->scratch);
+    return rc;
+}
+
+static int measure(bench *b, const command *c)
+{
+    qd_env *env = qd_env_system();
+    double *t = qd_alloc(NULL, (size_t)b->nq * b->rounds * sizeof *t);
+    if (!t) return qd_err_nomem(&b->err, "times");
+    int rc = 0;
+    for (uint32_t n = 0; n < b->rounds && !rc; n++)
+        for (uint32_t i = 0; i < b->nq && !rc; i++) {
+            answer a;
+            uint64_t t0 = qd_env_mono_ns(env);
+            rc = run(b, &b->q[i], c, &a);
+            t[(size_t)i * b->rounds + n] = (double)(qd_env_mono_ns(env) - t0) / 1e3;
+            qd_arena_reset(&b->scratch);
+        }
+    for (uint32_t i = 0; i < b->nq && !rc; i++) {
+        double *x = t + (size_t)i * b->rounds;
+        qsort(x, b->rounds, sizeof *x, by_value);
+        b->q[i].best = x[0];
+        b->q[i].median = x[b->rounds / 2];
+        if (b->to) rc = write_query(b, &b->q[i], c);
+    }
+    qd_free(t);
+    for (uint32_t i = 0; i < b->nq && !rc; i++) { /* classes in order of their first query */
+        bool seen = false;
+        for (uint32_t k = 0; k < i && !seen; k++) seen = qd_str_eq(b->q[k].cls, b->q[i].cls);
+        if (!seen) print_class(b, c, b->q[i].cls);
+        if (i == 0) continue;
+    }
+    if (!rc) print_class(b, c, QD_STR("ALL"));
+    return rc;
+}
+
+/* The next command of the list; false at the end. */
+static int next_command(bench *b, const char **at, command *c)
+{
+    size_t n = 0;
+    while ((*at)[n] && (*at)[n] != ',') n++;
+    c->name = (qd_str){*at, n};
+    *at += n + ((*at)[n] == ',');
+    c->count = qd_str_ends(c->name, QD_STR("_COUNT"));
+    c->k = 0;
+    if (qd_str_is(c->name, "COUNT")) return 0;
+    if (qd_str_starts(c->name, QD_STR("TOP_"))) c->k = (uint32_t)strtoul(c->name.p + 4, NULL, 10);
+    if (c->k == 0 || c->k > 10000000)
+        return qd_err_set(&b->err, QD_E_ARG, "unknown command %.*s", QD_STR_ARG(c->name));
+    return 0;
+}
+
+static int run_all(bench *b)
+{
+    qd_env *env = qd_env_system();
+    uint64_t end = qd_env_mono_ns(env) + (uint64_t)(b->warm_s * 1e9);
+    command c;
+    int rc = 0;
+    uint32_t passes = 0;
+    do { /* warm-up over all commands, mixed */
+        for (const char *at = b->cmds; *at && !rc;) {
+            rc = next_command(b, &at, &c);
+            for (uint32_t i = 0; i < b->nq && !rc; i++) {
+                answer a;
+                rc = run(b, &b->q[i], &c, &a);
+                qd_arena_reset(&b->scratch);
+            }
+        }
+        passes++;
+    } while (!rc && qd_env_mono_ns(env) < end);
+    fprintf(stderr, "%s: %u docs, %u segments, %u queries, %s, warm-up passes %u\n", b->label,
+            qd_searcher_docs(b->searcher), b->nsegments, b->nq, qd_cpu_name(qd_cpu_level()),
+            passes);
+    for (const char *at = b->cmds; *at && !rc;) {
+        rc = next_command(b, &at, &c);
+        if (!rc) rc = measure(b, &c);
+    }
+    return rc;
+}
+
+static int parse(bench *b, int argc, char **argv)
+{
+    enum { INDEX = 1, QUERIES, CMDS, ROUNDS, WARM, OUT, FIELD, LABEL };
+    static const qd_option options[] = {
+        {"index", true, INDEX},   {"queries", true, QUERIES}, {"cmds", true, CMDS},
+        {"rounds", true, ROUNDS}, {"warm-sec", true, WARM},   {"out", true, OUT},
+        {"field", true, FIELD},   {"label", true, LABEL},     {0},
+    };
+    qd_args a;
+    int id;
+    qd_args_init(&a, argc, argv, 1, options);
+    while ((id = qd_args_next(&a, &b->err)) != QD_ARGS_END) {
+        if (id == QD_ARGS_BAD) return QD_E_ARG;
+        if (id == INDEX)
+            b->dir = a.value;
+        else if (id == QUERIES)
+            b->queries = a.value;
+        else if (id == CMDS)
+            b->cmds = a.value;
+        else if (id == ROUNDS)
+            b->rounds = (uint32_t)strtoul(a.value, NULL, 10);
+        else if (id == WARM)
+            b->warm_s = strtod(a.value, NULL);
+        else if (id == OUT)
+            b->out = a.value;
+        else if (id == FIELD)
+            b->field = qd_str_c(a.value);
+        else if (id == LABEL)
+            b->label = a.value;
+        else
+            return qd_err_set(&b->err, QD_E_ARG, "unexpected argument %s", a.value);
+    }
+    if (!b->dir || !b->queries)
+        return qd_err_set(&b->err, QD_E_ARG, "--index and --queries are needed");
+    if (b->rounds < 1 || b->rounds > 1000)
+        return qd_err_set(&b->err, QD_E_ARG, "--rounds is 1 to 1000");
+    return 0;
+}
+
+int qd_bench_search(int argc, char **argv)
+{
+    bench b = {.label = "quidditch",
+               .field = QD_STR("body"),
+               .cmds = "TOP_10,TOP_1000,COUNT",
+               .rounds = 10,
+               .warm_s = 10};
+    qd_err_init(&b.err);
+    qd_arena_init(&b.arena, NULL, 0);
+    qd_arena_init(&b.scratch, NULL, 0);
+    qd_buf_init(&b.file, NULL, 1);
+    int rc = parse(&b, argc, argv);
+    if (!rc) rc = read_queries(&b);
+    if (!rc) rc = open_index(&b);
+    if (!rc && b.out) rc = qd_file_out_open(b.out, true, 0644, &b.to, &b.err);
+    if (!rc) rc = run_all(&b);
+    if (rc) fprintf(stderr, "qd bench search: %s\n", qd_err_reason(&b.err));
+    qd_file_out_close(b.to);
+    qd_searcher_unref(b.searcher);
+    for (uint32_t i = 0; i < b.nsegments; i++) qd_segment_unref(b.segments[i]);
+    qd_free(b.segments);
+    qd_free(b.q);
+    qd_buf_fini(&b.file);
+    qd_arena_fini(&b.scratch);
+    qd_arena_fini(&b.arena);
+    qd_bench_dir_close(&b.d);
+    qd_err_fini(&b.err);
+    return rc ? 1 : 0;
+}
