@@ -12,6 +12,7 @@
 #include "runtime/sync.h"
 #include "segment/merge.h"
 #include "segment/segment.h"
+#include "json/number.h"
 #include "json/reader.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -362,9 +363,10 @@ static int parse(bench *b, int argc, char **argv)
             b->dir = a.value;
         else if (id == THREADS)
             b->threads = (uint32_t)strtoul(a.value, NULL, 10);
-        else if (id == RAM)
-            b->ram_mb = strtod(a.value, NULL);
-        else if (id == MERGE)
+        else if (id == RAM) {
+            if (qd_f64_parse(qd_str_c(a.value), &b->ram_mb))
+                return qd_err_set(&b->err, QD_E_ARG, "--ram is a number");
+        } else if (id == MERGE)
             b->merge = true;
         else if (id == LIMIT)
             b->limit = strtoull(a.value, NULL, 10);

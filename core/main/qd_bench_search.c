@@ -9,6 +9,7 @@
 #include "runtime/file.h"
 #include "search/plan.h"
 #include "segment/segment.h"
+#include "json/number.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -363,9 +364,10 @@ static int parse(bench *b, int argc, char **argv)
             b->cmds = a.value;
         else if (id == ROUNDS)
             b->rounds = (uint32_t)strtoul(a.value, NULL, 10);
-        else if (id == WARM)
-            b->warm_s = strtod(a.value, NULL);
-        else if (id == OUT)
+        else if (id == WARM) {
+            if (qd_f64_parse(qd_str_c(a.value), &b->warm_s))
+                return qd_err_set(&b->err, QD_E_ARG, "--warm-sec is a number");
+        } else if (id == OUT)
             b->out = a.value;
         else if (id == FIELD)
             b->field = qd_str_c(a.value);

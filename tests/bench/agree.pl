@@ -1,0 +1,89 @@
+#!/usr/bin/perl
+# agree.pl: do two searchers agree? Compares result files of `qd bench search --out` and of the Lucene
+# harness over the same documents and queries.
+#
+#   agree.pl OURS THEIRS [--scale 1|2.2] [--verbose]
+#
+# For each command and query of both files: COUNT and TOP_k_COUNT hits equal; lists of the same length;
+# scores rank by rank within 1e-5 relative (and half a unit of the printed fifth decimal); every
+# document whose score exceeds the last printed one by more than that is in both lists; within equal
+# scores our ids ascend. Exit 0 when all agree.
+use strict;
+use warnings;
+
+my ($ours, $theirs, $scale, $verbose) = (undef, undef, 1, 0);
+while (@ARGV) {
+    my $a = shift;
+    if ($a eq '--scale') { $scale = shift }
+    elsif ($a eq '--verbose') { $verbose = 1 }
+    elsif (!defined $ours) { $ours = $a }
+    else { $theirs = $a }
+}
+die "usage: agree.pl OURS THEIRS [--scale 2.2] [--verbose]\n" unless defined $theirs;
+
+sub lines {
+    my ($file) = @_;
+    my %h;
+    my @order;
+    open my $f, '<', $file or die "$file: $!\n";
+    while (<$f>) {
+        chomp;
+        my ($cmd, $class, $query, $hits, undef, undef, $rel, $list) = split /\t/;
+        my @hits = map { my ($id, $s) = /^(.*):([-0-9.eE+]+)$/; [$id, $s] } split / /, $list // '';
+        my $key = "$cmd\t$class\t$query";
+        push @order, $key unless $h{$key};
+        $h{$key} = { hits => $hits, rel => $rel, list => \@hits };
+    }
+    return (\%h, \@order);
+}
+
+sub near { my ($x, $y) = @_; return abs($x - $y) <= 1e-5 * abs($x) + 1.1e-5 }
+
+sub compare {
+    my ($cmd, $x, $y) = @_;
+    return "hits $x->{hits} against $y->{hits}" if $cmd =~ /COUNT$/ && $x->{hits} != $y->{hits};
+    my ($a, $b) = ($x->{list}, $y->{list});
+    return 'lists of ' . @$a . ' and ' . @$b if @$a != @$b;
+    return undef unless @$a;
+    for my $i (0 .. $#$a) {
+        my $s = $b->[$i][1] * $scale;
+        return sprintf "place %d: score %s against %s", $i + 1, $a->[$i][1], $s unless near($a->[$i][1], $s);
+        return sprintf "place %d: equal scores, ids fall", $i + 1
+          if $i && $a->[$i][1] == $a->[$i - 1][1] && $a->[$i][0] =~ /^\d+$/ && $a->[$i - 1][0] =~ /^\d+$/
+          && $a->[$i][0] <= $a->[$i - 1][0] && !$x->{printed_ties};
+    }
+    my %mine = map { $_->[0] => 1 } @$a;
+    my %other = map { $_->[0] => 1 } @$b;
+    my $last = $a->[-1][1];
+    for (@$a) { return "$_->[0] is in ours alone" if !near($_->[1], $last) && $_->[1] > $last && !$other{$_->[0]} }
+    for (@$b) {
+        my $s = $_->[1] * $scale;
+        return "$_->[0] is in theirs alone" if !near($s, $last) && $s > $last && !$mine{$_->[0]};
+    }
+    return undef;
+}
+
+my ($h1, $order) = lines($ours);
+my ($h2) = lines($theirs);
+my (%n, %bad, $compared, $wrong);
+for my $key (@$order) {
+    next unless $h2->{$key};
+    my ($cmd, $class, $query) = split /\t/, $key;
+    my $why = compare($cmd, $h1->{$key}, $h2->{$key});
+    # Scores printed alike may differ behind the fifth decimal: then ids need not ascend.
+    if (defined $why && $why =~ /ids fall/) {
+        $h1->{$key}{printed_ties} = 1;
+        $why = compare($cmd, $h1->{$key}, $h2->{$key});
+    }
+    $n{"$cmd\t$class"}++;
+    $compared++;
+    next unless defined $why;
+    $bad{"$cmd\t$class"}++;
+    $wrong++;
+    print "$cmd $class: $query: $why\n" if $verbose || ($bad{"$cmd\t$class"} // 0) <= 2;
+}
+for my $k (sort keys %n) {
+    printf "%-32s %5d queries, %d differ\n", $k =~ s/\t/ /r, $n{$k}, $bad{$k} // 0 if $verbose || $bad{$k};
+}
+printf "%d compared, %d differ\n", $compared // 0, $wrong // 0;
+exit($wrong || !$compared ? 1 : 0);
