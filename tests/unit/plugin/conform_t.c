@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "base/str.h"
+#include "lib/coord_memory.h"
 #include "lib/store_crash.h"
 #include "plugin/conform.h"
 #include "unit/unit.h"
@@ -62,6 +63,19 @@ static void copying_tier_conforms(void **state)
 {
     (void)state;
     check_disk(&(store_crash_options){.copies = true, .late_us = 50});
+}
+
+static void memory_coordination_conforms(void **state)
+{
+    (void)state;
+    coord_memory *store = coord_memory_make(qd_env_system(), "/nowhere");
+    qd_buf out;
+    uint32_t failures =
+        run_suite(QD_KIND_COORDINATION, "memory", coord_memory_vtable(), NULL, &out);
+    if (failures) print_message("%s", out.p);
+    assert_int_equal(failures, 0);
+    qd_buf_fini(&out);
+    coord_memory_free(store);
 }
 
 /* --- variants with one defect each --- */
@@ -144,6 +158,62 @@ static void broken_tiers_are_caught(void **state)
     caught(break_truncate);
 }
 
+static int32_t txn_without_compares(qd_coord *c, qd_coord_txn *t)
+{
+    t->ncompares = 0;
+    return coord_memory_vtable()->txn(c, t);
+}
+
+static int32_t txn_without_id(qd_coord *c, qd_coord_txn *t)
+{
+    qd_env_random(qd_env_system(), t->id, sizeof t->id);
+    return coord_memory_vtable()->txn(c, t);
+}
+
+static int32_t txn_without_token(qd_coord *c, qd_coord_txn *t)
+{
+    t->token.term = 0;
+    return coord_memory_vtable()->txn(c, t);
+}
+
+static int32_t range_without_limit(qd_coord *c, qd_coord_range *r)
+{
+    r->limit = 0;
+    return coord_memory_vtable()->range(c, r);
+}
+
+/* Each breach of the contract is found by the test that is about it. */
+static void broken_stores_are_caught(void **state)
+{
+    (void)state;
+    static const struct {
+        int32_t (*txn)(qd_coord *c, qd_coord_txn *t);
+        int32_t (*range)(qd_coord *c, qd_coord_range *r);
+        const char *found;
+    } cases[] = {
+        {txn_without_compares, NULL, "compares guard changes"},
+        {txn_without_id, NULL, "request ids work once"},
+        {txn_without_token, NULL, "elections hand out rising terms"},
+        {NULL, range_without_limit, "ranges are sorted and cut"},
+    };
+    for (size_t i = 0; i < QD_COUNT_OF(cases); i++) {
+        coord_memory *store = coord_memory_make(qd_env_system(), "/nowhere");
+        qd_coord_vtable vt = *coord_memory_vtable();
+        if (cases[i].txn) vt.txn = cases[i].txn;
+        if (cases[i].range) vt.range = cases[i].range;
+        qd_buf out;
+        char line[128], *at;
+        assert_true(run_suite(QD_KIND_COORDINATION, "broken", &vt, NULL, &out) > 0);
+        at = strstr(out.p, cases[i].found);
+        assert_non_null(at);
+        while (at > out.p && at[-1] != '\n') at--;
+        snprintf(line, sizeof line, "%.6s", at);
+        assert_string_equal(line, "not ok");
+        qd_buf_fini(&out);
+        coord_memory_free(store);
+    }
+}
+
 static void a_filter_from_a_file_conforms(void **state)
 {
     (void)state;
@@ -173,9 +243,8 @@ static void a_filter_from_a_file_conforms(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(memory_tier_conforms),
-        cmocka_unit_test(copying_tier_conforms),
-        cmocka_unit_test(broken_tiers_are_caught),
+        cmocka_unit_test(memory_tier_conforms),          cmocka_unit_test(copying_tier_conforms),
+        cmocka_unit_test(memory_coordination_conforms),  cmocka_unit_test(broken_tiers_are_caught),
         cmocka_unit_test(a_filter_from_a_file_conforms),
     };
     return unit_run(tests);

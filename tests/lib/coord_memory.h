@@ -1,0 +1,32 @@
+/*
+ * coord_memory.h: the coordination kind in memory, for tests: one store, any number of handles
+ * (nodes) in one process. It keeps its whole history, so nothing is ever lost but on purpose.
+ *
+ *   coord_memory *store = coord_memory_make(qd_env_system(), "name");
+ *   coord_memory_vtable()->open(NULL, &config, &handle, &err)    config.path = the store's name
+ *   ... close all handles ...
+ *   coord_memory_free(store);
+ *
+ * Thread-safe [any] but for make and free.
+ */
+#ifndef QD_TESTS_COORD_MEMORY_H
+#define QD_TESTS_COORD_MEMORY_H
+
+#include "runtime/env.h"
+#include <quidditch/coordination.h>
+
+typedef struct coord_memory coord_memory;
+
+/* An empty store that handles find by this name. */
+coord_memory *coord_memory_make(qd_env *env, const char *name);
+/* Frees it; no handle is open. */
+void coord_memory_free(coord_memory *m);
+/* The table of the kind. */
+const qd_coord_vtable *coord_memory_vtable(void);
+/* While off, requests end with QD_E_NO_COORDINATION (transactions with QD_E_UNKNOWN_OUTCOME when
+ * `applied`: they were committed, but the answer was lost). */
+void coord_memory_off(coord_memory *m, bool off, bool applied);
+/* Forgets history up to now: watches from the past get COMPACTED. */
+void coord_memory_compact(coord_memory *m);
+
+#endif
