@@ -184,7 +184,7 @@ static int64_t shortest(suite *s)
 {
     qd_coord_info info = {.struct_size = sizeof info};
     s->vt->info(s->co, &info);
-    return info.session_ttl_min_ns > SECONDS(1) / 2 ? info.session_ttl_min_ns : SECONDS(1) / 2;
+    return info.session_ttl_min_ns > SECONDS(1) / 5 ? info.session_ttl_min_ns : SECONDS(1) / 5;
 }
 
 void coord_suite_session_close(suite *s)

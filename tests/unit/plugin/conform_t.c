@@ -243,8 +243,11 @@ static void a_filter_from_a_file_conforms(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(memory_tier_conforms),          cmocka_unit_test(copying_tier_conforms),
-        cmocka_unit_test(memory_coordination_conforms),  cmocka_unit_test(broken_tiers_are_caught),
+        cmocka_unit_test(memory_tier_conforms),
+        cmocka_unit_test(copying_tier_conforms),
+        cmocka_unit_test(memory_coordination_conforms),
+        cmocka_unit_test(broken_tiers_are_caught),
+        cmocka_unit_test(broken_stores_are_caught),
         cmocka_unit_test(a_filter_from_a_file_conforms),
     };
     return unit_run(tests);
