@@ -98,7 +98,11 @@ static const char *declaration(const char *p, const char *end)
     size_t n = (size_t)(end - p);
     if (n >= 4 && memcmp(p, "<!--", 4) == 0) return behind(p + 4, end, QD_STR("-->"));
     const char *close = memchr(p, '>', n);
-    if (p[1] == '?') return behind(p + 2, end, QD_STR("?>"));
+    if (p[1] == '?') {
+        if (n < 5 || !name_char(p[2])) return NULL;
+        const char *stop = behind(p + 3, end, QD_STR("?>"));
+        return memcmp(stop - 2, "?>", 2) == 0 ? stop : NULL;
+    }
     if (n > 2 && ((p[2] | 32) >= 'a' && (p[2] | 32) <= 'z')) return close ? close + 1 : NULL;
     return NULL;
 }

@@ -126,10 +126,6 @@ static void build_romanian(chain *k)
 {
     build_language(k, "_romanian_", "romanian");
 }
-static void build_russian(chain *k)
-{
-    build_language(k, "_russian_", "russian");
-}
 static void build_swedish(chain *k)
 {
     build_language(k, "_swedish_", "swedish");
@@ -145,8 +141,7 @@ static const struct provider {
     {"pattern", build_pattern},   {"armenian", build_armenian},
     {"basque", build_basque},     {"danish", build_danish},
     {"finnish", build_finnish},   {"norwegian", build_norwegian},
-    {"romanian", build_romanian}, {"russian", build_russian},
-    {"swedish", build_swedish},
+    {"romanian", build_romanian}, {"swedish", build_swedish},
 };
 static _Atomic(qd_analyzer *) shared[QD_COUNT_OF(providers)];
 

@@ -4,6 +4,7 @@
  * offset and the increment behind the last token.
  *
  *   java -cp … Oracle CHAIN < records > tokens
+ *   java -cp … Oracle FOLDER CHAIN CHAIN… < records     one file a chain
  *
  * CHAIN is one of the names in chains.txt, which gives the same chain as settings of Quidditch; here it is built
  * from Lucene's classes as Elasticsearch's factories build it.
@@ -174,10 +175,9 @@ public final class Oracle {
         return s.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r");
     }
 
-    public static void main(String[] args) throws Exception {
-        Analyzer a = chain(args[0]);
-        byte[] all = System.in.readAllBytes();
-        PrintStream out = new PrintStream(new BufferedOutputStream(new java.io.FileOutputStream(java.io.FileDescriptor.out), 1 << 20), false, "UTF-8");
+    static void run(String name, byte[] all, java.io.OutputStream to) throws Exception {
+        Analyzer a = chain(name);
+        PrintStream out = new PrintStream(new BufferedOutputStream(to, 1 << 20), false, "UTF-8");
         StringBuilder line = new StringBuilder();
         for (int i = 0, from = 0; i <= all.length; i++) {
             if (i < all.length && all[i] != 0) continue;
@@ -202,5 +202,15 @@ public final class Oracle {
             }
         }
         out.flush();
+    }
+
+    public static void main(String[] args) throws Exception {
+        byte[] all = System.in.readAllBytes();
+        if (args.length == 1) {
+            run(args[0], all, new java.io.FileOutputStream(java.io.FileDescriptor.out));
+            return;
+        }
+        for (int i = 1; i < args.length; i++)
+            try (java.io.FileOutputStream to = new java.io.FileOutputStream(args[0] + "/" + args[i])) { run(args[i], all, to); }
     }
 }

@@ -22,6 +22,7 @@ system('javac', '-nowarn', '-cp', $cp, '-d', $dir, "$here/Oracle.java") == 0 or 
 
 my $seed = $ENV{QD_SEED} || 1 + int rand 1e9;
 my $count = $ENV{QD_COUNT} || 100_000;
+my $packages = $ENV{QD_PACKAGES} || 100_000;
 note "QD_SEED=$seed QD_COUNT=$count";
 system("perl $here/texts.pl $seed $count > $dir/random") == 0 or BAIL_OUT('texts.pl failed');
 my %texts = (random => "$dir/random");
@@ -29,23 +30,25 @@ if (open(my $apt, '-|', 'apt-cache dumpavail 2>/dev/null')) {
     local $/ = "\n\n";
     open(my $f, '>', "$dir/catalogue") or die;
     my $n = 0;
-    while (<$apt>) { print $f "$1\0" if /^Description[^:]*: (.*?)(?=^\S|\z)/ms; last if ++$n >= 70_000 }
+    while (<$apt>) { print $f "$1\0" if /^Description[^:]*: (.*?)(?=^\S|\z)/ms; last if ++$n >= $packages }
     close $f;
     close $apt;
     $texts{catalogue} = "$dir/catalogue" if -s "$dir/catalogue" > 1e5;
 }
 
-open(my $list, '<', "$here/chains.txt") or die;
 my %only = map { $_ => 1 } split ' ', $ENV{QD_CHAINS} || '';
-while (<$list>) {
-    next if /^#|^\s*$/;
-    my ($name, @settings) = split;
-    next if %only && !$only{$name};
-    for my $text (sort keys %texts) {
+open(my $list, '<', "$here/chains.txt") or die;
+my @chains = grep { !%only || $only{$_->[0]} } map { [split] } grep { !/^#|^\s*$/ } <$list>;
+for my $text (sort keys %texts) {
+    mkdir "$dir/$text.lucene";
+    my $names = join ' ', map { $_->[0] } @chains;
+    system("java -Xmx1g -XX:+UseSerialGC -cp $cp Oracle $dir/$text.lucene $names < $texts{$text}") == 0 or BAIL_OUT('the oracle failed');
+    for my $chain (@chains) {
+        my ($name, @settings) = @$chain;
         open(my $run, '>', "$dir/run.sh") or die;
-        print $run join ' ', "'$out/tests/peers/lucene-analysis/dump'", $name, (map { "'$_'" } @settings), '"$@"', "< $texts{$text}\n";
+        print $run join ' ', "'$out/tests/peers/lucene-analysis/dump'", $name, (map { quoted($_) } @settings), '"$@"', "< $texts{$text}\n";
         close $run;
-        system("java -Xmx1g -cp $cp Oracle $name < $texts{$text} > $dir/theirs") == 0 or BAIL_OUT("oracle failed on $name");
+        rename "$dir/$text.lucene/$name", "$dir/theirs";
         system("sh $dir/run.sh > $dir/ours");
         my $same = system("cmp -s $dir/ours $dir/theirs") == 0;
         ok($same, "$name over $text: the same tokens, offsets, positions, types") or show($name, $texts{$text}, 0);
@@ -56,6 +59,8 @@ while (<$list>) {
     }
 }
 done_testing();
+
+sub quoted { my $w = shift; $w =~ s/'/'\\''/g; return "'$w'" }
 
 # The first records that differ.
 sub show {
