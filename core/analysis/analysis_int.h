@@ -59,6 +59,7 @@ struct qd_analysis {
     uint32_t magic;
     qd_account account;
     uint32_t want;   /* QD_ANALYZE_ bits of this run */
+    qd_str value;    /* as given to run */
     const char *src; /* text behind the char filters, or the value */
     size_t nsrc;
     qd_batch *b, *spare; /* tokens now; room for a filter's output */

@@ -77,6 +77,7 @@ static int begin(qd_analysis *s, qd_str text, uint32_t want, qd_err *err)
         return qd_err_set(err, QD_E_LIMIT, "a text of %zu bytes is too long to be analyzed",
                           text.n);
     s->want = want;
+    s->value = text;
     s->src = text.p ? text.p : "";
     s->nsrc = text.n;
     s->ntext = 0;

@@ -6,6 +6,7 @@
  */
 #include "analysis/block_int.h"
 #include "analysis/offsets_int.h"
+#include "base/utf8.h"
 
 static int index_units(qd_analysis *s)
 {
@@ -56,7 +57,8 @@ static uint32_t correct(const qd_filtered *f, uint32_t at)
         else
             hi = mid;
     }
-    return lo ? (uint32_t)((int64_t)at + f->fix.at[lo - 1].diff) : at;
+    int64_t in = lo ? (int64_t)at + f->fix.at[lo - 1].diff : at;
+    return in > 0 ? (uint32_t)in : 0;
 }
 
 static bool ascii(const char *p, size_t n)
@@ -69,6 +71,21 @@ static bool ascii(const char *p, size_t n)
     }
     for (; i < n; i++) any |= (uint64_t)(unsigned char)p[i] << 56;
     return !(any & 0x8080808080808080ull);
+}
+
+/* A char filter that puts text in can make Lucene's arithmetic lead before its place or out of the
+ * value (there an exception); here such offsets end at the nearest sound one. */
+static void within_value(qd_analysis *s)
+{
+    qd_tokens *t = &s->b->t;
+    uint32_t end = (uint32_t)qd_utf8_utf16(s->value);
+    for (size_t i = 0; i < t->n; i++) {
+        qd_span *o = &t->offset[i];
+        if (o->from > end) o->from = end;
+        if (o->to > end) o->to = end;
+        if (o->to < o->from) o->to = o->from;
+    }
+    if (t->end_offset > end) t->end_offset = end;
 }
 
 void qd_offsets_correct(qd_analysis *s)
@@ -84,6 +101,7 @@ void qd_offsets_correct(qd_analysis *s)
         }
         t->end_offset = correct(by, t->end_offset);
     }
+    if (s->nfiltered) within_value(s);
 }
 
 int qd_offsets_finish(qd_analysis *s)
