@@ -79,11 +79,16 @@ static int normalize(doc *d, const qd_field *f, qd_str *v, qd_err *err)
     return out.n && !v->p ? qd_err_nomem(err, "normalizer") : 0;
 }
 
+/* More UTF-16 units than limit? A unit takes one to three bytes: few strings need counting. */
+static bool longer_than(qd_str v, uint64_t limit)
+{
+    return v.n > limit && (v.n > 3 * limit || qd_utf8_utf16(v) > limit);
+}
+
 static int value(doc *d, const qd_field *f, qd_err *err)
 {
     qd_str v = qdi_doc_text(d);
-    /* a string has at least as many bytes as UTF-16 units: most need no counting */
-    if (QD_UNLIKELY(v.n > f->ignore_above) && qd_utf8_utf16(v) > f->ignore_above) {
+    if (QD_UNLIKELY(longer_than(v, f->ignore_above))) {
         return qdi_doc_ignored(d, f, err);
     }
     if (f->normalizer) {
