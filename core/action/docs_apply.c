@@ -1,0 +1,420 @@
+/* docs_apply.c: one operation from its index name to the engine's result. See docs_int.h. */
+#include "action/docs_int.h"
+#include "base/str.h"
+#include <stdio.h>
+#include <string.h>
+
+#define MAPPING_ATTEMPTS 20
+#define GATE_MS 60000
+
+const char *qdi_doc_op_name(doc_op op)
+{
+    static const char *const names[] = {"index", "create", "update", "delete"};
+    return names[op];
+}
+
+void qdi_item_init(doc_item *i)
+{
+    memset(i, 0, sizeof *i);
+    i->version = -1;
+    i->if_seq_no = QD_SEQ_NO_UNASSIGNED;
+    qd_err_init(&i->err);
+}
+
+void qdi_item_fini(doc_item *i)
+{
+    qd_err_fini(&i->err);
+}
+
+qd_str qdi_doc_new_id(qd_actions *a, qd_arena *arena)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    uint8_t r[15];
+    char id[20];
+    qd_env_random(a->env, r, sizeof r);
+    for (int i = 0; i < 5; i++) { /* three bytes to four characters */
+        uint32_t v = (uint32_t)r[3 * i] << 16 | (uint32_t)r[3 * i + 1] << 8 | r[3 * i + 2];
+        for (int k = 0; k < 4; k++) id[4 * i + k] = digits[v >> (18 - 6 * k) & 63];
+    }
+    /* the first must not look like an option or a reserved name */
+    if (id[0] == '-' || id[0] == '_') id[0] = 'x';
+    return qd_arena_str(arena, (qd_str){id, sizeof id});
+}
+
+void qdi_batch_begin(doc_batch *b, qd_actions *a, qd_arena *arena, qd_task *task,
+                     int64_t timeout_ms)
+{
+    *b = (doc_batch){.a = a, .arena = arena, .task = task, .timeout_ms = timeout_ms};
+    b->state = qd_cluster_state(a->cluster);
+    b->hint = (uint32_t)qd_env_random_u64(a->env);
+}
+
+void qdi_batch_end(doc_batch *b)
+{
+    for (size_t i = 0; i < b->touched.n; i++) {
+        doc_touched *t = &b->touched.at[i];
+        qd_shard_leave(t->shard);
+        qd_shard_unref(t->shard);
+        qd_index_meta_unref(t->meta);
+        qd_err_fini(&t->err);
+    }
+    qd_vec_fini(&b->touched);
+    qd_state_unref(b->state);
+}
+
+static void newer_state(doc_batch *b)
+{
+    qd_state_unref(b->state);
+    b->state = qd_cluster_state(b->a->cluster);
+}
+
+/* --- the index
+ * ------------------------------------------------------------------------------------------ */
+
+/* action.auto_create_index: true, false, or patterns with + and -. */
+static bool auto_create_allowed(doc_batch *b, qd_str name)
+{
+    qd_str setting = qd_config_text(b->a->config, QD_SET_ACTION_AUTO_CREATE);
+    if (!setting.n || qd_str_is(setting, "true")) return true;
+    if (qd_str_is(setting, "false")) return false;
+    for (qd_str rest = setting; rest.p;) {
+        qd_str p = qd_str_trim(qd_str_split(&rest, ','));
+        bool yes = !(p.n && p.p[0] == '-');
+        if (p.n && (p.p[0] == '-' || p.p[0] == '+')) p = qd_str_sub(p, 1, p.n);
+        if (qd_pattern_match(p, name)) return yes;
+    }
+    return false;
+}
+
+static int auto_create(doc_batch *b, qd_str name, qd_err *err)
+{
+    qd_settings *none;
+    qd_state *now = NULL;
+    if (!auto_create_allowed(b, name)) {
+        int rc = qd_err_set(err, QD_E_INDEX_NOT_FOUND,
+                            "no such index [%.*s] and [action.auto_create_index] is not enabled or "
+                            "does not match",
+                            QD_STR_ARG(name));
+        qd_err_detail_str(err, "index_uuid", QD_STR("_na_"));
+        qd_err_detail_str(err, "index", name);
+        return rc;
+    }
+    int rc = qd_settings_new(NULL, &none, err);
+    if (!rc) rc = qd_settings_seal(none, err);
+    if (!rc) {
+        rc = qd_cluster_create_index(b->a->cluster, name, none, (qd_str){NULL, 0}, NULL, 0, &now,
+                                     err);
+    }
+    qd_settings_unref(none);
+    if (rc == QD_E_INDEX_EXISTS) { /* somebody else was faster */
+        if (err) qd_err_fini(err);
+        rc = 0;
+    }
+    if (now) qd_state_unref(now);
+    if (!rc) newer_state(b);
+    return rc;
+}
+
+static int find_index(doc_batch *b, doc_item *i, const qd_index_meta **out, qd_str *alias_routing,
+                      qd_err *err)
+{
+    if (i->require_alias && !qd_state_alias(b->state, i->index)) {
+        int rc = qd_err_set(err, QD_E_INDEX_NOT_FOUND,
+                            "no such index [%.*s] and [require_alias] request flag is [true] and "
+                            "[%.*s] is not an alias",
+                            QD_STR_ARG(i->index), QD_STR_ARG(i->index));
+        qd_err_detail_str(err, "index_uuid", QD_STR("_na_"));
+        qd_err_detail_str(err, "index", i->index);
+        return rc;
+    }
+    bool known = qd_state_index(b->state, i->index) || qd_state_alias(b->state, i->index);
+    /* a deletion makes no index but under external versioning */
+    if (!known && (i->op != DOC_DELETE || i->version_type != QD_VERSION_INTERNAL)) {
+        int rc = auto_create(b, i->index, err);
+        if (rc) return rc;
+    }
+    return qd_state_write_index(b->state, i->index, out, alias_routing, err);
+}
+
+static int check_blocks(const qd_index_meta *m, qd_err *err)
+{
+    const qd_values *v = m->values;
+    static const struct {
+        qd_ix id;
+        const char *text;
+    } blocks[] = {
+        {QD_IX_BLOCK_READ_ONLY, "FORBIDDEN/5/index read-only (api)"},
+        {QD_IX_BLOCK_WRITE, "FORBIDDEN/8/index write (api)"},
+        {QD_IX_BLOCK_READ_ONLY_DELETE,
+         "TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has "
+         "read-only-allow-delete block"},
+    };
+    for (size_t i = 0; i < QD_COUNT_OF(blocks); i++) {
+        if (!qd_values_bool(v, blocks[i].id)) continue;
+        int rc = qd_err_set(err, QD_E_CLUSTER_BLOCK, "index [%.*s] blocked by: [%s];",
+                            QD_STR_ARG(m->name), blocks[i].text);
+        if (blocks[i].id == QD_IX_BLOCK_READ_ONLY_DELETE) {
+            qd_err_type(err, "cluster_block_exception", 429);
+        }
+        return rc;
+    }
+    return 0;
+}
+
+/* The batch's entry for the shard, entered. */
+static int touch(doc_batch *b, const qd_index_meta *m, uint32_t number, uint32_t *out, qd_err *err)
+{
+    for (size_t i = 0; i < b->touched.n; i++) {
+        const doc_touched *t = &b->touched.at[i];
+        if (qd_shard_number(t->shard) == number && strcmp(t->meta->uuid, m->uuid) == 0) {
+            *out = (uint32_t)i;
+            return 0;
+        }
+    }
+    doc_touched t = {.max_seq_no = -1};
+    int64_t wait = b->timeout_ms < GATE_MS ? b->timeout_ms : GATE_MS;
+    if (qd_vec_reserve(&b->touched, b->a->account, 1)) return qd_err_nomem(err, "bulk request");
+    t.shard = qd_shards_get(b->a->shards, m->uuid, number);
+    if (!t.shard) {
+        return qd_err_set(err, QD_E_UNAVAILABLE_SHARDS,
+                          "[%.*s][%u] primary shard is not active Timeout: [%llds]",
+                          QD_STR_ARG(m->name), number, (long long)b->timeout_ms / 1000);
+    }
+    int rc = qd_shard_enter(t.shard, wait, &t.engine, err);
+    if (rc) {
+        qd_shard_unref(t.shard);
+        return rc;
+    }
+    t.meta = qd_index_meta_ref(m);
+    qd_err_init(&t.err);
+    *out = (uint32_t)b->touched.n;
+    b->touched.at[b->touched.n++] = t;
+    return 0;
+}
+
+/* --- applying
+ * ------------------------------------------------------------------------------------------- */
+
+/* The mapping to parse under: the newest that this batch has seen of the index. */
+static const qd_mapping *mapping_of(doc_batch *b, const doc_touched *t)
+{
+    const qd_index_meta *m = qd_state_index_uuid(b->state, qd_str_c(t->meta->uuid));
+    return m ? m->mapping : t->meta->mapping;
+}
+
+/* Index or delete, with as many mapping updates as the document needs. */
+static int apply_op(doc_batch *b, doc_touched *t, qd_engine_op *op, qd_engine_result *r,
+                    qd_err *err)
+{
+    for (int attempt = 0; attempt < MAPPING_ATTEMPTS; attempt++) {
+        qd_shard_write w = {.mapping = mapping_of(b, t), .arena = b->arena};
+        op->user = &w;
+        int rc = qd_engine_apply(t->engine, b->hint, op, r, err);
+        if (rc != 1 || !w.needs_mapping) return rc;
+        qd_state *now = NULL;
+        rc = qd_cluster_put_mapping(b->a->cluster, qd_str_c(t->meta->uuid), w.update, &now, err);
+        if (rc) return rc;
+        if (now) qd_state_unref(now);
+        newer_state(b);
+    }
+    return qd_err_set(err, QD_E_STATE, "the mapping changed %d times while a document was indexed",
+                      MAPPING_ATTEMPTS);
+}
+
+static void set_result(doc_item *i, const qd_engine_result *r, bool delete)
+{
+    i->done = *r;
+    if (delete) {
+        i->result = r->found ? "deleted" : "not_found";
+        i->status = r->found ? 200 : 404;
+    } else {
+        i->result = r->created ? "created" : "updated";
+        i->status = r->created ? 201 : 200;
+    }
+}
+
+static qd_engine_op engine_op(const doc_item *i, qd_str routing)
+{
+    return (qd_engine_op){
+        .delete = i->op == DOC_DELETE,
+        .create = i->op == DOC_CREATE,
+        .id = i->id,
+        .routing = routing,
+        .source = i->source,
+        .version_type = i->version_type,
+        .version = i->has_version ? i->version : -1,
+        .if_seq_no = i->if_seq_no,
+        .if_primary_term = (uint64_t)i->if_primary_term,
+        .auto_id_ms = -1,
+    };
+}
+
+static int missing_document(const doc_item *i, const doc_touched *t, qd_err *err)
+{
+    int rc = qd_err_set(err, QD_E_DOC_MISSING, "[%.*s]: document missing", QD_STR_ARG(i->id));
+    qd_err_detail_str(err, "index_uuid", qd_str_c(t->meta->uuid));
+    (void)i;
+    return rc;
+}
+
+/* get, change, index with compare; again after a conflict as often as asked. */
+static int apply_update(doc_batch *b, doc_item *i, doc_touched *t, qd_str routing, qd_err *err)
+{
+    for (int64_t attempt = 0;; attempt++) {
+        qd_engine_doc now;
+        qd_engine_op op = engine_op(i, routing);
+        bool noop = false;
+        int rc = qd_engine_get(t->engine, i->id, true, true, b->arena, &now, err);
+        if (rc) return rc;
+        if (i->if_seq_no != QD_SEQ_NO_UNASSIGNED && !now.found) return missing_document(i, t, err);
+        if (now.found && !now.source_stored) {
+            return qd_err_set(err, QD_E_DOC_MISSING, "[%.*s]: source missing", QD_STR_ARG(i->id));
+        }
+        rc = qdi_update_source(b, i, &now, &op.source, &noop, err);
+        if (rc == QD_E_DOC_MISSING && err && !err->code) return missing_document(i, t, err);
+        if (rc) return rc;
+        i->got_source = op.source;
+        if (noop) {
+            i->result = "noop";
+            i->status = 200;
+            i->done = (qd_engine_result){
+                .seq_no = now.seq_no, .primary_term = now.primary_term, .version = now.version};
+            return 0;
+        }
+        op.create = !now.found;
+        if (now.found && i->if_seq_no == QD_SEQ_NO_UNASSIGNED) {
+            op.if_seq_no = now.seq_no;
+            op.if_primary_term = now.primary_term;
+        }
+        if (now.found && !routing.n) op.routing = now.routing;
+        qd_engine_result r;
+        rc = apply_op(b, t, &op, &r, err);
+        if (rc == QD_E_VERSION_CONFLICT && attempt < i->retry_on_conflict) {
+            if (err) qd_err_fini(err);
+            continue;
+        }
+        if (!rc) set_result(i, &r, false);
+        return rc;
+    }
+}
+
+static int apply(doc_batch *b, doc_item *i, qd_err *err)
+{
+    const qd_index_meta *m;
+    qd_str routing = i->routing, alias_routing;
+    int rc = qdi_item_validate(i, err);
+    if (!rc) rc = find_index(b, i, &m, &alias_routing, err);
+    if (rc) return rc;
+    if (alias_routing.n) {
+        if (routing.n && !qd_str_eq(routing, alias_routing)) {
+            return qd_err_set(err, QD_E_ARG,
+                              "Alias [%.*s] has index routing associated with it [%.*s], and was "
+                              "provided with routing value [%.*s], rejecting operation",
+                              QD_STR_ARG(i->index), QD_STR_ARG(alias_routing), QD_STR_ARG(routing));
+        }
+        routing = alias_routing;
+    }
+    i->concrete = qd_arena_str(b->arena, m->name);
+    memcpy(i->index_uuid, m->uuid, sizeof i->index_uuid);
+    i->copies = m->replicas + 1;
+    if ((rc = check_blocks(m, err))) return rc;
+    if (!routing.n && qd_mapping_routing_required(m->mapping)) {
+        rc = qd_err_set(err, QD_E_ROUTING_MISSING, "routing is required for [%.*s]/[%.*s]",
+                        QD_STR_ARG(m->name), QD_STR_ARG(i->id));
+        qd_err_detail_str(err, "index_uuid", QD_STR("_na_"));
+        qd_err_detail_str(err, "index", m->name);
+        return rc;
+    }
+    bool auto_id = i->id.n == 0 && i->op != DOC_DELETE;
+    if (auto_id) {
+        i->id = qdi_doc_new_id(b->a, b->arena);
+        if (!i->id.p) return qd_err_nomem(err, "document id");
+    }
+    i->shard = qd_index_meta_route(m, i->id, routing);
+    if ((rc = touch(b, m, i->shard, &i->touched, err))) return rc;
+    doc_touched *t = &b->touched.at[i->touched];
+    if (i->op == DOC_UPDATE) {
+        rc = apply_update(b, i, t, routing, err);
+    } else {
+        qd_engine_op op = engine_op(i, routing);
+        if (auto_id) {
+            op.auto_id_ms = qd_env_wall_ms(b->a->env);
+            op.create = false;
+        }
+        qd_engine_result r;
+        rc = apply_op(b, t, &op, &r, err);
+        if (!rc) set_result(i, &r, op.delete);
+    }
+    if (rc == QD_E_VERSION_CONFLICT || rc == QD_E_DOC_MISSING) {
+        char number[12];
+        int n = snprintf(number, sizeof number, "%u", i->shard);
+        if (rc == QD_E_VERSION_CONFLICT) {
+            qd_err_detail_str(err, "index_uuid", qd_str_c(m->uuid));
+        }
+        qd_err_detail_str(err, "shard", (qd_str){number, (size_t)n});
+        qd_err_detail_str(err, "index", m->name);
+    }
+    if (!rc && strcmp(i->result, "noop") != 0) {
+        t = &b->touched.at[i->touched];
+        t->last = i->done.at;
+        t->any = true;
+        if (i->done.seq_no > t->max_seq_no) t->max_seq_no = i->done.seq_no;
+        i->touched_shard = true;
+    }
+    return rc;
+}
+
+void qdi_batch_apply(doc_batch *b, doc_item *i)
+{
+    i->concrete = i->index;
+    i->rc = qd_task_check(b->task, &i->err);
+    if (!i->rc) i->rc = apply(b, i, &i->err);
+    if (i->rc) i->status = qd_err_status(&i->err);
+}
+
+void qdi_batch_sync(doc_batch *b, doc_item *items, size_t n)
+{
+    for (size_t k = 0; k < b->touched.n; k++) {
+        doc_touched *t = &b->touched.at[k];
+        if (t->any) t->rc = qd_engine_sync(t->engine, &t->last, &t->err);
+    }
+    for (size_t k = 0; k < n; k++) {
+        doc_item *i = &items[k];
+        if (i->rc || !i->touched_shard || !b->touched.at[i->touched].rc) continue;
+        /* applied but not durable: never acknowledged */
+        qd_err_copy(&i->err, &b->touched.at[i->touched].err);
+        i->rc = b->touched.at[i->touched].rc;
+        i->status = qd_err_status(&i->err);
+    }
+}
+
+static void waited(qd_refresh_wait *w, int rc)
+{
+    qd_latch_done(w->user, rc);
+}
+
+void qdi_batch_refresh(doc_batch *b, doc_refresh refresh, doc_item *items, size_t n)
+{
+    if (refresh == DOC_REFRESH_NO) return;
+    for (size_t k = 0; k < b->touched.n; k++) {
+        doc_touched *t = &b->touched.at[k];
+        bool forced = refresh == DOC_REFRESH_NOW;
+        int rc = 0;
+        if (!t->any || t->rc) continue;
+        if (refresh == DOC_REFRESH_NOW) {
+            rc = qd_engine_refresh(t->engine, &t->err);
+        } else {
+            qd_latch l;
+            qd_refresh_wait w = {.seq_no = t->max_seq_no, .done = waited, .user = &l};
+            qd_latch_init(&l, 1);
+            rc = qd_engine_refresh_wait(t->engine, &w, &forced, &t->err);
+            if (rc) qd_latch_done(&l, rc);
+            rc = qd_latch_wait(&l);
+        }
+        for (size_t i = 0; i < n; i++) {
+            if (items[i].touched_shard && items[i].touched == k && !items[i].rc && !rc) {
+                items[i].forced_refresh = forced;
+            }
+        }
+    }
+}

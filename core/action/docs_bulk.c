@@ -1,0 +1,441 @@
+/*
+ * docs_bulk.c: _bulk, fed in pieces.
+ *
+ * Complete lines are applied in sub-batches of at most 4 MiB, each synced once per shard before its
+ * items count as done. Items are rendered at once and kept compressed, since "errors" stands before
+ * them in the answer: a body of a gigabyte needs some megabytes. A malformed action line ends the
+ * request: in a body that came whole nothing is applied, in a streamed one what came before stays
+ * applied and acknowledged, and the last item tells the error with its line.
+ */
+#include "action/docs_int.h"
+#include "base/str.h"
+#include "json/reader.h"
+#include <string.h>
+#include <zstd.h>
+
+#define WHOLE_BYTES                                                                                \
+    ((size_t)1 << 20) /* bodies up to this are checked before anything is applied                  \
+                       */
+#define BATCH_BYTES ((size_t)4 << 20)
+#define BATCH_ITEMS 10000u
+#define RENDERED_MAX ((size_t)64 << 20)
+#define TIMEOUT_MS 60000
+
+typedef struct bulk {
+    qd_request *q;
+    qd_response *r;
+    qd_arena arena; /* of one sub-batch */
+    doc_refresh refresh;
+    int64_t timeout_ms;
+    uint64_t start_ns, line, items;
+    bool errors, ended; /* ended: by a malformed line */
+    doc_item standard;  /* what the request's parameters give every item */
+    QD_VEC(doc_item) batch;
+    size_t batch_bytes;
+    qd_buf rendered; /* items of the current chunk */
+    ZSTD_CCtx *zc;
+    qd_buf packed;                     /* compressed items of before */
+    QD_VEC(qd_index_meta *) refreshed; /* indices to refresh at the end */
+} bulk;
+
+/* --- lines
+ * -------------------------------------------------------------------------------------------- */
+
+/* One action line: {"index":{"_index":…,"_id":…}}. */
+static int parse_action(bulk *b, qd_str line, doc_item *i, qd_err *err);
+
+static int malformed(bulk *b, qd_err *err, const char *what)
+{
+    return qd_err_set(err, QD_E_ARG, "Malformed action/metadata line [%llu], %s",
+                      (unsigned long long)b->line, what);
+}
+
+static int meta_value(bulk *b, qd_json_reader *j, doc_item *i, qd_str key, qd_err *err)
+{
+    qd_json_event ev = qd_json_next(j);
+    int64_t n = 0;
+    if (ev == QD_JSON_ERROR) return qd_json_fail(j, err);
+    if (ev == QD_JSON_OBJECT || ev == QD_JSON_ARRAY) {
+        if (qd_str_is(key, "_source") || qd_str_is(key, "_source_includes") ||
+            qd_str_is(key, "dynamic_templates")) {
+            return qd_json_skip(j) ? qd_json_fail(j, err) : 0;
+        }
+        return qd_err_set(
+            err, QD_E_ARG,
+            "Malformed action/metadata line [%llu], expected a simple value for field "
+            "[%.*s] but found [%s]",
+            (unsigned long long)b->line, QD_STR_ARG(key), qd_json_event_name(ev));
+    }
+    qd_str text = ev == QD_JSON_NULL    ? (qd_str){NULL, 0}
+                  : ev == QD_JSON_TRUE  ? QD_STR("true")
+                  : ev == QD_JSON_FALSE ? QD_STR("false")
+                                        : j->text;
+    bool number = ev == QD_JSON_NUMBER || ev == QD_JSON_STRING;
+    qd_str kept = qd_arena_str(&b->arena, text);
+    if (!kept.p) return qd_err_nomem(err, "bulk item");
+    if (!text.p) kept = (qd_str){NULL, 0};
+    if (qd_str_is(key, "_index")) {
+        if (text.n) i->index = kept;
+    } else if (qd_str_is(key, "_id")) {
+        i->id = kept;
+        if (text.p && text.n == 0) {
+            return qd_err_set(err, QD_E_ARG, "if _id is specified it must not be empty");
+        }
+    } else if (qd_str_is(key, "routing") || qd_str_is(key, "_routing")) {
+        i->routing = kept;
+    } else if (qd_str_is(key, "version") || qd_str_is(key, "_version")) {
+        i->has_version = true;
+        if (!number || !qd_str_i64(text, &i->version)) return malformed(b, err, "bad [version]");
+    } else if (qd_str_is(key, "version_type") || qd_str_is(key, "_version_type")) {
+        return qdi_version_type(kept, &i->version_type, err);
+    } else if (qd_str_is(key, "if_seq_no")) {
+        if (!number || !qd_str_i64(text, &n)) return malformed(b, err, "bad [if_seq_no]");
+        i->if_seq_no = n;
+    } else if (qd_str_is(key, "if_primary_term")) {
+        if (!number || !qd_str_i64(text, &i->if_primary_term)) {
+            return malformed(b, err, "bad [if_primary_term]");
+        }
+    } else if (qd_str_is(key, "retry_on_conflict") || qd_str_is(key, "_retry_on_conflict")) {
+        if (!number || !qd_str_i64(text, &i->retry_on_conflict)) {
+            return malformed(b, err, "bad [retry_on_conflict]");
+        }
+    } else if (qd_str_is(key, "op_type")) {
+        if (qd_str_is(text, "create")) i->op = DOC_CREATE;
+    } else if (qd_str_is(key, "require_alias")) {
+        i->require_alias = qd_str_is(text, "true");
+    } else if (qd_str_is(key, "pipeline") || qd_str_is(key, "_source") ||
+               qd_str_is(key, "require_data_stream") || qd_str_is(key, "list_executed_pipelines")) {
+        return 0;
+    } else {
+        return qd_err_set(err, QD_E_ARG,
+                          "Action/metadata line [%llu] contains an unknown parameter [%.*s]",
+                          (unsigned long long)b->line, QD_STR_ARG(key));
+    }
+    return 0;
+}
+
+static bool op_of(qd_str name, doc_op *out)
+{
+    for (int op = DOC_INDEX; op <= DOC_DELETE; op++) {
+        if (qd_str_is(name, qdi_doc_op_name((doc_op)op))) {
+            *out = (doc_op)op;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int parse_meta(bulk *b, qd_json_reader *j, doc_item *i, qd_err *err)
+{
+    qd_json_event ev = qd_json_next(j);
+    if (ev != QD_JSON_OBJECT) {
+        return ev == QD_JSON_ERROR
+                   ? qd_json_fail(j, err)
+                   : qd_err_set(err, QD_E_ARG,
+                                "Malformed action/metadata line [%llu], expected START_OBJECT but "
+                                "found [%s]",
+                                (unsigned long long)b->line, qd_json_event_name(ev));
+    }
+    while ((ev = qd_json_next(j)) == QD_JSON_KEY) {
+        int rc = meta_value(b, j, i, j->text, err);
+        if (rc) return rc;
+    }
+    if (ev != QD_JSON_OBJECT_END) return qd_json_fail(j, err);
+    ev = qd_json_next(j);
+    if (ev == QD_JSON_OBJECT_END) ev = qd_json_next(j);
+    if (ev == QD_JSON_ERROR) return qd_json_fail(j, err);
+    return ev == QD_JSON_EOF ? 0 : malformed(b, err, "expected END_OBJECT");
+}
+
+static int parse_action(bulk *b, qd_str line, doc_item *i, qd_err *err)
+{
+    qd_json_reader j = QD_JSON_READER(NULL);
+    qd_json_reader_init(&j, line, QD_JSON_STRICT_KEYS, 0);
+    *i = b->standard;
+    qd_err_init(&i->err);
+    qd_json_event ev = qd_json_next(&j);
+    int rc;
+    if (ev != QD_JSON_OBJECT) {
+        rc = ev == QD_JSON_ERROR
+                 ? qd_json_fail(&j, err)
+                 : qd_err_set(err, QD_E_ARG,
+                              "Malformed action/metadata line [%llu], expected START_OBJECT but "
+                              "found [%s]",
+                              (unsigned long long)b->line, qd_json_event_name(ev));
+    } else if ((ev = qd_json_next(&j)) != QD_JSON_KEY) {
+        rc = ev == QD_JSON_ERROR ? qd_json_fail(&j, err)
+                                 : malformed(b, err, "expected FIELD_NAME but found [END_OBJECT]");
+    } else if (!op_of(j.text, &i->op)) {
+        rc = qd_err_set(err, QD_E_ARG,
+                        "Malformed action/metadata line [%llu], expected field [create], [delete], "
+                        "[index] or [update] but found [%.*s]",
+                        (unsigned long long)b->line, QD_STR_ARG(j.text));
+    } else {
+        rc = parse_meta(b, &j, i, err);
+    }
+    qd_json_reader_fini(&j);
+    return rc;
+}
+
+/* The next whole line; false when there is none yet. */
+static bool next_line(qd_str *rest, bool last, qd_str *line)
+{
+    if (rest->n == 0) return false;
+    ptrdiff_t end = qd_str_find(*rest, '\n');
+    if (end < 0 && !last) return false;
+    size_t n = end < 0 ? rest->n : (size_t)end;
+    *line = (qd_str){rest->p, n};
+    if (n && rest->p[n - 1] == '\r') line->n--;
+    *rest = qd_str_sub(*rest, end < 0 ? n : n + 1, rest->n);
+    return true;
+}
+
+/* --- rendering
+ * --------------------------------------------------------------------------------------- */
+
+/* Moves the rendered items into the compressed store. */
+static int pack(bulk *b, bool end, qd_err *err)
+{
+    ZSTD_inBuffer in = {b->rendered.p ? b->rendered.p : "", b->rendered.n, 0};
+    for (;;) {
+        char *at = qd_buf_reserve(&b->packed, 65536);
+        if (!at)
+            return qd_err_set(err, QD_E_BREAKER,
+                              "[request] answer of the bulk request is too large");
+        ZSTD_outBuffer out = {at, 65536, 0};
+        size_t left = ZSTD_compressStream2(b->zc, &out, &in, end ? ZSTD_e_end : ZSTD_e_continue);
+        b->packed.n += out.pos;
+        if (ZSTD_isError(left))
+            return qd_err_set(err, QD_E_INTERNAL, "zstd: %s", ZSTD_getErrorName(left));
+        if (in.pos == in.size && (!end || left == 0)) break;
+    }
+    qd_buf_reset(&b->rendered);
+    return 0;
+}
+
+static void render(bulk *b, const doc_item *i)
+{
+    qd_json_writer w;
+    if (b->items++) (void)qd_buf_char(&b->rendered, ',');
+    qd_json_writer_init(&w, &b->rendered, false);
+    qd_json_object(&w);
+    qd_json_key_c(&w, qdi_doc_op_name(i->op));
+    qd_json_object(&w);
+    qdi_item_write(i, b->q->a, true, &w);
+    qd_json_object_end(&w);
+    qd_json_object_end(&w);
+    b->errors |= i->rc != 0;
+}
+
+/* --- sub-batches
+ * --------------------------------------------------------------------------------------- */
+
+static int run_batch(bulk *b, qd_err *err)
+{
+    doc_batch d;
+    if (b->batch.n == 0) return 0;
+    qdi_batch_begin(&d, b->q->a, &b->arena, &b->q->task, b->timeout_ms);
+    for (size_t i = 0; i < b->batch.n; i++) qdi_batch_apply(&d, &b->batch.at[i]);
+    qdi_batch_sync(&d, b->batch.at, b->batch.n);
+    qdi_batch_refresh(&d, b->refresh, b->batch.at, b->batch.n);
+    qdi_batch_end(&d);
+    for (size_t i = 0; i < b->batch.n; i++) {
+        render(b, &b->batch.at[i]);
+        qdi_item_fini(&b->batch.at[i]);
+    }
+    b->batch.n = 0;
+    b->batch_bytes = 0;
+    qd_arena_reset(&b->arena);
+    if (qd_buf_status(&b->rendered)) return qd_err_nomem(err, "answer of the bulk request");
+    return b->rendered.n > 65536 ? pack(b, false, err) : 0;
+}
+
+static int add_item(bulk *b, qd_str line, qd_str source, bool has_source, qd_err *err)
+{
+    doc_item i;
+    int rc = parse_action(b, line, &i, err);
+    if (rc) return rc;
+    i.source = source;
+    b->batch_bytes += line.n + source.n;
+    (void)has_source;
+    if (qd_vec_push(&b->batch, b->q->a->account, i)) return qd_err_nomem(err, "bulk request");
+    return 0;
+}
+
+static bool needs_source(bulk *b, qd_str line, bool *known)
+{
+    doc_item i;
+    *known = parse_action(b, line, &i, NULL) == 0;
+    return *known && i.op != DOC_DELETE;
+}
+
+/* --- the stream
+ * ------------------------------------------------------------------------------------------ */
+
+static void drop(void *state)
+{
+    bulk *b = state;
+    for (size_t i = 0; i < b->batch.n; i++) qdi_item_fini(&b->batch.at[i]);
+    qd_vec_fini(&b->batch);
+    qd_buf_fini(&b->rendered);
+    qd_buf_fini(&b->packed);
+    ZSTD_freeCCtx(b->zc);
+    qd_arena_fini(&b->arena);
+    qd_free(b);
+}
+
+static int begin(qd_request *q, qd_response *r, void **state, qd_err *err)
+{
+    bulk *b = qd_calloc(q->a->account, sizeof *b);
+    if (!b) return qd_err_nomem(err, "bulk request");
+    b->q = q;
+    b->r = r;
+    b->start_ns = qd_env_mono_ns(q->a->env);
+    qd_arena_init(&b->arena, q->a->account, 0);
+    qd_buf_init(&b->rendered, q->a->account, RENDERED_MAX);
+    qd_buf_init(&b->packed, q->a->account, (size_t)1 << 31);
+    qdi_item_init(&b->standard);
+    b->standard.index = qd_param(q, "index");
+    b->standard.routing = qd_param(q, "routing");
+    b->zc = ZSTD_createCCtx();
+    int rc = b->zc ? 0 : qd_err_nomem(err, "bulk request");
+    if (!rc) rc = qd_param_ms(q, "timeout", TIMEOUT_MS, &b->timeout_ms, err);
+    if (!rc) rc = qdi_refresh_param(q, &b->refresh, err);
+    if (!rc) rc = qd_param_bool(q, "require_alias", false, &b->standard.require_alias, err);
+    if (rc) {
+        drop(b);
+        return rc;
+    }
+    (void)ZSTD_CCtx_setParameter(b->zc, ZSTD_c_compressionLevel, 1);
+    *state = b;
+    return 0;
+}
+
+/* Ends a streamed request at a bad line: the rest of it is answered by one item. */
+static int end_with_error(bulk *b, qd_err *why, qd_err *err)
+{
+    doc_item i = b->standard;
+    int rc = run_batch(b, err);
+    if (rc) return rc;
+    i.rc = why->code;
+    i.status = qd_err_status(why);
+    i.concrete = i.index.p ? i.index : QD_STR("");
+    i.err = *why;
+    if (why->reason == why->text) i.err.reason = i.err.text;
+    render(b, &i);
+    qd_err_fini(why);
+    b->ended = true;
+    return 0;
+}
+
+static int take_line(bulk *b, qd_str *rest, bool last, bool *more, qd_err *err)
+{
+    qd_str line, source = {NULL, 0}, before = *rest;
+    bool known;
+    *more = next_line(rest, last, &line);
+    if (!*more) return 0;
+    if (qd_str_trim(line).n == 0) {
+        b->line++;
+        return 0;
+    }
+    bool wants = needs_source(b, line, &known);
+    if (wants && !next_line(rest, last, &source)) {
+        if (!last) {
+            *rest = before; /* its document is still on the way */
+            *more = false;
+            return 0;
+        }
+        b->line++;
+        return qd_err_set(err, QD_E_VALIDATION,
+                          "Validation Failed: 1: The bulk request must be terminated by a newline "
+                          "[\\n];");
+    }
+    b->line++;
+    int rc = add_item(b, line, source, wants, err);
+    if (!rc && wants) b->line++;
+    return rc;
+}
+
+static int feed(void *state, qd_str bytes, bool last, size_t *used, qd_err *err)
+{
+    bulk *b = state;
+    qd_str rest = bytes;
+    bool more = true, whole = last && b->line == 0 && bytes.n <= WHOLE_BYTES;
+    int rc = 0;
+    *used = 0;
+    if (b->ended) {
+        *used = bytes.n;
+        return 0;
+    }
+    if (last && bytes.n && bytes.p[bytes.n - 1] != '\n') {
+        qd_err_set(err, QD_E_ARG, "The bulk request must be terminated by a newline [\\n]");
+        if (whole) return err->code;
+        rc = end_with_error(b, err, err);
+        *used = bytes.n;
+        return rc;
+    }
+    while (more && !rc) {
+        qd_err why;
+        qd_err_init(&why);
+        rc = take_line(b, &rest, last, &more, &why);
+        if (rc && whole) { /* nothing has been applied yet */
+            qd_err_copy(err, &why);
+        } else if (rc) {
+            rc = end_with_error(b, &why, err);
+            more = false;
+        }
+        qd_err_fini(&why);
+        if (!rc && !whole && (b->batch_bytes >= BATCH_BYTES || b->batch.n >= BATCH_ITEMS)) {
+            rc = run_batch(b, err);
+        }
+        if (b->ended) rest = (qd_str){rest.p + rest.n, 0};
+    }
+    if (!rc && last && b->line == 0 && !b->ended) {
+        rc = qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: no requests added;");
+    }
+    /* items point into bytes: apply them before the caller moves them */
+    if (!rc) rc = run_batch(b, err);
+    *used = bytes.n - rest.n;
+    return rc;
+}
+
+static int end(void *state, int (*emit)(void *arg, qd_str piece), void *arg, qd_err *err)
+{
+    bulk *b = state;
+    char head[96], out[65536];
+    uint64_t took = (qd_env_mono_ns(b->q->a->env) - b->start_ns) / 1000000;
+    int rc = pack(b, true, err);
+    if (rc) return rc;
+    int n = snprintf(head, sizeof head, "{\"took\":%llu,\"errors\":%s,\"items\":[",
+                     (unsigned long long)took, b->errors ? "true" : "false");
+    ZSTD_DCtx *z = ZSTD_createDCtx();
+    if (!z) return qd_err_nomem(err, "answer of the bulk request");
+    ZSTD_inBuffer in = {b->packed.p, b->packed.n, 0};
+    /* pretty and filter_path need the whole answer; without them it goes out as it is unpacked */
+    bool direct = !b->q->pretty && !b->q->filter;
+    rc = direct ? emit(arg, (qd_str){head, (size_t)n}) : qd_buf_add(b->r->out, head, (size_t)n);
+    while (!rc && in.pos < in.size) {
+        ZSTD_outBuffer o = {out, sizeof out, 0};
+        size_t left = ZSTD_decompressStream(z, &o, &in);
+        if (ZSTD_isError(left)) {
+            rc = QD_E_INTERNAL;
+            break;
+        }
+        rc = direct ? emit(arg, (qd_str){out, o.pos}) : qd_buf_add(b->r->out, out, o.pos);
+    }
+    ZSTD_freeDCtx(z);
+    if (!rc) rc = direct ? emit(arg, QD_STR("]}")) : qd_buf_c(b->r->out, "]}");
+    if (rc || direct) return 0; /* the client is gone, or all is sent */
+    qd_buf whole;
+    qd_json_filter *f = b->q->filter;
+    qd_buf_init(&whole, b->q->a->account, (size_t)1 << 31);
+    if (!f) rc = qd_json_filter_path(b->q->arena, QD_STR("**"), &f, err);
+    if (!rc) rc = qd_json_filter_apply(f, qd_buf_view(b->r->out), b->q->pretty, &whole, err);
+    if (!rc && b->q->pretty) (void)qd_buf_char(&whole, '\n');
+    if (!rc) (void)emit(arg, qd_buf_view(&whole));
+    qd_buf_fini(&whole);
+    qd_buf_reset(b->r->out);
+    return rc;
+}
+
+const qd_api_stream qdi_api_bulk = {begin, feed, end, drop};

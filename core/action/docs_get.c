@@ -1,0 +1,431 @@
+/* docs_get.c: get, get_source, mget. */
+#include "action/docs_int.h"
+#include "base/str.h"
+#include "json/tree.h"
+#include <string.h>
+
+#define GATE_MS 30000
+#define FILTERED_MAX ((size_t)1 << 31)
+
+/* --- source filtering
+ * ------------------------------------------------------------------------------- */
+
+static uint32_t split_list(qd_arena *a, qd_str list, qd_str **out)
+{
+    uint32_t n = 1, k = 0;
+    for (size_t i = 0; i < list.n; i++) n += list.p[i] == ',';
+    *out = list.n ? qd_arena_alloc(a, n * sizeof **out) : NULL;
+    if (!*out) return 0;
+    for (qd_str rest = list; rest.p;) {
+        qd_str part = qd_str_trim(qd_str_split(&rest, ','));
+        if (part.n) (*out)[k++] = part;
+    }
+    return k;
+}
+
+static int make_filter(qd_arena *a, const qd_str *in, uint32_t nin, const qd_str *ex, uint32_t nex,
+                       doc_source *out, qd_err *err)
+{
+    if (!nin && !nex) return 0;
+    return qd_json_filter_make(a, in, nin, ex, nex, QD_JSON_FILTER_SOURCE, &out->filter, err);
+}
+
+int qdi_source_param(const qd_request *q, doc_source *out, qd_err *err)
+{
+    qd_str v = qd_param(q, "_source"), in = qd_param(q, "_source_includes"),
+           ex = qd_param(q, "_source_excludes"), *list, *drop;
+    if (!in.p) in = qd_param(q, "_source_include");
+    if (!ex.p) ex = qd_param(q, "_source_exclude");
+    *out = (doc_source){.want = true};
+    if (qd_str_is(v, "false")) {
+        out->want = false;
+        return 0;
+    }
+    if (v.n && !qd_str_is(v, "true") && !in.n) in = v;
+    uint32_t n = split_list(q->arena, in, &list), m = split_list(q->arena, ex, &drop);
+    return make_filter(q->arena, list, n, drop, m, out, err);
+}
+
+int qdi_source_write(const doc_source *s, qd_str source, qd_json_writer *w, qd_err *err)
+{
+    if (!s->filter || qd_json_filter_all(s->filter)) {
+        qd_json_raw_value(w, source);
+        return 0;
+    }
+    qd_buf kept;
+    qd_buf_init(&kept, NULL, FILTERED_MAX);
+    int rc = qd_json_filter_apply(s->filter, source, false, &kept, err);
+    if (!rc) qd_json_raw_value(w, qd_buf_view(&kept));
+    qd_buf_fini(&kept);
+    return rc;
+}
+
+/* --- one document
+ * --------------------------------------------------------------------------------------- */
+
+typedef struct get_args {
+    qd_str index, id, routing;
+    bool realtime, refresh;
+    bool has_version;
+    int64_t version;
+    qd_version_type version_type;
+    doc_source source;
+} get_args;
+
+typedef struct got {
+    qd_engine_doc doc;
+    qd_str index; /* concrete name */
+} got;
+
+static int concrete_index(qd_actions *a, const qd_state *s, get_args *g, const qd_index_meta **out,
+                          qd_arena *arena, qd_err *err)
+{
+    qd_resolved r;
+    (void)a;
+    int rc = qd_state_resolve(s, g->index, QD_FORBID_CLOSED, arena, &r, err);
+    if (rc) return rc;
+    if (r.n != 1) {
+        qd_str first = r.n ? r.at[0]->name : g->index;
+        return qd_err_set(err, QD_E_ARG,
+                          "alias [%.*s] has more than one index associated with it [%.*s, ...], "
+                          "can't execute a single index op",
+                          QD_STR_ARG(g->index), QD_STR_ARG(first));
+    }
+    const qd_alias *alias = qd_index_meta_alias(r.at[0], g->index);
+    if (alias && alias->index_routing.n && !g->routing.n) g->routing = alias->index_routing;
+    *out = r.at[0];
+    return 0;
+}
+
+static int check_version(const get_args *g, const qd_engine_doc *d, qd_err *err)
+{
+    if (!g->has_version || !d->found) return 0;
+    uint64_t v = (uint64_t)g->version;
+    bool ok = g->version_type == QD_VERSION_EXTERNAL_GTE ? d->version >= v : d->version == v;
+    if (ok) return 0;
+    return qd_err_set(err, QD_E_VERSION_CONFLICT,
+                      "[%.*s]: version conflict, current version [%llu] is different than the one "
+                      "provided [%llu]",
+                      QD_STR_ARG(g->id), (unsigned long long)d->version, (unsigned long long)v);
+}
+
+static int get_one(qd_actions *a, const qd_state *s, get_args *g, qd_arena *arena, got *out,
+                   qd_err *err)
+{
+    const qd_index_meta *m = NULL;
+    qd_engine *e;
+    int rc = concrete_index(a, s, g, &m, arena, err);
+    if (rc) return rc;
+    out->index = qd_arena_str(arena, m->name);
+    if (!g->routing.n && qd_mapping_routing_required(m->mapping)) {
+        rc = qd_err_set(err, QD_E_ROUTING_MISSING, "routing is required for [%.*s]/[%.*s]",
+                        QD_STR_ARG(m->name), QD_STR_ARG(g->id));
+        qd_err_detail_str(err, "index_uuid", QD_STR("_na_"));
+        qd_err_detail_str(err, "index", m->name);
+        return rc;
+    }
+    uint32_t number = qd_index_meta_route(m, g->id, g->routing);
+    qd_shard *shard = qd_shards_get(a->shards, m->uuid, number);
+    if (!shard) {
+        return qd_err_set(err, QD_E_NO_SHARD, "No shard available for [get [%.*s][%.*s]]",
+                          QD_STR_ARG(m->name), QD_STR_ARG(g->id));
+    }
+    if (!(rc = qd_shard_enter(shard, GATE_MS, &e, err))) {
+        if (g->refresh) rc = qd_engine_refresh(e, err);
+        if (!rc) {
+            rc = qd_engine_get(e, g->id, g->realtime, g->source.want, arena, &out->doc, err);
+        }
+        qd_shard_leave(shard);
+    }
+    qd_shard_unref(shard);
+    return rc ? rc : check_version(g, &out->doc, err);
+}
+
+int qdi_version_type(qd_str v, qd_version_type *out, qd_err *err);
+
+static int args_of(const qd_request *q, get_args *g, qd_err *err)
+{
+    *g = (get_args){.index = qd_param(q, "index"),
+                    .id = qd_param(q, "id"),
+                    .routing = qd_param(q, "routing"),
+                    .has_version = qd_param_has(q, "version")};
+    int rc = qd_param_bool(q, "realtime", true, &g->realtime, err);
+    if (!rc) rc = qd_param_bool(q, "refresh", false, &g->refresh, err);
+    if (!rc) rc = qd_param_i64(q, "version", -1, &g->version, err);
+    if (!rc) rc = qdi_version_type(qd_param(q, "version_type"), &g->version_type, err);
+    return rc ? rc : qdi_source_param(q, &g->source, err);
+}
+
+/* Values of stored_fields come from the source: fields of it that are mapped so. */
+static int write_stored_fields(qd_str list, const qd_mapping *m, qd_str source, qd_arena *a,
+                               qd_json_writer *w, qd_err *err)
+{
+    qd_json_node *root;
+    bool open = false;
+    int rc = source.n ? qd_json_parse(a, source, 0, &root, err) : 0;
+    if (rc || !source.n) return rc;
+    for (qd_str rest = list; rest.p;) {
+        qd_str name = qd_str_trim(qd_str_split(&rest, ','));
+        const qd_field *f = qd_mapping_field(m, name);
+        const qd_json_node *n = root;
+        if (!f || !f->stored) continue;
+        for (qd_str path = name; path.p && n;) n = qd_json_get_str(n, qd_str_split(&path, '.'));
+        if (!n) continue;
+        if (!open) {
+            qd_json_key_c(w, "fields");
+            qd_json_object(w);
+            open = true;
+        }
+        qd_json_key(w, name);
+        if (n->type == QD_JSON_T_ARRAY) {
+            qd_json_raw_value(w, n->raw);
+        } else {
+            qd_json_array(w);
+            qd_json_raw_value(w, n->raw);
+            qd_json_array_end(w);
+        }
+    }
+    if (open) qd_json_object_end(w);
+    return 0;
+}
+
+/* Members of a get answer. */
+static int write_got(qd_request *q, const get_args *g, const got *d, qd_str stored_fields,
+                     const qd_state *s, qd_json_writer *w, qd_err *err)
+{
+    int rc = 0;
+    qd_json_field_str(w, "_index", d->index);
+    qdi_type_write(q->a, w);
+    qd_json_field_str(w, "_id", g->id);
+    if (!d->doc.found) {
+        qd_json_field_bool(w, "found", false);
+        return 0;
+    }
+    qd_json_field_int(w, "_version", (int64_t)d->doc.version);
+    qd_json_field_int(w, "_seq_no", d->doc.seq_no);
+    qd_json_field_int(w, "_primary_term", (int64_t)d->doc.primary_term);
+    if (d->doc.routing.n) qd_json_field_str(w, "_routing", d->doc.routing);
+    qd_json_field_bool(w, "found", true);
+    if (g->source.want && d->doc.source_stored) {
+        bool only_fields = stored_fields.n && !qd_param_has(q, "_source");
+        if (!only_fields) {
+            qd_json_key_c(w, "_source");
+            rc = qdi_source_write(&g->source, d->doc.source, w, err);
+        }
+    }
+    const qd_index_meta *m = qd_state_index(s, d->index);
+    if (!rc && stored_fields.n && m) {
+        rc = write_stored_fields(stored_fields, m->mapping, d->doc.source, q->arena, w, err);
+    }
+    return rc;
+}
+
+int qdi_api_get(qd_request *q, qd_response *r, qd_err *err)
+{
+    get_args g;
+    got d = {0};
+    qd_str stored_fields = qd_param(q, "stored_fields");
+    int rc = args_of(q, &g, err);
+    if (rc) return rc;
+    bool want = g.source.want;
+    if (stored_fields.n) g.source.want = true;
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    rc = get_one(q->a, s, &g, q->arena, &d, err);
+    g.source.want = want;
+    if (!rc) {
+        r->status = d.doc.found ? 200 : 404;
+        qd_json_object(&r->w);
+        rc = write_got(q, &g, &d, stored_fields, s, &r->w, err);
+        qd_json_object_end(&r->w);
+    }
+    qd_state_unref(s);
+    return rc;
+}
+
+int qdi_api_get_source(qd_request *q, qd_response *r, qd_err *err)
+{
+    get_args g;
+    got d = {0};
+    int rc = args_of(q, &g, err);
+    if (rc) return rc;
+    if (!g.source.want) {
+        return qd_err_set(err, QD_E_VALIDATION,
+                          "Validation Failed: 1: fetching source can not be disabled;");
+    }
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    rc = get_one(q->a, s, &g, q->arena, &d, err);
+    qd_state_unref(s);
+    if (rc) return rc;
+    if (!d.doc.found) {
+        return qd_err_set(err, QD_E_NOTFOUND, "Document not found [%.*s]/[%.*s]",
+                          QD_STR_ARG(g.index), QD_STR_ARG(g.id));
+    }
+    if (!d.doc.source_stored) {
+        return qd_err_set(err, QD_E_NOTFOUND, "Source not found [%.*s]/[%.*s]", QD_STR_ARG(g.index),
+                          QD_STR_ARG(g.id));
+    }
+    return qdi_source_write(&g.source, d.doc.source, &r->w, err);
+}
+
+/* --- mget
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static int string_list(const qd_json_node *n, qd_arena *a, qd_str **out, uint32_t *count,
+                       qd_err *err)
+{
+    uint32_t room = n->type == QD_JSON_T_ARRAY ? n->n : 1;
+    *out = qd_arena_alloc(a, (room + 1) * sizeof **out);
+    *count = 0;
+    if (!*out) return qd_err_nomem(err, "source filter");
+    if (n->type != QD_JSON_T_ARRAY) {
+        (*out)[(*count)++] = qd_json_text(n);
+        return 0;
+    }
+    for (const qd_json_node *x = n->first; x; x = x->next) (*out)[(*count)++] = qd_json_text(x);
+    return 0;
+}
+
+/* "_source" of an item: a boolean, a pattern, a list, or an object of includes and excludes. */
+static int item_source(const qd_json_node *n, qd_arena *a, doc_source *out, qd_err *err)
+{
+    qd_str *in = NULL, *ex = NULL;
+    uint32_t nin = 0, nex = 0;
+    int rc = 0;
+    *out = (doc_source){.want = true};
+    if (n->type == QD_JSON_T_BOOL) {
+        out->want = n->truth;
+        return 0;
+    }
+    if (n->type == QD_JSON_T_OBJECT) {
+        const qd_json_node *i = qd_json_get(n, "includes"), *e = qd_json_get(n, "excludes");
+        if (!i) i = qd_json_get(n, "include");
+        if (!e) e = qd_json_get(n, "exclude");
+        if (i) rc = string_list(i, a, &in, &nin, err);
+        if (!rc && e) rc = string_list(e, a, &ex, &nex, err);
+    } else {
+        rc = string_list(n, a, &in, &nin, err);
+    }
+    return rc ? rc : make_filter(a, in, nin, ex, nex, out, err);
+}
+
+static int item_args(const qd_request *q, const qd_json_node *n, const get_args *standard,
+                     get_args *g, qd_str *stored, qd_err *err)
+{
+    int rc = 0;
+    *g = *standard;
+    *stored = qd_param(q, "stored_fields");
+    if (n->type != QD_JSON_T_OBJECT) {
+        g->id = qd_json_text(n);
+        return 0;
+    }
+    for (const qd_json_node *m = n->first; m && !rc; m = m->next) {
+        if (qd_str_is(m->key, "_index")) {
+            g->index = qd_json_text(m);
+        } else if (qd_str_is(m->key, "_id")) {
+            g->id = qd_json_text(m);
+        } else if (qd_str_is(m->key, "routing") || qd_str_is(m->key, "_routing")) {
+            g->routing = qd_json_text(m);
+        } else if (qd_str_is(m->key, "_source")) {
+            rc = item_source(m, q->arena, &g->source, err);
+        } else if (qd_str_is(m->key, "stored_fields")) {
+            qd_buf b;
+            qd_buf_init(&b, NULL, 65536);
+            for (const qd_json_node *x = m->first; x; x = x->next) {
+                if (b.n) (void)qd_buf_char(&b, ',');
+                (void)qd_buf_str(&b, qd_json_text(x));
+            }
+            if (!m->first) (void)qd_buf_str(&b, qd_json_text(m));
+            *stored = qd_arena_str(q->arena, qd_buf_view(&b));
+            qd_buf_fini(&b);
+        } else if (qd_str_is(m->key, "version")) {
+            g->has_version = true;
+            if (!qd_str_i64(m->text, &g->version)) {
+                rc = qd_err_set(err, QD_E_ARG, "[version] is not an integer");
+            }
+        } else if (qd_str_is(m->key, "version_type")) {
+            rc = qdi_version_type(qd_json_text(m), &g->version_type, err);
+        } else if (qd_str_is(m->key, "_type")) {
+            rc = qd_err_set(err, QD_E_ARG, "unknown parameter [_type] in mget");
+        } else {
+            rc = qd_err_set(err, QD_E_ES_PARSE,
+                            "failed to parse multi get request. unknown field "
+                            "[%.*s]",
+                            QD_STR_ARG(m->key));
+        }
+    }
+    return rc;
+}
+
+static int mget_item(qd_request *q, const qd_state *s, get_args *g, qd_str stored,
+                     qd_json_writer *w, qd_err *err)
+{
+    got d = {0};
+    qd_err why;
+    qd_err_init(&why);
+    bool want = g->source.want;
+    if (stored.n) g->source.want = true;
+    int rc = get_one(q->a, s, g, q->arena, &d, &why);
+    g->source.want = want && (!stored.n || qd_param_has(q, "_source"));
+    qd_json_object(w);
+    if (rc) {
+        qd_json_field_str(w, "_index", g->index);
+        qdi_type_write(q->a, w);
+        qd_json_field_str(w, "_id", g->id);
+        qd_json_key_c(w, "error");
+        qd_error_write_root(w, &why);
+        rc = 0;
+    } else {
+        rc = write_got(q, g, &d, stored, s, w, err);
+    }
+    qd_json_object_end(w);
+    qd_err_fini(&why);
+    return rc;
+}
+
+int qdi_api_mget(qd_request *q, qd_response *r, qd_err *err)
+{
+    get_args standard, g;
+    qd_json_node *root;
+    qd_str stored;
+    int rc = args_of(q, &standard, err);
+    if (!rc) rc = qd_json_parse(q->arena, q->body, 0, &root, err);
+    if (rc) return rc;
+    const qd_json_node *docs = qd_json_get(root, "docs"), *ids = qd_json_get(root, "ids");
+    for (const qd_json_node *n = root->first; n; n = n->next) {
+        if (n != docs && n != ids) {
+            return qd_err_set(err, QD_E_ES_PARSE,
+                              "unexpected token [%s], expected [FIELD_NAME] or [docs], [ids]",
+                              "START_OBJECT");
+        }
+    }
+    const qd_json_node *list = docs ? docs : ids;
+    if (!list || list->type != QD_JSON_T_ARRAY || list->n == 0) {
+        return qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: no documents to get;");
+    }
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    uint32_t number = 0;
+    for (const qd_json_node *n = list->first; n && !rc; n = n->next, number++) {
+        rc = item_args(q, n, &standard, &g, &stored, err);
+        if (!rc && !g.index.n) {
+            rc = qd_err_set(err, QD_E_VALIDATION,
+                            "Validation Failed: 1: index is missing for doc %u;", number);
+        }
+        if (!rc && !g.id.n) {
+            rc = qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: id is missing for doc %u;",
+                            number);
+        }
+    }
+    qd_json_object(&r->w);
+    qd_json_key_c(&r->w, "docs");
+    qd_json_array(&r->w);
+    for (const qd_json_node *n = list->first; n && !rc; n = n->next) {
+        rc = item_args(q, n, &standard, &g, &stored, err);
+        if (!rc) rc = qd_task_check(&q->task, err);
+        if (!rc) rc = mget_item(q, s, &g, stored, &r->w, err);
+    }
+    qd_json_array_end(&r->w);
+    qd_json_object_end(&r->w);
+    qd_state_unref(s);
+    return rc;
+}

@@ -1,0 +1,112 @@
+/*
+ * docs_int.h: writes and reads of documents, as the single APIs and bulk share them.
+ *
+ * A doc_batch is one sub-batch of operations on one worker: it resolves indices (creating them
+ * where allowed), routes, applies, puts mapping updates, and at its end syncs each shard it touched
+ * once. Nothing of it is acknowledged before doc_batch_sync has returned.
+ */
+#ifndef QD_ACTION_DOCS_INT_H
+#define QD_ACTION_DOCS_INT_H
+
+#include "action/action_int.h"
+#include "base/vec.h"
+
+typedef enum doc_op { DOC_INDEX, DOC_CREATE, DOC_UPDATE, DOC_DELETE } doc_op;
+/* Name of an operation in bulk: "index", ... */
+const char *qdi_doc_op_name(doc_op op);
+
+typedef enum doc_refresh { DOC_REFRESH_NO, DOC_REFRESH_NOW, DOC_REFRESH_WAIT } doc_refresh;
+
+typedef struct doc_item {
+    doc_op op;
+    qd_str index, id, routing, source;
+    bool require_alias;
+    qd_version_type version_type;
+    bool has_version;
+    int64_t version, if_seq_no, if_primary_term; /* if_*: QD_SEQ_NO_UNASSIGNED, 0: not given */
+    int64_t retry_on_conflict;
+    qd_str want_source; /* update: _source parameter; empty: none */
+    const qd_json_filter *source_filter;
+
+    /* results */
+    int rc;
+    qd_err err;
+    int status;
+    const char *result; /* "created", "updated", "deleted", "not_found", "noop" */
+    qd_engine_result done;
+    qd_str concrete; /* name of the index it went to */
+    char index_uuid[QD_UUID_TEXT];
+    uint32_t shard, copies;
+    bool forced_refresh;
+    qd_str got_source; /* update: the new source, if wanted */
+    bool touched_shard;
+    uint32_t touched; /* number in the batch's list */
+} doc_item;
+
+typedef struct doc_touched {
+    qd_shard *shard;
+    qd_engine *engine; /* entered */
+    qd_index_meta *meta;
+    qd_translog_location last;
+    int64_t max_seq_no;
+    bool any;
+    int rc; /* of its sync */
+    qd_err err;
+} doc_touched;
+
+typedef struct doc_batch {
+    qd_actions *a;
+    qd_arena *arena;
+    qd_task *task;
+    qd_state *state;
+    int64_t timeout_ms;
+    uint32_t hint; /* indexing slot */
+    QD_VEC(doc_touched) touched;
+} doc_batch;
+
+/* Begins a batch with the newest cluster state. */
+void qdi_batch_begin(doc_batch *b, qd_actions *a, qd_arena *arena, qd_task *task,
+                     int64_t timeout_ms);
+/* Applies one item; its results say what happened (rc, err, status). */
+void qdi_batch_apply(doc_batch *b, doc_item *item);
+/* Makes all applied items durable; items of a shard that could not be synced get its error. */
+void qdi_batch_sync(doc_batch *b, doc_item *items, size_t n);
+/* Refreshes as asked for; sets forced_refresh. */
+void qdi_batch_refresh(doc_batch *b, doc_refresh refresh, doc_item *items, size_t n);
+/* Leaves the shards. */
+void qdi_batch_end(doc_batch *b);
+
+/* A fresh id: 20 characters of URL-safe base64. */
+qd_str qdi_doc_new_id(qd_actions *a, qd_arena *arena);
+/* An empty item. */
+void qdi_item_init(doc_item *i);
+void qdi_item_fini(doc_item *i);
+/* Members of an item's answer without the enclosing braces: _index … _primary_term, or error. */
+void qdi_item_write(const doc_item *i, qd_actions *a, bool bulk, qd_json_writer *w);
+/* refresh parameter. */
+int qdi_refresh_param(const qd_request *q, doc_refresh *out, qd_err *err);
+/* version, version_type, if_seq_no, if_primary_term, op_type, routing … of a single write. */
+/* A version_type by name. */
+int qdi_version_type(qd_str v, qd_version_type *out, qd_err *err);
+int qdi_item_params(const qd_request *q, doc_item *i, qd_err *err);
+/* Validations of one operation, as Elasticsearch's action_request_validation_exception. */
+int qdi_item_validate(const doc_item *i, qd_err *err);
+
+/* Turns an UPDATE item into the source to index, from the present document; *noop: nothing to do;
+ * creates: the upsert is taken. */
+int qdi_update_source(doc_batch *b, const doc_item *i, const qd_engine_doc *now, qd_str *source,
+                      bool *noop, qd_err *err);
+
+/* "_type":"_doc" where the identity has types. */
+void qdi_type_write(qd_actions *a, qd_json_writer *w);
+
+/* _source, _source_includes, _source_excludes of a request. */
+typedef struct doc_source {
+    bool want;
+    qd_json_filter *filter; /* NULL: all */
+} doc_source;
+int qdi_source_param(const qd_request *q, doc_source *out, qd_err *err);
+/* Writes a source through the filter as the next value. */
+int qdi_source_write(const doc_source *s, qd_str source, qd_json_writer *w, qd_err *err);
+
+#endif
