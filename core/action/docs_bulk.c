@@ -10,6 +10,7 @@
 #include "action/docs_int.h"
 #include "base/str.h"
 #include "json/reader.h"
+#include <stdio.h>
 #include <string.h>
 #include <zstd.h>
 
@@ -38,11 +39,7 @@ typedef struct bulk {
     QD_VEC(qd_index_meta *) refreshed; /* indices to refresh at the end */
 } bulk;
 
-/* --- lines
- * -------------------------------------------------------------------------------------------- */
-
-/* One action line: {"index":{"_index":…,"_id":…}}. */
-static int parse_action(bulk *b, qd_str line, doc_item *i, qd_err *err);
+/* --- lines */
 
 static int malformed(bulk *b, qd_err *err, const char *what)
 {
@@ -190,8 +187,7 @@ static bool next_line(qd_str *rest, bool last, qd_str *line)
     return true;
 }
 
-/* --- rendering
- * --------------------------------------------------------------------------------------- */
+/* --- rendering */
 
 /* Moves the rendered items into the compressed store. */
 static int pack(bulk *b, bool end, qd_err *err)
@@ -228,7 +224,6 @@ static void render(bulk *b, const doc_item *i)
 }
 
 /* --- sub-batches
- * --------------------------------------------------------------------------------------- */
 
 static int run_batch(bulk *b, qd_err *err)
 {
@@ -250,27 +245,7 @@ static int run_batch(bulk *b, qd_err *err)
     return b->rendered.n > 65536 ? pack(b, false, err) : 0;
 }
 
-static int add_item(bulk *b, qd_str line, qd_str source, bool has_source, qd_err *err)
-{
-    doc_item i;
-    int rc = parse_action(b, line, &i, err);
-    if (rc) return rc;
-    i.source = source;
-    b->batch_bytes += line.n + source.n;
-    (void)has_source;
-    if (qd_vec_push(&b->batch, b->q->a->account, i)) return qd_err_nomem(err, "bulk request");
-    return 0;
-}
-
-static bool needs_source(bulk *b, qd_str line, bool *known)
-{
-    doc_item i;
-    *known = parse_action(b, line, &i, NULL) == 0;
-    return *known && i.op != DOC_DELETE;
-}
-
-/* --- the stream
- * ------------------------------------------------------------------------------------------ */
+/* --- the stream --- */
 
 static void drop(void *state)
 {
@@ -330,30 +305,31 @@ static int end_with_error(bulk *b, qd_err *why, qd_err *err)
 
 static int take_line(bulk *b, qd_str *rest, bool last, bool *more, qd_err *err)
 {
-    qd_str line, source = {NULL, 0}, before = *rest;
-    bool known;
+    qd_str line, before = *rest;
+    doc_item i;
     *more = next_line(rest, last, &line);
     if (!*more) return 0;
     if (qd_str_trim(line).n == 0) {
         b->line++;
         return 0;
     }
-    bool wants = needs_source(b, line, &known);
-    if (wants && !next_line(rest, last, &source)) {
+    b->line++;
+    int rc = parse_action(b, line, &i, err);
+    if (rc) return rc;
+    if (i.op != DOC_DELETE && !next_line(rest, last, &i.source)) {
+        b->line--;
         if (!last) {
             *rest = before; /* its document is still on the way */
             *more = false;
             return 0;
         }
-        b->line++;
         return qd_err_set(err, QD_E_VALIDATION,
                           "Validation Failed: 1: The bulk request must be terminated by a newline "
                           "[\\n];");
     }
-    b->line++;
-    int rc = add_item(b, line, source, wants, err);
-    if (!rc && wants) b->line++;
-    return rc;
+    b->line += i.op != DOC_DELETE;
+    b->batch_bytes += line.n + i.source.n;
+    return qd_vec_push(&b->batch, b->q->a->account, i) ? qd_err_nomem(err, "bulk request") : 0;
 }
 
 static int feed(void *state, qd_str bytes, bool last, size_t *used, qd_err *err)

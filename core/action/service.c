@@ -41,8 +41,7 @@ typedef struct running {
 
 static qd_actions *bound;
 
-/* --- answering
- * ---------------------------------------------------------------------------------------- */
+/* --- answering */
 
 static int emit(void *arg, qd_str piece)
 {
@@ -95,8 +94,7 @@ static void answer_whole(running *x)
     (void)emit(x, qd_buf_view(&x->out));
 }
 
-/* --- running
- * ------------------------------------------------------------------------------------------- */
+/* --- running */
 
 static int common_params(qd_request *q, qd_err *err)
 {

@@ -58,8 +58,7 @@ static int read_all(qd_cluster *c, uint64_t *revision, qd_err *err)
     return rc;
 }
 
-/* --- applying
- * ------------------------------------------------------------------------------------- */
+/* --- applying */
 
 static int publish(qd_cluster *c, uint64_t revision, qd_err *err)
 {
@@ -194,8 +193,7 @@ static void apply_all(void *arg)
     qd_mutex_unlock(&c->lock);
 }
 
-/* --- session
- * ----------------------------------------------------------------------------------------- */
+/* --- session */
 
 static int announce(qd_cluster *c, qd_err *err)
 {
@@ -248,8 +246,7 @@ static void keep(void *arg)
     qd_mutex_unlock(&c->lock);
 }
 
-/* --- begin, end
- * ------------------------------------------------------------------------------------- */
+/* --- begin, end */
 
 /* The uuid is made by whoever comes first. */
 static int form(qd_cluster *c, qd_err *err)

@@ -163,8 +163,7 @@ void qdi_engine_segment_drop(qd_engine *e, engine_segment *s)
     segment_free(s);
 }
 
-/* --- begin
- * ------------------------------------------------------------------------------------------ */
+/* --- begin */
 
 static void destroy(qd_engine *e)
 {
@@ -319,8 +318,7 @@ int qd_engine_create(const qd_engine_config *c, qd_engine **out, qd_err *err)
     return 0;
 }
 
-/* --- recovery
- * -------------------------------------------------------------------------------------- */
+/* --- recovery */
 
 static int open_segment(qd_engine *e, const qd_commit_segment *c, qd_err *err)
 {

@@ -64,8 +64,7 @@ static void retired_prune(qd_engine *e)
     e->retired.n = kept;
 }
 
-/* --- publication
- * ---------------------------------------------------------------------------------- */
+/* --- publication */
 
 int qdi_engine_publish(qd_engine *e, int64_t seq_no, qd_err *err)
 {
