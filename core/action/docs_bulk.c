@@ -223,7 +223,7 @@ static void render(bulk *b, const doc_item *i)
     b->errors |= i->rc != 0;
 }
 
-/* --- sub-batches
+/* --- sub-batches */
 
 static int run_batch(bulk *b, qd_err *err)
 {

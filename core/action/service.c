@@ -188,7 +188,7 @@ static void run_stream(qd_work *work)
     } while (stay(x));
 }
 
-/* --- the service's slots -------------------------------------------------------------------------
+/* --- the service's slots */
  */
 
 static int prepare(qd_action_call *call, const qd_api *api, running **out, qd_err *err)

@@ -14,7 +14,7 @@
 
 #define BATCH_ARENA_MAX ((size_t)1 << 30)
 
-/* --- map of keys ---------------------------------------------------------------------------------
+/* --- map of keys */
  */
 
 static int kv_put(qd_cluster *c, const qd_coord_kv *kv)
