@@ -68,7 +68,7 @@ static void newer_state(doc_batch *b)
     b->state = qd_cluster_state(b->a->cluster);
 }
 
-/* --- the index */
+/* --- the index --- */
 
 /* action.auto_create_index: true, false, or patterns with + and -. */
 static bool auto_create_allowed(doc_batch *b, qd_str name)
@@ -191,7 +191,7 @@ static int touch(doc_batch *b, const qd_index_meta *m, uint32_t number, uint32_t
     return 0;
 }
 
-/* --- applying */
+/* --- applying --- */
 
 /* The mapping to parse under: the newest that this batch has seen of the index. */
 static const qd_mapping *mapping_of(doc_batch *b, const doc_touched *t)

@@ -39,7 +39,7 @@ typedef struct bulk {
     QD_VEC(qd_index_meta *) refreshed; /* indices to refresh at the end */
 } bulk;
 
-/* --- lines */
+/* --- lines --- */
 
 static int malformed(bulk *b, qd_err *err, const char *what)
 {
@@ -187,7 +187,7 @@ static bool next_line(qd_str *rest, bool last, qd_str *line)
     return true;
 }
 
-/* --- rendering */
+/* --- rendering --- */
 
 /* Moves the rendered items into the compressed store. */
 static int pack(bulk *b, bool end, qd_err *err)
@@ -223,7 +223,7 @@ static void render(bulk *b, const doc_item *i)
     b->errors |= i->rc != 0;
 }
 
-/* --- sub-batches */
+/* --- sub-batches --- */
 
 static int run_batch(bulk *b, qd_err *err)
 {

@@ -7,7 +7,7 @@
 #define GATE_MS 30000
 #define FILTERED_MAX ((size_t)1 << 31)
 
-/* --- source filtering */
+/* --- source filtering --- */
 
 static uint32_t split_list(qd_arena *a, qd_str list, qd_str **out)
 {
@@ -59,7 +59,7 @@ int qdi_source_write(const doc_source *s, qd_str source, qd_json_writer *w, qd_e
     return rc;
 }
 
-/* --- one document */
+/* --- one document --- */
 
 typedef struct get_args {
     qd_str index, id, routing;
@@ -265,9 +265,7 @@ int qdi_api_get_source(qd_request *q, qd_response *r, qd_err *err)
     return qdi_source_write(&g.source, d.doc.source, &r->w, err);
 }
 
-/* --- mget */
- * ------------------------------------------------------------------------------------------------
- */
+/* --- mget --- */
 
 static int string_list(const qd_json_node *n, qd_arena *a, qd_str **out, uint32_t *count,
                        qd_err *err)

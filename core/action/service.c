@@ -41,7 +41,7 @@ typedef struct running {
 
 static qd_actions *bound;
 
-/* --- answering */
+/* --- answering --- */
 
 static int emit(void *arg, qd_str piece)
 {
@@ -94,7 +94,7 @@ static void answer_whole(running *x)
     (void)emit(x, qd_buf_view(&x->out));
 }
 
-/* --- running */
+/* --- running --- */
 
 static int common_params(qd_request *q, qd_err *err)
 {
@@ -188,8 +188,7 @@ static void run_stream(qd_work *work)
     } while (stay(x));
 }
 
-/* --- the service's slots */
- */
+/* --- the service's slots --- */
 
 static int prepare(qd_action_call *call, const qd_api *api, running **out, qd_err *err)
 {

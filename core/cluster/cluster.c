@@ -14,7 +14,7 @@
 
 #define BATCH_ARENA_MAX ((size_t)1 << 30)
 
-/* --- map of keys */
+/* --- map of keys ---------------------------------------------------------------------------------
  */
 
 static int kv_put(qd_cluster *c, const qd_coord_kv *kv)
@@ -58,7 +58,8 @@ static int read_all(qd_cluster *c, uint64_t *revision, qd_err *err)
     return rc;
 }
 
-/* --- applying */
+/* --- applying
+ * ------------------------------------------------------------------------------------- */
 
 static int publish(qd_cluster *c, uint64_t revision, qd_err *err)
 {
@@ -193,7 +194,8 @@ static void apply_all(void *arg)
     qd_mutex_unlock(&c->lock);
 }
 
-/* --- session */
+/* --- session
+ * ----------------------------------------------------------------------------------------- */
 
 static int announce(qd_cluster *c, qd_err *err)
 {
@@ -246,7 +248,8 @@ static void keep(void *arg)
     qd_mutex_unlock(&c->lock);
 }
 
-/* --- begin, end */
+/* --- begin, end
+ * ------------------------------------------------------------------------------------- */
 
 /* The uuid is made by whoever comes first. */
 static int form(qd_cluster *c, qd_err *err)

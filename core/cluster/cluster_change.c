@@ -43,7 +43,8 @@ static int change(qd_cluster *c, change_fn fn, void *arg, qd_state **out, qd_err
     return rc;
 }
 
-/* --- records */
+/* --- records
+ * ---------------------------------------------------------------------------------------- */
 
 static qd_str index_key(cluster_txn *t, const char *uuid)
 {
@@ -141,7 +142,8 @@ static qd_index_source source_of(const qd_index_meta *m)
     };
 }
 
-/* --- creating an index */
+/* --- creating an index
+ * ------------------------------------------------------------------------------- */
 
 typedef struct create_args {
     qd_str name;
@@ -261,7 +263,8 @@ int qd_cluster_create_index(qd_cluster *c, qd_str name, qd_settings *settings, q
     return rc ? rc : change(c, create_index, &a, out, err);
 }
 
-/* --- deleting */
+/* --- deleting
+ * ------------------------------------------------------------------------------------------ */
 
 typedef struct delete_args {
     const qd_index_meta *const *m;
@@ -323,7 +326,8 @@ int qd_cluster_delete_indices(qd_cluster *c, const qd_index_meta *const *m, uint
     return change(c, delete_indices, &a, out, err);
 }
 
-/* --- changing one index */
+/* --- changing one index
+ * -------------------------------------------------------------------------------- */
 
 /* Replaces m by the index that src describes. */
 static int replace_index(const qd_state *s, const qd_index_meta *m, const qd_index_source *src,
@@ -447,7 +451,8 @@ int qd_cluster_set_closed(qd_cluster *c, qd_str uuid, bool closed, qd_state **ou
     return change(c, change_closed, &a, out, err);
 }
 
-/* --- aliases */
+/* --- aliases
+ * --------------------------------------------------------------------------------------------- */
 
 typedef struct alias_args {
     const qd_alias_action *a;
@@ -569,7 +574,8 @@ int qd_cluster_update_aliases(qd_cluster *c, const qd_alias_action *a, uint32_t 
     return change(c, change_aliases, &args, out, err);
 }
 
-/* --- cluster settings */
+/* --- cluster settings
+ * ---------------------------------------------------------------------------------- */
 
 typedef struct cluster_settings_args {
     const qd_settings *persistent, *transient;
@@ -615,7 +621,8 @@ int qd_cluster_update_settings(qd_cluster *c, const qd_settings *persistent,
     return change(c, change_cluster_settings, &a, out, err);
 }
 
-/* --- shards of this node */
+/* --- shards of this node
+ * -------------------------------------------------------------------------------- */
 
 typedef struct started_args {
     const qd_str *uuids;

@@ -203,7 +203,7 @@ int qd_index_meta_make(const qd_index_source *src, qd_index_meta **out, qd_err *
     return 0;
 }
 
-/* --- records */
+/* --- records ------------------------------------------------------------------------------------
  */
 
 static void encode_alias(const qd_alias *a, qd_json_writer *w)

@@ -64,7 +64,7 @@ const qd_alias_group *qd_state_alias(const qd_state *s, qd_str name)
     return qd_map_get(&s->aliases, name);
 }
 
-/* --- building */
+/* --- building ------------------------------------------------------------------------------------
  */
 
 typedef struct building {

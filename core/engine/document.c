@@ -244,7 +244,7 @@ static int on_stored(void *arg, const qd_field *f, const qd_str *v, uint32_t n, 
     return 0;
 }
 
-/* --- documents */
+/* --- documents ---------------------------------------------------------------------------------
  */
 
 qd_document_writer *qd_document_writer_make(qd_account *account)

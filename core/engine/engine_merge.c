@@ -258,7 +258,7 @@ static int run(merge_job *j, qd_err *err)
     return rc;
 }
 
-/* --- in the background */
+/* --- in the background --------------------------------------------------------------------------
  */
 
 typedef struct merge_work {

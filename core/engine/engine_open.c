@@ -163,7 +163,8 @@ void qdi_engine_segment_drop(qd_engine *e, engine_segment *s)
     segment_free(s);
 }
 
-/* --- begin */
+/* --- begin
+ * ------------------------------------------------------------------------------------------ */
 
 static void destroy(qd_engine *e)
 {
@@ -318,7 +319,8 @@ int qd_engine_create(const qd_engine_config *c, qd_engine **out, qd_err *err)
     return 0;
 }
 
-/* --- recovery */
+/* --- recovery
+ * -------------------------------------------------------------------------------------- */
 
 static int open_segment(qd_engine *e, const qd_commit_segment *c, qd_err *err)
 {
@@ -481,7 +483,7 @@ int qd_engine_open(const qd_engine_config *c, qd_engine **out, qd_err *err)
     return rc;
 }
 
-/* --- end and figures */
+/* --- end and figures ---------------------------------------------------------------------------
  */
 
 void qd_engine_close(qd_engine *e, bool flush)

@@ -12,7 +12,7 @@
 #include "engine/engine_int.h"
 #include <string.h>
 
-/* --- units */
+/* --- units --------------------------------------------------------------------------------------
  */
 
 engine_segment *qdi_engine_segment_find(qd_engine *e, uint64_t unit)
@@ -64,7 +64,8 @@ static void retired_prune(qd_engine *e)
     e->retired.n = kept;
 }
 
-/* --- publication */
+/* --- publication
+ * ---------------------------------------------------------------------------------- */
 
 int qdi_engine_publish(qd_engine *e, int64_t seq_no, qd_err *err)
 {
@@ -94,7 +95,7 @@ qd_reader *qd_engine_reader(qd_engine *e)
     return qd_reader_slot_take(&e->reader);
 }
 
-/* --- cut */
+/* --- cut ---------------------------------------------------------------------------------------
  */
 
 static bool slot_dirty(const engine_buffer *b)
@@ -300,7 +301,7 @@ int qd_engine_refresh(qd_engine *e, qd_err *err)
     return 0;
 }
 
-/* --- waiting for visibility */
+/* --- waiting for visibility ----------------------------------------------------------------------
  */
 
 int qd_engine_refresh_wait(qd_engine *e, qd_refresh_wait *w, bool *forced, qd_err *err)

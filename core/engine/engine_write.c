@@ -359,7 +359,7 @@ int qd_engine_sync(qd_engine *e, const qd_translog_location *at, qd_err *err)
     return rc;
 }
 
-/* --- replay */
+/* --- replay --------------------------------------------------------------------------------------
  */
 
 /* One record again: the number and version it had; older than what is there: only counted. */

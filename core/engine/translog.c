@@ -517,7 +517,7 @@ int qd_translog_trim(qd_translog *t, uint64_t min_generation, qd_err *err)
     return rc;
 }
 
-/* --- reading back */
+/* --- reading back ------------------------------------------------------------------------------
  */
 
 /* Copies the record from memory if it stands there. Under the lock. */

@@ -46,7 +46,8 @@ void qd_shard_unref(qd_shard *s)
     qd_mutex_unlock(&all->lock);
 }
 
-/* --- documents */
+/* --- documents
+ * ------------------------------------------------------------------------------------- */
 
 static int write_doc(void *arg, uint32_t slot, uint64_t unit, qd_buffer *b, const qd_engine_op *op,
                      qd_err *err)
@@ -92,7 +93,8 @@ void qdi_shard_engine_settings(const qd_index_meta *m, qd_engine_settings *out)
     out->merges_max = threads ? (uint32_t)threads : 1;
 }
 
-/* --- opening */
+/* --- opening
+ * ---------------------------------------------------------------------------------------- */
 
 int qdi_shard_make(qd_shards *all, const qd_index_meta *m, uint32_t number, const qd_shard_meta *r,
                    qd_shard **out, qd_err *err)
@@ -258,7 +260,8 @@ void qdi_shard_stop(qd_shard *s, bool flush)
     qd_rwlock_unlock(&s->gate);
 }
 
-/* --- use */
+/* --- use
+ * -------------------------------------------------------------------------------------------- */
 
 int qd_shard_enter(qd_shard *s, int64_t timeout_ms, qd_engine **out, qd_err *err)
 {

@@ -84,7 +84,8 @@ uint64_t qd_shards_buffer_bytes(qd_shards *s)
     return sum;
 }
 
-/* --- following */
+/* --- following
+ * ------------------------------------------------------------------------------------- */
 
 /* Metadata beside the data, so that a lost cluster state does not lose the index. */
 static void save_meta(qd_shards *all, const qd_index_meta *m)
@@ -195,7 +196,8 @@ void qd_shards_apply(void *arg, const qd_state *old, const qd_state *now)
     for (uint32_t i = 0; i < now->n; i++) follow_index(all, now, i, self);
 }
 
-/* --- end */
+/* --- end
+ * ---------------------------------------------------------------------------------------------- */
 
 static int stop_shard(void *arg, qd_shard *s)
 {
