@@ -1,0 +1,476 @@
+/*
+ * engine_t.c: one shard over the tier that loses power. A model knows what was acknowledged; after
+ * any mix of writes, refreshes, flushes, merges, kills and power losses every acknowledged
+ * operation is there, once, and nothing that was refused.
+ */
+#include "base/log.h"
+#include "base/str.h"
+#include "engine/engine.h"
+#include "lib/store_crash.h"
+#include "runtime/sync.h"
+#include "unit/unit.h"
+
+#define IDS 40
+
+typedef struct shadow {
+    uint64_t version; /* of the last acknowledged operation; 0: none */
+    int64_t seq_no;
+    bool exists;
+    int value;
+    /* operations sent but not acknowledged may have happened */
+    bool unsure;
+    int unsure_value[16];
+    bool unsure_delete[16];
+    int unsure_n;
+} shadow;
+
+static int write_doc(void *arg, uint32_t slot, uint64_t unit, qd_buffer *b, const qd_engine_op *op,
+                     qd_err *err)
+{
+    static const qd_field_info info = {.name = {"tag", 3}, .index = QD_INDEX_DOCS};
+    uint32_t field;
+    (void)arg;
+    (void)slot;
+    (void)unit;
+    if (qd_str_is(op->source, "bad")) return qd_err_set(err, QD_E_DOC_PARSING, "bad document");
+    int rc = qd_buffer_field(b, &info, &field, err);
+    if (!rc) rc = qd_buffer_term(b, field, op->id, err);
+    return rc ? rc : qd_buffer_source(b, op->source, err);
+}
+
+static qd_engine_config config(qd_store *s)
+{
+    qd_engine_config c = {
+        .env = qd_env_system(),
+        .store = s,
+        .folder = QD_STR("indices/u/0"),
+        .name = QD_STR("[test][0]"),
+        .primary_term = 1,
+        .slots = 2,
+        .slot_bytes = 64 << 20,
+        .write_doc = write_doc,
+    };
+    qd_engine_settings_default(&c.settings);
+    c.settings.merge.segments_per_tier = 2;
+    c.settings.merge.max_at_once = 3;
+    return c;
+}
+
+static int op_put(qd_engine *e, int id, int value, bool delete, qd_engine_result *r, qd_err *err)
+{
+    char name[16], source[64];
+    int n = snprintf(name, sizeof name, "id%d", id),
+        m = snprintf(source, sizeof source, "{\"value\":%d}", value);
+    qd_engine_op op = {
+        .delete = delete,
+        .id = {name, (size_t)n},
+        .source = {source, (size_t)m},
+        .version = -1,
+        .if_seq_no = QD_SEQ_NO_UNASSIGNED,
+        .auto_id_ms = -1,
+    };
+    return qd_engine_apply(e, (uint32_t)id, &op, r, err);
+}
+
+static bool get(qd_engine *e, int id, bool realtime, qd_engine_doc *doc, int *value)
+{
+    char name[16];
+    qd_arena a;
+    qd_err err;
+    int n = snprintf(name, sizeof name, "id%d", id);
+    qd_arena_init(&a, NULL, 0);
+    qd_err_init(&err);
+    int rc = qd_engine_get(e, (qd_str){name, (size_t)n}, realtime, true, &a, doc, &err);
+    if (rc) fail_msg("get id%d: %s", id, qd_err_reason(&err));
+    *value = doc->found ? atoi(doc->source.p + 9) : -1;
+    qd_arena_fini(&a);
+    return doc->found;
+}
+
+/* Live documents of the newest reader, and that none of them has the id of another. */
+static uint32_t live_docs(qd_engine *e)
+{
+    qd_reader *r = qd_engine_reader(e);
+    uint32_t n = r->docs_live;
+    qd_reader_unref(r);
+    return n;
+}
+
+static void check_one(qd_engine *e, int id, shadow *s, uint64_t seed)
+{
+    qd_engine_doc doc;
+    int value;
+    bool found = get(e, id, true, &doc, &value);
+    bool ok = found == s->exists && (!found || value == s->value);
+    for (int i = 0; i < s->unsure_n && !ok; i++) {
+        ok = s->unsure_delete[i] ? !found : found && value == s->unsure_value[i];
+    }
+    if (!ok) {
+        fail_msg("seed %llu: id%d found %d value %d, expected %d value %d (%d unsure)",
+                 (unsigned long long)seed, id, found, value, s->exists, s->value, s->unsure_n);
+    }
+    s->exists = found;
+    s->value = value;
+    s->version = doc.version;
+    s->seq_no = doc.seq_no;
+    s->unsure_n = 0;
+}
+
+static void check_all(qd_engine *e, shadow *model, uint64_t seed)
+{
+    uint32_t expected = 0;
+    qd_err err;
+    qd_err_init(&err);
+    for (int i = 0; i < IDS; i++) check_one(e, i, &model[i], seed);
+    assert_int_equal(qd_engine_refresh(e, &err), 0);
+    for (int i = 0; i < IDS; i++) {
+        qd_engine_doc doc;
+        int value;
+        bool found = get(e, i, false, &doc, &value);
+        expected += found;
+        if (found != model[i].exists || (found && value != model[i].value)) {
+            fail_msg("seed %llu: after the refresh id%d is %d/%d, expected %d/%d",
+                     (unsigned long long)seed, i, found, value, model[i].exists, model[i].value);
+        }
+    }
+    if (live_docs(e) != expected) {
+        fail_msg("seed %llu: %u documents are live, %u expected", (unsigned long long)seed,
+                 live_docs(e), expected);
+    }
+}
+
+/* One random step. false: the engine or the disk has failed. */
+static bool step(qd_engine *e, qd_prng *r, shadow *model, qd_err *err)
+{
+    uint64_t dice = qd_prng_below(r, 100);
+    qd_engine_result res;
+    bool did;
+    int rc;
+    if (dice < 80) {
+        int id = (int)qd_prng_below(r, IDS), value = (int)qd_prng_below(r, 1000000);
+        bool delete = qd_prng_below(r, 5) == 0;
+        shadow *s = &model[id];
+        assert_true(s->unsure_n < 16);
+        s->unsure_delete[s->unsure_n] = delete;
+        s->unsure_value[s->unsure_n++] = value;
+        rc = op_put(e, id, value, delete, &res, err);
+        if (!rc) rc = qd_engine_sync(e, &res.at, err);
+        if (!rc) {
+            assert_int_equal(res.found || (!delete &&!res.created), s->exists);
+            *s = (shadow){
+                .version = res.version, .seq_no = res.seq_no, .exists = !delete, .value = value};
+        }
+    } else if (dice < 90) {
+        rc = qd_engine_refresh(e, err);
+    } else if (dice < 95) {
+        rc = qd_engine_flush(e, false, err);
+    } else {
+        rc = qd_engine_merge_step(e, &did, err);
+    }
+    return rc == 0;
+}
+
+static void crash_run(uint64_t seed, uint32_t mutants, bool kill, uint64_t *lost)
+{
+    qd_prng r;
+    qd_err err;
+    qd_store *s;
+    qd_engine *e;
+    shadow model[IDS] = {0};
+    store_crash *d = store_crash_make(&(store_crash_options){.mutants = mutants});
+    bool made = false;
+    qd_prng_init(&r, seed);
+    qd_err_init(&err);
+    for (int life = 0; life < 5; life++) {
+        assert_int_equal(store_crash_open(d, &s, &err), 0);
+        qd_engine_config c = config(s);
+        uint64_t cut = 1 + qd_prng_below(&r, 400);
+        if (!made) {
+            assert_int_equal(qd_engine_create(&c, &e, &err), 0);
+            made = true;
+        } else {
+            int rc = qd_engine_open(&c, &e, &err);
+            if (rc && mutants) {
+                (*lost)++;
+                qd_err_fini(&err);
+                qd_store_close(s);
+                break;
+            }
+            if (rc) fail_msg("seed %llu: %s", (unsigned long long)seed, qd_err_reason(&err));
+            if (mutants) {
+                for (int i = 0; i < IDS; i++) {
+                    qd_engine_doc doc;
+                    int value;
+                    bool found = get(e, i, true, &doc, &value);
+                    *lost += model[i].unsure_n == 0 &&
+                             (found != model[i].exists || (found && value != model[i].value));
+                    model[i] = (shadow){.exists = found, .value = value};
+                }
+            } else {
+                check_all(e, model, seed);
+            }
+        }
+        store_crash_power_off_at(d, cut);
+        for (int i = 0; i < 300 && step(e, &r, model, &err); i++) {}
+        qd_err_fini(&err);
+        bool clean = life == 3 && !store_crash_is_off(d);
+        qd_engine_close(e, clean);
+        qd_store_close(s);
+        if (clean) continue;
+        if (kill) {
+            store_crash_kill(d);
+        } else {
+            store_crash_crash(d, seed * 7 + (uint64_t)life);
+        }
+    }
+    store_crash_free(d);
+}
+
+static uint64_t rounds(uint64_t normal)
+{
+    const char *n = getenv("SEEDS");
+    return n ? strtoull(n, NULL, 10) : normal;
+}
+
+static void acknowledged_survives_power_loss(void **state)
+{
+    (void)state;
+    uint64_t lost = 0;
+    for (uint64_t seed = 1; seed <= rounds(150); seed++) crash_run(seed, 0, false, &lost);
+}
+
+static void acknowledged_survives_kill(void **state)
+{
+    (void)state;
+    uint64_t lost = 0;
+    for (uint64_t seed = 1000; seed <= 1000 + rounds(60); seed++) crash_run(seed, 0, true, &lost);
+}
+
+static void suite_sees_broken_tiers(void **state)
+{
+    (void)state;
+    static const uint32_t mutants[] = {STORE_CRASH_NO_LOG_SYNC, STORE_CRASH_NO_DIR_SYNC,
+                                       STORE_CRASH_NO_OBJECT_SYNC};
+    for (int m = 0; m < 3; m++) {
+        uint64_t lost = 0;
+        for (uint64_t seed = 1; seed <= 200 && !lost; seed++) {
+            crash_run(seed, mutants[m], false, &lost);
+        }
+        if (!lost) fail_msg("mutant %u went unnoticed", mutants[m]);
+    }
+}
+
+static void optimistic_concurrency(void **state)
+{
+    (void)state;
+    qd_err err;
+    qd_store *s;
+    qd_engine *e;
+    qd_engine_result r;
+    store_crash *d = store_crash_make(NULL);
+    qd_err_init(&err);
+    assert_int_equal(store_crash_open(d, &s, &err), 0);
+    qd_engine_config c = config(s);
+    assert_int_equal(qd_engine_create(&c, &e, &err), 0);
+    qd_engine_op op = {.id = QD_STR("a"),
+                       .source = QD_STR("{}"),
+                       .version = -1,
+                       .if_seq_no = QD_SEQ_NO_UNASSIGNED,
+                       .auto_id_ms = -1,
+                       .create = true};
+    assert_int_equal(qd_engine_apply(e, 0, &op, &r, &err), 0);
+    assert_true(r.created && r.version == 1 && r.seq_no == 0 && r.primary_term == 1);
+    assert_int_equal(qd_engine_apply(e, 0, &op, &r, &err), QD_E_VERSION_CONFLICT);
+    assert_string_equal(qd_err_reason(&err),
+                        "[a]: version conflict, document already exists (current version [1])");
+    qd_err_fini(&err);
+    assert_int_equal(qd_engine_refresh(e, &err), 0); /* the same from the segment */
+    assert_int_equal(qd_engine_apply(e, 0, &op, &r, &err), QD_E_VERSION_CONFLICT);
+    qd_err_fini(&err);
+    op.create = false;
+    op.if_seq_no = 5;
+    op.if_primary_term = 1;
+    assert_int_equal(qd_engine_apply(e, 0, &op, &r, &err), QD_E_VERSION_CONFLICT);
+    assert_string_equal(qd_err_reason(&err),
+                        "[a]: version conflict, required seqNo [5], primary term [1]. current "
+                        "document has seqNo [0] and primary term [1]");
+    qd_err_fini(&err);
+    op.if_seq_no = 0;
+    assert_int_equal(qd_engine_apply(e, 0, &op, &r, &err), 0);
+    assert_true(!r.created && r.version == 2);
+    op.if_seq_no = QD_SEQ_NO_UNASSIGNED;
+    op.version_type = QD_VERSION_EXTERNAL;
+    op.version = 2;
+    assert_int_equal(qd_engine_apply(e, 0, &op, &r, &err), QD_E_VERSION_CONFLICT);
+    qd_err_fini(&err);
+    op.version = 9;
+    assert_int_equal(qd_engine_apply(e, 0, &op, &r, &err), 0);
+    assert_int_equal(r.version, 9);
+    op.delete = true;
+    op.version = 12;
+    assert_int_equal(qd_engine_apply(e, 0, &op, &r, &err), 0);
+    assert_int_equal(qd_engine_refresh(e, &err), 0); /* the tombstone outlives the refresh */
+    op.delete = false;
+    op.version = 11;
+    assert_int_equal(qd_engine_apply(e, 0, &op, &r, &err), QD_E_VERSION_CONFLICT);
+    qd_err_fini(&err);
+    op.version_type = QD_VERSION_INTERNAL;
+    op.version = -1;
+    op.source = QD_STR("bad");
+    op.id = QD_STR("b");
+    assert_int_equal(qd_engine_apply(e, 0, &op, &r, &err), QD_E_DOC_PARSING);
+    qd_err_fini(&err);
+    qd_engine_doc doc;
+    int value;
+    assert_false(get(e, 1, true, &doc, &value));
+    qd_engine_close(e, true);
+    qd_store_close(s);
+    store_crash_free(d);
+}
+
+/* n-th allocation fails, for every n: an error each time, never a crash, and the shard reopens. */
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    bool through = false;
+    for (uint64_t n = 1; !through && n < 20000; n += n < 300 ? 1 : 37) {
+        qd_err err;
+        qd_store *s;
+        qd_engine *e = NULL;
+        qd_engine_result r;
+        bool acked[5] = {0};
+        store_crash *d = store_crash_make(NULL);
+        qd_err_init(&err);
+        assert_int_equal(store_crash_open(d, &s, &err), 0);
+        qd_engine_config c = config(s);
+        qd_mem_fail_at(n, false);
+        int rc = qd_engine_create(&c, &e, &err);
+        for (int i = 0; !rc && i < 5; i++) {
+            rc = op_put(e, i, i, false, &r, &err);
+            if (!rc) rc = qd_engine_sync(e, &r.at, &err);
+            if (!rc) acked[i] = true;
+            if (!rc && i == 2) rc = qd_engine_flush(e, false, &err);
+        }
+        if (!rc) rc = qd_engine_refresh(e, &err);
+        uint64_t seen = qd_mem_fail_at(0, false);
+        through = seen < n;
+        if (through) assert_int_equal(rc, 0);
+        qd_err_fini(&err);
+        if (e) {
+            qd_engine_close(e, false);
+            assert_int_equal(qd_engine_open(&c, &e, &err), 0);
+            for (int i = 0; i < 5; i++) {
+                qd_engine_doc doc;
+                int value;
+                bool found = get(e, i, true, &doc, &value);
+                if (acked[i]) assert_true(found && value == i);
+            }
+            qd_engine_close(e, true);
+        }
+        qd_store_close(s);
+        store_crash_free(d);
+    }
+    assert_true(through);
+}
+
+typedef struct writer {
+    qd_engine *e;
+    uint64_t seed;
+    _Atomic bool *stop;
+    uint64_t done;
+} writer;
+
+static void write_randomly(void *arg)
+{
+    writer *w = arg;
+    qd_prng r;
+    qd_prng_init(&r, w->seed);
+    for (int i = 0; i < 1500; i++) {
+        qd_engine_result res;
+        qd_err err;
+        qd_err_init(&err);
+        int id = (int)qd_prng_below(&r, 100);
+        int rc = op_put(w->e, id, (int)i, qd_prng_below(&r, 4) == 0, &res, &err);
+        if (!rc && qd_prng_below(&r, 10) == 0) rc = qd_engine_sync(w->e, &res.at, &err);
+        if (rc) fail_msg("%s", qd_err_reason(&err));
+        if (qd_prng_below(&r, 3) == 0) {
+            qd_engine_doc doc;
+            int value;
+            (void)get(w->e, (int)qd_prng_below(&r, 100), true, &doc, &value);
+        }
+        w->done++;
+    }
+}
+
+static void churn(void *arg)
+{
+    writer *w = arg;
+    uint64_t n = 0;
+    while (!atomic_load(w->stop)) {
+        bool did;
+        assert_int_equal(qd_engine_refresh(w->e, NULL), 0);
+        if (n++ % 5 == 0) assert_int_equal(qd_engine_flush(w->e, false, NULL), 0);
+        if (n % 3 == 0) assert_int_equal(qd_engine_merge_step(w->e, &did, NULL), 0);
+        w->done++;
+    }
+}
+
+static void writers_refresh_flush_and_merge_at_once(void **state)
+{
+    (void)state;
+    qd_err err;
+    qd_store *s;
+    qd_engine *e;
+    qd_thread *t[6];
+    writer w[6];
+    _Atomic bool stop = false;
+    store_crash *d = store_crash_make(NULL);
+    qd_err_init(&err);
+    assert_int_equal(store_crash_open(d, &s, &err), 0);
+    qd_engine_config c = config(s);
+    assert_int_equal(qd_engine_create(&c, &e, &err), 0);
+    for (int i = 0; i < 6; i++) {
+        w[i] = (writer){e, (uint64_t)i + 1, &stop, 0};
+        assert_int_equal(qd_thread_start(qd_env_system(), "worker", i < 4 ? write_randomly : churn,
+                                         &w[i], &t[i], &err),
+                         0);
+    }
+    for (int i = 0; i < 4; i++) qd_thread_join(qd_env_system(), t[i]);
+    atomic_store(&stop, true);
+    for (int i = 4; i < 6; i++) qd_thread_join(qd_env_system(), t[i]);
+    assert_int_equal(qd_engine_refresh(e, &err), 0);
+    uint32_t found = 0;
+    for (int i = 0; i < 100; i++) {
+        qd_engine_doc a, b;
+        int va, vb;
+        bool fa = get(e, i, true, &a, &va), fb = get(e, i, false, &b, &vb);
+        assert_int_equal(fa, fb);
+        assert_int_equal(va, vb);
+        assert_true(!fa || a.seq_no == b.seq_no);
+        found += fa;
+    }
+    assert_int_equal(live_docs(e), found);
+    qd_engine_stats st;
+    qd_engine_stats_get(e, &st);
+    assert_int_equal(st.max_seq_no, st.local_checkpoint);
+    qd_engine_close(e, true);
+    assert_int_equal(qd_engine_open(&c, &e, &err), 0);
+    assert_int_equal(live_docs(e), found);
+    qd_engine_close(e, true);
+    qd_store_close(s);
+    store_crash_free(d);
+}
+
+int main(void)
+{
+    qd_log_level_set(NULL, QD_LOG_FATAL);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(optimistic_concurrency),
+        cmocka_unit_test(acknowledged_survives_power_loss),
+        cmocka_unit_test(acknowledged_survives_kill),
+        cmocka_unit_test(suite_sees_broken_tiers),
+        cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(writers_refresh_flush_and_merge_at_once),
+    };
+    return unit_run(tests);
+}
