@@ -23,6 +23,7 @@ typedef struct qd_check {
     qd_file *file;     /* under check */
     uint64_t findings; /* counted by qd_check_found */
     uint64_t terms, postings, positions, values, points, documents, ids; /* walked */
+    uint32_t lives; /* generations of live documents */
 } qd_check;
 
 /* Reports one finding. [worker] */
@@ -40,12 +41,20 @@ const char *qd_segment_section_name(uint32_t section);
  * [worker] */
 QD_MUST_CHECK
 int qd_segment_check(qd_store *s, qd_str name, qd_check *c, qd_err *err);
-/* Checks every segment and live object of s (and no other object). *segments, *lives: seen. */
+/* Is name (its part behind the last '/') a segment's: "seg-" and 32 hexadecimal digits? [any] */
+bool qd_segment_name_is(qd_str name);
+
+/* Receives a dump piece by piece: objects and arrays open and close, key is NULL inside arrays. */
+typedef struct qd_dump_sink {
+    void *arg;
+    void (*open)(void *arg, const char *key, bool array);
+    void (*close)(void *arg);
+    void (*text)(void *arg, const char *key, qd_str value);
+    void (*number)(void *arg, const char *key, int64_t value);
+} qd_dump_sink;
+/* What a segment says of itself and what its parts hold, as one object of the sink. [worker] */
 QD_MUST_CHECK
-int qd_segment_check_all(qd_store *s, qd_check *c, uint32_t *segments, uint32_t *lives,
-                         qd_err *err);
-/* What a segment holds, as text for people or (json) one JSON object. [worker] */
-QD_MUST_CHECK
-int qd_segment_dump(qd_store *s, qd_str name, bool json, qd_buf *out, qd_err *err);
+int qd_segment_dump(qd_store *s, qd_str name, qd_account *account, const qd_dump_sink *sink,
+                    qd_err *err);
 
 #endif
