@@ -38,8 +38,10 @@ static void run_prepare(qd_conform *c, qd_op *op)
     pending *p = qd_calloc(NULL, sizeof *p);
     qd_assert(p != NULL);
     p->run = run_of(c);
+    qd_mutex_lock(&p->run->lock);
     p->next = p->run->pending;
     p->run->pending = p;
+    qd_mutex_unlock(&p->run->lock);
     qd_op_anywhere(op, op_ended, p);
 }
 
