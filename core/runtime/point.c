@@ -1,6 +1,7 @@
 /* point.c: the actions of injection points; empty in release builds. See point.h. */
 #include "runtime/point.h"
 #include "runtime/sync.h"
+#include <stdatomic.h>
 #include <string.h>
 
 #if QD_POINTS_ON
