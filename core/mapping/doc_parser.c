@@ -83,7 +83,7 @@ static int define(qd_doc_parser *p, qd_str path, qd_str name, const char *kind,
     return add_fresh(p, path, qd_buf_view(&p->scratch), err);
 }
 
-static int strict(qd_doc_parser *p, const target *t, qd_err *err)
+static int strict(qd_doc_parser *p, const unknown *t, qd_err *err)
 {
     return qdi_doc_error(
         &p->d, err, QD_E_STRICT_MAPPING,
@@ -92,7 +92,7 @@ static int strict(qd_doc_parser *p, const target *t, qd_err *err)
 }
 
 /* A scalar for a field that does not exist. */
-static int new_scalar(qd_doc_parser *p, const target *t, qd_err *err)
+static int new_scalar(qd_doc_parser *p, const unknown *t, qd_err *err)
 {
     const qd_date_format *format = NULL;
     const char *kind = "string";
@@ -167,10 +167,9 @@ static int copy_to(qd_doc_parser *p, const qd_field *f, qd_err *err)
                 rc = one_field(p, to->multi[k], err);
             continue;
         }
-        target t = {.kind = TARGET_NEW,
-                    .path = f->def->copy_to[i],
-                    .name = f->def->copy_to[i],
-                    .dynamic = p->d.m->root->dynamic};
+        unknown t = {.path = f->def->copy_to[i],
+                     .name = f->def->copy_to[i],
+                     .dynamic = p->d.m->root->dynamic};
         if (t.dynamic == QD_DYNAMIC_STRICT)
             rc = strict(p, &t, err);
         else if (t.dynamic == QD_DYNAMIC_TRUE)
@@ -221,16 +220,17 @@ static int new_target(qd_doc_parser *p, qd_str parent, qd_str key, qd_dynamic dy
         *t = (target){.kind = TARGET_SKIP};
         return 0;
     }
-    qd_str path = key;
-    if (parent.n)
-        path = qd_arena_printf(&p->d.arena, "%.*s.%.*s", QD_STR_ARG(parent), QD_STR_ARG(key));
-    if (!path.p) return qd_err_nomem(err, "new fields");
-    qd_str name = key;
-    for (size_t i = 0; i < key.n; i++) {
-        if (key.p[i] == '.') name = qd_str_sub(key, i + 1, key.n);
+    unknown *u = qd_arena_alloc(&p->d.arena, sizeof *u);
+    if (!u) return qd_err_nomem(err, "new fields");
+    *u = (unknown){.path = key, .name = key, .parent = parent, .dynamic = dynamic};
+    if (parent.n) {
+        u->path = qd_arena_printf(&p->d.arena, "%.*s.%.*s", QD_STR_ARG(parent), QD_STR_ARG(key));
     }
-    *t = (target){
-        .kind = TARGET_NEW, .path = path, .name = name, .parent = parent, .dynamic = dynamic};
+    if (!u->path.p) return qd_err_nomem(err, "new fields");
+    for (size_t i = 0; i < key.n; i++) {
+        if (key.p[i] == '.') u->name = qd_str_sub(key, i + 1, key.n);
+    }
+    *t = (target){.kind = TARGET_NEW, .unknown = u};
     return 0;
 }
 
@@ -284,7 +284,7 @@ static int resolve(qd_doc_parser *p, const target *in, target *t, qd_err *err)
         return new_target(p, in->object->path, key, in->object->dynamic, t, err);
     }
     int rc = check_name(p, key, false, err);
-    return rc ? rc : new_target(p, in->path, key, in->dynamic, t, err);
+    return rc ? rc : new_target(p, in->unknown->path, key, in->unknown->dynamic, t, err);
 }
 
 /* --- values
@@ -319,11 +319,12 @@ static int push(qd_doc_parser *p, const target *t, bool array)
 static int value_for_new(qd_doc_parser *p, const target *t, qd_err *err)
 {
     qd_json_event ev = p->d.r.event;
+    const unknown *u = t->unknown;
     if (ev == QD_JSON_NULL) return 0;
-    if (t->dynamic == QD_DYNAMIC_STRICT) return strict(p, t, err);
+    if (u->dynamic == QD_DYNAMIC_STRICT) return strict(p, u, err);
     if (ev == QD_JSON_ARRAY) return push(p, t, true);
-    if (ev != QD_JSON_OBJECT) return new_scalar(p, t, err);
-    int rc = define(p, t->path, t->name, "object", NULL, err);
+    if (ev != QD_JSON_OBJECT) return new_scalar(p, u, err);
+    int rc = define(p, u->path, u->name, "object", NULL, err);
     return rc ? rc : push(p, t, false);
 }
 

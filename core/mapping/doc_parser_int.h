@@ -11,15 +11,22 @@ typedef enum target_kind {
     TARGET_NEW, /* the mapping has none: dynamic */
 } target_kind;
 
-/* What a value is for. */
+/* A name that the mapping does not have. */
+typedef struct unknown {
+    qd_str path;        /* full name */
+    qd_str name;        /* last name */
+    qd_str parent;      /* full name of the object it would be in */
+    qd_dynamic dynamic; /* what holds there */
+} unknown;
+
+/* What a value is for: 16 bytes, as one is made for every key. */
 typedef struct target {
     target_kind kind;
-    const object *object;
-    const qd_field *field;
-    qd_str path;        /* NEW: full name */
-    qd_str name;        /* NEW: last name */
-    qd_str parent;      /* NEW: full name of the object it would be in */
-    qd_dynamic dynamic; /* NEW: what holds there */
+    union {
+        const object *object;
+        const qd_field *field;
+        const unknown *unknown; /* in the arena of the document */
+    };
 } target;
 
 /* An open object or array. */
