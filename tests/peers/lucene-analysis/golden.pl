@@ -57,3 +57,25 @@ while (<$list>) {
     print "    {", quote($_), ",\n     {$d}},\n";
 }
 print "};\n";
+
+# Every code point of planes 0 to 3 and 14, alone and between two letters, through the chains that rest on tables.
+open($f, '>:utf8', "$dir/points") or die;
+for (my $from = 1; $from < 0xF0000; $from = $from == 0x3F001 ? 0xE0001 : $from + 4096) {
+    for my $c ($from .. $from + 4095) {
+        next if $c >= 0x110000 || ($c >= 0xD800 && $c < 0xE000);
+        no warnings;
+        print $f chr $c, ' a', chr $c, 'a ';
+    }
+    print $f "\0";
+}
+close $f;
+print "/* of all code points, golden_t.c's points() */\nstatic const struct {\n    const char *words;\n    uint64_t digest;\n} golden_points[] = {\n";
+for my $words ('standard_types analyzer.x.tokenizer=standard', 'standard standard', 'whitespace whitespace', 'simple simple',
+    'upper analyzer.x.tokenizer=whitespace analyzer.x.filter=uppercase',
+    'folding analyzer.x.tokenizer=standard analyzer.x.filter=lowercase,asciifolding',
+    'folding_both analyzer.x.tokenizer=whitespace analyzer.x.filter=f filter.f.type=asciifolding filter.f.preserve_original=true') {
+    my ($name) = split ' ', $words;
+    my $out = qx(java -cp $cp Oracle $name < $dir/points);
+    print "    {", quote($words), ', ', fnv($out), "},\n";
+}
+print "};\n";

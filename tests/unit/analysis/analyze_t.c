@@ -152,6 +152,201 @@ static void normalizers_keep_one_term(void **state)
     qd_analyzers_unref(as);
 }
 
+static void synonyms_of_several_words_make_a_graph(void **state)
+{
+    (void)state;
+    conf c = {.n = 0};
+    put(&c, "analysis.filter.s.type", "synonym_graph", NULL);
+    put(&c, "analysis.filter.s.synonyms", "ny, new york", "tv => television set", NULL);
+    put(&c, "analysis.analyzer.x.tokenizer", "standard", NULL);
+    put(&c, "analysis.analyzer.x.filter", "lowercase", "s", NULL);
+    check(&c, "x", "A NY hotel", "a[0,1) new[2,4) ny[2,4)+0~2 york[2,4) hotel[5,10)");
+    check(&c, "x", "new york tv", "ny[0,8)~2 new[0,3)+0 york[4,8) television[9,11) set[9,11)");
+}
+
+static void rules_that_vanish_are_refused_unless_lenient(void **state)
+{
+    (void)state;
+    conf c = {.n = 0};
+    put(&c, "analysis.filter.s.type", "synonym_graph", NULL);
+    put(&c, "analysis.filter.s.synonyms", "quick, fast", "the, a", NULL);
+    put(&c, "analysis.analyzer.x.tokenizer", "standard", NULL);
+    put(&c, "analysis.analyzer.x.filter", "stop", "s", NULL);
+    refused(&c, "failed to build synonyms");
+    put(&c, "analysis.filter.s.lenient", "true", NULL);
+    check(&c, "x", "quick", "fast[0,5) quick[0,5)+0");
+}
+
+static void limits_of_ngrams_are_the_indexs(void **state)
+{
+    (void)state;
+    conf c = {.n = 0};
+    put(&c, "analysis.tokenizer.t.type", "ngram", NULL);
+    put(&c, "analysis.tokenizer.t.min_gram", "2", NULL);
+    put(&c, "analysis.tokenizer.t.max_gram", "4", NULL);
+    put(&c, "analysis.analyzer.x.tokenizer", "t", NULL);
+    refused(&c, "The difference between max_gram and min_gram in NGram Tokenizer must be less than "
+                "or equal "
+                "to: [1] but was [2]. This limit can be set by changing the [index.max_ngram_diff] "
+                "index level "
+                "setting.");
+    put(&c, "index.max_ngram_diff", "2", NULL);
+    check(&c, "x", "abc", "ab[0,2) abc[0,3) bc[1,3)");
+}
+
+static void bad_patterns_say_where(void **state)
+{
+    (void)state;
+    conf c = {.n = 0};
+    put(&c, "analysis.tokenizer.t.type", "pattern", NULL);
+    put(&c, "analysis.tokenizer.t.pattern", "a(b", NULL);
+    refused(&c, "Unclosed group near index 3\na(b");
+    c = (conf){.n = 0};
+    put(&c, "analysis.tokenizer.t.type", "pattern", NULL);
+    put(&c, "analysis.tokenizer.t.pattern", "a(?=b)", NULL);
+    refused(&c, "Look-ahead and look-behind are not supported near index 4\na(?=b)");
+}
+
+/* Ten thousand starts that each read to the end would be too slow: the search gives up. */
+static void endless_patterns_give_up(void **state)
+{
+    (void)state;
+    conf c = {.n = 0};
+    qd_analyzers *as;
+    const qd_tokens *t;
+    put(&c, "analysis.tokenizer.t.type", "pattern", NULL);
+    put(&c, "analysis.tokenizer.t.pattern", "a(.*b|c.*d|.*e|[^f]*f)|a", NULL);
+    put(&c, "analysis.analyzer.x.tokenizer", "t", NULL);
+    assert_int_equal(qd_analyzers_make(c.set, c.n, NULL, &as, NULL), 0);
+    size_t n = 20000;
+    char *text = malloc(n);
+    memset(text, 'a', n);
+    qd_analysis *s = qd_analysis_make(NULL, 0);
+    assert_int_equal(
+        qd_analyzer_run(qd_analyzers_get(as, QD_STR("x")), s, (qd_str){text, n}, 0, &t, NULL),
+        QD_E_ARG);
+    free(text);
+    qd_analysis_free(s);
+    qd_analyzers_unref(as);
+}
+
+typedef struct stages {
+    char text[512];
+    size_t n;
+} stages;
+
+static int stage(void *arg, qd_stage_kind kind, qd_str name, const qd_tokens *tokens, qd_str text)
+{
+    stages *s = arg;
+    s->n += (size_t)snprintf(s->text + s->n, sizeof s->text - s->n, "%d:%.*s", (int)kind,
+                             QD_STR_ARG(name));
+    if (!tokens)
+        s->n += (size_t)snprintf(s->text + s->n, sizeof s->text - s->n, "=%.*s", QD_STR_ARG(text));
+    for (size_t i = 0; tokens && i < tokens->n; i++)
+        s->n += (size_t)snprintf(s->text + s->n, sizeof s->text - s->n, ",%.*s",
+                                 QD_STR_ARG(qd_tokens_term(tokens, i)));
+    s->n += (size_t)snprintf(s->text + s->n, sizeof s->text - s->n, ";");
+    return 0;
+}
+
+static void each_stage_is_shown(void **state)
+{
+    (void)state;
+    qd_analysis_part strip = {.name = QD_STR("html_strip")},
+                     tokenizer = {.name = QD_STR("whitespace")};
+    const qd_str type = QD_STR("stop"), word = QD_STR("b");
+    const qd_analysis_setting anonymous[] = {{QD_STR("type"), &type, 1, false},
+                                             {QD_STR("stopwords"), &word, 1, true}};
+    qd_analysis_part filters[] = {{.name = QD_STR("lowercase")},
+                                  {.definition = anonymous, .ndefinition = 2}};
+    qd_analyzer *a;
+    stages got = {.n = 0};
+    assert_int_equal(qd_analyzers_chain(NULL, NULL, &tokenizer, filters, 2, &strip, 1, &a, NULL),
+                     0);
+    qd_analysis *s = qd_analysis_make(NULL, 0);
+    assert_int_equal(qd_analyzer_explain(a, s, QD_STR("<i>A</i> B"), stage, &got, NULL), 0);
+    assert_string_equal(got.text,
+                        "0:html_strip=A B;1:whitespace,A,B;2:lowercase,a,b;2:__anonymous__stop,a;");
+    qd_analyzer_unref(a);
+    got.n = 0;
+    assert_int_equal(qd_analyzer_explain(qd_analyzers_get(NULL, QD_STR("stop")), s,
+                                         QD_STR("The Fox"), stage, &got, NULL),
+                     0);
+    assert_string_equal(got.text, "3:stop,fox;");
+    qd_analysis_part nope = {.name = QD_STR("nope")};
+    qd_err err;
+    qd_err_init(&err);
+    assert_int_equal(qd_analyzers_chain(NULL, NULL, &tokenizer, &nope, 1, NULL, 0, &a, &err),
+                     QD_E_ARG);
+    assert_string_equal(qd_err_reason(&err), "failed to find global filter under [nope]");
+    qd_err_fini(&err);
+    qd_analysis_free(s);
+}
+
+/* Makes a set of everything and analyzes; returns the code of the first that failed. */
+static int everything(void)
+{
+    conf c = {.n = 0};
+    put(&c, "analysis.char_filter.m.type", "mapping", NULL);
+    put(&c, "analysis.char_filter.m.mappings", "a => bb", "ccc => d", NULL);
+    put(&c, "analysis.char_filter.p.type", "pattern_replace", NULL);
+    put(&c, "analysis.char_filter.p.pattern", "(x)[yz]+", NULL);
+    put(&c, "analysis.char_filter.p.replacement", "$1 ", NULL);
+    put(&c, "analysis.tokenizer.t.type", "pattern", NULL);
+    put(&c, "analysis.tokenizer.n.type", "ngram", NULL);
+    put(&c, "analysis.filter.s.type", "synonym_graph", NULL);
+    put(&c, "analysis.filter.s.synonyms", "quick, very fast", NULL);
+    put(&c, "analysis.filter.f.type", "asciifolding", NULL);
+    put(&c, "analysis.filter.f.preserve_original", "true", NULL);
+    put(&c, "analysis.filter.w.type", "stemmer", NULL);
+    put(&c, "analysis.filter.w.language", "swedish", NULL);
+    put(&c, "analysis.analyzer.x.tokenizer", "t", NULL);
+    put(&c, "analysis.analyzer.x.char_filter", "html_strip", "m", "p", NULL);
+    put(&c, "analysis.analyzer.x.filter", "lowercase", "stop", "s", "w", "unique", NULL);
+    put(&c, "analysis.analyzer.y.tokenizer", "n", NULL);
+    put(&c, "analysis.analyzer.y.filter", "f", "edge_ngram", "reverse", NULL);
+    put(&c, "analysis.analyzer.z.type", "english", NULL);
+    put(&c, "analysis.normalizer.n.filter", "uppercase", "trim", NULL);
+    static const char *const names[] = {"x", "y", "z", "standard"};
+    qd_analyzers *as = NULL;
+    const qd_tokens *t;
+    qd_str out;
+    qd_err err;
+    qd_err_init(&err);
+    int rc = qd_analyzers_make(c.set, c.n, NULL, &as, &err);
+    qd_analysis *s = qd_analysis_make(NULL, 0);
+    if (!rc && !s) rc = QD_E_NOMEM;
+    for (size_t i = 0; !rc && i < 4; i++) {
+        const qd_analyzer *a = qd_analyzers_get(as, qd_str_c(names[i]));
+        rc = a ? qd_analyzer_run(
+                     a, s, QD_STR("The <b>quick</b> na\xC3\xAFve caccc xyzz quick \xC4\xB0 dogs'"),
+                     QD_ANALYZE_OFFSETS | QD_ANALYZE_TYPES, &t, &err)
+               : QD_E_NOMEM;
+    }
+    if (!rc)
+        rc = qd_analyzer_normalize(qd_analyzers_normalizer(as, QD_STR("n")), s, QD_STR(" x "), &out,
+                                   &err);
+    qd_analysis_free(s);
+    qd_analyzers_unref(as);
+    qd_err_fini(&err);
+    return rc;
+}
+
+static void lost_memory_is_an_error_and_leaks_nothing(void **state)
+{
+    (void)state;
+    (void)qd_analyzers_get(NULL, QD_STR("standard"));
+    for (uint64_t n = 1;; n++) {
+        int64_t used = qd_account_used(&qd_account_root);
+        (void)qd_mem_fail_at(n, false);
+        int rc = everything();
+        bool failed = qd_mem_fail_at(0, false) >= n;
+        if (!failed) break;
+        if (rc != 0) assert_int_equal(rc, QD_E_NOMEM);
+        assert_int_equal(qd_account_used(&qd_account_root), used);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +355,13 @@ int main(void)
         cmocka_unit_test(long_tokens_are_cut),
         cmocka_unit_test(unknown_parts_are_named),
         cmocka_unit_test(normalizers_keep_one_term),
+        cmocka_unit_test(synonyms_of_several_words_make_a_graph),
+        cmocka_unit_test(rules_that_vanish_are_refused_unless_lenient),
+        cmocka_unit_test(limits_of_ngrams_are_the_indexs),
+        cmocka_unit_test(bad_patterns_say_where),
+        cmocka_unit_test(endless_patterns_give_up),
+        cmocka_unit_test(each_stage_is_shown),
+        cmocka_unit_test(lost_memory_is_an_error_and_leaks_nothing),
     };
     return unit_run(tests);
 }

@@ -2724,3 +2724,18 @@ static const struct golden_chain {
       0x58ad470618a0ab19u, 0x9648c26ad3865101u, 0x6b368a1821501d36u, 0xfcb4c256e8bf2136u, 
       0x4fb42ebe7bca01a7u, 0xe652ae5249276590u, 0x4b1cef1601a5d013u, 0x04492979befc856fu}},
 };
+/* of all code points, golden_t.c's points() */
+static const struct {
+    const char *words;
+    uint64_t digest;
+} golden_points[] = {
+    {"standard_types analyzer.x.tokenizer=standard", 0x6bca481b743510c1u},
+    {"standard standard", 0xa27aaef54724a755u},
+    {"whitespace whitespace", 0x2e332edad60c385bu},
+    {"simple simple", 0x7146fd3559b52702u},
+    {"upper analyzer.x.tokenizer=whitespace analyzer.x.filter=uppercase", 0x2d8b2a077f95c777u},
+    {"folding analyzer.x.tokenizer=standard analyzer.x.filter=lowercase,asci"
+     "ifolding", 0xdbc0ea04774b1f2eu},
+    {"folding_both analyzer.x.tokenizer=whitespace analyzer.x.filter=f filte"
+     "r.f.type=asciifolding filter.f.preserve_original=true", 0x113a3b164d3c234eu},
+};
