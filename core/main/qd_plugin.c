@@ -20,7 +20,7 @@ static int usage(FILE *to)
         to,
         "usage: qd plugin list [--config FILE] [-E KEY=VALUE] ...\n"
         "       qd plugin settings NAME [--config FILE] [-E KEY=VALUE] ...\n"
-        "       qd plugin check FILE.so ... [--option KEY=VALUE] ... [--static]\n"
+        "       qd plugin check FILE.so|NAME ... [--option KEY=VALUE] ... [--static]\n"
         "       qd plugin new KIND NAME [FOLDER]\n"
         "\n"
         "list shows the plugins that a node of this configuration loads, and those it refuses\n"

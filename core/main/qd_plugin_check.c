@@ -20,6 +20,7 @@
 
 typedef struct checked {
     const char *file;
+    bool build_tree;
     QD_VEC(qd_pair) options;
     bool only_static;
     uint32_t told, failed; /* over all files */
@@ -105,7 +106,8 @@ static bool check_static(checked *c)
     char sha256[65] = "";
     qd_err err;
     qd_err_init(&err);
-    qd_plugin_host_config config = {.env = qd_env_system(), .allow_unstable = true};
+    qd_plugin_host_config config = {
+        .env = qd_env_system(), .build_tree = c->build_tree, .allow_unstable = true};
     bool ok = elf && qd_plugin_file_check(&config, c->file, elf, sha256, &err) == 0;
     tell(c, ok, "the loader takes the file", qd_err_reason(&err));
     qd_err_fini(&err);
@@ -188,6 +190,7 @@ static int open_world(checked *c, world *w, qd_err *err)
                                     .flags = QD_HOST_CHECKING,
                                     .paths = &folder,
                                     .npaths = 1,
+                                    .build_tree = c->build_tree,
                                     .allow = &name,
                                     .nallow = 1,
                                     .allow_unstable = true};
@@ -286,6 +289,26 @@ static int add_option(checked *c, const char *text, qd_err *err)
                                                                    : 0;
 }
 
+/* Loose permissions are a warning in the build tree's own folder, as for the node. */
+static bool in_build_tree(const char *file)
+{
+    qd_paths paths;
+    size_t n;
+    return qd_paths_find(&paths, NULL) == 0 && paths.build_tree &&
+           (n = strlen(paths.plugins)) > 0 && strncmp(file, paths.plugins, n) == 0 &&
+           file[n] == '/' && !strchr(file + n + 1, '/');
+}
+
+/* A bare name is a plugin of the installation. */
+static const char *file_of(const char *word, char out[QD_PATH_MAX + 80], qd_err *err)
+{
+    qd_paths paths;
+    if (strchr(word, '/') || qd_str_ends(qd_str_c(word), QD_STR(".so"))) return word;
+    if (strlen(word) > 63 || qd_paths_find(&paths, err)) return word;
+    snprintf(out, QD_PATH_MAX + 80, "%s/%s.so", paths.plugins, word);
+    return out;
+}
+
 int qd_plugin_check(int argc, char **argv, qd_err *err)
 {
     enum { OPTION = 1, STATIC };
@@ -309,7 +332,12 @@ int qd_plugin_check(int argc, char **argv, qd_err *err)
     if (rc == 0 && nfiles == 0)
         rc = qd_err_set(err, QD_E_ARG, "wants a file: qd plugin check FILE.so");
     for (size_t i = 0; rc == 0 && i < nfiles; i++) {
-        c.file = files[i];
+        char path[QD_PATH_MAX + 80];
+        qd_buf real;
+        c.file = file_of(files[i], path, err);
+        qd_buf_init(&real, NULL, QD_PATH_MAX);
+        c.build_tree = qd_path_real(c.file, &real, NULL) == 0 && in_build_tree(real.p);
+        qd_buf_fini(&real);
         printf("# %s\n", c.file);
         if (check_static(&c) && !c.only_static) rc = check_running(&c, err);
     }
