@@ -1,0 +1,254 @@
+/* indices_admin.c: create, delete, exist, open, close. */
+#include "action/indices_int.h"
+#include "base/str.h"
+#include <string.h>
+
+#define EXPRESSION_OF_DELETE                                                                       \
+    (QD_EXPAND_OPEN | QD_EXPAND_CLOSED | QD_ALLOW_NO_INDICES | QD_FORBID_ALIASES | QD_NO_ALIASES)
+
+int qdi_admin_timeout(const qd_request *q, int64_t *out, qd_err *err)
+{
+    int64_t master;
+    int rc = qd_param_ms(q, "master_timeout", ADMIN_TIMEOUT_MS, &master, err);
+    if (!rc) rc = qd_param_ms(q, "cluster_manager_timeout", master, &master, err);
+    return rc ? rc : qd_param_ms(q, "timeout", ADMIN_TIMEOUT_MS, out, err);
+}
+
+int qdi_settings_of(const qd_json_node *n, qd_settings **out, qd_err *err)
+{
+    qd_settings *raw = NULL;
+    int rc = qd_settings_new(NULL, &raw, err);
+    if (!rc && n) {
+        qd_json_reader r = QD_JSON_READER(NULL);
+        qd_json_reader_init(&r, n->raw, QD_JSON_REQUEST, 0);
+        rc = qd_json_next(&r) == QD_JSON_OBJECT
+                 ? qd_settings_put_json(raw, &r, (qd_str){NULL, 0}, err)
+                 : qd_err_set(err, QD_E_ES_PARSE, "key [settings] must be an object");
+        qd_json_reader_fini(&r);
+    }
+    if (!rc) rc = qd_settings_seal(raw, err);
+    if (!rc) rc = qd_settings_prefixed(raw, QD_STR("index."), out, err);
+    qd_settings_unref(raw);
+    return rc;
+}
+
+qd_str qdi_mapping_of(const qd_request *q, const qd_json_node *n)
+{
+    bool typed = false;
+    qd_str v = qd_param(q, "include_type_name");
+    if (!n || n->type != QD_JSON_T_OBJECT) return n ? n->raw : (qd_str){NULL, 0};
+    typed = qd_param_has(q, "include_type_name") && !qd_str_is(v, "false");
+    return typed && n->n == 1 && n->first->type == QD_JSON_T_OBJECT ? n->first->raw : n->raw;
+}
+
+static qd_str text_or_raw(const qd_json_node *n)
+{
+    return n ? qd_json_text(n) : (qd_str){NULL, 0};
+}
+
+int qdi_alias_of(const qd_json_node *n, qd_str name, qd_alias *out, qd_err *err)
+{
+    *out = (qd_alias){.name = name, .is_write_index = -1};
+    if (!n) return 0;
+    if (n->type != QD_JSON_T_OBJECT) {
+        return qd_err_set(err, QD_E_ES_PARSE, "alias [%.*s] must be an object", QD_STR_ARG(name));
+    }
+    for (const qd_json_node *m = n->first; m; m = m->next) {
+        bool flag = m->type == QD_JSON_T_BOOL;
+        if (qd_str_is(m->key, "filter")) {
+            out->filter = m->raw;
+        } else if (qd_str_is(m->key, "routing")) {
+            out->index_routing = out->search_routing = text_or_raw(m);
+        } else if (qd_str_is(m->key, "index_routing") || qd_str_is(m->key, "indexRouting")) {
+            out->index_routing = text_or_raw(m);
+        } else if (qd_str_is(m->key, "search_routing") || qd_str_is(m->key, "searchRouting")) {
+            out->search_routing = text_or_raw(m);
+        } else if (qd_str_is(m->key, "is_write_index") && flag) {
+            out->is_write_index = m->truth;
+        } else if (qd_str_is(m->key, "is_hidden") && flag) {
+            out->is_hidden = m->truth;
+        } else {
+            return qd_err_set(err, QD_E_ES_PARSE, "Unknown field [%.*s] in alias [%.*s]",
+                              QD_STR_ARG(m->key), QD_STR_ARG(name));
+        }
+    }
+    return 0;
+}
+
+int qdi_aliases_of(const qd_json_node *n, qd_arena *arena, qd_alias **out, uint32_t *nout,
+                   qd_err *err)
+{
+    *out = NULL;
+    *nout = 0;
+    if (!n) return 0;
+    if (n->type != QD_JSON_T_OBJECT) {
+        return qd_err_set(err, QD_E_ES_PARSE, "key [aliases] must be an object");
+    }
+    *out = qd_arena_alloc(arena, (n->n + 1) * sizeof **out);
+    if (!*out) return qd_err_nomem(err, "aliases");
+    for (const qd_json_node *m = n->first; m; m = m->next) {
+        int rc = qdi_alias_of(m, m->key, &(*out)[(*nout)++], err);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+/* --- waiting --- */
+
+static bool all_started(void *arg, const qd_state *s)
+{
+    const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(arg));
+    return !m || qd_index_health(s, m) != QD_HEALTH_RED;
+}
+
+bool qdi_wait_active(qd_actions *a, const char *uuid, int64_t timeout_ms)
+{
+    return qd_cluster_wait_for(a->cluster, all_started, (void *)(uintptr_t)uuid, timeout_ms) == 0;
+}
+
+/* --- create --- */
+
+static int parse_create(qd_request *q, qd_settings **settings, qd_str *mapping, qd_alias **aliases,
+                        uint32_t *naliases, qd_err *err)
+{
+    qd_json_node *root = NULL;
+    const qd_json_node *s = NULL, *m = NULL, *al = NULL;
+    int rc = q->body.n ? qd_json_parse(q->arena, q->body, 0, &root, err) : 0;
+    if (rc) return rc;
+    if (root && root->type != QD_JSON_T_OBJECT) {
+        return qd_err_set(err, QD_E_ES_PARSE, "request body must be an object");
+    }
+    for (const qd_json_node *n = root ? root->first : NULL; n; n = n->next) {
+        if (qd_str_is(n->key, "settings")) {
+            s = n;
+        } else if (qd_str_is(n->key, "mappings")) {
+            m = n;
+        } else if (qd_str_is(n->key, "aliases")) {
+            al = n;
+        } else {
+            return qd_err_set(err, QD_E_ES_PARSE, "unknown key [%.*s] for create index",
+                              QD_STR_ARG(n->key));
+        }
+    }
+    *mapping = qdi_mapping_of(q, m);
+    rc = qdi_aliases_of(al, q->arena, aliases, naliases, err);
+    return rc ? rc : qdi_settings_of(s, settings, err);
+}
+
+int qdi_api_indices_create(qd_request *q, qd_response *r, qd_err *err)
+{
+    qd_settings *settings = NULL;
+    qd_alias *aliases;
+    uint32_t naliases;
+    qd_str mapping, name = qd_param(q, "index");
+    qd_state *now = NULL;
+    int64_t timeout;
+    int rc = qdi_admin_timeout(q, &timeout, err);
+    if (!rc) rc = parse_create(q, &settings, &mapping, &aliases, &naliases, err);
+    if (!rc) rc = qd_schema_check(&qd_schema_index, settings, false, err);
+    if (!rc) {
+        rc = qd_cluster_create_index(q->a->cluster, name, settings, mapping, aliases, naliases,
+                                     &now, err);
+    }
+    qd_settings_unref(settings);
+    if (rc) return rc;
+    const qd_index_meta *m = qd_state_index(now, name);
+    bool active = qd_str_is(qd_param(q, "wait_for_active_shards"), "0") ||
+                  (m && qdi_wait_active(q->a, m->uuid, timeout));
+    qd_json_object(&r->w);
+    qd_json_field_bool(&r->w, "acknowledged", true);
+    qd_json_field_bool(&r->w, "shards_acknowledged", active);
+    qd_json_field_str(&r->w, "index", name);
+    qd_json_object_end(&r->w);
+    qd_state_unref(now);
+    return 0;
+}
+
+/* --- delete --- */
+
+int qdi_api_indices_delete(qd_request *q, qd_response *r, qd_err *err)
+{
+    qd_resolved found;
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    qd_str name = qd_param(q, "index");
+    bool pattern = qd_str_find(name, '*') >= 0 || qd_str_is(name, "_all") || !name.n;
+    int rc = 0;
+    if (pattern && qd_config_bool(q->a->config, QD_SET_ACTION_DESTRUCTIVE)) {
+        rc = qd_err_set(err, QD_E_ARG, "Wildcard expressions or all indices are not allowed");
+    }
+    if (!rc) rc = qd_param_indices(q, s, EXPRESSION_OF_DELETE, &found, err);
+    if (!rc && found.n) {
+        rc = qd_cluster_delete_indices(q->a->cluster, found.at, found.n, NULL, err);
+    }
+    qd_state_unref(s);
+    if (!rc) qd_response_acknowledged(r);
+    return rc;
+}
+
+int qdi_api_indices_exists(qd_request *q, qd_response *r, qd_err *err)
+{
+    qd_resolved found;
+    qd_err why;
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    qd_err_init(&why);
+    int rc = qd_param_indices(q, s, QD_EXPAND_OPEN | QD_EXPAND_CLOSED, &found, &why);
+    r->status = rc == QD_E_INDEX_NOT_FOUND || (!rc && !found.n) ? 404 : 200;
+    if (rc && rc != QD_E_INDEX_NOT_FOUND) {
+        qd_err_copy(err, &why);
+    } else {
+        rc = 0;
+    }
+    qd_err_fini(&why);
+    qd_state_unref(s);
+    return rc;
+}
+
+/* --- open, close --- */
+
+static int set_closed(qd_request *q, qd_response *r, bool closed, qd_err *err)
+{
+    qd_resolved found;
+    int64_t timeout;
+    bool active = true;
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    int rc = qdi_admin_timeout(q, &timeout, err);
+    if (!rc) {
+        rc = qd_param_indices(q, s, QD_EXPAND_OPEN | QD_EXPAND_CLOSED | QD_ALLOW_NO_INDICES, &found,
+                              err);
+    }
+    for (uint32_t i = 0; !rc && i < found.n; i++) {
+        rc = qd_cluster_set_closed(q->a->cluster, qd_str_c(found.at[i]->uuid), closed, NULL, err);
+    }
+    for (uint32_t i = 0; !rc && !closed && i < found.n; i++) {
+        active &= qdi_wait_active(q->a, found.at[i]->uuid, timeout);
+    }
+    if (!rc) {
+        qd_json_object(&r->w);
+        qd_json_field_bool(&r->w, "acknowledged", true);
+        qd_json_field_bool(&r->w, "shards_acknowledged", active);
+        if (closed) {
+            qd_json_key_c(&r->w, "indices");
+            qd_json_object(&r->w);
+            for (uint32_t i = 0; i < found.n; i++) {
+                qd_json_key(&r->w, found.at[i]->name);
+                qd_json_object(&r->w);
+                qd_json_field_bool(&r->w, "closed", true);
+                qd_json_object_end(&r->w);
+            }
+            qd_json_object_end(&r->w);
+        }
+        qd_json_object_end(&r->w);
+    }
+    qd_state_unref(s);
+    return rc;
+}
+
+int qdi_api_indices_open(qd_request *q, qd_response *r, qd_err *err)
+{
+    return set_closed(q, r, false, err);
+}
+
+int qdi_api_indices_close(qd_request *q, qd_response *r, qd_err *err)
+{
+    return set_closed(q, r, true, err);
+}

@@ -1,0 +1,39 @@
+/* indices_int.h: what the index APIs share. */
+#ifndef QD_ACTION_INDICES_INT_H
+#define QD_ACTION_INDICES_INT_H
+
+#include "action/action_int.h"
+#include "json/tree.h"
+
+#define ADMIN_TIMEOUT_MS 30000
+
+/* Settings of a body, flat or nested, each key below "index."; sealed, one reference. */
+int qdi_settings_of(const qd_json_node *n, qd_settings **out, qd_err *err);
+/* Aliases of an index body: {"name":{…}}. */
+int qdi_aliases_of(const qd_json_node *n, qd_arena *arena, qd_alias **out, uint32_t *nout,
+                   qd_err *err);
+/* One alias' options. */
+int qdi_alias_of(const qd_json_node *n, qd_str name, qd_alias *out, qd_err *err);
+/* A mapping of a body: as it is, or without the type name around it. */
+qd_str qdi_mapping_of(const qd_request *q, const qd_json_node *n);
+
+/* Parts of an index's description, as values of the next key. */
+void qdi_write_aliases(const qd_index_meta *m, const char *pattern, qd_json_writer *w);
+void qdi_write_settings(const qd_request *q, const qd_index_meta *m, bool defaults,
+                        qd_json_writer *w);
+
+/* Waits until the primaries of an index (all: every copy) are started. false: not in time. */
+bool qdi_wait_active(qd_actions *a, const char *uuid, int64_t timeout_ms);
+/* timeout, master_timeout and cluster_manager_timeout of a request. */
+int qdi_admin_timeout(const qd_request *q, int64_t *out, qd_err *err);
+
+/* Calls fn for every shard of the resolved indices that is here; counts as in _shards. fn's
+ * failures go into *failed and `failures` (may be NULL, an open array). */
+typedef struct shard_counts {
+    uint32_t total, successful, failed;
+} shard_counts;
+int qdi_each_shard(qd_request *q, const qd_resolved *r,
+                   int (*fn)(void *arg, qd_shard *s, qd_engine *e, qd_err *err), void *arg,
+                   shard_counts *out, qd_err *err);
+
+#endif
