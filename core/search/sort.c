@@ -1,0 +1,476 @@
+/*
+ * sort.c: the best k by columns: a heap of the kept hits, the worst on top.
+ *
+ * Each key of a hit is one integer in the order of its key. Ordinals o of the present segment are
+ * 2 o + 1; a value from elsewhere (an earlier segment, search_after, missing) that the segment's
+ * dictionary has takes its ordinal's number, any other the even number of its gap. Values of one
+ * gap are told apart by their bytes. When a segment begins, the kept hits are converted, which
+ * keeps their order; when it ends, the kept ones of it get their bytes.
+ */
+#include "search/sort.h"
+#include "base/arena.h"
+#include "base/str.h"
+#include "segment/columns.h"
+#include "segment/segment.h"
+#include <math.h>
+
+#define ORD_MISSING (-1)
+
+typedef struct entry {
+    uint32_t doc; /* global */
+    float score;
+    uint32_t leaf; /* its segment */
+    int64_t *v;    /* by key */
+    qd_str *bytes; /* by key: ORD values from elsewhere than the present segment */
+} entry;
+
+typedef struct key {
+    qd_sort_key k;
+    int64_t missing; /* what stands for no value, in the present segment */
+    int64_t after;   /* search_after, likewise */
+    qd_str after_bytes;
+    /* of the present segment; NULL: no value in it */
+    const qd_column *column;
+    qd_column_reader *reader;
+    qd_dict_reader *dict;
+    int64_t *v; /* of a batch */
+} key;
+
+struct qd_sorter {
+    qd_collector c;
+    qd_arena *arena;
+    qd_arena leaf_arena;
+    key *keys;
+    uint32_t nkeys, k, n;
+    entry *heap;
+    const qd_sort_value *after;
+    uint64_t total, limit;
+    bool scores, more; /* more: hits were left out of the count */
+    qd_err *err;
+};
+
+/* --- order -------------------------------------------------------------------------------------
+ */
+
+static int order(int64_t a, int64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+/* Sign of a against b in the order of the keys, documents last. */
+static int compare(const qd_sorter *s, const int64_t *av, const qd_str *ab, uint32_t adoc,
+                   const entry *b)
+{
+    for (uint32_t i = 0; i < s->nkeys; i++) {
+        int x = order(av[i], b->v[i]);
+        if (x == 0 && s->keys[i].k.kind == QD_SORT_ORD && !(av[i] & 1) && ab && ab[i].p &&
+            b->bytes[i].p)
+            x = qd_str_cmp(ab[i], b->bytes[i]);
+        if (x) return s->keys[i].k.descending ? -x : x;
+    }
+    return order(adoc, b->doc);
+}
+
+static int compare_entries(const qd_sorter *s, const entry *a, const entry *b)
+{
+    return compare(s, a->v, a->bytes, a->doc, b);
+}
+
+static void sift_down(qd_sorter *s, uint32_t i)
+{
+    for (;;) {
+        uint32_t worst = i, l = 2 * i + 1, r = l + 1;
+        if (l < s->n && compare_entries(s, &s->heap[l], &s->heap[worst]) > 0) worst = l;
+        if (r < s->n && compare_entries(s, &s->heap[r], &s->heap[worst]) > 0) worst = r;
+        if (worst == i) return;
+        entry t = s->heap[i];
+        s->heap[i] = s->heap[worst];
+        s->heap[worst] = t;
+        i = worst;
+    }
+}
+
+static void sift_up(qd_sorter *s, uint32_t i)
+{
+    while (i && compare_entries(s, &s->heap[i], &s->heap[(i - 1) / 2]) > 0) {
+        entry t = s->heap[i];
+        s->heap[i] = s->heap[(i - 1) / 2];
+        s->heap[(i - 1) / 2] = t;
+        i = (i - 1) / 2;
+    }
+}
+
+/* --- a segment begins and ends
+ * --------------------------------------------------------------------- */
+
+static bool missing_goes_high(const qd_sort_key *k)
+{
+    return (k->missing == QD_SORT_MISSING_LAST) != k->descending;
+}
+
+/* Bytes from elsewhere in the numbers of the present dictionary. */
+static int place_bytes(key *k, qd_str bytes, int64_t *out, qd_err *err)
+{
+    uint32_t ord = 0;
+    bool found = false;
+    int rc = k->dict ? qd_dict_find(k->dict, bytes, &ord, &found, err) : 0;
+    *out = 2 * (int64_t)ord + (found ? 1 : 0);
+    return rc;
+}
+
+static int key_begin(qd_sorter *s, uint32_t i, qd_err *err)
+{
+    key *k = &s->keys[i];
+    k->missing = missing_goes_high(&k->k) ? INT64_MAX : INT64_MIN;
+    int rc = 0;
+    if (k->k.missing == QD_SORT_MISSING_VALUE) {
+        if (k->k.kind == QD_SORT_ORD)
+            rc = place_bytes(k, k->k.missing_value.bytes, &k->missing, err);
+        else
+            k->missing = k->k.missing_value.i64;
+    }
+    if (rc || !s->after) return rc;
+    const qd_sort_value *a = &s->after[i];
+    k->after_bytes = (qd_str){0};
+    if (k->k.kind == QD_SORT_SCORE) {
+        k->after = qd_sortable_f32(a->score);
+    } else if (a->missing) {
+        k->after = k->missing;
+    } else if (k->k.kind == QD_SORT_ORD) {
+        k->after_bytes = a->bytes;
+        rc = place_bytes(k, a->bytes, &k->after, err);
+    } else {
+        k->after = a->i64;
+    }
+    return rc;
+}
+
+static int sorter_plan(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, qd_err *err)
+{
+    qd_sorter *s = (qd_sorter *)c;
+    qd_arena_reset(&s->leaf_arena);
+    int rc = 0;
+    for (uint32_t i = 0; i < s->nkeys && !rc; i++) {
+        key *k = &s->keys[i];
+        k->column = NULL;
+        k->reader = NULL;
+        k->dict = NULL;
+        if (k->k.kind != QD_SORT_I64 && k->k.kind != QD_SORT_ORD) continue;
+        uint32_t f = qd_segment_field_find(leaf->segment, k->k.field);
+        const qd_columns *set = qd_segment_columns(leaf->segment);
+        const qd_column *col = f == QD_FIELD_NONE || !set ? NULL : qd_columns_get(set, f);
+        uint8_t want = k->k.kind == QD_SORT_ORD ? QD_COLUMN_ORDINAL : QD_COLUMN_I64;
+        if (!col || qd_column_stats_get(col)->type != want || !qd_column_stats_get(col)->docs)
+            continue;
+        k->column = col;
+        rc = qd_column_plan(col, 0, leaf->docs, reads, &s->leaf_arena, &k->reader, err);
+        if (!rc && want == QD_COLUMN_ORDINAL)
+            rc = qd_dict_plan_all(col, reads, &s->leaf_arena, &k->dict, err);
+    }
+    return rc;
+}
+
+static int sorter_begin(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, qd_err *err)
+{
+    qd_sorter *s = (qd_sorter *)c;
+    (void)leaf;
+    (void)reads;
+    int rc = 0;
+    for (uint32_t i = 0; i < s->nkeys && !rc; i++) {
+        rc = key_begin(s, i, err);
+        if (s->keys[i].k.kind != QD_SORT_ORD) continue; /* no dictionary: all in its one gap */
+        for (uint32_t e = 0; e < s->n && !rc; e++) /* missing ones keep their ends of the order */
+            if (s->heap[e].bytes[i].p)
+                rc = place_bytes(&s->keys[i], s->heap[e].bytes[i], &s->heap[e].v[i], err);
+    }
+    return rc;
+}
+
+static int sorter_end(qd_collector *c, const qd_leaf *leaf, qd_err *err)
+{
+    qd_sorter *s = (qd_sorter *)c;
+    for (uint32_t i = 0; i < s->nkeys; i++) {
+        key *k = &s->keys[i];
+        if (!k->dict) continue;
+        for (uint32_t e = 0; e < s->n; e++) {
+            entry *x = &s->heap[e];
+            if (x->leaf != leaf->index || x->bytes[i].p || !(x->v[i] & 1) || x->v[i] == INT64_MAX)
+                continue;
+            qd_str bytes;
+            int rc = qd_dict_at(k->dict, (uint32_t)(x->v[i] >> 1), &bytes, err);
+            if (rc) return rc;
+            x->bytes[i] = qd_arena_str(s->arena, bytes);
+            if (!x->bytes[i].p) x->bytes[i] = (qd_str){"", 0};
+        }
+    }
+    return 0;
+}
+
+/* --- keys of a batch
+ * --------------------------------------------------------------------------------- */
+
+/* Java's Math.round, for averages and medians of integers. */
+static int64_t round_java(double d)
+{
+    return (int64_t)floor(d + 0.5);
+}
+
+/* One number of a document's several ones. */
+static int64_t combine(const qd_sort_key *k, const int64_t *v, uint32_t n)
+{
+    if (k->mode == QD_SORT_MIN) return v[0];
+    if (k->mode == QD_SORT_MAX) return v[n - 1];
+    if (k->number == QD_SORT_INTEGER) {
+        int64_t sum = 0;
+        for (uint32_t i = 0; i < n; i++) sum = (int64_t)((uint64_t)sum + (uint64_t)v[i]);
+        if (k->mode == QD_SORT_SUM) return sum;
+        if (k->mode == QD_SORT_AVG) return n > 1 ? round_java((double)sum / n) : sum;
+        return n % 2 ? v[n / 2] : round_java(((double)v[n / 2 - 1] + (double)v[n / 2]) / 2);
+    }
+    double d[2] = {0, 0}, sum = 0, out;
+    for (uint32_t i = 0; i < n; i++) {
+        double x =
+            k->number == QD_SORT_DOUBLE ? qd_sortable_to_f64(v[i]) : qd_sortable_to_f32(v[i]);
+        sum += x;
+        if (i == (n - 1) / 2) d[0] = x;
+        if (i == n / 2) d[1] = x;
+    }
+    out = k->mode == QD_SORT_SUM ? sum : k->mode == QD_SORT_AVG ? sum / n : (d[0] + d[1]) / 2;
+    return k->number == QD_SORT_DOUBLE ? qd_sortable_f64(out) : qd_sortable_f32((float)out);
+}
+
+static int gather_key(qd_sorter *s, key *k, const qd_hits *h, qd_err *err)
+{
+    (void)s;
+    for (uint32_t i = 0; i < h->n && k->k.kind == QD_SORT_SCORE; i++)
+        k->v[i] = qd_sortable_f32(h->scores[i]);
+    for (uint32_t i = 0; i < h->n && k->k.kind == QD_SORT_DOC; i++)
+        k->v[i] = (int64_t)h->leaf->base + h->docs[i];
+    if (k->k.kind == QD_SORT_SCORE || k->k.kind == QD_SORT_DOC) return 0;
+    if (!k->reader) {
+        for (uint32_t i = 0; i < h->n; i++) k->v[i] = k->missing;
+        return 0;
+    }
+    int rc = 0;
+    if (k->k.kind == QD_SORT_ORD) {
+        rc = qd_column_gather(k->reader, h->docs, h->n,
+                              k->k.mode == QD_SORT_MAX ? QD_COLUMN_PICK_MAX : QD_COLUMN_PICK_MIN,
+                              ORD_MISSING, k->v, err);
+        for (uint32_t i = 0; i < h->n; i++)
+            k->v[i] = k->v[i] == ORD_MISSING ? k->missing : 2 * k->v[i] + 1;
+        return rc;
+    }
+    if (k->k.mode <= QD_SORT_MAX)
+        return qd_column_gather(k->reader, h->docs, h->n,
+                                k->k.mode == QD_SORT_MAX ? QD_COLUMN_PICK_MAX : QD_COLUMN_PICK_MIN,
+                                k->missing, k->v, err);
+    for (uint32_t i = 0; i < h->n && !rc; i++) {
+        const int64_t *v;
+        uint32_t n;
+        rc = qd_column_values(k->reader, h->docs[i], &v, &n, err);
+        if (!rc) k->v[i] = n ? combine(&k->k, v, n) : k->missing;
+    }
+    return rc;
+}
+
+/* Is place i of the batch behind search_after? */
+static bool is_after(const qd_sorter *s, uint32_t i)
+{
+    for (uint32_t q = 0; q < s->nkeys; q++) {
+        const key *k = &s->keys[q];
+        int x = order(k->v[i], k->after);
+        if (x == 0 && k->k.kind == QD_SORT_ORD && !(k->v[i] & 1) && k->after_bytes.p &&
+            k->k.missing == QD_SORT_MISSING_VALUE) /* one gap of the dictionary */
+            x = qd_str_cmp(k->k.missing_value.bytes, k->after_bytes);
+        if (x) return k->k.descending ? x < 0 : x > 0;
+    }
+    return false;
+}
+
+static int keep(qd_sorter *s, const qd_hits *h, uint32_t i, qd_err *err)
+{
+    int64_t v[QD_SORT_KEYS_MAX];
+    qd_str bytes[QD_SORT_KEYS_MAX];
+    uint32_t doc = h->leaf->base + h->docs[i];
+    for (uint32_t q = 0; q < s->nkeys; q++) {
+        const key *k = &s->keys[q];
+        v[q] = k->v[i];
+        bytes[q] = (qd_str){0};
+        if (k->k.kind == QD_SORT_ORD && k->k.missing == QD_SORT_MISSING_VALUE &&
+            v[q] == k->missing && !(v[q] & 1))
+            bytes[q] = k->k.missing_value.bytes;
+    }
+    if (s->n == s->k && compare(s, v, bytes, doc, &s->heap[0]) >= 0) return 0;
+    entry *e = &s->heap[s->n == s->k ? 0 : s->n];
+    if (!e->v) {
+        e->v = qd_arena_alloc(s->arena, s->nkeys * sizeof *e->v);
+        e->bytes = qd_arena_alloc(s->arena, s->nkeys * sizeof *e->bytes);
+        if (!e->v || !e->bytes) return qd_err_nomem(err, "sort");
+    }
+    memcpy(e->v, v, s->nkeys * sizeof *v);
+    memcpy(e->bytes, bytes, s->nkeys * sizeof *bytes);
+    e->doc = doc;
+    e->leaf = h->leaf->index;
+    e->score = h->scores ? h->scores[i] : 0;
+    if (s->n == s->k) {
+        sift_down(s, 0);
+    } else {
+        sift_up(s, s->n++);
+    }
+    return 0;
+}
+
+static int sorter_collect(qd_collector *c, const qd_hits *h, qd_err *err)
+{
+    qd_sorter *s = (qd_sorter *)c;
+    s->total += h->n;
+    if (s->k == 0) return s->limit != UINT64_MAX && s->total > s->limit ? QD_COLLECT_ALL_DONE : 0;
+    for (uint32_t q = 0; q < s->nkeys; q++) {
+        int rc = gather_key(s, &s->keys[q], h, err);
+        if (rc) return rc;
+    }
+    const key *first = &s->keys[0];
+    for (uint32_t i = 0; i < h->n; i++) {
+        if (s->n == s->k) { /* most fall at the first key */
+            int64_t worst = s->heap[0].v[0];
+            if (first->k.descending ? first->v[i] < worst : first->v[i] > worst) continue;
+        }
+        if (s->after && !is_after(s, i)) continue;
+        int rc = keep(s, h, i, err);
+        if (rc) return rc;
+    }
+    /* In document order nothing better can come. */
+    if (first->k.kind == QD_SORT_DOC && !first->k.descending && s->n == s->k &&
+        s->limit != UINT64_MAX && s->total > s->limit)
+        return QD_COLLECT_ALL_DONE;
+    return 0;
+}
+
+static const qd_collector_vt sorter_vt = {
+    .plan = sorter_plan,
+    .begin = sorter_begin,
+    .collect = sorter_collect,
+    .end = sorter_end,
+};
+
+/* --- outside
+ * ------------------------------------------------------------------------------------------ */
+
+static void sorter_fini(void *arg)
+{
+    qd_arena_fini(&((qd_sorter *)arg)->leaf_arena);
+}
+
+int qd_sorter_make(const qd_sort_options *o, qd_arena *arena, qd_sorter **out, qd_err *err)
+{
+    if (o->nkeys < 1 || o->nkeys > QD_SORT_KEYS_MAX)
+        return qd_err_set(err, QD_E_ARG, "a sort has 1 to %u keys", QD_SORT_KEYS_MAX);
+    qd_sorter *s = qd_arena_calloc(arena, sizeof *s);
+    if (!s) return qd_err_nomem(err, "sort");
+    s->arena = arena;
+    qd_arena_init(&s->leaf_arena, arena->account, 0);
+    if (qd_arena_on_reset(arena, sorter_fini, s)) return qd_err_nomem(err, "sort");
+    s->nkeys = o->nkeys;
+    s->k = o->k;
+    s->limit = o->total;
+    s->after = o->after;
+    s->keys = qd_arena_calloc(arena, o->nkeys * sizeof *s->keys);
+    s->heap = qd_arena_calloc(arena, ((size_t)o->k + 1) * sizeof *s->heap);
+    if (!s->keys || !s->heap) return qd_err_nomem(err, "sort");
+    s->scores = o->scores;
+    for (uint32_t i = 0; i < o->nkeys; i++) {
+        s->keys[i].k = o->keys[i];
+        s->scores |= o->keys[i].kind == QD_SORT_SCORE;
+        s->keys[i].v = qd_arena_alloc(arena, QD_COLLECT_BATCH * sizeof(int64_t));
+        if (!s->keys[i].v) return qd_err_nomem(err, "sort");
+    }
+    if (o->after) {
+        qd_sort_value *copy = qd_arena_alloc(arena, o->nkeys * sizeof *copy);
+        if (!copy) return qd_err_nomem(err, "sort");
+        memcpy(copy, o->after, o->nkeys * sizeof *copy);
+        s->after = copy;
+    }
+    s->c = (qd_collector){.vt = &sorter_vt, .flags = s->scores ? QD_COLLECT_SCORES : 0};
+    *out = s;
+    return 0;
+}
+
+qd_collector *qd_sorter_collector(qd_sorter *s)
+{
+    return &s->c;
+}
+
+/* A key of a kept hit as people see it. */
+static qd_sort_value value_of(const key *k, const entry *e, uint32_t i)
+{
+    qd_sort_value v = {.kind = (uint8_t)k->k.kind};
+    bool high = missing_goes_high(&k->k);
+    switch (k->k.kind) {
+    case QD_SORT_SCORE:
+        v.score = qd_sortable_to_f32(e->v[i]);
+        break;
+    case QD_SORT_DOC:
+        v.i64 = e->v[i];
+        break;
+    case QD_SORT_I64:
+        v.i64 = e->v[i];
+        v.missing =
+            k->k.missing != QD_SORT_MISSING_VALUE && e->v[i] == (high ? INT64_MAX : INT64_MIN);
+        break;
+    case QD_SORT_ORD:
+        v.bytes = e->bytes[i];
+        v.missing = e->bytes[i].p == NULL;
+        break;
+    }
+    return v;
+}
+
+int qd_sorter_finish(qd_sorter *s, qd_sort_hit **hits, uint32_t *n, uint64_t *total,
+                     bool *lower_bound, qd_err *err)
+{
+    uint32_t all = s->n;
+    qd_sort_hit *out = qd_arena_calloc(s->arena, ((size_t)all + 1) * sizeof *out);
+    if (!out) return qd_err_nomem(err, "sort");
+    while (s->n) { /* the worst first, from the end; all bytes are known, numbers are of the last
+                      leaf */
+        entry e = s->heap[0];
+        s->heap[0] = s->heap[--s->n];
+        sift_down(s, 0);
+        qd_sort_hit *h = &out[s->n];
+        h->doc = e.doc;
+        h->score = e.score;
+        h->values = qd_arena_alloc(s->arena, s->nkeys * sizeof *h->values);
+        if (!h->values) return qd_err_nomem(err, "sort");
+        for (uint32_t i = 0; i < s->nkeys; i++) h->values[i] = value_of(&s->keys[i], &e, i);
+    }
+    *hits = out;
+    *n = all;
+    *total = s->total;
+    *lower_bound = s->limit != UINT64_MAX && s->total > s->limit;
+    if (*lower_bound) *total = s->limit;
+    return 0;
+}
+
+/* What stands for a value between shards: missing ones at their end of the order. */
+static int compare_values(const qd_sort_key *k, const qd_sort_value *a, const qd_sort_value *b)
+{
+    if (k->kind == QD_SORT_SCORE) return a->score < b->score ? -1 : a->score > b->score;
+    if (k->kind == QD_SORT_ORD) {
+        if (a->missing || b->missing) {
+            int x = a->missing == b->missing ? 0 : a->missing ? 1 : -1;
+            return missing_goes_high(k) ? x : -x;
+        }
+        return qd_str_cmp(a->bytes, b->bytes);
+    }
+    return order(a->i64, b->i64);
+}
+
+int qd_sort_compare(const qd_sort_key *keys, uint32_t nkeys, const qd_sort_value *a,
+                    const qd_sort_value *b)
+{
+    for (uint32_t i = 0; i < nkeys; i++) {
+        int x = compare_values(&keys[i], &a[i], &b[i]);
+        if (x) return keys[i].descending ? -x : x;
+    }
+    return 0;
+}
