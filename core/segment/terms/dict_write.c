@@ -71,10 +71,14 @@ static int begin_block(qdi_dict_writer *d, qd_str text, size_t shared, const qd_
 int qdi_dict_term(qdi_dict_writer *d, qd_str text, const qd_term *t, qd_err *err)
 {
     qd_str last = qd_buf_view(&d->last);
-    qd_dassert(d->terms == 0 || qd_str_cmp(last, text) < 0);
+    size_t shared = shared_prefix(last, text), shared_now = shared;
+    /* A merge reads its terms from disk: out of order they are damage, not a defect of ours. */
+    if (d->terms > 0 && !(shared < text.n &&
+                          (shared == last.n || (uint8_t)last.p[shared] < (uint8_t)text.p[shared])))
+        return qd_err_set(err, QD_E_CORRUPT, "terms out of order: [%.*s] behind [%.*s]",
+                          QD_STR_ARG(qd_str_sub(text, 0, 64)), QD_STR_ARG(qd_str_sub(last, 0, 64)));
     int rc = d->in_block == QD_TERMS_PER_BLOCK ? flush_block(d, err) : 0;
     if (rc) return rc;
-    size_t shared = shared_prefix(last, text), shared_now = shared;
     if (d->in_block == 0) {
         rc = begin_block(d, text, shared, t, err);
         if (rc) return rc;
