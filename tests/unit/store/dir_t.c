@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "lib/store_dir.h"
+#include "lib/store_load.h"
 #include "store/reads.h"
 #include "unit/unit.h"
 #include <fcntl.h>
@@ -333,6 +334,43 @@ static void the_reserve_is_kept_back_and_spent(void **state)
     end(&x);
 }
 
+static uint64_t next_step(void *arg)
+{
+    return ++*(uint64_t *)arg;
+}
+
+/* Each visit of each point fails once: the operation is refused, everything acknowledged is there
+ * when the tier is opened again, and nothing is left of what was not. */
+static void every_call_may_fail(void **state)
+{
+    (void)state;
+    static const char *const points[] = {"storage.write", "storage.sync", "storage.log_write",
+                                         "storage.log_sync", "storage.remove"};
+    /* In memory where there is such a folder: thousands of real syncs would take half a minute. */
+    if (access("/dev/shm", W_OK) == 0) setenv("TMPDIR", "/dev/shm", 1);
+    for (size_t i = 0; i < QD_COUNT_OF(points); i++) {
+        for (uint64_t n = 1; n <= 25; n++) {
+            fixture x;
+            uint64_t steps = 0;
+            char why[300] = "";
+            begin(&x, NULL, 0);
+            store_load *l = store_load_make(n, next_step, &steps);
+            store_dir_fail_at(x.dir, points[i], n, n & 1 ? QD_E_IO : QD_E_NOSPACE);
+            int rc = store_load_run(l, x.store, 40);
+            assert_true(rc == 0 || rc == QD_E_IO || rc == QD_E_NOSPACE);
+            store_dir_fail_at(x.dir, points[i], 0, 0);
+            qd_store_close(x.store);
+            OK(&x, store_dir_open(x.dir, NULL, 0, &x.store, &x.err));
+            if (store_load_check(l, x.store, steps, why, sizeof why)) {
+                fail_msg("%s %d: %s", points[i], (int)n, why);
+            }
+            store_load_free(l);
+            end(&x);
+        }
+    }
+    unsetenv("TMPDIR");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +383,7 @@ int main(void)
         cmocka_unit_test(failed_syncs),
         cmocka_unit_test(appends_that_fail_are_cut_back),
         cmocka_unit_test(the_reserve_is_kept_back_and_spent),
+        cmocka_unit_test(every_call_may_fail),
     };
     qd_log_level_set("store", QD_LOG_OFF);
     qd_log_level_set("plugin.storage-nvme", QD_LOG_OFF);
