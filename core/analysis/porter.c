@@ -5,19 +5,34 @@
 #include "analysis/tables_int.h"
 #include <string.h>
 
+/* An ending and what it becomes. */
+typedef struct porter_rule {
+    const char *from, *to;
+    uint32_t nfrom, nto;
+} porter_rule;
+#define RULE(from, to)                                                                             \
+    {                                                                                              \
+        from, to, sizeof(from) - 1, sizeof(to) - 1                                                 \
+    }
+
 /* Endings by the letter before the last: what they become where m > 0. */
-static const char *const (*porter_double(uint32_t c))[2]
+static const porter_rule *porter_double(uint32_t c)
 {
-    static const char *const a[][2] = {{"ational", "ate"}, {"tional", "tion"}, {0}};
-    static const char *const cc[][2] = {{"enci", "ence"}, {"anci", "ance"}, {0}};
-    static const char *const e[][2] = {{"izer", "ize"}, {0}};
-    static const char *const l[][2] = {{"bli", "ble"}, {"alli", "al"},   {"entli", "ent"},
-                                       {"eli", "e"},   {"ousli", "ous"}, {0}};
-    static const char *const o[][2] = {{"ization", "ize"}, {"ation", "ate"}, {"ator", "ate"}, {0}};
-    static const char *const s[][2] = {
-        {"alism", "al"}, {"iveness", "ive"}, {"fulness", "ful"}, {"ousness", "ous"}, {0}};
-    static const char *const t[][2] = {{"aliti", "al"}, {"iviti", "ive"}, {"biliti", "ble"}, {0}};
-    static const char *const g[][2] = {{"logi", "log"}, {0}};
+    static const porter_rule a[] = {RULE("ational", "ate"), RULE("tional", "tion"), {0}};
+    static const porter_rule cc[] = {RULE("enci", "ence"), RULE("anci", "ance"), {0}};
+    static const porter_rule e[] = {RULE("izer", "ize"), {0}};
+    static const porter_rule l[] = {RULE("bli", "ble"), RULE("alli", "al"),   RULE("entli", "ent"),
+                                    RULE("eli", "e"),   RULE("ousli", "ous"), {0}};
+    static const porter_rule o[] = {
+        RULE("ization", "ize"), RULE("ation", "ate"), RULE("ator", "ate"), {0}};
+    static const porter_rule s[] = {RULE("alism", "al"),
+                                    RULE("iveness", "ive"),
+                                    RULE("fulness", "ful"),
+                                    RULE("ousness", "ous"),
+                                    {0}};
+    static const porter_rule t[] = {
+        RULE("aliti", "al"), RULE("iviti", "ive"), RULE("biliti", "ble"), {0}};
+    static const porter_rule g[] = {RULE("logi", "log"), {0}};
     switch (c) {
     case 'a':
         return a;
@@ -41,12 +56,13 @@ static const char *const (*porter_double(uint32_t c))[2]
 }
 
 /* Endings by the last letter. */
-static const char *const (*porter_single(uint32_t c))[2]
+static const porter_rule *porter_single(uint32_t c)
 {
-    static const char *const e[][2] = {{"icate", "ic"}, {"ative", ""}, {"alize", "al"}, {0}};
-    static const char *const i[][2] = {{"iciti", "ic"}, {0}};
-    static const char *const l[][2] = {{"ical", "ic"}, {"ful", ""}, {0}};
-    static const char *const s[][2] = {{"ness", ""}, {0}};
+    static const porter_rule e[] = {
+        RULE("icate", "ic"), RULE("ative", ""), RULE("alize", "al"), {0}};
+    static const porter_rule i[] = {RULE("iciti", "ic"), {0}};
+    static const porter_rule l[] = {RULE("ical", "ic"), RULE("ful", ""), {0}};
+    static const porter_rule s[] = {RULE("ness", ""), {0}};
     switch (c) {
     case 'e':
         return e;
@@ -62,14 +78,21 @@ static const char *const (*porter_single(uint32_t c))[2]
 }
 
 /* Endings by the letter before the last, stripped where m > 1. */
-static const char *const *porter_last(uint32_t c)
+static const porter_rule *porter_last(uint32_t c)
 {
-    static const char *const
-        a[] = {"al", 0},
-        *const cc[] = {"ance", "ence", 0}, *const e[] = {"er", 0}, *const i[] = {"ic", 0},
-        *const l[] = {"able", "ible", 0}, *const n[] = {"ant", "ement", "ment", "ent", 0},
-        *const o[] = {"ion", "ou", 0}, *const s[] = {"ism", 0}, *const t[] = {"ate", "iti", 0},
-        *const u[] = {"ous", 0}, *const v[] = {"ive", 0}, *const z[] = {"ize", 0};
+    static const porter_rule a[] = {RULE("al", ""), {0}};
+    static const porter_rule cc[] = {RULE("ance", ""), RULE("ence", ""), {0}};
+    static const porter_rule e[] = {RULE("er", ""), {0}};
+    static const porter_rule i[] = {RULE("ic", ""), {0}};
+    static const porter_rule l[] = {RULE("able", ""), RULE("ible", ""), {0}};
+    static const porter_rule n[] = {
+        RULE("ant", ""), RULE("ement", ""), RULE("ment", ""), RULE("ent", ""), {0}};
+    static const porter_rule o[] = {RULE("ion", ""), RULE("ou", ""), {0}};
+    static const porter_rule s[] = {RULE("ism", ""), {0}};
+    static const porter_rule t[] = {RULE("ate", ""), RULE("iti", ""), {0}};
+    static const porter_rule u[] = {RULE("ous", ""), {0}};
+    static const porter_rule v[] = {RULE("ive", ""), {0}};
+    static const porter_rule z[] = {RULE("ize", ""), {0}};
     switch (c) {
     case 'a':
         return a;

@@ -65,19 +65,22 @@ static bool PORTER(cvc)(const PORTER(word) * w, int i)
     return w->b[i] != 'w' && w->b[i] != 'x' && w->b[i] != 'y';
 }
 
-static bool PORTER(ends)(PORTER(word) * w, const char *s)
+#ifndef PORTER_LIT
+#define PORTER_LIT(s) (s), (int)sizeof(s) - 1
+#endif
+
+QD_INLINE bool PORTER(ends)(PORTER(word) * w, const char *s, int l)
 {
-    int l = (int)strlen(s), o = w->k - l + 1;
-    if (o < 0) return false;
-    for (int i = 0; i < l; i++)
+    int o = w->k - l + 1;
+    if (o < 0 || w->b[w->k] != (CHAR)s[l - 1]) return false;
+    for (int i = l - 2; i >= 0; i--)
         if (w->b[o + i] != (CHAR)s[i]) return false;
     w->j = w->k - l;
     return true;
 }
 
-static void PORTER(set)(PORTER(word) * w, const char *s)
+QD_INLINE void PORTER(set)(PORTER(word) * w, const char *s, int l)
 {
-    int l = (int)strlen(s);
     for (int i = 0; i < l; i++) w->b[w->j + 1 + i] = (CHAR)s[i];
     w->k = w->j + l;
 }
@@ -85,60 +88,57 @@ static void PORTER(set)(PORTER(word) * w, const char *s)
 static void PORTER(plural)(PORTER(word) * w)
 {
     if (w->b[w->k] == 's') {
-        if (PORTER(ends)(w, "sses"))
+        if (PORTER(ends)(w, PORTER_LIT("sses")))
             w->k -= 2;
-        else if (PORTER(ends)(w, "ies"))
-            PORTER(set)(w, "i");
+        else if (PORTER(ends)(w, PORTER_LIT("ies")))
+            PORTER(set)(w, PORTER_LIT("i"));
         else if (w->b[w->k - 1] != 's')
             w->k--;
     }
-    if (PORTER(ends)(w, "eed")) {
+    if (PORTER(ends)(w, PORTER_LIT("eed"))) {
         if (PORTER(m)(w) > 0) w->k--;
-    } else if ((PORTER(ends)(w, "ed") || PORTER(ends)(w, "ing")) && PORTER(vowel)(w)) {
+    } else if ((PORTER(ends)(w, PORTER_LIT("ed")) || PORTER(ends)(w, PORTER_LIT("ing"))) &&
+               PORTER(vowel)(w)) {
         w->k = w->j;
-        if (PORTER(ends)(w, "at"))
-            PORTER(set)(w, "ate");
-        else if (PORTER(ends)(w, "bl"))
-            PORTER(set)(w, "ble");
-        else if (PORTER(ends)(w, "iz"))
-            PORTER(set)(w, "ize");
+        if (PORTER(ends)(w, PORTER_LIT("at")))
+            PORTER(set)(w, PORTER_LIT("ate"));
+        else if (PORTER(ends)(w, PORTER_LIT("bl")))
+            PORTER(set)(w, PORTER_LIT("ble"));
+        else if (PORTER(ends)(w, PORTER_LIT("iz")))
+            PORTER(set)(w, PORTER_LIT("ize"));
         else if (PORTER(doubled)(w, w->k)) {
             CHAR c = w->b[w->k];
             if (c != 'l' && c != 's' && c != 'z') w->k--;
         } else if (PORTER(m)(w) == 1 && PORTER(cvc)(w, w->k)) {
-            PORTER(set)(w, "e");
+            PORTER(set)(w, PORTER_LIT("e"));
         }
     }
-    if (PORTER(ends)(w, "y") && PORTER(vowel)(w)) w->b[w->k] = 'i';
+    if (PORTER(ends)(w, PORTER_LIT("y")) && PORTER(vowel)(w)) w->b[w->k] = 'i';
 }
 
 /* Replaces the first ending of the list that fits, if m > 0. */
-static void PORTER(replace)(PORTER(word) * w, const char *const (*list)[2])
+static void PORTER(replace)(PORTER(word) * w, const porter_rule *r)
 {
-    for (; (*list)[0]; list++)
-        if (PORTER(ends)(w, (*list)[0])) {
-            if (PORTER(m)(w) > 0) PORTER(set)(w, (*list)[1]);
+    for (; r && r->from; r++)
+        if (PORTER(ends)(w, r->from, (int)r->nfrom)) {
+            if (PORTER(m)(w) > 0) PORTER(set)(w, r->to, (int)r->nto);
             return;
         }
 }
 
 static void PORTER(suffixes)(PORTER(word) * w)
 {
-    if (w->k > 0) {
-        const char *const(*list)[2] = porter_double(w->b[w->k - 1]);
-        if (list) PORTER(replace)(w, list);
-    }
-    const char *const(*list)[2] = porter_single(w->b[w->k]);
-    if (list) PORTER(replace)(w, list);
+    if (w->k > 0) PORTER(replace)(w, porter_double(w->b[w->k - 1]));
+    PORTER(replace)(w, porter_single(w->b[w->k]));
 }
 
 static void PORTER(strip)(PORTER(word) * w)
 {
     if (w->k == 0) return;
     bool found = false;
-    for (const char *const *e = porter_last(w->b[w->k - 1]); e && *e && !found; e++) {
-        found = PORTER(ends)(w, *e);
-        if (found && **e == 'i' && (*e)[1] == 'o') /* "ion" behind s or t only */
+    for (const porter_rule *r = porter_last(w->b[w->k - 1]); r && r->from && !found; r++) {
+        found = PORTER(ends)(w, r->from, (int)r->nfrom);
+        if (found && r->from[0] == 'i' && r->from[1] == 'o') /* "ion" behind s or t only */
             found = w->j >= 0 && (w->b[w->j] == 's' || w->b[w->j] == 't');
     }
     if (found && PORTER(m)(w) > 1) w->k = w->j;

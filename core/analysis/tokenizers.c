@@ -34,6 +34,12 @@ static int keyword_run(const qd_part *p, qd_analysis *s, qd_err *err)
     return qd_tokenized(s, QD_TOKEN_WORD);
 }
 
+/* Members of the classes below 128. */
+static const uint64_t ascii[2][2] = {
+    [CLASS_SPACE] = {~0x1F0003E00ull, ~0ull},
+    [CLASS_LETTER] = {0, 0x07FFFFFE07FFFFFEull},
+};
+
 /* Lucene's CharTokenizer: runs of code points of a class, cut at max_units (a supplementary code
  * point may stand over the line by one unit). */
 static int class_run(const qd_part *p, qd_analysis *s, qd_err *err)
@@ -47,7 +53,9 @@ static int class_run(const qd_part *p, qd_analysis *s, qd_err *err)
     uint32_t start = 0, units = 0;
     for (const char *q = base; q < end;) {
         uint32_t cp, len = qd_u8_next(q, end, &cp);
-        bool in = k->class == CLASS_SPACE ? !qd_char_space(cp) : qd_char_letter(cp);
+        bool in = cp < 128                  ? ascii[k->class][cp >> 6] >> (cp & 63) & 1
+                  : k->class == CLASS_SPACE ? !qd_char_space(cp)
+                                            : qd_char_letter(cp);
         uint32_t at = (uint32_t)(q - base);
         q += len;
         if (in) {
