@@ -37,6 +37,8 @@ int qd_main_plugins_open(const qd_config *config, const qd_paths *paths, qd_env 
         if (more[i].n) rc = qd_vec_push(&folders, NULL, more[i]);
     if (rc == 0) rc = take_group(settings, QD_STR("plugins.sha256."), 15, &hashes);
     if (rc == 0) rc = take_group(settings, QD_STR("plugin."), 0, &blocks);
+    char trust[QD_PATH_MAX + 32];
+    snprintf(trust, sizeof trust, "%s/plugins.trust.d", paths->conf);
     qd_plugin_host_config hc = {
         .env = env,
         .loop = loop,
@@ -47,6 +49,8 @@ int qd_main_plugins_open(const qd_config *config, const qd_paths *paths, qd_env 
         .allow = allow,
         .nallow = nallow,
         .allow_unstable = qd_values_bool(values, QD_SET_PLUGINS_ALLOW_UNSTABLE),
+        .require_signature = qd_values_bool(values, QD_SET_PLUGINS_REQUIRE_SIGNATURE),
+        .trust_dir = qd_str_c(trust),
         .sha256 = hashes.at,
         .nsha256 = hashes.n,
         .settings = blocks.at,

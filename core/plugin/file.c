@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -103,6 +105,75 @@ int qdi_plugin_file_open(const char *path, bool build_tree, qd_plugin_bytes *out
     close(fd);
     if (rc) qdi_plugin_file_close(out);
     return rc;
+}
+
+#define SIGNATURE_BYTES 64
+
+static int read_signature(const char *path, unsigned char out[SIGNATURE_BYTES], qd_err *err)
+{
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return qd_err_set(err, QD_E_PERMISSION,
+                          "%s: no signature: wanted %d bytes of Ed25519, found no such file; sign "
+                          "the plugin, or unset plugins.require_signature",
+                          path, SIGNATURE_BYTES);
+    unsigned char more[SIGNATURE_BYTES + 1];
+    ssize_t n = read(fd, more, sizeof more);
+    close(fd);
+    if (n != SIGNATURE_BYTES)
+        return qd_err_set(err, QD_E_PERMISSION, "%s: wanted %d bytes of Ed25519, found %s", path,
+                          SIGNATURE_BYTES, n > SIGNATURE_BYTES ? "more" : "fewer");
+    memcpy(out, more, SIGNATURE_BYTES);
+    return 0;
+}
+
+/* Does the key in this file fit? A file that is no Ed25519 key fits nothing. */
+static bool key_fits(const char *path, const qd_plugin_bytes *b, const unsigned char *signature)
+{
+    BIO *in = BIO_new_file(path, "r");
+    EVP_PKEY *key = in ? PEM_read_bio_PUBKEY(in, NULL, NULL, NULL) : NULL;
+    EVP_MD_CTX *ctx = key && EVP_PKEY_get_id(key) == EVP_PKEY_ED25519 ? EVP_MD_CTX_new() : NULL;
+    bool fits = ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1 &&
+                EVP_DigestVerify(ctx, signature, SIGNATURE_BYTES, b->p, b->n) == 1;
+    EVP_MD_CTX_free(ctx);
+    EVP_PKEY_free(key);
+    BIO_free(in);
+    return fits;
+}
+
+int qdi_plugin_signature_check(const qd_plugin_bytes *b, qd_str trust_dir, bool build_tree,
+                               qd_err *err)
+{
+    char path[sizeof b->path + 300], folder[4096];
+    unsigned char signature[SIGNATURE_BYTES];
+    struct stat st;
+    snprintf(path, sizeof path, "%s.sig", b->path);
+    int rc = read_signature(path, signature, err);
+    if (rc) return rc;
+    snprintf(folder, sizeof folder, "%.*s", QD_STR_ARG(trust_dir));
+    DIR *dir = opendir(folder);
+    if (!dir || fstat(dirfd(dir), &st)) {
+        rc = qd_err_errno(err, errno, "plugins.trust.d: folder [%s] cannot be read", folder);
+        if (dir) closedir(dir);
+        return rc;
+    }
+    rc = check_owner(folder, "folder", &st, build_tree, err);
+    bool fits = false;
+    unsigned keys = 0;
+    for (struct dirent *e; rc == 0 && !fits && (e = readdir(dir));) {
+        if (e->d_name[0] == '.' || !qd_str_ends(qd_str_c(e->d_name), QD_STR(".pem"))) continue;
+        if (snprintf(path, sizeof path, "%s/%s", folder, e->d_name) >= (int)sizeof path) continue;
+        if (lstat(path, &st) || !S_ISREG(st.st_mode)) continue;
+        rc = check_owner(path, "file", &st, build_tree, err);
+        keys++;
+        if (rc == 0) fits = key_fits(path, b, signature);
+    }
+    closedir(dir);
+    if (rc || fits) return rc;
+    return qd_err_set(err, QD_E_PERMISSION,
+                      "%s: bad signature: wanted one by a key of %s, found none of its %u keys to "
+                      "fit; sign it again, or put the signer's key there",
+                      b->path, folder, keys);
 }
 
 void qdi_plugin_file_close(qd_plugin_bytes *b)

@@ -78,6 +78,7 @@ int qd_plugin_host_open(const qd_plugin_host_config *config, qd_plugin_host **ou
     h->metrics_end = &h->metrics;
     h->config = *config;
     h->config.paths = copy_texts(&h->arena, config->paths, config->npaths);
+    h->config.trust_dir = qd_arena_str(&h->arena, config->trust_dir);
     h->config.allow = copy_texts(&h->arena, config->allow, config->nallow);
     h->config.sha256 = copy_pairs(&h->arena, config->sha256, config->nsha256);
     h->config.settings = copy_pairs(&h->arena, config->settings, config->nsettings);

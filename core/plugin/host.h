@@ -35,6 +35,8 @@ typedef struct qd_plugin_host_config {
     bool allow_unstable;   /* plugins.allow_unstable */
     const qd_pair *sha256; /* plugins.sha256.<name>: 64 hex digits; names given must match */
     size_t nsha256;
+    bool require_signature;  /* plugins.require_signature: NAME.so.sig by a key of trust_dir */
+    qd_str trust_dir;        /* plugins.trust.d: Ed25519 public keys, *.pem */
     const qd_pair *settings; /* "plugin.<name>.<key>": text; of a list one pair an element */
     size_t nsettings;
 } qd_plugin_host_config;

@@ -112,6 +112,10 @@ typedef QD_VEC(qd_plugin_found) qd_plugin_found_list;
  */
 QD_MUST_CHECK
 int qdi_plugin_file_open(const char *path, bool build_tree, qd_plugin_bytes *out, qd_err *err);
+/* Has one of the trusted keys signed the bytes (Ed25519, PATH.sig, 64 bytes)? QD_E_PERMISSION. */
+QD_MUST_CHECK
+int qdi_plugin_signature_check(const qd_plugin_bytes *b, qd_str trust_dir, bool build_tree,
+                               qd_err *err);
 /* Unmaps it. */
 void qdi_plugin_file_close(qd_plugin_bytes *b);
 /* Is the file at path still the one looked at? */

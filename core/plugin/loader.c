@@ -83,6 +83,12 @@ static int read_bytes(qd_self *self, const qd_plugin_found_list *files, qd_err *
     int rc = qdi_plugin_file_open(self->file, self->build_tree, &bytes, err);
     if (rc) return rc;
     self->sha256 = qdi_text(h, "%s", bytes.sha256);
+    if (h->config.require_signature)
+        rc = qdi_plugin_signature_check(&bytes, h->config.trust_dir, self->build_tree, err);
+    if (rc) {
+        qdi_plugin_file_close(&bytes);
+        return rc;
+    }
     self->dev = bytes.dev;
     self->ino = bytes.ino;
     self->elf = qd_arena_calloc(&h->arena, sizeof *self->elf);

@@ -278,6 +278,66 @@ static void only_allowed_and_pinned_ones(void **state)
     end(&nd);
 }
 
+/* The folder of trusted keys beside the plugins, with a fresh key; its private half signs. */
+static void sign(const char *toy, const char *signer)
+{
+    char cmd[2000];
+    snprintf(cmd, sizeof cmd,
+             "cd %s && mkdir -p trust && chmod 755 trust && "
+             "{ [ -f %s.key ] || openssl genpkey -algorithm ed25519 -out %s.key; } && "
+             "openssl pkey -in %s.key -pubout -out %s.pub && "
+             "openssl pkeyutl -sign -inkey %s.key -rawin -in %s.so -out %s.so.sig 2>/dev/null && "
+             "chmod 644 %s.pub",
+             folder, signer, signer, signer, signer, signer, toy, toy, signer);
+    assert_int_equal(system(cmd), 0);
+}
+
+static void signatures_are_checked(void **state)
+{
+    (void)state;
+    char trust[512], cmd[1200];
+    size_t n;
+    char *bytes = place("toy-good", "toy-good", &n);
+    qd_str name = QD_STR("toy-good");
+    qd_plugin_host_config config = basic(&name, 1);
+    node nd;
+    snprintf(trust, sizeof trust, "%s/trust", folder);
+    config.require_signature = true;
+    config.trust_dir = qd_str_c(trust);
+    load(&nd, &config);
+    REFUSED(&nd, "toy-good", "no signature", "plugins.require_signature");
+    end(&nd);
+
+    sign("toy-good", "alice");
+    load(&nd, &config);
+    REFUSED(&nd, "toy-good", "bad signature", "none of its 0 keys");
+    end(&nd);
+
+    snprintf(cmd, sizeof cmd, "cp %s/alice.pub %s/alice.pem", folder, trust);
+    assert_int_equal(system(cmd), 0);
+    load(&nd, &config);
+    assert_int_equal(info_of(&nd, "toy-good").state, QD_PLUGIN_LOADED);
+    end(&nd);
+
+    sign("toy-good", "mallory");
+    load(&nd, &config);
+    REFUSED(&nd, "toy-good", "bad signature", "none of its 1 keys");
+    end(&nd);
+
+    sign("toy-good", "alice");
+    bytes[n - 1] ^= 1; /* one bit after signing */
+    write_whole("toy-good", bytes, n);
+    load(&nd, &config);
+    REFUSED(&nd, "toy-good", "bad signature");
+    end(&nd);
+    assert_int_equal(chmod(trust, 0777), 0);
+    load(&nd, &config);
+    REFUSED(&nd, "toy-good", "folder is world-writable");
+    end(&nd);
+    snprintf(cmd, sizeof cmd, "rm -rf %s", trust);
+    assert_int_equal(system(cmd), 0);
+}
+
 static void unstable_ones_need_a_word(void **state)
 {
     (void)state;
@@ -519,6 +579,7 @@ int main(void)
         cmocka_unit_test_setup(bad_files_are_refused, empty_folder),
         cmocka_unit_test_setup(who_may_write_is_looked_at, empty_folder),
         cmocka_unit_test_setup(only_allowed_and_pinned_ones, empty_folder),
+        cmocka_unit_test_setup(signatures_are_checked, empty_folder),
         cmocka_unit_test_setup(unstable_ones_need_a_word, empty_folder),
         cmocka_unit_test_setup(order_follows_dependencies, empty_folder),
         cmocka_unit_test_setup(names_are_taken_once, empty_folder),
