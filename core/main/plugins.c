@@ -43,6 +43,7 @@ int qd_main_plugins_open(const qd_config *config, const qd_paths *paths, qd_env 
         .env = env,
         .loop = loop,
         .pool = pool,
+        .uv_version = qd_loop_uv_version(),
         .paths = folders.at,
         .npaths = folders.n,
         .build_tree = paths->build_tree,

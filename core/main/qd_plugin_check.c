@@ -188,6 +188,7 @@ static int open_world(checked *c, world *w, qd_err *err)
     qd_str folder = slash ? (qd_str){c->file, (size_t)(slash - c->file)} : QD_STR(".");
     qd_plugin_host_config config = {.env = qd_env_system(),
                                     .flags = QD_HOST_CHECKING,
+                                    .uv_version = qd_loop_uv_version(),
                                     .paths = &folder,
                                     .npaths = 1,
                                     .build_tree = c->build_tree,

@@ -55,6 +55,8 @@ const char *qd_loop_name(const qd_loop *loop);
 uint64_t qd_loop_now_ns(const qd_loop *loop);
 /* The libuv loop behind it, for net alone; NULL in simulation. [loop] */
 struct uv_loop_s *qd_loop_uv(qd_loop *loop);
+/* uv_version() of the libuv in this process, for plugins that run loops of their own. [any] */
+uint32_t qd_loop_uv_version(void);
 /* Calls fn(user) at the end of each turn that did anything, to send what was gathered; at most 8 a
  * loop, before it runs. */
 void qd_loop_on_turn(qd_loop *loop, void (*fn)(void *user), void *user);

@@ -183,3 +183,8 @@ int qdi_loop_uv_open(qd_env *env, const char *name, qd_loop **out, qd_err *err)
     *out = &l->base;
     return 0;
 }
+
+uint32_t qd_loop_uv_version(void)
+{
+    return uv_version();
+}
