@@ -14,7 +14,7 @@
 /* index.codec */
 typedef enum qd_stored_codec {
     QD_STORED_DEFAULT = 0, /* zstd level 1 */
-    QD_STORED_BEST = 1,    /* zstd level 9 with a trained dictionary */
+    QD_STORED_BEST = 1,    /* zstd level 5 with a trained dictionary */
     QD_STORED_NONE = 2     /* nothing is stored */
 } qd_stored_codec;
 

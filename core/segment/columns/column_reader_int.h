@@ -47,6 +47,7 @@ struct qd_column_reader {
     uint32_t *ords;  /* ORDINAL */
     uint32_t *docs;
     uint32_t *starts; /* of the block's documents when multi-valued, [QD_COLUMN_BLOCK + 1] */
+    uint32_t *owners; /* documents of some of them, [QD_COLUMN_BLOCK] */
     bool starts_loaded;
     int64_t *many; /* values of one document with many, grown from the arena */
     size_t many_cap;

@@ -23,7 +23,8 @@ static int reader_make(const qd_column *c, qd_reads *r, qd_arena *arena, qd_colu
     }
     if (c->stats.multi) {
         rd->starts = qd_arena_alloc(arena, (QD_COLUMN_BLOCK + 9) * sizeof *rd->starts);
-        good &= rd->starts != NULL;
+        rd->owners = qd_arena_alloc(arena, QD_COLUMN_BLOCK * sizeof *rd->owners);
+        good &= rd->starts && rd->owners;
     }
     if (!good) return qd_err_nomem(err, "column reader");
     *out = rd;
@@ -161,8 +162,8 @@ static uint64_t bits_at(const uint64_t *bits, uint32_t at, uint32_t to)
 
 /* Keeps the n decoded values whose document's bit is set; all says that value i is of document
  * first + i. Returns how many are left. */
-static uint32_t filter(qd_column_reader *rd, const uint64_t *bits, uint32_t first, uint32_t n,
-                       bool all)
+static uint32_t filter(qd_column_reader *rd, const qd_column_cursor *cur, uint32_t first,
+                       uint32_t n, bool all)
 {
     uint32_t kept = 0;
     bool ords = rd->c->stats.type == QD_COLUMN_ORDINAL;
@@ -170,21 +171,18 @@ static uint32_t filter(qd_column_reader *rd, const uint64_t *bits, uint32_t firs
         uint32_t m = n - i < 64 ? n - i : 64;
         uint64_t w = 0;
         if (all)
-            w = bits_at(bits, first + i, first + n);
+            w = bits_at(cur->bits, first + i, first + n);
         else
             for (uint32_t j = 0; j < m; j++) {
                 uint32_t d = rd->docs[i + j];
-                w |= ((bits[d / 64] >> (d & 63)) & 1) << j;
+                w |= ((cur->bits[d / 64] >> (d & 63)) & 1) << j;
             }
-        if (all && w)
-            for (uint32_t j = 0; j < m; j++) rd->docs[i + j] = first + i + j;
         if (!w) continue;
         /* In place: output never passes input, whole vectors are read before they are written. */
-        uint32_t more = rd->k->keep32(rd->docs + i, m, w, rd->docs + kept);
-        if (ords)
-            rd->k->keep32(rd->ords + i, m, w, rd->ords + kept);
-        else
-            rd->k->keep(rd->values + i, m, w, rd->values + kept);
+        uint32_t more = ords ? rd->k->keep32(rd->ords + i, m, w, rd->ords + kept)
+                             : rd->k->keep(rd->values + i, m, w, rd->values + kept);
+        if (!cur->values_only && all) rd->k->list(w, first + i, rd->docs + kept);
+        if (!cur->values_only && !all) rd->k->keep32(rd->docs + i, m, w, rd->docs + kept);
         kept += more;
     }
     return kept;
@@ -203,15 +201,53 @@ static int single(qd_column_reader *rd, qd_column_cursor *cur, uint32_t to, qd_c
     if (n == 0) return 0;
     int rc = decode(rd, r0, n, 0, err);
     if (rc) return rc;
-    if (!all) qdi_block_docs(b, r0, n, rd->docs);
+    if (!all && (cur->bits || !cur->values_only)) qdi_block_docs(b, r0, n, rd->docs);
     if (cur->bits) {
-        n = filter(rd, cur->bits, first, n, all);
+        n = filter(rd, cur, first, n, all);
         all = false;
     }
     if (n == 0) return 0;
-    fill(rd, out, n, !all);
+    fill(rd, out, n, !all && !cur->values_only);
     if (all) out->first = first;
     return 1;
+}
+
+/* Documents [r, e) of the block whose values v0.. fit into one batch, at least one; the last one
+ * may come with a part of its values. Notes in the cursor where to go on. */
+static uint32_t fit(const qd_column_reader *rd, qd_column_cursor *cur, uint32_t r, uint32_t end,
+                    uint32_t v0, uint32_t to, uint32_t *n)
+{
+    const qdi_block *b = &rd->block;
+    uint32_t e = r + 1, doc;
+    while (e < end && rd->starts[e + 1] - v0 <= QD_COLUMN_BATCH) e++;
+    *n = rd->starts[e] - v0;
+    if (*n > QD_COLUMN_BATCH) {
+        *n = QD_COLUMN_BATCH;
+        qdi_block_docs(b, r, 1, &doc);
+        cur->doc = doc;
+        cur->skip = v0 + *n - rd->starts[r];
+        return e;
+    }
+    cur->skip = 0;
+    cur->doc = to;
+    if (e < end) {
+        qdi_block_docs(b, e, 1, &doc);
+        cur->doc = doc;
+    }
+    return e;
+}
+
+/* The document beside each of n values. Eight copies are written whatever the count and overwritten
+ * by the next document's: no branch to guess for the usual few. */
+static void spread(qd_column_reader *rd, uint32_t r, uint32_t e, uint32_t v0, uint32_t n)
+{
+    for (uint32_t k = r, at = 0; k < e; k++) {
+        uint32_t doc = rd->owners[k - r], stop = rd->starts[k + 1] - v0;
+        if (stop > n) stop = n;
+        for (uint32_t i = 0; i < 8; i++) rd->docs[at + i] = doc;
+        for (at += 8; at < stop; at++) rd->docs[at] = doc;
+        at = stop;
+    }
 }
 
 /* The same for blocks with several values a document, at most a batch of values. */
@@ -229,23 +265,16 @@ static int several(qd_column_reader *rd, qd_column_cursor *cur, uint32_t to, qd_
         cur->skip = 0;
         return 0;
     }
-    uint32_t v0 = rd->starts[r] + cur->skip, n = 0;
-    for (; r < end && n < QD_COLUMN_BATCH; r++) {
-        uint32_t left = rd->starts[r + 1] - (v0 + n), room = QD_COLUMN_BATCH - n;
-        uint32_t take = left < room ? left : room, doc;
-        qdi_block_docs(b, r, 1, &doc);
-        for (uint32_t i = 0; i < take; i++) rd->docs[n + i] = doc;
-        n += take;
-        cur->doc = take < left ? doc : doc + 1;
-        cur->skip = take < left ? v0 + n - rd->starts[r] : 0;
-        if (take < left) break;
+    uint32_t v0 = rd->starts[r] + cur->skip, n, e = fit(rd, cur, r, end, v0, to, &n);
+    if (cur->bits || !cur->values_only) {
+        qdi_block_docs(b, r, e - r, rd->owners);
+        spread(rd, r, e, v0, n);
     }
-    if (r == end) cur->doc = to;
     rc = decode(rd, v0, n, 0, err);
     if (rc) return rc;
-    if (cur->bits) n = filter(rd, cur->bits, 0, n, false);
+    if (cur->bits) n = filter(rd, cur, 0, n, false);
     if (n == 0) return 0;
-    fill(rd, out, n, true);
+    fill(rd, out, n, !cur->values_only);
     return 1;
 }
 

@@ -194,15 +194,31 @@ static uint32_t keep(const int64_t *v, uint32_t n, uint64_t bits, int64_t *out)
     return k;
 }
 
+/* The places of the set bits of a byte, in the low lanes. */
+QD_INLINE __m256i places(uint32_t m)
+{
+    uint64_t spread = _pdep_u64(m, 0x0101010101010101u) * 255;
+    return _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)_pext_u64(0x0706050403020100u, spread)));
+}
+
+static uint32_t list(uint64_t bits, uint32_t base, uint32_t *out)
+{
+    uint32_t k = 0;
+    for (; bits; bits >>= 8, base += 8) {
+        uint32_t m = bits & 255;
+        _mm256_storeu_si256((__m256i *)(void *)(out + k),
+                            _mm256_add_epi32(places(m), _mm256_set1_epi32((int32_t)base)));
+        k += (uint32_t)__builtin_popcount(m);
+    }
+    return k;
+}
+
 static uint32_t keep32(const uint32_t *v, uint32_t n, uint64_t bits, uint32_t *out)
 {
     uint32_t k = 0, i = 0;
     for (; i + 8 <= n; i += 8) {
         uint32_t m = (bits >> i) & 255;
-        /* The bytes 0..7 of the kept lanes gathered by pext, widened to the permutation. */
-        uint64_t spread = _pdep_u64(m, 0x0101010101010101u) * 255;
-        __m256i o = _mm256_cvtepu8_epi32(
-            _mm_cvtsi64_si128((int64_t)_pext_u64(0x0706050403020100u, spread)));
+        __m256i o = places(m);
         __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)(v + i));
         _mm256_storeu_si256((__m256i *)(void *)(out + k), _mm256_permutevar8x32_epi32(x, o));
         k += (uint32_t)__builtin_popcount(m);
@@ -223,5 +239,5 @@ static void to_f64(const int64_t *v, double *out, size_t n)
     qdi_pack_scalar.to_f64(v + i, out + i, n - i);
 }
 
-const qdi_pack_kernels qdi_pack_avx2 = {get, get32, match, keep, keep32, to_f64};
+const qdi_pack_kernels qdi_pack_avx2 = {get, get32, match, keep, keep32, list, to_f64};
 #endif

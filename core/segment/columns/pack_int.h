@@ -38,6 +38,8 @@ typedef struct qdi_pack_kernels {
     uint32_t (*keep)(const int64_t *v, uint32_t n, uint64_t bits, int64_t *out);
     /* The same for 32-bit values; out has room for 8 more. */
     uint32_t (*keep32)(const uint32_t *v, uint32_t n, uint64_t bits, uint32_t *out);
+    /* Writes base + i for each set bit i, ascending; out has room for 8 more. Returns how many. */
+    uint32_t (*list)(uint64_t bits, uint32_t base, uint32_t *out);
     /* Sortable integers to doubles. */
     void (*to_f64)(const int64_t *v, double *out, size_t n);
 } qdi_pack_kernels;

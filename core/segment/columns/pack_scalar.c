@@ -49,6 +49,13 @@ static uint32_t keep32(const uint32_t *v, uint32_t n, uint64_t bits, uint32_t *o
     return k;
 }
 
+static uint32_t list(uint64_t bits, uint32_t base, uint32_t *out)
+{
+    uint32_t k = 0;
+    for (; bits; bits &= bits - 1) out[k++] = base + (uint32_t)__builtin_ctzll(bits);
+    return k;
+}
+
 static void to_f64(const int64_t *v, double *out, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -57,4 +64,4 @@ static void to_f64(const int64_t *v, double *out, size_t n)
     }
 }
 
-const qdi_pack_kernels qdi_pack_scalar = {get, get32, match, keep, keep32, to_f64};
+const qdi_pack_kernels qdi_pack_scalar = {get, get32, match, keep, keep32, list, to_f64};

@@ -77,6 +77,9 @@ static void filters_agree(void **state)
         assert_int_equal(k, qdi_pack_scalar.keep32(v32, n, bits, a32));
         assert_int_equal(k, qdi_pack_avx2.keep32(v32, n, bits, b32));
         assert_memory_equal(a32, b32, k * 4);
+        assert_int_equal(qdi_pack_scalar.list(bits, 1000, a32), k);
+        assert_int_equal(qdi_pack_avx2.list(bits, 1000, b32), k);
+        assert_memory_equal(a32, b32, k * 4);
         double d[64], e[64];
         qdi_pack_scalar.to_f64(v, d, 64);
         qdi_pack_avx2.to_f64(v, e, 64);
@@ -369,6 +372,17 @@ static void compare_ranges(parts *x, const qd_column *c, const model *m, const i
         }
         qd_column_over_bits(&cur, bits, a, b);
         compare_walk(x, rd, m, words, &cur, a, b, bits);
+        uint64_t sums[2] = {0, 0};
+        for (uint32_t only = 0; only < 2; only++) {
+            qd_column_batch batch;
+            qd_column_over_bits(&cur, round % 2 ? bits : NULL, a, b);
+            cur.values_only = only;
+            while (qd_column_next(rd, &cur, &batch, &x->err) > 0)
+                for (uint32_t i = 0; i < batch.n; i++)
+                    sums[only] = sums[only] * 31 +
+                                 (batch.values ? (uint64_t)batch.values[i] : batch.ords[i]);
+        }
+        assert_true(sums[0] == sums[1]);
         qd_reads_release(r);
     }
     free(bits);
