@@ -19,15 +19,24 @@ static int32_t days_in_month(int64_t year, int32_t month)
     return (int32_t)(next - qd_days_from_civil(year, month, 1));
 }
 
+/* Beyond this, some 146 million years away, instants are not rounded or moved by the calendar. */
+#define FAR ((int64_t)1 << 62)
+
 static int64_t local_of(int64_t ms, const qd_zone *zone)
 {
     return ms + qd_zone_offset(zone, ms) * (int64_t)1000;
 }
 
+static bool far(int64_t ms)
+{
+    return ms > FAR || ms < -FAR;
+}
+
 int64_t qd_date_floor(int64_t ms, qd_date_unit unit, const qd_zone *zone)
 {
-    int64_t local = local_of(ms, zone);
     qd_civil c;
+    if (far(ms)) return ms;
+    int64_t local = local_of(ms, zone);
     switch (unit) {
     case QD_UNIT_SECOND:
         return floor_to(ms, SECOND_MS);
@@ -60,8 +69,9 @@ int64_t qd_date_floor(int64_t ms, qd_date_unit unit, const qd_zone *zone)
 static int64_t saturate_add(int64_t a, int64_t n, int64_t by)
 {
     int64_t d, v;
-    if (__builtin_mul_overflow(n, by, &d) || __builtin_add_overflow(a, d, &v))
-        return n < 0 ? INT64_MIN / 2 : INT64_MAX / 2;
+    if (__builtin_mul_overflow(n, by, &d) || __builtin_add_overflow(a, d, &v) || far(v)) {
+        return n < 0 ? -FAR - 1 : FAR + 1;
+    }
     return v;
 }
 
@@ -74,7 +84,7 @@ static int64_t add_months(int64_t local, int64_t n)
     int64_t m = c.month - 1 + n, years = m >= 0 ? m / 12 : -((11 - m) / 12);
     c.year += years;
     c.month = (int32_t)(m - years * 12) + 1;
-    if (c.year < -292275054 || c.year > 292278993) return n < 0 ? INT64_MIN / 2 : INT64_MAX / 2;
+    if (c.year < -292275054 || c.year > 292278993) return n < 0 ? -FAR - 1 : FAR + 1;
     int32_t last = days_in_month(c.year, c.month);
     if (c.day > last) c.day = last;
     return qd_civil_to_ms(&c);
@@ -82,6 +92,7 @@ static int64_t add_months(int64_t local, int64_t n)
 
 int64_t qd_date_add(int64_t ms, qd_date_unit unit, int64_t n, const qd_zone *zone)
 {
+    if (far(ms)) return ms;
     switch (unit) {
     case QD_UNIT_SECOND:
         return saturate_add(ms, n, SECOND_MS);

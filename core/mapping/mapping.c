@@ -96,6 +96,12 @@ static int apply_params(const compiler *c, qd_field *f, qd_err *err)
     f->split_on_whitespace = flag(d, PARAM_SPLIT, false);
     f->index_phrases = flag(d, PARAM_INDEX_PHRASES, false);
     f->fielddata = flag(d, PARAM_FIELDDATA, false);
+    v = qdi_param(d, PARAM_SIMILARITY); /* BM25 is the default and so never given */
+    if (v && !qd_str_is(v->text, "default")) {
+        return qd_err_set(err, QD_E_MAPPER_PARSING,
+                          "Unknown Similarity type [%.*s] for field [%.*s]", QD_STR_ARG(v->text),
+                          QD_STR_ARG(f->leaf));
+    }
     v = qdi_param(d, PARAM_IGNORE_ABOVE);
     f->ignore_above = v && v->i >= 0 ? (uint32_t)v->i : INT32_MAX;
     v = qdi_param(d, PARAM_GAP);

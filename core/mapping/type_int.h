@@ -34,6 +34,7 @@ typedef enum param_id {
     PARAM_SPLIT,
     PARAM_FIELDDATA,
     PARAM_INDEX_PHRASES,
+    PARAM_SIMILARITY,
     PARAM_OTHER, /* kept and written, means nothing to indexing */
 } param_id;
 

@@ -6,7 +6,7 @@ static const param_row params[] = {
     {"index", PARAM_INDEX, KIND_BOOL, UPDATE_NEVER, "true"},
     {"doc_values", PARAM_DOC_VALUES, KIND_BOOL, UPDATE_NEVER, "true"},
     {"store", PARAM_STORE, KIND_BOOL, UPDATE_NEVER, "false"},
-    {"ignore_malformed", PARAM_IGNORE_MALFORMED, KIND_BOOL, UPDATE_FREE, "false"},
+    {"ignore_malformed", PARAM_IGNORE_MALFORMED, KIND_EXPLICIT_BOOL, UPDATE_FREE, "false"},
     {"null_value", PARAM_NULL_VALUE, KIND_SCALAR, UPDATE_NEVER, NULL},
     {"meta", PARAM_OTHER, KIND_META, UPDATE_FREE, NULL},
     {"time_series_dimension", PARAM_OTHER, KIND_BOOL, UPDATE_NEVER, "false"},
