@@ -20,14 +20,15 @@ static int usage(FILE *to)
         to,
         "usage: qd plugin list [--config FILE] [-E KEY=VALUE] ...\n"
         "       qd plugin settings NAME [--config FILE] [-E KEY=VALUE] ...\n"
-        "       qd plugin check FILE.so|NAME ... [--option KEY=VALUE] ... [--static]\n"
+        "       qd plugin check FILE.so|NAME ... [--option|--setting KEY=VALUE] ... [--static]\n"
         "       qd plugin new KIND NAME [FOLDER]\n"
         "\n"
         "list shows the plugins that a node of this configuration loads, and those it refuses\n"
         "with the reason. settings prints a plugin's settings with defaults and meaning. check\n"
         "tests a file as the loader does and runs the conformance suite of each kind that it\n"
-        "provides in a child process (--option: what it needs to open; --static: no code of it\n"
-        "runs); it prints TAP and ends with 1 when something failed. new writes a skeleton with\n"
+        "provides in a child process (--option: what it needs to open; --setting: one of its own;\n"
+        "--static: no code of it runs); it prints TAP and ends with 1 when something failed. new "
+        "writes a skeleton with\n"
         "a test; KIND: operator, tokenizer, token_filter, char_filter.\n");
     return to == stdout ? 0 : 64;
 }

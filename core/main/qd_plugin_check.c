@@ -3,6 +3,7 @@
  * the loader's own code; then, in a child process, load, init, start, the suite of each kind, stop.
  * TAP on standard output, one numbering over both; a child that dies is one more failure.
  */
+#include "base/arena.h"
 #include "base/vec.h"
 #include "main/args.h"
 #include "main/paths.h"
@@ -21,7 +22,8 @@
 typedef struct checked {
     const char *file;
     bool build_tree;
-    QD_VEC(qd_pair) options;
+    QD_VEC(qd_pair) options;  /* for open */
+    QD_VEC(qd_pair) settings; /* of the plugin, without its name */
     bool only_static;
     uint32_t told, failed; /* over all files */
 } checked;
@@ -175,10 +177,25 @@ static void run_kind(checked *c, qd_plugin_host *h, qd_self *self, uint32_t kind
 }
 
 typedef struct world {
+    qd_arena arena;
+    QD_VEC(qd_pair) settings; /* with full keys */
     qd_loop *loop;
     qd_pool *pool;
     qd_plugin_host *host;
 } world;
+
+static int full_keys(const checked *c, qd_str name, world *w, qd_err *err)
+{
+    qd_arena_init(&w->arena, NULL, 1 << 20);
+    for (size_t i = 0; i < c->settings.n; i++) {
+        const qd_pair *s = &c->settings.at[i];
+        qd_str key =
+            qd_arena_printf(&w->arena, "plugin.%.*s.%.*s", QD_STR_ARG(name), QD_STR_ARG(s->key));
+        if (!key.p || qd_vec_push(&w->settings, NULL, ((qd_pair){key, s->value})))
+            return qd_err_nomem(err, "settings");
+    }
+    return 0;
+}
 
 static int open_world(checked *c, world *w, qd_err *err)
 {
@@ -195,7 +212,10 @@ static int open_world(checked *c, world *w, qd_err *err)
                                     .allow = &name,
                                     .nallow = 1,
                                     .allow_unstable = true};
-    int rc = qd_loop_open(config.env, "check", &w->loop, err);
+    int rc = full_keys(c, name, w, err);
+    config.settings = w->settings.at;
+    config.nsettings = w->settings.n;
+    if (rc == 0) rc = qd_loop_open(config.env, "check", &w->loop, err);
     if (rc == 0) rc = qd_loop_start(w->loop, err);
     if (rc == 0) rc = qd_pool_open(config.env, "generic", 4, 1000, &w->pool, err);
     config.loop = w->loop;
@@ -282,12 +302,12 @@ static int check_running(checked *c, qd_err *err)
     return rc;
 }
 
-static int add_option(checked *c, const char *text, qd_err *err)
+static int split_pair(const char *text, qd_pair *out, qd_err *err)
 {
     qd_str value = qd_str_c(text), key = qd_str_split(&value, '=');
-    if (!value.p) return qd_err_set(err, QD_E_ARG, "--option wants KEY=VALUE, found %s", text);
-    return qd_vec_push(&c->options, NULL, ((qd_pair){key, value})) ? qd_err_nomem(err, "options")
-                                                                   : 0;
+    if (!value.p) return qd_err_set(err, QD_E_ARG, "wanted KEY=VALUE, found %s", text);
+    *out = (qd_pair){key, value};
+    return 0;
 }
 
 /* Loose permissions are a warning in the build tree's own folder, as for the node. */
@@ -312,8 +332,9 @@ static const char *file_of(const char *word, char out[QD_PATH_MAX + 80], qd_err 
 
 int qd_plugin_check(int argc, char **argv, qd_err *err)
 {
-    enum { OPTION = 1, STATIC };
-    static const qd_option options[] = {{"option", true, OPTION}, {"static", false, STATIC}, {0}};
+    enum { OPTION = 1, SETTING, STATIC };
+    static const qd_option options[] = {
+        {"option", true, OPTION}, {"setting", true, SETTING}, {"static", false, STATIC}, {0}};
     checked c = {0};
     const char *files[64];
     size_t nfiles = 0;
@@ -323,9 +344,13 @@ int qd_plugin_check(int argc, char **argv, qd_err *err)
     while (rc == 0 && (id = qd_args_next(&a, err)) != QD_ARGS_END) {
         if (id == QD_ARGS_BAD)
             rc = QD_E_ARG;
-        else if (id == OPTION)
-            rc = add_option(&c, a.value, err);
-        else if (id == STATIC)
+        else if (id == OPTION || id == SETTING) {
+            qd_pair pair;
+            rc = split_pair(a.value, &pair, err);
+            if (rc == 0 && (id == OPTION ? qd_vec_push(&c.options, NULL, pair)
+                                         : qd_vec_push(&c.settings, NULL, pair)))
+                rc = qd_err_nomem(err, "options");
+        } else if (id == STATIC)
             c.only_static = true;
         else if (nfiles < QD_COUNT_OF(files))
             files[nfiles++] = a.value;
@@ -344,5 +369,6 @@ int qd_plugin_check(int argc, char **argv, qd_err *err)
     }
     if (rc == 0) printf("1..%u\n", c.told);
     qd_vec_fini(&c.options);
+    qd_vec_fini(&c.settings);
     return rc ? rc : c.failed ? 1 : 0;
 }

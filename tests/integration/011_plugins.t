@@ -69,6 +69,11 @@ like($out, qr/^not ok \d+ - unknown options are refused$/m, 'and finds what the 
 ($rc, $out) = $node->run_qd('plugin', 'check', "$dir/toy-nothing.so");
 like($out, qr/not ok 1 .*\n# .*toy-nothing\.so: wanted a plugin, found no such file/, 'a file that is not there');
 
+($rc, $out) = $node->run_qd('plugin', 'check', "$dir/toy-required.so");
+like($out, qr/^not ok \d+ - it loads and initialises\n# .*\[plugin\.toy-required\.owner\] is required/m, 'a setting is missing');
+($rc, $out) = $node->run_qd('plugin', 'check', '--setting', 'owner=me', "$dir/toy-required.so");
+like($out, qr/^ok \d+ - it loads and initialises$/m, '--setting gives it');
+
 ($rc, $out) = $node->run_qd('plugin', 'settings', 'toy-good', $node->arguments);
 like($out, qr/^plugin\.toy-good\.level \(integer; default 3\)\n    how loud, 1 to 9$/m, 'qd plugin settings');
 like($out, qr/^plugin\.toy-good\.mode \(one of plain\|fancy; default plain\)$/m, 'with values');
