@@ -13,9 +13,14 @@
 typedef struct word {
     qdi_cur *c;
     uint32_t offset;
-    uint32_t sum_blk;           /* block of sums[] */
-    uint32_t sums[192];         /* positions up to and with each posting */
-    uint32_t before;            /* positions before the block */
+    uint32_t sum_blk;   /* block of sums[] */
+    uint32_t before;    /* positions before that block */
+    uint32_t sums[192]; /* frequencies up to and with each posting, minus 1 */
+    uint64_t pos_blk;   /* block of positions at hand */
+    const uint8_t *pos; /* its stream */
+    unsigned pos_width;
+    uint64_t first;             /* of the candidate at hand: number of its first position */
+    uint32_t freq;              /* and how many */
     uint32_t at[QD_BLOCK + 64]; /* by candidate: number of its posting */
 } word;
 
@@ -25,27 +30,66 @@ typedef struct phrase {
     word *w[WORDS_MAX]; /* by rising document frequency */
     uint32_t n;
     uint32_t cand[QD_BLOCK + 64];
-    uint32_t *pos[2];
+    uint32_t *starts;
 } phrase;
 
-/* Positions of posting j: number of the first and how many. */
-static uint64_t place(word *w, uint32_t j, uint32_t *freq)
+/* Sums the frequencies of block b. */
+static __attribute__((noinline)) bool sum_block(word *w, uint32_t b)
 {
     qd_postings *p = w->c->p;
-    uint32_t b = j / QD_BLOCK, i = j % QD_BLOCK;
-    if (w->sum_blk != b) {
-        qd_block blk;
-        w->sum_blk = b;
-        memset(w->sums, 0, sizeof w->sums);
-        w->before = p->pos_before ? p->pos_before[b] : 0;
-        *freq = 0;
-        if (!qd_postings_block(p, b, &blk)) return 0;
-        p->codec->docs_n(blk.freqs, blk.freq_bits, UINT32_MAX, blk.n, w->sums);
-        /* documents' arithmetic: base + sum of (value + 1), with base -1: sum of freqs minus 1 */
+    qd_block blk;
+    w->sum_blk = b;
+    w->before = p->pos_before ? p->pos_before[b] : 0;
+    if (!qd_postings_block(p, b, &blk)) {
+        memset(w->sums, 0xff, sizeof w->sums); /* no positions */
+        return false;
     }
-    uint32_t end = w->sums[i] + 1, start = i ? w->sums[i - 1] + 1 : 0;
-    *freq = end - start;
-    return (uint64_t)w->before + start;
+    /* The documents' arithmetic, base + sum of (value + 1), over values that are freq - 1. */
+    if (blk.n == QD_BLOCK)
+        p->codec->docs(blk.freqs, blk.freq_bits, UINT32_MAX, w->sums);
+    else
+        p->codec->docs_n(blk.freqs, blk.freq_bits, UINT32_MAX, blk.n, w->sums);
+    return true;
+}
+
+/* Where the positions of posting j are. */
+static inline void place(word *w, uint32_t j)
+{
+    uint32_t b = j / QD_BLOCK, i = j % QD_BLOCK;
+    if (w->sum_blk != b) sum_block(w, b);
+    uint32_t start = i ? w->sums[i - 1] + 1 : 0;
+    w->freq = w->sums[i] + 1 - start;
+    w->first = (uint64_t)w->before + start;
+}
+
+/* Takes the block of positions b; a damaged one counts as width 0. */
+static __attribute__((noinline)) void take_positions(word *w, uint64_t b)
+{
+    qd_postings *p = w->c->p;
+    static const uint8_t zeros[64];
+    w->pos_blk = b;
+    w->pos = zeros;
+    w->pos_width = 0;
+    if (!p->pos_data || b >= p->npos_blk) {
+        p->damaged = true;
+        return;
+    }
+    unsigned width = p->pos_bits[b];
+    uint64_t rest = p->ttf - b * QD_BLOCK, at = (uint64_t)p->pos_off[b] * 16;
+    uint32_t here = rest < QD_BLOCK ? (uint32_t)rest : QD_BLOCK;
+    if (!qd_codec_width_ok(width) || at + qd_codec_bytes(here, width) > p->pos_data_len) {
+        p->damaged = true;
+        return;
+    }
+    w->pos = p->pos_data + at;
+    w->pos_width = width;
+}
+
+/* Position number a of the word: a delta to the one before in its document. */
+static inline uint32_t delta(word *w, uint64_t a)
+{
+    if (QD_UNLIKELY(a / QD_BLOCK != w->pos_blk)) take_positions(w, a / QD_BLOCK);
+    return qd_codec_one(w->pos, w->pos_width, (uint32_t)(a % QD_BLOCK));
 }
 
 /* Candidates of the lead's block b: documents in every word, with their postings' numbers. */
@@ -55,15 +99,21 @@ static uint32_t candidates(phrase *x, uint32_t b, float thr)
     word *lead = x->w[0];
     qdi_cur_load(lead->c, b);
     uint32_t n = 0;
-    for (uint32_t j = 0; j < lead->c->n; j++) {
-        uint32_t d = lead->c->docs[j], r = d >> QD_RANGE_LOG;
-        bool ok = qdi_k_live(k, d);
-        for (uint32_t i = 0; thr > 0 && i < x->n; i++)
-            if (qdi_k_dense(x->w[i]->c))
-                ok &= x->w[i]->c->bound[x->w[i]->c->p->range_cls[r] & 63] >= thr;
-        x->cand[n] = d;
-        lead->at[n] = b * QD_BLOCK + j;
-        n += ok;
+    if (thr > 0 || k->r->live) {
+        for (uint32_t j = 0; j < lead->c->n; j++) {
+            uint32_t d = lead->c->docs[j], r = d >> QD_RANGE_LOG;
+            bool ok = qdi_k_live(k, d);
+            for (uint32_t i = 0; thr > 0 && i < x->n; i++)
+                if (qdi_k_dense(x->w[i]->c))
+                    ok &= x->w[i]->c->bound[x->w[i]->c->p->range_cls[r] & 63] >= thr;
+            x->cand[n] = d;
+            lead->at[n] = b * QD_BLOCK + j;
+            n += ok;
+        }
+    } else {
+        n = lead->c->n;
+        memcpy(x->cand, lead->c->docs, n * sizeof *x->cand);
+        for (uint32_t j = 0; j < n; j++) lead->at[j] = b * QD_BLOCK + j;
     }
     for (uint32_t i = 1; i < x->n && n; i++) {
         word *w = x->w[i];
@@ -102,45 +152,32 @@ static uint32_t candidates(phrase *x, uint32_t b, float thr)
     return n;
 }
 
-/* Occurrences of the phrase in candidate j. */
-static uint32_t occurrences(phrase *x, uint32_t j)
+/* Occurrences of the phrase in the candidate at hand: where it could start by the words so far. */
+static uint32_t occurrences(phrase *x)
 {
-    uint32_t n = 0, *have = x->pos[0], *read = x->pos[1], f = 0;
-    for (uint32_t i = 0; i < x->n; i++) {
+    enum { BIAS = QD_BLOCK * 1024 }; /* above any offset: starts stay unsigned */
+    uint32_t *have = x->starts, n = x->w[0]->freq, p = BIAS - x->w[0]->offset;
+    for (uint32_t q = 0; q < n; q++) {
+        p += delta(x->w[0], x->w[0]->first + q);
+        have[q] = p;
+    }
+    for (uint32_t i = 1; i < x->n && n; i++) {
         word *w = x->w[i];
-        uint64_t first = place(w, w->at[j], &f);
-        if (f > POSITIONS_MAX) f = POSITIONS_MAX; /* callers sent such documents elsewhere */
-        if (i == 0) {
-            n = qd_postings_positions(w->c->p, first, f, have);
-            for (uint32_t q = 0; q < n; q++) have[q] += QD_BLOCK * 1024u - w->offset; /* starts */
-            continue;
-        }
-        uint32_t m = qd_postings_positions(w->c->p, first, f, read), z = 0, kept = 0;
-        for (uint32_t q = 0; q < m; q++) {
-            uint32_t s = read[q] + QD_BLOCK * 1024u - w->offset;
-            while (z < n && have[z] < s) z++;
+        uint32_t z = 0, kept = 0;
+        uint64_t end = w->first + w->freq;
+        p = BIAS - w->offset;
+        for (uint64_t a = w->first; a < end; a++) {
+            p += delta(w, a);
+            while (z < n && have[z] < p) z++;
             if (z == n) break;
-            if (have[z] == s) {
-                have[kept++] = s;
+            if (have[z] == p) {
+                have[kept++] = p;
                 z++;
             }
         }
         n = kept;
-        if (!n) break;
     }
     return n;
-}
-
-/* Frequencies: the smallest, and whether one is too large for our buffers. */
-static uint32_t least_freq(phrase *x, uint32_t j, bool *large)
-{
-    uint32_t least = UINT32_MAX, f;
-    for (uint32_t i = 0; i < x->n; i++) {
-        f = qd_postings_freq(x->w[i]->c->p, x->w[i]->at[j]);
-        least = f < least ? f : least;
-        *large |= f > POSITIONS_MAX;
-    }
-    return least;
 }
 
 /* A document too large for the buffers, by the window's way. */
@@ -169,14 +206,17 @@ static int block(phrase *x, uint32_t b, uint64_t *count)
         uint32_t d = x->cand[j];
         float ninv =
             l->u.phrase.ninv ? l->u.phrase.ninv[l->u.phrase.norms[d & l->u.phrase.norm_mask]] : 0;
-        bool large = false, match = false;
-        if (!count && k->q->threshold > 0) {
-            uint32_t f = least_freq(x, j, &large);
-            if (qdi_score(l->u.phrase.w, (float)f, ninv) < k->q->threshold) continue;
-        } else {
-            least_freq(x, j, &large);
+        bool match = false;
+        uint32_t least = UINT32_MAX, most = 0;
+        for (uint32_t i = 0; i < x->n; i++) {
+            place(x->w[i], x->w[i]->at[j]);
+            least = x->w[i]->freq < least ? x->w[i]->freq : least;
+            most = x->w[i]->freq > most ? x->w[i]->freq : most;
         }
-        if (QD_UNLIKELY(large)) {
+        if (!count && k->q->threshold > 0 &&
+            qdi_score(l->u.phrase.w, (float)least, ninv) < k->q->threshold)
+            continue;
+        if (QD_UNLIKELY(most > POSITIONS_MAX)) {
             double s;
             int rc = large_doc(x, d, &s, &match);
             if (rc) return rc;
@@ -186,7 +226,7 @@ static int block(phrase *x, uint32_t b, uint64_t *count)
                 qdi_k_push(k, s, d);
             continue;
         }
-        uint32_t f = occurrences(x, j);
+        uint32_t f = occurrences(x);
         if (!f) continue;
         if (count)
             ++*count;
@@ -204,15 +244,15 @@ int qdi_k_phrase(qdi_k *k, qdi_lnode *l, uint64_t *count)
     x->k = k;
     x->l = l;
     x->n = l->u.phrase.n;
-    x->pos[0] = qdi_scratch_alloc(k->r->scratch, (POSITIONS_MAX + 64) * sizeof(uint32_t));
-    x->pos[1] = qdi_scratch_alloc(k->r->scratch, (POSITIONS_MAX + 64) * sizeof(uint32_t));
-    if (!x->pos[0] || !x->pos[1]) return QD_E_NOMEM;
+    x->starts = qdi_scratch_alloc(k->r->scratch, (POSITIONS_MAX + 64) * sizeof *x->starts);
+    if (!x->starts) return QD_E_NOMEM;
     for (uint32_t i = 0; i < x->n; i++) { /* the slots' order by cost is the order of words */
         uint32_t s = l->u.phrase.order[i];
         word *w = &words[i];
         w->c = l->u.phrase.curs[s];
         w->offset = l->u.phrase.offset[s];
         w->sum_blk = QD_NO_DOC;
+        w->pos_blk = UINT64_MAX;
         x->w[i] = w;
         qdi_k_rewind(w->c);
         if (!count) qdi_cur_bounds(w->c);
