@@ -206,6 +206,7 @@ static int and_sparse(qdi_k *k)
         m = qdi_k_keep_in(k, b, d, n, s);
     }
     for (uint32_t i = 2; i < k->nt && m; i++) m = qdi_k_keep_in(k, k->c[i], d, m, s);
+    qdi_k_count_all(k, d, m);
     for (uint32_t j = 0; j < m; j++) qdi_k_push(k, s[j], d[j]);
     return 0;
 }
@@ -340,6 +341,7 @@ int qdi_k_mix(qdi_k *k, uint32_t nreq)
     qdi_k_by_df(k->c, nreq);
     if (qdi_k_list_load(k, &l, k->c[0])) return QD_E_NOMEM;
     for (uint32_t i = 1; i < nreq; i++) l.n = qdi_k_keep_in(k, k->c[i], l.d, l.n, l.s);
+    qdi_k_count_all(k, l.d, l.n);
     for (uint32_t i = 0; i < 32; i++) l.d[l.n + i] = QD_NO_DOC;
     lead x = {.l = &l, .from_opt = nreq, .to_opt = k->nt};
     x.bound = qdi_scratch_alloc(k->r->scratch, (l.n + 64) * sizeof *x.bound);

@@ -27,6 +27,17 @@ void qdi_k_offer_acc(qdi_k *k, uint32_t from, uint32_t n)
     memset(k->acc, 0, n * sizeof *k->acc);
 }
 
+void qdi_k_count_all(qdi_k *k, const uint32_t *d, uint32_t n)
+{
+    if (!k->want) return;
+    k->count = n;
+    if (k->r->live) {
+        k->count = 0;
+        for (uint32_t i = 0; i < n; i++) k->count += qdi_k_live(k, d[i]);
+    }
+    k->counted = true;
+}
+
 void qdi_k_restart(qdi_k *k)
 {
     uint32_t n = 0;

@@ -196,12 +196,17 @@ static int large_doc(phrase *x, uint32_t d, double *score, bool *match)
     return rc;
 }
 
-static int block(phrase *x, uint32_t b, uint64_t *count)
+/* The threshold that counts: none while hits are wanted for themselves. */
+static float threshold(const qdi_k *k)
+{
+    return k->count < k->want || !k->q ? 0 : k->q->threshold;
+}
+
+static int block(phrase *x, uint32_t b)
 {
     qdi_k *k = x->k;
-    float thr = count ? 0 : k->q->threshold;
     const qdi_lnode *l = x->l;
-    uint32_t n = candidates(x, b, thr);
+    uint32_t n = candidates(x, b, threshold(k));
     for (uint32_t j = 0; j < n; j++) {
         uint32_t d = x->cand[j];
         float ninv =
@@ -213,30 +218,25 @@ static int block(phrase *x, uint32_t b, uint64_t *count)
             least = x->w[i]->freq < least ? x->w[i]->freq : least;
             most = x->w[i]->freq > most ? x->w[i]->freq : most;
         }
-        if (!count && k->q->threshold > 0 &&
-            qdi_score(l->u.phrase.w, (float)least, ninv) < k->q->threshold)
-            continue;
+        float thr = threshold(k);
+        if (thr > 0 && qdi_score(l->u.phrase.w, (float)least, ninv) < thr) continue;
         if (QD_UNLIKELY(most > POSITIONS_MAX)) {
             double s;
             int rc = large_doc(x, d, &s, &match);
             if (rc) return rc;
-            if (match && count)
-                ++*count;
-            else if (match)
-                qdi_k_push(k, s, d);
+            k->count += match;
+            if (match && k->q) qdi_k_push(k, s, d);
             continue;
         }
         uint32_t f = occurrences(x);
         if (!f) continue;
-        if (count)
-            ++*count;
-        else
-            qdi_k_push(k, (double)qdi_score(l->u.phrase.w, (float)f, ninv), d);
+        k->count++;
+        if (k->q) qdi_k_push(k, (double)qdi_score(l->u.phrase.w, (float)f, ninv), d);
     }
     return 0;
 }
 
-int qdi_k_phrase(qdi_k *k, qdi_lnode *l, uint64_t *count)
+int qdi_k_phrase(qdi_k *k, qdi_lnode *l)
 {
     phrase *x = qdi_scratch_alloc(k->r->scratch, sizeof *x);
     word *words = qdi_scratch_alloc(k->r->scratch, l->u.phrase.n * sizeof *words);
@@ -255,15 +255,17 @@ int qdi_k_phrase(qdi_k *k, qdi_lnode *l, uint64_t *count)
         w->pos_blk = UINT64_MAX;
         x->w[i] = w;
         qdi_k_rewind(w->c);
-        if (!count) qdi_cur_bounds(w->c);
+        if (k->q) qdi_cur_bounds(w->c);
     }
     k->name = "phrase";
     qdi_cur *lead = x->w[0]->c;
     for (uint32_t b = 0; b < lead->p->nblk; b++) {
-        if (!count && lead->p->cls && lead->bound[lead->p->cls[b] & 63] < k->q->threshold) continue;
-        int rc = block(x, b, count);
+        if (k->q && lead->p->cls && lead->bound[lead->p->cls[b] & 63] < threshold(k)) continue;
+        int rc = block(x, b);
         if (!rc) rc = qdi_run_tick(k->r);
         if (rc) return rc;
+        if (!k->q && k->count >= k->want) break;
     }
+    k->counted = k->want > 0; /* exact, or pruning began when there were enough */
     return 0;
 }

@@ -66,7 +66,8 @@ static int finish(qdi_k *k, int rc, qd_err *err)
     return 1;
 }
 
-int qdi_kernel_top(qdi_run *r, qd_topk *q, qd_strategy strategy, const char **name, qd_err *err)
+int qdi_kernel_top(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t want, uint64_t *count,
+                   bool *counted, const char **name, qd_err *err)
 {
     qdi_k k = {.r = r,
                .k = r->k,
@@ -74,6 +75,7 @@ int qdi_kernel_top(qdi_run *r, qd_topk *q, qd_strategy strategy, const char **na
                .base = r->leaf->base,
                .acc = r->scratch->acc,
                .bytes = r->scratch->bytes,
+               .want = want,
                .give_up = SIZE_MAX};
     uint32_t nreq;
     if (!r->root->scores || q->k == 0) return 0;
@@ -98,12 +100,14 @@ int qdi_kernel_top(qdi_run *r, qd_topk *q, qd_strategy strategy, const char **na
         break;
     case SHAPE_PHRASE:
         if (!(r->root->u.phrase.w > 0)) return 0;
-        rc = qdi_k_phrase(&k, r->root, NULL);
+        rc = qdi_k_phrase(&k, r->root);
         break;
     case SHAPE_NONE:
         return 0;
     }
     *name = k.name;
+    *count = k.count;
+    *counted = k.counted;
     return finish(&k, rc, err);
 }
 
@@ -143,8 +147,9 @@ int qdi_kernel_count(qdi_run *r, uint64_t limit, uint64_t *n, qd_err *err)
         rc = qdi_k_count_and(&k, n);
         break;
     case SHAPE_PHRASE:
-        *n = 0;
-        rc = qdi_k_phrase(&k, root, n);
+        k.want = limit ? limit : UINT64_MAX;
+        rc = qdi_k_phrase(&k, root);
+        *n = k.count;
         break;
     default:
         return 0;

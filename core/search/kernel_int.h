@@ -49,12 +49,18 @@ typedef struct qdi_k {
     float scale;   /* quantized bounds: score * scale */
     qdi_list *lists;
     uint32_t nlists;
+    uint64_t want;  /* hits to count while ranking, where that is free; 0: none */
+    uint64_t count; /* live hits met, good if counted */
+    bool counted;   /* count is exact, or reached want */
     size_t give_up; /* more ranges than this left after the first bands: not worth it */
     const char *name;
 } qdi_k;
 
-/* The best documents of the leaf into q, which may hold others already. */
-int qdi_kernel_top(qdi_run *r, qd_topk *q, qd_strategy strategy, const char **name, qd_err *err);
+/* The best documents of the leaf into q, which may hold others already. want: hits that the caller
+ * would like counted (0: none); a kernel that meets all of them anyway sets *counted, to their
+ * number or to some number of at least want. */
+int qdi_kernel_top(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t want, uint64_t *count,
+                   bool *counted, const char **name, qd_err *err);
 /* Counts; with a limit (not 0) it may stop there. */
 int qdi_kernel_count(qdi_run *r, uint64_t limit, uint64_t *n, qd_err *err);
 
@@ -64,7 +70,7 @@ int qdi_k_or(qdi_k *k, qd_strategy strategy);
 int qdi_k_or_table(qdi_k *k);
 int qdi_k_and(qdi_k *k, qd_strategy strategy);
 int qdi_k_mix(qdi_k *k, uint32_t nreq);
-int qdi_k_phrase(qdi_k *k, qdi_lnode *l, uint64_t *count);
+int qdi_k_phrase(qdi_k *k, qdi_lnode *l); /* q NULL: count up to want */
 int qdi_k_count_or(qdi_k *k, uint64_t limit, uint64_t *n);
 int qdi_k_count_and(qdi_k *k, uint64_t *n);
 int qdi_k_count_term(qdi_k *k, uint64_t *n);
@@ -89,6 +95,8 @@ static inline void qdi_k_push(qdi_k *k, double sum, uint32_t d)
     float s = (float)sum;
     if (s >= k->q->threshold && qdi_k_live(k, d)) qd_topk_push(k->q, s, k->base + d);
 }
+/* Counts the live ones of n documents that are all the hits of the leaf. */
+void qdi_k_count_all(qdi_k *k, const uint32_t *d, uint32_t n);
 /* Removes this leaf's documents from q, to begin anew with the threshold reached. */
 void qdi_k_restart(qdi_k *k);
 /* Score table of a cursor, in scratch; 0 or QD_E_NOMEM. */

@@ -190,6 +190,45 @@ static int top_collect(qd_collector *c, const qd_hits *h, qd_err *err)
 
 static const qd_collector_vt top_vt = {.collect = top_collect, .threshold = top_threshold};
 
+/* Ranks and counts by kernels, each where there is one: 1 done, 0 nothing was done, or an error. */
+static int top_plain(qdi_run *r, top *t, const char **name, qd_err *err)
+{
+    const qd_top_options *o = t->o;
+    uint64_t want = t->counted                   ? 0
+                    : o->total == QD_TOTAL_EXACT ? UINT64_MAX
+                                                 : o->total - t->total + 1;
+    uint64_t n = 0;
+    bool counted = false;
+    int ranked = t->q.k ? qdi_kernel_top(r, &t->q, o->strategy, want, &n, &counted, name, err) : 0;
+    if (ranked < 0) return ranked;
+    if (want && !counted) {
+        int rc = qdi_kernel_count(r, want == UINT64_MAX ? 0 : want, &n, err);
+        if (rc < 0) return rc;
+        counted = rc == 1;
+        if (!counted && !ranked) return 0; /* one pass by windows does both */
+        if (!counted) {                    /* a shape that is ranked by a kernel, but not counted */
+            qd_count_collector c;
+            qd_count_collector_init(&c, want == UINT64_MAX ? 0 : want);
+            rc = qdi_windows(r, NULL, &c.c, err);
+            if (rc < 0) return rc;
+            n = c.n;
+        }
+    }
+    if (want) {
+        t->total += n;
+        if (want != UINT64_MAX && n >= want) t->counted = true;
+    }
+    if (!ranked && t->q.k) { /* only the ranking goes by windows */
+        bool was = t->counted;
+        t->counted = true;
+        int rc = qdi_windows(r, NULL, &t->c, err);
+        t->counted = was;
+        *name = "windows";
+        if (rc) return rc == QD_COLLECT_ALL_DONE ? 1 : rc;
+    }
+    return 1;
+}
+
 /* One leaf: by a kernel if there is one, else by windows. */
 static int top_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, top *t, const char **strategy,
                     qd_err *err)
@@ -199,34 +238,14 @@ static int top_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, top *t, con
     const char *name = NULL;
     if (!rc && r.root->kind != QDI_L_NONE) {
         const qd_top_options *o = t->o;
-        int done = 0;
         bool plain = !o->terminate_after && !o->min_score && !o->has_after &&
                      o->strategy != QD_STRATEGY_WINDOWS;
-        if (plain && !t->counted) { /* count by itself, rank with pruning */
-            uint64_t n = 0, left = o->total == QD_TOTAL_EXACT ? 0 : o->total - t->total + 1;
-            done = qdi_kernel_count(&r, left, &n, err);
-            if (done == 1) {
-                t->total += n;
-                if (left && n >= left) t->counted = true;
-            }
-        } else if (plain) {
-            done = 1;
-        }
-        if (done == 1 && t->q.k) {
-            done = qdi_kernel_top(&r, &t->q, o->strategy, &name, err);
-            if (done == 0) { /* counted already; only the ranking goes by windows */
-                bool counted = t->counted;
-                t->counted = true;
-                done = qdi_windows(&r, NULL, &t->c, err);
-                t->counted = counted;
-                name = "windows";
-                if (done == 0) done = 1;
-            }
-        }
-        rc = done < 0 ? done : 0;
-        if (done == 0) {
+        rc = plain ? top_plain(&r, t, &name, err) : 0;
+        if (rc == 0) {
             rc = qdi_windows(&r, NULL, &t->c, err);
             name = "windows";
+        } else if (rc == 1) {
+            rc = 0;
         }
     }
     if (name && !*strategy) *strategy = name;
