@@ -1,15 +1,16 @@
 /*
  * keys.c: the keys of all open objects, to find one given twice.
  *
- * A stack holds the hashes of the keys of every open object, outermost first. Small objects are
- * searched in a row; from MANY keys on, a hash table is used. Objects close in reverse order of
- * opening, so entries leave the table in reverse order of entering and linear probing needs no
- * tombstones. 64-bit hashes stand for the keys: a false alarm needs 2^32 keys in one object.
+ * A stack holds the hashes of the keys of every open object, outermost first. A word of 64 bits an
+ * object answers most questions; where its bit is set, small objects are searched in a row, and
+ * from MANY keys on a hash table is used. Objects close in reverse order of opening, so entries
+ * leave the table in reverse order of entering and linear probing needs no tombstones. 64-bit
+ * hashes stand for the keys: a false alarm needs 2^32 keys in one object.
  */
 #include "base/vec.h"
 #include "json/reader_int.h"
 
-#define MANY 12
+#define MANY 24
 
 struct qd_json_keys {
     uint64_t *hashes;
@@ -18,6 +19,7 @@ struct qd_json_keys {
     size_t mask, in_table;
     qd_account *account;
     uint32_t start[QD_JSON_DEPTH_MAX + 2]; /* first hash of each depth */
+    uint64_t bits[QD_JSON_DEPTH_MAX + 1];  /* by depth: bit set for the top six bits of each hash */
 };
 
 static uint64_t salted(uint64_t hash, uint32_t depth)
@@ -55,6 +57,7 @@ void qdi_json_keys_open(struct qd_json_keys *k, uint32_t depth)
 {
     k->start[depth] = (uint32_t)k->n;
     k->start[depth + 1] = (uint32_t)k->n;
+    k->bits[depth] = 0;
 }
 
 /* Enters h; false when it is there already. */
@@ -102,8 +105,11 @@ int qdi_json_keys_add(qd_json_reader *r, uint64_t hash)
             return -1;
         }
     }
-    if (count < MANY) {
-        for (size_t i = start; i < k->n; i++) {
+    uint64_t bit = (uint64_t)1 << (h >> 58);
+    bool fresh = !(k->bits[r->depth] & bit);
+    k->bits[r->depth] |= bit;
+    if (QD_LIKELY(count < MANY)) {
+        for (size_t i = start; !fresh && i < k->n; i++) {
             if (k->hashes[i] == h) return 0;
         }
     } else {
