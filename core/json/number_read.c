@@ -289,9 +289,16 @@ static double decimal_f64(const decimal *d)
 
 static float decimal_f32(const decimal *d)
 {
-    uint32_t bits = (uint32_t)decimal_bits(d, FORMAT_F32);
+    static const float pow10[] = {1e0f, 1e1f, 1e2f, 1e3f, 1e4f, 1e5f,
+                                  1e6f, 1e7f, 1e8f, 1e9f, 1e10f};
     float v;
-    memcpy(&v, &bits, sizeof v);
+    if (!d->cut && d->man <= (uint64_t)1 << 24 && d->exp10 >= -10 && d->exp10 <= 10) {
+        v = (float)d->man; /* both are exact: one rounding */
+        v = d->exp10 < 0 ? v / pow10[-d->exp10] : v * pow10[d->exp10];
+    } else {
+        uint32_t bits = (uint32_t)decimal_bits(d, FORMAT_F32);
+        memcpy(&v, &bits, sizeof v);
+    }
     return d->negative ? -v : v;
 }
 

@@ -103,7 +103,12 @@ static int value(doc *d, const qd_field *f, qd_err *err)
             d, err, "Current token (%s) not numeric, can not use numeric value accessors",
             d->r.event == QD_JSON_TRUE ? "VALUE_TRUE" : "VALUE_FALSE");
     }
-    int rc = read_text(f, text, &v, err);
+    int rc = 0;
+    if (QD_LIKELY(d->r.event == QD_JSON_NUMBER && f->kind == QD_FIELD_DOUBLE)) {
+        (void)!qd_f64_parse(text, &v); /* a number it is; an infinite one is refused below */
+    } else {
+        rc = read_text(f, text, &v, err);
+    }
     if (rc == 0) rc = check_finite(f, v, err);
     return rc ? rc : qdi_doc_i64(d, f, encode(f, v), err);
 }
