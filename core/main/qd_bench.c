@@ -38,8 +38,9 @@ static int drop(void *arg, qd_str name, uint64_t bytes)
     return qd_store_delete(arg, qd_str_c(copy), NULL);
 }
 
-int qd_bench_dir_open(qd_bench_dir *d, const char *path, bool create, qd_err *err)
+int qd_bench_dir_open(qd_bench_dir *d, const char *path, qd_bench_mode mode, qd_err *err)
 {
+    bool create = mode == QD_BENCH_CREATE;
     *d = (qd_bench_dir){0};
     qd_paths paths;
     int rc = qd_paths_find(&paths, err);
@@ -57,8 +58,9 @@ int qd_bench_dir_open(qd_bench_dir *d, const char *path, bool create, qd_err *er
     if (!rc) rc = qd_plugin_host_load(d->host, err);
     if (!rc) rc = qd_plugin_host_start(d->host, err);
     if (!rc && create && !qd_file_exists(path)) rc = qd_dir_make(path, 0700, err);
-    if (!rc) rc = qd_store_open_dir(d->host, qd_str_c(path), !create, &d->store, err);
+    if (!rc) rc = qd_store_open_dir(d->host, qd_str_c(path), mode == QD_BENCH_READ, &d->store, err);
     if (!rc && create) rc = qd_store_list(d->store, QD_STR("seg-"), drop, d->store, err);
+    if (!rc && create) rc = qd_store_delete_all(d->store, QD_STR(QD_BENCH_SHARD "/"), err);
     if (rc) qd_bench_dir_close(d);
     return rc;
 }

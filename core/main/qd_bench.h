@@ -15,11 +15,46 @@ typedef struct qd_bench_dir {
     qd_store *store;
 } qd_bench_dir;
 
-/* Opens (create: makes and empties) the folder. */
+typedef enum qd_bench_mode {
+    QD_BENCH_READ,  /* nothing in it is touched */
+    QD_BENCH_WRITE, /* as it is */
+    QD_BENCH_CREATE /* made and emptied */
+} qd_bench_mode;
+
+/* Opens the folder. */
 QD_MUST_CHECK
-int qd_bench_dir_open(qd_bench_dir *d, const char *path, bool create, qd_err *err);
+int qd_bench_dir_open(qd_bench_dir *d, const char *path, qd_bench_mode mode, qd_err *err);
 /* Closes both. */
 void qd_bench_dir_close(qd_bench_dir *d);
+
+#define QD_BENCH_SHARD "shard" /* folder of the engine's shard in the index folder */
+
+/* The engine as `--es` runs it: a mapping of title (with title.keyword) and body, sources stored,
+ * the translog synced with each bulk, a refresh every second, merges on a thread of their own. */
+typedef struct qd_bench_es qd_bench_es;
+/* Creates (create) or opens the shard in d. slots writers share ram_bytes. */
+QD_MUST_CHECK
+int qd_bench_es_open(qd_bench_dir *d, bool create, uint32_t slots, uint64_t ram_bytes,
+                     qd_bench_es **out, qd_err *err);
+/* Indexes one document by its id; append: the id is known to be new. [worker] */
+QD_MUST_CHECK
+int qd_bench_es_index(qd_bench_es *e, uint32_t slot, qd_str id, qd_str source, bool append,
+                      qd_err *err);
+/* Makes durable what this slot has indexed: the end of a bulk. [worker] */
+QD_MUST_CHECK
+int qd_bench_es_sync(qd_bench_es *e, uint32_t slot, qd_err *err);
+/* Commits; merge: to one segment. */
+QD_MUST_CHECK
+int qd_bench_es_commit(qd_bench_es *e, bool merge, qd_err *err);
+typedef struct qd_bench_es_figures {
+    uint64_t refreshes, syncs, translog_bytes, segments, segment_bytes;
+} qd_bench_es_figures;
+/* What it has done so far. */
+void qd_bench_es_figures_get(qd_bench_es *e, qd_bench_es_figures *out);
+/* The newest reader, with a reference. */
+struct qd_reader *qd_bench_es_reader(qd_bench_es *e);
+/* Stops and closes. NULL is fine. */
+void qd_bench_es_close(qd_bench_es *e);
 
 /* The sub-commands; argv[0] is the first argument. Exit status. */
 int qd_bench_index(int argc, char **argv);

@@ -3,6 +3,7 @@
  * cached between queries. Timed is what Lucene's harness times: from the tree of the query to its
  * hits, look-ups of terms included, ids not.
  */
+#include "engine/reader.h"
 #include "main/args.h"
 #include "main/qd_bench.h"
 #include "runtime/cpu.h"
@@ -33,6 +34,7 @@ typedef struct bench {
     qd_bench_dir d;
     qd_segment **segments;
     uint32_t nsegments;
+    qd_bench_es *engine; /* of an index made with --es */
     qd_searcher *searcher;
     qd_arena arena;   /* of the queries */
     qd_arena scratch; /* of one run */
@@ -142,14 +144,34 @@ static int open_one(void *arg, qd_str name, uint64_t bytes)
     return rc;
 }
 
+/* An index made with --es: through the engine's reader, deletions included. */
+static int open_engine(bench *b)
+{
+    qd_bench_dir_close(&b->d);
+    int rc = qd_bench_dir_open(&b->d, b->dir, QD_BENCH_WRITE, &b->err);
+    if (!rc) rc = qd_bench_es_open(&b->d, false, 1, 64u << 20, &b->engine, &b->err);
+    if (rc) return rc;
+    qd_reader *r = qd_bench_es_reader(b->engine);
+    qd_live *live[SEGMENTS_MAX];
+    for (uint32_t i = 0; i < r->n && i < SEGMENTS_MAX; i++) {
+        b->segments[i] = qd_segment_ref(r->leaf[i].segment);
+        live[i] = r->leaf[i].live;
+        b->nsegments++;
+    }
+    rc = qd_searcher_make(b->segments, live, b->nsegments, NULL, &b->searcher, &b->err);
+    qd_reader_unref(r);
+    return rc;
+}
+
 static int open_index(bench *b)
 {
-    int rc = qd_bench_dir_open(&b->d, b->dir, false, &b->err);
+    int rc = qd_bench_dir_open(&b->d, b->dir, QD_BENCH_READ, &b->err);
     if (rc) return rc;
     b->segments = qd_calloc(NULL, SEGMENTS_MAX * sizeof(qd_segment *));
     if (!b->segments) return qd_err_nomem(&b->err, "segments");
     rc = qd_store_list(b->d.store, QD_STR("seg-"), open_one, b, &b->err);
     if (rc) return rc;
+    if (!b->nsegments) return open_engine(b);
     return qd_searcher_make(b->segments, NULL, b->nsegments, NULL, &b->searcher, &b->err);
 }
 
@@ -227,7 +249,7 @@ static int write_hits(bench *b, const answer *a, qd_buf *line)
     for (uint32_t i = 0; i < a->top.n && i < 10; i++) {
         const qd_leaf *l = qd_searcher_leaf_of(b->searcher, a->top.hits[i].doc);
         uint32_t doc = a->top.hits[i].doc - l->base;
-        uint32_t f = qd_segment_field_find(l->segment, QD_STR("id"));
+        uint32_t f = qd_segment_field_find(l->segment, b->engine ? QD_STR("_id") : QD_STR("id"));
         const qd_columns *set = qd_segment_columns(l->segment);
         const qd_column *col = f == QD_FIELD_NONE || !set ? NULL : qd_columns_get(set, f);
         qd_str id = {0};
@@ -403,6 +425,7 @@ int qd_bench_search(int argc, char **argv)
     qd_file_out_close(b.to);
     qd_searcher_unref(b.searcher);
     for (uint32_t i = 0; i < b.nsegments; i++) qd_segment_unref(b.segments[i]);
+    qd_bench_es_close(b.engine);
     qd_free(b.segments);
     qd_free(b.q);
     qd_buf_fini(&b.file);
