@@ -309,7 +309,14 @@ static int write_field(flush *x, uint32_t i)
         qdi_inverted_field(&x->inverted, &x->infos[i], field_norms(x, f), &x->terms[i], x->err);
     if (rc == 0) rc = sort_field(x, i, f, &s);
     uint64_t at = 0;
-    for (uint32_t r = 0; rc == 0 && r < s.n; r++) rc = write_word(x, &s, s.order[r], &at);
+    for (uint32_t r = 0; rc == 0 && r < s.n; r++) {
+        if (r + AHEAD <
+            s.n) { /* ids lie anywhere: two misses a word otherwise, a third of all time */
+            __builtin_prefetch(&f->table.count[s.order[r + AHEAD]]);
+            __builtin_prefetch(&f->table.keys[s.order[r + AHEAD]]);
+        }
+        rc = write_word(x, &s, s.order[r], &at);
+    }
     return rc ? rc : qdi_inverted_field_end(&x->inverted, (uint32_t)f->docs.n, x->err);
 }
 
