@@ -97,6 +97,7 @@ int qdi_engine_buffer_get(qd_engine *e, engine_buffer **out, qd_err *err)
             return rc;
         }
     }
+    qd_buffer_stored_codec(b->b, qdi_engine_settings(e).stored_codec);
     b->unit = atomic_fetch_add(&e->next_unit, 1);
     b->min_seq_no = b->max_seq_no = -1;
     b->segment = NULL;
