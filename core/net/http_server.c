@@ -1,0 +1,214 @@
+/*
+ * http_server.c: listening on several loops. Each loop has its own socket on the one port
+ * (SO_REUSEPORT), so that the kernel spreads connections and no loop hands any over.
+ */
+#include "base/log.h"
+#include "net/http_int.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void on_connection(uv_stream_t *s, int status)
+{
+    http_listener *l = s->data;
+    if (status == 0) qdi_http_conn_accept(l);
+}
+
+/* shared: other sockets of this server bind the same port. */
+static int open_socket(const struct sockaddr *sa, socklen_t n, bool shared, int *out)
+{
+    int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
+    if (fd < 0) return -1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (shared) (void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (bind(fd, sa, n)) {
+        int why = errno;
+        (void)close(fd);
+        errno = why;
+        return -1;
+    }
+    *out = fd;
+    return 0;
+}
+
+static int address_of(const qd_http_config *c, uint16_t port, struct sockaddr_storage *out,
+                      socklen_t *n)
+{
+    if (uv_ip4_addr(c->host, port, (struct sockaddr_in *)(void *)out) == 0) {
+        *n = sizeof(struct sockaddr_in);
+        return 0;
+    }
+    if (uv_ip6_addr(c->host, port, (struct sockaddr_in6 *)(void *)out) == 0) {
+        *n = sizeof(struct sockaddr_in6);
+        return 0;
+    }
+    return -1;
+}
+
+/* On the listener's loop: begin to listen. */
+static void start_here(qd_post *post)
+{
+    http_listener *l = QD_CONTAINER_OF(post, http_listener, post);
+    qd_http_server *s = l->server;
+    struct sockaddr_storage sa;
+    socklen_t n = 0;
+    int fd = -1;
+    l->rc = address_of(&s->c, s->port, &sa, &n) ? UV_EINVAL : 0;
+    if (!l->rc && open_socket((struct sockaddr *)&sa, n, &fd))
+        l->rc = uv_translate_sys_error(errno);
+    if (!l->rc) l->rc = uv_tcp_init(qd_loop_uv(l->loop), &l->tcp);
+    if (!l->rc) {
+        l->tcp.data = l;
+        l->rc = uv_tcp_open(&l->tcp, fd);
+        if (!l->rc) l->rc = uv_listen((uv_stream_t *)&l->tcp, (int)s->c.backlog, on_connection);
+        if (l->rc) {
+            uv_close((uv_handle_t *)&l->tcp, NULL);
+        } else {
+            l->listening = true;
+            int len = sizeof sa;
+            if (uv_tcp_getsockname(&l->tcp, (struct sockaddr *)&sa, &len) == 0) {
+                uint16_t p = sa.ss_family == AF_INET
+                                 ? ((struct sockaddr_in *)(void *)&sa)->sin_port
+                                 : ((struct sockaddr_in6 *)(void *)&sa)->sin6_port;
+                s->port = (uint16_t)((p & 0xff) << 8 | p >> 8);
+            }
+        }
+    }
+    qd_latch_done(l->latch, 0);
+}
+
+static void run_on(http_listener *l, void (*fn)(qd_post *))
+{
+    qd_latch latch;
+    qd_latch_init(&latch, 1);
+    l->latch = &latch;
+    l->post.fn = fn;
+    qd_loop_post(l->loop, &l->post);
+    (void)qd_latch_wait(&latch);
+    l->latch = NULL;
+}
+
+static void on_listener_closed(uv_handle_t *h)
+{
+    http_listener *l = h->data;
+    l->listening = false;
+    if (l->latch && l->open == 0) {
+        qd_latch *latch = l->latch;
+        l->latch = NULL;
+        qd_latch_done(latch, 0);
+    }
+}
+
+static void close_here(qd_post *post)
+{
+    http_listener *l = QD_CONTAINER_OF(post, http_listener, post);
+    bool nothing = !l->listening && l->open == 0;
+    if (l->listening && !uv_is_closing((uv_handle_t *)&l->tcp)) {
+        uv_close((uv_handle_t *)&l->tcp, on_listener_closed);
+    }
+    for (http_conn *c = l->first; c; c = c->next) qdi_http_conn_close(c);
+    if (nothing) {
+        qd_latch *latch = l->latch;
+        l->latch = NULL;
+        qd_latch_done(latch, 0);
+    }
+}
+
+static void on_drained(uv_handle_t *h)
+{
+    ((http_listener *)h->data)->listening = false;
+}
+
+static void drain_here(qd_post *post)
+{
+    http_listener *l = QD_CONTAINER_OF(post, http_listener, post);
+    if (l->listening && !uv_is_closing((uv_handle_t *)&l->tcp)) {
+        uv_close((uv_handle_t *)&l->tcp, on_drained);
+    }
+    for (http_conn *c = l->first; c; c = c->next) {
+        if (!c->x) qdi_http_conn_close(c);
+    }
+    qd_latch_done(l->latch, 0);
+}
+
+static void server_free(qd_http_server *s)
+{
+    for (uint32_t i = 0; s->listeners && i < s->c.nloops; i++) qd_free(s->listeners[i].read_buf);
+    qd_free(s->listeners);
+    qd_free(s->server_headers);
+    qd_free(s);
+}
+
+int qd_http_listen(const qd_http_config *c, qd_http_server **out, qd_err *err)
+{
+    qd_http_server *s = qd_calloc(NULL, sizeof *s);
+    if (!s) return qd_err_nomem(err, "HTTP server");
+    s->c = *c;
+    s->port = c->port;
+    snprintf(s->host, sizeof s->host, "%s", c->host);
+    s->c.host = s->host;
+    s->server_headers = qd_memdup(NULL, c->server_headers, strlen(c->server_headers));
+    s->listeners = qd_calloc(NULL, c->nloops * sizeof *s->listeners);
+    bool full = s->server_headers && s->listeners;
+    for (uint32_t i = 0; full && i < c->nloops; i++) {
+        s->listeners[i].server = s;
+        s->listeners[i].loop = c->loops[i];
+        s->listeners[i].read_buf = qd_alloc(NULL, HTTP_READ_BYTES);
+        full = s->listeners[i].read_buf != NULL;
+    }
+    if (!full) {
+        server_free(s);
+        return qd_err_nomem(err, "HTTP server");
+    }
+    int rc = 0;
+    for (uint32_t i = 0; i < c->nloops && !rc; i++) {
+        run_on(&s->listeners[i], start_here);
+        rc = s->listeners[i].rc;
+    }
+    if (rc) {
+        int code = qd_err_set(err, QD_E_IO, "cannot listen for HTTP on [%s:%u]: %s", c->host,
+                              c->port, uv_strerror(rc));
+        qd_http_close(s);
+        return code;
+    }
+    bool v6 = strchr(s->host, ':') != NULL;
+    snprintf(s->address, sizeof s->address, v6 ? "[%s]:%u" : "%s:%u", s->host, s->port);
+    *out = s;
+    return 0;
+}
+
+qd_str qd_http_address(const qd_http_server *s)
+{
+    return qd_str_c(s->address);
+}
+uint16_t qd_http_port(const qd_http_server *s)
+{
+    return s->port;
+}
+
+void qd_http_drain(qd_http_server *s)
+{
+    atomic_store(&s->draining, true);
+    for (uint32_t i = 0; i < s->c.nloops; i++) run_on(&s->listeners[i], drain_here);
+}
+
+void qd_http_close(qd_http_server *s)
+{
+    if (!s) return;
+    for (uint32_t i = 0; i < s->c.nloops; i++) run_on(&s->listeners[i], close_here);
+    server_free(s);
+}
+
+void qd_http_stats_get(qd_http_server *s, qd_http_stats *out)
+{
+    *out = (qd_http_stats){
+        .open = atomic_load(&s->open),
+        .opened = atomic_load(&s->opened),
+        .requests = atomic_load(&s->requests),
+        .bytes_in = atomic_load(&s->bytes_in),
+        .bytes_out = atomic_load(&s->bytes_out),
+        .rejected = atomic_load(&s->rejected),
+    };
+}

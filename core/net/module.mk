@@ -1,0 +1,1 @@
+LIBS += -luv -lhttp_parser -lz
