@@ -55,9 +55,17 @@ static void start_here(qd_post *post)
     struct sockaddr_storage sa;
     socklen_t n = 0;
     int fd = -1;
+    bool shared = s->c.nloops > 1;
     l->rc = address_of(&s->c, s->port, &sa, &n) ? UV_EINVAL : 0;
-    if (!l->rc && open_socket((struct sockaddr *)&sa, n, &fd))
+    /* a shared port would let another process in that shares too: nobody else may have it */
+    if (!l->rc && shared && l == s->listeners && s->port) {
+        l->rc =
+            open_socket((struct sockaddr *)&sa, n, false, &fd) ? uv_translate_sys_error(errno) : 0;
+        if (!l->rc) (void)close(fd);
+    }
+    if (!l->rc && open_socket((struct sockaddr *)&sa, n, shared, &fd)) {
         l->rc = uv_translate_sys_error(errno);
+    }
     if (!l->rc) l->rc = uv_tcp_init(qd_loop_uv(l->loop), &l->tcp);
     if (!l->rc) {
         l->tcp.data = l;
