@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 static void on_connection(uv_stream_t *s, int status)
 {
@@ -16,21 +15,36 @@ static void on_connection(uv_stream_t *s, int status)
     if (status == 0) qdi_http_conn_accept(l);
 }
 
-/* shared: other sockets of this server bind the same port. */
-static int open_socket(const struct sockaddr *sa, socklen_t n, bool shared, int *out)
+/* Binds a fresh handle; shared: other sockets of this server bind the same port. An error of uv. */
+static int bind_handle(uv_loop_t *loop, uv_tcp_t *tcp, const struct sockaddr *sa, bool shared)
 {
-    int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
-    if (fd < 0) return -1;
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (shared) (void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-    if (bind(fd, sa, n)) {
-        int why = errno;
-        (void)close(fd);
-        errno = why;
-        return -1;
+    int on = 1, n = sizeof(struct sockaddr_storage), rc = uv_tcp_init_ex(loop, tcp, sa->sa_family);
+    uv_os_fd_t fd;
+    struct sockaddr_storage bound;
+    if (rc) return rc;
+    if (shared && !(rc = uv_fileno((uv_handle_t *)tcp, &fd)) &&
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on)) {
+        rc = uv_translate_sys_error(errno);
     }
-    *out = fd;
-    return 0;
+    if (!rc) rc = uv_tcp_bind(tcp, sa, 0);
+    /* an address in use shows here, not in bind */
+    if (!rc) rc = uv_tcp_getsockname(tcp, (struct sockaddr *)&bound, &n);
+    return rc;
+}
+
+static void on_probe_closed(uv_handle_t *h)
+{
+    qd_free(h);
+}
+
+/* A shared port would let another process in that shares too: nobody else may have it. */
+static int probe(uv_loop_t *loop, const struct sockaddr *sa)
+{
+    uv_tcp_t *tcp = qd_calloc(NULL, sizeof *tcp);
+    if (!tcp) return UV_ENOMEM;
+    int rc = bind_handle(loop, tcp, sa, false);
+    uv_close((uv_handle_t *)tcp, on_probe_closed);
+    return rc;
 }
 
 static int address_of(const qd_http_config *c, uint16_t port, struct sockaddr_storage *out,
@@ -54,23 +68,15 @@ static void start_here(qd_post *post)
     qd_http_server *s = l->server;
     struct sockaddr_storage sa;
     socklen_t n = 0;
-    int fd = -1;
     bool shared = s->c.nloops > 1;
+    uv_loop_t *loop = qd_loop_uv(l->loop);
     l->rc = address_of(&s->c, s->port, &sa, &n) ? UV_EINVAL : 0;
-    /* a shared port would let another process in that shares too: nobody else may have it */
-    if (!l->rc && shared && l == s->listeners && s->port) {
-        l->rc =
-            open_socket((struct sockaddr *)&sa, n, false, &fd) ? uv_translate_sys_error(errno) : 0;
-        if (!l->rc) (void)close(fd);
-    }
-    if (!l->rc && open_socket((struct sockaddr *)&sa, n, shared, &fd)) {
-        l->rc = uv_translate_sys_error(errno);
-    }
-    if (!l->rc) l->rc = uv_tcp_init(qd_loop_uv(l->loop), &l->tcp);
+    if (!l->rc && shared && l == s->listeners && s->port)
+        l->rc = probe(loop, (struct sockaddr *)&sa);
+    if (!l->rc) l->rc = bind_handle(loop, &l->tcp, (struct sockaddr *)&sa, shared);
     if (!l->rc) {
         l->tcp.data = l;
-        l->rc = uv_tcp_open(&l->tcp, fd);
-        if (!l->rc) l->rc = uv_listen((uv_stream_t *)&l->tcp, (int)s->c.backlog, on_connection);
+        l->rc = uv_listen((uv_stream_t *)&l->tcp, (int)s->c.backlog, on_connection);
         if (l->rc) {
             uv_close((uv_handle_t *)&l->tcp, NULL);
         } else {
