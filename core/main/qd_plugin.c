@@ -27,9 +27,8 @@ static int usage(FILE *to)
         "with the reason. settings prints a plugin's settings with defaults and meaning. check\n"
         "tests a file as the loader does and runs the conformance suite of each kind that it\n"
         "provides in a child process (--option: what it needs to open; --setting: one of its own;\n"
-        "--static: no code of it runs); it prints TAP and ends with 1 when something failed. new "
-        "writes a skeleton with\n"
-        "a test; KIND: operator, tokenizer, token_filter, char_filter.\n");
+        "--static: no code of it runs); it prints TAP and ends with 1 when something failed. new\n"
+        "writes a skeleton with a test; KIND: operator, tokenizer, token_filter, char_filter.\n");
     return to == stdout ? 0 : 64;
 }
 
