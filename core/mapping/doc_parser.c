@@ -55,13 +55,14 @@ static int add_fresh(qd_doc_parser *p, qd_str path, qd_str definition, qd_err *e
     return 0;
 }
 
-static bool is_fresh(const qd_doc_parser *p, qd_str path)
+static const new_field *find_fresh(const qd_doc_parser *p, qd_str path)
 {
     uint64_t h = qd_json_key_hash(path);
     for (size_t i = 0; i < p->fresh.n; i++) {
-        if (p->fresh.at[i].hash == h && qd_str_eq(p->fresh.at[i].path, path)) return true;
+        const new_field *f = &p->fresh.at[i];
+        if (f->hash == h && qd_str_eq(f->path, path)) return f;
     }
-    return false;
+    return NULL;
 }
 
 static int too_many(qd_doc_parser *p, qd_err *err)
@@ -75,7 +76,7 @@ static int too_many(qd_doc_parser *p, qd_err *err)
 static int define(qd_doc_parser *p, qd_str path, qd_str name, const char *kind,
                   const qd_date_format *format, qd_err *err)
 {
-    if (is_fresh(p, path)) return 0;
+    if (find_fresh(p, path)) return 0;
     if ((int64_t)p->fresh.n > p->d.m->settings.total_fields_limit) return too_many(p, err);
     qd_buf_reset(&p->scratch);
     int rc = qdi_dynamic_definition(p->d.m, path, name, kind, format, &p->scratch);
@@ -325,7 +326,11 @@ static int value_for_new(qd_doc_parser *p, const target *t, qd_err *err)
     if (ev == QD_JSON_ARRAY) return push(p, t, true);
     if (ev != QD_JSON_OBJECT) return new_scalar(p, u, err);
     int rc = define(p, u->path, u->name, "object", NULL, err);
-    return rc ? rc : push(p, t, false);
+    if (rc) return rc;
+    /* what a template makes of an object decides about its fields: the next pass sees to them */
+    const new_field *f = find_fresh(p, u->path);
+    return qd_str_is(f->definition, "{\"type\":\"object\"}") ? push(p, t, false)
+                                                             : qd_json_skip(&p->d.r);
 }
 
 static int value_for_object(qd_doc_parser *p, const target *t, qd_err *err)
@@ -445,41 +450,58 @@ static int parse_once(qd_doc_parser *p, const qd_mapping *m, const qd_doc_input 
     return qdi_doc_wrap(&p->d, rc, err);
 }
 
+/* Adds the new fields of a pass to the update, which stays a complete mapping. */
 static int write_update(qd_doc_parser *p, qd_err *err)
 {
-    qd_json_writer w;
-    qd_buf_reset(&p->update);
-    qd_json_writer_init(&w, &p->update, false);
-    qd_json_object(&w);
-    qd_json_key_c(&w, "properties");
-    qd_json_object(&w);
-    for (size_t i = 0; i < p->fresh.n; i++) {
-        qd_json_key(&w, p->fresh.at[i].path);
-        qd_json_raw_value(&w, p->fresh.at[i].definition);
+    qd_buf *b = &p->update;
+    if (b->n) {
+        b->n -= 2; /* the closing braces of the pass before */
+        (void)qd_buf_char(b, ',');
+    } else {
+        (void)qd_buf_c(b, "{\"properties\":{");
     }
-    qd_json_object_end(&w);
-    qd_json_object_end(&w);
-    return qd_buf_status(&p->update) ? qd_err_nomem(err, "new fields") : 0;
+    for (size_t i = 0; i < p->fresh.n; i++) {
+        (void)qd_buf_c(b, i ? ",\"" : "\"");
+        qd_json_escape(b, p->fresh.at[i].path);
+        (void)qd_buf_c(b, "\":");
+        (void)qd_buf_str(b, p->fresh.at[i].definition);
+    }
+    (void)qd_buf_c(b, "}}");
+    return qd_buf_status(b) ? qd_err_nomem(err, "new fields") : 0;
 }
 
-/* The mapping with the new fields, if the document is sound under it. */
+/* One more pass, against m with the update; *merged takes the place of what it held. */
+static int pass_with_update(qd_doc_parser *p, const qd_mapping *m, const qd_doc_input *in,
+                            uint32_t count, qd_mapping **merged, qd_err *err)
+{
+    qd_mapping *old = qd_mapping_ref(m), *next = NULL;
+    int rc =
+        qdi_mapping_merge_new(old, qd_buf_view(&p->update), QD_MAPPING_UPDATE, count, &next, err);
+    qd_mapping_unref(old);
+    if (rc) return qdi_doc_wrap(&p->d, rc, err);
+    qd_mapping_unref(*merged);
+    *merged = next;
+    return parse_once(p, next, in, err);
+}
+
+/* The mapping with the new fields, if the document is sound under it. Objects that templates define
+ * take one pass for each level. */
 static int dynamic_update(qd_doc_parser *p, const qd_mapping *m, const qd_doc_input *in,
                           qd_doc_result *result, qd_err *err)
 {
-    qd_mapping *old = qd_mapping_ref(m), *merged = NULL;
-    uint32_t n = (uint32_t)p->fresh.n;
-    int rc = write_update(p, err);
-    if (rc == 0) {
-        rc =
-            qdi_mapping_merge_new(old, qd_buf_view(&p->update), QD_MAPPING_UPDATE, n, &merged, err);
-        rc = qdi_doc_wrap(&p->d, rc, err);
-    }
-    qd_mapping_unref(old);
-    if (rc == 0) rc = parse_once(p, merged, in, err);
-    if (rc == 0 &&
-        p->fresh.n) { /* a template that maps a name to something that needs another one */
-        rc = qd_err_set(err, QD_E_DOC_PARSING,
-                        "dynamic templates do not map the fields of the document");
+    qd_mapping *merged = NULL;
+    uint32_t count = 0;
+    int rc = 0;
+    qd_buf_reset(&p->update);
+    for (int pass_n = 0; rc == 0 && p->fresh.n; pass_n++) {
+        if (pass_n > MAPPING_LEVELS_MAX) {
+            rc = qd_err_set(err, QD_E_DOC_PARSING,
+                            "dynamic templates do not map the fields of the document");
+            break;
+        }
+        count += (uint32_t)p->fresh.n;
+        rc = write_update(p, err);
+        if (rc == 0) rc = pass_with_update(p, m, in, count, &merged, err);
     }
     if (rc) {
         qd_mapping_unref(merged);

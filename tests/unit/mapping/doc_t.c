@@ -336,6 +336,27 @@ static void dynamic_mapping(void **state)
            "\"properties\":{\"p_12\":{\"type\":\"long\",\"store\":true}}}");
 }
 
+static void templates_of_objects(void **state)
+{
+    (void)state;
+#define OBJECT_TEMPLATE(body)                                                                      \
+    "{\"dynamic_templates\":[{\"o\":{\"match_mapping_type\":\"object\",\"mapping\":" body "}}]"
+    expect(
+        OBJECT_TEMPLATE("{\"enabled\":false}") "}", "{\"a\":{\"b\":1},\"c\":2}",
+        "+" OBJECT_TEMPLATE(
+            "{\"enabled\":false}") ",\"properties\":{\"a\":{\"type\":\"object\",\"enabled\":false},"
+                                   "\"c\":{\"type\":\"long\"}}}");
+    expect(OBJECT_TEMPLATE("{\"dynamic\":\"strict\"}") "}", "{\"a\":{\"b\":1}}",
+           "strict_dynamic_mapping_exception: [1:11] mapping set to strict, dynamic introduction "
+           "of [b] within [a] is not "
+           "allowed");
+    expect(OBJECT_TEMPLATE("{\"dynamic\":\"true\"}") "}", "{\"a\":{\"b\":{\"c\":true}}}",
+           "+" OBJECT_TEMPLATE("{\"dynamic\":\"true\"}") ",\"properties\":{\"a\":{\"dynamic\":"
+                                                         "\"true\",\"properties\":{\"b\":{"
+                                                         "\"dynamic\":\"true\",\"properties\":{"
+                                                         "\"c\":{\"type\":\"boolean\"}}}}}}}");
+}
+
 static void limits_hold_for_new_fields(void **state)
 {
     (void)state;
@@ -487,6 +508,7 @@ int main(void)
         cmocka_unit_test(malformed_values_are_said_or_ignored),
         cmocka_unit_test(bad_documents),
         cmocka_unit_test(dynamic_mapping),
+        cmocka_unit_test(templates_of_objects),
         cmocka_unit_test(limits_hold_for_new_fields),
         cmocka_unit_test(fields_keep_their_numbers),
         cmocka_unit_test(steady_parsing_allocates_nothing),
