@@ -73,14 +73,12 @@ static void start_here(qd_post *post)
     l->rc = address_of(&s->c, s->port, &sa, &n) ? UV_EINVAL : 0;
     if (!l->rc && shared && l == s->listeners && s->port)
         l->rc = probe(loop, (struct sockaddr *)&sa);
-    if (!l->rc) l->rc = bind_handle(loop, &l->tcp, (struct sockaddr *)&sa, shared);
     if (!l->rc) {
+        l->rc = bind_handle(loop, &l->tcp, (struct sockaddr *)&sa, shared);
         l->tcp.data = l;
-        l->rc = uv_listen((uv_stream_t *)&l->tcp, (int)s->c.backlog, on_connection);
-        if (l->rc) {
-            uv_close((uv_handle_t *)&l->tcp, NULL);
-        } else {
-            l->listening = true;
+        if (!l->rc) l->rc = uv_listen((uv_stream_t *)&l->tcp, (int)s->c.backlog, on_connection);
+        l->listening = true; /* also after a failure: the handle is to be closed */
+        if (!l->rc) {
             int len = sizeof sa;
             if (uv_tcp_getsockname(&l->tcp, (struct sockaddr *)&sa, &len) == 0) {
                 uint16_t p = sa.ss_family == AF_INET

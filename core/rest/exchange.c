@@ -1,0 +1,278 @@
+/*
+ * exchange.c: one request: route, checks, call of the action, answer. The call and its memory live
+ * from the head of the request to the end of the answer.
+ */
+#include "base/log.h"
+#include "plugin/op.h"
+#include "rest/rest_int.h"
+#include <stdio.h>
+#include <string.h>
+
+#define ARENA_MAX ((size_t)64 << 20)
+
+typedef struct rest_call {
+    qd_action_call call; /* first */
+    qd_frontend *f;
+    qd_http_exchange *x;
+    const qd_api *api;
+    qd_arena arena;
+    rest_media media;
+    bool submitted, head, streamed;
+    /* the first piece waits for a second one: alone it is sent with its length */
+    qd_buf held;
+    bool holding, sent;
+    int status;
+    char content_type[128], extra[320];
+} rest_call;
+
+/* --- answers --- */
+
+static void content_type(rest_call *c, uint32_t format)
+{
+    if (format == QD_FORMAT_TEXT) {
+        snprintf(c->content_type, sizeof c->content_type, "text/plain; charset=UTF-8");
+    } else {
+        snprintf(c->content_type, sizeof c->content_type, "%s", c->media.content_type);
+    }
+}
+
+static int32_t on_answer(qd_action_call *call, int32_t status, uint32_t format,
+                         const qd_slice *piece)
+{
+    rest_call *c = (rest_call *)(void *)call;
+    qd_str part = {(const char *)piece->data, piece->len};
+    int rc = 0;
+    if (!c->holding && !c->sent) {
+        c->status = status;
+        content_type(c, format);
+        c->holding = true;
+        return qd_buf_str(&c->held, part);
+    }
+    if (c->holding) {
+        c->holding = false;
+        c->sent = true;
+        rc = qd_http_answer(c->x, c->status, c->content_type, c->extra, qd_buf_view(&c->held),
+                            false);
+        qd_buf_fini(&c->held);
+    }
+    return rc ? rc : qd_http_answer(c->x, c->status, c->content_type, c->extra, part, false);
+}
+
+static void call_free(rest_call *c)
+{
+    qd_buf_fini(&c->held);
+    qd_arena_fini(&c->arena);
+    qd_free(c);
+}
+
+static void on_done(qd_op *op, int32_t rc)
+{
+    rest_call *c = op->user;
+    (void)rc;
+    if (!c->holding && !c->sent) {
+        content_type(c, QD_FORMAT_JSON);
+        c->status = c->status ? c->status : 500;
+    }
+    (void)qd_http_answer(c->x, c->status, c->content_type, c->extra, qd_buf_view(&c->held), true);
+    call_free(c);
+}
+
+/* An error answer made here. */
+static void answer_error(rest_call *c, const qd_err *err)
+{
+    qd_response r;
+    qd_response_init(&r, &c->held, false);
+    qd_response_error(&r, err, false);
+    content_type(c, QD_FORMAT_JSON);
+    (void)qd_http_answer(c->x, r.status, c->content_type, c->extra, qd_buf_view(&c->held), true);
+    call_free(c);
+}
+
+/* Elasticsearch answers requests that no handler takes with a plain text in "error". */
+static void answer_text(rest_call *c, int status, const char *extra, const char *text)
+{
+    qd_json_writer w;
+    qd_json_writer_init(&w, &c->held, false);
+    qd_json_object(&w);
+    qd_json_field_c(&w, "error", text);
+    qd_json_field_int(&w, "status", status);
+    qd_json_object_end(&w);
+    content_type(c, QD_FORMAT_JSON);
+    char lines[400];
+    snprintf(lines, sizeof lines, "%s%s", c->extra, extra);
+    (void)qd_http_answer(c->x, status, c->content_type, lines, qd_buf_view(&c->held), true);
+    call_free(c);
+}
+
+static void no_route(rest_call *c, const rest_match *m)
+{
+    const qd_http_request *r = qd_http_request_get(c->x);
+    char text[1024], extra[96] = "";
+    if (m->allowed[0]) {
+        snprintf(text, sizeof text,
+                 "Incorrect HTTP method for uri [%.*s%s%.*s] and method [%.*s], allowed: [%s]",
+                 QD_STR_ARG(r->path), r->query.n ? "?" : "", QD_STR_ARG(r->query),
+                 QD_STR_ARG(r->method), m->allowed);
+        snprintf(extra, sizeof extra, "allow: %s\r\n", m->allowed);
+        answer_text(c, 405, extra, text);
+    } else {
+        snprintf(text, sizeof text, "no handler found for uri [%.*s%s%.*s] and method [%.*s]",
+                 QD_STR_ARG(r->path), r->query.n ? "?" : "", QD_STR_ARG(r->query),
+                 QD_STR_ARG(r->method));
+        answer_text(c, 400, "", text);
+    }
+}
+
+/* --- requests --- */
+
+static rest_call *call_make(qd_frontend *f, qd_http_exchange *x)
+{
+    rest_call *c = qd_calloc(NULL, sizeof *c);
+    if (!c) return NULL;
+    c->f = f;
+    c->x = x;
+    qd_arena_init(&c->arena, NULL, ARENA_MAX);
+    qd_buf_init(&c->held, NULL, (size_t)1 << 32);
+    snprintf(c->media.content_type, sizeof c->media.content_type, "application/json");
+    qd_str opaque = qd_http_header_get(x, "x-opaque-id");
+    if (opaque.n && opaque.n < 200) {
+        snprintf(c->extra, sizeof c->extra, "x-opaque-id: %.*s\r\n", QD_STR_ARG(opaque));
+    }
+    return c;
+}
+
+/* Everything that the head decides: API, parameters, media types. */
+static int prepare(rest_call *c, rest_match *m, qd_err *err)
+{
+    const qd_http_request *r = qd_http_request_get(c->x);
+    int rc = qdi_route(r, &c->arena, m, err);
+    if (rc || !m->api) return rc;
+    c->api = m->api;
+    c->head = qd_str_is(r->method, "HEAD");
+    if ((rc = qdi_media(c->f, c->x, r->has_body, &c->media, err))) return rc;
+    qd_request probe = {.api = m->api, .params = m->params, .nparams = m->nparams};
+    if ((rc = qd_params_check(&probe, r->path, err))) return rc;
+    if (r->has_body && !(m->api->flags & (QD_API_BODY | QD_API_BODY_REQUIRED))) {
+        return qd_err_set(err, QD_E_ARG, "request [%.*s %.*s] does not support having a body",
+                          QD_STR_ARG(r->method), QD_STR_ARG(r->path));
+    }
+    c->call = (qd_action_call){
+        .action = qd_str_c(m->api->name),
+        .params = m->params,
+        .nparams = m->nparams,
+        .format = c->media.body,
+        .accept = c->media.accept,
+        .origin = {.remote = r->remote,
+                   .credentials = qd_http_header_get(c->x, "authorization"),
+                   .opaque_id = qd_http_header_get(c->x, "x-opaque-id"),
+                   .trace = qd_http_header_get(c->x, "traceparent")},
+        .answer = on_answer,
+    };
+    return 0;
+}
+
+static void submit(rest_call *c)
+{
+    qd_err err;
+    qd_err_init(&err);
+    qd_op_anywhere(&c->call.op, on_done, c);
+    c->submitted = true;
+    if (c->f->action->submit(c->f->self, &c->call, &err)) {
+        answer_error(c, &err);
+    }
+    qd_err_fini(&err);
+}
+
+static void on_headers(void *arg, qd_http_exchange *x)
+{
+    rest_match m;
+    qd_err err;
+    qd_err_init(&err);
+    rest_call *c = call_make(arg, x);
+    qd_http_user_set(x, c);
+    if (!c) {
+        (void)qd_http_answer(x, 503, "application/json", "", QD_STR("{\"status\":503}"), true);
+        return;
+    }
+    int rc = prepare(c, &m, &err);
+    if (rc) {
+        qd_http_user_set(x, NULL);
+        answer_error(c, &err);
+    } else if (!m.api) {
+        qd_http_user_set(x, NULL);
+        no_route(c, &m);
+    } else if ((m.api->flags & QD_API_STREAM) && qd_http_request_get(x)->has_body) {
+        qd_http_stream(x);
+        c->streamed = true;
+        c->call.more = 1;
+        submit(c);
+    }
+    qd_err_fini(&err);
+}
+
+static void on_request(void *arg, qd_http_exchange *x, qd_str body)
+{
+    rest_call *c = qd_http_user(x);
+    (void)arg;
+    if (!c) return;
+    if (!body.n) { /* GET with ?source=… */
+        for (uint32_t i = 0; i < c->call.nparams; i++) {
+            if (qd_str_is(c->call.params[i].key, "source")) body = c->call.params[i].value;
+        }
+    }
+    c->call.body = (qd_slice){(const uint8_t *)body.p, body.n, NULL, NULL};
+    submit(c);
+}
+
+static void on_ready(qd_action_call *call)
+{
+    qd_http_resume(((rest_call *)(void *)call)->x);
+}
+
+static bool on_piece(void *arg, qd_http_exchange *x, qd_str piece, bool last)
+{
+    rest_call *c = qd_http_user(x);
+    (void)arg;
+    if (!c) return true;
+    qd_slice s = {(const uint8_t *)piece.p, piece.n, NULL, NULL};
+    return c->f->action->body(&c->call, s, last, on_ready) != QD_E_REJECTED;
+}
+
+static void on_gone(void *arg, qd_http_exchange *x)
+{
+    rest_call *c = qd_http_user(x);
+    (void)arg;
+    if (!c) return;
+    if (c->submitted) {
+        c->f->action->cancel(&c->call);
+    } else { /* nobody else would end it */
+        (void)qd_http_answer(x, 0, "", "", (qd_str){NULL, 0}, true);
+        call_free(c);
+    }
+}
+
+static void on_bad(void *arg, int status, const char *reason, qd_buf *body)
+{
+    qd_err err;
+    qd_response r;
+    (void)arg;
+    qd_err_init(&err);
+    int code = status == 413 ? QD_E_TOO_LARGE : QD_E_HTTP_BAD;
+    qd_err_set(&err, code, "%s", reason);
+    qd_err_type(&err, NULL, status);
+    qd_response_init(&r, body, false);
+    qd_response_error(&r, &err, false);
+    qd_err_fini(&err);
+}
+
+void qdi_rest_handler(qd_frontend *f, qd_http_handler *out)
+{
+    *out = (qd_http_handler){
+        .arg = f,
+        .headers = on_headers,
+        .request = on_request,
+        .piece = on_piece,
+        .gone = on_gone,
+        .bad = on_bad,
+    };
+}

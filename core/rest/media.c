@@ -1,0 +1,117 @@
+/* media.c: Content-Type and Accept, with the vendored types of Elasticsearch's clients. */
+#include "rest/rest_int.h"
+#include <stdio.h>
+#include <string.h>
+
+typedef struct parsed {
+    uint32_t format;
+    bool vendored;
+    int compatible; /* compatible-with; 0: none */
+} parsed;
+
+static const struct {
+    const char *type;
+    uint32_t format;
+    bool vendored;
+} types[] = {
+    {"application/json", QD_FORMAT_JSON, false},
+    {"application/x-ndjson", QD_FORMAT_NDJSON, false},
+    {"application/vnd.elasticsearch+json", QD_FORMAT_JSON, true},
+    {"application/vnd.elasticsearch+x-ndjson", QD_FORMAT_NDJSON, true},
+    {"text/plain", QD_FORMAT_TEXT, false},
+    {"application/yaml", QD_FORMAT_YAML, false},
+    {"application/*", QD_FORMAT_JSON, false},
+    {"*/*", QD_FORMAT_NONE, false},
+};
+
+static bool parse(qd_str header, parsed *out)
+{
+    qd_str rest = header, type = qd_str_trim(qd_str_split(&rest, ';'));
+    *out = (parsed){0};
+    while (rest.p) {
+        qd_str value = qd_str_split(&rest, ';'), key = qd_str_trim(qd_str_split(&value, '='));
+        uint64_t n;
+        if (qd_str_ieq(key, QD_STR("compatible-with")) && qd_str_u64(qd_str_trim(value), &n)) {
+            out->compatible = (int)n;
+        }
+    }
+    for (size_t i = 0; i < QD_COUNT_OF(types); i++) {
+        if (!qd_str_ieq(type, qd_str_c(types[i].type))) continue;
+        out->format = types[i].format;
+        out->vendored = types[i].vendored;
+        return true;
+    }
+    return false;
+}
+
+static int major_of(rest_identity id)
+{
+    return id == IDENTITY_ES9 ? 9 : id == IDENTITY_ES8 ? 8 : 7;
+}
+
+static int wrong_version(const char *what, const parsed *p, int major, qd_str header, qd_err *err)
+{
+    return qd_err_set(err, QD_E_MEDIA_TYPE,
+                      "%s version must be either version %d or %d, but found %d. %s=%.*s", what,
+                      major, major - 1, p->compatible, what, QD_STR_ARG(header));
+}
+
+static bool version_fits(const parsed *p, int major)
+{
+    return !p->compatible || p->compatible == major || p->compatible == major - 1;
+}
+
+/* The first of the alternatives of Accept that we can write. */
+static bool accept_of(qd_str header, parsed *out)
+{
+    for (qd_str rest = header; rest.p;) {
+        if (parse(qd_str_split(&rest, ','), out)) return true;
+    }
+    return false;
+}
+
+int qdi_media(const qd_frontend *f, const qd_http_exchange *x, bool has_body, rest_media *out,
+              qd_err *err)
+{
+    qd_str type = qd_http_header_get(x, "content-type"), accept = qd_http_header_get(x, "accept");
+    parsed body = {0}, wanted = {0};
+    int major = major_of(f->identity);
+    *out = (rest_media){0};
+    bool plain = f->identity == IDENTITY_ES7 || f->identity == IDENTITY_ES7102 ||
+                 f->identity == IDENTITY_OS2 || f->identity == IDENTITY_OS3;
+    snprintf(out->content_type, sizeof out->content_type, "application/json%s",
+             plain ? "; charset=UTF-8" : "");
+    if (type.n && !parse(type, &body) && has_body) {
+        int rc = qd_err_set(err, QD_E_CONTENT_TYPE, "Content-Type header [%.*s] is not supported",
+                            QD_STR_ARG(type));
+        return rc;
+    }
+    if (has_body && !type.n) {
+        return qd_err_set(err, QD_E_CONTENT_TYPE, "Content-Type header is missing");
+    }
+    if (has_body && (body.format == QD_FORMAT_TEXT || body.format == QD_FORMAT_YAML)) {
+        return qd_err_set(err, QD_E_CONTENT_TYPE, "Content-Type header [%.*s] is not supported",
+                          QD_STR_ARG(type));
+    }
+    if (!version_fits(&body, major)) {
+        int rc = wrong_version("Content-Type", &body, major, type, err);
+        qd_err_type(err, NULL, 400);
+        return rc;
+    }
+    if (accept.n && accept_of(accept, &wanted)) {
+        if (!version_fits(&wanted, major)) {
+            int rc = wrong_version("Accept", &wanted, major, accept, err);
+            qd_err_type(err, NULL, 400);
+            return rc;
+        }
+        if (wanted.vendored) {
+            out->vendored = true;
+            snprintf(out->content_type, sizeof out->content_type,
+                     "application/vnd.elasticsearch+json;compatible-with=%d",
+                     wanted.compatible ? wanted.compatible : major);
+        }
+    }
+    out->body = body.format ? body.format : QD_FORMAT_JSON;
+    out->accept = wanted.format;
+    return 0;
+}

@@ -1,0 +1,15 @@
+/*
+ * rest.h: Elasticsearch's REST API as a built-in front-end: HTTP requests become calls of the
+ * action service by the table of APIs (action/api.def), answers go back with the headers and media
+ * types of the identity that clients expect.
+ */
+#ifndef QD_REST_REST_H
+#define QD_REST_REST_H
+
+#include <quidditch/plugin.h>
+
+/* The descriptor to register with qd_plugin_builtin: provides front-end "rest". Its options are the
+ * settings http.* and compatibility.identity as text. */
+const qd_plugin *qd_rest_plugin(void);
+
+#endif

@@ -1,0 +1,192 @@
+/*
+ * route.c: from method and path to an API. Routes are kept by number of parts, those with fixed
+ * parts first, so that the first that matches is the most specific one.
+ */
+#include "base/vec.h"
+#include "rest/rest_int.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define PARTS_MAX 12u
+
+typedef struct route {
+    const qd_api *api;
+    qd_str part[PARTS_MAX]; /* "{x}" is a parameter */
+    uint32_t n, fixed;      /* fixed: bit (PARTS_MAX - i) for each fixed part */
+} route;
+
+static QD_VEC(route) by_parts[PARTS_MAX + 1];
+
+static bool is_param(qd_str part)
+{
+    return part.n > 2 && part.p[0] == '{';
+}
+
+static int add(const qd_api *api, qd_str path, qd_err *err)
+{
+    route r = {.api = api};
+    for (qd_str rest = qd_str_sub(path, 1, path.n); rest.n;) {
+        qd_str part = qd_str_split(&rest, '/');
+        qd_assert(r.n < PARTS_MAX);
+        if (!is_param(part)) r.fixed |= 1u << (PARTS_MAX - r.n);
+        r.part[r.n++] = part;
+    }
+    return qd_vec_push(&by_parts[r.n], NULL, r) ? qd_err_nomem(err, "routes") : 0;
+}
+
+static int more_fixed_first(const void *a, const void *b)
+{
+    const route *x = a, *y = b;
+    return (x->fixed < y->fixed) - (x->fixed > y->fixed);
+}
+
+int qdi_routes_make(qd_err *err)
+{
+    if (by_parts[0].n) return 0;
+    for (uint32_t i = 0; i < qd_apis_n; i++) {
+        for (qd_str rest = qd_str_c(qd_apis[i].paths); rest.p;) {
+            int rc = add(&qd_apis[i], qd_str_split(&rest, ';'), err);
+            if (rc) return rc;
+        }
+    }
+    for (uint32_t n = 0; n <= PARTS_MAX; n++) {
+        if (by_parts[n].n) {
+            qsort(by_parts[n].at, by_parts[n].n, sizeof(route), more_fixed_first);
+        }
+    }
+    return 0;
+}
+
+static bool has_method(const qd_api *api, qd_str method)
+{
+    for (qd_str rest = qd_str_c(api->methods); rest.p;) {
+        if (qd_str_eq(qd_str_split(&rest, '|'), method)) return true;
+    }
+    return qd_str_is(method, "HEAD") && (api->flags & QD_API_HEAD);
+}
+
+static int hex(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+static int decode(qd_str s, bool plus, qd_arena *arena, qd_str *out, qd_err *err)
+{
+    char *p = qd_arena_bytes(arena, s.n + 1);
+    size_t n = 0;
+    if (!p) return qd_err_nomem(err, "parameters");
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        if (c == '%') {
+            int hi = i + 1 < s.n ? hex(s.p[i + 1]) : -1;
+            int lo = i + 2 < s.n ? hex(s.p[i + 2]) : -1;
+            if (hi < 0 || lo < 0) {
+                return qd_err_set(err, QD_E_ARG,
+                                  "unterminated escape sequence at end of string: "
+                                  "%.*s",
+                                  QD_STR_ARG(s));
+            }
+            c = (char)(hi << 4 | lo);
+            i += 2;
+        } else if (c == '+' && plus) {
+            c = ' ';
+        }
+        p[n++] = c;
+    }
+    p[n] = 0;
+    *out = (qd_str){p, n};
+    return 0;
+}
+
+static uint32_t split_path(qd_str path, qd_str *part)
+{
+    uint32_t n = 0;
+    while (path.n && path.p[path.n - 1] == '/') path.n--; /* a trailing slash means nothing */
+    for (qd_str rest = qd_str_sub(path, 1, path.n); rest.n;) {
+        if (n == PARTS_MAX) return PARTS_MAX + 1;
+        part[n++] = qd_str_split(&rest, '/');
+    }
+    return n;
+}
+
+static bool matches(const route *r, const qd_str *part)
+{
+    for (uint32_t i = 0; i < r->n; i++) {
+        if (!is_param(r->part[i]) && !qd_str_eq(r->part[i], part[i])) return false;
+        if (is_param(r->part[i]) && part[i].n == 0) return false;
+    }
+    return true;
+}
+
+static void allow(char *list, size_t room, const char *methods)
+{
+    for (qd_str rest = qd_str_c(methods); rest.p;) {
+        qd_str one = qd_str_split(&rest, '|');
+        char text[16];
+        if (one.n >= sizeof text) continue;
+        memcpy(text, one.p, one.n);
+        text[one.n] = 0;
+        size_t used = strlen(list);
+        if (strstr(list, text) || used + one.n + 3 > room) continue;
+        memcpy(list + used, used ? ", " : "", used ? 2 : 0);
+        memcpy(list + used + (used ? 2 : 0), text, one.n + 1);
+    }
+}
+
+static int add_param(rest_match *m, qd_str key, qd_str value, qd_err *err)
+{
+    if (m->nparams == REST_PARAMS_MAX) {
+        return qd_err_set(err, QD_E_ARG, "more than %u parameters", REST_PARAMS_MAX);
+    }
+    m->params[m->nparams++] = (qd_pair){key, value};
+    return 0;
+}
+
+static int query_params(qd_str query, qd_arena *arena, rest_match *m, qd_err *err)
+{
+    int rc = 0;
+    for (qd_str rest = query; rest.p && !rc;) {
+        qd_str pair = qd_str_split(&rest, '&'), key, value = {"", 0};
+        if (pair.n == 0) continue;
+        ptrdiff_t eq = qd_str_find(pair, '=');
+        key = eq < 0 ? pair : qd_str_sub(pair, 0, (size_t)eq);
+        if (eq >= 0) value = qd_str_sub(pair, (size_t)eq + 1, pair.n);
+        rc = decode(key, true, arena, &key, err);
+        if (!rc) rc = decode(value, true, arena, &value, err);
+        if (!rc) rc = add_param(m, key, value, err);
+    }
+    return rc;
+}
+
+int qdi_route(const qd_http_request *r, qd_arena *arena, rest_match *out, qd_err *err)
+{
+    qd_str part[PARTS_MAX];
+    const route *found = NULL;
+    *out = (rest_match){0};
+    out->params = qd_arena_alloc(arena, REST_PARAMS_MAX * sizeof *out->params);
+    if (!out->params) return qd_err_nomem(err, "parameters");
+    uint32_t n = split_path(r->path, part);
+    if (n > PARTS_MAX) return 0;
+    for (size_t i = 0; i < by_parts[n].n && !found; i++) {
+        const route *x = &by_parts[n].at[i];
+        if (!matches(x, part)) continue;
+        if (has_method(x->api, r->method)) {
+            found = x;
+        } else {
+            allow(out->allowed, sizeof out->allowed, x->api->methods);
+        }
+    }
+    int rc = query_params(r->query, arena, out, err);
+    for (uint32_t i = 0; found && i < found->n && !rc; i++) {
+        if (!is_param(found->part[i])) continue;
+        qd_str value;
+        rc = decode(part[i], false, arena, &value, err);
+        if (!rc)
+            rc = add_param(out, qd_str_sub(found->part[i], 1, found->part[i].n - 2), value, err);
+    }
+    if (!rc && found) out->api = found->api;
+    return rc;
+}
