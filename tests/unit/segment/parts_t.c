@@ -540,6 +540,170 @@ static void a_merged_part_is_the_built_one(void **state)
     }
 }
 
+/* --- faults --- */
+
+/* Writes documents 0..n directly as "f"; any step may fail. */
+static int try_write(parts *x, uint32_t n)
+{
+    qdi_column_buffer *c = NULL, *k = NULL, *ids = NULL;
+    qdi_points_buffer *p = NULL;
+    qdi_stored_buffer *st = NULL;
+    qd_file_writer *w = NULL;
+    qd_file_format format = QDI_SEGMENT_FORMAT;
+    const uint8_t id[16] = {3};
+    qd_buf r[3];
+    static const uint32_t resident[3] = {QDI_SEC_COLUMN_INDEX, QDI_SEC_POINT_INDEX,
+                                         QDI_SEC_STORED_INDEX};
+    for (uint32_t i = 0; i < 3; i++) qd_buf_init(&r[i], &x->account, 1u << 28);
+    int rc = qdi_column_buffer_make(QD_COLUMN_I64, &x->account, &c, &x->err);
+    if (!rc) rc = qdi_column_buffer_make(QD_COLUMN_ORDINAL, &x->account, &k, &x->err);
+    if (!rc) rc = qdi_column_buffer_make(QD_COLUMN_BYTES, &x->account, &ids, &x->err);
+    if (!rc) rc = qdi_points_buffer_make(QD_POINT_I64, &x->account, &p, &x->err);
+    if (!rc) rc = qdi_stored_buffer_make(QD_STORED_DEFAULT, &x->account, &st, &x->err);
+    for (uint32_t d = 0; d < n && !rc; d++) {
+        char text[24];
+        int64_t v[2] = {(int64_t)d * 7 % 31, (int64_t)d};
+        qd_point_value pv = {.i = v[0]};
+        qd_str t = {text, (size_t)snprintf(text, sizeof text, "t-%u", d % 40)};
+        rc = qdi_column_buffer_i64(c, d, v, 1 + d % 2, &x->err);
+        if (!rc) rc = qdi_column_buffer_str(k, d, t, &x->err);
+        if (!rc) rc = qdi_column_buffer_str(ids, d, t, &x->err);
+        if (!rc) rc = qdi_points_buffer_add(p, d, &pv, 1, &x->err);
+        if (!rc) rc = qdi_stored_buffer_add(st, d, t, &x->err);
+    }
+    qdi_column_source cs[3] = {{0, c, NULL}, {1, k, NULL}, {2, ids, NULL}};
+    qdi_points_source ps = {0, p, NULL};
+    if (!rc) rc = qd_file_create(x->store, QD_STR("f"), &format, id, &x->account, &w, &x->err);
+    if (!rc) rc = qdi_columns_write(cs, 3, n, w, &r[0], &x->account, &x->err);
+    if (!rc) rc = qdi_points_write(&ps, 1, n, w, &r[1], &x->account, &x->err);
+    if (!rc) rc = qdi_stored_write(st, n, w, &r[2], &x->err);
+    if (!rc) rc = qdi_ids_write(ids, w, &x->account, &x->err);
+    for (uint32_t i = 0; i < 3 && !rc; i++) {
+        rc = qd_file_section_begin(w, resident[i], true, &x->err);
+        if (!rc) rc = qd_file_write(w, r[i].p, r[i].n, &x->err);
+        if (!rc) rc = qd_file_section_end(w, NULL, &x->err);
+    }
+    if (w && rc) qd_file_abort(w);
+    if (w && !rc) rc = qd_file_commit(w, true, NULL, &x->err);
+    qdi_column_buffer_free(c);
+    qdi_column_buffer_free(k);
+    qdi_column_buffer_free(ids);
+    qdi_points_buffer_free(p);
+    qdi_stored_buffer_free(st);
+    for (uint32_t i = 0; i < 3; i++) qd_buf_fini(&r[i]);
+    return rc;
+}
+
+/* Opens `name`'s parts, looks an id up and merges it with itself, half of it deleted, into "m". */
+static int try_merge(parts *x, uint32_t n)
+{
+    static const qd_field_info fields[3] = {
+        {.name = {"a", 1}, .column = QD_COLUMN_I64, .point = QD_POINT_I64},
+        {.name = {"b", 1}, .column = QD_COLUMN_ORDINAL},
+        {.name = {"c", 1}, .column = QD_COLUMN_BYTES}};
+    static const uint32_t same[3] = {0, 1, 2};
+    qd_file *f = NULL;
+    qd_columns *columns = NULL;
+    qd_points_set *points = NULL;
+    qd_stored *stored = NULL;
+    qd_ids *ids = NULL;
+    qd_file_writer *w = NULL;
+    qd_file_format format = QDI_SEGMENT_FORMAT;
+    qd_buf r[3];
+    uint32_t map[200], live = 0;
+    for (uint32_t i = 0; i < 3; i++) qd_buf_init(&r[i], &x->account, 1u << 28);
+    for (uint32_t d = 0; d < n; d++) map[d] = d % 2 ? QDI_DOC_GONE : n + live++;
+    int rc = qd_file_open(x->store, QD_STR("f"), &format, &x->account, &f, &x->err);
+    if (!rc) rc = qdi_columns_open(f, n, &x->account, &columns, &x->err);
+    if (!rc) rc = qdi_points_open(f, n, &x->account, &points, &x->err);
+    if (!rc) rc = qdi_stored_open(f, n, &x->account, &stored, &x->err);
+    if (!rc) rc = qdi_ids_open(f, n, qd_columns_get(columns, 2), &x->account, &ids, &x->err);
+    if (!rc) {
+        qd_str id = QD_STR("t-7");
+        uint64_t hash = qd_ids_hash(id);
+        uint32_t doc = QD_IDS_ABSENT;
+        rc = qd_ids_lookup(ids, &id, &hash, 1, &doc, &x->arena, &x->err);
+        if (!rc) assert_int_equal(doc, 127);
+    }
+    qdi_merge_part part[2] = {{columns, points, stored, ids, n, n, 0, NULL, same},
+                              {columns, points, stored, ids, n, live, n, map, same}};
+    qdi_merge_in in = {.parts = part,
+                       .n = 2,
+                       .fields = fields,
+                       .nfields = 3,
+                       .docs = n + live,
+                       .id_field = 2,
+                       .account = &x->account};
+    if (!rc)
+        rc = qd_file_create(x->store, QD_STR("m"), &format, (const uint8_t[16]){4}, &x->account, &w,
+                            &x->err);
+    if (!rc) rc = qdi_columns_merge(&in, w, &r[0], &x->err);
+    if (!rc) rc = qdi_points_merge(&in, w, &r[1], &x->err);
+    if (!rc) rc = qdi_stored_merge(&in, w, &r[2], &x->err);
+    if (!rc) rc = qdi_ids_merge(&in, w, &x->err);
+    if (w && rc) qd_file_abort(w);
+    if (w && !rc) rc = qd_file_commit(w, true, NULL, &x->err);
+    qdi_ids_close(ids);
+    qdi_stored_close(stored);
+    qdi_points_close(points);
+    qdi_columns_close(columns);
+    qd_file_unref(f);
+    for (uint32_t i = 0; i < 3; i++) qd_buf_fini(&r[i]);
+    return rc;
+}
+
+static void clear(parts *x)
+{
+    qd_err_fini(&x->err);
+    qd_err_init(&x->err);
+    qd_arena_reset(&x->arena);
+}
+
+enum { FAULT_DOCS = 130 };
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    parts x;
+    parts_begin(&x, true);
+    for (uint32_t merge = 0; merge < 2; merge++) {
+        int64_t before = qd_account_used(&x.account);
+        for (uint64_t n = 1, seen = n; seen >= n; n++) {
+            qd_mem_fail_at(n, n % 2);
+            int rc = merge ? try_merge(&x, FAULT_DOCS) : try_write(&x, FAULT_DOCS);
+            seen = qd_mem_fail_at(0, false);
+            assert_true(rc == 0 || rc == QD_E_NOMEM || rc == QD_E_EXISTS);
+            clear(&x);
+            assert_int_equal(qd_account_used(&x.account), before);
+            OK(&x, qd_store_delete(x.store, merge ? QD_STR("m") : QD_STR("f"), &x.err));
+        }
+        if (!merge) OK(&x, try_write(&x, FAULT_DOCS));
+    }
+    parts_end(&x);
+}
+
+static void every_io_may_fail(void **state)
+{
+    (void)state;
+    parts x;
+    parts_begin(&x, true);
+    for (uint32_t merge = 0; merge < 2; merge++) {
+        int64_t before = qd_account_used(&x.account);
+        uint32_t kinds = STORE_CRASH_WRITES | STORE_CRASH_READS | STORE_CRASH_SYNCS;
+        for (uint64_t n = 1, seen = n; seen >= n; n++) {
+            store_crash_fail_at(x.disk, kinds, n, n % 2 ? QD_E_NOSPACE : QD_E_IO, false);
+            int rc = merge ? try_merge(&x, FAULT_DOCS) : try_write(&x, FAULT_DOCS);
+            seen = store_crash_fail_at(x.disk, kinds, 0, 0, false);
+            assert_true(rc == 0 || rc == QD_E_NOSPACE || rc == QD_E_IO);
+            clear(&x);
+            assert_int_equal(qd_account_used(&x.account), before);
+            OK(&x, qd_store_delete(x.store, merge ? QD_STR("m") : QD_STR("f"), &x.err));
+        }
+        if (!merge) OK(&x, try_write(&x, FAULT_DOCS));
+    }
+    parts_end(&x);
+}
+
 /* --- ids --- */
 
 static void ids_are_found_and_others_are_not(void **state)
@@ -660,6 +824,8 @@ int main(void)
         cmocka_unit_test(stored_documents_come_back),
         cmocka_unit_test(merging_of_stored_documents),
         cmocka_unit_test(a_merged_part_is_the_built_one),
+        cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(every_io_may_fail),
         cmocka_unit_test(ids_are_found_and_others_are_not),
         cmocka_unit_test(one_id_updated_many_times_costs_little),
         cmocka_unit_test(generations_of_live_documents),
