@@ -20,8 +20,10 @@ typedef struct qd_check {
     void (*found)(void *arg, qd_str file, const char *section, uint64_t offset, const char *text);
     void *arg;
     qd_account *account;
-    qd_file *file;     /* under check */
+    qd_file *file;     /* under check; NULL while it cannot be opened */
+    qd_str name;       /* of the object under check */
     uint64_t findings; /* counted by qd_check_found */
+    uint64_t last;     /* hash of the last error told */
     uint64_t terms, postings, positions, values, points, documents, ids; /* walked */
     uint32_t lives; /* generations of live documents */
 } qd_check;

@@ -113,6 +113,7 @@ int qd_segment_check(qd_store *store, qd_str name, qd_check *c, qd_err *err)
     qd_segment *s = NULL;
     qd_file_format format = QDI_SEGMENT_FORMAT;
     c->file = NULL;
+    c->name = name;
     int rc = qd_file_open(store, name, &format, c->account, &f, err);
     if (rc) return qd_check_error(c, "FRAME", rc, err);
     c->file = f;
