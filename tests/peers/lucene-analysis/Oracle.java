@@ -210,7 +210,7 @@ public final class Oracle {
             run(args[0], all, new java.io.FileOutputStream(java.io.FileDescriptor.out));
             return;
         }
-        for (int i = 1; i < args.length; i++)
+        for (int i = 1; i < args.length && !args[i].equals("-"); i++)
             try (java.io.FileOutputStream to = new java.io.FileOutputStream(args[0] + "/" + args[i])) { run(args[i], all, to); }
     }
 }
