@@ -7,6 +7,7 @@
 #ifndef QD_MAIN_NODE_H
 #define QD_MAIN_NODE_H
 
+#include "action/action.h"
 #include "config/config.h"
 #include "main/paths.h"
 #include "runtime/env.h"
@@ -32,6 +33,15 @@ typedef struct qd_node {
     qd_tasks *tasks;
     /* of later steps, typed where they are used */
     struct qd_plugin_host *plugins;
+    qd_store *store;                     /* tier of this node's shards */
+    struct qd_coord_store *coordination; /* the store in charge */
+    char id[QD_UUID_TEXT];               /* path.data/node.json */
+    qd_account index_account, request_account;
+    qd_shards *shards;
+    qd_cluster *cluster;
+    qd_actions actions;
+    struct qd_frontend *http;
+    const qd_frontend_vtable *http_vtable;
 } qd_node;
 
 typedef struct qd_step {

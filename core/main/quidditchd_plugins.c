@@ -3,9 +3,11 @@
  * them. What was refused stops the start only where the configuration needs it: a settings block
  * names it, or a later step asks for what it would provide.
  */
+#include "analysis/analysis.h"
 #include "base/log.h"
 #include "main/node.h"
 #include "main/plugins.h"
+#include "rest/rest.h"
 
 static int plugins_start(qd_node *node, qd_err *err)
 {
@@ -13,7 +15,10 @@ static int plugins_start(qd_node *node, qd_err *err)
     int rc = qd_main_plugins_open(node->config, &node->paths, node->env, node->loop,
                                   qd_pools_get(&node->pools, "generic"), &h, err);
     if (rc != 0) return rc;
-    rc = qd_plugin_host_load(h, err);
+    qd_plugin_host_service(h, QD_SERVICE_ACTION, qd_action_service(&node->actions));
+    rc = qd_plugin_builtin(h, qd_analysis_plugin(), err);
+    if (rc == 0) rc = qd_plugin_builtin(h, qd_rest_plugin(), err);
+    if (rc == 0) rc = qd_plugin_host_load(h, err);
     if (rc == 0) rc = qd_plugin_host_start(h, err);
     if (rc != 0) {
         qd_plugin_host_close(h);

@@ -1,0 +1,33 @@
+/*
+ * quidditchd_actions.c: what the actions work with. The action service is offered to plugins before
+ * they are loaded (quidditchd_plugins.c); from this step on it answers.
+ */
+#include "main/node.h"
+#include <stdio.h>
+
+static int actions_start(qd_node *node, qd_err *err)
+{
+    (void)err;
+    qd_account_init(&node->request_account, "request", NULL,
+                    qd_config_i64(node->config, QD_SET_BREAKER_REQUEST));
+    node->actions = (qd_actions){
+        .env = node->env,
+        .config = node->config,
+        .pools = &node->pools,
+        .tasks = node->tasks,
+        .plugins = node->plugins,
+        .store = node->store,
+        .cluster = node->cluster,
+        .shards = node->shards,
+        .account = &node->request_account,
+        .start_wall_ms = node->start_wall_ms,
+        .start_ns = node->start_ns,
+        .node_id = qd_str_c(node->id),
+        .node_name = qd_str_c(node->name),
+        .node_host = QD_STR("127.0.0.1"),
+        .data_path = qd_str_c(node->data),
+    };
+    return 0;
+}
+
+const qd_step qd_step_actions = {"actions", NULL, actions_start, NULL, NULL};

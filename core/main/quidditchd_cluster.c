@@ -1,0 +1,150 @@
+/*
+ * quidditchd_cluster.c: the node's identity, the shards it holds, the cluster it belongs to.
+ *
+ * path.data/node.json keeps the node's id: 22 characters, made at the first start. The REST address
+ * is announced with the session; http starts after this step, so the port is the configured one.
+ */
+#include "base/log.h"
+#include "main/node.h"
+#include "shard/shards.h"
+#include "json/tree.h"
+#include "json/writer.h"
+#include <stdio.h>
+#include <string.h>
+
+#define LOG "cluster"
+
+static int write_node_file(qd_node *node, const char *path, qd_err *err)
+{
+    qd_buf b;
+    qd_json_writer w;
+    uint8_t id[16];
+    qd_env_random(node->env, id, sizeof id);
+    qd_uuid_text(id, node->id);
+    qd_buf_init(&b, NULL, 4096);
+    qd_json_writer_init(&w, &b, true);
+    qd_json_object(&w);
+    qd_json_field_c(&w, "node_id", node->id);
+    qd_json_field_int(&w, "format", 1);
+    qd_json_object_end(&w);
+    int rc = qd_file_write_atomic(path, qd_buf_view(&b), 0600, err);
+    qd_buf_fini(&b);
+    return rc;
+}
+
+static int read_node_file(qd_node *node, qd_err *err)
+{
+    char path[QD_PATH_MAX + 32];
+    qd_buf b;
+    qd_arena a;
+    qd_json_node *root;
+    snprintf(path, sizeof path, "%s/node.json", node->data);
+    if (!qd_file_exists(path)) return write_node_file(node, path, err);
+    qd_buf_init(&b, NULL, 65536);
+    qd_arena_init(&a, NULL, 1 << 20);
+    int rc = qd_file_read(path, &b, err);
+    if (!rc) rc = qd_json_parse(&a, qd_buf_view(&b), 8, &root, err);
+    if (!rc) {
+        const qd_json_node *id = qd_json_get(root, "node_id");
+        if (!id || id->type != QD_JSON_T_STRING || id->text.n != QD_UUID_TEXT - 1) {
+            rc = qd_err_set(err, QD_E_CORRUPT, "[%s] holds no node id of %d characters", path,
+                            QD_UUID_TEXT - 1);
+        } else {
+            memcpy(node->id, id->text.p, id->text.n);
+        }
+    }
+    qd_arena_fini(&a);
+    qd_buf_fini(&b);
+    return rc;
+}
+
+/* Letters of _cat/nodes. */
+static void role_letters(const qd_node *node, char out[16], bool *data)
+{
+    uint32_t n, k = 0;
+    const qd_str *roles = qd_values_list(qd_config_values(node->config), QD_SET_NODE_ROLES, &n);
+    static const struct {
+        const char *role;
+        char letter;
+    } letters[] = {{"data", 'd'}, {"ingest", 'i'}, {"master", 'm'}, {"coordination", 'r'}};
+    *data = false;
+    for (size_t i = 0; i < QD_COUNT_OF(letters); i++) {
+        for (uint32_t j = 0; j < n; j++) {
+            if (!qd_str_is(roles[j], letters[i].role)) continue;
+            out[k++] = letters[i].letter;
+            *data |= letters[i].letter == 'd';
+        }
+    }
+    out[k] = 0;
+}
+
+static int open_shards(qd_node *node, qd_err *err)
+{
+    qd_pool_stats write;
+    qd_account_init(&node->index_account, "indices", NULL, 0);
+    qd_pool_stats_get(qd_pools_get(&node->pools, "write"), &write);
+    qd_shards_config c = {
+        .env = node->env,
+        .store = node->store,
+        .pools = &node->pools,
+        .account = &node->index_account,
+        .buffer_bytes = qd_config_index_buffer(node->config),
+        .slots = write.threads_max < QD_SLOTS_MAX ? write.threads_max : QD_SLOTS_MAX,
+    };
+    return qd_shards_open(&c, &node->shards, err);
+}
+
+static int cluster_start(qd_node *node, qd_err *err)
+{
+    char roles[16], http[64], transport[64];
+    bool data;
+    role_letters(node, roles, &data);
+    int rc = read_node_file(node, err);
+    if (!rc) rc = open_shards(node, err);
+    if (rc) return rc;
+    snprintf(http, sizeof http, "127.0.0.1:%lld",
+             (long long)qd_config_i64(node->config, QD_SET_HTTP_PORT));
+    snprintf(transport, sizeof transport, "127.0.0.1:9300");
+    qd_cluster_config c = {
+        .env = node->env,
+        .store = node->coordination,
+        .name = qd_config_text(node->config, QD_SET_CLUSTER_NAME),
+        .self = {.id = qd_str_c(node->id),
+                 .name = qd_str_c(node->name),
+                 .host = QD_STR("127.0.0.1"),
+                 .transport_address = qd_str_c(transport),
+                 .http_address = qd_str_c(http),
+                 .roles = qd_str_c(roles),
+                 .version = QD_STR(QD_VERSION)},
+        .data = data,
+        .session_ttl_ms =
+            qd_values_ms(qd_config_values(node->config), QD_SET_COORDINATION_SESSION_TTL),
+        .timeout_ms = 30000,
+        .listener = qd_shards_apply,
+        .listener_arg = node->shards,
+    };
+    rc = qd_cluster_open(&c, &node->cluster, err);
+    if (rc) {
+        qd_shards_close(node->shards);
+        node->shards = NULL;
+        return rc;
+    }
+    qd_shards_cluster(node->shards, node->cluster);
+    qd_state *s = qd_cluster_state(node->cluster);
+    qd_log_info(LOG, "cluster [%.*s] uuid [%s], node [%s] id [%s], %u indices",
+                QD_STR_ARG(qd_cluster_name(node->cluster)), s->uuid, node->name, node->id, s->n);
+    /* the first state came before the shards knew their cluster */
+    qd_shards_apply(node->shards, NULL, s);
+    qd_state_unref(s);
+    return 0;
+}
+
+static void cluster_stop(qd_node *node)
+{
+    qd_shards_close(node->shards);
+    qd_cluster_close(node->cluster);
+    node->shards = NULL;
+    node->cluster = NULL;
+}
+
+const qd_step qd_step_cluster = {"cluster", NULL, cluster_start, cluster_stop, NULL};
