@@ -91,7 +91,7 @@ OBJS_prog_$(1) := $$(patsubst %.c,$(OBJ)/%.o,$$(wildcard core/main/$(1).c core/m
 $(OUT)/bin/$(1): $$(OBJS_prog_$(1)) $(CORE_LIBS) core/main/host.map
 	@mkdir -p $$(@D)
 	@$$(say) LD $$@
-	$$(CC) $(LDFLAGS_ALL) -Wl,--version-script=core/main/host.map -Wl,-z,relro,-z,now -o $$@ $$(OBJS_prog_$(1)) -Wl,--start-group $(CORE_LIBS) -Wl,--end-group $$(SYSLIBS)
+	$$(CC) $(LDFLAGS_ALL) -Wl,--as-needed -Wl,--version-script=core/main/host.map -Wl,-z,relro,-z,now -o $$@ $$(OBJS_prog_$(1)) -Wl,--start-group $(CORE_LIBS) -Wl,--end-group $$(SYSLIBS)
 ALL_OBJS += $$(OBJS_prog_$(1))
 endef
 $(foreach p,$(PROGRAM_NAMES),$(eval $(call program_rules,$(p))))

@@ -1,1 +1,1 @@
-LIBS += -lsqlite3
+LIBS += -lsqlite3 -lcurl

@@ -1,0 +1,265 @@
+/*
+ * qd_index.c: `qd index`: sends documents, one JSON object a line, to an index by bulk requests,
+ * and shows how far it is. Lines that the node refuses are counted and the first of them shown.
+ */
+#include "base/log.h"
+#include "main/args.h"
+#include "main/qd_client.h"
+#include "runtime/env.h"
+#include "runtime/file.h"
+#include "runtime/proc.h"
+#include "json/tree.h"
+#include "json/writer.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BULK_BYTES ((size_t)4 << 20)
+#define READ_BYTES ((size_t)1 << 20)
+#define LINE_MAX_BYTES ((size_t)100 << 20)
+#define BAR 30
+
+typedef struct indexing {
+    qd_client *client;
+    char path[512];
+    const char *id_field;
+    qd_buf bulk, answer, line;
+    uint64_t docs, sent_docs, errors, bytes, total, batch;
+    uint64_t start_ns, shown_ns;
+    bool tty, json;
+    char first_error[400];
+} indexing;
+
+static void help(void)
+{
+    printf("usage: qd index INDEX [FILE...] [--url URL] [--id FIELD] [--json]\n\n"
+           "Indexes documents, one JSON object a line, from files (- or none: standard input).\n"
+           "  --id FIELD   use this field's value as _id (a later document of an id replaces it)\n"
+           "  --url URL    the node (default: QUIDDITCH_URL or http://localhost:9200)\n"
+           "  --json       print the figures as JSON\n");
+}
+
+static void show(indexing *x, bool end)
+{
+    uint64_t now = qd_env_mono_ns(qd_env_system());
+    if (!x->tty || (!end && now - x->shown_ns < 100000000u)) return;
+    x->shown_ns = now;
+    double s = (double)(now - x->start_ns) / 1e9, rate = s > 0 ? (double)x->sent_docs / s : 0;
+    double part = x->total ? (double)x->bytes / (double)x->total : 0;
+    char bar[BAR + 1];
+    for (int i = 0; i < BAR; i++) bar[i] = i < part * BAR ? '#' : '.';
+    bar[BAR] = 0;
+    if (x->total) {
+        fprintf(stderr, "\r\033[32m%s\033[0m %3.0f%%", bar, part * 100);
+    } else {
+        fprintf(stderr, "\r%.1f MB", (double)x->bytes / 1e6);
+    }
+    fprintf(stderr, "  %llu documents  %.0f/s", (unsigned long long)x->sent_docs, rate);
+    if (x->errors) fprintf(stderr, "  \033[31m%llu errors\033[0m", (unsigned long long)x->errors);
+    fprintf(stderr, "\033[K%s", end ? "\n" : "");
+}
+
+/* Counts refused items of a bulk answer. */
+static void look(indexing *x, int status)
+{
+    qd_arena a;
+    qd_json_node *root;
+    qd_arena_init(&a, NULL, 0);
+    if (qd_json_parse(&a, qd_buf_view(&x->answer), 0, &root, NULL)) goto out;
+    const qd_json_node *items = qd_json_get(root, "items");
+    if (status >= 300 || !items) {
+        const qd_json_node *e = qd_json_get(root, "error");
+        const qd_json_node *reason = e ? qd_json_get(e, "reason") : NULL;
+        x->errors += x->batch;
+        if (!x->first_error[0]) {
+            snprintf(x->first_error, sizeof x->first_error, "HTTP %d: %.*s", status,
+                     reason ? (int)reason->text.n : 0, reason ? reason->text.p : "");
+        }
+        goto out;
+    }
+    const qd_json_node *flag = qd_json_get(root, "errors");
+    for (const qd_json_node *i = flag && flag->truth ? items->first : NULL; i; i = i->next) {
+        const qd_json_node *e = i->first ? qd_json_get(i->first, "error") : NULL;
+        const qd_json_node *reason = e ? qd_json_get(e, "reason") : NULL;
+        if (!e) continue;
+        x->errors++;
+        if (!x->first_error[0] && reason) {
+            snprintf(x->first_error, sizeof x->first_error, "%.*s", QD_STR_ARG(reason->text));
+        }
+    }
+out:
+    qd_arena_fini(&a);
+}
+
+static int send_bulk(indexing *x, qd_err *err)
+{
+    int status = 0;
+    if (!x->batch) return 0;
+    int rc = 0;
+    for (int attempt = 0; attempt < 8; attempt++) { /* a busy node says 429: later */
+        rc = qd_client_call(x->client, "POST", x->path, qd_buf_view(&x->bulk), true, &status,
+                            &x->answer, err);
+        if (rc || status != 429) break;
+        qd_env_sleep_ns(qd_env_system(), (uint64_t)100000000 << attempt);
+    }
+    if (rc) return rc;
+    x->sent_docs += x->batch;
+    look(x, status);
+    x->batch = 0;
+    qd_buf_reset(&x->bulk);
+    show(x, false);
+    return 0;
+}
+
+static int add_document(indexing *x, qd_str line, qd_err *err)
+{
+    qd_str id = {NULL, 0};
+    qd_arena a;
+    qd_arena_init(&a, NULL, 0);
+    if (x->id_field) {
+        qd_json_node *root;
+        if (!qd_json_parse(&a, line, 0, &root, NULL)) {
+            const qd_json_node *n = qd_json_get(root, x->id_field);
+            if (n) id = qd_json_text(n);
+        }
+    }
+    if (id.n) {
+        qd_json_writer w;
+        qd_json_writer_init(&w, &x->bulk, false);
+        qd_json_object(&w);
+        qd_json_key_c(&w, "index");
+        qd_json_object(&w);
+        qd_json_field_str(&w, "_id", id);
+        qd_json_object_end(&w);
+        qd_json_object_end(&w);
+        (void)qd_buf_char(&x->bulk, '\n');
+    } else {
+        (void)qd_buf_c(&x->bulk, "{\"index\":{}}\n");
+    }
+    (void)qd_buf_str(&x->bulk, line);
+    int rc = qd_buf_char(&x->bulk, '\n');
+    qd_arena_fini(&a);
+    if (rc) return qd_err_set(err, rc, "a line of %zu bytes is too long", line.n);
+    x->docs++;
+    x->batch++;
+    return x->bulk.n >= BULK_BYTES ? send_bulk(x, err) : 0;
+}
+
+static int index_file(indexing *x, const char *file, qd_err *err)
+{
+    qd_file_in *in;
+    char *chunk = qd_alloc(NULL, READ_BYTES);
+    if (!chunk) return qd_err_nomem(err, "read buffer");
+    int rc = qd_file_in_open(file, &in, err);
+    if (rc) {
+        qd_free(chunk);
+        return rc;
+    }
+    for (;;) {
+        int64_t got = qd_file_in_read(in, chunk, READ_BYTES, err);
+        if (got < 0) rc = (int)got;
+        if (got <= 0) break;
+        x->bytes += (uint64_t)got;
+        qd_str rest = {chunk, (size_t)got};
+        while (!rc && rest.n) {
+            ptrdiff_t nl = qd_str_find(rest, '\n');
+            size_t n = nl < 0 ? rest.n : (size_t)nl;
+            if ((rc = qd_buf_add(&x->line, rest.p, n))) {
+                qd_err_set(err, rc, "%s: a line of over %zu bytes", file, LINE_MAX_BYTES);
+                break;
+            }
+            rest = qd_str_sub(rest, nl < 0 ? n : n + 1, rest.n);
+            if (nl < 0) break;
+            qd_str line = qd_str_trim(qd_buf_view(&x->line));
+            if (line.n) rc = add_document(x, line, err);
+            qd_buf_reset(&x->line);
+        }
+        if (rc) break;
+    }
+    qd_str line = qd_str_trim(qd_buf_view(&x->line));
+    if (!rc && line.n) rc = add_document(x, line, err);
+    qd_buf_reset(&x->line);
+    qd_file_in_close(in);
+    qd_free(chunk);
+    return rc;
+}
+
+static void report(indexing *x)
+{
+    double s = (double)(qd_env_mono_ns(qd_env_system()) - x->start_ns) / 1e9;
+    show(x, true);
+    if (x->json) {
+        printf("{\"documents\":%llu,\"errors\":%llu,\"bytes\":%llu,\"seconds\":%.3f,\"docs_per_s\":"
+               "%.0f}\n",
+               (unsigned long long)x->docs, (unsigned long long)x->errors,
+               (unsigned long long)x->bytes, s, s > 0 ? (double)x->docs / s : 0);
+    } else {
+        printf("%llu documents, %.1f MB in %.1f s (%.0f documents/s), %llu errors\n",
+               (unsigned long long)x->docs, (double)x->bytes / 1e6, s,
+               s > 0 ? (double)x->docs / s : 0, (unsigned long long)x->errors);
+    }
+    if (x->first_error[0]) fprintf(stderr, "qd index: first error: %s\n", x->first_error);
+}
+
+int qd_command_index(int argc, char **argv);
+
+int qd_command_index(int argc, char **argv)
+{
+    static const qd_option options[] = {{"url", true, 1},   {"id", true, 2}, {"json", false, 3},
+                                        {"help", false, 4}, {"h", false, 4}, {0}};
+    indexing x = {0};
+    const char *url = NULL, *name = NULL, *files[256];
+    uint32_t nfiles = 0;
+    int id, rc = 0;
+    qd_err err;
+    qd_args a;
+    qd_err_init(&err);
+    qd_args_init(&a, argc, argv, 1, options);
+    while (!rc && (id = qd_args_next(&a, &err)) != QD_ARGS_END) {
+        if (id == 1) url = a.value;
+        if (id == 2) x.id_field = a.value;
+        if (id == 3) x.json = true;
+        if (id == 4) {
+            help();
+            return 0;
+        }
+        if (id == QD_ARGS_BAD) rc = QD_E_ARG;
+        if (id == QD_ARGS_WORD && !name) {
+            name = a.value;
+        } else if (id == QD_ARGS_WORD && nfiles < QD_COUNT_OF(files)) {
+            files[nfiles++] = a.value;
+        }
+    }
+    if (!rc && !name) rc = qd_err_set(&err, QD_E_ARG, "which index? (qd index --help)");
+    if (!rc) rc = qd_client_open(url, &x.client, &err);
+    if (rc) {
+        fprintf(stderr, "qd index: %s\n", qd_err_reason(&err));
+        qd_err_fini(&err);
+        return 64;
+    }
+    char escaped[400];
+    qd_client_escape(name, escaped, sizeof escaped);
+    snprintf(x.path, sizeof x.path, "/%s/_bulk", escaped);
+    qd_buf_init(&x.bulk, NULL, LINE_MAX_BYTES + BULK_BYTES * 2);
+    qd_buf_init(&x.answer, NULL, (size_t)1 << 31);
+    qd_buf_init(&x.line, NULL, LINE_MAX_BYTES);
+    x.tty = qd_proc_tty_err(NULL);
+    x.start_ns = qd_env_mono_ns(qd_env_system());
+    if (!nfiles) files[nfiles++] = "-";
+    for (uint32_t i = 0; i < nfiles; i++) {
+        qd_file_info info;
+        if (!qd_file_stat(files[i], &info, NULL)) x.total += info.size;
+    }
+    for (uint32_t i = 0; i < nfiles && !rc; i++) {
+        const char *file = strcmp(files[i], "-") == 0 ? "/dev/stdin" : files[i];
+        rc = index_file(&x, file, &err);
+    }
+    if (!rc) rc = send_bulk(&x, &err);
+    report(&x);
+    if (rc) fprintf(stderr, "qd index: %s\n", qd_err_reason(&err));
+    qd_err_fini(&err);
+    qd_buf_fini(&x.bulk);
+    qd_buf_fini(&x.answer);
+    qd_buf_fini(&x.line);
+    qd_client_close(x.client);
+    return rc || x.errors ? 1 : 0;
+}
