@@ -86,6 +86,7 @@ typedef struct looking {
 static void look_at_engine(qd_shard *s, looking *l, const qd_index_meta *m)
 {
     const qd_values *v = m->values;
+    qdi_shard_searcher_drop(s, false);
     if (due(&s->refresh_due_ns, qd_values_ms(v, QD_IX_REFRESH_INTERVAL), l->now) &&
         qd_engine_refresh_needed(s->engine)) {
         qdi_shard_queue(s, &s->refresh, "refresh", qdi_shard_refresh_run);

@@ -39,6 +39,7 @@ void qd_shard_unref(qd_shard *s)
     qd_rwlock_fini(&s->gate);
     qd_cond_fini(&s->changed);
     qd_mutex_fini(&s->lock);
+    qd_mutex_fini(&s->searcher_lock);
     qd_free(s);
     qd_mutex_lock(&all->lock);
     all->live--;
@@ -113,6 +114,7 @@ int qdi_shard_make(qd_shards *all, const qd_index_meta *m, uint32_t number, cons
     snprintf(s->name, sizeof s->name, "[%.*s][%u]", QD_STR_ARG(m->name), number);
     qd_account_init(&s->account, "shard", all->account, 0);
     qd_mutex_init(&s->lock);
+    qd_mutex_init(&s->searcher_lock);
     qd_cond_init(&s->changed);
     qd_rwlock_init(&s->gate);
     shard_job *jobs[] = {&s->open, &s->refresh, &s->flush, &s->sync, &s->reopen};
@@ -215,6 +217,7 @@ static void open_now(qd_shard *s)
                       */
         qd_engine *old = s->engine;
         s->engine = NULL;
+        qdi_shard_searcher_drop(s, true);
         qd_engine_close(old, false);
         for (uint32_t i = 0; i < QD_SLOTS_MAX; i++) {
             qd_document_writer_free(s->writer[i]);
@@ -256,6 +259,7 @@ void qdi_shard_stop(qd_shard *s, bool flush)
     qd_rwlock_write(&s->gate);
     qd_engine *e = s->engine;
     s->engine = NULL;
+    qdi_shard_searcher_drop(s, true);
     if (e) qd_engine_close(e, flush && !qd_engine_failure(e, NULL));
     qd_rwlock_unlock(&s->gate);
 }

@@ -13,6 +13,7 @@
 #include "engine/document.h"
 #include "engine/engine.h"
 #include "runtime/pool.h"
+#include "search/searcher.h"
 
 typedef struct qd_shards qd_shards;
 typedef struct qd_shard qd_shard;
@@ -62,6 +63,13 @@ bool qd_shard_ready(qd_shard *s, char *reason);
 /* The newest reader with a reference, without waiting; NULL when not open. Give it back before the
  * shard: its memory is accounted there. [any] */
 qd_reader *qd_shard_reader(qd_shard *s);
+/* A searcher over the newest reader with a reference, made once for each reader and shared. Give it
+ * back (qd_searcher_unref) before the shard: its memory is accounted there. QD_E_NO_SHARD when not
+ * open, QD_E_LIMIT, QD_E_NOMEM. [any] */
+QD_MUST_CHECK
+int qd_shard_searcher(qd_shard *s, qd_searcher **out, qd_err *err);
+/* One more reference of a shard; returns s. [any] */
+qd_shard *qd_shard_ref(qd_shard *s);
 /* Primary term under which it is open. [any] */
 uint64_t qd_shard_primary_term(const qd_shard *s);
 /* Allocation id. [any] */

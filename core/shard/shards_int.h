@@ -43,6 +43,10 @@ struct qd_shard {
     qd_engine *engine;
     qd_document_writer *writer[QD_SLOTS_MAX];
 
+    qd_mutex searcher_lock;  /* the two below: the newest searcher asked for and its reader */
+    qd_searcher *searcher;
+    qd_reader *searcher_of;
+
     shard_job open, refresh, flush, sync, reopen;
     _Atomic uint64_t refresh_due_ns, sync_due_ns, reopen_due_ns;
 };
@@ -81,6 +85,9 @@ void qdi_shard_job_end(shard_job *job);
 void qdi_shard_stop(qd_shard *s, bool flush);
 /* Starts to open the shard's engine again after a failure. */
 void qdi_shard_failed(qd_shard *s);
+/* Lets the kept searcher go: all: in any case; else only if its reader is not the newest any more,
+ * so that merged segments do not live on in a shard that nobody searches. */
+void qdi_shard_searcher_drop(qd_shard *s, bool all);
 /* Background thread. */
 void qdi_shards_tick(void *arg);
 /* Runs one job of each kind. */

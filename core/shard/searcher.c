@@ -1,0 +1,79 @@
+/*
+ * searcher.c: one searcher for each reader of a shard, kept until a newer reader is asked for. The
+ * reader is kept with it, so that its address cannot name another one meanwhile.
+ */
+#include "shard/shards_int.h"
+
+qd_shard *qd_shard_ref(qd_shard *s)
+{
+    return qdi_shard_ref(s);
+}
+
+static int make(qd_shard *s, const qd_reader *r, qd_searcher **out, qd_err *err)
+{
+    struct qd_segment **segments = qd_alloc(&s->account, (r->n + 1) * sizeof *segments);
+    struct qd_live **live = qd_alloc(&s->account, (r->n + 1) * sizeof *live);
+    int rc = segments && live ? 0 : qd_err_nomem(err, "searcher");
+    for (uint32_t i = 0; i < r->n && !rc; i++) {
+        segments[i] = r->leaf[i].segment;
+        live[i] = r->leaf[i].live;
+    }
+    if (!rc) rc = qd_searcher_make(segments, live, r->n, &s->account, out, err);
+    qd_free(segments);
+    qd_free(live);
+    return rc;
+}
+
+/* Puts a pair in the place of the kept one; the old pair goes without the lock held. */
+static void keep(qd_shard *s, qd_searcher *searcher, qd_reader *r)
+{
+    qd_mutex_lock(&s->searcher_lock);
+    qd_searcher *old = s->searcher;
+    qd_reader *old_reader = s->searcher_of;
+    s->searcher = searcher;
+    s->searcher_of = r;
+    qd_mutex_unlock(&s->searcher_lock);
+    qd_searcher_unref(old);
+    qd_reader_unref(old_reader);
+}
+
+void qdi_shard_searcher_drop(qd_shard *s, bool all)
+{
+    bool stale = all;
+    if (!all) {
+        qd_reader *now = s->engine ? qd_engine_reader(s->engine) : NULL;
+        qd_mutex_lock(&s->searcher_lock);
+        stale = s->searcher_of && s->searcher_of != now;
+        qd_mutex_unlock(&s->searcher_lock);
+        qd_reader_unref(now);
+    }
+    if (stale) keep(s, NULL, NULL);
+}
+
+int qd_shard_searcher(qd_shard *s, qd_searcher **out, qd_err *err)
+{
+    qd_searcher *found = NULL;
+    qd_reader *r = qd_shard_reader(s);
+    if (!r) {
+        char reason[256];
+        (void)qd_shard_ready(s, reason);
+        return qd_err_set(err, QD_E_NO_SHARD, "%s is not open%s%s", s->name, reason[0] ? ": " : "",
+                          reason);
+    }
+    qd_mutex_lock(&s->searcher_lock);
+    if (s->searcher_of == r) found = qd_searcher_ref(s->searcher);
+    qd_mutex_unlock(&s->searcher_lock);
+    if (found) {
+        qd_reader_unref(r);
+        *out = found;
+        return 0;
+    }
+    int rc = make(s, r, &found, err);
+    if (rc) {
+        qd_reader_unref(r);
+        return rc;
+    }
+    *out = qd_searcher_ref(found);
+    keep(s, found, r);
+    return 0;
+}
