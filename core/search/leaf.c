@@ -661,6 +661,7 @@ int qdi_run_begin(qdi_run *r, qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, b
     norms_ready(r);
     for (struct qdi_pending *w = r->pending; w && !rc; w = w->next) rc = open_one(r, w, err);
     if (!rc) finish_node(r->root);
+    r->opened = !rc;
     return rc;
 }
 
@@ -668,7 +669,7 @@ int qdi_run_end(qdi_run *r, qd_err *err)
 {
     int rc = 0;
     qdi_custom_close(r->customs);
-    for (struct qdi_pending *w = r->pending; w && !rc; w = w->next)
+    for (struct qdi_pending *w = r->opened ? r->pending : NULL; w && !rc; w = w->next)
         if (w->kind == PENDING_CUR && w->cur->p->damaged) rc = qd_postings_status(w->cur->p, err);
     if (r->reads) qd_reads_release(r->reads);
     r->reads = NULL;

@@ -124,6 +124,7 @@ struct qdi_run {
     struct qdi_pending *pending; /* what waits for the fetch */
     struct qdi_custom *customs;  /* opened here, newest first */
     qdi_lnode *root;
+    bool opened; /* all views are */
 };
 
 /* leaf.c: begin plans and fetches, opens everything; end gives all back. */
