@@ -1,60 +1,64 @@
 /*
- * corpus.h: a random shard for tests of searching: words with falling frequencies, tags, numbers,
- * in one or several segments with deletions, on a tier in memory; the documents stay there for
- * naive readings.
+ * corpus.h: random documents for tests of segments, kept naively: a list of occurrences, against
+ * which every structure of a segment is compared.
  */
 #ifndef QD_TESTS_UNIT_CORPUS_H
 #define QD_TESTS_UNIT_CORPUS_H
 
-#include "base/str.h"
-#include "lib/store_crash.h"
-#include "search/searcher.h"
-#include "segment/live.h"
+#include "base/vec.h"
+#include "segment/buffer.h"
+#include "segment/merge.h"
 #include "segment/segment.h"
+#include "unit/lib/parts.h"
 
-#define WORDS 96u
-#define TAGS 12u
-#define SEGMENTS_MAX 4u
-#define LEN_MAX 80u
+typedef struct occurrence {
+    uint32_t word, doc, position, start, end;
+} occurrence;
 
-/* Fields: body (text, w00 to w95), tag (keyword), num (long). */
-typedef struct doc {
-    uint8_t word[LEN_MAX];
-    uint32_t n; /* words */
-    int tag;    /* -1: none */
-    bool has_num, deleted;
-    int64_t num;
-} doc;
+typedef struct corpus_field {
+    qd_field_info info;
+    QD_VEC(occurrence) all;  /* by document, in order */
+    QD_VEC(uint32_t) length; /* by document: words with an increment above 0 */
+} corpus_field;
+
+#define CORPUS_FIELDS 4u /* "body" positions and norms, "exact" documents, "freq", "offs" */
 
 typedef struct corpus {
-    store_crash *disk;
-    qd_store *store;
-    qd_account account;
-    qd_err err;
-    doc *docs;
-    uint32_t n, nseg, first[SEGMENTS_MAX + 1];
-    qd_segment *seg[SEGMENTS_MAX];
-    qd_live *live[SEGMENTS_MAX];
-    qd_searcher *searcher;
-    uint64_t seed;
-    char word[WORDS][16], tag[TAGS][16], (*id)[16];
-    float ninv[256]; /* of body */
-    float tag_ninv;
-    uint64_t body_docs, body_ttf, tag_docs, tag_df[TAGS], word_df[WORDS];
+    parts *x;
+    uint32_t words, docs;
+    QD_VEC(char) text;        /* of all words */
+    QD_VEC(uint32_t) text_at; /* words + 1 */
+    corpus_field fields[CORPUS_FIELDS];
 } corpus;
 
-extern corpus C;
+/* A vocabulary of different words, some long, some with common beginnings, some with bytes over
+ * 127. */
+void corpus_begin(corpus *c, parts *x, uint32_t words);
+/* Adds documents of about `length` words to the model. */
+void corpus_grow(corpus *c, uint32_t docs, uint32_t length);
+/* Frees. */
+void corpus_end(corpus *c);
+/* A word's bytes. */
+qd_str corpus_word(const corpus *c, uint32_t word);
+/* Adds model document doc to the buffer; the codes of the buffer come back. */
+int corpus_feed(const corpus *c, uint32_t doc, qd_buffer *b, qd_err *err);
+/* Writes model documents [from, to), those in skip (may be NULL) left out, as segment `name`. */
+void corpus_flush(const corpus *c, uint32_t from, uint32_t to, const uint8_t *skip,
+                  const char *name);
+/* Compares a segment with documents [from, to) less skip: every term, posting, position, offset,
+ * norm, class and bitmap. */
+void corpus_compare(const corpus *c, uint32_t from, uint32_t to, const uint8_t *skip,
+                    const char *name);
 
-/* The next random number; n > 0: below n. */
-uint64_t rnd(uint64_t n);
-/* Fails the test with the error's text unless rc is 0. */
-void corpus_ok(int rc, int line);
-#define OK(x) corpus_ok((x), __LINE__)
-/* Occurrences of a word in a document. */
-uint32_t freq_of(const doc *d, uint32_t w);
-/* Makes C: n documents in nseg segments, one in delete_one_in deleted (0: none). */
-void corpus_make(uint64_t seed, uint32_t n, uint32_t nseg, uint32_t delete_one_in);
-/* Frees it; nothing may be left allocated. */
-void corpus_end(void);
+/* Reads every term, posting, position and offset of a segment, whatever is in it; 0 or the first
+ * error. */
+int corpus_read_all(parts *x, const char *name, qd_err *err);
+/* Opens n segments (deleting documents that skip names, numbered through all of them; may be NULL)
+ * and merges them into `to`. */
+int corpus_merge(parts *x, const char *const *names, uint32_t n, const uint8_t *skip,
+                 const char *to, qd_merge_result *result, qd_err *err);
+/* Flush of model documents [from, to) as corpus_flush, but failures come back. */
+int corpus_try_flush(const corpus *c, uint32_t from, uint32_t to, const uint8_t *skip,
+                     const char *name, qd_err *err);
 
 #endif

@@ -5,7 +5,7 @@
  */
 #include "search/plan.h"
 #include "segment/automaton.h"
-#include "unit/lib/corpus.h"
+#include "unit/lib/search_corpus.h"
 #include "unit/unit.h"
 #include <math.h>
 
@@ -13,13 +13,13 @@ static qd_arena A;
 
 static void begin(uint64_t seed, uint32_t n, uint32_t nseg, uint32_t delete_one_in)
 {
-    corpus_make(seed, n, nseg, delete_one_in);
+    search_corpus_make(seed, n, nseg, delete_one_in);
     qd_arena_init(&A, &C.account, 0);
 }
 static void end(void)
 {
     qd_arena_fini(&A);
-    corpus_end();
+    search_corpus_end();
 }
 
 static qd_node *word(uint32_t w)
@@ -101,7 +101,7 @@ static void a_post_filter_narrows_what_a_collector_gets(void **state)
     qd_plan *p = plan(word(1), NULL), *f = plan(tag, &(qd_plan_options){.no_scores = true});
     uint64_t want = 0;
     for (uint32_t i = 0; i < C.n; i++)
-        want += !C.docs[i].deleted && C.docs[i].tag == 3 && freq_of(&C.docs[i], 1) > 0;
+        want += !C.docs[i].deleted && C.docs[i].tag == 3 && word_freq(&C.docs[i], 1) > 0;
     qd_count_collector n, all;
     qd_count_collector_init(&n, 0);
     qd_count_collector_init(&all, 0);
@@ -330,7 +330,7 @@ static void fuzzy_blends_frequencies_and_weighs_by_distance(void **state)
         const doc *d = &C.docs[r.hits[i].doc];
         double sum = 0;
         for (uint32_t w = 0; w < WORDS; w++) {
-            uint32_t f = near_42(C.word[w]) ? freq_of(d, w) : 0;
+            uint32_t f = near_42(C.word[w]) ? word_freq(d, w) : 0;
             if (!f) continue;
             float boost = w == 42 ? 1.0f : 1.0f - 1.0f / 3.0f;
             float weight = (boost * (1.0f + 1.2f)) * idf;
@@ -421,7 +421,7 @@ static void operators_that_iterate_meet_native_clauses(void **state)
         uint32_t s = r.hits[i].doc >= C.first[1], d = r.hits[i].doc - C.first[s];
         float own = 2 * (1.0f + (float)(d % 7));
         assert_true(r.hits[i].score >= own);
-        if (!freq_of(&C.docs[r.hits[i].doc], 3)) assert_true(r.hits[i].score == own);
+        if (!word_freq(&C.docs[r.hits[i].doc], 3)) assert_true(r.hits[i].score == own);
     }
     end();
 }

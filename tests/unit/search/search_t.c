@@ -4,7 +4,7 @@
  */
 #include "runtime/cpu.h"
 #include "search/plan.h"
-#include "unit/lib/corpus.h"
+#include "unit/lib/search_corpus.h"
 #include "unit/unit.h"
 #include <math.h>
 
@@ -99,7 +99,7 @@ static bool naive_term(const qd_node_term *t, uint32_t i, float boost, float *sc
         *score = bm25(boost, idf(C.tag_df[d->tag], C.tag_docs), 1, C.tag_ninv);
         return true;
     }
-    uint32_t f = freq_of(d, word_of(t->term));
+    uint32_t f = word_freq(d, word_of(t->term));
     *score = bm25(boost, idf(df_of(word_of(t->term)), C.body_docs), (float)f, body_ninv(d));
     return f > 0;
 }
@@ -111,7 +111,7 @@ static bool naive_synonym(const qd_node_synonym *s, uint32_t i, float boost, flo
     for (uint32_t k = 0; k < s->n; k++) {
         uint64_t x = df_of(word_of(s->terms[k]));
         df = x > df ? x : df;
-        f += freq_of(&C.docs[i], word_of(s->terms[k]));
+        f += word_freq(&C.docs[i], word_of(s->terms[k]));
     }
     *score = bm25(boost, idf(df, C.body_docs), (float)f, body_ninv(&C.docs[i]));
     return f > 0;
@@ -177,7 +177,9 @@ static qd_arena A;
 
 static qd_str some_word(void)
 {
-    uint32_t w = (uint32_t)(rnd(3) == 0 ? rnd(WORDS) : rnd(3) == 0 ? rnd(WORDS / 4) : rnd(12));
+    uint32_t w = (uint32_t)(search_rnd(3) == 0   ? search_rnd(WORDS)
+                            : search_rnd(3) == 0 ? search_rnd(WORDS / 4)
+                                                 : search_rnd(12));
     return qd_str_c(C.word[w]);
 }
 static qd_node *term_node(void)
@@ -188,13 +190,13 @@ static qd_node *term_node(void)
 static qd_node *phrase_node(void)
 {
     qd_node *q = qd_node_make(&A, QD_NATIVE_PHRASE);
-    uint32_t n = 2 + (uint32_t)rnd(2), pos = 0;
+    uint32_t n = 2 + (uint32_t)search_rnd(2), pos = 0;
     qd_phrase_term *t = qd_arena_calloc(&A, n * sizeof *t);
-    const doc *d = &C.docs[rnd(C.n)]; /* mostly words that stand so somewhere */
+    const doc *d = &C.docs[search_rnd(C.n)]; /* mostly words that stand so somewhere */
     for (uint32_t i = 0; i < n; i++) {
         t[i] = (qd_phrase_term){.term = some_word(), .position = pos};
-        if (rnd(8) && d->n > pos) t[i].term = qd_str_c(C.word[d->word[pos]]);
-        pos += rnd(10) ? 1 : 2;
+        if (search_rnd(8) && d->n > pos) t[i].term = qd_str_c(C.word[d->word[pos]]);
+        pos += search_rnd(10) ? 1 : 2;
     }
     q->u.phrase = (qd_node_phrase){.field = QD_STR("body"), .terms = t, .n = n};
     return q;
@@ -203,27 +205,29 @@ static qd_node *phrase_node(void)
 static qd_node *leaf_node(void)
 {
     qd_node *q;
-    switch (rnd(16)) {
+    switch (search_rnd(16)) {
     case 0:
         q = qd_node_make(&A, QD_NATIVE_MATCH_ALL);
         break;
     case 1:
-        q = qd_node_term_make(&A, QD_STR("tag"), qd_str_c(C.tag[rnd(TAGS)]));
+        q = qd_node_term_make(&A, QD_STR("tag"), qd_str_c(C.tag[search_rnd(TAGS)]));
         break;
     case 2:
         q = phrase_node();
         break;
     case 3: {
         q = qd_node_make(&A, QD_NATIVE_RANGE);
-        int64_t lo = (int64_t)rnd(1000) - 500;
-        q->u.range = (qd_node_range){
-            .field = QD_STR("num"), .lo = lo, .hi = rnd(4) ? lo + (int64_t)rnd(300) : INT64_MAX};
+        int64_t lo = (int64_t)search_rnd(1000) - 500;
+        q->u.range =
+            (qd_node_range){.field = QD_STR("num"),
+                            .lo = lo,
+                            .hi = search_rnd(4) ? lo + (int64_t)search_rnd(300) : INT64_MAX};
         break;
     }
     case 4: {
         q = qd_node_make(&A, QD_NATIVE_TERM_SET);
         qd_str *t = qd_arena_calloc(&A, 3 * sizeof *t);
-        for (int i = 0; i < 3; i++) t[i] = qd_str_c(C.tag[rnd(TAGS)]);
+        for (int i = 0; i < 3; i++) t[i] = qd_str_c(C.tag[search_rnd(TAGS)]);
         q->u.term_set = (qd_node_term_set){.field = QD_STR("tag"), .terms = t, .n = 3};
         break;
     }
@@ -231,16 +235,16 @@ static qd_node *leaf_node(void)
         q = qd_node_make(&A, QD_NATIVE_PATTERN);
         q->u.pattern = (qd_node_pattern){.field = QD_STR("body"),
                                          .kind = QD_PATTERN_PREFIX,
-                                         .text = rnd(2) ? QD_STR("w3") : QD_STR("w9")};
+                                         .text = search_rnd(2) ? QD_STR("w3") : QD_STR("w9")};
         break;
     case 6:
         q = qd_node_make(&A, QD_NATIVE_EXISTS);
-        q->u.exists = rnd(2) ? QD_STR("num") : QD_STR("body");
+        q->u.exists = search_rnd(2) ? QD_STR("num") : QD_STR("body");
         break;
     case 7: {
         q = qd_node_make(&A, QD_NATIVE_IDS);
         qd_str *t = qd_arena_calloc(&A, 5 * sizeof *t);
-        for (int i = 0; i < 5; i++) t[i] = qd_str_c(C.id[rnd(C.n)]);
+        for (int i = 0; i < 5; i++) t[i] = qd_str_c(C.id[search_rnd(C.n)]);
         q->u.ids = (qd_node_ids){.ids = t, .n = 5};
         break;
     }
@@ -262,27 +266,28 @@ static qd_node *leaf_node(void)
 static qd_node *tree(uint32_t depth)
 {
     qd_node *q;
-    uint64_t r = depth ? rnd(10) : 9;
+    uint64_t r = depth ? search_rnd(10) : 9;
     if (r < 5) {
         const qd_node **l[4];
-        uint32_t n[4] = {(uint32_t)rnd(3), (uint32_t)rnd(4), (uint32_t)rnd(2), rnd(3) == 0};
+        uint32_t n[4] = {(uint32_t)search_rnd(3), (uint32_t)search_rnd(4), (uint32_t)search_rnd(2),
+                         search_rnd(3) == 0};
         q = qd_node_bool_make(&A, n[0], n[1], n[2], n[3], &l[0], &l[1], &l[2], &l[3]);
         for (uint32_t k = 0; k < 4; k++)
             for (uint32_t i = 0; i < n[k]; i++) l[k][i] = tree(depth - 1);
-        q->u.boolean.min_should = (uint32_t)rnd(n[1] + 1);
+        q->u.boolean.min_should = (uint32_t)search_rnd(n[1] + 1);
     } else if (r == 5) {
         q = qd_node_make(&A, QD_NATIVE_DIS_MAX);
         const qd_node **kids = qd_arena_calloc(&A, 3 * sizeof *kids);
         for (int i = 0; i < 3; i++) kids[i] = tree(depth - 1);
         q->u.dis_max =
-            (qd_node_dis_max){.children = kids, .n = 3, .tie_breaker = rnd(2) ? 0.3f : 0};
+            (qd_node_dis_max){.children = kids, .n = 3, .tie_breaker = search_rnd(2) ? 0.3f : 0};
     } else if (r == 6) {
-        q = qd_node_make(&A, rnd(2) ? QD_NATIVE_CONSTANT : QD_NATIVE_BOOST);
+        q = qd_node_make(&A, search_rnd(2) ? QD_NATIVE_CONSTANT : QD_NATIVE_BOOST);
         q->u.child = tree(depth - 1);
     } else {
         q = leaf_node();
     }
-    if (rnd(4) == 0) q->boost = 0.5f + (float)rnd(8) / 4;
+    if (search_rnd(4) == 0) q->boost = 0.5f + (float)search_rnd(8) / 4;
     return q;
 }
 
@@ -465,37 +470,37 @@ static void run_queries(uint32_t shapes, uint32_t trees)
 static void one_small_segment(void **state)
 {
     (void)state;
-    corpus_make(1, 300, 1, 0);
+    search_corpus_make(1, 300, 1, 0);
     run_queries(60, 300);
-    corpus_end();
+    search_corpus_end();
 }
 static void several_segments(void **state)
 {
     (void)state;
-    corpus_make(2, 3000, 4, 0);
+    search_corpus_make(2, 3000, 4, 0);
     run_queries(60, 150);
-    corpus_end();
+    search_corpus_end();
 }
 static void deletions_are_never_hits_and_count_in_statistics(void **state)
 {
     (void)state;
-    corpus_make(3, 3000, 3, 5);
+    search_corpus_make(3, 3000, 3, 5);
     run_queries(60, 150);
-    corpus_end();
+    search_corpus_end();
 }
 static void dense_terms_with_ranges_and_bitmaps(void **state)
 {
     (void)state;
-    corpus_make(4, 30000, 1, 0);
+    search_corpus_make(4, 30000, 1, 0);
     run_queries(40, 15);
-    corpus_end();
+    search_corpus_end();
 }
 static void dense_terms_with_deletions_in_two_segments(void **state)
 {
     (void)state;
-    corpus_make(5, 36000, 2, 7);
+    search_corpus_make(5, 36000, 2, 7);
     run_queries(30, 15);
-    corpus_end();
+    search_corpus_end();
 }
 static void every_instruction_set(void **state)
 {
@@ -503,9 +508,9 @@ static void every_instruction_set(void **state)
     qd_cpu was = qd_cpu_level();
     for (int level = QD_CPU_V2; level < (int)was; level++) {
         qd_cpu_level_set((qd_cpu)level);
-        corpus_make(6, 20000, 2, 9);
+        search_corpus_make(6, 20000, 2, 9);
         run_queries(30, 10);
-        corpus_end();
+        search_corpus_end();
     }
     qd_cpu_level_set(was);
 }
