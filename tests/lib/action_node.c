@@ -1,0 +1,350 @@
+/* action_node.c: see action_node.h. */
+#include "lib/action_node.h"
+#include "analysis/analysis.h"
+#include "base/log.h"
+#include "lib/coord_memory.h"
+#include "lib/store_crash.h"
+#include "plugin/op.h"
+#include "rest/rest_int.h"
+#include "runtime/sync.h"
+#include "json/tree.h"
+#include <stdio.h>
+
+#define STORE_NAME "action_node"
+#define BUFFER_BYTES (64 << 20)
+
+struct action_node {
+    qd_actions a;
+    qd_account account;
+    qd_pools pools;
+    store_crash *disk;
+    coord_memory *coord;
+    qd_coord_store *coord_store;
+    const char *settings;
+    /* the last call */
+    int status;
+    uint32_t format;
+    qd_buf answer, text;
+    qd_arena arena;
+    qd_json_node *json;
+};
+
+/* Asserts success with the error's text. */
+static void must(int rc, qd_err *err, const char *what)
+{
+    if (!rc) return;
+    fprintf(stderr, "# %s: %s\n", what, qd_err_reason(err));
+    qd_assert(rc == 0);
+}
+
+static const char *const pools[] = {"search",  "write",       "get",      "analyze",
+                                    "generic", "management",  "refresh",  "flush",
+                                    "merge",   "force_merge", "snapshot", "warmer"};
+
+static void open_config(action_node *n)
+{
+    qd_err err;
+    qd_err_init(&err);
+    must(qd_config_open((int64_t)2 << 30, &n->a.config, &err), &err, "config");
+    for (qd_str rest = qd_str_c(n->settings); rest.p;) {
+        qd_str line = qd_str_trim(qd_str_split(&rest, '\n'));
+        if (line.n) must(qd_config_flag(n->a.config, line, &err), &err, "setting");
+    }
+    must(qd_config_ready(n->a.config, &err), &err, "config");
+}
+
+static void open_plugins(action_node *n)
+{
+    qd_err err;
+    qd_err_init(&err);
+    qd_plugin_host_config c = {
+        .env = n->a.env, .pool = qd_pools_get(&n->pools, "generic"), .build_tree = true};
+    must(qd_plugin_host_open(&c, &n->a.plugins, &err), &err, "plugins");
+    must(qd_plugin_builtin(n->a.plugins, qd_analysis_plugin(), &err), &err, "analysis");
+    must(qd_plugin_host_load(n->a.plugins, &err), &err, "plugins");
+    must(qd_plugin_host_start(n->a.plugins, &err), &err, "plugins");
+}
+
+/* What main's listener does: shards and settings follow the state. */
+static void follow(void *arg, const qd_state *old, const qd_state *now)
+{
+    action_node *n = arg;
+    qd_shards_apply(n->a.shards, old, now);
+}
+
+static void open_cluster(action_node *n)
+{
+    qd_err err;
+    qd_err_init(&err);
+    qd_coord_config cc = {.struct_size = sizeof cc,
+                          .flags = QD_COORD_OPEN_BOOTSTRAP,
+                          .cluster = qd_config_text(n->a.config, QD_SET_CLUSTER_NAME),
+                          .node_id = n->a.node_id,
+                          .node_name = n->a.node_name,
+                          .path = QD_STR(STORE_NAME)};
+    must(qd_coord_open(n->a.env, coord_memory_vtable(), NULL, &cc, &n->coord_store, &err), &err,
+         "coordination");
+    qd_shards_config sc = {.env = n->a.env,
+                           .store = n->a.store,
+                           .pools = &n->pools,
+                           .account = &n->account,
+                           .buffer_bytes = BUFFER_BYTES,
+                           .slots = 2};
+    must(qd_shards_open(&sc, &n->a.shards, &err), &err, "shards");
+    qd_cluster_config k = {.env = n->a.env,
+                           .store = n->coord_store,
+                           .name = qd_config_text(n->a.config, QD_SET_CLUSTER_NAME),
+                           .self = {.id = n->a.node_id,
+                                    .name = n->a.node_name,
+                                    .host = n->a.node_host,
+                                    .transport_address = QD_STR("127.0.0.1:9300"),
+                                    .http_address = QD_STR("127.0.0.1:9200"),
+                                    .roles = QD_STR("dim"),
+                                    .version = QD_STR(QD_VERSION)},
+                           .data = true,
+                           .session_ttl_ms = 30000,
+                           .timeout_ms = 30000,
+                           .listener = follow,
+                           .listener_arg = n};
+    must(qd_cluster_open(&k, &n->a.cluster, &err), &err, "cluster");
+    qd_shards_cluster(n->a.shards, n->a.cluster);
+    qd_state *s = qd_cluster_state(n->a.cluster);
+    if (s->n) qd_shards_apply(n->a.shards, NULL, s);
+    qd_state_unref(s);
+}
+
+static void start(action_node *n)
+{
+    qd_err err;
+    qd_err_init(&err);
+    n->a = (qd_actions){
+        .env = qd_env_system(),
+        .pools = &n->pools,
+        .account = &n->account,
+        .start_wall_ms = qd_env_wall_ms(qd_env_system()),
+        .start_ns = qd_env_mono_ns(qd_env_system()),
+        .node_id = QD_STR("nodeidnodeidnodeid0001"),
+        .node_name = QD_STR("node-1"),
+        .node_host = QD_STR("127.0.0.1"),
+        .data_path = QD_STR("/data"),
+    };
+    n->pools = (qd_pools){0};
+    open_config(n);
+    for (size_t i = 0; i < QD_COUNT_OF(pools); i++) {
+        must(qd_pools_add(&n->pools, n->a.env, pools[i], 2, 1000, &err), &err, "pools");
+    }
+    must(qd_tasks_open(n->a.env, &n->a.tasks, &err), &err, "tasks");
+    open_plugins(n);
+    must(store_crash_open(n->disk, &n->a.store, &err), &err, "store");
+    open_cluster(n);
+    must(qdi_routes_make(&err), &err, "routes");
+}
+
+static void stop(action_node *n)
+{
+    qd_shards_close(n->a.shards);
+    qd_cluster_close(n->a.cluster);
+    qd_coord_close(n->coord_store);
+    qd_pools_close(&n->pools);
+    qd_store_close(n->a.store);
+    qd_plugin_host_close(n->a.plugins);
+    qd_tasks_close(n->a.tasks);
+    qd_config_close(n->a.config);
+}
+
+action_node *action_node_open(const char *settings)
+{
+    action_node *n = qd_calloc(NULL, sizeof *n);
+    qd_assert(n);
+    n->settings = settings ? settings : "";
+    qd_log_level_set(NULL, QD_LOG_OFF);
+    qd_account_init(&n->account, "action_node", NULL, 0);
+    qd_buf_init(&n->answer, NULL, (size_t)1 << 30);
+    qd_buf_init(&n->text, NULL, (size_t)1 << 30);
+    qd_arena_init(&n->arena, NULL, 0);
+    n->disk = store_crash_make(NULL);
+    n->coord = coord_memory_make(qd_env_system(), STORE_NAME);
+    start(n);
+    return n;
+}
+
+void action_node_close(action_node *n)
+{
+    if (!n) return;
+    stop(n);
+    qd_assert(qd_account_used(&n->account) == 0);
+    coord_memory_free(n->coord);
+    store_crash_free(n->disk);
+    qd_buf_fini(&n->answer);
+    qd_buf_fini(&n->text);
+    qd_arena_fini(&n->arena);
+    qd_free(n);
+}
+
+void action_node_restart(action_node *n, bool crash, uint64_t seed)
+{
+    if (crash) store_crash_power_off(n->disk);
+    stop(n);
+    if (crash) {
+        store_crash_crash(n->disk, seed);
+    } else {
+        store_crash_kill(n->disk);
+    }
+    start(n);
+}
+
+/* --- calls --- */
+
+typedef struct waiting {
+    qd_action_call call; /* first */
+    action_node *n;
+    qd_mutex lock;
+    qd_cond wake;
+    bool done;
+} waiting;
+
+static int32_t on_answer(qd_action_call *call, int32_t status, uint32_t format,
+                         const qd_slice *piece)
+{
+    waiting *x = (waiting *)(void *)call;
+    x->n->status = status;
+    x->n->format = format;
+    return qd_buf_add(&x->n->answer, piece->data, piece->len);
+}
+
+static void on_done(qd_op *op, int32_t rc)
+{
+    waiting *x = op->user;
+    (void)rc;
+    qd_mutex_lock(&x->lock);
+    x->done = true;
+    qd_cond_signal(&x->wake);
+    qd_mutex_unlock(&x->lock);
+}
+
+static void answer_error(action_node *n, const qd_err *err)
+{
+    qd_response r;
+    qd_response_init(&r, &n->answer, false);
+    qd_response_error(&r, err, false);
+    n->status = r.status;
+    n->format = QD_FORMAT_JSON;
+}
+
+static void submit(action_node *n, waiting *x)
+{
+    qd_err err;
+    const qd_svc_action *service = (const qd_svc_action *)(const void *)qd_action_service(&n->a);
+    qd_err_init(&err);
+    qd_mutex_init(&x->lock);
+    qd_cond_init(&x->wake);
+    qd_op_anywhere(&x->call.op, on_done, x);
+    if (service->submit(NULL, &x->call, &err)) {
+        answer_error(n, &err);
+    } else {
+        qd_mutex_lock(&x->lock);
+        while (!x->done) qd_cond_wait(&x->wake, &x->lock);
+        qd_mutex_unlock(&x->lock);
+    }
+    qd_cond_fini(&x->wake);
+    qd_mutex_fini(&x->lock);
+    qd_err_fini(&err);
+}
+
+int action_call_accept(action_node *n, const char *method, const char *path, const char *body,
+                       uint32_t accept)
+{
+    rest_match m;
+    qd_err err;
+    qd_arena arena;
+    qd_str target = qd_str_c(path), where = qd_str_split(&target, '?');
+    qd_http_request r = {.method = qd_str_c(method), .path = where, .query = target};
+    waiting x = {.n = n};
+    qd_err_init(&err);
+    qd_arena_init(&arena, NULL, 0);
+    qd_arena_reset(&n->arena);
+    n->json = NULL;
+    qd_buf_reset(&n->answer);
+    int rc = qdi_route(&r, &arena, &m, &err);
+    if (!rc && m.api) {
+        qd_request probe = {.api = m.api, .params = m.params, .nparams = m.nparams};
+        rc = qd_params_check(&probe, where, &err);
+    }
+    if (rc) {
+        answer_error(n, &err);
+    } else if (!m.api) {
+        n->status = m.allowed[0] ? 405 : 400;
+    } else {
+        x.call = (qd_action_call){
+            .action = qd_str_c(m.api->name),
+            .params = m.params,
+            .nparams = m.nparams,
+            .format = m.api->flags & QD_API_NDJSON ? QD_FORMAT_NDJSON : QD_FORMAT_JSON,
+            .body = {(const uint8_t *)body, body ? strlen(body) : 0, NULL, NULL},
+            .accept = accept,
+            .origin = {.remote = QD_STR("127.0.0.1:1")},
+            .answer = on_answer,
+        };
+        submit(n, &x);
+    }
+    qd_arena_fini(&arena);
+    qd_err_fini(&err);
+    return n->status;
+}
+
+int action_call(action_node *n, const char *method, const char *path, const char *body)
+{
+    return action_call_accept(n, method, path, body, QD_FORMAT_NONE);
+}
+
+const char *action_body(const action_node *n)
+{
+    return n->answer.p ? n->answer.p : "";
+}
+
+uint32_t action_format(const action_node *n)
+{
+    return n->format;
+}
+
+/* The next part of a path, "\." meaning a dot of the key. */
+static const char *part_of(const char *path, qd_buf *part)
+{
+    qd_buf_reset(part);
+    for (; *path && *path != '.'; path++) {
+        if (path[0] == '\\' && path[1]) path++;
+        (void)qd_buf_char(part, *path);
+    }
+    return *path ? path + 1 : NULL;
+}
+
+const char *action_at(action_node *n, const char *path)
+{
+    if (!n->json && qd_json_parse(&n->arena, qd_buf_view(&n->answer), 0, &n->json, NULL)) {
+        return NULL;
+    }
+    const qd_json_node *at = n->json;
+    qd_buf part;
+    qd_buf_init(&part, NULL, 4096);
+    while (path && at) {
+        uint64_t i;
+        path = part_of(path, &part);
+        if (at->type == QD_JSON_T_OBJECT) {
+            at = qd_json_get_str(at, qd_buf_view(&part));
+        } else if (at->type == QD_JSON_T_ARRAY && qd_str_u64(qd_buf_view(&part), &i)) {
+            for (at = at->first; at && i; i--) at = at->next;
+        } else {
+            at = NULL;
+        }
+    }
+    qd_buf_fini(&part);
+    if (!at) return NULL;
+    qd_str text = qd_json_text(at);
+    if (!text.p) text = at->raw;
+    return qd_arena_str(&n->arena, text).p;
+}
+
+qd_actions *action_node_actions(action_node *n)
+{
+    return &n->a;
+}
