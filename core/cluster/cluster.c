@@ -66,6 +66,9 @@ static int publish(qd_cluster *c, uint64_t revision, qd_err *err)
     qd_state *now, *old = c->state;
     int rc = qd_state_build(&c->kv, revision, old, &now, err);
     if (rc) return rc;
+    qd_mutex_lock(&c->lock);
+    c->applying = revision;
+    qd_mutex_unlock(&c->lock);
     if (c->listener) c->listener(c->listener_arg, old, now);
     qd_mutex_lock(&c->lock);
     c->state = now;
@@ -388,7 +391,7 @@ int qd_cluster_wait_for(qd_cluster *c, bool (*done)(void *arg, const qd_state *s
 
 static bool reached(void *arg, const qd_state *s)
 {
-    return s->revision >= *(uint64_t *)arg;
+    return s && s->revision >= *(uint64_t *)arg;
 }
 
 int qd_cluster_wait(qd_cluster *c, uint64_t revision, int64_t timeout_ms, qd_err *err)

@@ -655,7 +655,12 @@ int qd_cluster_shards_report(qd_cluster *c, const qd_str *uuids, const uint32_t 
                              uint32_t n, qd_shard_state state, qd_err *err)
 {
     report_args a = {uuids, numbers, n, state};
-    return change(c, shards_report, &a, NULL, err);
+    /* a shard may be open before the state that the listener began it from is published */
+    qd_mutex_lock(&c->lock);
+    uint64_t seen = c->applying;
+    qd_mutex_unlock(&c->lock);
+    int rc = qd_cluster_wait(c, seen, c->timeout_ms, err);
+    return rc ? rc : change(c, shards_report, &a, NULL, err);
 }
 
 int qdi_claim_shards(qd_cluster *c, qd_err *err)

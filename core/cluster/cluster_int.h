@@ -35,7 +35,8 @@ struct qd_cluster {
     qd_cond wake, applied, keeper_wake;
     cluster_batch *first, *last;
     qd_state *state;
-    bool stop, lost; /* lost: a batch could not be queued */
+    uint64_t applying; /* revision last shown to the listener; published right after */
+    bool stop, lost;   /* lost: a batch could not be queued */
     qd_thread *applier, *keeper;
     qd_coord_watch *watch;
     qd_map kv; /* the applier's: key -> qd_state_kv */

@@ -22,6 +22,7 @@ int qd_shards_open(const qd_shards_config *c, qd_shards **out, qd_err *err)
     s->account = c->account;
     s->buffer_bytes = c->buffer_bytes;
     s->slots = c->slots;
+    qd_mutex_init(&s->apply);
     qd_mutex_init(&s->lock);
     qd_cond_init(&s->idle);
     qd_cond_init(&s->tick);
@@ -188,12 +189,18 @@ void qd_shards_apply(void *arg, const qd_state *old, const qd_state *now)
     qd_shards *all = arg;
     if (!all->cluster) return;
     const qd_node_meta *self = qd_cluster_self(all->cluster);
+    qd_mutex_lock(&all->apply);
+    if (all->stop) { /* shards being closed are not begun again */
+        qd_mutex_unlock(&all->apply);
+        return;
+    }
     for (uint32_t i = 0; old && i < old->n; i++) {
         const qd_index_meta *m = old->indices[i];
         if (qd_state_index_uuid(now, qd_str_c(m->uuid))) continue;
         for (uint32_t k = 0; k < m->shards; k++) end(all, m->uuid, k, true);
     }
     for (uint32_t i = 0; i < now->n; i++) follow_index(all, now, i, self);
+    qd_mutex_unlock(&all->apply);
 }
 
 /* --- end
@@ -209,10 +216,12 @@ static int stop_shard(void *arg, qd_shard *s)
 void qd_shards_close(qd_shards *s)
 {
     if (!s) return;
+    qd_mutex_lock(&s->apply);
     qd_mutex_lock(&s->lock);
     s->stop = true;
     qd_cond_broadcast(&s->tick);
     qd_mutex_unlock(&s->lock);
+    qd_mutex_unlock(&s->apply);
     qd_thread_join(s->env, s->ticker);
     (void)qd_shards_each(s, stop_shard, NULL);
     for (;;) {
@@ -231,5 +240,6 @@ void qd_shards_close(qd_shards *s)
     qd_cond_fini(&s->idle);
     qd_cond_fini(&s->tick);
     qd_mutex_fini(&s->lock);
+    qd_mutex_fini(&s->apply);
     qd_free(s);
 }

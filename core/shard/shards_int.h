@@ -59,6 +59,7 @@ struct qd_shards {
     qd_cluster *cluster;
     int64_t buffer_bytes;
     uint32_t slots;
+    qd_mutex apply; /* one application of a state at a time: the first one comes from main */
     qd_mutex lock;
     qd_cond idle;
     qd_map map;    /* "<uuid>/<number>" -> qd_shard, one reference each */
