@@ -113,7 +113,9 @@ void qd_action_run(qd_request *q, qd_response *r)
     int rc = qd_task_check(&q->task, &err);
     if (!rc) rc = q->api->run(q, r, &err);
     if (rc) {
-        qd_assert(err.code); /* a handler that fails says why */
+        if (qd_never(!err.code)) { /* a handler that fails says why */
+            qd_err_set(&err, rc < 0 ? rc : QD_E_INTERNAL, "[%s] failed", q->api->name);
+        }
         qd_response_error(r, &err, q->error_trace);
     }
     qd_err_fini(&err);

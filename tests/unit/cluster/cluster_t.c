@@ -1,0 +1,345 @@
+/*
+ * cluster_t.c: two nodes over one store: what one changes the other sees; changes that meet are
+ * tried again; names resolve as Elasticsearch's; routing equals Elasticsearch's.
+ */
+#include "base/str.h"
+#include "cluster/cluster.h"
+#include "lib/coord_memory.h"
+#include "runtime/sync.h"
+#include "unit/unit.h"
+
+typedef struct node {
+    qd_coord_store *store;
+    qd_cluster *cluster;
+} node;
+
+static node node_open(const char *store, const char *id)
+{
+    node n;
+    qd_err err;
+    qd_err_init(&err);
+    qd_coord_config c = {.struct_size = sizeof c,
+                         .cluster = QD_STR("test"),
+                         .node_id = qd_str_c(id),
+                         .path = qd_str_c(store)};
+    assert_int_equal(
+        qd_coord_open(qd_env_system(), coord_memory_vtable(), NULL, &c, &n.store, &err), 0);
+    qd_cluster_config k = {
+        .env = qd_env_system(),
+        .store = n.store,
+        .name = QD_STR("test"),
+        .self = {.id = qd_str_c(id),
+                 .name = qd_str_c(id),
+                 .host = QD_STR("h"),
+                 .transport_address = QD_STR("t"),
+                 .http_address = QD_STR("a"),
+                 .roles = QD_STR("dm"),
+                 .version = QD_STR("1")},
+        .data = true,
+        .session_ttl_ms = 30000,
+        .timeout_ms = 10000,
+    };
+    if (qd_cluster_open(&k, &n.cluster, &err)) fail_msg("%s", qd_err_reason(&err));
+    return n;
+}
+
+static void node_close(node *n)
+{
+    qd_cluster_close(n->cluster);
+    qd_coord_close(n->store);
+}
+
+static qd_settings *settings(const char *key, const char *value)
+{
+    qd_settings *s;
+    assert_int_equal(qd_settings_new(NULL, &s, NULL), 0);
+    if (key) assert_int_equal(qd_settings_put(s, qd_str_c(key), qd_str_c(value), NULL), 0);
+    assert_int_equal(qd_settings_seal(s, NULL), 0);
+    return s;
+}
+
+static int create(node *n, const char *name, qd_settings *s, const char *mapping, qd_err *err)
+{
+    return qd_cluster_create_index(n->cluster, qd_str_c(name), s, qd_str_c(mapping), NULL, 0, NULL,
+                                   err);
+}
+
+static void nodes_see_each_others_changes(void **state)
+{
+    (void)state;
+    qd_err err;
+    coord_memory *m = coord_memory_make(qd_env_system(), "see");
+    node a = node_open("see", "node-a"), b = node_open("see", "node-b");
+    qd_settings *s = settings("index.number_of_shards", "3");
+    qd_err_init(&err);
+    assert_int_equal(create(&a, "logs", s, "{\"properties\":{\"x\":{\"type\":\"long\"}}}", &err),
+                     0);
+    qd_state *sa = qd_cluster_state(a.cluster);
+    assert_int_equal(qd_cluster_wait(b.cluster, sa->revision, 10000, &err), 0);
+    qd_state *sb = qd_cluster_state(b.cluster);
+    const qd_index_meta *i = qd_state_index(sb, QD_STR("logs"));
+    assert_non_null(i);
+    assert_int_equal(i->shards, 3);
+    assert_string_equal(sa->uuid, sb->uuid);
+    assert_int_equal(sb->nnodes, 2);
+    for (uint32_t k = 0; k < 3; k++)
+        assert_int_equal(sb->shards[0][k].state, QD_SHARD_INITIALIZING);
+    assert_int_equal(qd_index_health(sb, i), QD_HEALTH_RED);
+    qd_state_unref(sa);
+    /* the same name again, from the other node */
+    assert_int_equal(create(&b, "logs", s, "", &err), QD_E_INDEX_EXISTS);
+    assert_non_null(strstr(qd_err_reason(&err), "index [logs/"));
+    qd_err_fini(&err);
+    /* a mapping update that changes nothing writes nothing */
+    uint64_t before = sb->revision;
+    assert_int_equal(qd_cluster_put_mapping(b.cluster, qd_str_c(i->uuid),
+                                            QD_STR("{\"properties\":{\"x\":{\"type\":\"long\"}}}"),
+                                            NULL, &err),
+                     0);
+    qd_state_unref(sb);
+    sb = qd_cluster_state(b.cluster);
+    assert_int_equal(sb->revision, before);
+    i = qd_state_index(sb, QD_STR("logs"));
+    assert_int_equal(qd_cluster_delete_indices(b.cluster, &i, 1, NULL, &err), 0);
+    qd_state_unref(sb);
+    sb = qd_cluster_state(b.cluster);
+    assert_int_equal(sb->n, 0);
+    assert_int_equal(sb->mappings.n, 0); /* nobody uses it any more */
+    qd_state_unref(sb);
+    qd_settings_unref(s);
+    node_close(&a);
+    node_close(&b);
+    coord_memory_free(m);
+}
+
+typedef struct mapper {
+    node *n;
+    char uuid[QD_UUID_TEXT];
+    int from, rc;
+} mapper;
+
+static void add_fields(void *arg)
+{
+    mapper *m = arg;
+    for (int i = m->from; i < m->from + 25 && !m->rc; i++) {
+        char update[80];
+        snprintf(update, sizeof update, "{\"properties\":{\"f%d\":{\"type\":\"long\"}}}", i);
+        m->rc =
+            qd_cluster_put_mapping(m->n->cluster, qd_str_c(m->uuid), qd_str_c(update), NULL, NULL);
+    }
+}
+
+static void concurrent_mapping_updates_all_land(void **state)
+{
+    (void)state;
+    qd_err err;
+    coord_memory *store = coord_memory_make(qd_env_system(), "mapping");
+    node n[2] = {node_open("mapping", "node-a"), node_open("mapping", "node-b")};
+    qd_settings *s = settings(NULL, NULL);
+    mapper m[4];
+    qd_thread *t[4];
+    qd_err_init(&err);
+    assert_int_equal(create(&n[0], "i", s, "", &err), 0);
+    qd_state *now = qd_cluster_state(n[0].cluster);
+    assert_int_equal(qd_cluster_wait(n[1].cluster, now->revision, 10000, &err), 0);
+    for (int k = 0; k < 4; k++) {
+        m[k] = (mapper){.n = &n[k % 2], .from = k * 100};
+        memcpy(m[k].uuid, now->indices[0]->uuid, sizeof m[k].uuid);
+        assert_int_equal(qd_thread_start(qd_env_system(), "mapper", add_fields, &m[k], &t[k], &err),
+                         0);
+    }
+    for (int k = 0; k < 4; k++) {
+        qd_thread_join(qd_env_system(), t[k]);
+        assert_int_equal(m[k].rc, 0);
+    }
+    qd_state_unref(now);
+    now = qd_cluster_state(n[0].cluster);
+    qd_state *other = qd_cluster_state(n[1].cluster);
+    uint64_t newest = now->revision > other->revision ? now->revision : other->revision;
+    qd_state_unref(other);
+    assert_int_equal(qd_cluster_wait(n[0].cluster, newest, 10000, &err), 0);
+    qd_state_unref(now);
+    now = qd_cluster_state(n[0].cluster);
+    for (int k = 0; k < 4; k++) {
+        for (int i = k * 100; i < k * 100 + 25; i++) {
+            char name[16];
+            snprintf(name, sizeof name, "f%d", i);
+            assert_non_null(qd_mapping_field(now->indices[0]->mapping, qd_str_c(name)));
+        }
+    }
+    assert_int_equal(now->mappings.n, 1); /* the versions in between are gone */
+    qd_state_unref(now);
+    qd_settings_unref(s);
+    node_close(&n[0]);
+    node_close(&n[1]);
+    coord_memory_free(store);
+}
+
+static void a_compacted_watch_reads_again(void **state)
+{
+    (void)state;
+    qd_err err;
+    coord_memory *store = coord_memory_make(qd_env_system(), "compact");
+    node a = node_open("compact", "node-a"), b = node_open("compact", "node-b");
+    qd_settings *s = settings(NULL, NULL);
+    qd_err_init(&err);
+    for (int i = 0; i < 20; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "i%02d", i);
+        assert_int_equal(create(&a, name, s, "", &err), 0);
+        if (i % 5 == 0) coord_memory_compact(store);
+    }
+    qd_state *sa = qd_cluster_state(a.cluster);
+    assert_int_equal(qd_cluster_wait(b.cluster, sa->revision, 10000, &err), 0);
+    qd_state *sb = qd_cluster_state(b.cluster);
+    assert_int_equal(sb->n, 20);
+    qd_state_unref(sa);
+    qd_state_unref(sb);
+    qd_settings_unref(s);
+    node_close(&a);
+    node_close(&b);
+    coord_memory_free(store);
+}
+
+static void restart_takes_shards_up_under_the_next_term(void **state)
+{
+    (void)state;
+    qd_err err;
+    coord_memory *store = coord_memory_make(qd_env_system(), "restart");
+    node a = node_open("restart", "node-a");
+    qd_settings *s = settings(NULL, NULL);
+    qd_err_init(&err);
+    assert_int_equal(create(&a, "i", s, "", &err), 0);
+    qd_state *now = qd_cluster_state(a.cluster);
+    qd_str uuid = qd_str_c(now->indices[0]->uuid);
+    uint32_t zero = 0;
+    assert_int_equal(qd_cluster_shards_report(a.cluster, &uuid, &zero, 1, QD_SHARD_STARTED, &err),
+                     0);
+    qd_state_unref(now);
+    now = qd_cluster_state(a.cluster);
+    assert_int_equal(now->shards[0][0].state, QD_SHARD_STARTED);
+    assert_int_equal(now->shards[0][0].primary_term, 1);
+    assert_int_equal(qd_index_health(now, now->indices[0]), QD_HEALTH_YELLOW); /* one replica */
+    qd_state_unref(now);
+    node_close(&a);
+    a = node_open("restart", "node-a");
+    now = qd_cluster_state(a.cluster);
+    assert_int_equal(now->shards[0][0].state, QD_SHARD_INITIALIZING);
+    assert_int_equal(now->shards[0][0].primary_term, 2);
+    assert_false(now->shards[0][0].fresh);
+    qd_state_unref(now);
+    qd_settings_unref(s);
+    node_close(&a);
+    coord_memory_free(store);
+}
+
+static void check_resolve(const qd_state *s, const char *expression, uint32_t options,
+                          const char *expected)
+{
+    qd_arena a;
+    qd_resolved r;
+    qd_err err;
+    qd_buf b;
+    qd_arena_init(&a, NULL, 0);
+    qd_buf_init(&b, NULL, 4096);
+    qd_err_init(&err);
+    int rc = qd_state_resolve(s, qd_str_c(expression), options, &a, &r, &err);
+    for (uint32_t i = 0; !rc && i < r.n; i++) {
+        (void)qd_buf_printf(&b, "%s%.*s", i ? "," : "", QD_STR_ARG(r.at[i]->name));
+    }
+    if (rc) (void)qd_buf_printf(&b, "! %s", qd_err_reason(&err));
+    assert_string_equal(b.p ? b.p : "", expected);
+    qd_err_fini(&err);
+    qd_buf_fini(&b);
+    qd_arena_fini(&a);
+}
+
+static void names_resolve(void **state)
+{
+    (void)state;
+    qd_err err;
+    coord_memory *store = coord_memory_make(qd_env_system(), "names");
+    node a = node_open("names", "node-a");
+    qd_settings *s = settings(NULL, NULL);
+    qd_alias alias[] = {{.name = QD_STR("all-logs"), .is_write_index = -1},
+                        {.name = QD_STR("mine"),
+                         .is_write_index = -1,
+                         .filter = QD_STR("{\"term\":{\"u\":1}}"),
+                         .search_routing = QD_STR("r1")}};
+    qd_err_init(&err);
+    assert_int_equal(
+        qd_cluster_create_index(a.cluster, QD_STR("log-1"), s, QD_STR(""), alias, 1, NULL, &err),
+        0);
+    assert_int_equal(
+        qd_cluster_create_index(a.cluster, QD_STR("log-2"), s, QD_STR(""), alias, 2, NULL, &err),
+        0);
+    assert_int_equal(create(&a, "other", s, "", &err), 0);
+    assert_int_equal(create(&a, "Bad", s, "", &err), QD_E_INVALID_INDEX_NAME);
+    assert_string_equal(qd_err_reason(&err), "Invalid index name [Bad], must be lowercase");
+    qd_err_fini(&err);
+    assert_int_equal(create(&a, "../etc", s, "", &err), QD_E_INVALID_INDEX_NAME);
+    qd_err_fini(&err);
+    assert_int_equal(create(&a, "all-logs", s, "", &err), QD_E_INVALID_INDEX_NAME);
+    qd_err_fini(&err);
+    qd_state *now = qd_cluster_state(a.cluster);
+    check_resolve(now, "log-1", QD_INDICES_SEARCH, "log-1");
+    check_resolve(now, "log-*", QD_INDICES_SEARCH, "log-1,log-2");
+    check_resolve(now, "all-logs", QD_INDICES_SEARCH, "log-1,log-2");
+    check_resolve(now, "*,-log-1", QD_INDICES_SEARCH, "log-2,other");
+    check_resolve(now, "", QD_INDICES_SEARCH, "log-1,log-2,other");
+    check_resolve(now, "_all", QD_INDICES_SEARCH, "log-1,log-2,other");
+    check_resolve(now, "nope", QD_INDICES_SEARCH, "! no such index [nope]");
+    check_resolve(now, "nope,log-1", QD_INDICES_SEARCH | QD_IGNORE_UNAVAILABLE, "log-1");
+    check_resolve(now, "nope*", QD_INDICES_SEARCH, "");
+    check_resolve(now, "nope*", QD_EXPAND_OPEN, "! no such index [nope*]");
+    check_resolve(now, "mine", QD_FORBID_ALIASES,
+                  "! The provided expression [mine] matches an alias, specify the corresponding "
+                  "concrete indices instead.");
+    const qd_index_meta *w;
+    qd_str routing;
+    assert_int_equal(qd_state_write_index(now, QD_STR("all-logs"), &w, &routing, &err), QD_E_ARG);
+    qd_err_fini(&err);
+    assert_int_equal(qd_state_write_index(now, QD_STR("mine"), &w, &routing, &err), 0);
+    assert_true(qd_str_is(w->name, "log-2"));
+    qd_arena arena;
+    qd_str filter;
+    qd_arena_init(&arena, NULL, 0);
+    assert_int_equal(qd_state_alias_filter(now, QD_STR("mine"), w, &arena, &filter, &routing, &err),
+                     0);
+    assert_true(qd_str_is(filter, "[{\"term\":{\"u\":1}}]"));
+    assert_true(qd_str_is(routing, "r1"));
+    assert_int_equal(
+        qd_state_alias_filter(now, QD_STR("mine,log-2"), w, &arena, &filter, &routing, &err), 0);
+    assert_int_equal(filter.n, 0);
+    qd_arena_fini(&arena);
+    qd_state_unref(now);
+    qd_settings_unref(s);
+    node_close(&a);
+    coord_memory_free(store);
+}
+
+/* Elasticsearch's shard of a document for 5 shards (640 routing shards); ids beyond ASCII as
+ * UTF-16. */
+static void routing_is_elasticsearchs(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t shards, expected;
+    } defaults[] = {{1, 1024}, {2, 1024}, {3, 768}, {5, 640}, {1024, 2048}, {512, 1024}};
+    for (size_t i = 0; i < QD_COUNT_OF(defaults); i++) {
+        assert_int_equal(qd_routing_shards_default(defaults[i].shards), defaults[i].expected);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nodes_see_each_others_changes),
+        cmocka_unit_test(concurrent_mapping_updates_all_land),
+        cmocka_unit_test(a_compacted_watch_reads_again),
+        cmocka_unit_test(restart_takes_shards_up_under_the_next_term),
+        cmocka_unit_test(names_resolve),
+        cmocka_unit_test(routing_is_elasticsearchs),
+    };
+    return unit_run(tests);
+}
