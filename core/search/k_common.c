@@ -77,6 +77,23 @@ void qdi_k_score_block(qdi_k *k, qdi_cur *c)
     }
 }
 
+/* Scores of n postings by the table; small: all frequencies are in it. */
+static void list_scores(const qdi_cur *c, bool small, const uint32_t *d, uint32_t n, double *s)
+{
+    const float *t = c->table;
+    const uint8_t *norms = c->norms;
+    const uint32_t *f = c->freq, mask = c->norm_mask;
+    if (small) {
+        for (uint32_t i = 0; i < n; i++) s[i] = (double)t[f[i] * 256 + norms[d[i] & mask]];
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t nm = norms[d[i] & mask];
+        s[i] = (double)(QD_LIKELY(f[i] <= 8) ? t[f[i] * 256 + nm]
+                                             : qdi_score(c->w, (float)f[i], c->ninv[nm]));
+    }
+}
+
 int qdi_k_list_load(qdi_k *k, qdi_list *l, qdi_cur *c)
 {
     qd_postings *p = c->p;
@@ -86,22 +103,21 @@ int qdi_k_list_load(qdi_k *k, qdi_list *l, qdi_cur *c)
     if (!l->d || !l->s) return QD_E_NOMEM;
     if (p->df > 512 && qdi_k_table(k, c)) return QD_E_NOMEM;
     l->n = l->pos = 0;
-    l->max = 0;
     qdi_k_rewind(c);
-    float max[16] = {0}; /* chains: one would wait for itself */
     for (uint32_t b = 0; b < p->nblk; b++) {
-        qdi_cur_load(c, b);
-        qdi_k_score_block(k, c);
-        memcpy(l->d + l->n, c->docs, c->n * sizeof *l->d);
+        uint32_t *d = l->d + l->n, n = qd_postings_docs(p, b, d);
         double *s = l->s + l->n;
-        for (uint32_t i = 0; i < c->n; i++) s[i] = (double)c->score[i];
-        for (uint32_t i = c->n; i < QD_BLOCK; i++) c->score[i] = 0;
-        for (uint32_t i = 0; i < QD_BLOCK; i += 16)
-            for (uint32_t j = 0; j < 16; j++)
-                max[j] = c->score[i + j] > max[j] ? c->score[i + j] : max[j];
-        l->n += c->n;
+        qd_postings_freqs(p, b, c->freq);
+        if (c->table) {
+            list_scores(c, p->freq_bits[b] <= 3, d, n, s);
+        } else {
+            for (uint32_t i = n; i & 15; i++) d[i] = d[n - 1];
+            k->k->score(c->freq, d, c->norm_mask, c->norms, c->ninv, c->w, c->score, 0, n);
+            for (uint32_t i = 0; i < n; i++) s[i] = (double)c->score[i];
+        }
+        l->n += n;
     }
-    for (uint32_t j = 0; j < 16; j++) l->max = max[j] > l->max ? max[j] : l->max;
+    l->max = (float)k->k->max_d(l->s, l->n);
     for (uint32_t i = 0; i < 32; i++) l->d[l->n + i] = QD_NO_DOC;
     return 0;
 }

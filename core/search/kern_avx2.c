@@ -146,6 +146,21 @@ static size_t at_least_d(const double *s, size_t n, double least, uint32_t *idx)
     return m;
 }
 
+static double max_d(const double *s, size_t n)
+{
+    __m256d a = _mm256_setzero_pd(), c = a;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        a = _mm256_max_pd(_mm256_loadu_pd(s + i), a);
+        c = _mm256_max_pd(_mm256_loadu_pd(s + i + 4), c);
+    }
+    double t[4], m = 0;
+    _mm256_storeu_pd(t, _mm256_max_pd(a, c));
+    for (int k = 0; k < 4; k++) m = t[k] > m ? t[k] : m;
+    for (; i < n; i++) m = s[i] > m ? s[i] : m;
+    return m;
+}
+
 static uint32_t isect(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb, uint32_t *ia,
                       uint32_t *ib)
 {
@@ -208,6 +223,7 @@ const qd_kern qd_kern_avx2 = {
     .bound_select = bound_select,
     .at_least = at_least,
     .at_least_d = at_least_d,
+    .max_d = max_d,
     .isect = isect,
     .rank = rank,
     .and64 = and64,

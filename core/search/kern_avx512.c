@@ -104,6 +104,19 @@ static size_t at_least_d(const double *s, size_t n, double least, uint32_t *idx)
     return m;
 }
 
+static double max_d(const double *s, size_t n)
+{
+    __m512d a = _mm512_setzero_pd(), c = a;
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        a = _mm512_max_pd(_mm512_loadu_pd(s + i), a);
+        c = _mm512_max_pd(_mm512_loadu_pd(s + i + 8), c);
+    }
+    double m = _mm512_reduce_max_pd(_mm512_max_pd(a, c));
+    for (; i < n; i++) m = s[i] > m ? s[i] : m;
+    return m;
+}
+
 static uint32_t isect(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb, uint32_t *ia,
                       uint32_t *ib)
 {
@@ -168,6 +181,7 @@ const qd_kern qd_kern_avx512 = {
     .bound_select = bound_select,
     .at_least = at_least,
     .at_least_d = at_least_d,
+    .max_d = max_d,
     .isect = isect,
     .rank = rank,
     .and64 = and64,

@@ -32,6 +32,8 @@ typedef struct qd_kern {
     /* Indices with s >= least; returns their number. */
     size_t (*at_least)(const float *s, size_t n, float least, uint32_t *idx);
     size_t (*at_least_d)(const double *s, size_t n, double least, uint32_t *idx);
+    /* Greatest of n, at least 0. */
+    double (*max_d)(const double *s, size_t n);
     /* Common values of ascending a and b, as indices; a the shorter; 16 words behind b are above
      * all of a. */
     uint32_t (*isect)(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb, uint32_t *ia,

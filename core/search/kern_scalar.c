@@ -65,6 +65,13 @@ static size_t at_least_d(const double *s, size_t n, double least, uint32_t *idx)
     return m;
 }
 
+static double max_d(const double *s, size_t n)
+{
+    double m = 0;
+    for (size_t i = 0; i < n; i++) m = s[i] > m ? s[i] : m;
+    return m;
+}
+
 static uint32_t isect(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb, uint32_t *ia,
                       uint32_t *ib)
 {
@@ -124,6 +131,7 @@ const qd_kern qd_kern_scalar = {
     .bound_select = bound_select,
     .at_least = at_least,
     .at_least_d = at_least_d,
+    .max_d = max_d,
     .isect = isect,
     .rank = rank,
     .and64 = and64,

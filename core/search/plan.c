@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #define CLAUSES_MAX 1024u
+#define FEW_TERMS 16u
 
 const qd_similarity qd_similarity_es = {.k1 = 1.2f, .b = 0.75f, .factor = 1.0f + 1.2f};
 const qd_similarity qd_similarity_lucene = {.k1 = 1.2f, .b = 0.75f, .factor = 1.0f};
@@ -43,32 +44,55 @@ qdi_field *qdi_plan_field(qd_plan *p, qd_str name, qd_err *err)
     return f;
 }
 
+/* A term's key in the map: the field's name, a NUL, the term. */
+static int term_key(qd_plan *p, const qdi_field *f, qd_str text, qd_str *key)
+{
+    char *at = qd_arena_bytes(p->arena, f->name.n + 1 + text.n);
+    if (!at) return QD_E_NOMEM;
+    memcpy(at, f->name.p, f->name.n);
+    at[f->name.n] = 0;
+    if (text.n) memcpy(at + f->name.n + 1, text.p, text.n);
+    *key = (qd_str){at, f->name.n + 1 + text.n};
+    return 0;
+}
+
+static int map_term(qd_plan *p, qdi_term *t)
+{
+    qd_str key;
+    int rc = term_key(p, t->field, t->text, &key);
+    return rc ? rc : qd_map_put(&p->term_map, key, t, NULL);
+}
+
+/* The term last mentioned so; few are looked for one by one. NULL: none, or no memory to look. */
+static qdi_term *find_term(qd_plan *p, const qdi_field *f, qd_str text)
+{
+    if (p->nterms <= FEW_TERMS) {
+        for (qdi_term *t = p->terms; t; t = t->next)
+            if (t->field == f && qd_str_eq(t->text, text)) return t;
+        return NULL;
+    }
+    qd_str key;
+    qd_arena_mark mark = qd_arena_mark_get(p->arena);
+    qdi_term *t = term_key(p, f, text, &key) ? NULL : qd_map_get(&p->term_map, key);
+    qd_arena_mark_release(p->arena, mark);
+    return t;
+}
+
 qdi_term *qdi_plan_term(qd_plan *p, qdi_field *f, qd_str text, const qd_node_stats *given,
                         qd_err *err)
 {
-    /* Key: the field's address as text would depend on memory; its name and a NUL do not. */
-    size_t kn = f->name.n + 1 + text.n;
-    qd_arena_mark mark = qd_arena_mark_get(p->arena);
-    char *key = qd_arena_bytes(p->arena, kn);
-    if (!key) goto nomem;
-    memcpy(key, f->name.p, f->name.n);
-    key[f->name.n] = 0;
-    memcpy(key + f->name.n + 1, text.p, text.n);
-    qdi_term *t = qd_map_get(&p->term_map, (qd_str){key, kn});
-    qd_arena_mark_release(p->arena, mark);
+    qdi_term *t = find_term(p, f, text);
     if (t && t->given == given) return t;
     t = qd_arena_calloc(p->arena, sizeof *t);
-    uint32_t leaves = qd_searcher_leaves(p->searcher);
-    if (t) t->at = qd_arena_calloc(p->arena, (leaves + 1) * sizeof *t->at);
-    char *again = qd_arena_bytes(p->arena, kn);
-    if (!t || !t->at || !again) goto nomem;
-    memcpy(again, f->name.p, f->name.n);
-    again[f->name.n] = 0;
-    memcpy(again + f->name.n + 1, text.p, text.n);
+    if (t) t->at = qd_arena_calloc(p->arena, (qd_searcher_leaves(p->searcher) + 1) * sizeof *t->at);
+    if (!t || !t->at) goto nomem;
     t->field = f;
     t->text = text;
     t->given = given;
-    if (qd_map_put(&p->term_map, (qd_str){again, kn}, t, NULL)) goto nomem;
+    if (p->nterms == FEW_TERMS) /* from here on by the map, which then holds all of them */
+        for (qdi_term *x = p->terms; x; x = x->next)
+            if (map_term(p, x)) goto nomem;
+    if (p->nterms >= FEW_TERMS && map_term(p, t)) goto nomem;
     if (p->last_term)
         p->last_term->next = t;
     else

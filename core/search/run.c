@@ -307,6 +307,16 @@ int qd_plan_top(qd_plan *p, const qd_top_options *o, qd_top_result *out, qd_err 
 /* --- counts ------------------------------------------------------------------------------------
  */
 
+/* A single term where nothing is deleted: the dictionary knows. */
+static bool count_known(const qd_plan *p, const qd_leaf *leaf, uint64_t *n)
+{
+    const qdi_node *x = p->root;
+    if (x->kind == QDI_CONST) x = x->u.child;
+    if (leaf->live || (x->kind != QDI_TERM && x->kind != QDI_ALL)) return false;
+    *n = x->kind == QDI_ALL ? leaf->docs : x->u.term->at[leaf->index].df;
+    return true;
+}
+
 static int count_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, qd_count_collector *c,
                       qd_err *err)
 {
@@ -333,6 +343,12 @@ int qd_plan_count(qd_plan *p, uint64_t limit, uint64_t *count, qd_err *err)
     qd_count_collector_init(&c, limit);
     int rc = 0;
     for (uint32_t i = 0; i < qd_searcher_leaves(p->searcher) && rc == 0; i++) {
+        uint64_t known;
+        if (count_known(p, qd_searcher_leaf(p->searcher, i), &known)) {
+            c.n += known;
+            if (limit && c.n >= limit) break;
+            continue;
+        }
         qdi_scratch *s = qdi_scratch_take();
         if (!s) return qd_err_nomem(err, "search");
         rc = count_leaf(p, qd_searcher_leaf(p->searcher, i), s, &c, err);

@@ -1,5 +1,5 @@
 /* searcher.c: a point in time over segments. */
-#include "search/searcher.h"
+#include "search/searcher_int.h"
 #include "segment/live.h"
 #include "segment/segment.h"
 #include <stdatomic.h>
@@ -7,9 +7,22 @@
 #define SEARCHER_MAGIC 0x51534348u /* QSCH */
 #define DOCS_MAX 0x7fffff00u
 
+#define TABLES_MAX 64u /* fields and similarities of one index; more make their own */
+
+/* Immutable once published. */
+typedef struct ninv {
+    struct ninv *next;
+    float k1, b;
+    uint64_t docs, sum_ttf;
+    _Alignas(64) float at[256 + 16];
+} ninv;
+
 struct qd_searcher {
     uint32_t magic;
     _Atomic uint32_t refs;
+    _Atomic(ninv *) tables;
+    _Atomic uint32_t ntables;
+    qd_account *account;
     uint32_t n, docs, live_docs;
     qd_leaf leaves[];
 };
@@ -40,6 +53,7 @@ int qd_searcher_make(struct qd_segment *const *segments, struct qd_live *const *
         qd_live_ref(s->leaves[i].live);
     }
     s->magic = SEARCHER_MAGIC;
+    s->account = account;
     atomic_init(&s->refs, 1);
     s->n = n;
     s->docs = (uint32_t)docs;
@@ -64,8 +78,34 @@ void qd_searcher_unref(qd_searcher *s)
         qd_segment_unref(s->leaves[i].segment);
         qd_live_unref(s->leaves[i].live);
     }
+    for (ninv *t = atomic_load(&s->tables), *next; t; t = next) {
+        next = t->next;
+        qd_free(t);
+    }
     s->magic = 0;
     qd_free(s);
+}
+
+const float *qdi_searcher_ninv(qd_searcher *s, const qd_similarity *sim, uint64_t docs,
+                               uint64_t sum_ttf,
+                               void (*fill)(const qd_similarity *sim, uint64_t docs,
+                                            uint64_t sum_ttf, float *out))
+{
+    for (ninv *t = atomic_load_explicit(&s->tables, memory_order_acquire); t; t = t->next)
+        if (t->docs == docs && t->sum_ttf == sum_ttf && t->k1 == sim->k1 && t->b == sim->b)
+            return t->at;
+    if (atomic_fetch_add_explicit(&s->ntables, 1, memory_order_relaxed) >= TABLES_MAX) {
+        atomic_store_explicit(&s->ntables, TABLES_MAX, memory_order_relaxed);
+        return NULL;
+    }
+    ninv *t = qd_alloc_aligned(s->account, 64, sizeof *t);
+    if (!t) return NULL;
+    *t = (ninv){.k1 = sim->k1, .b = sim->b, .docs = docs, .sum_ttf = sum_ttf};
+    fill(sim, docs, sum_ttf, t->at);
+    t->next = atomic_load_explicit(&s->tables, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&s->tables, &t->next, t, memory_order_release,
+                                                  memory_order_relaxed)) {}
+    return t->at;
 }
 
 uint32_t qd_searcher_leaves(const qd_searcher *s)

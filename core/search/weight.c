@@ -8,6 +8,7 @@
  *   ninv   = 1 / (k1 * ((1 - b) + b * length / average)), average = (float)(tokens / documents)
  */
 #include "search/plan_int.h"
+#include "search/searcher_int.h"
 #include <math.h>
 
 float qdi_idf(uint64_t df, uint64_t docs)
@@ -16,10 +17,8 @@ float qdi_idf(uint64_t df, uint64_t docs)
     return (float)log(1 + (all - n + 0.5) / (n + 0.5));
 }
 
-const float *qdi_ninv_table(qd_plan *p, const qd_similarity *sim, uint64_t docs, uint64_t sum_ttf)
+static void fill_ninv(const qd_similarity *sim, uint64_t docs, uint64_t sum_ttf, float *t)
 {
-    float *t = qd_arena_alloc(p->arena, (256 + 16) * sizeof *t);
-    if (!t) return NULL;
     float avg = docs ? (float)((double)sum_ttf / (double)docs) : 1.0f;
     if (!(avg > 0)) avg = 1.0f;
     for (unsigned i = 0; i < 256; i++) {
@@ -30,6 +29,14 @@ const float *qdi_ninv_table(qd_plan *p, const qd_similarity *sim, uint64_t docs,
         t[i] = v > 1.2e-7f ? v : 1.2e-7f;
     }
     for (unsigned i = 256; i < 272; i++) t[i] = 0;
+}
+
+const float *qdi_ninv_table(qd_plan *p, const qd_similarity *sim, uint64_t docs, uint64_t sum_ttf)
+{
+    const float *kept = qdi_searcher_ninv(p->searcher, sim, docs, sum_ttf, fill_ninv);
+    if (kept) return kept;
+    float *t = qd_arena_alloc(p->arena, (256 + 16) * sizeof *t);
+    if (t) fill_ninv(sim, docs, sum_ttf, t);
     return t;
 }
 

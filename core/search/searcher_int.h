@@ -1,0 +1,17 @@
+/*
+ * searcher_int.h: what a searcher keeps for the plans over it: tables of length norms, which depend
+ * only on the similarity and the statistics of a field.
+ */
+#ifndef QD_SEARCH_SEARCHER_INT_H
+#define QD_SEARCH_SEARCHER_INT_H
+
+#include "search/plan.h"
+
+/* A table of 256 inverse norms for these statistics, made by fill when there is none yet; lives as
+ * long as the searcher. NULL: no room or no memory; the caller makes its own. [any] lock-free */
+const float *qdi_searcher_ninv(qd_searcher *s, const qd_similarity *sim, uint64_t docs,
+                               uint64_t sum_ttf,
+                               void (*fill)(const qd_similarity *sim, uint64_t docs,
+                                            uint64_t sum_ttf, float *out));
+
+#endif
