@@ -143,7 +143,7 @@ int qd_engine_get(qd_engine *e, qd_str id, bool realtime, bool want_source, qd_a
 /* Makes everything applied before the call visible to searches; cheap when nothing is new. */
 QD_MUST_CHECK
 int qd_engine_refresh(qd_engine *e, qd_err *err);
-/* Is there anything a refresh would show? [any] */
+/* Is there anything a refresh would show? false while one is running. Does not wait. [any] */
 bool qd_engine_refresh_needed(qd_engine *e);
 
 /* A wait for visibility (refresh=wait_for); embedded by the caller, alive until done. */

@@ -76,7 +76,8 @@ static int sync_files(qd_engine *e, flush_state *f, qd_err *err)
     }
     int rc = n ? qd_store_sync(e->store, names, n, err) : 0;
     qd_free(names);
-    return rc;
+    /* whatever the reason, these files are lost: a second sync that succeeds would prove nothing */
+    return rc ? qdi_engine_fail(e, err) : 0;
 }
 
 static int write_lives(qd_engine *e, flush_state *f, qd_err *err)

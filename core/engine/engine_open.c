@@ -434,6 +434,36 @@ static int replay_each(void *arg, const qd_translog_op *op, const qd_translog_lo
     return qdi_engine_replay(arg, op, at, err);
 }
 
+static int sync_commit(qd_engine *e, qd_err *err)
+{
+    char name[ENGINE_NAME_MAX];
+    int n = snprintf(name, sizeof name, "%s/commit", e->folder);
+    qd_str object = {name, (size_t)n};
+    return qd_store_sync(e->store, &object, 1, err);
+}
+
+/* Numbers that were taken but whose records did not get to the disk were never acknowledged: no-ops
+ * take their places, or the checkpoint would stay below them for ever. */
+static int fill_gaps(qd_engine *e, qd_err *err)
+{
+    uint64_t filled = 0;
+    int rc = 0;
+    for (int64_t n = -1; !rc && (n = qd_seq_no_gap(&e->seq_no, n)) >= 0; filled++) {
+        qd_translog_location at;
+        qd_translog_op op = {
+            .type = QD_TRANSLOG_NOOP,
+            .seq_no = (uint64_t)n,
+            .primary_term = e->primary_term,
+            .auto_id_ms = -1,
+            .source = QD_STR("filling gaps"),
+        };
+        rc = qd_translog_add(e->translog, &op, &at, err);
+        if (!rc) qd_seq_no_processed(&e->seq_no, n);
+    }
+    atomic_fetch_add(&e->stats.noop_total, filled);
+    return !rc && filled ? qd_translog_sync_all(e->translog, err) : rc;
+}
+
 static int recover(qd_engine *e, const qd_commit *c, qd_err *err)
 {
     memcpy(e->translog_uuid, c->translog_uuid, 16);
@@ -449,6 +479,9 @@ static int recover(qd_engine *e, const qd_commit *c, qd_err *err)
         return qd_err_nomem(err, "segments of the commit point");
     }
     for (uint32_t i = 0; i < c->n && !rc; i++) rc = open_segment(e, &c->segments[i], err);
+    /* a process that was killed may have left the commit point in the page cache only: nothing that
+     * the one before names may go until this one is durable */
+    if (!rc) rc = sync_commit(e, err);
     if (!rc) rc = clear_strays(e, err);
     if (!rc) rc = qdi_engine_publish(e, c->local_checkpoint, err);
     qd_translog *log = NULL;
@@ -459,6 +492,7 @@ static int recover(qd_engine *e, const qd_commit *c, qd_err *err)
     }
     if (rc) return rc;
     e->translog = log;
+    if ((rc = fill_gaps(e, err))) return rc;
     int64_t done;
     qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
     qd_seq_no_persisted(&e->seq_no, done);

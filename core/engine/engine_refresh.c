@@ -106,7 +106,7 @@ static bool slot_dirty(const engine_buffer *b)
 bool qd_engine_refresh_needed(qd_engine *e)
 {
     bool dirty = false;
-    qd_mutex_lock(&e->refresh_lock);
+    if (!qd_mutex_trylock(&e->refresh_lock)) return false; /* one is running: ask again later */
     dirty = e->cut_open;
     for (uint32_t i = 0; i < e->nslots && !dirty; i++) {
         qd_mutex_lock(&e->slots[i].lock);
@@ -254,17 +254,10 @@ static int publish_cut(qd_engine *e, qd_err *err)
     return rc;
 }
 
-int qdi_engine_refresh_locked(qd_engine *e, qd_err *err)
+/* Makes the detached buffers segments and publishes them. Under refresh_lock, with the cut open. */
+static int finish_cut(qd_engine *e, qd_err *err)
 {
-    int rc = qdi_engine_alive(e, err);
-    if (!rc && !e->cut_open) rc = cut(e, err);
-    if (rc) return rc;
-    if (!e->cut_open) { /* at most no-ops came: nothing to show, but it is shown */
-        qd_mutex_lock(&e->publish_lock);
-        if (e->cut_seq_no > e->shown_seq_no) e->shown_seq_no = e->cut_seq_no;
-        qd_mutex_unlock(&e->publish_lock);
-        return 0;
-    }
+    int rc = 0;
     /* a search never shows a write that a power loss could take back */
     if (e->translog && atomic_load(&e->durability) == QD_DURABILITY_REQUEST) {
         rc = qd_engine_sync_all(e, err);
@@ -280,6 +273,21 @@ int qdi_engine_refresh_locked(qd_engine *e, qd_err *err)
                                qdi_engine_settings(e).gc_deletes_ms);
     while (e->detached.n) qdi_engine_buffer_put(e, e->detached.at[--e->detached.n]);
     e->cut_open = false;
+    return 0;
+}
+
+int qdi_engine_refresh_locked(qd_engine *e, qd_err *err)
+{
+    int rc = qdi_engine_alive(e, err);
+    /* one that failed half-way: what came since is behind it, and belongs to this refresh too */
+    if (!rc && e->cut_open) rc = finish_cut(e, err);
+    if (!rc) rc = cut(e, err);
+    if (rc) return rc;
+    if (e->cut_open) return finish_cut(e, err);
+    /* at most no-ops came: nothing to show, but it is shown */
+    qd_mutex_lock(&e->publish_lock);
+    if (e->cut_seq_no > e->shown_seq_no) e->shown_seq_no = e->cut_seq_no;
+    qd_mutex_unlock(&e->publish_lock);
     return 0;
 }
 

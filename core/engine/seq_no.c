@@ -88,6 +88,16 @@ void qd_seq_no_processed(qd_seq_no *s, int64_t seq_no)
     qd_mutex_unlock(&s->lock);
 }
 
+int64_t qd_seq_no_gap(qd_seq_no *s, int64_t after)
+{
+    qd_mutex_lock(&s->lock);
+    int64_t n = (after > s->processed ? after : s->processed) + 1;
+    while (n < s->next && bit_get(s->ahead, s->ring_bits, n)) n++;
+    if (n >= s->next) n = -1;
+    qd_mutex_unlock(&s->lock);
+    return n;
+}
+
 void qd_seq_no_persisted(qd_seq_no *s, int64_t checkpoint)
 {
     qd_mutex_lock(&s->lock);

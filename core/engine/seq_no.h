@@ -33,6 +33,9 @@ QD_MUST_CHECK
 int qd_seq_no_advance(qd_seq_no *s, int64_t seq_no);
 /* Marks a number processed. [any] */
 void qd_seq_no_processed(qd_seq_no *s, int64_t seq_no);
+/* The lowest number above `after` and above the checkpoint that was taken but not processed; -1:
+ * none. [any] */
+int64_t qd_seq_no_gap(qd_seq_no *s, int64_t after);
 /* All up to `checkpoint` are durable. [any] */
 void qd_seq_no_persisted(qd_seq_no *s, int64_t checkpoint);
 /* Highest assigned, local checkpoint, durable checkpoint. Any pointer may be NULL. [any] */

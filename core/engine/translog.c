@@ -118,14 +118,29 @@ static int generation_create(qd_translog *t, uint64_t number, qd_store_log **out
     if (rc) return rc;
     qdi_translog_header(head, t->uuid, number, t->primary_term);
     qd_iovec v = {head, sizeof head};
-    if ((rc = qd_store_log_append(log, &v, 1, &offset, err)) ||
-        (rc = qd_store_log_sync(log, err))) {
+    rc = qd_store_log_append(log, &v, 1, &offset, err);
+    if (!rc) rc = qd_store_log_sync(log, err);
+    if (rc) {
         qd_store_log_close(log);
-        qdi_store_forget(t->store, qd_str_c(name));
         return rc;
     }
     *out = log;
     return 0;
+}
+
+/* Removes what a failed generation_create left. Where that fails the log is closed: recovery would
+ * take the file as proof that the generation before is sealed. Under the lock. */
+static void generation_undo(qd_translog *t, uint64_t number)
+{
+    char name[NAME_MAX_BYTES];
+    qd_err e;
+    qd_err_init(&e);
+    if (qd_store_delete(t->store, qdi_translog_name(qd_str_c(t->folder), number, name, sizeof name),
+                        &e) &&
+        !t->failure.code) {
+        qd_err_move(&t->failure, &e);
+    }
+    qd_err_fini(&e);
 }
 
 /* Appends an opened, empty generation to the list and aims the buffers at it. Under the lock. */
@@ -216,6 +231,9 @@ static int generation_replay(qd_translog *t, uint64_t number, bool sealed, repla
         qd_log_warn(LOG, "[%s] torn tail: %llu bytes at offset %llu were never acknowledged, cut",
                     name, (unsigned long long)(whole - end), (unsigned long long)end);
         rc = end ? qd_store_log_truncate(log, end, err) : 0;
+    } else if (!rc && !sealed) {
+        /* after a kill these bytes may be in the page cache only, and from now on they count */
+        rc = qd_store_log_sync(log, err);
     }
     if (!rc && end == 0) {
         qd_store_log_close(log);
@@ -458,7 +476,10 @@ static int roll_over(qd_translog *t, uint64_t *next, qd_err *err)
     qd_mutex_unlock(&t->lock);
     rc = generation_create(t, *next, &log, err);
     qd_mutex_lock(&t->lock);
-    if (rc) return rc;
+    if (rc) {
+        generation_undo(t, *next);
+        return rc;
+    }
     current(t)->bytes = t->pending_base;
     if (generation_enter(t, *next, log)) {
         qd_store_log_close(log);

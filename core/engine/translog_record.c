@@ -55,6 +55,9 @@ size_t qdi_record_decode(const uint8_t *p, size_t n, uint64_t generation, qd_tra
     if (n < RECORD_HEAD || qd_get_u32le(p) != RECORD_MAGIC) return 0;
     size_t padded = qdi_record_claimed(p), length = qd_get_u32le(p + 4);
     if (!padded || padded > n) return 0;
+    for (size_t i = length; i < padded; i++) { /* outside of the checksum, so checked here */
+        if (p[i] != 0) return 0;
+    }
     if (qd_get_u64le(p + 8) != qd_xxh3_seed(p + 16, length - 16, generation)) return 0;
     size_t source = qd_get_u32le(p + 48), id = qd_get_u16le(p + 52), routing = qd_get_u16le(p + 54);
     if (RECORD_HEAD + id + routing + source != length) return 0;

@@ -193,13 +193,19 @@ static void settle(qd_shard *s, qd_engine *e, int rc, const qd_err *err)
         s->engine = e;
         s->phase = rc ? SHARD_FAILED : SHARD_OPEN;
     }
+    /* a full disk and a full memory pass: such a shard is tried for ever, others some times */
+    bool passes = rc == QD_E_NOSPACE || rc == QD_E_NOMEM || rc == QD_E_BREAKER;
+    if (!rc) {
+        s->failures = 0;
+        s->fresh = false; /* from now on a missing commit point is a loss */
+    }
     if (rc) {
         s->failures++;
         snprintf(s->reason, sizeof s->reason, "%s", qd_err_reason(err));
     } else {
         s->reason[0] = 0;
     }
-    bool again = rc && !lost && s->failures < SHARD_RETRIES;
+    bool again = rc && !lost && (passes || s->failures < SHARD_RETRIES);
     uint64_t wait_ns = (uint64_t)1000000000 << (s->failures < 6 ? s->failures : 6);
     qd_cond_broadcast(&s->changed);
     qd_mutex_unlock(&s->lock);
