@@ -1,0 +1,377 @@
+/*
+ * consensus_raft.c: the engine: libraft 0.15 with one voter. What is done about its traps:
+ *
+ * - entries are padded by the caller, checked here, proposed one at a time (n = 1)
+ * - auto-recovery is off: a damaged log refuses to open instead of losing its end
+ * - apply never returns anything but 0, and a failing state stops the engine
+ * - a failed append is the end: the outcome of everything under way is unknown, nothing is proposed
+ *   any more, the log is read again at the next start
+ * - no port is opened: the transport has no peers
+ * - a version 3 state machine needs io.version 2, which raft_uv_init does not set
+ *
+ * More than one voter is refused until the engine's guard against commits of old terms is there
+ * (DESIGN of members): cr_consensus_sole says whether the shortcut for reads holds.
+ */
+#include "consensus.h"
+#include <errno.h>
+#include <raft.h>
+#include <raft/uv.h>
+
+#define ADDRESS "0"
+
+typedef struct transport {
+    struct raft_uv_transport raft;
+    uv_timer_t handle; /* never started; its close makes raft's asynchronous */
+    raft_uv_transport_close_cb closed;
+} transport;
+
+struct cr_consensus {
+    cr_consensus_config config;
+    struct raft_io io;
+    struct raft_fsm fsm;
+    struct raft raft;
+    transport transport;
+    uv_prepare_t watcher; /* looks for changes of leadership once a turn */
+    uint64_t term;        /* that we lead, as last told; 0: none */
+    int failed;
+    void *snapshot;
+    uint32_t threshold; /* entries between snapshots, as configured */
+    int soon;
+    void (*closed)(void *arg);
+    void *closed_arg;
+};
+
+typedef struct request {
+    struct raft_apply raft; /* first */
+    cr_proposal *proposal;
+    cr_consensus *owner;
+} request;
+
+void *cr_consensus_alloc(size_t n)
+{
+    return raft_malloc(n);
+}
+
+void cr_consensus_free(void *p)
+{
+    raft_free(p);
+}
+
+/* --- transport: nobody to talk to --- */
+
+static int transport_init(struct raft_uv_transport *t, raft_id id, const char *address)
+{
+    (void)t;
+    (void)id;
+    (void)address;
+    return 0;
+}
+
+static int transport_listen(struct raft_uv_transport *t, raft_uv_accept_cb cb)
+{
+    (void)t;
+    (void)cb;
+    return 0;
+}
+
+static int transport_connect(struct raft_uv_transport *t, struct raft_uv_connect *req, raft_id id,
+                             const char *address, raft_uv_connect_cb cb)
+{
+    (void)t;
+    (void)req;
+    (void)id;
+    (void)address;
+    (void)cb;
+    return RAFT_NOCONNECTION;
+}
+
+static void transport_closed(uv_handle_t *h)
+{
+    transport *t = h->data;
+    if (t->closed) t->closed(&t->raft);
+}
+
+static void transport_close(struct raft_uv_transport *raft, raft_uv_transport_close_cb cb)
+{
+    transport *t = raft->impl;
+    t->closed = cb;
+    uv_close((uv_handle_t *)&t->handle, transport_closed);
+}
+
+/* --- state machine --- */
+
+static void fail(cr_consensus *c, const char *why)
+{
+    if (c->failed) return;
+    c->failed = 1;
+    c->term = 0;
+    c->config.failed(c->config.arg, why);
+}
+
+static int fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **result)
+{
+    cr_consensus *c = fsm->data;
+    *result = NULL;
+    if (!c->failed &&
+        c->config.apply(c->config.arg, c->raft.last_applied + 1, buf->base, buf->len))
+        fail(c, "an entry of the log is damaged");
+    if (c->soon) {
+        c->soon = 0;
+        raft_set_snapshot_threshold(&c->raft, 1);
+    }
+    return 0;
+}
+
+static int fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n)
+{
+    cr_consensus *c = fsm->data;
+    *bufs = NULL;
+    *n = 0;
+    raft_set_snapshot_threshold(&c->raft, c->threshold);
+    if (c->snapshot || c->failed) return RAFT_BUSY;
+    c->snapshot = c->config.snapshot_begin(c->config.arg, c->raft.last_applied);
+    return c->snapshot ? 0 : RAFT_BUSY;
+}
+
+static int fsm_snapshot_async(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n)
+{
+    cr_consensus *c = fsm->data;
+    cr_pieces pieces = {0};
+    if (c->config.snapshot_write(c->snapshot, &pieces)) return RAFT_NOMEM;
+    struct raft_buffer *b = raft_malloc(pieces.n * sizeof *b);
+    for (uint32_t i = 0; i < pieces.n; i++) {
+        if (b)
+            b[i] = (struct raft_buffer){pieces.at[i].p, pieces.at[i].n};
+        else
+            raft_free(pieces.at[i].p);
+    }
+    raft_free(pieces.at);
+    *bufs = b;
+    *n = b ? pieces.n : 0;
+    return b ? 0 : RAFT_NOMEM;
+}
+
+static int fsm_snapshot_finalize(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n)
+{
+    cr_consensus *c = fsm->data;
+    for (unsigned i = 0; *bufs && i < *n; i++) raft_free((*bufs)[i].base);
+    raft_free(*bufs);
+    *bufs = NULL;
+    *n = 0;
+    if (c->snapshot) c->config.snapshot_end(c->snapshot);
+    c->snapshot = NULL;
+    return 0;
+}
+
+static int fsm_restore(struct raft_fsm *fsm, struct raft_buffer *buf)
+{
+    cr_consensus *c = fsm->data;
+    int32_t rc = c->config.restore(c->config.arg, buf->base, buf->len);
+    if (rc) return RAFT_CORRUPT;
+    raft_free(buf->base);
+    return 0;
+}
+
+/* --- life --- */
+
+static int32_t code_of(int rc)
+{
+    switch (rc) {
+    case RAFT_NOMEM:
+        return QD_E_NOMEM;
+    case RAFT_NOTLEADER:
+    case RAFT_LEADERSHIPLOST:
+        return QD_E_NOT_LEADER;
+    case RAFT_CORRUPT:
+    case RAFT_MALFORMED:
+        return QD_E_CORRUPT;
+    case RAFT_NOSPACE:
+        return QD_E_NOSPACE;
+    default:
+        return QD_E_IO;
+    }
+}
+
+static void on_turn(uv_prepare_t *p)
+{
+    cr_consensus *c = p->data;
+    uint64_t term = 0;
+    if (!c->failed && raft_state(&c->raft) == RAFT_LEADER) term = c->raft.current_term;
+    if (term == c->term) return;
+    c->term = term;
+    c->config.lead(c->config.arg, term);
+}
+
+/* Closing: the watcher, raft, then what raft leaves. */
+static void raft_is_closed(struct raft *r)
+{
+    cr_consensus *c = r->data;
+    void (*done)(void *arg) = c->closed;
+    void *arg = c->closed_arg;
+    raft_uv_close(&c->io);
+    if (c->snapshot) c->config.snapshot_end(c->snapshot);
+    cr_free(c->config.heap, c);
+    done(arg);
+}
+
+static void watcher_is_closed(uv_handle_t *h)
+{
+    cr_consensus *c = h->data;
+    raft_close(&c->raft, raft_is_closed);
+}
+
+void cr_consensus_close(cr_consensus *c, void (*done)(void *arg), void *arg)
+{
+    c->closed = done;
+    c->closed_arg = arg;
+    uv_close((uv_handle_t *)&c->watcher, watcher_is_closed);
+}
+
+static void note_closed(void *arg)
+{
+    *(int *)arg = 1;
+}
+
+static int form(cr_consensus *c)
+{
+    struct raft_configuration conf;
+    raft_configuration_init(&conf);
+    int rc = raft_configuration_add(&conf, c->config.id, ADDRESS, RAFT_VOTER);
+    if (rc == 0) rc = raft_bootstrap(&c->raft, &conf);
+    raft_configuration_close(&conf);
+    return rc == RAFT_CANTBOOTSTRAP ? 0 : rc;
+}
+
+static int start(cr_consensus *c)
+{
+    const cr_consensus_config *k = &c->config;
+    raft_set_election_timeout(&c->raft, k->election_ms);
+    raft_set_heartbeat_timeout(&c->raft, k->heartbeat_ms);
+    raft_set_snapshot_threshold(&c->raft, k->snapshot_entries);
+    raft_set_snapshot_trailing(&c->raft, k->snapshot_entries / 2);
+    raft_set_pre_vote(&c->raft, true);
+    raft_uv_set_auto_recovery(&c->io, false);
+    raft_uv_set_segment_size(&c->io, k->segment_bytes);
+    int rc = k->form ? form(c) : 0;
+    return rc ? rc : raft_start(&c->raft);
+}
+
+static void transport_prepare(cr_consensus *c)
+{
+    transport *t = &c->transport;
+    t->raft = (struct raft_uv_transport){.impl = t,
+                                         .init = transport_init,
+                                         .listen = transport_listen,
+                                         .connect = transport_connect,
+                                         .close = transport_close};
+    uv_timer_init(c->config.loop, &t->handle);
+    t->handle.data = t;
+}
+
+int32_t cr_consensus_open(const cr_consensus_config *config, cr_consensus **out, char *why)
+{
+    cr_consensus *c = cr_must(config->heap, sizeof *c);
+    memset(c, 0, sizeof *c);
+    c->config = *config;
+    c->threshold = config->snapshot_entries;
+    transport_prepare(c);
+    int rc = raft_uv_init(&c->io, config->loop, config->dir, &c->transport.raft);
+    int has_io = rc == 0, has_raft = 0;
+    if (rc == 0) {
+        c->io.version = 2;
+        c->fsm = (struct raft_fsm){.version = 3,
+                                   .data = c,
+                                   .apply = fsm_apply,
+                                   .snapshot = fsm_snapshot,
+                                   .restore = fsm_restore,
+                                   .snapshot_finalize = fsm_snapshot_finalize,
+                                   .snapshot_async = fsm_snapshot_async};
+        rc = raft_init(&c->raft, &c->io, &c->fsm, config->id, ADDRESS);
+        has_raft = rc == 0;
+        c->raft.data = c;
+    }
+    if (rc == 0) rc = start(c);
+    uv_prepare_init(config->loop, &c->watcher);
+    c->watcher.data = c;
+    if (rc == 0) {
+        uv_prepare_start(&c->watcher, on_turn);
+        *out = c;
+        return 0;
+    }
+    const char *text = has_raft ? raft_errmsg(&c->raft) : c->io.errmsg;
+    snprintf(why, 256, "%s%s%s", raft_strerror(rc), text && *text ? ": " : "", text ? text : "");
+    if (has_raft) {
+        int closed = 0;
+        cr_consensus_close(c, note_closed, &closed);
+        while (!closed) uv_run(config->loop, UV_RUN_ONCE);
+        return code_of(rc);
+    }
+    if (has_io) raft_uv_close(&c->io);
+    uv_close((uv_handle_t *)&c->watcher, NULL);
+    uv_close((uv_handle_t *)&c->transport.handle, NULL);
+    uv_run(config->loop, UV_RUN_DEFAULT);
+    cr_free(config->heap, c);
+    return code_of(rc);
+}
+
+/* --- proposals --- */
+
+static void on_applied(struct raft_apply *raft, int status, void *result)
+{
+    request *r = (request *)raft;
+    cr_consensus *c = r->owner;
+    cr_proposal *p = r->proposal;
+    (void)result;
+    int lost = c->failed || status != 0;
+    if (status != 0 && status != RAFT_SHUTDOWN && status != RAFT_LEADERSHIPLOST) {
+        char why[300];
+        const char *text = raft_errmsg(&c->raft);
+        snprintf(why, sizeof why, "writing the log failed: %s (%s)", raft_strerror(status),
+                 text ? text : "");
+        fail(c, why);
+    }
+    cr_free(c->config.heap, r);
+    p->done(p, lost ? QD_E_UNKNOWN_OUTCOME : 0);
+}
+
+int32_t cr_consensus_propose(cr_consensus *c, cr_proposal *p, const uint8_t *entry, size_t n)
+{
+    if (c->failed) return QD_E_NO_COORDINATION;
+    if (n == 0 || n % 8) return QD_E_ARG;
+    request *r = cr_alloc(c->config.heap, sizeof *r);
+    struct raft_buffer buf = {raft_malloc(n), n};
+    if (!r || !buf.base) {
+        cr_free(c->config.heap, r);
+        raft_free(buf.base);
+        return QD_E_NOMEM;
+    }
+    memcpy(buf.base, entry, n);
+    memset(r, 0, sizeof *r);
+    r->proposal = p;
+    r->owner = c;
+    int rc = raft_apply(&c->raft, &r->raft, &buf, 1, on_applied);
+    if (rc == 0) return 0;
+    cr_free(c->config.heap, r);
+    raft_free(buf.base);
+    return rc == RAFT_NOTLEADER || rc == RAFT_NOMEM ? code_of(rc) : QD_E_NO_COORDINATION;
+}
+
+int cr_consensus_sole(const cr_consensus *c)
+{
+    const struct raft *r = &c->raft;
+    unsigned voters = 0;
+    if (c->failed || r->state != RAFT_LEADER || r->configuration_uncommitted_index) return 0;
+    for (unsigned i = 0; i < r->configuration.n; i++)
+        voters += r->configuration.servers[i].role == RAFT_VOTER;
+    return voters == 1;
+}
+
+uint64_t cr_consensus_last(const cr_consensus *c)
+{
+    return raft_last_index((struct raft *)&c->raft);
+}
+
+void cr_consensus_snapshot_soon(cr_consensus *c)
+{
+    c->soon = 1;
+}

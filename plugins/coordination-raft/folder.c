@@ -1,0 +1,183 @@
+/*
+ * folder.c: the store's folder: lock, node file, reserve.
+ *
+ *   lock       locked (OFD) by the one process that has the store open
+ *   node       text: format, this node's raft id, the cluster's uuid, whether it was formed; a sum
+ *   raft/      libraft's files
+ *   state.db   rows.h
+ *   reserve    blocks given up when the disk is full
+ */
+#include "store.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define FORMAT 1
+
+static int32_t failed(qd_coord *c, qd_err *err, int32_t code, const char *what, const char *name)
+{
+    char words[128];
+    const char *w = strerror_r(errno, words, sizeof words);
+    return qd_plug_fail(c->plugin->err, err, code, "coordination store %s: %s %s: %s", c->path,
+                        what, name, w);
+}
+
+static void join(const qd_coord *c, const char *name, char out[4096])
+{
+    snprintf(out, 4096, "%s/%s", c->path, name);
+}
+
+static int sync_folder(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = fd < 0 ? -1 : fsync(fd);
+    if (fd >= 0) close(fd);
+    return rc;
+}
+
+static int32_t lock_it(qd_coord *c, qd_err *err)
+{
+    char name[4096];
+    join(c, "lock", name);
+    c->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (c->lock_fd < 0) return failed(c, err, QD_E_IO, "opening", "lock");
+    struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(c->lock_fd, F_OFD_SETLK, &l) == 0) return 0;
+    if (errno != EAGAIN && errno != EACCES) return failed(c, err, QD_E_IO, "locking", "lock");
+    return qd_plug_fail(c->plugin->err, err, QD_E_LOCKED,
+                        "coordination store %s is open in another process", c->path);
+}
+
+/* Text of the node file, sum included. */
+static size_t node_text(const qd_coord *c, int formed, char *out, size_t cap)
+{
+    char uuid[33];
+    for (int i = 0; i < 16; i++) snprintf(uuid + 2 * i, 3, "%02x", c->cluster[i]);
+    int n = snprintf(out, cap, "quidditch coordination-raft %d\nid %llu\ncluster %s\nformed %d\n",
+                     FORMAT, (unsigned long long)c->raft_id, uuid, formed);
+    uint64_t sum = cr_sum64(out, (size_t)n, 0);
+    return (size_t)n +
+           (size_t)snprintf(out + n, cap - (size_t)n, "sum %016llx\n", (unsigned long long)sum);
+}
+
+/* Replaces the node file: written aside, synced, renamed, the folder synced. */
+static int node_write(qd_coord *c, int formed)
+{
+    char aside[4096], name[4096], text[256];
+    size_t n = node_text(c, formed, text, sizeof text);
+    join(c, "node.new", aside);
+    join(c, "node", name);
+    int fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return -1;
+    int rc = write(fd, text, n) == (ssize_t)n ? fsync(fd) : -1;
+    if (close(fd) != 0) rc = -1;
+    if (rc == 0) rc = rename(aside, name);
+    if (rc == 0) rc = sync_folder(c->path);
+    return rc;
+}
+
+static int parse_node(qd_coord *c, char *text, size_t n)
+{
+    int format, at = 0;
+    unsigned long long id, sum;
+    char uuid[33];
+    char *tail = NULL;
+    text[n] = 0;
+    if (sscanf(text, "quidditch coordination-raft %d\nid %llu\ncluster %32[0-9a-f]\nformed %d\n%n",
+               &format, &id, uuid, &c->formed, &at) != 4 ||
+        at == 0 || strncmp(text + at, "sum ", 4) != 0)
+        return -1;
+    sum = strtoull(text + at + 4, &tail, 16);
+    if (strcmp(tail, "\n") != 0 || sum != cr_sum64(text, (size_t)at, 0) || format != FORMAT ||
+        id == 0 || strlen(uuid) != 32)
+        return -1;
+    c->raft_id = id;
+    for (int i = 0; i < 16; i++) {
+        char two[3] = {uuid[2 * i], uuid[2 * i + 1], 0};
+        c->cluster[i] = (uint8_t)strtoul(two, NULL, 16);
+    }
+    return 0;
+}
+
+static int32_t node_file(qd_coord *c, qd_err *err)
+{
+    char name[4096], text[257];
+    join(c, "node", name);
+    int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd >= 0) {
+        ssize_t n = read(fd, text, 256);
+        close(fd);
+        if (n < 0) return failed(c, err, QD_E_IO, "reading", "node");
+        if (parse_node(c, text, (size_t)n) == 0) return 0;
+        return qd_plug_fail(c->plugin->err, err, QD_E_CORRUPT,
+                            "coordination store %s: file node is damaged or of another format",
+                            c->path);
+    }
+    if (errno != ENOENT) return failed(c, err, QD_E_IO, "opening", "node");
+    c->raft_id = c->plugin->rand->u64(c->plugin->self) >> 1;
+    if (c->raft_id == 0) c->raft_id = 1;
+    c->plugin->rand->bytes(c->plugin->self, c->cluster, 16);
+    if (node_write(c, 0)) return failed(c, err, QD_E_IO, "writing", "node");
+    return 0;
+}
+
+int32_t cr_folder_open(qd_coord *c, qd_err *err)
+{
+    char raft[4096];
+    int32_t rc = lock_it(c, err);
+    if (rc) return rc;
+    join(c, "raft", raft);
+    if (mkdir(raft, 0700) != 0 && errno != EEXIST)
+        return failed(c, err, QD_E_IO, "creating", "raft");
+    rc = node_file(c, err);
+    struct stat st;
+    char name[4096];
+    join(c, "reserve", name);
+    c->reserve_there = stat(name, &st) == 0;
+    return rc;
+}
+
+int32_t cr_folder_formed(qd_coord *c)
+{
+    if (c->formed) return 0;
+    if (node_write(c, 1)) return QD_E_IO;
+    c->formed = 1;
+    return 0;
+}
+
+void cr_folder_close(qd_coord *c)
+{
+    if (c->lock_fd >= 0) close(c->lock_fd);
+    c->lock_fd = -1;
+}
+
+uint64_t cr_folder_free(qd_coord *c)
+{
+    struct statvfs v;
+    return statvfs(c->path, &v) ? UINT64_MAX : (uint64_t)v.f_bavail * v.f_frsize;
+}
+
+void cr_reserve_spend(qd_coord *c)
+{
+    char name[4096];
+    join(c, "reserve", name);
+    c->reserve_there = 0;
+    if (unlink(name) == 0)
+        cr_say(c, QD_LEVEL_WARN, "the disk of %s is nearly full: living off the reserve", c->path);
+}
+
+void cr_reserve_fill(qd_coord *c)
+{
+    char name[4096];
+    join(c, "reserve", name);
+    int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return;
+    if (posix_fallocate(fd, 0, (off_t)c->reserve_bytes) == 0)
+        c->reserve_there = 1;
+    else
+        (void)unlink(name);
+    close(fd);
+}

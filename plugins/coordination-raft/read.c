@@ -1,0 +1,204 @@
+/* read.c: requests that are answered from the machine, without an entry. */
+#include "store.h"
+#include <openssl/evp.h>
+
+#define CONTAINER(type, n) ((type *)((char *)(n)-offsetof(type, plugin)))
+
+static int in_range(const qd_coord_range *r, qd_str key)
+{
+    if (r->flags & QD_COORD_PREFIX) return cr_starts(key, r->key);
+    if (r->end.n == 0) return cr_compare(key, r->key) == 0;
+    return cr_compare(key, r->end) < 0;
+}
+
+static qd_coord_kv kv_of(const cr_item *i, int keys_only)
+{
+    qd_str value = cr_item_value(i);
+    return (qd_coord_kv){.key = cr_item_key(i),
+                         .value = keys_only ? NULL : (const uint8_t *)value.p,
+                         .value_len = value.n,
+                         .create_revision = i->create_revision,
+                         .mod_revision = i->mod_revision,
+                         .version = i->version,
+                         .session = i->session};
+}
+
+/* A result with room for n items and `more` bytes behind them. */
+static qd_coord_result *result_make(qd_coord *c, uint32_t n, size_t more)
+{
+    qd_coord_result *r = cr_alloc(c->heap, sizeof *r + n * sizeof(cr_item *) + more);
+    if (!r) return NULL;
+    *r = (qd_coord_result){.heap = c->heap, .nitems = n, .items = (cr_item **)(r + 1)};
+    return r;
+}
+
+void cr_result_free(qd_coord *c, qd_coord_result *r)
+{
+    (void)c;
+    if (!r) return;
+    for (uint32_t i = 0; i < r->nitems; i++) cr_item_drop(r->items[i]);
+    cr_free(r->heap, r);
+}
+
+void cr_do_range(qd_coord *c, cr_node *node)
+{
+    qd_coord_range *r = CONTAINER(qd_coord_range, node);
+    uint32_t n = 0, more = 0;
+    const cr_key *first = cr_keys_seek(&c->machine->keys, r->key);
+    for (const cr_key *k = first; k && in_range(r, cr_item_key(k->item)); k = k->next[0]) {
+        if (r->limit && n == r->limit) {
+            more = 1;
+            break;
+        }
+        n++;
+    }
+    qd_coord_result *out = result_make(c, n, n * sizeof(qd_coord_kv));
+    if (!out) {
+        cr_end(c, node, QD_E_NOMEM, "out of memory: range");
+        return;
+    }
+    qd_coord_kv *kvs = (qd_coord_kv *)(out->items + n);
+    const cr_key *k = first;
+    for (uint32_t i = 0; i < n; i++, k = k->next[0]) {
+        out->items[i] = cr_item_ref(k->item);
+        kvs[i] = kv_of(k->item, (r->flags & QD_COORD_KEYS_ONLY) != 0);
+    }
+    r->kvs = kvs;
+    r->nkvs = n;
+    r->more = more;
+    r->result = out;
+    r->revision = c->machine->revision;
+    cr_end(c, node, 0, NULL);
+}
+
+void cr_do_leader(qd_coord *c, cr_node *node)
+{
+    qd_coord_election *r = CONTAINER(qd_coord_election, node);
+    if (c->machine->state != QD_COORD_ACTIVE) {
+        cr_end(c, node, QD_E_FENCED, "this store is not in charge");
+        return;
+    }
+    const cr_election *e = cr_machine_election(c->machine, r->name);
+    cr_bytes key = {.heap = c->heap};
+    cr_put(&key, CR_ELECTION_PREFIX, sizeof CR_ELECTION_PREFIX - 1);
+    cr_put(&key, r->name.p, r->name.n);
+    cr_item *item =
+        e && e->session
+            ? cr_keys_find(&c->machine->keys, (qd_str){(const char *)key.p, key.n})
+            : NULL;
+    cr_bytes_free(&key);
+    if (!item) {
+        cr_end(c, node, QD_E_NOTFOUND, "nobody leads");
+        return;
+    }
+    qd_coord_result *out = result_make(c, 1, 0);
+    if (!out) {
+        cr_end(c, node, QD_E_NOMEM, "out of memory: leader");
+        return;
+    }
+    out->items[0] = cr_item_ref(item);
+    r->result = out;
+    r->value = cr_item_value(item);
+    r->session = e->session;
+    r->token = e->token;
+    cr_end(c, node, 0, NULL);
+}
+
+/* One member: this node. */
+void cr_do_members(qd_coord *c, cr_node *node)
+{
+    qd_coord_members *r = CONTAINER(qd_coord_members, node);
+    size_t text = c->node_id.n + c->node_name.n + c->publish.n;
+    qd_coord_result *out = result_make(c, 0, sizeof(qd_coord_member) + text);
+    if (!out) {
+        cr_end(c, node, QD_E_NOMEM, "out of memory: members");
+        return;
+    }
+    qd_coord_member *m = (qd_coord_member *)(out + 1);
+    char *p = (char *)(m + 1);
+    const qd_str from[3] = {c->node_id, c->node_name, c->publish};
+    qd_str to[3];
+    for (int i = 0; i < 3; i++) {
+        if (from[i].n) memcpy(p, from[i].p, from[i].n);
+        to[i] = (qd_str){p, from[i].n};
+        p += from[i].n;
+    }
+    *m = (qd_coord_member){.id = to[0],
+                           .name = to[1],
+                           .address = to[2],
+                           .role = QD_COORD_VOTER,
+                           .leader = 1,
+                           .alive = 1};
+    r->members = m;
+    r->nmembers = 1;
+    r->result = out;
+    cr_end(c, node, 0, NULL);
+}
+
+/* A transaction without changes: its compares, now. */
+void cr_do_check(qd_coord *c, cr_node *node)
+{
+    qd_coord_txn *t = CONTAINER(qd_coord_txn, node);
+    const cr_machine *m = c->machine;
+    int32_t rc = m->state == QD_COORD_ACTIVE ? 0 : QD_E_FENCED;
+    if (rc == 0 && t->token.term) {
+        const cr_election *e = cr_machine_election(m, t->election);
+        if (!e || !e->session || e->token.epoch != t->token.epoch ||
+            e->token.term != t->token.term)
+            rc = QD_E_FENCED;
+    }
+    for (uint32_t i = 0; i < t->ncompares && rc == 0; i++) {
+        const qd_coord_compare *k = &t->compares[i];
+        if (!cr_compare_fails(m, k->type, k->key, k->number, k->hash)) continue;
+        t->failed = i;
+        rc = QD_E_CONFLICT;
+    }
+    t->revision = m->revision;
+    cr_end(c, node, rc, NULL);
+}
+
+static void hash_number(EVP_MD_CTX *h, uint64_t v)
+{
+    uint8_t b[8];
+    cr_store64(b, v);
+    EVP_DigestUpdate(h, b, sizeof b);
+}
+
+/* The hash of docs/plugins.md, and the batches. */
+static int32_t export_all(qd_coord_export *r, const cr_items *rows)
+{
+    enum { BATCH = 256 };
+    qd_coord_kv kvs[BATCH];
+    uint32_t n = 0;
+    int32_t rc = 0;
+    EVP_MD_CTX *h = EVP_MD_CTX_new();
+    if (!h || EVP_DigestInit_ex(h, EVP_sha256(), NULL) != 1) rc = QD_E_NOMEM;
+    for (size_t i = 0; i < rows->n && rc == 0; i++) {
+        const cr_item *item = rows->at[i];
+        kvs[n++] = kv_of(item, 0);
+        hash_number(h, item->key_len);
+        EVP_DigestUpdate(h, item->bytes, item->key_len);
+        hash_number(h, item->create_revision);
+        hash_number(h, item->mod_revision);
+        hash_number(h, item->version);
+        hash_number(h, item->value_len);
+        EVP_DigestUpdate(h, item->bytes + item->key_len, item->value_len);
+        if (n < BATCH && i + 1 < rows->n) continue;
+        if (r->batch) rc = r->batch(r->arg, kvs, n);
+        n = 0;
+    }
+    if (rc == 0) EVP_DigestFinal_ex(h, r->hash, NULL);
+    EVP_MD_CTX_free(h);
+    return rc;
+}
+
+void cr_do_export(qd_coord *c, cr_node *node)
+{
+    qd_coord_export *r = CONTAINER(qd_coord_export, node);
+    cr_items rows = {0};
+    if (r->revision == 0) r->revision = c->machine->revision;
+    int32_t rc = cr_machine_past(c->machine, r->revision, &rows);
+    if (rc == 0) rc = export_all(r, &rows);
+    cr_items_free(c->heap, &rows);
+    cr_end(c, node, rc, rc ? "export ended" : NULL);
+}
