@@ -299,7 +299,7 @@ int32_t cr_consensus_open(const cr_consensus_config *config, cr_consensus **out,
         return 0;
     }
     const char *text = has_raft ? raft_errmsg(&c->raft) : c->io.errmsg;
-    snprintf(why, 256, "%s%s%s", raft_strerror(rc), text && *text ? ": " : "", text ? text : "");
+    snprintf(why, 256, "%.60s: %.180s", raft_strerror(rc), text ? text : "");
     if (has_raft) {
         int closed = 0;
         cr_consensus_close(c, note_closed, &closed);

@@ -293,9 +293,9 @@ static void *write_behind(void *arg)
         pthread_mutex_unlock(&r->lock);
         int rc = r->broken ? SQLITE_OK : write_all(r, list);
         if (rc != SQLITE_OK) {
-            char line[400];
+            char line[420];
             snprintf(line, sizeof line,
-                     "%s could not be written (%s): it is removed, and made again from the log at "
+                     "%.200s could not be written (%.90s): it is removed, and made again from the log at "
                      "the next start",
                      r->path, r->db ? sqlite3_errmsg(r->db) : sqlite3_errstr(rc));
             r->say(r->say_arg, QD_LEVEL_WARN, line);
