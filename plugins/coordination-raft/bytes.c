@@ -156,8 +156,7 @@ cr_item *cr_item_ref(cr_item *i)
 
 void cr_item_drop(cr_item *i)
 {
-    if (i && atomic_fetch_sub_explicit(&i->refs, 1, memory_order_acq_rel) == 1)
-        cr_free(i->heap, i);
+    if (i && atomic_fetch_sub_explicit(&i->refs, 1, memory_order_acq_rel) == 1) cr_free(i->heap, i);
 }
 
 void cr_item_head(const cr_item *i, uint8_t out[CR_ITEM_HEAD])
@@ -180,8 +179,8 @@ cr_item *cr_item_read(const cr_heap *h, uint32_t kind, qd_str key, qd_str stored
 {
     if (stored.n < CR_ITEM_HEAD) return NULL;
     const uint8_t *head = (const uint8_t *)stored.p;
-    cr_item *i = cr_item_make(h, kind, key,
-                              (qd_str){stored.p + CR_ITEM_HEAD, stored.n - CR_ITEM_HEAD});
+    cr_item *i =
+        cr_item_make(h, kind, key, (qd_str){stored.p + CR_ITEM_HEAD, stored.n - CR_ITEM_HEAD});
     i->create_revision = cr_load64(head);
     i->mod_revision = cr_load64(head + 8);
     i->version = cr_load64(head + 16);

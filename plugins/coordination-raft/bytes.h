@@ -1,9 +1,9 @@
 /*
  * bytes.h: memory, sums, and the encoding of entries, rows and snapshots. Pure: no I/O, no clock.
  *
- * Two kinds of allocation: cr_alloc may fail and is for what a caller asked for; cr_must is for what
- * is committed already, where there is nobody to tell: it ends the process, which then reads its log
- * again. Numbers are little-endian; a text is its length in 32 bits and its bytes.
+ * Two kinds of allocation: cr_alloc may fail and is for what a caller asked for; cr_must is for
+ * what is committed already, where there is nobody to tell: it ends the process, which then reads
+ * its log again. Numbers are little-endian; a text is its length in 32 bits and its bytes.
  */
 #ifndef COORDINATION_RAFT_BYTES_H
 #define COORDINATION_RAFT_BYTES_H

@@ -112,8 +112,7 @@ static int fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void *
 {
     cr_consensus *c = fsm->data;
     *result = NULL;
-    if (!c->failed &&
-        c->config.apply(c->config.arg, c->raft.last_applied + 1, buf->base, buf->len))
+    if (!c->failed && c->config.apply(c->config.arg, c->raft.last_applied + 1, buf->base, buf->len))
         fail(c, "an entry of the log is damaged");
     if (c->soon) {
         c->soon = 0;

@@ -1,6 +1,6 @@
 /* machine.c: the pure step. Each command is read whole and checked before it changes anything. */
-#include "entry.h"
 #include "machine.h"
+#include "entry.h"
 #include <openssl/sha.h>
 
 #define MIRRORED_TTL_NS 60000000000ll /* of sessions that came with keys from another store */
@@ -10,8 +10,8 @@
 cr_machine *cr_machine_make(const cr_heap *h, size_t history_max, size_t history_bytes_max)
 {
     cr_machine *m = cr_must(h, sizeof *m);
-    *m = (cr_machine){
-        .heap = h, .history_max = history_max, .history_bytes_max = history_bytes_max};
+    *m =
+        (cr_machine){.heap = h, .history_max = history_max, .history_bytes_max = history_bytes_max};
     cr_keys_init(&m->keys, h, 0);
     m->answers = cr_must(h, CR_ID_WINDOW * sizeof *m->answers);
     m->answer_first = cr_must(h, CR_ID_WINDOW * sizeof *m->answer_first);

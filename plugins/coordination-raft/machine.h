@@ -86,9 +86,9 @@ typedef struct cr_outcome {
     uint32_t nresults, results_cap;
     cr_ended *ended;
     uint32_t nended, ended_cap;
-    cr_items rows;    /* changed rows, in order, each with a reference */
-    int sessions;     /* the list of sessions changed */
-    int replaced;     /* all rows were deleted before `rows` */
+    cr_items rows; /* changed rows, in order, each with a reference */
+    int sessions;  /* the list of sessions changed */
+    int replaced;  /* all rows were deleted before `rows` */
 } cr_outcome;
 
 typedef struct cr_machine {
@@ -120,15 +120,16 @@ void cr_machine_free(cr_machine *m);
 void cr_machine_reset(cr_machine *m);
 
 /*
- * Applies one committed entry (entry.h). 0, or QD_E_CORRUPT when the bytes are not an entry: nothing
- * happened then. m->out tells the rest; the rows in it are the caller's to take (cr_items_free or
- * leave them to the next apply).
+ * Applies one committed entry (entry.h). 0, or QD_E_CORRUPT when the bytes are not an entry:
+ * nothing happened then. m->out tells the rest; the rows in it are the caller's to take
+ * (cr_items_free or leave them to the next apply).
  */
 int32_t cr_machine_apply(cr_machine *m, const uint8_t *entry, size_t n);
 
 /* The items of all records, each with a reference: keys, then everything else. */
 void cr_machine_rows(const cr_machine *m, cr_items *out);
-/* Takes one record into an empty or half-loaded machine, with the item's reference. QD_E_CORRUPT. */
+/* Takes one record into an empty or half-loaded machine, with the item's reference. QD_E_CORRUPT.
+ */
 int32_t cr_machine_load(cr_machine *m, cr_item *row);
 /* All records are loaded: checks that they fit together. QD_E_CORRUPT. */
 int32_t cr_machine_loaded(cr_machine *m);

@@ -215,8 +215,7 @@ void cr_machine_rows(const cr_machine *machine, cr_items *out)
     for (uint64_t i = m->nanswers > CR_ID_WINDOW ? m->nanswers - CR_ID_WINDOW : 0; i < m->nanswers;
          i++)
         cr_items_push(h, out, answer_item(m, i));
-    for (size_t i = 0; i < m->nparts; i++)
-        cr_items_push(h, out, part_item(m, &m->parts[i], 0));
+    for (size_t i = 0; i < m->nparts; i++) cr_items_push(h, out, part_item(m, &m->parts[i], 0));
     cr_items_push(h, out, meta_item(m));
 }
 

@@ -82,10 +82,9 @@ void cr_do_leader(qd_coord *c, cr_node *node)
     cr_bytes key = {.heap = c->heap};
     cr_put(&key, CR_ELECTION_PREFIX, sizeof CR_ELECTION_PREFIX - 1);
     cr_put(&key, r->name.p, r->name.n);
-    cr_item *item =
-        e && e->session
-            ? cr_keys_find(&c->machine->keys, (qd_str){(const char *)key.p, key.n})
-            : NULL;
+    cr_item *item = e && e->session
+                        ? cr_keys_find(&c->machine->keys, (qd_str){(const char *)key.p, key.n})
+                        : NULL;
     cr_bytes_free(&key);
     if (!item) {
         cr_end(c, node, QD_E_NOTFOUND, "nobody leads");
@@ -143,8 +142,7 @@ void cr_do_check(qd_coord *c, cr_node *node)
     int32_t rc = m->state == QD_COORD_ACTIVE ? 0 : QD_E_FENCED;
     if (rc == 0 && t->token.term) {
         const cr_election *e = cr_machine_election(m, t->election);
-        if (!e || !e->session || e->token.epoch != t->token.epoch ||
-            e->token.term != t->token.term)
+        if (!e || !e->session || e->token.epoch != t->token.epoch || e->token.term != t->token.term)
             rc = QD_E_FENCED;
     }
     for (uint32_t i = 0; i < t->ncompares && rc == 0; i++) {

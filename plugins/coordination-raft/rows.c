@@ -295,7 +295,8 @@ static void *write_behind(void *arg)
         if (rc != SQLITE_OK) {
             char line[420];
             snprintf(line, sizeof line,
-                     "%.200s could not be written (%.90s): it is removed, and made again from the log at "
+                     "%.200s could not be written (%.90s): it is removed, and made again from the "
+                     "log at "
                      "the next start",
                      r->path, r->db ? sqlite3_errmsg(r->db) : sqlite3_errstr(rc));
             r->say(r->say_arg, QD_LEVEL_WARN, line);

@@ -5,8 +5,8 @@
  * mode with synchronous=NORMAL. Whatever is wrong with it, it is deleted and made again from
  * snapshot and log.
  *
- * Each row has a sum over kind, key, numbers and value; one row has the applied index, the number of
- * rows and the XOR of their sums.
+ * Each row has a sum over kind, key, numbers and value; one row has the applied index, the number
+ * of rows and the XOR of their sums.
  */
 #ifndef COORDINATION_RAFT_ROWS_H
 #define COORDINATION_RAFT_ROWS_H

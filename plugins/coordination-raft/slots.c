@@ -2,8 +2,7 @@
 #include "store.h"
 #include <stdlib.h>
 
-#define REFUSE(c, error, code, ...)                                                                \
-    qd_plug_fail((c)->plugin->err, (error), (code), __VA_ARGS__)
+#define REFUSE(c, error, code, ...) qd_plug_fail((c)->plugin->err, (error), (code), __VA_ARGS__)
 
 /* Puts a request into the inbox. */
 static int32_t enqueue(qd_coord *c, void *words, uint32_t kind, qd_err *err)
@@ -84,8 +83,7 @@ static int32_t changes_check(qd_coord *c, const qd_coord_txn *t)
             rc = REFUSE(c, t->err, QD_E_ARG, "unknown change %u", x->type);
         if (rc == 0 && cr_starts(x->key, QD_STR(CR_ELECTION_PREFIX)))
             rc = REFUSE(c, t->err, QD_E_ARG, "keys below " CR_ELECTION_PREFIX " are the store's");
-        if (rc == 0 && x->type == QD_COORD_PUT)
-            rc = value_check(c, x->key, x->value.n, t->err);
+        if (rc == 0 && x->type == QD_COORD_PUT) rc = value_check(c, x->key, x->value.n, t->err);
         if (rc) return rc;
         bytes += x->key.n + (x->type == QD_COORD_PUT ? x->value.n : 0);
     }
@@ -102,8 +100,8 @@ static int32_t slot_txn(qd_coord *c, qd_coord_txn *t)
                       CR_TXN_OPS_MAX);
     for (uint32_t i = 0; i < t->ncompares && rc == 0; i++) {
         rc = key_check(c, t->compares[i].key, t->err);
-        if (rc == 0 && (t->compares[i].type < QD_COORD_CMP_VERSION ||
-                        t->compares[i].type > QD_COORD_CMP_HASH))
+        if (rc == 0 &&
+            (t->compares[i].type < QD_COORD_CMP_VERSION || t->compares[i].type > QD_COORD_CMP_HASH))
             rc = REFUSE(c, t->err, QD_E_ARG, "unknown compare %u", t->compares[i].type);
     }
     if (rc == 0 && t->token.term && (t->election.n == 0 || t->election.n > CR_KEY_MAX))
@@ -135,8 +133,7 @@ static int32_t slot_election(qd_coord *c, qd_coord_election *r)
         return REFUSE(c, r->err, QD_E_ARG, "election: unknown action, or no name");
     if (r->name.n > CR_KEY_MAX - sizeof CR_ELECTION_PREFIX)
         return REFUSE(c, r->err, QD_E_LIMIT, "the name of an election has %zu bytes", r->name.n);
-    int32_t rc =
-        r->action == QD_COORD_ELECT ? value_check(c, r->name, r->value.n, r->err) : 0;
+    int32_t rc = r->action == QD_COORD_ELECT ? value_check(c, r->name, r->value.n, r->err) : 0;
     return rc ? rc : enqueue(c, r->plugin, CR_ELECTION_REQUEST, r->err);
 }
 
@@ -171,8 +168,8 @@ static int32_t slot_import(qd_coord *c, qd_coord_import *r)
         if (rc == 0 && put) rc = value_check(c, kv->key, kv->value_len, r->err);
         if (rc == 0 && ((!put && r->events[i].type != QD_COORD_DELETE) ||
                         (put && (kv->version == 0 || kv->create_revision > kv->mod_revision))))
-            rc = REFUSE(c, r->err, QD_E_ARG, "event of %.*s: its numbers cannot be",
-                        (int)kv->key.n, kv->key.p);
+            rc = REFUSE(c, r->err, QD_E_ARG, "event of %.*s: its numbers cannot be", (int)kv->key.n,
+                        kv->key.p);
         if (rc) return rc;
         bytes += kv->key.n + (put ? kv->value_len : 0);
     }
@@ -295,7 +292,8 @@ static int32_t take_config(qd_coord *c, const qd_coord_config *k, qd_err *err)
                       "coordination-raft serves one master: coordination.raft_peers names %u",
                       k->npeers);
     if (k->path.n == 0 || k->path.n >= sizeof c->path)
-        return REFUSE(c, err, QD_E_ARG, "the folder of the coordination store is empty or too long");
+        return REFUSE(c, err, QD_E_ARG,
+                      "the folder of the coordination store is empty or too long");
     memcpy(c->path, k->path.p, k->path.n);
     c->bootstrap = (k->flags & QD_COORD_OPEN_BOOTSTRAP) != 0;
     for (uint32_t i = 0; i < k->noptions; i++) {

@@ -82,8 +82,7 @@ void cr_end(qd_coord *c, cr_node *n, int32_t rc, const char *reason)
     qd_err *err;
     qd_op *op = parts_of(n, &err);
     unlink_node(&c->pending, n);
-    if (rc && reason && err)
-        c->plugin->err->set(err, rc, (qd_str){reason, strlen(reason)});
+    if (rc && reason && err) c->plugin->err->set(err, rc, (qd_str){reason, strlen(reason)});
     size_t weight = cr_weight(n);
     pthread_mutex_lock(&c->lock);
     c->live--;
@@ -267,8 +266,7 @@ static void serve(qd_coord *c, cr_node *n)
 /* May it be answered without a leader? */
 static int needs_no_leader(const cr_node *n)
 {
-    return n->kind == CR_RANGE &&
-           CONTAINER(const qd_coord_range, n)->flags & QD_COORD_STALE;
+    return n->kind == CR_RANGE && CONTAINER(const qd_coord_range, n)->flags & QD_COORD_STALE;
 }
 
 /* Everything that waits and can go on now. */
@@ -448,8 +446,9 @@ static void on_lead(void *arg, uint64_t term)
     cr_writer_end(&w, 0);
     int32_t rc = cr_consensus_propose(c->consensus, &c->leading, w.bytes.p, w.bytes.n);
     cr_bytes_free(&w.bytes);
-    if (rc) cr_say(c, QD_LEVEL_ERROR, "the first entry of term %llu was refused (%d)",
-                   (unsigned long long)term, rc);
+    if (rc)
+        cr_say(c, QD_LEVEL_ERROR, "the first entry of term %llu was refused (%d)",
+               (unsigned long long)term, rc);
 }
 
 static void on_failed(void *arg, const char *why)
@@ -461,7 +460,8 @@ static void on_failed(void *arg, const char *why)
     cr_identity_update(c);
     cr_say(c, QD_LEVEL_ERROR,
            "coordination store %s has failed: %s; it takes no more changes until the node is "
-           "started again", c->path, why);
+           "started again",
+           c->path, why);
 }
 
 /* --- snapshots --- */
@@ -528,8 +528,8 @@ static int32_t open_rows(qd_coord *c, qd_err *err)
 {
     char path[4096], why[256];
     snprintf(path, sizeof path, "%s/state.db", c->path);
-    int32_t rc = cr_rows_open(c->heap, path, load_row, c->machine, &c->applied, why, say_rows, c,
-                              &c->rows);
+    int32_t rc =
+        cr_rows_open(c->heap, path, load_row, c->machine, &c->applied, why, say_rows, c, &c->rows);
     if (rc == 0 && c->applied && cr_machine_loaded(c->machine)) {
         snprintf(why, sizeof why, "rows do not fit together");
         cr_rows_discard(c->rows);
@@ -569,7 +569,8 @@ static int32_t open_engine(qd_coord *c, qd_err *err)
                              .restore = restore};
     int32_t rc = cr_consensus_open(&k, &c->consensus, why);
     if (rc)
-        return qd_plug_fail(c->plugin->err, err, rc, "coordination store %s: log: %s", c->path, why);
+        return qd_plug_fail(c->plugin->err, err, rc, "coordination store %s: log: %s", c->path,
+                            why);
     uint64_t last = cr_consensus_last(c->consensus);
     if (c->formed && last == 0)
         rc = qd_plug_fail(c->plugin->err, err, QD_E_CORRUPT,
@@ -637,7 +638,8 @@ int32_t cr_store_open(qd_coord *c, qd_err *err)
     c->leading.done = leading_done;
     c->not_ready_ns = now_ns(c);
     if (uv_loop_init(&c->loop))
-        return qd_plug_fail(c->plugin->err, err, QD_E_IO, "no event loop for the coordination store");
+        return qd_plug_fail(c->plugin->err, err, QD_E_IO,
+                            "no event loop for the coordination store");
     c->has_loop = 1;
     uv_async_init(&c->loop, &c->wake, on_wake);
     uv_timer_init(&c->loop, &c->timer);
