@@ -8,6 +8,9 @@
 #include "plugin/host.h"
 #include <stdio.h>
 
+#define DEFAULT_MASTER "coordination-raft"
+#define DEFAULT_KUBERNETES "coordination-k8s"
+
 /* Settings of the host's that the store is told: coordination.<key>, times in milliseconds. */
 static uint32_t take_options(const qd_node *node, char text[3][32], qd_pair options[3])
 {
@@ -26,8 +29,9 @@ static qd_str plugin_of(const qd_node *node)
 {
     qd_str name = qd_config_text(node->config, QD_SET_COORDINATION_PLUGIN);
     if (name.n) return name;
-    qd_str mode = qd_config_text(node->config, QD_SET_COORDINATION_MODE);
-    return qd_str_is(mode, "k8s-native") ? QD_STR("coordination-k8s") : QD_STR("coordination-raft");
+    bool kubernetes =
+        qd_str_is(qd_config_text(node->config, QD_SET_COORDINATION_MODE), "k8s-native");
+    return kubernetes ? QD_STR(DEFAULT_KUBERNETES) : QD_STR(DEFAULT_MASTER);
 }
 
 static int coordination_start(qd_node *node, qd_err *err)
