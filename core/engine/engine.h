@@ -86,6 +86,9 @@ typedef struct qd_engine_config {
     uint64_t slot_bytes;   /* a buffer of this size is refreshed away by its writer */
     qd_account *account;   /* buffers, version map, readers */
     qd_pool *merge_pool;   /* NULL: merges run only in qd_engine_merge_step */
+    /* NULL, or set by the owner while the tier lacks room: writes are refused before they take a
+     * number, so that what is buffered still finds room */
+    const _Atomic bool *disk_full;
     qd_engine_settings settings;
     qd_engine_write_doc write_doc;
     void *write_doc_arg;
@@ -111,8 +114,8 @@ void qd_engine_settings_set(qd_engine *e, const qd_engine_settings *s);
  * Applies one operation: look-up of the version, conflict check, sequence number, translog, buffer.
  * Not yet durable: qd_engine_sync comes before the acknowledgement. slot_hint (a worker's number)
  * picks the indexing slot; another free one is taken if it is busy. [worker]
- * QD_E_VERSION_CONFLICT, QD_E_ARG (empty or long id), QD_E_REJECTED, what write_doc gave, or the
- * failure of the engine.
+ * QD_E_VERSION_CONFLICT, QD_E_ARG (empty or long id), QD_E_NOSPACE (disk_full; deletions are
+ * refused as well), QD_E_BREAKER, what write_doc gave, or the failure of the engine.
  */
 QD_MUST_CHECK
 int qd_engine_apply(qd_engine *e, uint32_t slot_hint, const qd_engine_op *op,
@@ -155,7 +158,7 @@ typedef struct qd_refresh_wait {
 } qd_refresh_wait;
 /* Calls w->done once seq_no is visible: at once (inside the call) when it is already, else from the
  * thread of a later refresh. With over 1,000 waiting it refreshes instead and *forced is true. An
- * engine that closes calls done with QD_E_CLOSED. [worker] */
+ * engine that closes calls done with QD_E_CLOSED, one that fails with its failure. [worker] */
 QD_MUST_CHECK
 int qd_engine_refresh_wait(qd_engine *e, qd_refresh_wait *w, bool *forced, qd_err *err);
 
@@ -190,6 +193,10 @@ typedef struct qd_engine_stats {
 void qd_engine_stats_get(qd_engine *e, qd_engine_stats *out);
 /* Bytes in indexing buffers, for the node's budget. [any] */
 uint64_t qd_engine_buffer_bytes(qd_engine *e);
+/* The highest sequence number if the last commit point lacks it, -1 when it lacks nothing. [any] */
+int64_t qd_engine_uncommitted(qd_engine *e);
+/* Does anybody wait for a refresh? [any] */
+bool qd_engine_waited_for(qd_engine *e);
 /* Bytes of the translog since the last commit point: what a flush would let go. [any] */
 uint64_t qd_engine_translog_bytes(qd_engine *e);
 /* History, as commit and stats show it: 22 characters. [any] */

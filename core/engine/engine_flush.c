@@ -240,6 +240,13 @@ int qd_engine_flush(qd_engine *e, bool force, qd_err *err)
     return rc;
 }
 
+int64_t qd_engine_uncommitted(qd_engine *e)
+{
+    int64_t max;
+    qd_seq_no_get(&e->seq_no, &max, NULL, NULL);
+    return max > atomic_load(&e->committed_checkpoint) ? max : -1;
+}
+
 bool qd_engine_committed(qd_engine *e, uint64_t unit)
 {
     bool yes = false;

@@ -75,6 +75,7 @@ struct qd_engine {
     char *folder, *name;
     qd_account *account;
     qd_pool *merge_pool;
+    const _Atomic bool *disk_full;
     qd_engine_write_doc write_doc;
     void *write_doc_arg;
     uint64_t primary_term, slot_bytes;
@@ -95,7 +96,7 @@ struct qd_engine {
 
     qd_mutex flush_lock;
     uint64_t commit_generation, committed_translog;
-    int64_t committed_checkpoint;
+    _Atomic int64_t committed_checkpoint;
     engine_segments committed; /* of the last commit point */
 
     qd_mutex refresh_lock;

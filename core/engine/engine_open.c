@@ -52,6 +52,8 @@ int qdi_engine_fail(qd_engine *e, qd_err *err)
     }
     code = e->failure.code;
     qd_mutex_unlock(&e->failure_lock);
+    /* no refresh comes any more: who waits for one holds up the opening of the next engine */
+    qdi_engine_waits_end(e, INT64_MAX, code);
     return code;
 }
 
@@ -238,6 +240,7 @@ static int make(const qd_engine_config *c, qd_engine **out, qd_err *err)
     e->store = c->store;
     e->account = c->account;
     e->merge_pool = c->merge_pool;
+    e->disk_full = c->disk_full;
     e->write_doc = c->write_doc;
     e->write_doc_arg = c->write_doc_arg;
     e->primary_term = c->primary_term;

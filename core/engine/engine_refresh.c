@@ -309,6 +309,14 @@ int qd_engine_refresh(qd_engine *e, qd_err *err)
     return 0;
 }
 
+bool qd_engine_waited_for(qd_engine *e)
+{
+    qd_mutex_lock(&e->publish_lock);
+    bool yes = e->nwaits > 0;
+    qd_mutex_unlock(&e->publish_lock);
+    return yes;
+}
+
 /* --- waiting for visibility ----------------------------------------------------------------------
  */
 
@@ -320,13 +328,16 @@ int qd_engine_refresh_wait(qd_engine *e, qd_refresh_wait *w, bool *forced, qd_er
     bool shown = e->shown_seq_no >= w->seq_no, full = e->nwaits >= ENGINE_LISTENERS_MAX;
     if (e->closed) {
         rc = QD_E_CLOSED;
+    } else if (!shown && atomic_load(&e->failed)) {
+        rc = atomic_load(&e->failed);
     } else if (!shown && !full) {
         w->next = e->waits;
         e->waits = w;
         e->nwaits++;
     }
     qd_mutex_unlock(&e->publish_lock);
-    if (rc) return qd_err_set(err, rc, "%s is closed", e->name);
+    if (rc)
+        return qd_err_set(err, rc, "%s %s", e->name, rc == QD_E_CLOSED ? "is closed" : "failed");
     if (!shown && full) {
         *forced = true;
         if ((rc = qd_engine_refresh(e, err))) return rc;

@@ -302,6 +302,11 @@ int qd_engine_apply(qd_engine *e, uint32_t slot_hint, const qd_engine_op *op, qd
     *r = (qd_engine_result){.seq_no = QD_SEQ_NO_UNASSIGNED};
     int rc = check_id(op, err);
     if (!rc) rc = qdi_engine_alive(e, err);
+    if (!rc && e->disk_full && atomic_load_explicit(e->disk_full, memory_order_relaxed)) {
+        rc = qd_err_set(err, QD_E_NOSPACE,
+                        "%s the disk is full: what is left of it is kept for what was accepted",
+                        e->name);
+    }
     if (rc) return rc;
     engine_slot *s = slot_take(e, slot_hint);
     rc = apply_on_slot(e, s, op, r, err);

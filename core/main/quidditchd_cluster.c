@@ -88,6 +88,7 @@ static int open_shards(qd_node *node, qd_err *err)
         .store = node->store,
         .pools = &node->pools,
         .account = &node->index_account,
+        .config = node->config,
         .buffer_bytes = qd_config_index_buffer(node->config),
         .slots = write.threads_max < QD_SLOTS_MAX ? write.threads_max : QD_SLOTS_MAX,
     };

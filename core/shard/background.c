@@ -1,12 +1,14 @@
 /*
  * background.c: what happens to shards without a request: refresh by interval, translog sync with
- * async durability, flush by translog size, the node's indexing budget, another try at failed
- * shards. One thread looks around and queues work on the pools; it does none itself.
+ * async durability, flush by translog size and when idle, the node's indexing budget, room on the
+ * disk, another try at failed shards. One thread looks around and queues work on the pools; it does
+ * none itself.
  */
 #include "base/log.h"
 #include "shard/shards_int.h"
 
-#define TICK_NS 50000000u /* granularity of all intervals */
+#define TICK_NS 50000000u            /* granularity of all intervals */
+#define FLUSH_PAUSE_NS 1000000000ull /* a flush that did not help is not tried at once again */
 
 void qdi_shard_queue(qd_shard *s, shard_job *job, const char *pool, void (*run)(qd_work *))
 {
@@ -83,22 +85,46 @@ typedef struct looking {
     qd_shard *largest;
 } looking;
 
+/* Nobody has searched for long, and nobody waits to see his write: the next search refreshes. An
+ * interval that somebody has set is kept. */
+static bool search_idle(qd_shard *s, const looking *l, const qd_values *v)
+{
+    int64_t after = qd_values_ms(v, QD_IX_SEARCH_IDLE);
+    if (qd_values_is_set(v, QD_IX_REFRESH_INTERVAL)) return false;
+    uint64_t last = atomic_load(&s->searched_ns);
+    return l->now >= last + (uint64_t)after * 1000000u && !qd_engine_waited_for(s->engine);
+}
+
+/* A large translog, or one that has been lying for a while without a new operation. */
+static bool flush_due(qd_shard *s, const looking *l, const qd_values *v)
+{
+    if (l->now < atomic_load(&s->flush_due_ns)) return false;
+    int64_t max = qd_engine_uncommitted(s->engine);
+    if (max != s->quiet_seq_no) {
+        s->quiet_seq_no = max;
+        s->quiet_ns = l->now;
+    }
+    uint64_t age = (uint64_t)qd_values_ms(v, QD_IX_TRANSLOG_FLUSH_AGE) * 1000000u;
+    bool due = (max >= 0 && l->now - s->quiet_ns >= age) ||
+               qd_engine_translog_bytes(s->engine) >=
+                   (uint64_t)qd_values_i64(v, QD_IX_TRANSLOG_FLUSH_SIZE);
+    if (due) atomic_store(&s->flush_due_ns, l->now + FLUSH_PAUSE_NS);
+    return due;
+}
+
 static void look_at_engine(qd_shard *s, looking *l, const qd_index_meta *m)
 {
     const qd_values *v = m->values;
     qdi_shard_searcher_drop(s, false);
     if (due(&s->refresh_due_ns, qd_values_ms(v, QD_IX_REFRESH_INTERVAL), l->now) &&
-        qd_engine_refresh_needed(s->engine)) {
+        !search_idle(s, l, v) && qd_engine_refresh_needed(s->engine)) {
         qdi_shard_queue(s, &s->refresh, "refresh", qdi_shard_refresh_run);
     }
     bool async = qd_values_i64(v, QD_IX_TRANSLOG_DURABILITY) != 0;
     if (async && due(&s->sync_due_ns, qd_values_ms(v, QD_IX_TRANSLOG_SYNC), l->now)) {
         qdi_shard_queue(s, &s->sync, "flush", qdi_shard_sync_run);
     }
-    if (qd_engine_translog_bytes(s->engine) >=
-        (uint64_t)qd_values_i64(v, QD_IX_TRANSLOG_FLUSH_SIZE)) {
-        qdi_shard_queue(s, &s->flush, "flush", qdi_shard_flush_run);
-    }
+    if (flush_due(s, l, v)) qdi_shard_queue(s, &s->flush, "flush", qdi_shard_flush_run);
     uint64_t bytes = qd_engine_buffer_bytes(s->engine);
     l->buffers += bytes;
     if (bytes > l->largest_bytes) {
@@ -144,6 +170,7 @@ void qdi_shards_tick(void *arg)
         qd_mutex_unlock(&all->lock);
         looking l = {.now = qd_env_mono_ns(all->env)};
         (void)qd_shards_each(all, look, &l);
+        qdi_shards_space(all, l.now, l.buffers);
         if (l.largest && l.buffers > (uint64_t)all->buffer_bytes) {
             qdi_shard_queue(l.largest, &l.largest->refresh, "refresh", qdi_shard_refresh_run);
         }

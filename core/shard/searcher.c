@@ -2,7 +2,10 @@
  * searcher.c: one searcher for each reader of a shard, kept until a newer reader is asked for. The
  * reader is kept with it, so that its address cannot name another one meanwhile.
  */
+#include "base/log.h"
 #include "shard/shards_int.h"
+
+#define IDLE_MIN_NS 1000000000ull /* shards searched more often are not asked whether they idle */
 
 qd_shard *qd_shard_ref(qd_shard *s)
 {
@@ -50,9 +53,29 @@ void qdi_shard_searcher_drop(qd_shard *s, bool all)
     if (stale) keep(s, NULL, NULL);
 }
 
+/* A shard that was idle has not been refreshed meanwhile: it is now, so that the search sees what
+ * it would have seen with the interval. A failure leaves it with what it shows. */
+static void wake(qd_shard *s)
+{
+    uint64_t now = qd_env_mono_ns(s->shards->env), last = atomic_exchange(&s->searched_ns, now);
+    qd_index_meta *m = NULL;
+    if (now - last < IDLE_MIN_NS) return;
+    m = qd_shard_index(s);
+    bool idle = !qd_values_is_set(m->values, QD_IX_REFRESH_INTERVAL) &&
+                now - last >= (uint64_t)qd_values_ms(m->values, QD_IX_SEARCH_IDLE) * 1000000u;
+    qd_index_meta_unref(m);
+    if (!idle) return;
+    qd_rwlock_read(&s->gate);
+    if (s->engine && qd_engine_refresh_needed(s->engine) && qd_engine_refresh(s->engine, NULL)) {
+        qd_log_debug(SHARD_LOG, "%s a search woke it, but the refresh failed", s->name);
+    }
+    qd_rwlock_unlock(&s->gate);
+}
+
 int qd_shard_searcher(qd_shard *s, qd_searcher **out, qd_err *err)
 {
     qd_searcher *found = NULL;
+    wake(s);
     qd_reader *r = qd_shard_reader(s);
     if (!r) {
         char reason[256];

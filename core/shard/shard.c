@@ -104,6 +104,7 @@ int qdi_shard_make(qd_shards *all, const qd_index_meta *m, uint32_t number, cons
     if (!s) return qd_err_nomem(err, "shard");
     atomic_store(&s->refs, 1);
     s->shards = all;
+    atomic_store(&s->searched_ns, qd_env_mono_ns(all->env));
     s->number = number;
     s->primary_term = r->primary_term;
     s->fresh = r->fresh;
@@ -154,6 +155,7 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
         .slot_bytes = (uint64_t)all->buffer_bytes / all->slots,
         .account = &s->account,
         .merge_pool = qd_pools_get(all->pools, "force_merge"),
+        .disk_full = &all->disk_full,
         .write_doc = write_doc,
         .write_doc_arg = s,
     };

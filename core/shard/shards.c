@@ -22,6 +22,7 @@ int qd_shards_open(const qd_shards_config *c, qd_shards **out, qd_err *err)
     s->account = c->account;
     s->buffer_bytes = c->buffer_bytes;
     s->slots = c->slots;
+    s->config = c->config;
     qd_mutex_init(&s->apply);
     qd_mutex_init(&s->lock);
     qd_cond_init(&s->idle);

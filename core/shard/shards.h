@@ -10,6 +10,7 @@
 #define QD_SHARD_SHARDS_H
 
 #include "cluster/cluster.h"
+#include "config/config.h"
 #include "engine/document.h"
 #include "engine/engine.h"
 #include "runtime/pool.h"
@@ -23,6 +24,7 @@ typedef struct qd_shards_config {
     qd_store *store;      /* of the node's tier */
     qd_pools *pools;      /* generic, refresh, flush, force_merge, write are used */
     qd_account *account;  /* parent of all shards' memory */
+    qd_config *config;    /* disk watermarks, measured in the background; may be NULL: defaults */
     int64_t buffer_bytes; /* indices.memory.index_buffer_size */
     uint32_t slots;       /* indexing slots of a shard: threads of the write pool */
 } qd_shards_config;
@@ -36,6 +38,8 @@ void qd_shards_cluster(qd_shards *s, qd_cluster *c);
 void qd_shards_apply(void *arg, const qd_state *old, const qd_state *now);
 /* Stops background work, flushes and closes all shards. [worker] */
 void qd_shards_close(qd_shards *s);
+/* Is the tier so full that writes are refused? [any] */
+bool qd_shards_disk_full(qd_shards *s);
 /* Bytes in indexing buffers of all shards. [any] */
 uint64_t qd_shards_buffer_bytes(qd_shards *s);
 

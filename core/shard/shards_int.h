@@ -43,12 +43,16 @@ struct qd_shard {
     qd_engine *engine;
     qd_document_writer *writer[QD_SLOTS_MAX];
 
-    qd_mutex searcher_lock;  /* the two below: the newest searcher asked for and its reader */
+    qd_mutex searcher_lock; /* the two below: the newest searcher asked for and its reader */
     qd_searcher *searcher;
     qd_reader *searcher_of;
 
     shard_job open, refresh, flush, sync, reopen;
-    _Atomic uint64_t refresh_due_ns, sync_due_ns, reopen_due_ns;
+    _Atomic uint64_t refresh_due_ns, sync_due_ns, reopen_due_ns, flush_due_ns;
+    _Atomic uint64_t searched_ns; /* when a searcher was last asked for */
+    /* ticker only: since when no operation has come */
+    int64_t quiet_seq_no;
+    uint64_t quiet_ns;
 };
 
 struct qd_shards {
@@ -67,6 +71,15 @@ struct qd_shards {
     bool stop;
     qd_thread *ticker;
     qd_cond tick;
+    qd_config *config;
+    _Atomic bool disk_full; /* read by every write */
+    /* ticker only, but for queued: */
+    struct {
+        uint64_t due_ns; /* next look at the watermarks */
+        bool over;       /* the flood stage was exceeded at the last look */
+        qd_work work;
+        _Atomic bool queued;
+    } flood;
 };
 
 /* Makes a shard in phase OPENING and queues its opening. */
@@ -89,6 +102,8 @@ void qdi_shard_failed(qd_shard *s);
 /* Lets the kept searcher go: all: in any case; else only if its reader is not the newest any more,
  * so that merged segments do not live on in a shard that nobody searches. */
 void qdi_shard_searcher_drop(qd_shard *s, bool all);
+/* Measures the tier: refusal of writes, watermarks. buffered: bytes in indexing buffers. */
+void qdi_shards_space(qd_shards *s, uint64_t now, uint64_t buffered);
 /* Background thread. */
 void qdi_shards_tick(void *arg);
 /* Runs one job of each kind. */
