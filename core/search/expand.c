@@ -109,7 +109,7 @@ static float fuzzy_boost(const best_terms *b, qd_str text)
     uint32_t n = code_points(text);
     if (edits == 0) return 1.0f;
     n = n < b->length ? n : b->length;
-    return n ? 1.0f - (float)edits / (float)n : 0.0f;
+    return edits < n ? 1.0f - (float)edits / (float)n : 0.0f;
 }
 
 static int best_add(void *arg, qd_str text, qd_err *err)
@@ -117,7 +117,6 @@ static int best_add(void *arg, qd_str text, qd_err *err)
     best_terms *b = arg;
     best_term t = {.text = text,
                    .boost = b->n->kind == QD_PATTERN_FUZZY ? fuzzy_boost(b, text) : 1.0f};
-    if (t.boost < 0) return 0;
     uint32_t lo = 0, hi = b->got; /* kept best first */
     while (lo < hi) {
         uint32_t m = (lo + hi) / 2;

@@ -163,26 +163,19 @@ static int weigh_synonym(qd_plan *p, qdi_node *x, qd_err *err)
     return weigh_stats(p, x, x->u.synonym.field, &sum, qdi_idf(sum.df, sum.docs), err);
 }
 
-/* The sum of the idfs of all terms: once each for alternatives that repeat, once a place for a
- * plain phrase, as PhraseQuery and MultiPhraseQuery do. */
+/* The sum of the idfs of all terms, repeated ones again, as PhraseQuery and MultiPhraseQuery do. */
 static int weigh_phrase(qd_plan *p, qdi_node *x, qd_err *err)
 {
     double sum = 0;
-    bool multi = false;
     term_stats any = {.own = true};
-    for (uint32_t i = 0; i < x->u.phrase.n; i++) multi |= x->u.phrase.slots[i].n > 1;
     for (uint32_t i = 0; i < x->u.phrase.n; i++) {
         const qdi_phrase_slot *s = &x->u.phrase.slots[i];
         for (uint32_t k = 0; k < s->n; k++) {
-            bool again = false;
-            for (uint32_t a = 0; multi && a < i && !again; a++)
-                for (uint32_t b = 0; b < x->u.phrase.slots[a].n && !again; b++)
-                    again = x->u.phrase.slots[a].terms[b] == s->terms[k];
             term_stats st = stats_of(p, s->terms[k]);
             any.docs = st.docs > any.docs ? st.docs : any.docs;
             any.sum_ttf = st.sum_ttf;
             any.own = any.own && st.own;
-            if (!again && st.df) sum += qdi_idf(st.df, st.docs);
+            if (st.df) sum += (double)qdi_idf(st.df, st.docs);
         }
     }
     return weigh_stats(p, x, x->u.phrase.field, &any, (float)sum, err);

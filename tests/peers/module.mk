@@ -5,3 +5,8 @@ $(PEER_DUMP): $(OBJ)/tests/peers/lucene-analysis/dump.o $(OBJ)/tests/unit/lib/an
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) -Wl,--start-group $(CORE_LIBS) -Wl,--end-group $(SYSLIBS)
 units: $(PEER_DUMP)
+PEER_SEARCH := $(OUT)/tests/peers/lucene-search/run
+$(PEER_SEARCH): $(OBJ)/tests/peers/lucene-search/run.o $(TEST_LIB) $(CORE_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
+units: $(PEER_SEARCH)

@@ -1,0 +1,185 @@
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Paths;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+import org.apache.lucene.analysis.core.WhitespaceAnalyzer;
+import org.apache.lucene.document.Document;
+import org.apache.lucene.document.Field;
+import org.apache.lucene.document.LongPoint;
+import org.apache.lucene.document.StoredField;
+import org.apache.lucene.document.StringField;
+import org.apache.lucene.document.TextField;
+import org.apache.lucene.index.DirectoryReader;
+import org.apache.lucene.index.IndexWriter;
+import org.apache.lucene.index.IndexWriterConfig;
+import org.apache.lucene.index.NoMergePolicy;
+import org.apache.lucene.index.Term;
+import org.apache.lucene.search.*;
+import org.apache.lucene.search.similarities.BM25Similarity;
+import org.apache.lucene.store.ByteBuffersDirectory;
+import org.apache.lucene.util.BytesRef;
+
+/**
+ * Oracle DIR SEGMENT DELETE > results: indexes DIR/docs, a segment each SEGMENT documents, deletes every
+ * DELETE-th (0: none), runs DIR/queries; a line "hits id:score ..." for each, 20 hits.
+ */
+public final class Oracle {
+    static String s;
+    static int p;
+
+    static String next() {
+        while (p < s.length() && s.charAt(p) == ' ') p++;
+        if (p == s.length()) return null;
+        char c = s.charAt(p);
+        if (c == '(' || c == ')') { p++; return String.valueOf(c); }
+        int e = p;
+        while (e < s.length() && s.charAt(e) != ' ' && s.charAt(e) != ')') e++;
+        String t = s.substring(p, e);
+        p = e;
+        return t;
+    }
+    static boolean more() {
+        while (p < s.length() && s.charAt(p) == ' ') p++;
+        return s.charAt(p) != ')';
+    }
+    static Term body(String w) { return new Term("body", w); }
+
+    static Query parse() {
+        next();                                     // "("
+        String k = regexpNext();
+        Query q;
+        switch (k) {
+        case "term": { String f = next(); q = new TermQuery(new Term(f, next())); break; }
+        case "all": q = new MatchAllDocsQuery(); break;
+        case "phrase": q = phrase(); break;
+        case "prefix": q = new PrefixQuery(body(next())); break;
+        case "wild": q = new WildcardQuery(body(next())); break;
+        case "regexp": q = new RegexpQuery(body(rest())); break;
+        case "fuzzy": {
+            String w = next();
+            int e = Integer.parseInt(next()), pre = Integer.parseInt(next());
+            q = new FuzzyQuery(body(w), e, pre, 50, next().equals("1"));
+            break;
+        }
+        case "range": { long lo = Long.parseLong(next()); q = LongPoint.newRangeQuery("num", lo, Long.parseLong(next())); break; }
+        case "terms": {
+            List<BytesRef> t = new ArrayList<>();
+            while (more()) t.add(new BytesRef(next()));
+            q = new TermInSetQuery("tag", t);
+            break;
+        }
+        case "syn": {
+            SynonymQuery.Builder b = new SynonymQuery.Builder("body");
+            while (more()) b.addTerm(body(next()));
+            q = b.build();
+            break;
+        }
+        case "const": q = new ConstantScoreQuery(parse()); break;
+        case "boost": { float f = Float.parseFloat(next()); q = new BoostQuery(parse(), f); break; }
+        case "dis": {
+            float tie = Float.parseFloat(next());
+            List<Query> l = new ArrayList<>();
+            while (more()) l.add(parse());
+            q = new DisjunctionMaxQuery(l, tie);
+            break;
+        }
+        case "bool": {
+            BooleanQuery.Builder b = new BooleanQuery.Builder();
+            b.setMinimumNumberShouldMatch(Integer.parseInt(next()));
+            while (more()) {
+                next();
+                String o = next();
+                BooleanClause.Occur occur = o.equals("must") ? BooleanClause.Occur.MUST : o.equals("should") ? BooleanClause.Occur.SHOULD
+                    : o.equals("filter") ? BooleanClause.Occur.FILTER : BooleanClause.Occur.MUST_NOT;
+                b.add(parse(), occur);
+                next();
+            }
+            q = b.build();
+            break;
+        }
+        default: throw new IllegalArgumentException(k + " in " + s);
+        }
+        if (!k.equals("regexp")) next();            // ")"
+        return q;
+    }
+    static String regexpNext() { return next(); }
+    /** A regexp may hold parentheses: up to the one that closes its own. */
+    static String rest() {
+        while (s.charAt(p) == ' ') p++;
+        int depth = 1, e = p;
+        for (; ; e++) {
+            if (s.charAt(e) == '(') depth++;
+            if (s.charAt(e) == ')' && --depth == 0) break;
+        }
+        String t = s.substring(p, e);
+        p = e + 1;
+        return t;
+    }
+    static Query phrase() {
+        int slop = Integer.parseInt(next());
+        List<Term[]> terms = new ArrayList<>();
+        List<Integer> pos = new ArrayList<>();
+        boolean multi = false;
+        while (more()) {
+            String t = next();
+            int at = t.lastIndexOf('@');
+            String[] w = t.substring(0, at).split("\\|");
+            if (w.length == 2 && w[0].equals(w[1])) w = new String[] {w[0]};
+            Term[] x = new Term[w.length];
+            for (int i = 0; i < w.length; i++) x[i] = body(w[i]);
+            multi |= w.length > 1;
+            terms.add(x);
+            pos.add(Integer.parseInt(t.substring(at + 1)));
+        }
+        if (multi) {
+            MultiPhraseQuery.Builder b = new MultiPhraseQuery.Builder().setSlop(slop);
+            for (int i = 0; i < terms.size(); i++) b.add(terms.get(i), pos.get(i));
+            return b.build();
+        }
+        PhraseQuery.Builder b = new PhraseQuery.Builder().setSlop(slop);
+        for (int i = 0; i < terms.size(); i++) b.add(terms.get(i)[0], pos.get(i));
+        return b.build();
+    }
+
+    public static void main(String[] a) throws Exception {
+        int segment = Integer.parseInt(a[1]), delete = Integer.parseInt(a[2]);
+        IndexWriterConfig c = new IndexWriterConfig(new WhitespaceAnalyzer());
+        c.setMergePolicy(NoMergePolicy.INSTANCE).setSimilarity(new BM25Similarity(1.2f, 0.75f));
+        IndexWriter w = new IndexWriter(new ByteBuffersDirectory(), c);
+        int n = 0;
+        List<String> docs = Files.readAllLines(Paths.get(a[0], "docs"), StandardCharsets.UTF_8);
+        for (String l : docs) {
+            String[] f = l.split("\t", -1);
+            Document d = new Document();
+            d.add(new StringField("id", f[0], Field.Store.YES));
+            if (!f[1].isEmpty()) d.add(new TextField("body", f[1], Field.Store.NO));
+            if (!f[2].isEmpty()) d.add(new StringField("tag", f[2], Field.Store.NO));
+            if (!f[3].isEmpty()) d.add(new LongPoint("num", Long.parseLong(f[3])));
+            w.addDocument(d);
+            if (++n % segment == 0) w.commit();
+        }
+        w.commit();
+        for (int i = 0; delete > 0 && i < n; i += delete) w.deleteDocuments(new Term("id", "d" + i));
+        w.commit();
+        IndexSearcher s = new IndexSearcher(DirectoryReader.open(w));
+        s.setQueryCache(null);
+        s.setSimilarity(new BM25Similarity(1.2f, 0.75f));
+        PrintWriter o = new PrintWriter(new java.io.OutputStreamWriter(System.out, StandardCharsets.UTF_8));
+        for (String l : Files.readAllLines(Paths.get(a[0], "queries"), StandardCharsets.UTF_8)) {
+            Oracle.s = l;
+            p = 0;
+            Query q = parse();
+            TopScoreDocCollector top = TopScoreDocCollector.create(20, Integer.MAX_VALUE);
+            s.search(q, top);
+            TopDocs t = top.topDocs();
+            o.print(t.totalHits.value);
+            for (ScoreDoc d : t.scoreDocs) o.printf(Locale.ROOT, " %s:%.9g", s.doc(d.doc).get("id"), d.score);
+            o.println();
+        }
+        o.close();
+    }
+}

@@ -1,0 +1,303 @@
+/*
+ * run.c: run DIR SEGMENT DELETE > results: what Oracle.java does, by core/search over a tier in
+ * memory.
+ */
+#include "base/str.h"
+#include "lib/store_crash.h"
+#include "search/plan.h"
+#include "segment/automaton.h"
+#include "segment/live.h"
+#include "segment/segment.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SEGMENTS 64u
+#define WORDS 256u
+
+static qd_err err;
+static qd_arena A;
+static const char *P;
+
+static void ok(int rc, int line)
+{
+    if (!rc) return;
+    fprintf(stderr, "run.c:%d: %s: %s\n", line, qd_code_name(rc), qd_err_reason(&err));
+    exit(1);
+}
+#define OK(x) ok((x), __LINE__)
+
+static char *slurp(const char *dir, const char *name)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *f = fopen(path, "rb");
+    if (!f) {
+        perror(path);
+        exit(1);
+    }
+    fseek(f, 0, SEEK_END);
+    long n = ftell(f);
+    rewind(f);
+    char *s = qd_calloc(NULL, (size_t)n + 64);
+    if (!s || fread(s, 1, (size_t)n, f) != (size_t)n) exit(1);
+    fclose(f);
+    return s;
+}
+
+/* --- queries -----------------------------------------------------------------------------------
+ */
+
+static qd_str next(void)
+{
+    while (*P == ' ') P++;
+    const char *from = P;
+    if (*P == '(' || *P == ')')
+        P++;
+    else
+        while (*P && *P != ' ' && *P != ')' && *P != '\n') P++;
+    return (qd_str){from, (size_t)(P - from)};
+}
+static bool more(void)
+{
+    while (*P == ' ') P++;
+    return *P != ')';
+}
+static long number(void)
+{
+    return strtol(next().p, NULL, 10);
+}
+static qd_str rest(void)
+{
+    while (*P == ' ') P++;
+    const char *from = P;
+    for (int depth = 1;; P++) {
+        if (*P == '(') depth++;
+        if (*P == ')' && --depth == 0) break;
+    }
+    return (qd_str){from, (size_t)(P++ - from)};
+}
+
+static qd_node *pattern(qd_pattern_kind kind, qd_str text)
+{
+    qd_node *q = qd_node_make(&A, QD_NATIVE_PATTERN);
+    q->u.pattern = (qd_node_pattern){
+        .field = QD_STR("body"), .text = text, .kind = kind, .regexp_flags = QD_REGEXP_ALL};
+    return q;
+}
+
+static qd_node *phrase(void)
+{
+    qd_node *q = qd_node_make(&A, QD_NATIVE_PHRASE);
+    qd_phrase_term *t = qd_arena_calloc(&A, 64 * sizeof *t);
+    uint32_t n = 0, slop = (uint32_t)number();
+    while (more()) {
+        qd_str w = next();
+        size_t at = w.n;
+        while (w.p[at - 1] != '@') at--;
+        uint32_t pos = (uint32_t)strtoul(w.p + at, NULL, 10);
+        qd_str words = {w.p, at - 1};
+        ptrdiff_t bar = qd_str_find(words, '|');
+        t[n++] = (qd_phrase_term){.term = qd_str_sub(words, 0, bar < 0 ? words.n : (size_t)bar),
+                                  .position = pos};
+        if (bar >= 0)
+            t[n++] = (qd_phrase_term){.term = qd_str_sub(words, (size_t)bar + 1, words.n),
+                                      .position = pos};
+    }
+    q->u.phrase = (qd_node_phrase){.field = QD_STR("body"), .terms = t, .n = n, .slop = slop};
+    return q;
+}
+
+static qd_node *parse(void);
+
+static qd_node *parse_bool(void)
+{
+    const qd_node *list[4][32];
+    uint32_t n[4] = {0}, min = (uint32_t)number();
+    while (more()) {
+        next();
+        qd_str o = next();
+        uint32_t k = qd_str_is(o, "must")     ? 0
+                     : qd_str_is(o, "should") ? 1
+                     : qd_str_is(o, "filter") ? 2
+                                              : 3;
+        const qd_node *x = parse();
+        list[k][n[k]++] = x;
+        next();
+    }
+    const qd_node **to[4];
+    qd_node *q = qd_node_bool_make(&A, n[0], n[1], n[2], n[3], &to[0], &to[1], &to[2], &to[3]);
+    for (uint32_t k = 0; k < 4; k++) memcpy(to[k], list[k], n[k] * sizeof *list[k]);
+    q->u.boolean.min_should = min;
+    return q;
+}
+
+static qd_str *words(uint32_t *n)
+{
+    qd_str *t = qd_arena_calloc(&A, 32 * sizeof *t);
+    for (*n = 0; more();) t[(*n)++] = next();
+    return t;
+}
+
+static qd_node *parse(void)
+{
+    qd_node *q = NULL;
+    next();
+    qd_str k = next();
+    if (qd_str_is(k, "regexp")) return pattern(QD_PATTERN_REGEXP, rest());
+    if (qd_str_is(k, "term")) {
+        qd_str f = next();
+        q = qd_node_term_make(&A, f, next());
+    } else if (qd_str_is(k, "all")) {
+        q = qd_node_make(&A, QD_NATIVE_MATCH_ALL);
+    } else if (qd_str_is(k, "phrase")) {
+        q = phrase();
+    } else if (qd_str_is(k, "prefix")) {
+        q = pattern(QD_PATTERN_PREFIX, next());
+    } else if (qd_str_is(k, "wild")) {
+        q = pattern(QD_PATTERN_WILDCARD, next());
+    } else if (qd_str_is(k, "fuzzy")) {
+        q = pattern(QD_PATTERN_FUZZY, next());
+        q->u.pattern.rewrite = QD_REWRITE_TOP_BLENDED;
+        q->u.pattern.max_edits = (uint8_t)number();
+        q->u.pattern.prefix_length = (uint32_t)number();
+        q->u.pattern.no_transpositions = number() == 0;
+    } else if (qd_str_is(k, "range")) {
+        q = qd_node_make(&A, QD_NATIVE_RANGE);
+        long lo = number();
+        q->u.range = (qd_node_range){.field = QD_STR("num"), .lo = lo, .hi = number()};
+    } else if (qd_str_is(k, "terms")) {
+        q = qd_node_make(&A, QD_NATIVE_TERM_SET);
+        q->u.term_set.field = QD_STR("tag");
+        q->u.term_set.terms = words(&q->u.term_set.n);
+    } else if (qd_str_is(k, "syn")) {
+        q = qd_node_make(&A, QD_NATIVE_SYNONYM);
+        q->u.synonym.field = QD_STR("body");
+        q->u.synonym.terms = words(&q->u.synonym.n);
+    } else if (qd_str_is(k, "const")) {
+        q = qd_node_make(&A, QD_NATIVE_CONSTANT);
+        q->u.child = parse();
+    } else if (qd_str_is(k, "boost")) {
+        q = qd_node_make(&A, QD_NATIVE_BOOST);
+        q->boost = strtof(next().p, NULL);
+        q->u.child = parse();
+    } else if (qd_str_is(k, "dis")) {
+        q = qd_node_make(&A, QD_NATIVE_DIS_MAX);
+        const qd_node **kids = qd_arena_calloc(&A, 32 * sizeof *kids);
+        q->u.dis_max = (qd_node_dis_max){.children = kids, .tie_breaker = strtof(next().p, NULL)};
+        while (more()) kids[q->u.dis_max.n++] = parse();
+    } else if (qd_str_is(k, "bool")) {
+        q = parse_bool();
+    }
+    if (!q) {
+        fprintf(stderr, "cannot read %.*s\n", QD_STR_ARG(k));
+        exit(1);
+    }
+    next();
+    return q;
+}
+
+/* --- documents
+ * ------------------------------------------------------------------------------------ */
+
+static void add(qd_buffer *b, const uint32_t *f, char *line)
+{
+    char *col[4] = {line};
+    for (int i = 1; i < 4; i++) {
+        col[i] = strchr(col[i - 1], '\t');
+        *col[i]++ = 0;
+    }
+    OK(qd_buffer_doc_begin(b, NULL, &err));
+    uint32_t off[WORDS], n = 0;
+    uint16_t len[WORDS];
+    for (char *p = col[1]; *p;) {
+        size_t k = strcspn(p, " ");
+        off[n] = (uint32_t)(p - col[1]);
+        len[n++] = (uint16_t)k;
+        p += k + (p[k] == ' ');
+    }
+    if (n)
+        OK(qd_buffer_terms(b, f[0],
+                           &(qd_term_batch){.text = col[1], .off = off, .len = len, .n = n}, &err));
+    if (*col[2]) OK(qd_buffer_term(b, f[1], qd_str_c(col[2]), &err));
+    if (*col[3]) {
+        int64_t v = strtoll(col[3], NULL, 10);
+        OK(qd_buffer_points_i64(b, f[2], &v, 1, &err));
+    }
+    OK(qd_buffer_column_bytes(b, f[3], qd_str_c(col[0]), &err));
+    OK(qd_buffer_doc_commit(b, &err));
+}
+
+static void flush(qd_buffer *b, qd_store *store, qd_segment **seg, uint32_t s)
+{
+    char name[64];
+    uint8_t id[16] = {(uint8_t)s};
+    snprintf(name, sizeof name, "seg-%032u", s);
+    qd_segment_attrs attrs = {.min_seq_no = -1, .max_seq_no = -1, .stored_codec = QD_STORED_NONE};
+    OK(qd_buffer_flush(b, store, qd_str_c(name), id, &attrs, true, NULL, &err));
+    qd_buffer_reset(b);
+    OK(qd_segment_open(store, qd_str_c(name), NULL, seg, &err));
+}
+
+int main(int argc, char **argv)
+{
+    static const qd_field_info infos[4] = {
+        {.name = {"body", 4}, .index = QD_INDEX_POSITIONS, .norms = 1},
+        {.name = {"tag", 3}, .index = QD_INDEX_DOCS},
+        {.name = {"num", 3}, .point = QD_POINT_I64},
+        {.name = {"id", 2}, .column = QD_COLUMN_BYTES},
+    };
+    if (argc < 4) return 2;
+    uint32_t per = (uint32_t)atol(argv[2]), every = (uint32_t)atol(argv[3]), f[4], n = 0, nseg = 0;
+    qd_err_init(&err);
+    qd_arena_init(&A, NULL, 0);
+    store_crash *disk = store_crash_make(NULL);
+    qd_store *store;
+    qd_buffer *b;
+    qd_segment *seg[SEGMENTS];
+    qd_live *live[SEGMENTS] = {0};
+    OK(store_crash_open(disk, &store, &err));
+    OK(qd_buffer_create(NULL, &b, &err));
+    char *docs = slurp(argv[1], "docs");
+    for (char *line = docs; *line;) {
+        char *nl = strchr(line, '\n');
+        *nl = 0;
+        if (n % per == 0)
+            for (uint32_t i = 0; i < 4; i++) OK(qd_buffer_field(b, &infos[i], &f[i], &err));
+        add(b, f, line);
+        if (++n % per == 0) flush(b, store, &seg[nseg], nseg), nseg++;
+        line = nl + 1;
+    }
+    if (n % per) flush(b, store, &seg[nseg], nseg), nseg++;
+    for (uint32_t s = 0; s < nseg; s++) {
+        OK(qd_live_make(qd_segment_docs(seg[s]), NULL, &live[s], &err));
+        for (uint32_t d = 0; every && d < qd_segment_docs(seg[s]); d++)
+            if ((s * per + d) % every == 0) qd_live_delete(live[s], d);
+    }
+    qd_searcher *searcher;
+    OK(qd_searcher_make(seg, live, nseg, NULL, &searcher, &err));
+    char *queries = slurp(argv[1], "queries");
+    for (P = queries; *P; P = strchr(P, '\n') + 1) {
+        qd_plan *p;
+        qd_top_result r;
+        qd_plan_options o = {.similarity = &qd_similarity_lucene};
+        OK(qd_plan_make(searcher, parse(), &o, &A, &p, &err));
+        OK(qd_plan_top(p, &(qd_top_options){.k = 20, .total = QD_TOTAL_EXACT}, &r, &err));
+        printf("%llu", (unsigned long long)r.total);
+        for (uint32_t i = 0; i < r.n; i++)
+            printf(" d%u:%.9g", r.hits[i].doc, (double)r.hits[i].score);
+        printf("\n");
+        qd_arena_reset(&A);
+    }
+    qd_searcher_unref(searcher);
+    for (uint32_t s = 0; s < nseg; s++) {
+        qd_segment_unref(seg[s]);
+        qd_live_unref(live[s]);
+    }
+    qd_buffer_destroy(b);
+    qd_store_close(store);
+    store_crash_free(disk);
+    qd_free(docs);
+    qd_free(queries);
+    qd_arena_fini(&A);
+    return 0;
+}
