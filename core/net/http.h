@@ -81,9 +81,11 @@ int qd_http_listen(const qd_http_config *c, qd_http_server **out, qd_err *err);
 qd_str qd_http_address(const qd_http_server *s);
 /* Port it listens on. [any] */
 uint16_t qd_http_port(const qd_http_server *s);
-/* Accepts no more; answers of requests under way are completed with Connection: close. [any] */
-void qd_http_drain(qd_http_server *s);
-/* Closes all connections and frees the server; waits. Not from a loop of the server. */
+/* Accepts no more; answers of requests under way are completed with Connection: close. Waits for
+ * them until wait_ns have passed. [worker] */
+void qd_http_drain(qd_http_server *s, uint64_t wait_ns);
+/* Closes all connections, waits until the handler has ended all answers, and frees the server. Not
+ * from a loop of the server. [worker] */
 void qd_http_close(qd_http_server *s);
 
 typedef struct qd_http_stats {
@@ -96,8 +98,10 @@ void qd_http_stats_get(qd_http_server *s, qd_http_stats *out);
 const qd_http_request *qd_http_request_get(const qd_http_exchange *x);
 /* Value of a header, {NULL,0} when absent. [any] */
 qd_str qd_http_header_get(const qd_http_exchange *x, const char *name);
-/* The caller's pointer. */
-void qd_http_user_set(qd_http_exchange *x, void *user);
+/* The caller's pointer; user_free (may be NULL) frees it on the loop, after the answer has ended
+ * and the connection has left the exchange, whichever is later. [loop] */
+void qd_http_user_set(qd_http_exchange *x, void *user, void (*user_free)(void *user));
+/* The caller's pointer. [any] */
 void *qd_http_user(const qd_http_exchange *x);
 /* The body will come in pieces. Only inside headers. */
 void qd_http_stream(qd_http_exchange *x);

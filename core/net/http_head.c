@@ -20,8 +20,7 @@ static bool is_token(unsigned char c)
            (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
-/* One header line without its CRLF. */
-static const char *line_fault(const char *p, size_t n)
+const char *qdi_http_line_fault(const char *p, size_t n)
 {
     if (p[0] == ' ' || p[0] == '\t') return "folded header line";
     const char *colon = memchr(p, ':', n);
@@ -38,20 +37,31 @@ static const char *line_fault(const char *p, size_t n)
     return NULL;
 }
 
+static bool request_line_fits(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char v = (unsigned char)p[i];
+        if (v < 0x20 || v == 0x7f) return false;
+    }
+    return true;
+}
+
 long qdi_http_head_length(const qd_http_config *c, const char *p, size_t n, const char **why)
 {
-    size_t at = 0;
+    size_t at = 0, first = 0; /* first: bytes of the request line */
     uint32_t lines = 0;
     for (;;) {
         const char *lf = memchr(p + at, '\n', n - at);
         size_t line = lf ? (size_t)(lf - (p + at)) : n - at;
-        if (lines == 0 && line > c->max_initial_line) {
-            text(why, "request line is too long");
-            return -414;
-        }
-        if (at + line > (size_t)c->max_header_bytes + c->max_initial_line) {
-            text(why, "headers are too large");
-            return -431;
+        if (lines == 0) {
+            if (line > (size_t)c->max_initial_line + 1) { /* and the CR */
+                text(why, "An HTTP line is larger than http.max_initial_line_length");
+                return -400;
+            }
+            first = line + 1;
+        } else if (at + line - first > (size_t)c->max_header_bytes + 1) {
+            text(why, "HTTP header is larger than http.max_header_size");
+            return -400;
         }
         if (!lf) return 0;
         if (line == 0 || lf[-1] != '\r') {
@@ -71,18 +81,18 @@ long qdi_http_head_length(const qd_http_config *c, const char *p, size_t n, cons
             return (long)(at + 2);
         }
         if (lines > 0) {
-            const char *fault = line_fault(p + at, line);
+            const char *fault = qdi_http_line_fault(p + at, line);
             if (fault) {
                 text(why, fault);
                 return -400;
             }
-        } else if (memchr(p + at, 0, line)) {
-            text(why, "NUL in the request line");
+        } else if (!request_line_fits(p + at, line)) {
+            text(why, "control character in the request line");
             return -400;
         }
         if (++lines > c->max_headers + 1) {
             text(why, "too many headers");
-            return -431;
+            return -400;
         }
         at += line + 2;
     }
@@ -160,9 +170,11 @@ static int framing(const qd_http_config *c, qd_http_exchange *x, http_body *f, c
             }
             chunked = true;
         } else if (qd_str_ieq(h.name, QD_STR("content-encoding"))) {
+            if (encoding.p) return bad(why, "Content-Encoding is given twice", 400);
             encoding = h.value;
         }
     }
+    if (chunked && x->http10) return bad(why, "Transfer-Encoding in HTTP/1.0", 400);
     if (length && chunked) return bad(why, "both Content-Length and Transfer-Encoding", 400);
     bool gzip = qd_str_ieq(encoding, QD_STR("gzip")) || qd_str_ieq(encoding, QD_STR("x-gzip"));
     if (encoding.n && !gzip && !qd_str_ieq(encoding, QD_STR("identity"))) {
@@ -190,6 +202,22 @@ static bool has_word(qd_str list, const char *word)
     return false;
 }
 
+/* gzip among the codings of Accept-Encoding, and not with weight 0. */
+static bool wants_gzip(qd_str list)
+{
+    for (qd_str rest = list; rest.p;) {
+        qd_str params = qd_str_split(&rest, ','), word = qd_str_trim(qd_str_split(&params, ';'));
+        if (!qd_str_ieq(word, QD_STR("gzip"))) continue;
+        qd_str weight = qd_str_trim(params);
+        if (!params.p || weight.n < 3) return true;
+        for (size_t i = 2; i < weight.n; i++) {
+            if (weight.p[i] >= '1' && weight.p[i] <= '9') return true;
+        }
+        return false;
+    }
+    return false;
+}
+
 int qdi_http_head_parse(const qd_http_config *c, qd_http_exchange *x, const char *p, size_t n,
                         http_body *frame, bool *keep_alive, bool *expect, const char **why)
 {
@@ -202,7 +230,11 @@ int qdi_http_head_parse(const qd_http_config *c, qd_http_exchange *x, const char
     parser.data = &h;
     size_t used = http_parser_execute(&parser, &settings, copy.p, copy.n);
     if (HTTP_PARSER_ERRNO(&parser) != HPE_OK || (used != copy.n && !parser.upgrade)) {
-        return bad(why, http_errno_description(HTTP_PARSER_ERRNO(&parser)), 400);
+        bool fine = HTTP_PARSER_ERRNO(&parser) == HPE_OK;
+        return bad(why,
+                   fine ? "bytes behind the head"
+                        : http_errno_description(HTTP_PARSER_ERRNO(&parser)),
+                   400);
     }
     if (parser.http_major != 1 || parser.http_minor > 1) return bad(why, "HTTP version", 505);
     qd_str url = {h.url, h.url_n};
@@ -215,7 +247,8 @@ int qdi_http_head_parse(const qd_http_config *c, qd_http_exchange *x, const char
     if (!url.n || url.p[0] != '/') {
         if (!qd_str_is(url, "*")) return bad(why, "request target is no path", 400);
     }
-    *keep_alive = parser.http_minor == 1;
+    x->http10 = parser.http_minor == 0;
+    *keep_alive = !x->http10;
     for (uint32_t i = 0; i < h.n; i++) {
         if (!qd_str_ieq(h.h[i].name, QD_STR("connection"))) continue;
         if (has_word(h.h[i].value, "close")) *keep_alive = false;
@@ -223,9 +256,10 @@ int qdi_http_head_parse(const qd_http_config *c, qd_http_exchange *x, const char
     }
     qd_str e = qd_http_header_get(x, "expect");
     *expect = qd_str_ieq(e, QD_STR("100-continue"));
-    if (e.n && !*expect) return bad(why, "unknown expectation", 417);
+    if (e.n && !*expect && !x->http10) return bad(why, "unknown expectation", 417);
     x->head = qd_str_is(x->request.method, "HEAD");
-    x->gzip_answer = c->compression && has_word(qd_http_header_get(x, "accept-encoding"), "gzip");
+    if (x->http10) *expect = false; /* would not understand an interim answer */
+    x->gzip_answer = c->compression && wants_gzip(qd_http_header_get(x, "accept-encoding"));
     return framing(c, x, frame, why);
 }
 

@@ -11,8 +11,15 @@
 #define HTTP_LOG "http"
 #define HTTP_READ_BYTES (256u * 1024)
 #define HTTP_ANSWER_PENDING ((size_t)4 << 20)
-#define HTTP_CHUNK_LINE_MAX 1024u
+#define HTTP_CHUNK_EXTENSION_MAX 1024u
+#define HTTP_CHUNK_LINE_MAX (HTTP_CHUNK_EXTENSION_MAX + 256u) /* leading zeros too have an end */
 #define HTTP_TRAILER_MAX 8192u
+#define HTTP_OUT_MAX ((size_t)3 << 30)
+#define HTTP_KEEP_BYTES 16384u /* of an idle connection's buffers */
+#define HTTP_DISCARD_MAX                                                                           \
+    ((uint64_t)1 << 20)       /* of a refused request's body, to keep the connection */
+#define HTTP_GZIP_SLICE 4096u /* of a streamed gzip body at a time: some MiB inflated */
+#define HTTP_LINGER_NS (10 * UINT64_C(1000000000))
 
 typedef enum body_state {
     BODY_NONE,
@@ -27,33 +34,53 @@ typedef enum body_state {
 /* Framing of a body; pure, see http_body.c. */
 typedef struct http_body {
     body_state state;
-    uint64_t left;     /* of the length or the chunk */
-    uint64_t raw, out; /* bytes so far, before and after inflating */
-    uint64_t max;      /* of out and raw */
-    uint32_t trailer;  /* bytes of trailers */
-    bool gzip, inflating;
+    uint64_t left;                  /* of the length or the chunk */
+    uint64_t raw, out;              /* bytes so far, before and after inflating */
+    uint64_t max;                   /* of out and raw */
+    uint32_t trailer;               /* bytes of trailers */
+    bool gzip, inflating, inflated; /* inflated: the gzip stream has ended */
     z_stream z;
 } http_body;
 
 typedef struct http_conn http_conn;
 
+/* A piece of an answer on its way from another thread to the loop. */
+typedef struct part_post {
+    qd_post post; /* first */
+    qd_http_exchange *x;
+    int status;
+    bool last, gzip;
+    char type[160], *extra;
+    qd_buf part;
+} part_post;
+
 struct qd_http_exchange {
     uint32_t magic;
-    http_conn *conn; /* NULL once the connection is gone */
+    http_conn *conn; /* NULL once the connection is gone; the loop's */
+    qd_http_server *server;
     qd_loop *loop;
     qd_arena arena; /* head of the request */
     qd_http_request request;
     qd_buf body;
     void *user;
-    bool stream, want_close, head, gzip_answer;
-    bool answering, chunked_answer, ended; /* loop side */
-    bool refused_piece, delivered;         /* delivered: the handler has all of the request */
+    void (*user_free)(void *user);
+    /* of the head */
+    bool want_close, head, http10, expect, gzip_answer;
+    /* the loop's */
+    bool stream, answering, chunked_answer, ended;
+    bool delivered;  /* the handler has all of the request */
+    bool discarding; /* answered; the rest of the body is dropped */
+    /* the answerer's */
+    bool begun, broken;
+    part_post spare; /* ends an answer when memory for its last piece is lacking */
+    qd_post resume;
+    _Atomic bool resuming;
     /* between threads */
     qd_mutex lock;
     qd_cond drained;
     size_t queued; /* bytes answered, not yet written */
     bool gone;
-    _Atomic int32_t refs; /* connection, answerer */
+    _Atomic int32_t refs; /* connection, answerer, posts */
 };
 
 typedef struct http_listener http_listener;
@@ -70,11 +97,14 @@ struct http_conn {
     qd_buf out; /* bytes to be written */
     qd_buf writing;
     uv_write_t write;
-    bool write_busy, closing, close_after, reading, paused, in_handler, eof;
+    uv_shutdown_t shutdown;
+    bool write_busy, closing, close_after, reading, paused, in_handler;
+    bool linger, lingering; /* bytes of the client are thrown away before the end */
+    bool head_begun, head_done;
     qd_http_exchange *x; /* current request */
     http_body frame;
-    bool head_done;
-    qd_timer timer;
+    qd_timer timer, write_timer;
+    size_t write_left; /* when write_timer was started */
 };
 
 /* One loop's side of the server. */
@@ -84,11 +114,11 @@ struct http_listener {
     uv_tcp_t tcp;
     bool listening;
     http_conn *first;
-    qd_post post; /* start, drain, close */
-    qd_latch *latch;
     int rc;
     char *read_buf;
     uint32_t open;
+    qd_latch *closed; /* set on the loop: told when nothing is open any more */
+    qd_timer retry;   /* a connection could not be taken for lack of memory */
 };
 
 struct qd_http_server {
@@ -99,11 +129,16 @@ struct qd_http_server {
     http_listener *listeners;
     _Atomic bool draining;
     _Atomic uint64_t open, opened, requests, bytes_in, bytes_out, rejected;
+    qd_mutex lock;
+    qd_cond idle;
+    uint64_t exchanges; /* under lock */
 };
 
 /* Length of the head at p (through the empty line), 0 while it is not complete, or -status with
  * *why. */
 long qdi_http_head_length(const qd_http_config *c, const char *p, size_t n, const char **why);
+/* What is wrong with a header line (without its CRLF), or NULL. */
+const char *qdi_http_line_fault(const char *p, size_t n);
 /* Parses a complete head into x: 0 or a status with *why. */
 int qdi_http_head_parse(const qd_http_config *c, qd_http_exchange *x, const char *p, size_t n,
                         http_body *frame, bool *keep_alive, bool *expect, const char **why);
@@ -111,17 +146,40 @@ int qdi_http_head_parse(const qd_http_config *c, qd_http_exchange *x, const char
 /* Frees what inflating holds. */
 void qdi_http_body_fini(http_body *b);
 /*
- * Takes framing off: uses bytes of p and calls sink for content (inflated). *used tells how many.
- * 0, or a status with *why; sink's false pauses (used counts what sink took).
+ * Takes framing off: uses bytes of p and calls sink for content (inflated; NULL: drops it). *used
+ * tells how many; what is not used comes again with more behind it. 0, or a status with *why.
  */
 int qdi_http_body_feed(http_body *b, const char *p, size_t n, size_t *used,
                        int (*sink)(void *arg, qd_str piece), void *arg, const char **why);
+
+/* --- http_answer.c: exchanges and their answers --- */
+
+/* A new exchange with two references, the connection's and the answerer's; NULL without memory. */
+qd_http_exchange *qdi_http_exchange_make(http_conn *c);
+/* Drops a reference. [loop] */
+void qdi_http_exchange_unref(qd_http_exchange *x);
+/* The connection lets go of its exchange. [loop] */
+void qdi_http_exchange_leave(http_conn *c);
+/* Bytes of the current exchange's answer have been written. [loop] */
+void qdi_http_exchange_written(http_conn *c, size_t n);
+
+/* --- http_conn.c --- */
+
+/* The rest of the request's body has not been read. */
+static inline bool qdi_http_unread(const http_conn *c)
+{
+    return c->frame.state != BODY_NONE && c->frame.state != BODY_DONE;
+}
+/* Something was added to the answer, all of it with `ended`: sends it and goes on. [loop] */
+void qdi_http_conn_answered(http_conn *c, bool ended);
+/* Tells that the handler takes pieces again. [loop] */
+void qdi_http_conn_resume(http_conn *c);
 
 /* A new connection of a listener's loop. */
 void qdi_http_conn_accept(http_listener *l);
 /* Closes it. */
 void qdi_http_conn_close(http_conn *c);
-/* Drops a reference. */
-void qdi_http_exchange_unref(qd_http_exchange *x);
+/* Tells who waits for the listener's end when nothing of it is open any more. */
+void qdi_http_listener_told(http_listener *l);
 
 #endif

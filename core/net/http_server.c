@@ -61,15 +61,29 @@ static int address_of(const qd_http_config *c, uint16_t port, struct sockaddr_st
     return -1;
 }
 
+/* Something to be done on a listener's loop while the caller waits. */
+typedef struct command {
+    qd_post post; /* first */
+    http_listener *l;
+    qd_latch latch;
+} command;
+
+static void on_retry(qd_timer *t)
+{
+    qdi_http_conn_accept(t->user);
+}
+
 /* On the listener's loop: begin to listen. */
 static void start_here(qd_post *post)
 {
-    http_listener *l = QD_CONTAINER_OF(post, http_listener, post);
+    command *cmd = (command *)(void *)post;
+    http_listener *l = cmd->l;
     qd_http_server *s = l->server;
     struct sockaddr_storage sa;
     socklen_t n = 0;
     bool shared = s->c.nloops > 1;
     uv_loop_t *loop = qd_loop_uv(l->loop);
+    qd_timer_init(&l->retry, l->loop, on_retry, l);
     l->rc = address_of(&s->c, s->port, &sa, &n) ? UV_EINVAL : 0;
     if (!l->rc && shared && l == s->listeners && s->port)
         l->rc = probe(loop, (struct sockaddr *)&sa);
@@ -88,66 +102,67 @@ static void start_here(qd_post *post)
             }
         }
     }
-    qd_latch_done(l->latch, 0);
+    qd_latch_done(&cmd->latch, 0);
 }
 
 static void run_on(http_listener *l, void (*fn)(qd_post *))
 {
-    qd_latch latch;
-    qd_latch_init(&latch, 1);
-    l->latch = &latch;
-    l->post.fn = fn;
-    qd_loop_post(l->loop, &l->post);
-    (void)qd_latch_wait(&latch);
-    l->latch = NULL;
+    command cmd = {.l = l};
+    qd_latch_init(&cmd.latch, 1);
+    cmd.post.fn = fn;
+    qd_loop_post(l->loop, &cmd.post);
+    (void)qd_latch_wait(&cmd.latch);
+}
+
+void qdi_http_listener_told(http_listener *l)
+{
+    qd_latch *latch = l->closed;
+    if (!latch || l->open || l->listening) return;
+    l->closed = NULL;
+    qd_latch_done(latch, 0);
 }
 
 static void on_listener_closed(uv_handle_t *h)
 {
     http_listener *l = h->data;
     l->listening = false;
-    if (l->latch && l->open == 0) {
-        qd_latch *latch = l->latch;
-        l->latch = NULL;
-        qd_latch_done(latch, 0);
+    qdi_http_listener_told(l);
+}
+
+static void stop_listening(http_listener *l)
+{
+    qd_timer_stop(&l->retry);
+    if (l->listening && !uv_is_closing((uv_handle_t *)&l->tcp)) {
+        uv_close((uv_handle_t *)&l->tcp, on_listener_closed);
     }
 }
 
 static void close_here(qd_post *post)
 {
-    http_listener *l = QD_CONTAINER_OF(post, http_listener, post);
-    bool nothing = !l->listening && l->open == 0;
-    if (l->listening && !uv_is_closing((uv_handle_t *)&l->tcp)) {
-        uv_close((uv_handle_t *)&l->tcp, on_listener_closed);
-    }
+    command *cmd = (command *)(void *)post;
+    http_listener *l = cmd->l;
+    stop_listening(l);
     for (http_conn *c = l->first; c; c = c->next) qdi_http_conn_close(c);
-    if (nothing) {
-        qd_latch *latch = l->latch;
-        l->latch = NULL;
-        qd_latch_done(latch, 0);
-    }
-}
-
-static void on_drained(uv_handle_t *h)
-{
-    ((http_listener *)h->data)->listening = false;
+    l->closed = &cmd->latch;
+    qdi_http_listener_told(l);
 }
 
 static void drain_here(qd_post *post)
 {
-    http_listener *l = QD_CONTAINER_OF(post, http_listener, post);
-    if (l->listening && !uv_is_closing((uv_handle_t *)&l->tcp)) {
-        uv_close((uv_handle_t *)&l->tcp, on_drained);
-    }
+    command *cmd = (command *)(void *)post;
+    http_listener *l = cmd->l;
+    stop_listening(l);
     for (http_conn *c = l->first; c; c = c->next) {
-        if (!c->x) qdi_http_conn_close(c);
+        if (!c->x && !c->close_after) qdi_http_conn_close(c);
     }
-    qd_latch_done(l->latch, 0);
+    qd_latch_done(&cmd->latch, 0);
 }
 
 static void server_free(qd_http_server *s)
 {
     for (uint32_t i = 0; s->listeners && i < s->c.nloops; i++) qd_free(s->listeners[i].read_buf);
+    qd_cond_fini(&s->idle);
+    qd_mutex_fini(&s->lock);
     qd_free(s->listeners);
     qd_free(s->server_headers);
     qd_free(s);
@@ -158,6 +173,8 @@ int qd_http_listen(const qd_http_config *c, qd_http_server **out, qd_err *err)
     qd_http_server *s = qd_calloc(NULL, sizeof *s);
     if (!s) return qd_err_nomem(err, "HTTP server");
     s->c = *c;
+    qd_mutex_init(&s->lock);
+    qd_cond_init(&s->idle);
     s->port = c->port;
     snprintf(s->host, sizeof s->host, "%s", c->host);
     s->c.host = s->host;
@@ -200,16 +217,23 @@ uint16_t qd_http_port(const qd_http_server *s)
     return s->port;
 }
 
-void qd_http_drain(qd_http_server *s)
+void qd_http_drain(qd_http_server *s, uint64_t wait_ns)
 {
+    uint64_t until = qd_env_mono_ns(s->c.env) + wait_ns;
     atomic_store(&s->draining, true);
     for (uint32_t i = 0; i < s->c.nloops; i++) run_on(&s->listeners[i], drain_here);
+    qd_mutex_lock(&s->lock);
+    while (atomic_load(&s->open) && qd_cond_wait_until(&s->idle, &s->lock, until) == 0) {}
+    qd_mutex_unlock(&s->lock);
 }
 
 void qd_http_close(qd_http_server *s)
 {
     if (!s) return;
     for (uint32_t i = 0; i < s->c.nloops; i++) run_on(&s->listeners[i], close_here);
+    qd_mutex_lock(&s->lock);
+    while (s->exchanges) qd_cond_wait(&s->idle, &s->lock);
+    qd_mutex_unlock(&s->lock);
     server_free(s);
 }
 

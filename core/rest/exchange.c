@@ -17,7 +17,7 @@ typedef struct rest_call {
     const qd_api *api;
     qd_arena arena;
     rest_media media;
-    bool submitted, head, streamed;
+    bool submitted, answered, head, streamed;
     /* the first piece waits for a second one: alone it is sent with its length */
     qd_buf held;
     bool holding, sent;
@@ -58,8 +58,10 @@ static int32_t on_answer(qd_action_call *call, int32_t status, uint32_t format,
     return rc ? rc : qd_http_answer(c->x, c->status, c->content_type, c->extra, part, false);
 }
 
-static void call_free(rest_call *c)
+/* With the exchange, on its loop: nobody looks at the call any more. */
+static void call_free(void *user)
 {
+    rest_call *c = user;
     qd_buf_fini(&c->held);
     qd_arena_fini(&c->arena);
     qd_free(c);
@@ -74,7 +76,6 @@ static void on_done(qd_op *op, int32_t rc)
         c->status = c->status ? c->status : 500;
     }
     (void)qd_http_answer(c->x, c->status, c->content_type, c->extra, qd_buf_view(&c->held), true);
-    call_free(c);
 }
 
 /* An error answer made here. */
@@ -84,8 +85,8 @@ static void answer_error(rest_call *c, const qd_err *err)
     qd_response_init(&r, &c->held, false);
     qd_response_error(&r, err, false);
     content_type(c, QD_FORMAT_JSON);
+    c->answered = true;
     (void)qd_http_answer(c->x, r.status, c->content_type, c->extra, qd_buf_view(&c->held), true);
-    call_free(c);
 }
 
 /* Elasticsearch answers requests that no handler takes with a plain text in "error". */
@@ -100,8 +101,8 @@ static void answer_text(rest_call *c, int status, const char *extra, const char 
     content_type(c, QD_FORMAT_JSON);
     char lines[400];
     snprintf(lines, sizeof lines, "%s%s", c->extra, extra);
+    c->answered = true;
     (void)qd_http_answer(c->x, status, c->content_type, lines, qd_buf_view(&c->held), true);
-    call_free(c);
 }
 
 static void no_route(rest_call *c, const rest_match *m)
@@ -189,17 +190,15 @@ static void on_headers(void *arg, qd_http_exchange *x)
     qd_err err;
     qd_err_init(&err);
     rest_call *c = call_make(arg, x);
-    qd_http_user_set(x, c);
+    qd_http_user_set(x, c, call_free);
     if (!c) {
         (void)qd_http_answer(x, 503, "application/json", "", QD_STR("{\"status\":503}"), true);
         return;
     }
     int rc = prepare(c, &m, &err);
     if (rc) {
-        qd_http_user_set(x, NULL);
         answer_error(c, &err);
     } else if (!m.api) {
-        qd_http_user_set(x, NULL);
         no_route(c, &m);
     } else if ((m.api->flags & QD_API_STREAM) && qd_http_request_get(x)->has_body) {
         qd_http_stream(x);
@@ -214,7 +213,7 @@ static void on_request(void *arg, qd_http_exchange *x, qd_str body)
 {
     rest_call *c = qd_http_user(x);
     (void)arg;
-    if (!c) return;
+    if (!c || c->answered) return;
     if (!body.n) { /* GET with ?source=… */
         for (uint32_t i = 0; i < c->call.nparams; i++) {
             if (qd_str_is(c->call.params[i].key, "source")) body = c->call.params[i].value;
@@ -233,7 +232,7 @@ static bool on_piece(void *arg, qd_http_exchange *x, qd_str piece, bool last)
 {
     rest_call *c = qd_http_user(x);
     (void)arg;
-    if (!c) return true;
+    if (!c || c->answered) return true;
     qd_slice s = {(const uint8_t *)piece.p, piece.n, NULL, NULL};
     return c->f->action->body(&c->call, s, last, on_ready) != QD_E_REJECTED;
 }
@@ -242,12 +241,11 @@ static void on_gone(void *arg, qd_http_exchange *x)
 {
     rest_call *c = qd_http_user(x);
     (void)arg;
-    if (!c) return;
+    if (!c || c->answered) return;
     if (c->submitted) {
         c->f->action->cancel(&c->call);
     } else { /* nobody else would end it */
         (void)qd_http_answer(x, 0, "", "", (qd_str){NULL, 0}, true);
-        call_free(c);
     }
 }
 

@@ -72,7 +72,8 @@ static int open_loops(qd_frontend *f, uint32_t n, qd_err *err)
 static int http_config(const qd_frontend_config *c, qd_frontend *f, char host[128],
                        qd_http_config *h, qd_err *err)
 {
-    int64_t port, length, line, head, headers, conns, level, min, read_ns, keep_ns, backlog;
+    int64_t port, length, line, head, headers, conns, level, min, read_ns, keep_ns, drain_ns,
+        backlog;
     qd_str name = option(c, "host");
     int rc = number(c, "port", 9200, &port, err);
     if (!rc) rc = bytes(c, "max_content_length", 100 << 20, &length, err);
@@ -84,8 +85,10 @@ static int http_config(const qd_frontend_config *c, qd_frontend *f, char host[12
     if (!rc) rc = bytes(c, "compression_min_size", 1024, &min, err);
     if (!rc) rc = time_ns(c, "read_timeout", 30000000000, &read_ns, err);
     if (!rc) rc = time_ns(c, "keep_alive_timeout", 300000000000, &keep_ns, err);
+    if (!rc) rc = time_ns(c, "drain_timeout", 10000000000, &drain_ns, err);
     if (!rc) rc = number(c, "backlog", 1024, &backlog, err);
     if (rc) return rc;
+    f->drain_ns = (uint64_t)drain_ns;
     if (headers > QD_HTTP_HEADERS_MAX) headers = QD_HTTP_HEADERS_MAX;
     snprintf(host, 128, "%.*s", name.n ? (int)name.n : 9, name.n ? name.p : "127.0.0.1");
     bool elastic =
@@ -164,7 +167,7 @@ static qd_str rest_address(qd_frontend *f)
 
 static void rest_drain(qd_frontend *f, void (*done)(void *arg), void *arg)
 {
-    qd_http_drain(f->server);
+    qd_http_drain(f->server, f->drain_ns);
     done(arg);
 }
 

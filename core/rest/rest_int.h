@@ -27,6 +27,7 @@ struct qd_frontend {
     qd_http_server *server;
     qd_loop *loops[REST_LOOPS_MAX];
     uint32_t nloops;
+    uint64_t drain_ns;
     rest_identity identity;
     char server_headers[256];
 };

@@ -1,0 +1,348 @@
+/*
+ * http_answer.c: exchanges and their answers. An answer is written on the connection's loop; other
+ * threads compress and copy, and post the piece. An exchange lives until the connection has left it
+ * and its answer has ended, both on the loop, so that the handler's pointer may be freed with it.
+ */
+#include "net/http_int.h"
+#include <stdio.h>
+#include <string.h>
+
+#define EXCHANGE_MAGIC 0x51485854u
+#define HEAD_ARENA_MAX ((size_t)1 << 20)
+
+/* --- exchanges --- */
+
+qd_http_exchange *qdi_http_exchange_make(http_conn *c)
+{
+    qd_http_server *s = c->server;
+    qd_http_exchange *x = qd_calloc(s->c.account, sizeof *x);
+    if (!x) return NULL;
+    x->magic = EXCHANGE_MAGIC;
+    x->conn = c;
+    x->server = s;
+    x->loop = c->loop;
+    qd_arena_init(&x->arena, s->c.account, HEAD_ARENA_MAX);
+    qd_buf_init(&x->body, s->c.account, s->c.max_content_length + 64);
+    qd_mutex_init(&x->lock);
+    qd_cond_init(&x->drained);
+    atomic_store(&x->refs, 2);
+    qd_mutex_lock(&s->lock);
+    s->exchanges++;
+    qd_mutex_unlock(&s->lock);
+    x->request.remote = qd_arena_str(&x->arena, qd_str_c(c->remote)); /* outlives c */
+    return x;
+}
+
+void qdi_http_exchange_unref(qd_http_exchange *x)
+{
+    qd_http_server *s = x->server;
+    if (atomic_fetch_sub(&x->refs, 1) != 1) return;
+    if (x->user && x->user_free) x->user_free(x->user);
+    qd_buf_fini(&x->body);
+    qd_arena_fini(&x->arena);
+    qd_cond_fini(&x->drained);
+    qd_mutex_fini(&x->lock);
+    x->magic = 0;
+    qd_free(x);
+    qd_mutex_lock(&s->lock);
+    if (--s->exchanges == 0) qd_cond_broadcast(&s->idle);
+    qd_mutex_unlock(&s->lock);
+}
+
+void qdi_http_exchange_leave(http_conn *c)
+{
+    qd_http_exchange *x = c->x;
+    if (!x) return;
+    c->x = NULL;
+    qdi_http_body_fini(&c->frame);
+    qd_mutex_lock(&x->lock);
+    x->gone = true;
+    x->conn = NULL;
+    qd_cond_broadcast(&x->drained);
+    qd_mutex_unlock(&x->lock);
+    qdi_http_exchange_unref(x);
+}
+
+void qdi_http_exchange_written(http_conn *c, size_t n)
+{
+    if (!c->x) return;
+    qd_mutex_lock(&c->x->lock);
+    c->x->queued = n < c->x->queued ? c->x->queued - n : 0;
+    qd_cond_broadcast(&c->x->drained);
+    qd_mutex_unlock(&c->x->lock);
+}
+
+const qd_http_request *qd_http_request_get(const qd_http_exchange *x)
+{
+    return &x->request;
+}
+void qd_http_user_set(qd_http_exchange *x, void *user, void (*user_free)(void *user))
+{
+    x->user = user;
+    x->user_free = user_free;
+}
+void *qd_http_user(const qd_http_exchange *x)
+{
+    return x->user;
+}
+void qd_http_stream(qd_http_exchange *x)
+{
+    x->stream = true;
+}
+
+static void run_resume(qd_post *post)
+{
+    qd_http_exchange *x = QD_CONTAINER_OF(post, qd_http_exchange, resume);
+    atomic_store(&x->resuming, false);
+    if (x->conn) qdi_http_conn_resume(x->conn);
+    qdi_http_exchange_unref(x);
+}
+
+void qd_http_resume(qd_http_exchange *x)
+{
+    if (atomic_exchange(&x->resuming, true)) return;
+    x->resume.fn = run_resume;
+    atomic_fetch_add(&x->refs, 1);
+    qd_loop_post(x->loop, &x->resume);
+}
+
+/* --- answers --- */
+
+const char *qd_http_reason(int status)
+{
+    switch (status) {
+    case 100:
+        return "Continue";
+    case 200:
+        return "OK";
+    case 201:
+        return "Created";
+    case 202:
+        return "Accepted";
+    case 204:
+        return "No Content";
+    case 400:
+        return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 406:
+        return "Not Acceptable";
+    case 408:
+        return "Request Timeout";
+    case 409:
+        return "Conflict";
+    case 410:
+        return "Gone";
+    case 413:
+        return "Request Entity Too Large";
+    case 414:
+        return "Request-URI Too Long";
+    case 415:
+        return "Unsupported Media Type";
+    case 417:
+        return "Expectation Failed";
+    case 429:
+        return "Too Many Requests";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 500:
+        return "Internal Server Error";
+    case 503:
+        return "Service Unavailable";
+    case 504:
+        return "Gateway Timeout";
+    case 505:
+        return "HTTP Version Not Supported";
+    case 507:
+        return "Insufficient Storage";
+    default:
+        return "Status";
+    }
+}
+
+static bool gzip_part(const qd_http_config *cfg, qd_str part, qd_buf *out)
+{
+    z_stream z = {0};
+    if (deflateInit2(&z, cfg->compression_level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) !=
+        Z_OK) {
+        return false;
+    }
+    size_t room = deflateBound(&z, part.n);
+    char *at = qd_buf_reserve(out, room);
+    if (at) {
+        z.next_in = (Bytef *)(uintptr_t)part.p;
+        z.avail_in = (uInt)part.n;
+        z.next_out = (Bytef *)at;
+        z.avail_out = (uInt)room;
+        if (deflate(&z, Z_FINISH) == Z_STREAM_END) out->n += room - z.avail_out;
+    }
+    (void)deflateEnd(&z);
+    return at && out->n > 0;
+}
+
+static void head_lines(http_conn *c, qd_http_exchange *x, int status, const char *type,
+                       const char *extra, bool gzip)
+{
+    /* a body that is still to come is thrown away when it is short, else the connection closes */
+    bool unread = qdi_http_unread(c);
+    if (unread && (x->expect || (!x->request.chunked && c->frame.left > HTTP_DISCARD_MAX))) {
+        x->want_close = true;
+    }
+    if (atomic_load(&c->server->draining)) x->want_close = true;
+    (void)qd_buf_printf(&c->out, "HTTP/1.1 %d %s\r\n", status, qd_http_reason(status));
+    (void)qd_buf_c(&c->out, c->server->server_headers);
+    if (type && type[0]) (void)qd_buf_printf(&c->out, "content-type: %s\r\n", type);
+    if (extra) (void)qd_buf_c(&c->out, extra);
+    if (gzip) (void)qd_buf_c(&c->out, "content-encoding: gzip\r\n");
+}
+
+static void connection_line(http_conn *c, const qd_http_exchange *x)
+{
+    if (x->want_close) {
+        (void)qd_buf_c(&c->out, "connection: close\r\n");
+    } else if (x->http10) {
+        (void)qd_buf_c(&c->out, "connection: keep-alive\r\n");
+    }
+}
+
+static void whole_answer(http_conn *c, qd_http_exchange *x, int status, const char *type,
+                         const char *extra, qd_str body, bool gzip)
+{
+    head_lines(c, x, status, type, extra, gzip);
+    connection_line(c, x);
+    (void)qd_buf_printf(&c->out, "content-length: %zu\r\n\r\n", body.n);
+    if (!x->head) (void)qd_buf_str(&c->out, body);
+}
+
+static void answer_piece(http_conn *c, qd_http_exchange *x, int status, const char *type,
+                         const char *extra, qd_str part, bool last)
+{
+    if (!x->answering) {
+        head_lines(c, x, status, type, extra, false);
+        x->chunked_answer = !x->http10;
+        if (!x->chunked_answer) x->want_close = true; /* the end of the connection ends it */
+        connection_line(c, x);
+        (void)qd_buf_c(&c->out, x->chunked_answer ? "transfer-encoding: chunked\r\n\r\n" : "\r\n");
+    }
+    if (x->head) return;
+    if (part.n && x->chunked_answer) (void)qd_buf_printf(&c->out, "%zx\r\n", part.n);
+    (void)qd_buf_str(&c->out, part);
+    if (part.n && x->chunked_answer) (void)qd_buf_c(&c->out, "\r\n");
+    if (last && x->chunked_answer) (void)qd_buf_c(&c->out, "0\r\n\r\n");
+}
+
+/* One piece of an answer, on the loop; zipped: it is compressed already. */
+static void answer_here(http_conn *c, qd_http_exchange *x, int status, const char *type,
+                        const char *extra, qd_str part, bool last, bool zipped)
+{
+    const qd_http_config *cfg = &c->server->c;
+    if (x->answering || !last) {
+        answer_piece(c, x, status, type, extra, part, last);
+    } else if (zipped || !x->gzip_answer || part.n < cfg->compression_min) {
+        whole_answer(c, x, status, type, extra, part, zipped);
+    } else {
+        qd_buf b;
+        qd_buf_init(&b, cfg->account, HTTP_OUT_MAX);
+        bool gzip = gzip_part(cfg, part, &b);
+        whole_answer(c, x, status, type, extra, gzip ? qd_buf_view(&b) : part, gzip);
+        qd_buf_fini(&b);
+    }
+    x->answering = true;
+    x->ended = last;
+    if (qd_buf_status(&c->out)) x->want_close = true;
+}
+
+static void run_part(qd_post *post)
+{
+    part_post *p = (part_post *)(void *)post;
+    qd_http_exchange *x = p->x;
+    http_conn *c = x->conn;
+    bool last = p->last, spare = p == &x->spare;
+    if (c && !c->closing && spare && x->answering) {
+        x->ended = true; /* the rest of the answer is lost: the client must see that */
+        qdi_http_conn_close(c);
+    } else if (c && !c->closing) {
+        answer_here(c, x, p->status, p->type, p->extra ? p->extra : "", qd_buf_view(&p->part), last,
+                    p->gzip);
+        if (x->head) qdi_http_exchange_written(c, p->part.n);
+        qdi_http_conn_answered(c, last);
+    }
+    if (!spare) {
+        qd_buf_fini(&p->part);
+        qd_free(p->extra);
+        qd_free(p);
+    }
+    qdi_http_exchange_unref(x);
+    if (last) qdi_http_exchange_unref(x);
+}
+
+/* Fills a post with a piece of the answer, compressed if it is all of it. */
+static int part_fill(part_post *p, const qd_http_exchange *x, const char *extra, qd_str part,
+                     bool last)
+{
+    const qd_http_config *cfg = &x->server->c;
+    qd_buf_init(&p->part, cfg->account, HTTP_OUT_MAX);
+    if (!x->begun && last && x->gzip_answer && part.n >= cfg->compression_min) {
+        p->gzip = gzip_part(cfg, part, &p->part);
+        if (!p->gzip) qd_buf_fini(&p->part);
+    }
+    int rc = p->gzip ? 0 : qd_buf_str(&p->part, part);
+    if (!rc && extra && extra[0]) {
+        p->extra = qd_memdup(NULL, extra, strlen(extra));
+        if (!p->extra) rc = QD_E_NOMEM;
+    }
+    return rc;
+}
+
+/* From another thread: a copy travels to the loop; waits while too much is under way. */
+static int answer_from_afar(qd_http_exchange *x, int status, const char *type, const char *extra,
+                            qd_str part, bool last)
+{
+    part_post *p = x->broken ? NULL : qd_calloc(NULL, sizeof *p);
+    int rc = p ? part_fill(p, x, extra, part, last) : QD_E_NOMEM;
+    if (rc) {
+        if (p) {
+            qd_buf_fini(&p->part);
+            qd_free(p);
+        }
+        x->broken = true; /* what follows would not be the answer any more */
+        if (!last) return rc;
+        p = &x->spare;
+        status = 503;
+        type = "";
+    }
+    qd_mutex_lock(&x->lock);
+    while (!x->gone && x->queued > HTTP_ANSWER_PENDING) qd_cond_wait(&x->drained, &x->lock);
+    x->queued += p->part.n;
+    bool gone = x->gone;
+    qd_mutex_unlock(&x->lock);
+    x->begun = true;
+    p->post.fn = run_part;
+    p->x = x;
+    p->status = status;
+    p->last = last;
+    snprintf(p->type, sizeof p->type, "%s", type ? type : "");
+    atomic_fetch_add(&x->refs, 1);
+    qd_loop_post(x->loop, &p->post); /* with last, x may be gone now */
+    return rc ? rc : gone ? QD_E_CLOSED : 0;
+}
+
+int qd_http_answer(qd_http_exchange *x, int status, const char *type, const char *extra,
+                   qd_str part, bool last)
+{
+    qd_assert(x->magic == EXCHANGE_MAGIC);
+    if (!qd_loop_here(x->loop)) return answer_from_afar(x, status, type, extra, part, last);
+    http_conn *c = x->conn;
+    if (c && !c->closing) {
+        answer_here(c, x, status, type, extra, part, last, false);
+        if (!c->in_handler) qdi_http_conn_answered(c, last);
+    }
+    if (last) qdi_http_exchange_unref(x);
+    return c ? 0 : QD_E_CLOSED;
+}
