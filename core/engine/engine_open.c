@@ -556,6 +556,27 @@ uint64_t qd_engine_buffer_bytes(qd_engine *e)
     return sum;
 }
 
+bool qd_engine_trim(qd_engine *e)
+{
+    bool some = false;
+    qd_mutex_lock(&e->refresh_lock);
+    some = e->spare.n > 0;
+    while (e->spare.n) qdi_engine_buffer_free(e->spare.at[--e->spare.n]);
+    for (uint32_t i = 0; i < e->nslots; i++) {
+        qd_mutex_lock(&e->slots[i].lock);
+        engine_buffer *b = e->slots[i].buffer;
+        if (qd_buffer_docs(b->b) == 0 && b->deletes.n == 0 && b->max_seq_no < 0) {
+            /* only after a reset: its fields are registered anew under a new unit */
+            qd_buffer_reset(b->b);
+            qd_buffer_trim(b->b);
+            b->unit = atomic_fetch_add(&e->next_unit, 1);
+        }
+        qd_mutex_unlock(&e->slots[i].lock);
+    }
+    qd_mutex_unlock(&e->refresh_lock);
+    return some;
+}
+
 uint64_t qd_engine_translog_bytes(qd_engine *e)
 {
     qd_translog_stats st;

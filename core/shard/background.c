@@ -5,6 +5,7 @@
  * none itself.
  */
 #include "base/log.h"
+#include "runtime/proc.h"
 #include "shard/shards_int.h"
 
 #define TICK_NS 50000000u            /* granularity of all intervals */
@@ -80,9 +81,12 @@ static bool due(_Atomic uint64_t *at, int64_t interval_ms, uint64_t now)
     return when != 0; /* the first look only starts the interval */
 }
 
+#define IDLE_TICKS 60u /* 3 s without a write: pages of the buffers go back */
+
 typedef struct looking {
     uint64_t now, buffers, largest_bytes;
     qd_shard *largest;
+    bool trimmed;
 } looking;
 
 /* Nobody has searched for long, and nobody waits to see his write: the next search refreshes. An
@@ -127,6 +131,8 @@ static void look_at_engine(qd_shard *s, looking *l, const qd_index_meta *m)
     if (flush_due(s, l, v)) qdi_shard_queue(s, &s->flush, "flush", qdi_shard_flush_run);
     uint64_t bytes = qd_engine_buffer_bytes(s->engine);
     l->buffers += bytes;
+    s->idle_ticks = bytes ? 0 : s->idle_ticks + 1;
+    if (s->idle_ticks == IDLE_TICKS) l->trimmed |= qd_engine_trim(s->engine);
     if (bytes > l->largest_bytes) {
         qd_shard_unref(l->largest);
         l->largest = qdi_shard_ref(s);
@@ -175,6 +181,7 @@ void qdi_shards_tick(void *arg)
             qdi_shard_queue(l.largest, &l.largest->refresh, "refresh", qdi_shard_refresh_run);
         }
         qd_shard_unref(l.largest);
+        if (l.trimmed) qd_proc_trim_heap();
         qd_mutex_lock(&all->lock);
     }
     qd_mutex_unlock(&all->lock);

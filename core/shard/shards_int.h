@@ -48,6 +48,7 @@ struct qd_shard {
     qd_reader *searcher_of;
 
     shard_job open, refresh, flush, sync, reopen;
+    uint32_t idle_ticks; /* the ticker's: looks at empty buffers in a row */
     _Atomic uint64_t refresh_due_ns, sync_due_ns, reopen_due_ns, flush_due_ns;
     _Atomic uint64_t searched_ns; /* when a searcher was last asked for */
     /* ticker only: since when no operation has come */
