@@ -66,8 +66,8 @@ static int finish(qdi_k *k, int rc, qd_err *err)
     return 1;
 }
 
-int qdi_kernel_top(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t want, uint64_t *count,
-                   bool *counted, const char **name, qd_err *err)
+static int rank_shape(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t want, uint64_t *count,
+                      bool *counted, const char **name, qd_err *err)
 {
     qdi_k k = {.r = r,
                .k = r->k,
@@ -109,6 +109,24 @@ int qdi_kernel_top(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t want, 
     *count = k.count;
     *counted = k.counted;
     return finish(&k, rc, err);
+}
+
+int qdi_kernel_top(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t want, uint64_t *count,
+                   bool *counted, const char **name, qd_err *err)
+{
+    int rc = rank_shape(r, q, strategy, want, count, counted, name, err);
+    if (rc || !r->root->scores || q->k == 0) return rc;
+    qdi_lnode *root = r->root, *scored;
+    const uint64_t *live = r->live;
+    uint64_t *accept;
+    rc = qdi_k_filter(r, &scored, &accept, err);
+    if (rc != 1) return rc;
+    r->root = scored;
+    r->live = accept;
+    rc = rank_shape(r, q, strategy, want, count, counted, name, err);
+    r->root = root;
+    r->live = live;
+    return rc;
 }
 
 int qdi_kernel_count(qdi_run *r, uint64_t limit, uint64_t *n, qd_err *err)

@@ -301,6 +301,21 @@ static qd_node *shape(uint32_t must, uint32_t should)
     return q;
 }
 
+/* The same beside a filter and, sometimes, an exclusion. */
+static qd_node *filtered_shape(uint32_t must, uint32_t should)
+{
+    const qd_node **a, **b, **c, **d;
+    uint32_t nnot = (uint32_t)search_rnd(2);
+    qd_node *q = qd_node_bool_make(&A, must, should, 1, nnot, &a, &b, &c, &d);
+    for (uint32_t i = 0; i < must; i++) a[i] = term_node();
+    for (uint32_t i = 0; i < should; i++) b[i] = term_node();
+    if (must == 1 && should == 0) a[0] = search_rnd(2) ? phrase_node() : shape(0, 3);
+    c[0] = leaf_node();
+    if (nnot) d[0] = term_node();
+    if (!must) q->u.boolean.min_should = 1;
+    return q;
+}
+
 /* --- comparing
  * -------------------------------------------------------------------------------------- */
 
@@ -454,6 +469,11 @@ static void run_queries(uint32_t shapes, uint32_t trees)
     for (uint32_t i = 0; i < shapes; i++) {
         uint32_t s = i % QD_COUNT_OF(must_should);
         compare(shape(must_should[s][0], must_should[s][1]), "shape", i, true);
+        qd_arena_reset(&A);
+    }
+    for (uint32_t i = 0; i < shapes; i++) {
+        uint32_t s = i % QD_COUNT_OF(must_should);
+        compare(filtered_shape(must_should[s][0], must_should[s][1]), "filtered", i, false);
         qd_arena_reset(&A);
     }
     for (uint32_t i = 0; i < shapes / 4; i++) {
