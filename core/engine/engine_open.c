@@ -545,12 +545,19 @@ void qd_engine_close(qd_engine *e, bool flush)
     destroy(e);
 }
 
+static bool buffer_empty(const engine_buffer *b)
+{
+    return qd_buffer_docs(b->b) == 0 && b->deletes.n == 0 && b->max_seq_no < 0;
+}
+
 uint64_t qd_engine_buffer_bytes(qd_engine *e)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < e->nslots; i++) {
         qd_mutex_lock(&e->slots[i].lock);
-        sum += qd_buffer_bytes(e->slots[i].buffer->b);
+        engine_buffer *b = e->slots[i].buffer;
+        /* tables that an empty buffer keeps for its next documents are no reason to refresh */
+        if (!buffer_empty(b)) sum += qd_buffer_bytes(b->b);
         qd_mutex_unlock(&e->slots[i].lock);
     }
     return sum;
@@ -565,7 +572,7 @@ bool qd_engine_trim(qd_engine *e)
     for (uint32_t i = 0; i < e->nslots; i++) {
         qd_mutex_lock(&e->slots[i].lock);
         engine_buffer *b = e->slots[i].buffer;
-        if (qd_buffer_docs(b->b) == 0 && b->deletes.n == 0 && b->max_seq_no < 0) {
+        if (buffer_empty(b)) {
             /* only after a reset: its fields are registered anew under a new unit */
             qd_buffer_reset(b->b);
             qd_buffer_trim(b->b);
