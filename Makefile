@@ -129,17 +129,23 @@ TEST_NVME := $(patsubst plugins/%.c,$(OBJ)/tests/plugins/%.o,$(sort $(wildcard p
 $(TEST_NVME): $(OBJ)/tests/plugins/%.o: plugins/%.c $(SDK_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(PLUGIN_FLAGS) -Dqd_plugin_entry=qd_plugin_entry_storage_nvme -Dqd_plugin_note_=qd_plugin_note_storage_nvme -MMD -MP -c $< -o $@
+# The pure parts of coordination-raft: the tests run them without the rest of the plugin.
+TEST_COORD := $(patsubst %,$(OBJ)/tests/plugins/coordination-raft/%.o,bytes keys entry machine machine_rows snapshot)
+$(TEST_COORD): $(OBJ)/tests/plugins/%.o: plugins/%.c $(SDK_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(PLUGIN_FLAGS) -MMD -MP -c $< -o $@
 TEST_LIB := $(OUT)/lib/libqd-tests.a
-$(TEST_LIB): $(UNIT_HELPERS) $(TEST_NVME)
+$(TEST_LIB): $(UNIT_HELPERS) $(TEST_NVME) $(TEST_COORD) Makefile
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
-ALL_OBJS += $(TEST_NVME)
+	$(AR) rcs $@ $(filter %.o,$^)
+ALL_OBJS += $(TEST_NVME) $(TEST_COORD)
 UNITS := $(patsubst %.c,$(OUT)/%,$(UNIT_SRCS))
 $(OUT)/tests/unit/%_t: $(OBJ)/tests/unit/%_t.o $(TEST_LIB) $(CORE_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
 $(OBJ)/tests/%.o: CPPFLAGS_ALL += -Itests
+$(OBJ)/tests/unit/coordination/%.o $(OBJ)/tests/fuzz/coord%.o: CPPFLAGS_ALL += -Iplugins
 ALL_OBJS += $(patsubst %.c,$(OBJ)/%.o,$(UNIT_SRCS)) $(UNIT_HELPERS)
 .PHONY: units
 units: $(UNITS)

@@ -8,6 +8,7 @@
  *   reserve    blocks given up when the disk is full
  */
 #include "store.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -124,15 +125,40 @@ static int32_t node_file(qd_coord *c, qd_err *err)
     return 0;
 }
 
+/* Nothing is acknowledged before `formed` is noted: what an interrupted forming left is removed. */
+static int32_t begin_anew(qd_coord *c, const char *raft, qd_err *err)
+{
+    static const char *const files[] = {"state.db", "state.db-wal", "state.db-journal"};
+    char name[4096];
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        join(c, files[i], name);
+        if (unlink(name) != 0 && errno != ENOENT)
+            return failed(c, err, QD_E_IO, "removing", files[i]);
+    }
+    DIR *d = opendir(raft);
+    if (!d) return failed(c, err, QD_E_IO, "reading", "raft");
+    int32_t rc = 0;
+    for (struct dirent *e; rc == 0 && (e = readdir(d));) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+        if (unlinkat(dirfd(d), e->d_name, 0) != 0)
+            rc = failed(c, err, QD_E_IO, "removing raft file", e->d_name);
+    }
+    closedir(d);
+    if (rc == 0 && (sync_folder(raft) || sync_folder(c->path)))
+        rc = failed(c, err, QD_E_IO, "syncing", "raft");
+    return rc;
+}
+
 int32_t cr_folder_open(qd_coord *c, qd_err *err)
 {
     char raft[4096];
     int32_t rc = lock_it(c, err);
     if (rc) return rc;
     join(c, "raft", raft);
-    if (mkdir(raft, 0700) != 0 && errno != EEXIST)
-        return failed(c, err, QD_E_IO, "creating", "raft");
+    int made = mkdir(raft, 0700) == 0;
+    if (!made && errno != EEXIST) return failed(c, err, QD_E_IO, "creating", "raft");
     rc = node_file(c, err);
+    if (rc == 0 && !c->formed && !made) rc = begin_anew(c, raft, err);
     struct stat st;
     char name[4096];
     join(c, "reserve", name);

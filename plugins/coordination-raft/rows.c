@@ -1,6 +1,7 @@
 /* rows.c: see rows.h. */
 #include "rows.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <unistd.h>
@@ -67,6 +68,8 @@ static int run(cr_rows *r, const char *sql)
 /* Opens or makes the database with its tables and statements. */
 static int prepare(cr_rows *r)
 {
+    int fd = open(r->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600); /* its mode */
+    if (fd >= 0) close(fd);
     int rc = sqlite3_open_v2(r->path, &r->db,
                              SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
                                  SQLITE_OPEN_NOFOLLOW,

@@ -3,7 +3,7 @@
 #include <signal.h>
 
 #define CONTAINER(type, n) ((type *)((char *)(n)-offsetof(type, plugin)))
-#define CR_SEGMENT_BYTES (2u << 20)
+#define CR_SEGMENT_BYTES (4u << 20)
 #define PATIENCE_NS 5000000000ll /* that requests wait for a leader */
 
 void cr_say(qd_coord *c, int32_t level, const char *format, ...)
@@ -410,18 +410,21 @@ static void on_after(uv_prepare_t *p)
 
 /* --- leading --- */
 
+static void on_failed(void *arg, const char *why);
+
 /* The first entry of a term is applied: everything before it is, too. */
 static void leading_done(cr_proposal *p, int32_t rc)
 {
     qd_coord *c = (qd_coord *)((char *)p - offsetof(qd_coord, leading));
     if (rc) return;
+    c->dirty = 1;
+    if (cr_folder_formed(c)) { /* before anything is acknowledged */
+        on_failed(c, "its file node could not be written");
+        return;
+    }
     c->ready = 1;
     cr_deadlines_update(c, 1);
     cr_identity_update(c);
-    if (cr_folder_formed(c)) {
-        cr_say(c, QD_LEVEL_ERROR, "%s/node could not be written", c->path);
-    }
-    c->dirty = 1;
 }
 
 static void on_lead(void *arg, uint64_t term)

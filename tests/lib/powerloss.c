@@ -166,6 +166,23 @@ static void sync_content(node *x, uint64_t seq)
     x->end = at;
 }
 
+/* What older writes left in the cache below a newer durable one is gone. */
+static void supersede(node *x, const change *by)
+{
+    change **at = &x->changes;
+    while (*at) {
+        change *c = *at;
+        if (c->seq < by->seq && c->data && c->offset >= by->offset &&
+            c->offset + c->len <= by->offset + by->len) {
+            *at = c->next;
+            free(c);
+        } else {
+            at = &c->next;
+        }
+    }
+    x->end = at;
+}
+
 static void add_change(node *x, uint64_t seq, uint64_t offset, const uint8_t *data, uint64_t len,
                        bool synchronous)
 {
@@ -175,6 +192,7 @@ static void add_change(node *x, uint64_t seq, uint64_t offset, const uint8_t *da
     x->end = &c->next;
     /* A synchronous write is durable itself; what stood in the cache before it need not be. */
     if (synchronous) {
+        supersede(x, c);
         apply(x, c);
         for (change **at = &x->changes; *at; at = &(*at)->next) {
             if (*at != c) continue;
@@ -186,15 +204,16 @@ static void add_change(node *x, uint64_t seq, uint64_t offset, const uint8_t *da
     }
 }
 
-static void end_write(uint64_t seq)
+static void end_write(uint64_t seq, bool failed)
 {
     for (node *x = nodes; x; x = x->all) {
         for (change **at = &x->changes; *at; at = &(*at)->next) {
             change *c = *at;
             if (c->seq != seq) continue;
-            apply(x, c);
             *at = c->next;
             if (!c->next) x->end = at;
+            if (!failed) supersede(x, c);
+            if (!failed) apply(x, c);
             free(c);
             return;
         }
@@ -350,7 +369,7 @@ static void take(const record *r, const uint8_t *data)
         take_sync(r);
         break;
     case RECORD_WRITE_DONE:
-        end_write(r->a);
+        end_write(r->a, r->b != 0);
         break;
     default:
         break;

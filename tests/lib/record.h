@@ -24,7 +24,8 @@ enum {
     RECORD_TRUNCATE,   /* ino, a size */
     RECORD_SYNC_BEGIN, /* ino; 0: all */
     RECORD_SYNC_END,   /* ino, a seq of the begin */
-    RECORD_WRITE_DONE, /* a seq of an asynchronous write that was synchronous, and has ended */
+    RECORD_WRITE_DONE, /* a seq of an asynchronous write that was synchronous, and has ended;
+                        * b 1: it failed, nothing was written */
     RECORD_UNSEEN,     /* something that the recorder cannot follow; text what */
 };
 

@@ -246,6 +246,7 @@ int creat64(const char *path, mode_t mode)
 static bool is_synchronous(int fd)
 {
     int flags = fcntl(fd, F_GETFL);
+    if (strcmp(mute, "dsync") == 0) return false;
     return flags >= 0 && (flags & (O_DSYNC | O_SYNC)) != 0;
 }
 
@@ -625,9 +626,16 @@ static void completed(const struct io_event *e)
     for (int i = 0; i < FLIGHT; i++) {
         if (flight[i].iocb != e->obj) continue;
         flight[i].iocb = 0;
-        if (e->res >= 0) put(RECORD_WRITE_DONE, 0, flight[i].seq, 0, NULL, 0, NULL, 0);
+        put(RECORD_WRITE_DONE, 0, flight[i].seq, e->res < 0, NULL, 0, NULL, 0);
         return;
     }
+}
+
+/* The kernel did not take it: it never was. */
+static void not_taken(const struct iocb *c)
+{
+    struct io_event e = {.obj = (uint64_t)(uintptr_t)c, .res = -EAGAIN};
+    completed(&e);
 }
 
 static long aio_submit(long *a)
@@ -636,7 +644,10 @@ static long aio_submit(long *a)
     pthread_mutex_lock(&lock);
     for (long i = 0; log_fd >= 0 && i < a[1]; i++) submitted(list[i]);
     long rc = raw(SYS_io_submit, a[0], a[1], a[2]);
+    int saved = errno;
+    for (long i = rc < 0 ? 0 : rc; log_fd >= 0 && i < a[1]; i++) not_taken(list[i]);
     pthread_mutex_unlock(&lock);
+    errno = saved;
     return rc;
 }
 
@@ -692,6 +703,14 @@ long syscall(long number, ...)
         break;
     case SYS_write:
         rc = write_one((int)a[0], (void *)a[1], (size_t)a[2], -1);
+        break;
+    case SYS_writev:
+        rc = do_write((int)a[0], (const struct iovec *)a[1], (int)a[2], -1, 0);
+        break;
+    case SYS_pwritev: /* libuv's, the offset in two halves of which 64-bit machines use the first */
+    case SYS_pwritev2:
+        rc = do_write((int)a[0], (const struct iovec *)a[1], (int)a[2], (off_t)a[3],
+                      number == SYS_pwritev2 ? (int)a[5] : 0);
         break;
     case SYS_unlinkat:
         rc = do_unlink((int)a[0], (const char *)a[1], (int)a[2]);

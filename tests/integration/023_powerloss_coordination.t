@@ -1,0 +1,91 @@
+# Power losses and kills under a load on coordination-raft, with large values and snapshots: the
+# store opens at any cut, nothing acknowledged is lost, nothing is there that was not asked for.
+use strict;
+use warnings;
+use Test::More;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use File::Basename qw(basename);
+use File::Path qw(remove_tree);
+use File::Temp qw(tempdir);
+use PowerLoss;
+
+my $build = $ENV{QD_BUILD} // "$FindBin::Bin/../../build";
+plan skip_all => 'tools of the tests are not built' unless -x "$build/tests/coord_tool" && -e "$build/tests/librecorder.so";
+my $plugins = "$build/lib/quidditch/plugins";
+my $tool    = "$build/tests/coord_tool";
+
+# Runs the load under the recorder, twice (the second one goes on); returns the number of cuts at
+# which something was lost.
+sub losses {
+    my ($seed, $mute, $n) = @_;
+    my $work = tempdir(CLEANUP => 1);
+    mkdir "$work/root", 0700 or die $!;
+    my $rec = PowerLoss->new(root => "$work/root", build => $build);
+    {
+        local %ENV = (%ENV, $rec->env(mute => $mute));
+        system($tool, $plugins, 'run', "$work/root", "$work/history", $seed, 45, $rec->seq_file) == 0
+            or die "the load failed" for 1 .. 2;
+    }
+    is(join('', $rec->unseen), '', "seed $seed: the recorder saw everything");
+    my ($rnd, $last, $lost) = (PowerLoss::random($seed), $rec->seq, 0);
+    for my $i (1 .. $n) {
+        my $cut = 1 + $rnd->($i % 4 ? $last : 120); # also while it is formed
+        my $out = $rec->rebuild($i, $cut);
+        chmod 0700, $out;
+        my $why = `$tool $plugins check $out $work/history $seed $cut`;
+        my $rc  = $?;
+        $lost++ if $rc;
+        diag("seed $seed, loss $i, cut $cut of $last: $why ($rc)") if $rc && !$mute;
+        remove_tree($out);
+    }
+    return $lost;
+}
+
+my $cuts = $ENV{QD_LONG} ? 500 : 35;
+is(losses($_, '', $cuts), 0, "seed $_: nothing acknowledged is lost at $cuts cuts") for 1 .. 2;
+cmp_ok(losses(3, 'dsync', 12), '>', 0, 'without the syncs of the log losses are found');
+
+# Kills at random moments, each run going on behind the one before.
+my $rounds = $ENV{QD_LONG} ? 100 : 10;
+my $work   = tempdir(CLEANUP => 1);
+mkdir "$work/root", 0700 or die $!;
+my $rnd = PowerLoss::random(9);
+for my $round (1 .. $rounds) {
+    my $pid = fork // die;
+    if (!$pid) {
+        exec $tool, $plugins, 'run', "$work/root", "$work/history", 9, 1_000_000;
+        die;
+    }
+    select undef, undef, undef, 0.02 + $rnd->(400) / 1000; # the moment of the kill
+    kill 'KILL', $pid;
+    waitpid $pid, 0;
+}
+my $why = `cp -r $work/root $work/copy && $tool $plugins check $work/copy $work/history 9 18446744073709551615`;
+is($?, 0, "$rounds kills lose nothing") or diag $why;
+
+# A damaged database is made again; a damaged log is refused.
+sub flip {
+    my ($file, $at) = @_;
+    open my $f, '+<:raw', $file or die "$file: $!";
+    seek $f, $at, 0;
+    read $f, my $byte, 1;
+    seek $f, $at, 0;
+    print $f chr(ord($byte) ^ 0x10);
+    close $f;
+}
+system "rm -rf $work/copy; cp -r $work/root $work/copy";
+flip("$work/copy/state.db", int((-s "$work/copy/state.db") * $_ / 9)) for 1 .. 8;
+$why = `$tool $plugins check $work/copy $work/history 9 18446744073709551615`;
+is($?, 0, 'a damaged state.db is made again from the log') or diag $why;
+my ($segment) = sort { -s $b <=> -s $a } glob "$work/root/raft/0*-0*";
+SKIP: {
+    skip 'no closed segment', 1 unless $segment;
+    system "rm -rf $work/copy; cp -r $work/root $work/copy; rm -f $work/copy/state.db*";
+    my $same = "$work/copy/raft/" . basename($segment);
+    flip($same, int((-s $same) / 2));
+    $why = `$tool $plugins check $work/copy $work/history 9 18446744073709551615`;
+    isnt($?, 0, 'a damaged log is refused');
+    like($why, qr/coordination store/, 'with its place');
+}
+done_testing;
