@@ -22,6 +22,11 @@
 #include "json/writer.h"
 #include <quidditch/frontend.h>
 
+/* Connections and traffic of the main HTTP listener. */
+typedef struct qd_action_http_stats {
+    uint64_t open, opened, requests, bytes_in, bytes_out, rejected;
+} qd_action_http_stats;
+
 /* What the node's actions work with; filled by main, constant while requests run. */
 typedef struct qd_actions {
     qd_env *env;
@@ -38,7 +43,11 @@ typedef struct qd_actions {
     qd_str node_id, node_name, node_host;
     qd_str data_path;
     struct qd_scrolls *scrolls;          /* open search contexts */
-    struct qd_action_counters *counters; /* for /metrics and _nodes/stats */
+    struct qd_action_counters *counters; /* counters.h; NULL: nothing is counted */
+    /* what the front-end told of its connections, NULL: unknown */
+    void (*http_stats)(void *arg, qd_action_http_stats *out);
+    void *http_stats_arg;
+    _Atomic bool started; /* main: requests are served; /ready answers 503 before and after */
 } qd_actions;
 
 /* Shape of the body, place of work. */
@@ -96,6 +105,7 @@ struct qd_request {
     uint32_t nparams;
     qd_str body;          /* whole; empty when there is none */
     uint32_t body_format; /* QD_FORMAT_* */
+    uint32_t accept;      /* QD_FORMAT_* that the client wants; 0: any */
     bool head;            /* HEAD: the handler may leave the body out */
     qd_action_origin origin;
     qd_arena *arena;

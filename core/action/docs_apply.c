@@ -1,4 +1,5 @@
 /* docs_apply.c: one operation from its index name to the engine's result. See docs_int.h. */
+#include "action/counters.h"
 #include "action/docs_int.h"
 #include "base/str.h"
 #include <stdio.h>
@@ -273,6 +274,8 @@ static int apply_update(doc_batch *b, doc_item *i, doc_touched *t, qd_str routin
         if (rc) return rc;
         i->got_source = op.source;
         if (noop) {
+            atomic_fetch_add_explicit(&qd_shard_counts_of(t->shard)->noop_updates, 1,
+                                      memory_order_relaxed);
             i->result = "noop";
             i->status = 200;
             i->done = (qd_engine_result){
@@ -370,6 +373,14 @@ void qdi_batch_apply(doc_batch *b, doc_item *i)
     if (i->rc) i->status = qd_err_status(&i->err);
 }
 
+/* Counts of the node, and updates that changed nothing of each shard. */
+static void count(doc_batch *b, const doc_item *items, size_t n)
+{
+    uint64_t refused = 0;
+    for (size_t k = 0; k < n; k++) refused += items[k].rc != 0;
+    qd_count_documents(b->a, n - refused, refused);
+}
+
 void qdi_batch_sync(doc_batch *b, doc_item *items, size_t n)
 {
     for (size_t k = 0; k < b->touched.n; k++) {
@@ -384,6 +395,7 @@ void qdi_batch_sync(doc_batch *b, doc_item *items, size_t n)
         i->rc = b->touched.at[i->touched].rc;
         i->status = qd_err_status(&i->err);
     }
+    count(b, items, n);
 }
 
 static void waited(qd_refresh_wait *w, int rc)

@@ -7,6 +7,7 @@
  * between caller and worker.
  */
 #include "action/action_int.h"
+#include "action/counters.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "config/schema.h"
@@ -53,6 +54,8 @@ static int emit(void *arg, qd_str piece)
 static void finish(running *x)
 {
     qd_action_call *call = x->call;
+    qd_count_request(x->q.a, x->q.api, x->r.status,
+                     qd_env_mono_ns(x->q.a->env) - x->q.task.start_ns);
     if (x->state) x->q.api->stream->drop(x->state);
     qd_task_end(&x->q.task);
     qd_buf_fini(&x->gathered);
@@ -210,6 +213,7 @@ static int prepare(qd_action_call *call, const qd_api *api, running **out, qd_er
         .nparams = call->nparams,
         .body = {(const char *)call->body.data, call->body.len},
         .body_format = call->format,
+        .accept = call->accept,
         .origin = call->origin,
         .arena = &x->arena,
     };

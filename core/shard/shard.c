@@ -220,6 +220,7 @@ static void open_now(qd_shard *s)
     qd_err err;
     qd_engine *e = NULL;
     qd_err_init(&err);
+    uint64_t begun = qd_env_mono_ns(s->shards->env);
     qd_rwlock_write(&s->gate);
     if (s->engine) { /* a failed one: nothing of what it buffers was acknowledged but is in the log
                       */
@@ -236,6 +237,8 @@ static void open_now(qd_shard *s)
     if (rc) {
         qd_log_error(SHARD_LOG, "%s could not be opened: %s", s->name, qd_err_reason(&err));
     }
+    atomic_store(&s->counts.opened_ns, qd_env_mono_ns(s->shards->env) - begun);
+    atomic_store(&s->counts.opened_wall_ms, (uint64_t)qd_env_wall_ms(s->shards->env));
     settle(s, e, rc, &err);
     qd_rwlock_unlock(&s->gate);
     qd_err_fini(&err);
@@ -318,6 +321,11 @@ qd_index_meta *qd_shard_index(qd_shard *s)
     qd_index_meta *m = qd_index_meta_ref(s->index);
     qd_mutex_unlock(&s->lock);
     return m;
+}
+
+qd_shard_counts *qd_shard_counts_of(qd_shard *s)
+{
+    return &s->counts;
 }
 
 uint32_t qd_shard_number(const qd_shard *s)

@@ -79,6 +79,17 @@ uint64_t qd_shard_primary_term(const qd_shard *s);
 /* Allocation id. [any] */
 qd_str qd_shard_allocation_id(const qd_shard *s);
 
+/* What searches and updates of a shard add to, for _stats; the engine counts the rest. */
+typedef struct qd_shard_counts {
+    _Atomic uint64_t query_total, query_ns, query_current;
+    _Atomic uint64_t fetch_total, fetch_ns, fetch_current;
+    _Atomic uint64_t scroll_total, scroll_ns, scroll_current;
+    _Atomic uint64_t noop_updates;
+    _Atomic uint64_t opened_ns, opened_wall_ms; /* how long opening took, and when it ended */
+} qd_shard_counts;
+/* The shard's counters, as long as the caller holds it. [any] */
+qd_shard_counts *qd_shard_counts_of(qd_shard *s);
+
 /* What a write needs besides the operation: goes into op->user of qd_engine_apply. */
 typedef struct qd_shard_write {
     const qd_mapping *mapping; /* under which the document is parsed */

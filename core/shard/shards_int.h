@@ -47,6 +47,7 @@ struct qd_shard {
     qd_searcher *searcher;
     qd_reader *searcher_of;
 
+    qd_shard_counts counts;
     shard_job open, refresh, flush, sync, reopen;
     uint32_t idle_ticks; /* the ticker's: looks at empty buffers in a row */
     _Atomic uint64_t refresh_due_ns, sync_due_ns, reopen_due_ns, flush_due_ns;

@@ -1,5 +1,6 @@
 /* action_node.c: see action_node.h. */
 #include "lib/action_node.h"
+#include "action/counters.h"
 #include "analysis/analysis.h"
 #include "base/log.h"
 #include "lib/coord_memory.h"
@@ -138,6 +139,8 @@ static void start(action_node *n)
     must(store_crash_open(n->disk, &n->a.store, &err), &err, "store");
     open_cluster(n);
     must(qdi_routes_make(&err), &err, "routes");
+    must(qd_action_counters_open(&n->a.counters, &err), &err, "counters");
+    atomic_store(&n->a.started, true);
 }
 
 static void stop(action_node *n)
@@ -150,6 +153,7 @@ static void stop(action_node *n)
     qd_plugin_host_close(n->a.plugins);
     qd_tasks_close(n->a.tasks);
     qd_config_close(n->a.config);
+    qd_action_counters_close(n->a.counters);
 }
 
 action_node *action_node_open(const char *settings)

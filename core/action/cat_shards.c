@@ -1,0 +1,312 @@
+/* cat_shards.c: _cat/shards, _cat/segments, _cat/recovery. */
+#include "action/cat_table.h"
+#include "action/stats_int.h"
+#include "base/str.h"
+#include <stdio.h>
+
+#define CAT_SHARDS_OPTIONS (QD_INDICES_ALL | QD_EXPAND_HIDDEN | QD_IGNORE_UNAVAILABLE)
+
+/* Calls fn for the indices that the request names. */
+static int each_index(qd_request *q, uint32_t options, cat_table *t,
+                      void (*fn)(cat_table *t, const qd_state *s, const qd_index_meta *m),
+                      qd_response *r, qd_err *err)
+{
+    qd_resolved found;
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    int rc = qd_param_indices(q, s, options, &found, err);
+    for (uint32_t i = 0; !rc && i < found.n; i++) fn(t, s, found.at[i]);
+    qd_state_unref(s);
+    if (rc) {
+        qdi_cat_fini(t);
+        return rc;
+    }
+    return qdi_cat_end(t, r, err);
+}
+
+/* --- shards --- */
+
+static bool has_dataset(const qd_request *q)
+{
+    qdi_identity id;
+    qdi_identity_get(q->a, &id);
+    return id.product == QDI_ES8 || id.product == QDI_ES9;
+}
+
+static void shard_columns(cat_table *t)
+{
+    static const cat_column first[] = {
+        {"index", "i,idx", "index name", 0},
+        {"shard", "s,sh", "shard name", 0},
+        {"prirep", "p,pr,primaryOrReplica", "primary or replica", 0},
+        {"state", "st", "shard state", 0},
+        {"docs", "d,dc", "number of docs in shard", CAT_RIGHT},
+        {"store", "sto", "store size of shard (how much disk it uses)", CAT_RIGHT},
+    };
+    static const cat_column second[] = {
+        {"ip", NULL, "ip of node where it lives", 0},
+        {"id", NULL, "unique id of node where it lives", CAT_OFF},
+        {"node", "n", "name of node where it lives", 0},
+        {"sync_id", "sync_id", "sync id", CAT_OFF},
+        {"unassigned.reason", "ur", "reason shard is unassigned", CAT_OFF},
+        {"unassigned.at", "ua", "time shard became unassigned (UTC)", CAT_OFF},
+        {"unassigned.for", "uf", "time has been unassigned", CAT_OFF | CAT_RIGHT},
+        {"unassigned.details", "ud", "additional details as to why the shard became unassigned",
+         CAT_OFF},
+        {"recoverysource.type", "rs", "recovery source type", CAT_OFF},
+        {"seq_no.max", "sqm,maxSeqNo", "max sequence number", CAT_OFF | CAT_RIGHT},
+        {"seq_no.local_checkpoint", "sql,localCheckpoint", "local checkpoint", CAT_OFF | CAT_RIGHT},
+        {"seq_no.global_checkpoint", "sqg,globalCheckpoint", "global checkpoint",
+         CAT_OFF | CAT_RIGHT},
+        {"path.data", "pd,dataPath", "shard data path", CAT_OFF | CAT_RIGHT},
+        {"path.state", "ps,statsPath", "shard state path", CAT_OFF | CAT_RIGHT},
+    };
+    qdi_cat_columns(t, first, QD_COUNT_OF(first));
+    if (has_dataset(t->q)) {
+        qdi_cat_column(t, "dataset", NULL, CAT_RIGHT, "total size of dataset");
+    }
+    qdi_cat_columns(t, second, QD_COUNT_OF(second));
+    qdi_cat_stat_columns(t, false);
+}
+
+static const char *state_name(const qd_shard_meta *r)
+{
+    static const char *const names[] = {"UNASSIGNED", "INITIALIZING", "STARTED"};
+    return names[r->state];
+}
+
+static void place_cells(cat_table *t, const qd_node_meta *self, const qd_shard_meta *r,
+                        bool primary, const char *reason)
+{
+    bool here = primary && qd_str_eq(r->node, self->id) && r->state != QD_SHARD_UNASSIGNED;
+    here ? qdi_cat_str(t, qdi_host_of(self->http_address)) : qdi_cat_null(t);
+    here ? qdi_cat_str(t, self->id) : qdi_cat_null(t);
+    here ? qdi_cat_str(t, self->name) : qdi_cat_null(t);
+    qdi_cat_null(t);
+    if (here) {
+        for (int i = 0; i < 5; i++) qdi_cat_null(t);
+    } else {
+        qdi_cat_c(t, primary ? "ALLOCATION_FAILED" : "INDEX_CREATED");
+        qdi_cat_null(t);
+        qdi_cat_null(t);
+        reason[0] ? qdi_cat_c(t, reason) : qdi_cat_null(t);
+        qdi_cat_c(t, primary ? "existing_store" : "peer");
+    }
+}
+
+static void shard_row(cat_table *t, const qd_index_meta *m, uint32_t number, const qd_shard_meta *r,
+                      bool primary)
+{
+    const qd_actions *a = t->q->a;
+    char reason[256] = "";
+    qdi_stats st = {0};
+    qd_shard *s = primary ? qd_shards_get(a->shards, m->uuid, number) : NULL;
+    bool open = s && qdi_stats_of_shard(s, &st);
+    if (s && !open) (void)qd_shard_ready(s, reason);
+    qd_shard_unref(s);
+    qdi_cat_str(t, m->name);
+    qdi_cat_int(t, number);
+    qdi_cat_c(t, primary ? "p" : "r");
+    qdi_cat_c(t, primary ? state_name(r) : "UNASSIGNED");
+    open ? qdi_cat_int(t, st.v[QDI_DOCS]) : qdi_cat_null(t);
+    for (int i = 0; i < (has_dataset(t->q) ? 2 : 1); i++) {
+        open ? qdi_cat_bytes(t, st.v[QDI_STORE]) : qdi_cat_null(t);
+    }
+    place_cells(t, qd_cluster_self(a->cluster), r, primary, reason);
+    open ? qdi_cat_int(t, st.max_seq_no) : qdi_cat_null(t);
+    open ? qdi_cat_int(t, st.local_checkpoint) : qdi_cat_null(t);
+    open ? qdi_cat_int(t, st.global_checkpoint) : qdi_cat_null(t);
+    for (int i = 0; i < 2; i++) {
+        open ? qdi_cat_printf(t, "%.*s/indices/%s/%u", QD_STR_ARG(a->data_path), m->uuid, number)
+             : qdi_cat_null(t);
+    }
+    for (size_t i = 0; i < QDI_STAT_COLUMNS; i++) {
+        open ? qdi_cat_stat(t, &st, i) : qdi_cat_null(t);
+    }
+}
+
+static void shard_rows(cat_table *t, const qd_state *s, const qd_index_meta *m)
+{
+    const qd_shard_meta *list = qd_state_shards(s, m);
+    for (uint32_t k = 0; list && k < m->shards; k++) {
+        shard_row(t, m, k, &list[k], true);
+        for (uint32_t c = 0; c < m->replicas; c++) shard_row(t, m, k, &list[k], false);
+    }
+}
+
+int qdi_api_cat_shards(qd_request *q, qd_response *r, qd_err *err)
+{
+    cat_table t;
+    qdi_cat_init(&t, q);
+    shard_columns(&t);
+    if (qdi_cat_help(&t, r)) return 0;
+    return each_index(q, CAT_SHARDS_OPTIONS, &t, shard_rows, r, err);
+}
+
+/* --- segments --- */
+
+/* A segment's name as Lucene's are: "_" and the number in base 36. */
+static void segment_name(uint64_t unit, char out[24])
+{
+    char digits[16];
+    size_t n = 0, k = 0;
+    do {
+        digits[n++] = "0123456789abcdefghijklmnopqrstuvwxyz"[unit % 36];
+        unit /= 36;
+    } while (unit);
+    out[k++] = '_';
+    while (n) out[k++] = digits[--n];
+    out[k] = 0;
+}
+
+static void segment_row(cat_table *t, const qd_index_meta *m, uint32_t number,
+                        const qd_reader_leaf *l, bool committed)
+{
+    char name[24];
+    qdi_identity id;
+    const qd_node_meta *self = qd_cluster_self(t->q->a->cluster);
+    uint32_t docs = qd_segment_docs(l->segment);
+    segment_name(l->unit, name);
+    qdi_identity_get(t->q->a, &id);
+    qdi_cat_str(t, m->name);
+    qdi_cat_int(t, number);
+    qdi_cat_c(t, "p");
+    qdi_cat_str(t, qdi_host_of(self->http_address));
+    qdi_cat_str(t, self->id);
+    qdi_cat_c(t, name);
+    qdi_cat_int(t, (int64_t)l->unit);
+    qdi_cat_int(t, l->docs_live);
+    qdi_cat_int(t, docs - l->docs_live);
+    qdi_cat_bytes(t, (int64_t)qd_segment_bytes(l->segment));
+    qdi_cat_bytes(t, 0);
+    qdi_cat_c(t, committed ? "true" : "false");
+    qdi_cat_c(t, "true");
+    qdi_cat_c(t, id.lucene);
+    qdi_cat_c(t, "true");
+}
+
+static void segment_rows(cat_table *t, const qd_state *s, const qd_index_meta *m)
+{
+    (void)s;
+    for (uint32_t k = 0; k < m->shards; k++) {
+        qd_engine *e;
+        qd_shard *shard = qd_shards_get(t->q->a->shards, m->uuid, k);
+        if (shard && qd_shard_ready(shard, NULL) && !qd_shard_enter(shard, 0, &e, NULL)) {
+            qd_reader *r = qd_engine_reader(e);
+            for (uint32_t i = 0; r && i < r->n; i++) {
+                segment_row(t, m, k, &r->leaf[i], qd_engine_committed(e, r->leaf[i].unit));
+            }
+            qd_reader_unref(r);
+            qd_shard_leave(shard);
+        }
+        qd_shard_unref(shard);
+    }
+}
+
+int qdi_api_cat_segments(qd_request *q, qd_response *r, qd_err *err)
+{
+    static const cat_column list[] = {
+        {"index", "i,idx", "index name", 0},
+        {"shard", "s,sh", "shard name", 0},
+        {"prirep", "p,pr,primaryOrReplica", "primary or replica", 0},
+        {"ip", NULL, "ip of node where it lives", 0},
+        {"id", NULL, "unique id of node where it lives", CAT_OFF},
+        {"segment", "seg", "segment name", 0},
+        {"generation", "g,gen", "segment generation", CAT_RIGHT},
+        {"docs.count", "dc,docsCount", "number of docs in segment", CAT_RIGHT},
+        {"docs.deleted", "dd,docsDeleted", "number of deleted docs in segment", CAT_RIGHT},
+        {"size", "si", "segment size in bytes", CAT_RIGHT},
+        {"size.memory", "sm,sizeMemory", "segment memory in bytes", CAT_RIGHT},
+        {"committed", "ic,isCommitted", "is segment committed", 0},
+        {"searchable", "is,isSearchable", "is segment searched", 0},
+        {"version", "v,ver", "version", 0},
+        {"compound", "ico,isCompound", "is segment compound", 0},
+    };
+    cat_table t;
+    qdi_cat_init(&t, q);
+    qdi_cat_columns(&t, list, QD_COUNT_OF(list));
+    if (qdi_cat_help(&t, r)) return 0;
+    return each_index(q, QD_INDICES_SEARCH, &t, segment_rows, r, err);
+}
+
+/* --- recovery: how each open shard came to be open --- */
+
+static void recovery_row(cat_table *t, const qd_index_meta *m, qd_shard *s, uint32_t number)
+{
+    char text[48];
+    const qd_node_meta *self = qd_cluster_self(t->q->a->cluster);
+    qd_shard_counts *c = qd_shard_counts_of(s);
+    int64_t took = (int64_t)atomic_load(&c->opened_ns);
+    int64_t ended = (int64_t)atomic_load(&c->opened_wall_ms), began = ended - took / 1000000;
+    qdi_cat_str(t, m->name);
+    qdi_cat_int(t, number);
+    qdi_cat_c(t, qdi_time_text(began, text));
+    qdi_cat_int(t, began);
+    qdi_cat_c(t, qdi_time_text(ended, text));
+    qdi_cat_int(t, ended);
+    qdi_cat_ns(t, took);
+    qdi_cat_c(t, m->closed ? "existing_store" : "empty_store");
+    qdi_cat_c(t, "done");
+    qdi_cat_c(t, "n/a");
+    qdi_cat_c(t, "n/a");
+    qdi_cat_str(t, self->host);
+    qdi_cat_str(t, self->name);
+    qdi_cat_c(t, "n/a");
+    qdi_cat_c(t, "n/a");
+    for (int bytes = 0; bytes < 2; bytes++) {
+        for (int i = 0; i < 4; i++) {
+            i == 2 ? qdi_cat_c(t, "0.0%") : bytes ? qdi_cat_bytes(t, 0) : qdi_cat_int(t, 0);
+        }
+    }
+    qdi_cat_int(t, 0);
+    qdi_cat_int(t, 0);
+    qdi_cat_c(t, "100.0%");
+}
+
+static void recovery_rows(cat_table *t, const qd_state *state, const qd_index_meta *m)
+{
+    (void)state;
+    bool active_only =
+        qd_param_has(t->q, "active_only") && !qd_str_is(qd_param(t->q, "active_only"), "false");
+    for (uint32_t k = 0; k < m->shards && !active_only; k++) {
+        qd_shard *s = qd_shards_get(t->q->a->shards, m->uuid, k);
+        if (s && qd_shard_ready(s, NULL)) recovery_row(t, m, s, k);
+        qd_shard_unref(s);
+    }
+}
+
+int qdi_api_cat_recovery(qd_request *q, qd_response *r, qd_err *err)
+{
+    static const cat_column list[] = {
+        {"index", "i,idx", "index name", 0},
+        {"shard", "s,sh", "shard name", 0},
+        {"start_time", "start", "recovery start time", CAT_OFF},
+        {"start_time_millis", "start_millis", "recovery start time in epoch milliseconds", CAT_OFF},
+        {"stop_time", "stop", "recovery stop time", CAT_OFF},
+        {"stop_time_millis", "stop_millis", "recovery stop time in epoch milliseconds", CAT_OFF},
+        {"time", "t,ti", "recovery time", 0},
+        {"type", "ty", "recovery type", 0},
+        {"stage", "st", "recovery stage", 0},
+        {"source_host", "shost", "source host", 0},
+        {"source_node", "snode", "source node name", 0},
+        {"target_host", "thost", "target host", 0},
+        {"target_node", "tnode", "target node name", 0},
+        {"repository", "rep", "repository", 0},
+        {"snapshot", "snap", "snapshot", 0},
+        {"files", "f", "number of files to recover", 0},
+        {"files_recovered", "fr", "files recovered", 0},
+        {"files_percent", "fp", "percent of files recovered", 0},
+        {"files_total", "tf", "total number of files", 0},
+        {"bytes", "b", "number of bytes to recover", 0},
+        {"bytes_recovered", "br", "bytes recovered", 0},
+        {"bytes_percent", "bp", "percent of bytes recovered", 0},
+        {"bytes_total", "tb", "total number of bytes", 0},
+        {"translog_ops", "to", "number of translog ops to recover", 0},
+        {"translog_ops_recovered", "tor", "translog ops recovered", 0},
+        {"translog_ops_percent", "top", "percent of translog ops recovered", 0},
+    };
+    cat_table t;
+    qdi_cat_init(&t, q);
+    qdi_cat_columns(&t, list, QD_COUNT_OF(list));
+    if (qdi_cat_help(&t, r)) return 0;
+    return each_index(q, CAT_SHARDS_OPTIONS, &t, recovery_rows, r, err);
+}
