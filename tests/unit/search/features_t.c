@@ -477,6 +477,58 @@ static void every_allocation_may_fail(void **state)
     end();
 }
 
+/* --- many searches at one time
+ * ------------------------------------------------------------------------ */
+
+typedef struct searching {
+    qd_thread *thread;
+    uint64_t hits, rounds;
+    int rc;
+} searching;
+
+static void search_again_and_again(void *arg)
+{
+    searching *s = arg;
+    qd_arena arena;
+    qd_arena_init(&arena, NULL, 0);
+    for (uint64_t i = 0; i < s->rounds && !s->rc; i++) {
+        qd_plan *p;
+        qd_top_result r;
+        qd_searcher *mine = qd_searcher_ref(C.searcher);
+        const qd_node **should;
+        qd_node *q = qd_node_bool_make(&arena, 0, 2, 0, 0, NULL, &should, NULL, NULL);
+        should[0] = qd_node_term_make(&arena, QD_STR("body"), qd_str_c(C.word[1]));
+        should[1] = qd_node_term_make(&arena, QD_STR("body"), qd_str_c(C.word[20]));
+        s->rc = qd_plan_make(mine, q, NULL, &arena, &p, NULL);
+        if (!s->rc)
+            s->rc = qd_plan_top(p, &(qd_top_options){.k = 10, .total = QD_TOTAL_EXACT}, &r, NULL);
+        if (!s->rc) s->hits += r.total;
+        qd_arena_reset(&arena);
+        qd_searcher_unref(mine);
+    }
+    qd_arena_fini(&arena);
+}
+
+static void searches_share_a_searcher_without_locks(void **state)
+{
+    (void)state;
+    begin(31, 2000, 2, 5);
+    uint64_t one = count(any_of(2, (uint32_t[]){1, 20}));
+    qd_arena_reset(&A);
+    searching s[4];
+    for (int i = 0; i < 4; i++) {
+        s[i] = (searching){.rounds = 50};
+        OK(qd_thread_start(qd_env_system(), "test", search_again_and_again, &s[i], &s[i].thread,
+                           &C.err));
+    }
+    for (int i = 0; i < 4; i++) {
+        qd_thread_join(qd_env_system(), s[i].thread);
+        assert_int_equal(s[i].rc, 0);
+        assert_int_equal(s[i].hits, 50 * one);
+    }
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -490,6 +542,7 @@ int main(void)
         cmocka_unit_test(fuzzy_blends_frequencies_and_weighs_by_distance),
         cmocka_unit_test(operators_that_iterate_meet_native_clauses),
         cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(searches_share_a_searcher_without_locks),
     };
     return unit_run(tests);
 }
