@@ -50,9 +50,9 @@ typedef struct qd_query_reading {
 /* What building depends on. Zeroed members mean defaults; arena, analysis and mapping are needed.
  */
 typedef struct qd_query_context {
-    qd_arena *arena;       /* of the tree; lives as long as any plan made from it */
-    qd_analysis *analysis; /* scratch, used during the call only */
-    const qd_mapping *mapping;
+    qd_arena *arena;           /* of the tree; lives as long as any plan made from it */
+    qd_analysis *analysis;     /* scratch, used during the call only */
+    const qd_mapping *mapping; /* the tree borrows names of fields from it */
     const qd_plugin_host *host;
     const qd_query_limits *limits;
     qd_str index, index_uuid; /* for errors and queries on _index */

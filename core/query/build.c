@@ -1,0 +1,461 @@
+/*
+ * build.c: parsed queries to native nodes: the queries that hold others, boost and name, and the
+ * public entries.
+ *
+ * What fails in here belongs to one index: Elasticsearch reports it as query_shard_exception
+ * "failed to create query: …" around the cause, and so do we, at the outermost place only.
+ */
+#include "base/utf8.h"
+#include "query/build_int.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+static qd_str field_type_of(const qd_query_ctx *ctx, qd_str field)
+{
+    const qdi_builder *b = (const qdi_builder *)(const void *)ctx;
+    const qd_field *f = qd_mapping_field(b->c->mapping, field);
+    return f ? qd_str_c(qd_field_type_name(f)) : (qd_str){"", 0};
+}
+
+qdi_builder *qdi_builder_of(const qd_query_ctx *ctx)
+{
+    return ctx->field_type == field_type_of ? (qdi_builder *)(uintptr_t)ctx : NULL;
+}
+
+qd_node *qdi_query_node(qdi_builder *b, qd_node_kind kind, qd_err *err)
+{
+    qd_node *n = qd_node_make(b->arena, kind);
+    if (!n) (void)qd_err_nomem(err, "query");
+    return n;
+}
+
+int qdi_query_none(qdi_builder *b, const qd_node **out, qd_err *err)
+{
+    *out = qdi_query_node(b, QD_NATIVE_MATCH_NONE, err);
+    return *out ? 0 : QD_E_NOMEM;
+}
+
+int qdi_boosted(qdi_builder *b, const qd_node *n, float boost, const qd_node **out, qd_err *err)
+{
+    *out = n;
+    if (boost == 1 || n->kind == QD_NATIVE_MATCH_NONE) return 0;
+    qd_node *x = qdi_query_node(b, QD_NATIVE_BOOST, err);
+    if (!x) return QD_E_NOMEM;
+    /* a node stands for itself in a tree only: its own boost can take the factor */
+    if (n->name.n == 0) {
+        *x = *n;
+        x->boost = n->boost * boost;
+    } else {
+        x->u.child = n;
+        x->boost = boost;
+    }
+    *out = x;
+    return 0;
+}
+
+int qdi_query_copy(qdi_builder *b, qd_str text, qd_str *out, qd_err *err)
+{
+    *out = qd_arena_str(b->arena, text);
+    return out->p || !text.n ? 0 : qd_err_nomem(err, "query");
+}
+
+static void add_index(qdi_builder *b, qd_err *err)
+{
+    if (b->c->index_uuid.n) qd_err_detail_str(err, "index_uuid", b->c->index_uuid);
+    if (b->c->index.n) qd_err_detail_str(err, "index", b->c->index);
+}
+
+int qdi_shard_err(qdi_builder *b, qd_err *err, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (err && err->code) return err->code;
+    (void)qd_err_set(err, QD_E_QUERY_SHARD, "%s", text);
+    add_index(b, err);
+    return QD_E_QUERY_SHARD;
+}
+
+int qdi_forgive(qdi_builder *b, bool lenient, int rc, qd_err *step, const qd_node **out,
+                qd_err *err)
+{
+    if (rc == 0) return 0;
+    if (!lenient || rc == QD_E_NOMEM || rc == QD_E_BREAKER) {
+        if (err)
+            qd_err_move(err, step);
+        else
+            qd_err_fini(step);
+        return rc;
+    }
+    qd_err_fini(step);
+    return qdi_query_none(b, out, err);
+}
+
+/* --- clauses --------------------------------------------------------------------------------- */
+
+int qdi_clause_add(qdi_builder *b, qdi_clauses *c, int occur, const qd_node *n, qd_err *err)
+{
+    int rc;
+    qd_account *a = b->arena->account;
+    if (c->must.n + c->should.n + c->filter.n + c->must_not.n >= b->limits.max_clauses)
+        return qd_err_set(err, QD_E_TOO_MANY_CLAUSES, "maxClauseCount is set to %u",
+                          b->limits.max_clauses);
+    switch (occur) {
+    case QD_OCCUR_MUST:
+        rc = qd_vec_push(&c->must, a, n);
+        break;
+    case QD_OCCUR_FILTER:
+        rc = qd_vec_push(&c->filter, a, n);
+        break;
+    case QD_OCCUR_MUST_NOT:
+        rc = qd_vec_push(&c->must_not, a, n);
+        break;
+    default:
+        rc = qd_vec_push(&c->should, a, n);
+        break;
+    }
+    return rc ? qd_err_nomem(err, "query") : 0;
+}
+
+static void clauses_fini(qdi_clauses *c)
+{
+    qd_vec_fini(&c->must);
+    qd_vec_fini(&c->should);
+    qd_vec_fini(&c->filter);
+    qd_vec_fini(&c->must_not);
+}
+
+int qdi_clauses_bool(qdi_builder *b, qdi_clauses *c, qd_str minimum, const qd_node **out,
+                     qd_err *err)
+{
+    const qd_node **must, **should, **filter, **must_not;
+    uint32_t least = 0;
+    int rc = 0;
+    *out = NULL;
+    if (c->must.n + c->should.n + c->filter.n + c->must_not.n > 0) {
+        qd_node *n = qd_node_bool_make(b->arena, (uint32_t)c->must.n, (uint32_t)c->should.n,
+                                       (uint32_t)c->filter.n, (uint32_t)c->must_not.n, &must,
+                                       &should, &filter, &must_not);
+        if (n) {
+            if (c->must.n) memcpy(must, c->must.at, c->must.n * sizeof *must);
+            if (c->should.n) memcpy(should, c->should.at, c->should.n * sizeof *should);
+            if (c->filter.n) memcpy(filter, c->filter.at, c->filter.n * sizeof *filter);
+            if (c->must_not.n) memcpy(must_not, c->must_not.at, c->must_not.n * sizeof *must_not);
+            if (minimum.p)
+                rc = qd_minimum_should_match(minimum, (uint32_t)c->should.n, &least, err);
+            n->u.boolean.min_should = least;
+            *out = n;
+        } else {
+            rc = qd_err_nomem(err, "query");
+        }
+    }
+    clauses_fini(c);
+    return rc;
+}
+
+int qdi_clauses_dis_max(qdi_builder *b, qdi_clauses *c, float tie, const qd_node **out, qd_err *err)
+{
+    int rc = 0;
+    *out = c->should.n == 1 ? c->should.at[0] : NULL;
+    if (c->should.n > 1) {
+        qd_node *n = qdi_query_node(b, QD_NATIVE_DIS_MAX, err);
+        const qd_node **at = qd_arena_alloc(b->arena, c->should.n * sizeof *at);
+        if (n && at) {
+            memcpy(at, c->should.at, c->should.n * sizeof *at);
+            n->u.dis_max.children = at;
+            n->u.dis_max.n = (uint32_t)c->should.n;
+            n->u.dis_max.tie_breaker = tie;
+            *out = n;
+        } else {
+            rc = qd_err_nomem(err, "query");
+        }
+    }
+    clauses_fini(c);
+    return rc;
+}
+
+int qdi_apply_minimum(qdi_builder *b, const qd_node *n, qd_str minimum, const qd_node **out,
+                      qd_err *err)
+{
+    *out = n;
+    if (!n || !minimum.p || n->kind != QD_NATIVE_BOOL) return 0;
+    uint32_t least;
+    int rc = qd_minimum_should_match(minimum, n->u.boolean.nshould, &least, err);
+    if (rc || least == 0) return rc;
+    qd_node *x = qdi_query_node(b, QD_NATIVE_BOOL, err);
+    if (!x) return QD_E_NOMEM;
+    *x = *n;
+    x->u.boolean.min_should = least;
+    *out = x;
+    return 0;
+}
+
+/* --- queries that hold others ---------------------------------------------------------------- */
+
+static int add_all(qdi_builder *b, qdi_clauses *c, int occur, const qd_query *const *list,
+                   uint32_t n, qd_err *err)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const qd_node *node;
+        int rc = qdi_build(b, list[i], &node, err);
+        if (!rc) rc = qdi_clause_add(b, c, occur, node, err);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+static int build_bool(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
+{
+    const qdi_bool *s = &q->u.boolean;
+    qdi_clauses c = {0};
+    int rc = add_all(b, &c, QD_OCCUR_MUST, s->must, s->nmust, err);
+    if (!rc) rc = add_all(b, &c, QD_OCCUR_MUST_NOT, s->must_not, s->nmust_not, err);
+    if (!rc) rc = add_all(b, &c, QD_OCCUR_SHOULD, s->should, s->nshould, err);
+    if (!rc) rc = add_all(b, &c, QD_OCCUR_FILTER, s->filter, s->nfilter, err);
+    bool negative = c.must_not.n && !c.must.n && !c.should.n && !c.filter.n;
+    if (!rc && negative && !s->keep_pure_negative) {
+        qd_node *all = qdi_query_node(b, QD_NATIVE_MATCH_ALL, err);
+        rc = all ? qdi_clause_add(b, &c, QD_OCCUR_FILTER, all, err) : QD_E_NOMEM;
+    }
+    if (rc) {
+        clauses_fini(&c);
+        return rc;
+    }
+    rc = qdi_clauses_bool(b, &c, s->has_minimum ? s->minimum_should_match : (qd_str){NULL, 0}, out,
+                          err);
+    if (!rc && !*out) *out = qdi_query_node(b, QD_NATIVE_MATCH_ALL, err);
+    return rc ? rc : *out ? 0 : QD_E_NOMEM;
+}
+
+static int build_dis_max(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
+{
+    qdi_clauses c = {0};
+    int rc = add_all(b, &c, QD_OCCUR_SHOULD, q->u.dis_max.queries, q->u.dis_max.n, err);
+    if (rc) {
+        clauses_fini(&c);
+        return rc;
+    }
+    rc = qdi_clauses_dis_max(b, &c, q->u.dis_max.tie_breaker, out, err);
+    return rc || *out ? rc : qdi_query_none(b, out, err);
+}
+
+static int build_constant(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
+{
+    const qd_node *child;
+    int rc = qdi_build(b, q->u.child, &child, err);
+    if (rc) return rc;
+    qd_node *n = qdi_query_node(b, QD_NATIVE_CONSTANT, err);
+    if (!n) return QD_E_NOMEM;
+    n->u.child = child;
+    *out = n;
+    return 0;
+}
+
+static int build_ids(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
+{
+    qdi_field id = {.cls = QDI_F_ID, .name = QD_STR("_id")};
+    if (q->u.terms.n == 0) return qdi_query_none(b, out, err);
+    return qdi_field_terms(b, &id, q->u.terms.values, q->u.terms.n, out, err);
+}
+
+static int build_terms(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
+{
+    qdi_field f = qdi_field_find(b, q->field);
+    if (q->u.terms.n == 0 || f.cls == QDI_F_NONE) return qdi_query_none(b, out, err);
+    if (q->u.terms.n > b->limits.max_terms)
+        return qd_err_set(err, QD_E_ARG,
+                          "The number of terms [%u] used in the Terms Query request has exceeded "
+                          "the allowed maximum of [%u]. This maximum can be set by changing the "
+                          "[index.max_terms_count] index level setting.",
+                          q->u.terms.n, b->limits.max_terms);
+    return qdi_field_terms(b, &f, q->u.terms.values, q->u.terms.n, out, err);
+}
+
+static int expensive(qdi_builder *b, const qd_query *q, qd_err *err)
+{
+    if (b->limits.allow_expensive) return 0;
+    int rc = qd_err_set(err, QD_E_ARG,
+                        "[%s] queries cannot be executed when 'search.allow_expensive_queries' is "
+                        "set to false.%s",
+                        q->label,
+                        q->u.pattern.kind == QD_PATTERN_PREFIX
+                            ? " For optimised prefix queries on text fields please enable "
+                              "[index_prefixes]."
+                            : "");
+    qd_err_type(err, "exception", 0);
+    return rc;
+}
+
+static int build_pattern(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
+{
+    qdi_field f = qdi_field_find(b, q->field);
+    if (f.cls == QDI_F_NONE) return qdi_query_none(b, out, err);
+    size_t length = qd_utf8_utf16(q->value.text);
+    if (q->u.pattern.kind == QD_PATTERN_REGEXP && length > b->limits.max_regex_length)
+        return qd_err_set(err, QD_E_ARG,
+                          "The length of regex [%zu] used in the Regexp Query request has exceeded "
+                          "the allowed maximum of [%u]. This maximum can be set by changing the "
+                          "[index.max_regex_length] index level setting.",
+                          length, b->limits.max_regex_length);
+    int rc = expensive(b, q, err);
+    return rc ? rc : qdi_field_pattern(b, &f, &q->u.pattern, q->value.text, false, out, err);
+}
+
+static int build_simple(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
+{
+    qdi_field f;
+    switch (q->kind) {
+    case QDI_Q_TERM:
+        f = qdi_field_find(b, q->field);
+        if (f.cls == QDI_F_NONE) return qdi_query_none(b, out, err);
+        return qdi_field_term(b, &f, q->value, q->u.pattern.case_insensitive, out, err);
+    case QDI_Q_RANGE:
+        f = qdi_field_find(b, q->field);
+        if (f.cls == QDI_F_NONE) return qdi_query_none(b, out, err);
+        return qdi_field_range(b, &f, &q->u.range, out, err);
+    case QDI_Q_EXISTS:
+        return qdi_field_exists(b, q->field, out, err);
+    case QDI_Q_MATCH_NONE:
+        return qdi_query_none(b, out, err);
+    default:
+        *out = qdi_query_node(b, QD_NATIVE_MATCH_ALL, err);
+        return *out ? 0 : QD_E_NOMEM;
+    }
+}
+
+static int build_kind(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
+{
+    switch (q->kind) {
+    case QDI_Q_MATCH:
+        return qdi_build_match(b, q, out, err);
+    case QDI_Q_MULTI_MATCH:
+        return qdi_build_multi_match(b, q, out, err);
+    case QDI_Q_TERMS:
+        return build_terms(b, q, out, err);
+    case QDI_Q_PATTERN:
+        return build_pattern(b, q, out, err);
+    case QDI_Q_IDS:
+        return build_ids(b, q, out, err);
+    case QDI_Q_BOOL:
+        return build_bool(b, q, out, err);
+    case QDI_Q_CONSTANT_SCORE:
+        return build_constant(b, q, out, err);
+    case QDI_Q_DIS_MAX:
+        return build_dis_max(b, q, out, err);
+    case QDI_Q_PLUGIN:
+        return qdi_build_plugin(b, q, out, err);
+    default:
+        return build_simple(b, q, out, err);
+    }
+}
+
+int qdi_build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
+{
+    int rc = build_kind(b, q, out, err);
+    if (rc) return rc;
+    if (!*out) rc = qdi_query_none(b, out, err); /* no clause at all: nothing matches */
+    if (!rc) rc = qdi_boosted(b, *out, q->boost, out, err);
+    if (rc || !q->name.p) return rc;
+    qd_node *named = qdi_query_node(b, QD_NATIVE_BOOST, err);
+    if (!named) return QD_E_NOMEM;
+    *named = **out;
+    rc = qdi_query_copy(b, q->name, &named->name, err);
+    *out = named;
+    for (size_t i = 0; !rc && i < b->named.n; i++) {
+        if (!qd_str_eq(b->named.at[i].name, named->name)) continue;
+        b->named.at[i].node = named;
+        return 0;
+    }
+    if (!rc && qd_vec_push(&b->named, b->arena->account, ((qd_query_named){named->name, named})))
+        rc = qd_err_nomem(err, "query");
+    return rc;
+}
+
+/* --- entries --------------------------------------------------------------------------------- */
+
+/* Clauses of the whole tree, as Lucene counts them before a search. */
+static int count_leaves(qdi_builder *b, const qd_node *n, qd_err *err)
+{
+    int rc = 0;
+    const qd_node_bool *s = &n->u.boolean;
+    switch (n->kind) {
+    case QD_NATIVE_BOOL:
+        for (uint32_t i = 0; i < s->nmust && !rc; i++) rc = count_leaves(b, s->must[i], err);
+        for (uint32_t i = 0; i < s->nshould && !rc; i++) rc = count_leaves(b, s->should[i], err);
+        for (uint32_t i = 0; i < s->nfilter && !rc; i++) rc = count_leaves(b, s->filter[i], err);
+        for (uint32_t i = 0; i < s->nmust_not && !rc; i++)
+            rc = count_leaves(b, s->must_not[i], err);
+        return rc;
+    case QD_NATIVE_DIS_MAX:
+        for (uint32_t i = 0; i < n->u.dis_max.n && !rc; i++)
+            rc = count_leaves(b, n->u.dis_max.children[i], err);
+        return rc;
+    case QD_NATIVE_CONSTANT:
+    case QD_NATIVE_BOOST:
+        return count_leaves(b, n->u.child, err);
+    default:
+        if (++b->leaves <= b->limits.max_clauses + b->uncounted) return 0;
+        return qd_err_set(err, QD_E_LIMIT,
+                          "Query contains too many nested clauses; maxClauseCount is set to %u",
+                          b->limits.max_clauses);
+    }
+}
+
+/* The outermost frame of errors that belong to an index. */
+static int shard_failed(qdi_builder *b, int rc, qd_err *err)
+{
+    if (rc == QD_E_NOMEM || rc == QD_E_BREAKER || rc == QD_E_QUERY_SHARD || rc == QD_E_PARSE)
+        return rc;
+    if (!err) return QD_E_QUERY_SHARD;
+    char why[512];
+    snprintf(why, sizeof why, "%s", qd_err_reason(err));
+    rc = qd_err_wrap(err, QD_E_QUERY_SHARD, "failed to create query: %s", why);
+    add_index(b, err);
+    return rc;
+}
+
+int qd_query_build(const qd_query_context *c, const qd_query *q, qd_query_built *out, qd_err *err)
+{
+    qdi_builder b = {
+        .c = c, .arena = c->arena, .limits = c->limits ? *c->limits : QD_QUERY_LIMITS_DEFAULT};
+    b.sdk = (qd_query_ctx){.struct_size = sizeof b.sdk,
+                           .arena = c->arena,
+                           .index = c->index,
+                           .now_ms = c->now_ms,
+                           .field_type = field_type_of};
+    const qd_node *root = NULL;
+    qd_query_named *named = NULL;
+    int rc = qdi_build(&b, q, &root, err);
+    if (!rc) rc = count_leaves(&b, root, err);
+    if (!rc && b.named.n) {
+        named = qd_arena_alloc(c->arena, b.named.n * sizeof *named);
+        rc = named ? 0 : qd_err_nomem(err, "query");
+        if (named) memcpy(named, b.named.at, b.named.n * sizeof *named);
+    }
+    if (!rc) *out = (qd_query_built){root, named, (uint32_t)b.named.n, b.uses_now};
+    qd_vec_fini(&b.named);
+    return rc ? shard_failed(&b, rc, err) : 0;
+}
+
+static int parse_in(const qd_query_context *c, qd_str json, const char *origin, qd_query_built *out,
+                    qd_err *err)
+{
+    const qd_query *q;
+    qd_query_reading how = {
+        .arena = c->arena, .host = c->host, .limits = c->limits, .origin = origin};
+    int rc = qd_query_read_text(&how, json, &q, err);
+    return rc ? rc : qd_query_build(c, q, out, err);
+}
+
+int qd_query_parse(const qd_query_context *c, qd_str json, qd_query_built *out, qd_err *err)
+{
+    return parse_in(c, json, NULL, out, err);
+}
+
+int qd_query_parse_node(const qd_query_context *c, const qd_json_node *json, qd_str body,
+                        qd_query_built *out, qd_err *err)
+{
+    return parse_in(c, json->raw, body.p, out, err);
+}

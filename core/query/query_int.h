@@ -1,0 +1,290 @@
+/*
+ * query_int.h: a parsed query, and what its readers and builders share.
+ *
+ * read_*.c make qd_query from JSON, build_*.c make qd_node from qd_query. A new query is a kind, a
+ * reader and a row in operators.c, and a builder in build.c's switch.
+ */
+#ifndef QD_QUERY_QUERY_INT_H
+#define QD_QUERY_QUERY_INT_H
+
+#include "base/vec.h"
+#include "query/dsl.h"
+
+typedef enum qdi_kind {
+    QDI_Q_MATCH_ALL,
+    QDI_Q_MATCH_NONE,
+    QDI_Q_MATCH,
+    QDI_Q_MULTI_MATCH,
+    QDI_Q_QUERY_STRING,
+    QDI_Q_SIMPLE_QUERY_STRING,
+    QDI_Q_TERM,
+    QDI_Q_TERMS,
+    QDI_Q_RANGE,
+    QDI_Q_EXISTS,
+    QDI_Q_PATTERN,
+    QDI_Q_IDS,
+    QDI_Q_BOOL,
+    QDI_Q_CONSTANT_SCORE,
+    QDI_Q_DIS_MAX,
+    QDI_Q_PLUGIN,
+} qdi_kind;
+
+/* How a text becomes a query over one field. */
+typedef enum qdi_match_type {
+    QDI_MATCH_BOOLEAN,
+    QDI_MATCH_PHRASE,
+    QDI_MATCH_PHRASE_PREFIX,
+    QDI_MATCH_BOOLEAN_PREFIX,
+} qdi_match_type;
+
+typedef enum qdi_multi_type {
+    QDI_BEST_FIELDS,
+    QDI_MOST_FIELDS,
+    QDI_CROSS_FIELDS,
+    QDI_PHRASE,
+    QDI_PHRASE_PREFIX,
+    QDI_BOOL_PREFIX,
+} qdi_multi_type;
+
+typedef enum qdi_zero_terms {
+    QDI_ZERO_NONE,
+    QDI_ZERO_ALL,
+    QDI_ZERO_NULL, /* no query at all: the clause falls away */
+} qdi_zero_terms;
+
+enum { QDI_UNSET = 0, QDI_NO = 1, QDI_YES = 2 }; /* of booleans whose absence matters */
+
+typedef struct qdi_fuzziness {
+    bool given, automatic;
+    int32_t low, high; /* of AUTO */
+    float edits;
+} qdi_fuzziness;
+
+typedef struct qdi_field_boost {
+    qd_str field;
+    float boost;
+} qdi_field_boost;
+
+/* Options of the queries that analyze text; each uses some. */
+typedef struct qdi_text {
+    qdi_match_type match;
+    qdi_multi_type type;
+    bool and_operator;
+    qd_str analyzer, quote_analyzer, minimum_should_match, fuzzy_rewrite, rewrite;
+    qdi_fuzziness fuzziness;
+    int32_t prefix_length, max_expansions, slop;
+    bool transpositions, synonyms_phrase;
+    uint8_t lenient; /* QDI_UNSET … */
+    qdi_zero_terms zero_terms;
+    bool has_tie_breaker;
+    float tie_breaker;
+    const qdi_field_boost *fields;
+    uint32_t nfields;
+    bool has_fields;
+    /* query_string, simple_query_string */
+    qd_str default_field, quote_field_suffix, time_zone;
+    uint8_t allow_leading_wildcard, analyze_wildcard;
+    bool escape, enable_position_increments;
+    int32_t max_determinized_states, flags;
+} qdi_text;
+
+/* prefix, wildcard, regexp, fuzzy, and term's case_insensitive */
+typedef struct qdi_pattern {
+    qd_pattern_kind kind;
+    bool case_insensitive, transpositions;
+    qd_str rewrite;
+    uint32_t regexp_flags;
+    int32_t max_determinized_states;
+    qdi_fuzziness fuzziness;
+    int32_t prefix_length, max_expansions;
+} qdi_pattern;
+
+typedef struct qdi_range {
+    qd_query_value from, to;
+    bool has_from, has_to, include_from, include_to;
+    qd_str format, time_zone, relation;
+} qdi_range;
+
+typedef struct qdi_bool {
+    const qd_query *const *must, *const *should, *const *filter, *const *must_not;
+    uint32_t nmust, nshould, nfilter, nmust_not;
+    qd_str minimum_should_match;
+    bool has_minimum, keep_pure_negative;
+} qdi_bool;
+
+struct qd_query {
+    qdi_kind kind;
+    const char *label; /* name in the DSL; static */
+    float boost;
+    qd_str name; /* _name; p NULL: none */
+    qd_str field;
+    qd_query_value value; /* text as Elasticsearch's objectText gives it */
+    bool has_value;
+    union {
+        qdi_text text;
+        qdi_pattern pattern;
+        qdi_range range;
+        qdi_bool boolean;
+        struct {
+            const qd_query_value *values;
+            uint32_t n;
+        } terms;
+        struct {
+            const qd_query *const *queries;
+            uint32_t n;
+            float tie_breaker;
+        } dis_max;
+        const qd_query *child;
+        struct {
+            const qd_operator_vtable *vt;
+            qd_self *self;
+            qd_str name, json;
+        } plugin;
+    } u;
+};
+
+/* --- reading -----------------------------------------------------------------------------------
+ */
+
+/* Given to operators' parse; the SDK's part stands first. */
+typedef struct qdi_reading {
+    qd_query_ctx sdk;
+    const qd_query_reading *how;
+    qd_arena *arena;
+    qd_query_limits limits;
+    uint32_t depth; /* of queries within queries */
+} qdi_reading;
+
+/* The reading behind an SDK context; NULL when it is somebody else's. */
+qdi_reading *qdi_reading_of(const qd_query_ctx *ctx);
+/* One query, as dsl.h's qd_query_read. */
+QD_MUST_CHECK
+int qdi_read_inner(qdi_reading *rd, qd_json_reader *r, const qd_query **out, qd_err *err);
+/* A parsed query of this kind with defaults; NULL when out of memory (err says so). */
+QD_MUST_CHECK
+qd_query *qdi_query_make(qdi_reading *rd, qdi_kind kind, const char *label, qd_err *err);
+
+/* What an option's value may be and where it goes. */
+typedef enum qdi_option_kind {
+    QDI_OPT_TEXT,         /* qd_str; null is refused */
+    QDI_OPT_TEXT_OR_NULL, /* qd_str */
+    QDI_OPT_BOOL,         /* bool */
+    QDI_OPT_TRI,          /* uint8_t, QDI_NO or QDI_YES */
+    QDI_OPT_INT,          /* int32_t */
+    QDI_OPT_FLOAT,        /* float */
+    QDI_OPT_TIE,          /* float, and has_tie_breaker behind it */
+    QDI_OPT_VALUE,        /* the query's value, and has_value */
+    QDI_OPT_FUZZINESS,    /* qdi_fuzziness */
+    QDI_OPT_OPERATOR,     /* bool: and */
+    QDI_OPT_ZERO_TERMS,   /* qdi_zero_terms */
+    QDI_OPT_MULTI_TYPE,   /* qdi_multi_type */
+    QDI_OPT_FIELDS,       /* list of names with boosts */
+    QDI_OPT_FLAGS,        /* of simple_query_string */
+    QDI_OPT_REGEXP_FLAGS, /* uint32_t */
+    QDI_OPT_REGEXP_VALUE, /* uint32_t, as a number */
+    QDI_OPT_FROM,         /* gte, gt …: range's own */
+    QDI_OPT_FROM_OPEN,
+    QDI_OPT_TO,
+    QDI_OPT_TO_OPEN,
+    QDI_OPT_FROM_PLAIN,
+    QDI_OPT_TO_PLAIN,
+} qdi_option_kind;
+
+typedef struct qdi_option {
+    const char *name;
+    qdi_option_kind kind;
+    size_t offset; /* in qd_query */
+} qdi_option;
+
+/* The present event, a value, into the option's place. */
+QD_MUST_CHECK
+int qdi_option_read(qdi_reading *rd, qd_json_reader *r, const qdi_option *o, qd_query *q,
+                    qd_err *err);
+/* Row by name; NULL when there is none. */
+const qdi_option *qdi_option_find(const qdi_option *rows, size_t n, qd_str name);
+
+/* The next event; errors of the JSON are recorded. */
+QD_MUST_CHECK
+int qdi_query_next(qd_json_reader *r, qd_err *err);
+/* Is the event what Elasticsearch calls a value (text, number, boolean)? */
+static inline bool qdi_is_value(qd_json_event ev)
+{
+    return ev == QD_JSON_STRING || ev == QD_JSON_NUMBER || ev == QD_JSON_TRUE ||
+           ev == QD_JSON_FALSE;
+}
+/* parser.text(): the present scalar as text, kept in the arena. */
+QD_MUST_CHECK
+int qdi_read_text(qdi_reading *rd, qd_json_reader *r, qd_str *out, qd_err *err);
+/* parser.objectText(): scalars; null leaves *has false. */
+QD_MUST_CHECK
+int qdi_read_value(qdi_reading *rd, qd_json_reader *r, qd_query_value *out, bool *has, qd_err *err);
+/* parser.booleanValue(), floatValue(), intValue(). */
+QD_MUST_CHECK
+int qdi_read_bool(qd_json_reader *r, bool *out, qd_err *err);
+/* See above. */
+QD_MUST_CHECK
+int qdi_read_float(qd_json_reader *r, float *out, qd_err *err);
+/* See above. */
+QD_MUST_CHECK
+int qdi_read_int(qd_json_reader *r, int32_t *out, qd_err *err);
+/* "1", "AUTO", "AUTO:3,6". */
+QD_MUST_CHECK
+int qdi_fuzziness_parse(qd_str text, qdi_fuzziness *out, qd_err *err);
+/* Refuses a negative boost. */
+QD_MUST_CHECK
+int qdi_check_boost(float boost, qd_err *err);
+/* Names with "^boost" into a list; equal names: the last one counts. */
+QD_MUST_CHECK
+int qdi_field_boost_parse(qdi_reading *rd, qd_str text, qdi_field_boost *out, qd_err *err);
+/* " did you mean [x]?" for a name among candidates; empty when nothing is near. Writes at most n
+ * bytes with NUL. */
+void qdi_suggest(qd_str name, const qd_str *candidates, size_t ncandidates, char *out, size_t n);
+/* Copies text into the arena. */
+QD_MUST_CHECK
+int qdi_keep(qdi_reading *rd, qd_str text, qd_str *out, qd_err *err);
+/* "[line:col] text" as x_content_parse_exception, for errors of declared parsers. */
+int qdi_xcontent_err(qd_json_reader *r, qd_err *err, const char *fmt, ...) QD_PRINTF(3, 4);
+/* Wraps err: "[line:col] [query] failed to parse field [field]". */
+int qdi_field_failed(qd_json_reader *r, qd_err *err, const char *query, qd_str field);
+
+/* Readers by query: the reader stands on the START_OBJECT behind the name and is left on its
+ * END_OBJECT. */
+typedef int (*qdi_read_fn)(qdi_reading *rd, qd_json_reader *r, const char *label, qd_query **out,
+                           qd_err *err);
+#define QDI_READER(name)                                                                           \
+    QD_MUST_CHECK                                                                                  \
+    int name(qdi_reading *rd, qd_json_reader *r, const char *label, qd_query **out, qd_err *err)
+QDI_READER(qdi_read_match_all);
+QDI_READER(qdi_read_match_none);
+QDI_READER(qdi_read_bool_query);
+QDI_READER(qdi_read_constant_score);
+QDI_READER(qdi_read_dis_max);
+QDI_READER(qdi_read_match);
+QDI_READER(qdi_read_match_phrase);
+QDI_READER(qdi_read_match_phrase_prefix);
+QDI_READER(qdi_read_match_bool_prefix);
+QDI_READER(qdi_read_multi_match);
+QDI_READER(qdi_read_query_string);
+QDI_READER(qdi_read_simple_query_string);
+QDI_READER(qdi_read_term);
+QDI_READER(qdi_read_terms);
+QDI_READER(qdi_read_range);
+QDI_READER(qdi_read_exists);
+QDI_READER(qdi_read_prefix);
+QDI_READER(qdi_read_wildcard);
+QDI_READER(qdi_read_regexp);
+QDI_READER(qdi_read_fuzzy);
+QDI_READER(qdi_read_ids);
+
+/* --- operators ---------------------------------------------------------------------------------
+ */
+
+/* The operator of that name; NULL when nobody provides it. */
+const qd_operator_vtable *qdi_operator_find(const qd_plugin_host *host, qd_str name,
+                                            qd_self **self);
+/* Is it one of ours? */
+bool qdi_operator_is_builtin(const qd_operator_vtable *vt);
+/* Names of all operators into out (room for max); returns how many. */
+size_t qdi_operator_names(const qd_plugin_host *host, qd_str *out, size_t max);
+
+#endif
