@@ -20,13 +20,13 @@ qdi_reading *qdi_reading_of(const qd_query_ctx *ctx)
     return ctx->field_type == no_mapping ? (qdi_reading *)(uintptr_t)ctx : NULL;
 }
 
-static int32_t parse(const qd_query_ctx *ctx, qd_json_in *in, qdi_read_fn read, const char *label,
+static int32_t parse(const qd_query_ctx *ctx, qd_json_in *in, qdi_read_fn fn, const char *label,
                      const void **out, qd_err *err)
 {
     qdi_reading *rd = qdi_reading_of(ctx);
     qd_query *q = NULL;
     if (!rd) return qd_err_set(err, QD_E_UNSUPPORTED, "[%s] is read by the host only", label);
-    int rc = read(rd, (qd_json_reader *)(void *)in, label, &q, err);
+    int rc = fn(rd, (qd_json_reader *)(void *)in, label, &q, err);
     *out = q;
     return rc;
 }

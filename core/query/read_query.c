@@ -152,7 +152,7 @@ typedef enum declared_type {
 typedef struct declared {
     const char *name;
     declared_type type;
-    declared_fn read;
+    declared_fn set;
 } declared;
 
 static bool supports(declared_type type, qd_json_event ev)
@@ -199,7 +199,7 @@ static int read_declared(qdi_reading *rd, qd_json_reader *r, const declared *row
         if (!supports(row->type, r->event))
             return qdi_xcontent_err(r, err, "[%s] %s doesn't support values of type: %s", q->label,
                                     row->name, qd_json_event_name(r->event));
-        int rc = row->read(rd, r, q, err);
+        int rc = row->set(rd, r, q, err);
         if (rc == QD_E_NOMEM) return rc;
         if (rc) return qdi_field_failed(r, err, q->label, qd_str_c(row->name));
     }
