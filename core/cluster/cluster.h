@@ -60,6 +60,12 @@ QD_MUST_CHECK
 int qd_cluster_create_index(qd_cluster *c, qd_str name, qd_settings *settings, qd_str mapping,
                             const qd_alias *aliases, uint32_t naliases, qd_state **out,
                             qd_err *err);
+/* Takes up an index whose files lie on this node though the cluster does not know it: its metadata
+ * as saved beside the data, and for each shard a primary term above those used before.
+ * QD_E_INDEX_EXISTS (the name is taken), QD_E_ARG (known or deleted). */
+QD_MUST_CHECK
+int qd_cluster_import_index(qd_cluster *c, const qd_index_meta *m, const uint64_t *terms,
+                            qd_state **out, qd_err *err);
 /* Deletes indices (by uuid) with all their records; leaves entries in the graveyard. */
 QD_MUST_CHECK
 int qd_cluster_delete_indices(qd_cluster *c, const qd_index_meta *const *m, uint32_t n,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define RECORD_MAX ((size_t)16 << 20)
+#define GRAVES_MAX 500u
 
 /* One attempt: puts the transaction together from s. 0: commit it; 1: nothing to do. */
 typedef int (*change_fn)(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err);
@@ -263,6 +264,45 @@ int qd_cluster_create_index(qd_cluster *c, qd_str name, qd_settings *settings, q
     return rc ? rc : change(c, create_index, &a, out, err);
 }
 
+typedef struct import_args {
+    const qd_index_meta *m;
+    const uint64_t *terms;
+} import_args;
+
+static int import_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
+{
+    const import_args *a = arg;
+    const qd_index_meta *m = a->m;
+    create_args name = {.name = m->name, .aliases = m->aliases, .naliases = m->naliases};
+    int rc = name_free(s, &name, err);
+    if (rc) return rc;
+    if (qd_state_index_uuid(s, qd_str_c(m->uuid)) || qd_state_buried(s, qd_str_c(m->uuid))) {
+        return qd_err_set(err, QD_E_ARG, "index [%.*s/%s] is not dangling: it is known, or deleted",
+                          QD_STR_ARG(m->name), m->uuid);
+    }
+    qdi_txn_exists(t, name_key(t, m->name), false);
+    qdi_txn_exists(t, index_key(t, m->uuid), false);
+    qdi_txn_put(t, name_key(t, m->name), qd_arena_str(&t->arena, qd_str_c(m->uuid)), 0);
+    put_mapping(t, m);
+    put_index(t, m);
+    for (uint32_t i = 0; i < m->shards; i++) {
+        qd_shard_meta shard = {.state = QD_SHARD_INITIALIZING,
+                               .primary_term = a->terms[i],
+                               .allocation_id = qdi_allocation_id(c, t),
+                               .node = c->self.id};
+        put_shard(t, m->uuid, i, &shard);
+    }
+    return 0;
+}
+
+int qd_cluster_import_index(qd_cluster *c, const qd_index_meta *m, const uint64_t *terms,
+                            qd_state **out, qd_err *err)
+{
+    import_args a = {m, terms};
+    int rc = qd_index_name_check(m->name, err);
+    return rc ? rc : change(c, import_index, &a, out, err);
+}
+
 /* --- deleting
  * ------------------------------------------------------------------------------------------ */
 
@@ -284,6 +324,18 @@ static void bury(qd_cluster *c, cluster_txn *t, const qd_index_meta *m)
     qdi_txn_put(t, qdi_txn_key(t, "graveyard/%s", m->uuid), qdi_txn_value(t, &b), 0);
 }
 
+/* The graveyard keeps the newest only: what is deleted longer ago has no files left anywhere. */
+static void exhume(const qd_state *s, cluster_txn *t)
+{
+    size_t pos = 0;
+    const qd_map_entry *e, *oldest = NULL;
+    if (s->buried.n < GRAVES_MAX) return;
+    while ((e = qd_map_next(&s->buried, &pos))) {
+        if (!oldest || (uintptr_t)e->value < (uintptr_t)oldest->value) oldest = e;
+    }
+    qdi_txn_delete(t, qdi_txn_key(t, "graveyard/%.*s", QD_STR_ARG(oldest->key)));
+}
+
 static int delete_indices(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
 {
     const delete_args *a = arg;
@@ -301,6 +353,7 @@ static int delete_indices(qd_cluster *c, void *arg, const qd_state *s, cluster_t
         }
         bury(c, t, m);
     }
+    if (any) exhume(s, t);
     /* a mapping goes when no index that stays uses it */
     for (uint32_t i = 0; i < s->n && any; i++) {
         const qd_index_meta *m = s->indices[i];

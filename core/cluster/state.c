@@ -28,6 +28,7 @@ void qd_state_unref(const qd_state *s)
     qd_map_fini(&x->names);
     qd_map_fini(&x->aliases);
     qd_map_fini(&x->mappings);
+    qd_map_fini(&x->buried);
     qd_arena_fini(&x->arena);
     qd_free(x);
 }
@@ -262,16 +263,21 @@ uint64_t qd_state_mapping_revision(const qd_state *s, const char *hash)
     return (uint64_t)(uintptr_t)qd_map_get(&s->mappings, qd_str_c(hash));
 }
 
-static int make_mappings(building *b, qd_err *err)
+bool qd_state_buried(const qd_state *s, qd_str uuid)
 {
-    static const qd_str prefix = {"mapping/", 8};
+    return qd_map_get(&s->buried, uuid) != NULL;
+}
+
+/* Keys below prefix with their revisions. */
+static int make_revisions(building *b, qd_str prefix, qd_map *out, qd_err *err)
+{
     size_t pos = 0;
     const qd_map_entry *e;
     while ((e = qd_map_next(b->kv, &pos))) {
         if (!qd_str_starts(e->key, prefix)) continue;
         uint64_t revision = ((qd_state_kv *)e->value)->mod_revision;
-        if (qd_map_put(&b->s->mappings, qd_str_sub(e->key, prefix.n, e->key.n),
-                       (void *)(uintptr_t)revision, NULL)) {
+        if (qd_map_put(out, qd_str_sub(e->key, prefix.n, e->key.n), (void *)(uintptr_t)revision,
+                       NULL)) {
             return qd_err_nomem(err, "cluster state");
         }
     }
@@ -289,6 +295,7 @@ int qd_state_build(const qd_map *kv, uint64_t revision, const qd_state *old, qd_
     qd_map_init(&s->names, NULL);
     qd_map_init(&s->aliases, NULL);
     qd_map_init(&s->mappings, NULL);
+    qd_map_init(&s->buried, NULL);
     s->revision = revision;
     const qd_state_kv *uuid = key(&b, "cluster/", QD_STR("uuid"));
     if (uuid && uuid->value.n == QD_UUID_TEXT - 1) memcpy(s->uuid, uuid->value.p, uuid->value.n);
@@ -298,7 +305,8 @@ int qd_state_build(const qd_map *kv, uint64_t revision, const qd_state *old, qd_
     if (!rc) rc = make_settings(&b, "persistent", &s->persistent, &s->persistent_revision, err);
     if (!rc) rc = make_settings(&b, "transient", &s->transient, &s->transient_revision, err);
     if (!rc) rc = make_nodes(&b, err);
-    if (!rc) rc = make_mappings(&b, err);
+    if (!rc) rc = make_revisions(&b, QD_STR("mapping/"), &s->mappings, err);
+    if (!rc) rc = make_revisions(&b, QD_STR("graveyard/"), &s->buried, err);
     if (rc) {
         qd_state_unref(s);
         return rc;

@@ -36,6 +36,7 @@ typedef struct qd_state {
     qd_settings *persistent, *transient;              /* sealed */
     uint64_t persistent_revision, transient_revision; /* 0: none stored */
     qd_map mappings; /* hash -> revision of its record, as a number */
+    qd_map buried;   /* uuid of a deleted index -> revision of its record in the graveyard */
     const qd_node_meta *nodes;
     uint32_t nnodes;
 } qd_state;
@@ -50,6 +51,9 @@ const qd_index_meta *qd_state_index(const qd_state *s, qd_str name);
 const qd_shard_meta *qd_state_shards(const qd_state *s, const qd_index_meta *m);
 /* An index by uuid, NULL. O(indices) [any] */
 const qd_index_meta *qd_state_index_uuid(const qd_state *s, qd_str uuid);
+/* Was the index deleted? One that is neither here nor buried is not known to have ever been. [any]
+ */
+bool qd_state_buried(const qd_state *s, qd_str uuid);
 /* Revision of a mapping's record, 0 when there is none. [any] */
 uint64_t qd_state_mapping_revision(const qd_state *s, const char *hash);
 /* An alias, NULL. [any] */

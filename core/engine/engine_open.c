@@ -404,12 +404,14 @@ static int clear_stray(qd_engine *e, qd_str name, qd_err *err)
     qd_segment *s = NULL;
     bool foreign = false;
     if (!live && !qd_segment_open(e->store, name, e->account, &s, NULL)) {
+        char own[ENGINE_NAME_MAX];
         qd_str user = qd_segment_attributes(s)->user;
-        foreign = user.n != 16 || memcmp(user.p, e->history_uuid, 16) != 0;
+        foreign = user.n != 16 || memcmp(user.p, e->history_uuid, 16) != 0 ||
+                  !qd_str_eq(qdi_engine_segment_name(e, qd_segment_id(s), own), name);
         qd_segment_unref(s);
     }
     if (foreign) {
-        qd_log_warn(ENGINE_LOG, "%s [%.*s] belongs to another history: moved to lost+found",
+        qd_log_warn(ENGINE_LOG, "%s [%.*s] is not of this shard's making: moved to lost+found",
                     e->name, QD_STR_ARG(name));
         return qd_store_set_aside(e->store, name, err);
     }

@@ -2,6 +2,7 @@
  * qd_index.c: `qd index`: sends documents, one JSON object a line, to an index by bulk requests,
  * and shows how far it is. Lines that the node refuses are counted and the first of them shown.
  */
+#include "main/qd_index.h"
 #include "base/log.h"
 #include "main/args.h"
 #include "main/qd_client.h"
@@ -31,11 +32,14 @@ typedef struct indexing {
 
 static void help(void)
 {
-    printf("usage: qd index INDEX [FILE...] [--url URL] [--id FIELD] [--json]\n\n"
+    printf("usage: qd index INDEX [FILE...] [--url URL] [--id FIELD] [--json]\n"
+           "       qd index import-dangling [UUID...] [--all] [--url URL]\n\n"
            "Indexes documents, one JSON object a line, from files (- or none: standard input).\n"
            "  --id FIELD   use this field's value as _id (a later document of an id replaces it)\n"
            "  --url URL    the node (default: QUIDDITCH_URL or http://localhost:9200)\n"
-           "  --json       print the figures as JSON\n");
+           "  --json       print the figures as JSON\n\n"
+           "import-dangling lists indices whose files the node holds though the cluster does not "
+           "know\nthem, and brings back those named, or with --all each of them.\n");
 }
 
 static void show(indexing *x, bool end)
@@ -204,11 +208,17 @@ int qd_command_index(int argc, char **argv);
 
 int qd_command_index(int argc, char **argv)
 {
-    static const qd_option options[] = {{"url", true, 1},   {"id", true, 2}, {"json", false, 3},
-                                        {"help", false, 4}, {"h", false, 4}, {0}};
+    static const qd_option options[] = {{"url", true, 1},
+                                        {"id", true, 2},
+                                        {"json", false, 3},
+                                        {"all", false, 5},
+                                        {"help", false, 4},
+                                        {"h", false, 4},
+                                        {0}};
     indexing x = {0};
     const char *url = NULL, *name = NULL, *files[256];
     uint32_t nfiles = 0;
+    bool all = false;
     int id, rc = 0;
     qd_err err;
     qd_args a;
@@ -218,6 +228,7 @@ int qd_command_index(int argc, char **argv)
         if (id == 1) url = a.value;
         if (id == 2) x.id_field = a.value;
         if (id == 3) x.json = true;
+        if (id == 5) all = true;
         if (id == 4) {
             help();
             return 0;
@@ -235,6 +246,13 @@ int qd_command_index(int argc, char **argv)
         fprintf(stderr, "qd index: %s\n", qd_err_reason(&err));
         qd_err_fini(&err);
         return 64;
+    }
+    if (strcmp(name, "import-dangling") == 0) {
+        rc = qd_index_import(x.client, files, nfiles, all, &err);
+        if (rc) fprintf(stderr, "qd index: %s\n", qd_err_reason(&err));
+        qd_err_fini(&err);
+        qd_client_close(x.client);
+        return rc ? 1 : 0;
     }
     char escaped[400];
     qd_client_escape(name, escaped, sizeof escaped);

@@ -12,6 +12,14 @@ qd_shard *qdi_shard_ref(qd_shard *s)
     return s;
 }
 
+static int some_file(void *arg, qd_str name, uint64_t bytes)
+{
+    (void)arg;
+    (void)name;
+    (void)bytes;
+    return 1;
+}
+
 static void delete_folder(qd_shard *s)
 {
     qd_err err;
@@ -24,8 +32,13 @@ static void delete_folder(qd_shard *s)
     }
     qd_err_fini(&err);
     n = snprintf(prefix, sizeof prefix, "indices/%s/meta", s->uuid);
+    /* what stays of these is cleared at the next start */
     int rc = qd_store_delete(s->shards->store, (qd_str){prefix, (size_t)n}, NULL);
-    (void)rc; /* the last of the shards has it; what stays is cleared at the next start */
+    n = snprintf(prefix, sizeof prefix, "indices/%s/", s->uuid);
+    qd_str folder = {prefix, (size_t)n};
+    if (!rc) rc = qd_store_list(s->shards->store, folder, some_file, NULL, NULL);
+    if (!rc) rc = qd_store_delete_all(s->shards->store, folder, NULL);
+    (void)rc;
 }
 
 void qd_shard_unref(qd_shard *s)

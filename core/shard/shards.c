@@ -89,6 +89,21 @@ uint64_t qd_shards_buffer_bytes(qd_shards *s)
 /* --- following
  * ------------------------------------------------------------------------------------- */
 
+/* Is this what was saved last? Damage is reported, and mended by saving again. */
+static bool meta_saved(qd_shards *all, qd_str name, qd_str text)
+{
+    char *saved = NULL;
+    size_t n = 0;
+    qd_err err;
+    qd_err_init(&err);
+    int rc = qd_store_fetch(all->store, name, QD_STR("index"), 1, NULL, &saved, &n, NULL, &err);
+    bool same = !rc && qd_str_eq((qd_str){saved, n}, text);
+    if (rc == QD_E_CORRUPT) qd_log_error(SHARD_LOG, "%s; written anew", qd_err_reason(&err));
+    qd_free(saved);
+    qd_err_fini(&err);
+    return same;
+}
+
 /* Metadata beside the data, so that a lost cluster state does not lose the index. */
 static void save_meta(qd_shards *all, const qd_index_meta *m)
 {
@@ -107,7 +122,7 @@ static void save_meta(qd_shards *all, const qd_index_meta *m)
     qd_json_object_end(&w);
     int n = snprintf(name, sizeof name, "indices/%s/meta", m->uuid);
     int rc = qd_buf_status(&b);
-    if (!rc) {
+    if (!rc && !meta_saved(all, (qd_str){name, (size_t)n}, qd_buf_view(&b))) {
         rc = qd_store_publish(all->store, (qd_str){name, (size_t)n}, QD_STR("index"), 1,
                               qd_buf_view(&b), &err);
     }
@@ -198,7 +213,9 @@ void qd_shards_apply(void *arg, const qd_state *old, const qd_state *now)
     for (uint32_t i = 0; old && i < old->n; i++) {
         const qd_index_meta *m = old->indices[i];
         if (qd_state_index_uuid(now, qd_str_c(m->uuid))) continue;
-        for (uint32_t k = 0; k < m->shards; k++) end(all, m->uuid, k, true);
+        /* a record that cannot be read any more is no deletion: its files stay */
+        bool deleted = qd_state_buried(now, qd_str_c(m->uuid));
+        for (uint32_t k = 0; k < m->shards; k++) end(all, m->uuid, k, deleted);
     }
     for (uint32_t i = 0; i < now->n; i++) follow_index(all, now, i, self);
     qd_mutex_unlock(&all->apply);

@@ -38,6 +38,21 @@ void qd_shards_cluster(qd_shards *s, qd_cluster *c);
 void qd_shards_apply(void *arg, const qd_state *old, const qd_state *now);
 /* Stops background work, flushes and closes all shards. [worker] */
 void qd_shards_close(qd_shards *s);
+/* At start, once the first state is applied: removes what a crash left of deleted indices, names
+ * dangling ones, moves whole files that nothing points to into lost+found. [worker] */
+void qd_shards_tidy(qd_shards *s);
+/* Calls each for every index whose files lie here though the cluster does not know it; m is NULL
+ * when its metadata cannot be read. A result other than 0 ends it and is returned. [worker] */
+int qd_shards_dangling(qd_shards *s, int (*each)(void *arg, qd_str uuid, const qd_index_meta *m),
+                       void *arg, qd_err *err);
+/* Makes a dangling index one of the cluster; *name gets its name, in arena. QD_E_ARG: it does not
+ * dangle; QD_E_INDEX_EXISTS; QD_E_CORRUPT. [worker] */
+QD_MUST_CHECK
+int qd_shards_import(qd_shards *s, qd_str uuid, qd_str *name, qd_arena *arena, qd_err *err);
+/* Removes a dangling index's files. QD_E_ARG: it does not dangle. [worker] */
+QD_MUST_CHECK
+int qd_shards_delete_dangling(qd_shards *s, qd_str uuid, qd_err *err);
+
 /* Is the tier so full that writes are refused? [any] */
 bool qd_shards_disk_full(qd_shards *s);
 /* Bytes in indexing buffers of all shards. [any] */

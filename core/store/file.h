@@ -1,7 +1,8 @@
 /*
- * file.h: immutable framed files. Layout (docs/format.md): header (magic, format name, version, id),
- * sections one after the other at 64-byte borders, checksums of each section's 32 KiB pages,
- * footer (section table, file length, checksum, magic), 64 bytes of padding behind the last section.
+ * file.h: immutable framed files. Layout (docs/format.md): header (magic, format name, version,
+ * id), sections one after the other at 64-byte borders, checksums of each section's 32 KiB pages,
+ * footer (section table, file length, checksum, magic), 64 bytes of padding behind the last
+ * section.
  *
  * Sections written as resident stand right before the footer, so that opening a cold file is one
  * range read; they are in memory as long as the file is open. A file is written as a stream by one
@@ -26,31 +27,39 @@ typedef struct qd_file_format {
 } qd_file_format;
 
 /* Starts the object `name`; id is the file's random 128-bit identity. [worker] */
-QD_MUST_CHECK int qd_file_create(qd_store *s, qd_str name, const qd_file_format *format,
-                                 const uint8_t id[16], qd_account *account, qd_file_writer **out,
-                                 qd_err *err);
+QD_MUST_CHECK
+int qd_file_create(qd_store *s, qd_str name, const qd_file_format *format, const uint8_t id[16],
+                   qd_account *account, qd_file_writer **out, qd_err *err);
 /* Opens the next section; ids are unique, resident ones come after all others. Errors are kept and
  * reported by commit as well. [worker] */
-QD_MUST_CHECK int qd_file_section_begin(qd_file_writer *w, uint32_t id, bool resident,
-                                        qd_err *err);
+QD_MUST_CHECK
+int qd_file_section_begin(qd_file_writer *w, uint32_t id, bool resident, qd_err *err);
 /* Appends to the open section through a fixed buffer. [worker] */
-QD_MUST_CHECK int qd_file_write(qd_file_writer *w, const void *p, size_t n, qd_err *err);
+QD_MUST_CHECK
+int qd_file_write(qd_file_writer *w, const void *p, size_t n, qd_err *err);
 /* Bytes written so far to the open section. [worker] */
 uint64_t qd_file_section_at(const qd_file_writer *w);
 /* Closes the section; *bytes (may be NULL) gets its length. [worker] */
-QD_MUST_CHECK int qd_file_section_end(qd_file_writer *w, uint64_t *bytes, qd_err *err);
+QD_MUST_CHECK
+int qd_file_section_end(qd_file_writer *w, uint64_t *bytes, qd_err *err);
 /* Writes checksums and footer, publishes the object under its name, frees w; on failure nothing is
  * left behind and w is freed as well. With sync it is durable on return; without, it is readable at
  * once but a power loss may take it until qd_store_sync (a refresh does not wait for the disk).
  * *bytes: whole length. [worker] */
-QD_MUST_CHECK int qd_file_commit(qd_file_writer *w, bool sync, uint64_t *bytes, qd_err *err);
+QD_MUST_CHECK
+int qd_file_commit(qd_file_writer *w, bool sync, uint64_t *bytes, qd_err *err);
 /* Gives up: nothing is left behind. [worker] */
 void qd_file_abort(qd_file_writer *w);
 
 /* Opens and checks header, footer, length; loads resident sections. One reference is the caller's.
  * [worker] QD_E_NOTFOUND, QD_E_CORRUPT, QD_E_FORMAT_OLD/NEW, QD_E_IO. */
-QD_MUST_CHECK int qd_file_open(qd_store *s, qd_str name, const qd_file_format *format,
-                               qd_account *account, qd_file **out, qd_err *err);
+QD_MUST_CHECK
+int qd_file_open(qd_store *s, qd_str name, const qd_file_format *format, qd_account *account,
+                 qd_file **out, qd_err *err);
+/* Is the object, whatever its format, a whole file: header, footer, length, section table? Else
+ * QD_E_CORRUPT with the place. [worker] */
+QD_MUST_CHECK
+int qd_file_probe(qd_store *s, qd_str name, qd_err *err);
 /* One more reference. [any] */
 qd_file *qd_file_ref(qd_file *f);
 /* One reference less; the last one closes. [any] */
@@ -72,10 +81,12 @@ bool qd_file_section_at_index(const qd_file *f, uint32_t index, uint32_t *id, ui
                               uint64_t *bytes, bool *resident);
 /* Reads every byte again from the tier (not from a mapping) and verifies it. [worker] QD_E_CORRUPT
  * names file, offset, section. */
-QD_MUST_CHECK int qd_file_verify(qd_file *f, qd_err *err);
+QD_MUST_CHECK
+int qd_file_verify(qd_file *f, qd_err *err);
 /* The same in portions, for a scrubber that takes its time: verifies some `bytes` (rounded up to
  * pages) from *at (0 at first) and moves *at on, to qd_file_bytes when all is done. [worker] */
-QD_MUST_CHECK int qd_file_verify_some(qd_file *f, uint64_t *at, uint64_t bytes, qd_err *err);
+QD_MUST_CHECK
+int qd_file_verify_some(qd_file *f, uint64_t *at, uint64_t bytes, qd_err *err);
 /* Did a page of this file ever fail (checksum, SIGBUS)? [any] */
 bool qd_file_damaged(const qd_file *f);
 /* Records that a decoder found an impossible value at offset of section; returns QD_E_CORRUPT. */

@@ -168,7 +168,7 @@ static int load(qd_file *f, qd_str name, const qd_file_format *format, qd_err *e
     int rc = open_object(f, name, err);
     if (!rc) rc = read_tail(f, head, &v, err);
     if (!rc) rc = qdi_frame_header_get(head, FRAME_FILE_MAGIC, &h, name, err);
-    if (!rc) {
+    if (!rc && format) { /* without one any format will do */
         rc = qdi_frame_format_check(&h, format->name, format->version_min, format->version, name,
                                     err);
     }
@@ -215,6 +215,14 @@ int qd_file_open(qd_store *s, qd_str name, const qd_file_format *format, qd_acco
     }
     *out = f;
     return 0;
+}
+
+int qd_file_probe(qd_store *s, qd_str name, qd_err *err)
+{
+    qd_file *f;
+    int rc = qd_file_open(s, name, NULL, NULL, &f, err);
+    if (!rc) qd_file_unref(f);
+    return rc;
 }
 
 qd_str qd_file_name(const qd_file *f)

@@ -1,0 +1,288 @@
+/*
+ * dangling.c: what lies on the tier and is not the cluster's.
+ *
+ * A folder indices/<uuid> whose index is in the graveyard belongs to a deletion that a crash cut
+ * short, and goes. One whose index nobody knows is left alone and named: it can be imported, with
+ * the metadata saved beside the data. A whole file under a name that is none of ours goes to
+ * lost+found; whatever else is strange is named and left. Files of shards that are open are their
+ * engines' business.
+ */
+#include "base/log.h"
+#include "base/str.h"
+#include "engine/commit.h"
+#include "shard/shards_int.h"
+#include "json/tree.h"
+#include <stdio.h>
+#include <string.h>
+
+#define META_ARENA_MAX ((size_t)256 << 20)
+#define NAMES_MAX ((size_t)1 << 30)
+/* Restarts raise a shard's term without a new commit point: stay well above those. */
+#define TERM_DISTANCE 1024
+
+typedef struct listing {
+    qd_arena arena;
+    QD_VEC(qd_str) uuids;   /* folders below indices/ */
+    QD_VEC(qd_str) strange; /* names that are none of ours */
+} listing;
+
+static bool is_uuid(qd_str s)
+{
+    return s.n == QD_UUID_TEXT - 1;
+}
+
+static bool is_number(qd_str s)
+{
+    uint64_t n;
+    return qd_str_u64(s, &n) && n < 65536;
+}
+
+static bool is_shard_file(qd_str s)
+{
+    uint64_t n;
+    if (qd_str_is(s, "commit")) return true;
+    if (qd_str_starts(s, QD_STR("translog-"))) return qd_str_u64(qd_str_sub(s, 9, s.n), &n);
+    return qd_str_starts(s, QD_STR("seg-")) || qd_str_starts(s, QD_STR("live-"));
+}
+
+static int keep(listing *l, void *list, qd_str s)
+{
+    QD_VEC(qd_str) *names = list;
+    qd_str copy = qd_arena_str(&l->arena, s);
+    return !copy.p || qd_vec_push(names, NULL, copy) ? QD_E_NOMEM : 0;
+}
+
+/* Names come in byte order, so that those of one folder stand together. */
+static int collect(void *arg, qd_str name, uint64_t bytes)
+{
+    listing *l = arg;
+    qd_str rest = name;
+    (void)bytes;
+    qd_str top = qd_str_split(&rest, '/');
+    if (qd_str_is(top, "lost+found")) return 0;
+    qd_str uuid = rest.p ? qd_str_split(&rest, '/') : (qd_str){NULL, 0};
+    bool ours = qd_str_is(top, "indices") && is_uuid(uuid) && rest.p;
+    if (ours) {
+        bool known = l->uuids.n && qd_str_eq(l->uuids.at[l->uuids.n - 1], uuid);
+        if (!known && keep(l, &l->uuids, uuid)) return QD_E_NOMEM;
+        qd_str part = qd_str_split(&rest, '/');
+        ours = rest.p ? is_number(part) && is_shard_file(rest) : qd_str_is(part, "meta");
+    }
+    return ours ? 0 : keep(l, &l->strange, name);
+}
+
+static void listing_fini(listing *l)
+{
+    qd_vec_fini(&l->uuids);
+    qd_vec_fini(&l->strange);
+    qd_arena_fini(&l->arena);
+}
+
+static int list_all(qd_shards *all, listing *l, qd_err *err)
+{
+    *l = (listing){0};
+    qd_arena_init(&l->arena, NULL, NAMES_MAX);
+    int rc = qd_store_list(all->store, QD_STR(""), collect, l, err);
+    if (rc) listing_fini(l);
+    return rc;
+}
+
+static qd_str meta_name(qd_str uuid, char buf[80])
+{
+    int n = snprintf(buf, 80, "indices/%.*s/meta", QD_STR_ARG(uuid));
+    return (qd_str){buf, (size_t)n};
+}
+
+/* The metadata saved beside an index's data. */
+static int read_meta(qd_shards *all, qd_str uuid, qd_index_meta **out, qd_err *err)
+{
+    char name[80], *text = NULL;
+    size_t n = 0;
+    qd_arena arena;
+    qd_json_node *root;
+    qd_arena_init(&arena, NULL, META_ARENA_MAX);
+    int rc = qd_store_fetch(all->store, meta_name(uuid, name), QD_STR("index"), 1, NULL, &text, &n,
+                            NULL, err);
+    if (!rc) rc = qd_json_parse(&arena, (qd_str){text, n}, 0, &root, err);
+    if (!rc) {
+        const qd_json_node *record = qd_json_get(root, "index");
+        const qd_json_node *mapping = qd_json_get(root, "mapping");
+        rc = record && mapping ? qd_index_meta_decode(record->raw, mapping->raw, out, err)
+                               : qd_err_set(err, QD_E_CORRUPT, "[%s] lacks index or mapping", name);
+    }
+    if (!rc && !qd_str_is(uuid, (*out)->uuid)) {
+        rc =
+            qd_err_set(err, QD_E_CORRUPT, "[%s] is the metadata of index [%s]", name, (*out)->uuid);
+        qd_index_meta_unref(*out);
+    }
+    qd_free(text);
+    qd_arena_fini(&arena);
+    return rc;
+}
+
+int qd_shards_dangling(qd_shards *all, int (*each)(void *arg, qd_str uuid, const qd_index_meta *m),
+                       void *arg, qd_err *err)
+{
+    listing l;
+    int rc = list_all(all, &l, err);
+    if (rc) return rc;
+    /* after the listing: an index is recorded before its first file is made */
+    qd_state *state = qd_cluster_state(all->cluster);
+    for (size_t i = 0; i < l.uuids.n && !rc; i++) {
+        qd_str uuid = l.uuids.at[i];
+        qd_index_meta *m = NULL;
+        qd_err why;
+        if (qd_state_index_uuid(state, uuid) || qd_state_buried(state, uuid)) continue;
+        qd_err_init(&why);
+        if (read_meta(all, uuid, &m, &why)) {
+            m = NULL;
+            qd_log_warn(SHARD_LOG, "metadata of the dangling index [%.*s]: %s", QD_STR_ARG(uuid),
+                        qd_err_reason(&why));
+        }
+        qd_err_fini(&why);
+        rc = each(arg, uuid, m);
+        qd_index_meta_unref(m);
+    }
+    qd_state_unref(state);
+    listing_fini(&l);
+    return rc;
+}
+
+/* Is uuid the name of a folder that nobody knows? */
+static int find(void *arg, qd_str uuid, const qd_index_meta *m)
+{
+    (void)m;
+    return qd_str_eq(*(qd_str *)arg, uuid) ? 1 : 0;
+}
+
+static int must_dangle(qd_shards *all, qd_str uuid, qd_err *err)
+{
+    int rc = is_uuid(uuid) ? qd_shards_dangling(all, find, &uuid, err) : 0;
+    if (rc < 0) return rc;
+    return rc ? 0
+              : qd_err_set(err, QD_E_ARG, "No dangling index found for UUID [%.*s]",
+                           QD_STR_ARG(uuid));
+}
+
+static uint64_t term_above(qd_shards *all, qd_str uuid, uint32_t number)
+{
+    char folder[80];
+    qd_arena arena;
+    qd_commit c = {0};
+    int n = snprintf(folder, sizeof folder, "indices/%.*s/%u", QD_STR_ARG(uuid), number);
+    qd_arena_init(&arena, NULL, META_ARENA_MAX);
+    if (qd_commit_read(all->store, (qd_str){folder, (size_t)n}, &arena, &c, NULL)) {
+        c.primary_term = 0; /* opening the shard will say what is wrong with it */
+    }
+    qd_arena_fini(&arena);
+    return c.primary_term + TERM_DISTANCE;
+}
+
+int qd_shards_import(qd_shards *all, qd_str uuid, qd_str *name, qd_arena *arena, qd_err *err)
+{
+    qd_index_meta *m;
+    int rc = must_dangle(all, uuid, err);
+    if (!rc) rc = read_meta(all, uuid, &m, err);
+    if (rc) return rc;
+    uint64_t *terms = qd_alloc(NULL, (m->shards + 1) * sizeof *terms);
+    if (!terms) rc = qd_err_nomem(err, "import of an index");
+    for (uint32_t i = 0; i < m->shards && !rc; i++) terms[i] = term_above(all, uuid, i);
+    if (!rc) rc = qd_cluster_import_index(all->cluster, m, terms, NULL, err);
+    if (!rc) {
+        *name = qd_arena_str(arena, m->name);
+        qd_log_info(SHARD_LOG, "[%.*s] dangling index [%s] is imported", QD_STR_ARG(m->name),
+                    m->uuid);
+    }
+    qd_free(terms);
+    qd_index_meta_unref(m);
+    return rc;
+}
+
+static int remove_folder(qd_shards *all, qd_str uuid, qd_err *err)
+{
+    char prefix[80];
+    int n = snprintf(prefix, sizeof prefix, "indices/%.*s/", QD_STR_ARG(uuid));
+    return qd_store_delete_all(all->store, (qd_str){prefix, (size_t)n}, err);
+}
+
+int qd_shards_delete_dangling(qd_shards *all, qd_str uuid, qd_err *err)
+{
+    int rc = must_dangle(all, uuid, err);
+    return rc ? rc : remove_folder(all, uuid, err);
+}
+
+/* --- at start ------------------------------------------------------------------------------------
+ */
+
+static void tidy_strange(qd_shards *all, qd_str name)
+{
+    qd_err err;
+    qd_err_init(&err);
+    if (qd_file_probe(all->store, name, NULL)) {
+        qd_log_warn(SHARD_LOG, "unknown file [%.*s] is left alone", QD_STR_ARG(name));
+    } else if (qd_store_set_aside(all->store, name, &err)) {
+        qd_log_warn(SHARD_LOG, "[%.*s] is a whole file that nothing points to: %s",
+                    QD_STR_ARG(name), qd_err_reason(&err));
+    } else {
+        qd_log_warn(SHARD_LOG, "[%.*s] is a whole file that nothing points to: moved to lost+found",
+                    QD_STR_ARG(name));
+    }
+    qd_err_fini(&err);
+}
+
+static void tidy_folder(qd_shards *all, const qd_state *state, qd_str uuid)
+{
+    qd_err err;
+    qd_index_meta *m = NULL;
+    if (qd_state_index_uuid(state, uuid)) return;
+    qd_err_init(&err);
+    if (qd_state_buried(state, uuid)) {
+        if (remove_folder(all, uuid, &err)) {
+            qd_log_warn(SHARD_LOG, "files of the deleted index [%.*s] could not be removed: %s",
+                        QD_STR_ARG(uuid), qd_err_reason(&err));
+        } else {
+            qd_log_info(SHARD_LOG, "files of the deleted index [%.*s] are removed",
+                        QD_STR_ARG(uuid));
+        }
+    } else if (read_meta(all, uuid, &m, &err)) {
+        qd_log_warn(SHARD_LOG, "dangling index [%.*s]: nobody knows it, and its metadata: %s",
+                    QD_STR_ARG(uuid), qd_err_reason(&err));
+    } else {
+        qd_log_warn(SHARD_LOG,
+                    "dangling index [%.*s/%.*s]: the cluster does not know it; qd index "
+                    "import-dangling brings it back",
+                    QD_STR_ARG(m->name), QD_STR_ARG(uuid));
+        qd_index_meta_unref(m);
+    }
+    qd_err_fini(&err);
+}
+
+static int name_unknown(void *arg, qd_str name, uint64_t bytes)
+{
+    (void)arg;
+    (void)bytes;
+    qd_log_warn(SHARD_LOG, "[%.*s] is not the tier's own and is left alone", QD_STR_ARG(name));
+    return 0;
+}
+
+void qd_shards_tidy(qd_shards *all)
+{
+    listing l;
+    qd_err err;
+    qd_err_init(&err);
+    if (list_all(all, &l, &err)) {
+        qd_log_warn(SHARD_LOG, "what lies on the tier could not be listed: %s",
+                    qd_err_reason(&err));
+    } else {
+        qd_state *state = qd_cluster_state(all->cluster);
+        for (size_t i = 0; i < l.uuids.n; i++) tidy_folder(all, state, l.uuids.at[i]);
+        for (size_t i = 0; i < l.strange.n; i++) tidy_strange(all, l.strange.at[i]);
+        qd_state_unref(state);
+        listing_fini(&l);
+        if (qd_store_list_unknown(all->store, QD_STR(""), name_unknown, NULL, &err)) {
+            qd_log_warn(SHARD_LOG, "what is strange on the tier could not be listed: %s",
+                        qd_err_reason(&err));
+        }
+    }
+    qd_err_fini(&err);
+}
