@@ -167,6 +167,14 @@ void qd_response_acknowledged(qd_response *r);
 /* "_shards":{"total":…,"successful":…,"failed":…} */
 void qd_shards_write(qd_json_writer *w, uint32_t total, uint32_t successful, uint32_t failed);
 
+/* Bytes of indexing requests in flight, for _nodes/stats. */
+typedef struct qd_action_pressure_stats {
+    int64_t current_bytes, total_bytes, limit_bytes;
+    uint64_t rejections;
+} qd_action_pressure_stats;
+/* Reads the counters. [any] */
+void qd_action_pressure(qd_actions *a, qd_action_pressure_stats *out);
+
 /* Runs q's handler with a task registered, and writes an error answer if it fails. [worker] */
 void qd_action_run(qd_request *q, qd_response *r);
 

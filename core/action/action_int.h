@@ -12,4 +12,32 @@
 #undef QD_API
 #undef QD_API_FED
 
+/* --- pressure.c: bytes of indexing requests in flight --- */
+
+/* What one request holds of them; zeroed at first. */
+typedef struct qd_pressure_hold {
+    size_t bytes;
+    bool waits;
+    void (*ready)(qd_action_call *);
+    qd_action_call *call;
+    struct qd_pressure_hold *next;
+} qd_pressure_hold;
+/* Could n bytes ever be held? */
+bool qdi_pressure_fits(const qd_actions *a, size_t n);
+/* Holds n bytes more; false when there is no room for them. */
+bool qdi_pressure_grow(qd_pressure_hold *h, const qd_actions *a, size_t n);
+/* Holds no more than so many. Calls ready of those who wait, on this thread. */
+void qdi_pressure_shrink(qd_pressure_hold *h, size_t to);
+/* Waits for room for n bytes: ready(call) once from any thread; false when there is some by now. */
+bool qdi_pressure_wait(qd_pressure_hold *h, const qd_actions *a, size_t n,
+                       void (*ready)(qd_action_call *), qd_action_call *call);
+/* Waits no more; ready does not run afterwards. */
+void qdi_pressure_unwait(qd_pressure_hold *h);
+/* Gives everything back. */
+void qdi_pressure_end(qd_pressure_hold *h);
+/* QD_E_REJECTED in Elasticsearch's words. */
+int qdi_pressure_refuse(const qd_actions *a, size_t n, qd_err *err);
+/* Bytes held by all. */
+int64_t qdi_pressure_used(void);
+
 #endif

@@ -1,6 +1,7 @@
 /* docs_apply.c: one operation from its index name to the engine's result. See docs_int.h. */
 #include "action/counters.h"
 #include "action/docs_int.h"
+#include "base/log.h"
 #include "base/str.h"
 #include <stdio.h>
 #include <string.h>
@@ -267,9 +268,14 @@ static int apply_update(doc_batch *b, doc_item *i, doc_touched *t, qd_str routin
         if (rc) return rc;
         if (i->if_seq_no != QD_SEQ_NO_UNASSIGNED && !now.found) return missing_document(i, t, err);
         if (now.found && !now.source_stored) {
-            return qd_err_set(err, QD_E_DOC_MISSING, "[%.*s]: source missing", QD_STR_ARG(i->id));
+            rc = qd_err_set(err, QD_E_DOC_MISSING, "[%.*s]: document source missing",
+                            QD_STR_ARG(i->id));
+            qd_err_type(err, "document_source_missing_exception", 400);
+            return rc;
         }
         rc = qdi_update_source(b, i, &now, &op.source, &noop, err);
+        op.if_seq_no = i->if_seq_no;
+        op.if_primary_term = (uint64_t)i->if_primary_term;
         if (rc == QD_E_DOC_MISSING && err && !err->code) return missing_document(i, t, err);
         if (rc) return rc;
         i->got_source = op.source;
@@ -304,6 +310,10 @@ static int apply(doc_batch *b, doc_item *i, qd_err *err)
     const qd_index_meta *m;
     qd_str routing = i->routing, alias_routing;
     int rc = qdi_item_validate(i, err);
+    if (!rc && i->pipeline.n && !qd_str_is(i->pipeline, "_none")) {
+        rc = qd_err_set(err, QD_E_ARG, "pipeline with id [%.*s] does not exist",
+                        QD_STR_ARG(i->pipeline));
+    }
     if (!rc) rc = find_index(b, i, &m, &alias_routing, err);
     if (rc) return rc;
     if (alias_routing.n) {
@@ -398,33 +408,81 @@ void qdi_batch_sync(doc_batch *b, doc_item *items, size_t n)
     count(b, items, n);
 }
 
+/* --- refresh --- */
+
+static doc_mark *mark_of(doc_marks *m, const char *uuid, uint32_t shard)
+{
+    for (size_t i = 0; i < m->at.n; i++) {
+        if (m->at.at[i].shard == shard && strcmp(m->at.at[i].uuid, uuid) == 0) return &m->at.at[i];
+    }
+    return NULL;
+}
+
+/* What was written is durable and acknowledged: a refresh that fails comes again by itself. */
+static void refresh_now(qd_engine *e)
+{
+    qd_err err;
+    qd_err_init(&err);
+    if (qd_engine_refresh(e, &err)) qd_log_warn("action", "refresh: %s", qd_err_reason(&err));
+    qd_err_fini(&err);
+}
+
+void qdi_batch_mark(doc_batch *b, doc_marks *m, doc_item *items, size_t n)
+{
+    if (m->refresh == DOC_REFRESH_NO) return;
+    for (size_t k = 0; k < b->touched.n; k++) {
+        doc_touched *t = &b->touched.at[k];
+        if (!t->any || t->rc) continue;
+        doc_mark *old = mark_of(m, t->meta->uuid, qd_shard_number(t->shard));
+        if (old) {
+            if (t->max_seq_no > old->max_seq_no) old->max_seq_no = t->max_seq_no;
+            continue;
+        }
+        doc_mark x = {.shard = qd_shard_number(t->shard), .max_seq_no = t->max_seq_no};
+        memcpy(x.uuid, t->meta->uuid, sizeof x.uuid);
+        if (qd_vec_push(&m->at, b->a->account, x)) refresh_now(t->engine);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (items[i].touched_shard && !items[i].rc) {
+            items[i].forced_refresh = m->refresh == DOC_REFRESH_NOW;
+        }
+    }
+}
+
 static void waited(qd_refresh_wait *w, int rc)
 {
     qd_latch_done(w->user, rc);
 }
 
-void qdi_batch_refresh(doc_batch *b, doc_refresh refresh, doc_item *items, size_t n)
+static void refresh_one(doc_mark *x, doc_refresh refresh, qd_engine *e)
 {
-    if (refresh == DOC_REFRESH_NO) return;
-    for (size_t k = 0; k < b->touched.n; k++) {
-        doc_touched *t = &b->touched.at[k];
-        bool forced = refresh == DOC_REFRESH_NOW;
-        int rc = 0;
-        if (!t->any || t->rc) continue;
-        if (refresh == DOC_REFRESH_NOW) {
-            rc = qd_engine_refresh(t->engine, &t->err);
-        } else {
-            qd_latch l;
-            qd_refresh_wait w = {.seq_no = t->max_seq_no, .done = waited, .user = &l};
-            qd_latch_init(&l, 1);
-            rc = qd_engine_refresh_wait(t->engine, &w, &forced, &t->err);
-            if (rc) qd_latch_done(&l, rc);
-            rc = qd_latch_wait(&l);
-        }
-        for (size_t i = 0; i < n; i++) {
-            if (items[i].touched_shard && items[i].touched == k && !items[i].rc && !rc) {
-                items[i].forced_refresh = forced;
-            }
-        }
+    if (refresh == DOC_REFRESH_NOW) {
+        refresh_now(e);
+        return;
     }
+    qd_latch l;
+    qd_refresh_wait w = {.seq_no = x->max_seq_no, .done = waited, .user = &l};
+    qd_latch_init(&l, 1);
+    int rc = qd_engine_refresh_wait(e, &w, &x->forced, NULL);
+    if (rc) qd_latch_done(&l, rc);
+    (void)qd_latch_wait(&l);
+}
+
+void qdi_marks_refresh(doc_marks *m, qd_actions *a)
+{
+    for (size_t i = 0; i < m->at.n; i++) {
+        doc_mark *x = &m->at.at[i];
+        qd_engine *e;
+        qd_shard *s = qd_shards_get(a->shards, x->uuid, x->shard);
+        if (s && qd_shard_enter(s, GATE_MS, &e, NULL) == 0) {
+            refresh_one(x, m->refresh, e);
+            qd_shard_leave(s);
+        }
+        if (s) qd_shard_unref(s);
+    }
+}
+
+void qdi_marks_fini(doc_marks *m)
+{
+    qd_vec_fini(&m->at);
 }

@@ -21,12 +21,14 @@
 #define BATCH_ITEMS 10000u
 #define RENDERED_MAX ((size_t)64 << 20)
 #define TIMEOUT_MS 60000
+#define NO_NEWLINE "The bulk request must be terminated by a newline [\\n]"
 
 typedef struct bulk {
     qd_request *q;
     qd_response *r;
     qd_arena arena; /* of one sub-batch */
-    doc_refresh refresh;
+    doc_marks marks;
+    bool typed; /* "_type" may stand in an action */
     int64_t timeout_ms;
     uint64_t start_ns, line, items;
     bool errors, ended; /* ended: by a malformed line */
@@ -35,8 +37,7 @@ typedef struct bulk {
     size_t batch_bytes;
     qd_buf rendered; /* items of the current chunk */
     ZSTD_CCtx *zc;
-    qd_buf packed;                     /* compressed items of before */
-    QD_VEC(qd_index_meta *) refreshed; /* indices to refresh at the end */
+    qd_buf packed; /* compressed items of before */
 } bulk;
 
 /* --- lines --- */
@@ -47,14 +48,29 @@ static int malformed(bulk *b, qd_err *err, const char *what)
                       (unsigned long long)b->line, what);
 }
 
+/* "_source" of an update: what of the new document the answer shows. */
+static int meta_source(bulk *b, qd_json_reader *j, doc_item *i, qd_err *err)
+{
+    qd_str raw;
+    qd_json_node *n;
+    doc_source s;
+    if (qd_json_raw(j, &raw)) return qd_json_fail(j, err);
+    int rc = qd_json_parse(&b->arena, raw, 0, &n, err);
+    if (!rc) rc = qdi_source_json(n, &b->arena, &s, err);
+    if (rc) return rc;
+    i->want_source = s.want;
+    i->source_filter = s.filter;
+    return 0;
+}
+
 static int meta_value(bulk *b, qd_json_reader *j, doc_item *i, qd_str key, qd_err *err)
 {
+    if (qd_str_is(key, "_source")) return meta_source(b, j, i, err);
     qd_json_event ev = qd_json_next(j);
     int64_t n = 0;
     if (ev == QD_JSON_ERROR) return qd_json_fail(j, err);
     if (ev == QD_JSON_OBJECT || ev == QD_JSON_ARRAY) {
-        if (qd_str_is(key, "_source") || qd_str_is(key, "_source_includes") ||
-            qd_str_is(key, "dynamic_templates")) {
+        if (qd_str_is(key, "dynamic_templates")) {
             return qd_json_skip(j) ? qd_json_fail(j, err) : 0;
         }
         return qd_err_set(
@@ -100,8 +116,10 @@ static int meta_value(bulk *b, qd_json_reader *j, doc_item *i, qd_str key, qd_er
         if (qd_str_is(text, "create")) i->op = DOC_CREATE;
     } else if (qd_str_is(key, "require_alias")) {
         i->require_alias = qd_str_is(text, "true");
-    } else if (qd_str_is(key, "pipeline") || qd_str_is(key, "_source") ||
-               qd_str_is(key, "require_data_stream") || qd_str_is(key, "list_executed_pipelines")) {
+    } else if (qd_str_is(key, "pipeline")) {
+        i->pipeline = kept;
+    } else if (qd_str_is(key, "require_data_stream") || qd_str_is(key, "list_executed_pipelines") ||
+               (b->typed && qd_str_is(key, "_type"))) {
         return 0;
     } else {
         return qd_err_set(err, QD_E_ARG,
@@ -129,8 +147,8 @@ static int parse_meta(bulk *b, qd_json_reader *j, doc_item *i, qd_err *err)
         return ev == QD_JSON_ERROR
                    ? qd_json_fail(j, err)
                    : qd_err_set(err, QD_E_ARG,
-                                "Malformed action/metadata line [%llu], expected START_OBJECT but "
-                                "found [%s]",
+                                "Malformed action/metadata line [%llu], expected START_OBJECT or "
+                                "END_OBJECT but found [%s]",
                                 (unsigned long long)b->line, qd_json_event_name(ev));
     }
     while ((ev = qd_json_next(j)) == QD_JSON_KEY) {
@@ -232,7 +250,7 @@ static int run_batch(bulk *b, qd_err *err)
     qdi_batch_begin(&d, b->q->a, &b->arena, &b->q->task, b->timeout_ms);
     for (size_t i = 0; i < b->batch.n; i++) qdi_batch_apply(&d, &b->batch.at[i]);
     qdi_batch_sync(&d, b->batch.at, b->batch.n);
-    qdi_batch_refresh(&d, b->refresh, b->batch.at, b->batch.n);
+    qdi_batch_mark(&d, &b->marks, b->batch.at, b->batch.n);
     qdi_batch_end(&d);
     for (size_t i = 0; i < b->batch.n; i++) {
         render(b, &b->batch.at[i]);
@@ -252,6 +270,7 @@ static void drop(void *state)
     bulk *b = state;
     for (size_t i = 0; i < b->batch.n; i++) qdi_item_fini(&b->batch.at[i]);
     qd_vec_fini(&b->batch);
+    qdi_marks_fini(&b->marks);
     qd_buf_fini(&b->rendered);
     qd_buf_fini(&b->packed);
     ZSTD_freeCCtx(b->zc);
@@ -272,10 +291,18 @@ static int begin(qd_request *q, qd_response *r, void **state, qd_err *err)
     qdi_item_init(&b->standard);
     b->standard.index = qd_param(q, "index");
     b->standard.routing = qd_param(q, "routing");
+    b->standard.pipeline = qd_param(q, "pipeline");
+    b->typed = qdi_has_types(q->a);
     b->zc = ZSTD_createCCtx();
     int rc = b->zc ? 0 : qd_err_nomem(err, "bulk request");
     if (!rc) rc = qd_param_ms(q, "timeout", TIMEOUT_MS, &b->timeout_ms, err);
-    if (!rc) rc = qdi_refresh_param(q, &b->refresh, err);
+    if (!rc) rc = qdi_refresh_param(q, &b->marks.refresh, err);
+    if (!rc && qdi_source_asked(q)) {
+        doc_source s;
+        rc = qdi_source_param(q, &s, err);
+        b->standard.want_source = s.want;
+        b->standard.source_filter = s.filter;
+    }
     if (!rc) rc = qd_param_bool(q, "require_alias", false, &b->standard.require_alias, err);
     if (rc) {
         drop(b);
@@ -323,55 +350,92 @@ static int take_line(bulk *b, qd_str *rest, bool last, bool *more, qd_err *err)
             *more = false;
             return 0;
         }
-        return qd_err_set(err, QD_E_VALIDATION,
-                          "Validation Failed: 1: The bulk request must be terminated by a newline "
-                          "[\\n];");
+        *more = false; /* an action without its document, at the end: Elasticsearch drops it */
+        return 0;
     }
     b->line += i.op != DOC_DELETE;
     b->batch_bytes += line.n + i.source.n;
     return qd_vec_push(&b->batch, b->q->a->account, i) ? qd_err_nomem(err, "bulk request") : 0;
 }
 
+/* Elasticsearch validates a whole request before it applies anything of it. */
+static int validate_all(bulk *b, qd_err *err)
+{
+    qd_buf text;
+    uint32_t n = 0;
+    qd_str prefix = QD_STR("Validation Failed: 1: ");
+    qd_buf_init(&text, b->q->a->account, (size_t)1 << 20);
+    for (size_t i = 0; i < b->batch.n; i++) {
+        qd_err why;
+        qd_err_init(&why);
+        if (qdi_item_validate(&b->batch.at[i], &why)) {
+            qd_str reason = qd_str_c(qd_err_reason(&why));
+            if (qd_str_starts(reason, prefix)) reason = qd_str_sub(reason, prefix.n, reason.n);
+            (void)qd_buf_printf(&text, "%u: %.*s", ++n, QD_STR_ARG(reason));
+        }
+        qd_err_fini(&why);
+    }
+    if (n)
+        qd_err_set(err, QD_E_VALIDATION, "Validation Failed: %.*s", QD_STR_ARG(qd_buf_view(&text)));
+    qd_buf_fini(&text);
+    return n ? QD_E_VALIDATION : 0;
+}
+
+/* All lines of a request that has come whole: nothing is applied unless all can be read. */
+static int feed_whole(bulk *b, qd_str bytes, qd_err *err)
+{
+    bool more = true;
+    int rc = 0;
+    if (bytes.n && bytes.p[bytes.n - 1] != '\n') {
+        return qd_err_set(err, QD_E_ARG, NO_NEWLINE);
+    }
+    while (more && !rc) rc = take_line(b, &bytes, true, &more, err);
+    if (!rc && b->batch.n == 0) {
+        rc = qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: no requests added;");
+    }
+    if (!rc) rc = validate_all(b, err);
+    return rc ? rc : run_batch(b, err);
+}
+
+/* The complete lines of what has come. */
+static int feed_lines(bulk *b, qd_str *rest, qd_err *err)
+{
+    bool more = true;
+    int rc = 0;
+    while (more && !rc && !b->ended) {
+        qd_err why;
+        qd_err_init(&why);
+        if (take_line(b, rest, false, &more, &why)) {
+            rc = end_with_error(b, &why, err);
+        } else if (b->batch_bytes >= BATCH_BYTES || b->batch.n >= BATCH_ITEMS) {
+            rc = run_batch(b, err);
+        }
+        qd_err_fini(&why);
+    }
+    /* items point into the bytes: they are applied before the caller moves them */
+    return rc ? rc : run_batch(b, err);
+}
+
 static int feed(void *state, qd_str bytes, bool last, size_t *used, qd_err *err)
 {
     bulk *b = state;
     qd_str rest = bytes;
-    bool more = true, whole = last && b->line == 0 && bytes.n <= WHOLE_BYTES;
-    int rc = 0;
-    *used = 0;
-    if (b->ended) {
+    if (last && b->line == 0 && bytes.n <= WHOLE_BYTES && !b->ended) {
         *used = bytes.n;
-        return 0;
+        return feed_whole(b, bytes, err);
     }
-    if (last && bytes.n && bytes.p[bytes.n - 1] != '\n') {
-        qd_err_set(err, QD_E_ARG, "The bulk request must be terminated by a newline [\\n]");
-        if (whole) return err->code;
-        rc = end_with_error(b, err, err);
-        *used = bytes.n;
-        return rc;
-    }
-    while (more && !rc) {
+    int rc = feed_lines(b, &rest, err);
+    if (!rc && last && !b->ended && rest.n && rest.p[rest.n - 1] != '\n') {
         qd_err why;
         qd_err_init(&why);
-        rc = take_line(b, &rest, last, &more, &why);
-        if (rc && whole) { /* nothing has been applied yet */
-            qd_err_copy(err, &why);
-        } else if (rc) {
-            rc = end_with_error(b, &why, err);
-            more = false;
-        }
+        qd_err_set(&why, QD_E_ARG, NO_NEWLINE);
+        rc = end_with_error(b, &why, err);
         qd_err_fini(&why);
-        if (!rc && !whole && (b->batch_bytes >= BATCH_BYTES || b->batch.n >= BATCH_ITEMS)) {
-            rc = run_batch(b, err);
-        }
-        if (b->ended) rest = (qd_str){rest.p + rest.n, 0};
     }
-    if (!rc && last && b->line == 0 && !b->ended) {
+    if (!rc && last && b->items == 0) {
         rc = qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: no requests added;");
     }
-    /* items point into bytes: apply them before the caller moves them */
-    if (!rc) rc = run_batch(b, err);
-    *used = bytes.n - rest.n;
+    *used = last || b->ended ? bytes.n : bytes.n - rest.n;
     return rc;
 }
 
@@ -379,6 +443,7 @@ static int end(void *state, int (*emit)(void *arg, qd_str piece), void *arg, qd_
 {
     bulk *b = state;
     char head[96], out[65536];
+    if (!b->q->task.stop) qdi_marks_refresh(&b->marks, b->q->a);
     uint64_t took = (qd_env_mono_ns(b->q->a->env) - b->start_ns) / 1000000;
     int rc = pack(b, true, err);
     if (rc) return rc;

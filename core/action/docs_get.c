@@ -29,6 +29,12 @@ static int make_filter(qd_arena *a, const qd_str *in, uint32_t nin, const qd_str
     return qd_json_filter_make(a, in, nin, ex, nex, QD_JSON_FILTER_SOURCE, &out->filter, err);
 }
 
+bool qdi_source_asked(const qd_request *q)
+{
+    return qd_param_has(q, "_source") || qd_param_has(q, "_source_includes") ||
+           qd_param_has(q, "_source_excludes");
+}
+
 int qdi_source_param(const qd_request *q, doc_source *out, qd_err *err)
 {
     qd_str v = qd_param(q, "_source"), in = qd_param(q, "_source_includes"),
@@ -282,8 +288,7 @@ static int string_list(const qd_json_node *n, qd_arena *a, qd_str **out, uint32_
     return 0;
 }
 
-/* "_source" of an item: a boolean, a pattern, a list, or an object of includes and excludes. */
-static int item_source(const qd_json_node *n, qd_arena *a, doc_source *out, qd_err *err)
+int qdi_source_json(const qd_json_node *n, qd_arena *a, doc_source *out, qd_err *err)
 {
     qd_str *in = NULL, *ex = NULL;
     uint32_t nin = 0, nex = 0;
@@ -323,7 +328,7 @@ static int item_args(const qd_request *q, const qd_json_node *n, const get_args 
         } else if (qd_str_is(m->key, "routing") || qd_str_is(m->key, "_routing")) {
             g->routing = qd_json_text(m);
         } else if (qd_str_is(m->key, "_source")) {
-            rc = item_source(m, q->arena, &g->source, err);
+            rc = qdi_source_json(m, q->arena, &g->source, err);
         } else if (qd_str_is(m->key, "stored_fields")) {
             qd_buf b;
             qd_buf_init(&b, NULL, 65536);

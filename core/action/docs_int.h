@@ -10,6 +10,7 @@
 
 #include "action/action_int.h"
 #include "base/vec.h"
+#include "json/tree.h"
 
 typedef enum doc_op { DOC_INDEX, DOC_CREATE, DOC_UPDATE, DOC_DELETE } doc_op;
 /* Name of an operation in bulk: "index", ... */
@@ -25,7 +26,8 @@ typedef struct doc_item {
     bool has_version;
     int64_t version, if_seq_no, if_primary_term; /* if_*: QD_SEQ_NO_UNASSIGNED, 0: not given */
     int64_t retry_on_conflict;
-    qd_str want_source; /* update: _source parameter; empty: none */
+    qd_str pipeline;   /* none is there: only "_none" is fine */
+    bool want_source;  /* update: the new source belongs into the answer */
     const qd_json_filter *source_filter;
 
     /* results */
@@ -71,8 +73,24 @@ void qdi_batch_begin(doc_batch *b, qd_actions *a, qd_arena *arena, qd_task *task
 void qdi_batch_apply(doc_batch *b, doc_item *item);
 /* Makes all applied items durable; items of a shard that could not be synced get its error. */
 void qdi_batch_sync(doc_batch *b, doc_item *items, size_t n);
-/* Refreshes as asked for; sets forced_refresh. */
-void qdi_batch_refresh(doc_batch *b, doc_refresh refresh, doc_item *items, size_t n);
+
+/* Shards that a request has written to, to be refreshed once at its end. */
+typedef struct doc_mark {
+    char uuid[QD_UUID_TEXT];
+    uint32_t shard;
+    int64_t max_seq_no;
+    bool forced; /* waiting was refused: refreshed at once */
+} doc_mark;
+typedef struct doc_marks {
+    doc_refresh refresh;
+    QD_VEC(doc_mark) at;
+} doc_marks;
+/* Remembers the shards of a batch that was synced. QD_E_NOMEM: refreshes them now. */
+void qdi_batch_mark(doc_batch *b, doc_marks *m, doc_item *items, size_t n);
+/* Refreshes the shards, or waits for their refresh. A shard that is gone needs none. */
+void qdi_marks_refresh(doc_marks *m, qd_actions *a);
+/* Frees the list. */
+void qdi_marks_fini(doc_marks *m);
 /* Leaves the shards. */
 void qdi_batch_end(doc_batch *b);
 
@@ -94,9 +112,11 @@ int qdi_item_validate(const doc_item *i, qd_err *err);
 
 /* Turns an UPDATE item into the source to index, from the present document; *noop: nothing to do;
  * creates: the upsert is taken. */
-int qdi_update_source(doc_batch *b, const doc_item *i, const qd_engine_doc *now, qd_str *source,
+int qdi_update_source(doc_batch *b, doc_item *i, const qd_engine_doc *now, qd_str *source,
                       bool *noop, qd_err *err);
 
+/* Does the identity have types of documents? */
+bool qdi_has_types(qd_actions *a);
 /* "_type":"_doc" where the identity has types. */
 void qdi_type_write(qd_actions *a, qd_json_writer *w);
 
@@ -106,6 +126,10 @@ typedef struct doc_source {
     qd_json_filter *filter; /* NULL: all */
 } doc_source;
 int qdi_source_param(const qd_request *q, doc_source *out, qd_err *err);
+/* The same of a JSON value: a boolean, a pattern, a list, an object of includes and excludes. */
+int qdi_source_json(const qd_json_node *n, qd_arena *a, doc_source *out, qd_err *err);
+/* Does the request say anything of it? */
+bool qdi_source_asked(const qd_request *q);
 /* Writes a source through the filter as the next value. */
 int qdi_source_write(const doc_source *s, qd_str source, qd_json_writer *w, qd_err *err);
 

@@ -3,12 +3,19 @@
 #include "base/str.h"
 #include <stdio.h>
 
+#define ID_MAX 512 /* bytes */
+
 typedef enum identity { ID_ES7, ID_ES8, ID_ES9, ID_OS2, ID_OS3, ID_ES7102 } identity;
+
+bool qdi_has_types(qd_actions *a)
+{
+    int64_t id = qd_config_i64(a->config, QD_SET_COMPAT_IDENTITY);
+    return id == ID_ES7 || id == ID_ES7102;
+}
 
 void qdi_type_write(qd_actions *a, qd_json_writer *w)
 {
-    int64_t id = qd_config_i64(a->config, QD_SET_COMPAT_IDENTITY);
-    if (id == ID_ES7 || id == ID_ES7102) qd_json_field_c(w, "_type", "_doc");
+    if (qdi_has_types(a)) qd_json_field_c(w, "_type", "_doc");
 }
 
 int qdi_refresh_param(const qd_request *q, doc_refresh *out, qd_err *err)
@@ -64,6 +71,7 @@ int qdi_item_params(const qd_request *q, doc_item *i, qd_err *err)
     i->index = qd_param(q, "index");
     i->id = qd_param(q, "id");
     i->routing = qd_param(q, "routing");
+    i->pipeline = qd_param(q, "pipeline");
     i->source = q->body;
     i->has_version = qd_param_has(q, "version");
     int rc = qd_param_i64(q, "version", -1, &i->version, err);
@@ -87,6 +95,20 @@ int qdi_item_params(const qd_request *q, doc_item *i, qd_err *err)
     return 0;
 }
 
+/* The new source in the answer of an update that asked for it. */
+static void write_got(const doc_item *i, qd_json_writer *w)
+{
+    doc_source s = {.want = true, .filter = (qd_json_filter *)(uintptr_t)i->source_filter};
+    qd_json_key_c(w, "get");
+    qd_json_object(w);
+    qd_json_field_int(w, "_seq_no", i->done.seq_no);
+    qd_json_field_int(w, "_primary_term", (int64_t)i->done.primary_term);
+    qd_json_field_bool(w, "found", true);
+    qd_json_key_c(w, "_source");
+    if (qdi_source_write(&s, i->got_source, w, NULL)) qd_json_null(w);
+    qd_json_object_end(w);
+}
+
 static int invalid(qd_err *err, const char *text)
 {
     return qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: %s;", text);
@@ -99,6 +121,12 @@ int qdi_item_validate(const doc_item *i, qd_err *err)
     if (i->index.n == 0) return invalid(err, "index is missing");
     if ((i->op == DOC_UPDATE || i->op == DOC_DELETE) && i->id.n == 0) {
         return invalid(err, "id is missing");
+    }
+    if (i->id.n > ID_MAX) {
+        return qd_err_set(err, QD_E_VALIDATION,
+                          "Validation Failed: 1: id [%.*s] is too long, must be no longer than %d "
+                          "bytes but was: %zu;",
+                          QD_STR_ARG(i->id), ID_MAX, i->id.n);
     }
     if (cas && i->if_primary_term == 0) {
         return invalid(err, "ifSeqNo is set, but primary term is [0]");
@@ -171,5 +199,6 @@ void qdi_item_write(const doc_item *i, qd_actions *a, bool bulk, qd_json_writer 
     qd_shards_write(w, noop ? 0 : i->copies, noop ? 0 : 1, 0);
     qd_json_field_int(w, "_seq_no", i->done.seq_no);
     qd_json_field_int(w, "_primary_term", (int64_t)i->done.primary_term);
+    if (i->want_source && i->op == DOC_UPDATE && i->got_source.p) write_got(i, w);
     if (bulk) qd_json_field_int(w, "status", i->status);
 }

@@ -71,7 +71,24 @@ static int parse_flag(const qd_json_node *n, bool *out, qd_err *err)
                       QD_STR_ARG(qd_json_text(n)));
 }
 
-static int parse_body(const doc_item *i, qd_arena *a, update_body *out, qd_err *err)
+/* if_seq_no and if_primary_term may stand in the body. */
+static int parse_number(const qd_json_node *n, int64_t *out, qd_err *err)
+{
+    if (qd_str_i64(qd_json_text(n), out) && *out >= 0) return 0;
+    return qd_err_set(err, QD_E_XCONTENT, "[UpdateRequest] failed to parse field [%.*s]",
+                      QD_STR_ARG(n->key));
+}
+
+static int parse_source(doc_item *i, const qd_json_node *n, qd_arena *a, qd_err *err)
+{
+    doc_source s;
+    int rc = qdi_source_json(n, a, &s, err);
+    i->want_source = s.want;
+    i->source_filter = s.filter;
+    return rc;
+}
+
+static int parse_body(doc_item *i, qd_arena *a, update_body *out, qd_err *err)
 {
     qd_json_node *root;
     *out = (update_body){.detect_noop = true};
@@ -91,13 +108,18 @@ static int parse_body(const doc_item *i, qd_arena *a, update_body *out, qd_err *
             rc = parse_flag(n, &out->detect_noop, err);
         } else if (qd_str_is(n->key, "script") || qd_str_is(n->key, "scripted_upsert")) {
             rc = qd_err_set(err, QD_E_ARG, "scripts are not supported: [%.*s]", QD_STR_ARG(n->key));
-        } else if (!qd_str_is(n->key, "_source") && !qd_str_is(n->key, "if_seq_no") &&
-                   !qd_str_is(n->key, "if_primary_term")) {
+        } else if (qd_str_is(n->key, "_source")) {
+            rc = parse_source(i, n, a, err);
+        } else if (qd_str_is(n->key, "if_seq_no")) {
+            rc = parse_number(n, &i->if_seq_no, err);
+        } else if (qd_str_is(n->key, "if_primary_term")) {
+            rc = parse_number(n, &i->if_primary_term, err);
+        } else {
             rc = qd_err_set(err, QD_E_XCONTENT, "[1:%zu] [UpdateRequest] unknown field [%.*s]",
                             (size_t)(n->raw.p - i->source.p), QD_STR_ARG(n->key));
         }
     }
-    return rc;
+    return rc ? rc : qdi_item_validate(i, err);
 }
 
 static int validation(qd_err *err, const char *what)
@@ -105,7 +127,7 @@ static int validation(qd_err *err, const char *what)
     return qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: %s;", what);
 }
 
-int qdi_update_source(doc_batch *b, const doc_item *i, const qd_engine_doc *now, qd_str *source,
+int qdi_update_source(doc_batch *b, doc_item *i, const qd_engine_doc *now, qd_str *source,
                       bool *noop, qd_err *err)
 {
     update_body u;

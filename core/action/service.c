@@ -4,7 +4,8 @@
  *
  * A body that comes in pieces is gathered up to a batch; then a worker feeds it while the caller is
  * told to wait. One worker at a time works for a call, so the state needs no lock but for the queue
- * between caller and worker.
+ * between caller and worker. A call whose body is still coming ends only after its last piece or
+ * its cancellation, even when it has failed before: until then the caller may use it.
  */
 #include "action/action_int.h"
 #include "action/counters.h"
@@ -33,7 +34,9 @@ typedef struct running {
     qd_mutex lock;
     qd_buf gathered; /* not yet given to the worker */
     bool last, working, cancelled;
+    int failed; /* the rest of the body is dropped */
     void (*ready)(qd_action_call *);
+    qd_pressure_hold hold; /* bytes of the body */
     /* the worker's */
     qd_buf feeding;
     bool begun;
@@ -56,6 +59,7 @@ static void finish(running *x)
     qd_action_call *call = x->call;
     qd_count_request(x->q.a, x->q.api, x->r.status,
                      qd_env_mono_ns(x->q.a->env) - x->q.task.start_ns);
+    qdi_pressure_end(&x->hold);
     if (x->state) x->q.api->stream->drop(x->state);
     qd_task_end(&x->q.task);
     qd_buf_fini(&x->gathered);
@@ -65,7 +69,6 @@ static void finish(running *x)
     qd_mutex_fini(&x->lock);
     qd_arena_fini(&x->arena);
     qd_free(x);
-    call->host[0] = NULL;
     qd_op_complete(&call->op, 0);
 }
 
@@ -148,16 +151,27 @@ static void end_stream(running *x, int rc)
 static bool take_gathered(running *x, int *rc)
 {
     qd_mutex_lock(&x->lock);
-    if (x->gathered.n && qd_buf_add(&x->feeding, x->gathered.p, x->gathered.n)) {
-        *rc =
-            qd_err_set(&x->err, QD_E_BREAKER, "[request] body does not fit in the memory allowed");
+    if (x->feeding.n == 0) {
+        qd_buf swap = x->feeding;
+        x->feeding = x->gathered;
+        x->gathered = swap;
+        x->gathered.max = 4 * FEED_BYTES;
+        x->feeding.max = ANSWER_MAX;
+    } else if (x->gathered.n && qd_buf_add(&x->feeding, x->gathered.p, x->gathered.n)) {
+        *rc = *rc ? *rc : QD_E_BREAKER;
     }
+    if (!*rc) *rc = x->failed;
     qd_buf_reset(&x->gathered);
     bool last = x->last;
     void (*ready)(qd_action_call *) = x->ready;
     x->ready = NULL;
     qd_mutex_unlock(&x->lock);
-    if (ready) ready(x->call);
+    if (*rc == QD_E_LIMIT) {
+        (void)qdi_pressure_refuse(bound, FEED_BYTES, &x->err);
+    } else if (*rc) {
+        qd_err_set(&x->err, *rc, "[request] body does not fit in the memory allowed");
+    }
+    if (ready && !last) ready(x->call);
     return last;
 }
 
@@ -165,29 +179,43 @@ static bool take_gathered(running *x, int *rc)
 static bool stay(running *x)
 {
     qd_mutex_lock(&x->lock);
-    x->working = x->last || x->cancelled || x->gathered.n >= FEED_BYTES;
+    x->working = x->last || x->gathered.n >= FEED_BYTES || x->ready;
     bool working = x->working;
     qd_mutex_unlock(&x->lock);
     return working;
 }
 
+static void feed(running *x, bool last)
+{
+    size_t used = 0;
+    int rc = qd_task_check(&x->q.task, &x->err);
+    if (!rc) {
+        rc = x->q.api->stream->feed(x->state, qd_buf_view(&x->feeding), last, &used, &x->err);
+    }
+    if (rc) used = x->feeding.n;
+    if (used) memmove(x->feeding.p, x->feeding.p + used, x->feeding.n - used);
+    x->feeding.n -= used;
+}
+
 static void run_stream(qd_work *work)
 {
     running *x = (running *)(void *)work;
-    const qd_api_stream *s = x->q.api->stream;
     bool last = false;
-    int rc = 0;
-    if (!x->begun) rc = s->begin(&x->q, &x->r, &x->state, &x->err);
+    int rc;
+    if (!x->begun) (void)x->q.api->stream->begin(&x->q, &x->r, &x->state, &x->err);
     x->begun = true;
     do {
-        size_t used = 0;
+        rc = x->err.code;
         last = take_gathered(x, &rc);
-        if (!rc) rc = qd_task_check(&x->q.task, &x->err);
-        if (!rc) rc = s->feed(x->state, qd_buf_view(&x->feeding), last, &used, &x->err);
-        if (used) memmove(x->feeding.p, x->feeding.p + used, x->feeding.n - used);
-        x->feeding.n -= used;
-        if (rc || last) {
-            end_stream(x, rc);
+        if (!rc) feed(x, last);
+        if (x->err.code) qd_buf_fini(&x->feeding); /* what still comes is dropped */
+        qd_mutex_lock(&x->lock);
+        x->failed = x->failed ? x->failed : x->err.code;
+        qdi_pressure_shrink(&x->hold,
+                            x->gathered.n); /* the rest of a line is no work to wait for */
+        qd_mutex_unlock(&x->lock);
+        if (last) {
+            end_stream(x, x->err.code);
             return;
         }
     } while (stay(x));
@@ -218,10 +246,10 @@ static int prepare(qd_action_call *call, const qd_api *api, running **out, qd_er
         .arena = &x->arena,
     };
     qd_task_begin(bound->tasks, &x->q.task, api->name, qd_param(&x->q, "index"), true);
-    call->host[0] = x;
+    call->host[1] = (void *)(uintptr_t)x->q.task.id;
     int rc = common_params(&x->q, err);
     if (!rc && (api->flags & QD_API_BODY_REQUIRED) && !call->more && call->body.len == 0) {
-        rc = qd_err_set(err, QD_E_PARSE, "request body is required");
+        rc = qd_err_set(err, QD_E_ES_PARSE, "request body is required");
     }
     qd_response_init(&x->r, &x->out, x->q.pretty);
     *out = x;
@@ -239,6 +267,28 @@ static int32_t refuse(qd_action_call *call, running *x, qd_err *err)
     return 0;
 }
 
+/* Indexing takes part in the indexing pressure with the bytes of its body. */
+static bool charge(running *x, size_t n)
+{
+    return strcmp(x->q.api->pool, "write") != 0 || qdi_pressure_grow(&x->hold, bound, n);
+}
+
+/* Starts a streamed call: with its whole body, or waiting for pieces. */
+static int submit_stream(qd_action_call *call, running *x, qd_err *err)
+{
+    if (qd_buf_add(&x->feeding, call->body.data, call->body.len)) {
+        return qd_err_nomem(err, "body of the request");
+    }
+    x->last = !call->more;
+    x->working = x->last || x->feeding.n >= FEED_BYTES;
+    x->work.run = run_stream;
+    if (!x->last) call->host[0] = x;
+    if (!x->working) return 0;
+    int rc = qd_pool_submit(qd_pools_get(bound->pools, x->q.api->pool), &x->work, err);
+    if (rc) call->host[0] = NULL;
+    return rc;
+}
+
 static int32_t submit(qd_self *self, qd_action_call *call, qd_err *err)
 {
     running *x = NULL;
@@ -250,67 +300,81 @@ static int32_t submit(qd_self *self, qd_action_call *call, qd_err *err)
     }
     qd_err_init(&why);
     int rc = prepare(call, api, &x, &why);
+    if (!rc && !charge(x, call->body.len)) rc = qdi_pressure_refuse(bound, call->body.len, &why);
     if (!rc && (api->flags & QD_API_STREAM)) {
-        if (qd_buf_add(&x->feeding, call->body.data, call->body.len)) rc = QD_E_NOMEM;
-        x->last = !call->more;
-        x->working = x->last || x->feeding.n >= FEED_BYTES;
-        x->work.run = run_stream;
-        if (rc) (void)qd_err_nomem(&why, "body of the request");
-        if (!rc && !x->working) {
-            qd_err_fini(&why);
-            return 0;
-        }
+        rc = submit_stream(call, x, &why);
     } else if (!rc && (api->flags & QD_API_LOOP)) {
         run_whole(&x->work);
-        return 0;
     } else if (!rc) {
         x->work.run = run_whole;
+        rc = qd_pool_submit(qd_pools_get(bound->pools, api->pool), &x->work, &why);
     }
-    if (!rc) rc = qd_pool_submit(qd_pools_get(bound->pools, api->pool), &x->work, &why);
     int32_t refused = rc ? refuse(call, x, &why) : 0;
     if (refused && err) qd_err_copy(err, &why);
     qd_err_fini(&why);
     return refused;
 }
 
+/* Another piece under x's lock: 0, QD_E_REJECTED (not now), or an error that ends the call. */
+static int gather(running *x, qd_slice piece, void (*ready)(qd_action_call *))
+{
+    if (x->failed || x->cancelled || piece.len == 0) return 0;
+    if (x->gathered.n >= FEED_BYTES && x->working) {
+        x->ready = ready; /* the worker is behind: the caller stops reading */
+        return QD_E_REJECTED;
+    }
+    while (!charge(x, piece.len)) {
+        if (!qdi_pressure_fits(bound, piece.len)) return QD_E_LIMIT;
+        if (x->working || x->gathered.n) {
+            x->ready = ready; /* the worker makes room */
+            return QD_E_REJECTED;
+        }
+        if (qdi_pressure_wait(&x->hold, bound, piece.len, ready, x->call)) return QD_E_REJECTED;
+    }
+    return qd_buf_add(&x->gathered, piece.data, piece.len) ? QD_E_BREAKER : 0;
+}
+
 static int32_t body(qd_action_call *call, qd_slice piece, uint32_t last,
                     void (*ready)(qd_action_call *))
 {
     running *x = call->host[0];
-    int32_t rc = 0;
-    bool start = false;
     if (!x) return QD_E_STATE;
     qd_mutex_lock(&x->lock);
-    if (x->gathered.n >= FEED_BYTES && x->working && piece.len) {
-        x->ready = ready; /* the worker is behind: the caller stops reading */
-        rc = QD_E_REJECTED;
-    } else if (qd_buf_add(&x->gathered, piece.data, piece.len)) {
-        rc = QD_E_REJECTED;
-        qd_buf_reset(&x->gathered);
-        x->last = x->cancelled = true;
-    } else {
-        x->last = last != 0;
-        start = !x->working && (x->last || x->gathered.n >= FEED_BYTES);
-        if (start) x->working = true;
+    int rc = gather(x, piece, ready);
+    if (rc && rc != QD_E_REJECTED) {
+        x->failed = rc;
+        qd_buf_fini(&x->gathered);
     }
+    if (rc != QD_E_REJECTED) x->last = last != 0;
+    bool start = !x->working && (x->last || x->ready || x->gathered.n >= FEED_BYTES);
+    if (start) x->working = true;
+    if (x->last) call->host[0] = NULL; /* the worker may end it from now on */
     qd_mutex_unlock(&x->lock);
     /* admitted at its first piece: the rest of it is never refused */
     if (start &&
         qd_pool_submit_forced(qd_pools_get(bound->pools, x->q.api->pool), &x->work, NULL)) {
+        call->host[0] = NULL;
         finish(x);
     }
-    return rc;
+    return rc == QD_E_REJECTED ? rc : 0;
 }
 
 static void cancel(qd_action_call *call)
 {
     running *x = call->host[0];
-    bool start = false;
-    if (!x) return;
+    if (!x) {
+        /* it may have ended: only the registry knows */
+        uint64_t id = (uintptr_t)call->host[1];
+        if (id && qd_tasks_cancel_id(bound->tasks, id, "the client has gone away", NULL)) return;
+        return;
+    }
+    call->host[0] = NULL;
     qd_task_cancel(&x->q.task, "the client has gone away");
+    qdi_pressure_unwait(&x->hold);
     qd_mutex_lock(&x->lock);
-    x->cancelled = true;
-    if ((x->q.api->flags & QD_API_STREAM) && !x->working) start = x->working = true;
+    x->cancelled = x->last = true;
+    bool start = !x->working;
+    x->working = true;
     qd_mutex_unlock(&x->lock);
     if (start &&
         qd_pool_submit_forced(qd_pools_get(bound->pools, x->q.api->pool), &x->work, NULL)) {
