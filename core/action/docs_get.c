@@ -89,11 +89,17 @@ static int concrete_index(qd_actions *a, const qd_state *s, get_args *g, const q
     int rc = qd_state_resolve(s, g->index, QD_FORBID_CLOSED, arena, &r, err);
     if (rc) return rc;
     if (r.n != 1) {
-        qd_str first = r.n ? r.at[0]->name : g->index;
-        return qd_err_set(err, QD_E_ARG,
-                          "alias [%.*s] has more than one index associated with it [%.*s, ...], "
-                          "can't execute a single index op",
-                          QD_STR_ARG(g->index), QD_STR_ARG(first));
+        qd_buf names;
+        qd_buf_init(&names, NULL, 65536);
+        for (uint32_t i = 0; i < r.n; i++) {
+            (void)qd_buf_printf(&names, "%s%.*s", i ? ", " : "", QD_STR_ARG(r.at[i]->name));
+        }
+        rc = qd_err_set(err, QD_E_ARG,
+                        "alias [%.*s] has more than one index associated with it [%.*s], can't "
+                        "execute a single index op",
+                        QD_STR_ARG(g->index), QD_STR_ARG(qd_buf_view(&names)));
+        qd_buf_fini(&names);
+        return rc;
     }
     const qd_alias *alias = qd_index_meta_alias(r.at[0], g->index);
     if (alias && alias->index_routing.n && !g->routing.n) g->routing = alias->index_routing;
@@ -105,8 +111,7 @@ static int check_version(const get_args *g, const qd_engine_doc *d, qd_err *err)
 {
     if (!g->has_version || !d->found) return 0;
     uint64_t v = (uint64_t)g->version;
-    bool ok = g->version_type == QD_VERSION_EXTERNAL_GTE ? d->version >= v : d->version == v;
-    if (ok) return 0;
+    if (d->version == v) return 0; /* for reads all version types mean this */
     return qd_err_set(err, QD_E_VERSION_CONFLICT,
                       "[%.*s]: version conflict, current version [%llu] is different than the one "
                       "provided [%llu]",
@@ -142,6 +147,7 @@ static int get_one(qd_actions *a, const qd_state *s, get_args *g, qd_arena *aren
         qd_shard_leave(shard);
     }
     qd_shard_unref(shard);
+    out->doc.source_stored &= qd_mapping_source_enabled(m->mapping);
     return rc ? rc : check_version(g, &out->doc, err);
 }
 
@@ -325,7 +331,7 @@ static int item_args(const qd_request *q, const qd_json_node *n, const get_args 
             g->index = qd_json_text(m);
         } else if (qd_str_is(m->key, "_id")) {
             g->id = qd_json_text(m);
-        } else if (qd_str_is(m->key, "routing") || qd_str_is(m->key, "_routing")) {
+        } else if (qd_str_is(m->key, "routing")) {
             g->routing = qd_json_text(m);
         } else if (qd_str_is(m->key, "_source")) {
             rc = qdi_source_json(m, q->arena, &g->source, err);

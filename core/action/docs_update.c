@@ -88,6 +88,25 @@ static int parse_source(doc_item *i, const qd_json_node *n, qd_arena *a, qd_err 
     return rc;
 }
 
+static int unknown_field(const doc_item *i, const qd_json_node *n, qd_err *err)
+{
+    static const char *const known[] = {
+        "doc",     "upsert",    "script",          "scripted_upsert", "doc_as_upsert", "detect_noop",
+        "_source", "if_seq_no", "if_primary_term",
+    };
+    const char *near = NULL;
+    size_t least = n->key.n / 2 + 1;
+    for (size_t k = 0; k < QD_COUNT_OF(known); k++) {
+        size_t d = qd_str_distance(qd_str_c(known[k]), n->key);
+        if (d >= least) continue;
+        least = d;
+        near = known[k];
+    }
+    return qd_err_set(err, QD_E_XCONTENT, "[1:%zu] [UpdateRequest] unknown field [%.*s]%s%s%s",
+                      (size_t)(n->raw.p - i->source.p), QD_STR_ARG(n->key),
+                      near ? " did you mean [" : "", near ? near : "", near ? "]?" : "");
+}
+
 static int parse_body(doc_item *i, qd_arena *a, update_body *out, qd_err *err)
 {
     qd_json_node *root;
@@ -115,8 +134,7 @@ static int parse_body(doc_item *i, qd_arena *a, update_body *out, qd_err *err)
         } else if (qd_str_is(n->key, "if_primary_term")) {
             rc = parse_number(n, &i->if_primary_term, err);
         } else {
-            rc = qd_err_set(err, QD_E_XCONTENT, "[1:%zu] [UpdateRequest] unknown field [%.*s]",
-                            (size_t)(n->raw.p - i->source.p), QD_STR_ARG(n->key));
+            rc = unknown_field(i, n, err);
         }
     }
     return rc ? rc : qdi_item_validate(i, err);

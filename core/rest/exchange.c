@@ -3,6 +3,7 @@
  * from the head of the request to the end of the answer.
  */
 #include "base/log.h"
+#include "json/reader.h"
 #include "plugin/op.h"
 #include "rest/rest_int.h"
 #include <stdio.h>
@@ -22,7 +23,7 @@ typedef struct rest_call {
     qd_buf held;
     bool holding, sent;
     int status;
-    char content_type[128], extra[320];
+    char content_type[128], extra[2400];
 } rest_call;
 
 /* --- answers --- */
@@ -67,6 +68,50 @@ static void call_free(void *user)
     qd_free(c);
 }
 
+/* Percent-encoded as a part of a path (RFC 3986, unreserved characters as they are). */
+static void add_encoded(qd_buf *b, qd_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char v = (unsigned char)s.p[i];
+        bool as_it_is = (v >= '0' && v <= '9') || (v >= 'a' && v <= 'z') ||
+                        (v >= 'A' && v <= 'Z') || (v && strchr("-._~", v));
+        (void)qd_buf_printf(b, as_it_is ? "%c" : "%%%02X", v);
+    }
+}
+
+/* A document that was created has a Location: its index and id stand first in the answer. */
+static void location(rest_call *c)
+{
+    qd_json_reader j = QD_JSON_READER(NULL);
+    qd_str index = {NULL, 0}, id = {NULL, 0}, key = {NULL, 0};
+    if (c->status != 201 || !qd_str_is(c->call.params[0].key, "index")) return;
+    qd_json_reader_init(&j, qd_buf_view(&c->held), 0, 0);
+    for (qd_json_event ev = qd_json_next(&j); ev > 0 && j.depth == 1; ev = qd_json_next(&j)) {
+        if (ev == QD_JSON_KEY) key = j.text;
+        if (ev == QD_JSON_STRING && qd_str_is(key, "_index")) index = j.text;
+        if (ev == QD_JSON_STRING && qd_str_is(key, "_id")) id = j.text;
+    }
+    if (index.n && id.n) {
+        qd_buf b;
+        qd_buf_init(&b, NULL, 8192);
+        (void)qd_buf_c(&b, "Location: /");
+        add_encoded(&b, index);
+        (void)qd_buf_c(&b, "/_doc/");
+        add_encoded(&b, id);
+        for (uint32_t i = 0; i < c->call.nparams; i++) {
+            if (!qd_str_is(c->call.params[i].key, "routing")) continue;
+            (void)qd_buf_c(&b, "?routing=");
+            add_encoded(&b, c->call.params[i].value);
+        }
+        size_t used = strlen(c->extra);
+        if (used + b.n + 3 < sizeof c->extra) {
+            snprintf(c->extra + used, sizeof c->extra - used, "%s\r\n", b.p);
+        }
+        qd_buf_fini(&b);
+    }
+    qd_json_reader_fini(&j);
+}
+
 static void on_done(qd_op *op, int32_t rc)
 {
     rest_call *c = op->user;
@@ -75,6 +120,7 @@ static void on_done(qd_op *op, int32_t rc)
         content_type(c, QD_FORMAT_JSON);
         c->status = c->status ? c->status : 500;
     }
+    if (!c->sent && c->call.nparams) location(c);
     (void)qd_http_answer(c->x, c->status, c->content_type, c->extra, qd_buf_view(&c->held), true);
 }
 
@@ -99,7 +145,7 @@ static void answer_text(rest_call *c, int status, const char *extra, const char 
     qd_json_field_int(&w, "status", status);
     qd_json_object_end(&w);
     content_type(c, QD_FORMAT_JSON);
-    char lines[400];
+    char lines[2560];
     snprintf(lines, sizeof lines, "%s%s", c->extra, extra);
     c->answered = true;
     (void)qd_http_answer(c->x, status, c->content_type, lines, qd_buf_view(&c->held), true);
@@ -109,6 +155,12 @@ static void no_route(rest_call *c, const rest_match *m)
 {
     const qd_http_request *r = qd_http_request_get(c->x);
     char text[1024], extra[96] = "";
+    if (m->allowed[0] && qd_str_is(r->method, "OPTIONS")) {
+        snprintf(extra, sizeof extra, "allow: %s\r\n", m->allowed);
+        c->answered = true;
+        (void)qd_http_answer(c->x, 200, "text/plain; charset=UTF-8", extra, QD_STR(""), true);
+        return;
+    }
     if (m->allowed[0]) {
         snprintf(text, sizeof text,
                  "Incorrect HTTP method for uri [%.*s%s%.*s] and method [%.*s], allowed: [%s]",
@@ -137,7 +189,7 @@ static rest_call *call_make(qd_frontend *f, qd_http_exchange *x)
     snprintf(c->media.content_type, sizeof c->media.content_type, "application/json");
     qd_str opaque = qd_http_header_get(x, "x-opaque-id");
     if (opaque.n && opaque.n < 200) {
-        snprintf(c->extra, sizeof c->extra, "x-opaque-id: %.*s\r\n", QD_STR_ARG(opaque));
+        snprintf(c->extra, sizeof c->extra, "X-Opaque-Id: %.*s\r\n", QD_STR_ARG(opaque));
     }
     return c;
 }
@@ -196,7 +248,9 @@ static void on_headers(void *arg, qd_http_exchange *x)
         return;
     }
     int rc = prepare(c, &m, &err);
-    if (rc) {
+    if (rc && c->media.plain_error) {
+        answer_text(c, qd_err_status(&err), "", qd_err_reason(&err));
+    } else if (rc) {
         answer_error(c, &err);
     } else if (!m.api) {
         no_route(c, &m);

@@ -49,11 +49,29 @@ static int major_of(rest_identity id)
     return id == IDENTITY_ES9 ? 9 : id == IDENTITY_ES8 ? 8 : 7;
 }
 
+/* The cause names the header, the frame both, as Elasticsearch's clients expect it. */
 static int wrong_version(const char *what, const parsed *p, int major, qd_str header, qd_err *err)
 {
-    return qd_err_set(err, QD_E_MEDIA_TYPE,
-                      "%s version must be either version %d or %d, but found %d. %s=%.*s", what,
-                      major, major - 1, p->compatible, what, QD_STR_ARG(header));
+    qd_err_set(err, QD_E_ARG, "%s version must be either version %d or %d, but found %d. %s=%.*s",
+               what, major, major - 1, p->compatible, what, QD_STR_ARG(header));
+    qd_err_type(err, "status_exception", 400);
+    return qd_err_wrap(err, QD_E_MEDIA_TYPE,
+                       "Invalid media-type value on headers [Accept, Content-Type]");
+}
+
+/* Elasticsearch answers a content type that it cannot read without an error object. */
+static int unsupported(qd_str type, rest_media *out, qd_err *err)
+{
+    out->plain_error = true;
+    if (!type.n) return qd_err_set(err, QD_E_CONTENT_TYPE, "Content-Type header is missing");
+    return qd_err_set(err, QD_E_CONTENT_TYPE, "Content-Type header [%.*s] is not supported",
+                      QD_STR_ARG(type));
+}
+
+/* 7.17 knows the vendored types, 7.10.2 and OpenSearch do not. */
+static bool knows_vendored(rest_identity id)
+{
+    return id == IDENTITY_ES7 || id == IDENTITY_ES8 || id == IDENTITY_ES9;
 }
 
 static bool version_fits(const parsed *p, int major)
@@ -81,18 +99,12 @@ int qdi_media(const qd_frontend *f, const qd_http_exchange *x, bool has_body, re
                  f->identity == IDENTITY_OS2 || f->identity == IDENTITY_OS3;
     snprintf(out->content_type, sizeof out->content_type, "application/json%s",
              plain ? "; charset=UTF-8" : "");
-    if (type.n && !parse(type, &body) && has_body) {
-        int rc = qd_err_set(err, QD_E_CONTENT_TYPE, "Content-Type header [%.*s] is not supported",
-                            QD_STR_ARG(type));
-        return rc;
+    bool known = type.n && parse(type, &body);
+    if (has_body && (!known || body.format == QD_FORMAT_TEXT || body.format == QD_FORMAT_YAML ||
+                     body.format == QD_FORMAT_NONE)) {
+        return unsupported(type, out, err);
     }
-    if (has_body && !type.n) {
-        return qd_err_set(err, QD_E_CONTENT_TYPE, "Content-Type header is missing");
-    }
-    if (has_body && (body.format == QD_FORMAT_TEXT || body.format == QD_FORMAT_YAML)) {
-        return qd_err_set(err, QD_E_CONTENT_TYPE, "Content-Type header [%.*s] is not supported",
-                          QD_STR_ARG(type));
-    }
+    if (body.vendored && !knows_vendored(f->identity)) return unsupported(type, out, err);
     if (!version_fits(&body, major)) {
         int rc = wrong_version("Content-Type", &body, major, type, err);
         qd_err_type(err, NULL, 400);
@@ -104,7 +116,7 @@ int qdi_media(const qd_frontend *f, const qd_http_exchange *x, bool has_body, re
             qd_err_type(err, NULL, 400);
             return rc;
         }
-        if (wanted.vendored) {
+        if (wanted.vendored && knows_vendored(f->identity)) {
             out->vendored = true;
             snprintf(out->content_type, sizeof out->content_type,
                      "application/vnd.elasticsearch+json;compatible-with=%d",

@@ -39,7 +39,7 @@ typedef struct rest_match {
     const qd_api *api; /* NULL: none */
     char allowed[64];  /* methods of the path when only the method is wrong: "GET, POST" */
     qd_pair *params;   /* of path and query, decoded, in the arena */
-    uint32_t nparams;
+    uint32_t nparams, nparts; /* the first nparts are of the path */
 } rest_match;
 /* Finds the API of a request and decodes its parameters. QD_E_HTTP_BAD for broken escapes. */
 int qdi_route(const qd_http_request *r, qd_arena *arena, rest_match *out, qd_err *err);
@@ -49,6 +49,7 @@ typedef struct rest_media {
     uint32_t body, accept;  /* QD_FORMAT_* */
     char content_type[128]; /* of a JSON answer */
     bool vendored;
+    bool plain_error; /* the error is shown as a text, not as an object */
 } rest_media;
 int qdi_media(const qd_frontend *f, const qd_http_exchange *x, bool has_body, rest_media *out,
               qd_err *err);

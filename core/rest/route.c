@@ -2,6 +2,7 @@
  * route.c: from method and path to an API. Routes are kept by number of parts, those with fixed
  * parts first, so that the first that matches is the most specific one.
  */
+#include "base/utf8.h"
 #include "base/vec.h"
 #include "rest/rest_int.h"
 #include <stdlib.h>
@@ -98,7 +99,8 @@ static int decode(qd_str s, bool plus, qd_arena *arena, qd_str *out, qd_err *err
     }
     p[n] = 0;
     *out = (qd_str){p, n};
-    return 0;
+    if (qd_utf8_valid(*out, NULL)) return 0;
+    return qd_err_set(err, QD_E_ARG, "invalid UTF-8 in the request's path or parameters");
 }
 
 static uint32_t split_path(qd_str path, qd_str *part)
@@ -136,8 +138,14 @@ static void allow(char *list, size_t room, const char *methods)
     }
 }
 
+/* A key given twice keeps its last value; a part of the path is never replaced. */
 static int add_param(rest_match *m, qd_str key, qd_str value, qd_err *err)
 {
+    for (uint32_t i = 0; i < m->nparams; i++) {
+        if (!qd_str_eq(m->params[i].key, key)) continue;
+        if (i >= m->nparts) m->params[i].value = value;
+        return 0;
+    }
     if (m->nparams == REST_PARAMS_MAX) {
         return qd_err_set(err, QD_E_ARG, "more than %u parameters", REST_PARAMS_MAX);
     }
@@ -177,9 +185,10 @@ int qdi_route(const qd_http_request *r, qd_arena *arena, rest_match *out, qd_err
             found = x;
         } else {
             allow(out->allowed, sizeof out->allowed, x->api->methods);
+            if (x->api->flags & QD_API_HEAD) allow(out->allowed, sizeof out->allowed, "HEAD");
         }
     }
-    int rc = query_params(r->query, arena, out, err);
+    int rc = 0;
     for (uint32_t i = 0; found && i < found->n && !rc; i++) {
         if (!is_param(found->part[i])) continue;
         qd_str value;
@@ -187,6 +196,8 @@ int qdi_route(const qd_http_request *r, qd_arena *arena, rest_match *out, qd_err
         if (!rc)
             rc = add_param(out, qd_str_sub(found->part[i], 1, found->part[i].n - 2), value, err);
     }
+    out->nparts = out->nparams;
+    if (!rc) rc = query_params(r->query, arena, out, err);
     if (!rc && found) out->api = found->api;
     return rc;
 }
