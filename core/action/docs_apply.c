@@ -267,8 +267,7 @@ static int apply_update(doc_batch *b, doc_item *i, doc_touched *t, qd_str routin
         int rc = qd_engine_get(t->engine, i->id, true, true, b->arena, &now, err);
         if (rc) return rc;
         if (i->if_seq_no != QD_SEQ_NO_UNASSIGNED && !now.found) return missing_document(i, t, err);
-        if (now.found &&
-            (!now.source_stored || !qd_mapping_source_enabled(mapping_of(b, t)))) {
+        if (now.found && (!now.source_stored || !qd_mapping_source_enabled(mapping_of(b, t)))) {
             rc = qd_err_set(err, QD_E_DOC_MISSING, "[%.*s]: document source missing",
                             QD_STR_ARG(i->id));
             qd_err_type(err, "document_source_missing_exception", 400);

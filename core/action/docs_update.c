@@ -91,8 +91,8 @@ static int parse_source(doc_item *i, const qd_json_node *n, qd_arena *a, qd_err 
 static int unknown_field(const doc_item *i, const qd_json_node *n, qd_err *err)
 {
     static const char *const known[] = {
-        "doc",     "upsert",    "script",          "scripted_upsert", "doc_as_upsert", "detect_noop",
-        "_source", "if_seq_no", "if_primary_term",
+        "doc",         "upsert",  "script",    "scripted_upsert", "doc_as_upsert",
+        "detect_noop", "_source", "if_seq_no", "if_primary_term",
     };
     const char *near = NULL;
     size_t least = n->key.n / 2 + 1;

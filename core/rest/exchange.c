@@ -3,9 +3,9 @@
  * from the head of the request to the end of the answer.
  */
 #include "base/log.h"
-#include "json/reader.h"
 #include "plugin/op.h"
 #include "rest/rest_int.h"
+#include "json/reader.h"
 #include <stdio.h>
 #include <string.h>
 
