@@ -157,6 +157,11 @@ static int parse_line(worker *w, qd_str line, size_t slack, qd_str *id, qd_str *
         } else if (to && (ev == QD_JSON_STRING || ev == QD_JSON_NUMBER)) {
             *to = w->json.text;
             to = NULL;
+        } else if ((ev == QD_JSON_OBJECT || ev == QD_JSON_ARRAY) && w->json.depth > 1) {
+            to = NULL; /* a value of another kind, with keys of its own */
+            if (qd_json_skip(&w->json)) break;
+        } else {
+            to = NULL;
         }
     }
     return ev < 0 ? qd_json_fail(&w->json, &w->err) : 0;
