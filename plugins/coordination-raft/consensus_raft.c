@@ -231,6 +231,11 @@ static void note_closed(void *arg)
     *(int *)arg = 1;
 }
 
+static void one_less(uv_handle_t *h)
+{
+    --*(int *)h->data;
+}
+
 static int form(cr_consensus *c)
 {
     struct raft_configuration conf;
@@ -306,9 +311,11 @@ int32_t cr_consensus_open(const cr_consensus_config *config, cr_consensus **out,
         return code_of(rc);
     }
     if (has_io) raft_uv_close(&c->io);
-    uv_close((uv_handle_t *)&c->watcher, NULL);
-    uv_close((uv_handle_t *)&c->transport.handle, NULL);
-    uv_run(config->loop, UV_RUN_DEFAULT);
+    int open = 2; /* other handles of the loop stay */
+    c->watcher.data = c->transport.handle.data = &open;
+    uv_close((uv_handle_t *)&c->watcher, one_less);
+    uv_close((uv_handle_t *)&c->transport.handle, one_less);
+    while (open) uv_run(config->loop, UV_RUN_ONCE);
     cr_free(config->heap, c);
     return code_of(rc);
 }

@@ -273,17 +273,17 @@ static int needs_no_leader(const cr_node *n)
 static void serve_all(qd_coord *c)
 {
     int able = c->ready && !c->failed && cr_consensus_sole(c->consensus);
-    int tired = c->failed || (!c->ready && now_ns(c) - c->not_ready_ns > PATIENCE_NS);
+    int tired = !c->ready && now_ns(c) - c->not_ready_ns > PATIENCE_NS;
     for (cr_node *n = c->pending.first, *next; n; n = next) {
         next = n->next;
         if (n->state == CR_WAITING && n->kind == CR_RANGE) n->state = CR_QUEUED;
         if (n->state != CR_QUEUED) continue;
         if (able || (needs_no_leader(n) && !c->failed))
             serve(c, n);
+        else if (c->failed)
+            cr_end(c, n, c->fail_code, c->fail_reason);
         else if (tired)
-            cr_end(c, n, QD_E_NO_COORDINATION,
-                   c->failed ? "the coordination store has failed on this node: see its log"
-                             : "the coordination store has no leader");
+            cr_end(c, n, QD_E_NO_COORDINATION, "the coordination store has no leader");
     }
     cr_flush(c);
 }
@@ -351,7 +351,10 @@ static void begin_end(qd_coord *c)
     cr_watches_end(c);
     uv_timer_stop(&c->timer);
     uv_close((uv_handle_t *)&c->after, handle_closed);
-    cr_consensus_close(c->consensus, engine_closed, c);
+    if (c->consensus)
+        cr_consensus_close(c->consensus, engine_closed, c);
+    else
+        engine_closed(c);
 }
 
 static void turn(qd_coord *c)
@@ -434,7 +437,7 @@ static void on_lead(void *arg, uint64_t term)
     c->ready = 0;
     c->not_ready_ns = now_ns(c);
     cr_identity_update(c);
-    if (term == 0 || c->ending) return;
+    if (term == 0 || c->ending || c->failed) return;
     cr_writer w;
     cr_writer_begin(&w, c->heap);
     cr_command_begin(&w, CR_LEAD);
@@ -454,17 +457,24 @@ static void on_lead(void *arg, uint64_t term)
                (unsigned long long)term, rc);
 }
 
-static void on_failed(void *arg, const char *why)
+/* Nothing goes on; every request gets the code and the reason. */
+static void give_up(qd_coord *c, int32_t code, const char *why)
 {
-    qd_coord *c = arg;
     c->failed = 1;
     c->ready = 0;
     c->dirty = 1;
+    c->fail_code = code;
+    snprintf(c->fail_reason, sizeof c->fail_reason, "coordination store %.3790s: %.580s", c->path,
+             why);
     cr_identity_update(c);
-    cr_say(c, QD_LEVEL_ERROR,
-           "coordination store %s has failed: %s; it takes no more changes until the node is "
-           "started again",
-           c->path, why);
+    cr_say(c, QD_LEVEL_ERROR, "%.900s", c->fail_reason);
+}
+
+static void on_failed(void *arg, const char *why)
+{
+    char text[600];
+    snprintf(text, sizeof text, "%.400s; no changes until the node is started again", why);
+    give_up(arg, QD_E_NO_COORDINATION, text);
 }
 
 /* --- snapshots --- */
@@ -549,9 +559,27 @@ static int32_t open_rows(qd_coord *c, qd_err *err)
               : 0;
 }
 
-static int32_t open_engine(qd_coord *c, qd_err *err)
+/* What an opened log must fit to; NULL: it does. */
+static const char *misfit(qd_coord *c, char *why, size_t size)
 {
-    char dir[4096], why[256];
+    static const uint8_t nobody[16];
+    uint64_t last = cr_consensus_last(c->consensus);
+    if (c->formed && last == 0) return "it was formed, but its log is gone";
+    if (memcmp(c->machine->store_id, nobody, 16) != 0 &&
+        memcmp(c->machine->store_id, c->cluster, 16) != 0)
+        return "file node and state belong to two clusters";
+    if (c->rows_applied <= last) return NULL;
+    snprintf(why, size,
+             "state.db holds changes up to index %llu, but the log ends at %llu: the log lost "
+             "acknowledged changes, or is older than the rest",
+             (unsigned long long)c->rows_applied, (unsigned long long)last);
+    return why;
+}
+
+/* Opens the log: on the loop's thread, as its probing of the disk takes its time. */
+static void open_engine(qd_coord *c)
+{
+    char dir[4096], why[256], text[300];
     snprintf(dir, sizeof dir, "%s/raft", c->path);
     cr_consensus_config k = {.loop = &c->loop,
                              .heap = c->heap,
@@ -571,28 +599,15 @@ static int32_t open_engine(qd_coord *c, qd_err *err)
                              .snapshot_end = snapshot_end,
                              .restore = restore};
     int32_t rc = cr_consensus_open(&k, &c->consensus, why);
-    if (rc)
-        return qd_plug_fail(c->plugin->err, err, rc, "coordination store %s: log: %s", c->path,
-                            why);
-    uint64_t last = cr_consensus_last(c->consensus);
-    if (c->formed && last == 0)
-        rc = qd_plug_fail(c->plugin->err, err, QD_E_CORRUPT,
-                          "coordination store %s was formed, but its log is gone", c->path);
-    else if (c->rows_applied > last)
-        rc = qd_plug_fail(c->plugin->err, err, QD_E_CORRUPT,
-                          "coordination store %s: state.db holds changes up to index %llu, but the "
-                          "log ends at %llu: the log lost acknowledged changes, or is older than "
-                          "the rest",
-                          c->path, (unsigned long long)c->rows_applied, (unsigned long long)last);
-    else if (c->failed)
-        rc = qd_plug_fail(c->plugin->err, err, QD_E_CORRUPT,
-                          "coordination store %s: an entry of the log is damaged", c->path);
-    else if (memcmp(c->machine->store_id, (uint8_t[16]){0}, 16) != 0 &&
-             memcmp(c->machine->store_id, c->cluster, 16) != 0)
-        rc = qd_plug_fail(c->plugin->err, err, QD_E_CORRUPT,
-                          "coordination store %s: file node and state belong to two clusters",
-                          c->path);
-    return rc;
+    if (rc) {
+        snprintf(text, sizeof text, "log: %s", why);
+        give_up(c, rc, text);
+        return;
+    }
+    const char *wrong = c->failed ? NULL : misfit(c, why, sizeof why);
+    if (wrong) give_up(c, QD_E_CORRUPT, wrong);
+    if (c->failed) c->fail_code = QD_E_CORRUPT; /* an entry of the log was damaged */
+    cr_identity_update(c);
 }
 
 static void run_until_closed(qd_coord *c)
@@ -609,6 +624,7 @@ static void run_until_closed(qd_coord *c)
 static void *run_loop(void *arg)
 {
     qd_coord *c = arg;
+    open_engine(c);
     uv_run(&c->loop, UV_RUN_DEFAULT);
     void (*done)(void *arg) = c->closed;
     void *done_arg = c->closed_arg;
@@ -650,7 +666,6 @@ int32_t cr_store_open(qd_coord *c, qd_err *err)
     c->wake.data = c->timer.data = c->after.data = c;
     uv_prepare_start(&c->after, on_after);
     rc = open_rows(c, err);
-    if (rc == 0) rc = open_engine(c, err);
     if (rc == 0) {
         cr_identity_update(c);
         if (start_thread(c) == 0) return 0;

@@ -136,6 +136,8 @@ struct qd_coord {
     cr_deadline *deadlines; /* by session */
     size_t ndeadlines, deadlines_cap;
     int ready, failed, ending, dirty;
+    int32_t fail_code; /* what requests are told then */
+    char fail_reason[4400];
     int64_t not_ready_ns; /* since when it has no leader */
     cr_writer writer;
     cr_batch *batch; /* being written */
@@ -150,7 +152,7 @@ enum { CR_LIVE_MAX = 8192, CR_UPDATES_MAX = 1024, CR_UPDATE_BYTES_MAX = 96 << 20
 qd_op *cr_op_of(cr_node *n);
 /* Bytes that a request brings to the log; 0: it changes nothing. */
 size_t cr_weight(const cr_node *n);
-/* Opens everything, starts the thread. */
+/* Opens folder and rows, starts the thread, which opens the log. */
 int32_t cr_store_open(qd_coord *c, qd_err *err);
 /* Frees what open made; the thread is not there, or ends. */
 void cr_store_free(qd_coord *c);
