@@ -581,7 +581,8 @@ static uint8_t event_read(cr_reader *r, cr_item *head, qd_str *key, qd_str *valu
     head->session = cr_get64(r);
     *value = cr_get_str(r);
     if (key->n == 0 || key->n > CR_KEY_MAX || value->n > CR_VALUE_MAX ||
-        (type != QD_COORD_PUT && type != QD_COORD_DELETE) ||
+        head->version >= CR_NUMBER_MAX || head->mod_revision >= CR_NUMBER_MAX ||
+        head->session >= CR_NUMBER_MAX || (type != QD_COORD_PUT && type != QD_COORD_DELETE) ||
         (type == QD_COORD_PUT &&
          (head->version == 0 || head->create_revision > head->mod_revision)))
         r->bad = 1;
@@ -619,6 +620,7 @@ static int32_t do_import(cr_machine *m, cr_reader *r, cr_result *out)
             rc = QD_E_ARG; /* out of order, or not of (mirror's, revision] */
         last = head.mod_revision;
     }
+    if (revision >= CR_NUMBER_MAX) r->bad = 1;
     if (r->bad) return 0;
     if (m->state != QD_COORD_MIRROR || m->epoch != epoch) return QD_E_CONFLICT;
     out->revision = m->revision;

@@ -27,6 +27,7 @@ enum {
     CR_ID_WINDOW = 4096,
     CR_PARTS_MAX = 256 /* bytes of parts being gathered: CR_PARTS_MAX MiB */
 };
+#define CR_NUMBER_MAX (1ull << 62) /* of what comes from another store */
 #define CR_TTL_MIN_NS 100000000ll
 #define CR_TTL_MAX_NS 86400000000000ll
 #define CR_ELECTION_PREFIX "_election/"

@@ -167,6 +167,8 @@ static int32_t slot_import(qd_coord *c, qd_coord_import *r)
         int32_t rc = key_check(c, kv->key, r->err);
         if (rc == 0 && put) rc = value_check(c, kv->key, kv->value_len, r->err);
         if (rc == 0 && ((!put && r->events[i].type != QD_COORD_DELETE) ||
+                        r->revision >= CR_NUMBER_MAX || kv->mod_revision >= CR_NUMBER_MAX ||
+                        kv->version >= CR_NUMBER_MAX || kv->session >= CR_NUMBER_MAX ||
                         (put && (kv->version == 0 || kv->create_revision > kv->mod_revision))))
             rc = REFUSE(c, r->err, QD_E_ARG, "event of %.*s: its numbers cannot be", (int)kv->key.n,
                         kv->key.p);
