@@ -194,10 +194,13 @@ int qd_dir_make(const char *path, uint32_t mode, qd_err *err)
         if (path[i] != '/' && path[i] != 0) continue;
         memcpy(part, path, i);
         part[i] = 0;
-        if (mkdir(part, (mode_t)mode) == 0) continue;
+        bool made = mkdir(part, (mode_t)mode) == 0;
         struct stat st;
-        if (errno == EEXIST && stat(part, &st) == 0 && S_ISDIR(st.st_mode)) continue;
-        return qdi_file_error(err, errno == EEXIST ? ENOTDIR : errno, "make the folder", part);
+        if (!made && !(errno == EEXIST && stat(part, &st) == 0 && S_ISDIR(st.st_mode)))
+            return qdi_file_error(err, errno == EEXIST ? ENOTDIR : errno, "make the folder", part);
+        /* the last one also when it was there: who made it may have died before the sync */
+        int rc = made || path[i] == 0 ? sync_folder(part, made ? err : NULL) : 0;
+        if (rc && made) return rc;
     }
     return 0;
 }

@@ -43,7 +43,8 @@ int qd_file_remove(const char *path, qd_err *err);
 /* Renames within a file system and syncs both folders. [worker] */
 QD_MUST_CHECK
 int qd_file_rename(const char *from, const char *to, qd_err *err);
-/* Makes a folder and its missing parents; an existing one is fine. [worker] */
+/* Makes a folder and its missing parents, whose names are durable on return; an existing one is
+ * fine. [worker] */
 QD_MUST_CHECK
 int qd_dir_make(const char *path, uint32_t mode, qd_err *err);
 /* Removes a folder with all it contains, not following links; absent is fine. [worker] */
