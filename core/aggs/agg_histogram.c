@@ -1,0 +1,264 @@
+/*
+ * agg_histogram.c: histogram and date_histogram: values rounded down to keys.
+ *
+ * A histogram's bucket key is the number of its interval. Date keys are milliseconds; where
+ * rounding needs the calendar or a zone, the interval found last is kept, since documents that
+ * stand together are often near in time, and the others are found in a table of the segment's
+ * intervals when there are few.
+ */
+#include "aggs/aggs_int.h"
+#include <math.h>
+
+#define TABLE_MAX 16384u
+
+typedef struct state {
+    int64_t lo, hi, key; /* values of [lo, hi) round to key */
+    int64_t *table;      /* ascending keys of all intervals from the segment's least value on */
+    uint32_t cap, n;
+    int64_t table_end; /* values from here on are not in the table */
+    int64_t *keys;     /* of a batch */
+    uint32_t cap_keys;
+} state;
+
+/* --- rounding --------------------------------------------------------------------------------- */
+
+static int64_t floor_to(int64_t v, int64_t step)
+{
+    int64_t m = v % step;
+    if (m < 0) m += step;
+    return v < INT64_MIN + m ? v : v - m;
+}
+
+/* The greatest instant <= ms whose local time is a multiple of step; the start of a gap counts as
+ * the local times that it swallowed. */
+static int64_t round_fixed(int64_t ms, int64_t step, const qd_zone *z)
+{
+    if (!z) return floor_to(ms, step);
+    int64_t offset = (int64_t)qd_zone_offset(z, ms) * 1000;
+    int64_t local = floor_to(ms + offset, step);
+    int64_t same = local - offset;
+    if (qd_zone_fixed(z)) return same;
+    if ((int64_t)qd_zone_offset(z, same) * 1000 == offset) return same;
+    /* a transition lies between: the time before it */
+    int64_t other = qd_zone_to_utc(z, local);
+    if (other + (int64_t)qd_zone_offset(z, other) * 1000 == local && other <= ms) {
+        /* after the clock went back, the last second before counts as its own interval */
+        int64_t change = qd_zone_next_change(z, same < other ? same : other);
+        if (change > ms) return other;
+        int64_t before = change - 1;
+        int64_t old = (int64_t)qd_zone_offset(z, before) * 1000;
+        return floor_to(before + old, step) - old;
+    }
+    int64_t from = (other < same ? other : same) - 86400000;
+    for (int i = 0; i < 8; i++) {
+        int64_t change = qd_zone_next_change(z, from);
+        if (change > ms) break;
+        if (qd_zone_next_change(z, change) > ms) return change;
+        from = change;
+    }
+    return same;
+}
+
+int64_t qdi_round_date(const qdi_agg *d, int64_t ms)
+{
+    int64_t offset = d->u.histogram.offset_ms, v;
+    if (__builtin_sub_overflow(ms, offset, &v)) return ms;
+    if (d->u.histogram.calendar && d->u.histogram.interval_ms == 0)
+        return qd_date_floor(v, d->u.histogram.unit, d->zone) + offset;
+    return round_fixed(v, d->u.histogram.interval_ms, d->zone) + offset;
+}
+
+int64_t qdi_round_next(const qdi_agg *d, int64_t key)
+{
+    int64_t offset = d->u.histogram.offset_ms, step = d->u.histogram.interval_ms, next;
+    if (d->u.histogram.calendar && step == 0) {
+        next = qd_date_add(key - offset, d->u.histogram.unit, 1, d->zone);
+        next = qd_date_floor(next, d->u.histogram.unit, d->zone);
+        if (next + offset > key) return next + offset;
+        next = qd_date_add(key - offset, d->u.histogram.unit, 2, d->zone);
+        return qd_date_floor(next, d->u.histogram.unit, d->zone) + offset;
+    }
+    int64_t at = key;
+    if (!d->zone || qd_zone_fixed(d->zone))
+        return __builtin_add_overflow(key, step, &next) ? INT64_MAX : next;
+    for (int i = 0; i < 64; i++) { /* a clock change may repeat an interval */
+        if (__builtin_add_overflow(at, step, &at)) return INT64_MAX;
+        next = qdi_round_date(d, at);
+        if (next <= key) continue;
+        /* none in between: the interval may have been cut by a change */
+        int64_t mid = qdi_round_date(d, next - 1);
+        return mid > key ? mid : next;
+    }
+    return INT64_MAX;
+}
+
+/* --- collecting ------------------------------------------------------------------------------- */
+
+static int histogram_open(qdi_aggr *a, qd_err *err)
+{
+    state *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
+    if (!t) return qdi_no_memory(a->shard->account, sizeof *t, "aggregations", err);
+    return 0;
+}
+
+static bool simple(const qdi_agg *d)
+{
+    bool by_step = d->u.histogram.interval_ms != 0;
+    return d->type == QDI_HISTOGRAM || (by_step && (!d->zone || qd_zone_fixed(d->zone)));
+}
+
+/* A table of all intervals between the segment's bounds, if there are not too many. */
+static int histogram_leaf(qdi_aggr *a, qd_err *err)
+{
+    state *t = a->state;
+    t->n = 0;
+    t->lo = t->hi = 0;
+    if (!a->src || !a->src->column || simple(a->def)) return 0;
+    int64_t min = a->src->stats->min, max = a->src->stats->max;
+    int64_t span = max - min, rough = a->def->u.histogram.interval_ms;
+    static const int64_t unit_ms[] = {1000,      60000,      3600000,    86400000,
+                                      604800000, 2419200000, 7776000000, 31536000000};
+    if (a->def->u.histogram.calendar) rough = unit_ms[a->def->u.histogram.unit];
+    if (span < 0 || span / rough > TABLE_MAX - 16) return 0;
+    int64_t key = qdi_round_date(a->def, min);
+    for (;; key = qdi_round_next(a->def, key)) {
+        int rc = qdi_grow(a->shard->account, &t->table, &t->cap, t->n + 1, sizeof *t->table, err);
+        if (rc) return rc;
+        t->table_end = key;
+        if (key > max || t->n == TABLE_MAX) break;
+        t->table[t->n++] = key;
+    }
+    return 0;
+}
+
+static int64_t round_cached(const qdi_agg *d, state *t, int64_t v)
+{
+    if (v >= t->lo && v < t->hi) return t->key;
+    if (t->n && v >= t->table[0] && v < t->table_end) {
+        uint32_t lo = 0, hi = t->n;
+        while (hi - lo > 1) {
+            uint32_t mid = (lo + hi) / 2;
+            if (t->table[mid] <= v)
+                lo = mid;
+            else
+                hi = mid;
+        }
+        t->lo = t->key = t->table[lo];
+        t->hi = lo + 1 < t->n ? t->table[lo + 1] : t->table_end;
+        return t->key;
+    }
+    t->key = t->lo = qdi_round_date(d, v);
+    t->hi = qdi_round_next(d, t->key);
+    if (v < t->lo || v >= t->hi) t->lo = t->hi = 0;
+    return t->key;
+}
+
+/* Keys of all values of the batch. */
+static int make_keys(qdi_aggr *a, qd_err *err)
+{
+    state *t = a->state;
+    qdi_source *s = a->src;
+    const qdi_agg *d = a->def;
+    int rc = qdi_grow(a->shard->account, &t->keys, &t->cap_keys, s->n, sizeof *t->keys, err);
+    if (rc) return rc;
+    if (d->type == QDI_HISTOGRAM) {
+        rc = qdi_source_f64(a->shard, s, err);
+        double interval = d->u.histogram.interval, offset = d->u.histogram.offset;
+        for (uint32_t i = 0; rc == 0 && i < s->n; i++)
+            t->keys[i] = (int64_t)floor((s->f64[i] - offset) / interval);
+        return rc;
+    }
+    if (simple(d)) {
+        int64_t step = d->u.histogram.interval_ms;
+        int64_t shift = d->u.histogram.offset_ms - (int64_t)qd_zone_offset(d->zone, 0) * 1000;
+        for (uint32_t i = 0; i < s->n; i++) {
+            int64_t v = s->v[i];
+            if (v < t->lo || v >= t->hi) {
+                t->lo = floor_to(v - shift, step) + shift;
+                t->hi = t->lo + step;
+            }
+            t->keys[i] = t->lo;
+        }
+        return 0;
+    }
+    for (uint32_t i = 0; i < s->n; i++) t->keys[i] = round_cached(d, t, s->v[i]);
+    return 0;
+}
+
+static int histogram_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
+                             qd_err *err)
+{
+    state *t = a->state;
+    qdi_source *s = a->src;
+    if (!s) return 0;
+    const qdi_bounds *hard = &a->bound->bounds[QDI_BOUNDS_HARD];
+    bool dates = a->def->type == QDI_DATE_HISTOGRAM;
+    int rc = qdi_source_index(a->shard, s, err);
+    if (rc == 0) rc = make_keys(a, err);
+    if (rc) return rc;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t from, to, bucket, at = idx ? idx[i] : i;
+        qdi_source_doc(s, at, &from, &to);
+        for (uint32_t k = from; k < to; k++) {
+            if (k > from && t->keys[k] == t->keys[k - 1]) continue;
+            if (QD_UNLIKELY(hard->has[0] || hard->has[1])) {
+                double key = dates ? (double)t->keys[k] : qdi_histogram_key(a->def, t->keys[k]);
+                if (hard->has[0] && key < (dates ? (double)qdi_round_date(a->def, hard->i[0])
+                                                 : floor((hard->f[0] - a->def->u.histogram.offset) /
+                                                         a->def->u.histogram.interval) *
+                                                           a->def->u.histogram.interval +
+                                                       a->def->u.histogram.offset))
+                    continue;
+                if (hard->has[1] &&
+                    key > (dates ? (double)qdi_round_date(a->def, hard->i[1] - 1) : hard->f[1]))
+                    continue;
+            }
+            rc = qdi_bucket(a, owner ? owner[i] : 0, t->keys[k], &bucket, err);
+            if (rc == 0) rc = qdi_emit(a, at, bucket, err);
+            if (rc) return rc;
+        }
+    }
+    return qdi_emit_flush(a, err);
+}
+
+static int key_order(const void *arg, const void *a, const void *b)
+{
+    const qdi_buckets *t = arg;
+    int64_t x = t->key[*(const uint32_t *)a], y = t->key[*(const uint32_t *)b];
+    return x < y ? -1 : x > y;
+}
+
+static int histogram_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
+{
+    qdi_buckets *b = &a->buckets;
+    out->kind = QDI_I64;
+    if (qdi_buckets_group(b)) return qdi_no_memory(a->shard->account, 64, "histogram", err);
+    if (owner >= b->groups) return 0;
+    uint32_t *list = b->list + b->group[owner], n = b->group[owner + 1] - b->group[owner];
+    if (qdi_sort(a->shard->account, list, n, sizeof *list, key_order, b))
+        return qdi_no_memory(a->shard->account, n * 4, "histogram", err);
+    out->b = qd_arena_calloc(&a->shard->partial->arena, (n + 1ul) * sizeof *out->b);
+    if (!out->b) return qdi_no_memory(a->shard->account, n * sizeof *out->b, "histogram", err);
+    for (uint32_t i = 0; i < n; i++) {
+        out->b[i].key = b->key[list[i]];
+        out->b[i].docs = b->docs[list[i]];
+        int rc = qdi_build_subs(a, list[i], &out->b[i].subs, err);
+        if (rc) return rc;
+        out->n = i + 1;
+    }
+    return 0;
+}
+
+static void histogram_close(qdi_aggr *a)
+{
+    state *t = a->state;
+    if (!t) return;
+    qd_free(t->table);
+    qd_free(t->keys);
+}
+
+const qdi_ops qdi_ops_histogram = {.open = histogram_open,
+                                   .leaf = histogram_leaf,
+                                   .collect = histogram_collect,
+                                   .build = histogram_build,
+                                   .close = histogram_close};

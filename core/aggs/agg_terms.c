@@ -1,0 +1,480 @@
+/*
+ * agg_terms.c: terms of byte strings, by ordinals within a segment and by bytes across segments,
+ * and of numbers.
+ *
+ * An ordinal is resolved to a number of its bytes (qdi_strings) when it is first seen in a segment;
+ * the top-level case without children only counts by ordinal and resolves once a segment, in
+ * ascending order, which the dictionary decodes cheapest.
+ */
+#include "aggs/aggs_int.h"
+#include "aggs/hll_int.h"
+#include "base/hash.h"
+#include "mapping/field.h"
+#include "segment/segment.h"
+#include <math.h>
+
+#define UNSEEN UINT32_MAX
+#define SKIPPED (UINT32_MAX - 1)
+
+typedef struct state {
+    qdi_strings strings;
+    qd_automaton *include, *exclude;
+    qdi_strings list, not_list;       /* of byte strings */
+    int64_t *num_list, *num_not_list; /* of numbers, encoded */
+    uint32_t nnum_list, nnum_not_list;
+    /* of the leaf */
+    uint32_t *term;  /* by ordinal: number of the string, UNSEEN, SKIPPED */
+    uint32_t *count; /* by ordinal, when only counting */
+    uint32_t cap_term, cap_count;
+    bool counting;
+    qdi_buckets universe; /* min_doc_count 0: numbers that exist */
+} state;
+
+static int no_memory(qdi_aggr *a, qd_err *err)
+{
+    return qdi_no_memory(a->shard->account, 64, "terms", err);
+}
+
+/* --- include, exclude ------------------------------------------------------------------------- */
+
+static int fill_list(qdi_aggr *a, qdi_strings *to, const qd_str *at, uint32_t n, qd_err *err)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t unused;
+        uint8_t ip[16];
+        qd_str v = at[i];
+        if (a->bound->field->kind == QD_FIELD_IP) {
+            if (!qd_ip_parse(v, ip))
+                return qd_err_set(err, QD_E_ARG, "'%.*s' is not an IP string literal.",
+                                  QD_STR_ARG(v));
+            v = (qd_str){(const char *)ip, 16};
+        }
+        if (qdi_strings_put(to, v, &unused)) return no_memory(a, err);
+    }
+    return 0;
+}
+
+static int number_list(qdi_aggr *a, const qd_str *at, uint32_t n, int64_t **out, qd_err *err)
+{
+    const qd_field *f = a->bound->field;
+    *out = qd_arena_alloc(&a->shard->arena, (n + 1) * sizeof **out);
+    if (!*out) return no_memory(a, err);
+    for (uint32_t i = 0; i < n; i++) {
+        double d;
+        if (a->bound->values == QDI_I64 && qd_str_i64(at[i], &(*out)[i])) continue;
+        if (f->kind == QD_FIELD_DATE) {
+            int rc = qd_date_math(a->bound->fmt.date, at[i], 0, false, NULL, &(*out)[i], err);
+            if (rc) return rc;
+        } else if (f->kind == QD_FIELD_BOOLEAN) {
+            (*out)[i] = qd_str_is(at[i], "true");
+        } else if (qd_f64_parse_java(at[i], &d)) {
+            return qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
+                              QD_STR_ARG(at[i]));
+        } else {
+            (*out)[i] = qd_field_from_f64(f, d);
+        }
+    }
+    return 0;
+}
+
+static int open_include(qdi_aggr *a, qd_err *err)
+{
+    state *t = a->state;
+    const qdi_include *in = &a->def->u.terms.include;
+    int rc = 0;
+    if (!in->any || !a->bound->field) return 0;
+    bool numbers = a->bound->values != QDI_ORD;
+    if (numbers && (in->include.p || in->exclude.p))
+        return qd_err_set(err, QD_E_ARG,
+                          "Aggregation [%.*s] cannot support regular expression style "
+                          "include/exclude settings as they can only be applied to string fields. "
+                          "Use an array of numeric values for include/exclude clauses used to "
+                          "filter numeric fields",
+                          QD_STR_ARG(a->def->name));
+    if (in->include.p)
+        rc = qd_automaton_regexp(in->include, QD_REGEXP_ALL, false, 0, a->shard->account,
+                                 &t->include, err);
+    if (!rc && in->exclude.p)
+        rc = qd_automaton_regexp(in->exclude, QD_REGEXP_ALL, false, 0, a->shard->account,
+                                 &t->exclude, err);
+    if (rc) return rc;
+    if (numbers) {
+        t->nnum_list = in->nlist;
+        t->nnum_not_list = in->nnot_list;
+        rc = number_list(a, in->list, in->nlist, &t->num_list, err);
+        return rc ? rc : number_list(a, in->not_list, in->nnot_list, &t->num_not_list, err);
+    }
+    rc = fill_list(a, &t->list, in->list, in->nlist, err);
+    return rc ? rc : fill_list(a, &t->not_list, in->not_list, in->nnot_list, err);
+}
+
+static bool string_wanted(const qdi_aggr *a, qd_str v)
+{
+    const state *t = a->state;
+    const qdi_include *in = &a->def->u.terms.include;
+    uint32_t unused;
+    if (!in->any) return true;
+    if (in->partitions) { /* Elasticsearch: murmur3 with seed 31, Math.floorMod */
+        int64_t h = (int32_t)qd_murmur3_32(v.p, v.n, 31), m = in->partitions;
+        return ((h % m) + m) % m == in->partition;
+    }
+    if (t->include && !qd_automaton_match(t->include, v)) return false;
+    if (in->has_list && !qdi_strings_find(&t->list, v, &unused)) return false;
+    if (t->exclude && qd_automaton_match(t->exclude, v)) return false;
+    return !in->has_not_list || !qdi_strings_find(&t->not_list, v, &unused);
+}
+
+static bool number_wanted(const qdi_aggr *a, int64_t v)
+{
+    const state *t = a->state;
+    const qdi_include *in = &a->def->u.terms.include;
+    if (!in->any) return true;
+    if (in->partitions) {
+        int64_t h = (int64_t)qdi_hash_i64((uint64_t)v), m = in->partitions;
+        return ((h % m) + m) % m == in->partition;
+    }
+    bool yes = !in->has_list;
+    for (uint32_t i = 0; !yes && i < t->nnum_list; i++) yes = t->num_list[i] == v;
+    for (uint32_t i = 0; yes && i < t->nnum_not_list; i++) yes = t->num_not_list[i] != v;
+    return yes;
+}
+
+/* --- collecting ------------------------------------------------------------------------------- */
+
+static int terms_open(qdi_aggr *a, qd_err *err)
+{
+    state *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
+    if (!t) return no_memory(a, err);
+    qdi_strings_init(&t->strings, a->shard->account);
+    qdi_strings_init(&t->list, a->shard->account);
+    qdi_strings_init(&t->not_list, a->shard->account);
+    t->universe.account = a->shard->account;
+    if (a->src && a->bound->values == QDI_ORD) a->src->want_dict = true;
+    t->counting = a->single && a->def->nplain == 0 && a->bound->values == QDI_ORD;
+    return open_include(a, err);
+}
+
+static int terms_leaf(qdi_aggr *a, qd_err *err)
+{
+    state *t = a->state;
+    if (!a->src || a->bound->values != QDI_ORD) return 0;
+    uint32_t n = a->src->ordinals + 1; /* and the missing value */
+    if (t->counting) {
+        int rc = qdi_grow(a->shard->account, &t->count, &t->cap_count, n, sizeof *t->count, err);
+        if (rc) return rc;
+        memset(t->count, 0, n * sizeof *t->count);
+        return 0;
+    }
+    int rc = qdi_grow(a->shard->account, &t->term, &t->cap_term, n, sizeof *t->term, err);
+    if (rc) return rc;
+    for (uint32_t i = 0; i < n; i++) t->term[i] = UNSEEN;
+    return 0;
+}
+
+/* The number of an ordinal's string, or SKIPPED. */
+static int resolve(qdi_aggr *a, uint32_t ord, uint32_t *out, qd_err *err)
+{
+    state *t = a->state;
+    qd_str v = a->src->missing_bytes;
+    if (ord < a->src->ordinals) {
+        int rc = qd_dict_at(a->src->dict, ord, &v, err);
+        if (rc) return rc;
+    }
+    *out = SKIPPED;
+    if (!string_wanted(a, v)) return 0;
+    return qdi_strings_put(&t->strings, v, out) ? no_memory(a, err) : 0;
+}
+
+static int collect_strings(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
+                           qd_err *err)
+{
+    state *t = a->state;
+    qdi_source *s = a->src;
+    int rc;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t from, to, bucket, at = idx ? idx[i] : i;
+        qdi_source_doc(s, at, &from, &to);
+        for (uint32_t k = from; k < to; k++) {
+            uint32_t ord = s->o[k], term = t->term[ord];
+            if (QD_UNLIKELY(term == UNSEEN)) {
+                rc = resolve(a, ord, &term, err);
+                if (rc) return rc;
+                t->term[ord] = term;
+            }
+            if (term == SKIPPED) continue;
+            rc = qdi_bucket(a, owner ? owner[i] : 0, term, &bucket, err);
+            if (rc == 0) rc = qdi_emit(a, at, bucket, err);
+            if (rc) return rc;
+        }
+    }
+    return 0;
+}
+
+static int collect_numbers(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
+                           qd_err *err)
+{
+    qdi_source *s = a->src;
+    bool any = a->def->u.terms.include.any;
+    int rc;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t from, to, bucket, at = idx ? idx[i] : i;
+        qdi_source_doc(s, at, &from, &to);
+        for (uint32_t k = from; k < to; k++) {
+            if (k > from && s->v[k] == s->v[k - 1]) continue;
+            if (any && !number_wanted(a, s->v[k])) continue;
+            rc = qdi_bucket(a, owner ? owner[i] : 0, s->v[k], &bucket, err);
+            if (rc == 0) rc = qdi_emit(a, at, bucket, err);
+            if (rc) return rc;
+        }
+    }
+    return 0;
+}
+
+static int terms_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
+                         qd_err *err)
+{
+    state *t = a->state;
+    qdi_source *s = a->src;
+    if (!s) return 0;
+    int rc;
+    if (t->counting && !idx) { /* the set of a document's ordinals holds none twice */
+        rc = qdi_source_load(a->shard, s, err);
+        for (uint32_t i = 0; rc == 0 && i < s->n; i++) t->count[s->o[i]]++;
+        return rc;
+    }
+    rc = qdi_source_index(a->shard, s, err);
+    if (rc) return rc;
+    if (t->counting) {
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t from, to;
+            qdi_source_doc(s, idx[i], &from, &to);
+            for (uint32_t k = from; k < to; k++) t->count[s->o[k]]++;
+        }
+        return 0;
+    }
+    rc = a->bound->values == QDI_ORD ? collect_strings(a, idx, owner, n, err)
+                                     : collect_numbers(a, idx, owner, n, err);
+    return rc ? rc : qdi_emit_flush(a, err);
+}
+
+/* Numbers that exist in the segment, for min_doc_count 0. */
+static int all_numbers(qdi_aggr *a, qd_err *err)
+{
+    state *t = a->state;
+    qd_column_cursor c;
+    qd_column_batch b;
+    qd_column_over_range(&c, 0, a->shard->batch.leaf->docs);
+    int rc;
+    while ((rc = qd_column_next(a->src->reader, &c, &b, err)) == 1)
+        for (uint32_t i = 0; i < b.n; i++) {
+            uint32_t unused;
+            if (!number_wanted(a, b.values[i])) continue;
+            if (qdi_buckets_put(&t->universe, 0, b.values[i], &unused)) return no_memory(a, err);
+        }
+    return rc;
+}
+
+static int terms_leaf_end(qdi_aggr *a, qd_err *err)
+{
+    state *t = a->state;
+    bool zeros = a->def->min_doc_count == 0;
+    if (!a->src || !a->src->column) {
+        if (!a->src || !t->counting || !a->src->has_missing) return 0;
+    }
+    if (a->bound->values != QDI_ORD) return zeros ? all_numbers(a, err) : 0;
+    uint32_t n = a->src->ordinals, term, bucket;
+    for (uint32_t i = 0; i <= n; i++) {
+        uint32_t count = t->counting ? t->count[i] : 0;
+        if (!count && (!zeros || i == n)) continue;
+        int rc = resolve(a, i, &term, err);
+        if (rc == 0 && term != SKIPPED && count) rc = qdi_bucket(a, 0, term, &bucket, err);
+        if (rc) return rc;
+        if (term != SKIPPED && count) a->buckets.docs[bucket] += count;
+    }
+    return 0;
+}
+
+/* --- building --------------------------------------------------------------------------------- */
+
+typedef struct candidate {
+    uint32_t bucket; /* UINT32_MAX: without documents */
+    int64_t key;
+    uint64_t docs;
+    double metric[4];
+} candidate;
+
+typedef struct order_arg {
+    const qdi_agg *def;
+    const qd_str *strings; /* NULL: numbers */
+} order_arg;
+
+/* NaN goes last, whatever the direction. */
+static int metric_order(double x, double y, bool ascending)
+{
+    if (isnan(x) || isnan(y)) return isnan(x) - isnan(y);
+    int c = x < y ? -1 : x > y;
+    return ascending ? c : -c;
+}
+
+static int candidate_order(const void *arg, const void *pa, const void *pb)
+{
+    const order_arg *g = arg;
+    const candidate *a = pa, *b = pb;
+    uint32_t m = 0;
+    for (uint32_t i = 0; i < g->def->norder; i++) {
+        const qdi_order *o = &g->def->order[i];
+        int c;
+        if (o->by == QDI_BY_METRIC) {
+            c = m < QD_COUNT_OF(a->metric) ? metric_order(a->metric[m], b->metric[m], o->ascending)
+                                           : 0;
+            m++;
+        } else {
+            c = o->by == QDI_BY_COUNT ? (a->docs < b->docs ? -1 : a->docs > b->docs)
+                : g->strings          ? qd_str_cmp(g->strings[a->key], g->strings[b->key])
+                                      : (a->key < b->key ? -1 : a->key > b->key);
+            if (!o->ascending) c = -c;
+        }
+        if (c) return c;
+    }
+    return 0;
+}
+
+static void sift(candidate *h, uint32_t at, uint32_t n, const order_arg *g)
+{
+    for (;;) {
+        uint32_t c = 2 * at + 1;
+        if (c >= n) return;
+        if (c + 1 < n && candidate_order(g, &h[c + 1], &h[c]) > 0) c++;
+        if (candidate_order(g, &h[c], &h[at]) <= 0) return;
+        candidate x = h[c];
+        h[c] = h[at];
+        h[at] = x;
+        at = c;
+    }
+}
+
+/* The best k of n to the front, in order. */
+static int select_best(qdi_aggr *a, candidate *c, uint32_t n, uint32_t k, const order_arg *g,
+                       qd_err *err)
+{
+    if (k < n) { /* a heap of the best, the worst on top */
+        for (uint32_t i = k / 2; i-- > 0;) sift(c, i, k, g);
+        for (uint32_t i = k; i < n; i++)
+            if (candidate_order(g, &c[i], &c[0]) < 0) {
+                candidate x = c[0];
+                c[0] = c[i];
+                c[i] = x;
+                sift(c, 0, k, g);
+            }
+        n = k;
+    }
+    return qdi_sort(a->shard->account, c, n, sizeof *c, candidate_order, g) ? no_memory(a, err) : 0;
+}
+
+static int add_candidate(qdi_aggr *a, candidate *c, uint32_t bucket, int64_t key)
+{
+    uint32_t m = 0;
+    *c = (candidate){.bucket = bucket, .key = key};
+    if (bucket != UINT32_MAX) c->docs = a->buckets.docs[bucket];
+    for (uint32_t i = 0; i < a->def->norder; i++) {
+        if (a->def->order[i].by != QDI_BY_METRIC || m == QD_COUNT_OF(c->metric)) continue;
+        c->metric[m++] =
+            bucket == UINT32_MAX ? NAN : qdi_aggr_metric(a, bucket, &a->def->order[i].path);
+    }
+    return 0;
+}
+
+static int gather(qdi_aggr *a, uint32_t owner, candidate **out, uint32_t *n, uint64_t *total,
+                  qd_err *err)
+{
+    state *t = a->state;
+    qdi_buckets *b = &a->buckets;
+    bool zeros = a->def->min_doc_count == 0;
+    if (qdi_buckets_group(b)) return no_memory(a, err);
+    uint32_t from = owner < b->groups ? b->group[owner] : 0;
+    uint32_t to = owner < b->groups ? b->group[owner + 1] : 0;
+    uint32_t more = !zeros ? 0 : a->bound->values == QDI_ORD ? t->strings.n : t->universe.n;
+    candidate *c = qd_alloc(a->shard->account, (to - from + more + 1ul) * sizeof *c);
+    if (!c) return qdi_no_memory(a->shard->account, (to - from + more) * sizeof *c, "terms", err);
+    uint32_t k = 0;
+    for (uint32_t i = from; i < to; i++) {
+        uint32_t bucket = b->list[i];
+        *total += b->docs[bucket];
+        if ((int64_t)b->docs[bucket] < a->def->u.terms.shard_min_doc_count) continue;
+        add_candidate(a, &c[k++], bucket, b->key[bucket]);
+    }
+    for (uint32_t i = 0; i < more && a->def->u.terms.shard_min_doc_count == 0; i++) {
+        uint32_t unused;
+        int64_t key = a->bound->values == QDI_ORD ? (int64_t)i : t->universe.key[i];
+        if (!qdi_buckets_find(b, owner, key, &unused)) add_candidate(a, &c[k++], UINT32_MAX, key);
+    }
+    *out = c;
+    *n = k;
+    return 0;
+}
+
+/* A bucket number that no document has: children find nothing there. */
+static int build_bucket(qdi_aggr *a, const candidate *c, qdi_bucket_out *o, qd_err *err)
+{
+    state *t = a->state;
+    *o = (qdi_bucket_out){.key = c->key, .docs = c->docs};
+    if (a->bound->values == QDI_ORD) {
+        o->bytes = qd_arena_str(&a->shard->partial->arena, t->strings.at[c->key]);
+        if (!o->bytes.p) return no_memory(a, err);
+    } else if (a->bound->values == QDI_F64) {
+        o->key = qd_sortable_f64(qd_field_f64(a->bound->field, c->key));
+    }
+    return qdi_build_subs(a, c->bucket == UINT32_MAX ? a->buckets.n : c->bucket, &o->subs, err);
+}
+
+static int terms_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
+{
+    state *t = a->state;
+    candidate *c = NULL;
+    uint32_t n = 0, k = a->def->u.terms.shard_size;
+    uint64_t total = 0;
+    int rc = gather(a, owner, &c, &n, &total, err);
+    if (rc) return rc;
+    order_arg g = {a->def, a->bound->values == QDI_ORD ? t->strings.at : NULL};
+    if (k > n) k = n;
+    rc = select_best(a, c, n, k, &g, err);
+    out->b = rc ? NULL : qd_arena_calloc(&a->shard->partial->arena, (k + 1ul) * sizeof *out->b);
+    if (rc == 0 && !out->b)
+        rc = qdi_no_memory(a->shard->account, k * sizeof *out->b, "results of terms", err);
+    for (uint32_t i = 0; rc == 0 && i < k; i++) {
+        rc = build_bucket(a, &c[i], &out->b[i], err);
+        total -= c[i].docs;
+        out->n = i + 1;
+    }
+    if (rc == 0) {
+        out->other = total;
+        out->full = k > 0 && k >= a->def->u.terms.shard_size;
+        bool by_count = a->def->order[0].by == QDI_BY_COUNT && !a->def->order[0].ascending;
+        out->error = !out->full || a->def->order[0].by == QDI_BY_KEY ? 0
+                     : by_count                                      ? (int64_t)c[k - 1].docs
+                                                                     : -1;
+    }
+    qd_free(c);
+    return rc;
+}
+
+static void terms_close(qdi_aggr *a)
+{
+    state *t = a->state;
+    if (!t) return;
+    qdi_strings_fini(&t->strings);
+    qdi_strings_fini(&t->list);
+    qdi_strings_fini(&t->not_list);
+    qdi_buckets_fini(&t->universe);
+    qd_automaton_free(t->include);
+    qd_automaton_free(t->exclude);
+    qd_free(t->term);
+    qd_free(t->count);
+}
+
+const qdi_ops qdi_ops_terms = {.open = terms_open,
+                               .leaf = terms_leaf,
+                               .collect = terms_collect,
+                               .leaf_end = terms_leaf_end,
+                               .build = terms_build,
+                               .close = terms_close};

@@ -1,0 +1,201 @@
+/*
+ * digest.c: t-digest; see digest_int.h.
+ */
+#include "aggs/digest_int.h"
+#include <math.h>
+#include <string.h>
+
+void qdi_digest_init(qdi_digest *d, double compression)
+{
+    *d = (qdi_digest){.compression = compression, .min = INFINITY, .max = -INFINITY, .exact = true};
+}
+
+/* Centroids that may wait before they are merged; values kept exactly. */
+static uint32_t room(const qdi_digest *d)
+{
+    return (uint32_t)(20 * d->compression) + 64;
+}
+
+/* Merge sort by mean of [0, n): the sorted front stays cheap. */
+static int sort(qdi_digest *d, qd_account *account)
+{
+    uint32_t n = d->n, runs = d->merged;
+    if (runs == n) return 0;
+    qdi_centroid *tmp = qd_alloc(account, n * sizeof *tmp), *tail = d->at + runs;
+    if (!tmp) return QD_E_NOMEM;
+    uint32_t m = n - runs;
+    for (uint32_t width = 1; width < m; width *= 2) {
+        for (uint32_t lo = 0; lo < m; lo += 2 * width) {
+            uint32_t mid = lo + width < m ? lo + width : m,
+                     hi = lo + 2 * width < m ? lo + 2 * width : m;
+            uint32_t i = lo, j = mid, k = lo;
+            while (i < mid && j < hi)
+                tmp[k++] = tail[i].mean <= tail[j].mean ? tail[i++] : tail[j++];
+            while (i < mid) tmp[k++] = tail[i++];
+            while (j < hi) tmp[k++] = tail[j++];
+        }
+        memcpy(tail, tmp, m * sizeof *tmp);
+    }
+    uint32_t i = 0, j = runs, k = 0;
+    while (i < runs && j < n) tmp[k++] = d->at[i].mean <= d->at[j].mean ? d->at[i++] : d->at[j++];
+    while (i < runs) tmp[k++] = d->at[i++];
+    while (j < n) tmp[k++] = d->at[j++];
+    memcpy(d->at, tmp, n * sizeof *tmp);
+    qd_free(tmp);
+    return 0;
+}
+
+/* Neighbours become one centroid while their weight is below 4 N q (1 - q) / compression, scaled
+ * as k2 does. */
+static void compress(qdi_digest *d)
+{
+    double total = 0, before = 0;
+    uint32_t out = 0;
+    for (uint32_t i = 0; i < d->n; i++) total += d->at[i].weight;
+    double norm = d->compression / (4 * log(total / d->compression) + 24);
+    for (uint32_t i = 1; i < d->n; i++) {
+        qdi_centroid *c = &d->at[out], *x = &d->at[i];
+        double w = c->weight + x->weight;
+        double q0 = before / total, q2 = (before + w) / total;
+        double limit = total * fmin(q0 * (1 - q0), q2 * (1 - q2)) / norm;
+        if (w <= limit) {
+            c->mean += (x->mean - c->mean) * x->weight / w;
+            c->weight = w;
+        } else {
+            before += c->weight;
+            d->at[++out] = *x;
+        }
+    }
+    if (d->n) d->n = out + 1;
+    d->exact = false;
+}
+
+int qdi_digest_settle(qdi_digest *d, qd_account *account)
+{
+    int rc = sort(d, account);
+    if (rc) return rc;
+    if (d->n > (d->exact ? (uint32_t)(20 * d->compression) : (uint32_t)(3 * d->compression) + 8))
+        compress(d);
+    d->merged = d->n;
+    return 0;
+}
+
+static int push(qdi_digest *d, double mean, double weight, qd_account *account)
+{
+    if (d->n == d->cap) {
+        uint32_t cap = d->cap ? d->cap * 2 : 16;
+        if (cap > room(d)) cap = room(d);
+        if (d->n >= cap) {
+            int rc = qdi_digest_settle(d, account);
+            if (rc) return rc;
+            if (d->n >= cap) cap = d->n + 64;
+        }
+        if (cap > d->cap) {
+            qdi_centroid *p = qd_realloc(account, d->at, cap * sizeof *p);
+            if (!p) return QD_E_NOMEM;
+            d->at = p;
+            d->cap = cap;
+        }
+    }
+    d->at[d->n++] = (qdi_centroid){mean, weight};
+    d->total += weight;
+    if (weight != 1) d->exact = false;
+    return 0;
+}
+
+int qdi_digest_add(qdi_digest *d, const double *v, uint32_t n, qd_account *account)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (isnan(v[i])) continue;
+        if (v[i] < d->min) d->min = v[i];
+        if (v[i] > d->max) d->max = v[i];
+        int rc = push(d, v[i], 1, account);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+int qdi_digest_merge(qdi_digest *to, const qdi_digest *from, qd_account *account)
+{
+    if (from->min < to->min) to->min = from->min;
+    if (from->max > to->max) to->max = from->max;
+    if (!from->exact) to->exact = false;
+    for (uint32_t i = 0; i < from->n; i++) {
+        int rc = push(to, from->at[i].mean, from->at[i].weight, account);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+qdi_digest *qdi_digest_copy(const qdi_digest *d, qd_arena *arena)
+{
+    qdi_digest *o = qd_arena_alloc(arena, sizeof *o);
+    if (!o) return NULL;
+    *o = *d;
+    o->at = qd_arena_alloc(arena, (d->n + 1ul) * sizeof *o->at);
+    if (!o->at) return NULL;
+    if (d->n) memcpy(o->at, d->at, d->n * sizeof *o->at);
+    o->cap = o->n;
+    return o;
+}
+
+double qdi_digest_quantile(const qdi_digest *d, double q)
+{
+    if (d->n == 0) return NAN;
+    if (q <= 0) return d->min;
+    if (q >= 1) return d->max;
+    if (d->exact) {
+        double at = q * (d->n - 1);
+        uint32_t i = (uint32_t)at;
+        double f = at - i;
+        if (i + 1 >= d->n) return d->at[d->n - 1].mean;
+        return d->at[i].mean * (1 - f) + d->at[i + 1].mean * f;
+    }
+    double want = q * d->total, left = 0, mean = d->min, rank = 0;
+    for (uint32_t i = 0; i <= d->n;
+         i++) { /* between the middles of neighbours, by straight lines */
+        bool end = i == d->n;
+        double next = end ? d->max : d->at[i].mean;
+        double at = end ? d->total : left + d->at[i].weight / 2;
+        if (want <= at) {
+            if (at <= rank) return next;
+            double v = mean + (next - mean) * (want - rank) / (at - rank);
+            return v < d->min ? d->min : v > d->max ? d->max : v;
+        }
+        mean = next;
+        rank = at;
+        if (!end) left += d->at[i].weight;
+    }
+    return d->max;
+}
+
+double qdi_digest_cdf(const qdi_digest *d, double v)
+{
+    if (d->n == 0) return NAN;
+    if (v < d->min) return 0;
+    if (v >= d->max) return 1;
+    if (d->exact) {
+        uint32_t below = 0;
+        while (below < d->n && d->at[below].mean <= v) below++;
+        return (double)below / d->n;
+    }
+    double left = 0, mean = d->min, rank = 0;
+    for (uint32_t i = 0; i <= d->n; i++) {
+        bool end = i == d->n;
+        double next = end ? d->max : d->at[i].mean;
+        double at = end ? d->total : left + d->at[i].weight / 2;
+        if (v < next) {
+            if (next <= mean) return rank / d->total;
+            return (rank + (at - rank) * (v - mean) / (next - mean)) / d->total;
+        }
+        mean = next;
+        rank = at;
+        if (!end) left += d->at[i].weight;
+    }
+    return 1;
+}
+
+void qdi_digest_fini(qdi_digest *d)
+{
+    qd_free(d->at);
+}

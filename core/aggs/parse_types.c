@@ -1,0 +1,815 @@
+/*
+ * parse_types.c: the body of each type of aggregation.
+ */
+#include "aggs/aggs_int.h"
+#include "mapping/date_math.h"
+#include "query/dsl.h"
+#include <math.h>
+
+#define FORMAT "format"
+
+/* Is key among the names of a list "a,b,c"? */
+static bool listed(const char *list, qd_str key)
+{
+    qd_str rest = qd_str_c(list);
+    while (rest.p)
+        if (qd_str_eq(qd_str_split(&rest, ','), key)) return true;
+    return false;
+}
+
+static int unknown(qdi_parse *p, const char *type, const char *list, const qd_json_node *m)
+{
+    qd_str rest = qd_str_c(list), near = {NULL, 0};
+    size_t best = 3;
+    while (rest.p) {
+        qd_str name = qd_str_split(&rest, ',');
+        size_t d = qd_str_distance(name, m->key);
+        if (d < best) {
+            best = d;
+            near = name;
+        }
+    }
+    if (qd_str_is(m->key, "script"))
+        return qd_err_set(p->err, QD_E_ARG, "[%s] scripts are not supported in aggregations", type);
+    if (near.n)
+        return qdi_xcontent_error(p, m, "[%s] unknown field [%.*s] did you mean [%.*s]?", type,
+                                  QD_STR_ARG(m->key), QD_STR_ARG(near));
+    return qdi_xcontent_error(p, m, "[%s] unknown field [%.*s]", type, QD_STR_ARG(m->key));
+}
+
+static int check_members(qdi_parse *p, const char *type, const qd_json_node *body, const char *list)
+{
+    for (const qd_json_node *m = body->first; m; m = m->next)
+        if (!listed(list, m->key)) return unknown(p, type, list, m);
+    return 0;
+}
+
+static int bad_value(qdi_parse *p, qdi_agg *a, const qd_json_node *m)
+{
+    return qdi_xcontent_error(p, m, "[%s] failed to parse field [%.*s]", qdi_type_name(a->type),
+                              QD_STR_ARG(m->key));
+}
+
+static int get_f64(qdi_parse *p, qdi_agg *a, const char *key, double *out)
+{
+    const qd_json_node *m = qd_json_get(a->json, key);
+    if (!m || m->type == QD_JSON_T_NULL) return 0;
+    if (m->type != QD_JSON_T_NUMBER && m->type != QD_JSON_T_STRING) return bad_value(p, a, m);
+    return qd_f64_parse(m->text, out) ? bad_value(p, a, m) : 0;
+}
+
+static int get_i64(qdi_parse *p, qdi_agg *a, const char *key, int64_t *out)
+{
+    const qd_json_node *m = qd_json_get(a->json, key);
+    if (!m || m->type == QD_JSON_T_NULL) return 0;
+    if (m->type != QD_JSON_T_NUMBER && m->type != QD_JSON_T_STRING) return bad_value(p, a, m);
+    return qd_i64_parse(m->text, out) ? bad_value(p, a, m) : 0;
+}
+
+static int get_bool(qdi_parse *p, qdi_agg *a, const char *key, bool *out)
+{
+    const qd_json_node *m = qd_json_get(a->json, key);
+    if (!m || m->type == QD_JSON_T_NULL) return 0;
+    return qd_json_truth(m, out) ? bad_value(p, a, m) : 0;
+}
+
+static int get_value(qdi_parse *p, qdi_agg *a, const qd_json_node *m, qd_query_value *out)
+{
+    qd_str t = qd_json_text(m);
+    if (!t.p) return bad_value(p, a, m);
+    *out = (qd_query_value){t, m->type == QD_JSON_T_STRING};
+    return 0;
+}
+
+/* field, missing, format, time_zone, keyed. */
+static int common(qdi_parse *p, qdi_agg *a, bool field_needed)
+{
+    const qd_json_node *m = qd_json_get(a->json, "field");
+    if (m) {
+        if (m->type != QD_JSON_T_STRING) return bad_value(p, a, m);
+        a->field = m->text;
+    } else if (field_needed) {
+        return qd_err_set(p->err, QD_E_ARG,
+                          "Required one of fields [field, script], but none were specified. ");
+    }
+    m = qd_json_get(a->json, "missing");
+    if (m && m->type != QD_JSON_T_NULL) {
+        int rc = get_value(p, a, m, &a->missing);
+        if (rc) return rc;
+        a->has_missing = true;
+    }
+    m = qd_json_get(a->json, FORMAT);
+    if (m && m->type == QD_JSON_T_STRING) a->format = m->text;
+    m = qd_json_get(a->json, "time_zone");
+    if (m && m->type != QD_JSON_T_NULL) {
+        qd_zone *z;
+        int64_t hours;
+        qd_str id = qd_json_text(m);
+        if (m->type == QD_JSON_T_NUMBER && qd_str_i64(id, &hours) && hours > -24 && hours < 24)
+            id = qd_arena_printf(p->arena, "%+03d:00", (int)hours);
+        int rc = id.p ? qd_zone_make(p->arena, id, &z, p->err) : bad_value(p, a, m);
+        if (rc) return rc;
+        a->zone = z;
+    }
+    return get_bool(p, a, "keyed", &a->keyed);
+}
+
+/* --- order ------------------------------------------------------------------------------------ */
+
+static int order_one(qdi_parse *p, const qd_json_node *m, qdi_order *out)
+{
+    if (m->type != QD_JSON_T_STRING)
+        return qdi_parse_error(p, m, "Unexpected token [%s] for [order]", "START_OBJECT");
+    if (qd_str_ieq(m->text, QD_STR("asc")))
+        out->ascending = true;
+    else if (qd_str_ieq(m->text, QD_STR("desc")))
+        out->ascending = false;
+    else
+        return qdi_parse_error(p, m, "Unknown order direction [%.*s]", QD_STR_ARG(m->text));
+    out->text = m->key;
+    out->by = qd_str_is(m->key, "_count")                               ? QDI_BY_COUNT
+              : qd_str_is(m->key, "_key") || qd_str_is(m->key, "_term") ? QDI_BY_KEY
+                                                                        : QDI_BY_METRIC;
+    return 0;
+}
+
+static int order_object(qdi_parse *p, const qd_json_node *o, qdi_agg *a)
+{
+    if (o->type != QD_JSON_T_OBJECT || o->n != 1)
+        return qdi_parse_error(p, o, "Must specify at least one field for [order]");
+    return order_one(p, o->first, &a->order[a->norder++]);
+}
+
+/* Ties go by key: added unless the order has it. */
+static int parse_order(qdi_parse *p, qdi_agg *a, qdi_order standard)
+{
+    const qd_json_node *m = qd_json_get(a->json, "order");
+    uint32_t n = m && m->type == QD_JSON_T_ARRAY ? m->n : 1;
+    a->order = qd_arena_calloc(p->arena, (n + 2) * sizeof *a->order);
+    if (!a->order) return qd_err_nomem(p->err, "order");
+    int rc = 0;
+    if (m && m->type == QD_JSON_T_ARRAY)
+        for (const qd_json_node *o = m->first; rc == 0 && o; o = o->next)
+            rc = order_object(p, o, a);
+    else if (m)
+        rc = order_object(p, m, a);
+    if (rc) return rc;
+    if (a->norder == 0) a->order[a->norder++] = standard;
+    if (a->order[a->norder - 1].by != QDI_BY_KEY)
+        a->order[a->norder++] = (qdi_order){.by = QDI_BY_KEY, .ascending = true};
+    return 0;
+}
+
+/* --- terms ------------------------------------------------------------------------------------ */
+
+static int text_list(qdi_parse *p, qdi_agg *a, const qd_json_node *m, const qd_str **out,
+                     uint32_t *n)
+{
+    qd_str *at = qd_arena_calloc(p->arena, (m->n + 1) * sizeof *at);
+    if (!at) return qd_err_nomem(p->err, "terms to include");
+    *n = 0;
+    for (const qd_json_node *e = m->first; e; e = e->next) {
+        qd_str t = qd_json_text(e);
+        if (!t.p) return bad_value(p, a, m);
+        at[(*n)++] = t;
+    }
+    *out = at;
+    return 0;
+}
+
+static int parse_include(qdi_parse *p, qdi_agg *a)
+{
+    qdi_include *in = &a->u.terms.include;
+    const qd_json_node *m = qd_json_get(a->json, "include"), *x = qd_json_get(a->json, "exclude");
+    int rc = 0;
+    in->any = m || x;
+    if (m && m->type == QD_JSON_T_OBJECT) {
+        int64_t part = -1, parts = -1;
+        const qd_json_node *c = qd_json_get(m, "partition"), *d = qd_json_get(m, "num_partitions");
+        if (c && qd_i64_parse(c->text, &part)) return bad_value(p, a, m);
+        if (d && qd_i64_parse(d->text, &parts)) return bad_value(p, a, m);
+        if (x)
+            return qd_err_set(p->err, QD_E_ARG,
+                              "Cannot specify any excludes when using a partition-based include");
+        if (part < 0)
+            return qd_err_set(p->err, QD_E_ARG,
+                              "Missing [partition] parameter for partition-based include");
+        if (parts < 0)
+            return qd_err_set(p->err, QD_E_ARG,
+                              "Missing [num_partitions] parameter for partition-based include");
+        if (part >= parts || parts < 2 || parts > INT32_MAX)
+            return qd_err_set(
+                p->err, QD_E_ARG,
+                "partition must be in the range [0..num_partitions) and num_partitions > 1");
+        in->partition = (uint32_t)part;
+        in->partitions = (uint32_t)parts;
+    } else if (m && m->type == QD_JSON_T_ARRAY) {
+        in->has_list = true;
+        rc = text_list(p, a, m, &in->list, &in->nlist);
+    } else if (m) {
+        in->include = m->text;
+        if (m->type != QD_JSON_T_STRING) return bad_value(p, a, m);
+    }
+    if (rc || !x) return rc;
+    if (x->type == QD_JSON_T_ARRAY) {
+        in->has_not_list = true;
+        return text_list(p, a, x, &in->not_list, &in->nnot_list);
+    }
+    if (x->type != QD_JSON_T_STRING) return bad_value(p, a, x);
+    in->exclude = x->text;
+    return 0;
+}
+
+static int parse_terms(qdi_parse *p, qdi_agg *a)
+{
+    int64_t size = 10, shard_size = -1, shard_min = 0;
+    int rc = common(p, a, true);
+    a->min_doc_count = 1;
+    if (!rc) rc = get_i64(p, a, "size", &size);
+    if (!rc) rc = get_i64(p, a, "shard_size", &shard_size);
+    if (!rc) rc = get_i64(p, a, "min_doc_count", &a->min_doc_count);
+    if (!rc) rc = get_i64(p, a, "shard_min_doc_count", &shard_min);
+    if (!rc) rc = get_bool(p, a, "show_term_doc_count_error", &a->u.terms.show_error);
+    if (!rc) rc = parse_include(p, a);
+    if (!rc) rc = parse_order(p, a, (qdi_order){.by = QDI_BY_COUNT});
+    if (rc) return rc;
+    if (size <= 0)
+        return qd_err_set(p->err, QD_E_ARG, "[size] must be greater than 0. Found [%lld] in [%.*s]",
+                          (long long)size, QD_STR_ARG(a->name));
+    if (qd_json_get(a->json, "shard_size") && shard_size <= 0)
+        return qd_err_set(p->err, QD_E_ARG,
+                          "[shardSize] must be greater than 0. Found [%lld] in [%.*s]",
+                          (long long)shard_size, QD_STR_ARG(a->name));
+    if (a->min_doc_count < 0)
+        return qd_err_set(
+            p->err, QD_E_ARG,
+            "[minDocCount] must be greater than or equal to 0. Found [%lld] in [%.*s]",
+            (long long)a->min_doc_count, QD_STR_ARG(a->name));
+    if (size > INT32_MAX) size = INT32_MAX;
+    if (shard_size < 0)
+        shard_size = a->order[0].by == QDI_BY_KEY ? size : (int64_t)((double)size * 1.5 + 10);
+    if (shard_size < size) shard_size = size;
+    a->u.terms.size = (uint32_t)size;
+    a->u.terms.shard_size = (uint32_t)(shard_size > INT32_MAX ? INT32_MAX : shard_size);
+    a->u.terms.shard_min_doc_count = shard_min > a->min_doc_count ? a->min_doc_count : shard_min;
+    return 0;
+}
+
+/* --- histograms ------------------------------------------------------------------------------- */
+
+static int get_bounds(qdi_parse *p, qdi_agg *a, const char *key, qd_query_value out[2])
+{
+    const qd_json_node *m = qd_json_get(a->json, key);
+    if (!m || m->type == QD_JSON_T_NULL) return 0;
+    if (m->type != QD_JSON_T_OBJECT) return bad_value(p, a, m);
+    for (const qd_json_node *b = m->first; b; b = b->next) {
+        int i = qd_str_is(b->key, "min") ? 0 : qd_str_is(b->key, "max") ? 1 : -1;
+        if (i < 0)
+            return qdi_xcontent_error(p, b, "[bounds] unknown field [%.*s]", QD_STR_ARG(b->key));
+        if (b->type == QD_JSON_T_NULL) continue;
+        int rc = get_value(p, a, b, &out[i]);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+static int parse_histogram(qdi_parse *p, qdi_agg *a)
+{
+    int rc = common(p, a, true);
+    a->u.histogram.interval = 0;
+    if (!rc) rc = get_f64(p, a, "interval", &a->u.histogram.interval);
+    if (!rc) rc = get_f64(p, a, "offset", &a->u.histogram.offset);
+    if (!rc) rc = get_i64(p, a, "min_doc_count", &a->min_doc_count);
+    if (!rc) rc = get_bounds(p, a, "extended_bounds", a->u.histogram.bounds[0]);
+    if (!rc) rc = get_bounds(p, a, "hard_bounds", a->u.histogram.bounds[1]);
+    if (!rc) rc = parse_order(p, a, (qdi_order){.by = QDI_BY_KEY, .ascending = true});
+    if (rc) return rc;
+    if (!(a->u.histogram.interval > 0) || !isfinite(a->u.histogram.interval))
+        return qd_err_set(p->err, QD_E_ARG,
+                          "[interval] must be >0 for histogram aggregation [%.*s]",
+                          QD_STR_ARG(a->name));
+    if (a->min_doc_count < 0)
+        return qd_err_set(
+            p->err, QD_E_ARG,
+            "[minDocCount] must be greater than or equal to 0. Found [%lld] in [%.*s]",
+            (long long)a->min_doc_count, QD_STR_ARG(a->name));
+    return 0;
+}
+
+static bool calendar_unit(qd_str s, qd_date_unit *out)
+{
+    static const struct {
+        const char *a, *b;
+        qd_date_unit unit;
+    } units[] = {{"second", "1s", QD_UNIT_SECOND},   {"minute", "1m", QD_UNIT_MINUTE},
+                 {"hour", "1h", QD_UNIT_HOUR},       {"day", "1d", QD_UNIT_DAY},
+                 {"week", "1w", QD_UNIT_WEEK},       {"month", "1M", QD_UNIT_MONTH},
+                 {"quarter", "1q", QD_UNIT_QUARTER}, {"year", "1y", QD_UNIT_YEAR}};
+    for (size_t i = 0; i < QD_COUNT_OF(units); i++)
+        if (qd_str_is(s, units[i].a) || qd_str_is(s, units[i].b)) {
+            *out = units[i].unit;
+            return true;
+        }
+    return false;
+}
+
+/* "30d", "90m", "250ms", also with a sign when one is allowed. */
+static bool time_value(qd_str s, bool with_sign, int64_t *ms)
+{
+    static const struct {
+        const char *unit;
+        int64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+    bool minus = false;
+    if (with_sign && s.n && (s.p[0] == '-' || s.p[0] == '+')) {
+        minus = s.p[0] == '-';
+        s = qd_str_sub(s, 1, s.n);
+    }
+    for (size_t i = 0; i < QD_COUNT_OF(units); i++) {
+        qd_str u = qd_str_c(units[i].unit);
+        int64_t n;
+        if (!qd_str_ends(s, u)) continue;
+        if (!qd_str_i64(qd_str_sub(s, 0, s.n - u.n), &n) || n < 0) continue;
+        if (n > INT64_MAX / units[i].ms) return false;
+        *ms = minus ? -n * units[i].ms : n * units[i].ms;
+        return true;
+    }
+    return false;
+}
+
+static int get_intervals(qdi_parse *p, qdi_agg *a, bool *calendar, qd_date_unit *unit,
+                         int64_t *interval, int64_t *offset)
+{
+    const qd_json_node *c = qd_json_get(a->json, "calendar_interval");
+    const qd_json_node *f = qd_json_get(a->json, "fixed_interval");
+    const qd_json_node *o = qd_json_get(a->json, "offset");
+    if (c && f)
+        return qd_err_set(p->err, QD_E_ARG, "Cannot use [%s] with [%s] configuration option.",
+                          "fixed_interval", "calendar_interval");
+    if (!c && !f)
+        return qd_err_set(p->err, QD_E_ARG,
+                          "Invalid interval specified, must be non-null and non-empty");
+    if (c) {
+        if (c->type != QD_JSON_T_STRING || !calendar_unit(c->text, unit))
+            return qd_err_set(p->err, QD_E_ARG,
+                              "The supplied interval [%.*s] could not be parsed as a calendar "
+                              "interval.",
+                              QD_STR_ARG(c->text));
+        *calendar = true;
+        static const int64_t fixed[] = {1000, 60000, 3600000};
+        *interval = *unit <= QD_UNIT_HOUR ? fixed[*unit] : 0;
+    } else if (!time_value(f->text, false, interval)) {
+        return qd_err_set(p->err, QD_E_ARG,
+                          "failed to parse setting [date_histogram.fixedInterval] with value "
+                          "[%.*s] as a time value: unit is missing or unrecognized",
+                          QD_STR_ARG(f->text));
+    } else if (*interval <= 0) {
+        return qd_err_set(p->err, QD_E_ARG, "Zero or negative time interval not supported");
+    }
+    if (o && o->type == QD_JSON_T_NUMBER && qd_str_i64(o->text, offset)) return 0;
+    if (o && o->type != QD_JSON_T_NULL && !time_value(o->text, true, offset))
+        return qd_err_set(p->err, QD_E_ARG,
+                          "failed to parse setting [DateHistogramAggregationBuilder.parseOffset] "
+                          "with value [%.*s] as a time value: unit is missing or unrecognized",
+                          QD_STR_ARG(o->text));
+    return 0;
+}
+
+static int parse_date_histogram(qdi_parse *p, qdi_agg *a)
+{
+    int rc = common(p, a, true);
+    if (!rc)
+        rc = get_intervals(p, a, &a->u.histogram.calendar, &a->u.histogram.unit,
+                           &a->u.histogram.interval_ms, &a->u.histogram.offset_ms);
+    if (!rc) rc = get_i64(p, a, "min_doc_count", &a->min_doc_count);
+    if (!rc) rc = get_bounds(p, a, "extended_bounds", a->u.histogram.bounds[0]);
+    if (!rc) rc = get_bounds(p, a, "hard_bounds", a->u.histogram.bounds[1]);
+    if (!rc) rc = parse_order(p, a, (qdi_order){.by = QDI_BY_KEY, .ascending = true});
+    if (rc == 0 && a->min_doc_count < 0)
+        return qd_err_set(
+            p->err, QD_E_ARG,
+            "[minDocCount] must be greater than or equal to 0. Found [%lld] in [%.*s]",
+            (long long)a->min_doc_count, QD_STR_ARG(a->name));
+    return rc;
+}
+
+/* --- ranges and filters ----------------------------------------------------------------------- */
+
+static int parse_ranges(qdi_parse *p, qdi_agg *a)
+{
+    int rc = common(p, a, true);
+    const qd_json_node *m = qd_json_get(a->json, "ranges");
+    if (rc) return rc;
+    if (!m || m->type != QD_JSON_T_ARRAY || m->n == 0)
+        return qd_err_set(p->err, QD_E_ARG, "No [ranges] specified for the [%.*s] aggregation",
+                          QD_STR_ARG(a->name));
+    a->u.range.at = qd_arena_calloc(p->arena, m->n * sizeof *a->u.range.at);
+    if (!a->u.range.at) return qd_err_nomem(p->err, "ranges");
+    for (const qd_json_node *r = m->first; r; r = r->next) {
+        qdi_range *g = &a->u.range.at[a->u.range.n++];
+        if (r->type != QD_JSON_T_OBJECT) return bad_value(p, a, m);
+        for (const qd_json_node *x = r->first; rc == 0 && x; x = x->next) {
+            if (x->type == QD_JSON_T_NULL) continue;
+            if (qd_str_is(x->key, "key"))
+                g->key = qd_json_text(x);
+            else if (qd_str_is(x->key, "from"))
+                rc = get_value(p, a, x, &g->from);
+            else if (qd_str_is(x->key, "to"))
+                rc = get_value(p, a, x, &g->to);
+            else if (a->type == QDI_IP_RANGE && qd_str_is(x->key, "mask"))
+                rc = get_value(p, a, x, &g->mask);
+            else
+                rc = unknown(p, "range", "key,from,to", x);
+        }
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+static int read_query(qdi_parse *p, const qd_json_node *m, const qd_query **out)
+{
+    qd_query_reading how = *p->how->reading;
+    how.arena = p->arena;
+    if (!how.origin) how.origin = p->how->body.p;
+    int rc = qd_query_read_text(&how, m->raw, out, p->err);
+    if (rc == 0 && qd_query_uses_now(*out)) p->tree->uses_now = true;
+    return rc;
+}
+
+static int parse_filters(qdi_parse *p, qdi_agg *a)
+{
+    const qd_json_node *m = a->type == QDI_FILTER ? a->json : qd_json_get(a->json, "filters");
+    int rc = 0;
+    a->keyed = true;
+    if (a->type == QDI_FILTERS) {
+        const qd_json_node *k = qd_json_get(a->json, "other_bucket_key");
+        rc = get_bool(p, a, "other_bucket", &a->u.filters.other);
+        if (!rc) rc = get_bool(p, a, "keyed", &a->keyed);
+        if (rc) return rc;
+        if (k) a->u.filters.other = true;
+        a->u.filters.other_key = k && k->text.p ? k->text : QD_STR("_other_");
+        if (!m || (m->type != QD_JSON_T_OBJECT && m->type != QD_JSON_T_ARRAY))
+            return qdi_parse_error(p, a->json, "Missing [filters] in filters aggregation [%.*s]",
+                                   QD_STR_ARG(a->name));
+    }
+    uint32_t n = a->type == QDI_FILTER ? 1 : m->n;
+    a->u.filters.queries = qd_arena_calloc(p->arena, (n + 1) * sizeof *a->u.filters.queries);
+    if (!a->u.filters.queries) return qd_err_nomem(p->err, "filters");
+    a->u.filters.n = n;
+    if (a->type == QDI_FILTER) return read_query(p, m, a->u.filters.queries);
+    if (n == 0) return qd_err_set(p->err, QD_E_ARG, "[filters] cannot be empty.");
+    if (m->type == QD_JSON_T_OBJECT) {
+        a->u.filters.keys = qd_arena_calloc(p->arena, n * sizeof *a->u.filters.keys);
+        if (!a->u.filters.keys) return qd_err_nomem(p->err, "filters");
+    }
+    uint32_t i = 0;
+    for (const qd_json_node *f = m->first; rc == 0 && f; f = f->next, i++) {
+        if (a->u.filters.keys) a->u.filters.keys[i] = f->key;
+        rc = read_query(p, f, &a->u.filters.queries[i]);
+    }
+    return rc;
+}
+
+/* --- composite -------------------------------------------------------------------------------- */
+
+#define SOURCE_MEMBERS "field,missing_bucket,missing_order,order,format,value_type,"
+
+static int parse_source(qdi_parse *p, qdi_agg *parent, const qd_json_node *named, qdi_agg **out)
+{
+    const qd_json_node *s = named->type == QD_JSON_T_OBJECT ? named->first : NULL;
+    qdi_agg *a = *out = qd_arena_calloc(p->arena, sizeof *a);
+    if (!a) return qd_err_nomem(p->err, "composite");
+    if (!s || named->n != 1 || s->type != QD_JSON_T_OBJECT)
+        return qdi_parse_error(p, named, "Expected a source of type object in [%.*s]",
+                               QD_STR_ARG(named->key));
+    a->name = named->key;
+    a->json = s;
+    a->parent = parent;
+    const char *members = SOURCE_MEMBERS;
+    if (qd_str_is(s->key, "terms")) {
+        a->type = QDI_TERMS;
+    } else if (qd_str_is(s->key, "histogram")) {
+        a->type = QDI_HISTOGRAM;
+        members = SOURCE_MEMBERS "interval";
+    } else if (qd_str_is(s->key, "date_histogram")) {
+        a->type = QDI_DATE_HISTOGRAM;
+        members = SOURCE_MEMBERS "calendar_interval,fixed_interval,time_zone,offset";
+    } else {
+        return qdi_parse_error(p, s, "invalid source type: %.*s", QD_STR_ARG(s->key));
+    }
+    int rc = check_members(p, qdi_type_name(a->type), s, members);
+    if (!rc) rc = common(p, a, true);
+    if (!rc) rc = get_bool(p, a, "missing_bucket", &a->u.source.missing_bucket);
+    if (!rc && a->type == QDI_HISTOGRAM) {
+        rc = get_f64(p, a, "interval", &a->u.source.interval);
+        if (!rc && !(a->u.source.interval > 0))
+            return qd_err_set(p->err, QD_E_ARG,
+                              "[interval] must be greater than 0 for [histogram] source");
+    }
+    if (!rc && a->type == QDI_DATE_HISTOGRAM)
+        rc = get_intervals(p, a, &a->u.source.calendar, &a->u.source.unit, &a->u.source.interval_ms,
+                           &a->u.source.offset_ms);
+    const qd_json_node *o = qd_json_get(s, "order"), *mo = qd_json_get(s, "missing_order");
+    if (!rc && o) {
+        a->u.source.descending = qd_str_ieq(qd_json_text(o), QD_STR("desc"));
+        if (!a->u.source.descending && !qd_str_ieq(qd_json_text(o), QD_STR("asc")))
+            return bad_value(p, a, o);
+    }
+    if (!rc && mo)
+        a->u.source.missing_order = qd_str_is(mo->text, "first") ? -1 : qd_str_is(mo->text, "last");
+    return rc;
+}
+
+static int parse_composite(qdi_parse *p, qdi_agg *a)
+{
+    const qd_json_node *m = qd_json_get(a->json, "sources");
+    int64_t size = 10;
+    int rc = get_i64(p, a, "size", &size);
+    if (rc) return rc;
+    if (!m || m->n == 0)
+        return qd_err_set(p->err, QD_E_ARG, "Composite [sources] cannot be null or empty");
+    if (size <= 0)
+        return qd_err_set(p->err, QD_E_ARG, "[size] must be greater than 0. Found [%lld] in [%.*s]",
+                          (long long)size, QD_STR_ARG(a->name));
+    for (const qdi_agg *up = a->parent; up; up = up->parent)
+        if (!(qdi_type_flags(up->type) & QDI_SINGLE))
+            return qd_err_set(p->err, QD_E_ARG,
+                              "[composite] aggregation cannot be used with a parentAggregation of "
+                              "type: [%s]",
+                              qdi_type_name(up->type));
+    a->u.composite.size = size > INT32_MAX ? INT32_MAX : (uint32_t)size;
+    a->u.composite.sources = qd_arena_calloc(p->arena, (m->n + 1) * sizeof *a->u.composite.sources);
+    if (!a->u.composite.sources) return qd_err_nomem(p->err, "composite");
+    for (const qd_json_node *s = m->first; s; s = s->next) {
+        const qd_json_node *named = m->type == QD_JSON_T_ARRAY ? s->first : s;
+        if (!named || (m->type == QD_JSON_T_ARRAY && (s->type != QD_JSON_T_OBJECT || s->n != 1)))
+            return bad_value(p, a, m);
+        for (uint32_t i = 0; i < a->u.composite.n; i++)
+            if (qd_str_eq(a->u.composite.sources[i]->name, named->key))
+                return qd_err_set(p->err, QD_E_ARG,
+                                  "Composite source names must be unique, found duplicates: [%.*s]",
+                                  QD_STR_ARG(named->key));
+        rc = parse_source(p, a, named, &a->u.composite.sources[a->u.composite.n]);
+        if (rc) return rc;
+        a->u.composite.n++;
+    }
+    const qd_json_node *after = qd_json_get(a->json, "after");
+    if (after && after->type != QD_JSON_T_OBJECT) return bad_value(p, a, after);
+    a->u.composite.after = after;
+    return 0;
+}
+
+/* --- metrics ---------------------------------------------------------------------------------- */
+
+static int parse_percents(qdi_parse *p, qdi_agg *a)
+{
+    static const double standard[] = {1, 5, 25, 50, 75, 95, 99};
+    bool ranks = a->type == QDI_PERCENTILE_RANKS;
+    const qd_json_node *m = qd_json_get(a->json, ranks ? "values" : "percents");
+    const qd_json_node *t = qd_json_get(a->json, "tdigest");
+    a->keyed = true;
+    int rc = common(p, a, true);
+    if (rc) return rc;
+    a->u.percents.compression = 100;
+    const qd_json_node *c = t ? qd_json_get(t, "compression") : NULL;
+    if (c && (qd_f64_parse(c->text, &a->u.percents.compression) ||
+              !(a->u.percents.compression >= 0) || a->u.percents.compression > 10000))
+        return qd_err_set(p->err, QD_E_ARG,
+                          "[compression] must be greater than or equal to 0. Found [%.*s]",
+                          QD_STR_ARG(c->text));
+    if (a->u.percents.compression < 10) a->u.percents.compression = 10;
+    if (ranks && (!m || m->n == 0))
+        return qd_err_set(p->err, QD_E_ARG, "[values] must not be an empty array: [%.*s]",
+                          QD_STR_ARG(a->name));
+    uint32_t n = m ? m->n : (uint32_t)QD_COUNT_OF(standard);
+    if (m && (m->type != QD_JSON_T_ARRAY || n == 0))
+        return qd_err_set(p->err, QD_E_ARG, "[percents] must not be an empty array: [%.*s]",
+                          QD_STR_ARG(a->name));
+    a->u.percents.at = qd_arena_alloc(p->arena, n * sizeof *a->u.percents.at);
+    if (!a->u.percents.at) return qd_err_nomem(p->err, "percents");
+    if (!m) memcpy(a->u.percents.at, standard, sizeof standard);
+    uint32_t i = 0;
+    for (const qd_json_node *v = m ? m->first : NULL; v; v = v->next, i++) {
+        if (!qd_json_text(v).p || qd_f64_parse(v->text, &a->u.percents.at[i]))
+            return bad_value(p, a, m);
+        if (!ranks && !(a->u.percents.at[i] >= 0 && a->u.percents.at[i] <= 100))
+            return qd_err_set(p->err, QD_E_ARG, "percent must be in [0,100], got [%.*s]: [%.*s]",
+                              QD_STR_ARG(v->text), QD_STR_ARG(a->name));
+    }
+    for (uint32_t k = 1; k < n; k++) { /* ascending, as Elasticsearch sorts them */
+        double v = a->u.percents.at[k];
+        uint32_t j = k;
+        for (; j > 0 && a->u.percents.at[j - 1] > v; j--)
+            a->u.percents.at[j] = a->u.percents.at[j - 1];
+        a->u.percents.at[j] = v;
+    }
+    a->u.percents.n = n;
+    return 0;
+}
+
+static int parse_hits(qdi_parse *p, qdi_agg *a)
+{
+    int64_t from = 0, size = 3;
+    int rc = get_i64(p, a, "from", &from);
+    if (!rc) rc = get_i64(p, a, "size", &size);
+    if (rc) return rc;
+    if (from < 0 || size < 0)
+        return qd_err_set(
+            p->err, QD_E_ARG, "[%s] must be greater than or equal to 0. Found [%lld] in [%.*s]",
+            from < 0 ? "from" : "size", (long long)(from < 0 ? from : size), QD_STR_ARG(a->name));
+    if (from + size > 100)
+        return qd_err_set(p->err, QD_E_ARG,
+                          "Top hits result window is too large, the top hits aggregator [%.*s]'s "
+                          "from + size must be less than or equal to: [100] but was [%lld]. This "
+                          "limit can be set by changing the [index.max_inner_result_window] index "
+                          "level setting.",
+                          QD_STR_ARG(a->name), (long long)(from + size));
+    a->u.hits.from = (uint32_t)from;
+    a->u.hits.size = (uint32_t)size;
+    p->tree->scores = true;
+    return 0;
+}
+
+static int parse_weighted(qdi_parse *p, qdi_agg *a)
+{
+    const qd_json_node *v = qd_json_get(a->json, "value"), *w = qd_json_get(a->json, "weight");
+    const qd_json_node *f = v ? qd_json_get(v, "field") : NULL,
+                       *g = w ? qd_json_get(w, "field") : NULL;
+    if (!f || !g || f->type != QD_JSON_T_STRING || g->type != QD_JSON_T_STRING)
+        return qd_err_set(p->err, QD_E_ARG,
+                          "Required one of fields [field, script], but none were specified. ");
+    a->field = f->text;
+    a->u.weighted.weight_field = g->text;
+    const qd_json_node *m = qd_json_get(v, "missing");
+    int rc = 0;
+    if (m) {
+        a->has_missing = true;
+        rc = get_value(p, a, m, &a->missing);
+    }
+    m = qd_json_get(w, "missing");
+    if (!rc && m) {
+        a->u.weighted.has_weight_missing = true;
+        rc = get_value(p, a, m, &a->u.weighted.weight_missing);
+    }
+    m = qd_json_get(a->json, FORMAT);
+    if (m && m->type == QD_JSON_T_STRING) a->format = m->text;
+    return rc;
+}
+
+static int parse_pipeline(qdi_parse *p, qdi_agg *a)
+{
+    const qd_json_node *m = qd_json_get(a->json, "buckets_path");
+    const qd_json_node *g = qd_json_get(a->json, "gap_policy");
+    const qd_json_node *f = qd_json_get(a->json, FORMAT);
+    int64_t from = 0, size = 0;
+    int rc = 0;
+    a->u.pipe.skip_gaps = !(g && qd_str_is(g->text, "insert_zeros"));
+    if (f && f->type == QD_JSON_T_STRING) a->format = f->text;
+    if (a->type != QDI_BUCKET_SORT) {
+        if (!m || m->type != QD_JSON_T_STRING)
+            return qdi_parse_error(
+                p, a->json, "Missing required field [buckets_path] for %s aggregation [%.*s]",
+                qdi_type_name(a->type), QD_STR_ARG(a->name));
+        a->u.pipe.path_text = m->text;
+        return 0;
+    }
+    a->u.pipe.has_size = qd_json_get(a->json, "size") != NULL;
+    rc = get_i64(p, a, "from", &from);
+    if (!rc) rc = get_i64(p, a, "size", &size);
+    if (rc) return rc;
+    if (from < 0 || size < 0 || from > INT32_MAX || size > INT32_MAX)
+        return qd_err_set(p->err, QD_E_ARG, "[from] must be a non-negative integer: [%lld]",
+                          (long long)from);
+    a->u.pipe.from = (uint32_t)from;
+    a->u.pipe.size = (uint32_t)size;
+    m = qd_json_get(a->json, "sort");
+    if (!m) return 0;
+    uint32_t n = m->type == QD_JSON_T_ARRAY ? m->n : 1;
+    a->u.pipe.sort = qd_arena_calloc(p->arena, (n + 1) * sizeof *a->u.pipe.sort);
+    if (!a->u.pipe.sort) return qd_err_nomem(p->err, "bucket_sort");
+    for (const qd_json_node *s = m->type == QD_JSON_T_ARRAY ? m->first : m; s; s = s->next) {
+        qdi_order *o = &a->u.pipe.sort[a->u.pipe.nsort++];
+        const qd_json_node *e = s;
+        *o = (qdi_order){.ascending = true};
+        if (s->type == QD_JSON_T_OBJECT && s->n == 1) {
+            const qd_json_node *d = s->first;
+            e = d;
+            if (d->type == QD_JSON_T_OBJECT && qd_json_get(d, "order")) d = qd_json_get(d, "order");
+            o->ascending = !qd_str_ieq(d->text, QD_STR("desc"));
+        }
+        o->text = s->type == QD_JSON_T_STRING ? s->text : e->key;
+        o->by = qd_str_is(o->text, "_key")     ? QDI_BY_KEY
+                : qd_str_is(o->text, "_count") ? QDI_BY_COUNT
+                                               : QDI_BY_METRIC;
+        if (m->type != QD_JSON_T_ARRAY) break;
+    }
+    return 0;
+}
+
+#define NUMERIC "field,missing,format,value_type"
+#define PIPE "buckets_path,gap_policy,format"
+
+/* Members that each type knows; NULL: anything (checked elsewhere). */
+static const char *members_of(qdi_type t)
+{
+    switch (t) {
+    case QDI_TERMS:
+        return "field,missing,format,value_type,size,shard_size,min_doc_count,shard_min_doc_count,"
+               "show_term_doc_count_error,order,include,exclude,collect_mode,execution_hint,"
+               "time_zone";
+    case QDI_DATE_HISTOGRAM:
+        return "field,missing,format,value_type,calendar_interval,fixed_interval,offset,time_zone,"
+               "min_doc_count,extended_bounds,hard_bounds,order,keyed";
+    case QDI_HISTOGRAM:
+        return "field,missing,format,value_type,interval,offset,min_doc_count,extended_bounds,"
+               "hard_bounds,order,keyed,time_zone";
+    case QDI_RANGE:
+    case QDI_DATE_RANGE:
+        return "field,missing,format,value_type,ranges,keyed,time_zone";
+    case QDI_IP_RANGE:
+        return "field,missing,format,value_type,ranges,keyed";
+    case QDI_FILTERS:
+        return "filters,other_bucket,other_bucket_key,keyed";
+    case QDI_MISSING:
+        return "field,missing,format,value_type,time_zone";
+    case QDI_GLOBAL:
+        return "";
+    case QDI_COMPOSITE:
+        return "sources,size,after";
+    case QDI_EXTENDED_STATS:
+        return NUMERIC ",sigma";
+    case QDI_CARDINALITY:
+        return NUMERIC ",precision_threshold,rehash,execution_hint";
+    case QDI_PERCENTILES:
+        return NUMERIC ",percents,keyed,tdigest,hdr";
+    case QDI_PERCENTILE_RANKS:
+        return NUMERIC ",values,keyed,tdigest,hdr";
+    case QDI_WEIGHTED_AVG:
+        return "value,weight,format,value_type";
+    case QDI_BUCKET_SORT:
+        return "sort,from,size,gap_policy";
+    case QDI_DERIVATIVE:
+        return PIPE ",unit";
+    case QDI_FILTER:
+    case QDI_TOP_HITS:
+        return NULL;
+    default:
+        return qdi_type_flags(t) & QDI_PIPELINE ? PIPE : NUMERIC;
+    }
+}
+
+int qdi_parse_type(qdi_parse *p, qdi_agg *a, const qd_json_node *body)
+{
+    const char *members = members_of(a->type);
+    int rc = members ? check_members(p, qdi_type_name(a->type), body, members) : 0;
+    if (rc) return rc;
+    switch (a->type) {
+    case QDI_TERMS:
+        return parse_terms(p, a);
+    case QDI_DATE_HISTOGRAM:
+        return parse_date_histogram(p, a);
+    case QDI_HISTOGRAM:
+        return parse_histogram(p, a);
+    case QDI_RANGE:
+    case QDI_DATE_RANGE:
+    case QDI_IP_RANGE:
+        return parse_ranges(p, a);
+    case QDI_FILTER:
+    case QDI_FILTERS:
+        return parse_filters(p, a);
+    case QDI_GLOBAL:
+        return 0;
+    case QDI_COMPOSITE:
+        return parse_composite(p, a);
+    case QDI_EXTENDED_STATS:
+        a->u.sigma = 2;
+        rc = common(p, a, true);
+        if (!rc) rc = get_f64(p, a, "sigma", &a->u.sigma);
+        if (!rc && !(a->u.sigma >= 0))
+            return qd_err_set(p->err, QD_E_ARG,
+                              "[sigma] must be greater than or equal to 0. Found [%g] in [%.*s]",
+                              a->u.sigma, QD_STR_ARG(a->name));
+        return rc;
+    case QDI_CARDINALITY:
+        a->u.precision = 3000;
+        rc = common(p, a, true);
+        if (!rc) rc = get_i64(p, a, "precision_threshold", &a->u.precision);
+        if (!rc && a->u.precision < 0)
+            return qd_err_set(
+                p->err, QD_E_ARG,
+                "[precisionThreshold] must be greater than or equal to 0. Found [%lld] "
+                "in [%.*s]",
+                (long long)a->u.precision, QD_STR_ARG(a->name));
+        return rc;
+    case QDI_PERCENTILES:
+    case QDI_PERCENTILE_RANKS:
+        return parse_percents(p, a);
+    case QDI_TOP_HITS:
+        return parse_hits(p, a);
+    case QDI_WEIGHTED_AVG:
+        return parse_weighted(p, a);
+    default:
+        if (qdi_type_flags(a->type) & QDI_PIPELINE) return parse_pipeline(p, a);
+        return common(p, a, true);
+    }
+}

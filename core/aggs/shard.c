@@ -1,0 +1,360 @@
+/*
+ * shard.c: the collector of one shard: makes the aggregators, hands batches to them, builds the
+ * partial result.
+ */
+#include "aggs/aggs_int.h"
+#include "query/node.h"
+#include "search/plan.h"
+#include <math.h>
+
+static const qdi_ops *ops_of(qdi_type t)
+{
+    switch (t) {
+    case QDI_TERMS:
+        return &qdi_ops_terms;
+    case QDI_HISTOGRAM:
+    case QDI_DATE_HISTOGRAM:
+        return &qdi_ops_histogram;
+    case QDI_RANGE:
+    case QDI_DATE_RANGE:
+    case QDI_IP_RANGE:
+        return &qdi_ops_range;
+    case QDI_FILTER:
+    case QDI_FILTERS:
+        return &qdi_ops_filters;
+    case QDI_MISSING:
+        return &qdi_ops_missing;
+    case QDI_GLOBAL:
+        return &qdi_ops_global;
+    case QDI_COMPOSITE:
+        return &qdi_ops_composite;
+    case QDI_CARDINALITY:
+        return &qdi_ops_cardinality;
+    case QDI_PERCENTILES:
+    case QDI_PERCENTILE_RANKS:
+        return &qdi_ops_percentiles;
+    case QDI_TOP_HITS:
+        return &qdi_ops_hits;
+    case QDI_WEIGHTED_AVG:
+        return &qdi_ops_weighted;
+    default:
+        return &qdi_ops_stats;
+    }
+}
+
+int qdi_aggr_make(qd_aggs_shard *s, const qdi_agg *def, bool single, qdi_aggr **out, qd_err *err)
+{
+    qdi_aggr *a = qd_arena_calloc(&s->arena, sizeof *a);
+    if (!a || qd_vec_push(&s->all, s->account, a))
+        return qdi_no_memory(s->account, sizeof *a, "aggregations", err);
+    a->ops = ops_of(def->type);
+    a->def = def;
+    a->bound = &s->bound->at[def->id];
+    a->shard = s;
+    a->single = single;
+    a->buckets.account = s->account;
+    bool below = single && (qdi_type_flags(def->type) & QDI_SINGLE);
+    if (def->nplain) {
+        a->subs = qd_arena_calloc(&s->arena, def->nplain * sizeof *a->subs);
+        a->eidx = qd_arena_alloc(&s->arena, QDI_EMIT * sizeof *a->eidx);
+        a->ebucket = qd_arena_alloc(&s->arena, QDI_EMIT * sizeof *a->ebucket);
+        if (!a->subs || !a->eidx || !a->ebucket)
+            return qdi_no_memory(s->account, QDI_EMIT * 8, "aggregations", err);
+    }
+    int rc = 0;
+    if (qdi_type_flags(def->type) & QDI_VALUES && a->bound->field)
+        rc = qdi_source_get(s, a->bound, false, &a->src, err);
+    if (rc == 0 && a->ops->open) rc = a->ops->open(a, err);
+    for (uint32_t i = 0; rc == 0 && i < def->nplain; i++) {
+        rc = qdi_aggr_make(s, def->subs[i], below, &a->subs[i], err);
+        if (rc == 0) a->nsubs++;
+    }
+    if (rc == 0) *out = a;
+    return rc;
+}
+
+static int grow_to(qdi_aggr *a, uint32_t n, qd_err *err)
+{
+    if (n <= a->owners) return 0;
+    uint64_t want = a->owners + a->owners / 2;
+    if (want < n) want = n;
+    if (want > UINT32_MAX / 2) want = n;
+    int rc = a->ops->grow ? a->ops->grow(a, (uint32_t)want, err) : 0;
+    if (rc == 0) a->owners = (uint32_t)want;
+    return rc;
+}
+
+int qdi_emit_flush(qdi_aggr *a, qd_err *err)
+{
+    int rc = 0;
+    uint32_t n = a->en;
+    a->en = 0;
+    if (!n) return 0;
+    for (uint32_t i = 0; rc == 0 && i < a->nsubs; i++) {
+        rc = grow_to(a->subs[i], a->buckets.n, err);
+        if (rc == 0) rc = a->subs[i]->ops->collect(a->subs[i], a->eidx, a->ebucket, n, err);
+    }
+    if (rc == 0 && qd_task_stopped(a->shard->o.task)) rc = qd_task_check(a->shard->o.task, err);
+    return rc;
+}
+
+int qdi_bucket(qdi_aggr *a, uint32_t owner, int64_t key, uint32_t *out, qd_err *err)
+{
+    if (qdi_buckets_put(&a->buckets, owner, key, out) == 0) return 0;
+    return qdi_no_memory(a->shard->account, a->buckets.cap * 64ul, "aggregation buckets", err);
+}
+
+/* --- the collector ---------------------------------------------------------------------------- */
+
+static qd_aggs_shard *shard_of(qd_collector *c, bool *global)
+{
+    *global = c->flags & 1u << 31;
+    return *global ? QD_CONTAINER_OF(c, qd_aggs_shard, global)
+                   : QD_CONTAINER_OF(c, qd_aggs_shard, c);
+}
+
+static int collector_plan(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, qd_err *err)
+{
+    bool global;
+    qd_aggs_shard *s = shard_of(c, &global);
+    qd_arena_reset(&s->leaf_arena);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < s->sources.n; i++)
+        rc = qdi_source_plan(s, s->sources.at[i], leaf, reads, err);
+    return rc;
+}
+
+/* Does a stand below a global aggregation? */
+static bool is_global(const qdi_aggr *a)
+{
+    const qdi_agg *d = a->def;
+    while (d->parent) d = d->parent;
+    return d->type == QDI_GLOBAL;
+}
+
+static int collector_begin(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, qd_err *err)
+{
+    bool global;
+    qd_aggs_shard *s = shard_of(c, &global);
+    (void)reads;
+    s->batch.leaf = leaf;
+    s->batch.n = 0;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < s->sources.n; i++)
+        rc = qdi_source_begin(s->sources.at[i], err);
+    for (size_t i = 0; rc == 0 && i < s->all.n; i++)
+        if (s->all.at[i]->ops->leaf && is_global(s->all.at[i]) == global)
+            rc = s->all.at[i]->ops->leaf(s->all.at[i], err);
+    return rc;
+}
+
+static int collector_collect(qd_collector *c, const qd_hits *h, qd_err *err)
+{
+    bool global;
+    qd_aggs_shard *s = shard_of(c, &global);
+    s->batch.leaf = h->leaf;
+    s->batch.docs = h->docs;
+    s->batch.scores = h->scores;
+    s->batch.n = h->n;
+    s->batch.contiguous = h->docs[h->n - 1] - h->docs[0] == h->n - 1;
+    s->batch.number++;
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < s->nroots; i++) {
+        qdi_aggr *a = s->roots[i];
+        if ((a->def->type == QDI_GLOBAL) != global) continue;
+        rc = grow_to(a, 1, err);
+        if (rc == 0) rc = a->ops->collect(a, NULL, NULL, h->n, err);
+    }
+    return rc;
+}
+
+static int collector_end(qd_collector *c, const qd_leaf *leaf, qd_err *err)
+{
+    bool global;
+    qd_aggs_shard *s = shard_of(c, &global);
+    int rc = 0;
+    (void)leaf;
+    for (size_t i = 0; rc == 0 && i < s->all.n; i++)
+        if (s->all.at[i]->ops->leaf_end && is_global(s->all.at[i]) == global)
+            rc = s->all.at[i]->ops->leaf_end(s->all.at[i], err);
+    return rc;
+}
+
+static const qd_collector_vt collector_vt = {.plan = collector_plan,
+                                             .begin = collector_begin,
+                                             .collect = collector_collect,
+                                             .end = collector_end};
+
+int qd_aggs_shard_make(const qd_aggs_bound *b, const qd_aggs_shard_options *o, qd_aggs_shard **out,
+                       qd_err *err)
+{
+    qd_aggs_shard *s = qd_calloc(o->account, sizeof *s);
+    if (!s) return qdi_no_memory(o->account, sizeof *s, "aggregations", err);
+    s->c = (qd_collector){.vt = &collector_vt, .flags = b->tree->scores ? QD_COLLECT_SCORES : 0};
+    s->global = (qd_collector){.vt = &collector_vt, .flags = 1u << 31};
+    s->bound = b;
+    s->o = *o;
+    s->account = o->account;
+    qd_arena_init(&s->arena, o->account, 0);
+    qd_arena_init(&s->leaf_arena, o->account, 0);
+    int rc = 0;
+    s->roots = qd_arena_calloc(&s->arena, (b->tree->nplain + 1) * sizeof *s->roots);
+    if (!s->roots) rc = qdi_no_memory(o->account, 64, "aggregations", err);
+    for (uint32_t i = 0; rc == 0 && i < b->tree->nplain; i++) {
+        rc = qdi_aggr_make(s, b->tree->roots[i], true, &s->roots[i], err);
+        if (rc == 0) s->nroots++;
+    }
+    if (rc == 0)
+        *out = s;
+    else
+        qd_aggs_shard_free(s);
+    return rc;
+}
+
+qd_collector *qd_aggs_shard_collector(qd_aggs_shard *s)
+{
+    return &s->c;
+}
+
+void qd_aggs_shard_free(qd_aggs_shard *s)
+{
+    if (!s) return;
+    for (size_t i = 0; i < s->all.n; i++) {
+        if (s->all.at[i]->ops->close) s->all.at[i]->ops->close(s->all.at[i]);
+        qdi_buckets_fini(&s->all.at[i]->buckets);
+    }
+    for (size_t i = 0; i < s->sources.n; i++) qdi_source_close(s->sources.at[i]);
+    qd_vec_fini(&s->all);
+    qd_vec_fini(&s->sources);
+    qd_arena_fini(&s->leaf_arena);
+    qd_arena_fini(&s->arena);
+    qd_free(s);
+}
+
+/* --- plans of our own ------------------------------------------------------------------------- */
+
+static int run(qd_aggs_shard *s, const qd_node *node, qd_collector *c, qd_err *err)
+{
+    qd_arena arena;
+    qd_plan *plan;
+    qd_collect_result result;
+    qd_arena_init(&arena, s->account, 0);
+    qd_plan_options o = {.task = s->o.task, .no_scores = true, .account = s->account};
+    qd_node *all = node ? NULL : qd_node_make(&arena, QD_NATIVE_MATCH_ALL);
+    int rc = node || all ? 0 : qdi_no_memory(s->account, sizeof *all, "aggregations", err);
+    if (rc == 0) rc = qd_plan_make(s->o.searcher, node ? node : all, &o, &arena, &plan, err);
+    if (rc == 0) rc = qd_plan_collect(plan, NULL, c, &result, err);
+    qd_arena_fini(&arena);
+    return rc;
+}
+
+int qd_aggs_shard_run_global(qd_aggs_shard *s, qd_err *err)
+{
+    qd_arena_reset(&s->leaf_arena);
+    return run(s, NULL, &s->global, err);
+}
+
+typedef struct bitmap {
+    qd_collector c;
+    uint64_t *bits;
+} bitmap;
+
+static int bitmap_collect(qd_collector *c, const qd_hits *h, qd_err *err)
+{
+    bitmap *b = QD_CONTAINER_OF(c, bitmap, c);
+    (void)err;
+    for (uint32_t i = 0; i < h->n; i++) {
+        uint32_t d = h->leaf->base + h->docs[i];
+        b->bits[d / 64] |= (uint64_t)1 << (d & 63);
+    }
+    return 0;
+}
+
+int qdi_filter_bits(qd_aggs_shard *s, const qd_node *node, uint64_t **bits, qd_err *err)
+{
+    static const qd_collector_vt vt = {.collect = bitmap_collect};
+    size_t words = qd_searcher_docs(s->o.searcher) / 64 + 1;
+    bitmap b = {.c = {.vt = &vt}, .bits = qd_arena_calloc(&s->arena, words * 8)};
+    if (!b.bits) return qdi_no_memory(s->account, words * 8, "filter of an aggregation", err);
+    *bits = b.bits;
+    return run(s, node, &b.c, err);
+}
+
+/* --- results ---------------------------------------------------------------------------------- */
+
+int qdi_build(qdi_aggr *a, uint32_t owner, qdi_out **out, qd_err *err)
+{
+    qdi_out *o = *out = qd_arena_calloc(&a->shard->partial->arena, sizeof *o);
+    if (!o) return qdi_no_memory(a->shard->account, sizeof *o, "results of aggregations", err);
+    o->def = a->def;
+    o->bound = a->bound->field || !a->def->field.p ? a->bound : NULL;
+    o->kind = (uint8_t)a->bound->values;
+    int rc = grow_to(a, owner + 1, err);
+    return rc ? rc : a->ops->build(a, owner, o, err);
+}
+
+int qdi_build_subs(qdi_aggr *a, uint32_t bucket, qdi_out ***out, qd_err *err)
+{
+    *out = NULL;
+    if (!a->def->nsubs) return 0;
+    qdi_out **subs = qd_arena_calloc(&a->shard->partial->arena, a->def->nsubs * sizeof *subs);
+    if (!subs) return qdi_no_memory(a->shard->account, 64, "results of aggregations", err);
+    for (uint32_t i = 0; i < a->nsubs; i++) {
+        int rc = qdi_build(a->subs[i], bucket, &subs[i], err);
+        if (rc) return rc;
+    }
+    *out = subs;
+    return 0;
+}
+
+double qdi_aggr_metric(qdi_aggr *a, uint32_t bucket, const qdi_path *path)
+{
+    for (uint32_t i = 0; i < path->n; i++) {
+        a = a->subs[path->at[i]];
+        if (i + 1 < path->n || path->count) {
+            uint32_t b;
+            if (!(qdi_type_flags(a->def->type) & QDI_SINGLE)) return NAN;
+            bool found = qdi_buckets_find(&a->buckets, bucket, 0, &b);
+            if (path->count && i + 1 == path->n) return found ? (double)a->buckets.docs[b] : 0;
+            if (!found) return NAN;
+            bucket = b;
+        }
+    }
+    if (qdi_type_flags(a->def->type) & QDI_SINGLE) {
+        uint32_t b;
+        return qdi_buckets_find(&a->buckets, bucket, 0, &b) ? (double)a->buckets.docs[b] : 0;
+    }
+    if (!a->ops->metric || bucket >= a->owners) return NAN;
+    return a->ops->metric(a, bucket, path->member);
+}
+
+int qd_aggs_shard_finish(qd_aggs_shard *s, qd_aggs_partial **out, qd_err *err)
+{
+    qd_aggs_partial *p = qd_calloc(s->account, sizeof *p);
+    if (!p) return qdi_no_memory(s->account, sizeof *p, "results of aggregations", err);
+    qd_arena_init(&p->arena, s->account, 0);
+    s->partial = p;
+    p->n = s->bound->tree->nroots;
+    p->at = qd_arena_calloc(&p->arena, (p->n + 1) * sizeof *p->at);
+    int rc = p->at ? 0 : qdi_no_memory(s->account, 64, "results of aggregations", err);
+    for (uint32_t i = 0; rc == 0 && i < s->nroots; i++)
+        rc = qdi_build(s->roots[i], 0, &p->at[i], err);
+    s->partial = NULL;
+    if (rc == 0)
+        *out = p;
+    else
+        qd_aggs_partial_free(p);
+    return rc;
+}
+
+void qd_aggs_partial_free(qd_aggs_partial *p)
+{
+    if (!p) return;
+    qd_arena_fini(&p->arena);
+    qd_free(p);
+}
+
+size_t qd_aggs_partial_bytes(const qd_aggs_partial *p)
+{
+    return sizeof *p + p->arena.total;
+}

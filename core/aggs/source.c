@@ -1,0 +1,264 @@
+/*
+ * source.c: values of the present batch, decoded by blocks and shared by all aggregations that look
+ * at a field. A dense column with one value a document is handed through without a copy.
+ */
+#include "aggs/aggs_int.h"
+#include "segment/segment.h"
+
+int qdi_source_get(qd_aggs_shard *s, const qdi_bound *b, bool want_dict, qdi_source **out,
+                   qd_err *err)
+{
+    for (size_t i = 0; i < s->sources.n; i++) {
+        qdi_source *o = s->sources.at[i];
+        if (o->field != b->field || o->has_missing != b->has_missing) continue;
+        if (o->has_missing &&
+            (o->missing != b->missing || !qd_str_eq(o->missing_bytes, b->missing_bytes)))
+            continue;
+        o->want_dict |= want_dict;
+        *out = o;
+        return 0;
+    }
+    qdi_source *o = qd_arena_calloc(&s->arena, sizeof *o);
+    if (!o || qd_vec_push(&s->sources, s->account, o))
+        return qdi_no_memory(s->account, sizeof *o, "aggregations", err);
+    o->field = b->field;
+    o->kind = b->values;
+    o->has_missing = b->has_missing;
+    o->missing = b->missing;
+    o->missing_bytes = b->missing_bytes;
+    o->want_dict = want_dict;
+    *out = o;
+    return 0;
+}
+
+int qdi_source_plan(qd_aggs_shard *s, qdi_source *src, const qd_leaf *leaf, qd_reads *reads,
+                    qd_err *err)
+{
+    src->column = NULL;
+    src->reader = NULL;
+    src->dict = NULL;
+    src->batch = 0;
+    src->ordinals = 0;
+    src->missing_ord = 0;
+    const qd_columns *set = qd_segment_columns(leaf->segment);
+    if (!src->field || !set) return 0;
+    uint32_t f = qd_segment_field_find(leaf->segment, src->field->name);
+    const qd_column *c = f == QD_FIELD_NONE ? NULL : qd_columns_get(set, f);
+    if (!c) return 0;
+    const qd_column_stats *st = qd_column_stats_get(c);
+    if ((st->type == QD_COLUMN_ORDINAL) != (src->kind == QDI_ORD) || st->values == 0) return 0;
+    src->column = c;
+    src->stats = st;
+    src->ordinals = src->missing_ord = src->kind == QDI_ORD ? st->ordinals : 0;
+    int rc = qd_column_plan(c, 0, leaf->docs, reads, &s->leaf_arena, &src->reader, err);
+    if (rc == 0 && src->kind == QDI_ORD && (src->want_dict || src->has_missing))
+        rc = qd_dict_plan_all(c, reads, &s->leaf_arena, &src->dict, err);
+    return rc;
+}
+
+int qdi_source_begin(qdi_source *src, qd_err *err)
+{
+    if (!src->dict || !src->has_missing) return 0;
+    bool found;
+    uint32_t ord;
+    int rc = qd_dict_find(src->dict, src->missing_bytes, &ord, &found, err);
+    if (rc == 0) src->missing_ord = found ? ord : src->ordinals;
+    return rc;
+}
+
+/* --- loading ---------------------------------------------------------------------------------- */
+
+static int reserve(qd_aggs_shard *s, qdi_source *src, size_t n, qd_err *err)
+{
+    if (n <= src->cap) return 0;
+    size_t cap = src->cap ? src->cap : QD_COLUMN_BATCH;
+    while (cap < n) cap *= 2;
+    void *d = qd_realloc(s->account, src->dbuf, cap * 4);
+    if (d) src->dbuf = d;
+    void *v = NULL;
+    if (d && src->kind == QDI_ORD) {
+        v = qd_realloc(s->account, src->obuf, cap * 4);
+        if (v) src->obuf = v;
+    } else if (d) {
+        v = qd_realloc(s->account, src->vbuf, cap * 8);
+        if (v) src->vbuf = v;
+    }
+    if (!v) return qdi_no_memory(s->account, cap * 8, "values of aggregations", err);
+    src->cap = cap;
+    return 0;
+}
+
+/* Appends a decoder's batch to the buffers. */
+static int append(qd_aggs_shard *s, qdi_source *src, const qd_column_batch *b, uint32_t n,
+                  qd_err *err)
+{
+    int rc = reserve(s, src, (size_t)n + b->n, err);
+    if (rc) return rc;
+    if (src->kind == QDI_ORD)
+        memcpy(src->obuf + n, b->ords, b->n * 4ul);
+    else
+        memcpy(src->vbuf + n, b->values, b->n * 8ul);
+    if (b->docs)
+        memcpy(src->dbuf + n, b->docs, b->n * 4ul);
+    else
+        for (uint32_t i = 0; i < b->n; i++) src->dbuf[n + i] = b->first + i;
+    return 0;
+}
+
+static bool at_end(const qd_column_cursor *c)
+{
+    return c->docs ? c->at >= c->n : c->doc >= c->to;
+}
+
+static int with_missing(qd_aggs_shard *s, qdi_source *src, qd_err *err);
+
+int qdi_source_load(qd_aggs_shard *s, qdi_source *src, qd_err *err)
+{
+    const qdi_batch *t = &s->batch;
+    if (src->batch == t->number) return 0;
+    src->n = 0;
+    src->v = NULL;
+    src->o = NULL;
+    src->docs = NULL;
+    src->one = src->has_start = src->has_f64 = false;
+    if (src->reader) {
+        qd_column_cursor c;
+        qd_column_batch b;
+        if (t->contiguous)
+            qd_column_over_range(&c, t->docs[0], t->docs[t->n - 1] + 1);
+        else
+            qd_column_over_docs(&c, t->docs, t->n);
+        int rc = qd_column_next(src->reader, &c, &b, err);
+        if (rc < 0) return rc;
+        if (rc == 1 && at_end(&c)) {
+            src->n = b.n;
+            src->v = b.values;
+            src->o = b.ords;
+            src->docs = b.docs;
+            src->first = b.first;
+            src->one = b.n == t->n && !src->stats->multi;
+        } else {
+            uint32_t n = 0;
+            while (rc == 1) {
+                rc = append(s, src, &b, n, err);
+                if (rc) return rc;
+                n += b.n;
+                rc = qd_column_next(src->reader, &c, &b, err);
+            }
+            if (rc < 0) return rc;
+            src->n = n;
+            src->v = src->kind == QDI_ORD ? NULL : src->vbuf;
+            src->o = src->kind == QDI_ORD ? src->obuf : NULL;
+            src->docs = src->dbuf;
+            src->one = n == t->n && !src->stats->multi;
+        }
+    }
+    src->batch = t->number;
+    if (src->has_missing && !src->one) return with_missing(s, src, err);
+    return 0;
+}
+
+int qdi_source_index(qd_aggs_shard *s, qdi_source *src, qd_err *err)
+{
+    int rc = qdi_source_load(s, src, err);
+    if (rc || src->one || src->has_start) return rc;
+    const qdi_batch *t = &s->batch;
+    if (!src->start) {
+        src->start = qd_alloc(s->account, (QD_COLLECT_BATCH + 1) * sizeof *src->start);
+        if (!src->start)
+            return qdi_no_memory(s->account, QD_COLLECT_BATCH * 4, "values of aggregations", err);
+    }
+    uint32_t k = 0, n = src->n;
+    if (!src->docs) { /* a run of documents, each with one value */
+        for (uint32_t i = 0; i < t->n; i++) {
+            src->start[i] = k;
+            if (k < n && t->docs[i] == src->first + k) k++;
+        }
+    } else {
+        for (uint32_t i = 0; i < t->n; i++) {
+            src->start[i] = k;
+            while (k < n && src->docs[k] == t->docs[i]) k++;
+        }
+    }
+    src->start[t->n] = k;
+    src->has_start = true;
+    return 0;
+}
+
+/* Puts the missing value in for documents without one. */
+static int with_missing(qd_aggs_shard *s, qdi_source *src, qd_err *err)
+{
+    int rc = qdi_source_index(s, src, err);
+    if (rc) return rc;
+    const qdi_batch *t = &s->batch;
+    uint32_t holes = 0, at = 0;
+    for (uint32_t i = 0; i < t->n; i++) holes += src->start[i] == src->start[i + 1];
+    if (!holes) return 0;
+    size_t need = (size_t)src->n + holes;
+    if (need > src->cap2) {
+        bool ord = src->kind == QDI_ORD;
+        void *p = ord ? qd_realloc(s->account, src->obuf2, need * 4)
+                      : qd_realloc(s->account, src->vbuf2, need * 8);
+        if (!p) return qdi_no_memory(s->account, need * 8, "values of aggregations", err);
+        if (ord)
+            src->obuf2 = p;
+        else
+            src->vbuf2 = p;
+        src->cap2 = need;
+    }
+    for (uint32_t i = 0; i < t->n; i++) {
+        uint32_t from = src->start[i], to = src->start[i + 1];
+        src->start[i] = at;
+        if (from == to) {
+            if (src->kind == QDI_ORD)
+                src->obuf2[at++] = src->missing_ord;
+            else
+                src->vbuf2[at++] = src->missing;
+        }
+        for (uint32_t k = from; k < to; k++) {
+            if (src->kind == QDI_ORD)
+                src->obuf2[at++] = src->o[k];
+            else
+                src->vbuf2[at++] = src->v[k];
+        }
+    }
+    src->start[t->n] = src->n = at;
+    src->v = src->kind == QDI_ORD ? NULL : src->vbuf2;
+    src->o = src->kind == QDI_ORD ? src->obuf2 : NULL;
+    src->docs = NULL;
+    src->one = at == t->n;
+    return 0;
+}
+
+int qdi_source_f64(qd_aggs_shard *s, qdi_source *src, qd_err *err)
+{
+    int rc = qdi_source_load(s, src, err);
+    if (rc || src->has_f64) return rc;
+    uint32_t n = src->n;
+    if (n > src->cap_f64) {
+        size_t cap = n < QD_COLUMN_BATCH ? QD_COLUMN_BATCH : n;
+        double *p = qd_realloc(s->account, src->f64, cap * sizeof *p);
+        if (!p) return qdi_no_memory(s->account, cap * 8, "values of aggregations", err);
+        src->f64 = p;
+        src->cap_f64 = cap;
+    }
+    src->has_f64 = true;
+    if (src->kind == QDI_I64)
+        for (uint32_t i = 0; i < n; i++) src->f64[i] = (double)src->v[i];
+    else if (src->field && src->field->kind == QD_FIELD_DOUBLE)
+        qd_sortable_to_f64_n(src->v, src->f64, n);
+    else
+        for (uint32_t i = 0; i < n; i++) src->f64[i] = qd_field_f64(src->field, src->v[i]);
+    return 0;
+}
+
+void qdi_source_close(qdi_source *src)
+{
+    qd_free(src->vbuf);
+    qd_free(src->vbuf2);
+    qd_free(src->obuf);
+    qd_free(src->obuf2);
+    qd_free(src->dbuf);
+    qd_free(src->start);
+    qd_free(src->f64);
+}
