@@ -62,6 +62,7 @@ enum {
     QD_API_READY = 128,       /* answered before the node is ready */
 };
 
+typedef struct qd_scrolls qd_scrolls;
 typedef struct qd_request qd_request;
 typedef struct qd_response qd_response;
 
@@ -160,6 +161,8 @@ void qd_response_init(qd_response *r, qd_buf *out, bool pretty);
 void qd_response_error(qd_response *r, const qd_err *err, bool error_trace);
 /* Writes "error" as an object {"root_cause":…,"type":…,"reason":…}: for items and shards. */
 void qd_error_write(qd_json_writer *w, const qd_err *err);
+/* A raw detail of this name is an error's own list of root causes (an array). */
+#define QD_ERR_ROOT_CAUSE "root_cause"
 /* The same with root_cause. */
 void qd_error_write_root(qd_json_writer *w, const qd_err *err);
 /* {"acknowledged":true} */
@@ -174,6 +177,15 @@ typedef struct qd_action_pressure_stats {
 } qd_action_pressure_stats;
 /* Reads the counters. [any] */
 void qd_action_pressure(qd_actions *a, qd_action_pressure_stats *out);
+
+/* Opens the table of scrolls into a->scrolls, with the thread that ends expired ones; before
+ * requests come. [worker] QD_E_NOMEM. */
+QD_MUST_CHECK
+int qd_scrolls_open(qd_actions *a, qd_err *err);
+/* Ends all scrolls; no request runs any more. Before the shards are closed. [worker] */
+void qd_scrolls_close(qd_actions *a);
+/* Open scrolls. [any] */
+uint32_t qd_scrolls_count(const qd_actions *a);
 
 /* Runs q's handler with a task registered, and writes an error answer if it fails. [worker] */
 void qd_action_run(qd_request *q, qd_response *r);

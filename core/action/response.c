@@ -1,6 +1,7 @@
 /* response.c: answers and errors in Elasticsearch's shape. See action.h. */
 #include "action/action.h"
 #include "base/str.h"
+#include <string.h>
 
 void qd_response_init(qd_response *r, qd_buf *out, bool pretty)
 {
@@ -15,6 +16,7 @@ static void members(qd_json_writer *w, const qd_err *e, uint32_t depth)
     qd_json_field_c(w, "reason", qd_err_reason(e));
     for (uint32_t i = 0; i < e->ndetails; i++) {
         const qd_err_detail *d = &e->details[i];
+        if (strcmp(d->key, QD_ERR_ROOT_CAUSE) == 0) continue;
         qd_json_key_c(w, d->key);
         if (d->raw) {
             qd_json_raw_value(w, qd_str_c(d->value));
@@ -41,7 +43,14 @@ void qd_error_write_root(qd_json_writer *w, const qd_err *err)
 {
     const qd_err *root = err;
     qd_json_object(w);
-    qd_json_key_c(w, "root_cause");
+    qd_json_key_c(w, QD_ERR_ROOT_CAUSE);
+    for (uint32_t i = 0; i < err->ndetails; i++) { /* errors of many shards bring their own */
+        if (strcmp(err->details[i].key, QD_ERR_ROOT_CAUSE) != 0) continue;
+        qd_json_raw_value(w, qd_str_c(err->details[i].value));
+        members(w, err, 0);
+        qd_json_object_end(w);
+        return;
+    }
     qd_json_array(w);
     qd_json_object(w);
     qd_json_field_c(w, "type", qd_err_es_type(root));

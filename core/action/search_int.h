@@ -177,6 +177,7 @@ typedef struct search_hit {
 } search_hit;
 
 typedef struct search_shard {
+    struct search_run *run;
     search_index *index;
     uint32_t number;
     qd_shard *shard;
@@ -249,6 +250,15 @@ void qdi_search_shard_run(search_run *x, search_shard *s);
 /* Runs fn for 0 .. n - 1 on the search pool, the caller helping; returns when all have run. */
 void qdi_search_fan(qd_actions *a, uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg);
 
+/* Begins the task of one search below its request's. */
+void qdi_search_task_begin(const search_request *r, qd_task *t);
+/* A whole search; writes its answer's members. */
+int qdi_search_execute(search_request *r, qd_str expression, uint32_t options, qd_str routing,
+                       qd_json_writer *w, qd_err *err);
+/* The same as the first page of a scroll. */
+int qdi_scroll_open(search_request *r, qd_str expression, uint32_t options, qd_str routing,
+                    qd_json_writer *w, qd_err *err);
+
 /* --- hits ------------------------------------------------------------------------------------- */
 
 /* Some hits of one shard, fetched. */
@@ -272,12 +282,35 @@ typedef struct search_hits {
     uint32_t ncolumns;
     uint64_t *matched;           /* by named query: a bit for each hit */
     float *matched_scores;
+    qd_analysis *analysis;       /* made when first needed */
+    void *highlighting;          /* search_highlight.c's */
+    void *explaining;            /* search_explain.c's */
 } search_hits;
+
+/* Scratch for analysis, of the hits' arena; NULL when out of memory. */
+qd_analysis *qdi_hits_analysis(search_hits *h);
 
 /* Fetches all that shows the hits. */
 int qdi_hits_fetch(search_hits *h, qd_err *err);
 /* Writes hit i as an object. */
 int qdi_hit_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err);
+
+/* Refuses formats and fields that cannot be shown, once an index. */
+int qdi_hits_check(const search_show *s, const qd_index_meta *m, qd_err *err);
+/* Which hits match a tree: sets bit i of matches (zeroed) and scores[i] (may be NULL). */
+int qdi_hits_test(search_hits *h, const qd_node *node, uint64_t *matches, float *scores,
+                  qd_err *err);
+/* Calls fn for each value at a dotted path of a source, looking through arrays. */
+void qdi_source_walk(const qd_json_node *n, qd_str path,
+                     void (*fn)(void *arg, const qd_json_node *n), void *arg);
+
+/* "highlight" of a body. */
+int qdi_search_highlight_parse(search_request *r, const qd_json_node *n, search_show *out,
+                               qd_err *err);
+/* Writes "highlight":{…} of hit i, nothing when there is none. */
+int qdi_highlight_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err);
+/* Writes the explanation of hit i's score as a value. */
+int qdi_explain_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err);
 
 /* The host that aggregations get for top_hits. */
 qd_aggs_host qdi_search_aggs_host(search_run *x);

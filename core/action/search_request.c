@@ -262,8 +262,6 @@ static int slice_value(search_request *r, qd_json_reader *j, qd_err *err)
     return 0;
 }
 
-int qdi_search_highlight_parse(search_request *r, const qd_json_node *n, qd_err *err);
-
 /* A part that is read as a tree; 1 when key is none of those. */
 static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *err)
 {
@@ -285,7 +283,7 @@ static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *e
     case 2:
         return qdi_search_fields_parse(r->arena, n, "fields", &s->fields, &s->nfields, err);
     case 3:
-        return qdi_search_highlight_parse(r, n, err);
+        return qdi_search_highlight_parse(r, n, &r->show, err);
     case 4:
         return qdi_search_stored_parse(r->arena, n, s, err);
     case 5:

@@ -168,6 +168,15 @@ void qd_err_detail_str(qd_err *e, const char *key, qd_str value)
     if (d->value) e->ndetails++;
 }
 
+void qd_err_detail_raw(qd_err *e, const char *key, qd_str json)
+{
+    qd_err_detail *d = next_detail(e, key);
+    if (!d) return;
+    d->raw = true;
+    d->value = qd_memdup(NULL, json.p ? json.p : "", json.n);
+    if (d->value) e->ndetails++;
+}
+
 void qd_err_detail_i64(qd_err *e, const char *key, int64_t value)
 {
     char text[24];

@@ -56,6 +56,8 @@ int qd_err_errno_at(qd_err *e, int errnum, const char *file, int line, const cha
 void qd_err_detail_str(qd_err *e, const char *key, qd_str value);
 /* The same for an integer, shown as a JSON number. */
 void qd_err_detail_i64(qd_err *e, const char *key, int64_t value);
+/* The same for a JSON value, copied. */
+void qd_err_detail_raw(qd_err *e, const char *key, qd_str json);
 /* Overrides the Elasticsearch type (static text) and HTTP status (0: keep). */
 void qd_err_type(qd_err *e, const char *type, int status);
 /* Copies from into to (to is emptied first); a copy out of memory keeps code and inline text. */
