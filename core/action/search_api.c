@@ -37,8 +37,8 @@ int qdi_api_search(qd_request *q, qd_response *r, qd_err *err)
     qd_json_object(&r->w);
     rc = s.scroll_ms ? qdi_scroll_open(&s, qd_param(q, "index"), options, qd_param(q, "routing"),
                                        &r->w, err)
-                     : qdi_search_execute(&s, qd_param(q, "index"), options,
-                                          qd_param(q, "routing"), &r->w, err);
+                     : qdi_search_execute(&s, qd_param(q, "index"), options, qd_param(q, "routing"),
+                                          &r->w, err);
     if (!rc) qd_json_object_end(&r->w);
     return rc;
 }
@@ -60,8 +60,10 @@ int qdi_api_count(qd_request *q, qd_response *r, qd_err *err)
     if (!rc && min_score.n) {
         s.has_min_score = true;
         if (qd_f32_parse(min_score, &s.min_score)) {
-            rc = qd_err_set(err, QD_E_ARG, "Failed to parse float parameter [min_score] with value "
-                            "[%.*s]", QD_STR_ARG(min_score));
+            rc = qd_err_set(err, QD_E_ARG,
+                            "Failed to parse float parameter [min_score] with value "
+                            "[%.*s]",
+                            QD_STR_ARG(min_score));
         }
     }
     if (rc) return rc;
@@ -69,7 +71,8 @@ int qdi_api_count(qd_request *q, qd_response *r, qd_err *err)
     s.total = QD_TOTAL_EXACT;
     s.terminate_after = stop;
     qdi_search_task_begin(&s, &task);
-    rc = qdi_search_begin(&x, &s, &task, qd_param(q, "index"), options, qd_param(q, "routing"), err);
+    rc =
+        qdi_search_begin(&x, &s, &task, qd_param(q, "index"), options, qd_param(q, "routing"), err);
     if (!rc) rc = qdi_search_query_phase(&x, err);
     if (!rc) {
         qd_json_object(&r->w);
@@ -120,8 +123,7 @@ static int top_hits_member(search_request *r, const qd_json_node *m, search_show
     } else if (qd_str_is(m->key, "track_scores")) {
         r->track_scores |= truth;
     } else {
-        return qdi_search_err_at(r, m->raw.p, err, QD_E_PARSE,
-                                 "Unknown key for a %s in [%.*s].",
+        return qdi_search_err_at(r, m->raw.p, err, QD_E_PARSE, "Unknown key for a %s in [%.*s].",
                                  m->type == QD_JSON_T_OBJECT  ? "START_OBJECT"
                                  : m->type == QD_JSON_T_ARRAY ? "START_ARRAY"
                                                               : "VALUE",

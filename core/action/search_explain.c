@@ -1,7 +1,7 @@
 /* search_explain.c: explanations of hits, and _explain. */
-#include "search/explain.h"
 #include "action/search_int.h"
 #include "base/str.h"
+#include "search/explain.h"
 
 static void write_explanation(const qd_explanation *e, qd_json_writer *w)
 {

@@ -8,8 +8,8 @@ typedef enum marker { MARK_UNIFIED, MARK_PLAIN, MARK_FVH } marker;
 typedef struct highlight_rules {
     qd_highlight_options o;
     marker type;
-    bool any_field; /* require_field_match: false */
-    int64_t analyze_max; /* -1: the index's limit, an error beyond it */
+    bool any_field;        /* require_field_match: false */
+    int64_t analyze_max;   /* -1: the index's limit, an error beyond it */
     const qd_query *query; /* highlight_query */
     bool words;
 } highlight_rules;
@@ -48,8 +48,10 @@ static int size_option(const qd_json_node *m, uint32_t *out, qd_err *err)
 {
     int64_t v;
     if (qd_i64_parse_decimal(qd_json_text(m), &v, NULL) || v < 0 || v > INT32_MAX) {
-        return qd_err_set(err, QD_E_ARG, "[highlight] %.*s must be a number that is not negative, "
-                          "got [%.*s]", QD_STR_ARG(m->key), QD_STR_ARG(m->raw));
+        return qd_err_set(err, QD_E_ARG,
+                          "[highlight] %.*s must be a number that is not negative, "
+                          "got [%.*s]",
+                          QD_STR_ARG(m->key), QD_STR_ARG(m->raw));
     }
     *out = (uint32_t)v;
     return 0;
@@ -90,18 +92,22 @@ static int enum_option(search_request *r, const qd_json_node *m, highlight_rules
         if (u->words || qd_str_ieq(v, QD_STR("sentence")) || qd_str_ieq(v, QD_STR("chars"))) {
             return 0;
         }
-        return qd_err_set(err, QD_E_ARG, "No enum constant org.elasticsearch.search.fetch.subphase."
-                          "highlight.HighlightBuilder.BoundaryScannerType.%.*s", QD_STR_ARG(v));
+        return qd_err_set(err, QD_E_ARG,
+                          "No enum constant org.elasticsearch.search.fetch.subphase."
+                          "highlight.HighlightBuilder.BoundaryScannerType.%.*s",
+                          QD_STR_ARG(v));
     }
     return 1;
 }
 
 static bool is_ignored(qd_str key)
 {
-    static const char *const keys[] = {"boundary_chars",  "boundary_max_scan", "fragmenter",
-                                       "phrase_limit",    "matched_fields",    "options",
-                                       "highlight_filter", "fragment_offset",  "force_source",
-                                       "boundary_scanner_locale", "tags_schema"};
+    static const char *const keys[] = {"boundary_chars",   "boundary_max_scan",
+                                       "fragmenter",       "phrase_limit",
+                                       "matched_fields",   "options",
+                                       "highlight_filter", "fragment_offset",
+                                       "force_source",     "boundary_scanner_locale",
+                                       "tags_schema"};
     for (size_t i = 0; i < QD_COUNT_OF(keys); i++) {
         if (qd_str_is(key, keys[i])) return true;
     }
@@ -351,9 +357,9 @@ static int write_field(void *arg, const qd_field *f)
     qdi_source_walk(x->source, f->parent ? f->parent->name : f->name, add_value, &v);
     x->rc = check_length(x, f, &v, &o.analyze_max);
     if (!x->rc) {
-        x->rc = qd_highlight(p->h, f->kind == QD_FIELD_TEXT ? f->index_analyzer : NULL,
-                             f->normalizer, scratch, v.at, v.n, &o, h->arena, &fragments, &n,
-                             x->err);
+        x->rc =
+            qd_highlight(p->h, f->kind == QD_FIELD_TEXT ? f->index_analyzer : NULL, f->normalizer,
+                         scratch, v.at, v.n, &o, h->arena, &fragments, &n, x->err);
     }
     if (!x->rc && n) write_fragments(x, f, fragments, n);
     qd_arena_mark_release(h->arena, mark);

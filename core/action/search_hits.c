@@ -233,8 +233,8 @@ static void write_decimal(qd_str pattern, double v, qd_json_writer *w)
 static void write_i64(const qd_field *f, const search_field *spec, const qd_date_format *format,
                       int64_t v, qd_json_writer *w)
 {
-    bool decimal = spec->format.n && f && qd_field_is_numeric(f) &&
-                   qd_str_find(spec->format, '0') >= 0;
+    bool decimal =
+        spec->format.n && f && qd_field_is_numeric(f) && qd_str_find(spec->format, '0') >= 0;
     if (!f) {
         qd_json_int(w, v);
     } else if (decimal) {

@@ -10,6 +10,7 @@
 #define QD_ACTION_SEARCH_INT_H
 
 #include "action/docs_int.h"
+#include "action/search_weak_int.h"
 #include "aggs/aggs.h"
 #include "query/dsl.h"
 #include "search/fetch.h"
@@ -26,7 +27,7 @@ typedef struct search_sort_field {
     qd_str field;
     bool descending, has_mode;
     qd_sort_mode mode;
-    const qd_json_node *missing;                  /* NULL: "_last" */
+    const qd_json_node *missing;                /* NULL: "_last" */
     qd_str unmapped_type, numeric_type, format; /* empty: not given */
 } search_sort_field;
 
@@ -46,9 +47,9 @@ struct search_highlight;
 /* What is shown of a hit. */
 typedef struct search_show {
     doc_source source;
-    bool source_given;  /* by a body or parameter, so that stored_fields do not switch it off */
-    bool none;          /* stored_fields: _none_ */
-    bool stored;        /* stored_fields were given */
+    bool source_given; /* by a body or parameter, so that stored_fields do not switch it off */
+    bool none;         /* stored_fields: _none_ */
+    bool stored;       /* stored_fields were given */
     qd_str *stored_fields;
     search_field *docvalues, *fields;
     uint32_t nstored, ndocvalues, nfields;
@@ -159,14 +160,14 @@ typedef struct search_index {
     float boost;
     qd_query_context context;
     qd_query_built query;
-    const qd_node *post;    /* NULL: none */
+    const qd_node *post;     /* NULL: none */
     const qd_node **filters; /* of aliases: 0 or 1 */
     uint32_t nfilters;
     qd_str routing; /* of the aliases; empty: all shards */
     search_keys sort;
     qd_sort_value *after; /* NULL: none */
     qd_aggs_bound *aggs;
-    int rc;     /* of binding: all its shards fail with it */
+    int rc; /* of binding: all its shards fail with it */
     qd_err err;
 } search_index;
 
@@ -276,15 +277,15 @@ typedef struct search_hits {
     qd_task *task;
     /* made by fetch */
     qd_fetched *got;
-    qd_str *columns;             /* of docvalues */
+    qd_str *columns; /* of docvalues */
     const qd_field **column_fields;
     search_field *column_specs;
     uint32_t ncolumns;
-    uint64_t *matched;           /* by named query: a bit for each hit */
+    uint64_t *matched; /* by named query: a bit for each hit */
     float *matched_scores;
-    qd_analysis *analysis;       /* made when first needed */
-    void *highlighting;          /* search_highlight.c's */
-    void *explaining;            /* search_explain.c's */
+    qd_analysis *analysis; /* made when first needed */
+    void *highlighting;    /* search_highlight.c's */
+    void *explaining;      /* search_explain.c's */
 } search_hits;
 
 /* Scratch for analysis, of the hits' arena; NULL when out of memory. */

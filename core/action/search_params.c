@@ -129,8 +129,8 @@ static int bools(search_request *r, qd_err *err)
     if (!rc) rc = qd_param_bool(q, "seq_no_primary_term", s->seq_no, &s->seq_no, err);
     if (!rc) rc = qd_param_bool(q, "explain", s->explain, &s->explain, err);
     if (!rc) {
-        rc = qd_param_bool(q, "include_named_queries_score", s->named_scores, &s->named_scores,
-                           err);
+        rc =
+            qd_param_bool(q, "include_named_queries_score", s->named_scores, &s->named_scores, err);
     }
     if (!rc) {
         rc = qd_param_bool(q, "rest_total_hits_as_int", r->total_as_int, &r->total_as_int, err);
@@ -222,9 +222,10 @@ int qdi_search_validate(const search_request *r, qd_err *err)
                           (unsigned long long)r->total);
     }
     if (r->show.none && r->show.source_given && r->show.source.want) {
-        return qd_err_set(err, QD_E_VALIDATION,
-                          "Validation Failed: 1: [stored_fields] cannot be disabled if [_source] is "
-                          "requested;");
+        return qd_err_set(
+            err, QD_E_VALIDATION,
+            "Validation Failed: 1: [stored_fields] cannot be disabled if [_source] is "
+            "requested;");
     }
     if (r->has_slice && !r->scroll_ms) {
         return qd_err_set(err, QD_E_VALIDATION,

@@ -133,8 +133,10 @@ static int order_of(qd_str v, bool *descending, qd_err *err)
     } else if (qd_str_ieq(v, QD_STR("desc"))) {
         *descending = true;
     } else {
-        return qd_err_set(err, QD_E_ARG, "No enum constant "
-                          "org.elasticsearch.search.sort.SortOrder.%.*s", QD_STR_ARG(v));
+        return qd_err_set(err, QD_E_ARG,
+                          "No enum constant "
+                          "org.elasticsearch.search.sort.SortOrder.%.*s",
+                          QD_STR_ARG(v));
     }
     return 0;
 }
@@ -205,8 +207,8 @@ static int sort_element(search_request *r, const qd_json_node *n, search_sort *o
 {
     int rc = 0;
     if (n->type == QD_JSON_T_STRING) {
-        out->at[out->n++] = (search_sort_field){.field = n->text,
-                                                .descending = qd_str_is(n->text, "_score")};
+        out->at[out->n++] =
+            (search_sort_field){.field = n->text, .descending = qd_str_is(n->text, "_score")};
         return 0;
     }
     if (n->type != QD_JSON_T_OBJECT) {
@@ -250,7 +252,6 @@ int qdi_search_sort_parse(search_request *r, const qd_json_node *n, search_sort 
     }
     return rc ? rc : drop_plain(out, err);
 }
-
 
 int qdi_search_sort_param(search_request *r, qd_str v, qd_err *err)
 {

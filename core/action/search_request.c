@@ -207,6 +207,7 @@ static int aggs_value(search_request *r, qd_json_reader *j, qd_err *err)
         .body = r->body,
         .max_buckets = qd_config_i64(r->q->a->config, QD_SET_SEARCH_MAX_BUCKETS),
     };
+    if (!rc && !qd_aggs_parse) return qd_err_set(err, QD_E_UNSUPPORTED, "[aggs] is not supported");
     return rc ? rc : qd_aggs_parse(&how, n, &r->aggs, err);
 }
 
@@ -243,8 +244,8 @@ static int slice_value(search_request *r, qd_json_reader *j, qd_err *err)
         if (qd_str_is(m->key, "field")) {
             r->slice_field = m->text;
         } else if (!to) {
-            rc = qdi_search_err_at(r, m->raw.p, err, QD_E_XCONTENT,
-                                   "[slice] unknown field [%.*s]", QD_STR_ARG(m->key));
+            rc = qdi_search_err_at(r, m->raw.p, err, QD_E_XCONTENT, "[slice] unknown field [%.*s]",
+                                   QD_STR_ARG(m->key));
         } else if (!qd_str_i64(qd_json_text(m), to)) {
             rc = qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
                             QD_STR_ARG(m->text));
@@ -265,8 +266,9 @@ static int slice_value(search_request *r, qd_json_reader *j, qd_err *err)
 /* A part that is read as a tree; 1 when key is none of those. */
 static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *err)
 {
-    static const char *const keys[] = {"sort",   "_source",         "fields",      "highlight",
-                                       "stored_fields", "docvalue_fields", "search_after"};
+    static const char *const keys[] = {"sort",        "_source",       "fields",
+                                       "highlight",   "stored_fields", "docvalue_fields",
+                                       "search_after"};
     uint32_t k = 0;
     qd_json_node *n;
     search_show *s = &r->show;
@@ -305,10 +307,9 @@ static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *e
 
 static int refused(qd_str key, qd_err *err)
 {
-    static const char *const features[] = {"rescore",       "suggest",          "collapse",
-                                           "script_fields", "runtime_mappings", "knn",
-                                           "pit",           "point_in_time",    "ext",
-                                           "rank",          "retriever",        "derived"};
+    static const char *const features[] = {
+        "rescore", "suggest",       "collapse", "script_fields", "runtime_mappings", "knn",
+        "pit",     "point_in_time", "ext",      "rank",          "retriever",        "derived"};
     for (size_t i = 0; i < QD_COUNT_OF(features); i++) {
         if (qd_str_is(key, features[i])) {
             return qd_err_set(err, QD_E_UNSUPPORTED, "[%s] is not supported in a search",

@@ -167,8 +167,8 @@ static int bind_aliases(search_run *x, search_index *ix, qd_str expression, qd_e
 {
     qd_str filter;
     qd_json_node *list;
-    int rc = qd_state_alias_filter(x->state, expression, ix->meta, x->arena, &filter, &ix->routing,
-                                   err);
+    int rc =
+        qd_state_alias_filter(x->state, expression, ix->meta, x->arena, &filter, &ix->routing, err);
     if (rc || !filter.n) return rc;
     if ((rc = qd_json_parse(x->arena, filter, 0, &list, err))) return rc;
     const qd_node **nodes = qd_arena_alloc(x->arena, (list->n + 1) * sizeof(const qd_node *));
@@ -325,14 +325,14 @@ void qdi_search_end(search_run *x)
 {
     for (uint32_t i = 0; i < x->nshards; i++) {
         search_shard *s = &x->shards[i];
-        qd_aggs_partial_free(s->aggs);
+        if (s->aggs) qd_aggs_partial_free(s->aggs);
         qd_err_fini(&s->err);
         qd_arena_fini(&s->arena); /* plans hold the searcher */
         qd_searcher_unref(s->searcher);
         qd_shard_unref(s->shard);
     }
     for (uint32_t i = 0; i < x->nindices; i++) qd_err_fini(&x->indices[i].err);
-    qd_aggs_reducer_free(x->reducer);
+    if (x->reducer) qd_aggs_reducer_free(x->reducer);
     qd_analysis_free(x->analysis);
     qd_state_unref(x->state);
     x->nshards = x->nindices = 0;
@@ -365,8 +365,7 @@ static void level_keys(search_run *x)
         if (!mixed || !numeric) continue;
         for (uint32_t i = 0; i < x->nshards; i++) {
             search_shard *s = &x->shards[i];
-            search_value_kind kind =
-                s->rc ? SEARCH_VALUE_F64 : s->index->sort.bound[k].kind;
+            search_value_kind kind = s->rc ? SEARCH_VALUE_F64 : s->index->sort.bound[k].kind;
             for (uint32_t h = 0; h < s->nhits && kind != SEARCH_VALUE_F64; h++) {
                 qd_sort_value *v = &s->hits[h].values[k];
                 if (v->missing) continue;

@@ -8,8 +8,8 @@
 #include "action/search_int.h"
 #include "base/str.h"
 #include "config/value.h"
-#include "json/tree.h"
 #include "runtime/sync.h"
+#include "json/tree.h"
 #include <math.h>
 
 #define ID_BYTES 16
@@ -54,8 +54,9 @@ static void free_scroll(scroll *s)
 }
 
 /* Takes those that match out of the table; the caller frees the list. */
-static scroll *take_out(qd_scrolls *t, bool (*which)(const qd_scrolls *t, const scroll *s, void *arg),
-                        void *arg, uint32_t *n)
+static scroll *take_out(qd_scrolls *t,
+                        bool (*which)(const qd_scrolls *t, const scroll *s, void *arg), void *arg,
+                        uint32_t *n)
 {
     scroll *out = NULL;
     for (scroll **p = &t->first; *p;) {
@@ -203,7 +204,10 @@ static int missing(qd_str id, qd_err *err)
             qd_err_detail_str(err, "phase", QD_STR("query"));
             qd_err_detail_raw(err, "grouped", QD_STR("true"));
         }
-        qd_err_detail_raw(err, k == 0 ? QD_ERR_ROOT_CAUSE : k == 1 ? "failed_shards" : "caused_by",
+        qd_err_detail_raw(err,
+                          k == 0   ? QD_ERR_ROOT_CAUSE
+                          : k == 1 ? "failed_shards"
+                                   : "caused_by",
                           qd_buf_view(&b));
         qd_buf_reset(&b);
     }
@@ -382,8 +386,7 @@ static int prepare(scroll *s, qd_err *err)
     size_t n = x->nshards + 1;
     s->last = qd_arena_calloc(&s->arena, n * sizeof *s->last);
     s->has_last = qd_arena_calloc(&s->arena, n * sizeof *s->has_last);
-    qd_sort_value *values =
-        qd_arena_calloc(&s->arena, n * (x->r->sort.n + 1) * sizeof *values);
+    qd_sort_value *values = qd_arena_calloc(&s->arena, n * (x->r->sort.n + 1) * sizeof *values);
     if (!s->last || !s->has_last || !values) return qd_err_nomem(err, "scroll");
     for (size_t i = 0; i < n; i++) s->last[i].values = values + i * (x->r->sort.n + 1);
     return 0;

@@ -269,7 +269,8 @@ static int keep_sorted(search_shard *s, qd_sorter *sorter, qd_err *err)
     if (!s->hits) return qd_err_nomem(err, "hits");
     bool by_columns = s->index->sort.n > 0;
     for (uint32_t i = 0; i < n; i++) {
-        s->hits[i] = (search_hit){.doc = hits[i].doc, .score = hits[i].score,
+        s->hits[i] = (search_hit){.doc = hits[i].doc,
+                                  .score = hits[i].score,
                                   .values = by_columns ? hits[i].values : NULL};
         for (uint32_t k = 0; k < s->index->sort.n; k++) {
             if (s->index->sort.keys[k].kind == QD_SORT_SCORE) {
@@ -334,8 +335,8 @@ static int assemble(search_run *x, search_shard *s, pass *p, bool hits, bool agg
     qd_multi_collector_init(&p->multi, at, n);
     *out = n == 1 ? at[0] : &p->multi.c;
     if (r->terminate_after) {
-        p->limit = (limit_collector){{&limit_vt, (*out)->flags}, *out,
-                                     (uint64_t)r->terminate_after, false};
+        p->limit = (limit_collector){
+            {&limit_vt, (*out)->flags}, *out, (uint64_t)r->terminate_after, false};
         *out = &p->limit.c;
     }
     if (r->has_min_score) {
@@ -375,7 +376,7 @@ static int collect(search_run *x, search_shard *s, bool hits, bool aggs, qd_err 
         rc = qd_aggs_shard_run_global(p->aggs, err);
     }
     if (!rc && aggs) rc = qd_aggs_shard_finish(p->aggs, &s->aggs, err);
-    qd_aggs_shard_free(p->aggs);
+    if (p->aggs) qd_aggs_shard_free(p->aggs);
     return rc;
 }
 

@@ -15,10 +15,11 @@ int qdi_search_no_values(const qd_field *f, qd_str name, qd_str index, qd_err *e
             "uninverting the inverted index. Note that this can use significant memory.",
             QD_STR_ARG(name), QD_STR_ARG(index), QD_STR_ARG(name));
     }
-    return qd_err_set(err, QD_E_ARG,
-                      "Can't load fielddata on [%.*s] because fielddata is unsupported on fields of "
-                      "type [%s]. Use doc values instead.",
-                      QD_STR_ARG(name), qd_field_type_name(f));
+    return qd_err_set(
+        err, QD_E_ARG,
+        "Can't load fielddata on [%.*s] because fielddata is unsupported on fields of "
+        "type [%s]. Use doc values instead.",
+        QD_STR_ARG(name), qd_field_type_name(f));
 }
 
 /* --- binding --- */
@@ -118,9 +119,9 @@ static int missing_of(const binder *b, const search_sort_field *s, search_sort_b
 static int bind_unmapped(const binder *b, const search_sort_field *s, search_sort_bound *bound,
                          qd_sort_key *k, qd_err *err)
 {
-    static const char *const types[] = {"long",  "integer", "short",      "byte",   "double",
-                                        "float", "keyword", "half_float", "boolean", "date",
-                                        "ip",    "scaled_float", "text", "unsigned_long"};
+    static const char *const types[] = {
+        "long",       "integer", "short", "byte", "double",       "float", "keyword",
+        "half_float", "boolean", "date",  "ip",   "scaled_float", "text",  "unsigned_long"};
     size_t i = 0;
     if (qd_str_is(s->field, "_seq_no") || qd_str_is(s->field, "_version")) {
         k->kind = QD_SORT_I64;
@@ -128,13 +129,15 @@ static int bind_unmapped(const binder *b, const search_sort_field *s, search_sor
         return 0;
     }
     if (qd_str_is(s->field, "_id")) {
-        return qd_err_set(err, QD_E_ARG,
-                          "Fielddata access on the _id field is disallowed, you can re-enable it by "
-                          "updating the dynamic cluster setting: indices.id_field_data.enabled");
+        return qd_err_set(
+            err, QD_E_ARG,
+            "Fielddata access on the _id field is disallowed, you can re-enable it by "
+            "updating the dynamic cluster setting: indices.id_field_data.enabled");
     }
     if (!s->unmapped_type.n) {
-        int rc = qd_err_set(err, QD_E_QUERY_SHARD, "No mapping found for [%.*s] in order to sort on",
-                            QD_STR_ARG(s->field));
+        int rc =
+            qd_err_set(err, QD_E_QUERY_SHARD, "No mapping found for [%.*s] in order to sort on",
+                       QD_STR_ARG(s->field));
         qd_err_detail_str(err, "index_uuid", b->uuid);
         qd_err_detail_str(err, "index", b->index);
         return rc;
@@ -183,14 +186,14 @@ static int bind_field(const binder *b, const search_sort_field *s, search_sort_b
         k->field = f->name;
         k->kind = bound->kind == SEARCH_VALUE_TERM || bound->kind == SEARCH_VALUE_IP ? QD_SORT_ORD
                                                                                      : QD_SORT_I64;
-        k->number = f->kind == QD_FIELD_DOUBLE    ? QD_SORT_DOUBLE
+        k->number = f->kind == QD_FIELD_DOUBLE        ? QD_SORT_DOUBLE
                     : bound->kind == SEARCH_VALUE_F32 ? QD_SORT_FLOAT
                                                       : QD_SORT_INTEGER;
         rc = format_of(b, s, bound, err);
     }
     if (!rc && k->kind == QD_SORT_ORD && k->mode > QD_SORT_MAX) {
-        rc = qd_err_set(err, QD_E_ARG,
-                        "we only support AVG, MEDIAN and SUM on number based fields");
+        rc =
+            qd_err_set(err, QD_E_ARG, "we only support AVG, MEDIAN and SUM on number based fields");
     }
     return rc ? rc : missing_of(b, s, bound, k, err);
 }
@@ -264,8 +267,9 @@ static int after_value(const binder *b, const qd_json_node *n, const qd_sort_key
     /* what stands for a missing value came from an answer and goes back as that */
     if (k->kind == QD_SORT_I64) {
         bool high = missing_goes_high(k);
-        bool extreme = bound->kind == SEARCH_VALUE_I64 ? out->i64 == (high ? INT64_MAX : INT64_MIN)
-                       : qd_f64_parse_java(text, &d) == 0 && isinf(d) && (d > 0) == high;
+        bool extreme = bound->kind == SEARCH_VALUE_I64
+                           ? out->i64 == (high ? INT64_MAX : INT64_MIN)
+                           : qd_f64_parse_java(text, &d) == 0 && isinf(d) && (d > 0) == high;
         out->missing = k->missing != QD_SORT_MISSING_VALUE && extreme;
         if (out->missing) out->i64 = high ? INT64_MAX : INT64_MIN;
     }
@@ -301,8 +305,7 @@ static void write_number(const search_sort_bound *b, const qd_sort_value *v, qd_
     char text[128];
     if (v->missing && b->kind != SEARCH_VALUE_I64) {
         qd_json_c(w, v->i64 > 0 ? "Infinity" : "-Infinity");
-    } else if (b->kind == SEARCH_VALUE_F64 && b->field &&
-               b->field->kind == QD_FIELD_SCALED_FLOAT) {
+    } else if (b->kind == SEARCH_VALUE_F64 && b->field && b->field->kind == QD_FIELD_SCALED_FLOAT) {
         qd_json_double(w, qd_field_f64(b->field, v->i64));
     } else if (b->kind == SEARCH_VALUE_F64) {
         qd_json_double(w, qd_f64_decode(v->i64));

@@ -69,9 +69,9 @@ void qdi_search_shards_write(const search_run *x, qd_json_writer *w)
 /* Errors of Java's own classes come wrapped once more. */
 static bool is_plain_java(const qd_err *e)
 {
-    static const char *const types[] = {"illegal_argument_exception", "number_format_exception",
-                                        "illegal_state_exception", "unsupported_operation_exception",
-                                        "null_pointer_exception"};
+    static const char *const types[] = {
+        "illegal_argument_exception", "number_format_exception", "illegal_state_exception",
+        "unsupported_operation_exception", "null_pointer_exception"};
     for (size_t i = 0; i < QD_COUNT_OF(types); i++) {
         if (strcmp(qd_err_es_type(e), types[i]) == 0) return true;
     }

@@ -7,7 +7,6 @@
 
 static int actions_start(qd_node *node, qd_err *err)
 {
-    (void)err;
     qd_account_init(&node->request_account, "request", NULL,
                     qd_config_i64(node->config, QD_SET_BREAKER_REQUEST));
     node->actions = (qd_actions){
@@ -27,7 +26,12 @@ static int actions_start(qd_node *node, qd_err *err)
         .node_host = QD_STR("127.0.0.1"),
         .data_path = qd_str_c(node->data),
     };
-    return 0;
+    return qd_scrolls_open(&node->actions, err);
 }
 
-const qd_step qd_step_actions = {"actions", NULL, actions_start, NULL, NULL};
+static void actions_stop(qd_node *node)
+{
+    qd_scrolls_close(&node->actions);
+}
+
+const qd_step qd_step_actions = {"actions", NULL, actions_start, actions_stop, NULL};

@@ -161,8 +161,8 @@ static float idf_of(uint64_t df, uint64_t docs)
 
 static qd_explanation *explain_idf(explaining *x, uint64_t df, uint64_t docs)
 {
-    qd_explanation *e = number(x, idf_of(df, docs),
-                               "idf, computed as log(1 + (N - n + 0.5) / (n + 0.5)) from:");
+    qd_explanation *e =
+        number(x, idf_of(df, docs), "idf, computed as log(1 + (N - n + 0.5) / (n + 0.5)) from:");
     add(x, e, count(x, df, "n, number of documents containing term"));
     add(x, e, count(x, docs, "N, total number of documents with field"));
     return e;
@@ -181,7 +181,8 @@ static qd_explanation *explain_tf(explaining *x, qd_str field, float freq, bool 
     qd_similarity sim = similarity(x, field);
     qd_collection_stats st;
     qd_searcher_field_stats(x->s, field, &st);
-    float average = st.doc_count ? (float)((double)st.sum_total_term_freq / (double)st.doc_count) : 1;
+    float average =
+        st.doc_count ? (float)((double)st.sum_total_term_freq / (double)st.doc_count) : 1;
     float length = (float)length_of(x, field);
     float ninv = 1.0f / (sim.k1 * ((1 - sim.b) + sim.b * length / average));
     qd_explanation *e =
@@ -190,8 +191,9 @@ static qd_explanation *explain_tf(explaining *x, qd_str field, float freq, bool 
     add(x, e, number(x, freq, phrase ? "phraseFreq" : "freq, occurrences of term within document"));
     add(x, e, number(x, sim.k1, "k1, term saturation parameter"));
     add(x, e, number(x, sim.b, "b, length normalization parameter"));
-    add(x, e, number(x, length, length >= 40 ? "dl, length of field (approximate)"
-                                             : "dl, length of field"));
+    add(x, e,
+        number(x, length,
+               length >= 40 ? "dl, length of field (approximate)" : "dl, length of field"));
     add(x, e, number(x, average, "avgdl, average length of field"));
     return e;
 }
@@ -205,8 +207,10 @@ static qd_explanation *explain_weight(explaining *x, const qd_node *n, qd_str fi
     qd_str what = describe(x, n);
     (void)qd_f32_print(text, freq);
     qd_explanation *e = make(x, true, score,
-                             qd_arena_printf(x->arena, "weight(%.*s in %u) [PerFieldSimilarity], "
-                                             "result of:", QD_STR_ARG(what), x->local));
+                             qd_arena_printf(x->arena,
+                                             "weight(%.*s in %u) [PerFieldSimilarity], "
+                                             "result of:",
+                                             QD_STR_ARG(what), x->local));
     qd_explanation *s =
         make(x, true, score,
              qd_arena_printf(x->arena, "score(freq=%s), computed as boost * idf * tf from:", text));
@@ -250,7 +254,8 @@ static float phrase_frequency(explaining *x, qd_str field, float weight, float s
     qd_similarity sim = similarity(x, field);
     qd_collection_stats st;
     qd_searcher_field_stats(x->s, field, &st);
-    float average = st.doc_count ? (float)((double)st.sum_total_term_freq / (double)st.doc_count) : 1;
+    float average =
+        st.doc_count ? (float)((double)st.sum_total_term_freq / (double)st.doc_count) : 1;
     float ninv = 1.0f / (sim.k1 * ((1 - sim.b) + sim.b * (float)length_of(x, field) / average));
     double tf = weight > 0 ? (double)score / (double)weight : 0;
     double freq = tf < 1 ? tf / (1 - tf) / (double)ninv : 1;
@@ -273,8 +278,8 @@ static qd_explanation *explain_phrase(explaining *x, const qd_node *n, float boo
     }
     if (idf) idf->value = sum;
     float weight = boost * similarity(x, p->field).factor * sum;
-    return explain_weight(x, n, p->field, boost, score, phrase_frequency(x, p->field, weight, score),
-                          idf, true);
+    return explain_weight(x, n, p->field, boost, score,
+                          phrase_frequency(x, p->field, weight, score), idf, true);
 }
 
 /* --- trees --- */
@@ -318,10 +323,9 @@ static qd_explanation *explain_bool(explaining *x, const qd_node *n, float boost
     for (uint32_t i = 0; i < b->nmust_not && !x->rc; i++) {
         qd_explanation *d = explain(x, b->must_not[i], 1);
         if (!d || !d->match) continue;
-        qd_explanation *f =
-            make(x, false, 0,
-                 qd_arena_printf(x->arena, "match on prohibited clause (%.*s)",
-                                 QD_STR_ARG(describe(x, b->must_not[i]))));
+        qd_explanation *f = make(x, false, 0,
+                                 qd_arena_printf(x->arena, "match on prohibited clause (%.*s)",
+                                                 QD_STR_ARG(describe(x, b->must_not[i]))));
         add(x, f, d);
         add(x, e, f);
     }

@@ -9,9 +9,9 @@
 typedef struct qd_explanation qd_explanation;
 struct qd_explanation {
     bool match;
-    bool integer;         /* value is a count */
+    bool integer; /* value is a count */
     float value;
-    uint64_t count;       /* with integer */
+    uint64_t count; /* with integer */
     qd_str description;
     qd_explanation **details;
     uint32_t n;

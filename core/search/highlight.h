@@ -21,9 +21,9 @@ typedef enum qd_highlight_breaks {
 } qd_highlight_breaks;
 
 typedef struct qd_highlight_options {
-    uint32_t fragment_size; /* UTF-16 units; 0: no bound */
-    uint32_t fragments;     /* at most; 0: the whole text of each value */
-    uint32_t no_match_size; /* so much of the text when nothing matches; 0: nothing */
+    uint32_t fragment_size;   /* UTF-16 units; 0: no bound */
+    uint32_t fragments;       /* at most; 0: the whole text of each value */
+    uint32_t no_match_size;   /* so much of the text when nothing matches; 0: nothing */
     const qd_str *pre, *post; /* npre of each; the first ones are used */
     uint32_t npre;
     bool by_score, html, whole_phrases;

@@ -1,6 +1,6 @@
 /*
- * breaks.c: sentences joined while they fit into a fragment, long ones cut at words: Elasticsearch's
- * BoundedBreakIteratorScanner over ICU's break iterators, locale-free rules.
+ * breaks.c: sentences joined while they fit into a fragment, long ones cut at words:
+ * Elasticsearch's BoundedBreakIteratorScanner over ICU's break iterators, locale-free rules.
  */
 #include "search/highlight/highlight_int.h"
 

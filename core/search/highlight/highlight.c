@@ -79,8 +79,7 @@ static int analyze(work *k, const qd_analyzer *analyzer, const qd_analyzer *norm
     if (most && v->n > most) text.n = v->byte_of[most];
     if (analyzer) {
         int rc = qd_analyzer_run(analyzer, scratch, text, QD_ANALYZE_OFFSETS, &t, k->err);
-        return rc ? rc
-                  : qdi_highlight_find(k->h, t, k->o->whole_phrases, k->arena, v, k->err);
+        return rc ? rc : qdi_highlight_find(k->h, t, k->o->whole_phrases, k->arena, v, k->err);
     }
     qd_str term = text;
     int rc = normalizer ? qd_analyzer_normalize(normalizer, scratch, text, &term, k->err) : 0;

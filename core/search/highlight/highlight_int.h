@@ -54,8 +54,8 @@ typedef struct highlight_passage {
 } highlight_passage;
 
 /* Finds the matches of one value's tokens. distinct: how many different words there can be. */
-int qdi_highlight_find(const qd_highlighter *h, const qd_tokens *t, bool whole_phrases,
-                       qd_arena *a, highlight_text *v, qd_err *err);
+int qdi_highlight_find(const qd_highlighter *h, const qd_tokens *t, bool whole_phrases, qd_arena *a,
+                       highlight_text *v, qd_err *err);
 /* Number of different words (bound of highlight_match.term). */
 uint32_t qdi_highlight_words(const qd_highlighter *h);
 

@@ -62,8 +62,8 @@ static int make_pattern(gather *g, const qd_node_pattern *p, qd_err *err)
                                  &a, err);
         break;
     case QD_PATTERN_FUZZY:
-        rc = qd_automaton_fuzzy(p->text, p->max_edits, p->prefix_length, !p->no_transpositions,
-                                acc, &a, err);
+        rc = qd_automaton_fuzzy(p->text, p->max_edits, p->prefix_length, !p->no_transpositions, acc,
+                                &a, err);
         break;
     }
     if (rc) return rc;
@@ -245,8 +245,8 @@ static int64_t token_at(const finder *f, const highlight_phrase *p, uint32_t a, 
     return -1;
 }
 
-/* Does the phrase begin at token i? Its tokens in at[] (by slot), their number in *n. With slop each
- * next word may stand so much further away in all. */
+/* Does the phrase begin at token i? Its tokens in at[] (by slot), their number in *n. With slop
+ * each next word may stand so much further away in all. */
 static bool phrase_from(const finder *f, const highlight_phrase *p, uint32_t i, uint32_t *at,
                         uint32_t *n)
 {
@@ -301,11 +301,16 @@ static int by_place(const void *a, const void *b)
     return x->to > y->to ? -1 : x->to < y->to;
 }
 
-int qdi_highlight_find(const qd_highlighter *h, const qd_tokens *t, bool whole_phrases,
-                       qd_arena *a, highlight_text *v, qd_err *err)
+int qdi_highlight_find(const qd_highlighter *h, const qd_tokens *t, bool whole_phrases, qd_arena *a,
+                       highlight_text *v, qd_err *err)
 {
     uint32_t *position = qd_arena_alloc(a, (t->n + 1) * sizeof *position), at = 0;
-    finder f = {.h = h, .t = t, .position = position, .v = v, .arena = a, .whole = whole_phrases,
+    finder f = {.h = h,
+                .t = t,
+                .position = position,
+                .v = v,
+                .arena = a,
+                .whole = whole_phrases,
                 .err = err};
     v->tokens = qd_arena_alloc(a, (t->n + 1) * sizeof *v->tokens);
     if (!position || !v->tokens) return qd_err_nomem(err, "highlighting");
