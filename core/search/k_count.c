@@ -30,7 +30,7 @@ int qdi_k_count_term(qdi_k *k, uint64_t *n)
 /* --- any ----------------------------------------------------------------------------------------
  */
 
-static int or_bytes(qdi_k *k, uint64_t *n)
+static int or_bytes(qdi_k *k, uint64_t limit, uint64_t *n)
 {
     *n = 0;
     for (uint32_t w = 0; w < k->r->ndocs; w += QDI_BYTES_WINDOW) {
@@ -43,6 +43,7 @@ static int or_bytes(qdi_k *k, uint64_t *n)
             })
         }
         if (any) *n += k->k->sum_clear(k->bytes, QDI_BYTES_WINDOW);
+        if (limit && *n >= limit) return 0;
         int rc = qdi_run_tick(k->r);
         if (rc) return rc;
     }
@@ -93,7 +94,7 @@ int qdi_k_count_or(qdi_k *k, uint64_t limit, uint64_t *n)
         }
         qdi_k_rewind(k->c[i]);
     }
-    if (!stored && !k->r->live) return or_bytes(k, n);
+    if (!stored && !k->r->live) return or_bytes(k, limit, n);
     if (stored == 1 && k->nt == 2 && !k->r->live) { /* |A| + |B| - |A and B| */
         qd_postings *a = k->c[0]->p, *b = k->c[1]->p;
         if (!a->bits) {
@@ -116,7 +117,7 @@ int qdi_k_count_or(qdi_k *k, uint64_t limit, uint64_t *n)
 /* --- all ----------------------------------------------------------------------------------------
  */
 
-static int and_bytes(qdi_k *k, uint64_t *n)
+static int and_bytes(qdi_k *k, uint64_t limit, uint64_t *n)
 {
     *n = 0;
     for (uint32_t w = 0; w < k->r->ndocs; w += QDI_BYTES_WINDOW) {
@@ -139,6 +140,7 @@ static int and_bytes(qdi_k *k, uint64_t *n)
         }
         *n += hit;
         if (any) memset(k->bytes, 0, QDI_BYTES_WINDOW);
+        if (limit && *n >= limit) return 0;
         int rc = qdi_run_tick(k->r);
         if (rc) return rc;
     }
@@ -200,7 +202,7 @@ static int and_bits(qdi_k *k, uint64_t *n)
     return 0;
 }
 
-int qdi_k_count_and(qdi_k *k, uint64_t *n)
+int qdi_k_count_and(qdi_k *k, uint64_t limit, uint64_t *n)
 {
     qdi_k_by_df(k->c, k->nt);
     uint32_t stored = 0;
@@ -211,6 +213,6 @@ int qdi_k_count_and(qdi_k *k, uint64_t *n)
     if (stored == k->nt) return and_bits(k, n);
     qdi_cur *a = k->c[0], *b = k->c[1];
     if (!b->p->bits && qdi_k_dense(a) && b->p->df / a->p->df < 8 && !k->r->live && k->nt < 128)
-        return and_bytes(k, n);
+        return and_bytes(k, limit, n);
     return and_lists(k, n);
 }

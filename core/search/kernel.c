@@ -162,7 +162,7 @@ int qdi_kernel_count(qdi_run *r, uint64_t limit, uint64_t *n, qd_err *err)
         rc = qdi_k_count_or(&k, limit, n);
         break;
     case SHAPE_AND:
-        rc = qdi_k_count_and(&k, n);
+        rc = qdi_k_count_and(&k, limit, n);
         break;
     case SHAPE_PHRASE:
         k.want = limit ? limit : UINT64_MAX;

@@ -2,6 +2,8 @@
 #include "search/leaf_int.h"
 #include <stdlib.h>
 
+#define POSITIONS_MAX (1u << 28) /* of one slot in one document */
+
 static int by_value(const void *a, const void *b)
 {
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -19,6 +21,8 @@ static int slot_positions(qdi_run *r, qdi_lnode *l, uint32_t s, uint32_t d, qd_e
         uint32_t j = qdi_cur_find(c, r->k, d), f;
         if (j == QD_NO_DOC) continue;
         uint64_t first = qd_postings_position_first(c->p, j, &f);
+        if (f > POSITIONS_MAX - to->n) /* more words than a document can have */
+            return qd_err_set(err, QD_E_CORRUPT, "impossible frequency of a term");
         if (to->n + f > to->cap) {
             uint32_t cap = (to->n + f) * 2 + 64;
             uint32_t *more = qdi_scratch_alloc(r->scratch, (size_t)cap * sizeof *more);
