@@ -332,6 +332,10 @@ static int build_kind(qdi_builder *b, const qd_query *q, const qd_node **out, qd
         return qdi_build_match(b, q, out, err);
     case QDI_Q_MULTI_MATCH:
         return qdi_build_multi_match(b, q, out, err);
+    case QDI_Q_QUERY_STRING:
+        return qdi_build_query_string(b, q, out, err);
+    case QDI_Q_SIMPLE_QUERY_STRING:
+        return qdi_build_simple_query_string(b, q, out, err);
     case QDI_Q_TERMS:
         return build_terms(b, q, out, err);
     case QDI_Q_PATTERN:

@@ -60,6 +60,8 @@ static int32_t rewrite(const qd_query_ctx *ctx, const void *query, qd_query_node
     X(match_phrase_prefix, qdi_read_match_phrase_prefix)                                           \
     X(match_bool_prefix, qdi_read_match_bool_prefix)                                               \
     X(multi_match, qdi_read_multi_match)                                                           \
+    X(query_string, qdi_read_query_string)                                                         \
+    X(simple_query_string, qdi_read_simple_query_string)                                           \
     X(term, qdi_read_term)                                                                         \
     X(terms, qdi_read_terms)                                                                       \
     X(range, qdi_read_range)                                                                       \

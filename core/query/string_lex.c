@@ -1,0 +1,222 @@
+/*
+ * string_lex.c: tokens of Lucene's classic query syntax, by longest match as its generated lexer
+ * has it: "AND" is an operator, "ANDROID" a word, "a*" a prefix, "a*b" a wildcard. In a range and
+ * behind `^` other rules hold; the token that opens or closes one switches.
+ */
+#include "query/string_lex_int.h"
+
+/* White space of the syntax at p: its bytes, 0: none. U+3000 counts. */
+static size_t space_at(qd_str s, size_t i)
+{
+    if (i >= s.n) return 0;
+    char c = s.p[i];
+    if (c == ' ' || c == '\t' || c == '\n' || c == '\r') return 1;
+    return s.n - i >= 3 && memcmp(s.p + i, "\xe3\x80\x80", 3) == 0 ? 3 : 0;
+}
+
+/* Bytes of a code point that may begin a word, escapes included; 0: none. */
+static size_t term_start_at(qd_str s, size_t i)
+{
+    if (i >= s.n || space_at(s, i)) return 0;
+    char c = s.p[i];
+    size_t n = 1;
+    if (c == '\\') {
+        if (i + 1 >= s.n) return 0;
+        n = 2;
+    } else if (memchr("+-!():^[]\"{}~*?/", c, 16)) {
+        return 0;
+    }
+    while (i + n < s.n && ((uint8_t)s.p[i + n] & 0xc0) == 0x80) n++;
+    return n;
+}
+
+/* The same for what may go on in a word. */
+static size_t term_char_at(qd_str s, size_t i)
+{
+    if (i < s.n && (s.p[i] == '-' || s.p[i] == '+')) return 1;
+    return term_start_at(s, i);
+}
+
+/* What was read of the broken token, quotes and backslashes escaped. */
+static void shown(qd_str s, char out[136])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.n && i < 64; i++) {
+        if (s.p[i] == '"' || s.p[i] == '\\') out[n++] = '\\';
+        out[n++] = s.p[i];
+    }
+    out[n] = 0;
+}
+
+static int error_at(const qdi_lexer *l, size_t at, qd_err *err)
+{
+    char after[136];
+    qd_str s = l->text;
+    shown(qd_str_sub(s, l->at, at > l->at ? at - l->at : 0), after);
+    if (at >= s.n)
+        return qd_err_set(err, QD_E_ES_PARSE,
+                          "Lexical error at line 1, column %zu.  Encountered: <EOF> after : "
+                          "\"%s\"",
+                          at + 1, after);
+    return qd_err_set(err, QD_E_ES_PARSE,
+                      "Lexical error at line 1, column %zu.  Encountered: \"%c\" (%d), after : "
+                      "\"%s\"",
+                      at + 1, s.p[at], (int)(uint8_t)s.p[at], after);
+}
+
+static int take(qdi_lexer *l, qdi_lex_kind kind, size_t n, qdi_lex_token *out)
+{
+    *out = (qdi_lex_token){kind, qd_str_sub(l->text, l->at, n)};
+    l->at += n;
+    return 0;
+}
+
+/* A word, a prefix or a wildcard, or a word that is an operator. */
+static int word(qdi_lexer *l, qdi_lex_token *out)
+{
+    static const struct {
+        const char *text;
+        qdi_lex_kind kind;
+    } words[] = {{"AND", QDI_T_AND},
+                 {"&&", QDI_T_AND},
+                 {"OR", QDI_T_OR},
+                 {"||", QDI_T_OR},
+                 {"NOT", QDI_T_NOT}};
+    qd_str s = l->text;
+    size_t i = l->at, n, stars = 0, last_star = 0;
+    for (;;) {
+        if (i < s.n && (s.p[i] == '*' || s.p[i] == '?')) {
+            stars++;
+            last_star = i++;
+        } else if ((n = i == l->at ? term_start_at(s, i) : term_char_at(s, i))) {
+            i += n;
+        } else {
+            break;
+        }
+    }
+    n = i - l->at;
+    if (stars == 0) {
+        for (size_t k = 0; k < QD_COUNT_OF(words); k++)
+            if (qd_str_is(qd_str_sub(s, l->at, n), words[k].text))
+                return take(l, words[k].kind, n, out);
+        return take(l, QDI_T_TERM, n, out);
+    }
+    bool trailing = stars == 1 && last_star == i - 1 && s.p[last_star] == '*';
+    if (trailing && n == 1) return take(l, QDI_T_STAR, n, out);
+    return take(l, trailing ? QDI_T_PREFIXTERM : QDI_T_WILDTERM, n, out);
+}
+
+/* Text up to the closing byte; escapes are jumped over. 0: it is not closed. */
+static size_t closed(const qdi_lexer *l, char close, bool any_escape)
+{
+    qd_str s = l->text;
+    for (size_t i = l->at + 1; i < s.n; i++) {
+        if (s.p[i] == close) return i + 1 - l->at;
+        if (s.p[i] == '\\' && i + 1 < s.n && (any_escape || s.p[i + 1] == close)) i++;
+    }
+    return 0;
+}
+
+static int lex_default(qdi_lexer *l, qdi_lex_token *out, qd_err *err)
+{
+    qd_str s = l->text;
+    size_t n;
+    switch (s.p[l->at]) {
+    case '+':
+    case '-':
+    case '!':
+        n = space_at(s, l->at + 1);
+        if (n) return take(l, QDI_T_BAREOPER, 1 + n, out);
+        return take(l,
+                    s.p[l->at] == '+'   ? QDI_T_PLUS
+                    : s.p[l->at] == '-' ? QDI_T_MINUS
+                                        : QDI_T_NOT,
+                    1, out);
+    case '(':
+        return take(l, QDI_T_LPAREN, 1, out);
+    case ')':
+        return take(l, QDI_T_RPAREN, 1, out);
+    case ':':
+        return take(l, QDI_T_COLON, 1, out);
+    case '^':
+        l->state = QDI_LEX_BOOST;
+        return take(l, QDI_T_CARAT, 1, out);
+    case '[':
+        l->state = QDI_LEX_RANGE;
+        return take(l, QDI_T_RANGEIN_START, 1, out);
+    case '{':
+        l->state = QDI_LEX_RANGE;
+        return take(l, QDI_T_RANGEEX_START, 1, out);
+    case '"':
+        n = closed(l, '"', true);
+        return n ? take(l, QDI_T_QUOTED, n, out) : error_at(l, s.n, err);
+    case '/':
+        n = closed(l, '/', false);
+        return n ? take(l, QDI_T_REGEXPTERM, n, out) : error_at(l, s.n, err);
+    case '~':
+        n = 1;
+        for (size_t more; (more = term_char_at(s, l->at + n)); n += more) {}
+        return take(l, QDI_T_FUZZY_SLOP, n, out);
+    case ']':
+    case '}':
+        return error_at(l, l->at, err);
+    case '\\':
+        if (!term_start_at(s, l->at)) return error_at(l, s.n, err);
+        return word(l, out);
+    default:
+        return word(l, out);
+    }
+}
+
+static size_t digits_at(qd_str s, size_t i)
+{
+    size_t n = 0;
+    while (i + n < s.n && s.p[i + n] >= '0' && s.p[i + n] <= '9') n++;
+    return n;
+}
+
+static int lex_boost(qdi_lexer *l, qdi_lex_token *out, qd_err *err)
+{
+    size_t n = digits_at(l->text, l->at);
+    if (n == 0) return error_at(l, l->at, err);
+    if (l->at + n < l->text.n && l->text.p[l->at + n] == '.') {
+        size_t fraction = digits_at(l->text, l->at + n + 1);
+        if (fraction) n += 1 + fraction;
+    }
+    l->state = QDI_LEX_DEFAULT;
+    return take(l, QDI_T_NUMBER, n, out);
+}
+
+static int lex_range(qdi_lexer *l, qdi_lex_token *out, qd_err *err)
+{
+    qd_str s = l->text;
+    size_t n = 0;
+    if (s.p[l->at] == ']' || s.p[l->at] == '}') {
+        l->state = QDI_LEX_DEFAULT;
+        return take(l, s.p[l->at] == ']' ? QDI_T_RANGEIN_END : QDI_T_RANGEEX_END, 1, out);
+    }
+    while (l->at + n < s.n && !memchr(" ]}", s.p[l->at + n], 3)) n++;
+    size_t quoted = s.p[l->at] == '"' ? closed(l, '"', false) : 0;
+    if (quoted && quoted >= n) return take(l, QDI_T_RANGE_QUOTED, quoted, out);
+    if (n == 0) return error_at(l, l->at, err);
+    if (qd_str_is(qd_str_sub(s, l->at, n), "TO")) return take(l, QDI_T_RANGE_TO, n, out);
+    return take(l, QDI_T_RANGE_GOOP, n, out);
+}
+
+int qdi_lex_next(qdi_lexer *l, qdi_lex_token *out, qd_err *err)
+{
+    size_t n;
+    while ((n = space_at(l->text, l->at))) l->at += n;
+    if (l->at >= l->text.n) {
+        *out = (qdi_lex_token){QDI_T_EOF, {l->text.p + l->text.n, 0}};
+        return 0;
+    }
+    switch (l->state) {
+    case QDI_LEX_BOOST:
+        return lex_boost(l, out, err);
+    case QDI_LEX_RANGE:
+        return lex_range(l, out, err);
+    default:
+        return lex_default(l, out, err);
+    }
+}
