@@ -114,7 +114,8 @@ static int32_t node_file(qd_coord *c, qd_err *err)
         if (n < 0) return failed(c, err, QD_E_IO, "reading", "node");
         if (parse_node(c, text, (size_t)n) == 0) return 0;
         return qd_plug_fail(c->plugin->err, err, QD_E_CORRUPT,
-                            "coordination store %s: file node is damaged or of another format",
+                            "coordination store %s: file node at offset 0: damaged (its checksum "
+                            "covers all of it) or of another format",
                             c->path);
     }
     if (errno != ENOENT) return failed(c, err, QD_E_IO, "opening", "node");
