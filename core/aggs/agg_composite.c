@@ -32,10 +32,10 @@ typedef struct state {
 
 static int no_memory(qdi_aggr *a, qd_err *err)
 {
-    return qdi_no_memory(a->shard->account, 64, "composite", err);
+    return qdi_aggs_no_memory(a->shard->account, 64, "composite", err);
 }
 
-int qdi_slots_order(const qdi_agg *composite, const qdi_slot *a, const qdi_slot *b)
+int qdi_aggs_slots_order(const qdi_agg *composite, const qdi_slot *a, const qdi_slot *b)
 {
     for (uint32_t i = 0; i < composite->u.composite.n; i++) {
         const qdi_agg *s = composite->u.composite.sources[i];
@@ -61,8 +61,8 @@ static int composite_open(qdi_aggr *a, qd_err *err)
     state *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
     uint32_t n = a->def->u.composite.n;
     if (!t) return no_memory(a, err);
-    qdi_strings_init(&t->strings, a->shard->account);
-    qdi_strings_init(&t->tuples, a->shard->account);
+    qdi_aggs_strings_init(&t->strings, a->shard->account);
+    qdi_aggs_strings_init(&t->tuples, a->shard->account);
     t->at = qd_arena_calloc(&a->shard->arena, n * sizeof *t->at);
     t->bytes = qd_arena_calloc(&a->shard->arena, n * WIDTH);
     t->slots = qd_arena_calloc(&a->shard->arena, n * sizeof *t->slots);
@@ -73,7 +73,7 @@ static int composite_open(qdi_aggr *a, qd_err *err)
         t->at[i].bound = &a->bound->sources[i];
         if (!t->at[i].bound->field) continue;
         bool ord = t->at[i].bound->values == QDI_ORD;
-        int rc = qdi_source_get(a->shard, t->at[i].bound, ord, &t->at[i].src, err);
+        int rc = qdi_aggs_source_get(a->shard, t->at[i].bound, ord, &t->at[i].src, err);
         if (rc) return rc;
     }
     return 0;
@@ -86,7 +86,7 @@ static int composite_leaf(qdi_aggr *a, qd_err *err)
         source *s = &t->at[i];
         if (!s->src || s->bound->values != QDI_ORD) continue;
         uint32_t n = s->src->ordinals + 1;
-        int rc = qdi_grow(a->shard->account, &s->term, &s->cap, n, sizeof *s->term, err);
+        int rc = qdi_aggs_grow(a->shard->account, &s->term, &s->cap, n, sizeof *s->term, err);
         if (rc) return rc;
         memset(s->term, 0, n * sizeof *s->term);
     }
@@ -106,7 +106,7 @@ static int slot_of(qdi_aggr *a, source *s, uint32_t k, qdi_slot *out, qd_err *er
             uint32_t term;
             int rc = qd_dict_at(s->src->dict, ord, &v, err);
             if (rc) return rc;
-            if (qdi_strings_put(&t->strings, v, &term)) return no_memory(a, err);
+            if (qdi_aggs_strings_put(&t->strings, v, &term)) return no_memory(a, err);
             s->term[ord] = term + 1;
         }
         out->i64 = s->term[ord] - 1;
@@ -117,7 +117,7 @@ static int slot_of(qdi_aggr *a, source *s, uint32_t k, qdi_slot *out, qd_err *er
         out->i64 = qd_sortable_f64(x + 0.0);
     } else if (d->type == QDI_DATE_HISTOGRAM) {
         out->kind = QDI_I64;
-        out->i64 = qdi_round_date(d, s->src->v[k]);
+        out->i64 = qdi_aggs_round_date(d, s->src->v[k]);
     } else if (s->bound->values == QDI_F64) {
         out->i64 = qd_sortable_f64(s->src->f64[k]);
     } else {
@@ -132,8 +132,8 @@ static int fill_source(qdi_aggr *a, source *s, uint32_t doc, qd_err *err)
     uint32_t from = 0, to = 0;
     s->nslots = 0;
     if (s->src) qdi_source_doc(s->src, doc, &from, &to);
-    int rc =
-        qdi_grow(a->shard->account, &s->slots, &s->cap_slots, to - from + 1, sizeof *s->slots, err);
+    int rc = qdi_aggs_grow(a->shard->account, &s->slots, &s->cap_slots, to - from + 1,
+                           sizeof *s->slots, err);
     if (rc) return rc;
     if (from == to && s->bound->def->u.source.missing_bucket)
         s->slots[s->nslots++] = (qdi_slot){.null = true, .kind = (uint8_t)s->bound->values};
@@ -163,7 +163,7 @@ static bool above(qdi_aggr *a, uint32_t x, uint32_t y)
     state *t = a->state;
     unpack(t, x, t->slots);
     unpack(t, y, t->other);
-    return qdi_slots_order(a->def, t->slots, t->other) > 0;
+    return qdi_aggs_slots_order(a->def, t->slots, t->other) > 0;
 }
 
 static void heap_down(qdi_aggr *a, uint32_t at)
@@ -198,17 +198,17 @@ static int keep(qdi_aggr *a, const qdi_slot *slots, qd_str bytes, uint32_t *out,
     state *t = a->state;
     uint32_t size = a->def->u.composite.size;
     *out = UINT32_MAX;
-    if (a->bound->after && qdi_slots_order(a->def, slots, a->bound->after) <= 0) return 0;
+    if (a->bound->after && qdi_aggs_slots_order(a->def, slots, a->bound->after) <= 0) return 0;
     if (t->nheap == size) {
         unpack(t, t->heap[0], t->other);
-        if (qdi_slots_order(a->def, slots, t->other) >= 0) return 0;
+        if (qdi_aggs_slots_order(a->def, slots, t->other) >= 0) return 0;
     }
     uint32_t tuple;
-    if (qdi_strings_put(&t->tuples, bytes, &tuple)) return no_memory(a, err);
-    int rc = qdi_grow(a->shard->account, &t->dead, &t->cap_dead, tuple + 1, 1, err);
+    if (qdi_aggs_strings_put(&t->tuples, bytes, &tuple)) return no_memory(a, err);
+    int rc = qdi_aggs_grow(a->shard->account, &t->dead, &t->cap_dead, tuple + 1, 1, err);
     if (rc == 0)
-        rc =
-            qdi_grow(a->shard->account, &t->heap, &t->cap_heap, t->nheap + 1, sizeof *t->heap, err);
+        rc = qdi_aggs_grow(a->shard->account, &t->heap, &t->cap_heap, t->nheap + 1, sizeof *t->heap,
+                           err);
     if (rc) return rc;
     if (t->nheap == size) {
         t->dead[t->heap[0]] = 1;
@@ -231,13 +231,13 @@ static int add_tuple(qdi_aggr *a, const qdi_slot *slots, uint32_t doc, uint32_t 
     }
     qd_str bytes = {(const char *)t->bytes, t->n * WIDTH};
     uint32_t tuple, bucket;
-    if (!qdi_strings_find(&t->tuples, bytes, &tuple)) {
+    if (!qdi_aggs_strings_find(&t->tuples, bytes, &tuple)) {
         int rc = keep(a, slots, bytes, &tuple, err);
         if (rc || tuple == UINT32_MAX) return rc;
     } else if (t->dead[tuple]) {
         return 0;
     }
-    int rc = qdi_bucket(a, owner, tuple, &bucket, err);
+    int rc = qdi_aggs_bucket(a, owner, tuple, &bucket, err);
     return rc ? rc : qdi_emit(a, doc, bucket, err);
 }
 
@@ -275,9 +275,9 @@ static int composite_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *o
     for (uint32_t i = 0; rc == 0 && i < t->n; i++) {
         source *s = &t->at[i];
         if (!s->src) continue;
-        rc = qdi_source_index(a->shard, s->src, err);
+        rc = qdi_aggs_source_index(a->shard, s->src, err);
         if (!rc && (s->bound->values == QDI_F64 || s->bound->def->type == QDI_HISTOGRAM))
-            rc = qdi_source_f64(a->shard, s->src, err);
+            rc = qdi_aggs_source_f64(a->shard, s->src, err);
     }
     if (rc) return rc;
     qd_arena_mark mark = qd_arena_mark_get(&a->shard->arena);
@@ -287,13 +287,13 @@ static int composite_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *o
     for (uint32_t i = 0; rc == 0 && i < n; i++)
         rc = add_document(a, idx ? idx[i] : i, owner ? owner[i] : 0, tuple, pos, err);
     qd_arena_mark_release(&a->shard->arena, mark);
-    return rc ? rc : qdi_emit_flush(a, err);
+    return rc ? rc : qdi_aggs_emit_flush(a, err);
 }
 
 static int bucket_order(const void *arg, const void *pa, const void *pb)
 {
     const qdi_bucket_out *a = pa, *b = pb;
-    return qdi_slots_order(arg, a->slots, b->slots);
+    return qdi_aggs_slots_order(arg, a->slots, b->slots);
 }
 
 static int composite_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
@@ -305,7 +305,7 @@ static int composite_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *er
     if (!out->b) return no_memory(a, err);
     for (uint32_t i = 0; i < t->nheap; i++) {
         uint32_t bucket;
-        if (!qdi_buckets_find(&a->buckets, owner, t->heap[i], &bucket)) continue;
+        if (!qdi_aggs_buckets_find(&a->buckets, owner, t->heap[i], &bucket)) continue;
         qdi_bucket_out *b = &out->b[out->n];
         qdi_slot *slots = qd_arena_alloc(arena, t->n * sizeof *slots);
         if (!slots) return no_memory(a, err);
@@ -317,11 +317,11 @@ static int composite_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *er
         }
         b->slots = slots;
         b->docs = a->buckets.docs[bucket];
-        int rc = qdi_build_subs(a, bucket, &b->subs, err);
+        int rc = qdi_aggs_build_subs(a, bucket, &b->subs, err);
         if (rc) return rc;
         out->n++;
     }
-    if (qdi_sort(a->shard->account, out->b, out->n, sizeof *out->b, bucket_order, a->def))
+    if (qdi_aggs_sort(a->shard->account, out->b, out->n, sizeof *out->b, bucket_order, a->def))
         return no_memory(a, err);
     return 0;
 }
@@ -334,14 +334,14 @@ static void composite_close(qdi_aggr *a)
         qd_free(t->at[i].term);
         qd_free(t->at[i].slots);
     }
-    qdi_strings_fini(&t->strings);
-    qdi_strings_fini(&t->tuples);
+    qdi_aggs_strings_fini(&t->strings);
+    qdi_aggs_strings_fini(&t->tuples);
     qd_free(t->heap);
     qd_free(t->dead);
 }
 
-const qdi_ops qdi_ops_composite = {.open = composite_open,
-                                   .leaf = composite_leaf,
-                                   .collect = composite_collect,
-                                   .build = composite_build,
-                                   .close = composite_close};
+const qdi_ops qdi_aggs_ops_composite = {.open = composite_open,
+                                        .leaf = composite_leaf,
+                                        .collect = composite_collect,
+                                        .build = composite_build,
+                                        .close = composite_close};

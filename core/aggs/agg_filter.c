@@ -15,10 +15,11 @@ static int filters_open(qdi_aggr *a, qd_err *err)
     uint32_t n = a->def->u.filters.n;
     state *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
     if (t) t->bits = qd_arena_calloc(&a->shard->arena, (n + 1) * sizeof *t->bits);
-    if (!t || !t->bits) return qdi_no_memory(a->shard->account, sizeof *t, "aggregations", err);
+    if (!t || !t->bits)
+        return qdi_aggs_no_memory(a->shard->account, sizeof *t, "aggregations", err);
     for (uint32_t i = 0; i < n; i++) {
         if (a->bound->nodes[i]->kind == QD_NATIVE_MATCH_ALL) continue;
-        int rc = qdi_filter_bits(a->shard, a->bound->nodes[i], &t->bits[i], err);
+        int rc = qdi_aggs_filter_bits(a->shard, a->bound->nodes[i], &t->bits[i], err);
         if (rc) return rc;
     }
     return 0;
@@ -37,24 +38,24 @@ static int filters_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *own
         for (uint32_t f = 0; f < nfilters; f++) {
             if (t->bits[f] && !(t->bits[f][d / 64] >> (d & 63) & 1)) continue;
             any = true;
-            rc = qdi_bucket(a, owner ? owner[i] : 0, f, &bucket, err);
+            rc = qdi_aggs_bucket(a, owner ? owner[i] : 0, f, &bucket, err);
             if (rc == 0) rc = qdi_emit(a, at, bucket, err);
             if (rc) return rc;
         }
         if (any || a->def->type == QDI_FILTER || !a->def->u.filters.other) continue;
-        rc = qdi_bucket(a, owner ? owner[i] : 0, nfilters, &bucket, err);
+        rc = qdi_aggs_bucket(a, owner ? owner[i] : 0, nfilters, &bucket, err);
         if (rc == 0) rc = qdi_emit(a, at, bucket, err);
         if (rc) return rc;
     }
-    return qdi_emit_flush(a, err);
+    return qdi_aggs_emit_flush(a, err);
 }
 
 /* The one bucket of an owner. */
 static int single_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
 {
     uint32_t bucket = a->buckets.n;
-    if (qdi_buckets_find(&a->buckets, owner, 0, &bucket)) out->docs = a->buckets.docs[bucket];
-    return qdi_build_subs(a, bucket, &out->subs, err);
+    if (qdi_aggs_buckets_find(&a->buckets, owner, 0, &bucket)) out->docs = a->buckets.docs[bucket];
+    return qdi_aggs_build_subs(a, bucket, &out->subs, err);
 }
 
 static int filters_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
@@ -62,20 +63,20 @@ static int filters_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
     if (a->def->type == QDI_FILTER) return single_build(a, owner, out, err);
     uint32_t n = a->def->u.filters.n + a->def->u.filters.other;
     out->b = qd_arena_calloc(&a->shard->partial->arena, (n + 1ul) * sizeof *out->b);
-    if (!out->b) return qdi_no_memory(a->shard->account, n * sizeof *out->b, "filters", err);
+    if (!out->b) return qdi_aggs_no_memory(a->shard->account, n * sizeof *out->b, "filters", err);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t bucket = a->buckets.n;
         out->b[i].key = i;
-        if (qdi_buckets_find(&a->buckets, owner, i, &bucket))
+        if (qdi_aggs_buckets_find(&a->buckets, owner, i, &bucket))
             out->b[i].docs = a->buckets.docs[bucket];
-        int rc = qdi_build_subs(a, bucket, &out->b[i].subs, err);
+        int rc = qdi_aggs_build_subs(a, bucket, &out->b[i].subs, err);
         if (rc) return rc;
         out->n = i + 1;
     }
     return 0;
 }
 
-const qdi_ops qdi_ops_filters = {
+const qdi_ops qdi_aggs_ops_filters = {
     .open = filters_open, .collect = filters_collect, .build = filters_build};
 
 static int missing_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
@@ -83,18 +84,18 @@ static int missing_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *own
 {
     qdi_source *s = a->src;
     uint32_t bucket;
-    int rc = s ? qdi_source_index(a->shard, s, err) : 0;
+    int rc = s ? qdi_aggs_source_index(a->shard, s, err) : 0;
     for (uint32_t i = 0; rc == 0 && i < n; i++) {
         uint32_t at = idx ? idx[i] : i, from = 0, to = 0;
         if (s) qdi_source_doc(s, at, &from, &to);
         if (from < to) continue;
-        rc = qdi_bucket(a, owner ? owner[i] : 0, 0, &bucket, err);
+        rc = qdi_aggs_bucket(a, owner ? owner[i] : 0, 0, &bucket, err);
         if (rc == 0) rc = qdi_emit(a, at, bucket, err);
     }
-    return rc ? rc : qdi_emit_flush(a, err);
+    return rc ? rc : qdi_aggs_emit_flush(a, err);
 }
 
-const qdi_ops qdi_ops_missing = {.collect = missing_collect, .build = single_build};
+const qdi_ops qdi_aggs_ops_missing = {.collect = missing_collect, .build = single_build};
 
 static int global_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
                           qd_err *err)
@@ -102,10 +103,10 @@ static int global_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owne
     uint32_t bucket;
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < n; i++) {
-        rc = qdi_bucket(a, owner ? owner[i] : 0, 0, &bucket, err);
+        rc = qdi_aggs_bucket(a, owner ? owner[i] : 0, 0, &bucket, err);
         if (rc == 0) rc = qdi_emit(a, idx ? idx[i] : i, bucket, err);
     }
-    return rc ? rc : qdi_emit_flush(a, err);
+    return rc ? rc : qdi_aggs_emit_flush(a, err);
 }
 
-const qdi_ops qdi_ops_global = {.collect = global_collect, .build = single_build};
+const qdi_ops qdi_aggs_ops_global = {.collect = global_collect, .build = single_build};

@@ -59,7 +59,7 @@ static int64_t round_fixed(int64_t ms, int64_t step, const qd_zone *z)
     return same;
 }
 
-int64_t qdi_round_date(const qdi_agg *d, int64_t ms)
+int64_t qdi_aggs_round_date(const qdi_agg *d, int64_t ms)
 {
     int64_t offset = d->u.histogram.offset_ms, v;
     if (__builtin_sub_overflow(ms, offset, &v)) return ms;
@@ -68,7 +68,7 @@ int64_t qdi_round_date(const qdi_agg *d, int64_t ms)
     return round_fixed(v, d->u.histogram.interval_ms, d->zone) + offset;
 }
 
-int64_t qdi_round_next(const qdi_agg *d, int64_t key)
+int64_t qdi_aggs_round_next(const qdi_agg *d, int64_t key)
 {
     int64_t offset = d->u.histogram.offset_ms, step = d->u.histogram.interval_ms, next;
     if (d->u.histogram.calendar && step == 0) {
@@ -83,10 +83,10 @@ int64_t qdi_round_next(const qdi_agg *d, int64_t key)
         return __builtin_add_overflow(key, step, &next) ? INT64_MAX : next;
     for (int i = 0; i < 64; i++) { /* a clock change may repeat an interval */
         if (__builtin_add_overflow(at, step, &at)) return INT64_MAX;
-        next = qdi_round_date(d, at);
+        next = qdi_aggs_round_date(d, at);
         if (next <= key) continue;
         /* none in between: the interval may have been cut by a change */
-        int64_t mid = qdi_round_date(d, next - 1);
+        int64_t mid = qdi_aggs_round_date(d, next - 1);
         return mid > key ? mid : next;
     }
     return INT64_MAX;
@@ -97,7 +97,7 @@ int64_t qdi_round_next(const qdi_agg *d, int64_t key)
 static int histogram_open(qdi_aggr *a, qd_err *err)
 {
     state *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
-    if (!t) return qdi_no_memory(a->shard->account, sizeof *t, "aggregations", err);
+    if (!t) return qdi_aggs_no_memory(a->shard->account, sizeof *t, "aggregations", err);
     return 0;
 }
 
@@ -120,9 +120,10 @@ static int histogram_leaf(qdi_aggr *a, qd_err *err)
                                       604800000, 2419200000, 7776000000, 31536000000};
     if (a->def->u.histogram.calendar) rough = unit_ms[a->def->u.histogram.unit];
     if (span < 0 || span / rough > TABLE_MAX - 16) return 0;
-    int64_t key = qdi_round_date(a->def, min);
-    for (;; key = qdi_round_next(a->def, key)) {
-        int rc = qdi_grow(a->shard->account, &t->table, &t->cap, t->n + 1, sizeof *t->table, err);
+    int64_t key = qdi_aggs_round_date(a->def, min);
+    for (;; key = qdi_aggs_round_next(a->def, key)) {
+        int rc =
+            qdi_aggs_grow(a->shard->account, &t->table, &t->cap, t->n + 1, sizeof *t->table, err);
         if (rc) return rc;
         t->table_end = key;
         if (key > max || t->n == TABLE_MAX) break;
@@ -147,8 +148,8 @@ static int64_t round_cached(const qdi_agg *d, state *t, int64_t v)
         t->hi = lo + 1 < t->n ? t->table[lo + 1] : t->table_end;
         return t->key;
     }
-    t->key = t->lo = qdi_round_date(d, v);
-    t->hi = qdi_round_next(d, t->key);
+    t->key = t->lo = qdi_aggs_round_date(d, v);
+    t->hi = qdi_aggs_round_next(d, t->key);
     if (v < t->lo || v >= t->hi) t->lo = t->hi = 0;
     return t->key;
 }
@@ -159,10 +160,10 @@ static int make_keys(qdi_aggr *a, qd_err *err)
     state *t = a->state;
     qdi_source *s = a->src;
     const qdi_agg *d = a->def;
-    int rc = qdi_grow(a->shard->account, &t->keys, &t->cap_keys, s->n, sizeof *t->keys, err);
+    int rc = qdi_aggs_grow(a->shard->account, &t->keys, &t->cap_keys, s->n, sizeof *t->keys, err);
     if (rc) return rc;
     if (d->type == QDI_HISTOGRAM) {
-        rc = qdi_source_f64(a->shard, s, err);
+        rc = qdi_aggs_source_f64(a->shard, s, err);
         double interval = d->u.histogram.interval, offset = d->u.histogram.offset;
         for (uint32_t i = 0; rc == 0 && i < s->n; i++)
             t->keys[i] = (int64_t)floor((s->f64[i] - offset) / interval);
@@ -193,7 +194,7 @@ static int histogram_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *o
     if (!s) return 0;
     const qdi_bounds *hard = &a->bound->bounds[QDI_BOUNDS_HARD];
     bool dates = a->def->type == QDI_DATE_HISTOGRAM;
-    int rc = qdi_source_index(a->shard, s, err);
+    int rc = qdi_aggs_source_index(a->shard, s, err);
     if (rc == 0) rc = make_keys(a, err);
     if (rc) return rc;
     for (uint32_t i = 0; i < n; i++) {
@@ -203,22 +204,23 @@ static int histogram_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *o
             if (k > from && t->keys[k] == t->keys[k - 1]) continue;
             if (QD_UNLIKELY(hard->has[0] || hard->has[1])) {
                 double key = dates ? (double)t->keys[k] : qdi_histogram_key(a->def, t->keys[k]);
-                if (hard->has[0] && key < (dates ? (double)qdi_round_date(a->def, hard->i[0])
+                if (hard->has[0] && key < (dates ? (double)qdi_aggs_round_date(a->def, hard->i[0])
                                                  : floor((hard->f[0] - a->def->u.histogram.offset) /
                                                          a->def->u.histogram.interval) *
                                                            a->def->u.histogram.interval +
                                                        a->def->u.histogram.offset))
                     continue;
                 if (hard->has[1] &&
-                    key > (dates ? (double)qdi_round_date(a->def, hard->i[1] - 1) : hard->f[1]))
+                    key >
+                        (dates ? (double)qdi_aggs_round_date(a->def, hard->i[1] - 1) : hard->f[1]))
                     continue;
             }
-            rc = qdi_bucket(a, owner ? owner[i] : 0, t->keys[k], &bucket, err);
+            rc = qdi_aggs_bucket(a, owner ? owner[i] : 0, t->keys[k], &bucket, err);
             if (rc == 0) rc = qdi_emit(a, at, bucket, err);
             if (rc) return rc;
         }
     }
-    return qdi_emit_flush(a, err);
+    return qdi_aggs_emit_flush(a, err);
 }
 
 static int key_order(const void *arg, const void *a, const void *b)
@@ -232,17 +234,18 @@ static int histogram_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *er
 {
     qdi_buckets *b = &a->buckets;
     out->kind = QDI_I64;
-    if (qdi_buckets_group(b)) return qdi_no_memory(a->shard->account, 64, "histogram", err);
+    if (qdi_aggs_buckets_group(b))
+        return qdi_aggs_no_memory(a->shard->account, 64, "histogram", err);
     if (owner >= b->groups) return 0;
     uint32_t *list = b->list + b->group[owner], n = b->group[owner + 1] - b->group[owner];
-    if (qdi_sort(a->shard->account, list, n, sizeof *list, key_order, b))
-        return qdi_no_memory(a->shard->account, n * 4, "histogram", err);
+    if (qdi_aggs_sort(a->shard->account, list, n, sizeof *list, key_order, b))
+        return qdi_aggs_no_memory(a->shard->account, n * 4, "histogram", err);
     out->b = qd_arena_calloc(&a->shard->partial->arena, (n + 1ul) * sizeof *out->b);
-    if (!out->b) return qdi_no_memory(a->shard->account, n * sizeof *out->b, "histogram", err);
+    if (!out->b) return qdi_aggs_no_memory(a->shard->account, n * sizeof *out->b, "histogram", err);
     for (uint32_t i = 0; i < n; i++) {
         out->b[i].key = b->key[list[i]];
         out->b[i].docs = b->docs[list[i]];
-        int rc = qdi_build_subs(a, list[i], &out->b[i].subs, err);
+        int rc = qdi_aggs_build_subs(a, list[i], &out->b[i].subs, err);
         if (rc) return rc;
         out->n = i + 1;
     }
@@ -257,8 +260,8 @@ static void histogram_close(qdi_aggr *a)
     qd_free(t->keys);
 }
 
-const qdi_ops qdi_ops_histogram = {.open = histogram_open,
-                                   .leaf = histogram_leaf,
-                                   .collect = histogram_collect,
-                                   .build = histogram_build,
-                                   .close = histogram_close};
+const qdi_ops qdi_aggs_ops_histogram = {.open = histogram_open,
+                                        .leaf = histogram_leaf,
+                                        .collect = histogram_collect,
+                                        .build = histogram_build,
+                                        .close = histogram_close};

@@ -20,7 +20,7 @@ typedef struct state {
 
 static int no_memory(qdi_aggr *a, size_t bytes, qd_err *err)
 {
-    return qdi_no_memory(a->shard->account, bytes, "top_hits", err);
+    return qdi_aggs_no_memory(a->shard->account, bytes, "top_hits", err);
 }
 
 static int hits_open(qdi_aggr *a, qd_err *err)
@@ -35,9 +35,10 @@ static int hits_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner,
     state *t = a->state;
     const qdi_batch *b = &a->shard->batch;
     if (n > UINT32_MAX - t->n) return no_memory(a, n, err);
-    int rc = qdi_grow(a->shard->account, &t->at, &t->cap, t->n + n, sizeof *t->at, err);
+    int rc = qdi_aggs_grow(a->shard->account, &t->at, &t->cap, t->n + n, sizeof *t->at, err);
     if (rc == 0)
-        rc = qdi_grow(a->shard->account, &t->owner, &t->cap_owner, t->n + n, sizeof *t->owner, err);
+        rc = qdi_aggs_grow(a->shard->account, &t->owner, &t->cap_owner, t->n + n, sizeof *t->owner,
+                           err);
     if (rc) return rc;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t at = idx ? idx[i] : i;
@@ -184,5 +185,5 @@ static void hits_close(qdi_aggr *a)
     qd_free(t->start);
 }
 
-const qdi_ops qdi_ops_hits = {
+const qdi_ops qdi_aggs_ops_hits = {
     .open = hits_open, .collect = hits_collect, .build = hits_build, .close = hits_close};

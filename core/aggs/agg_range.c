@@ -12,7 +12,8 @@ static int range_open(qdi_aggr *a, qd_err *err)
 {
     state *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
     if (t) t->ords = qd_arena_calloc(&a->shard->arena, a->def->u.range.n * sizeof *t->ords);
-    if (!t || !t->ords) return qdi_no_memory(a->shard->account, sizeof *t, "aggregations", err);
+    if (!t || !t->ords)
+        return qdi_aggs_no_memory(a->shard->account, sizeof *t, "aggregations", err);
     if (a->src && a->def->type == QDI_IP_RANGE) a->src->want_dict = true;
     return 0;
 }
@@ -59,8 +60,8 @@ static int range_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner
 {
     qdi_source *s = a->src;
     if (!s) return 0;
-    int rc = qdi_source_index(a->shard, s, err);
-    if (rc == 0 && a->def->type != QDI_IP_RANGE) rc = qdi_source_f64(a->shard, s, err);
+    int rc = qdi_aggs_source_index(a->shard, s, err);
+    if (rc == 0 && a->def->type != QDI_IP_RANGE) rc = qdi_aggs_source_f64(a->shard, s, err);
     if (rc) return rc;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t from, to, bucket, at = idx ? idx[i] : i;
@@ -68,12 +69,12 @@ static int range_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner
         if (from == to) continue;
         for (uint32_t r = 0; r < a->def->u.range.n; r++) {
             if (!inside(a, r, from, to)) continue;
-            rc = qdi_bucket(a, owner ? owner[i] : 0, r, &bucket, err);
+            rc = qdi_aggs_bucket(a, owner ? owner[i] : 0, r, &bucket, err);
             if (rc == 0) rc = qdi_emit(a, at, bucket, err);
             if (rc) return rc;
         }
     }
-    return qdi_emit_flush(a, err);
+    return qdi_aggs_emit_flush(a, err);
 }
 
 static int range_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
@@ -81,18 +82,18 @@ static int range_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
     uint32_t n = a->def->u.range.n;
     out->bound = a->bound; /* unmapped ones show their ranges too */
     out->b = qd_arena_calloc(&a->shard->partial->arena, (n + 1ul) * sizeof *out->b);
-    if (!out->b) return qdi_no_memory(a->shard->account, n * sizeof *out->b, "range", err);
+    if (!out->b) return qdi_aggs_no_memory(a->shard->account, n * sizeof *out->b, "range", err);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t bucket = a->buckets.n;
         out->b[i].key = i;
-        if (qdi_buckets_find(&a->buckets, owner, i, &bucket))
+        if (qdi_aggs_buckets_find(&a->buckets, owner, i, &bucket))
             out->b[i].docs = a->buckets.docs[bucket];
-        int rc = qdi_build_subs(a, bucket, &out->b[i].subs, err);
+        int rc = qdi_aggs_build_subs(a, bucket, &out->b[i].subs, err);
         if (rc) return rc;
         out->n = i + 1;
     }
     return 0;
 }
 
-const qdi_ops qdi_ops_range = {
+const qdi_ops qdi_aggs_ops_range = {
     .open = range_open, .leaf = range_leaf, .collect = range_collect, .build = range_build};

@@ -6,7 +6,7 @@
 
 static int no_memory(qdi_aggr *a, qd_err *err)
 {
-    return qdi_no_memory(a->shard->account, 64, "sketches of aggregations", err);
+    return qdi_aggs_no_memory(a->shard->account, 64, "sketches of aggregations", err);
 }
 
 /* --- cardinality ------------------------------------------------------------------------------ */
@@ -25,7 +25,7 @@ static int card_open(qdi_aggr *a, qd_err *err)
 {
     hstate *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
     if (!t) return no_memory(a, err);
-    t->p = qdi_hll_precision(a->def->u.precision);
+    t->p = qdi_aggs_hll_precision(a->def->u.precision);
     if (a->src && a->bound->values == QDI_ORD) a->src->want_dict = true;
     return 0;
 }
@@ -34,7 +34,7 @@ static int card_grow(qdi_aggr *a, uint32_t n, qd_err *err)
 {
     hstate *t = a->state;
     uint32_t from = t->cap;
-    int rc = qdi_grow(a->shard->account, &t->at, &t->cap, n, sizeof *t->at, err);
+    int rc = qdi_aggs_grow(a->shard->account, &t->at, &t->cap, n, sizeof *t->at, err);
     for (uint32_t i = from; rc == 0 && i < t->cap; i++) t->at[i].p = t->p;
     return rc;
 }
@@ -46,11 +46,11 @@ static int card_leaf(qdi_aggr *a, qd_err *err)
     uint32_t n = a->src->ordinals + 1;
     if (a->single) {
         uint32_t words = n / 64 + 1;
-        int rc = qdi_grow(a->shard->account, &t->seen, &t->cap_seen, words, 8, err);
+        int rc = qdi_aggs_grow(a->shard->account, &t->seen, &t->cap_seen, words, 8, err);
         if (rc == 0) memset(t->seen, 0, words * 8ul);
         return rc;
     }
-    int rc = qdi_grow(a->shard->account, &t->hash, &t->cap_hash, n, 8, err);
+    int rc = qdi_aggs_grow(a->shard->account, &t->hash, &t->cap_hash, n, 8, err);
     if (rc == 0) memset(t->hash, 0, n * 8ul);
     return rc;
 }
@@ -62,7 +62,7 @@ static int hash_ord(qdi_aggr *a, uint32_t ord, uint64_t *out, qd_err *err)
         int rc = qd_dict_at(a->src->dict, ord, &v, err);
         if (rc) return rc;
     }
-    *out = qdi_hash_bytes(v.p, v.n);
+    *out = qdi_aggs_hash_bytes(v.p, v.n);
     return 0;
 }
 
@@ -84,7 +84,7 @@ static int card_strings(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner,
                 int rc = hash_ord(a, ord, &t->hash[ord], err);
                 if (rc) return rc;
             }
-            if (qdi_hll_add(&t->at[owner ? owner[i] : 0], t->hash[ord], a->shard->account))
+            if (qdi_aggs_hll_add(&t->at[owner ? owner[i] : 0], t->hash[ord], a->shard->account))
                 return no_memory(a, err);
         }
     }
@@ -97,18 +97,19 @@ static int card_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner,
     hstate *t = a->state;
     qdi_source *s = a->src;
     if (!s) return 0;
-    int rc = qdi_source_index(a->shard, s, err);
+    int rc = qdi_aggs_source_index(a->shard, s, err);
     if (rc) return rc;
     if (a->bound->values == QDI_ORD) return card_strings(a, idx, owner, n, err);
     bool reals = a->bound->values == QDI_F64;
-    if (reals) rc = qdi_source_f64(a->shard, s, err);
+    if (reals) rc = qdi_aggs_source_f64(a->shard, s, err);
     for (uint32_t i = 0; rc == 0 && i < n; i++) {
         uint32_t from, to;
         qdi_source_doc(s, idx ? idx[i] : i, &from, &to);
         for (uint32_t k = from; k < to; k++) {
             uint64_t bits = (uint64_t)s->v[k];
             if (reals) memcpy(&bits, &s->f64[k], 8);
-            if (qdi_hll_add(&t->at[owner ? owner[i] : 0], qdi_hash_i64(bits), a->shard->account))
+            if (qdi_aggs_hll_add(&t->at[owner ? owner[i] : 0], qdi_hash_i64(bits),
+                                 a->shard->account))
                 return no_memory(a, err);
         }
     }
@@ -124,7 +125,7 @@ static int card_leaf_end(qdi_aggr *a, qd_err *err)
             uint64_t hash;
             int rc = hash_ord(a, w * 64 + (uint32_t)__builtin_ctzll(bits), &hash, err);
             if (rc) return rc;
-            if (qdi_hll_add(&t->at[0], hash, a->shard->account)) return no_memory(a, err);
+            if (qdi_aggs_hll_add(&t->at[0], hash, a->shard->account)) return no_memory(a, err);
         }
     return 0;
 }
@@ -132,7 +133,7 @@ static int card_leaf_end(qdi_aggr *a, qd_err *err)
 static int card_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
 {
     hstate *t = a->state;
-    out->u.hll = qdi_hll_copy(&t->at[owner], &a->shard->partial->arena);
+    out->u.hll = qdi_aggs_hll_copy(&t->at[owner], &a->shard->partial->arena);
     return out->u.hll ? 0 : no_memory(a, err);
 }
 
@@ -140,27 +141,27 @@ static double card_metric(qdi_aggr *a, uint32_t owner, qd_str member)
 {
     hstate *t = a->state;
     (void)member;
-    return (double)qdi_hll_count(&t->at[owner]);
+    return (double)qdi_aggs_hll_count(&t->at[owner]);
 }
 
 static void card_close(qdi_aggr *a)
 {
     hstate *t = a->state;
     if (!t) return;
-    for (uint32_t i = 0; i < t->cap; i++) qdi_hll_fini(&t->at[i]);
+    for (uint32_t i = 0; i < t->cap; i++) qdi_aggs_hll_fini(&t->at[i]);
     qd_free(t->at);
     qd_free(t->hash);
     qd_free(t->seen);
 }
 
-const qdi_ops qdi_ops_cardinality = {.open = card_open,
-                                     .grow = card_grow,
-                                     .leaf = card_leaf,
-                                     .collect = card_collect,
-                                     .leaf_end = card_leaf_end,
-                                     .build = card_build,
-                                     .metric = card_metric,
-                                     .close = card_close};
+const qdi_ops qdi_aggs_ops_cardinality = {.open = card_open,
+                                          .grow = card_grow,
+                                          .leaf = card_leaf,
+                                          .collect = card_collect,
+                                          .leaf_end = card_leaf_end,
+                                          .build = card_build,
+                                          .metric = card_metric,
+                                          .close = card_close};
 
 /* --- percentiles ------------------------------------------------------------------------------ */
 
@@ -179,9 +180,9 @@ static int pct_grow(qdi_aggr *a, uint32_t n, qd_err *err)
 {
     dstate *t = a->state;
     uint32_t from = t->cap;
-    int rc = qdi_grow(a->shard->account, &t->at, &t->cap, n, sizeof *t->at, err);
+    int rc = qdi_aggs_grow(a->shard->account, &t->at, &t->cap, n, sizeof *t->at, err);
     for (uint32_t i = from; rc == 0 && i < t->cap; i++)
-        qdi_digest_init(&t->at[i], a->def->u.percents.compression);
+        qdi_aggs_digest_init(&t->at[i], a->def->u.percents.compression);
     return rc;
 }
 
@@ -191,16 +192,17 @@ static int pct_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, 
     dstate *t = a->state;
     qdi_source *s = a->src;
     if (!s) return 0;
-    int rc = idx || owner ? qdi_source_index(a->shard, s, err) : 0;
-    if (rc == 0) rc = qdi_source_f64(a->shard, s, err);
+    int rc = idx || owner ? qdi_aggs_source_index(a->shard, s, err) : 0;
+    if (rc == 0) rc = qdi_aggs_source_f64(a->shard, s, err);
     if (rc) return rc;
     if (!idx && !owner)
-        return qdi_digest_add(&t->at[0], s->f64, s->n, a->shard->account) ? no_memory(a, err) : 0;
+        return qdi_aggs_digest_add(&t->at[0], s->f64, s->n, a->shard->account) ? no_memory(a, err)
+                                                                               : 0;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t from, to;
         qdi_source_doc(s, idx ? idx[i] : i, &from, &to);
-        if (from < to && qdi_digest_add(&t->at[owner ? owner[i] : 0], s->f64 + from, to - from,
-                                        a->shard->account))
+        if (from < to && qdi_aggs_digest_add(&t->at[owner ? owner[i] : 0], s->f64 + from, to - from,
+                                             a->shard->account))
             return no_memory(a, err);
     }
     return 0;
@@ -209,8 +211,8 @@ static int pct_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, 
 static int pct_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
 {
     dstate *t = a->state;
-    if (qdi_digest_settle(&t->at[owner], a->shard->account)) return no_memory(a, err);
-    out->u.digest = qdi_digest_copy(&t->at[owner], &a->shard->partial->arena);
+    if (qdi_aggs_digest_settle(&t->at[owner], a->shard->account)) return no_memory(a, err);
+    out->u.digest = qdi_aggs_digest_copy(&t->at[owner], &a->shard->partial->arena);
     return out->u.digest ? 0 : no_memory(a, err);
 }
 
@@ -218,23 +220,23 @@ static double pct_metric(qdi_aggr *a, uint32_t owner, qd_str member)
 {
     dstate *t = a->state;
     double v;
-    if (qdi_digest_settle(&t->at[owner], a->shard->account)) return NAN;
+    if (qdi_aggs_digest_settle(&t->at[owner], a->shard->account)) return NAN;
     if (qd_f64_parse(member, &v)) return NAN;
-    return a->def->type == QDI_PERCENTILES ? qdi_digest_quantile(&t->at[owner], v / 100)
-                                           : qdi_digest_cdf(&t->at[owner], v) * 100;
+    return a->def->type == QDI_PERCENTILES ? qdi_aggs_digest_quantile(&t->at[owner], v / 100)
+                                           : qdi_aggs_digest_cdf(&t->at[owner], v) * 100;
 }
 
 static void pct_close(qdi_aggr *a)
 {
     dstate *t = a->state;
     if (!t) return;
-    for (uint32_t i = 0; i < t->cap; i++) qdi_digest_fini(&t->at[i]);
+    for (uint32_t i = 0; i < t->cap; i++) qdi_aggs_digest_fini(&t->at[i]);
     qd_free(t->at);
 }
 
-const qdi_ops qdi_ops_percentiles = {.open = pct_open,
-                                     .grow = pct_grow,
-                                     .collect = pct_collect,
-                                     .build = pct_build,
-                                     .metric = pct_metric,
-                                     .close = pct_close};
+const qdi_ops qdi_aggs_ops_percentiles = {.open = pct_open,
+                                          .grow = pct_grow,
+                                          .collect = pct_collect,
+                                          .build = pct_build,
+                                          .metric = pct_metric,
+                                          .close = pct_close};

@@ -30,7 +30,7 @@ typedef struct state {
 static int stats_open(qdi_aggr *a, qd_err *err)
 {
     state *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
-    if (!t) return qdi_no_memory(a->shard->account, sizeof *t, "aggregations", err);
+    if (!t) return qdi_aggs_no_memory(a->shard->account, sizeof *t, "aggregations", err);
     switch (a->def->type) {
     case QDI_AVG:
     case QDI_SUM:
@@ -47,7 +47,7 @@ static int stats_open(qdi_aggr *a, qd_err *err)
         t->want = WANT_SUM | WANT_BOUNDS | WANT_SQUARES;
         t->square = qd_arena_alloc(&a->shard->arena, QD_COLUMN_BATCH * sizeof *t->square);
         if (!t->square)
-            return qdi_no_memory(a->shard->account, QD_COLUMN_BATCH * 8, "aggregations", err);
+            return qdi_aggs_no_memory(a->shard->account, QD_COLUMN_BATCH * 8, "aggregations", err);
         break;
     default:
         break;
@@ -59,7 +59,7 @@ static int stats_grow(qdi_aggr *a, uint32_t n, qd_err *err)
 {
     state *t = a->state;
     uint32_t from = t->cap;
-    int rc = qdi_grow(a->shard->account, &t->rows, &t->cap, n, sizeof *t->rows, err);
+    int rc = qdi_aggs_grow(a->shard->account, &t->rows, &t->cap, n, sizeof *t->rows, err);
     for (uint32_t i = from; rc == 0 && i < t->cap; i++) {
         t->rows[i].min = INT64_MAX;
         t->rows[i].max = INT64_MIN;
@@ -95,9 +95,9 @@ static int collect_all(qdi_aggr *a, qd_err *err)
     state *t = a->state;
     row *r = &t->rows[0];
     qdi_source *s = a->src;
-    const qdi_kernels *k = qdi_kernels_get();
+    const qdi_kernels *k = qdi_aggs_kernels_get();
     if (by_block(a, r)) return 0;
-    int rc = qdi_source_load(a->shard, s, err);
+    int rc = qdi_aggs_source_load(a->shard, s, err);
     if (rc) return rc;
     r->n += s->n;
     if (s->kind == QDI_ORD || !s->n) return 0;
@@ -109,7 +109,7 @@ static int collect_all(qdi_aggr *a, qd_err *err)
         r->isum += (__int128)sum.high * ((__int128)1 << 32) + sum.low;
         if (!(t->want & WANT_SQUARES)) return 0;
     }
-    rc = qdi_source_f64(a->shard, s, err);
+    rc = qdi_aggs_source_f64(a->shard, s, err);
     if (rc) return rc;
     t->has_lanes = true;
     if (s->kind != QDI_I64) k->sum_f64(s->f64, s->n, &t->lanes);
@@ -152,9 +152,9 @@ static int stats_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner
     qdi_source *s = a->src;
     if (!s) return 0;
     if (!idx && !owner) return collect_all(a, err);
-    int rc = qdi_source_index(a->shard, s, err);
+    int rc = qdi_aggs_source_index(a->shard, s, err);
     bool reals = (t->want & WANT_SQUARES) || (t->want & WANT_SUM && s->kind == QDI_F64);
-    if (rc == 0 && reals && s->kind != QDI_ORD) rc = qdi_source_f64(a->shard, s, err);
+    if (rc == 0 && reals && s->kind != QDI_ORD) rc = qdi_aggs_source_f64(a->shard, s, err);
     if (rc) return rc;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t from, to;
@@ -209,7 +209,7 @@ static int stats_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
     return 0;
 }
 
-double qdi_stats_value(const qdi_stats *s, double sigma, qd_str m)
+double qdi_aggs_stats_value(const qdi_stats *s, double sigma, qd_str m)
 {
     double n = (double)s->n, sum = s->sum - s->sum_low, squares = s->squares - s->squares_low;
     double variance = (squares - sum * sum / n) / n;
@@ -257,7 +257,7 @@ static double stats_metric(qdi_aggr *a, uint32_t owner, qd_str member)
 {
     qdi_stats s;
     stats_read(a, owner, &s);
-    double v = qdi_stats_value(&s, a->def->u.sigma, own_member(a->def->type, member));
+    double v = qdi_aggs_stats_value(&s, a->def->u.sigma, own_member(a->def->type, member));
     return v;
 }
 
@@ -267,12 +267,12 @@ static void stats_close(qdi_aggr *a)
     if (t) qd_free(t->rows);
 }
 
-const qdi_ops qdi_ops_stats = {.open = stats_open,
-                               .grow = stats_grow,
-                               .collect = stats_collect,
-                               .build = stats_build,
-                               .metric = stats_metric,
-                               .close = stats_close};
+const qdi_ops qdi_aggs_ops_stats = {.open = stats_open,
+                                    .grow = stats_grow,
+                                    .collect = stats_collect,
+                                    .build = stats_build,
+                                    .metric = stats_metric,
+                                    .close = stats_close};
 
 /* --- weighted_avg ----------------------------------------------------------------------------- */
 
@@ -290,17 +290,17 @@ typedef struct wstate {
 static int weighted_open(qdi_aggr *a, qd_err *err)
 {
     wstate *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
-    if (!t) return qdi_no_memory(a->shard->account, sizeof *t, "aggregations", err);
+    if (!t) return qdi_aggs_no_memory(a->shard->account, sizeof *t, "aggregations", err);
     if (!a->bound->field || !a->bound->sources->field) return 0;
-    int rc = qdi_source_get(a->shard, a->bound, false, &t->value, err);
-    if (rc == 0) rc = qdi_source_get(a->shard, a->bound->sources, false, &t->weight, err);
+    int rc = qdi_aggs_source_get(a->shard, a->bound, false, &t->value, err);
+    if (rc == 0) rc = qdi_aggs_source_get(a->shard, a->bound->sources, false, &t->weight, err);
     return rc;
 }
 
 static int weighted_grow(qdi_aggr *a, uint32_t n, qd_err *err)
 {
     wstate *t = a->state;
-    return qdi_grow(a->shard->account, &t->rows, &t->cap, n, sizeof *t->rows, err);
+    return qdi_aggs_grow(a->shard->account, &t->rows, &t->cap, n, sizeof *t->rows, err);
 }
 
 static int weighted_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
@@ -308,10 +308,10 @@ static int weighted_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *ow
 {
     wstate *t = a->state;
     if (!t->value || !t->weight) return 0;
-    int rc = qdi_source_index(a->shard, t->value, err);
-    if (!rc) rc = qdi_source_index(a->shard, t->weight, err);
-    if (!rc) rc = qdi_source_f64(a->shard, t->value, err);
-    if (!rc) rc = qdi_source_f64(a->shard, t->weight, err);
+    int rc = qdi_aggs_source_index(a->shard, t->value, err);
+    if (!rc) rc = qdi_aggs_source_index(a->shard, t->weight, err);
+    if (!rc) rc = qdi_aggs_source_f64(a->shard, t->value, err);
+    if (!rc) rc = qdi_aggs_source_f64(a->shard, t->weight, err);
     for (uint32_t i = 0; rc == 0 && i < n; i++) {
         uint32_t from, to, wfrom, wto;
         wrow *r = &t->rows[owner ? owner[i] : 0];
@@ -360,9 +360,9 @@ static void weighted_close(qdi_aggr *a)
     if (t) qd_free(t->rows);
 }
 
-const qdi_ops qdi_ops_weighted = {.open = weighted_open,
-                                  .grow = weighted_grow,
-                                  .collect = weighted_collect,
-                                  .build = weighted_build,
-                                  .metric = weighted_metric,
-                                  .close = weighted_close};
+const qdi_ops qdi_aggs_ops_weighted = {.open = weighted_open,
+                                       .grow = weighted_grow,
+                                       .collect = weighted_collect,
+                                       .build = weighted_build,
+                                       .metric = weighted_metric,
+                                       .close = weighted_close};

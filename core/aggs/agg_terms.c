@@ -32,7 +32,7 @@ typedef struct state {
 
 static int no_memory(qdi_aggr *a, qd_err *err)
 {
-    return qdi_no_memory(a->shard->account, 64, "terms", err);
+    return qdi_aggs_no_memory(a->shard->account, 64, "terms", err);
 }
 
 /* --- include, exclude ------------------------------------------------------------------------- */
@@ -49,7 +49,7 @@ static int fill_list(qdi_aggr *a, qdi_strings *to, const qd_str *at, uint32_t n,
                                   QD_STR_ARG(v));
             v = (qd_str){(const char *)ip, 16};
         }
-        if (qdi_strings_put(to, v, &unused)) return no_memory(a, err);
+        if (qdi_aggs_strings_put(to, v, &unused)) return no_memory(a, err);
     }
     return 0;
 }
@@ -119,9 +119,9 @@ static bool string_wanted(const qdi_aggr *a, qd_str v)
         return ((h % m) + m) % m == in->partition;
     }
     if (t->include && !qd_automaton_match(t->include, v)) return false;
-    if (in->has_list && !qdi_strings_find(&t->list, v, &unused)) return false;
+    if (in->has_list && !qdi_aggs_strings_find(&t->list, v, &unused)) return false;
     if (t->exclude && qd_automaton_match(t->exclude, v)) return false;
-    return !in->has_not_list || !qdi_strings_find(&t->not_list, v, &unused);
+    return !in->has_not_list || !qdi_aggs_strings_find(&t->not_list, v, &unused);
 }
 
 static bool number_wanted(const qdi_aggr *a, int64_t v)
@@ -145,9 +145,9 @@ static int terms_open(qdi_aggr *a, qd_err *err)
 {
     state *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
     if (!t) return no_memory(a, err);
-    qdi_strings_init(&t->strings, a->shard->account);
-    qdi_strings_init(&t->list, a->shard->account);
-    qdi_strings_init(&t->not_list, a->shard->account);
+    qdi_aggs_strings_init(&t->strings, a->shard->account);
+    qdi_aggs_strings_init(&t->list, a->shard->account);
+    qdi_aggs_strings_init(&t->not_list, a->shard->account);
     t->universe.account = a->shard->account;
     if (a->src && a->bound->values == QDI_ORD) a->src->want_dict = true;
     t->counting = a->single && a->def->nplain == 0 && a->bound->values == QDI_ORD;
@@ -160,12 +160,13 @@ static int terms_leaf(qdi_aggr *a, qd_err *err)
     if (!a->src || a->bound->values != QDI_ORD) return 0;
     uint32_t n = a->src->ordinals + 1; /* and the missing value */
     if (t->counting) {
-        int rc = qdi_grow(a->shard->account, &t->count, &t->cap_count, n, sizeof *t->count, err);
+        int rc =
+            qdi_aggs_grow(a->shard->account, &t->count, &t->cap_count, n, sizeof *t->count, err);
         if (rc) return rc;
         memset(t->count, 0, n * sizeof *t->count);
         return 0;
     }
-    int rc = qdi_grow(a->shard->account, &t->term, &t->cap_term, n, sizeof *t->term, err);
+    int rc = qdi_aggs_grow(a->shard->account, &t->term, &t->cap_term, n, sizeof *t->term, err);
     if (rc) return rc;
     for (uint32_t i = 0; i < n; i++) t->term[i] = UNSEEN;
     return 0;
@@ -182,7 +183,7 @@ static int resolve(qdi_aggr *a, uint32_t ord, uint32_t *out, qd_err *err)
     }
     *out = SKIPPED;
     if (!string_wanted(a, v)) return 0;
-    return qdi_strings_put(&t->strings, v, out) ? no_memory(a, err) : 0;
+    return qdi_aggs_strings_put(&t->strings, v, out) ? no_memory(a, err) : 0;
 }
 
 static int collect_strings(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
@@ -202,7 +203,7 @@ static int collect_strings(qdi_aggr *a, const uint32_t *idx, const uint32_t *own
                 t->term[ord] = term;
             }
             if (term == SKIPPED) continue;
-            rc = qdi_bucket(a, owner ? owner[i] : 0, term, &bucket, err);
+            rc = qdi_aggs_bucket(a, owner ? owner[i] : 0, term, &bucket, err);
             if (rc == 0) rc = qdi_emit(a, at, bucket, err);
             if (rc) return rc;
         }
@@ -222,7 +223,7 @@ static int collect_numbers(qdi_aggr *a, const uint32_t *idx, const uint32_t *own
         for (uint32_t k = from; k < to; k++) {
             if (k > from && s->v[k] == s->v[k - 1]) continue;
             if (any && !number_wanted(a, s->v[k])) continue;
-            rc = qdi_bucket(a, owner ? owner[i] : 0, s->v[k], &bucket, err);
+            rc = qdi_aggs_bucket(a, owner ? owner[i] : 0, s->v[k], &bucket, err);
             if (rc == 0) rc = qdi_emit(a, at, bucket, err);
             if (rc) return rc;
         }
@@ -238,11 +239,11 @@ static int terms_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner
     if (!s) return 0;
     int rc;
     if (t->counting && !idx) { /* the set of a document's ordinals holds none twice */
-        rc = qdi_source_load(a->shard, s, err);
+        rc = qdi_aggs_source_load(a->shard, s, err);
         for (uint32_t i = 0; rc == 0 && i < s->n; i++) t->count[s->o[i]]++;
         return rc;
     }
-    rc = qdi_source_index(a->shard, s, err);
+    rc = qdi_aggs_source_index(a->shard, s, err);
     if (rc) return rc;
     if (t->counting) {
         for (uint32_t i = 0; i < n; i++) {
@@ -254,7 +255,7 @@ static int terms_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner
     }
     rc = a->bound->values == QDI_ORD ? collect_strings(a, idx, owner, n, err)
                                      : collect_numbers(a, idx, owner, n, err);
-    return rc ? rc : qdi_emit_flush(a, err);
+    return rc ? rc : qdi_aggs_emit_flush(a, err);
 }
 
 /* Numbers that exist in the segment, for min_doc_count 0. */
@@ -269,7 +270,8 @@ static int all_numbers(qdi_aggr *a, qd_err *err)
         for (uint32_t i = 0; i < b.n; i++) {
             uint32_t unused;
             if (!number_wanted(a, b.values[i])) continue;
-            if (qdi_buckets_put(&t->universe, 0, b.values[i], &unused)) return no_memory(a, err);
+            if (qdi_aggs_buckets_put(&t->universe, 0, b.values[i], &unused))
+                return no_memory(a, err);
         }
     return rc;
 }
@@ -287,7 +289,7 @@ static int terms_leaf_end(qdi_aggr *a, qd_err *err)
         uint32_t count = t->counting ? t->count[i] : 0;
         if (!count && (!zeros || i == n)) continue;
         int rc = resolve(a, i, &term, err);
-        if (rc == 0 && term != SKIPPED && count) rc = qdi_bucket(a, 0, term, &bucket, err);
+        if (rc == 0 && term != SKIPPED && count) rc = qdi_aggs_bucket(a, 0, term, &bucket, err);
         if (rc) return rc;
         if (term != SKIPPED && count) a->buckets.docs[bucket] += count;
     }
@@ -368,7 +370,8 @@ static int select_best(qdi_aggr *a, candidate *c, uint32_t n, uint32_t k, const 
             }
         n = k;
     }
-    return qdi_sort(a->shard->account, c, n, sizeof *c, candidate_order, g) ? no_memory(a, err) : 0;
+    return qdi_aggs_sort(a->shard->account, c, n, sizeof *c, candidate_order, g) ? no_memory(a, err)
+                                                                                 : 0;
 }
 
 static int add_candidate(qdi_aggr *a, candidate *c, uint32_t bucket, int64_t key)
@@ -390,12 +393,13 @@ static int gather(qdi_aggr *a, uint32_t owner, candidate **out, uint32_t *n, uin
     state *t = a->state;
     qdi_buckets *b = &a->buckets;
     bool zeros = a->def->min_doc_count == 0;
-    if (qdi_buckets_group(b)) return no_memory(a, err);
+    if (qdi_aggs_buckets_group(b)) return no_memory(a, err);
     uint32_t from = owner < b->groups ? b->group[owner] : 0;
     uint32_t to = owner < b->groups ? b->group[owner + 1] : 0;
     uint32_t more = !zeros ? 0 : a->bound->values == QDI_ORD ? t->strings.n : t->universe.n;
     candidate *c = qd_alloc(a->shard->account, (to - from + more + 1ul) * sizeof *c);
-    if (!c) return qdi_no_memory(a->shard->account, (to - from + more) * sizeof *c, "terms", err);
+    if (!c)
+        return qdi_aggs_no_memory(a->shard->account, (to - from + more) * sizeof *c, "terms", err);
     uint32_t k = 0;
     for (uint32_t i = from; i < to; i++) {
         uint32_t bucket = b->list[i];
@@ -406,7 +410,8 @@ static int gather(qdi_aggr *a, uint32_t owner, candidate **out, uint32_t *n, uin
     for (uint32_t i = 0; i < more && a->def->u.terms.shard_min_doc_count == 0; i++) {
         uint32_t unused;
         int64_t key = a->bound->values == QDI_ORD ? (int64_t)i : t->universe.key[i];
-        if (!qdi_buckets_find(b, owner, key, &unused)) add_candidate(a, &c[k++], UINT32_MAX, key);
+        if (!qdi_aggs_buckets_find(b, owner, key, &unused))
+            add_candidate(a, &c[k++], UINT32_MAX, key);
     }
     *out = c;
     *n = k;
@@ -424,7 +429,8 @@ static int build_bucket(qdi_aggr *a, const candidate *c, qdi_bucket_out *o, qd_e
     } else if (a->bound->values == QDI_F64) {
         o->key = qd_sortable_f64(qd_field_f64(a->bound->field, c->key));
     }
-    return qdi_build_subs(a, c->bucket == UINT32_MAX ? a->buckets.n : c->bucket, &o->subs, err);
+    return qdi_aggs_build_subs(a, c->bucket == UINT32_MAX ? a->buckets.n : c->bucket, &o->subs,
+                               err);
 }
 
 static int terms_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
@@ -440,7 +446,7 @@ static int terms_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
     rc = select_best(a, c, n, k, &g, err);
     out->b = rc ? NULL : qd_arena_calloc(&a->shard->partial->arena, (k + 1ul) * sizeof *out->b);
     if (rc == 0 && !out->b)
-        rc = qdi_no_memory(a->shard->account, k * sizeof *out->b, "results of terms", err);
+        rc = qdi_aggs_no_memory(a->shard->account, k * sizeof *out->b, "results of terms", err);
     for (uint32_t i = 0; rc == 0 && i < k; i++) {
         rc = build_bucket(a, &c[i], &out->b[i], err);
         total -= c[i].docs;
@@ -462,19 +468,19 @@ static void terms_close(qdi_aggr *a)
 {
     state *t = a->state;
     if (!t) return;
-    qdi_strings_fini(&t->strings);
-    qdi_strings_fini(&t->list);
-    qdi_strings_fini(&t->not_list);
-    qdi_buckets_fini(&t->universe);
+    qdi_aggs_strings_fini(&t->strings);
+    qdi_aggs_strings_fini(&t->list);
+    qdi_aggs_strings_fini(&t->not_list);
+    qdi_aggs_buckets_fini(&t->universe);
     qd_automaton_free(t->include);
     qd_automaton_free(t->exclude);
     qd_free(t->term);
     qd_free(t->count);
 }
 
-const qdi_ops qdi_ops_terms = {.open = terms_open,
-                               .leaf = terms_leaf,
-                               .collect = terms_collect,
-                               .leaf_end = terms_leaf_end,
-                               .build = terms_build,
-                               .close = terms_close};
+const qdi_ops qdi_aggs_ops_terms = {.open = terms_open,
+                                    .leaf = terms_leaf,
+                                    .collect = terms_collect,
+                                    .leaf_end = terms_leaf_end,
+                                    .build = terms_build,
+                                    .close = terms_close};

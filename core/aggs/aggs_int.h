@@ -33,8 +33,8 @@ enum {
     QDI_VALUES = 16   /* needs a field */
 };
 /* Name of a type; flags; the prefix of typed_keys. */
-const char *qdi_type_name(qdi_type t);
-uint32_t qdi_type_flags(qdi_type t);
+const char *qdi_aggs_type_name(qdi_type t);
+uint32_t qdi_aggs_type_flags(qdi_type t);
 
 typedef struct qdi_agg qdi_agg;
 typedef struct qdi_bound qdi_bound;
@@ -269,11 +269,11 @@ typedef struct qdi_buckets {
     uint32_t *group, *list;
     uint32_t groups;
 } qdi_buckets;
-int qdi_buckets_put(qdi_buckets *b, uint32_t owner, int64_t key, uint32_t *out);
-bool qdi_buckets_find(const qdi_buckets *b, uint32_t owner, int64_t key, uint32_t *out);
+int qdi_aggs_buckets_put(qdi_buckets *b, uint32_t owner, int64_t key, uint32_t *out);
+bool qdi_aggs_buckets_find(const qdi_buckets *b, uint32_t owner, int64_t key, uint32_t *out);
 /* Lists the buckets of each owner: list[group[o]] to list[group[o + 1]]. */
-int qdi_buckets_group(qdi_buckets *b);
-void qdi_buckets_fini(qdi_buckets *b);
+int qdi_aggs_buckets_group(qdi_buckets *b);
+void qdi_aggs_buckets_fini(qdi_buckets *b);
 
 /* Byte strings by number. */
 typedef struct qdi_strings {
@@ -284,10 +284,10 @@ typedef struct qdi_strings {
     qd_str *at;
     uint64_t *hash;
 } qdi_strings;
-void qdi_strings_init(qdi_strings *s, qd_account *account);
-int qdi_strings_put(qdi_strings *s, qd_str v, uint32_t *out);
-bool qdi_strings_find(const qdi_strings *s, qd_str v, uint32_t *out);
-void qdi_strings_fini(qdi_strings *s);
+void qdi_aggs_strings_init(qdi_strings *s, qd_account *account);
+int qdi_aggs_strings_put(qdi_strings *s, qd_str v, uint32_t *out);
+bool qdi_aggs_strings_find(const qdi_strings *s, qd_str v, uint32_t *out);
+void qdi_aggs_strings_fini(qdi_strings *s);
 
 typedef struct qdi_ops {
     int (*open)(qdi_aggr *a, qd_err *err);
@@ -351,23 +351,24 @@ struct qd_aggs_shard {
 };
 
 /* Out of memory or over a breaker: the right error. */
-int qdi_no_memory(qd_account *account, size_t bytes, const char *what, qd_err *err);
+int qdi_aggs_no_memory(qd_account *account, size_t bytes, const char *what, qd_err *err);
 /* Grows an array of elements of size bytes to at least n of them; new ones are zero. */
-int qdi_grow(qd_account *account, void *array, uint32_t *cap, uint32_t n, size_t size, qd_err *err);
+int qdi_aggs_grow(qd_account *account, void *array, uint32_t *cap, uint32_t n, size_t size,
+                  qd_err *err);
 
 /* Finds or makes the source of a bound field. */
-int qdi_source_get(qd_aggs_shard *s, const qdi_bound *b, bool want_dict, qdi_source **out,
-                   qd_err *err);
-int qdi_source_plan(qd_aggs_shard *s, qdi_source *src, const qd_leaf *leaf, qd_reads *reads,
-                    qd_err *err);
-int qdi_source_begin(qdi_source *src, qd_err *err);
+int qdi_aggs_source_get(qd_aggs_shard *s, const qdi_bound *b, bool want_dict, qdi_source **out,
+                        qd_err *err);
+int qdi_aggs_source_plan(qd_aggs_shard *s, qdi_source *src, const qd_leaf *leaf, qd_reads *reads,
+                         qd_err *err);
+int qdi_aggs_source_begin(qdi_source *src, qd_err *err);
 /* Decodes the present batch: n, v or o. */
-int qdi_source_load(qd_aggs_shard *s, qdi_source *src, qd_err *err);
+int qdi_aggs_source_load(qd_aggs_shard *s, qdi_source *src, qd_err *err);
 /* And the values of each document: one, or start. */
-int qdi_source_index(qd_aggs_shard *s, qdi_source *src, qd_err *err);
+int qdi_aggs_source_index(qd_aggs_shard *s, qdi_source *src, qd_err *err);
 /* The values as doubles. */
-int qdi_source_f64(qd_aggs_shard *s, qdi_source *src, qd_err *err);
-void qdi_source_close(qdi_source *src);
+int qdi_aggs_source_f64(qd_aggs_shard *s, qdi_source *src, qd_err *err);
+void qdi_aggs_source_close(qdi_source *src);
 /* Values [*from, *to) of document i of the batch. */
 static inline void qdi_source_doc(const qdi_source *src, uint32_t i, uint32_t *from, uint32_t *to)
 {
@@ -378,32 +379,34 @@ static inline void qdi_source_doc(const qdi_source *src, uint32_t i, uint32_t *f
 /* Makes the aggregator of a definition and those below it. */
 int qdi_aggr_make(qd_aggs_shard *s, const qdi_agg *def, bool single, qdi_aggr **out, qd_err *err);
 /* One pair for bucket b of a: counts it, hands it to the children. */
-int qdi_emit_flush(qdi_aggr *a, qd_err *err);
+int qdi_aggs_emit_flush(qdi_aggr *a, qd_err *err);
 static inline int qdi_emit(qdi_aggr *a, uint32_t idx, uint32_t bucket, qd_err *err)
 {
     a->buckets.docs[bucket]++;
     if (a->nsubs == 0) return 0;
     a->eidx[a->en] = idx;
     a->ebucket[a->en++] = bucket;
-    return a->en == QDI_EMIT ? qdi_emit_flush(a, err) : 0;
+    return a->en == QDI_EMIT ? qdi_aggs_emit_flush(a, err) : 0;
 }
 /* The bucket of (owner, key), made if new. */
-int qdi_bucket(qdi_aggr *a, uint32_t owner, int64_t key, uint32_t *out, qd_err *err);
+int qdi_aggs_bucket(qdi_aggr *a, uint32_t owner, int64_t key, uint32_t *out, qd_err *err);
 /* Documents of the batch as a bitmap of a filter. */
-int qdi_filter_bits(qd_aggs_shard *s, const struct qd_node *node, uint64_t **bits, qd_err *err);
+int qdi_aggs_filter_bits(qd_aggs_shard *s, const struct qd_node *node, uint64_t **bits,
+                         qd_err *err);
 /* The value of an order's path in bucket b of a; NAN when there is none. */
 double qdi_aggr_metric(qdi_aggr *a, uint32_t bucket, const qdi_path *path);
 /* Results of all children of a in bucket b. */
-int qdi_build_subs(qdi_aggr *a, uint32_t bucket, qdi_out ***out, qd_err *err);
-int qdi_build(qdi_aggr *a, uint32_t owner, qdi_out **out, qd_err *err);
+int qdi_aggs_build_subs(qdi_aggr *a, uint32_t bucket, qdi_out ***out, qd_err *err);
+int qdi_aggs_build(qdi_aggr *a, uint32_t owner, qdi_out **out, qd_err *err);
 
-extern const qdi_ops qdi_ops_terms, qdi_ops_histogram, qdi_ops_range, qdi_ops_filters,
-    qdi_ops_missing, qdi_ops_global, qdi_ops_composite, qdi_ops_stats, qdi_ops_cardinality,
-    qdi_ops_percentiles, qdi_ops_hits, qdi_ops_weighted;
+extern const qdi_ops qdi_aggs_ops_terms, qdi_aggs_ops_histogram, qdi_aggs_ops_range,
+    qdi_aggs_ops_filters, qdi_aggs_ops_missing, qdi_aggs_ops_global, qdi_aggs_ops_composite,
+    qdi_aggs_ops_stats, qdi_aggs_ops_cardinality, qdi_aggs_ops_percentiles, qdi_aggs_ops_hits,
+    qdi_aggs_ops_weighted;
 
 /* Rounding of histograms and date histograms. */
-int64_t qdi_round_date(const qdi_agg *d, int64_t ms);
-int64_t qdi_round_next(const qdi_agg *d, int64_t key);
+int64_t qdi_aggs_round_date(const qdi_agg *d, int64_t ms);
+int64_t qdi_aggs_round_next(const qdi_agg *d, int64_t key);
 static inline double qdi_histogram_key(const qdi_agg *d, int64_t index)
 {
     return (double)index * d->u.histogram.interval + d->u.histogram.offset;
@@ -494,35 +497,37 @@ typedef struct qdi_reduce {
     bool final;
     int64_t buckets; /* counted */
 } qdi_reduce;
-int qdi_reduce_one(qdi_reduce *r, const qdi_agg *def, qdi_out *const *in, uint32_t k, qdi_out **out,
-                   qd_err *err);
-int qdi_reduce_subs(qdi_reduce *r, const qdi_agg *parent, qdi_out **const *in, uint32_t k,
-                    qdi_out ***out, qd_err *err);
-int qdi_reduce_count(qdi_reduce *r, int64_t n, qd_err *err);
-int qdi_reduce_terms(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err);
-int qdi_reduce_histogram(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err);
-int qdi_reduce_keyed(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err);
-int qdi_reduce_composite(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err);
-int qdi_reduce_hits(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err);
+int qdi_aggs_reduce_one(qdi_reduce *r, const qdi_agg *def, qdi_out *const *in, uint32_t k,
+                        qdi_out **out, qd_err *err);
+int qdi_aggs_reduce_subs(qdi_reduce *r, const qdi_agg *parent, qdi_out **const *in, uint32_t k,
+                         qdi_out ***out, qd_err *err);
+int qdi_aggs_reduce_count(qdi_reduce *r, int64_t n, qd_err *err);
+int qdi_aggs_reduce_terms(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err);
+int qdi_aggs_reduce_histogram(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out,
+                              qd_err *err);
+int qdi_aggs_reduce_keyed(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err);
+int qdi_aggs_reduce_composite(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out,
+                              qd_err *err);
+int qdi_aggs_reduce_hits(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err);
 /* The metric that a path leads to, from the children of a bucket; NAN: none. */
-double qdi_out_metric(qdi_out *const *subs, uint64_t docs, const qdi_path *path);
-double qdi_out_value(const qdi_out *o, qd_str member);
-double qdi_stats_value(const qdi_stats *s, double sigma, qd_str member);
+double qdi_aggs_out_metric(qdi_out *const *subs, uint64_t docs, const qdi_path *path);
+double qdi_aggs_out_value(const qdi_out *o, qd_str member);
+double qdi_aggs_stats_value(const qdi_stats *s, double sigma, qd_str member);
 /* Order of composite keys. */
-int qdi_slots_order(const qdi_agg *composite, const qdi_slot *a, const qdi_slot *b);
+int qdi_aggs_slots_order(const qdi_agg *composite, const qdi_slot *a, const qdi_slot *b);
 /* Sorts pointers or numbers: merge sort, stable. less of two elements. */
 typedef int qdi_order_fn(const void *arg, const void *a, const void *b);
-int qdi_sort(qd_account *account, void *at, size_t n, size_t size, qdi_order_fn *order,
-             const void *arg);
+int qdi_aggs_sort(qd_account *account, void *at, size_t n, size_t size, qdi_order_fn *order,
+                  const void *arg);
 /* Runs pipelines below a finished bucket aggregation, and at the top. */
-int qdi_pipelines_parent(qdi_reduce *r, qdi_out *o, qd_err *err);
-int qdi_pipelines_sibling(qdi_reduce *r, qdi_agg *const *defs, uint32_t nplain, uint32_t n,
-                          qdi_out **subs, qd_err *err);
+int qdi_aggs_pipelines_parent(qdi_reduce *r, qdi_out *o, qd_err *err);
+int qdi_aggs_pipelines_sibling(qdi_reduce *r, qdi_agg *const *defs, uint32_t nplain, uint32_t n,
+                               qdi_out **subs, qd_err *err);
 
 /* Text of a key or value by a format; returns the length. */
-size_t qdi_format_f64(const qdi_format *f, double v, char out[128]);
-size_t qdi_format_i64(const qdi_format *f, int64_t v, char out[128]);
-qd_str qdi_bucket_key_text(const qdi_out *o, uint32_t i, char out[128]);
+size_t qdi_aggs_format_f64(const qdi_format *f, double v, char out[128]);
+size_t qdi_aggs_format_i64(const qdi_format *f, int64_t v, char out[128]);
+qd_str qdi_aggs_bucket_key_text(const qdi_out *o, uint32_t i, char out[128]);
 
 /* --- parsing ---------------------------------------------------------------------------------- */
 
@@ -533,13 +538,14 @@ typedef struct qdi_parse {
     qd_err *err;
 } qdi_parse;
 /* QD_E_PARSE with line and col of n. */
-int qdi_parse_error(qdi_parse *p, const qd_json_node *n, const char *fmt, ...) QD_PRINTF(3, 4);
+int qdi_aggs_parse_error(qdi_parse *p, const qd_json_node *n, const char *fmt, ...) QD_PRINTF(3, 4);
 /* QD_E_XCONTENT with "[line:col] " before the text. */
-int qdi_xcontent_error(qdi_parse *p, const qd_json_node *n, const char *fmt, ...) QD_PRINTF(3, 4);
-int qdi_parse_type(qdi_parse *p, qdi_agg *a, const qd_json_node *body);
+int qdi_aggs_xcontent_error(qdi_parse *p, const qd_json_node *n, const char *fmt, ...)
+    QD_PRINTF(3, 4);
+int qdi_aggs_parse_type(qdi_parse *p, qdi_agg *a, const qd_json_node *body);
 int qdi_resolve_paths(qdi_parse *p, qdi_agg *a);
-int qdi_path_parse(qdi_parse *p, qdi_agg *const *subs, uint32_t n, const qdi_agg *owner,
-                   qd_str text, qdi_path *out);
+int qdi_aggs_path_parse(qdi_parse *p, qdi_agg *const *subs, uint32_t n, const qdi_agg *owner,
+                        qd_str text, qdi_path *out);
 
 /* Encodes a request's value for a numeric, date or boolean field. */
 int qdi_value_f64(qd_query_value v, const qdi_bound *b, int64_t now_ms, bool round_up, double *out,

@@ -15,7 +15,7 @@ typedef struct binder {
 
 static const char *error_type(const qdi_agg *a)
 {
-    return qdi_type_name(a->type);
+    return qdi_aggs_type_name(a->type);
 }
 
 static int not_supported(binder *x, const qdi_agg *a, const qd_field *f)
@@ -220,7 +220,7 @@ static size_t end_text(const qdi_bound *b, bool has, double v, const uint8_t ip[
         return 1;
     }
     if (b->def->type == QDI_IP_RANGE) return qd_ip_print(out, ip);
-    return qdi_format_f64(&b->fmt, v, out);
+    return qdi_aggs_format_f64(&b->fmt, v, out);
 }
 
 static int bind_ranges(binder *x, qdi_bound *b)
@@ -249,7 +249,7 @@ static int bind_ranges(binder *x, qdi_bound *b)
         r->key = qd_arena_printf(x->arena, "%s-%s", from, to);
         if (!r->key.p) return qd_err_nomem(x->err, "ranges");
     }
-    if (qdi_sort(x->arena->account, b->ranges, n, sizeof *b->ranges, range_order, NULL))
+    if (qdi_aggs_sort(x->arena->account, b->ranges, n, sizeof *b->ranges, range_order, NULL))
         return qd_err_nomem(x->err, "ranges");
     return 0;
 }

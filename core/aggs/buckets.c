@@ -5,7 +5,7 @@
 #include "aggs/aggs_int.h"
 #include "base/hash.h"
 
-int qdi_no_memory(qd_account *account, size_t bytes, const char *what, qd_err *err)
+int qdi_aggs_no_memory(qd_account *account, size_t bytes, const char *what, qd_err *err)
 {
     for (const qd_account *a = account; a; a = a->parent) {
         int64_t limit = atomic_load_explicit(&a->limit, memory_order_relaxed);
@@ -24,7 +24,8 @@ int qdi_no_memory(qd_account *account, size_t bytes, const char *what, qd_err *e
     return qd_err_nomem(err, what);
 }
 
-int qdi_grow(qd_account *account, void *array, uint32_t *cap, uint32_t n, size_t size, qd_err *err)
+int qdi_aggs_grow(qd_account *account, void *array, uint32_t *cap, uint32_t n, size_t size,
+                  qd_err *err)
 {
     if (n <= *cap) return 0;
     uint64_t c = *cap ? *cap : 8;
@@ -32,7 +33,7 @@ int qdi_grow(qd_account *account, void *array, uint32_t *cap, uint32_t n, size_t
     void *old, *p;
     memcpy(&old, array, sizeof old);
     p = qd_realloc(account, old, c * size);
-    if (!p) return qdi_no_memory(account, c * size, "aggregation buckets", err);
+    if (!p) return qdi_aggs_no_memory(account, c * size, "aggregation buckets", err);
     memset((char *)p + *cap * size, 0, (c - *cap) * size);
     memcpy(array, &p, sizeof p);
     *cap = (uint32_t)c;
@@ -74,7 +75,7 @@ static int buckets_grow(qdi_buckets *b)
     return 0;
 }
 
-int qdi_buckets_put(qdi_buckets *b, uint32_t owner, int64_t key, uint32_t *out)
+int qdi_aggs_buckets_put(qdi_buckets *b, uint32_t owner, int64_t key, uint32_t *out)
 {
     if (b->last < b->n && b->key[b->last] == key && b->owner[b->last] == owner) {
         *out = b->last;
@@ -100,7 +101,7 @@ int qdi_buckets_put(qdi_buckets *b, uint32_t owner, int64_t key, uint32_t *out)
     return 0;
 }
 
-bool qdi_buckets_find(const qdi_buckets *b, uint32_t owner, int64_t key, uint32_t *out)
+bool qdi_aggs_buckets_find(const qdi_buckets *b, uint32_t owner, int64_t key, uint32_t *out)
 {
     if (!b->n) return false;
     uint32_t h = hash_of(owner, key) & b->mask;
@@ -114,7 +115,7 @@ bool qdi_buckets_find(const qdi_buckets *b, uint32_t owner, int64_t key, uint32_
     return false;
 }
 
-int qdi_buckets_group(qdi_buckets *b)
+int qdi_aggs_buckets_group(qdi_buckets *b)
 {
     if (b->group) return 0;
     uint32_t most = 0;
@@ -136,7 +137,7 @@ int qdi_buckets_group(qdi_buckets *b)
     return 0;
 }
 
-void qdi_buckets_fini(qdi_buckets *b)
+void qdi_aggs_buckets_fini(qdi_buckets *b)
 {
     qd_free(b->slots);
     qd_free(b->owner);
@@ -148,7 +149,7 @@ void qdi_buckets_fini(qdi_buckets *b)
 
 /* --- strings ---------------------------------------------------------------------------------- */
 
-void qdi_strings_init(qdi_strings *s, qd_account *account)
+void qdi_aggs_strings_init(qdi_strings *s, qd_account *account)
 {
     memset(s, 0, sizeof *s);
     s->account = account;
@@ -182,7 +183,7 @@ static int strings_grow(qdi_strings *s)
     return 0;
 }
 
-bool qdi_strings_find(const qdi_strings *s, qd_str v, uint32_t *out)
+bool qdi_aggs_strings_find(const qdi_strings *s, qd_str v, uint32_t *out)
 {
     if (!s->n) return false;
     uint64_t hash = qd_xxh3(v.p, v.n);
@@ -196,9 +197,9 @@ bool qdi_strings_find(const qdi_strings *s, qd_str v, uint32_t *out)
     return false;
 }
 
-int qdi_strings_put(qdi_strings *s, qd_str v, uint32_t *out)
+int qdi_aggs_strings_put(qdi_strings *s, qd_str v, uint32_t *out)
 {
-    if (qdi_strings_find(s, v, out)) return 0;
+    if (qdi_aggs_strings_find(s, v, out)) return 0;
     if (s->n == s->cap) {
         int rc = strings_grow(s);
         if (rc) return rc;
@@ -216,7 +217,7 @@ int qdi_strings_put(qdi_strings *s, qd_str v, uint32_t *out)
     return 0;
 }
 
-void qdi_strings_fini(qdi_strings *s)
+void qdi_aggs_strings_fini(qdi_strings *s)
 {
     qd_arena_fini(&s->arena);
     qd_free(s->slots);
@@ -226,8 +227,8 @@ void qdi_strings_fini(qdi_strings *s)
 
 /* --- sorting ---------------------------------------------------------------------------------- */
 
-int qdi_sort(qd_account *account, void *at, size_t n, size_t size, qdi_order_fn *order,
-             const void *arg)
+int qdi_aggs_sort(qd_account *account, void *at, size_t n, size_t size, qdi_order_fn *order,
+                  const void *arg)
 {
     if (n < 2) return 0;
     char *tmp = qd_alloc(account, n * size), *a = at, *b = tmp;

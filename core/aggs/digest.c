@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-void qdi_digest_init(qdi_digest *d, double compression)
+void qdi_aggs_digest_init(qdi_digest *d, double compression)
 {
     *d = (qdi_digest){.compression = compression, .min = INFINITY, .max = -INFINITY, .exact = true};
 }
@@ -70,7 +70,7 @@ static void compress(qdi_digest *d)
     d->exact = false;
 }
 
-int qdi_digest_settle(qdi_digest *d, qd_account *account)
+int qdi_aggs_digest_settle(qdi_digest *d, qd_account *account)
 {
     int rc = sort(d, account);
     if (rc) return rc;
@@ -86,7 +86,7 @@ static int push(qdi_digest *d, double mean, double weight, qd_account *account)
         uint32_t cap = d->cap ? d->cap * 2 : 16;
         if (cap > room(d)) cap = room(d);
         if (d->n >= cap) {
-            int rc = qdi_digest_settle(d, account);
+            int rc = qdi_aggs_digest_settle(d, account);
             if (rc) return rc;
             if (d->n >= cap) cap = d->n + 64;
         }
@@ -103,7 +103,7 @@ static int push(qdi_digest *d, double mean, double weight, qd_account *account)
     return 0;
 }
 
-int qdi_digest_add(qdi_digest *d, const double *v, uint32_t n, qd_account *account)
+int qdi_aggs_digest_add(qdi_digest *d, const double *v, uint32_t n, qd_account *account)
 {
     for (uint32_t i = 0; i < n; i++) {
         if (isnan(v[i])) continue;
@@ -115,7 +115,7 @@ int qdi_digest_add(qdi_digest *d, const double *v, uint32_t n, qd_account *accou
     return 0;
 }
 
-int qdi_digest_merge(qdi_digest *to, const qdi_digest *from, qd_account *account)
+int qdi_aggs_digest_merge(qdi_digest *to, const qdi_digest *from, qd_account *account)
 {
     if (from->min < to->min) to->min = from->min;
     if (from->max > to->max) to->max = from->max;
@@ -127,7 +127,7 @@ int qdi_digest_merge(qdi_digest *to, const qdi_digest *from, qd_account *account
     return 0;
 }
 
-qdi_digest *qdi_digest_copy(const qdi_digest *d, qd_arena *arena)
+qdi_digest *qdi_aggs_digest_copy(const qdi_digest *d, qd_arena *arena)
 {
     qdi_digest *o = qd_arena_alloc(arena, sizeof *o);
     if (!o) return NULL;
@@ -139,7 +139,7 @@ qdi_digest *qdi_digest_copy(const qdi_digest *d, qd_arena *arena)
     return o;
 }
 
-double qdi_digest_quantile(const qdi_digest *d, double q)
+double qdi_aggs_digest_quantile(const qdi_digest *d, double q)
 {
     if (d->n == 0) return NAN;
     if (q <= 0) return d->min;
@@ -169,7 +169,7 @@ double qdi_digest_quantile(const qdi_digest *d, double q)
     return d->max;
 }
 
-double qdi_digest_cdf(const qdi_digest *d, double v)
+double qdi_aggs_digest_cdf(const qdi_digest *d, double v)
 {
     if (d->n == 0) return NAN;
     if (v < d->min) return 0;
@@ -195,7 +195,7 @@ double qdi_digest_cdf(const qdi_digest *d, double v)
     return 1;
 }
 
-void qdi_digest_fini(qdi_digest *d)
+void qdi_aggs_digest_fini(qdi_digest *d)
 {
     qd_free(d->at);
 }

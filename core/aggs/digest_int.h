@@ -22,19 +22,19 @@ typedef struct qdi_digest {
 } qdi_digest;
 
 /* An empty digest; allocates nothing yet. */
-void qdi_digest_init(qdi_digest *d, double compression);
+void qdi_aggs_digest_init(qdi_digest *d, double compression);
 /* Adds n values (NaN is left out); 0 or QD_E_NOMEM. */
-int qdi_digest_add(qdi_digest *d, const double *v, uint32_t n, qd_account *account);
+int qdi_aggs_digest_add(qdi_digest *d, const double *v, uint32_t n, qd_account *account);
 /* Adds another digest. */
-int qdi_digest_merge(qdi_digest *to, const qdi_digest *from, qd_account *account);
+int qdi_aggs_digest_merge(qdi_digest *to, const qdi_digest *from, qd_account *account);
 /* Sorts and merges what is unsorted. */
-int qdi_digest_settle(qdi_digest *d, qd_account *account);
+int qdi_aggs_digest_settle(qdi_digest *d, qd_account *account);
 /* A settled copy in the arena; NULL when out of memory. */
-qdi_digest *qdi_digest_copy(const qdi_digest *d, qd_arena *arena);
+qdi_digest *qdi_aggs_digest_copy(const qdi_digest *d, qd_arena *arena);
 /* The value below which q (0 to 1) of the weight lies; NAN when empty. Settled. */
-double qdi_digest_quantile(const qdi_digest *d, double q);
+double qdi_aggs_digest_quantile(const qdi_digest *d, double q);
 /* The share of the weight at or below v; NAN when empty. Settled. */
-double qdi_digest_cdf(const qdi_digest *d, double v);
-void qdi_digest_fini(qdi_digest *d);
+double qdi_aggs_digest_cdf(const qdi_digest *d, double v);
+void qdi_aggs_digest_fini(qdi_digest *d);
 
 #endif

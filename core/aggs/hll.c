@@ -8,7 +8,7 @@
 
 #define P2 25u /* precision of the encodings */
 
-uint8_t qdi_hll_precision(int64_t threshold)
+uint8_t qdi_aggs_hll_precision(int64_t threshold)
 {
     if (threshold > 1 << 20) threshold = 1 << 20;
     int64_t entries = (int64_t)ceil((double)threshold / 0.75);
@@ -104,7 +104,7 @@ static int add_encoded(qdi_hll *h, uint32_t e, qd_account *account)
     return 0;
 }
 
-int qdi_hll_add(qdi_hll *h, uint64_t hash, qd_account *account)
+int qdi_aggs_hll_add(qdi_hll *h, uint64_t hash, qd_account *account)
 {
     if (h->registers) {
         uint64_t rest = hash << h->p;
@@ -115,7 +115,7 @@ int qdi_hll_add(qdi_hll *h, uint64_t hash, qd_account *account)
     return add_encoded(h, encode(hash, h->p), account);
 }
 
-int qdi_hll_merge(qdi_hll *to, const qdi_hll *from, qd_account *account)
+int qdi_aggs_hll_merge(qdi_hll *to, const qdi_hll *from, qd_account *account)
 {
     int rc = 0;
     if (from->registers) {
@@ -129,7 +129,7 @@ int qdi_hll_merge(qdi_hll *to, const qdi_hll *from, qd_account *account)
     return rc;
 }
 
-qdi_hll *qdi_hll_copy(const qdi_hll *h, qd_arena *arena)
+qdi_hll *qdi_aggs_hll_copy(const qdi_hll *h, qd_arena *arena)
 {
     qdi_hll *o = qd_arena_calloc(arena, sizeof *o);
     if (!o) return NULL;
@@ -174,7 +174,7 @@ static double tau(double x)
     return z / 3;
 }
 
-uint64_t qdi_hll_count(const qdi_hll *h)
+uint64_t qdi_aggs_hll_count(const qdi_hll *h)
 {
     if (!h->registers) { /* linear counting over 2^25 places */
         double m = (double)(1u << P2);
@@ -189,7 +189,7 @@ uint64_t qdi_hll_count(const qdi_hll *h)
     return (uint64_t)llround(m * m / (2 * M_LN2) / z);
 }
 
-void qdi_hll_fini(qdi_hll *h)
+void qdi_aggs_hll_fini(qdi_hll *h)
 {
     if (h->borrowed) return;
     qd_free(h->set);
@@ -210,7 +210,7 @@ static uint64_t mix(uint64_t k)
     return k ^ k >> 33;
 }
 
-uint64_t qdi_hash_bytes(const void *data, size_t n)
+uint64_t qdi_aggs_hash_bytes(const void *data, size_t n)
 {
     const uint8_t *p = data, *end = p + n / 16 * 16;
     const uint64_t c1 = 0x87c37b91114253d5ull, c2 = 0x4cf5ad432745937full;

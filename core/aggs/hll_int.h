@@ -20,18 +20,18 @@ typedef struct qdi_hll {
 } qdi_hll;
 
 /* Precision for a threshold, as Elasticsearch computes it. */
-uint8_t qdi_hll_precision(int64_t threshold);
+uint8_t qdi_aggs_hll_precision(int64_t threshold);
 /* Adds a 64-bit hash; 0 or QD_E_NOMEM. */
-int qdi_hll_add(qdi_hll *h, uint64_t hash, qd_account *account);
+int qdi_aggs_hll_add(qdi_hll *h, uint64_t hash, qd_account *account);
 /* Merges from into to (same precision). */
-int qdi_hll_merge(qdi_hll *to, const qdi_hll *from, qd_account *account);
+int qdi_aggs_hll_merge(qdi_hll *to, const qdi_hll *from, qd_account *account);
 /* A copy in the arena, to be read only; NULL when out of memory. */
-qdi_hll *qdi_hll_copy(const qdi_hll *h, qd_arena *arena);
-uint64_t qdi_hll_count(const qdi_hll *h);
-void qdi_hll_fini(qdi_hll *h);
+qdi_hll *qdi_aggs_hll_copy(const qdi_hll *h, qd_arena *arena);
+uint64_t qdi_aggs_hll_count(const qdi_hll *h);
+void qdi_aggs_hll_fini(qdi_hll *h);
 
 /* murmur3_x64_128, first half, seed 0: the hash of byte strings. */
-uint64_t qdi_hash_bytes(const void *p, size_t n);
+uint64_t qdi_aggs_hash_bytes(const void *p, size_t n);
 /* BitMixer.mix64: the hash of numbers. */
 static inline uint64_t qdi_hash_i64(uint64_t z)
 {

@@ -4,7 +4,7 @@
 #if defined(__x86_64__)
 #include "aggs/kern_body_int.h"
 
-const qdi_kernels qdi_kernels_avx2 = {sum_i64, bounds_i64, sum_f64, bounds_f64};
+const qdi_kernels qdi_aggs_kernels_avx2 = {sum_i64, bounds_i64, sum_f64, bounds_f64};
 #else
 typedef int qdi_no_avx2; /* an empty unit is not C */
 #endif

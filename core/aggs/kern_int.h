@@ -27,8 +27,8 @@ typedef struct qdi_kernels {
     void (*bounds_f64)(const double *v, size_t n, double *min, double *max);
 } qdi_kernels;
 
-extern const qdi_kernels qdi_kernels_scalar, qdi_kernels_avx2;
+extern const qdi_kernels qdi_aggs_kernels_scalar, qdi_aggs_kernels_avx2;
 /* The best table for this machine. */
-const qdi_kernels *qdi_kernels_get(void);
+const qdi_kernels *qdi_aggs_kernels_get(void);
 
 #endif

@@ -4,12 +4,12 @@
 #include "aggs/kern_body_int.h"
 #include "runtime/cpu.h"
 
-const qdi_kernels qdi_kernels_scalar = {sum_i64, bounds_i64, sum_f64, bounds_f64};
+const qdi_kernels qdi_aggs_kernels_scalar = {sum_i64, bounds_i64, sum_f64, bounds_f64};
 
-const qdi_kernels *qdi_kernels_get(void)
+const qdi_kernels *qdi_aggs_kernels_get(void)
 {
 #if defined(__x86_64__)
-    if (qd_cpu_level() >= QD_CPU_V3) return &qdi_kernels_avx2;
+    if (qd_cpu_level() >= QD_CPU_V3) return &qdi_aggs_kernels_avx2;
 #endif
-    return &qdi_kernels_scalar;
+    return &qdi_aggs_kernels_scalar;
 }

@@ -15,12 +15,12 @@ static const struct {
 #undef QDI_AGG
 };
 
-const char *qdi_type_name(qdi_type t)
+const char *qdi_aggs_type_name(qdi_type t)
 {
     return types[t].name;
 }
 
-uint32_t qdi_type_flags(qdi_type t)
+uint32_t qdi_aggs_type_flags(qdi_type t)
 {
     return types[t].flags;
 }
@@ -40,7 +40,7 @@ static void place(const qdi_parse *p, const qd_json_node *n, int64_t *line, int6
     *col = n->raw.p - begin + 1;
 }
 
-int qdi_parse_error(qdi_parse *p, const qd_json_node *n, const char *fmt, ...)
+int qdi_aggs_parse_error(qdi_parse *p, const qd_json_node *n, const char *fmt, ...)
 {
     char text[512];
     int64_t line, col;
@@ -55,7 +55,7 @@ int qdi_parse_error(qdi_parse *p, const qd_json_node *n, const char *fmt, ...)
     return rc;
 }
 
-int qdi_xcontent_error(qdi_parse *p, const qd_json_node *n, const char *fmt, ...)
+int qdi_aggs_xcontent_error(qdi_parse *p, const qd_json_node *n, const char *fmt, ...)
 {
     char text[512];
     int64_t line, col;
@@ -102,9 +102,9 @@ static int type_find(qdi_parse *p, const qd_json_node *n, qdi_type *out)
         }
     }
     if (near)
-        return qdi_parse_error(p, n, "Unknown aggregation type [%.*s] did you mean [%s]?",
-                               QD_STR_ARG(n->key), near);
-    return qdi_parse_error(p, n, "Unknown aggregation type [%.*s]", QD_STR_ARG(n->key));
+        return qdi_aggs_parse_error(p, n, "Unknown aggregation type [%.*s] did you mean [%s]?",
+                                    QD_STR_ARG(n->key), near);
+    return qdi_aggs_parse_error(p, n, "Unknown aggregation type [%.*s]", QD_STR_ARG(n->key));
 }
 
 static bool name_good(qd_str s)
@@ -123,26 +123,27 @@ static int parse_one(qdi_parse *p, const qd_json_node *json, qdi_agg *a)
 {
     const qd_json_node *body = NULL, *subs = NULL;
     if (json->type != QD_JSON_T_OBJECT)
-        return qdi_parse_error(
+        return qdi_aggs_parse_error(
             p, json,
             "Aggregation definition for [%.*s starts with a [%s], expected a [START_OBJECT].",
             QD_STR_ARG(json->key), start_name(json));
     for (const qd_json_node *m = json->first; m; m = m->next) {
         bool nested = qd_str_is(m->key, "aggs") || qd_str_is(m->key, "aggregations");
         if (m->type != QD_JSON_T_OBJECT)
-            return qdi_parse_error(p, m,
-                                   "Expected [START_OBJECT] under [%.*s], but got a [%s] in [%.*s]",
-                                   QD_STR_ARG(m->key), start_name(m), QD_STR_ARG(json->key));
+            return qdi_aggs_parse_error(
+                p, m, "Expected [START_OBJECT] under [%.*s], but got a [%s] in [%.*s]",
+                QD_STR_ARG(m->key), start_name(m), QD_STR_ARG(json->key));
         if (qd_str_is(m->key, "meta")) {
             a->meta = m->raw;
         } else if (nested) {
             if (subs)
-                return qdi_parse_error(p, m, "Found two sub aggregation definitions under [%.*s]",
-                                       QD_STR_ARG(json->key));
+                return qdi_aggs_parse_error(p, m,
+                                            "Found two sub aggregation definitions under [%.*s]",
+                                            QD_STR_ARG(json->key));
             subs = m;
         } else {
             if (body)
-                return qdi_parse_error(
+                return qdi_aggs_parse_error(
                     p, m, "Found two aggregation type definitions in [%.*s]: [%.*s] and [%.*s]",
                     QD_STR_ARG(json->key), QD_STR_ARG(body->key), QD_STR_ARG(m->key));
             int rc = type_find(p, m, &a->type);
@@ -151,8 +152,8 @@ static int parse_one(qdi_parse *p, const qd_json_node *json, qdi_agg *a)
         }
     }
     if (!body)
-        return qdi_parse_error(p, json, "Missing definition for aggregation [%.*s]",
-                               QD_STR_ARG(json->key));
+        return qdi_aggs_parse_error(p, json, "Missing definition for aggregation [%.*s]",
+                                    QD_STR_ARG(json->key));
     a->json = body;
     uint32_t flags = types[a->type].flags;
     if (a->type == QDI_GLOBAL && a->parent)
@@ -160,7 +161,7 @@ static int parse_one(qdi_parse *p, const qd_json_node *json, qdi_agg *a)
                           "Aggregation [%.*s] cannot have a global sub-aggregation [%.*s]. Global "
                           "aggregations can only be defined as top level aggregations",
                           QD_STR_ARG(a->parent->name), QD_STR_ARG(a->name));
-    int rc = qdi_parse_type(p, a, body);
+    int rc = qdi_aggs_parse_type(p, a, body);
     if (rc || !subs) return rc;
     if (flags & (QDI_METRIC | QDI_PIPELINE) && subs->first) {
         rc = qd_err_set(p->err, QD_E_ARG,
@@ -176,22 +177,24 @@ static int parse_level(qdi_parse *p, const qd_json_node *json, qdi_agg *parent, 
                        qdi_agg ***out, uint32_t *n, uint32_t *nplain)
 {
     if (json->type != QD_JSON_T_OBJECT)
-        return qdi_parse_error(p, json, "Expected [START_OBJECT] but got [%s]", start_name(json));
+        return qdi_aggs_parse_error(p, json, "Expected [START_OBJECT] but got [%s]",
+                                    start_name(json));
     if (depth > QD_AGGS_DEPTH_MAX)
-        return qdi_parse_error(p, json, "Aggregations are nested deeper than [%u] levels",
-                               QD_AGGS_DEPTH_MAX);
+        return qdi_aggs_parse_error(p, json, "Aggregations are nested deeper than [%u] levels",
+                                    QD_AGGS_DEPTH_MAX);
     qdi_agg **at = qd_arena_calloc(p->arena, (json->n + 1) * sizeof *at);
     if (!at) return qd_err_nomem(p->err, "aggregations");
     uint32_t count = 0;
     for (const qd_json_node *m = json->first; m; m = m->next, count++) {
         if (!name_good(m->key))
-            return qdi_parse_error(p, m,
-                                   "Invalid aggregation name [%.*s]. Aggregation names can contain "
-                                   "any character except '[', ']', and '>'",
-                                   QD_STR_ARG(m->key));
+            return qdi_aggs_parse_error(
+                p, m,
+                "Invalid aggregation name [%.*s]. Aggregation names can contain "
+                "any character except '[', ']', and '>'",
+                QD_STR_ARG(m->key));
         if (p->tree->n >= QD_AGGS_COUNT_MAX)
-            return qdi_parse_error(p, m, "A request holds at most [%u] aggregations",
-                                   QD_AGGS_COUNT_MAX);
+            return qdi_aggs_parse_error(p, m, "A request holds at most [%u] aggregations",
+                                        QD_AGGS_COUNT_MAX);
         qdi_agg *a = at[count] = qd_arena_calloc(p->arena, sizeof *a);
         if (!a) return qd_err_nomem(p->err, "aggregations");
         a->name = qd_arena_str(p->arena, m->key);
@@ -218,8 +221,8 @@ static int parse_level(qdi_parse *p, const qd_json_node *json, qdi_agg *parent, 
 /* --- paths ------------------------------------------------------------------------------------ */
 
 /* "a>b.member", "a[member]": *out leads from subs downwards. */
-int qdi_path_parse(qdi_parse *p, qdi_agg *const *subs, uint32_t n, const qdi_agg *owner,
-                   qd_str text, qdi_path *out)
+int qdi_aggs_path_parse(qdi_parse *p, qdi_agg *const *subs, uint32_t n, const qdi_agg *owner,
+                        qd_str text, qdi_path *out)
 {
     memset(out, 0, sizeof *out);
     qd_str rest = text;
@@ -272,7 +275,7 @@ static int resolve_orders(qdi_parse *p, qdi_agg *a)
 {
     for (uint32_t i = 0; i < a->norder; i++) {
         if (a->order[i].by != QDI_BY_METRIC) continue;
-        int rc = qdi_path_parse(p, a->subs, a->nplain, a, a->order[i].text, &a->order[i].path);
+        int rc = qdi_aggs_path_parse(p, a->subs, a->nplain, a, a->order[i].text, &a->order[i].path);
         if (rc) return rc;
         qdi_agg *const *level = a->subs;
         const qdi_agg *d = NULL;
@@ -312,11 +315,11 @@ static int resolve(qdi_parse *p, qdi_agg *const *level, uint32_t nplain, uint32_
         if (rc) return rc;
         if (types[a->type].flags & QDI_PIPELINE) {
             if (a->u.pipe.path_text.p)
-                rc = qdi_path_parse(p, level, n, a, a->u.pipe.path_text, &a->u.pipe.path);
+                rc = qdi_aggs_path_parse(p, level, n, a, a->u.pipe.path_text, &a->u.pipe.path);
             for (uint32_t k = 0; rc == 0 && k < a->u.pipe.nsort; k++)
                 if (a->u.pipe.sort[k].by == QDI_BY_METRIC)
-                    rc = qdi_path_parse(p, level, n, a, a->u.pipe.sort[k].text,
-                                        &a->u.pipe.sort[k].path);
+                    rc = qdi_aggs_path_parse(p, level, n, a, a->u.pipe.sort[k].text,
+                                             &a->u.pipe.sort[k].path);
             if (rc) return rc;
         }
         rc = resolve(p, a->subs, a->nplain, a->nsubs);

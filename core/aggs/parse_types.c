@@ -32,9 +32,9 @@ static int unknown(qdi_parse *p, const char *type, const char *list, const qd_js
     if (qd_str_is(m->key, "script"))
         return qd_err_set(p->err, QD_E_ARG, "[%s] scripts are not supported in aggregations", type);
     if (near.n)
-        return qdi_xcontent_error(p, m, "[%s] unknown field [%.*s] did you mean [%.*s]?", type,
-                                  QD_STR_ARG(m->key), QD_STR_ARG(near));
-    return qdi_xcontent_error(p, m, "[%s] unknown field [%.*s]", type, QD_STR_ARG(m->key));
+        return qdi_aggs_xcontent_error(p, m, "[%s] unknown field [%.*s] did you mean [%.*s]?", type,
+                                       QD_STR_ARG(m->key), QD_STR_ARG(near));
+    return qdi_aggs_xcontent_error(p, m, "[%s] unknown field [%.*s]", type, QD_STR_ARG(m->key));
 }
 
 static int check_members(qdi_parse *p, const char *type, const qd_json_node *body, const char *list)
@@ -46,8 +46,8 @@ static int check_members(qdi_parse *p, const char *type, const qd_json_node *bod
 
 static int bad_value(qdi_parse *p, qdi_agg *a, const qd_json_node *m)
 {
-    return qdi_xcontent_error(p, m, "[%s] failed to parse field [%.*s]", qdi_type_name(a->type),
-                              QD_STR_ARG(m->key));
+    return qdi_aggs_xcontent_error(p, m, "[%s] failed to parse field [%.*s]",
+                                   qdi_aggs_type_name(a->type), QD_STR_ARG(m->key));
 }
 
 static int get_f64(qdi_parse *p, qdi_agg *a, const char *key, double *out)
@@ -119,13 +119,13 @@ static int common(qdi_parse *p, qdi_agg *a, bool field_needed)
 static int order_one(qdi_parse *p, const qd_json_node *m, qdi_order *out)
 {
     if (m->type != QD_JSON_T_STRING)
-        return qdi_parse_error(p, m, "Unexpected token [%s] for [order]", "START_OBJECT");
+        return qdi_aggs_parse_error(p, m, "Unexpected token [%s] for [order]", "START_OBJECT");
     if (qd_str_ieq(m->text, QD_STR("asc")))
         out->ascending = true;
     else if (qd_str_ieq(m->text, QD_STR("desc")))
         out->ascending = false;
     else
-        return qdi_parse_error(p, m, "Unknown order direction [%.*s]", QD_STR_ARG(m->text));
+        return qdi_aggs_parse_error(p, m, "Unknown order direction [%.*s]", QD_STR_ARG(m->text));
     out->text = m->key;
     out->by = qd_str_is(m->key, "_count")                               ? QDI_BY_COUNT
               : qd_str_is(m->key, "_key") || qd_str_is(m->key, "_term") ? QDI_BY_KEY
@@ -136,7 +136,7 @@ static int order_one(qdi_parse *p, const qd_json_node *m, qdi_order *out)
 static int order_object(qdi_parse *p, const qd_json_node *o, qdi_agg *a)
 {
     if (o->type != QD_JSON_T_OBJECT || o->n != 1)
-        return qdi_parse_error(p, o, "Must specify at least one field for [order]");
+        return qdi_aggs_parse_error(p, o, "Must specify at least one field for [order]");
     return order_one(p, o->first, &a->order[a->norder++]);
 }
 
@@ -265,7 +265,8 @@ static int get_bounds(qdi_parse *p, qdi_agg *a, const char *key, qd_query_value 
     for (const qd_json_node *b = m->first; b; b = b->next) {
         int i = qd_str_is(b->key, "min") ? 0 : qd_str_is(b->key, "max") ? 1 : -1;
         if (i < 0)
-            return qdi_xcontent_error(p, b, "[bounds] unknown field [%.*s]", QD_STR_ARG(b->key));
+            return qdi_aggs_xcontent_error(p, b, "[bounds] unknown field [%.*s]",
+                                           QD_STR_ARG(b->key));
         if (b->type == QD_JSON_T_NULL) continue;
         int rc = get_value(p, a, b, &out[i]);
         if (rc) return rc;
@@ -449,8 +450,8 @@ static int parse_filters(qdi_parse *p, qdi_agg *a)
         if (k) a->u.filters.other = true;
         a->u.filters.other_key = k && k->text.p ? k->text : QD_STR("_other_");
         if (!m || (m->type != QD_JSON_T_OBJECT && m->type != QD_JSON_T_ARRAY))
-            return qdi_parse_error(p, a->json, "Missing [filters] in filters aggregation [%.*s]",
-                                   QD_STR_ARG(a->name));
+            return qdi_aggs_parse_error(
+                p, a->json, "Missing [filters] in filters aggregation [%.*s]", QD_STR_ARG(a->name));
     }
     uint32_t n = a->type == QDI_FILTER ? 1 : m->n;
     a->u.filters.queries = qd_arena_calloc(p->arena, (n + 1) * sizeof *a->u.filters.queries);
@@ -480,8 +481,8 @@ static int parse_source(qdi_parse *p, qdi_agg *parent, const qd_json_node *named
     qdi_agg *a = *out = qd_arena_calloc(p->arena, sizeof *a);
     if (!a) return qd_err_nomem(p->err, "composite");
     if (!s || named->n != 1 || s->type != QD_JSON_T_OBJECT)
-        return qdi_parse_error(p, named, "Expected a source of type object in [%.*s]",
-                               QD_STR_ARG(named->key));
+        return qdi_aggs_parse_error(p, named, "Expected a source of type object in [%.*s]",
+                                    QD_STR_ARG(named->key));
     a->name = named->key;
     a->json = s;
     a->parent = parent;
@@ -495,9 +496,9 @@ static int parse_source(qdi_parse *p, qdi_agg *parent, const qd_json_node *named
         a->type = QDI_DATE_HISTOGRAM;
         members = SOURCE_MEMBERS "calendar_interval,fixed_interval,time_zone,offset";
     } else {
-        return qdi_parse_error(p, s, "invalid source type: %.*s", QD_STR_ARG(s->key));
+        return qdi_aggs_parse_error(p, s, "invalid source type: %.*s", QD_STR_ARG(s->key));
     }
-    int rc = check_members(p, qdi_type_name(a->type), s, members);
+    int rc = check_members(p, qdi_aggs_type_name(a->type), s, members);
     if (!rc) rc = common(p, a, true);
     if (!rc) rc = get_bool(p, a, "missing_bucket", &a->u.source.missing_bucket);
     if (!rc && a->type == QDI_HISTOGRAM) {
@@ -532,11 +533,11 @@ static int parse_composite(qdi_parse *p, qdi_agg *a)
         return qd_err_set(p->err, QD_E_ARG, "[size] must be greater than 0. Found [%lld] in [%.*s]",
                           (long long)size, QD_STR_ARG(a->name));
     for (const qdi_agg *up = a->parent; up; up = up->parent)
-        if (!(qdi_type_flags(up->type) & QDI_SINGLE))
+        if (!(qdi_aggs_type_flags(up->type) & QDI_SINGLE))
             return qd_err_set(p->err, QD_E_ARG,
                               "[composite] aggregation cannot be used with a parentAggregation of "
                               "type: [%s]",
-                              qdi_type_name(up->type));
+                              qdi_aggs_type_name(up->type));
     a->u.composite.size = size > INT32_MAX ? INT32_MAX : (uint32_t)size;
     a->u.composite.sources = qd_arena_calloc(p->arena, (m->n + 1) * sizeof *a->u.composite.sources);
     if (!a->u.composite.sources) return qd_err_nomem(p->err, "composite");
@@ -667,9 +668,9 @@ static int parse_pipeline(qdi_parse *p, qdi_agg *a)
     if (f && f->type == QD_JSON_T_STRING) a->format = f->text;
     if (a->type != QDI_BUCKET_SORT) {
         if (!m || m->type != QD_JSON_T_STRING)
-            return qdi_parse_error(
+            return qdi_aggs_parse_error(
                 p, a->json, "Missing required field [buckets_path] for %s aggregation [%.*s]",
-                qdi_type_name(a->type), QD_STR_ARG(a->name));
+                qdi_aggs_type_name(a->type), QD_STR_ARG(a->name));
         a->u.pipe.path_text = m->text;
         return 0;
     }
@@ -754,14 +755,14 @@ static const char *members_of(qdi_type t)
     case QDI_TOP_HITS:
         return NULL;
     default:
-        return qdi_type_flags(t) & QDI_PIPELINE ? PIPE : NUMERIC;
+        return qdi_aggs_type_flags(t) & QDI_PIPELINE ? PIPE : NUMERIC;
     }
 }
 
-int qdi_parse_type(qdi_parse *p, qdi_agg *a, const qd_json_node *body)
+int qdi_aggs_parse_type(qdi_parse *p, qdi_agg *a, const qd_json_node *body)
 {
     const char *members = members_of(a->type);
-    int rc = members ? check_members(p, qdi_type_name(a->type), body, members) : 0;
+    int rc = members ? check_members(p, qdi_aggs_type_name(a->type), body, members) : 0;
     if (rc) return rc;
     switch (a->type) {
     case QDI_TERMS:
@@ -809,7 +810,7 @@ int qdi_parse_type(qdi_parse *p, qdi_agg *a, const qd_json_node *body)
     case QDI_WEIGHTED_AVG:
         return parse_weighted(p, a);
     default:
-        if (qdi_type_flags(a->type) & QDI_PIPELINE) return parse_pipeline(p, a);
+        if (qdi_aggs_type_flags(a->type) & QDI_PIPELINE) return parse_pipeline(p, a);
         return common(p, a, true);
     }
 }

@@ -6,18 +6,18 @@
 
 static int no_memory(qdi_reduce *r, qd_err *err)
 {
-    return qdi_no_memory(r->arena->account, 64, "pipeline aggregations", err);
+    return qdi_aggs_no_memory(r->arena->account, 64, "pipeline aggregations", err);
 }
 
-double qdi_out_value(const qdi_out *o, qd_str member)
+double qdi_aggs_out_value(const qdi_out *o, qd_str member)
 {
     const qdi_stats *s = &o->u.stats;
     double v;
     switch (o->def->type) {
     case QDI_AVG:
-        return qdi_stats_value(s, 0, QD_STR("avg"));
+        return qdi_aggs_stats_value(s, 0, QD_STR("avg"));
     case QDI_SUM:
-        return qdi_stats_value(s, 0, QD_STR("sum"));
+        return qdi_aggs_stats_value(s, 0, QD_STR("sum"));
     case QDI_MIN:
         return s->n ? s->min : NAN;
     case QDI_MAX:
@@ -25,25 +25,25 @@ double qdi_out_value(const qdi_out *o, qd_str member)
     case QDI_VALUE_COUNT:
         return (double)s->n;
     case QDI_STATS:
-        return qdi_stats_value(s, 0, member);
+        return qdi_aggs_stats_value(s, 0, member);
     case QDI_EXTENDED_STATS:
-        return qdi_stats_value(s, o->def->u.sigma, member);
+        return qdi_aggs_stats_value(s, o->def->u.sigma, member);
     case QDI_CARDINALITY:
-        return o->u.hll ? (double)qdi_hll_count(o->u.hll) : 0;
+        return o->u.hll ? (double)qdi_aggs_hll_count(o->u.hll) : 0;
     case QDI_PERCENTILES:
         if (!o->u.digest || qd_f64_parse(member, &v)) return NAN;
-        return qdi_digest_quantile(o->u.digest, v / 100);
+        return qdi_aggs_digest_quantile(o->u.digest, v / 100);
     case QDI_PERCENTILE_RANKS:
         if (!o->u.digest || qd_f64_parse(member, &v)) return NAN;
-        return qdi_digest_cdf(o->u.digest, v) * 100;
+        return qdi_aggs_digest_cdf(o->u.digest, v) * 100;
     case QDI_WEIGHTED_AVG:
         return o->u.weighted.n ? (o->u.weighted.sum - o->u.weighted.sum_low) /
                                      (o->u.weighted.weight - o->u.weighted.weight_low)
                                : NAN;
     default:
-        if (qdi_type_flags(o->def->type) & QDI_PIPELINE)
+        if (qdi_aggs_type_flags(o->def->type) & QDI_PIPELINE)
             return o->u.simple.has ? o->u.simple.value : NAN;
-        if (qdi_type_flags(o->def->type) & QDI_SINGLE) return (double)o->docs;
+        if (qdi_aggs_type_flags(o->def->type) & QDI_SINGLE) return (double)o->docs;
         return NAN;
     }
 }
@@ -58,10 +58,10 @@ static double walk(qdi_out *const *subs, uint64_t docs, const qdi_path *path, ui
         subs = o->subs;
     }
     if (path->count) return (double)docs;
-    return o ? qdi_out_value(o, path->member) : NAN;
+    return o ? qdi_aggs_out_value(o, path->member) : NAN;
 }
 
-double qdi_out_metric(qdi_out *const *subs, uint64_t docs, const qdi_path *path)
+double qdi_aggs_out_metric(qdi_out *const *subs, uint64_t docs, const qdi_path *path)
 {
     return walk(subs, docs, path, 0);
 }
@@ -80,7 +80,7 @@ static double bucket_value(const qdi_agg *p, const qdi_bucket_out *b, uint32_t f
 static int add_key(qdi_reduce *r, const qdi_out *o, uint32_t i, qdi_out *to, qd_err *err)
 {
     char text[128];
-    qd_str key = qd_arena_str(r->arena, qdi_bucket_key_text(o, i, text));
+    qd_str key = qd_arena_str(r->arena, qdi_aggs_bucket_key_text(o, i, text));
     if (!key.p) return no_memory(r, err);
     to->u.simple.keys[to->u.simple.nkeys++] = key;
     return 0;
@@ -118,8 +118,8 @@ static int sibling(qdi_reduce *r, const qdi_agg *p, qdi_out *const *subs, qdi_ou
     return 0;
 }
 
-int qdi_pipelines_sibling(qdi_reduce *r, qdi_agg *const *defs, uint32_t nplain, uint32_t n,
-                          qdi_out **subs, qd_err *err)
+int qdi_aggs_pipelines_sibling(qdi_reduce *r, qdi_agg *const *defs, uint32_t nplain, uint32_t n,
+                               qdi_out **subs, qd_err *err)
 {
     for (uint32_t i = nplain; i < n; i++) {
         qdi_type t = defs[i]->type;
@@ -189,7 +189,7 @@ static int by_sort(const void *arg, const void *pa, const void *pb)
 static int bucket_sort(qdi_reduce *r, const qdi_agg *p, qdi_out *o, qd_err *err)
 {
     sort_arg g = {p, o};
-    if (p->u.pipe.nsort && qdi_sort(r->arena->account, o->b, o->n, sizeof *o->b, by_sort, &g))
+    if (p->u.pipe.nsort && qdi_aggs_sort(r->arena->account, o->b, o->n, sizeof *o->b, by_sort, &g))
         return no_memory(r, err);
     uint32_t from = p->u.pipe.from < o->n ? p->u.pipe.from : o->n;
     o->b += from;
@@ -198,7 +198,7 @@ static int bucket_sort(qdi_reduce *r, const qdi_agg *p, qdi_out *o, qd_err *err)
     return 0;
 }
 
-int qdi_pipelines_parent(qdi_reduce *r, qdi_out *o, qd_err *err)
+int qdi_aggs_pipelines_parent(qdi_reduce *r, qdi_out *o, qd_err *err)
 {
     int rc = 0;
     for (uint32_t i = o->def->nplain; rc == 0 && i < o->def->nsubs; i++) {

@@ -17,10 +17,10 @@ struct qd_aggs_reducer {
 
 static int no_memory(qdi_reduce *r, qd_err *err)
 {
-    return qdi_no_memory(r->arena->account, 64, "reducing aggregations", err);
+    return qdi_aggs_no_memory(r->arena->account, 64, "reducing aggregations", err);
 }
 
-int qdi_reduce_count(qdi_reduce *r, int64_t n, qd_err *err)
+int qdi_aggs_reduce_count(qdi_reduce *r, int64_t n, qd_err *err)
 {
     int64_t most = r->tree->max_buckets;
     r->buckets += n;
@@ -34,8 +34,8 @@ int qdi_reduce_count(qdi_reduce *r, int64_t n, qd_err *err)
     return rc;
 }
 
-int qdi_reduce_subs(qdi_reduce *r, const qdi_agg *parent, qdi_out **const *in, uint32_t k,
-                    qdi_out ***out, qd_err *err)
+int qdi_aggs_reduce_subs(qdi_reduce *r, const qdi_agg *parent, qdi_out **const *in, uint32_t k,
+                         qdi_out ***out, qd_err *err)
 {
     *out = NULL;
     if (!parent->nsubs) return 0;
@@ -46,11 +46,11 @@ int qdi_reduce_subs(qdi_reduce *r, const qdi_agg *parent, qdi_out **const *in, u
         uint32_t n = 0;
         for (uint32_t j = 0; j < k; j++)
             if (in[j] && in[j][i]) one[n++] = in[j][i];
-        rc = qdi_reduce_one(r, parent->subs[i], one, n, &subs[i], err);
+        rc = qdi_aggs_reduce_one(r, parent->subs[i], one, n, &subs[i], err);
     }
     qd_free(one);
     if (rc == 0 && r->final)
-        rc = qdi_pipelines_sibling(r, parent->subs, parent->nplain, parent->nsubs, subs, err);
+        rc = qdi_aggs_pipelines_sibling(r, parent->subs, parent->nplain, parent->nsubs, subs, err);
     *out = subs;
     return rc;
 }
@@ -70,12 +70,12 @@ static void add_stats(qdi_stats *to, const qdi_stats *s)
 
 static int reduce_hll(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err)
 {
-    qdi_hll h = {.p = qdi_hll_precision(out->def->u.precision)};
+    qdi_hll h = {.p = qdi_aggs_hll_precision(out->def->u.precision)};
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < k; i++)
-        if (in[i]->u.hll) rc = qdi_hll_merge(&h, in[i]->u.hll, r->arena->account);
-    if (rc == 0) out->u.hll = qdi_hll_copy(&h, r->arena);
-    qdi_hll_fini(&h);
+        if (in[i]->u.hll) rc = qdi_aggs_hll_merge(&h, in[i]->u.hll, r->arena->account);
+    if (rc == 0) out->u.hll = qdi_aggs_hll_copy(&h, r->arena);
+    qdi_aggs_hll_fini(&h);
     return out->u.hll ? 0 : no_memory(r, err);
 }
 
@@ -83,12 +83,12 @@ static int reduce_digest(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out 
 {
     qdi_digest d;
     int rc = 0;
-    qdi_digest_init(&d, out->def->u.percents.compression);
+    qdi_aggs_digest_init(&d, out->def->u.percents.compression);
     for (uint32_t i = 0; rc == 0 && i < k; i++)
-        if (in[i]->u.digest) rc = qdi_digest_merge(&d, in[i]->u.digest, r->arena->account);
-    if (rc == 0) rc = qdi_digest_settle(&d, r->arena->account);
-    if (rc == 0) out->u.digest = qdi_digest_copy(&d, r->arena);
-    qdi_digest_fini(&d);
+        if (in[i]->u.digest) rc = qdi_aggs_digest_merge(&d, in[i]->u.digest, r->arena->account);
+    if (rc == 0) rc = qdi_aggs_digest_settle(&d, r->arena->account);
+    if (rc == 0) out->u.digest = qdi_aggs_digest_copy(&d, r->arena);
+    qdi_aggs_digest_fini(&d);
     return out->u.digest ? 0 : no_memory(r, err);
 }
 
@@ -100,14 +100,14 @@ static int reduce_single(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out 
         out->docs += in[i]->docs;
         subs[i] = in[i]->subs;
     }
-    int rc = qdi_reduce_count(r, 1, err);
-    if (rc == 0) rc = qdi_reduce_subs(r, out->def, subs, k, &out->subs, err);
+    int rc = qdi_aggs_reduce_count(r, 1, err);
+    if (rc == 0) rc = qdi_aggs_reduce_subs(r, out->def, subs, k, &out->subs, err);
     qd_free(subs);
     return rc;
 }
 
-int qdi_reduce_one(qdi_reduce *r, const qdi_agg *def, qdi_out *const *in, uint32_t k,
-                   qdi_out **pout, qd_err *err)
+int qdi_aggs_reduce_one(qdi_reduce *r, const qdi_agg *def, qdi_out *const *in, uint32_t k,
+                        qdi_out **pout, qd_err *err)
 {
     qdi_out *out = *pout = qd_arena_calloc(r->arena, sizeof *out);
     if (!out) return no_memory(r, err);
@@ -119,23 +119,23 @@ int qdi_reduce_one(qdi_reduce *r, const qdi_agg *def, qdi_out *const *in, uint32
     int rc = 0;
     switch (def->type) {
     case QDI_TERMS:
-        rc = qdi_reduce_terms(r, in, k, out, err);
+        rc = qdi_aggs_reduce_terms(r, in, k, out, err);
         break;
     case QDI_HISTOGRAM:
     case QDI_DATE_HISTOGRAM:
-        rc = qdi_reduce_histogram(r, in, k, out, err);
+        rc = qdi_aggs_reduce_histogram(r, in, k, out, err);
         break;
     case QDI_RANGE:
     case QDI_DATE_RANGE:
     case QDI_IP_RANGE:
     case QDI_FILTERS:
-        rc = qdi_reduce_keyed(r, in, k, out, err);
+        rc = qdi_aggs_reduce_keyed(r, in, k, out, err);
         break;
     case QDI_COMPOSITE:
-        rc = qdi_reduce_composite(r, in, k, out, err);
+        rc = qdi_aggs_reduce_composite(r, in, k, out, err);
         break;
     case QDI_TOP_HITS:
-        return qdi_reduce_hits(r, in, k, out, err);
+        return qdi_aggs_reduce_hits(r, in, k, out, err);
     case QDI_CARDINALITY:
         return reduce_hll(r, in, k, out, err);
     case QDI_PERCENTILES:
@@ -151,13 +151,13 @@ int qdi_reduce_one(qdi_reduce *r, const qdi_agg *def, qdi_out *const *in, uint32
         }
         return 0;
     default:
-        if (qdi_type_flags(def->type) & QDI_SINGLE) return reduce_single(r, in, k, out, err);
+        if (qdi_aggs_type_flags(def->type) & QDI_SINGLE) return reduce_single(r, in, k, out, err);
         out->u.stats = (qdi_stats){.min = INFINITY, .max = -INFINITY};
         for (uint32_t i = 0; i < k; i++) add_stats(&out->u.stats, &in[i]->u.stats);
         return 0;
     }
-    if (rc == 0 && r->final) rc = qdi_pipelines_parent(r, out, err);
-    if (rc == 0) rc = qdi_reduce_count(r, out->n, err);
+    if (rc == 0 && r->final) rc = qdi_aggs_pipelines_parent(r, out, err);
+    if (rc == 0) rc = qdi_aggs_reduce_count(r, out->n, err);
     return rc;
 }
 
@@ -166,7 +166,7 @@ int qdi_reduce_one(qdi_reduce *r, const qdi_agg *def, qdi_out *const *in, uint32
 int qd_aggs_reducer_make(const qd_aggs *a, qd_account *account, qd_aggs_reducer **out, qd_err *err)
 {
     qd_aggs_reducer *r = qd_calloc(account, sizeof *r);
-    if (!r) return qdi_no_memory(account, sizeof *r, "reducing aggregations", err);
+    if (!r) return qdi_aggs_no_memory(account, sizeof *r, "reducing aggregations", err);
     r->tree = a;
     r->account = account;
     *out = r;
@@ -178,7 +178,7 @@ static int merge(qd_aggs_reducer *r, bool final, qd_aggs_partial **out, qd_err *
 {
     const qd_aggs *t = r->tree;
     qd_aggs_partial *p = qd_calloc(r->account, sizeof *p);
-    if (!p) return qdi_no_memory(r->account, sizeof *p, "reducing aggregations", err);
+    if (!p) return qdi_aggs_no_memory(r->account, sizeof *p, "reducing aggregations", err);
     qd_arena_init(&p->arena, r->account, 0);
     qdi_reduce x = {.arena = &p->arena, .tree = t, .final = final};
     uint32_t k = (uint32_t)r->waiting.n;
@@ -190,10 +190,10 @@ static int merge(qd_aggs_reducer *r, bool final, qd_aggs_partial **out, qd_err *
         uint32_t n = 0;
         for (uint32_t j = 0; j < k; j++)
             if (r->waiting.at[j]->at[i]) one[n++] = r->waiting.at[j]->at[i];
-        rc = qdi_reduce_one(&x, t->roots[i], one, n, &p->at[i], err);
+        rc = qdi_aggs_reduce_one(&x, t->roots[i], one, n, &p->at[i], err);
     }
     if (rc == 0 && final)
-        rc = qdi_pipelines_sibling(&x, t->roots, t->nplain, t->nroots, p->at, err);
+        rc = qdi_aggs_pipelines_sibling(&x, t->roots, t->nplain, t->nroots, p->at, err);
     qd_free(one);
     if (rc == 0)
         *out = p;
@@ -206,7 +206,7 @@ int qd_aggs_reducer_add(qd_aggs_reducer *r, qd_aggs_partial *p, qd_err *err)
 {
     if (qd_vec_push(&r->waiting, r->account, p)) {
         qd_aggs_partial_free(p);
-        return qdi_no_memory(r->account, 64, "reducing aggregations", err);
+        return qdi_aggs_no_memory(r->account, 64, "reducing aggregations", err);
     }
     if (r->waiting.n < WAITING_MAX) return 0;
     qd_aggs_partial *merged;

@@ -14,7 +14,7 @@ typedef struct part {
 
 static int no_memory(qdi_reduce *r, size_t bytes, qd_err *err)
 {
-    return qdi_no_memory(r->arena->account, bytes, "reducing aggregations", err);
+    return qdi_aggs_no_memory(r->arena->account, bytes, "reducing aggregations", err);
 }
 
 typedef struct part_arg {
@@ -26,7 +26,8 @@ static int part_order(const void *arg, const void *pa, const void *pb)
 {
     const part_arg *g = arg;
     const part *a = pa, *b = pb;
-    if (g->def->type == QDI_COMPOSITE) return qdi_slots_order(g->def, a->b->slots, b->b->slots);
+    if (g->def->type == QDI_COMPOSITE)
+        return qdi_aggs_slots_order(g->def, a->b->slots, b->b->slots);
     if (g->kind == QDI_ORD) return qd_str_cmp(a->b->bytes, b->b->bytes);
     return a->key < b->key ? -1 : a->key > b->key;
 }
@@ -70,7 +71,7 @@ static int gather(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, p
     }
     part_arg g = {out->def, words ? QDI_ORD : out->kind};
     if (words) out->kind = QDI_ORD;
-    if (qdi_sort(r->arena->account, p, *n, sizeof *p, part_order, &g)) {
+    if (qdi_aggs_sort(r->arena->account, p, *n, sizeof *p, part_order, &g)) {
         qd_free(p);
         return no_memory(r, total * sizeof *p, err);
     }
@@ -88,7 +89,7 @@ static int merge_subs(qdi_reduce *r, const qdi_agg *def, const part *p, uint32_t
     if (n > 16) subs = qd_alloc(r->arena->account, n * sizeof *subs);
     if (!subs) return no_memory(r, n * sizeof *subs, err);
     for (uint32_t i = 0; i < n; i++) subs[i] = p[i].b->subs;
-    int rc = qdi_reduce_subs(r, def, subs, n, out, err);
+    int rc = qdi_aggs_reduce_subs(r, def, subs, n, out, err);
     if (subs != few) qd_free(subs);
     return rc;
 }
@@ -147,8 +148,8 @@ static int bucket_order(const void *arg, const void *pa, const void *pb)
         const qdi_order *o = &g->order[i];
         int c;
         if (o->by == QDI_BY_METRIC) {
-            c = metric_order(qdi_out_metric(a->subs, a->docs, &o->path),
-                             qdi_out_metric(b->subs, b->docs, &o->path), o->ascending);
+            c = metric_order(qdi_aggs_out_metric(a->subs, a->docs, &o->path),
+                             qdi_aggs_out_metric(b->subs, b->docs, &o->path), o->ascending);
         } else {
             c = o->by == QDI_BY_COUNT     ? (a->docs < b->docs ? -1 : a->docs > b->docs)
                 : g->out->kind == QDI_ORD ? qd_str_cmp(a->bytes, b->bytes)
@@ -164,7 +165,7 @@ static int sort_buckets(qdi_reduce *r, qdi_out *out, const qdi_order *order, uin
                         qd_err *err)
 {
     order_arg g = {out, order, n};
-    if (qdi_sort(r->arena->account, out->b, out->n, sizeof *out->b, bucket_order, &g))
+    if (qdi_aggs_sort(r->arena->account, out->b, out->n, sizeof *out->b, bucket_order, &g))
         return no_memory(r, out->n * sizeof *out->b, err);
     return 0;
 }
@@ -179,7 +180,7 @@ static int64_t error_of(const qdi_out *const *in, const part *p, uint32_t n, int
     return e;
 }
 
-int qdi_reduce_terms(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err)
+int qdi_aggs_reduce_terms(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err)
 {
     const qdi_agg *def = out->def;
     part *p;
@@ -229,7 +230,7 @@ int qdi_reduce_terms(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out
 
 static int64_t next_key(const qdi_agg *d, int64_t key)
 {
-    return d->type == QDI_HISTOGRAM ? key + 1 : qdi_round_next(d, key);
+    return d->type == QDI_HISTOGRAM ? key + 1 : qdi_aggs_round_next(d, key);
 }
 
 /* The key of an extended bound. */
@@ -237,7 +238,7 @@ static int64_t bound_key(const qdi_out *out, uint32_t i)
 {
     const qdi_bounds *b = &out->bound->bounds[QDI_BOUNDS_EXTENDED];
     const qdi_agg *d = out->def;
-    if (d->type == QDI_DATE_HISTOGRAM) return qdi_round_date(d, b->i[i]);
+    if (d->type == QDI_DATE_HISTOGRAM) return qdi_aggs_round_date(d, b->i[i]);
     return (int64_t)floor((b->f[i] - d->u.histogram.offset) / d->u.histogram.interval);
 }
 
@@ -251,7 +252,7 @@ static int put(filler *f, const qdi_bucket_out *b, qd_err *err)
 {
     int64_t most = f->r->tree->max_buckets;
     if (most >= 0 && f->r->buckets + f->out->n + 1 > most)
-        return qdi_reduce_count(f->r, f->out->n + 1, err);
+        return qdi_aggs_reduce_count(f->r, f->out->n + 1, err);
     if (f->out->n == f->cap) {
         uint32_t cap = f->cap ? f->cap * 2 : 64;
         qdi_bucket_out *at = qd_arena_alloc(f->r->arena, cap * sizeof *at);
@@ -267,7 +268,7 @@ static int put(filler *f, const qdi_bucket_out *b, qd_err *err)
 static int put_empty(filler *f, int64_t key, qd_err *err)
 {
     qdi_bucket_out b = {.key = key};
-    int rc = qdi_reduce_subs(f->r, f->out->def, NULL, 0, &b.subs, err);
+    int rc = qdi_aggs_reduce_subs(f->r, f->out->def, NULL, 0, &b.subs, err);
     return rc ? rc : put(f, &b, err);
 }
 
@@ -305,7 +306,8 @@ static int fill(qdi_reduce *r, qdi_out *out, qd_err *err)
     return rc;
 }
 
-int qdi_reduce_histogram(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err)
+int qdi_aggs_reduce_histogram(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out,
+                              qd_err *err)
 {
     const qdi_agg *def = out->def;
     part *p;
@@ -333,7 +335,7 @@ int qdi_reduce_histogram(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out 
 
 /* --- the others ------------------------------------------------------------------------------- */
 
-int qdi_reduce_keyed(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err)
+int qdi_aggs_reduce_keyed(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err)
 {
     if (k == 0) return 0;
     uint32_t n = in[0]->n;
@@ -348,14 +350,15 @@ int qdi_reduce_keyed(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out
             out->b[i].docs += in[j]->b[i].docs;
             subs[m++] = in[j]->b[i].subs;
         }
-        rc = qdi_reduce_subs(r, out->def, subs, m, &out->b[i].subs, err);
+        rc = qdi_aggs_reduce_subs(r, out->def, subs, m, &out->b[i].subs, err);
         out->n = i + 1;
     }
     qd_free(subs);
     return rc;
 }
 
-int qdi_reduce_composite(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err)
+int qdi_aggs_reduce_composite(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out,
+                              qd_err *err)
 {
     part *p;
     uint32_t n;
@@ -405,7 +408,7 @@ static int copy_hit(qdi_reduce *r, qdi_hit *h, uint32_t nkeys)
     return 0;
 }
 
-int qdi_reduce_hits(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err)
+int qdi_aggs_reduce_hits(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err)
 {
     uint32_t n = 0, size = out->def->u.hits.from + out->def->u.hits.size;
     for (uint32_t i = 0; i < k; i++) n += in[i]->u.hits.n;
@@ -419,7 +422,7 @@ int qdi_reduce_hits(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out,
     }
     hits_arg g = {out->bound ? out->bound->sort.keys : NULL,
                   out->bound ? out->bound->sort.nkeys : 0};
-    if (qdi_sort(r->arena->account, at, n, sizeof *at, hit_order, &g))
+    if (qdi_aggs_sort(r->arena->account, at, n, sizeof *at, hit_order, &g))
         return no_memory(r, n * sizeof *at, err);
     if (n > size) n = size;
     for (uint32_t i = 0; !r->final && i < n; i++)

@@ -11,34 +11,34 @@ static const qdi_ops *ops_of(qdi_type t)
 {
     switch (t) {
     case QDI_TERMS:
-        return &qdi_ops_terms;
+        return &qdi_aggs_ops_terms;
     case QDI_HISTOGRAM:
     case QDI_DATE_HISTOGRAM:
-        return &qdi_ops_histogram;
+        return &qdi_aggs_ops_histogram;
     case QDI_RANGE:
     case QDI_DATE_RANGE:
     case QDI_IP_RANGE:
-        return &qdi_ops_range;
+        return &qdi_aggs_ops_range;
     case QDI_FILTER:
     case QDI_FILTERS:
-        return &qdi_ops_filters;
+        return &qdi_aggs_ops_filters;
     case QDI_MISSING:
-        return &qdi_ops_missing;
+        return &qdi_aggs_ops_missing;
     case QDI_GLOBAL:
-        return &qdi_ops_global;
+        return &qdi_aggs_ops_global;
     case QDI_COMPOSITE:
-        return &qdi_ops_composite;
+        return &qdi_aggs_ops_composite;
     case QDI_CARDINALITY:
-        return &qdi_ops_cardinality;
+        return &qdi_aggs_ops_cardinality;
     case QDI_PERCENTILES:
     case QDI_PERCENTILE_RANKS:
-        return &qdi_ops_percentiles;
+        return &qdi_aggs_ops_percentiles;
     case QDI_TOP_HITS:
-        return &qdi_ops_hits;
+        return &qdi_aggs_ops_hits;
     case QDI_WEIGHTED_AVG:
-        return &qdi_ops_weighted;
+        return &qdi_aggs_ops_weighted;
     default:
-        return &qdi_ops_stats;
+        return &qdi_aggs_ops_stats;
     }
 }
 
@@ -46,24 +46,24 @@ int qdi_aggr_make(qd_aggs_shard *s, const qdi_agg *def, bool single, qdi_aggr **
 {
     qdi_aggr *a = qd_arena_calloc(&s->arena, sizeof *a);
     if (!a || qd_vec_push(&s->all, s->account, a))
-        return qdi_no_memory(s->account, sizeof *a, "aggregations", err);
+        return qdi_aggs_no_memory(s->account, sizeof *a, "aggregations", err);
     a->ops = ops_of(def->type);
     a->def = def;
     a->bound = &s->bound->at[def->id];
     a->shard = s;
     a->single = single;
     a->buckets.account = s->account;
-    bool below = single && (qdi_type_flags(def->type) & QDI_SINGLE);
+    bool below = single && (qdi_aggs_type_flags(def->type) & QDI_SINGLE);
     if (def->nplain) {
         a->subs = qd_arena_calloc(&s->arena, def->nplain * sizeof *a->subs);
         a->eidx = qd_arena_alloc(&s->arena, QDI_EMIT * sizeof *a->eidx);
         a->ebucket = qd_arena_alloc(&s->arena, QDI_EMIT * sizeof *a->ebucket);
         if (!a->subs || !a->eidx || !a->ebucket)
-            return qdi_no_memory(s->account, QDI_EMIT * 8, "aggregations", err);
+            return qdi_aggs_no_memory(s->account, QDI_EMIT * 8, "aggregations", err);
     }
     int rc = 0;
-    if (qdi_type_flags(def->type) & QDI_VALUES && a->bound->field)
-        rc = qdi_source_get(s, a->bound, false, &a->src, err);
+    if (qdi_aggs_type_flags(def->type) & QDI_VALUES && a->bound->field)
+        rc = qdi_aggs_source_get(s, a->bound, false, &a->src, err);
     if (rc == 0 && a->ops->open) rc = a->ops->open(a, err);
     for (uint32_t i = 0; rc == 0 && i < def->nplain; i++) {
         rc = qdi_aggr_make(s, def->subs[i], below, &a->subs[i], err);
@@ -84,7 +84,7 @@ static int grow_to(qdi_aggr *a, uint32_t n, qd_err *err)
     return rc;
 }
 
-int qdi_emit_flush(qdi_aggr *a, qd_err *err)
+int qdi_aggs_emit_flush(qdi_aggr *a, qd_err *err)
 {
     int rc = 0;
     uint32_t n = a->en;
@@ -98,10 +98,10 @@ int qdi_emit_flush(qdi_aggr *a, qd_err *err)
     return rc;
 }
 
-int qdi_bucket(qdi_aggr *a, uint32_t owner, int64_t key, uint32_t *out, qd_err *err)
+int qdi_aggs_bucket(qdi_aggr *a, uint32_t owner, int64_t key, uint32_t *out, qd_err *err)
 {
-    if (qdi_buckets_put(&a->buckets, owner, key, out) == 0) return 0;
-    return qdi_no_memory(a->shard->account, a->buckets.cap * 64ul, "aggregation buckets", err);
+    if (qdi_aggs_buckets_put(&a->buckets, owner, key, out) == 0) return 0;
+    return qdi_aggs_no_memory(a->shard->account, a->buckets.cap * 64ul, "aggregation buckets", err);
 }
 
 /* --- the collector ---------------------------------------------------------------------------- */
@@ -120,7 +120,7 @@ static int collector_plan(qd_collector *c, const qd_leaf *leaf, qd_reads *reads,
     qd_arena_reset(&s->leaf_arena);
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < s->sources.n; i++)
-        rc = qdi_source_plan(s, s->sources.at[i], leaf, reads, err);
+        rc = qdi_aggs_source_plan(s, s->sources.at[i], leaf, reads, err);
     return rc;
 }
 
@@ -141,7 +141,7 @@ static int collector_begin(qd_collector *c, const qd_leaf *leaf, qd_reads *reads
     s->batch.n = 0;
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < s->sources.n; i++)
-        rc = qdi_source_begin(s->sources.at[i], err);
+        rc = qdi_aggs_source_begin(s->sources.at[i], err);
     for (size_t i = 0; rc == 0 && i < s->all.n; i++)
         if (s->all.at[i]->ops->leaf && is_global(s->all.at[i]) == global)
             rc = s->all.at[i]->ops->leaf(s->all.at[i], err);
@@ -189,7 +189,7 @@ int qd_aggs_shard_make(const qd_aggs_bound *b, const qd_aggs_shard_options *o, q
                        qd_err *err)
 {
     qd_aggs_shard *s = qd_calloc(o->account, sizeof *s);
-    if (!s) return qdi_no_memory(o->account, sizeof *s, "aggregations", err);
+    if (!s) return qdi_aggs_no_memory(o->account, sizeof *s, "aggregations", err);
     s->c = (qd_collector){.vt = &collector_vt, .flags = b->tree->scores ? QD_COLLECT_SCORES : 0};
     s->global = (qd_collector){.vt = &collector_vt, .flags = 1u << 31};
     s->bound = b;
@@ -199,7 +199,7 @@ int qd_aggs_shard_make(const qd_aggs_bound *b, const qd_aggs_shard_options *o, q
     qd_arena_init(&s->leaf_arena, o->account, 0);
     int rc = 0;
     s->roots = qd_arena_calloc(&s->arena, (b->tree->nplain + 1) * sizeof *s->roots);
-    if (!s->roots) rc = qdi_no_memory(o->account, 64, "aggregations", err);
+    if (!s->roots) rc = qdi_aggs_no_memory(o->account, 64, "aggregations", err);
     for (uint32_t i = 0; rc == 0 && i < b->tree->nplain; i++) {
         rc = qdi_aggr_make(s, b->tree->roots[i], true, &s->roots[i], err);
         if (rc == 0) s->nroots++;
@@ -221,9 +221,9 @@ void qd_aggs_shard_free(qd_aggs_shard *s)
     if (!s) return;
     for (size_t i = 0; i < s->all.n; i++) {
         if (s->all.at[i]->ops->close) s->all.at[i]->ops->close(s->all.at[i]);
-        qdi_buckets_fini(&s->all.at[i]->buckets);
+        qdi_aggs_buckets_fini(&s->all.at[i]->buckets);
     }
-    for (size_t i = 0; i < s->sources.n; i++) qdi_source_close(s->sources.at[i]);
+    for (size_t i = 0; i < s->sources.n; i++) qdi_aggs_source_close(s->sources.at[i]);
     qd_vec_fini(&s->all);
     qd_vec_fini(&s->sources);
     qd_arena_fini(&s->leaf_arena);
@@ -241,7 +241,7 @@ static int run(qd_aggs_shard *s, const qd_node *node, qd_collector *c, qd_err *e
     qd_arena_init(&arena, s->account, 0);
     qd_plan_options o = {.task = s->o.task, .no_scores = true, .account = s->account};
     qd_node *all = node ? NULL : qd_node_make(&arena, QD_NATIVE_MATCH_ALL);
-    int rc = node || all ? 0 : qdi_no_memory(s->account, sizeof *all, "aggregations", err);
+    int rc = node || all ? 0 : qdi_aggs_no_memory(s->account, sizeof *all, "aggregations", err);
     if (rc == 0) rc = qd_plan_make(s->o.searcher, node ? node : all, &o, &arena, &plan, err);
     if (rc == 0) rc = qd_plan_collect(plan, NULL, c, &result, err);
     qd_arena_fini(&arena);
@@ -270,22 +270,22 @@ static int bitmap_collect(qd_collector *c, const qd_hits *h, qd_err *err)
     return 0;
 }
 
-int qdi_filter_bits(qd_aggs_shard *s, const qd_node *node, uint64_t **bits, qd_err *err)
+int qdi_aggs_filter_bits(qd_aggs_shard *s, const qd_node *node, uint64_t **bits, qd_err *err)
 {
     static const qd_collector_vt vt = {.collect = bitmap_collect};
     size_t words = qd_searcher_docs(s->o.searcher) / 64 + 1;
     bitmap b = {.c = {.vt = &vt}, .bits = qd_arena_calloc(&s->arena, words * 8)};
-    if (!b.bits) return qdi_no_memory(s->account, words * 8, "filter of an aggregation", err);
+    if (!b.bits) return qdi_aggs_no_memory(s->account, words * 8, "filter of an aggregation", err);
     *bits = b.bits;
     return run(s, node, &b.c, err);
 }
 
 /* --- results ---------------------------------------------------------------------------------- */
 
-int qdi_build(qdi_aggr *a, uint32_t owner, qdi_out **out, qd_err *err)
+int qdi_aggs_build(qdi_aggr *a, uint32_t owner, qdi_out **out, qd_err *err)
 {
     qdi_out *o = *out = qd_arena_calloc(&a->shard->partial->arena, sizeof *o);
-    if (!o) return qdi_no_memory(a->shard->account, sizeof *o, "results of aggregations", err);
+    if (!o) return qdi_aggs_no_memory(a->shard->account, sizeof *o, "results of aggregations", err);
     o->def = a->def;
     o->bound = a->bound->field || !a->def->field.p ? a->bound : NULL;
     o->kind = (uint8_t)a->bound->values;
@@ -293,14 +293,14 @@ int qdi_build(qdi_aggr *a, uint32_t owner, qdi_out **out, qd_err *err)
     return rc ? rc : a->ops->build(a, owner, o, err);
 }
 
-int qdi_build_subs(qdi_aggr *a, uint32_t bucket, qdi_out ***out, qd_err *err)
+int qdi_aggs_build_subs(qdi_aggr *a, uint32_t bucket, qdi_out ***out, qd_err *err)
 {
     *out = NULL;
     if (!a->def->nsubs) return 0;
     qdi_out **subs = qd_arena_calloc(&a->shard->partial->arena, a->def->nsubs * sizeof *subs);
-    if (!subs) return qdi_no_memory(a->shard->account, 64, "results of aggregations", err);
+    if (!subs) return qdi_aggs_no_memory(a->shard->account, 64, "results of aggregations", err);
     for (uint32_t i = 0; i < a->nsubs; i++) {
-        int rc = qdi_build(a->subs[i], bucket, &subs[i], err);
+        int rc = qdi_aggs_build(a->subs[i], bucket, &subs[i], err);
         if (rc) return rc;
     }
     *out = subs;
@@ -313,16 +313,16 @@ double qdi_aggr_metric(qdi_aggr *a, uint32_t bucket, const qdi_path *path)
         a = a->subs[path->at[i]];
         if (i + 1 < path->n || path->count) {
             uint32_t b;
-            if (!(qdi_type_flags(a->def->type) & QDI_SINGLE)) return NAN;
-            bool found = qdi_buckets_find(&a->buckets, bucket, 0, &b);
+            if (!(qdi_aggs_type_flags(a->def->type) & QDI_SINGLE)) return NAN;
+            bool found = qdi_aggs_buckets_find(&a->buckets, bucket, 0, &b);
             if (path->count && i + 1 == path->n) return found ? (double)a->buckets.docs[b] : 0;
             if (!found) return NAN;
             bucket = b;
         }
     }
-    if (qdi_type_flags(a->def->type) & QDI_SINGLE) {
+    if (qdi_aggs_type_flags(a->def->type) & QDI_SINGLE) {
         uint32_t b;
-        return qdi_buckets_find(&a->buckets, bucket, 0, &b) ? (double)a->buckets.docs[b] : 0;
+        return qdi_aggs_buckets_find(&a->buckets, bucket, 0, &b) ? (double)a->buckets.docs[b] : 0;
     }
     if (!a->ops->metric || bucket >= a->owners) return NAN;
     return a->ops->metric(a, bucket, path->member);
@@ -331,14 +331,14 @@ double qdi_aggr_metric(qdi_aggr *a, uint32_t bucket, const qdi_path *path)
 int qd_aggs_shard_finish(qd_aggs_shard *s, qd_aggs_partial **out, qd_err *err)
 {
     qd_aggs_partial *p = qd_calloc(s->account, sizeof *p);
-    if (!p) return qdi_no_memory(s->account, sizeof *p, "results of aggregations", err);
+    if (!p) return qdi_aggs_no_memory(s->account, sizeof *p, "results of aggregations", err);
     qd_arena_init(&p->arena, s->account, 0);
     s->partial = p;
     p->n = s->bound->tree->nroots;
     p->at = qd_arena_calloc(&p->arena, (p->n + 1) * sizeof *p->at);
-    int rc = p->at ? 0 : qdi_no_memory(s->account, 64, "results of aggregations", err);
+    int rc = p->at ? 0 : qdi_aggs_no_memory(s->account, 64, "results of aggregations", err);
     for (uint32_t i = 0; rc == 0 && i < s->nroots; i++)
-        rc = qdi_build(s->roots[i], 0, &p->at[i], err);
+        rc = qdi_aggs_build(s->roots[i], 0, &p->at[i], err);
     s->partial = NULL;
     if (rc == 0)
         *out = p;

@@ -5,8 +5,8 @@
 #include "aggs/aggs_int.h"
 #include "segment/segment.h"
 
-int qdi_source_get(qd_aggs_shard *s, const qdi_bound *b, bool want_dict, qdi_source **out,
-                   qd_err *err)
+int qdi_aggs_source_get(qd_aggs_shard *s, const qdi_bound *b, bool want_dict, qdi_source **out,
+                        qd_err *err)
 {
     for (size_t i = 0; i < s->sources.n; i++) {
         qdi_source *o = s->sources.at[i];
@@ -20,7 +20,7 @@ int qdi_source_get(qd_aggs_shard *s, const qdi_bound *b, bool want_dict, qdi_sou
     }
     qdi_source *o = qd_arena_calloc(&s->arena, sizeof *o);
     if (!o || qd_vec_push(&s->sources, s->account, o))
-        return qdi_no_memory(s->account, sizeof *o, "aggregations", err);
+        return qdi_aggs_no_memory(s->account, sizeof *o, "aggregations", err);
     o->field = b->field;
     o->kind = b->values;
     o->has_missing = b->has_missing;
@@ -31,8 +31,8 @@ int qdi_source_get(qd_aggs_shard *s, const qdi_bound *b, bool want_dict, qdi_sou
     return 0;
 }
 
-int qdi_source_plan(qd_aggs_shard *s, qdi_source *src, const qd_leaf *leaf, qd_reads *reads,
-                    qd_err *err)
+int qdi_aggs_source_plan(qd_aggs_shard *s, qdi_source *src, const qd_leaf *leaf, qd_reads *reads,
+                         qd_err *err)
 {
     src->column = NULL;
     src->reader = NULL;
@@ -56,7 +56,7 @@ int qdi_source_plan(qd_aggs_shard *s, qdi_source *src, const qd_leaf *leaf, qd_r
     return rc;
 }
 
-int qdi_source_begin(qdi_source *src, qd_err *err)
+int qdi_aggs_source_begin(qdi_source *src, qd_err *err)
 {
     if (!src->dict || !src->has_missing) return 0;
     bool found;
@@ -83,7 +83,7 @@ static int reserve(qd_aggs_shard *s, qdi_source *src, size_t n, qd_err *err)
         v = qd_realloc(s->account, src->vbuf, cap * 8);
         if (v) src->vbuf = v;
     }
-    if (!v) return qdi_no_memory(s->account, cap * 8, "values of aggregations", err);
+    if (!v) return qdi_aggs_no_memory(s->account, cap * 8, "values of aggregations", err);
     src->cap = cap;
     return 0;
 }
@@ -112,7 +112,7 @@ static bool at_end(const qd_column_cursor *c)
 
 static int with_missing(qd_aggs_shard *s, qdi_source *src, qd_err *err);
 
-int qdi_source_load(qd_aggs_shard *s, qdi_source *src, qd_err *err)
+int qdi_aggs_source_load(qd_aggs_shard *s, qdi_source *src, qd_err *err)
 {
     const qdi_batch *t = &s->batch;
     if (src->batch == t->number) return 0;
@@ -158,15 +158,16 @@ int qdi_source_load(qd_aggs_shard *s, qdi_source *src, qd_err *err)
     return 0;
 }
 
-int qdi_source_index(qd_aggs_shard *s, qdi_source *src, qd_err *err)
+int qdi_aggs_source_index(qd_aggs_shard *s, qdi_source *src, qd_err *err)
 {
-    int rc = qdi_source_load(s, src, err);
+    int rc = qdi_aggs_source_load(s, src, err);
     if (rc || src->one || src->has_start) return rc;
     const qdi_batch *t = &s->batch;
     if (!src->start) {
         src->start = qd_alloc(s->account, (QD_COLLECT_BATCH + 1) * sizeof *src->start);
         if (!src->start)
-            return qdi_no_memory(s->account, QD_COLLECT_BATCH * 4, "values of aggregations", err);
+            return qdi_aggs_no_memory(s->account, QD_COLLECT_BATCH * 4, "values of aggregations",
+                                      err);
     }
     uint32_t k = 0, n = src->n;
     if (!src->docs) { /* a run of documents, each with one value */
@@ -188,7 +189,7 @@ int qdi_source_index(qd_aggs_shard *s, qdi_source *src, qd_err *err)
 /* Puts the missing value in for documents without one. */
 static int with_missing(qd_aggs_shard *s, qdi_source *src, qd_err *err)
 {
-    int rc = qdi_source_index(s, src, err);
+    int rc = qdi_aggs_source_index(s, src, err);
     if (rc) return rc;
     const qdi_batch *t = &s->batch;
     uint32_t holes = 0, at = 0;
@@ -199,7 +200,7 @@ static int with_missing(qd_aggs_shard *s, qdi_source *src, qd_err *err)
         bool ord = src->kind == QDI_ORD;
         void *p = ord ? qd_realloc(s->account, src->obuf2, need * 4)
                       : qd_realloc(s->account, src->vbuf2, need * 8);
-        if (!p) return qdi_no_memory(s->account, need * 8, "values of aggregations", err);
+        if (!p) return qdi_aggs_no_memory(s->account, need * 8, "values of aggregations", err);
         if (ord)
             src->obuf2 = p;
         else
@@ -230,15 +231,15 @@ static int with_missing(qd_aggs_shard *s, qdi_source *src, qd_err *err)
     return 0;
 }
 
-int qdi_source_f64(qd_aggs_shard *s, qdi_source *src, qd_err *err)
+int qdi_aggs_source_f64(qd_aggs_shard *s, qdi_source *src, qd_err *err)
 {
-    int rc = qdi_source_load(s, src, err);
+    int rc = qdi_aggs_source_load(s, src, err);
     if (rc || src->has_f64) return rc;
     uint32_t n = src->n;
     if (n > src->cap_f64) {
         size_t cap = n < QD_COLUMN_BATCH ? QD_COLUMN_BATCH : n;
         double *p = qd_realloc(s->account, src->f64, cap * sizeof *p);
-        if (!p) return qdi_no_memory(s->account, cap * 8, "values of aggregations", err);
+        if (!p) return qdi_aggs_no_memory(s->account, cap * 8, "values of aggregations", err);
         src->f64 = p;
         src->cap_f64 = cap;
     }
@@ -252,7 +253,7 @@ int qdi_source_f64(qd_aggs_shard *s, qdi_source *src, qd_err *err)
     return 0;
 }
 
-void qdi_source_close(qdi_source *src)
+void qdi_aggs_source_close(qdi_source *src)
 {
     qd_free(src->vbuf);
     qd_free(src->vbuf2);

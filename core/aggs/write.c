@@ -63,7 +63,7 @@ static size_t truth(bool v, char out[128])
     return s.n;
 }
 
-size_t qdi_format_i64(const qdi_format *f, int64_t v, char out[128])
+size_t qdi_aggs_format_i64(const qdi_format *f, int64_t v, char out[128])
 {
     switch (f->kind) {
     case QDI_FMT_DATE:
@@ -77,7 +77,7 @@ size_t qdi_format_i64(const qdi_format *f, int64_t v, char out[128])
     }
 }
 
-size_t qdi_format_f64(const qdi_format *f, double v, char out[128])
+size_t qdi_aggs_format_f64(const qdi_format *f, double v, char out[128])
 {
     switch (f->kind) {
     case QDI_FMT_DATE: {
@@ -119,7 +119,7 @@ static void value(qd_json_writer *w, const qdi_format *f, const char *key, const
     qd_json_double(w, v);
     if (f->kind == QDI_FMT_RAW || f->kind == QDI_FMT_IP) return;
     char text[128];
-    size_t n = qdi_format_f64(f, v, text);
+    size_t n = qdi_aggs_format_f64(f, v, text);
     qd_json_field_str(w, text_key, (qd_str){text, n});
 }
 
@@ -142,7 +142,7 @@ static qd_str filter_key(const qdi_agg *d, int64_t i)
     return d->u.filters.keys ? d->u.filters.keys[i] : (qd_str){"", 0};
 }
 
-qd_str qdi_bucket_key_text(const qdi_out *o, uint32_t i, char out[128])
+qd_str qdi_aggs_bucket_key_text(const qdi_out *o, uint32_t i, char out[128])
 {
     const qdi_bucket_out *b = &o->b[i];
     size_t n;
@@ -158,9 +158,9 @@ qd_str qdi_bucket_key_text(const qdi_out *o, uint32_t i, char out[128])
             if (format_of(o)->kind != QDI_FMT_IP || b->bytes.n != 16) return b->bytes;
             n = qd_ip_print(out, (const uint8_t *)b->bytes.p);
         } else if (real_key(o)) {
-            n = qdi_format_f64(format_of(o), key_f64(o, b), out);
+            n = qdi_aggs_format_f64(format_of(o), key_f64(o, b), out);
         } else {
-            n = qdi_format_i64(format_of(o), b->key, out);
+            n = qdi_aggs_format_i64(format_of(o), b->key, out);
         }
         return (qd_str){out, n};
     }
@@ -184,7 +184,7 @@ static void key_member(const qdi_out *o, uint32_t i, qd_json_writer *w)
     char text[128];
     const qdi_bucket_out *b = &o->b[i];
     const qdi_format *f = format_of(o);
-    qd_str s = qdi_bucket_key_text(o, i, text);
+    qd_str s = qdi_aggs_bucket_key_text(o, i, text);
     bool dates = o->def->type == QDI_DATE_HISTOGRAM || o->def->type == QDI_HISTOGRAM;
     bool as_string = f->kind != QDI_FMT_RAW && f->kind != QDI_FMT_IP && o->kind != QDI_ORD;
     if (as_string && dates) qd_json_field_str(w, "key_as_string", s);
@@ -226,7 +226,7 @@ static void write_buckets(const qdi_out *o, bool typed, qd_json_writer *w)
     open_buckets(keyed, w);
     for (uint32_t i = 0; i < o->n; i++) {
         char text[128];
-        if (keyed) qd_json_key(w, qdi_bucket_key_text(o, i, text));
+        if (keyed) qd_json_key(w, qdi_aggs_bucket_key_text(o, i, text));
         qd_json_object(w);
         key_member(o, i, w);
         bucket_tail(o, &o->b[i], typed, w);
@@ -248,7 +248,7 @@ static void range_end(const qdi_out *o, const char *key, const char *text_key, b
     qd_json_double(w, v);
     const qdi_format *f = format_of(o);
     if (f->kind == QDI_FMT_RAW) return;
-    size_t n = qdi_format_f64(f, v, text);
+    size_t n = qdi_aggs_format_f64(f, v, text);
     qd_json_field_str(w, text_key, (qd_str){text, n});
 }
 
@@ -302,7 +302,7 @@ static void write_slot(const qdi_out *o, uint32_t i, const qdi_slot *s, qd_json_
     } else if (b->fmt.kind == QDI_FMT_BOOL) {
         qd_json_bool(w, s->i64 != 0);
     } else if (b->fmt.kind == QDI_FMT_DATE && b->def->format.p) {
-        size_t n = qdi_format_i64(&b->fmt, s->i64, text);
+        size_t n = qdi_aggs_format_i64(&b->fmt, s->i64, text);
         qd_json_str(w, (qd_str){text, n});
     } else {
         qd_json_int(w, s->i64);
@@ -341,7 +341,7 @@ static void write_stats(const qdi_out *o, qd_json_writer *w)
     static const char *const names[] = {"min", "max", "avg", "sum"};
     const qdi_format *f = format_of(o);
     for (uint32_t i = 0; i < 4; i++) {
-        double v = qdi_stats_value(&o->u.stats, 2, qd_str_c(names[i]));
+        double v = qdi_aggs_stats_value(&o->u.stats, 2, qd_str_c(names[i]));
         qd_json_key_c(w, names[i]);
         if (!o->u.stats.n && i < 3)
             qd_json_null(w);
@@ -353,7 +353,8 @@ static void write_stats(const qdi_out *o, qd_json_writer *w)
                                         "sum_as_string"};
     for (uint32_t i = 0; i < 4; i++) {
         char text[128];
-        size_t n = qdi_format_f64(f, qdi_stats_value(&o->u.stats, 2, qd_str_c(names[i])), text);
+        size_t n =
+            qdi_aggs_format_f64(f, qdi_aggs_stats_value(&o->u.stats, 2, qd_str_c(names[i])), text);
         qd_json_field_str(w, texts[i], (qd_str){text, n});
     }
 }
@@ -365,11 +366,11 @@ static void write_extended(const qdi_out *o, qd_json_writer *w)
                                         "std_deviation",         "std_deviation_population",
                                         "std_deviation_sampling"};
     const qdi_stats *s = &o->u.stats;
-    double sigma = o->def->u.sigma, avg = qdi_stats_value(s, sigma, QD_STR("avg"));
+    double sigma = o->def->u.sigma, avg = qdi_aggs_stats_value(s, sigma, QD_STR("avg"));
     write_stats(o, w);
     for (uint32_t i = 0; i < QD_COUNT_OF(names); i++) {
         qd_json_key_c(w, names[i]);
-        double v = qdi_stats_value(s, sigma, qd_str_c(names[i]));
+        double v = qdi_aggs_stats_value(s, sigma, qd_str_c(names[i]));
         if (!s->n)
             qd_json_null(w);
         else
@@ -388,7 +389,7 @@ static void write_extended(const qdi_out *o, qd_json_writer *w)
     qd_json_object(w);
     for (uint32_t i = 0; i < QD_COUNT_OF(bounds); i++) {
         qd_json_key_c(w, bounds[i].name);
-        double v = qdi_stats_value(s, sigma, qd_str_c(bounds[i].deviation));
+        double v = qdi_aggs_stats_value(s, sigma, qd_str_c(bounds[i].deviation));
         if (!s->n)
             qd_json_null(w);
         else
@@ -412,8 +413,8 @@ static void write_percents(const qdi_out *o, qd_json_writer *w)
         double p = d->u.percents.at[i], v = NAN;
         qd_f64_print(key, p);
         if (o->u.digest)
-            v = ranks ? qdi_digest_cdf(o->u.digest, p) * 100
-                      : qdi_digest_quantile(o->u.digest, p / 100);
+            v = ranks ? qdi_aggs_digest_cdf(o->u.digest, p) * 100
+                      : qdi_aggs_digest_quantile(o->u.digest, p / 100);
         if (d->keyed) {
             snprintf(text_key, sizeof text_key, "%s_as_string", key);
             value(w, f, key, text_key, v, true);
@@ -493,12 +494,12 @@ static void write_metric(const qdi_out *o, qd_json_writer *w)
         return;
     case QDI_CARDINALITY:
         qd_json_key_c(w, "value");
-        qd_json_uint(w, o->u.hll ? qdi_hll_count(o->u.hll) : 0);
+        qd_json_uint(w, o->u.hll ? qdi_aggs_hll_count(o->u.hll) : 0);
         return;
     default:
         break;
     }
-    double v = qdi_out_value(o, (qd_str){NULL, 0});
+    double v = qdi_aggs_out_value(o, (qd_str){NULL, 0});
     value(w, f, "value", "value_as_string", v, true);
 }
 
@@ -519,7 +520,7 @@ static const char *typed_name(const qdi_out *o)
 static void write_body(const qdi_out *o, bool typed, qd_json_writer *w)
 {
     const qdi_agg *d = o->def;
-    uint32_t flags = qdi_type_flags(d->type);
+    uint32_t flags = qdi_aggs_type_flags(d->type);
     if (d->meta.p) {
         qd_json_key_c(w, "meta");
         qd_json_raw_value(w, d->meta);
