@@ -19,7 +19,7 @@
 #define LOG "action"
 #define ARENA_MAX ((size_t)1 << 30)
 #define ANSWER_MAX ((size_t)1 << 31)
-#define FEED_BYTES ((size_t)4 << 20) /* a batch of a streamed body */
+#define FEED_BYTES ((size_t)2 << 20) /* a batch of a streamed body */
 
 typedef struct running {
     qd_work work; /* first */

@@ -112,7 +112,7 @@ void qd_http_resume(qd_http_exchange *x);
  * Sends part of the answer: status and content type count with the first part; extra are more
  * header lines ("X: y\r\n") or "". A single part that is also the last is sent with its length, and
  * compressed where asked for; more parts are sent chunked. After last the exchange must not be
- * used. Bytes are copied. [any]; from another thread waits while 4 MiB are not yet sent
+ * used. Bytes are copied. [any]; from another thread waits while 1 MiB is not yet sent
  * (QD_E_CLOSED when the client is gone).
  */
 int qd_http_answer(qd_http_exchange *x, int status, const char *content_type, const char *extra,

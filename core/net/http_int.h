@@ -10,7 +10,7 @@
 
 #define HTTP_LOG "http"
 #define HTTP_READ_BYTES (256u * 1024)
-#define HTTP_ANSWER_PENDING ((size_t)4 << 20)
+#define HTTP_ANSWER_PENDING ((size_t)1 << 20)
 #define HTTP_CHUNK_EXTENSION_MAX 1024u
 #define HTTP_CHUNK_LINE_MAX (HTTP_CHUNK_EXTENSION_MAX + 256u) /* leading zeros too have an end */
 #define HTTP_TRAILER_MAX 8192u
