@@ -310,6 +310,9 @@ static int apply(doc_batch *b, doc_item *i, qd_err *err)
     const qd_index_meta *m;
     qd_str routing = i->routing, alias_routing;
     int rc = qdi_item_validate(i, err);
+    if (!rc && i->empty_id) {
+        rc = qd_err_set(err, QD_E_ARG, "if _id is specified it must not be empty");
+    }
     if (!rc && i->pipeline.n && !qd_str_is(i->pipeline, "_none")) {
         rc = qd_err_set(err, QD_E_ARG, "pipeline with id [%.*s] does not exist",
                         QD_STR_ARG(i->pipeline));

@@ -91,9 +91,7 @@ static int meta_value(bulk *b, qd_json_reader *j, doc_item *i, qd_str key, qd_er
         if (text.n) i->index = kept;
     } else if (qd_str_is(key, "_id")) {
         i->id = kept;
-        if (text.p && text.n == 0) {
-            return qd_err_set(err, QD_E_ARG, "if _id is specified it must not be empty");
-        }
+        i->empty_id = text.p && text.n == 0;
     } else if (qd_str_is(key, "routing") || qd_str_is(key, "_routing")) {
         i->routing = kept;
     } else if (qd_str_is(key, "version") || qd_str_is(key, "_version")) {

@@ -21,7 +21,7 @@ typedef enum doc_refresh { DOC_REFRESH_NO, DOC_REFRESH_NOW, DOC_REFRESH_WAIT } d
 typedef struct doc_item {
     doc_op op;
     qd_str index, id, routing, source;
-    bool require_alias;
+    bool require_alias, empty_id; /* empty_id: one was given, of no length */
     qd_version_type version_type;
     bool has_version;
     int64_t version, if_seq_no, if_primary_term; /* if_*: QD_SEQ_NO_UNASSIGNED, 0: not given */

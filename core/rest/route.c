@@ -118,7 +118,6 @@ static bool matches(const route *r, const qd_str *part)
 {
     for (uint32_t i = 0; i < r->n; i++) {
         if (!is_param(r->part[i]) && !qd_str_eq(r->part[i], part[i])) return false;
-        if (is_param(r->part[i]) && part[i].n == 0) return false;
     }
     return true;
 }

@@ -24,7 +24,7 @@ while (<$f>) { $floor{$1} = $2 if /^([a-z_.]+)\s+(\d+)/ }
 close $f;
 my @folders = $ENV{YAML_ONLY} ? split /,/, $ENV{YAML_ONLY} : sort keys %floor;
 
-my $node = QdNode->new('yaml', settings => {'node.attr.testattr' => 'test'});
+my $node = QdNode->new('yaml', settings => {'node.attr.testattr' => 'test', 'compatibility.identity' => 'os2', 'action.destructive_requires_name' => 'false'});
 $node->start;
 my $json = "$node->{dir}/results.json";
 my @only = map { ('--only', $_) } @folders;
