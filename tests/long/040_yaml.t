@@ -13,7 +13,7 @@ use QdNode;
 use Test::More;
 
 my $top = QdNode::top();
-my $rest = $ENV{YAML_REST} || "$top/../shared/yaml-rest";
+my $rest = $ENV{YAML_REST} || dirname($top) . '/shared/yaml-rest';
 plan skip_all => "SKIPPED: there is no $rest/run: the YAML tests are not beside this checkout" unless -f "$rest/run";
 plan skip_all => 'SKIPPED: python3 with PyYAML is missing (apt-get install python3-yaml)'
     if system('/usr/bin/python3', '-c', 'import yaml');
