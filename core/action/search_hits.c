@@ -442,6 +442,15 @@ static int stored_field(void *arg, const qd_field *f)
     return f->stored ? source_field(arg, f) : 0;
 }
 
+/* Fields asked for in both ways are shown once. */
+static bool comes_from_source(const search_show *s, qd_str name)
+{
+    for (uint32_t i = 0; i < s->nfields; i++) {
+        if (qd_pattern_match(s->fields[i].field, name)) return true;
+    }
+    return false;
+}
+
 static int write_fields(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err)
 {
     const search_show *s = h->show;
@@ -449,7 +458,7 @@ static int write_fields(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *e
     bool open = false;
     int rc = 0;
     for (uint32_t c = 0; c < h->ncolumns && !rc; c++) {
-        if (!g->columns[c].n) continue;
+        if (!g->columns[c].n || comes_from_source(s, h->columns[c])) continue;
         begin_fields(&open, w);
         rc = write_column(h, i, c, w, err);
     }

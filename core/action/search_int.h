@@ -10,7 +10,6 @@
 #define QD_ACTION_SEARCH_INT_H
 
 #include "action/docs_int.h"
-#include "action/search_weak_int.h"
 #include "aggs/aggs.h"
 #include "query/dsl.h"
 #include "search/fetch.h"
@@ -248,6 +247,8 @@ void qdi_search_end(search_run *x);
 void qdi_search_shards_write(const search_run *x, qd_json_writer *w);
 /* One shard's query phase. [worker] */
 void qdi_search_shard_run(search_run *x, search_shard *s);
+/* Feeds all documents of a shard that match to a collector that needs no scores. [worker] */
+int qdi_search_shard_collect(search_run *x, search_shard *s, qd_collector *c, qd_err *err);
 /* Runs fn for 0 .. n - 1 on the search pool, the caller helping; returns when all have run. */
 void qdi_search_fan(qd_actions *a, uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg);
 

@@ -207,7 +207,6 @@ static int aggs_value(search_request *r, qd_json_reader *j, qd_err *err)
         .body = r->body,
         .max_buckets = qd_config_i64(r->q->a->config, QD_SET_SEARCH_MAX_BUCKETS),
     };
-    if (!rc && !qd_aggs_parse) return qd_err_set(err, QD_E_UNSUPPORTED, "[aggs] is not supported");
     return rc ? rc : qd_aggs_parse(&how, n, &r->aggs, err);
 }
 

@@ -416,6 +416,20 @@ static int searcher(search_shard *s, qd_err *err)
     return qd_shard_searcher(s->shard, &s->searcher, err);
 }
 
+int qdi_search_shard_collect(search_run *x, search_shard *s, qd_collector *c, qd_err *err)
+{
+    qd_plan *p;
+    qd_collect_result result;
+    int rc = s->index->rc;
+    if (rc) {
+        qd_err_copy(err, &s->index->err);
+        return rc;
+    }
+    rc = searcher(s, err);
+    if (!rc) rc = plan(x, s, true, false, &p, err);
+    return rc ? rc : qd_plan_collect(p, NULL, c, &result, err);
+}
+
 void qdi_search_shard_run(search_run *x, search_shard *s)
 {
     s->max_score = NAN;

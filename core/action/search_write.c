@@ -4,6 +4,7 @@
 #include <math.h>
 
 #define FAILURES_MAX ((size_t)16 << 20)
+#define FETCH_FAILED 1 /* a shard has failed only now; its rc and err tell why */
 
 /* --- failures --- */
 
@@ -117,7 +118,8 @@ int qdi_search_failed(search_run *x, qd_err *err)
         if (!first) first = &s->err;
     }
     int rc = qd_err_set(err, QD_E_SEARCH_PHASE,
-                        x->failed == x->nshards ? "all shards failed" : "Partial shards failure");
+                        x->failed == x->nshards || x->nrefs == 0 ? "all shards failed"
+                                                                 : "Partial shards failure");
     qd_err_type(err, "search_phase_execution_exception", status);
     qd_buf_init(&b, x->a->account, FAILURES_MAX);
     qd_json_writer_init(&w, &b, false);
@@ -173,11 +175,13 @@ static int fetch_groups(search_run *x, group *groups, uint32_t *place, qd_err *e
         place[i] = g->hits.n;
         g->copy[g->hits.n++] = x->refs[i].shard->hits[x->refs[i].at];
     }
-    int rc = 0;
-    for (uint32_t i = 0; i < x->nshards && !rc; i++) {
-        if (groups[i].room) rc = qdi_hits_fetch(&groups[i].hits, err);
+    for (uint32_t i = 0; i < x->nshards; i++) {
+        search_shard *s = &x->shards[i];
+        if (!groups[i].room) continue;
+        s->rc = qdi_hits_fetch(&groups[i].hits, &s->err);
+        if (s->rc) return FETCH_FAILED;
     }
-    return rc;
+    return 0;
 }
 
 static void write_total(const search_run *x, qd_json_writer *w)
@@ -215,7 +219,9 @@ static int write_hits(search_run *x, qd_json_writer *w, qd_err *err)
     qd_json_key_c(w, "hits");
     qd_json_array(w);
     for (uint32_t i = 0; i < x->nrefs && !rc; i++) {
-        rc = qdi_hit_write(&groups[x->refs[i].shard - x->shards].hits, place[i], w, err);
+        search_shard *s = x->refs[i].shard;
+        s->rc = qdi_hit_write(&groups[s - x->shards].hits, place[i], w, &s->err);
+        if (s->rc) return FETCH_FAILED;
     }
     qd_json_array_end(w);
     qd_json_object_end(w);
@@ -276,7 +282,7 @@ static void write_profile(const search_run *x, qd_json_writer *w)
     qd_json_object_end(w);
 }
 
-int qdi_search_write(search_run *x, qd_str scroll_id, qd_json_writer *w, qd_err *err)
+static int write_answer(search_run *x, qd_str scroll_id, qd_json_writer *w, qd_err *err)
 {
     uint64_t ns = qd_env_mono_ns(x->a->env) - x->start_ns;
     uint32_t phases = reduce_phases(x);
@@ -293,4 +299,34 @@ int qdi_search_write(search_run *x, qd_str scroll_id, qd_json_writer *w, qd_err 
     }
     if (!rc && x->r->profile) write_profile(x, w);
     return rc;
+}
+
+/* Leaves out the hits of shards that have failed. */
+static void drop_failed(search_run *x)
+{
+    uint32_t n = 0;
+    x->failed = 0;
+    for (uint32_t i = 0; i < x->nshards; i++) x->failed += x->shards[i].rc != 0;
+    for (uint32_t i = 0; i < x->nrefs; i++) {
+        if (!x->refs[i].shard->rc) x->refs[n++] = x->refs[i];
+    }
+    x->nrefs = n;
+}
+
+int qdi_search_write(search_run *x, qd_str scroll_id, qd_json_writer *w, qd_err *err)
+{
+    qd_json_writer before = *w;
+    size_t bytes = w->out->n;
+    for (;;) {
+        int rc = write_answer(x, scroll_id, w, err);
+        if (rc != FETCH_FAILED) return rc;
+        /* what is written is taken back and written again without the shard */
+        *w = before;
+        w->out->n = bytes;
+        uint32_t shown = x->nrefs;
+        drop_failed(x);
+        if (!x->nrefs || !x->r->allow_partial || x->nrefs == shown) {
+            return qdi_search_failed(x, err);
+        }
+    }
 }

@@ -1,0 +1,219 @@
+/*
+ * search_delete.c: _delete_by_query: the documents that match at the start are deleted in batches,
+ * each under the condition that it has not changed since.
+ */
+#include "action/search_int.h"
+#include "base/str.h"
+
+#define BATCH 1000u
+#define TIMEOUT_MS 60000
+
+typedef struct found_docs {
+    qd_collector c;
+    qd_account *account;
+    QD_VEC(uint32_t) docs; /* global in their shard */
+    uint64_t left;         /* how many more are wanted */
+} found_docs;
+
+static int gather(qd_collector *c, const qd_hits *hits, qd_err *err)
+{
+    found_docs *f = (found_docs *)c;
+    for (uint32_t i = 0; i < hits->n && f->left; i++, f->left--) {
+        if (qd_vec_push(&f->docs, f->account, hits->leaf->base + hits->docs[i])) {
+            return qd_err_nomem(err, "documents to delete");
+        }
+    }
+    return f->left ? 0 : QD_COLLECT_ALL_DONE;
+}
+
+static const qd_collector_vt gather_vt = {.collect = gather};
+
+typedef struct deletion {
+    qd_request *q;
+    search_run *x;
+    doc_marks marks;
+    int64_t timeout_ms, batch;
+    bool proceed, stopped;
+    uint64_t total, deleted, batches, conflicts;
+    qd_json_writer *failures;
+} deletion;
+
+static void write_failure(deletion *d, const doc_item *i, const search_shard *s)
+{
+    qd_json_writer *w = d->failures;
+    qd_json_object(w);
+    qd_json_field_str(w, "index", s->index->meta->name);
+    qdi_type_write(d->q->a, w);
+    qd_json_field_str(w, "id", i->id);
+    qd_json_key_c(w, "cause");
+    qd_error_write(w, &i->err);
+    qd_json_field_int(w, "status", qd_err_status(&i->err));
+    qd_json_object_end(w);
+}
+
+static void settle(deletion *d, doc_item *items, uint32_t n, const search_shard *s)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        doc_item *it = &items[i];
+        if (!it->rc) {
+            d->deleted += it->status == 200;
+            continue;
+        }
+        d->conflicts += it->rc == QD_E_VERSION_CONFLICT;
+        if (it->rc == QD_E_VERSION_CONFLICT && d->proceed) continue;
+        d->stopped = true;
+        write_failure(d, it, s);
+    }
+}
+
+/* Deletes n documents of a shard and makes that durable. */
+static int delete_batch(deletion *d, search_shard *s, const uint32_t *docs, uint32_t n, qd_err *err)
+{
+    qd_arena arena;
+    doc_batch b;
+    qd_fetch_options o = {.id = true, .routing = true, .seq_no = true};
+    qd_arena_init(&arena, d->q->a->account, 0);
+    qd_fetched *got = qd_arena_alloc(&arena, n * sizeof *got);
+    doc_item *items = qd_arena_alloc(&arena, n * sizeof *items);
+    int rc = got && items ? qd_fetch(s->searcher, docs, n, &o, &arena, got, err)
+                          : qd_err_nomem(err, "documents to delete");
+    if (!rc) {
+        qdi_batch_begin(&b, d->q->a, &arena, &d->q->task, d->timeout_ms);
+        for (uint32_t i = 0; i < n; i++) {
+            qdi_item_init(&items[i]);
+            items[i].op = DOC_DELETE;
+            items[i].index = s->index->meta->name;
+            items[i].id = got[i].id;
+            items[i].routing = got[i].routing;
+            items[i].if_seq_no = got[i].seq_no;
+            items[i].if_primary_term = got[i].primary_term;
+            qdi_batch_apply(&b, &items[i]);
+        }
+        qdi_batch_sync(&b, items, n);
+        qdi_batch_mark(&b, &d->marks, items, n);
+        qdi_batch_end(&b);
+        settle(d, items, n, s);
+        for (uint32_t i = 0; i < n; i++) qdi_item_fini(&items[i]);
+        d->batches++;
+    }
+    qd_arena_fini(&arena);
+    return rc;
+}
+
+static int delete_in(deletion *d, search_shard *s, uint64_t *left, qd_err *err)
+{
+    found_docs f = {.c = {.vt = &gather_vt}, .account = d->q->a->account, .left = *left};
+    int rc = qdi_search_shard_collect(d->x, s, &f.c, err);
+    *left = f.left;
+    d->total += f.docs.n;
+    for (size_t at = 0; at < f.docs.n && !rc && !d->stopped;) {
+        size_t n = f.docs.n - at < (size_t)d->batch ? f.docs.n - at : (size_t)d->batch;
+        rc = qd_task_check(&d->q->task, err);
+        if (!rc) rc = delete_batch(d, s, f.docs.at + at, (uint32_t)n, err);
+        at += n;
+    }
+    qd_vec_fini(&f.docs);
+    return rc;
+}
+
+static void write_answer(const deletion *d, uint64_t start, qd_str failures, qd_json_writer *w)
+{
+    qd_json_object(w);
+    qd_json_field_int(w, "took", (int64_t)((qd_env_mono_ns(d->q->a->env) - start) / 1000000));
+    qd_json_field_bool(w, "timed_out", false);
+    qd_json_field_int(w, "total", (int64_t)d->total);
+    qd_json_field_int(w, "deleted", (int64_t)d->deleted);
+    qd_json_field_int(w, "batches", (int64_t)d->batches);
+    qd_json_field_int(w, "version_conflicts", (int64_t)d->conflicts);
+    qd_json_field_int(w, "noops", 0);
+    qd_json_key_c(w, "retries");
+    qd_json_object(w);
+    qd_json_field_int(w, "bulk", 0);
+    qd_json_field_int(w, "search", 0);
+    qd_json_object_end(w);
+    qd_json_field_int(w, "throttled_millis", 0);
+    qd_json_key_c(w, "requests_per_second");
+    qd_json_float(w, -1.0f);
+    qd_json_field_int(w, "throttled_until_millis", 0);
+    qd_json_key_c(w, "failures");
+    qd_json_raw_value(w, failures);
+    qd_json_object_end(w);
+}
+
+static int params(const qd_request *q, search_request *s, deletion *d, bool *refresh, qd_err *err)
+{
+    bool wait;
+    qd_str conflicts = qd_param(q, "conflicts");
+    int64_t most = -1;
+    int rc = qd_param_i64(q, "max_docs", -1, &most, err);
+    if (!rc && most < 0) rc = qd_param_i64(q, "size", -1, &most, err);
+    if (!rc && (qd_param_has(q, "max_docs") || qd_param_has(q, "size"))) {
+        s->size = most;
+        s->size_given = true;
+    }
+    if (!rc && s->size_given && s->size <= 0) {
+        rc = qd_err_set(err, QD_E_ARG, "[max_docs] parameter must be greater than 0, found [%lld]",
+                        (long long)s->size);
+    }
+    if (!rc) rc = qd_param_ms(q, "timeout", TIMEOUT_MS, &d->timeout_ms, err);
+    if (!rc) rc = qd_param_i64(q, "scroll_size", BATCH, &d->batch, err);
+    if (!rc && (d->batch < 1 || d->batch > 10000)) {
+        rc = qd_err_set(err, QD_E_ARG, "[scroll_size] must be between 1 and 10000");
+    }
+    if (!rc) rc = qd_param_bool(q, "refresh", false, refresh, err);
+    if (!rc) rc = qd_param_bool(q, "wait_for_completion", true, &wait, err);
+    if (!rc && !wait) {
+        rc = qd_err_set(err, QD_E_UNSUPPORTED, "[wait_for_completion=false] is not supported");
+    }
+    if (!rc && conflicts.n && !qd_str_is(conflicts, "proceed") && !qd_str_is(conflicts, "abort")) {
+        rc = qd_err_set(err, QD_E_ARG,
+                        "conflicts may only be \"proceed\" or \"abort\" but was "
+                        "[%.*s]",
+                        QD_STR_ARG(conflicts));
+    }
+    d->proceed = s->proceed || qd_str_is(conflicts, "proceed");
+    return rc;
+}
+
+int qdi_api_delete_by_query(qd_request *q, qd_response *r, qd_err *err)
+{
+    search_request s;
+    search_run x;
+    uint32_t options;
+    uint64_t start = qd_env_mono_ns(q->a->env);
+    deletion d = {.q = q, .x = &x};
+    bool refresh = false;
+    qdi_search_request_init(&s, q, q->arena);
+    int rc = qd_param_indices_options(q, QD_INDICES_SEARCH, &options, err);
+    if (!rc) rc = qdi_search_query_body(&s, q->body, true, err);
+    if (!rc) rc = qdi_search_param_query(&s, err);
+    if (!rc) rc = params(q, &s, &d, &refresh, err);
+    if (!rc && !s.query) {
+        rc = qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: query is missing;");
+    }
+    if (rc) return rc;
+    uint64_t left = s.size_given ? (uint64_t)s.size : UINT64_MAX;
+    s.size = 0;
+    qd_json_writer failures;
+    qd_buf b;
+    qd_buf_init(&b, q->a->account, (size_t)64 << 20);
+    qd_json_writer_init(&failures, &b, false);
+    qd_json_array(&failures);
+    d.failures = &failures;
+    d.marks.refresh = refresh ? DOC_REFRESH_NOW : DOC_REFRESH_NO;
+    rc = qdi_search_begin(&x, &s, &q->task, qd_param(q, "index"), options, qd_param(q, "routing"),
+                          err);
+    for (uint32_t i = 0; i < x.nshards && !rc && !d.stopped && left; i++) {
+        rc = delete_in(&d, &x.shards[i], &left, err);
+    }
+    qdi_search_end(&x);
+    qdi_marks_refresh(&d.marks, q->a);
+    qdi_marks_fini(&d.marks);
+    qd_json_array_end(&failures);
+    if (!rc) {
+        if (d.stopped) r->status = d.conflicts ? 409 : 500;
+        write_answer(&d, start, qd_buf_view(&b), &r->w);
+    }
+    qd_buf_fini(&b);
+    return rc;
+}

@@ -1,0 +1,192 @@
+/*
+ * search_msearch.c: _msearch: lines of headers and bodies. All are read before the first runs, so a
+ * malformed one refuses the request; a search that fails is an answer of its own.
+ */
+#include "action/search_int.h"
+#include "base/str.h"
+
+#define SEARCHES_MAX 10000u
+
+typedef struct one_search {
+    search_request r;
+    qd_str index, routing;
+    uint32_t options;
+} one_search;
+
+/* --- headers --- */
+
+/* A string, or a list of strings joined by commas. */
+static int names_of(qd_arena *a, const qd_json_node *n, qd_str *out, qd_err *err)
+{
+    qd_buf b;
+    if (n->type != QD_JSON_T_ARRAY) {
+        *out = qd_json_text(n);
+        return 0;
+    }
+    qd_buf_init(&b, a->account, 1 << 20);
+    for (const qd_json_node *x = n->first; x; x = x->next) {
+        if (b.n) (void)qd_buf_char(&b, ',');
+        (void)qd_buf_str(&b, qd_json_text(x));
+    }
+    *out = qd_arena_str(a, qd_buf_view(&b));
+    int rc = qd_buf_status(&b) || !out->p ? qd_err_nomem(err, "names of indices") : 0;
+    qd_buf_fini(&b);
+    return rc;
+}
+
+static int flag(const qd_json_node *n, uint32_t bit, uint32_t *options, qd_err *err)
+{
+    bool on;
+    if (qd_json_truth(n, &on)) {
+        return qd_err_set(err, QD_E_ARG,
+                          "Failed to parse value [%.*s] as only [true] or [false] are allowed.",
+                          QD_STR_ARG(n->text));
+    }
+    *options = on ? *options | bit : *options & ~bit;
+    return 0;
+}
+
+static bool is_accepted(qd_str key)
+{
+    static const char *const keys[] = {"search_type",
+                                       "preference",
+                                       "request_cache",
+                                       "ignore_throttled",
+                                       "ccs_minimize_roundtrips",
+                                       "allow_partial_search_results",
+                                       "max_concurrent_shard_requests",
+                                       "type",
+                                       "types",
+                                       "project_routing",
+                                       "cancel_after_time_interval"};
+    for (size_t i = 0; i < QD_COUNT_OF(keys); i++) {
+        if (qd_str_is(key, keys[i])) return true;
+    }
+    return false;
+}
+
+static int header_member(qd_request *q, const qd_json_node *m, one_search *s, qd_err *err)
+{
+    qd_str text;
+    if (qd_str_is(m->key, "index") || qd_str_is(m->key, "indices")) {
+        return names_of(q->arena, m, &s->index, err);
+    }
+    if (qd_str_is(m->key, "routing")) return names_of(q->arena, m, &s->routing, err);
+    if (qd_str_is(m->key, "ignore_unavailable")) {
+        return flag(m, QD_IGNORE_UNAVAILABLE, &s->options, err);
+    }
+    if (qd_str_is(m->key, "allow_no_indices")) {
+        return flag(m, QD_ALLOW_NO_INDICES, &s->options, err);
+    }
+    if (qd_str_is(m->key, "expand_wildcards")) {
+        int rc = names_of(q->arena, m, &text, err);
+        return rc ? rc : qd_state_expand_parse(text, &s->options, err);
+    }
+    if (is_accepted(m->key)) return 0;
+    return qd_err_set(err, QD_E_ARG, "key [%.*s] is not supported in the metadata section",
+                      QD_STR_ARG(m->key));
+}
+
+static int header(qd_request *q, qd_str line, one_search *s, qd_err *err)
+{
+    qd_json_node *root;
+    s->index = qd_param(q, "index");
+    s->options = QD_INDICES_SEARCH;
+    int rc = qd_param_indices_options(q, QD_INDICES_SEARCH, &s->options, err);
+    if (rc || !qd_str_trim(line).n) return rc;
+    rc = qd_json_parse(q->arena, line, 0, &root, err);
+    if (!rc && root->type != QD_JSON_T_OBJECT) {
+        rc = qd_err_set(err, QD_E_ARG, "Malformed content, must start with an object");
+    }
+    for (const qd_json_node *m = rc ? NULL : root->first; m && !rc; m = m->next) {
+        rc = header_member(q, m, s, err);
+    }
+    return rc;
+}
+
+static int read_all(qd_request *q, one_search **out, uint32_t *n, qd_err *err)
+{
+    uint32_t lines = 0;
+    int rc = 0;
+    if (!q->body.n || q->body.p[q->body.n - 1] != '\n') {
+        return qd_err_set(err, QD_E_ARG,
+                          "The msearch request must be terminated by a newline [\\n]");
+    }
+    for (size_t i = 0; i < q->body.n; i++) lines += q->body.p[i] == '\n';
+    if (lines / 2 > SEARCHES_MAX) {
+        return qd_err_set(err, QD_E_ARG, "a request may hold at most [%u] searches", SEARCHES_MAX);
+    }
+    *out = qd_arena_calloc(q->arena, (lines / 2 + 1) * sizeof **out);
+    if (!*out) return qd_err_nomem(err, "searches");
+    for (qd_str rest = qd_str_sub(q->body, 0, q->body.n - 1); rest.p && !rc;) {
+        qd_str head = qd_str_split(&rest, '\n');
+        if (!rest.p) {
+            if (!qd_str_trim(head).n) break;
+            return qd_err_set(err, QD_E_ARG, "the last header has no body behind it");
+        }
+        qd_str body = qd_str_split(&rest, '\n');
+        one_search *s = &(*out)[(*n)++];
+        qdi_search_request_init(&s->r, q, q->arena);
+        rc = header(q, head, s, err);
+        if (!rc) rc = qdi_search_body(&s->r, body, err);
+        if (!rc) rc = qdi_search_params(&s->r, err);
+        if (!rc) rc = qdi_search_validate(&s->r, err);
+    }
+    if (!rc && !*n) {
+        rc = qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: no requests added;");
+    }
+    return rc;
+}
+
+/* --- answers --- */
+
+static void run_one(one_search *s, qd_json_writer *w)
+{
+    qd_json_writer before = *w;
+    size_t bytes = w->out->n;
+    qd_err err;
+    qd_err_init(&err);
+    qd_json_object(w);
+    int rc = qdi_search_execute(&s->r, s->index, s->options, s->routing, w, &err);
+    if (rc) { /* what the search has written is taken back */
+        *w = before;
+        w->out->n = bytes;
+        qd_json_object(w);
+        qd_json_key_c(w, "error");
+        qd_error_write_root(w, &err);
+    }
+    qd_json_field_int(w, "status", rc ? qd_err_status(&err) : 200);
+    qd_json_object_end(w);
+    qd_err_fini(&err);
+}
+
+int qdi_api_msearch(qd_request *q, qd_response *r, qd_err *err)
+{
+    uint64_t start = qd_env_mono_ns(q->a->env);
+    one_search *all = NULL;
+    uint32_t n = 0;
+    int rc = read_all(q, &all, &n, err);
+    if (rc) return rc;
+    qd_buf answers; /* "took" stands before them */
+    qd_json_writer w;
+    qd_buf_init(&answers, q->a->account, (size_t)1 << 31);
+    qd_json_writer_init(&w, &answers, false);
+    qd_json_array(&w);
+    for (uint32_t i = 0; i < n && !rc; i++) {
+        rc = qd_task_check(&q->task, err);
+        if (!rc) run_one(&all[i], &w);
+    }
+    qd_json_array_end(&w);
+    if (!rc && qd_buf_status(&answers)) {
+        rc = qd_err_set(err, QD_E_BREAKER, "[request] answer is too large for the memory allowed");
+    }
+    if (!rc) {
+        qd_json_object(&r->w);
+        qd_json_field_int(&r->w, "took", (int64_t)((qd_env_mono_ns(q->a->env) - start) / 1000000));
+        qd_json_key_c(&r->w, "responses");
+        qd_json_raw_value(&r->w, qd_buf_view(&answers));
+        qd_json_object_end(&r->w);
+    }
+    qd_buf_fini(&answers);
+    return rc;
+}
