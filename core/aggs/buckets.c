@@ -10,7 +10,10 @@ int qdi_aggs_no_memory(qd_account *account, size_t bytes, const char *what, qd_e
     for (const qd_account *a = account; a; a = a->parent) {
         int64_t limit = atomic_load_explicit(&a->limit, memory_order_relaxed);
         int64_t want = qd_account_used(a) + (int64_t)bytes;
-        if (limit <= 0 || want <= limit) continue;
+        /* an arena asks for more than was wanted: near a limit that has refused, it was that */
+        bool near =
+            atomic_load_explicit(&a->trips, memory_order_relaxed) > 0 && want + (1 << 20) > limit;
+        if (limit <= 0 || (want <= limit && !near)) continue;
         int rc = qd_err_set(err, QD_E_BREAKER,
                             "[%s] Data too large, data for [%s] would be [%lld/%lldb], which is "
                             "larger than the limit of [%lld/%lldb]",

@@ -233,7 +233,8 @@ int lib_run(lib *l, const char *aggs, int64_t lo, int64_t hi, qd_buf *out)
         query->u.range =
             (qd_node_range){.field = {"s", 1}, .kind = QD_RANGE_I64, .lo = lo, .hi = hi};
     if (rc == 0) rc = qd_aggs_reducer_make(tree, &l->request, &reducer, &l->err);
-    for (uint32_t i = 0; rc == 0 && i < LIB_SHARDS; i++)
+    uint32_t runs = LIB_SHARDS * (l->repeat ? l->repeat : 1);
+    for (uint32_t i = 0; rc == 0 && i < runs; i++)
         rc = run_shard(l, tree, bound, query, (i + l->order) % LIB_SHARDS, reducer);
     if (rc == 0) rc = qd_aggs_reducer_finish(reducer, &result, &l->err);
     qd_buf_reset(out);

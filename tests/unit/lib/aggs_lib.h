@@ -49,7 +49,8 @@ typedef struct lib {
     lib_doc *docs;
     uint32_t n;
     uint64_t seed;
-    uint32_t order; /* rotates the order in which shards are reduced */
+    uint32_t repeat; /* each shard is collected so many times; 0: once */
+    uint32_t order;  /* rotates the order in which shards are reduced */
     int64_t max_buckets;
     bool typed;
 } lib;
