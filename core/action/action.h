@@ -190,6 +190,11 @@ uint32_t qd_scrolls_count(const qd_actions *a);
 /* Runs q's handler with a task registered, and writes an error answer if it fails. [worker] */
 void qd_action_run(qd_request *q, qd_response *r);
 
+/* Part of the cluster's listener: applies _cluster/settings to this node's configuration and
+ * plugins (may be NULL) when they changed. [applier's thread] */
+void qd_action_settings_follow(qd_config *config, qd_plugin_host *plugins, const qd_state *old,
+                               const qd_state *now);
+
 /* The service table that front-ends get (qd_plugin_host_service QD_SERVICE_ACTION). One per
  * process, bound to the actions given. */
 const qd_vtable *qd_action_service(qd_actions *a);

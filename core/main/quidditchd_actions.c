@@ -2,11 +2,15 @@
  * quidditchd_actions.c: what the actions work with. The action service is offered to plugins before
  * they are loaded (quidditchd_plugins.c); from this step on it answers.
  */
+#include "action/counters.h"
 #include "main/node.h"
 #include <stdio.h>
 
 static int actions_start(qd_node *node, qd_err *err)
 {
+    struct qd_action_counters *counters;
+    int rc = qd_action_counters_open(&counters, err);
+    if (rc) return rc;
     qd_account_init(&node->request_account, "request", NULL,
                     qd_config_i64(node->config, QD_SET_BREAKER_REQUEST));
     node->actions = (qd_actions){
@@ -25,13 +29,18 @@ static int actions_start(qd_node *node, qd_err *err)
         .node_name = qd_str_c(node->name),
         .node_host = QD_STR("127.0.0.1"),
         .data_path = qd_str_c(node->data),
+        .counters = counters,
     };
-    return qd_scrolls_open(&node->actions, err);
+    rc = qd_scrolls_open(&node->actions, err);
+    if (rc) qd_action_counters_close(counters);
+    return rc;
 }
 
 static void actions_stop(qd_node *node)
 {
     qd_scrolls_close(&node->actions);
+    qd_action_counters_close(node->actions.counters);
+    node->actions.counters = NULL;
 }
 
 const qd_step qd_step_actions = {"actions", NULL, actions_start, actions_stop, NULL};

@@ -2,6 +2,7 @@
  * quidditchd_cluster.c: the shards this node holds and the cluster it belongs to. The REST address
  * is announced with the session; http starts after this step, so the port is the configured one.
  */
+#include "action/action.h"
 #include "base/log.h"
 #include "main/node.h"
 #include "shard/shards.h"
@@ -47,6 +48,13 @@ static int open_shards(qd_node *node, qd_err *err)
     return qd_shards_open(&c, &node->shards, err);
 }
 
+static void follow(void *arg, const qd_state *old, const qd_state *now)
+{
+    qd_node *node = arg;
+    qd_shards_apply(node->shards, old, now);
+    qd_action_settings_follow(node->config, node->plugins, old, now);
+}
+
 static int cluster_start(qd_node *node, qd_err *err)
 {
     char roles[16], http[64], transport[64];
@@ -72,8 +80,8 @@ static int cluster_start(qd_node *node, qd_err *err)
         .session_ttl_ms =
             qd_values_ms(qd_config_values(node->config), QD_SET_COORDINATION_SESSION_TTL),
         .timeout_ms = 30000,
-        .listener = qd_shards_apply,
-        .listener_arg = node->shards,
+        .listener = follow,
+        .listener_arg = node,
     };
     rc = qd_cluster_open(&c, &node->cluster, err);
     if (rc) {

@@ -73,6 +73,7 @@ static int http_start(qd_node *node, qd_err *err)
     qd_vec_fini(&options);
     if (rc) return rc;
     node->http_vtable = vt;
+    atomic_store(&node->actions.started, true);
     qd_log_info(LOG, "REST API on http://%.*s", QD_STR_ARG(vt->address(node->http)));
     return 0;
 }
@@ -86,6 +87,7 @@ static void http_stop(qd_node *node)
 {
     const qd_frontend_vtable *vt = node->http_vtable;
     qd_latch l;
+    atomic_store(&node->actions.started, false);
     qd_latch_init(&l, 1);
     vt->drain(node->http, done, &l);
     (void)qd_latch_wait(&l);

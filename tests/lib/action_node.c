@@ -71,6 +71,7 @@ static void follow(void *arg, const qd_state *old, const qd_state *now)
 {
     action_node *n = arg;
     qd_shards_apply(n->a.shards, old, now);
+    qd_action_settings_follow(n->a.config, n->a.plugins, old, now);
 }
 
 static void open_cluster(action_node *n)
