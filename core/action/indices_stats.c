@@ -1,0 +1,719 @@
+/* indices_stats.c: _stats, _segments, _recovery: figures of indices and shards as JSON. */
+#include "action/stats_int.h"
+#include "base/str.h"
+#include <stdio.h>
+#include <string.h>
+
+#define STATS_OPTIONS (QD_EXPAND_OPEN | QD_EXPAND_CLOSED | QD_EXPAND_HIDDEN | QD_ALLOW_NO_INDICES)
+
+/* --- which sections --- */
+
+static const struct {
+    const char *name;
+    uint32_t bit;
+} sections[] = {
+    {"docs", QDI_SEC_DOCS},
+    {"store", QDI_SEC_STORE},
+    {"indexing", QDI_SEC_INDEXING},
+    {"get", QDI_SEC_GET},
+    {"search", QDI_SEC_SEARCH},
+    {"merge", QDI_SEC_MERGE},
+    {"refresh", QDI_SEC_REFRESH},
+    {"flush", QDI_SEC_FLUSH},
+    {"warmer", QDI_SEC_WARMER},
+    {"query_cache", QDI_SEC_QUERY_CACHE},
+    {"fielddata", QDI_SEC_FIELDDATA},
+    {"completion", QDI_SEC_COMPLETION},
+    {"segments", QDI_SEC_SEGMENTS},
+    {"translog", QDI_SEC_TRANSLOG},
+    {"request_cache", QDI_SEC_REQUEST_CACHE},
+    {"recovery", QDI_SEC_RECOVERY},
+    {"bulk", QDI_SEC_BULK},
+    {"shard_stats", QDI_SEC_SHARD_STATS},
+    {"mappings", QDI_SEC_MAPPINGS},
+};
+
+int qdi_metric_unknown(const char *path, qd_str metrics, qd_str bad, const char *const *known,
+                       size_t nknown, qd_err *err)
+{
+    const char *near = NULL;
+    size_t least = 4;
+    for (size_t i = 0; i < nknown; i++) {
+        size_t d = qd_str_distance(qd_str_c(known[i]), bad);
+        if (d < least) {
+            least = d;
+            near = known[i];
+        }
+    }
+    return qd_err_set(err, QD_E_ARG, "request [%s/%.*s] contains unrecognized metric: [%.*s]%s%s%s",
+                      path, QD_STR_ARG(metrics), QD_STR_ARG(bad), near ? " -> did you mean [" : "",
+                      near ? near : "", near ? "]?" : "");
+}
+
+int qdi_sections_parse(const qd_request *q, qd_str metrics, const char *path, uint32_t *out,
+                       qd_err *err)
+{
+    const char *known[QD_COUNT_OF(sections)];
+    (void)q;
+    *out = metrics.n ? 0 : QDI_SEC_ALL;
+    for (size_t i = 0; i < QD_COUNT_OF(sections); i++) known[i] = sections[i].name;
+    for (qd_str rest = metrics; rest.n;) {
+        qd_str one = qd_str_trim(qd_str_split(&rest, ','));
+        bool found = qd_str_is(one, "_all");
+        if (found) *out = QDI_SEC_ALL;
+        for (size_t i = 0; i < QD_COUNT_OF(sections); i++) {
+            if (!qd_str_is(one, sections[i].name)) continue;
+            *out |= sections[i].bit;
+            found = true;
+        }
+        if (!found) return qdi_metric_unknown(path, metrics, one, known, QD_COUNT_OF(known), err);
+        if (!rest.p) break;
+    }
+    return 0;
+}
+
+/* --- sections as JSON --- */
+
+typedef struct writing {
+    const qd_request *q;
+    const int64_t *v;
+    qd_json_writer *w;
+} writing;
+
+static void begin(const writing *x, const char *name)
+{
+    qd_json_key_c(x->w, name);
+    qd_json_object(x->w);
+}
+
+static void end(const writing *x)
+{
+    qd_json_object_end(x->w);
+}
+
+static void num(const writing *x, const char *key, int stat)
+{
+    qd_json_field_int(x->w, key, stat < 0 ? 0 : x->v[stat]);
+}
+
+/* name_in_bytes, and with human name. */
+static void bytes(const writing *x, const char *name, int stat)
+{
+    char key[96];
+    snprintf(key, sizeof key, "%s_in_bytes", name);
+    qdi_write_bytes(x->w, x->q->human, name, key, stat < 0 ? 0 : x->v[stat]);
+}
+
+/* name_in_millis, and with human name. */
+static void time_of(const writing *x, const char *name, int stat)
+{
+    char key[96];
+    snprintf(key, sizeof key, "%s_in_millis", name);
+    qdi_write_ms(x->w, x->q->human, name, key, stat < 0 ? 0 : (uint64_t)x->v[stat]);
+}
+
+static void write_indexing(const writing *x)
+{
+    begin(x, "indexing");
+    num(x, "index_total", QDI_INDEX_TOTAL);
+    time_of(x, "index_time", QDI_INDEX_TIME);
+    num(x, "index_current", QDI_INDEX_CURRENT);
+    num(x, "index_failed", QDI_INDEX_FAILED);
+    num(x, "delete_total", QDI_DELETE_TOTAL);
+    time_of(x, "delete_time", QDI_DELETE_TIME);
+    num(x, "delete_current", QDI_DELETE_CURRENT);
+    num(x, "noop_update_total", QDI_NOOP_UPDATES);
+    qd_json_field_bool(x->w, "is_throttled", false);
+    time_of(x, "throttle_time", -1);
+    end(x);
+}
+
+static void write_get(const writing *x)
+{
+    begin(x, "get");
+    num(x, "total", QDI_GET_TOTAL);
+    time_of(x, "time", QDI_GET_TIME);
+    num(x, "exists_total", QDI_GET_EXISTS_TOTAL);
+    time_of(x, "exists_time", QDI_GET_EXISTS_TIME);
+    num(x, "missing_total", QDI_GET_MISSING_TOTAL);
+    time_of(x, "missing_time", QDI_GET_MISSING_TIME);
+    num(x, "current", QDI_GET_CURRENT);
+    end(x);
+}
+
+static void write_search(const writing *x)
+{
+    begin(x, "search");
+    num(x, "open_contexts", QDI_OPEN_CONTEXTS);
+    num(x, "query_total", QDI_QUERY_TOTAL);
+    time_of(x, "query_time", QDI_QUERY_TIME);
+    num(x, "query_current", QDI_QUERY_CURRENT);
+    num(x, "fetch_total", QDI_FETCH_TOTAL);
+    time_of(x, "fetch_time", QDI_FETCH_TIME);
+    num(x, "fetch_current", QDI_FETCH_CURRENT);
+    num(x, "scroll_total", QDI_SCROLL_TOTAL);
+    time_of(x, "scroll_time", QDI_SCROLL_TIME);
+    num(x, "scroll_current", QDI_SCROLL_CURRENT);
+    num(x, "suggest_total", QDI_SUGGEST_TOTAL);
+    time_of(x, "suggest_time", QDI_SUGGEST_TIME);
+    num(x, "suggest_current", QDI_SUGGEST_CURRENT);
+    end(x);
+}
+
+static void write_merges(const writing *x)
+{
+    begin(x, "merges");
+    num(x, "current", QDI_MERGES_CURRENT);
+    num(x, "current_docs", QDI_MERGES_CURRENT_DOCS);
+    bytes(x, "current_size", QDI_MERGES_CURRENT_SIZE);
+    num(x, "total", QDI_MERGES_TOTAL);
+    time_of(x, "total_time", QDI_MERGES_TIME);
+    num(x, "total_docs", QDI_MERGES_DOCS);
+    bytes(x, "total_size", QDI_MERGES_SIZE);
+    time_of(x, "total_stopped_time", -1);
+    time_of(x, "total_throttled_time", -1);
+    qd_json_field_int(x->w, "total_auto_throttle_in_bytes", 0);
+    end(x);
+}
+
+static void write_refresh_flush(const writing *x, uint32_t wanted)
+{
+    if (wanted & QDI_SEC_REFRESH) {
+        begin(x, "refresh");
+        num(x, "total", QDI_REFRESH_TOTAL);
+        time_of(x, "total_time", QDI_REFRESH_TIME);
+        num(x, "external_total", QDI_REFRESH_EXTERNAL_TOTAL);
+        time_of(x, "external_total_time", QDI_REFRESH_EXTERNAL_TIME);
+        num(x, "listeners", QDI_REFRESH_LISTENERS);
+        end(x);
+    }
+    if (wanted & QDI_SEC_FLUSH) {
+        begin(x, "flush");
+        num(x, "total", QDI_FLUSH_TOTAL);
+        num(x, "periodic", QDI_FLUSH_TOTAL);
+        time_of(x, "total_time", QDI_FLUSH_TIME);
+        end(x);
+    }
+}
+
+static void write_caches(const writing *x, uint32_t wanted)
+{
+    if (wanted & QDI_SEC_WARMER) {
+        begin(x, "warmer");
+        num(x, "current", QDI_WARMER_CURRENT);
+        num(x, "total", QDI_WARMER_TOTAL);
+        time_of(x, "total_time", QDI_WARMER_TIME);
+        end(x);
+    }
+    if (wanted & QDI_SEC_QUERY_CACHE) {
+        begin(x, "query_cache");
+        bytes(x, "memory_size", QDI_QUERY_CACHE_MEMORY);
+        num(x, "total_count", -1);
+        num(x, "hit_count", -1);
+        num(x, "miss_count", -1);
+        num(x, "cache_size", -1);
+        num(x, "cache_count", -1);
+        num(x, "evictions", QDI_QUERY_CACHE_EVICTIONS);
+        end(x);
+    }
+    if (wanted & QDI_SEC_FIELDDATA) {
+        begin(x, "fielddata");
+        bytes(x, "memory_size", QDI_FIELDDATA_MEMORY);
+        num(x, "evictions", QDI_FIELDDATA_EVICTIONS);
+        end(x);
+    }
+    if (wanted & QDI_SEC_COMPLETION) {
+        begin(x, "completion");
+        bytes(x, "size", QDI_COMPLETION_SIZE);
+        end(x);
+    }
+}
+
+static void write_segments(const writing *x)
+{
+    static const char *const zeros[] = {"terms_memory",        "stored_fields_memory",
+                                        "term_vectors_memory", "norms_memory",
+                                        "points_memory",       "doc_values_memory"};
+    begin(x, "segments");
+    num(x, "count", QDI_SEGMENTS_COUNT);
+    bytes(x, "memory", QDI_SEGMENTS_MEMORY);
+    for (size_t i = 0; i < QD_COUNT_OF(zeros); i++) bytes(x, zeros[i], -1);
+    bytes(x, "index_writer_memory", QDI_WRITER_MEMORY);
+    bytes(x, "version_map_memory", QDI_VERSION_MAP_MEMORY);
+    bytes(x, "fixed_bit_set", -1);
+    qd_json_field_int(x->w, "max_unsafe_auto_id_timestamp", -1);
+    qd_json_key_c(x->w, "file_sizes");
+    qd_json_object(x->w);
+    qd_json_object_end(x->w);
+    end(x);
+}
+
+static void write_translog(const writing *x)
+{
+    begin(x, "translog");
+    num(x, "operations", QDI_TRANSLOG_OPS);
+    bytes(x, "size", QDI_TRANSLOG_BYTES);
+    num(x, "uncommitted_operations", QDI_TRANSLOG_UNCOMMITTED_OPS);
+    bytes(x, "uncommitted_size", QDI_TRANSLOG_UNCOMMITTED_BYTES);
+    qd_json_field_int(x->w, "earliest_last_modified_age", 0);
+    end(x);
+}
+
+static void write_rest(const writing *x, const qdi_identity *id, uint32_t wanted)
+{
+    if (wanted & QDI_SEC_REQUEST_CACHE) {
+        begin(x, "request_cache");
+        bytes(x, "memory_size", QDI_REQUEST_CACHE_MEMORY);
+        num(x, "evictions", QDI_REQUEST_CACHE_EVICTIONS);
+        num(x, "hit_count", QDI_REQUEST_CACHE_HITS);
+        num(x, "miss_count", QDI_REQUEST_CACHE_MISSES);
+        end(x);
+    }
+    if (wanted & QDI_SEC_RECOVERY) {
+        begin(x, "recovery");
+        num(x, "current_as_source", -1);
+        num(x, "current_as_target", -1);
+        time_of(x, "throttle_time", -1);
+        end(x);
+    }
+    if (id->opensearch || id->product == QDI_ES7102) return;
+    if (wanted & QDI_SEC_BULK) {
+        begin(x, "bulk");
+        num(x, "total_operations", -1);
+        time_of(x, "total_time", -1);
+        bytes(x, "total_size", -1);
+        time_of(x, "avg_time", -1);
+        bytes(x, "avg_size", -1);
+        end(x);
+    }
+    if (wanted & QDI_SEC_SHARD_STATS) {
+        begin(x, "shard_stats");
+        num(x, "total_count", QDI_SHARDS);
+        end(x);
+    }
+}
+
+void qdi_sections_write(const qd_request *q, const qdi_identity *id, const qdi_stats *s,
+                        uint32_t wanted, qd_json_writer *w)
+{
+    writing x = {q, s->v, w};
+    if (wanted & QDI_SEC_DOCS) {
+        begin(&x, "docs");
+        num(&x, "count", QDI_DOCS);
+        num(&x, "deleted", QDI_DOCS_DELETED);
+        end(&x);
+    }
+    if (wanted & QDI_SEC_STORE) {
+        begin(&x, "store");
+        bytes(&x, "size", QDI_STORE);
+        if (!id->opensearch) bytes(&x, "total_data_set_size", QDI_STORE);
+        bytes(&x, "reserved", -1);
+        end(&x);
+    }
+    if (wanted & QDI_SEC_INDEXING) write_indexing(&x);
+    if (wanted & QDI_SEC_GET) write_get(&x);
+    if (wanted & QDI_SEC_SEARCH) write_search(&x);
+    if (wanted & QDI_SEC_MERGE) write_merges(&x);
+    write_refresh_flush(&x, wanted);
+    write_caches(&x, wanted);
+    if (wanted & QDI_SEC_SEGMENTS) write_segments(&x);
+    if (wanted & QDI_SEC_TRANSLOG) write_translog(&x);
+    write_rest(&x, id, wanted);
+}
+
+/* --- _stats --- */
+
+typedef struct stats_request {
+    qd_request *q;
+    qdi_identity id;
+    uint32_t sections;
+    int level; /* 0 cluster, 1 indices, 2 shards */
+} stats_request;
+
+static void write_pair(const stats_request *x, const qdi_stats *s, qd_json_writer *w)
+{
+    qd_json_key_c(w, "primaries");
+    qd_json_object(w);
+    qdi_sections_write(x->q, &x->id, s, x->sections, w);
+    qd_json_object_end(w);
+    qd_json_key_c(w, "total");
+    qd_json_object(w);
+    qdi_sections_write(x->q, &x->id, s, x->sections, w);
+    qd_json_object_end(w);
+}
+
+static void write_shard(const stats_request *x, qd_shard *shard, const qdi_stats *s,
+                        qd_json_writer *w)
+{
+    const qd_actions *a = x->q->a;
+    qd_json_array(w);
+    qd_json_object(w);
+    qd_json_key_c(w, "routing");
+    qd_json_object(w);
+    qd_json_field_c(w, "state", "STARTED");
+    qd_json_field_bool(w, "primary", true);
+    qd_json_field_str(w, "node", a->node_id);
+    qd_json_key_c(w, "relocating_node");
+    qd_json_null(w);
+    qd_json_object_end(w);
+    qdi_sections_write(x->q, &x->id, s, x->sections, w);
+    qd_json_key_c(w, "commit");
+    qd_json_object(w);
+    qd_json_field_str(w, "id", qd_shard_allocation_id(shard));
+    qd_json_field_int(w, "generation", s->v[QDI_FLUSH_TOTAL] + 1);
+    qd_json_key_c(w, "user_data");
+    qd_json_object(w);
+    qd_json_field_c(w, "history_uuid", s->history_uuid);
+    qd_json_object_end(w);
+    qd_json_field_int(w, "num_docs", s->v[QDI_DOCS]);
+    qd_json_object_end(w);
+    qd_json_key_c(w, "seq_no");
+    qd_json_object(w);
+    qd_json_field_int(w, "max_seq_no", s->max_seq_no);
+    qd_json_field_int(w, "local_checkpoint", s->local_checkpoint);
+    qd_json_field_int(w, "global_checkpoint", s->global_checkpoint);
+    qd_json_object_end(w);
+    qd_json_key_c(w, "shard_path");
+    qd_json_object(w);
+    qd_json_field_str(w, "state_path", a->data_path);
+    qd_json_field_str(w, "data_path", a->data_path);
+    qd_json_field_bool(w, "is_custom_data_path", false);
+    qd_json_object_end(w);
+    qd_json_object_end(w);
+    qd_json_array_end(w);
+}
+
+static void write_shards(const stats_request *x, const qd_index_meta *m, qd_json_writer *w)
+{
+    qd_json_key_c(w, "shards");
+    qd_json_object(w);
+    for (uint32_t k = 0; k < m->shards; k++) {
+        qdi_stats s;
+        char number[16];
+        qd_shard *shard = qd_shards_get(x->q->a->shards, m->uuid, k);
+        snprintf(number, sizeof number, "%u", k);
+        if (shard && qdi_stats_of_shard(shard, &s)) {
+            qd_json_key_c(w, number);
+            write_shard(x, shard, &s, w);
+        }
+        qd_shard_unref(shard);
+    }
+    qd_json_object_end(w);
+}
+
+static void write_index(const stats_request *x, const qd_state *state, const qd_index_meta *m,
+                        const qdi_stats *s, qd_json_writer *w)
+{
+    qd_json_key(w, m->name);
+    qd_json_object(w);
+    qd_json_field_c(w, "uuid", m->uuid);
+    if (!x->id.opensearch) {
+        qd_json_field_c(w, "health", qd_health_name(qd_index_health(state, m)));
+        qd_json_field_c(w, "status", m->closed ? "close" : "open");
+    }
+    write_pair(x, s, w);
+    if (x->level == 2) write_shards(x, m, w);
+    qd_json_object_end(w);
+}
+
+static int parse_level(const qd_request *q, int *out, qd_err *err)
+{
+    static const char *const levels[] = {"cluster", "indices", "shards"};
+    qd_str v = qd_param(q, "level");
+    *out = 1;
+    if (!v.n) return 0;
+    for (int i = 0; i < 3; i++) {
+        *out = i;
+        if (qd_str_is(v, levels[i])) return 0;
+    }
+    return qd_err_set(err, QD_E_ARG,
+                      "level parameter must be one of [cluster] or [indices] or [shards] but was "
+                      "[%.*s]",
+                      QD_STR_ARG(v));
+}
+
+static void write_stats(const stats_request *x, const qd_state *state, const qd_resolved *found,
+                        qd_json_writer *w)
+{
+    qdi_stats all = {0}, *each = qd_arena_calloc(x->q->arena, (found->n + 1) * sizeof *each);
+    uint32_t total = 0, open = 0;
+    for (uint32_t i = 0; each && i < found->n; i++) {
+        uint32_t n;
+        qdi_stats_of_index(x->q->a, found->at[i], &each[i], &n);
+        qdi_stats_add(&all, &each[i]);
+        total += found->at[i]->shards * (found->at[i]->replicas + 1);
+        open += n;
+    }
+    qd_json_object(w);
+    qd_shards_write(w, total, open, 0);
+    qd_json_key_c(w, "_all");
+    qd_json_object(w);
+    write_pair(x, &all, w);
+    qd_json_object_end(w);
+    if (x->level) {
+        qd_json_key_c(w, "indices");
+        qd_json_object(w);
+        for (uint32_t i = 0; each && i < found->n; i++) {
+            write_index(x, state, found->at[i], &each[i], w);
+        }
+        qd_json_object_end(w);
+    }
+    qd_json_object_end(w);
+}
+
+int qdi_api_indices_stats(qd_request *q, qd_response *r, qd_err *err)
+{
+    stats_request x = {.q = q};
+    qd_resolved found;
+    char path[256];
+    qd_str index = qd_param(q, "index");
+    snprintf(path, sizeof path, "%s%.*s/_stats", index.n ? "/" : "", QD_STR_ARG(index));
+    qdi_identity_get(q->a, &x.id);
+    int rc = qdi_sections_parse(q, qd_param(q, "metric"), path, &x.sections, err);
+    if (!rc) rc = parse_level(q, &x.level, err);
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    if (!rc) rc = qd_param_indices(q, s, STATS_OPTIONS, &found, err);
+    if (!rc) write_stats(&x, s, &found, &r->w);
+    qd_state_unref(s);
+    return rc;
+}
+
+/* --- _segments --- */
+
+static void write_segment(const qdi_identity *id, const qd_reader_leaf *l, bool committed,
+                          qd_json_writer *w)
+{
+    char name[32];
+    snprintf(name, sizeof name, "_%llu", (unsigned long long)l->unit);
+    qd_json_key_c(w, name);
+    qd_json_object(w);
+    qd_json_field_int(w, "generation", (int64_t)l->unit);
+    qd_json_field_int(w, "num_docs", l->docs_live);
+    qd_json_field_int(w, "deleted_docs", qd_segment_docs(l->segment) - l->docs_live);
+    qd_json_field_int(w, "size_in_bytes", (int64_t)qd_segment_bytes(l->segment));
+    qd_json_field_bool(w, "committed", committed);
+    qd_json_field_bool(w, "search", true);
+    qd_json_field_c(w, "version", id->lucene);
+    qd_json_field_bool(w, "compound", true);
+    qd_json_key_c(w, "attributes");
+    qd_json_object(w);
+    qd_json_object_end(w);
+    qd_json_object_end(w);
+}
+
+static void write_shard_segments(qd_request *q, const qdi_identity *id, qd_engine *e,
+                                 qd_json_writer *w)
+{
+    uint32_t committed = 0, searched = 0;
+    qd_reader *r = qd_engine_reader(e);
+    for (uint32_t i = 0; r && i < r->n; i++) {
+        searched++;
+        committed += qd_engine_committed(e, r->leaf[i].unit);
+    }
+    qd_json_array(w);
+    qd_json_object(w);
+    qd_json_key_c(w, "routing");
+    qd_json_object(w);
+    qd_json_field_c(w, "state", "STARTED");
+    qd_json_field_bool(w, "primary", true);
+    qd_json_field_str(w, "node", q->a->node_id);
+    qd_json_object_end(w);
+    qd_json_field_int(w, "num_committed_segments", committed);
+    qd_json_field_int(w, "num_search_segments", searched);
+    qd_json_key_c(w, "segments");
+    qd_json_object(w);
+    for (uint32_t i = 0; r && i < r->n; i++) {
+        write_segment(id, &r->leaf[i], qd_engine_committed(e, r->leaf[i].unit), w);
+    }
+    qd_json_object_end(w);
+    qd_json_object_end(w);
+    qd_json_array_end(w);
+    qd_reader_unref(r);
+}
+
+static uint32_t write_index_segments(qd_request *q, const qdi_identity *id, const qd_index_meta *m,
+                                     qd_json_writer *w)
+{
+    uint32_t open = 0;
+    qd_json_key(w, m->name);
+    qd_json_object(w);
+    qd_json_key_c(w, "shards");
+    qd_json_object(w);
+    for (uint32_t k = 0; k < m->shards; k++) {
+        qd_engine *e;
+        char number[16];
+        qd_shard *shard = qd_shards_get(q->a->shards, m->uuid, k);
+        snprintf(number, sizeof number, "%u", k);
+        if (shard && qd_shard_ready(shard, NULL) && !qd_shard_enter(shard, 0, &e, NULL)) {
+            open++;
+            qd_json_key_c(w, number);
+            write_shard_segments(q, id, e, w);
+            qd_shard_leave(shard);
+        }
+        qd_shard_unref(shard);
+    }
+    qd_json_object_end(w);
+    qd_json_object_end(w);
+    return open;
+}
+
+int qdi_api_indices_segments(qd_request *q, qd_response *r, qd_err *err)
+{
+    qdi_identity id;
+    qd_resolved found;
+    uint32_t total = 0, open = 0;
+    qd_buf b;
+    qd_json_writer w;
+    qdi_identity_get(q->a, &id);
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    int rc = qd_param_indices(q, s, QD_INDICES_SEARCH, &found, err);
+    if (!rc) {
+        qd_buf_init(&b, q->a->account, (size_t)1 << 30);
+        qd_json_writer_init(&w, &b, false);
+        qd_json_object(&w);
+        for (uint32_t i = 0; i < found.n; i++) {
+            total += found.at[i]->shards * (found.at[i]->replicas + 1);
+            open += write_index_segments(q, &id, found.at[i], &w);
+        }
+        qd_json_object_end(&w);
+        qd_json_object(&r->w);
+        qd_shards_write(&r->w, total, open, 0);
+        qd_json_key_c(&r->w, "indices");
+        qd_json_raw_value(&r->w, qd_buf_view(&b));
+        qd_json_object_end(&r->w);
+        if (qd_buf_status(&b)) rc = qd_err_nomem(err, "segments");
+        qd_buf_fini(&b);
+    }
+    qd_state_unref(s);
+    return rc;
+}
+
+/* --- _recovery: how each open shard came to be open --- */
+
+static void write_place(const qd_actions *a, qd_json_writer *w)
+{
+    const qd_node_meta *self = qd_cluster_self(a->cluster);
+    qd_json_object(w);
+    qd_json_field_str(w, "id", self->id);
+    qd_json_field_str(w, "host", self->host);
+    qd_json_field_str(w, "transport_address", self->transport_address);
+    qd_json_field_str(w, "ip", qdi_host_of(self->http_address));
+    qd_json_field_str(w, "name", self->name);
+    qd_json_object_end(w);
+}
+
+static void write_recovery_files(const qd_request *q, qd_json_writer *w)
+{
+    qd_json_key_c(w, "index");
+    qd_json_object(w);
+    qd_json_key_c(w, "size");
+    qd_json_object(w);
+    static const char *const sizes[] = {"total", "reused", "recovered"};
+    for (size_t i = 0; i < QD_COUNT_OF(sizes); i++) {
+        char key[48];
+        snprintf(key, sizeof key, "%s_in_bytes", sizes[i]);
+        qdi_write_bytes(w, q->human, sizes[i], key, 0);
+    }
+    qd_json_field_c(w, "percent", "0.0%");
+    qd_json_object_end(w);
+    qd_json_key_c(w, "files");
+    qd_json_object(w);
+    for (size_t i = 0; i < QD_COUNT_OF(sizes); i++) qd_json_field_int(w, sizes[i], 0);
+    qd_json_field_c(w, "percent", "0.0%");
+    if (qd_param_has(q, "detailed") && !qd_str_is(qd_param(q, "detailed"), "false")) {
+        qd_json_key_c(w, "details");
+        qd_json_array(w);
+        qd_json_array_end(w);
+    }
+    qd_json_object_end(w);
+    qdi_write_ms(w, q->human, "total_time", "total_time_in_millis", 0);
+    qdi_write_ms(w, q->human, "source_throttle_time", "source_throttle_time_in_millis", 0);
+    qdi_write_ms(w, q->human, "target_throttle_time", "target_throttle_time_in_millis", 0);
+    qd_json_object_end(w);
+}
+
+static void write_recovery(const qd_request *q, const qd_index_meta *m, qd_shard *s,
+                           uint32_t number, qd_json_writer *w)
+{
+    qd_shard_counts *c = qd_shard_counts_of(s);
+    uint64_t took = atomic_load(&c->opened_ns);
+    int64_t ended = (int64_t)atomic_load(&c->opened_wall_ms);
+    qd_json_object(w);
+    qd_json_field_int(w, "id", number);
+    qd_json_field_c(w, "type", m->closed ? "EXISTING_STORE" : "EMPTY_STORE");
+    qd_json_field_c(w, "stage", "DONE");
+    qd_json_field_bool(w, "primary", true);
+    qd_json_field_int(w, "start_time_in_millis", ended - (int64_t)(took / 1000000));
+    qd_json_field_int(w, "stop_time_in_millis", ended);
+    qdi_write_ms(w, q->human, "total_time", "total_time_in_millis", took);
+    qd_json_key_c(w, "source");
+    qd_json_object(w);
+    qd_json_object_end(w);
+    qd_json_key_c(w, "target");
+    write_place(q->a, w);
+    write_recovery_files(q, w);
+    qd_json_key_c(w, "translog");
+    qd_json_object(w);
+    qd_json_field_int(w, "recovered", 0);
+    qd_json_field_int(w, "total", 0);
+    qd_json_field_c(w, "percent", "100.0%");
+    qd_json_field_int(w, "total_on_start", 0);
+    qdi_write_ms(w, q->human, "total_time", "total_time_in_millis", 0);
+    qd_json_object_end(w);
+    qd_json_key_c(w, "verify_index");
+    qd_json_object(w);
+    qdi_write_ms(w, q->human, "check_index_time", "check_index_time_in_millis", 0);
+    qdi_write_ms(w, q->human, "total_time", "total_time_in_millis", 0);
+    qd_json_object_end(w);
+    qd_json_object_end(w);
+}
+
+int qdi_api_indices_recovery(qd_request *q, qd_response *r, qd_err *err)
+{
+    qd_resolved found;
+    bool active_only;
+    int rc = qd_param_bool(q, "active_only", false, &active_only, err);
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    if (!rc) rc = qd_param_indices(q, s, STATS_OPTIONS, &found, err);
+    if (!rc) qd_json_object(&r->w);
+    for (uint32_t i = 0; !rc && !active_only && i < found.n; i++) {
+        const qd_index_meta *m = found.at[i];
+        qd_json_key(&r->w, m->name);
+        qd_json_object(&r->w);
+        qd_json_key_c(&r->w, "shards");
+        qd_json_array(&r->w);
+        for (uint32_t k = 0; k < m->shards; k++) {
+            qd_shard *shard = qd_shards_get(q->a->shards, m->uuid, k);
+            if (shard && qd_shard_ready(shard, NULL)) write_recovery(q, m, shard, k, &r->w);
+            qd_shard_unref(shard);
+        }
+        qd_json_array_end(&r->w);
+        qd_json_object_end(&r->w);
+    }
+    if (!rc) qd_json_object_end(&r->w);
+    qd_state_unref(s);
+    return rc;
+}
+
+/* There is no cache to clear that a search would not fill anew at once. */
+int qdi_api_indices_clear_cache(qd_request *q, qd_response *r, qd_err *err)
+{
+    qd_resolved found;
+    uint32_t total = 0, open = 0;
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    int rc = qd_param_indices(q, s, QD_INDICES_SEARCH, &found, err);
+    for (uint32_t i = 0; !rc && i < found.n; i++) {
+        total += found.at[i]->shards * (found.at[i]->replicas + 1);
+        for (uint32_t k = 0; k < found.at[i]->shards; k++) {
+            qd_shard *shard = qd_shards_get(q->a->shards, found.at[i]->uuid, k);
+            open += shard && qd_shard_ready(shard, NULL);
+            qd_shard_unref(shard);
+        }
+    }
+    qd_state_unref(s);
+    if (rc) return rc;
+    qd_json_object(&r->w);
+    qd_shards_write(&r->w, total, open, 0);
+    qd_json_object_end(&r->w);
+    return 0;
+}
