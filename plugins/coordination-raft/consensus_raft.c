@@ -5,7 +5,8 @@
  * - auto-recovery is off: a damaged log refuses to open instead of losing its end
  * - apply never returns anything but 0, and a failing state stops the engine
  * - a failed append is the end: the outcome of everything under way is unknown, nothing is proposed
- *   any more, the log is read again at the next start
+ *   any more, the log is read again at the next start. libraft never hears of it: it would go on
+ *   with freed memory
  * - no port is opened: the transport has no peers
  * - a version 3 state machine needs io.version 2, which raft_uv_init does not set
  *
@@ -36,16 +37,31 @@ struct cr_consensus {
     int failed;
     void *snapshot;
     uint32_t threshold; /* entries between snapshots, as configured */
-    int soon;
+    int soon, closing;
+    struct request *requests; /* under way */
+    int (*append)(struct raft_io *io, struct raft_io_append *req, const struct raft_entry *entries,
+                  unsigned n, raft_io_append_cb cb);
+    void (*io_close)(struct raft_io *io, raft_io_close_cb cb);
+    raft_io_close_cb io_closed; /* libraft's; NULL: it was called */
+    uv_timer_t linger;
     void (*closed)(void *arg);
     void *closed_arg;
 };
 
 typedef struct request {
     struct raft_apply raft; /* first */
-    cr_proposal *proposal;
+    cr_proposal *proposal;  /* NULL: has ended already */
     cr_consensus *owner;
+    struct request *next, *previous;
 } request;
+
+/* An append of libraft's on its way through us. */
+typedef struct append {
+    struct raft_io_append raft; /* first */
+    struct raft_io_append *theirs;
+    raft_io_append_cb done;
+    cr_consensus *owner;
+} append;
 
 void *cr_consensus_alloc(size_t n)
 {
@@ -106,6 +122,43 @@ static void fail(cr_consensus *c, const char *why)
     c->failed = 1;
     c->term = 0;
     c->config.failed(c->config.arg, why);
+    for (struct request *r = c->requests, *next; r;
+         r = next) { /* libraft ends them when it is closed */
+        next = r->next;
+        cr_proposal *p = r->proposal;
+        r->proposal = NULL;
+        if (p) p->done(p, QD_E_UNKNOWN_OUTCOME);
+    }
+}
+
+static void on_appended(struct raft_io_append *raft, int status)
+{
+    append *a = (append *)raft;
+    cr_consensus *c = a->owner;
+    if (status == 0 || c->closing) {
+        a->done(a->theirs, status);
+    } else {
+        char why[400];
+        snprintf(why, sizeof why, "writing the log failed: %.80s (%.250s)", raft_strerror(status),
+                 c->io.errmsg);
+        fail(c, why);
+    }
+    cr_free(c->config.heap, a);
+}
+
+static int io_append(struct raft_io *io, struct raft_io_append *req,
+                     const struct raft_entry *entries, unsigned n, raft_io_append_cb cb)
+{
+    cr_consensus *c = (cr_consensus *)((char *)io - offsetof(cr_consensus, io));
+    append *a = cr_alloc(c->config.heap, sizeof *a);
+    if (!a) return RAFT_NOMEM;
+    memset(a, 0, sizeof *a);
+    a->theirs = req;
+    a->done = cb;
+    a->owner = c;
+    int rc = c->append(io, &a->raft, entries, n, on_appended);
+    if (rc) cr_free(c->config.heap, a);
+    return rc;
 }
 
 static int fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **result)
@@ -171,6 +224,36 @@ static int fsm_restore(struct raft_fsm *fsm, struct raft_buffer *buf)
     return 0;
 }
 
+/*
+ * libraft's disk tells its end twice when writes were under way on the thread pool, the second time
+ * out of memory that the first one freed. So it is heard once, and a little later.
+ */
+static void on_lingered(uv_handle_t *h)
+{
+    cr_consensus *c = h->data;
+    raft_io_close_cb closed = c->io_closed;
+    c->io_closed = NULL;
+    closed(&c->io);
+}
+
+static void on_linger(uv_timer_t *t)
+{
+    uv_close((uv_handle_t *)t, on_lingered);
+}
+
+static void on_io_closed(struct raft_io *io)
+{
+    cr_consensus *c = (cr_consensus *)((char *)io - offsetof(cr_consensus, io));
+    if (!uv_is_closing((uv_handle_t *)&c->linger)) uv_timer_start(&c->linger, on_linger, 5, 0);
+}
+
+static void io_close(struct raft_io *io, raft_io_close_cb cb)
+{
+    cr_consensus *c = (cr_consensus *)((char *)io - offsetof(cr_consensus, io));
+    c->io_closed = cb;
+    c->io_close(io, on_io_closed);
+}
+
 /* --- life --- */
 
 static int32_t code_of(int rc)
@@ -223,6 +306,7 @@ void cr_consensus_close(cr_consensus *c, void (*done)(void *arg), void *arg)
 {
     c->closed = done;
     c->closed_arg = arg;
+    c->closing = 1;
     uv_close((uv_handle_t *)&c->watcher, watcher_is_closed);
 }
 
@@ -279,10 +363,16 @@ int32_t cr_consensus_open(const cr_consensus_config *config, cr_consensus **out,
     c->config = *config;
     c->threshold = config->snapshot_entries;
     transport_prepare(c);
+    uv_timer_init(config->loop, &c->linger);
+    c->linger.data = c;
     int rc = raft_uv_init(&c->io, config->loop, config->dir, &c->transport.raft);
     int has_io = rc == 0, has_raft = 0;
     if (rc == 0) {
         c->io.version = 2;
+        c->append = c->io.append;
+        c->io.append = io_append;
+        c->io_close = c->io.close;
+        c->io.close = io_close;
         c->fsm = (struct raft_fsm){.version = 3,
                                    .data = c,
                                    .apply = fsm_apply,
@@ -311,8 +401,9 @@ int32_t cr_consensus_open(const cr_consensus_config *config, cr_consensus **out,
         return code_of(rc);
     }
     if (has_io) raft_uv_close(&c->io);
-    int open = 2; /* other handles of the loop stay */
-    c->watcher.data = c->transport.handle.data = &open;
+    int open = 3; /* other handles of the loop stay */
+    c->watcher.data = c->transport.handle.data = c->linger.data = &open;
+    uv_close((uv_handle_t *)&c->linger, one_less);
     uv_close((uv_handle_t *)&c->watcher, one_less);
     uv_close((uv_handle_t *)&c->transport.handle, one_less);
     while (open) uv_run(config->loop, UV_RUN_ONCE);
@@ -322,6 +413,14 @@ int32_t cr_consensus_open(const cr_consensus_config *config, cr_consensus **out,
 
 /* --- proposals --- */
 
+static void request_free(request *r)
+{
+    cr_consensus *c = r->owner;
+    *(r->previous ? &r->previous->next : &c->requests) = r->next;
+    if (r->next) r->next->previous = r->previous;
+    cr_free(c->config.heap, r);
+}
+
 static void on_applied(struct raft_apply *raft, int status, void *result)
 {
     request *r = (request *)raft;
@@ -329,15 +428,8 @@ static void on_applied(struct raft_apply *raft, int status, void *result)
     cr_proposal *p = r->proposal;
     (void)result;
     int lost = c->failed || status != 0;
-    if (status != 0 && status != RAFT_SHUTDOWN && status != RAFT_LEADERSHIPLOST) {
-        char why[300];
-        const char *text = raft_errmsg(&c->raft);
-        snprintf(why, sizeof why, "writing the log failed: %s (%s)", raft_strerror(status),
-                 text ? text : "");
-        fail(c, why);
-    }
-    cr_free(c->config.heap, r);
-    p->done(p, lost ? QD_E_UNKNOWN_OUTCOME : 0);
+    request_free(r);
+    if (p) p->done(p, lost ? QD_E_UNKNOWN_OUTCOME : 0);
 }
 
 int32_t cr_consensus_propose(cr_consensus *c, cr_proposal *p, const uint8_t *entry, size_t n)
@@ -355,9 +447,12 @@ int32_t cr_consensus_propose(cr_consensus *c, cr_proposal *p, const uint8_t *ent
     memset(r, 0, sizeof *r);
     r->proposal = p;
     r->owner = c;
+    r->next = c->requests;
+    if (r->next) r->next->previous = r;
+    c->requests = r;
     int rc = raft_apply(&c->raft, &r->raft, &buf, 1, on_applied);
     if (rc == 0) return 0;
-    cr_free(c->config.heap, r);
+    request_free(r);
     raft_free(buf.base);
     return rc == RAFT_NOTLEADER || rc == RAFT_NOMEM ? code_of(rc) : QD_E_NO_COORDINATION;
 }

@@ -5,7 +5,7 @@
 #include "store.h"
 
 #define CONTAINER(type, n) ((type *)((char *)(n)-offsetof(type, plugin)))
-#define SPACE_LOOK_NS 100000000 /* between looks at the free space */
+#define SPACE_LOOK_NS 1000000 /* between looks at the free space */
 #define SNAPSHOT_BYTES (32u << 20)
 
 /* --- writing --- */
