@@ -34,7 +34,7 @@ typedef struct deletion {
     doc_marks marks;
     int64_t timeout_ms, batch;
     bool proceed, stopped;
-    uint64_t total, deleted, batches, conflicts;
+    uint64_t total, deleted, handled, conflicts;
     qd_json_writer *failures;
 } deletion;
 
@@ -94,7 +94,7 @@ static int delete_batch(deletion *d, search_shard *s, const uint32_t *docs, uint
         qdi_batch_end(&b);
         settle(d, items, n, s);
         for (uint32_t i = 0; i < n; i++) qdi_item_fini(&items[i]);
-        d->batches++;
+        d->handled += n;
     }
     qd_arena_fini(&arena);
     return rc;
@@ -123,7 +123,8 @@ static void write_answer(const deletion *d, uint64_t start, qd_str failures, qd_
     qd_json_field_bool(w, "timed_out", false);
     qd_json_field_int(w, "total", (int64_t)d->total);
     qd_json_field_int(w, "deleted", (int64_t)d->deleted);
-    qd_json_field_int(w, "batches", (int64_t)d->batches);
+    uint64_t batch = (uint64_t)d->batch;
+    qd_json_field_int(w, "batches", (int64_t)((d->handled + batch - 1) / batch));
     qd_json_field_int(w, "version_conflicts", (int64_t)d->conflicts);
     qd_json_field_int(w, "noops", 0);
     qd_json_key_c(w, "retries");

@@ -93,7 +93,15 @@ static void write_root_causes(const search_run *x, qd_json_writer *w)
 {
     qd_json_array(w);
     for (uint32_t i = 0; i < x->nshards; i++) {
-        if (first_of_group(x, i)) qd_error_write(w, &x->shards[i].err);
+        if (!first_of_group(x, i)) continue;
+        qd_err root; /* root causes are shown without causes of their own */
+        qd_err_init(&root);
+        qd_err_copy(&root, &x->shards[i].err);
+        if (root.cause) qd_err_fini(root.cause);
+        qd_free(root.cause);
+        root.cause = NULL;
+        qd_error_write(w, &root);
+        qd_err_fini(&root);
     }
     qd_json_array_end(w);
 }

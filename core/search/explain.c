@@ -188,7 +188,12 @@ static qd_explanation *explain_tf(explaining *x, qd_str field, float freq, bool 
     qd_explanation *e =
         number(x, 1.0f - 1.0f / (1.0f + freq * ninv),
                "tf, computed as freq / (freq + k1 * (1 - b + b * dl / avgdl)) from:");
-    add(x, e, number(x, freq, phrase ? "phraseFreq" : "freq, occurrences of term within document"));
+    char text[32];
+    (void)qd_f32_print(text, freq);
+    add(x, e,
+        make(x, true, freq,
+             phrase ? qd_arena_printf(x->arena, "phraseFreq=%s", text)
+                    : QD_STR("freq, occurrences of term within document")));
     add(x, e, number(x, sim.k1, "k1, term saturation parameter"));
     add(x, e, number(x, sim.b, "b, length normalization parameter"));
     add(x, e,
