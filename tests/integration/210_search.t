@@ -100,7 +100,7 @@ subtest 'highlight' => sub {
     is_deeply($of->({ match => { title => 'lazy fox' } }, fields => { title => {} }),
         { title => ['The quick brown <em>fox</em> number 1 jumps. Over the <em>lazy</em> dog it goes <b>.'] });
     is_deeply($of->({ match => { title => 'lazy fox' } }, fields => { title => { fragment_size => 20, number_of_fragments => 1 } }, order => 'score')->{title},
-        ['brown <em>fox</em> number 1 jumps'], 'the best fragment') or diag explain $of->({ match => { title => 'lazy fox' } }, fields => { title => { fragment_size => 20 } });
+        ['Over the <em>lazy</em> dog it'], 'the best fragment');
     is_deeply($of->({ match_phrase => { title => 'lazy dog' } }, fields => { title => { number_of_fragments => 0 } }, encoder => 'html', pre_tags => ['['], post_tags => [']'])->{title},
         ['The quick brown fox number 1 jumps. Over the [lazy dog] it goes &lt;b&gt;.']);
     is_deeply($of->({ prefix => { 'title' => 'qui' } }, fields => { 't*' => { type => 'plain' } })->{title},
