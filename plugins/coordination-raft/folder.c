@@ -192,6 +192,7 @@ void cr_reserve_spend(qd_coord *c)
     char name[4096];
     join(c, "reserve", name);
     c->reserve_there = 0;
+    c->was_low = 1;
     if (unlink(name) == 0)
         cr_say(c, QD_LEVEL_WARN, "the disk of %s is nearly full: living off the reserve", c->path);
 }

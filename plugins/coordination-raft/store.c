@@ -350,6 +350,14 @@ static void begin_end(qd_coord *c)
     end_all(c, QD_E_CLOSED, "the coordination store is closed");
     cr_watches_end(c);
     uv_timer_stop(&c->timer);
+    /* libraft's close uses freed memory once a segment could not be made for want of space. What it
+     * acknowledged is on the disk: such a store ends as if by a kill, its memory is the process's.
+     */
+    if (c->consensus && (c->was_low || cr_folder_free(c) < c->reserve_bytes)) {
+        c->abandoned = 1;
+        uv_stop(&c->loop);
+        return;
+    }
     uv_close((uv_handle_t *)&c->after, handle_closed);
     if (c->consensus)
         cr_consensus_close(c->consensus, engine_closed, c);
@@ -628,7 +636,13 @@ static void *run_loop(void *arg)
     uv_run(&c->loop, UV_RUN_DEFAULT);
     void (*done)(void *arg) = c->closed;
     void *done_arg = c->closed_arg;
-    cr_store_free(c);
+    if (c->abandoned) {
+        cr_rows_close(c->rows);
+        c->rows = NULL;
+        cr_folder_close(c);
+    } else {
+        cr_store_free(c);
+    }
     if (done) done(done_arg);
     return NULL;
 }
