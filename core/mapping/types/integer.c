@@ -134,6 +134,7 @@ static int bound(const qd_field *f, qd_query_value v, bool up, int64_t *out, boo
     bool negative = v.text.n && v.text.p[0] == '-';
     int rc = qd_i64_parse_decimal(v.text, out, exact);
     *out_of = 0;
+    if (rc) *exact = true; /* out of range, whatever its fraction */
     if (rc == QD_E_ARG) {
         return qd_err_set(err, QD_E_NUMBER_FORMAT,
                           v.text.n ? "For input string: \"%.*s\"" : "empty String",
