@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "main/node.h"
 #include "main/plugins.h"
+#include "query/operators.h"
 #include "rest/rest.h"
 
 static int plugins_start(qd_node *node, qd_err *err)
@@ -17,6 +18,7 @@ static int plugins_start(qd_node *node, qd_err *err)
     if (rc != 0) return rc;
     qd_plugin_host_service(h, QD_SERVICE_ACTION, qd_action_service(&node->actions));
     rc = qd_plugin_builtin(h, qd_analysis_plugin(), err);
+    if (rc == 0) rc = qd_plugin_builtin(h, qd_query_plugin(), err);
     if (rc == 0) rc = qd_plugin_builtin(h, qd_rest_plugin(), err);
     if (rc == 0) rc = qd_plugin_host_load(h, err);
     if (rc == 0) rc = qd_plugin_host_start(h, err);

@@ -9,7 +9,7 @@
  *                   what does not fit the mapping (query_shard_exception, illegal_argument …).
  *
  * qd_query_parse does both. A query is found by its name among the operators of the plugin host,
- * our own ones stand there by the same vtable (qd_query_plugin); without a host only ours are
+ * our own ones stand there by the same vtable (query/operators.h); without a host only ours are
  * known. Pure: no clock, no I/O; `now` comes with the context. Everything lives in the arenas
  * given; a parsed query and a tree are immutable and may be used by many threads.
  */
@@ -141,9 +141,5 @@ int qd_node_describe(const qd_node *root, qd_buf *out);
  */
 QD_MUST_CHECK
 int qd_minimum_should_match(qd_str spec, uint32_t optional, uint32_t *out, qd_err *err);
-
-/* Our operators as a built-in plugin, for qd_plugin_builtin: they register by the vtable of
- * quidditch/operator.h like anybody's. Static. [any] */
-const qd_plugin *qd_query_plugin(void);
 
 #endif

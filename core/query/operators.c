@@ -5,6 +5,7 @@
  * Their parse and rewrite work on contexts of this module only (the SDK's context is the first
  * member of ours); a context of somebody else's is refused.
  */
+#include "query/operators.h"
 #include "query/build_int.h"
 #include <quidditch/plugin.h>
 
