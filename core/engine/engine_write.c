@@ -329,9 +329,10 @@ int qd_engine_apply(qd_engine *e, uint32_t slot_hint, const qd_engine_op *op, qd
         qd_err_fini(&refresh);
     }
     uint64_t took = qd_env_mono_ns(e->env) - start;
-    atomic_fetch_add(op->delete ? &e->stats.delete_total : &e->stats.index_total, 1);
+    /* rc > 0: the document comes again when the mapping knows its fields */
+    if (!rc) atomic_fetch_add(op->delete ? &e->stats.delete_total : &e->stats.index_total, 1);
     atomic_fetch_add(op->delete ? &e->stats.delete_ns : &e->stats.index_ns, took);
-    if (rc && !op->delete) atomic_fetch_add(&e->stats.index_failed, 1);
+    if (rc < 0 && !op->delete) atomic_fetch_add(&e->stats.index_failed, 1);
     return rc;
 }
 

@@ -1,0 +1,462 @@
+/* cluster_state.c: GET /_cluster/state, _cluster/pending_tasks, _cat/pending_tasks. */
+#include "action/cat_table.h"
+#include "action/indices_int.h"
+#include "action/stats_int.h"
+#include "base/str.h"
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    PART_VERSION = 1,
+    PART_MASTER = 2,
+    PART_MANAGER = 4,
+    PART_BLOCKS = 8,
+    PART_NODES = 16,
+    PART_METADATA = 32,
+    PART_TABLE = 64,
+    PART_ROUTING_NODES = 128,
+    PART_CUSTOMS = 256,
+    PART_ALL = 511,
+};
+
+static const struct {
+    const char *name;
+    uint32_t bit;
+} parts[] = {
+    {"version", PART_VERSION}, {"master_node", PART_MASTER},
+    {"blocks", PART_BLOCKS},   {"cluster_manager_node", PART_MANAGER},
+    {"nodes", PART_NODES},     {"metadata", PART_METADATA},
+    {"customs", PART_CUSTOMS}, {"routing_table", PART_TABLE},
+    {"_all", PART_ALL},        {"routing_nodes", PART_ROUTING_NODES},
+};
+
+static int parse_parts(qd_str list, uint32_t *out, qd_err *err)
+{
+    const char *known[QD_COUNT_OF(parts)];
+    *out = list.n ? 0 : PART_ALL;
+    for (size_t i = 0; i < QD_COUNT_OF(parts); i++) known[i] = parts[i].name;
+    for (qd_str rest = list; rest.n;) {
+        qd_str one = qd_str_trim(qd_str_split(&rest, ','));
+        bool found = false;
+        for (size_t i = 0; i < QD_COUNT_OF(parts); i++) {
+            if (!qd_str_is(one, parts[i].name)) continue;
+            *out |= parts[i].bit;
+            found = true;
+        }
+        if (!found) {
+            return qdi_metric_unknown("/_cluster/state", list, one, known, QD_COUNT_OF(known), err);
+        }
+        if (!rest.p) break;
+    }
+    return 0;
+}
+
+typedef struct state_request {
+    qd_request *q;
+    qdi_identity id;
+    const qd_state *s;
+    qd_resolved found;
+    qd_json_writer *w;
+} state_request;
+
+static void open_part(qd_json_writer *w, const char *name)
+{
+    qd_json_key_c(w, name);
+    qd_json_object(w);
+}
+
+static void empty(qd_json_writer *w, const char *name)
+{
+    open_part(w, name);
+    qd_json_object_end(w);
+}
+
+/* The uuid of this very state: of the cluster's and the revision. */
+static void state_uuid(const qd_state *s, char out[QD_UUID_TEXT])
+{
+    char text[64], hex[65];
+    uint8_t id[16];
+    int n = snprintf(text, sizeof text, "%s:%llu", s->uuid, (unsigned long long)s->revision);
+    qd_sha256_hex((qd_str){text, (size_t)n}, hex);
+    for (int i = 0; i < 16; i++) {
+        int hi = hex[2 * i] <= '9' ? hex[2 * i] - '0' : hex[2 * i] - 'a' + 10;
+        int lo = hex[2 * i + 1] <= '9' ? hex[2 * i + 1] - '0' : hex[2 * i + 1] - 'a' + 10;
+        id[i] = (uint8_t)(hi << 4 | lo);
+    }
+    qd_uuid_text(id, out);
+}
+
+/* --- blocks --- */
+
+typedef struct block {
+    qd_ix setting;
+    const char *id, *description, *levels; /* levels: comma-separated */
+} block;
+
+static const block blocks[] = {
+    {QD_IX_BLOCK_READ_ONLY, "5", "index read-only (api)", "write,metadata_write"},
+    {QD_IX_BLOCK_READ, "7", "index read (api)", "read"},
+    {QD_IX_BLOCK_WRITE, "8", "index write (api)", "write"},
+    {QD_IX_BLOCK_METADATA, "9", "index metadata (api)", "metadata_write,metadata_read"},
+    {QD_IX_BLOCK_READ_ONLY_DELETE, "12",
+     "disk usage exceeded flood-stage watermark, index has "
+     "read-only-allow-delete block",
+     "write,metadata_write"},
+};
+
+static void write_block(qd_json_writer *w, const char *id, const char *description,
+                        const char *levels)
+{
+    open_part(w, id);
+    qd_json_field_c(w, "description", description);
+    qd_json_field_bool(w, "retryable", false);
+    qd_json_key_c(w, "levels");
+    qd_json_array(w);
+    for (qd_str rest = qd_str_c(levels); rest.p;) qd_json_str(w, qd_str_split(&rest, ','));
+    qd_json_array_end(w);
+    qd_json_object_end(w);
+}
+
+static bool blocked(const qd_index_meta *m)
+{
+    bool any = m->closed;
+    for (size_t i = 0; i < QD_COUNT_OF(blocks); i++) {
+        any |= qd_values_bool(m->values, blocks[i].setting);
+    }
+    return any;
+}
+
+static void write_blocks(const state_request *x)
+{
+    qd_json_writer *w = x->w;
+    bool any = false;
+    open_part(w, "blocks");
+    for (uint32_t i = 0; i < x->found.n; i++) {
+        const qd_index_meta *m = x->found.at[i];
+        if (!blocked(m)) continue;
+        if (!any) open_part(w, "indices");
+        any = true;
+        qd_json_key(w, m->name);
+        qd_json_object(w);
+        if (m->closed) write_block(w, "4", "index closed", "read,write");
+        for (size_t k = 0; k < QD_COUNT_OF(blocks); k++) {
+            const block *b = &blocks[k];
+            if (qd_values_bool(m->values, b->setting)) {
+                write_block(w, b->id, b->description, b->levels);
+            }
+        }
+        qd_json_object_end(w);
+    }
+    if (any) qd_json_object_end(w);
+    qd_json_object_end(w);
+}
+
+/* --- nodes, metadata --- */
+
+static void write_nodes(const state_request *x)
+{
+    qd_json_writer *w = x->w;
+    open_part(w, "nodes");
+    for (uint32_t i = 0; i < x->s->nnodes; i++) {
+        const qd_node_meta *n = &x->s->nodes[i];
+        qd_json_key(w, n->id);
+        qd_json_object(w);
+        qd_json_field_str(w, "name", n->name);
+        qd_json_field_str(w, "ephemeral_id", n->id);
+        qd_json_field_str(w, "transport_address", n->transport_address);
+        empty(w, "attributes");
+        qd_json_key_c(w, "roles");
+        qd_json_array(w);
+        qdi_roles_write(&x->id, n->roles, w);
+        qd_json_array_end(w);
+        qd_json_object_end(w);
+    }
+    qd_json_object_end(w);
+}
+
+static void write_terms(const qd_shard_meta *shard, const qd_index_meta *m, qd_json_writer *w)
+{
+    char number[16];
+    open_part(w, "primary_terms");
+    for (uint32_t k = 0; shard && k < m->shards; k++) {
+        snprintf(number, sizeof number, "%u", k);
+        qd_json_field_int(w, number, (int64_t)shard[k].primary_term);
+    }
+    qd_json_object_end(w);
+    open_part(w, "in_sync_allocations");
+    for (uint32_t k = 0; shard && k < m->shards; k++) {
+        snprintf(number, sizeof number, "%u", k);
+        qd_json_key_c(w, number);
+        qd_json_array(w);
+        if (shard[k].allocation_id.n) qd_json_str(w, shard[k].allocation_id);
+        qd_json_array_end(w);
+    }
+    qd_json_object_end(w);
+}
+
+static void write_index(const state_request *x, const qd_index_meta *m)
+{
+    qd_json_writer *w = x->w;
+    qd_json_key(w, m->name);
+    qd_json_object(w);
+    qd_json_field_int(w, "version", (int64_t)m->version);
+    qd_json_field_int(w, "mapping_version", (int64_t)m->mapping_version);
+    qd_json_field_int(w, "settings_version", (int64_t)m->settings_version);
+    qd_json_field_int(w, "aliases_version", (int64_t)m->aliases_version);
+    qd_json_field_int(w, "routing_num_shards", m->routing_shards);
+    qd_json_field_c(w, "state", m->closed ? "close" : "open");
+    qdi_write_settings(x->q, m, false, w);
+    open_part(w, "mappings");
+    qd_json_key_c(w, "_doc");
+    qd_json_raw_value(w, qd_mapping_json(m->mapping));
+    qd_json_object_end(w);
+    qd_json_key_c(w, "aliases");
+    qd_json_array(w);
+    for (uint32_t i = 0; i < m->naliases; i++) qd_json_str(w, m->aliases[i].name);
+    qd_json_array_end(w);
+    write_terms(qd_state_shards(x->s, m), m, w);
+    empty(w, "rollover_info");
+    if (!x->id.opensearch) qd_json_field_bool(w, "system", false);
+    qd_json_object_end(w);
+}
+
+static void write_metadata(const state_request *x)
+{
+    qd_json_writer *w = x->w;
+    open_part(w, "metadata");
+    qd_json_field_c(w, "cluster_uuid", x->s->uuid);
+    qd_json_field_bool(w, "cluster_uuid_committed", x->s->uuid[0] != 0);
+    open_part(w, "cluster_coordination");
+    qd_json_field_int(w, "term", 1);
+    static const char *const configs[] = {"last_committed_config", "last_accepted_config"};
+    for (size_t i = 0; i < 2; i++) {
+        qd_json_key_c(w, configs[i]);
+        qd_json_array(w);
+        for (uint32_t k = 0; k < x->s->nnodes; k++) {
+            if (qd_str_find(x->s->nodes[k].roles, 'm') >= 0) qd_json_str(w, x->s->nodes[k].id);
+        }
+        qd_json_array_end(w);
+    }
+    qd_json_key_c(w, "voting_config_exclusions");
+    qd_json_array(w);
+    qd_json_array_end(w);
+    qd_json_object_end(w);
+    empty(w, "templates");
+    open_part(w, "indices");
+    for (uint32_t i = 0; i < x->found.n; i++) write_index(x, x->found.at[i]);
+    qd_json_object_end(w);
+    open_part(w, "index-graveyard");
+    qd_json_key_c(w, "tombstones");
+    qd_json_array(w);
+    qd_json_array_end(w);
+    qd_json_object_end(w);
+    qd_json_object_end(w);
+}
+
+/* --- routing --- */
+
+static void write_copy(const state_request *x, const qd_index_meta *m, uint32_t number,
+                       const qd_shard_meta *r, bool primary)
+{
+    static const char *const states[] = {"UNASSIGNED", "INITIALIZING", "STARTED"};
+    qd_json_writer *w = x->w;
+    bool assigned = primary && r->state != QD_SHARD_UNASSIGNED;
+    qd_json_object(w);
+    qd_json_field_c(w, "state", primary ? states[r->state] : "UNASSIGNED");
+    qd_json_field_bool(w, "primary", primary);
+    qd_json_key_c(w, "node");
+    if (assigned) {
+        qd_json_str(w, r->node);
+    } else {
+        qd_json_null(w);
+    }
+    qd_json_key_c(w, "relocating_node");
+    qd_json_null(w);
+    qd_json_field_int(w, "shard", number);
+    qd_json_field_str(w, "index", m->name);
+    if (assigned) {
+        open_part(w, "allocation_id");
+        qd_json_field_str(w, "id", r->allocation_id);
+        qd_json_object_end(w);
+    } else {
+        char text[48];
+        open_part(w, "recovery_source");
+        qd_json_field_c(w, "type", primary ? "EXISTING_STORE" : "PEER");
+        qd_json_object_end(w);
+        open_part(w, "unassigned_info");
+        qd_json_field_c(w, "reason", primary ? "ALLOCATION_FAILED" : "INDEX_CREATED");
+        qd_json_field_c(w, "at", qdi_time_text(m->created_ms, text));
+        qd_json_field_bool(w, "delayed", false);
+        qd_json_field_c(w, "allocation_status", "no_attempt");
+        qd_json_object_end(w);
+    }
+    qd_json_object_end(w);
+}
+
+static void write_table(const state_request *x)
+{
+    qd_json_writer *w = x->w;
+    open_part(w, "routing_table");
+    open_part(w, "indices");
+    for (uint32_t i = 0; i < x->found.n; i++) {
+        const qd_index_meta *m = x->found.at[i];
+        const qd_shard_meta *shard = qd_state_shards(x->s, m);
+        qd_json_key(w, m->name);
+        qd_json_object(w);
+        open_part(w, "shards");
+        for (uint32_t k = 0; shard && k < m->shards; k++) {
+            char number[16];
+            snprintf(number, sizeof number, "%u", k);
+            qd_json_key_c(w, number);
+            qd_json_array(w);
+            write_copy(x, m, k, &shard[k], true);
+            for (uint32_t c = 0; c < m->replicas; c++) write_copy(x, m, k, &shard[k], false);
+            qd_json_array_end(w);
+        }
+        qd_json_object_end(w);
+        qd_json_object_end(w);
+    }
+    qd_json_object_end(w);
+    qd_json_object_end(w);
+}
+
+/* Copies that are on no node (node NULL), or on this one. */
+static void write_copies_of(const state_request *x, const qd_node_meta *node)
+{
+    for (uint32_t i = 0; i < x->found.n; i++) {
+        const qd_index_meta *m = x->found.at[i];
+        const qd_shard_meta *shard = qd_state_shards(x->s, m);
+        for (uint32_t k = 0; shard && k < m->shards; k++) {
+            bool assigned = shard[k].state != QD_SHARD_UNASSIGNED;
+            bool here = node ? assigned && qd_str_eq(shard[k].node, node->id) : !assigned;
+            if (here) write_copy(x, m, k, &shard[k], true);
+            for (uint32_t c = 0; !node && c < m->replicas; c++) {
+                write_copy(x, m, k, &shard[k], false);
+            }
+        }
+    }
+}
+
+static void write_routing_nodes(const state_request *x)
+{
+    qd_json_writer *w = x->w;
+    open_part(w, "routing_nodes");
+    qd_json_key_c(w, "unassigned");
+    qd_json_array(w);
+    write_copies_of(x, NULL);
+    qd_json_array_end(w);
+    open_part(w, "nodes");
+    for (uint32_t i = 0; i < x->s->nnodes; i++) {
+        if (qd_str_find(x->s->nodes[i].roles, 'd') < 0) continue;
+        qd_json_key(w, x->s->nodes[i].id);
+        qd_json_array(w);
+        write_copies_of(x, &x->s->nodes[i]);
+        qd_json_array_end(w);
+    }
+    qd_json_object_end(w);
+    qd_json_object_end(w);
+}
+
+static void write_state(const state_request *x, uint32_t wanted)
+{
+    qd_json_writer *w = x->w;
+    char uuid[QD_UUID_TEXT];
+    qd_json_object(w);
+    qd_json_field_str(w, "cluster_name", qd_cluster_name(x->q->a->cluster));
+    qd_json_field_c(w, "cluster_uuid", x->s->uuid);
+    if (wanted & PART_VERSION) {
+        state_uuid(x->s, uuid);
+        qd_json_field_int(w, "version", (int64_t)x->s->revision);
+        qd_json_field_c(w, "state_uuid", uuid);
+    }
+    if (wanted & PART_MASTER) qd_json_field_str(w, "master_node", x->q->a->node_id);
+    if ((wanted & PART_MANAGER) && x->id.opensearch) {
+        qd_json_field_str(w, "cluster_manager_node", x->q->a->node_id);
+    }
+    if (wanted & PART_BLOCKS) write_blocks(x);
+    if (wanted & PART_NODES) write_nodes(x);
+    if (wanted & PART_METADATA) write_metadata(x);
+    if (wanted & PART_TABLE) write_table(x);
+    if (wanted & PART_ROUTING_NODES) write_routing_nodes(x);
+    qd_json_object_end(w);
+}
+
+/* wait_for_metadata_version: the revision that must have been applied. */
+static int wait_for_version(const qd_request *q, qd_err *err)
+{
+    int64_t version, timeout;
+    int rc = qd_param_i64(q, "wait_for_metadata_version", 0, &version, err);
+    if (!rc) rc = qd_param_ms(q, "wait_for_timeout", 60000, &timeout, err);
+    if (rc || version <= 0) return rc;
+    return qd_cluster_wait(q->a->cluster, (uint64_t)version, timeout, err);
+}
+
+int qdi_api_cluster_state(qd_request *q, qd_response *r, qd_err *err)
+{
+    state_request x = {.q = q, .w = &r->w};
+    uint32_t wanted, options = QD_INDICES_ALL | QD_EXPAND_HIDDEN | QD_IGNORE_UNAVAILABLE;
+    int rc = parse_parts(qd_param(q, "metric"), &wanted, err);
+    if (!rc) rc = wait_for_version(q, err);
+    if (rc) return rc;
+    qdi_identity_get(q->a, &x.id);
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    x.s = s;
+    rc = qd_param_indices(q, s, options, &x.found, err);
+    if (!rc) write_state(&x, wanted);
+    qd_state_unref(s);
+    return rc;
+}
+
+/* --- pending tasks: changes made by workers themselves, so there is no queue to list --- */
+
+int qdi_api_cluster_pending_tasks(qd_request *q, qd_response *r, qd_err *err)
+{
+    (void)q;
+    (void)err;
+    qd_json_object(&r->w);
+    qd_json_key_c(&r->w, "tasks");
+    qd_json_array(&r->w);
+    qd_json_array_end(&r->w);
+    qd_json_object_end(&r->w);
+    return 0;
+}
+
+int qdi_api_cat_pending_tasks(qd_request *q, qd_response *r, qd_err *err)
+{
+    static const cat_column list[] = {
+        {"insertOrder", "o", "task insertion order", CAT_RIGHT},
+        {"timeInQueue", "t", "how long task has been in queue", CAT_RIGHT},
+        {"priority", "p", "task priority", 0},
+        {"source", "s", "task source", 0},
+    };
+    cat_table t;
+    qdi_cat_init(&t, q);
+    qdi_cat_columns(&t, list, QD_COUNT_OF(list));
+    if (qdi_cat_help(&t, r)) return 0;
+    return qdi_cat_end(&t, r, err);
+}
+
+int qdi_api_cat_fielddata(qd_request *q, qd_response *r, qd_err *err)
+{
+    static const cat_column list[] = {
+        {"id", NULL, "node id", 0},      {"host", "h", "host name", 0},
+        {"ip", NULL, "ip address", 0},   {"node", "n", "node name", 0},
+        {"field", "f", "field name", 0}, {"size", "s", "field data usage", CAT_RIGHT},
+    };
+    cat_table t;
+    qdi_cat_init(&t, q);
+    qdi_cat_columns(&t, list, QD_COUNT_OF(list));
+    if (qdi_cat_help(&t, r)) return 0;
+    return qdi_cat_end(&t, r, err);
+}
+
+int qdi_api_cat_repositories(qd_request *q, qd_response *r, qd_err *err)
+{
+    static const cat_column list[] = {{"id", "id,repoId", "unique repository id", 0},
+                                      {"type", "t,type", "repository type", CAT_RIGHT}};
+    cat_table t;
+    qdi_cat_init(&t, q);
+    qdi_cat_columns(&t, list, QD_COUNT_OF(list));
+    if (qdi_cat_help(&t, r)) return 0;
+    return qdi_cat_end(&t, r, err);
+}

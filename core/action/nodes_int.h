@@ -1,0 +1,29 @@
+/* nodes_int.h: what _nodes, _nodes/stats and _cluster/stats share. */
+#ifndef QD_ACTION_NODES_INT_H
+#define QD_ACTION_NODES_INT_H
+
+#include "action/stats_int.h"
+
+/* Machine and process at one moment. */
+typedef struct qdi_machine {
+    uint64_t disk_total, disk_available;
+    uint64_t memory_total, memory_available, memory_limit;
+    int64_t node_memory; /* what the node plans with */
+    int64_t used;        /* bytes of all accounts */
+    uint64_t rss, virtual_size, cpu_ns;
+    uint64_t files, files_max;
+    int cpu_percent; /* -1: unknown */
+    bool load_known;
+    double load[3];
+    uint64_t uptime_ns;
+} qdi_machine;
+/* Looks at them. [worker] */
+void qdi_machine_get(const qd_actions *a, qdi_machine *out);
+
+/* "mem" as _nodes/stats/os has it, as member of the open object. */
+void qdi_machine_write_memory(const qd_request *q, const qdi_machine *m, qd_json_writer *w);
+/* Plugins as elements of the open array: loaded ones, or the built-in parts. */
+void qdi_plugins_write(const qd_actions *a, const qdi_identity *id, bool builtin,
+                       qd_json_writer *w);
+
+#endif
