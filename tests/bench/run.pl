@@ -215,5 +215,8 @@ open $h, '>', $json_to or die "$json_to: $!\n";
 print $h JSON::PP->new->canonical->pretty->encode(\%json);
 close $h;
 print "$md_to and $json_to written\n";
+my @node = ('--docs', "$dir/corpus-$o{docs}.jsonl", -f "$dir/catalogue.jsonl" ? ('--catalogue', "$dir/catalogue.jsonl") : (),
+    $o{nowrite} ? '--no-write' : ());
+system($^X, 'tests/bench/node.pl', @node) == 0 or warn "bench: the figures of a whole node are missing\n";
 my $wrong = grep { my $r = $_; grep { ($r->{agree}{$_} // '') !~ /, 0 differ$/ } @peers } @result;
 exit($wrong ? 1 : 0);
