@@ -297,8 +297,8 @@ static int check_length(writing *x, const qd_field *f, const values *v, uint32_t
     int64_t most = qd_values_i64(x->h->index->meta->values, QD_IX_HIGHLIGHT_MAX);
     size_t units = 0;
     *cut = u->analyze_max > 0 ? (uint32_t)u->analyze_max : 0;
-    if (u->analyze_max >= 0 || most < 0 || f->index_options == QD_INDEX_OPT_OFFSETS ||
-        f->kind != QD_FIELD_TEXT) {
+    bool kept = f->index_options == QD_INDEX_OPT_OFFSETS && u->type != MARK_PLAIN;
+    if (u->analyze_max >= 0 || most < 0 || kept || f->kind != QD_FIELD_TEXT) {
         return 0;
     }
     for (uint32_t i = 0; i < v->n; i++) units += qd_highlight_units(v->at[i]) + (i > 0);

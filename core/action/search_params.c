@@ -165,6 +165,9 @@ static int numbers(search_request *r, qd_err *err)
     if (!rc && r->batched_reduce_size < 2) {
         rc = qd_err_set(err, QD_E_ARG, "batchedReduceSize must be >= 2");
     }
+    int64_t filter = 128;
+    if (!rc) rc = int_param(q, "pre_filter_shard_size", &filter, NULL, err);
+    if (!rc && filter < 1) rc = qd_err_set(err, QD_E_ARG, "preFilterShardSize must be >= 1");
     if (!rc) rc = qd_param_ms(q, "timeout", r->timeout_ms, &r->timeout_ms, err);
     if (r->timeout_ms < 0) r->timeout_ms = 0;
     if (!rc && qd_param_has(q, "scroll")) {

@@ -167,7 +167,8 @@ static int passages_plain(work *k, uint32_t number)
         }
         if (t.to > end) end = t.to;
     }
-    p.to = v->n;
+    uint32_t most = k->o->analyze_max; /* what was not looked at is not shown */
+    p.to = !most || most > v->n ? v->n : most > end ? most : end;
     for (p.first = m; m < v->nmatches; m++) p.n++;
     return rc || !p.n ? rc : add_passage(k, &p);
 }
