@@ -39,9 +39,20 @@ void qd_error_write(qd_json_writer *w, const qd_err *err)
     qd_json_object_end(w);
 }
 
+/* Elasticsearch's root cause: what a declared parser wraps (x_content_parse_exception "failed to
+ * parse field") counts, not the wrapping, if it is one of its own exceptions. */
+static const qd_err *root_of(const qd_err *e)
+{
+    for (; e->code == QD_E_XCONTENT && e->cause; e = e->cause) {
+        int code = e->cause->code;
+        if (code != QD_E_XCONTENT && code != QD_E_PARSE && code != QD_E_ES_PARSE) break;
+    }
+    return e;
+}
+
 void qd_error_write_root(qd_json_writer *w, const qd_err *err)
 {
-    const qd_err *root = err;
+    const qd_err *root = root_of(err);
     qd_json_object(w);
     qd_json_key_c(w, QD_ERR_ROOT_CAUSE);
     for (uint32_t i = 0; i < err->ndetails; i++) { /* errors of many shards bring their own */

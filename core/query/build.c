@@ -306,6 +306,7 @@ static int build_pattern(qdi_builder *b, const qd_query *q, const qd_node **out,
 static int build_simple(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
 {
     qdi_field f;
+    int rc;
     switch (q->kind) {
     case QDI_Q_TERM:
         f = qdi_field_find(b, q->field);
@@ -314,7 +315,10 @@ static int build_simple(qdi_builder *b, const qd_query *q, const qd_node **out, 
     case QDI_Q_RANGE:
         f = qdi_field_find(b, q->field);
         if (f.cls == QDI_F_NONE) return qdi_query_none(b, out, err);
-        return qdi_field_range(b, &f, &q->u.range, out, err);
+        rc = qdi_field_range(b, &f, &q->u.range, out, err);
+        /* Elasticsearch reads the dates of ranges before it builds the query: not wrapped */
+        b->bare_error |= rc == QD_E_ES_PARSE;
+        return rc;
     case QDI_Q_EXISTS:
         return qdi_field_exists(b, q->field, out, err);
     case QDI_Q_MATCH_NONE:
@@ -410,7 +414,8 @@ static int count_leaves(qdi_builder *b, const qd_node *n, qd_err *err)
 /* The outermost frame of errors that belong to an index. */
 static int shard_failed(qdi_builder *b, int rc, qd_err *err)
 {
-    if (rc == QD_E_NOMEM || rc == QD_E_BREAKER || rc == QD_E_QUERY_SHARD || rc == QD_E_PARSE)
+    if (rc == QD_E_NOMEM || rc == QD_E_BREAKER || rc == QD_E_QUERY_SHARD || rc == QD_E_PARSE ||
+        b->bare_error)
         return rc;
     if (!err) return QD_E_QUERY_SHARD;
     char why[512];

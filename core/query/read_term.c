@@ -176,6 +176,16 @@ int qdi_read_fuzzy(qdi_reading *rd, qd_json_reader *r, const char *label, qd_que
 
 /* --- range ----------------------------------------------------------------------------------- */
 
+/* Both are refused here, whatever the field turns out to be. */
+static int check_zone_and_format(qdi_reading *rd, const qdi_range *g, qd_err *err)
+{
+    qd_zone *zone;
+    qd_date_format *format;
+    int rc = g->time_zone.p ? qd_zone_make(rd->arena, g->time_zone, &zone, err) : 0;
+    if (!rc && g->format.n) rc = qd_date_format_make(rd->arena, g->format, &format, err);
+    return rc;
+}
+
 int qdi_read_range(qdi_reading *rd, qd_json_reader *r, const char *label, qd_query **out,
                    qd_err *err)
 {
@@ -199,6 +209,8 @@ int qdi_read_range(qdi_reading *rd, qd_json_reader *r, const char *label, qd_que
     int rc = read_field_query(rd, r, rows, QD_COUNT_OF(rows), false, q, err);
     if (rc) return rc;
     if (q->field.n == 0) return qd_err_set(err, QD_E_ARG, "field name is null or empty");
+    rc = check_zone_and_format(rd, &q->u.range, err);
+    if (rc) return rc;
     qd_str rel = q->u.range.relation;
     if (!rel.p || qd_str_ieq(rel, QD_STR("intersects")) || qd_str_ieq(rel, QD_STR("contains")) ||
         qd_str_ieq(rel, QD_STR("within")))
