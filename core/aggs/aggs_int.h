@@ -346,7 +346,10 @@ struct qd_aggs_shard {
     QD_VEC(qdi_aggr *) all;
     QD_VEC(qdi_source *) sources;
     qdi_batch batch;
-    bool running_global;
+    uint64_t
+        *bits; /* the documents of batch bits_batch; words outside [bits_from, bits_to) are 0 */
+    uint32_t cap_bits, bits_from, bits_to;
+    uint64_t bits_batch;
     qd_aggs_partial *partial; /* while it is built */
 };
 

@@ -226,6 +226,7 @@ void qd_aggs_shard_free(qd_aggs_shard *s)
     for (size_t i = 0; i < s->sources.n; i++) qdi_aggs_source_close(s->sources.at[i]);
     qd_vec_fini(&s->all);
     qd_vec_fini(&s->sources);
+    qd_free(s->bits);
     qd_arena_fini(&s->leaf_arena);
     qd_arena_fini(&s->arena);
     qd_free(s);

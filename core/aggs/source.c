@@ -5,6 +5,8 @@
 #include "aggs/aggs_int.h"
 #include "segment/segment.h"
 
+#define DENSE 24u /* one document in so many: decoding whole blocks is cheaper */
+
 int qdi_aggs_source_get(qd_aggs_shard *s, const qdi_bound *b, bool want_dict, qdi_source **out,
                         qd_err *err)
 {
@@ -110,6 +112,35 @@ static bool at_end(const qd_column_cursor *c)
     return c->docs ? c->at >= c->n : c->doc >= c->to;
 }
 
+/* Starts a walk over the batch: as a range, as bits where it is dense (blocks are decoded whole and
+ * thinned out), else document by document. */
+static int start(qd_aggs_shard *s, qd_column_cursor *c, qd_err *err)
+{
+    const qdi_batch *t = &s->batch;
+    uint32_t from = t->docs[0], to = t->docs[t->n - 1] + 1;
+    if (t->contiguous) {
+        qd_column_over_range(c, from, to);
+        return 0;
+    }
+    if ((to - from) / DENSE > t->n) {
+        qd_column_over_docs(c, t->docs, t->n);
+        return 0;
+    }
+    int rc = qdi_aggs_grow(s->account, &s->bits, &s->cap_bits, (t->leaf->docs >> 6) + 2,
+                           sizeof *s->bits, err);
+    if (rc) return rc;
+    if (s->bits_batch != t->number) {
+        for (uint32_t w = s->bits_from; w < s->bits_to; w++) s->bits[w] = 0;
+        for (uint32_t i = 0; i < t->n; i++)
+            s->bits[t->docs[i] >> 6] |= (uint64_t)1 << (t->docs[i] & 63);
+        s->bits_from = from >> 6;
+        s->bits_to = (to >> 6) + 1;
+        s->bits_batch = t->number;
+    }
+    qd_column_over_bits(c, s->bits, from, to);
+    return 0;
+}
+
 static int with_missing(qd_aggs_shard *s, qdi_source *src, qd_err *err);
 
 int qdi_aggs_source_load(qd_aggs_shard *s, qdi_source *src, qd_err *err)
@@ -124,11 +155,9 @@ int qdi_aggs_source_load(qd_aggs_shard *s, qdi_source *src, qd_err *err)
     if (src->reader) {
         qd_column_cursor c;
         qd_column_batch b;
-        if (t->contiguous)
-            qd_column_over_range(&c, t->docs[0], t->docs[t->n - 1] + 1);
-        else
-            qd_column_over_docs(&c, t->docs, t->n);
-        int rc = qd_column_next(src->reader, &c, &b, err);
+        int rc = start(s, &c, err);
+        if (rc) return rc;
+        rc = qd_column_next(src->reader, &c, &b, err);
         if (rc < 0) return rc;
         if (rc == 1 && at_end(&c)) {
             src->n = b.n;
