@@ -191,11 +191,11 @@ static void stats_read(qdi_aggr *a, uint32_t owner, qdi_stats *o)
     o->squares = r->squares;
     o->squares_low = r->squares_low;
     if (owner || !t->has_lanes) return;
-    for (uint32_t i = 0; i < 8; i++) {
+    for (uint32_t i = 0; i < QDI_LANES; i++) {
         qdi_kahan(&o->sum, &o->sum_low, t->lanes.sum[i]);
         qdi_kahan(&o->squares, &o->squares_low, t->square_lanes.sum[i]);
     }
-    for (uint32_t i = 0; i < 8; i++) {
+    for (uint32_t i = 0; i < QDI_LANES; i++) {
         if (isfinite(t->lanes.low[i])) qdi_kahan(&o->sum, &o->sum_low, -t->lanes.low[i]);
         if (isfinite(t->square_lanes.low[i]))
             qdi_kahan(&o->squares, &o->squares_low, -t->square_lanes.low[i]);

@@ -330,6 +330,8 @@ typedef struct qdi_batch {
     uint32_t n;
     bool contiguous;
     uint64_t number;
+    const uint64_t *bits; /* of qd_hits */
+    uint32_t from, words;
 } qdi_batch;
 
 struct qd_aggs_shard {

@@ -16,26 +16,48 @@ static uint32_t room(const qdi_digest *d)
     return (uint32_t)(20 * d->compression) + 64;
 }
 
-/* Merge sort by mean of [0, n): the sorted front stays cheap. */
+/* The bits of a mean in an order-preserving form. */
+static uint64_t bits_of(double v)
+{
+    uint64_t b;
+    memcpy(&b, &v, 8);
+    return b ^ ((uint64_t) - (int64_t)(b >> 63) | (uint64_t)1 << 63);
+}
+
+/* Sorts n centroids by mean, by bytes from the lowest; bytes that are equal everywhere cost only
+ * their count. Stable. */
+static void radix(qdi_centroid *at, qdi_centroid *tmp, uint32_t n)
+{
+    uint32_t count[8][256] = {{0}};
+    qdi_centroid *from = at, *to = tmp;
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t b = bits_of(at[i].mean);
+        for (unsigned k = 0; k < 8; k++) count[k][b >> (8 * k) & 255]++;
+    }
+    for (unsigned k = 0; k < 8; k++) {
+        uint32_t *c = count[k], sum = 0;
+        if (n == 0 || c[bits_of(from[0].mean) >> (8 * k) & 255] == n) continue;
+        for (unsigned v = 0; v < 256; v++) {
+            uint32_t x = c[v];
+            c[v] = sum;
+            sum += x;
+        }
+        for (uint32_t i = 0; i < n; i++) to[c[bits_of(from[i].mean) >> (8 * k) & 255]++] = from[i];
+        qdi_centroid *x = from;
+        from = to;
+        to = x;
+    }
+    if (from != at) memcpy(at, from, n * sizeof *at);
+}
+
+/* Sorts [0, n), of which the front [0, merged) is sorted already. */
 static int sort(qdi_digest *d, qd_account *account)
 {
     uint32_t n = d->n, runs = d->merged;
     if (runs == n) return 0;
-    qdi_centroid *tmp = qd_alloc(account, n * sizeof *tmp), *tail = d->at + runs;
+    qdi_centroid *tmp = qd_alloc(account, n * sizeof *tmp);
     if (!tmp) return QD_E_NOMEM;
-    uint32_t m = n - runs;
-    for (uint32_t width = 1; width < m; width *= 2) {
-        for (uint32_t lo = 0; lo < m; lo += 2 * width) {
-            uint32_t mid = lo + width < m ? lo + width : m,
-                     hi = lo + 2 * width < m ? lo + 2 * width : m;
-            uint32_t i = lo, j = mid, k = lo;
-            while (i < mid && j < hi)
-                tmp[k++] = tail[i].mean <= tail[j].mean ? tail[i++] : tail[j++];
-            while (i < mid) tmp[k++] = tail[i++];
-            while (j < hi) tmp[k++] = tail[j++];
-        }
-        memcpy(tail, tmp, m * sizeof *tmp);
-    }
+    radix(d->at + runs, tmp, n - runs);
     uint32_t i = 0, j = runs, k = 0;
     while (i < runs && j < n) tmp[k++] = d->at[i].mean <= d->at[j].mean ? d->at[i++] : d->at[j++];
     while (i < runs) tmp[k++] = d->at[i++];

@@ -76,31 +76,25 @@ static void bounds_i64(const int64_t *v, size_t n, int64_t *min, int64_t *max)
 
 static void sum_f64(const double *v, size_t n, qdi_fsum *io)
 {
-    vd s0, s1, c0, c1;
-    memcpy(&s0, io->sum, 32);
-    memcpy(&s1, io->sum + 4, 32);
-    memcpy(&c0, io->low, 32);
-    memcpy(&c1, io->low + 4, 32);
+    vd s[4], c[4];
+    memcpy(s, io->sum, sizeof s);
+    memcpy(c, io->low, sizeof c);
     size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        vd a, b;
-        memcpy(&a, v + i, 32);
-        memcpy(&b, v + i + 4, 32);
-        vd y0 = a - c0, y1 = b - c1;
-        vd t0 = s0 + y0, t1 = s1 + y1;
-        c0 = (t0 - s0) - y0;
-        c1 = (t1 - s1) - y1;
-        s0 = t0;
-        s1 = t1;
-    }
-    memcpy(io->sum, &s0, 32);
-    memcpy(io->sum + 4, &s1, 32);
-    memcpy(io->low, &c0, 32);
-    memcpy(io->low + 4, &c1, 32);
+    for (; i + QDI_LANES <= n; i += QDI_LANES)
+        for (int k = 0; k < 4; k++) { /* four chains hide the latency of additions */
+            vd x;
+            memcpy(&x, v + i + 4 * k, 32);
+            vd y = x - c[k], t = s[k] + y;
+            c[k] = (t - s[k]) - y;
+            s[k] = t;
+        }
+    memcpy(io->sum, s, sizeof s);
+    memcpy(io->low, c, sizeof c);
     for (; i < n; i++) {
-        double y = v[i] - io->low[i & 7], t = io->sum[i & 7] + y;
-        io->low[i & 7] = (t - io->sum[i & 7]) - y;
-        io->sum[i & 7] = t;
+        size_t k = i % QDI_LANES;
+        double y = v[i] - io->low[k], t = io->sum[k] + y;
+        io->low[k] = (t - io->sum[k]) - y;
+        io->sum[k] = t;
     }
 }
 

@@ -15,9 +15,10 @@ typedef struct qdi_isum {
     uint64_t low;
 } qdi_isum;
 
-/* Sums in eight lanes with Kahan's compensation, kept from call to call. */
+#define QDI_LANES 16u
+/* Sums in lanes with Kahan's compensation, kept from call to call. */
 typedef struct qdi_fsum {
-    double sum[8], low[8];
+    double sum[QDI_LANES], low[QDI_LANES];
 } qdi_fsum;
 
 typedef struct qdi_kernels {

@@ -158,6 +158,9 @@ static int collector_collect(qd_collector *c, const qd_hits *h, qd_err *err)
     s->batch.n = h->n;
     s->batch.contiguous = h->docs[h->n - 1] - h->docs[0] == h->n - 1;
     s->batch.number++;
+    s->batch.bits = h->bits;
+    s->batch.from = h->from;
+    s->batch.words = h->words;
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < s->nroots; i++) {
         qdi_aggr *a = s->roots[i];

@@ -131,10 +131,16 @@ static int start(qd_aggs_shard *s, qd_column_cursor *c, qd_err *err)
     if (rc) return rc;
     if (s->bits_batch != t->number) {
         for (uint32_t w = s->bits_from; w < s->bits_to; w++) s->bits[w] = 0;
-        for (uint32_t i = 0; i < t->n; i++)
-            s->bits[t->docs[i] >> 6] |= (uint64_t)1 << (t->docs[i] & 63);
-        s->bits_from = from >> 6;
-        s->bits_to = (to >> 6) + 1;
+        if (t->bits) {
+            s->bits_from = t->from >> 6;
+            s->bits_to = s->bits_from + t->words;
+            memcpy(s->bits + s->bits_from, t->bits, t->words * sizeof *s->bits);
+        } else {
+            for (uint32_t i = 0; i < t->n; i++)
+                s->bits[t->docs[i] >> 6] |= (uint64_t)1 << (t->docs[i] & 63);
+            s->bits_from = from >> 6;
+            s->bits_to = (to >> 6) + 1;
+        }
         s->bits_batch = t->number;
     }
     qd_column_over_bits(c, s->bits, from, to);

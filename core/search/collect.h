@@ -24,6 +24,10 @@ typedef struct qd_hits {
     const uint32_t *docs; /* local, ascending */
     const float *scores;  /* NULL unless asked for */
     uint32_t n;           /* 1 to QD_COLLECT_BATCH */
+    /* The same documents as a bitmap of `words` words: bit i is document from + i, from a multiple
+     * of 64. NULL: not at hand. */
+    const uint64_t *bits;
+    uint32_t from, words;
 } qd_hits;
 
 /* Results of collect other than 0 and errors. */

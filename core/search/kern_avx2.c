@@ -208,8 +208,18 @@ static uint64_t popcount_and(const uint64_t *a, const uint64_t *b, size_t n)
 static uint32_t bits_to_docs(const uint64_t *a, size_t n, uint32_t base, uint32_t *out)
 {
     uint32_t m = 0;
-    for (size_t i = 0; i < n; i++, base += 64)
-        for (uint64_t w = a[i]; w; w &= w - 1) out[m++] = base + (uint32_t)__builtin_ctzll(w);
+    for (size_t i = 0; i < n; i++, base += 64) {
+        uint64_t w = a[i];
+        if (w == ~0ull) { /* match_all, dense filters */
+            __m256i d = _mm256_add_epi32(_mm256_set1_epi32((int)base),
+                                         _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+            for (unsigned k = 0; k < 64; k += 8, d = _mm256_add_epi32(d, _mm256_set1_epi32(8)))
+                _mm256_storeu_si256((__m256i *)(void *)(out + m + k), d);
+            m += 64;
+            continue;
+        }
+        for (; w; w &= w - 1) out[m++] = base + (uint32_t)__builtin_ctzll(w);
+    }
     return m;
 }
 

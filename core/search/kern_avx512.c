@@ -166,8 +166,20 @@ static uint64_t popcount_and(const uint64_t *a, const uint64_t *b, size_t n)
 static uint32_t bits_to_docs(const uint64_t *a, size_t n, uint32_t base, uint32_t *out)
 {
     uint32_t m = 0;
-    for (size_t i = 0; i < n; i++, base += 64)
-        for (uint64_t w = a[i]; w; w &= w - 1) out[m++] = base + (uint32_t)__builtin_ctzll(w);
+    for (size_t i = 0; i < n; i++, base += 64) {
+        uint64_t w = a[i];
+        __m512i d = _mm512_add_epi32(
+            _mm512_set1_epi32((int)base),
+            _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+        if (!w) continue;
+        for (unsigned k = 0; k < 4; k++, w >>= 16, d = _mm512_add_epi32(d, _mm512_set1_epi32(16))) {
+            /* compressed in a register: a compressing store is microcoded on some machines */
+            uint32_t some = (uint32_t)__builtin_popcount((unsigned)(w & 0xffff));
+            _mm512_mask_storeu_epi32(out + m, (__mmask16)((1u << some) - 1),
+                                     _mm512_maskz_compress_epi32((__mmask16)w, d));
+            m += some;
+        }
+    }
     return m;
 }
 

@@ -23,7 +23,13 @@ static int window_emit(qdi_run *r, const qdi_win *w, const uint64_t *out, double
         memset(scores, 0, n * sizeof *scores);
     }
     if (!n) return 0;
-    qd_hits hits = {.leaf = r->leaf, .docs = docs, .scores = scores, .n = n};
+    qd_hits hits = {.leaf = r->leaf,
+                    .docs = docs,
+                    .scores = scores,
+                    .n = n,
+                    .bits = out,
+                    .from = w->from,
+                    .words = w->words};
     return c->vt->collect(c, &hits, err);
 }
 
