@@ -81,7 +81,8 @@ static int feed_leaf(qdi_aggr *a, qd_collector *c, const qd_leaf *leaf, const no
             docs[k] = from[at].doc - leaf->base;
             scores[k] = from[at].score;
         }
-        rc = c->vt->collect(c, &(qd_hits){leaf, docs, scores, k}, err);
+        rc = c->vt->collect(c, &(qd_hits){.leaf = leaf, .docs = docs, .scores = scores, .n = k},
+                            err);
     }
     if (rc >= 0 && c->vt->end) {
         int end = c->vt->end(c, leaf, err);
