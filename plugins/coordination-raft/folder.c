@@ -2,10 +2,9 @@
  * folder.c: the store's folder: lock, node file, reserve.
  *
  *   lock       locked (OFD) by the one process that has the store open
- *   node       text: format, this node's raft id, the cluster's uuid, whether it was formed; a sum
- *   raft/      libraft's files
- *   state.db   rows.h
- *   reserve    blocks given up when the disk is full
+ *   node       text: format, this node's raft id, the cluster's uuid; a sum. There once it is
+ * formed raft/      libraft's files state.db   rows.h reserve    blocks given up when the disk is
+ * full
  */
 #include "store.h"
 #include <dirent.h>
@@ -53,22 +52,22 @@ static int32_t lock_it(qd_coord *c, qd_err *err)
 }
 
 /* Text of the node file, sum included. */
-static size_t node_text(const qd_coord *c, int formed, char *out, size_t cap)
+static size_t node_text(const qd_coord *c, char *out, size_t cap)
 {
     char uuid[33];
     for (int i = 0; i < 16; i++) snprintf(uuid + 2 * i, 3, "%02x", c->cluster[i]);
-    int n = snprintf(out, cap, "quidditch coordination-raft %d\nid %llu\ncluster %s\nformed %d\n",
-                     FORMAT, (unsigned long long)c->raft_id, uuid, formed);
+    int n = snprintf(out, cap, "quidditch coordination-raft %d\nid %llu\ncluster %s\n", FORMAT,
+                     (unsigned long long)c->raft_id, uuid);
     uint64_t sum = cr_sum64(out, (size_t)n, 0);
     return (size_t)n +
            (size_t)snprintf(out + n, cap - (size_t)n, "sum %016llx\n", (unsigned long long)sum);
 }
 
 /* Replaces the node file: written aside, synced, renamed, the folder synced. */
-static int node_write(qd_coord *c, int formed)
+static int node_write(qd_coord *c)
 {
     char aside[4096], name[4096], text[256];
-    size_t n = node_text(c, formed, text, sizeof text);
+    size_t n = node_text(c, text, sizeof text);
     join(c, "node.new", aside);
     join(c, "node", name);
     int fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -87,8 +86,8 @@ static int parse_node(qd_coord *c, char *text, size_t n)
     char uuid[33];
     char *tail = NULL;
     text[n] = 0;
-    if (sscanf(text, "quidditch coordination-raft %d\nid %llu\ncluster %32[0-9a-f]\nformed %d\n%n",
-               &format, &id, uuid, &c->formed, &at) != 4 ||
+    if (sscanf(text, "quidditch coordination-raft %d\nid %llu\ncluster %32[0-9a-f]\n%n", &format,
+               &id, uuid, &at) != 3 ||
         at == 0 || strncmp(text + at, "sum ", 4) != 0)
         return -1;
     sum = strtoull(text + at + 4, &tail, 16);
@@ -96,6 +95,7 @@ static int parse_node(qd_coord *c, char *text, size_t n)
         id == 0 || strlen(uuid) != 32)
         return -1;
     c->raft_id = id;
+    c->formed = 1;
     for (int i = 0; i < 16; i++) {
         char two[3] = {uuid[2 * i], uuid[2 * i + 1], 0};
         c->cluster[i] = (uint8_t)strtoul(two, NULL, 16);
@@ -122,31 +122,32 @@ static int32_t node_file(qd_coord *c, qd_err *err)
     c->raft_id = c->plugin->rand->u64(c->plugin->self) >> 1;
     if (c->raft_id == 0) c->raft_id = 1;
     c->plugin->rand->bytes(c->plugin->self, c->cluster, 16);
-    if (node_write(c, 0)) return failed(c, err, QD_E_IO, "writing", "node");
-    return 0;
+    return 0; /* written when the store is formed */
 }
 
-/* Nothing is acknowledged before `formed` is noted: what an interrupted forming left is removed. */
+/* Nothing is acknowledged before the node file is there: what an interrupted forming left is
+ * removed. What it cannot have left speaks for a file that was lost. */
 static int32_t begin_anew(qd_coord *c, const char *raft, qd_err *err)
 {
-    static const char *const files[] = {"state.db", "state.db-wal", "state.db-journal"};
     char name[4096];
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        join(c, files[i], name);
-        if (unlink(name) != 0 && errno != ENOENT)
-            return failed(c, err, QD_E_IO, "removing", files[i]);
-    }
+    join(c, "state.db", name);
+    int lost = access(name, F_OK) == 0;
+    int32_t rc = 0;
     DIR *d = opendir(raft);
     if (!d) return failed(c, err, QD_E_IO, "reading", "raft");
-    int32_t rc = 0;
-    for (struct dirent *e; rc == 0 && (e = readdir(d));) {
+    for (struct dirent *e; !lost && (e = readdir(d));)
+        lost = strncmp(e->d_name, "snapshot-", 9) == 0;
+    rewinddir(d);
+    for (struct dirent *e; !lost && rc == 0 && (e = readdir(d));) {
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
         if (unlinkat(dirfd(d), e->d_name, 0) != 0)
             rc = failed(c, err, QD_E_IO, "removing raft file", e->d_name);
     }
     closedir(d);
-    if (rc == 0 && (sync_folder(raft) || sync_folder(c->path)))
-        rc = failed(c, err, QD_E_IO, "syncing", "raft");
+    if (lost)
+        return qd_plug_fail(c->plugin->err, err, QD_E_CORRUPT,
+                            "coordination store %s holds data, but its file node is gone", c->path);
+    if (rc == 0 && sync_folder(raft)) rc = failed(c, err, QD_E_IO, "syncing", "raft");
     return rc;
 }
 
@@ -170,7 +171,7 @@ int32_t cr_folder_open(qd_coord *c, qd_err *err)
 int32_t cr_folder_formed(qd_coord *c)
 {
     if (c->formed) return 0;
-    if (node_write(c, 1)) return QD_E_IO;
+    if (node_write(c)) return QD_E_IO;
     c->formed = 1;
     return 0;
 }

@@ -427,13 +427,10 @@ static void on_failed(void *arg, const char *why);
 static void leading_done(cr_proposal *p, int32_t rc)
 {
     qd_coord *c = (qd_coord *)((char *)p - offsetof(qd_coord, leading));
-    if (rc) return;
+    if (rc || c->failed) return;
     c->dirty = 1;
-    if (cr_folder_formed(c)) { /* before anything is acknowledged */
-        on_failed(c, "its file node could not be written");
-        return;
-    }
     c->ready = 1;
+    c->ready_ns = now_ns(c);
     cr_deadlines_update(c, 1);
     cr_identity_update(c);
 }
@@ -463,6 +460,9 @@ static void on_lead(void *arg, uint64_t term)
     if (rc)
         cr_say(c, QD_LEVEL_ERROR, "the first entry of term %llu was refused (%d)",
                (unsigned long long)term, rc);
+    /* While that is written. Nothing is acknowledged before both are there. */
+    else if (cr_folder_formed(c))
+        on_failed(c, "its file node could not be written");
 }
 
 /* Nothing goes on; every request gets the code and the reason. */

@@ -98,7 +98,7 @@ struct qd_coord {
     uint64_t raft_id; /* and identity as an election's owner: incarnation */
     uint64_t incarnation, last_number, last_batch;
     uint8_t cluster[16];
-    int formed; /* the node file says so */
+    int formed; /* the node file is there */
     qd_str node_id, node_name, publish;
     uint32_t election_ms, heartbeat_ms, snapshot_entries;
     uint64_t reserve_bytes, history_bytes;
@@ -141,6 +141,7 @@ struct qd_coord {
     int32_t fail_code; /* what requests are told then */
     char fail_reason[4400];
     int64_t not_ready_ns; /* since when it has no leader */
+    int64_t ready_ns;     /* since when it has one */
     cr_writer writer;
     cr_batch *batch; /* being written */
     cr_proposal leading;
@@ -202,7 +203,7 @@ void cr_watches_end(qd_coord *c);
 /* --- folder.c --- */
 /* Makes and locks the folder, reads or makes the node's file. */
 int32_t cr_folder_open(qd_coord *c, qd_err *err);
-/* Notes in the node's file that the store was formed. 0 or a negative code. */
+/* Writes the node's file: the store is formed. 0 or a negative code. */
 int32_t cr_folder_formed(qd_coord *c);
 void cr_folder_close(qd_coord *c);
 /* Free bytes of the file system; UINT64_MAX when unknown. */
