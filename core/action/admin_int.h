@@ -54,6 +54,10 @@ void qdi_write_ms(qd_json_writer *w, bool human, const char *name, const char *k
 void qdi_write_bytes(qd_json_writer *w, bool human, const char *name, const char *key,
                      int64_t bytes);
 
+/* An answer of JSON as YAML, appended to out (action/yaml.c). 0, QD_E_XCONTENT, the buffer's error.
+ */
+int qdi_yaml_from_json(qd_str json, qd_buf *out);
+
 /* Counts of shards of one index, or of a cluster. */
 typedef struct qdi_health {
     qd_health status;

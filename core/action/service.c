@@ -8,6 +8,7 @@
  * its cancellation, even when it has failed before: until then the caller may use it.
  */
 #include "action/action_int.h"
+#include "action/admin_int.h"
 #include "action/counters.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -87,6 +88,23 @@ static void filter_answer(running *x)
     }
 }
 
+/* ?format=yaml, or Accept: application/yaml. */
+static void as_yaml(running *x)
+{
+    qd_str format = qd_param(&x->q, "format");
+    bool wanted = format.n ? qd_str_is(format, "yaml") : x->q.accept == QD_FORMAT_YAML;
+    if (!wanted || x->r.format != QD_FORMAT_JSON || x->out.n == 0) return;
+    qd_buf yaml;
+    qd_buf_init(&yaml, x->q.a->account, ANSWER_MAX);
+    if (!qdi_yaml_from_json(qd_buf_view(&x->out), &yaml)) {
+        qd_buf_fini(&x->out);
+        x->out = yaml;
+        x->r.format = QD_FORMAT_YAML;
+    } else {
+        qd_buf_fini(&yaml);
+    }
+}
+
 static void answer_whole(running *x)
 {
     if (qd_buf_status(&x->out)) {
@@ -97,6 +115,7 @@ static void answer_whole(running *x)
         qd_err_fini(&big);
     }
     filter_answer(x);
+    as_yaml(x);
     if (x->q.pretty && x->out.n && x->r.format == QD_FORMAT_JSON) (void)qd_buf_char(&x->out, '\n');
     (void)emit(x, qd_buf_view(&x->out));
 }

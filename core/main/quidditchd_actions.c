@@ -4,6 +4,7 @@
  */
 #include "action/counters.h"
 #include "main/node.h"
+#include "rest/rest.h"
 #include <stdio.h>
 
 static int actions_start(qd_node *node, qd_err *err)
@@ -30,6 +31,7 @@ static int actions_start(qd_node *node, qd_err *err)
         .node_host = QD_STR("127.0.0.1"),
         .data_path = qd_str_c(node->data),
         .counters = counters,
+        .http_stats = qd_rest_http_stats,
     };
     rc = qd_scrolls_open(&node->actions, err);
     if (rc) qd_action_counters_close(counters);

@@ -32,6 +32,8 @@ static void content_type(rest_call *c, uint32_t format)
 {
     if (format == QD_FORMAT_TEXT) {
         snprintf(c->content_type, sizeof c->content_type, "text/plain; charset=UTF-8");
+    } else if (format == QD_FORMAT_YAML) {
+        snprintf(c->content_type, sizeof c->content_type, "application/yaml");
     } else {
         snprintf(c->content_type, sizeof c->content_type, "%s", c->media.content_type);
     }

@@ -118,14 +118,29 @@ static int http_config(const qd_frontend_config *c, qd_frontend *f, char host[12
     return 0;
 }
 
+/* For figures: the server of the front-end opened last. */
+static _Atomic(qd_http_server *) the_server;
+
 static void frontend_free(qd_frontend *f)
 {
+    qd_http_server *mine = f->server;
+    (void)atomic_compare_exchange_strong(&the_server, &mine, NULL);
     qd_http_close(f->server);
     while (f->nloops) qd_loop_close(f->loops[--f->nloops]);
     qd_free(f);
 }
 
 static const qd_host *the_host;
+
+void qd_rest_http_stats(void *arg, qd_action_http_stats *out)
+{
+    qd_http_stats s = {0};
+    qd_http_server *server = atomic_load(&the_server);
+    (void)arg;
+    if (server) qd_http_stats_get(server, &s);
+    *out =
+        (qd_action_http_stats){s.open, s.opened, s.requests, s.bytes_in, s.bytes_out, s.rejected};
+}
 
 static int32_t rest_open(qd_self *self, const qd_frontend_config *c, qd_frontend **out, qd_err *err)
 {
@@ -156,6 +171,7 @@ static int32_t rest_open(qd_self *self, const qd_frontend_config *c, qd_frontend
         frontend_free(f);
         return rc;
     }
+    atomic_store(&the_server, f->server);
     *out = f;
     return 0;
 }

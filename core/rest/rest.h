@@ -12,4 +12,9 @@
  * settings http.* and compatibility.identity as text. */
 const qd_plugin *qd_rest_plugin(void);
 
+struct qd_action_http_stats;
+/* Connections and traffic of the front-end opened last, for qd_actions.http_stats; zeros when none
+ * is open. arg is not used. [any] while no front-end is being closed */
+void qd_rest_http_stats(void *arg, struct qd_action_http_stats *out);
+
 #endif

@@ -36,9 +36,9 @@ struct qd_frontend {
 int qdi_routes_make(qd_err *err);
 
 typedef struct rest_match {
-    const qd_api *api; /* NULL: none */
-    char allowed[64];  /* methods of the path when only the method is wrong: "GET, POST" */
-    qd_pair *params;   /* of path and query, decoded, in the arena */
+    const qd_api *api;        /* NULL: none */
+    char allowed[64];         /* methods of the path when only the method is wrong: "GET, POST" */
+    qd_pair *params;          /* of path and query, decoded, in the arena */
     uint32_t nparams, nparts; /* the first nparts are of the path */
 } rest_match;
 /* Finds the API of a request and decodes its parameters. QD_E_HTTP_BAD for broken escapes. */

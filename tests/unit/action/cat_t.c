@@ -179,12 +179,37 @@ static void help_lists_columns(void **state)
     action_node_close(n);
 }
 
+static void yaml(void **state)
+{
+    (void)state;
+    action_node *n = action_node_open(NULL);
+    green_index(n, "foo");
+    assert_int_equal(action_call(n, "PUT", "/foo/_alias/one", NULL), 200);
+    action_call(n, "GET", "/_cat/indices?format=yaml&h=index,pri", NULL);
+    assert_int_equal(action_format(n), QD_FORMAT_YAML);
+    assert_string_equal(action_body(n), "---\n- index: \"foo\"\n  pri: \"1\"\n");
+    action_call_accept(n, "GET", "/foo?filter_path=*.aliases,*.settings.index.number_of_shards",
+                       NULL, QD_FORMAT_YAML);
+    assert_string_equal(action_body(n), "---\nfoo:\n  aliases:\n    one: {}\n  settings:\n    "
+                                        "index:\n      number_of_shards: \"1\"\n");
+    action_call(n, "GET", "/_cluster/pending_tasks?format=yaml", NULL);
+    assert_string_equal(action_body(n), "---\ntasks: []\n");
+    action_call(n, "GET",
+                "/_cluster/state/blocks,routing_nodes?format=yaml&filter_path=blocks,"
+                "routing_nodes.nodes.*.index",
+                NULL);
+    assert_string_equal(action_body(n), "---\nblocks: {}\nrouting_nodes:\n  nodes:\n    "
+                                        "nodeidnodeidnodeid0001:\n    - index: \"foo\"\n");
+    action_node_close(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(health_counts),  cmocka_unit_test(health_waits),
         cmocka_unit_test(health_layouts), cmocka_unit_test(table_parameters),
         cmocka_unit_test(tables_answer),  cmocka_unit_test(help_lists_columns),
+        cmocka_unit_test(yaml),
     };
     return unit_run(tests);
 }

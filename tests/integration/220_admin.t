@@ -1,0 +1,77 @@
+#!/usr/bin/perl
+# The APIs about node and cluster of a real node, over HTTP: identity, health, tables, settings,
+# figures, and what they say after a restart.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use QdNode;
+use Test::More;
+
+my $node = QdNode->new('admin', settings => {'node.attr.zone' => 'east'});
+$node->start;
+
+my $r = $node->get('/');
+is($r->{status}, 200, 'GET /');
+is($r->{json}{version}{number}, '8.19.0', 'version of the identity');
+is($r->{json}{tagline}, 'You Know, for Search', 'tagline');
+is($r->{headers}{'x-elastic-product'}, 'Elasticsearch', 'product header');
+is($node->get('/ready')->{status}, 200, 'ready');
+is($node->get('/health')->{json}{status}, 'ok', 'alive');
+
+$node->put('/books', {settings => {number_of_shards => 2, number_of_replicas => 0}});
+$node->put('/books/_doc/1?refresh=true', {title => 'one'});
+$r = $node->get('/_cluster/health?wait_for_status=green&timeout=20s');
+is($r->{json}{status}, 'green', 'green');
+is($r->{json}{active_shards}, 2, 'shards');
+
+$r = $node->get('/_cat/health?v');
+my @lines = split /\n/, $r->{content};
+is(scalar @lines, 2, '_cat/health has a head and a row');
+is(scalar(split ' ', $lines[0]), scalar(split ' ', $lines[1]), 'as many columns');
+like($r->{headers}{'content-type'}, qr{^text/plain}, 'as text');
+like($node->get('/_cat/indices')->{content}, qr/^green open books \S{22} 2 0 1 0 /, '_cat/indices');
+is($node->get('/_cat/indices?format=json&h=index')->{json}[0]{index}, 'books', 'as JSON');
+like($node->get('/_cat/indices?format=yaml&h=index')->{content}, qr/^---\n- index: "books"\n/, 'as YAML');
+like($node->get('/_cat/plugins')->{content}, qr/^admin storage-nvme /m, '_cat/plugins');
+is($node->get('/_cat/nope')->{status} >= 400, 1, 'no such table');
+
+my ($id) = keys %{$node->get('/_nodes/plugins')->{json}{nodes}};
+$r = $node->get('/_nodes/plugins')->{json}{nodes}{$id};
+like($r->{plugins}[0]{sha256}, qr/^[0-9a-f]{64}$/, 'hash of a plugin');
+is($r->{attributes}{zone}, 'east', 'attribute');
+$r = $node->get('/_nodes/stats/http,jvm')->{json}{nodes}{$id};
+cmp_ok($r->{http}{current_open}, '>=', 1, 'connections are counted');
+cmp_ok($r->{jvm}{mem}{heap_used_percent}, '>=', 0, 'memory');
+is($node->get('/_stats')->{json}{_all}{total}{docs}{count}, 1, '_stats');
+
+$r = $node->put('/_cluster/settings?flat_settings', {persistent => {'search.max_buckets' => 77}});
+is($r->{json}{acknowledged} ? 1 : 0, 1, 'settings');
+is($node->put('/_cluster/settings', {persistent => {'http.port' => 1}})->{status}, 400, 'static setting');
+$r = $node->post('/_analyze', {analyzer => 'standard', text => 'Two words'});
+is(join(' ', map { $_->{token} } @{$r->{json}{tokens}}), 'two words', '_analyze');
+like($node->get('/metrics')->{content}, qr/^quidditch_indexing_docs_total 1$/m, 'metrics');
+
+$node->stop;
+$node->start;
+is($node->get('/_cluster/settings?flat_settings')->{json}{persistent}{'search.max_buckets'}, 77, 'settings stay');
+is($node->get('/_cluster/health?wait_for_status=green&timeout=20s')->{json}{status}, 'green', 'green again');
+is($node->get('/ready')->{status}, 200, 'ready again');
+$node->stop;
+
+# the other face
+my $os = QdNode->new('os', settings => {'compatibility.identity' => 'os2'});
+$os->start;
+$r = $os->get('/');
+is($r->{json}{version}{distribution}, 'opensearch', 'distribution');
+is($r->{headers}{'x-elastic-product'}, undef, 'no product header');
+is(scalar(split ' ', $os->get('/_cat/health')->{content}), 15, '15 columns of _cat/health');
+$os->stop;
+
+SKIP: {
+    my $doc = QdNode::top() . '/docs/rest.md';
+    open my $f, '<', $doc or skip 'no docs/rest.md', 1;
+    local $/;
+    is(<$f>, scalar `'@{[QdNode::qd()]}' api --markdown`, 'docs/rest.md is what the table prints');
+}
+done_testing;
