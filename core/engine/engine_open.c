@@ -248,7 +248,8 @@ static int make(const qd_engine_config *c, qd_engine **out, qd_err *err)
     e->settings = c->settings;
     atomic_store(&e->durability, c->settings.durability);
     e->nslots = c->slots;
-    e->shown_seq_no = e->committed_checkpoint = QD_SEQ_NO_NONE;
+    e->shown_seq_no = QD_SEQ_NO_NONE;
+    e->committed_checkpoint = QD_SEQ_NO_NONE;
     atomic_store(&e->next_unit, 1);
     qd_err_init(&e->failure);
     qd_mutex_init(&e->settings_lock);
