@@ -89,7 +89,7 @@ static void head_and_body(const char *p, size_t n, size_t step)
         qd_assert(x.request.path.n && memchr(x.request.path.p, ' ', x.request.path.n) == NULL);
         outcome whole = feed(frame, p + length, n - (size_t)length, SIZE_MAX / 2);
         outcome cut = feed(frame, p + length, n - (size_t)length, step);
-        qd_assert(whole.status == cut.status && whole.state == cut.state);
+        qd_assert(whole.status == cut.status && (whole.status || whole.state == cut.state));
         if (!whole.status) qd_assert(whole.digest == cut.digest && whole.used == cut.used);
     } else {
         qd_assert(status >= 400 && status < 600 && why);
@@ -108,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     http_body chunks = {.state = BODY_CHUNK_SIZE, .max = 1 << 20, .gzip = data[0] & 128};
     outcome whole = feed(chunks, p, size - 1, SIZE_MAX / 2);
     outcome cut = feed(chunks, p, size - 1, data[0] % 31 + 1u);
-    qd_assert(whole.status == cut.status && whole.state == cut.state);
+    qd_assert(whole.status == cut.status && (whole.status || whole.state == cut.state));
     qd_free(p);
     return 0;
 }
