@@ -82,6 +82,7 @@ typedef struct search_request {
     qd_aggs *aggs;
     search_boost *boosts;
     uint32_t nboosts;
+    bool dfs; /* search_type */
     bool has_slice;
     int64_t slice_id, slice_max;
     qd_str slice_field;
@@ -220,6 +221,7 @@ typedef struct search_run {
     uint32_t nshards;
     qd_analysis *analysis;
     bool scroll;
+    const qd_node_global_stats *stats; /* of dfs_query_then_fetch; NULL: each shard's own */
     /* merged */
     search_ref *refs;
     uint32_t nrefs; /* from .. from + size */
@@ -249,6 +251,10 @@ void qdi_search_shards_write(const search_run *x, qd_json_writer *w);
 void qdi_search_shard_run(search_run *x, search_shard *s);
 /* Feeds all documents of a shard that match to a collector that needs no scores. [worker] */
 int qdi_search_shard_collect(search_run *x, search_shard *s, qd_collector *c, qd_err *err);
+/* A shard's plan of the query for hits, with scores. [worker] */
+int qdi_search_shard_plan(search_run *x, search_shard *s, qd_plan **out, qd_err *err);
+/* Sums the statistics of the query's terms over all shards into x->stats. [worker] */
+int qdi_search_dfs(search_run *x, qd_err *err);
 /* Runs fn for 0 .. n - 1 on the search pool, the caller helping; returns when all have run. */
 void qdi_search_fan(qd_actions *a, uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg);
 

@@ -143,9 +143,10 @@ static int bools(search_request *r, qd_err *err)
     return rc;
 }
 
-static int type_param(const qd_request *q, qd_err *err)
+static int type_param(search_request *r, qd_err *err)
 {
-    qd_str v = qd_param(q, "search_type");
+    qd_str v = qd_param(r->q, "search_type");
+    r->dfs = qd_str_is(v, "dfs_query_then_fetch");
     if (!v.n || qd_str_is(v, "query_then_fetch") || qd_str_is(v, "dfs_query_then_fetch")) return 0;
     return qd_err_set(err, QD_E_ARG, "No search type for [%.*s]", QD_STR_ARG(v));
 }
@@ -184,7 +185,7 @@ int qdi_search_params(search_request *r, qd_err *err)
     int rc = numbers(r, err);
     if (!rc) rc = total_param(r, err);
     if (!rc) rc = bools(r, err);
-    if (!rc) rc = type_param(r->q, err);
+    if (!rc) rc = type_param(r, err);
     if (!rc) rc = fields_params(r, err);
     if (!rc && qd_param(r->q, "sort").n) {
         rc = qdi_search_sort_param(r, qd_param(r->q, "sort"), err);

@@ -452,6 +452,8 @@ static int merge_aggs(search_run *x, qd_err *err)
 
 int qdi_search_query_phase(search_run *x, qd_err *err)
 {
+    int rc = x->r->dfs && !x->stats && x->nshards > 1 ? qdi_search_dfs(x, err) : 0;
+    if (rc) return rc;
     qdi_search_fan(x->a, x->nshards, run_shard, x);
     x->failed = 0;
     for (uint32_t i = 0; i < x->nshards; i++) {
@@ -467,6 +469,6 @@ int qdi_search_query_phase(search_run *x, qd_err *err)
         return qdi_search_failed(x, err);
     }
     merge_totals(x);
-    int rc = merge_hits(x, err);
+    rc = merge_hits(x, err);
     return rc ? rc : merge_aggs(x, err);
 }

@@ -159,6 +159,7 @@ static int plan(const search_run *x, search_shard *s, bool post, bool scores, qd
     qd_plan_options o = {
         .similarity = identity == 4 ? &qd_similarity_lucene : NULL, /* os3 left the factor out */
         .max_clauses = (uint32_t)qd_config_i64(x->a->config, QD_SET_MAX_CLAUSES),
+        .stats = x->stats,
         .task = x->task,
         .no_scores = !scores,
         .account = x->a->account,
@@ -414,6 +415,13 @@ static int searcher(search_shard *s, qd_err *err)
         qd_shard_leave(s->shard);
     }
     return qd_shard_searcher(s->shard, &s->searcher, err);
+}
+
+int qdi_search_shard_plan(search_run *x, search_shard *s, qd_plan **out, qd_err *err)
+{
+    int rc = s->index->rc;
+    if (!rc) rc = searcher(s, err);
+    return rc ? rc : plan(x, s, true, true, out, err);
 }
 
 int qdi_search_shard_collect(search_run *x, search_shard *s, qd_collector *c, qd_err *err)

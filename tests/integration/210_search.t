@@ -150,6 +150,13 @@ subtest 'scroll' => sub {
     is($node->delete('/_search/scroll/_all')->{json}{num_freed}, 7);
 };
 
+subtest 'statistics of all shards' => sub {
+    my $r = search('/t/_search?search_type=dfs_query_then_fetch', { query => { match => { title => 'fox' } }, size => 20 });
+    my %scores = map { $_->{_score} => 1 } @{$r->{json}{hits}{hits}};
+    is(scalar keys %scores, 1, 'equal documents score equally in all shards');
+    ok(abs((keys %scores)[0] - log(1 + 0.5 / 20.5)) < 1e-6, 'by the sum of documents') or diag explain \%scores;
+};
+
 subtest 'many searches' => sub {
     my $r = $node->post('/_msearch', qq({"index":"t"}\n{"size":0}\n{"index":"nope"}\n{}\n{"index":"t"}\n{"sort":["nope"]}\n));
     is_deeply([ map { $_->{status} } @{$r->{json}{responses}} ], [ 200, 404, 400 ]);
