@@ -163,9 +163,7 @@ static int auto_bounds(qd_str text, qd_str bounds, qdi_fuzziness *out, qd_err *e
     qd_str rest = bounds, low = qd_str_split(&rest, ',');
     int64_t lo, hi;
     if (!rest.p || qd_str_find(rest, ',') >= 0)
-        return qd_err_set(err, QD_E_ES_PARSE,
-                          "failed to find low and high distance values from [%.*s]",
-                          QD_STR_ARG(text));
+        return qd_err_set(err, QD_E_ES_PARSE, "failed to find low and high distance values");
     if (qd_i64_parse(low, &lo) || qd_i64_parse(rest, &hi) || lo < INT32_MIN || lo > INT32_MAX ||
         hi < INT32_MIN || hi > INT32_MAX)
         return qd_err_set(err, QD_E_ES_PARSE, "failed to parse [%.*s] as a \"auto:int,int\"",
@@ -182,18 +180,26 @@ static int auto_bounds(qd_str text, qd_str bounds, qdi_fuzziness *out, qd_err *e
 int qdi_fuzziness_parse(qd_str text, qdi_fuzziness *out, qd_err *err)
 {
     *out = (qdi_fuzziness){.given = true, .low = 3, .high = 6};
-    if (text.n == 0) return qd_err_set(err, QD_E_ARG, "fuzziness cannot be an empty string");
-    if (text.n >= 4 && qd_str_ieq(qd_str_sub(text, 0, 4), QD_STR("auto"))) {
-        out->automatic = true;
-        if (text.n == 4) return 0;
-        if (text.p[4] == ':') return auto_bounds(text, qd_str_sub(text, 5, text.n), out, err);
-        return qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"", QD_STR_ARG(text));
+    if (text.n == 0) return qd_err_set(err, QD_E_ARG, "fuzziness cannot be null or empty.");
+    out->automatic = text.n >= 4 && qd_str_ieq(qd_str_sub(text, 0, 4), QD_STR("auto")) &&
+                     (text.n == 4 || text.p[4] == ':');
+    if (out->automatic && text.n == 4) return 0;
+    if (out->automatic) return auto_bounds(text, qd_str_sub(text, 5, text.n), out, err);
+    if (qd_f32_parse_java(text, &out->edits) || isnan(out->edits)) {
+        (void)qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"", QD_STR_ARG(text));
+        return qd_err_wrap(err, QD_E_ARG, "fuzziness cannot be [%.*s].", QD_STR_ARG(text));
     }
-    if (qd_f32_parse_java(text, &out->edits))
-        return qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"", QD_STR_ARG(text));
-    if (out->edits < 0 || out->edits > 2)
-        return qd_err_set(err, QD_E_ARG, "fuzziness must be 0, 1, 2 or AUTO but was [%.*s]",
-                          QD_STR_ARG(text));
+    if (out->edits > 0 && fmodf(out->edits, 1) > 0) {
+        char shown[QD_F64_TEXT_MAX];
+        qd_f32_print(shown, out->edits);
+        return qd_err_set(err, QD_E_ARG, "fuzziness needs to be one of 0.0, 1.0 or 2.0 but was %s",
+                          shown);
+    }
+    if (out->edits <= -1 || out->edits > 2)
+        return qd_err_set(err, QD_E_ARG, "Valid edit distances are [0, 1, 2] but was [%.0f]",
+                          (double)out->edits);
+    out->edits = truncf(out->edits);
+    if (out->edits < 0) out->edits = 0;
     return 0;
 }
 

@@ -298,9 +298,6 @@ int qdi_string_fuzzy(qdi_string *s, qd_str field, qd_str text, qd_str fuzziness,
     if (fuzziness.n) {
         int rc = qdi_fuzziness_parse(fuzziness, &p.fuzziness, err);
         if (rc) return rc;
-        if (!p.fuzziness.automatic && p.fuzziness.edits != (float)(int)p.fuzziness.edits &&
-            p.fuzziness.edits >= 1)
-            return qd_err_set(err, QD_E_ES_PARSE, "Fractional edit distances are not allowed!");
     }
     /* the edits follow from the word as it is written, before normalization */
     p.fuzziness.edits = (float)qdi_fuzzy_edits(&p.fuzziness, text);

@@ -227,17 +227,18 @@ static int read_boost(parser *p, float *boost, qd_err *err)
     return qd_f32_parse_java(t.image, boost) ? unexpected(p, &t, err) : 0;
 }
 
-/* "~" and "^" behind a term, in any order. */
+/* "~" and "^" behind a term, each once, in any order. */
 static int read_suffixes(parser *p, qd_str *slop, float *boost, qd_err *err)
 {
-    for (;;) {
+    for (bool boosted = false;;) {
         qdi_lex_token t;
         int rc = peek(p, 0, &t, err);
         if (rc) return rc;
         if (t.kind == QDI_T_FUZZY_SLOP && !slop->p) {
             *slop = t.image;
             drop(p);
-        } else if (t.kind == QDI_T_CARAT) {
+        } else if (t.kind == QDI_T_CARAT && !boosted) {
+            boosted = true;
             rc = read_boost(p, boost, err);
             if (rc) return rc;
         } else {

@@ -172,8 +172,9 @@ static void classic(void **state)
         {"{'query_string':{'query':'ANDROID','default_field':'title'}}", "title:android"},
         {"{'query_string':{'query':'a&&b','default_field':'title'}}", "title:a title:b"},
         {"{'query_string':{'query':'a~b','default_field':'title'}}",
-         "query_shard_exception: failed to create query: For input string: \"b\" < "
-         "number_format_exception: For input string: \"b\""},
+         "query_shard_exception: failed to create query: fuzziness cannot be [b]. < "
+         "illegal_argument_exception: fuzziness cannot be [b]. < number_format_exception: For "
+         "input string: \"b\""},
         {"{'query_string':{'query':'x AND (y OR (z AND w))','default_field':'title'}}",
          "+title:x +(title:y (+title:z +title:w))"},
         {"{'query_string':{'query':'((((a))))','default_field':'title'}}", "title:a"},
