@@ -205,6 +205,7 @@ for my $r (@result) {
         $md .= "\n### Search against Lucene $p\n\nAgreement: $r->{agree}{$p}.\n\n$r->{table}{$p}";
     }
 }
+delete $o{dir};
 my %json = (machine => $m, options => \%o, corpora => [ map { { name => $_->{name}, bytes => $_->{bytes}, index => $_->{index},
     agreement => $_->{agree}, search => $_->{ratios} } } @result ]);
 my ($md_to, $json_to) = $o{nowrite} ? ("$dir/PERFORMANCE.md", "$dir/performance.json") : ('docs/PERFORMANCE.md', 'docs/performance.json');
