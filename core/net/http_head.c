@@ -165,7 +165,10 @@ static int framing(const qd_http_config *c, qd_http_exchange *x, http_body *f, c
             length = true;
         } else if (qd_str_ieq(h.name, QD_STR("transfer-encoding"))) {
             if (chunked) return bad(why, "Transfer-Encoding is given twice", 400);
-            if (!qd_str_ieq(h.value, QD_STR("chunked"))) {
+            /* a tab beside it (behind the value stands at least the CR) is read differently by
+             * others */
+            if (!qd_str_ieq(h.value, QD_STR("chunked")) || h.value.p[-1] == '\t' ||
+                h.value.p[h.value.n] == '\t') {
                 return bad(why, "Transfer-Encoding is not [chunked]", 400);
             }
             chunked = true;

@@ -97,6 +97,8 @@ static void ambiguous_heads_are_refused(void **state)
         {"chunked twice", H("Transfer-Encoding: chunked, chunked\r\n"), 0, 400},
         {"two codings", H("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), 0, 400},
         {"identity", H("Transfer-Encoding: identity\r\n"), 0, 400},
+        {"tab behind", H("Transfer-Encoding: chunked\t\r\n"), 0, 400},
+        {"tab before", H("Transfer-Encoding:\tchunked\r\n"), 0, 400},
         {"quoted", H("Transfer-Encoding: \"chunked\"\r\n"), 0, 400},
         {"vertical tab", H("Transfer-Encoding: \vchunked\r\n"), 0, 400},
         {"chunked in 1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 0, 400},
