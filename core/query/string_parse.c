@@ -412,7 +412,7 @@ static int word_joins(parser *p, uint32_t i, bool *yes, qd_err *err)
 /* Plain words in a row as one text; *any false: there are not two of them. */
 static int parse_words(parser *p, qd_str field, clause_list *list, bool *any, qd_err *err)
 {
-    qdi_lex_token first, next;
+    qdi_lex_token first = {0}, next = {0};
     qd_buf text;
     const qd_node *node = NULL;
     qd_str plain;
