@@ -6,6 +6,12 @@
 #include "engine/translog_int.h"
 #include "unit/engine/engine_model.h"
 
+static bool is_long(void)
+{
+    const char *v = getenv("QD_LONG");
+    return v && strcmp(v, "0") != 0;
+}
+
 typedef struct bench {
     store_crash *d;
     qd_store *s;
@@ -293,7 +299,7 @@ static void every_step_of_the_disk_may_fail(void **state)
         {STORE_CRASH_SYNCS, QD_E_NOSPACE, false},  {STORE_CRASH_SYNCS, QD_E_IO, true},
         {STORE_CRASH_READS, QD_E_IO, false},       {STORE_CRASH_READS, QD_E_IO, true},
     };
-    uint64_t stride = getenv("QD_LONG") ? 1 : 5;
+    uint64_t stride = is_long() ? 1 : 5;
     for (size_t k = 0; k < QD_COUNT_OF(faults); k++) {
         bool reached = true;
         for (uint64_t n = 1; reached && n < 4000; n += n < 40 ? 1 : stride) {
@@ -306,7 +312,7 @@ static void every_step_of_the_disk_may_fail(void **state)
 static void every_allocation_may_fail_in_a_running_shard(void **state)
 {
     (void)state;
-    uint64_t stride = getenv("QD_LONG") ? 3 : 41;
+    uint64_t stride = is_long() ? 3 : 41;
     for (int sticky = 0; sticky < 2; sticky++) {
         const fault f = {0, 0, sticky};
         bool reached = true;
@@ -449,7 +455,7 @@ static void gets_are_linearisable(void **state)
     actor a[ACTORS + CHURNERS] = {0};
     _Atomic uint64_t clock = 1;
     _Atomic bool stop = false;
-    int max = getenv("QD_LONG") ? 8000 : 1200, n = 0;
+    int max = is_long() ? 8000 : 1200, n = 0;
     bench b;
     setup(&b, 1);
     qd_engine_close(b.e, false);
