@@ -234,9 +234,10 @@ static void recovery_row(cat_table *t, const qd_index_meta *m, qd_shard *s, uint
 {
     char text[48];
     const qd_node_meta *self = qd_cluster_self(t->q->a->cluster);
-    qd_shard_counts *c = qd_shard_counts_of(s);
-    int64_t took = (int64_t)atomic_load(&c->opened_ns);
-    int64_t ended = (int64_t)atomic_load(&c->opened_wall_ms), began = ended - took / 1000000;
+    qd_shard_counts *c = s ? qd_shard_counts_of(s) : NULL; /* NULL: of a closed index */
+    int64_t took = c ? (int64_t)atomic_load(&c->opened_ns) : 0;
+    int64_t ended = c ? (int64_t)atomic_load(&c->opened_wall_ms) : m->created_ms;
+    int64_t began = ended - took / 1000000;
     qdi_cat_str(t, m->name);
     qdi_cat_int(t, number);
     qdi_cat_c(t, qdi_time_text(began, text));
@@ -269,7 +270,8 @@ static void recovery_rows(cat_table *t, const qd_state *state, const qd_index_me
         qd_param_has(t->q, "active_only") && !qd_str_is(qd_param(t->q, "active_only"), "false");
     for (uint32_t k = 0; k < m->shards && !active_only; k++) {
         qd_shard *s = qd_shards_get(t->q->a->shards, m->uuid, k);
-        if (s && qd_shard_ready(s, NULL)) recovery_row(t, m, s, k);
+        bool open = s && qd_shard_ready(s, NULL);
+        if (open || m->closed) recovery_row(t, m, open ? s : NULL, k);
         qd_shard_unref(s);
     }
 }

@@ -1,6 +1,7 @@
 /* docs_apply.c: one operation from its index name to the engine's result. See docs_int.h. */
 #include "action/counters.h"
 #include "action/docs_int.h"
+#include "action/templates_int.h"
 #include "base/log.h"
 #include "base/str.h"
 #include <stdio.h>
@@ -89,7 +90,10 @@ static bool auto_create_allowed(doc_batch *b, qd_str name)
 
 static int auto_create(doc_batch *b, qd_str name, qd_err *err)
 {
-    qd_settings *none;
+    qd_settings *settings = NULL;
+    qd_alias *aliases = NULL;
+    uint32_t naliases = 0;
+    qd_str mapping = {NULL, 0};
     qd_state *now = NULL;
     if (!auto_create_allowed(b, name)) {
         int rc = qd_err_set(err, QD_E_INDEX_NOT_FOUND,
@@ -100,13 +104,17 @@ static int auto_create(doc_batch *b, qd_str name, qd_err *err)
         qd_err_detail_str(err, "index", name);
         return rc;
     }
-    int rc = qd_settings_new(NULL, &none, err);
-    if (!rc) rc = qd_settings_seal(none, err);
+    int rc = qd_settings_new(NULL, &settings, err);
+    if (!rc) rc = qd_settings_seal(settings, err);
     if (!rc) {
-        rc = qd_cluster_create_index(b->a->cluster, name, none, (qd_str){NULL, 0}, NULL, 0, &now,
-                                     err);
+        rc = qdi_templates_apply(b->a, b->arena, name, &settings, &mapping, &aliases, &naliases,
+                                 err);
     }
-    qd_settings_unref(none);
+    if (!rc) {
+        rc = qd_cluster_create_index(b->a->cluster, name, settings, mapping, aliases, naliases,
+                                     &now, err);
+    }
+    qd_settings_unref(settings);
     if (rc == QD_E_INDEX_EXISTS) { /* somebody else was faster */
         if (err) qd_err_fini(err);
         rc = 0;

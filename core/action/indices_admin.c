@@ -1,5 +1,6 @@
 /* indices_admin.c: create, delete, exist, open, close. */
 #include "action/indices_int.h"
+#include "action/templates_int.h"
 #include "base/str.h"
 #include <string.h>
 
@@ -146,6 +147,10 @@ int qdi_api_indices_create(qd_request *q, qd_response *r, qd_err *err)
     int rc = qdi_admin_timeout(q, &timeout, err);
     if (!rc) rc = parse_create(q, &settings, &mapping, &aliases, &naliases, err);
     if (!rc) rc = qd_schema_check(&qd_schema_index, settings, false, err);
+    if (!rc) {
+        rc = qdi_templates_apply(q->a, q->arena, name, &settings, &mapping, &aliases, &naliases,
+                                 err);
+    }
     if (!rc) {
         rc = qd_cluster_create_index(q->a->cluster, name, settings, mapping, aliases, naliases,
                                      &now, err);

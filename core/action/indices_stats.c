@@ -632,19 +632,28 @@ static void write_recovery_files(const qd_request *q, qd_json_writer *w)
     qd_json_object_end(w);
 }
 
+static void write_wall(const qd_request *q, const char *name, const char *key, int64_t ms,
+                       qd_json_writer *w)
+{
+    char text[48];
+    if (q->human) qd_json_field_c(w, name, qdi_time_text(ms, text));
+    qd_json_field_int(w, key, ms);
+}
+
+/* s NULL: a shard of a closed index, which lies on disk as it is. */
 static void write_recovery(const qd_request *q, const qd_index_meta *m, qd_shard *s,
                            uint32_t number, qd_json_writer *w)
 {
-    qd_shard_counts *c = qd_shard_counts_of(s);
-    uint64_t took = atomic_load(&c->opened_ns);
-    int64_t ended = (int64_t)atomic_load(&c->opened_wall_ms);
+    qd_shard_counts *c = s ? qd_shard_counts_of(s) : NULL;
+    uint64_t took = c ? atomic_load(&c->opened_ns) : 0;
+    int64_t ended = c ? (int64_t)atomic_load(&c->opened_wall_ms) : m->created_ms;
     qd_json_object(w);
     qd_json_field_int(w, "id", number);
     qd_json_field_c(w, "type", m->closed ? "EXISTING_STORE" : "EMPTY_STORE");
     qd_json_field_c(w, "stage", "DONE");
     qd_json_field_bool(w, "primary", true);
-    qd_json_field_int(w, "start_time_in_millis", ended - (int64_t)(took / 1000000));
-    qd_json_field_int(w, "stop_time_in_millis", ended);
+    write_wall(q, "start_time", "start_time_in_millis", ended - (int64_t)(took / 1000000), w);
+    write_wall(q, "stop_time", "stop_time_in_millis", ended, w);
     qdi_write_ms(w, q->human, "total_time", "total_time_in_millis", took);
     qd_json_key_c(w, "source");
     qd_json_object(w);
@@ -684,7 +693,8 @@ int qdi_api_indices_recovery(qd_request *q, qd_response *r, qd_err *err)
         qd_json_array(&r->w);
         for (uint32_t k = 0; k < m->shards; k++) {
             qd_shard *shard = qd_shards_get(q->a->shards, m->uuid, k);
-            if (shard && qd_shard_ready(shard, NULL)) write_recovery(q, m, shard, k, &r->w);
+            bool open = shard && qd_shard_ready(shard, NULL);
+            if (open || m->closed) write_recovery(q, m, open ? shard : NULL, k, &r->w);
             qd_shard_unref(shard);
         }
         qd_json_array_end(&r->w);

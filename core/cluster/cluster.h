@@ -103,6 +103,11 @@ int qd_cluster_update_aliases(qd_cluster *c, const qd_alias_action *a, uint32_t 
 QD_MUST_CHECK
 int qd_cluster_update_settings(qd_cluster *c, const qd_settings *persistent,
                                const qd_settings *transient, qd_state **out, qd_err *err);
+/* Puts a document ("template/..."; JSON), or removes it when value is empty (nothing happens when
+ * it is not there). create: QD_E_EXISTS when it is there already. */
+QD_MUST_CHECK
+int qd_cluster_put_document(qd_cluster *c, qd_str key, qd_str value, bool create, qd_state **out,
+                            qd_err *err);
 /* Reports shards of this node (index uuids and numbers) as started, or as failed (unassigned, kept
  * on this node's disk). A record that has changed hands meanwhile is left alone. */
 QD_MUST_CHECK

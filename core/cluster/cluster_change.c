@@ -674,6 +674,38 @@ int qd_cluster_update_settings(qd_cluster *c, const qd_settings *persistent,
     return change(c, change_cluster_settings, &a, out, err);
 }
 
+/* --- documents --- */
+
+typedef struct document_args {
+    qd_str key, value;
+    bool create;
+} document_args;
+
+static int change_document(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
+{
+    const document_args *a = arg;
+    const qd_state_document_record *now = qd_state_document(s, a->key);
+    (void)c;
+    if (a->create && now) {
+        return qd_err_set(err, QD_E_EXISTS, "[%.*s] is there already", QD_STR_ARG(a->key));
+    }
+    if (!a->value.n && !now) return 1;
+    qdi_txn_at(t, a->key, now ? now->mod_revision : 0);
+    if (a->value.n) {
+        qdi_txn_put(t, a->key, a->value, 0);
+    } else {
+        qdi_txn_delete(t, a->key);
+    }
+    return 0;
+}
+
+int qd_cluster_put_document(qd_cluster *c, qd_str key, qd_str value, bool create, qd_state **out,
+                            qd_err *err)
+{
+    document_args a = {key, value, create};
+    return change(c, change_document, &a, out, err);
+}
+
 /* --- shards of this node
  * -------------------------------------------------------------------------------- */
 

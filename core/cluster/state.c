@@ -268,6 +268,43 @@ bool qd_state_buried(const qd_state *s, qd_str uuid)
     return qd_map_get(&s->buried, uuid) != NULL;
 }
 
+static int by_key(const void *a, const void *b)
+{
+    const qd_state_document_record *x = a, *y = b;
+    return qd_str_cmp(x->key, y->key);
+}
+
+static int make_documents(building *b, qd_err *err)
+{
+    static const qd_str prefix = {"template/", 9};
+    qd_state *s = b->s;
+    size_t pos = 0, room = 0;
+    const qd_map_entry *e;
+    while ((e = qd_map_next(b->kv, &pos))) room += qd_str_starts(e->key, prefix);
+    if (!room) return 0;
+    qd_state_document_record *list = qd_arena_calloc(&s->arena, room * sizeof *list);
+    if (!list) return qd_err_nomem(err, "cluster state");
+    pos = 0;
+    while ((e = qd_map_next(b->kv, &pos))) {
+        const qd_state_kv *kv = e->value;
+        if (!qd_str_starts(e->key, prefix)) continue;
+        qd_state_document_record *d = &list[s->ndocuments++];
+        *d = (qd_state_document_record){qd_arena_str(&s->arena, e->key),
+                                        qd_arena_str(&s->arena, kv->value), kv->mod_revision};
+        if (!d->key.p || !d->value.p) return qd_err_nomem(err, "cluster state");
+    }
+    qsort(list, s->ndocuments, sizeof *list, by_key);
+    s->documents = list;
+    return 0;
+}
+
+const qd_state_document_record *qd_state_document(const qd_state *s, qd_str key)
+{
+    qd_state_document_record wanted = {.key = key};
+    return s->ndocuments ? bsearch(&wanted, s->documents, s->ndocuments, sizeof wanted, by_key)
+                         : NULL;
+}
+
 /* Keys below prefix with their revisions. */
 static int make_revisions(building *b, qd_str prefix, qd_map *out, qd_err *err)
 {
@@ -305,6 +342,7 @@ int qd_state_build(const qd_map *kv, uint64_t revision, const qd_state *old, qd_
     if (!rc) rc = make_settings(&b, "persistent", &s->persistent, &s->persistent_revision, err);
     if (!rc) rc = make_settings(&b, "transient", &s->transient, &s->transient_revision, err);
     if (!rc) rc = make_nodes(&b, err);
+    if (!rc) rc = make_documents(&b, err);
     if (!rc) rc = make_revisions(&b, QD_STR("mapping/"), &s->mappings, err);
     if (!rc) rc = make_revisions(&b, QD_STR("graveyard/"), &s->buried, err);
     if (rc) {

@@ -23,6 +23,12 @@ typedef struct qd_alias_group {
     bool is_hidden;
 } qd_alias_group;
 
+/* A JSON document of its own in the cluster state: templates ("template/..."). */
+typedef struct qd_state_document_record {
+    qd_str key, value;
+    uint64_t mod_revision;
+} qd_state_document_record;
+
 typedef struct qd_state {
     _Atomic int32_t refs;
     qd_arena arena;
@@ -39,6 +45,8 @@ typedef struct qd_state {
     qd_map buried;   /* uuid of a deleted index -> revision of its record in the graveyard */
     const qd_node_meta *nodes;
     uint32_t nnodes;
+    const qd_state_document_record *documents; /* by key */
+    uint32_t ndocuments;
 } qd_state;
 
 /* One more reference. [any] */
@@ -56,6 +64,8 @@ const qd_index_meta *qd_state_index_uuid(const qd_state *s, qd_str uuid);
 bool qd_state_buried(const qd_state *s, qd_str uuid);
 /* Revision of a mapping's record, 0 when there is none. [any] */
 uint64_t qd_state_mapping_revision(const qd_state *s, const char *hash);
+/* A document by its key, NULL. O(log n) [any] */
+const qd_state_document_record *qd_state_document(const qd_state *s, qd_str key);
 /* An alias, NULL. [any] */
 const qd_alias_group *qd_state_alias(const qd_state *s, qd_str name);
 
