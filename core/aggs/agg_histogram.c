@@ -164,9 +164,8 @@ static int make_keys(qdi_aggr *a, qd_err *err)
     if (rc) return rc;
     if (d->type == QDI_HISTOGRAM) {
         rc = qdi_aggs_source_f64(a->shard, s, err);
-        double interval = d->u.histogram.interval, offset = d->u.histogram.offset;
         for (uint32_t i = 0; rc == 0 && i < s->n; i++)
-            t->keys[i] = (int64_t)floor((s->f64[i] - offset) / interval);
+            t->keys[i] = qdi_histogram_index(d, s->f64[i]);
         return rc;
     }
     if (simple(d)) {
@@ -186,6 +185,16 @@ static int make_keys(qdi_aggr *a, qd_err *err)
     return 0;
 }
 
+/* Is a key within the hard bounds? Elasticsearch counts a date's upper bound as outside, and looks
+ * at numbers before the offset is added. */
+static bool within(const qdi_agg *d, const qdi_bounds *hard, int64_t key)
+{
+    if (d->type == QDI_DATE_HISTOGRAM)
+        return (!hard->has[0] || key >= hard->i[0]) && (!hard->has[1] || key < hard->i[1]);
+    double v = (double)key * d->u.histogram.interval;
+    return (!hard->has[0] || v >= hard->f[0]) && (!hard->has[1] || v <= hard->f[1]);
+}
+
 static int histogram_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
                              qd_err *err)
 {
@@ -193,7 +202,6 @@ static int histogram_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *o
     qdi_source *s = a->src;
     if (!s) return 0;
     const qdi_bounds *hard = &a->bound->bounds[QDI_BOUNDS_HARD];
-    bool dates = a->def->type == QDI_DATE_HISTOGRAM;
     int rc = qdi_aggs_source_index(a->shard, s, err);
     if (rc == 0) rc = make_keys(a, err);
     if (rc) return rc;
@@ -202,19 +210,8 @@ static int histogram_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *o
         qdi_source_doc(s, at, &from, &to);
         for (uint32_t k = from; k < to; k++) {
             if (k > from && t->keys[k] == t->keys[k - 1]) continue;
-            if (QD_UNLIKELY(hard->has[0] || hard->has[1])) {
-                double key = dates ? (double)t->keys[k] : qdi_histogram_key(a->def, t->keys[k]);
-                if (hard->has[0] && key < (dates ? (double)qdi_aggs_round_date(a->def, hard->i[0])
-                                                 : floor((hard->f[0] - a->def->u.histogram.offset) /
-                                                         a->def->u.histogram.interval) *
-                                                           a->def->u.histogram.interval +
-                                                       a->def->u.histogram.offset))
-                    continue;
-                if (hard->has[1] &&
-                    key >
-                        (dates ? (double)qdi_aggs_round_date(a->def, hard->i[1] - 1) : hard->f[1]))
-                    continue;
-            }
+            if (QD_UNLIKELY(hard->has[0] || hard->has[1]) && !within(a->def, hard, t->keys[k]))
+                continue;
             rc = qdi_aggs_bucket(a, owner ? owner[i] : 0, t->keys[k], &bucket, err);
             if (rc == 0) rc = qdi_emit(a, at, bucket, err);
             if (rc) return rc;

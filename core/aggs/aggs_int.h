@@ -412,6 +412,13 @@ extern const qdi_ops qdi_aggs_ops_terms, qdi_aggs_ops_histogram, qdi_aggs_ops_ra
 /* Rounding of histograms and date histograms. */
 int64_t qdi_aggs_round_date(const qdi_agg *d, int64_t ms);
 int64_t qdi_aggs_round_next(const qdi_agg *d, int64_t key);
+/* The number of the interval that holds v; values beyond 2^62 intervals share the last one. */
+static inline int64_t qdi_histogram_index(const qdi_agg *d, double v)
+{
+    double x = __builtin_floor((v - d->u.histogram.offset) / d->u.histogram.interval);
+    const double most = 0x1p62;
+    return x >= most ? (int64_t)most : x <= -most ? -(int64_t)most : x == x ? (int64_t)x : 0;
+}
 static inline double qdi_histogram_key(const qdi_agg *d, int64_t index)
 {
     return (double)index * d->u.histogram.interval + d->u.histogram.offset;

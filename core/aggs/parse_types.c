@@ -1,12 +1,10 @@
 /*
- * parse_types.c: the body of each type of aggregation.
+ * parse_types.c: the bodies of bucket aggregations, and what all bodies share.
  */
-#include "aggs/aggs_int.h"
+#include "aggs/parse_int.h"
 #include "mapping/date_math.h"
 #include "query/dsl.h"
 #include <math.h>
-
-#define FORMAT "format"
 
 /* Is key among the names of a list "a,b,c"? */
 static bool listed(const char *list, qd_str key)
@@ -17,7 +15,7 @@ static bool listed(const char *list, qd_str key)
     return false;
 }
 
-static int unknown(qdi_parse *p, const char *type, const char *list, const qd_json_node *m)
+int qdi_aggs_unknown(qdi_parse *p, const char *type, const char *list, const qd_json_node *m)
 {
     qd_str rest = qd_str_c(list), near = {NULL, 0};
     size_t best = 3;
@@ -37,56 +35,58 @@ static int unknown(qdi_parse *p, const char *type, const char *list, const qd_js
     return qdi_aggs_xcontent_error(p, m, "[%s] unknown field [%.*s]", type, QD_STR_ARG(m->key));
 }
 
-static int check_members(qdi_parse *p, const char *type, const qd_json_node *body, const char *list)
+int qdi_aggs_members(qdi_parse *p, const char *type, const qd_json_node *body, const char *list)
 {
     for (const qd_json_node *m = body->first; m; m = m->next)
-        if (!listed(list, m->key)) return unknown(p, type, list, m);
+        if (!listed(list, m->key)) return qdi_aggs_unknown(p, type, list, m);
     return 0;
 }
 
-static int bad_value(qdi_parse *p, qdi_agg *a, const qd_json_node *m)
+int qdi_aggs_bad_value(qdi_parse *p, qdi_agg *a, const qd_json_node *m)
 {
     return qdi_aggs_xcontent_error(p, m, "[%s] failed to parse field [%.*s]",
                                    qdi_aggs_type_name(a->type), QD_STR_ARG(m->key));
 }
 
-static int get_f64(qdi_parse *p, qdi_agg *a, const char *key, double *out)
+int qdi_aggs_get_f64(qdi_parse *p, qdi_agg *a, const char *key, double *out)
 {
     const qd_json_node *m = qd_json_get(a->json, key);
     if (!m || m->type == QD_JSON_T_NULL) return 0;
-    if (m->type != QD_JSON_T_NUMBER && m->type != QD_JSON_T_STRING) return bad_value(p, a, m);
-    return qd_f64_parse(m->text, out) ? bad_value(p, a, m) : 0;
+    if (m->type != QD_JSON_T_NUMBER && m->type != QD_JSON_T_STRING)
+        return qdi_aggs_bad_value(p, a, m);
+    return qd_f64_parse(m->text, out) ? qdi_aggs_bad_value(p, a, m) : 0;
 }
 
-static int get_i64(qdi_parse *p, qdi_agg *a, const char *key, int64_t *out)
+int qdi_aggs_get_i64(qdi_parse *p, qdi_agg *a, const char *key, int64_t *out)
 {
     const qd_json_node *m = qd_json_get(a->json, key);
     if (!m || m->type == QD_JSON_T_NULL) return 0;
-    if (m->type != QD_JSON_T_NUMBER && m->type != QD_JSON_T_STRING) return bad_value(p, a, m);
-    return qd_i64_parse(m->text, out) ? bad_value(p, a, m) : 0;
+    if (m->type != QD_JSON_T_NUMBER && m->type != QD_JSON_T_STRING)
+        return qdi_aggs_bad_value(p, a, m);
+    return qd_i64_parse(m->text, out) ? qdi_aggs_bad_value(p, a, m) : 0;
 }
 
-static int get_bool(qdi_parse *p, qdi_agg *a, const char *key, bool *out)
+int qdi_aggs_get_bool(qdi_parse *p, qdi_agg *a, const char *key, bool *out)
 {
     const qd_json_node *m = qd_json_get(a->json, key);
     if (!m || m->type == QD_JSON_T_NULL) return 0;
-    return qd_json_truth(m, out) ? bad_value(p, a, m) : 0;
+    return qd_json_truth(m, out) ? qdi_aggs_bad_value(p, a, m) : 0;
 }
 
-static int get_value(qdi_parse *p, qdi_agg *a, const qd_json_node *m, qd_query_value *out)
+int qdi_aggs_get_value(qdi_parse *p, qdi_agg *a, const qd_json_node *m, qd_query_value *out)
 {
     qd_str t = qd_json_text(m);
-    if (!t.p) return bad_value(p, a, m);
+    if (!t.p) return qdi_aggs_bad_value(p, a, m);
     *out = (qd_query_value){t, m->type == QD_JSON_T_STRING};
     return 0;
 }
 
 /* field, missing, format, time_zone, keyed. */
-static int common(qdi_parse *p, qdi_agg *a, bool field_needed)
+int qdi_aggs_common(qdi_parse *p, qdi_agg *a, bool field_needed)
 {
     const qd_json_node *m = qd_json_get(a->json, "field");
     if (m) {
-        if (m->type != QD_JSON_T_STRING) return bad_value(p, a, m);
+        if (m->type != QD_JSON_T_STRING) return qdi_aggs_bad_value(p, a, m);
         a->field = m->text;
     } else if (field_needed) {
         return qd_err_set(p->err, QD_E_ARG,
@@ -94,11 +94,11 @@ static int common(qdi_parse *p, qdi_agg *a, bool field_needed)
     }
     m = qd_json_get(a->json, "missing");
     if (m && m->type != QD_JSON_T_NULL) {
-        int rc = get_value(p, a, m, &a->missing);
+        int rc = qdi_aggs_get_value(p, a, m, &a->missing);
         if (rc) return rc;
         a->has_missing = true;
     }
-    m = qd_json_get(a->json, FORMAT);
+    m = qd_json_get(a->json, "format");
     if (m && m->type == QD_JSON_T_STRING) a->format = m->text;
     m = qd_json_get(a->json, "time_zone");
     if (m && m->type != QD_JSON_T_NULL) {
@@ -107,11 +107,11 @@ static int common(qdi_parse *p, qdi_agg *a, bool field_needed)
         qd_str id = qd_json_text(m);
         if (m->type == QD_JSON_T_NUMBER && qd_str_i64(id, &hours) && hours > -24 && hours < 24)
             id = qd_arena_printf(p->arena, "%+03d:00", (int)hours);
-        int rc = id.p ? qd_zone_make(p->arena, id, &z, p->err) : bad_value(p, a, m);
+        int rc = id.p ? qd_zone_make(p->arena, id, &z, p->err) : qdi_aggs_bad_value(p, a, m);
         if (rc) return rc;
         a->zone = z;
     }
-    return get_bool(p, a, "keyed", &a->keyed);
+    return qdi_aggs_get_bool(p, a, "keyed", &a->keyed);
 }
 
 /* --- order ------------------------------------------------------------------------------------ */
@@ -170,7 +170,7 @@ static int text_list(qdi_parse *p, qdi_agg *a, const qd_json_node *m, const qd_s
     *n = 0;
     for (const qd_json_node *e = m->first; e; e = e->next) {
         qd_str t = qd_json_text(e);
-        if (!t.p) return bad_value(p, a, m);
+        if (!t.p) return qdi_aggs_bad_value(p, a, m);
         at[(*n)++] = t;
     }
     *out = at;
@@ -186,8 +186,8 @@ static int parse_include(qdi_parse *p, qdi_agg *a)
     if (m && m->type == QD_JSON_T_OBJECT) {
         int64_t part = -1, parts = -1;
         const qd_json_node *c = qd_json_get(m, "partition"), *d = qd_json_get(m, "num_partitions");
-        if (c && qd_i64_parse(c->text, &part)) return bad_value(p, a, m);
-        if (d && qd_i64_parse(d->text, &parts)) return bad_value(p, a, m);
+        if (c && qd_i64_parse(c->text, &part)) return qdi_aggs_bad_value(p, a, m);
+        if (d && qd_i64_parse(d->text, &parts)) return qdi_aggs_bad_value(p, a, m);
         if (x)
             return qd_err_set(p->err, QD_E_ARG,
                               "Cannot specify any excludes when using a partition-based include");
@@ -208,14 +208,14 @@ static int parse_include(qdi_parse *p, qdi_agg *a)
         rc = text_list(p, a, m, &in->list, &in->nlist);
     } else if (m) {
         in->include = m->text;
-        if (m->type != QD_JSON_T_STRING) return bad_value(p, a, m);
+        if (m->type != QD_JSON_T_STRING) return qdi_aggs_bad_value(p, a, m);
     }
     if (rc || !x) return rc;
     if (x->type == QD_JSON_T_ARRAY) {
         in->has_not_list = true;
         return text_list(p, a, x, &in->not_list, &in->nnot_list);
     }
-    if (x->type != QD_JSON_T_STRING) return bad_value(p, a, x);
+    if (x->type != QD_JSON_T_STRING) return qdi_aggs_bad_value(p, a, x);
     in->exclude = x->text;
     return 0;
 }
@@ -223,13 +223,13 @@ static int parse_include(qdi_parse *p, qdi_agg *a)
 static int parse_terms(qdi_parse *p, qdi_agg *a)
 {
     int64_t size = 10, shard_size = -1, shard_min = 0;
-    int rc = common(p, a, true);
+    int rc = qdi_aggs_common(p, a, true);
     a->min_doc_count = 1;
-    if (!rc) rc = get_i64(p, a, "size", &size);
-    if (!rc) rc = get_i64(p, a, "shard_size", &shard_size);
-    if (!rc) rc = get_i64(p, a, "min_doc_count", &a->min_doc_count);
-    if (!rc) rc = get_i64(p, a, "shard_min_doc_count", &shard_min);
-    if (!rc) rc = get_bool(p, a, "show_term_doc_count_error", &a->u.terms.show_error);
+    if (!rc) rc = qdi_aggs_get_i64(p, a, "size", &size);
+    if (!rc) rc = qdi_aggs_get_i64(p, a, "shard_size", &shard_size);
+    if (!rc) rc = qdi_aggs_get_i64(p, a, "min_doc_count", &a->min_doc_count);
+    if (!rc) rc = qdi_aggs_get_i64(p, a, "shard_min_doc_count", &shard_min);
+    if (!rc) rc = qdi_aggs_get_bool(p, a, "show_term_doc_count_error", &a->u.terms.show_error);
     if (!rc) rc = parse_include(p, a);
     if (!rc) rc = parse_order(p, a, (qdi_order){.by = QDI_BY_COUNT});
     if (rc) return rc;
@@ -261,14 +261,14 @@ static int get_bounds(qdi_parse *p, qdi_agg *a, const char *key, qd_query_value 
 {
     const qd_json_node *m = qd_json_get(a->json, key);
     if (!m || m->type == QD_JSON_T_NULL) return 0;
-    if (m->type != QD_JSON_T_OBJECT) return bad_value(p, a, m);
+    if (m->type != QD_JSON_T_OBJECT) return qdi_aggs_bad_value(p, a, m);
     for (const qd_json_node *b = m->first; b; b = b->next) {
         int i = qd_str_is(b->key, "min") ? 0 : qd_str_is(b->key, "max") ? 1 : -1;
         if (i < 0)
             return qdi_aggs_xcontent_error(p, b, "[bounds] unknown field [%.*s]",
                                            QD_STR_ARG(b->key));
         if (b->type == QD_JSON_T_NULL) continue;
-        int rc = get_value(p, a, b, &out[i]);
+        int rc = qdi_aggs_get_value(p, a, b, &out[i]);
         if (rc) return rc;
     }
     return 0;
@@ -276,11 +276,11 @@ static int get_bounds(qdi_parse *p, qdi_agg *a, const char *key, qd_query_value 
 
 static int parse_histogram(qdi_parse *p, qdi_agg *a)
 {
-    int rc = common(p, a, true);
+    int rc = qdi_aggs_common(p, a, true);
     a->u.histogram.interval = 0;
-    if (!rc) rc = get_f64(p, a, "interval", &a->u.histogram.interval);
-    if (!rc) rc = get_f64(p, a, "offset", &a->u.histogram.offset);
-    if (!rc) rc = get_i64(p, a, "min_doc_count", &a->min_doc_count);
+    if (!rc) rc = qdi_aggs_get_f64(p, a, "interval", &a->u.histogram.interval);
+    if (!rc) rc = qdi_aggs_get_f64(p, a, "offset", &a->u.histogram.offset);
+    if (!rc) rc = qdi_aggs_get_i64(p, a, "min_doc_count", &a->min_doc_count);
     if (!rc) rc = get_bounds(p, a, "extended_bounds", a->u.histogram.bounds[0]);
     if (!rc) rc = get_bounds(p, a, "hard_bounds", a->u.histogram.bounds[1]);
     if (!rc) rc = parse_order(p, a, (qdi_order){.by = QDI_BY_KEY, .ascending = true});
@@ -378,11 +378,11 @@ static int get_intervals(qdi_parse *p, qdi_agg *a, bool *calendar, qd_date_unit 
 
 static int parse_date_histogram(qdi_parse *p, qdi_agg *a)
 {
-    int rc = common(p, a, true);
+    int rc = qdi_aggs_common(p, a, true);
     if (!rc)
         rc = get_intervals(p, a, &a->u.histogram.calendar, &a->u.histogram.unit,
                            &a->u.histogram.interval_ms, &a->u.histogram.offset_ms);
-    if (!rc) rc = get_i64(p, a, "min_doc_count", &a->min_doc_count);
+    if (!rc) rc = qdi_aggs_get_i64(p, a, "min_doc_count", &a->min_doc_count);
     if (!rc) rc = get_bounds(p, a, "extended_bounds", a->u.histogram.bounds[0]);
     if (!rc) rc = get_bounds(p, a, "hard_bounds", a->u.histogram.bounds[1]);
     if (!rc) rc = parse_order(p, a, (qdi_order){.by = QDI_BY_KEY, .ascending = true});
@@ -398,7 +398,7 @@ static int parse_date_histogram(qdi_parse *p, qdi_agg *a)
 
 static int parse_ranges(qdi_parse *p, qdi_agg *a)
 {
-    int rc = common(p, a, true);
+    int rc = qdi_aggs_common(p, a, true);
     const qd_json_node *m = qd_json_get(a->json, "ranges");
     if (rc) return rc;
     if (!m || m->type != QD_JSON_T_ARRAY || m->n == 0)
@@ -408,19 +408,19 @@ static int parse_ranges(qdi_parse *p, qdi_agg *a)
     if (!a->u.range.at) return qd_err_nomem(p->err, "ranges");
     for (const qd_json_node *r = m->first; r; r = r->next) {
         qdi_range *g = &a->u.range.at[a->u.range.n++];
-        if (r->type != QD_JSON_T_OBJECT) return bad_value(p, a, m);
+        if (r->type != QD_JSON_T_OBJECT) return qdi_aggs_bad_value(p, a, m);
         for (const qd_json_node *x = r->first; rc == 0 && x; x = x->next) {
             if (x->type == QD_JSON_T_NULL) continue;
             if (qd_str_is(x->key, "key"))
                 g->key = qd_json_text(x);
             else if (qd_str_is(x->key, "from"))
-                rc = get_value(p, a, x, &g->from);
+                rc = qdi_aggs_get_value(p, a, x, &g->from);
             else if (qd_str_is(x->key, "to"))
-                rc = get_value(p, a, x, &g->to);
+                rc = qdi_aggs_get_value(p, a, x, &g->to);
             else if (a->type == QDI_IP_RANGE && qd_str_is(x->key, "mask"))
-                rc = get_value(p, a, x, &g->mask);
+                rc = qdi_aggs_get_value(p, a, x, &g->mask);
             else
-                rc = unknown(p, "range", "key,from,to", x);
+                rc = qdi_aggs_unknown(p, "range", "key,from,to", x);
         }
         if (rc) return rc;
     }
@@ -444,8 +444,8 @@ static int parse_filters(qdi_parse *p, qdi_agg *a)
     a->keyed = true;
     if (a->type == QDI_FILTERS) {
         const qd_json_node *k = qd_json_get(a->json, "other_bucket_key");
-        rc = get_bool(p, a, "other_bucket", &a->u.filters.other);
-        if (!rc) rc = get_bool(p, a, "keyed", &a->keyed);
+        rc = qdi_aggs_get_bool(p, a, "other_bucket", &a->u.filters.other);
+        if (!rc) rc = qdi_aggs_get_bool(p, a, "keyed", &a->keyed);
         if (rc) return rc;
         if (k) a->u.filters.other = true;
         a->u.filters.other_key = k && k->text.p ? k->text : QD_STR("_other_");
@@ -498,11 +498,11 @@ static int parse_source(qdi_parse *p, qdi_agg *parent, const qd_json_node *named
     } else {
         return qdi_aggs_parse_error(p, s, "invalid source type: %.*s", QD_STR_ARG(s->key));
     }
-    int rc = check_members(p, qdi_aggs_type_name(a->type), s, members);
-    if (!rc) rc = common(p, a, true);
-    if (!rc) rc = get_bool(p, a, "missing_bucket", &a->u.source.missing_bucket);
+    int rc = qdi_aggs_members(p, qdi_aggs_type_name(a->type), s, members);
+    if (!rc) rc = qdi_aggs_common(p, a, true);
+    if (!rc) rc = qdi_aggs_get_bool(p, a, "missing_bucket", &a->u.source.missing_bucket);
     if (!rc && a->type == QDI_HISTOGRAM) {
-        rc = get_f64(p, a, "interval", &a->u.source.interval);
+        rc = qdi_aggs_get_f64(p, a, "interval", &a->u.source.interval);
         if (!rc && !(a->u.source.interval > 0))
             return qd_err_set(p->err, QD_E_ARG,
                               "[interval] must be greater than 0 for [histogram] source");
@@ -514,7 +514,7 @@ static int parse_source(qdi_parse *p, qdi_agg *parent, const qd_json_node *named
     if (!rc && o) {
         a->u.source.descending = qd_str_ieq(qd_json_text(o), QD_STR("desc"));
         if (!a->u.source.descending && !qd_str_ieq(qd_json_text(o), QD_STR("asc")))
-            return bad_value(p, a, o);
+            return qdi_aggs_bad_value(p, a, o);
     }
     if (!rc && mo)
         a->u.source.missing_order = qd_str_is(mo->text, "first") ? -1 : qd_str_is(mo->text, "last");
@@ -525,7 +525,7 @@ static int parse_composite(qdi_parse *p, qdi_agg *a)
 {
     const qd_json_node *m = qd_json_get(a->json, "sources");
     int64_t size = 10;
-    int rc = get_i64(p, a, "size", &size);
+    int rc = qdi_aggs_get_i64(p, a, "size", &size);
     if (rc) return rc;
     if (!m || m->n == 0)
         return qd_err_set(p->err, QD_E_ARG, "Composite [sources] cannot be null or empty");
@@ -544,7 +544,7 @@ static int parse_composite(qdi_parse *p, qdi_agg *a)
     for (const qd_json_node *s = m->first; s; s = s->next) {
         const qd_json_node *named = m->type == QD_JSON_T_ARRAY ? s->first : s;
         if (!named || (m->type == QD_JSON_T_ARRAY && (s->type != QD_JSON_T_OBJECT || s->n != 1)))
-            return bad_value(p, a, m);
+            return qdi_aggs_bad_value(p, a, m);
         for (uint32_t i = 0; i < a->u.composite.n; i++)
             if (qd_str_eq(a->u.composite.sources[i]->name, named->key))
                 return qd_err_set(p->err, QD_E_ARG,
@@ -555,155 +555,8 @@ static int parse_composite(qdi_parse *p, qdi_agg *a)
         a->u.composite.n++;
     }
     const qd_json_node *after = qd_json_get(a->json, "after");
-    if (after && after->type != QD_JSON_T_OBJECT) return bad_value(p, a, after);
+    if (after && after->type != QD_JSON_T_OBJECT) return qdi_aggs_bad_value(p, a, after);
     a->u.composite.after = after;
-    return 0;
-}
-
-/* --- metrics ---------------------------------------------------------------------------------- */
-
-static int parse_percents(qdi_parse *p, qdi_agg *a)
-{
-    static const double standard[] = {1, 5, 25, 50, 75, 95, 99};
-    bool ranks = a->type == QDI_PERCENTILE_RANKS;
-    const qd_json_node *m = qd_json_get(a->json, ranks ? "values" : "percents");
-    const qd_json_node *t = qd_json_get(a->json, "tdigest");
-    a->keyed = true;
-    int rc = common(p, a, true);
-    if (rc) return rc;
-    a->u.percents.compression = 100;
-    const qd_json_node *c = t ? qd_json_get(t, "compression") : NULL;
-    if (c && (qd_f64_parse(c->text, &a->u.percents.compression) ||
-              !(a->u.percents.compression >= 0) || a->u.percents.compression > 10000))
-        return qd_err_set(p->err, QD_E_ARG,
-                          "[compression] must be greater than or equal to 0. Found [%.*s]",
-                          QD_STR_ARG(c->text));
-    if (a->u.percents.compression < 10) a->u.percents.compression = 10;
-    if (ranks && (!m || m->n == 0))
-        return qd_err_set(p->err, QD_E_ARG, "[values] must not be an empty array: [%.*s]",
-                          QD_STR_ARG(a->name));
-    uint32_t n = m ? m->n : (uint32_t)QD_COUNT_OF(standard);
-    if (m && (m->type != QD_JSON_T_ARRAY || n == 0))
-        return qd_err_set(p->err, QD_E_ARG, "[percents] must not be an empty array: [%.*s]",
-                          QD_STR_ARG(a->name));
-    a->u.percents.at = qd_arena_alloc(p->arena, n * sizeof *a->u.percents.at);
-    if (!a->u.percents.at) return qd_err_nomem(p->err, "percents");
-    if (!m) memcpy(a->u.percents.at, standard, sizeof standard);
-    uint32_t i = 0;
-    for (const qd_json_node *v = m ? m->first : NULL; v; v = v->next, i++) {
-        if (!qd_json_text(v).p || qd_f64_parse(v->text, &a->u.percents.at[i]))
-            return bad_value(p, a, m);
-        if (!ranks && !(a->u.percents.at[i] >= 0 && a->u.percents.at[i] <= 100))
-            return qd_err_set(p->err, QD_E_ARG, "percent must be in [0,100], got [%.*s]: [%.*s]",
-                              QD_STR_ARG(v->text), QD_STR_ARG(a->name));
-    }
-    for (uint32_t k = 1; k < n; k++) { /* ascending, as Elasticsearch sorts them */
-        double v = a->u.percents.at[k];
-        uint32_t j = k;
-        for (; j > 0 && a->u.percents.at[j - 1] > v; j--)
-            a->u.percents.at[j] = a->u.percents.at[j - 1];
-        a->u.percents.at[j] = v;
-    }
-    a->u.percents.n = n;
-    return 0;
-}
-
-static int parse_hits(qdi_parse *p, qdi_agg *a)
-{
-    int64_t from = 0, size = 3;
-    int rc = get_i64(p, a, "from", &from);
-    if (!rc) rc = get_i64(p, a, "size", &size);
-    if (rc) return rc;
-    if (from < 0 || size < 0)
-        return qd_err_set(
-            p->err, QD_E_ARG, "[%s] must be greater than or equal to 0. Found [%lld] in [%.*s]",
-            from < 0 ? "from" : "size", (long long)(from < 0 ? from : size), QD_STR_ARG(a->name));
-    if (from + size > 100)
-        return qd_err_set(p->err, QD_E_ARG,
-                          "Top hits result window is too large, the top hits aggregator [%.*s]'s "
-                          "from + size must be less than or equal to: [100] but was [%lld]. This "
-                          "limit can be set by changing the [index.max_inner_result_window] index "
-                          "level setting.",
-                          QD_STR_ARG(a->name), (long long)(from + size));
-    a->u.hits.from = (uint32_t)from;
-    a->u.hits.size = (uint32_t)size;
-    p->tree->scores = true;
-    return 0;
-}
-
-static int parse_weighted(qdi_parse *p, qdi_agg *a)
-{
-    const qd_json_node *v = qd_json_get(a->json, "value"), *w = qd_json_get(a->json, "weight");
-    const qd_json_node *f = v ? qd_json_get(v, "field") : NULL,
-                       *g = w ? qd_json_get(w, "field") : NULL;
-    if (!f || !g || f->type != QD_JSON_T_STRING || g->type != QD_JSON_T_STRING)
-        return qd_err_set(p->err, QD_E_ARG,
-                          "Required one of fields [field, script], but none were specified. ");
-    a->field = f->text;
-    a->u.weighted.weight_field = g->text;
-    const qd_json_node *m = qd_json_get(v, "missing");
-    int rc = 0;
-    if (m) {
-        a->has_missing = true;
-        rc = get_value(p, a, m, &a->missing);
-    }
-    m = qd_json_get(w, "missing");
-    if (!rc && m) {
-        a->u.weighted.has_weight_missing = true;
-        rc = get_value(p, a, m, &a->u.weighted.weight_missing);
-    }
-    m = qd_json_get(a->json, FORMAT);
-    if (m && m->type == QD_JSON_T_STRING) a->format = m->text;
-    return rc;
-}
-
-static int parse_pipeline(qdi_parse *p, qdi_agg *a)
-{
-    const qd_json_node *m = qd_json_get(a->json, "buckets_path");
-    const qd_json_node *g = qd_json_get(a->json, "gap_policy");
-    const qd_json_node *f = qd_json_get(a->json, FORMAT);
-    int64_t from = 0, size = 0;
-    int rc = 0;
-    a->u.pipe.skip_gaps = !(g && qd_str_is(g->text, "insert_zeros"));
-    if (f && f->type == QD_JSON_T_STRING) a->format = f->text;
-    if (a->type != QDI_BUCKET_SORT) {
-        if (!m || m->type != QD_JSON_T_STRING)
-            return qdi_aggs_parse_error(
-                p, a->json, "Missing required field [buckets_path] for %s aggregation [%.*s]",
-                qdi_aggs_type_name(a->type), QD_STR_ARG(a->name));
-        a->u.pipe.path_text = m->text;
-        return 0;
-    }
-    a->u.pipe.has_size = qd_json_get(a->json, "size") != NULL;
-    rc = get_i64(p, a, "from", &from);
-    if (!rc) rc = get_i64(p, a, "size", &size);
-    if (rc) return rc;
-    if (from < 0 || size < 0 || from > INT32_MAX || size > INT32_MAX)
-        return qd_err_set(p->err, QD_E_ARG, "[from] must be a non-negative integer: [%lld]",
-                          (long long)from);
-    a->u.pipe.from = (uint32_t)from;
-    a->u.pipe.size = (uint32_t)size;
-    m = qd_json_get(a->json, "sort");
-    if (!m) return 0;
-    uint32_t n = m->type == QD_JSON_T_ARRAY ? m->n : 1;
-    a->u.pipe.sort = qd_arena_calloc(p->arena, (n + 1) * sizeof *a->u.pipe.sort);
-    if (!a->u.pipe.sort) return qd_err_nomem(p->err, "bucket_sort");
-    for (const qd_json_node *s = m->type == QD_JSON_T_ARRAY ? m->first : m; s; s = s->next) {
-        qdi_order *o = &a->u.pipe.sort[a->u.pipe.nsort++];
-        const qd_json_node *e = s;
-        *o = (qdi_order){.ascending = true};
-        if (s->type == QD_JSON_T_OBJECT && s->n == 1) {
-            const qd_json_node *d = s->first;
-            e = d;
-            if (d->type == QD_JSON_T_OBJECT && qd_json_get(d, "order")) d = qd_json_get(d, "order");
-            o->ascending = !qd_str_ieq(d->text, QD_STR("desc"));
-        }
-        o->text = s->type == QD_JSON_T_STRING ? s->text : e->key;
-        o->by = qd_str_is(o->text, "_key")     ? QDI_BY_KEY
-                : qd_str_is(o->text, "_count") ? QDI_BY_COUNT
-                                               : QDI_BY_METRIC;
-        if (m->type != QD_JSON_T_ARRAY) break;
-    }
     return 0;
 }
 
@@ -762,7 +615,7 @@ static const char *members_of(qdi_type t)
 int qdi_aggs_parse_type(qdi_parse *p, qdi_agg *a, const qd_json_node *body)
 {
     const char *members = members_of(a->type);
-    int rc = members ? check_members(p, qdi_aggs_type_name(a->type), body, members) : 0;
+    int rc = members ? qdi_aggs_members(p, qdi_aggs_type_name(a->type), body, members) : 0;
     if (rc) return rc;
     switch (a->type) {
     case QDI_TERMS:
@@ -784,8 +637,8 @@ int qdi_aggs_parse_type(qdi_parse *p, qdi_agg *a, const qd_json_node *body)
         return parse_composite(p, a);
     case QDI_EXTENDED_STATS:
         a->u.sigma = 2;
-        rc = common(p, a, true);
-        if (!rc) rc = get_f64(p, a, "sigma", &a->u.sigma);
+        rc = qdi_aggs_common(p, a, true);
+        if (!rc) rc = qdi_aggs_get_f64(p, a, "sigma", &a->u.sigma);
         if (!rc && !(a->u.sigma >= 0))
             return qd_err_set(p->err, QD_E_ARG,
                               "[sigma] must be greater than or equal to 0. Found [%g] in [%.*s]",
@@ -793,8 +646,8 @@ int qdi_aggs_parse_type(qdi_parse *p, qdi_agg *a, const qd_json_node *body)
         return rc;
     case QDI_CARDINALITY:
         a->u.precision = 3000;
-        rc = common(p, a, true);
-        if (!rc) rc = get_i64(p, a, "precision_threshold", &a->u.precision);
+        rc = qdi_aggs_common(p, a, true);
+        if (!rc) rc = qdi_aggs_get_i64(p, a, "precision_threshold", &a->u.precision);
         if (!rc && a->u.precision < 0)
             return qd_err_set(
                 p->err, QD_E_ARG,
@@ -804,13 +657,13 @@ int qdi_aggs_parse_type(qdi_parse *p, qdi_agg *a, const qd_json_node *body)
         return rc;
     case QDI_PERCENTILES:
     case QDI_PERCENTILE_RANKS:
-        return parse_percents(p, a);
+        return qdi_aggs_parse_percents(p, a);
     case QDI_TOP_HITS:
-        return parse_hits(p, a);
+        return qdi_aggs_parse_hits(p, a);
     case QDI_WEIGHTED_AVG:
-        return parse_weighted(p, a);
+        return qdi_aggs_parse_weighted(p, a);
     default:
-        if (qdi_aggs_type_flags(a->type) & QDI_PIPELINE) return parse_pipeline(p, a);
-        return common(p, a, true);
+        if (qdi_aggs_type_flags(a->type) & QDI_PIPELINE) return qdi_aggs_parse_pipeline(p, a);
+        return qdi_aggs_common(p, a, true);
     }
 }

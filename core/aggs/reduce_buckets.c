@@ -239,7 +239,7 @@ static int64_t bound_key(const qdi_out *out, uint32_t i)
     const qdi_bounds *b = &out->bound->bounds[QDI_BOUNDS_EXTENDED];
     const qdi_agg *d = out->def;
     if (d->type == QDI_DATE_HISTOGRAM) return qdi_aggs_round_date(d, b->i[i]);
-    return (int64_t)floor((b->f[i] - d->u.histogram.offset) / d->u.histogram.interval);
+    return qdi_histogram_index(d, b->f[i]);
 }
 
 typedef struct filler {

@@ -1,0 +1,151 @@
+/*
+ * parse_metrics.c: the bodies of metric and pipeline aggregations.
+ */
+#include "aggs/parse_int.h"
+
+/* --- metrics ---------------------------------------------------------------------------------- */
+
+int qdi_aggs_parse_percents(qdi_parse *p, qdi_agg *a)
+{
+    static const double standard[] = {1, 5, 25, 50, 75, 95, 99};
+    bool ranks = a->type == QDI_PERCENTILE_RANKS;
+    const qd_json_node *m = qd_json_get(a->json, ranks ? "values" : "percents");
+    const qd_json_node *t = qd_json_get(a->json, "tdigest");
+    a->keyed = true;
+    int rc = qdi_aggs_common(p, a, true);
+    if (rc) return rc;
+    a->u.percents.compression = 100;
+    const qd_json_node *c = t ? qd_json_get(t, "compression") : NULL;
+    if (c && (qd_f64_parse(c->text, &a->u.percents.compression) ||
+              !(a->u.percents.compression >= 0) || a->u.percents.compression > 10000))
+        return qd_err_set(p->err, QD_E_ARG,
+                          "[compression] must be greater than or equal to 0. Found [%.*s]",
+                          QD_STR_ARG(c->text));
+    if (a->u.percents.compression < 10) a->u.percents.compression = 10;
+    if (ranks && (!m || m->n == 0))
+        return qd_err_set(p->err, QD_E_ARG, "[values] must not be an empty array: [%.*s]",
+                          QD_STR_ARG(a->name));
+    uint32_t n = m ? m->n : (uint32_t)QD_COUNT_OF(standard);
+    if (m && (m->type != QD_JSON_T_ARRAY || n == 0))
+        return qd_err_set(p->err, QD_E_ARG, "[percents] must not be an empty array: [%.*s]",
+                          QD_STR_ARG(a->name));
+    a->u.percents.at = qd_arena_alloc(p->arena, n * sizeof *a->u.percents.at);
+    if (!a->u.percents.at) return qd_err_nomem(p->err, "percents");
+    if (!m) memcpy(a->u.percents.at, standard, sizeof standard);
+    uint32_t i = 0;
+    for (const qd_json_node *v = m ? m->first : NULL; v; v = v->next, i++) {
+        if (!qd_json_text(v).p || qd_f64_parse(v->text, &a->u.percents.at[i]))
+            return qdi_aggs_bad_value(p, a, m);
+        if (!ranks && !(a->u.percents.at[i] >= 0 && a->u.percents.at[i] <= 100))
+            return qd_err_set(p->err, QD_E_ARG, "percent must be in [0,100], got [%.*s]: [%.*s]",
+                              QD_STR_ARG(v->text), QD_STR_ARG(a->name));
+    }
+    for (uint32_t k = 1; k < n; k++) { /* ascending, as Elasticsearch sorts them */
+        double v = a->u.percents.at[k];
+        uint32_t j = k;
+        for (; j > 0 && a->u.percents.at[j - 1] > v; j--)
+            a->u.percents.at[j] = a->u.percents.at[j - 1];
+        a->u.percents.at[j] = v;
+    }
+    a->u.percents.n = n;
+    return 0;
+}
+
+int qdi_aggs_parse_hits(qdi_parse *p, qdi_agg *a)
+{
+    int64_t from = 0, size = 3;
+    int rc = qdi_aggs_get_i64(p, a, "from", &from);
+    if (!rc) rc = qdi_aggs_get_i64(p, a, "size", &size);
+    if (rc) return rc;
+    if (from < 0 || size < 0)
+        return qd_err_set(
+            p->err, QD_E_ARG, "[%s] must be greater than or equal to 0. Found [%lld] in [%.*s]",
+            from < 0 ? "from" : "size", (long long)(from < 0 ? from : size), QD_STR_ARG(a->name));
+    if (from + size > 100)
+        return qd_err_set(p->err, QD_E_ARG,
+                          "Top hits result window is too large, the top hits aggregator [%.*s]'s "
+                          "from + size must be less than or equal to: [100] but was [%lld]. This "
+                          "limit can be set by changing the [index.max_inner_result_window] index "
+                          "level setting.",
+                          QD_STR_ARG(a->name), (long long)(from + size));
+    a->u.hits.from = (uint32_t)from;
+    a->u.hits.size = (uint32_t)size;
+    p->tree->scores = true;
+    return 0;
+}
+
+int qdi_aggs_parse_weighted(qdi_parse *p, qdi_agg *a)
+{
+    const qd_json_node *v = qd_json_get(a->json, "value"), *w = qd_json_get(a->json, "weight");
+    const qd_json_node *f = v ? qd_json_get(v, "field") : NULL,
+                       *g = w ? qd_json_get(w, "field") : NULL;
+    if (!f || !g || f->type != QD_JSON_T_STRING || g->type != QD_JSON_T_STRING)
+        return qd_err_set(p->err, QD_E_ARG,
+                          "Required one of fields [field, script], but none were specified. ");
+    a->field = f->text;
+    a->u.weighted.weight_field = g->text;
+    const qd_json_node *m = qd_json_get(v, "missing");
+    int rc = 0;
+    if (m) {
+        a->has_missing = true;
+        rc = qdi_aggs_get_value(p, a, m, &a->missing);
+    }
+    m = qd_json_get(w, "missing");
+    if (!rc && m) {
+        a->u.weighted.has_weight_missing = true;
+        rc = qdi_aggs_get_value(p, a, m, &a->u.weighted.weight_missing);
+    }
+    m = qd_json_get(a->json, "format");
+    if (m && m->type == QD_JSON_T_STRING) a->format = m->text;
+    return rc;
+}
+
+int qdi_aggs_parse_pipeline(qdi_parse *p, qdi_agg *a)
+{
+    const qd_json_node *m = qd_json_get(a->json, "buckets_path");
+    const qd_json_node *g = qd_json_get(a->json, "gap_policy");
+    const qd_json_node *f = qd_json_get(a->json, "format");
+    int64_t from = 0, size = 0;
+    int rc = 0;
+    a->u.pipe.skip_gaps = !(g && qd_str_is(g->text, "insert_zeros"));
+    if (f && f->type == QD_JSON_T_STRING) a->format = f->text;
+    if (a->type != QDI_BUCKET_SORT) {
+        if (!m || m->type != QD_JSON_T_STRING)
+            return qdi_aggs_parse_error(
+                p, a->json, "Missing required field [buckets_path] for %s aggregation [%.*s]",
+                qdi_aggs_type_name(a->type), QD_STR_ARG(a->name));
+        a->u.pipe.path_text = m->text;
+        return 0;
+    }
+    a->u.pipe.has_size = qd_json_get(a->json, "size") != NULL;
+    rc = qdi_aggs_get_i64(p, a, "from", &from);
+    if (!rc) rc = qdi_aggs_get_i64(p, a, "size", &size);
+    if (rc) return rc;
+    if (from < 0 || size < 0 || from > INT32_MAX || size > INT32_MAX)
+        return qd_err_set(p->err, QD_E_ARG, "[from] must be a non-negative integer: [%lld]",
+                          (long long)from);
+    a->u.pipe.from = (uint32_t)from;
+    a->u.pipe.size = (uint32_t)size;
+    m = qd_json_get(a->json, "sort");
+    if (!m) return 0;
+    uint32_t n = m->type == QD_JSON_T_ARRAY ? m->n : 1;
+    a->u.pipe.sort = qd_arena_calloc(p->arena, (n + 1) * sizeof *a->u.pipe.sort);
+    if (!a->u.pipe.sort) return qd_err_nomem(p->err, "bucket_sort");
+    for (const qd_json_node *s = m->type == QD_JSON_T_ARRAY ? m->first : m; s; s = s->next) {
+        qdi_order *o = &a->u.pipe.sort[a->u.pipe.nsort++];
+        const qd_json_node *e = s;
+        *o = (qdi_order){.ascending = true};
+        if (s->type == QD_JSON_T_OBJECT && s->n == 1) {
+            const qd_json_node *d = s->first;
+            e = d;
+            if (d->type == QD_JSON_T_OBJECT && qd_json_get(d, "order")) d = qd_json_get(d, "order");
+            o->ascending = !qd_str_ieq(d->text, QD_STR("desc"));
+        }
+        o->text = s->type == QD_JSON_T_STRING ? s->text : e->key;
+        o->by = qd_str_is(o->text, "_key")     ? QDI_BY_KEY
+                : qd_str_is(o->text, "_count") ? QDI_BY_COUNT
+                                               : QDI_BY_METRIC;
+        if (m->type != QD_JSON_T_ARRAY) break;
+    }
+    return 0;
+}
