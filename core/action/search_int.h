@@ -220,7 +220,7 @@ typedef struct search_run {
     search_shard *shards;
     uint32_t nshards;
     qd_analysis *analysis;
-    bool scroll;
+    bool scroll, later;                /* later: not the first page */
     const qd_node_global_stats *stats; /* of dfs_query_then_fetch; NULL: each shard's own */
     /* merged */
     search_ref *refs;

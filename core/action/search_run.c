@@ -440,7 +440,7 @@ static void merge_totals(search_run *x)
 static int merge_aggs(search_run *x, qd_err *err)
 {
     int rc = 0;
-    if (!x->r->aggs) return 0;
+    if (!x->r->aggs || x->later) return 0;
     rc = qd_aggs_reducer_make(x->r->aggs, x->a->account, &x->reducer, err);
     for (uint32_t i = 0; i < x->nshards && !rc; i++) {
         qd_aggs_partial *p = x->shards[i].aggs;

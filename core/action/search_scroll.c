@@ -300,6 +300,10 @@ static void next_page(scroll *s)
         h->total = 0;
         h->total_lower_bound = h->timed_out = h->terminated_early = false;
     }
+    if (x->reducer) qd_aggs_reducer_free(x->reducer);
+    x->reducer = NULL;
+    x->aggs = NULL;
+    x->later = true;
     x->refs = NULL;
     x->nrefs = 0;
     x->total = 0;

@@ -386,7 +386,7 @@ static int collect(search_run *x, search_shard *s, bool hits, bool aggs, qd_err 
 static int query(search_run *x, search_shard *s, qd_err *err)
 {
     const search_request *r = x->r;
-    bool aggs = s->index->aggs != NULL;
+    bool aggs = s->index->aggs && !x->later; /* the first page has them */
     bool ranked = !s->index->sort.n && !r->has_min_score && !r->terminate_after;
     bool none = hits_wanted(x, s) == 0;
     int rc = 0;

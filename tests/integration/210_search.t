@@ -141,6 +141,11 @@ subtest 'scroll' => sub {
         is($r->{json}{error}{root_cause}[0]{type}, 'search_context_missing_exception');
         $node->post('/t/_delete_by_query?refresh=true', { query => { term => { n => -1 } } });
     }
+    my $r = search('/t/_search?scroll=1m', { size => 5, aggs => { n => { max => { field => 'n' } } } });
+    is($r->{json}{aggregations}{n}{value}, 400, 'the first page has the aggregations');
+    $r = $node->post('/_search/scroll', { scroll_id => $r->{json}{_scroll_id} });
+    ok(!exists $r->{json}{aggregations}, 'later pages have not');
+    $node->delete("/_search/scroll/$r->{json}{_scroll_id}");
     my $n = 0;
     for my $slice (0 .. 6) {
         my $r = search('/t/_search?scroll=1m', { size => 100, slice => { id => $slice, max => 7 } });
