@@ -65,6 +65,7 @@ typedef struct search_request {
     qd_request *q;
     qd_arena *arena;
     qd_str body;
+    qd_query_limits limits; /* the node's; an index adds its own */
     int64_t from, size;
     bool size_given;
     const qd_query *query, *post_filter; /* NULL: all, none */

@@ -19,13 +19,21 @@ void qdi_search_request_init(search_request *r, qd_request *q, qd_arena *arena)
         .batched_reduce_size = 512,
         .show = {.source = {.want = true}},
     };
+    r->limits = QD_QUERY_LIMITS_DEFAULT;
+    int64_t clauses = qd_config_i64(q->a->config, QD_SET_MAX_CLAUSES);
+    r->limits.max_clauses = clauses < UINT32_MAX ? (uint32_t)clauses : UINT32_MAX;
+    r->limits.max_nested_depth = (uint32_t)qd_config_i64(q->a->config, QD_SET_MAX_NESTED_DEPTH);
+    r->limits.allow_leading_wildcard = qd_config_bool(q->a->config, QD_SET_QUERY_STRING_LEADING);
+    r->limits.analyze_wildcard = qd_config_bool(q->a->config, QD_SET_QUERY_STRING_WILDCARD);
+    r->limits.allow_expensive = qd_config_bool(q->a->config, QD_SET_SEARCH_EXPENSIVE);
     int64_t ms = qd_config_ms(q->a->config, QD_SET_SEARCH_DEFAULT_TIMEOUT);
     if (ms > 0) r->timeout_ms = ms;
 }
 
 qd_query_reading qdi_search_reading(const search_request *r)
 {
-    return (qd_query_reading){.arena = r->arena, .host = r->q->a->plugins, .origin = r->body.p};
+    return (qd_query_reading){
+        .arena = r->arena, .host = r->q->a->plugins, .limits = &r->limits, .origin = r->body.p};
 }
 
 /* Line and column of a place in the body, counted from 1. */

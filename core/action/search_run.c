@@ -143,16 +143,22 @@ static int check_window(const search_run *x, const search_index *ix, qd_err *err
     return 0;
 }
 
-static void context_of(search_run *x, search_index *ix)
+static int context_of(search_run *x, search_index *ix, qd_err *err)
 {
     const qd_values *v = ix->meta->values;
     uint32_t n;
+    qd_query_limits *limits = qd_arena_alloc(x->arena, sizeof *limits);
+    if (!limits) return qd_err_nomem(err, "search");
+    *limits = x->r->limits;
+    limits->max_terms = (uint32_t)qd_values_i64(v, QD_IX_MAX_TERMS);
+    limits->max_regex_length = (uint32_t)qd_values_i64(v, QD_IX_MAX_REGEX);
     const qd_str *fields = qd_values_list(v, QD_IX_DEFAULT_FIELD, &n);
     ix->context = (qd_query_context){
         .arena = x->arena,
         .analysis = x->analysis,
         .mapping = ix->meta->mapping,
         .host = x->a->plugins,
+        .limits = limits,
         .index = ix->meta->name,
         .index_uuid = qd_str_c(ix->meta->uuid),
         .now_ms = x->now_ms,
@@ -160,6 +166,7 @@ static void context_of(search_run *x, search_index *ix)
         .ndefault_fields = n,
         .lenient = qd_values_bool(v, QD_IX_QUERY_STRING_LENIENT),
     };
+    return 0;
 }
 
 /* Aliases that carry filters: a document must pass any of them. */
@@ -202,9 +209,9 @@ static int bind(search_run *x, search_index *ix, qd_str expression, qd_err *err)
     const search_request *r = x->r;
     const qd_query *q = r->query ? r->query : qd_query_match_all();
     qd_query_built post;
-    context_of(x, ix);
+    int rc = context_of(x, ix, err);
     ix->boost = boost_of(r, x->state, ix);
-    int rc = check_window(x, ix, err);
+    if (!rc) rc = check_window(x, ix, err);
     if (!rc) rc = qdi_hits_check(&r->show, ix->meta, err);
     if (!rc) rc = qd_query_build(&ix->context, q, &ix->query, err);
     if (!rc) rc = bind_aliases(x, ix, expression, err);

@@ -1,0 +1,40 @@
+#!/usr/bin/perl
+# 064_query_limits.t: bounds of queries are the settings that are named in their errors.
+use strict;
+use warnings;
+use File::Basename qw(dirname);
+use lib dirname(__FILE__) . '/lib';
+use QdNode;
+use Test::More;
+
+my $n = QdNode->new('limits', settings => {
+    'indices.query.bool.max_clause_count' => 8, 'indices.query.bool.max_nested_depth' => 5,
+    'search.allow_expensive_queries' => 'false',
+});
+$n->start;
+is($n->put('/i', {settings => {'index.max_terms_count' => 3, 'index.max_regex_length' => 10, number_of_replicas => 0},
+    mappings => {properties => {k => {type => 'keyword'}}}})->{status}, 200, 'an index with bounds of its own');
+is($n->put('/i/_doc/1?refresh=true', {k => 'abc'})->{status}, 201, 'a document');
+
+sub search { my $r = $n->post('/i/_search', {query => $_[0]}); return ($r->{status}, $r->{content}) }
+sub refused {
+    my ($what, $query, $like) = @_;
+    my ($status, $text) = search($query);
+    is($status, 400, "$what: refused");
+    like($text, $like, "$what: says which bound");
+}
+
+is((search({terms => {k => [qw(a b abc)]}}))[0], 200, 'as many terms as allowed');
+refused('terms', {terms => {k => [qw(a b c d)]}}, qr/\[4\].*\[3\].*index\.max_terms_count/);
+is((search({bool => {should => [map { {term => {k => "v$_"}} } 1 .. 8]}}))[0], 200, 'as many clauses as allowed');
+refused('clauses', {bool => {should => [map { {term => {k => "v$_"}} } 1 .. 9]}}, qr/too_many|maxClauseCount/);
+my $deep = {match_all => {}};
+$deep = {bool => {must => [$deep]}} for 1 .. 8;
+refused('depth', $deep, qr{indices\.query\.bool\.max_nested_depth});
+refused('expensive', {regexp => {k => 'a.*'}}, qr/search\.allow_expensive_queries/);
+is($n->put('/_cluster/settings', {transient => {'search.allow_expensive_queries' => JSON::PP::true()}})->{status}, 200,
+    'expensive queries are allowed while the node runs');
+is((search({regexp => {k => 'a.*'}}))[0], 200, 'then they run');
+refused('regexp', {regexp => {k => 'a' x 11}}, qr/\[11\].*\[10\].*index\.max_regex_length/);
+is($n->stop, 0, 'stops');
+done_testing;
