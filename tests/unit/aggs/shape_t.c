@@ -105,6 +105,13 @@ static void histograms(void **state)
         "\"key\":1575936000000,\"doc_count\":2},{\"key_as_string\":\"2020-02-08T00:00:00.000Z\","
         "\"key\":1581120000000,\"doc_count\":3},{\"key_as_string\":\"2020-04-08T00:00:00.000Z\","
         "\"key\":1586304000000,\"doc_count\":1}]}}");
+    lib_expect(&l,
+               "{\"a\":{\"histogram\":{\"field\":\"n\",\"interval\":20,\"hard_bounds\":"
+               "{\"min\":20,\"max\":30}}},\"b\":{\"date_histogram\":{\"field\":\"t\","
+               "\"calendar_interval\":\"month\",\"format\":\"yyyy-MM\",\"hard_bounds\":"
+               "{\"min\":\"2020-02\",\"max\":\"2020-03\"}}}}",
+               "{\"a\":{\"buckets\":[{\"key\":20.0,\"doc_count\":2}]},\"b\":{\"buckets\":["
+               "{\"key_as_string\":\"2020-02\",\"key\":1580515200000,\"doc_count\":1}]}}");
     lib_end(&l);
 }
 
