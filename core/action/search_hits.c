@@ -186,6 +186,18 @@ static bool source_wanted(const search_show *s)
     return false;
 }
 
+/* For _stats; h->x is NULL where no request stands behind the hits. */
+static void count_fetch(const search_hits *h, uint64_t begun)
+{
+    if (!h->x) return;
+    qd_shard *shard = qd_shards_get(h->x->a->shards, h->index->meta->uuid, h->shard);
+    if (!shard) return;
+    qd_shard_counts *c = qd_shard_counts_of(shard);
+    atomic_fetch_add(&c->fetch_total, 1);
+    atomic_fetch_add(&c->fetch_ns, qd_env_mono_ns(h->x->a->env) - begun);
+    qd_shard_unref(shard);
+}
+
 int qdi_hits_fetch(search_hits *h, qd_err *err)
 {
     const search_show *s = h->show;
@@ -193,6 +205,7 @@ int qdi_hits_fetch(search_hits *h, qd_err *err)
     h->got = qd_arena_alloc(h->arena, (h->n + 1) * sizeof *h->got);
     if (!docs || !h->got) return qd_err_nomem(err, "hits");
     for (uint32_t i = 0; i < h->n; i++) docs[i] = h->hits[i].doc;
+    uint64_t begun = h->x ? qd_env_mono_ns(h->x->a->env) : 0;
     int rc = resolve_columns(h, err);
     qd_fetch_options o = {
         .source = source_wanted(s) || s->nfields || s->highlight || s->nstored,
@@ -204,6 +217,7 @@ int qdi_hits_fetch(search_hits *h, qd_err *err)
         .ncolumns = h->ncolumns,
     };
     if (!rc) rc = qd_fetch(h->searcher, docs, h->n, &o, h->arena, h->got, err);
+    if (!rc) count_fetch(h, begun);
     return rc ? rc : fetch_matched(h, err);
 }
 

@@ -438,6 +438,21 @@ int qdi_search_shard_collect(search_run *x, search_shard *s, qd_collector *c, qd
     return rc ? rc : qd_plan_collect(p, NULL, c, &result, err);
 }
 
+/* The query with its time, for _stats. */
+static int counted_query(search_run *x, search_shard *s)
+{
+    qd_shard_counts *c = s->shard ? qd_shard_counts_of(s->shard) : NULL;
+    uint64_t begun = qd_env_mono_ns(x->a->env);
+    if (c) atomic_fetch_add(&c->query_current, 1);
+    int rc = query(x, s, &s->err);
+    if (c) {
+        atomic_fetch_sub(&c->query_current, 1);
+        atomic_fetch_add(&c->query_total, 1);
+        atomic_fetch_add(&c->query_ns, qd_env_mono_ns(x->a->env) - begun);
+    }
+    return rc;
+}
+
 void qdi_search_shard_run(search_run *x, search_shard *s)
 {
     s->max_score = NAN;
@@ -448,7 +463,7 @@ void qdi_search_shard_run(search_run *x, search_shard *s)
     }
     s->rc = qd_task_poll(x->task);
     if (!s->rc) s->rc = searcher(s, &s->err);
-    if (!s->rc) s->rc = query(x, s, &s->err);
+    if (!s->rc) s->rc = counted_query(x, s);
     if (s->rc == QD_E_TIMEOUT && x->r->timeout_ms) { /* what there is by now is the answer */
         s->rc = 0;
         s->timed_out = true;

@@ -45,6 +45,11 @@ static void index_stats(void **state)
     action_call(n, "POST", "/test2/_update/1", "{\"doc\":{\"foo\":\"baz\"}}");
     action_call(n, "GET", "/test2/_stats/indexing", NULL);
     assert_string_equal(action_at(n, "indices.test2.total.indexing.noop_update_total"), "1");
+    assert_int_equal(action_call(n, "GET", "/test2/_search?q=baz", NULL), 200);
+    action_call(n, "GET", "/test2/_stats/search", NULL);
+    assert_string_equal(action_at(n, "indices.test2.total.search.query_total"), "1");
+    assert_string_equal(action_at(n, "indices.test2.total.search.fetch_total"), "1");
+    assert_string_equal(action_at(n, "indices.test2.total.search.query_current"), "0");
     action_call(n, "GET", "/test2/_segments", NULL);
     assert_string_equal(action_at(n, "indices.test2.shards.0.0.num_search_segments"), "1");
     action_call(n, "GET", "/test2/_recovery?human", NULL);

@@ -142,13 +142,14 @@ static void metrics_follow_work(void **state)
     assert_int_equal(action_call(n, "PUT", "/a/_doc/1?refresh", "{\"x\":1}"), 201);
     assert_int_equal(action_call(n, "PUT", "/a/_doc/2?refresh", "{\"x\":2}"), 201);
     assert_int_equal(action_call(n, "PUT", "/a/_create/2", "{\"x\":2}"), 409);
+    assert_int_equal(action_call(n, "GET", "/a/_search", NULL), 200);
     assert_int_equal(action_call(n, "GET", "/metrics", NULL), 200);
     assert_int_equal(action_format(n), QD_FORMAT_TEXT);
     has_line(n, "quidditch_indexing_docs_total 2\n");
     has_line(n, "quidditch_indexing_failed_total 1\n");
     has_line(n, "quidditch_docs 2\n");
-    has_line(n, "quidditch_query_total 0\n");
-    has_line(n, "quidditch_query_latency_seconds_bucket{le=\"+Inf\"} 0\n");
+    has_line(n, "quidditch_query_total 1\n");
+    has_line(n, "quidditch_query_latency_seconds_bucket{le=\"+Inf\"} 1\n");
     has_line(n, "quidditch_disk_capacity_bytes 1099511627776\n");
     has_line(n, "# TYPE quidditch_disk_usage_bytes gauge\n");
     has_line(n, "quidditch_thread_pool_queue{pool=\"write\"} 0\n");
