@@ -4,19 +4,21 @@
 # docs/performance.json.
 #
 #   run.pl [--docs 1000000] [--dir build/bench] [--rounds 5] [--warm 30] [--passes 2]
-#          [--queries 200] [--peers 8,10] [--skip-catalogue] [--no-write]
+#          [--queries 200] [--peers 8] [--skip-catalogue] [--no-write]
 #
 # Corpora: generated documents (gen_corpus) and the machine's package catalogue (apt-cache
-# dumpavail). Peers are the variants of peers/lucene/lucene.sh; 8 is Debian's Lucene; 9, 9v and 10
-# need LUCENE9_JAR, LUCENE10_JAR, JAVA21, JAVA25 (see there) and are left out without.
+# dumpavail). Peers are the variants of peers/lucene/lucene.sh: 8 is Debian's Lucene, 10 the newest that
+# Maven gives on a JDK of 21 or later under /usr/lib/jvm; 9 and 9v need LUCENE9_JAR and JAVA21 (see
+# there). What a machine has not is left out.
 # Wall times vary with what else the machine does: compare ratios within one run only.
 use strict;
 use warnings;
+use Cwd qw(abs_path);
 use File::Path qw(make_path);
 use JSON::PP;
 
 my %o = (docs => 1_000_000, dir => 'build/bench', rounds => 5, warm => 30, passes => 2, queries => 200,
-    peers => '8', heap => '3g');
+    peers => '8,10', heap => '3g');
 while (@ARGV) {
     my $a = shift;
     if ($a eq '--skip-catalogue') { $o{skip} = 1 }
@@ -26,7 +28,7 @@ while (@ARGV) {
 }
 my $dir = $o{dir};
 make_path($dir);
-$ENV{PEERS} = "$dir/peers";
+$ENV{PEERS} = abs_path($dir) . '/peers';
 $ENV{HEAP} = $o{heap};
 my $qd = 'build/bin/qd';
 my $lucene = 'tests/bench/peers/lucene/lucene.sh';
@@ -36,7 +38,25 @@ sub run { my ($what) = @_; print STDERR "+ $what\n"; system('sh', '-c', $what) =
 sub capture { my ($what) = @_; print STDERR "+ $what\n"; my $x = `$what`; die "failed: $what\n" if $?; return $x }
 sub slurp { my ($f) = @_; open my $h, '<', $f or return ''; local $/; return scalar <$h> }
 
+newest_lucene();
 my @peers = grep { peer_there($_) } split /,/, $o{peers};
+
+# The newest Lucene that Maven has, on the newest JDK of this machine, unless the caller named them.
+sub newest_lucene {
+    return if $o{peers} !~ /\b10\b/ || $ENV{LUCENE10_JAR};
+    my ($jdk) = map { $_->[1] } sort { $b->[0] <=> $a->[0] } map { m{(\d+)[^/]*$} && $1 >= 21 ? [$1, $_] : () }
+        map { s{/bin/javac$}{}r } glob '/usr/lib/jvm/*/bin/javac';
+    my $to = "$ENV{PEERS}/lucene10";
+    if (!$jdk || !`sh -c 'command -v mvn'`) { print STDERR "no Maven or no JDK 21: no newest Lucene\n"; return }
+    if (!glob "$to/lucene-core-*.jar") {
+        my $copy = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy';
+        system(qw(mvn -q -B), $copy, '-Dartifact=org.apache.lucene:lucene-core:LATEST', "-DoutputDirectory=$to") == 0
+            or print STDERR "Maven did not give the newest Lucene\n";
+    }
+    my ($jar) = glob "$to/lucene-core-*.jar" or return;
+    print STDERR "newest Lucene: $jar on $jdk\n";
+    @ENV{qw(LUCENE10_JAR JAVA25 JAVAC25)} = ($jar, "$jdk/bin/java", "$jdk/bin/javac");
+}
 sub peer_there {
     my ($v) = @_;
     return 1 if $v eq '8' && -e ($ENV{LUCENE8_JAR} // '/usr/share/java/lucene-core-8.7.0.jar') && `sh -c 'command -v javac'`;
