@@ -15,7 +15,6 @@
 #include "config/schema.h"
 #include "plugin/op.h"
 #include "runtime/sync.h"
-#include <stdio.h>
 #include <string.h>
 
 #define LOG "action"
@@ -267,10 +266,7 @@ static int prepare(qd_action_call *call, const qd_api *api, running **out, qd_er
     };
     qd_task_begin(bound->tasks, &x->q.task, api->name, qd_param(&x->q, "index"), true);
     call->host[1] = (void *)(uintptr_t)x->q.task.id;
-    if (call->origin.opaque_id.n) {
-        snprintf(x->q.task.opaque_id, sizeof x->q.task.opaque_id, "%.*s",
-                 QD_STR_ARG(call->origin.opaque_id));
-    }
+    if (call->origin.opaque_id.n) qd_task_opaque_set(&x->q.task, call->origin.opaque_id);
     int rc = common_params(&x->q, err);
     if (!rc && (api->flags & QD_API_BODY_REQUIRED) && !call->more && call->body.len == 0) {
         rc = qd_err_set(err, QD_E_ES_PARSE, "request body is required");

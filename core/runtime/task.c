@@ -101,6 +101,14 @@ void qd_task_begin(qd_tasks *tasks, qd_task *t, const char *action, qd_str descr
     qd_mutex_unlock(&s->lock);
 }
 
+void qd_task_opaque_set(qd_task *t, qd_str opaque_id)
+{
+    shard *s = shard_of(t->tasks, t->id);
+    qd_mutex_lock(&s->lock);
+    copy_text(t->opaque_id, sizeof t->opaque_id, opaque_id.p, opaque_id.n);
+    qd_mutex_unlock(&s->lock);
+}
+
 void qd_task_parent_set(qd_task *t, const qd_task *parent)
 {
     QD_CHECK(t, QD_TASK_MAGIC);

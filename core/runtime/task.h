@@ -52,6 +52,8 @@ void qd_tasks_close(qd_tasks *tasks);
 /* Registers a task with a new id; action is static, description copied. [any] */
 void qd_task_begin(qd_tasks *tasks, qd_task *t, const char *action, qd_str description,
                    bool cancellable);
+/* Sets X-Opaque-Id of a registered task; cut when longer. [any] */
+void qd_task_opaque_set(qd_task *t, qd_str opaque_id);
 /* Makes t a child: of `parent` on this node. A parent already cancelled cancels t. [any] */
 void qd_task_parent_set(qd_task *t, const qd_task *parent);
 /* Sets the deadline to timeout_ns from now (0: none). [any] */
