@@ -171,6 +171,7 @@ int32_t cr_folder_open(qd_coord *c, qd_err *err)
 int32_t cr_folder_formed(qd_coord *c)
 {
     if (c->formed) return 0;
+    c->young = 1;
     if (node_write(c)) return QD_E_IO;
     c->formed = 1;
     return 0;

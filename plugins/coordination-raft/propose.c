@@ -115,7 +115,8 @@ int32_t cr_space(qd_coord *c)
     if (space < need && c->reserve_there) {
         cr_reserve_spend(c);
         space = cr_folder_free(c);
-    } else if (!c->reserve_there && space > 4 * need && now - c->ready_ns > 1000000000) {
+    } else if (!c->reserve_there && space > 4 * need &&
+               (!c->young || now - c->ready_ns > CR_YOUNG_NS)) {
         cr_reserve_fill(c);
     }
     c->space_checked_ns = now;

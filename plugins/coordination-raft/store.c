@@ -193,6 +193,8 @@ static void arm(qd_coord *c)
     for (size_t i = 0; i < c->ndeadlines; i++)
         if (!c->deadlines[i].ending && c->deadlines[i].at_ns < at) at = c->deadlines[i].at_ns;
     if (!c->ready && c->pending.first) at = now + PATIENCE_NS / 10;
+    int64_t grown = c->ready_ns + CR_YOUNG_NS + 1;
+    if (c->ready && c->young && !c->reserve_there && grown > now && grown < at) at = grown;
     if (at == INT64_MAX || c->ending) {
         uv_timer_stop(&c->timer);
         return;
@@ -403,7 +405,9 @@ static void turn(qd_coord *c)
 
 static void on_timer(uv_timer_t *t)
 {
-    turn(t->data);
+    qd_coord *c = t->data;
+    if (c->ready && !c->reserve_there && !c->failed) (void)cr_space(c); /* fills the reserve */
+    turn(c);
 }
 
 static void on_wake(uv_async_t *a)

@@ -99,6 +99,7 @@ struct qd_coord {
     uint64_t incarnation, last_number, last_batch;
     uint8_t cluster[16];
     int formed; /* the node file is there */
+    int young;  /* it was formed by this process: its reserve waits until the node has started */
     qd_str node_id, node_name, publish;
     uint32_t election_ms, heartbeat_ms, snapshot_entries;
     uint64_t reserve_bytes, history_bytes;
@@ -203,6 +204,8 @@ void cr_watches_end(qd_coord *c);
 /* --- folder.c --- */
 /* Makes and locks the folder, reads or makes the node's file. */
 int32_t cr_folder_open(qd_coord *c, qd_err *err);
+#define CR_YOUNG_NS 1000000000 /* forming a node's reserve would delay its first start */
+
 /* Writes the node's file: the store is formed. 0 or a negative code. */
 int32_t cr_folder_formed(qd_coord *c);
 void cr_folder_close(qd_coord *c);

@@ -36,6 +36,7 @@ sub losses {
         my $why = `$tool $plugins check $out $work/history $seed $cut`;
         my $rc  = $?;
         $lost++ if $rc;
+        last if $lost && $mute; # one is enough to find a mutant out
         diag("seed $seed, loss $i, cut $cut of $last: $why ($rc)") if $rc && !$mute;
         remove_tree($out);
     }
@@ -44,7 +45,10 @@ sub losses {
 
 my $cuts = $ENV{QD_LONG} ? 500 : 35;
 is(losses($_, '', $cuts), 0, "seed $_: nothing acknowledged is lost at $cuts cuts") for 1 .. 2;
-cmp_ok(losses(3, 'dsync', 12), '>', 0, 'without the syncs of the log losses are found');
+# how much a cut loses depends on what the threads did: more seeds until one shows it
+my $found = 0;
+for my $seed (3 .. 12) { last if $found = losses($seed, 'dsync', 40) }
+cmp_ok($found, '>', 0, 'without the syncs of the log losses are found');
 
 # Kills at random moments, each run going on behind the one before.
 my $rounds = $ENV{QD_LONG} ? 100 : 10;

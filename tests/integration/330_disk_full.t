@@ -92,7 +92,8 @@ for (my $slack = 0; $slack <= 65536; $slack += $step) {
     $node->post('/keep/_refresh');
     $node->post('/keep/_flush');
     $node->post('/keep/_forcemerge?max_num_segments=1');
-    is($node->delete('/gone')->{status}, 200, "slack $slack: an index is deleted on the full disk ($status)");
+    my $gone = $node->delete("/gone");
+    is($gone->{status}, 200, "slack $slack: an index is deleted on the full disk ($status)") or diag $gone->{content};
     is($node->stop, 0, "slack $slack: the node stops cleanly");
     no_ballast();
     $node->start;
