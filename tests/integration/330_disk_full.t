@@ -107,9 +107,7 @@ for (my $slack = 0; $slack <= 65536; $slack += $step) {
 
 # --- full while it runs, room again without a restart
 ballast(0);
-sleep 0.2;
-my ($took, $status) = write_some('keep', 50);
-like($status, qr/429|507/, 'on a full disk writes are refused');
+ok($node->wait_for(sub { (write_some('keep', 1))[1] =~ /429|507/ }, 20), 'on a full disk writes are refused');
 no_ballast();
 ok($node->wait_for(sub { (write_some('keep', 1))[0] == 1 }, 90), 'the shard takes writes again by itself');
 is(lost('keep'), 0, 'nothing acknowledged is lost');
