@@ -1,4 +1,5 @@
 /* kern_scalar.c: the reference for the others, and what baseline machines run. */
+#include "search/kern_body_int.h"
 #include "search/kern_int.h"
 #include <string.h>
 
@@ -92,25 +93,6 @@ static uint32_t rank(const uint32_t *docs, uint32_t n, uint32_t d)
     uint32_t r = 0;
     for (uint32_t i = 0; i < n; i++) r += docs[i] < d;
     return r;
-}
-
-static void and64(uint64_t *a, const uint64_t *b, size_t n)
-{
-    for (size_t i = 0; i < n; i++) a[i] &= b[i];
-}
-
-static uint64_t popcount(const uint64_t *a, size_t n)
-{
-    uint64_t c = 0;
-    for (size_t i = 0; i < n; i++) c += (uint64_t)__builtin_popcountll(a[i]);
-    return c;
-}
-
-static uint64_t popcount_and(const uint64_t *a, const uint64_t *b, size_t n)
-{
-    uint64_t c = 0;
-    for (size_t i = 0; i < n; i++) c += (uint64_t)__builtin_popcountll(a[i] & b[i]);
-    return c;
 }
 
 static uint32_t bits_to_docs(const uint64_t *a, size_t n, uint32_t base, uint32_t *out)
