@@ -197,9 +197,9 @@ uint64_t qd_engine_buffer_bytes(qd_engine *e);
 int64_t qd_engine_uncommitted(qd_engine *e);
 /* Does anybody wait for a refresh? [any] */
 bool qd_engine_waited_for(qd_engine *e);
-/* Gives the pages of empty buffers back: for a shard that nobody writes to. true: some were given.
- * [worker] */
-bool qd_engine_trim(qd_engine *e);
+/* Gives the pages of empty buffers back: for a shard that nobody writes to. *some becomes true if
+ * buffers were freed. false: a refresh is running, ask again later; it never waits for one. [any] */
+bool qd_engine_trim(qd_engine *e, bool *some);
 /* Bytes of the translog since the last commit point: what a flush would let go. [any] */
 uint64_t qd_engine_translog_bytes(qd_engine *e);
 /* History, as commit and stats show it: 22 characters. [any] */

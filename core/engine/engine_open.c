@@ -566,11 +566,10 @@ uint64_t qd_engine_buffer_bytes(qd_engine *e)
     return sum;
 }
 
-bool qd_engine_trim(qd_engine *e)
+bool qd_engine_trim(qd_engine *e, bool *some)
 {
-    bool some = false;
-    qd_mutex_lock(&e->refresh_lock);
-    some = e->spare.n > 0;
+    if (!qd_mutex_trylock(&e->refresh_lock)) return false;
+    if (e->spare.n) *some = true;
     while (e->spare.n) qdi_engine_buffer_free(e->spare.at[--e->spare.n]);
     for (uint32_t i = 0; i < e->nslots; i++) {
         qd_mutex_lock(&e->slots[i].lock);
@@ -584,7 +583,7 @@ bool qd_engine_trim(qd_engine *e)
         qd_mutex_unlock(&e->slots[i].lock);
     }
     qd_mutex_unlock(&e->refresh_lock);
-    return some;
+    return true;
 }
 
 uint64_t qd_engine_translog_bytes(qd_engine *e)

@@ -132,7 +132,7 @@ static void look_at_engine(qd_shard *s, looking *l, const qd_index_meta *m)
     uint64_t bytes = qd_engine_buffer_bytes(s->engine);
     l->buffers += bytes;
     s->idle_ticks = bytes ? 0 : s->idle_ticks + 1;
-    if (s->idle_ticks == IDLE_TICKS) l->trimmed |= qd_engine_trim(s->engine);
+    if (s->idle_ticks == IDLE_TICKS && !qd_engine_trim(s->engine, &l->trimmed)) s->idle_ticks--;
     if (bytes > l->largest_bytes) {
         qd_shard_unref(l->largest);
         l->largest = qdi_shard_ref(s);

@@ -167,8 +167,12 @@ static inline bool step(qd_engine *e, qd_prng *r, shadow *model, qd_err *err)
         rc = qd_engine_refresh(e, err);
     } else if (dice < 95) {
         rc = qd_engine_flush(e, false, err);
-    } else {
+    } else if (dice < 98) {
         rc = qd_engine_merge_step(e, &did, err);
+    } else {
+        rc = 0;
+        assert_true(
+            qd_engine_trim(e, &did)); /* at any moment: full buffers, too, keep what they have */
     }
     return rc == 0;
 }

@@ -240,6 +240,7 @@ static void churn(void *arg)
         assert_int_equal(qd_engine_refresh(w->e, NULL), 0);
         if (n++ % 5 == 0) assert_int_equal(qd_engine_flush(w->e, false, NULL), 0);
         if (n % 3 == 0) assert_int_equal(qd_engine_merge_step(w->e, &did, NULL), 0);
+        (void)qd_engine_trim(w->e, &did); /* while others write and refresh */
         w->done++;
     }
 }
@@ -290,11 +291,52 @@ static void writers_refresh_flush_and_merge_at_once(void **state)
     store_crash_free(d);
 }
 
+static void quiet_shards_give_their_buffers_back(void **state)
+{
+    (void)state;
+    qd_err err;
+    qd_store *s;
+    qd_engine *e;
+    qd_engine_result r;
+    qd_account account;
+    bool some = false;
+    store_crash *d = store_crash_make(NULL);
+    qd_err_init(&err);
+    qd_account_init(&account, "engine", &qd_account_root, 0);
+    assert_int_equal(store_crash_open(d, &s, &err), 0);
+    qd_engine_config c = config(s);
+    c.account = &account;
+    assert_int_equal(qd_engine_create(&c, &e, &err), 0);
+    int64_t fresh = qd_account_used(&account);
+    for (int i = 0; i < 20000; i++) assert_int_equal(op_put(e, i, i, false, &r, &err), 0);
+    assert_true(qd_engine_buffer_bytes(e) > 0);
+    assert_true(qd_engine_trim(e, &some)); /* nothing is empty: nothing goes */
+    assert_int_equal(qd_engine_refresh(e, &err), 0);
+    assert_int_equal(live_docs(e), 20000);
+    assert_int_equal(qd_engine_buffer_bytes(e),
+                     0); /* what an empty buffer keeps is no reason to refresh */
+    /* the version map keeps no refreshed document: what is left are the tables of buffers */
+    assert_int_equal(qd_engine_refresh(e, &err), 0);
+    int64_t kept = qd_account_used(&account);
+    assert_true(qd_engine_trim(e, &some));
+    assert_true(some);
+    int64_t left = qd_account_used(&account);
+    assert_true(left - fresh < (kept - fresh) / 2);
+    assert_int_equal(op_put(e, 1, 7, false, &r, &err), 0); /* and it writes on */
+    assert_int_equal(qd_engine_refresh(e, &err), 0);
+    assert_int_equal(live_docs(e), 20000);
+    qd_engine_close(e, true);
+    qd_store_close(s);
+    store_crash_free(d);
+    assert_int_equal(qd_account_used(&account), 0);
+}
+
 int main(void)
 {
     qd_log_level_set(NULL, QD_LOG_FATAL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(optimistic_concurrency),
+        cmocka_unit_test(quiet_shards_give_their_buffers_back),
         cmocka_unit_test(acknowledged_survives_power_loss),
         cmocka_unit_test(acknowledged_survives_kill),
         cmocka_unit_test(suite_sees_broken_tiers),
