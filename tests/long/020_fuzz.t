@@ -1,17 +1,17 @@
 #!/usr/bin/perl
-# 020_fuzz.t: every fuzzer for FUZZ_SECONDS.
+# 020_fuzz.t: every fuzzer for FUZZ_SECONDS, each a step.
 use strict;
 use warnings;
-use Cwd qw(abs_path);
 use File::Basename qw(dirname);
+use lib dirname(__FILE__);
+use Long;
+use Test::More;
 
-chdir abs_path(dirname(__FILE__) . '/../..') or die;
-if (system('command -v clang >/dev/null') != 0) {
-    print "1..0 # SKIP there is no clang\n";
-    exit 0;
+plan skip_all => 'there is no clang' if system('command -v clang >/dev/null') != 0;
+my $seconds = count(FUZZ_SECONDS => 60);
+step('the fuzzers build', sub { build('fuzz') });
+for my $source (sort glob 'tests/fuzz/*_fuzz.c') {
+    my ($name) = $source =~ m{(\w+)_fuzz\.c$};
+    step("$name for $seconds s", "FUZZ_ONLY=$name FUZZ_SECONDS=$seconds prove -v tests/fuzz/run.t");
 }
-if (system('make -s -j' . (`nproc` + 0) . ' fuzz >&2') != 0) {
-    print "1..1\nnot ok 1 - the fuzzers build\n";
-    exit 1;
-}
-exec $^X, 'tests/fuzz/run.t';
+finish();

@@ -1,8 +1,8 @@
-# The long suite: tests/long/NNN_part.t, one part each, run in order. It goes on where an interrupted
-# run of the same commit stopped.
+# The long suite: tests/long/NNN_part.t, one part each of less than an hour, run in order. It goes on
+# where an interrupted run of the same tree stopped, inside of a part, too.
 #   make check-long                       everything
 #   make check-long PART=tsan             one part, from its start
-#   ROUNDS= SEEDS= FUZZ_SECONDS=          how much of it (kills, simulated runs, seconds a fuzzer)
+#   ROUNDS= SEEDS= FLIPS= STRESS= FUZZ_SECONDS= SEED=   how much of it, and from which seed on
 .PHONY: check-long
 check-long: all
 	tests/long/run $(PART)

@@ -1,0 +1,25 @@
+#!/usr/bin/perl
+# 051_power_loss.t: 2 x ROUNDS cuts of power under the daemon over storage-nvme and coordination-raft,
+# 50 of each recorded load, and what the same look finds when one kind of sync is left out; then the
+# parts below by themselves: storage-nvme, and the coordination store with 500 cuts a seed.
+use strict;
+use warnings;
+use File::Basename qw(dirname);
+use lib dirname(__FILE__);
+use Long;
+
+my $cuts = 2 * count(ROUNDS => 100);
+my $seed = count(SEED => 1);
+step('everything builds', sub { build('all units') });
+my $t = 'tests/integration/320_power_loss.t';
+for (my $left = $cuts; $left > 0; $left -= 50) {
+    my $n = $left < 50 ? $left : 50;
+    step("$n cuts with seed " . $seed, "CUTS=$n SEED=$seed MUTANTS= SECONDS=3 prove -v $t");
+    $seed++;
+}
+step("without $_ losses are found", "CUTS=0 MUTANTS=$_ SECONDS=2 prove -v $t") for qw(fdatasync fsync-file fsync-dir);
+$ENV{QD_LONG} = 1;
+step("storage-nvme by itself, 2 x 1000 cuts and its mutants", 'prove -v tests/integration/020_powerloss_store.t');
+step("the recorder sees every door", 'prove tests/integration/022_recorder.t');
+step("coordination-raft by itself, 2 x 500 cuts, a mutant, 100 kills", 'prove -v tests/integration/023_powerloss_coordination.t');
+finish();

@@ -1,0 +1,75 @@
+package Long;
+# Long.pm: a part of the long suite made of steps. A step that passed at this commit is not run again
+# when an interrupted part goes on (tests/long/run says where that is written); the counts a part asked
+# for are part of its report.
+#
+#   my $rounds = count(ROUNDS => 100);
+#   step("kills with seed $_", "ROUNDS=20 SEED=$_ prove tests/integration/300_kill.t") for 1 .. 5;
+#   step('builds', sub { build('all units') });       # code: true when it is as it must be
+#   finish();
+use strict;
+use warnings;
+use Cwd qw(abs_path);
+use Exporter 'import';
+use File::Basename qw(dirname);
+use Test::More;
+
+our @EXPORT = qw(build count finish jobs programs step);
+my $top = abs_path(dirname(__FILE__) . '/../..');
+chdir $top or die "$top: $!";
+my ($steps, $commit) = @ENV{qw(LONG_STEPS LONG_COMMIT)};
+my (%passed, @counts);
+
+if ($steps && open my $f, '<', $steps) {
+    chomp(my @lines = <$f>);
+    if (@lines && $lines[0] eq $commit) { shift @lines; $passed{$_} = 1 for @lines }
+}
+if ($steps && !%passed) {
+    open my $f, '>', $steps or die "$steps: $!";
+    print $f "$commit\n";
+}
+
+sub jobs { $ENV{JOBS} || `nproc` + 0 }
+
+# How much of something: from the environment, or the default.
+sub count {
+    my ($name, $default) = @_;
+    my $n = $ENV{$name} || $default;
+    push @counts, "$name=$n";
+    return $n;
+}
+
+# The programs of the unit tests in a build's folder.
+sub programs { my ($dir) = @_; return sort split /\n/, `find $dir/tests/unit -name '*_t' -type f` }
+
+sub build {
+    my (@what) = @_;
+    my $out = `make -s -j@{[jobs()]} @what 2>&1`;
+    diag($out) if $?;
+    return $? == 0;
+}
+
+# Runs a step: a command whose status counts, or code. True when it passed, now or before.
+sub step {
+    my ($name, $what) = @_;
+    return pass("$name # passed before at this commit") if $passed{$name};
+    my ($start, $ok) = (time);
+    if (ref $what) { $ok = $what->() }
+    else {
+        my $out = `( $what ) 2>&1`;
+        $ok = $? == 0;
+        diag($out) unless $ok;
+        # what a test says about how much it did
+        if ($ok) { note($_) for grep { /^# (?!.*SEED=)/ } split /\n/, $out }
+    }
+    ok($ok, sprintf '%s (%d s)', $name, time - $start);
+    if ($ok && $steps && open my $f, '>>', $steps) { print $f "$name\n" }
+    return $ok;
+}
+
+sub finish {
+    print "# counts: @counts\n" if @counts;
+    done_testing();
+}
+
+1;
