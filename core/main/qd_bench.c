@@ -17,16 +17,23 @@ static int usage(FILE *to)
     fprintf(
         to,
         "usage: qd bench index --in FILE.jsonl --index DIR [--threads N] [--ram MB] [--merge]\n"
-        "                [--limit N] [--es | --es-append]\n"
+        "                [--limit N] [--freqs] [--parse-only]\n"
+        "                [--es | --es-append] [--bulk N] [--refresh-ms MS] [--no-fsync]\n"
         "       qd bench search --index DIR --queries FILE [--cmds TOP_10,TOP_100,COUNT]\n"
-        "                [--rounds N] [--warm-sec S] [--out FILE] [--field NAME] [--label NAME]\n"
+        "                [--rounds N] [--warm-sec S] [--out FILE] [--field NAME]\n"
+        "                [--idfield NAME] [--label NAME]\n"
         "\n"
-        "index reads JSON lines {\"id\",\"title\",\"body\"} and indexes the words of body: the\n"
-        "segment writer alone, without stored sources and translog; --es and --es-append run the\n"
-        "whole engine. DIR is emptied first. --ram is the indexing buffer in MB for all threads.\n"
+        "index reads JSON lines {\"id\",\"title\",\"body\"} (\"-\": standard input) and indexes\n"
+        "the words of body: the segment writer alone, without stored sources and translog; --es\n"
+        "and --es-append run the whole engine: sources stored, a translog synced each --bulk\n"
+        "(1000) documents, a refresh each --refresh-ms (1000). DIR is emptied first. --ram is\n"
+        "the indexing buffer in MB for all threads (256), --freqs leaves positions out,\n"
+        "--parse-only reads and parses.\n"
         "search runs a file of queries (\"class<TAB>+a +b\", \"a b\", \"\\\"a phrase\\\"\"; words\n"
-        "as they are indexed) and prints a line for each command (TOP_k, TOP_k_COUNT, COUNT) and\n"
-        "class: percentiles of each query's best and median time in microseconds.\n");
+        "as they are indexed) and prints a line for each command (COUNT, TOP_k, TOP_k_COUNT with\n"
+        "all hits counted, TOP_k_COUNT_n with up to n) and class: percentiles of each query's\n"
+        "best and median time in microseconds. --out: a line for each command and query,\n"
+        "\"command class query hits best_us median_us rel id:score ...\" with tabs between.\n");
     return to == stdout ? 0 : 64;
 }
 
@@ -78,7 +85,9 @@ void qd_bench_dir_close(qd_bench_dir *d)
 int qd_command_bench(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0) return usage(stdout);
     if (strcmp(what, "index") == 0) return qd_bench_index(argc - 1, argv + 1);
     if (strcmp(what, "search") == 0) return qd_bench_search(argc - 1, argv + 1);
-    return usage(strcmp(what, "--help") == 0 ? stdout : stderr);
+    return usage(stderr);
 }

@@ -29,13 +29,22 @@ void qd_bench_dir_close(qd_bench_dir *d);
 
 #define QD_BENCH_SHARD "shard" /* folder of the engine's shard in the index folder */
 
-/* The engine as `--es` runs it: a mapping of title (with title.keyword) and body, sources stored,
- * the translog synced with each bulk, a refresh every second, merges on a thread of their own. */
+#define QD_BENCH_THREADS_MAX 64u
+
+/* The engine as `--es` runs it: a mapping of title (with title.keyword) and body ("text" is copied
+ * to body), sources stored, the translog synced with each bulk, a refresh every second, merges on a
+ * thread of their own. */
 typedef struct qd_bench_es qd_bench_es;
-/* Creates (create) or opens the shard in d. slots writers share ram_bytes. */
+typedef struct qd_bench_es_options {
+    uint32_t slots; /* writers, which share ram_bytes */
+    uint64_t ram_bytes;
+    uint32_t refresh_ms;
+    bool freqs, no_fsync;
+} qd_bench_es_options;
+/* Creates (create) or opens the shard in d. */
 QD_MUST_CHECK
-int qd_bench_es_open(qd_bench_dir *d, bool create, uint32_t slots, uint64_t ram_bytes,
-                     qd_bench_es **out, qd_err *err);
+int qd_bench_es_open(qd_bench_dir *d, bool create, const qd_bench_es_options *o, qd_bench_es **out,
+                     qd_err *err);
 /* Indexes one document by its id; append: the id is known to be new. [worker] */
 QD_MUST_CHECK
 int qd_bench_es_index(qd_bench_es *e, uint32_t slot, qd_str id, qd_str source, bool append,
@@ -43,9 +52,12 @@ int qd_bench_es_index(qd_bench_es *e, uint32_t slot, qd_str id, qd_str source, b
 /* Makes durable what this slot has indexed: the end of a bulk. [worker] */
 QD_MUST_CHECK
 int qd_bench_es_sync(qd_bench_es *e, uint32_t slot, qd_err *err);
-/* Commits; merge: to one segment. */
+/* Ends the refreshes and commits. */
 QD_MUST_CHECK
-int qd_bench_es_commit(qd_bench_es *e, bool merge, qd_err *err);
+int qd_bench_es_commit(qd_bench_es *e, qd_err *err);
+/* Waits for all merges that the policy wants, or merges to one segment, and commits that. */
+QD_MUST_CHECK
+int qd_bench_es_finish(qd_bench_es *e, bool merge, qd_err *err);
 typedef struct qd_bench_es_figures {
     uint64_t refreshes, syncs, translog_bytes, segments, segment_bytes;
 } qd_bench_es_figures;

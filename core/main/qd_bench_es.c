@@ -10,11 +10,10 @@
 #include "runtime/sync.h"
 #include <stdio.h>
 
-#define REFRESH_NS 1000000000ull
-
-static const char mapping_json[] =
-    "{\"dynamic\":false,\"properties\":{\"title\":{\"type\":\"text\",\"fields\":{\"keyword\":{"
-    "\"type\":\"keyword\",\"ignore_above\":256}}},\"body\":{\"type\":\"text\"}}}";
+#define MAPPING(options)                                                                           \
+    "{\"dynamic\":false,\"properties\":{\"title\":{\"type\":\"text\",\"fields\":{\"keyword\":{"    \
+    "\"type\":\"keyword\",\"ignore_above\":256}}},\"text\":{\"type\":\"text\",\"index\":false,"    \
+    "\"copy_to\":\"body\"},\"body\":{\"type\":\"text\",\"index_options\":\"" options "\"}}}"
 
 typedef struct slot {
     qd_document_writer *writer;
@@ -30,6 +29,7 @@ struct qd_bench_es {
     qd_mapping *mapping;
     qd_engine *engine;
     qd_pool *merges;
+    uint64_t refresh_ns, translog_bytes; /* written, before the commit trims it */
     slot slots[QD_SLOTS_MAX];
     uint32_t nslots;
     /* the refresher */
@@ -53,37 +53,39 @@ static int write_doc(void *arg, uint32_t number, uint64_t unit, qd_buffer *b,
     return rc == 1 ? qd_err_set(err, QD_E_STATE, "the benchmark's mapping is not dynamic") : rc;
 }
 
-static void refresh_every_second(void *arg)
+static void refresh_now_and_then(void *arg)
 {
     qd_bench_es *e = arg;
-    uint64_t next = qd_env_mono_ns(e->env) + REFRESH_NS;
+    uint64_t next = qd_env_mono_ns(e->env) + e->refresh_ns;
     qd_mutex_lock(&e->lock);
     while (!e->stop) {
         if (qd_cond_wait_until(&e->wake, &e->lock, next) != QD_E_TIMEOUT) continue;
         qd_mutex_unlock(&e->lock);
         int rc = qd_engine_refresh(e->engine, NULL);
-        next = qd_env_mono_ns(e->env) + REFRESH_NS;
+        next = qd_env_mono_ns(e->env) + e->refresh_ns;
         qd_mutex_lock(&e->lock);
         if (rc && !e->rc) e->rc = rc;
     }
     qd_mutex_unlock(&e->lock);
 }
 
-int qd_bench_es_open(qd_bench_dir *d, bool create, uint32_t slots, uint64_t ram_bytes,
-                     qd_bench_es **out, qd_err *err)
+int qd_bench_es_open(qd_bench_dir *d, bool create, const qd_bench_es_options *o, qd_bench_es **out,
+                     qd_err *err)
 {
     qd_bench_es *e = qd_calloc(NULL, sizeof *e);
     if (!e) return qd_err_nomem(err, "engine");
     e->env = qd_env_system();
-    e->nslots = slots;
+    e->nslots = o->slots;
+    e->refresh_ns = (o->refresh_ms ? o->refresh_ms : 1) * 1000000ull;
     qd_account_init(&e->account, "bench", NULL, 0);
     qd_mutex_init(&e->lock);
     qd_cond_init(&e->wake);
     qd_mapping_settings settings = QD_MAPPING_SETTINGS_DEFAULT;
+    qd_str mapping = o->freqs ? QD_STR(MAPPING("freqs")) : QD_STR(MAPPING("positions"));
     int rc = qd_analyzers_make(NULL, 0, NULL, &e->analyzers, err);
     if (!rc)
-        rc = qd_mapping_parse(QD_STR(mapping_json), e->analyzers, &settings, QD_MAPPING_UPDATE,
-                              &e->mapping, err);
+        rc =
+            qd_mapping_parse(mapping, e->analyzers, &settings, QD_MAPPING_UPDATE, &e->mapping, err);
     if (!rc) rc = qd_pool_open(e->env, "force_merge", 1, 16, &e->merges, err);
     qd_engine_config c = {
         .env = e->env,
@@ -91,18 +93,19 @@ int qd_bench_es_open(qd_bench_dir *d, bool create, uint32_t slots, uint64_t ram_
         .folder = QD_STR(QD_BENCH_SHARD),
         .name = QD_STR("[bench][0]"),
         .primary_term = 1,
-        .slots = slots,
-        .slot_bytes = ram_bytes / slots,
+        .slots = o->slots,
+        .slot_bytes = o->ram_bytes / o->slots,
         .account = &e->account,
         .merge_pool = e->merges,
         .write_doc = write_doc,
         .write_doc_arg = e,
     };
     qd_engine_settings_default(&c.settings);
+    if (o->no_fsync) c.settings.durability = QD_DURABILITY_ASYNC;
     if (!rc)
         rc = create ? qd_engine_create(&c, &e->engine, err) : qd_engine_open(&c, &e->engine, err);
     if (!rc && create) {
-        rc = qd_thread_start(e->env, "refresh", refresh_every_second, e, &e->refresher, err);
+        rc = qd_thread_start(e->env, "refresh", refresh_now_and_then, e, &e->refresher, err);
         e->started = !rc;
     }
     if (rc)
@@ -150,16 +153,34 @@ static void stop_refresher(qd_bench_es *e)
     e->started = false;
 }
 
-int qd_bench_es_commit(qd_bench_es *e, bool merge, qd_err *err)
+int qd_bench_es_commit(qd_bench_es *e, qd_err *err)
 {
+    qd_engine_stats st;
     stop_refresher(e);
+    qd_engine_stats_get(e->engine, &st);
+    e->translog_bytes = st.translog.bytes;
     int rc = e->rc ? qd_err_set(err, e->rc, "a refresh failed") : 0;
-    if (!rc) rc = qd_engine_flush(e->engine, true, err);
-    if (!rc && merge) {
-        rc = qd_engine_force_merge(e->engine, 1, false, NULL, err);
-        if (!rc) rc = qd_engine_flush(e->engine, true, err);
+    return rc ? rc : qd_engine_flush(e->engine, true, err);
+}
+
+/* Runs natural merges here until those of the background and these leave nothing to do. */
+static int settle(qd_bench_es *e, qd_err *err)
+{
+    for (;;) {
+        bool did;
+        qd_engine_stats st;
+        int rc = qd_engine_merge_step(e->engine, &did, err);
+        if (rc) return rc;
+        qd_engine_stats_get(e->engine, &st);
+        if (!did && !st.merge_current) return 0;
+        if (!did) qd_env_sleep_ns(e->env, 2000000);
     }
-    return rc;
+}
+
+int qd_bench_es_finish(qd_bench_es *e, bool merge, qd_err *err)
+{
+    int rc = merge ? qd_engine_force_merge(e->engine, 1, false, NULL, err) : settle(e, err);
+    return rc ? rc : qd_engine_flush(e->engine, true, err);
 }
 
 void qd_bench_es_figures_get(qd_bench_es *e, qd_bench_es_figures *out)
@@ -168,7 +189,7 @@ void qd_bench_es_figures_get(qd_bench_es *e, qd_bench_es_figures *out)
     qd_engine_stats_get(e->engine, &st);
     *out = (qd_bench_es_figures){
         .refreshes = st.refresh_total,
-        .translog_bytes = st.translog.bytes,
+        .translog_bytes = e->translog_bytes,
         .segments = st.segments,
         .segment_bytes = st.segment_bytes,
     };

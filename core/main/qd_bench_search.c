@@ -14,21 +14,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define QUERIES_MAX 100000u
-#define WORDS_MAX 64u
-#define FILE_BYTES_MAX (64u << 20)
+#define CLAUSES_MAX 1024u /* of one query, as in Lucene; and words of a phrase */
+#define FILE_BYTES_MAX (1u << 30)
 #define SEGMENTS_MAX 4096u
 
 typedef struct query {
     qd_str cls, text;
+    uint32_t group; /* number of its class, in order of appearance */
     qd_node *root;
     double best, median;
 } query;
 
 typedef struct bench {
-    const char *dir, *queries, *out, *label;
-    qd_str field;
-    const char *cmds;
+    const char *dir, *queries, *out, *label, *cmds;
+    qd_str field, id_field;
     uint32_t rounds;
     double warm_s;
     qd_bench_dir d;
@@ -40,25 +39,30 @@ typedef struct bench {
     qd_arena scratch; /* of one run */
     qd_buf file;
     query *q;
-    uint32_t nq;
+    uint32_t nq, q_cap;
+    qd_str *groups;
+    uint32_t ngroups, groups_cap;
     qd_file_out *to;
     qd_err err;
 } bench;
 
 typedef struct command {
     qd_str name;
-    uint32_t k; /* 0: COUNT */
-    bool count;
+    uint32_t k;     /* 0: COUNT */
+    uint64_t count; /* hits are counted up to: 0, QD_TOTAL_EXACT */
 } command;
 
 /* --- queries: Searcher.java's syntax
  * --------------------------------------------------------------- */
 
+/* A word, or a phrase of several; "" is a word that no document has. */
 static qd_node *leaf(bench *b, qd_str text)
 {
-    qd_phrase_term *t = qd_arena_calloc(&b->arena, WORDS_MAX * sizeof *t);
-    uint32_t n = 0;
-    for (size_t at = 0; t && at < text.n && n < WORDS_MAX;) {
+    uint32_t words = 1, n = 0;
+    for (size_t i = 0; i < text.n; i++) words += text.p[i] == ' ';
+    qd_phrase_term *t = qd_arena_calloc(&b->arena, words * sizeof *t);
+    if (!t || words > CLAUSES_MAX) return NULL;
+    for (size_t at = 0; at < text.n;) {
         size_t e = at;
         while (e < text.n && text.p[e] != ' ') e++;
         if (e > at) {
@@ -67,68 +71,108 @@ static qd_node *leaf(bench *b, qd_str text)
         }
         at = e + 1;
     }
-    if (!t || !n) return NULL;
-    if (n == 1) return qd_node_term_make(&b->arena, b->field, t[0].term);
+    if (n <= 1) return qd_node_term_make(&b->arena, b->field, n ? t[0].term : QD_STR(""));
     qd_node *q = qd_node_make(&b->arena, QD_NATIVE_PHRASE);
     if (q) q->u.phrase = (qd_node_phrase){.field = b->field, .terms = t, .n = n};
     return q;
 }
 
+/* The clause at *at, with its sign: 0 must, 1 should, 2 must not. NULL: cannot be read. */
+static qd_node *clause(bench *b, qd_str s, size_t *at, uint32_t *sign)
+{
+    char c = s.p[*at];
+    *sign = c == '+' ? 0 : c == '-' ? 2 : 1;
+    if (*sign != 1) {
+        if (++*at == s.n || s.p[*at] == ' ') return NULL;
+        c = s.p[*at];
+    }
+    char stop = c == '"' ? '"' : ' ';
+    if (stop == '"') ++*at;
+    size_t e = *at;
+    while (e < s.n && s.p[e] != stop) e++;
+    if (stop == '"' && e == s.n) return NULL;
+    qd_node *x = leaf(b, (qd_str){s.p + *at, e - *at});
+    *at = e + 1;
+    return x;
+}
+
 static qd_node *parse_query(bench *b, qd_str s)
 {
-    const qd_node *list[3][WORDS_MAX];
-    uint32_t n[3] = {0}; /* must, should, must not */
+    const qd_node *list[CLAUSES_MAX], **to[3];
+    uint32_t sign[CLAUSES_MAX], n[3] = {0}, all = 0; /* must, should, must not */
     for (size_t at = 0; at < s.n;) {
-        char c = s.p[at];
-        if (c == ' ') {
+        if (s.p[at] == ' ') {
             at++;
             continue;
         }
-        uint32_t to = c == '+' ? 0 : c == '-' ? 2 : 1;
-        if (to != 1 && ++at < s.n) c = s.p[at];
-        char stop = c == '"' ? '"' : ' ';
-        if (stop == '"') at++;
-        size_t e = at;
-        while (e < s.n && s.p[e] != stop) e++;
-        const qd_node *x = leaf(b, (qd_str){s.p + at, e - at});
-        if (!x || n[to] == WORDS_MAX) return NULL;
-        list[to][n[to]++] = x;
-        at = e + 1;
+        if (all == CLAUSES_MAX) return NULL;
+        list[all] = clause(b, s, &at, &sign[all]);
+        if (!list[all]) return NULL;
+        n[sign[all++]]++;
     }
-    if (n[0] + n[1] == 1 && !n[2]) return (qd_node *)(uintptr_t)(n[0] ? list[0][0] : list[1][0]);
-    const qd_node **a, **o, **m;
-    qd_node *q = qd_node_bool_make(&b->arena, n[0], n[1], 0, n[2], &a, &o, NULL, &m);
-    if (!q) return NULL;
-    memcpy(a, list[0], n[0] * sizeof *a);
-    memcpy(o, list[1], n[1] * sizeof *o);
-    memcpy(m, list[2], n[2] * sizeof *m);
+    if (n[0] + n[1] == 1 && !n[2]) return (qd_node *)(uintptr_t)list[0];
+    qd_node *q = qd_node_bool_make(&b->arena, n[0], n[1], 0, n[2], &to[0], &to[1], NULL, &to[2]);
+    for (uint32_t i = 0; q && i < all; i++) *to[sign[i]]++ = list[i];
     return q;
+}
+
+static int group_of(bench *b, qd_str cls, uint32_t *out)
+{
+    uint32_t i = b->ngroups;
+    while (i && !qd_str_eq(b->groups[i - 1], cls)) i--; /* mostly the last one */
+    if (!i) {
+        if (b->ngroups == b->groups_cap) {
+            uint32_t cap = b->groups_cap ? b->groups_cap * 2 : 64;
+            qd_str *grown = qd_realloc(NULL, b->groups, cap * sizeof *grown);
+            if (!grown) return qd_err_nomem(&b->err, "queries");
+            b->groups = grown;
+            b->groups_cap = cap;
+        }
+        b->groups[b->ngroups++] = cls;
+        i = b->ngroups;
+    }
+    *out = i - 1;
+    return 0;
+}
+
+static int add_query(bench *b, qd_str line, uint64_t number)
+{
+    if (b->nq == b->q_cap) {
+        uint32_t cap = b->q_cap ? b->q_cap * 2 : 4096;
+        query *grown = qd_realloc(NULL, b->q, cap * sizeof *grown);
+        if (!grown) return qd_err_nomem(&b->err, "queries");
+        b->q = grown;
+        b->q_cap = cap;
+    }
+    query *q = &b->q[b->nq];
+    ptrdiff_t tab = qd_str_find(line, '\t');
+    *q = (query){
+        .cls = tab < 0 ? QD_STR("all") : qd_str_sub(line, 0, (size_t)tab),
+        .text = qd_str_sub(line, (size_t)(tab + 1), line.n),
+    };
+    q->root = parse_query(b, q->text);
+    if (!q->root)
+        return qd_err_set(&b->err, QD_E_ARG, "%s: line %llu: cannot read the query: %.*s",
+                          b->queries, (unsigned long long)number, QD_STR_ARG(line));
+    b->nq++;
+    return group_of(b, q->cls, &q->group);
 }
 
 static int read_queries(bench *b)
 {
     qd_buf_init(&b->file, NULL, FILE_BYTES_MAX);
     int rc = qd_file_read(b->queries, &b->file, &b->err);
-    b->q = qd_calloc(NULL, QUERIES_MAX * sizeof *b->q);
-    if (rc) return rc;
-    if (!b->q) return qd_err_nomem(&b->err, "queries");
     qd_str all = qd_buf_view(&b->file);
-    for (size_t at = 0; at < all.n;) {
+    uint64_t number = 0;
+    for (size_t at = 0; at < all.n && !rc;) {
         const char *nl = memchr(all.p + at, '\n', all.n - at);
         qd_str line = {all.p + at, nl ? (size_t)(nl - all.p) - at : all.n - at};
         at += line.n + 1;
-        if (!line.n) continue;
-        if (b->nq == QUERIES_MAX) return qd_err_set(&b->err, QD_E_LIMIT, "too many queries");
-        query *q = &b->q[b->nq];
-        ptrdiff_t tab = qd_str_find(line, '\t');
-        q->cls = tab < 0 ? QD_STR("all") : qd_str_sub(line, 0, (size_t)tab);
-        q->text = qd_str_sub(line, (size_t)(tab + 1), line.n);
-        q->root = parse_query(b, q->text);
-        if (!q->root)
-            return qd_err_set(&b->err, QD_E_ARG, "cannot read the query: %.*s", QD_STR_ARG(line));
-        b->nq++;
+        number++;
+        if (line.n && line.p[line.n - 1] == '\r') line.n--;
+        if (line.n) rc = add_query(b, line, number);
     }
-    return 0;
+    return rc;
 }
 
 /* --- the index
@@ -144,12 +188,22 @@ static int open_one(void *arg, qd_str name, uint64_t bytes)
     return rc;
 }
 
+static int some(void *arg, qd_str name, uint64_t bytes)
+{
+    (void)name;
+    (void)bytes;
+    *(bool *)arg = true;
+    return 0;
+}
+
 /* An index made with --es: through the engine's reader, deletions included. */
 static int open_engine(bench *b)
 {
     qd_bench_dir_close(&b->d);
+    if (qd_str_is(b->id_field, "id")) b->id_field = QD_STR("_id");
     int rc = qd_bench_dir_open(&b->d, b->dir, QD_BENCH_WRITE, &b->err);
-    if (!rc) rc = qd_bench_es_open(&b->d, false, 1, 64u << 20, &b->engine, &b->err);
+    qd_bench_es_options o = {.slots = 1, .ram_bytes = 64u << 20, .refresh_ms = 1000};
+    if (!rc) rc = qd_bench_es_open(&b->d, false, &o, &b->engine, &b->err);
     if (rc) return rc;
     qd_reader *r = qd_bench_es_reader(b->engine);
     qd_live *live[SEGMENTS_MAX];
@@ -171,7 +225,11 @@ static int open_index(bench *b)
     if (!b->segments) return qd_err_nomem(&b->err, "segments");
     rc = qd_store_list(b->d.store, QD_STR("seg-"), open_one, b, &b->err);
     if (rc) return rc;
-    if (!b->nsegments) return open_engine(b);
+    bool engine = false;
+    if (!b->nsegments)
+        rc = qd_store_list(b->d.store, QD_STR(QD_BENCH_SHARD "/"), some, &engine, &b->err);
+    if (rc) return rc;
+    if (engine) return open_engine(b);
     return qd_searcher_make(b->segments, NULL, b->nsegments, NULL, &b->searcher, &b->err);
 }
 
@@ -197,10 +255,10 @@ static int run(bench *b, const query *q, const command *c, answer *out)
         out->lower = false;
         return qd_plan_count(p, 0, &out->hits, &b->err);
     }
-    qd_top_options o = {.k = c->k, .total = c->count ? QD_TOTAL_EXACT : 0};
+    qd_top_options o = {.k = c->k, .total = c->count};
     rc = qd_plan_top(p, &o, &out->top, &b->err);
     out->hits = c->count ? out->top.total : out->top.n;
-    out->lower = !c->count && out->top.n == c->k;
+    out->lower = c->count ? out->top.total_lower_bound : out->top.n == c->k;
     return rc;
 }
 
@@ -219,17 +277,20 @@ static double percentile(const double *v, uint32_t n, double p)
     return v[i < n ? i : n - 1];
 }
 
-static void print_class(bench *b, const command *c, qd_str cls)
+#define GROUP_ALL UINT32_MAX
+
+static void print_group(bench *b, const command *c, uint32_t group)
 {
     double *best = qd_alloc(NULL, b->nq * sizeof *best), *med = qd_alloc(NULL, b->nq * sizeof *med);
     double sum[2] = {0, 0};
     uint32_t n = 0;
     for (uint32_t i = 0; best && med && i < b->nq; i++) {
-        if (!qd_str_is(cls, "ALL") && !qd_str_eq(cls, b->q[i].cls)) continue;
+        if (group != GROUP_ALL && b->q[i].group != group) continue;
         sum[0] += best[n] = b->q[i].best;
         sum[1] += med[n++] = b->q[i].median;
     }
     if (n) {
+        qd_str cls = group == GROUP_ALL ? QD_STR("ALL") : b->groups[group];
         qsort(best, n, sizeof *best, by_value);
         qsort(med, n, sizeof *med, by_value);
         printf("%s\t%.*s\t%.*s\tn=%u\tbest_p50=%.1f\tbest_p99=%.1f\tbest_mean=%.1f\tmed_p50=%.1f\t"
@@ -237,10 +298,19 @@ static void print_class(bench *b, const command *c, qd_str cls)
                b->label, QD_STR_ARG(c->name), QD_STR_ARG(cls), n, percentile(best, n, 50),
                percentile(best, n, 99), sum[0] / n, percentile(med, n, 50), percentile(med, n, 99),
                sum[1] / n);
-        fflush(stdout);
     }
     qd_free(best);
     qd_free(med);
+}
+
+/* In the order of Lucene's harness: the first class, all, the other classes. */
+static void print_groups(bench *b, const command *c)
+{
+    for (uint32_t g = 0; g < b->ngroups; g++) {
+        print_group(b, c, g);
+        if (g == 0) print_group(b, c, GROUP_ALL);
+    }
+    fflush(stdout);
 }
 
 /* Appends " id:score" for the first ten hits. */
@@ -249,7 +319,7 @@ static int write_hits(bench *b, const answer *a, qd_buf *line)
     for (uint32_t i = 0; i < a->top.n && i < 10; i++) {
         const qd_leaf *l = qd_searcher_leaf_of(b->searcher, a->top.hits[i].doc);
         uint32_t doc = a->top.hits[i].doc - l->base;
-        uint32_t f = qd_segment_field_find(l->segment, b->engine ? QD_STR("_id") : QD_STR("id"));
+        uint32_t f = qd_segment_field_find(l->segment, b->id_field);
         const qd_columns *set = qd_segment_columns(l->segment);
         const qd_column *col = f == QD_FIELD_NONE || !set ? NULL : qd_columns_get(set, f);
         qd_str id = {0};
@@ -264,6 +334,7 @@ static int write_hits(bench *b, const answer *a, qd_buf *line)
             if (!rc) rc = qd_column_bytes(rd, doc, &id, &found, &b->err);
         }
         if (rc) return rc;
+        if (!found) id = QD_STR("null");
         (void)qd_buf_printf(line, "%s%.*s:%.5f", i ? " " : "\t", QD_STR_ARG(id),
                             (double)a->top.hits[i].score);
     }
@@ -276,7 +347,7 @@ static int write_query(bench *b, const query *q, const command *c)
     qd_buf line;
     int rc = run(b, q, c, &a);
     if (rc) return rc;
-    qd_buf_init(&line, NULL, 1u << 20);
+    qd_buf_init(&line, NULL, FILE_BYTES_MAX);
     (void)qd_buf_printf(&line, "%.*s\t%.*s\t%.*s\t%llu\t%.2f\t%.2f\t%s", QD_STR_ARG(c->name),
                         QD_STR_ARG(q->cls), QD_STR_ARG(q->text), (unsigned long long)a.hits,
                         q->best, q->median, a.lower ? ">" : "=");
@@ -292,7 +363,7 @@ static int write_query(bench *b, const query *q, const command *c)
 static int measure(bench *b, const command *c)
 {
     qd_env *env = qd_env_system();
-    double *t = qd_alloc(NULL, (size_t)b->nq * b->rounds * sizeof *t);
+    double *t = qd_alloc(NULL, ((size_t)b->nq * b->rounds + 1) * sizeof *t);
     if (!t) return qd_err_nomem(&b->err, "times");
     int rc = 0;
     for (uint32_t n = 0; n < b->rounds && !rc; n++)
@@ -311,30 +382,43 @@ static int measure(bench *b, const command *c)
         if (b->to) rc = write_query(b, &b->q[i], c);
     }
     qd_free(t);
-    for (uint32_t i = 0; i < b->nq && !rc; i++) { /* classes in order of their first query */
-        bool seen = false;
-        for (uint32_t k = 0; k < i && !seen; k++) seen = qd_str_eq(b->q[k].cls, b->q[i].cls);
-        if (!seen) print_class(b, c, b->q[i].cls);
-        if (i == 0) continue;
-    }
-    if (!rc) print_class(b, c, QD_STR("ALL"));
+    if (!rc) print_groups(b, c);
     return rc;
 }
 
-/* The next command of the list; false at the end. */
-static int next_command(bench *b, const char **at, command *c)
+/* COUNT, TOP_k, TOP_k_COUNT, and TOP_k_COUNT_n, which counts hits up to n. */
+static int parse_command(bench *b, qd_str name, command *c)
+{
+    uint64_t k = 0;
+    *c = (command){.name = name};
+    if (qd_str_is(name, "COUNT")) return 0;
+    qd_str rest = qd_str_starts(name, QD_STR("TOP_")) ? qd_str_sub(name, 4, name.n) : QD_STR("");
+    ptrdiff_t end = qd_str_find(rest, '_');
+    qd_str digits = end < 0 ? rest : qd_str_sub(rest, 0, (size_t)end);
+    qd_str tail = end < 0 ? QD_STR("") : qd_str_sub(rest, (size_t)end, rest.n);
+    bool good = !qd_u64_parse(digits, &k) && k && k <= 10000000;
+    c->k = (uint32_t)k;
+    if (qd_str_is(tail, "_COUNT"))
+        c->count = QD_TOTAL_EXACT;
+    else if (qd_str_starts(tail, QD_STR("_COUNT_")))
+        good = good && !qd_u64_parse(qd_str_sub(tail, 7, tail.n), &c->count) && c->count;
+    else
+        good = good && !tail.n;
+    return good ? 0
+                : qd_err_set(&b->err, QD_E_ARG, "unknown command %.*s: COUNT, TOP_k or TOP_k_COUNT",
+                             QD_STR_ARG(name));
+}
+
+/* The next command of the list, which has been checked. */
+static bool next_command(bench *b, const char **at, command *c)
 {
     size_t n = 0;
+    while (**at == ',') ++*at;
     while ((*at)[n] && (*at)[n] != ',') n++;
-    c->name = (qd_str){*at, n};
-    *at += n + ((*at)[n] == ',');
-    c->count = qd_str_ends(c->name, QD_STR("_COUNT"));
-    c->k = 0;
-    if (qd_str_is(c->name, "COUNT")) return 0;
-    if (qd_str_starts(c->name, QD_STR("TOP_"))) c->k = (uint32_t)strtoul(c->name.p + 4, NULL, 10);
-    if (c->k == 0 || c->k > 10000000)
-        return qd_err_set(&b->err, QD_E_ARG, "unknown command %.*s", QD_STR_ARG(c->name));
-    return 0;
+    if (!n) return false;
+    qd_str name = {*at, n};
+    *at += n;
+    return !parse_command(b, name, c);
 }
 
 static int run_all(bench *b)
@@ -344,71 +428,83 @@ static int run_all(bench *b)
     command c;
     int rc = 0;
     uint32_t passes = 0;
+    fprintf(stderr, "%s: %u docs, %u segments, %u queries, %s\n", b->label,
+            qd_searcher_live_docs(b->searcher), b->nsegments, b->nq, qd_cpu_name(qd_cpu_level()));
     do { /* warm-up over all commands, mixed */
-        for (const char *at = b->cmds; *at && !rc;) {
-            rc = next_command(b, &at, &c);
+        for (const char *at = b->cmds; !rc && next_command(b, &at, &c);)
             for (uint32_t i = 0; i < b->nq && !rc; i++) {
                 answer a;
                 rc = run(b, &b->q[i], &c, &a);
                 qd_arena_reset(&b->scratch);
             }
-        }
         passes++;
     } while (!rc && qd_env_mono_ns(env) < end);
-    fprintf(stderr, "%s: %u docs, %u segments, %u queries, %s, warm-up passes %u\n", b->label,
-            qd_searcher_docs(b->searcher), b->nsegments, b->nq, qd_cpu_name(qd_cpu_level()),
-            passes);
-    for (const char *at = b->cmds; *at && !rc;) {
-        rc = next_command(b, &at, &c);
-        if (!rc) rc = measure(b, &c);
-    }
+    fprintf(stderr, "warm-up passes %u\n", passes);
+    for (const char *at = b->cmds; !rc && next_command(b, &at, &c);) rc = measure(b, &c);
     return rc;
+}
+
+enum { INDEX = 1, QUERIES, CMDS, ROUNDS, WARM, OUT, FIELD, ID_FIELD, LABEL };
+static const qd_option options[] = {
+    {"index", true, INDEX},   {"queries", true, QUERIES},
+    {"cmds", true, CMDS},     {"rounds", true, ROUNDS},
+    {"warm-sec", true, WARM}, {"out", true, OUT},
+    {"field", true, FIELD},   {"idfield", true, ID_FIELD},
+    {"label", true, LABEL},   {0},
+};
+
+static int set_option(bench *b, int id, const char *value)
+{
+    uint64_t n;
+    if (id == INDEX)
+        b->dir = value;
+    else if (id == QUERIES)
+        b->queries = value;
+    else if (id == CMDS)
+        b->cmds = value;
+    else if (id == OUT)
+        b->out = value;
+    else if (id == FIELD)
+        b->field = qd_str_c(value);
+    else if (id == ID_FIELD)
+        b->id_field = qd_str_c(value);
+    else if (id == LABEL)
+        b->label = value;
+    else if (id == WARM) {
+        if (qd_f64_parse(qd_str_c(value), &b->warm_s) || !(b->warm_s >= 0 && b->warm_s <= 1e6))
+            return qd_err_set(&b->err, QD_E_ARG, "--warm-sec %s: not a number of seconds", value);
+    } else {
+        if (qd_u64_parse(qd_str_c(value), &n) || n < 1 || n > 100000)
+            return qd_err_set(&b->err, QD_E_ARG, "--rounds is 1 to 100000");
+        b->rounds = (uint32_t)n;
+    }
+    return 0;
 }
 
 static int parse(bench *b, int argc, char **argv)
 {
-    enum { INDEX = 1, QUERIES, CMDS, ROUNDS, WARM, OUT, FIELD, LABEL };
-    static const qd_option options[] = {
-        {"index", true, INDEX},   {"queries", true, QUERIES}, {"cmds", true, CMDS},
-        {"rounds", true, ROUNDS}, {"warm-sec", true, WARM},   {"out", true, OUT},
-        {"field", true, FIELD},   {"label", true, LABEL},     {0},
-    };
     qd_args a;
     int id;
     qd_args_init(&a, argc, argv, 1, options);
     while ((id = qd_args_next(&a, &b->err)) != QD_ARGS_END) {
         if (id == QD_ARGS_BAD) return QD_E_ARG;
-        if (id == INDEX)
-            b->dir = a.value;
-        else if (id == QUERIES)
-            b->queries = a.value;
-        else if (id == CMDS)
-            b->cmds = a.value;
-        else if (id == ROUNDS)
-            b->rounds = (uint32_t)strtoul(a.value, NULL, 10);
-        else if (id == WARM) {
-            if (qd_f64_parse(qd_str_c(a.value), &b->warm_s))
-                return qd_err_set(&b->err, QD_E_ARG, "--warm-sec is a number");
-        } else if (id == OUT)
-            b->out = a.value;
-        else if (id == FIELD)
-            b->field = qd_str_c(a.value);
-        else if (id == LABEL)
-            b->label = a.value;
-        else
+        if (id == QD_ARGS_WORD)
             return qd_err_set(&b->err, QD_E_ARG, "unexpected argument %s", a.value);
+        int rc = set_option(b, id, a.value);
+        if (rc) return rc;
     }
     if (!b->dir || !b->queries)
         return qd_err_set(&b->err, QD_E_ARG, "--index and --queries are needed");
-    if (b->rounds < 1 || b->rounds > 1000)
-        return qd_err_set(&b->err, QD_E_ARG, "--rounds is 1 to 1000");
-    return 0;
+    command c;
+    for (const char *at = b->cmds; next_command(b, &at, &c);) {}
+    return b->err.code;
 }
 
 int qd_bench_search(int argc, char **argv)
 {
     bench b = {.label = "quidditch",
                .field = QD_STR("body"),
+               .id_field = QD_STR("id"),
                .cmds = "TOP_10,TOP_1000,COUNT",
                .rounds = 10,
                .warm_s = 10};
@@ -416,7 +512,7 @@ int qd_bench_search(int argc, char **argv)
     qd_arena_init(&b.arena, NULL, 0);
     qd_arena_init(&b.scratch, NULL, 0);
     qd_buf_init(&b.file, NULL, 1);
-    int rc = parse(&b, argc, argv);
+    int rc = parse(&b, argc, argv), bad = rc;
     if (!rc) rc = read_queries(&b);
     if (!rc) rc = open_index(&b);
     if (!rc && b.out) rc = qd_file_out_open(b.out, true, 0644, &b.to, &b.err);
@@ -428,10 +524,11 @@ int qd_bench_search(int argc, char **argv)
     qd_bench_es_close(b.engine);
     qd_free(b.segments);
     qd_free(b.q);
+    qd_free(b.groups);
     qd_buf_fini(&b.file);
     qd_arena_fini(&b.scratch);
     qd_arena_fini(&b.arena);
     qd_bench_dir_close(&b.d);
     qd_err_fini(&b.err);
-    return rc ? 1 : 0;
+    return bad ? 64 : rc ? 1 : 0;
 }
