@@ -236,13 +236,12 @@ static int take(qd_scrolls *t, qd_str id, scroll **out, qd_err *err)
     return rc ? missing(id, err) : 0;
 }
 
-static void give_back(qd_scrolls *t, scroll *s)
+static void give_back(qd_scrolls *t, scroll *s, bool drop)
 {
-    bool drop;
     qd_mutex_lock(&t->lock);
     s->busy = false;
     s->expires_ns = qd_env_mono_ns(t->a->env) + (uint64_t)s->keep_ms * 1000000u;
-    drop = s->drop;
+    drop |= s->drop; /* somebody else's wish, told under the lock */
     for (scroll **p = &t->first; drop && *p;) {
         if (*p != s) {
             p = &(*p)->next;
@@ -369,7 +368,16 @@ static int add(qd_scrolls *t, scroll *s, qd_err *err)
 static int copy_request(scroll *s, const search_request *r, qd_err *err)
 {
     qd_request *q = &s->q;
-    *q = *r->q;
+    /* all but the task: it stands in a list of tasks, and ends with the request */
+    *q = (qd_request){.a = r->q->a,
+                      .api = r->q->api,
+                      .params = r->q->params,
+                      .nparams = r->q->nparams,
+                      .body_format = r->q->body_format,
+                      .accept = r->q->accept,
+                      .pretty = r->q->pretty,
+                      .human = r->q->human,
+                      .error_trace = r->q->error_trace};
     qd_pair *pairs = qd_arena_alloc(&s->arena, (q->nparams + 1) * sizeof *pairs);
     q->arena = &s->arena;
     q->body = qd_arena_str(&s->arena, r->q->body);
@@ -423,8 +431,7 @@ int qdi_scroll_open(search_request *r, qd_str expression, uint32_t options, qd_s
         return rc;
     }
     rc = page(s, true, &task, w, err);
-    s->drop |= rc != 0;
-    give_back(t, s);
+    give_back(t, s, rc != 0);
     qd_task_end(&task);
     return rc;
 }
@@ -474,7 +481,7 @@ int qdi_api_scroll(qd_request *q, qd_response *r, qd_err *err)
     qd_json_object(&r->w);
     rc = page(s, false, &q->task, &r->w, err);
     if (!rc) qd_json_object_end(&r->w);
-    give_back(q->a->scrolls, s);
+    give_back(q->a->scrolls, s, false);
     return rc;
 }
 

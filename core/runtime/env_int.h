@@ -25,6 +25,7 @@ struct qd_loop {
     uint64_t (*now)(const qd_loop *loop);
     struct uv_loop_s *(*uv)(qd_loop *loop);
     _Atomic(qd_post *) posted; /* newest first */
+    _Atomic uint32_t posting;  /* threads inside of qd_loop_post: the loop may not be freed */
     qd_post stop_post;
     _Atomic bool stop_asked;
     bool stopped;
@@ -44,6 +45,8 @@ struct qd_loop {
 void qdi_loop_init(qd_loop *loop, qd_env *env, const char *name);
 /* Frees what the common part owns; the heap is empty. */
 void qdi_loop_fini(qd_loop *loop);
+/* Waits until no thread is inside of qd_loop_post; its posts are there then. */
+void qdi_loop_posters_wait(qd_loop *loop);
 /* Runs the posts that are there now, in order of arrival; returns how many. */
 unsigned qdi_loop_run_posts(qd_loop *loop);
 /* Fires the timers due at now and arms the next. */

@@ -2,6 +2,7 @@
 #include "runtime/loop.h"
 #include "base/mem.h"
 #include "runtime/env_int.h"
+#include <sched.h>
 #include <stdio.h>
 
 void qdi_loop_init(qd_loop *loop, qd_env *env, const char *name)
@@ -60,6 +61,8 @@ void qd_loop_close(qd_loop *loop)
 
 void qd_loop_post(qd_loop *loop, qd_post *post)
 {
+    /* from the exchange on the post may run, and the loop be closed by who waited for it */
+    atomic_fetch_add_explicit(&loop->posting, 1, memory_order_relaxed);
     qd_post *head = atomic_load_explicit(&loop->posted, memory_order_relaxed);
     do {
         post->next = head;
@@ -67,6 +70,12 @@ void qd_loop_post(qd_loop *loop, qd_post *post)
                                                     memory_order_release, memory_order_relaxed));
     /* Whoever found the list empty wakes; the others ride along. */
     if (!head) loop->wake(loop);
+    atomic_fetch_sub_explicit(&loop->posting, 1, memory_order_release);
+}
+
+void qdi_loop_posters_wait(qd_loop *loop)
+{
+    while (atomic_load_explicit(&loop->posting, memory_order_acquire)) sched_yield();
 }
 
 unsigned qdi_loop_run_posts(qd_loop *loop)

@@ -130,7 +130,9 @@ static void loop_close(qd_loop *loop)
         qd_thread_join(loop->env, l->thread);
     }
     qd_assert(!atomic_load(&l->running));
-    while (qdi_loop_run_posts(loop) > 0) {}
+    do {
+        qdi_loop_posters_wait(loop);
+    } while (qdi_loop_run_posts(loop) > 0);
     uv_close((uv_handle_t *)&l->waker, NULL);
     uv_close((uv_handle_t *)&l->timer, NULL);
     uv_close((uv_handle_t *)&l->prepare, NULL);

@@ -66,12 +66,15 @@ void nvme_read_end(qd_storage *t, qd_storage_read *r)
     read_words *w = words_of(r);
     qd_str name = nvme_object_name(w->object);
     int32_t rc = 0;
-    if (w->cancelled) {
+    pthread_mutex_lock(&t->readers->lock); /* a cancel may come at this moment */
+    int cancelled = w->cancelled, number = w->number;
+    pthread_mutex_unlock(&t->readers->lock);
+    if (cancelled) {
         rc = nvme_fail(t, r->err, QD_E_CANCELLED, "reading \"%s\": cancelled", name.p);
-    } else if (w->number == ENODATA) {
+    } else if (number == ENODATA) {
         rc = nvme_fail(t, r->err, QD_E_EOF, "reading \"%s\": a range lies behind its end", name.p);
-    } else if (w->number) {
-        rc = nvme_errno(t, r->err, w->number, "reading", name);
+    } else if (number) {
+        rc = nvme_errno(t, r->err, number, "reading", name);
     }
     t->plugin->loop->complete(&r->op, rc);
 }

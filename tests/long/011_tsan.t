@@ -1,8 +1,10 @@
 #!/usr/bin/perl
-# 011_tsan.t: all unit tests under TSan; the stress of a shard (8 actors and 3 threads that refresh,
-# flush and merge on 100 ids, each id's history checked) among them, STRESS times.
+# 011_tsan.t: all unit tests under TSan; the stress of a shard (8 writers, 4 getters and 3 threads that
+# refresh, flush and merge on 100 ids, each id's history checked) STRESS times; and the daemon under
+# TSan with a load of everything at once.
 use strict;
 use warnings;
+use Cwd ();
 use File::Basename qw(dirname);
 use lib dirname(__FILE__);
 use Long;
@@ -19,7 +21,14 @@ sub clean {
     };
 }
 my $stress = count(STRESS => 5);
+$ENV{TSAN_OPTIONS} = "suppressions=@{[Cwd::getcwd()]}/tests/lib/tsan.supp " . ($ENV{TSAN_OPTIONS} // '');
 step('units build with TSan', sub { build('SAN=thread units') });
 step($_, clean($_)) for programs('build/san-thread');
-step("stress of a shard, run $_", clean('build/san-thread/tests/unit/engine/stress_t')) for 1 .. $stress;
+for my $seed (1 .. $stress) {
+    step("stress of a shard with seed $seed", "SEED=$seed STRESS_OPS=20000 setarch -R ./build/san-thread/tests/unit/engine/stress_t");
+}
+step('the daemon builds with TSan', sub { build('SAN=thread all') });
+my $daemon = 'QD_OUT=build/san-thread QD_WRAP="setarch -R"';
+step("everything at once on the daemon, seed $_", "$daemon SECONDS=60 SEED=$_ prove -v tests/integration/312_everything_at_once.t") for 1 .. $stress;
+step("$_ on the daemon", "$daemon prove tests/integration/$_") for qw(042_bulk.t 210_search.t 220_admin.t 300_kill.t);
 finish();

@@ -22,7 +22,8 @@ use Test::More ();
 use Time::HiRes qw(sleep time);
 
 my $top = abs_path(dirname(__FILE__) . '/../../..');
-our $OUT = $ENV{QD_OUT} || "$top/build";
+our $OUT = $ENV{QD_OUT} || "$top/build"; # another build of it, one with a sanitizer
+my @wrap = split ' ', $ENV{QD_WRAP} || '';
 my @nodes;
 
 sub top { $top }
@@ -40,7 +41,7 @@ sub new {
     my $dir = File::Temp::tempdir("qd-$name-XXXXXX", TMPDIR => 1);
     my $self = bless {
         name => $name, dir => $dir, port => free_port(), transport => free_port(),
-        settings => $options{settings} || {}, env => $options{env} || {}, wrap => $options{wrap} || [],
+        settings => $options{settings} || {}, env => $options{env} || {}, wrap => $options{wrap} || [@wrap],
         keep => 0,
     }, $class;
     push @nodes, $self;
@@ -189,6 +190,8 @@ END {
     my $status = $?;
     for my $n (@nodes) {
         $n->kill9 if $n->{pid};
+        my ($found) = $n->stderr_text =~ /((?:WARNING: Thread|ERROR: \w+)Sanitizer.{0,6000}|\S+: runtime error: .{0,2000})/s;
+        if (defined $found) { Test::More::diag("node $n->{name}: $found"); $status ||= 1 }
         my $passing = $status == 0 && Test::More->builder->is_passing && !$n->{keep};
         if ($passing) { remove_tree($n->{dir}) }
         else          { Test::More::diag("node $n->{name}: kept in $n->{dir}") }
