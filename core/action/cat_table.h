@@ -58,10 +58,15 @@ bool qdi_cat_help(cat_table *t, qd_response *r);
 
 /* The next cell of the row; as many as there are columns make a row. Text is copied. */
 void qdi_cat_str(cat_table *t, qd_str s);
+/* The same with a text that ends with NUL. */
 void qdi_cat_c(cat_table *t, const char *s);
+/* The same with a formatted text. */
 void qdi_cat_printf(cat_table *t, const char *fmt, ...) QD_PRINTF(2, 3);
+/* A whole number. */
 void qdi_cat_int(cat_table *t, int64_t v);
+/* A size, in the unit of ?bytes=. */
 void qdi_cat_bytes(cat_table *t, int64_t bytes);
+/* A duration in ns, in the unit of ?time=. */
 void qdi_cat_ns(cat_table *t, int64_t ns);
 /* A double with the text that is shown. */
 void qdi_cat_double(cat_table *t, double v, const char *text);

@@ -37,10 +37,13 @@ int qd_config_ready(qd_config *c, qd_err *err);
 
 /* The present values (ids QD_SET_…). [any] */
 const qd_values *qd_config_values(const qd_config *c);
-/* Shorthands for one present value. [any] */
+/* Shorthands for one present value: a number or a size in bytes. [any] */
 int64_t qd_config_i64(const qd_config *c, qd_set id);
+/* A time in milliseconds. [any] */
 int64_t qd_config_ms(const qd_config *c, qd_set id);
+/* A switch. [any] */
 bool qd_config_bool(const qd_config *c, qd_set id);
+/* Text of a setting of any type, NUL-terminated; empty when there is none. [any] */
 qd_str qd_config_text(const qd_config *c, qd_set id);
 /* node.memory in bytes, auto resolved. [any] */
 int64_t qd_config_memory(const qd_config *c);

@@ -142,6 +142,7 @@ static inline uint64_t qd_json_key_hash(qd_str key);
 
 /* --- inline parts ------------------------------------------------------------------------- */
 
+/* Both halves of a product, folded: one step of the hash. */
 static inline uint64_t qdi_json_mix(uint64_t a, uint64_t b)
 {
     unsigned __int128 m = (unsigned __int128)a * b;

@@ -68,8 +68,9 @@ struct qd_reader *qd_bench_es_reader(qd_bench_es *e);
 /* Stops and closes. NULL is fine. */
 void qd_bench_es_close(qd_bench_es *e);
 
-/* The sub-commands; argv[0] is the first argument. Exit status. */
+/* qd bench index; argv[0] is the first argument. Exit status. */
 int qd_bench_index(int argc, char **argv);
+/* qd bench search, likewise. */
 int qd_bench_search(int argc, char **argv);
 
 #endif

@@ -35,8 +35,9 @@ size_t qd_proc_page_size(void);
 void qd_proc_private_files(void);
 /* Value of an environment variable, NULL when unset. [any] */
 const char *qd_proc_env(const char *name);
-/* Nanoseconds of CPU time used by the process, and by the calling thread. [any] */
+/* Nanoseconds of CPU time used by the process. [any] */
 uint64_t qd_proc_cpu_ns(void);
+/* Nanoseconds of CPU time used by the calling thread. [any] */
 uint64_t qd_thread_cpu_ns(void);
 
 typedef struct qd_proc_memory {
@@ -65,9 +66,11 @@ typedef struct qd_machine_os {
 /* Operating system, in the words of Elasticsearch's _nodes/info. [worker] */
 void qd_machine_os_get(qd_machine_os *out);
 
-/* Open files of this process now, the soft limit, and vm.max_map_count; 0 = unknown. [worker] */
+/* Open files of this process now; 0 = unknown. [worker] */
 uint64_t qd_proc_open_files(void);
+/* The soft limit of open files; 0 = unknown. [worker] */
 uint64_t qd_proc_max_files(void);
+/* vm.max_map_count of the machine; 0 = unknown. [worker] */
 uint64_t qd_proc_max_maps(void);
 /* Raises the soft limit of open files to the hard one; returns the new soft limit. At start. */
 uint64_t qd_proc_raise_files(void);

@@ -66,8 +66,9 @@ void qd_cond_broadcast(qd_cond *c);
 void qd_rwlock_init(qd_rwlock *l);
 /* Ends a lock that nobody holds. [any] */
 void qd_rwlock_fini(qd_rwlock *l);
-/* The waiting halves of the two lock functions. */
+/* The waiting half of qd_rwlock_read. [worker] */
 void qd_rwlock_read_wait(qd_rwlock *l);
+/* The waiting half of qd_rwlock_write. [worker] */
 void qd_rwlock_write_wait(qd_rwlock *l);
 /* Takes the lock together with other readers. [any] */
 static inline void qd_rwlock_read(qd_rwlock *l)

@@ -24,7 +24,10 @@ for my $file (files(qr{^core/.*\.[ch]$})) {
     my $n = 0;
     for (split /\n/, slurp($file)) {
         $n++;
-        next unless /^\s*#\s*include\s+"([^"]+)"/;
+        push @style, "$file:$n: a computed include hides what it includes" if /^\s*#\s*include\s+[^"<\s]/;
+        push @style, "$file:$n: include <$1>: write \"module/header.h\""
+            if /^\s*#\s*include\s*<(([^\/>]+)\/[^>]*)>/ && (exists $level{$2} || $1 =~ m{\.\.});
+        next unless /^\s*#\s*include\s*"([^"]+)"/;
         my $inc = $1;
         my ($to) = $inc =~ m{^([^/]+)/};
         if (!defined $to || !exists $level{$to}) {
@@ -47,11 +50,12 @@ for my $file (files(qr{^(plugins|sdk/examples)/.*\.[ch]$}), files(qr{^sdk/includ
     my $n = 0;
     for (split /\n/, slurp($file)) {
         $n++;
-        next unless /^\s*#\s*include\s+"([^"]+)"/;
+        push @sdk, "$file:$n: a computed include hides what it includes" if /^\s*#\s*include\s+[^"<\s]/;
+        next unless /^\s*#\s*include\s*["<]([^">]+)[">]/;
         my ($inc, $to) = ($1, $1);
         $to =~ s{/.*}{};
         push @sdk, "$file:$n: include \"$inc\": plugins and the SDK know <quidditch/...> only"
-            if exists $level{$to} && $inc =~ m{/};
+            if (exists $level{$to} && $inc =~ m{/}) || $inc =~ m{\.\./|\bcore/};
     }
 }
 report('plugins and the SDK include nothing of core', @sdk);

@@ -50,13 +50,19 @@ typedef struct qd_conform {
     char why[512];
 } qd_conform;
 
-/* Run all tests of a kind over one implementation; results go to c->result. name: as provided. */
+/* Runs all tests of a storage tier; results go to c->result. name: as provided. */
 void qd_conform_storage(qd_conform *c, const char *name, const qd_storage_vtable *vt);
+/* The same for a coordination store. */
 void qd_conform_coordination(qd_conform *c, const char *name, const qd_coord_vtable *vt);
+/* The same for a query operator. */
 void qd_conform_operator(qd_conform *c, const char *name, const qd_operator_vtable *vt);
+/* The same for a char filter. */
 void qd_conform_char_filter(qd_conform *c, const char *name, const qd_char_filter_vtable *vt);
+/* The same for a tokenizer. */
 void qd_conform_tokenizer(qd_conform *c, const char *name, const qd_tokenizer_vtable *vt);
+/* The same for a token filter. */
 void qd_conform_token_filter(qd_conform *c, const char *name, const qd_token_filter_vtable *vt);
+/* The same for a front end. */
 void qd_conform_frontend(qd_conform *c, const char *name, const qd_frontend_vtable *vt);
 
 #ifdef __cplusplus
