@@ -4,7 +4,8 @@
 #
 #   agree.pl OURS THEIRS [--scale 1|2.2] [--verbose]
 #
-# For each command and query of both files: COUNT and TOP_k_COUNT hits equal; lists of the same length;
+# For each command and query of both files: COUNT and TOP_k_COUNT hits equal, TOP_k_COUNT_n hits equal or
+# above n on both sides; lists of the same length;
 # scores rank by rank within 1e-5 relative (and half a unit of the printed fifth decimal); every
 # document whose score exceeds the last printed one by more than that is in both lists; within equal
 # scores our ids ascend. Exit 0 when all agree.
@@ -42,6 +43,11 @@ sub near { my ($x, $y) = @_; return abs($x - $y) <= 1e-5 * abs($x) + 1.1e-5 }
 sub compare {
     my ($cmd, $x, $y) = @_;
     return "hits $x->{hits} against $y->{hits}" if $cmd =~ /COUNT$/ && $x->{hits} != $y->{hits};
+    if ($cmd =~ /_COUNT_(\d+)$/) {
+        my ($m, $n) = map { $_->{rel} eq '=' ? $_->{hits} : -1 } $x, $y; # -1: more than counted
+        return "hits $x->{rel}$x->{hits} against $y->{rel}$y->{hits}" if $m != $n && ($m > $1 || $m < 0) != ($n > $1 || $n < 0);
+        return "hits $x->{hits} against $y->{hits}" if $m != $n && $m >= 0 && $n >= 0;
+    }
     my ($a, $b) = ($x->{list}, $y->{list});
     return 'lists of ' . @$a . ' and ' . @$b if @$a != @$b;
     return undef unless @$a;

@@ -3,8 +3,8 @@
 #
 #   ratio.pl OURS THEIRS [--json]
 #
-# The peer's figure of a query is the lower of TOP_k and TOP_k_COUNT (its skipping often loses to
-# scoring everything). Ratios are of medians and 99th percentiles of the queries' best times; below
+# The peer's figure of a query is the lower of TOP_k or TOP_k_COUNT_n and TOP_k_COUNT (its skipping often
+# loses to scoring everything). Ratios are of medians and 99th percentiles of the queries' best times; below
 # them the geometric mean over the classes. Classes where the peer's median is under 20 us pass at
 # 20 us.
 use strict;
@@ -40,7 +40,7 @@ my (%seen, %log, @rows);
 for (@$order) {
     my ($cmd, $class) = @$_;
     next if $seen{"$cmd $class"}++ || !$b->{$cmd}{$class};
-    my $count = $cmd =~ /^TOP_\d+$/ ? $b->{"${cmd}_COUNT"}{$class} : undef;
+    my $count = $cmd =~ /^(TOP_\d+)(_COUNT_\d+)?$/ ? $b->{"$1_COUNT"}{$class} : undef;
     my (@x, @y);
     for my $q (keys %{ $a->{$cmd}{$class} }) {
         my $t = $b->{$cmd}{$class}{$q};
