@@ -358,6 +358,7 @@ sub page {
 # --- all of it --------------------------------------------------------------------------------------------
 
 part('machine', 1, sub { my $m = machine(); chomp($m->{commit} = `git describe --always --dirty 2>/dev/null`); $m });
+for my $p (@peers) { part("build lucene$p", 5, sub { run("sh $lucene $p build 2>$dir/lucene$p.err"); return {} }) }
 my @corpora = ('generated', $flag{'skip-catalogue'} ? () : 'catalogue');
 plan($_) for @corpora;
 my %beside = map { $_ => "tests/bench/$_.pl" } grep { -e "tests/bench/$_.pl" } qw(node columns);
