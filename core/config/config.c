@@ -242,6 +242,47 @@ int qd_config_environment(qd_config *c, const char *(*get)(const char *name), qd
     return 0;
 }
 
+/* [a-z0-9_-]+(.[a-z0-9_-]+)+ */
+static bool is_setting_name(qd_str name)
+{
+    size_t part = 0, dots = 0;
+    for (size_t i = 0; i < name.n; i++) {
+        char ch = name.p[i];
+        if (ch == '.') {
+            if (part == 0) return false;
+            part = 0;
+            dots++;
+        } else if ((ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9') || ch == '_' || ch == '-') {
+            part++;
+        } else {
+            return false;
+        }
+    }
+    return dots > 0 && part > 0;
+}
+
+int qd_config_environment_names(qd_config *c, const char *(*at)(size_t i), qd_err *err)
+{
+    QD_CHECK(c, CONFIG_MAGIC);
+    qd_assert(!c->ready);
+    qd_settings *s = c->layers[LAYER_ENVIRONMENT];
+    const char *variable;
+    for (size_t i = 0; (variable = at(i)) != NULL; i++) {
+        qd_str key = qd_str_c(variable);
+        ptrdiff_t eq = qd_str_find(key, '=');
+        if (eq <= 0 || (size_t)eq + 1 == key.n) continue; /* an empty one counts as unset */
+        qd_str value = qd_str_sub(key, (size_t)eq + 1, SIZE_MAX);
+        key = qd_str_sub(key, 0, (size_t)eq);
+        if (!is_setting_name(key) || qd_settings_get(s, key)) continue;
+        const qd_setting_def *d = qd_schema_find(&qd_schema_node, key, NULL);
+        int rc = d && d->type == QD_ST_LIST ? put_addresses(s, key, value, err)
+                                            : qd_settings_put(s, key, value, err);
+        if (rc != 0) return rc;
+        qd_settings_origin(s, key, "environment", 0);
+    }
+    return 0;
+}
+
 int qd_config_flag(qd_config *c, qd_str key_value, qd_err *err)
 {
     QD_CHECK(c, CONFIG_MAGIC);

@@ -28,6 +28,12 @@ int qd_config_file(qd_config *c, qd_str text, const char *file,
 /* The environment variables of config/environment.def (NODE_ID, RAFT_PEERS, BIND_ADDR, ...). */
 QD_MUST_CHECK
 int qd_config_environment(qd_config *c, const char *(*get)(const char *name), qd_err *err);
+/* The variables that are called as settings are, in small letters with a dot ("cluster.name=x"), as
+ * Elasticsearch's container takes them; those of environment.def win. at gives the i-th variable as
+ * "NAME=value", NULL behind the last (qd_proc_env_at). Unknown ones are found by qd_config_ready.
+ */
+QD_MUST_CHECK
+int qd_config_environment_names(qd_config *c, const char *(*at)(size_t i), qd_err *err);
 /* One -E argument, "key=value". */
 QD_MUST_CHECK
 int qd_config_flag(qd_config *c, qd_str key_value, qd_err *err);

@@ -207,6 +207,8 @@ int qd_schema_print_markdown(qd_buf *out)
     qd_buf_c(out,
              "\n`USE_K8S_COORDINATION=true` means `coordination.mode: k8s-native`, `false` means "
              "`master`. `BIND_ADDR` counts as\n`security.enabled: false` written out.\n\n"
+             "A variable that is called as a setting is, in small letters with a dot "
+             "(`env cluster.name=x quidditchd`),\nsets it; an unknown one stops the start.\n\n"
              "## Node settings\n\n");
     markdown_table(&qd_schema_node, out);
     qd_buf_c(out, "\n## Index settings\n\n");

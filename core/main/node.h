@@ -64,5 +64,14 @@ typedef struct qd_step {
 /* Fills node->data and node->logs from the settings. */
 QD_MUST_CHECK
 int qd_node_paths_set(qd_node *node, qd_err *err);
+/* Has every tier of storage.tiers a plugin in the host? QD_E_PLUGIN tells why not. */
+QD_MUST_CHECK
+int qd_node_need_storage(qd_node *node, const struct qd_plugin_host *host, qd_err *err);
+/* Has the host a plugin for coordination.mode? QD_E_PLUGIN tells why not. */
+QD_MUST_CHECK
+int qd_node_need_coordination(qd_node *node, const struct qd_plugin_host *host, qd_err *err);
+/* --check-config: loads the plugins of the configuration and asks for all that it needs. */
+QD_MUST_CHECK
+int qd_node_plugins_check(qd_node *node, qd_err *err);
 
 #endif

@@ -79,6 +79,7 @@ static int check(const char *file, qd_err *err)
     if (rc == 0) rc = qd_config_open((int64_t)memory.limit, &config, err);
     if (rc == 0) rc = qd_config_file(config, qd_buf_view(&b), file, qd_proc_env, err);
     if (rc == 0) rc = qd_config_environment(config, qd_proc_env, err);
+    if (rc == 0) rc = qd_config_environment_names(config, qd_proc_env_at, err);
     if (rc == 0) rc = qd_config_ready(config, err);
     if (rc == 0) printf("the settings are valid: %s\n", file);
     qd_config_close(config);

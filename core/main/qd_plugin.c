@@ -23,8 +23,10 @@ static int usage(FILE *to)
         "       qd plugin check FILE.so|NAME ... [--option|--setting KEY=VALUE] ... [--static]\n"
         "       qd plugin new KIND NAME [FOLDER]\n"
         "\n"
-        "list shows the plugins that a node of this configuration loads, and those it refuses\n"
-        "with the reason. settings prints a plugin's settings with defaults and meaning. check\n"
+        "list shows the plugins that a node of this configuration loads, those it refuses with "
+        "the\n"
+        "reason, and those that are allowed but not installed. settings prints a plugin's settings "
+        "with defaults and meaning. check\n"
         "tests a file as the loader does and runs the conformance suite of each kind that it\n"
         "provides in a child process (--option: what it needs to open; --setting: one of its own;\n"
         "--static: no code of it runs); it prints TAP and ends with 1 when something failed. new\n"
@@ -95,6 +97,7 @@ static int open_all(opened *o, int argc, char **argv, qd_err *err)
     if (rc == 0) rc = read_arguments(o, argc, argv, &file, err);
     if (rc == 0) rc = read_config(o, file, err);
     if (rc == 0) rc = qd_config_environment(o->config, qd_proc_env, err);
+    if (rc == 0) rc = qd_config_environment_names(o->config, qd_proc_env_at, err);
     if (rc == 0) rc = qd_config_ready(o->config, err);
     if (rc == 0)
         rc = qd_main_plugins_open(o->config, &o->paths, qd_env_system(), NULL, NULL, &o->host, err);
@@ -104,7 +107,7 @@ static int open_all(opened *o, int argc, char **argv, qd_err *err)
 static void print_row(const char *name, const char *version, const char *state, const char *kinds,
                       const char *where)
 {
-    printf("%-22s %-10s %-9s %-24s %s\n", name, version, state, kinds, where);
+    printf("%-22s %-10s %-13s %-24s %s\n", name, version, state, kinds, where);
 }
 
 static int list(int argc, char **argv, qd_err *err)
@@ -123,7 +126,10 @@ static int list(int argc, char **argv, qd_err *err)
             char kinds[64];
             qd_plugin_info_get(o.host, i, &info);
             bool refused = info.state == QD_PLUGIN_REFUSED;
-            print_row(info.name, *info.version ? info.version : "-", refused ? "refused" : "loaded",
+            print_row(info.name, *info.version ? info.version : "-",
+                      info.absent ? "not installed"
+                      : refused   ? "refused"
+                                  : "loaded",
                       qd_main_plugin_kinds(&info, kinds),
                       refused        ? info.reason
                       : info.builtin ? "built in"

@@ -251,12 +251,16 @@ static int run(qd_node *node, int argc, char **argv, int *status, qd_err *err)
     rc = qd_paths_find(&node->paths, err);
     if (rc == 0) rc = load_file(node, r.config_file, err);
     if (rc == 0) rc = qd_config_environment(node->config, qd_proc_env, err);
+    if (rc == 0) rc = qd_config_environment_names(node->config, qd_proc_env_at, err);
     if (rc == 0) rc = qd_config_ready(node->config, err);
     if (rc == 0) rc = name_node(node);
     if (rc == 0) rc = qd_node_paths_set(node, err);
     if (rc == 0) rc = check_steps(node, err);
     if (rc != 0) return rc;
     if (r.check_only) {
+        qd_log_level_set(NULL, QD_LOG_ERROR);
+        rc = qd_node_plugins_check(node, err);
+        if (rc != 0) return rc;
         printf("the settings are valid%s%s\n", node->conf_file[0] ? ": " : "", node->conf_file);
         *status = 0;
         return 0;

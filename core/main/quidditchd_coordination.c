@@ -34,6 +34,14 @@ static qd_str plugin_of(const qd_node *node)
     return kubernetes ? QD_STR(DEFAULT_KUBERNETES) : QD_STR(DEFAULT_MASTER);
 }
 
+int qd_node_need_coordination(qd_node *node, const qd_plugin_host *host, qd_err *err)
+{
+    const void *vt;
+    qd_self *self;
+    return qd_plugin_need(host, QD_KIND_COORDINATION, plugin_of(node), "coordination.mode", &vt,
+                          &self, err);
+}
+
 static int coordination_start(qd_node *node, qd_err *err)
 {
     char path[QD_PATH_MAX + 32], text[3][32];

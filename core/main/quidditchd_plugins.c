@@ -10,6 +10,19 @@
 #include "query/operators.h"
 #include "rest/rest.h"
 
+int qd_node_plugins_check(qd_node *node, qd_err *err)
+{
+    qd_plugin_host *h = NULL;
+    int rc = qd_main_plugins_open(node->config, &node->paths, node->env, NULL, NULL, &h, err);
+    if (rc == 0) rc = qd_plugin_builtin(h, qd_analysis_plugin(), err);
+    if (rc == 0) rc = qd_plugin_builtin(h, qd_query_plugin(), err);
+    if (rc == 0) rc = qd_plugin_host_load(h, err);
+    if (rc == 0) rc = qd_node_need_coordination(node, h, err);
+    if (rc == 0) rc = qd_node_need_storage(node, h, err);
+    qd_plugin_host_close(h);
+    return rc;
+}
+
 static int plugins_start(qd_node *node, qd_err *err)
 {
     qd_plugin_host *h;

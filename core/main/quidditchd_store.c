@@ -2,42 +2,86 @@
  * quidditchd_store.c: the storage tier of this node's shards: storage.tiers.<storage.tier>.*, by
  * default storage-nvme over path.data/<tier>.
  */
-#include "base/log.h"
 #include "main/node.h"
+#include "plugin/host.h"
 #include "store/tier.h"
 #include <stdio.h>
 
-static qd_str tier_setting(const qd_node *node, const char *tier, const char *key)
+#define TIER_OPTIONS_MAX 64
+
+/* One tier of the settings: storage.tiers.<name>.{plugin,path} and options of its plugin. */
+typedef struct tier_conf {
+    qd_store_tier tier;
+    qd_pair options[TIER_OPTIONS_MAX];
+} tier_conf;
+
+static int take_setting(tier_conf *t, const qd_setting_value *v, qd_str key, qd_err *err)
 {
-    char name[256];
-    snprintf(name, sizeof name, "storage.tiers.%s.%s", tier, key);
-    return qd_settings_text(qd_values_settings(qd_config_values(node->config)), name);
+    if (qd_str_is(key, "plugin"))
+        t->tier.plugin = v->text;
+    else if (qd_str_is(key, "path"))
+        t->tier.path = v->text;
+    else if (v->kind != QD_SETTING_TEXT || t->tier.noptions == TIER_OPTIONS_MAX)
+        return qd_err_set(err, QD_E_CONFIG, "setting [%.*s] is not an option of a tier",
+                          QD_STR_ARG(v->key));
+    else
+        t->options[t->tier.noptions++] = (qd_pair){key, v->text};
+    return 0;
+}
+
+/* Each tier of the settings has a plugin; *own gets this node's, with or without settings. */
+static int read_tiers(qd_node *node, const qd_plugin_host *host, tier_conf *own, qd_err *err)
+{
+    const qd_settings *s = qd_values_settings(qd_config_values(node->config));
+    size_t n, i = qd_settings_group(s, QD_STR("storage.tiers."), &n), end = i + n;
+    qd_str mine = qd_config_text(node->config, QD_SET_STORAGE_TIER);
+    *own = (tier_conf){.tier.name = mine};
+    int rc = 0;
+    while (i < end && rc == 0) {
+        tier_conf t = {0};
+        for (; i < end && rc == 0; i++) { /* keys are sorted: those of a tier stand together */
+            const qd_setting_value *v = qd_settings_at(s, i);
+            qd_str key = qd_str_sub(v->key, strlen("storage.tiers."), SIZE_MAX);
+            qd_str name = qd_str_split(&key, '.');
+            if (t.tier.name.p && !qd_str_eq(t.tier.name, name)) break;
+            t.tier.name = name;
+            rc = key.n ? take_setting(&t, v, key, err)
+                       : qd_err_set(err, QD_E_CONFIG,
+                                    "setting [%.*s] wants storage.tiers.<name>.<option>",
+                                    QD_STR_ARG(v->key));
+        }
+        if (rc == 0) rc = qd_store_tier_check(host, &t.tier, err);
+        if (rc == 0 && qd_str_eq(t.tier.name, mine)) *own = t;
+    }
+    return rc ? rc : qd_store_tier_check(host, &own->tier, err);
+}
+
+int qd_node_need_storage(qd_node *node, const qd_plugin_host *host, qd_err *err)
+{
+    tier_conf own;
+    return read_tiers(node, host, &own, err);
 }
 
 static int store_start(qd_node *node, qd_err *err)
 {
-    char path[QD_PATH_MAX + 64], tier[64];
-    snprintf(tier, sizeof tier, "%.*s",
-             QD_STR_ARG(qd_config_text(node->config, QD_SET_STORAGE_TIER)));
-    qd_str given = tier_setting(node, tier, "path");
-    if (given.n) {
-        snprintf(path, sizeof path, "%.*s", QD_STR_ARG(given));
-    } else {
-        snprintf(path, sizeof path, "%s/%s", node->data, tier);
-    }
-    int rc = qd_dir_make(path, 0700, err);
+    char path[QD_PATH_MAX + 64];
+    tier_conf t;
+    int rc = read_tiers(node, node->plugins, &t, err);
+    if (rc) return rc;
+    if (t.tier.path.n)
+        snprintf(path, sizeof path, "%.*s", QD_STR_ARG(t.tier.path));
+    else
+        snprintf(path, sizeof path, "%s/%.*s", node->data, QD_STR_ARG(t.tier.name));
+    rc = qd_dir_make(path, 0700, err);
     if (rc == QD_E_EXISTS) {
         qd_err_fini(err);
         rc = 0;
     }
     if (rc) return rc;
-    qd_store_tier t = {
-        .name = qd_str_c(tier),
-        .plugin = tier_setting(node, tier, "plugin"),
-        .path = qd_str_c(path),
-        .reserve = (uint64_t)qd_config_i64(node->config, QD_SET_STORAGE_RESERVE),
-    };
-    return qd_store_open(node->plugins, &t, &node->store, err);
+    t.tier.path = qd_str_c(path);
+    t.tier.options = t.options;
+    t.tier.reserve = (uint64_t)qd_config_i64(node->config, QD_SET_STORAGE_RESERVE);
+    return qd_store_open(node->plugins, &t.tier, &node->store, err);
 }
 
 static void store_stop(qd_node *node)

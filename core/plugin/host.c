@@ -182,6 +182,7 @@ void qd_plugin_info_get(const qd_plugin_host *h, size_t i, qd_plugin_info *out)
     *out = (qd_plugin_info){
         .state = self->state,
         .builtin = self->builtin,
+        .absent = self->absent,
         .name = self->name,
         .version = self->version,
         .license = self->license,

@@ -93,6 +93,7 @@ typedef enum qd_plugin_state {
 typedef struct qd_plugin_info {
     qd_plugin_state state;
     bool builtin;
+    bool absent;                          /* refused, as it is allowed but not installed */
     const char *name, *version, *license; /* never NULL */
     const char *file;                     /* empty: built-in */
     const char *sha256;                   /* hex; empty: built-in or unread */

@@ -37,6 +37,7 @@ struct qd_self {
     qd_plugin_host *host;
     qd_plugin_state state;
     bool builtin;
+    bool absent;      /* allowed, and no file of that name */
     bool init_called; /* its code may hold pointers into the process for ever */
     const char *name, *version, *license, *file, *sha256;
     const char *component; /* "plugin.<name>", of the log */

@@ -163,6 +163,7 @@ static int load_file(qd_plugin_host *h, qd_str name, const qd_plugin_found_list 
         self->build_tree = found->build_tree;
     } else {
         self->file = qdi_text(h, "%.*s/%s.so", QD_STR_ARG(h->config.paths[0]), self->name);
+        self->absent = true;
     }
     qd_err why;
     qd_err_init(&why);

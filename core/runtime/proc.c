@@ -37,6 +37,13 @@ const char *qd_proc_env(const char *name)
 {
     return getenv(name);
 }
+const char *qd_proc_env_at(size_t i)
+{
+    for (size_t k = 0; environ && environ[k]; k++) {
+        if (k == i) return environ[k];
+    }
+    return NULL;
+}
 
 static uint64_t cpu_clock(clockid_t clock)
 {

@@ -35,6 +35,8 @@ size_t qd_proc_page_size(void);
 void qd_proc_private_files(void);
 /* Value of an environment variable, NULL when unset. [any] */
 const char *qd_proc_env(const char *name);
+/* The i-th environment variable, "NAME=value", NULL behind the last. [any] */
+const char *qd_proc_env_at(size_t i);
 /* Nanoseconds of CPU time used by the process. [any] */
 uint64_t qd_proc_cpu_ns(void);
 /* Nanoseconds of CPU time used by the calling thread. [any] */

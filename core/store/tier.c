@@ -2,16 +2,32 @@
 #include "store/tier.h"
 #include "base/str.h"
 #include "store/store_int.h"
+#include <stdio.h>
 
 #define DEFAULT_PLUGIN "storage-nvme"
+
+static int find(const qd_plugin_host *host, const qd_store_tier *tier, const void **vt,
+                qd_self **self, qd_err *err)
+{
+    char wanted_by[128];
+    qd_str plugin = tier->plugin.n ? tier->plugin : QD_STR(DEFAULT_PLUGIN);
+    snprintf(wanted_by, sizeof wanted_by, "storage.tiers.%.*s", QD_STR_ARG(tier->name));
+    return qd_plugin_need(host, QD_KIND_STORAGE, plugin, wanted_by, vt, self, err);
+}
+
+int qd_store_tier_check(const qd_plugin_host *host, const qd_store_tier *tier, qd_err *err)
+{
+    const void *vt;
+    qd_self *self;
+    return find(host, tier, &vt, &self, err);
+}
 
 int qd_store_open(const qd_plugin_host *host, const qd_store_tier *tier, qd_store **out,
                   qd_err *err)
 {
     const void *found = NULL;
     qd_self *self = NULL;
-    qd_str plugin = tier->plugin.n ? tier->plugin : QD_STR(DEFAULT_PLUGIN);
-    int rc = qd_plugin_need(host, QD_KIND_STORAGE, plugin, "storage.tiers", &found, &self, err);
+    int rc = find(host, tier, &found, &self, err);
     if (rc) return rc;
     const qd_storage_vtable *vt = found;
     qd_storage_config config = {.struct_size = sizeof config,

@@ -20,11 +20,16 @@ typedef struct qd_store_tier {
 
 /* Opens a tier. QD_E_PLUGIN when no plugin provides it, with the reason of its refusal; else the
  * plugin's own error. [worker] */
-QD_MUST_CHECK int qd_store_open(const qd_plugin_host *host, const qd_store_tier *tier,
-                                qd_store **out, qd_err *err);
+QD_MUST_CHECK
+int qd_store_open(const qd_plugin_host *host, const qd_store_tier *tier, qd_store **out,
+                  qd_err *err);
+/* Is there a plugin for the tier? QD_E_PLUGIN when not, with the reason of its refusal. [any] */
+QD_MUST_CHECK
+int qd_store_tier_check(const qd_plugin_host *host, const qd_store_tier *tier, qd_err *err);
 /* For tools: the folder `path` as a tier of storage-nvme, without a reserve. With read_only nothing
  * in it is touched, so that it may belong to a running node. [worker] */
-QD_MUST_CHECK int qd_store_open_dir(const qd_plugin_host *host, qd_str path, bool read_only,
-                                    qd_store **out, qd_err *err);
+QD_MUST_CHECK
+int qd_store_open_dir(const qd_plugin_host *host, qd_str path, bool read_only, qd_store **out,
+                      qd_err *err);
 
 #endif

@@ -8,9 +8,11 @@ use lib "$FindBin::Bin/lib";
 use QdNode;
 use Test::More;
 
+our @environment;
 sub daemon {
     my (@args) = @_;
-    open my $p, '-|', 'sh', '-c', 'exec "$0" "$@" 2>&1', QdNode::daemon(), @args or die;
+    # env: a shell would drop variables with a dot in their name
+    open my $p, '-|', 'sh', '-c', 'exec env "$@" 2>&1', 'sh', @environment, QdNode::daemon(), @args or die;
     local $/;
     my $out = <$p> // '';
     close $p;
@@ -50,6 +52,31 @@ is($rc, 0, 'with the word it is fine') or diag $out;
         'a bad environment variable is named');
 }
 
+sub checked { return daemon('--check-config', '--config', $file, map { ('-E', $_) } @_) }
+config('');
+{
+    local @environment = ('cluster.nmae=x');
+    ($rc, $out) = checked();
+    is($rc, 78, 'an unknown setting in the environment stops the start');
+    like($out, qr/unknown setting \[cluster\.nmae\] did you mean \[cluster\.name\]\? \(environment\)/, 'with the nearest name');
+}
+{
+    local @environment = ('http.port=y');
+    like((checked())[1], qr/\[y\] for setting \[http\.port\] \(environment\)/, 'one known by its name is read');
+    is((checked('http.port=0'))[0], 0, '... and a flag goes before it');
+}
+# What plugins know is checked too.
+($rc, $out) = checked('plugin.coordination-raft.histroy=1mb');
+is($rc, 78, 'an unknown setting of a plugin stops the start');
+like($out, qr/histroy\], did you mean \[plugin\.coordination-raft\.history\]/, 'with the nearest name');
+($rc, $out) = checked('storage.tiers.cold.plugin=storage-nowhere');
+is($rc, 78, 'a tier without its plugin too');
+like($out, qr/storage\.tiers\.cold wants storage \[storage-nowhere\]/, 'and is named');
+like((checked('coordination.plugin=nobody'))[1], qr/coordination\.mode wants coordination \[nobody\]/, 'a missing store too');
+($rc, $out) = daemon('--config', $file, '-E', "path.data=$node->{dir}/other", '-E', 'http.port=0', '-E', 'storage.tiers.hot.pth=x');
+isnt($rc, 0, 'an unknown option of a tier stops the start');
+like($out, qr/storage\.tiers\.hot\.pth: unknown option/, 'and is named');
+
 config("logger.level: info\n");
 $node->start;
 ok($node->alive, 'the node runs');
@@ -65,10 +92,9 @@ $node->{log_from} = 0;
 $node->signal('HUP');
 ok($node->wait_for(sub { $node->log_text =~ /a restart is needed for http\.port/ }),
     'SIGHUP reopens the log, reads the settings, and names what needs a restart');
-config("logger.levl: debug\n");
+config("loger.level: debug\n");
 $node->signal('HUP');
-ok($node->wait_for(sub { $node->log_text =~ /settings are kept as they were: unknown setting \[logger\.levl\]/
-            || $node->log_text =~ /unknown level \[debug\]/ || $node->log_text =~ /reloaded/ }),
+ok($node->wait_for(sub { $node->log_text =~ /settings are kept as they were: unknown setting \[loger\.level\]/ }),
     'bad settings do not end the node');
 ok($node->alive, 'it goes on');
 is($node->stop, 0, 'SIGTERM ends it with status 0');

@@ -57,6 +57,7 @@ for my $n (sort keys %wanted) {
     my ($line) = $list =~ /^(toy-$n\s.*)$/m;
     like($line // '', qr/\srefused\s.*\Q$dir\E\/toy-$n\.so: .*?$wanted{$n}/, "toy-$n") or diag $list;
 }
+like((QdNode->new('q'))->run_qd('plugin', 'list') // '', qr/^storage-s3\s+-\s+not installed\s.*found no such file/m, 'one that is not there is not installed');
 like($list, qr/^toy-good\s+1\.2\.3\s+loaded\s+token_filter\s+\Q$dir\E/m, 'and the good one is loaded');
 
 # The check says the same, as TAP, and runs nothing of a file that the loader refuses.
