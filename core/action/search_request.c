@@ -372,6 +372,10 @@ static int each_member(search_request *r, qd_str body,
     }
     while (!rc && (ev = qd_json_next(&j)) == QD_JSON_KEY) {
         qd_str key = qd_arena_str(r->arena, j.text);
+        if (j.text.n && !key.p) {
+            rc = qd_err_nomem(err, "search");
+            break;
+        }
         ev = qd_json_next(&j);
         rc = ev == QD_JSON_ERROR ? qd_json_fail(&j, err) : fn(r, &j, key, err);
     }

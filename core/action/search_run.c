@@ -4,6 +4,7 @@
  */
 #include "action/search_int.h"
 #include "base/str.h"
+#include "runtime/fiber.h"
 #include "runtime/sync.h"
 #include <math.h>
 #include <stdlib.h>
@@ -16,7 +17,8 @@
  *
  * The caller and up to HELPERS_MAX workers take the next index until none is left. A helper that
  * comes late (its pool was busy) finds nothing and leaves, so the caller waits only for what has
- * been taken: no search waits for a queue.
+ * been taken: no search waits for a queue. On a fiber (the tier waits) helpers are fibers too, so
+ * that all shards can be waited for at once, however few threads there are.
  */
 typedef struct fan fan;
 typedef struct fan_helper {
@@ -29,18 +31,15 @@ struct fan {
     uint32_t n;
     void (*fn)(void *arg, uint32_t i);
     void *arg;
-    qd_mutex lock;
-    qd_cond idle;
-    uint32_t done;
+    qd_pool *fibers; /* pool of the helpers' fibers; NULL: they run on their worker's stack */
+    qd_task *task;   /* that the caller waits for */
+    qd_latch all;
     fan_helper helpers[HELPERS_MAX];
 };
 
 static void fan_unref(fan *f)
 {
-    if (atomic_fetch_sub(&f->refs, 1) != 1) return;
-    qd_mutex_fini(&f->lock);
-    qd_cond_fini(&f->idle);
-    qd_free(f);
+    if (atomic_fetch_sub(&f->refs, 1) == 1) qd_free(f);
 }
 
 static void fan_work(fan *f)
@@ -49,49 +48,63 @@ static void fan_work(fan *f)
         uint32_t i = atomic_fetch_add(&f->next, 1);
         if (i >= f->n) return;
         f->fn(f->arg, i);
-        qd_mutex_lock(&f->lock);
-        if (++f->done == f->n) qd_cond_broadcast(&f->idle);
-        qd_mutex_unlock(&f->lock);
+        qd_latch_done(&f->all, 0);
     }
+}
+
+static void fan_help_here(void *arg)
+{
+    fan *f = arg;
+    qd_fiber_task_set(f->task);
+    fan_work(f);
+    fan_unref(f);
 }
 
 static void fan_help(qd_work *w)
 {
     fan *f = ((fan_helper *)(void *)w)->f;
-    fan_work(f);
-    fan_unref(f);
+    if (f->fibers) {
+        qd_fiber_run(f->fibers, fan_help_here, f);
+    } else {
+        fan_help_here(f);
+    }
+}
+
+static uint32_t fan_helpers(qd_pool *pool, uint32_t n)
+{
+    qd_pool_stats stats;
+    uint32_t helpers = n - 1 < HELPERS_MAX ? n - 1 : HELPERS_MAX;
+    if (qd_fiber_here()) return helpers;
+    qd_pool_stats_get(pool, &stats);
+    return helpers > stats.threads_max - 1 ? stats.threads_max - 1 : helpers;
 }
 
 void qdi_search_fan(qd_actions *a, uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg)
 {
     qd_pool *pool = qd_pools_find(a->pools, QD_STR("search"));
-    qd_pool_stats stats = {0};
     fan *f = n > 1 && pool ? qd_calloc(a->account, sizeof *f) : NULL;
     if (!f) {
         for (uint32_t i = 0; i < n; i++) fn(arg, i);
         return;
     }
-    qd_pool_stats_get(pool, &stats);
     atomic_store(&f->refs, 1);
     f->n = n;
     f->fn = fn;
     f->arg = arg;
-    qd_mutex_init(&f->lock);
-    qd_cond_init(&f->idle);
-    uint32_t helpers = n - 1 < HELPERS_MAX ? n - 1 : HELPERS_MAX;
-    if (stats.threads_max && helpers > stats.threads_max - 1) helpers = stats.threads_max - 1;
-    for (uint32_t i = 0; i < helpers; i++) {
-        f->helpers[i] = (fan_helper){{.run = fan_help}, f};
+    f->fibers = qd_fiber_here() ? pool : NULL;
+    f->task = qd_fiber_task();
+    qd_latch_init(&f->all, n);
+    for (uint32_t i = fan_helpers(pool, n); i > 0; i--) {
+        fan_helper *h = &f->helpers[i - 1];
+        *h = (fan_helper){{.run = fan_help}, f};
         atomic_fetch_add(&f->refs, 1);
-        if (qd_pool_submit(pool, &f->helpers[i].work, NULL)) {
+        if (qd_pool_submit(pool, &h->work, NULL)) {
             fan_unref(f);
             break; /* busy: this thread does it alone */
         }
     }
     fan_work(f);
-    qd_mutex_lock(&f->lock);
-    while (f->done < n) qd_cond_wait(&f->idle, &f->lock);
-    qd_mutex_unlock(&f->lock);
+    (void)qd_latch_wait(&f->all);
     fan_unref(f);
 }
 

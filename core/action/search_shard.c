@@ -6,6 +6,7 @@
  */
 #include "action/search_int.h"
 #include "base/str.h"
+#include "runtime/fiber.h"
 #include <math.h>
 
 #define OPEN_WAIT_MS 10000
@@ -461,9 +462,11 @@ void qdi_search_shard_run(search_run *x, search_shard *s)
         qd_err_copy(&s->err, &s->index->err);
         return;
     }
+    qd_task *before = qd_fiber_task_set(x->task); /* its time limit is that of the query phase */
     s->rc = qd_task_poll(x->task);
     if (!s->rc) s->rc = searcher(s, &s->err);
     if (!s->rc) s->rc = counted_query(x, s);
+    qd_fiber_task_set(before);
     if (s->rc == QD_E_TIMEOUT && x->r->timeout_ms) { /* what there is by now is the answer */
         s->rc = 0;
         s->timed_out = true;

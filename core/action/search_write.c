@@ -1,6 +1,7 @@
 /* search_write.c: failures and answers of a search. */
 #include "action/search_int.h"
 #include "base/str.h"
+#include "runtime/fiber.h"
 #include <math.h>
 
 #define FAILURES_MAX ((size_t)16 << 20)
@@ -156,6 +157,36 @@ typedef struct group {
     uint32_t room;
 } group;
 
+typedef struct group_fan {
+    search_run *x;
+    group *groups;
+} group_fan;
+
+static void fetch_group(void *arg, uint32_t i)
+{
+    group_fan *f = arg;
+    search_shard *s = &f->x->shards[i];
+    if (f->groups[i].room) s->rc = qdi_hits_fetch(&f->groups[i].hits, &s->err);
+}
+
+/* Fetches the documents of all shards: at once where the tier waits. */
+static int fetch_shards(search_run *x, group *groups)
+{
+    group_fan f = {x, groups};
+    if (qd_fiber_here()) {
+        qdi_search_fan(x->a, x->nshards, fetch_group, &f);
+    } else {
+        for (uint32_t i = 0; i < x->nshards; i++) {
+            fetch_group(&f, i);
+            if (groups[i].room && x->shards[i].rc) break;
+        }
+    }
+    for (uint32_t i = 0; i < x->nshards; i++) {
+        if (groups[i].room && x->shards[i].rc) return FETCH_FAILED;
+    }
+    return 0;
+}
+
 static int fetch_groups(search_run *x, group *groups, uint32_t *place, qd_err *err)
 {
     for (uint32_t i = 0; i < x->nrefs; i++) groups[x->refs[i].shard - x->shards].room++;
@@ -183,13 +214,7 @@ static int fetch_groups(search_run *x, group *groups, uint32_t *place, qd_err *e
         place[i] = g->hits.n;
         g->copy[g->hits.n++] = x->refs[i].shard->hits[x->refs[i].at];
     }
-    for (uint32_t i = 0; i < x->nshards; i++) {
-        search_shard *s = &x->shards[i];
-        if (!groups[i].room) continue;
-        s->rc = qdi_hits_fetch(&groups[i].hits, &s->err);
-        if (s->rc) return FETCH_FAILED;
-    }
-    return 0;
+    return fetch_shards(x, groups);
 }
 
 static void write_total(const search_run *x, qd_json_writer *w)
@@ -328,6 +353,11 @@ int qdi_search_write(search_run *x, qd_str scroll_id, qd_json_writer *w, qd_err 
     for (;;) {
         int rc = write_answer(x, scroll_id, w, err);
         if (rc != FETCH_FAILED) return rc;
+        for (uint32_t i = 0; i < x->nshards; i++) {
+            if (x->shards[i].rc != QD_E_CANCELLED) continue;
+            qd_err_copy(err, &x->shards[i].err);
+            return QD_E_CANCELLED;
+        }
         /* what is written is taken back and written again without the shard */
         *w = before;
         w->out->n = bytes;

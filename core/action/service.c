@@ -14,7 +14,9 @@
 #include "base/str.h"
 #include "config/schema.h"
 #include "plugin/op.h"
+#include "runtime/fiber.h"
 #include "runtime/sync.h"
+#include "store/store.h"
 #include <string.h>
 
 #define LOG "action"
@@ -149,9 +151,29 @@ void qd_action_run(qd_request *q, qd_response *r)
 static void run_whole(qd_work *work)
 {
     running *x = (running *)(void *)work;
+    qd_fiber_task_set(&x->q.task);
     qd_action_run(&x->q, &x->r);
+    qd_fiber_task_set(NULL);
     answer_whole(x);
     finish(x);
+}
+
+static void run_fiber(void *arg)
+{
+    run_whole(arg);
+}
+
+/* Reads of a tier that cannot be mapped wait: what reads does so without its worker. */
+static bool waits(const qd_api *api)
+{
+    if (!bound->store || (qd_store_caps(bound->store) & QD_STORE_MMAP)) return false;
+    return strcmp(api->pool, "search") == 0 || strcmp(api->pool, "get") == 0;
+}
+
+static void run_on_fiber(qd_work *work)
+{
+    running *x = (running *)(void *)work;
+    qd_fiber_run(qd_pools_get(bound->pools, x->q.api->pool), run_fiber, work);
 }
 
 /* Ends a streamed request: its answer, or the error that stopped it. */
@@ -326,7 +348,7 @@ static int32_t submit(qd_self *self, qd_action_call *call, qd_err *err)
     } else if (!rc && (api->flags & QD_API_LOOP)) {
         run_whole(&x->work);
     } else if (!rc) {
-        x->work.run = run_whole;
+        x->work.run = waits(api) ? run_on_fiber : run_whole;
         rc = qd_pool_submit(qd_pools_get(bound->pools, api->pool), &x->work, &why);
     }
     int32_t refused = rc ? refuse(call, x, &why) : 0;

@@ -116,6 +116,25 @@ int qd_err_wrap_at(qd_err *e, int code, const char *file, int line, const char *
     return code;
 }
 
+int qd_err_nomem_at(qd_err *e, const char *file, int line, const char *what)
+{
+    char name[32];
+    int64_t want, limit;
+    if (!qd_account_refusal(name, &want, &limit)) {
+        return qd_err_set_at(e, QD_E_NOMEM, file, line, "out of memory: %s", what);
+    }
+    if (!e || e->code) return QD_E_NOMEM;
+    (void)qd_err_set_at(e, QD_E_BREAKER, file, line,
+                        "[%s] Data too large, data for [%s] would be [%lld/%lldb], which is larger "
+                        "than the limit of [%lld/%lldb]",
+                        name, what, (long long)want, (long long)want, (long long)limit,
+                        (long long)limit);
+    qd_err_detail_i64(e, "bytes_wanted", want);
+    qd_err_detail_i64(e, "bytes_limit", limit);
+    qd_err_detail_str(e, "durability", (qd_str){"TRANSIENT", 9});
+    return QD_E_NOMEM;
+}
+
 static int code_of_errno(int errnum)
 {
     switch (errnum) {

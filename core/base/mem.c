@@ -32,6 +32,32 @@ static void raise_peak(qd_account *a, int64_t now)
     }
 }
 
+/* The last failure of this thread, if it was a limit's. */
+static _Thread_local struct {
+    char name[32];
+    int64_t want, limit; /* limit 0: none */
+} refusal;
+
+static void note_refusal(const char *name, int64_t want, int64_t limit)
+{
+    size_t n = strlen(name);
+    if (n >= sizeof refusal.name) n = sizeof refusal.name - 1;
+    memcpy(refusal.name, name, n);
+    refusal.name[n] = 0;
+    refusal.want = want;
+    refusal.limit = limit;
+}
+
+bool qd_account_refusal(char name[32], int64_t *want, int64_t *limit)
+{
+    if (!refusal.limit) return false;
+    memcpy(name, refusal.name, sizeof refusal.name);
+    *want = refusal.want;
+    *limit = refusal.limit;
+    refusal.limit = 0;
+    return true;
+}
+
 int qd_account_charge(qd_account *a, int64_t bytes)
 {
     for (qd_account *x = a; x; x = x->parent) {
@@ -40,6 +66,7 @@ int qd_account_charge(qd_account *a, int64_t bytes)
         int64_t limit = atomic_load_explicit(&x->limit, memory_order_relaxed);
         if (QD_UNLIKELY(limit > 0 && now > limit)) {
             atomic_fetch_add(&x->trips, 1);
+            note_refusal(x->name, now, limit);
             for (qd_account *y = a;; y = y->parent) {
                 atomic_fetch_sub_explicit(&y->used, bytes, memory_order_relaxed);
                 if (y == x) break;
@@ -82,7 +109,10 @@ static bool must_fail(void)
 static void *place(qd_account *a, size_t align, size_t n, bool zero)
 {
     if (!a) a = &qd_account_general;
-    if (QD_UNLIKELY(n > (size_t)1 << 47) || must_fail()) return NULL;
+    if (QD_UNLIKELY(n > (size_t)1 << 47) || must_fail()) {
+        refusal.limit = 0;
+        return NULL;
+    }
     if (qd_account_charge(a, (int64_t)n)) return NULL;
     size_t extra = align > 16 ? align : sizeof(head);
     char *raw = zero ? calloc(1, n + extra) : align > 16 ? NULL : malloc(n + extra);
@@ -91,6 +121,7 @@ static void *place(qd_account *a, size_t align, size_t n, bool zero)
         raw = posix_memalign(&p, align, n + extra) ? NULL : p;
     }
     if (QD_UNLIKELY(!raw)) {
+        refusal.limit = 0;
         qd_account_release(a, (int64_t)n);
         return NULL;
     }
@@ -121,12 +152,16 @@ void *qd_realloc(qd_account *a, void *p, size_t n)
         qd_free(p);
         return q;
     }
-    if (QD_UNLIKELY(n > (size_t)1 << 47) || must_fail()) return NULL;
+    if (QD_UNLIKELY(n > (size_t)1 << 47) || must_fail()) {
+        refusal.limit = 0;
+        return NULL;
+    }
     qd_account *acct = h->account;
     int64_t old = (int64_t)h->size, diff = (int64_t)n - old;
     if (diff > 0 && qd_account_charge(acct, diff)) return NULL;
     head *moved = realloc(h, n + sizeof(head));
     if (QD_UNLIKELY(!moved)) {
+        refusal.limit = 0;
         if (diff > 0) qd_account_release(acct, diff);
         return NULL;
     }

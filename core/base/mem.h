@@ -34,6 +34,9 @@ void qd_account_init(qd_account *a, const char *name, qd_account *parent, int64_
 QD_MUST_CHECK int qd_account_charge(qd_account *a, int64_t bytes);
 /* Gives back what qd_account_charge took. */
 void qd_account_release(qd_account *a, int64_t bytes);
+/* Was the last allocation that failed on this thread refused by a limit? Forgets it; name gets the
+ * account's (cut), want the bytes that it would have come to, limit its limit. */
+bool qd_account_refusal(char name[32], int64_t *want, int64_t *limit);
 /* Bytes in use. */
 int64_t qd_account_used(const qd_account *a);
 

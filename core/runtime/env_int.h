@@ -59,6 +59,8 @@ int qdi_loop_uv_open(qd_env *env, const char *name, qd_loop **out, qd_err *err);
 int qdi_pool_threads_open(qd_env *env, const char *name, uint32_t threads, uint32_t queue_max,
                           qd_pool **out, qd_err *err);
 
+struct qdi_parked;
+
 struct qd_pool {
     uint32_t magic;
     qd_env *env;
@@ -67,6 +69,9 @@ struct qd_pool {
     void (*close)(qd_pool *pool);
     void (*resize)(qd_pool *pool, uint32_t threads, uint32_t queue_max);
     void (*stats)(qd_pool *pool, qd_pool_stats *out);
+    /* Fibers; NULL where threads are fibers themselves. park: on the worker that the fiber left. */
+    void (*park)(qd_pool *pool, struct qdi_parked *p);
+    void (*resume)(qd_pool *pool, struct qdi_parked *p);
 };
 
 #endif

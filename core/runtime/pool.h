@@ -28,7 +28,9 @@ typedef struct qd_pool_stats {
     uint32_t threads, threads_max;
     uint32_t active, queue, queue_max, largest; /* largest: threads at work at one time */
     uint64_t rejected, completed;
-    uint64_t wait_ns; /* sum over completed work of the time in the queue */
+    uint64_t wait_ns;                /* sum over completed work of the time in the queue */
+    uint32_t parked, parked_largest; /* left their worker to wait (fiber.h); the most at one time */
+    uint64_t parks;                  /* times that work left its worker */
 } qd_pool_stats;
 
 /* Opens a pool of at most `threads` workers and queue_max waiting pieces (UINT32_MAX: no bound, for

@@ -4,14 +4,22 @@
  *
  * A submit to a pool whose spinner watches needs no system call: the spinner sees `queued` rise. It
  * wakes a sleeper only for work beyond that, and starts a thread only when nobody is idle.
+ *
+ * Fibers that have left their worker (fiber.h) stand in a list; what they waited for puts them into
+ * a queue of their own that goes before new work, as they hold memory. While too many are away no
+ * new work is taken, so that the pool's own queue fills and refuses. Every WATCH_NS some worker
+ * looks whether the task of one was cancelled or is past its deadline.
  */
 #include "base/mem.h"
 #include "runtime/cpu.h"
 #include "runtime/env_int.h"
+#include "runtime/fiber_int.h"
 #include "runtime/sync.h"
 #include <stdio.h>
 
 #define SPIN_NS 30000u
+#define WATCH_NS 10000000u
+#define PARKED_MAX 256u
 
 typedef struct worker {
     struct worker *next;
@@ -27,10 +35,18 @@ typedef struct thread_pool {
     worker *workers; /* every one ever started, joined at close */
     uint32_t threads, threads_max, queue_max;
     uint32_t active, largest, sleeping, spinning, waking;
-    _Atomic uint32_t queued;
+    _Atomic uint32_t queued;      /* in both queues */
+    qd_work *ready, **ready_last; /* fibers that go on */
+    uint32_t nready;
+    qdi_parked *parked;
+    uint32_t nparked, parked_largest;
+    uint64_t parks, watched_ns;
     bool closing;
     uint64_t rejected, completed, wait_ns;
 } thread_pool;
+
+/* The work that ran on this worker has left it: it ends later. Used by a worker's own code only. */
+static _Thread_local bool left_worker;
 
 static thread_pool *of(qd_pool *pool)
 {
@@ -58,51 +74,7 @@ static void spin(thread_pool *p)
     } while (qd_env_mono_ns(p->base.env) < end);
 }
 
-/* Under the lock: waits for work; false when this worker is to end. */
-static bool wait_for_work(thread_pool *p)
-{
-    bool spun = qd_cpu_count() == 1;
-    while (!p->first) {
-        if (p->closing || p->threads > p->threads_max) return false;
-        if (!spun && p->spinning == 0) {
-            p->spinning++;
-            qd_mutex_unlock(&p->lock);
-            spin(p);
-            qd_mutex_lock(&p->lock);
-            p->spinning--;
-            spun = true;
-            continue;
-        }
-        p->sleeping++;
-        qd_cond_wait(&p->more, &p->lock);
-        p->sleeping--;
-        if (p->waking > 0) p->waking--;
-        spun = qd_cpu_count() == 1;
-    }
-    return true;
-}
-
-static void worker_main(void *arg)
-{
-    thread_pool *p = ((worker *)arg)->pool;
-    qd_mutex_lock(&p->lock);
-    while (wait_for_work(p)) {
-        qd_work *work = p->first;
-        p->first = work->next;
-        if (!p->first) p->last = &p->first;
-        atomic_fetch_sub_explicit(&p->queued, 1, memory_order_relaxed);
-        if (++p->active > p->largest) p->largest = p->active;
-        qd_mutex_unlock(&p->lock);
-        uint64_t waited = qd_env_mono_ns(p->base.env) - work->queued_ns;
-        work->run(work); /* may free work */
-        qd_mutex_lock(&p->lock);
-        p->wait_ns += waited;
-        p->active--;
-        p->completed++;
-    }
-    p->threads--;
-    qd_mutex_unlock(&p->lock);
-}
+static void worker_main(void *arg);
 
 /* Under the lock, which is kept: one more thread. */
 static int add_worker(thread_pool *p)
@@ -121,6 +93,181 @@ static int add_worker(thread_pool *p)
     return 0;
 }
 
+/* Under the lock, after something was queued: wakes a sleeper unless enough others are on their
+ * way. */
+static void wake_one(thread_pool *p)
+{
+    uint32_t queued = atomic_load_explicit(&p->queued, memory_order_relaxed);
+    if (p->sleeping <= p->waking || queued <= p->spinning + p->waking) return;
+    p->waking++;
+    qd_cond_signal(&p->more);
+}
+
+/* Under the lock: is there work for a worker? */
+static bool has_work(const thread_pool *p)
+{
+    return p->ready || (p->first && p->nparked < PARKED_MAX);
+}
+
+/* Under the lock: queues a parked fiber whose wait is over. */
+static void make_ready(thread_pool *p, qdi_parked *x)
+{
+    x->work.next = NULL;
+    *p->ready_last = &x->work;
+    p->ready_last = &x->work.next;
+    p->nready++;
+    uint32_t queued = atomic_fetch_add_explicit(&p->queued, 1, memory_order_relaxed);
+    bool busy = queued >= p->threads - p->active;
+    if (busy && p->threads < p->threads_max && !p->closing) (void)add_worker(p);
+    wake_one(p);
+}
+
+static void unlink_parked(thread_pool *p, qdi_parked *x)
+{
+    if (x->prev)
+        x->prev->next = x->next;
+    else
+        p->parked = x->next;
+    if (x->next) x->next->prev = x->prev;
+    p->nparked--;
+}
+
+static void pool_park(qd_pool *pool, qdi_parked *x)
+{
+    thread_pool *p = of(pool);
+    left_worker = true;
+    qd_mutex_lock(&p->lock);
+    p->parks++;
+    x->held = false;
+    if (x->came) {
+        make_ready(p, x);
+    } else {
+        x->prev = NULL;
+        x->next = p->parked;
+        if (x->next) x->next->prev = x;
+        p->parked = x;
+        if (++p->nparked > p->parked_largest) p->parked_largest = p->nparked;
+    }
+    qd_mutex_unlock(&p->lock);
+}
+
+static void pool_resume(qd_pool *pool, qdi_parked *x)
+{
+    thread_pool *p = of(pool);
+    qd_mutex_lock(&p->lock);
+    if (x->held) {
+        x->came = true;
+    } else {
+        unlink_parked(p, x);
+        make_ready(p, x);
+    }
+    qd_mutex_unlock(&p->lock);
+}
+
+/* Under the lock, given back for each call of stop: asks the waits of stopped tasks to end. */
+static void watch(thread_pool *p)
+{
+    p->watched_ns = qd_env_mono_ns(p->base.env);
+    for (qdi_parked *x = p->parked; x;) {
+        if (!x->stop || x->stopped || x->held || !x->task || qd_task_poll(x->task) == 0) {
+            x = x->next;
+            continue;
+        }
+        x->stopped = x->held = true;
+        qd_mutex_unlock(&p->lock);
+        x->stop(x->stop_arg);
+        qd_mutex_lock(&p->lock);
+        x->held = false;
+        if (x->came) {
+            unlink_parked(p, x);
+            make_ready(p, x);
+        }
+        x = p->parked; /* the list may be another one by now */
+    }
+}
+
+/* Under the lock: sleeps until something changes, or until parked fibers are to be looked at. */
+static void sleep_for_work(thread_pool *p)
+{
+    p->sleeping++;
+    if (p->parked) {
+        uint64_t next = p->watched_ns + WATCH_NS;
+        if (qd_env_mono_ns(p->base.env) >= next) {
+            watch(p);
+        } else {
+            (void)qd_cond_wait_until(&p->more, &p->lock, next);
+        }
+    } else {
+        qd_cond_wait(&p->more, &p->lock);
+    }
+    p->sleeping--;
+    if (p->waking > 0) p->waking--;
+}
+
+/* Under the lock: waits for work; false when this worker is to end. */
+static bool wait_for_work(thread_pool *p)
+{
+    bool spun = qd_cpu_count() == 1;
+    while (!has_work(p)) {
+        bool over = p->closing && !p->nparked && p->active == 0;
+        if (over || p->threads > p->threads_max) return false;
+        if (!spun && p->spinning == 0) {
+            p->spinning++;
+            qd_mutex_unlock(&p->lock);
+            spin(p);
+            qd_mutex_lock(&p->lock);
+            p->spinning--;
+            spun = true;
+            continue;
+        }
+        sleep_for_work(p);
+        spun = qd_cpu_count() == 1;
+    }
+    return true;
+}
+
+/* Under the lock: the next piece; fibers that go on before new work. */
+static qd_work *take(thread_pool *p, bool *fresh)
+{
+    qd_work *work = p->ready;
+    *fresh = !work;
+    if (work) {
+        p->ready = work->next;
+        if (!p->ready) p->ready_last = &p->ready;
+        p->nready--;
+    } else {
+        work = p->first;
+        p->first = work->next;
+        if (!p->first) p->last = &p->first;
+    }
+    atomic_fetch_sub_explicit(&p->queued, 1, memory_order_relaxed);
+    return work;
+}
+
+static void worker_main(void *arg)
+{
+    thread_pool *p = ((worker *)arg)->pool;
+    bool fresh;
+    qd_mutex_lock(&p->lock);
+    while (wait_for_work(p)) {
+        qd_work *work = take(p, &fresh);
+        if (++p->active > p->largest) p->largest = p->active;
+        qd_mutex_unlock(&p->lock);
+        uint64_t now = qd_env_mono_ns(p->base.env);
+        uint64_t waited = fresh ? now - work->queued_ns : 0;
+        left_worker = false;
+        work->run(work); /* may free work */
+        qd_mutex_lock(&p->lock);
+        p->wait_ns += waited;
+        p->active--;
+        p->completed += !left_worker;
+        if (p->parked && now >= p->watched_ns + WATCH_NS) watch(p);
+        if (p->closing) qd_cond_broadcast(&p->more);
+    }
+    p->threads--;
+    qd_mutex_unlock(&p->lock);
+}
+
 static int pool_submit(qd_pool *pool, qd_work *work, bool forced)
 {
     thread_pool *p = of(pool);
@@ -131,9 +278,10 @@ static int pool_submit(qd_pool *pool, qd_work *work, bool forced)
     uint32_t queued = atomic_load_explicit(&p->queued, memory_order_relaxed);
     /* Workers that are neither active nor promised to somebody queued take work at once. */
     uint32_t idle = p->threads - p->active, room = p->threads_max > p->threads ? 1 : 0;
+    uint32_t fresh = queued - p->nready;
     if (p->closing) {
         rc = QD_E_CLOSED;
-    } else if (!forced && queued >= idle + room && queued - idle - room >= p->queue_max) {
+    } else if (!forced && fresh >= idle + room && fresh - idle - room >= p->queue_max) {
         p->rejected++;
         rc = QD_E_REJECTED;
     } else if (queued >= idle && room) {
@@ -143,11 +291,8 @@ static int pool_submit(qd_pool *pool, qd_work *work, bool forced)
     if (rc == 0) {
         *p->last = work;
         p->last = &work->next;
-        atomic_store_explicit(&p->queued, queued + 1, memory_order_relaxed);
-        if (p->sleeping > p->waking && queued + 1 > p->spinning + p->waking) {
-            p->waking++;
-            qd_cond_signal(&p->more);
-        }
+        atomic_fetch_add_explicit(&p->queued, 1, memory_order_relaxed);
+        wake_one(p);
     }
     qd_mutex_unlock(&p->lock);
     return rc;
@@ -172,12 +317,15 @@ static void pool_stats(qd_pool *pool, qd_pool_stats *out)
         .threads = p->threads,
         .threads_max = p->threads_max,
         .active = p->active,
-        .queue = atomic_load_explicit(&p->queued, memory_order_relaxed),
+        .queue = atomic_load_explicit(&p->queued, memory_order_relaxed) - p->nready,
         .queue_max = p->queue_max,
         .largest = p->largest,
         .rejected = p->rejected,
         .completed = p->completed,
         .wait_ns = p->wait_ns,
+        .parked = p->nparked,
+        .parked_largest = p->parked_largest,
+        .parks = p->parks,
     };
     qd_mutex_unlock(&p->lock);
 }
@@ -194,7 +342,7 @@ static void pool_close(qd_pool *pool)
         qd_thread_join(pool->env, w->thread);
         qd_free(w);
     }
-    qd_assert(!p->first && p->threads == 0);
+    qd_assert(!p->first && !p->ready && !p->parked && p->threads == 0);
     qd_cond_fini(&p->more);
     qd_mutex_fini(&p->lock);
     pool->magic = 0;
@@ -213,9 +361,12 @@ int qdi_pool_threads_open(qd_env *env, const char *name, uint32_t threads, uint3
     p->base.close = pool_close;
     p->base.resize = pool_resize;
     p->base.stats = pool_stats;
+    p->base.park = pool_park;
+    p->base.resume = pool_resume;
     qd_mutex_init(&p->lock);
     qd_cond_init(&p->more);
     p->last = &p->first;
+    p->ready_last = &p->ready;
     p->threads_max = threads;
     p->queue_max = queue_max;
     *out = &p->base;

@@ -1,10 +1,28 @@
 /* sync.c: the waiting halves of the locks. See sync.h. */
 #include "runtime/sync.h"
+#include "runtime/fiber_int.h"
 #include "runtime/sim_int.h"
 #include <errno.h>
 #include <time.h>
 
 _Thread_local const struct qdi_sim_hooks *qdi_sim;
+#if defined(__x86_64__)
+_Thread_local uint32_t qdi_locks_held;
+__attribute__((noinline)) static uint32_t locks_held(void)
+{
+    return qdi_locks_held;
+}
+#else
+static _Thread_local uint32_t held;
+__attribute__((noinline)) void qdi_locks_add(uint32_t n)
+{
+    held += n;
+}
+__attribute__((noinline)) static uint32_t locks_held(void)
+{
+    return held;
+}
+#endif
 
 void qd_mutex_init(qd_mutex *m)
 {
@@ -121,6 +139,7 @@ void qd_latch_init(qd_latch *l, uint32_t n)
     qd_cond_init(&l->c);
     l->left = n;
     l->rc = 0;
+    l->fiber = NULL;
 }
 
 void qd_latch_add(qd_latch *l, uint32_t n)
@@ -135,18 +154,31 @@ void qd_latch_done(qd_latch *l, int32_t rc)
     qd_mutex_lock(&l->m);
     qd_assert(l->left > 0);
     if (rc < 0 && l->rc == 0) l->rc = rc;
-    /* Signalled under the lock: the waiter may free the latch once it gets the lock back. */
-    if (--l->left == 0) qd_cond_signal(&l->c);
+    bool last = --l->left == 0;
+    qd_fiber *f = last ? l->fiber : NULL;
+    /* Signalled under the lock: the waiter may free the latch once it gets the lock back. A fiber
+     * does not run before it is handed over. */
+    if (last && !f) qd_cond_signal(&l->c);
     qd_mutex_unlock(&l->m);
+    if (f) qdi_fiber_resume(f);
 }
 
-int32_t qd_latch_wait(qd_latch *l)
+int32_t qd_latch_wait_stop(qd_latch *l, void (*stop)(void *arg), void *arg)
 {
     qd_mutex_lock(&l->m);
+    if (l->left > 0 && qdi_fiber_now() && locks_held() == 1) {
+        qdi_fiber_park(l, stop, arg); /* gives the lock back */
+        qd_mutex_lock(&l->m);
+    }
     while (l->left > 0) qd_cond_wait(&l->c, &l->m);
     int32_t rc = l->rc;
     qd_mutex_unlock(&l->m);
     qd_cond_fini(&l->c);
     qd_mutex_fini(&l->m);
     return rc;
+}
+
+int32_t qd_latch_wait(qd_latch *l)
+{
+    return qd_latch_wait_stop(l, NULL, NULL);
 }

@@ -21,6 +21,18 @@ typedef struct qd_rwlock {
     pthread_rwlock_t l;
 } qd_rwlock;
 
+/* Locks that the calling thread holds; a wait under one does not leave its worker (fiber.h).
+ * Counted out of line where a compiler may keep the address of a thread's variable over a call. */
+#if defined(__x86_64__)
+extern _Thread_local uint32_t qdi_locks_held;
+static inline void qdi_locks_add(uint32_t n)
+{
+    qdi_locks_held += n;
+}
+#else
+void qdi_locks_add(uint32_t n);
+#endif
+
 #define QD_MUTEX_INIT                                                                              \
     {                                                                                              \
         PTHREAD_MUTEX_INITIALIZER                                                                  \
@@ -36,17 +48,21 @@ void qd_mutex_lock_wait(qd_mutex *m);
 static inline void qd_mutex_lock(qd_mutex *m)
 {
     if (QD_UNLIKELY(pthread_mutex_trylock(&m->m) != 0)) qd_mutex_lock_wait(m);
+    qdi_locks_add(1);
 }
 /* Takes the mutex if nobody holds it. [any] */
 static inline bool qd_mutex_trylock(qd_mutex *m)
 {
-    return pthread_mutex_trylock(&m->m) == 0;
+    if (pthread_mutex_trylock(&m->m) != 0) return false;
+    qdi_locks_add(1);
+    return true;
 }
 /* Gives the mutex back. [any] */
 static inline void qd_mutex_unlock(qd_mutex *m)
 {
     int rc = pthread_mutex_unlock(&m->m);
     qd_assert(rc == 0);
+    qdi_locks_add(-1u);
 }
 
 /* Prepares a condition (timed waits count on the monotonic clock). [any] */
@@ -74,26 +90,31 @@ void qd_rwlock_write_wait(qd_rwlock *l);
 static inline void qd_rwlock_read(qd_rwlock *l)
 {
     if (QD_UNLIKELY(pthread_rwlock_tryrdlock(&l->l) != 0)) qd_rwlock_read_wait(l);
+    qdi_locks_add(1);
 }
 /* Takes the lock alone. [any] */
 static inline void qd_rwlock_write(qd_rwlock *l)
 {
     if (QD_UNLIKELY(pthread_rwlock_trywrlock(&l->l) != 0)) qd_rwlock_write_wait(l);
+    qdi_locks_add(1);
 }
 /* Gives the lock back, whichever way it was taken. [any] */
 static inline void qd_rwlock_unlock(qd_rwlock *l)
 {
     int rc = pthread_rwlock_unlock(&l->l);
     qd_assert(rc == 0);
+    qdi_locks_add(-1u);
 }
 
 /* Waits for a number of completions, keeps the first error. For synchronous code on a worker over
- * asynchronous operations. The memory may go as soon as qd_latch_wait has returned. */
+ * asynchronous operations; on a fiber that holds no lock the wait leaves the worker (fiber.h). The
+ * memory may go as soon as qd_latch_wait has returned. */
 typedef struct qd_latch {
     qd_mutex m;
     qd_cond c;
     uint32_t left;
     int32_t rc;
+    struct qd_fiber *fiber; /* that waits */
 } qd_latch;
 /* Prepares a latch that waits for n completions. [any] */
 void qd_latch_init(qd_latch *l, uint32_t n);
@@ -103,5 +124,9 @@ void qd_latch_add(qd_latch *l, uint32_t n);
 void qd_latch_done(qd_latch *l, int32_t rc);
 /* Waits until all have come; returns 0 or the first error, and ends the latch. [worker] */
 int32_t qd_latch_wait(qd_latch *l);
+/* The same; when the task of the waiting fiber is cancelled or its deadline passes meanwhile,
+ * stop(arg) is called once, on some thread that may not wait, to make the completions come early.
+ * They are waited for nevertheless, and stop has returned before this does. [worker] */
+int32_t qd_latch_wait_stop(qd_latch *l, void (*stop)(void *arg), void *arg);
 
 #endif

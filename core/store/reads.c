@@ -9,6 +9,7 @@
 #include "store/reads.h"
 #include "base/str.h"
 #include "plugin/op.h"
+#include "runtime/fiber.h"
 #include "store/store_int.h"
 
 #define RANGES_MAX 4096u     /* of one request to the tier */
@@ -46,6 +47,7 @@ typedef struct job {
     struct job *next;
     qd_err err;
     int32_t rc;
+    _Atomic bool over; /* the tier is done with it */
     uint32_t nruns;
     qd_storage_range *vec;
     struct run *runs; /* one for each of vec; of direct reads pages are 0 */
@@ -62,6 +64,7 @@ typedef struct fetch {
     qd_reads *reads;
     job *jobs;
     _Atomic uint32_t left;
+    qd_latch *latch; /* of who waits and checks what came himself; NULL: done is told */
     void (*done)(void *arg, int rc);
     void *arg;
     qd_err *err;
@@ -354,7 +357,7 @@ static int plan_jobs(fetch *x, qd_err *err)
         qd_file *f = r->ranges[x->order[i]].file;
         uint32_t most = x->norder - i < RANGES_MAX ? x->norder - i : RANGES_MAX;
         job *j = job_make(x, f, most);
-        if (!j) return qd_err_nomem(err, "request for reads");
+        if (!j) return qdi_no_memory(r->account, most * sizeof *j->vec, "request for reads", err);
         int rc = 0;
         for (uint32_t k = 0; !rc && k < most && i < x->norder; k++, i++) {
             range *g = &r->ranges[x->order[i]];
@@ -419,17 +422,36 @@ static int finish(fetch *x)
     return rc;
 }
 
-static void job_done(qd_op *op, int32_t rc)
+/* Somebody's last part of the fetch is over. */
+static void part_done(fetch *x)
 {
-    job *j = op->user;
-    fetch *x = j->fetch;
-    j->rc = rc;
     if (atomic_fetch_sub(&x->left, 1) != 1) return;
+    if (x->latch) { /* checking pages is the waiter's work, not the tier's thread's */
+        qd_latch_done(x->latch, 0);
+        return;
+    }
     void (*done)(void *, int) = x->done;
     void *arg = x->arg;
     int result = finish(x);
     fetch_free(x);
     done(arg, result);
+}
+
+static void job_done(qd_op *op, int32_t rc)
+{
+    job *j = op->user;
+    j->rc = rc;
+    atomic_store(&j->over, true);
+    part_done(j->fetch);
+}
+
+/* Asks the tier to end early what it is still reading. */
+static void stop_jobs(void *arg)
+{
+    fetch *x = arg;
+    for (job *j = x->jobs; j; j = j->next) {
+        if (!atomic_load(&j->over)) j->file->store->vt.read_cancel(j->file->object, &j->read);
+    }
 }
 
 /* Sorts, plans, allocates; nothing is submitted yet. */
@@ -475,13 +497,20 @@ static void submit(fetch *x)
         int32_t rc = j->nruns ? j->file->store->vt.read_v(j->file->object, &j->read) : 1;
         if (rc == 0) continue;
         j->rc = rc < 0 ? rc : 0;
+        atomic_store(&j->over, true);
         atomic_fetch_sub(&x->left, 1);
     }
 }
 
-static void latch_done(void *arg, int rc)
+/* The tier was asked to stop: the task's reason is the error. */
+static int stopped(int rc, qd_err *err)
 {
-    qd_latch_done(arg, rc);
+    qd_err why;
+    qd_err_init(&why);
+    int again = qd_task_check(qd_fiber_task(), &why);
+    if (again && err) qd_err_move(err, &why);
+    qd_err_fini(&why);
+    return again ? again : rc;
 }
 
 int qd_reads_fetch(qd_reads *r, qd_err *err)
@@ -500,15 +529,13 @@ int qd_reads_fetch(qd_reads *r, qd_err *err)
     if (rc) return rc;
     qd_latch latch;
     qd_latch_init(&latch, 1);
-    x->done = latch_done;
-    x->arg = &latch;
+    x->latch = &latch;
     submit(x);
-    if (atomic_fetch_sub(&x->left, 1) == 1) {
-        rc = finish(x);
-        fetch_free(x);
-        qd_latch_done(&latch, rc);
-    }
-    return qd_latch_wait(&latch);
+    part_done(x);
+    (void)qd_latch_wait_stop(&latch, stop_jobs, x);
+    rc = finish(x);
+    fetch_free(x);
+    return rc == QD_E_CANCELLED ? stopped(rc, err) : rc;
 }
 
 int qd_reads_fetch_async(qd_reads *r, void (*done)(void *arg, int rc), void *arg, qd_err *err)

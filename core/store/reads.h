@@ -24,8 +24,10 @@ QD_MUST_CHECK int qd_reads_add(qd_reads *r, qd_file *f, uint32_t section, uint64
                                uint64_t len, uint32_t *slot, qd_err *err);
 /* Are all ranges added so far usable without waiting? Then qd_reads_fetch does not block. [any] */
 bool qd_reads_ready(const qd_reads *r);
-/* Fetches and verifies all ranges added since the last fetch, in one vectored request a file;
- * blocks where the tier has to. [worker] QD_E_CORRUPT, QD_E_IO, QD_E_BREAKER. */
+/* Fetches and verifies all ranges added since the last fetch, in one vectored request a file. Where
+ * the tier has to wait, a caller on a fiber leaves its worker meanwhile (runtime/fiber.h), and the end
+ * of its task ends the wait; any other blocks. [worker] QD_E_CORRUPT, QD_E_IO, QD_E_BREAKER,
+ * QD_E_CANCELLED, QD_E_TIMEOUT. */
 QD_MUST_CHECK int qd_reads_fetch(qd_reads *r, qd_err *err);
 /* The same without waiting. Returns 1 when everything is usable already: done does not run. Returns
  * 0 when done(arg, rc) will run once, on any thread, never inside this call; it must only hand the

@@ -4,12 +4,12 @@
 #include "analysis/analysis.h"
 #include "base/log.h"
 #include "lib/coord_memory.h"
-#include "lib/store_crash.h"
 #include "plugin/op.h"
 #include "rest/rest_int.h"
 #include "runtime/sync.h"
 #include "json/tree.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 #define STORE_NAME "action_node"
 #define BUFFER_BYTES (64 << 20)
@@ -159,6 +159,11 @@ static void stop(action_node *n)
 
 action_node *action_node_open(const char *settings)
 {
+    return action_node_open_on(settings, NULL);
+}
+
+action_node *action_node_open_on(const char *settings, const store_crash_options *disk)
+{
     action_node *n = qd_calloc(NULL, sizeof *n);
     qd_assert(n);
     n->settings = settings ? settings : "";
@@ -167,7 +172,7 @@ action_node *action_node_open(const char *settings)
     qd_buf_init(&n->answer, NULL, (size_t)1 << 30);
     qd_buf_init(&n->text, NULL, (size_t)1 << 30);
     qd_arena_init(&n->arena, NULL, 0);
-    n->disk = store_crash_make(NULL);
+    n->disk = store_crash_make(disk);
     n->coord = coord_memory_make(qd_env_system(), STORE_NAME);
     start(n);
     return n;
@@ -200,26 +205,30 @@ void action_node_restart(action_node *n, bool crash, uint64_t seed)
 
 /* --- calls --- */
 
-typedef struct waiting {
+struct action_ticket {
     qd_action_call call; /* first */
     action_node *n;
+    qd_arena arena; /* of the parameters */
+    qd_buf answer;
+    int status;
+    uint32_t format;
+    bool submitted, done;
     qd_mutex lock;
     qd_cond wake;
-    bool done;
-} waiting;
+};
 
 static int32_t on_answer(qd_action_call *call, int32_t status, uint32_t format,
                          const qd_slice *piece)
 {
-    waiting *x = (waiting *)(void *)call;
-    x->n->status = status;
-    x->n->format = format;
-    return qd_buf_add(&x->n->answer, piece->data, piece->len);
+    action_ticket *x = (action_ticket *)(void *)call;
+    x->status = status;
+    x->format = format;
+    return qd_buf_add(&x->answer, piece->data, piece->len);
 }
 
 static void on_done(qd_op *op, int32_t rc)
 {
-    waiting *x = op->user;
+    action_ticket *x = op->user;
     (void)rc;
     qd_mutex_lock(&x->lock);
     x->done = true;
@@ -227,74 +236,108 @@ static void on_done(qd_op *op, int32_t rc)
     qd_mutex_unlock(&x->lock);
 }
 
-static void answer_error(action_node *n, const qd_err *err)
+static void answer_error(action_ticket *x, const qd_err *err)
 {
     qd_response r;
-    qd_response_init(&r, &n->answer, false);
+    qd_response_init(&r, &x->answer, false);
     qd_response_error(&r, err, false);
-    n->status = r.status;
-    n->format = QD_FORMAT_JSON;
+    x->status = r.status;
+    x->format = QD_FORMAT_JSON;
 }
 
-static void submit(action_node *n, waiting *x)
+static const qd_svc_action *service_of(action_node *n)
+{
+    return (const qd_svc_action *)(const void *)qd_action_service(&n->a);
+}
+
+static void submit(action_ticket *x, const rest_match *m, const char *body, uint32_t accept)
 {
     qd_err err;
-    const qd_svc_action *service = (const qd_svc_action *)(const void *)qd_action_service(&n->a);
     qd_err_init(&err);
-    qd_mutex_init(&x->lock);
-    qd_cond_init(&x->wake);
+    x->call = (qd_action_call){
+        .action = qd_str_c(m->api->name),
+        .params = m->params,
+        .nparams = m->nparams,
+        .format = m->api->flags & QD_API_NDJSON ? QD_FORMAT_NDJSON : QD_FORMAT_JSON,
+        .body = {(const uint8_t *)body, body ? strlen(body) : 0, NULL, NULL},
+        .accept = accept,
+        .origin = {.remote = QD_STR("127.0.0.1:1")},
+        .answer = on_answer,
+    };
     qd_op_anywhere(&x->call.op, on_done, x);
-    if (service->submit(NULL, &x->call, &err)) {
-        answer_error(n, &err);
-    } else {
-        qd_mutex_lock(&x->lock);
-        while (!x->done) qd_cond_wait(&x->wake, &x->lock);
-        qd_mutex_unlock(&x->lock);
+    x->submitted = true;
+    if (service_of(x->n)->submit(NULL, &x->call, &err)) {
+        answer_error(x, &err);
+        x->submitted = false;
     }
-    qd_cond_fini(&x->wake);
-    qd_mutex_fini(&x->lock);
     qd_err_fini(&err);
 }
 
-int action_call_accept(action_node *n, const char *method, const char *path, const char *body,
-                       uint32_t accept)
+static action_ticket *begin(action_node *n, const char *method, const char *path, const char *body,
+                            uint32_t accept)
 {
     rest_match m;
     qd_err err;
-    qd_arena arena;
     qd_str target = qd_str_c(path), where = qd_str_split(&target, '?');
     qd_http_request r = {.method = qd_str_c(method), .path = where, .query = target};
-    waiting x = {.n = n};
+    action_ticket *x = calloc(1, sizeof *x); /* no part of what a test lets fail */
+    qd_assert(x);
+    x->n = n;
     qd_err_init(&err);
-    qd_arena_init(&arena, NULL, 0);
-    qd_arena_reset(&n->arena);
-    n->json = NULL;
-    qd_buf_reset(&n->answer);
-    int rc = qdi_route(&r, &arena, &m, &err);
+    qd_arena_init(&x->arena, NULL, 0);
+    qd_buf_init(&x->answer, NULL, (size_t)1 << 30);
+    qd_mutex_init(&x->lock);
+    qd_cond_init(&x->wake);
+    int rc = qdi_route(&r, &x->arena, &m, &err);
     if (!rc && m.api) {
         qd_request probe = {.api = m.api, .params = m.params, .nparams = m.nparams};
         rc = qd_params_check(&probe, where, &err);
     }
     if (rc) {
-        answer_error(n, &err);
+        answer_error(x, &err);
     } else if (!m.api) {
-        n->status = m.allowed[0] ? 405 : 400;
+        x->status = m.allowed[0] ? 405 : 400;
     } else {
-        x.call = (qd_action_call){
-            .action = qd_str_c(m.api->name),
-            .params = m.params,
-            .nparams = m.nparams,
-            .format = m.api->flags & QD_API_NDJSON ? QD_FORMAT_NDJSON : QD_FORMAT_JSON,
-            .body = {(const uint8_t *)body, body ? strlen(body) : 0, NULL, NULL},
-            .accept = accept,
-            .origin = {.remote = QD_STR("127.0.0.1:1")},
-            .answer = on_answer,
-        };
-        submit(n, &x);
+        submit(x, &m, body, accept);
     }
-    qd_arena_fini(&arena);
     qd_err_fini(&err);
+    return x;
+}
+
+action_ticket *action_start(action_node *n, const char *method, const char *path, const char *body)
+{
+    return begin(n, method, path, body, QD_FORMAT_NONE);
+}
+
+void action_leave(action_ticket *t)
+{
+    if (t->submitted) service_of(t->n)->cancel(&t->call);
+}
+
+int action_wait(action_node *n, action_ticket *x)
+{
+    if (x->submitted) {
+        qd_mutex_lock(&x->lock);
+        while (!x->done) qd_cond_wait(&x->wake, &x->lock);
+        qd_mutex_unlock(&x->lock);
+    }
+    qd_arena_reset(&n->arena);
+    n->json = NULL;
+    qd_buf_fini(&n->answer);
+    n->answer = x->answer;
+    n->status = x->status;
+    n->format = x->format;
+    qd_cond_fini(&x->wake);
+    qd_mutex_fini(&x->lock);
+    qd_arena_fini(&x->arena);
+    free(x);
     return n->status;
+}
+
+int action_call_accept(action_node *n, const char *method, const char *path, const char *body,
+                       uint32_t accept)
+{
+    return action_wait(n, begin(n, method, path, body, accept));
 }
 
 int action_call(action_node *n, const char *method, const char *path, const char *body)
@@ -347,6 +390,11 @@ const char *action_at(action_node *n, const char *path)
     qd_str text = qd_json_text(at);
     if (!text.p) text = at->raw;
     return qd_arena_str(&n->arena, text).p;
+}
+
+store_crash *action_node_disk(action_node *n)
+{
+    return n->disk;
 }
 
 qd_actions *action_node_actions(action_node *n)

@@ -8,18 +8,22 @@
  *   assert_string_equal(action_at(n, "result"), "created");
  *   action_node_close(n);
  *
- * One node at a time in a process; calls from one thread.
+ * One node at a time in a process; calls from one thread. Many calls may be under way at once:
+ * action_start, and action_wait for each.
  */
 #ifndef QD_TESTS_ACTION_NODE_H
 #define QD_TESTS_ACTION_NODE_H
 
 #include "action/action.h"
+#include "lib/store_crash.h"
 
 typedef struct action_node action_node;
 
 /* Opens a node on an empty disk, ready to serve. settings: "key=value" a line, NULL: none. Asserts
  * success. */
 action_node *action_node_open(const char *settings);
+/* The same on a disk of another kind; disk NULL: the standard one. */
+action_node *action_node_open_on(const char *settings, const store_crash_options *disk);
 /* Closes it; asserts that nothing leaks of accounts it owns. NULL is fine. */
 void action_node_close(action_node *n);
 /* Stops the node and starts it again on what its disk holds: cleanly, or, with crash, after a power
@@ -32,6 +36,13 @@ int action_call(action_node *n, const char *method, const char *path, const char
 /* The same with the media type that the client accepts (QD_FORMAT_*). */
 int action_call_accept(action_node *n, const char *method, const char *path, const char *body,
                        uint32_t accept);
+/* Starts a call and returns at once; each is waited for once, which makes it the last answer. */
+typedef struct action_ticket action_ticket;
+action_ticket *action_start(action_node *n, const char *method, const char *path, const char *body);
+/* Its client goes away: the call is cancelled; to be waited for all the same. */
+void action_leave(action_ticket *t);
+/* Waits for its end; returns the HTTP status. */
+int action_wait(action_node *n, action_ticket *t);
 /* Body of the last answer, NUL-terminated. */
 const char *action_body(const action_node *n);
 /* Format of the last answer. */
@@ -42,6 +53,7 @@ uint32_t action_format(const action_node *n);
 const char *action_at(action_node *n, const char *path);
 
 /* What the node consists of. */
+store_crash *action_node_disk(action_node *n);
 qd_actions *action_node_actions(action_node *n);
 
 #endif

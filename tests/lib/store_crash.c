@@ -3,7 +3,7 @@
 #include "lib/store_crash_int.h"
 #include "plugin/op.h"
 #include <stdlib.h>
-#include <unistd.h>
+#include <time.h>
 
 struct qd_storage {
     store_crash *disk;
@@ -179,9 +179,8 @@ static int32_t object_map(qd_storage_object *o, uint64_t len, const uint8_t **da
     return fail(err, rc, "mapping", qd_str_c(o->name));
 }
 
-static int32_t read_v(qd_storage_object *o, qd_storage_read *r)
+static int read_ranges(store_crash *d, const qd_storage_object *o, qd_storage_read *r)
 {
-    store_crash *d = o->tier->disk;
     hold(d);
     int rc = 0;
     for (uint32_t i = 0; !rc && i < r->nranges; i++) {
@@ -192,17 +191,23 @@ static int32_t read_v(qd_storage_object *o, qd_storage_read *r)
     }
     let_go(d);
     fail(r->err, rc, "reading", qd_str_c(o->name));
+    return rc;
+}
+
+static int32_t read_v(qd_storage_object *o, qd_storage_read *r)
+{
+    store_crash *d = o->tier->disk;
     if (d->options.late_us) {
-        late_push(d, &r->op, rc);
+        late_push(d, o, r);
     } else {
-        qd_op_complete(&r->op, rc);
+        qd_op_complete(&r->op, read_ranges(d, o, r));
     }
     return 0;
 }
 
 static void read_cancel(qd_storage_object *o, qd_storage_read *r)
 {
-    (void)o, (void)r;
+    late_cancel(o->tier->disk, r);
 }
 
 static int32_t put_begin(qd_storage *t, qd_str name, uint64_t size, qd_storage_put **out,
@@ -656,39 +661,68 @@ bool store_crash_cut(store_crash *d, const char *name, uint64_t bytes)
     return can;
 }
 
-/* ---- late completions -------------------------------------------------------------------------
+/* ---- late reads ---------------------------------------------------------------------------------
  */
 
 typedef struct late_one {
     struct late_one *next;
-    qd_op *op;
-    int32_t rc;
+    const qd_storage_object *object;
+    qd_storage_read *read;
+    uint64_t due_ns;
+    bool cancelled;
 } late_one;
 
 struct late {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t more;
-    late_one *first, **end;
-    uint32_t late_us;
-    bool stop;
+    late_one *first, **end; /* by due_ns, as all wait equally long */
+    uint32_t waiting;
+    bool stop, held;
 };
 
+static uint64_t late_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Under the lock: takes the next read that is to end; NULL when the thread is to. */
+static late_one *late_next(struct late *l)
+{
+    for (;;) {
+        uint64_t now = late_now();
+        for (late_one **at = &l->first, *x; (x = *at) != NULL; at = &x->next) {
+            if (!x->cancelled && (l->held || x->due_ns > now)) continue;
+            *at = x->next;
+            if (!*at) l->end = at;
+            l->waiting--;
+            return x;
+        }
+        if (l->stop && !l->first) return NULL;
+        if (!l->first || l->held) {
+            pthread_cond_wait(&l->more, &l->lock);
+        } else {
+            struct timespec t = {.tv_sec = (time_t)(l->first->due_ns / 1000000000u),
+                                 .tv_nsec = (long)(l->first->due_ns % 1000000000u)};
+            pthread_cond_timedwait(&l->more, &l->lock, &t);
+        }
+    }
+}
+
+/* Bytes come at the end only, so that who looks before sees none. */
 static void *late_run(void *arg)
 {
-    struct late *l = arg;
+    store_crash *d = arg;
+    struct late *l = d->late;
     pthread_mutex_lock(&l->lock);
-    while (!l->stop || l->first) {
-        late_one *x = l->first;
-        if (!x) {
-            pthread_cond_wait(&l->more, &l->lock);
-            continue;
-        }
-        l->first = x->next;
-        if (!l->first) l->end = &l->first;
+    for (late_one *x; (x = late_next(l)) != NULL;) {
         pthread_mutex_unlock(&l->lock);
-        usleep(l->late_us);
-        qd_op_complete(x->op, x->rc);
+        int rc = x->cancelled
+                     ? fail(x->read->err, QD_E_CANCELLED, "reading", qd_str_c(x->object->name))
+                     : read_ranges(d, x->object, x->read);
+        qd_op_complete(&x->read->op, rc);
         free(x);
         pthread_mutex_lock(&l->lock);
     }
@@ -696,28 +730,67 @@ static void *late_run(void *arg)
     return NULL;
 }
 
-void late_push(store_crash *d, qd_op *op, int32_t rc)
+/* Its thread is there from the first use on. */
+static struct late *late_of(store_crash *d)
 {
     hold(d);
-    if (!d->late) {
-        struct late *l = xcalloc(sizeof *l);
-        pthread_mutex_init(&l->lock, NULL);
-        pthread_cond_init(&l->more, NULL);
-        l->end = &l->first;
-        l->late_us = d->options.late_us;
-        if (pthread_create(&l->thread, NULL, late_run, l) != 0) abort();
-        d->late = l;
-    }
     struct late *l = d->late;
+    if (!l) {
+        l = d->late = xcalloc(sizeof *l);
+        pthread_condattr_t a;
+        pthread_condattr_init(&a);
+        pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+        pthread_mutex_init(&l->lock, NULL);
+        pthread_cond_init(&l->more, &a);
+        pthread_condattr_destroy(&a);
+        l->end = &l->first;
+        if (pthread_create(&l->thread, NULL, late_run, d) != 0) abort();
+    }
     let_go(d);
+    return l;
+}
+
+void late_push(store_crash *d, const qd_storage_object *o, qd_storage_read *r)
+{
+    struct late *l = late_of(d);
     late_one *x = xcalloc(sizeof *x);
-    x->op = op;
-    x->rc = rc;
+    x->object = o;
+    x->read = r;
+    x->due_ns = late_now() + d->options.late_us * 1000ull;
     pthread_mutex_lock(&l->lock);
     *l->end = x;
     l->end = &x->next;
+    l->waiting++;
     pthread_cond_signal(&l->more);
     pthread_mutex_unlock(&l->lock);
+}
+
+void late_cancel(store_crash *d, qd_storage_read *r)
+{
+    if (!d->options.late_us) return;
+    struct late *l = late_of(d);
+    pthread_mutex_lock(&l->lock);
+    for (late_one *x = l->first; x; x = x->next) x->cancelled |= x->read == r;
+    pthread_cond_signal(&l->more);
+    pthread_mutex_unlock(&l->lock);
+}
+
+void store_crash_reads_hold(store_crash *d, bool on)
+{
+    struct late *l = late_of(d);
+    pthread_mutex_lock(&l->lock);
+    l->held = on;
+    pthread_cond_signal(&l->more);
+    pthread_mutex_unlock(&l->lock);
+}
+
+uint32_t store_crash_reads_waiting(store_crash *d)
+{
+    struct late *l = late_of(d);
+    pthread_mutex_lock(&l->lock);
+    uint32_t n = l->waiting;
+    pthread_mutex_unlock(&l->lock);
+    return n;
 }
 
 void late_stop(store_crash *d)
@@ -726,6 +799,7 @@ void late_stop(store_crash *d)
     if (!l) return;
     pthread_mutex_lock(&l->lock);
     l->stop = true;
+    l->held = false;
     pthread_cond_signal(&l->more);
     pthread_mutex_unlock(&l->lock);
     pthread_join(l->thread, NULL);

@@ -32,9 +32,9 @@ enum {
 };
 
 typedef struct store_crash_options {
-    bool copies; /* not mapped: every range is read into a copy of its own */
-    uint32_t
-        late_us; /* copies: completions come from another thread, this much later; 0: at once */
+    bool copies;      /* not mapped: every range is read into a copy of its own */
+    uint32_t late_us; /* copies: bytes and completions come from another thread, this much later; 0:
+                         at once */
     uint64_t capacity; /* bytes; 0: 1 TiB */
     uint32_t mutants;  /* STORE_CRASH_NO_* */
 } store_crash_options;
@@ -65,6 +65,11 @@ bool store_crash_is_off(store_crash *d);
 void store_crash_crash(store_crash *d, uint64_t seed);
 /* After a SIGKILL: everything written is there; power is on again. */
 void store_crash_kill(store_crash *d);
+
+/* Of a tier with late_us: while on, no read ends but cancelled ones. */
+void store_crash_reads_hold(store_crash *d, bool on);
+/* Reads that have not ended. */
+uint32_t store_crash_reads_waiting(store_crash *d);
 
 /* Which steps a fault counts. */
 enum { STORE_CRASH_WRITES = 1, STORE_CRASH_READS = 2, STORE_CRASH_SYNCS = 4 };

@@ -80,8 +80,9 @@ size_t names_lower(const name_table *t, qd_str name);
 qd_str folder_of(qd_str name);
 bool in_folder(const char *name, qd_str folder);
 
-/* late.c part: completes op with rc after the disk's delay. */
-void late_push(store_crash *d, qd_op *op, int32_t rc);
+/* Reads and completes after the disk's delay; at once when cancelled. */
+void late_push(store_crash *d, const qd_storage_object *o, qd_storage_read *r);
+void late_cancel(store_crash *d, qd_storage_read *r);
 void late_stop(store_crash *d);
 
 #endif
