@@ -21,15 +21,14 @@ typedef struct qd_rwlock {
     pthread_rwlock_t l;
 } qd_rwlock;
 
-/* Locks that the calling thread holds; a wait under one does not leave its worker (fiber.h).
- * Counted out of line where a compiler may keep the address of a thread's variable over a call. */
+/* Locks that the calling thread holds, counted: a wait under one does not leave its worker
+ * (fiber.h). A function where a compiler may keep the address of a thread's variable over a call.
+ */
 #if defined(__x86_64__)
 extern _Thread_local uint32_t qdi_locks_held;
-static inline void qdi_locks_add(uint32_t n)
-{
-    qdi_locks_held += n;
-}
+#define qdi_locks_add(n) ((void)(qdi_locks_held += (n)))
 #else
+/* Counts n locks more. */
 void qdi_locks_add(uint32_t n);
 #endif
 
