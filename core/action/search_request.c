@@ -1,4 +1,5 @@
 /* search_request.c: the body of a search, read as Elasticsearch's SearchSourceBuilder reads it. */
+#include "action/admin_int.h"
 #include "action/search_int.h"
 #include "base/str.h"
 #include "config/value.h"
@@ -209,7 +210,12 @@ static int aggs_value(search_request *r, qd_json_reader *j, qd_err *err)
     qd_json_node *n;
     qd_query_reading reading = qdi_search_reading(r);
     int rc = value(r, j, &n, err);
+    qdi_identity id;
+    qdi_identity_get(r->q->a, &id);
     qd_aggs_reading how = {
+        .flavour = id.product == QDI_ES8 || id.product == QDI_ES9 ? QD_AGGS_ES8
+                   : id.product == QDI_OS3                        ? QD_AGGS_OS3
+                                                                  : QD_AGGS_OLD,
         .arena = r->arena,
         .reading = &reading,
         .body = r->body,

@@ -246,7 +246,12 @@ static int bind(search_run *x, search_index *ix, qd_str expression, qd_err *err)
         qd_aggs_host *kept = qd_arena_alloc(x->arena, sizeof *kept);
         if (!kept) return qd_err_nomem(err, "aggregations");
         *kept = host;
-        qd_aggs_binding how = {.query = &ix->context, .host = kept};
+        qd_aggs_binding how = {
+            .query = &ix->context,
+            .host = kept,
+            .hits_window = qd_values_i64(ix->meta->values, QD_IX_MAX_INNER_RESULT_WINDOW),
+            .id_values = qd_config_bool(x->a->config, QD_SET_ID_FIELD_DATA),
+        };
         rc = qd_aggs_bind(r->aggs, &how, &ix->aggs, err);
     }
     return rc;

@@ -104,7 +104,7 @@ static int slot_of(qdi_aggr *a, source *s, uint32_t k, qdi_slot *out, qd_err *er
         if (!s->term[ord]) {
             qd_str v;
             uint32_t term;
-            int rc = qd_dict_at(s->src->dict, ord, &v, err);
+            int rc = qdi_aggs_source_bytes(s->src, ord, &v, err);
             if (rc) return rc;
             if (qdi_aggs_strings_put(&t->strings, v, &term)) return no_memory(a, err);
             s->term[ord] = term + 1;
@@ -126,7 +126,7 @@ static int slot_of(qdi_aggr *a, source *s, uint32_t k, qdi_slot *out, qd_err *er
     return 0;
 }
 
-/* All different slots of a document in one source. */
+/* All slots of a document in one source. */
 static int fill_source(qdi_aggr *a, source *s, uint32_t doc, qd_err *err)
 {
     uint32_t from = 0, to = 0;
@@ -141,7 +141,8 @@ static int fill_source(qdi_aggr *a, source *s, uint32_t doc, qd_err *err)
         qdi_slot *o = &s->slots[s->nslots];
         rc = slot_of(a, s, k, o, err);
         if (rc) return rc;
-        if (s->nslots && o[-1].i64 == o->i64) continue;
+        /* values that fall into one interval count once each, as in Elasticsearch */
+        if (s->bound->def->type == QDI_TERMS && s->nslots && o[-1].i64 == o->i64) continue;
         s->nslots++;
     }
     return 0;

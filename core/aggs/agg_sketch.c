@@ -1,5 +1,6 @@
 /*
- * agg_sketch.c: cardinality (HyperLogLog++) and percentiles (t-digest), one sketch an owner.
+ * agg_sketch.c: cardinality (HyperLogLog++) and percentiles (t-digest, HdrHistogram), one sketch an
+ * owner.
  */
 #include "aggs/aggs_int.h"
 #include <math.h>
@@ -57,11 +58,9 @@ static int card_leaf(qdi_aggr *a, qd_err *err)
 
 static int hash_ord(qdi_aggr *a, uint32_t ord, uint64_t *out, qd_err *err)
 {
-    qd_str v = a->src->missing_bytes;
-    if (ord < a->src->ordinals) {
-        int rc = qd_dict_at(a->src->dict, ord, &v, err);
-        if (rc) return rc;
-    }
+    qd_str v;
+    int rc = qdi_aggs_source_bytes(a->src, ord, &v, err);
+    if (rc) return rc;
     *out = qdi_aggs_hash_bytes(v.p, v.n);
     return 0;
 }
@@ -182,7 +181,8 @@ static int pct_grow(qdi_aggr *a, uint32_t n, qd_err *err)
     uint32_t from = t->cap;
     int rc = qdi_aggs_grow(a->shard->account, &t->at, &t->cap, n, sizeof *t->at, err);
     for (uint32_t i = from; rc == 0 && i < t->cap; i++)
-        qdi_aggs_digest_init(&t->at[i], a->def->u.percents.compression);
+        qdi_aggs_digest_init(&t->at[i], a->def->u.percents.compression,
+                             a->shard->bound->tree->flavour);
     return rc;
 }
 
@@ -240,3 +240,87 @@ const qdi_ops qdi_aggs_ops_percentiles = {.open = pct_open,
                                           .build = pct_build,
                                           .metric = pct_metric,
                                           .close = pct_close};
+
+/* --- percentiles by HdrHistogram -------------------------------------------------------------- */
+
+typedef struct rstate {
+    qdi_hdr *at;
+    uint32_t cap;
+} rstate;
+
+static int hdr_open(qdi_aggr *a, qd_err *err)
+{
+    a->state = qd_arena_calloc(&a->shard->arena, sizeof(rstate));
+    return a->state ? 0 : no_memory(a, err);
+}
+
+static int hdr_grow(qdi_aggr *a, uint32_t n, qd_err *err)
+{
+    rstate *t = a->state;
+    uint32_t from = t->cap;
+    int rc = qdi_aggs_grow(a->shard->account, &t->at, &t->cap, n, sizeof *t->at, err);
+    for (uint32_t i = from; rc == 0 && i < t->cap; i++)
+        qdi_aggs_hdr_init(&t->at[i], (uint32_t)a->def->u.percents.digits);
+    return rc;
+}
+
+static int hdr_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
+                       qd_err *err)
+{
+    rstate *t = a->state;
+    qdi_source *s = a->src;
+    if (!s) return 0;
+    int rc = qdi_aggs_source_index(a->shard, s, err);
+    if (rc == 0) rc = qdi_aggs_source_f64(a->shard, s, err);
+    for (uint32_t i = 0; rc == 0 && i < n; i++) {
+        uint32_t from, to;
+        qdi_source_doc(s, idx ? idx[i] : i, &from, &to);
+        for (uint32_t k = from; k < to; k++) {
+            double v = s->f64[k];
+            if (!(v >= 0) || isinf(v)) {
+                rc = qd_err_set(err, QD_E_ARG,
+                                "Negative values are not supported by HDR aggregation");
+                return rc;
+            }
+            if (qdi_aggs_hdr_add(&t->at[owner ? owner[i] : 0], v, a->shard->account))
+                return no_memory(a, err);
+        }
+    }
+    return rc;
+}
+
+static int hdr_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
+{
+    rstate *t = a->state;
+    out->u.hdr = qdi_aggs_hdr_copy(&t->at[owner], &a->shard->partial->arena);
+    return out->u.hdr ? 0 : no_memory(a, err);
+}
+
+static double hdr_metric(qdi_aggr *a, uint32_t owner, qd_str member)
+{
+    rstate *t = a->state;
+    double v, found = NAN;
+    qd_arena arena;
+    if (qd_f64_parse(member, &v)) return NAN;
+    qd_arena_init(&arena, a->shard->account, 0);
+    const qdi_hdr *h = qdi_aggs_hdr_copy(&t->at[owner], &arena);
+    if (h)
+        found =
+            a->def->type == QDI_PERCENTILES ? qdi_aggs_hdr_value(h, v) : qdi_aggs_hdr_percent(h, v);
+    qd_arena_fini(&arena);
+    return found;
+}
+
+static void hdr_close(qdi_aggr *a)
+{
+    rstate *t = a->state;
+    for (uint32_t i = 0; t && i < t->cap; i++) qdi_aggs_hdr_fini(&t->at[i]);
+    if (t) qd_free(t->at);
+}
+
+const qdi_ops qdi_aggs_ops_hdr = {.open = hdr_open,
+                                  .grow = hdr_grow,
+                                  .collect = hdr_collect,
+                                  .build = hdr_build,
+                                  .metric = hdr_metric,
+                                  .close = hdr_close};

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "mapping/field.h"
 #include "segment/segment.h"
+#include "store/reads.h"
 #include <math.h>
 
 #define UNSEEN UINT32_MAX
@@ -176,11 +177,9 @@ static int terms_leaf(qdi_aggr *a, qd_err *err)
 static int resolve(qdi_aggr *a, uint32_t ord, uint32_t *out, qd_err *err)
 {
     state *t = a->state;
-    qd_str v = a->src->missing_bytes;
-    if (ord < a->src->ordinals) {
-        int rc = qd_dict_at(a->src->dict, ord, &v, err);
-        if (rc) return rc;
-    }
+    qd_str v;
+    int rc = qdi_aggs_source_bytes(a->src, ord, &v, err);
+    if (rc) return rc;
     *out = SKIPPED;
     if (!string_wanted(a, v)) return 0;
     return qdi_aggs_strings_put(&t->strings, v, out) ? no_memory(a, err) : 0;
@@ -258,13 +257,31 @@ static int terms_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner
     return rc ? rc : qdi_aggs_emit_flush(a, err);
 }
 
-/* Numbers that exist in the segment, for min_doc_count 0. */
-static int all_numbers(qdi_aggr *a, qd_err *err)
+static int terms_leaf_end(qdi_aggr *a, qd_err *err)
+{
+    state *t = a->state;
+    if (!a->src || !t->counting) return 0;
+    if (!a->src->column && !a->src->has_missing) return 0;
+    uint32_t n = a->src->ordinals, term, bucket;
+    for (uint32_t i = 0; i <= n; i++) {
+        if (!t->count[i]) continue;
+        int rc = resolve(a, i, &term, err);
+        if (rc == 0 && term != SKIPPED) rc = qdi_aggs_bucket(a, 0, term, &bucket, err);
+        if (rc) return rc;
+        if (term != SKIPPED) a->buckets.docs[bucket] += t->count[i];
+    }
+    return 0;
+}
+
+/* --- min_doc_count 0 -------------------------------------------------------------------------- */
+
+/* Numbers that exist in a segment. */
+static int all_numbers(qdi_aggr *a, const qd_leaf *leaf, qd_err *err)
 {
     state *t = a->state;
     qd_column_cursor c;
     qd_column_batch b;
-    qd_column_over_range(&c, 0, a->shard->batch.leaf->docs);
+    qd_column_over_range(&c, 0, leaf->docs);
     int rc;
     while ((rc = qd_column_next(a->src->reader, &c, &b, err)) == 1)
         for (uint32_t i = 0; i < b.n; i++) {
@@ -276,24 +293,36 @@ static int all_numbers(qdi_aggr *a, qd_err *err)
     return rc;
 }
 
-static int terms_leaf_end(qdi_aggr *a, qd_err *err)
+static int all_of_leaf(qdi_aggr *a, const qd_leaf *leaf, qd_err *err)
 {
-    state *t = a->state;
-    bool zeros = a->def->min_doc_count == 0;
-    if (!a->src || !a->src->column) {
-        if (!a->src || !t->counting || !a->src->has_missing) return 0;
+    qd_aggs_shard *s = a->shard;
+    qd_reads *reads = qd_reads_make(&s->leaf_arena, s->account);
+    if (!reads) return no_memory(a, err);
+    int rc = qdi_aggs_source_plan(s, a->src, leaf, reads, err);
+    if (rc == 0 && a->src->column) {
+        rc = qd_reads_fetch(reads, err);
+        if (rc == 0) rc = qdi_aggs_source_begin(a->src, err);
+        if (rc == 0 && a->bound->values != QDI_ORD) rc = all_numbers(a, leaf, err);
+        uint32_t unused, n = a->bound->values == QDI_ORD ? a->src->ordinals : 0;
+        for (uint32_t i = 0; rc == 0 && i < n; i++) rc = resolve(a, i, &unused, err);
+        if (rc == 0) rc = qd_reads_check(reads, err);
     }
-    if (a->bound->values != QDI_ORD) return zeros ? all_numbers(a, err) : 0;
-    uint32_t n = a->src->ordinals, term, bucket;
-    for (uint32_t i = 0; i <= n; i++) {
-        uint32_t count = t->counting ? t->count[i] : 0;
-        if (!count && (!zeros || i == n)) continue;
-        int rc = resolve(a, i, &term, err);
-        if (rc == 0 && term != SKIPPED && count) rc = qdi_aggs_bucket(a, 0, term, &bucket, err);
-        if (rc) return rc;
-        if (term != SKIPPED && count) a->buckets.docs[bucket] += count;
+    qd_reads_release(reads);
+    return rc;
+}
+
+/* All terms of the shard, of segments too that held no hit and so were never begun. */
+static int terms_finish(qdi_aggr *a, qd_err *err)
+{
+    const qd_searcher *searcher = a->shard->o.searcher;
+    int rc = 0;
+    if (a->def->min_doc_count != 0 || !a->src) return 0;
+    for (uint32_t i = 0; rc == 0 && i < qd_searcher_leaves(searcher); i++) {
+        qd_arena_reset(&a->shard->leaf_arena);
+        rc = all_of_leaf(a, qd_searcher_leaf(searcher, i), err);
+        if (rc == 0 && qd_task_stopped(a->shard->o.task)) rc = qd_task_poll(a->shard->o.task);
     }
-    return 0;
+    return rc;
 }
 
 /* --- building --------------------------------------------------------------------------------- */
@@ -482,5 +511,6 @@ const qdi_ops qdi_aggs_ops_terms = {.open = terms_open,
                                     .leaf = terms_leaf,
                                     .collect = terms_collect,
                                     .leaf_end = terms_leaf_end,
+                                    .finish = terms_finish,
                                     .build = terms_build,
                                     .close = terms_close};

@@ -42,12 +42,21 @@ typedef struct qd_aggs_result qd_aggs_result;   /* the final result */
 
 /* --- parse ----------------------------------------------------------------------------------- */
 
+/* Whose habits to follow where products and versions differ: where quantiles lie between few values
+ * (percentiles with t-digest), and the status of refused orders. */
+typedef enum qd_aggs_flavour {
+    QD_AGGS_ES8 = 0, /* at rank q (n - 1), between neighbours: Elasticsearch 8.9 on */
+    QD_AGGS_OLD = 1, /* between the middles of values: Elasticsearch 7, OpenSearch 2 */
+    QD_AGGS_OS3 = 2  /* single values are steps: OpenSearch 3 */
+} qd_aggs_flavour;
+
 /* What parsing depends on. arena and reading are needed. */
 typedef struct qd_aggs_reading {
     qd_arena *arena;                        /* of the tree; the JSON tree lives as long */
     const struct qd_query_reading *reading; /* for the queries of filter aggregations */
     qd_str body;         /* text that the JSON was parsed from: line and column */
     int64_t max_buckets; /* search.max_buckets; 0: the default; -1: no limit */
+    qd_aggs_flavour flavour;
 } qd_aggs_reading;
 
 /* Parses the value of "aggs" (an object). QD_E_PARSE (details line, col), QD_E_XCONTENT, QD_E_ARG,
@@ -80,11 +89,13 @@ typedef struct qd_aggs_host {
                      qd_arena *arena, qd_aggs_hits_sort *out, qd_err *err);
 } qd_aggs_host;
 
-/* What binding depends on: the context of the queries (its arena, mapping, now_ms, index) and the
- * host for top_hits. */
+/* What binding depends on: the context of the queries (its arena, mapping, now_ms, index), the
+ * host for top_hits, and settings. */
 typedef struct qd_aggs_binding {
     const struct qd_query_context *query;
     const qd_aggs_host *host;
+    int64_t hits_window; /* index.max_inner_result_window; 0: 100 */
+    bool id_values;      /* indices.id_field_data.enabled */
 } qd_aggs_binding;
 
 /* Binds to an index. Unmapped fields give empty results; QD_E_ARG "Field [x] of type [text] is not

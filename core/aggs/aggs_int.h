@@ -13,6 +13,7 @@
 
 #include "aggs/aggs.h"
 #include "aggs/digest_int.h"
+#include "aggs/hdr_int.h"
 #include "aggs/hll_int.h"
 #include "base/vec.h"
 #include "segment/automaton.h"
@@ -140,6 +141,7 @@ struct qdi_agg {
             double *at;
             uint32_t n;
             double compression;
+            int8_t digits; /* hdr; -1: t-digest */
         } percents;
         struct {
             uint32_t from, size;
@@ -165,6 +167,7 @@ struct qd_aggs {
     qdi_agg **roots;
     uint32_t nroots, nplain, n;
     int64_t max_buckets;
+    qd_aggs_flavour flavour;
     bool scores, global, uses_now;
 };
 
@@ -203,6 +206,7 @@ struct qdi_bound {
     const qd_field *field; /* NULL: unmapped */
     qdi_values values;
     qdi_format fmt;
+    bool ids; /* the _id: see qdi_source */
     bool has_missing;
     int64_t missing; /* encoded as the column */
     qd_str missing_bytes;
@@ -231,6 +235,7 @@ typedef struct qdi_source {
     int64_t missing;
     qd_str missing_bytes;
     bool want_dict;
+    bool ids; /* ordinals are documents, their bytes the ids */
     /* of the leaf */
     const qd_column *column; /* NULL: the segment has no such column */
     const qd_column_stats *stats;
@@ -299,6 +304,8 @@ typedef struct qdi_ops {
     int (*collect)(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
                    qd_err *err);
     int (*leaf_end)(qdi_aggr *a, qd_err *err);
+    /* Once, before the first build; may be NULL. */
+    int (*finish)(qdi_aggr *a, qd_err *err);
     int (*build)(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err);
     /* The value by which a parent orders; NAN: none. */
     double (*metric)(qdi_aggr *a, uint32_t owner, qd_str member);
@@ -364,6 +371,8 @@ int qdi_aggs_grow(qd_account *account, void *array, uint32_t *cap, uint32_t n, s
 /* Finds or makes the source of a bound field. */
 int qdi_aggs_source_get(qd_aggs_shard *s, const qdi_bound *b, bool want_dict, qdi_source **out,
                         qd_err *err);
+/* Bytes of an ordinal of the leaf, or of the missing value. */
+int qdi_aggs_source_bytes(qdi_source *src, uint32_t ord, qd_str *out, qd_err *err);
 int qdi_aggs_source_plan(qd_aggs_shard *s, qdi_source *src, const qd_leaf *leaf, qd_reads *reads,
                          qd_err *err);
 int qdi_aggs_source_begin(qdi_source *src, qd_err *err);
@@ -406,8 +415,8 @@ int qdi_aggs_build(qdi_aggr *a, uint32_t owner, qdi_out **out, qd_err *err);
 
 extern const qdi_ops qdi_aggs_ops_terms, qdi_aggs_ops_histogram, qdi_aggs_ops_range,
     qdi_aggs_ops_filters, qdi_aggs_ops_missing, qdi_aggs_ops_global, qdi_aggs_ops_composite,
-    qdi_aggs_ops_stats, qdi_aggs_ops_cardinality, qdi_aggs_ops_percentiles, qdi_aggs_ops_hits,
-    qdi_aggs_ops_weighted;
+    qdi_aggs_ops_stats, qdi_aggs_ops_cardinality, qdi_aggs_ops_percentiles, qdi_aggs_ops_hdr,
+    qdi_aggs_ops_hits, qdi_aggs_ops_weighted;
 
 /* Rounding of histograms and date histograms. */
 int64_t qdi_aggs_round_date(const qdi_agg *d, int64_t ms);
@@ -473,6 +482,7 @@ struct qdi_out {
         qdi_stats stats;
         struct qdi_hll *hll;
         struct qdi_digest *digest;
+        struct qdi_hdr *hdr;
         struct {
             double value;
             bool has;
@@ -492,6 +502,7 @@ struct qdi_out {
 };
 
 struct qd_aggs_partial {
+    const qd_aggs_bound *bound; /* NULL: merged from several */
     qd_arena arena;
     qdi_out **at; /* by root */
     uint32_t n;
@@ -507,7 +518,9 @@ typedef struct qdi_reduce {
     qd_arena *arena;
     const qd_aggs *tree;
     bool final;
-    int64_t buckets; /* counted */
+    int64_t buckets;                    /* counted */
+    const qd_aggs_bound *const *bounds; /* of all indices that took part */
+    size_t nbounds;
 } qdi_reduce;
 int qdi_aggs_reduce_one(qdi_reduce *r, const qdi_agg *def, qdi_out *const *in, uint32_t k,
                         qdi_out **out, qd_err *err);
@@ -524,6 +537,8 @@ int qdi_aggs_reduce_hits(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out 
 /* The metric that a path leads to, from the children of a bucket; NAN: none. */
 double qdi_aggs_out_metric(qdi_out *const *subs, uint64_t docs, const qdi_path *path);
 double qdi_aggs_out_value(const qdi_out *o, qd_str member);
+/* A percentile, or the rank of a value; NAN: none. */
+double qdi_aggs_percent(const qdi_out *o, double p);
 double qdi_aggs_stats_value(const qdi_stats *s, double sigma, qd_str member);
 /* Order of composite keys. */
 int qdi_aggs_slots_order(const qdi_agg *composite, const qdi_slot *a, const qdi_slot *b);

@@ -117,10 +117,59 @@ static int fielddata_error(binder *x, const qd_field *f)
                       QD_STR_ARG(f->name), qd_field_type_name(f));
 }
 
+/* _index is a keyword that no document has, with the index's name as its missing value; _id stands
+ * in a column of its own. */
+static int bind_meta(binder *x, const qdi_agg *a, qd_str name, qdi_bound *b)
+{
+    bool ids = qd_str_is(name, "_id");
+    if (ids && !x->how->id_values)
+        return qd_err_set(
+            x->err, QD_E_ARG,
+            "Fielddata access on the _id field is disallowed, you can re-enable it by updating "
+            "the dynamic cluster setting: indices.id_field_data.enabled");
+    qd_field *f = qd_arena_calloc(x->arena, sizeof *f);
+    if (!f) return qd_err_nomem(x->err, "aggregations");
+    qd_field_bare(f, QD_STR("keyword"), name);
+    b->field = f;
+    b->values = QDI_ORD;
+    b->ids = ids;
+    b->has_missing = !ids;
+    if (!ids) b->missing_bytes = qd_arena_str(x->arena, x->q->index);
+    if (takes_terms(a->type) && a->type != QDI_IP_RANGE) return bind_format(x, a, b);
+    return qd_err_set(x->err, QD_E_ARG,
+                      "Field [%.*s] of type [%.*s] is not supported for aggregation [%s]",
+                      QD_STR_ARG(name), QD_STR_ARG(name), error_type(a));
+}
+
+/* A field that no mapping knows, with a value for documents without one: all of them have it, of
+ * the type that the aggregation usually has. */
+static int bind_unmapped(binder *x, const qdi_agg *a, qd_str name, qd_query_value missing,
+                         qdi_bound *b)
+{
+    qd_field *f = qd_arena_calloc(x->arena, sizeof *f);
+    if (!f) return qd_err_nomem(x->err, "aggregations");
+    if (a->type == QDI_DATE_HISTOGRAM || a->type == QDI_DATE_RANGE) {
+        qd_field_bare(f, QD_STR("date"), name);
+        b->values = QDI_I64;
+    } else if (takes_terms(a->type)) {
+        qd_field_bare(f, a->type == QDI_IP_RANGE ? QD_STR("ip") : QD_STR("keyword"), name);
+        b->values = QDI_ORD;
+    } else {
+        qd_field_bare(f, QD_STR("double"), name);
+        b->values = QDI_F64;
+    }
+    b->field = f;
+    int rc = bind_format(x, a, b);
+    return rc ? rc : bind_missing(x, a, missing, b);
+}
+
 static int bind_field(binder *x, const qdi_agg *a, qd_str name, bool has_missing,
                       qd_query_value missing, qdi_bound *b)
 {
     const qd_field *f = b->field = name.p ? qd_mapping_field(x->q->mapping, name) : NULL;
+    if (name.p && (qd_str_is(name, "_index") || qd_str_is(name, "_id")))
+        return bind_meta(x, a, name, b);
+    if (name.p && !f && has_missing) return bind_unmapped(x, a, name, missing, b);
     if (f) {
         if (f->kind == QD_FIELD_TEXT || !f->doc_values) return fielddata_error(x, f);
         bool bytes = f->value_class == QD_VALUE_TERM || f->value_class == QD_VALUE_IP;
@@ -346,8 +395,17 @@ static int bind_composite(binder *x, qdi_bound *b)
 static int bind_hits(binder *x, qdi_bound *b)
 {
     const qd_aggs_host *h = x->how->host;
+    int64_t window = (int64_t)b->def->u.hits.from + b->def->u.hits.size;
+    int64_t most = x->how->hits_window ? x->how->hits_window : 100;
     if (!h || !h->hits_bind)
         return qd_err_set(x->err, QD_E_UNSUPPORTED, "[top_hits] is not supported here");
+    if (window > most)
+        return qd_err_set(x->err, QD_E_ARG,
+                          "Top hits result window is too large, the top hits aggregator [%.*s]'s "
+                          "from + size must be less than or equal to: [%lld] but was [%lld]. This "
+                          "limit can be set by changing the [index.max_inner_result_window] index "
+                          "level setting.",
+                          QD_STR_ARG(b->def->name), (long long)most, (long long)window);
     return h->hits_bind(h->arg, b->def->json, x->q->mapping, x->arena, &b->sort, x->err);
 }
 

@@ -5,9 +5,13 @@
 #include <math.h>
 #include <string.h>
 
-void qdi_aggs_digest_init(qdi_digest *d, double compression)
+void qdi_aggs_digest_init(qdi_digest *d, double compression, qd_aggs_flavour between)
 {
-    *d = (qdi_digest){.compression = compression, .min = INFINITY, .max = -INFINITY, .exact = true};
+    *d = (qdi_digest){.between = (uint8_t)between,
+                      .compression = compression,
+                      .min = INFINITY,
+                      .max = -INFINITY,
+                      .exact = true};
 }
 
 /* Centroids that may wait before they are merged; values kept exactly. */
@@ -161,34 +165,68 @@ qdi_digest *qdi_aggs_digest_copy(const qdi_digest *d, qd_arena *arena)
     return o;
 }
 
+/* (x1 w1 + x2 w2) / (w1 + w2), never outside of x1 and x2. */
+static double weighted(double x1, double w1, double x2, double w2)
+{
+    double x = (x1 * w1 + x2 * w2) / (w1 + w2);
+    return fmax(fmin(x1, x2), fmin(x, fmax(x1, x2)));
+}
+
+/* As t-digest 3.2: straight lines between the middles of neighbours. */
+static double by_middles(const qdi_digest *d, double want)
+{
+    const qdi_centroid *c = d->at;
+    double rank = c->weight / 2;
+    if (d->n == 1) return c->mean;
+    if (want < rank) return (d->min * want + c->mean * (rank - want)) / rank;
+    for (; c + 1 < d->at + d->n; c++) {
+        double step = (c[0].weight + c[1].weight) / 2;
+        if (rank + step > want)
+            return weighted(c[0].mean, rank + step - want, c[1].mean, want - rank);
+        rank += step;
+    }
+    return weighted(c->mean, c->weight / 2 - (want - rank), d->max, want - rank);
+}
+
+/* As t-digest 3.3: a centroid of one value is that value over the whole of its weight. */
+static double by_steps(const qdi_digest *d, double want)
+{
+    const qdi_centroid *c = d->at, *last = d->at + d->n - 1;
+    double rank = c->weight / 2;
+    if (d->n == 1) return c->mean;
+    if (want < 1) return d->min;
+    if (c->weight > 1 && want < rank) return d->min + (want - 1) / (rank - 1) * (c->mean - d->min);
+    if (want > d->total - 1) return d->max;
+    if (last->weight > 1 && d->total - want <= last->weight / 2)
+        return d->max - (d->total - want - 1) / (last->weight / 2 - 1) * (d->max - last->mean);
+    for (; c < last; c++) {
+        double step = (c[0].weight + c[1].weight) / 2, left = 0, right = 0;
+        if (rank + step > want) {
+            if (c[0].weight == 1) {
+                if (want - rank < 0.5) return c[0].mean;
+                left = 0.5;
+            }
+            if (c[1].weight == 1) {
+                if (rank + step - want <= 0.5) return c[1].mean;
+                right = 0.5;
+            }
+            return weighted(c[0].mean, rank + step - want - right, c[1].mean, want - rank - left);
+        }
+        rank += step;
+    }
+    return d->max;
+}
+
 double qdi_aggs_digest_quantile(const qdi_digest *d, double q)
 {
     if (d->n == 0) return NAN;
-    if (q <= 0) return d->min;
-    if (q >= 1) return d->max;
-    if (d->exact) {
-        double at = q * (d->n - 1);
-        uint32_t i = (uint32_t)at;
-        double f = at - i;
-        if (i + 1 >= d->n) return d->at[d->n - 1].mean;
-        return d->at[i].mean * (1 - f) + d->at[i + 1].mean * f;
-    }
-    double want = q * d->total, left = 0, mean = d->min, rank = 0;
-    for (uint32_t i = 0; i <= d->n;
-         i++) { /* between the middles of neighbours, by straight lines */
-        bool end = i == d->n;
-        double next = end ? d->max : d->at[i].mean;
-        double at = end ? d->total : left + d->at[i].weight / 2;
-        if (want <= at) {
-            if (at <= rank) return next;
-            double v = mean + (next - mean) * (want - rank) / (at - rank);
-            return v < d->min ? d->min : v > d->max ? d->max : v;
-        }
-        mean = next;
-        rank = at;
-        if (!end) left += d->at[i].weight;
-    }
-    return d->max;
+    if (d->between == QD_AGGS_OS3) return by_steps(d, q * d->total);
+    if (!d->exact || d->between == QD_AGGS_OLD) return by_middles(d, q * d->total);
+    double at = q * (d->n - 1);
+    uint32_t i = (uint32_t)at;
+    double f = at - i;
+    if (i + 1 >= d->n) return d->at[d->n - 1].mean;
+    return d->at[i].mean * (1 - f) + d->at[i + 1].mean * f;
 }
 
 double qdi_aggs_digest_cdf(const qdi_digest *d, double v)

@@ -1,10 +1,12 @@
 /*
  * digest_int.h: quantiles: t-digest (Dunning, Ertl 2019), the merging variant with scale function
- * k2, compression 100 by default. Up to 20 times the compression values are kept exactly.
+ * k2, compression 100 by default. Up to 20 times the compression values are kept exactly; how
+ * quantiles lie between few values differs between the products and their versions.
  */
 #ifndef QD_AGGS_DIGEST_INT_H
 #define QD_AGGS_DIGEST_INT_H
 
+#include "aggs/aggs.h"
 #include "base/arena.h"
 #include "base/mem.h"
 
@@ -13,6 +15,7 @@ typedef struct qdi_centroid {
 } qdi_centroid;
 
 typedef struct qdi_digest {
+    uint8_t between; /* qd_aggs_flavour */
     double compression;
     double min, max;
     double total;     /* weight of all */
@@ -22,7 +25,7 @@ typedef struct qdi_digest {
 } qdi_digest;
 
 /* An empty digest; allocates nothing yet. */
-void qdi_aggs_digest_init(qdi_digest *d, double compression);
+void qdi_aggs_digest_init(qdi_digest *d, double compression, qd_aggs_flavour between);
 /* Adds n values (NaN is left out); 0 or QD_E_NOMEM. */
 int qdi_aggs_digest_add(qdi_digest *d, const double *v, uint32_t n, qd_account *account);
 /* Adds another digest. */

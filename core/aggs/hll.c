@@ -2,6 +2,7 @@
  * hll.c: HyperLogLog++; see hll_int.h.
  */
 #include "aggs/hll_int.h"
+#include "base/assert.h"
 #include "base/bits.h"
 #include <math.h>
 #include <string.h>
@@ -77,6 +78,19 @@ static bool put_slot(uint32_t *set, uint32_t cap, uint32_t e)
     return true;
 }
 
+static int set_grow(qdi_hll *h, qd_account *account)
+{
+    uint32_t cap = h->cap ? h->cap * 2 : 16;
+    uint32_t *set = qd_calloc(account, cap * sizeof *set);
+    if (!set) return QD_E_NOMEM;
+    for (uint32_t i = 0; i < h->cap; i++)
+        if (h->set[i]) put_slot(set, cap, h->set[i] - 1);
+    qd_free(h->set);
+    h->set = set;
+    h->cap = cap;
+    return 0;
+}
+
 static int add_encoded(qdi_hll *h, uint32_t e, qd_account *account)
 {
     if (h->registers) {
@@ -86,22 +100,12 @@ static int add_encoded(qdi_hll *h, uint32_t e, qd_account *account)
         put_register(h, index, rank);
         return 0;
     }
-    if (h->n * 4 >= h->cap * 3) {
-        if (h->n >= most(h)) {
-            int rc = to_registers(h, account);
-            return rc ? rc : add_encoded(h, e, account);
-        }
-        uint32_t cap = h->cap ? h->cap * 2 : 16;
-        uint32_t *set = qd_calloc(account, cap * sizeof *set);
-        if (!set) return QD_E_NOMEM;
-        for (uint32_t i = 0; i < h->cap; i++)
-            if (h->set[i]) put_slot(set, cap, h->set[i] - 1);
-        qd_free(h->set);
-        h->set = set;
-        h->cap = cap;
+    if (h->n * 8ull >= h->cap * 7ull) {
+        int rc = set_grow(h, account);
+        if (rc) return rc;
     }
     h->n += put_slot(h->set, h->cap, e);
-    return 0;
+    return h->n > most(h) ? to_registers(h, account) : 0;
 }
 
 int qdi_aggs_hll_add(qdi_hll *h, uint64_t hash, qd_account *account)
@@ -147,46 +151,78 @@ qdi_hll *qdi_aggs_hll_copy(const qdi_hll *h, qd_arena *arena)
     return o;
 }
 
-/* Ertl's sigma and tau: contributions of empty and of saturated registers. */
-static double sigma(double x)
+/* --- estimation ------------------------------------------------------------------------------- */
+
+#define BIAS_K 6u /* neighbours that the bias is averaged over */
+
+#define UNPACK(...) __VA_ARGS__
+#define QDI_HLL(p, estimates, biases)                                                              \
+    static const double raw_##p[] = {UNPACK estimates};                                            \
+    static const double bias_##p[] = {UNPACK biases};
+#include "aggs/hll_bias.def"
+#undef QDI_HLL
+
+static const struct {
+    const double *raw, *bias;
+    uint32_t n;
+    uint64_t threshold; /* up to here counting empty registers is better */
+} tables[] = {
+    {raw_4, bias_4, QD_COUNT_OF(raw_4), 10},        {raw_5, bias_5, QD_COUNT_OF(raw_5), 20},
+    {raw_6, bias_6, QD_COUNT_OF(raw_6), 40},        {raw_7, bias_7, QD_COUNT_OF(raw_7), 80},
+    {raw_8, bias_8, QD_COUNT_OF(raw_8), 220},       {raw_9, bias_9, QD_COUNT_OF(raw_9), 400},
+    {raw_10, bias_10, QD_COUNT_OF(raw_10), 900},    {raw_11, bias_11, QD_COUNT_OF(raw_11), 1800},
+    {raw_12, bias_12, QD_COUNT_OF(raw_12), 3100},   {raw_13, bias_13, QD_COUNT_OF(raw_13), 6500},
+    {raw_14, bias_14, QD_COUNT_OF(raw_14), 11500},  {raw_15, bias_15, QD_COUNT_OF(raw_15), 20000},
+    {raw_16, bias_16, QD_COUNT_OF(raw_16), 50000},  {raw_17, bias_17, QD_COUNT_OF(raw_17), 120000},
+    {raw_18, bias_18, QD_COUNT_OF(raw_18), 350000},
+};
+
+/* The bias at e: of the six nearest estimates, weighted by nearness. Weights stand in a ring and
+ * are taken from its start, as Elasticsearch takes them: digits depend on it. */
+static double bias_at(uint8_t p, double e)
 {
-    if (x == 1) return INFINITY;
-    double y = 1, z = x, last;
-    do {
-        x *= x;
-        last = z;
-        z += x * y;
-        y += y;
-    } while (z != last);
-    return z;
+    const double *raw = tables[p - 4].raw, *bias = tables[p - 4].bias;
+    uint32_t n = tables[p - 4].n, from = n - BIAS_K;
+    double ring[BIAS_K] = {0}, weights = 0, sum = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (raw[i] == e) return bias[i];
+        double w = 1 / fabs(raw[i] - e);
+        if (ring[i % BIAS_K] >= w) {
+            from = i - BIAS_K;
+            break;
+        }
+        ring[i % BIAS_K] = w;
+    }
+    for (uint32_t i = 0; i < BIAS_K; i++) {
+        sum += ring[i] * bias[from + i];
+        weights += ring[i];
+    }
+    return sum / weights;
 }
 
-static double tau(double x)
+static uint64_t linear(double m, double empty)
 {
-    if (x == 0 || x == 1) return 0;
-    double y = 1, z = 1 - x, last;
-    do {
-        x = sqrt(x);
-        last = z;
-        y *= 0.5;
-        z -= (1 - x) * (1 - x) * y;
-    } while (z != last);
-    return z / 3;
+    return (uint64_t)floor(m * log(m / empty) + 0.5);
 }
 
 uint64_t qdi_aggs_hll_count(const qdi_hll *h)
 {
-    if (!h->registers) { /* linear counting over 2^25 places */
+    if (!h->registers) { /* over 2^25 places */
         double m = (double)(1u << P2);
-        return (uint64_t)llround(m * log(m / (m - h->n)));
+        return linear(m, m - h->n);
     }
-    uint32_t counts[66] = {0}, q = 64u - h->p;
-    for (uint32_t i = 0; i < 1u << h->p; i++) counts[h->registers[i]]++;
-    double m = (double)(1u << h->p);
-    double z = m * tau(1 - counts[q + 1] / m);
-    for (uint32_t k = q; k >= 1; k--) z = 0.5 * (z + counts[k]);
-    z += m * sigma(counts[0] / m);
-    return (uint64_t)llround(m * m / (2 * M_LN2) / z);
+    uint32_t empty = 0, m = 1u << h->p;
+    double inverse = 0;
+    for (uint32_t i = 0; i < m; i++) {
+        inverse += 1.0 / (double)(1ull << h->registers[i]);
+        empty += h->registers[i] == 0;
+    }
+    double alpha = h->p == 4 ? 0.673 : h->p == 5 ? 0.697 : 0.7213 / (1 + 1.079 / m);
+    double e = alpha * m * m / inverse;
+    if (e <= 5.0 * m) e -= bias_at(h->p, e);
+    uint64_t rounded = (uint64_t)floor(e + 0.5);
+    uint64_t count = empty ? linear(m, empty) : rounded;
+    return count <= tables[h->p - 4].threshold ? count : rounded;
 }
 
 void qdi_aggs_hll_fini(qdi_hll *h)

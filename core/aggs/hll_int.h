@@ -1,9 +1,9 @@
 /*
  * hll_int.h: estimates how many different hashes were added: HyperLogLog++ (Heule, Nunkesser, Hall
  * 2013). Few hashes are kept as a set of 32-bit encodings (index of 25 bits, or more ranks), which
- * counts nearly exactly; more become 2^p registers, estimated by Ertl's improved estimator ("New
- * cardinality estimation algorithms for HyperLogLog sketches", 2017), which needs no tables of
- * measured bias. Merging is commutative and associative.
+ * counts nearly exactly; more become 2^p registers. Hashes, precision, the point of change and the
+ * correction of bias are Elasticsearch's, so that counts have the same digits. Merging is
+ * commutative and associative.
  */
 #ifndef QD_AGGS_HLL_INT_H
 #define QD_AGGS_HLL_INT_H

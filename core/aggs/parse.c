@@ -339,6 +339,7 @@ int qd_aggs_parse(const qd_aggs_reading *how, const qd_json_node *json, qd_aggs 
     if (t) {
         t->arena = how->arena;
         t->max_buckets = how->max_buckets ? how->max_buckets : QD_AGGS_BUCKETS_MAX;
+        t->flavour = how->flavour;
         rc = parse_level(&p, json, NULL, 1, &t->roots, &t->nroots, &t->nplain);
         if (rc == 0) rc = resolve(&p, t->roots, t->nplain, t->nroots);
         for (uint32_t i = 0; rc == 0 && i < t->nroots; i++)

@@ -5,23 +5,48 @@
 
 /* --- metrics ---------------------------------------------------------------------------------- */
 
-int qdi_aggs_parse_percents(qdi_parse *p, qdi_agg *a)
+/* "tdigest": {"compression"}, "hdr": {"number_of_significant_value_digits"}; one of them at most.
+ */
+static int percents_method(qdi_parse *p, qdi_agg *a)
 {
-    static const double standard[] = {1, 5, 25, 50, 75, 95, 99};
-    bool ranks = a->type == QDI_PERCENTILE_RANKS;
-    const qd_json_node *m = qd_json_get(a->json, ranks ? "values" : "percents");
-    const qd_json_node *t = qd_json_get(a->json, "tdigest");
-    a->keyed = true;
-    int rc = qdi_aggs_common(p, a, true);
-    if (rc) return rc;
+    const qd_json_node *t = qd_json_get(a->json, "tdigest"), *h = qd_json_get(a->json, "hdr");
+    int64_t digits = 3;
     a->u.percents.compression = 100;
+    a->u.percents.digits = -1;
+    if (t && h)
+        return qd_err_set(p->err, QD_E_STATE, "Only one percentiles method should be declared.");
+    if (t && t->type != QD_JSON_T_OBJECT) return qdi_aggs_bad_value(p, a, t);
+    if (h && h->type != QD_JSON_T_OBJECT) return qdi_aggs_bad_value(p, a, h);
+    int rc = t ? qdi_aggs_members(p, "tdigest", t, "compression") : 0;
+    if (rc == 0 && h) rc = qdi_aggs_members(p, "hdr", h, "number_of_significant_value_digits");
     const qd_json_node *c = t ? qd_json_get(t, "compression") : NULL;
-    if (c && (qd_f64_parse(c->text, &a->u.percents.compression) ||
+    const qd_json_node *n = h ? qd_json_get(h, "number_of_significant_value_digits") : NULL;
+    if (rc) return rc;
+    if (c && (!qd_json_text(c).p || qd_f64_parse(c->text, &a->u.percents.compression) ||
               !(a->u.percents.compression >= 0) || a->u.percents.compression > 10000))
         return qd_err_set(p->err, QD_E_ARG,
                           "[compression] must be greater than or equal to 0. Found [%.*s]",
                           QD_STR_ARG(c->text));
     if (a->u.percents.compression < 10) a->u.percents.compression = 10;
+    if (n && (!qd_json_text(n).p || qd_i64_parse(n->text, &digits)))
+        return qdi_aggs_bad_value(p, a, n);
+    if (digits < 0 || digits > 5)
+        return qd_err_set(p->err, QD_E_ARG,
+                          "[numberOfSignificantValueDigits] must be between 0 and 5: [%.*s]",
+                          QD_STR_ARG(a->name));
+    if (h) a->u.percents.digits = (int8_t)digits;
+    return 0;
+}
+
+int qdi_aggs_parse_percents(qdi_parse *p, qdi_agg *a)
+{
+    static const double standard[] = {1, 5, 25, 50, 75, 95, 99};
+    bool ranks = a->type == QDI_PERCENTILE_RANKS;
+    const qd_json_node *m = qd_json_get(a->json, ranks ? "values" : "percents");
+    a->keyed = true;
+    int rc = qdi_aggs_common(p, a, true);
+    if (rc == 0) rc = percents_method(p, a);
+    if (rc) return rc;
     if (ranks && (!m || m->n == 0))
         return qd_err_set(p->err, QD_E_ARG, "[values] must not be an empty array: [%.*s]",
                           QD_STR_ARG(a->name));
@@ -61,13 +86,8 @@ int qdi_aggs_parse_hits(qdi_parse *p, qdi_agg *a)
         return qd_err_set(
             p->err, QD_E_ARG, "[%s] must be greater than or equal to 0. Found [%lld] in [%.*s]",
             from < 0 ? "from" : "size", (long long)(from < 0 ? from : size), QD_STR_ARG(a->name));
-    if (from + size > 100)
-        return qd_err_set(p->err, QD_E_ARG,
-                          "Top hits result window is too large, the top hits aggregator [%.*s]'s "
-                          "from + size must be less than or equal to: [100] but was [%lld]. This "
-                          "limit can be set by changing the [index.max_inner_result_window] index "
-                          "level setting.",
-                          QD_STR_ARG(a->name), (long long)(from + size));
+    if (from > INT32_MAX || size > INT32_MAX)
+        return qdi_aggs_bad_value(p, a, qd_json_get(a->json, from > INT32_MAX ? "from" : "size"));
     a->u.hits.from = (uint32_t)from;
     a->u.hits.size = (uint32_t)size;
     p->tree->scores = true;

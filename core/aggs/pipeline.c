@@ -31,11 +31,8 @@ double qdi_aggs_out_value(const qdi_out *o, qd_str member)
     case QDI_CARDINALITY:
         return o->u.hll ? (double)qdi_aggs_hll_count(o->u.hll) : 0;
     case QDI_PERCENTILES:
-        if (!o->u.digest || qd_f64_parse(member, &v)) return NAN;
-        return qdi_aggs_digest_quantile(o->u.digest, v / 100);
     case QDI_PERCENTILE_RANKS:
-        if (!o->u.digest || qd_f64_parse(member, &v)) return NAN;
-        return qdi_aggs_digest_cdf(o->u.digest, v) * 100;
+        return qd_f64_parse(member, &v) ? NAN : qdi_aggs_percent(o, v);
     case QDI_WEIGHTED_AVG:
         return o->u.weighted.n ? (o->u.weighted.sum - o->u.weighted.sum_low) /
                                      (o->u.weighted.weight - o->u.weighted.weight_low)

@@ -11,6 +11,7 @@ struct qd_aggs_reducer {
     const qd_aggs *tree;
     qd_account *account;
     QD_VEC(qd_aggs_partial *) waiting;
+    QD_VEC(const qd_aggs_bound *) bounds; /* of the indices seen */
     qd_aggs_partial *final;
     qd_aggs_result result;
 };
@@ -83,13 +84,25 @@ static int reduce_digest(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out 
 {
     qdi_digest d;
     int rc = 0;
-    qdi_aggs_digest_init(&d, out->def->u.percents.compression);
+    qdi_aggs_digest_init(&d, out->def->u.percents.compression, r->tree->flavour);
     for (uint32_t i = 0; rc == 0 && i < k; i++)
         if (in[i]->u.digest) rc = qdi_aggs_digest_merge(&d, in[i]->u.digest, r->arena->account);
     if (rc == 0) rc = qdi_aggs_digest_settle(&d, r->arena->account);
     if (rc == 0) out->u.digest = qdi_aggs_digest_copy(&d, r->arena);
     qdi_aggs_digest_fini(&d);
     return out->u.digest ? 0 : no_memory(r, err);
+}
+
+static int reduce_hdr(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err)
+{
+    qdi_hdr h;
+    int rc = 0;
+    qdi_aggs_hdr_init(&h, (uint32_t)out->def->u.percents.digits);
+    for (uint32_t i = 0; rc == 0 && i < k; i++)
+        if (in[i]->u.hdr) rc = qdi_aggs_hdr_merge(&h, in[i]->u.hdr, r->arena->account);
+    if (rc == 0) out->u.hdr = qdi_aggs_hdr_copy(&h, r->arena);
+    qdi_aggs_hdr_fini(&h);
+    return out->u.hdr ? 0 : no_memory(r, err);
 }
 
 static int reduce_single(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err)
@@ -106,6 +119,16 @@ static int reduce_single(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out 
     return rc;
 }
 
+/* What an index makes of a definition, for results that no shard made (empty buckets). */
+static const qdi_bound *bound_of(const qdi_reduce *r, const qdi_agg *def)
+{
+    bool any = !def->field.p || def->type == QDI_RANGE || def->type == QDI_DATE_RANGE ||
+               def->type == QDI_IP_RANGE;
+    for (size_t i = 0; i < r->nbounds; i++)
+        if (r->bounds[i]->at[def->id].field) return &r->bounds[i]->at[def->id];
+    return any && r->nbounds ? &r->bounds[0]->at[def->id] : NULL;
+}
+
 int qdi_aggs_reduce_one(qdi_reduce *r, const qdi_agg *def, qdi_out *const *in, uint32_t k,
                         qdi_out **pout, qd_err *err)
 {
@@ -116,6 +139,8 @@ int qdi_aggs_reduce_one(qdi_reduce *r, const qdi_agg *def, qdi_out *const *in, u
         if (!out->bound) out->bound = in[i]->bound;
         if (out->kind == QDI_NO_VALUES) out->kind = in[i]->kind;
     }
+    if (!out->bound) out->bound = bound_of(r, def);
+    if (k == 0 && out->bound) out->kind = (uint8_t)out->bound->values;
     int rc = 0;
     switch (def->type) {
     case QDI_TERMS:
@@ -140,7 +165,8 @@ int qdi_aggs_reduce_one(qdi_reduce *r, const qdi_agg *def, qdi_out *const *in, u
         return reduce_hll(r, in, k, out, err);
     case QDI_PERCENTILES:
     case QDI_PERCENTILE_RANKS:
-        return reduce_digest(r, in, k, out, err);
+        return def->u.percents.digits >= 0 ? reduce_hdr(r, in, k, out, err)
+                                           : reduce_digest(r, in, k, out, err);
     case QDI_WEIGHTED_AVG:
         for (uint32_t i = 0; i < k; i++) {
             qdi_kahan(&out->u.weighted.sum, &out->u.weighted.sum_low,
@@ -180,7 +206,11 @@ static int merge(qd_aggs_reducer *r, bool final, qd_aggs_partial **out, qd_err *
     qd_aggs_partial *p = qd_calloc(r->account, sizeof *p);
     if (!p) return qdi_aggs_no_memory(r->account, sizeof *p, "reducing aggregations", err);
     qd_arena_init(&p->arena, r->account, 0);
-    qdi_reduce x = {.arena = &p->arena, .tree = t, .final = final};
+    qdi_reduce x = {.arena = &p->arena,
+                    .tree = t,
+                    .final = final,
+                    .bounds = r->bounds.at,
+                    .nbounds = r->bounds.n};
     uint32_t k = (uint32_t)r->waiting.n;
     qdi_out **one = qd_alloc(r->account, (k + 1ul) * sizeof *one);
     p->n = t->nroots;
@@ -204,7 +234,10 @@ static int merge(qd_aggs_reducer *r, bool final, qd_aggs_partial **out, qd_err *
 
 int qd_aggs_reducer_add(qd_aggs_reducer *r, qd_aggs_partial *p, qd_err *err)
 {
-    if (qd_vec_push(&r->waiting, r->account, p)) {
+    size_t known = 0;
+    while (known < r->bounds.n && r->bounds.at[known] != p->bound) known++;
+    if ((known == r->bounds.n && qd_vec_push(&r->bounds, r->account, p->bound)) ||
+        qd_vec_push(&r->waiting, r->account, p)) {
         qd_aggs_partial_free(p);
         return qdi_aggs_no_memory(r->account, 64, "reducing aggregations", err);
     }
@@ -234,6 +267,7 @@ void qd_aggs_reducer_free(qd_aggs_reducer *r)
     if (!r) return;
     for (size_t i = 0; i < r->waiting.n; i++) qd_aggs_partial_free(r->waiting.at[i]);
     qd_vec_fini(&r->waiting);
+    qd_vec_fini(&r->bounds);
     qd_aggs_partial_free(r->final);
     qd_free(r);
 }

@@ -37,13 +37,15 @@ static int gather(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, p
                   uint32_t *n, qd_err *err)
 {
     uint64_t total = 0;
-    bool reals = false, words = false;
+    bool reals = false, words = false, numbers = false;
+    if (out->def->type != QDI_TERMS) numbers = words = false;
     for (uint32_t i = 0; i < k; i++) {
         total += in[i]->n;
-        if (!in[i]->n) continue;
+        if (in[i]->kind == QDI_NO_VALUES) continue;
         reals |= in[i]->kind == QDI_F64;
         words |= in[i]->kind == QDI_ORD;
-        if (in[i]->kind != QDI_NO_VALUES) out->kind = in[i]->kind;
+        numbers |= in[i]->kind != QDI_ORD;
+        out->kind = in[i]->kind;
         if (in[i]->bound) out->bound = in[i]->bound;
     }
     if (reals) out->kind = QDI_F64;
@@ -54,7 +56,7 @@ static int gather(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, p
     }
     *n = 0;
     for (uint32_t i = 0; i < k; i++) {
-        if (words && in[i]->n && in[i]->kind != QDI_ORD) {
+        if (words && numbers && out->def->type == QDI_TERMS) {
             qd_free(p);
             return qd_err_set(err, QD_E_ARG,
                               "Merging/Reducing the aggregations failed when computing the "
@@ -337,8 +339,8 @@ int qdi_aggs_reduce_histogram(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi
 
 int qdi_aggs_reduce_keyed(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err)
 {
-    if (k == 0) return 0;
-    uint32_t n = in[0]->n;
+    const qdi_agg *d = out->def;
+    uint32_t n = d->type == QDI_FILTERS ? d->u.filters.n + d->u.filters.other : d->u.range.n;
     qdi_out ***subs = qd_alloc(r->arena->account, (k + 1ul) * sizeof *subs);
     out->b = qd_arena_calloc(r->arena, (n + 1ul) * sizeof *out->b);
     int rc = subs && out->b ? 0 : no_memory(r, n * sizeof *out->b, err);

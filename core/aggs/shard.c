@@ -7,9 +7,9 @@
 #include "search/plan.h"
 #include <math.h>
 
-static const qdi_ops *ops_of(qdi_type t)
+static const qdi_ops *ops_of(const qdi_agg *d)
 {
-    switch (t) {
+    switch (d->type) {
     case QDI_TERMS:
         return &qdi_aggs_ops_terms;
     case QDI_HISTOGRAM:
@@ -32,7 +32,7 @@ static const qdi_ops *ops_of(qdi_type t)
         return &qdi_aggs_ops_cardinality;
     case QDI_PERCENTILES:
     case QDI_PERCENTILE_RANKS:
-        return &qdi_aggs_ops_percentiles;
+        return d->u.percents.digits >= 0 ? &qdi_aggs_ops_hdr : &qdi_aggs_ops_percentiles;
     case QDI_TOP_HITS:
         return &qdi_aggs_ops_hits;
     case QDI_WEIGHTED_AVG:
@@ -47,7 +47,7 @@ int qdi_aggr_make(qd_aggs_shard *s, const qdi_agg *def, bool single, qdi_aggr **
     qdi_aggr *a = qd_arena_calloc(&s->arena, sizeof *a);
     if (!a || qd_vec_push(&s->all, s->account, a))
         return qdi_aggs_no_memory(s->account, sizeof *a, "aggregations", err);
-    a->ops = ops_of(def->type);
+    a->ops = ops_of(def);
     a->def = def;
     a->bound = &s->bound->at[def->id];
     a->shard = s;
@@ -339,9 +339,12 @@ int qd_aggs_shard_finish(qd_aggs_shard *s, qd_aggs_partial **out, qd_err *err)
     if (!p) return qdi_aggs_no_memory(s->account, sizeof *p, "results of aggregations", err);
     qd_arena_init(&p->arena, s->account, 0);
     s->partial = p;
+    p->bound = s->bound;
     p->n = s->bound->tree->nroots;
     p->at = qd_arena_calloc(&p->arena, (p->n + 1) * sizeof *p->at);
     int rc = p->at ? 0 : qdi_aggs_no_memory(s->account, 64, "results of aggregations", err);
+    for (size_t i = 0; rc == 0 && i < s->all.n; i++)
+        if (s->all.at[i]->ops->finish) rc = s->all.at[i]->ops->finish(s->all.at[i], err);
     for (uint32_t i = 0; rc == 0 && i < s->nroots; i++)
         rc = qdi_aggs_build(s->roots[i], 0, &p->at[i], err);
     s->partial = NULL;

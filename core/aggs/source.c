@@ -28,6 +28,7 @@ int qdi_aggs_source_get(qd_aggs_shard *s, const qdi_bound *b, bool want_dict, qd
     o->has_missing = b->has_missing;
     o->missing = b->missing;
     o->missing_bytes = b->missing_bytes;
+    o->ids = b->ids;
     o->want_dict = want_dict;
     *out = o;
     return 0;
@@ -48,14 +49,29 @@ int qdi_aggs_source_plan(qd_aggs_shard *s, qdi_source *src, const qd_leaf *leaf,
     const qd_column *c = f == QD_FIELD_NONE ? NULL : qd_columns_get(set, f);
     if (!c) return 0;
     const qd_column_stats *st = qd_column_stats_get(c);
-    if ((st->type == QD_COLUMN_ORDINAL) != (src->kind == QDI_ORD) || st->values == 0) return 0;
+    if (src->ids) {
+        if (st->type != QD_COLUMN_BYTES) return 0;
+    } else if ((st->type == QD_COLUMN_ORDINAL) != (src->kind == QDI_ORD) || st->values == 0) {
+        return 0;
+    }
     src->column = c;
     src->stats = st;
-    src->ordinals = src->missing_ord = src->kind == QDI_ORD ? st->ordinals : 0;
+    src->ordinals = src->missing_ord = src->ids               ? leaf->docs
+                                       : src->kind == QDI_ORD ? st->ordinals
+                                                              : 0;
     int rc = qd_column_plan(c, 0, leaf->docs, reads, &s->leaf_arena, &src->reader, err);
-    if (rc == 0 && src->kind == QDI_ORD && (src->want_dict || src->has_missing))
+    if (rc == 0 && !src->ids && src->kind == QDI_ORD && (src->want_dict || src->has_missing))
         rc = qd_dict_plan_all(c, reads, &s->leaf_arena, &src->dict, err);
     return rc;
+}
+
+int qdi_aggs_source_bytes(qdi_source *src, uint32_t ord, qd_str *out, qd_err *err)
+{
+    bool found;
+    *out = src->missing_bytes;
+    if (ord >= src->ordinals) return 0;
+    return src->ids ? qd_column_bytes(src->reader, ord, out, &found, err)
+                    : qd_dict_at(src->dict, ord, out, err);
 }
 
 int qdi_aggs_source_begin(qdi_source *src, qd_err *err)
@@ -158,7 +174,11 @@ int qdi_aggs_source_load(qd_aggs_shard *s, qdi_source *src, qd_err *err)
     src->o = NULL;
     src->docs = NULL;
     src->one = src->has_start = src->has_f64 = false;
-    if (src->reader) {
+    if (src->ids && src->reader) {
+        src->n = t->n;
+        src->o = src->docs = t->docs;
+        src->one = true;
+    } else if (src->reader) {
         qd_column_cursor c;
         qd_column_batch b;
         int rc = start(s, &c, err);

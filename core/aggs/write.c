@@ -334,6 +334,19 @@ static void write_composite(const qdi_out *o, bool typed, qd_json_writer *w)
 
 /* --- metrics ---------------------------------------------------------------------------------- */
 
+/* A text of stats: booleans are written as such. */
+static void stats_text(const qdi_format *f, const char *key, double v, qd_json_writer *w)
+{
+    char text[128];
+    qd_json_key_c(w, key);
+    if (f->kind == QDI_FMT_BOOL) {
+        qd_json_bool(w, v != 0);
+        return;
+    }
+    size_t n = qdi_aggs_format_f64(f, v, text);
+    qd_json_str(w, (qd_str){text, n});
+}
+
 static void write_stats(const qdi_out *o, qd_json_writer *w)
 {
     qd_json_key_c(w, "count");
@@ -351,12 +364,8 @@ static void write_stats(const qdi_out *o, qd_json_writer *w)
     if (!o->u.stats.n || f->kind == QDI_FMT_RAW) return;
     static const char *const texts[] = {"min_as_string", "max_as_string", "avg_as_string",
                                         "sum_as_string"};
-    for (uint32_t i = 0; i < 4; i++) {
-        char text[128];
-        size_t n =
-            qdi_aggs_format_f64(f, qdi_aggs_stats_value(&o->u.stats, 2, qd_str_c(names[i])), text);
-        qd_json_field_str(w, texts[i], (qd_str){text, n});
-    }
+    for (uint32_t i = 0; i < 4; i++)
+        stats_text(f, texts[i], qdi_aggs_stats_value(&o->u.stats, 2, qd_str_c(names[i])), w);
 }
 
 static void write_extended(const qdi_out *o, qd_json_writer *w)
@@ -385,24 +394,48 @@ static void write_extended(const qdi_out *o, qd_json_writer *w)
                   {"lower_population", "std_deviation_population", -1},
                   {"upper_sampling", "std_deviation_sampling", 1},
                   {"lower_sampling", "std_deviation_sampling", -1}};
+    double ends[QD_COUNT_OF(bounds)];
+    const qdi_format *f = format_of(o);
     qd_json_key_c(w, "std_deviation_bounds");
     qd_json_object(w);
     for (uint32_t i = 0; i < QD_COUNT_OF(bounds); i++) {
         qd_json_key_c(w, bounds[i].name);
         double v = qdi_aggs_stats_value(s, sigma, qd_str_c(bounds[i].deviation));
+        ends[i] = avg + bounds[i].sign * sigma * v;
         if (!s->n)
             qd_json_null(w);
         else
-            qd_json_double(w, avg + bounds[i].sign * sigma * v);
+            qd_json_double(w, ends[i]);
     }
     qd_json_object_end(w);
+    if (!s->n || f->kind == QDI_FMT_RAW) return;
+    for (uint32_t i = 0; i < QD_COUNT_OF(names); i++) {
+        char key[64];
+        snprintf(key, sizeof key, "%s_as_string", names[i]);
+        stats_text(f, key, qdi_aggs_stats_value(s, sigma, qd_str_c(names[i])), w);
+    }
+    qd_json_key_c(w, "std_deviation_bounds_as_string");
+    qd_json_object(w);
+    for (uint32_t i = 0; i < QD_COUNT_OF(bounds); i++) stats_text(f, bounds[i].name, ends[i], w);
+    qd_json_object_end(w);
+}
+
+double qdi_aggs_percent(const qdi_out *o, double p)
+{
+    bool ranks = o->def->type == QDI_PERCENTILE_RANKS;
+    if (o->def->u.percents.digits >= 0) {
+        if (!o->u.hdr) return NAN;
+        return ranks ? qdi_aggs_hdr_percent(o->u.hdr, p) : qdi_aggs_hdr_value(o->u.hdr, p);
+    }
+    if (!o->u.digest) return NAN;
+    return ranks ? qdi_aggs_digest_cdf(o->u.digest, p) * 100
+                 : qdi_aggs_digest_quantile(o->u.digest, p / 100);
 }
 
 static void write_percents(const qdi_out *o, qd_json_writer *w)
 {
     const qdi_agg *d = o->def;
     const qdi_format *f = format_of(o);
-    bool ranks = d->type == QDI_PERCENTILE_RANKS;
     qd_json_key_c(w, "values");
     if (d->keyed)
         qd_json_object(w);
@@ -412,9 +445,7 @@ static void write_percents(const qdi_out *o, qd_json_writer *w)
         char key[QD_F64_TEXT_MAX], text_key[QD_F64_TEXT_MAX + 16];
         double p = d->u.percents.at[i], v = NAN;
         qd_f64_print(key, p);
-        if (o->u.digest)
-            v = ranks ? qdi_aggs_digest_cdf(o->u.digest, p) * 100
-                      : qdi_aggs_digest_quantile(o->u.digest, p / 100);
+        v = qdi_aggs_percent(o, p);
         if (d->keyed) {
             snprintf(text_key, sizeof text_key, "%s_as_string", key);
             value(w, f, key, text_key, v, true);
@@ -512,7 +543,10 @@ static const char *typed_name(const qdi_out *o)
 #include "aggs/types.def"
 #undef QDI_AGG
     };
-    if (o->def->type != QDI_TERMS) return names[o->def->type];
+    const qdi_agg *d = o->def;
+    if (d->type == QDI_PERCENTILES && d->u.percents.digits >= 0) return "hdr_percentiles";
+    if (d->type == QDI_PERCENTILE_RANKS && d->u.percents.digits >= 0) return "hdr_percentile_ranks";
+    if (d->type != QDI_TERMS) return names[d->type];
     if (!o->bound) return "umterms";
     return o->kind == QDI_ORD ? "sterms" : o->kind == QDI_F64 ? "dterms" : "lterms";
 }

@@ -93,6 +93,9 @@ typedef struct qd_field {
     const struct qd_field_def *def; /* the definition as given */
 } qd_field;
 
+/* Makes f a field of a type of the table ("double"; it must exist) that no mapping holds, with doc
+ * values and otherwise zeros: stands for fields that an index does not know. [any] */
+void qd_field_bare(qd_field *f, qd_str type, qd_str name);
 /* Type name as in mappings ("long"). [any] */
 const char *qd_field_type_name(const qd_field *f);
 /* Family as field_caps and errors name it ("keyword", "long", …). [any] */

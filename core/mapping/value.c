@@ -1,6 +1,19 @@
 /* value.c: values of requests and answers, by the row of the field's type. */
 #include "mapping/type_int.h"
 
+void qd_field_bare(qd_field *f, qd_str type, qd_str name)
+{
+    const struct qd_field_type *t = qdi_field_type(type);
+    qd_assert(t);
+    *f = (qd_field){.type = t,
+                    .kind = t->kind,
+                    .value_class = t->value_class,
+                    .name = name,
+                    .leaf = name,
+                    .doc_values = true,
+                    .format = qd_date_format_default()};
+}
+
 const char *qd_field_type_name(const qd_field *f)
 {
     return f->type->name;

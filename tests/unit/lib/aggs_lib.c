@@ -215,7 +215,11 @@ int lib_run(lib *l, const char *aggs, int64_t lo, int64_t hi, qd_buf *out)
     qd_err_fini(&l->err);
     qd_arena_init(&arena, &l->request, 0);
     qd_query_reading reading = {.arena = &arena};
-    qd_aggs_reading how = {&arena, &reading, qd_str_c(aggs), l->max_buckets};
+    qd_aggs_reading how = {.arena = &arena,
+                           .reading = &reading,
+                           .body = qd_str_c(aggs),
+                           .max_buckets = l->max_buckets,
+                           .flavour = l->flavour};
     qd_query_context q = {.arena = &arena,
                           .analysis = l->analysis,
                           .mapping = l->mapping,
@@ -224,7 +228,8 @@ int lib_run(lib *l, const char *aggs, int64_t lo, int64_t hi, qd_buf *out)
     qd_aggs_host host = {.hits_bind = hits_bind};
     int rc = qd_json_parse(&arena, qd_str_c(aggs), 0, &json, &l->err);
     if (rc == 0) rc = qd_aggs_parse(&how, json, &tree, &l->err);
-    if (rc == 0) rc = qd_aggs_bind(tree, &(qd_aggs_binding){&q, &host}, &bound, &l->err);
+    if (rc == 0)
+        rc = qd_aggs_bind(tree, &(qd_aggs_binding){.query = &q, .host = &host}, &bound, &l->err);
     qd_node *query =
         rc ? NULL
            : qd_node_make(&arena, lo <= INT64_MIN + 1 ? QD_NATIVE_MATCH_ALL : QD_NATIVE_RANGE);

@@ -52,6 +52,7 @@ typedef struct lib {
     uint32_t repeat; /* each shard is collected so many times; 0: once */
     uint32_t order;  /* rotates the order in which shards are reduced */
     int64_t max_buckets;
+    qd_aggs_flavour flavour;
     bool typed;
 } lib;
 

@@ -1,0 +1,153 @@
+/*
+ * sketch_t.c: cardinality and percentiles against what the Java classes of OpenSearch 2.19 give for
+ * the same values: HyperLogLogPlusPlus, DoubleHistogram, AVLTreeDigest.
+ */
+#include "aggs/digest_int.h"
+#include "aggs/hdr_int.h"
+#include "aggs/hll_int.h"
+#include "unit/unit.h"
+#include <math.h>
+
+/* Counts of 1 to n, hashed, for each precision from 4. */
+static const uint32_t many[] = {5, 100, 1000, 3072, 3073, 5000, 20000, 100000, 400000};
+static const uint64_t counts[][9] = {
+    {5, 111, 1541, 4194, 4194, 5680, 12490, 87169, 374419},
+    {5, 102, 1188, 3820, 3820, 5879, 16079, 110302, 327526},
+    {5, 87, 1099, 3541, 3541, 6362, 17504, 108520, 402018},
+    {5, 92, 1032, 3292, 3292, 6099, 18175, 90347, 379384},
+    {5, 94, 1018, 3199, 3199, 5773, 18669, 93911, 348286},
+    {5, 99, 1039, 3029, 3029, 5280, 18548, 98770, 374473},
+    {5, 100, 1026, 3061, 3061, 5154, 19953, 103122, 385195},
+    {5, 100, 1005, 3058, 3058, 5038, 19793, 101803, 393945},
+    {5, 100, 1003, 3021, 3021, 4927, 19617, 98868, 397407},
+    {5, 100, 1000, 3036, 3036, 4973, 19889, 99133, 397654},
+    {5, 100, 1000, 3072, 3056, 4973, 19798, 99763, 404668},
+    {5, 100, 1000, 3072, 3073, 5000, 19953, 100232, 400116},
+    {5, 100, 1000, 3072, 3073, 5000, 20048, 99932, 399281},
+    {5, 100, 1000, 3072, 3073, 5000, 19999, 100135, 400771},
+    {5, 100, 1000, 3072, 3073, 5000, 19999, 99995, 399307},
+};
+
+static void cardinality(void **state)
+{
+    (void)state;
+    qd_account *acct = &qd_account_root;
+    for (unsigned p = 4; p <= 18; p++) {
+        qdi_hll h = {.p = (uint8_t)p}, odd = {.p = (uint8_t)p}, both = {.p = (uint8_t)p};
+        for (uint32_t i = 1, k = 0; i <= 400000; i++) {
+            assert_int_equal(qdi_aggs_hll_add(&h, qdi_hash_i64(i), acct), 0);
+            /* a second time changes nothing, at the point of change neither */
+            assert_int_equal(qdi_aggs_hll_add(&h, qdi_hash_i64(i), acct), 0);
+            if (i % 2) assert_int_equal(qdi_aggs_hll_add(&odd, qdi_hash_i64(i), acct), 0);
+            if (i == many[k]) assert_int_equal(qdi_aggs_hll_count(&h), counts[p - 4][k++]);
+        }
+        assert_int_equal(qdi_aggs_hll_merge(&both, &odd, acct), 0);
+        for (uint32_t i = 2; i <= 400000; i += 2)
+            assert_int_equal(qdi_aggs_hll_add(&both, qdi_hash_i64(i), acct), 0);
+        assert_int_equal(qdi_aggs_hll_count(&both), counts[p - 4][8]);
+        qdi_aggs_hll_fini(&h);
+        qdi_aggs_hll_fini(&odd);
+        qdi_aggs_hll_fini(&both);
+    }
+}
+
+static const double asked[] = {0, 1, 5, 25, 50, 75.5, 99, 99.9, 100};
+static const double values[][9] = {
+    {0.0, 0.0, 63.0, 511.0, 1023.0, 2047.0, 2047.0, 2047.0, 2047.0},
+    {0.0, 0.0, 55.9375, 367.9375, 767.9375, 1215.9375, 1599.9375, 1599.9375, 1599.9375},
+    {0.0, 0.0, 54.4921875, 365.9921875, 755.9921875, 1167.9921875, 1551.9921875, 1567.9921875,
+     1567.9921875},
+    {0.0, 0.0, 54.4990234375, 364.7490234375, 752.9990234375, 1166.9990234375, 1546.9990234375,
+     1560.9990234375, 1561.9990234375},
+    {0.0, 0.0, 54.48626708984375, 364.51556396484375, 752.5311889648438, 1166.9374389648438,
+     1546.4374389648438, 1560.9374389648438, 1561.1249389648438},
+    {0.0, 0.0, 54.48461151123047, 364.50194549560547, 752.5038986206055, 1166.9140548706055,
+     1546.4296798706055, 1560.9296798706055, 1561.0703048706055},
+};
+static const double ranked[] = {0, 0.02, 1, 100, 777.7, 1562, 2000};
+static const double ranks[][7] = {
+    {2.0, 2.0, 2.2, 8.8, 65.4, 100.0, 100.0}, {2.0, 2.0, 2.0, 7.4, 52.0, 100.0, 100.0},
+    {2.0, 2.0, 2.0, 7.3, 51.2, 100.0, 100.0}, {2.0, 2.0, 2.0, 7.3, 51.2, 100.0, 100.0},
+    {2.0, 2.0, 2.0, 7.3, 51.1, 100.0, 100.0}, {2.0, 2.0, 2.0, 7.3, 51.1, 100.0, 100.0},
+};
+
+static double next_value(uint64_t *s)
+{
+    *s = *s * 6364136223846793005u + 1442695040888963407u;
+    return (double)((*s >> 40) % 100000) / 64;
+}
+
+static void hdr(void **state)
+{
+    (void)state;
+    qd_account *acct = &qd_account_root;
+    qd_arena arena;
+    qd_arena_init(&arena, acct, 0);
+    for (uint32_t digits = 0; digits <= 5; digits++) {
+        qdi_hdr h, parts[3];
+        uint64_t s = 1;
+        qdi_aggs_hdr_init(&h, digits);
+        for (uint32_t i = 0; i < 3; i++) qdi_aggs_hdr_init(&parts[i], digits);
+        for (uint32_t i = 0; i < 1000; i++) {
+            double v = next_value(&s);
+            assert_int_equal(qdi_aggs_hdr_add(&parts[i % 3], i % 50 ? v : 0, acct), 0);
+        }
+        for (uint32_t i = 0; i < 3; i++) {
+            qdi_hdr *part = qdi_aggs_hdr_copy(&parts[i], &arena);
+            assert_int_equal(qdi_aggs_hdr_merge(&h, part, acct), 0);
+            qdi_aggs_hdr_fini(&parts[i]);
+        }
+        const qdi_hdr *settled = qdi_aggs_hdr_copy(&h, &arena);
+        for (uint32_t i = 0; i < QD_COUNT_OF(asked); i++)
+            assert_true(fabs(qdi_aggs_hdr_value(settled, asked[i]) - values[digits][i]) < 1e-9);
+        for (uint32_t i = 0; i < QD_COUNT_OF(ranked); i++)
+            assert_true(fabs(qdi_aggs_hdr_percent(settled, ranked[i]) - ranks[digits][i]) < 1e-9);
+        qdi_aggs_hdr_fini(&h);
+    }
+    qd_arena_fini(&arena);
+}
+
+/* Few values: between the middles of neighbours as before Elasticsearch 8.9, by rank since. */
+static void few_values(void **state)
+{
+    (void)state;
+    qd_account *acct = &qd_account_root;
+    static const double old[] = {1.15625,    2.03125,      94.375,    415.515625,
+                                 766.390625, 1207.6484375, 1546.6875, 1560.921875};
+    static const double quantiles[] = {0, .01, .05, .25, .5, .755, .99, 1};
+    qdi_digest d, four;
+    uint64_t s = 1;
+    qdi_aggs_digest_init(&d, 100, QD_AGGS_OLD);
+    for (uint32_t i = 0; i < 150; i++) {
+        double v = next_value(&s);
+        assert_int_equal(qdi_aggs_digest_add(&d, &v, 1, acct), 0);
+    }
+    assert_int_equal(qdi_aggs_digest_settle(&d, acct), 0);
+    for (uint32_t i = 0; i < QD_COUNT_OF(quantiles); i++)
+        assert_true(fabs(qdi_aggs_digest_quantile(&d, quantiles[i]) - old[i]) < 1e-9);
+    qdi_aggs_digest_fini(&d);
+    static const double v[] = {1, 2, 3, 4};
+    static const struct {
+        qd_aggs_flavour flavour;
+        double median;
+    } medians[] = {{QD_AGGS_ES8, 2.5}, {QD_AGGS_OLD, 2.5}, {QD_AGGS_OS3, 3}};
+    for (uint32_t i = 0; i < 3; i++) {
+        qdi_aggs_digest_init(&four, 100, medians[i].flavour);
+        assert_int_equal(qdi_aggs_digest_add(&four, v, 4, acct), 0);
+        assert_int_equal(qdi_aggs_digest_settle(&four, acct), 0);
+        assert_true(qdi_aggs_digest_quantile(&four, 0.5) == medians[i].median);
+        assert_true(qdi_aggs_digest_quantile(&four, 0) == 1);
+        assert_true(qdi_aggs_digest_quantile(&four, 1) == 4);
+        qdi_aggs_digest_fini(&four);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cardinality),
+        cmocka_unit_test(hdr),
+        cmocka_unit_test(few_values),
+    };
+    return unit_run(tests);
+}
