@@ -16,7 +16,8 @@ typedef struct cr_consensus cr_consensus;
 typedef struct cr_consensus_config {
     uv_loop_t *loop;
     const cr_heap *heap;
-    const char *dir; /* its own, there already */
+    const char *dir;     /* its own, there already */
+    const char *witness; /* a file beside it: what its files must hold */
     uint64_t id;
     int form; /* may begin a log where there is none */
     uint32_t election_ms, heartbeat_ms, snapshot_entries, segment_bytes;
@@ -26,6 +27,8 @@ typedef struct cr_consensus_config {
     int32_t (*apply)(void *arg, uint64_t index, const uint8_t *entry, size_t n);
     /* Leader of a new term, or no more (term 0). */
     void (*lead)(void *arg, uint64_t term);
+    /* Damage that was found and mended, or that concerns nobody. */
+    void (*warn)(void *arg, const char *text);
     /* The engine cannot go on; nothing more will be applied. */
     void (*failed)(void *arg, const char *why);
     /* Takes hold of the state at an index; NULL: not now. */
@@ -57,6 +60,8 @@ int32_t cr_consensus_propose(cr_consensus *c, cr_proposal *p, const uint8_t *ent
 int cr_consensus_sole(const cr_consensus *c);
 /* Last index of the log. */
 uint64_t cr_consensus_last(const cr_consensus *c);
+/* The last index known to have been durable; at the start from the life before. */
+uint64_t cr_consensus_durable(const cr_consensus *c);
 /* Asks for a snapshot with the next entry, as much was written. */
 void cr_consensus_snapshot_soon(cr_consensus *c);
 /* Memory for pieces. */

@@ -9,11 +9,14 @@
  *   with freed memory
  * - no port is opened: the transport has no peers
  * - a version 3 state machine needs io.version 2, which raft_uv_init does not set
+ * - term and vote have no checksum, and damage in an open segment is to it the log's end: a witness
+ * of ours is asked before libraft reads, and written ahead of it (witness.h)
  *
  * More than one voter is refused until the engine's guard against commits of old terms is there
  * (DESIGN of members): cr_consensus_sole says whether the shortcut for reads holds.
  */
 #include "consensus.h"
+#include "witness.h"
 #include <errno.h>
 #include <raft.h>
 #include <raft/uv.h>
@@ -39,8 +42,11 @@ struct cr_consensus {
     uint32_t threshold; /* entries between snapshots, as configured */
     int soon, closing;
     struct request *requests; /* under way */
+    cr_witness witness;
     int (*append)(struct raft_io *io, struct raft_io_append *req, const struct raft_entry *entries,
                   unsigned n, raft_io_append_cb cb);
+    int (*set_term)(struct raft_io *io, raft_term term);
+    int (*set_vote)(struct raft_io *io, raft_id id);
     void (*io_close)(struct raft_io *io, raft_io_close_cb cb);
     raft_io_close_cb io_closed; /* libraft's; NULL: it was called */
     uv_timer_t linger;
@@ -61,6 +67,7 @@ typedef struct append {
     struct raft_io_append *theirs;
     raft_io_append_cb done;
     cr_consensus *owner;
+    uint64_t last; /* index of its last entry */
 } append;
 
 void *cr_consensus_alloc(size_t n)
@@ -135,6 +142,7 @@ static void on_appended(struct raft_io_append *raft, int status)
 {
     append *a = (append *)raft;
     cr_consensus *c = a->owner;
+    if (status == 0) cr_witness_durable(&c->witness, a->last);
     if (status == 0 || c->closing) {
         a->done(a->theirs, status);
     } else {
@@ -156,9 +164,23 @@ static int io_append(struct raft_io *io, struct raft_io_append *req,
     a->theirs = req;
     a->done = cb;
     a->owner = c;
+    a->last = raft_last_index(&c->raft);
     int rc = c->append(io, &a->raft, entries, n, on_appended);
     if (rc) cr_free(c->config.heap, a);
     return rc;
+}
+
+static int io_set_term(struct raft_io *io, raft_term term)
+{
+    cr_consensus *c = (cr_consensus *)((char *)io - offsetof(cr_consensus, io));
+    return cr_witness_ahead(&c->witness, term, 0) ? RAFT_IOERR : c->set_term(io, term);
+}
+
+static int io_set_vote(struct raft_io *io, raft_id id)
+{
+    cr_consensus *c = (cr_consensus *)((char *)io - offsetof(cr_consensus, io));
+    if (cr_witness_ahead(&c->witness, c->raft.current_term, id)) return RAFT_IOERR;
+    return c->set_vote(io, id);
 }
 
 static int fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **result)
@@ -291,6 +313,7 @@ static void raft_is_closed(struct raft *r)
     void (*done)(void *arg) = c->closed;
     void *arg = c->closed_arg;
     raft_uv_close(&c->io);
+    cr_witness_close(&c->witness);
     if (c->snapshot) c->config.snapshot_end(c->snapshot);
     cr_free(c->config.heap, c);
     done(arg);
@@ -341,6 +364,8 @@ static int start(cr_consensus *c)
     raft_uv_set_auto_recovery(&c->io, false);
     raft_uv_set_segment_size(&c->io, k->segment_bytes);
     int rc = k->form ? form(c) : 0;
+    if (rc == 0 && cr_witness_take(&c->witness))
+        rc = RAFT_IOERR; /* before the node file is there */
     return rc ? rc : raft_start(&c->raft);
 }
 
@@ -362,6 +387,12 @@ int32_t cr_consensus_open(const cr_consensus_config *config, cr_consensus **out,
     memset(c, 0, sizeof *c);
     c->config = *config;
     c->threshold = config->snapshot_entries;
+    int32_t seen = cr_witness_open(&c->witness, config->heap, config->witness, config->dir,
+                                   config->form, config->warn, config->arg, why);
+    if (seen) {
+        cr_free(config->heap, c);
+        return seen;
+    }
     transport_prepare(c);
     uv_timer_init(config->loop, &c->linger);
     c->linger.data = c;
@@ -371,6 +402,10 @@ int32_t cr_consensus_open(const cr_consensus_config *config, cr_consensus **out,
         c->io.version = 2;
         c->append = c->io.append;
         c->io.append = io_append;
+        c->set_term = c->io.set_term;
+        c->io.set_term = io_set_term;
+        c->set_vote = c->io.set_vote;
+        c->io.set_vote = io_set_vote;
         c->io_close = c->io.close;
         c->io.close = io_close;
         c->fsm = (struct raft_fsm){.version = 3,
@@ -393,7 +428,9 @@ int32_t cr_consensus_open(const cr_consensus_config *config, cr_consensus **out,
         return 0;
     }
     const char *text = has_raft ? raft_errmsg(&c->raft) : c->io.errmsg;
-    snprintf(why, 256, "%.60s: %.180s", raft_strerror(rc), text ? text : "");
+    snprintf(why, CR_WHY, "%.60s: %.180s", raft_strerror(rc), text ? text : "");
+    if (rc == RAFT_CORRUPT || rc == RAFT_MALFORMED || rc == RAFT_IOERR)
+        cr_damage_place(config->dir, why);
     if (has_raft) {
         int closed = 0;
         cr_consensus_close(c, note_closed, &closed);
@@ -401,6 +438,7 @@ int32_t cr_consensus_open(const cr_consensus_config *config, cr_consensus **out,
         return code_of(rc);
     }
     if (has_io) raft_uv_close(&c->io);
+    cr_witness_close(&c->witness);
     int open = 3; /* other handles of the loop stay */
     c->watcher.data = c->transport.handle.data = c->linger.data = &open;
     uv_close((uv_handle_t *)&c->linger, one_less);
@@ -465,6 +503,11 @@ int cr_consensus_sole(const cr_consensus *c)
     for (unsigned i = 0; i < r->configuration.n; i++)
         voters += r->configuration.servers[i].role == RAFT_VOTER;
     return voters == 1;
+}
+
+uint64_t cr_consensus_durable(const cr_consensus *c)
+{
+    return c->witness.durable;
 }
 
 uint64_t cr_consensus_last(const cr_consensus *c)

@@ -1,10 +1,12 @@
 /*
  * folder.c: the store's folder: lock, node file, reserve.
  *
- *   lock       locked (OFD) by the one process that has the store open
- *   node       text: format, this node's raft id, the cluster's uuid; a sum. There once it is
- * formed raft/      libraft's files state.db   rows.h reserve    blocks given up when the disk is
- * full
+ * - lock: locked (OFD) by the one process that has the store open
+ * - node: text: format, this node's raft id, the cluster's uuid; a sum. There once it is formed
+ * - raft/: libraft's files
+ * - witness: what they must hold (witness.h)
+ * - state.db: rows.h
+ * - reserve: blocks given up when the disk is full
  */
 #include "store.h"
 #include <dirent.h>

@@ -489,6 +489,12 @@ static void on_failed(void *arg, const char *why)
     give_up(arg, QD_E_NO_COORDINATION, text);
 }
 
+static void on_damage(void *arg, const char *text)
+{
+    qd_coord *c = arg;
+    cr_say(c, QD_LEVEL_WARN, "coordination store %.400s: %.300s", c->path, text);
+}
+
 /* --- snapshots --- */
 
 typedef struct snapshot {
@@ -576,7 +582,14 @@ static const char *misfit(qd_coord *c, char *why, size_t size)
 {
     static const uint8_t nobody[16];
     uint64_t last = cr_consensus_last(c->consensus);
+    uint64_t durable = cr_consensus_durable(c->consensus);
     if (c->formed && last == 0) return "it was formed, but its log is gone";
+    if (durable > last) {
+        snprintf(why, size,
+                 "the log ends at index %llu, but entries up to %llu had been made durable",
+                 (unsigned long long)last, (unsigned long long)durable);
+        return why;
+    }
     if (memcmp(c->machine->store_id, nobody, 16) != 0 &&
         memcmp(c->machine->store_id, c->cluster, 16) != 0)
         return "file node and state belong to two clusters";
@@ -591,11 +604,14 @@ static const char *misfit(qd_coord *c, char *why, size_t size)
 /* Opens the log: on the loop's thread, as its probing of the disk takes its time. */
 static void open_engine(qd_coord *c)
 {
-    char dir[4096], why[256], text[300];
+    char dir[4096], witness[4096], why[256], text[300];
     snprintf(dir, sizeof dir, "%s/raft", c->path);
+    snprintf(witness, sizeof witness, "%s/witness", c->path);
     cr_consensus_config k = {.loop = &c->loop,
                              .heap = c->heap,
                              .dir = dir,
+                             .witness = witness,
+                             .warn = on_damage,
                              .id = c->raft_id,
                              .form = !c->formed,
                              .election_ms = c->election_ms,

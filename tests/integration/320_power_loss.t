@@ -63,7 +63,7 @@ sub losses {
         diag("loss $i, cut $cut of $last: " . join "\n  ", @wrong[0 .. ($#wrong > 5 ? 5 : $#wrong)]) if @wrong && !$quiet;
         diag(join '', grep { /ERROR|corrupt|could not/i } split /^/, $node->log_text) if @wrong && !$quiet;
         remove_tree($out);
-        $node->{keep} = 0;
+        $node->forget unless @wrong && !$quiet;
     }
     return $bad;
 }

@@ -169,7 +169,7 @@ sub check {
         }
         for my $d (@$got) {
             my $want = $docs->{ $d->{_id} };
-            my $is = $d->{found} ? $d->{_source}{value} : $d->{error} ? "error $d->{error}{reason}" : '-';
+            my $is = $d->{found} ? $d->{_source}{value} : $d->{error} && $here ? "error $d->{error}{reason}" : '-';
             $found++ if $d->{found};
             next if $is eq ($want->{value} // '-') || grep { $_ eq $is } @{ $want->{unsure} || [] };
             push @wrong, "$d->{_id} is $is, acknowledged " . ($want->{value} // 'nothing');

@@ -176,6 +176,14 @@ sub put    { my $s = shift; $s->request('PUT',    @_) }
 sub post   { my $s = shift; $s->request('POST',   @_) }
 sub delete { my $s = shift; $s->request('DELETE', @_) }
 
+# Ends it and removes its folder now, whatever else fails.
+sub forget {
+    my ($self) = @_;
+    $self->kill9 if $self->{pid};
+    remove_tree($self->{dir});
+    @nodes = grep { $_ != $self } @nodes;
+}
+
 # Runs qd with arguments: (status, output of both streams).
 sub run_qd {
     my ($self, @args) = @_;
