@@ -31,6 +31,7 @@ typedef struct bulk {
     bool typed; /* "_type" may stand in an action */
     int64_t timeout_ms;
     uint64_t start_ns, line, items;
+    uint32_t hint; /* one request stays on one indexing slot of a shard: fewer buffers fill */
     bool errors, ended; /* ended: by a malformed line */
     doc_item standard;  /* what the request's parameters give every item */
     QD_VEC(doc_item) batch;
@@ -246,6 +247,7 @@ static int run_batch(bulk *b, qd_err *err)
     doc_batch d;
     if (b->batch.n == 0) return 0;
     qdi_batch_begin(&d, b->q->a, &b->arena, &b->q->task, b->timeout_ms);
+    d.hint = b->hint;
     for (size_t i = 0; i < b->batch.n; i++) qdi_batch_apply(&d, &b->batch.at[i]);
     qdi_batch_sync(&d, b->batch.at, b->batch.n);
     qdi_batch_mark(&d, &b->marks, b->batch.at, b->batch.n);
@@ -283,6 +285,7 @@ static int begin(qd_request *q, qd_response *r, void **state, qd_err *err)
     b->q = q;
     b->r = r;
     b->start_ns = qd_env_mono_ns(q->a->env);
+    b->hint = (uint32_t)qd_env_random_u64(q->a->env);
     qd_arena_init(&b->arena, q->a->account, 0);
     qd_buf_init(&b->rendered, q->a->account, RENDERED_MAX);
     qd_buf_init(&b->packed, q->a->account, (size_t)1 << 31);

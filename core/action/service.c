@@ -373,6 +373,10 @@ static int gather(running *x, qd_slice piece, void (*ready)(qd_action_call *))
         }
         if (qdi_pressure_wait(&x->hold, bound, piece.len, ready, x->call)) return QD_E_REJECTED;
     }
+    /* a large body: all the room at once, and no more than is used */
+    if (x->gathered.n + piece.len > FEED_BYTES / 4 && x->gathered.cap < FEED_BYTES) {
+        (void)qd_buf_reserve(&x->gathered, FEED_BYTES + piece.len - x->gathered.n);
+    }
     return qd_buf_add(&x->gathered, piece.data, piece.len) ? QD_E_BREAKER : 0;
 }
 

@@ -126,8 +126,8 @@ char *qd_buf_reserve(qd_buf *b, size_t n)
         b->failed = QD_E_LIMIT;
         return NULL;
     }
-    size_t cap = b->cap ? b->cap : 64;
-    while (cap < b->n + n + 1) cap += cap / 2 + 16;
+    size_t cap = b->cap ? b->cap + b->cap / 2 + 16 : 64;
+    if (cap < b->n + n + 1) cap = b->n + n + 1; /* a large room asked for is not exceeded */
     if (cap > b->max + 1) cap = b->max + 1;
     char *p = qd_realloc(b->account, b->p, cap);
     if (!p) {

@@ -425,6 +425,14 @@ int64_t qd_config_index_buffer(const qd_config *c)
     return most >= 0 && bytes > most ? most : bytes;
 }
 
+int64_t qd_config_index_early(const qd_config *c)
+{
+    const qd_values *v = qd_config_values(c);
+    int64_t early = qd_values_i64(v, QD_SET_INDEX_BUFFER_EARLY), all = qd_config_index_buffer(c);
+    bool percent = qd_str_ends(qd_str_trim(qd_values_text(v, QD_SET_INDEX_BUFFER)), QD_STR("%"));
+    return percent && early > 0 && early < all ? early : all;
+}
+
 const qd_settings *qd_config_settings(const qd_config *c)
 {
     return qd_values_settings(qd_config_values(c));

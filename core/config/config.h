@@ -56,6 +56,9 @@ int64_t qd_config_memory(const qd_config *c);
 /* Bytes of the indexing buffer: indices.memory.index_buffer_size, a percentage of it held between
  * min_index_buffer_size and max_index_buffer_size. [any] */
 int64_t qd_config_index_buffer(const qd_config *c);
+/* Bytes in indexing buffers from which on they are written to segments: at most
+ * indices.memory.early_write_size unless the buffer's size is given in bytes. [any] */
+int64_t qd_config_index_early(const qd_config *c);
 /* Where the present value of key came from: "file quidditch.yml, line 3", "environment variable
  * NODE_ID", "flag -E", "default", "persistent", "transient". Appended to out. [any] */
 int qd_config_origin(const qd_config *c, qd_str key, qd_buf *out);

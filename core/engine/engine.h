@@ -191,8 +191,11 @@ typedef struct qd_engine_stats {
 } qd_engine_stats;
 /* Figures of the moment. [any] */
 void qd_engine_stats_get(qd_engine *e, qd_engine_stats *out);
-/* Bytes in indexing buffers, for the node's budget. [any] */
-uint64_t qd_engine_buffer_bytes(qd_engine *e);
+/* Bytes in indexing buffers, for the node's budget. Adds to *used (may be NULL) how many slots hold
+ * something. [any] */
+uint64_t qd_engine_buffer_bytes(qd_engine *e, uint32_t *used);
+/* Changes slot_bytes. [any] */
+void qd_engine_slot_bytes_set(qd_engine *e, uint64_t bytes);
 /* The highest sequence number if the last commit point lacks it, -1 when it lacks nothing. [any] */
 int64_t qd_engine_uncommitted(qd_engine *e);
 /* Does anybody wait for a refresh? [any] */

@@ -78,7 +78,8 @@ struct qd_engine {
     const _Atomic bool *disk_full;
     qd_engine_write_doc write_doc;
     void *write_doc_arg;
-    uint64_t primary_term, slot_bytes;
+    uint64_t primary_term;
+    _Atomic uint64_t slot_bytes;
     uint8_t translog_uuid[16], history_uuid[16];
     char history_text[24];
 

@@ -120,7 +120,8 @@ void qdi_engine_buffer_free(engine_buffer *b)
 void qdi_engine_buffer_put(qd_engine *e, engine_buffer *b)
 {
     qd_buffer_reset(b->b);
-    b->deletes.n = 0;
+    qd_buffer_trim(b->b);
+    qd_vec_fini(&b->deletes);
     if (e->spare.n >= e->nslots || qd_vec_push(&e->spare, e->account, b)) qdi_engine_buffer_free(b);
 }
 
@@ -244,7 +245,7 @@ static int make(const qd_engine_config *c, qd_engine **out, qd_err *err)
     e->write_doc = c->write_doc;
     e->write_doc_arg = c->write_doc_arg;
     e->primary_term = c->primary_term;
-    e->slot_bytes = c->slot_bytes;
+    atomic_store(&e->slot_bytes, c->slot_bytes);
     e->settings = c->settings;
     atomic_store(&e->durability, c->settings.durability);
     e->nslots = c->slots;
@@ -553,14 +554,22 @@ static bool buffer_empty(const engine_buffer *b)
     return qd_buffer_docs(b->b) == 0 && b->deletes.n == 0 && b->max_seq_no < 0;
 }
 
-uint64_t qd_engine_buffer_bytes(qd_engine *e)
+void qd_engine_slot_bytes_set(qd_engine *e, uint64_t bytes)
+{
+    atomic_store_explicit(&e->slot_bytes, bytes, memory_order_relaxed);
+}
+
+uint64_t qd_engine_buffer_bytes(qd_engine *e, uint32_t *used)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < e->nslots; i++) {
         qd_mutex_lock(&e->slots[i].lock);
         engine_buffer *b = e->slots[i].buffer;
         /* tables that an empty buffer keeps for its next documents are no reason to refresh */
-        if (!buffer_empty(b)) sum += qd_buffer_bytes(b->b);
+        if (!buffer_empty(b)) {
+            sum += qd_buffer_bytes(b->b);
+            if (used) ++*used;
+        }
         qd_mutex_unlock(&e->slots[i].lock);
     }
     return sum;
@@ -614,7 +623,7 @@ void qd_engine_stats_get(qd_engine *e, qd_engine_stats *out)
         .merge_docs = atomic_load(&e->stats.merge_docs),
         .merge_bytes = atomic_load(&e->stats.merge_bytes),
         .merge_failed = atomic_load(&e->stats.merge_failed),
-        .buffer_bytes = qd_engine_buffer_bytes(e),
+        .buffer_bytes = qd_engine_buffer_bytes(e, NULL),
     };
     qd_version_map_stats(e->versions, &out->version_map_entries, &out->version_map_bytes);
     qd_seq_no_get(&e->seq_no, &out->max_seq_no, &out->local_checkpoint, &out->global_checkpoint);

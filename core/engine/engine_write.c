@@ -46,6 +46,12 @@ static engine_slot *slot_take(qd_engine *e, uint32_t hint)
     return s;
 }
 
+static bool slot_full(qd_engine *e, const engine_slot *s)
+{
+    uint64_t most = atomic_load_explicit(&e->slot_bytes, memory_order_relaxed);
+    return qd_buffer_bytes(s->buffer->b) >= most;
+}
+
 /* The engine's own fields, once for each buffer. */
 static int slot_fields(engine_slot *s, qd_err *err)
 {
@@ -310,7 +316,7 @@ int qd_engine_apply(qd_engine *e, uint32_t slot_hint, const qd_engine_op *op, qd
     if (rc) return rc;
     engine_slot *s = slot_take(e, slot_hint);
     rc = apply_on_slot(e, s, op, r, err);
-    bool full = rc == QD_E_BREAKER || qd_buffer_bytes(s->buffer->b) >= e->slot_bytes;
+    bool full = rc == QD_E_BREAKER || slot_full(e, s);
     bool empty = qd_buffer_docs(s->buffer->b) == 0;
     qd_mutex_unlock(&s->lock);
     if (full && !empty) {
@@ -436,7 +442,7 @@ int qdi_engine_replay(qd_engine *e, const qd_translog_op *op, const qd_translog_
     if (op->type != QD_TRANSLOG_NOOP) {
         qd_mutex_lock(&s->lock);
         rc = replay_document(e, s, op, at, err);
-        bool full = rc == QD_E_BREAKER || qd_buffer_bytes(s->buffer->b) >= e->slot_bytes;
+        bool full = rc == QD_E_BREAKER || slot_full(e, s);
         bool again = rc == QD_E_BREAKER && qd_buffer_docs(s->buffer->b) > 0;
         qd_mutex_unlock(&s->lock);
         if (again && err) qd_err_fini(err);

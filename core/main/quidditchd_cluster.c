@@ -42,7 +42,7 @@ static int open_shards(qd_node *node, qd_err *err)
         .pools = &node->pools,
         .account = &node->index_account,
         .config = node->config,
-        .buffer_bytes = qd_config_index_buffer(node->config),
+        .buffer_bytes = qd_config_index_early(node->config),
         .slots = write.threads_max < QD_SLOTS_MAX ? write.threads_max : QD_SLOTS_MAX,
     };
     return qd_shards_open(&c, &node->shards, err);

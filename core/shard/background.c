@@ -9,6 +9,7 @@
 #include "shard/shards_int.h"
 
 #define TICK_NS 50000000u            /* granularity of all intervals */
+#define SLOT_LEAST (UINT64_C(1) << 20)
 #define FLUSH_PAUSE_NS 1000000000ull /* a flush that did not help is not tried at once again */
 
 void qdi_shard_queue(qd_shard *s, shard_job *job, const char *pool, void (*run)(qd_work *))
@@ -85,6 +86,7 @@ static bool due(_Atomic uint64_t *at, int64_t interval_ms, uint64_t now)
 
 typedef struct looking {
     uint64_t now, buffers, largest_bytes;
+    uint32_t used; /* slots that hold something */
     qd_shard *largest;
     bool trimmed;
 } looking;
@@ -129,7 +131,8 @@ static void look_at_engine(qd_shard *s, looking *l, const qd_index_meta *m)
         qdi_shard_queue(s, &s->sync, "flush", qdi_shard_sync_run);
     }
     if (flush_due(s, l, v)) qdi_shard_queue(s, &s->flush, "flush", qdi_shard_flush_run);
-    uint64_t bytes = qd_engine_buffer_bytes(s->engine);
+    uint64_t bytes = qd_engine_buffer_bytes(s->engine, &l->used);
+    qd_engine_slot_bytes_set(s->engine, s->shards->slot_bytes);
     l->buffers += bytes;
     s->idle_ticks = bytes ? 0 : s->idle_ticks + 1;
     if (s->idle_ticks == IDLE_TICKS && !qd_engine_trim(s->engine, &l->trimmed)) s->idle_ticks--;
@@ -177,6 +180,10 @@ void qdi_shards_tick(void *arg)
         looking l = {.now = qd_env_mono_ns(all->env)};
         (void)qd_shards_each(all, look, &l);
         qdi_shards_space(all, l.now, l.buffers);
+        /* all of it for one writer; what several write is shared, and none gets less than makes a
+         * segment worth its merges */
+        uint64_t share = (uint64_t)all->buffer_bytes / (l.used ? l.used : 1);
+        all->slot_bytes = share < SLOT_LEAST ? SLOT_LEAST : share;
         if (l.largest && l.buffers > (uint64_t)all->buffer_bytes) {
             qdi_shard_queue(l.largest, &l.largest->refresh, "refresh", qdi_shard_refresh_run);
         }

@@ -165,7 +165,7 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
         .name = qd_str_c(s->name),
         .primary_term = s->primary_term,
         .slots = all->slots,
-        .slot_bytes = (uint64_t)all->buffer_bytes / all->slots,
+        .slot_bytes = atomic_load(&all->slot_bytes),
         .account = &s->account,
         .merge_pool = qd_pools_get(all->pools, "force_merge"),
         .disk_full = &all->disk_full,

@@ -21,6 +21,7 @@ int qd_shards_open(const qd_shards_config *c, qd_shards **out, qd_err *err)
     s->pools = c->pools;
     s->account = c->account;
     s->buffer_bytes = c->buffer_bytes;
+    atomic_store(&s->slot_bytes, (uint64_t)c->buffer_bytes / c->slots);
     s->slots = c->slots;
     s->config = c->config;
     qd_mutex_init(&s->apply);
@@ -74,7 +75,7 @@ int qd_shards_each(qd_shards *s, int (*fn)(void *arg, qd_shard *shard), void *ar
 static int add_bytes(void *arg, qd_shard *s)
 {
     qd_rwlock_read(&s->gate);
-    if (s->engine) *(uint64_t *)arg += qd_engine_buffer_bytes(s->engine);
+    if (s->engine) *(uint64_t *)arg += qd_engine_buffer_bytes(s->engine, NULL);
     qd_rwlock_unlock(&s->gate);
     return 0;
 }

@@ -25,7 +25,7 @@ typedef struct qd_shards_config {
     qd_pools *pools;      /* generic, refresh, flush, force_merge, write are used */
     qd_account *account;  /* parent of all shards' memory */
     qd_config *config;    /* disk watermarks, measured in the background; may be NULL: defaults */
-    int64_t buffer_bytes; /* indices.memory.index_buffer_size */
+    int64_t buffer_bytes; /* of documents not yet in segments: qd_config_index_early */
     uint32_t slots;       /* indexing slots of a shard: threads of the write pool */
 } qd_shards_config;
 

@@ -64,6 +64,7 @@ struct qd_shards {
     qd_account *account;
     qd_cluster *cluster;
     int64_t buffer_bytes;
+    _Atomic uint64_t slot_bytes; /* of buffer_bytes, for each slot that is in use */
     uint32_t slots;
     qd_mutex apply; /* one application of a state at a time: the first one comes from main */
     qd_mutex lock;

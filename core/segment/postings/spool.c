@@ -4,7 +4,7 @@
 
 #define COPY_BYTES (256u << 10)
 
-size_t qdi_spool_memory = 8u << 20;
+size_t qdi_spool_memory = 2u << 20;
 
 int qdi_spool_init(qdi_spool *s, qd_store *store, qd_str name, unsigned n, qd_account *account,
                    qd_err *err)
