@@ -1,9 +1,11 @@
 /*
  * qd_index.c: `qd index`: sends documents, one JSON object a line, to an index by bulk requests,
- * and shows how far it is. Lines that the node refuses are counted and the first of them shown.
+ * and shows how far it is. Lines that the node refuses are counted, the first of them shown with
+ * file and line. What was indexed is refreshed at the end, so that a search finds it.
  */
 #include "main/qd_index.h"
 #include "base/log.h"
+#include "base/vec.h"
 #include "main/args.h"
 #include "main/qd_client.h"
 #include "runtime/env.h"
@@ -18,23 +20,32 @@
 #define READ_BYTES ((size_t)1 << 20)
 #define LINE_MAX_BYTES ((size_t)100 << 20)
 #define BAR 30
+#define TOLD_MAX 5
+
+typedef struct place {
+    const char *file;
+    uint64_t line;
+} place;
 
 typedef struct indexing {
     qd_client *client;
-    char path[512];
+    char path[512], refresh[512];
+    QD_VEC(place) places; /* of the documents in bulk */
+    const char *file;     /* read now */
+    uint64_t line_no;
     const char *id_field;
     qd_buf bulk, answer, line;
-    uint64_t docs, sent_docs, errors, bytes, total, batch;
+    uint64_t sent_docs, errors, told, bytes, total, batch;
     uint64_t start_ns, shown_ns;
     bool tty, json;
-    char first_error[400];
 } indexing;
 
 static void help(void)
 {
     printf("usage: qd index INDEX [FILE...] [--url URL] [--id FIELD] [--json]\n"
            "       qd index import-dangling [UUID...] [--all] [--url URL]\n\n"
-           "Indexes documents, one JSON object a line, from files (- or none: standard input).\n"
+           "Indexes documents, one JSON object a line, from files (- or none: standard input),\n"
+           "and refreshes the index. Refused lines are told; the exit status is then 1.\n"
            "  --id FIELD   use this field's value as _id (a later document of an id replaces it)\n"
            "  --url URL    the node (default: QUIDDITCH_URL or http://localhost:9200)\n"
            "  --json       print the figures as JSON\n\n"
@@ -62,33 +73,52 @@ static void show(indexing *x, bool end)
     fprintf(stderr, "\033[K%s", end ? "\n" : "");
 }
 
+/* Counts a refused document (or, with all, the whole batch) and tells the first few. */
+static void refused(indexing *x, uint64_t i, bool all, int status, qd_str reason)
+{
+    x->errors += all ? x->batch : 1;
+    if (++x->told > TOLD_MAX) return;
+    const place *p = &x->places.at[i];
+    if (x->tty) fputs("\r\033[K", stderr);
+    fprintf(stderr, "qd index: %s, line %llu: ", p->file, (unsigned long long)p->line);
+    if (all && x->batch > 1) fprintf(stderr, "and %llu more: ", (unsigned long long)x->batch - 1);
+    if (all) fprintf(stderr, "HTTP %d: ", status);
+    qd_str line = qd_str_split(&reason, '\n');
+    fprintf(stderr, "%.*s\n", QD_STR_ARG(line));
+}
+
+static qd_str reason_of(const qd_json_node *e)
+{
+    const qd_json_node *reason = e ? qd_json_get(e, "reason") : NULL;
+    const qd_json_node *cause = e ? qd_json_get(e, "caused_by") : NULL;
+    const qd_json_node *why = cause ? qd_json_get(cause, "reason") : NULL;
+    /* the outer one says only where, the inner one why */
+    if (reason && why && qd_str_starts(reason->text, QD_STR("failed to parse")) && why->text.n)
+        return why->text;
+    return reason ? reason->text : e && e->text.n ? e->text : QD_STR("refused without a reason");
+}
+
 /* Counts refused items of a bulk answer. */
 static void look(indexing *x, int status)
 {
     qd_arena a;
     qd_json_node *root;
     qd_arena_init(&a, NULL, 0);
-    if (qd_json_parse(&a, qd_buf_view(&x->answer), 0, &root, NULL)) goto out;
+    if (qd_json_parse(&a, qd_buf_view(&x->answer), 0, &root, NULL)) {
+        refused(x, 0, true, status, QD_STR("the answer is no JSON"));
+        goto out;
+    }
     const qd_json_node *items = qd_json_get(root, "items");
     if (status >= 300 || !items) {
-        const qd_json_node *e = qd_json_get(root, "error");
-        const qd_json_node *reason = e ? qd_json_get(e, "reason") : NULL;
-        x->errors += x->batch;
-        if (!x->first_error[0]) {
-            snprintf(x->first_error, sizeof x->first_error, "HTTP %d: %.*s", status,
-                     reason ? (int)reason->text.n : 0, reason ? reason->text.p : "");
-        }
+        refused(x, 0, true, status, reason_of(qd_json_get(root, "error")));
         goto out;
     }
     const qd_json_node *flag = qd_json_get(root, "errors");
-    for (const qd_json_node *i = flag && flag->truth ? items->first : NULL; i; i = i->next) {
+    uint64_t n = 0;
+    for (const qd_json_node *i = flag && flag->truth ? items->first : NULL; i && n < x->batch;
+         i = i->next, n++) {
         const qd_json_node *e = i->first ? qd_json_get(i->first, "error") : NULL;
-        const qd_json_node *reason = e ? qd_json_get(e, "reason") : NULL;
-        if (!e) continue;
-        x->errors++;
-        if (!x->first_error[0] && reason) {
-            snprintf(x->first_error, sizeof x->first_error, "%.*s", QD_STR_ARG(reason->text));
-        }
+        if (e) refused(x, n, false, status, reason_of(e));
     }
 out:
     qd_arena_fini(&a);
@@ -109,6 +139,7 @@ static int send_bulk(indexing *x, qd_err *err)
     x->sent_docs += x->batch;
     look(x, status);
     x->batch = 0;
+    x->places.n = 0;
     qd_buf_reset(&x->bulk);
     show(x, false);
     return 0;
@@ -143,7 +174,8 @@ static int add_document(indexing *x, qd_str line, qd_err *err)
     int rc = qd_buf_char(&x->bulk, '\n');
     qd_arena_fini(&a);
     if (rc) return qd_err_set(err, rc, "a line of %zu bytes is too long", line.n);
-    x->docs++;
+    if (qd_vec_push(&x->places, NULL, ((place){x->file, x->line_no})))
+        return qd_err_nomem(err, "a batch of documents");
     x->batch++;
     return x->bulk.n >= BULK_BYTES ? send_bulk(x, err) : 0;
 }
@@ -158,6 +190,8 @@ static int index_file(indexing *x, const char *file, qd_err *err)
         qd_free(chunk);
         return rc;
     }
+    x->file = strcmp(file, "/dev/stdin") == 0 ? "standard input" : file;
+    x->line_no = 0;
     for (;;) {
         int64_t got = qd_file_in_read(in, chunk, READ_BYTES, err);
         if (got < 0) rc = (int)got;
@@ -174,12 +208,14 @@ static int index_file(indexing *x, const char *file, qd_err *err)
             rest = qd_str_sub(rest, nl < 0 ? n : n + 1, rest.n);
             if (nl < 0) break;
             qd_str line = qd_str_trim(qd_buf_view(&x->line));
+            x->line_no++;
             if (line.n) rc = add_document(x, line, err);
             qd_buf_reset(&x->line);
         }
         if (rc) break;
     }
     qd_str line = qd_str_trim(qd_buf_view(&x->line));
+    x->line_no++;
     if (!rc && line.n) rc = add_document(x, line, err);
     qd_buf_reset(&x->line);
     qd_file_in_close(in);
@@ -190,18 +226,20 @@ static int index_file(indexing *x, const char *file, qd_err *err)
 static void report(indexing *x)
 {
     double s = (double)(qd_env_mono_ns(qd_env_system()) - x->start_ns) / 1e9;
+    uint64_t docs = x->sent_docs - x->errors;
     show(x, true);
     if (x->json) {
         printf("{\"documents\":%llu,\"errors\":%llu,\"bytes\":%llu,\"seconds\":%.3f,\"docs_per_s\":"
                "%.0f}\n",
-               (unsigned long long)x->docs, (unsigned long long)x->errors,
-               (unsigned long long)x->bytes, s, s > 0 ? (double)x->docs / s : 0);
+               (unsigned long long)docs, (unsigned long long)x->errors,
+               (unsigned long long)x->bytes, s, s > 0 ? (double)docs / s : 0);
     } else {
         printf("%llu documents, %.1f MB in %.1f s (%.0f documents/s), %llu errors\n",
-               (unsigned long long)x->docs, (double)x->bytes / 1e6, s,
-               s > 0 ? (double)x->docs / s : 0, (unsigned long long)x->errors);
+               (unsigned long long)docs, (double)x->bytes / 1e6, s, s > 0 ? (double)docs / s : 0,
+               (unsigned long long)x->errors);
     }
-    if (x->first_error[0]) fprintf(stderr, "qd index: first error: %s\n", x->first_error);
+    if (x->told > TOLD_MAX)
+        fprintf(stderr, "qd index: and %llu more\n", (unsigned long long)(x->told - TOLD_MAX));
 }
 
 int qd_command_index(int argc, char **argv);
@@ -257,6 +295,7 @@ int qd_command_index(int argc, char **argv)
     char escaped[400];
     qd_client_escape(name, escaped, sizeof escaped);
     snprintf(x.path, sizeof x.path, "/%s/_bulk", escaped);
+    snprintf(x.refresh, sizeof x.refresh, "/%s/_refresh", escaped);
     qd_buf_init(&x.bulk, NULL, LINE_MAX_BYTES + BULK_BYTES * 2);
     qd_buf_init(&x.answer, NULL, (size_t)1 << 31);
     qd_buf_init(&x.line, NULL, LINE_MAX_BYTES);
@@ -272,12 +311,17 @@ int qd_command_index(int argc, char **argv)
         rc = index_file(&x, file, &err);
     }
     if (!rc) rc = send_bulk(&x, &err);
+    int status = 0;
+    if (!rc && x.sent_docs > x.errors)
+        rc = qd_client_call(x.client, "POST", x.refresh, QD_STR(""), false, &status, &x.answer,
+                            &err);
     report(&x);
     if (rc) fprintf(stderr, "qd index: %s\n", qd_err_reason(&err));
     qd_err_fini(&err);
     qd_buf_fini(&x.bulk);
     qd_buf_fini(&x.answer);
     qd_buf_fini(&x.line);
+    qd_vec_fini(&x.places);
     qd_client_close(x.client);
     return rc || x.errors ? 1 : 0;
 }

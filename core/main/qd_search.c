@@ -20,28 +20,29 @@ static void help(void)
            "  --json       the answer as the server gave it\n");
 }
 
-static void body(qd_buf *out, const char *words, const char *size)
+static void body(qd_buf *out, qd_str words, const char *size, bool marks)
 {
     qd_json_writer w;
     qd_json_writer_init(&w, out, false);
     qd_json_object(&w);
     qd_json_key_c(&w, "query");
     qd_json_object(&w);
-    qd_json_key_c(&w, words ? "query_string" : "match_all");
+    qd_json_key_c(&w, words.n ? "query_string" : "match_all");
     qd_json_object(&w);
-    if (words) {
-        qd_json_field_c(&w, "query", words);
+    if (words.n) {
+        qd_json_field_str(&w, "query", words);
         qd_json_field_bool(&w, "lenient", true);
     }
     qd_json_object_end(&w);
     qd_json_object_end(&w);
     qd_json_key_c(&w, "size");
     qd_json_raw_value(&w, qd_str_c(size));
-    qd_json_key_c(&w, "highlight");
-    qd_json_raw_value(&w,
-                      QD_STR("{\"fields\":{\"*\":{\"number_of_fragments\":1}},\"pre_tags\":"
-                             "[\"\\u0001\"],\"post_tags\":[\"\\u0002\"],\"require_field_match\":"
-                             "false}"));
+    if (marks) {
+        qd_json_key_c(&w, "highlight");
+        qd_json_raw_value(
+            &w, QD_STR("{\"fields\":{\"*\":{\"number_of_fragments\":1}},\"pre_tags\":"
+                       "[\"\\u0001\"],\"post_tags\":[\"\\u0002\"],\"require_field_match\":false}"));
+    }
     qd_json_object_end(&w);
 }
 
@@ -106,6 +107,8 @@ static int print_hits(qd_str answer, const char *const *fields, uint32_t nfields
     const qd_json_node *list = hits ? qd_json_get(hits, "hits") : NULL;
     if (!list) {
         const qd_json_node *e = rc ? NULL : qd_json_get(root, "error");
+        const qd_json_node *causes = e ? qd_json_get(e, "root_cause") : NULL;
+        if (causes && causes->first) e = causes->first; /* "all shards failed" helps nobody */
         const qd_json_node *reason = e ? qd_json_get(e, "reason") : NULL;
         fprintf(stderr, "qd search: %.*s\n", reason ? (int)reason->text.n : 9,
                 reason ? reason->text.p : "no answer");
@@ -138,16 +141,17 @@ int qd_command_search(int argc, char **argv)
                                         {"help", false, 5},
                                         {"h", false, 5},
                                         {0}};
-    const char *url = NULL, *size = "10", *name = NULL, *words = NULL, *fields[64];
+    const char *url = NULL, *size = "10", *name = NULL, *fields[64];
     uint32_t nfields = 0;
     bool json = false;
     int id, rc = 0, status = 0;
     qd_client *client = NULL;
-    qd_buf request, answer;
+    qd_buf request, answer, words;
     qd_err err;
     qd_args a;
     qd_err_init(&err);
     qd_args_init(&a, argc, argv, 1, options);
+    qd_buf_init(&words, NULL, 1 << 16);
     while (!rc && (id = qd_args_next(&a, &err)) != QD_ARGS_END) {
         if (id == 1) url = a.value;
         if (id == 2) size = a.value;
@@ -161,7 +165,7 @@ int qd_command_search(int argc, char **argv)
         if (id == QD_ARGS_WORD && !name) {
             name = a.value;
         } else if (id == QD_ARGS_WORD) {
-            words = a.value;
+            rc = qd_buf_printf(&words, "%s%s", words.n ? " " : "", a.value);
         }
     }
     uint64_t n;
@@ -176,7 +180,7 @@ int qd_command_search(int argc, char **argv)
         char path[600], escaped[400];
         qd_client_escape(name, escaped, sizeof escaped);
         snprintf(path, sizeof path, "/%s/_search", escaped);
-        body(&request, words, size);
+        body(&request, qd_buf_view(&words), size, !json);
         rc = qd_client_call(client, "POST", path, qd_buf_view(&request), false, &status, &answer,
                             &err);
     }
@@ -191,6 +195,7 @@ int qd_command_search(int argc, char **argv)
     qd_err_fini(&err);
     qd_buf_fini(&request);
     qd_buf_fini(&answer);
+    qd_buf_fini(&words);
     qd_client_close(client);
     return rc ? 1 : 0;
 }

@@ -94,11 +94,20 @@ static int read_header(image *im, qd_err *err)
     if (im->n < EI_NIDENT || memcmp(im->p, ELFMAG, SELFMAG) != 0)
         return qd_err_set(err, QD_E_PLUGIN, "not an ELF file: wanted a shared object, found %s",
                           im->n ? "other bytes" : "an empty file");
-    if (im->p[EI_CLASS] != ELFCLASS64 || im->p[EI_DATA] != ELFDATA2LSB)
-        return qd_err_set(err, QD_E_PLUGIN,
-                          "foreign architecture: wanted 64-bit little-endian %s, found %s-bit %s",
-                          machine_name(HOST_MACHINE), im->p[EI_CLASS] == ELFCLASS32 ? "32" : "64",
-                          im->p[EI_DATA] == ELFDATA2MSB ? "big-endian" : "little-endian");
+    unsigned class = im->p[EI_CLASS], order = im->p[EI_DATA];
+    if (class != ELFCLASS64 || order != ELFDATA2LSB)
+        return qd_err_set(
+            err, QD_E_PLUGIN,
+            "foreign architecture: wanted 64-bit little-endian %s, found %s %s (class "
+            "%u, order %u)",
+            machine_name(HOST_MACHINE),
+            class == ELFCLASS64   ? "64-bit"
+            : class == ELFCLASS32 ? "32-bit"
+                                  : "an unknown word",
+            order == ELFDATA2MSB   ? "big-endian"
+            : order == ELFDATA2LSB ? "little-endian"
+                                   : "in no known order",
+            class, order);
     if (!p)
         return qd_err_set(err, QD_E_PLUGIN,
                           "truncated ELF file: wanted a header of %zu bytes, "

@@ -70,7 +70,7 @@ int qdi_plugin_file_open(const char *path, bool build_tree, qd_plugin_bytes *out
     size_t len = strlen(path);
     if (len >= sizeof out->path) return qd_err_set(err, QD_E_ARG, "%s: name too long", path);
     memcpy(out->path, path, len + 1);
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 && errno == ELOOP)
         return qd_err_set(err, QD_E_PERMISSION,
                           "%s: is a symbolic link: wanted a regular file; copy the plugin there",
@@ -111,7 +111,7 @@ int qdi_plugin_file_open(const char *path, bool build_tree, qd_plugin_bytes *out
 
 static int read_signature(const char *path, unsigned char out[SIGNATURE_BYTES], qd_err *err)
 {
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return qd_err_set(err, QD_E_PERMISSION,
                           "%s: no signature: wanted %d bytes of Ed25519, found no such file; sign "
