@@ -35,6 +35,9 @@ bool qdi_pressure_wait(qd_pressure_hold *h, const qd_actions *a, size_t n,
 void qdi_pressure_unwait(qd_pressure_hold *h);
 /* Gives everything back. */
 void qdi_pressure_end(qd_pressure_hold *h);
+/* Elasticsearch's root cause of an error: of its own exceptions within one another the innermost,
+ * so not the frame that a parser or an index puts around it. */
+const qd_err *qdi_error_root(const qd_err *e);
 /* QD_E_REJECTED in Elasticsearch's words. */
 int qdi_pressure_refuse(const qd_actions *a, size_t n, qd_err *err);
 /* Bytes held by all. */

@@ -1,5 +1,6 @@
 /* docs_get.c: get, get_source, mget. */
 #include "action/docs_int.h"
+#include "action/search_int.h"
 #include "base/str.h"
 #include "json/tree.h"
 #include <string.h>
@@ -149,6 +150,55 @@ static int get_one(qd_actions *a, const qd_state *s, get_args *g, qd_arena *aren
     qd_shard_unref(shard);
     out->doc.source_stored &= qd_mapping_source_enabled(m->mapping);
     return rc ? rc : check_version(g, &out->doc, err);
+}
+
+/* Scalars at the path of a source, for a terms query. */
+typedef struct looked_up {
+    qd_arena *arena;
+    qd_query_value *at;
+    uint32_t n, room;
+    bool failed;
+} looked_up;
+
+static void add_value(void *arg, const qd_json_node *n)
+{
+    looked_up *l = arg;
+    if (n->type == QD_JSON_T_OBJECT || n->type == QD_JSON_T_ARRAY || n->type == QD_JSON_T_NULL) return;
+    if (l->n == l->room) {
+        uint32_t room = l->room ? l->room * 2 : 16;
+        qd_query_value *at = qd_arena_alloc(l->arena, room * sizeof *at);
+        l->failed |= !at;
+        if (!at) return;
+        if (l->n) memcpy(at, l->at, l->n * sizeof *at);
+        l->at = at;
+        l->room = room;
+    }
+    l->at[l->n++] = (qd_query_value){qd_json_text(n), n->type == QD_JSON_T_STRING};
+}
+
+int qdi_docs_lookup(void *arg, const qd_query_lookup *l, qd_arena *arena,
+                    const qd_query_value **out, uint32_t *n, qd_err *err)
+{
+    qd_actions *a = arg;
+    get_args g = {.index = l->index,
+                  .id = l->id,
+                  .routing = l->routing,
+                  .realtime = true,
+                  .source = {.want = true}};
+    got d = {0};
+    qd_json_node *root;
+    looked_up found = {.arena = arena};
+    qd_state *s = qd_cluster_state(a->cluster);
+    int rc = get_one(a, s, &g, arena, &d, err);
+    if (!rc && d.doc.found && d.doc.source_stored) {
+        rc = qd_json_parse(arena, d.doc.source, 0, &root, err);
+        if (!rc) qdi_source_walk(root, l->path, add_value, &found);
+        if (!rc && found.failed) rc = qd_err_nomem(err, "terms look-up");
+    }
+    qd_state_unref(s);
+    *out = found.at;
+    *n = found.n;
+    return rc;
 }
 
 int qdi_version_type(qd_str v, qd_version_type *out, qd_err *err);

@@ -1,5 +1,5 @@
 /* response.c: answers and errors in Elasticsearch's shape. See action.h. */
-#include "action/action.h"
+#include "action/action_int.h"
 #include "base/str.h"
 #include <string.h>
 
@@ -39,20 +39,22 @@ void qd_error_write(qd_json_writer *w, const qd_err *err)
     qd_json_object_end(w);
 }
 
-/* Elasticsearch's root cause: what a declared parser wraps (x_content_parse_exception "failed to
- * parse field") counts, not the wrapping, if it is one of its own exceptions. */
-static const qd_err *root_of(const qd_err *e)
+const qd_err *qdi_error_root(const qd_err *e)
 {
-    for (; e->code == QD_E_XCONTENT && e->cause; e = e->cause) {
+    for (; e->cause; e = e->cause) {
         int code = e->cause->code;
-        if (code != QD_E_XCONTENT && code != QD_E_PARSE && code != QD_E_ES_PARSE) break;
+        bool own = code == QD_E_PARSE || code == QD_E_ES_PARSE || code == QD_E_QUERY_SHARD;
+        bool framed = e->code == QD_E_XCONTENT && code == QD_E_XCONTENT;
+        bool frame = e->code == QD_E_XCONTENT || e->code == QD_E_PARSE ||
+                     e->code == QD_E_ES_PARSE || e->code == QD_E_QUERY_SHARD;
+        if (!frame || (!own && !framed)) break;
     }
     return e;
 }
 
 void qd_error_write_root(qd_json_writer *w, const qd_err *err)
 {
-    const qd_err *root = root_of(err);
+    const qd_err *root = qdi_error_root(err);
     qd_json_object(w);
     qd_json_key_c(w, QD_ERR_ROOT_CAUSE);
     for (uint32_t i = 0; i < err->ndetails; i++) { /* errors of many shards bring their own */

@@ -81,6 +81,12 @@ static int resolve_columns(search_hits *h, qd_err *err)
             (void)qd_mapping_match(h->index->meta->mapping, name, expand_field, &e);
         }
     }
+    if (!e.rc && !h->show->none) { /* shown beside _routing, not among the fields */
+        search_field own = {.field = QD_STR(QD_FIELD_NAME_IGNORED)};
+        e.rc = add_column(h, NULL, own.field, &own, &e.room, err);
+        h->ncolumns -= !e.rc;
+        h->nown = !e.rc;
+    }
     return e.rc;
 }
 
@@ -214,7 +220,7 @@ int qdi_hits_fetch(search_hits *h, qd_err *err)
         .id = !s->none,
         .routing = !s->none,
         .columns = h->columns,
-        .ncolumns = h->ncolumns,
+        .ncolumns = h->ncolumns + h->nown,
     };
     if (!rc) rc = qd_fetch(h->searcher, docs, h->n, &o, h->arena, h->got, err);
     if (!rc) count_fetch(h, begun);
@@ -529,6 +535,17 @@ static void write_matched(const search_hits *h, uint32_t i, qd_json_writer *w)
     }
 }
 
+static void write_ignored(const search_hits *h, uint32_t i, qd_json_writer *w)
+{
+    if (!h->nown) return;
+    const qd_fetch_values *v = &h->got[i].columns[h->ncolumns];
+    if (!v->n || !v->bytes) return;
+    qd_json_key_c(w, QD_FIELD_NAME_IGNORED);
+    qd_json_array(w);
+    for (uint32_t k = 0; k < v->n; k++) qd_json_str(w, v->bytes[k]);
+    qd_json_array_end(w);
+}
+
 int qdi_hit_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err)
 {
     const search_show *s = h->show;
@@ -556,6 +573,7 @@ int qdi_hit_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err)
         qd_json_null(w);
     }
     if (g->routing.n) qd_json_field_str(w, "_routing", g->routing);
+    write_ignored(h, i, w);
     if (source_wanted(s) && g->source_stored) {
         qd_json_key_c(w, "_source");
         rc = qdi_source_write(&s->source, g->source, w, err);

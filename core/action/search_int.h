@@ -289,6 +289,7 @@ typedef struct search_hits {
     const qd_field **column_fields;
     search_field *column_specs;
     uint32_t ncolumns;
+    uint32_t nown; /* columns behind them that are not fields: _ignored */
     uint64_t *matched; /* by named query: a bit for each hit */
     float *matched_scores;
     qd_analysis *analysis; /* made when first needed */
@@ -309,6 +310,9 @@ int qdi_hits_check(const search_show *s, const qd_index_meta *m, qd_err *err);
 /* Which hits match a tree: sets bit i of matches (zeroed) and scores[i] (may be NULL). */
 int qdi_hits_test(search_hits *h, const qd_node *node, uint64_t *matches, float *scores,
                   qd_err *err);
+/* A terms query's look-up of values in a document, for qd_query_reading; arg: the qd_actions. */
+int qdi_docs_lookup(void *arg, const qd_query_lookup *l, qd_arena *arena,
+                    const qd_query_value **out, uint32_t *n, qd_err *err);
 /* Calls fn for each value at a dotted path of a source, looking through arrays. */
 void qdi_source_walk(const qd_json_node *n, qd_str path,
                      void (*fn)(void *arg, const qd_json_node *n), void *arg);

@@ -33,8 +33,12 @@ void qdi_search_request_init(search_request *r, qd_request *q, qd_arena *arena)
 
 qd_query_reading qdi_search_reading(const search_request *r)
 {
-    return (qd_query_reading){
-        .arena = r->arena, .host = r->q->a->plugins, .limits = &r->limits, .origin = r->body.p};
+    return (qd_query_reading){.arena = r->arena,
+                              .host = r->q->a->plugins,
+                              .limits = &r->limits,
+                              .origin = r->body.p,
+                              .lookup = qdi_docs_lookup,
+                              .lookup_arg = r->q->a};
 }
 
 /* Line and column of a place in the body, counted from 1. */

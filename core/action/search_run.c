@@ -5,6 +5,7 @@
 #include "action/search_int.h"
 #include "base/str.h"
 #include "runtime/fiber.h"
+#include "base/utf8.h"
 #include "runtime/sync.h"
 #include <math.h>
 #include <stdlib.h>
@@ -217,6 +218,54 @@ static float boost_of(const search_request *r, const qd_state *s, const search_i
     return 1;
 }
 
+/* Java's String.hashCode, spread as HashMap does. */
+static uint32_t java_hash(qd_str s)
+{
+    uint32_t h = 0, cp;
+    const char *p = s.p, *end = s.p + s.n;
+    while (p < end) {
+        p += qd_utf8_next(p, end, &cp);
+        if (cp > 0xffff) {
+            h = h * 31 + (0xd800 + ((cp - 0x10000) >> 10));
+            cp = 0xdc00 + ((cp - 0x10000) & 0x3ff);
+        }
+        h = h * 31 + cp;
+    }
+    return h ^ h >> 16;
+}
+
+/* The named queries of query and post filter, in the order in which Elasticsearch shows them: that
+ * of a HashMap. */
+static int order_names(search_run *x, search_index *ix, const qd_query_built *post, qd_err *err)
+{
+    uint32_t n = 0, size = 16, most = ix->query.nnamed + (post ? post->nnamed : 0);
+    if (!most) return 0;
+    qd_query_named *all = qd_arena_alloc(x->arena, most * sizeof *all);
+    uint32_t *bucket = qd_arena_alloc(x->arena, most * sizeof *bucket);
+    if (!all || !bucket) return qd_err_nomem(err, "named queries");
+    while (most > size / 4 * 3) size *= 2;
+    for (uint32_t i = 0; i < most; i++) {
+        bool second = i >= ix->query.nnamed;
+        qd_query_named q = second ? post->named[i - ix->query.nnamed] : ix->query.named[i];
+        uint32_t b = java_hash(q.name) & (size - 1), at = n, same = 0;
+        while (same < n && !qd_str_eq(all[same].name, q.name)) same++;
+        if (same < n) {
+            all[same] = q;
+            continue;
+        }
+        for (; at && bucket[at - 1] > b; at--) {
+            bucket[at] = bucket[at - 1];
+            all[at] = all[at - 1];
+        }
+        bucket[at] = b;
+        all[at] = q;
+        n++;
+    }
+    ix->query.named = all;
+    ix->query.nnamed = n;
+    return 0;
+}
+
 static int bind(search_run *x, search_index *ix, qd_str expression, qd_err *err)
 {
     const search_request *r = x->r;
@@ -232,6 +281,7 @@ static int bind(search_run *x, search_index *ix, qd_str expression, qd_err *err)
         rc = qd_query_build(&ix->context, r->post_filter, &post, err);
         ix->post = rc ? NULL : post.root;
     }
+    if (!rc) rc = order_names(x, ix, r->post_filter ? &post : NULL, err);
     if (!rc) {
         rc = qdi_search_sort_bind(&r->sort, ix->meta->mapping, ix->meta->name,
                                   qd_str_c(ix->meta->uuid), x->arena, x->now_ms, &ix->sort, err);

@@ -166,7 +166,9 @@ static int plan(const search_run *x, search_shard *s, bool post, bool scores, qd
         .account = x->a->account,
     };
     int rc = root_of(x, s, post, &root, err);
-    return rc ? rc : qd_plan_make(s->searcher, root, &o, &s->arena, out, err);
+    if (!rc) rc = qd_plan_make(s->searcher, root, &o, &s->arena, out, err);
+    bool ours = rc == QD_E_ARG || rc == QD_E_TOO_COMPLEX; /* a pattern that cannot be compiled */
+    return ours ? qd_query_failed(&s->index->context, rc, err) : rc;
 }
 
 /* --- by score --- */

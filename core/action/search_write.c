@@ -97,7 +97,7 @@ static void write_root_causes(const search_run *x, qd_json_writer *w)
         if (!first_of_group(x, i)) continue;
         qd_err root; /* root causes are shown without causes of their own */
         qd_err_init(&root);
-        qd_err_copy(&root, &x->shards[i].err);
+        qd_err_copy(&root, qdi_error_root(&x->shards[i].err));
         if (root.cause) qd_err_fini(root.cause);
         qd_free(root.cause);
         root.cause = NULL;
@@ -139,9 +139,13 @@ int qdi_search_failed(search_run *x, qd_err *err)
     qd_json_writer_init(&w, &b, false);
     write_failures(x, &w);
     add_detail(err, "failed_shards", &b);
-    if (first && is_plain_java(first)) {
+    const qd_err *root = first ? qdi_error_root(first) : NULL;
+    if (first && (root != first || is_plain_java(first))) { /* said once more, as Elasticsearch does */
         qd_json_writer_init(&w, &b, false);
-        write_cause(first, &w);
+        if (root != first)
+            qd_error_write(&w, root);
+        else
+            write_cause(first, &w);
         add_detail(err, "caused_by", &b);
     }
     qd_buf_fini(&b);

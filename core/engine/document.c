@@ -208,29 +208,32 @@ static int on_ip(void *arg, const qd_field *f, const uint8_t (*v)[16], uint32_t 
     return rc;
 }
 
-/* A term of one of the engine's own DOCS fields. */
-static int own_term(qd_document_writer *w, const char *name, uint64_t *unit, uint32_t *number,
-                    qd_str term, qd_err *err)
+/* A term of one of the engine's own DOCS fields, with a column or without. */
+static int own_term(qd_document_writer *w, const char *name, int column, uint64_t *unit,
+                    uint32_t *number, qd_str term, qd_err *err)
 {
     if (*unit != w->unit) {
-        qd_field_info info = {.name = qd_str_c(name), .index = QD_INDEX_DOCS};
+        qd_field_info info = {
+            .name = qd_str_c(name), .index = QD_INDEX_DOCS, .column = (uint8_t)column};
         int rc = qd_buffer_field(w->b, &info, number, err);
         if (rc) return rc;
         *unit = w->unit;
     }
-    return qd_buffer_term(w->b, *number, term, err);
+    int rc = qd_buffer_term(w->b, *number, term, err);
+    if (!rc && column != QD_COLUMN_NONE) rc = qd_buffer_column_bytes(w->b, *number, term, err);
+    return rc;
 }
 
 static int on_field_name(void *arg, const qd_field *f, qd_err *err)
 {
     qd_document_writer *w = arg;
-    return own_term(w, QD_FIELD_NAME_FIELD_NAMES, &w->names_unit, &w->names, f->name, err);
+    return own_term(w, QD_FIELD_NAME_FIELD_NAMES, QD_COLUMN_NONE, &w->names_unit, &w->names, f->name, err);
 }
 
 static int on_ignored(void *arg, const qd_field *f, qd_err *err)
 {
     qd_document_writer *w = arg;
-    return own_term(w, QD_FIELD_NAME_IGNORED, &w->ignored_unit, &w->ignored, f->name, err);
+    return own_term(w, QD_FIELD_NAME_IGNORED, QD_COLUMN_ORDINAL, &w->ignored_unit, &w->ignored, f->name, err);
 }
 
 /* Stored fields are answered from _source: nothing is kept beside it. */

@@ -15,7 +15,8 @@
 typedef struct qd_zone qd_zone;
 
 /* Makes a zone of "Z", "UTC", "+01:00", "-0330", "GMT+2", "Europe/Paris" …; lives in the arena.
- * QD_E_ARG for an unknown one ("Unknown time-zone ID: x"), QD_E_NOMEM. [any] */
+ * QD_E_ZONE_RULES for an unknown one ("Unknown time-zone ID: x"), QD_E_DATE_TIME for what can be
+ * none, QD_E_NOMEM. [any] */
 QD_MUST_CHECK
 int qd_zone_make(qd_arena *a, qd_str id, qd_zone **out, qd_err *err);
 /* Seconds east of Greenwich at an instant. NULL is UTC. [any] O(log transitions) */

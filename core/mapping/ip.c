@@ -148,12 +148,17 @@ int qd_ip_cidr(qd_str text, uint8_t lo[16], uint8_t hi[16], qd_err *err)
     int64_t bits;
     uint8_t ip[16];
     qd_str address = slash < 0 ? text : qd_str_sub(text, 0, (size_t)slash);
-    if (slash < 0 || qd_i64_parse(qd_str_sub(text, (size_t)slash + 1, text.n), &bits)) {
+    qd_str prefix = slash < 0 ? (qd_str){"", 0} : qd_str_sub(text, (size_t)slash + 1, text.n);
+    if (slash < 0 || !prefix.n || qd_str_find(prefix, '/') >= 0) {
         return qd_err_set(err, QD_E_ARG, "Expected [ip/prefix] but was [%.*s]", QD_STR_ARG(text));
     }
     if (!qd_ip_parse(address, ip)) {
         return qd_err_set(err, QD_E_ARG, "'%.*s' is not an IP string literal.",
                           QD_STR_ARG(address));
+    }
+    if (qd_i64_parse(prefix, &bits) || bits < INT32_MIN || bits > INT32_MAX) {
+        return qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
+                          QD_STR_ARG(prefix));
     }
     int64_t most = qd_str_find(address, ':') < 0 ? 32 : 128;
     if (bits < 0 || bits > most) {

@@ -6,6 +6,7 @@
  * calendar repeats. Looking up is a binary search without ICU.
  */
 #include "mapping/date_format.h"
+#include "json/number.h"
 #include <unicode/ucal.h>
 
 #define YEARS_400_MS ((int64_t)146097 * 86400000)
@@ -129,6 +130,33 @@ static int load_changes(qd_arena *a, qd_zone *z, UCalendar *cal)
     return 0;
 }
 
+/* Java's words for an id that ZoneId.of refuses; the caller frames them. */
+static int unknown_zone(qd_str id, qd_err *err)
+{
+    bool offset = id.n > 1 && (id.p[0] == '+' || id.p[0] == '-') && id.p[1] >= '0' && id.p[1] <= '9';
+    int64_t hours;
+    if (offset && id.n >= 3 && qd_i64_parse(qd_str_sub(id, 1, 3), &hours) == 0 && hours > 18)
+        return qd_err_set(err, QD_E_DATE_TIME,
+                          "Zone offset hours not in valid range: value %s%lld is not in the range "
+                          "-18 to 18",
+                          id.p[0] == '-' ? "-" : "", (long long)hours);
+    if (offset)
+        return qd_err_set(err, QD_E_DATE_TIME, "Invalid ID for ZoneOffset, invalid format: %.*s",
+                          QD_STR_ARG(id));
+    for (size_t i = 0; i < id.n; i++) { /* ZoneRegion's syntax */
+        unsigned char c = (unsigned char)id.p[i];
+        bool letter = (c | 32) >= 'a' && (c | 32) <= 'z';
+        bool other = (c >= '0' && c <= '9') || (c && strchr("/._~+-", c));
+        if (letter || (i && other)) continue;
+        return qd_err_set(err, QD_E_DATE_TIME, "Invalid ID for region-based ZoneId, invalid format: %.*s",
+                          QD_STR_ARG(id));
+    }
+    if (id.n < 2)
+        return qd_err_set(err, QD_E_DATE_TIME, "Invalid ID for region-based ZoneId, invalid format: %.*s",
+                          QD_STR_ARG(id));
+    return qd_err_set(err, QD_E_ZONE_RULES, "Unknown time-zone ID: %.*s", QD_STR_ARG(id));
+}
+
 int qd_zone_make(qd_arena *a, qd_str id, qd_zone **out, qd_err *err)
 {
     qd_zone *z = qd_arena_calloc(a, sizeof *z);
@@ -137,7 +165,7 @@ int qd_zone_make(qd_arena *a, qd_str id, qd_zone **out, qd_err *err)
     if (id.n && !z->id.p) return qd_err_nomem(err, "time zone");
     if (!fixed_offset(id, &z->offset)) {
         UCalendar *cal = icu_open(id);
-        if (!cal) return qd_err_set(err, QD_E_ARG, "Unknown time-zone ID: %.*s", QD_STR_ARG(id));
+        if (!cal) return unknown_zone(id, err);
         int rc = load_changes(a, z, cal);
         ucal_close(cal);
         if (rc) return qd_err_nomem(err, "time zone");

@@ -59,10 +59,10 @@ int qdi_query_copy(qdi_builder *b, qd_str text, qd_str *out, qd_err *err)
     return out->p || !text.n ? 0 : qd_err_nomem(err, "query");
 }
 
-static void add_index(qdi_builder *b, qd_err *err)
+static void add_index(const qd_query_context *c, qd_err *err)
 {
-    if (b->c->index_uuid.n) qd_err_detail_str(err, "index_uuid", b->c->index_uuid);
-    if (b->c->index.n) qd_err_detail_str(err, "index", b->c->index);
+    if (c->index_uuid.n) qd_err_detail_str(err, "index_uuid", c->index_uuid);
+    if (c->index.n) qd_err_detail_str(err, "index", c->index);
 }
 
 int qdi_shard_err(qdi_builder *b, qd_err *err, const char *fmt, ...)
@@ -74,7 +74,7 @@ int qdi_shard_err(qdi_builder *b, qd_err *err, const char *fmt, ...)
     va_end(ap);
     if (err && err->code) return err->code;
     (void)qd_err_set(err, QD_E_QUERY_SHARD, "%s", text);
-    add_index(b, err);
+    add_index(b->c, err);
     return QD_E_QUERY_SHARD;
 }
 
@@ -159,7 +159,9 @@ int qdi_clauses_dis_max(qdi_builder *b, qdi_clauses *c, float tie, const qd_node
 {
     int rc = 0;
     *out = c->should.n == 1 ? c->should.at[0] : NULL;
-    if (c->should.n > 1) {
+    if (c->should.n && !(tie >= 0 && tie <= 1)) {
+        rc = qd_err_set(err, QD_E_ARG, "tieBreakerMultiplier must be in [0, 1]");
+    } else if (c->should.n > 1) {
         qd_node *n = qdi_query_node(b, QD_NATIVE_DIS_MAX, err);
         const qd_node **at = qd_arena_alloc(b->arena, c->should.n * sizeof *at);
         if (n && at) {
@@ -300,6 +302,12 @@ static int build_pattern(qdi_builder *b, const qd_query *q, const qd_node **out,
                           "[index.max_regex_length] index level setting.",
                           length, b->limits.max_regex_length);
     int rc = expensive(b, q, err);
+    /* Lucene's automaton of an empty pattern has no states: not even "" matches */
+    if (!rc && !length && q->u.pattern.kind == QD_PATTERN_WILDCARD) {
+        const qd_node *checked;
+        rc = qdi_field_pattern(b, &f, &q->u.pattern, q->value.text, false, &checked, err);
+        return rc ? rc : qdi_query_none(b, out, err);
+    }
     return rc ? rc : qdi_field_pattern(b, &f, &q->u.pattern, q->value.text, false, out, err);
 }
 
@@ -411,17 +419,15 @@ static int count_leaves(qdi_builder *b, const qd_node *n, qd_err *err)
     }
 }
 
-/* The outermost frame of errors that belong to an index. */
-static int shard_failed(qdi_builder *b, int rc, qd_err *err)
+int qd_query_failed(const qd_query_context *c, int rc, qd_err *err)
 {
-    if (rc == QD_E_NOMEM || rc == QD_E_BREAKER || rc == QD_E_QUERY_SHARD || rc == QD_E_PARSE ||
-        b->bare_error)
+    if (rc == QD_E_NOMEM || rc == QD_E_BREAKER || rc == QD_E_QUERY_SHARD || rc == QD_E_PARSE)
         return rc;
     if (!err) return QD_E_QUERY_SHARD;
     char why[512];
     snprintf(why, sizeof why, "%s", qd_err_reason(err));
     rc = qd_err_wrap(err, QD_E_QUERY_SHARD, "failed to create query: %s", why);
-    add_index(b, err);
+    add_index(c, err);
     return rc;
 }
 
@@ -445,7 +451,7 @@ int qd_query_build(const qd_query_context *c, const qd_query *q, qd_query_built 
     }
     if (!rc) *out = (qd_query_built){root, named, (uint32_t)b.named.n, b.uses_now};
     qd_vec_fini(&b.named);
-    return rc ? shard_failed(&b, rc, err) : 0;
+    return rc && !b.bare_error ? qd_query_failed(c, rc, err) : rc;
 }
 
 static int parse_in(const qd_query_context *c, qd_str json, const char *origin, qd_query_built *out,

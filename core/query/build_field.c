@@ -7,6 +7,7 @@
  */
 #include "base/utf8.h"
 #include "query/build_int.h"
+#include <math.h>
 
 qdi_field qdi_field_find(qdi_builder *b, qd_str name)
 {
@@ -16,7 +17,7 @@ qdi_field qdi_field_find(qdi_builder *b, qd_str name)
     } meta[] = {{"_id", QDI_F_ID},           {"_index", QDI_F_INDEX},
                 {"_routing", QDI_F_ROUTING}, {"_field_names", QDI_F_FIELD_NAMES},
                 {"_source", QDI_F_META},     {"_version", QDI_F_META},
-                {"_seq_no", QDI_F_META},     {"_ignored", QDI_F_META},
+                {"_seq_no", QDI_F_SEQ_NO},   {"_ignored", QDI_F_IGNORED},
                 {"_tier", QDI_F_META}};
     qdi_field f = {.name = name, .f = qd_mapping_field(b->c->mapping, name)};
     if (f.f) {
@@ -39,7 +40,7 @@ const char *qdi_query_field_type(const qdi_field *f)
 
 bool qdi_field_is_string(const qdi_field *f)
 {
-    return f->cls == QDI_F_ROUTING ||
+    return f->cls == QDI_F_ROUTING || f->cls == QDI_F_IGNORED ||
            (f->f && (f->f->kind == QD_FIELD_TEXT || f->f->kind == QD_FIELD_KEYWORD));
 }
 
@@ -175,6 +176,16 @@ static int one_term(qdi_builder *b, qd_str field, qd_str term, const qd_node **o
     return term_set(b, field, at, 1, out, err);
 }
 
+/* A term whose score counts: a copy of term's text is taken. */
+static int scored_term(qdi_builder *b, qd_str field, qd_str text, const qd_node **out, qd_err *err)
+{
+    qd_str term;
+    int rc = qdi_query_copy(b, text, &term, err);
+    if (rc) return rc;
+    *out = qd_node_term_make(b->arena, field, term);
+    return *out ? 0 : qd_err_nomem(err, "query");
+}
+
 static int ids(qdi_builder *b, const qd_query_value *v, uint32_t n, const qd_node **out,
                qd_err *err)
 {
@@ -276,15 +287,46 @@ static int mapped_term(qdi_builder *b, const qdi_field *f, qd_query_value v, con
     rc = qd_field_term(f->f, v, &ctx, &p, err);
     if (rc < 0) return rc;
     if (rc) return qdi_query_none(b, out, err);
-    if (f->f->kind == QD_FIELD_BOOLEAN && f->f->indexed)
-        return one_term(b, f->name, p.bytes, out, err);
+    if (f->f->kind == QD_FIELD_BOOLEAN && f->f->indexed) return scored_term(b, f->name, p.bytes, out, err);
     return range_i64(b, f->name, p.i64, p.i64, out, err);
+}
+
+/* A number for _seq_no, as Elasticsearch's SeqNoFieldMapper reads it. */
+static int seq_no_of(qd_query_value v, int64_t *out, qd_err *err)
+{
+    double d;
+    if (qd_i64_parse(v.text, out) == 0) return 0;
+    if (v.quoted || qd_f64_parse_java(v.text, &d))
+        return qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
+                          QD_STR_ARG(v.text));
+    if (d != floor(d)) return qd_err_set(err, QD_E_ARG, "Value [%.*s] has a decimal part", QD_STR_ARG(v.text));
+    if (!(d >= -9223372036854775808.0 && d < 9223372036854775808.0))
+        return qd_err_set(err, QD_E_ARG, "Value [%.*s] is out of range for a long",
+                          QD_STR_ARG(v.text));
+    *out = (int64_t)d;
+    return 0;
+}
+
+static int seq_no_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, const qd_node **out,
+                        qd_err *err)
+{
+    int64_t lo = INT64_MIN, hi = INT64_MAX;
+    int rc = g->has_from ? seq_no_of(g->from, &lo, err) : 0;
+    if (!rc && g->has_to) rc = seq_no_of(g->to, &hi, err);
+    if (rc) return rc;
+    bool none = (g->has_from && !g->include_from && lo == INT64_MAX) ||
+                (g->has_to && !g->include_to && hi == INT64_MIN);
+    if (none) return qdi_query_none(b, out, err);
+    lo += g->has_from && !g->include_from;
+    hi -= g->has_to && !g->include_to;
+    return lo > hi ? qdi_query_none(b, out, err) : range_i64(b, f->name, lo, hi, out, err);
 }
 
 int qdi_field_term(qdi_builder *b, const qdi_field *f, qd_query_value v, bool case_insensitive,
                    const qd_node **out, qd_err *err)
 {
     qd_str term;
+    int64_t number;
     int rc;
     switch (f->cls) {
     case QDI_F_NONE:
@@ -294,12 +336,17 @@ int qdi_field_term(qdi_builder *b, const qdi_field *f, qd_query_value v, bool ca
     case QDI_F_INDEX:
         return all_or_none(b, index_matches(b, v.text, case_insensitive), out, err);
     case QDI_F_ROUTING:
+    case QDI_F_IGNORED:
+        if (case_insensitive) break;
+        return scored_term(b, f->name, v.text, out, err);
     case QDI_F_FIELD_NAMES:
         rc = qdi_query_copy(b, v.text, &term, err);
         return rc ? rc : one_term(b, f->name, term, out, err);
+    case QDI_F_SEQ_NO:
+        rc = seq_no_of(v, &number, err);
+        return rc ? rc : range_i64(b, f->name, number, number, out, err);
     case QDI_F_META:
-        return qdi_shard_err(b, err, "The [%.*s] field may not be queried directly",
-                             QD_STR_ARG(f->name));
+        return qdi_shard_err(b, err, "The %.*s field is not searchable", QD_STR_ARG(f->name));
     default:
         break;
     }
@@ -411,6 +458,7 @@ int qdi_field_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, cons
     if (f->cls == QDI_F_NONE) return qdi_query_none(b, out, err);
     if (!g->has_from && !g->has_to) return qdi_field_exists(b, f->name, out, err);
     if (qdi_field_is_string(f)) return string_range(b, f, g, out, err);
+    if (f->cls == QDI_F_SEQ_NO) return seq_no_range(b, f, g, out, err);
     if (f->cls != QDI_F_MAPPED)
         return qd_err_set(err, QD_E_ARG, "Field [%.*s] of type [%s] does not support range queries",
                           QD_STR_ARG(f->name), qdi_query_field_type(f));
@@ -489,7 +537,12 @@ int qdi_field_exists(qdi_builder *b, qd_str name, const qd_node **out, qd_err *e
         name = qd_arena_printf(b->arena, "%.*s.*", QD_STR_ARG(name));
         if (!name.p) return qd_err_nomem(err, "query");
         return exists_any(b, name, out, err);
+    case QDI_F_META:
+        if (qd_str_is(f.name, "_source"))
+            return qdi_shard_err(b, err, "The _source field is not searchable");
+        return all_or_none(b, true, out, err);
     case QDI_F_ROUTING:
+    case QDI_F_IGNORED:
         n = qdi_query_node(b, QD_NATIVE_EXISTS, err);
         if (!n) return QD_E_NOMEM;
         n->u.exists = f.name;

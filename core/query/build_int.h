@@ -75,6 +75,8 @@ typedef enum qdi_field_class {
     QDI_F_INDEX,
     QDI_F_ROUTING,
     QDI_F_FIELD_NAMES,
+    QDI_F_IGNORED,
+    QDI_F_SEQ_NO,
     QDI_F_META /* another metadata field: exists everywhere, matches nothing else */
 } qdi_field_class;
 

@@ -38,6 +38,14 @@ typedef struct qd_query_limits {
 
 #define QD_QUERY_LIMITS_DEFAULT ((qd_query_limits){1024, 30, 65536, 1000, true, true, false})
 
+/* The document of a terms query that names one instead of listing its values. */
+typedef struct qd_query_lookup {
+    qd_str index, id, routing, path; /* routing: p NULL when none is given */
+} qd_query_lookup;
+/* Finds its values at the path, in arena; none when there is no document. */
+typedef int (*qd_query_lookup_fn)(void *arg, const qd_query_lookup *l, qd_arena *arena,
+                                  const qd_query_value **out, uint32_t *n, qd_err *err);
+
 /* What reading depends on. Zeroed members mean defaults; arena is needed. */
 typedef struct qd_query_reading {
     qd_arena *arena;               /* of the result; the JSON need not live on */
@@ -45,6 +53,8 @@ typedef struct qd_query_reading {
     const qd_query_limits *limits; /* NULL: the defaults */
     const char *origin; /* first byte of the request's body, when the reader stands in a part of
                            it: lines and columns count from here; NULL: from the reader's input */
+    qd_query_lookup_fn lookup; /* NULL: terms look-ups are refused */
+    void *lookup_arg;
 } qd_query_reading;
 
 /* What building depends on. Zeroed members mean defaults; arena, analysis and mapping are needed.
@@ -91,6 +101,9 @@ int qd_query_read_text(const qd_query_reading *how, qd_str json, const qd_query 
  * QD_E_NUMBER_FORMAT, QD_E_ES_PARSE, QD_E_TOO_MANY_CLAUSES, QD_E_NOMEM. [any] */
 QD_MUST_CHECK
 int qd_query_build(const qd_query_context *c, const qd_query *q, qd_query_built *out, qd_err *err);
+/* Puts the frame "failed to create query: …" around an error of an index, for what fails where a tree
+ * is planned (a regexp too complex); returns the code. [any] */
+int qd_query_failed(const qd_query_context *c, int rc, qd_err *err);
 /* Reads and builds; the query's strings live in c->arena. [any] */
 QD_MUST_CHECK
 int qd_query_parse(const qd_query_context *c, qd_str json, qd_query_built *out, qd_err *err);

@@ -52,6 +52,14 @@ static qd_str next_part(qd_str *rest)
     return qd_str_sub(s, 0, i);
 }
 
+/* "2<": Java's split leaves one part, and Elasticsearch looks for the second. */
+static int no_right_side(qd_err *err)
+{
+    int rc = qd_err_set(err, QD_E_ARG, "Index 1 out of bounds for length 1");
+    qd_err_type(err, "array_index_out_of_bounds_exception", 0);
+    return rc;
+}
+
 int qd_minimum_should_match(qd_str spec, uint32_t optional, uint32_t *out, qd_err *err)
 {
     int64_t result = optional;
@@ -69,7 +77,7 @@ int qd_minimum_should_match(qd_str spec, uint32_t optional, uint32_t *out, qd_er
             rc = read_int(left, &bound, err);
             if (rc || (int64_t)optional <= bound) break;
             qd_str right = at < 0 ? (qd_str){"", 0} : qd_str_sub(part, (size_t)at + 1, part.n);
-            rc = simple(right, optional, &result, err);
+            rc = right.n ? simple(right, optional, &result, err) : no_right_side(err);
         }
     }
     if (!rc) *out = (uint32_t)result;

@@ -152,7 +152,8 @@ typedef struct qdi_reading {
     const qd_query_reading *how;
     qd_arena *arena;
     qd_query_limits limits;
-    uint32_t depth; /* of queries within queries */
+    uint32_t depth;     /* of queries within queries */
+    bool lookup_failed; /* the error is a document's, not one of the text: it gets no frames */
 } qdi_reading;
 
 /* The reading behind an SDK context; NULL when it is somebody else's. */

@@ -8,6 +8,7 @@
  */
 #include "query/query_int.h"
 #include <quidditch/plugin.h>
+#include <stdio.h>
 
 /* Bound of queries within queries of plugins' making, whatever the setting says. */
 #define DEPTH_MAX 64u
@@ -103,15 +104,20 @@ static int malformed_end(qd_json_reader *r, qd_str name, qd_err *err)
                           QD_STR_ARG(name), qd_json_event_name(r->event));
 }
 
+static int not_an_object(qd_json_reader *r, qd_err *err)
+{
+    return qd_json_err_at(r, err, QD_E_PARSE,
+                          "[_na] query malformed, must start with start_object");
+}
+
 int qdi_read_inner(qdi_reading *rd, qd_json_reader *r, const qd_query **out, qd_err *err)
 {
     int ev;
     qd_str name;
     uint32_t line, column;
+    /* what isn't an object is stepped over, as by Elasticsearch: its error is one token further */
     if (r->event != QD_JSON_OBJECT && (ev = qdi_query_next(r, err)) != QD_JSON_OBJECT)
-        return ev < 0 ? ev
-                      : qd_json_err_at(r, err, QD_E_PARSE,
-                                       "[_na] query malformed, must start with start_object");
+        return ev < 0 ? ev : not_an_object(r, err);
     ev = qdi_query_next(r, err);
     if (ev < 0) return ev;
     if (ev == QD_JSON_OBJECT_END) {
@@ -200,10 +206,27 @@ static int read_declared(qdi_reading *rd, qd_json_reader *r, const declared *row
             return qdi_xcontent_err(r, err, "[%s] %s doesn't support values of type: %s", q->label,
                                     row->name, qd_json_event_name(r->event));
         int rc = row->set(rd, r, q, err);
-        if (rc == QD_E_NOMEM) return rc;
+        if (rc == QD_E_NOMEM || rd->lookup_failed) return rc;
         if (rc) return qdi_field_failed(r, err, q->label, qd_str_c(row->name));
     }
     return ev < 0 ? ev : 0;
+}
+
+/* The readers of ids, match_all and match_none turn what their parser refuses into a
+ * parsing_exception of the same words around it. */
+static int read_framed(qdi_reading *rd, qd_json_reader *r, const declared *rows, size_t n,
+                       qd_query *q, qd_err *err)
+{
+    int rc = read_declared(rd, r, rows, n, q, err);
+    if (!err || (rc != QD_E_XCONTENT && rc != QD_E_ARG)) return rc;
+    char why[512];
+    uint32_t line, column;
+    snprintf(why, sizeof why, "%s", qd_err_reason(err));
+    qd_json_position(r, r->token, &line, &column);
+    rc = qd_err_wrap(err, QD_E_PARSE, "%s", why);
+    qd_err_detail_i64(err, "line", line);
+    qd_err_detail_i64(err, "col", column);
+    return rc;
 }
 
 static int declared_boost(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err)
@@ -230,7 +253,7 @@ static int read_plain(qdi_reading *rd, qd_json_reader *r, qdi_kind kind, const c
     qd_query *q = qdi_query_make(rd, kind, label, err);
     if (!q) return QD_E_NOMEM;
     *out = q;
-    return read_declared(rd, r, rows, QD_COUNT_OF(rows), q, err);
+    return read_framed(rd, r, rows, QD_COUNT_OF(rows), q, err);
 }
 
 int qdi_read_match_all(qdi_reading *rd, qd_json_reader *r, const char *label, qd_query **out,
@@ -263,11 +286,6 @@ static int read_clauses(qdi_reading *rd, qd_json_reader *r, const qd_query *cons
             int ev = qdi_query_next(r, err);
             if (ev < 0) rc = ev;
             if (ev < 0 || ev == QD_JSON_ARRAY_END) break;
-            if (ev != QD_JSON_OBJECT) {
-                rc = qd_json_err_at(r, err, QD_E_PARSE,
-                                    "[_na] query malformed, must start with start_object");
-                break;
-            }
         }
         rc = qdi_read_inner(rd, r, &q, err);
         if (!rc && qd_vec_push(&got, rd->arena->account, q)) rc = qd_err_nomem(err, "query");
@@ -365,7 +383,7 @@ int qdi_read_ids(qdi_reading *rd, qd_json_reader *r, const char *label, qd_query
     qd_query *q = qdi_query_make(rd, QDI_Q_IDS, label, err);
     if (!q) return QD_E_NOMEM;
     *out = q;
-    return read_declared(rd, r, rows, QD_COUNT_OF(rows), q, err);
+    return read_framed(rd, r, rows, QD_COUNT_OF(rows), q, err);
 }
 
 /* --- constant_score, dis_max ----------------------------------------------------------------- */
@@ -419,7 +437,6 @@ int qdi_read_dis_max(qdi_reading *rd, qd_json_reader *r, const char *label, qd_q
                      qd_err *err)
 {
     int ev, rc;
-    bool found = false;
     qd_query *q = qdi_query_make(rd, QDI_Q_DIS_MAX, label, err);
     if (!q) return QD_E_NOMEM;
     *out = q;
@@ -431,8 +448,8 @@ int qdi_read_dis_max(qdi_reading *rd, qd_json_reader *r, const char *label, qd_q
             if (!qd_str_is(key, "queries"))
                 return qd_json_err_at(r, err, QD_E_PARSE, "[dis_max] query does not support [%.*s]",
                                       QD_STR_ARG(key));
-            found = true;
             rc = read_clauses(rd, r, &q->u.dis_max.queries, &q->u.dis_max.n, err);
+            if (!rc && !q->u.dis_max.n) return not_an_object(r, err); /* of an empty array */
         } else if (qd_str_is(key, "tie_breaker")) {
             rc = qdi_read_float(r, &q->u.dis_max.tie_breaker, err);
         } else {
@@ -444,7 +461,7 @@ int qdi_read_dis_max(qdi_reading *rd, qd_json_reader *r, const char *label, qd_q
         if (rc) return rc;
     }
     if (ev < 0) return ev;
-    if (found && q->u.dis_max.n) return 0;
+    if (q->u.dis_max.n) return 0;
     return qd_json_err_at(r, err, QD_E_PARSE,
                           "[dis_max] requires 'queries' field with at least one clause");
 }

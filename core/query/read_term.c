@@ -3,6 +3,7 @@
  * wildcard, regexp, fuzzy.
  */
 #include "query/query_int.h"
+#include <stdio.h>
 
 #define AT(member) offsetof(qd_query, member)
 #define STANDARD                                                                                   \
@@ -69,7 +70,16 @@ static int read_field_query(qdi_reading *rd, qd_json_reader *r, const qdi_option
                 return qd_json_err_at(r, err, QD_E_PARSE,
                                       "[%s] unexpected token [START_ARRAY] after [%.*s]", q->label,
                                       QD_STR_ARG(key));
+            if (ev == QD_JSON_NULL && q->kind == QDI_Q_PATTERN) {
+                if (q->field.p) return several_fields(r, q, key, err);
+                q->field = key; /* without a value, which is refused behind */
+                continue;
+            }
             if (ev == QD_JSON_NULL) continue;
+            if (ev == QD_JSON_ARRAY && q->kind == QDI_Q_RANGE) { /* its first value is looked at */
+                ev = qdi_query_next(r, err);
+                if (ev < 0) return ev;
+            }
             return unsupported(r, q->label, key, err);
         } else {
             if (q->field.p) return several_fields(r, q, key, err);
@@ -84,7 +94,9 @@ static int read_field_query(qdi_reading *rd, qd_json_reader *r, const qdi_option
 static int need_field_value(const qd_query *q, qd_err *err)
 {
     if (q->field.n == 0) return qd_err_set(err, QD_E_ARG, "field name is null or empty");
-    if (!q->has_value) return qd_err_set(err, QD_E_ARG, "value cannot be null");
+    if (!q->has_value)
+        return qd_err_set(err, QD_E_ARG, "%svalue cannot be null",
+                          qd_str_is(QD_STR("fuzzy"), q->label) ? "query " : "");
     return 0;
 }
 
@@ -129,7 +141,7 @@ static int read_pattern(qdi_reading *rd, qd_json_reader *r, const char *label, q
 int qdi_read_prefix(qdi_reading *rd, qd_json_reader *r, const char *label, qd_query **out,
                     qd_err *err)
 {
-    static const qdi_option rows[] = {PATTERN_OPTIONS, {"prefix", QDI_OPT_VALUE, 0}};
+    static const qdi_option rows[] = {PATTERN_OPTIONS};
     return read_pattern(rd, r, label, QD_PATTERN_PREFIX, rows, QD_COUNT_OF(rows), out, err);
 }
 
@@ -182,6 +194,13 @@ static int check_zone_and_format(qdi_reading *rd, const qdi_range *g, qd_err *er
     qd_zone *zone;
     qd_date_format *format;
     int rc = g->time_zone.p ? qd_zone_make(rd->arena, g->time_zone, &zone, err) : 0;
+    if (rc == QD_E_ZONE_RULES || rc == QD_E_DATE_TIME) {
+        char why[256];
+        snprintf(why, sizeof why, "%s", err ? qd_err_reason(err) : "");
+        return qd_err_wrap(err, QD_E_ARG, "java.time.%s: %s",
+                           rc == QD_E_ZONE_RULES ? "zone.ZoneRulesException" : "DateTimeException",
+                           why);
+    }
     if (!rc && g->format.n) rc = qd_date_format_make(rd->arena, g->format, &format, err);
     return rc;
 }
@@ -248,6 +267,42 @@ static int read_terms_values(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd
     return rc;
 }
 
+/* {"index": …, "id": …, "path": …, "routing": …}: the values stand in that document. */
+static int read_lookup(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err)
+{
+    qd_query_lookup l = {0};
+    const struct {
+        const char *name;
+        qd_str *to;
+    } rows[] = {{"index", &l.index}, {"id", &l.id}, {"path", &l.path}, {"routing", &l.routing}};
+    int ev, rc = 0;
+    while ((ev = qdi_query_next(r, err)) == QD_JSON_KEY) {
+        qd_str *to = NULL;
+        for (size_t i = 0; i < QD_COUNT_OF(rows) && !to; i++)
+            if (qd_str_is(r->text, rows[i].name)) to = rows[i].to;
+        bool store = qd_str_is(r->text, "store"), ignored;
+        if (!to && !store)
+            return qdi_xcontent_err(r, err, "[terms_lookup] unknown field [%.*s]",
+                                    QD_STR_ARG(r->text));
+        ev = qdi_query_next(r, err);
+        if (ev < 0) return ev;
+        rc = to ? qdi_read_text(rd, r, to, err) : qdi_read_bool(r, &ignored, err);
+        if (rc) return rc;
+    }
+    if (ev < 0) return ev;
+    for (size_t i = 0; i < 3; i++)
+        if (!rows[i].to->p) return qd_err_set(err, QD_E_ARG, "Required [%s]", rows[i].name);
+    if (!rd->how->lookup)
+        return qd_json_err_at(r, err, QD_E_PARSE,
+                              "[terms] lookup of terms in another document is not supported here, "
+                              "field [%.*s] needs an array of terms",
+                              QD_STR_ARG(q->field));
+    rc = rd->how->lookup(rd->how->lookup_arg, &l, rd->arena, &q->u.terms.values, &q->u.terms.n,
+                         err);
+    rd->lookup_failed = rc != 0;
+    return rc;
+}
+
 int qdi_read_terms(qdi_reading *rd, qd_json_reader *r, const char *label, qd_query **out,
                    qd_err *err)
 {
@@ -267,10 +322,13 @@ int qdi_read_terms(qdi_reading *rd, qd_json_reader *r, const char *label, qd_que
             q->field = key;
             rc = read_terms_values(rd, r, q, err);
         } else if (ev == QD_JSON_OBJECT) {
-            return qd_json_err_at(r, err, QD_E_PARSE,
-                                  "[terms] lookup of terms in another document is not supported, "
-                                  "field [%.*s] needs an array of terms",
-                                  QD_STR_ARG(key));
+            if (q->field.p)
+                return qd_json_err_at(r, err, QD_E_PARSE,
+                                      "[terms] query does not support more than one field. "
+                                      "Already got: [%.*s] but also found [%.*s]",
+                                      QD_STR_ARG(q->field), QD_STR_ARG(key));
+            q->field = key;
+            rc = read_lookup(rd, r, q, err);
         } else if (!qdi_is_value(r->event)) {
             return qd_json_err_at(r, err, QD_E_PARSE, "[terms] unknown token [%s] after [%.*s]",
                                   qd_json_event_name(r->event), QD_STR_ARG(key));

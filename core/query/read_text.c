@@ -91,7 +91,8 @@ static int check_counts(const qd_query *q, qd_err *err)
     if (q->u.text.prefix_length < 0)
         return qd_err_set(err, QD_E_ARG, "[%s] requires prefix length to be non-negative.",
                           q->label);
-    if (q->u.text.max_expansions <= 0)
+    int32_t least = q->u.text.match == QDI_MATCH_PHRASE_PREFIX ? 0 : 1;
+    if (q->u.text.max_expansions < least)
         return qd_err_set(err, QD_E_ARG, "[%s] requires maxExpansions to be positive.", q->label);
     if (q->u.text.slop < 0) return qd_err_set(err, QD_E_ARG, "No negative slop allowed.");
     return 0;

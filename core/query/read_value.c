@@ -164,10 +164,13 @@ static int auto_bounds(qd_str text, qd_str bounds, qdi_fuzziness *out, qd_err *e
     int64_t lo, hi;
     if (!rest.p || qd_str_find(rest, ',') >= 0)
         return qd_err_set(err, QD_E_ES_PARSE, "failed to find low and high distance values");
-    if (qd_i64_parse(low, &lo) || qd_i64_parse(rest, &hi) || lo < INT32_MIN || lo > INT32_MAX ||
-        hi < INT32_MIN || hi > INT32_MAX)
-        return qd_err_set(err, QD_E_ES_PARSE, "failed to parse [%.*s] as a \"auto:int,int\"",
-                          QD_STR_ARG(text));
+    bool bad = qd_i64_parse(low, &lo) || lo < INT32_MIN || lo > INT32_MAX;
+    if (bad || qd_i64_parse(rest, &hi) || hi < INT32_MIN || hi > INT32_MAX) {
+        (void)qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
+                         QD_STR_ARG(bad ? low : rest));
+        return qd_err_wrap(err, QD_E_ES_PARSE, "failed to parse [%.*s] as a \"auto:int,int\"",
+                           QD_STR_ARG(text));
+    }
     if (lo < 0 || hi < 0 || lo > hi)
         return qd_err_set(err, QD_E_ARG,
                           "fuzziness wrongly configured, must be: lowDistance > 0, highDistance > "

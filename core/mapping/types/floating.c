@@ -162,6 +162,7 @@ static int64_t bound(const qd_field *f, double v, bool up, bool in)
         if (!in && whole == s) i += up ? 1 : -1;
         return i;
     }
+    if (f->kind != QD_FIELD_DOUBLE) v = (double)(float)v; /* read as a float by Elasticsearch */
     int64_t e = encode(f, v);
     double back = f->kind == QD_FIELD_DOUBLE ? v : (double)qd_f32_decode(e);
     if (up ? back < v : back > v) return up ? e + 1 : e - 1; /* rounding passed the bound */

@@ -50,7 +50,7 @@ static bool match(parser *x, char c)
 
 static int next_point(parser *x, uint32_t *cp)
 {
-    if (!more(x)) return qd_err_set(x->err, QD_E_ARG, "end-of-string");
+    if (!more(x)) return qd_err_set(x->err, QD_E_ARG, "unexpected end-of-string");
     x->p += qd_utf8_next(x->p, x->end, cp);
     return 0;
 }
@@ -390,7 +390,10 @@ static int parse_counts(parser *x, uint32_t *min, uint32_t *max)
         if (rc) return rc;
         if (!had) *max = UINT32_MAX;
     }
-    return match(x, '}') ? 0 : wrong(x, "expected '}'");
+    if (!match(x, '}')) return wrong(x, "expected '}'");
+    if (*min <= *max) return 0;
+    return qd_err_set(x->err, QD_E_ARG, "invalid repetition range(out of order): %u..%u", *min,
+                      *max);
 }
 
 static int repeat(parser *x, qdi_fragment *f, bool *any, uint32_t min, uint32_t max)

@@ -1,6 +1,7 @@
 /* buffer.c: fields, documents, budget of an indexing slot. See segment/buffer.h. */
 #include "segment/buffer/buffer_int.h"
 #include "segment/segment.h"
+#include <stdlib.h>
 
 int qd_buffer_create(qd_account *account, qd_buffer **out, qd_err *err)
 {
@@ -152,6 +153,43 @@ int qdi_buffer_touch(qd_buffer *b, uint32_t field, qdi_buffer_field **out, qd_er
     return 0;
 }
 
+static int by_term(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Words of a document since the mark, each counted once: with no frequencies kept that is its
+ * length, as in Lucene. Must not fail: without memory for sorting every word is looked for. */
+static uint32_t distinct_words(qd_buffer *b, const qdi_buffer_field *f, uint32_t words)
+{
+    uint32_t *ids = qdi_buffer_space(b, (size_t)words * sizeof *ids), n = 0, distinct = 0;
+    qdi_stream_cursor c;
+    qdi_stream_seek(&c, &f->stream, f->mark);
+    for (; n < words; n++) {
+        if (c.have == 0) qdi_stream_turn(&c);
+        uint32_t id = *c.p++;
+        c.have--;
+        if (ids) {
+            ids[n] = id;
+            continue;
+        }
+        qdi_stream_cursor again;
+        uint32_t k = 0;
+        qdi_stream_seek(&again, &f->stream, f->mark);
+        for (; k < n; k++) {
+            if (again.have == 0) qdi_stream_turn(&again);
+            again.have--;
+            if (*again.p++ == id) break;
+        }
+        distinct += k == n;
+    }
+    if (!ids) return distinct;
+    qsort(ids, n, sizeof *ids, by_term);
+    for (uint32_t i = 0; i < n; i++) distinct += !i || ids[i] != ids[i - 1];
+    return distinct;
+}
+
 int qd_buffer_doc_commit(qd_buffer *b, qd_err *err)
 {
     QD_CHECK(b, QDI_BUFFER_MAGIC);
@@ -168,6 +206,8 @@ int qd_buffer_doc_commit(qd_buffer *b, qd_err *err)
         if (words == 0) continue;
         f->docs.at[f->docs.n++] = b->docs;
         f->words.at[f->words.n++] = words;
+        if (f->info.index == QD_INDEX_DOCS && f->info.norms && words > 1)
+            f->length = distinct_words(b, f, words);
         f->norms.at[f->norms.n++] = qd_norm_of(f->length);
         if (f->position > f->max_position) f->max_position = f->position;
         b->words += words;
