@@ -281,6 +281,7 @@ static qd_json_event after_value(qd_json_reader *r, const char *p)
 {
     if (r->depth == 0) {
         if (p < r->end && !(r->flags & QD_JSON_ONE_VALUE)) {
+            if (*p == '}' || *p == ']') return qdi_json_failed(r, QD_JSON_BAD_CLOSE, p, 0);
             return qdi_json_failed(r, QD_JSON_TRAILING, p, 0);
         }
         r->state = ST_DONE;

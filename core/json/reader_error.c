@@ -7,9 +7,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define SOURCE                                                                                     \
-    "Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: %u, "       \
-    "column: %u"
+#define SOURCE_LINE                                                                                \
+    "Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: %u"
+#define SOURCE SOURCE_LINE ", column: %u"
 
 void qd_json_position(const qd_json_reader *r, const char *at, uint32_t *line, uint32_t *column)
 {
@@ -130,8 +130,8 @@ static void bad_close(const qd_json_reader *r, qd_buf *b)
 {
     if (r->depth == 0) {
         (void)qd_buf_printf(
-            b, "Unexpected close marker '%c': expected ']' (for root starting at [" SOURCE "])",
-            *r->failure_at, 1u, 0u);
+            b, "Unexpected close marker '%c': expected ']' (for root starting at [" SOURCE_LINE "])",
+            *r->failure_at, 1u); /* a root has no column */
         return;
     }
     uint32_t line, column;
@@ -203,6 +203,11 @@ static void describe(const qd_json_reader *r, qd_buf *b)
         break;
     case QD_JSON_BAD_TOKEN: {
         size_t n = (size_t)(r->failure_at - r->token);
+        if (qd_str_is((qd_str){r->token, n}, "NaN")) {
+            (void)qd_buf_c(b, "Non-standard token 'NaN': enable "
+                              "`JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS` to allow");
+            break;
+        }
         (void)qd_buf_printf(b, "Unrecognized token '%.*s%s': was expecting " VALUES,
                             (int)(n > 256 ? 256 : n), r->token, n > 256 ? "..." : "");
         break;
@@ -286,6 +291,8 @@ int qd_json_fail(const qd_json_reader *r, qd_err *err)
     uint32_t line, column;
     qd_buf_init(&b, r->account, 64 << 10);
     qd_json_position(r, r->failure_at, &line, &column);
+    /* Jackson has taken what ends the token by then */
+    column += r->failure == QD_JSON_BAD_TOKEN && r->failure_at < r->end;
     (void)qd_buf_printf(&b, "[%u:%u] ", line, column);
     describe(r, &b);
     (void)qd_buf_printf(&b, "\n at [" SOURCE "]", line, column);

@@ -135,7 +135,7 @@ static int unknown_zone(qd_str id, qd_err *err)
 {
     bool offset = id.n > 1 && (id.p[0] == '+' || id.p[0] == '-') && id.p[1] >= '0' && id.p[1] <= '9';
     int64_t hours;
-    if (offset && id.n >= 3 && qd_i64_parse(qd_str_sub(id, 1, 3), &hours) == 0 && hours > 18)
+    if (offset && id.n >= 3 && qd_i64_parse(qd_str_sub(id, 1, 2), &hours) == 0 && hours > 18)
         return qd_err_set(err, QD_E_DATE_TIME,
                           "Zone offset hours not in valid range: value %s%lld is not in the range "
                           "-18 to 18",

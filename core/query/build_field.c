@@ -401,7 +401,8 @@ int qdi_field_terms(qdi_builder *b, const qdi_field *f, const qd_query_value *v,
     }
     if (qdi_field_is_string(f) || f->cls == QDI_F_FIELD_NAMES)
         return string_terms(b, f, v, n, out, err);
-    if (n == 1 || f->cls != QDI_F_MAPPED) return qdi_field_term(b, f, v[0], false, out, err);
+    bool boolean = f->cls == QDI_F_MAPPED && f->f->kind == QD_FIELD_BOOLEAN; /* never scored here */
+    if ((n == 1 && !boolean) || f->cls != QDI_F_MAPPED) return qdi_field_term(b, f, v[0], false, out, err);
     return value_terms(b, f, v, n, out, err);
 }
 

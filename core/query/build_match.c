@@ -183,7 +183,8 @@ static int phrase(const qdi_matcher *m, const qdi_token *t, uint32_t n, bool pre
     x->u.phrase.terms = terms;
     x->u.phrase.n = n;
     x->u.phrase.slop = m->slop;
-    x->u.phrase.max_expansions = m->max_expansions;
+    /* Elasticsearch looks at the limit behind the first term */
+    x->u.phrase.max_expansions = m->max_expansions ? m->max_expansions : 1;
     *out = x;
     return 0;
 }

@@ -48,7 +48,7 @@ static int syntax_failed(qdi_string *s, qd_err *err)
     char why[512];
     snprintf(why, sizeof why, "%s", qd_err_reason(err));
     qd_err_fini(err);
-    (void)qd_err_set(err, QD_E_ES_PARSE, "Cannot parse '%.*s': %s", QD_STR_ARG(text), why);
+    (void)qd_err_set(err, QD_E_QUERY_SYNTAX, "Cannot parse '%.*s': %s", QD_STR_ARG(text), why);
     int rc = qd_err_wrap(err, QD_E_QUERY_SHARD, "Failed to parse query [%.*s]", QD_STR_ARG(text));
     if (s->b->c->index_uuid.n) qd_err_detail_str(err, "index_uuid", s->b->c->index_uuid);
     if (s->b->c->index.n) qd_err_detail_str(err, "index", s->b->c->index);
@@ -59,8 +59,8 @@ static int check(qdi_builder *b, const qd_query *q, qd_err *err)
 {
     const qdi_text *t = &q->u.text;
     qd_node_pattern p = {0};
-    qd_zone *zone;
     int rc = 0;
+    (void)b;
     if (t->nfields && t->default_field.p) {
         rc = qd_err_set(err, QD_E_VALIDATION,
                         "Validation Failed: 1: [query_string] cannot use [fields] parameter in "
@@ -68,7 +68,7 @@ static int check(qdi_builder *b, const qd_query *q, qd_err *err)
         qd_err_type(err, "query_validation_exception", 0);
         return rc;
     }
-    if (t->time_zone.p) rc = qd_zone_make(b->arena, t->time_zone, &zone, err);
+    /* fuzzy_rewrite is read and checked, and then Elasticsearch's parser forgets it */
     if (!rc) rc = qdi_pattern_rewrite(t->fuzzy_rewrite, &p, err);
     return rc ? rc : qdi_pattern_rewrite(t->rewrite, &p, err);
 }
@@ -82,7 +82,7 @@ static int run(qdi_string *s, const qd_node **out, qd_err *err)
     if (rc) return rc;
     if (qd_str_trim(text).n == 0) return qdi_query_none(s->b, out, err);
     rc = qdi_string_parse(s, text, out, err);
-    if (rc == QD_E_ES_PARSE && err && !err->cause) return syntax_failed(s, err);
+    if (rc == QD_E_QUERY_SYNTAX && err && !err->cause) return syntax_failed(s, err);
     if (rc || !*out) return rc;
     rc = qdi_fix_negative(s->b, *out, out, err);
     return rc ? rc : qdi_apply_minimum(s->b, *out, t->minimum_should_match, out, err);

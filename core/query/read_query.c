@@ -219,6 +219,7 @@ static int read_framed(qdi_reading *rd, qd_json_reader *r, const declared *rows,
 {
     int rc = read_declared(rd, r, rows, n, q, err);
     if (!err || (rc != QD_E_XCONTENT && rc != QD_E_ARG)) return rc;
+    if (r->event == QD_JSON_KEY) (void)qd_json_next(r); /* its parser stands on the value by then */
     char why[512];
     uint32_t line, column;
     snprintf(why, sizeof why, "%s", qd_err_reason(err));

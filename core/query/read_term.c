@@ -41,7 +41,10 @@ static int read_options(qdi_reading *rd, qd_json_reader *r, const qdi_option *ro
                 "[term] query does not support arrays for value - use a bool query with multiple "
                 "term clauses in the should section or use a Terms query if scoring is not "
                 "required");
-        int rc = qdi_option_read(rd, r, o, q, err);
+        bool needs_text = q->kind == QDI_Q_PATTERN && q->u.pattern.kind == QD_PATTERN_WILDCARD &&
+                          o->kind == QDI_OPT_VALUE && ev == QD_JSON_NULL;
+        int rc = needs_text ? qdi_read_text(rd, r, &q->value.text, err)
+                            : qdi_option_read(rd, r, o, q, err);
         if (rc) return rc;
     }
     return ev < 0 ? ev : 0;
@@ -66,10 +69,9 @@ static int read_field_query(qdi_reading *rd, qd_json_reader *r, const qdi_option
             if (ev == QD_JSON_ARRAY && q->kind == QDI_Q_TERM)
                 return qd_json_err_at(r, err, QD_E_PARSE,
                                       "[term] query does not support array of values");
-            if (ev == QD_JSON_ARRAY && plain)
-                return qd_json_err_at(r, err, QD_E_PARSE,
-                                      "[%s] unexpected token [START_ARRAY] after [%.*s]", q->label,
-                                      QD_STR_ARG(key));
+            bool needs_text = q->kind == QDI_Q_PATTERN && q->u.pattern.kind == QD_PATTERN_WILDCARD;
+            if ((ev == QD_JSON_ARRAY && plain) || (ev == QD_JSON_NULL && needs_text))
+                return qdi_read_text(rd, r, &q->value.text, err); /* its refusal */
             if (ev == QD_JSON_NULL && q->kind == QDI_Q_PATTERN) {
                 if (q->field.p) return several_fields(r, q, key, err);
                 q->field = key; /* without a value, which is refused behind */

@@ -183,7 +183,8 @@ static int read_flat(qdi_reading *rd, qd_json_reader *r, const qdi_option *rows,
                 return unsupported(r, q->label, key, err);
             return list ? unsupported(r, q->label, key, err) : unknown_token(r, q->label, key, err);
         }
-        if (!o)
+        bool misplaced = list && r->event != QD_JSON_ARRAY && q->kind != QDI_Q_MULTI_MATCH;
+        if (!o || misplaced)
             return qd_json_err_at(r, err, QD_E_PARSE, "[%s] %s [%.*s]", q->label, unknown,
                                   QD_STR_ARG(key));
         int rc = qdi_option_read(rd, r, o, q, err);
@@ -270,7 +271,12 @@ int qdi_read_query_string(qdi_reading *rd, qd_json_reader *r, const char *label,
     if (rc) return rc;
     if (!q->has_value)
         return qd_json_err_at(r, err, QD_E_PARSE, "[query_string] must be provided with a [query]");
-    return 0;
+    if (q->u.text.time_zone.p) {
+        qd_zone *zone;
+        rc = qd_zone_make(rd->arena, q->u.text.time_zone, &zone, err);
+        if (rc == QD_E_ZONE_RULES || rc == QD_E_DATE_TIME) qd_err_type(err, NULL, 500);
+    }
+    return rc;
 }
 
 int qdi_read_simple_query_string(qdi_reading *rd, qd_json_reader *r, const char *label,

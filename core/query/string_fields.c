@@ -245,7 +245,7 @@ int qdi_string_wildcard(qdi_string *s, qd_str field, qd_str text, const qd_node 
         return *out ? 0 : QD_E_NOMEM;
     }
     if (!s->leading_wildcard && text.n && (text.p[0] == '*' || text.p[0] == '?'))
-        return qd_err_set(err, QD_E_ES_PARSE,
+        return qd_err_set(err, QD_E_QUERY_SYNTAX,
                           "'*' or '?' not allowed as first character in WildcardQuery");
     return each(s, field, wildcard_of, &text, out, err);
 }
@@ -277,7 +277,7 @@ static int fuzzy_of(qdi_string *s, const qdi_field *f, const void *arg, const qd
 {
     qdi_pattern p = *(const qdi_pattern *)arg;
     qd_str text = p.rewrite; /* the word travels here */
-    p.rewrite = s->q->u.text.fuzzy_rewrite;
+    p.rewrite = (qd_str){NULL, 0};
     if (f->cls == QDI_F_NONE) return qdi_query_none(s->b, out, err);
     int rc = normalized(s, f, text, &text, err);
     return rc ? rc : qdi_field_pattern(s->b, f, &p, text, false, out, err);

@@ -4,6 +4,8 @@
  * behind `^` other rules hold; the token that opens or closes one switches.
  */
 #include "query/string_lex_int.h"
+#include "base/utf8.h"
+#include <stdio.h>
 
 /* White space of the syntax at p: its bytes, 0: none. U+3000 counts. */
 static size_t space_at(qd_str s, size_t i)
@@ -37,31 +39,53 @@ static size_t term_char_at(qd_str s, size_t i)
     return term_start_at(s, i);
 }
 
-/* What was read of the broken token, quotes and backslashes escaped. */
-static void shown(qd_str s, char out[136])
+/* What was read of the broken token, as JavaCC's addEscapes writes it. */
+static void shown(qd_str s, char out[256])
 {
     size_t n = 0;
-    for (size_t i = 0; i < s.n && i < 64; i++) {
-        if (s.p[i] == '"' || s.p[i] == '\\') out[n++] = '\\';
-        out[n++] = s.p[i];
+    const char *p = s.p, *end = s.p + s.n;
+    while (p < end && n < 236) {
+        uint32_t cp;
+        p += qd_utf8_next(p, end, &cp);
+        if (cp == '"' || cp == '\\') {
+            out[n++] = '\\';
+            out[n++] = (char)cp;
+        } else if (cp >= 0x20 && cp <= 0x7e) {
+            out[n++] = (char)cp;
+        } else if (cp <= 0xffff) {
+            n += (size_t)snprintf(out + n, 256 - n, "\\u%04x", cp);
+        } else {
+            n += (size_t)snprintf(out + n, 256 - n, "\\u%04x\\u%04x",
+                                  0xd800 + ((cp - 0x10000) >> 10), 0xdc00 + ((cp - 0x10000) & 0x3ff));
+        }
     }
     out[n] = 0;
 }
 
+/* As JavaCC tells it: the character at which no token goes on, or the end, when that was the last
+ * one; columns count UTF-16 units. */
 static int error_at(const qdi_lexer *l, size_t at, qd_err *err)
 {
-    char after[136];
+    static const char *const states[] = {[QDI_LEX_DEFAULT] = " (in lexical state 2)",
+                                         [QDI_LEX_BOOST] = "",
+                                         [QDI_LEX_RANGE] = " (in lexical state 1)"};
+    char after[256];
+    uint32_t cp = 0;
     qd_str s = l->text;
-    shown(qd_str_sub(s, l->at, at > l->at ? at - l->at : 0), after);
-    if (at >= s.n)
-        return qd_err_set(err, QD_E_ES_PARSE,
-                          "Lexical error at line 1, column %zu.  Encountered: <EOF> after : "
-                          "\"%s\"",
-                          at + 1, after);
-    return qd_err_set(err, QD_E_ES_PARSE,
-                      "Lexical error at line 1, column %zu.  Encountered: \"%c\" (%d), after : "
-                      "\"%s\"",
-                      at + 1, s.p[at], (int)(uint8_t)s.p[at], after);
+    size_t step = at < s.n ? qd_utf8_next(s.p + at, s.p + s.n, &cp) : 0;
+    bool end = at + step >= s.n;
+    after[0] = 0;
+    if (at >= s.n && s.n - l->at > 1) shown(qd_str_sub(s, l->at, s.n - l->at), after);
+    size_t column = qd_utf8_utf16(qd_str_sub(s, 0, end ? s.n : at)) + 1;
+    if (end)
+        return qd_err_set(err, QD_E_QUERY_SYNTAX,
+                          "Lexical error at line 1, column %zu.  Encountered: <EOF>%s%s%s%s", column,
+                          after[0] ? " after prefix \"" : "", after, after[0] ? "\"" : "",
+                          states[l->state]);
+    if (cp > 0xffff) cp = 0xd800 + ((cp - 0x10000) >> 10);
+    return qd_err_set(err, QD_E_QUERY_SYNTAX,
+                      "Lexical error at line 1, column %zu.  Encountered: '%u' (%u),%s", column, cp,
+                      cp, states[l->state]);
 }
 
 static int take(qdi_lexer *l, qdi_lex_kind kind, size_t n, qdi_lex_token *out)

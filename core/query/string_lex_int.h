@@ -47,7 +47,7 @@ typedef struct qdi_lexer {
     enum { QDI_LEX_DEFAULT, QDI_LEX_BOOST, QDI_LEX_RANGE } state;
 } qdi_lexer;
 
-/* The next token; QD_E_ES_PARSE "Lexical error at line 1, column N. …". */
+/* The next token; QD_E_QUERY_SYNTAX "Lexical error at line 1, column N. …". */
 QD_MUST_CHECK
 int qdi_lex_next(qdi_lexer *l, qdi_lex_token *out, qd_err *err);
 

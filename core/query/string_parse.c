@@ -61,11 +61,12 @@ static int unexpected(const parser *p, const qdi_lex_token *t, qd_err *err)
         "<PREFIXTERM>", "<WILDTERM>", "<REGEXPTERM>", "\"[\"",  "\"{\"",
         "<NUMBER>",     "\"TO\"",     "\"]\"",        "\"}\"",  "<RANGE_QUOTED>",
         "<RANGE_GOOP>"};
-    size_t column = (size_t)(t->image.p - p->lexer.text.p);
+    qd_str before = {p->lexer.text.p, (size_t)(t->image.p - p->lexer.text.p)};
+    size_t column = qd_utf8_utf16(before);
     if (t->kind == QDI_T_EOF)
-        return qd_err_set(err, QD_E_ES_PARSE, "Encountered \"<EOF>\" at line 1, column %zu.",
+        return qd_err_set(err, QD_E_QUERY_SYNTAX, "Encountered \"<EOF>\" at line 1, column %zu.",
                           column);
-    return qd_err_set(err, QD_E_ES_PARSE, "Encountered \" %s \"%.*s \"\" at line 1, column %zu.",
+    return qd_err_set(err, QD_E_QUERY_SYNTAX, "Encountered \" %s \"%.*s \"\" at line 1, column %zu.",
                       names[t->kind], QD_STR_ARG(qd_str_sub(t->image, 0, 64)), column);
 }
 
@@ -93,7 +94,7 @@ static int unicode_escape(qd_str s, size_t *i, char *out, size_t *n, qd_err *err
 {
     uint32_t unit, low;
     if (hex4(s, *i, &unit))
-        return qd_err_set(err, QD_E_ES_PARSE, "Truncated unicode escape sequence.");
+        return qd_err_set(err, QD_E_QUERY_SYNTAX, "Truncated unicode escape sequence.");
     *i += 4;
     if (unit >= 0xd800 && unit < 0xdc00 && *i + 6 <= s.n && s.p[*i] == '\\' && s.p[*i + 1] == 'u' &&
         hex4(s, *i + 2, &low) == 0 && low >= 0xdc00 && low < 0xe000) {
@@ -117,7 +118,7 @@ static int unescape(parser *p, qd_str s, qd_str *out, qd_err *err)
             continue;
         }
         if (++i >= s.n)
-            return qd_err_set(err, QD_E_ES_PARSE, "Term can not end with escape character.");
+            return qd_err_set(err, QD_E_QUERY_SYNTAX, "Term can not end with escape character.");
         if (s.p[i] != 'u') {
             to[n++] = s.p[i++];
             continue;

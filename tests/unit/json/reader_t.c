@@ -147,9 +147,10 @@ static void errors_name_place_and_reason(void **state)
     expect("[1,]", "![1:4] Unexpected character (']' (code 93)): expected a valid value " TOKENS);
     expect("{\"a\":,}",
            "![1:6] Unexpected character (',' (code 44)): expected a valid value " TOKENS);
-    expect("{\n  \"a\": tru\n}", "![2:11] Unrecognized token 'tru': was expecting " TOKENS);
-    expect("[nul]", "![1:5] Unrecognized token 'nul': was expecting " TOKENS);
-    expect("[NaN]", "![1:5] Unrecognized token 'NaN': was expecting " TOKENS);
+    expect("{\n  \"a\": tru\n}", "![2:12] Unrecognized token 'tru': was expecting " TOKENS);
+    expect("[nul]", "![1:6] Unrecognized token 'nul': was expecting " TOKENS);
+    expect("[NaN]", "![1:6] Non-standard token 'NaN': enable "
+                    "`JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS` to allow");
     expect("['a']", "![1:2] Unexpected character (''' (code 39)): expected a valid value " TOKENS);
     expect("[01]", "![1:3] Invalid numeric value: Leading zeroes not allowed");
     expect("[1.]", "![1:4] Unexpected character (']' (code 93)) in numeric value: Decimal point "
@@ -174,7 +175,8 @@ static void errors_name_place_and_reason(void **state)
     expect("{\"a\":1,\"a\":2}", "![1:11] Duplicate field 'a'");
     expect("{\"a\":1,\"\\u0061\":2}", "![1:16] Duplicate field 'a'");
     expect("{} {}", "![1:4] Malformed content, found extra data after parsing: START_OBJECT");
-    expect("[1]]", "![1:4] Unexpected character (']' (code 93)): expected a valid value " TOKENS);
+    expect("[1]]", "![1:4] Unexpected close marker ']': expected ']' (for root starting at [Source: "
+                   "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1])");
     expect("[\"a\xFF\"]", "![1:4] Invalid UTF-8 start byte 0xff");
     expect("[\"a\xC3(\"]", "![1:4] Invalid UTF-8 middle byte 0x28");
     expect("[\x01]", "![1:2] Illegal character ((CTRL-CHAR, code 1)): only regular white space "

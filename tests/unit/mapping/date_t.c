@@ -180,7 +180,8 @@ static void zones_know_their_changes(void **state)
                                 "+", "UTC+"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         qd_zone *z = NULL;
-        assert_int_equal(qd_zone_make(&arena, qd_str_c(bad[i]), &z, NULL), QD_E_ARG);
+        int rc = qd_zone_make(&arena, qd_str_c(bad[i]), &z, NULL);
+        assert_true(rc == QD_E_ZONE_RULES || rc == QD_E_DATE_TIME);
     }
 }
 

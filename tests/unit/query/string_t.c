@@ -111,7 +111,8 @@ static void classic(void **state)
          "'quick)': Encountered \" \")\" \") \"\" at line 1, column 5."},
         {"{'query_string':{'query':'\\'quick','default_field':'title'}}",
          "query_shard_exception: Failed to parse query [\"quick] < parse_exception: Cannot parse "
-         "'\"quick': Lexical error at line 1, column 7.  Encountered: <EOF> after : \"\\\"quick\""},
+         "'\"quick': Lexical error at line 1, column 7.  Encountered: <EOF> after prefix "
+         "\"\\\"quick\" (in lexical state 2)"},
         {"{'query_string':{'query':'[1 TO','default_field':'title'}}",
          "query_shard_exception: Failed to parse query [[1 TO] < parse_exception: Cannot parse '[1 "
          "TO': Encountered \"<EOF>\" at line 1, column 5."},
@@ -132,16 +133,17 @@ static void classic(void **state)
          "'quick^': Encountered \"<EOF>\" at line 1, column 6."},
         {"{'query_string':{'query':'quick^x','default_field':'title'}}",
          "query_shard_exception: Failed to parse query [quick^x] < parse_exception: Cannot parse "
-         "'quick^x': Lexical error at line 1, column 7.  Encountered: \"x\" (120), after : \"\""},
+         "'quick^x': Lexical error at line 1, column 8.  Encountered: <EOF>"},
         {"{'query_string':{'query':'/abc','default_field':'title'}}",
          "query_shard_exception: Failed to parse query [/abc] < parse_exception: Cannot parse "
-         "'/abc': Lexical error at line 1, column 5.  Encountered: <EOF> after : \"/abc\""},
+         "'/abc': Lexical error at line 1, column 5.  Encountered: <EOF> after prefix \"/abc\" "
+         "(in lexical state 2)"},
         {"{'query_string':{'query':'title:AND','default_field':'title'}}",
          "query_shard_exception: Failed to parse query [title:AND] < parse_exception: Cannot parse "
          "'title:AND': Encountered \" <AND> \"AND \"\" at line 1, column 6."},
         {"{'query_string':{'query':'foo\\\\','default_field':'title'}}",
          "query_shard_exception: Failed to parse query [foo\\] < parse_exception: Cannot parse "
-         "'foo\\': Lexical error at line 1, column 5.  Encountered: <EOF> after : \"\\\\\""},
+         "'foo\\': Lexical error at line 1, column 5.  Encountered: <EOF> (in lexical state 2)"},
         {"{'query_string':{'query':'\\\\u0041bc','default_field':'title'}}", "title:abc"},
         {"{'query_string':{'query':'\\\\u00','default_field':'title'}}",
          "query_shard_exception: Failed to parse query [\\u00] < parse_exception: Cannot parse "
@@ -151,7 +153,8 @@ static void classic(void **state)
          "illegal_argument_exception: 'b' is not an IP string literal."},
         {"{'query_string':{'query':'a/b','default_field':'title'}}",
          "query_shard_exception: Failed to parse query [a/b] < parse_exception: Cannot parse "
-         "'a/b': Lexical error at line 1, column 4.  Encountered: <EOF> after : \"/b\""},
+         "'a/b': Lexical error at line 1, column 4.  Encountered: <EOF> after prefix \"/b\" (in "
+         "lexical state 2)"},
         {"{'query_string':{'query':'TO','default_field':'title'}}", "title:to"},
         {"{'query_string':{'query':'en:the','default_field':'title'}}", "MatchNoDocsQuery(\"\")"},
         {"{'query_string':{'query':'en:the AND quick','default_field':'title'}}", "+title:quick"},
@@ -332,7 +335,8 @@ static void simple(void **state)
          "parsing_exception: [simple_query_string] unsupported field [foo] @1:43"},
         {"{'simple_query_string':{'fields':['title']}}",
          "parsing_exception: [simple_query_string] query text missing @1:43"},
-        {"{'simple_query_string':{'query':'a','fields':'title'}}", "title:a"},
+        {"{'simple_query_string':{'query':'a','fields':'title'}}",
+         "parsing_exception: [simple_query_string] unsupported field [fields] @1:46"},
         {"{'simple_query_string':{'query':['a']}}",
          "parsing_exception: [simple_query_string] query does not support [query] @1:33"},
     };

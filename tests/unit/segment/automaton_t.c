@@ -112,8 +112,8 @@ static void bad_syntax_is_told_as_lucene_does(void **state)
         {"<1-2-3>", "interval syntax error at position 6"},
         {"<-3>", "interval syntax error at position 3"},
         {"ab)", "end-of-string expected at position 2"},
-        {"a\\", "end-of-string"},
-        {"\xc3\xa9(", "end-of-string"},
+        {"a\\", "unexpected end-of-string"},
+        {"\xc3\xa9(", "unexpected end-of-string"},
         {"[z-a]", "invalid range: from (122) cannot be > to (97)"},
         {"\xf0\x9f\x98\x80(a", "expected ')' at position 4"},
     };
