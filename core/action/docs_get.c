@@ -163,7 +163,8 @@ typedef struct looked_up {
 static void add_value(void *arg, const qd_json_node *n)
 {
     looked_up *l = arg;
-    if (n->type == QD_JSON_T_OBJECT || n->type == QD_JSON_T_ARRAY || n->type == QD_JSON_T_NULL) return;
+    if (n->type == QD_JSON_T_OBJECT || n->type == QD_JSON_T_ARRAY || n->type == QD_JSON_T_NULL)
+        return;
     if (l->n == l->room) {
         uint32_t room = l->room ? l->room * 2 : 16;
         qd_query_value *at = qd_arena_alloc(l->arena, room * sizeof *at);

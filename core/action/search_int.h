@@ -289,7 +289,7 @@ typedef struct search_hits {
     const qd_field **column_fields;
     search_field *column_specs;
     uint32_t ncolumns;
-    uint32_t nown; /* columns behind them that are not fields: _ignored */
+    uint32_t nown;     /* columns behind them that are not fields: _ignored */
     uint64_t *matched; /* by named query: a bit for each hit */
     float *matched_scores;
     qd_analysis *analysis; /* made when first needed */

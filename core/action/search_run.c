@@ -4,8 +4,8 @@
  */
 #include "action/search_int.h"
 #include "base/str.h"
-#include "runtime/fiber.h"
 #include "base/utf8.h"
+#include "runtime/fiber.h"
 #include "runtime/sync.h"
 #include <math.h>
 #include <stdlib.h>

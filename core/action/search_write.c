@@ -140,7 +140,8 @@ int qdi_search_failed(search_run *x, qd_err *err)
     write_failures(x, &w);
     add_detail(err, "failed_shards", &b);
     const qd_err *root = first ? qdi_error_root(first) : NULL;
-    if (first && (root != first || is_plain_java(first))) { /* said once more, as Elasticsearch does */
+    if (first &&
+        (root != first || is_plain_java(first))) { /* said once more, as Elasticsearch does */
         qd_json_writer_init(&w, &b, false);
         if (root != first)
             qd_error_write(&w, root);

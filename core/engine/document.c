@@ -227,13 +227,15 @@ static int own_term(qd_document_writer *w, const char *name, int column, uint64_
 static int on_field_name(void *arg, const qd_field *f, qd_err *err)
 {
     qd_document_writer *w = arg;
-    return own_term(w, QD_FIELD_NAME_FIELD_NAMES, QD_COLUMN_NONE, &w->names_unit, &w->names, f->name, err);
+    return own_term(w, QD_FIELD_NAME_FIELD_NAMES, QD_COLUMN_NONE, &w->names_unit, &w->names,
+                    f->name, err);
 }
 
 static int on_ignored(void *arg, const qd_field *f, qd_err *err)
 {
     qd_document_writer *w = arg;
-    return own_term(w, QD_FIELD_NAME_IGNORED, QD_COLUMN_ORDINAL, &w->ignored_unit, &w->ignored, f->name, err);
+    return own_term(w, QD_FIELD_NAME_IGNORED, QD_COLUMN_ORDINAL, &w->ignored_unit, &w->ignored,
+                    f->name, err);
 }
 
 /* Stored fields are answered from _source: nothing is kept beside it. */

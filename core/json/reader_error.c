@@ -130,7 +130,8 @@ static void bad_close(const qd_json_reader *r, qd_buf *b)
 {
     if (r->depth == 0) {
         (void)qd_buf_printf(
-            b, "Unexpected close marker '%c': expected ']' (for root starting at [" SOURCE_LINE "])",
+            b,
+            "Unexpected close marker '%c': expected ']' (for root starting at [" SOURCE_LINE "])",
             *r->failure_at, 1u); /* a root has no column */
         return;
     }

@@ -133,7 +133,8 @@ static int load_changes(qd_arena *a, qd_zone *z, UCalendar *cal)
 /* Java's words for an id that ZoneId.of refuses; the caller frames them. */
 static int unknown_zone(qd_str id, qd_err *err)
 {
-    bool offset = id.n > 1 && (id.p[0] == '+' || id.p[0] == '-') && id.p[1] >= '0' && id.p[1] <= '9';
+    bool offset =
+        id.n > 1 && (id.p[0] == '+' || id.p[0] == '-') && id.p[1] >= '0' && id.p[1] <= '9';
     int64_t hours;
     if (offset && id.n >= 3 && qd_i64_parse(qd_str_sub(id, 1, 2), &hours) == 0 && hours > 18)
         return qd_err_set(err, QD_E_DATE_TIME,
@@ -148,11 +149,13 @@ static int unknown_zone(qd_str id, qd_err *err)
         bool letter = (c | 32) >= 'a' && (c | 32) <= 'z';
         bool other = (c >= '0' && c <= '9') || (c && strchr("/._~+-", c));
         if (letter || (i && other)) continue;
-        return qd_err_set(err, QD_E_DATE_TIME, "Invalid ID for region-based ZoneId, invalid format: %.*s",
+        return qd_err_set(err, QD_E_DATE_TIME,
+                          "Invalid ID for region-based ZoneId, invalid format: %.*s",
                           QD_STR_ARG(id));
     }
     if (id.n < 2)
-        return qd_err_set(err, QD_E_DATE_TIME, "Invalid ID for region-based ZoneId, invalid format: %.*s",
+        return qd_err_set(err, QD_E_DATE_TIME,
+                          "Invalid ID for region-based ZoneId, invalid format: %.*s",
                           QD_STR_ARG(id));
     return qd_err_set(err, QD_E_ZONE_RULES, "Unknown time-zone ID: %.*s", QD_STR_ARG(id));
 }

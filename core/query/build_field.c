@@ -287,7 +287,8 @@ static int mapped_term(qdi_builder *b, const qdi_field *f, qd_query_value v, con
     rc = qd_field_term(f->f, v, &ctx, &p, err);
     if (rc < 0) return rc;
     if (rc) return qdi_query_none(b, out, err);
-    if (f->f->kind == QD_FIELD_BOOLEAN && f->f->indexed) return scored_term(b, f->name, p.bytes, out, err);
+    if (f->f->kind == QD_FIELD_BOOLEAN && f->f->indexed)
+        return scored_term(b, f->name, p.bytes, out, err);
     return range_i64(b, f->name, p.i64, p.i64, out, err);
 }
 
@@ -299,7 +300,8 @@ static int seq_no_of(qd_query_value v, int64_t *out, qd_err *err)
     if (v.quoted || qd_f64_parse_java(v.text, &d))
         return qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
                           QD_STR_ARG(v.text));
-    if (d != floor(d)) return qd_err_set(err, QD_E_ARG, "Value [%.*s] has a decimal part", QD_STR_ARG(v.text));
+    if (d != floor(d))
+        return qd_err_set(err, QD_E_ARG, "Value [%.*s] has a decimal part", QD_STR_ARG(v.text));
     if (!(d >= -9223372036854775808.0 && d < 9223372036854775808.0))
         return qd_err_set(err, QD_E_ARG, "Value [%.*s] is out of range for a long",
                           QD_STR_ARG(v.text));
@@ -402,7 +404,8 @@ int qdi_field_terms(qdi_builder *b, const qdi_field *f, const qd_query_value *v,
     if (qdi_field_is_string(f) || f->cls == QDI_F_FIELD_NAMES)
         return string_terms(b, f, v, n, out, err);
     bool boolean = f->cls == QDI_F_MAPPED && f->f->kind == QD_FIELD_BOOLEAN; /* never scored here */
-    if ((n == 1 && !boolean) || f->cls != QDI_F_MAPPED) return qdi_field_term(b, f, v[0], false, out, err);
+    if ((n == 1 && !boolean) || f->cls != QDI_F_MAPPED)
+        return qdi_field_term(b, f, v[0], false, out, err);
     return value_terms(b, f, v, n, out, err);
 }
 

@@ -24,7 +24,8 @@ static bool count_behind(qd_str name, qd_str prefix, uint32_t *out)
 int qdi_pattern_rewrite(qd_str name, qd_node_pattern *p, qd_err *err)
 {
     if (!name.p) return 0;
-    if (qd_str_is(name, "constant_score") || qd_str_is(name, "constant_score_boolean") || qd_str_is(name, "constant_score_blended"))
+    if (qd_str_is(name, "constant_score") || qd_str_is(name, "constant_score_boolean") ||
+        qd_str_is(name, "constant_score_blended"))
         p->rewrite = QD_REWRITE_CONSTANT;
     else if (qd_str_is(name, "scoring_boolean"))
         p->rewrite = QD_REWRITE_SCORING;

@@ -101,8 +101,8 @@ int qd_query_read_text(const qd_query_reading *how, qd_str json, const qd_query 
  * QD_E_NUMBER_FORMAT, QD_E_ES_PARSE, QD_E_TOO_MANY_CLAUSES, QD_E_NOMEM. [any] */
 QD_MUST_CHECK
 int qd_query_build(const qd_query_context *c, const qd_query *q, qd_query_built *out, qd_err *err);
-/* Puts the frame "failed to create query: …" around an error of an index, for what fails where a tree
- * is planned (a regexp too complex); returns the code. [any] */
+/* Puts the frame "failed to create query: …" around an error of an index, for what fails where a
+ * tree is planned (a regexp too complex); returns the code. [any] */
 int qd_query_failed(const qd_query_context *c, int rc, qd_err *err);
 /* Reads and builds; the query's strings live in c->arena. [any] */
 QD_MUST_CHECK

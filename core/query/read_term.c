@@ -299,8 +299,8 @@ static int read_lookup(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *
                               "[terms] lookup of terms in another document is not supported here, "
                               "field [%.*s] needs an array of terms",
                               QD_STR_ARG(q->field));
-    rc = rd->how->lookup(rd->how->lookup_arg, &l, rd->arena, &q->u.terms.values, &q->u.terms.n,
-                         err);
+    rc =
+        rd->how->lookup(rd->how->lookup_arg, &l, rd->arena, &q->u.terms.values, &q->u.terms.n, err);
     rd->lookup_failed = rc != 0;
     return rc;
 }

@@ -3,8 +3,8 @@
  * has it: "AND" is an operator, "ANDROID" a word, "a*" a prefix, "a*b" a wildcard. In a range and
  * behind `^` other rules hold; the token that opens or closes one switches.
  */
-#include "query/string_lex_int.h"
 #include "base/utf8.h"
+#include "query/string_lex_int.h"
 #include <stdio.h>
 
 /* White space of the syntax at p: its bytes, 0: none. U+3000 counts. */
@@ -56,7 +56,8 @@ static void shown(qd_str s, char out[256])
             n += (size_t)snprintf(out + n, 256 - n, "\\u%04x", cp);
         } else {
             n += (size_t)snprintf(out + n, 256 - n, "\\u%04x\\u%04x",
-                                  0xd800 + ((cp - 0x10000) >> 10), 0xdc00 + ((cp - 0x10000) & 0x3ff));
+                                  0xd800 + ((cp - 0x10000) >> 10),
+                                  0xdc00 + ((cp - 0x10000) & 0x3ff));
         }
     }
     out[n] = 0;
@@ -79,8 +80,8 @@ static int error_at(const qdi_lexer *l, size_t at, qd_err *err)
     size_t column = qd_utf8_utf16(qd_str_sub(s, 0, end ? s.n : at)) + 1;
     if (end)
         return qd_err_set(err, QD_E_QUERY_SYNTAX,
-                          "Lexical error at line 1, column %zu.  Encountered: <EOF>%s%s%s%s", column,
-                          after[0] ? " after prefix \"" : "", after, after[0] ? "\"" : "",
+                          "Lexical error at line 1, column %zu.  Encountered: <EOF>%s%s%s%s",
+                          column, after[0] ? " after prefix \"" : "", after, after[0] ? "\"" : "",
                           states[l->state]);
     if (cp > 0xffff) cp = 0xd800 + ((cp - 0x10000) >> 10);
     return qd_err_set(err, QD_E_QUERY_SYNTAX,

@@ -66,8 +66,9 @@ static int unexpected(const parser *p, const qdi_lex_token *t, qd_err *err)
     if (t->kind == QDI_T_EOF)
         return qd_err_set(err, QD_E_QUERY_SYNTAX, "Encountered \"<EOF>\" at line 1, column %zu.",
                           column);
-    return qd_err_set(err, QD_E_QUERY_SYNTAX, "Encountered \" %s \"%.*s \"\" at line 1, column %zu.",
-                      names[t->kind], QD_STR_ARG(qd_str_sub(t->image, 0, 64)), column);
+    return qd_err_set(err, QD_E_QUERY_SYNTAX,
+                      "Encountered \" %s \"%.*s \"\" at line 1, column %zu.", names[t->kind],
+                      QD_STR_ARG(qd_str_sub(t->image, 0, 64)), column);
 }
 
 /* --- text --------------------------------------------------------------------------------------

@@ -175,8 +175,9 @@ static void errors_name_place_and_reason(void **state)
     expect("{\"a\":1,\"a\":2}", "![1:11] Duplicate field 'a'");
     expect("{\"a\":1,\"\\u0061\":2}", "![1:16] Duplicate field 'a'");
     expect("{} {}", "![1:4] Malformed content, found extra data after parsing: START_OBJECT");
-    expect("[1]]", "![1:4] Unexpected close marker ']': expected ']' (for root starting at [Source: "
-                   "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1])");
+    expect("[1]]",
+           "![1:4] Unexpected close marker ']': expected ']' (for root starting at [Source: "
+           "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1])");
     expect("[\"a\xFF\"]", "![1:4] Invalid UTF-8 start byte 0xff");
     expect("[\"a\xC3(\"]", "![1:4] Invalid UTF-8 middle byte 0x28");
     expect("[\x01]", "![1:2] Illegal character ((CTRL-CHAR, code 1)): only regular white space "

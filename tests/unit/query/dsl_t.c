@@ -251,8 +251,7 @@ static void errors(void **state)
         {"{'terms':{'tag':{'index':'x','id':'1','path':'p'}}}",
          "parsing_exception: [terms] lookup of terms in another document is not supported here, "
          "field [tag] needs an array of terms @1:49"},
-        {"{'terms':{'tag':{'index':'x','path':'p'}}}",
-         "illegal_argument_exception: Required [id]"},
+        {"{'terms':{'tag':{'index':'x','path':'p'}}}", "illegal_argument_exception: Required [id]"},
         {"{'terms':{'tag':{'index':'x','id':'1','path':'p','x':1}}}",
          "x_content_parse_exception: [1:50] [terms_lookup] unknown field [x]"},
         {"{'range':{'n':5}}", "parsing_exception: [range] query does not support [n] @1:15"},
@@ -327,7 +326,7 @@ static void errors(void **state)
          "x_content_parse_exception: [1:19] [ids] failed to parse field [values] < "
          "illegal_argument_exception: Expected text at 1:19 but found START_OBJECT"},
         {"{'ids':{'types':'a'}}", "parsing_exception: [1:9] [ids] unknown field [types] @1:17 < "
-                                 "x_content_parse_exception: [1:9] [ids] unknown field [types]"},
+                                  "x_content_parse_exception: [1:9] [ids] unknown field [types]"},
         {"{'match_all':{'x':1}}",
          "parsing_exception: [1:15] [match_all] unknown field [x] @1:19 < "
          "x_content_parse_exception: [1:15] [match_all] unknown field [x]"},
