@@ -180,6 +180,41 @@ static uint32_t isect(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_
     return n;
 }
 
+/* Eight values of b against all of a: turned within their quarters, quarters swapped. */
+static inline __m256i meet8(__m256i a, __m256i v, __m256i w)
+{
+    __m256i m = _mm256_cmpeq_epi32(a, v), n = _mm256_cmpeq_epi32(a, w);
+    m = _mm256_or_si256(m, _mm256_cmpeq_epi32(a, _mm256_shuffle_epi32(v, 0x39)));
+    n = _mm256_or_si256(n, _mm256_cmpeq_epi32(a, _mm256_shuffle_epi32(w, 0x39)));
+    m = _mm256_or_si256(m, _mm256_cmpeq_epi32(a, _mm256_shuffle_epi32(v, 0x4e)));
+    n = _mm256_or_si256(n, _mm256_cmpeq_epi32(a, _mm256_shuffle_epi32(w, 0x4e)));
+    m = _mm256_or_si256(m, _mm256_cmpeq_epi32(a, _mm256_shuffle_epi32(v, 0x93)));
+    n = _mm256_or_si256(n, _mm256_cmpeq_epi32(a, _mm256_shuffle_epi32(w, 0x93)));
+    return _mm256_or_si256(m, n);
+}
+
+static uint32_t meet(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb, uint32_t diff)
+{
+    const __m256i iota = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i eight = _mm256_set1_epi32(8), first = _mm256_set1_epi32((int)b[0]);
+    __m256i at = _mm256_sub_epi32(_mm256_set1_epi32((int)diff), iota);
+    __m256i x = _mm256_add_epi32(_mm256_loadu_si256((const void *)a), at);
+    __m256i y =
+        _mm256_add_epi32(_mm256_loadu_si256((const void *)(a + 8)), _mm256_sub_epi32(at, eight));
+    __m256i m = _mm256_setzero_si256(), n = m, i = iota;
+    for (uint32_t r = 0; r < nb; r += 8, i = _mm256_add_epi32(i, eight)) {
+        __m256i v = _mm256_sub_epi32(_mm256_loadu_si256((const void *)(b + r)), i);
+        /* lanes behind nb repeat the first value */
+        v = _mm256_blendv_epi8(first, v, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)nb), i));
+        __m256i w = _mm256_permute2x128_si256(v, v, 1);
+        m = _mm256_or_si256(m, meet8(x, v, w));
+        if (na > 8) n = _mm256_or_si256(n, meet8(y, v, w));
+    }
+    uint32_t k = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(m)) |
+                 (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(n)) << 8;
+    return k & ((1u << na) - 1);
+}
+
 static uint32_t rank(const uint32_t *docs, uint32_t n, uint32_t d)
 {
     uint32_t r = 0;
@@ -217,6 +252,7 @@ const qd_kern qd_kern_avx2 = {
     .at_least_d = at_least_d,
     .max_d = max_d,
     .isect = isect,
+    .meet = meet,
     .rank = rank,
     .and64 = and64,
     .popcount = popcount,

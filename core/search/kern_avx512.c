@@ -133,6 +133,33 @@ static uint32_t isect(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_
     return n;
 }
 
+static uint32_t meet(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb, uint32_t diff)
+{
+    const __m512i iota = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m256i first = _mm256_set1_epi32((int)b[0]);
+    __m512i x = _mm512_add_epi32(_mm512_loadu_si512(a),
+                                 _mm512_sub_epi32(_mm512_set1_epi32((int)diff), iota));
+    __m256i i = _mm512_castsi512_si256(iota);
+    uint32_t k = 0;
+    for (uint32_t r = 0; r < nb; r += 8, i = _mm256_add_epi32(i, _mm256_set1_epi32(8))) {
+        /* lanes behind nb repeat the first value; each quarter sees all eight by turns and a swap
+         */
+        __mmask8 in = _mm256_cmplt_epu32_mask(i, _mm256_set1_epi32((int)nb));
+        __m512i v = _mm512_broadcast_i64x4(
+            _mm256_mask_sub_epi32(first, in, _mm256_loadu_si256((const void *)(b + r)), i));
+        __m512i w = _mm512_shuffle_i64x2(v, v, 0xb1);
+        uint32_t k0 = _mm512_cmpeq_epi32_mask(x, v), k1 = _mm512_cmpeq_epi32_mask(x, w);
+        k0 |= _mm512_cmpeq_epi32_mask(x, _mm512_shuffle_epi32(v, 0x39));
+        k1 |= _mm512_cmpeq_epi32_mask(x, _mm512_shuffle_epi32(w, 0x39));
+        k0 |= _mm512_cmpeq_epi32_mask(x, _mm512_shuffle_epi32(v, 0x4e));
+        k1 |= _mm512_cmpeq_epi32_mask(x, _mm512_shuffle_epi32(w, 0x4e));
+        k0 |= _mm512_cmpeq_epi32_mask(x, _mm512_shuffle_epi32(v, 0x93));
+        k1 |= _mm512_cmpeq_epi32_mask(x, _mm512_shuffle_epi32(w, 0x93));
+        k |= k0 | k1;
+    }
+    return k & ((1u << na) - 1);
+}
+
 static uint32_t rank(const uint32_t *docs, uint32_t n, uint32_t d)
 {
     const __m512i v = _mm512_set1_epi32((int)d);
@@ -177,6 +204,7 @@ const qd_kern qd_kern_avx512 = {
     .at_least_d = at_least_d,
     .max_d = max_d,
     .isect = isect,
+    .meet = meet,
     .rank = rank,
     .and64 = and64,
     .popcount = popcount,

@@ -103,6 +103,17 @@ static uint32_t bits_to_docs(const uint64_t *a, size_t n, uint32_t base, uint32_
     return m;
 }
 
+static uint32_t meet(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb, uint32_t diff)
+{
+    uint32_t m = 0;
+    for (uint32_t q = 0; q < na; q++) {
+        uint32_t x = a[q] - q + diff, hit = 0;
+        for (uint32_t r = 0; r < nb; r++) hit |= b[r] - r == x;
+        m |= hit << q;
+    }
+    return m;
+}
+
 const qd_kern qd_kern_scalar = {
     .name = "scalar",
     .score = score,
@@ -115,6 +126,7 @@ const qd_kern qd_kern_scalar = {
     .at_least_d = at_least_d,
     .max_d = max_d,
     .isect = isect,
+    .meet = meet,
     .rank = rank,
     .and64 = and64,
     .popcount = popcount,

@@ -116,6 +116,15 @@ static void selections_and_lists_are_the_same(void **state)
             m = qd_kern_scalar.isect(x, nx, y, ny, want, wb);
             assert_int_equal(m, t[k]->isect(x, nx, y, ny, got, gb));
             for (size_t i = 0; i < m; i++) assert_true(want[i] == got[i] && wb[i] == gb[i]);
+            for (uint32_t na = 1; na <= 16; na++) {
+                uint32_t nb = 1 + rnd(round & 1 ? 12 : 100), diff = rnd(40) - 10u;
+                uint32_t met = qd_kern_scalar.meet(x, na, y, nb, diff), naive = 0;
+                for (uint32_t q = 0; q < na; q++)
+                    for (uint32_t r = 0; r < nb; r++)
+                        naive |= (uint32_t)(x[q] - q + diff == y[r] - r) << q;
+                assert_int_equal(met, naive);
+                assert_int_equal(met, t[k]->meet(x, na, y, nb, diff));
+            }
             uint32_t at = rnd(y[ny - 1] + 2), h = ny < 128 ? ny : 128;
             assert_int_equal(qd_kern_scalar.rank(y, h, at), t[k]->rank(y, h, at));
             assert_int_equal(qd_kern_scalar.popcount(bits, words), t[k]->popcount(bits, words));
