@@ -341,6 +341,8 @@ static int32_t submit(qd_self *self, qd_action_call *call, qd_err *err)
         return qd_err_set(err, QD_E_ARG, "no action of the name [%.*s]", QD_STR_ARG(call->action));
     }
     qd_err_init(&why);
+    /* a plugin's op comes as it is, zeroed: it is told wherever the call ends */
+    if (!call->op.host[0]) qd_op_anywhere(&call->op, call->op.done, call->op.user);
     int rc = prepare(call, api, &x, &why);
     if (!rc && !charge(x, call->body.len)) rc = qdi_pressure_refuse(bound, call->body.len, &why);
     if (!rc && (api->flags & QD_API_STREAM)) {

@@ -30,7 +30,8 @@ static int usage(FILE *to)
         "tests a file as the loader does and runs the conformance suite of each kind that it\n"
         "provides in a child process (--option: what it needs to open; --setting: one of its own;\n"
         "--static: no code of it runs); it prints TAP and ends with 1 when something failed. new\n"
-        "writes a skeleton with a test; KIND: operator, tokenizer, token_filter, char_filter.\n");
+        "writes a skeleton with a test; KIND: operator, tokenizer, token_filter, char_filter,\n"
+        "storage, frontend.\n");
     return to == stdout ? 0 : 64;
 }
 

@@ -86,15 +86,17 @@ int qd_plugin_new(int argc, char **argv, qd_err *err)
     job j = {.name = words[1], .err = err};
     int rc = qd_paths_find(&paths, err);
     if (rc) return rc;
+    /* an analyzer is made of three kinds: most plugins bring the last one */
+    if (strcmp(words[0], "analyzer") == 0) words[0] = "token_filter";
     snprintf(j.from, sizeof j.from, "%s/templates/%s", paths.sdk, words[0]);
     snprintf(j.to, sizeof j.to, "%s", words[2] ? words[2] : words[1]);
     for (size_t i = 0; j.name[i]; i++) j.symbol[i] = j.name[i] == '-' ? '_' : j.name[i];
     if (!plain_word(words[0]) || !qd_file_exists(j.from))
         return qd_err_set(
             err, QD_E_ARG,
-            "no skeleton of kind [%s]: there are operator, tokenizer, token_filter and "
-            "char_filter; a storage tier or a coordination store begins best from "
-            "the sources of storage-nvme or coordination-raft",
+            "no skeleton of kind [%s]: there are operator, tokenizer, token_filter, char_filter, "
+            "storage and frontend; a coordination store begins best from the sources of "
+            "coordination-raft",
             words[0]);
     if (qd_file_exists(j.to)) return qd_err_set(err, QD_E_EXISTS, "%s is there already", j.to);
     rc = qd_dir_make(j.to, 0755, err);

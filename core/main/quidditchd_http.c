@@ -1,5 +1,7 @@
 /*
- * quidditchd_http.c: the REST front-end, opened through the front-end kind like any other.
+ * quidditchd_http.c: the front ends: REST, and those that plugins bring, all opened through the
+ * front-end kind. REST has the settings http.*; the others are named as their plugins provide them
+ * and have the settings of their plugins.
  */
 #include "base/log.h"
 #include "base/vec.h"
@@ -44,7 +46,7 @@ static qd_str bind_host(const qd_node *node)
     return list[0];
 }
 
-static int http_start(qd_node *node, qd_err *err)
+static int rest_start(qd_node *node, qd_err *err)
 {
     const qd_frontend_vtable *vt;
     qd_self *self;
@@ -73,7 +75,6 @@ static int http_start(qd_node *node, qd_err *err)
     qd_vec_fini(&options);
     if (rc) return rc;
     node->http_vtable = vt;
-    atomic_store(&node->actions.started, true);
     qd_log_info(LOG, "REST API on http://%.*s", QD_STR_ARG(vt->address(node->http)));
     return 0;
 }
@@ -83,18 +84,80 @@ static void done(void *arg)
     qd_latch_done(arg, 0);
 }
 
+static void end(const qd_frontend_vtable *vt, qd_frontend *f)
+{
+    qd_latch l;
+    qd_latch_init(&l, 1);
+    vt->drain(f, done, &l);
+    (void)qd_latch_wait(&l);
+    qd_latch_init(&l, 1);
+    vt->close(f, done, &l);
+    (void)qd_latch_wait(&l);
+}
+
+typedef struct other {
+    const qd_frontend_vtable *vt;
+    qd_frontend *f;
+} other;
+
+struct qd_node_frontends {
+    QD_VEC(other) list;
+};
+
+static void others_stop(qd_node *node)
+{
+    struct qd_node_frontends *all = node->frontends;
+    if (!all) return;
+    for (size_t i = all->list.n; i-- > 0;) end(all->list.at[i].vt, all->list.at[i].f);
+    qd_vec_fini(&all->list);
+    qd_free(all);
+    node->frontends = NULL;
+}
+
+/* A front end of a plugin is there to be opened: that it was allowed is enough. */
+static int others_start(qd_node *node, qd_err *err)
+{
+    qd_str name;
+    qd_self *self;
+    size_t pos = 0;
+    const qd_frontend_vtable *vt;
+    node->frontends = qd_calloc(NULL, sizeof *node->frontends);
+    if (!node->frontends) return qd_err_nomem(err, "front ends");
+    while ((vt = qd_plugin_next(node->plugins, QD_KIND_FRONTEND, &pos, &name, &self))) {
+        if (vt == node->http_vtable) continue;
+        qd_frontend_config c = {.struct_size = sizeof c, .name = name};
+        other o = {.vt = vt};
+        int rc = vt->open(self, &c, &o.f, err);
+        if (rc) return rc;
+        if (qd_vec_push(&node->frontends->list, NULL, o)) {
+            end(vt, o.f);
+            return qd_err_nomem(err, "front ends");
+        }
+        qd_log_info(LOG, "front end [%.*s] on %.*s", QD_STR_ARG(name),
+                    QD_STR_ARG(vt->address(o.f)));
+    }
+    return 0;
+}
+
 static void http_stop(qd_node *node)
 {
-    const qd_frontend_vtable *vt = node->http_vtable;
-    qd_latch l;
     atomic_store(&node->actions.started, false);
-    qd_latch_init(&l, 1);
-    vt->drain(node->http, done, &l);
-    (void)qd_latch_wait(&l);
-    qd_latch_init(&l, 1);
-    vt->close(node->http, done, &l);
-    (void)qd_latch_wait(&l);
+    others_stop(node);
+    end(node->http_vtable, node->http);
     node->http = NULL;
+}
+
+static int http_start(qd_node *node, qd_err *err)
+{
+    int rc = rest_start(node, err);
+    if (rc) return rc;
+    rc = others_start(node, err);
+    if (rc) {
+        http_stop(node);
+        return rc;
+    }
+    atomic_store(&node->actions.started, true);
+    return 0;
 }
 
 const qd_step qd_step_http = {"http", NULL, http_start, http_stop, NULL};

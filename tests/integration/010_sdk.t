@@ -6,6 +6,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use File::Temp qw(tempdir);
+use IO::Socket::INET;
 use QdNode;
 use Test::More;
 
@@ -46,13 +47,32 @@ SKIP: {
     is((sh("make -C '$dir/example-reverse' uninstall"))[0], 0, 'make uninstall');
     ok(!-e "$home/lib/quidditch/plugins/example-reverse.so", 'it is gone');
 
-    for my $kind (qw(operator tokenizer token_filter char_filter)) {
+    for my $kind (qw(operator tokenizer token_filter char_filter analyzer storage frontend)) {
         my $new = "my-$kind" =~ tr/_/-/r;
         ($rc, $out) = sh("cd '$dir' && '$home/bin/qd' plugin new $kind $new");
         is($rc, 0, "qd plugin new $kind") or diag $out;
         ($rc, $out) = sh("make -C '$dir/$new' check SAN=");
         is($rc, 0, "the skeleton of $kind passes its check") or diag $out;
         unlike($out, qr/not ok|warning/, "... without a warning");
+    }
+    # A front end of a plugin's is opened beside REST, and reaches the same actions.
+    is((sh("make -C '$dir/my-frontend' install"))[0], 0, 'a front end is installed');
+    {
+        local $QdNode::OUT = $home;
+        my $port = QdNode::free_port();
+        my $node = QdNode->new('fe', settings => {'plugins.allow' => 'coordination-raft,storage-nvme,my-frontend',
+            'plugins.allow_unstable' => 'true', 'plugin.my-frontend.port' => $port});
+        $node->start;
+        $node->put('/books/_doc/1?refresh=true', {title => 'stones'});
+        my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) or die "front end: $!";
+        print $s "search index=books q=stones\nno.such\nsearch index=missing\n";
+        my @answers = do { local $/ = "\n\n"; map { scalar <$s> } 1 .. 3 };
+        like($answers[0], qr/^200\n.*"title":"stones"/, 'a search through it');
+        like($answers[1], qr/^400\nno action of the name \[no\.such\]/, 'an unknown action');
+        like($answers[2], qr/^404\n.*index_not_found_exception/, 'an error answer');
+        my ($plugins) = $node->get('/_cat/plugins?h=component,description')->{content} =~ /^(my-frontend .*)$/m;
+        like($plugins, qr/ [0-9a-f]{64}$/, 'it is listed with its hash');
+        is($node->stop, 0, 'the node stops with a client connected');
     }
     like((sh("'$home/bin/qd' plugin new cucumber x"))[1], qr/no skeleton of kind \[cucumber\]/, 'an unknown kind');
     like((sh("'$home/bin/qd' plugin new tokenizer ../x"))[1], qr/bad name \[\.\.\/x\]/, 'a bad name');

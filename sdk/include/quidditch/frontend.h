@@ -63,7 +63,8 @@ typedef struct qd_action_origin {
 
 /* A request; everything is kept until op.done. */
 typedef struct qd_action_call {
-    qd_op op;      /* done: rc 0 whenever there is an answer, also an error answer */
+    qd_op op;      /* zeroed but for done and user. done runs on any thread: rc 0 whenever there is
+                    * an answer, also an error answer */
     qd_str action; /* "search", "bulk", "indices.create" ...: names of the REST specification */
     const qd_pair *params; /* parts of the path and of the query, decoded */
     uint32_t nparams;

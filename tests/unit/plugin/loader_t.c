@@ -250,6 +250,12 @@ static void who_may_write_is_looked_at(void **state)
     load_names(&nd, "toy-good", NULL);
     REFUSED(&nd, "toy-good", "symbolic link");
     end(&nd);
+
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0); /* nobody writes into it: nobody waits for it */
+    load_names(&nd, "toy-good", NULL);
+    REFUSED(&nd, "toy-good", "wanted a regular file, found another kind");
+    end(&nd);
 }
 
 static void only_allowed_and_pinned_ones(void **state)

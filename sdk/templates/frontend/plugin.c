@@ -1,0 +1,247 @@
+/* @NAME@: a front end. It listens on plugin.@NAME@.port of the loopback address; each line of a
+ * connection is one call, "search index=books q=stones": an action of the REST API (`qd api` lists
+ * them) and its parameters. The answer is a line with the status, the body, and an empty line. Put
+ * your own protocol into serve(). */
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <quidditch/frontend.h>
+#include <quidditch/plugin.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { LINE_MAX_BYTES = 4096, PARAMS_MAX = 32 };
+
+static const qd_svc_mem *mem;
+static const qd_svc_err *errs;
+static const qd_svc_conf *confs;
+static const qd_svc_action *actions;
+
+struct qd_frontend {
+    qd_self *self;
+    pthread_t thread;
+    pthread_mutex_t lock; /* over the rest; wake: a call has ended */
+    pthread_cond_t wake;
+    int listener, client; /* client: -1 between connections */
+    int draining, ended, status;
+    char address[64];
+};
+
+/* --- calls --- */
+
+static void send_all(int fd, const void *data, size_t len)
+{
+    const char *p = (const char *)data;
+    while (len) {
+        ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
+        if (n <= 0) return; /* the client is gone: the next read tells */
+        p += n;
+        len -= (size_t)n;
+    }
+}
+
+/* A piece of the answer. [any] */
+static int32_t on_answer(qd_action_call *call, int32_t status, uint32_t format,
+                         const qd_slice *piece)
+{
+    qd_frontend *f = (qd_frontend *)call->user;
+    char line[32];
+    (void)format;
+    if (!f->status) send_all(f->client, line, (size_t)snprintf(line, sizeof line, "%d\n", status));
+    f->status = status;
+    send_all(f->client, piece->data, piece->len);
+    return 0;
+}
+
+static void on_done(qd_op *op, int32_t rc)
+{
+    qd_frontend *f = (qd_frontend *)op->user;
+    (void)rc;
+    pthread_mutex_lock(&f->lock);
+    f->ended = 1;
+    pthread_cond_signal(&f->wake);
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* One line, cut at spaces in place. */
+static void serve(qd_frontend *f, char *line)
+{
+    qd_pair params[PARAMS_MAX];
+    char *rest = NULL, *action = strtok_r(line, " \r\n", &rest), *word;
+    qd_action_call call;
+    if (!action) return;
+    memset(&call, 0, sizeof call);
+    while (call.nparams < PARAMS_MAX && (word = strtok_r(NULL, " \r\n", &rest)) != NULL) {
+        char *eq = strchr(word, '=');
+        if (!eq) continue;
+        *eq = 0;
+        params[call.nparams].key = qd_plug_str(word);
+        params[call.nparams++].value = qd_plug_str(eq + 1);
+    }
+    call.op.done = on_done;
+    call.op.user = call.user = f;
+    call.action = qd_plug_str(action);
+    call.params = params;
+    call.format = QD_FORMAT_NONE;
+    call.accept = QD_FORMAT_JSON;
+    call.origin.remote = QD_STR("127.0.0.1");
+    call.answer = on_answer;
+    f->ended = f->status = 0;
+    qd_err *err = errs->make(f->self);
+    int32_t rc = actions->submit(f->self, &call, err);
+    pthread_mutex_lock(&f->lock);
+    while (rc == 0 && !f->ended) pthread_cond_wait(&f->wake, &f->lock);
+    pthread_mutex_unlock(&f->lock);
+    if (rc) { /* it was not taken, so nothing was answered */
+        qd_str why = err ? errs->reason(err) : QD_STR("no memory");
+        send_all(f->client, "400\n", 4);
+        send_all(f->client, why.p, why.n);
+    }
+    errs->free(err);
+    send_all(f->client, "\n\n", 2);
+}
+
+static void serve_client(qd_frontend *f)
+{
+    char line[LINE_MAX_BYTES + 1];
+    size_t n = 0;
+    for (;;) {
+        ssize_t got = recv(f->client, line + n, LINE_MAX_BYTES - n, 0);
+        if (got <= 0) return;
+        n += (size_t)got;
+        char *end;
+        while ((end = (char *)memchr(line, '\n', n)) != NULL) {
+            size_t used = (size_t)(end - line) + 1;
+            *end = 0;
+            serve(f, line);
+            memmove(line, line + used, n - used);
+            n -= used;
+        }
+        if (n == LINE_MAX_BYTES) return;
+    }
+}
+
+static void *accept_clients(void *arg)
+{
+    qd_frontend *f = (qd_frontend *)arg;
+    for (;;) {
+        int fd = accept(f->listener, NULL, NULL);
+        if (fd < 0) return NULL; /* drain has shut the listener down */
+        pthread_mutex_lock(&f->lock);
+        int draining = f->draining;
+        if (!draining) f->client = fd;
+        pthread_mutex_unlock(&f->lock);
+        if (!draining) serve_client(f);
+        pthread_mutex_lock(&f->lock);
+        f->client = -1;
+        pthread_mutex_unlock(&f->lock);
+        close(fd);
+    }
+}
+
+/* --- the front end --- */
+
+static int32_t listen_at(qd_frontend *f, uint16_t port, qd_err *err)
+{
+    struct sockaddr_in at;
+    socklen_t len = sizeof at;
+    int one = 1;
+    memset(&at, 0, sizeof at);
+    at.sin_family = AF_INET;
+    at.sin_port = htons(port);
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    f->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (f->listener >= 0) setsockopt(f->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (f->listener < 0 || bind(f->listener, (struct sockaddr *)&at, sizeof at) ||
+        listen(f->listener, 64) || getsockname(f->listener, (struct sockaddr *)&at, &len))
+        return qd_plug_fail(errs, err, QD_E_IO, "@NAME@: cannot listen on port %u", port);
+    snprintf(f->address, sizeof f->address, "127.0.0.1:%u", ntohs(at.sin_port));
+    return 0;
+}
+
+static int32_t open_frontend(qd_self *self, const qd_frontend_config *config, qd_frontend **out,
+                             qd_err *err)
+{
+    int64_t port = 0;
+    (void)config; /* its settings come by the schema below */
+    int32_t rc = confs->i64(self, "port", &port);
+    qd_frontend *f = rc ? NULL : (qd_frontend *)mem->calloc(self, sizeof *f);
+    if (!f) return rc ? rc : QD_E_NOMEM;
+    f->self = self;
+    f->client = -1;
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->wake, NULL);
+    rc = listen_at(f, (uint16_t)port, err);
+    if (rc == 0 && pthread_create(&f->thread, NULL, accept_clients, f))
+        rc = qd_plug_fail(errs, err, QD_E_NOMEM, "@NAME@: no thread");
+    if (rc) {
+        if (f->listener >= 0) close(f->listener);
+        mem->free(f);
+        return rc;
+    }
+    *out = f;
+    return 0;
+}
+
+static qd_str address(qd_frontend *f)
+{
+    return qd_plug_str(f->address);
+}
+
+/* Wakes accept, and the read of a client that says nothing; a call under way goes on. */
+static void drain(qd_frontend *f, void (*done)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&f->lock);
+    f->draining = 1;
+    if (f->client >= 0) shutdown(f->client, SHUT_RD);
+    pthread_mutex_unlock(&f->lock);
+    shutdown(f->listener, SHUT_RDWR);
+    done(arg);
+}
+
+static void close_frontend(qd_frontend *f, void (*done)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&f->lock);
+    if (f->client >= 0) shutdown(f->client, SHUT_RDWR);
+    pthread_mutex_unlock(&f->lock);
+    pthread_join(f->thread, NULL);
+    close(f->listener);
+    pthread_cond_destroy(&f->wake);
+    pthread_mutex_destroy(&f->lock);
+    mem->free(f);
+    done(arg);
+}
+
+static const qd_frontend_vtable vtable = {QD_VTABLE(qd_frontend_vtable, FRONTEND, 0), open_frontend,
+                                          address, drain, close_frontend};
+
+static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
+{
+    mem = (const qd_svc_mem *)host->service(self, QD_SERVICE_MEM, 0);
+    errs = (const qd_svc_err *)host->service(self, QD_SERVICE_ERR, 0);
+    confs = (const qd_svc_conf *)host->service(self, QD_SERVICE_CONF, 0);
+    actions = (const qd_svc_action *)host->service(self, QD_SERVICE_ACTION, 0);
+    return host->provide(self, QD_KIND_FRONTEND, "@NAME@", &vtable, err);
+}
+
+static const qd_plugin_conf conf[] = {
+    {.key = "port",
+     .type = QD_PCONF_INT,
+     .value = "0",
+     .min = 0,
+     .max = 65535,
+     .help = "Port to listen on; 0: any that is free, told in the log."},
+    {.key = NULL}};
+
+static const qd_plugin plugin = {QD_PLUGIN_HEAD(QD_PLUGIN_SPAWNS_THREADS),
+                                 "@NAME@",
+                                 "0.1.0",
+                                 "",
+                                 QD_BUILD_ID,
+                                 NULL,
+                                 conf,
+                                 init,
+                                 NULL,
+                                 NULL};
+
+QD_PLUGIN_ENTRY(plugin)
+QD_PLUGIN_NOTE("@NAME@", "0.1.0", QD_PLUGIN_SPAWNS_THREADS, 1, QD_NOTE_FOR(FRONTEND))
