@@ -62,15 +62,26 @@ static void on_done(qd_op *op, int32_t rc)
     pthread_mutex_unlock(&f->lock);
 }
 
-/* One line, cut at spaces in place. */
+/* The next word of a line, cut off in place; NULL at its end. */
+static char *next_word(char **rest)
+{
+    char *word = *rest + strspn(*rest, " \r");
+    size_t n = strcspn(word, " \r");
+    if (n == 0) return NULL;
+    *rest = word + n + (word[n] != 0);
+    word[n] = 0;
+    return word;
+}
+
+/* One line: an action and its parameters. */
 static void serve(qd_frontend *f, char *line)
 {
     qd_pair params[PARAMS_MAX];
-    char *rest = NULL, *action = strtok_r(line, " \r\n", &rest), *word;
+    char *action = next_word(&line), *word;
     qd_action_call call;
     if (!action) return;
     memset(&call, 0, sizeof call);
-    while (call.nparams < PARAMS_MAX && (word = strtok_r(NULL, " \r\n", &rest)) != NULL) {
+    while (call.nparams < PARAMS_MAX && (word = next_word(&line)) != NULL) {
         char *eq = strchr(word, '=');
         if (!eq) continue;
         *eq = 0;
