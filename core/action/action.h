@@ -121,6 +121,7 @@ struct qd_response {
     uint32_t format; /* QD_FORMAT_JSON at the start */
     qd_buf *out;
     qd_json_writer w; /* writes into out, pretty or not */
+    bool is_error;    /* an error stands in it: shown whole, whatever filter_path says */
 };
 
 /* --- parameters ---------------------------------------------------------------------------------
@@ -137,6 +138,10 @@ int qd_param_bool(const qd_request *q, const char *key, bool standard, bool *out
 /* Integer. QD_E_ARG "Failed to parse int parameter [size] with value [x]" */
 QD_MUST_CHECK
 int qd_param_i64(const qd_request *q, const char *key, int64_t standard, int64_t *out, qd_err *err);
+/* The same for what Elasticsearch reads as a long: "Failed to parse long parameter …". */
+QD_MUST_CHECK
+int qd_param_long(const qd_request *q, const char *key, int64_t standard, int64_t *out,
+                  qd_err *err);
 /* Time in milliseconds ("30s"). */
 QD_MUST_CHECK
 int qd_param_ms(const qd_request *q, const char *key, int64_t standard, int64_t *out, qd_err *err);

@@ -43,4 +43,30 @@ int qdi_pressure_refuse(const qd_actions *a, size_t n, qd_err *err);
 /* Bytes held by all. */
 int64_t qdi_pressure_used(void);
 
+/* --- blocks and active copies (blocks.c) --- */
+
+/* Kinds of work that index.blocks.* can refuse. */
+enum {
+    QDI_BLOCK_READ = 1,
+    QDI_BLOCK_WRITE = 2,
+    QDI_BLOCK_METADATA_READ = 4,
+    QDI_BLOCK_METADATA_WRITE = 8,
+    QDI_BLOCK_DELETE = 16, /* of the index */
+};
+/* QD_E_CLUSTER_BLOCK "index [x] blocked by: […];" when a block of the index refuses it. [any] */
+int qdi_block_check(const qd_index_meta *m, uint32_t level, qd_err *err);
+/* The same for each of many. */
+int qdi_blocks_check(const qd_resolved *r, uint32_t level, qd_err *err);
+
+#define QDI_ACTIVE_ALL (-1)
+#define QDI_ACTIVE_DEFAULT (-2)
+/* wait_for_active_shards: a count, QDI_ACTIVE_ALL or QDI_ACTIVE_DEFAULT. */
+int qdi_active_param(const qd_request *q, int64_t *out, qd_err *err);
+/* Copies that must be active for what was asked. */
+uint32_t qdi_active_needed(int64_t asked, uint32_t replicas);
+/* QD_E_UNAVAILABLE_SHARDS when a shard has too few active copies for a write. Nothing is waited
+ * for: a copy that is not there cannot come while its index has no other node to live on. */
+int qdi_active_enough(const qd_state *s, const qd_index_meta *m, uint32_t shard, int64_t asked,
+                      int64_t timeout_ms, qd_err *err);
+
 #endif

@@ -47,7 +47,11 @@ qd_str qdi_doc_new_id(qd_actions *a, qd_arena *arena)
 void qdi_batch_begin(doc_batch *b, qd_actions *a, qd_arena *arena, qd_task *task,
                      int64_t timeout_ms)
 {
-    *b = (doc_batch){.a = a, .arena = arena, .task = task, .timeout_ms = timeout_ms};
+    *b = (doc_batch){.a = a,
+                     .arena = arena,
+                     .task = task,
+                     .timeout_ms = timeout_ms,
+                     .active = QDI_ACTIVE_DEFAULT};
     b->state = qd_cluster_state(a->cluster);
     b->hint = (uint32_t)qd_env_random_u64(a->env);
 }
@@ -145,31 +149,6 @@ static int find_index(doc_batch *b, doc_item *i, const qd_index_meta **out, qd_s
     return qd_state_write_index(b->state, i->index, out, alias_routing, err);
 }
 
-static int check_blocks(const qd_index_meta *m, qd_err *err)
-{
-    const qd_values *v = m->values;
-    static const struct {
-        qd_ix id;
-        const char *text;
-    } blocks[] = {
-        {QD_IX_BLOCK_READ_ONLY, "FORBIDDEN/5/index read-only (api)"},
-        {QD_IX_BLOCK_WRITE, "FORBIDDEN/8/index write (api)"},
-        {QD_IX_BLOCK_READ_ONLY_DELETE,
-         "TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has "
-         "read-only-allow-delete block"},
-    };
-    for (size_t i = 0; i < QD_COUNT_OF(blocks); i++) {
-        if (!qd_values_bool(v, blocks[i].id)) continue;
-        int rc = qd_err_set(err, QD_E_CLUSTER_BLOCK, "index [%.*s] blocked by: [%s];",
-                            QD_STR_ARG(m->name), blocks[i].text);
-        if (blocks[i].id == QD_IX_BLOCK_READ_ONLY_DELETE) {
-            qd_err_type(err, "cluster_block_exception", 429);
-        }
-        return rc;
-    }
-    return 0;
-}
-
 /* The batch's entry for the shard, entered. */
 static int touch(doc_batch *b, const qd_index_meta *m, uint32_t number, uint32_t *out, qd_err *err)
 {
@@ -265,6 +244,20 @@ static int missing_document(const doc_item *i, const doc_touched *t, qd_err *err
     return rc;
 }
 
+/* The present document must be the one that was asked for, even if nothing changes. */
+static int compare(const doc_item *i, const qd_engine_doc *now, qd_err *err)
+{
+    if (i->if_seq_no == QD_SEQ_NO_UNASSIGNED ||
+        (i->if_seq_no == now->seq_no && (uint64_t)i->if_primary_term == now->primary_term)) {
+        return 0;
+    }
+    return qd_err_set(err, QD_E_VERSION_CONFLICT,
+                      "[%.*s]: version conflict, required seqNo [%lld], primary term [%lld]. "
+                      "current document has seqNo [%lld] and primary term [%llu]",
+                      QD_STR_ARG(i->id), (long long)i->if_seq_no, (long long)i->if_primary_term,
+                      (long long)now->seq_no, (unsigned long long)now->primary_term);
+}
+
 /* get, change, index with compare; again after a conflict as often as asked. */
 static int apply_update(doc_batch *b, doc_item *i, doc_touched *t, qd_str routing, qd_err *err)
 {
@@ -282,6 +275,7 @@ static int apply_update(doc_batch *b, doc_item *i, doc_touched *t, qd_str routin
             return rc;
         }
         rc = qdi_update_source(b, i, &now, &op.source, &noop, err);
+        if (!rc && (rc = compare(i, &now, err))) return rc;
         op.if_seq_no = i->if_seq_no;
         op.if_primary_term = (uint64_t)i->if_primary_term;
         if (rc == QD_E_DOC_MISSING && err && !err->code) return missing_document(i, t, err);
@@ -339,7 +333,7 @@ static int apply(doc_batch *b, doc_item *i, qd_err *err)
     i->concrete = qd_arena_str(b->arena, m->name);
     memcpy(i->index_uuid, m->uuid, sizeof i->index_uuid);
     i->copies = m->replicas + 1;
-    if ((rc = check_blocks(m, err))) return rc;
+    if ((rc = qdi_block_check(m, QDI_BLOCK_WRITE, err))) return rc;
     if (!routing.n && qd_mapping_routing_required(m->mapping)) {
         rc = qd_err_set(err, QD_E_ROUTING_MISSING, "routing is required for [%.*s]/[%.*s]",
                         QD_STR_ARG(m->name), QD_STR_ARG(i->id));
@@ -353,6 +347,8 @@ static int apply(doc_batch *b, doc_item *i, qd_err *err)
         if (!i->id.p) return qd_err_nomem(err, "document id");
     }
     i->shard = qd_index_meta_route(m, i->id, routing);
+    rc = qdi_active_enough(b->state, m, i->shard, b->active, b->timeout_ms, err);
+    if (rc) return rc;
     if ((rc = touch(b, m, i->shard, &i->touched, err))) return rc;
     doc_touched *t = &b->touched.at[i->touched];
     if (i->op == DOC_UPDATE) {

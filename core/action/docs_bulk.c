@@ -29,7 +29,7 @@ typedef struct bulk {
     qd_arena arena; /* of one sub-batch */
     doc_marks marks;
     bool typed; /* "_type" may stand in an action */
-    int64_t timeout_ms;
+    int64_t timeout_ms, active;
     uint64_t start_ns, line, items;
     uint32_t hint; /* one request stays on one indexing slot of a shard: fewer buffers fill */
     bool errors, ended; /* ended: by a malformed line */
@@ -93,12 +93,12 @@ static int meta_value(bulk *b, qd_json_reader *j, doc_item *i, qd_str key, qd_er
     } else if (qd_str_is(key, "_id")) {
         i->id = kept;
         i->empty_id = text.p && text.n == 0;
-    } else if (qd_str_is(key, "routing") || qd_str_is(key, "_routing")) {
+    } else if (qd_str_is(key, "routing")) {
         i->routing = kept;
-    } else if (qd_str_is(key, "version") || qd_str_is(key, "_version")) {
+    } else if (qd_str_is(key, "version")) {
         i->has_version = true;
         if (!number || !qd_str_i64(text, &i->version)) return malformed(b, err, "bad [version]");
-    } else if (qd_str_is(key, "version_type") || qd_str_is(key, "_version_type")) {
+    } else if (qd_str_is(key, "version_type")) {
         return qdi_version_type(kept, &i->version_type, err);
     } else if (qd_str_is(key, "if_seq_no")) {
         if (!number || !qd_str_i64(text, &n)) return malformed(b, err, "bad [if_seq_no]");
@@ -107,7 +107,7 @@ static int meta_value(bulk *b, qd_json_reader *j, doc_item *i, qd_str key, qd_er
         if (!number || !qd_str_i64(text, &i->if_primary_term)) {
             return malformed(b, err, "bad [if_primary_term]");
         }
-    } else if (qd_str_is(key, "retry_on_conflict") || qd_str_is(key, "_retry_on_conflict")) {
+    } else if (qd_str_is(key, "retry_on_conflict")) {
         if (!number || !qd_str_i64(text, &i->retry_on_conflict)) {
             return malformed(b, err, "bad [retry_on_conflict]");
         }
@@ -139,6 +139,14 @@ static bool op_of(qd_str name, doc_op *out)
     return false;
 }
 
+/* One action a line. */
+static int extra(bulk *b, qd_json_event ev, qd_err *err)
+{
+    char text[80];
+    snprintf(text, sizeof text, "expected END_OBJECT but found [%s]", qd_json_event_name(ev));
+    return malformed(b, err, text);
+}
+
 static int parse_meta(bulk *b, qd_json_reader *j, doc_item *i, qd_err *err)
 {
     qd_json_event ev = qd_json_next(j);
@@ -158,7 +166,7 @@ static int parse_meta(bulk *b, qd_json_reader *j, doc_item *i, qd_err *err)
     ev = qd_json_next(j);
     if (ev == QD_JSON_OBJECT_END) ev = qd_json_next(j);
     if (ev == QD_JSON_ERROR) return qd_json_fail(j, err);
-    return ev == QD_JSON_EOF ? 0 : malformed(b, err, "expected END_OBJECT");
+    return ev == QD_JSON_EOF ? 0 : extra(b, ev, err);
 }
 
 static int parse_action(bulk *b, qd_str line, doc_item *i, qd_err *err)
@@ -248,6 +256,7 @@ static int run_batch(bulk *b, qd_err *err)
     if (b->batch.n == 0) return 0;
     qdi_batch_begin(&d, b->q->a, &b->arena, &b->q->task, b->timeout_ms);
     d.hint = b->hint;
+    d.active = b->active;
     for (size_t i = 0; i < b->batch.n; i++) qdi_batch_apply(&d, &b->batch.at[i]);
     qdi_batch_sync(&d, b->batch.at, b->batch.n);
     qdi_batch_mark(&d, &b->marks, b->batch.at, b->batch.n);
@@ -298,6 +307,7 @@ static int begin(qd_request *q, qd_response *r, void **state, qd_err *err)
     int rc = b->zc ? 0 : qd_err_nomem(err, "bulk request");
     if (!rc) rc = qd_param_ms(q, "timeout", TIMEOUT_MS, &b->timeout_ms, err);
     if (!rc) rc = qdi_refresh_param(q, &b->marks.refresh, err);
+    if (!rc) rc = qdi_active_param(q, &b->active, err);
     if (!rc && qdi_source_asked(q)) {
         doc_source s;
         rc = qdi_source_param(q, &s, err);
@@ -362,24 +372,23 @@ static int take_line(bulk *b, qd_str *rest, bool last, bool *more, qd_err *err)
 /* Elasticsearch validates a whole request before it applies anything of it. */
 static int validate_all(bulk *b, qd_err *err)
 {
-    qd_buf text;
-    uint32_t n = 0;
-    qd_str prefix = QD_STR("Validation Failed: 1: ");
-    qd_buf_init(&text, b->q->a->account, (size_t)1 << 20);
-    for (size_t i = 0; i < b->batch.n; i++) {
-        qd_err why;
-        qd_err_init(&why);
-        if (qdi_item_validate(&b->batch.at[i], &why)) {
-            qd_str reason = qd_str_c(qd_err_reason(&why));
-            if (qd_str_starts(reason, prefix)) reason = qd_str_sub(reason, prefix.n, reason.n);
-            (void)qd_buf_printf(&text, "%u: %.*s", ++n, QD_STR_ARG(reason));
+    doc_problems p;
+    int rc = 0;
+    qdi_problems_init(&p, b->q->a->account);
+    for (size_t k = 0; k < b->batch.n && !rc; k++) {
+        doc_item *i = &b->batch.at[k];
+        if (i->op != DOC_UPDATE) {
+            qdi_item_problems(i, &p);
+        } else if (i->has_version || i->version_type != QD_VERSION_INTERNAL) {
+            rc = qd_err_set(err, QD_E_ARG,
+                            "Update requests do not support versioning. Please use `if_seq_no` and "
+                            "`if_primary_term` instead");
+        } else {
+            rc = qdi_update_check(i, &b->arena, &p, err);
         }
-        qd_err_fini(&why);
     }
-    if (n)
-        qd_err_set(err, QD_E_VALIDATION, "Validation Failed: %.*s", QD_STR_ARG(qd_buf_view(&text)));
-    qd_buf_fini(&text);
-    return n ? QD_E_VALIDATION : 0;
+    int bad = qdi_problems_end(&p, rc ? NULL : err);
+    return rc ? rc : bad;
 }
 
 /* All lines of a request that has come whole: nothing is applied unless all can be read. */

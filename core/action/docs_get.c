@@ -3,6 +3,7 @@
 #include "action/search_int.h"
 #include "base/str.h"
 #include "json/tree.h"
+#include <stdio.h>
 #include <string.h>
 
 #define GATE_MS 30000
@@ -40,8 +41,6 @@ int qdi_source_param(const qd_request *q, doc_source *out, qd_err *err)
 {
     qd_str v = qd_param(q, "_source"), in = qd_param(q, "_source_includes"),
            ex = qd_param(q, "_source_excludes"), *list, *drop;
-    if (!in.p) in = qd_param(q, "_source_include");
-    if (!ex.p) ex = qd_param(q, "_source_exclude");
     *out = (doc_source){.want = true};
     if (qd_str_is(v, "false")) {
         out->want = false;
@@ -71,7 +70,7 @@ int qdi_source_write(const doc_source *s, qd_str source, qd_json_writer *w, qd_e
 typedef struct get_args {
     qd_str index, id, routing;
     bool realtime, refresh;
-    bool has_version;
+    bool has_version, list_of_ids; /* list_of_ids: of mget */
     int64_t version;
     qd_version_type version_type;
     doc_source source;
@@ -87,7 +86,7 @@ static int concrete_index(qd_actions *a, const qd_state *s, get_args *g, const q
 {
     qd_resolved r;
     (void)a;
-    int rc = qd_state_resolve(s, g->index, QD_FORBID_CLOSED, arena, &r, err);
+    int rc = qd_state_resolve(s, g->index, QD_FORBID_CLOSED | QD_ONE_NAME, arena, &r, err);
     if (rc) return rc;
     if (r.n != 1) {
         qd_buf names;
@@ -108,15 +107,22 @@ static int concrete_index(qd_actions *a, const qd_state *s, get_args *g, const q
     return 0;
 }
 
-static int check_version(const get_args *g, const qd_engine_doc *d, qd_err *err)
+static int check_version(const get_args *g, const qd_engine_doc *d, const qd_index_meta *m,
+                         uint32_t number, qd_err *err)
 {
     if (!g->has_version || !d->found) return 0;
     uint64_t v = (uint64_t)g->version;
     if (d->version == v) return 0; /* for reads all version types mean this */
-    return qd_err_set(err, QD_E_VERSION_CONFLICT,
-                      "[%.*s]: version conflict, current version [%llu] is different than the one "
-                      "provided [%llu]",
-                      QD_STR_ARG(g->id), (unsigned long long)d->version, (unsigned long long)v);
+    char shard[12];
+    int n = snprintf(shard, sizeof shard, "%u", number);
+    int rc = qd_err_set(err, QD_E_VERSION_CONFLICT,
+                        "[%.*s]: version conflict, current version [%llu] is different than the "
+                        "one provided [%llu]",
+                        QD_STR_ARG(g->id), (unsigned long long)d->version, (unsigned long long)v);
+    qd_err_detail_str(err, "index_uuid", qd_str_c(m->uuid));
+    qd_err_detail_str(err, "shard", (qd_str){shard, (size_t)n});
+    qd_err_detail_str(err, "index", m->name);
+    return rc;
 }
 
 static int get_one(qd_actions *a, const qd_state *s, get_args *g, qd_arena *arena, got *out,
@@ -127,6 +133,7 @@ static int get_one(qd_actions *a, const qd_state *s, get_args *g, qd_arena *aren
     int rc = concrete_index(a, s, g, &m, arena, err);
     if (rc) return rc;
     out->index = qd_arena_str(arena, m->name);
+    if ((rc = qdi_block_check(m, QDI_BLOCK_READ, err))) return rc;
     if (!g->routing.n && qd_mapping_routing_required(m->mapping)) {
         rc = qd_err_set(err, QD_E_ROUTING_MISSING, "routing is required for [%.*s]/[%.*s]",
                         QD_STR_ARG(m->name), QD_STR_ARG(g->id));
@@ -149,7 +156,7 @@ static int get_one(qd_actions *a, const qd_state *s, get_args *g, qd_arena *aren
     }
     qd_shard_unref(shard);
     out->doc.source_stored &= qd_mapping_source_enabled(m->mapping);
-    return rc ? rc : check_version(g, &out->doc, err);
+    return rc ? rc : check_version(g, &out->doc, m, number, err);
 }
 
 /* Scalars at the path of a source, for a terms query. */
@@ -204,6 +211,17 @@ int qdi_docs_lookup(void *arg, const qd_query_lookup *l, qd_arena *arena,
 
 int qdi_version_type(qd_str v, qd_version_type *out, qd_err *err);
 
+/* "Any" is none; others must be a version that there can be. */
+static int version_given(get_args *g, uint32_t number, qd_err *err)
+{
+    if (g->version == QD_VERSION_ANY) g->has_version = false;
+    bool internal = g->version_type == QD_VERSION_INTERNAL;
+    if (!g->has_version || g->version >= internal) return 0;
+    return qd_err_set(err, QD_E_VALIDATION,
+                      "Validation Failed: %u: illegal version value [%lld] for version type [%s];",
+                      number + 1, (long long)g->version, qdi_version_type_name(g->version_type));
+}
+
 static int args_of(const qd_request *q, get_args *g, qd_err *err)
 {
     *g = (get_args){.index = qd_param(q, "index"),
@@ -212,8 +230,9 @@ static int args_of(const qd_request *q, get_args *g, qd_err *err)
                     .has_version = qd_param_has(q, "version")};
     int rc = qd_param_bool(q, "realtime", true, &g->realtime, err);
     if (!rc) rc = qd_param_bool(q, "refresh", false, &g->refresh, err);
-    if (!rc) rc = qd_param_i64(q, "version", -1, &g->version, err);
+    if (!rc) rc = qd_param_long(q, "version", QD_VERSION_ANY, &g->version, err);
     if (!rc) rc = qdi_version_type(qd_param(q, "version_type"), &g->version_type, err);
+    if (!rc) rc = version_given(g, 0, err);
     return rc ? rc : qdi_source_param(q, &g->source, err);
 }
 
@@ -355,6 +374,10 @@ int qdi_source_json(const qd_json_node *n, qd_arena *a, doc_source *out, qd_err 
         out->want = n->truth;
         return 0;
     }
+    if (n->type == QD_JSON_T_NUMBER || n->type == QD_JSON_T_NULL) {
+        return qd_err_set(err, QD_E_ES_PARSE, "illegal type for _source: [%s]",
+                          n->type == QD_JSON_T_NULL ? "VALUE_NULL" : "VALUE_NUMBER");
+    }
     if (n->type == QD_JSON_T_OBJECT) {
         const qd_json_node *i = qd_json_get(n, "includes"), *e = qd_json_get(n, "excludes");
         if (!i) i = qd_json_get(n, "include");
@@ -373,9 +396,13 @@ static int item_args(const qd_request *q, const qd_json_node *n, const get_args 
     int rc = 0;
     *g = *standard;
     *stored = qd_param(q, "stored_fields");
-    if (n->type != QD_JSON_T_OBJECT) {
+    if (standard->list_of_ids) {
         g->id = qd_json_text(n);
-        return 0;
+        if (n->type != QD_JSON_T_OBJECT && n->type != QD_JSON_T_ARRAY) return 0;
+        return qd_err_set(err, QD_E_ARG, "ids array element should only contain ids");
+    }
+    if (n->type != QD_JSON_T_OBJECT) {
+        return qd_err_set(err, QD_E_ARG, "docs array element should include an object");
     }
     for (const qd_json_node *m = n->first; m && !rc; m = m->next) {
         if (qd_str_is(m->key, "_index")) {
@@ -403,8 +430,6 @@ static int item_args(const qd_request *q, const qd_json_node *n, const get_args 
             }
         } else if (qd_str_is(m->key, "version_type")) {
             rc = qdi_version_type(qd_json_text(m), &g->version_type, err);
-        } else if (qd_str_is(m->key, "_type")) {
-            rc = qd_err_set(err, QD_E_ARG, "unknown parameter [_type] in mget");
         } else {
             rc = qd_err_set(err, QD_E_ES_PARSE,
                             "failed to parse multi get request. unknown field "
@@ -441,6 +466,47 @@ static int mget_item(qd_request *q, const qd_state *s, get_args *g, qd_str store
     return rc;
 }
 
+/* parsing_exception with the place of a value. */
+static int unexpected(const qd_request *q, const qd_json_node *n, qd_err *err, const char *text)
+{
+    qd_json_reader r = QD_JSON_READER(NULL);
+    qd_json_reader_init(&r, q->body, 0, 0);
+    r.token = n->raw.p;
+    int rc = qd_json_err_at(&r, err, QD_E_PARSE, "%s", text);
+    qd_json_reader_fini(&r);
+    return rc;
+}
+
+/* The list of documents or ids; an empty request has none. */
+static int mget_list(const qd_request *q, const qd_json_node *root, const qd_json_node **out,
+                     bool *of_ids, qd_err *err)
+{
+    char text[256];
+    if (root->type != QD_JSON_T_OBJECT) {
+        snprintf(text, sizeof text, "unexpected token [%s], expected [START_OBJECT]",
+                 qd_json_type_token(root->type));
+        return unexpected(q, root, err, text);
+    }
+    for (const qd_json_node *n = root->first; n; n = n->next) {
+        bool ids = qd_str_is(n->key, "ids");
+        if (n->type != QD_JSON_T_ARRAY) {
+            snprintf(text, sizeof text,
+                     "unexpected token [%s], expected [FIELD_NAME] or [START_ARRAY]",
+                     qd_json_type_token(n->type));
+            return unexpected(q, n, err, text);
+        }
+        if (!ids && !qd_str_is(n->key, "docs")) {
+            snprintf(text, sizeof text,
+                     "unknown key [%.*s] for a START_ARRAY, expected [docs] or [ids]",
+                     QD_STR_ARG(n->key));
+            return unexpected(q, n, err, text);
+        }
+        *out = n;
+        *of_ids = ids;
+    }
+    return 0;
+}
+
 int qdi_api_mget(qd_request *q, qd_response *r, qd_err *err)
 {
     get_args standard, g;
@@ -449,16 +515,9 @@ int qdi_api_mget(qd_request *q, qd_response *r, qd_err *err)
     int rc = args_of(q, &standard, err);
     if (!rc) rc = qd_json_parse(q->arena, q->body, 0, &root, err);
     if (rc) return rc;
-    const qd_json_node *docs = qd_json_get(root, "docs"), *ids = qd_json_get(root, "ids");
-    for (const qd_json_node *n = root->first; n; n = n->next) {
-        if (n != docs && n != ids) {
-            return qd_err_set(err, QD_E_ES_PARSE,
-                              "unexpected token [%s], expected [FIELD_NAME] or [docs], [ids]",
-                              "START_OBJECT");
-        }
-    }
-    const qd_json_node *list = docs ? docs : ids;
-    if (!list || list->type != QD_JSON_T_ARRAY || list->n == 0) {
+    const qd_json_node *list = NULL;
+    if ((rc = mget_list(q, root, &list, &standard.list_of_ids, err))) return rc;
+    if (!list || list->n == 0) {
         return qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: no documents to get;");
     }
     qd_state *s = qd_cluster_state(q->a->cluster);

@@ -26,8 +26,8 @@ typedef struct doc_item {
     bool has_version;
     int64_t version, if_seq_no, if_primary_term; /* if_*: QD_SEQ_NO_UNASSIGNED, 0: not given */
     int64_t retry_on_conflict;
-    qd_str pipeline;   /* none is there: only "_none" is fine */
-    bool want_source;  /* update: the new source belongs into the answer */
+    qd_str pipeline;  /* none is there: only "_none" is fine */
+    bool want_source; /* update: the new source belongs into the answer */
     const qd_json_filter *source_filter;
 
     /* results */
@@ -62,7 +62,8 @@ typedef struct doc_batch {
     qd_task *task;
     qd_state *state;
     int64_t timeout_ms;
-    uint32_t hint; /* indexing slot */
+    int64_t active; /* wait_for_active_shards */
+    uint32_t hint;  /* indexing slot */
     QD_VEC(doc_touched) touched;
 } doc_batch;
 
@@ -106,9 +107,27 @@ int qdi_refresh_param(const qd_request *q, doc_refresh *out, qd_err *err);
 /* version, version_type, if_seq_no, if_primary_term, op_type, routing … of a single write. */
 /* A version_type by name. */
 int qdi_version_type(qd_str v, qd_version_type *out, qd_err *err);
+/* Its name in messages: "EXTERNAL". */
+const char *qdi_version_type_name(qd_version_type t);
+#define QD_VERSION_ANY (-3) /* Elasticsearch's number for "any version" */
 int qdi_item_params(const qd_request *q, doc_item *i, qd_err *err);
-/* Validations of one operation, as Elasticsearch's action_request_validation_exception. */
+/* What is wrong with operations, as Elasticsearch's action_request_validation_exception lists it:
+ * "1: index is missing;2: …". */
+typedef struct doc_problems {
+    qd_buf text;
+    uint32_t n;
+} doc_problems;
+void qdi_problems_init(doc_problems *p, qd_account *account);
+void qdi_problem(doc_problems *p, const char *fmt, ...) QD_PRINTF(2, 3);
+/* Adds the problems of one operation; an update's body is looked at apart. */
+void qdi_item_problems(const doc_item *i, doc_problems *p);
+/* 0, or QD_E_VALIDATION with all of them; frees the list. */
+int qdi_problems_end(doc_problems *p, qd_err *err);
+/* The problems of one operation. */
 int qdi_item_validate(const doc_item *i, qd_err *err);
+/* Reads the body of an update: QD_E_XCONTENT when it cannot be read; its problems go to the list.
+ */
+int qdi_update_check(doc_item *i, qd_arena *a, doc_problems *p, qd_err *err);
 
 /* Turns an UPDATE item into the source to index, from the present document; *noop: nothing to do;
  * creates: the upsert is taken. */

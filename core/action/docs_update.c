@@ -2,6 +2,8 @@
 #include "action/docs_int.h"
 #include "base/str.h"
 #include "json/tree.h"
+#include <stdarg.h>
+#include <stdio.h>
 
 #define SOURCE_MAX ((size_t)1 << 31)
 
@@ -62,13 +64,45 @@ typedef struct update_body {
     bool doc_as_upsert, detect_noop, scripted;
 } update_body;
 
-static int parse_flag(const qd_json_node *n, bool *out, qd_err *err)
+/* "[1:8] [UpdateRequest] ": the place of a value in the body. */
+static int at(const doc_item *i, const char *place, qd_err *err, const char *fmt, ...)
 {
+    qd_json_reader r = QD_JSON_READER(NULL);
+    uint32_t line, column;
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    qd_json_reader_init(&r, i->source, 0, 0);
+    qd_json_position(&r, place, &line, &column);
+    qd_json_reader_fini(&r);
+    int rc = err && err->code
+                 ? qd_err_wrap(err, QD_E_XCONTENT, "[%u:%u] [UpdateRequest] %s", line, column, text)
+                 : qd_err_set(err, QD_E_XCONTENT, "[%u:%u] [UpdateRequest] %s", line, column, text);
+    return rc;
+}
+
+static int parse_flag(const doc_item *i, const qd_json_node *n, bool *out, qd_err *err)
+{
+    if (n->type != QD_JSON_T_BOOL && n->type != QD_JSON_T_STRING) {
+        return at(i, n->raw.p, err, "%.*s doesn't support values of type: %s", QD_STR_ARG(n->key),
+                  qd_json_type_token(n->type));
+    }
     if (!qd_json_truth(n, out)) return 0;
-    return qd_err_set(err, QD_E_ARG,
-                      "Failed to parse value [%.*s] as only [true] or [false] are "
-                      "allowed.",
-                      QD_STR_ARG(qd_json_text(n)));
+    (void)qd_err_set(err, QD_E_ARG,
+                     "Failed to parse value [%.*s] as only [true] or [false] are allowed.",
+                     QD_STR_ARG(qd_json_text(n)));
+    return at(i, n->raw.p, err, "failed to parse field [%.*s]", QD_STR_ARG(n->key));
+}
+
+static int parse_object(const doc_item *i, const qd_json_node *n, const qd_json_node **out,
+                        qd_err *err)
+{
+    *out = n;
+    if (n->type == QD_JSON_T_OBJECT) return 0;
+    return at(i, n->raw.p, err, "%.*s doesn't support values of type: %s", QD_STR_ARG(n->key),
+              qd_json_type_token(n->type));
 }
 
 /* if_seq_no and if_primary_term may stand in the body. */
@@ -102,31 +136,34 @@ static int unknown_field(const doc_item *i, const qd_json_node *n, qd_err *err)
         least = d;
         near = known[k];
     }
-    return qd_err_set(err, QD_E_XCONTENT, "[1:%zu] [UpdateRequest] unknown field [%.*s]%s%s%s",
-                      (size_t)(n->raw.p - i->source.p), QD_STR_ARG(n->key),
-                      near ? " did you mean [" : "", near ? near : "", near ? "]?" : "");
+    bool inside = n->key.p > i->source.p && n->key.p < n->raw.p; /* without escapes: a view */
+    return at(i, inside ? n->key.p - 1 : n->raw.p, err, "unknown field [%.*s]%s%s%s",
+              QD_STR_ARG(n->key), near ? " did you mean [" : "", near ? near : "",
+              near ? "]?" : "");
 }
 
 static int parse_body(doc_item *i, qd_arena *a, update_body *out, qd_err *err)
 {
     qd_json_node *root;
     *out = (update_body){.detect_noop = true};
+    if (i->source.n == 0) return 0;
     int rc = qd_json_parse(a, i->source, 0, &root, err);
     if (rc) return rc;
     if (root->type != QD_JSON_T_OBJECT) {
-        return qd_err_set(err, QD_E_XCONTENT, "[1:1] [UpdateRequest] Expected START_OBJECT");
+        return at(i, root->raw.p, err, "Expected START_OBJECT but was: %s",
+                  qd_json_type_token(root->type));
     }
     for (const qd_json_node *n = root->first; n && !rc; n = n->next) {
         if (qd_str_is(n->key, "doc")) {
-            out->doc = n;
+            rc = parse_object(i, n, &out->doc, err);
         } else if (qd_str_is(n->key, "upsert")) {
-            out->upsert = n;
+            rc = parse_object(i, n, &out->upsert, err);
         } else if (qd_str_is(n->key, "doc_as_upsert")) {
-            rc = parse_flag(n, &out->doc_as_upsert, err);
+            rc = parse_flag(i, n, &out->doc_as_upsert, err);
         } else if (qd_str_is(n->key, "detect_noop")) {
-            rc = parse_flag(n, &out->detect_noop, err);
+            rc = parse_flag(i, n, &out->detect_noop, err);
         } else if (qd_str_is(n->key, "script") || qd_str_is(n->key, "scripted_upsert")) {
-            rc = qd_err_set(err, QD_E_ARG, "scripts are not supported: [%.*s]", QD_STR_ARG(n->key));
+            out->scripted |= qd_str_is(n->key, "script");
         } else if (qd_str_is(n->key, "_source")) {
             rc = parse_source(i, n, a, err);
         } else if (qd_str_is(n->key, "if_seq_no")) {
@@ -137,12 +174,44 @@ static int parse_body(doc_item *i, qd_arena *a, update_body *out, qd_err *err)
             rc = unknown_field(i, n, err);
         }
     }
-    return rc ? rc : qdi_item_validate(i, err);
+    return rc;
 }
 
-static int validation(qd_err *err, const char *what)
+static void problems(const doc_item *i, const update_body *u, doc_problems *p)
 {
-    return qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: %s;", what);
+    if (i->if_seq_no != QD_SEQ_NO_UNASSIGNED) {
+        if (i->retry_on_conflict > 0) {
+            qdi_problem(p, "compare and write operations can not be retried");
+        }
+        if (u->doc_as_upsert) {
+            qdi_problem(p, "compare and write operations can not be used with upsert");
+        }
+        if (u->upsert) {
+            qdi_problem(p, "upsert requests don't support `if_seq_no` and `if_primary_term`");
+        }
+    }
+    if (!u->scripted && !u->doc) qdi_problem(p, "script or doc is missing");
+    if (u->scripted && u->doc) qdi_problem(p, "can't provide both script and doc");
+    if (!u->doc && u->doc_as_upsert) {
+        qdi_problem(p, "doc must be specified if doc_as_upsert is enabled");
+    }
+}
+
+/* The body, and all that is wrong with it. */
+static int read_body(doc_item *i, qd_arena *a, update_body *u, doc_problems *p, qd_err *err)
+{
+    int rc = parse_body(i, a, u, err);
+    if (rc) return rc;
+    qdi_item_problems(i, p);
+    problems(i, u, p);
+    if (p->n || !u->scripted) return 0;
+    return qd_err_set(err, QD_E_ARG, "scripts are not supported: [script]");
+}
+
+int qdi_update_check(doc_item *i, qd_arena *a, doc_problems *p, qd_err *err)
+{
+    update_body u;
+    return read_body(i, a, &u, p, err);
 }
 
 int qdi_update_source(doc_batch *b, doc_item *i, const qd_engine_doc *now, qd_str *source,
@@ -150,21 +219,20 @@ int qdi_update_source(doc_batch *b, doc_item *i, const qd_engine_doc *now, qd_st
 {
     update_body u;
     *noop = false;
-    int rc = parse_body(i, b->arena, &u, err);
-    if (rc) return rc;
-    if (!u.doc && !u.upsert) return validation(err, "script or doc is missing");
-    if (u.doc_as_upsert && !u.doc)
-        return validation(err, "doc must be specified if doc_as_upsert is enabled");
+    doc_problems p;
+    qdi_problems_init(&p, b->a->account);
+    int rc = read_body(i, b->arena, &u, &p, err);
+    int bad = qdi_problems_end(&p, rc ? NULL : err);
+    if (rc || bad) return rc ? rc : bad;
     if (!now->found) {
         const qd_json_node *fresh = u.upsert ? u.upsert : u.doc_as_upsert ? u.doc : NULL;
         if (!fresh) return QD_E_DOC_MISSING; /* the caller knows the index for the text */
         *source = fresh->raw;
         return 0;
     }
-    if (!u.doc) return validation(err, "script or doc is missing");
     qd_json_node *base;
     if ((rc = qd_json_parse(b->arena, now->source, 0, &base, err))) return rc;
-    if (u.doc->type != QD_JSON_T_OBJECT || base->type != QD_JSON_T_OBJECT) {
+    if (base->type != QD_JSON_T_OBJECT) {
         return qd_err_set(err, QD_E_XCONTENT, "[UpdateRequest] [doc] is not an object");
     }
     qd_buf out;

@@ -4,16 +4,27 @@
 
 #define TIMEOUT_MS 60000
 
+/* A body that says nothing must not make an index. */
+static int check_update(const qd_request *q, doc_item *i, qd_err *err)
+{
+    doc_problems p;
+    qdi_problems_init(&p, q->a->account);
+    int rc = qdi_update_check(i, q->arena, &p, err);
+    int bad = qdi_problems_end(&p, rc ? NULL : err);
+    return rc ? rc : bad;
+}
+
 static int write_one(qd_request *q, qd_response *r, doc_op op, qd_err *err)
 {
     doc_batch b;
     doc_item i;
     doc_marks marks = {0};
     doc_source want;
-    int64_t timeout;
+    int64_t timeout, active;
     qdi_item_init(&i);
     i.op = op;
     int rc = qd_param_ms(q, "timeout", TIMEOUT_MS, &timeout, err);
+    if (!rc) rc = qdi_active_param(q, &active, err);
     if (!rc) rc = qdi_refresh_param(q, &marks.refresh, err);
     if (!rc) rc = qdi_item_params(q, &i, err);
     if (!rc && op == DOC_UPDATE && qdi_source_asked(q)) {
@@ -21,11 +32,13 @@ static int write_one(qd_request *q, qd_response *r, doc_op op, qd_err *err)
         i.want_source = want.want;
         i.source_filter = want.filter;
     }
+    if (!rc && op == DOC_UPDATE) rc = check_update(q, &i, err);
     if (rc) {
         qdi_item_fini(&i);
         return rc;
     }
     qdi_batch_begin(&b, q->a, q->arena, &q->task, timeout);
+    b.active = active;
     qdi_batch_apply(&b, &i);
     qdi_batch_sync(&b, &i, 1);
     qdi_batch_mark(&b, &marks, &i, 1);

@@ -15,6 +15,12 @@ int qdi_admin_timeout(const qd_request *q, int64_t *out, qd_err *err)
     return rc ? rc : qd_param_ms(q, "timeout", ADMIN_TIMEOUT_MS, out, err);
 }
 
+int qdi_body_map(qd_request *q, qd_json_node **out, qd_err *err)
+{
+    int rc = qd_json_parse(q->arena, q->body, 0, out, err);
+    return rc ? qd_err_wrap(err, QD_E_ES_PARSE, "Failed to parse content to map") : 0;
+}
+
 int qdi_settings_of(const qd_json_node *n, qd_settings **out, qd_err *err)
 {
     qd_settings *raw = NULL;
@@ -40,6 +46,14 @@ qd_str qdi_mapping_of(const qd_request *q, const qd_json_node *n)
     if (!n || n->type != QD_JSON_T_OBJECT) return n ? n->raw : (qd_str){NULL, 0};
     typed = qd_param_has(q, "include_type_name") && !qd_str_is(v, "false");
     return typed && n->n == 1 && n->first->type == QD_JSON_T_OBJECT ? n->first->raw : n->raw;
+}
+
+bool qdi_mapping_typed(const qd_request *q, const qd_json_node *n)
+{
+    bool asked = qd_param_has(q, "include_type_name") &&
+                 !qd_str_is(qd_param(q, "include_type_name"), "false");
+    return !asked && n && n->type == QD_JSON_T_OBJECT && n->n == 1 &&
+           qd_str_is(n->first->key, "_doc");
 }
 
 static qd_str text_or_raw(const qd_json_node *n)
@@ -96,15 +110,26 @@ int qdi_aliases_of(const qd_json_node *n, qd_arena *arena, qd_alias **out, uint3
 
 /* --- waiting --- */
 
-static bool all_started(void *arg, const qd_state *s)
+typedef struct active_wait {
+    const char *uuid;
+    int64_t asked;
+} active_wait;
+
+/* Enough copies of every shard. Copies beside the primary are there all or not at all. */
+static bool enough(void *arg, const qd_state *s)
 {
-    const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(arg));
-    return !m || qd_index_health(s, m) != QD_HEALTH_RED;
+    const active_wait *w = arg;
+    const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(w->uuid));
+    if (!m) return true;
+    uint32_t needed = qdi_active_needed(w->asked, m->replicas);
+    qd_health health = qd_index_health(s, m);
+    return needed == 0 || health == QD_HEALTH_GREEN || (needed == 1 && health != QD_HEALTH_RED);
 }
 
-bool qdi_wait_active(qd_actions *a, const char *uuid, int64_t timeout_ms)
+bool qdi_wait_active(qd_actions *a, const char *uuid, int64_t asked, int64_t timeout_ms)
 {
-    return qd_cluster_wait_for(a->cluster, all_started, (void *)(uintptr_t)uuid, timeout_ms) == 0;
+    active_wait w = {uuid, asked};
+    return qd_cluster_wait_for(a->cluster, enough, &w, timeout_ms) == 0;
 }
 
 /* --- create --- */
@@ -114,7 +139,7 @@ static int parse_create(qd_request *q, qd_settings **settings, qd_str *mapping, 
 {
     qd_json_node *root = NULL;
     const qd_json_node *s = NULL, *m = NULL, *al = NULL;
-    int rc = q->body.n ? qd_json_parse(q->arena, q->body, 0, &root, err) : 0;
+    int rc = q->body.n ? qdi_body_map(q, &root, err) : 0;
     if (rc) return rc;
     if (root && root->type != QD_JSON_T_OBJECT) {
         return qd_err_set(err, QD_E_ES_PARSE, "request body must be an object");
@@ -131,9 +156,25 @@ static int parse_create(qd_request *q, qd_settings **settings, qd_str *mapping, 
                               QD_STR_ARG(n->key));
         }
     }
+    if (qdi_mapping_typed(q, m)) {
+        return qd_err_set(err, QD_E_ARG, "The mapping definition cannot be nested under a type");
+    }
     *mapping = qdi_mapping_of(q, m);
     rc = qdi_aliases_of(al, q->arena, aliases, naliases, err);
     return rc ? rc : qdi_settings_of(s, settings, err);
+}
+
+/* More active copies than the index is to have will never be. */
+static int enough_copies(const qd_settings *s, int64_t asked, qd_err *err)
+{
+    const qd_setting_value *v = qd_settings_get(s, QD_STR("index.number_of_replicas"));
+    int64_t replicas = 1;
+    if (v && !qd_str_i64(v->text, &replicas)) replicas = 1;
+    if (asked <= replicas + 1) return 0;
+    return qd_err_set(err, QD_E_ARG,
+                      "invalid wait_for_active_shards[%lld]: cannot be greater than number of "
+                      "shard copies [%lld]",
+                      (long long)asked, (long long)replicas + 1);
 }
 
 int qdi_api_indices_create(qd_request *q, qd_response *r, qd_err *err)
@@ -143,14 +184,16 @@ int qdi_api_indices_create(qd_request *q, qd_response *r, qd_err *err)
     uint32_t naliases;
     qd_str mapping, name = qd_param(q, "index");
     qd_state *now = NULL;
-    int64_t timeout;
+    int64_t timeout, active;
     int rc = qdi_admin_timeout(q, &timeout, err);
+    if (!rc) rc = qdi_active_param(q, &active, err);
     if (!rc) rc = parse_create(q, &settings, &mapping, &aliases, &naliases, err);
     if (!rc) rc = qd_schema_check(&qd_schema_index, settings, false, err);
     if (!rc) {
         rc = qdi_templates_apply(q->a, q->arena, name, &settings, &mapping, &aliases, &naliases,
                                  err);
     }
+    if (!rc) rc = enough_copies(settings, active, err);
     if (!rc) {
         rc = qd_cluster_create_index(q->a->cluster, name, settings, mapping, aliases, naliases,
                                      &now, err);
@@ -158,11 +201,10 @@ int qdi_api_indices_create(qd_request *q, qd_response *r, qd_err *err)
     qd_settings_unref(settings);
     if (rc) return rc;
     const qd_index_meta *m = qd_state_index(now, name);
-    bool active = qd_str_is(qd_param(q, "wait_for_active_shards"), "0") ||
-                  (m && qdi_wait_active(q->a, m->uuid, timeout));
+    bool started = m && qdi_wait_active(q->a, m->uuid, active, timeout);
     qd_json_object(&r->w);
     qd_json_field_bool(&r->w, "acknowledged", true);
-    qd_json_field_bool(&r->w, "shards_acknowledged", active);
+    qd_json_field_bool(&r->w, "shards_acknowledged", started);
     qd_json_field_str(&r->w, "index", name);
     qd_json_object_end(&r->w);
     qd_state_unref(now);
@@ -177,11 +219,14 @@ int qdi_api_indices_delete(qd_request *q, qd_response *r, qd_err *err)
     qd_state *s = qd_cluster_state(q->a->cluster);
     qd_str name = qd_param(q, "index");
     bool pattern = qd_str_find(name, '*') >= 0 || qd_str_is(name, "_all") || !name.n;
-    int rc = 0;
-    if (pattern && qd_config_bool(q->a->config, QD_SET_ACTION_DESTRUCTIVE)) {
+    int rc = name.p ? 0
+                    : qd_err_set(err, QD_E_VALIDATION,
+                                 "Validation Failed: 1: index / indices is missing;");
+    if (!rc && pattern && qd_config_bool(q->a->config, QD_SET_ACTION_DESTRUCTIVE)) {
         rc = qd_err_set(err, QD_E_ARG, "Wildcard expressions or all indices are not allowed");
     }
     if (!rc) rc = qd_param_indices(q, s, EXPRESSION_OF_DELETE, &found, err);
+    if (!rc) rc = qdi_blocks_check(&found, QDI_BLOCK_DELETE, err);
     if (!rc && found.n) {
         rc = qd_cluster_delete_indices(q->a->cluster, found.at, found.n, NULL, err);
     }
@@ -196,8 +241,9 @@ int qdi_api_indices_exists(qd_request *q, qd_response *r, qd_err *err)
     qd_err why;
     qd_state *s = qd_cluster_state(q->a->cluster);
     qd_err_init(&why);
-    int rc = qd_param_indices(q, s, QD_EXPAND_OPEN | QD_EXPAND_CLOSED, &found, &why);
-    r->status = rc == QD_E_INDEX_NOT_FOUND || (!rc && !found.n) ? 404 : 200;
+    int rc = qd_param_indices(q, s, QD_EXPAND_OPEN | QD_EXPAND_CLOSED | QD_ALLOW_NO_INDICES, &found,
+                              &why);
+    r->status = rc == QD_E_INDEX_NOT_FOUND ? 404 : 200; /* a pattern may match nothing */
     if (rc && rc != QD_E_INDEX_NOT_FOUND) {
         qd_err_copy(err, &why);
     } else {
@@ -213,19 +259,25 @@ int qdi_api_indices_exists(qd_request *q, qd_response *r, qd_err *err)
 static int set_closed(qd_request *q, qd_response *r, bool closed, qd_err *err)
 {
     qd_resolved found;
-    int64_t timeout;
+    int64_t timeout, asked;
     bool active = true;
     qd_state *s = qd_cluster_state(q->a->cluster);
     int rc = qdi_admin_timeout(q, &timeout, err);
+    if (!rc) rc = qdi_active_param(q, &asked, err);
+    if (!rc && !qd_param(q, "index").p) {
+        rc = qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: index is missing;");
+    }
     if (!rc) {
         rc = qd_param_indices(q, s, QD_EXPAND_OPEN | QD_EXPAND_CLOSED | QD_ALLOW_NO_INDICES, &found,
                               err);
     }
+    if (!rc) rc = qdi_blocks_check(&found, QDI_BLOCK_METADATA_WRITE, err);
+    if (!rc && closed) active = found.n > 0;
     for (uint32_t i = 0; !rc && i < found.n; i++) {
         rc = qd_cluster_set_closed(q->a->cluster, qd_str_c(found.at[i]->uuid), closed, NULL, err);
     }
     for (uint32_t i = 0; !rc && !closed && i < found.n; i++) {
-        active &= qdi_wait_active(q->a, found.at[i]->uuid, timeout);
+        active &= qdi_wait_active(q->a, found.at[i]->uuid, asked, timeout);
     }
     if (!rc) {
         qd_json_object(&r->w);

@@ -1,6 +1,7 @@
 /* indices_get.c: what an index is: get, mapping, settings, aliases. */
 #include "action/indices_int.h"
 #include "base/str.h"
+#include "mapping/date_format.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -44,13 +45,17 @@ static bool wanted_setting(void *arg, qd_str key)
 }
 
 /* The settings as stored, with those that the node adds. */
-static int shown_settings(const qd_index_meta *m, qd_settings **out)
+static int shown_settings(const qd_index_meta *m, bool human, qd_settings **out)
 {
-    char text[32];
+    char text[128];
     int rc = qd_settings_new(NULL, out, NULL);
     if (!rc) rc = qd_settings_merge(*out, m->settings, NULL);
     snprintf(text, sizeof text, "%lld", (long long)m->created_ms);
     if (!rc) rc = qd_settings_put(*out, QD_STR("index.creation_date"), qd_str_c(text), NULL);
+    if (!rc && human) {
+        size_t n = qd_date_print(qd_date_format_default(), m->created_ms, NULL, text);
+        rc = qd_settings_put(*out, QD_STR("index.creation_date_string"), (qd_str){text, n}, NULL);
+    }
     if (!rc) rc = qd_settings_put(*out, QD_STR("index.uuid"), qd_str_c(m->uuid), NULL);
     if (!rc) rc = qd_settings_put(*out, QD_STR("index.provided_name"), m->name, NULL);
     if (!rc) {
@@ -92,7 +97,7 @@ void qdi_write_settings(const qd_request *q, const qd_index_meta *m, bool defaul
         qd_param_has(q, "flat_settings") && !qd_str_is(qd_param(q, "flat_settings"), "false");
     qd_str names = qd_param(q, "name");
     qd_json_key_c(w, "settings");
-    if (shown_settings(m, &s)) {
+    if (shown_settings(m, q->human, &s)) {
         qd_json_object(w);
         qd_json_object_end(w);
     } else {
@@ -100,6 +105,19 @@ void qdi_write_settings(const qd_request *q, const qd_index_meta *m, bool defaul
     }
     qd_settings_unref(s);
     if (defaults) write_defaults(flat, w, &names, m);
+}
+
+/* An index with none of the settings asked for by name is left out. */
+static bool has_settings(const qd_request *q, const qd_index_meta *m)
+{
+    qd_settings *s = NULL;
+    qd_str names = qd_param(q, "name");
+    bool any = !names.n || shown_settings(m, false, &s) != 0;
+    for (size_t i = 0; !any && i < qd_settings_count(s); i++) {
+        any = wanted_setting(&names, qd_settings_at(s, i)->key);
+    }
+    qd_settings_unref(s);
+    return any;
 }
 
 /* Runs fn for each resolved index inside {"name":{…}}. */
@@ -110,9 +128,11 @@ static int each_index(qd_request *q, qd_response *r, uint32_t options,
     qd_resolved found;
     qd_state *s = qd_cluster_state(q->a->cluster);
     int rc = qd_param_indices(q, s, options, &found, err);
+    if (!rc) rc = qdi_blocks_check(&found, QDI_BLOCK_METADATA_READ, err);
     if (!rc) {
         qd_json_object(&r->w);
         for (uint32_t i = 0; i < found.n; i++) {
+            if (!has_settings(q, found.at[i])) continue;
             qd_json_key(&r->w, found.at[i]->name);
             qd_json_object(&r->w);
             fn(q, found.at[i], &r->w);

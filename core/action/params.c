@@ -40,13 +40,26 @@ int qd_param_bool(const qd_request *q, const char *key, bool standard, bool *out
     return 0;
 }
 
-int qd_param_i64(const qd_request *q, const char *key, int64_t standard, int64_t *out, qd_err *err)
+static int number(const qd_request *q, const char *key, const char *type, int64_t standard,
+                  int64_t *out, qd_err *err)
 {
     qd_str v = qd_param(q, key);
     *out = standard;
     if (!qd_param_has(q, key) || qd_str_i64(v, out)) return 0;
-    return qd_err_set(err, QD_E_ARG, "Failed to parse int parameter [%s] with value [%.*s]", key,
-                      QD_STR_ARG(v));
+    qd_err_set(err, QD_E_NUMBER_FORMAT, v.n ? "For input string: \"%.*s\"" : "empty String",
+               QD_STR_ARG(v));
+    return qd_err_wrap(err, QD_E_ARG, "Failed to parse %s parameter [%s] with value [%.*s]", type,
+                       key, QD_STR_ARG(v));
+}
+
+int qd_param_i64(const qd_request *q, const char *key, int64_t standard, int64_t *out, qd_err *err)
+{
+    return number(q, key, "int", standard, out, err);
+}
+
+int qd_param_long(const qd_request *q, const char *key, int64_t standard, int64_t *out, qd_err *err)
+{
+    return number(q, key, "long", standard, out, err);
 }
 
 int qd_param_ms(const qd_request *q, const char *key, int64_t standard, int64_t *out, qd_err *err)
@@ -119,37 +132,74 @@ const qd_api *qd_api_find(qd_str name)
     return NULL;
 }
 
-static qd_str nearest(const qd_api *api, qd_str key)
+#define NEAR_MAX 4u
+
+typedef struct near_name {
+    qd_str name;
+    double distance; /* edits to the length of the longer */
+} near_name;
+
+/* Keeps the nearest names, the nearest first, names of one distance by name. */
+static uint32_t keep(near_name *list, uint32_t n, near_name x)
 {
-    qd_str best = {NULL, 0};
-    size_t least = 4;
+    uint32_t at = n;
+    while (at &&
+           (x.distance < list[at - 1].distance ||
+            (x.distance <= list[at - 1].distance && qd_str_cmp(x.name, list[at - 1].name) < 0))) {
+        at--;
+    }
+    if (at == NEAR_MAX) return n;
+    n += n < NEAR_MAX;
+    for (uint32_t i = n - 1; i > at; i--) list[i] = list[i - 1];
+    list[at] = x;
+    return n;
+}
+
+/* Parameters that a wrong one may have been meant for: less than half of it differs. */
+static uint32_t nearest(const qd_api *api, qd_str key, near_name *out)
+{
+    uint32_t n = 0;
     const char *lists[] = {api->params, common};
     for (size_t i = 0; i < QD_COUNT_OF(lists); i++) {
         for (qd_str rest = qd_str_c(lists[i]); rest.p;) {
-            qd_str one = qd_str_split(&rest, ',');
-            size_t d = qd_str_distance(one, key);
-            if (d < least) {
-                least = d;
-                best = one;
-            }
+            near_name x = {.name = qd_str_split(&rest, ',')};
+            size_t longer = x.name.n > key.n ? x.name.n : key.n;
+            if (!x.name.n) continue;
+            x.distance = (double)qd_str_distance(x.name, key) / (double)longer;
+            if (x.distance < 0.5) n = keep(out, n, x);
         }
     }
-    return best;
+    return n;
+}
+
+/* "[prety] -> did you mean [pretty]?" */
+static void suggest(const qd_api *api, qd_str key, qd_buf *b)
+{
+    near_name near[NEAR_MAX];
+    uint32_t n = nearest(api, key, near);
+    (void)qd_buf_printf(b, "%s[%.*s]", b->n ? ", " : "", QD_STR_ARG(key));
+    if (n) (void)qd_buf_c(b, n > 1 ? " -> did you mean any of [" : " -> did you mean [");
+    for (uint32_t i = 0; i < n; i++) {
+        (void)qd_buf_printf(b, "%s%.*s", i ? ", " : "", QD_STR_ARG(near[i].name));
+    }
+    if (n) (void)qd_buf_c(b, "]?");
 }
 
 int qd_params_check(const qd_request *q, qd_str path, qd_err *err)
 {
+    uint32_t unknown = 0;
+    int rc = 0;
+    qd_buf b;
+    qd_buf_init(&b, NULL, 65536);
     for (uint32_t i = 0; i < q->nparams; i++) {
-        qd_str key = q->params[i].key;
-        if (qd_api_accepts(q->api, key)) continue;
-        qd_str near = nearest(q->api, key);
-        return near.n ? qd_err_set(err, QD_E_ARG,
-                                   "request [%.*s] contains unrecognized parameter: [%.*s] -> did "
-                                   "you mean [%.*s]?",
-                                   QD_STR_ARG(path), QD_STR_ARG(key), QD_STR_ARG(near))
-                      : qd_err_set(err, QD_E_ARG,
-                                   "request [%.*s] contains unrecognized parameter: [%.*s]",
-                                   QD_STR_ARG(path), QD_STR_ARG(key));
+        if (qd_api_accepts(q->api, q->params[i].key)) continue;
+        suggest(q->api, q->params[i].key, &b);
+        unknown++;
     }
-    return 0;
+    if (unknown) {
+        rc = qd_err_set(err, QD_E_ARG, "request [%.*s] contains unrecognized parameter%s: %.*s",
+                        QD_STR_ARG(path), unknown > 1 ? "s" : "", QD_STR_ARG(qd_buf_view(&b)));
+    }
+    qd_buf_fini(&b);
+    return rc;
 }

@@ -39,15 +39,31 @@ void qd_error_write(qd_json_writer *w, const qd_err *err)
     qd_json_object_end(w);
 }
 
+/* Is it one of Elasticsearch's own exceptions? Those of Java's library and of the parser's are not.
+ */
+static bool own(int code)
+{
+    switch (code) {
+    case QD_E_PARSE:
+    case QD_E_ES_PARSE:
+    case QD_E_MAPPER_PARSING:
+    case QD_E_STRICT_MAPPING:
+    case QD_E_DOC_PARSING:
+    case QD_E_QUERY_SHARD:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Elasticsearch's root cause: the innermost of its own exceptions; what a declared parser wraps
+ * (x_content_parse_exception "failed to parse field") counts, not the wrapping. */
 const qd_err *qdi_error_root(const qd_err *e)
 {
-    for (; e->cause; e = e->cause) {
+    while (e->cause && (own(e->code) || e->code == QD_E_XCONTENT)) {
         int code = e->cause->code;
-        bool own = code == QD_E_PARSE || code == QD_E_ES_PARSE || code == QD_E_QUERY_SHARD;
-        bool framed = e->code == QD_E_XCONTENT && code == QD_E_XCONTENT;
-        bool frame = e->code == QD_E_XCONTENT || e->code == QD_E_PARSE ||
-                     e->code == QD_E_ES_PARSE || e->code == QD_E_QUERY_SHARD;
-        if (!frame || (!own && !framed)) break;
+        if (!own(code) && !(e->code == QD_E_XCONTENT && code == QD_E_XCONTENT)) break;
+        e = e->cause;
     }
     return e;
 }
@@ -89,6 +105,7 @@ void qd_response_error(qd_response *r, const qd_err *err, bool error_trace)
     qd_json_writer_init(&r->w, r->out, pretty);
     r->status = qd_err_status(err);
     r->format = QD_FORMAT_JSON;
+    r->is_error = true;
     qd_json_object(&r->w);
     qd_json_key_c(&r->w, "error");
     qd_error_write_root(&r->w, err);

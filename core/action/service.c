@@ -79,6 +79,7 @@ static void finish(running *x)
 static void filter_answer(running *x)
 {
     if (!x->q.filter || x->r.format != QD_FORMAT_JSON || x->out.n == 0) return;
+    if (x->r.is_error) return; /* errors are shown whole */
     qd_buf kept;
     qd_buf_init(&kept, x->q.a->account, ANSWER_MAX);
     if (!qd_json_filter_apply(x->q.filter, qd_buf_view(&x->out), x->q.pretty, &kept, NULL)) {
@@ -125,7 +126,8 @@ static void answer_whole(running *x)
 
 static int common_params(qd_request *q, qd_err *err)
 {
-    int rc = qd_param_bool(q, "pretty", false, &q->pretty, err);
+    bool page = strcmp(q->api->name, "info") == 0; /* a person's first request, mostly */
+    int rc = qd_param_bool(q, "pretty", page, &q->pretty, err);
     if (!rc) rc = qd_param_bool(q, "human", false, &q->human, err);
     if (!rc) rc = qd_param_bool(q, "error_trace", false, &q->error_trace, err);
     qd_str filter = qd_param(q, "filter_path");
@@ -291,7 +293,9 @@ static int prepare(qd_action_call *call, const qd_api *api, running **out, qd_er
     if (call->origin.opaque_id.n) qd_task_opaque_set(&x->q.task, call->origin.opaque_id);
     int rc = common_params(&x->q, err);
     if (!rc && (api->flags & QD_API_BODY_REQUIRED) && !call->more && call->body.len == 0) {
-        rc = qd_err_set(err, QD_E_ES_PARSE, "request body is required");
+        bool source = strcmp(api->name, "mget") == 0 || strcmp(api->name, "msearch") == 0;
+        rc = qd_err_set(err, QD_E_ES_PARSE, "request body%s is required",
+                        source ? " or source parameter" : "");
     }
     qd_response_init(&x->r, &x->out, x->q.pretty);
     *out = x;

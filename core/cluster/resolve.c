@@ -178,7 +178,13 @@ int qd_state_resolve(const qd_state *s, qd_str expression, uint32_t options, qd_
     out->at = qd_arena_alloc(arena, (s->n + 1) * sizeof *out->at);
     out->n = 0;
     if (!r.in || !out->at) return qd_err_nomem(err, "names of indices");
-    if (expression.n == 0) expression = QD_STR("_all");
+    if (options & QD_ONE_NAME) {
+        int rc = mark_name(&r, expression, true, err);
+        if (rc) return rc;
+        expression = (qd_str){NULL, 0};
+    } else if (expression.n == 0) {
+        expression = QD_STR("_all");
+    }
     for (qd_str rest = expression; rest.p;) {
         int rc = mark_part(&r, qd_str_split(&rest, ','), err);
         if (rc) return rc;

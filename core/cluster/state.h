@@ -79,6 +79,7 @@ enum {
     QD_FORBID_CLOSED = 32,      /* a closed index is an error (unless ignored) */
     QD_FORBID_ALIASES = 64,     /* an alias is an error (deleting an index) */
     QD_NO_ALIASES = 128,        /* patterns do not match aliases */
+    QD_ONE_NAME = 256,          /* the expression is one name: no list, no pattern */
 };
 #define QD_INDICES_SEARCH (QD_EXPAND_OPEN | QD_ALLOW_NO_INDICES | QD_FORBID_CLOSED)
 #define QD_INDICES_ALL (QD_EXPAND_OPEN | QD_EXPAND_CLOSED | QD_ALLOW_NO_INDICES)

@@ -168,6 +168,15 @@ static int parse_float(const qd_setting_def *d, qd_str key, qd_str text, qdi_par
     return 0;
 }
 
+/* A value that cannot be parsed is a wrong argument of who set it. */
+static int as_argument(int rc, qd_err *err)
+{
+    char reason[512];
+    if (rc != QD_E_ES_PARSE || !err) return rc;
+    snprintf(reason, sizeof reason, "%s", qd_err_reason(err));
+    return qd_err_wrap(err, QD_E_ARG, "%s", reason);
+}
+
 int qdi_value_parse(const qd_setting_def *d, qd_str key, qd_str text, int64_t memory,
                     qdi_parsed *out, qd_err *err)
 {
@@ -184,16 +193,19 @@ int qdi_value_parse(const qd_setting_def *d, qd_str key, qd_str text, int64_t me
         out->i = truth;
         return 0;
     case QD_ST_INT:
-        if (!qd_str_i64(qd_str_trim(text), &out->i))
-            return qd_err_set(err, QD_E_ARG, "Failed to parse value [%.*s] for setting [%.*s]",
-                              QD_STR_ARG(text), QD_STR_ARG(key));
+        if (!qd_str_i64(qd_str_trim(text), &out->i)) {
+            (void)qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
+                             QD_STR_ARG(text));
+            return qd_err_wrap(err, QD_E_ARG, "Failed to parse value [%.*s] for setting [%.*s]",
+                               QD_STR_ARG(text), QD_STR_ARG(key));
+        }
         return check_range(d, key, text, out->i, err);
     case QD_ST_FLOAT:
         return parse_float(d, key, text, out, err);
     case QD_ST_BYTES:
         if (d->value && strcmp(d->value, "auto") == 0 && qd_str_is(text, "auto")) return 0;
         rc = qd_value_bytes(text, name, &out->i, err);
-        return rc ? rc : check_range(d, key, text, out->i, err);
+        return rc ? as_argument(rc, err) : check_range(d, key, text, out->i, err);
     case QD_ST_MEMORY:
         return parse_memory(d, key, name, text, memory, out, err);
     case QD_ST_TIME:

@@ -176,9 +176,9 @@ static int check_conflict(const qd_engine_op *op, const engine_current *c, uint6
     bool gte = op->version_type == QD_VERSION_EXTERNAL_GTE;
     if (c->known && (gte ? c->version > given : c->version >= given)) {
         return qd_err_set(err, QD_E_VERSION_CONFLICT,
-                          "[%.*s]: version conflict, current version [%llu] is higher %sthan the "
+                          "[%.*s]: version conflict, current version [%llu] is higher %s the "
                           "one provided [%llu]",
-                          ID_ARG(op), (unsigned long long)c->version, gte ? "" : "or equal ",
+                          ID_ARG(op), (unsigned long long)c->version, gte ? "than" : "or equal to",
                           (unsigned long long)given);
     }
     *version = given;

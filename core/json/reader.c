@@ -161,12 +161,24 @@ static qd_json_event bad_number(qd_json_reader *r, qd_json_failure what, const c
     return qdi_json_failed(r, what, p, 0);
 }
 
+/* Does the input go on with word? */
+static bool at_word(const qd_json_reader *r, const char *p, const char *word, size_t n)
+{
+    return (size_t)(r->end - p) >= n && memcmp(p, word, n) == 0;
+}
+
+static qd_json_event bare_minus(qd_json_reader *r, const char *p)
+{
+    if (at_word(r, p, "Infinity", 8)) return qdi_json_failed(r, QD_JSON_NON_STANDARD, p + 8, 0);
+    return bad_number(r, QD_JSON_BARE_MINUS, p);
+}
+
 static qd_json_event read_number(qd_json_reader *r, const char *p)
 {
     const char *start = p, *q;
     p += *p == '-';
     q = digits(p, r->end);
-    if (q == p) return bad_number(r, QD_JSON_BARE_MINUS, p);
+    if (q == p) return bare_minus(r, p);
     if (*p == '0' && q - p > 1) return bad_number(r, QD_JSON_LEADING_ZERO, p + 1);
     r->integer = true;
     if (q < r->end && *q == '.') {
@@ -206,13 +218,16 @@ static qd_json_event read_word(qd_json_reader *r, const char *p)
         r->state = ST_AFTER;
         return r->event = words[i].event;
     }
+    r->token = p;
+    if (*p == '+') return qdi_json_failed(r, QD_JSON_PLUS, p + 1, 0);
+    if (at_word(r, p, "NaN", 3)) return qdi_json_failed(r, QD_JSON_NON_STANDARD, p + 3, 0);
+    if (at_word(r, p, "Infinity", 8)) return qdi_json_failed(r, QD_JSON_NON_STANDARD, p + 8, 0);
     const char *q = p;
     while (q < r->end && ((unsigned)((*q | 32) - 'a') < 26 || (unsigned)(*q - '0') < 10 ||
                           *q == '_' || *q == '$' || (*q & 0x80))) {
         q++;
     }
     if (q == p) return qdi_json_failed(r, QD_JSON_NO_VALUE, p, 0);
-    r->token = p;
     return qdi_json_failed(r, QD_JSON_BAD_TOKEN, q, 0);
 }
 
@@ -220,7 +235,9 @@ static qd_json_event read_value(qd_json_reader *r, const char *p)
 {
     if (QD_UNLIKELY(p >= r->end)) {
         return qdi_json_failed(r, QD_JSON_END_OF_INPUT, r->end,
-                               r->depth ? EOF_IN_CONTAINER : EOF_NOTHING);
+                               !r->depth                      ? EOF_NOTHING
+                               : r->state == ST_FIRST_ELEMENT ? EOF_IN_CONTAINER
+                                                              : EOF_BETWEEN);
     }
     r->token = p;
     switch (*p) {
@@ -252,7 +269,8 @@ static qd_json_event read_value(qd_json_reader *r, const char *p)
 static qd_json_event read_key(qd_json_reader *r, const char *p)
 {
     if (QD_UNLIKELY(p >= r->end)) {
-        return qdi_json_failed(r, QD_JSON_END_OF_INPUT, r->end, EOF_IN_CONTAINER);
+        return qdi_json_failed(r, QD_JSON_END_OF_INPUT, r->end,
+                               r->state == ST_FIRST_MEMBER ? EOF_IN_CONTAINER : EOF_BETWEEN);
     }
     if (QD_UNLIKELY(*p != '"')) return qdi_json_failed(r, QD_JSON_NO_KEY, p, 0);
     r->token = p;
@@ -268,7 +286,7 @@ static qd_json_event read_key(qd_json_reader *r, const char *p)
     if (QD_UNLIKELY(p >= r->end || *p != ':')) {
         p = skip_space(r, p);
         if (!p) return QD_JSON_ERROR;
-        if (p >= r->end) return qdi_json_failed(r, QD_JSON_END_OF_INPUT, r->end, EOF_IN_CONTAINER);
+        if (p >= r->end) return qdi_json_failed(r, QD_JSON_END_OF_INPUT, r->end, EOF_BETWEEN);
         if (*p != ':') return qdi_json_failed(r, QD_JSON_NO_COLON, p, 0);
     }
     r->at = p + 1;
@@ -276,14 +294,19 @@ static qd_json_event read_key(qd_json_reader *r, const char *p)
     return r->event = QD_JSON_KEY;
 }
 
+/* Something stands behind the top-level value: a token, or what is none. */
+static qd_json_event behind_the_end(qd_json_reader *r, const char *p)
+{
+    if (*p == '}' || *p == ']') return qdi_json_failed(r, QD_JSON_BAD_CLOSE, p, 0);
+    if (qdi_json_token_name(*p)) return qdi_json_failed(r, QD_JSON_TRAILING, p, 0);
+    return read_word(r, p);
+}
+
 /* Behind a value or an end. */
 static qd_json_event after_value(qd_json_reader *r, const char *p)
 {
     if (r->depth == 0) {
-        if (p < r->end && !(r->flags & QD_JSON_ONE_VALUE)) {
-            if (*p == '}' || *p == ']') return qdi_json_failed(r, QD_JSON_BAD_CLOSE, p, 0);
-            return qdi_json_failed(r, QD_JSON_TRAILING, p, 0);
-        }
+        if (p < r->end && !(r->flags & QD_JSON_ONE_VALUE)) return behind_the_end(r, p);
         r->state = ST_DONE;
         return r->event = QD_JSON_EOF;
     }

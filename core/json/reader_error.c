@@ -121,6 +121,10 @@ static void end_of_input(const qd_json_reader *r, qd_buf *b)
             "Unexpected end-of-input: expected close marker for %s (start marker at [" SOURCE "])",
             innermost_is_array(r) ? "Array" : "Object", line, column);
         break;
+    case EOF_BETWEEN:
+        (void)qd_buf_printf(b, "Unexpected end-of-input within/between %s entries",
+                            innermost_is_array(r) ? "Array" : "Object");
+        break;
     default:
         (void)qd_buf_c(b, "Unexpected end-of-input");
     }
@@ -131,8 +135,8 @@ static void bad_close(const qd_json_reader *r, qd_buf *b)
     if (r->depth == 0) {
         (void)qd_buf_printf(
             b,
-            "Unexpected close marker '%c': expected ']' (for root starting at [" SOURCE_LINE "])",
-            *r->failure_at, 1u); /* a root has no column */
+            "Unexpected close marker '%c': expected '%c' (for root starting at [" SOURCE_LINE "])",
+            *r->failure_at, *r->failure_at == '}' ? ']' : '}', 1u);
         return;
     }
     uint32_t line, column;
@@ -156,9 +160,9 @@ static void bad_utf8_text(const qd_json_reader *r, qd_buf *b)
     }
 }
 
-static const char *next_token_name(const qd_json_reader *r)
+const char *qdi_json_token_name(char c)
 {
-    switch (*r->failure_at) {
+    switch (c) {
     case '{':
         return "START_OBJECT";
     case '[':
@@ -173,7 +177,7 @@ static const char *next_token_name(const qd_json_reader *r)
     case '-':
         return "VALUE_NUMBER";
     default:
-        return *r->failure_at >= '0' && *r->failure_at <= '9' ? "VALUE_NUMBER" : NULL;
+        return c >= '0' && c <= '9' ? "VALUE_NUMBER" : NULL;
     }
 }
 
@@ -204,11 +208,6 @@ static void describe(const qd_json_reader *r, qd_buf *b)
         break;
     case QD_JSON_BAD_TOKEN: {
         size_t n = (size_t)(r->failure_at - r->token);
-        if (qd_str_is((qd_str){r->token, n}, "NaN")) {
-            (void)qd_buf_c(b, "Non-standard token 'NaN': enable "
-                              "`JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS` to allow");
-            break;
-        }
         (void)qd_buf_printf(b, "Unrecognized token '%.*s%s': was expecting " VALUES,
                             (int)(n > 256 ? 256 : n), r->token, n > 256 ? "..." : "");
         break;
@@ -271,17 +270,36 @@ static void describe(const qd_json_reader *r, qd_buf *b)
                             "`StreamReadConstraints.getMaxNestingDepth()`)",
                             r->depth_max + 1, r->depth_max);
         break;
-    case QD_JSON_TRAILING:
-        if (next_token_name(r)) {
-            (void)qd_buf_printf(b, "Malformed content, found extra data after parsing: %s",
-                                next_token_name(r));
-        } else {
-            unexpected(r, b, ": expected a valid value " VALUES);
-        }
+    case QD_JSON_NON_STANDARD:
+        (void)qd_buf_printf(b,
+                            "Non-standard token '%.*s': enable "
+                            "`JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS` to allow",
+                            (int)(r->failure_at - r->token), r->token);
+        break;
+    case QD_JSON_PLUS:
+        (void)qd_buf_c(b,
+                       "Unexpected character ('+' (code 43)) in numeric value: JSON spec does not "
+                       "allow numbers to have plus signs: enable "
+                       "`JsonReadFeature.ALLOW_LEADING_PLUS_SIGN_FOR_NUMBERS` to allow");
         break;
     default:
         (void)qd_buf_c(b, "cannot be read");
     }
+}
+
+/* Jackson tells where it has read to: behind the byte that ended a word or a character. */
+static uint32_t read_further(const qd_json_reader *r)
+{
+    if (r->failure == QD_JSON_BAD_TOKEN) return r->failure_at < r->end;
+    if (r->failure != QD_JSON_BAD_UTF8) return 0;
+    unsigned char c = (unsigned char)*r->failure_at;
+    uint32_t n = 1;
+    if (c < 0xC2 || c > 0xF4) return n;
+    while (n < 3 && r->failure_at + n < r->end &&
+           ((unsigned char)r->failure_at[n] & 0xC0) == 0x80) {
+        n++;
+    }
+    return n + 1;
 }
 
 int qd_json_fail(const qd_json_reader *r, qd_err *err)
@@ -291,9 +309,16 @@ int qd_json_fail(const qd_json_reader *r, qd_err *err)
     qd_buf b;
     uint32_t line, column;
     qd_buf_init(&b, r->account, 64 << 10);
+    if (r->failure == QD_JSON_TRAILING) { /* what follows is sound, but nobody expects it */
+        qd_buf_fini(&b);
+        int rc =
+            qd_err_set(err, QD_E_XCONTENT, "Malformed content, found extra data after parsing: %s",
+                       qdi_json_token_name(*r->failure_at));
+        qd_err_type(err, "illegal_argument_exception", 0);
+        return rc;
+    }
     qd_json_position(r, r->failure_at, &line, &column);
-    /* Jackson has taken what ends the token by then */
-    column += r->failure == QD_JSON_BAD_TOKEN && r->failure_at < r->end;
+    column += read_further(r);
     (void)qd_buf_printf(&b, "[%u:%u] ", line, column);
     describe(r, &b);
     (void)qd_buf_printf(&b, "\n at [" SOURCE "]", line, column);

@@ -29,11 +29,14 @@ typedef enum qd_json_failure {
     QD_JSON_DUPLICATE, /* text holds the key */
     QD_JSON_TOO_DEEP,
     QD_JSON_TRAILING,
+    QD_JSON_NON_STANDARD, /* NaN, Infinity, -Infinity: from token to failure_at */
+    QD_JSON_PLUS,
 } qd_json_failure;
 
 enum eof_place {
     EOF_NOTHING,
     EOF_IN_CONTAINER,
+    EOF_BETWEEN, /* behind a comma, a key or a colon */
     EOF_IN_STRING,
     EOF_IN_NAME,
     EOF_IN_VALUE,
@@ -43,6 +46,9 @@ enum eof_place {
 /* Marks the reader failed; returns QD_JSON_ERROR. */
 qd_json_event qdi_json_failed(qd_json_reader *r, qd_json_failure what, const char *at,
                               uint32_t arg);
+
+/* Name of the token that a byte starts (START_OBJECT, VALUE_NUMBER ...); NULL: it starts none. */
+const char *qdi_json_token_name(char c);
 
 /* Reads the string whose first byte behind the quote is at; sets r->text and r->at. False: failed.
  */

@@ -88,6 +88,16 @@ const qd_json_node *qd_json_get_str(const qd_json_node *n, qd_str key)
     return NULL;
 }
 
+const char *qd_json_type_token(qd_json_type type)
+{
+    static const char *const names[] = {
+        [QD_JSON_T_NULL] = "VALUE_NULL",     [QD_JSON_T_BOOL] = "VALUE_BOOLEAN",
+        [QD_JSON_T_NUMBER] = "VALUE_NUMBER", [QD_JSON_T_STRING] = "VALUE_STRING",
+        [QD_JSON_T_ARRAY] = "START_ARRAY",   [QD_JSON_T_OBJECT] = "START_OBJECT",
+    };
+    return names[type];
+}
+
 const qd_json_node *qd_json_get(const qd_json_node *n, const char *key)
 {
     return qd_json_get_str(n, qd_str_c(key));

@@ -36,6 +36,8 @@ typedef struct qd_json_node {
  * default). input must live as long as the tree. */
 QD_MUST_CHECK
 int qd_json_parse(qd_arena *a, qd_str input, uint32_t depth_max, qd_json_node **out, qd_err *err);
+/* Name of the token that starts a value of a type: START_OBJECT, VALUE_NUMBER … */
+const char *qd_json_type_token(qd_json_type type);
 /* Member of an object by name; NULL when absent or n is no object. */
 const qd_json_node *qd_json_get(const qd_json_node *n, const char *key);
 /* The same by view. */

@@ -51,23 +51,41 @@ static void preview(doc *d, qd_buf *out)
     }
 }
 
-int qdi_doc_field_error(doc *d, const qd_field *f, int rc, qd_err *err)
+/* The frame around what is wrong with the present value of a field. */
+static int in_frame(doc *d, qd_str name, const char *type, qd_err *err)
 {
-    if (rc == QD_E_NOMEM || !err) return rc == QD_E_NOMEM ? rc : QD_E_DOC_PARSING;
     qd_buf b;
     uint32_t line, column;
     qd_json_position(&d->r, d->r.token, &line, &column);
     qd_buf_init(&b, d->account, 1 << 20);
     preview(d, &b);
     qd_str text = qd_str_sub(qd_buf_view(&b), 0, PREVIEW_MAX);
-    rc = qd_err_wrap(err, QD_E_DOC_PARSING,
-                     "[%u:%u] failed to parse field [%.*s] of type [%s] in document with id "
-                     "'%.*s'. Preview of field's "
-                     "value: '%.*s'",
-                     line, column, QD_STR_ARG(f->name), qd_field_type_name(f), QD_STR_ARG(d->id),
-                     QD_STR_ARG(text));
+    int rc = qd_err_wrap(err, QD_E_DOC_PARSING,
+                         "[%u:%u] failed to parse field [%.*s] of type [%s] in document with id "
+                         "'%.*s'. Preview of field's "
+                         "value: '%.*s'",
+                         line, column, QD_STR_ARG(name), type, QD_STR_ARG(d->id), QD_STR_ARG(text));
     qd_buf_fini(&b);
     return rc;
+}
+
+int qdi_doc_field_error(doc *d, const qd_field *f, int rc, qd_err *err)
+{
+    if (rc == QD_E_NOMEM || !err) return rc == QD_E_NOMEM ? rc : QD_E_DOC_PARSING;
+    return in_frame(d, f->name, qd_field_type_name(f), err);
+}
+
+int qdi_doc_metadata_error(doc *d, qd_str key, qd_err *err)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", QD_STR_ARG(key)); /* the key's view ends with its token */
+    if (qd_json_next(&d->r) <= 0) return QD_E_XCONTENT;
+    if (!err) return QD_E_DOC_PARSING;
+    (void)qdi_doc_error(d, err, QD_E_DOC_PARSING,
+                        "Field [%s] is a metadata field and cannot be added inside a document. Use "
+                        "the index API request parameters.",
+                        name);
+    return in_frame(d, qd_str_c(name), name, err);
 }
 
 int qdi_doc_wrap(doc *d, int rc, qd_err *err)

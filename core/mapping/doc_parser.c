@@ -187,16 +187,15 @@ static int check_name(qd_doc_parser *p, qd_str key, bool root, qd_err *err)
 {
     if (key.n == 0) return qd_err_set(err, QD_E_ARG, "field name cannot be an empty string");
     if (root && qd_mapping_is_metadata(key)) {
-        return qdi_doc_error(
-            &p->d, err, QD_E_DOC_PARSING,
-            "Field [%.*s] is a metadata field and cannot be added inside a document. Use the index "
-            "API request parameters.",
-            QD_STR_ARG(key));
+        return qdi_doc_metadata_error(&p->d, key, err);
     }
     if (qd_str_trim(key).n == 0) {
         return qd_err_set(err, QD_E_ARG, "field name cannot contain only whitespace: ['%.*s']",
                           QD_STR_ARG(key));
     }
+    size_t dots = 0;
+    while (dots < key.n && key.p[dots] == '.') dots++;
+    if (dots == key.n) return qd_err_set(err, QD_E_ARG, "field name cannot contain only dots");
     for (qd_str rest = key; rest.p;) {
         qd_str part = qd_str_split(&rest, '.');
         if (part.n == key.n) break;

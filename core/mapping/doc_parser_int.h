@@ -57,6 +57,8 @@ int qdi_doc_deliver(doc *d, const qd_doc_sink *sink, qd_err *err);
 /* doc_error.c: QD_E_DOC_PARSING around what is in err. */
 /* "[1:9] failed to parse field [x] of type [long] in document with id '1'. Preview …" */
 int qdi_doc_field_error(doc *d, const qd_field *f, int rc, qd_err *err);
+/* The same for a metadata field inside a document, whose key was read last. */
+int qdi_doc_metadata_error(doc *d, qd_str key, qd_err *err);
 /* "[1:9] failed to parse: " and the reason. */
 int qdi_doc_wrap(doc *d, int rc, qd_err *err);
 /* Code and text of its own, with the place before it. */

@@ -70,14 +70,14 @@ static void call_free(void *user)
     qd_free(c);
 }
 
-/* Percent-encoded as a part of a path (RFC 3986, unreserved characters as they are). */
+/* Encoded as Elasticsearch encodes the parts of a Location: as a form, a space is a plus. */
 static void add_encoded(qd_buf *b, qd_str s)
 {
     for (size_t i = 0; i < s.n; i++) {
         unsigned char v = (unsigned char)s.p[i];
         bool as_it_is = (v >= '0' && v <= '9') || (v >= 'a' && v <= 'z') ||
-                        (v >= 'A' && v <= 'Z') || (v && strchr("-._~", v));
-        (void)qd_buf_printf(b, as_it_is ? "%c" : "%%%02X", v);
+                        (v >= 'A' && v <= 'Z') || (v && strchr("-._*", v));
+        (void)qd_buf_printf(b, as_it_is ? "%c" : v == ' ' ? "+" : "%%%02X", v);
     }
 }
 
@@ -144,7 +144,7 @@ static void answer_text(rest_call *c, int status, const char *extra, const char 
     qd_json_writer_init(&w, &c->held, false);
     qd_json_object(&w);
     qd_json_field_c(&w, "error", text);
-    qd_json_field_int(&w, "status", status);
+    if (status != 400) qd_json_field_int(&w, "status", status); /* 400: no handler, as there */
     qd_json_object_end(&w);
     content_type(c, QD_FORMAT_JSON);
     char lines[2560];
@@ -188,7 +188,7 @@ static rest_call *call_make(qd_frontend *f, qd_http_exchange *x)
     c->x = x;
     qd_arena_init(&c->arena, NULL, ARENA_MAX);
     qd_buf_init(&c->held, NULL, (size_t)1 << 32);
-    snprintf(c->media.content_type, sizeof c->media.content_type, "application/json");
+    qdi_media_standard(f->identity, &c->media);
     qd_str opaque = qd_http_header_get(x, "x-opaque-id");
     if (opaque.n && opaque.n < 200) {
         snprintf(c->extra, sizeof c->extra, "X-Opaque-Id: %.*s\r\n", QD_STR_ARG(opaque));

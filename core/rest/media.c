@@ -88,17 +88,38 @@ static bool accept_of(qd_str header, parsed *out)
     return false;
 }
 
+void qdi_media_standard(rest_identity id, rest_media *out)
+{
+    *out = (rest_media){0};
+    snprintf(out->content_type, sizeof out->content_type, "application/json%s",
+             id == IDENTITY_ES8 || id == IDENTITY_ES9 ? "" : "; charset=UTF-8");
+}
+
+/* token "/" token, as RFC 9110 has it: anything else is no media type at all. */
+static bool is_media_type(qd_str header)
+{
+    qd_str type = qd_str_trim(qd_str_split(&header, ';'));
+    ptrdiff_t slash = qd_str_find(type, '/');
+    return slash > 0 && (size_t)slash + 1 < type.n && qd_str_find(type, ' ') < 0 &&
+           qd_str_find(qd_str_sub(type, (size_t)slash + 1, type.n), '/') < 0;
+}
+
+static int invalid(const char *what, qd_str header, qd_err *err)
+{
+    qd_err_set(err, QD_E_ARG, "invalid media-type [%.*s]", QD_STR_ARG(header));
+    int rc = qd_err_wrap(err, QD_E_MEDIA_TYPE, "Invalid media-type value on headers [%s]", what);
+    qd_err_type(err, NULL, 400);
+    return rc;
+}
+
 int qdi_media(const qd_frontend *f, const qd_http_exchange *x, bool has_body, rest_media *out,
               qd_err *err)
 {
     qd_str type = qd_http_header_get(x, "content-type"), accept = qd_http_header_get(x, "accept");
     parsed body = {0}, wanted = {0};
     int major = major_of(f->identity);
-    *out = (rest_media){0};
-    bool plain = f->identity == IDENTITY_ES7 || f->identity == IDENTITY_ES7102 ||
-                 f->identity == IDENTITY_OS2 || f->identity == IDENTITY_OS3;
-    snprintf(out->content_type, sizeof out->content_type, "application/json%s",
-             plain ? "; charset=UTF-8" : "");
+    qdi_media_standard(f->identity, out);
+    if (type.n && !is_media_type(type)) return invalid("Content-Type", type, err);
     bool known = type.n && parse(type, &body);
     if (has_body && (!known || body.format == QD_FORMAT_TEXT || body.format == QD_FORMAT_YAML ||
                      body.format == QD_FORMAT_NONE)) {

@@ -51,6 +51,8 @@ typedef struct rest_media {
     bool vendored;
     bool plain_error; /* the error is shown as a text, not as an object */
 } rest_media;
+/* What an answer has before the request's head was looked at: JSON as the identity writes it. */
+void qdi_media_standard(rest_identity id, rest_media *out);
 int qdi_media(const qd_frontend *f, const qd_http_exchange *x, bool has_body, rest_media *out,
               qd_err *err);
 

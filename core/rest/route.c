@@ -172,17 +172,21 @@ int qdi_route(const qd_http_request *r, qd_arena *arena, rest_match *out, qd_err
 {
     qd_str part[PARTS_MAX];
     const route *found = NULL;
+    bool named = false;
     *out = (rest_match){0};
     out->params = qd_arena_alloc(arena, REST_PARAMS_MAX * sizeof *out->params);
     if (!out->params) return qd_err_nomem(err, "parameters");
     uint32_t n = split_path(r->path, part);
-    if (n > PARTS_MAX) return 0;
+    if (n > PARTS_MAX || (n && part[0].n == 0)) return 0;
     for (size_t i = 0; i < by_parts[n].n && !found; i++) {
         const route *x = &by_parts[n].at[i];
         if (!matches(x, part)) continue;
+        /* a path that exists under its own name is no index: GET /_bulk is not GET /{index} */
+        if (named && is_param(x->part[0])) break;
         if (has_method(x->api, r->method)) {
             found = x;
         } else {
+            named |= x->n && !is_param(x->part[0]);
             allow(out->allowed, sizeof out->allowed, x->api->methods);
             if (x->api->flags & QD_API_HEAD) allow(out->allowed, sizeof out->allowed, "HEAD");
         }

@@ -96,7 +96,7 @@ is($r->{json}{error}{reason}, 'request body is required', 'no body');
 
 $r = $n->request('PUT', '/i/_doc/a%2Fb%20%C3%A4?routing=r', '{"f":1}', 'x-opaque-id' => 'me');
 is($r->{status}, 201, 'a strange id');
-is($r->{headers}{location}, '/i/_doc/a%2Fb%20%C3%A4?routing=r', 'Location');
+is($r->{headers}{location}, '/i/_doc/a%2Fb+%C3%A4?routing=r', 'Location');
 is($r->{headers}{'x-opaque-id'}, 'me', 'X-Opaque-Id comes back');
 is($n->get('/i/_doc/a%2Fb+%C3%A4?routing=r')->{status}, 404, 'a plus in a path is a plus');
 is($n->get('/i/_doc/a%2Fb%20%C3%A4?routing=r&index=other')->{json}{_index}, 'i', 'the path wins over parameters');

@@ -245,12 +245,14 @@ sub differ {
 #   types: document_parsing_exception and x_content_parse_exception, which carry the place in front;
 #   resource.type of an index that is not there: index_or_alias or index_expression, by the API;
 #   methods that are allowed stand in any order;
+#   characters that no name may have stand in quotes;
 #   "failed to parse: why" where OpenSearch has the reason only in caused_by;
 #   the place of a number that does not fit its field, which Elasticsearch gives by the token.
 sub form {
     my ($s) = @_;
-    $s =~ s/\A(?:\[-?\d+:-?\d+\] )+//;
+    $s =~ s/\A(?:\[-?\d+:-?\d+\] )+(?!\[\w+\] )//;
     $s =~ s/\Aindex_(?:expression|or_alias)\z/index_or_alias/;
+    $s =~ s/(following characters \[)(.*)\]/my ($a, $x) = ($1, $2); $x =~ s!'([^,]*|,)'!$1!g; $x =~ s![ ,]!!g; "$a$x]"/e;
     $s =~ s/(allowed: \[)([A-Z, ]+)\]/$1 . join(', ', sort split \/, \/, $2) . ']'/e;
     $s =~ s/\A(failed to parse): .*\z/$1/s;
     $s =~ s/\Adocument_parsing_exception\z/mapper_parsing_exception/;

@@ -71,7 +71,7 @@ static void golden_identities(void **state)
         snprintf(settings, sizeof settings, "compatibility.identity=%s\ncluster.name=shop",
                  golden[i].identity);
         action_node *n = action_node_open(settings);
-        assert_int_equal(action_call(n, "GET", "/", NULL), 200);
+        assert_int_equal(action_call(n, "GET", "/?pretty=false", NULL), 200);
         assert_string_equal(action_at(n, "name"), "node-1");
         assert_string_equal(action_at(n, "cluster_name"), "shop");
         assert_int_equal(strlen(action_at(n, "cluster_uuid")), 22);

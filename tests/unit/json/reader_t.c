@@ -41,8 +41,7 @@ static const char *events(const char *json, size_t n, uint32_t flags, uint32_t d
         assert_int_equal(qd_json_next(&r), QD_JSON_ERROR);
         snprintf(line, sizeof line, "!%s", qd_err_reason(&e));
         char *nl = strstr(line, "\n at [Source");
-        assert_non_null(nl);
-        *nl = 0;
+        if (nl) *nl = 0; /* sound text behind the end has no place */
     } else {
         assert_int_equal(qd_json_next(&r), QD_JSON_EOF);
         snprintf(line, sizeof line, "%.*s", QD_STR_ARG(qd_buf_view(&b)));
@@ -133,6 +132,8 @@ static void strings_of_all_lengths(void **state)
 static void errors_name_place_and_reason(void **state)
 {
     (void)state;
+#define NON_STANDARD(t)                                                                            \
+    "Non-standard token '" t "': enable `JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS` to allow"
 #define TOKENS "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
     expect("{x", "![1:2] Unexpected character ('x' (code 120)): was expecting double-quote to "
                  "start field name");
@@ -149,8 +150,9 @@ static void errors_name_place_and_reason(void **state)
            "![1:6] Unexpected character (',' (code 44)): expected a valid value " TOKENS);
     expect("{\n  \"a\": tru\n}", "![2:12] Unrecognized token 'tru': was expecting " TOKENS);
     expect("[nul]", "![1:6] Unrecognized token 'nul': was expecting " TOKENS);
-    expect("[NaN]", "![1:6] Non-standard token 'NaN': enable "
-                    "`JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS` to allow");
+    expect("[NaN]", "![1:5] " NON_STANDARD("NaN"));
+    expect("[-Infinity]", "![1:11] " NON_STANDARD("-Infinity"));
+    expect("[Infinity]", "![1:10] " NON_STANDARD("Infinity"));
     expect("['a']", "![1:2] Unexpected character (''' (code 39)): expected a valid value " TOKENS);
     expect("[01]", "![1:3] Invalid numeric value: Leading zeroes not allowed");
     expect("[1.]", "![1:4] Unexpected character (']' (code 93)) in numeric value: Decimal point "
@@ -159,7 +161,10 @@ static void errors_name_place_and_reason(void **state)
                   "(0-9) to follow minus sign, for valid numeric value");
     expect("[1e]", "![1:4] Unexpected character (']' (code 93)) in numeric value: Exponent "
                    "indicator not followed by a digit");
-    expect("[+1]", "![1:2] Unexpected character ('+' (code 43)): expected a valid value " TOKENS);
+    expect("[+1]",
+           "![1:3] Unexpected character ('+' (code 43)) in numeric value: JSON spec does not allow "
+           "numbers to have plus signs: enable "
+           "`JsonReadFeature.ALLOW_LEADING_PLUS_SIGN_FOR_NUMBERS` to allow");
     expect("[.5]", "![1:2] Unexpected character ('.' (code 46)): expected a valid value " TOKENS);
     expect("[1a]", "![1:3] Unexpected character ('a' (code 97)): was expecting comma to separate "
                    "Array entries");
@@ -174,12 +179,11 @@ static void errors_name_place_and_reason(void **state)
         "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1, column: 1])");
     expect("{\"a\":1,\"a\":2}", "![1:11] Duplicate field 'a'");
     expect("{\"a\":1,\"\\u0061\":2}", "![1:16] Duplicate field 'a'");
-    expect("{} {}", "![1:4] Malformed content, found extra data after parsing: START_OBJECT");
-    expect("[1]]",
-           "![1:4] Unexpected close marker ']': expected ']' (for root starting at [Source: "
-           "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1])");
-    expect("[\"a\xFF\"]", "![1:4] Invalid UTF-8 start byte 0xff");
-    expect("[\"a\xC3(\"]", "![1:4] Invalid UTF-8 middle byte 0x28");
+    expect("{} {}", "!Malformed content, found extra data after parsing: START_OBJECT");
+    expect("[1]]", "![1:4] Unexpected close marker ']': expected '}' (for root starting at [Source: "
+                    "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1])");
+    expect("[\"a\xFF\"]", "![1:5] Invalid UTF-8 start byte 0xff");
+    expect("[\"a\xC3(\"]", "![1:6] Invalid UTF-8 middle byte 0x28");
     expect("[\x01]", "![1:2] Illegal character ((CTRL-CHAR, code 1)): only regular white space "
                      "(\\r, \\n, \\t) is allowed between tokens");
     assert_string_equal(
@@ -208,9 +212,17 @@ static void a_cut_input_is_end_of_input(void **state)
         qd_json_reader_fini(&r);
         free(copy);
     }
-    expect("{\"a\":", "![1:6] Unexpected end-of-input: expected close marker for Object (start "
-                      "marker at [Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` "
-                      "disabled); line: 1, column: 1])");
+    expect("{\"a\":1", "![1:7] Unexpected end-of-input: expected close marker for Object (start "
+                       "marker at [Source: REDACTED "
+                       "(`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1, "
+                       "column: 1])");
+    expect("{\"a\":", "![1:6] Unexpected end-of-input within/between Object entries");
+    expect("{\"a\"", "![1:5] Unexpected end-of-input within/between Object entries");
+    expect("[1,", "![1:4] Unexpected end-of-input within/between Array entries");
+    expect("{}}", "![1:3] Unexpected close marker '}': expected ']' (for root starting at [Source: "
+                  "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1])");
+    expect("{} x", "![1:5] Unrecognized token 'x': was expecting (JSON String, Number, Array, "
+                   "Object or token 'null', 'true' or 'false')");
     expect("{\"a\":\"b", "![1:8] Unexpected end-of-input in VALUE_STRING");
     expect("{\"a", "![1:4] Unexpected end-of-input in field name");
 }

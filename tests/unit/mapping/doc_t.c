@@ -254,10 +254,12 @@ static void bad_documents(void **state)
     assert_non_null(strstr(got, "x_content_e_o_f_exception"));
     got = outcome("{}", "{\"a\":1}{");
     assert_non_null(strstr(got, "Malformed content, found extra data after parsing: START_OBJECT"));
-    expect("{}", "{\"_id\":\"x\"}",
-           "document_parsing_exception: [1:2] Field [_id] is a metadata field and cannot be added "
-           "inside a document. Use the "
-           "index API request parameters.");
+    expect(
+        "{}", "{\"_id\":\"x\"}",
+        "document_parsing_exception: [1:8] failed to parse field [_id] of type [_id] in document "
+        "with id '1'. Preview of field's value: 'x' <- document_parsing_exception: [1:8] Field "
+        "[_id] is a metadata field and cannot be added inside a document. Use the index API "
+        "request parameters.");
     expect("{}", "{\"\":1}",
            "document_parsing_exception: [1:2] failed to parse: field name cannot be an empty "
            "string <- "

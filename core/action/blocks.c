@@ -1,0 +1,82 @@
+/* blocks.c: what an index refuses by index.blocks.*, and how many copies a write asks for. */
+#include "action/action_int.h"
+#include "base/str.h"
+#include "config/value.h"
+#include <stdio.h>
+
+static const struct {
+    qd_ix id;
+    uint32_t levels;
+    const char *text;
+} blocks[] = {
+    {QD_IX_BLOCK_READ_ONLY, QDI_BLOCK_WRITE | QDI_BLOCK_METADATA_WRITE | QDI_BLOCK_DELETE,
+     "FORBIDDEN/5/index read-only (api)"},
+    {QD_IX_BLOCK_READ, QDI_BLOCK_READ, "FORBIDDEN/7/index read (api)"},
+    {QD_IX_BLOCK_WRITE, QDI_BLOCK_WRITE, "FORBIDDEN/8/index write (api)"},
+    {QD_IX_BLOCK_METADATA, QDI_BLOCK_METADATA_READ | QDI_BLOCK_METADATA_WRITE | QDI_BLOCK_DELETE,
+     "FORBIDDEN/9/index metadata (api)"},
+    {QD_IX_BLOCK_READ_ONLY_DELETE, QDI_BLOCK_WRITE | QDI_BLOCK_METADATA_WRITE,
+     "TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has "
+     "read-only-allow-delete block"},
+};
+
+int qdi_block_check(const qd_index_meta *m, uint32_t level, qd_err *err)
+{
+    for (size_t i = 0; i < QD_COUNT_OF(blocks); i++) {
+        if (!(blocks[i].levels & level) || !qd_values_bool(m->values, blocks[i].id)) continue;
+        int rc = qd_err_set(err, QD_E_CLUSTER_BLOCK, "index [%.*s] blocked by: [%s];",
+                            QD_STR_ARG(m->name), blocks[i].text);
+        if (blocks[i].id == QD_IX_BLOCK_READ_ONLY_DELETE) {
+            qd_err_type(err, "cluster_block_exception", 429);
+        }
+        return rc;
+    }
+    return 0;
+}
+
+int qdi_blocks_check(const qd_resolved *r, uint32_t level, qd_err *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < r->n && !rc; i++) rc = qdi_block_check(r->at[i], level, err);
+    return rc;
+}
+
+/* --- wait_for_active_shards --- */
+
+int qdi_active_param(const qd_request *q, int64_t *out, qd_err *err)
+{
+    qd_str v = qd_param(q, "wait_for_active_shards");
+    *out = QDI_ACTIVE_DEFAULT;
+    if (!qd_param_has(q, "wait_for_active_shards")) return 0;
+    if (qd_str_is(v, "all")) {
+        *out = QDI_ACTIVE_ALL;
+        return 0;
+    }
+    if (!qd_str_i64(v, out)) {
+        (void)qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"", QD_STR_ARG(v));
+        return qd_err_wrap(err, QD_E_ARG, "cannot parse ActiveShardCount[%.*s]", QD_STR_ARG(v));
+    }
+    return *out < 0 ? qd_err_set(err, QD_E_ARG, "shard count cannot be a negative value") : 0;
+}
+
+uint32_t qdi_active_needed(int64_t asked, uint32_t replicas)
+{
+    return asked == QDI_ACTIVE_ALL       ? replicas + 1
+           : asked == QDI_ACTIVE_DEFAULT ? 1
+                                         : (uint32_t)(asked > UINT32_MAX ? UINT32_MAX : asked);
+}
+
+int qdi_active_enough(const qd_state *s, const qd_index_meta *m, uint32_t shard, int64_t asked,
+                      int64_t timeout_ms, qd_err *err)
+{
+    uint32_t needed = qdi_active_needed(asked, m->replicas);
+    uint32_t have = qd_index_health(s, m) == QD_HEALTH_GREEN ? m->replicas + 1 : 1;
+    char text[24], wait[32];
+    if (needed <= have) return 0;
+    snprintf(text, sizeof text, "%lld", (long long)asked);
+    return qd_err_set(err, QD_E_UNAVAILABLE_SHARDS,
+                      "[%.*s][%u] Not enough active copies to meet shard count of [%s] (have %u, "
+                      "needed %u). Timeout: [%s]",
+                      QD_STR_ARG(m->name), shard, asked == QDI_ACTIVE_ALL ? "ALL" : text, have,
+                      needed, qd_time_text(timeout_ms * 1000000, wait));
+}
