@@ -124,9 +124,12 @@ static int top_hits_member(search_request *r, const qd_json_node *m, search_show
         r->track_scores |= truth;
     } else {
         return qdi_search_err_at(r, m->raw.p, err, QD_E_PARSE, "Unknown key for a %s in [%.*s].",
-                                 m->type == QD_JSON_T_OBJECT  ? "START_OBJECT"
-                                 : m->type == QD_JSON_T_ARRAY ? "START_ARRAY"
-                                                              : "VALUE",
+                                 m->type == QD_JSON_T_OBJECT   ? "START_OBJECT"
+                                 : m->type == QD_JSON_T_ARRAY  ? "START_ARRAY"
+                                 : m->type == QD_JSON_T_STRING ? "VALUE_STRING"
+                                 : m->type == QD_JSON_T_NUMBER ? "VALUE_NUMBER"
+                                 : m->type == QD_JSON_T_BOOL   ? "VALUE_BOOLEAN"
+                                                               : "VALUE_NULL",
                                  QD_STR_ARG(m->key));
     }
     return 0;
@@ -158,7 +161,7 @@ static int hits_bind(void *arg, const qd_json_node *body, const qd_mapping *mapp
     *out = (qd_aggs_hits_sort){
         .keys = t->keys.keys,
         .nkeys = t->keys.n,
-        .scores = t->scores = !t->keys.n || t->keys.scores || r.track_scores,
+        .scores = t->scores = !t->keys.n || r.track_scores,
         .prepared = t,
     };
     return 0;

@@ -215,6 +215,7 @@ static int aggs_value(search_request *r, qd_json_reader *j, qd_err *err)
     qd_query_reading reading = qdi_search_reading(r);
     int rc = value(r, j, &n, err);
     qdi_identity id;
+    int64_t most = qd_config_i64(r->q->a->config, QD_SET_SEARCH_MAX_BUCKETS);
     qdi_identity_get(r->q->a, &id);
     qd_aggs_reading how = {
         .flavour = id.product == QDI_ES8 || id.product == QDI_ES9 ? QD_AGGS_ES8
@@ -223,9 +224,11 @@ static int aggs_value(search_request *r, qd_json_reader *j, qd_err *err)
         .arena = r->arena,
         .reading = &reading,
         .body = r->body,
-        .max_buckets = qd_config_i64(r->q->a->config, QD_SET_SEARCH_MAX_BUCKETS),
+        .max_buckets = most == QD_AGGS_BUCKETS_MAX && id.opensearch ? most - 1 : most,
     };
-    return rc ? rc : qd_aggs_parse(&how, n, &r->aggs, err);
+    if (!rc) rc = qd_aggs_parse(&how, n, &r->aggs, err);
+    if (!rc && qd_aggs_empty(r->aggs)) r->aggs = NULL;
+    return rc;
 }
 
 static int boosts_value(search_request *r, qd_json_reader *j, qd_err *err)

@@ -2,6 +2,7 @@
  * search_run.c: a search over many shards: indices resolved and bound, shards fanned out over the
  * search pool, their results merged.
  */
+#include "action/admin_int.h"
 #include "action/search_int.h"
 #include "base/str.h"
 #include "base/utf8.h"
@@ -296,11 +297,14 @@ static int bind(search_run *x, search_index *ix, qd_str expression, qd_err *err)
         qd_aggs_host *kept = qd_arena_alloc(x->arena, sizeof *kept);
         if (!kept) return qd_err_nomem(err, "aggregations");
         *kept = host;
+        qdi_identity id;
+        qdi_identity_get(x->a, &id);
+        bool old = id.product != QDI_ES8 && id.product != QDI_ES9; /* allowed there by default */
         qd_aggs_binding how = {
             .query = &ix->context,
             .host = kept,
             .hits_window = qd_values_i64(ix->meta->values, QD_IX_MAX_INNER_RESULT_WINDOW),
-            .id_values = qd_config_bool(x->a->config, QD_SET_ID_FIELD_DATA),
+            .id_values = qd_config_bool(x->a->config, QD_SET_ID_FIELD_DATA) || old,
         };
         rc = qd_aggs_bind(r->aggs, &how, &ix->aggs, err);
     }

@@ -113,7 +113,7 @@ static int histogram_leaf(qdi_aggr *a, qd_err *err)
     state *t = a->state;
     t->n = 0;
     t->lo = t->hi = 0;
-    if (!a->src || !a->src->column || simple(a->def)) return 0;
+    if (!a->src || !a->src->column || simple(a->def) || a->src->kind != QDI_I64) return 0;
     int64_t min = a->src->stats->min, max = a->src->stats->max;
     int64_t span = max - min, rough = a->def->u.histogram.interval_ms;
     static const int64_t unit_ms[] = {1000,      60000,      3600000,    86400000,
@@ -166,6 +166,17 @@ static int make_keys(qdi_aggr *a, qd_err *err)
         rc = qdi_aggs_source_f64(a->shard, s, err);
         for (uint32_t i = 0; rc == 0 && i < s->n; i++)
             t->keys[i] = qdi_histogram_index(d, s->f64[i]);
+        return rc;
+    }
+    if (s->kind == QDI_F64) { /* numbers taken for milliseconds */
+        rc = qdi_aggs_source_f64(a->shard, s, err);
+        for (uint32_t i = 0; rc == 0 && i < s->n; i++) {
+            double v = s->f64[i];
+            t->keys[i] = round_cached(d, t,
+                                      v >= 9e18    ? INT64_MAX
+                                      : v <= -9e18 ? INT64_MIN
+                                                   : (int64_t)v);
+        }
         return rc;
     }
     if (simple(d)) {
@@ -230,6 +241,7 @@ static int key_order(const void *arg, const void *a, const void *b)
 static int histogram_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
 {
     qdi_buckets *b = &a->buckets;
+    out->bound = a->bound; /* unmapped ones fill their bounds too */
     out->kind = QDI_I64;
     if (qdi_aggs_buckets_group(b))
         return qdi_aggs_no_memory(a->shard->account, 64, "histogram", err);

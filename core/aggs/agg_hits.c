@@ -4,6 +4,7 @@
  */
 #include "aggs/aggs_int.h"
 #include "store/reads.h"
+#include <math.h>
 
 typedef struct note {
     uint32_t doc; /* global */
@@ -168,6 +169,9 @@ static int hits_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
     uint32_t count = t->start[owner + 1] - t->start[owner];
     uint32_t k = a->def->u.hits.from + a->def->u.hits.size;
     out->u.hits.total = count;
+    out->u.hits.best = NAN;
+    for (uint32_t i = 0; i < count; i++)
+        if (!(out->u.hits.best >= at[i].score)) out->u.hits.best = at[i].score;
     if (!count || !k) return 0;
     qd_arena_init(&arena, a->shard->account, 0);
     rc = sort_notes(a, at, count, k, &arena, &hits, &n, err);

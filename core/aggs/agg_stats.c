@@ -73,7 +73,7 @@ static bool by_block(qdi_aggr *a, row *r)
     state *t = a->state;
     qdi_source *s = a->src;
     const qdi_batch *b = &a->shard->batch;
-    if (t->want & (WANT_SUM | WANT_SQUARES) || !b->contiguous || s->has_missing ||
+    if (t->want & (WANT_SUM | WANT_SQUARES) || !b->contiguous || s->has_missing || s->converted ||
         a->shard->o.skip_block_statistics || s->batch == b->number)
         return false;
     if (!s->column) return true;

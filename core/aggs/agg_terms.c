@@ -85,13 +85,14 @@ static int open_include(qdi_aggr *a, qd_err *err)
     int rc = 0;
     if (!in->any || !a->bound->field) return 0;
     bool numbers = a->bound->values != QDI_ORD;
-    if (numbers && (in->include.p || in->exclude.p))
-        return qd_err_set(err, QD_E_ARG,
-                          "Aggregation [%.*s] cannot support regular expression style "
-                          "include/exclude settings as they can only be applied to string fields. "
-                          "Use an array of numeric values for include/exclude clauses used to "
-                          "filter numeric fields",
-                          QD_STR_ARG(a->def->name));
+    if ((numbers || a->bound->field->kind == QD_FIELD_IP) && (in->include.p || in->exclude.p))
+        return qdi_aggs_execution_error(
+            a->shard->bound->tree, err,
+            "Aggregation [%.*s] cannot support regular expression style include/exclude settings "
+            "as they can only be applied to string fields. Use an array of %s",
+            QD_STR_ARG(a->def->name),
+            numbers ? "numeric values for include/exclude clauses used to filter numeric fields"
+                    : "values for include/exclude clauses");
     if (in->include.p)
         rc = qd_automaton_regexp(in->include, QD_REGEXP_ALL, false, 0, a->shard->account,
                                  &t->include, err);
@@ -410,8 +411,7 @@ static int add_candidate(qdi_aggr *a, candidate *c, uint32_t bucket, int64_t key
     if (bucket != UINT32_MAX) c->docs = a->buckets.docs[bucket];
     for (uint32_t i = 0; i < a->def->norder; i++) {
         if (a->def->order[i].by != QDI_BY_METRIC || m == QD_COUNT_OF(c->metric)) continue;
-        c->metric[m++] =
-            bucket == UINT32_MAX ? NAN : qdi_aggr_metric(a, bucket, &a->def->order[i].path);
+        c->metric[m++] = qdi_aggr_metric(a, bucket, &a->def->order[i].path);
     }
     return 0;
 }

@@ -206,7 +206,8 @@ struct qdi_bound {
     const qd_field *field; /* NULL: unmapped */
     qdi_values values;
     qdi_format fmt;
-    bool ids; /* the _id: see qdi_source */
+    const qd_field *converted; /* integers read as doubles of field: the mapping's field */
+    bool ids;                  /* the _id: see qdi_source */
     bool has_missing;
     int64_t missing; /* encoded as the column */
     qd_str missing_bytes;
@@ -235,6 +236,7 @@ typedef struct qdi_source {
     int64_t missing;
     qd_str missing_bytes;
     bool want_dict;
+    const qd_field *converted;
     bool ids; /* ordinals are documents, their bytes the ids */
     /* of the leaf */
     const qd_column *column; /* NULL: the segment has no such column */
@@ -493,6 +495,7 @@ struct qdi_out {
             qdi_hit *at;
             uint32_t n;
             uint64_t total;
+            float best; /* NAN: no scores */
         } hits;
         struct {
             double sum, sum_low, weight, weight_low;
@@ -571,8 +574,11 @@ int qdi_aggs_xcontent_error(qdi_parse *p, const qd_json_node *n, const char *fmt
     QD_PRINTF(3, 4);
 int qdi_aggs_parse_type(qdi_parse *p, qdi_agg *a, const qd_json_node *body);
 int qdi_resolve_paths(qdi_parse *p, qdi_agg *a);
-int qdi_aggs_path_parse(qdi_parse *p, qdi_agg *const *subs, uint32_t n, const qdi_agg *owner,
-                        qd_str text, qdi_path *out);
+int qdi_aggs_path_parse(qdi_parse *p, qdi_agg *const *subs, uint32_t n, bool order, qd_str text,
+                        qdi_path *out);
+/* aggregation_execution_exception: 500 in the older products, 400 since. */
+int qdi_aggs_execution_error(const qd_aggs *tree, qd_err *err, const char *fmt, ...)
+    QD_PRINTF(3, 4);
 
 /* Encodes a request's value for a numeric, date or boolean field. */
 int qdi_value_f64(qd_query_value v, const qdi_bound *b, int64_t now_ms, bool round_up, double *out,

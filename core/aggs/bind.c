@@ -5,11 +5,13 @@
 #include "aggs/aggs_int.h"
 #include "query/dsl.h"
 #include <math.h>
+#include <stdio.h>
 
 typedef struct binder {
     const qd_aggs_binding *how;
     const qd_query_context *q;
     qd_arena *arena;
+    int64_t max_buckets;
     qd_err *err;
 } binder;
 
@@ -40,7 +42,7 @@ static int bind_format(binder *x, const qdi_agg *a, qdi_bound *b)
     bool dates = a->type == QDI_DATE_HISTOGRAM || a->type == QDI_DATE_RANGE;
     if (f && f->kind == QD_FIELD_IP) {
         fmt->kind = QDI_FMT_IP;
-    } else if ((f && f->kind == QD_FIELD_DATE) || (dates && (!f || b->values == QDI_I64))) {
+    } else if ((f && f->kind == QD_FIELD_DATE) || (dates && (!f || a->type == QDI_DATE_RANGE))) {
         fmt->kind = QDI_FMT_DATE;
         fmt->date = qd_date_format_default();
         qd_str pattern = a->format;
@@ -53,7 +55,11 @@ static int bind_format(binder *x, const qdi_agg *a, qdi_bound *b)
         return rc;
     } else if (f && f->kind == QD_FIELD_BOOLEAN) {
         fmt->kind = QDI_FMT_BOOL;
-    } else if (a->format.p && b->values != QDI_ORD) {
+    } else if (a->format.p && f && b->values == QDI_ORD) {
+        return qd_err_set(x->err, QD_E_ARG,
+                          "Field [%.*s] of type [%s] does not support custom formats",
+                          QD_STR_ARG(f->name), qd_field_type_name(f));
+    } else if (a->format.p) {
         fmt->kind = QDI_FMT_DECIMAL;
         fmt->pattern = a->format;
     }
@@ -163,12 +169,55 @@ static int bind_unmapped(binder *x, const qdi_agg *a, qd_str name, qd_query_valu
     return rc ? rc : bind_missing(x, a, missing, b);
 }
 
+/* A fraction as the missing value of an integer field makes doubles of all its values; so does a
+ * histogram of dates over doubles the other way round (its values are cut to integers). */
+static int as_reals(binder *x, const qdi_agg *a, bool has_missing, qd_query_value missing,
+                    qdi_bound *b)
+{
+    double v;
+    const qd_field *f = b->field;
+    if (!has_missing || !f || b->values != QDI_I64 || !qd_field_is_numeric(f)) return 0;
+    if (a->type == QDI_DATE_HISTOGRAM || qd_f64_parse_java(missing.text, &v) || v == trunc(v))
+        return 0;
+    qd_field *real = qd_arena_calloc(x->arena, sizeof *real);
+    if (!real) return qd_err_nomem(x->err, "aggregations");
+    qd_field_bare(real, QD_STR("double"), f->name);
+    b->field = real;
+    b->converted = f;
+    b->values = QDI_F64;
+    return 0;
+}
+
+static int check_hint(binder *x, const qdi_agg *a, const qdi_bound *b)
+{
+    const qd_json_node *h = qd_json_get(a->json, "execution_hint");
+    if (!h || b->values != QDI_ORD || qd_str_is(h->text, "map") ||
+        qd_str_is(h->text, "global_ordinals"))
+        return 0;
+    return qd_err_set(x->err, QD_E_ARG,
+                      "Unknown `execution_hint`: [%.*s], expected any of [map, global_ordinals]",
+                      QD_STR_ARG(h->text));
+}
+
 static int bind_field(binder *x, const qdi_agg *a, qd_str name, bool has_missing,
                       qd_query_value missing, qdi_bound *b)
 {
     const qd_field *f = b->field = name.p ? qd_mapping_field(x->q->mapping, name) : NULL;
-    if (name.p && (qd_str_is(name, "_index") || qd_str_is(name, "_id")))
-        return bind_meta(x, a, name, b);
+    if (name.n && name.p[0] == '_' && !f) {
+        bool refused = qd_str_is(name, "_version") || qd_str_is(name, "_routing") ||
+                       qd_str_is(name, "_source") || qd_str_is(name, "_field_names");
+        if (refused)
+            return qd_err_set(x->err, QD_E_ARG,
+                              "Fielddata is not supported on field [%.*s] of type [%.*s]",
+                              QD_STR_ARG(name), QD_STR_ARG(name));
+        if (qd_str_is(name, "_index") || qd_str_is(name, "_id")) return bind_meta(x, a, name, b);
+        if (qd_str_is(name, "_seq_no")) {
+            qd_field *number = qd_arena_calloc(x->arena, sizeof *number);
+            if (!number) return qd_err_nomem(x->err, "aggregations");
+            qd_field_bare(number, QD_STR("long"), name);
+            b->field = f = number;
+        }
+    }
     if (name.p && !f && has_missing) return bind_unmapped(x, a, name, missing, b);
     if (f) {
         if (f->kind == QD_FIELD_TEXT || !f->doc_values) return fielddata_error(x, f);
@@ -178,12 +227,11 @@ static int bind_field(binder *x, const qdi_agg *a, qd_str name, bool has_missing
         b->values = bytes ? QDI_ORD : real ? QDI_F64 : QDI_I64;
         if (bytes && !takes_terms(a->type)) return not_supported(x, a, f);
         if (a->type == QDI_IP_RANGE && f->kind != QD_FIELD_IP) return not_supported(x, a, f);
-        if (a->type == QDI_DATE_HISTOGRAM && f->kind != QD_FIELD_DATE && f->kind != QD_FIELD_LONG &&
-            f->kind != QD_FIELD_BOOLEAN)
-            return not_supported(x, a, f);
     }
-    int rc = bind_format(x, a, b);
+    int rc = as_reals(x, a, has_missing, missing, b);
+    if (rc == 0) rc = bind_format(x, a, b);
     if (rc == 0 && has_missing) rc = bind_missing(x, a, missing, b);
+    if (rc == 0 && a->type == QDI_TERMS) rc = check_hint(x, a, b);
     return rc;
 }
 
@@ -210,6 +258,30 @@ static int number(binder *x, const qdi_bound *b, qd_query_value v, bool up, doub
     return 0;
 }
 
+static void bound_text(const qdi_bound *b, const qdi_bounds *o, uint32_t i,
+                       char out[QD_F64_TEXT_MAX])
+{
+    out[0] = 0;
+    if (!o->has[i]) return;
+    if (b->def->type == QDI_HISTOGRAM)
+        qd_f64_print(out, o->f[i]);
+    else
+        qd_i64_print(out, o->i[i]);
+}
+
+/* A histogram needs an interval. */
+static int check_interval(binder *x, const qdi_agg *a)
+{
+    if (a->type == QDI_HISTOGRAM && !(a->u.histogram.interval > 0))
+        return qd_err_set(x->err, QD_E_ARG, "interval must be positive, got: 0.0");
+    if (a->type != QDI_DATE_HISTOGRAM || a->u.histogram.calendar) return 0;
+    if (!qd_json_get(a->json, "fixed_interval") && !qd_json_get(a->json, "interval"))
+        return qd_err_set(x->err, QD_E_ARG,
+                          "Invalid interval specified, must be non-null and non-empty");
+    if (a->u.histogram.interval_ms > 0) return 0;
+    return qd_err_set(x->err, QD_E_ARG, "Zero or negative time interval not supported");
+}
+
 static int bind_bounds(binder *x, qdi_bound *b)
 {
     static const char *const names[] = {"extended_bounds", "hard_bounds"};
@@ -222,15 +294,38 @@ static int bind_bounds(binder *x, qdi_bound *b)
             if (rc) return rc;
             o->has[i] = true;
         }
-        if (o->has[0] && o->has[1] && o->f[0] > o->f[1])
+        if (o->has[0] && o->has[1] && o->f[0] > o->f[1]) {
+            char min[QD_F64_TEXT_MAX], max[QD_F64_TEXT_MAX];
+            bound_text(b, o, 0, min);
+            bound_text(b, o, 1, max);
             return qd_err_set(x->err, QD_E_ARG,
-                              "[%s.min][%.*s] cannot be greater than [%s.max][%.*s] for histogram "
+                              "[%s.min][%s] cannot be greater than [%s.max][%s] for histogram "
                               "aggregation [%.*s]",
-                              names[k], QD_STR_ARG(b->def->u.histogram.bounds[k][0].text), names[k],
-                              QD_STR_ARG(b->def->u.histogram.bounds[k][1].text),
-                              QD_STR_ARG(b->def->name));
+                              names[k], min, names[k], max, QD_STR_ARG(b->def->name));
+        }
+        if (k == QDI_BOUNDS_HARD && b->def->type == QDI_DATE_HISTOGRAM)
+            for (uint32_t i = 0; i < 2; i++) { /* rounded without the offset */
+                int64_t offset = b->def->u.histogram.offset_ms;
+                o->i[i] = qdi_aggs_round_date(b->def, o->i[i] + offset) - offset;
+            }
     }
-    return 0;
+    const qdi_bounds *e = &b->bounds[QDI_BOUNDS_EXTENDED], *h = &b->bounds[QDI_BOUNDS_HARD];
+    if (!(h->has[0] && e->has[0] && e->f[0] < h->f[0]) &&
+        !(h->has[1] && e->has[1] && e->f[1] > h->f[1]))
+        return 0;
+    char text[2][2][QD_F64_TEXT_MAX];
+    for (uint32_t k = 0; k < 2; k++)
+        for (uint32_t i = 0; i < 2; i++) {
+            qd_str given = b->def->u.histogram.bounds[k][i].text;
+            if (b->def->type == QDI_HISTOGRAM)
+                bound_text(b, &b->bounds[k], i, text[k][i]);
+            else
+                snprintf(text[k][i], sizeof text[k][i], "%.*s", QD_STR_ARG(given));
+        }
+    return qd_err_set(x->err, QD_E_ARG,
+                      "Extended bounds have to be inside hard bounds, hard bounds: [%s--%s], "
+                      "extended bounds: [%s--%s]",
+                      text[1][0], text[1][1], text[0][0], text[0][1]);
 }
 
 /* --- ranges ----------------------------------------------------------------------------------- */
@@ -276,6 +371,9 @@ static int bind_ranges(binder *x, qdi_bound *b)
 {
     const qdi_agg *a = b->def;
     uint32_t n = a->u.range.n;
+    if (n == 0)
+        return qd_err_set(x->err, QD_E_ARG, "No [ranges] specified for the [%.*s] aggregation",
+                          QD_STR_ARG(a->name));
     b->ranges = qd_arena_calloc(x->arena, n * sizeof *b->ranges);
     if (!b->ranges) return qd_err_nomem(x->err, "ranges");
     for (uint32_t i = 0; i < n; i++) {
@@ -324,9 +422,18 @@ static int after_slot(binder *x, const qdi_bound *b, const qd_json_node *v, qdi_
     *out = (qdi_slot){.kind = (uint8_t)b->values};
     if (v->type == QD_JSON_T_NULL) {
         out->null = true;
-        return 0;
+        if (b->def->u.source.missing_bucket) return 0;
+        return qd_err_set(x->err, QD_E_ARG,
+                          "Invalid value for [after.%.*s], expected comparable, got [null]",
+                          QD_STR_ARG(b->def->name));
     }
     qd_str t = qd_json_text(v);
+    double number;
+    if (b->values == QDI_ORD && b->def->type == QDI_TERMS && v->type != QD_JSON_T_STRING)
+        return qd_err_set(x->err, QD_E_ARG, "invalid value, expected string, got %s",
+                          v->type == QD_JSON_T_BOOL  ? "Boolean"
+                          : qd_str_find(t, '.') >= 0 ? "Double"
+                                                     : "Integer");
     if (!t.p)
         return qd_err_set(x->err, QD_E_ARG, "Invalid value of [after] for [%.*s]",
                           QD_STR_ARG(b->def->name));
@@ -337,14 +444,17 @@ static int after_slot(binder *x, const qdi_bound *b, const qd_json_node *v, qdi_
         out->i64 = qd_sortable_f64(d);
     } else if (b->def->type == QDI_DATE_HISTOGRAM || b->fmt.kind == QDI_FMT_DATE) {
         out->kind = QDI_I64;
-        if (v->type == QD_JSON_T_NUMBER && qd_str_i64(t, &out->i64)) return 0;
+        if (qd_str_i64(t, &out->i64)) return 0;
+        if (!b->def->format.p) goto bad;
         return qd_date_math(b->fmt.date, t, x->q->now_ms, false, b->def->zone, &out->i64, x->err);
     } else if (b->values == QDI_ORD) {
         out->bytes = t;
         if (b->fmt.kind == QDI_FMT_IP) {
             uint8_t *ip = qd_arena_alloc(x->arena, 16);
             if (!ip) return qd_err_nomem(x->err, "after");
-            if (!qd_ip_parse(t, ip)) goto bad;
+            if (!qd_ip_parse(t, ip))
+                return qd_err_set(x->err, QD_E_ARG, "'%.*s' is not an IP string literal.",
+                                  QD_STR_ARG(t));
             out->bytes = (qd_str){(const char *)ip, 16};
         }
     } else if (b->values == QDI_F64) {
@@ -354,17 +464,67 @@ static int after_slot(binder *x, const qdi_bound *b, const qd_json_node *v, qdi_
     } else if (b->fmt.kind == QDI_FMT_BOOL) {
         out->i64 = qd_str_is(t, "true");
     } else if (b->values == QDI_I64 && !qd_str_i64(t, &out->i64)) {
-        goto bad;
+        if (v->type != QD_JSON_T_NUMBER || qd_f64_parse_java(t, &number)) goto bad;
+        out->i64 = number >= 9.2e18 ? INT64_MAX : number <= -9.2e18 ? INT64_MIN : (int64_t)number;
     }
     return 0;
 bad:
-    return qd_err_set(x->err, QD_E_ARG, "Invalid value [%.*s] of [after] for [%.*s]", QD_STR_ARG(t),
-                      QD_STR_ARG(b->def->name));
+    return qd_err_set(x->err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"", QD_STR_ARG(t));
+}
+
+/* Elasticsearch's classes of what may not stand above a composite; NULL: it may. */
+static const char *parent_class(qdi_type t)
+{
+    switch (t) {
+    case QDI_FILTER:
+        return NULL;
+    case QDI_TERMS:
+        return "TermsAggregatorFactory";
+    case QDI_FILTERS:
+        return "FiltersAggregatorFactory";
+    case QDI_HISTOGRAM:
+        return "HistogramAggregatorFactory";
+    case QDI_DATE_HISTOGRAM:
+        return "DateHistogramAggregatorFactory";
+    case QDI_RANGE:
+        return "RangeAggregatorFactory";
+    case QDI_DATE_RANGE:
+        return "DateRangeAggregatorFactory";
+    case QDI_IP_RANGE:
+        return "BinaryRangeAggregatorFactory";
+    case QDI_MISSING:
+        return "MissingAggregatorFactory";
+    case QDI_GLOBAL:
+        return "GlobalAggregatorFactory";
+    default:
+        return "CompositeAggregationFactory";
+    }
+}
+
+static int check_composite(binder *x, const qdi_agg *a)
+{
+    int64_t most = x->max_buckets;
+    for (const qdi_agg *up = a->parent; up; up = up->parent)
+        if (parent_class(up->type))
+            return qd_err_set(x->err, QD_E_ARG,
+                              "[composite] aggregation cannot be used with a parent aggregation of "
+                              "type: [%s]",
+                              parent_class(up->type));
+    if (most < 0 || a->u.composite.size <= most) return 0;
+    int rc = qd_err_set(x->err, QD_E_TOO_MANY_BUCKETS,
+                        "Trying to create too many buckets. Must be less than or equal to: [%lld] "
+                        "but was [%u]. This limit can be set by changing the "
+                        "[search.max_buckets] cluster level setting.",
+                        (long long)most, a->u.composite.size);
+    qd_err_detail_i64(x->err, "max_buckets", most);
+    return rc;
 }
 
 static int bind_composite(binder *x, qdi_bound *b)
 {
     const qdi_agg *a = b->def;
+    int refused = check_composite(x, a);
+    if (refused) return refused;
     uint32_t n = a->u.composite.n;
     const qd_json_node *after = a->u.composite.after;
     qdi_slot *slots = qd_arena_calloc(x->arena, n * sizeof *slots);
@@ -376,6 +536,14 @@ static int bind_composite(binder *x, qdi_bound *b)
     for (uint32_t i = 0; i < n; i++) {
         qdi_bound *s = &b->sources[i];
         s->def = a->u.composite.sources[i];
+        if (!s->def->field.p)
+            return qd_err_set(
+                x->err, QD_E_STATE,
+                "value source config is invalid; must have either a field or a script");
+        if (s->def->u.source.missing_order && !s->def->u.source.missing_bucket)
+            return qd_err_set(x->err, QD_E_ARG, "missing_order require missing_bucket is true");
+        refused = check_interval(x, s->def);
+        if (refused) return refused;
         int rc = bind_field(x, s->def, s->def->field, false, (qd_query_value){0}, s);
         if (rc || !after) {
             if (rc) return rc;
@@ -417,7 +585,8 @@ static int bind_one(binder *x, qdi_bound *b)
     switch (a->type) {
     case QDI_HISTOGRAM:
     case QDI_DATE_HISTOGRAM:
-        return bind_bounds(x, b);
+        rc = check_interval(x, a);
+        return rc ? rc : bind_bounds(x, b);
     case QDI_RANGE:
     case QDI_DATE_RANGE:
     case QDI_IP_RANGE:
@@ -454,7 +623,11 @@ static int bind_level(binder *x, qdi_bound *at, qdi_agg *const *defs, uint32_t n
 
 int qd_aggs_bind(const qd_aggs *a, const qd_aggs_binding *how, qd_aggs_bound **out, qd_err *err)
 {
-    binder x = {.how = how, .q = how->query, .arena = how->query->arena, .err = err};
+    binder x = {.how = how,
+                .q = how->query,
+                .arena = how->query->arena,
+                .max_buckets = a->max_buckets,
+                .err = err};
     qd_aggs_bound *b = qd_arena_calloc(x.arena, sizeof *b);
     if (b) b->at = qd_arena_calloc(x.arena, (a->n + 1) * sizeof *b->at);
     if (!b || !b->at) return qd_err_nomem(err, "aggregations");

@@ -2,7 +2,7 @@
  * parse.c: the tree of aggregations: names, types, nesting, paths. Nesting is bounded by
  * QD_AGGS_DEPTH_MAX, so that every later walk may recurse.
  */
-#include "aggs/aggs_int.h"
+#include "aggs/parse_int.h"
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -68,7 +68,7 @@ int qdi_aggs_xcontent_error(qdi_parse *p, const qd_json_node *n, const char *fmt
                       text);
 }
 
-static const char *start_name(const qd_json_node *n)
+const char *qdi_aggs_token(const qd_json_node *n)
 {
     switch (n->type) {
     case QD_JSON_T_ARRAY:
@@ -86,25 +86,66 @@ static const char *start_name(const qd_json_node *n)
     }
 }
 
+void qdi_aggs_near_add(qdi_near *n, qd_str given, qd_str name)
+{
+    size_t most = given.n > name.n ? given.n : name.n;
+    double score = most ? 1 - (double)qd_str_distance(given, name) / (double)most : 0;
+    if (score <= 0.5) return;
+    uint32_t at = n->n < QD_COUNT_OF(n->at) ? n->n++ : QD_COUNT_OF(n->at) - 1;
+    while (at > 0 && (n->score[at - 1] < score ||
+                      (n->score[at - 1] == score && qd_str_cmp(n->at[at - 1], name) > 0))) {
+        n->score[at] = n->score[at - 1];
+        n->at[at] = n->at[at - 1];
+        at--;
+    }
+    n->score[at] = score;
+    n->at[at] = name;
+}
+
+const char *qdi_aggs_near_text(const qdi_near *n, char out[256])
+{
+    out[0] = 0;
+    if (n->n == 0) return out;
+    size_t k = (size_t)snprintf(out, 256, n->n == 1 ? " did you mean [" : " did you mean any of [");
+    for (uint32_t i = 0; i < n->n && k < 200; i++)
+        k += (size_t)snprintf(out + k, 256 - k, "%s%.*s", i ? ", " : "", QD_STR_ARG(n->at[i]));
+    snprintf(out + k, 256 - k, "]?");
+    return out;
+}
+
+int qdi_aggs_execution_error(const qd_aggs *tree, qd_err *err, const char *fmt, ...)
+{
+    char text[640];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    int rc = qd_err_set(err, QD_E_ARG, "%s", text);
+    qd_err_type(err, "aggregation_execution_exception", tree->flavour == QD_AGGS_ES8 ? 400 : 500);
+    return rc;
+}
+
 static int type_find(qdi_parse *p, const qd_json_node *n, qdi_type *out)
 {
-    size_t best = 3;
-    const char *near = NULL;
+    qdi_near near = {.n = 0};
+    int64_t line, col;
     for (uint32_t i = 0; i < QDI_TYPES; i++) {
         if (qd_str_is(n->key, types[i].name)) {
             *out = (qdi_type)i;
             return 0;
         }
-        size_t d = qd_str_distance(n->key, qd_str_c(types[i].name));
-        if (d < best) {
-            best = d;
-            near = types[i].name;
-        }
+        qdi_aggs_near_add(&near, n->key, qd_str_c(types[i].name));
     }
-    if (near)
-        return qdi_aggs_parse_error(p, n, "Unknown aggregation type [%.*s] did you mean [%s]?",
-                                    QD_STR_ARG(n->key), near);
-    return qdi_aggs_parse_error(p, n, "Unknown aggregation type [%.*s]", QD_STR_ARG(n->key));
+    place(p, n, &line, &col);
+    qd_err_set(p->err, QD_E_ARG, "[%lld:%lld] unknown field [%.*s]", (long long)line,
+               (long long)col, QD_STR_ARG(n->key));
+    qd_err_type(p->err, "named_object_not_found_exception", 400);
+    char text[256];
+    int rc = qd_err_wrap(p->err, QD_E_PARSE, "Unknown aggregation type [%.*s]%s",
+                         QD_STR_ARG(n->key), qdi_aggs_near_text(&near, text));
+    qd_err_detail_i64(p->err, "line", line);
+    qd_err_detail_i64(p->err, "col", col);
+    return rc;
 }
 
 static bool name_good(qd_str s)
@@ -126,13 +167,13 @@ static int parse_one(qdi_parse *p, const qd_json_node *json, qdi_agg *a)
         return qdi_aggs_parse_error(
             p, json,
             "Aggregation definition for [%.*s starts with a [%s], expected a [START_OBJECT].",
-            QD_STR_ARG(json->key), start_name(json));
+            QD_STR_ARG(json->key), qdi_aggs_token(json));
     for (const qd_json_node *m = json->first; m; m = m->next) {
         bool nested = qd_str_is(m->key, "aggs") || qd_str_is(m->key, "aggregations");
         if (m->type != QD_JSON_T_OBJECT)
             return qdi_aggs_parse_error(
                 p, m, "Expected [START_OBJECT] under [%.*s], but got a [%s] in [%.*s]",
-                QD_STR_ARG(m->key), start_name(m), QD_STR_ARG(json->key));
+                QD_STR_ARG(m->key), qdi_aggs_token(m), QD_STR_ARG(json->key));
         if (qd_str_is(m->key, "meta")) {
             a->meta = m->raw;
         } else if (nested) {
@@ -157,10 +198,11 @@ static int parse_one(qdi_parse *p, const qd_json_node *json, qdi_agg *a)
     a->json = body;
     uint32_t flags = types[a->type].flags;
     if (a->type == QDI_GLOBAL && a->parent)
-        return qd_err_set(p->err, QD_E_ARG,
-                          "Aggregation [%.*s] cannot have a global sub-aggregation [%.*s]. Global "
-                          "aggregations can only be defined as top level aggregations",
-                          QD_STR_ARG(a->parent->name), QD_STR_ARG(a->name));
+        return qdi_aggs_execution_error(
+            p->tree, p->err,
+            "Aggregation [%.*s] cannot have a global sub-aggregation [%.*s]. Global "
+            "aggregations can only be defined as top level aggregations",
+            QD_STR_ARG(a->parent->name), QD_STR_ARG(a->name));
     int rc = qdi_aggs_parse_type(p, a, body);
     if (rc || !subs) return rc;
     if (flags & (QDI_METRIC | QDI_PIPELINE) && subs->first) {
@@ -178,7 +220,7 @@ static int parse_level(qdi_parse *p, const qd_json_node *json, qdi_agg *parent, 
 {
     if (json->type != QD_JSON_T_OBJECT)
         return qdi_aggs_parse_error(p, json, "Expected [START_OBJECT] but got [%s]",
-                                    start_name(json));
+                                    qdi_aggs_token(json));
     if (depth > QD_AGGS_DEPTH_MAX)
         return qdi_aggs_parse_error(p, json, "Aggregations are nested deeper than [%u] levels",
                                     QD_AGGS_DEPTH_MAX);
@@ -221,14 +263,14 @@ static int parse_level(qdi_parse *p, const qd_json_node *json, qdi_agg *parent, 
 /* --- paths ------------------------------------------------------------------------------------ */
 
 /* "a>b.member", "a[member]": *out leads from subs downwards. */
-int qdi_aggs_path_parse(qdi_parse *p, qdi_agg *const *subs, uint32_t n, const qdi_agg *owner,
-                        qd_str text, qdi_path *out)
+int qdi_aggs_path_parse(qdi_parse *p, qdi_agg *const *subs, uint32_t n, bool order, qd_str text,
+                        qdi_path *out)
 {
     memset(out, 0, sizeof *out);
     qd_str rest = text;
     while (rest.p) {
         qd_str part = qd_str_split(&rest, '>');
-        if (qd_str_is(part, "_count")) {
+        if (!order && qd_str_is(part, "_count")) {
             out->count = true;
             return 0;
         }
@@ -248,20 +290,18 @@ int qdi_aggs_path_parse(qdi_parse *p, qdi_agg *const *subs, uint32_t n, const qd
             }
             for (i = 0; i < n && !qd_str_eq(subs[i]->name, name); i++) {}
         }
-        if (i == n) {
-            int rc = qd_err_set(p->err, QD_E_ARG,
-                                "Invalid aggregator order path [%.*s]. The provided aggregation "
-                                "[%.*s] either does not exist, or is a pipeline aggregation and "
-                                "cannot be used to sort the buckets.",
-                                QD_STR_ARG(text), QD_STR_ARG(name));
-            (void)owner;
-            return rc;
-        }
+        if (i == n)
+            return qdi_aggs_execution_error(
+                p->tree, p->err,
+                "Invalid aggregation order path [%.*s]. The provided aggregation [%.*s] either "
+                "does not exist, or is a pipeline aggregation and cannot be used to sort the "
+                "buckets.",
+                QD_STR_ARG(text), QD_STR_ARG(part));
         if (out->n == QD_COUNT_OF(out->at))
             return qd_err_set(p->err, QD_E_ARG, "path [%.*s] is too long", QD_STR_ARG(text));
         out->at[out->n++] = (uint16_t)i;
         out->member = member;
-        if (qd_str_is(member, "_count")) {
+        if (!order && qd_str_is(member, "_count")) {
             out->count = true;
             out->member = (qd_str){NULL, 0};
         }
@@ -271,38 +311,90 @@ int qdi_aggs_path_parse(qdi_parse *p, qdi_agg *const *subs, uint32_t n, const qd
     return 0;
 }
 
+static bool member_known(const qdi_agg *d, qd_str m)
+{
+    static const char stats[] = "count,sum,avg,min,max";
+    static const char extended[] =
+        "count,sum,avg,min,max,sum_of_squares,variance,variance_population,variance_sampling,"
+        "std_deviation,std_deviation_population,std_deviation_sampling,std_upper,std_lower,"
+        "std_upper_population,std_lower_population,std_upper_sampling,std_lower_sampling";
+    double v;
+    if (d->type == QDI_STATS || d->type == QDI_EXTENDED_STATS)
+        return qdi_aggs_listed(d->type == QDI_STATS ? stats : extended, m);
+    if (qd_f64_parse(m, &v)) return false;
+    for (uint32_t i = 0; i < d->u.percents.n; i++)
+        if (d->u.percents.at[i] == v) return true;
+    return false;
+}
+
+/* May buckets be ordered by what a path leads to (d, with the member named)? */
+static int check_order(qdi_parse *p, const qdi_order *o, const qdi_agg *d)
+{
+    qd_str m = o->path.member, t = o->text;
+    uint32_t flags = types[d->type].flags;
+    if (flags & QDI_MULTI || d->type == QDI_TOP_HITS)
+        return qdi_aggs_execution_error(
+            p->tree, p->err,
+            "Invalid aggregation order path [%.*s]. Buckets can only be sorted on a "
+            "sub-aggregator path that is built out of zero or more single-bucket aggregations "
+            "within the path and a final single-bucket or a metrics aggregation at the path end.",
+            QD_STR_ARG(t));
+    if (flags & QDI_SINGLE) {
+        if (m.n == 0 || qd_str_is(m, "doc_count")) return 0;
+        return qdi_aggs_execution_error(
+            p->tree, p->err,
+            "Invalid aggregation order path [%.*s]. Ordering on a single-bucket aggregation can "
+            "only be done on its doc_count. Either drop the key (a la \"%.*s\") or change it to "
+            "\"doc_count\" (a la \"%.*s.doc_count\") or \"key\".",
+            QD_STR_ARG(t), QD_STR_ARG(d->name), QD_STR_ARG(d->name));
+    }
+    bool multi = d->type == QDI_STATS || d->type == QDI_EXTENDED_STATS ||
+                 d->type == QDI_PERCENTILES || d->type == QDI_PERCENTILE_RANKS;
+    if (!multi) {
+        if (m.n == 0 || qd_str_is(m, "value")) return 0;
+        return qdi_aggs_execution_error(
+            p->tree, p->err,
+            "Invalid aggregation order path [%.*s]. Ordering on a single-value metrics "
+            "aggregation can only be done on its value. Either drop the key (a la \"%.*s\") or "
+            "change it to \"value\" (a la \"%.*s.value\")",
+            QD_STR_ARG(t), QD_STR_ARG(d->name), QD_STR_ARG(d->name));
+    }
+    if (m.n == 0)
+        return qdi_aggs_execution_error(
+            p->tree, p->err,
+            "Invalid aggregation order path [%.*s]. When ordering on a multi-value metrics "
+            "aggregation a metric name must be specified.",
+            QD_STR_ARG(t));
+    if (member_known(d, m)) return 0;
+    return qdi_aggs_execution_error(p->tree, p->err,
+                                    "Invalid aggregation order path [%.*s]. Unknown metric name "
+                                    "[%.*s] on multi-value metrics aggregation [%.*s]",
+                                    QD_STR_ARG(t), QD_STR_ARG(m), QD_STR_ARG(d->name));
+}
+
 static int resolve_orders(qdi_parse *p, qdi_agg *a)
 {
     for (uint32_t i = 0; i < a->norder; i++) {
-        if (a->order[i].by != QDI_BY_METRIC) continue;
-        int rc = qdi_aggs_path_parse(p, a->subs, a->nplain, a, a->order[i].text, &a->order[i].path);
+        qdi_order *o = &a->order[i];
+        if (o->by != QDI_BY_METRIC) continue;
+        int rc = qdi_aggs_path_parse(p, a->subs, a->nplain, true, o->text, &o->path);
         if (rc) return rc;
         qdi_agg *const *level = a->subs;
         const qdi_agg *d = NULL;
-        for (uint32_t k = 0; k < a->order[i].path.n; k++) {
-            d = level[a->order[i].path.at[k]];
+        for (uint32_t k = 0; k < o->path.n; k++) {
+            d = level[o->path.at[k]];
             level = d->subs;
-            bool last = k + 1 == a->order[i].path.n;
-            if (!last && !(types[d->type].flags & QDI_SINGLE))
-                return qd_err_set(p->err, QD_E_ARG,
-                                  "Invalid aggregation order path [%.*s]. Buckets can only be "
-                                  "sorted on a sub-aggregator path that is built out of zero or "
-                                  "more single-bucket aggregations within the path and a final "
-                                  "single-bucket or a metrics aggregation at the path end. "
-                                  "Sub-path [%.*s] points to non single-bucket aggregation",
-                                  QD_STR_ARG(a->order[i].text), QD_STR_ARG(d->name));
+            if (k + 1 < o->path.n && !(types[d->type].flags & QDI_SINGLE))
+                return qdi_aggs_execution_error(
+                    p->tree, p->err,
+                    "Invalid aggregation order path [%.*s]. Buckets can only be sorted on a "
+                    "sub-aggregator path that is built out of zero or more single-bucket "
+                    "aggregations within the path and a final single-bucket or a metrics "
+                    "aggregation at the path end. [%.*s] is not single-bucket.",
+                    QD_STR_ARG(o->text), QD_STR_ARG(d->name));
         }
-        bool multi = d && (d->type == QDI_STATS || d->type == QDI_EXTENDED_STATS ||
-                           d->type == QDI_PERCENTILES || d->type == QDI_PERCENTILE_RANKS);
-        if (d && (types[d->type].flags & QDI_MULTI || d->type == QDI_TOP_HITS))
-            return qd_err_set(p->err, QD_E_ARG,
-                              "Invalid aggregation order path [%.*s]. [%.*s] cannot be sorted on",
-                              QD_STR_ARG(a->order[i].text), QD_STR_ARG(d->name));
-        if (multi && a->order[i].path.member.n == 0)
-            return qd_err_set(p->err, QD_E_ARG,
-                              "Invalid aggregation order path [%.*s]. When ordering on a "
-                              "multi-value metrics aggregation a metric name must be specified.",
-                              QD_STR_ARG(a->order[i].text));
+        rc = d ? check_order(p, o, d) : 0;
+        if (rc) return rc;
     }
     return 0;
 }
@@ -315,10 +407,10 @@ static int resolve(qdi_parse *p, qdi_agg *const *level, uint32_t nplain, uint32_
         if (rc) return rc;
         if (types[a->type].flags & QDI_PIPELINE) {
             if (a->u.pipe.path_text.p)
-                rc = qdi_aggs_path_parse(p, level, n, a, a->u.pipe.path_text, &a->u.pipe.path);
+                rc = qdi_aggs_path_parse(p, level, n, false, a->u.pipe.path_text, &a->u.pipe.path);
             for (uint32_t k = 0; rc == 0 && k < a->u.pipe.nsort; k++)
                 if (a->u.pipe.sort[k].by == QDI_BY_METRIC)
-                    rc = qdi_aggs_path_parse(p, level, n, a, a->u.pipe.sort[k].text,
+                    rc = qdi_aggs_path_parse(p, level, n, false, a->u.pipe.sort[k].text,
                                              &a->u.pipe.sort[k].path);
             if (rc) return rc;
         }
@@ -348,6 +440,11 @@ int qd_aggs_parse(const qd_aggs_reading *how, const qd_json_node *json, qd_aggs 
     if (rc == 0) *out = t;
     qd_err_fini(&scratch);
     return rc;
+}
+
+bool qd_aggs_empty(const qd_aggs *a)
+{
+    return a->nroots == 0;
 }
 
 bool qd_aggs_needs_scores(const qd_aggs *a)

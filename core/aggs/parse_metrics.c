@@ -13,27 +13,30 @@ static int percents_method(qdi_parse *p, qdi_agg *a)
     int64_t digits = 3;
     a->u.percents.compression = 100;
     a->u.percents.digits = -1;
-    if (t && h)
-        return qd_err_set(p->err, QD_E_STATE, "Only one percentiles method should be declared.");
-    if (t && t->type != QD_JSON_T_OBJECT) return qdi_aggs_bad_value(p, a, t);
-    if (h && h->type != QD_JSON_T_OBJECT) return qdi_aggs_bad_value(p, a, h);
+    const char *type = qdi_aggs_type_name(a->type);
+    if (t && t->type != QD_JSON_T_OBJECT) return qdi_aggs_wrong_type(p, type, t);
+    if (h && h->type != QD_JSON_T_OBJECT) return qdi_aggs_wrong_type(p, type, h);
     int rc = t ? qdi_aggs_members(p, "tdigest", t, "compression") : 0;
-    if (rc == 0 && h) rc = qdi_aggs_members(p, "hdr", h, "number_of_significant_value_digits");
+    if (rc) return qdi_aggs_setter(p, type, t);
+    rc = h ? qdi_aggs_members(p, "hdr", h, "number_of_significant_value_digits") : 0;
+    if (rc) return qdi_aggs_setter(p, type, h);
+    if (t && h)
+        return qdi_aggs_build_arg(p, type, "Only one percentiles method should be declared.");
     const qd_json_node *c = t ? qd_json_get(t, "compression") : NULL;
     const qd_json_node *n = h ? qd_json_get(h, "number_of_significant_value_digits") : NULL;
-    if (rc) return rc;
     if (c && (!qd_json_text(c).p || qd_f64_parse(c->text, &a->u.percents.compression) ||
-              !(a->u.percents.compression >= 0) || a->u.percents.compression > 10000))
-        return qd_err_set(p->err, QD_E_ARG,
-                          "[compression] must be greater than or equal to 0. Found [%.*s]",
-                          QD_STR_ARG(c->text));
+              !(a->u.percents.compression >= 0) || a->u.percents.compression > 10000)) {
+        qdi_aggs_xcontent_error(p, c, "[tdigest] failed to parse field [compression]");
+        return qdi_aggs_setter(p, type, t);
+    }
     if (a->u.percents.compression < 10) a->u.percents.compression = 10;
     if (n && (!qd_json_text(n).p || qd_i64_parse(n->text, &digits)))
         return qdi_aggs_bad_value(p, a, n);
-    if (digits < 0 || digits > 5)
-        return qd_err_set(p->err, QD_E_ARG,
-                          "[numberOfSignificantValueDigits] must be between 0 and 5: [%.*s]",
-                          QD_STR_ARG(a->name));
+    if (digits < 0 || digits > 5) {
+        qdi_aggs_xcontent_error(p, n,
+                                "[hdr] failed to parse field [number_of_significant_value_digits]");
+        return qdi_aggs_setter(p, type, h);
+    }
     if (h) a->u.percents.digits = (int8_t)digits;
     return 0;
 }
@@ -47,23 +50,32 @@ int qdi_aggs_parse_percents(qdi_parse *p, qdi_agg *a)
     int rc = qdi_aggs_common(p, a, true);
     if (rc == 0) rc = percents_method(p, a);
     if (rc) return rc;
-    if (ranks && (!m || m->n == 0))
-        return qd_err_set(p->err, QD_E_ARG, "[values] must not be an empty array: [%.*s]",
-                          QD_STR_ARG(a->name));
-    uint32_t n = m ? m->n : (uint32_t)QD_COUNT_OF(standard);
-    if (m && (m->type != QD_JSON_T_ARRAY || n == 0))
-        return qd_err_set(p->err, QD_E_ARG, "[percents] must not be an empty array: [%.*s]",
-                          QD_STR_ARG(a->name));
+    const char *type = qdi_aggs_type_name(a->type);
+    bool array = m && m->type == QD_JSON_T_ARRAY, scalar = m && qd_json_text(m).p;
+    if (m && !array && !scalar) return qdi_aggs_wrong_type(p, type, m);
+    uint32_t n = array ? m->n : scalar ? 1 : (uint32_t)QD_COUNT_OF(standard);
+    if (ranks && !m)
+        return qdi_aggs_build_arg(p, type, "[values] must not be null: [%.*s]",
+                                  QD_STR_ARG(a->name));
+    if (n == 0)
+        return qdi_aggs_build_arg(p, type, "[%.*s] must not be %s: [%.*s]", QD_STR_ARG(m->key),
+                                  ranks ? "an empty array" : "empty", QD_STR_ARG(a->name));
     a->u.percents.at = qd_arena_alloc(p->arena, n * sizeof *a->u.percents.at);
     if (!a->u.percents.at) return qd_err_nomem(p->err, "percents");
     if (!m) memcpy(a->u.percents.at, standard, sizeof standard);
     uint32_t i = 0;
-    for (const qd_json_node *v = m ? m->first : NULL; v; v = v->next, i++) {
-        if (!qd_json_text(v).p || qd_f64_parse(v->text, &a->u.percents.at[i]))
-            return qdi_aggs_bad_value(p, a, m);
+    for (const qd_json_node *v = array ? m->first : m; v; v = array ? v->next : NULL, i++) {
+        char text[QD_F64_TEXT_MAX];
+        if (!qd_json_text(v).p) return qdi_aggs_bad_value(p, a, m);
+        if (qd_f64_parse(v->text, &a->u.percents.at[i])) {
+            qd_err_set(p->err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
+                       QD_STR_ARG(v->text));
+            return qdi_aggs_setter(p, type, m);
+        }
+        qd_f64_print(text, a->u.percents.at[i]);
         if (!ranks && !(a->u.percents.at[i] >= 0 && a->u.percents.at[i] <= 100))
-            return qd_err_set(p->err, QD_E_ARG, "percent must be in [0,100], got [%.*s]: [%.*s]",
-                              QD_STR_ARG(v->text), QD_STR_ARG(a->name));
+            return qdi_aggs_build_arg(p, type, "percent must be in [0,100], got [%s]: [%.*s]", text,
+                                      QD_STR_ARG(a->name));
     }
     for (uint32_t k = 1; k < n; k++) { /* ascending, as Elasticsearch sorts them */
         double v = a->u.percents.at[k];

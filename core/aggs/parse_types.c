@@ -5,9 +5,10 @@
 #include "mapping/date_math.h"
 #include "query/dsl.h"
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 
-/* Is key among the names of a list "a,b,c"? */
-static bool listed(const char *list, qd_str key)
+bool qdi_aggs_listed(const char *list, qd_str key)
 {
     qd_str rest = qd_str_c(list);
     while (rest.p)
@@ -17,30 +18,24 @@ static bool listed(const char *list, qd_str key)
 
 int qdi_aggs_unknown(qdi_parse *p, const char *type, const char *list, const qd_json_node *m)
 {
-    qd_str rest = qd_str_c(list), near = {NULL, 0};
-    size_t best = 3;
-    while (rest.p) {
-        qd_str name = qd_str_split(&rest, ',');
-        size_t d = qd_str_distance(name, m->key);
-        if (d < best) {
-            best = d;
-            near = name;
-        }
-    }
+    qd_str rest = qd_str_c(list);
+    qdi_near near = {.n = 0};
+    char text[256];
+    while (rest.p) qdi_aggs_near_add(&near, m->key, qd_str_split(&rest, ','));
     if (qd_str_is(m->key, "script"))
         return qd_err_set(p->err, QD_E_ARG, "[%s] scripts are not supported in aggregations", type);
-    if (near.n)
-        return qdi_aggs_xcontent_error(p, m, "[%s] unknown field [%.*s] did you mean [%.*s]?", type,
-                                       QD_STR_ARG(m->key), QD_STR_ARG(near));
-    return qdi_aggs_xcontent_error(p, m, "[%s] unknown field [%.*s]", type, QD_STR_ARG(m->key));
+    return qdi_aggs_xcontent_error(p, m, "[%s] unknown field [%.*s]%s", type, QD_STR_ARG(m->key),
+                                   qdi_aggs_near_text(&near, text));
 }
 
 int qdi_aggs_members(qdi_parse *p, const char *type, const qd_json_node *body, const char *list)
 {
     for (const qd_json_node *m = body->first; m; m = m->next)
-        if (!listed(list, m->key)) return qdi_aggs_unknown(p, type, list, m);
+        if (!qdi_aggs_listed(list, m->key)) return qdi_aggs_unknown(p, type, list, m);
     return 0;
 }
+
+/* --- refusals --------------------------------------------------------------------------------- */
 
 int qdi_aggs_bad_value(qdi_parse *p, qdi_agg *a, const qd_json_node *m)
 {
@@ -48,29 +43,94 @@ int qdi_aggs_bad_value(qdi_parse *p, qdi_agg *a, const qd_json_node *m)
                                    qdi_aggs_type_name(a->type), QD_STR_ARG(m->key));
 }
 
+int qdi_aggs_setter(qdi_parse *p, const char *type, const qd_json_node *m)
+{
+    qd_err outer;
+    if (p->err->code == QD_E_NOMEM || p->err->code == QD_E_BREAKER) return p->err->code;
+    qd_err_init(&outer);
+    qdi_parse there = *p;
+    there.err = &outer;
+    qdi_aggs_xcontent_error(&there, m, "[%s] failed to parse field [%.*s]", type,
+                            QD_STR_ARG(m->key));
+    int rc = qd_err_wrap(p->err, QD_E_XCONTENT, "%s", qd_err_reason(&outer));
+    qd_err_fini(&outer);
+    return rc;
+}
+
+int qdi_aggs_setter_arg(qdi_parse *p, const qdi_agg *a, const qd_json_node *m, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    qd_err_set(p->err, QD_E_ARG, "%s", text);
+    return qdi_aggs_setter(p, qdi_aggs_type_name(a->type), m);
+}
+
+int qdi_aggs_build_arg(qdi_parse *p, const char *type, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    qd_err_set(p->err, QD_E_ARG, "%s", text);
+    return qd_err_wrap(p->err, QD_E_XCONTENT,
+                       "Failed to build [%s] after last required field arrived", type);
+}
+
+int qdi_aggs_wrong_type(qdi_parse *p, const char *type, const qd_json_node *m)
+{
+    return qdi_aggs_xcontent_error(p, m, "[%s] %.*s doesn't support values of type: %s", type,
+                                   QD_STR_ARG(m->key), qdi_aggs_token(m));
+}
+
+static int not_a_number(qdi_parse *p, const qdi_agg *a, const qd_json_node *m)
+{
+    qd_err_set(p->err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"", QD_STR_ARG(m->text));
+    return qdi_aggs_setter(p, qdi_aggs_type_name(a->type), m);
+}
+
 int qdi_aggs_get_f64(qdi_parse *p, qdi_agg *a, const char *key, double *out)
 {
     const qd_json_node *m = qd_json_get(a->json, key);
-    if (!m || m->type == QD_JSON_T_NULL) return 0;
+    if (!m) return 0;
     if (m->type != QD_JSON_T_NUMBER && m->type != QD_JSON_T_STRING)
-        return qdi_aggs_bad_value(p, a, m);
-    return qd_f64_parse(m->text, out) ? qdi_aggs_bad_value(p, a, m) : 0;
+        return qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), m);
+    return qd_f64_parse(m->text, out) ? not_a_number(p, a, m) : 0;
 }
 
 int qdi_aggs_get_i64(qdi_parse *p, qdi_agg *a, const char *key, int64_t *out)
 {
     const qd_json_node *m = qd_json_get(a->json, key);
-    if (!m || m->type == QD_JSON_T_NULL) return 0;
+    double v;
+    if (!m) return 0;
     if (m->type != QD_JSON_T_NUMBER && m->type != QD_JSON_T_STRING)
-        return qdi_aggs_bad_value(p, a, m);
-    return qd_i64_parse(m->text, out) ? qdi_aggs_bad_value(p, a, m) : 0;
+        return qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), m);
+    if (qd_i64_parse(m->text, out)) { /* fractions are cut off */
+        if (m->type != QD_JSON_T_NUMBER || qd_f64_parse(m->text, &v)) return not_a_number(p, a, m);
+        *out = v >= 9e18 ? INT64_MAX : v <= -9e18 ? INT64_MIN : (int64_t)v;
+    }
+    if (qd_str_is(m->key, "precision_threshold") || qd_str_ends(m->key, QD_STR("doc_count")) ||
+        (*out >= INT32_MIN && *out <= INT32_MAX))
+        return 0;
+    return qdi_aggs_setter_arg(
+        p, a, m, "Numeric value (%.*s) out of range of int (-2147483648 - 2147483647)",
+        QD_STR_ARG(m->text));
 }
 
 int qdi_aggs_get_bool(qdi_parse *p, qdi_agg *a, const char *key, bool *out)
 {
     const qd_json_node *m = qd_json_get(a->json, key);
-    if (!m || m->type == QD_JSON_T_NULL) return 0;
-    return qd_json_truth(m, out) ? qdi_aggs_bad_value(p, a, m) : 0;
+    if (!m) return 0;
+    if (m->type != QD_JSON_T_BOOL && m->type != QD_JSON_T_STRING)
+        return qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), m);
+    if (!qd_json_truth(m, out)) return 0;
+    return qdi_aggs_setter_arg(p, a, m,
+                               "Failed to parse value [%.*s] as only [true] or [false] are "
+                               "allowed.",
+                               QD_STR_ARG(m->text));
 }
 
 int qdi_aggs_get_value(qdi_parse *p, qdi_agg *a, const qd_json_node *m, qd_query_value *out)
@@ -81,12 +141,16 @@ int qdi_aggs_get_value(qdi_parse *p, qdi_agg *a, const qd_json_node *m, qd_query
     return 0;
 }
 
+#define VALUE_TYPES                                                                                \
+    "string,byte,short,integer,long,float,double,number,numeric,date,ip,boolean,number"
+
 /* field, missing, format, time_zone, keyed. */
 int qdi_aggs_common(qdi_parse *p, qdi_agg *a, bool field_needed)
 {
     const qd_json_node *m = qd_json_get(a->json, "field");
     if (m) {
-        if (m->type != QD_JSON_T_STRING) return qdi_aggs_bad_value(p, a, m);
+        if (m->type != QD_JSON_T_STRING)
+            return qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), m);
         a->field = m->text;
     } else if (field_needed) {
         return qd_err_set(p->err, QD_E_ARG,
@@ -107,10 +171,18 @@ int qdi_aggs_common(qdi_parse *p, qdi_agg *a, bool field_needed)
         qd_str id = qd_json_text(m);
         if (m->type == QD_JSON_T_NUMBER && qd_str_i64(id, &hours) && hours > -24 && hours < 24)
             id = qd_arena_printf(p->arena, "%+03d:00", (int)hours);
-        int rc = id.p ? qd_zone_make(p->arena, id, &z, p->err) : qdi_aggs_bad_value(p, a, m);
-        if (rc) return rc;
+        if (!id.p) return qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), m);
+        if (qd_zone_make(p->arena, id, &z, p->err)) {
+            qd_err_type(p->err, "zone_rules_exception", 400);
+            return qdi_aggs_setter(p, qdi_aggs_type_name(a->type), m);
+        }
         a->zone = z;
     }
+    m = qd_json_get(a->json, "value_type");
+    if (m && !(m->type == QD_JSON_T_STRING && qdi_aggs_listed(VALUE_TYPES, m->text)))
+        return m->type == QD_JSON_T_STRING
+                   ? qdi_aggs_setter_arg(p, a, m, "Unknown value type [%.*s]", QD_STR_ARG(m->text))
+                   : qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), m);
     return qdi_aggs_get_bool(p, a, "keyed", &a->keyed);
 }
 
@@ -119,7 +191,7 @@ int qdi_aggs_common(qdi_parse *p, qdi_agg *a, bool field_needed)
 static int order_one(qdi_parse *p, const qd_json_node *m, qdi_order *out)
 {
     if (m->type != QD_JSON_T_STRING)
-        return qdi_aggs_parse_error(p, m, "Unexpected token [%s] for [order]", "START_OBJECT");
+        return qdi_aggs_parse_error(p, m, "Unexpected token [%s] for [order]", qdi_aggs_token(m));
     if (qd_str_ieq(m->text, QD_STR("asc")))
         out->ascending = true;
     else if (qd_str_ieq(m->text, QD_STR("desc")))
@@ -133,11 +205,16 @@ static int order_one(qdi_parse *p, const qd_json_node *m, qdi_order *out)
     return 0;
 }
 
+/* Of several members the last one counts, as in Elasticsearch. */
 static int order_object(qdi_parse *p, const qd_json_node *o, qdi_agg *a)
 {
-    if (o->type != QD_JSON_T_OBJECT || o->n != 1)
-        return qdi_aggs_parse_error(p, o, "Must specify at least one field for [order]");
-    return order_one(p, o->first, &a->order[a->norder++]);
+    qdi_order *out = &a->order[a->norder++];
+    if (o->type != QD_JSON_T_OBJECT)
+        return qdi_aggs_parse_error(p, o, "Unexpected token [%s] for [order]", qdi_aggs_token(o));
+    if (!o->first) return qdi_aggs_parse_error(p, o, "Must specify at least one field for [order]");
+    int rc = 0;
+    for (const qd_json_node *m = o->first; rc == 0 && m; m = m->next) rc = order_one(p, m, out);
+    return rc;
 }
 
 /* Ties go by key: added unless the order has it. */
@@ -145,15 +222,20 @@ static int parse_order(qdi_parse *p, qdi_agg *a, qdi_order standard)
 {
     const qd_json_node *m = qd_json_get(a->json, "order");
     uint32_t n = m && m->type == QD_JSON_T_ARRAY ? m->n : 1;
+    const char *type = qdi_aggs_type_name(a->type);
     a->order = qd_arena_calloc(p->arena, (n + 2) * sizeof *a->order);
     if (!a->order) return qd_err_nomem(p->err, "order");
+    if (m && m->type != QD_JSON_T_ARRAY && m->type != QD_JSON_T_OBJECT)
+        return qdi_aggs_wrong_type(p, type, m);
     int rc = 0;
     if (m && m->type == QD_JSON_T_ARRAY)
         for (const qd_json_node *o = m->first; rc == 0 && o; o = o->next)
             rc = order_object(p, o, a);
     else if (m)
         rc = order_object(p, m, a);
-    if (rc) return rc;
+    if (rc) return qdi_aggs_setter(p, type, m);
+    if (m && a->norder == 0)
+        return qdi_aggs_setter_arg(p, a, m, "Index 0 out of bounds for length 0");
     if (a->norder == 0) a->order[a->norder++] = standard;
     if (a->order[a->norder - 1].by != QDI_BY_KEY)
         a->order[a->norder++] = (qdi_order){.by = QDI_BY_KEY, .ascending = true};
@@ -177,46 +259,86 @@ static int text_list(qdi_parse *p, qdi_agg *a, const qd_json_node *m, const qd_s
     return 0;
 }
 
+static int parse_partition(qdi_parse *p, qdi_agg *a, const qd_json_node *m)
+{
+    qdi_include *in = &a->u.terms.include;
+    int64_t part = -1, parts = -1;
+    const qd_json_node *c = qd_json_get(m, "partition"), *d = qd_json_get(m, "num_partitions");
+    if (c && (!qd_json_text(c).p || qd_i64_parse(c->text, &part)))
+        return qdi_aggs_bad_value(p, a, m);
+    if (d && (!qd_json_text(d).p || qd_i64_parse(d->text, &parts)))
+        return qdi_aggs_bad_value(p, a, m);
+    if (part < 0)
+        return qdi_aggs_setter_arg(p, a, m,
+                                   "Missing [partition] parameter for partition-based include");
+    if (parts < 0)
+        return qdi_aggs_setter_arg(
+            p, a, m, "Missing [num_partitions] parameter for partition-based include");
+    if (part >= parts || parts > INT32_MAX)
+        return qdi_aggs_setter_arg(
+            p, a, m, "Partition must be >=0 and < numPartition which is %lld", (long long)parts);
+    in->partition = (uint32_t)part;
+    in->partitions = (uint32_t)parts;
+    return 0;
+}
+
 static int parse_include(qdi_parse *p, qdi_agg *a)
 {
     qdi_include *in = &a->u.terms.include;
     const qd_json_node *m = qd_json_get(a->json, "include"), *x = qd_json_get(a->json, "exclude");
     int rc = 0;
     in->any = m || x;
+    if (m && m->type != QD_JSON_T_OBJECT && m->type != QD_JSON_T_ARRAY &&
+        m->type != QD_JSON_T_STRING)
+        return qdi_aggs_wrong_type(p, "terms", m);
+    if (x && x->type != QD_JSON_T_ARRAY && x->type != QD_JSON_T_STRING)
+        return qdi_aggs_wrong_type(p, "terms", x);
     if (m && m->type == QD_JSON_T_OBJECT) {
-        int64_t part = -1, parts = -1;
-        const qd_json_node *c = qd_json_get(m, "partition"), *d = qd_json_get(m, "num_partitions");
-        if (c && qd_i64_parse(c->text, &part)) return qdi_aggs_bad_value(p, a, m);
-        if (d && qd_i64_parse(d->text, &parts)) return qdi_aggs_bad_value(p, a, m);
-        if (x)
-            return qd_err_set(p->err, QD_E_ARG,
-                              "Cannot specify any excludes when using a partition-based include");
-        if (part < 0)
-            return qd_err_set(p->err, QD_E_ARG,
-                              "Missing [partition] parameter for partition-based include");
-        if (parts < 0)
-            return qd_err_set(p->err, QD_E_ARG,
-                              "Missing [num_partitions] parameter for partition-based include");
-        if (part >= parts || parts < 2 || parts > INT32_MAX)
-            return qd_err_set(
-                p->err, QD_E_ARG,
-                "partition must be in the range [0..num_partitions) and num_partitions > 1");
-        in->partition = (uint32_t)part;
-        in->partitions = (uint32_t)parts;
+        rc = parse_partition(p, a, m);
+        if (rc == 0 && x)
+            return qdi_aggs_setter_arg(
+                p, a, x, "Cannot specify any excludes when using a partition-based include");
     } else if (m && m->type == QD_JSON_T_ARRAY) {
         in->has_list = true;
         rc = text_list(p, a, m, &in->list, &in->nlist);
     } else if (m) {
         in->include = m->text;
-        if (m->type != QD_JSON_T_STRING) return qdi_aggs_bad_value(p, a, m);
     }
     if (rc || !x) return rc;
+    if (m && p->tree->flavour != QD_AGGS_ES8 && m->type != x->type)
+        return qdi_aggs_setter_arg(p, a, x, "Cannot mix a %s-based include with a %s-based method",
+                                   m->type == QD_JSON_T_STRING ? "regex" : "set",
+                                   x->type == QD_JSON_T_STRING ? "regex" : "set");
     if (x->type == QD_JSON_T_ARRAY) {
         in->has_not_list = true;
         return text_list(p, a, x, &in->not_list, &in->nnot_list);
     }
-    if (x->type != QD_JSON_T_STRING) return qdi_aggs_bad_value(p, a, x);
     in->exclude = x->text;
+    return 0;
+}
+
+/* Refuses a number below its least value, as the setter of Elasticsearch's builder does. */
+static int at_least(qdi_parse *p, const qdi_agg *a, const char *key, const char *name, int64_t v,
+                    int64_t least)
+{
+    const qd_json_node *m = qd_json_get(a->json, key);
+    if (v >= least || !m) return 0;
+    return qdi_aggs_setter_arg(p, a, m, "[%s] must be greater than %s0. Found [%lld] in [%.*s]",
+                               name, least ? "" : "or equal to ", (long long)v,
+                               QD_STR_ARG(a->name));
+}
+
+static int check_hints(qdi_parse *p, const qdi_agg *a)
+{
+    const qd_json_node *c = qd_json_get(a->json, "collect_mode"),
+                       *h = qd_json_get(a->json, "execution_hint");
+    if (c && c->type != QD_JSON_T_STRING) return qdi_aggs_wrong_type(p, "terms", c);
+    if (h && h->type != QD_JSON_T_STRING) return qdi_aggs_wrong_type(p, "terms", h);
+    if (c && !qdi_aggs_listed("depth_first,breadth_first", c->text)) {
+        qd_err_set(p->err, QD_E_ES_PARSE, "no [collect_mode] found for value [%.*s]",
+                   QD_STR_ARG(c->text));
+        return qdi_aggs_setter(p, "terms", c);
+    }
     return 0;
 }
 
@@ -225,6 +347,7 @@ static int parse_terms(qdi_parse *p, qdi_agg *a)
     int64_t size = 10, shard_size = -1, shard_min = 0;
     int rc = qdi_aggs_common(p, a, true);
     a->min_doc_count = 1;
+    if (!rc) rc = check_hints(p, a);
     if (!rc) rc = qdi_aggs_get_i64(p, a, "size", &size);
     if (!rc) rc = qdi_aggs_get_i64(p, a, "shard_size", &shard_size);
     if (!rc) rc = qdi_aggs_get_i64(p, a, "min_doc_count", &a->min_doc_count);
@@ -232,20 +355,11 @@ static int parse_terms(qdi_parse *p, qdi_agg *a)
     if (!rc) rc = qdi_aggs_get_bool(p, a, "show_term_doc_count_error", &a->u.terms.show_error);
     if (!rc) rc = parse_include(p, a);
     if (!rc) rc = parse_order(p, a, (qdi_order){.by = QDI_BY_COUNT});
+    if (!rc) rc = at_least(p, a, "size", "size", size, 1);
+    if (!rc) rc = at_least(p, a, "shard_size", "shardSize", shard_size, 1);
+    if (!rc) rc = at_least(p, a, "min_doc_count", "minDocCount", a->min_doc_count, 0);
+    if (!rc) rc = at_least(p, a, "shard_min_doc_count", "shardMinDocCount", shard_min, 0);
     if (rc) return rc;
-    if (size <= 0)
-        return qd_err_set(p->err, QD_E_ARG, "[size] must be greater than 0. Found [%lld] in [%.*s]",
-                          (long long)size, QD_STR_ARG(a->name));
-    if (qd_json_get(a->json, "shard_size") && shard_size <= 0)
-        return qd_err_set(p->err, QD_E_ARG,
-                          "[shardSize] must be greater than 0. Found [%lld] in [%.*s]",
-                          (long long)shard_size, QD_STR_ARG(a->name));
-    if (a->min_doc_count < 0)
-        return qd_err_set(
-            p->err, QD_E_ARG,
-            "[minDocCount] must be greater than or equal to 0. Found [%lld] in [%.*s]",
-            (long long)a->min_doc_count, QD_STR_ARG(a->name));
-    if (size > INT32_MAX) size = INT32_MAX;
     if (shard_size < 0)
         shard_size = a->order[0].by == QDI_BY_KEY ? size : (int64_t)((double)size * 1.5 + 10);
     if (shard_size < size) shard_size = size;
@@ -260,13 +374,21 @@ static int parse_terms(qdi_parse *p, qdi_agg *a)
 static int get_bounds(qdi_parse *p, qdi_agg *a, const char *key, qd_query_value out[2])
 {
     const qd_json_node *m = qd_json_get(a->json, key);
-    if (!m || m->type == QD_JSON_T_NULL) return 0;
-    if (m->type != QD_JSON_T_OBJECT) return qdi_aggs_bad_value(p, a, m);
+    const char *type = a->type == QDI_HISTOGRAM ? "double_bounds" : "bounds";
+    double v;
+    if (!m) return 0;
+    if (m->type != QD_JSON_T_OBJECT) return qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), m);
     for (const qd_json_node *b = m->first; b; b = b->next) {
         int i = qd_str_is(b->key, "min") ? 0 : qd_str_is(b->key, "max") ? 1 : -1;
-        if (i < 0)
-            return qdi_aggs_xcontent_error(p, b, "[bounds] unknown field [%.*s]",
-                                           QD_STR_ARG(b->key));
+        if (i < 0) {
+            qdi_aggs_xcontent_error(p, b, "[%s] unknown field [%.*s]", type, QD_STR_ARG(b->key));
+            return qdi_aggs_setter(p, qdi_aggs_type_name(a->type), m);
+        }
+        if (a->type == QDI_HISTOGRAM && b->type == QD_JSON_T_STRING && qd_f64_parse(b->text, &v)) {
+            qdi_aggs_xcontent_error(p, b, "[%s] failed to parse field [%.*s]", type,
+                                    QD_STR_ARG(b->key));
+            return qdi_aggs_setter(p, qdi_aggs_type_name(a->type), m);
+        }
         if (b->type == QD_JSON_T_NULL) continue;
         int rc = qdi_aggs_get_value(p, a, b, &out[i]);
         if (rc) return rc;
@@ -277,6 +399,7 @@ static int get_bounds(qdi_parse *p, qdi_agg *a, const char *key, qd_query_value 
 static int parse_histogram(qdi_parse *p, qdi_agg *a)
 {
     int rc = qdi_aggs_common(p, a, true);
+    const qd_json_node *m;
     a->u.histogram.interval = 0;
     if (!rc) rc = qdi_aggs_get_f64(p, a, "interval", &a->u.histogram.interval);
     if (!rc) rc = qdi_aggs_get_f64(p, a, "offset", &a->u.histogram.offset);
@@ -284,16 +407,12 @@ static int parse_histogram(qdi_parse *p, qdi_agg *a)
     if (!rc) rc = get_bounds(p, a, "extended_bounds", a->u.histogram.bounds[0]);
     if (!rc) rc = get_bounds(p, a, "hard_bounds", a->u.histogram.bounds[1]);
     if (!rc) rc = parse_order(p, a, (qdi_order){.by = QDI_BY_KEY, .ascending = true});
+    if (!rc) rc = at_least(p, a, "min_doc_count", "minDocCount", a->min_doc_count, 0);
     if (rc) return rc;
-    if (!(a->u.histogram.interval > 0) || !isfinite(a->u.histogram.interval))
-        return qd_err_set(p->err, QD_E_ARG,
-                          "[interval] must be >0 for histogram aggregation [%.*s]",
-                          QD_STR_ARG(a->name));
-    if (a->min_doc_count < 0)
-        return qd_err_set(
-            p->err, QD_E_ARG,
-            "[minDocCount] must be greater than or equal to 0. Found [%lld] in [%.*s]",
-            (long long)a->min_doc_count, QD_STR_ARG(a->name));
+    m = qd_json_get(a->json, "interval");
+    if (m && (!(a->u.histogram.interval > 0) || !isfinite(a->u.histogram.interval)))
+        return qdi_aggs_setter_arg(
+            p, a, m, "[interval] must be >0 for histogram aggregation [%.*s]", QD_STR_ARG(a->name));
     return 0;
 }
 
@@ -338,41 +457,68 @@ static bool time_value(qd_str s, bool with_sign, int64_t *ms)
     return false;
 }
 
+static int fixed_interval(qdi_parse *p, const qdi_agg *a, const qd_json_node *f, int64_t *interval)
+{
+    if (f->type != QD_JSON_T_STRING) return qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), f);
+    if (time_value(f->text, true, interval)) return 0;
+    double v;
+    qd_str t = f->text;
+    while (t.n && !(t.p[t.n - 1] >= '0' && t.p[t.n - 1] <= '9')) t.n--;
+    if (qd_str_find(t, '.') >= 0 && t.n < f->text.n && qd_f64_parse(t, &v) == 0)
+        return qdi_aggs_setter_arg(
+            p, a, f, "failed to parse [%.*s], fractional time values are not supported",
+            QD_STR_ARG(f->text));
+    return qdi_aggs_setter_arg(
+        p, a, f,
+        "failed to parse setting [date_histogram.fixedInterval] with value [%.*s] as a time "
+        "value: unit is missing or unrecognized",
+        QD_STR_ARG(f->text));
+}
+
+static int get_offset(qdi_parse *p, const qdi_agg *a, int64_t *offset)
+{
+    const qd_json_node *o = qd_json_get(a->json, "offset");
+    if (!o || (o->type == QD_JSON_T_NUMBER && qd_str_i64(o->text, offset))) return 0;
+    if (o->type != QD_JSON_T_STRING) return qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), o);
+    if (time_value(o->text, true, offset)) return 0;
+    return qdi_aggs_setter_arg(
+        p, a, o,
+        "failed to parse setting [DateHistogramAggregationBuilder.parseOffset] with value [%.*s] "
+        "as a time value: unit is missing or unrecognized",
+        QD_STR_ARG(o->text));
+}
+
+/* No interval at all, and one that is not positive, are refused when the tree is bound. */
 static int get_intervals(qdi_parse *p, qdi_agg *a, bool *calendar, qd_date_unit *unit,
                          int64_t *interval, int64_t *offset)
 {
     const qd_json_node *c = qd_json_get(a->json, "calendar_interval");
     const qd_json_node *f = qd_json_get(a->json, "fixed_interval");
-    const qd_json_node *o = qd_json_get(a->json, "offset");
+    const qd_json_node *old = qd_json_get(a->json, "interval"); /* of older products */
+    static const int64_t fixed[] = {1000, 60000, 3600000};
     if (c && f)
-        return qd_err_set(p->err, QD_E_ARG, "Cannot use [%s] with [%s] configuration option.",
-                          "fixed_interval", "calendar_interval");
-    if (!c && !f)
-        return qd_err_set(p->err, QD_E_ARG,
-                          "Invalid interval specified, must be non-null and non-empty");
-    if (c) {
-        if (c->type != QD_JSON_T_STRING || !calendar_unit(c->text, unit))
-            return qd_err_set(p->err, QD_E_ARG,
-                              "The supplied interval [%.*s] could not be parsed as a calendar "
-                              "interval.",
-                              QD_STR_ARG(c->text));
-        *calendar = true;
-        static const int64_t fixed[] = {1000, 60000, 3600000};
-        *interval = *unit <= QD_UNIT_HOUR ? fixed[*unit] : 0;
-    } else if (!time_value(f->text, false, interval)) {
-        return qd_err_set(p->err, QD_E_ARG,
-                          "failed to parse setting [date_histogram.fixedInterval] with value "
-                          "[%.*s] as a time value: unit is missing or unrecognized",
-                          QD_STR_ARG(f->text));
-    } else if (*interval <= 0) {
-        return qd_err_set(p->err, QD_E_ARG, "Zero or negative time interval not supported");
-    }
-    if (o && o->type == QD_JSON_T_NUMBER && qd_str_i64(o->text, offset)) return 0;
-    if (o && o->type != QD_JSON_T_NULL && !time_value(o->text, true, offset))
-        return qd_err_set(p->err, QD_E_ARG,
-                          "failed to parse setting [DateHistogramAggregationBuilder.parseOffset] "
-                          "with value [%.*s] as a time value: unit is missing or unrecognized",
-                          QD_STR_ARG(o->text));
+        return qdi_aggs_setter_arg(p, a, f, "Cannot use [%s] with [%s] configuration option.",
+                                   "fixed_interval", "calendar_interval");
+    if (old && (c || f))
+        return qdi_aggs_setter_arg(p, a, c ? c : f,
+                                   "Cannot use [%s] with [interval] configuration option.",
+                                   c ? "calendar_interval" : "fixed_interval");
+    int rc = get_offset(p, a, offset);
+    if (rc) return rc;
+    if (old && old->type == QD_JSON_T_NUMBER && qd_str_i64(old->text, interval)) return 0;
+    if (old && old->type == QD_JSON_T_STRING && calendar_unit(old->text, unit))
+        c = old;
+    else if (old)
+        f = old;
+    if (f) return fixed_interval(p, a, f, interval);
+    if (!c) return 0;
+    if (c->type != QD_JSON_T_STRING) return qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), c);
+    if (!calendar_unit(c->text, unit))
+        return qdi_aggs_setter_arg(
+            p, a, c, "The supplied interval [%.*s] could not be parsed as a calendar interval.",
+            QD_STR_ARG(c->text));
+    *calendar = true;
+    *interval = *unit <= QD_UNIT_HOUR ? fixed[*unit] : 0;
     return 0;
 }
 
@@ -386,12 +532,7 @@ static int parse_date_histogram(qdi_parse *p, qdi_agg *a)
     if (!rc) rc = get_bounds(p, a, "extended_bounds", a->u.histogram.bounds[0]);
     if (!rc) rc = get_bounds(p, a, "hard_bounds", a->u.histogram.bounds[1]);
     if (!rc) rc = parse_order(p, a, (qdi_order){.by = QDI_BY_KEY, .ascending = true});
-    if (rc == 0 && a->min_doc_count < 0)
-        return qd_err_set(
-            p->err, QD_E_ARG,
-            "[minDocCount] must be greater than or equal to 0. Found [%lld] in [%.*s]",
-            (long long)a->min_doc_count, QD_STR_ARG(a->name));
-    return rc;
+    return rc ? rc : at_least(p, a, "min_doc_count", "minDocCount", a->min_doc_count, 0);
 }
 
 /* --- ranges and filters ----------------------------------------------------------------------- */
@@ -400,15 +541,19 @@ static int parse_ranges(qdi_parse *p, qdi_agg *a)
 {
     int rc = qdi_aggs_common(p, a, true);
     const qd_json_node *m = qd_json_get(a->json, "ranges");
+    const char *type = qdi_aggs_type_name(a->type);
     if (rc) return rc;
-    if (!m || m->type != QD_JSON_T_ARRAY || m->n == 0)
-        return qd_err_set(p->err, QD_E_ARG, "No [ranges] specified for the [%.*s] aggregation",
-                          QD_STR_ARG(a->name));
+    if (m && m->type != QD_JSON_T_ARRAY) return qdi_aggs_wrong_type(p, type, m);
+    if (!m || m->n == 0) return 0; /* refused when the tree is bound */
     a->u.range.at = qd_arena_calloc(p->arena, m->n * sizeof *a->u.range.at);
     if (!a->u.range.at) return qd_err_nomem(p->err, "ranges");
     for (const qd_json_node *r = m->first; r; r = r->next) {
         qdi_range *g = &a->u.range.at[a->u.range.n++];
-        if (r->type != QD_JSON_T_OBJECT) return qdi_aggs_bad_value(p, a, m);
+        if (r->type != QD_JSON_T_OBJECT) {
+            qdi_aggs_xcontent_error(p, r, "[%s] Expected START_OBJECT but was: %s", type,
+                                    r->next ? qdi_aggs_token(r->next) : "END_ARRAY");
+            return qdi_aggs_setter(p, type, m);
+        }
         for (const qd_json_node *x = r->first; rc == 0 && x; x = x->next) {
             if (x->type == QD_JSON_T_NULL) continue;
             if (qd_str_is(x->key, "key"))
@@ -422,7 +567,7 @@ static int parse_ranges(qdi_parse *p, qdi_agg *a)
             else
                 rc = qdi_aggs_unknown(p, "range", "key,from,to", x);
         }
-        if (rc) return rc;
+        if (rc) return qdi_aggs_setter(p, type, m);
     }
     return 0;
 }
@@ -444,14 +589,22 @@ static int parse_filters(qdi_parse *p, qdi_agg *a)
     a->keyed = true;
     if (a->type == QDI_FILTERS) {
         const qd_json_node *k = qd_json_get(a->json, "other_bucket_key");
+        for (const qd_json_node *x = a->json->first; x; x = x->next)
+            if (!qdi_aggs_listed(p->tree->flavour == QD_AGGS_ES8
+                                     ? "filters,other_bucket,other_bucket_key,keyed"
+                                     : "filters,other_bucket,other_bucket_key",
+                                 x->key) ||
+                (qd_str_is(x->key, "filters") && x->type != QD_JSON_T_OBJECT &&
+                 x->type != QD_JSON_T_ARRAY))
+                return qdi_aggs_parse_error(p, x, "Unknown key for a %s in [%.*s]: [%.*s].",
+                                            qdi_aggs_token(x), QD_STR_ARG(a->name),
+                                            QD_STR_ARG(x->key));
         rc = qdi_aggs_get_bool(p, a, "other_bucket", &a->u.filters.other);
         if (!rc) rc = qdi_aggs_get_bool(p, a, "keyed", &a->keyed);
         if (rc) return rc;
-        if (k) a->u.filters.other = true;
+        if (k && !qd_json_get(a->json, "other_bucket")) a->u.filters.other = true;
         a->u.filters.other_key = k && k->text.p ? k->text : QD_STR("_other_");
-        if (!m || (m->type != QD_JSON_T_OBJECT && m->type != QD_JSON_T_ARRAY))
-            return qdi_aggs_parse_error(
-                p, a->json, "Missing [filters] in filters aggregation [%.*s]", QD_STR_ARG(a->name));
+        if (!m) return qd_err_set(p->err, QD_E_ARG, "[filters] cannot be empty.");
     }
     uint32_t n = a->type == QDI_FILTER ? 1 : m->n;
     a->u.filters.queries = qd_arena_calloc(p->arena, (n + 1) * sizeof *a->u.filters.queries);
@@ -465,15 +618,21 @@ static int parse_filters(qdi_parse *p, qdi_agg *a)
     }
     uint32_t i = 0;
     for (const qd_json_node *f = m->first; rc == 0 && f; f = f->next, i++) {
-        if (a->u.filters.keys) a->u.filters.keys[i] = f->key;
-        rc = read_query(p, f, &a->u.filters.queries[i]);
+        uint32_t at = i; /* named ones by name */
+        for (; a->u.filters.keys && at > 0 && qd_str_cmp(a->u.filters.keys[at - 1], f->key) > 0;
+             at--) {
+            a->u.filters.keys[at] = a->u.filters.keys[at - 1];
+            a->u.filters.queries[at] = a->u.filters.queries[at - 1];
+        }
+        if (a->u.filters.keys) a->u.filters.keys[at] = f->key;
+        rc = read_query(p, f, &a->u.filters.queries[at]);
     }
     return rc;
 }
 
 /* --- composite -------------------------------------------------------------------------------- */
 
-#define SOURCE_MEMBERS "field,missing_bucket,missing_order,order,format,value_type,"
+#define SOURCE_MEMBERS "field,missing_bucket,missing_order,order,value_type,"
 
 static int parse_source(qdi_parse *p, qdi_agg *parent, const qd_json_node *named, qdi_agg **out)
 {
@@ -494,16 +653,21 @@ static int parse_source(qdi_parse *p, qdi_agg *parent, const qd_json_node *named
         members = SOURCE_MEMBERS "interval";
     } else if (qd_str_is(s->key, "date_histogram")) {
         a->type = QDI_DATE_HISTOGRAM;
-        members = SOURCE_MEMBERS "calendar_interval,fixed_interval,time_zone,offset";
+        members =
+            SOURCE_MEMBERS "format,calendar_interval,fixed_interval,interval,time_zone,offset";
     } else {
         return qdi_aggs_parse_error(p, s, "invalid source type: %.*s", QD_STR_ARG(s->key));
     }
     int rc = qdi_aggs_members(p, qdi_aggs_type_name(a->type), s, members);
-    if (!rc) rc = qdi_aggs_common(p, a, true);
+    if (!rc) rc = qdi_aggs_common(p, a, false);
     if (!rc) rc = qdi_aggs_get_bool(p, a, "missing_bucket", &a->u.source.missing_bucket);
     if (!rc && a->type == QDI_HISTOGRAM) {
+        const qd_json_node *v = qd_json_get(s, "interval");
         rc = qdi_aggs_get_f64(p, a, "interval", &a->u.source.interval);
-        if (!rc && !(a->u.source.interval > 0))
+        if (!rc && v && !(a->u.source.interval > 0))
+            return qdi_aggs_setter_arg(p, a, v,
+                                       "[interval] must be greater than 0 for [histogram] source");
+        if (!rc && !v)
             return qd_err_set(p->err, QD_E_ARG,
                               "[interval] must be greater than 0 for [histogram] source");
     }
@@ -514,10 +678,15 @@ static int parse_source(qdi_parse *p, qdi_agg *parent, const qd_json_node *named
     if (!rc && o) {
         a->u.source.descending = qd_str_ieq(qd_json_text(o), QD_STR("desc"));
         if (!a->u.source.descending && !qd_str_ieq(qd_json_text(o), QD_STR("asc")))
-            return qdi_aggs_bad_value(p, a, o);
+            return qdi_aggs_setter_arg(p, a, o, "Unknown SortOrder [%.*s]",
+                                       QD_STR_ARG(qd_json_text(o)));
     }
-    if (!rc && mo)
+    if (!rc && mo) {
+        if (!qdi_aggs_listed("first,last,default", qd_json_text(mo)))
+            return qdi_aggs_setter_arg(p, a, mo, "Unknown missing_order [%.*s]",
+                                       QD_STR_ARG(qd_json_text(mo)));
         a->u.source.missing_order = qd_str_is(mo->text, "first") ? -1 : qd_str_is(mo->text, "last");
+    }
     return rc;
 }
 
@@ -527,17 +696,13 @@ static int parse_composite(qdi_parse *p, qdi_agg *a)
     int64_t size = 10;
     int rc = qdi_aggs_get_i64(p, a, "size", &size);
     if (rc) return rc;
+    if (m && m->type != QD_JSON_T_ARRAY && m->type != QD_JSON_T_OBJECT)
+        return qdi_aggs_wrong_type(p, "composite", m);
     if (!m || m->n == 0)
-        return qd_err_set(p->err, QD_E_ARG, "Composite [sources] cannot be null or empty");
+        return qdi_aggs_build_arg(p, "composite", "Composite [sources] cannot be null or empty");
     if (size <= 0)
         return qd_err_set(p->err, QD_E_ARG, "[size] must be greater than 0. Found [%lld] in [%.*s]",
                           (long long)size, QD_STR_ARG(a->name));
-    for (const qdi_agg *up = a->parent; up; up = up->parent)
-        if (!(qdi_aggs_type_flags(up->type) & QDI_SINGLE))
-            return qd_err_set(p->err, QD_E_ARG,
-                              "[composite] aggregation cannot be used with a parentAggregation of "
-                              "type: [%s]",
-                              qdi_aggs_type_name(up->type));
     a->u.composite.size = size > INT32_MAX ? INT32_MAX : (uint32_t)size;
     a->u.composite.sources = qd_arena_calloc(p->arena, (m->n + 1) * sizeof *a->u.composite.sources);
     if (!a->u.composite.sources) return qd_err_nomem(p->err, "composite");
@@ -547,53 +712,53 @@ static int parse_composite(qdi_parse *p, qdi_agg *a)
             return qdi_aggs_bad_value(p, a, m);
         for (uint32_t i = 0; i < a->u.composite.n; i++)
             if (qd_str_eq(a->u.composite.sources[i]->name, named->key))
-                return qd_err_set(p->err, QD_E_ARG,
-                                  "Composite source names must be unique, found duplicates: [%.*s]",
-                                  QD_STR_ARG(named->key));
+                return qdi_aggs_build_arg(
+                    p, "composite",
+                    "Composite source names must be unique, found duplicates: [%.*s]",
+                    QD_STR_ARG(named->key));
         rc = parse_source(p, a, named, &a->u.composite.sources[a->u.composite.n]);
-        if (rc) return rc;
+        if (rc) return qdi_aggs_setter(p, "composite", m);
         a->u.composite.n++;
     }
     const qd_json_node *after = qd_json_get(a->json, "after");
-    if (after && after->type != QD_JSON_T_OBJECT) return qdi_aggs_bad_value(p, a, after);
+    if (after && after->type != QD_JSON_T_OBJECT) return qdi_aggs_wrong_type(p, "composite", after);
     a->u.composite.after = after;
     return 0;
 }
 
 #define NUMERIC "field,missing,format,value_type"
+#define DATE_HISTOGRAM                                                                             \
+    "field,missing,format,value_type,calendar_interval,fixed_interval,offset,time_zone,"           \
+    "min_doc_count,extended_bounds,hard_bounds,order,keyed"
 #define PIPE "buckets_path,gap_policy,format"
 
 /* Members that each type knows; NULL: anything (checked elsewhere). */
-static const char *members_of(qdi_type t)
+static const char *members_of(qdi_type t, bool old)
 {
     switch (t) {
     case QDI_TERMS:
         return "field,missing,format,value_type,size,shard_size,min_doc_count,shard_min_doc_count,"
-               "show_term_doc_count_error,order,include,exclude,collect_mode,execution_hint,"
-               "time_zone";
+               "show_term_doc_count_error,order,include,exclude,collect_mode,execution_hint";
     case QDI_DATE_HISTOGRAM:
-        return "field,missing,format,value_type,calendar_interval,fixed_interval,offset,time_zone,"
-               "min_doc_count,extended_bounds,hard_bounds,order,keyed";
+        return old ? DATE_HISTOGRAM ",interval" : DATE_HISTOGRAM;
     case QDI_HISTOGRAM:
         return "field,missing,format,value_type,interval,offset,min_doc_count,extended_bounds,"
-               "hard_bounds,order,keyed,time_zone";
+               "hard_bounds,order,keyed";
     case QDI_RANGE:
     case QDI_DATE_RANGE:
         return "field,missing,format,value_type,ranges,keyed,time_zone";
     case QDI_IP_RANGE:
         return "field,missing,format,value_type,ranges,keyed";
-    case QDI_FILTERS:
-        return "filters,other_bucket,other_bucket_key,keyed";
     case QDI_MISSING:
         return "field,missing,format,value_type,time_zone";
     case QDI_GLOBAL:
-        return "";
+        return NULL;
     case QDI_COMPOSITE:
         return "sources,size,after";
     case QDI_EXTENDED_STATS:
         return NUMERIC ",sigma";
     case QDI_CARDINALITY:
-        return NUMERIC ",precision_threshold,rehash,execution_hint";
+        return "field,missing,value_type,precision_threshold,rehash,execution_hint";
     case QDI_PERCENTILES:
         return NUMERIC ",percents,keyed,tdigest,hdr";
     case QDI_PERCENTILE_RANKS:
@@ -605,6 +770,7 @@ static const char *members_of(qdi_type t)
     case QDI_DERIVATIVE:
         return PIPE ",unit";
     case QDI_FILTER:
+    case QDI_FILTERS:
     case QDI_TOP_HITS:
         return NULL;
     default:
@@ -614,7 +780,7 @@ static const char *members_of(qdi_type t)
 
 int qdi_aggs_parse_type(qdi_parse *p, qdi_agg *a, const qd_json_node *body)
 {
-    const char *members = members_of(a->type);
+    const char *members = members_of(a->type, p->tree->flavour != QD_AGGS_ES8);
     int rc = members ? qdi_aggs_members(p, qdi_aggs_type_name(a->type), body, members) : 0;
     if (rc) return rc;
     switch (a->type) {
@@ -632,6 +798,11 @@ int qdi_aggs_parse_type(qdi_parse *p, qdi_agg *a, const qd_json_node *body)
     case QDI_FILTERS:
         return parse_filters(p, a);
     case QDI_GLOBAL:
+        if (body->first)
+            return qdi_aggs_parse_error(
+                p, body->first,
+                "Expected [FIELD_NAME] under a [START_OBJECT], but got a [%s] in [%.*s]",
+                qdi_aggs_token(body->first), QD_STR_ARG(a->name));
         return 0;
     case QDI_COMPOSITE:
         return parse_composite(p, a);
@@ -639,22 +810,21 @@ int qdi_aggs_parse_type(qdi_parse *p, qdi_agg *a, const qd_json_node *body)
         a->u.sigma = 2;
         rc = qdi_aggs_common(p, a, true);
         if (!rc) rc = qdi_aggs_get_f64(p, a, "sigma", &a->u.sigma);
-        if (!rc && !(a->u.sigma >= 0))
-            return qd_err_set(p->err, QD_E_ARG,
-                              "[sigma] must be greater than or equal to 0. Found [%g] in [%.*s]",
-                              a->u.sigma, QD_STR_ARG(a->name));
+        if (!rc && !(a->u.sigma >= 0)) {
+            char text[QD_F64_TEXT_MAX];
+            qd_f64_print(text, a->u.sigma);
+            return qdi_aggs_setter_arg(
+                p, a, qd_json_get(body, "sigma"),
+                "[sigma] must be greater than or equal to 0. Found [%s] in [%.*s]", text,
+                QD_STR_ARG(a->name));
+        }
         return rc;
     case QDI_CARDINALITY:
         a->u.precision = 3000;
         rc = qdi_aggs_common(p, a, true);
         if (!rc) rc = qdi_aggs_get_i64(p, a, "precision_threshold", &a->u.precision);
-        if (!rc && a->u.precision < 0)
-            return qd_err_set(
-                p->err, QD_E_ARG,
-                "[precisionThreshold] must be greater than or equal to 0. Found [%lld] "
-                "in [%.*s]",
-                (long long)a->u.precision, QD_STR_ARG(a->name));
-        return rc;
+        return rc ? rc
+                  : at_least(p, a, "precision_threshold", "precisionThreshold", a->u.precision, 0);
     case QDI_PERCENTILES:
     case QDI_PERCENTILE_RANKS:
         return qdi_aggs_parse_percents(p, a);

@@ -122,8 +122,8 @@ static int reduce_single(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out 
 /* What an index makes of a definition, for results that no shard made (empty buckets). */
 static const qdi_bound *bound_of(const qdi_reduce *r, const qdi_agg *def)
 {
-    bool any = !def->field.p || def->type == QDI_RANGE || def->type == QDI_DATE_RANGE ||
-               def->type == QDI_IP_RANGE;
+    bool any = !def->field.p || def->type == QDI_HISTOGRAM || def->type == QDI_DATE_HISTOGRAM ||
+               def->type == QDI_RANGE || def->type == QDI_DATE_RANGE || def->type == QDI_IP_RANGE;
     for (size_t i = 0; i < r->nbounds; i++)
         if (r->bounds[i]->at[def->id].field) return &r->bounds[i]->at[def->id];
     return any && r->nbounds ? &r->bounds[0]->at[def->id] : NULL;
@@ -136,7 +136,7 @@ int qdi_aggs_reduce_one(qdi_reduce *r, const qdi_agg *def, qdi_out *const *in, u
     if (!out) return no_memory(r, err);
     out->def = def;
     for (uint32_t i = 0; i < k; i++) {
-        if (!out->bound) out->bound = in[i]->bound;
+        if (!out->bound || (!out->bound->field && in[i]->bound)) out->bound = in[i]->bound;
         if (out->kind == QDI_NO_VALUES) out->kind = in[i]->kind;
     }
     if (!out->bound) out->bound = bound_of(r, def);

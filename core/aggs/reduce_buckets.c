@@ -46,7 +46,7 @@ static int gather(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, p
         words |= in[i]->kind == QDI_ORD;
         numbers |= in[i]->kind != QDI_ORD;
         out->kind = in[i]->kind;
-        if (in[i]->bound) out->bound = in[i]->bound;
+        if (in[i]->bound && in[i]->bound->field) out->bound = in[i]->bound;
     }
     if (reals) out->kind = QDI_F64;
     part *p = qd_alloc(r->arena->account, (total + 1) * sizeof *p);
@@ -58,11 +58,12 @@ static int gather(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, p
     for (uint32_t i = 0; i < k; i++) {
         if (words && numbers && out->def->type == QDI_TERMS) {
             qd_free(p);
-            return qd_err_set(err, QD_E_ARG,
-                              "Merging/Reducing the aggregations failed when computing the "
-                              "aggregation [%.*s] because the field you gave in the aggregation "
-                              "query existed as two different types in two different indices",
-                              QD_STR_ARG(out->def->name));
+            return qdi_aggs_execution_error(
+                r->tree, err,
+                "Merging/Reducing the aggregations failed when computing the "
+                "aggregation [%.*s] because the field you gave in the aggregation "
+                "query existed as two different types in two different indices",
+                QD_STR_ARG(out->def->name));
         }
         for (uint32_t j = 0; j < in[i]->n; j++) {
             const qdi_bucket_out *b = &in[i]->b[j];
@@ -240,7 +241,9 @@ static int64_t bound_key(const qdi_out *out, uint32_t i)
 {
     const qdi_bounds *b = &out->bound->bounds[QDI_BOUNDS_EXTENDED];
     const qdi_agg *d = out->def;
-    if (d->type == QDI_DATE_HISTOGRAM) return qdi_aggs_round_date(d, b->i[i]);
+    /* a bound is rounded without the offset, which the keys then have */
+    if (d->type == QDI_DATE_HISTOGRAM)
+        return qdi_aggs_round_date(d, b->i[i] + d->u.histogram.offset_ms);
     return qdi_histogram_index(d, b->f[i]);
 }
 
@@ -359,6 +362,25 @@ int qdi_aggs_reduce_keyed(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out
     return rc;
 }
 
+/* How keys are written, by an index that knows the field of a source. */
+static int composite_bound(qdi_reduce *r, qdi_out *out, qd_err *err)
+{
+    uint32_t n = out->def->u.composite.n;
+    if (!out->bound || r->nbounds < 2) return 0;
+    qdi_bound *b = qd_arena_alloc(r->arena, sizeof *b);
+    qdi_bound *sources = qd_arena_alloc(r->arena, n * sizeof *sources);
+    if (!b || !sources) return no_memory(r, n * sizeof *sources, err);
+    *b = *out->bound;
+    b->sources = sources;
+    for (uint32_t i = 0; i < n; i++) {
+        sources[i] = out->bound->sources[i];
+        for (size_t k = 0; k < r->nbounds && !sources[i].field; k++)
+            sources[i] = r->bounds[k]->at[out->def->id].sources[i];
+    }
+    out->bound = b;
+    return 0;
+}
+
 int qdi_aggs_reduce_composite(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out,
                               qd_err *err)
 {
@@ -369,6 +391,7 @@ int qdi_aggs_reduce_composite(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi
     out->b = qd_arena_calloc(r->arena, (n + 1ul) * sizeof *out->b);
     if (!out->b) rc = no_memory(r, n * sizeof *out->b, err);
     part_arg g = {out->def, out->kind};
+    if (rc == 0) rc = composite_bound(r, out, err);
     for (uint32_t i = 0, j; rc == 0 && i < n && out->n < out->def->u.composite.size; i = j) {
         for (j = i + 1; j < n && part_order(&g, &p[i], &p[j]) == 0; j++) {}
         qdi_bucket_out *o = &out->b[out->n++];
@@ -417,10 +440,13 @@ int qdi_aggs_reduce_hits(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out 
     qdi_hit *at = qd_arena_alloc(r->arena, (n + 1ul) * sizeof *at);
     if (!at) return no_memory(r, n * sizeof *at, err);
     n = 0;
+    out->u.hits.best = NAN;
     for (uint32_t i = 0; i < k; i++) {
         if (in[i]->u.hits.n) memcpy(at + n, in[i]->u.hits.at, in[i]->u.hits.n * sizeof *at);
         n += in[i]->u.hits.n;
         out->u.hits.total += in[i]->u.hits.total;
+        if (in[i]->u.hits.total && !(out->u.hits.best >= in[i]->u.hits.best))
+            out->u.hits.best = in[i]->u.hits.best;
     }
     hits_arg g = {out->bound ? out->bound->sort.keys : NULL,
                   out->bound ? out->bound->sort.nkeys : 0};

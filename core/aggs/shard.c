@@ -312,6 +312,31 @@ int qdi_aggs_build_subs(qdi_aggr *a, uint32_t bucket, qdi_out ***out, qd_err *er
     return 0;
 }
 
+/* What a metric without values is worth in an order. */
+static double empty_metric(const qdi_agg *d, qd_str member)
+{
+    switch (d->type) {
+    case QDI_SUM:
+    case QDI_VALUE_COUNT:
+    case QDI_CARDINALITY:
+        return 0;
+    case QDI_MIN:
+        return INFINITY;
+    case QDI_MAX:
+        return -INFINITY;
+    case QDI_STATS:
+    case QDI_EXTENDED_STATS:
+        return qd_str_is(member, "min")   ? INFINITY
+               : qd_str_is(member, "max") ? -INFINITY
+               : qd_str_is(member, "sum") || qd_str_is(member, "count") ||
+                       qd_str_is(member, "sum_of_squares")
+                   ? 0
+                   : NAN;
+    default:
+        return NAN;
+    }
+}
+
 double qdi_aggr_metric(qdi_aggr *a, uint32_t bucket, const qdi_path *path)
 {
     for (uint32_t i = 0; i < path->n; i++) {
@@ -321,15 +346,14 @@ double qdi_aggr_metric(qdi_aggr *a, uint32_t bucket, const qdi_path *path)
             if (!(qdi_aggs_type_flags(a->def->type) & QDI_SINGLE)) return NAN;
             bool found = qdi_aggs_buckets_find(&a->buckets, bucket, 0, &b);
             if (path->count && i + 1 == path->n) return found ? (double)a->buckets.docs[b] : 0;
-            if (!found) return NAN;
-            bucket = b;
+            bucket = found ? b : UINT32_MAX;
         }
     }
     if (qdi_aggs_type_flags(a->def->type) & QDI_SINGLE) {
         uint32_t b;
         return qdi_aggs_buckets_find(&a->buckets, bucket, 0, &b) ? (double)a->buckets.docs[b] : 0;
     }
-    if (!a->ops->metric || bucket >= a->owners) return NAN;
+    if (!a->ops->metric || bucket >= a->owners) return empty_metric(a->def, path->member);
     return a->ops->metric(a, bucket, path->member);
 }
 

@@ -29,6 +29,7 @@ int qdi_aggs_source_get(qd_aggs_shard *s, const qdi_bound *b, bool want_dict, qd
     o->missing = b->missing;
     o->missing_bytes = b->missing_bytes;
     o->ids = b->ids;
+    o->converted = b->converted;
     o->want_dict = want_dict;
     *out = o;
     return 0;
@@ -209,6 +210,16 @@ int qdi_aggs_source_load(qd_aggs_shard *s, qdi_source *src, qd_err *err)
         }
     }
     src->batch = t->number;
+    if (src->converted && src->n) {
+        bool own = src->docs && src->docs == src->dbuf, held = src->v == src->vbuf;
+        int rc = reserve(s, src, src->n, err);
+        if (rc) return rc;
+        if (own) src->docs = src->dbuf;
+        if (held) src->v = src->vbuf;
+        for (uint32_t i = 0; i < src->n; i++)
+            src->vbuf[i] = qd_sortable_f64(qd_field_f64(src->converted, src->v[i]));
+        src->v = src->vbuf;
+    }
     if (src->has_missing && !src->one) return with_missing(s, src, err);
     return 0;
 }

@@ -7,8 +7,9 @@
 
 /* --- formats ---------------------------------------------------------------------------------- */
 
-/* Java's DecimalFormat for the patterns in use: literal, digits "#,##0.00", literal; "%". */
-static size_t decimal(qd_str pattern, double v, char out[128])
+/* Java's DecimalFormat for the patterns in use: literal, digits "#,##0.00", literal; "%".
+ * exact: the value, where it is an integer. */
+static size_t decimal(qd_str pattern, double v, const int64_t *exact, char out[128])
 {
     size_t a = 0, b;
     while (a < pattern.n && !strchr("#0,.", pattern.p[a])) a++;
@@ -30,6 +31,11 @@ static size_t decimal(qd_str pattern, double v, char out[128])
     char digits[400], *p = digits;
     if (!isfinite(v) || a == b || fabs(v) > 1e60) return qd_f64_print(out, v);
     int n = snprintf(digits, sizeof digits, "%.*f", (int)most, fabs(v));
+    if (exact && !percent) {
+        uint64_t whole_part = *exact < 0 ? 0 - (uint64_t)*exact : (uint64_t)*exact;
+        n = snprintf(digits, sizeof digits, "%llu%s%.*s", (unsigned long long)whole_part,
+                     most ? "." : "", (int)most, "00000000000000000000");
+    }
     bool minus = v < 0;
     while (most > least && n > 0 && digits[n - 1] == '0') { /* optional digits */
         n--;
@@ -71,7 +77,7 @@ size_t qdi_aggs_format_i64(const qdi_format *f, int64_t v, char out[128])
     case QDI_FMT_BOOL:
         return truth(v != 0, out);
     case QDI_FMT_DECIMAL:
-        return decimal(f->pattern, (double)v, out);
+        return decimal(f->pattern, (double)v, &v, out);
     default:
         return qd_i64_print(out, v);
     }
@@ -81,13 +87,13 @@ size_t qdi_aggs_format_f64(const qdi_format *f, double v, char out[128])
 {
     switch (f->kind) {
     case QDI_FMT_DATE: {
-        double w = v >= 9.2e18 ? 9.2e18 : v <= -9.2e18 ? -9.2e18 : v;
-        return qd_date_print(f->date, (int64_t)w, f->zone, out);
+        int64_t ms = v >= 0x1p63 ? INT64_MAX : v <= -0x1p63 ? INT64_MIN : v == v ? (int64_t)v : 0;
+        return qd_date_print(f->date, ms, f->zone, out);
     }
     case QDI_FMT_BOOL:
         return truth(v != 0, out);
     case QDI_FMT_DECIMAL:
-        return decimal(f->pattern, v, out);
+        return decimal(f->pattern, v, NULL, out);
     default:
         return qd_f64_print(out, v);
     }
@@ -234,6 +240,19 @@ static void write_buckets(const qdi_out *o, bool typed, qd_json_writer *w)
     close_buckets(keyed, w);
 }
 
+/* A text of stats: booleans are written as such. */
+static void stats_text(const qdi_format *f, const char *key, double v, qd_json_writer *w)
+{
+    char text[128];
+    qd_json_key_c(w, key);
+    if (f->kind == QDI_FMT_BOOL) {
+        qd_json_bool(w, v != 0);
+        return;
+    }
+    size_t n = qdi_aggs_format_f64(f, v, text);
+    qd_json_str(w, (qd_str){text, n});
+}
+
 static void range_end(const qdi_out *o, const char *key, const char *text_key, bool has, double v,
                       const uint8_t ip[16], qd_json_writer *w)
 {
@@ -247,9 +266,7 @@ static void range_end(const qdi_out *o, const char *key, const char *text_key, b
     }
     qd_json_double(w, v);
     const qdi_format *f = format_of(o);
-    if (f->kind == QDI_FMT_RAW) return;
-    size_t n = qdi_aggs_format_f64(f, v, text);
-    qd_json_field_str(w, text_key, (qd_str){text, n});
+    if (f->kind != QDI_FMT_RAW) stats_text(f, text_key, v, w);
 }
 
 static void write_ranges(const qdi_out *o, bool typed, qd_json_writer *w)
@@ -334,19 +351,6 @@ static void write_composite(const qdi_out *o, bool typed, qd_json_writer *w)
 
 /* --- metrics ---------------------------------------------------------------------------------- */
 
-/* A text of stats: booleans are written as such. */
-static void stats_text(const qdi_format *f, const char *key, double v, qd_json_writer *w)
-{
-    char text[128];
-    qd_json_key_c(w, key);
-    if (f->kind == QDI_FMT_BOOL) {
-        qd_json_bool(w, v != 0);
-        return;
-    }
-    size_t n = qdi_aggs_format_f64(f, v, text);
-    qd_json_str(w, (qd_str){text, n});
-}
-
 static void write_stats(const qdi_out *o, qd_json_writer *w)
 {
     qd_json_key_c(w, "count");
@@ -412,11 +416,22 @@ static void write_extended(const qdi_out *o, qd_json_writer *w)
     for (uint32_t i = 0; i < QD_COUNT_OF(names); i++) {
         char key[64];
         snprintf(key, sizeof key, "%s_as_string", names[i]);
-        stats_text(f, key, qdi_aggs_stats_value(s, sigma, qd_str_c(names[i])), w);
+        double v = qdi_aggs_stats_value(s, sigma, qd_str_c(names[i]));
+        if (i < 4) {
+            stats_text(f, key, v, w);
+        } else {
+            char text[128];
+            size_t n = qdi_aggs_format_f64(f, v, text);
+            qd_json_field_str(w, key, (qd_str){text, n});
+        }
     }
     qd_json_key_c(w, "std_deviation_bounds_as_string");
     qd_json_object(w);
-    for (uint32_t i = 0; i < QD_COUNT_OF(bounds); i++) stats_text(f, bounds[i].name, ends[i], w);
+    for (uint32_t i = 0; i < QD_COUNT_OF(bounds); i++) {
+        char text[128];
+        size_t n = qdi_aggs_format_f64(f, ends[i], text);
+        qd_json_field_str(w, bounds[i].name, (qd_str){text, n});
+    }
     qd_json_object_end(w);
 }
 
@@ -466,9 +481,7 @@ static void write_hits(const qdi_out *o, qd_json_writer *w)
 {
     const qdi_agg *d = o->def;
     bool scores = !o->bound || o->bound->sort.scores || !o->bound->sort.nkeys;
-    float best = NAN;
-    for (uint32_t i = 0; scores && i < o->u.hits.n; i++)
-        if (!(best >= o->u.hits.at[i].score)) best = o->u.hits.at[i].score;
+    float best = scores && o->u.hits.total ? o->u.hits.best : NAN;
     qd_json_key_c(w, "hits");
     qd_json_object(w);
     qd_json_key_c(w, "total");
@@ -547,7 +560,7 @@ static const char *typed_name(const qdi_out *o)
     if (d->type == QDI_PERCENTILES && d->u.percents.digits >= 0) return "hdr_percentiles";
     if (d->type == QDI_PERCENTILE_RANKS && d->u.percents.digits >= 0) return "hdr_percentile_ranks";
     if (d->type != QDI_TERMS) return names[d->type];
-    if (!o->bound) return "umterms";
+    if (!o->bound) return "sterms";
     return o->kind == QDI_ORD ? "sterms" : o->kind == QDI_F64 ? "dterms" : "lterms";
 }
 

@@ -74,7 +74,7 @@ sub document {
     $d{ml} = [map { n($_) } sort { $a <=> $b } keys %ml] if chance(60);
     $d{s} = n(rnd(600) - 300) if chance(80);
     $d{y} = n(rnd(256) - 128) if chance(80);
-    $d{d} = n(sprintf '%.*f', rnd(6), (rnd(2000000) - 1000000) / 1000) if chance(90);
+    $d{d} = n(sprintf("%.*f", rnd(6), (rnd(2000000) - 1000000) / 1000) =~ s{^-(0(\.0*)?)$}{$1}r) if chance(90);    # no -0: an integer to Elasticsearch
     $d{md} = [map { n(sprintf '%.2f', rnd(10000) / 100) } 1 .. 1 + rnd(3)] if chance(50);
     $d{f} = n(sprintf '%.3f', rnd(10000) / 128) if chance(85);
     $d{b} = chance(60) ? yes : nay if chance(80);
@@ -182,7 +182,7 @@ sub order {
         $b->{order} = {'o2.' . pick(qw(min max avg sum count)) => $dir};
     } else {
         $subs->{o3} = {filter => filter(), aggs => {v => {sum => {field => pick(qw(l i))}}}};
-        $b->{order} = [{pick('o3>v', 'o3>v.value', 'o3._count') => $dir}, {_key => 'desc'}];
+        $b->{order} = [{pick('o3>v', 'o3>v.value', 'o3.doc_count') => $dir}, {_key => 'desc'}];
     }
 }
 sub bucket {

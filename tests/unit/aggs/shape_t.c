@@ -132,7 +132,7 @@ static void buckets(void **state)
                "\"f\":{\"filter\":{\"match_all\":{}},\"aggs\":{\"x\":{\"sum\":{\"field\":\"n\"}}}},"
                "\"m\":{\"missing\":{\"field\":\"d\"}},"
                "\"g\":{\"global\":{},\"aggs\":{\"c\":{\"value_count\":{\"field\":\"s\"}}}}}",
-               "{\"a\":{\"buckets\":{\"r\":{\"doc_count\":0},\"q\":{\"doc_count\":2},"
+               "{\"a\":{\"buckets\":{\"q\":{\"doc_count\":2},\"r\":{\"doc_count\":0},"
                "\"_other_\":{\"doc_count\":4}}},\"f\":{\"doc_count\":6,\"x\":{\"value\":150.0}},"
                "\"m\":{\"doc_count\":1},\"g\":{\"doc_count\":6,\"c\":{\"value\":6}}}");
     lib_expect(
@@ -184,10 +184,10 @@ static void refusals(void **state)
                "Field [k] of type [keyword] is not supported for aggregation [avg]");
     lib_refuse(&l, "{\"a\":{\"avg\":{\"script\":\"1\"}}}", QD_E_ARG,
                "[avg] scripts are not supported in aggregations");
-    lib_refuse(&l, "{\"a\":{\"terms\":{\"field\":\"k\",\"size\":0}}}", QD_E_ARG,
-               "[size] must be greater than 0. Found [0] in [a]");
+    lib_refuse(&l, "{\"a\":{\"terms\":{\"field\":\"k\",\"size\":0}}}", QD_E_XCONTENT,
+               "[1:35] [terms] failed to parse field [size]");
     lib_refuse(&l, "{\"a\":{\"date_histogram\":{\"field\":\"t\",\"calendar_interval\":\"2d\"}}}",
-               QD_E_ARG, "The supplied interval [2d] could not be parsed as a calendar interval.");
+               QD_E_XCONTENT, "[1:55] [date_histogram] failed to parse field [calendar_interval]");
     lib_refuse(&l,
                "{\"a\":{\"min\":{\"field\":\"n\"},\"aggs\":{\"b\":{\"min\":{\"field\":\"n\"}}}}}",
                QD_E_ARG, "Aggregator [a] of type [min] cannot accept sub-aggregations");
