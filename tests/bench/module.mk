@@ -2,6 +2,12 @@
 # docs/performance.json. Stopped, it goes on where it was when run again.
 #   make bench LIMIT=20000                   tries the wiring in minutes, writes into build/ only
 #   make bench BENCH="--rounds 5 --fresh"    options of tests/bench/run.pl
+BENCH_COLUMNS := $(OUT)/tests/bench/columns
+$(OBJ)/tests/bench/%.o: CPPFLAGS_ALL += -Itests
+$(BENCH_COLUMNS): $(OBJ)/tests/bench/columns.o $(TEST_LIB) $(CORE_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
+units: $(BENCH_COLUMNS)
 .PHONY: bench
-bench: all
+bench: all $(BENCH_COLUMNS)
 	perl tests/bench/run.pl $(if $(LIMIT),--limit $(LIMIT)) $(BENCH)

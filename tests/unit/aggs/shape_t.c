@@ -161,7 +161,7 @@ static void buckets(void **state)
     lib_expect(
         &l, "{\"a\":{\"terms\":{\"field\":\"s\",\"size\":1}},\"b\":{\"terms\":{\"field\":\"zz\"}}}",
         "{\"lterms#a\":{\"doc_count_error_upper_bound\":0,\"sum_other_doc_count\":5,"
-        "\"buckets\":[{\"key\":0,\"doc_count\":1}]},\"umterms#b\":{"
+        "\"buckets\":[{\"key\":0,\"doc_count\":1}]},\"sterms#b\":{"
         "\"doc_count_error_upper_bound\":0,\"sum_other_doc_count\":0,\"buckets\":[]}}");
     lib_end(&l);
 }
@@ -187,7 +187,7 @@ static void refusals(void **state)
     lib_refuse(&l, "{\"a\":{\"terms\":{\"field\":\"k\",\"size\":0}}}", QD_E_XCONTENT,
                "[1:35] [terms] failed to parse field [size]");
     lib_refuse(&l, "{\"a\":{\"date_histogram\":{\"field\":\"t\",\"calendar_interval\":\"2d\"}}}",
-               QD_E_XCONTENT, "[1:55] [date_histogram] failed to parse field [calendar_interval]");
+               QD_E_XCONTENT, "[1:57] [date_histogram] failed to parse field [calendar_interval]");
     lib_refuse(&l,
                "{\"a\":{\"min\":{\"field\":\"n\"},\"aggs\":{\"b\":{\"min\":{\"field\":\"n\"}}}}}",
                QD_E_ARG, "Aggregator [a] of type [min] cannot accept sub-aggregations");
