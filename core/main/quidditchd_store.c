@@ -9,7 +9,7 @@
 
 #define TIER_OPTIONS_MAX 64
 
-/* One tier of the settings: storage.tiers.<name>.{plugin,path} and options of its plugin. */
+/* One tier of the settings: storage.tiers.<name>.{plugin,path,mmap} and options of its plugin. */
 typedef struct tier_conf {
     qd_store_tier tier;
     qd_pair options[TIER_OPTIONS_MAX];
@@ -21,6 +21,8 @@ static int take_setting(tier_conf *t, const qd_setting_value *v, qd_str key, qd_
         t->tier.plugin = v->text;
     else if (qd_str_is(key, "path"))
         t->tier.path = v->text;
+    else if (qd_str_is(key, "mmap") && (qd_str_is(v->text, "true") || qd_str_is(v->text, "false")))
+        t->tier.unmapped = qd_str_is(v->text, "false");
     else if (v->kind != QD_SETTING_TEXT || t->tier.noptions == TIER_OPTIONS_MAX)
         return qd_err_set(err, QD_E_CONFIG, "setting [%.*s] is not an option of a tier",
                           QD_STR_ARG(v->key));

@@ -16,6 +16,7 @@ typedef struct qd_store_tier {
     const qd_pair *options; /* what the plugin knows and the host does not */
     uint32_t noptions;
     uint64_t reserve; /* bytes kept back for a full disk; 0: none */
+    bool unmapped;    /* files are read even where they could be mapped (network file systems) */
 } qd_store_tier;
 
 /* Opens a tier. QD_E_PLUGIN when no plugin provides it, with the reason of its refusal; else the

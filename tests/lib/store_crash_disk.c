@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define LATE_US 1000 /* of QD_TEST_TIER=late */
 #define SECTOR 512u
 
 static void *xrealloc(void *p, size_t n)
@@ -389,6 +390,11 @@ store_crash *store_crash_make(const store_crash_options *o)
     memset(d, 0, sizeof *d);
     pthread_mutex_init(&d->lock, NULL);
     if (o) d->options = *o;
+    const char *tier = getenv("QD_TEST_TIER");
+    if (tier && (strcmp(tier, "copies") == 0 || strcmp(tier, "late") == 0)) {
+        d->options.copies = true;
+        if (tier[0] == 'l' && !d->options.late_us) d->options.late_us = LATE_US;
+    }
     return d;
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/perl
-# 010_asan.t: all unit tests under ASan and UBSan, and the daemon with a load of everything at once.
+# 010_asan.t: all unit tests under ASan and UBSan, those of searching also over a tier of late copies,
+# and the daemon with a load of everything at once.
 use strict;
 use warnings;
 use File::Basename qw(dirname);
@@ -10,9 +11,15 @@ $ENV{ASAN_OPTIONS} = 'detect_stack_use_after_return=0:' . ($ENV{ASAN_OPTIONS} //
 $ENV{UBSAN_OPTIONS} //= 'print_stacktrace=1';
 step('units build with ASan and UBSan', sub { build('SAN=address,undefined units') });
 step($_, "./$_") for programs('build/san-address-undefined');
+# The whole search suite over a tier that returns each range as a copy of exactly its size, 1 ms late.
+step("$_ over late copies", "QD_TEST_TIER=late ./$_")
+    for grep { m{/unit/(search|aggs|action|segment)/} && !m{/(codec|automaton|damage|faults|segment)_t$} }
+    programs('build/san-address-undefined');
 step('the daemon builds with ASan and UBSan', sub { build('SAN=address,undefined all') });
 my $daemon = 'QD_OUT=build/san-address-undefined';
 step('everything at once on the daemon', "$daemon SECONDS=60 prove -v tests/integration/312_everything_at_once.t");
 step("$_ on the daemon", "$daemon prove tests/integration/$_")
     for qw(040_rest.t 042_bulk.t 064_query_limits.t 210_search.t 220_admin.t 300_kill.t 340_bitflip.t);
+step("$_ on the daemon, files not mapped", "$daemon QD_SETTINGS=storage.tiers.hot.mmap=false prove tests/integration/$_")
+    for qw(040_rest.t 064_query_limits.t 210_search.t 220_admin.t 312_everything_at_once.t);
 finish();

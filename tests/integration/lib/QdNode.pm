@@ -24,6 +24,8 @@ use Time::HiRes qw(sleep time);
 my $top = abs_path(dirname(__FILE__) . '/../../..');
 our $OUT = $ENV{QD_OUT} || "$top/build"; # another build of it, one with a sanitizer
 my @wrap = split ' ', $ENV{QD_WRAP} || '';
+# Settings for every node of every test: "key=value key=value", another kind of tier for one.
+my %everywhere = map { split /=/, $_, 2 } split ' ', $ENV{QD_SETTINGS} || '';
 my @nodes;
 
 sub top { $top }
@@ -55,7 +57,7 @@ sub arguments {
     my %s = (
         'node.name' => $self->{name}, 'cluster.name' => 'test', 'path.data' => "$self->{dir}/data",
         'path.logs' => "$self->{dir}/logs", 'logger.stderr' => 'false', 'http.port' => $self->{port},
-        'transport.port' => $self->{transport}, %{$self->{settings}},
+        'transport.port' => $self->{transport}, %everywhere, %{$self->{settings}},
     );
     return map { ('-E', "$_=$s{$_}") } sort keys %s;
 }
