@@ -44,7 +44,10 @@ static int limit_collect(qd_collector *c, const qd_hits *hits, qd_err *err)
 {
     limit_collector *l = (limit_collector *)c;
     qd_hits some = *hits;
-    if (some.n > l->left) some.n = (uint32_t)l->left;
+    if (some.n > l->left) {
+        some.n = (uint32_t)l->left;
+        some.bits = NULL; /* they hold all of them */
+    }
     l->left -= some.n;
     int rc = some.n ? l->inner->vt->collect(l->inner, &some, err) : 0;
     if (rc < 0 || l->left) return rc;
@@ -340,7 +343,7 @@ static int assemble(search_run *x, search_shard *s, pass *p, bool hits, bool agg
     *out = n == 1 ? at[0] : &p->multi.c;
     if (r->terminate_after) {
         p->limit = (limit_collector){
-            {&limit_vt, (*out)->flags}, *out, (uint64_t)r->terminate_after, false};
+            {&limit_vt, (*out)->flags & ~QD_COLLECT_BITS}, *out, (uint64_t)r->terminate_after, false};
         *out = &p->limit.c;
     }
     if (r->has_min_score) {

@@ -78,15 +78,39 @@ static bool by_block(qdi_aggr *a, row *r)
         return false;
     if (!s->column) return true;
     qd_column_block_info info;
-    qd_column_block_at(s->column, b->docs[0], &info);
+    qd_column_block_at(s->column, b->first, &info);
     uint32_t to = info.to < b->leaf->docs ? info.to : b->leaf->docs;
-    if (info.from != b->docs[0] || to - info.from != b->n) return false;
+    if (info.from != b->first || to - info.from != b->n) return false;
     if (!info.docs) return true;
     r->n += info.values;
     if (s->kind == QDI_ORD) return true;
     if (info.min < r->min) r->min = info.min;
     if (info.max > r->max) r->max = info.max;
     return true;
+}
+
+/* Sum and bounds of the batch straight from packed values: 1 = done, 0 = not for this block. */
+static int by_fold(qdi_aggr *a, row *r, qd_err *err)
+{
+    state *t = a->state;
+    qdi_source *s = a->src;
+    const qdi_batch *b = &a->shard->batch;
+    if (t->want & WANT_SQUARES || !(t->want & (WANT_SUM | WANT_BOUNDS)) || s->kind != QDI_I64 ||
+        s->has_missing || s->converted || !s->reader || s->batch == b->number)
+        return 0;
+    if (!b->contiguous && !b->bits) return 0;
+    uint32_t from = b->contiguous ? b->first : b->from, to = b->last + 1;
+    qd_column_folded f;
+    int rc = qd_column_fold(s->reader, from, to, b->contiguous ? NULL : b->bits,
+                            (t->want & WANT_BOUNDS) != 0, &f, err);
+    if (rc <= 0) return rc;
+    r->n += f.n;
+    if (t->want & WANT_SUM) r->isum += f.sum;
+    if (t->want & WANT_BOUNDS && f.n) {
+        if (f.min < r->min) r->min = f.min;
+        if (f.max > r->max) r->max = f.max;
+    }
+    return 1;
 }
 
 /* All values of the batch go to owner 0. */
@@ -97,7 +121,9 @@ static int collect_all(qdi_aggr *a, qd_err *err)
     qdi_source *s = a->src;
     const qdi_kernels *k = qdi_aggs_kernels_get();
     if (by_block(a, r)) return 0;
-    int rc = qdi_aggs_source_load(a->shard, s, err);
+    int rc = by_fold(a, r, err);
+    if (rc) return rc < 0 ? rc : 0;
+    rc = qdi_aggs_source_load(a->shard, s, err);
     if (rc) return rc;
     r->n += s->n;
     if (s->kind == QDI_ORD || !s->n) return 0;

@@ -263,6 +263,7 @@ typedef struct qdi_source {
 
 /* --- aggregators ------------------------------------------------------------------------------ */
 
+#define QDI_RECENT 64u
 /* Buckets by (owner, key): dense numbers in order of appearance. */
 typedef struct qdi_buckets {
     qd_account *account;
@@ -271,7 +272,7 @@ typedef struct qdi_buckets {
     uint32_t *owner;
     int64_t *key;
     uint64_t *docs;
-    uint32_t last; /* the bucket found last */
+    uint32_t recent[QDI_RECENT]; /* buckets found lately + 1, by a hash of owner and key */
     /* by owner, once grouped */
     uint32_t *group, *list;
     uint32_t groups;
@@ -334,9 +335,10 @@ struct qdi_aggr {
 
 typedef struct qdi_batch {
     const qd_leaf *leaf;
-    const uint32_t *docs;
+    const uint32_t *docs; /* NULL: as bits only, when all aggregators can do without */
     const float *scores;
     uint32_t n;
+    uint32_t first, last; /* least and greatest document */
     bool contiguous;
     uint64_t number;
     const uint64_t *bits; /* of qd_hits */
@@ -404,8 +406,21 @@ static inline int qdi_emit(qdi_aggr *a, uint32_t idx, uint32_t bucket, qd_err *e
     a->ebucket[a->en++] = bucket;
     return a->en == QDI_EMIT ? qdi_aggs_emit_flush(a, err) : 0;
 }
+int qdi_aggs_bucket_find(qdi_aggr *a, uint32_t owner, int64_t key, uint32_t *recent, uint32_t *out,
+                         qd_err *err);
 /* The bucket of (owner, key), made if new. */
-int qdi_aggs_bucket(qdi_aggr *a, uint32_t owner, int64_t key, uint32_t *out, qd_err *err);
+static inline int qdi_aggs_bucket(qdi_aggr *a, uint32_t owner, int64_t key, uint32_t *out,
+                                  qd_err *err)
+{
+    const qdi_buckets *b = &a->buckets;
+    uint64_t h = ((uint64_t)key + owner) * 0x9e3779b97f4a7c15ull;
+    uint32_t *recent = &a->buckets.recent[h >> 58], i = *recent;
+    if (QD_LIKELY(i && b->key[i - 1] == key && b->owner[i - 1] == owner)) {
+        *out = i - 1;
+        return 0;
+    }
+    return qdi_aggs_bucket_find(a, owner, key, recent, out, err);
+}
 /* Documents of the batch as a bitmap of a filter. */
 int qdi_aggs_filter_bits(qd_aggs_shard *s, const struct qd_node *node, uint64_t **bits,
                          qd_err *err);

@@ -80,10 +80,6 @@ static int buckets_grow(qdi_buckets *b)
 
 int qdi_aggs_buckets_put(qdi_buckets *b, uint32_t owner, int64_t key, uint32_t *out)
 {
-    if (b->last < b->n && b->key[b->last] == key && b->owner[b->last] == owner) {
-        *out = b->last;
-        return 0;
-    }
     if (b->n == b->cap) {
         int rc = buckets_grow(b);
         if (rc) return rc;
@@ -92,7 +88,7 @@ int qdi_aggs_buckets_put(qdi_buckets *b, uint32_t owner, int64_t key, uint32_t *
     for (; b->slots[h]; h = (h + 1) & b->mask) {
         uint32_t i = b->slots[h] - 1;
         if (b->key[i] == key && b->owner[i] == owner) {
-            *out = b->last = i;
+            *out = i;
             return 0;
         }
     }
@@ -100,7 +96,7 @@ int qdi_aggs_buckets_put(qdi_buckets *b, uint32_t owner, int64_t key, uint32_t *
     b->owner[b->n] = owner;
     b->key[b->n] = key;
     b->docs[b->n] = 0;
-    *out = b->last = b->n++;
+    *out = b->n++;
     return 0;
 }
 

@@ -99,9 +99,13 @@ int qdi_aggs_emit_flush(qdi_aggr *a, qd_err *err)
     return rc;
 }
 
-int qdi_aggs_bucket(qdi_aggr *a, uint32_t owner, int64_t key, uint32_t *out, qd_err *err)
+int qdi_aggs_bucket_find(qdi_aggr *a, uint32_t owner, int64_t key, uint32_t *recent, uint32_t *out,
+                         qd_err *err)
 {
-    if (qdi_aggs_buckets_put(&a->buckets, owner, key, out) == 0) return 0;
+    if (qdi_aggs_buckets_put(&a->buckets, owner, key, out) == 0) {
+        *recent = *out + 1;
+        return 0;
+    }
     return qdi_aggs_no_memory(a->shard->account, a->buckets.cap * 64ul, "aggregation buckets", err);
 }
 
@@ -157,7 +161,17 @@ static int collector_collect(qd_collector *c, const qd_hits *h, qd_err *err)
     s->batch.docs = h->docs;
     s->batch.scores = h->scores;
     s->batch.n = h->n;
-    s->batch.contiguous = h->docs[h->n - 1] - h->docs[0] == h->n - 1;
+    if (h->docs) {
+        s->batch.first = h->docs[0];
+        s->batch.last = h->docs[h->n - 1];
+    } else {
+        uint32_t lo = 0, hi = h->words - 1;
+        while (!h->bits[lo]) lo++;
+        while (!h->bits[hi]) hi--;
+        s->batch.first = h->from + lo * 64 + (uint32_t)__builtin_ctzll(h->bits[lo]);
+        s->batch.last = h->from + hi * 64 + 63 - (uint32_t)__builtin_clzll(h->bits[hi]);
+    }
+    s->batch.contiguous = s->batch.last - s->batch.first == h->n - 1;
     s->batch.number++;
     s->batch.bits = h->bits;
     s->batch.from = h->from;
@@ -189,6 +203,14 @@ static const qd_collector_vt collector_vt = {.plan = collector_plan,
                                              .collect = collector_collect,
                                              .end = collector_end};
 
+/* Can a do without a list of documents? Counting terms, and metrics at the top, look at values. */
+static bool bits_enough(const qdi_aggr *a)
+{
+    bool metric = a->ops == &qdi_aggs_ops_stats;
+    bool counting = a->ops == &qdi_aggs_ops_terms && a->bound->values == QDI_ORD && !a->def->nplain;
+    return (metric || counting) && a->src && !a->src->has_missing && !a->src->ids;
+}
+
 int qd_aggs_shard_make(const qd_aggs_bound *b, const qd_aggs_shard_options *o, qd_aggs_shard **out,
                        qd_err *err)
 {
@@ -208,6 +230,9 @@ int qd_aggs_shard_make(const qd_aggs_bound *b, const qd_aggs_shard_options *o, q
         rc = qdi_aggr_make(s, b->tree->roots[i], true, &s->roots[i], err);
         if (rc == 0) s->nroots++;
     }
+    bool bits = rc == 0 && !b->tree->scores;
+    for (uint32_t i = 0; i < s->nroots; i++) bits &= bits_enough(s->roots[i]);
+    if (bits) s->c.flags |= QD_COLLECT_BITS;
     if (rc == 0)
         *out = s;
     else

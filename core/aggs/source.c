@@ -134,12 +134,12 @@ static bool at_end(const qd_column_cursor *c)
 static int start(qd_aggs_shard *s, qd_column_cursor *c, qd_err *err)
 {
     const qdi_batch *t = &s->batch;
-    uint32_t from = t->docs[0], to = t->docs[t->n - 1] + 1;
+    uint32_t from = t->first, to = t->last + 1;
     if (t->contiguous) {
         qd_column_over_range(c, from, to);
         return 0;
     }
-    if ((to - from) / DENSE > t->n) {
+    if (t->docs && (to - from) / DENSE > t->n) {
         qd_column_over_docs(c, t->docs, t->n);
         return 0;
     }

@@ -14,7 +14,7 @@ static const qd_collector_vt count_vt = {.collect = count_collect};
 
 void qd_count_collector_init(qd_count_collector *c, uint64_t stop_at)
 {
-    *c = (qd_count_collector){.c = {.vt = &count_vt}, .stop_at = stop_at};
+    *c = (qd_count_collector){.c = {.vt = &count_vt, .flags = QD_COLLECT_BITS}, .stop_at = stop_at};
 }
 
 static int multi_plan(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, qd_err *err)
@@ -95,11 +95,14 @@ static const qd_collector_vt multi_vt = {
 void qd_multi_collector_init(qd_multi_collector *c, qd_collector *const *at, uint32_t n)
 {
     qd_assert(n <= QD_MULTI_COLLECTOR_MAX);
+    uint32_t bits = QD_COLLECT_BITS;
     *c = (qd_multi_collector){.c = {.vt = &multi_vt}, .n = n};
     for (uint32_t i = 0; i < n; i++) {
         c->at[i] = at[i];
         c->c.flags |= at[i]->flags;
+        bits &= at[i]->flags;
     }
+    if (!bits) c->c.flags &= ~QD_COLLECT_BITS; /* all of them or none */
 }
 
 static int min_score_plan(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, qd_err *err)

@@ -15,13 +15,14 @@
 
 /* Flags of a collector. */
 enum {
-    QD_COLLECT_SCORES = 1u << 0 /* batches carry scores */
+    QD_COLLECT_SCORES = 1u << 0, /* batches carry scores */
+    QD_COLLECT_BITS = 1u << 1    /* bits are enough: docs may be NULL in batches without scores */
 };
 
 /* Matching, live documents of one leaf. */
 typedef struct qd_hits {
     const qd_leaf *leaf;
-    const uint32_t *docs; /* local, ascending */
+    const uint32_t *docs; /* local, ascending; NULL only for QD_COLLECT_BITS */
     const float *scores;  /* NULL unless asked for */
     uint32_t n;           /* 1 to QD_COLLECT_BATCH */
     /* The same documents as a bitmap of `words` words: bit i is document from + i, from a multiple

@@ -13,7 +13,9 @@
 static int window_emit(qdi_run *r, const qdi_win *w, const uint64_t *out, double *acc,
                        uint32_t *docs, float *scores, qd_collector *c, qd_err *err)
 {
-    uint32_t n = r->k->bits_to_docs(out, w->words, w->from, docs);
+    bool list = acc || scores || !(c->flags & QD_COLLECT_BITS);
+    uint32_t n = list ? r->k->bits_to_docs(out, w->words, w->from, docs)
+                      : (uint32_t)r->k->popcount(out, w->words);
     if (acc) {
         for (uint32_t i = 0; i < n; i++) {
             scores[i] = (float)acc[docs[i] - w->from];
@@ -24,7 +26,7 @@ static int window_emit(qdi_run *r, const qdi_win *w, const uint64_t *out, double
     }
     if (!n) return 0;
     qd_hits hits = {.leaf = r->leaf,
-                    .docs = docs,
+                    .docs = list ? docs : NULL,
                     .scores = scores,
                     .n = n,
                     .bits = out,

@@ -119,6 +119,18 @@ int qd_column_values(qd_column_reader *rd, uint32_t doc, const int64_t **values,
 QD_MUST_CHECK
 int qd_column_match(qd_column_reader *rd, uint32_t from, uint32_t to, int64_t lo, int64_t hi,
                     uint64_t *bits, qd_err *err);
+/* Values folded without writing them out: how many, their sum, the least and greatest. */
+typedef struct qd_column_folded {
+    uint64_t n;
+    __int128 sum;
+    int64_t min, max; /* where asked for and n > 0 */
+} qd_column_folded;
+/* Folds the values of documents [from, to) of one block (QD_COLUMN_BLOCK): all, or with bits those
+ * whose bit is set; bit i of bits is document from + i, from then a multiple of 64. 1 = *out is
+ * filled; 0 = not for how this block is written: walk it; or an error. [worker] */
+QD_MUST_CHECK
+int qd_column_fold(qd_column_reader *rd, uint32_t from, uint32_t to, const uint64_t *bits,
+                   bool bounds, qd_column_folded *out, qd_err *err);
 /* Sets the bits of planned documents of [from, to) that have any value (exists). */
 QD_MUST_CHECK
 int qd_column_match_any(qd_column_reader *rd, uint32_t from, uint32_t to, uint64_t *bits,

@@ -340,6 +340,35 @@ int qd_column_next(qd_column_reader *rd, qd_column_cursor *c, qd_column_batch *o
     return c->docs ? next_in_list(rd, c, out, err) : next_in_range(rd, c, out, err);
 }
 
+int qd_column_fold(qd_column_reader *rd, uint32_t from, uint32_t to, const uint64_t *bits,
+                   bool bounds, qd_column_folded *out, qd_err *err)
+{
+    QD_CHECK(rd, QDI_COLUMN_READER_MAGIC);
+    *out = (qd_column_folded){.min = INT64_MAX, .max = INT64_MIN};
+    if (rd->c->stats.type != QD_COLUMN_I64 || from >= to || to > rd->c->segment_docs ||
+        from >> QDI_COLUMN_BLOCK_SHIFT != (to - 1) >> QDI_COLUMN_BLOCK_SHIFT || (bits && from & 63))
+        return 0;
+    int rc = stand(rd, from, err);
+    if (rc < 0) return rc;
+    if (rc == 0) return 1;
+    const qdi_block *b = &rd->block;
+    bool has;
+    if (b->h.starts || b->h.encoding != QDI_ENC_PACKED || b->h.width > QDI_FOLD_WIDTH_MAX ||
+        (bits && b->h.presence != QDI_PRESENT_ALL))
+        return 0;
+    uint32_t r0 = qdi_block_rank(b, from - b->from, &has);
+    uint32_t r1 = qdi_block_rank(b, to - b->from, &has);
+    qdi_pack_fold f;
+    rd->k->fold(b->packed, b->h.width, r0, r1 - r0, bits, bounds, &f);
+    out->n = f.n;
+    out->sum =
+        (__int128)b->h.base * (__int128)f.n + (__int128)((unsigned __int128)b->h.mult * f.sum);
+    if (!bounds || !f.n) return 1;
+    out->min = (int64_t)((uint64_t)b->h.base + b->h.mult * f.min);
+    out->max = (int64_t)((uint64_t)b->h.base + b->h.mult * f.max);
+    return 1;
+}
+
 /* One document's key. */
 static int key_of(qd_column_reader *rd, uint32_t doc, qd_column_pick pick, int64_t *out,
                   qd_err *err)

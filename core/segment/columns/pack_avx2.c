@@ -155,6 +155,119 @@ static uint32_t get32(const uint8_t *p, uint32_t width, uint32_t first, uint32_t
     return tail > greatest ? tail : greatest;
 }
 
+/* Groups of eight below 26 bits in 32-bit lanes, whose sums are carried over to 64 bits before they
+ * can overflow. */
+QD_INLINE void fold32(const uint8_t *q, uint32_t width, uint32_t groups, const uint64_t *bits,
+                      bool bounds, qdi_pack_fold *f)
+{
+    _Alignas(32) uint8_t shuffle[32];
+    _Alignas(32) uint32_t shift[8];
+    for (uint32_t j = 0; j < 8; j++) {
+        uint32_t b = ((4 * (j / 4) * width) & 7) + (j % 4) * width;
+        shift[j] = b & 7;
+        for (uint32_t k = 0; k < 4; k++) shuffle[4 * j + k] = (uint8_t)((b >> 3) + k);
+    }
+    const __m256i sh = _mm256_load_si256((const __m256i *)(const void *)shuffle);
+    const __m256i sr = _mm256_load_si256((const __m256i *)(const void *)shift);
+    const __m256i mask = _mm256_set1_epi32((int32_t)((1u << width) - 1));
+    const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    const __m256i ones = _mm256_set1_epi32(-1), zero = _mm256_setzero_si256();
+    const uint32_t half = (4 * width) >> 3, most = 1u << (32 - width);
+    __m256i sum = zero, top = zero, least = ones;
+    for (uint32_t from = 0; from < groups;) {
+        uint32_t to = groups - from < most ? groups : from + most;
+        __m256i s = zero;
+        for (uint32_t i = from; i < to; i++, q += width) {
+            __m256i v = _mm256_shuffle_epi8(load2(q, q + half), sh);
+            v = _mm256_and_si256(_mm256_srlv_epi32(v, sr), mask);
+            if (bits) {
+                int m = (int)(bits[i / 8] >> (8 * (i & 7)) & 255);
+                __m256i on = _mm256_and_si256(_mm256_set1_epi32(m), bit);
+                on = _mm256_cmpeq_epi32(on, bit);
+                v = _mm256_and_si256(v, on);
+                if (bounds)
+                    least = _mm256_min_epu32(least, _mm256_or_si256(v, _mm256_xor_si256(on, ones)));
+            } else if (bounds) {
+                least = _mm256_min_epu32(least, v);
+            }
+            s = _mm256_add_epi32(s, v);
+            if (bounds) top = _mm256_max_epu32(top, v);
+        }
+        sum = _mm256_add_epi64(sum, _mm256_and_si256(s, _mm256_set1_epi64x(0xffffffff)));
+        sum = _mm256_add_epi64(sum, _mm256_srli_epi64(s, 32));
+        from = to;
+    }
+    uint64_t lanes[4];
+    _mm256_storeu_si256((__m256i *)(void *)lanes, sum);
+    f->sum += lanes[0] + lanes[1] + lanes[2] + lanes[3];
+    if (!bounds) return;
+    uint64_t greatest = max_lane(top), lowest = ~max_lane(_mm256_xor_si256(least, ones));
+    lowest &= 0xffffffff;
+    if (greatest > f->max) f->max = greatest;
+    if (lowest != 0xffffffff && lowest < f->min) f->min = lowest;
+}
+
+/* Wider ones in 64-bit lanes. */
+QD_INLINE void fold64(const uint8_t *p, uint32_t width, uint32_t ngroups, const uint64_t *bits,
+                      qdi_pack_fold *f)
+{
+    group64 g;
+    group64_make(width, &g);
+    const __m256i mask = _mm256_set1_epi64x((int64_t)(((uint64_t)1 << width) - 1));
+    const __m256i low = _mm256_setr_epi64x(1, 2, 4, 8), high = _mm256_setr_epi64x(16, 32, 64, 128);
+    __m256i s0 = _mm256_setzero_si256(), s1 = s0;
+    for (uint32_t i = 0; i < ngroups; i++, p += width) {
+        __m256i a = _mm256_shuffle_epi8(load2(p + g.at[0], p + g.at[1]), g.shuffle[0]);
+        __m256i b = _mm256_shuffle_epi8(load2(p + g.at[2], p + g.at[3]), g.shuffle[1]);
+        a = _mm256_and_si256(_mm256_srlv_epi64(a, g.shift[0]), mask);
+        b = _mm256_and_si256(_mm256_srlv_epi64(b, g.shift[1]), mask);
+        if (bits) {
+            __m256i m = _mm256_set1_epi64x((int64_t)(bits[i / 8] >> (8 * (i & 7)) & 255));
+            a = _mm256_and_si256(a, _mm256_cmpeq_epi64(_mm256_and_si256(m, low), low));
+            b = _mm256_and_si256(b, _mm256_cmpeq_epi64(_mm256_and_si256(m, high), high));
+        }
+        s0 = _mm256_add_epi64(s0, a);
+        s1 = _mm256_add_epi64(s1, b);
+    }
+    uint64_t lanes[4];
+    _mm256_storeu_si256((__m256i *)(void *)lanes, _mm256_add_epi64(s0, s1));
+    f->sum += lanes[0] + lanes[1] + lanes[2] + lanes[3];
+}
+
+static void fold(const uint8_t *p, uint32_t width, uint32_t first, uint32_t n, const uint64_t *bits,
+                 bool bounds, qdi_pack_fold *out)
+{
+    bool narrow = width <= 25;
+    if (width == 0 || (first & 7) || n < 8 || (!narrow && bounds)) {
+        qdi_pack_scalar.fold(p, width, first, n, bits, bounds, out);
+        return;
+    }
+    uint32_t body = n & ~7u, rest = n & 7;
+    const uint8_t *q = p + (uint64_t)(first >> 3) * width;
+    uint64_t left = bits && rest ? bits[body / 64] >> (body & 63) : 0;
+    qdi_pack_scalar.fold(p, width, first + body, rest, bits ? &left : NULL, bounds, out);
+    if (!bits) {
+        out->n += body;
+    } else {
+        for (uint32_t w = 0; w < body / 64; w++) out->n += (uint64_t)__builtin_popcountll(bits[w]);
+        if (body & 63)
+            out->n += (uint64_t)__builtin_popcountll(bits[body / 64] &
+                                                     (((uint64_t)1 << (body & 63)) - 1));
+    }
+    if (!narrow && bits)
+        fold64(q, width, body / 8, bits, out);
+    else if (!narrow)
+        fold64(q, width, body / 8, NULL, out);
+    else if (bits && bounds)
+        fold32(q, width, body / 8, bits, true, out);
+    else if (bits)
+        fold32(q, width, body / 8, bits, false, out);
+    else if (bounds)
+        fold32(q, width, body / 8, NULL, true, out);
+    else
+        fold32(q, width, body / 8, NULL, false, out);
+}
+
 static uint64_t match(const int64_t *v, uint32_t n, int64_t lo, int64_t hi)
 {
     const __m256i l = _mm256_set1_epi64x(lo), h = _mm256_set1_epi64x(hi);
@@ -239,5 +352,5 @@ static void to_f64(const int64_t *v, double *out, size_t n)
     qdi_pack_scalar.to_f64(v + i, out + i, n - i);
 }
 
-const qdi_pack_kernels qdi_pack_avx2 = {get, get32, match, keep, keep32, list, to_f64};
+const qdi_pack_kernels qdi_pack_avx2 = {get, get32, fold, match, keep, keep32, list, to_f64};
 #endif

@@ -25,6 +25,12 @@ typedef struct qdi_pack_form {
     bool line;
 } qdi_pack_form;
 
+/* What packed integers come to; min is UINT64_MAX, max 0 when there are none. */
+typedef struct qdi_pack_fold {
+    uint64_t n, sum, min, max;
+} qdi_pack_fold;
+#define QDI_FOLD_WIDTH_MAX 51u /* sums of 4,096 fit into 64 bits */
+
 typedef struct qdi_pack_kernels {
     /* Values [first, first + n) of a stream to out. */
     void (*get)(const uint8_t *p, uint32_t width, uint32_t first, uint32_t n,
@@ -32,6 +38,10 @@ typedef struct qdi_pack_kernels {
     /* The same for width <= 32 and a 32-bit base, mult 1; returns the greatest value written. */
     uint32_t (*get32)(const uint8_t *p, uint32_t width, uint32_t first, uint32_t n, uint32_t base,
                       uint32_t *out);
+    /* Folds packed integers [first, first + n), n <= 4096, of width <= QDI_FOLD_WIDTH_MAX: all, or
+     * those whose bit i of bits (of value first + i) is set. bounds: least and greatest too. */
+    void (*fold)(const uint8_t *p, uint32_t width, uint32_t first, uint32_t n, const uint64_t *bits,
+                 bool bounds, qdi_pack_fold *out);
     /* Bit i: lo <= v[i] <= hi, for i < n <= 64. */
     uint64_t (*match)(const int64_t *v, uint32_t n, int64_t lo, int64_t hi);
     /* Keeps the values whose bit is set, in order; out has room for 4 more. Returns how many. */

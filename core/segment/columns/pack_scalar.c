@@ -22,6 +22,21 @@ static uint32_t get32(const uint8_t *p, uint32_t width, uint32_t first, uint32_t
     return greatest;
 }
 
+static void fold(const uint8_t *p, uint32_t width, uint32_t first, uint32_t n, const uint64_t *bits,
+                 bool bounds, qdi_pack_fold *out)
+{
+    qdi_pack_fold f = {0, 0, UINT64_MAX, 0};
+    for (uint32_t i = 0; i < n; i++) {
+        if (bits && !(bits[i / 64] >> (i & 63) & 1)) continue;
+        uint64_t v = qdi_pack_at(p, width, (uint64_t)first + i);
+        f.n++;
+        f.sum += v;
+        if (bounds && v < f.min) f.min = v;
+        if (bounds && v > f.max) f.max = v;
+    }
+    *out = f;
+}
+
 static uint64_t match(const int64_t *v, uint32_t n, int64_t lo, int64_t hi)
 {
     uint64_t bits = 0;
@@ -64,4 +79,4 @@ static void to_f64(const int64_t *v, double *out, size_t n)
     }
 }
 
-const qdi_pack_kernels qdi_pack_scalar = {get, get32, match, keep, keep32, list, to_f64};
+const qdi_pack_kernels qdi_pack_scalar = {get, get32, fold, match, keep, keep32, list, to_f64};

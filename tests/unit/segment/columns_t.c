@@ -56,6 +56,50 @@ static void kernels_agree(void **state)
     parts_end(&x);
 }
 
+static void folds_agree(void **state)
+{
+    (void)state;
+    parts x;
+    parts_begin(&x, false);
+    uint64_t *v = malloc(4096 * 8), bits[64];
+    uint8_t *bytes = malloc(4096 * 8 + QDI_PACK_SLACK);
+    for (uint32_t w = 0; w <= QDI_FOLD_WIDTH_MAX; w++) {
+        uint64_t most = w ? UINT64_MAX >> (64 - w) : 0;
+        for (uint32_t round = 0; round < 12; round++) {
+            for (uint32_t i = 0; i < 4096; i++) /* the second round: sums as great as they get */
+                v[i] = round == 1 ? most : parts_random(&x, 0) & most;
+            qdi_pack_put(v, 4096, w, bytes);
+            uint32_t first =
+                round < 2 ? 0 : (uint32_t)parts_random(&x, 600) / (round & 1 ? 1 : 8) * 8;
+            if (first > 4000) first = 13;
+            uint32_t n = 4096 - first - (round < 2 ? 0 : (uint32_t)parts_random(&x, 4096 - first));
+            for (uint32_t i = 0; i < 64; i++)
+                bits[i] = round == 5 ? 0 : parts_random(&x, 0) & parts_random(&x, 0);
+            for (uint32_t mode = 0; mode < 4; mode++) {
+                const uint64_t *kept = mode & 1 ? bits : NULL;
+                bool bounds = mode & 2;
+                qdi_pack_fold want = {0, 0, UINT64_MAX, 0}, got;
+                for (uint32_t i = 0; i < n; i++) {
+                    uint64_t y = v[first + i];
+                    if (kept && !(kept[i / 64] >> (i & 63) & 1)) continue;
+                    want.n++;
+                    want.sum += y;
+                    if (bounds && y < want.min) want.min = y;
+                    if (bounds && y > want.max) want.max = y;
+                }
+                qdi_pack_scalar.fold(bytes, w, first, n, kept, bounds, &got);
+                assert_memory_equal(&want, &got, sizeof got);
+                if (qd_cpu_level() < QD_CPU_V3) continue;
+                qdi_pack_avx2.fold(bytes, w, first, n, kept, bounds, &got);
+                assert_memory_equal(&want, &got, sizeof got);
+            }
+        }
+    }
+    free(v);
+    free(bytes);
+    parts_end(&x);
+}
+
 static void filters_agree(void **state)
 {
     (void)state;
@@ -580,6 +624,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kernels_agree),
+        cmocka_unit_test(folds_agree),
         cmocka_unit_test(filters_agree),
         cmocka_unit_test(sortable_numbers_keep_their_order),
         cmocka_unit_test(each_encoding_is_chosen_where_it_wins),
