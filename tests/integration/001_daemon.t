@@ -108,6 +108,19 @@ $node->start;
 ok($node->alive, 'after a kill it starts again on the same folder');
 $node->stop;
 
+# A data folder behind a link is one like others, and is looked at like others.
+mkdir "$node->{dir}/behind", 0700;
+symlink "$node->{dir}/behind", "$node->{dir}/link";
+my $linked = QdNode->new('l', settings => {'path.data' => "$node->{dir}/link"});
+$linked->start;
+is($linked->put('/books/_doc/1', {a => 1})->{status}, 201, 'path.data may be a link');
+$linked->restart;
+unlike($linked->log_text, qr/WARN.*coordination/, '... and all of it is opened');
+is($linked->stop, 0, '... and closed');
+chmod 0777, "$node->{dir}/behind";
+($rc, $out) = daemon('--config', $file, '-E', "path.data=$node->{dir}/link", '-E', 'http.port=0');
+like($out, qr{behind\] is writable by others \(mode 0777\)}, 'but not to a folder that is open to others');
+
 my $json = QdNode->new('j', settings => {'logger.format' => 'json'});
 $json->{wrap} = [];
 $json->launch;
