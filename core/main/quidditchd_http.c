@@ -7,11 +7,13 @@
 #include "base/vec.h"
 #include "main/node.h"
 #include "plugin/host.h"
+#include "runtime/resolve.h"
 #include "runtime/sync.h"
 #include <quidditch/frontend.h>
 #include <stdio.h>
 
 #define LOG "http"
+#define ADDRESSES_MAX 16
 
 typedef QD_VEC(qd_pair) pairs;
 
@@ -32,53 +34,6 @@ static int collect(const qd_node *node, pairs *out)
     return rc;
 }
 
-/* The first address to bind, numeric; names of interfaces and hosts are loopback unless given. */
-static qd_str bind_host(const qd_node *node)
-{
-    uint32_t n;
-    const qd_str *list = qd_values_list(qd_config_values(node->config), QD_SET_HTTP_HOST, &n);
-    if (!n || !list[0].n) {
-        list = qd_values_list(qd_config_values(node->config), QD_SET_NETWORK_HOST, &n);
-    }
-    if (!n || qd_str_is(list[0], "_local_") || qd_str_is(list[0], "localhost")) {
-        return QD_STR("127.0.0.1");
-    }
-    return list[0];
-}
-
-static int rest_start(qd_node *node, qd_err *err)
-{
-    const qd_frontend_vtable *vt;
-    qd_self *self;
-    pairs options = {0};
-    int rc = qd_plugin_need(node->plugins, QD_KIND_FRONTEND, QD_STR("rest"), "http.port",
-                            (const void **)&vt, &self, err);
-    if (rc) return rc;
-    rc = collect(node, &options);
-    if (!rc) rc = qd_vec_push(&options, NULL, ((qd_pair){QD_STR("host"), bind_host(node)}));
-    if (!rc) {
-        rc = qd_vec_push(
-            &options, NULL,
-            ((qd_pair){QD_STR("identity"), qd_config_text(node->config, QD_SET_COMPAT_IDENTITY)}));
-    }
-    if (rc) {
-        qd_vec_fini(&options);
-        return qd_err_nomem(err, "options of the REST front-end");
-    }
-    qd_frontend_config c = {
-        .struct_size = sizeof c,
-        .noptions = (uint32_t)options.n,
-        .name = QD_STR("rest"),
-        .options = options.at,
-    };
-    rc = vt->open(self, &c, &node->http, err);
-    qd_vec_fini(&options);
-    if (rc) return rc;
-    node->http_vtable = vt;
-    qd_log_info(LOG, "REST API on http://%.*s", QD_STR_ARG(vt->address(node->http)));
-    return 0;
-}
-
 static void done(void *arg)
 {
     qd_latch_done(arg, 0);
@@ -95,6 +50,31 @@ static void end(const qd_frontend_vtable *vt, qd_frontend *f)
     (void)qd_latch_wait(&l);
 }
 
+/* All addresses of http.host, else of network.host, each once. */
+static int addresses(const qd_node *node, qd_addr *out, uint32_t *n, qd_err *err)
+{
+    const qd_values *v = qd_config_values(node->config);
+    uint32_t nwords;
+    const qd_str *words = qd_values_list(v, QD_SET_HTTP_HOST, &nwords);
+    if (!nwords || !words[0].n) words = qd_values_list(v, QD_SET_NETWORK_HOST, &nwords);
+    *n = 0;
+    for (uint32_t i = 0; i < nwords; i++) {
+        qd_addr found[ADDRESSES_MAX];
+        uint32_t nfound = 0;
+        int rc = qd_resolve_listen(words[i], found, ADDRESSES_MAX, &nfound, err);
+        if (rc) return rc;
+        for (uint32_t k = 0; k < nfound; k++) {
+            uint32_t at = 0;
+            while (at < *n && memcmp(&out[at], &found[k], sizeof *out) != 0) at++;
+            if (at == ADDRESSES_MAX)
+                return qd_err_set(err, QD_E_CONFIG, "network.host: more than %d addresses",
+                                  ADDRESSES_MAX);
+            if (at == *n) out[(*n)++] = found[k];
+        }
+    }
+    return *n ? 0 : qd_err_set(err, QD_E_CONFIG, "network.host: no address");
+}
+
 typedef struct other {
     const qd_frontend_vtable *vt;
     qd_frontend *f;
@@ -103,6 +83,62 @@ typedef struct other {
 struct qd_node_frontends {
     QD_VEC(other) list;
 };
+
+/* REST on one address; port: "0" or empty for the setting's. */
+static int rest_open(qd_node *node, const qd_addr *a, qd_str port, qd_frontend **out, qd_err *err)
+{
+    const qd_frontend_vtable *vt;
+    qd_self *self;
+    char host[QD_ADDR_TEXT_MAX];
+    pairs options = {0};
+    int rc = qd_plugin_need(node->plugins, QD_KIND_FRONTEND, QD_STR("rest"), "http.port",
+                            (const void **)&vt, &self, err);
+    if (rc) return rc;
+    node->http_vtable = vt;
+    /* the first of a key counts */
+    if (port.n) rc = qd_vec_push(&options, NULL, ((qd_pair){QD_STR("port"), port}));
+    if (!rc) rc = collect(node, &options);
+    qd_str name = qd_str_c(qd_addr_text(a, false, host));
+    qd_str identity = qd_config_text(node->config, QD_SET_COMPAT_IDENTITY);
+    if (!rc) rc = qd_vec_push(&options, NULL, ((qd_pair){QD_STR("host"), name}));
+    if (!rc) rc = qd_vec_push(&options, NULL, ((qd_pair){QD_STR("identity"), identity}));
+    if (rc) {
+        qd_vec_fini(&options);
+        return qd_err_nomem(err, "options of the REST front-end");
+    }
+    qd_frontend_config c = {
+        .struct_size = sizeof c,
+        .noptions = (uint32_t)options.n,
+        .name = QD_STR("rest"),
+        .options = options.at,
+    };
+    rc = vt->open(self, &c, out, err);
+    qd_vec_fini(&options);
+    if (rc) return rc;
+    qd_log_info(LOG, "REST API on http://%.*s", QD_STR_ARG(vt->address(*out)));
+    return 0;
+}
+
+/* The first address is the node's own; with http.port: 0 its port holds for all. */
+static int rest_start(qd_node *node, qd_err *err)
+{
+    qd_addr at[ADDRESSES_MAX];
+    uint32_t n;
+    int rc = addresses(node, at, &n, err);
+    if (!rc) rc = rest_open(node, &at[0], QD_STR(""), &node->http, err);
+    for (uint32_t i = 1; i < n && !rc; i++) {
+        qd_str address = node->http_vtable->address(node->http);
+        size_t colon = address.n;
+        while (colon && address.p[colon - 1] != ':') colon--;
+        other o = {.vt = node->http_vtable};
+        rc = rest_open(node, &at[i], qd_str_sub(address, colon, address.n), &o.f, err);
+        if (!rc && qd_vec_push(&node->frontends->list, NULL, o)) {
+            end(o.vt, o.f);
+            rc = qd_err_nomem(err, "front ends");
+        }
+    }
+    return rc;
+}
 
 static void others_stop(qd_node *node)
 {
@@ -121,8 +157,6 @@ static int others_start(qd_node *node, qd_err *err)
     qd_self *self;
     size_t pos = 0;
     const qd_frontend_vtable *vt;
-    node->frontends = qd_calloc(NULL, sizeof *node->frontends);
-    if (!node->frontends) return qd_err_nomem(err, "front ends");
     while ((vt = qd_plugin_next(node->plugins, QD_KIND_FRONTEND, &pos, &name, &self))) {
         if (vt == node->http_vtable) continue;
         qd_frontend_config c = {.struct_size = sizeof c, .name = name};
@@ -143,15 +177,16 @@ static void http_stop(qd_node *node)
 {
     atomic_store(&node->actions.started, false);
     others_stop(node);
-    end(node->http_vtable, node->http);
+    if (node->http) end(node->http_vtable, node->http);
     node->http = NULL;
 }
 
 static int http_start(qd_node *node, qd_err *err)
 {
+    node->frontends = qd_calloc(NULL, sizeof *node->frontends);
+    if (!node->frontends) return qd_err_nomem(err, "front ends");
     int rc = rest_start(node, err);
-    if (rc) return rc;
-    rc = others_start(node, err);
+    if (!rc) rc = others_start(node, err);
     if (rc) {
         http_stop(node);
         return rc;

@@ -118,7 +118,7 @@ static int http_config(const qd_frontend_config *c, qd_frontend *f, char host[12
     return 0;
 }
 
-/* For figures: the server of the front-end opened last. */
+/* For figures: the server of the front-end opened first. */
 static _Atomic(qd_http_server *) the_server;
 
 static void frontend_free(qd_frontend *f)
@@ -171,7 +171,8 @@ static int32_t rest_open(qd_self *self, const qd_frontend_config *c, qd_frontend
         frontend_free(f);
         return rc;
     }
-    atomic_store(&the_server, f->server);
+    qd_http_server *none = NULL; /* further addresses have front ends of their own */
+    (void)atomic_compare_exchange_strong(&the_server, &none, f->server);
     *out = f;
     return 0;
 }

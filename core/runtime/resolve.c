@@ -2,6 +2,9 @@
 #include "runtime/resolve.h"
 #include "base/str.h"
 #include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <stdio.h>
 
@@ -140,4 +143,69 @@ int qd_resolve_now(qd_str host, uint16_t port, qd_addr *out, uint32_t max, uint3
     }
     rc = look_up(name, port, out, max, n, reason, sizeof reason);
     return rc ? qd_err_set(err, rc, "cannot resolve [%s]: %s", name, reason) : 0;
+}
+
+/* --- words of network.host --- */
+
+static bool addr_of(const struct sockaddr *from, qd_addr *out)
+{
+    *out = (qd_addr){0};
+    if (from && from->sa_family == AF_INET) {
+        out->len = 4;
+        memcpy(out->ip, &((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
+    } else if (from && from->sa_family == AF_INET6) {
+        out->len = 16;
+        memcpy(out->ip, &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr, 16);
+    }
+    return out->len != 0;
+}
+
+static bool is_link_local(const qd_addr *a)
+{
+    return a->len == 4 ? a->ip[0] == 169 && a->ip[1] == 254
+                       : a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80;
+}
+
+static bool is_private(const qd_addr *a)
+{
+    if (a->len == 16) return (a->ip[0] & 0xfe) == 0xfc || (a->ip[0] == 0xfe && a->ip[1] >= 0xc0);
+    return a->ip[0] == 10 || (a->ip[0] == 172 && (a->ip[1] & 0xf0) == 16) ||
+           (a->ip[0] == 192 && a->ip[1] == 168);
+}
+
+/* word: between the underscores. */
+static bool is_meant(qd_str word, const char *interface, const qd_addr *a)
+{
+    if (is_link_local(a)) return false;
+    if (qd_str_is(word, "site")) return is_private(a) && !qd_addr_is_loopback(a);
+    if (qd_str_is(word, "global")) return !is_private(a) && !qd_addr_is_loopback(a);
+    return qd_str_is(word, interface);
+}
+
+static int of_interfaces(qd_str whole, qd_addr *out, uint32_t max, uint32_t *n, qd_err *err)
+{
+    struct ifaddrs *list = NULL;
+    qd_str rest = qd_str_sub(whole, 1, whole.n - 2), word = qd_str_split(&rest, ':');
+    uint8_t len = qd_str_is(rest, "ipv4") ? 4 : qd_str_is(rest, "ipv6") ? 16 : 0;
+    if (rest.n && !len)
+        return qd_err_set(err, QD_E_ARG, "[%.*s]: wanted :ipv4_ or :ipv6_", QD_STR_ARG(whole));
+    if (getifaddrs(&list) != 0) return qd_err_errno(err, errno, "addresses of this machine");
+    for (struct ifaddrs *i = list; i && *n < max; i = i->ifa_next) {
+        qd_addr a;
+        if (!(i->ifa_flags & IFF_UP) || !addr_of(i->ifa_addr, &a)) continue;
+        if (is_meant(word, i->ifa_name, &a) && (!len || len == a.len)) out[(*n)++] = a;
+    }
+    freeifaddrs(list);
+    return *n ? 0
+              : qd_err_set(err, QD_E_NOTFOUND, "[%.*s]: this machine has no such address",
+                           QD_STR_ARG(whole));
+}
+
+int qd_resolve_listen(qd_str word, qd_addr *out, uint32_t max, uint32_t *n, qd_err *err)
+{
+    *n = 0;
+    if (qd_str_is(word, "_local_") || qd_str_is(word, "localhost")) word = QD_STR("127.0.0.1");
+    if (word.n > 2 && word.p[0] == '_' && word.p[word.n - 1] == '_')
+        return of_interfaces(word, out, max, n, err);
+    return qd_resolve_now(word, 0, out, max, n, err);
 }

@@ -121,6 +121,14 @@ chmod 0777, "$node->{dir}/behind";
 ($rc, $out) = daemon('--config', $file, '-E', "path.data=$node->{dir}/link", '-E', 'http.port=0');
 like($out, qr{behind\] is writable by others \(mode 0777\)}, 'but not to a folder that is open to others');
 
+# Several addresses, one port.
+my $two = QdNode->new('t', settings => {'network.host' => '127.0.0.1,_lo:ipv4_,127.0.0.2'});
+$two->start;
+is(HTTP::Tiny->new->get("http://$_:$two->{port}/")->{status}, 200, "it listens on $_") for '127.0.0.1', '127.0.0.2';
+is($two->stop, 0, '... and stops');
+($rc, $out) = daemon('--config', $file, '-E', "path.data=$node->{dir}/other2", '-E', 'network.host=_nosuch0_', '-E', 'security.enabled=false');
+like($out, qr/\[_nosuch0_\]: this machine has no such address/, 'an interface that is not there');
+
 my $json = QdNode->new('j', settings => {'logger.format' => 'json'});
 $json->{wrap} = [];
 $json->launch;

@@ -168,6 +168,27 @@ static void addresses_are_read_and_written(void **state)
     assert_int_equal(qd_resolve_now(QD_STR(""), 1, &a, 1, &n, NULL), QD_E_ARG);
 }
 
+static void words_of_listening_mean_addresses(void **state)
+{
+    (void)state;
+    qd_addr a[QD_RESOLVE_MAX];
+    uint32_t n;
+    assert_int_equal(qd_resolve_listen(QD_STR("_local_"), a, 4, &n, NULL), 0);
+    assert_true(n == 1 && qd_addr_is_loopback(&a[0]));
+    assert_int_equal(qd_resolve_listen(QD_STR("_lo:ipv4_"), a, 4, &n, NULL), 0);
+    assert_true(n == 1 && a[0].len == 4 && qd_addr_is_loopback(&a[0]));
+    assert_int_equal(qd_resolve_listen(QD_STR("::1"), a, 4, &n, NULL), 0);
+    assert_true(n == 1 && a[0].len == 16);
+    assert_int_equal(qd_resolve_listen(QD_STR("_lo:ipv5_"), a, 4, &n, NULL), QD_E_ARG);
+    assert_int_equal(qd_resolve_listen(QD_STR("_nosuch0_"), a, 4, &n, NULL), QD_E_NOTFOUND);
+    for (int i = 0; i < 2; i++) { /* what this machine has, if any */
+        qd_str word = i ? QD_STR("_global_") : QD_STR("_site_");
+        int rc = qd_resolve_listen(word, a, QD_RESOLVE_MAX, &n, NULL);
+        assert_true(rc == 0 || rc == QD_E_NOTFOUND);
+        for (uint32_t k = 0; rc == 0 && k < n; k++) assert_false(qd_addr_is_loopback(&a[k]));
+    }
+}
+
 static void resolved(qd_resolve *r)
 {
     *(int *)r->user = r->rc == 0 && r->n > 0 ? 1 : -1;
@@ -201,6 +222,7 @@ int main(void)
         cmocka_unit_test(children_give_output_and_are_killed_when_late),
         cmocka_unit_test(the_machine_is_described),
         cmocka_unit_test(addresses_are_read_and_written),
+        cmocka_unit_test(words_of_listening_mean_addresses),
         cmocka_unit_test(a_name_is_resolved_on_the_pool),
     };
     return (cmocka_set_message_output(CM_OUTPUT_TAP),
