@@ -12,6 +12,7 @@
 #include "json/reader.h"
 #include <stdio.h>
 #include <string.h>
+#define ZSTD_STATIC_LINKING_ONLY /* contexts in memory of ours */
 #include <zstd.h>
 
 #define WHOLE_BYTES                                                                                \
@@ -31,7 +32,7 @@ typedef struct bulk {
     bool typed; /* "_type" may stand in an action */
     int64_t timeout_ms, active;
     uint64_t start_ns, line, items;
-    uint32_t hint; /* one request stays on one indexing slot of a shard: fewer buffers fill */
+    uint32_t hint;      /* one request stays on one indexing slot of a shard: fewer buffers fill */
     bool errors, ended; /* ended: by a malformed line */
     doc_item standard;  /* what the request's parameters give every item */
     QD_VEC(doc_item) batch;
@@ -40,6 +41,22 @@ typedef struct bulk {
     ZSTD_CCtx *zc;
     qd_buf packed; /* compressed items of before */
 } bulk;
+
+static void *zstd_alloc(void *account, size_t n)
+{
+    return qd_alloc(account, n);
+}
+
+static void zstd_free(void *account, void *p)
+{
+    (void)account;
+    qd_free(p);
+}
+
+static ZSTD_customMem zstd_mem(qd_account *account)
+{
+    return (ZSTD_customMem){zstd_alloc, zstd_free, account};
+}
 
 /* --- lines --- */
 
@@ -303,7 +320,7 @@ static int begin(qd_request *q, qd_response *r, void **state, qd_err *err)
     b->standard.routing = qd_param(q, "routing");
     b->standard.pipeline = qd_param(q, "pipeline");
     b->typed = qdi_has_types(q->a);
-    b->zc = ZSTD_createCCtx();
+    b->zc = ZSTD_createCCtx_advanced(zstd_mem(q->a->account));
     int rc = b->zc ? 0 : qd_err_nomem(err, "bulk request");
     if (!rc) rc = qd_param_ms(q, "timeout", TIMEOUT_MS, &b->timeout_ms, err);
     if (!rc) rc = qdi_refresh_param(q, &b->marks.refresh, err);
@@ -459,7 +476,7 @@ static int end(void *state, int (*emit)(void *arg, qd_str piece), void *arg, qd_
     if (rc) return rc;
     int n = snprintf(head, sizeof head, "{\"took\":%llu,\"errors\":%s,\"items\":[",
                      (unsigned long long)took, b->errors ? "true" : "false");
-    ZSTD_DCtx *z = ZSTD_createDCtx();
+    ZSTD_DCtx *z = ZSTD_createDCtx_advanced(zstd_mem(b->q->a->account));
     if (!z) return qd_err_nomem(err, "answer of the bulk request");
     ZSTD_inBuffer in = {b->packed.p, b->packed.n, 0};
     /* pretty and filter_path need the whole answer; without them it goes out as it is unpacked */
