@@ -25,13 +25,14 @@ static int usage(FILE *to)
         "\n"
         "list shows the plugins that a node of this configuration loads, those it refuses with "
         "the\n"
-        "reason, and those that are allowed but not installed. settings prints a plugin's settings "
-        "with defaults and meaning. check\n"
-        "tests a file as the loader does and runs the conformance suite of each kind that it\n"
-        "provides in a child process (--option: what it needs to open; --setting: one of its own;\n"
-        "--static: no code of it runs); it prints TAP and ends with 1 when something failed. new\n"
-        "writes a skeleton with a test; KIND: operator, tokenizer, token_filter, char_filter,\n"
-        "storage, frontend.\n");
+        "reason, and those that are allowed but not installed. settings prints a plugin's "
+        "settings\n"
+        "with defaults and meaning. check tests a file as the loader does and runs the "
+        "conformance\n"
+        "suite of each kind that it provides in a child process (--option: what it needs to open;\n"
+        "--setting: one of its own; --static: no code of it runs); it prints TAP and ends with 1\n"
+        "when something failed. new writes a skeleton with a test; KIND: operator, tokenizer,\n"
+        "token_filter, char_filter, storage, frontend.\n");
     return to == stdout ? 0 : 64;
 }
 

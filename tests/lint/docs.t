@@ -58,6 +58,29 @@ for my $m (sort keys %module) {
 }
 report('every module has a README of at most 60 lines', @readme);
 
+# A newcomer finds every folder and every page from one place, and what it names is there.
+my $map = -f top() . '/docs/ARCHITECTURE.md' ? slurp('docs/ARCHITECTURE.md') : '';
+my @lost;
+my %folder = map { m{^((?:core|plugins|sdk|conf|deploy|tests|docs)(?:/[^/]+)?)/} ? ($1 => 1) : () } files(qr{/});
+for my $f (sort keys %folder) {
+    my ($name) = $f =~ m{([^/]+)$};
+    push @lost, "$f is not in docs/ARCHITECTURE.md" unless $map =~ /\b\Q$name\E\b/;
+}
+for my $f (files(qr{^docs/[^/]+\.md$})) {
+    my ($name) = $f =~ m{([^/]+)$};
+    push @lost, "$f is not linked from docs/ARCHITECTURE.md" unless $name eq 'ARCHITECTURE.md' || $map =~ /\]\(\Q$name\E\)/;
+}
+for my $file (files(qr{^(?:README|docs/[^/]+|core/[^/]+/README)\.md$})) {
+    my $here = $file =~ m{^(.*/)} ? $1 : '';
+    each_match(slurp($file), qr{\]\(([^)#:]+)(?:#[^)]*)?\)}, sub {
+        push @lost, "$file:$_[0]: $_[1] is not there" unless -e top() . "/$here$_[1]";
+    });
+}
+for my $path ($map =~ m{`((?:core|plugins|sdk|conf|tests|deploy|docs)/[\w./-]+)`}g) {
+    push @lost, "docs/ARCHITECTURE.md: $path is not there" unless -e top() . "/$path";
+}
+report('every folder and page is found from docs/ARCHITECTURE.md, and links lead somewhere', @lost);
+
 my $qd = top() . '/build/bin/qd';
 SKIP: {
     skip 'build/bin/qd is not built', 2 unless -x $qd;
