@@ -32,7 +32,7 @@ static int usage(FILE *to)
         "suite of each kind that it provides in a child process (--option: what it needs to open;\n"
         "--setting: one of its own; --static: no code of it runs); it prints TAP and ends with 1\n"
         "when something failed. new writes a skeleton with a test; KIND: operator, tokenizer,\n"
-        "token_filter, char_filter, storage, frontend.\n");
+        "token_filter, char_filter, storage, coordination, frontend.\n");
     return to == stdout ? 0 : 64;
 }
 

@@ -95,8 +95,7 @@ int qd_plugin_new(int argc, char **argv, qd_err *err)
         return qd_err_set(
             err, QD_E_ARG,
             "no skeleton of kind [%s]: there are operator, tokenizer, token_filter, char_filter, "
-            "storage and frontend; a coordination store begins best from what "
-            "coordination-raft is made of",
+            "storage, coordination and frontend",
             words[0]);
     if (qd_file_exists(j.to)) return qd_err_set(err, QD_E_EXISTS, "%s is there already", j.to);
     rc = qd_dir_make(j.to, 0755, err);
