@@ -55,8 +55,12 @@ static int list(qd_args *a, qd_err *err)
              : form == MARKDOWN ? qd_schema_print_markdown(&b)
                                 : qd_schema_print_list(schema, filter, columns, &b);
     if (rc == 0) fwrite(b.p ? b.p : "", 1, b.n, stdout);
+    bool found = b.n > 0;
     qd_buf_fini(&b);
-    return rc ? qd_err_nomem(err, "the list") : 0;
+    if (rc) return qd_err_nomem(err, "the list");
+    return found ? 0
+                 : qd_err_set(err, QD_E_NOTFOUND, "no setting has [%.*s] in its name",
+                              QD_STR_ARG(filter));
 }
 
 static int check(const char *file, qd_err *err)
