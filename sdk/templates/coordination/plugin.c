@@ -33,12 +33,12 @@ static void *must(void *p)
     } while (0)
 #define VEC_FREE(v) mem->free((v)->at)
 
-static qd_self *owner; /* whose account growing arrays are of */
+static qd_self *the_plugin; /* whose account growing arrays are of */
 
 static void *grow(void *p, size_t *room, size_t size)
 {
     *room = *room ? *room * 2 : 16;
-    return must(mem->realloc(owner, p, *room * size));
+    return must(mem->realloc(the_plugin, p, *room * size));
 }
 
 static int compare(qd_str a, qd_str b)
@@ -774,7 +774,7 @@ static const qd_coord_vtable vtable = {
 
 static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
 {
-    owner = self;
+    the_plugin = self;
     mem = (const qd_svc_mem *)host->service(self, QD_SERVICE_MEM, 0);
     clocks = (const qd_svc_clock *)host->service(self, QD_SERVICE_CLOCK, 0);
     loops = (const qd_svc_loop *)host->service(self, QD_SERVICE_LOOP, 0);
