@@ -72,6 +72,7 @@ typedef struct search_request {
     search_sort sort;
     const qd_json_node *after; /* search_after, an array; NULL: none */
     uint64_t total;            /* as qd_top_options.total */
+    bool total_zero; /* counting up to 0: told as "0 or more" */
     bool total_given, total_as_int, typed_keys, track_scores, has_min_score, allow_partial;
     bool profile;
     bool proceed; /* conflicts: proceed, of _delete_by_query */
@@ -101,6 +102,8 @@ int qdi_search_query_body(search_request *r, qd_str body, bool limits, qd_err *e
 int qdi_search_params(search_request *r, qd_err *err);
 /* q, df, analyzer … as a query_string; nothing when there is no q. */
 int qdi_search_param_query(search_request *r, qd_err *err);
+/* "search_type": are statistics summed over all shards first? */
+int qdi_search_type(qd_str v, bool *dfs, qd_err *err);
 /* Elasticsearch's validation of the whole. */
 int qdi_search_validate(const search_request *r, qd_err *err);
 /* How queries of this request are read. */

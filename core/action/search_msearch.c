@@ -10,6 +10,8 @@
 typedef struct one_search {
     search_request r;
     qd_str index, routing;
+    qd_str type; /* search_type of the header; n 0: the request's */
+    bool dfs;
     uint32_t options;
 } one_search;
 
@@ -48,8 +50,7 @@ static int flag(const qd_json_node *n, uint32_t bit, uint32_t *options, qd_err *
 
 static bool is_accepted(qd_str key)
 {
-    static const char *const keys[] = {"search_type",
-                                       "preference",
+    static const char *const keys[] = {"preference",
                                        "request_cache",
                                        "ignore_throttled",
                                        "ccs_minimize_roundtrips",
@@ -82,6 +83,10 @@ static int header_member(qd_request *q, const qd_json_node *m, one_search *s, qd
         int rc = names_of(q->arena, m, &text, err);
         return rc ? rc : qd_state_expand_parse(text, &s->options, err);
     }
+    if (qd_str_is(m->key, "search_type")) {
+        s->type = qd_json_text(m);
+        return qdi_search_type(s->type, &s->dfs, err);
+    }
     if (is_accepted(m->key)) return 0;
     return qd_err_set(err, QD_E_ARG, "key [%.*s] is not supported in the metadata section",
                       QD_STR_ARG(m->key));
@@ -113,6 +118,11 @@ static int read_all(qd_request *q, one_search **out, uint32_t *n, qd_err *err)
                           "The msearch request must be terminated by a newline [\\n]");
     }
     for (size_t i = 0; i < q->body.n; i++) lines += q->body.p[i] == '\n';
+    int64_t at_once = 1;
+    if ((rc = qd_param_i64(q, "max_concurrent_searches", 1, &at_once, err))) return rc;
+    if (at_once < 1) {
+        return qd_err_set(err, QD_E_ARG, "maxConcurrentSearchRequests must be positive");
+    }
     if (lines / 2 > SEARCHES_MAX) {
         return qd_err_set(err, QD_E_ARG, "a request may hold at most [%u] searches", SEARCHES_MAX);
     }
@@ -121,8 +131,7 @@ static int read_all(qd_request *q, one_search **out, uint32_t *n, qd_err *err)
     for (qd_str rest = qd_str_sub(q->body, 0, q->body.n - 1); rest.p && !rc;) {
         qd_str head = qd_str_split(&rest, '\n');
         if (!rest.p) {
-            if (!qd_str_trim(head).n) break;
-            return qd_err_set(err, QD_E_ARG, "the last header has no body behind it");
+            break; /* a header without a body asks for nothing */
         }
         qd_str body = qd_str_split(&rest, '\n');
         one_search *s = &(*out)[(*n)++];
@@ -130,6 +139,7 @@ static int read_all(qd_request *q, one_search **out, uint32_t *n, qd_err *err)
         rc = header(q, head, s, err);
         if (!rc) rc = qdi_search_body(&s->r, body, err);
         if (!rc) rc = qdi_search_params(&s->r, err);
+        if (!rc && s->type.n) s->r.dfs = s->dfs;
         if (!rc) rc = qdi_search_validate(&s->r, err);
     }
     if (!rc && !*n) {

@@ -1,6 +1,7 @@
 /* search_params.c: query parameters of a search, and what Elasticsearch validates of the whole. */
 #include "action/search_int.h"
 #include "base/str.h"
+#include <stdio.h>
 
 static uint32_t split(qd_arena *a, qd_str list, qd_str **out)
 {
@@ -80,14 +81,18 @@ static int total_param(search_request *r, qd_err *err)
         r->total = QD_TOTAL_EXACT;
     } else if (qd_str_is(v, "false")) {
         r->total = 0;
-    } else if (!qd_str_i64(v, &n)) {
-        return qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"", QD_STR_ARG(v));
+    } else if (!qd_str_i64(v, &n) || n > INT32_MAX || n < INT32_MIN) {
+        (void)qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"", QD_STR_ARG(v));
+        return qd_err_wrap(err, QD_E_ARG,
+                           "Failed to parse int parameter [track_total_hits] with value [%.*s]",
+                           QD_STR_ARG(v));
     } else if (n < -1) {
         return qd_err_set(err, QD_E_ARG,
                           "[track_total_hits] parameter must be positive or equals to -1, got %lld",
                           (long long)n);
     } else {
         r->total = n < 0 ? 0 : (uint64_t)n;
+        r->total_zero = n == 0;
     }
     return 0;
 }
@@ -103,6 +108,8 @@ static int fields_params(search_request *r, qd_err *err)
         for (uint32_t i = 0; i < s->nstored; i++) {
             if (qd_str_is(s->stored_fields[i], "_none_")) s->none = true;
         }
+        if (s->none && s->nstored > 1)
+            return qd_err_set(err, QD_E_ARG, "cannot combine _none_ with other fields");
     }
     uint32_t n = split(r->arena, qd_param(q, "docvalue_fields"), &list);
     if (n) {
@@ -140,13 +147,15 @@ static int bools(search_request *r, qd_err *err)
         rc = qd_param_bool(q, "allow_partial_search_results", r->allow_partial, &r->allow_partial,
                            err);
     }
+    bool checked_only;
+    if (!rc) rc = qd_param_bool(q, "request_cache", false, &checked_only, err);
+    if (!rc) rc = qd_param_bool(q, "ccs_minimize_roundtrips", true, &checked_only, err);
     return rc;
 }
 
-static int type_param(search_request *r, qd_err *err)
+int qdi_search_type(qd_str v, bool *dfs, qd_err *err)
 {
-    qd_str v = qd_param(r->q, "search_type");
-    r->dfs = qd_str_is(v, "dfs_query_then_fetch");
+    *dfs = qd_str_is(v, "dfs_query_then_fetch");
     if (!v.n || qd_str_is(v, "query_then_fetch") || qd_str_is(v, "dfs_query_then_fetch")) return 0;
     return qd_err_set(err, QD_E_ARG, "No search type for [%.*s]", QD_STR_ARG(v));
 }
@@ -166,7 +175,11 @@ static int numbers(search_request *r, qd_err *err)
     if (!rc && r->batched_reduce_size < 2) {
         rc = qd_err_set(err, QD_E_ARG, "batchedReduceSize must be >= 2");
     }
-    int64_t filter = 128;
+    int64_t filter = 128, at_once = 5;
+    if (!rc) rc = int_param(q, "max_concurrent_shard_requests", &at_once, NULL, err);
+    if (!rc && at_once < 1) {
+        rc = qd_err_set(err, QD_E_ARG, "maxConcurrentShardRequests must be >= 1");
+    }
     if (!rc) rc = int_param(q, "pre_filter_shard_size", &filter, NULL, err);
     if (!rc && filter < 1) rc = qd_err_set(err, QD_E_ARG, "preFilterShardSize must be >= 1");
     if (!rc) rc = qd_param_ms(q, "timeout", r->timeout_ms, &r->timeout_ms, err);
@@ -180,12 +193,27 @@ static int numbers(search_request *r, qd_err *err)
     return rc;
 }
 
+/* Of a preference only its form counts on one node. */
+static int preference_param(const search_request *r, qd_err *err)
+{
+    static const char *const known[] = {"_shards", "_prefer_nodes", "_local", "_only_local",
+                                        "_only_nodes"};
+    qd_str v = qd_param(r->q, "preference");
+    qd_str name = qd_str_sub(v, 0, (size_t)(qd_str_find(v, ':') < 0 ? (ptrdiff_t)v.n : qd_str_find(v, ':')));
+    if (!v.n || v.p[0] != '_') return 0;
+    for (size_t i = 0; i < QD_COUNT_OF(known); i++) {
+        if (qd_str_is(name, known[i])) return 0;
+    }
+    return qd_err_set(err, QD_E_ARG, "no Preference for [%.*s]", QD_STR_ARG(v));
+}
+
 int qdi_search_params(search_request *r, qd_err *err)
 {
     int rc = numbers(r, err);
+    if (!rc) rc = preference_param(r, err);
     if (!rc) rc = total_param(r, err);
     if (!rc) rc = bools(r, err);
-    if (!rc) rc = type_param(r, err);
+    if (!rc) rc = qdi_search_type(qd_param(r->q, "search_type"), &r->dfs, err);
     if (!rc) rc = fields_params(r, err);
     if (!rc && qd_param(r->q, "sort").n) {
         rc = qdi_search_sort_param(r, qd_param(r->q, "sort"), err);
@@ -195,8 +223,24 @@ int qdi_search_params(search_request *r, qd_err *err)
     return rc;
 }
 
+/* A time as TimeValue.toString shows it: in its greatest unit. */
+static const char *short_time(int64_t ms, char out[32])
+{
+    static const struct {
+        int64_t ms;
+        const char *unit;
+    } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+    size_t i = 0;
+    while (i + 1 < QD_COUNT_OF(units) && ms < units[i].ms) i++;
+    int64_t tenth = ms % units[i].ms * 10 / units[i].ms;
+    snprintf(out, 32, tenth ? "%lld.%lld%s" : "%lld%.0lld%s", (long long)(ms / units[i].ms),
+             (long long)tenth, units[i].unit);
+    return out;
+}
+
 static int scroll_rules(const search_request *r, qd_err *err)
 {
+    char text[32];
     const char *why = r->total_given && r->total != QD_TOTAL_EXACT
                           ? "disabling [track_total_hits] is not allowed in a scroll context"
                       : r->from > 0      ? "using [from] is not allowed in a scroll context"
@@ -210,9 +254,9 @@ static int scroll_rules(const search_request *r, qd_err *err)
     if (r->scroll_ms > most) {
         return qd_err_set(err, QD_E_ARG,
                           "Keep alive for request (%.*s) is too large. It must be less than "
-                          "(%lldms). This limit can be set by changing the "
-                          "[search.max_keep_alive] cluster level setting.",
-                          QD_STR_ARG(qd_param(r->q, "scroll")), (long long)most);
+                          "(%s). This limit can be set by changing the [search.max_keep_alive] "
+                          "cluster level setting.",
+                          QD_STR_ARG(qd_param(r->q, "scroll")), short_time(most, text));
     }
     return 0;
 }

@@ -1,8 +1,20 @@
 /* search_parts.c: parts of a search's body that top_hits has as well: sort, _source, fields. */
 #include "action/search_int.h"
 #include "base/str.h"
+#include <stdio.h>
 
 /* --- lists --- */
+
+/* Elasticsearch's name of a value's token. */
+static const char *token_name(const qd_json_node *n)
+{
+    return n->type == QD_JSON_T_OBJECT   ? "START_OBJECT"
+           : n->type == QD_JSON_T_ARRAY  ? "START_ARRAY"
+           : n->type == QD_JSON_T_STRING ? "VALUE_STRING"
+           : n->type == QD_JSON_T_NUMBER ? "VALUE_NUMBER"
+           : n->type == QD_JSON_T_BOOL   ? "VALUE_BOOLEAN"
+                                         : "VALUE_NULL";
+}
 
 static int string_list(qd_arena *a, const qd_json_node *n, qd_str **out, uint32_t *count,
                        qd_err *err)
@@ -43,9 +55,7 @@ int qdi_search_source_parse(qd_arena *a, const qd_json_node *n, doc_source *out,
                 rc = string_list(a, m, &ex, &nex, err);
             } else {
                 rc = qd_err_set(err, QD_E_PARSE, "Unknown key for a %s in [%.*s].",
-                                m->type == QD_JSON_T_ARRAY    ? "START_ARRAY"
-                                : m->type == QD_JSON_T_OBJECT ? "START_OBJECT"
-                                                              : "VALUE_STRING",
+                                token_name(m),
                                 QD_STR_ARG(m->key));
             }
         }
@@ -70,7 +80,7 @@ int qdi_search_stored_parse(qd_arena *a, const qd_json_node *n, search_show *out
         out->none = true;
         if (out->nstored > 1) {
             rc = qd_err_set(err, QD_E_ARG,
-                            "cannot combine _none_ with other fields in [stored_fields]");
+                            "cannot combine _none_ with other fields");
         }
     }
     return rc;
@@ -133,12 +143,41 @@ static int order_of(qd_str v, bool *descending, qd_err *err)
     } else if (qd_str_ieq(v, QD_STR("desc"))) {
         *descending = true;
     } else {
+        char text[64];
+        qd_str upper = {text, v.n < sizeof text ? v.n : sizeof text};
+        for (size_t i = 0; i < upper.n; i++) {
+            char c = v.p[i];
+            text[i] = c >= 'a' && c <= 'z' ? (char)(c - 32) : c;
+        }
         return qd_err_set(err, QD_E_ARG,
                           "No enum constant "
                           "org.elasticsearch.search.sort.SortOrder.%.*s",
-                          QD_STR_ARG(v));
+                          QD_STR_ARG(upper));
     }
     return 0;
+}
+
+/* Where the key of a member stands: in the body, unless it was written with escapes. */
+static const char *key_at(const search_request *r, const qd_json_node *m)
+{
+    bool inside = m->key.p > r->body.p && m->key.p < r->body.p + r->body.n;
+    return inside ? m->key.p - 1 : m->raw.p;
+}
+
+/* The frame of Elasticsearch's declared parser around what a value is refused for. */
+static int field_failed(search_request *r, const qd_json_node *m, int rc, qd_err *err)
+{
+    if (!rc || rc == QD_E_NOMEM || !err) return rc;
+    qd_err cause;
+    qd_err_init(&cause);
+    qd_err_move(&cause, err);
+    rc = qdi_search_err_at(r, m->raw.p, err, QD_E_XCONTENT, "[field_sort] failed to parse field [%.*s]",
+                           QD_STR_ARG(m->key));
+    char why[512];
+    snprintf(why, sizeof why, "%s", qd_err_reason(err));
+    qd_err_fini(err);
+    qd_err_move(err, &cause);
+    return qd_err_wrap(err, QD_E_XCONTENT, "%s", why);
 }
 
 static int mode_of(qd_str v, qd_sort_mode *out, qd_err *err)
@@ -155,27 +194,39 @@ static int mode_of(qd_str v, qd_sort_mode *out, qd_err *err)
 static int sort_option(search_request *r, const qd_json_node *m, search_sort_field *f, qd_err *err)
 {
     qd_str v = qd_json_text(m);
-    if (qd_str_is(m->key, "order")) return order_of(v, &f->descending, err);
+    bool text = m->type == QD_JSON_T_STRING;
+    bool option = qd_str_is(m->key, "order") || qd_str_is(m->key, "mode") ||
+                  qd_str_is(m->key, "numeric_type") || qd_str_is(m->key, "unmapped_type") ||
+                  qd_str_is(m->key, "format");
+    if (option && !text && !qd_str_is(f->field, "_score"))
+        return qdi_search_err_at(r, m->raw.p, err, QD_E_XCONTENT,
+                                 "[field_sort] %.*s doesn't support values of type: %s",
+                                 QD_STR_ARG(m->key), token_name(m));
+    if (qd_str_is(m->key, "order"))
+        return field_failed(r, m, order_of(v, &f->descending, err), err);
     if (qd_str_is(f->field, "_score")) {
-        return qdi_search_err_at(r, m->raw.p, err, QD_E_XCONTENT, "[_score] unknown field [%.*s]",
+        return qdi_search_err_at(r, key_at(r, m), err, QD_E_XCONTENT, "[_score] unknown field [%.*s]",
                                  QD_STR_ARG(m->key));
     }
     if (qd_str_is(m->key, "mode")) {
         f->has_mode = true;
-        return mode_of(v, &f->mode, err);
+        return field_failed(r, m, mode_of(v, &f->mode, err), err);
     }
     if (qd_str_is(m->key, "missing")) {
-        f->missing = m;
+        f->missing = m->type == QD_JSON_T_NULL ? NULL : m;
     } else if (qd_str_is(m->key, "unmapped_type")) {
         f->unmapped_type = v;
     } else if (qd_str_is(m->key, "numeric_type")) {
         f->numeric_type = v;
         if (!qd_str_is(v, "long") && !qd_str_is(v, "double") && !qd_str_is(v, "date") &&
             !qd_str_is(v, "date_nanos")) {
-            return qd_err_set(err, QD_E_ARG,
-                              "invalid value for [numeric_type], must be [long, double, date, "
-                              "date_nanos], got %.*s",
-                              QD_STR_ARG(v));
+            return field_failed(
+                r, m,
+                qd_err_set(err, QD_E_ARG,
+                           "invalid value for [numeric_type], must be [long, double, date, "
+                           "date_nanos], got %.*s",
+                           QD_STR_ARG(v)),
+                err);
         }
     } else if (qd_str_is(m->key, "format")) {
         f->format = v;
@@ -184,7 +235,7 @@ static int sort_option(search_request *r, const qd_json_node *m, search_sort_fie
         return qd_err_set(err, QD_E_UNSUPPORTED, "[%.*s] is not supported in a sort",
                           QD_STR_ARG(m->key));
     } else {
-        return qdi_search_err_at(r, m->raw.p, err, QD_E_XCONTENT,
+        return qdi_search_err_at(r, key_at(r, m), err, QD_E_XCONTENT,
                                  "[field_sort] unknown field [%.*s]", QD_STR_ARG(m->key));
     }
     return 0;
@@ -271,7 +322,7 @@ int qdi_search_sort_param(search_request *r, qd_str v, qd_err *err)
         search_sort_field *f = &s->at[s->n++];
         *f = (search_sort_field){.field = field, .descending = qd_str_is(field, "_score")};
         if (colon && !qd_str_is(order, "asc") && !qd_str_is(order, "desc")) {
-            f->field = one; /* a colon of the name's own */
+            s->n--; /* Elasticsearch drops what is neither */
         } else if (colon) {
             f->descending = qd_str_is(order, "desc");
         }

@@ -102,11 +102,7 @@ static int int_value(qd_json_reader *j, const char *key, int64_t *out, qd_err *e
         qd_err_type(err, "input_coercion_exception", 400);
         return rc;
     }
-    if (!exact) {
-        return qd_err_set(err, QD_E_ARG, "%.*s cannot be converted to Integer without data loss",
-                          QD_STR_ARG(j->text));
-    }
-    return 0;
+    return 0; /* a fraction is cut off, as Jackson's intValue does */
 }
 
 static int bool_value(qd_json_reader *j, const char *key, bool *out, qd_err *err)
@@ -132,7 +128,10 @@ static int total_value(search_request *r, qd_json_reader *j, qd_err *err)
     int64_t n;
     bool b;
     r->total_given = true;
-    if (j->event != QD_JSON_NUMBER) {
+    bool number = j->event == QD_JSON_NUMBER ||
+                  (j->event == QD_JSON_STRING && !qd_str_is(j->text, "true") &&
+                   !qd_str_is(j->text, "false"));
+    if (!number) {
         int rc = bool_value(j, "track_total_hits", &b, err);
         if (!rc) r->total = b ? QD_TOTAL_EXACT : 0;
         return rc;
@@ -145,6 +144,7 @@ static int total_value(search_request *r, qd_json_reader *j, qd_err *err)
                           (long long)n);
     }
     r->total = n < 0 ? 0 : (uint64_t)n;
+    r->total_zero = n == 0;
     return 0;
 }
 
@@ -296,6 +296,10 @@ static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *e
     if (k == QD_COUNT_OF(keys)) return 1;
     int rc = value(r, j, &n, err);
     if (rc) return rc;
+    if (n->type == QD_JSON_T_NULL && k != 3) {
+        return qdi_search_err_at(r, n->raw.p, err, QD_E_PARSE, "Unknown key for a VALUE_NULL in [%s].",
+                                 keys[k]);
+    }
     switch (k) {
     case 0:
         return qdi_search_sort_parse(r, n, &r->sort, err);
@@ -325,13 +329,18 @@ static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *e
     }
 }
 
-static int refused(qd_str key, qd_err *err)
+/* Features that are not there; empty ones ask for nothing. */
+static int refused(qd_json_reader *j, qd_str key, qd_err *err)
 {
     static const char *const features[] = {
         "rescore", "suggest",       "collapse", "script_fields", "runtime_mappings", "knn",
         "pit",     "point_in_time", "ext",      "rank",          "retriever",        "derived"};
     for (size_t i = 0; i < QD_COUNT_OF(features); i++) {
         if (qd_str_is(key, features[i])) {
+            qd_str raw = {NULL, 0};
+            bool object = j->event == QD_JSON_OBJECT, array = j->event == QD_JSON_ARRAY;
+            if ((object || array) && qd_json_raw(j, &raw)) return qd_json_fail(j, err);
+            if (raw.n && !qd_str_trim(qd_str_sub(raw, 1, raw.n - 2)).n) return 0;
             return qd_err_set(err, QD_E_UNSUPPORTED, "[%s] is not supported in a search",
                               features[i]);
         }
@@ -361,7 +370,7 @@ static int member(search_request *r, qd_json_reader *j, qd_str key, qd_err *err)
         qd_str raw;
         rc = qd_json_raw(j, &raw) ? qd_json_fail(j, err) : 0;
     }
-    if (rc == 1) rc = refused(key, err);
+    if (rc == 1) rc = refused(j, key, err);
     return rc != 1 ? rc
                    : qd_json_err_at(j, err, QD_E_PARSE, "Unknown key for a %s in [%.*s].",
                                     qd_json_event_name(j->event), QD_STR_ARG(key));

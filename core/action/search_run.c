@@ -428,6 +428,31 @@ static void run_shard(void *arg, uint32_t i)
     qdi_search_shard_run(x, &x->shards[i]);
 }
 
+/* Numbers, words and addresses of different indices have no order between them. */
+static int check_kinds(const search_run *x, qd_err *err)
+{
+    static const char *const names[] = {[SEARCH_VALUE_I64] = "LONG",
+                                        [SEARCH_VALUE_F64] = "DOUBLE",
+                                        [SEARCH_VALUE_F32] = "FLOAT",
+                                        [SEARCH_VALUE_TERM] = "STRING",
+                                        [SEARCH_VALUE_IP] = "STRING"};
+    for (uint32_t k = 0; k < x->r->sort.n; k++) {
+        int first = -1;
+        for (uint32_t i = 0; i < x->nshards; i++) {
+            if (x->shards[i].rc || !x->shards[i].nhits) continue;
+            int kind = (int)x->shards[i].index->sort.bound[k].kind;
+            if (first < 0) first = kind;
+            bool one = first <= SEARCH_VALUE_F32, two = kind <= SEARCH_VALUE_F32;
+            if (one == two && (one || kind == first)) continue;
+            return qd_err_set(err, QD_E_ARG,
+                              "Can't sort on field [%.*s]; the field has incompatible sort types: "
+                              "[%s] and [%s] across shards!",
+                              QD_STR_ARG(x->r->sort.at[k].field), names[first], names[kind]);
+        }
+    }
+    return 0;
+}
+
 /* Numeric keys that are integers in one index and floating-point in another compare as doubles. */
 static void level_keys(search_run *x)
 {
@@ -489,6 +514,8 @@ static int merge_hits(search_run *x, qd_err *err)
         for (uint32_t h = 0; h < s->nhits && !s->rc; h++) all[n++] = (search_ref){s, h};
     }
     if (x->nshards > 1) {
+        int rc = check_kinds(x, err);
+        if (rc) return rc;
         level_keys(x);
         qsort_r(all, n, sizeof *all, compare_refs, x);
     }

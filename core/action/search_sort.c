@@ -134,6 +134,13 @@ static int bind_unmapped(const binder *b, const search_sort_field *s, search_sor
             "Fielddata access on the _id field is disallowed, you can re-enable it by "
             "updating the dynamic cluster setting: indices.id_field_data.enabled");
     }
+    if (qd_str_is(s->field, "_index")) { /* the same for all: a column that nobody has */
+        k->kind = QD_SORT_ORD;
+        k->missing = QD_SORT_MISSING_VALUE;
+        k->missing_value = (qd_sort_value){.kind = QD_SORT_ORD, .bytes = b->index};
+        bound->kind = SEARCH_VALUE_TERM;
+        return 0;
+    }
     if (!s->unmapped_type.n) {
         int rc =
             qd_err_set(err, QD_E_QUERY_SHARD, "No mapping found for [%.*s] in order to sort on",
@@ -147,7 +154,11 @@ static int bind_unmapped(const binder *b, const search_sort_field *s, search_sor
         return qd_err_set(err, QD_E_ARG, "No mapper found for type [%.*s]",
                           QD_STR_ARG(s->unmapped_type));
     }
-    bool term = qd_str_is(s->unmapped_type, "keyword") || qd_str_is(s->unmapped_type, "text");
+    if (qd_str_is(s->unmapped_type, "text")) {
+        qd_field text = {.value_class = QD_VALUE_TEXT};
+        return qdi_search_no_values(&text, s->field, b->index, err);
+    }
+    bool term = qd_str_is(s->unmapped_type, "keyword");
     bool ip = qd_str_is(s->unmapped_type, "ip");
     bool f64 = qd_str_is(s->unmapped_type, "double") || qd_str_is(s->unmapped_type, "scaled_float");
     bool f32 = qd_str_is(s->unmapped_type, "float") || qd_str_is(s->unmapped_type, "half_float");
@@ -192,10 +203,20 @@ static int bind_field(const binder *b, const search_sort_field *s, search_sort_b
         rc = format_of(b, s, bound, err);
     }
     if (!rc && k->kind == QD_SORT_ORD && k->mode > QD_SORT_MAX) {
-        rc =
-            qd_err_set(err, QD_E_ARG, "we only support AVG, MEDIAN and SUM on number based fields");
+        rc = qd_err_set(err, QD_E_QUERY_SHARD,
+                        "we only support AVG, MEDIAN and SUM on number based fields");
+        qd_err_detail_str(err, "index_uuid", b->uuid);
+        qd_err_detail_str(err, "index", b->index);
     }
-    return rc ? rc : missing_of(b, s, bound, k, err);
+    if (!rc && s->numeric_type.n && f && k->kind == QD_SORT_ORD) {
+        rc = qd_err_set(err, QD_E_QUERY_SHARD,
+                        "[numeric_type] option cannot be set on a non-numeric field, got %s",
+                        qd_field_type_name(f));
+        qd_err_detail_str(err, "index_uuid", b->uuid);
+        qd_err_detail_str(err, "index", b->index);
+    }
+    if (rc || qd_str_is(s->field, "_index")) return rc;
+    return missing_of(b, s, bound, k, err);
 }
 
 int qdi_search_sort_bind(const search_sort *s, const qd_mapping *m, qd_str index, qd_str uuid,

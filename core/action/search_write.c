@@ -227,11 +227,11 @@ static void write_total(const search_run *x, qd_json_writer *w)
     const search_request *r = x->r;
     if (r->total_as_int) {
         qd_json_field_int(w, "total", r->total ? (int64_t)x->total : -1);
-    } else if (r->total) {
+    } else if (r->total || r->total_zero) {
         qd_json_key_c(w, "total");
         qd_json_object(w);
-        qd_json_field_int(w, "value", (int64_t)x->total);
-        qd_json_field_c(w, "relation", x->total_lower_bound ? "gte" : "eq");
+        qd_json_field_int(w, "value", r->total ? (int64_t)x->total : 0);
+        qd_json_field_c(w, "relation", x->total_lower_bound || !r->total ? "gte" : "eq");
         qd_json_object_end(w);
     }
 }
@@ -249,7 +249,7 @@ static int write_hits(search_run *x, qd_json_writer *w, qd_err *err)
     qd_json_key_c(w, "max_score");
     if (!x->nshards) {
         qd_json_double(w, 0);
-    } else if (isnan(x->max_score)) {
+    } else if (isnan(x->max_score) || (!x->scroll && !x->r->size)) {
         qd_json_null(w);
     } else {
         qd_json_float(w, x->max_score);
