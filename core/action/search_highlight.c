@@ -11,7 +11,9 @@ typedef struct highlight_rules {
     bool any_field;        /* require_field_match: false */
     int64_t analyze_max;   /* -1: the index's limit, an error beyond it */
     const qd_query *query; /* highlight_query */
-    bool words;
+    enum { SCAN_DEFAULT, SCAN_SENTENCE, SCAN_WORD, SCAN_CHARS } scanner;
+    qd_str fragmenter; /* of plain; n 0: span */
+    bool pre_given, post_given;
 } highlight_rules;
 
 typedef struct highlight_field {
@@ -44,16 +46,15 @@ static int tags(search_request *r, const qd_json_node *n, const qd_str **out, ui
     return 0;
 }
 
+/* Negative sizes mean what none given does. */
 static int size_option(const qd_json_node *m, uint32_t *out, qd_err *err)
 {
     int64_t v;
-    if (qd_i64_parse_decimal(qd_json_text(m), &v, NULL) || v < 0 || v > INT32_MAX) {
-        return qd_err_set(err, QD_E_ARG,
-                          "[highlight] %.*s must be a number that is not negative, "
-                          "got [%.*s]",
-                          QD_STR_ARG(m->key), QD_STR_ARG(m->raw));
+    if (qd_i64_parse_decimal(qd_json_text(m), &v, NULL) || v < INT32_MIN || v > INT32_MAX) {
+        return qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
+                          QD_STR_ARG(qd_json_text(m)));
     }
-    *out = (uint32_t)v;
+    if (v >= 0) *out = (uint32_t)v;
     return 0;
 }
 
@@ -72,11 +73,59 @@ static int type_option(qd_str v, highlight_rules *u, qd_str field, qd_err *err)
     return 0;
 }
 
+static qd_str upper_of(search_request *r, qd_str v)
+{
+    char *p = qd_arena_bytes(r->arena, v.n + 1);
+    for (size_t i = 0; p && i < v.n; i++)
+        p[i] = v.p[i] >= 'a' && v.p[i] <= 'z' ? (char)(v.p[i] - 32) : v.p[i];
+    return p ? (qd_str){p, v.n} : v;
+}
+
+/* The frame of the parser that reads the options. */
+static int option_failed(search_request *r, const qd_json_node *m, qd_str field, int rc, qd_err *err)
+{
+    if (!rc || !err || rc == QD_E_NOMEM) return rc;
+    qd_err frame;
+    qd_err_init(&frame);
+    (void)qdi_search_err_at(r, m->raw.p, &frame, QD_E_XCONTENT, "[%s] failed to parse field [%.*s]",
+                            field.n ? "highlight_field" : "highlight", QD_STR_ARG(m->key));
+    rc = qd_err_wrap(err, QD_E_XCONTENT, "%s", qd_err_reason(&frame));
+    qd_err_fini(&frame);
+    return rc;
+}
+
+static int schema_option(search_request *r, const qd_json_node *m, highlight_rules *u, qd_str field,
+                         qd_err *err)
+{
+    static const qd_str open[] = {
+#define TAG(n) {"<em class=\"hlt" n "\">", sizeof("<em class=\"hlt" n "\">") - 1}
+        TAG("1"), TAG("2"), TAG("3"), TAG("4"), TAG("5"),
+        TAG("6"), TAG("7"), TAG("8"), TAG("9"), TAG("10")};
+#undef TAG
+    static const qd_str close[] = {{"</em>", 5}, {"</em>", 5}, {"</em>", 5}, {"</em>", 5},
+                                   {"</em>", 5}, {"</em>", 5}, {"</em>", 5}, {"</em>", 5},
+                                   {"</em>", 5}, {"</em>", 5}};
+    qd_str v = qd_json_text(m);
+    if (qd_str_is(v, "styled")) {
+        u->o.pre = open;
+        u->o.post = close;
+        u->o.npre = QD_COUNT_OF(open);
+        return 0;
+    }
+    if (qd_str_is(v, "default")) {
+        u->o.pre = &em_open;
+        u->o.post = &em_close;
+        u->o.npre = 1;
+        return 0;
+    }
+    return option_failed(
+        r, m, field, qd_err_set(err, QD_E_ARG, "Unknown tag schema [%.*s]", QD_STR_ARG(v)), err);
+}
+
 static int enum_option(search_request *r, const qd_json_node *m, highlight_rules *u, qd_str field,
                        qd_err *err)
 {
     qd_str v = qd_json_text(m);
-    (void)r;
     if (qd_str_is(m->key, "type")) return type_option(v, u, field, err);
     if (qd_str_is(m->key, "order")) {
         u->o.by_score = qd_str_ieq(v, QD_STR("score"));
@@ -88,26 +137,25 @@ static int enum_option(search_request *r, const qd_json_node *m, highlight_rules
         return 0;
     }
     if (qd_str_is(m->key, "boundary_scanner")) {
-        u->words = qd_str_ieq(v, QD_STR("word"));
-        if (u->words || qd_str_ieq(v, QD_STR("sentence")) || qd_str_ieq(v, QD_STR("chars"))) {
-            return 0;
-        }
-        return qd_err_set(err, QD_E_ARG,
-                          "No enum constant org.elasticsearch.search.fetch.subphase."
-                          "highlight.HighlightBuilder.BoundaryScannerType.%.*s",
-                          QD_STR_ARG(v));
+        u->scanner = qd_str_ieq(v, QD_STR("word"))       ? SCAN_WORD
+                     : qd_str_ieq(v, QD_STR("sentence")) ? SCAN_SENTENCE
+                     : qd_str_ieq(v, QD_STR("chars"))    ? SCAN_CHARS
+                                                         : SCAN_DEFAULT;
+        if (u->scanner) return 0;
+        return option_failed(r, m, field,
+                             qd_err_set(err, QD_E_ARG,
+                                        "No enum constant org.elasticsearch.search.fetch.subphase."
+                                        "highlight.HighlightBuilder.BoundaryScannerType.%.*s",
+                                        QD_STR_ARG(upper_of(r, v))),
+                             err);
     }
     return 1;
 }
 
 static bool is_ignored(qd_str key)
 {
-    static const char *const keys[] = {"boundary_chars",   "boundary_max_scan",
-                                       "fragmenter",       "phrase_limit",
-                                       "matched_fields",   "options",
-                                       "highlight_filter", "fragment_offset",
-                                       "force_source",     "boundary_scanner_locale",
-                                       "tags_schema"};
+    static const char *const keys[] = {"matched_fields", "options", "highlight_filter",
+                                       "force_source", "boundary_scanner_locale"};
     for (size_t i = 0; i < QD_COUNT_OF(keys); i++) {
         if (qd_str_is(key, keys[i])) return true;
     }
@@ -130,9 +178,30 @@ static int rule(search_request *r, const qd_json_node *m, highlight_rules *u, qd
         u->analyze_max = v;
         return rc;
     }
-    if (qd_str_is(m->key, "pre_tags")) return tags(r, m, &u->o.pre, &u->o.npre, err);
+    if (qd_str_is(m->key, "tags_schema")) return schema_option(r, m, u, field, err);
+    if (qd_str_is(m->key, "boundary_max_scan")) return size_option(m, &u->o.boundary_max_scan, err);
+    if (qd_str_is(m->key, "phrase_limit")) return size_option(m, &u->o.phrase_limit, err);
+    if (qd_str_is(m->key, "fragment_offset")) {
+        uint32_t offset = UINT32_MAX; /* -1: the standard one */
+        rc = size_option(m, &offset, err);
+        u->o.fragment_margin = offset + 1;
+        return rc;
+    }
+    if (qd_str_is(m->key, "boundary_chars")) {
+        u->o.boundary_chars = qd_json_text(m);
+        return 0;
+    }
+    if (qd_str_is(m->key, "fragmenter")) {
+        u->fragmenter = qd_json_text(m);
+        return 0;
+    }
+    if (qd_str_is(m->key, "pre_tags")) {
+        u->pre_given = true;
+        return tags(r, m, &u->o.pre, &u->o.npre, err);
+    }
     if (qd_str_is(m->key, "post_tags")) {
         uint32_t n;
+        u->post_given = true;
         return tags(r, m, &u->o.post, &n, err);
     }
     if (qd_str_is(m->key, "require_field_match")) {
@@ -144,8 +213,25 @@ static int rule(search_request *r, const qd_json_node *m, highlight_rules *u, qd
         return qd_query_read_text(&how, m->raw, &u->query, err);
     }
     if (is_ignored(m->key)) return 0;
-    return qdi_search_err_at(r, m->raw.p, err, QD_E_XCONTENT, "[%s] unknown field [%.*s]",
+    bool inside = m->key.p > r->body.p && m->key.p < r->body.p + r->body.n;
+    return qdi_search_err_at(r, inside ? m->key.p - 1 : m->raw.p, err, QD_E_XCONTENT,
+                             "[%s] unknown field [%.*s]",
                              field.n ? "highlight_field" : "highlight", QD_STR_ARG(m->key));
+}
+
+/* The frames of the parsers of fields and of highlight around an option's error. */
+static int field_failed(search_request *r, const qd_json_node *o, qd_str field, int rc, qd_err *err)
+{
+    if (!err || rc == QD_E_NOMEM) return rc;
+    for (int k = 0; k < 2; k++) {
+        qd_err frame;
+        qd_err_init(&frame);
+        (void)qdi_search_err_at(r, o->raw.p, &frame, QD_E_XCONTENT, "[%s] failed to parse field [%.*s]",
+                                k ? "highlight" : "fields", QD_STR_ARG(k ? QD_STR("fields") : field));
+        rc = qd_err_wrap(err, QD_E_XCONTENT, "%s", qd_err_reason(&frame));
+        qd_err_fini(&frame);
+    }
+    return rc;
 }
 
 static int one_field(search_request *r, const qd_json_node *m, const highlight_rules *standard,
@@ -153,11 +239,19 @@ static int one_field(search_request *r, const qd_json_node *m, const highlight_r
 {
     int rc = 0;
     *f = (highlight_field){.name = m->key, .rules = *standard};
+    if (m->type != QD_JSON_T_OBJECT) {
+        return qdi_search_err_at(r, m->raw.p, err, QD_E_XCONTENT,
+                                 "[fields] %.*s doesn't support values of this type",
+                                 QD_STR_ARG(m->key));
+    }
     for (const qd_json_node *o = m->first; o && !rc; o = o->next) {
         rc = rule(r, o, &f->rules, f->name, err);
+        if (rc && !qd_str_is(o->key, "type")) rc = field_failed(r, o, f->name, rc, err);
     }
-    if (!rc && (!f->rules.o.npre || !f->rules.o.post)) {
-        rc = qd_err_set(err, QD_E_ARG, "pre_tags are set but post_tags are not set");
+    bool alone = f->rules.pre_given && !f->rules.post_given;
+    if (!rc && (alone || !f->rules.o.npre || !f->rules.o.post)) {
+        rc = qdi_search_err_at(r, m->raw.p, err, QD_E_PARSE,
+                               "pre_tags are set but post_tags are not set");
     }
     return rc;
 }
@@ -168,6 +262,20 @@ static int fields(search_request *r, const qd_json_node *n, const highlight_rule
     bool array = n->type == QD_JSON_T_ARRAY;
     uint32_t room = n->n + 1;
     int rc = 0;
+    if (!array && n->type != QD_JSON_T_OBJECT) {
+        return qdi_search_err_at(r, n->raw.p, err, QD_E_XCONTENT,
+                                 "[highlight] fields doesn't support values of type: %s",
+                                 n->type == QD_JSON_T_STRING   ? "VALUE_STRING"
+                                 : n->type == QD_JSON_T_NUMBER ? "VALUE_NUMBER"
+                                 : n->type == QD_JSON_T_BOOL   ? "VALUE_BOOLEAN"
+                                                               : "VALUE_NULL");
+    }
+    for (const qd_json_node *x = array ? n->first : NULL; x; x = x->next) {
+        if (x->type == QD_JSON_T_OBJECT && x->n == 1) continue;
+        return qdi_search_err_at(r, x->raw.p, err, QD_E_XCONTENT,
+                                 "[fields] can be a single object with any number of fields or an "
+                                 "array where each entry is an object with a single field");
+    }
     for (const qd_json_node *x = array ? n->first : NULL; x; x = x->next) room += x->n;
     h->fields = qd_arena_alloc(r->arena, room * sizeof *h->fields);
     if (!h->fields) return qd_err_nomem(err, "highlight");
@@ -184,7 +292,14 @@ int qdi_search_highlight_parse(search_request *r, const qd_json_node *n, search_
 {
     struct search_highlight *h = qd_arena_calloc(r->arena, sizeof *h);
     highlight_rules standard = {
-        .o = {.fragment_size = 100, .fragments = 5, .pre = &em_open, .post = &em_close, .npre = 1},
+        .o = {.fragment_size = 100,
+              .fragments = 5,
+              .pre = &em_open,
+              .post = &em_close,
+              .npre = 1,
+              .boundary_chars = QD_STR(".,!? \t\n"),
+              .boundary_max_scan = 20,
+              .phrase_limit = 256},
         .analyze_max = -1,
     };
     const qd_json_node *list = NULL;
@@ -192,7 +307,12 @@ int qdi_search_highlight_parse(search_request *r, const qd_json_node *n, search_
     if (!h) return qd_err_nomem(err, "highlight");
     if (n->type != QD_JSON_T_OBJECT) {
         return qdi_search_err_at(r, n->raw.p, err, QD_E_PARSE,
-                                 "Unknown key for a VALUE in [highlight].");
+                                 "Unknown key for a %s in [highlight].",
+                                 n->type == QD_JSON_T_ARRAY    ? "START_ARRAY"
+                                 : n->type == QD_JSON_T_STRING ? "VALUE_STRING"
+                                 : n->type == QD_JSON_T_NUMBER ? "VALUE_NUMBER"
+                                 : n->type == QD_JSON_T_BOOL   ? "VALUE_BOOLEAN"
+                                                               : "VALUE_NULL");
     }
     for (const qd_json_node *m = n->first; m && !rc; m = m->next) {
         if (qd_str_is(m->key, "fields")) {
@@ -264,6 +384,7 @@ static prepared *prepare(writing *x, const qd_field *f)
 }
 
 typedef struct values {
+    search_hits *h;
     qd_arena *arena;
     const qd_field *f;
     qd_str *at;
@@ -286,6 +407,12 @@ static void add_value(void *arg, const qd_json_node *n)
         for (uint32_t i = 0; i < v->n; i++) to[i] = v->at[i];
         v->at = to;
         v->room = more;
+    }
+    qd_analysis *scratch = v->f->normalizer ? qdi_hits_analysis(v->h) : NULL;
+    qd_str norm;
+    if (scratch && !qd_analyzer_normalize(v->f->normalizer, scratch, s, &norm, NULL)) {
+        s = qd_arena_str(v->arena, norm); /* shown as it is indexed, as of `fields` */
+        if (!s.p) return;
     }
     v->at[v->n++] = s;
 }
@@ -318,12 +445,33 @@ static qd_highlight_options options_of(const writing *x)
     int64_t identity = qd_config_i64(x->h->x->a->config, QD_SET_COMPAT_IDENTITY);
     bool newer = identity == 1 || identity == 2; /* es8, es9 */
     qd_highlight_options o = u->o;
-    o.breaks = u->type == MARK_PLAIN ? QD_HIGHLIGHT_PLAIN
-               : u->words            ? QD_HIGHLIGHT_WORDS
-                                     : QD_HIGHLIGHT_SENTENCES;
+    bool chars = u->type == MARK_FVH && (!u->scanner || u->scanner == SCAN_CHARS);
+    o.breaks = u->type == MARK_PLAIN       ? QD_HIGHLIGHT_PLAIN
+               : chars                     ? QD_HIGHLIGHT_CHARS
+               : u->scanner == SCAN_WORD ? QD_HIGHLIGHT_WORDS
+                                           : QD_HIGHLIGHT_SENTENCES;
+    if (u->type == MARK_UNIFIED && u->scanner == SCAN_WORD) o.fragment_size = 0; /* a word each */
+    o.simple_fragmenter = qd_str_is(u->fragmenter, "simple");
     o.whole_phrases = newer && u->type == MARK_UNIFIED && !u->any_field &&
                       qd_values_bool(x->h->index->meta->values, QD_IX_WEIGHT_MATCHES_MODE);
     return o;
+}
+
+/* What only shows when a field is highlighted. */
+static int check_rules(const highlight_rules *u, const qd_field *f, qd_err *err)
+{
+    if (u->type == MARK_FVH && !f->vector_offsets)
+        return qd_err_set(err, QD_E_ARG,
+                          "the field [%.*s] should be indexed with term vector with position "
+                          "offsets to be used with fast vector highlighter",
+                          QD_STR_ARG(f->name));
+    if (u->type == MARK_UNIFIED && u->scanner == SCAN_CHARS)
+        return qd_err_set(err, QD_E_ARG, "Invalid boundary scanner type: chars");
+    if (u->type == MARK_PLAIN && u->fragmenter.n && !qd_str_is(u->fragmenter, "simple") &&
+        !qd_str_is(u->fragmenter, "span"))
+        return qd_err_set(err, QD_E_ARG, "unknown fragmenter option [%.*s] for the field [%.*s]",
+                          QD_STR_ARG(u->fragmenter), QD_STR_ARG(f->name));
+    return 0;
 }
 
 static void write_fragments(writing *x, const qd_field *f, const qd_str *fragments, uint32_t n)
@@ -346,6 +494,9 @@ static int write_field(void *arg, const qd_field *f)
     qd_str *fragments;
     uint32_t n = 0;
     if (f->kind != QD_FIELD_TEXT && f->kind != QD_FIELD_KEYWORD) return 0;
+    bool pattern = qd_str_find(x->spec->name, '*') >= 0;
+    if (pattern && x->spec->rules.type == MARK_FVH && !f->vector_offsets) return 0;
+    if ((x->rc = check_rules(&x->spec->rules, f, x->err))) return 1;
     prepared *p = prepare(x, f);
     qd_analysis *scratch = p ? qdi_hits_analysis(h) : NULL;
     if (p && !scratch) x->rc = qd_err_nomem(x->err, "highlight");
@@ -353,10 +504,14 @@ static int write_field(void *arg, const qd_field *f)
     qd_highlight_options o = options_of(x);
     if (qd_highlighter_is_empty(p->h) && !o.no_match_size) return 0;
     qd_arena_mark mark = qd_arena_mark_get(h->arena);
-    values v = {.arena = h->arena, .f = f};
+    values v = {.h = h, .arena = h->arena, .f = f};
     qdi_source_walk(x->source, f->parent ? f->parent->name : f->name, add_value, &v);
     x->rc = check_length(x, f, &v, &o.analyze_max);
-    if (!x->rc) {
+    if (!x->rc && x->spec->rules.type == MARK_FVH) {
+        x->rc = qd_highlight_vector(p->h, f->index_analyzer, scratch, v.at, v.n,
+                                    (uint32_t)f->position_increment_gap, &o, h->arena, &fragments,
+                                    &n, x->err);
+    } else if (!x->rc) {
         x->rc =
             qd_highlight(p->h, f->kind == QD_FIELD_TEXT ? f->index_analyzer : NULL, f->normalizer,
                          scratch, v.at, v.n, &o, h->arena, &fragments, &n, x->err);

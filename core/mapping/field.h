@@ -73,6 +73,7 @@ typedef struct qd_field {
     bool coerce, ignore_malformed;
     bool eager_global_ordinals, split_on_whitespace, index_phrases, fielddata;
     uint8_t index_options; /* qd_index_detail */
+    bool vector_offsets;   /* term_vector asks for positions and offsets: fvh may highlight it */
     uint8_t exists_by;     /* qd_exists_by */
     uint32_t ignore_above; /* characters (UTF-16 units); UINT32_MAX = no limit */
     uint32_t position_increment_gap;

@@ -35,6 +35,7 @@ typedef enum param_id {
     PARAM_FIELDDATA,
     PARAM_INDEX_PHRASES,
     PARAM_SIMILARITY,
+    PARAM_TERM_VECTOR,
     PARAM_OTHER, /* kept and written, means nothing to indexing */
 } param_id;
 

@@ -17,7 +17,8 @@ typedef struct qd_highlighter qd_highlighter;
 typedef enum qd_highlight_breaks {
     QD_HIGHLIGHT_SENTENCES,
     QD_HIGHLIGHT_WORDS,
-    QD_HIGHLIGHT_PLAIN /* pieces of the older highlighter */
+    QD_HIGHLIGHT_PLAIN, /* pieces of the older highlighter */
+    QD_HIGHLIGHT_CHARS, /* only for qd_highlight_vector: boundary_chars */
 } qd_highlight_breaks;
 
 typedef struct qd_highlight_options {
@@ -29,6 +30,11 @@ typedef struct qd_highlight_options {
     bool by_score, html, whole_phrases;
     qd_highlight_breaks breaks;
     uint32_t analyze_max; /* units of text that are looked at; 0: all */
+    bool simple_fragmenter; /* plain: pieces of just the size */
+    /* qd_highlight_vector */
+    qd_str boundary_chars;
+    uint32_t boundary_max_scan, phrase_limit;
+    uint32_t fragment_margin; /* 1 + fragment_offset; 0: its default */
 } qd_highlight_options;
 
 /* What a query tree wants of a field: the leaves of that field, or of all with any_field. each_leaf
@@ -51,6 +57,13 @@ int qd_highlight(qd_highlighter *h, const qd_analyzer *analyzer, const qd_analyz
                  qd_analysis *scratch, const qd_str *values, uint32_t nvalues,
                  const qd_highlight_options *o, qd_arena *arena, qd_str **out, uint32_t *n,
                  qd_err *err);
+/* The same by the rules of the highlighter over term vectors; gap: positions between two values.
+ * [worker] QD_E_ARG (fragment_size too small), QD_E_NOMEM, errors of analysis. */
+QD_MUST_CHECK
+int qd_highlight_vector(qd_highlighter *h, const qd_analyzer *analyzer, qd_analysis *scratch,
+                        const qd_str *values, uint32_t nvalues, uint32_t gap,
+                        const qd_highlight_options *o, qd_arena *arena, qd_str **out, uint32_t *n,
+                        qd_err *err);
 /* UTF-16 units of UTF-8 text. [any] */
 size_t qd_highlight_units(qd_str s);
 

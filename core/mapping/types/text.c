@@ -7,7 +7,7 @@ static const param_row params[] = {
     {"store", PARAM_STORE, KIND_BOOL, UPDATE_NEVER, "false"},
     {"index_options", PARAM_INDEX_OPTIONS, KIND_STRING, UPDATE_NEVER, "\"positions\""},
     {"norms", PARAM_NORMS, KIND_BOOL, UPDATE_OFF, "true"},
-    {"term_vector", PARAM_OTHER, KIND_STRING, UPDATE_NEVER, "\"no\""},
+    {"term_vector", PARAM_TERM_VECTOR, KIND_STRING, UPDATE_NEVER, "\"no\""},
     {"analyzer", PARAM_ANALYZER, KIND_STRING, UPDATE_NEVER, "\"default\""},
     {"search_analyzer", PARAM_SEARCH_ANALYZER, KIND_STRING, UPDATE_FREE, NULL},
     {"search_quote_analyzer", PARAM_SEARCH_QUOTE_ANALYZER, KIND_STRING, UPDATE_FREE, NULL},
@@ -69,6 +69,8 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
             QD_STR_ARG(f->leaf));
     }
     if (!f->indexed) f->norms = false;
+    const param_value *vector = qdi_param(f->def, PARAM_TERM_VECTOR);
+    f->vector_offsets = vector && qd_str_starts(vector->text, QD_STR("with_positions_offsets"));
     return 0;
 }
 

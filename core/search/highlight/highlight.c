@@ -37,14 +37,14 @@ size_t qd_highlight_units(qd_str s)
 
 /* --- text --- */
 
-static int load(work *k, qd_str s, highlight_text *v)
+int qdi_highlight_load(qd_str s, qd_arena *arena, highlight_text *v, qd_err *err)
 {
     size_t units = qd_highlight_units(s);
     v->utf8 = s;
     v->n = (uint32_t)units;
-    v->u = qd_arena_alloc(k->arena, (units + 2) * sizeof *v->u);
-    v->byte_of = qd_arena_alloc(k->arena, (units + 2) * sizeof *v->byte_of);
-    if (!v->u || !v->byte_of) return qd_err_nomem(k->err, "highlighting");
+    v->u = qd_arena_alloc(arena, (units + 2) * sizeof *v->u);
+    v->byte_of = qd_arena_alloc(arena, (units + 2) * sizeof *v->byte_of);
+    if (!v->u || !v->byte_of) return qd_err_nomem(err, "highlighting");
     uint32_t at = 0;
     for (size_t i = 0; i < s.n && at < units;) {
         unsigned char c = (unsigned char)s.p[i];
@@ -108,8 +108,19 @@ static int add_passage(work *k, const highlight_passage *p)
     return 0;
 }
 
+/* Different words of a fragment, as Lucene's QueryScorer counts them. */
+static double plain_score(work *k, const highlight_passage *p)
+{
+    const highlight_text *v = &k->values[p->value];
+    double score = 0;
+    for (uint32_t i = 0; i < p->n; i++) score += k->counts[v->matches[p->first + i].term]++ == 0;
+    for (uint32_t i = 0; i < p->n; i++) k->counts[v->matches[p->first + i].term] = 0;
+    return score;
+}
+
 static double score_of(work *k, const highlight_passage *p)
 {
+    if (k->o->breaks == QD_HIGHLIGHT_PLAIN) return plain_score(k, p);
     const highlight_text *v = &k->values[p->value];
     double length = p->to - p->from, score = 0;
     for (uint32_t i = 0; i < p->n; i++) k->counts[v->matches[p->first + i].term]++;
@@ -158,7 +169,8 @@ static int passages_plain(work *k, uint32_t number)
     int rc = 0;
     for (uint32_t i = 0; i < v->ntokens && size && !rc; i++) {
         qd_span t = v->tokens[i];
-        if (t.to >= size * pieces && v->n - t.to >= size / 2 && i) {
+        bool enough = k->o->simple_fragmenter || v->n - t.to >= size / 2;
+        if (t.to >= size * pieces && enough && i) {
             pieces++;
             p.to = end;
             for (p.first = m; m < v->nmatches && v->matches[m].from < end; m++) p.n++;
@@ -178,6 +190,14 @@ static int by_score(const void *a, const void *b)
     const highlight_passage *x = a, *y = b;
     if (x->score != y->score) return x->score > y->score ? -1 : 1;
     return x->number < y->number ? -1 : x->number > y->number;
+}
+
+/* Value by value, the best first. */
+static int by_value(const void *a, const void *b)
+{
+    const highlight_passage *x = a, *y = b;
+    if (x->value != y->value) return x->value < y->value ? -1 : 1;
+    return by_score(a, b);
 }
 
 static int by_number(const void *a, const void *b)
@@ -202,19 +222,23 @@ static int choose(work *k)
     }
     if (rc || !k->npassages) return rc;
     for (uint32_t i = 0; i < k->npassages; i++) k->passages[i].score = score_of(k, &k->passages[i]);
-    qsort(k->passages, k->npassages, sizeof *k->passages, by_score);
+    bool plain = k->o->breaks == QD_HIGHLIGHT_PLAIN;
+    qsort(k->passages, k->npassages, sizeof *k->passages,
+          plain && !k->o->by_score ? by_value : by_score);
     if (k->o->fragments && k->npassages > k->o->fragments) k->npassages = k->o->fragments;
-    if (!k->o->by_score) qsort(k->passages, k->npassages, sizeof *k->passages, by_number);
+    if (!k->o->by_score && !plain)
+        qsort(k->passages, k->npassages, sizeof *k->passages, by_number);
     return 0;
 }
 
 /* --- text of a passage --- */
 
-static void put(work *k, qd_buf *b, const highlight_text *v, uint32_t from, uint32_t to)
+void qdi_highlight_put(const qd_highlight_options *o, qd_buf *b, const highlight_text *v,
+                       uint32_t from, uint32_t to)
 {
     static const char *const entities[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#x27;", "&#x2F;"};
     qd_str s = qd_str_sub(v->utf8, v->byte_of[from], v->byte_of[to] - v->byte_of[from]);
-    if (!k->o->html) {
+    if (!o->html) {
         (void)qd_buf_str(b, s);
         return;
     }
@@ -242,13 +266,13 @@ static int render(work *k, const highlight_passage *p, qd_str *out)
         }
         if (to > v->n) to = v->n;
         if (to <= at || from >= to) continue;
-        put(k, &b, v, at, from);
+        qdi_highlight_put(k->o, &b, v, at, from);
         (void)qd_buf_str(&b, k->o->pre[0]);
-        put(k, &b, v, from, to);
+        qdi_highlight_put(k->o, &b, v, from, to);
         (void)qd_buf_str(&b, k->o->post[0]);
         at = to;
     }
-    if (at < p->to) put(k, &b, v, at, p->to);
+    if (at < p->to) qdi_highlight_put(k->o, &b, v, at, p->to);
     qd_str text = qd_buf_view(&b);
     if (k->o->breaks != QD_HIGHLIGHT_PLAIN) text = qd_str_trim(text);
     int rc = qd_buf_status(&b);
@@ -263,7 +287,14 @@ static int without_match(work *k, qd_str **out, uint32_t *n)
     highlight_text *v = &k->values[0];
     highlight_passage p = {.to = v->n};
     highlight_breaker b;
-    if (k->o->no_match_size < v->n) {
+    if (k->o->breaks == QD_HIGHLIGHT_PLAIN && k->o->no_match_size < v->n) {
+        p.to = 0; /* the last word that fits */
+        for (uint32_t i = 0; i < v->ntokens; i++) {
+            if (v->tokens[i].to > k->o->no_match_size) break;
+            p.to = v->tokens[i].to;
+        }
+        if (!p.to) return 0;
+    } else if (k->o->no_match_size < v->n) {
         int rc = qdi_breaker_open(&b, v, QD_HIGHLIGHT_WORDS, 0, k->err);
         if (rc) return rc;
         int32_t end = ubrk_following(b.words, (int32_t)k->o->no_match_size);
@@ -289,10 +320,11 @@ int qd_highlight(qd_highlighter *h, const qd_analyzer *analyzer, const qd_analyz
     if (!k.values) return qd_err_nomem(err, "highlighting");
     for (uint32_t i = 0; i < nvalues && !rc; i++) {
         highlight_text *v = &k.values[i];
-        rc = load(&k, values[i], v);
+        rc = qdi_highlight_load(values[i], arena, v, err);
         v->base = k.length;
         k.length += v->n + 1;
-        if (!rc && !qd_highlighter_is_empty(h)) rc = analyze(&k, analyzer, normalizer, scratch, v);
+        bool tokens = !qd_highlighter_is_empty(h) || (o->breaks == QD_HIGHLIGHT_PLAIN && analyzer);
+        if (!rc && tokens) rc = analyze(&k, analyzer, normalizer, scratch, v);
     }
     if (!rc) rc = choose(&k);
     if (rc) return rc;

@@ -16,6 +16,20 @@ typedef struct highlight_range {
     qd_node_range range;
 } highlight_range;
 
+/* A word or phrase of the query, in its order; equal ones once. */
+typedef struct highlight_flat {
+    enum {
+        HIGHLIGHT_FLAT_TERM,
+        HIGHLIGHT_FLAT_PATTERN,
+        HIGHLIGHT_FLAT_RANGE,
+        HIGHLIGHT_FLAT_PHRASE
+    } kind;
+    qd_str term;
+    uint32_t at; /* among patterns, ranges, phrases */
+    uint32_t number;
+    float boost;
+} highlight_flat;
+
 struct qd_highlighter {
     qd_str *terms; /* sorted, distinct */
     uint32_t nterms;
@@ -25,6 +39,8 @@ struct qd_highlighter {
     uint32_t nphrases;
     highlight_range *ranges;
     uint32_t nranges;
+    highlight_flat *flats;
+    uint32_t nflats;
 };
 
 /* A marked stretch of one value. */
@@ -56,12 +72,21 @@ typedef struct highlight_passage {
 /* Finds the matches of one value's tokens. distinct: how many different words there can be. */
 int qdi_highlight_find(const qd_highlighter *h, const qd_tokens *t, bool whole_phrases, qd_arena *a,
                        highlight_text *v, qd_err *err);
+/* Is the term within the range? */
+bool qdi_highlight_in_range(const qd_node_range *r, qd_str t);
+/* A text in UTF-16 with its places in UTF-8. */
+int qdi_highlight_load(qd_str s, qd_arena *arena, highlight_text *v, qd_err *err);
+/* Appends units [from, to) of a text, encoded as the options want. */
+void qdi_highlight_put(const qd_highlight_options *o, qd_buf *b, const highlight_text *v,
+                       uint32_t from, uint32_t to);
 /* Number of different words (bound of highlight_match.term). */
 uint32_t qdi_highlight_words(const qd_highlighter *h);
 
 /* Sentences of one value, joined or cut to a size. */
 typedef struct highlight_breaker {
     UBreakIterator *main, *words;
+    const highlight_text *text;
+    bool main_words;
     uint32_t max; /* 0: unbounded */
     int32_t window_from, window_to, from, to;
 } highlight_breaker;

@@ -40,6 +40,21 @@ static void add_term(gather *g, qd_str t)
     g->nterms++;
 }
 
+static void add_flat(gather *g, int kind, qd_str term, uint32_t at, float boost)
+{
+    qd_highlighter *h = g->h;
+    for (uint32_t i = 0; i < h->nflats && !g->counting && kind == HIGHLIGHT_FLAT_TERM; i++) {
+        const highlight_flat *f = &h->flats[i];
+        if (f->kind == HIGHLIGHT_FLAT_TERM && f->boost == boost && qd_str_eq(f->term, term)) return;
+    }
+    if (!g->counting) {
+        h->flats[h->nflats] =
+            (highlight_flat){.term = term, .at = at, .number = h->nflats, .boost = boost};
+        h->flats[h->nflats].kind = kind;
+    }
+    h->nflats++;
+}
+
 static void drop_automaton(void *arg)
 {
     qd_automaton_free(arg);
@@ -76,17 +91,23 @@ static int leaf(void *arg, const qd_node *n, float boost)
 {
     gather *g = arg;
     qd_highlighter *h = g->h;
-    (void)boost;
     if (!g->any && !qd_str_eq(field_of(n), g->field)) return 0;
     switch (n->kind) {
     case QD_NATIVE_TERM:
         add_term(g, n->u.term.term);
+        add_flat(g, HIGHLIGHT_FLAT_TERM, n->u.term.term, 0, boost);
         break;
     case QD_NATIVE_SYNONYM:
-        for (uint32_t i = 0; i < n->u.synonym.n; i++) add_term(g, n->u.synonym.terms[i]);
+        for (uint32_t i = 0; i < n->u.synonym.n; i++) {
+            add_term(g, n->u.synonym.terms[i]);
+            add_flat(g, HIGHLIGHT_FLAT_TERM, n->u.synonym.terms[i], 0, boost);
+        }
         break;
     case QD_NATIVE_TERM_SET:
-        for (uint32_t i = 0; i < n->u.term_set.n; i++) add_term(g, n->u.term_set.terms[i]);
+        for (uint32_t i = 0; i < n->u.term_set.n; i++) {
+            add_term(g, n->u.term_set.terms[i]);
+            add_flat(g, HIGHLIGHT_FLAT_TERM, n->u.term_set.terms[i], 0, boost);
+        }
         break;
     case QD_NATIVE_PHRASE:
         if (h->nphrases == LISTS_MAX) break;
@@ -94,15 +115,18 @@ static int leaf(void *arg, const qd_node *n, float boost)
             h->phrases[h->nphrases] =
                 (highlight_phrase){n->u.phrase.terms, n->u.phrase.n, n->u.phrase.slop};
         }
+        add_flat(g, HIGHLIGHT_FLAT_PHRASE, (qd_str){NULL, 0}, h->nphrases, boost);
         h->nphrases++;
         break;
     case QD_NATIVE_RANGE:
         if (n->u.range.kind != QD_RANGE_TERM || h->nranges == LISTS_MAX) break;
         if (!g->counting) h->ranges[h->nranges].range = n->u.range;
+        add_flat(g, HIGHLIGHT_FLAT_RANGE, (qd_str){NULL, 0}, h->nranges, boost);
         h->nranges++;
         break;
     case QD_NATIVE_PATTERN:
         if (h->npatterns == LISTS_MAX) break;
+        add_flat(g, HIGHLIGHT_FLAT_PATTERN, (qd_str){NULL, 0}, h->npatterns, boost);
         if (!g->counting) return make_pattern(g, &n->u.pattern, g->err);
         h->npatterns++;
         break;
@@ -132,10 +156,11 @@ int qd_highlighter_make(const qd_node *root,
     h->patterns = qd_arena_calloc(arena, (h->npatterns + 1) * sizeof(qd_automaton *));
     h->phrases = qd_arena_alloc(arena, (h->nphrases + 1) * sizeof *h->phrases);
     h->ranges = qd_arena_alloc(arena, (h->nranges + 1) * sizeof *h->ranges);
-    if (!h->terms || !h->patterns || !h->phrases || !h->ranges) {
+    h->flats = qd_arena_alloc(arena, (h->nflats + 1) * sizeof *h->flats);
+    if (!h->terms || !h->patterns || !h->phrases || !h->ranges || !h->flats) {
         return qd_err_nomem(err, "highlighting");
     }
-    g.nterms = h->npatterns = h->nphrases = h->nranges = 0;
+    g.nterms = h->npatterns = h->nphrases = h->nranges = h->nflats = 0;
     g.counting = false;
     g.err = err;
     if (!rc) rc = each_leaf(root, leaf, &g);
@@ -161,7 +186,7 @@ uint32_t qdi_highlight_words(const qd_highlighter *h)
 
 /* --- words --- */
 
-static bool in_range(const qd_node_range *r, qd_str t)
+bool qdi_highlight_in_range(const qd_node_range *r, qd_str t)
 {
     if (r->has_from) {
         int c = qd_str_cmp(t, r->from);
@@ -192,7 +217,7 @@ static uint32_t word_of(const qd_highlighter *h, qd_str t)
         if (qd_automaton_match(h->patterns[i], t)) return h->nterms + i;
     }
     for (uint32_t i = 0; i < h->nranges; i++) {
-        if (in_range(&h->ranges[i].range, t)) return h->nterms + h->npatterns + h->nphrases + i;
+        if (qdi_highlight_in_range(&h->ranges[i].range, t)) return h->nterms + h->npatterns + h->nphrases + i;
     }
     return UINT32_MAX;
 }
@@ -269,9 +294,49 @@ static bool phrase_from(const finder *f, const highlight_phrase *p, uint32_t i, 
     return k == p->n;
 }
 
+/* A sloppy phrase's words in any order, as Lucene's unordered NearSpans: the earliest of one token
+ * for each word goes on until they stand close enough; each such group is marked. */
+static int find_near(finder *f, uint32_t number)
+{
+    const highlight_phrase *p = &f->h->phrases[number];
+    uint32_t word = f->h->nterms + f->h->npatterns + number, slot[64], at[64], n = 0;
+    for (uint32_t k = 0; k < p->n && n < 64; k++) {
+        if (!k || p->terms[k].position != p->terms[k - 1].position) slot[n++] = k;
+    }
+    for (uint32_t s = 0; s < n; s++) at[s] = UINT32_MAX; /* before the first */
+    for (uint32_t move = 0, all = n == 0;; all = true) {
+        for (uint32_t s = all ? move : 0; s < (all ? move + 1 : n); s++) {
+            uint32_t end = s + 1 < n ? slot[s + 1] : p->n, i = at[s] + 1;
+            for (; i < f->t->n; i++) {
+                bool found = false, taken = false;
+                for (uint32_t k = slot[s]; k < end && !found; k++)
+                    found = is_phrase_term(&p->terms[k], qd_tokens_term(f->t, i));
+                for (uint32_t o = 0; o < n; o++) taken |= o != s && at[o] == i;
+                if (found && !taken) break;
+            }
+            if (i >= f->t->n) return 0;
+            at[s] = i;
+        }
+        uint32_t low = 0, high = 0;
+        for (uint32_t s = 1; s < n; s++) {
+            if (f->position[at[s]] < f->position[at[low]]) low = s;
+            if (f->position[at[s]] > f->position[at[high]]) high = s;
+        }
+        if (!n) return 0;
+        if (f->position[at[high]] + 1 - f->position[at[low]] <= n + p->slop) {
+            for (uint32_t s = 0; s < n; s++) {
+                qd_span o = f->t->offset[at[s]];
+                if (add_match(f, o.from, o.to, word)) return QD_E_NOMEM;
+            }
+        }
+        move = low;
+    }
+}
+
 static int find_phrase(finder *f, uint32_t number)
 {
     const highlight_phrase *p = &f->h->phrases[number];
+    if (p->slop && !f->whole) return find_near(f, number);
     uint32_t word = f->h->nterms + f->h->npatterns + number, at[64], n;
     for (uint32_t i = 0; i < f->t->n; i++) {
         if (!p->n || !is_phrase_term(&p->terms[0], qd_tokens_term(f->t, i))) {
