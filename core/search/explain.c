@@ -176,7 +176,10 @@ static qd_similarity similarity(const explaining *x, qd_str field)
     return *s;
 }
 
-static qd_explanation *explain_tf(explaining *x, qd_str field, float freq, bool phrase)
+/* What a frequency counts. */
+typedef enum freq_kind { FREQ_TERM, FREQ_SYNONYM, FREQ_PHRASE } freq_kind;
+
+static qd_explanation *explain_tf(explaining *x, qd_str field, float freq, freq_kind what)
 {
     qd_similarity sim = similarity(x, field);
     qd_collection_stats st;
@@ -192,8 +195,9 @@ static qd_explanation *explain_tf(explaining *x, qd_str field, float freq, bool 
     (void)qd_f32_print(text, freq);
     add(x, e,
         make(x, true, freq,
-             phrase ? qd_arena_printf(x->arena, "phraseFreq=%s", text)
-                    : QD_STR("freq, occurrences of term within document")));
+             what == FREQ_PHRASE    ? qd_arena_printf(x->arena, "phraseFreq=%s", text)
+             : what == FREQ_SYNONYM ? qd_arena_printf(x->arena, "termFreq=%s", text)
+                                    : QD_STR("freq, occurrences of term within document")));
     add(x, e, number(x, sim.k1, "k1, term saturation parameter"));
     add(x, e, number(x, sim.b, "b, length normalization parameter"));
     add(x, e,
@@ -205,7 +209,7 @@ static qd_explanation *explain_tf(explaining *x, qd_str field, float freq, bool 
 
 /* "weight(title:fox in 3) [PerFieldSimilarity], result of:" over the score and its factors. */
 static qd_explanation *explain_weight(explaining *x, const qd_node *n, qd_str field, float boost,
-                                      float score, float freq, qd_explanation *idf, bool phrase)
+                                      float score, float freq, qd_explanation *idf, freq_kind of)
 {
     char text[32];
     qd_similarity sim = similarity(x, field);
@@ -221,7 +225,7 @@ static qd_explanation *explain_weight(explaining *x, const qd_node *n, qd_str fi
              qd_arena_printf(x->arena, "score(freq=%s), computed as boost * idf * tf from:", text));
     if (boost * sim.factor != 1) add(x, s, number(x, boost * sim.factor, "boost"));
     add(x, s, idf);
-    add(x, s, explain_tf(x, field, freq, phrase));
+    add(x, s, explain_tf(x, field, freq, of));
     add(x, e, s);
     return e;
 }
@@ -236,7 +240,7 @@ static qd_explanation *explain_term(explaining *x, const qd_node *n, float boost
     qd_node plain = *n;
     plain.boost = 1;
     return explain_weight(x, &plain, t->field, boost, score, (float)freq,
-                          explain_idf(x, df, st.doc_count), false);
+                          explain_idf(x, df, st.doc_count), FREQ_TERM);
 }
 
 static qd_explanation *explain_synonym(explaining *x, const qd_node *n, float boost, float score)
@@ -250,7 +254,7 @@ static qd_explanation *explain_synonym(explaining *x, const qd_node *n, float bo
     }
     qd_searcher_field_stats(x->s, n->u.synonym.field, &st);
     return explain_weight(x, n, n->u.synonym.field, boost, score, (float)freq,
-                          explain_idf(x, most, st.doc_count), false);
+                          explain_idf(x, most, st.doc_count), FREQ_SYNONYM);
 }
 
 /* The frequency of a phrase is found from its score: weight * tf is monotone in it. */
@@ -284,45 +288,53 @@ static qd_explanation *explain_phrase(explaining *x, const qd_node *n, float boo
     if (idf) idf->value = sum;
     float weight = boost * similarity(x, p->field).factor * sum;
     return explain_weight(x, n, p->field, boost, score,
-                          phrase_frequency(x, p->field, weight, score), idf, true);
+                          phrase_frequency(x, p->field, weight, score), idf, FREQ_PHRASE);
 }
 
 /* --- trees --- */
 
 static qd_explanation *explain(explaining *x, const qd_node *n, float boost);
 
+static qd_explanation *required_missing(explaining *x, const qd_node *n, qd_explanation *why)
+{
+    qd_explanation *no = make(x, false, 0,
+                              qd_arena_printf(x->arena, "no match on required clause (%.*s)",
+                                              QD_STR_ARG(describe(x, n))));
+    add(x, no, why);
+    return no;
+}
+
 static qd_explanation *explain_bool(explaining *x, const qd_node *n, float boost, bool match,
                                     float score)
 {
     const qd_node_bool *b = &n->u.boolean;
-    qd_explanation *e = make(x, match, score,
-                             match ? QD_STR("sum of:")
-                                   : QD_STR("Failure to meet condition(s) of "
-                                            "required/prohibited clause(s)"));
+    qd_explanation *e = make(x, match, score, QD_STR("sum of:"));
+    uint32_t matched = 0;
+    bool fail = false;
     for (uint32_t i = 0; i < b->nmust && !x->rc; i++) {
         qd_explanation *d = explain(x, b->must[i], boost);
-        if (d && !d->match) {
-            qd_explanation *no =
-                make(x, false, 0,
-                     qd_arena_printf(x->arena, "no match on required clause (%.*s)",
-                                     QD_STR_ARG(describe(x, b->must[i]))));
-            add(x, no, d);
-            d = no;
-        }
+        if (d && !d->match) d = required_missing(x, b->must[i], d);
+        fail |= d && !d->match;
+        matched += d && d->match;
         add(x, e, d);
     }
     for (uint32_t i = 0; i < b->nshould && !x->rc; i++) {
         qd_explanation *d = explain(x, b->should[i], boost);
-        if (d && d->match) add(x, e, d);
+        if (!d || !d->match) continue;
+        add(x, e, d);
+        matched++;
     }
     for (uint32_t i = 0; i < b->nfilter && !x->rc; i++) {
-        qd_explanation *d = explain(x, b->filter[i], 1);
-        bool on = d && d->match;
-        qd_explanation *f = make(x, on, 0,
-                                 on ? QD_STR("match on required clause, product of:")
-                                    : QD_STR("no match on required clause"));
-        if (on) add(x, f, number(x, 0, "# clause"));
-        add(x, f, d);
+        qd_explanation *d = explain(x, b->filter[i], 1), *f = NULL;
+        if (d && d->match) {
+            f = make(x, true, 0, QD_STR("match on required clause, product of:"));
+            add(x, f, number(x, 0, "# clause"));
+            add(x, f, d);
+            matched++;
+        } else if (d) {
+            f = required_missing(x, b->filter[i], d);
+            fail = true;
+        }
         add(x, e, f);
     }
     for (uint32_t i = 0; i < b->nmust_not && !x->rc; i++) {
@@ -333,8 +345,29 @@ static qd_explanation *explain_bool(explaining *x, const qd_node *n, float boost
                                                  QD_STR_ARG(describe(x, b->must_not[i]))));
         add(x, f, d);
         add(x, e, f);
+        fail = true;
     }
+    if (match || !e) return e;
+    e->description =
+        fail       ? QD_STR("Failure to meet condition(s) of required/prohibited clause(s)")
+        : !matched ? QD_STR("No matching clauses")
+                   : qd_arena_printf(x->arena,
+                                     "Failure to match minimum number of optional clauses: %u",
+                                     b->min_should);
     return e;
+}
+
+/* The children of a sum whose own children are summed as well stand in its place, as Lucene inlines
+ * disjunctions. */
+static void add_flat(explaining *x, qd_explanation *e, const qd_node *n, qd_explanation *k)
+{
+    bool sum = n->kind == QD_NATIVE_BOOL && n->boost == 1 && !n->u.boolean.nmust &&
+               !n->u.boolean.nfilter && !n->u.boolean.nmust_not && n->u.boolean.min_should <= 1;
+    if (!sum) {
+        add(x, e, k);
+        return;
+    }
+    for (uint32_t i = 0; i < k->n; i++) add(x, e, k->details[i]);
 }
 
 static qd_explanation *explain_max(explaining *x, const qd_node *n, float boost, float score)
@@ -342,14 +375,28 @@ static qd_explanation *explain_max(explaining *x, const qd_node *n, float boost,
     char text[32];
     const qd_node_dis_max *d = &n->u.dis_max;
     (void)qd_f32_print(text, d->tie_breaker);
-    qd_str what = d->tie_breaker == 0
-                      ? QD_STR("max of:")
+    bool sum = d->tie_breaker == 1; /* Lucene makes a disjunction of it */
+    qd_str what = sum                   ? QD_STR("sum of:")
+                  : d->tie_breaker == 0 ? QD_STR("max of:")
                       : qd_arena_printf(x->arena, "max plus %s times others of:", text);
     qd_explanation *e = make(x, true, score, what);
     for (uint32_t i = 0; i < d->n && !x->rc; i++) {
         qd_explanation *k = explain(x, d->children[i], boost);
-        if (k && k->match) add(x, e, k);
+        if (!k || !k->match) continue;
+        if (sum)
+            add_flat(x, e, d->children[i], k);
+        else
+            add(x, e, k);
     }
+    return e;
+}
+
+/* Nothing of a dis_max matches: what became of each. */
+static qd_explanation *explain_no_max(explaining *x, const qd_node *n)
+{
+    qd_explanation *e = make(x, false, 0, QD_STR("No matching clause"));
+    for (uint32_t i = 0; i < n->u.dis_max.n && !x->rc; i++)
+        add(x, e, explain(x, n->u.dis_max.children[i], 1));
     return e;
 }
 
@@ -360,6 +407,9 @@ static qd_explanation *explain_constant(explaining *x, const qd_node *n, float s
     qd_node plain = *n;
     plain.boost = 1;
     qd_str what = describe(x, &plain);
+    bool framed = n->kind == QD_NATIVE_EXISTS ||
+                  (n->kind == QD_NATIVE_RANGE && n->u.range.kind == QD_RANGE_TERM);
+    if (framed) what = qd_arena_printf(x->arena, "ConstantScore(%.*s)", QD_STR_ARG(what));
     if (score == 1) return make(x, true, score, what);
     (void)qd_f32_print(text, score);
     return make(x, true, score, qd_arena_printf(x->arena, "%.*s^%s", QD_STR_ARG(what), text));
@@ -373,10 +423,13 @@ static qd_explanation *explain(explaining *x, const qd_node *n, float boost)
     boost *= n->boost;
     if (n->kind == QD_NATIVE_BOOST) return explain(x, n->u.child, boost);
     if (n->kind == QD_NATIVE_BOOL) return explain_bool(x, n, boost, match, score);
+    if (!match && n->kind == QD_NATIVE_DIS_MAX) return explain_no_max(x, n);
     if (!match) {
         return make(x, false, 0,
-                    n->kind == QD_NATIVE_TERM
-                        ? QD_STR("no matching term")
+                    n->kind == QD_NATIVE_TERM     ? QD_STR("no matching term")
+                    : n->kind == QD_NATIVE_PHRASE ? QD_STR("no matching terms")
+                    : n->kind == QD_NATIVE_MATCH_NONE
+                        ? QD_STR("User requested \"match_none\" query.")
                         : qd_arena_printf(x->arena, "%.*s doesn't match id %u",
                                           QD_STR_ARG(describe(x, n)), x->local));
     }
