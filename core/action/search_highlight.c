@@ -82,7 +82,8 @@ static qd_str upper_of(search_request *r, qd_str v)
 }
 
 /* The frame of the parser that reads the options. */
-static int option_failed(search_request *r, const qd_json_node *m, qd_str field, int rc, qd_err *err)
+static int option_failed(search_request *r, const qd_json_node *m, qd_str field, int rc,
+                         qd_err *err)
 {
     if (!rc || !err || rc == QD_E_NOMEM) return rc;
     qd_err frame;
@@ -215,8 +216,8 @@ static int rule(search_request *r, const qd_json_node *m, highlight_rules *u, qd
     if (is_ignored(m->key)) return 0;
     bool inside = m->key.p > r->body.p && m->key.p < r->body.p + r->body.n;
     return qdi_search_err_at(r, inside ? m->key.p - 1 : m->raw.p, err, QD_E_XCONTENT,
-                             "[%s] unknown field [%.*s]",
-                             field.n ? "highlight_field" : "highlight", QD_STR_ARG(m->key));
+                             "[%s] unknown field [%.*s]", field.n ? "highlight_field" : "highlight",
+                             QD_STR_ARG(m->key));
 }
 
 /* The frames of the parsers of fields and of highlight around an option's error. */
@@ -226,8 +227,9 @@ static int field_failed(search_request *r, const qd_json_node *o, qd_str field, 
     for (int k = 0; k < 2; k++) {
         qd_err frame;
         qd_err_init(&frame);
-        (void)qdi_search_err_at(r, o->raw.p, &frame, QD_E_XCONTENT, "[%s] failed to parse field [%.*s]",
-                                k ? "highlight" : "fields", QD_STR_ARG(k ? QD_STR("fields") : field));
+        (void)qdi_search_err_at(r, o->raw.p, &frame, QD_E_XCONTENT,
+                                "[%s] failed to parse field [%.*s]", k ? "highlight" : "fields",
+                                QD_STR_ARG(k ? QD_STR("fields") : field));
         rc = qd_err_wrap(err, QD_E_XCONTENT, "%s", qd_err_reason(&frame));
         qd_err_fini(&frame);
     }
@@ -446,10 +448,10 @@ static qd_highlight_options options_of(const writing *x)
     bool newer = identity == 1 || identity == 2; /* es8, es9 */
     qd_highlight_options o = u->o;
     bool chars = u->type == MARK_FVH && (!u->scanner || u->scanner == SCAN_CHARS);
-    o.breaks = u->type == MARK_PLAIN       ? QD_HIGHLIGHT_PLAIN
-               : chars                     ? QD_HIGHLIGHT_CHARS
+    o.breaks = u->type == MARK_PLAIN     ? QD_HIGHLIGHT_PLAIN
+               : chars                   ? QD_HIGHLIGHT_CHARS
                : u->scanner == SCAN_WORD ? QD_HIGHLIGHT_WORDS
-                                           : QD_HIGHLIGHT_SENTENCES;
+                                         : QD_HIGHLIGHT_SENTENCES;
     if (u->type == MARK_UNIFIED && u->scanner == SCAN_WORD) o.fragment_size = 0; /* a word each */
     o.simple_fragmenter = qd_str_is(u->fragmenter, "simple");
     o.whole_phrases = newer && u->type == MARK_UNIFIED && !u->any_field &&

@@ -72,7 +72,7 @@ typedef struct search_request {
     search_sort sort;
     const qd_json_node *after; /* search_after, an array; NULL: none */
     uint64_t total;            /* as qd_top_options.total */
-    bool total_zero; /* counting up to 0: told as "0 or more" */
+    bool total_zero;           /* counting up to 0: told as "0 or more" */
     bool total_given, total_as_int, typed_keys, track_scores, has_min_score, allow_partial;
     bool profile;
     bool proceed; /* conflicts: proceed, of _delete_by_query */

@@ -199,7 +199,8 @@ static int preference_param(const search_request *r, qd_err *err)
     static const char *const known[] = {"_shards", "_prefer_nodes", "_local", "_only_local",
                                         "_only_nodes"};
     qd_str v = qd_param(r->q, "preference");
-    qd_str name = qd_str_sub(v, 0, (size_t)(qd_str_find(v, ':') < 0 ? (ptrdiff_t)v.n : qd_str_find(v, ':')));
+    qd_str name =
+        qd_str_sub(v, 0, (size_t)(qd_str_find(v, ':') < 0 ? (ptrdiff_t)v.n : qd_str_find(v, ':')));
     if (!v.n || v.p[0] != '_') return 0;
     for (size_t i = 0; i < QD_COUNT_OF(known); i++) {
         if (qd_str_is(name, known[i])) return 0;

@@ -54,8 +54,7 @@ int qdi_search_source_parse(qd_arena *a, const qd_json_node *n, doc_source *out,
             } else if (qd_str_is(m->key, "excludes") || qd_str_is(m->key, "exclude")) {
                 rc = string_list(a, m, &ex, &nex, err);
             } else {
-                rc = qd_err_set(err, QD_E_PARSE, "Unknown key for a %s in [%.*s].",
-                                token_name(m),
+                rc = qd_err_set(err, QD_E_PARSE, "Unknown key for a %s in [%.*s].", token_name(m),
                                 QD_STR_ARG(m->key));
             }
         }
@@ -79,8 +78,7 @@ int qdi_search_stored_parse(qd_arena *a, const qd_json_node *n, search_show *out
         if (!qd_str_is(out->stored_fields[i], "_none_")) continue;
         out->none = true;
         if (out->nstored > 1) {
-            rc = qd_err_set(err, QD_E_ARG,
-                            "cannot combine _none_ with other fields");
+            rc = qd_err_set(err, QD_E_ARG, "cannot combine _none_ with other fields");
         }
     }
     return rc;
@@ -171,8 +169,8 @@ static int field_failed(search_request *r, const qd_json_node *m, int rc, qd_err
     qd_err cause;
     qd_err_init(&cause);
     qd_err_move(&cause, err);
-    rc = qdi_search_err_at(r, m->raw.p, err, QD_E_XCONTENT, "[field_sort] failed to parse field [%.*s]",
-                           QD_STR_ARG(m->key));
+    rc = qdi_search_err_at(r, m->raw.p, err, QD_E_XCONTENT,
+                           "[field_sort] failed to parse field [%.*s]", QD_STR_ARG(m->key));
     char why[512];
     snprintf(why, sizeof why, "%s", qd_err_reason(err));
     qd_err_fini(err);
@@ -205,8 +203,8 @@ static int sort_option(search_request *r, const qd_json_node *m, search_sort_fie
     if (qd_str_is(m->key, "order"))
         return field_failed(r, m, order_of(v, &f->descending, err), err);
     if (qd_str_is(f->field, "_score")) {
-        return qdi_search_err_at(r, key_at(r, m), err, QD_E_XCONTENT, "[_score] unknown field [%.*s]",
-                                 QD_STR_ARG(m->key));
+        return qdi_search_err_at(r, key_at(r, m), err, QD_E_XCONTENT,
+                                 "[_score] unknown field [%.*s]", QD_STR_ARG(m->key));
     }
     if (qd_str_is(m->key, "mode")) {
         f->has_mode = true;

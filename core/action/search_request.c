@@ -128,9 +128,9 @@ static int total_value(search_request *r, qd_json_reader *j, qd_err *err)
     int64_t n;
     bool b;
     r->total_given = true;
-    bool number = j->event == QD_JSON_NUMBER ||
-                  (j->event == QD_JSON_STRING && !qd_str_is(j->text, "true") &&
-                   !qd_str_is(j->text, "false"));
+    bool number =
+        j->event == QD_JSON_NUMBER ||
+        (j->event == QD_JSON_STRING && !qd_str_is(j->text, "true") && !qd_str_is(j->text, "false"));
     if (!number) {
         int rc = bool_value(j, "track_total_hits", &b, err);
         if (!rc) r->total = b ? QD_TOTAL_EXACT : 0;
@@ -297,8 +297,8 @@ static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *e
     int rc = value(r, j, &n, err);
     if (rc) return rc;
     if (n->type == QD_JSON_T_NULL && k != 3) {
-        return qdi_search_err_at(r, n->raw.p, err, QD_E_PARSE, "Unknown key for a VALUE_NULL in [%s].",
-                                 keys[k]);
+        return qdi_search_err_at(r, n->raw.p, err, QD_E_PARSE,
+                                 "Unknown key for a VALUE_NULL in [%s].", keys[k]);
     }
     switch (k) {
     case 0:

@@ -349,11 +349,11 @@ static qd_explanation *explain_bool(explaining *x, const qd_node *n, float boost
     }
     if (match || !e) return e;
     e->description =
-        fail       ? QD_STR("Failure to meet condition(s) of required/prohibited clause(s)")
-        : !matched ? QD_STR("No matching clauses")
-                   : qd_arena_printf(x->arena,
-                                     "Failure to match minimum number of optional clauses: %u",
-                                     b->min_should);
+        fail ? QD_STR("Failure to meet condition(s) of required/prohibited clause(s)")
+        : !matched
+            ? QD_STR("No matching clauses")
+            : qd_arena_printf(x->arena, "Failure to match minimum number of optional clauses: %u",
+                              b->min_should);
     return e;
 }
 
@@ -376,8 +376,9 @@ static qd_explanation *explain_max(explaining *x, const qd_node *n, float boost,
     const qd_node_dis_max *d = &n->u.dis_max;
     (void)qd_f32_print(text, d->tie_breaker);
     bool sum = d->tie_breaker == 1; /* Lucene makes a disjunction of it */
-    qd_str what = sum                   ? QD_STR("sum of:")
-                  : d->tie_breaker == 0 ? QD_STR("max of:")
+    qd_str what = sum ? QD_STR("sum of:")
+                  : d->tie_breaker == 0
+                      ? QD_STR("max of:")
                       : qd_arena_printf(x->arena, "max plus %s times others of:", text);
     qd_explanation *e = make(x, true, score, what);
     for (uint32_t i = 0; i < d->n && !x->rc; i++) {

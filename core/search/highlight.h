@@ -29,7 +29,7 @@ typedef struct qd_highlight_options {
     uint32_t npre;
     bool by_score, html, whole_phrases;
     qd_highlight_breaks breaks;
-    uint32_t analyze_max; /* units of text that are looked at; 0: all */
+    uint32_t analyze_max;   /* units of text that are looked at; 0: all */
     bool simple_fragmenter; /* plain: pieces of just the size */
     /* qd_highlight_vector */
     qd_str boundary_chars;

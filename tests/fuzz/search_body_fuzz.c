@@ -1,11 +1,11 @@
 /*
- * search_body_fuzz.c: any bytes as the body of a search, against a whole node in this process with a
- * small index that has fields of every type in two segments and a deleted document. The first byte
- * says which API reads the rest. Whatever comes is answered in well-formed JSON, with hits or with an
- * error that has a type and a reason; nothing that a user sends is an internal error.
+ * search_body_fuzz.c: any bytes as the body of a search, against a whole node in this process with
+ * a small index that has fields of every type in two segments and a deleted document. The first
+ * byte says which API reads the rest. Whatever comes is answered in well-formed JSON, with hits or
+ * with an error that has a type and a reason; nothing that a user sends is an internal error.
  */
-#include "json/tree.h"
 #include "lib/action_node.h"
+#include "json/tree.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,9 +67,13 @@ static void check(action_node *n, int status)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const paths[] = {"/f/_search", "/f/_count", "/f/_explain/1", "/f/_msearch",
-                                        "/f/_search?typed_keys=true&search_type=dfs_query_then_fetch",
-                                        "/f/_validate/query?explain=true"};
+    static const char *const paths[] = {
+        "/f/_search",
+        "/f/_count",
+        "/f/_explain/1",
+        "/f/_msearch",
+        "/f/_search?typed_keys=true&search_type=dfs_query_then_fetch",
+        "/f/_validate/query?explain=true"};
     static action_node *node;
     if (!node) node = open_node();
     if (size > 1 << 16) return 0;

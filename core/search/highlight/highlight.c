@@ -226,8 +226,7 @@ static int choose(work *k)
     qsort(k->passages, k->npassages, sizeof *k->passages,
           plain && !k->o->by_score ? by_value : by_score);
     if (k->o->fragments && k->npassages > k->o->fragments) k->npassages = k->o->fragments;
-    if (!k->o->by_score && !plain)
-        qsort(k->passages, k->npassages, sizeof *k->passages, by_number);
+    if (!k->o->by_score && !plain) qsort(k->passages, k->npassages, sizeof *k->passages, by_number);
     return 0;
 }
 

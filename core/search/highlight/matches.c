@@ -217,7 +217,8 @@ static uint32_t word_of(const qd_highlighter *h, qd_str t)
         if (qd_automaton_match(h->patterns[i], t)) return h->nterms + i;
     }
     for (uint32_t i = 0; i < h->nranges; i++) {
-        if (qdi_highlight_in_range(&h->ranges[i].range, t)) return h->nterms + h->npatterns + h->nphrases + i;
+        if (qdi_highlight_in_range(&h->ranges[i].range, t))
+            return h->nterms + h->npatterns + h->nphrases + i;
     }
     return UINT32_MAX;
 }

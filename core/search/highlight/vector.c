@@ -1,11 +1,11 @@
 /*
  * vector.c: fragments as Lucene's FastVectorHighlighter makes them (fvh): the query as a set of
- * words and phrases, the longest that stands at a place taken first, pieces of fragment_size centred
- * on them, their ends moved to boundaries. Written after its classes FieldPhraseList,
+ * words and phrases, the longest that stands at a place taken first, pieces of fragment_size
+ * centred on them, their ends moved to boundaries. Written after its classes FieldPhraseList,
  * BaseFragListBuilder, BaseFragmentsBuilder and the boundary scanners.
  *
- * The words come from analyzing the text anew, which gives what a term vector would hold. All values
- * stand in one text, a space between two; a fragment never reaches over values.
+ * The words come from analyzing the text anew, which gives what a term vector would hold. All
+ * values stand in one text, a space between two; a fragment never reaches over values.
  */
 #include "base/str.h"
 #include "search/highlight/highlight_int.h"
@@ -43,7 +43,7 @@ typedef struct vector_work {
     const qd_highlighter *h;
     const qd_highlight_options *o;
     qd_arena *arena;
-    highlight_text text; /* all values */
+    highlight_text text;    /* all values */
     const uint32_t *starts; /* of each value; nvalues + 1 */
     uint32_t nvalues, loaded;
     vector_word *words;
@@ -418,9 +418,8 @@ static bool is_boundary(const vector_work *k, UChar c)
 static int32_t by_iterator(vector_work *k, uint32_t from, uint32_t to, bool last, int32_t otherwise)
 {
     UErrorCode e = U_ZERO_ERROR;
-    UBreakIterator *b =
-        ubrk_open(k->o->breaks == QD_HIGHLIGHT_WORDS ? UBRK_WORD : UBRK_SENTENCE, "",
-                  k->text.u + from, (int32_t)(to - from), &e);
+    UBreakIterator *b = ubrk_open(k->o->breaks == QD_HIGHLIGHT_WORDS ? UBRK_WORD : UBRK_SENTENCE,
+                                  "", k->text.u + from, (int32_t)(to - from), &e);
     if (U_FAILURE(e)) return otherwise;
     int32_t at = last ? (ubrk_last(b), ubrk_previous(b)) : (ubrk_first(b), ubrk_next(b));
     ubrk_close(b);
@@ -520,8 +519,7 @@ int qd_highlight_vector(qd_highlighter *h, const qd_analyzer *analyzer, qd_analy
     *n = 0;
     if (!nvalues) return 0;
     if (o->fragments && o->fragment_size < MARGIN * 3)
-        return qd_err_set(err, QD_E_ARG,
-                          "fragCharSize(%u) is too small. It must be %u or higher.",
+        return qd_err_set(err, QD_E_ARG, "fragCharSize(%u) is too small. It must be %u or higher.",
                           o->fragment_size, MARGIN * 3);
     int rc = join_values(&k, values);
     if (!rc) rc = read_words(&k, analyzer, scratch, values, gap);
