@@ -217,7 +217,9 @@ static int build_bool(qdi_builder *b, const qd_query *q, const qd_node **out, qd
     if (!rc) rc = add_all(b, &c, QD_OCCUR_SHOULD, s->should, s->nshould, err);
     if (!rc) rc = add_all(b, &c, QD_OCCUR_FILTER, s->filter, s->nfilter, err);
     bool negative = c.must_not.n && !c.must.n && !c.should.n && !c.filter.n;
-    if (!rc && negative && !s->keep_pure_negative) {
+    bool completed =
+        negative && !s->keep_pure_negative; /* Elasticsearch forgets the minimum then */
+    if (!rc && completed) {
         qd_node *all = qdi_query_node(b, QD_NATIVE_MATCH_ALL, err);
         rc = all ? qdi_clause_add(b, &c, QD_OCCUR_FILTER, all, err) : QD_E_NOMEM;
     }
@@ -225,8 +227,8 @@ static int build_bool(qdi_builder *b, const qd_query *q, const qd_node **out, qd
         clauses_fini(&c);
         return rc;
     }
-    rc = qdi_clauses_bool(b, &c, s->has_minimum ? s->minimum_should_match : (qd_str){NULL, 0}, out,
-                          err);
+    bool minimum = s->has_minimum && !completed;
+    rc = qdi_clauses_bool(b, &c, minimum ? s->minimum_should_match : (qd_str){NULL, 0}, out, err);
     if (!rc && !*out) *out = qdi_query_node(b, QD_NATIVE_MATCH_ALL, err);
     return rc ? rc : *out ? 0 : QD_E_NOMEM;
 }

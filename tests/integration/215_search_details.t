@@ -62,6 +62,8 @@ subtest 'scores' => sub {
 subtest 'queries' => sub {
     is(ids(query({ range => { f => { gt => 0.3, lt => 0.9 } } })), '2', 'bounds of floats are floats');
     is(ids(query({ wildcard => { k => '' } })), '', 'an empty pattern matches nothing');
+    is(ids(query({ bool => { must_not => { term => { k => 'a' } }, minimum_should_match => 2 } })), '2 3',
+        'a minimum says nothing where all is forbidden');
     is(ids(query({ range => { _seq_no => { gte => 1, lt => 3 } } })), '2 3');
     like(cause(query({ dis_max => { queries => [ { match_all => {} } ], tie_breaker => 2 } })), qr/tieBreakerMultiplier must be in \[0, 1\]/);
     like(cause(query({ regexp => { k => 'a{3,1}' } })), qr/^failed to create query: invalid repetition range\(out of order\): 3\.\.1/);

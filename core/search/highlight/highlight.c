@@ -113,8 +113,13 @@ static double plain_score(work *k, const highlight_passage *p)
 {
     const highlight_text *v = &k->values[p->value];
     double score = 0;
-    for (uint32_t i = 0; i < p->n; i++) score += k->counts[v->matches[p->first + i].term]++ == 0;
-    for (uint32_t i = 0; i < p->n; i++) k->counts[v->matches[p->first + i].term] = 0;
+    (void)k;
+    for (uint32_t i = 0; i < p->n; i++) {
+        uint32_t same = 0;
+        const highlight_match *m = &v->matches[p->first];
+        while (same < i && same < 256 && m[same].text != m[i].text) same++;
+        score += same == i;
+    }
     return score;
 }
 

@@ -47,6 +47,7 @@ struct qd_highlighter {
 typedef struct highlight_match {
     uint32_t from, to; /* UTF-16 units in the value */
     uint32_t term;     /* which words, for counting */
+    uint32_t text;     /* hash of the token: which word it is itself */
 } highlight_match;
 
 /* A value in UTF-16, and how its units stand in UTF-8. */

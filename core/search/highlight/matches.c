@@ -1,4 +1,5 @@
 /* matches.c: what a query wants of a field, and where a text's tokens have it. */
+#include "base/hash.h"
 #include "base/str.h"
 #include "search/highlight/highlight_int.h"
 #include <stdlib.h>
@@ -236,9 +237,11 @@ typedef struct finder {
     qd_err *err;
 } finder;
 
-static int add_match(finder *f, uint32_t from, uint32_t to, uint32_t word)
+static int add_match(finder *f, uint32_t from, uint32_t to, uint32_t word, size_t token)
 {
     highlight_text *v = f->v;
+    qd_str text = qd_tokens_term(f->t, token);
+    uint32_t hash = (uint32_t)qd_xxh3(text.p, text.n);
     if (v->nmatches == f->room) {
         uint32_t more = f->room ? f->room * 2 : 32;
         highlight_match *m = qd_arena_alloc(f->arena, more * sizeof *m);
@@ -247,7 +250,7 @@ static int add_match(finder *f, uint32_t from, uint32_t to, uint32_t word)
         v->matches = m;
         f->room = more;
     }
-    if (from < to) v->matches[v->nmatches++] = (highlight_match){from, to, word};
+    if (from < to) v->matches[v->nmatches++] = (highlight_match){from, to, word, hash};
     return 0;
 }
 
@@ -327,7 +330,7 @@ static int find_near(finder *f, uint32_t number)
         if (f->position[at[high]] + 1 - f->position[at[low]] <= n + p->slop) {
             for (uint32_t s = 0; s < n; s++) {
                 qd_span o = f->t->offset[at[s]];
-                if (add_match(f, o.from, o.to, word)) return QD_E_NOMEM;
+                if (add_match(f, o.from, o.to, word, at[s])) return QD_E_NOMEM;
             }
         }
         move = low;
@@ -351,11 +354,11 @@ static int find_phrase(finder *f, uint32_t number)
         uint32_t from = UINT32_MAX, to = 0;
         for (uint32_t k = 0; k < n; k++) {
             qd_span o = f->t->offset[at[k]];
-            if (!f->whole && add_match(f, o.from, o.to, word)) return QD_E_NOMEM;
+            if (!f->whole && add_match(f, o.from, o.to, word, at[k])) return QD_E_NOMEM;
             if (o.from < from) from = o.from;
             if (o.to > to) to = o.to;
         }
-        if (f->whole && add_match(f, from, to, word)) return QD_E_NOMEM;
+        if (f->whole && add_match(f, from, to, word, i)) return QD_E_NOMEM;
     }
     return 0;
 }
@@ -386,7 +389,7 @@ int qdi_highlight_find(const qd_highlighter *h, const qd_tokens *t, bool whole_p
         uint32_t word = word_of(h, qd_tokens_term(t, i));
         position[i] = at += qd_tokens_inc(t, i);
         v->tokens[i] = t->offset[i];
-        if (word != UINT32_MAX) rc = add_match(&f, t->offset[i].from, t->offset[i].to, word);
+        if (word != UINT32_MAX) rc = add_match(&f, t->offset[i].from, t->offset[i].to, word, i);
     }
     for (uint32_t i = 0; i < h->nphrases && !rc; i++) rc = find_phrase(&f, i);
     if (!rc && v->nmatches) qsort(v->matches, v->nmatches, sizeof *v->matches, by_place);
