@@ -1,4 +1,5 @@
 /* search_hits.c: the fetch phase: hits of one shard fetched together and written one by one. */
+#include "action/admin_int.h"
 #include "action/search_int.h"
 #include "base/str.h"
 #include "engine/document.h"
@@ -471,6 +472,62 @@ static bool comes_from_source(const search_show *s, qd_str name)
     return false;
 }
 
+/* Values that the mapping left out, of fields that were asked for. */
+typedef struct dropped {
+    from_source s; /* writes what it keeps nowhere */
+    qd_buf nowhere;
+    qd_json_writer w;
+    qd_json_writer *to;
+    bool open, listed;
+} dropped;
+
+static void drop_node(void *arg, const qd_json_node *n)
+{
+    dropped *d = arg;
+    bool open = true;
+    if (n->type == QD_JSON_T_OBJECT || n->type == QD_JSON_T_NULL) return;
+    qd_buf_reset(&d->nowhere);
+    qd_json_writer_init(&d->w, &d->nowhere, false);
+    qd_json_object(&d->w);
+    d->s.open = &open;
+    d->s.w = &d->w;
+    d->s.listed = false;
+    emit(&d->s, n);
+    if (d->s.listed) return; /* a value of the field */
+    if (!d->open) {
+        qd_json_key_c(d->to, "ignored_field_values");
+        qd_json_object(d->to);
+    }
+    if (!d->listed) {
+        qd_json_key(d->to, d->s.f->name);
+        qd_json_array(d->to);
+    }
+    d->open = d->listed = true;
+    qd_json_raw_value(d->to, n->raw);
+}
+
+/* "ignored_field_values" of Elasticsearch: next to `fields`, what _ignored tells of. */
+static void write_dropped(search_hits *h, uint32_t i, const qd_json_node *root, qd_json_writer *w)
+{
+    qdi_identity id;
+    const qd_fetch_values *v = h->nown ? &h->got[i].columns[h->ncolumns] : NULL;
+    qdi_identity_get(h->x->a, &id);
+    bool elastic = id.product == QDI_ES7 || id.product == QDI_ES8 || id.product == QDI_ES9;
+    if (!v || !v->bytes || !elastic) return;
+    dropped d = {.to = w, .s = {.h = h, .root = root}};
+    qd_buf_init(&d.nowhere, NULL, 16 << 20);
+    for (uint32_t k = 0; k < v->n; k++) {
+        const qd_field *f = qd_mapping_field(h->index->meta->mapping, v->bytes[k]);
+        if (!f || !comes_from_source(h->show, f->name)) continue;
+        d.s.f = f;
+        d.listed = false;
+        qdi_source_walk(root, f->parent ? f->parent->name : f->name, drop_node, &d);
+        if (d.listed) qd_json_array_end(w);
+    }
+    if (d.open) qd_json_object_end(w);
+    qd_buf_fini(&d.nowhere);
+}
+
 static int write_fields(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err)
 {
     const search_show *s = h->show;
@@ -482,8 +539,8 @@ static int write_fields(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *e
         begin_fields(&open, w);
         rc = write_column(h, i, c, w, err);
     }
+    qd_json_node *root = NULL;
     if (!rc && (s->nfields || (s->nstored && !s->none)) && g->source.n) {
-        qd_json_node *root;
         from_source f = {.h = h, .w = w, .open = &open, .err = err};
         if ((rc = qd_json_parse(h->arena, g->source, 0, &root, err))) return rc;
         f.root = root;
@@ -499,6 +556,7 @@ static int write_fields(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *e
         rc = f.rc;
     }
     if (open) qd_json_object_end(w);
+    if (!rc && root && s->nfields) write_dropped(h, i, root, w);
     return rc;
 }
 

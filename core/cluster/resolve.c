@@ -173,6 +173,7 @@ int qd_state_resolve(const qd_state *s, qd_str expression, uint32_t options, qd_
                      qd_resolved *out, qd_err *err)
 {
     resolving r = {.s = s, .options = options};
+    qd_str asked = expression;
     uint32_t parts = 0;
     r.in = qd_arena_calloc(arena, s->n + 1);
     out->at = qd_arena_alloc(arena, (s->n + 1) * sizeof *out->at);
@@ -194,9 +195,16 @@ int qd_state_resolve(const qd_state *s, qd_str expression, uint32_t options, qd_
         }
     }
     for (uint32_t i = 0; i < s->n; i++) {
-        if (r.in[i]) out->at[out->n++] = s->indices[i];
+        const qd_index_meta *m = s->indices[i];
+        if (!r.in[i]) continue;
+        if (m->closed && (options & QD_FORBID_CLOSED)) { /* reached by a wildcard */
+            if (options & QD_IGNORE_UNAVAILABLE) continue;
+            return closed_error(m, err);
+        }
+        out->at[out->n++] = s->indices[i];
     }
-    return 0;
+    bool none = !out->n && asked.n && !(options & (QD_ALLOW_NO_INDICES | QD_ONE_NAME));
+    return none ? missing(asked, err) : 0;
 }
 
 /* Does the expression name the index itself, so that no alias restricts it? */

@@ -46,6 +46,9 @@ subtest 'ignored values' => sub {
     my $r = query({ match_all => {} });
     is_deeply($r->{json}{hits}{hits}[1]{_ignored}, ['i'], 'are named');
     ok(!exists $r->{json}{hits}{hits}[0]{_ignored});
+    $r = search({ query => { ids => { values => ['2'] } }, fields => [ 'i', 'k' ] });
+    is_deeply($r->{json}{hits}{hits}[0]{ignored_field_values}, { i => ['bad'] }, 'and shown beside the fields');
+    is_deeply($r->{json}{hits}{hits}[0]{fields}, { k => ['b'] });
     is(ids(query({ term => { _ignored => 'i' } })), '2');
     is(ids(query({ exists => { field => '_ignored' } })), '2');
 };
