@@ -44,6 +44,7 @@ typedef struct qd_actions {
     qd_str data_path;
     struct qd_scrolls *scrolls;          /* open search contexts */
     struct qd_action_counters *counters; /* counters.h; NULL: nothing is counted */
+    struct qd_request_cache *request_cache; /* request_cache.h; NULL: nothing is kept */
     /* what the front-end told of its connections, NULL: unknown */
     void (*http_stats)(void *arg, qd_action_http_stats *out);
     void *http_stats_arg;

@@ -1,4 +1,5 @@
 /* indices_stats.c: _stats, _segments, _recovery: figures of indices and shards as JSON. */
+#include "action/request_cache.h"
 #include "action/stats_int.h"
 #include "base/str.h"
 #include <stdio.h>
@@ -397,8 +398,12 @@ int qdi_api_indices_clear_cache(qd_request *q, qd_response *r, qd_err *err)
     uint32_t total = 0, open = 0;
     qd_state *s = qd_cluster_state(q->a->cluster);
     int rc = qd_param_indices(q, s, QD_INDICES_SEARCH, &found, err);
+    qd_str kind = qd_param(q, "request"); /* ?request=false spares it, as does naming another cache */
+    bool others = qd_param(q, "fielddata").n || qd_param(q, "query").n;
+    bool requests = kind.n ? !qd_str_is(kind, "false") : !others;
     for (uint32_t i = 0; !rc && i < found.n; i++) {
         total += found.at[i]->shards * (found.at[i]->replicas + 1);
+        if (requests) qd_request_cache_clear(q->a->request_cache, qd_str_c(found.at[i]->uuid));
         for (uint32_t k = 0; k < found.at[i]->shards; k++) {
             qd_shard *shard = qd_shards_get(q->a->shards, found.at[i]->uuid, k);
             open += shard && qd_shard_ready(shard, NULL);

@@ -1,4 +1,5 @@
 /* search_api.c: _search and _count. */
+#include "action/request_cache_int.h"
 #include "action/search_int.h"
 #include "base/str.h"
 
@@ -17,11 +18,17 @@ int qdi_search_execute(search_request *r, qd_str expression, uint32_t options, q
     qd_task task;
     qdi_search_task_begin(r, &task);
     int rc = qdi_search_begin(&x, r, &task, expression, options, routing, err);
-    if (!rc) rc = qdi_search_query_phase(&x, err);
-    if (!rc) rc = qdi_search_write(&x, (qd_str){NULL, 0}, w, err);
+    search_cached cached = {0};
+    if (!rc) rc = qdi_search_cached_begin(&cached, &x, expression, options, routing, w, err);
+    if (!rc) {
+        rc = qdi_search_query_phase(&x, err);
+        if (!rc) rc = qdi_search_write(&x, (qd_str){NULL, 0}, w, err);
+        if (!rc) qdi_search_cached_keep(&cached, &x, w);
+    }
+    qdi_search_cached_end(&cached);
     qdi_search_end(&x);
     qd_task_end(&task);
-    return rc;
+    return rc < 0 ? rc : 0;
 }
 
 int qdi_api_search(qd_request *q, qd_response *r, qd_err *err)

@@ -235,6 +235,7 @@ typedef struct search_run {
     qd_aggs_reducer *reducer;
     const qd_aggs_result *aggs;
     uint32_t failed;
+    size_t answer_from; /* in the answer's buffer: behind "took"; 0: not written */
 } search_run;
 
 /* Begins: state, indices resolved from `expression` under options, everything bound, shards taken.

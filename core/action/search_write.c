@@ -326,6 +326,7 @@ static int write_answer(search_run *x, qd_str scroll_id, qd_json_writer *w, qd_e
     uint32_t phases = reduce_phases(x);
     if (scroll_id.n) qd_json_field_str(w, "_scroll_id", scroll_id);
     qd_json_field_int(w, "took", (int64_t)(ns / 1000000));
+    x->answer_from = w->out->n;
     qd_json_field_bool(w, "timed_out", x->timed_out);
     if (x->r->terminate_after) qd_json_field_bool(w, "terminated_early", x->terminated_early);
     if (phases > 1) qd_json_field_int(w, "num_reduce_phases", phases);

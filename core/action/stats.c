@@ -68,6 +68,10 @@ static void from_counts(qd_shard_counts *c, int64_t *v)
     v[QDI_SCROLL_TIME] = (int64_t)atomic_load(&c->scroll_ns);
     v[QDI_SCROLL_CURRENT] = (int64_t)atomic_load(&c->scroll_current);
     v[QDI_OPEN_CONTEXTS] = v[QDI_SCROLL_CURRENT];
+    v[QDI_REQUEST_CACHE_MEMORY] = atomic_load(&c->request_cache_bytes);
+    v[QDI_REQUEST_CACHE_EVICTIONS] = (int64_t)atomic_load(&c->request_cache_evictions);
+    v[QDI_REQUEST_CACHE_HITS] = (int64_t)atomic_load(&c->request_cache_hits);
+    v[QDI_REQUEST_CACHE_MISSES] = (int64_t)atomic_load(&c->request_cache_misses);
     v[QDI_NOOP_UPDATES] = (int64_t)atomic_load(&c->noop_updates);
 }
 

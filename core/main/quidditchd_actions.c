@@ -3,6 +3,7 @@
  * they are loaded (quidditchd_plugins.c); from this step on it answers.
  */
 #include "action/counters.h"
+#include "action/request_cache.h"
 #include "main/node.h"
 #include "rest/rest.h"
 #include <stdio.h>
@@ -33,14 +34,23 @@ static int actions_start(qd_node *node, qd_err *err)
         .counters = counters,
         .http_stats = qd_rest_http_stats,
     };
-    rc = qd_scrolls_open(&node->actions, err);
-    if (rc) qd_action_counters_close(counters);
+    rc = qd_request_cache_open(&node->actions, qd_config_i64(node->config, QD_SET_REQUEST_CACHE),
+                               (uint64_t)qd_config_ms(node->config, QD_SET_REQUEST_CACHE_EXPIRE) *
+                                   1000000u,
+                               &node->actions.request_cache, err);
+    if (!rc) rc = qd_scrolls_open(&node->actions, err);
+    if (rc) {
+        qd_request_cache_close(node->actions.request_cache);
+        qd_action_counters_close(counters);
+    }
     return rc;
 }
 
 static void actions_stop(qd_node *node)
 {
     qd_scrolls_close(&node->actions);
+    qd_request_cache_close(node->actions.request_cache);
+    node->actions.request_cache = NULL;
     qd_action_counters_close(node->actions.counters);
     node->actions.counters = NULL;
 }

@@ -23,6 +23,7 @@ struct qd_searcher {
     _Atomic(ninv *) tables;
     _Atomic uint32_t ntables;
     qd_account *account;
+    uint64_t id;
     uint32_t n, docs, live_docs;
     qd_leaf leaves[];
 };
@@ -32,6 +33,8 @@ int qd_searcher_make(struct qd_segment *const *segments, struct qd_live *const *
 {
     qd_searcher *s = qd_calloc(account, sizeof *s + (size_t)n * sizeof s->leaves[0]);
     if (!s) return qd_err_nomem(err, "searcher");
+    static _Atomic uint64_t made;
+    s->id = atomic_fetch_add(&made, 1) + 1;
     uint64_t docs = 0, live_docs = 0;
     for (uint32_t i = 0; i < n; i++) {
         qd_leaf *l = &s->leaves[i];
@@ -131,6 +134,11 @@ const qd_leaf *qd_searcher_leaf_of(const qd_searcher *s, uint32_t doc)
             hi = m;
     }
     return &s->leaves[lo];
+}
+
+uint64_t qd_searcher_id(const qd_searcher *s)
+{
+    return s->id;
 }
 
 uint32_t qd_searcher_docs(const qd_searcher *s)

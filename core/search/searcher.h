@@ -51,6 +51,8 @@ uint32_t qd_searcher_leaves(const qd_searcher *s);
 const qd_leaf *qd_searcher_leaf(const qd_searcher *s, uint32_t i);
 /* The leaf that holds a global document number. [any] O(log leaves) */
 const qd_leaf *qd_searcher_leaf_of(const qd_searcher *s, uint32_t doc);
+/* A number that no other searcher of this process has or had. [any] */
+uint64_t qd_searcher_id(const qd_searcher *s);
 /* Documents, deleted ones included. [any] */
 uint32_t qd_searcher_docs(const qd_searcher *s);
 /* Documents not deleted. [any] */

@@ -100,6 +100,8 @@ typedef struct qd_shard_counts {
     _Atomic uint64_t fetch_total, fetch_ns, fetch_current;
     _Atomic uint64_t scroll_total, scroll_ns, scroll_current;
     _Atomic uint64_t noop_updates;
+    _Atomic uint64_t request_cache_hits, request_cache_misses, request_cache_evictions;
+    _Atomic int64_t request_cache_bytes;
     _Atomic uint64_t opened_ns, opened_wall_ms; /* how long opening took, and when it ended */
 } qd_shard_counts;
 /* The shard's counters, as long as the caller holds it. [any] */

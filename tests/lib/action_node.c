@@ -1,6 +1,7 @@
 /* action_node.c: see action_node.h. */
 #include "lib/action_node.h"
 #include "action/counters.h"
+#include "action/request_cache.h"
 #include "analysis/analysis.h"
 #include "base/log.h"
 #include "lib/coord_memory.h"
@@ -141,6 +142,9 @@ static void start(action_node *n)
     open_cluster(n);
     must(qdi_routes_make(&err), &err, "routes");
     must(qd_action_counters_open(&n->a.counters, &err), &err, "counters");
+    must(qd_request_cache_open(&n->a, qd_config_i64(n->a.config, QD_SET_REQUEST_CACHE), 0,
+                               &n->a.request_cache, &err),
+         &err, "request cache");
     atomic_store(&n->a.started, true);
 }
 
@@ -155,6 +159,7 @@ static void stop(action_node *n)
     qd_tasks_close(n->a.tasks);
     qd_config_close(n->a.config);
     qd_action_counters_close(n->a.counters);
+    qd_request_cache_close(n->a.request_cache);
 }
 
 action_node *action_node_open(const char *settings)

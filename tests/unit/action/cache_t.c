@@ -1,0 +1,125 @@
+/* cache_t.c: answers without hits are kept until a refresh, and say what a new search would say. */
+#include "lib/action_node.h"
+#include "unit/unit.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static action_node *open_node(const char *settings)
+{
+    action_node *n = action_node_open(settings);
+    assert_int_equal(action_call(n, "PUT", "/x", "{\"settings\":{\"number_of_shards\":2}}"), 200);
+    for (int i = 0; i < 10; i++) {
+        char path[64], body[64];
+        snprintf(path, sizeof path, "/x/_doc/%d", i);
+        snprintf(body, sizeof body, "{\"n\":%d,\"d\":\"2024-01-%02d\"}", i, i + 1);
+        assert_int_equal(action_call(n, "PUT", path, body), 201);
+    }
+    assert_int_equal(action_call(n, "POST", "/x/_refresh", NULL), 200);
+    return n;
+}
+
+static int figure(action_node *n, const char *name)
+{
+    char path[96];
+    assert_int_equal(action_call(n, "GET", "/x/_stats/request_cache", NULL), 200);
+    snprintf(path, sizeof path, "_all.total.request_cache.%s", name);
+    assert_non_null(action_at(n, path));
+    return atoi(action_at(n, path));
+}
+
+static const char sum[] = "{\"size\":0,\"aggs\":{\"s\":{\"sum\":{\"field\":\"n\"}}}}";
+
+static void sum_is(action_node *n, const char *path, const char *body, const char *value)
+{
+    assert_int_equal(action_call(n, "POST", path, body), 200);
+    assert_string_equal(action_at(n, "aggregations.s.value"), value);
+    assert_non_null(action_at(n, "took"));
+    assert_string_equal(action_at(n, "timed_out"), "false");
+    assert_string_equal(action_at(n, "_shards.successful"), "2");
+}
+
+static void a_refresh_ends_what_is_kept(void **state)
+{
+    (void)state;
+    action_node *n = open_node(NULL);
+    sum_is(n, "/x/_search", sum, "45.0");
+    assert_int_equal(figure(n, "miss_count"), 2);
+    assert_true(figure(n, "memory_size_in_bytes") > 0);
+    sum_is(n, "/x/_search", sum, "45.0");
+    sum_is(n, "/x/_search", "{ \"size\": 0,\n\"aggs\": {\"s\": {\"sum\": {\"field\": \"n\"}}}}",
+           "45.0");
+    assert_int_equal(figure(n, "hit_count"), 4);
+    assert_int_equal(action_call(n, "PUT", "/x/_doc/10", "{\"n\":55}"), 201);
+    sum_is(n, "/x/_search", sum, "45.0"); /* as the search would: not refreshed yet */
+    assert_int_equal(action_call(n, "POST", "/x/_refresh", NULL), 200);
+    sum_is(n, "/x/_search", sum, "100.0");
+    assert_int_equal(action_call(n, "DELETE", "/x/_doc/9?refresh", NULL), 200);
+    sum_is(n, "/x/_search", sum, "91.0");
+    sum_is(n, "/x/_search?pretty", sum, "91.0");
+    sum_is(n, "/x/_search?pretty", sum, "91.0");
+    assert_non_null(strstr(action_body(n), "\n  \"timed_out\" : false"));
+    assert_int_equal(action_call(n, "POST", "/x/_cache/clear?request=true", NULL), 200);
+    assert_int_equal(figure(n, "memory_size_in_bytes"), 0);
+    assert_int_equal(figure(n, "evictions"), 0);
+    action_node_close(n);
+}
+
+static void what_is_not_kept(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {
+        "{\"aggs\":{\"s\":{\"sum\":{\"field\":\"n\"}}}}",
+        "{\"size\":0,\"query\":{\"range\":{\"d\":{\"lt\":\"now-1d\"}}},\"aggs\":{\"s\":{\"sum\":{"
+        "\"field\":"
+        "\"n\"}}}}",
+        "{\"size\":0,\"query\":{\"range\":{\"d\":{\"lt\":\"\\u006eow\"}}},\"aggs\":{\"s\":{\"sum\":"
+        "{\"field\":"
+        "\"n\"}}}}",
+    };
+    action_node *n = open_node(NULL);
+    for (size_t i = 0; i < QD_COUNT_OF(bodies); i++) {
+        sum_is(n, "/x/_search", bodies[i], "45.0");
+        sum_is(n, "/x/_search", bodies[i], "45.0");
+    }
+    sum_is(n, "/x/_search?request_cache=false", sum, "45.0");
+    sum_is(n, "/x/_search?search_type=dfs_query_then_fetch", sum, "45.0");
+    assert_int_equal(figure(n, "hit_count") + figure(n, "miss_count"), 0);
+    assert_int_equal(
+        action_call(n, "PUT", "/x/_settings", "{\"index.requests.cache.enable\":false}"), 200);
+    sum_is(n, "/x/_search", sum, "45.0");
+    assert_int_equal(figure(n, "miss_count"), 0);
+    sum_is(n, "/x/_search?request_cache=true", sum, "45.0");
+    sum_is(n, "/x/_search?request_cache=true", sum, "45.0");
+    assert_int_equal(figure(n, "miss_count"), 2);
+    assert_int_equal(figure(n, "hit_count"), 2);
+    action_node_close(n);
+}
+
+static void the_least_used_goes_first(void **state)
+{
+    (void)state;
+    action_node *n = open_node("indices.requests.cache.size=4kb");
+    for (int i = 0; i < 40; i++) {
+        char body[128];
+        snprintf(body, sizeof body,
+                 "{\"size\":0,\"query\":{\"range\":{\"n\":{\"gte\":%d}}},\"aggs\":{\"s\":{\"sum\":"
+                 "{\"field\":\"n\"}}}}",
+                 -1 - i);
+        sum_is(n, "/x/_search", body, "45.0");
+        sum_is(n, "/x/_search", sum, "45.0"); /* used all the time: it stays */
+    }
+    assert_int_equal(figure(n, "hit_count"), 2 * 39);
+    assert_true(figure(n, "evictions") > 0);
+    assert_true(figure(n, "memory_size_in_bytes") <= 4096);
+    action_node_close(n);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_refresh_ends_what_is_kept),
+        cmocka_unit_test(what_is_not_kept),
+        cmocka_unit_test(the_least_used_goes_first),
+    };
+    return unit_run(tests);
+}
