@@ -5,6 +5,7 @@
  * names in order are documents in order.
  */
 #include "main/qd_bench_segments.h"
+#include "base/assert.h"
 #include "base/str.h"
 #include "runtime/sync.h"
 #include "segment/merge.h"
@@ -101,14 +102,18 @@ static bool choose(qd_bench_segments *l, entry from[AT_ONCE])
     return false;
 }
 
-/* Puts the merged one where its sources stand; under the lock. */
-static void replace(qd_bench_segments *l, const entry *from, uint32_t n, const entry *to)
+/* Puts the merged one where the first of its sources stands; under the lock. One that another
+ * thread flushed late may stand between them. */
+static void replace(qd_bench_segments *l, const entry *from, uint32_t n, entry to)
 {
-    uint32_t i = 0;
-    while (l->e[i].number != from[0].number) i++;
-    l->e[i] = *to;
-    memmove(&l->e[i + 1], &l->e[i + n], (l->n - i - n) * sizeof *l->e);
-    l->n -= n - 1;
+    uint32_t kept = 0, done = 0;
+    for (uint32_t i = 0; i < l->n; i++) {
+        bool source = done < n && l->e[i].number == from[done].number;
+        if (!source || done == 0) l->e[kept++] = source ? to : l->e[i];
+        done += source;
+    }
+    qd_assert(done == n);
+    l->n = kept;
 }
 
 static int merge_neighbours(qd_bench_segments *l, qd_err *err)
@@ -121,7 +126,7 @@ static int merge_neighbours(qd_bench_segments *l, qd_err *err)
         qd_mutex_unlock(&l->lock);
         rc = merge(l, from, AT_ONCE, &to, err);
         qd_mutex_lock(&l->lock);
-        if (!rc) replace(l, from, AT_ONCE, &to);
+        if (!rc) replace(l, from, AT_ONCE, to);
     }
     qd_mutex_unlock(&l->lock);
     return rc;
@@ -156,6 +161,8 @@ int qd_bench_segments_merge_all(qd_bench_segments *l, qd_err *err)
     if (l->n < 2) return 0;
     entry to = {.place = l->e[0].place, .number = l->numbers++};
     int rc = merge(l, l->e, l->n, &to, err);
-    if (!rc) replace(l, l->e, l->n, &to);
-    return rc;
+    if (rc) return rc;
+    l->e[0] = to;
+    l->n = 1;
+    return 0;
 }
