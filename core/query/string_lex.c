@@ -39,17 +39,20 @@ static size_t term_char_at(qd_str s, size_t i)
     return term_start_at(s, i);
 }
 
-/* What was read of the broken token, as JavaCC's addEscapes writes it. */
-static void shown(qd_str s, char out[256])
+void qdi_lex_shown(qd_str s, char out[256])
 {
+    static const char names[] = "b\bt\tn\nf\fr\r\"\"\'\'\\\\";
     size_t n = 0;
     const char *p = s.p, *end = s.p + s.n;
     while (p < end && n < 236) {
         uint32_t cp;
+        const char *name = NULL;
         p += qd_utf8_next(p, end, &cp);
-        if (cp == '"' || cp == '\\') {
+        for (size_t k = 0; k < sizeof names - 1; k += 2)
+            if ((uint8_t)names[k + 1] == cp) name = &names[k];
+        if (name) {
             out[n++] = '\\';
-            out[n++] = (char)cp;
+            out[n++] = *name;
         } else if (cp >= 0x20 && cp <= 0x7e) {
             out[n++] = (char)cp;
         } else if (cp <= 0xffff) {
@@ -76,7 +79,7 @@ static int error_at(const qdi_lexer *l, size_t at, qd_err *err)
     size_t step = at < s.n ? qd_utf8_next(s.p + at, s.p + s.n, &cp) : 0;
     bool end = at + step >= s.n;
     after[0] = 0;
-    if (at >= s.n && s.n - l->at > 1) shown(qd_str_sub(s, l->at, s.n - l->at), after);
+    if (at >= s.n && s.n - l->at > 1) qdi_lex_shown(qd_str_sub(s, l->at, s.n - l->at), after);
     size_t column = qd_utf8_utf16(qd_str_sub(s, 0, end ? s.n : at)) + 1;
     if (end)
         return qd_err_set(err, QD_E_QUERY_SYNTAX,
@@ -131,15 +134,20 @@ static int word(qdi_lexer *l, qdi_lex_token *out)
     return take(l, trailing ? QDI_T_PREFIXTERM : QDI_T_WILDTERM, n, out);
 }
 
-/* Text up to the closing byte; escapes are jumped over. 0: it is not closed. */
+/* Text up to the closing byte; escapes are jumped over. 0: it is not closed. Unless any_escape, a
+ * closing byte behind a backslash closes where no other does: the longest match counts. */
 static size_t closed(const qdi_lexer *l, char close, bool any_escape)
 {
     qd_str s = l->text;
+    size_t escaped = 0;
     for (size_t i = l->at + 1; i < s.n; i++) {
         if (s.p[i] == close) return i + 1 - l->at;
-        if (s.p[i] == '\\' && i + 1 < s.n && (any_escape || s.p[i + 1] == close)) i++;
+        if (s.p[i] != '\\' || i + 1 == s.n) continue;
+        if (!any_escape && s.p[i + 1] != close) continue;
+        i++;
+        if (!any_escape) escaped = i + 1 - l->at;
     }
-    return 0;
+    return escaped;
 }
 
 static int lex_default(qdi_lexer *l, qdi_lex_token *out, qd_err *err)
@@ -212,17 +220,35 @@ static int lex_boost(qdi_lexer *l, qdi_lex_token *out, qd_err *err)
     return take(l, QDI_T_NUMBER, n, out);
 }
 
+/* Bytes of a range's end: up to blank or bracket. */
+static size_t goop_at(qd_str s, size_t i)
+{
+    size_t n = 0;
+    while (i + n < s.n && !memchr(" ]}", s.p[i + n], 3)) n++;
+    return n;
+}
+
+/* Skips white space; in a range only what is not the beginning of a longer end. */
+static void skip_space(qdi_lexer *l)
+{
+    size_t n;
+    if (l->state == QDI_LEX_BOOST) return;
+    while ((n = space_at(l->text, l->at))) {
+        if (l->state == QDI_LEX_RANGE && goop_at(l->text, l->at) > n) return;
+        l->at += n;
+    }
+}
+
 static int lex_range(qdi_lexer *l, qdi_lex_token *out, qd_err *err)
 {
     qd_str s = l->text;
-    size_t n = 0;
+    size_t n = goop_at(s, l->at);
     if (s.p[l->at] == ']' || s.p[l->at] == '}') {
         l->state = QDI_LEX_DEFAULT;
         return take(l, s.p[l->at] == ']' ? QDI_T_RANGEIN_END : QDI_T_RANGEEX_END, 1, out);
     }
-    while (l->at + n < s.n && !memchr(" ]}", s.p[l->at + n], 3)) n++;
     size_t quoted = s.p[l->at] == '"' ? closed(l, '"', false) : 0;
-    if (quoted && quoted >= n) return take(l, QDI_T_RANGE_QUOTED, quoted, out);
+    if (quoted > 2 && quoted >= n) return take(l, QDI_T_RANGE_QUOTED, quoted, out);
     if (n == 0) return error_at(l, l->at, err);
     if (qd_str_is(qd_str_sub(s, l->at, n), "TO")) return take(l, QDI_T_RANGE_TO, n, out);
     return take(l, QDI_T_RANGE_GOOP, n, out);
@@ -230,8 +256,7 @@ static int lex_range(qdi_lexer *l, qdi_lex_token *out, qd_err *err)
 
 int qdi_lex_next(qdi_lexer *l, qdi_lex_token *out, qd_err *err)
 {
-    size_t n;
-    while ((n = space_at(l->text, l->at))) l->at += n;
+    skip_space(l);
     if (l->at >= l->text.n) {
         *out = (qdi_lex_token){QDI_T_EOF, {l->text.p + l->text.n, 0}};
         return 0;

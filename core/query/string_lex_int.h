@@ -51,4 +51,8 @@ typedef struct qdi_lexer {
 QD_MUST_CHECK
 int qdi_lex_next(qdi_lexer *l, qdi_lex_token *out, qd_err *err);
 
+/* A token, or what was read of a broken one, as JavaCC's addEscapes writes it; long ones are cut.
+ */
+void qdi_lex_shown(qd_str s, char out[256]);
+
 #endif

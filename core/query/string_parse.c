@@ -66,25 +66,28 @@ static int unexpected(const parser *p, const qdi_lex_token *t, qd_err *err)
     if (t->kind == QDI_T_EOF)
         return qd_err_set(err, QD_E_QUERY_SYNTAX, "Encountered \"<EOF>\" at line 1, column %zu.",
                           column);
-    return qd_err_set(err, QD_E_QUERY_SYNTAX,
-                      "Encountered \" %s \"%.*s \"\" at line 1, column %zu.", names[t->kind],
-                      QD_STR_ARG(qd_str_sub(t->image, 0, 64)), column);
+    char image[256];
+    qdi_lex_shown(t->image, image);
+    return qd_err_set(err, QD_E_QUERY_SYNTAX, "Encountered \" %s \"%s \"\" at line 1, column %zu.",
+                      names[t->kind], image, column);
 }
 
 /* --- text --------------------------------------------------------------------------------------
  */
 
-static int hex4(qd_str s, size_t at, uint32_t *out)
+/* The four hexadecimal digits at `at`: 0; 1: the text ends before; else where another byte stands.
+ */
+static size_t hex4(qd_str s, size_t at, uint32_t *out)
 {
     *out = 0;
     for (size_t i = at; i < at + 4; i++) {
-        if (i >= s.n) return -1;
+        if (i >= s.n) return 1;
         char c = s.p[i];
         uint32_t d = c >= '0' && c <= '9'   ? (uint32_t)(c - '0')
                      : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10)
                      : c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A' + 10)
                                             : 16;
-        if (d == 16) return -1;
+        if (d == 16) return i;
         *out = *out << 4 | d;
     }
     return 0;
@@ -94,14 +97,21 @@ static int hex4(qd_str s, size_t at, uint32_t *out)
 static int unicode_escape(qd_str s, size_t *i, char *out, size_t *n, qd_err *err)
 {
     uint32_t unit, low;
-    if (hex4(s, *i, &unit))
-        return qd_err_set(err, QD_E_QUERY_SYNTAX, "Truncated unicode escape sequence.");
+    size_t bad = hex4(s, *i, &unit);
+    if (bad == 1) return qd_err_set(err, QD_E_QUERY_SYNTAX, "Truncated unicode escape sequence.");
+    if (bad) {
+        uint32_t cp;
+        size_t k = qd_utf8_next(s.p + bad, s.p + s.n, &cp);
+        return qd_err_set(err, QD_E_QUERY_SYNTAX,
+                          "Non-hex character in Unicode escape sequence: %.*s", (int)k, s.p + bad);
+    }
     *i += 4;
     if (unit >= 0xd800 && unit < 0xdc00 && *i + 6 <= s.n && s.p[*i] == '\\' && s.p[*i + 1] == 'u' &&
         hex4(s, *i + 2, &low) == 0 && low >= 0xdc00 && low < 0xe000) {
         unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
         *i += 6;
     }
+    if (unit >= 0xd800 && unit < 0xe000) unit = 0xfffd; /* half of a pair */
     *n += qd_utf8_put(out + *n, unit);
     return 0;
 }
@@ -256,6 +266,7 @@ static int bare_term(parser *p, qd_str field, const qdi_lex_token *t, const qd_n
     qd_str slop = {NULL, 0}, text;
     qd_str image = t->kind == QDI_T_BAREOPER ? qd_str_sub(t->image, 0, 1) : t->image;
     int rc = read_suffixes(p, &slop, boost, err);
+    if (!rc) rc = unescape(p, image, &text, err); /* whatever it is: as Lucene refuses it */
     if (rc) return rc;
     switch (t->kind) {
     case QDI_T_STAR:
@@ -267,8 +278,6 @@ static int bare_term(parser *p, qd_str field, const qdi_lex_token *t, const qd_n
     case QDI_T_REGEXPTERM:
         return qdi_string_regexp(s, field, qd_str_sub(image, 1, image.n - 2), out, err);
     default:
-        rc = unescape(p, image, &text, err);
-        if (rc) return rc;
         if (slop.p) return qdi_string_fuzzy(s, field, text, qd_str_sub(slop, 1, slop.n), out, err);
         return qdi_string_words(s, field, text, out, err);
     }
@@ -288,42 +297,48 @@ static int quoted_term(parser *p, qd_str field, const qdi_lex_token *t, const qd
     return qdi_string_phrase(p->s, field, text, use, out, err);
 }
 
-/* One end of a range; open ends have p NULL. */
-static int range_end(parser *p, qd_str *out, qd_err *err)
+/* One end of a range, as it stands: whether it can be read is asked when all of the clause is
+ * there, as Lucene does. */
+static int range_end(parser *p, qdi_lex_token *out, qd_err *err)
 {
-    qdi_lex_token t;
-    int rc = peek(p, 0, &t, err);
+    int rc = peek(p, 0, out, err);
     if (rc) return rc;
-    if (t.kind != QDI_T_RANGE_GOOP && t.kind != QDI_T_RANGE_QUOTED && t.kind != QDI_T_RANGE_TO)
-        return unexpected(p, &t, err);
+    if (out->kind != QDI_T_RANGE_GOOP && out->kind != QDI_T_RANGE_QUOTED &&
+        out->kind != QDI_T_RANGE_TO)
+        return unexpected(p, out, err);
     drop(p);
-    bool quoted = t.kind == QDI_T_RANGE_QUOTED;
-    if (!quoted && qd_str_is(t.image, "*")) {
+    return 0;
+}
+
+/* Its text; open ends have p NULL. */
+static int range_text(parser *p, const qdi_lex_token *t, qd_str *out, qd_err *err)
+{
+    bool quoted = t->kind == QDI_T_RANGE_QUOTED;
+    if (!quoted && qd_str_is(t->image, "*")) {
         *out = (qd_str){NULL, 0};
         return 0;
     }
-    return unescape(p, quoted ? qd_str_sub(t.image, 1, t.image.n - 2) : t.image, out, err);
+    return unescape(p, quoted ? qd_str_sub(t->image, 1, t->image.n - 2) : t->image, out, err);
 }
 
 static int range_term(parser *p, qd_str field, bool from_in, const qd_node **out, float *boost,
                       qd_err *err)
 {
-    qdi_lex_token t;
+    qdi_lex_token t, ends[2];
     qd_str from, to;
-    int rc = range_end(p, &from, err);
+    int rc = range_end(p, &ends[0], err);
     if (!rc) rc = peek(p, 0, &t, err);
     if (rc) return rc;
-    if (t.kind == QDI_T_RANGE_TO) {
-        drop(p);
-        rc = range_end(p, &to, err);
-    } else {
-        return unexpected(p, &t, err);
-    }
+    if (t.kind != QDI_T_RANGE_TO) return unexpected(p, &t, err);
+    drop(p);
+    rc = range_end(p, &ends[1], err);
     if (!rc) rc = peek(p, 0, &t, err);
     if (rc) return rc;
     if (t.kind != QDI_T_RANGEIN_END && t.kind != QDI_T_RANGEEX_END) return unexpected(p, &t, err);
     drop(p);
     rc = read_boost(p, boost, err);
+    if (!rc) rc = range_text(p, &ends[0], &from, err);
+    if (!rc) rc = range_text(p, &ends[1], &to, err);
     if (rc) return rc;
     return qdi_string_range(p->s, field, from, to, from_in, t.kind == QDI_T_RANGEIN_END, out, err);
 }

@@ -10,3 +10,8 @@ $(PEER_SEARCH): $(OBJ)/tests/peers/lucene-search/run.o $(TEST_LIB) $(CORE_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
 units: $(PEER_SEARCH)
+PEER_QUERY := $(OUT)/tests/peers/lucene-query/run
+$(PEER_QUERY): $(OBJ)/tests/peers/lucene-query/run.o $(CORE_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) -Wl,--start-group $(CORE_LIBS) -Wl,--end-group $(SYSLIBS)
+units: $(PEER_QUERY)

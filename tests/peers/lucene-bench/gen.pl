@@ -59,9 +59,9 @@ sub json { # with escapes now and then
     $t =~ s/(["\\])/\\$1/g;
     $t =~ s/\n/\\n/g;
     $t =~ s/\t/\\t/g;
-    $t =~ s{([^\x00-\x7f])}{rand() < 0.5 ? $1 : ord $1 < 0x10000 ? sprintf('\\u%04x', ord $1)
-        : sprintf('\\u%04X\\u%04x', 0xd800 + (ord($1) - 0x10000 >> 10), 0xdc00 + (ord($1) - 0x10000 & 0x3ff))}ge;
-    $t =~ s{([a-z/])}{rand() < 0.002 ? sprintf('\\u%04x', ord $1) : $1}ge;
+    $t =~ s{([^\x00-\x7f]|(?<!\\)[a-z/])}{my $c = ord $1;
+        rand() >= ($c < 128 ? 0.002 : 0.5) ? $1 : $c < 0x10000 ? sprintf('\\u%04x', $c)
+        : sprintf('\\u%04X\\u%04x', 0xd800 + ($c - 0x10000 >> 10), 0xdc00 + ($c - 0x10000 & 0x3ff))}ge;
     return "\"$t\"";
 }
 my @odd = ('', ' ', '...', "line\nline\ttab", '"quoted" \\ back/slash', "\x{0}nul", 'a' x 255, 'b' x 256, 'c' x 1000, "e\x{301}\x{200d}", "\x{1F469}\x{200D}\x{1F4BB} ok", join(' ', ('again') x 5000));
