@@ -1,5 +1,6 @@
 #!/usr/bin/perl
 # gen.pl DIR SEED DOCS QUERIES: random documents and queries of every kind that Lucene 8 has too.
+# QD_CATALOGUE=1: documents are the words of the machine's package descriptions, as many as there are.
 #   docs:    id TAB body (words) TAB tag TAB num; empty where there is none
 #   queries: one s-expression a line, read by Oracle.java and run.c alike
 use strict;
@@ -9,6 +10,21 @@ my ($dir, $seed, $ndocs, $nqueries) = @ARGV;
 srand($seed);
 my @words = map { my $w = ''; $w .= chr(97 + int rand 5) for 1 .. 2 + int rand 4; $w } 1 .. 120;
 push @words, 'x', "\x{e4}b", "\x{65e5}\x{672c}";
+my @text = $ENV{QD_CATALOGUE} ? catalogue() : ();
+@words = map { @$_ ? $$_[int rand @$_] : () } map { $text[int rand @text] } 1 .. 600 if @text;
+sub catalogue { # the first 200 words of each
+    my @t;
+    local $/ = "\n\n";
+    open my $apt, '-|', 'apt-cache dumpavail' or die "apt-cache: $!\n";
+    while (my $p = <$apt>) {
+        my ($d) = $p =~ /^Description[^:]*: (.*?)(?=^\S|\z)/ms or next;
+        my @w = map { substr $_, 0, 40 } lc($d) =~ /[a-z0-9]+/g;
+        push @t, [@w > 200 ? @w[0 .. 199] : @w];
+    }
+    close $apt;
+    die "the package catalogue is empty\n" unless @t;
+    return @t;
+}
 sub word { return $words[int(@words * rand() * rand() * rand())] }
 sub any { return $words[int rand @words] }
 binmode STDOUT, ':utf8';
@@ -17,6 +33,7 @@ my @body;
 for my $i (0 .. $ndocs - 1) {
     my $n = rand() < 0.05 ? 0 : 1 + int(rand(3) < 2 ? rand 12 : rand 60);
     my @w = map { word() } 1 .. $n;
+    @w = @{ $text[$i % @text] } if @text;
     push @body, \@w;
     print $d join("\t", "d$i", join(' ', @w), rand() < 0.8 ? 't' . int rand 8 : '', rand() < 0.8 ? int(rand 200) - 100 : ''), "\n";
 }
@@ -58,7 +75,12 @@ sub leaf {
     return leaf_fuzzy() if $r < 3;
     return other($r);
 }
-sub leaf_fuzzy { return '(fuzzy ' . any() . ' ' . (1 + int rand 2) . ' ' . int(rand 2) . ' ' . int(rand 2) . ')' }
+# Words longer than their edits and prefix: for shorter ones Lucene 8 matches the word alone (newer ones don't)
+# or drops terms by the order of segments.
+sub leaf_fuzzy {
+    my @long = grep { length > 2 } map { any() } 1 .. 20;
+    return '(fuzzy ' . ($long[0] // 'abc') . ' ' . (1 + int rand 2) . ' ' . int(rand 2) . ' ' . int(rand 2) . ')';
+}
 sub other {
     my ($r) = @_;
     return '(prefix ' . substr(any(), 0, 1 + int rand 2) . ')' if $r < 3.6;
