@@ -78,16 +78,19 @@ static void newer_state(doc_batch *b)
 /* --- the index --- */
 
 /* action.auto_create_index: true, false, or patterns with + and -. */
-static bool auto_create_allowed(doc_batch *b, qd_str name)
+static bool auto_create_allowed(doc_batch *b, qd_str name, qd_str *forbids)
 {
+    *forbids = (qd_str){NULL, 0};
     qd_str setting = qd_config_text(b->a->config, QD_SET_ACTION_AUTO_CREATE);
     if (!setting.n || qd_str_is(setting, "true")) return true;
     if (qd_str_is(setting, "false")) return false;
     for (qd_str rest = setting; rest.p;) {
-        qd_str p = qd_str_trim(qd_str_split(&rest, ','));
+        qd_str p = qd_str_trim(qd_str_split(&rest, ',')), whole = p;
         bool yes = !(p.n && p.p[0] == '-');
         if (p.n && (p.p[0] == '-' || p.p[0] == '+')) p = qd_str_sub(p, 1, p.n);
-        if (qd_pattern_match(p, name)) return yes;
+        if (!qd_pattern_match(p, name)) continue;
+        if (!yes) *forbids = whole;
+        return yes;
     }
     return false;
 }
@@ -99,11 +102,20 @@ static int auto_create(doc_batch *b, qd_str name, qd_err *err)
     uint32_t naliases = 0;
     qd_str mapping = {NULL, 0};
     qd_state *now = NULL;
-    if (!auto_create_allowed(b, name)) {
+    qd_str forbids, setting = qd_config_text(b->a->config, QD_SET_ACTION_AUTO_CREATE);
+    if (!auto_create_allowed(b, name, &forbids)) {
+        char why[512];
+        if (forbids.n) {
+            snprintf(why, sizeof why, "contains [%.*s] which forbids automatic creation of the index",
+                     QD_STR_ARG(forbids));
+        } else if (qd_str_is(setting, "false")) {
+            snprintf(why, sizeof why, "is [false]");
+        } else {
+            snprintf(why, sizeof why, "([%.*s]) doesn't match", QD_STR_ARG(setting));
+        }
         int rc = qd_err_set(err, QD_E_INDEX_NOT_FOUND,
-                            "no such index [%.*s] and [action.auto_create_index] is not enabled or "
-                            "does not match",
-                            QD_STR_ARG(name));
+                            "no such index [%.*s] and [action.auto_create_index] %s",
+                            QD_STR_ARG(name), why);
         qd_err_detail_str(err, "index_uuid", QD_STR("_na_"));
         qd_err_detail_str(err, "index", name);
         return rc;

@@ -1,7 +1,9 @@
 /* indices_admin.c: create, delete, exist, open, close. */
 #include "action/indices_int.h"
+#include "action/search_int.h"
 #include "action/templates_int.h"
 #include "base/str.h"
+#include "query/dsl.h"
 #include <string.h>
 
 #define EXPRESSION_OF_DELETE                                                                       \
@@ -61,6 +63,22 @@ static qd_str text_or_raw(const qd_json_node *n)
     return n ? qd_json_text(n) : (qd_str){NULL, 0};
 }
 
+int qdi_alias_check(qd_request *q, const qd_alias *a, qd_err *err)
+{
+    if (qd_str_find(a->index_routing, ',') >= 0) {
+        return qd_err_set(err, QD_E_ARG,
+                          "alias [%.*s] has several index routing values associated with it",
+                          QD_STR_ARG(a->name));
+    }
+    if (!a->filter.n) return 0;
+    const qd_query *query;
+    qd_query_reading how = {
+        .arena = q->arena, .host = q->a->plugins, .lookup = qdi_docs_lookup, .lookup_arg = q->a};
+    if (!qd_query_read_text(&how, a->filter, &query, err)) return 0;
+    return qd_err_wrap(err, QD_E_ARG, "failed to parse filter for alias [%.*s]",
+                       QD_STR_ARG(a->name));
+}
+
 int qdi_alias_of(const qd_json_node *n, qd_str name, qd_alias *out, qd_err *err)
 {
     *out = (qd_alias){.name = name, .is_write_index = -1};
@@ -70,7 +88,7 @@ int qdi_alias_of(const qd_json_node *n, qd_str name, qd_alias *out, qd_err *err)
     }
     for (const qd_json_node *m = n->first; m; m = m->next) {
         bool flag = m->type == QD_JSON_T_BOOL;
-        if (qd_str_is(m->key, "filter")) {
+        if (qd_str_is(m->key, "filter") && m->type == QD_JSON_T_OBJECT) {
             out->filter = m->raw;
         } else if (qd_str_is(m->key, "routing")) {
             out->index_routing = out->search_routing = text_or_raw(m);
@@ -161,6 +179,7 @@ static int parse_create(qd_request *q, qd_settings **settings, qd_str *mapping, 
     }
     *mapping = qdi_mapping_of(q, m);
     rc = qdi_aliases_of(al, q->arena, aliases, naliases, err);
+    for (uint32_t i = 0; !rc && i < *naliases; i++) rc = qdi_alias_check(q, &(*aliases)[i], err);
     return rc ? rc : qdi_settings_of(s, settings, err);
 }
 

@@ -2,6 +2,7 @@
 #include "action/indices_int.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include <stdio.h>
 #include <string.h>
 
 #define ALIAS_OPTIONS (QD_EXPAND_OPEN | QD_EXPAND_CLOSED)
@@ -127,6 +128,7 @@ int qdi_api_indices_put_alias(qd_request *q, qd_response *r, qd_err *err)
     qd_state *s = qd_cluster_state(q->a->cluster);
     int rc = q->body.n ? qd_json_parse(q->arena, q->body, 0, &root, err) : 0;
     if (!rc) rc = qdi_alias_of(root, qd_param(q, "name"), &alias, err);
+    if (!rc) rc = qdi_alias_check(q, &alias, err);
     if (!rc) rc = qd_param_indices(q, s, ALIAS_OPTIONS, &found, err);
     if (!rc) rc = add_actions(&list, &found, QD_ALIAS_ADD, &alias, &matched, err);
     if (!rc) {
@@ -179,8 +181,28 @@ static qd_str names_of(const qd_json_node *n, const char *one, const char *many,
     return all;
 }
 
+/* "[line:column] [parser] text" at a place of the body, around what is in err. */
+static int fail_at(const qd_request *q, const char *place, qd_err *err, const char *parser,
+                   const char *text, qd_str name)
+{
+    qd_json_reader r = QD_JSON_READER(NULL);
+    uint32_t line, column;
+    qd_json_reader_init(&r, q->body, 0, 0);
+    qd_json_position(&r, place, &line, &column);
+    qd_json_reader_fini(&r);
+    return qd_err_wrap(err, QD_E_XCONTENT, "[%u:%u] [%s] %s [%.*s]", line, column, parser, text,
+                       QD_STR_ARG(name));
+}
+
+/* Where the key of a member stands; keys with escapes are no views of the body. */
+static const char *key_place(const qd_request *q, const qd_json_node *m)
+{
+    bool view = m->key.p > q->body.p && m->key.p < m->raw.p;
+    return view ? m->key.p - 1 : m->raw.p;
+}
+
 /* The options of an add action: all but its names. */
-static int options_of(const qd_json_node *n, qd_alias *out, qd_err *err)
+static int options_of(const qd_request *q, const qd_json_node *n, qd_alias *out, qd_err *err)
 {
     for (const qd_json_node *m = n->first; m; m = m->next) {
         if (qd_str_is(m->key, "filter")) out->filter = m->raw;
@@ -196,10 +218,49 @@ static int options_of(const qd_json_node *n, qd_alias *out, qd_err *err)
             "index",  "indices", "alias",         "aliases",        "must_exist"};
         bool fine = false;
         for (size_t i = 0; i < QD_COUNT_OF(known); i++) fine |= qd_str_is(m->key, known[i]);
-        if (!fine) {
-            return qd_err_set(err, QD_E_XCONTENT, "[1:1] [aliases] unknown field [%.*s]",
-                              QD_STR_ARG(m->key));
-        }
+        if (fine) continue;
+        char kind[32];
+        snprintf(kind, sizeof kind, "%.*s", QD_STR_ARG(n->key));
+        (void)fail_at(q, key_place(q, m), err, kind, "unknown field", m->key);
+        return fail_at(q, m->raw.p, err, "alias_action", "failed to parse field", n->key);
+    }
+    return 0;
+}
+
+static int type_of(const qd_request *q, const qd_json_node *x, qd_alias_action_type *out,
+                   qd_err *err)
+{
+    if (qd_str_is(x->key, "add")) {
+        *out = QD_ALIAS_ADD;
+    } else if (qd_str_is(x->key, "remove")) {
+        *out = QD_ALIAS_REMOVE;
+    } else if (qd_str_is(x->key, "remove_index")) {
+        *out = QD_ALIAS_REMOVE_INDEX;
+    } else {
+        return fail_at(q, key_place(q, x), err, "alias_action", "unknown field", x->key);
+    }
+    return 0;
+}
+
+/* An action's own errors: of its form, before any name is looked up. */
+static int read_action(qd_request *q, const qd_json_node *n, qd_alias_action_type *type,
+                       qd_alias *alias, qd_str *indices, qd_str *aliases, qd_err *err)
+{
+    const qd_json_node *x = n->type == QD_JSON_T_OBJECT ? n->first : NULL;
+    if (!x || x->type != QD_JSON_T_OBJECT) {
+        return qd_err_set(err, QD_E_ARG, "One of [add], [remove] or [remove_index] is required");
+    }
+    int rc = type_of(q, x, type, err);
+    if (!rc && x->next) {
+        return qd_err_set(err, QD_E_ARG, "Too many operations declared on operation entry");
+    }
+    if (!rc) rc = options_of(q, x, alias, err);
+    if (rc) return rc;
+    *indices = names_of(x, "index", "indices", q->arena);
+    *aliases = names_of(x, "alias", "aliases", q->arena);
+    if (!indices->n) return qd_err_set(err, QD_E_ARG, "One of [index] or [indices] is required");
+    if (!aliases->n && *type != QD_ALIAS_REMOVE_INDEX) {
+        return qd_err_set(err, QD_E_ARG, "One of [alias] or [aliases] is required");
     }
     return 0;
 }
@@ -207,40 +268,26 @@ static int options_of(const qd_json_node *n, qd_alias *out, qd_err *err)
 static int parse_alias_action(qd_request *q, const qd_state *s, const qd_json_node *n,
                               alias_actions *list, qd_err *err)
 {
-    const qd_json_node *x = n->type == QD_JSON_T_OBJECT ? n->first : NULL;
-    qd_alias_action_type type;
+    qd_alias_action_type type = QD_ALIAS_ADD;
     qd_resolved found;
-    if (!x || x->type != QD_JSON_T_OBJECT) {
-        return qd_err_set(err, QD_E_ARG, "One of [add], [remove] or [remove_index] is required");
-    }
-    if (qd_str_is(x->key, "add")) {
-        type = QD_ALIAS_ADD;
-    } else if (qd_str_is(x->key, "remove")) {
-        type = QD_ALIAS_REMOVE;
-    } else if (qd_str_is(x->key, "remove_index")) {
-        type = QD_ALIAS_REMOVE_INDEX;
-    } else {
-        return qd_err_set(err, QD_E_XCONTENT, "[1:1] [alias_action] unknown field [%.*s]",
-                          QD_STR_ARG(x->key));
-    }
-    qd_str indices = names_of(x, "index", "indices", q->arena);
-    qd_str aliases = names_of(x, "alias", "aliases", q->arena);
-    if (!indices.n) return qd_err_set(err, QD_E_ARG, "One of [index] or [indices] is required");
-    if (!aliases.n && type != QD_ALIAS_REMOVE_INDEX) {
-        return qd_err_set(err, QD_E_ARG, "One of [alias] or [aliases] is required");
-    }
+    qd_str indices, aliases;
     qd_alias alias = {.is_write_index = -1};
+    int rc = read_action(q, n, &type, &alias, &indices, &aliases, err);
+    if (rc) {
+        const char *end = n->raw.p + n->raw.n;
+        return fail_at(q, end, err, "aliases", "failed to parse field", QD_STR("actions"));
+    }
     bool matched = type != QD_ALIAS_REMOVE;
-    int rc = options_of(x, &alias, err);
-    if (!rc) rc = qd_state_resolve(s, indices, ALIAS_OPTIONS, q->arena, &found, err);
+    rc = qd_state_resolve(s, indices, ALIAS_OPTIONS, q->arena, &found, err);
     if (!rc && type == QD_ALIAS_REMOVE_INDEX) {
         return add_actions(list, &found, type, NULL, &matched, err);
     }
     for (qd_str rest = aliases; !rc && rest.p;) {
         alias.name = qd_str_split(&rest, ',');
-        rc = add_actions(list, &found, type, &alias, &matched, err);
+        if (type == QD_ALIAS_ADD) rc = qdi_alias_check(q, &alias, err);
+        if (!rc) rc = add_actions(list, &found, type, &alias, &matched, err);
     }
-    const qd_json_node *must = qd_json_get(x, "must_exist");
+    const qd_json_node *must = qd_json_get(n->first, "must_exist");
     if (!rc && !matched && (!must || must->truth)) rc = aliases_missing(aliases, err);
     return rc;
 }
@@ -252,6 +299,9 @@ int qdi_api_indices_update_aliases(qd_request *q, qd_response *r, qd_err *err)
     qd_state *s = qd_cluster_state(q->a->cluster);
     int rc = qd_json_parse(q->arena, q->body, 0, &root, err);
     const qd_json_node *actions = rc ? NULL : qd_json_get(root, "actions");
+    for (const qd_json_node *n = rc ? NULL : root->first; n && !rc; n = n->next) {
+        if (n != actions) rc = fail_at(q, key_place(q, n), err, "aliases", "unknown field", n->key);
+    }
     if (!rc && (!actions || actions->type != QD_JSON_T_ARRAY || !actions->n)) {
         rc = qd_err_set(err, QD_E_ARG, "No action specified");
     }

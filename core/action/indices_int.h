@@ -14,6 +14,8 @@ int qdi_aliases_of(const qd_json_node *n, qd_arena *arena, qd_alias **out, uint3
                    qd_err *err);
 /* One alias' options. */
 int qdi_alias_of(const qd_json_node *n, qd_str name, qd_alias *out, qd_err *err);
+/* Is the alias one that can be used: one index routing, a filter that is a query? QD_E_ARG */
+int qdi_alias_check(qd_request *q, const qd_alias *a, qd_err *err);
 /* A mapping of a body: as it is, or without the type name around it. */
 qd_str qdi_mapping_of(const qd_request *q, const qd_json_node *n);
 

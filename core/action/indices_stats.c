@@ -134,7 +134,16 @@ static void write_stats(const stats_request *x, const qd_state *state, const qd_
     qd_shards_write(w, total, open, 0);
     qd_json_key_c(w, "_all");
     qd_json_object(w);
-    write_pair(x, &all, w);
+    if (found->n) {
+        write_pair(x, &all, w);
+    } else { /* nothing has no figures */
+        qd_json_key_c(w, "primaries");
+        qd_json_object(w);
+        qd_json_object_end(w);
+        qd_json_key_c(w, "total");
+        qd_json_object(w);
+        qd_json_object_end(w);
+    }
     qd_json_object_end(w);
     if (x->level) {
         qd_json_key_c(w, "indices");

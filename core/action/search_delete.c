@@ -4,6 +4,7 @@
  */
 #include "action/search_int.h"
 #include "base/str.h"
+#include "config/value.h"
 
 #define BATCH 1000u
 #define TIMEOUT_MS 60000
@@ -141,20 +142,48 @@ static void write_answer(const deletion *d, uint64_t start, qd_str failures, qd_
     qd_json_object_end(w);
 }
 
+/* slices and requests_per_second change nothing here, but they must make sense. */
+static int pace(const qd_request *q, qd_err *err)
+{
+    qd_str slices = qd_param(q, "slices"), rate = qd_param(q, "requests_per_second");
+    int64_t n;
+    double d;
+    if (slices.n && !qd_str_is(slices, "auto") && (!qd_str_i64(slices, &n) || n < 1)) {
+        return qd_err_set(err, QD_E_ARG,
+                          "[slices] must be a positive integer or the string \"auto\", but was "
+                          "[%.*s]",
+                          QD_STR_ARG(slices));
+    }
+    if (!rate.n || qd_str_is(rate, "-1")) return 0;
+    if (!qd_value_double(rate, &d) || !(d > 0)) {
+        return qd_err_set(err, QD_E_ARG,
+                          "[requests_per_second] must be a float greater than 0. Use -1 to disable "
+                          "throttling.");
+    }
+    return 0;
+}
+
 static int params(const qd_request *q, search_request *s, deletion *d, bool *refresh, qd_err *err)
 {
     bool wait;
     qd_str conflicts = qd_param(q, "conflicts");
     int64_t most = -1;
     int rc = qd_param_i64(q, "max_docs", -1, &most, err);
+    if (!rc && qd_param_has(q, "max_docs") && most < 0) {
+        rc = qd_err_set(err, QD_E_ARG, "[max_docs] parameter cannot be negative, found [%lld]",
+                        (long long)most);
+    }
+    if (!rc) rc = pace(q, err);
     if (!rc && most < 0) rc = qd_param_i64(q, "size", -1, &most, err);
     if (!rc && (qd_param_has(q, "max_docs") || qd_param_has(q, "size"))) {
         s->size = most;
         s->size_given = true;
     }
     if (!rc && s->size_given && s->size <= 0) {
-        rc = qd_err_set(err, QD_E_ARG, "[max_docs] parameter must be greater than 0, found [%lld]",
-                        (long long)s->size);
+        rc = s->size < 0 ? qd_err_set(err, QD_E_ARG,
+                                      "[max_docs] parameter cannot be negative, found [%lld]",
+                                      (long long)s->size)
+                         : qd_err_set(err, QD_E_ARG, "[max_docs] should be >= [slices]");
     }
     if (!rc) rc = qd_param_ms(q, "timeout", TIMEOUT_MS, &d->timeout_ms, err);
     if (!rc) rc = qd_param_i64(q, "scroll_size", BATCH, &d->batch, err);

@@ -35,9 +35,10 @@ int qdi_metric_unknown(const char *path, qd_str metrics, qd_str bad, const char 
                        size_t nknown, qd_err *err)
 {
     const char *near = NULL;
-    size_t least = 4;
+    double least = 0.5; /* less than half of it may differ */
     for (size_t i = 0; i < nknown; i++) {
-        size_t d = qd_str_distance(qd_str_c(known[i]), bad);
+        qd_str name = qd_str_c(known[i]);
+        double d = (double)qd_str_distance(name, bad) / (double)(name.n > bad.n ? name.n : bad.n);
         if (d < least) {
             least = d;
             near = known[i];

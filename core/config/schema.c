@@ -295,7 +295,7 @@ static int check_one(const qd_schema *schema, const qd_setting_value *v, bool tr
         if (place[0])
             qd_err_set(err, rc, "%s%s", qd_err_reason(&own), place);
         else if (err)
-            qd_err_set(err, rc, "%s", qd_err_reason(&own));
+            qd_err_copy(err, &own); /* with its cause */
     }
     qd_err_fini(&own);
     return rc;

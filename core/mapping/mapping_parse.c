@@ -452,6 +452,10 @@ static int read_child(qd_arena *a, const qd_json_node *c, object_def *o, int lev
     }
     if (qd_str_trim(name).n == 0)
         return qd_err_set(err, QD_E_ARG, "field name cannot be an empty string");
+    if (level == 0 && qd_mapping_is_metadata(name)) {
+        return qd_err_set(err, QD_E_MAPPER_PARSING, "Field [%.*s] is defined more than once",
+                          QD_STR_ARG(name));
+    }
     int rc = descend(a, &o, &name, &level, err);
     if (rc) return rc;
     node_def *n = qdi_object_find(o, name);
