@@ -284,6 +284,7 @@ static int apply_update(doc_batch *b, doc_item *i, doc_touched *t, qd_str routin
             rc = qd_err_set(err, QD_E_DOC_MISSING, "[%.*s]: document source missing",
                             QD_STR_ARG(i->id));
             qd_err_type(err, "document_source_missing_exception", 400);
+            qd_err_detail_str(err, "index_uuid", qd_str_c(t->meta->uuid));
             return rc;
         }
         rc = qdi_update_source(b, i, &now, &op.source, &noop, err);

@@ -156,6 +156,15 @@ static int get_one(qd_actions *a, const qd_state *s, get_args *g, qd_arena *aren
     }
     qd_shard_unref(shard);
     out->doc.source_stored &= qd_mapping_source_enabled(m->mapping);
+    const qd_json_filter *f = qd_mapping_source_filter(m->mapping);
+    if (!rc && f && out->doc.source.n) { /* the log has what the client sent */
+        qd_buf b;
+        qd_buf_init(&b, a->account, FILTERED_MAX);
+        rc = qd_json_filter_apply(f, out->doc.source, false, &b, err);
+        if (!rc) out->doc.source = qd_arena_str(arena, qd_buf_view(&b));
+        if (!rc && !out->doc.source.p) rc = qd_err_nomem(err, "source of a document");
+        qd_buf_fini(&b);
+    }
     return rc ? rc : check_version(g, &out->doc, m, number, err);
 }
 

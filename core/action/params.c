@@ -159,7 +159,7 @@ static uint32_t keep(near_name *list, uint32_t n, near_name x)
 static uint32_t nearest(const qd_api *api, qd_str key, near_name *out)
 {
     uint32_t n = 0;
-    const char *lists[] = {api->params, common};
+    const char *lists[] = {api->params, "pretty,human,error_trace,filter_path,format"};
     for (size_t i = 0; i < QD_COUNT_OF(lists); i++) {
         for (qd_str rest = qd_str_c(lists[i]); rest.p;) {
             near_name x = {.name = qd_str_split(&rest, ',')};

@@ -86,10 +86,13 @@ static int define(qd_doc_parser *p, qd_str path, qd_str name, const char *kind,
 
 static int strict(qd_doc_parser *p, const unknown *t, qd_err *err)
 {
+    /* of a name with dots the first part that does not exist is what would be introduced */
+    qd_str rest = t->parent.n ? qd_str_sub(t->path, t->parent.n + 1, t->path.n) : t->path;
+    qd_str name = qd_str_split(&rest, '.');
     return qdi_doc_error(
         &p->d, err, QD_E_STRICT_MAPPING,
         "mapping set to strict, dynamic introduction of [%.*s] within [%.*s] is not allowed",
-        QD_STR_ARG(t->name), QD_STR_ARG(t->parent.n ? t->parent : QD_STR("_doc")));
+        QD_STR_ARG(name), QD_STR_ARG(t->parent.n ? t->parent : QD_STR("_doc")));
 }
 
 /* A scalar for a field that does not exist. */

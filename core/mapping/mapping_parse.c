@@ -395,9 +395,10 @@ static int read_dynamic(const qd_json_node *n, int *out, qd_err *err)
         return qd_err_set(err, QD_E_MAPPER_PARSING,
                           "[dynamic: runtime] is not supported: runtime fields are not available");
     } else {
-        return qd_err_set(err, QD_E_ARG,
-                          "Failed to parse value [%.*s] as only [true] or [false] are allowed.",
-                          QD_STR_ARG(text.p ? text : n->raw));
+        (void)qd_err_set(err, QD_E_ARG,
+                         "Failed to parse value [%.*s] as only [true] or [false] are allowed.",
+                         QD_STR_ARG(text.p ? text : n->raw));
+        return qd_err_wrap(err, QD_E_ARG, "Could not convert [dynamic.dynamic] to boolean");
     }
     return 0;
 }

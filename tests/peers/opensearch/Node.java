@@ -1,7 +1,7 @@
 /*
  * One OpenSearch node in this process, for comparing answers: loopback, free ports, one shard copy.
  *
- *   java -cp 'LIBS/*:CLASSES' Node DIR
+ *   java -cp 'LIBS/*:CLASSES' Node DIR [CLUSTER]
  *
  * Writes DIR/http once it answers ("127.0.0.1:PORT"), ends on SIGTERM or when its standard input ends.
  */
@@ -33,7 +33,7 @@ public class Node extends org.opensearch.node.Node {
         Settings settings = Settings.builder()
             .put("path.home", dir.resolve("home").toString())
             .put("path.data", dir.resolve("data").toString())
-            .put("cluster.name", "quidditch")
+            .put("cluster.name", args.length > 1 ? args[1] : "quidditch")
             .put("node.name", "node-1")
             .put("network.host", "127.0.0.1")
             .put("http.port", "0")

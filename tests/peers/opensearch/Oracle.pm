@@ -258,7 +258,7 @@ sub form {
     my ($s) = @_;
     $s =~ s/\A(?:\[-?\d+:-?\d+\] )+(?!\[\w+\] )//;
     $s =~ s/\Aindex_(?:expression|or_alias)\z/index_or_alias/;
-    $s =~ s/(following characters \[)(.*)\]/my ($a, $x) = ($1, $2); $x =~ s!'([^,]*|,)'!$1!g; $x =~ s![ ,]!!g; "$a$x]"/e;
+    $s =~ s/(following characters \[)(.*)\]/my ($a, $x) = ($1, $2); $x =~ s!'([^,]*|,)'!$1!g; $x =~ s![ ,]!!g; $x =~ s!\\+!\\!g; "$a$x]"/e;
     $s =~ s/(allowed: \[)([A-Z, ]+)\]/$1 . join(', ', sort split \/, \/, $2) . ']'/e;
     $s =~ s/\AFailed to parse mapping \[_doc\]: /Failed to parse mapping: /;
     $s =~ s/\A(failed to parse): .*\z/$1/s;
