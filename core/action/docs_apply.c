@@ -106,7 +106,8 @@ static int auto_create(doc_batch *b, qd_str name, qd_err *err)
     if (!auto_create_allowed(b, name, &forbids)) {
         char why[512];
         if (forbids.n) {
-            snprintf(why, sizeof why, "contains [%.*s] which forbids automatic creation of the index",
+            snprintf(why, sizeof why,
+                     "contains [%.*s] which forbids automatic creation of the index",
                      QD_STR_ARG(forbids));
         } else if (qd_str_is(setting, "false")) {
             snprintf(why, sizeof why, "is [false]");
