@@ -39,16 +39,19 @@ static int nothing_found(const qd_request *q, qd_err *err)
     return rc;
 }
 
-/* One setting alone that is a block may always be changed, else nobody could take it away. */
-static bool only_a_block(const qd_settings *update)
+/* Blocks of metadata may always be changed, alone or with other blocks: else nobody could take them
+ * away. */
+static bool only_blocks(const qd_settings *update)
 {
     static const char *const keys[] = {"index.blocks.read_only", "index.blocks.metadata",
                                        "index.blocks.read_only_allow_delete"};
-    if (qd_settings_count(update) != 1) return false;
-    for (size_t i = 0; i < QD_COUNT_OF(keys); i++) {
-        if (qd_str_is(qd_settings_at(update, 0)->key, keys[i])) return true;
+    bool any = false;
+    for (size_t i = 0; i < qd_settings_count(update); i++) {
+        qd_str key = qd_settings_at(update, i)->key;
+        if (!qd_str_starts(key, QD_STR("index.blocks."))) return false;
+        for (size_t k = 0; k < QD_COUNT_OF(keys); k++) any |= qd_str_is(key, keys[k]);
     }
-    return false;
+    return any;
 }
 
 /* An open index takes dynamic settings only; nothing is changed when one index refuses. */
@@ -98,7 +101,7 @@ int qdi_api_indices_put_settings(qd_request *q, qd_response *r, qd_err *err)
     if (!rc) rc = qd_schema_check(&qd_schema_index, update, false, err);
     if (!rc) rc = qd_param_indices(q, s, WRITE_OPTIONS, &found, err);
     if (!rc && !found.n) rc = nothing_found(q, err);
-    if (!rc && !only_a_block(update)) rc = qdi_blocks_check(&found, QDI_BLOCK_METADATA_WRITE, err);
+    if (!rc && !only_blocks(update)) rc = qdi_blocks_check(&found, QDI_BLOCK_METADATA_WRITE, err);
     if (!rc) rc = only_dynamic(update, &found, err);
     for (uint32_t i = 0; !rc && i < found.n; i++) {
         rc = qd_cluster_put_settings(q->a->cluster, qd_str_c(found.at[i]->uuid), update, preserve,

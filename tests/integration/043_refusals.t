@@ -81,7 +81,7 @@ for (['PUT', '/i/_doc/1', '{}'], ['PUT', '/i/_mapping', '{"properties":{}}'], ['
     ['POST', '/_aliases', '{"actions":[{"remove_index":{"index":"i"}}]}']) {
     refuses(@$_[0, 1, 2], '403 cluster_block_exception: index [i] blocked by: [FORBIDDEN/5/index read-only (api)];');
 }
-is(answer('PUT', '/i/_settings', '{"index.blocks.read_only":false}'), '200', 'no longer');
+is(answer('PUT', '/i/_settings', '{"index.blocks.read_only":null,"index.blocks.write":null}'), '200', 'no longer');
 is(answer('PUT', '/i/_settings', '{"index.blocks.read":true}'), '200', 'not to be read');
 refuses('GET', '/i/_doc/1', undef, '403 cluster_block_exception: index [i] blocked by: [FORBIDDEN/7/index read (api)];');
 is(answer('PUT', '/i/_settings', '{"index.blocks.read":false}'), '200', 'read again');
