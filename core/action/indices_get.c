@@ -1,4 +1,5 @@
 /* indices_get.c: what an index is: get, mapping, settings, aliases. */
+#include "action/admin_int.h"
 #include "action/indices_int.h"
 #include "base/str.h"
 #include "mapping/date_format.h"
@@ -44,8 +45,8 @@ static bool wanted_setting(void *arg, qd_str key)
     return false;
 }
 
-/* The settings as stored, with those that the node adds. */
-static int shown_settings(const qd_index_meta *m, bool human, qd_settings **out)
+/* The settings as stored, with those that the node adds; for a human some as text, too. */
+static int shown_settings(const qd_index_meta *m, const qd_request *human, qd_settings **out)
 {
     char text[128];
     int rc = qd_settings_new(NULL, out, NULL);
@@ -55,6 +56,10 @@ static int shown_settings(const qd_index_meta *m, bool human, qd_settings **out)
     if (!rc && human) {
         size_t n = qd_date_print(qd_date_format_default(), m->created_ms, NULL, text);
         rc = qd_settings_put(*out, QD_STR("index.creation_date_string"), (qd_str){text, n}, NULL);
+        qdi_identity id;
+        qdi_identity_get(human->a, &id);
+        if (!rc)
+            rc = qd_settings_put(*out, QD_STR("index.version.created_string"), id.number, NULL);
     }
     if (!rc) rc = qd_settings_put(*out, QD_STR("index.uuid"), qd_str_c(m->uuid), NULL);
     if (!rc) rc = qd_settings_put(*out, QD_STR("index.provided_name"), m->name, NULL);
@@ -97,7 +102,7 @@ void qdi_write_settings(const qd_request *q, const qd_index_meta *m, bool defaul
         qd_param_has(q, "flat_settings") && !qd_str_is(qd_param(q, "flat_settings"), "false");
     qd_str names = qd_param(q, "name");
     qd_json_key_c(w, "settings");
-    if (shown_settings(m, q->human, &s)) {
+    if (shown_settings(m, q->human ? q : NULL, &s)) {
         qd_json_object(w);
         qd_json_object_end(w);
     } else {
@@ -112,7 +117,7 @@ static bool has_settings(const qd_request *q, const qd_index_meta *m)
 {
     qd_settings *s = NULL;
     qd_str names = qd_param(q, "name");
-    bool any = !names.n || shown_settings(m, false, &s) != 0;
+    bool any = !names.n || shown_settings(m, NULL, &s) != 0;
     for (size_t i = 0; !any && i < qd_settings_count(s); i++) {
         any = wanted_setting(&names, qd_settings_at(s, i)->key);
     }

@@ -177,7 +177,7 @@ int qdi_route(const qd_http_request *r, qd_arena *arena, rest_match *out, qd_err
     out->params = qd_arena_alloc(arena, REST_PARAMS_MAX * sizeof *out->params);
     if (!out->params) return qd_err_nomem(err, "parameters");
     uint32_t n = split_path(r->path, part);
-    if (n > PARTS_MAX || (n && part[0].n == 0)) return 0;
+    if (n > PARTS_MAX) return 0;
     for (size_t i = 0; i < by_parts[n].n && !found; i++) {
         const route *x = &by_parts[n].at[i];
         if (!matches(x, part)) continue;
