@@ -84,7 +84,9 @@ static void refused(indexing *x, uint64_t i, bool all, int status, qd_str reason
     if (all && x->batch > 1) fprintf(stderr, "and %llu more: ", (unsigned long long)x->batch - 1);
     if (all) fprintf(stderr, "HTTP %d: ", status);
     qd_str line = qd_str_split(&reason, '\n');
-    fprintf(stderr, "%.*s\n", QD_STR_ARG(line));
+    for (size_t c = 0; c < line.n; c++) /* what a document holds is nothing for a terminal */
+        fputc((uint8_t)line.p[c] < 0x20 || line.p[c] == 0x7f ? '?' : line.p[c], stderr);
+    fputc('\n', stderr);
 }
 
 static qd_str reason_of(const qd_json_node *e)
@@ -208,7 +210,8 @@ static int index_file(indexing *x, const char *file, qd_err *err)
             rest = qd_str_sub(rest, nl < 0 ? n : n + 1, rest.n);
             if (nl < 0) break;
             qd_str line = qd_str_trim(qd_buf_view(&x->line));
-            x->line_no++;
+            if (x->line_no++ == 0 && qd_str_starts(line, QD_STR("\xef\xbb\xbf")))
+                line = qd_str_sub(line, 3, line.n); /* the mark that some editors write */
             if (line.n) rc = add_document(x, line, err);
             qd_buf_reset(&x->line);
         }

@@ -57,7 +57,7 @@ static void print_value(qd_str v, bool color, unsigned width)
         } else if (c == 2) {
             fputs(color ? "\033[0m" : "*", stdout);
         } else {
-            putchar(c < 0x20 ? ' ' : c);
+            putchar(c < 0x20 || c == 0x7f ? ' ' : c);
             n += (c & 0xc0) != 0x80;
         }
     }

@@ -69,6 +69,9 @@ like($out, qr/standard input, line 3: /, '... by line');
 like($out, qr/^0 documents, .* 6 errors$/m, 'a bad name: nothing is indexed');
 ($rc, $out) = $node->run_qd('index', 'lines', $bad, '--url', 'http://127.0.0.1:1');
 like($out, qr/^qd index: no answer from http:\/\/127\.0\.0\.1:1: .*^0 documents/ms, 'no node: told, and nothing counted');
+my $marked = put('marked.jsonl', "\xef\xbb\xbf{\"t\": 1}\r\n{\"t\": 2}");
+($rc, $out) = $node->run_qd('index', 'marked', $marked, @url);
+like($out, qr/^2 documents, .* 0 errors$/m, 'a mark of byte order, CRLF, no newline at the end');
 my $many = put('many.jsonl', join '', map { qq({"i": $_}\n) } 1 .. 3000);
 SKIP: {
     skip 'there is no script', 2 if system('command -v script >/dev/null');
