@@ -101,18 +101,19 @@ int qdi_fields_check(qdi_builder *b, const qdi_fields *to, qd_err *err)
 
 /* --- values ----------------------------------------------------------------------------------- */
 
-static int need_index(const qdi_field *f, qd_err *err)
-{
-    if (!f->f || f->f->indexed) return 0;
-    return qd_err_set(err, QD_E_ARG, "Cannot search on field [%.*s] since it is not indexed.",
-                      QD_STR_ARG(f->name));
-}
-
 static int need_index_or_column(const qdi_field *f, qd_err *err)
 {
     if (f->f->indexed || f->f->doc_values) return 0;
     return qd_err_set(err, QD_E_ARG,
                       "Cannot search on field [%.*s] since it is not indexed nor has doc values.",
+                      QD_STR_ARG(f->name));
+}
+
+static int need_index(const qdi_field *f, qd_err *err)
+{
+    if (!f->f || f->f->indexed) return 0;
+    if (f->f->kind == QD_FIELD_KEYWORD) return need_index_or_column(f, err);
+    return qd_err_set(err, QD_E_ARG, "Cannot search on field [%.*s] since it is not indexed.",
                       QD_STR_ARG(f->name));
 }
 
@@ -236,6 +237,8 @@ static int string_term(qdi_builder *b, const qdi_field *f, qd_str text, bool cas
     int rc = need_index(f, err);
     if (!rc) rc = indexed_term(b, f, text, &term, err);
     if (rc) return rc;
+    if (!case_insensitive && f->f && !f->f->indexed) /* its column, without scores */
+        return one_term(b, f->name, term, out, err);
     if (!case_insensitive) {
         *out = qd_node_term_make(b->arena, f->name, term);
         return *out ? 0 : qd_err_nomem(err, "query");

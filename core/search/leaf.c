@@ -37,6 +37,7 @@ struct qdi_pending {
 };
 
 static int plan_node(qdi_run *r, const qdi_node *x, qdi_lnode **out, qd_err *err);
+static int plan_by_column(qdi_run *r, const qdi_node *x, uint32_t f, qdi_lnode *l, qd_err *err);
 
 static int nomem(qd_err *err)
 {
@@ -317,6 +318,8 @@ static int plan_range(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
         rc = bits_lnode(r, l, most, err);
         if (!rc) rc = qd_points_plan(p, lo, hi, false, r->reads, r->arena, &w.points, err);
         w.kind = PENDING_POINTS;
+    } else if (b16) {
+        return plan_by_column(r, x, f, l, err);
     } else {
         const qd_columns *cs = qd_segment_columns(r->leaf->segment);
         const qd_column *c = cs && !b16 ? qd_columns_get(cs, f) : NULL;
@@ -460,11 +463,25 @@ static int set_range(set_batch *b, const qdi_node *x, uint32_t field, qd_err *er
 }
 
 /* Documents of many terms: their bitmap is made here, with fetches of its own. */
+/* Words and addresses without an index, by their column. */
+static int plan_by_column(qdi_run *r, const qdi_node *x, uint32_t f, qdi_lnode *l, qd_err *err)
+{
+    uint64_t *bits = make_bits(r);
+    if (!bits) return nomem(err);
+    int rc = qdi_column_bits(r, x, f, bits, err);
+    l->cost = rc ? 0 : r->k->popcount(bits, ((size_t)r->ndocs + 63) / 64);
+    if (rc || !l->cost) return rc;
+    l->kind = QDI_L_BITS;
+    l->u.bits = bits;
+    return 0;
+}
+
 static int plan_set(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
 {
     uint32_t f = x->u.set.field->number[r->leaf->index];
-    if (f == QD_FIELD_NONE || qd_segment_field(r->leaf->segment, f)->index == QD_INDEX_NONE)
-        return 0;
+    if (f == QD_FIELD_NONE) return 0;
+    if (qd_segment_field(r->leaf->segment, f)->index == QD_INDEX_NONE)
+        return plan_by_column(r, x, f, l, err);
     set_batch b = {.r = r, .reads = qd_reads_make(r->arena, r->plan->account)};
     qdi_scratch_mark mark = {0};
     b.bits = make_bits(r);

@@ -213,4 +213,9 @@ int qdi_custom_open(qdi_run *r, const qdi_node *x, struct qdi_custom **out, qd_e
 void qdi_custom_close(struct qdi_custom *c); /* c and all opened before it */
 float qdi_custom_bound(struct qdi_custom *c, uint32_t from, uint32_t to);
 
+/* Marks the documents whose column has a word that a SET, or an address that a RANGE of 16 bytes,
+ * wants, where the field has no index. Reads on its own. */
+QD_MUST_CHECK
+int qdi_column_bits(qdi_run *r, const qdi_node *x, uint32_t field, uint64_t *bits, qd_err *err);
+
 #endif

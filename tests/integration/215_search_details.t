@@ -76,6 +76,20 @@ subtest 'queries' => sub {
     is(query({ ids => { value => ['1'] } })->{json}{error}{type}, 'parsing_exception');
 };
 
+subtest 'without an index' => sub {
+    $node->put('/c', { mappings => { properties => { k => { type => 'keyword', index => \0 }, ip => { type => 'ip', index => \0 } } } });
+    my @values = ([ 'a', '10.0.0.1' ], [ 'b', '10.0.1.1' ], [ [ 'abc', 'z' ], '::1' ]);
+    $node->put('/c/_doc/' . ($_ + 1), { k => $values[$_][0], ip => $values[$_][1] }) for 0 .. 2;
+    $node->post('/c/_refresh');
+    my $in_c = sub { ids(search({ query => $_[0], sort => [ { k => 'asc' } ] }, '/c/_search')) };
+    is($in_c->({ term => { k => 'b' } }), '2');
+    is($in_c->({ terms => { k => [ 'a', 'z' ] } }), '1 3');
+    is($in_c->({ range => { k => { gt => 'a', lt => 'c' } } }), '3 2');
+    is($in_c->({ term => { ip => '10.0.0.0/16' } }), '1 2');
+    is($in_c->({ term => { ip => '::1' } }), '3');
+    is(search({ query => { term => { k => 'b' } } }, '/c/_search')->{json}{hits}{max_score}, 1);
+};
+
 subtest 'named queries' => sub {
     my $r = search({ query => { bool => { should => [ { term => { k => { value => 'a', _name => 'z' } } } ], must => { match_all => { _name => 'b' } } } },
                      post_filter => { match => { t => { query => 'fox', _name => 'pf' } } } });
