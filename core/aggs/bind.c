@@ -240,12 +240,14 @@ static int number(binder *x, const qdi_bound *b, qd_query_value v, bool up, doub
 {
     int64_t ms = 0;
     if (b->fmt.kind == QDI_FMT_DATE) {
-        if (v.quoted || !qd_str_i64(v.text, &ms)) {
-            int rc = v.quoted ? qd_date_math(b->fmt.date, v.text, x->q->now_ms, up, b->def->zone,
-                                             &ms, x->err)
-                              : qd_f64_parse_java(v.text, f);
+        /* a date_range reads numbers by its format too: they may be seconds, or years */
+        bool text = v.quoted || (b->def->type == QDI_DATE_RANGE && qd_str_i64(v.text, &ms));
+        if (text || !qd_str_i64(v.text, &ms)) {
+            int rc = text ? qd_date_math(b->fmt.date, v.text, x->q->now_ms, up, b->def->zone, &ms,
+                                         x->err)
+                          : qd_f64_parse_java(v.text, f);
             if (rc) return rc;
-            if (!v.quoted) ms = (int64_t)*f;
+            if (!text) ms = (int64_t)*f;
         }
         *i = ms;
         *f = (double)ms;
