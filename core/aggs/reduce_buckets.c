@@ -251,6 +251,7 @@ typedef struct filler {
     qdi_reduce *r;
     qdi_out *out;
     uint32_t cap;
+    qdi_out **empty; /* children of an empty bucket: made and counted once, as in Elasticsearch */
 } filler;
 
 static int put(filler *f, const qdi_bucket_out *b, qd_err *err)
@@ -273,8 +274,16 @@ static int put(filler *f, const qdi_bucket_out *b, qd_err *err)
 static int put_empty(filler *f, int64_t key, qd_err *err)
 {
     qdi_bucket_out b = {.key = key};
-    int rc = qdi_aggs_reduce_subs(f->r, f->out->def, NULL, 0, &b.subs, err);
-    return rc ? rc : put(f, &b, err);
+    uint32_t n = f->out->def->nsubs;
+    int rc = 0;
+    if (n && !f->empty) rc = qdi_aggs_reduce_subs(f->r, f->out->def, NULL, 0, &f->empty, err);
+    if (rc) return rc;
+    if (n) { /* an array of its own: pipelines put their results there */
+        b.subs = qd_arena_alloc(f->r->arena, n * sizeof(qdi_out *));
+        if (!b.subs) return no_memory(f->r, n * sizeof(qdi_out *), err);
+        memcpy(b.subs, f->empty, n * sizeof(qdi_out *));
+    }
+    return put(f, &b, err);
 }
 
 /* Puts empty buckets between those that have documents, and out to the extended bounds. */

@@ -36,7 +36,7 @@ static size_t decimal(qd_str pattern, double v, const int64_t *exact, char out[1
         n = snprintf(digits, sizeof digits, "%llu%s%.*s", (unsigned long long)whole_part,
                      most ? "." : "", (int)most, "00000000000000000000");
     }
-    bool minus = v < 0;
+    bool minus = signbit(v);                                /* Java writes "-0" */
     while (most > least && n > 0 && digits[n - 1] == '0') { /* optional digits */
         n--;
         most--;
@@ -46,9 +46,7 @@ static size_t decimal(qd_str pattern, double v, const int64_t *exact, char out[1
     if (whole == 0 && p[0] == '0' && p[1]) p++;
     char *dot = strchr(p, '.');
     size_t head = dot ? (size_t)(dot - p) : strlen(p), at = 0;
-    bool zero = true;
-    for (char *c = p; *c; c++) zero &= *c == '0' || *c == '.';
-    if (minus && !zero) out[at++] = '-';
+    if (minus) out[at++] = '-';
     for (size_t i = 0; i < a && at < 20; i++) out[at++] = pattern.p[i];
     for (size_t i = head; i < whole && at < 60; i++) out[at++] = '0';
     for (size_t i = 0; i < head && at < 110; i++) {
