@@ -81,30 +81,41 @@ static const qd_state_kv *key(const building *b, const char *prefix, qd_str rest
     return n > 0 && (size_t)n < sizeof name ? qd_map_get(b->kv, (qd_str){name, (size_t)n}) : NULL;
 }
 
-/* The index of a record: the one of before if the record has not changed. */
-static qd_index_meta *make_index(const building *b, qd_str uuid, const qd_state_kv *record)
+/* A want of memory says nothing about a record: the whole state is built again later. */
+static bool passes(int rc)
+{
+    return rc == QD_E_NOMEM || rc == QD_E_BREAKER;
+}
+
+/* The index of a record: the one of before if the record has not changed, NULL if it is damaged. */
+static int make_index(const building *b, qd_str uuid, const qd_state_kv *record,
+                      qd_index_meta **out, qd_err *err)
 {
     const qd_index_meta *same = b->old ? qd_state_index_uuid(b->old, uuid) : NULL;
-    if (same && same->mod_revision == record->mod_revision) return qd_index_meta_ref(same);
+    *out = NULL;
+    if (same && same->mod_revision == record->mod_revision) {
+        *out = qd_index_meta_ref(same);
+        return 0;
+    }
     char hash[65];
-    qd_err err;
-    qd_index_meta *m = NULL;
-    qd_err_init(&err);
-    if (!qd_index_meta_peek(record->value, hash, &err)) {
+    qd_err why;
+    qd_err_init(&why);
+    int rc = qd_index_meta_peek(record->value, hash, &why);
+    if (!rc) {
         const qd_state_kv *mapping = key(b, "mapping/", qd_str_c(hash));
-        qd_str json = mapping ? mapping->value : (qd_str){NULL, 0};
-        if (!mapping) {
-            qd_err_set(&err, QD_E_CORRUPT, "mapping [%s] is missing", hash);
-        } else if (!qd_index_meta_decode(record->value, json, &m, &err)) {
-            m->mod_revision = record->mod_revision;
-        }
+        rc = mapping ? qd_index_meta_decode(record->value, mapping->value, out, &why)
+                     : qd_err_set(&why, QD_E_CORRUPT, "mapping [%s] is missing", hash);
     }
-    if (err.code) {
+    if (*out) (*out)->mod_revision = record->mod_revision;
+    if (passes(rc)) {
+        (void)qd_err_nomem(err, "cluster state");
+    } else if (rc) {
         qd_log_error(LOG, "metadata of index [%.*s] cannot be used: %s", QD_STR_ARG(uuid),
-                     qd_err_reason(&err));
+                     qd_err_reason(&why));
+        rc = 0;
     }
-    qd_err_fini(&err);
-    return m;
+    qd_err_fini(&why);
+    return rc;
 }
 
 static int by_name(const void *a, const void *b)
@@ -126,7 +137,9 @@ static int make_indices(building *b, qd_err *err)
     pos = 0;
     while ((e = qd_map_next(b->kv, &pos))) {
         if (!qd_str_starts(e->key, prefix)) continue;
-        qd_index_meta *m = make_index(b, qd_str_sub(e->key, prefix.n, e->key.n), e->value);
+        qd_index_meta *m;
+        int rc = make_index(b, qd_str_sub(e->key, prefix.n, e->key.n), e->value, &m, err);
+        if (rc) return rc;
         if (m) s->indices[s->n++] = m;
     }
     qsort(s->indices, s->n, sizeof *s->indices, by_name);
@@ -149,15 +162,18 @@ static int make_shards(building *b, qd_err *err)
         for (uint32_t k = 0; k < m->shards; k++) {
             int n = snprintf(name, sizeof name, "%s/%u", m->uuid, k);
             const qd_state_kv *record = key(b, "shard/", (qd_str){name, (size_t)n});
+            if (!record) continue;
             qd_err why;
             qd_err_init(&why);
-            if (record && qd_shard_meta_decode(record->value, &s->arena, &s->shards[i][k], &why)) {
+            int rc = qd_shard_meta_decode(record->value, &s->arena, &s->shards[i][k], &why);
+            if (!rc) {
+                s->shards[i][k].mod_revision = record->mod_revision;
+            } else if (!passes(rc)) {
                 qd_log_error(LOG, "record of shard [%.*s][%u] cannot be used: %s",
                              QD_STR_ARG(m->name), k, qd_err_reason(&why));
-            } else if (record) {
-                s->shards[i][k].mod_revision = record->mod_revision;
             }
             qd_err_fini(&why);
+            if (passes(rc)) return qd_err_nomem(err, "cluster state");
         }
     }
     return 0;
@@ -242,7 +258,8 @@ static int make_nodes(building *b, qd_err *err)
         qd_json_node *root;
         if (!qd_str_starts(e->key, prefix)) continue;
         qd_arena_init(&scratch, NULL, (size_t)1 << 20);
-        if (!qd_json_parse(&scratch, ((qd_state_kv *)e->value)->value, 8, &root, NULL)) {
+        int rc = qd_json_parse(&scratch, ((qd_state_kv *)e->value)->value, 8, &root, NULL);
+        if (!rc) {
             nodes[s->nnodes++] = (qd_node_meta){
                 .id = qd_arena_str(&s->arena, qd_str_sub(e->key, prefix.n, e->key.n)),
                 .name = member(root, "name", &s->arena),
@@ -254,6 +271,7 @@ static int make_nodes(building *b, qd_err *err)
             };
         }
         qd_arena_fini(&scratch);
+        if (passes(rc)) return qd_err_nomem(err, "cluster state");
     }
     return 0;
 }

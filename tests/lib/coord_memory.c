@@ -82,10 +82,17 @@ struct coord_memory {
 
 static coord_memory *stores;
 
+/* A store has memory: where a test lets an allocation fail, it is asked for again. */
+#define MUST(condition)                                                                            \
+    do {                                                                                           \
+        int tries = 0;                                                                             \
+        while (!(condition)) qd_assert(++tries < 10);                                              \
+    } while (0)
+
 static qd_str keep(coord_memory *m, qd_str s)
 {
-    qd_str copy = s.n ? qd_arena_str(&m->arena, s) : QD_STR("");
-    qd_assert(copy.p != NULL);
+    qd_str copy = QD_STR("");
+    if (s.n) MUST((copy = qd_arena_str(&m->arena, s)).p != NULL);
     return copy;
 }
 
@@ -105,7 +112,7 @@ static key *find_key(coord_memory *m, qd_str name, bool make)
     }
     if (!make) return NULL;
     key k = {.name = keep(m, name)};
-    qd_assert(qd_vec_push(&m->keys, NULL, k) == 0);
+    MUST(qd_vec_push(&m->keys, NULL, k) == 0);
     memmove(m->keys.at + lo + 1, m->keys.at + lo, (m->keys.n - 1 - lo) * sizeof k);
     m->keys.at[lo] = k;
     m->keys.at[lo].kv.key = k.name;
@@ -115,7 +122,7 @@ static key *find_key(coord_memory *m, qd_str name, bool make)
 static void record(coord_memory *m, uint32_t type, const qd_coord_kv *kv)
 {
     qd_coord_event e = {type, 0, *kv};
-    qd_assert(qd_vec_push(&m->history, NULL, e) == 0);
+    MUST(qd_vec_push(&m->history, NULL, e) == 0);
 }
 
 static void put_key(coord_memory *m, qd_str name, qd_str value, uint64_t owner)
@@ -157,7 +164,9 @@ static session *find_session(coord_memory *m, uint64_t id)
 
 static qd_str election_key(coord_memory *m, qd_str name)
 {
-    return qd_arena_printf(&m->arena, "_election/%.*s", QD_STR_ARG(name));
+    qd_str k;
+    MUST((k = qd_arena_printf(&m->arena, "_election/%.*s", QD_STR_ARG(name))).p != NULL);
+    return k;
 }
 
 static election *find_election(coord_memory *m, qd_str name, bool make)
@@ -166,7 +175,7 @@ static election *find_election(coord_memory *m, qd_str name, bool make)
         if (qd_str_eq(m->elections.at[i].name, name)) return &m->elections.at[i];
     if (!make) return NULL;
     election e = {.name = keep(m, name)};
-    qd_assert(qd_vec_push(&m->elections, NULL, e) == 0);
+    MUST(qd_vec_push(&m->elections, NULL, e) == 0);
     return &m->elections.at[m->elections.n - 1];
 }
 
@@ -191,7 +200,7 @@ static void next_leader(coord_memory *m, election *e, candidates *won)
         memmove(e->waiting.at, e->waiting.at + 1, --e->waiting.n * sizeof r);
         r->plugin[0] = NULL;
         r->plugin[1] = find_session(m, r->session) ? r : NULL; /* its code, read by finish */
-        qd_assert(qd_vec_push(won, NULL, r) == 0);
+        MUST(qd_vec_push(won, NULL, r) == 0);
         if (!r->plugin[1]) continue;
         win(m, e, r);
         return;
@@ -237,7 +246,7 @@ static bool tell(coord_memory *m, qd_coord_watch *w)
     for (size_t i = 0; rc == 0 && i < m->history.n; i++) {
         const qd_coord_event *e = &m->history.at[i];
         if (e->kv.mod_revision >= w->next && wants(w, e->kv.key))
-            qd_assert(qd_vec_push(&batch, NULL, *e) == 0);
+            MUST(qd_vec_push(&batch, NULL, *e) == 0);
     }
     w->busy = true;
     w->next = upto + 1;
@@ -334,7 +343,7 @@ static int32_t do_range(coord_memory *m, qd_coord_range *r)
         }
         qd_coord_kv kv = k->kv;
         if (r->flags & QD_COORD_KEYS_ONLY) kv.value = NULL;
-        qd_assert(qd_vec_push(&found, NULL, kv) == 0);
+        MUST(qd_vec_push(&found, NULL, kv) == 0);
     }
     qd_assert(out != NULL);
     out->kvs = found.at;
@@ -454,7 +463,7 @@ static int32_t do_session(coord_memory *m, qd_coord_session *r, candidates *won)
         session s = {.id = ++m->last_session, .ttl_ns = r->ttl_ns, .open = true};
         if (s.ttl_ns < 100000000) s.ttl_ns = 100000000;
         s.deadline_ns = qd_env_mono_ns(m->env) + (uint64_t)s.ttl_ns;
-        qd_assert(qd_vec_push(&m->sessions, NULL, s) == 0);
+        MUST(qd_vec_push(&m->sessions, NULL, s) == 0);
         r->session = s.id;
         r->ttl_ns = s.ttl_ns;
         qd_cond_broadcast(&m->work);
@@ -507,7 +516,7 @@ static int32_t do_election(coord_memory *m, qd_coord *c, qd_coord_election *r, c
         return 0;
     }
     r->plugin[0] = c;
-    qd_assert(qd_vec_push(&e->waiting, NULL, r) == 0);
+    MUST(qd_vec_push(&e->waiting, NULL, r) == 0);
     return 1;
 }
 
@@ -531,7 +540,7 @@ static void take_waiting(coord_memory *m, const qd_coord *c, const qd_op *op, ca
         for (size_t k = 0; k < e->waiting.n; k++) {
             qd_coord_election *r = e->waiting.at[k];
             if (r->plugin[0] == c && (!op || &r->op == op))
-                qd_assert(qd_vec_push(out, NULL, r) == 0);
+                MUST(qd_vec_push(out, NULL, r) == 0);
             else
                 e->waiting.at[kept++] = r;
         }

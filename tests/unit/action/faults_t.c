@@ -1,6 +1,7 @@
 /*
- * faults_t.c: every allocation of the reading APIs fails once: the answer is an error or complete,
- * nothing leaks, and the next request is answered as ever.
+ * faults_t.c: every allocation of the reading and of the writing APIs fails once: the answer is an
+ * error or complete, nothing leaks, what was acknowledged is there, and the next request is
+ * answered as ever.
  */
 #include "base/mem.h"
 #include "lib/action_node.h"
@@ -60,8 +61,87 @@ static void allocations_fail(void **state)
     action_node_close(n);
 }
 
+/* Requests that change something; %1$llu is a number of its own for each run. */
+static const struct {
+    const char *method, *path, *body;
+    const char *look; /* must be 200 once the change was acknowledged; NULL */
+    int gone;         /* or 404 */
+} changes[] = {
+    {"POST", "/w/_bulk",
+     "{\"index\":{\"_id\":\"a%1$llu\"}}\n{\"n\":%1$llu,\"t\":\"some words\"}\n"
+     "{\"create\":{\"_id\":\"b%1$llu\"}}\n{\"n\":1}\n{\"delete\":{\"_id\":\"none\"}}\n",
+     "/w/_doc/b%1$llu", 0},
+    {"PUT", "/w/_doc/c%1$llu", "{\"n\":1,\"deep\":{\"er\":[1,2]}}", "/w/_doc/c%1$llu", 0},
+    {"POST", "/w/_update/u%1$llu", "{\"doc\":{\"n\":2},\"doc_as_upsert\":true}", "/w/_doc/u%1$llu",
+     0},
+    {"PUT", "/w/_doc/f%1$llu", "{\"field%1$llu\":\"maps itself\"}", "/w/_doc/f%1$llu", 0},
+    {"DELETE", "/w/_doc/c%1$llu", NULL, "/w/_doc/c%1$llu", 404},
+    {"POST", "/w/_refresh", NULL, "/w/_doc/seed", 0},
+    {"POST", "/w/_flush?force=true", NULL, "/w/_doc/seed", 0},
+    {"POST", "/w/_forcemerge?max_num_segments=1", NULL, "/w/_doc/seed", 0},
+    {"PUT", "/made%1$llu", "{\"aliases\":{\"x\":{}}}", "/made%1$llu", 0},
+    {"DELETE", "/made%1$llu", NULL, "/made%1$llu", 404},
+};
+
+static int change(action_node *n, size_t i, unsigned long long number)
+{
+    char path[200], body[800];
+    snprintf(path, sizeof path, changes[i].path, number);
+    snprintf(body, sizeof body, changes[i].body ? changes[i].body : "", number);
+    return action_call(n, changes[i].method, path, changes[i].body ? body : NULL);
+}
+
+static void allocations_of_changes_fail(void **state)
+{
+    (void)state;
+    action_node *n = action_node_open(NULL);
+    unsigned long long number = 0;
+    assert_int_equal(action_call(n, "PUT", "/w/_doc/seed", "{\"n\":0}"), 201);
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        unsigned long long first = number;
+        bool creates = changes[i].gone == 0;
+        if (!creates) first = number = 0; /* removes what the calls before it made */
+        (void)qd_mem_fail_at(UINT64_MAX, false);
+        (void)change(n, i, ++number);
+        uint64_t all = qd_mem_fail_at(0, false);
+        if (all > 1500) all = 1500;
+        for (uint64_t k = 1; k <= all; k++) {
+            char look[200];
+            ++number;
+            (void)qd_mem_fail_at(k, false);
+            int status = change(n, i, number);
+            (void)qd_mem_fail_at(0, false);
+            bool whole = status < 300 && !strstr(action_body(n), "\"errors\":true") &&
+                         strstr(action_body(n), "\"failed\":0") != NULL;
+            whole |= status < 300 && !strstr(action_body(n), "\"_shards\"") &&
+                     !strstr(action_body(n), "\"errors\":true");
+            if (status >= 300 && status != 404 && status != 429 && status < 500) {
+                fail_msg("%s %s, allocation %llu: %d %s", changes[i].method, changes[i].path,
+                         (unsigned long long)k, status, action_body(n));
+            }
+            if (!whole || !changes[i].look) continue;
+            char said[200];
+            snprintf(said, sizeof said, "%s", action_body(n));
+            snprintf(look, sizeof look, changes[i].look, number);
+            int found = 0; /* a shard that failed opens again */
+            for (int t = 0; t < 20000 && found != (creates ? 200 : 404); t++) {
+                found = action_call(n, "GET", look, NULL);
+            }
+            if (found != (creates ? 200 : 404)) {
+                fail_msg("%s %s, allocation %llu: acknowledged (%s), then %s is %d %.200s",
+                         changes[i].method, changes[i].path, (unsigned long long)k, said, look,
+                         found, action_body(n));
+            }
+        }
+        assert_true(number > first);
+    }
+    assert_int_equal(action_call(n, "GET", "/w/_doc/seed", NULL), 200);
+    action_node_close(n);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(allocations_fail)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(allocations_fail),
+                                       cmocka_unit_test(allocations_of_changes_fail)};
     return unit_run(tests);
 }
