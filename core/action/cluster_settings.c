@@ -86,10 +86,11 @@ static int settings_of(const qd_json_node *n, qd_settings **out, qd_err *err)
     if (!rc) {
         qd_json_reader r = QD_JSON_READER(NULL);
         qd_json_reader_init(&r, n->raw, QD_JSON_REQUEST, 0);
-        rc = qd_json_next(&r) == QD_JSON_OBJECT
-                 ? qd_settings_put_json(*out, &r, (qd_str){NULL, 0}, err)
-                 : qd_err_set(err, QD_E_ES_PARSE, "key [%.*s] must be an object",
-                              QD_STR_ARG(n->key));
+        int ev = qd_json_next(&r);
+        rc = ev < 0                 ? qd_json_fail(&r, err)
+             : ev == QD_JSON_OBJECT ? qd_settings_put_json(*out, &r, (qd_str){NULL, 0}, err)
+                                    : qd_err_set(err, QD_E_ES_PARSE, "key [%.*s] must be an object",
+                                                 QD_STR_ARG(n->key));
         qd_json_reader_fini(&r);
     }
     return rc ? rc : qd_settings_seal(*out, err);

@@ -30,7 +30,9 @@ int qdi_settings_of(const qd_json_node *n, qd_settings **out, qd_err *err)
     if (!rc && n) {
         qd_json_reader r = QD_JSON_READER(NULL);
         qd_json_reader_init(&r, n->raw, QD_JSON_REQUEST, 0);
-        rc = qd_json_next(&r) == QD_JSON_OBJECT
+        int ev = qd_json_next(&r);
+        rc = ev < 0 ? qd_json_fail(&r, err)
+             : ev == QD_JSON_OBJECT
                  ? qd_settings_put_json(raw, &r, (qd_str){NULL, 0}, err)
                  : qd_err_set(err, QD_E_ES_PARSE, "key [settings] must be an object");
         qd_json_reader_fini(&r);

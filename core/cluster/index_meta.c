@@ -288,8 +288,10 @@ static int decode_settings(const qd_json_node *n, qd_settings **out, qd_err *err
     int rc = qd_settings_new(NULL, out, err);
     if (rc) return rc;
     qd_json_reader_init(&r, n->raw, QD_JSON_STRICT_KEYS, 0);
-    rc = qd_json_next(&r) == QD_JSON_OBJECT ? qd_settings_put_json(*out, &r, (qd_str){NULL, 0}, err)
-                                            : bad(err, "settings");
+    int ev = qd_json_next(&r);
+    rc = ev < 0                 ? qd_json_fail(&r, err)
+         : ev == QD_JSON_OBJECT ? qd_settings_put_json(*out, &r, (qd_str){NULL, 0}, err)
+                                : bad(err, "settings");
     if (!rc) rc = qd_settings_seal(*out, err);
     qd_json_reader_fini(&r);
     if (rc) {
@@ -314,7 +316,8 @@ int qd_index_meta_decode(qd_str record, qd_str mapping, qd_index_meta **out, qd_
         src.name = text(root, "name");
         src.uuid = copy.p;
         src.closed = closed && closed->truth;
-        if (uuid.n != QD_UUID_TEXT - 1) rc = bad(err, "uuid");
+        if (!copy.p) rc = qd_err_nomem(err, "record of an index");
+        if (!rc && uuid.n != QD_UUID_TEXT - 1) rc = bad(err, "uuid");
         if (!rc && !src.name.n) rc = bad(err, "name");
         if (!rc && !number(root, "created_ms", &created)) rc = bad(err, "created_ms");
         if (!rc && (!number(root, "version", &src.version) ||
@@ -389,7 +392,7 @@ int qd_shard_meta_decode(qd_str record, qd_arena *arena, qd_shard_meta *out, qd_
         }
         out->allocation_id = qd_arena_str(arena, text(root, "primary"));
         out->node = qd_arena_str(arena, text(root, "node"));
-        if (!out->node.p) rc = qd_err_nomem(err, "record of a shard");
+        if (!out->node.p || !out->allocation_id.p) rc = qd_err_nomem(err, "record of a shard");
         if (!rc && (!known || !number(root, "primary_term", &out->primary_term))) {
             rc = qd_err_set(err, QD_E_CORRUPT, "record of a shard: a member is missing or wrong");
         }

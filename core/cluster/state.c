@@ -228,7 +228,9 @@ static int make_settings(building *b, const char *which, qd_settings **out, uint
     if (!rc && v) {
         qd_json_reader r = QD_JSON_READER(NULL);
         qd_json_reader_init(&r, v->value, 0, 0);
-        rc = qd_json_next(&r) == QD_JSON_OBJECT
+        int ev = qd_json_next(&r);
+        rc = ev < 0 ? qd_json_fail(&r, err)
+             : ev == QD_JSON_OBJECT
                  ? qd_settings_put_json(*out, &r, (qd_str){NULL, 0}, err)
                  : qd_err_set(err, QD_E_CORRUPT, "[settings/%s] is no object", which);
         qd_json_reader_fini(&r);
