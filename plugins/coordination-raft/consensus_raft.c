@@ -47,6 +47,8 @@ struct cr_consensus {
                   unsigned n, raft_io_append_cb cb);
     int (*set_term)(struct raft_io *io, raft_term term);
     int (*set_vote)(struct raft_io *io, raft_id id);
+    int (*snapshot_put)(struct raft_io *io, unsigned trailing, struct raft_io_snapshot_put *req,
+                        const struct raft_snapshot *snapshot, raft_io_snapshot_put_cb cb);
     void (*io_close)(struct raft_io *io, raft_io_close_cb cb);
     raft_io_close_cb io_closed; /* libraft's; NULL: it was called */
     uv_timer_t linger;
@@ -60,6 +62,15 @@ typedef struct request {
     cr_consensus *owner;
     struct request *next, *previous;
 } request;
+
+/* A snapshot of libraft's on its way to the disk. */
+typedef struct put {
+    struct raft_io_snapshot_put raft; /* first */
+    struct raft_io_snapshot_put *theirs;
+    raft_io_snapshot_put_cb done;
+    cr_consensus *owner;
+    uint64_t index;
+} put;
 
 /* An append of libraft's on its way through us. */
 typedef struct append {
@@ -167,6 +178,31 @@ static int io_append(struct raft_io *io, struct raft_io_append *req,
     a->last = raft_last_index(&c->raft);
     int rc = c->append(io, &a->raft, entries, n, on_appended);
     if (rc) cr_free(c->config.heap, a);
+    return rc;
+}
+
+static void on_put(struct raft_io_snapshot_put *raft, int status)
+{
+    put *p = (put *)raft;
+    const cr_heap *heap = p->owner->config.heap;
+    if (status == 0) cr_witness_snapshot(&p->owner->witness, p->index);
+    p->done(p->theirs, status);
+    cr_free(heap, p);
+}
+
+static int io_snapshot_put(struct raft_io *io, unsigned trailing, struct raft_io_snapshot_put *req,
+                           const struct raft_snapshot *snapshot, raft_io_snapshot_put_cb cb)
+{
+    cr_consensus *c = (cr_consensus *)((char *)io - offsetof(cr_consensus, io));
+    put *p = cr_alloc(c->config.heap, sizeof *p);
+    if (!p) return RAFT_NOMEM;
+    memset(p, 0, sizeof *p);
+    p->theirs = req;
+    p->done = cb;
+    p->owner = c;
+    p->index = snapshot->index;
+    int rc = c->snapshot_put(io, trailing, &p->raft, snapshot, on_put);
+    if (rc) cr_free(c->config.heap, p);
     return rc;
 }
 
@@ -402,6 +438,8 @@ int32_t cr_consensus_open(const cr_consensus_config *config, cr_consensus **out,
         c->io.version = 2;
         c->append = c->io.append;
         c->io.append = io_append;
+        c->snapshot_put = c->io.snapshot_put;
+        c->io.snapshot_put = io_snapshot_put;
         c->set_term = c->io.set_term;
         c->io.set_term = io_set_term;
         c->set_vote = c->io.set_vote;

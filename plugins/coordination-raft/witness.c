@@ -11,8 +11,10 @@ enum {
     MAGIC = 0x31574451, /* "QDW1" */
     IMAGES = 1,
     INDEX = 2,
+    SNAPSHOT = 3,
     SUM_AT = CR_WITNESS_SLOT - 8,
-    FILE_BYTES = 4 * CR_WITNESS_SLOT,
+    SLOTS = 6,
+    FILE_BYTES = SLOTS * CR_WITNESS_SLOT,
     META_FORMAT = 1
 };
 
@@ -99,6 +101,50 @@ void cr_witness_durable(cr_witness *w, uint64_t index)
     (void)slot_write(w, 2 + (int)(index & 1), slot, 0);
 }
 
+static void snapshot_read(cr_snapshot_sum *s, const uint8_t *slot)
+{
+    *s = (cr_snapshot_sum){.index = cr_load64(slot + 8),
+                           .term = cr_load64(slot + 16),
+                           .time = cr_load64(slot + 24),
+                           .data = cr_load64(slot + 32),
+                           .meta = cr_load64(slot + 40)};
+}
+
+void cr_witness_snapshot(cr_witness *w, uint64_t index)
+{
+    uint8_t slot[CR_WITNESS_SLOT] = {0};
+    cr_snapshot_sum s;
+    if (w->fd < 0 || cr_snapshot_sums(w->heap, w->dir, index, &s)) return;
+    int i = w->snapshots[0].index <= w->snapshots[1].index ? 0 : 1; /* the older one's */
+    w->snapshots[i] = s;
+    cr_store64(slot + 16, s.term);
+    cr_store64(slot + 24, s.time);
+    cr_store64(slot + 32, s.data);
+    cr_store64(slot + 40, s.meta);
+    slot_seal(slot, SNAPSHOT, s.index);
+    (void)slot_write(w, 4 + i, slot, 1);
+}
+
+/* The newest snapshot is what libraft is going to read. */
+static int32_t snapshot_check(const cr_witness *w, char *why)
+{
+    cr_snapshot_sum now;
+    if (cr_snapshot_sums(w->heap, w->dir, 0, &now)) return 0;
+    for (int i = 0; i < 2; i++) {
+        const cr_snapshot_sum *s = &w->snapshots[i];
+        if (s->index != now.index || s->term != now.term || s->time != now.time) continue;
+        int data = s->data != now.data;
+        if (!data && s->meta == now.meta) return 0;
+        snprintf(why, CR_WHY,
+                 "raft/snapshot-%llu-%llu-%llu%s at offset 0: does not match its checksum, which "
+                 "covers all of it",
+                 (unsigned long long)s->term, (unsigned long long)s->index,
+                 (unsigned long long)s->time, data ? "" : ".meta");
+        return QD_E_CORRUPT;
+    }
+    return 0;
+}
+
 static int32_t slots_load(cr_witness *w, const char *file, char *why)
 {
     uint8_t all[FILE_BYTES];
@@ -106,9 +152,9 @@ static int32_t slots_load(cr_witness *w, const char *file, char *why)
     ssize_t n = pread(w->fd, all, sizeof all, 0);
     if (n < 0) return failed(why, "reading", file);
     if (n < FILE_BYTES) memset(all + n, 0, (size_t)(FILE_BYTES - n));
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < SLOTS; i++) {
         uint8_t *slot = all + i * CR_WITNESS_SLOT;
-        int state = slot_check(slot, i < 2 ? IMAGES : INDEX);
+        int state = slot_check(slot, (uint32_t)(1 + i / 2)); /* IMAGES, INDEX, SNAPSHOT */
         if (state < 0) {
             snprintf(text, sizeof text,
                      "file witness at offset %d: does not match its checksum: made again from the "
@@ -121,7 +167,8 @@ static int32_t slots_load(cr_witness *w, const char *file, char *why)
         }
         if (state <= 0) continue;
         if (i < 2 && cr_load64(slot + 8) > w->sequence) images_read(w, slot);
-        if (i >= 2 && cr_load64(slot + 8) > w->durable) w->durable = cr_load64(slot + 8);
+        if (i / 2 == 1 && cr_load64(slot + 8) > w->durable) w->durable = cr_load64(slot + 8);
+        if (i / 2 == 2) snapshot_read(&w->snapshots[i - 4], slot);
     }
     return 0;
 }
@@ -254,11 +301,12 @@ int32_t cr_witness_ahead(cr_witness *w, uint64_t term, uint64_t vote)
 int32_t cr_witness_open(cr_witness *w, const cr_heap *heap, const char *file, const char *dir,
                         int anew, void (*warn)(void *arg, const char *text), void *arg, char *why)
 {
-    *w = (cr_witness){.warn = warn, .arg = arg, .fd = -1, .image_n = {-1, -1}};
+    *w = (cr_witness){.heap = heap, .warn = warn, .arg = arg, .fd = -1, .image_n = {-1, -1}};
     snprintf(w->dir, sizeof w->dir, "%s", dir);
     int32_t rc = file_open(w, file, anew, why);
     /* without an image (a store of before, or one being formed) there is nothing to compare with */
     if (rc == 0 && w->sequence > 0 && !w->damaged) rc = metas_check(w, why);
+    if (rc == 0) rc = snapshot_check(w, why);
     if (rc == 0) rc = cr_segments_check(heap, dir, w->durable, warn, arg, why);
     if (rc) cr_witness_close(w);
     return rc;

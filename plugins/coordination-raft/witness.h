@@ -7,8 +7,11 @@
  * before libraft sees them, metadata files that differ are reported and made again from the image,
  * and a damaged open segment is an error if anything in it had been durable.
  *
- * Four slots of 512 bytes, each with its sum: two in turn for the images (synced), two in turn for
- * the index (not synced: it may lag behind after a power loss, never be ahead of the disk).
+ * A damaged snapshot can keep libraft busy for ever: so the witness has sums of the last two.
+ *
+ * Six slots of 512 bytes, each with its sum: two in turn for the images (synced), two in turn for
+ * the index (not synced: it may lag behind after a power loss, never be ahead of the disk), two for
+ * snapshots.
  *
  * On the thread that opens, then on the loop's.
  */
@@ -20,16 +23,24 @@
 
 enum { CR_WITNESS_SLOT = 512, CR_META_BYTES = 32, CR_WHY = 256 };
 
+/* What the two files of a snapshot hold. */
+typedef struct cr_snapshot_sum {
+    uint64_t term, index, time; /* its name; index 0: none */
+    uint64_t data, meta;        /* sums */
+} cr_snapshot_sum;
+
 typedef struct cr_witness {
+    const cr_heap *heap;
     char dir[PATH_MAX]; /* libraft's */
     void (*warn)(void *arg, const char *text);
     void *arg;
     int fd;
     uint64_t sequence; /* of the last image */
     uint64_t durable;  /* the last index known to be durable; 0: none */
-    int damaged;       /* a slot was: the images may be old */
-    int next_there;    /* an image had been written ahead of a change */
-    int image_n[2];    /* bytes of each, -1: the file was not there */
+    cr_snapshot_sum snapshots[2];
+    int damaged;    /* a slot was: the images may be old */
+    int next_there; /* an image had been written ahead of a change */
+    int image_n[2]; /* bytes of each, -1: the file was not there */
     uint8_t image[2][CR_META_BYTES], next[CR_META_BYTES];
 } cr_witness;
 
@@ -47,6 +58,14 @@ int32_t cr_witness_take(cr_witness *w);
 int32_t cr_witness_ahead(cr_witness *w, uint64_t term, uint64_t vote);
 /* All entries up to this index are durable. */
 void cr_witness_durable(cr_witness *w, uint64_t index);
+
+/* A snapshot of this index is complete on the disk: takes its sums. */
+void cr_witness_snapshot(cr_witness *w, uint64_t index);
+
+/* snapshots.c: the sums of a snapshot's files; index 0: the newest one. 0, or QD_E_NOTFOUND when it
+ * is not there whole. */
+int32_t cr_snapshot_sums(const cr_heap *heap, const char *dir, uint64_t index,
+                         cr_snapshot_sum *out);
 
 /* segments.c: looks through libraft's open segments, whose entries up to `durable` are known to be
  * on the disk. Damage before that is QD_E_CORRUPT; what nobody was told of is reported, and removed
