@@ -89,10 +89,25 @@ child('admin', sub {
     return ('POST', '/docs/_delete_by_query?conflicts=proceed', '{"query":{"ids":{"values":["u1","u2","u3"]}}}') if $dice < 0.65;
     return ('GET', $looks[rand @looks]);
 });
+sub resident { # KiB of memory of its own
+    my $status = QdNode::slurp("/proc/$node->{pid}/status");
+    my ($anonymous) = $status =~ /^RssAnon:\s+(\d+)/m;
+    return $anonymous // 0;
+}
+my $early = 0;
+if ($seconds >= 120) { # long enough for its memory to have settled after a third
+    sleep $seconds / 3;
+    $early = resident();
+}
 waitpid $_, 0 for @children;
+my $late = $node->alive ? resident() : 0;
 kill 'TERM', map { $_->{pid} } @{ $load->{children} };
 $load->finish;
 ok($node->alive, 'the node lives');
+if ($early) {
+    diag(sprintf '%d MiB of memory after a third, %d MiB at the end', $early >> 10, $late >> 10);
+    cmp_ok($late, '<', $early * 1.5 + 65536, 'its memory does not grow on');
+}
 my ($requests, $bad) = (0, '');
 for my $f (glob "$dir/*.did") { $requests += QdNode::slurp($f) }
 for my $f (glob "$dir/*.bad") { $bad .= QdNode::slurp($f) }

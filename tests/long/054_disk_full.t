@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# 054_disk_full.t: a full disk at each KiB of slack from 0 to 64 KiB, and at each byte offset of a page:
-# the daemon, storage-nvme and the coordination store on a tmpfs.
+# 054_disk_full.t: a full disk at each KiB of slack from 0 to 64 KiB: the daemon, storage-nvme and the
+# coordination store on a tmpfs (which gives out whole pages; each byte of slack: part engine).
 use strict;
 use warnings;
 use File::Basename qw(dirname);
