@@ -20,7 +20,8 @@ int qdi_admin_timeout(const qd_request *q, int64_t *out, qd_err *err)
 int qdi_body_map(qd_request *q, qd_json_node **out, qd_err *err)
 {
     int rc = qd_json_parse(q->arena, q->body, 0, out, err);
-    return rc ? qd_err_wrap(err, QD_E_ES_PARSE, "Failed to parse content to map") : 0;
+    if (!rc || rc == QD_E_NOMEM || rc == QD_E_BREAKER) return rc; /* no fault of the body's */
+    return qd_err_wrap(err, QD_E_ES_PARSE, "Failed to parse content to map");
 }
 
 int qdi_settings_of(const qd_json_node *n, qd_settings **out, qd_err *err)
