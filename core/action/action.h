@@ -37,7 +37,8 @@ typedef struct qd_actions {
     qd_store *store;
     qd_cluster *cluster;
     qd_shards *shards;
-    qd_account *account; /* of requests: the request breaker */
+    qd_account *account;   /* of requests: the request breaker */
+    qd_account *in_flight; /* of bodies and answers of the front-end; may be NULL */
     int64_t start_wall_ms;
     uint64_t start_ns;
     qd_str node_id, node_name, node_host;
@@ -69,10 +70,12 @@ typedef struct qd_response qd_response;
 
 /*
  * How an API with QD_API_STREAM takes its body: feed gets all bytes not yet used and tells how many
- * it used now; with last it uses all. emit hands out pieces of the answer, only inside end. A feed
+ * it used now; with last it uses all. emit hands out pieces of the answer, only inside end; when it
+ * says QD_ANSWER_FULL, end returns QD_STREAM_AGAIN and is called again when there is room. A feed
  * that fails ends the request with that error. drop frees the state after end, failure or a lost
  * client.
  */
+enum { QD_STREAM_AGAIN = 1 };
 typedef struct qd_api_stream {
     int (*begin)(qd_request *q, qd_response *r, void **state, qd_err *err);
     int (*feed)(void *state, qd_str bytes, bool last, size_t *used, qd_err *err);
@@ -184,6 +187,8 @@ typedef struct qd_action_pressure_stats {
 /* Reads the counters. [any] */
 void qd_action_pressure(qd_actions *a, qd_action_pressure_stats *out);
 
+/* At start: removes answers that a crash left on the tier. [worker] */
+void qd_action_tidy(qd_store *s);
 /* Opens the table of scrolls into a->scrolls, with the thread that ends expired ones; before
  * requests come. [worker] QD_E_NOMEM. */
 QD_MUST_CHECK

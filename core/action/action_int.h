@@ -69,4 +69,7 @@ uint32_t qdi_active_needed(int64_t asked, uint32_t replicas);
 int qdi_active_enough(const qd_state *s, const qd_index_meta *m, uint32_t shard, int64_t asked,
                       int64_t timeout_ms, qd_err *err);
 
+/* Where long answers wait on the node's tier for their clients; a start empties it. */
+#define QDI_ANSWERS_FOLDER "answers"
+
 #endif

@@ -2,6 +2,7 @@
 #include "action/counters.h"
 #include "action/docs_int.h"
 #include "action/templates_int.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/str.h"
 #include <stdio.h>
@@ -21,12 +22,26 @@ void qdi_item_init(doc_item *i)
     memset(i, 0, sizeof *i);
     i->version = -1;
     i->if_seq_no = QD_SEQ_NO_UNASSIGNED;
-    qd_err_init(&i->err);
 }
 
 void qdi_item_fini(doc_item *i)
 {
-    qd_err_fini(&i->err);
+    if (i->err) qd_err_fini(i->err);
+    i->err = NULL;
+}
+
+void qdi_item_fail(doc_item *i, qd_arena *arena, qd_err *err)
+{
+    i->rc = err->code ? err->code : QD_E_INTERNAL;
+    i->status = qd_err_status(err);
+    qd_err *kept = i->err ? i->err : qd_arena_alloc(arena, sizeof *kept);
+    if (kept && !i->err) qd_err_init(kept);
+    i->err = kept;
+    if (kept) {
+        qd_err_move(kept, err);
+    } else {
+        qd_err_fini(err);
+    }
 }
 
 qd_str qdi_doc_new_id(qd_actions *a, qd_arena *arena)
@@ -355,8 +370,8 @@ static int apply(doc_batch *b, doc_item *i, qd_err *err)
         qd_err_detail_str(err, "index", m->name);
         return rc;
     }
-    bool auto_id = i->id.n == 0 && i->op != DOC_DELETE;
-    if (auto_id) {
+    bool auto_id = i->auto_id || (i->id.n == 0 && i->op != DOC_DELETE);
+    if (i->id.n == 0 && auto_id) {
         i->id = qdi_doc_new_id(b->a, b->arena);
         if (!i->id.p) return qd_err_nomem(err, "document id");
     }
@@ -396,20 +411,45 @@ static int apply(doc_batch *b, doc_item *i, qd_err *err)
     return rc;
 }
 
+uint32_t qdi_batch_group(doc_batch *b, doc_item *i, uint32_t n)
+{
+    const qd_index_meta *m;
+    qd_str routing = i->routing, alias_routing;
+    if (qd_state_write_index(b->state, i->index, &m, &alias_routing, NULL)) {
+        /* to be made: then its shards are known */
+        return (uint32_t)(qd_xxh3(i->index.p, i->index.n) % n);
+    }
+    if (alias_routing.n) routing = alias_routing;
+    /* only where one may be made: what is refused for want of an id has none */
+    if (i->id.n == 0 && !i->empty_id && (i->op == DOC_INDEX || i->op == DOC_CREATE) &&
+        i->version_type == QD_VERSION_INTERNAL && !i->has_version) {
+        i->id = qdi_doc_new_id(b->a, b->arena);
+        i->auto_id = i->id.n != 0;
+    }
+    uint64_t index = qd_xxh3(m->uuid, strlen(m->uuid));
+    return (uint32_t)((index + qd_index_meta_route(m, i->id, routing)) % n);
+}
+
 void qdi_batch_apply(doc_batch *b, doc_item *i)
 {
+    qd_err err;
+    qd_err_init(&err);
     i->concrete = i->index;
-    i->rc = qd_task_check(b->task, &i->err);
-    if (!i->rc) i->rc = apply(b, i, &i->err);
-    if (i->rc) i->status = qd_err_status(&i->err);
+    i->rc = qd_task_check(b->task, &err);
+    if (!i->rc) i->rc = apply(b, i, &err);
+    if (i->rc) qdi_item_fail(i, b->arena, &err);
 }
 
 /* Counts of the node, and updates that changed nothing of each shard. */
 static void count(doc_batch *b, const doc_item *items, size_t n)
 {
-    uint64_t refused = 0;
-    for (size_t k = 0; k < n; k++) refused += items[k].rc != 0;
-    qd_count_documents(b->a, n - refused, refused);
+    uint64_t refused = 0, all = 0;
+    for (size_t k = 0; k < n; k++) {
+        if (items[k].group != b->group) continue;
+        all++;
+        refused += items[k].rc != 0;
+    }
+    qd_count_documents(b->a, all - refused, refused);
 }
 
 void qdi_batch_sync(doc_batch *b, doc_item *items, size_t n)
@@ -420,11 +460,14 @@ void qdi_batch_sync(doc_batch *b, doc_item *items, size_t n)
     }
     for (size_t k = 0; k < n; k++) {
         doc_item *i = &items[k];
-        if (i->rc || !i->touched_shard || !b->touched.at[i->touched].rc) continue;
+        if (i->group != b->group || i->rc || !i->touched_shard) continue;
+        const doc_touched *t = &b->touched.at[i->touched];
+        if (!t->rc) continue;
         /* applied but not durable: never acknowledged */
-        qd_err_copy(&i->err, &b->touched.at[i->touched].err);
-        i->rc = b->touched.at[i->touched].rc;
-        i->status = qd_err_status(&i->err);
+        qd_err err;
+        qd_err_init(&err);
+        qd_err_copy(&err, &t->err);
+        qdi_item_fail(i, b->arena, &err);
     }
     count(b, items, n);
 }

@@ -2,25 +2,24 @@
  * docs_bulk.c: _bulk, fed in pieces.
  *
  * Complete lines are applied in sub-batches of at most 4 MiB, each synced once per shard before its
- * items count as done. Items are rendered at once and kept compressed, since "errors" stands before
- * them in the answer: a body of a gigabyte needs some megabytes. A malformed action line ends the
- * request: in a body that came whole nothing is applied, in a streamed one what came before stays
- * applied and acknowledged, and the last item tells the error with its line.
+ * items count as done, on several workers (docs_groups.c). Items are rendered at once and kept
+ * compressed (docs_answer.c), since "errors" stands before them in the answer: a body of a gigabyte
+ * needs some megabytes, and so does its answer, which is handed out as the client takes it. A
+ * malformed action line ends the request: in a body that came whole nothing is applied, in a
+ * streamed one what came before stays applied and acknowledged, and the last item tells the error
+ * with its line.
  */
 #include "action/docs_int.h"
 #include "base/str.h"
 #include "json/reader.h"
 #include <stdio.h>
 #include <string.h>
-#define ZSTD_STATIC_LINKING_ONLY /* contexts in memory of ours */
-#include <zstd.h>
 
 #define WHOLE_BYTES                                                                                \
     ((size_t)1 << 20) /* bodies up to this are checked before anything is applied                  \
                        */
 #define BATCH_BYTES ((size_t)4 << 20)
 #define BATCH_ITEMS 10000u
-#define RENDERED_MAX ((size_t)64 << 20)
 #define TIMEOUT_MS 60000
 #define NO_NEWLINE "The bulk request must be terminated by a newline [\\n]"
 
@@ -30,33 +29,19 @@ typedef struct bulk {
     qd_arena arena; /* of one sub-batch */
     doc_marks marks;
     bool typed; /* "_type" may stand in an action */
-    int64_t timeout_ms, active;
+    doc_request request;
     uint64_t start_ns, line, items;
-    uint32_t hint;      /* one request stays on one indexing slot of a shard: fewer buffers fill */
     bool errors, ended; /* ended: by a malformed line */
     doc_item standard;  /* what the request's parameters give every item */
     QD_VEC(doc_item) batch;
     size_t batch_bytes;
-    qd_buf rendered; /* items of the current chunk */
-    ZSTD_CCtx *zc;
-    qd_buf packed; /* compressed items of before */
+    doc_answer *answer;
+    uint64_t shown; /* items that filter_path leaves */
+    qd_buf item;    /* one to be filtered */
+    bool lost;      /* memory was lacking for one */
+    char tail[4];   /* what follows the items */
+    bool answering; /* the answer has begun */
 } bulk;
-
-static void *zstd_alloc(void *account, size_t n)
-{
-    return qd_alloc(account, n);
-}
-
-static void zstd_free(void *account, void *p)
-{
-    (void)account;
-    qd_free(p);
-}
-
-static ZSTD_customMem zstd_mem(qd_account *account)
-{
-    return (ZSTD_customMem){zstd_alloc, zstd_free, account};
-}
 
 /* --- lines --- */
 
@@ -191,7 +176,6 @@ static int parse_action(bulk *b, qd_str line, doc_item *i, qd_err *err)
     qd_json_reader j = QD_JSON_READER(NULL);
     qd_json_reader_init(&j, line, QD_JSON_STRICT_KEYS, 0);
     *i = b->standard;
-    qd_err_init(&i->err);
     qd_json_event ev = qd_json_next(&j);
     int rc;
     if (ev != QD_JSON_OBJECT) {
@@ -231,37 +215,48 @@ static bool next_line(qd_str *rest, bool last, qd_str *line)
 
 /* --- rendering --- */
 
-/* Moves the rendered items into the compressed store. */
-static int pack(bulk *b, bool end, qd_err *err)
+#define ITEMS_OPEN "{\"items\":["
+#define ITEMS_CLOSE "]}"
+
+/* What filter_path leaves of one item, as if it stood in the answer alone. */
+static void add_filtered(bulk *b, qd_buf *to)
 {
-    ZSTD_inBuffer in = {b->rendered.p ? b->rendered.p : "", b->rendered.n, 0};
-    for (;;) {
-        char *at = qd_buf_reserve(&b->packed, 65536);
-        if (!at)
-            return qd_err_set(err, QD_E_BREAKER,
-                              "[request] answer of the bulk request is too large");
-        ZSTD_outBuffer out = {at, 65536, 0};
-        size_t left = ZSTD_compressStream2(b->zc, &out, &in, end ? ZSTD_e_end : ZSTD_e_continue);
-        b->packed.n += out.pos;
-        if (ZSTD_isError(left))
-            return qd_err_set(err, QD_E_INTERNAL, "zstd: %s", ZSTD_getErrorName(left));
-        if (in.pos == in.size && (!end || left == 0)) break;
+    qd_buf kept;
+    qd_buf_init(&kept, b->q->a->account, (size_t)256 << 20);
+    (void)qd_buf_c(&b->item, ITEMS_CLOSE);
+    int rc = qd_buf_status(&b->item);
+    if (!rc) rc = qd_json_filter_apply(b->q->filter, qd_buf_view(&b->item), false, &kept, NULL);
+    qd_str v = qd_buf_view(&kept);
+    size_t around = strlen(ITEMS_OPEN) + strlen(ITEMS_CLOSE);
+    if (rc) {
+        b->lost = true;
+    } else if (v.n > around) {
+        if (b->shown++) (void)qd_buf_char(to, ',');
+        (void)qd_buf_add(to, v.p + strlen(ITEMS_OPEN), v.n - around);
     }
-    qd_buf_reset(&b->rendered);
-    return 0;
+    qd_buf_fini(&kept);
+    qd_buf_reset(&b->item);
 }
 
 static void render(bulk *b, const doc_item *i)
 {
     qd_json_writer w;
-    if (b->items++) (void)qd_buf_char(&b->rendered, ',');
-    qd_json_writer_init(&w, &b->rendered, false);
+    bool filter = b->q->filter != NULL;
+    qd_buf *to = qdi_answer_items(b->answer);
+    if (filter) {
+        (void)qd_buf_c(&b->item, ITEMS_OPEN);
+    } else if (b->shown++) {
+        (void)qd_buf_char(to, ',');
+    }
+    qd_json_writer_init(&w, filter ? &b->item : to, false);
     qd_json_object(&w);
     qd_json_key_c(&w, qdi_doc_op_name(i->op));
     qd_json_object(&w);
     qdi_item_write(i, b->q->a, true, &w);
     qd_json_object_end(&w);
     qd_json_object_end(&w);
+    if (filter) add_filtered(b, to);
+    b->items++;
     b->errors |= i->rc != 0;
 }
 
@@ -269,24 +264,21 @@ static void render(bulk *b, const doc_item *i)
 
 static int run_batch(bulk *b, qd_err *err)
 {
-    doc_batch d;
+    doc_groups *g;
     if (b->batch.n == 0) return 0;
-    qdi_batch_begin(&d, b->q->a, &b->arena, &b->q->task, b->timeout_ms);
-    d.hint = b->hint;
-    d.active = b->active;
-    for (size_t i = 0; i < b->batch.n; i++) qdi_batch_apply(&d, &b->batch.at[i]);
-    qdi_batch_sync(&d, b->batch.at, b->batch.n);
-    qdi_batch_mark(&d, &b->marks, b->batch.at, b->batch.n);
-    qdi_batch_end(&d);
+    int rc =
+        qdi_groups_run(&b->request, b->batch.at, b->batch.n, b->batch_bytes, &b->arena, &g, err);
+    if (rc) return rc;
     for (size_t i = 0; i < b->batch.n; i++) {
         render(b, &b->batch.at[i]);
         qdi_item_fini(&b->batch.at[i]);
     }
+    qdi_groups_free(g);
     b->batch.n = 0;
     b->batch_bytes = 0;
     qd_arena_reset(&b->arena);
-    if (qd_buf_status(&b->rendered)) return qd_err_nomem(err, "answer of the bulk request");
-    return b->rendered.n > 65536 ? pack(b, false, err) : 0;
+    return b->lost ? qd_err_nomem(err, "answer of the bulk request")
+                   : qdi_answer_pack(b->answer, err);
 }
 
 /* --- the stream --- */
@@ -297,9 +289,8 @@ static void drop(void *state)
     for (size_t i = 0; i < b->batch.n; i++) qdi_item_fini(&b->batch.at[i]);
     qd_vec_fini(&b->batch);
     qdi_marks_fini(&b->marks);
-    qd_buf_fini(&b->rendered);
-    qd_buf_fini(&b->packed);
-    ZSTD_freeCCtx(b->zc);
+    qdi_answer_close(b->answer);
+    qd_buf_fini(&b->item);
     qd_arena_fini(&b->arena);
     qd_free(b);
 }
@@ -311,20 +302,21 @@ static int begin(qd_request *q, qd_response *r, void **state, qd_err *err)
     b->q = q;
     b->r = r;
     b->start_ns = qd_env_mono_ns(q->a->env);
-    b->hint = (uint32_t)qd_env_random_u64(q->a->env);
+    b->request = (doc_request){.a = q->a,
+                               .task = &q->task,
+                               .hint = (uint32_t)qd_env_random_u64(q->a->env),
+                               .marks = &b->marks};
     qd_arena_init(&b->arena, q->a->account, 0);
-    qd_buf_init(&b->rendered, q->a->account, RENDERED_MAX);
-    qd_buf_init(&b->packed, q->a->account, (size_t)1 << 31);
+    qd_buf_init(&b->item, q->a->account, (size_t)256 << 20);
     qdi_item_init(&b->standard);
     b->standard.index = qd_param(q, "index");
     b->standard.routing = qd_param(q, "routing");
     b->standard.pipeline = qd_param(q, "pipeline");
     b->typed = qdi_has_types(q->a);
-    b->zc = ZSTD_createCCtx_advanced(zstd_mem(q->a->account));
-    int rc = b->zc ? 0 : qd_err_nomem(err, "bulk request");
-    if (!rc) rc = qd_param_ms(q, "timeout", TIMEOUT_MS, &b->timeout_ms, err);
+    int rc = qdi_answer_open(q->a, &b->answer, err);
+    if (!rc) rc = qd_param_ms(q, "timeout", TIMEOUT_MS, &b->request.timeout_ms, err);
     if (!rc) rc = qdi_refresh_param(q, &b->marks.refresh, err);
-    if (!rc) rc = qdi_active_param(q, &b->active, err);
+    if (!rc) rc = qdi_active_param(q, &b->request.active, err);
     if (!rc && qdi_source_asked(q)) {
         doc_source s;
         rc = qdi_source_param(q, &s, err);
@@ -336,7 +328,6 @@ static int begin(qd_request *q, qd_response *r, void **state, qd_err *err)
         drop(b);
         return rc;
     }
-    (void)ZSTD_CCtx_setParameter(b->zc, ZSTD_c_compressionLevel, 1);
     *state = b;
     return 0;
 }
@@ -347,13 +338,10 @@ static int end_with_error(bulk *b, qd_err *why, qd_err *err)
     doc_item i = b->standard;
     int rc = run_batch(b, err);
     if (rc) return rc;
-    i.rc = why->code;
-    i.status = qd_err_status(why);
     i.concrete = i.index.p ? i.index : QD_STR("");
-    i.err = *why;
-    if (why->reason == why->text) i.err.reason = i.err.text;
+    qdi_item_fail(&i, &b->arena, why);
     render(b, &i);
-    qd_err_fini(why);
+    qdi_item_fini(&i);
     b->ended = true;
     return 0;
 }
@@ -466,44 +454,73 @@ static int feed(void *state, qd_str bytes, bool last, size_t *used, qd_err *err)
     return rc;
 }
 
-static int end(void *state, int (*emit)(void *arg, qd_str piece), void *arg, qd_err *err)
+/* What stands before the items; with filter_path what it leaves of that. */
+static int head(bulk *b, qd_buf *to, qd_err *err)
 {
-    bulk *b = state;
-    char head[96], out[65536];
-    if (!b->q->task.stop) qdi_marks_refresh(&b->marks, b->q->a);
-    uint64_t took = (qd_env_mono_ns(b->q->a->env) - b->start_ns) / 1000000;
-    int rc = pack(b, true, err);
-    if (rc) return rc;
-    int n = snprintf(head, sizeof head, "{\"took\":%llu,\"errors\":%s,\"items\":[",
-                     (unsigned long long)took, b->errors ? "true" : "false");
-    ZSTD_DCtx *z = ZSTD_createDCtx_advanced(zstd_mem(b->q->a->account));
-    if (!z) return qd_err_nomem(err, "answer of the bulk request");
-    ZSTD_inBuffer in = {b->packed.p, b->packed.n, 0};
-    /* pretty and filter_path need the whole answer; without them it goes out as it is unpacked */
-    bool direct = !b->q->pretty && !b->q->filter;
-    rc = direct ? emit(arg, (qd_str){head, (size_t)n}) : qd_buf_add(b->r->out, head, (size_t)n);
-    while (!rc && in.pos < in.size) {
-        ZSTD_outBuffer o = {out, sizeof out, 0};
-        size_t left = ZSTD_decompressStream(z, &o, &in);
-        if (ZSTD_isError(left)) {
-            rc = QD_E_INTERNAL;
-            break;
-        }
-        rc = direct ? emit(arg, (qd_str){out, o.pos}) : qd_buf_add(b->r->out, out, o.pos);
-    }
-    ZSTD_freeDCtx(z);
-    if (!rc) rc = direct ? emit(arg, QD_STR("]}")) : qd_buf_c(b->r->out, "]}");
-    if (rc || direct) return 0; /* the client is gone, or all is sent */
-    qd_buf whole;
+    char text[96];
     qd_json_filter *f = b->q->filter;
+    uint64_t took = (qd_env_mono_ns(b->q->a->env) - b->start_ns) / 1000000;
+    int n = snprintf(text, sizeof text, "{\"took\":%llu,\"errors\":%s}", (unsigned long long)took,
+                     b->errors ? "true" : "false");
+    qd_str all = {text, (size_t)n};
+    int rc = f ? qd_json_filter_apply(f, all, false, to, err) : qd_buf_str(to, all);
+    if (rc) return f ? rc : qd_err_nomem(err, "answer of the bulk request");
+    snprintf(b->tail, sizeof b->tail, "}");
+    to->n--;
+    if (f && !b->shown) return 0; /* no items at all */
+    snprintf(b->tail, sizeof b->tail, ITEMS_CLOSE);
+    (void)qd_buf_c(to, to->n > 1 ? ",\"items\":[" : "\"items\":[");
+    return qd_buf_status(to) ? qd_err_nomem(err, "answer of the bulk request") : 0;
+}
+
+/* pretty needs the whole answer. */
+static int end_pretty(bulk *b, int (*emit)(void *arg, qd_str piece), void *arg, qd_err *err)
+{
+    qd_buf whole;
+    qd_str piece;
+    qd_json_filter *all = NULL;
+    int rc = head(b, b->r->out, err);
+    while (!rc && !(rc = qdi_answer_next(b->answer, &piece, err)) && piece.n) {
+        if (qd_buf_str(b->r->out, piece)) rc = qd_err_nomem(err, "answer of the bulk request");
+    }
+    if (!rc && qd_buf_c(b->r->out, b->tail)) rc = qd_err_nomem(err, "answer of the bulk request");
     qd_buf_init(&whole, b->q->a->account, (size_t)1 << 31);
-    if (!f) rc = qd_json_filter_path(b->q->arena, QD_STR("**"), &f, err);
-    if (!rc) rc = qd_json_filter_apply(f, qd_buf_view(b->r->out), b->q->pretty, &whole, err);
-    if (!rc && b->q->pretty) (void)qd_buf_char(&whole, '\n');
+    if (!rc) rc = qd_json_filter_path(b->q->arena, QD_STR("**"), &all, err);
+    if (!rc) rc = qd_json_filter_apply(all, qd_buf_view(b->r->out), true, &whole, err);
+    if (!rc) (void)qd_buf_char(&whole, '\n');
     if (!rc) (void)emit(arg, qd_buf_view(&whole));
     qd_buf_fini(&whole);
     qd_buf_reset(b->r->out);
     return rc;
+}
+
+/* Without it the answer goes out as it is unpacked, as far as the client takes it. */
+static int end_direct(bulk *b, int (*emit)(void *arg, qd_str piece), void *arg)
+{
+    qd_str piece;
+    int rc;
+    do {
+        if (qdi_answer_next(b->answer, &piece, NULL)) return 0; /* it stays cut: no JSON */
+        rc = piece.n ? emit(arg, piece) : 0;
+        if (rc == QD_ANSWER_FULL) return QD_STREAM_AGAIN;
+    } while (!rc && piece.n);
+    if (!rc) (void)emit(arg, qd_str_c(b->tail));
+    return 0; /* or the client is gone */
+}
+
+static int end(void *state, int (*emit)(void *arg, qd_str piece), void *arg, qd_err *err)
+{
+    bulk *b = state;
+    if (b->answering) return end_direct(b, emit, arg);
+    if (!b->q->task.stop) qdi_marks_refresh(&b->marks, b->q->a);
+    int rc = qdi_answer_end(b->answer, err);
+    if (rc) return rc;
+    b->answering = true;
+    if (b->q->pretty) return end_pretty(b, emit, arg, err);
+    qd_buf_reset(&b->item);
+    if ((rc = head(b, &b->item, err))) return rc;
+    rc = emit(arg, qd_buf_view(&b->item));
+    return rc == QD_ANSWER_FULL ? QD_STREAM_AGAIN : rc ? 0 : end_direct(b, emit, arg);
 }
 
 const qd_api_stream qdi_api_bulk = {begin, feed, end, drop};

@@ -22,6 +22,7 @@ typedef struct doc_item {
     doc_op op;
     qd_str index, id, routing, source;
     bool require_alias, empty_id; /* empty_id: one was given, of no length */
+    bool auto_id;                 /* id was made here */
     qd_version_type version_type;
     bool has_version;
     int64_t version, if_seq_no, if_primary_term; /* if_*: QD_SEQ_NO_UNASSIGNED, 0: not given */
@@ -30,9 +31,11 @@ typedef struct doc_item {
     bool want_source; /* update: the new source belongs into the answer */
     const qd_json_filter *source_filter;
 
+    uint32_t group; /* of a batch that runs in groups */
+
     /* results */
     int rc;
-    qd_err err;
+    qd_err *err; /* in the batch's arena; NULL: none, or no memory for it */
     int status;
     const char *result; /* "created", "updated", "deleted", "not_found", "noop" */
     qd_engine_result done;
@@ -64,6 +67,7 @@ typedef struct doc_batch {
     int64_t timeout_ms;
     int64_t active; /* wait_for_active_shards */
     uint32_t hint;  /* indexing slot */
+    uint32_t group; /* whose items it syncs */
     QD_VEC(doc_touched) touched;
 } doc_batch;
 
@@ -72,8 +76,12 @@ void qdi_batch_begin(doc_batch *b, qd_actions *a, qd_arena *arena, qd_task *task
                      int64_t timeout_ms);
 /* Applies one item; its results say what happened (rc, err, status). */
 void qdi_batch_apply(doc_batch *b, doc_item *item);
-/* Makes all applied items durable; items of a shard that could not be synced get its error. */
+/* Makes all applied items durable; items of a shard that could not be synced get its error. Items
+ * of other groups than the batch's are left alone. */
 void qdi_batch_sync(doc_batch *b, doc_item *items, size_t n);
+/* Which of n groups does the item belong to? All operations of a shard belong to one. Makes the id
+ * that decides on the shard if there is none. */
+uint32_t qdi_batch_group(doc_batch *b, doc_item *item, uint32_t n);
 
 /* Shards that a request has written to, to be refreshed once at its end. */
 typedef struct doc_mark {
@@ -95,11 +103,55 @@ void qdi_marks_fini(doc_marks *m);
 /* Leaves the shards. */
 void qdi_batch_end(doc_batch *b);
 
+/* --- docs_groups.c: a batch on several workers --- */
+
+/* What all batches of a request share. */
+typedef struct doc_request {
+    qd_actions *a;
+    qd_task *task;
+    int64_t timeout_ms;
+    int64_t active; /* wait_for_active_shards */
+    uint32_t hint;  /* one request stays on one indexing slot of a shard: fewer buffers fill */
+    doc_marks *marks;
+} doc_request;
+typedef struct doc_groups doc_groups;
+/* Applies n items, of so many bytes, and makes them durable; ids that are made are in arena. *out
+ * holds what their results point to, until qdi_groups_free. */
+QD_MUST_CHECK
+int qdi_groups_run(const doc_request *r, doc_item *items, size_t n, size_t bytes, qd_arena *arena,
+                   doc_groups **out, qd_err *err);
+/* Frees it; NULL is fine. */
+void qdi_groups_free(doc_groups *g);
+
+/* --- docs_answer.c: the items of a bulk's answer --- */
+
+typedef struct doc_answer doc_answer;
+/* Opens an empty one. */
+QD_MUST_CHECK
+int qdi_answer_open(qd_actions *a, doc_answer **out, qd_err *err);
+/* Where items are rendered. */
+qd_buf *qdi_answer_items(doc_answer *x);
+/* After items were rendered: packs them when they are many. */
+QD_MUST_CHECK
+int qdi_answer_pack(doc_answer *x, qd_err *err);
+/* No more items come: from now on they are read. */
+QD_MUST_CHECK
+int qdi_answer_end(doc_answer *x, qd_err *err);
+/* The next piece of the items' text, good until the next call; empty at the end. */
+QD_MUST_CHECK
+int qdi_answer_next(doc_answer *x, qd_str *piece, qd_err *err);
+/* Frees it; NULL is fine. */
+void qdi_answer_close(doc_answer *x);
+
 /* A fresh id: 20 characters of URL-safe base64. */
 qd_str qdi_doc_new_id(qd_actions *a, qd_arena *arena);
 /* An empty item. */
 void qdi_item_init(doc_item *i);
+/* Takes over err, which is set, as the item's; in arena. */
+void qdi_item_fail(doc_item *i, qd_arena *arena, qd_err *err);
 void qdi_item_fini(doc_item *i);
+/* The error of an item that failed, as an object. */
+void qdi_item_error_write(const doc_item *i, qd_json_writer *w);
 /* Members of an item's answer without the enclosing braces: _index … _primary_term, or error. */
 void qdi_item_write(const doc_item *i, qd_actions *a, bool bulk, qd_json_writer *w);
 /* refresh parameter. */

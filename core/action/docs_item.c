@@ -118,6 +118,15 @@ static void write_got(const doc_item *i, qd_json_writer *w)
     qd_json_object_end(w);
 }
 
+void qdi_item_error_write(const doc_item *i, qd_json_writer *w)
+{
+    qd_err none;
+    qd_err_init(&none);
+    if (!i->err) (void)qd_err_set(&none, i->rc, "out of memory: details of the failure");
+    qd_error_write(w, i->err ? i->err : &none);
+    qd_err_fini(&none);
+}
+
 void qdi_item_write(const doc_item *i, qd_actions *a, bool bulk, qd_json_writer *w)
 {
     if (i->rc) {
@@ -131,7 +140,7 @@ void qdi_item_write(const doc_item *i, qd_actions *a, bool bulk, qd_json_writer 
         }
         qd_json_field_int(w, "status", i->status);
         qd_json_key_c(w, "error");
-        qd_error_write(w, &i->err);
+        qdi_item_error_write(i, w);
         return;
     }
     qd_json_field_str(w, "_index", i->concrete);

@@ -48,7 +48,11 @@ static int write_one(qd_request *q, qd_response *r, doc_op op, qd_err *err)
     qdi_marks_fini(&marks);
     if (i.rc) {
         rc = i.rc;
-        qd_err_copy(err, &i.err);
+        if (i.err) {
+            qd_err_copy(err, i.err);
+        } else {
+            rc = qd_err_nomem(err, "the write");
+        }
     } else {
         r->status = i.status;
         qd_json_object(&r->w);

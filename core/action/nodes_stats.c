@@ -316,31 +316,32 @@ static void write_http(const stats_request *x, qd_json_writer *w)
 
 /* --- breakers, pressure --- */
 
-static void write_breaker(const stats_request *x, const char *name, const qd_account *a,
-                          int64_t limit, qd_json_writer *w)
+static void write_breaker(const char *name, const qd_account *a, int64_t limit, double overhead,
+                          qd_json_writer *w)
 {
-    int64_t own = a ? atomic_load(&a->limit) : 0;
-    if (own) limit = own;
     open_part(w, name);
     qdi_write_bytes(w, true, "limit_size", "limit_size_in_bytes", limit);
     qdi_write_bytes(w, true, "estimated_size", "estimated_size_in_bytes",
-                    a ? qd_account_used(a) : 0);
-    qd_json_field_double(w, "overhead", 1.0);
+                    a ? (int64_t)((double)qd_account_used(a) * overhead) : 0);
+    qd_json_field_double(w, "overhead", overhead);
     qd_json_field_int(w, "tripped", a ? atomic_load(&a->trips) : 0);
     qd_json_object_end(w);
-    (void)x;
 }
 
 static void write_breakers(const stats_request *x, qd_json_writer *w)
 {
+    const qd_actions *a = x->q->a;
+    const qd_values *v = qd_config_values(a->config);
     int64_t all = x->m.node_memory;
     open_part(w, "breakers");
-    write_breaker(x, "request", x->q->a->account,
-                  qd_config_i64(x->q->a->config, QD_SET_BREAKER_REQUEST), w);
-    write_breaker(x, "fielddata", NULL, all, w);
-    write_breaker(x, "in_flight_requests", NULL, all, w);
-    write_breaker(x, "accounting", &qd_account_general, all, w);
-    write_breaker(x, "parent", &qd_account_root, all, w);
+    write_breaker("request", a->account, qd_values_i64(v, QD_SET_BREAKER_REQUEST),
+                  qd_values_f64(v, QD_SET_BREAKER_REQUEST_OVERHEAD), w);
+    write_breaker("fielddata", NULL, qd_values_i64(v, QD_SET_BREAKER_FIELDDATA),
+                  qd_values_f64(v, QD_SET_BREAKER_FIELDDATA_OVERHEAD), w);
+    write_breaker("in_flight_requests", a->in_flight, qd_values_i64(v, QD_SET_BREAKER_INFLIGHT),
+                  qd_values_f64(v, QD_SET_BREAKER_INFLIGHT_OVERHEAD), w);
+    write_breaker("accounting", &qd_account_general, all, 1.0, w);
+    write_breaker("parent", &qd_account_root, qd_values_i64(v, QD_SET_BREAKER_TOTAL), 1.0, w);
     qd_json_object_end(w);
 }
 
@@ -351,21 +352,22 @@ static void write_pressure(const stats_request *x, qd_json_writer *w)
                                         "replica_in_bytes", "all_in_bytes"};
     static const char *const refused[] = {"coordinating_rejections", "primary_rejections",
                                           "replica_rejections"};
-    int64_t used = (int64_t)qd_shards_buffer_bytes(x->q->a->shards);
+    qd_action_pressure_stats s;
+    qd_action_pressure(x->q->a, &s);
     open_part(w, "indexing_pressure");
     open_part(w, "memory");
     for (int total = 0; total < 2; total++) {
         open_part(w, total ? "total" : "current");
         for (size_t i = 0; i < QD_COUNT_OF(sizes); i++) {
-            bool coordinating = i == 1 || i == 3;
-            qd_json_field_int(w, sizes[i], total || coordinating ? 0 : used);
+            bool other = i == 2 || i == 3; /* requests are charged where they come in */
+            qd_json_field_int(w, sizes[i], other ? 0 : total ? s.total_bytes : s.current_bytes);
         }
         for (size_t i = 0; total && i < QD_COUNT_OF(refused); i++) {
-            qd_json_field_int(w, refused[i], 0);
+            qd_json_field_int(w, refused[i], i ? 0 : (int64_t)s.rejections);
         }
         qd_json_object_end(w);
     }
-    qd_json_field_int(w, "limit_in_bytes", qd_config_index_buffer(x->q->a->config));
+    qd_json_field_int(w, "limit_in_bytes", s.limit_bytes);
     qd_json_object_end(w);
     qd_json_object_end(w);
 }

@@ -47,8 +47,8 @@ static void write_failure(deletion *d, const doc_item *i, const search_shard *s)
     qdi_type_write(d->q->a, w);
     qd_json_field_str(w, "id", i->id);
     qd_json_key_c(w, "cause");
-    qd_error_write(w, &i->err);
-    qd_json_field_int(w, "status", qd_err_status(&i->err));
+    qdi_item_error_write(i, w);
+    qd_json_field_int(w, "status", i->status);
     qd_json_object_end(w);
 }
 

@@ -178,11 +178,31 @@ static void run_on_fiber(qd_work *work)
     qd_fiber_run(qd_pools_get(bound->pools, x->q.api->pool), run_fiber, work);
 }
 
+/* A call whose client does not take its answer waits without a worker: this slot of it holds the
+ * call then, or RESUMED when the room came before it waited. */
+#define WAITING_SLOT 2
+static char resumed_mark;
+#define RESUMED ((void *)&resumed_mark)
+
+/* false: there is room already. Otherwise x belongs to who resumes it. */
+static bool wait_for_room(running *x)
+{
+    void **slot = &x->call->host[WAITING_SLOT], *now = NULL;
+    if (__atomic_compare_exchange_n(slot, &now, x, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        return true;
+    }
+    __atomic_store_n(slot, NULL, __ATOMIC_RELEASE);
+    return false;
+}
+
 /* Ends a streamed request: its answer, or the error that stopped it. */
 static void end_stream(running *x, int rc)
 {
     const qd_api_stream *s = x->q.api->stream;
-    if (!rc && !x->cancelled) rc = s->end(x->state, emit, x, &x->err);
+    while (!rc && !x->cancelled && (rc = s->end(x->state, emit, x, &x->err)) == QD_STREAM_AGAIN) {
+        if (wait_for_room(x)) return;
+        rc = 0;
+    }
     if (rc && !x->cancelled) {
         qd_response_error(&x->r, &x->err, x->q.error_trace);
         answer_whole(x);
@@ -238,6 +258,12 @@ static void feed(running *x, bool last)
     if (rc) used = x->feeding.n;
     if (used) memmove(x->feeding.p, x->feeding.p + used, x->feeding.n - used);
     x->feeding.n -= used;
+}
+
+/* Goes on with an answer. */
+static void run_end(qd_work *work)
+{
+    end_stream((running *)(void *)work, 0);
 }
 
 static void run_stream(qd_work *work)
@@ -434,11 +460,28 @@ static void cancel(qd_action_call *call)
     }
 }
 
+static void resume(qd_action_call *call)
+{
+    void **slot = &call->host[WAITING_SLOT], *now = NULL;
+    if (__atomic_compare_exchange_n(slot, &now, RESUMED, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE) ||
+        now == RESUMED) {
+        return; /* it does not wait yet */
+    }
+    __atomic_store_n(slot, NULL, __ATOMIC_RELEASE);
+    running *x = now;
+    x->work.run = run_end;
+    if (qd_pool_submit_forced(qd_pools_get(bound->pools, x->q.api->pool), &x->work, NULL)) {
+        finish(x);
+    }
+}
+
 static const qd_svc_action service = {
-    .head = {.struct_size = sizeof service, .major = 0, .minor = 1},
+    .head = {.struct_size = sizeof service, .major = 0, .minor = 2},
     .submit = submit,
     .body = body,
     .cancel = cancel,
+    .resume = resume,
 };
 
 const qd_vtable *qd_action_service(qd_actions *a)

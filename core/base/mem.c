@@ -60,13 +60,15 @@ bool qd_account_refusal(char name[32], int64_t *want, int64_t *limit)
 
 int qd_account_charge(qd_account *a, int64_t bytes)
 {
+    bool asked = false;
     for (qd_account *x = a; x; x = x->parent) {
         int64_t now =
             atomic_fetch_add_explicit(&x->used, bytes, memory_order_relaxed) + bytes;
         int64_t limit = atomic_load_explicit(&x->limit, memory_order_relaxed);
-        if (QD_UNLIKELY(limit > 0 && now > limit)) {
+        asked |= x->asked;
+        if (QD_UNLIKELY(limit > 0 && now > limit && (asked || x->parent))) {
             atomic_fetch_add(&x->trips, 1);
-            note_refusal(x->name, now, limit);
+            note_refusal(x->parent ? x->name : "parent", now, limit);
             for (qd_account *y = a;; y = y->parent) {
                 atomic_fetch_sub_explicit(&y->used, bytes, memory_order_relaxed);
                 if (y == x) break;

@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,9 +22,11 @@ typedef struct qd_account {
     _Atomic int64_t peak;  /* bytes */
     _Atomic int64_t limit; /* bytes; 0 = none */
     _Atomic int64_t trips; /* refusals because of limit */
+    bool asked; /* its users can be told to come again: the root's limit holds for them alone */
 } qd_account;
 
-/* The root of all accounts; its limit is the node's memory limit. */
+/* The root of all accounts; its limit is the node's memory limit. It refuses what is charged to
+ * accounts that are `asked` (requests), never what keeps the node going. */
 extern qd_account qd_account_root;
 /* What belongs to no narrower account: start-up, configuration, registries. */
 extern qd_account qd_account_general;

@@ -36,7 +36,7 @@ typedef struct qd_node {
     qd_store *store;                     /* tier of this node's shards */
     struct qd_coord_store *coordination; /* the store in charge */
     char id[QD_UUID_TEXT];               /* path.data/node.json */
-    qd_account index_account, request_account;
+    qd_account index_account, request_account, inflight_account;
     qd_shards *shards;
     qd_cluster *cluster;
     qd_actions actions;

@@ -8,13 +8,46 @@
 #include "rest/rest.h"
 #include <stdio.h>
 
+/* A breaker counts what is reserved times its overhead; the account what is reserved. */
+static int64_t reserved_limit(const qd_values *v, qd_set limit, qd_set overhead)
+{
+    double factor = qd_values_f64(v, overhead);
+    int64_t bytes = qd_values_i64(v, limit);
+    return factor > 0 ? (int64_t)((double)bytes / factor) : bytes;
+}
+
+/* At the start, and when one of the settings has changed. */
+static void set_breakers(void *arg, const qd_values *v)
+{
+    qd_node *node = arg;
+    atomic_store(&node->request_account.limit,
+                 reserved_limit(v, QD_SET_BREAKER_REQUEST, QD_SET_BREAKER_REQUEST_OVERHEAD));
+    atomic_store(&node->inflight_account.limit,
+                 reserved_limit(v, QD_SET_BREAKER_INFLIGHT, QD_SET_BREAKER_INFLIGHT_OVERHEAD));
+    atomic_store(&qd_account_root.limit, qd_values_i64(v, QD_SET_BREAKER_TOTAL));
+}
+
+static int make_breakers(qd_node *node, qd_err *err)
+{
+    static const char *const keys[] = {"indices.breaker.", "network.breaker."};
+    int rc = 0;
+    qd_account_init(&node->request_account, "request", NULL, 0);
+    qd_account_init(&node->inflight_account, "in_flight_requests", NULL, 0);
+    node->request_account.asked = node->inflight_account.asked = true;
+    set_breakers(node, qd_config_values(node->config));
+    for (size_t i = 0; i < QD_COUNT_OF(keys) && !rc; i++) {
+        rc = qd_config_listen(node->config, keys[i], NULL, set_breakers, node, err);
+    }
+    qd_rest_account(&node->inflight_account);
+    return rc;
+}
+
 static int actions_start(qd_node *node, qd_err *err)
 {
     struct qd_action_counters *counters;
-    int rc = qd_action_counters_open(&counters, err);
+    int rc = make_breakers(node, err);
+    if (!rc) rc = qd_action_counters_open(&counters, err);
     if (rc) return rc;
-    qd_account_init(&node->request_account, "request", NULL,
-                    qd_config_i64(node->config, QD_SET_BREAKER_REQUEST));
     node->actions = (qd_actions){
         .env = node->env,
         .config = node->config,
@@ -25,6 +58,7 @@ static int actions_start(qd_node *node, qd_err *err)
         .cluster = node->cluster,
         .shards = node->shards,
         .account = &node->request_account,
+        .in_flight = &node->inflight_account,
         .start_wall_ms = node->start_wall_ms,
         .start_ns = node->start_ns,
         .node_id = qd_str_c(node->id),

@@ -96,6 +96,7 @@ static int cluster_start(qd_node *node, qd_err *err)
     /* the first state came before the shards knew their cluster */
     qd_shards_apply(node->shards, NULL, s);
     qd_state_unref(s);
+    qd_action_tidy(node->store);
     qd_shards_tidy(node->shards);
     return 0;
 }

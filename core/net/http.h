@@ -48,8 +48,8 @@ typedef struct qd_http_handler {
     /* The client is gone before the answer was complete. The exchange stays valid until the handler
      * has ended its answer, which goes nowhere. */
     void (*gone)(void *arg, qd_http_exchange *x);
-    /* A request that cannot be answered by the handler (bad framing, too large, too slow): the body
-     * of the answer. Status is given. */
+    /* A request that cannot be answered by the handler (bad framing, too large, too slow; 429: its
+     * body or its answer does not fit in memory): the body of the answer. Status is given. */
     void (*bad)(void *arg, int status, const char *reason, qd_buf *body);
 } qd_http_handler;
 
@@ -72,6 +72,9 @@ typedef struct qd_http_config {
     const char *server_headers; /* "X: y\r\n…" added to every answer, or "" */
     qd_http_handler handler;
     qd_account *account;
+    /* of whole bodies and of large answers that clients have not taken; its limit (and those above
+     * it) refuses a request with 429. NULL: account */
+    qd_account *in_flight;
 } qd_http_config;
 
 /* Listens. QD_E_IO names address and reason. [worker] */
@@ -117,6 +120,17 @@ void qd_http_resume(qd_http_exchange *x);
  */
 int qd_http_answer(qd_http_exchange *x, int status, const char *content_type, const char *extra,
                    qd_str part, bool last);
+/* The same with the last part, whose bytes it takes over: part is empty afterwards. [any] */
+int qd_http_answer_take(qd_http_exchange *x, int status, const char *content_type,
+                        const char *extra, qd_buf *part);
+/*
+ * Is so much of the answer unsent that qd_http_answer would wait? Then room(arg) is told once, on
+ * the loop, when there is room or the client is gone, unless qd_http_answer_unwait came first;
+ * inside of room nothing of the exchange may be called. false: go on at once. [any]
+ */
+bool qd_http_answer_wait(qd_http_exchange *x, void (*room)(void *arg), void *arg);
+/* After it room is not told any more. [any] */
+void qd_http_answer_unwait(qd_http_exchange *x);
 /* Reason phrase of a status. */
 const char *qd_http_reason(int status);
 

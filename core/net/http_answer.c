@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define EXCHANGE_MAGIC 0x51485854u
+#define ZIP_ROOM 16384u
 #define HEAD_ARENA_MAX ((size_t)1 << 20)
 
 /* --- exchanges --- */
@@ -22,7 +23,7 @@ qd_http_exchange *qdi_http_exchange_make(http_conn *c)
     x->server = s;
     x->loop = c->loop;
     qd_arena_init(&x->arena, s->c.account, HEAD_ARENA_MAX);
-    qd_buf_init(&x->body, s->c.account, s->c.max_content_length + 64);
+    qd_buf_init(&x->body, qdi_http_in_flight(s), s->c.max_content_length + 64);
     qd_mutex_init(&x->lock);
     qd_cond_init(&x->drained);
     atomic_store(&x->refs, 2);
@@ -38,6 +39,8 @@ void qdi_http_exchange_unref(qd_http_exchange *x)
     qd_http_server *s = x->server;
     if (atomic_fetch_sub(&x->refs, 1) != 1) return;
     if (x->user && x->user_free) x->user_free(x->user);
+    if (x->deflater) (void)deflateEnd(x->deflater);
+    qd_free(x->deflater);
     qd_buf_fini(&x->body);
     qd_arena_fini(&x->arena);
     qd_cond_fini(&x->drained);
@@ -47,6 +50,32 @@ void qdi_http_exchange_unref(qd_http_exchange *x)
     qd_mutex_lock(&s->lock);
     if (--s->exchanges == 0) qd_cond_broadcast(&s->idle);
     qd_mutex_unlock(&s->lock);
+}
+
+/* Under lock: who waits for room is told. */
+static void tell_room(qd_http_exchange *x)
+{
+    void (*room)(void *arg) = x->room;
+    if (!room || (!x->gone && x->queued > HTTP_ANSWER_PENDING)) return;
+    x->room = NULL;
+    room(x->room_arg);
+}
+
+bool qd_http_answer_wait(qd_http_exchange *x, void (*room)(void *arg), void *arg)
+{
+    qd_mutex_lock(&x->lock);
+    bool full = !x->gone && x->queued > HTTP_ANSWER_PENDING;
+    x->room = full ? room : NULL;
+    x->room_arg = arg;
+    qd_mutex_unlock(&x->lock);
+    return full;
+}
+
+void qd_http_answer_unwait(qd_http_exchange *x)
+{
+    qd_mutex_lock(&x->lock);
+    x->room = NULL;
+    qd_mutex_unlock(&x->lock);
 }
 
 void qdi_http_exchange_leave(http_conn *c)
@@ -59,6 +88,7 @@ void qdi_http_exchange_leave(http_conn *c)
     x->gone = true;
     x->conn = NULL;
     qd_cond_broadcast(&x->drained);
+    tell_room(x);
     qd_mutex_unlock(&x->lock);
     qdi_http_exchange_unref(x);
 }
@@ -69,6 +99,7 @@ void qdi_http_exchange_written(http_conn *c, size_t n)
     qd_mutex_lock(&c->x->lock);
     c->x->queued = n < c->x->queued ? c->x->queued - n : 0;
     qd_cond_broadcast(&c->x->drained);
+    tell_room(c->x);
     qd_mutex_unlock(&c->x->lock);
 }
 
@@ -186,6 +217,34 @@ static bool gzip_part(const qd_http_config *cfg, qd_str part, qd_buf *out)
     return at && out->n > 0;
 }
 
+/* A piece of an answer that comes in several: all of them are one gzip stream. */
+static int zip_piece(qd_http_exchange *x, qd_str part, bool last, qd_buf *out)
+{
+    const qd_http_config *cfg = &x->server->c;
+    z_stream *z = x->deflater;
+    if (!z) {
+        z = qd_calloc(cfg->account, sizeof *z);
+        if (!z) return QD_E_NOMEM;
+        if (deflateInit2(z, cfg->compression_level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) !=
+            Z_OK) {
+            qd_free(z);
+            return QD_E_NOMEM;
+        }
+        x->deflater = z;
+    }
+    z->next_in = (Bytef *)(uintptr_t)part.p;
+    z->avail_in = (uInt)part.n;
+    do {
+        char *at = qd_buf_reserve(out, ZIP_ROOM);
+        if (!at) return QD_E_NOMEM;
+        z->next_out = (Bytef *)at;
+        z->avail_out = ZIP_ROOM;
+        (void)deflate(z, last ? Z_FINISH : Z_NO_FLUSH);
+        out->n += ZIP_ROOM - z->avail_out;
+    } while (z->avail_out == 0);
+    return 0;
+}
+
 static void head_lines(http_conn *c, qd_http_exchange *x, int status, const char *type,
                        const char *extra, bool gzip)
 {
@@ -221,10 +280,10 @@ static void whole_answer(http_conn *c, qd_http_exchange *x, int status, const ch
 }
 
 static void answer_piece(http_conn *c, qd_http_exchange *x, int status, const char *type,
-                         const char *extra, qd_str part, bool last)
+                         const char *extra, qd_str part, bool last, bool zipped)
 {
     if (!x->answering) {
-        head_lines(c, x, status, type, extra, false);
+        head_lines(c, x, status, type, extra, zipped);
         x->chunked_answer = !x->http10;
         if (!x->chunked_answer) x->want_close = true; /* the end of the connection ends it */
         connection_line(c, x);
@@ -237,13 +296,49 @@ static void answer_piece(http_conn *c, qd_http_exchange *x, int status, const ch
     if (last && x->chunked_answer) (void)qd_buf_c(&c->out, "0\r\n\r\n");
 }
 
+/* Room for n bytes of an answer. What is large is charged to the requests in flight, and false when
+ * they have no room for it. */
+static bool room_for(http_conn *c, size_t n)
+{
+    qd_account *in_flight = qdi_http_in_flight(c->server);
+    qd_buf b;
+    if (n <= HTTP_ANSWER_SMALL || c->out.cap - c->out.n > n + 4096) return true;
+    qd_buf_init(&b, in_flight, HTTP_OUT_MAX);
+    if (!qd_buf_reserve(&b, c->out.n + n + 4096)) return false;
+    (void)qd_buf_add(&b, c->out.p, c->out.n);
+    qd_buf_fini(&c->out);
+    c->out = b;
+    return true;
+}
+
+/* The answer is lost for want of memory. false: its beginning has gone out already. */
+static bool answer_lost(http_conn *c, qd_http_exchange *x)
+{
+    const qd_http_config *cfg = &c->server->c;
+    qd_buf b;
+    if (x->answering) return false;
+    qd_buf_init(&b, cfg->account, HTTP_ANSWER_SMALL);
+    if (cfg->handler.bad) cfg->handler.bad(cfg->handler.arg, 429, "answer does not fit", &b);
+    whole_answer(c, x, 429, "application/json", "", qd_buf_view(&b), false);
+    qd_buf_fini(&b);
+    x->answering = x->ended = true;
+    return true;
+}
+
 /* One piece of an answer, on the loop; zipped: it is compressed already. */
 static void answer_here(http_conn *c, qd_http_exchange *x, int status, const char *type,
                         const char *extra, qd_str part, bool last, bool zipped)
 {
     const qd_http_config *cfg = &c->server->c;
+    if (!x->head && !room_for(c, part.n)) {
+        if (last && answer_lost(c, x)) return;
+        x->ended = last; /* the client must see that the answer is not whole */
+        x->answering = true;
+        qdi_http_conn_close(c);
+        return;
+    }
     if (x->answering || !last) {
-        answer_piece(c, x, status, type, extra, part, last);
+        answer_piece(c, x, status, type, extra, part, last, zipped);
     } else if (zipped || !x->gzip_answer || part.n < cfg->compression_min) {
         whole_answer(c, x, status, type, extra, part, zipped);
     } else {
@@ -264,14 +359,18 @@ static void run_part(qd_post *post)
     qd_http_exchange *x = p->x;
     http_conn *c = x->conn;
     bool last = p->last, spare = p == &x->spare;
-    if (c && !c->closing && spare && x->answering) {
-        x->ended = true; /* the rest of the answer is lost: the client must see that */
-        qdi_http_conn_close(c);
+    if (c && !c->closing && spare) {
+        if (answer_lost(c, x)) {
+            qdi_http_conn_answered(c, true);
+        } else {
+            x->ended = true; /* the rest of the answer is lost: the client must see that */
+            qdi_http_conn_close(c);
+        }
     } else if (c && !c->closing) {
         answer_here(c, x, p->status, p->type, p->extra ? p->extra : "", qd_buf_view(&p->part), last,
                     p->gzip);
         if (x->head) qdi_http_exchange_written(c, p->part.n);
-        qdi_http_conn_answered(c, last);
+        if (!c->closing) qdi_http_conn_answered(c, last);
     }
     if (!spare) {
         qd_buf_fini(&p->part);
@@ -282,17 +381,29 @@ static void run_part(qd_post *post)
     if (last) qdi_http_exchange_unref(x);
 }
 
-/* Fills a post with a piece of the answer, compressed if it is all of it. */
-static int part_fill(part_post *p, const qd_http_exchange *x, const char *extra, qd_str part,
-                     bool last)
+/* Fills a post with a piece of the answer, compressed where that is wanted. taken: part's buffer,
+ * which may be kept; or NULL. */
+static int part_fill(part_post *p, qd_http_exchange *x, const char *extra, qd_str part, bool last,
+                     qd_buf *taken)
 {
     const qd_http_config *cfg = &x->server->c;
-    qd_buf_init(&p->part, cfg->account, HTTP_OUT_MAX);
-    if (!x->begun && last && x->gzip_answer && part.n >= cfg->compression_min) {
+    int rc = 0;
+    bool large = part.n > HTTP_ANSWER_SMALL;
+    qd_buf_init(&p->part, large ? qdi_http_in_flight(x->server) : cfg->account, HTTP_OUT_MAX);
+    if (!x->begun && x->gzip_answer) x->zipping = !last;
+    if (x->zipping) {
+        p->gzip = true;
+        rc = zip_piece(x, part, last, &p->part);
+    } else if (!x->begun && x->gzip_answer && part.n >= cfg->compression_min) {
         p->gzip = gzip_part(cfg, part, &p->part);
         if (!p->gzip) qd_buf_fini(&p->part);
     }
-    int rc = p->gzip ? 0 : qd_buf_str(&p->part, part);
+    if (!p->gzip && taken) {
+        p->part = *taken;
+        *taken = (qd_buf){.account = taken->account, .max = taken->max};
+    } else if (!p->gzip) {
+        rc = qd_buf_str(&p->part, part);
+    }
     if (!rc && extra && extra[0]) {
         p->extra = qd_memdup(NULL, extra, strlen(extra));
         if (!p->extra) rc = QD_E_NOMEM;
@@ -302,10 +413,10 @@ static int part_fill(part_post *p, const qd_http_exchange *x, const char *extra,
 
 /* From another thread: a copy travels to the loop; waits while too much is under way. */
 static int answer_from_afar(qd_http_exchange *x, int status, const char *type, const char *extra,
-                            qd_str part, bool last)
+                            qd_str part, bool last, qd_buf *taken)
 {
     part_post *p = x->broken ? NULL : qd_calloc(NULL, sizeof *p);
-    int rc = p ? part_fill(p, x, extra, part, last) : QD_E_NOMEM;
+    int rc = p ? part_fill(p, x, extra, part, last, taken) : QD_E_NOMEM;
     if (rc) {
         if (p) {
             qd_buf_fini(&p->part);
@@ -333,16 +444,47 @@ static int answer_from_afar(qd_http_exchange *x, int status, const char *type, c
     return rc ? rc : gone ? QD_E_CLOSED : 0;
 }
 
+/* On the loop: pieces of several are compressed here, all others where they are put out. */
+static void answer_on_loop(http_conn *c, qd_http_exchange *x, int status, const char *type,
+                           const char *extra, qd_str part, bool last)
+{
+    qd_buf zipped;
+    if (!x->begun && x->gzip_answer) x->zipping = !last;
+    x->begun = true;
+    if (!x->zipping) {
+        answer_here(c, x, status, type, extra, part, last, false);
+        return;
+    }
+    qd_buf_init(&zipped, c->server->c.account, HTTP_OUT_MAX);
+    if (zip_piece(x, part, last, &zipped)) {
+        x->answering = true;
+        x->ended = last;
+        qdi_http_conn_close(c);
+    } else {
+        answer_here(c, x, status, type, extra, qd_buf_view(&zipped), last, true);
+    }
+    qd_buf_fini(&zipped);
+}
+
 int qd_http_answer(qd_http_exchange *x, int status, const char *type, const char *extra,
                    qd_str part, bool last)
 {
     qd_assert(x->magic == EXCHANGE_MAGIC);
-    if (!qd_loop_here(x->loop)) return answer_from_afar(x, status, type, extra, part, last);
+    if (!qd_loop_here(x->loop)) return answer_from_afar(x, status, type, extra, part, last, NULL);
     http_conn *c = x->conn;
     if (c && !c->closing) {
-        answer_here(c, x, status, type, extra, part, last, false);
-        if (!c->in_handler) qdi_http_conn_answered(c, last);
+        answer_on_loop(c, x, status, type, extra, part, last);
+        if (!c->in_handler && !c->closing) qdi_http_conn_answered(c, last);
     }
     if (last) qdi_http_exchange_unref(x);
     return c ? 0 : QD_E_CLOSED;
+}
+
+int qd_http_answer_take(qd_http_exchange *x, int status, const char *type, const char *extra,
+                        qd_buf *part)
+{
+    if (!qd_loop_here(x->loop)) {
+        return answer_from_afar(x, status, type, extra, qd_buf_view(part), true, part);
+    }
+    return qd_http_answer(x, status, type, extra, qd_buf_view(part), true);
 }

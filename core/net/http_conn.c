@@ -19,12 +19,14 @@ static void start_timer(http_conn *c, uint64_t ns)
 /* Bytes of answers that the client has not taken yet. */
 static size_t unsent(const http_conn *c)
 {
-    return c->out.n + c->writing.n;
+    return c->out.n + c->writing.n - c->written;
 }
 
-static void shrink(qd_buf *b)
+static void shrink(http_conn *c, qd_buf *b)
 {
-    if (b->n == 0 && b->cap > HTTP_KEEP_BYTES) qd_buf_fini(b);
+    if (b->n || b->cap <= HTTP_KEEP_BYTES) return;
+    qd_buf_fini(b);
+    b->account = c->server->c.account; /* a large answer was charged elsewhere */
 }
 
 /* --- writing --- */
@@ -32,11 +34,12 @@ static void shrink(qd_buf *b)
 static void on_written(uv_write_t *w, int status)
 {
     http_conn *c = w->data;
-    size_t n = c->writing.n;
+    size_t n = c->writing.n - c->written;
     c->write_busy = false;
+    c->written = 0;
     qd_timer_stop(&c->write_timer);
     qd_buf_reset(&c->writing);
-    shrink(&c->writing);
+    shrink(c, &c->writing);
     qdi_http_exchange_written(c, n);
     if (status < 0) {
         qdi_http_conn_close(c);
@@ -103,22 +106,22 @@ static void flush(http_conn *c)
     qdi_http_exchange_written(c, sent);
     if (sent == c->out.n) {
         qd_buf_reset(&c->out);
-        shrink(&c->out);
+        shrink(c, &c->out);
         if (c->close_after) last_written(c);
         return;
     }
-    memmove(c->out.p, c->out.p + sent, c->out.n - sent);
-    c->out.n -= sent;
     qd_buf swap = c->writing;
     c->writing = c->out;
     c->out = swap;
+    c->written = sent;
     c->write_busy = true;
     c->write.data = c;
-    c->write_left = c->writing.n;
-    uv_buf_t rest = uv_buf_init(c->writing.p, (unsigned)c->writing.n);
+    c->write_left = c->writing.n - sent;
+    uv_buf_t rest = uv_buf_init(c->writing.p + sent, (unsigned)(c->writing.n - sent));
     if (qd_timer_start(&c->write_timer, c->server->c.read_timeout_ns, 0) ||
         uv_write(&c->write, (uv_stream_t *)&c->tcp, &rest, 1, on_written)) {
         c->write_busy = false;
+        c->written = 0;
         qdi_http_conn_close(c);
     }
 }
@@ -209,7 +212,25 @@ static void refuse(http_conn *c, int status, const char *why)
 static int sink(void *arg, qd_str piece)
 {
     http_conn *c = arg;
-    return qd_buf_str(&c->x->body, piece);
+    qd_buf *b = &c->x->body;
+    uint64_t all = c->x->request.content_length;
+    /* towards its end a body of known length gets no more room than it needs */
+    if (!c->frame.gzip && b->cap - b->n <= piece.n && all > b->n + piece.n &&
+        all < b->cap + b->cap / 2) {
+        (void)qd_buf_reserve(b, (size_t)all - b->n);
+    }
+    return qd_buf_str(b, piece);
+}
+
+/* Would a whole body of the length announced fit among those in flight? */
+static bool body_fits(http_conn *c)
+{
+    qd_account *a = qdi_http_in_flight(c->server);
+    uint64_t n = c->x->request.content_length;
+    if (n <= HTTP_ANSWER_SMALL || !a || c->x->stream) return true;
+    if (qd_account_charge(a, (int64_t)n)) return false;
+    qd_account_release(a, (int64_t)n);
+    return true;
 }
 
 /* Gives gathered pieces of a streamed body to the handler; false: it does not want more now. */
@@ -255,6 +276,10 @@ static void begin_request(http_conn *c, const char *p, size_t n)
     atomic_fetch_add(&c->server->requests, 1);
     start_timer(c, cfg->read_timeout_ns);
     cfg->handler.headers(cfg->handler.arg, c->x);
+    if (c->x && !c->x->answering && !body_fits(c)) {
+        refuse(c, 429, "body does not fit");
+        return;
+    }
     if (c->x && !c->x->answering && expect && qdi_http_unread(c)) {
         (void)qd_buf_c(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
     }
@@ -295,6 +320,10 @@ static bool take_body(http_conn *c)
         int status = qdi_http_body_feed(&c->frame, c->in.p + c->at, n, &used, discard ? NULL : sink,
                                         c, &why);
         c->at += used;
+        if (status == 503 && qd_buf_status(&c->x->body)) {
+            status = 429;
+            why = "body does not fit";
+        }
         if (status) {
             refuse(c, status, why);
             return false;
@@ -345,7 +374,7 @@ static void process(http_conn *c)
         flush(c); /* perhaps the socket takes it all, and nobody else would go on */
     } while (full && !c->closing && unsent(c) <= HTTP_ANSWER_PENDING);
     if (c->closing || c->lingering) return;
-    shrink(&c->in);
+    shrink(c, &c->in);
     if (!c->paused && !c->close_after && c->in.n <= HTTP_READ_BYTES) reading(c, true);
 }
 

@@ -15,6 +15,7 @@
 #define HTTP_CHUNK_LINE_MAX (HTTP_CHUNK_EXTENSION_MAX + 256u) /* leading zeros too have an end */
 #define HTTP_TRAILER_MAX 8192u
 #define HTTP_OUT_MAX ((size_t)3 << 30)
+#define HTTP_ANSWER_SMALL 65536u /* answers up to this go out whatever the breakers say */
 #define HTTP_KEEP_BYTES 16384u /* of an idle connection's buffers */
 #define HTTP_DISCARD_MAX                                                                           \
     ((uint64_t)1 << 20)       /* of a refused request's body, to keep the connection */
@@ -71,7 +72,8 @@ struct qd_http_exchange {
     bool delivered;  /* the handler has all of the request */
     bool discarding; /* answered; the rest of the body is dropped */
     /* the answerer's */
-    bool begun, broken;
+    bool begun, broken, zipping; /* zipping: a gzip stream over all pieces */
+    z_stream *deflater;
     part_post spare; /* ends an answer when memory for its last piece is lacking */
     qd_post resume;
     _Atomic bool resuming;
@@ -80,6 +82,8 @@ struct qd_http_exchange {
     qd_cond drained;
     size_t queued; /* bytes answered, not yet written */
     bool gone;
+    void (*room)(void *arg);
+    void *room_arg;
     _Atomic int32_t refs; /* connection, answerer, posts */
 };
 
@@ -96,6 +100,7 @@ struct http_conn {
     size_t at;  /* used of them */
     qd_buf out; /* bytes to be written */
     qd_buf writing;
+    size_t written; /* of writing, before libuv got the rest */
     uv_write_t write;
     uv_shutdown_t shutdown;
     bool write_busy, closing, close_after, reading, paused, in_handler;
@@ -160,6 +165,11 @@ qd_http_exchange *qdi_http_exchange_make(http_conn *c);
 void qdi_http_exchange_unref(qd_http_exchange *x);
 /* The connection lets go of its exchange. [loop] */
 void qdi_http_exchange_leave(http_conn *c);
+/* Where bodies and large answers are charged. */
+static inline qd_account *qdi_http_in_flight(const qd_http_server *s)
+{
+    return s->c.in_flight ? s->c.in_flight : s->c.account;
+}
 /* Bytes of the current exchange's answer have been written. [loop] */
 void qdi_http_exchange_written(http_conn *c, size_t n);
 

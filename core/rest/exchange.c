@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define ARENA_MAX ((size_t)64 << 20)
+#define HELD_SMALL 65536u /* answers up to this go out whatever the breakers say */
 
 typedef struct rest_call {
     qd_action_call call; /* first */
@@ -39,6 +40,13 @@ static void content_type(rest_call *c, uint32_t format)
     }
 }
 
+/* The client has taken enough: the action may go on with the answer. */
+static void on_room(void *arg)
+{
+    rest_call *c = arg;
+    c->f->action->resume(&c->call);
+}
+
 static int32_t on_answer(qd_action_call *call, int32_t status, uint32_t format,
                          const qd_slice *piece)
 {
@@ -49,6 +57,7 @@ static int32_t on_answer(qd_action_call *call, int32_t status, uint32_t format,
         c->status = status;
         content_type(c, format);
         c->holding = true;
+        if (part.n > HELD_SMALL) c->held.account = c->f->in_flight;
         return qd_buf_str(&c->held, part);
     }
     if (c->holding) {
@@ -58,7 +67,8 @@ static int32_t on_answer(qd_action_call *call, int32_t status, uint32_t format,
                             false);
         qd_buf_fini(&c->held);
     }
-    return rc ? rc : qd_http_answer(c->x, c->status, c->content_type, c->extra, part, false);
+    if (!rc) rc = qd_http_answer(c->x, c->status, c->content_type, c->extra, part, false);
+    return rc ? rc : qd_http_answer_wait(c->x, on_room, c) ? QD_ANSWER_FULL : 0;
 }
 
 /* With the exchange, on its loop: nobody looks at the call any more. */
@@ -114,16 +124,39 @@ static void location(rest_call *c)
     qd_json_reader_fini(&j);
 }
 
+static void answer_error(rest_call *c, const qd_err *err);
+
+/* There is no memory for a large answer. */
+static void answer_too_large(rest_call *c)
+{
+    qd_err err;
+    qd_err_init(&err);
+    qd_buf_fini(&c->held);
+    c->held.account = NULL;
+    c->holding = false;
+    (void)qd_err_set(&err, QD_E_BREAKER,
+                     "[in_flight_requests] Data too large, data for [<http_response>] does not fit "
+                     "in the memory allowed");
+    qd_err_detail_str(&err, "durability", QD_STR("TRANSIENT"));
+    answer_error(c, &err);
+    qd_err_fini(&err);
+}
+
 static void on_done(qd_op *op, int32_t rc)
 {
     rest_call *c = op->user;
     (void)rc;
+    qd_http_answer_unwait(c->x);
+    if (c->holding && qd_buf_status(&c->held)) {
+        answer_too_large(c);
+        return;
+    }
     if (!c->holding && !c->sent) {
         content_type(c, QD_FORMAT_JSON);
         c->status = c->status ? c->status : 500;
     }
     if (!c->sent && c->call.nparams) location(c);
-    (void)qd_http_answer(c->x, c->status, c->content_type, c->extra, qd_buf_view(&c->held), true);
+    (void)qd_http_answer_take(c->x, c->status, c->content_type, c->extra, &c->held);
 }
 
 /* An error answer made here. */
@@ -311,9 +344,13 @@ static void on_bad(void *arg, int status, const char *reason, qd_buf *body)
     qd_response r;
     (void)arg;
     qd_err_init(&err);
-    int code = status == 413 ? QD_E_TOO_LARGE : QD_E_HTTP_BAD;
-    qd_err_set(&err, code, "%s", reason);
-    qd_err_type(&err, NULL, status);
+    if (status == 429) { /* if a limit has refused, its words */
+        (void)qd_err_nomem(&err, "<http_request>");
+    } else {
+        int code = status == 413 ? QD_E_TOO_LARGE : QD_E_HTTP_BAD;
+        qd_err_set(&err, code, "%s", reason);
+    }
+    qd_err_type(&err, status == 429 ? "circuit_breaking_exception" : NULL, status);
     qd_response_init(&r, body, false);
     qd_response_error(&r, &err, false);
     qd_err_fini(&err);

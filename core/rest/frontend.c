@@ -113,6 +113,7 @@ static int http_config(const qd_frontend_config *c, qd_frontend *f, char host[12
         .compression_level = (int)level,
         .compression_min = (uint32_t)min,
         .server_headers = f->server_headers,
+        .in_flight = f->in_flight,
     };
     qdi_rest_handler(f, &h->handler);
     return 0;
@@ -131,6 +132,12 @@ static void frontend_free(qd_frontend *f)
 }
 
 static const qd_host *the_host;
+static qd_account *the_account;
+
+void qd_rest_account(qd_account *account)
+{
+    the_account = account;
+}
 
 void qd_rest_http_stats(void *arg, qd_action_http_stats *out)
 {
@@ -151,6 +158,7 @@ static int32_t rest_open(qd_self *self, const qd_frontend_config *c, qd_frontend
     if (!f) return qd_err_nomem(err, "REST front-end");
     f->self = self;
     f->host = the_host;
+    f->in_flight = the_account;
     f->action = the_host->service(self, QD_SERVICE_ACTION, 0);
     int rc = f->action ? 0
                        : qd_err_set(err, QD_E_STATE,

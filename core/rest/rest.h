@@ -17,4 +17,9 @@ struct qd_action_http_stats;
  * is open. arg is not used. [any] while no front-end is being closed */
 void qd_rest_http_stats(void *arg, struct qd_action_http_stats *out);
 
+struct qd_account;
+/* The account of whole bodies and of answers not yet taken by their clients: the in-flight breaker.
+ * Set before a front-end is opened; it outlives it. [worker] */
+void qd_rest_account(struct qd_account *account);
+
 #endif

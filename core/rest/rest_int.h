@@ -28,6 +28,7 @@ struct qd_frontend {
     qd_loop *loops[REST_LOOPS_MAX];
     uint32_t nloops;
     uint64_t drain_ns;
+    qd_account *in_flight;
     rest_identity identity;
     char server_headers[256];
 };

@@ -73,13 +73,16 @@ typedef struct qd_action_call {
     uint32_t more;   /* 1: the rest of the body comes by action_body */
     uint32_t accept; /* QD_FORMAT_* wanted */
     qd_action_origin origin;
-    /* The answer, in pieces: status (HTTP's) and format from the first one on. Return 0, or a code
-     * to cancel. [any], one at a time, never after done. */
+    /* The answer, in pieces: status (HTTP's) and format from the first one on. Return 0; or
+     * QD_ANSWER_FULL: taken, but the next one only after `resume`; or a code to cancel. [any], one
+     * at a time, never after done. */
     int32_t (*answer)(struct qd_action_call *, int32_t status, uint32_t format,
                       const qd_slice *piece);
     void *user;
     void *host[8];
 } qd_action_call;
+
+enum { QD_ANSWER_FULL = 1 }; /* the client does not take the answer as fast as it comes */
 
 typedef struct qd_svc_action {
     qd_vtable head;
@@ -88,6 +91,9 @@ typedef struct qd_svc_action {
     int32_t (*body)(qd_action_call *, qd_slice piece, uint32_t last,
                     void (*ready)(qd_action_call *));
     void (*cancel)(qd_action_call *); /* the client is gone. [any] */
+    /* Once after each QD_ANSWER_FULL, when there is room or the client is gone; not after done.
+     * [any] */
+    void (*resume)(qd_action_call *);
 } qd_svc_action;
 
 #ifdef __cplusplus
