@@ -57,6 +57,11 @@ void qd_arena_reset(qd_arena *a)
     if (!a->chunk) return;
     struct qd_arena_chunk *first = a->chunk;
     while (first->next) first = first->next;
+    if (first->size > CHUNK_MAX) { /* one large allocation is not kept for all that come after */
+        free_until(a, NULL);
+        a->at = a->end = NULL;
+        return;
+    }
     free_until(a, first);
     a->at = (char *)(first + 1);
     a->end = (char *)first + first->size;

@@ -50,8 +50,13 @@ static int content(http_body *b, qd_str piece, const sinking *s, const char **wh
     }
     b->z.next_in = (Bytef *)(uintptr_t)piece.p;
     b->z.avail_in = (uInt)piece.n;
-    do { /* input may be used up while output is still held back */
-        if (b->inflated) return bad(why, "bytes behind the end of the gzip body", 400);
+    do {                         /* input may be used up while output is still held back */
+        bool next = b->inflated; /* another member (RFC 1952, 2.2), or what does not belong there */
+        if (next) {
+            if (b->z.next_in[0] != 0x1f || inflateReset(&b->z) != Z_OK)
+                return bad(why, "bytes behind the end of the gzip body", 400);
+            b->inflated = false;
+        }
         b->z.next_out = (Bytef *)out;
         b->z.avail_out = sizeof out;
         int rc = inflate(&b->z, Z_NO_FLUSH);

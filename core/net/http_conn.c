@@ -130,7 +130,8 @@ static void flush(http_conn *c)
 static void next_request(http_conn *c)
 {
     bool unread = c->x && qdi_http_unread(c);
-    bool close = !c->x || c->x->want_close || unread || atomic_load(&c->server->draining);
+    bool close = !c->x || c->x->want_close || unread || atomic_load(&c->server->draining) ||
+                 (c->eof && c->at >= c->in.n);
     qdi_http_exchange_leave(c);
     c->head_done = c->head_begun = false;
     c->paused = false;
@@ -141,7 +142,7 @@ static void next_request(http_conn *c)
         flush(c);
         return;
     }
-    start_timer(c, c->server->c.keep_alive_ns);
+    start_timer(c, c->eof ? HTTP_HALF_CLOSED_NS : c->server->c.keep_alive_ns);
 }
 
 /* The answer came before the end of the body: the short rest is read and dropped. */
@@ -271,6 +272,7 @@ static void begin_request(http_conn *c, const char *p, size_t n)
         return;
     }
     c->head_done = true;
+    c->body_news = 0;
     c->x->want_close = !keep_alive;
     c->x->expect = expect;
     atomic_fetch_add(&c->server->requests, 1);
@@ -313,6 +315,8 @@ static bool take_body(http_conn *c)
     const char *why = NULL;
     bool discard = c->x->ended;
     size_t slice = c->frame.gzip && c->x->stream ? HTTP_GZIP_SLICE : SIZE_MAX;
+    /* a piece that was refused does not grow until it is taken */
+    if (!discard && c->x->stream && c->x->body.n && qdi_http_unread(c) && !deliver(c)) return false;
     while (qdi_http_unread(c)) {
         size_t n = c->in.n - c->at, used = 0;
         /* little of a gzip body at a time may become much */
@@ -328,7 +332,11 @@ static bool take_body(http_conn *c)
             refuse(c, status, why);
             return false;
         }
-        if (used) start_timer(c, c->server->c.read_timeout_ns);
+        c->body_news += used;
+        if (c->body_news >= HTTP_BODY_LEAST) { /* one that drips is not waited for */
+            c->body_news = 0;
+            start_timer(c, c->server->c.read_timeout_ns);
+        }
         if (c->closing) return false;
         if (!qdi_http_unread(c)) break;
         if (used == 0 && n == c->in.n - c->at) return false; /* more must come */
@@ -388,6 +396,13 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *out)
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 {
     http_conn *c = (http_conn *)(void *)s;
+    if (n == UV_EOF && !c->lingering && c->x && c->x->delivered && !c->x->ended) {
+        /* gone, or only done with sending: an answer that comes soon is still sent to it */
+        c->eof = true;
+        reading(c, false);
+        start_timer(c, HTTP_HALF_CLOSED_NS);
+        return;
+    }
     if (n < 0) {
         qdi_http_conn_close(c);
         return;
@@ -408,7 +423,7 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 
 static void reading(http_conn *c, bool on)
 {
-    if (on == c->reading || c->closing) return;
+    if (on == c->reading || c->closing || (on && c->eof)) return;
     c->reading = on;
     if (on) {
         (void)uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
@@ -429,7 +444,7 @@ static void on_timer(qd_timer *t)
 {
     http_conn *c = t->user;
     if (c->paused) return; /* it is we who do not read */
-    if (c->lingering) {
+    if (c->lingering || c->eof) {
         qdi_http_conn_close(c);
     } else if (c->head_begun || (c->head_done && c->x && !c->x->delivered)) {
         refuse(c, 408, "the request did not arrive in time");

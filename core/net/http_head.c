@@ -221,6 +221,22 @@ static bool wants_gzip(qd_str list)
     return false;
 }
 
+/* A target in absolute form, as a proxy sends it, without scheme and authority (RFC 9112, 3.2.2).
+ */
+static qd_str path_of(qd_str url)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < QD_COUNT_OF(schemes); i++) {
+        size_t n = strlen(schemes[i]);
+        if (url.n < n || !qd_str_ieq(qd_str_sub(url, 0, n), qd_str_c(schemes[i]))) continue;
+        qd_str rest = qd_str_sub(url, n, url.n);
+        ptrdiff_t slash = qd_str_find(rest, '/'), mark = qd_str_find(rest, '?');
+        if (slash <= 0 || (mark >= 0 && mark < slash)) return url;
+        return qd_str_sub(rest, (size_t)slash, rest.n);
+    }
+    return url;
+}
+
 int qdi_http_head_parse(const qd_http_config *c, qd_http_exchange *x, const char *p, size_t n,
                         http_body *frame, bool *keep_alive, bool *expect, const char **why)
 {
@@ -240,7 +256,7 @@ int qdi_http_head_parse(const qd_http_config *c, qd_http_exchange *x, const char
                    400);
     }
     if (parser.http_major != 1 || parser.http_minor > 1) return bad(why, "HTTP version", 505);
-    qd_str url = {h.url, h.url_n};
+    qd_str url = path_of((qd_str){h.url, h.url_n});
     ptrdiff_t mark = qd_str_find(url, '?');
     x->request.method = qd_str_c(http_method_str((enum http_method)parser.method));
     x->request.path = mark < 0 ? url : qd_str_sub(url, 0, (size_t)mark);

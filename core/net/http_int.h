@@ -20,6 +20,8 @@
 #define HTTP_DISCARD_MAX                                                                           \
     ((uint64_t)1 << 20)       /* of a refused request's body, to keep the connection */
 #define HTTP_GZIP_SLICE 4096u /* of a streamed gzip body at a time: some MiB inflated */
+#define HTTP_BODY_LEAST 1024u /* bytes of a body that a client sends between two time-outs */
+#define HTTP_HALF_CLOSED_NS UINT64_C(1000000000)
 #define HTTP_LINGER_NS (10 * UINT64_C(1000000000))
 
 typedef enum body_state {
@@ -106,6 +108,8 @@ struct http_conn {
     bool write_busy, closing, close_after, reading, paused, in_handler;
     bool linger, lingering; /* bytes of the client are thrown away before the end */
     bool head_begun, head_done;
+    bool eof;         /* the client sends no more; perhaps it still reads */
+    size_t body_news; /* bytes of the body since its timer was started */
     qd_http_exchange *x; /* current request */
     http_body frame;
     qd_timer timer, write_timer;

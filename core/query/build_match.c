@@ -169,6 +169,10 @@ static int phrase(const qdi_matcher *m, const qdi_token *t, uint32_t n, bool pre
     for (uint32_t i = 1; i < n; i++) several |= t[i].inc > 0;
     int rc = check_phrase(m, prefix, several, err);
     if (rc) return rc;
+    /* each word opens its postings: as many as a query may have clauses */
+    if (n > m->b->limits.max_clauses)
+        return qd_err_set(err, QD_E_TOO_MANY_CLAUSES, "maxClauseCount is set to %u",
+                          m->b->limits.max_clauses);
     qd_node *x = qdi_query_node(m->b, QD_NATIVE_PHRASE, err);
     qd_phrase_term *terms = qd_arena_calloc(m->b->arena, n * sizeof *terms);
     if (!x || !terms) return qd_err_nomem(err, "query");

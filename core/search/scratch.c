@@ -8,7 +8,7 @@
 #define SLACK 256u
 
 static _Atomic(qdi_scratch *) g_kept[KEPT];
-static qd_account g_account = {.name = "search_scratch", .parent = &qd_account_root};
+static qd_account g_account = {.name = "search_scratch", .parent = &qd_account_root, .asked = true};
 
 static void scratch_free(qdi_scratch *s)
 {
