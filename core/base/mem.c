@@ -11,6 +11,8 @@ typedef struct head {
 } head;
 _Static_assert(sizeof(head) == 16, "the header keeps blocks 16-byte aligned");
 
+#define SMALL_BYTES 65536
+
 qd_account qd_account_root = {.name = "root"};
 qd_account qd_account_general = {.name = "general", .parent = &qd_account_root};
 
@@ -66,6 +68,9 @@ int qd_account_charge(qd_account *a, int64_t bytes)
             atomic_fetch_add_explicit(&x->used, bytes, memory_order_relaxed) + bytes;
         int64_t limit = atomic_load_explicit(&x->limit, memory_order_relaxed);
         asked |= x->asked;
+        /* the root refuses what is large: small requests, that tell what is going on, have a
+         * twentieth more */
+        if (!x->parent && bytes <= SMALL_BYTES) limit += limit / 20;
         if (QD_UNLIKELY(limit > 0 && now > limit && (asked || x->parent))) {
             atomic_fetch_add(&x->trips, 1);
             note_refusal(x->parent ? x->name : "parent", now, limit);

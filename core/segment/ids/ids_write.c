@@ -8,10 +8,18 @@
 #include "segment/ids/ids_format_int.h"
 #include "segment/ids/ids_int.h"
 
+/* 12 bytes of a document, for a merge holds all of them twice: what of the hash decides on the
+ * home, what of it is kept as a fingerprint. */
 typedef struct entry {
-    uint64_t hash;
-    uint32_t doc;
+    uint32_t high, doc;
+    uint16_t print;
 } entry;
+_Static_assert(sizeof(entry) == 12, "no padding but two bytes");
+
+static entry entry_of(uint64_t hash, uint32_t doc)
+{
+    return (entry){(uint32_t)(hash >> 32), doc, qdi_ids_print(hash)};
+}
 
 typedef struct builder {
     qd_account *account;
@@ -24,6 +32,11 @@ typedef struct builder {
     uint32_t nbuckets, kept, longest;
 } builder;
 
+static uint32_t home_of(const builder *b, const entry *e)
+{
+    return qdi_ids_home((uint64_t)e->high << 32, b->nbuckets);
+}
+
 /* Sorts by home, documents ascending within one. */
 static int sort_by_home(builder *b, qd_err *err)
 {
@@ -34,10 +47,10 @@ static int sort_by_home(builder *b, qd_err *err)
         qd_free(sorted);
         return qd_err_nomem(err, "table of ids");
     }
-    for (uint32_t i = 0; i < b->n; i++) starts[qdi_ids_home(b->entries[i].hash, b->nbuckets) + 1]++;
+    for (uint32_t i = 0; i < b->n; i++) starts[home_of(b, &b->entries[i]) + 1]++;
     for (uint32_t i = 0; i < b->nbuckets; i++) starts[i + 1] += starts[i];
     for (uint32_t i = 0; i < b->n; i++)
-        sorted[starts[qdi_ids_home(b->entries[i].hash, b->nbuckets)]++] = b->entries[i];
+        sorted[starts[home_of(b, &b->entries[i])]++] = b->entries[i];
     qd_free(b->entries);
     qd_free(starts);
     b->entries = sorted;
@@ -54,7 +67,9 @@ static int drop_duplicates(builder *b, uint32_t from, uint32_t to, uint32_t *lef
         uint32_t j = from;
         bool same = false;
         for (; j < k; j++) {
-            if (b->entries[j].hash != b->entries[i].hash) continue;
+            if (b->entries[j].high != b->entries[i].high ||
+                b->entries[j].print != b->entries[i].print)
+                continue;
             int rc = b->same(b->arg, b->entries[j].doc, b->entries[i].doc, &same, err);
             if (rc) return rc;
             if (same) break;
@@ -68,14 +83,14 @@ static int drop_duplicates(builder *b, uint32_t from, uint32_t to, uint32_t *lef
 /* Puts one entry into the first bucket with room from its home on. */
 static void place(builder *b, const entry *e)
 {
-    uint32_t at = qdi_ids_home(e->hash, b->nbuckets), chain = 1;
+    uint32_t at = home_of(b, e), chain = 1;
     while (b->buckets[at].n == QDI_IDS_SLOTS) {
         b->buckets[at].more = 1;
         at = at + 1 == b->nbuckets ? 0 : at + 1;
         chain++;
     }
     qdi_ids_bucket *k = &b->buckets[at];
-    k->prints[k->n] = qdi_ids_print(e->hash);
+    k->prints[k->n] = e->print;
     k->docs[k->n++] = e->doc;
     if (chain > b->longest) b->longest = chain;
     b->kept++;
@@ -85,12 +100,13 @@ static int build(builder *b, qd_err *err)
 {
     b->nbuckets = b->n / QDI_IDS_LOAD + 1;
     if (b->n / b->nbuckets >= QDI_IDS_SLOTS) b->nbuckets++;
+    int rc = sort_by_home(b, err);
+    if (rc) return rc;
     b->buckets = qd_calloc(b->account, (size_t)b->nbuckets * sizeof *b->buckets);
     if (!b->buckets) return qd_err_nomem(err, "table of ids");
-    int rc = sort_by_home(b, err);
     for (uint32_t i = 0; rc == 0 && i < b->n;) {
-        uint32_t home = qdi_ids_home(b->entries[i].hash, b->nbuckets), end = i, left = 0;
-        while (end < b->n && qdi_ids_home(b->entries[end].hash, b->nbuckets) == home) end++;
+        uint32_t home = home_of(b, &b->entries[i]), end = i, left = 0;
+        while (end < b->n && home_of(b, &b->entries[end]) == home) end++;
         rc = drop_duplicates(b, i, end, &left, err);
         for (uint32_t j = 0; rc == 0 && j < left; j++) place(b, &b->entries[i + j]);
         i = end;
@@ -125,8 +141,9 @@ int qdi_ids_write(const qdi_column_buffer *ids, qd_file_writer *w, qd_account *a
     b.entries = qd_alloc(account, ((size_t)n + 1) * sizeof *b.entries);
     int rc = b.entries ? 0 : qd_err_nomem(err, "table of ids");
     for (uint32_t i = 0; rc == 0 && i < n; i++) {
-        qd_str id = qdi_column_buffer_str_at(ids, i, &b.entries[i].doc);
-        b.entries[i].hash = qd_ids_hash(id);
+        uint32_t doc;
+        qd_str id = qdi_column_buffer_str_at(ids, i, &doc);
+        b.entries[i] = entry_of(qd_ids_hash(id), doc);
     }
     if (rc == 0) rc = build(&b, err);
     if (rc == 0) rc = put(&b, w, err);
@@ -192,7 +209,7 @@ static int hash_part(const merging *m, uint32_t p, builder *b, qd_err *err)
         uint32_t to = qdi_merge_doc(part, doc);
         if (to == QDI_DOC_GONE) continue;
         qd_assert(b->n < m->in->docs);
-        b->entries[b->n++] = (entry){qd_ids_hash(id), to};
+        b->entries[b->n++] = entry_of(qd_ids_hash(id), to);
         if (b->n % 65536 == 0) rc = qdi_merge_poll(m->in);
     }
     qdi_column_walk_close(&walk);
