@@ -188,6 +188,25 @@ static void gzip_comes_out_whole_or_not_at_all(void **state)
     assert_int_equal(g.status, 400);
 }
 
+static void gzip_of_several_members_is_one_body(void **state)
+{
+    (void)state;
+    char packed[400];
+    size_t one = zip("first ", 6, packed, sizeof packed);
+    size_t two = one + zip("second", 6, packed + one, sizeof packed - one);
+    for (size_t step = 1; step <= two; step++) {
+        run(&g, zipped(two, 65536), packed, two, step);
+        assert_int_equal(g.status, 0);
+        assert_true(g.done && g.n == 12 && memcmp(g.text, "first second", 12) == 0);
+    }
+    for (size_t cut = one + 1; cut < two; cut++) { /* a member that is begun must end */
+        run(&g, zipped(cut, 65536), packed, cut, 1000);
+        assert_int_equal(g.status, 400);
+    }
+    run(&g, zipped(two, 11), packed, two, 1000); /* the limit is on all of them */
+    assert_int_equal(g.status, 413);
+}
+
 static int count(void *arg, qd_str piece)
 {
     *(uint64_t *)arg += piece.n;
@@ -217,6 +236,7 @@ int main(void)
         cmocka_unit_test(extensions_and_trailers_have_limits),
         cmocka_unit_test(content_counts_as_it_comes),
         cmocka_unit_test(gzip_comes_out_whole_or_not_at_all),
+        cmocka_unit_test(gzip_of_several_members_is_one_body),
         cmocka_unit_test(a_gzip_bomb_stops_at_the_limit),
     };
     return unit_run(tests);
