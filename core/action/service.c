@@ -486,6 +486,6 @@ static const qd_svc_action service = {
 
 const qd_vtable *qd_action_service(qd_actions *a)
 {
-    bound = a;
+    if (bound != a) bound = a; /* asked again while requests run, it writes nothing */
     return &service.head;
 }

@@ -38,7 +38,7 @@ static void looked_up(qd_resolve *r)
     if (--left == 0) qd_loop_stop(r->loop);
 }
 
-static bool written;
+static _Atomic bool written; /* TSan does not see libuv's locks */
 static void write_log(uv_work_t *w)
 {
     (void)w;
