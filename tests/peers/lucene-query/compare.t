@@ -37,7 +37,7 @@ for my $i (0 .. $#theirs) {
     s/(Lexical error at line 1, column \d+)\.  Encountered: (<EOF>)?.*/$1 . ($2 ? ' <EOF>' : '')/e for $ours[$i], $theirs[$i];
     for ($ours[$i], $theirs[$i]) { # one clause alone in parentheses
         s/\((body:[\[\{][^\]\}]*[\]\}])\)/$1/g;
-        s/\(\+?([^()\s]+)\)/$1/g;
+        1 while s/\(\+?([^()\s]+)\)/$1/g;
     }
     next if $ours[$i] eq $theirs[$i];
     # Elasticsearch's own words: a fuzziness is whole and a number; bad regexps are found when planned
