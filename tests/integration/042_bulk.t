@@ -178,7 +178,10 @@ for (;;) {
 waitpid $pid, 0;
 like($answer, qr/"errors":false/, "$mb MB in one request");
 my $above = $peak - $idle;
-cmp_ok($above, '<', 64, sprintf 'memory: %.0f MiB above idle, indexing buffers included', $above);
+SKIP: {
+    skip 'a sanitizer keeps memory of its own', 1 if ($QdNode::OUT // '') =~ /san-/;
+    cmp_ok($above, '<', 64, sprintf 'memory: %.0f MiB above idle, indexing buffers included', $above);
+}
 is($n->stop, 0, 'ends cleanly');
 
 # the indexing pressure
