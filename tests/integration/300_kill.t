@@ -7,7 +7,6 @@ use Test::More;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use File::Temp qw(tempdir);
-use Time::HiRes qw(sleep);
 use Load;
 use QdNode;
 
@@ -32,7 +31,7 @@ $node->start;
 is($node->put('/docs', { settings => { number_of_shards => 3 } })->{status}, 200, 'the index is made');
 for my $round (1 .. $rounds) {
     $load->start;
-    sleep 0.15 + rand 0.8;
+    ok($load->until(1 + int rand 600), "kill $round: the load is under way");
     $node->kill9;
     $load->finish;
     segments_are_sound("kill $round");

@@ -1,6 +1,6 @@
 # Power losses of the real daemon, over storage-nvme and coordination-raft: from the folder that a
 # loss at any recorded moment could have left, a node starts and has everything acknowledged by then.
-# Without one kind of sync the same runs find losses. CUTS: how many (5); SECONDS: of load before
+# Without one kind of sync the same runs find losses. CUTS: how many (5); ACKS: operations before
 # each kill; MUTANTS: which syncs are left out, one after the other (fdatasync).
 use strict;
 use warnings;
@@ -9,20 +9,19 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
-use Time::HiRes qw(sleep);
 use Load;
 use PowerLoss;
 use QdNode;
 
 my $cuts    = $ENV{CUTS} // 5;
 my @mutants = split /,/, $ENV{MUTANTS} // 'fdatasync';
-my $seconds = $ENV{SECONDS};
+my $acks    = $ENV{ACKS};
 my $seed    = $ENV{SEED} || 1;
 plan skip_all => 'tools of the tests are not built' unless -e "$QdNode::OUT/tests/librecorder.so";
 
 # Records a load; returns what is needed to look at its losses.
 sub record {
-    my ($name, $mute, $seconds) = @_;
+    my ($name, $mute, $n) = @_;
     my $node = QdNode->new($name, settings => { 'storage.reserve' => '0' });
     mkdir "$node->{dir}/data", 0700 or die $!;
     my $rec = PowerLoss->new(root => "$node->{dir}/data", build => $QdNode::OUT);
@@ -32,7 +31,7 @@ sub record {
     $node->put('/docs', { settings => { number_of_shards => 2 } });
     for my $part (1 .. 2) { # with a kill in between: the next process builds on what it left
         $load->start;
-        sleep $seconds;
+        $load->until($n) or die 'the node does not take its load';
         $node->kill9;
         $load->finish;
         $node->start if $part == 1;
@@ -69,7 +68,7 @@ sub losses {
 }
 
 if ($cuts) {
-    my ($node, $rec, $load) = record('recorded', '', $seconds || 1.2);
+    my ($node, $rec, $load) = record('recorded', '', $acks || 1200);
     is(join('', $rec->unseen), '', 'the recorder saw everything');
     my ($docs) = $load->expected;
     my $acked = grep { defined $_->{value} } values %$docs;
@@ -78,7 +77,7 @@ if ($cuts) {
     is(losses($rec, $load, $cuts), 0, "nothing acknowledged is lost at $cuts cuts");
 }
 for my $mute (@mutants) {
-    my (undef, $broken, $its) = record($mute, $mute, $seconds || 0.7);
+    my (undef, $broken, $its) = record($mute, $mute, $acks || 700);
     cmp_ok(losses($broken, $its, 25, 1), '>', 0, "without $mute losses are found");
 }
 done_testing;

@@ -8,7 +8,6 @@ use Test::More;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use File::Temp qw(tempdir);
-use Time::HiRes qw(sleep);
 use QdNode;
 
 plan skip_all => 'mounting a tmpfs needs root' if $> != 0;
@@ -30,12 +29,12 @@ sub available { my ($f) = (split ' ', (split /\n/, `df -B1 --output=avail $mount
 # Once: what reserves give back afterwards is theirs.
 sub ballast {
     my ($leave) = @_;
-    for (1 .. 20) { # the node may be refilling its reserves at this moment
+    $node->wait_for(sub { # the node may be refilling its reserves at this moment
         my $n = int((available() - $leave) / 4096) * 4096 - 4096;
-        return if $n <= 0 || system("fallocate -l $n $mount/ballast 2>/dev/null") == 0;
+        return 1 if $n <= 0 || system("fallocate -l $n $mount/ballast 2>/dev/null") == 0;
         unlink "$mount/ballast";
-        sleep 0.1;
-    }
+        return 0;
+    }, 10) or die 'the ballast does not fit';
 }
 sub no_ballast { unlink "$mount/ballast" }
 

@@ -14,10 +14,10 @@ step('everything builds', sub { build('all units') });
 my $t = 'tests/integration/320_power_loss.t';
 for (my $left = $cuts; $left > 0; $left -= 50) {
     my $n = $left < 50 ? $left : 50;
-    step("$n cuts with seed " . $seed, "CUTS=$n SEED=$seed MUTANTS= SECONDS=3 prove -v $t");
+    step("$n cuts with seed " . $seed, "CUTS=$n SEED=$seed MUTANTS= ACKS=5000 prove -v $t");
     $seed++;
 }
-step("without $_ losses are found", "CUTS=0 MUTANTS=$_ SECONDS=2 prove -v $t") for qw(fdatasync fsync-file fsync-dir);
+step("without $_ losses are found", "CUTS=0 MUTANTS=$_ ACKS=3000 prove -v $t") for qw(fdatasync fsync-file fsync-dir);
 $ENV{QD_LONG} = 1;
 step("storage-nvme by itself, 2 x 1000 cuts and its mutants", 'prove -v tests/integration/020_powerloss_store.t');
 step("the recorder sees every door", 'prove tests/integration/022_recorder.t');

@@ -118,6 +118,24 @@ sub start {
     $self->builder;
 }
 
+# Waits until n more operations of this start are acknowledged; false when the node has gone before.
+sub until {
+    my ($self, $n) = @_;
+    my %at;
+    return $self->{node}->wait_for(sub {
+        for my $file (map { $_->{file} } @{ $self->{children} }) {
+            open my $f, '<', $file or next;
+            seek $f, $at{$file} || 0, 0;
+            while (defined(my $line = <$f>)) {
+                last if $line !~ /\n\z/;
+                $at{$file} = tell $f;
+                $n-- if $line =~ /^ack /;
+            }
+        }
+        return $n <= 0;
+    }, 120);
+}
+
 # Waits for the children and takes their notes. With a cut, only what was acknowledged up to that
 # number of recorded changes counts as acknowledged.
 sub finish {
