@@ -1,0 +1,37 @@
+/*
+ * variant.h: deliberately broken variants of the core, for the simulation to find. They are in no
+ * build but that of the tests with CR_VARIANTS: elsewhere CR_BROKEN is 0.
+ */
+#ifndef COORDINATION_RAFT_VARIANT_H
+#define COORDINATION_RAFT_VARIANT_H
+
+enum {
+    CR_SOUND,
+    CR_BAD_COMMIT_OLD_TERM,     /* entries of old terms are committed by counting */
+    CR_BAD_COUNT_NOT_DURABLE,   /* the leader counts its own entries before they are durable */
+    CR_BAD_ANSWER_NOT_DURABLE,  /* a follower's answer counts what is not yet durable */
+    CR_BAD_SPEAK_BEFORE_HARD,   /* messages do not wait for term and vote */
+    CR_BAD_VOTE_TWICE,          /* two votes in one term */
+    CR_BAD_VOTE_FOR_SHORTER,    /* votes for a log that lacks entries */
+    CR_BAD_NO_PREVIOUS_CHECK,   /* appends without a look at the entry before */
+    CR_BAD_MEMBERS_PENDING,     /* a change of members while another is under way */
+    CR_BAD_MEMBERS_OLD_TERM,    /* a change of members before an entry of the term is committed */
+    CR_BAD_MEMBERS_NOT_UNDONE,  /* members that were cut off the log stay in force */
+    CR_BAD_READ_WITHOUT_ROUND,  /* reads are answered at once */
+    CR_BAD_READ_OLD_TERM,       /* reads before an entry of the term is committed */
+    CR_BAD_READ_OLD_ROUND,      /* a read joins a round that began before it */
+    CR_BAD_SNAPSHOT_KEEPS_LOG,  /* a log that contradicts the snapshot stays */
+    CR_BAD_COMMIT_BEYOND_MATCH, /* a follower takes the leader's commit for entries not compared */
+    CR_BAD_STANDBY_COUNTS,      /* standbys count for the majority */
+    CR_BAD_TERM_FORGOTTEN,      /* a restart begins in term 0 */
+    CR_VARIANTS_END
+};
+
+#ifdef CR_VARIANTS
+extern int cr_variant;
+#define CR_BROKEN(v) (cr_variant == (v))
+#else
+#define CR_BROKEN(v) 0
+#endif
+
+#endif
