@@ -75,11 +75,12 @@ typedef struct sim {
     event *heap;
     uint32_t nheap, heap_cap;
     int cut[NODES][NODES]; /* [from][to] */
+    uint64_t lag[NODES];   /* of what goes to a node, ns */
     uint32_t loss, dup;    /* per 1000 */
     uint64_t late;         /* the longest a message takes, ns */
     seen entries[INDEX_MAX][SEEN];
     struct {
-        uint64_t term, hash, state;
+        uint64_t term, hash, state, by; /* by: the term whose leader committed it */
     } committed[INDEX_MAX];
     uint64_t ncommitted, max_applied;
     uint64_t leader_of[TERMS];
@@ -217,6 +218,7 @@ static void check_commit(sim *s, node *n, const cr_core_view *v)
         if (term == 0) continue;
         if (i > s->ncommitted) s->r->commits++;
         note_committed(s, i, term, "a leader");
+        if (i < INDEX_MAX && !s->committed[i].by) s->committed[i].by = v->term;
         uint32_t have = 0;
         for (uint32_t k = 0; k < v->members->n; k++) {
             const node *o = s->nodes[v->members->at[k].id - 1];
@@ -250,7 +252,7 @@ static void check_node(sim *s, node *n)
         *who = n->id;
         for (uint64_t i = v.base + 1; i <= s->ncommitted; i++) {
             uint64_t term = cr_core_term_at(n->core, i);
-            if (s->committed[i].term && term != s->committed[i].term)
+            if (s->committed[i].by && s->committed[i].by < v.term && term != s->committed[i].term)
                 BAD(s, "leader completeness: node %llu leads term %llu without entry %llu",
                     (unsigned long long)n->id, (unsigned long long)v.term, (unsigned long long)i);
         }
@@ -450,7 +452,8 @@ static void send(sim *s, node *n, const cr_message *m)
     int copies = below(s, 1000) < s->dup ? 2 : 1;
     s->r->doubled += copies == 2;
     while (copies--)
-        post(s, s->now + 50000 + below(s, s->late), E_MESSAGE, s->nodes[to], message_copy(m));
+        post(s, s->now + 50000 + s->lag[to] + below(s, s->late), E_MESSAGE, s->nodes[to],
+             message_copy(m));
 }
 
 static void apply(sim *s, node *n, const cr_log_entry *e)
@@ -689,6 +692,7 @@ static void change_members(sim *s)
     m.name = m.address = (qd_str){NULL, 0};
     int32_t rc = cr_core_change(n->core, &m, remove, local(s, n), &index, &term);
     if (rc == 0) s->r->changes++;
+    if (rc == 0 && s->turns && below(s, 2)) post(s, s->now + below(s, 4 * MS), E_STRIKE, n, NULL);
     SAY(s, "node %llu: %s %llu role %u: %d", (unsigned long long)n->id,
         remove ? "remove" : "member", (unsigned long long)m.id, m.role, rc);
     if (!s->bad) drain(s, n);
@@ -712,8 +716,14 @@ static void partition(sim *s)
 static void strike(sim *s, node *n)
 {
     if (n->seen_role != CR_LEADER) return;
-    if (below(s, 2)) {
+    uint64_t how = below(s, 5);
+    if (how < 2) {
         crash(s, n);
+        return;
+    }
+    if (how == 2) { /* it hears everything late, and is cut off a little later */
+        s->lag[n->id - 1] = (200 + below(s, 240)) * MS;
+        post(s, s->now + below(s, 400 * MS), E_STRIKE, n, NULL);
         return;
     }
     s->r->partitions++;
@@ -813,6 +823,7 @@ static void step(sim *s)
         start(s, n, NULL);
     } else if (e.kind == E_HEAL) {
         memset(s->cut, 0, sizeof s->cut);
+        memset(s->lag, 0, sizeof s->lag);
     } else if (e.kind == E_MEMBERS && s->faults) {
         change_members(s);
     } else if (e.kind == E_CLIENT) {
@@ -859,6 +870,7 @@ static void heal(sim *s)
     s->loss = s->dup = 0;
     s->late = 2 * MS;
     memset(s->cut, 0, sizeof s->cut);
+    memset(s->lag, 0, sizeof s->lag);
     for (uint32_t i = 0; i < s->nnodes && !s->bad; i++) {
         node *n = s->nodes[i];
         n->disk_slow = 0;
