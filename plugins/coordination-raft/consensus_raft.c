@@ -399,7 +399,7 @@ static int start(cr_consensus *c)
     raft_set_pre_vote(&c->raft, true);
     raft_uv_set_auto_recovery(&c->io, false);
     raft_uv_set_segment_size(&c->io, k->segment_bytes);
-    int rc = k->form ? form(c) : 0;
+    int rc = k->how == CR_OPEN_FORM ? form(c) : 0;
     if (rc == 0 && cr_witness_take(&c->witness))
         rc = RAFT_IOERR; /* before the node file is there */
     return rc ? rc : raft_start(&c->raft);
@@ -424,7 +424,7 @@ int32_t cr_consensus_open(const cr_consensus_config *config, cr_consensus **out,
     c->config = *config;
     c->threshold = config->snapshot_entries;
     int32_t seen = cr_witness_open(&c->witness, config->heap, config->witness, config->dir,
-                                   config->form, config->warn, config->arg, why);
+                                   config->how == CR_OPEN_FORM, config->warn, config->arg, why);
     if (seen) {
         cr_free(config->heap, c);
         return seen;

@@ -604,7 +604,7 @@ static const char *misfit(qd_coord *c, char *why, size_t size)
 /* Opens the log: on the loop's thread, as its probing of the disk takes its time. */
 static void open_engine(qd_coord *c)
 {
-    char dir[4096], witness[4096], why[256], text[300];
+    char dir[4096], witness[4096], why[CR_WHY], text[CR_WHY + 16];
     snprintf(dir, sizeof dir, "%s/raft", c->path);
     snprintf(witness, sizeof witness, "%s/witness", c->path);
     cr_consensus_config k = {.loop = &c->loop,
@@ -613,7 +613,7 @@ static void open_engine(qd_coord *c)
                              .witness = witness,
                              .warn = on_damage,
                              .id = c->raft_id,
-                             .form = !c->formed,
+                             .how = c->formed ? CR_OPEN_THERE : CR_OPEN_FORM,
                              .election_ms = c->election_ms,
                              .heartbeat_ms = c->heartbeat_ms,
                              .snapshot_entries = c->snapshot_entries,

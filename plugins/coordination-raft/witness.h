@@ -18,10 +18,11 @@
 #ifndef COORDINATION_RAFT_WITNESS_H
 #define COORDINATION_RAFT_WITNESS_H
 
+#include "consensus.h"
 #include "bytes.h"
 #include <limits.h>
 
-enum { CR_WITNESS_SLOT = 512, CR_META_BYTES = 32, CR_WHY = 256 };
+enum { CR_WITNESS_SLOT = 512, CR_META_BYTES = 32 };
 
 /* What the two files of a snapshot hold. */
 typedef struct cr_snapshot_sum {
