@@ -12,6 +12,7 @@
 #ifndef QD_ENGINE_ENGINE_H
 #define QD_ENGINE_ENGINE_H
 
+#include "base/str.h"
 #include "engine/merge_policy.h"
 #include "engine/reader.h"
 #include "engine/translog.h"
@@ -39,7 +40,11 @@ typedef struct qd_engine_op {
     int64_t if_seq_no; /* QD_SEQ_NO_UNASSIGNED: no condition */
     uint64_t if_primary_term;
     int64_t auto_id_ms; /* >= 0: the id was generated just now and cannot exist */
+    uint32_t mapping;   /* revision of the mapping that write_doc uses; kept in the record */
     void *user;         /* for the write_doc call-back */
+    /* NULL, or gets the encoded operation (replica.h) appended: what the other copies are sent. When
+     * qd_engine_apply fails after the number was taken, that of the no-op in its place. */
+    qd_buf *encoded;
 } qd_engine_op;
 
 typedef struct qd_engine_result {
@@ -47,6 +52,8 @@ typedef struct qd_engine_result {
     uint64_t primary_term, version;
     bool created; /* index: there was none; delete: false means not found */
     bool found;   /* delete: there was one */
+    /* after QD_E_VERSION_CONFLICT: number of the operation that the answer reveals, or -1 */
+    int64_t revealed_seq_no;
     qd_translog_location at;
 } qd_engine_result;
 
@@ -76,6 +83,8 @@ void qd_engine_settings_default(qd_engine_settings *s);
 typedef int (*qd_engine_write_doc)(void *arg, uint32_t slot, uint64_t unit, qd_buffer *b,
                                    const qd_engine_op *op, qd_err *err);
 
+typedef enum qd_engine_mode { QD_ENGINE_PRIMARY = 0, QD_ENGINE_REPLICA = 1 } qd_engine_mode;
+
 typedef struct qd_engine_config {
     qd_env *env;
     qd_store *store;
@@ -92,6 +101,20 @@ typedef struct qd_engine_config {
     qd_engine_settings settings;
     qd_engine_write_doc write_doc;
     void *write_doc_arg;
+
+    /* Copies (replica.h). A replica appends operations and shows what a primary published. */
+    qd_engine_mode mode;
+    /* A primary whose global checkpoint is told by qd_engine_global_checkpoint_set: a refresh shows
+     * nothing above it. false: the only copy, whose checkpoint follows what is durable here. */
+    bool replicated;
+    const uint8_t *history; /* of qd_engine_create: 16 bytes; NULL: a new one */
+    /* A new publication is visible (refresh, merge, install); before the files that it replaces go. On
+     * the thread that published, under no lock of the engine; takes references, waits for nothing. */
+    void (*published)(void *arg, int64_t max_seq_no);
+    /* The global checkpoint covers a written refresh: qd_engine_refresh_finish is due on a worker. On
+     * the thread of qd_engine_global_checkpoint_set. NULL: that call does it. */
+    void (*due)(void *arg);
+    void *copies_arg;
 } qd_engine_config;
 
 /* Makes an empty shard: translog and first commit point. QD_E_EXISTS if one is there. [worker] */
@@ -143,7 +166,9 @@ QD_MUST_CHECK
 int qd_engine_get(qd_engine *e, qd_str id, bool realtime, bool want_source, qd_arena *arena,
                   qd_engine_doc *out, qd_err *err);
 
-/* Makes everything applied before the call visible to searches; cheap when nothing is new. */
+/* Makes everything applied before the call visible to searches; cheap when nothing is new.
+ * On a replicated primary it waits for the global checkpoint, at most 30 s (QD_E_TIMEOUT); see
+ * qd_engine_refresh_start in replica.h. [worker] */
 QD_MUST_CHECK
 int qd_engine_refresh(qd_engine *e, qd_err *err);
 /* Is there anything a refresh would show? false while one is running. Does not wait. [any] */
