@@ -49,7 +49,10 @@ typedef struct qd_actions {
     /* what the front-end told of its connections, NULL: unknown */
     void (*http_stats)(void *arg, qd_action_http_stats *out);
     void *http_stats_arg;
-    _Atomic bool started; /* main: requests are served; /ready answers 503 before and after */
+    /* main: serving: cluster, shards and store above are set, all APIs answer; started: /ready says
+     * so. A node that stops is not ready any more and still serves what comes. */
+    _Atomic bool serving, started;
+    bool alone_ready; /* neither data nor coordination: ready without the cluster */
 } qd_actions;
 
 /* Shape of the body, place of work. */
@@ -62,6 +65,7 @@ enum {
     QD_API_TEXT = 32,         /* _cat: answers text/plain unless JSON is asked for */
     QD_API_HEAD = 64,         /* HEAD allowed beside GET: same status, no body */
     QD_API_READY = 128,       /* answered before the node is ready */
+    QD_API_OBSERVE = 256,     /* answered on metrics.port too */
 };
 
 typedef struct qd_scrolls qd_scrolls;

@@ -257,9 +257,11 @@ int qdi_api_metrics(qd_request *q, qd_response *r, qd_err *err)
     (void)err;
     r->format = QD_FORMAT_TEXT;
     queries(a, r->out);
-    disk(a, r->out);
-    engine(a, r->out);
-    cluster(a, q, r->out);
+    if (atomic_load(&a->serving)) {
+        disk(a, r->out);
+        engine(a, r->out);
+        cluster(a, q, r->out);
+    }
     pools(a, r->out);
     memory(a, r->out);
     http(a, r->out);

@@ -292,6 +292,16 @@ static void run_stream(qd_work *work)
 
 /* --- the service's slots --- */
 
+/* Only what does not need the cluster is answered before this node belongs to one. */
+static int check_serving(const qd_api *api, qd_err *err)
+{
+    if (atomic_load(&bound->serving) || (api->flags & QD_API_READY)) return 0;
+    int rc = qd_err_set(err, QD_E_CLUSTER_BLOCK,
+                        "blocked by: [SERVICE_UNAVAILABLE/1/state not recovered / initialized];");
+    qd_err_type(err, "cluster_block_exception", 503);
+    return rc;
+}
+
 static int prepare(qd_action_call *call, const qd_api *api, running **out, qd_err *err)
 {
     running *x = qd_calloc(bound->account, sizeof *x);
@@ -374,6 +384,7 @@ static int32_t submit(qd_self *self, qd_action_call *call, qd_err *err)
     /* a plugin's op comes as it is, zeroed: it is told wherever the call ends */
     if (!call->op.host[0]) qd_op_anywhere(&call->op, call->op.done, call->op.user);
     int rc = prepare(call, api, &x, &why);
+    if (!rc) rc = check_serving(api, &why);
     if (!rc && !charge(x, call->body.len)) rc = qdi_pressure_refuse(bound, call->body.len, &why);
     if (!rc && (api->flags & QD_API_STREAM)) {
         rc = submit_stream(call, x, &why);

@@ -6,6 +6,7 @@
  */
 #include "config/config.h"
 #include "base/vec.h"
+#include "config/roles_int.h"
 #include "config/schema_int.h"
 #include "config/value.h"
 #include <stdatomic.h>
@@ -14,7 +15,15 @@
 #define CONFIG_MAGIC 0x51434f4eu
 #define VALUE_TEXT_MAX (1u << 20)
 
-enum { LAYER_FILE, LAYER_ENVIRONMENT, LAYER_FLAGS, LAYER_PERSISTENT, LAYER_TRANSIENT, LAYERS };
+enum {
+    LAYER_ROLE,
+    LAYER_FILE,
+    LAYER_ENVIRONMENT,
+    LAYER_FLAGS,
+    LAYER_PERSISTENT,
+    LAYER_TRANSIENT,
+    LAYERS
+};
 
 typedef struct listener {
     const char *key;
@@ -26,7 +35,7 @@ typedef struct listener {
 struct qd_config {
     uint32_t magic;
     int64_t machine_memory;
-    char file[256];
+    char file[256], role[32];
     qd_settings *layers[LAYERS]; /* sealed once ready */
     _Atomic(qd_values *) values;
     QD_VEC(qd_values *) kept; /* every one published, the present last */
@@ -358,11 +367,32 @@ static int check_mode(const qd_config *c, qd_err *err)
     return 0;
 }
 
+int qd_config_role(qd_config *c, qd_str role, qd_err *err)
+{
+    QD_CHECK(c, CONFIG_MAGIC);
+    qd_assert(!c->ready);
+    int rc = qdi_roles_known(role, err);
+    if (rc == 0) snprintf(c->role, sizeof c->role, "%.*s", QD_STR_ARG(role));
+    return rc;
+}
+
+/* What follows from the roles, below all other sources. */
+static int role_layer(qd_config *c, qd_err *err)
+{
+    const qd_setting_value *set = NULL;
+    for (int i = LAYER_FLAGS; i >= LAYER_FILE && !set; i--) {
+        set = qd_settings_get(c->layers[i], QD_STR("node.roles"));
+    }
+    int rc = qdi_roles_defaults(qd_str_c(c->role), set, c->layers[LAYER_ROLE], err);
+    return rc ? rc : qd_settings_seal(c->layers[LAYER_ROLE], err);
+}
+
 int qd_config_ready(qd_config *c, qd_err *err)
 {
     QD_CHECK(c, CONFIG_MAGIC);
     qd_assert(!c->ready);
     int rc = check_mode(c, err);
+    if (rc == 0) rc = role_layer(c, err);
     if (rc == 0 && c->bind_by_environment &&
         !qd_settings_get(c->layers[LAYER_FILE], QD_STR("security.enabled")) &&
         !qd_settings_get(c->layers[LAYER_FLAGS], QD_STR("security.enabled"))) {
@@ -440,8 +470,8 @@ const qd_settings *qd_config_settings(const qd_config *c)
 
 int qd_config_origin(const qd_config *c, qd_str key, qd_buf *out)
 {
-    static const char *const names[LAYERS] = {"file", "environment", "flag -E", "persistent",
-                                              "transient"};
+    static const char *const names[LAYERS] = {
+        "default of the role", "file", "environment", "flag -E", "persistent", "transient"};
     for (int i = LAYERS - 1; i >= 0; i--) {
         const qd_setting_value *v = qd_settings_get(c->layers[i], key);
         if (!v || v->kind == QD_SETTING_NULL) continue;
@@ -449,6 +479,20 @@ int qd_config_origin(const qd_config *c, qd_str key, qd_buf *out)
         return qd_buf_c(out, v->origin ? v->origin : names[i]);
     }
     return qd_buf_c(out, "default");
+}
+
+bool qd_config_by_role(const qd_config *c, qd_str key)
+{
+    for (int i = LAYERS - 1; i > LAYER_ROLE; i--) {
+        const qd_setting_value *v = qd_settings_get(c->layers[i], key);
+        if (v && v->kind != QD_SETTING_NULL) return false;
+    }
+    return qd_settings_get(c->layers[LAYER_ROLE], key) != NULL;
+}
+
+bool qd_config_bind_addr(const qd_config *c)
+{
+    return c->bind_by_environment;
 }
 
 /* --- updates ------------------------------------------------------------------------------------

@@ -37,6 +37,10 @@ int qd_config_environment_names(qd_config *c, const char *(*at)(size_t i), qd_er
 /* One -E argument, "key=value". */
 QD_MUST_CHECK
 int qd_config_flag(qd_config *c, qd_str key_value, qd_err *err);
+/* The one role this node is made for (--role, QUIDDITCH_ROLE: what an image sets): defaults of
+ * node.roles, path.data and ports below every other source. QD_E_CONFIG: no such role. */
+QD_MUST_CHECK
+int qd_config_role(qd_config *c, qd_str role, qd_err *err);
 /* Merges the sources, checks them, parses the values. After it the getters work. */
 QD_MUST_CHECK
 int qd_config_ready(qd_config *c, qd_err *err);
@@ -60,7 +64,8 @@ int64_t qd_config_index_buffer(const qd_config *c);
  * indices.memory.early_write_size unless the buffer's size is given in bytes. [any] */
 int64_t qd_config_index_early(const qd_config *c);
 /* Where the present value of key came from: "file quidditch.yml, line 3", "environment variable
- * NODE_ID", "flag -E", "default", "persistent", "transient". Appended to out. [any] */
+ * NODE_ID", "flag -E", "default", "default of the role", "persistent", "transient". Appended to
+ * out. [any] */
 int qd_config_origin(const qd_config *c, qd_str key, qd_buf *out);
 
 /* Calls for one key, or for all keys below a prefix that ends with '.'. check sees the new values
@@ -79,6 +84,10 @@ int qd_config_cluster(qd_config *c, qd_settings *persistent, qd_settings *transi
 QD_MUST_CHECK
 int qd_config_reload(qd_config *c, qd_str text, const char *(*get)(const char *name),
                      qd_buf *restart, qd_err *err);
+/* Does the present value of key follow from the roles alone? [any] */
+bool qd_config_by_role(const qd_config *c, qd_str key);
+/* Was the address to listen on given by BIND_ADDR? Loopback is listened on beside it. [any] */
+bool qd_config_bind_addr(const qd_config *c);
 /* The settings given explicitly, of all layers, sealed; borrowed. [any] */
 const qd_settings *qd_config_settings(const qd_config *c);
 

@@ -2,7 +2,8 @@
  * node.h: what a running quidditchd consists of, and the steps of its life.
  *
  * steps.def lists the steps in order of starting. Each quidditchd_<step>.c defines one
- * `const qd_step qd_step_<step>`. All functions run on the main thread.
+ * `const qd_step qd_step_<step>`. Steps start one after the other on a thread of their own, while
+ * the main thread receives signals; they stop on the main thread.
  */
 #ifndef QD_MAIN_NODE_H
 #define QD_MAIN_NODE_H
@@ -27,7 +28,8 @@ typedef struct qd_node {
     uint64_t start_ns;           /* mono */
     int64_t start_wall_ms;
     qd_file_lock *lock; /* path.data/node.lock */
-    qd_loop *main_loop; /* of the main thread: signals only, blocked while steps run */
+    qd_loop *main_loop; /* of the main thread: signals only */
+    _Atomic bool stopping; /* a signal has come: a step that waits gives up */
     qd_loop *loop;      /* of a thread of its own: plugins' posts and timers, housekeeping */
     qd_pools pools;     /* by Elasticsearch's names */
     qd_tasks *tasks;
@@ -71,6 +73,8 @@ int qd_node_need_storage(qd_node *node, const struct qd_plugin_host *host, qd_er
 /* Has the host a plugin for coordination.mode? QD_E_PLUGIN tells why not. */
 QD_MUST_CHECK
 int qd_node_need_coordination(qd_node *node, const struct qd_plugin_host *host, qd_err *err);
+/* Lets requests under way end and closes all front ends; once more does nothing. */
+void qd_node_http_close(qd_node *node);
 /* --check-config: loads the plugins of the configuration and asks for all that it needs. */
 QD_MUST_CHECK
 int qd_node_plugins_check(qd_node *node, qd_err *err);

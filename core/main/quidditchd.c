@@ -1,9 +1,9 @@
 /*
  * quidditchd.c: the daemon: arguments, configuration, the steps of life, signals.
  *
- * The main thread starts the steps in order, then runs its loop, which receives signals only; after
- * SIGTERM or SIGINT it stops the steps in reverse. A second signal while stopping ends the process
- * at once: everything acknowledged is on disk at any moment.
+ * A thread starts the steps in order while the main thread runs its loop, which receives signals
+ * only; after SIGTERM or SIGINT it stops the steps in reverse. A second signal while stopping ends
+ * the process at once: everything acknowledged is on disk at any moment.
  */
 #include "base/log.h"
 #include "main/args.h"
@@ -25,13 +25,16 @@ static const qd_step *const steps[] = {
 };
 
 typedef struct request {
-    const char *config_file, *pid_file;
+    const char *config_file, *pid_file, *role;
     bool check_only, done;
 } request;
 
 typedef struct daemon_state {
     qd_node *node;
-    bool stopping;
+    const char *pid_file;
+    qd_err *err; /* of the start */
+    int rc;
+    _Atomic bool started;
 } daemon_state;
 
 static void print_help(void)
@@ -41,6 +44,8 @@ static void print_help(void)
         "\n"
         "  --config FILE    settings (default: etc/quidditch/quidditch.yml of the installation)\n"
         "  -E key=value     one setting, before the file and the environment\n"
+        "  --role ROLE      defaults of a node that is only master, coordination or data (also\n"
+        "                   from QUIDDITCH_ROLE): roles, ports, path.data\n"
         "  --check-config   check the settings and end\n"
         "  --pidfile FILE   write the process id there\n"
         "  --version        print the version\n"
@@ -54,17 +59,9 @@ static void print_help(void)
 static int read_arguments(int argc, char **argv, request *r, qd_config *config, qd_err *err)
 {
     static const qd_option options[] = {
-        {"config", true, 1},
-        {"c", true, 1},
-        {"E", true, 2},
-        {"check-config", false, 3},
-        {"version", false, 4},
-        {"V", false, 4},
-        {"help", false, 5},
-        {"h", false, 5},
-        {"pidfile", true, 6},
-        {"p", true, 6},
-        {0},
+        {"config", true, 1},   {"c", true, 1},  {"E", true, 2},     {"check-config", false, 3},
+        {"version", false, 4}, {"V", false, 4}, {"help", false, 5}, {"h", false, 5},
+        {"pidfile", true, 6},  {"p", true, 6},  {"role", true, 7},  {0},
     };
     qd_args a;
     qd_args_init(&a, argc, argv, 1, options);
@@ -90,6 +87,9 @@ static int read_arguments(int argc, char **argv, request *r, qd_config *config, 
             break;
         case 6:
             r->pid_file = a.value;
+            break;
+        case 7:
+            r->role = a.value;
             break;
         case QD_ARGS_WORD:
             rc = qd_err_set(err, QD_E_ARG, "unexpected argument %s", a.value);
@@ -183,11 +183,11 @@ static void on_signal(void *user, qd_signal what, int signo)
 {
     daemon_state *d = user;
     if (what == QD_SIGNAL_RELOAD) {
-        reload(d->node);
+        if (atomic_load(&d->started)) reload(d->node);
         return;
     }
     qd_log_info("main", "stopping on signal %d", signo);
-    d->stopping = true;
+    atomic_store(&d->node->stopping, true);
     qd_loop_stop(d->node->main_loop);
 }
 
@@ -198,29 +198,47 @@ static int write_pid(const char *path, qd_err *err)
     return path ? qd_file_write_atomic(path, (qd_str){pid, (size_t)n}, 0644, err) : 0;
 }
 
-/* The main loop exists before the first step, so that a signal during the start is not lost; it is
- * handled when the start is done. */
+/* On a thread of its own. A failure ends the main loop. */
+static void start(void *arg)
+{
+    daemon_state *d = arg;
+    qd_node *node = d->node;
+    d->rc = start_steps(node, d->err);
+    if (d->rc == 0 && (d->rc = write_pid(d->pid_file, d->err)) != 0) stop_steps(node);
+    if (d->rc) {
+        qd_loop_stop(node->main_loop);
+        return;
+    }
+    uint64_t ms = (qd_env_mono_ns(node->env) - node->start_ns) / 1000000;
+    qd_log_info("main", "started in %llu ms", (unsigned long long)ms);
+    atomic_store(&d->started, true);
+}
+
+/* The main loop exists before the first step, so that no signal is lost. */
 static int live(qd_node *node, const request *r, qd_err *err)
 {
-    daemon_state d = {.node = node};
+    daemon_state d = {.node = node, .pid_file = r->pid_file, .err = err};
     qd_signals *signals = NULL;
+    qd_thread *starter = NULL;
     int rc = qd_loop_open(node->env, "main", &node->main_loop, err);
     if (rc != 0) return rc;
     rc = qd_signals_start(node->main_loop, on_signal, &d, &signals, err);
-    if (rc == 0) rc = start_steps(node, err);
+    if (rc == 0) rc = qd_thread_start(node->env, "starter", start, &d, &starter, err);
     if (rc == 0) {
-        rc = write_pid(r->pid_file, err);
-        uint64_t ms = (qd_env_mono_ns(node->env) - node->start_ns) / 1000000;
-        if (rc == 0) {
-            qd_log_info("main", "started in %llu ms", (unsigned long long)ms);
-            qd_loop_run(node->main_loop);
-        }
-        stop_steps(node);
+        qd_loop_run(node->main_loop);
+        qd_thread_join(node->env, starter);
+        rc = d.rc;
+        if (rc == 0) stop_steps(node);
         if (r->pid_file) (void)!qd_file_remove(r->pid_file, NULL);
     }
     qd_signals_stop(signals);
     qd_loop_close(node->main_loop);
     node->main_loop = NULL;
+    if (rc == QD_E_CANCELLED && atomic_load(&node->stopping)) { /* asked to, before it was ready */
+        qd_err_fini(err);
+        qd_err_init(err);
+        rc = 0;
+    }
     return rc;
 }
 
@@ -252,6 +270,8 @@ static int run(qd_node *node, int argc, char **argv, int *status, qd_err *err)
     if (rc == 0) rc = load_file(node, r.config_file, err);
     if (rc == 0) rc = qd_config_environment(node->config, qd_proc_env, err);
     if (rc == 0) rc = qd_config_environment_names(node->config, qd_proc_env_at, err);
+    if (!r.role) r.role = qd_proc_env("QUIDDITCH_ROLE");
+    if (rc == 0 && r.role && *r.role) rc = qd_config_role(node->config, qd_str_c(r.role), err);
     if (rc == 0) rc = qd_config_ready(node->config, err);
     if (rc == 0) rc = name_node(node);
     if (rc == 0) rc = qd_node_paths_set(node, err);

@@ -1,6 +1,7 @@
 /*
  * quidditchd_actions.c: what the actions work with. The action service is offered to plugins before
- * they are loaded (quidditchd_plugins.c); from this step on it answers.
+ * they are loaded (quidditchd_plugins.c); from this step on it answers whether the node is alive
+ * and ready, and everything else from the step `serve` on, when it belongs to a cluster.
  */
 #include "action/counters.h"
 #include "action/request_cache.h"
@@ -42,6 +43,17 @@ static int make_breakers(qd_node *node, qd_err *err)
     return rc;
 }
 
+/* Has it neither data to open nor requests to route? */
+static bool is_alone(const qd_node *node)
+{
+    uint32_t n;
+    const qd_str *roles = qd_values_list(qd_config_values(node->config), QD_SET_NODE_ROLES, &n);
+    for (uint32_t i = 0; i < n; i++) {
+        if (qd_str_is(roles[i], "data") || qd_str_is(roles[i], "coordination")) return false;
+    }
+    return true;
+}
+
 static int actions_start(qd_node *node, qd_err *err)
 {
     struct qd_action_counters *counters;
@@ -54,9 +66,6 @@ static int actions_start(qd_node *node, qd_err *err)
         .pools = &node->pools,
         .tasks = node->tasks,
         .plugins = node->plugins,
-        .store = node->store,
-        .cluster = node->cluster,
-        .shards = node->shards,
         .account = &node->request_account,
         .in_flight = &node->inflight_account,
         .start_wall_ms = node->start_wall_ms,
@@ -67,6 +76,7 @@ static int actions_start(qd_node *node, qd_err *err)
         .data_path = qd_str_c(node->data),
         .counters = counters,
         .http_stats = qd_rest_http_stats,
+        .alone_ready = is_alone(node),
     };
     rc = qd_request_cache_open(&node->actions, qd_config_i64(node->config, QD_SET_REQUEST_CACHE),
                                (uint64_t)qd_config_ms(node->config, QD_SET_REQUEST_CACHE_EXPIRE) *
@@ -90,3 +100,24 @@ static void actions_stop(qd_node *node)
 }
 
 const qd_step qd_step_actions = {"actions", NULL, actions_start, actions_stop, NULL};
+
+static int serve_start(qd_node *node, qd_err *err)
+{
+    (void)err;
+    node->actions.store = node->store;
+    node->actions.cluster = node->cluster;
+    node->actions.shards = node->shards;
+    atomic_store(&node->actions.serving, true);
+    atomic_store(&node->actions.started, true);
+    return 0;
+}
+
+/* Requests under way are answered before what they work with goes. */
+static void serve_stop(qd_node *node)
+{
+    atomic_store(&node->actions.started, false);
+    qd_node_http_close(node);
+    atomic_store(&node->actions.serving, false);
+}
+
+const qd_step qd_step_serve = {"serve", NULL, serve_start, serve_stop, NULL};

@@ -11,6 +11,7 @@
 #include "runtime/sync.h"
 #include <quidditch/frontend.h>
 #include <stdio.h>
+#include <string.h>
 
 #define LOG "http"
 #define ADDRESSES_MAX 16
@@ -84,8 +85,10 @@ struct qd_node_frontends {
     QD_VEC(other) list;
 };
 
-/* REST on one address; port: "0" or empty for the setting's. */
-static int rest_open(qd_node *node, const qd_addr *a, qd_str port, qd_frontend **out, qd_err *err)
+/* REST on one address; port: "0" or empty for the setting's. observe: only what metrics.port has.
+ */
+static int rest_open(qd_node *node, const qd_addr *a, qd_str port, bool observe, qd_frontend **out,
+                     qd_err *err)
 {
     const qd_frontend_vtable *vt;
     qd_self *self;
@@ -97,6 +100,8 @@ static int rest_open(qd_node *node, const qd_addr *a, qd_str port, qd_frontend *
     node->http_vtable = vt;
     /* the first of a key counts */
     if (port.n) rc = qd_vec_push(&options, NULL, ((qd_pair){QD_STR("port"), port}));
+    if (!rc && observe)
+        rc = qd_vec_push(&options, NULL, ((qd_pair){QD_STR("only"), QD_STR("observe")}));
     if (!rc) rc = collect(node, &options);
     qd_str name = qd_str_c(qd_addr_text(a, false, host));
     qd_str identity = qd_config_text(node->config, QD_SET_COMPAT_IDENTITY);
@@ -115,28 +120,76 @@ static int rest_open(qd_node *node, const qd_addr *a, qd_str port, qd_frontend *
     rc = vt->open(self, &c, out, err);
     qd_vec_fini(&options);
     if (rc) return rc;
-    qd_log_info(LOG, "REST API on http://%.*s", QD_STR_ARG(vt->address(*out)));
+    qd_log_info(LOG, "%s on http://%.*s", observe ? "metrics and health" : "REST API",
+                QD_STR_ARG(vt->address(*out)));
     return 0;
 }
 
-/* The first address is the node's own; with http.port: 0 its port holds for all. */
-static int rest_start(qd_node *node, qd_err *err)
+/* One more address, kept with the others. */
+static int rest_add(qd_node *node, const qd_addr *a, qd_str port, bool observe, qd_err *err)
 {
-    qd_addr at[ADDRESSES_MAX];
-    uint32_t n;
-    int rc = addresses(node, at, &n, err);
-    if (!rc) rc = rest_open(node, &at[0], QD_STR(""), &node->http, err);
-    for (uint32_t i = 1; i < n && !rc; i++) {
-        qd_str address = node->http_vtable->address(node->http);
-        size_t colon = address.n;
-        while (colon && address.p[colon - 1] != ':') colon--;
-        other o = {.vt = node->http_vtable};
-        rc = rest_open(node, &at[i], qd_str_sub(address, colon, address.n), &o.f, err);
-        if (!rc && qd_vec_push(&node->frontends->list, NULL, o)) {
-            end(o.vt, o.f);
-            rc = qd_err_nomem(err, "front ends");
-        }
+    other o = {0};
+    int rc = rest_open(node, a, port, observe, &o.f, err);
+    o.vt = node->http_vtable;
+    if (rc == 0 && qd_vec_push(&node->frontends->list, NULL, o)) {
+        end(o.vt, o.f);
+        rc = qd_err_nomem(err, "front ends");
     }
+    return rc;
+}
+
+/* As rest_add for what nobody asked for by name: it may be taken. */
+static void rest_try(qd_node *node, const qd_addr *a, qd_str port, bool observe)
+{
+    qd_err why;
+    qd_err_init(&why);
+    if (rest_add(node, a, port, observe, &why))
+        qd_log_warn(LOG, "goes on without %s: %s", observe ? "metrics.port" : "loopback",
+                    qd_err_reason(&why));
+    qd_err_fini(&why);
+}
+
+/* BIND_ADDR names the pod's address; kubectl exec and port-forward come by loopback. */
+static bool wants_loopback(const qd_node *node, const qd_addr *at, uint32_t n, qd_addr *local)
+{
+    if (!qd_config_bind_addr(node->config)) return false;
+    if (!qd_addr_parse(QD_STR("127.0.0.1"), 0, local)) return false;
+    for (uint32_t i = 0; i < n; i++) {
+        if (memcmp(&at[i], local, sizeof *local) == 0 || qd_addr_is_any(&at[i])) return false;
+    }
+    return true;
+}
+
+/* The first address is the node's own; with http.port: 0 its port holds for all. */
+static int rest_start(qd_node *node, const qd_addr *at, uint32_t n, const qd_addr *loopback,
+                      qd_err *err)
+{
+    if (qd_config_i64(node->config, QD_SET_HTTP_PORT) < 0) return 0;
+    int rc = rest_open(node, &at[0], QD_STR(""), false, &node->http, err);
+    if (rc) return rc;
+    qd_str address = node->http_vtable->address(node->http);
+    size_t colon = address.n;
+    while (colon && address.p[colon - 1] != ':') colon--;
+    qd_str port = qd_str_sub(address, colon, address.n);
+    for (uint32_t i = 1; i < n && !rc; i++) rc = rest_add(node, &at[i], port, false, err);
+    if (!rc && loopback) rest_try(node, loopback, port, false);
+    return rc;
+}
+
+static int metrics_start(qd_node *node, const qd_addr *at, uint32_t n, const qd_addr *loopback,
+                         qd_err *err)
+{
+    qd_str port = qd_config_text(node->config, QD_SET_METRICS_PORT);
+    bool by_role = qd_config_by_role(node->config, QD_STR("metrics.port"));
+    int rc = 0;
+    if (qd_config_i64(node->config, QD_SET_METRICS_PORT) < 0) return 0;
+    for (uint32_t i = 0; i < n && !rc; i++) {
+        if (by_role)
+            rest_try(node, &at[i], port, true);
+        else
+            rc = rest_add(node, &at[i], port, true, err);
+    }
+    if (!rc && loopback) rest_try(node, loopback, port, true);
     return rc;
 }
 
@@ -158,7 +211,7 @@ static int others_start(qd_node *node, qd_err *err)
     size_t pos = 0;
     const qd_frontend_vtable *vt;
     while ((vt = qd_plugin_next(node->plugins, QD_KIND_FRONTEND, &pos, &name, &self))) {
-        if (vt == node->http_vtable) continue;
+        if (qd_str_is(name, "rest")) continue;
         qd_frontend_config c = {.struct_size = sizeof c, .name = name};
         other o = {.vt = vt};
         int rc = vt->open(self, &c, &o.f, err);
@@ -173,9 +226,8 @@ static int others_start(qd_node *node, qd_err *err)
     return 0;
 }
 
-static void http_stop(qd_node *node)
+void qd_node_http_close(qd_node *node)
 {
-    atomic_store(&node->actions.started, false);
     others_stop(node);
     if (node->http) end(node->http_vtable, node->http);
     node->http = NULL;
@@ -185,14 +237,18 @@ static int http_start(qd_node *node, qd_err *err)
 {
     node->frontends = qd_calloc(NULL, sizeof *node->frontends);
     if (!node->frontends) return qd_err_nomem(err, "front ends");
-    int rc = rest_start(node, err);
+    qd_addr at[ADDRESSES_MAX], local;
+    uint32_t n = 0;
+    int rc = addresses(node, at, &n, err);
+    bool beside = !rc && wants_loopback(node, at, n, &local);
+    if (!rc) rc = rest_start(node, at, n, beside ? &local : NULL, err);
+    if (!rc) rc = metrics_start(node, at, n, beside ? &local : NULL, err);
     if (!rc) rc = others_start(node, err);
     if (rc) {
-        http_stop(node);
+        qd_node_http_close(node);
         return rc;
     }
-    atomic_store(&node->actions.started, true);
     return 0;
 }
 
-const qd_step qd_step_http = {"http", NULL, http_start, http_stop, NULL};
+const qd_step qd_step_http = {"http", NULL, http_start, qd_node_http_close, NULL};

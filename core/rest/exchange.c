@@ -235,6 +235,14 @@ static int prepare(rest_call *c, rest_match *m, qd_err *err)
     const qd_http_request *r = qd_http_request_get(c->x);
     int rc = qdi_route(r, &c->arena, m, err);
     if (rc || !m->api) return rc;
+    if (c->f->observe && !(m->api->flags & QD_API_OBSERVE)) {
+        rc = qd_err_set(err, QD_E_NOTFOUND,
+                        "this port serves /health, /ready, /metrics and /_cluster/health only, "
+                        "not [%.*s %.*s]",
+                        QD_STR_ARG(r->method), QD_STR_ARG(r->path));
+        qd_err_type(err, "illegal_argument_exception", 404);
+        return rc;
+    }
     c->api = m->api;
     c->head = qd_str_is(r->method, "HEAD");
     if ((rc = qdi_media(c->f, c->x, r->has_body, &c->media, err))) return rc;

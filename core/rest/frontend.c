@@ -164,6 +164,7 @@ static int32_t rest_open(qd_self *self, const qd_frontend_config *c, qd_frontend
                        : qd_err_set(err, QD_E_STATE,
                                     "the host has no action service to answer "
                                     "requests with");
+    f->observe = qd_str_is(option(c, "only"), "observe");
     if (!rc) rc = identity(c, &f->identity, err);
     if (!rc) rc = number(c, "loops", 1, &loops, err);
     if (!rc) rc = qdi_routes_make(err);

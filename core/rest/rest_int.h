@@ -30,6 +30,7 @@ struct qd_frontend {
     uint64_t drain_ns;
     qd_account *in_flight;
     rest_identity identity;
+    bool observe; /* only what an observer asks for */
     char server_headers[256];
 };
 

@@ -145,6 +145,7 @@ static void start(action_node *n)
     must(qd_request_cache_open(&n->a, qd_config_i64(n->a.config, QD_SET_REQUEST_CACHE), 0,
                                &n->a.request_cache, &err),
          &err, "request cache");
+    atomic_store(&n->a.serving, true);
     atomic_store(&n->a.started, true);
 }
 

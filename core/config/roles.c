@@ -1,0 +1,74 @@
+/*
+ * roles.c: what a role of its own is by default, below every other source: ports, path.data, no
+ * REST where nothing is coordinated. A node with several roles has the defaults of the table.
+ */
+#include "config/roles_int.h"
+
+static const struct {
+    const char *name, *data, *rpc_port, *metrics_port;
+} roles[] = {
+    {"master", "/var/lib/quidditch/master", "9301", "9400"},
+    {"coordination", "/var/lib/quidditch/coordination", "9302", "9401"},
+    {"data", "/var/lib/quidditch/data", "9303", "9402"},
+};
+
+/* Index of the one role of a list of which the others are none of the table's; -1: none, several.
+ */
+static int only_role(const qd_setting_value *v)
+{
+    int found = -1;
+    qd_str rest = v->text, one;
+    while (rest.p) {
+        one = qd_str_trim(qd_str_split(&rest, ','));
+        for (size_t i = 0; i < QD_COUNT_OF(roles); i++) {
+            if (!qd_str_is(one, roles[i].name)) continue;
+            if (found >= 0 && found != (int)i) return -1;
+            found = (int)i;
+        }
+    }
+    return found;
+}
+
+static bool coordinates(const qd_setting_value *v)
+{
+    for (qd_str rest = v->text; rest.p;) {
+        if (qd_str_is(qd_str_trim(qd_str_split(&rest, ',')), "coordination")) return true;
+    }
+    return false;
+}
+
+static int put(qd_settings *s, const char *key, const char *text, qd_err *err)
+{
+    int rc = qd_settings_put(s, qd_str_c(key), qd_str_c(text), err);
+    if (rc == 0) qd_settings_origin(s, qd_str_c(key), QDI_ROLE_ORIGIN, 0);
+    return rc;
+}
+
+int qdi_roles_known(qd_str role, qd_err *err)
+{
+    for (size_t i = 0; i < QD_COUNT_OF(roles); i++) {
+        if (qd_str_is(role, roles[i].name)) return 0;
+    }
+    return qd_err_set(err, QD_E_CONFIG, "role [%.*s] is none of master, coordination, data",
+                      QD_STR_ARG(role));
+}
+
+int qdi_roles_defaults(qd_str role, const qd_setting_value *set, qd_settings *out, qd_err *err)
+{
+    int rc = 0, at;
+    if (role.n) {
+        rc = qd_settings_put(out, QD_STR("node.roles"), role, err);
+        if (rc) return rc;
+        qd_settings_origin(out, QD_STR("node.roles"), QDI_ROLE_ORIGIN, 0);
+        for (size_t i = 0; i < QD_COUNT_OF(roles) && !rc; i++) {
+            if (qd_str_is(role, roles[i].name)) rc = put(out, "path.data", roles[i].data, err);
+        }
+    }
+    if (!set) set = role.n ? qd_settings_get(out, QD_STR("node.roles")) : NULL;
+    if (!set || rc) return rc;
+    if (!coordinates(set)) rc = put(out, "http.port", "-1", err);
+    if ((at = only_role(set)) < 0) return rc;
+    if (!rc) rc = put(out, "transport.rpc_port", roles[at].rpc_port, err);
+    if (!rc) rc = put(out, "metrics.port", roles[at].metrics_port, err);
+    return rc;
+}

@@ -1,0 +1,15 @@
+/* roles_int.h: defaults that follow from a node's roles. */
+#ifndef QD_CONFIG_ROLES_INT_H
+#define QD_CONFIG_ROLES_INT_H
+
+#include "config/settings.h"
+
+#define QDI_ROLE_ORIGIN "default of the role"
+
+/* Is it a role that a node can be made for (--role)? QD_E_CONFIG */
+int qdi_roles_known(qd_str role, qd_err *err);
+/* Puts the defaults of role (empty: none was asked for) and of set, the value of node.roles where
+ * one is given (NULL: none), into out. */
+int qdi_roles_defaults(qd_str role, const qd_setting_value *set, qd_settings *out, qd_err *err);
+
+#endif

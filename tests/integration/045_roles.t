@@ -1,0 +1,65 @@
+# What follows from the roles of a node: ports, probes, what is served where; the start waits with its
+# probes answering, and ends on a signal.
+use strict;
+use warnings;
+use Test::More;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use HTTP::Tiny;
+use QdNode;
+
+my $http = HTTP::Tiny->new(timeout => 5);
+sub status { my ($port, $path, $method) = @_; return $http->request($method || 'GET', "http://127.0.0.1:$port$path")->{status} }
+
+
+# --- a node with data and coordination: a port of its own for observers
+my $metrics = QdNode::free_port();
+my $node = QdNode->new('all', settings => { 'metrics.port' => $metrics });
+$node->start;
+$node->put('/docs', { settings => { number_of_shards => 1, number_of_replicas => 0 } });
+for my $path (qw(/health /ready /metrics /_cluster/health /_cluster/health/docs)) {
+    is(status($metrics, $path), 200, "metrics.port serves $path");
+}
+is(status($metrics, '/docs/_search'), 404, 'and no search');
+is(status($metrics, '/docs', 'DELETE'), 404, 'and no deletion');
+is(status($node->{port}, '/docs/_search'), 200, 'the REST port does');
+$node->stop;
+
+# --- one that only is a master: no REST, ready alone
+my $port = QdNode::free_port();
+my $master = QdNode->new('m', settings => { 'node.roles' => 'master', 'metrics.port' => $port, 'transport.rpc_port' => '-1', 'http.port' => '-1' });
+$master->launch;
+ok($master->wait_for(sub { status($port, '/ready') == 200 }, 20), 'a master is ready');
+is(status($port, '/health'), 200, 'and alive');
+unlike($master->log_text, qr/REST API on/, 'it has no REST port');
+$master->stop;
+
+# --- data nodes wait for their masters; whoever stops them does not wait
+my ($observe, $nobody) = (QdNode::free_port(), QdNode::free_port());
+my $waiting = QdNode->new('d', settings => { 'node.roles' => 'data', 'metrics.port' => $observe, 'transport.rpc_port' => '-1',
+    'coordination.master_addresses' => "127.0.0.1:$nobody" });
+$waiting->launch;
+ok($waiting->wait_for(sub { status($observe, '/health') == 200 }, 20), 'a data node without masters is alive');
+SKIP: {
+    skip 'it has a store of its own', 2 if $waiting->log_text =~ /started in/;
+    is(status($observe, '/ready'), 503, 'and not ready');
+    is(status($observe, '/_cluster/health'), 503, 'and knows no health');
+}
+is($waiting->stop, 0, 'and stops when told to');
+
+# --- BIND_ADDR: loopback is served beside it
+my $bound = QdNode->new('b', env => { BIND_ADDR => '127.0.0.2' });
+$bound->start;
+is($http->get("http://127.0.0.2:$bound->{port}/health")->{status}, 200, 'BIND_ADDR is served');
+is($bound->get('/health')->{status}, 200, 'and loopback beside it');
+$bound->stop;
+
+# --- a port taken by somebody else
+my $taken = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => 0);
+my $late = QdNode->new('l', settings => { 'metrics.port' => $taken->sockport });
+$late->launch;
+isnt($late->wait_end(20), 0, 'a metrics.port that is taken ends the start');
+like($late->stderr_text, qr/@{[$taken->sockport]}/, 'naming it');
+my $bad = `@{[QdNode::daemon()]} --role data,master --check-config 2>&1`;
+like($bad, qr/role \[data,master\] is none of master, coordination, data/, 'an unknown --role is refused');
+done_testing;
