@@ -5,6 +5,7 @@
 #include <quidditch/coordination.h>
 #include <quidditch/frontend.h>
 #include <quidditch/operator.h>
+#include <quidditch/peers.h>
 #include <quidditch/plugin.h>
 #include <quidditch/storage.h>
 #include <quidditch/types.h>

@@ -20,6 +20,7 @@
  *   1.0  first: descriptor, note, services mem log err conf metric clock rand loop work json task
  *        action fault uv; kinds coordination 0.1, storage 0.1, operator 0.1, analyzer 0.1, frontend
  * 0.1
+ *   1.1  service peers
  */
 #ifndef QUIDDITCH_ABI_H
 #define QUIDDITCH_ABI_H
@@ -31,7 +32,7 @@ extern "C" {
 #endif
 
 #define QD_ABI_MAJOR 1
-#define QD_ABI_MINOR 0
+#define QD_ABI_MINOR 1
 /* Define it lower before the first include to build for older hosts: newer members stay hidden. */
 #ifndef QD_ABI_TARGET
 #define QD_ABI_TARGET QD_ABI_MINOR
@@ -154,7 +155,8 @@ enum {
     QD_SERVICE_ACTION = 12, /* qd_svc_action of frontend.h */
     QD_SERVICE_FAULT = 13,
     QD_SERVICE_UV = 14, /* only with QD_PLUGIN_NEEDS_UV */
-    QD_SERVICE_COUNT = 15
+    QD_SERVICE_PEERS = 15, /* qd_svc_peers of peers.h; since 1.1 */
+    QD_SERVICE_COUNT = 16
 };
 
 /* Memory, accounted per plugin. Refused over a limit: NULL. [any] */
