@@ -1,0 +1,38 @@
+/*
+ * broken_int.h: defects that can be built in, one at a time (-DREPL_BROKEN=n), to show that the
+ * simulation finds each. The product is built with none; every test is on a constant.
+ */
+#ifndef QD_REPLICATION_BROKEN_INT_H
+#define QD_REPLICATION_BROKEN_INT_H
+
+#ifndef REPL_BROKEN
+#define REPL_BROKEN 0
+#endif
+
+enum {
+    REPL_BROKEN_ACK_BEFORE_FSYNC = 1,   /* the primary acknowledges what its disk does not have */
+    REPL_BROKEN_COPY_ACK_BEFORE_FSYNC,  /* a copy answers what its disk does not have */
+    REPL_BROKEN_PROMOTE_OUT_OF_SYNC,    /* any copy may become primary */
+    REPL_BROKEN_NO_TERM_CHECK,          /* a copy serves senders of lower terms */
+    REPL_BROKEN_NO_READ_LEASE,          /* realtime reads ask nobody */
+    REPL_BROKEN_LEASE_BEFORE_READ,      /* the lease is looked at first, then the value is read */
+    REPL_BROKEN_READ_UNREPLICATED,      /* a read shows what copies do not have yet */
+    REPL_BROKEN_PROMOTE_WITHIN_LEASE,   /* a copy acts as primary within the lease it gave */
+    REPL_BROKEN_REFRESH_ABOVE,          /* segments above the global checkpoint are published */
+    REPL_BROKEN_SNAPSHOT_FIRST,         /* recovery: snapshot, then tracking */
+    REPL_BROKEN_ADMIT_EARLY,            /* in sync before it has what was acknowledged */
+    REPL_BROKEN_REMOVAL_NOT_AWAITED,    /* acknowledged while the failed copy is still in sync */
+    REPL_BROKEN_RESYNC_NO_TRIM,         /* a resync leaves what the new primary does not have */
+    REPL_BROKEN_REQUEST_TERM_AS_RECORD, /* records get the sender's term, not their own */
+    REPL_BROKEN_NO_RESYNC,              /* a new primary begins at once */
+    REPL_BROKEN_NO_GAP_FILL,            /* a new primary leaves holes in its log */
+    REPL_BROKEN_TERM_NOT_PERSISTED,     /* a copy forgets the term it promised */
+    REPL_BROKEN_HANDOVER_UNDRAINED,     /* relocation while writes are under way */
+    REPL_BROKEN_RESYNC_REPLAYED,      /* a resync's first part is taken again when it comes twice */
+    REPL_BROKEN_START_BEHIND_REFRESH, /* a copy starts without what refreshes have shown */
+    REPL_BROKEN_HISTORY_IGNORED,      /* operations only, onto another history */
+    REPL_BROKEN_END
+};
+#define repl_broken(x) (REPL_BROKEN == REPL_BROKEN_##x)
+
+#endif
