@@ -62,7 +62,7 @@ int qdi_yaml_from_json(qd_str json, qd_buf *out);
 typedef struct qdi_health {
     qd_health status;
     uint32_t nodes, data_nodes;
-    uint32_t active_primaries, active, initializing, unassigned, unassigned_primaries;
+    uint32_t active_primaries, active, relocating, initializing, unassigned, unassigned_primaries;
 } qdi_health;
 /* Health of one index. */
 void qdi_health_of_index(const qd_state *s, const qd_index_meta *m, qdi_health *out);

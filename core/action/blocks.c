@@ -70,8 +70,14 @@ int qdi_active_enough(const qd_state *s, const qd_index_meta *m, uint32_t shard,
                       int64_t timeout_ms, qd_err *err)
 {
     uint32_t needed = qdi_active_needed(asked, m->replicas);
-    uint32_t have = qd_index_health(s, m) == QD_HEALTH_GREEN ? m->replicas + 1 : 1;
+    uint32_t have = 1;
     char text[24], wait[32];
+    const qd_shard_meta *record = qd_state_shard(s, m, shard);
+    if (record && needed > 1) {
+        qd_shard_counts_meta n;
+        qd_shard_meta_count(record, m->replicas, &n);
+        if (n.active > have) have = n.active;
+    }
     if (needed <= have) return 0;
     snprintf(text, sizeof text, "%lld", (long long)asked);
     return qd_err_set(err, QD_E_UNAVAILABLE_SHARDS,

@@ -58,7 +58,7 @@ static void health_row(cat_table *t, const qdi_identity *id, const qdi_health *h
     if (id->opensearch) qdi_cat_c(t, "true");
     qdi_cat_int(t, h->active);
     qdi_cat_int(t, h->active_primaries);
-    qdi_cat_int(t, 0);
+    qdi_cat_int(t, h->relocating);
     qdi_cat_int(t, h->initializing);
     qdi_cat_int(t, h->unassigned);
     if (qdi_identity_unassigned_primaries(id)) qdi_cat_int(t, h->unassigned_primaries);

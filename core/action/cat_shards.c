@@ -68,50 +68,87 @@ static void shard_columns(cat_table *t)
     qdi_cat_stat_columns(t, false);
 }
 
-static const char *state_name(const qd_shard_meta *r)
+/* A relocating copy's cell names where it goes to: "node -> ip id name". */
+static void node_cell(cat_table *t, const qd_state *s, const qd_shard_meta *r, const qd_copy *c,
+                      const qd_node_meta *n)
 {
-    static const char *const names[] = {"UNASSIGNED", "INITIALIZING", "STARTED"};
-    return names[r->state];
+    const qd_copy *to =
+        c->state == QD_SHARD_RELOCATING ? qd_shard_meta_copy(r, c->partner) : NULL;
+    const qd_node_meta *other = to ? qd_state_node(s, to->node) : NULL;
+    if (!other) {
+        qdi_cat_str(t, n->name);
+        return;
+    }
+    qd_str host = qdi_host_of(other->http_address);
+    qdi_cat_printf(t, "%.*s -> %.*s %.*s %.*s", QD_STR_ARG(n->name), QD_STR_ARG(host),
+                   QD_STR_ARG(other->id), QD_STR_ARG(other->name));
 }
 
-static void place_cells(cat_table *t, const qd_node_meta *self, const qd_shard_meta *r,
-                        bool primary, const char *reason)
+static void unassigned_cells(cat_table *t, const qd_copy *c, bool primary, const char *failure)
 {
-    bool here = primary && qd_str_eq(r->node, self->id) && r->state != QD_SHARD_UNASSIGNED;
-    here ? qdi_cat_str(t, qdi_host_of(self->http_address)) : qdi_cat_null(t);
-    here ? qdi_cat_str(t, self->id) : qdi_cat_null(t);
-    here ? qdi_cat_str(t, self->name) : qdi_cat_null(t);
+    char text[48];
+    int64_t age = qd_env_wall_ms(t->q->a->env) - c->since_ms;
+    const char *reason = qd_unassigned_reason_name(c->reason);
+    reason ? qdi_cat_c(t, reason) : qdi_cat_null(t);
+    c->since_ms ? qdi_cat_c(t, qdi_time_text(c->since_ms, text)) : qdi_cat_null(t);
+    c->since_ms ? qdi_cat_ns(t, (age > 0 ? age : 0) * 1000000) : qdi_cat_null(t);
+    if (failure[0]) {
+        qdi_cat_c(t, failure);
+    } else {
+        c->failure.n ? qdi_cat_str(t, c->failure) : qdi_cat_null(t);
+    }
+    qdi_cat_c(t, c->recovery == QD_RECOVERY_EMPTY_STORE && primary ? "empty_store"
+                 : primary                                         ? "existing_store"
+                                                                   : "peer");
+}
+
+static void place_cells(cat_table *t, const qd_state *s, const qd_shard_meta *r, const qd_copy *c,
+                        bool primary, const char *failure)
+{
+    const qd_node_meta *n = qd_copy_is_assigned(c) ? qd_state_node(s, c->node) : NULL;
+    n ? qdi_cat_str(t, qdi_host_of(n->http_address)) : qdi_cat_null(t);
+    n ? qdi_cat_str(t, n->id) : qdi_cat_null(t);
+    n ? node_cell(t, s, r, c, n) : qdi_cat_null(t);
     qdi_cat_null(t);
-    if (here) {
+    if (qd_copy_is_assigned(c)) {
         for (int i = 0; i < 5; i++) qdi_cat_null(t);
     } else {
-        qdi_cat_c(t, primary ? "ALLOCATION_FAILED" : "INDEX_CREATED");
-        qdi_cat_null(t);
-        qdi_cat_null(t);
-        reason[0] ? qdi_cat_c(t, reason) : qdi_cat_null(t);
-        qdi_cat_c(t, primary ? "existing_store" : "peer");
+        unassigned_cells(t, c, primary, failure);
     }
 }
 
-static void shard_row(cat_table *t, const qd_index_meta *m, uint32_t number, const qd_shard_meta *r,
-                      bool primary)
+/* The shard as this node holds it, when the copy is the one here. */
+static qd_shard *held_here(const cat_table *t, const qd_index_meta *m, uint32_t number,
+                           const qd_copy *c, bool primary)
 {
     const qd_actions *a = t->q->a;
+    bool here = qd_str_eq(c->node, qd_cluster_self(a->cluster)->id) ||
+                (primary && !qd_copy_is_assigned(c));
+    return here ? qd_shards_get(a->shards, m->uuid, number) : NULL;
+}
+
+static void shard_row(cat_table *t, const qd_state *state, const qd_index_meta *m, uint32_t number,
+                      const qd_shard_meta *r, uint32_t copy)
+{
+    static const qd_copy missing = {.recovery = QD_RECOVERY_EXISTING_STORE};
+    const qd_actions *a = t->q->a;
+    const qd_copy *c = copy < r->ncopies ? &r->copies[copy] : &missing;
+    bool primary = copy == 0;
     char reason[256] = "";
     qdi_stats st = {0};
-    qd_shard *s = primary ? qd_shards_get(a->shards, m->uuid, number) : NULL;
+    qd_shard *s = held_here(t, m, number, c, primary);
     bool open = s && qdi_stats_of_shard(s, &st);
     if (s && !open) (void)qd_shard_ready(s, reason);
     qd_shard_unref(s);
     qdi_cat_str(t, m->name);
     qdi_cat_int(t, number);
     qdi_cat_c(t, primary ? "p" : "r");
-    qdi_cat_c(t, primary ? state_name(r) : "UNASSIGNED");
+    qdi_cat_c(t, qd_shard_state_name(c->state));
     open ? qdi_cat_int(t, st.v[QDI_DOCS]) : qdi_cat_null(t);
     for (int i = 0; i < (has_dataset(t->q) ? 2 : 1); i++) {
         open ? qdi_cat_bytes(t, st.v[QDI_STORE]) : qdi_cat_null(t);
     }
-    place_cells(t, qd_cluster_self(a->cluster), r, primary, reason);
+    place_cells(t, state, r, c, primary, reason);
     open ? qdi_cat_int(t, st.max_seq_no) : qdi_cat_null(t);
     open ? qdi_cat_int(t, st.local_checkpoint) : qdi_cat_null(t);
     open ? qdi_cat_int(t, st.global_checkpoint) : qdi_cat_null(t);
@@ -128,8 +165,8 @@ static void shard_rows(cat_table *t, const qd_state *s, const qd_index_meta *m)
 {
     const qd_shard_meta *list = qd_state_shards(s, m);
     for (uint32_t k = 0; list && k < m->shards; k++) {
-        shard_row(t, m, k, &list[k], true);
-        for (uint32_t c = 0; c < m->replicas; c++) shard_row(t, m, k, &list[k], false);
+        uint32_t n = list[k].ncopies ? list[k].ncopies : 1;
+        for (uint32_t c = 0; c < n; c++) shard_row(t, s, m, k, &list[k], c);
     }
 }
 

@@ -10,30 +10,31 @@
     (QD_EXPAND_OPEN | QD_EXPAND_CLOSED | QD_EXPAND_HIDDEN | QD_ALLOW_NO_INDICES |                  \
      QD_IGNORE_UNAVAILABLE)
 
+static void add_shard(const qd_shard_meta *s, const qd_index_meta *m, qdi_health *out)
+{
+    qd_shard_counts_meta n;
+    bool active = qd_shard_meta_is_started(s);
+    qd_shard_meta_count(s, m->replicas, &n);
+    out->active_primaries += active;
+    out->active += n.active;
+    out->relocating += n.relocating;
+    out->initializing += n.initializing;
+    out->unassigned += n.unassigned;
+    out->unassigned_primaries += !s->ncopies || !qd_copy_is_assigned(&s->copies[0]);
+}
+
 void qdi_health_of_index(const qd_state *s, const qd_index_meta *m, qdi_health *out)
 {
     const qd_shard_meta *shard = qd_state_shards(s, m);
     *out = (qdi_health){.status = qd_index_health(s, m)};
-    for (uint32_t i = 0; shard && i < m->shards; i++) {
-        out->unassigned +=
-            m->replicas; /* copies are given to other nodes, of which there is none */
-        if (shard[i].state == QD_SHARD_STARTED) {
-            out->active_primaries++;
-            out->active++;
-        } else if (shard[i].state == QD_SHARD_INITIALIZING) {
-            out->initializing++;
-        } else {
-            out->unassigned++;
-            out->unassigned_primaries++;
-        }
-    }
+    for (uint32_t i = 0; shard && i < m->shards; i++) add_shard(&shard[i], m, out);
 }
 
 void qdi_health_of(const qd_state *s, const qd_resolved *r, qdi_health *out)
 {
     *out = (qdi_health){.nodes = s->nnodes};
     for (uint32_t i = 0; i < s->nnodes; i++) {
-        out->data_nodes += qd_str_find(s->nodes[i].roles, 'd') >= 0;
+        out->data_nodes += qd_node_is_data(&s->nodes[i]);
     }
     for (uint32_t i = 0; i < r->n; i++) {
         qdi_health one;
@@ -41,6 +42,7 @@ void qdi_health_of(const qd_state *s, const qd_resolved *r, qdi_health *out)
         if (one.status > out->status) out->status = one.status;
         out->active_primaries += one.active_primaries;
         out->active += one.active;
+        out->relocating += one.relocating;
         out->initializing += one.initializing;
         out->unassigned += one.unassigned;
         out->unassigned_primaries += one.unassigned_primaries;
@@ -60,7 +62,7 @@ typedef struct conditions {
     int64_t active; /* -1: none, -2: all */
     char nodes_op;  /* '=', '<', '>', 'l' (<=), 'g' (>=); 0: none */
     int64_t nodes;
-    bool no_initializing;
+    bool no_initializing, no_relocating;
     qd_str names; /* of indices that must exist */
     uint32_t options;
 } conditions;
@@ -109,7 +111,6 @@ static int parse_events(qd_str text, qd_err *err)
 
 static int parse(const qd_request *q, conditions *c, qd_err *err)
 {
-    bool ignored;
     qd_str status = qd_param(q, "wait_for_status"), active = qd_param(q, "wait_for_active_shards"),
            nodes = qd_param(q, "wait_for_nodes"), events = qd_param(q, "wait_for_events");
     *c = (conditions){.status = -1, .active = -1, .names = qd_param(q, "index")};
@@ -125,7 +126,7 @@ static int parse(const qd_request *q, conditions *c, qd_err *err)
     if (!rc) {
         rc = qd_param_bool(q, "wait_for_no_initializing_shards", false, &c->no_initializing, err);
     }
-    if (!rc) rc = qd_param_bool(q, "wait_for_no_relocating_shards", false, &ignored, err);
+    if (!rc) rc = qd_param_bool(q, "wait_for_no_relocating_shards", false, &c->no_relocating, err);
     return rc;
 }
 
@@ -149,6 +150,7 @@ static bool holds(const conditions *c, const qd_state *s, const qdi_health *h)
     if (c->active == -2 && h->active < h->active + h->initializing + h->unassigned) return false;
     if (c->active >= 0 && h->active < c->active) return false;
     if (c->no_initializing && h->initializing) return false;
+    if (c->no_relocating && h->relocating) return false;
     switch (c->nodes_op) {
     case '=':
         return n == c->nodes;
@@ -170,7 +172,7 @@ static bool holds(const conditions *c, const qd_state *s, const qdi_health *h)
 static void write_counts(const qdi_identity *id, const qdi_health *h, qd_json_writer *w)
 {
     qd_json_field_int(w, "active_shards", h->active);
-    qd_json_field_int(w, "relocating_shards", 0);
+    qd_json_field_int(w, "relocating_shards", h->relocating);
     qd_json_field_int(w, "initializing_shards", h->initializing);
     qd_json_field_int(w, "unassigned_shards", h->unassigned);
     if (qdi_identity_unassigned_primaries(id)) {
@@ -186,20 +188,14 @@ static void write_shards(const qdi_identity *id, const qd_state *s, const qd_ind
     qd_json_object(w);
     for (uint32_t i = 0; shard && i < m->shards; i++) {
         char number[16];
-        bool active = shard[i].state == QD_SHARD_STARTED;
-        bool starting = shard[i].state == QD_SHARD_INITIALIZING;
-        qdi_health h = {.active = active,
-                        .initializing = starting,
-                        .unassigned = m->replicas + (!active && !starting),
-                        .unassigned_primaries = !active && !starting};
+        qdi_health h = {0};
+        add_shard(&shard[i], m, &h);
         snprintf(number, sizeof number, "%u", i);
         qd_json_key_c(w, number);
         qd_json_object(w);
         qd_json_field_c(w, "status",
-                        qd_health_name(!active       ? QD_HEALTH_RED
-                                       : m->replicas ? QD_HEALTH_YELLOW
-                                                     : QD_HEALTH_GREEN));
-        qd_json_field_bool(w, "primary_active", active);
+                        qd_health_name(qd_shard_health(&shard[i], m->replicas)));
+        qd_json_field_bool(w, "primary_active", h.active_primaries);
         write_counts(id, &h, w);
         qd_json_object_end(w);
     }

@@ -162,9 +162,14 @@ static void write_nodes(const state_request *x)
         qd_json_key(w, n->id);
         qd_json_object(w);
         qd_json_field_str(w, "name", n->name);
-        qd_json_field_str(w, "ephemeral_id", n->id);
+        qd_json_field_str(w, "ephemeral_id", n->ephemeral.n ? n->ephemeral : n->id);
         qd_json_field_str(w, "transport_address", n->transport_address);
-        empty(w, "attributes");
+        open_part(w, "attributes");
+        for (uint32_t k = 0; k < n->nattributes; k++) {
+            qd_json_key(w, n->attributes[k].key);
+            qd_json_str(w, n->attributes[k].value);
+        }
+        qd_json_object_end(w);
         qd_json_key_c(w, "roles");
         qd_json_array(w);
         qdi_roles_write(&x->id, n->roles, w);
@@ -188,7 +193,9 @@ static void write_terms(const qd_shard_meta *shard, const qd_index_meta *m, qd_j
         snprintf(number, sizeof number, "%u", k);
         qd_json_key_c(w, number);
         qd_json_array(w);
-        if (shard[k].allocation_id.n) qd_json_str(w, shard[k].allocation_id);
+        for (uint32_t i = 0; i < shard[k].nin_sync; i++) {
+            qd_json_str(w, shard[k].in_sync[i].allocation_id);
+        }
         qd_json_array_end(w);
     }
     qd_json_object_end(w);
@@ -255,40 +262,48 @@ static void write_metadata(const state_request *x)
 
 /* --- routing --- */
 
-static void write_copy(const state_request *x, const qd_index_meta *m, uint32_t number,
-                       const qd_shard_meta *r, bool primary)
+static void write_unassigned(const qd_index_meta *m, const qd_copy *c, qd_json_writer *w)
 {
-    static const char *const states[] = {"UNASSIGNED", "INITIALIZING", "STARTED"};
+    char text[48];
+    const char *reason = qd_unassigned_reason_name(c->reason);
+    open_part(w, "unassigned_info");
+    qd_json_field_c(w, "reason", reason ? reason : "ALLOCATION_FAILED");
+    qd_json_field_c(w, "at", qdi_time_text(c->since_ms ? c->since_ms : m->created_ms, text));
+    if (c->failures) qd_json_field_int(w, "failed_attempts", c->failures);
+    qd_json_field_bool(w, "delayed", false);
+    if (c->failure.n) qd_json_field_str(w, "details", c->failure);
+    qd_json_field_c(w, "allocation_status", "no_attempt");
+    qd_json_object_end(w);
+}
+
+static void write_copy(const state_request *x, const qd_index_meta *m, uint32_t number,
+                       const qd_shard_meta *r, uint32_t copy)
+{
+    static const qd_copy missing = {.recovery = QD_RECOVERY_EXISTING_STORE};
     qd_json_writer *w = x->w;
-    bool assigned = primary && r->state != QD_SHARD_UNASSIGNED;
+    const qd_copy *c = copy < r->ncopies ? &r->copies[copy] : &missing;
+    const qd_copy *partner = c->partner.n ? qd_shard_meta_copy(r, c->partner) : NULL;
     qd_json_object(w);
-    qd_json_field_c(w, "state", primary ? states[r->state] : "UNASSIGNED");
-    qd_json_field_bool(w, "primary", primary);
+    qd_json_field_c(w, "state", qd_shard_state_name(c->state));
+    qd_json_field_bool(w, "primary", copy == 0);
     qd_json_key_c(w, "node");
-    if (assigned) {
-        qd_json_str(w, r->node);
-    } else {
-        qd_json_null(w);
-    }
+    c->node.n ? qd_json_str(w, c->node) : qd_json_null(w);
     qd_json_key_c(w, "relocating_node");
-    qd_json_null(w);
+    partner ? qd_json_str(w, partner->node) : qd_json_null(w);
     qd_json_field_int(w, "shard", number);
     qd_json_field_str(w, "index", m->name);
-    if (assigned) {
+    if (!qd_copy_is_active(c)) {
+        open_part(w, "recovery_source");
+        qd_json_field_c(w, "type", qd_recovery_source_name(c->recovery));
+        qd_json_object_end(w);
+    }
+    if (qd_copy_is_assigned(c)) {
         open_part(w, "allocation_id");
-        qd_json_field_str(w, "id", r->allocation_id);
+        qd_json_field_str(w, "id", c->allocation_id);
+        if (c->partner.n) qd_json_field_str(w, "relocation_id", c->partner);
         qd_json_object_end(w);
     } else {
-        char text[48];
-        open_part(w, "recovery_source");
-        qd_json_field_c(w, "type", primary ? "EXISTING_STORE" : "PEER");
-        qd_json_object_end(w);
-        open_part(w, "unassigned_info");
-        qd_json_field_c(w, "reason", primary ? "ALLOCATION_FAILED" : "INDEX_CREATED");
-        qd_json_field_c(w, "at", qdi_time_text(m->created_ms, text));
-        qd_json_field_bool(w, "delayed", false);
-        qd_json_field_c(w, "allocation_status", "no_attempt");
-        qd_json_object_end(w);
+        write_unassigned(m, c, w);
     }
     qd_json_object_end(w);
 }
@@ -309,8 +324,9 @@ static void write_table(const state_request *x)
             snprintf(number, sizeof number, "%u", k);
             qd_json_key_c(w, number);
             qd_json_array(w);
-            write_copy(x, m, k, &shard[k], true);
-            for (uint32_t c = 0; c < m->replicas; c++) write_copy(x, m, k, &shard[k], false);
+            for (uint32_t c = 0; c < (shard[k].ncopies ? shard[k].ncopies : 1); c++) {
+                write_copy(x, m, k, &shard[k], c);
+            }
             qd_json_array_end(w);
         }
         qd_json_object_end(w);
@@ -327,11 +343,10 @@ static void write_copies_of(const state_request *x, const qd_node_meta *node)
         const qd_index_meta *m = x->found.at[i];
         const qd_shard_meta *shard = qd_state_shards(x->s, m);
         for (uint32_t k = 0; shard && k < m->shards; k++) {
-            bool assigned = shard[k].state != QD_SHARD_UNASSIGNED;
-            bool here = node ? assigned && qd_str_eq(shard[k].node, node->id) : !assigned;
-            if (here) write_copy(x, m, k, &shard[k], true);
-            for (uint32_t c = 0; !node && c < m->replicas; c++) {
-                write_copy(x, m, k, &shard[k], false);
+            for (uint32_t c = 0; c < shard[k].ncopies; c++) {
+                const qd_copy *copy = &shard[k].copies[c];
+                bool here = node ? qd_str_eq(copy->node, node->id) : !qd_copy_is_assigned(copy);
+                if (here) write_copy(x, m, k, &shard[k], c);
             }
         }
     }
@@ -347,7 +362,7 @@ static void write_routing_nodes(const state_request *x)
     qd_json_array_end(w);
     open_part(w, "nodes");
     for (uint32_t i = 0; i < x->s->nnodes; i++) {
-        if (qd_str_find(x->s->nodes[i].roles, 'd') < 0) continue;
+        if (!qd_node_is_data(&x->s->nodes[i])) continue;
         qd_json_key(w, x->s->nodes[i].id);
         qd_json_array(w);
         write_copies_of(x, &x->s->nodes[i]);

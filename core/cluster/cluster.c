@@ -24,7 +24,7 @@ static int kv_put(qd_cluster *c, const qd_coord_kv *kv)
     char *bytes = (char *)(v + 1);
     if (kv->value_len) memcpy(bytes, kv->value, kv->value_len);
     bytes[kv->value_len] = 0;
-    *v = (qd_state_kv){kv->mod_revision, {bytes, kv->value_len}};
+    *v = (qd_state_kv){kv->mod_revision, kv->session, {bytes, kv->value_len}};
     if (qd_map_put(&c->kv, kv->key, v, (void **)&old)) {
         qd_free(v);
         return QD_E_NOMEM;
@@ -217,6 +217,14 @@ static int announce(qd_cluster *c, qd_err *err)
     qd_json_field_str(&w, "http_address", c->self.http_address);
     qd_json_field_str(&w, "roles", c->self.roles);
     qd_json_field_str(&w, "version", c->self.version);
+    qd_json_field_str(&w, "ephemeral_id", c->self.ephemeral);
+    qd_json_key_c(&w, "attributes");
+    qd_json_object(&w);
+    for (uint32_t i = 0; i < c->self.nattributes; i++) {
+        qd_json_key(&w, c->self.attributes[i].key);
+        qd_json_str(&w, c->self.attributes[i].value);
+    }
+    qd_json_object_end(&w);
     qd_json_object_end(&w);
     qdi_txn_put(&t, qdi_txn_key(&t, "node/%.*s", QD_STR_ARG(c->self.id)), qdi_txn_value(&t, &b),
                 c->session);
@@ -270,9 +278,16 @@ static int form(qd_cluster *c, qd_err *err)
     return rc == QD_E_CONFLICT ? 0 : rc;
 }
 
-static qd_node_meta copy_node(qd_arena *a, const qd_node_meta *n)
+/* This node, for as long as c lives; an ephemeral id is made when none is given. */
+static int copy_self(qd_cluster *c, const qd_node_meta *n, qd_err *err)
 {
-    return (qd_node_meta){
+    qd_arena *a = &c->arena;
+    char made[QD_UUID_TEXT];
+    uint8_t random[16];
+    qd_env_random(c->env, random, sizeof random);
+    qd_uuid_text(random, made);
+    qd_pair *pairs = qd_arena_calloc(a, (n->nattributes + 1) * sizeof *pairs);
+    c->self = (qd_node_meta){
         .id = qd_arena_str(a, n->id),
         .name = qd_arena_str(a, n->name),
         .host = qd_arena_str(a, n->host),
@@ -280,7 +295,17 @@ static qd_node_meta copy_node(qd_arena *a, const qd_node_meta *n)
         .http_address = qd_arena_str(a, n->http_address),
         .roles = qd_arena_str(a, n->roles),
         .version = qd_arena_str(a, n->version),
+        .ephemeral = qd_arena_str(a, n->ephemeral.n ? n->ephemeral : qd_str_c(made)),
+        .attributes = pairs,
     };
+    if (!pairs || !c->self.ephemeral.p) return qd_err_nomem(err, "cluster");
+    for (uint32_t i = 0; i < n->nattributes; i++) {
+        pairs[i].key = qd_arena_str(a, n->attributes[i].key);
+        pairs[i].value = qd_arena_str(a, n->attributes[i].value);
+        if (!pairs[i].key.p || !pairs[i].value.p) return qd_err_nomem(err, "cluster");
+        c->self.nattributes++;
+    }
+    return 0;
 }
 
 int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *err)
@@ -302,8 +327,8 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     qd_cond_init(&c->applied);
     qd_cond_init(&c->keeper_wake);
     c->name = qd_arena_str(&c->arena, config->name);
-    c->self = copy_node(&c->arena, &config->self);
-    int rc = c->self.version.p ? form(c, err) : qd_err_nomem(err, "cluster");
+    int rc = copy_self(c, &config->self, err);
+    if (!rc) rc = form(c, err);
     if (!rc) rc = read_all(c, &revision, err);
     if (!rc) rc = publish_quietly(c, revision, err);
     if (!rc && c->data) rc = qdi_claim_shards(c, err);
@@ -405,10 +430,20 @@ int qd_cluster_wait(qd_cluster *c, uint64_t revision, int64_t timeout_ms, qd_err
 qd_health qd_index_health(const qd_state *s, const qd_index_meta *m)
 {
     const qd_shard_meta *shard = qd_state_shards(s, m);
+    qd_health worst = QD_HEALTH_GREEN;
     for (uint32_t i = 0; shard && i < m->shards; i++) {
-        if (shard[i].state != QD_SHARD_STARTED) return QD_HEALTH_RED;
+        qd_health h = qd_shard_health(&shard[i], m->replicas);
+        if (h > worst) worst = h;
     }
-    return m->replicas ? QD_HEALTH_YELLOW : QD_HEALTH_GREEN;
+    return worst;
+}
+
+qd_health qd_shard_health(const qd_shard_meta *s, uint32_t replicas)
+{
+    qd_shard_counts_meta n;
+    if (!qd_shard_meta_is_started(s)) return QD_HEALTH_RED;
+    qd_shard_meta_count(s, replicas, &n);
+    return n.unassigned || n.active < (uint64_t)replicas + 1 ? QD_HEALTH_YELLOW : QD_HEALTH_GREEN;
 }
 
 const char *qd_health_name(qd_health h)

@@ -21,7 +21,7 @@ typedef struct qd_cluster_config {
     qd_env *env;
     qd_coord_store *store;  /* opened; closed by its owner after qd_cluster_close */
     qd_str name;            /* cluster.name */
-    qd_node_meta self;      /* this node, announced under its session */
+    qd_node_meta self;      /* this node, announced under its session; ephemeral is made if empty */
     bool data;              /* may hold shards */
     int64_t session_ttl_ms; /* 30,000 */
     int64_t timeout_ms;     /* of one change: 30,000 */
@@ -117,6 +117,8 @@ int qd_cluster_shards_report(qd_cluster *c, const qd_str *uuids, const uint32_t 
 typedef enum qd_health { QD_HEALTH_GREEN, QD_HEALTH_YELLOW, QD_HEALTH_RED } qd_health;
 /* Health of an index: red without all primaries started, yellow without all replicas. */
 qd_health qd_index_health(const qd_state *s, const qd_index_meta *m);
+/* Health of one shard of an index with so many replicas. */
+qd_health qd_shard_health(const qd_shard_meta *s, uint32_t replicas);
 /* "green", "yellow", "red" */
 const char *qd_health_name(qd_health h);
 

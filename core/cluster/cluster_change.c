@@ -11,10 +11,7 @@
 #define RECORD_MAX ((size_t)16 << 20)
 #define GRAVES_MAX 500u
 
-/* One attempt: puts the transaction together from s. 0: commit it; 1: nothing to do. */
-typedef int (*change_fn)(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err);
-
-static int change(qd_cluster *c, change_fn fn, void *arg, qd_state **out, qd_err *err)
+int qdi_change(qd_cluster *c, qdi_change_fn fn, void *arg, qd_state **out, qd_err *err)
 {
     int rc = 0;
     atomic_fetch_add(&c->pending, 1);
@@ -65,16 +62,6 @@ static void put_index(cluster_txn *t, const qd_index_meta *m)
     qd_json_writer_init(&w, &b, false);
     qd_index_meta_encode(m, &w);
     qdi_txn_put(t, index_key(t, m->uuid), qdi_txn_value(t, &b), 0);
-}
-
-static void put_shard(cluster_txn *t, const char *uuid, uint32_t number, const qd_shard_meta *s)
-{
-    qd_buf b;
-    qd_json_writer w;
-    qd_buf_init(&b, NULL, RECORD_MAX);
-    qd_json_writer_init(&w, &b, false);
-    qd_shard_meta_encode(s, &w);
-    qdi_txn_put(t, qdi_txn_key(t, "shard/%s/%u", uuid, number), qdi_txn_value(t, &b), 0);
 }
 
 /* Is the mapping of this hash used by an index other than `but`? */
@@ -185,13 +172,13 @@ static int name_free(const qd_state *s, const create_args *a, qd_err *err)
     return 0;
 }
 
-/* The data nodes in turn, beginning with the one that holds fewest shards. */
+/* The data nodes in turn, beginning with the one that holds fewest copies. */
 static const qd_node_meta *place(qd_cluster *c, const qd_state *s, uint32_t number)
 {
     const qd_node_meta *data[64];
     uint32_t n = 0;
     for (uint32_t i = 0; i < s->nnodes && n < QD_COUNT_OF(data); i++) {
-        if (qd_str_find(s->nodes[i].roles, 'd') >= 0) data[n++] = &s->nodes[i];
+        if (qd_node_is_data(&s->nodes[i])) data[n++] = &s->nodes[i];
     }
     if (n == 0) return c->data ? &c->self : NULL;
     uint32_t least = 0, fewest = UINT32_MAX;
@@ -199,7 +186,7 @@ static const qd_node_meta *place(qd_cluster *c, const qd_state *s, uint32_t numb
         uint32_t held = 0;
         for (uint32_t i = 0; i < s->n; i++) {
             for (uint32_t j = 0; j < s->indices[i]->shards; j++) {
-                held += qd_str_eq(s->shards[i][j].node, data[k]->id);
+                held += qd_shard_meta_copy_of(&s->shards[i][j], data[k]->id) != NULL;
             }
         }
         if (held < fewest) {
@@ -242,15 +229,15 @@ static int create_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn
     last->value = qd_arena_str(&t->arena, last->value);
     put_index(t, m);
     for (uint32_t i = 0; i < m->shards; i++) {
+        qd_shard_edit e;
         const qd_node_meta *node = place(c, s, i);
-        qd_shard_meta shard = {.state = QD_SHARD_UNASSIGNED, .fresh = true};
-        if (node) {
-            shard.state = QD_SHARD_INITIALIZING;
-            shard.primary_term = 1;
-            shard.allocation_id = qdi_allocation_id(c, t);
-            shard.node = node->id;
+        int made = qd_shard_edit_new(&e, &t->arena, m->replicas, src.created_ms);
+        if (!made && node) {
+            qd_shard_place p = {qdi_allocation_id(c, t), node->id, node->ephemeral};
+            made = qd_shard_edit_assign_primary(&e, &p, QD_FORCE_NONE);
         }
-        put_shard(t, uuid, i, &shard);
+        if (made) t->failed = QD_E_NOMEM;
+        qdi_txn_put_shard(t, uuid, i, &e);
     }
     qd_index_meta_unref(m);
     return 0;
@@ -261,7 +248,7 @@ int qd_cluster_create_index(qd_cluster *c, qd_str name, qd_settings *settings, q
 {
     create_args a = {name, settings, mapping, aliases, naliases};
     int rc = qd_index_name_check(name, err);
-    return rc ? rc : change(c, create_index, &a, out, err);
+    return rc ? rc : qdi_change(c, create_index, &a, out, err);
 }
 
 typedef struct import_args {
@@ -286,11 +273,14 @@ static int import_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn
     put_mapping(t, m);
     put_index(t, m);
     for (uint32_t i = 0; i < m->shards; i++) {
-        qd_shard_meta shard = {.state = QD_SHARD_INITIALIZING,
-                               .primary_term = a->terms[i],
-                               .allocation_id = qdi_allocation_id(c, t),
-                               .node = c->self.id};
-        put_shard(t, m->uuid, i, &shard);
+        qd_shard_edit e;
+        qd_shard_place p = {qdi_allocation_id(c, t), c->self.id, c->self.ephemeral};
+        int made = qd_shard_edit_new(&e, &t->arena, m->replicas, qd_env_wall_ms(c->env));
+        e.s.fresh = false; /* its files are here */
+        e.s.primary_term = a->terms[i] ? a->terms[i] - 1 : 0;
+        if (!made) made = qd_shard_edit_assign_primary(&e, &p, QD_FORCE_STALE);
+        if (made) t->failed = QD_E_NOMEM;
+        qdi_txn_put_shard(t, m->uuid, i, &e);
     }
     return 0;
 }
@@ -300,7 +290,7 @@ int qd_cluster_import_index(qd_cluster *c, const qd_index_meta *m, const uint64_
 {
     import_args a = {m, terms};
     int rc = qd_index_name_check(m->name, err);
-    return rc ? rc : change(c, import_index, &a, out, err);
+    return rc ? rc : qdi_change(c, import_index, &a, out, err);
 }
 
 /* --- deleting
@@ -376,7 +366,7 @@ int qd_cluster_delete_indices(qd_cluster *c, const qd_index_meta *const *m, uint
                               qd_state **out, qd_err *err)
 {
     delete_args a = {m, n};
-    return change(c, delete_indices, &a, out, err);
+    return qdi_change(c, delete_indices, &a, out, err);
 }
 
 /* --- changing one index
@@ -428,7 +418,7 @@ static int change_mapping(qd_cluster *c, void *arg, const qd_state *s, cluster_t
 int qd_cluster_put_mapping(qd_cluster *c, qd_str uuid, qd_str update, qd_state **out, qd_err *err)
 {
     mapping_args a = {uuid, update};
-    return change(c, change_mapping, &a, out, err);
+    return qdi_change(c, change_mapping, &a, out, err);
 }
 
 typedef struct settings_args {
@@ -478,7 +468,7 @@ int qd_cluster_put_settings(qd_cluster *c, qd_str uuid, const qd_settings *updat
                             qd_state **out, qd_err *err)
 {
     settings_args a = {uuid, update, preserve};
-    return change(c, change_settings, &a, out, err);
+    return qdi_change(c, change_settings, &a, out, err);
 }
 
 typedef struct closed_args {
@@ -501,7 +491,7 @@ static int change_closed(qd_cluster *c, void *arg, const qd_state *s, cluster_tx
 int qd_cluster_set_closed(qd_cluster *c, qd_str uuid, bool closed, qd_state **out, qd_err *err)
 {
     closed_args a = {uuid, closed};
-    return change(c, change_closed, &a, out, err);
+    return qdi_change(c, change_closed, &a, out, err);
 }
 
 /* --- aliases
@@ -624,7 +614,7 @@ int qd_cluster_update_aliases(qd_cluster *c, const qd_alias_action *a, uint32_t 
                               qd_err *err)
 {
     alias_args args = {a, n};
-    return change(c, change_aliases, &args, out, err);
+    return qdi_change(c, change_aliases, &args, out, err);
 }
 
 /* --- cluster settings
@@ -671,7 +661,7 @@ int qd_cluster_update_settings(qd_cluster *c, const qd_settings *persistent,
                                const qd_settings *transient, qd_state **out, qd_err *err)
 {
     cluster_settings_args a = {persistent, transient};
-    return change(c, change_cluster_settings, &a, out, err);
+    return qdi_change(c, change_cluster_settings, &a, out, err);
 }
 
 /* --- documents --- */
@@ -703,73 +693,5 @@ int qd_cluster_put_document(qd_cluster *c, qd_str key, qd_str value, bool create
                             qd_err *err)
 {
     document_args a = {key, value, create};
-    return change(c, change_document, &a, out, err);
-}
-
-/* --- shards of this node
- * -------------------------------------------------------------------------------- */
-
-typedef struct started_args {
-    const qd_str *uuids;
-    const uint32_t *numbers;
-    uint32_t n;
-    qd_shard_state state;
-} report_args;
-
-static int shards_report(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
-{
-    const report_args *a = arg;
-    bool any = false;
-    (void)err;
-    for (uint32_t i = 0; i < a->n; i++) {
-        const qd_index_meta *m = qd_state_index_uuid(s, a->uuids[i]);
-        const qd_shard_meta *list = m ? qd_state_shards(s, m) : NULL;
-        if (!list || a->numbers[i] >= m->shards) continue;
-        qd_shard_meta now = list[a->numbers[i]];
-        if (now.state == a->state || !qd_str_eq(now.node, c->self.id)) continue;
-        any = true;
-        qdi_txn_at(t, qdi_txn_key(t, "shard/%s/%u", m->uuid, a->numbers[i]), now.mod_revision);
-        now.state = a->state;
-        if (a->state == QD_SHARD_STARTED) now.fresh = false;
-        put_shard(t, m->uuid, a->numbers[i], &now);
-    }
-    return any ? 0 : 1;
-}
-
-int qd_cluster_shards_report(qd_cluster *c, const qd_str *uuids, const uint32_t *numbers,
-                             uint32_t n, qd_shard_state state, qd_err *err)
-{
-    report_args a = {uuids, numbers, n, state};
-    /* a shard may be open before the state that the listener began it from is published */
-    qd_mutex_lock(&c->lock);
-    uint64_t seen = c->applying;
-    qd_mutex_unlock(&c->lock);
-    int rc = qd_cluster_wait(c, seen, c->timeout_ms, err);
-    return rc ? rc : change(c, shards_report, &a, NULL, err);
-}
-
-int qdi_claim_shards(qd_cluster *c, qd_err *err)
-{
-    const qd_state *s = c->state;
-    uint32_t most = qd_coord_limits(c->store)->txn_ops_max / 2;
-    int rc = 0;
-    for (uint32_t i = 0; i < s->n && !rc; i++) {
-        const qd_index_meta *m = s->indices[i];
-        for (uint32_t k = 0; k < m->shards && !rc;) {
-            cluster_txn t;
-            qdi_txn_init(&t);
-            for (; k < m->shards && t.changes.n < most; k++) {
-                qd_shard_meta now = s->shards[i][k];
-                if (!now.mod_revision || !qd_str_eq(now.node, c->self.id)) continue;
-                qdi_txn_at(&t, qdi_txn_key(&t, "shard/%s/%u", m->uuid, k), now.mod_revision);
-                now.state = QD_SHARD_INITIALIZING;
-                now.primary_term++;
-                put_shard(&t, m->uuid, k, &now);
-            }
-            if (t.changes.n) rc = qdi_txn_commit(c, &t, NULL, err);
-            if (rc == QD_E_CONFLICT) rc = 0; /* moved to somebody else meanwhile */
-            qdi_txn_fini(&t);
-        }
-    }
-    return rc;
+    return qdi_change(c, change_document, &a, out, err);
 }

@@ -4,6 +4,7 @@
 
 #include "base/vec.h"
 #include "cluster/cluster.h"
+#include "cluster/shard_edit.h"
 #include "runtime/sync.h"
 
 #define CLUSTER_LOG "cluster"
@@ -67,6 +68,16 @@ qd_str qdi_txn_key(cluster_txn *t, const char *fmt, ...) QD_PRINTF(2, 3);
 qd_str qdi_txn_value(cluster_txn *t, qd_buf *b);
 /* Commits: 0, QD_E_CONFLICT (without text: try again), or an error. */
 int qdi_txn_commit(qd_cluster *c, cluster_txn *t, uint64_t *revision, qd_err *err);
+
+/* Puts the edited record of a shard, under a compare with the revision it was edited from. */
+void qdi_txn_put_shard(cluster_txn *t, const char *uuid, uint32_t number, const qd_shard_edit *e);
+
+/* One attempt: puts the transaction together from s. 0: commit it; 1: nothing to do. */
+typedef int (*qdi_change_fn)(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t,
+                             qd_err *err);
+/* Makes and commits a change, again from a newer state while it conflicts; returns when this node
+ * has applied it. */
+int qdi_change(qd_cluster *c, qdi_change_fn fn, void *arg, qd_state **out, qd_err *err);
 
 /* A new random allocation id. */
 qd_str qdi_allocation_id(qd_cluster *c, cluster_txn *t);

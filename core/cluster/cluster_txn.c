@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#define SHARD_RECORD_MAX ((size_t)4 << 20)
 #define TXN_ARENA_MAX ((size_t)512 << 20)
 
 void qdi_txn_init(cluster_txn *t)
@@ -69,6 +70,21 @@ qd_str qdi_txn_value(cluster_txn *t, qd_buf *b)
     qd_str v = qd_buf_status(b) ? (qd_str){NULL, 0} : qd_arena_str(&t->arena, qd_buf_view(b));
     qd_buf_fini(b);
     return v;
+}
+
+void qdi_txn_put_shard(cluster_txn *t, const char *uuid, uint32_t number, const qd_shard_edit *e)
+{
+    qd_buf b;
+    qd_json_writer w;
+    qd_str key = qdi_txn_key(t, "shard/%s/%u", uuid, number);
+    if (t->failed) return;
+    qd_assert(qd_shard_meta_check(&e->s, NULL) == 0);
+    qd_buf_init(&b, NULL, SHARD_RECORD_MAX);
+    qd_json_writer_init(&w, &b, false);
+    qd_shard_meta_encode(&e->s, &w);
+    /* a new one needs no compare: its index is new */
+    if (e->s.mod_revision) qdi_txn_at(t, key, e->s.mod_revision);
+    qdi_txn_put(t, key, qdi_txn_value(t, &b), 0);
 }
 
 int qdi_txn_commit(qd_cluster *c, cluster_txn *t, uint64_t *revision, qd_err *err)

@@ -6,6 +6,7 @@
 #define QD_CLUSTER_INDEX_META_H
 
 #include "base/arena.h"
+#include "cluster/shard_meta.h"
 #include "config/schema.h"
 #include "mapping/mapping.h"
 #include <stdatomic.h>
@@ -20,22 +21,6 @@ typedef struct qd_alias {
     int8_t is_write_index; /* -1: not given */
     bool is_hidden;
 } qd_alias;
-
-typedef enum qd_shard_state {
-    QD_SHARD_UNASSIGNED,
-    QD_SHARD_INITIALIZING,
-    QD_SHARD_STARTED
-} qd_shard_state;
-
-/* One record for each shard: who is primary, under which term, who is in sync. */
-typedef struct qd_shard_meta {
-    qd_shard_state state;
-    uint64_t primary_term; /* 0: never assigned */
-    qd_str allocation_id;  /* of the primary; empty: unassigned */
-    qd_str node;           /* id of the node that holds it */
-    uint64_t mod_revision; /* of the record, for compare-and-set; 0: not there */
-    bool fresh;            /* has never been started: the node makes it, else opens it */
-} qd_shard_meta;
 
 typedef struct qd_index_meta {
     _Atomic int32_t refs;
@@ -94,11 +79,6 @@ int qd_index_meta_decode(qd_str record, qd_str mapping, qd_index_meta **out, qd_
 /* The mapping hash that a stored record names, without building anything. */
 QD_MUST_CHECK
 int qd_index_meta_peek(qd_str record, char mapping_hash[65], qd_err *err);
-/* A shard's record. [any] */
-void qd_shard_meta_encode(const qd_shard_meta *s, qd_json_writer *w);
-/* Back; strings live in arena. QD_E_CORRUPT. [any] */
-QD_MUST_CHECK
-int qd_shard_meta_decode(qd_str record, qd_arena *arena, qd_shard_meta *out, qd_err *err);
 /* Lower-case hex SHA-256 of bytes (FIPS 180-4, by OpenSSL). [any] */
 void qd_sha256_hex(qd_str bytes, char out[65]);
 /* 16 random bytes as 22 characters of URL-safe base64. [any] */

@@ -11,6 +11,21 @@
 #define LOG "cluster"
 #define STATE_ARENA_MAX ((size_t)1 << 30)
 
+/* The records of an index's shards; shared by all states in which none of them has changed. */
+typedef struct qd_state_group {
+    _Atomic int32_t refs;
+    qd_arena arena;
+    qd_shard_meta *at;
+    uint32_t n, replicas;
+} qd_state_group;
+
+static void group_unref(qd_state_group *g)
+{
+    if (!g || atomic_fetch_sub_explicit(&g->refs, 1, memory_order_acq_rel) != 1) return;
+    qd_arena_fini(&g->arena);
+    qd_free(g);
+}
+
 qd_state *qd_state_ref(const qd_state *s)
 {
     qd_state *x = (qd_state *)(uintptr_t)s;
@@ -22,7 +37,10 @@ void qd_state_unref(const qd_state *s)
 {
     qd_state *x = (qd_state *)(uintptr_t)s;
     if (!x || atomic_fetch_sub_explicit(&x->refs, 1, memory_order_acq_rel) != 1) return;
-    for (uint32_t i = 0; i < x->n; i++) qd_index_meta_unref(x->indices[i]);
+    for (uint32_t i = 0; i < x->n; i++) {
+        qd_index_meta_unref(x->indices[i]);
+        group_unref(x->groups[i]);
+    }
     qd_settings_unref(x->persistent);
     qd_settings_unref(x->transient);
     qd_map_fini(&x->names);
@@ -46,7 +64,8 @@ const qd_index_meta *qd_state_index_uuid(const qd_state *s, qd_str uuid)
     return NULL;
 }
 
-const qd_shard_meta *qd_state_shards(const qd_state *s, const qd_index_meta *m)
+/* Place of m in s->indices, -1 when it is not there. */
+static int64_t place_of(const qd_state *s, const qd_index_meta *m)
 {
     uint32_t lo = 0, hi = s->n;
     while (lo < hi) {
@@ -57,7 +76,58 @@ const qd_shard_meta *qd_state_shards(const qd_state *s, const qd_index_meta *m)
             hi = mid;
         }
     }
-    return lo < s->n && strcmp(s->indices[lo]->uuid, m->uuid) == 0 ? s->shards[lo] : NULL;
+    return lo < s->n && strcmp(s->indices[lo]->uuid, m->uuid) == 0 ? (int64_t)lo : -1;
+}
+
+const qd_shard_meta *qd_state_shards(const qd_state *s, const qd_index_meta *m)
+{
+    int64_t i = place_of(s, m);
+    return i < 0 ? NULL : s->shards[i];
+}
+
+const qd_shard_meta *qd_state_shard(const qd_state *s, const qd_index_meta *m, uint32_t number)
+{
+    int64_t i = place_of(s, m);
+    return i < 0 || number >= s->indices[i]->shards ? NULL : &s->shards[i][number];
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const qd_node_meta *x = a, *y = b;
+    return qd_str_cmp(x->id, y->id);
+}
+
+const qd_node_meta *qd_state_node(const qd_state *s, qd_str id)
+{
+    qd_node_meta wanted = {.id = id};
+    return s->nnodes ? bsearch(&wanted, s->nodes, s->nnodes, sizeof wanted, by_id) : NULL;
+}
+
+bool qd_state_copy_lives(const qd_state *s, const qd_copy *c)
+{
+    const qd_node_meta *n = qd_copy_is_assigned(c) ? qd_state_node(s, c->node) : NULL;
+    return n && qd_str_eq(n->ephemeral, c->ephemeral);
+}
+
+bool qd_node_is_data(const qd_node_meta *n)
+{
+    for (size_t i = 0; i < n->roles.n; i++) {
+        if (qd_str_find(QD_STR(QD_NODE_DATA_ROLES), n->roles.p[i]) >= 0) return true;
+    }
+    return false;
+}
+
+bool qd_node_has_role(const qd_node_meta *n, char letter)
+{
+    return qd_str_find(n->roles, letter) >= 0;
+}
+
+qd_str qd_node_attribute(const qd_node_meta *n, qd_str key)
+{
+    for (uint32_t i = 0; i < n->nattributes; i++) {
+        if (qd_str_eq(n->attributes[i].key, key)) return n->attributes[i].value;
+    }
+    return (qd_str){NULL, 0};
 }
 
 const qd_alias_group *qd_state_alias(const qd_state *s, qd_str name)
@@ -133,7 +203,8 @@ static int make_indices(building *b, qd_err *err)
     while ((e = qd_map_next(b->kv, &pos))) room += qd_str_starts(e->key, prefix);
     s->indices = qd_arena_calloc(&s->arena, (room + 1) * sizeof *s->indices);
     s->shards = qd_arena_calloc(&s->arena, (room + 1) * sizeof *s->shards);
-    if (!s->indices || !s->shards) return qd_err_nomem(err, "cluster state");
+    s->groups = qd_arena_calloc(&s->arena, (room + 1) * sizeof *s->groups);
+    if (!s->indices || !s->shards || !s->groups) return qd_err_nomem(err, "cluster state");
     pos = 0;
     while ((e = qd_map_next(b->kv, &pos))) {
         if (!qd_str_starts(e->key, prefix)) continue;
@@ -151,30 +222,86 @@ static int make_indices(building *b, qd_err *err)
     return 0;
 }
 
+static const qd_state_kv *shard_record(const building *b, const qd_index_meta *m, uint32_t number)
+{
+    char name[64];
+    int n = snprintf(name, sizeof name, "%s/%u", m->uuid, number);
+    return key(b, "shard/", (qd_str){name, (size_t)n});
+}
+
+/* The group of before, if none of its records has changed. */
+static qd_state_group *same_group(const building *b, const qd_index_meta *m)
+{
+    int64_t at = b->old ? place_of(b->old, m) : -1;
+    qd_state_group *g = at < 0 ? NULL : b->old->groups[at];
+    if (!g || g->n != m->shards || g->replicas != m->replicas) return NULL;
+    for (uint32_t k = 0; k < g->n; k++) {
+        const qd_state_kv *record = shard_record(b, m, k);
+        if (g->at[k].mod_revision != (record ? record->mod_revision : 0)) return NULL;
+    }
+    atomic_fetch_add_explicit(&g->refs, 1, memory_order_relaxed);
+    return g;
+}
+
+/* A record that names fewer copies than the index shall have: the rest is unassigned. */
+static int fill_places(qd_state_group *g, qd_shard_meta *s)
+{
+    uint32_t places = 0, wanted = g->replicas < QD_COPIES_MAX / 2 ? g->replicas + 1
+                                                                  : QD_COPIES_MAX / 2;
+    for (uint32_t i = 0; i < s->ncopies; i++) places += !qd_copy_is_target(&s->copies[i]);
+    if (places >= wanted) return 0;
+    qd_copy *copies = qd_arena_calloc(&g->arena, (s->ncopies + wanted - places) * sizeof *copies);
+    if (!copies) return QD_E_NOMEM;
+    memcpy(copies, s->copies, s->ncopies * sizeof *copies);
+    for (; places < wanted; places++) {
+        copies[s->ncopies++] = (qd_copy){.recovery = QD_RECOVERY_PEER,
+                                         .reason = QD_UNASSIGNED_REPLICA_ADDED};
+    }
+    s->copies = copies;
+    return 0;
+}
+
+static int make_group(const building *b, const qd_index_meta *m, qd_state_group **out, qd_err *err)
+{
+    qd_state_group *g = qd_calloc(NULL, sizeof *g);
+    if (!g) return qd_err_nomem(err, "cluster state");
+    int rc = 0;
+    atomic_store(&g->refs, 1);
+    qd_arena_init(&g->arena, NULL, STATE_ARENA_MAX);
+    g->n = m->shards;
+    g->replicas = m->replicas;
+    g->at = qd_arena_calloc(&g->arena, m->shards * sizeof *g->at);
+    if (!g->at) rc = QD_E_NOMEM;
+    for (uint32_t k = 0; k < m->shards && !passes(rc); k++) {
+        const qd_state_kv *record = shard_record(b, m, k);
+        if (!record) continue;
+        qd_err why;
+        qd_err_init(&why);
+        rc = qd_shard_meta_decode(record->value, &g->arena, &g->at[k], &why);
+        if (!rc) rc = fill_places(g, &g->at[k]);
+        g->at[k].mod_revision = record->mod_revision;
+        if (rc && !passes(rc)) {
+            qd_log_error(LOG, "record of shard [%.*s][%u] cannot be used: %s", QD_STR_ARG(m->name),
+                         k, qd_err_reason(&why));
+        }
+        qd_err_fini(&why);
+    }
+    if (passes(rc)) {
+        group_unref(g);
+        return qd_err_nomem(err, "cluster state");
+    }
+    *out = g;
+    return 0;
+}
+
 static int make_shards(building *b, qd_err *err)
 {
     qd_state *s = b->s;
-    char name[64];
     for (uint32_t i = 0; i < s->n; i++) {
-        const qd_index_meta *m = s->indices[i];
-        s->shards[i] = qd_arena_calloc(&s->arena, m->shards * sizeof **s->shards);
-        if (!s->shards[i]) return qd_err_nomem(err, "cluster state");
-        for (uint32_t k = 0; k < m->shards; k++) {
-            int n = snprintf(name, sizeof name, "%s/%u", m->uuid, k);
-            const qd_state_kv *record = key(b, "shard/", (qd_str){name, (size_t)n});
-            if (!record) continue;
-            qd_err why;
-            qd_err_init(&why);
-            int rc = qd_shard_meta_decode(record->value, &s->arena, &s->shards[i][k], &why);
-            if (!rc) {
-                s->shards[i][k].mod_revision = record->mod_revision;
-            } else if (!passes(rc)) {
-                qd_log_error(LOG, "record of shard [%.*s][%u] cannot be used: %s",
-                             QD_STR_ARG(m->name), k, qd_err_reason(&why));
-            }
-            qd_err_fini(&why);
-            if (passes(rc)) return qd_err_nomem(err, "cluster state");
-        }
+        s->groups[i] = same_group(b, s->indices[i]);
+        int rc = s->groups[i] ? 0 : make_group(b, s->indices[i], &s->groups[i], err);
+        if (rc) return rc;
+        s->shards[i] = s->groups[i]->at;
     }
     return 0;
 }
@@ -244,6 +371,75 @@ static qd_str member(const qd_json_node *root, const char *name, qd_arena *a)
     return qd_arena_str(a, n && n->type == QD_JSON_T_STRING ? n->text : (qd_str){"", 0});
 }
 
+static int by_pair(const void *a, const void *b)
+{
+    const qd_pair *x = a, *y = b;
+    return qd_str_cmp(x->key, y->key);
+}
+
+static int read_attributes(const qd_json_node *list, qd_arena *a, qd_node_meta *out)
+{
+    if (!list || list->type != QD_JSON_T_OBJECT || !list->n) return 0;
+    qd_pair *pairs = qd_arena_calloc(a, list->n * sizeof *pairs);
+    if (!pairs) return QD_E_NOMEM;
+    for (const qd_json_node *n = list->first; n; n = n->next) {
+        qd_pair *p = &pairs[out->nattributes++];
+        p->key = qd_arena_str(a, n->key);
+        p->value = qd_arena_str(a, n->type == QD_JSON_T_STRING ? n->text : (qd_str){"", 0});
+        if (!p->key.p || !p->value.p) return QD_E_NOMEM;
+    }
+    qsort(pairs, out->nattributes, sizeof *pairs, by_pair);
+    out->attributes = pairs;
+    return 0;
+}
+
+static uint64_t bytes_of(const qd_json_node *root, const char *name)
+{
+    uint64_t v = 0;
+    const qd_json_node *n = qd_json_get(root, name);
+    return n && n->type == QD_JSON_T_NUMBER && qd_str_u64(n->text, &v) ? v : 0;
+}
+
+/* What a node told of its disk. */
+static int read_disk(const building *b, qd_arena *scratch, qd_node_meta *out)
+{
+    qd_json_node *root;
+    const qd_state_kv *disk = key(b, "disk/", out->id);
+    int rc = disk ? qd_json_parse(scratch, disk->value, 8, &root, NULL) : QD_E_NOTFOUND;
+    if (rc) return passes(rc) ? rc : 0;
+    out->disk_total = bytes_of(root, "total");
+    out->disk_free = bytes_of(root, "free");
+    return 0;
+}
+
+/* One node's record; 0, a passing code, or another: it is damaged and left out. */
+static int read_node(const building *b, qd_str id, const qd_state_kv *kv, qd_node_meta *out)
+{
+    qd_arena scratch, *a = &b->s->arena;
+    qd_json_node *root;
+    qd_arena_init(&scratch, NULL, (size_t)1 << 20);
+    int rc = qd_json_parse(&scratch, kv->value, 8, &root, NULL);
+    if (!rc) {
+        *out = (qd_node_meta){
+            .id = qd_arena_str(a, id),
+            .name = member(root, "name", a),
+            .host = member(root, "host", a),
+            .transport_address = member(root, "transport_address", a),
+            .http_address = member(root, "http_address", a),
+            .roles = member(root, "roles", a),
+            .version = member(root, "version", a),
+            .ephemeral = member(root, "ephemeral_id", a),
+            .session = kv->session,
+            .mod_revision = kv->mod_revision,
+        };
+        if (!out->id.p || !out->ephemeral.p) rc = QD_E_NOMEM;
+        if (!rc) rc = read_attributes(qd_json_get(root, "attributes"), a, out);
+        if (!rc) rc = read_disk(b, &scratch, out);
+    }
+    qd_arena_fini(&scratch);
+    return rc;
+}
+
 static int make_nodes(building *b, qd_err *err)
 {
     static const qd_str prefix = {"node/", 5};
@@ -256,24 +452,21 @@ static int make_nodes(building *b, qd_err *err)
     s->nodes = nodes;
     pos = 0;
     while ((e = qd_map_next(b->kv, &pos))) {
-        qd_arena scratch;
-        qd_json_node *root;
         if (!qd_str_starts(e->key, prefix)) continue;
-        qd_arena_init(&scratch, NULL, (size_t)1 << 20);
-        int rc = qd_json_parse(&scratch, ((qd_state_kv *)e->value)->value, 8, &root, NULL);
-        if (!rc) {
-            nodes[s->nnodes++] = (qd_node_meta){
-                .id = qd_arena_str(&s->arena, qd_str_sub(e->key, prefix.n, e->key.n)),
-                .name = member(root, "name", &s->arena),
-                .host = member(root, "host", &s->arena),
-                .transport_address = member(root, "transport_address", &s->arena),
-                .http_address = member(root, "http_address", &s->arena),
-                .roles = member(root, "roles", &s->arena),
-                .version = member(root, "version", &s->arena),
-            };
-        }
-        qd_arena_fini(&scratch);
+        int rc = read_node(b, qd_str_sub(e->key, prefix.n, e->key.n), e->value,
+                           &nodes[s->nnodes]);
         if (passes(rc)) return qd_err_nomem(err, "cluster state");
+        if (rc) {
+            qd_log_error(LOG, "record [%.*s] cannot be used", QD_STR_ARG(e->key));
+        } else {
+            s->nnodes++;
+        }
+    }
+    qsort(nodes, s->nnodes, sizeof *nodes, by_id);
+    const qd_state_kv *master = key(b, "_election/", QD_STR("allocator"));
+    if (master) {
+        s->master = qd_arena_str(&s->arena, master->value);
+        if (!s->master.p && master->value.n) return qd_err_nomem(err, "cluster state");
     }
     return 0;
 }

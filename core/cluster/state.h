@@ -8,11 +8,28 @@
 #include "base/map.h"
 #include "cluster/index_meta.h"
 
+/* A node as it announced itself ("node/<id>"), with what it last told of its disk ("disk/<id>"). */
 typedef struct qd_node_meta {
     qd_str id, name, host, transport_address, http_address,
-        roles; /* roles: letters of _cat/nodes */
+        roles; /* roles: letters of _cat/nodes, see below */
     qd_str version;
+    qd_str ephemeral;          /* random, made by each process; empty only in old records */
+    const qd_pair *attributes; /* node.attr.* without the prefix, by key */
+    uint32_t nattributes;
+    uint64_t disk_total, disk_free; /* bytes of the tier; 0: not told */
+    uint64_t session;               /* of the coordination store; 0: not known (of qd_cluster_self) */
+    uint64_t mod_revision;          /* of its record */
 } qd_node_meta;
+
+/* Letters in qd_node_meta.roles: d data, h data_hot, w data_warm, c data_cold, s data_content,
+ * f data_frozen, i ingest, m master, r coordination, o operator. */
+#define QD_NODE_DATA_ROLES "dhwcsf"
+/* May it hold shards? [any] */
+bool qd_node_is_data(const qd_node_meta *n);
+/* Has it the role of a letter? [any] */
+bool qd_node_has_role(const qd_node_meta *n, char letter);
+/* An attribute's value; {NULL, 0}: it has none of that name. [any] */
+qd_str qd_node_attribute(const qd_node_meta *n, qd_str key);
 
 /* An alias over all indices that carry it. */
 typedef struct qd_alias_group {
@@ -36,6 +53,7 @@ typedef struct qd_state {
     char uuid[QD_UUID_TEXT]; /* of the cluster; empty: not formed */
     qd_index_meta **indices; /* by name, referenced */
     qd_shard_meta **shards;  /* by index as above: meta->shards records each */
+    struct qd_state_group **groups; /* what holds them; of state.c */
     uint32_t n;
     qd_map names;                                     /* name -> qd_index_meta */
     qd_map aliases;                                   /* name -> qd_alias_group */
@@ -43,8 +61,9 @@ typedef struct qd_state {
     uint64_t persistent_revision, transient_revision; /* 0: none stored */
     qd_map mappings; /* hash -> revision of its record, as a number */
     qd_map buried;   /* uuid of a deleted index -> revision of its record in the graveyard */
-    const qd_node_meta *nodes;
+    const qd_node_meta *nodes; /* by id */
     uint32_t nnodes;
+    qd_str master; /* id of the node whose allocator leads; empty: none is elected */
     const qd_state_document_record *documents; /* by key */
     uint32_t ndocuments;
 } qd_state;
@@ -57,6 +76,12 @@ void qd_state_unref(const qd_state *s);
 const qd_index_meta *qd_state_index(const qd_state *s, qd_str name);
 /* The records of an index's shards, NULL when the index is not in s. [any] */
 const qd_shard_meta *qd_state_shards(const qd_state *s, const qd_index_meta *m);
+/* The record of one shard, NULL when the index is not in s or has no such shard. [any] */
+const qd_shard_meta *qd_state_shard(const qd_state *s, const qd_index_meta *m, uint32_t number);
+/* A node by id, NULL. O(log n) [any] */
+const qd_node_meta *qd_state_node(const qd_state *s, qd_str id);
+/* Is the process that was given the copy still a node of the cluster? [any] */
+bool qd_state_copy_lives(const qd_state *s, const qd_copy *c);
 /* An index by uuid, NULL. O(indices) [any] */
 const qd_index_meta *qd_state_index_uuid(const qd_state *s, qd_str uuid);
 /* Was the index deleted? One that is neither here nor buried is not known to have ever been. [any]
@@ -129,7 +154,7 @@ int qd_alias_name_check(qd_str name, qd_err *err);
 
 /* The keys of the store, as last read or watched: name -> value with its revision. */
 typedef struct qd_state_kv {
-    uint64_t mod_revision;
+    uint64_t mod_revision, session;
     qd_str value; /* behind the struct */
 } qd_state_kv;
 /* Makes the snapshot of all keys in kv (values qd_state_kv); unchanged indices are taken over from

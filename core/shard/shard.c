@@ -111,7 +111,7 @@ void qdi_shard_engine_settings(const qd_index_meta *m, qd_engine_settings *out)
  * ---------------------------------------------------------------------------------------- */
 
 int qdi_shard_make(qd_shards *all, const qd_index_meta *m, uint32_t number, const qd_shard_meta *r,
-                   qd_shard **out, qd_err *err)
+                   const qd_copy *c, qd_shard **out, qd_err *err)
 {
     qd_shard *s = qd_calloc(NULL, sizeof *s);
     if (!s) return qd_err_nomem(err, "shard");
@@ -123,7 +123,7 @@ int qdi_shard_make(qd_shards *all, const qd_index_meta *m, uint32_t number, cons
     s->fresh = r->fresh;
     s->index = qd_index_meta_ref(m);
     snprintf(s->uuid, sizeof s->uuid, "%s", m->uuid);
-    snprintf(s->allocation_id, sizeof s->allocation_id, "%.*s", QD_STR_ARG(r->allocation_id));
+    snprintf(s->allocation_id, sizeof s->allocation_id, "%.*s", QD_STR_ARG(c->allocation_id));
     snprintf(s->folder, sizeof s->folder, "indices/%s/%u", m->uuid, number);
     snprintf(s->name, sizeof s->name, "[%.*s][%u]", QD_STR_ARG(m->name), number);
     qd_account_init(&s->account, "shard", all->account, 0);

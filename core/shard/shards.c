@@ -135,13 +135,14 @@ static void save_meta(qd_shards *all, const qd_index_meta *m)
     qd_err_fini(&err);
 }
 
-static void begin(qd_shards *all, const qd_index_meta *m, uint32_t number, const qd_shard_meta *r)
+static void begin(qd_shards *all, const qd_index_meta *m, uint32_t number, const qd_shard_meta *r,
+                  const qd_copy *c)
 {
     char key[SHARD_KEY_MAX];
     qd_shard *shard;
     qd_err err;
     qd_err_init(&err);
-    if (qdi_shard_make(all, m, number, r, &shard, &err)) {
+    if (qdi_shard_make(all, m, number, r, c, &shard, &err)) {
         qd_log_error(SHARD_LOG, "[%.*s][%u] %s", QD_STR_ARG(m->name), number, qd_err_reason(&err));
         qd_err_fini(&err);
         return;
@@ -174,17 +175,25 @@ static void end(qd_shards *all, const char *uuid, uint32_t number, bool remove)
     qd_shard_unref(shard);
 }
 
+/* Has the primary failed on this node, which tries it again? */
+static bool failed_here(const qd_shard_meta *r, const qd_node_meta *self)
+{
+    const qd_copy *p = qd_shard_meta_primary(r);
+    return p && !qd_copy_is_assigned(p) && qd_str_eq(p->last_node, self->id);
+}
+
 static void follow_index(qd_shards *all, const qd_state *now, uint32_t i, const qd_node_meta *self)
 {
     const qd_index_meta *m = now->indices[i];
     bool here = false, changed = false;
     for (uint32_t k = 0; k < m->shards; k++) {
         const qd_shard_meta *r = &now->shards[i][k];
-        bool mine = r->mod_revision && qd_str_eq(r->node, self->id) && !m->closed;
+        const qd_copy *c = qd_shard_meta_copy_of(r, self->id);
         qd_shard *shard = qd_shards_get(all, m->uuid, k);
+        bool mine = (c || (shard && failed_here(r, self))) && !m->closed;
         here |= mine;
         if (mine && !shard) {
-            begin(all, m, k, r);
+            begin(all, m, k, r, c);
             changed = true;
         } else if (!mine && shard) {
             end(all, m->uuid, k, false);

@@ -87,7 +87,7 @@ struct qd_shards {
 
 /* Makes a shard in phase OPENING and queues its opening. */
 int qdi_shard_make(qd_shards *s, const qd_index_meta *m, uint32_t number, const qd_shard_meta *r,
-                   qd_shard **out, qd_err *err);
+                   const qd_copy *c, qd_shard **out, qd_err *err);
 /* Takes over changed metadata: mapping, settings. */
 void qdi_shard_index_set(qd_shard *s, const qd_index_meta *m);
 /* Engine settings of an index. */

@@ -83,7 +83,7 @@ static void nodes_see_each_others_changes(void **state)
     assert_string_equal(sa->uuid, sb->uuid);
     assert_int_equal(sb->nnodes, 2);
     for (uint32_t k = 0; k < 3; k++)
-        assert_int_equal(sb->shards[0][k].state, QD_SHARD_INITIALIZING);
+        assert_int_equal(sb->shards[0][k].copies[0].state, QD_SHARD_INITIALIZING);
     assert_int_equal(qd_index_health(sb, i), QD_HEALTH_RED);
     qd_state_unref(sa);
     /* the same name again, from the other node */
@@ -217,14 +217,14 @@ static void restart_takes_shards_up_under_the_next_term(void **state)
                      0);
     qd_state_unref(now);
     now = qd_cluster_state(a.cluster);
-    assert_int_equal(now->shards[0][0].state, QD_SHARD_STARTED);
+    assert_int_equal(now->shards[0][0].copies[0].state, QD_SHARD_STARTED);
     assert_int_equal(now->shards[0][0].primary_term, 1);
     assert_int_equal(qd_index_health(now, now->indices[0]), QD_HEALTH_YELLOW); /* one replica */
     qd_state_unref(now);
     node_close(&a);
     a = node_open("restart", "node-a");
     now = qd_cluster_state(a.cluster);
-    assert_int_equal(now->shards[0][0].state, QD_SHARD_INITIALIZING);
+    assert_int_equal(now->shards[0][0].copies[0].state, QD_SHARD_INITIALIZING);
     assert_int_equal(now->shards[0][0].primary_term, 2);
     assert_false(now->shards[0][0].fresh);
     qd_state_unref(now);
