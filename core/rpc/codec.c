@@ -128,13 +128,14 @@ void qd_write_part_end(qd_writer *w, size_t token)
 
 /* --- reading --- */
 
-void qd_reader_init(qd_reader *r, qd_str bytes, const char *what, uint16_t version)
+void qd_body_reader_init(qd_body_reader *r, qd_str bytes, const char *what, uint16_t version)
 {
     const uint8_t *p = (const uint8_t *)(bytes.p ? bytes.p : "");
-    *r = (qd_reader){.p = p, .begin = p, .end = p + bytes.n, .what = what, .version = version};
+    *r = (qd_body_reader){.p = p, .begin = p, .end = p + bytes.n, .what = what, .version = version};
 }
 
-static void fail(qd_reader *r, const char *field, const char *why, uint64_t value, uint64_t max)
+static void fail(qd_body_reader *r, const char *field, const char *why, uint64_t value,
+                 uint64_t max)
 {
     if (r->bad) return;
     r->bad = field;
@@ -144,12 +145,12 @@ static void fail(qd_reader *r, const char *field, const char *why, uint64_t valu
     r->bad_max = max;
 }
 
-void qd_reader_fail(qd_reader *r, const char *field, const char *why)
+void qd_body_reader_fail(qd_body_reader *r, const char *field, const char *why)
 {
     fail(r, field, why, 0, 0);
 }
 
-int qd_reader_check(const qd_reader *r, qd_err *err)
+int qd_body_reader_check(const qd_body_reader *r, qd_err *err)
 {
     if (!r->bad) return 0;
     if (r->bad_max)
@@ -160,14 +161,14 @@ int qd_reader_check(const qd_reader *r, qd_err *err)
                       r->why);
 }
 
-int qd_reader_end(qd_reader *r, qd_err *err)
+int qd_body_reader_end(qd_body_reader *r, qd_err *err)
 {
     if (!r->bad && r->p != r->end) fail(r, "end", "has bytes left over behind it", 0, 0);
-    return qd_reader_check(r, err);
+    return qd_body_reader_check(r, err);
 }
 
 /* The next n bytes, or NULL with the error set. */
-static const uint8_t *take(qd_reader *r, const char *field, size_t n)
+static const uint8_t *take(qd_body_reader *r, const char *field, size_t n)
 {
     if (r->bad) return NULL;
     if ((size_t)(r->end - r->p) < n) {
@@ -179,13 +180,13 @@ static const uint8_t *take(qd_reader *r, const char *field, size_t n)
     return p;
 }
 
-uint8_t qd_read_u8(qd_reader *r, const char *field)
+uint8_t qd_read_u8(qd_body_reader *r, const char *field)
 {
     const uint8_t *p = take(r, field, 1);
     return p ? *p : 0;
 }
 
-bool qd_read_bool(qd_reader *r, const char *field)
+bool qd_read_bool(qd_body_reader *r, const char *field)
 {
     const uint8_t *p = take(r, field, 1);
     if (!p) return false;
@@ -197,25 +198,25 @@ bool qd_read_bool(qd_reader *r, const char *field)
     return *p != 0;
 }
 
-uint16_t qd_read_u16(qd_reader *r, const char *field)
+uint16_t qd_read_u16(qd_body_reader *r, const char *field)
 {
     const uint8_t *p = take(r, field, 2);
     return p ? qd_get_u16le(p) : 0;
 }
 
-uint32_t qd_read_u32(qd_reader *r, const char *field)
+uint32_t qd_read_u32(qd_body_reader *r, const char *field)
 {
     const uint8_t *p = take(r, field, 4);
     return p ? qd_get_u32le(p) : 0;
 }
 
-uint64_t qd_read_u64(qd_reader *r, const char *field)
+uint64_t qd_read_u64(qd_body_reader *r, const char *field)
 {
     const uint8_t *p = take(r, field, 8);
     return p ? qd_get_u64le(p) : 0;
 }
 
-uint64_t qd_read_varint(qd_reader *r, const char *field)
+uint64_t qd_read_varint(qd_body_reader *r, const char *field)
 {
     uint64_t v = 0;
     if (r->bad) return 0;
@@ -228,7 +229,7 @@ uint64_t qd_read_varint(qd_reader *r, const char *field)
     return v;
 }
 
-uint64_t qd_read_varint_max(qd_reader *r, const char *field, uint64_t max)
+uint64_t qd_read_varint_max(qd_body_reader *r, const char *field, uint64_t max)
 {
     const uint8_t *before = r->p;
     uint64_t v = qd_read_varint(r, field);
@@ -241,12 +242,12 @@ uint64_t qd_read_varint_max(qd_reader *r, const char *field, uint64_t max)
     return 0;
 }
 
-int64_t qd_read_zigzag(qd_reader *r, const char *field)
+int64_t qd_read_zigzag(qd_body_reader *r, const char *field)
 {
     return qd_unzigzag(qd_read_varint(r, field));
 }
 
-double qd_read_double(qd_reader *r, const char *field)
+double qd_read_double(qd_body_reader *r, const char *field)
 {
     uint64_t bits = qd_read_u64(r, field);
     double v;
@@ -254,7 +255,7 @@ double qd_read_double(qd_reader *r, const char *field)
     return v;
 }
 
-float qd_read_float(qd_reader *r, const char *field)
+float qd_read_float(qd_body_reader *r, const char *field)
 {
     uint32_t bits = qd_read_u32(r, field);
     float v;
@@ -262,19 +263,19 @@ float qd_read_float(qd_reader *r, const char *field)
     return v;
 }
 
-qd_str qd_read_raw(qd_reader *r, const char *field, size_t n)
+qd_str qd_read_raw(qd_body_reader *r, const char *field, size_t n)
 {
     const uint8_t *p = take(r, field, n);
     return p ? (qd_str){(const char *)p, n} : (qd_str){"", 0};
 }
 
-qd_str qd_read_str(qd_reader *r, const char *field, size_t max)
+qd_str qd_read_str(qd_body_reader *r, const char *field, size_t max)
 {
     uint64_t n = qd_read_varint_max(r, field, max < STR_MAX ? max : STR_MAX);
     return qd_read_raw(r, field, (size_t)n);
 }
 
-qd_str qd_read_str_copy(qd_reader *r, const char *field, size_t max, qd_arena *a)
+qd_str qd_read_str_copy(qd_body_reader *r, const char *field, size_t max, qd_arena *a)
 {
     qd_str s = qd_read_str(r, field, max);
     if (r->bad) return s;
@@ -286,7 +287,7 @@ qd_str qd_read_str_copy(qd_reader *r, const char *field, size_t max, qd_arena *a
     return s;
 }
 
-void qd_read_text(qd_reader *r, const char *field, char *out, size_t size)
+void qd_read_text(qd_body_reader *r, const char *field, char *out, size_t size)
 {
     qd_str s = qd_read_str(r, field, size - 1);
     if (s.n && memchr(s.p, 0, s.n)) {
@@ -297,17 +298,18 @@ void qd_read_text(qd_reader *r, const char *field, char *out, size_t size)
     out[s.n] = 0;
 }
 
-size_t qd_read_array(qd_reader *r, const char *field, size_t max, size_t least)
+size_t qd_read_array(qd_body_reader *r, const char *field, size_t max, size_t least)
 {
     const uint8_t *before = r->p;
     uint64_t n = qd_read_varint_max(r, field, max);
-    if (r->bad || n <= qd_reader_left(r) / least) return (size_t)n;
+    if (r->bad || n <= qd_body_reader_left(r) / least) return (size_t)n;
     r->p = before;
-    fail(r, field, "has more elements than bytes are there for", n, qd_reader_left(r) / least + 1);
+    fail(r, field, "has more elements than bytes are there for", n,
+         qd_body_reader_left(r) / least + 1);
     return 0;
 }
 
-uint64_t *qd_read_varints(qd_reader *r, const char *field, size_t max, qd_arena *a, size_t *n)
+uint64_t *qd_read_varints(qd_body_reader *r, const char *field, size_t max, qd_arena *a, size_t *n)
 {
     size_t count = qd_read_array(r, field, max, 1);
     *n = 0;
@@ -323,12 +325,12 @@ uint64_t *qd_read_varints(qd_reader *r, const char *field, size_t max, qd_arena 
     return out;
 }
 
-qd_reader qd_read_part(qd_reader *r, const char *field)
+qd_body_reader qd_read_part(qd_body_reader *r, const char *field)
 {
-    qd_reader inner;
+    qd_body_reader inner;
     uint32_t n = qd_read_u32(r, field);
     qd_str s = qd_read_raw(r, field, n);
-    qd_reader_init(&inner, s, r->what, r->version);
+    qd_body_reader_init(&inner, s, r->what, r->version);
     if (r->bad) {
         inner.bad = r->bad;
         inner.bad_at = r->bad_at;

@@ -75,7 +75,7 @@ void qd_write_part_end(qd_writer *w, size_t token);
 /* ---- reading ----------------------------------------------------------------------------------
  */
 
-typedef struct qd_reader {
+typedef struct qd_body_reader {
     const uint8_t *p, *begin, *end;
     const char *what; /* static: what is being read, for messages: "search request" */
     const char *bad;  /* static: the field of the first error; NULL: none yet */
@@ -83,28 +83,28 @@ typedef struct qd_reader {
     const char *why;  /* static: "is cut", "is 70000, more than 65536" has its numbers below */
     uint64_t bad_value, bad_max;
     uint16_t version; /* of the protocol that the writer spoke */
-} qd_reader;
+} qd_body_reader;
 
 /* A reader over bytes that stay where they are as long as the reader and the views taken from it
  * are used. what is static and names the message in errors. */
-void qd_reader_init(qd_reader *r, qd_str bytes, const char *what, uint16_t version);
+void qd_body_reader_init(qd_body_reader *r, qd_str bytes, const char *what, uint16_t version);
 /* 0 when everything was read without an error and nothing is left over; else QD_E_CORRUPT with the
  * field, value and place. */
 QD_MUST_CHECK
-int qd_reader_end(qd_reader *r, qd_err *err);
+int qd_body_reader_end(qd_body_reader *r, qd_err *err);
 /* The same, but bytes may be left over: a newer writer may have more to say. */
 QD_MUST_CHECK
-int qd_reader_check(const qd_reader *r, qd_err *err);
+int qd_body_reader_check(const qd_body_reader *r, qd_err *err);
 /* Did something go wrong so far? For loops. */
-static inline bool qd_reader_bad(const qd_reader *r)
+static inline bool qd_body_reader_bad(const qd_body_reader *r)
 {
     return r->bad != NULL;
 }
 /* Marks the field as wrong for a reason of the caller's ("is no known kind"; static texts), unless
  * an error is already there. */
-void qd_reader_fail(qd_reader *r, const char *field, const char *why);
+void qd_body_reader_fail(qd_body_reader *r, const char *field, const char *why);
 /* Bytes not yet read; 0 after an error. */
-static inline size_t qd_reader_left(const qd_reader *r)
+static inline size_t qd_body_reader_left(const qd_body_reader *r)
 {
     return r->bad ? 0 : (size_t)(r->end - r->p);
 }
@@ -112,41 +112,41 @@ static inline size_t qd_reader_left(const qd_reader *r)
 /* All of these return 0, false, or an empty view after an error. field is static, for messages. */
 
 /* Reads one byte. */
-uint8_t qd_read_u8(qd_reader *r, const char *field);
+uint8_t qd_read_u8(qd_body_reader *r, const char *field);
 /* Reads a byte that has to be 0 or 1. */
-bool qd_read_bool(qd_reader *r, const char *field);
+bool qd_read_bool(qd_body_reader *r, const char *field);
 /* Reads 2 bytes. */
-uint16_t qd_read_u16(qd_reader *r, const char *field);
+uint16_t qd_read_u16(qd_body_reader *r, const char *field);
 /* Reads 4 bytes. */
-uint32_t qd_read_u32(qd_reader *r, const char *field);
+uint32_t qd_read_u32(qd_body_reader *r, const char *field);
 /* Reads 8 bytes. */
-uint64_t qd_read_u64(qd_reader *r, const char *field);
+uint64_t qd_read_u64(qd_body_reader *r, const char *field);
 /* Reads a varint. */
-uint64_t qd_read_varint(qd_reader *r, const char *field);
+uint64_t qd_read_varint(qd_body_reader *r, const char *field);
 /* Reads a varint that may be at most max. */
-uint64_t qd_read_varint_max(qd_reader *r, const char *field, uint64_t max);
+uint64_t qd_read_varint_max(qd_body_reader *r, const char *field, uint64_t max);
 /* Reads a signed varint. */
-int64_t qd_read_zigzag(qd_reader *r, const char *field);
+int64_t qd_read_zigzag(qd_body_reader *r, const char *field);
 /* Reads a double. */
-double qd_read_double(qd_reader *r, const char *field);
+double qd_read_double(qd_body_reader *r, const char *field);
 /* Reads a float. */
-float qd_read_float(qd_reader *r, const char *field);
+float qd_read_float(qd_body_reader *r, const char *field);
 /* A view of text or bytes of at most max bytes, in the reader's memory. */
-qd_str qd_read_str(qd_reader *r, const char *field, size_t max);
+qd_str qd_read_str(qd_body_reader *r, const char *field, size_t max);
 /* The same copied into the arena with a NUL behind it; an error also when memory is lacking. */
-qd_str qd_read_str_copy(qd_reader *r, const char *field, size_t max, qd_arena *a);
+qd_str qd_read_str_copy(qd_body_reader *r, const char *field, size_t max, qd_arena *a);
 /* The same copied into a field of a struct: size bytes with the NUL. */
-void qd_read_text(qd_reader *r, const char *field, char *out, size_t size);
+void qd_read_text(qd_body_reader *r, const char *field, char *out, size_t size);
 /* A view of n bytes without a length of their own. */
-qd_str qd_read_raw(qd_reader *r, const char *field, size_t n);
+qd_str qd_read_raw(qd_body_reader *r, const char *field, size_t n);
 /* Number of elements of an array: at most max, and no more than the bytes left could hold with
  * at least `least` bytes an element (least ≥ 1), so that memory for it may be taken. */
-size_t qd_read_array(qd_reader *r, const char *field, size_t max, size_t least);
+size_t qd_read_array(qd_body_reader *r, const char *field, size_t max, size_t least);
 /* Reads n varints into the arena; NULL with *n 0 when there are none or after an error. */
-uint64_t *qd_read_varints(qd_reader *r, const char *field, size_t max, qd_arena *a, size_t *n);
+uint64_t *qd_read_varints(qd_body_reader *r, const char *field, size_t max, qd_arena *a, size_t *n);
 /* A reader of its own over the part that begins here; this one goes on behind it. What the inner
  * one leaves unread is of a newer writer. Its errors have to be asked of it. */
-qd_reader qd_read_part(qd_reader *r, const char *field);
+qd_body_reader qd_read_part(qd_body_reader *r, const char *field);
 
 /* ---- errors between nodes ---------------------------------------------------------------------
  */
@@ -155,6 +155,6 @@ qd_reader qd_read_part(qd_reader *r, const char *field);
 void qd_write_err(qd_writer *w, const qd_err *err);
 /* Reads one into *out, which is empty and stays so when the bytes are damaged (then the reader has
  * the error). */
-void qd_read_err(qd_reader *r, qd_err *out);
+void qd_read_err(qd_body_reader *r, qd_err *out);
 
 #endif

@@ -75,7 +75,7 @@ void qd_write_err(qd_writer *w, const qd_err *err)
 }
 
 /* One frame of it into an empty error. */
-static void read_one(qd_reader *r, qd_err *e)
+static void read_one(qd_body_reader *r, qd_err *e)
 {
     int64_t code = qd_read_zigzag(r, "error.code");
     uint64_t status = qd_read_varint_max(r, "error.status", 599);
@@ -84,7 +84,7 @@ static void read_one(qd_reader *r, qd_err *e)
     size_t n = qd_read_array(r, "error.details", QD_ERR_DETAILS_MAX, 3);
     if (r->bad) return;
     if (code >= 0 || code < INT32_MIN) {
-        qd_reader_fail(r, "error.code", "is not negative");
+        qd_body_reader_fail(r, "error.code", "is not negative");
         return;
     }
     (void)qd_err_set_at(e, (int)code, "peer", 0, "%.*s", QD_STR_ARG(reason));
@@ -103,11 +103,11 @@ static void read_one(qd_reader *r, qd_err *e)
     }
 }
 
-void qd_read_err(qd_reader *r, qd_err *out)
+void qd_read_err(qd_body_reader *r, qd_err *out)
 {
     qd_err found[CAUSES_MAX + 1];
     size_t n = qd_read_array(r, "error", CAUSES_MAX + 1, 5), got = 0;
-    if (!r->bad && !n) qd_reader_fail(r, "error", "is empty");
+    if (!r->bad && !n) qd_body_reader_fail(r, "error", "is empty");
     for (; got < n && !r->bad; got++) {
         qd_err_init(&found[got]);
         read_one(r, &found[got]);
