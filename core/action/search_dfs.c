@@ -2,7 +2,7 @@
  * search_dfs.c: search_type=dfs_query_then_fetch: statistics of the query's terms, summed over all
  * shards before any of them scores.
  */
-#include "action/search_int.h"
+#include "action/search_part_int.h"
 #include "base/map.h"
 #include "base/str.h"
 
@@ -55,16 +55,26 @@ static void drop_map(void *arg)
     qd_map_fini(arg);
 }
 
-int qdi_search_dfs(search_run *x, qd_err *err)
+static qd_map *make_map(search_run *x, qd_err *err)
 {
     qd_map *map = qd_arena_calloc(x->r->arena, sizeof *map);
     qd_node_global_stats *stats = qd_arena_calloc(x->r->arena, sizeof *stats);
-    if (!map || !stats) return qd_err_nomem(err, "statistics of terms");
-    qd_map_init(map, x->a->account);
-    if (qd_arena_on_reset(x->r->arena, drop_map, map)) {
-        return qd_err_nomem(err, "statistics of terms");
+    if (map && stats) qd_map_init(map, x->a->account);
+    if (!map || !stats || qd_arena_on_reset(x->r->arena, drop_map, map)) {
+        (void)qd_err_nomem(err, "statistics of terms");
+        return NULL;
     }
-    summing m = {.x = x, .map = map};
+    *stats = (qd_node_global_stats){find, map};
+    x->stats = stats;
+    return map;
+}
+
+int qdi_search_dfs(search_run *x, qd_err *err)
+{
+    summing m = {.x = x, .map = make_map(x, err)};
+    const qd_node_global_stats *sums = x->stats;
+    if (!m.map) return QD_E_NOMEM;
+    x->stats = NULL; /* the shards' own until all are known */
     qd_buf_init(&m.key, x->a->account, 131072);
     int rc = 0;
     for (uint32_t i = 0; i < x->nshards && !rc; i++) {
@@ -78,7 +88,20 @@ int qdi_search_dfs(search_run *x, qd_err *err)
         qd_err_fini(&why);
     }
     qd_buf_fini(&m.key);
-    *stats = (qd_node_global_stats){find, map};
-    if (!rc) x->stats = stats;
+    if (!rc) x->stats = sums;
     return rc;
+}
+
+int qdi_part_stats(search_run *x, const search_part *p, qd_err *err)
+{
+    int rc = 0;
+    if (!p->nstats) return 0;
+    summing m = {.x = x, .map = make_map(x, err)};
+    if (!m.map) return QD_E_NOMEM;
+    qd_buf_init(&m.key, x->a->account, 131072);
+    for (uint32_t i = 0; i < p->nstats && !rc; i++) {
+        rc = add(&m, p->stats[i].field, p->stats[i].term, &p->stats[i].stats);
+    }
+    qd_buf_fini(&m.key);
+    return rc ? qd_err_nomem(err, "statistics of terms") : 0;
 }

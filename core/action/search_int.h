@@ -5,6 +5,10 @@
  * query, sort, aggregations under its mapping) -> shards (query phase, in parallel on the search
  * pool) -> merge -> fetch (only for the hits shown) -> answer. What is bound lives in the search's
  * arena and is not changed afterwards; each shard works in an arena of its own.
+ *
+ * The coordinating part knows all shards, merges and answers; a node's part (search_part.h) binds
+ * and runs the shards that it is asked for. Both are a search_run: shards that this node searches
+ * for itself stand in the coordinating run directly, those of others get their results there.
  */
 #ifndef QD_ACTION_SEARCH_INT_H
 #define QD_ACTION_SEARCH_INT_H
@@ -80,6 +84,8 @@ typedef struct search_request {
     int64_t timeout_ms; /* 0: none */
     int64_t terminate_after;
     int64_t batched_reduce_size;
+    int64_t pre_filter, at_once; /* pre_filter_shard_size (0: not given), max_concurrent_shard_… */
+    bool query_only;             /* the body was read by qdi_search_query_body */
     search_show show;
     qd_aggs *aggs;
     search_boost *boosts;
@@ -88,7 +94,9 @@ typedef struct search_request {
     bool has_slice;
     int64_t slice_id, slice_max;
     qd_str slice_field;
-    int64_t scroll_ms; /* 0: no scroll */
+    int64_t scroll_ms;             /* 0: no scroll */
+    struct search_lookup *lookups; /* of terms queries, as answered: latest first */
+    bool given_lookups;            /* they came with the request: nothing is looked up here */
 } search_request;
 
 /* A request with everything standard. */
@@ -107,7 +115,7 @@ int qdi_search_type(qd_str v, bool *dfs, qd_err *err);
 /* Elasticsearch's validation of the whole. */
 int qdi_search_validate(const search_request *r, qd_err *err);
 /* How queries of this request are read. */
-qd_query_reading qdi_search_reading(const search_request *r);
+qd_query_reading qdi_search_reading(search_request *r);
 
 /* Parts, also of top_hits. */
 int qdi_search_sort_parse(search_request *r, const qd_json_node *n, search_sort *out, qd_err *err);
@@ -160,8 +168,9 @@ void qdi_search_sort_write(const search_keys *k, const qd_sort_value *v, qd_json
 int qdi_search_no_values(const qd_field *f, qd_str name, qd_str index, qd_err *err);
 
 typedef struct search_index {
-    const qd_index_meta *meta;
+    const qd_index_meta *meta; /* NULL only in a node's part, with rc set: the node lacks it */
     float boost;
+    qd_str filter; /* of the aliases: a JSON array of queries, any suffices; empty: none */
     qd_query_context context;
     qd_query_built query;
     const qd_node *post;     /* NULL: none */
@@ -185,11 +194,17 @@ typedef struct search_shard {
     struct search_run *run;
     search_index *index;
     uint32_t number;
+    uint32_t place; /* among all shards of the search: earlier ones win ties */
     qd_shard *shard;
     qd_searcher *searcher;
     qd_arena arena;
     const search_hit *resume; /* scroll: behind this hit of the shard; NULL: from the start */
     bool drained;             /* scroll: nothing more is left here */
+    /* the coordinating part's: who is asked */
+    struct search_target *target; /* NULL: this run searches it itself */
+    struct search_copies *copies; /* in the order they are tried; NULL: only here */
+    bool skipped;                 /* can_match: nothing can match */
+    qd_str *json;                 /* of hits that a target has fetched, by hit; NULL: none */
     /* results */
     int rc;
     qd_err err;
@@ -225,6 +240,9 @@ typedef struct search_run {
     uint32_t nshards;
     qd_analysis *analysis;
     bool scroll, later;                /* later: not the first page */
+    bool had_aggs;                     /* later: the first page had aggregations */
+    bool part;                         /* a node's part of a search */
+    struct search_target *targets;     /* nodes that are asked, this one too where it is asked so */
     const qd_node_global_stats *stats; /* of dfs_query_then_fetch; NULL: each shard's own */
     /* merged */
     search_ref *refs;
@@ -234,12 +252,13 @@ typedef struct search_run {
     float max_score; /* NaN: null */
     qd_aggs_reducer *reducer;
     const qd_aggs_result *aggs;
+    uint32_t doubles; /* sort keys that became doubles, by bit */
     uint32_t failed;
     size_t answer_from; /* in the answer's buffer: behind "took"; 0: not written */
 } search_run;
 
-/* Begins: state, indices resolved from `expression` under options, everything bound, shards taken.
- * Always end with qdi_search_end, also after a failure. */
+/* Begins: state, indices resolved from `expression` under options, everything bound, copies of the
+ * shards chosen. Always end with qdi_search_end, also after a failure. */
 int qdi_search_begin(search_run *x, search_request *r, qd_task *task, qd_str expression,
                      uint32_t options, qd_str routing, qd_err *err);
 /* Runs the query phase on all shards and merges. A failure of all shards is an error. */
@@ -260,6 +279,13 @@ int qdi_search_shard_collect(search_run *x, search_shard *s, qd_collector *c, qd
 int qdi_search_shard_plan(search_run *x, search_shard *s, qd_plan **out, qd_err *err);
 /* Sums the statistics of the query's terms over all shards into x->stats. [worker] */
 int qdi_search_dfs(search_run *x, qd_err *err);
+/* The newest searcher of a shard of this node into s->searcher, waiting for one that is just being
+ * opened. [worker] */
+int qdi_search_shard_open(search_shard *s, qd_err *err);
+/* A sort value of this kind as a double, as other indices hold it. */
+void qdi_search_value_to_double(search_value_kind kind, qd_sort_value *v);
+/* Merges the results of all shards: totals, hits, aggregations. */
+int qdi_search_merge(search_run *x, qd_err *err);
 /* Runs fn for 0 .. n - 1 on the search pool, the caller helping; returns when all have run. */
 void qdi_search_fan(qd_actions *a, uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg);
 

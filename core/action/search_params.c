@@ -163,6 +163,7 @@ int qdi_search_type(qd_str v, bool *dfs, qd_err *err)
 static int numbers(search_request *r, qd_err *err)
 {
     const qd_request *q = r->q;
+    bool filters = false;
     int rc = int_param(q, "from", &r->from, NULL, err);
     if (!rc) rc = int_param(q, "size", &r->size, &r->size_given, err);
     if (!rc) rc = not_negative("from", r->from, err);
@@ -175,13 +176,14 @@ static int numbers(search_request *r, qd_err *err)
     if (!rc && r->batched_reduce_size < 2) {
         rc = qd_err_set(err, QD_E_ARG, "batchedReduceSize must be >= 2");
     }
-    int64_t filter = 128, at_once = 5;
-    if (!rc) rc = int_param(q, "max_concurrent_shard_requests", &at_once, NULL, err);
-    if (!rc && at_once < 1) {
+    r->at_once = 5;
+    if (!rc) rc = int_param(q, "max_concurrent_shard_requests", &r->at_once, NULL, err);
+    if (!rc && r->at_once < 1) {
         rc = qd_err_set(err, QD_E_ARG, "maxConcurrentShardRequests must be >= 1");
     }
-    if (!rc) rc = int_param(q, "pre_filter_shard_size", &filter, NULL, err);
-    if (!rc && filter < 1) rc = qd_err_set(err, QD_E_ARG, "preFilterShardSize must be >= 1");
+    if (!rc) rc = int_param(q, "pre_filter_shard_size", &r->pre_filter, &filters, err);
+    if (!rc && filters && r->pre_filter < 1)
+        rc = qd_err_set(err, QD_E_ARG, "preFilterShardSize must be >= 1");
     if (!rc) rc = qd_param_ms(q, "timeout", r->timeout_ms, &r->timeout_ms, err);
     if (r->timeout_ms < 0) r->timeout_ms = 0;
     if (!rc && qd_param_has(q, "scroll")) {

@@ -1,6 +1,6 @@
 /* search_request.c: the body of a search, read as Elasticsearch's SearchSourceBuilder reads it. */
 #include "action/admin_int.h"
-#include "action/search_int.h"
+#include "action/search_part_int.h"
 #include "base/str.h"
 #include "config/value.h"
 #include <math.h>
@@ -31,14 +31,48 @@ void qdi_search_request_init(search_request *r, qd_request *q, qd_arena *arena)
     if (ms > 0) r->timeout_ms = ms;
 }
 
-qd_query_reading qdi_search_reading(const search_request *r)
+static bool keep_text(qd_arena *a, qd_str *s)
+{
+    if (!s->p) return true;
+    *s = qd_arena_str(a, *s);
+    return s->p != NULL;
+}
+
+/* What a terms query looks up is looked up once for the whole search: a node's part is told. */
+static int look_up(void *arg, const qd_query_lookup *l, qd_arena *arena, const qd_query_value **out,
+                   uint32_t *n, qd_err *err)
+{
+    search_request *r = arg;
+    search_lookup *x = r->lookups;
+    while (x && !(qd_str_eq(x->of.index, l->index) && qd_str_eq(x->of.id, l->id) &&
+                  qd_str_eq(x->of.routing, l->routing) && qd_str_eq(x->of.path, l->path))) {
+        x = x->next;
+    }
+    if (!x && !r->given_lookups) {
+        int rc = qdi_docs_lookup(r->q->a, l, arena, out, n, err);
+        x = rc ? NULL : qd_arena_calloc(r->arena, sizeof *x);
+        if (!x) return rc ? rc : qd_err_nomem(err, "terms look-up");
+        *x = (search_lookup){.next = r->lookups, .of = *l, .values = *out, .n = *n};
+        if (!keep_text(r->arena, &x->of.index) || !keep_text(r->arena, &x->of.id) ||
+            !keep_text(r->arena, &x->of.routing) || !keep_text(r->arena, &x->of.path)) {
+            return qd_err_nomem(err, "terms look-up");
+        }
+        r->lookups = x;
+        return 0;
+    }
+    *out = x ? x->values : NULL;
+    *n = x ? x->n : 0;
+    return 0;
+}
+
+qd_query_reading qdi_search_reading(search_request *r)
 {
     return (qd_query_reading){.arena = r->arena,
                               .host = r->q->a->plugins,
                               .limits = &r->limits,
                               .origin = r->body.p,
-                              .lookup = qdi_docs_lookup,
-                              .lookup_arg = r->q->a};
+                              .lookup = look_up,
+                              .lookup_arg = r};
 }
 
 /* Line and column of a place in the body, counted from 1. */
@@ -439,6 +473,7 @@ static int query_and_limits(search_request *r, qd_json_reader *j, qd_str key, qd
 
 int qdi_search_query_body(search_request *r, qd_str body, bool limits, qd_err *err)
 {
+    r->query_only = true;
     if (!qd_str_trim(body).n) return 0;
     return each_member(r, body, limits ? query_and_limits : only_query, err);
 }

@@ -1,114 +1,17 @@
 /*
- * search_run.c: a search over many shards: indices resolved and bound, shards fanned out over the
- * search pool, their results merged.
+ * search_run.c: a search begins and ends: indices resolved and bound, shards taken. search_fan.c
+ * runs the shards, search_merge.c makes one result of theirs.
  */
 #include "action/admin_int.h"
-#include "action/search_int.h"
+#include "action/search_part_int.h"
 #include "base/str.h"
 #include "base/utf8.h"
-#include "runtime/fiber.h"
-#include "runtime/sync.h"
 #include <math.h>
 #include <stdlib.h>
 
 #define SHARD_ARENA_MAX ((size_t)1 << 31)
-#define HELPERS_MAX 15u
 #define ANALYSIS_MAX ((size_t)64 << 20)
-
-/* --- fan ---
- *
- * The caller and up to HELPERS_MAX workers take the next index until none is left. A helper that
- * comes late (its pool was busy) finds nothing and leaves, so the caller waits only for what has
- * been taken: no search waits for a queue. On a fiber (the tier waits) helpers are fibers too, so
- * that all shards can be waited for at once, however few threads there are.
- */
-typedef struct fan fan;
-typedef struct fan_helper {
-    qd_work work; /* first */
-    fan *f;
-} fan_helper;
-
-struct fan {
-    _Atomic uint32_t next, refs;
-    uint32_t n;
-    void (*fn)(void *arg, uint32_t i);
-    void *arg;
-    qd_pool *fibers; /* pool of the helpers' fibers; NULL: they run on their worker's stack */
-    qd_task *task;   /* that the caller waits for */
-    qd_latch all;
-    fan_helper helpers[HELPERS_MAX];
-};
-
-static void fan_unref(fan *f)
-{
-    if (atomic_fetch_sub(&f->refs, 1) == 1) qd_free(f);
-}
-
-static void fan_work(fan *f)
-{
-    for (;;) {
-        uint32_t i = atomic_fetch_add(&f->next, 1);
-        if (i >= f->n) return;
-        f->fn(f->arg, i);
-        qd_latch_done(&f->all, 0);
-    }
-}
-
-static void fan_help_here(void *arg)
-{
-    fan *f = arg;
-    qd_fiber_task_set(f->task);
-    fan_work(f);
-    fan_unref(f);
-}
-
-static void fan_help(qd_work *w)
-{
-    fan *f = ((fan_helper *)(void *)w)->f;
-    if (f->fibers) {
-        qd_fiber_run(f->fibers, fan_help_here, f);
-    } else {
-        fan_help_here(f);
-    }
-}
-
-static uint32_t fan_helpers(qd_pool *pool, uint32_t n)
-{
-    qd_pool_stats stats;
-    uint32_t helpers = n - 1 < HELPERS_MAX ? n - 1 : HELPERS_MAX;
-    if (qd_fiber_here()) return helpers;
-    qd_pool_stats_get(pool, &stats);
-    return helpers > stats.threads_max - 1 ? stats.threads_max - 1 : helpers;
-}
-
-void qdi_search_fan(qd_actions *a, uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg)
-{
-    qd_pool *pool = qd_pools_find(a->pools, QD_STR("search"));
-    fan *f = n > 1 && pool ? qd_calloc(a->account, sizeof *f) : NULL;
-    if (!f) {
-        for (uint32_t i = 0; i < n; i++) fn(arg, i);
-        return;
-    }
-    atomic_store(&f->refs, 1);
-    f->n = n;
-    f->fn = fn;
-    f->arg = arg;
-    f->fibers = qd_fiber_here() ? pool : NULL;
-    f->task = qd_fiber_task();
-    qd_latch_init(&f->all, n);
-    for (uint32_t i = fan_helpers(pool, n); i > 0; i--) {
-        fan_helper *h = &f->helpers[i - 1];
-        *h = (fan_helper){{.run = fan_help}, f};
-        atomic_fetch_add(&f->refs, 1);
-        if (qd_pool_submit(pool, &h->work, NULL)) {
-            fan_unref(f);
-            break; /* busy: this thread does it alone */
-        }
-    }
-    fan_work(f);
-    (void)qd_latch_wait(&f->all);
-    fan_unref(f);
-}
+#define STATE_WAIT_MS 5000 /* for an index that a search names and this node has yet to hear of */
 
 /* --- binding --- */
 
@@ -185,21 +88,19 @@ static int context_of(search_run *x, search_index *ix, qd_err *err)
 }
 
 /* Aliases that carry filters: a document must pass any of them. */
-static int bind_aliases(search_run *x, search_index *ix, qd_str expression, qd_err *err)
+static int bind_filter(search_run *x, search_index *ix, qd_err *err)
 {
-    qd_str filter;
     qd_json_node *list;
-    int rc =
-        qd_state_alias_filter(x->state, expression, ix->meta, x->arena, &filter, &ix->routing, err);
-    if (rc || !filter.n) return rc;
-    if ((rc = qd_json_parse(x->arena, filter, 0, &list, err))) return rc;
+    if (!ix->filter.n) return 0;
+    int rc = qd_json_parse(x->arena, ix->filter, 0, &list, err);
+    if (rc) return rc;
     const qd_node **nodes = qd_arena_alloc(x->arena, (list->n + 1) * sizeof(const qd_node *));
     ix->filters = qd_arena_alloc(x->arena, sizeof(const qd_node *));
     if (!nodes || !ix->filters) return qd_err_nomem(err, "filters of aliases");
     uint32_t n = 0;
     for (const qd_json_node *q = list->first; q; q = q->next) {
         qd_query_built built;
-        if ((rc = qd_query_parse_node(&ix->context, q, filter, &built, err))) return rc;
+        if ((rc = qd_query_parse_node(&ix->context, q, ix->filter, &built, err))) return rc;
         nodes[n++] = built.root;
     }
     ix->filters[0] = n == 1 ? nodes[0] : qd_node_any_of(x->arena, nodes, n);
@@ -267,7 +168,7 @@ static int order_names(search_run *x, search_index *ix, const qd_query_built *po
     return 0;
 }
 
-static int bind(search_run *x, search_index *ix, qd_str expression, qd_err *err)
+static int bind(search_run *x, search_index *ix, qd_err *err)
 {
     const search_request *r = x->r;
     const qd_query *q = r->query ? r->query : qd_query_match_all();
@@ -277,7 +178,7 @@ static int bind(search_run *x, search_index *ix, qd_str expression, qd_err *err)
     if (!rc) rc = check_window(x, ix, err);
     if (!rc) rc = qdi_hits_check(&r->show, ix->meta, err);
     if (!rc) rc = qd_query_build(&ix->context, q, &ix->query, err);
-    if (!rc) rc = bind_aliases(x, ix, expression, err);
+    if (!rc) rc = bind_filter(x, ix, err);
     if (!rc && r->post_filter) {
         rc = qd_query_build(&ix->context, r->post_filter, &post, err);
         ix->post = rc ? NULL : post.root;
@@ -336,30 +237,34 @@ static int by_number(const void *a, const void *b)
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
+static void init_shard(search_run *x, search_shard *s, search_index *ix, uint32_t number)
+{
+    s->run = x;
+    s->index = ix;
+    s->number = number;
+    qd_arena_init(&s->arena, x->a->account, SHARD_ARENA_MAX);
+    qd_err_init(&s->err);
+}
+
 static int take_shards(search_run *x, qd_str routing, qd_err *err)
 {
     uint32_t room = 1;
+    int rc = 0;
     for (uint32_t i = 0; i < x->nindices; i++) room += x->indices[i].meta->shards;
     x->shards = qd_arena_calloc(x->arena, room * sizeof *x->shards);
     if (!x->shards) return qd_err_nomem(err, "shards of a search");
     for (uint32_t i = 0; i < x->nindices; i++) {
         search_index *ix = &x->indices[i];
         for (uint32_t k = 0; k < ix->meta->shards; k++) {
-            if (!routed(ix, k, routing)) continue;
-            search_shard *s = &x->shards[x->nshards++];
-            s->run = x;
-            s->index = ix;
-            s->number = k;
+            if (routed(ix, k, routing)) init_shard(x, &x->shards[x->nshards++], ix, k);
         }
     }
     qsort(x->shards, x->nshards, sizeof *x->shards, by_number);
-    for (uint32_t i = 0; i < x->nshards; i++) {
-        search_shard *s = &x->shards[i];
-        qd_arena_init(&s->arena, x->a->account, SHARD_ARENA_MAX);
-        qd_err_init(&s->err);
-        s->shard = qd_shards_get(x->a->shards, s->index->meta->uuid, s->number);
+    for (uint32_t i = 0; i < x->nshards; i++) x->shards[i].place = i;
+    for (uint32_t i = 0; i < x->nshards && !rc; i++) {
+        rc = qdi_copies_choose(x, &x->shards[i], err);
     }
-    return 0;
+    return rc;
 }
 
 static int check_blocks(const qd_index_meta *m, qd_err *err)
@@ -370,10 +275,15 @@ static int check_blocks(const qd_index_meta *m, qd_err *err)
                       QD_STR_ARG(m->name));
 }
 
-int qdi_search_begin(search_run *x, search_request *r, qd_task *task, qd_str expression,
-                     uint32_t options, qd_str routing, qd_err *err)
+static int open_run(search_run *x, uint32_t indices, qd_err *err)
 {
-    qd_resolved found;
+    x->analysis = qd_analysis_make(x->a->account, ANALYSIS_MAX);
+    x->indices = qd_arena_calloc(x->arena, (indices + 1ul) * sizeof *x->indices);
+    return x->analysis && x->indices ? 0 : qd_err_nomem(err, "search");
+}
+
+static void init_run(search_run *x, search_request *r, qd_task *task)
+{
     *x = (search_run){
         .r = r,
         .a = r->q->a,
@@ -385,23 +295,96 @@ int qdi_search_begin(search_run *x, search_request *r, qd_task *task, qd_str exp
         .max_score = NAN,
         .scroll = r->scroll_ms > 0,
     };
+}
+
+int qdi_search_begin(search_run *x, search_request *r, qd_task *task, qd_str expression,
+                     uint32_t options, qd_str routing, qd_err *err)
+{
+    qd_resolved found;
+    init_run(x, r, task);
     int rc = qd_state_resolve(x->state, expression, options, x->arena, &found, err);
-    if (rc) return rc;
-    x->analysis = qd_analysis_make(x->a->account, ANALYSIS_MAX);
-    x->indices = qd_arena_calloc(x->arena, (found.n + 1) * sizeof *x->indices);
-    if (!x->analysis || !x->indices) return qd_err_nomem(err, "search");
+    if (!rc) rc = open_run(x, found.n, err);
     for (uint32_t i = 0; i < found.n && !rc; i++) {
         search_index *ix = &x->indices[x->nindices++];
         ix->meta = found.at[i];
         qd_err_init(&ix->err);
         rc = check_blocks(ix->meta, err);
-        if (!rc) ix->rc = bind(x, ix, expression, &ix->err);
+        if (rc) break;
+        ix->rc = qd_state_alias_filter(x->state, expression, ix->meta, x->arena, &ix->filter,
+                                       &ix->routing, &ix->err);
+        if (!ix->rc) ix->rc = bind(x, ix, &ix->err);
     }
     return rc ? rc : take_shards(x, routing, err);
 }
 
+/* --- a node's part --- */
+
+static bool knows_all(void *arg, const qd_state *s)
+{
+    const search_part *p = arg;
+    for (uint32_t i = 0; i < p->nindices; i++) {
+        const qd_index_meta *m = qd_state_index(s, p->indices[i].name);
+        if (!m || !qd_str_is(p->indices[i].uuid, m->uuid)) return false;
+    }
+    return true;
+}
+
+/* The state: not one that has yet to hear of an index which the coordinating part knows. */
+static void follow_state(search_run *x, const search_part *p)
+{
+    if (x->state->revision >= p->revision || knows_all((void *)(uintptr_t)p, x->state)) return;
+    (void)!qd_cluster_wait(x->a->cluster, p->revision, STATE_WAIT_MS, NULL);
+    qd_state_unref(x->state);
+    x->state = qd_cluster_state(x->a->cluster);
+}
+
+static int bind_part(search_run *x, const search_part_index *p, search_index *ix)
+{
+    const qd_index_meta *m = qd_state_index(x->state, p->name);
+    qd_err_init(&ix->err);
+    if (!m || !qd_str_is(p->uuid, m->uuid)) {
+        ix->rc = qd_err_set(&ix->err, QD_E_NO_SHARD,
+                            "index [%.*s] of uuid [%.*s] is not known to this node",
+                            QD_STR_ARG(p->name), QD_STR_ARG(p->uuid));
+        return ix->rc;
+    }
+    ix->meta = m;
+    ix->filter = p->filter;
+    return bind(x, ix, &ix->err);
+}
+
+int qdi_search_begin_part(search_run *x, search_request *r, qd_task *task, const search_part *p,
+                          qd_err *err)
+{
+    init_run(x, r, task);
+    x->part = true;
+    x->now_ms = p->now_ms;
+    follow_state(x, p);
+    int rc = open_run(x, p->nindices, err);
+    if (rc) return rc;
+    x->shards = qd_arena_calloc(x->arena, (p->nshards + 1ul) * sizeof *x->shards);
+    if (!x->shards) return qd_err_nomem(err, "shards of a search");
+    for (uint32_t i = 0; i < p->nindices; i++) {
+        search_index *ix = &x->indices[x->nindices++];
+        ix->rc = bind_part(x, &p->indices[i], ix);
+    }
+    for (uint32_t i = 0; i < p->nshards; i++) {
+        const search_part_shard *of = &p->shards[i];
+        search_shard *s = &x->shards[x->nshards++];
+        init_shard(x, s, &x->indices[of->index], of->number);
+        s->place = of->place;
+        if (s->index->meta) {
+            s->shard = qd_shards_get(x->a->shards, s->index->meta->uuid, s->number);
+        }
+    }
+    return qdi_part_stats(x, p, err);
+}
+
 void qdi_search_end(search_run *x)
 {
+    if (x->reducer) qd_aggs_reducer_free(x->reducer);
+    x->reducer = NULL;
+    qdi_targets_end(x, false);
     for (uint32_t i = 0; i < x->nshards; i++) {
         search_shard *s = &x->shards[i];
         if (s->aggs) qd_aggs_partial_free(s->aggs);
@@ -411,170 +394,9 @@ void qdi_search_end(search_run *x)
         qd_shard_unref(s->shard);
     }
     for (uint32_t i = 0; i < x->nindices; i++) qd_err_fini(&x->indices[i].err);
-    if (x->reducer) qd_aggs_reducer_free(x->reducer);
     qd_analysis_free(x->analysis);
     qd_state_unref(x->state);
     x->nshards = x->nindices = 0;
     x->state = NULL;
     x->analysis = NULL;
-    x->reducer = NULL;
-}
-
-/* --- merging --- */
-
-static void run_shard(void *arg, uint32_t i)
-{
-    search_run *x = arg;
-    qdi_search_shard_run(x, &x->shards[i]);
-}
-
-/* Numbers, words and addresses of different indices have no order between them. */
-static int check_kinds(const search_run *x, qd_err *err)
-{
-    static const char *const names[] = {[SEARCH_VALUE_I64] = "LONG",
-                                        [SEARCH_VALUE_F64] = "DOUBLE",
-                                        [SEARCH_VALUE_F32] = "FLOAT",
-                                        [SEARCH_VALUE_TERM] = "STRING",
-                                        [SEARCH_VALUE_IP] = "STRING"};
-    for (uint32_t k = 0; k < x->r->sort.n; k++) {
-        int first = -1;
-        for (uint32_t i = 0; i < x->nshards; i++) {
-            if (x->shards[i].rc || !x->shards[i].nhits) continue;
-            int kind = (int)x->shards[i].index->sort.bound[k].kind;
-            if (first < 0) first = kind;
-            bool one = first <= SEARCH_VALUE_F32, two = kind <= SEARCH_VALUE_F32;
-            if (one == two && (one || kind == first)) continue;
-            return qd_err_set(err, QD_E_ARG,
-                              "Can't sort on field [%.*s]; the field has incompatible sort types: "
-                              "[%s] and [%s] across shards!",
-                              QD_STR_ARG(x->r->sort.at[k].field), names[first], names[kind]);
-        }
-    }
-    return 0;
-}
-
-/* Numeric keys that are integers in one index and floating-point in another compare as doubles. */
-static void level_keys(search_run *x)
-{
-    for (uint32_t k = 0; k < x->r->sort.n; k++) {
-        bool mixed = false, numeric = true;
-        int first = -1;
-        for (uint32_t i = 0; i < x->nshards; i++) {
-            if (x->shards[i].rc || !x->shards[i].nhits) continue;
-            int kind = (int)x->shards[i].index->sort.bound[k].kind;
-            if (kind > SEARCH_VALUE_F32) numeric = false;
-            if (first < 0) first = kind;
-            mixed |= kind != first;
-        }
-        if (!mixed || !numeric) continue;
-        for (uint32_t i = 0; i < x->nshards; i++) {
-            search_shard *s = &x->shards[i];
-            search_value_kind kind = s->rc ? SEARCH_VALUE_F64 : s->index->sort.bound[k].kind;
-            for (uint32_t h = 0; h < s->nhits && kind != SEARCH_VALUE_F64; h++) {
-                qd_sort_value *v = &s->hits[h].values[k];
-                if (v->missing) continue;
-                v->i64 = qd_f64_encode(kind == SEARCH_VALUE_I64 ? (double)v->i64
-                                                                : (double)qd_f32_decode(v->i64));
-            }
-        }
-        for (uint32_t i = 0; i < x->nindices; i++) {
-            x->indices[i].sort.bound[k] = (search_sort_bound){.kind = SEARCH_VALUE_F64};
-        }
-    }
-}
-
-static int compare_refs(const void *a, const void *b, void *arg)
-{
-    const search_ref *p = a, *q = b;
-    const search_run *x = arg;
-    const search_hit *h = &p->shard->hits[p->at], *g = &q->shard->hits[q->at];
-    int c = 0;
-    if (x->r->sort.n) {
-        c = qd_sort_compare(p->shard->index->sort.keys, p->shard->index->sort.n, h->values,
-                            g->values);
-    } else if (h->score != g->score) {
-        c = h->score > g->score ? -1 : 1;
-    }
-    if (c) return c;
-    if (p->shard != q->shard) return p->shard < q->shard ? -1 : 1;
-    return p->at < q->at ? -1 : p->at > q->at;
-}
-
-static int merge_hits(search_run *x, qd_err *err)
-{
-    const search_request *r = x->r;
-    uint64_t n = 0;
-    for (uint32_t i = 0; i < x->nshards; i++) n += x->shards[i].rc ? 0 : x->shards[i].nhits;
-    if (n > UINT32_MAX) return qd_err_set(err, QD_E_BREAKER, "[request] too many hits to merge");
-    search_ref *all = qd_arena_alloc(x->arena, (n + 1) * sizeof *all);
-    if (!all) return qd_err_nomem(err, "merge of hits");
-    n = 0;
-    for (uint32_t i = 0; i < x->nshards; i++) {
-        search_shard *s = &x->shards[i];
-        for (uint32_t h = 0; h < s->nhits && !s->rc; h++) all[n++] = (search_ref){s, h};
-    }
-    if (x->nshards > 1) {
-        int rc = check_kinds(x, err);
-        if (rc) return rc;
-        level_keys(x);
-        qsort_r(all, n, sizeof *all, compare_refs, x);
-    }
-    uint64_t from = (uint64_t)r->from < n ? (uint64_t)r->from : n;
-    uint64_t to = from + (uint64_t)r->size < n ? from + (uint64_t)r->size : n;
-    x->refs = all + from;
-    x->nrefs = (uint32_t)(to - from);
-    return 0;
-}
-
-static void merge_totals(search_run *x)
-{
-    for (uint32_t i = 0; i < x->nshards; i++) {
-        const search_shard *s = &x->shards[i];
-        if (s->rc) continue;
-        x->total += s->total;
-        x->total_lower_bound |= s->total_lower_bound;
-        x->timed_out |= s->timed_out;
-        x->terminated_early |= s->terminated_early;
-        if (!isnan(s->max_score) && !(x->max_score >= s->max_score)) x->max_score = s->max_score;
-    }
-    if (x->r->total != QD_TOTAL_EXACT && x->total > x->r->total) {
-        x->total = x->r->total;
-        x->total_lower_bound = true;
-    }
-}
-
-static int merge_aggs(search_run *x, qd_err *err)
-{
-    int rc = 0;
-    if (!x->r->aggs || x->later) return 0;
-    rc = qd_aggs_reducer_make(x->r->aggs, x->a->account, &x->reducer, err);
-    for (uint32_t i = 0; i < x->nshards && !rc; i++) {
-        qd_aggs_partial *p = x->shards[i].aggs;
-        x->shards[i].aggs = NULL;
-        if (p) rc = qd_aggs_reducer_add(x->reducer, p, err);
-    }
-    return rc ? rc : qd_aggs_reducer_finish(x->reducer, &x->aggs, err);
-}
-
-int qdi_search_query_phase(search_run *x, qd_err *err)
-{
-    int rc = x->r->dfs && !x->stats && x->nshards > 1 ? qdi_search_dfs(x, err) : 0;
-    if (rc) return rc;
-    qdi_search_fan(x->a, x->nshards, run_shard, x);
-    x->failed = 0;
-    for (uint32_t i = 0; i < x->nshards; i++) {
-        const search_shard *s = &x->shards[i];
-        x->failed += s->rc != 0;
-        /* cancelled, or out of memory: not a matter of one shard */
-        if (s->rc == QD_E_CANCELLED || (s->rc == QD_E_TIMEOUT && !x->r->timeout_ms)) {
-            qd_err_copy(err, &s->err);
-            return s->rc;
-        }
-    }
-    if (x->failed && (x->failed == x->nshards || !x->r->allow_partial)) {
-        return qdi_search_failed(x, err);
-    }
-    merge_totals(x);
-    rc = merge_hits(x, err);
-    return rc ? rc : merge_aggs(x, err);
 }

@@ -308,7 +308,7 @@ static int aggs_make(search_run *x, search_shard *s, qd_aggs_shard **out, qd_err
         .searcher = s->searcher,
         .account = x->a->account,
         .task = x->task,
-        .shard = (uint32_t)(s - x->shards),
+        .shard = s->place,
         .fetch = qdi_search_aggs_fetch,
         .fetch_arg = s,
     };
@@ -342,8 +342,10 @@ static int assemble(search_run *x, search_shard *s, pass *p, bool hits, bool agg
     qd_multi_collector_init(&p->multi, at, n);
     *out = n == 1 ? at[0] : &p->multi.c;
     if (r->terminate_after) {
-        p->limit = (limit_collector){
-            {&limit_vt, (*out)->flags & ~QD_COLLECT_BITS}, *out, (uint64_t)r->terminate_after, false};
+        p->limit = (limit_collector){{&limit_vt, (*out)->flags & ~QD_COLLECT_BITS},
+                                     *out,
+                                     (uint64_t)r->terminate_after,
+                                     false};
         *out = &p->limit.c;
     }
     if (r->has_min_score) {
@@ -406,8 +408,7 @@ static int query(search_run *x, search_shard *s, qd_err *err)
     return rc ? rc : collect(x, s, false, true, err);
 }
 
-/* The newest searcher, waiting for a shard that is being opened just now. */
-static int searcher(search_shard *s, qd_err *err)
+int qdi_search_shard_open(search_shard *s, qd_err *err)
 {
     qd_engine *e;
     if (s->searcher) return 0; /* a scroll keeps its own */
@@ -426,7 +427,7 @@ static int searcher(search_shard *s, qd_err *err)
 int qdi_search_shard_plan(search_run *x, search_shard *s, qd_plan **out, qd_err *err)
 {
     int rc = s->index->rc;
-    if (!rc) rc = searcher(s, err);
+    if (!rc) rc = qdi_search_shard_open(s, err);
     return rc ? rc : plan(x, s, true, true, out, err);
 }
 
@@ -439,7 +440,7 @@ int qdi_search_shard_collect(search_run *x, search_shard *s, qd_collector *c, qd
         qd_err_copy(err, &s->index->err);
         return rc;
     }
-    rc = searcher(s, err);
+    rc = qdi_search_shard_open(s, err);
     if (!rc) rc = plan(x, s, true, false, &p, err);
     return rc ? rc : qd_plan_collect(p, NULL, c, &result, err);
 }
@@ -469,7 +470,7 @@ void qdi_search_shard_run(search_run *x, search_shard *s)
     }
     qd_task *before = qd_fiber_task_set(x->task); /* its time limit is that of the query phase */
     s->rc = qd_task_poll(x->task);
-    if (!s->rc) s->rc = searcher(s, &s->err);
+    if (!s->rc) s->rc = qdi_search_shard_open(s, &s->err);
     if (!s->rc) s->rc = counted_query(x, s);
     qd_fiber_task_set(before);
     if (s->rc == QD_E_TIMEOUT && x->r->timeout_ms) { /* what there is by now is the answer */

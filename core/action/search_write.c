@@ -1,5 +1,5 @@
 /* search_write.c: failures and answers of a search. */
-#include "action/search_int.h"
+#include "action/search_part_int.h"
 #include "base/str.h"
 #include "runtime/fiber.h"
 #include <math.h>
@@ -34,9 +34,15 @@ static bool first_of_group(const search_run *x, uint32_t i)
 static void write_failure(const search_run *x, const search_shard *s, qd_json_writer *w)
 {
     qd_json_object(w);
-    qd_json_field_int(w, "shard", s->number);
-    qd_json_field_str(w, "index", s->index->meta->name);
-    qd_json_field_str(w, "node", x->a->node_id);
+    if (s->index && s->index->meta) {
+        qd_json_field_int(w, "shard", s->number);
+        qd_json_field_str(w, "index", s->index->meta->name);
+    } else { /* of a scroll whose node did not answer: it alone knows them */
+        qd_json_field_int(w, "shard", -1);
+        qd_json_key_c(w, "index");
+        qd_json_null(w);
+    }
+    qd_json_field_str(w, "node", s->target ? s->target->node : x->a->node_id);
     qd_json_key_c(w, "reason");
     qd_error_write(w, &s->err);
     qd_json_object_end(w);
@@ -171,13 +177,15 @@ static void fetch_group(void *arg, uint32_t i)
 {
     group_fan *f = arg;
     search_shard *s = &f->x->shards[i];
-    if (f->groups[i].room) s->rc = qdi_hits_fetch(&f->groups[i].hits, &s->err);
+    if (f->groups[i].room && !s->target) s->rc = qdi_hits_fetch(&f->groups[i].hits, &s->err);
 }
 
 /* Fetches the documents of all shards: at once where the tier waits. */
-static int fetch_shards(search_run *x, group *groups)
+static int fetch_shards(search_run *x, group *groups, qd_err *err)
 {
     group_fan f = {x, groups};
+    int rc = qdi_targets_fetch(x, err);
+    if (rc) return rc;
     if (qd_fiber_here()) {
         qdi_search_fan(x->a, x->nshards, fetch_group, &f);
     } else {
@@ -198,7 +206,7 @@ static int fetch_groups(search_run *x, group *groups, uint32_t *place, qd_err *e
     for (uint32_t i = 0; i < x->nshards; i++) {
         group *g = &groups[i];
         search_shard *s = &x->shards[i];
-        if (!g->room) continue;
+        if (!g->room || s->target) continue;
         g->copy = qd_arena_alloc(x->arena, g->room * sizeof *g->copy);
         if (!g->copy) return qd_err_nomem(err, "hits");
         g->hits = (search_hits){
@@ -216,10 +224,11 @@ static int fetch_groups(search_run *x, group *groups, uint32_t *place, qd_err *e
     }
     for (uint32_t i = 0; i < x->nrefs; i++) {
         group *g = &groups[x->refs[i].shard - x->shards];
+        if (x->refs[i].shard->target) continue;
         place[i] = g->hits.n;
         g->copy[g->hits.n++] = x->refs[i].shard->hits[x->refs[i].at];
     }
-    return fetch_shards(x, groups);
+    return fetch_shards(x, groups, err);
 }
 
 static void write_total(const search_run *x, qd_json_writer *w)
@@ -258,6 +267,10 @@ static int write_hits(search_run *x, qd_json_writer *w, qd_err *err)
     qd_json_array(w);
     for (uint32_t i = 0; i < x->nrefs && !rc; i++) {
         search_shard *s = x->refs[i].shard;
+        if (s->target) {
+            qd_json_raw_value(w, s->json[x->refs[i].at]);
+            continue;
+        }
         s->rc = qdi_hit_write(&groups[s - x->shards].hits, place[i], w, &s->err);
         if (s->rc) return FETCH_FAILED;
     }
@@ -271,7 +284,7 @@ static uint32_t reduce_phases(const search_run *x)
 {
     uint32_t phases = 1, waiting = 0;
     bool partial = false;
-    if (!x->r->aggs && !x->r->size) return 1;
+    if (!x->r->aggs && !x->had_aggs && !x->r->size) return 1;
     for (uint32_t i = 0; i < x->nshards; i++) {
         if (waiting + partial >= (uint64_t)x->r->batched_reduce_size) {
             phases++;

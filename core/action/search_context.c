@@ -1,0 +1,371 @@
+/*
+ * search_context.c: what a node keeps of searches between two calls; see search_part_int.h.
+ *
+ * One lock guards the table; a context in use is not freed under its users. A thread of its own
+ * ends those whose time has passed and those whose indices have gone.
+ */
+#include "action/search_part_int.h"
+#include "base/str.h"
+#include "runtime/sync.h"
+
+#define ARENA_MAX ((size_t)256 << 20)
+#define TICK_NS 1000000000u
+#define SLOTS 256u
+#define QUERIES_MAX 20000u /* contexts that wait for a fetch */
+
+struct qd_scrolls {
+    qd_actions *a;
+    qd_mutex lock;
+    qd_cond changed;
+    search_context *slot[SLOTS];
+    uint32_t n[SEARCH_CONTEXT_PIT + 1]; /* by kind */
+    bool stop;
+    qd_thread *ticker;
+};
+
+typedef bool which_fn(const qd_scrolls *t, const search_context *c, const void *arg);
+
+/* --- the table --- */
+
+void qdi_context_free(search_context *c)
+{
+    if (!c) return;
+    qdi_search_end(&c->x);
+    qd_arena_fini(&c->kept[0]);
+    qd_arena_fini(&c->kept[1]);
+    qd_arena_fini(&c->arena);
+    qd_free(c);
+}
+
+static uint32_t slot_of(const uint8_t *id)
+{
+    return id[0] % SLOTS;
+}
+
+static uint32_t listed(const qd_scrolls *t)
+{
+    return t->n[SEARCH_CONTEXT_QUERY] + t->n[SEARCH_CONTEXT_SCROLL] + t->n[SEARCH_CONTEXT_PIT];
+}
+
+static void unlist(qd_scrolls *t, search_context **p)
+{
+    search_context *c = *p;
+    *p = c->next;
+    c->next = NULL;
+    c->listed = false;
+    t->n[c->kind]--;
+}
+
+/* Takes those that match out of the table; the caller frees the list. Those in use are left to
+ * their users. */
+static search_context *take_out(qd_scrolls *t, which_fn *which, const void *arg, uint32_t *n)
+{
+    search_context *out = NULL;
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        for (search_context **p = &t->slot[i]; *p;) {
+            search_context *c = *p;
+            if (!which(t, c, arg)) {
+                p = &c->next;
+                continue;
+            }
+            if (n) ++*n;
+            if (c->users) {
+                c->drop = true;
+                p = &c->next;
+                continue;
+            }
+            unlist(t, p);
+            c->next = out;
+            out = c;
+        }
+    }
+    return out;
+}
+
+static void free_list(search_context *c)
+{
+    while (c) {
+        search_context *next = c->next;
+        qdi_context_free(c);
+        c = next;
+    }
+}
+
+/* Has its time passed, or has one of its indices gone? */
+static bool is_over(const qd_scrolls *t, const search_context *c, const void *arg)
+{
+    const qd_state *now = arg;
+    if (c->users || c->drop) return false;
+    if (qd_env_mono_ns(t->a->env) >= c->expires_ns) return true;
+    for (uint32_t i = 0; i < c->x.nindices; i++) {
+        const qd_index_meta *m = c->x.indices[i].meta;
+        const qd_index_meta *there = m ? qd_state_index(now, m->name) : NULL;
+        if (m && (!there || there->closed || strcmp(there->uuid, m->uuid) != 0)) return true;
+    }
+    return false;
+}
+
+static void tick(void *arg)
+{
+    qd_scrolls *t = arg;
+    qd_mutex_lock(&t->lock);
+    while (!t->stop) {
+        if (!listed(t)) {
+            qd_cond_wait(&t->changed, &t->lock);
+            continue;
+        }
+        (void)qd_cond_wait_until(&t->changed, &t->lock, qd_env_mono_ns(t->a->env) + TICK_NS);
+        if (t->stop) break;
+        qd_mutex_unlock(&t->lock);
+        qd_state *now = qd_cluster_state(t->a->cluster);
+        qd_mutex_lock(&t->lock);
+        search_context *over = take_out(t, is_over, now, NULL);
+        qd_mutex_unlock(&t->lock);
+        free_list(over);
+        qd_state_unref(now);
+        qd_mutex_lock(&t->lock);
+    }
+    qd_mutex_unlock(&t->lock);
+}
+
+int qd_scrolls_open(qd_actions *a, qd_err *err)
+{
+    qd_scrolls *t = qd_calloc(NULL, sizeof *t);
+    if (!t) return qd_err_nomem(err, "search contexts");
+    t->a = a;
+    qd_mutex_init(&t->lock);
+    qd_cond_init(&t->changed);
+    int rc = qd_thread_start(a->env, "scrolls", tick, t, &t->ticker, err);
+    if (rc) {
+        qd_cond_fini(&t->changed);
+        qd_mutex_fini(&t->lock);
+        qd_free(t);
+        return rc;
+    }
+    a->scrolls = t;
+    return 0;
+}
+
+static bool is_any(const qd_scrolls *t, const search_context *c, const void *arg)
+{
+    (void)t;
+    (void)c;
+    (void)arg;
+    return true;
+}
+
+void qd_scrolls_close(qd_actions *a)
+{
+    qd_scrolls *t = a->scrolls;
+    if (!t) return;
+    qd_mutex_lock(&t->lock);
+    t->stop = true;
+    qd_cond_broadcast(&t->changed);
+    qd_mutex_unlock(&t->lock);
+    qd_thread_join(a->env, t->ticker);
+    free_list(take_out(t, is_any, NULL, NULL));
+    qd_cond_fini(&t->changed);
+    qd_mutex_fini(&t->lock);
+    qd_free(t);
+    a->scrolls = NULL;
+}
+
+uint32_t qd_scrolls_count(const qd_actions *a)
+{
+    qd_scrolls *t = a->scrolls;
+    if (!t) return 0;
+    qd_mutex_lock(&t->lock);
+    uint32_t n = t->n[SEARCH_CONTEXT_SCROLL];
+    qd_mutex_unlock(&t->lock);
+    return n;
+}
+
+/* --- one context --- */
+
+static int too_many(const search_context *c, uint32_t most, qd_err *err)
+{
+    if (c->kind == SEARCH_CONTEXT_QUERY) {
+        return qd_err_set(err, QD_E_REJECTED,
+                          "[%u] searches wait here for the fetch of their hits: no more are taken",
+                          most);
+    }
+    return qd_err_set(err, QD_E_REJECTED,
+                      "Trying to create too many scroll contexts. Must be less than or equal to: "
+                      "[%u]. This limit can be set by changing the "
+                      "[search.max_open_scroll_context] setting.",
+                      most);
+}
+
+int qdi_context_add(search_context *c, qd_err *err)
+{
+    qd_actions *a = c->x.a;
+    qd_scrolls *t = a->scrolls;
+    uint32_t most = c->kind == SEARCH_CONTEXT_QUERY
+                        ? QUERIES_MAX
+                        : (uint32_t)qd_config_i64(a->config, QD_SET_SEARCH_MAX_SCROLLS);
+    int rc = 0;
+    if (!t) return qd_err_set(err, QD_E_CLOSED, "search contexts are closed");
+    qd_env_random(a->env, c->id, sizeof c->id);
+    c->opened_ms = qd_env_wall_ms(a->env);
+    qd_mutex_lock(&t->lock);
+    if (t->n[c->kind] >= most) {
+        rc = too_many(c, most, err);
+    } else {
+        search_context **slot = &t->slot[slot_of(c->id)];
+        c->users = 1;
+        c->listed = true;
+        c->expires_ns = UINT64_MAX;
+        c->next = *slot;
+        *slot = c;
+        t->n[c->kind]++;
+        qd_cond_broadcast(&t->changed);
+    }
+    qd_mutex_unlock(&t->lock);
+    return rc;
+}
+
+static search_context *find(qd_scrolls *t, const uint8_t *id)
+{
+    search_context *c = t->slot[slot_of(id)];
+    while (c && (c->drop || memcmp(c->id, id, SEARCH_CONTEXT_ID) != 0)) c = c->next;
+    return c;
+}
+
+int qdi_context_take(qd_actions *a, const uint8_t id[SEARCH_CONTEXT_ID], search_context **out,
+                     qd_err *err)
+{
+    qd_scrolls *t = a->scrolls;
+    search_context *c = NULL;
+    if (t) {
+        qd_mutex_lock(&t->lock);
+        while ((c = find(t, id)) && c->users && c->kind != SEARCH_CONTEXT_PIT) {
+            qd_cond_wait(&t->changed, &t->lock); /* another page of the same scroll */
+        }
+        if (c) c->users++;
+        qd_mutex_unlock(&t->lock);
+    }
+    *out = c;
+    if (c) return 0;
+    int rc = qd_err_set(err, QD_E_SEARCH_CONTEXT_MISSING, "No search context found for id");
+    return rc;
+}
+
+void qdi_context_give_back(search_context *c, bool drop)
+{
+    qd_scrolls *t = c->x.a->scrolls;
+    bool gone = !t || !c->listed;
+    if (!gone) {
+        qd_mutex_lock(&t->lock);
+        c->users--;
+        c->drop |= drop;
+        c->expires_ns = qd_env_mono_ns(t->a->env) + (uint64_t)c->keep_ms * 1000000u;
+        gone = c->drop && !c->users;
+        for (search_context **p = &t->slot[slot_of(c->id)]; gone && *p; p = &(*p)->next) {
+            if (*p != c) continue;
+            unlist(t, p);
+            break;
+        }
+        qd_cond_broadcast(&t->changed);
+        qd_mutex_unlock(&t->lock);
+    }
+    if (gone) qdi_context_free(c);
+}
+
+static bool is_named(const qd_scrolls *t, const search_context *c, const void *arg)
+{
+    (void)t;
+    return !c->drop && memcmp(c->id, arg, SEARCH_CONTEXT_ID) == 0;
+}
+
+static bool is_of_kind(const qd_scrolls *t, const search_context *c, const void *arg)
+{
+    (void)t;
+    return !c->drop && c->kind == *(const search_context_kind *)arg;
+}
+
+uint32_t qdi_context_drop(qd_actions *a, const uint8_t *id, search_context_kind kind)
+{
+    qd_scrolls *t = a->scrolls;
+    uint32_t n = 0;
+    if (!t) return 0;
+    qd_mutex_lock(&t->lock);
+    search_context *out = id ? take_out(t, is_named, id, &n) : take_out(t, is_of_kind, &kind, &n);
+    qd_mutex_unlock(&t->lock);
+    free_list(out);
+    return n;
+}
+
+void qdi_contexts_each(qd_actions *a, search_context_kind kind,
+                       void (*fn)(void *arg, const search_context *c), void *arg)
+{
+    qd_scrolls *t = a->scrolls;
+    if (!t) return;
+    qd_mutex_lock(&t->lock);
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        for (const search_context *c = t->slot[i]; c; c = c->next) {
+            if (c->kind == kind && !c->drop) fn(arg, c);
+        }
+    }
+    qd_mutex_unlock(&t->lock);
+}
+
+int qdi_context_missing(qd_str shown, qd_err *err)
+{
+    int rc = qd_err_set(err, QD_E_SEARCH_PHASE, "all shards failed");
+    qd_buf b;
+    qd_json_writer w;
+    qd_err_type(err, "search_phase_execution_exception", 404);
+    qd_buf_init(&b, NULL, 1 << 20);
+    for (int k = 0; k < 3; k++) { /* root_cause, failed_shards, caused_by */
+        qd_json_writer_init(&w, &b, false);
+        if (k < 2) qd_json_array(&w);
+        qd_json_object(&w);
+        if (k == 1) {
+            qd_json_field_int(&w, "shard", -1);
+            qd_json_key_c(&w, "index");
+            qd_json_null(&w);
+            qd_json_key_c(&w, "reason");
+            qd_json_object(&w);
+        }
+        qd_json_field_c(&w, "type", "search_context_missing_exception");
+        qd_json_key_c(&w, "reason");
+        qd_json_printf(&w, "No search context found for id [%.*s]", QD_STR_ARG(shown));
+        if (k == 1) qd_json_object_end(&w);
+        qd_json_object_end(&w);
+        if (k < 2) qd_json_array_end(&w);
+        if (k == 1) {
+            qd_err_detail_str(err, "phase", QD_STR("query"));
+            qd_err_detail_raw(err, "grouped", QD_STR("true"));
+        }
+        qd_err_detail_raw(err,
+                          k == 0   ? QD_ERR_ROOT_CAUSE
+                          : k == 1 ? "failed_shards"
+                                   : "caused_by",
+                          qd_buf_view(&b));
+        qd_buf_reset(&b);
+    }
+    qd_buf_fini(&b);
+    return rc;
+}
+
+/* --- making --- */
+
+int qdi_context_make(qd_actions *a, const search_part *p, search_context_kind kind,
+                     search_context **out, qd_err *err)
+{
+    search_context *c = qd_calloc(a->account, sizeof *c);
+    if (!c) return qd_err_nomem(err, "search context");
+    c->kind = kind;
+    c->keep_ms = p->keep_ms;
+    c->x.a = a;
+    qd_arena_init(&c->arena, a->account, ARENA_MAX);
+    qd_arena_init(&c->kept[0], a->account, ARENA_MAX);
+    qd_arena_init(&c->kept[1], a->account, ARENA_MAX);
+    int rc = qdi_part_copy(p, &c->arena, &c->part, err);
+    if (rc) {
+        qdi_context_free(c);
+        return rc;
+    }
+    *out = c;
+    return 0;
+}

@@ -1,0 +1,252 @@
+/*
+ * search_part_int.h: the boundary between a search's coordinating part and the nodes that hold its
+ * shards. Plain data goes over it: by a function call to this node, encoded (search_wire.c) to
+ * others.
+ *
+ *   search_part    what a node is asked: the request as it was sent, what the coordinating part
+ *                  resolved (times, sizes, filters of aliases, looked-up terms), indices, shards
+ *   search_shard   its results, one for each shard asked for, in that order
+ *   search_picks   which hits of which shard are to be fetched; answered by JSON, hit by hit
+ *
+ * What a node needs between two calls waits in a search_context under a random id: until the fetch
+ * of a search, between two pages of a scroll, for the life of a point in time.
+ */
+#ifndef QD_ACTION_SEARCH_PART_INT_H
+#define QD_ACTION_SEARCH_PART_INT_H
+
+#include "action/search_int.h"
+
+#define SEARCH_CONTEXT_ID 16u
+#define SEARCH_PART_SHARDS_MAX 65536u
+
+/* --- the query phase ---------------------------------------------------------------------------
+ */
+
+typedef struct search_part_index {
+    qd_str uuid, name;
+    qd_str filter; /* of the aliases: a JSON array; empty: none */
+} search_part_index;
+
+typedef struct search_part_shard {
+    uint32_t index, number; /* index: in search_part.indices */
+    uint32_t place;         /* among all shards of the search */
+} search_part_shard;
+
+/* Values that a terms query has looked up in a document. */
+typedef struct search_lookup {
+    struct search_lookup *next;
+    qd_query_lookup of;
+    const qd_query_value *values;
+    uint32_t n;
+} search_lookup;
+
+/* A term's statistics over all shards. */
+typedef struct search_stat {
+    qd_str field, term;
+    qd_node_stats stats;
+} search_stat;
+
+typedef struct search_part {
+    bool query_only; /* the body is one of _count: nothing but a query */
+    qd_str body;
+    const qd_pair *params;
+    uint32_t nparams;
+    uint64_t revision; /* of the state that the coordinating part looked at */
+    int64_t now_ms, from, size, timeout_ms, terminate_after, at_once;
+    uint64_t total; /* as qd_top_options.total */
+    bool has_min_score;
+    float min_score;
+    bool alone; /* these are all shards of the search: what will be shown is fetched at once */
+    int64_t keep_ms;
+    bool scroll;            /* keep what the next page needs */
+    const uint8_t *context; /* a point in time whose searchers are used; NULL: the newest */
+    search_part_index *indices;
+    uint32_t nindices;
+    search_part_shard *shards;
+    uint32_t nshards;
+    search_lookup *lookups;
+    search_stat *stats; /* of dfs_query_then_fetch */
+    uint32_t nstats;
+} search_part;
+
+/* Makes the part of a search that some of its shards are; it borrows from x. `shards` are x's. */
+int qdi_part_make(search_run *x, search_shard *const *shards, uint32_t n, search_part *out,
+                  qd_err *err);
+/* A copy of all it holds, in arena. */
+int qdi_part_copy(const search_part *p, qd_arena *arena, search_part *out, qd_err *err);
+
+/* --- contexts ----------------------------------------------------------------------------------
+ */
+
+typedef enum search_context_kind {
+    SEARCH_CONTEXT_QUERY,  /* waits for the fetch of its search */
+    SEARCH_CONTEXT_SCROLL, /* between pages */
+    SEARCH_CONTEXT_PIT
+} search_context_kind;
+
+/* A node's part of a search, or a point in time: x.shards hold searchers. In use by one caller at a
+ * time. */
+typedef struct search_context {
+    struct search_context *next; /* of its slot in the table */
+    uint8_t id[SEARCH_CONTEXT_ID];
+    search_context_kind kind;
+    qd_arena arena; /* part, request, bound indices, state of the shards */
+    search_part part;
+    qd_request q;
+    search_request r;
+    search_run x;
+    /* scroll, by shard: the last hit given */
+    search_hit *last;
+    bool *has_last;
+    qd_arena kept[2]; /* values of last; the one in use and the one before */
+    uint32_t keep_at;
+    int64_t keep_ms;
+    int64_t opened_ms; /* wall clock */
+    uint64_t expires_ns;
+    uint32_t users; /* of a point in time: searches; of others: 1 while busy */
+    bool drop, listed;
+} search_context;
+
+/* Makes a context of a part; it is not in the table yet. arena_of… p is copied. */
+int qdi_context_make(qd_actions *a, const search_part *p, search_context_kind kind,
+                     search_context **out, qd_err *err);
+/* Frees one that is not in the table. NULL is fine. */
+void qdi_context_free(search_context *c);
+/* Puts it into the table under a new id, in use by the caller. QD_E_REJECTED: too many are open. */
+int qdi_context_add(search_context *c, qd_err *err);
+/* Finds a context and takes it into use; waits while another uses it, but for points in time, which
+ * are shared. QD_E_SEARCH_CONTEXT_MISSING. */
+int qdi_context_take(qd_actions *a, const uint8_t id[SEARCH_CONTEXT_ID], search_context **out,
+                     qd_err *err);
+/* Ends its use: its time begins anew, or, with drop, it ends. */
+void qdi_context_give_back(search_context *c, bool drop);
+/* Ends contexts: the one of this id, or all of a kind (id NULL). Returns how many. */
+uint32_t qdi_context_drop(qd_actions *a, const uint8_t *id, search_context_kind kind);
+/* Calls fn for each context of a kind under the table's lock. */
+void qdi_contexts_each(qd_actions *a, search_context_kind kind,
+                       void (*fn)(void *arg, const search_context *c), void *arg);
+/* The refusal of an id that is not there. shown: as the client gave it. */
+int qdi_context_missing(qd_str shown, qd_err *err);
+
+/* Begins a node's part: as qdi_search_begin, with what the part says. */
+int qdi_search_begin_part(search_run *x, search_request *r, qd_task *task, const search_part *p,
+                          qd_err *err);
+/* The statistics that came with a part become x's. */
+int qdi_part_stats(search_run *x, const search_part *p, qd_err *err);
+
+/* --- a node's part -----------------------------------------------------------------------------
+ */
+
+/* Runs the query phase of a part: *out has a result for each of its shards, in use by the caller,
+ * who ends it with qdi_node_done. A failure is one of the whole part. [worker] */
+int qdi_node_query(qd_actions *a, const search_part *p, qd_task *task, search_context **out,
+                   qd_err *err);
+/* The next page of a scroll, the same way. [worker] */
+int qdi_node_next(qd_actions *a, const uint8_t id[SEARCH_CONTEXT_ID], int64_t keep_ms,
+                  qd_task *task, search_context **out, qd_err *err);
+/* Hits of one shard that are to be shown. */
+typedef struct search_picks {
+    uint32_t shard;     /* in the part */
+    const uint32_t *at; /* in the shard's hits */
+    uint32_t n;
+    uint32_t doubles; /* sort keys that are shown as doubles, by bit: other indices have such */
+    /* results */
+    int rc;
+    qd_err err;
+    qd_str *json; /* in the arena given */
+} search_picks;
+/* Fetches hits of a context in use; what fails is told in each pick. [worker] */
+void qdi_node_fetch(search_context *c, search_picks *picks, uint32_t n, qd_arena *arena,
+                    qd_task *task);
+/* Ends the use of a context after a call: it is kept (hits wait for their fetch, a scroll for its
+ * next page), or goes. */
+void qdi_node_done(search_context *c, bool keep);
+
+/* --- the coordinating part ---------------------------------------------------------------------
+ */
+
+/* Copies of a shard by the order in which they are tried. */
+typedef struct search_copies {
+    qd_str *nodes; /* ids */
+    uint32_t n, at;
+} search_copies;
+
+/* Chooses who searches a shard: s->shard when it is this node (and nobody else could), else
+ * s->copies. The preference was checked by qdi_search_params. */
+int qdi_copies_choose(search_run *x, search_shard *s, qd_err *err);
+
+/* What the pages of a scroll have in common, and what is known of an index there: enough for any
+ * node to go on with it. */
+typedef struct search_shape_index {
+    qd_str uuid, name;
+    search_keys keys;
+} search_shape_index;
+typedef struct search_shape {
+    int64_t size, batched_reduce_size, terminate_after;
+    uint64_t total; /* as qd_top_options.total */
+    bool total_zero, aggs;
+    search_shape_index *indices;
+    uint32_t nindices;
+    const search_part_shard *shards;
+    uint32_t nshards;
+} search_shape;
+/* Of a context; it borrows from it, but for what lies in arena. */
+int qdi_shape_of(const search_context *c, qd_arena *arena, search_shape *out, qd_err *err);
+
+/* A node that is asked for some shards of a search. */
+typedef struct search_target {
+    struct search_target *next;
+    qd_str node; /* id */
+    bool local;  /* this node: asked by a call */
+    search_shard **shards;
+    uint32_t n;
+    uint8_t context[SEARCH_CONTEXT_ID]; /* there */
+    bool kept;                          /* it waits there under this id */
+    search_context *here;               /* local: in use by this search */
+} search_target;
+
+/* Asks the nodes of all shards and runs those of this run; a shard that fails is asked for at its
+ * next copy. Results stand in the shards. */
+int qdi_targets_query(search_run *x, qd_err *err);
+/* Asks the nodes of a scroll for its next page: makes x's indices and shards of their answers. */
+int qdi_targets_next(search_run *x, int64_t keep_ms, qd_err *err);
+/* Fetches the hits shown that targets hold into their shards' json. A shard that fails has rc and
+ * err set. */
+int qdi_targets_fetch(search_run *x, qd_err *err);
+/* Adds a target; *out is x's. */
+int qdi_target_add(search_run *x, qd_str node, uint32_t shards, search_target **out, qd_err *err);
+/* Ends the use of the targets' contexts, which go unless kept. Nothing when there are none. */
+void qdi_targets_end(search_run *x, bool keep);
+
+/* --- ids that clients hold ---------------------------------------------------------------------
+ */
+
+#define SEARCH_ID_NODES_MAX 10000u
+#define SEARCH_ID_SHARDS_MAX 100000u
+
+/* A node's context in an id. */
+typedef struct search_id_node {
+    qd_str node;
+    const uint8_t *context; /* SEARCH_CONTEXT_ID bytes */
+    uint32_t nshards;
+    const search_part_shard *shards; /* PIT: which; index: in search_id.indices */
+} search_id_node;
+
+/* What scroll_id and the id of a point in time say. */
+typedef struct search_id {
+    search_context_kind kind;
+    uint64_t total; /* scroll: hits in all, as the first page told */
+    bool total_lower_bound;
+    float max_score;
+    search_id_node *nodes;
+    uint32_t nnodes;
+    search_part_index *indices; /* PIT */
+    uint32_t nindices;
+} search_id;
+/* The text of an id, in arena. */
+int qdi_search_id_write(const search_id *id, qd_arena *arena, qd_str *out, qd_err *err);
+/* Back; views into arena. QD_E_ARG: it is none of this kind. */
+int qdi_search_id_read(qd_str text, search_context_kind kind, qd_arena *arena, search_id *out,
+                       qd_err *err);
+
+#endif
