@@ -39,8 +39,7 @@ enum {
 typedef struct cr_consensus_config {
     uv_loop_t *loop;
     const cr_heap *heap;
-    const char *dir;     /* its own, there already */
-    const char *witness; /* a file beside it: what its files must hold */
+    const char *dir; /* its own, there already */
     uint64_t id;
     uint32_t how;           /* CR_OPEN_... */
     uint8_t cluster[16];    /* the same for all members */
@@ -173,8 +172,5 @@ void cr_consensus_snapshot_soon(cr_consensus *c);
 uint64_t cr_consensus_last(const cr_consensus *c);
 /* The last index known to have been durable; at the start from the life before. */
 uint64_t cr_consensus_durable(const cr_consensus *c);
-/* Memory for pieces. */
-void *cr_consensus_alloc(size_t n);
-void cr_consensus_free(void *p);
 
 #endif

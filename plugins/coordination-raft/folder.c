@@ -3,8 +3,7 @@
  *
  * - lock: locked (OFD) by the one process that has the store open
  * - node: text: format, this node's raft id, the cluster's uuid; a sum. There once it is formed
- * - raft/: libraft's files
- * - witness: what they must hold (witness.h)
+ * - raft/: log and snapshots (consensus/wal.h, consensus/snapfile.h)
  * - state.db: rows.h
  * - reserve: blocks given up when the disk is full
  */
@@ -138,7 +137,7 @@ static int32_t begin_anew(qd_coord *c, const char *raft, qd_err *err)
     DIR *d = opendir(raft);
     if (!d) return failed(c, err, QD_E_IO, "reading", "raft");
     for (struct dirent *e; !lost && (e = readdir(d));)
-        lost = strncmp(e->d_name, "snapshot-", 9) == 0;
+        lost = strstr(e->d_name, ".snap") != NULL;
     rewinddir(d);
     for (struct dirent *e; !lost && rc == 0 && (e = readdir(d));) {
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
@@ -196,7 +195,6 @@ void cr_reserve_spend(qd_coord *c)
     char name[4096];
     join(c, "reserve", name);
     c->reserve_there = 0;
-    c->was_low = 1;
     if (unlink(name) == 0)
         cr_say(c, QD_LEVEL_WARN, "the disk of %s is nearly full: living off the reserve", c->path);
 }

@@ -4,7 +4,7 @@
 enum { MAGIC = 0x31534451, HEADER = 20 };
 
 typedef struct writer {
-    void *(*alloc)(size_t n);
+    const cr_heap *heap;
     cr_pieces *out;
     size_t at;    /* in the payload of the last piece */
     size_t total; /* payload yet to come */
@@ -31,7 +31,7 @@ static void piece_begin(writer *w)
     size_t n = w->total < CR_PIECE_BYTES ? w->total : CR_PIECE_BYTES;
     size_t bytes = (CR_PIECE_HEAD + n + 7) & ~(size_t)7;
     cr_piece *p = &w->out->at[w->out->n];
-    p->p = w->alloc(bytes);
+    p->p = cr_alloc(w->heap, bytes);
     p->n = bytes;
     if (!p->p) {
         w->failed = 1;
@@ -72,15 +72,14 @@ static void write_record(writer *w, const cr_item *i)
     write_bytes(w, i->bytes + i->key_len, i->value_len);
 }
 
-int32_t cr_snapshot_write(const cr_items *rows, uint64_t index, void *(*alloc)(size_t n),
-                          void (*release)(void *p), cr_pieces *out)
+int32_t cr_snapshot_write(const cr_items *rows, uint64_t index, const cr_heap *h, cr_pieces *out)
 {
     uint8_t header[HEADER];
-    writer w = {.alloc = alloc, .out = out, .total = HEADER};
+    writer w = {.heap = h, .out = out, .total = HEADER};
     for (size_t i = 0; i < rows->n; i++)
         w.total += 9 + CR_ITEM_HEAD + rows->at[i]->key_len + rows->at[i]->value_len;
     w.cap = (uint32_t)(w.total / CR_PIECE_BYTES + 1);
-    *out = (cr_pieces){.at = alloc(w.cap * sizeof *out->at)};
+    *out = (cr_pieces){.at = cr_alloc(h, w.cap * sizeof *out->at)};
     if (!out->at) return QD_E_NOMEM;
     cr_store32(header, CR_SNAPSHOT_VERSION);
     cr_store64(header + 4, index);
@@ -91,10 +90,15 @@ int32_t cr_snapshot_write(const cr_items *rows, uint64_t index, void *(*alloc)(s
         piece_end(&w);
         return 0;
     }
-    for (uint32_t i = 0; i < out->n; i++) release(out->at[i].p);
-    release(out->at);
-    *out = (cr_pieces){0};
+    cr_pieces_free(h, out);
     return QD_E_NOMEM;
+}
+
+void cr_pieces_free(const cr_heap *h, cr_pieces *p)
+{
+    for (uint32_t i = 0; i < p->n; i++) cr_free(h, p->at[i].p);
+    cr_free(h, p->at);
+    *p = (cr_pieces){0};
 }
 
 /* --- reading --- */

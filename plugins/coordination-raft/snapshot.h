@@ -22,10 +22,11 @@ typedef struct cr_pieces {
     uint32_t n;
 } cr_pieces;
 
-/* Writes records; pieces and their list come from alloc and are freed by release on an error, which
- * is QD_E_NOMEM. [any] */
-int32_t cr_snapshot_write(const cr_items *rows, uint64_t index, void *(*alloc)(size_t n),
-                          void (*release)(void *p), cr_pieces *out);
+/* Writes records; pieces and their list are of the heap, for cr_pieces_free. QD_E_NOMEM: nothing is
+ * left. [any] */
+int32_t cr_snapshot_write(const cr_items *rows, uint64_t index, const cr_heap *h, cr_pieces *out);
+/* Frees them. [any] */
+void cr_pieces_free(const cr_heap *h, cr_pieces *p);
 /* Reads pieces put one after the other: *index, and each record, with a reference, to take, which
  * returns 0 or a code that ends it. QD_E_CORRUPT. */
 int32_t cr_snapshot_read(const cr_heap *h, const uint8_t *p, size_t n, uint64_t *index,

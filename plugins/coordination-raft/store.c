@@ -352,14 +352,6 @@ static void begin_end(qd_coord *c)
     end_all(c, QD_E_CLOSED, "the coordination store is closed");
     cr_watches_end(c);
     uv_timer_stop(&c->timer);
-    /* libraft's close uses freed memory once a segment could not be made for want of space. What it
-     * acknowledged is on the disk: such a store ends as if by a kill, its memory is the process's.
-     */
-    if (c->consensus && (c->was_low || cr_folder_free(c) < c->reserve_bytes)) {
-        c->abandoned = 1;
-        uv_stop(&c->loop);
-        return;
-    }
     uv_close((uv_handle_t *)&c->after, handle_closed);
     if (c->consensus)
         cr_consensus_close(c->consensus, engine_closed, c);
@@ -489,6 +481,11 @@ static void on_failed(void *arg, const char *why)
     give_up(arg, QD_E_NO_COORDINATION, text);
 }
 
+static void on_changed(void *arg)
+{
+    cr_identity_update(arg);
+}
+
 static void on_damage(void *arg, const char *text)
 {
     qd_coord *c = arg;
@@ -516,7 +513,7 @@ static void *snapshot_begin(void *arg, uint64_t index)
 static int32_t snapshot_write(void *arg, cr_pieces *out)
 {
     snapshot *s = arg;
-    return cr_snapshot_write(&s->rows, s->index, cr_consensus_alloc, cr_consensus_free, out);
+    return cr_snapshot_write(&s->rows, s->index, s->heap, out);
 }
 
 static void snapshot_end(void *arg)
@@ -578,42 +575,33 @@ static int32_t open_rows(qd_coord *c, qd_err *err)
 }
 
 /* What an opened log must fit to; NULL: it does. */
-static const char *misfit(qd_coord *c, char *why, size_t size)
+static const char *misfit(qd_coord *c)
 {
     static const uint8_t nobody[16];
     uint64_t last = cr_consensus_last(c->consensus);
-    uint64_t durable = cr_consensus_durable(c->consensus);
     if (c->formed && last == 0) return "it was formed, but its log is gone";
-    if (durable > last) {
-        snprintf(why, size,
-                 "the log ends at index %llu, but entries up to %llu had been made durable",
-                 (unsigned long long)last, (unsigned long long)durable);
-        return why;
-    }
     if (memcmp(c->machine->store_id, nobody, 16) != 0 &&
         memcmp(c->machine->store_id, c->cluster, 16) != 0)
         return "file node and state belong to two clusters";
-    if (c->rows_applied <= last) return NULL;
-    snprintf(why, size,
-             "state.db holds changes up to index %llu, but the log ends at %llu: the log lost "
-             "acknowledged changes, or is older than the rest",
-             (unsigned long long)c->rows_applied, (unsigned long long)last);
-    return why;
+    return NULL;
 }
 
 /* Opens the log: on the loop's thread, as its probing of the disk takes its time. */
 static void open_engine(qd_coord *c)
 {
-    char dir[4096], witness[4096], why[CR_WHY], text[CR_WHY + 16];
+    char dir[4096], why[CR_WHY], text[CR_WHY + 16];
     snprintf(dir, sizeof dir, "%s/raft", c->path);
-    snprintf(witness, sizeof witness, "%s/witness", c->path);
+    cr_member self = {c->raft_id, QD_COORD_VOTER, c->node_name, c->publish};
     cr_consensus_config k = {.loop = &c->loop,
                              .heap = c->heap,
                              .dir = dir,
-                             .witness = witness,
                              .warn = on_damage,
                              .id = c->raft_id,
                              .how = c->formed ? CR_OPEN_THERE : CR_OPEN_FORM,
+                             .first = &self,
+                             .nfirst = 1,
+                             .seed = c->plugin->rand->u64(c->plugin->self),
+                             .applied = c->applied,
                              .election_ms = c->election_ms,
                              .heartbeat_ms = c->heartbeat_ms,
                              .snapshot_entries = c->snapshot_entries,
@@ -621,18 +609,20 @@ static void open_engine(qd_coord *c)
                              .arg = c,
                              .apply = cr_on_apply,
                              .lead = on_lead,
+                             .changed = on_changed,
                              .failed = on_failed,
                              .snapshot_begin = snapshot_begin,
                              .snapshot_write = snapshot_write,
                              .snapshot_end = snapshot_end,
                              .restore = restore};
+    memcpy(k.cluster, c->cluster, 16);
     int32_t rc = cr_consensus_open(&k, &c->consensus, why);
     if (rc) {
         snprintf(text, sizeof text, "log: %s", why);
         give_up(c, rc, text);
         return;
     }
-    const char *wrong = c->failed ? NULL : misfit(c, why, sizeof why);
+    const char *wrong = c->failed ? NULL : misfit(c);
     if (wrong) give_up(c, QD_E_CORRUPT, wrong);
     if (c->failed) c->fail_code = QD_E_CORRUPT; /* an entry of the log was damaged */
     cr_identity_update(c);
@@ -656,13 +646,7 @@ static void *run_loop(void *arg)
     uv_run(&c->loop, UV_RUN_DEFAULT);
     void (*done)(void *arg) = c->closed;
     void *done_arg = c->closed_arg;
-    if (c->abandoned) {
-        cr_rows_close(c->rows);
-        c->rows = NULL;
-        cr_folder_close(c);
-    } else {
-        cr_store_free(c);
-    }
+    cr_store_free(c);
     if (done) done(done_arg);
     return NULL;
 }

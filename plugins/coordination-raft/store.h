@@ -105,8 +105,6 @@ struct qd_coord {
     uint64_t reserve_bytes, history_bytes;
     int64_t history_max;
     int lock_fd, reserve_there, has_loop;
-    int was_low;   /* the disk was nearly full in this life */
-    int abandoned; /* ended without closing the log */
     int64_t space_checked_ns;
     uint64_t since_snapshot; /* bytes of entries */
     uv_loop_t loop;

@@ -34,12 +34,9 @@ static void round_trip(const cr_machine *m)
     cr_bytes all = {.heap = &heap};
     uint64_t index;
     cr_machine_rows(m, &rows);
-    if (cr_snapshot_write(&rows, 1, malloc, free, &p)) __builtin_trap();
-    for (uint32_t i = 0; i < p.n; i++) {
-        cr_put(&all, p.at[i].p, p.at[i].n);
-        free(p.at[i].p);
-    }
-    free(p.at);
+    if (cr_snapshot_write(&rows, 1, &heap, &p)) __builtin_trap();
+    for (uint32_t i = 0; i < p.n; i++) cr_put(&all, p.at[i].p, p.at[i].n);
+    cr_pieces_free(&heap, &p);
     cr_machine *again = cr_machine_make(&heap, 100, 1 << 20);
     if (cr_snapshot_read(&heap, all.p, all.n, &index, take, again) || cr_machine_loaded(again) ||
         again->revision != m->revision || again->keys.n != m->keys.n)

@@ -160,23 +160,23 @@ static void apply_more(cr_core *c)
     }
 }
 
-static void tell_role(cr_core *c)
+static int tell_role(cr_core *c)
 {
-    if (c->told_role == c->role && c->told_leader == c->leader && c->told_term == c->term) return;
+    if (c->told_role == c->role && c->told_leader == c->leader && c->told_term == c->term) return 0;
     cr_action *a = cr_act(c, CR_DO_ROLE);
     a->role = c->told_role = c->role;
     a->leader = c->told_leader = c->leader;
     a->term = c->told_term = c->term;
+    return 1;
 }
 
 static void settle(cr_core *c)
 {
-    if (c->failed) return;
+    if (c->failed || tell_role(c)) return; /* what that leads to goes to disk and peers together */
     if (c->role == CR_LEADER) {
         cr_reads_turn(c);
         cr_feed_all(c, 0);
     }
-    tell_role(c);
     held_release(c, 0); /* peers first: their disks work while ours does */
     write_out(c);
     apply_more(c);
@@ -348,6 +348,7 @@ int32_t cr_core_load_entry(cr_core *c, cr_log_entry *e)
         cr_append(c, e);
     else
         cr_log_push(&c->log, e);
+    c->loaded = cr_log_last(&c->log);
     return 0;
 }
 
@@ -367,22 +368,41 @@ int32_t cr_core_form(cr_core *c, cr_members *members)
     return 0;
 }
 
+/* A snapshot that was installed, while the log was not yet begun anew. */
+static void fit_snapshot(cr_core *c)
+{
+    if (!c->snapshot || cr_log_term(&c->log, c->snapshot) == c->snapshot_term) return;
+    while (c->nlists > 1) cr_members_drop(c->lists[--c->nlists].members);
+    cr_log_reset(&c->log, c->snapshot, c->snapshot_term);
+    c->reset_dirty = 1;
+    c->loaded = c->snapshot;
+    cr_peers_update(c);
+}
+
+void cr_core_recover(cr_core *c, cr_members *members)
+{
+    fit_snapshot(c);
+    uint64_t index = cr_log_last(&c->log) + 1;
+    cr_bytes b = {.heap = c->heap};
+    cr_members_write(members, &b);
+    cr_members_drop(members);
+    c->term++;
+    c->vote = 0;
+    cr_hard_changed(c);
+    cr_append(c, cr_log_entry_make(c->heap, index, c->term, CR_LOG_MEMBERS, b.p, (uint32_t)b.n));
+    cr_bytes_free(&b);
+}
+
 int32_t cr_core_start(cr_core *c, uint64_t applied, uint64_t now)
 {
-    int formed = c->hard_dirty;
     c->now = now;
     if (c->log.base > c->snapshot) return QD_E_CORRUPT;
-    if (c->snapshot && cr_log_term(&c->log, c->snapshot) != c->snapshot_term) {
-        /* it was installed, and the log was not yet begun anew */
-        while (c->nlists > 1) cr_members_drop(c->lists[--c->nlists].members);
-        cr_log_reset(&c->log, c->snapshot, c->snapshot_term);
-        c->reset_dirty = 1;
-        cr_peers_update(c);
-    }
+    fit_snapshot(c);
     uint64_t last = cr_log_last(&c->log);
+    if (c->loaded < c->log.base) c->loaded = c->log.base;
     if (applied > last) return QD_E_CORRUPT;
     c->handed = c->commit = applied > c->snapshot ? applied : c->snapshot;
-    c->issued = c->durable = formed ? 0 : last;
+    c->issued = c->durable = c->loaded;
     c->agreed = c->commit;
     c->started = 1;
     cr_election_restart(c);
@@ -497,7 +517,7 @@ void cr_fail(cr_core *c, int why)
     held_release(c, 1);
     cr_follow(c, c->term, 0);
     c->failed = why;
-    tell_role(c);
+    (void)tell_role(c);
 }
 
 void cr_core_written(cr_core *c, uint64_t seq, int32_t rc, uint64_t now)
@@ -592,6 +612,19 @@ int32_t cr_core_peer(const cr_core *c, uint64_t id, uint64_t *match, uint64_t *h
 uint64_t cr_core_term_at(const cr_core *c, uint64_t index)
 {
     return cr_log_term(&c->log, index);
+}
+
+int cr_core_peer_full(const cr_core *c, uint64_t id)
+{
+    const cr_peer *p = cr_peer_find(c, id);
+    return p && p->nospace;
+}
+
+const cr_members *cr_core_members_at(const cr_core *c, uint64_t index)
+{
+    uint32_t i = c->nlists;
+    while (i && c->lists[i - 1].index > index) i--;
+    return i ? c->lists[i - 1].members : NULL;
 }
 
 const cr_members *cr_core_snapshot_members(const cr_core *c)

@@ -132,6 +132,9 @@ int32_t cr_core_start(cr_core *c, uint64_t applied, uint64_t now);
 /* Forms a new store whose only entry is this configuration: the same one on each of the first
  * members. QD_E_CONFLICT when there is a log, a term or a vote. Before cr_core_start. */
 int32_t cr_core_form(cr_core *c, cr_members *members);
+/* Forces the members to this list, with an entry of a new term at the log's end: an operator's last
+ * resort. Before cr_core_start. */
+void cr_core_recover(cr_core *c, cr_members *members);
 
 /* --- what happens --- */
 /* Time passes. */
@@ -157,6 +160,8 @@ int32_t cr_core_read(cr_core *c, uint64_t token);
 /* Hands leadership over to a voter, 0: to the one that lags least. CR_DO_HAND_OVER follows.
  * QD_E_NOT_LEADER, QD_E_NOTFOUND (no such voter), QD_E_CONFLICT (one is under way). */
 int32_t cr_core_hand_over(cr_core *c, uint64_t to, uint64_t now);
+/* A peer's process is gone for certain: when it led, an election begins soon. */
+void cr_core_gone(cr_core *c, uint64_t id, uint64_t now);
 /* Whether there is room on the disk. Without it a leader hands over and takes no entries, a
  * follower takes none. */
 void cr_core_space(cr_core *c, int there, uint64_t now);
@@ -190,6 +195,10 @@ void cr_core_look(const cr_core *c, cr_core_view *out);
 int32_t cr_core_peer(const cr_core *c, uint64_t id, uint64_t *match, uint64_t *heard);
 /* Members as of the newest snapshot; borrow until the next one. NULL: there is none. */
 const cr_members *cr_core_snapshot_members(const cr_core *c);
+/* 1 when a peer told this leader that its disk is full. */
+int cr_core_peer_full(const cr_core *c, uint64_t id);
+/* Members in force at an index, from the newest snapshot on; borrow. NULL: not known. */
+const cr_members *cr_core_members_at(const cr_core *c, uint64_t index);
 /* Term of an entry; 0: not known. */
 uint64_t cr_core_term_at(const cr_core *c, uint64_t index);
 

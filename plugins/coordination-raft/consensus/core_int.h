@@ -65,6 +65,7 @@ struct cr_core {
     const cr_heap *heap;
     uint64_t random[4];
     uint64_t now;
+    uint64_t loaded;            /* the log's end on the disk at the start */
     int started, failed, space; /* failed: CR_FAILED_... */
 
     uint64_t term, vote;

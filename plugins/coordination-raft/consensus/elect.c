@@ -35,6 +35,15 @@ void cr_follow(cr_core *c, uint64_t term, uint64_t leader)
     c->heard = 0;
 }
 
+void cr_core_gone(cr_core *c, uint64_t id, uint64_t now)
+{
+    if (now > c->now) c->now = now;
+    if (!c->started || c->failed || c->role != CR_FOLLOWER || c->leader != id) return;
+    c->heard = 0; /* nobody is refused for its sake */
+    uint64_t at = c->now + c->config.heartbeat_ns / 4 + cr_random(c, c->config.heartbeat_ns);
+    if (at < c->election_at) c->election_at = at;
+}
+
 /* --- asking --- */
 
 void cr_campaign(cr_core *c, int real, int transfer)

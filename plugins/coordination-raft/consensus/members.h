@@ -10,7 +10,7 @@
 #include "../bytes.h"
 #include <quidditch/coordination.h>
 
-enum { CR_MEMBERS_MAX = 64, CR_MEMBER_NAME_MAX = 128, CR_MEMBER_ADDRESS_MAX = 272 };
+enum { CR_MEMBERS_MAX = 64, CR_MEMBER_NAME_MAX = 256, CR_MEMBER_ADDRESS_MAX = 272 };
 
 typedef struct cr_member {
     uint64_t id;

@@ -31,6 +31,7 @@ void cr_sending_feed(cr_core *c, cr_peer *p)
     cr_action *a = cr_act(c, CR_DO_CHUNK_READ);
     a->peer = p->id;
     a->index = p->snapshot;
+    a->log_term = p->snapshot_term;
     a->offset = p->offset;
     a->nbytes = c->config.message_bytes;
     p->asked = 1;

@@ -121,23 +121,13 @@ static int32_t take(void *arg, cr_item *row)
     return cr_machine_load(arg, row);
 }
 
-static void *piece_alloc(size_t n)
-{
-    return malloc(n);
-}
-
-static void piece_free(void *p)
-{
-    free(p);
-}
-
 /* All pieces one after the other; to be freed. */
 static uint8_t *snapshot_of(const cr_machine *m, uint64_t index, size_t *n)
 {
     cr_items rows = {0};
     cr_pieces p;
     cr_machine_rows(m, &rows);
-    assert_int_equal(cr_snapshot_write(&rows, index, piece_alloc, piece_free, &p), 0);
+    assert_int_equal(cr_snapshot_write(&rows, index, unit_heap(), &p), 0);
     cr_items_free(unit_heap(), &rows);
     *n = 0;
     for (uint32_t i = 0; i < p.n; i++) *n += p.at[i].n;
@@ -145,9 +135,8 @@ static uint8_t *snapshot_of(const cr_machine *m, uint64_t index, size_t *n)
     for (uint32_t i = 0; i < p.n; i++) {
         memcpy(at, p.at[i].p, p.at[i].n);
         at += p.at[i].n;
-        free(p.at[i].p);
     }
-    free(p.at);
+    cr_pieces_free(unit_heap(), &p);
     return all;
 }
 
