@@ -37,8 +37,11 @@ enum {
     CR_RESIGN = 9,   /* session, token, name */
     CR_AUTHORITY = 10,
     CR_IMPORT = 11,
-    CR_PART = 12, /* sum, index, bytes */
-    CR_WHOLE = 13 /* sum, parts */
+    CR_PART = 12,   /* sum, index, bytes */
+    CR_WHOLE = 13,  /* sum, parts */
+    CR_FROM = 14,   /* owner, number, type, payload: a request of a member's; owner and number
+                       name it, so that a repeated one does nothing more */
+    CR_RECOVER = 15 /* recoveries, history id: the members were forced */
 };
 
 /* An entry being written. */
@@ -66,6 +69,9 @@ void cr_write_import(cr_writer *w, const qd_coord_import *t);
 /* Checks an entry's frame; commands are left in r. QD_E_CORRUPT. */
 int32_t cr_entry_read(const uint8_t *p, size_t n, cr_reader *r, uint32_t *commands,
                       uint64_t *proposal);
+/* 1 when a payload is what the machine takes for a command of this type, one of CR_TXN to CR_IMPORT:
+ * for what another member sent. */
+int cr_command_sound(uint8_t type, cr_reader *payload);
 /* The next command of an entry. */
 uint8_t cr_command_read(cr_reader *r, cr_reader *payload);
 

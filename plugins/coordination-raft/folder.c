@@ -2,7 +2,7 @@
  * folder.c: the store's folder: lock, node file, reserve.
  *
  * - lock: locked (OFD) by the one process that has the store open
- * - node: text: format, this node's raft id, the cluster's uuid; a sum. There once it is formed
+ * - node: text: format, this node's raft id, the store's id, whether it is formed; a sum
  * - raft/: log and snapshots (consensus/wal.h, consensus/snapfile.h)
  * - state.db: rows.h
  * - reserve: blocks given up when the disk is full
@@ -16,7 +16,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define FORMAT 1
+#define FORMAT 2
 
 static int32_t failed(qd_coord *c, qd_err *err, int32_t code, const char *what, const char *name)
 {
@@ -52,67 +52,128 @@ static int32_t lock_it(qd_coord *c, qd_err *err)
                         "coordination store %s is open in another process", c->path);
 }
 
-/* Text of the node file, sum included. */
-static size_t node_text(const qd_coord *c, char *out, size_t cap)
+static void hex_text(const uint8_t id[16], char out[33])
 {
-    char uuid[33];
-    for (int i = 0; i < 16; i++) snprintf(uuid + 2 * i, 3, "%02x", c->cluster[i]);
-    int n = snprintf(out, cap, "quidditch coordination-raft %d\nid %llu\ncluster %s\n", FORMAT,
-                     (unsigned long long)c->raft_id, uuid);
-    uint64_t sum = cr_sum64(out, (size_t)n, 0);
-    return (size_t)n +
-           (size_t)snprintf(out + n, cap - (size_t)n, "sum %016llx\n", (unsigned long long)sum);
+    for (int i = 0; i < 16; i++) snprintf(out + 2 * i, 3, "%02x", id[i]);
+}
+
+static const char *const states[] = {"", "forming", "joining", "formed"};
+
+/* Text of the node file, sum included: into out, which is the caller's to free. */
+static void node_text(const qd_coord *c, int state, cr_bytes *out)
+{
+    char uuid[33], line[CR_WIRE_NAME_MAX + CR_WIRE_ADDRESS_MAX + 64];
+    hex_text(c->cluster, uuid);
+    int n = snprintf(line, sizeof line,
+                     "quidditch coordination-raft %d\nid %llu\ncluster %s\nrecoveries %llu\n%s\n",
+                     FORMAT, (unsigned long long)c->raft_id, uuid,
+                     (unsigned long long)c->recoveries, states[state]);
+    cr_put(out, line, (size_t)n);
+    for (uint32_t i = 0; state == CR_NODE_FORMING && i < c->forming.nmembers; i++) {
+        const cr_who *m = &c->forming.members[i];
+        n = snprintf(line, sizeof line, "member %llu %.*s %.*s\n", (unsigned long long)m->id,
+                     (int)m->address.n, m->address.p, (int)m->name.n, m->name.p);
+        cr_put(out, line, (size_t)n);
+    }
+    n = snprintf(line, sizeof line, "sum %016llx\n",
+                 (unsigned long long)cr_sum64(out->p, out->n, 0));
+    cr_put(out, line, (size_t)n);
 }
 
 /* Replaces the node file: written aside, synced, renamed, the folder synced. */
-static int node_write(qd_coord *c)
+static int node_write(qd_coord *c, int state)
 {
-    char aside[4096], name[4096], text[256];
-    size_t n = node_text(c, text, sizeof text);
+    char aside[4096], name[4096];
+    cr_bytes text = {.heap = c->heap};
+    node_text(c, state, &text);
     join(c, "node.new", aside);
     join(c, "node", name);
     int fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) return -1;
-    int rc = write(fd, text, n) == (ssize_t)n ? fsync(fd) : -1;
-    if (close(fd) != 0) rc = -1;
+    int rc = fd < 0 ? -1 : 0;
+    if (rc == 0) rc = write(fd, text.p, text.n) == (ssize_t)text.n ? fsync(fd) : -1;
+    if (fd >= 0 && close(fd) != 0) rc = -1;
     if (rc == 0) rc = rename(aside, name);
     if (rc == 0) rc = sync_folder(c->path);
+    cr_bytes_free(&text);
     return rc;
 }
 
+/* A member's line; the texts stay where they are. */
+static int parse_member(qd_coord *c, char *line)
+{
+    unsigned long long id;
+    int at = 0;
+    char *address, *name;
+    if (sscanf(line, "member %llu %n", &id, &at) != 1 || at == 0 || id == 0 ||
+        c->forming.nmembers == CR_WIRE_MEMBERS_MAX)
+        return -1;
+    address = line + at;
+    name = strchr(address, ' ');
+    if (!name) return -1;
+    c->forming.members[c->forming.nmembers++] =
+        (cr_who){.id = id,
+                 .role = QD_COORD_VOTER,
+                 .name = {name + 1, strlen(name + 1)},
+                 .address = {address, (size_t)(name - address)}};
+    return 0;
+}
+
+static int parse_state(qd_coord *c, char *line)
+{
+    for (int i = CR_NODE_FORMING; i <= CR_NODE_FORMED; i++)
+        if (strcmp(line, states[i]) == 0) c->node_state = i;
+    return c->node_state == CR_NODE_NEW ? -1 : 0;
+}
+
+/* Keeps text for the names in it. */
 static int parse_node(qd_coord *c, char *text, size_t n)
 {
     int format, at = 0;
-    unsigned long long id, sum;
+    unsigned long long id, recoveries, sum;
     char uuid[33];
     char *tail = NULL;
-    text[n] = 0;
-    if (sscanf(text, "quidditch coordination-raft %d\nid %llu\ncluster %32[0-9a-f]\n%n", &format,
-               &id, uuid, &at) != 3 ||
-        at == 0 || strncmp(text + at, "sum ", 4) != 0)
+    if (n < 21) return -1;
+    size_t end = n - 21; /* "sum ", 16 digits, newline */
+    sum = strtoull(text + end + 4, &tail, 16);
+    if (strncmp(text + end, "sum ", 4) != 0 || strcmp(tail, "\n") != 0 ||
+        sum != cr_sum64(text, end, 0))
         return -1;
-    sum = strtoull(text + at + 4, &tail, 16);
-    if (strcmp(tail, "\n") != 0 || sum != cr_sum64(text, (size_t)at, 0) || format != FORMAT ||
-        id == 0 || strlen(uuid) != 32)
+    text[end] = 0;
+    if (sscanf(text, "quidditch coordination-raft %d\nid %llu\ncluster %32[0-9a-f]\nrecoveries "
+                     "%llu\n%n",
+               &format, &id, uuid, &recoveries, &at) != 4 ||
+        at == 0 || format != FORMAT || id == 0 || strlen(uuid) != 32)
         return -1;
     c->raft_id = id;
-    c->formed = 1;
+    c->recoveries = recoveries;
     for (int i = 0; i < 16; i++) {
         char two[3] = {uuid[2 * i], uuid[2 * i + 1], 0};
         c->cluster[i] = (uint8_t)strtoul(two, NULL, 16);
     }
-    return 0;
+    char *line = text + at, *next;
+    for (int first = 1; *line; line = next, first = 0) {
+        next = strchr(line, '\n');
+        if (!next) return -1;
+        *next++ = 0;
+        if (first ? parse_state(c, line) : parse_member(c, line)) return -1;
+    }
+    return c->node_state == CR_NODE_NEW ? -1 : 0;
 }
 
 static int32_t node_file(qd_coord *c, qd_err *err)
 {
-    char name[4096], text[257];
+    enum { TEXT_MAX = 64 << 10 };
+    char name[4096];
     join(c, "node", name);
     int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd >= 0) {
-        ssize_t n = read(fd, text, 256);
+        char *text = cr_must(c->heap, TEXT_MAX + 1);
+        ssize_t n = read(fd, text, TEXT_MAX);
         close(fd);
+        cr_free(c->heap, c->forming_text);
+        c->forming_text = text;
         if (n < 0) return failed(c, err, QD_E_IO, "reading", "node");
+        text[n] = 0;
         if (parse_node(c, text, (size_t)n) == 0) return 0;
         return qd_plug_fail(c->plugin->err, err, QD_E_CORRUPT,
                             "coordination store %s: file node at offset 0: damaged (its checksum "
@@ -122,8 +183,7 @@ static int32_t node_file(qd_coord *c, qd_err *err)
     if (errno != ENOENT) return failed(c, err, QD_E_IO, "opening", "node");
     c->raft_id = c->plugin->rand->u64(c->plugin->self) >> 1;
     if (c->raft_id == 0) c->raft_id = 1;
-    c->plugin->rand->bytes(c->plugin->self, c->cluster, 16);
-    return 0; /* written when the store is formed */
+    return 0;
 }
 
 /* Nothing is acknowledged before the node file is there: what an interrupted forming left is
@@ -161,7 +221,7 @@ int32_t cr_folder_open(qd_coord *c, qd_err *err)
     int made = mkdir(raft, 0700) == 0;
     if (!made && errno != EEXIST) return failed(c, err, QD_E_IO, "creating", "raft");
     rc = node_file(c, err);
-    if (rc == 0 && !c->formed && !made) rc = begin_anew(c, raft, err);
+    if (rc == 0 && c->node_state == CR_NODE_NEW && !made) rc = begin_anew(c, raft, err);
     struct stat st;
     char name[4096];
     join(c, "reserve", name);
@@ -169,12 +229,11 @@ int32_t cr_folder_open(qd_coord *c, qd_err *err)
     return rc;
 }
 
-int32_t cr_folder_formed(qd_coord *c)
+int32_t cr_folder_write(qd_coord *c, int state)
 {
-    if (c->formed) return 0;
-    c->young = 1;
-    if (node_write(c)) return QD_E_IO;
-    c->formed = 1;
+    if (c->node_state == CR_NODE_NEW) c->young = 1;
+    if (node_write(c, state)) return QD_E_IO;
+    c->node_state = state;
     return 0;
 }
 

@@ -51,6 +51,8 @@ void cr_machine_reset(cr_machine *m)
     contents_free(m);
     parts_free(m);
     memset(m->store_id, 0, 16);
+    memset(m->history_id, 0, 16);
+    m->recoveries = 0;
     m->state = QD_COORD_EMPTY;
     m->epoch = m->revision = m->last_session = m->last_term = m->nanswers = m->compacted = 0;
     memset(m->answer_first, 0, CR_ID_WINDOW * sizeof *m->answer_first);
@@ -124,19 +126,31 @@ static int del(cr_machine *m, qd_str key)
     return del_at(m, key, m->revision + 1);
 }
 
-static int is_election_key(qd_str key)
+static int is_own_key(qd_str key)
 {
-    return cr_starts(key, QD_STR(CR_ELECTION_PREFIX));
+    return cr_starts(key, QD_STR(CR_ELECTION_PREFIX)) || cr_starts(key, QD_STR(CR_MEMBERS_PREFIX));
 }
 
-/* Election keys are not touched: they go with their election. */
+int cr_machine_candidate(const cr_machine *m, qd_str name, uint64_t owner, uint64_t number,
+                         qd_coord_token *token)
+{
+    const cr_election *e = cr_machine_election(m, name);
+    if (!e) return 0;
+    *token = e->token;
+    if (e->session && e->owner == owner && e->number == number) return 2;
+    for (uint32_t i = 0; i < e->nwaiting; i++)
+        if (e->waiting[i].owner == owner && e->waiting[i].number == number) return 1;
+    return 0;
+}
+
+/* The store's own keys are not touched: they go with what they tell of. */
 static int del_prefix(cr_machine *m, qd_str prefix)
 {
     int any = 0;
     const cr_key *k = cr_keys_seek(&m->keys, prefix);
     while (k && cr_starts(cr_item_key(k->item), prefix)) {
         const cr_key *next = k->next[0];
-        if (!is_election_key(cr_item_key(k->item))) any |= del(m, cr_item_key(k->item));
+        if (!is_own_key(cr_item_key(k->item))) any |= del(m, cr_item_key(k->item));
         k = next;
     }
     return any;
@@ -251,9 +265,11 @@ static int election_key_del(cr_machine *m, const cr_election *e)
 }
 
 /* A candidate leads from the coming revision on. */
-static void win(cr_machine *m, cr_election *e, uint64_t session, qd_str value)
+static void win(cr_machine *m, cr_election *e, const cr_candidate *c, qd_str value)
 {
-    e->session = session;
+    e->session = c->session;
+    e->owner = c->owner;
+    e->number = c->number;
     e->token = (qd_coord_token){m->epoch, ++m->last_term};
     election_key_put(m, e, value);
     committed(m);
@@ -267,7 +283,7 @@ static void next_leader(cr_machine *m, cr_election *e)
         cr_item *value = cr_item_ref(e->waiting[0].value);
         cr_candidate c = e->waiting[0];
         candidate_remove(e, 0);
-        win(m, e, c.session, cr_item_value(value));
+        win(m, e, &c, cr_item_value(value));
         ended(m, &c, 0, e->token);
         cr_item_drop(value);
         cr_row_election(m, e, 0);
@@ -319,10 +335,25 @@ static int32_t do_form(cr_machine *m, cr_reader *r)
     if (r->bad) return 0;
     if (m->state != QD_COORD_EMPTY) return QD_E_CONFLICT;
     memcpy(m->store_id, id, 16);
+    memcpy(m->history_id, id, 16);
     if (epoch) {
         m->state = QD_COORD_ACTIVE;
         m->epoch = epoch;
     }
+    return 0;
+}
+
+/* What was left behind elsewhere is fenced by the epoch: leaders and whoever holds a token too. */
+static int32_t do_recover(cr_machine *m, cr_reader *r)
+{
+    uint64_t recoveries = cr_get64(r);
+    const uint8_t *id = cr_get(r, 16);
+    if (r->bad) return 0;
+    if (recoveries <= m->recoveries) return QD_E_CONFLICT;
+    m->recoveries = recoveries;
+    memcpy(m->history_id, id, 16);
+    if (m->state != QD_COORD_EMPTY) m->epoch++;
+    m->out.sessions = 1;
     return 0;
 }
 
@@ -449,7 +480,7 @@ static int32_t do_elect(cr_machine *m, cr_reader *r, cr_result *out)
         cr_candidate_add(m, e, c);
         out->waiting = 1;
     } else {
-        win(m, e, c.session, value);
+        win(m, e, &c, value);
         out->token = e->token;
     }
     cr_row_election(m, e, 0);
@@ -633,6 +664,8 @@ static int32_t do_import(cr_machine *m, cr_reader *r, cr_result *out)
     return 0;
 }
 
+static void run(cr_machine *m, uint8_t type, cr_reader *r, cr_result *out);
+
 /* --- large commands --- */
 
 static void parts_forget(cr_machine *m, const uint8_t sum[16])
@@ -672,7 +705,7 @@ static int32_t do_part(cr_machine *m, cr_reader *r)
     return 0;
 }
 
-static void run(cr_machine *m, uint8_t type, cr_reader *r, cr_result *out);
+
 
 static void do_whole(cr_machine *m, cr_reader *r, cr_result *out)
 {
@@ -694,7 +727,7 @@ static void do_whole(cr_machine *m, cr_reader *r, cr_result *out)
         uint8_t type = all.p[0];
         cr_reader whole = {.p = all.p + 1, .n = all.n - 1};
         out->rc = 0;
-        if (type == CR_TXN || type == CR_IMPORT || type == CR_ELECT)
+        if (type == CR_TXN || type == CR_IMPORT || type == CR_ELECT || type == CR_FROM)
             run(m, type, &whole, out);
         else
             whole.bad = 1;
@@ -704,9 +737,53 @@ static void do_whole(cr_machine *m, cr_reader *r, cr_result *out)
     cr_bytes_free(&all);
 }
 
+/* The same request once more: what became of the first one. */
+static int32_t again(cr_machine *m, uint8_t type, cr_reader *r, cr_result *out)
+{
+    if (type != CR_ELECT || out->rc) return out->rc;
+    uint64_t owner = cr_get64(r), number = cr_get64(r), session = cr_get64(r);
+    qd_str name = cr_get_str(r);
+    (void)cr_get_str(r);
+    if (r->bad) return 0;
+    int where = cr_machine_candidate(m, name, owner, number, &out->token);
+    out->waiting = where == 1;
+    if (where) return 0;
+    return cr_machine_session(m, session) ? QD_E_FENCED : QD_E_SESSION_EXPIRED;
+}
+
+/* A request of a member's. Those without an id of their own get one of owner and number. */
+static void do_from(cr_machine *m, cr_reader *r, cr_result *out)
+{
+    uint64_t owner = cr_get64(r), number = cr_get64(r);
+    uint8_t type = cr_get8(r), id[16];
+    cr_store64(id, owner);
+    cr_store64(id + 8, number);
+    int known = type >= CR_TXN && type <= CR_IMPORT;
+    int own = type == CR_CLOSE || type == CR_ELECT || type == CR_WITHDRAW || type == CR_RESIGN;
+    if (!known) r->bad = 1;
+    if (r->bad) return;
+    if (own && repeated(m, id, out)) {
+        out->rc = again(m, type, r, out);
+    } else {
+        run(m, type, r, out);
+        if (own && !r->bad) {
+            if (!out->revision) out->revision = m->revision;
+            answer(m, id, out);
+        }
+    }
+    out->owner = owner;
+    out->number = number;
+}
+
 static void run(cr_machine *m, uint8_t type, cr_reader *r, cr_result *out)
 {
     switch (type) {
+    case CR_FROM:
+        do_from(m, r, out);
+        break;
+    case CR_RECOVER:
+        out->rc = do_recover(m, r);
+        break;
     case CR_FORM:
         out->rc = do_form(m, r);
         break;

@@ -31,6 +31,8 @@ enum {
 #define CR_TTL_MIN_NS 100000000ll
 #define CR_TTL_MAX_NS 86400000000000ll
 #define CR_ELECTION_PREFIX "_election/"
+#define CR_MEMBERS_PREFIX "_members/" /* both are the store's own to write */
+#define CR_EXCLUDED_PREFIX "_members/excluded/"
 
 /* A candidate: who opened the store (random), and a number of his. */
 typedef struct cr_candidate {
@@ -40,6 +42,7 @@ typedef struct cr_candidate {
 typedef struct cr_election {
     cr_item *name;
     uint64_t session; /* 0: nobody leads */
+    uint64_t owner, number; /* of who leads, as it was a candidate */
     qd_coord_token token;
     cr_candidate *waiting; /* in order of arrival */
     uint32_t nwaiting, cap;
@@ -73,6 +76,7 @@ typedef struct cr_result {
     int64_t ttl_ns;
     qd_coord_token token;
     int waiting; /* ELECT: the place is taken */
+    uint64_t owner, number; /* of the request, by CR_FROM; 0: of none */
 } cr_result;
 /* A candidate that waited and does so no more. */
 typedef struct cr_ended {
@@ -94,7 +98,8 @@ typedef struct cr_outcome {
 
 typedef struct cr_machine {
     const cr_heap *heap;
-    uint8_t store_id[16];
+    uint8_t store_id[16], history_id[16];
+    uint64_t recoveries;
     uint32_t state; /* QD_COORD_EMPTY ... */
     uint64_t epoch, revision, last_session, last_term;
     cr_keys keys;
@@ -137,6 +142,15 @@ int32_t cr_machine_loaded(cr_machine *m);
 
 /* A live session, NULL: none. Borrow until the next apply. */
 cr_session *cr_machine_session(const cr_machine *m, uint64_t id);
+/* Whether a repeated transaction may be told from a new one still: `seen` is nanswers when it was
+ * first sent, `coming` how many more answers are in the log already. */
+static inline int cr_machine_remembers(const cr_machine *m, uint64_t seen, uint64_t coming)
+{
+    return m->nanswers + coming < seen + CR_ID_WINDOW;
+}
+/* Where a candidate is: 0 nowhere, 1 waiting, 2 it leads (*token). */
+int cr_machine_candidate(const cr_machine *m, qd_str name, uint64_t owner, uint64_t number,
+                         qd_coord_token *token);
 /* An election, NULL: none. */
 cr_election *cr_machine_election(const cr_machine *m, qd_str name);
 /* 0 when the compare holds. */

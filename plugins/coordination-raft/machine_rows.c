@@ -122,6 +122,8 @@ static cr_item *meta_item(cr_machine *m)
     cr_put64(&b, m->last_session);
     cr_put64(&b, m->last_term);
     cr_put64(&b, m->nanswers);
+    cr_put(&b, m->history_id, 16);
+    cr_put64(&b, m->recoveries);
     return record(m, CR_ROW_META, 0, &b);
 }
 
@@ -146,6 +148,8 @@ static cr_item *election_item(cr_machine *m, const cr_election *e, int gone)
 {
     cr_bytes b = {.heap = m->heap};
     cr_put64(&b, e->session);
+    cr_put64(&b, e->owner);
+    cr_put64(&b, e->number);
     cr_put64(&b, e->token.epoch);
     cr_put64(&b, e->token.term);
     cr_put32(&b, e->nwaiting);
@@ -239,6 +243,9 @@ static void load_meta(cr_machine *m, cr_reader *r)
     m->last_session = cr_get64(r);
     m->last_term = cr_get64(r);
     m->nanswers = cr_get64(r);
+    id = cr_get(r, 16);
+    if (id) memcpy(m->history_id, id, 16);
+    m->recoveries = cr_get64(r);
     if (m->state > QD_COORD_RETIRED) r->bad = 1;
 }
 
@@ -256,6 +263,8 @@ static void load_election(cr_machine *m, qd_str name, cr_reader *r)
     if (r->bad) return;
     cr_election *e = cr_election_add(m, name);
     e->session = cr_get64(r);
+    e->owner = cr_get64(r);
+    e->number = cr_get64(r);
     e->token.epoch = cr_get64(r);
     e->token.term = cr_get64(r);
     uint32_t n = cr_get32(r);

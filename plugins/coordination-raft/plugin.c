@@ -22,7 +22,8 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
                      .conf = host->service(self, QD_SERVICE_CONF, QD_ABI_MINOR),
                      .clock = host->service(self, QD_SERVICE_CLOCK, QD_ABI_MINOR),
                      .rand = host->service(self, QD_SERVICE_RAND, QD_ABI_MINOR),
-                     .loop = host->service(self, QD_SERVICE_LOOP, QD_ABI_MINOR)};
+                     .loop = host->service(self, QD_SERVICE_LOOP, QD_ABI_MINOR),
+                     .peers = host->service(self, QD_SERVICE_PEERS, QD_ABI_MINOR)};
     if (!p->log || !p->conf || !p->clock || !p->rand || !p->loop) {
         mem->free(p);
         return e->set(err, QD_E_ABI,

@@ -2,7 +2,7 @@
 #include "store.h"
 #include <openssl/evp.h>
 
-#define CONTAINER(type, n) ((type *)((char *)(n)-offsetof(type, plugin)))
+#define CONTAINER CR_CONTAINER
 
 static int in_range(const qd_coord_range *r, qd_str key)
 {
@@ -40,7 +40,7 @@ void cr_result_free(qd_coord *c, qd_coord_result *r)
     cr_free(r->heap, r);
 }
 
-void cr_do_range(qd_coord *c, cr_node *node)
+static void do_range(qd_coord *c, cr_node *node)
 {
     qd_coord_range *r = CONTAINER(qd_coord_range, node);
     uint32_t n = 0, more = 0;
@@ -71,7 +71,7 @@ void cr_do_range(qd_coord *c, cr_node *node)
     cr_end(c, node, 0, NULL);
 }
 
-void cr_do_leader(qd_coord *c, cr_node *node)
+static void do_leader(qd_coord *c, cr_node *node)
 {
     qd_coord_election *r = CONTAINER(qd_coord_election, node);
     if (c->machine->state != QD_COORD_ACTIVE) {
@@ -103,39 +103,43 @@ void cr_do_leader(qd_coord *c, cr_node *node)
     cr_end(c, node, 0, NULL);
 }
 
-/* One member: this node. */
-void cr_do_members(qd_coord *c, cr_node *node)
+int32_t cr_members_result(qd_coord *c, qd_coord_members *r, const cr_who *from, uint32_t n)
 {
-    qd_coord_members *r = CONTAINER(qd_coord_members, node);
-    size_t text = c->node_id.n + c->node_name.n + c->publish.n;
-    qd_coord_result *out = result_make(c, 0, sizeof(qd_coord_member) + text);
-    if (!out) {
-        cr_end(c, node, QD_E_NOMEM, "out of memory: members");
-        return;
+    char ids[CR_WIRE_MEMBERS_MAX][24];
+    size_t text = 0;
+    if (r->action != QD_COORD_MEMBERS_LIST) return 0;
+    for (uint32_t i = 0; i < n; i++) {
+        snprintf(ids[i], sizeof ids[i], "%llu", (unsigned long long)from[i].id);
+        text += strlen(ids[i]) + from[i].name.n + from[i].address.n;
     }
+    qd_coord_result *out = result_make(c, 0, n * sizeof(qd_coord_member) + text);
+    if (!out) return QD_E_NOMEM;
     qd_coord_member *m = (qd_coord_member *)(out + 1);
-    char *p = (char *)(m + 1);
-    const qd_str from[3] = {c->node_id, c->node_name, c->publish};
-    qd_str to[3];
-    for (int i = 0; i < 3; i++) {
-        if (from[i].n) memcpy(p, from[i].p, from[i].n);
-        to[i] = (qd_str){p, from[i].n};
-        p += from[i].n;
+    char *p = (char *)(m + n);
+    for (uint32_t i = 0; i < n; i++) {
+        const qd_str parts[3] = {qd_plug_str(ids[i]), from[i].name, from[i].address};
+        qd_str to[3];
+        for (int k = 0; k < 3; k++) {
+            if (parts[k].n) memcpy(p, parts[k].p, parts[k].n);
+            to[k] = (qd_str){p, parts[k].n};
+            p += parts[k].n;
+        }
+        m[i] = (qd_coord_member){.id = to[0],
+                                 .name = to[1],
+                                 .address = to[2],
+                                 .role = from[i].role,
+                                 .leader = from[i].leader,
+                                 .alive = from[i].alive,
+                                 .excluded = from[i].excluded};
     }
-    *m = (qd_coord_member){.id = to[0],
-                           .name = to[1],
-                           .address = to[2],
-                           .role = QD_COORD_VOTER,
-                           .leader = 1,
-                           .alive = 1};
     r->members = m;
-    r->nmembers = 1;
+    r->nmembers = n;
     r->result = out;
-    cr_end(c, node, 0, NULL);
+    return 0;
 }
 
 /* A transaction without changes: its compares, now. */
-void cr_do_check(qd_coord *c, cr_node *node)
+static void do_check(qd_coord *c, cr_node *node)
 {
     qd_coord_txn *t = CONTAINER(qd_coord_txn, node);
     const cr_machine *m = c->machine;
@@ -190,7 +194,7 @@ static int32_t export_all(qd_coord_export *r, const cr_items *rows)
     return rc;
 }
 
-void cr_do_export(qd_coord *c, cr_node *node)
+static void do_export(qd_coord *c, cr_node *node)
 {
     qd_coord_export *r = CONTAINER(qd_coord_export, node);
     cr_items rows = {0};
@@ -199,4 +203,22 @@ void cr_do_export(qd_coord *c, cr_node *node)
     if (rc == 0) rc = export_all(r, &rows);
     cr_items_free(c->heap, &rows);
     cr_end(c, node, rc, rc ? "export ended" : NULL);
+}
+
+void cr_read_now(qd_coord *c, cr_node *n)
+{
+    switch (n->kind) {
+    case CR_RANGE:
+        do_range(c, n);
+        return;
+    case CR_ELECTION_REQUEST:
+        do_leader(c, n);
+        return;
+    case CR_EXPORT:
+        do_export(c, n);
+        return;
+    default:
+        do_check(c, n);
+        return;
+    }
 }

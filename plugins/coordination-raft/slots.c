@@ -81,8 +81,11 @@ static int32_t changes_check(qd_coord *c, const qd_coord_txn *t)
         int32_t rc = key_check(c, x->key, t->err);
         if (rc == 0 && (x->type < QD_COORD_PUT || x->type > QD_COORD_DELETE_PREFIX))
             rc = REFUSE(c, t->err, QD_E_ARG, "unknown change %u", x->type);
-        if (rc == 0 && cr_starts(x->key, QD_STR(CR_ELECTION_PREFIX)))
-            rc = REFUSE(c, t->err, QD_E_ARG, "keys below " CR_ELECTION_PREFIX " are the store's");
+        if (rc == 0 && (cr_starts(x->key, QD_STR(CR_ELECTION_PREFIX)) ||
+                        cr_starts(x->key, QD_STR(CR_MEMBERS_PREFIX))))
+            rc = REFUSE(c, t->err, QD_E_ARG,
+                        "keys below " CR_ELECTION_PREFIX " and " CR_MEMBERS_PREFIX
+                        " are the store's");
         if (rc == 0 && x->type == QD_COORD_PUT) rc = value_check(c, x->key, x->value.n, t->err);
         if (rc) return rc;
         bytes += x->key.n + (x->type == QD_COORD_PUT ? x->value.n : 0);
@@ -139,8 +142,13 @@ static int32_t slot_election(qd_coord *c, qd_coord_election *r)
 
 static int32_t slot_members(qd_coord *c, qd_coord_members *r)
 {
-    if (r->action != QD_COORD_MEMBERS_LIST)
-        return REFUSE(c, r->err, QD_E_UNSUPPORTED, "the members of this store cannot be changed");
+    const qd_coord_member *m = &r->change;
+    if (r->action < QD_COORD_MEMBERS_LIST || r->action > QD_COORD_MEMBERS_INCLUDE)
+        return REFUSE(c, r->err, QD_E_ARG, "unknown change of members %u", r->action);
+    if (m->name.n > CR_WIRE_NAME_MAX || m->address.n > CR_WIRE_ADDRESS_MAX || m->id.n > 20)
+        return REFUSE(c, r->err, QD_E_LIMIT, "id, name or address of a member is too long");
+    if (r->action == QD_COORD_MEMBERS_EXCLUDE && m->name.n == 0)
+        return REFUSE(c, r->err, QD_E_ARG, "a member is excluded by its name");
     return enqueue(c, r->plugin, CR_MEMBERS, r->err);
 }
 
@@ -288,30 +296,36 @@ static int32_t take_option(qd_coord *c, const qd_pair *o, qd_err *err)
 
 static int32_t take_config(qd_coord *c, const qd_coord_config *k, qd_err *err)
 {
-    if (k->flags & ~(uint32_t)(QD_COORD_OPEN_BOOTSTRAP | QD_COORD_OPEN_OBSERVER) ||
-        k->flags & QD_COORD_OPEN_OBSERVER || k->npeers > 1)
+    if (k->flags & ~(uint32_t)(QD_COORD_OPEN_BOOTSTRAP | QD_COORD_OPEN_RECOVER))
         return REFUSE(c, err, QD_E_UNSUPPORTED,
-                      "coordination-raft serves one master: coordination.raft_peers names %u",
-                      k->npeers);
+                      "coordination-raft does not know this way of opening (%x)", k->flags);
     if (k->path.n == 0 || k->path.n >= sizeof c->path)
         return REFUSE(c, err, QD_E_ARG,
                       "the folder of the coordination store is empty or too long");
+    if (k->node_name.n == 0 || k->node_name.n > CR_WIRE_NAME_MAX ||
+        memchr(k->node_name.p, '\n', k->node_name.n) || k->publish.n > CR_WIRE_ADDRESS_MAX)
+        return REFUSE(c, err, QD_E_ARG, "node.name or the published address cannot be a master's");
     memcpy(c->path, k->path.p, k->path.n);
     c->bootstrap = (k->flags & QD_COORD_OPEN_BOOTSTRAP) != 0;
+    c->recover = (k->flags & QD_COORD_OPEN_RECOVER) != 0;
     for (uint32_t i = 0; i < k->noptions; i++) {
         int32_t rc = take_option(c, &k->options[i], err);
         if (rc) return rc;
     }
-    const qd_str from[3] = {k->node_id, k->node_name, k->publish};
-    qd_str *to[3] = {&c->node_id, &c->node_name, &c->publish};
-    char *p = cr_alloc(c->heap, from[0].n + from[1].n + from[2].n);
+    qd_str address = k->publish;
+    const qd_svc_peers *peers = c->plugin->peers;
+    if (address.n == 0 && peers) address = peers->address(c->plugin->self);
+    const qd_str from[4] = {k->node_id, k->node_name, k->cluster, address};
+    qd_str *to[4] = {&c->node_id, &c->node_name, &c->cluster_name, &c->address};
+    char *p = cr_alloc(c->heap, from[0].n + from[1].n + from[2].n + from[3].n);
     if (!p) return REFUSE(c, err, QD_E_NOMEM, "out of memory: coordination store");
-    for (int i = 0; i < 3; i++) {
+    c->texts = p;
+    for (int i = 0; i < 4; i++) {
         if (from[i].n) memcpy(p, from[i].p, from[i].n);
         *to[i] = (qd_str){p, from[i].n};
         p += from[i].n;
     }
-    return 0;
+    return cr_found_config(c, k, err);
 }
 
 static int32_t slot_open(qd_self *self, const qd_coord_config *k, qd_coord **out, qd_err *err)
@@ -330,7 +344,8 @@ static int32_t slot_open(qd_self *self, const qd_coord_config *k, qd_coord **out
     c->history_max = CR_HISTORY_MIN;
     c->history_bytes = p->conf->i64(self, "history", &v) == 0 ? (uint64_t)v : 64u << 20;
     c->reserve_bytes = p->conf->i64(self, "reserve", &v) == 0 ? (uint64_t)v : 16u << 20;
-    c->incarnation = p->rand->u64(self);
+    c->incarnation = p->rand->u64(self) | 1; /* 0 is nobody */
+    c->rounds.number = p->rand->u64(self) >> 1; /* answers to a life before are no answers */
     pthread_mutex_init(&c->lock, NULL);
     int32_t rc = take_config(c, k, err);
     if (rc == 0) rc = cr_store_open(c, err);
@@ -343,7 +358,8 @@ static int32_t slot_open(qd_self *self, const qd_coord_config *k, qd_coord **out
 }
 
 const qd_coord_vtable cr_vtable = {
-    .head = QD_VTABLE(qd_coord_vtable, COORDINATION, QD_COORD_LINEARIZABLE | QD_COORD_AUTHORITY),
+    .head = QD_VTABLE(qd_coord_vtable, COORDINATION,
+                      QD_COORD_LINEARIZABLE | QD_COORD_AUTHORITY | QD_COORD_DYNAMIC_MEMBERS),
     .open = slot_open,
     .close = slot_close,
     .info = slot_info,

@@ -2,13 +2,14 @@
 #include "store.h"
 #include <signal.h>
 
-#define CONTAINER(type, n) ((type *)((char *)(n)-offsetof(type, plugin)))
 #define CR_SEGMENT_BYTES (4u << 20)
-#define PATIENCE_NS 5000000000ll /* that requests wait for a leader */
+#define TICK_NS 100000000      /* while something waits for others */
+#define SOON_NS 20000000       /* while something waits for a leader */
+#define HAND_OVER_NS 2000000000ll /* at most, at the end */
 
 void cr_say(qd_coord *c, int32_t level, const char *format, ...)
 {
-    char text[1024];
+    char text[1200];
     va_list ap;
     va_start(ap, format);
     int n = vsnprintf(text, sizeof text, format, ap);
@@ -18,107 +19,20 @@ void cr_say(qd_coord *c, int32_t level, const char *format, ...)
     c->plugin->log->write(c->plugin->self, level, line);
 }
 
-static int64_t now_ns(qd_coord *c)
+int64_t cr_now(qd_coord *c)
 {
     return c->plugin->clock->mono_ns(c->plugin->self);
 }
 
-/* --- requests --- */
-
-static void append(cr_nodes *l, cr_node *n)
+int cr_leads(const qd_coord *c)
 {
-    n->next = NULL;
-    n->previous = l->last;
-    if (l->last)
-        l->last->next = n;
-    else
-        l->first = n;
-    l->last = n;
+    return c->ready && c->view.leads && !c->failed;
 }
 
-static void unlink_node(cr_nodes *l, cr_node *n)
+int cr_follows(const qd_coord *c)
 {
-    *(n->previous ? &n->previous->next : &l->first) = n->next;
-    *(n->next ? &n->next->previous : &l->last) = n->previous;
-}
-
-/* The op and the error object of a request. */
-static qd_op *parts_of(cr_node *n, qd_err **err)
-{
-#define PARTS(type)                                                                                \
-    do {                                                                                           \
-        *err = CONTAINER(type, n)->err;                                                            \
-        return &CONTAINER(type, n)->op;                                                            \
-    } while (0)
-    switch (n->kind) {
-    case CR_RANGE:
-        PARTS(qd_coord_range);
-    case CR_TXN_REQUEST:
-        PARTS(qd_coord_txn);
-    case CR_SESSION_REQUEST:
-        PARTS(qd_coord_session);
-    case CR_ELECTION_REQUEST:
-        PARTS(qd_coord_election);
-    case CR_MEMBERS:
-        PARTS(qd_coord_members);
-    case CR_AUTHORITY_REQUEST:
-        PARTS(qd_coord_authority);
-    case CR_EXPORT:
-        PARTS(qd_coord_export);
-    default:
-        PARTS(qd_coord_import);
-    }
-#undef PARTS
-}
-
-qd_op *cr_op_of(cr_node *n)
-{
-    qd_err *err;
-    return parts_of(n, &err);
-}
-
-void cr_end(qd_coord *c, cr_node *n, int32_t rc, const char *reason)
-{
-    qd_err *err;
-    qd_op *op = parts_of(n, &err);
-    unlink_node(&c->pending, n);
-    if (rc && reason && err) c->plugin->err->set(err, rc, (qd_str){reason, strlen(reason)});
-    size_t weight = cr_weight(n);
-    pthread_mutex_lock(&c->lock);
-    c->live--;
-    c->updates -= weight > 0;
-    c->bytes -= weight;
-    pthread_mutex_unlock(&c->lock);
-    c->plugin->loop->complete(op, rc); /* the request is not ours any more */
-}
-
-size_t cr_weight(const cr_node *n)
-{
-    size_t sum = 64;
-    switch (n->kind) {
-    case CR_TXN_REQUEST: {
-        const qd_coord_txn *t = CONTAINER(const qd_coord_txn, n);
-        if (t->nchanges == 0) return 0;
-        for (uint32_t i = 0; i < t->ncompares; i++) sum += t->compares[i].key.n + 64;
-        for (uint32_t i = 0; i < t->nchanges; i++)
-            sum += t->changes[i].key.n + t->changes[i].value.n + 32;
-        return sum;
-    }
-    case CR_SESSION_REQUEST:
-        return CONTAINER(const qd_coord_session, n)->action == QD_COORD_SESSION_KEEP ? 0 : sum;
-    case CR_ELECTION_REQUEST: /* one that waits is no work */
-        return 0;
-    case CR_AUTHORITY_REQUEST:
-        return sum;
-    case CR_IMPORT_REQUEST: {
-        const qd_coord_import *t = CONTAINER(const qd_coord_import, n);
-        for (uint32_t i = 0; i < t->nevents; i++)
-            sum += t->events[i].kv.key.n + t->events[i].kv.value_len + 64;
-        return sum;
-    }
-    default:
-        return 0;
-    }
+    return !c->failed && c->consensus && !c->view.leads && c->view.leader && *c->leader_address &&
+           c->peers;
 }
 
 void cr_identity_update(qd_coord *c)
@@ -128,73 +42,136 @@ void cr_identity_update(qd_coord *c)
     qd_coord_identity *i = &c->identity;
     i->state = m->state;
     memcpy(i->store_id, m->store_id, 16);
+    memcpy(i->history, m->history_id, 16);
     i->epoch = m->epoch;
     i->revision = m->revision;
     i->compacted = m->compacted;
-    i->role = QD_COORD_VOTER;
-    i->connected = c->ready && !c->failed;
+    i->role = c->view.role ? c->view.role : QD_COORD_SPARE;
+    i->connected = cr_leads(c) || cr_follows(c);
     pthread_mutex_unlock(&c->lock);
 }
 
-/* --- sessions' time --- */
+/* --- requests --- */
 
-void cr_deadlines_update(qd_coord *c, int anew)
+static void serve(qd_coord *c, cr_node *n)
 {
-    const cr_machine *m = c->machine;
-    int64_t now = now_ns(c);
-    cr_deadline *list = cr_must(c->heap, (m->nsessions + 1) * sizeof *list);
-    size_t old = 0;
-    for (size_t i = 0; i < m->nsessions; i++) {
-        const cr_session *s = &m->sessions[i];
-        list[i] = (cr_deadline){s->id, now + s->ttl_ns, 0};
-        while (old < c->ndeadlines && c->deadlines[old].session < s->id) old++;
-        if (!anew && old < c->ndeadlines && c->deadlines[old].session == s->id)
-            list[i] = c->deadlines[old];
+    if (n->kind == CR_RANGE) {
+        const qd_coord_range *r = CR_CONTAINER(qd_coord_range, n);
+        if (r->flags & QD_COORD_STALE) {
+            n->state = CR_WAITING;
+            if (r->min_revision <= c->machine->revision) cr_read_now(c, n);
+            return;
+        }
     }
-    cr_free(c->heap, c->deadlines);
-    c->deadlines = list;
-    c->ndeadlines = m->nsessions;
+    if (cr_reads_only(n)) {
+        n->state = CR_READING;
+        n->number = 0;
+    } else {
+        cr_fly(c, n);
+    }
 }
 
-static cr_deadline *deadline_of(qd_coord *c, uint64_t session)
+/* Everything that just came, and ranges that waited for their revision. */
+static void serve_all(qd_coord *c)
 {
-    size_t lo = 0, hi = c->ndeadlines;
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2;
-        if (c->deadlines[mid].session < session)
-            lo = mid + 1;
+    for (cr_node *n = c->pending.first, *next; n; n = next) {
+        next = n->next;
+        if (c->failed && n->state != CR_FLYING)
+            cr_end(c, n, c->fail_code, c->fail_reason);
+        else if (n->state == CR_QUEUED || (n->state == CR_WAITING && n->kind == CR_RANGE))
+            serve(c, n);
+    }
+}
+
+static void withdraw(qd_coord *c, cr_node *n)
+{
+    const qd_coord_election *r = CR_CONTAINER(qd_coord_election, n);
+    cr_bytes b = {.heap = c->heap};
+    cr_put8(&b, CR_WITHDRAW);
+    cr_put64(&b, c->incarnation);
+    cr_put64(&b, n->number);
+    cr_put_str(&b, r->name);
+    cr_fly_alone(c, &b);
+}
+
+static int elects(cr_node *n)
+{
+    return n->kind == CR_ELECTION_REQUEST &&
+           CR_CONTAINER(qd_coord_election, n)->action == QD_COORD_ELECT;
+}
+
+static void cancel(qd_coord *c, const qd_op *op)
+{
+    for (cr_node *n = c->pending.first; n; n = n->next) {
+        if (cr_op_of(n) != op) continue;
+        cr_flight *f = n->state == CR_FLYING ? cr_flight_find(c, n->number) : NULL;
+        if (elects(n) && n->state != CR_QUEUED && !(f && !f->tried))
+            withdraw(c, n); /* its end tells whether it had won */
+        else if (f)
+            cr_flight_cancel(c, f);
         else
-            hi = mid;
+            cr_end(c, n, QD_E_CANCELLED, "cancelled");
+        return;
     }
-    return lo < c->ndeadlines && c->deadlines[lo].session == session ? &c->deadlines[lo] : NULL;
 }
 
-/* Ends the sessions whose time has passed. */
-static void expire(qd_coord *c)
+/* --- the engine's view --- */
+
+static void look(qd_coord *c)
 {
-    if (!c->ready || c->failed || c->machine->state != QD_COORD_ACTIVE) return;
-    int64_t now = now_ns(c);
-    for (size_t i = 0; i < c->ndeadlines; i++) {
-        cr_deadline *d = &c->deadlines[i];
-        if (d->ending || d->at_ns > now || cr_space(c)) continue;
-        d->ending = 1;
-        cr_put64(&cr_command(c, CR_CLOSE)->bytes, d->session);
-        cr_command_end(&c->writer);
-        cr_command_done(c, NULL);
+    if (!c->consensus) return;
+    uint64_t leader = c->view.leader, term = c->view.term;
+    int64_t now = cr_now(c);
+    cr_consensus_look(c->consensus, &c->view);
+    qd_str a = c->view.leader_address;
+    for (uint32_t i = 0; i < c->search.nfound; i++) /* it may have moved */
+        if (c->search.found[i].id == c->view.leader &&
+            now - c->search.found[i].heard_ns < CR_FOUND_NS)
+            a = qd_plug_str(c->search.found[i].address);
+    size_t n = a.n < sizeof c->leader_address ? a.n : 0;
+    if (n) memcpy(c->leader_address, a.p, n);
+    c->leader_address[n] = 0;
+    if (leader != c->view.leader || term != c->view.term) {
+        cr_flights_anew(c);
+        cr_rounds_anew(c);
+        if (c->view.leader && c->view.leader != leader && !c->view.leads)
+            cr_say(c, QD_LEVEL_INFO, "connected to master %s, the leader of term %llu",
+                   c->leader_address, (unsigned long long)c->view.term);
     }
-    cr_flush(c);
+    int there = cr_leads(c) || cr_follows(c);
+    if (there)
+        c->no_leader_ns = 0;
+    else if (!c->no_leader_ns)
+        c->no_leader_ns = now;
+    if (c->node_state == CR_NODE_JOINING && c->view.last && c->view.role &&
+        cr_folder_write(c, CR_NODE_FORMED))
+        cr_give_up(c, QD_E_IO, "its file node could not be written");
+    cr_identity_update(c);
 }
+
+static void on_changed(void *arg)
+{
+    qd_coord *c = arg;
+    c->dirty = 1;
+    look(c);
+}
+
+/* --- the turn --- */
 
 static void on_timer(uv_timer_t *t);
 
 static void arm(qd_coord *c)
 {
-    int64_t now = now_ns(c), at = INT64_MAX;
-    for (size_t i = 0; i < c->ndeadlines; i++)
-        if (!c->deadlines[i].ending && c->deadlines[i].at_ns < at) at = c->deadlines[i].at_ns;
-    if (!c->ready && c->pending.first) at = now + PATIENCE_NS / 10;
+    int64_t now = cr_now(c), at = cr_sessions_next(c);
     int64_t grown = c->ready_ns + CR_YOUNG_NS + 1;
+    int alone = c->view.leads && c->view.members && c->view.members->n == 1;
     if (c->ready && c->young && !c->reserve_there && grown > now && grown < at) at = grown;
+    int waits = c->flights.n || c->rounds.busy || c->guests.n || c->wishes || c->no_leader_ns ||
+                !c->consensus || (c->view.leads && !alone) || c->view.role == 0;
+    if (waits && now + TICK_NS < at) at = now + TICK_NS;
+    if (c->unsure && now + SOON_NS < at) at = now + SOON_NS;
+    c->unsure = 0;
+    if (c->failed && !c->pending.first) at = INT64_MAX;
     if (at == INT64_MAX || c->ending) {
         uv_timer_stop(&c->timer);
         return;
@@ -202,134 +179,6 @@ static void arm(qd_coord *c)
     uint64_t ms = at > now ? (uint64_t)((at - now) / 1000000 + 1) : 1;
     uv_update_time(&c->loop);
     uv_timer_start(&c->timer, on_timer, ms, 0);
-}
-
-/* Renews a session without an entry: its time is this leader's own. */
-static void keep(qd_coord *c, cr_node *n)
-{
-    const qd_coord_session *r = CONTAINER(qd_coord_session, n);
-    cr_deadline *d = deadline_of(c, r->session);
-    const cr_session *s = cr_machine_session(c->machine, r->session);
-    if (c->machine->state != QD_COORD_ACTIVE) {
-        cr_end(c, n, QD_E_FENCED, "this store is not in charge");
-    } else if (!d || !s) {
-        cr_end(c, n, QD_E_SESSION_EXPIRED, "the session has ended");
-    } else if (d->ending) {
-        cr_submit(c, n); /* after its end, whose outcome it shares */
-    } else {
-        d->at_ns = now_ns(c) + s->ttl_ns;
-        cr_end(c, n, 0, NULL);
-    }
-}
-
-/* --- one request --- */
-
-static void serve(qd_coord *c, cr_node *n)
-{
-    switch (n->kind) {
-    case CR_RANGE: {
-        const qd_coord_range *r = CONTAINER(qd_coord_range, n);
-        if (r->flags & QD_COORD_STALE && r->min_revision > c->machine->revision)
-            n->state = CR_WAITING;
-        else
-            cr_do_range(c, n);
-        return;
-    }
-    case CR_MEMBERS:
-        cr_do_members(c, n);
-        return;
-    case CR_EXPORT:
-        cr_do_export(c, n);
-        return;
-    case CR_SESSION_REQUEST:
-        if (CONTAINER(qd_coord_session, n)->action == QD_COORD_SESSION_KEEP) {
-            keep(c, n);
-            return;
-        }
-        break;
-    case CR_ELECTION_REQUEST:
-        if (CONTAINER(qd_coord_election, n)->action == QD_COORD_LEADER) {
-            cr_do_leader(c, n);
-            return;
-        }
-        break;
-    case CR_TXN_REQUEST:
-        if (CONTAINER(qd_coord_txn, n)->nchanges == 0) {
-            cr_do_check(c, n);
-            return;
-        }
-        break;
-    default:
-        break;
-    }
-    cr_submit(c, n);
-}
-
-/* May it be answered without a leader? */
-static int needs_no_leader(const cr_node *n)
-{
-    return n->kind == CR_RANGE && CONTAINER(const qd_coord_range, n)->flags & QD_COORD_STALE;
-}
-
-/* Everything that waits and can go on now. */
-static void serve_all(qd_coord *c)
-{
-    int able = c->ready && !c->failed && cr_consensus_sole(c->consensus);
-    int tired = !c->ready && now_ns(c) - c->not_ready_ns > PATIENCE_NS;
-    for (cr_node *n = c->pending.first, *next; n; n = next) {
-        next = n->next;
-        if (n->state == CR_WAITING && n->kind == CR_RANGE) n->state = CR_QUEUED;
-        if (n->state != CR_QUEUED) continue;
-        if (able || (needs_no_leader(n) && !c->failed))
-            serve(c, n);
-        else if (c->failed)
-            cr_end(c, n, c->fail_code, c->fail_reason);
-        else if (tired)
-            cr_end(c, n, QD_E_NO_COORDINATION, "the coordination store has no leader");
-    }
-    cr_flush(c);
-}
-
-/* --- cancelling --- */
-
-static void withdraw(qd_coord *c, cr_node *n)
-{
-    const qd_coord_election *r = CONTAINER(qd_coord_election, n);
-    cr_writer *w = cr_command(c, CR_WITHDRAW);
-    cr_put64(&w->bytes, c->incarnation);
-    cr_put64(&w->bytes, n->number);
-    cr_put_str(&w->bytes, r->name);
-    cr_command_end(w);
-    cr_command_done(c, NULL);
-}
-
-static void cancel(qd_coord *c, const qd_op *op)
-{
-    for (cr_node *n = c->pending.first; n; n = n->next) {
-        if (cr_op_of(n) != op) continue;
-        if (n->state == CR_QUEUED || (n->state == CR_WAITING && n->kind == CR_RANGE))
-            cr_end(c, n, QD_E_CANCELLED, "cancelled");
-        else if (n->kind == CR_ELECTION_REQUEST &&
-                 CONTAINER(qd_coord_election, n)->action == QD_COORD_ELECT)
-            withdraw(c, n);
-        return;
-    }
-}
-
-static void cancel_all(qd_coord *c, qd_op **ops, size_t n)
-{
-    for (size_t i = 0; i < n; i++) cancel(c, ops[i]);
-    cr_flush(c);
-}
-
-/* --- the turn --- */
-
-static void end_all(qd_coord *c, int32_t rc, const char *reason)
-{
-    for (cr_node *n = c->pending.first, *next; n; n = next) {
-        next = n->next;
-        if (n->state != CR_PROPOSED) cr_end(c, n, rc, reason);
-    }
 }
 
 static void handle_closed(uv_handle_t *h)
@@ -345,12 +194,17 @@ static void engine_closed(void *arg)
     uv_close((uv_handle_t *)&c->timer, handle_closed);
 }
 
-static void begin_end(qd_coord *c)
+static void end_all(qd_coord *c, int32_t rc, const char *reason)
 {
-    if (c->ending) return;
-    c->ending = 1;
-    end_all(c, QD_E_CLOSED, "the coordination store is closed");
-    cr_watches_end(c);
+    cr_flights_end(c, rc, reason);
+    while (c->pending.first) cr_end(c, c->pending.first, rc, reason);
+}
+
+/* The engine goes; its callbacks may come until it is gone. */
+static void end_now(qd_coord *c)
+{
+    if (c->ending == 2) return;
+    c->ending = 2;
     uv_timer_stop(&c->timer);
     uv_close((uv_handle_t *)&c->after, handle_closed);
     if (c->consensus)
@@ -359,38 +213,88 @@ static void begin_end(qd_coord *c)
         engine_closed(c);
 }
 
-static void turn(qd_coord *c)
+static void on_last_timer(uv_timer_t *t)
+{
+    end_now(t->data);
+}
+
+static void on_left(void *arg, int32_t rc)
+{
+    qd_coord *c = arg;
+    (void)rc;
+    c->handing_over = 0;
+    if (c->ending == 1) uv_timer_start(&c->timer, on_last_timer, 0, 0);
+}
+
+/* Who leads others lets one of them lead first, so that nobody waits for a time-out. */
+static void begin_end(qd_coord *c)
 {
     if (c->ending) return;
+    c->ending = 1;
+    c->ready = 0;
+    end_all(c, QD_E_CLOSED, "the coordination store is closed");
+    cr_watches_end(c);
+    cr_guests_turn(c);
+    uv_timer_stop(&c->timer);
+    int others = c->view.leads && c->view.members && c->view.members->voters > 1 && !c->failed;
+    if (others && (c->handing_over ||
+                   cr_consensus_hand_over(c->consensus, 0, on_left, c) == 0)) {
+        c->handing_over = 1;
+        uv_timer_start(&c->timer, on_last_timer, HAND_OVER_NS / 1000000, 0);
+        return;
+    }
+    end_now(c);
+}
+
+static void take_in(qd_coord *c, qd_op ***cancels, size_t *ncancels, uint64_t *compact, int *closing)
+{
     pthread_mutex_lock(&c->lock);
     cr_nodes in = c->inbox;
     c->inbox = (cr_nodes){0};
-    qd_op **cancels = c->cancels;
-    size_t ncancels = c->ncancels;
+    *cancels = c->cancels;
+    *ncancels = c->ncancels;
     c->cancels = NULL;
     c->ncancels = c->cancels_cap = 0;
-    uint64_t compact = c->compact;
-    int closing = c->closing;
+    *compact = c->compact;
+    *closing = c->closing;
     c->awake = 0;
     pthread_mutex_unlock(&c->lock);
     while (in.first) {
         cr_node *n = in.first;
-        unlink_node(&in, n);
-        append(&c->pending, n);
+        cr_nodes_unlink(&in, n);
+        cr_nodes_append(&c->pending, n);
     }
-    if (closing) {
+}
+
+static void turn(qd_coord *c)
+{
+    qd_op **cancels;
+    size_t ncancels;
+    uint64_t compact;
+    int closing;
+    if (c->ending == 2) return;
+    take_in(c, &cancels, &ncancels, &compact, &closing);
+    cr_net_turn(c);
+    if (c->ending || closing) {
         cr_free(c->heap, cancels);
         begin_end(c);
         return;
     }
-    cancel_all(c, cancels, ncancels);
+    for (size_t i = 0; i < ncancels; i++) cancel(c, cancels[i]);
     cr_free(c->heap, cancels);
     if (compact > c->machine->compacted) {
         cr_machine_compact(c->machine, compact);
         cr_identity_update(c);
     }
-    expire(c);
+    look(c);
+    cr_found_turn(c);
+    cr_sessions_expire(c);
     serve_all(c);
+    cr_flights_turn(c);
+    cr_rounds_turn(c);
+    cr_members_turn(c);
+    cr_guests_turn(c);
+    cr_flush(c);
     cr_watches_turn(c);
     arm(c);
 }
@@ -423,46 +327,61 @@ static void on_failed(void *arg, const char *why);
 static void leading_done(cr_proposal *p, int32_t rc)
 {
     qd_coord *c = (qd_coord *)((char *)p - offsetof(qd_coord, leading));
-    if (rc || c->failed) return;
+    c->leading_out = 0;
+    if (rc || c->failed || c->ending) return;
     c->dirty = 1;
     c->ready = 1;
-    c->ready_ns = now_ns(c);
+    c->ready_ns = c->even_ns = cr_now(c);
     cr_deadlines_update(c, 1);
-    cr_identity_update(c);
+    look(c);
+}
+
+static void write_leading(qd_coord *c, cr_writer *w)
+{
+    static const uint8_t nobody[16];
+    uint8_t history[16];
+    cr_writer_begin(w, c->heap);
+    cr_command_begin(w, CR_LEAD);
+    cr_command_end(w);
+    if (memcmp(c->machine->store_id, nobody, 16) == 0) {
+        cr_command_begin(w, CR_FORM);
+        cr_put(&w->bytes, c->cluster, 16);
+        cr_put64(&w->bytes, c->bootstrap || c->view.members->n > 1 ? 1 : 0);
+        cr_command_end(w);
+    }
+    if (c->view.recoveries > c->machine->recoveries) {
+        c->plugin->rand->bytes(c->plugin->self, history, 16);
+        cr_command_begin(w, CR_RECOVER);
+        cr_put64(&w->bytes, c->view.recoveries);
+        cr_put(&w->bytes, history, 16);
+        cr_command_end(w);
+    }
+    cr_writer_end(w, 0);
 }
 
 static void on_lead(void *arg, uint64_t term)
 {
     qd_coord *c = arg;
-    static const uint8_t nobody[16];
     c->ready = 0;
-    c->not_ready_ns = now_ns(c);
-    cr_identity_update(c);
-    if (term == 0 || c->ending || c->failed) return;
+    c->dirty = 1;
+    look(c);
+    if (term == 0 || c->ending || c->failed || c->leading_out) return;
     cr_writer w;
-    cr_writer_begin(&w, c->heap);
-    cr_command_begin(&w, CR_LEAD);
-    cr_command_end(&w);
-    if (c->machine->state == QD_COORD_EMPTY &&
-        (c->bootstrap || memcmp(c->machine->store_id, nobody, 16) == 0)) {
-        cr_command_begin(&w, CR_FORM);
-        cr_put(&w.bytes, c->cluster, 16);
-        cr_put64(&w.bytes, c->bootstrap ? 1 : 0);
-        cr_command_end(&w);
-    }
-    cr_writer_end(&w, 0);
+    write_leading(c, &w);
+    c->leading_out = 1;
     int32_t rc = cr_consensus_propose(c->consensus, &c->leading, w.bytes.p, w.bytes.n);
     cr_bytes_free(&w.bytes);
-    if (rc)
+    if (rc) {
+        c->leading_out = 0;
         cr_say(c, QD_LEVEL_ERROR, "the first entry of term %llu was refused (%d)",
                (unsigned long long)term, rc);
-    /* While that is written. Nothing is acknowledged before both are there. */
-    else if (cr_folder_formed(c))
+    } else if (c->node_state == CR_NODE_NEW && cr_folder_write(c, CR_NODE_FORMED)) {
+        /* While that is written. Nothing is acknowledged before both are there. */
         on_failed(c, "its file node could not be written");
+    }
 }
 
-/* Nothing goes on; every request gets the code and the reason. */
-static void give_up(qd_coord *c, int32_t code, const char *why)
+void cr_give_up(qd_coord *c, int32_t code, const char *why)
 {
     c->failed = 1;
     c->ready = 0;
@@ -478,12 +397,7 @@ static void on_failed(void *arg, const char *why)
 {
     char text[600];
     snprintf(text, sizeof text, "%.400s; no changes until the node is started again", why);
-    give_up(arg, QD_E_NO_COORDINATION, text);
-}
-
-static void on_changed(void *arg)
-{
-    cr_identity_update(arg);
+    cr_give_up(arg, QD_E_NO_COORDINATION, text);
 }
 
 static void on_damage(void *arg, const char *text)
@@ -542,6 +456,11 @@ static int32_t restore(void *arg, const uint8_t *p, size_t n)
     cr_machine_rows(c->machine, &rows);
     c->applied = index;
     cr_rows_push(c->rows, &rows, index, 1);
+    c->dirty = 1;
+    cr_deadlines_update(c, 0);
+    cr_candidates_recheck(c);
+    cr_flights_anew(c); /* what became of them may be in what was not seen */
+    cr_identity_update(c);
     return 0;
 }
 
@@ -579,27 +498,49 @@ static const char *misfit(qd_coord *c)
 {
     static const uint8_t nobody[16];
     uint64_t last = cr_consensus_last(c->consensus);
-    if (c->formed && last == 0) return "it was formed, but its log is gone";
+    if (c->node_state == CR_NODE_FORMED && last == 0) return "it was formed, but its log is gone";
     if (memcmp(c->machine->store_id, nobody, 16) != 0 &&
         memcmp(c->machine->store_id, c->cluster, 16) != 0)
         return "file node and state belong to two clusters";
     return NULL;
 }
 
-/* Opens the log: on the loop's thread, as its probing of the disk takes its time. */
-static void open_engine(qd_coord *c)
+static void opened(qd_coord *c)
+{
+    const char *wrong = c->failed ? NULL : misfit(c);
+    if (wrong) cr_give_up(c, QD_E_CORRUPT, wrong);
+    if (c->failed) { /* an entry of the log was damaged */
+        c->fail_code = QD_E_CORRUPT;
+        return;
+    }
+    look(c);
+    int formed = c->node_state == CR_NODE_FORMING;
+    if (c->view.recoveries != c->recoveries) {
+        c->recoveries = c->view.recoveries;
+        formed = c->node_state != CR_NODE_NEW;
+    }
+    if (formed && cr_folder_write(c, CR_NODE_FORMED))
+        cr_give_up(c, QD_E_IO, "its file node could not be written");
+}
+
+void cr_engine_open(qd_coord *c, uint32_t how)
 {
     char dir[4096], why[CR_WHY], text[CR_WHY + 16];
+    cr_member first[CR_WIRE_MEMBERS_MAX];
     snprintf(dir, sizeof dir, "%s/raft", c->path);
-    cr_member self = {c->raft_id, QD_COORD_VOTER, c->node_name, c->publish};
+    for (uint32_t i = 0; i < c->forming.nmembers; i++) {
+        const cr_who *w = &c->forming.members[i];
+        first[i] = (cr_member){w->id, QD_COORD_VOTER, w->name, w->address};
+    }
     cr_consensus_config k = {.loop = &c->loop,
                              .heap = c->heap,
                              .dir = dir,
                              .warn = on_damage,
                              .id = c->raft_id,
-                             .how = c->formed ? CR_OPEN_THERE : CR_OPEN_FORM,
-                             .first = &self,
-                             .nfirst = 1,
+                             .how = how,
+                             .recoveries = how == CR_OPEN_JOIN ? c->recoveries : 0,
+                             .first = how == CR_OPEN_FORM ? first : NULL,
+                             .nfirst = how == CR_OPEN_FORM ? c->forming.nmembers : 0,
                              .seed = c->plugin->rand->u64(c->plugin->self),
                              .applied = c->applied,
                              .election_ms = c->election_ms,
@@ -610,6 +551,7 @@ static void open_engine(qd_coord *c)
                              .apply = cr_on_apply,
                              .lead = on_lead,
                              .changed = on_changed,
+                             .send = c->peers ? cr_on_send : NULL,
                              .failed = on_failed,
                              .snapshot_begin = snapshot_begin,
                              .snapshot_write = snapshot_write,
@@ -618,34 +560,32 @@ static void open_engine(qd_coord *c)
     memcpy(k.cluster, c->cluster, 16);
     int32_t rc = cr_consensus_open(&k, &c->consensus, why);
     if (rc) {
+        c->consensus = NULL;
         snprintf(text, sizeof text, "log: %s", why);
-        give_up(c, rc, text);
+        cr_give_up(c, rc, text);
         return;
     }
-    const char *wrong = c->failed ? NULL : misfit(c);
-    if (wrong) give_up(c, QD_E_CORRUPT, wrong);
-    if (c->failed) c->fail_code = QD_E_CORRUPT; /* an entry of the log was damaged */
+    opened(c);
     cr_identity_update(c);
+    c->dirty = 1;
 }
 
 static void run_until_closed(qd_coord *c)
 {
-    c->ending = 1;
-    uv_close((uv_handle_t *)&c->after, handle_closed);
-    if (c->consensus)
-        cr_consensus_close(c->consensus, engine_closed, c);
-    else
-        engine_closed(c);
+    end_now(c);
     uv_run(&c->loop, UV_RUN_DEFAULT);
 }
 
 static void *run_loop(void *arg)
 {
     qd_coord *c = arg;
-    open_engine(c);
+    /* Opens the log: here, as its probing of the disk takes its time. */
+    cr_found_begin(c);
+    turn(c);
     uv_run(&c->loop, UV_RUN_DEFAULT);
     void (*done)(void *arg) = c->closed;
     void *done_arg = c->closed_arg;
+    cr_net_close(c);
     cr_store_free(c);
     if (done) done(done_arg);
     return NULL;
@@ -673,7 +613,7 @@ int32_t cr_store_open(qd_coord *c, qd_err *err)
     if (rc) return rc;
     c->machine = cr_machine_make(c->heap, (size_t)c->history_max, c->history_bytes);
     c->leading.done = leading_done;
-    c->not_ready_ns = now_ns(c);
+    c->no_leader_ns = cr_now(c);
     if (uv_loop_init(&c->loop))
         return qd_plug_fail(c->plugin->err, err, QD_E_IO,
                             "no event loop for the coordination store");
@@ -684,12 +624,14 @@ int32_t cr_store_open(qd_coord *c, qd_err *err)
     c->wake.data = c->timer.data = c->after.data = c;
     uv_prepare_start(&c->after, on_after);
     rc = open_rows(c, err);
+    if (rc == 0) rc = cr_net_open(c, err);
     if (rc == 0) {
         cr_identity_update(c);
         if (start_thread(c) == 0) return 0;
         rc = qd_plug_fail(c->plugin->err, err, QD_E_IO, "no thread for the coordination store");
     }
     run_until_closed(c);
+    cr_net_close(c);
     return rc;
 }
 
@@ -698,11 +640,16 @@ void cr_store_free(qd_coord *c)
     const cr_heap *h = c->heap;
     if (c->has_loop) uv_loop_close(&c->loop);
     cr_rows_close(c->rows);
+    cr_members_free(c);
+    cr_guests_free(c);
+    cr_net_free(c);
+    cr_found_free(c);
     cr_machine_free(c->machine);
     cr_folder_close(c);
+    cr_free(h, c->rounds.asking);
     cr_free(h, c->deadlines);
     cr_free(h, c->cancels);
     pthread_mutex_destroy(&c->lock);
-    cr_free(h, (void *)c->node_id.p);
+    cr_free(h, c->texts);
     cr_free(h, c);
 }

@@ -1,20 +1,31 @@
 /*
  * store.h: an open store: what the files of the shell share. The shell is everything around the
- * machine: requests from any thread, the loop and its thread, sessions' deadlines by this leader's
- * clock, watches, the engine and the rows.
+ * machine: requests from any thread, the loop and its thread, the way to the leader, sessions'
+ * deadlines by the leader's clock, watches, members, the engine and the rows.
  *
- * Threads. Slots of the kind put requests into the inbox under `lock` and wake the loop; all else
- * happens on the loop's thread (open, before that thread is there, on the caller's). Requests are
- * linked through the four words that the kind's structs have for the plugin: a node.
+ * Threads. Slots of the kind put requests into the inbox under `lock` and wake the loop; so does the
+ * transport with messages. All else happens on the loop's thread (open, before that thread is there,
+ * on the caller's). Requests are linked through the four words that the kind's structs have for the
+ * plugin: a node.
+ *
+ * A request's way. What is read waits for a round (rounds.c) and is answered from the machine here.
+ * What changes something becomes a flight (flight.c): a command with a name of its own, (owner,
+ * number); it goes into this node's log when it leads, else to the leader, where it is a guest
+ * (guest.c), again and again until it is seen applied here, or answered; the machine does a command
+ * of one name once.
  */
 #ifndef COORDINATION_RAFT_STORE_H
 #define COORDINATION_RAFT_STORE_H
 
 #include "consensus.h"
+#include "discover.h"
 #include "entry.h"
 #include "machine.h"
+#include "policy.h"
 #include "rows.h"
+#include "wire.h"
 #include <pthread.h>
+#include <quidditch/peers.h>
 
 /* What init fetched; one for each node of the process. */
 typedef struct cr_plugin {
@@ -26,6 +37,7 @@ typedef struct cr_plugin {
     const qd_svc_clock *clock;
     const qd_svc_rand *rand;
     const qd_svc_loop *loop;
+    const qd_svc_peers *peers; /* NULL: the host has no transport */
 } cr_plugin;
 
 /* Kinds of requests, and what they wait for. */
@@ -39,27 +51,98 @@ enum {
     CR_EXPORT,
     CR_IMPORT_REQUEST
 };
-enum { CR_QUEUED, CR_PROPOSED, CR_WAITING };
+enum {
+    CR_QUEUED,  /* just came */
+    CR_FLYING,  /* flight `number` */
+    CR_READING, /* round `number` */
+    CR_WAITING  /* a range for its revision, a candidate for its election */
+};
 typedef struct cr_node {
     struct cr_node *next, *previous;
     uint32_t kind, state;
-    uint64_t number; /* of a candidate */
+    uint64_t number;
 } cr_node;
 _Static_assert(sizeof(cr_node) <= 4 * sizeof(void *), "room in the requests");
+#define CR_CONTAINER(type, n) ((type *)((char *)(n)-offsetof(type, plugin)))
 
 /* A list of nodes. */
 typedef struct cr_nodes {
     cr_node *first, *last;
 } cr_nodes;
 
-/* An entry under way: whose each of its commands is; NULL: the store's own. */
+/* A command on its way into the log. */
+enum {
+    CR_HERE,   /* waits for a leader */
+    CR_LOGGED, /* proposed by this node */
+    CR_SENT,   /* to the leader */
+    CR_ROUND   /* needs no entry, but this node's leadership confirmed: by round `round` */
+};
+typedef struct cr_flight {
+    struct cr_flight *next, *previous, *chain;
+    cr_node *node;     /* NULL: nobody waits */
+    uint64_t number;   /* its name, with the store's incarnation */
+    uint64_t seen;     /* see cr_machine_remembers */
+    uint64_t to;       /* SENT: whom */
+    uint64_t round;
+    int where, tried;  /* tried: what was sent or proposed may live on somewhere */
+    int64_t told_ns;   /* SENT: when something went out or came back; HERE: not before */
+    int64_t began_ns, heard_ns;
+    cr_bytes command; /* u8 type, payload */
+} cr_flight;
+typedef struct cr_flights {
+    cr_flight *first, *last;
+    cr_flight *chains[1024];
+    uint32_t n;
+} cr_flights;
+
+/* A flight of another member's, on the leader. */
+enum { CR_GATHERING, CR_UNDER_WAY, CR_IN_ROUND };
+typedef struct cr_guest {
+    struct cr_guest *next, *previous, *chain;
+    uint64_t owner, number, seen, round;
+    uint64_t from; /* member */
+    int where;
+    int64_t heard_ns;
+    uint32_t total;
+    cr_bytes command;
+    char address[CR_WIRE_ADDRESS_MAX + 1];
+} cr_guest;
+typedef struct cr_guests {
+    cr_guest *first, *last;
+    cr_guest *chains[1024];
+    uint32_t n;
+    size_t bytes;
+} cr_guests;
+
+/* A name of a command. */
+typedef struct cr_name {
+    uint64_t owner, number; /* owner 0: the store's own */
+} cr_name;
+/* An entry under way. */
 typedef struct cr_batch {
     cr_proposal proposal;
     struct qd_coord *store;
-    uint64_t id;
     uint32_t n;
-    cr_node *nodes[CR_ENTRY_COMMANDS];
+    cr_name names[CR_ENTRY_COMMANDS];
 } cr_batch;
+
+/* A member that asks where the log ends. */
+typedef struct cr_asking {
+    uint64_t from, number, round;
+    char address[CR_WIRE_ADDRESS_MAX + 1];
+} cr_asking;
+/* Rounds: what must be confirmed by the majority before reads and renewals are answered. */
+typedef struct cr_rounds {
+    cr_read_wait wait; /* this node leads */
+    int engine;        /* the engine has it */
+    uint64_t number;   /* of the last one begun */
+    int busy;
+    int indexed;    /* follower: the leader has answered, `index` is to be applied */
+    uint64_t index;
+    int64_t told_ns;
+    cr_asking *asking;
+    uint32_t nasking, asking_cap;
+} cr_rounds;
 
 /* When a session ends unless it is renewed. */
 typedef struct cr_deadline {
@@ -67,6 +150,25 @@ typedef struct cr_deadline {
     int64_t at_ns;
     int ending; /* its end is in the log */
 } cr_deadline;
+
+/* A message that came in. */
+typedef struct cr_mail {
+    struct cr_mail *next;
+    size_t n;
+    uint8_t bytes[];
+} cr_mail;
+
+/* A change of members that somebody asked for, on the leader. */
+typedef struct cr_wish {
+    struct cr_wish *next;
+    cr_proposal proposal; /* of ADD, ROLE, REMOVE */
+    struct qd_coord *store;
+    cr_name name;
+    uint32_t action;
+    int under_way; /* the engine has it */
+    int64_t until_ns, wrote_ns;
+    char member[CR_WIRE_NAME_MAX + 1];
+} cr_wish;
 
 struct qd_coord_watch {
     const cr_heap *heap;
@@ -90,17 +192,28 @@ struct qd_coord_result {
     cr_item **items;
 };
 
+/* What the file node says. */
+enum {
+    CR_NODE_NEW,     /* there is none */
+    CR_NODE_FORMING, /* with the members in it */
+    CR_NODE_JOINING,
+    CR_NODE_FORMED
+};
+
 struct qd_coord {
     cr_plugin *plugin;
     const cr_heap *heap;
     char path[3800];
-    int bootstrap;
-    uint64_t raft_id; /* and identity as an election's owner: incarnation */
-    uint64_t incarnation, last_number, last_batch;
-    uint8_t cluster[16];
-    int formed; /* the node file is there */
+    int bootstrap, recover;
+    uint64_t raft_id;
+    uint64_t incarnation; /* of this open handle: owner of its commands, ... */
+    uint64_t last_number; /* ... and the last one's number */
+    uint8_t cluster[16];  /* the store's id; zeros: not known yet */
+    uint64_t recoveries;
+    int node_state; /* CR_NODE_... */
     int young;  /* it was formed by this process: its reserve waits until the node has started */
-    qd_str node_id, node_name, publish;
+    char *texts; /* of the next ones */
+    qd_str cluster_name, node_id, node_name, address;
     uint32_t election_ms, heartbeat_ms, snapshot_entries;
     uint64_t reserve_bytes, history_bytes;
     int64_t history_max;
@@ -120,6 +233,12 @@ struct qd_coord {
     qd_op **cancels;
     size_t ncancels, cancels_cap;
     qd_coord_watch *watches_in, *watches_out;
+    cr_mail *mail, *mail_last;
+    size_t mail_bytes;
+    uint32_t mail_n;
+    char gone[8][CR_WIRE_ADDRESS_MAX + 1]; /* addresses whose process has ended */
+    uint32_t ngone;
+    int64_t refused_ns; /* when a refusal was last told */
     uint64_t compact;
     qd_coord_identity identity;
     void (*closed)(void *arg);
@@ -127,68 +246,157 @@ struct qd_coord {
     int closing, awake;
 
     /* the loop's */
+    qd_peers *peers; /* NULL: no transport */
     cr_machine *machine;
-    cr_consensus *consensus;
+    cr_consensus *consensus; /* NULL: no store yet */
+    cr_consensus_view view;  /* as of the last look; texts do not last: leader_address below */
+    char leader_address[CR_WIRE_ADDRESS_MAX + 1];
     cr_rows *rows;
     uint64_t applied; /* index of the log */
     uint64_t rows_applied, replayed;
     cr_nodes pending; /* all that the loop knows and has not ended, in order of arrival */
+    cr_flights flights;
+    cr_guests guests;
+    cr_rounds rounds;
+    uint64_t coming; /* commands in this leader's log, not yet applied */
     qd_coord_watch *watches;
     cr_deadline *deadlines; /* by session */
     size_t ndeadlines, deadlines_cap;
     int ready, failed, ending, dirty;
+    int unsure;    /* something waits for a leader: look again soon */
     int32_t fail_code; /* what requests are told then */
     char fail_reason[4400];
-    int64_t not_ready_ns; /* since when it has no leader */
-    int64_t ready_ns;     /* since when it has one */
+    char status[1024];    /* what is waited for while there is no leader */
+    int64_t no_leader_ns; /* since when there is none */
+    int64_t ready_ns;     /* since when it leads */
     cr_writer writer;
     cr_batch *batch; /* being written */
     cr_proposal leading;
+    int leading_out; /* it is under way */
+    cr_search search;
+    int64_t probed_ns, said_ns, joined_ns, strange_ns;
+    cr_forming forming; /* members of a store being formed; its texts in forming_text */
+    char *forming_text;
+    cr_wish *wishes;
+    cr_proposal change; /* of the store's own, by policy */
+    int changing;
+    int64_t policy_ns, even_ns;
+    int handing_over;
 };
 
 enum { CR_HISTORY_MIN = 65536 };
 enum { CR_LIVE_MAX = 8192, CR_UPDATES_MAX = 1024, CR_UPDATE_BYTES_MAX = 96 << 20 };
+enum { CR_MAIL_MAX = 4096, CR_MAIL_BYTES_MAX = 64 << 20 };
+enum { CR_GUESTS_MAX = 2048, CR_GUEST_BYTES_MAX = 96 << 20 };
+#define CR_PATIENCE_NS 5000000000ll /* that requests wait for a leader */
+#define CR_RESEND_NS 1000000000ll   /* after silence */
 
 /* --- store.c --- */
+/* Opens folder and rows, starts the thread, which opens the log or looks for others. */
+int32_t cr_store_open(qd_coord *c, qd_err *err);
+/* Frees what open made; the thread is not there, or ends. */
+void cr_store_free(qd_coord *c);
+/* Shows what identity answers. */
+void cr_identity_update(qd_coord *c);
+/* The node belongs to a store now: opens its log. */
+void cr_engine_open(qd_coord *c, uint32_t how);
+/* Nothing goes on; every request gets the code and the reason. */
+void cr_give_up(qd_coord *c, int32_t code, const char *why);
+/* Writes a log line. [any] */
+void cr_say(qd_coord *c, int32_t level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+int64_t cr_now(qd_coord *c);
+/* This node leads, and all before its term is applied. */
+int cr_leads(const qd_coord *c);
+/* Somebody else leads and can be sent to. */
+int cr_follows(const qd_coord *c);
+
+/* --- requests.c --- */
 /* The first member of every request is its op. */
 qd_op *cr_op_of(cr_node *n);
 /* Bytes that a request brings to the log; 0: it changes nothing. */
 size_t cr_weight(const cr_node *n);
-/* Opens folder and rows, starts the thread, which opens the log. */
-int32_t cr_store_open(qd_coord *c, qd_err *err);
-/* Frees what open made; the thread is not there, or ends. */
-void cr_store_free(qd_coord *c);
+void cr_nodes_append(cr_nodes *l, cr_node *n);
+void cr_nodes_unlink(cr_nodes *l, cr_node *n);
 /* Ends a request. reason may be NULL. */
 void cr_end(qd_coord *c, cr_node *n, int32_t rc, const char *reason);
-/* Shows what identity answers. */
-void cr_identity_update(qd_coord *c);
+/* What a code says to whoever made a request. */
+const char *cr_reason_of(int32_t rc);
+/* Hands what came of a request to it and ends it, or lets it wait on. */
+void cr_finish(qd_coord *c, cr_node *n, const cr_answering *a);
+
+/* --- sessions.c --- */
 /* Renews, drops, makes deadlines after the sessions changed; anew: all begin again. */
 void cr_deadlines_update(qd_coord *c, int anew);
-/* Writes a log line. [any] */
-void cr_say(qd_coord *c, int32_t level, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Ends the sessions whose time has passed. */
+void cr_sessions_expire(qd_coord *c);
+/* The next deadline; INT64_MAX: none. */
+int64_t cr_sessions_next(const qd_coord *c);
+/* Renews a session, leadership being confirmed. QD_E_REJECTED: its end is in the log, so an entry
+ * must say what comes first. */
+int32_t cr_session_keep(qd_coord *c, uint64_t session);
 
-/* --- propose.c: from requests to entries and back --- */
-/* The writer stands in an open entry with room for one more command. */
-cr_writer *cr_command(qd_coord *c, uint8_t type);
-/* Ends the command; node: whose it is, NULL: the store's own. */
-void cr_command_done(qd_coord *c, cr_node *node);
+/* --- propose.c: from commands to entries --- */
+/* Writes a command (u8 type, payload) of this name into the open entry; owner 0: as it is. */
+void cr_propose(qd_coord *c, cr_name name, const uint8_t *command, size_t n);
 /* Proposes what was written. */
 void cr_flush(qd_coord *c);
 /* 0 when there is room on the disk, else QD_E_NOSPACE. */
 int32_t cr_space(qd_coord *c);
-/* Writes a request's command. */
-void cr_submit(qd_coord *c, cr_node *n);
-/* Callbacks of the engine. */
+/* Callback of the engine. */
 int32_t cr_on_apply(void *arg, uint64_t index, const uint8_t *entry, size_t n);
 
+/* --- flight.c --- */
+/* Makes a request's flight. */
+void cr_fly(qd_coord *c, cr_node *n);
+/* One of nobody's; takes the command over. */
+void cr_fly_alone(qd_coord *c, cr_bytes *command);
+cr_flight *cr_flight_find(qd_coord *c, uint64_t number);
+/* It came to this. */
+void cr_flight_done(qd_coord *c, cr_flight *f, const cr_answering *a);
+/* Its place in the log is lost (rc NOT_LEADER), it may be sent again; other codes end it. */
+void cr_flight_back(qd_coord *c, cr_flight *f, int32_t rc);
+/* Its request wants to end early. */
+void cr_flight_cancel(qd_coord *c, cr_flight *f);
+/* Proposes, sends, sends again, gives up. */
+void cr_flights_turn(qd_coord *c);
+/* All of them may have to be sent again: leader or state changed. */
+void cr_flights_anew(qd_coord *c);
+/* The state was replaced by a later one: what became of candidates is looked up. */
+void cr_candidates_recheck(qd_coord *c);
+void cr_on_more(qd_coord *c, const cr_answering *a);
+void cr_on_answer(qd_coord *c, const cr_answering *a);
+/* Ends all. */
+void cr_flights_end(qd_coord *c, int32_t rc, const char *reason);
+
+/* --- guest.c: on the leader --- */
+void cr_on_request(qd_coord *c, const cr_envelope *e, const cr_request *q);
+cr_guest *cr_guest_find(qd_coord *c, uint64_t owner, uint64_t number);
+/* Answers and forgets it. */
+void cr_guest_done(qd_coord *c, cr_guest *g, const cr_answering *a);
+/* Forgets who fell silent; all when this node does not lead. */
+void cr_guests_turn(qd_coord *c);
+void cr_guests_free(qd_coord *c);
+/* Whoever has this name, here or there, gets the answer. */
+void cr_told(qd_coord *c, cr_name name, const cr_answering *a);
+
+/* --- rounds.c --- */
+/* Does a request or command wait for a round instead of an entry? */
+int cr_reads_only(const cr_node *n);
+int cr_is_soft(uint8_t type);
+/* Begins a round when something waits for one, goes on with the present one. */
+void cr_rounds_turn(qd_coord *c);
+void cr_on_read(qd_coord *c, const cr_envelope *e, uint64_t number);
+void cr_on_read_answer(qd_coord *c, uint64_t number, int32_t rc, uint64_t index);
+/* Leadership went, or another leader came. */
+void cr_rounds_anew(qd_coord *c);
+
 /* --- read.c: what needs no entry --- */
-void cr_do_range(qd_coord *c, cr_node *n);
-void cr_do_members(qd_coord *c, cr_node *n);
-void cr_do_leader(qd_coord *c, cr_node *n);
-void cr_do_export(qd_coord *c, cr_node *n);
-void cr_do_check(qd_coord *c, cr_node *n);
+/* Answers a reading request from the machine as it is now. */
+void cr_read_now(qd_coord *c, cr_node *n);
 void cr_result_free(qd_coord *c, qd_coord_result *r);
+/* Makes the result of a list of members; 0 or QD_E_NOMEM. */
+int32_t cr_members_result(qd_coord *c, qd_coord_members *r, const cr_who *m, uint32_t n);
 
 /* --- watch.c --- */
 int32_t cr_watch_open(qd_coord *c, const qd_coord_watch_config *config, qd_coord_watch **out,
@@ -199,13 +407,52 @@ void cr_watches_turn(qd_coord *c);
 /* The store ends: last calls; handles live on until they are closed. */
 void cr_watches_end(qd_coord *c);
 
+/* --- net.c --- */
+/* Opens the channel to the other masters; without transport nothing. */
+int32_t cr_net_open(qd_coord *c, qd_err *err);
+/* Closes it, from outside the transport's threads. */
+void cr_net_close(qd_coord *c);
+/* Sends one message: the envelope is made here, the body is appended by the caller's bytes. */
+void cr_net_say(qd_coord *c, uint8_t type, uint64_t to, qd_str address, const uint8_t *body,
+                size_t n);
+/* Takes what came in. */
+void cr_net_turn(qd_coord *c);
+void cr_net_free(qd_coord *c);
+/* Callback of the engine. */
+void cr_on_send(void *arg, uint64_t to, qd_str address, const uint8_t *p, size_t n);
+
+/* --- found.c: forming, joining, looking for others --- */
+/* The node's own lists of the config. */
+int32_t cr_found_config(qd_coord *c, const qd_coord_config *k, qd_err *err);
+/* Begins: forms at once, goes on, or looks for others. */
+void cr_found_begin(qd_coord *c);
+/* Probes, decides, says what is missing. */
+void cr_found_turn(qd_coord *c);
+void cr_on_info(qd_coord *c, const cr_envelope *e, const cr_info *i);
+void cr_on_forming(qd_coord *c, const cr_envelope *e, const cr_forming *f);
+void cr_on_join(qd_coord *c, const cr_envelope *e);
+void cr_on_joined(qd_coord *c, const cr_envelope *e, int32_t rc, qd_str text);
+void cr_found_free(qd_coord *c);
+
+/* --- membership.c: on the leader --- */
+/* Carries out a CR_ASK_MEMBERS command. */
+void cr_members_ask(qd_coord *c, cr_name name, const uint8_t *command, size_t n);
+/* Members as this node sees them; the number. */
+uint32_t cr_members_seen(qd_coord *c, cr_who *out);
+/* Lets a joiner in: 0, or a code with its reason. */
+int32_t cr_members_admit(qd_coord *c, const cr_who *who, char *why, size_t size);
+/* A member lives at another address now. */
+void cr_members_moved(qd_coord *c, uint64_t id, qd_str name, qd_str address);
+/* Follows the policy, ends wishes. */
+void cr_members_turn(qd_coord *c);
+void cr_members_free(qd_coord *c);
+
 /* --- folder.c --- */
-/* Makes and locks the folder, reads or makes the node's file. */
+/* Makes and locks the folder, reads the node's file. */
 int32_t cr_folder_open(qd_coord *c, qd_err *err);
 #define CR_YOUNG_NS 1000000000 /* forming a node's reserve would delay its first start */
-
-/* Writes the node's file: the store is formed. 0 or a negative code. */
-int32_t cr_folder_formed(qd_coord *c);
+/* Writes the node's file in this state. 0 or a negative code. */
+int32_t cr_folder_write(qd_coord *c, int state);
 void cr_folder_close(qd_coord *c);
 /* Free bytes of the file system; UINT64_MAX when unknown. */
 uint64_t cr_folder_free(qd_coord *c);

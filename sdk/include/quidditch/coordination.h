@@ -6,8 +6,8 @@
  * grows by one with each committed transaction that changes something and never falls, also not
  * over a move to another store. A key has: create_revision, mod_revision, version (1 at creation,
  * +1 with each put; 0 = absent). Keys are 1 to key_max bytes and sort by bytes; values 0 to
- * value_max (info). Keys that begin with "_election/" are the plugin's to write, anybody's to read
- * and watch.
+ * value_max (info). Keys that begin with "_election/" or "_members/" are the plugin's to write,
+ * anybody's to read and watch: "_members/excluded/<name>" is there while that member shall not vote.
  *
  * Epoch and authority: of two stores at most one is in charge. `epoch` counts hand-overs; only a
  * store in state ACTIVE takes transactions, sessions and elections, every other answers
@@ -61,10 +61,22 @@ typedef struct qd_coord_config {
     const qd_str *peers;    /* host:port or name@host:port of all first members, this node too */
     const qd_pair *options; /* coordination.* not known to the host */
     uint32_t npeers, noptions;
+    /* Where other masters may be found, host:port; and the names of the first members, if they are
+     * known by name and not in `peers`. A folder that holds no store yet: forms one alone when all
+     * three lists are empty; forms one together with all that `peers` or `first` name, once all of
+     * them answer and none belongs to a store; else asks to join the store that one of them
+     * belongs to, for as long as it takes. */
+    const qd_str *seeds, *first;
+    uint32_t nseeds, nfirst;
 } qd_coord_config;
 enum {
     QD_COORD_OPEN_BOOTSTRAP = 1, /* may form a new store if none is there */
-    QD_COORD_OPEN_OBSERVER = 2   /* never a voter */
+    QD_COORD_OPEN_OBSERVER = 2,  /* never a voter */
+    /* Forces the store of this folder, whose other voters are lost for good, to go on with this
+     * node alone, under a higher epoch and a new history id: changes that only others had are lost,
+     * and members that were left behind are refused until they are wiped. Only by an operator's
+     * order. QD_E_NOTFOUND: there is no store. */
+    QD_COORD_OPEN_RECOVER = 4
 };
 
 /* Limits; fixed while open. */
@@ -97,6 +109,7 @@ typedef struct qd_coord_identity {
     uint64_t compacted; /* no watch from at or below it */
     uint32_t role;      /* of this node: QD_COORD_VOTER ... */
     uint32_t connected; /* 1: a leader of the store is known and answers */
+    uint8_t history[16]; /* store_id until the first recovery, another random one after each */
 } qd_coord_identity;
 
 typedef struct qd_coord_kv {
@@ -221,14 +234,22 @@ typedef struct qd_coord_member {
     qd_str id, name, address;
     uint32_t role;          /* QD_COORD_VOTER ... */
     uint32_t leader, alive; /* 1 or 0; alive as seen by the leader, else by this node */
-    uint32_t reserved;
+    uint32_t excluded;      /* 1: is not made a voter */
 } qd_coord_member;
 enum {
     QD_COORD_MEMBERS_LIST = 1,
     QD_COORD_MEMBERS_ADD = 2,
     QD_COORD_MEMBERS_ROLE = 3,
-    QD_COORD_MEMBERS_REMOVE = 4
+    QD_COORD_MEMBERS_REMOVE = 4,
+    QD_COORD_MEMBERS_EXCLUDE = 5,
+    QD_COORD_MEMBERS_INCLUDE = 6
 };
+/* LIST: all members. The store itself keeps the number of voters odd, up to 5, and lets who joins
+ * vote when that helps; ADD, ROLE and REMOVE (member by id, else by name) are single steps that it
+ * may undo, but for a REMOVE of one who is dead. EXCLUDE (by name, also of one not there yet)
+ * lasts: that member loses its vote, ends with 0 when it has, and leadership before it; INCLUDE
+ * takes it back, with an empty name for all. Changes are serialised; QD_E_TIMEOUT: it could not be
+ * done in time, and may be done later. */
 typedef struct qd_coord_members {
     qd_op op;
     qd_err *err;

@@ -1,0 +1,71 @@
+/*
+ * sessions.c: sessions' time. It is the leader's own: not in the log, begun anew by each leader, so
+ * that a session never ends early. Its end is an entry.
+ */
+#include "store.h"
+
+void cr_deadlines_update(qd_coord *c, int anew)
+{
+    const cr_machine *m = c->machine;
+    int64_t now = cr_now(c);
+    cr_deadline *list = cr_must(c->heap, (m->nsessions + 1) * sizeof *list);
+    size_t old = 0;
+    for (size_t i = 0; i < m->nsessions; i++) {
+        const cr_session *s = &m->sessions[i];
+        list[i] = (cr_deadline){s->id, now + s->ttl_ns, 0};
+        while (old < c->ndeadlines && c->deadlines[old].session < s->id) old++;
+        if (!anew && old < c->ndeadlines && c->deadlines[old].session == s->id)
+            list[i] = c->deadlines[old];
+    }
+    cr_free(c->heap, c->deadlines);
+    c->deadlines = list;
+    c->ndeadlines = m->nsessions;
+}
+
+static cr_deadline *deadline_of(qd_coord *c, uint64_t session)
+{
+    size_t lo = 0, hi = c->ndeadlines;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (c->deadlines[mid].session < session)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < c->ndeadlines && c->deadlines[lo].session == session ? &c->deadlines[lo] : NULL;
+}
+
+void cr_sessions_expire(qd_coord *c)
+{
+    if (!cr_leads(c) || c->machine->state != QD_COORD_ACTIVE) return;
+    int64_t now = cr_now(c);
+    for (size_t i = 0; i < c->ndeadlines; i++) {
+        cr_deadline *d = &c->deadlines[i];
+        if (d->ending || d->at_ns > now || cr_space(c)) continue;
+        uint8_t command[9] = {CR_CLOSE};
+        d->ending = 1;
+        cr_store64(command + 1, d->session);
+        cr_propose(c, (cr_name){0, 0}, command, sizeof command);
+    }
+    cr_flush(c);
+}
+
+int64_t cr_sessions_next(const qd_coord *c)
+{
+    int64_t at = INT64_MAX;
+    if (!cr_leads(c)) return at;
+    for (size_t i = 0; i < c->ndeadlines; i++)
+        if (!c->deadlines[i].ending && c->deadlines[i].at_ns < at) at = c->deadlines[i].at_ns;
+    return at;
+}
+
+int32_t cr_session_keep(qd_coord *c, uint64_t session)
+{
+    cr_deadline *d = deadline_of(c, session);
+    const cr_session *s = cr_machine_session(c->machine, session);
+    if (c->machine->state != QD_COORD_ACTIVE) return QD_E_FENCED;
+    if (!d || !s) return QD_E_SESSION_EXPIRED;
+    if (d->ending) return QD_E_REJECTED;
+    d->at_ns = cr_now(c) + s->ttl_ns;
+    return 0;
+}
