@@ -131,11 +131,11 @@ TEST_NVME := $(patsubst plugins/%.c,$(OBJ)/tests/plugins/%.o,$(sort $(wildcard p
 $(TEST_NVME): $(OBJ)/tests/plugins/%.o: plugins/%.c $(SDK_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(PLUGIN_FLAGS) -Dqd_plugin_entry=qd_plugin_entry_storage_nvme -Dqd_plugin_note_=qd_plugin_note_storage_nvme -MMD -MP -c $< -o $@
-# The pure parts of coordination-raft: the tests run them without the rest of the plugin.
-TEST_COORD := $(patsubst %,$(OBJ)/tests/plugins/coordination-raft/%.o,bytes keys entry machine machine_rows snapshot)
+# coordination-raft too: its pure parts by themselves, and all of it, several nodes in one process.
+TEST_COORD := $(patsubst plugins/%.c,$(OBJ)/tests/plugins/%.o,$(sort $(wildcard plugins/coordination-raft/*.c plugins/coordination-raft/*/*.c)))
 $(TEST_COORD): $(OBJ)/tests/plugins/%.o: plugins/%.c $(SDK_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(PLUGIN_FLAGS) -MMD -MP -c $< -o $@
+	$(CC) $(PLUGIN_FLAGS) -Dqd_plugin_entry=qd_plugin_entry_coordination_raft -Dqd_plugin_note_=qd_plugin_note_coordination_raft -MMD -MP -c $< -o $@
 TEST_LIB := $(OUT)/lib/libqd-tests.a
 $(TEST_LIB): $(UNIT_HELPERS) $(TEST_NVME) $(TEST_COORD) Makefile
 	@mkdir -p $(@D)

@@ -226,7 +226,7 @@ static void enter(qd_coord *c, const cr_decision *d, int state, uint32_t how)
         return;
     }
     c->no_leader_ns = cr_now(c);
-    cr_engine_open(c, how);
+    cr_store_engine(c, how);
 }
 
 static void alone(qd_coord *c)
@@ -239,7 +239,7 @@ static void alone(qd_coord *c)
                                      .name = c->node_name,
                                      .address = c->address};
     c->plugin->rand->bytes(c->plugin->self, c->cluster, 16);
-    cr_engine_open(c, CR_OPEN_FORM); /* the file node is written behind it */
+    cr_store_engine(c, CR_OPEN_FORM); /* the file node is written behind it */
 }
 
 void cr_found_begin(qd_coord *c)
@@ -249,7 +249,7 @@ void cr_found_begin(qd_coord *c)
     if (c->recover && c->node_state == CR_NODE_NEW) {
         cr_give_up(c, QD_E_NOTFOUND, "there is no store to recover");
     } else if (c->node_state != CR_NODE_NEW) {
-        cr_engine_open(c, c->recover                           ? CR_OPEN_RECOVER
+        cr_store_engine(c, c->recover                           ? CR_OPEN_RECOVER
                           : c->node_state == CR_NODE_FORMED    ? CR_OPEN_THERE
                           : c->node_state == CR_NODE_FORMING   ? CR_OPEN_FORM
                                                                : CR_OPEN_JOIN);

@@ -523,7 +523,7 @@ static void opened(qd_coord *c)
         cr_give_up(c, QD_E_IO, "its file node could not be written");
 }
 
-void cr_engine_open(qd_coord *c, uint32_t how)
+void cr_store_engine(qd_coord *c, uint32_t how)
 {
     char dir[4096], why[CR_WHY], text[CR_WHY + 16];
     cr_member first[CR_WIRE_MEMBERS_MAX];

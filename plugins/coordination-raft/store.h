@@ -299,7 +299,7 @@ void cr_store_free(qd_coord *c);
 /* Shows what identity answers. */
 void cr_identity_update(qd_coord *c);
 /* The node belongs to a store now: opens its log. */
-void cr_engine_open(qd_coord *c, uint32_t how);
+void cr_store_engine(qd_coord *c, uint32_t how);
 /* Nothing goes on; every request gets the code and the reason. */
 void cr_give_up(qd_coord *c, int32_t code, const char *why);
 /* Writes a log line. [any] */

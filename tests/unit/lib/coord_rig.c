@@ -1,0 +1,816 @@
+/* coord_rig.c: see coord_rig.h. */
+#include "unit/lib/coord_rig.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "plugin/op.h"
+#include <pthread.h>
+#include <quidditch/peers.h>
+#include <quidditch/plugin.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+const qd_plugin *qd_plugin_entry_coordination_raft(void);
+
+typedef struct node {
+    rig *r;
+    int i;
+    void *data; /* the plugin's */
+    const qd_coord_vtable *vt;
+    qd_coord *store;
+    char name[64], address[64], folder[128], copy[128];
+    qd_peers_events events; /* of the open channel */
+    bool open;
+    bool ghost; /* its messages go nowhere */
+    char *log;
+    size_t log_n;
+    bool inited;
+} node;
+
+typedef struct letter {
+    struct letter *next;
+    int from, to;
+    int64_t at_us;
+    size_t n;
+    char bytes[];
+} letter;
+
+struct rig {
+    int n;
+    char base[64];
+    node nodes[RIG_NODES];
+    pthread_mutex_t lock; /* of all below, and of delivery */
+    pthread_cond_t more;
+    pthread_t post;
+    letter *first, *last;
+    size_t queued;
+    bool cut[RIG_NODES][RIG_NODES], quit;
+    uint32_t lose, delay_us;
+    uint64_t random;
+    int conform;
+};
+
+int64_t rig_now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+void rig_pause(int ms)
+{
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000L}, NULL);
+}
+
+static uint64_t chance(rig *r, uint64_t below)
+{
+    r->random = r->random * 6364136223846793005ull + 1442695040888963407ull;
+    return below ? (r->random >> 33) % below : 0;
+}
+
+/* --- the host --- */
+
+static node *of(qd_self *self)
+{
+    return (node *)self;
+}
+
+static void *mem_alloc(qd_self *self, size_t n)
+{
+    (void)self;
+    return malloc(n);
+}
+static void *mem_calloc(qd_self *self, size_t n)
+{
+    (void)self;
+    return calloc(1, n);
+}
+static void *mem_realloc(qd_self *self, void *p, size_t n)
+{
+    (void)self;
+    return realloc(p, n);
+}
+static const qd_svc_mem svc_mem = {
+    .alloc = mem_alloc, .calloc = mem_calloc, .realloc = mem_realloc, .free = free};
+
+static int32_t log_on(qd_self *self, int32_t level)
+{
+    (void)self;
+    return level >= QD_LEVEL_INFO;
+}
+static void log_write(qd_self *self, int32_t level, qd_str line)
+{
+    node *x = of(self);
+    (void)level;
+    if (getenv("RIG_LOG")) fprintf(stderr, "# %s: %.*s\n", x->name, (int)line.n, line.p);
+    pthread_mutex_lock(&x->r->lock);
+    x->log = realloc(x->log, x->log_n + line.n + 2);
+    memcpy(x->log + x->log_n, line.p, line.n);
+    x->log_n += line.n;
+    x->log[x->log_n++] = '\n';
+    x->log[x->log_n] = 0;
+    pthread_mutex_unlock(&x->r->lock);
+}
+static const qd_svc_log svc_log = {.on = log_on, .write = log_write};
+
+static int32_t err_set(qd_err *err, int32_t code, qd_str reason)
+{
+    return qd_err_set(err, code, "%.*s", QD_STR_ARG(reason));
+}
+static const qd_svc_err svc_err = {.set = err_set};
+
+static int32_t conf_i64(qd_self *self, const char *key, int64_t *out)
+{
+    (void)self;
+    (void)key;
+    (void)out;
+    return QD_E_NOTFOUND;
+}
+static const qd_svc_conf svc_conf = {.i64 = conf_i64};
+
+static int64_t mono_ns(qd_self *self)
+{
+    (void)self;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+static const qd_svc_clock svc_clock = {.mono_ns = mono_ns};
+
+static void rand_bytes(qd_self *self, void *dst, size_t n)
+{
+    (void)self;
+    if (getrandom(dst, n, 0) != (ssize_t)n) abort();
+}
+static uint64_t rand_u64(qd_self *self)
+{
+    uint64_t v;
+    rand_bytes(self, &v, sizeof v);
+    return v;
+}
+static const qd_svc_rand svc_rand = {.bytes = rand_bytes, .u64 = rand_u64};
+
+static const qd_svc_loop svc_loop = {.complete = qd_op_complete};
+
+/* --- the network --- */
+
+static int32_t peers_open(qd_self *self, qd_str channel, const qd_peers_events *events,
+                          qd_peers **out, qd_err *err)
+{
+    node *x = of(self);
+    (void)channel;
+    (void)err;
+    pthread_mutex_lock(&x->r->lock);
+    x->events = *events;
+    x->open = true;
+    x->ghost = false;
+    pthread_mutex_unlock(&x->r->lock);
+    *out = (qd_peers *)x;
+    return 0;
+}
+
+static int find(rig *r, qd_str address)
+{
+    for (int i = 0; i < r->n; i++)
+        if (qd_plug_is(address, r->nodes[i].address)) return i;
+    return -1;
+}
+
+static int32_t peers_send(qd_peers *p, qd_str address, const qd_iovec *pieces, uint32_t npieces)
+{
+    node *x = (node *)p;
+    rig *r = x->r;
+    size_t n = 0;
+    for (uint32_t k = 0; k < npieces; k++) n += pieces[k].len;
+    if (n > QD_PEERS_MESSAGE_MAX) return QD_E_TOO_LARGE;
+    int to = find(r, address);
+    if (to < 0) return QD_E_CLOSED;
+    letter *l = malloc(sizeof *l + n);
+    *l = (letter){.from = x->i, .to = to, .n = n};
+    n = 0;
+    for (uint32_t k = 0; k < npieces; k++) {
+        if (pieces[k].len) memcpy(l->bytes + n, pieces[k].data, pieces[k].len);
+        n += pieces[k].len;
+    }
+    pthread_mutex_lock(&r->lock);
+    bool lost = x->ghost || r->cut[x->i][to] || !r->nodes[to].open || r->queued > (256u << 20) ||
+                (r->lose && chance(r, r->lose) == 0);
+    if (!lost) {
+        l->at_us = now_us() + (int64_t)chance(r, r->delay_us);
+        letter **at = r->first && r->last->at_us <= l->at_us ? &r->last->next : &r->first;
+        while (*at && (*at)->at_us <= l->at_us) at = &(*at)->next;
+        l->next = *at;
+        *at = l;
+        if (!l->next) r->last = l;
+        r->queued += l->n;
+        pthread_cond_signal(&r->more);
+    }
+    pthread_mutex_unlock(&r->lock);
+    if (lost) free(l);
+    return 0;
+}
+
+static void deliver(rig *r, const letter *l)
+{
+    node *to = &r->nodes[l->to], *from = &r->nodes[l->from];
+    if (!to->open || r->cut[l->from][l->to]) return;
+    qd_peer peer = {.address = qd_plug_str(from->address),
+                    .node_id = qd_plug_str(from->name),
+                    .node_name = qd_plug_str(from->name)};
+    to->events.message(to->events.arg, &peer, (qd_str){l->bytes, l->n});
+}
+
+static void *run_post(void *arg)
+{
+    rig *r = arg;
+    pthread_mutex_lock(&r->lock);
+    while (!r->quit) {
+        letter *l = r->first;
+        int64_t now = now_us();
+        if (!l) {
+            pthread_cond_wait(&r->more, &r->lock);
+        } else if (l->at_us > now) {
+            struct timespec t;
+            clock_gettime(CLOCK_MONOTONIC, &t);
+            int64_t ns = t.tv_nsec + (l->at_us - now) * 1000;
+            t.tv_sec += ns / 1000000000;
+            t.tv_nsec = ns % 1000000000;
+            pthread_cond_timedwait(&r->more, &r->lock, &t);
+        } else {
+            r->first = l->next;
+            if (!r->first) r->last = NULL;
+            r->queued -= l->n;
+            deliver(r, l);
+            free(l);
+        }
+    }
+    pthread_mutex_unlock(&r->lock);
+    return NULL;
+}
+
+static int32_t peers_watch(qd_peers *p, qd_str address, qd_err *err)
+{
+    (void)p;
+    (void)address;
+    (void)err;
+    return 0;
+}
+static void peers_unwatch(qd_peers *p, qd_str address)
+{
+    (void)p;
+    (void)address;
+}
+static qd_str peers_address(qd_self *self)
+{
+    return qd_plug_str(of(self)->address);
+}
+static void peers_close(qd_peers *p)
+{
+    node *x = (node *)p;
+    pthread_mutex_lock(&x->r->lock);
+    x->open = false;
+    pthread_mutex_unlock(&x->r->lock);
+}
+static const qd_svc_peers svc_peers = {.open = peers_open,
+                                       .send = peers_send,
+                                       .watch = peers_watch,
+                                       .unwatch = peers_unwatch,
+                                       .address = peers_address,
+                                       .close = peers_close};
+
+static const void *service(qd_self *self, uint32_t id, uint16_t min_minor)
+{
+    (void)self;
+    (void)min_minor;
+    switch (id) {
+    case QD_SERVICE_MEM:
+        return &svc_mem;
+    case QD_SERVICE_LOG:
+        return &svc_log;
+    case QD_SERVICE_ERR:
+        return &svc_err;
+    case QD_SERVICE_CONF:
+        return &svc_conf;
+    case QD_SERVICE_CLOCK:
+        return &svc_clock;
+    case QD_SERVICE_RAND:
+        return &svc_rand;
+    case QD_SERVICE_LOOP:
+        return &svc_loop;
+    case QD_SERVICE_PEERS:
+        return &svc_peers;
+    default:
+        return NULL;
+    }
+}
+
+static int32_t provide(qd_self *self, uint32_t kind, const char *name, const void *vtable,
+                       qd_err *err)
+{
+    (void)kind;
+    (void)name;
+    (void)err;
+    of(self)->vt = vtable;
+    return 0;
+}
+static void data_set(qd_self *self, void *data)
+{
+    of(self)->data = data;
+}
+static void *data_get(qd_self *self)
+{
+    return of(self)->data;
+}
+static const qd_host host = {.struct_size = sizeof host,
+                             .abi_major = QD_ABI_MAJOR,
+                             .abi_minor = QD_ABI_MINOR,
+                             .service = service,
+                             .provide = provide,
+                             .data_set = data_set,
+                             .data = data_get};
+
+/* --- nodes --- */
+
+static void shell(const char *format, const char *a, const char *b)
+{
+    char line[512];
+    snprintf(line, sizeof line, format, a, b);
+    if (system(line) != 0) abort();
+}
+
+rig *rig_make(int n)
+{
+    rig *r = calloc(1, sizeof *r);
+    pthread_condattr_t a;
+    r->n = n;
+    r->random = 42;
+    snprintf(r->base, sizeof r->base, "/tmp/qd-rig-XXXXXX");
+    if (!mkdtemp(r->base)) abort();
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_condattr_init(&a);
+    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+    pthread_cond_init(&r->more, &a);
+    pthread_condattr_destroy(&a);
+    for (int i = 0; i < n; i++) {
+        node *x = &r->nodes[i];
+        *x = (node){.r = r, .i = i};
+        snprintf(x->name, sizeof x->name, "m%d", i + 1);
+        snprintf(x->address, sizeof x->address, "m%d:1", i + 1);
+        snprintf(x->folder, sizeof x->folder, "%s/m%d", r->base, i + 1);
+        snprintf(x->copy, sizeof x->copy, "%s/copy%d", r->base, i + 1);
+        shell("mkdir -m 700 %s", x->folder, "");
+        if (qd_plugin_entry_coordination_raft()->init((qd_self *)x, &host, NULL)) abort();
+    }
+    if (pthread_create(&r->post, NULL, run_post, r)) abort();
+    return r;
+}
+
+static void stopped(void *arg)
+{
+    atomic_store((_Atomic int *)arg, 1);
+}
+
+void rig_free(rig *r)
+{
+    for (int i = 0; i < r->n; i++) rig_stop(r, i);
+    pthread_mutex_lock(&r->lock);
+    r->quit = true;
+    pthread_cond_signal(&r->more);
+    pthread_mutex_unlock(&r->lock);
+    pthread_join(r->post, NULL);
+    while (r->first) {
+        letter *next = r->first->next;
+        free(r->first);
+        r->first = next;
+    }
+    for (int i = 0; i < r->n; i++) {
+        _Atomic int done = 0;
+        qd_plugin_entry_coordination_raft()->stop((qd_self *)&r->nodes[i], stopped, &done);
+        free(r->nodes[i].log);
+    }
+    shell("rm -rf %s", r->base, "");
+    pthread_mutex_destroy(&r->lock);
+    pthread_cond_destroy(&r->more);
+    free(r);
+}
+
+static uint32_t list_of(const char *const *texts, qd_str *out)
+{
+    uint32_t n = 0;
+    for (; texts && texts[n]; n++) out[n] = qd_plug_str(texts[n]);
+    return n;
+}
+
+int32_t rig_start_with(rig *r, int i, const char *name, const char *cluster,
+                       const char *const *peers, const char *const *names, const char *const *seeds,
+                       uint32_t flags)
+{
+    node *x = &r->nodes[i];
+    qd_str lists[3][RIG_NODES + 1];
+    qd_pair options[] = {{QD_STR("election_timeout"), QD_STR("250ms")},
+                         {QD_STR("heartbeat_interval"), QD_STR("50ms")},
+                         {QD_STR("snapshot_threshold"), QD_STR("200")}};
+    if (name) snprintf(x->name, sizeof x->name, "%s", name);
+    qd_coord_config k = {.struct_size = sizeof k,
+                         .flags = flags,
+                         .cluster = qd_plug_str(cluster ? cluster : "rig"),
+                         .node_id = qd_plug_str(x->name),
+                         .node_name = qd_plug_str(x->name),
+                         .path = qd_plug_str(x->folder),
+                         .publish = qd_plug_str(x->address),
+                         .options = options,
+                         .noptions = 3,
+                         .peers = lists[0],
+                         .npeers = list_of(peers, lists[0]),
+                         .first = lists[1],
+                         .nfirst = list_of(names, lists[1]),
+                         .seeds = lists[2],
+                         .nseeds = list_of(seeds, lists[2])};
+    qd_err err;
+    qd_err_init(&err);
+    int32_t rc = x->vt->open((qd_self *)x, &k, &x->store, &err);
+    if (rc) {
+        if (getenv("RIG_LOG"))
+            fprintf(stderr, "# %s: open: %s\n", x->name, err.reason ? err.reason : "?");
+        x->store = NULL;
+    }
+    qd_err_fini(&err);
+    return rc;
+}
+
+int32_t rig_start(rig *r, int i, int how, int first, uint32_t flags)
+{
+    const char *addresses[RIG_NODES + 1] = {0}, *names[RIG_NODES + 1] = {0};
+    for (int k = 0; k < first; k++) {
+        addresses[k] = r->nodes[k].address;
+        names[k] = r->nodes[k].name;
+    }
+    return rig_start_with(r, i, NULL, NULL, how == RIG_PEERS ? addresses : NULL,
+                          how == RIG_NAMES ? names : NULL, how != RIG_PEERS ? addresses : NULL,
+                          flags);
+}
+
+void rig_stop(rig *r, int i)
+{
+    node *x = &r->nodes[i];
+    _Atomic int done = 0;
+    if (!x->store) return;
+    x->vt->close(x->store, stopped, &done);
+    x->store = NULL;
+    while (!atomic_load(&done)) rig_pause(1);
+}
+
+void rig_kill(rig *r, int i)
+{
+    pthread_mutex_lock(&r->lock);
+    r->nodes[i].ghost = true;
+    r->nodes[i].open = false;
+    pthread_mutex_unlock(&r->lock);
+    rig_stop(r, i);
+}
+
+void rig_wipe(rig *r, int i)
+{
+    shell("rm -rf %s && mkdir -m 700 %s", r->nodes[i].folder, r->nodes[i].folder);
+}
+
+void rig_copy(rig *r, int i)
+{
+    shell("rm -rf %s", r->nodes[i].copy, "");
+    shell("cp -a %s %s", r->nodes[i].folder, r->nodes[i].copy);
+}
+
+void rig_restore(rig *r, int i)
+{
+    shell("rm -rf %s", r->nodes[i].folder, "");
+    shell("cp -a %s %s", r->nodes[i].copy, r->nodes[i].folder);
+}
+
+void rig_cut(rig *r, int a, int b, bool cut)
+{
+    pthread_mutex_lock(&r->lock);
+    r->cut[a][b] = cut;
+    pthread_mutex_unlock(&r->lock);
+}
+
+void rig_isolate(rig *r, int i, bool cut)
+{
+    for (int k = 0; k < r->n; k++) {
+        if (k == i) continue;
+        rig_cut(r, i, k, cut);
+        rig_cut(r, k, i, cut);
+    }
+}
+
+void rig_noise(rig *r, uint32_t lose, uint32_t delay_us)
+{
+    pthread_mutex_lock(&r->lock);
+    r->lose = lose;
+    r->delay_us = delay_us;
+    pthread_mutex_unlock(&r->lock);
+}
+
+qd_coord *rig_store(rig *r, int i)
+{
+    return r->nodes[i].store;
+}
+
+const qd_coord_vtable *rig_vtable(rig *r)
+{
+    return r->nodes[0].vt;
+}
+
+bool rig_logged(rig *r, int i, const char *text)
+{
+    bool found = false;
+    pthread_mutex_lock(&r->lock);
+    for (int k = 0; k < r->n && !found; k++)
+        if ((i < 0 || i == k) && r->nodes[k].log) found = strstr(r->nodes[k].log, text) != NULL;
+    pthread_mutex_unlock(&r->lock);
+    return found;
+}
+
+/* --- requests --- */
+
+typedef struct waiting {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool done;
+    int32_t rc;
+} waiting;
+
+static void ended(qd_op *op, int32_t rc)
+{
+    waiting *w = op->user;
+    pthread_mutex_lock(&w->lock);
+    w->done = true;
+    w->rc = rc;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void waiting_begin(waiting *w, qd_op *op)
+{
+    pthread_condattr_t a;
+    *w = (waiting){.done = false};
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_condattr_init(&a);
+    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->wake, &a);
+    pthread_condattr_destroy(&a);
+    qd_op_anywhere(op, ended, w);
+}
+
+static bool wait_until(waiting *w, int timeout_ms)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    int64_t ns = t.tv_nsec + (int64_t)timeout_ms * 1000000;
+    t.tv_sec += ns / 1000000000;
+    t.tv_nsec = ns % 1000000000;
+    pthread_mutex_lock(&w->lock);
+    int rc = 0;
+    while (!w->done && rc == 0) rc = pthread_cond_timedwait(&w->wake, &w->lock, &t);
+    bool done = w->done;
+    pthread_mutex_unlock(&w->lock);
+    return done;
+}
+
+static int32_t finish(rig *r, int i, waiting *w, qd_op *op, int32_t submitted, int timeout_ms)
+{
+    if (submitted == 0) {
+        if (!wait_until(w, timeout_ms)) {
+            r->nodes[i].vt->cancel(r->nodes[i].store, op);
+            if (!wait_until(w, 30000)) abort();
+        }
+        submitted = w->rc;
+    }
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->wake);
+    return submitted;
+}
+
+static int32_t txn(rig *r, int i, qd_coord_txn *t, int timeout_ms)
+{
+    waiting w;
+    node *x = &r->nodes[i];
+    waiting_begin(&w, &t->op);
+    return finish(r, i, &w, &t->op, x->vt->txn(x->store, t), timeout_ms);
+}
+
+int32_t rig_put(rig *r, int i, const char *key, const void *value, size_t n, uint64_t session,
+                int timeout_ms, uint64_t *revision)
+{
+    qd_coord_change c = {QD_COORD_PUT, 0, qd_plug_str(key), {value, n}, session};
+    qd_coord_txn t = {.changes = &c, .nchanges = 1};
+    rand_bytes(NULL, t.id, 16);
+    int32_t rc = txn(r, i, &t, timeout_ms);
+    if (revision) *revision = t.revision;
+    return rc;
+}
+
+int32_t rig_cas(rig *r, int i, const char *key, const char *value, uint64_t mod,
+                const uint8_t id[16], int timeout_ms, uint64_t *revision)
+{
+    qd_coord_change c = {QD_COORD_PUT, 0, qd_plug_str(key), qd_plug_str(value), 0};
+    qd_coord_compare k = {qd_plug_str(key), QD_COORD_CMP_MOD, 0, mod, {0}};
+    qd_coord_txn t = {.changes = &c, .nchanges = 1, .compares = &k, .ncompares = 1};
+    memcpy(t.id, id, 16);
+    int32_t rc = txn(r, i, &t, timeout_ms);
+    if (revision) *revision = t.revision;
+    return rc;
+}
+
+int32_t rig_get(rig *r, int i, const char *key, char *value, size_t cap, uint64_t *mod,
+                uint32_t flags, int timeout_ms)
+{
+    waiting w;
+    node *x = &r->nodes[i];
+    qd_coord_range q = {.key = qd_plug_str(key), .flags = flags};
+    waiting_begin(&w, &q.op);
+    int32_t rc = finish(r, i, &w, &q.op, x->vt->range(x->store, &q), timeout_ms);
+    if (rc) return rc;
+    rc = q.nkvs ? 0 : QD_E_NOTFOUND;
+    if (q.nkvs && q.kvs[0].value_len < cap) {
+        if (q.kvs[0].value_len) memcpy(value, q.kvs[0].value, q.kvs[0].value_len);
+        value[q.kvs[0].value_len] = 0;
+    }
+    if (mod) *mod = q.nkvs ? q.kvs[0].mod_revision : 0;
+    x->vt->result_free(x->store, q.result);
+    return rc;
+}
+
+int32_t rig_session(rig *r, int i, uint32_t action, uint64_t *session, int ttl_ms, int timeout_ms)
+{
+    waiting w;
+    node *x = &r->nodes[i];
+    qd_coord_session s = {
+        .action = action, .session = *session, .ttl_ns = (int64_t)ttl_ms * 1000000};
+    rand_bytes(NULL, s.id, 16);
+    waiting_begin(&w, &s.op);
+    int32_t rc = finish(r, i, &w, &s.op, x->vt->session(x->store, &s), timeout_ms);
+    if (rc == 0) *session = s.session;
+    return rc;
+}
+
+static int32_t members(rig *r, int i, qd_coord_members *m, int timeout_ms)
+{
+    waiting w;
+    node *x = &r->nodes[i];
+    waiting_begin(&w, &m->op);
+    return finish(r, i, &w, &m->op, x->vt->members(x->store, m), timeout_ms);
+}
+
+int32_t rig_member(rig *r, int i, uint32_t action, const char *name, int timeout_ms)
+{
+    qd_coord_members m = {.action = action, .change = {.name = qd_plug_str(name)}};
+    return members(r, i, &m, timeout_ms);
+}
+
+bool rig_members(rig *r, int by, int *voters, int *standbys)
+{
+    qd_coord_members m = {.action = QD_COORD_MEMBERS_LIST};
+    *voters = *standbys = 0;
+    if (members(r, by, &m, 5000)) return false;
+    for (uint32_t k = 0; k < m.nmembers; k++) {
+        *voters += m.members[k].role == QD_COORD_VOTER;
+        *standbys += m.members[k].role == QD_COORD_STANDBY;
+    }
+    r->nodes[by].vt->result_free(r->nodes[by].store, m.result);
+    return true;
+}
+
+bool rig_wait_members(rig *r, int by, int voters, int standbys)
+{
+    for (int64_t end = rig_now_ms() + 40000; rig_now_ms() < end; rig_pause(20)) {
+        int v, s;
+        if (rig_members(r, by, &v, &s) && v == voters && s == standbys) return true;
+    }
+    return false;
+}
+
+int rig_leader(rig *r, int by)
+{
+    qd_coord_members m = {.action = QD_COORD_MEMBERS_LIST};
+    int found = -1;
+    if (members(r, by, &m, 5000)) return -1;
+    for (uint32_t k = 0; k < m.nmembers; k++)
+        if (m.members[k].leader) found = find(r, m.members[k].address);
+    r->nodes[by].vt->result_free(r->nodes[by].store, m.result);
+    return found;
+}
+
+bool rig_settled(rig *r)
+{
+    for (int i = 0; i < r->n; i++) {
+        int64_t end = rig_now_ms() + 20000;
+        char value[8];
+        if (!r->nodes[i].store) continue;
+        int32_t rc;
+        while ((rc = rig_get(r, i, "none", value, sizeof value, NULL, 0, 5000)) !=
+               QD_E_NOTFOUND) {
+            if (rig_now_ms() > end) {
+                fprintf(stderr, "# %s does not settle: %d\n", r->nodes[i].name, rc);
+                return false;
+            }
+            rig_pause(10);
+        }
+    }
+    return true;
+}
+
+struct rig_candidate {
+    qd_coord_election e;
+    waiting w;
+    rig *r;
+    int i;
+    char name[64], value[64];
+};
+
+rig_candidate *rig_elect(rig *r, int i, const char *name, const char *value, uint64_t session)
+{
+    rig_candidate *c = calloc(1, sizeof *c);
+    node *x = &r->nodes[i];
+    c->r = r;
+    c->i = i;
+    snprintf(c->name, sizeof c->name, "%s", name);
+    snprintf(c->value, sizeof c->value, "%s", value);
+    c->e = (qd_coord_election){.action = QD_COORD_ELECT,
+                               .name = qd_plug_str(c->name),
+                               .value = qd_plug_str(c->value),
+                               .session = session};
+    waiting_begin(&c->w, &c->e.op);
+    if (x->vt->election(x->store, &c->e)) abort();
+    return c;
+}
+
+bool rig_elected(rig_candidate *c, int timeout_ms, int32_t *rc, qd_coord_token *token)
+{
+    if (!wait_until(&c->w, timeout_ms)) return false;
+    *rc = c->w.rc;
+    *token = c->e.token;
+    pthread_mutex_destroy(&c->w.lock);
+    pthread_cond_destroy(&c->w.wake);
+    free(c);
+    return true;
+}
+
+void rig_elect_cancel(rig_candidate *c)
+{
+    node *x = &c->r->nodes[c->i];
+    x->vt->cancel(x->store, &c->e.op);
+}
+
+int32_t rig_resign(rig *r, int i, const char *name, uint64_t session, qd_coord_token token)
+{
+    waiting w;
+    node *x = &r->nodes[i];
+    qd_coord_election e = {.action = QD_COORD_RESIGN,
+                           .name = qd_plug_str(name),
+                           .session = session,
+                           .token = token};
+    waiting_begin(&w, &e.op);
+    return finish(r, i, &w, &e.op, x->vt->election(x->store, &e), 10000);
+}
+
+/* --- the kit --- */
+
+static rig *kit;
+
+static int32_t kit_open(qd_self *self, const qd_coord_config *k, qd_coord **out, qd_err *err)
+{
+    (void)self;
+    (void)k;
+    (void)err;
+    int32_t rc = 0;
+    if (!rig_store(kit, kit->conform))
+        rc = rig_start(kit, kit->conform, RIG_PEERS, 3, QD_COORD_OPEN_BOOTSTRAP);
+    *out = rig_store(kit, kit->conform);
+    return rc;
+}
+
+static void kit_close(qd_coord *co, void (*done)(void *arg), void *arg)
+{
+    kit->nodes[kit->conform].store = NULL;
+    kit->nodes[0].vt->close(co, done, arg);
+}
+
+const qd_coord_vtable *rig_conform_vtable(rig *r, int i)
+{
+    static qd_coord_vtable vt;
+    kit = r;
+    r->conform = i;
+    vt = *r->nodes[0].vt;
+    vt.open = kit_open;
+    vt.close = kit_close;
+    return &vt;
+}
