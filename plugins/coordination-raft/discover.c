@@ -190,7 +190,8 @@ static void decide_formed(cr_search *s, const cr_found *f, int64_t now, cr_decis
 }
 
 /* The first members, in the order of their names. 0: something is wrong or missing (words say). */
-static int first_members(cr_search *s, int64_t now, cr_decision *out, words *w, uint32_t *coordinator)
+static int first_members(cr_search *s, int64_t now, cr_decision *out, words *w,
+                         uint32_t *coordinator)
 {
     uint32_t missing = 0, strange = 0;
     cr_forming *f = &out->forming;
@@ -223,8 +224,9 @@ static int first_members(cr_search *s, int64_t now, cr_decision *out, words *w, 
             if (f->members[j].id != who.id && cr_compare(f->members[j].name, who.name) != 0)
                 continue;
             out->trouble = 1;
-            say(w, "two masters are named [%.*s], at %.*s and at %.*s: give each a node.name of its "
-                   "own; ",
+            say(w,
+                "two masters are named [%.*s], at %.*s and at %.*s: give each a node.name of its "
+                "own; ",
                 (int)who.name.n, who.name.p, (int)who.address.n, who.address.p,
                 (int)f->members[j].address.n, f->members[j].address.p);
         }
@@ -233,7 +235,8 @@ static int first_members(cr_search *s, int64_t now, cr_decision *out, words *w, 
     for (uint32_t k = 0; missing && k < s->nfound; k++) {
         const cr_found *o = &s->found[k];
         int listed = now - o->heard_ns >= CR_FOUND_NS;
-        for (uint32_t j = 0; j < s->nfirst; j++) listed |= s->first[j].incarnation == o->incarnation;
+        for (uint32_t j = 0; j < s->nfirst; j++)
+            listed |= s->first[j].incarnation == o->incarnation;
         if (listed) continue;
         say(w, "%s[%s] at %s", strange++ ? ", " : "; there is also ", o->name, o->address);
     }

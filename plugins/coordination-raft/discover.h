@@ -56,11 +56,11 @@ typedef struct cr_search {
 
 enum {
     CR_GO_WAIT,
-    CR_GO_PROPOSE, /* ask for promises: forming, store_id */
-    CR_GO_FORM,    /* form now: forming, store_id */
+    CR_GO_PROPOSE,  /* ask for promises: forming, store_id */
+    CR_GO_FORM,     /* form now: forming, store_id */
     CR_GO_PROMISED, /* the store promised to is there: form with the same list */
-    CR_GO_RESUME,  /* a store there counts this node among its members: go on as one */
-    CR_GO_JOIN     /* ask `who` to be let in */
+    CR_GO_RESUME,   /* a store there counts this node among its members: go on as one */
+    CR_GO_JOIN      /* ask `who` to be let in */
 };
 typedef struct cr_decision {
     uint32_t type;

@@ -69,8 +69,8 @@ void cr_write_import(cr_writer *w, const qd_coord_import *t);
 /* Checks an entry's frame; commands are left in r. QD_E_CORRUPT. */
 int32_t cr_entry_read(const uint8_t *p, size_t n, cr_reader *r, uint32_t *commands,
                       uint64_t *proposal);
-/* 1 when a payload is what the machine takes for a command of this type, one of CR_TXN to CR_IMPORT:
- * for what another member sent. */
+/* 1 when a payload is what the machine takes for a command of this type, one of CR_TXN to
+ * CR_IMPORT: for what another member sent. */
 int cr_command_sound(uint8_t type, cr_reader *payload);
 /* The next command of an entry. */
 uint8_t cr_command_read(cr_reader *r, cr_reader *payload);

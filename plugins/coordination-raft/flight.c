@@ -6,7 +6,7 @@
  */
 #include "store.h"
 
-#define PAUSE_NS 20000000        /* before a leader that refused is asked again */
+#define PAUSE_NS 20000000       /* before a leader that refused is asked again */
 #define SILENT_NS 15000000000ll /* a leader that takes nothing */
 
 /* --- the list --- */
@@ -178,13 +178,13 @@ void cr_fly_alone(qd_coord *c, cr_bytes *command)
 static void send_part(qd_coord *c, cr_flight *f, size_t offset)
 {
     size_t left = f->command.n - offset;
-    cr_request q = {.owner = c->incarnation,
-                    .number = f->number,
-                    .seen = f->seen,
-                    .total = (uint32_t)f->command.n,
-                    .offset = (uint32_t)offset,
-                    .bytes = {(const char *)f->command.p + offset,
-                              left < CR_WIRE_PART ? left : CR_WIRE_PART}};
+    cr_request q = {
+        .owner = c->incarnation,
+        .number = f->number,
+        .seen = f->seen,
+        .total = (uint32_t)f->command.n,
+        .offset = (uint32_t)offset,
+        .bytes = {(const char *)f->command.p + offset, left < CR_WIRE_PART ? left : CR_WIRE_PART}};
     cr_bytes b = {.heap = c->heap};
     cr_wire_request(&b, &q);
     cr_net_say(c, CR_SAY_REQUEST, c->view.leader,
@@ -272,15 +272,14 @@ void cr_flights_turn(qd_coord *c)
             end(c, f, unclear(f, QD_E_TIMEOUT));
             continue;
         }
-        int lost = f->where == CR_SENT &&
-                   (f->to != c->view.leader || now - f->told_ns > CR_RESEND_NS);
+        int lost =
+            f->where == CR_SENT && (f->to != c->view.leader || now - f->told_ns > CR_RESEND_NS);
         if (f->where == CR_HERE || lost) go(c, f);
     }
     if (c->no_leader_ns && now - c->no_leader_ns > CR_PATIENCE_NS) {
         for (cr_flight *f = c->flights.first, *next; f; f = next) {
             next = f->next;
-            if (now - f->began_ns > CR_PATIENCE_NS)
-                end(c, f, unclear(f, QD_E_NO_COORDINATION));
+            if (now - f->began_ns > CR_PATIENCE_NS) end(c, f, unclear(f, QD_E_NO_COORDINATION));
         }
     }
     cr_flush(c);

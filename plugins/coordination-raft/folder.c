@@ -139,8 +139,9 @@ static int parse_node(qd_coord *c, char *text, size_t n)
         sum != cr_sum64(text, end, 0))
         return -1;
     text[end] = 0;
-    if (sscanf(text, "quidditch coordination-raft %d\nid %llu\ncluster %32[0-9a-f]\nrecoveries "
-                     "%llu\n%n",
+    if (sscanf(text,
+               "quidditch coordination-raft %d\nid %llu\ncluster %32[0-9a-f]\nrecoveries "
+               "%llu\n%n",
                &format, &id, uuid, &recoveries, &at) != 4 ||
         at == 0 || format != FORMAT || id == 0 || strlen(uuid) != 32)
         return -1;
@@ -196,8 +197,7 @@ static int32_t begin_anew(qd_coord *c, const char *raft, qd_err *err)
     int32_t rc = 0;
     DIR *d = opendir(raft);
     if (!d) return failed(c, err, QD_E_IO, "reading", "raft");
-    for (struct dirent *e; !lost && (e = readdir(d));)
-        lost = strstr(e->d_name, ".snap") != NULL;
+    for (struct dirent *e; !lost && (e = readdir(d));) lost = strstr(e->d_name, ".snap") != NULL;
     rewinddir(d);
     for (struct dirent *e; !lost && rc == 0 && (e = readdir(d));) {
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;

@@ -110,8 +110,8 @@ static void fill_info(qd_coord *c, cr_info *i, qd_str asked)
     if (memcmp(c->cluster, none, 16) != 0 && c->consensus)
         i->nmembers = cr_members_seen(c, i->members);
     for (uint32_t k = 0; i->pristine && k < c->search.nfirst; k++)
-        i->first[i->nfirst++] = text(c->search.first[k].name[0] ? c->search.first[k].name
-                                                               : c->search.first[k].address);
+        i->first[i->nfirst++] =
+            text(c->search.first[k].name[0] ? c->search.first[k].name : c->search.first[k].address);
 }
 
 static void say_info(qd_coord *c, uint8_t type, uint64_t to, qd_str address, qd_str asked)
@@ -176,8 +176,7 @@ void cr_on_info(qd_coord *c, const cr_envelope *e, const cr_info *i)
 static void keep_forming(qd_coord *c, const cr_forming *f)
 {
     size_t n = 0;
-    for (uint32_t i = 0; i < f->nmembers; i++)
-        n += f->members[i].name.n + f->members[i].address.n;
+    for (uint32_t i = 0; i < f->nmembers; i++) n += f->members[i].name.n + f->members[i].address.n;
     char *p = cr_must(c->heap, n);
     cr_forming kept = *f;
     char *at = p;
@@ -234,10 +233,8 @@ static void alone(qd_coord *c)
     static const cr_forming none;
     c->forming = none;
     c->forming.nmembers = 1;
-    c->forming.members[0] = (cr_who){.id = c->raft_id,
-                                     .role = QD_COORD_VOTER,
-                                     .name = c->node_name,
-                                     .address = c->address};
+    c->forming.members[0] = (cr_who){
+        .id = c->raft_id, .role = QD_COORD_VOTER, .name = c->node_name, .address = c->address};
     c->plugin->rand->bytes(c->plugin->self, c->cluster, 16);
     cr_store_engine(c, CR_OPEN_FORM); /* the file node is written behind it */
 }
@@ -249,10 +246,10 @@ void cr_found_begin(qd_coord *c)
     if (c->recover && c->node_state == CR_NODE_NEW) {
         cr_give_up(c, QD_E_NOTFOUND, "there is no store to recover");
     } else if (c->node_state != CR_NODE_NEW) {
-        cr_store_engine(c, c->recover                           ? CR_OPEN_RECOVER
-                          : c->node_state == CR_NODE_FORMED    ? CR_OPEN_THERE
-                          : c->node_state == CR_NODE_FORMING   ? CR_OPEN_FORM
-                                                               : CR_OPEN_JOIN);
+        cr_store_engine(c, c->recover                         ? CR_OPEN_RECOVER
+                           : c->node_state == CR_NODE_FORMED  ? CR_OPEN_THERE
+                           : c->node_state == CR_NODE_FORMING ? CR_OPEN_FORM
+                                                              : CR_OPEN_JOIN);
     } else if (s->nfirst == 0 && s->nseeds == 0) {
         alone(c);
     } else if (!c->peers) {
@@ -276,8 +273,7 @@ void cr_on_join(qd_coord *c, const cr_envelope *e)
 {
     char why[600] = "";
     int32_t rc = QD_E_NOT_LEADER;
-    cr_who who = {
-        .id = e->from, .role = QD_COORD_STANDBY, .name = e->name, .address = e->address};
+    cr_who who = {.id = e->from, .role = QD_COORD_STANDBY, .name = e->name, .address = e->address};
     if (cr_leads(c)) rc = cr_members_admit(c, &who, why, sizeof why);
     cr_bytes b = {.heap = c->heap};
     cr_wire_numbers(&b, 0, rc, 0, text(why));
@@ -321,8 +317,7 @@ static void act(qd_coord *c, cr_decision *d)
         break;
     case CR_GO_FORM:
         keep_forming(c, &d->forming);
-        cr_say(c, QD_LEVEL_INFO, "discovery: forming a cluster of %u masters",
-               d->forming.nmembers);
+        cr_say(c, QD_LEVEL_INFO, "discovery: forming a cluster of %u masters", d->forming.nmembers);
         enter(c, d, CR_NODE_FORMING, CR_OPEN_FORM);
         break;
     case CR_GO_PROMISED:
@@ -371,8 +366,8 @@ static void look_for_leader(qd_coord *c)
         const cr_member *m = &c->view.members->at[i];
         int heard = m->id == c->raft_id || m->role != QD_COORD_VOTER;
         for (uint32_t k = 0; k < c->search.nfound; k++)
-            heard |= c->search.found[k].id == m->id &&
-                     now - c->search.found[k].heard_ns < CR_FOUND_NS;
+            heard |=
+                c->search.found[k].id == m->id && now - c->search.found[k].heard_ns < CR_FOUND_NS;
         if (heard || n > sizeof c->status - 300) continue;
         n += (size_t)snprintf(c->status + n, sizeof c->status - n, "%s [%.*s] at %.*s",
                               silent++ ? "," : "", (int)m->name.n, m->name.p, (int)m->address.n,

@@ -9,8 +9,8 @@
 
 static cr_guest **bucket(qd_coord *c, uint64_t owner, uint64_t number)
 {
-    return &c->guests.chains[(owner ^ number) %
-                             (sizeof c->guests.chains / sizeof *c->guests.chains)];
+    return &c->guests
+                .chains[(owner ^ number) % (sizeof c->guests.chains / sizeof *c->guests.chains)];
 }
 
 cr_guest *cr_guest_find(qd_coord *c, uint64_t owner, uint64_t number)
@@ -116,8 +116,9 @@ void cr_on_request(qd_coord *c, const cr_envelope *e, const cr_request *q)
     cr_answering a = {.owner = q->owner, .number = q->number};
     cr_guest *g = cr_guest_find(c, q->owner, q->number);
     if (!cr_leads(c)) a.rc = QD_E_NOT_LEADER;
-    if (!a.rc && !g && (c->guests.n >= CR_GUESTS_MAX ||
-                        (c->guests.bytes && c->guests.bytes + q->total > CR_GUEST_BYTES_MAX)))
+    if (!a.rc && !g &&
+        (c->guests.n >= CR_GUESTS_MAX ||
+         (c->guests.bytes && c->guests.bytes + q->total > CR_GUEST_BYTES_MAX)))
         a.rc = QD_E_REJECTED;
     if (!a.rc && !g && q->offset) return; /* its beginning is forgotten: it will come again */
     if (a.rc || e->address.n == 0) {

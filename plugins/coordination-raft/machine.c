@@ -705,8 +705,6 @@ static int32_t do_part(cr_machine *m, cr_reader *r)
     return 0;
 }
 
-
-
 static void do_whole(cr_machine *m, cr_reader *r, cr_result *out)
 {
     const uint8_t *sum = cr_get(r, 16);

@@ -41,7 +41,7 @@ typedef struct cr_candidate {
 } cr_candidate;
 typedef struct cr_election {
     cr_item *name;
-    uint64_t session; /* 0: nobody leads */
+    uint64_t session;       /* 0: nobody leads */
     uint64_t owner, number; /* of who leads, as it was a candidate */
     qd_coord_token token;
     cr_candidate *waiting; /* in order of arrival */
@@ -75,7 +75,7 @@ typedef struct cr_result {
     uint64_t revision, session;
     int64_t ttl_ns;
     qd_coord_token token;
-    int waiting; /* ELECT: the place is taken */
+    int waiting;            /* ELECT: the place is taken */
     uint64_t owner, number; /* of the request, by CR_FROM; 0: of none */
 } cr_result;
 /* A candidate that waited and does so no more. */

@@ -46,11 +46,11 @@ uint32_t cr_members_seen(qd_coord *c, cr_who *out)
                       .address = m->address};
         w->alive = w->leader || m->id == c->raft_id;
         if (c->view.leads && m->id != c->raft_id)
-            w->alive = cr_consensus_peer_look(c->consensus, m->id, &p) == 0 &&
-                       p.heard_ms < alive_ms(c);
+            w->alive =
+                cr_consensus_peer_look(c->consensus, m->id, &p) == 0 && p.heard_ms < alive_ms(c);
         for (uint32_t k = 0; !c->view.leads && k < c->search.nfound; k++)
-            w->alive |= c->search.found[k].id == m->id &&
-                        now - c->search.found[k].heard_ns < CR_FOUND_NS;
+            w->alive |=
+                c->search.found[k].id == m->id && now - c->search.found[k].heard_ns < CR_FOUND_NS;
     }
     return n;
 }
@@ -64,7 +64,8 @@ static void on_changed(cr_proposal *p, int32_t rc)
     c->dirty = 1;
     c->policy_ns = 0;
     if (rc && rc != QD_E_NOT_LEADER && rc != QD_E_EXISTS && !c->ending)
-        cr_say(c, QD_LEVEL_WARN, "a change of the masters was not made (%d); it is tried again", rc);
+        cr_say(c, QD_LEVEL_WARN, "a change of the masters was not made (%d); it is tried again",
+               rc);
 }
 
 static int change(qd_coord *c, const cr_member *m, int remove)

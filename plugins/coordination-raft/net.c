@@ -36,7 +36,8 @@ static void on_message(void *arg, const qd_peer *from, qd_str bytes)
 }
 
 /* [loop of the transport] */
-static void on_changed(void *arg, qd_str address, uint32_t event, const qd_peer *peer, qd_str reason)
+static void on_changed(void *arg, qd_str address, uint32_t event, const qd_peer *peer,
+                       qd_str reason)
 {
     qd_coord *c = arg;
     (void)peer;
@@ -132,10 +133,11 @@ static int ours(qd_coord *c, const cr_envelope *e)
                (int)e->name.n, e->name.p, (int)e->address.n, e->address.p,
                (unsigned long long)e->recoveries, (unsigned long long)c->recoveries, c->path);
     else if (same)
-        cr_say(c, QD_LEVEL_WARN,
-               "master %.*s at %.*s was left behind by a recovery by force: it is refused until its "
-               "coordination folder is removed",
-               (int)e->name.n, e->name.p, (int)e->address.n, e->address.p);
+        cr_say(
+            c, QD_LEVEL_WARN,
+            "master %.*s at %.*s was left behind by a recovery by force: it is refused until its "
+            "coordination folder is removed",
+            (int)e->name.n, e->name.p, (int)e->address.n, e->address.p);
     else
         cr_say(c, QD_LEVEL_ERROR,
                "master %.*s at %.*s belongs to another cluster of the name [%.*s]: give one of the "
@@ -227,8 +229,8 @@ static void take_gone(qd_coord *c)
 {
     char gone[sizeof c->gone / sizeof *c->gone][sizeof *c->gone];
     pthread_mutex_lock(&c->lock);
-    uint32_t n = c->ngone < sizeof gone / sizeof *gone ? c->ngone
-                                                       : (uint32_t)(sizeof gone / sizeof *gone);
+    uint32_t n =
+        c->ngone < sizeof gone / sizeof *gone ? c->ngone : (uint32_t)(sizeof gone / sizeof *gone);
     memcpy(gone, c->gone, sizeof gone);
     c->ngone = 0;
     pthread_mutex_unlock(&c->lock);

@@ -101,10 +101,10 @@ void cr_flush(qd_coord *c)
     int32_t rc = QD_E_NO_COORDINATION;
     if (b->n) {
         cr_writer_end(&c->writer, c->incarnation);
-        rc = c->failed || !c->consensus ? rc
-                                        : cr_consensus_propose(c->consensus, &b->proposal,
-                                                               c->writer.bytes.p,
-                                                               c->writer.bytes.n);
+        rc = c->failed || !c->consensus
+                 ? rc
+                 : cr_consensus_propose(c->consensus, &b->proposal, c->writer.bytes.p,
+                                        c->writer.bytes.n);
         c->since_snapshot += c->writer.bytes.n;
         if (rc == 0 && c->since_snapshot > SNAPSHOT_BYTES) {
             cr_consensus_snapshot_soon(c->consensus);

@@ -3,8 +3,8 @@
 #include <signal.h>
 
 #define CR_SEGMENT_BYTES (4u << 20)
-#define TICK_NS 100000000      /* while something waits for others */
-#define SOON_NS 20000000       /* while something waits for a leader */
+#define TICK_NS 100000000         /* while something waits for others */
+#define SOON_NS 20000000          /* while something waits for a leader */
 #define HAND_OVER_NS 2000000000ll /* at most, at the end */
 
 void cr_say(qd_coord *c, int32_t level, const char *format, ...)
@@ -237,8 +237,7 @@ static void begin_end(qd_coord *c)
     cr_guests_turn(c);
     uv_timer_stop(&c->timer);
     int others = c->view.leads && c->view.members && c->view.members->voters > 1 && !c->failed;
-    if (others && (c->handing_over ||
-                   cr_consensus_hand_over(c->consensus, 0, on_left, c) == 0)) {
+    if (others && (c->handing_over || cr_consensus_hand_over(c->consensus, 0, on_left, c) == 0)) {
         c->handing_over = 1;
         uv_timer_start(&c->timer, on_last_timer, HAND_OVER_NS / 1000000, 0);
         return;
@@ -246,7 +245,8 @@ static void begin_end(qd_coord *c)
     end_now(c);
 }
 
-static void take_in(qd_coord *c, qd_op ***cancels, size_t *ncancels, uint64_t *compact, int *closing)
+static void take_in(qd_coord *c, qd_op ***cancels, size_t *ncancels, uint64_t *compact,
+                    int *closing)
 {
     pthread_mutex_lock(&c->lock);
     cr_nodes in = c->inbox;

@@ -3,10 +3,10 @@
  * machine: requests from any thread, the loop and its thread, the way to the leader, sessions'
  * deadlines by the leader's clock, watches, members, the engine and the rows.
  *
- * Threads. Slots of the kind put requests into the inbox under `lock` and wake the loop; so does the
- * transport with messages. All else happens on the loop's thread (open, before that thread is there,
- * on the caller's). Requests are linked through the four words that the kind's structs have for the
- * plugin: a node.
+ * Threads. Slots of the kind put requests into the inbox under `lock` and wake the loop; so does
+ * the transport with messages. All else happens on the loop's thread (open, before that thread is
+ * there, on the caller's). Requests are linked through the four words that the kind's structs have
+ * for the plugin: a node.
  *
  * A request's way. What is read waits for a round (rounds.c) and is answered from the machine here.
  * What changes something becomes a flight (flight.c): a command with a name of its own, (owner,
@@ -79,13 +79,13 @@ enum {
 };
 typedef struct cr_flight {
     struct cr_flight *next, *previous, *chain;
-    cr_node *node;     /* NULL: nobody waits */
-    uint64_t number;   /* its name, with the store's incarnation */
-    uint64_t seen;     /* see cr_machine_remembers */
-    uint64_t to;       /* SENT: whom */
+    cr_node *node;   /* NULL: nobody waits */
+    uint64_t number; /* its name, with the store's incarnation */
+    uint64_t seen;   /* see cr_machine_remembers */
+    uint64_t to;     /* SENT: whom */
     uint64_t round;
-    int where, tried;  /* tried: what was sent or proposed may live on somewhere */
-    int64_t told_ns;   /* SENT: when something went out or came back; HERE: not before */
+    int where, tried; /* tried: what was sent or proposed may live on somewhere */
+    int64_t told_ns;  /* SENT: when something went out or came back; HERE: not before */
     int64_t began_ns, heard_ns;
     cr_bytes command; /* u8 type, payload */
 } cr_flight;
@@ -137,7 +137,7 @@ typedef struct cr_rounds {
     int engine;        /* the engine has it */
     uint64_t number;   /* of the last one begun */
     int busy;
-    int indexed;    /* follower: the leader has answered, `index` is to be applied */
+    int indexed; /* follower: the leader has answered, `index` is to be applied */
     uint64_t index;
     int64_t told_ns;
     cr_asking *asking;
@@ -211,7 +211,7 @@ struct qd_coord {
     uint8_t cluster[16];  /* the store's id; zeros: not known yet */
     uint64_t recoveries;
     int node_state; /* CR_NODE_... */
-    int young;  /* it was formed by this process: its reserve waits until the node has started */
+    int young;   /* it was formed by this process: its reserve waits until the node has started */
     char *texts; /* of the next ones */
     qd_str cluster_name, node_id, node_name, address;
     uint32_t election_ms, heartbeat_ms, snapshot_entries;
@@ -263,7 +263,7 @@ struct qd_coord {
     cr_deadline *deadlines; /* by session */
     size_t ndeadlines, deadlines_cap;
     int ready, failed, ending, dirty;
-    int unsure;    /* something waits for a leader: look again soon */
+    int unsure;        /* something waits for a leader: look again soon */
     int32_t fail_code; /* what requests are told then */
     char fail_reason[4400];
     char status[1024];    /* what is waited for while there is no leader */

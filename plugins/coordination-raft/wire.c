@@ -58,8 +58,8 @@ static void put_members(cr_bytes *out, const cr_who *m, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         cr_put64(out, m[i].id);
         cr_put8(out, (uint8_t)m[i].role);
-        cr_put8(out, (uint8_t)((m[i].alive ? 1 : 0) | (m[i].leader ? 2 : 0) |
-                               (m[i].excluded ? 4 : 0)));
+        cr_put8(out,
+                (uint8_t)((m[i].alive ? 1 : 0) | (m[i].leader ? 2 : 0) | (m[i].excluded ? 4 : 0)));
         put_text(out, m[i].name, CR_WIRE_NAME_MAX);
         put_text(out, m[i].address, CR_WIRE_ADDRESS_MAX);
     }

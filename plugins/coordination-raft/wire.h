@@ -20,7 +20,7 @@ enum {
     CR_WIRE_NAME_MAX = 128,
     CR_WIRE_ADDRESS_MAX = 272,
     CR_WIRE_TEXT_MAX = 1024,
-    CR_WIRE_PART = 2 << 20,                           /* bytes of a request in one message */
+    CR_WIRE_PART = 2 << 20,                            /* bytes of a request in one message */
     CR_WIRE_COMMAND_MAX = CR_TXN_BYTES_MAX + (8 << 20) /* a request: values, keys, heads */
 };
 
@@ -94,7 +94,7 @@ typedef struct cr_answering {
     uint64_t revision, session;
     int64_t ttl_ns;
     qd_coord_token token;
-    qd_str text;  /* why, when rc is not 0 */
+    qd_str text;       /* why, when rc is not 0 */
     uint32_t nmembers; /* of CR_ASK_MEMBERS */
     cr_who members[CR_WIRE_MEMBERS_MAX];
 } cr_answering;

@@ -716,8 +716,7 @@ bool rig_settled(rig *r)
         char value[8];
         if (!r->nodes[i].store) continue;
         int32_t rc;
-        while ((rc = rig_get(r, i, "none", value, sizeof value, NULL, 0, 5000)) !=
-               QD_E_NOTFOUND) {
+        while ((rc = rig_get(r, i, "none", value, sizeof value, NULL, 0, 5000)) != QD_E_NOTFOUND) {
             if (rig_now_ms() > end) {
                 fprintf(stderr, "# %s does not settle: %d\n", r->nodes[i].name, rc);
                 return false;
@@ -774,10 +773,8 @@ int32_t rig_resign(rig *r, int i, const char *name, uint64_t session, qd_coord_t
 {
     waiting w;
     node *x = &r->nodes[i];
-    qd_coord_election e = {.action = QD_COORD_RESIGN,
-                           .name = qd_plug_str(name),
-                           .session = session,
-                           .token = token};
+    qd_coord_election e = {
+        .action = QD_COORD_RESIGN, .name = qd_plug_str(name), .session = session, .token = token};
     waiting_begin(&w, &e.op);
     return finish(r, i, &w, &e.op, x->vt->election(x->store, &e), 10000);
 }
