@@ -14,6 +14,7 @@
 int qdi_change(qd_cluster *c, qdi_change_fn fn, void *arg, qd_state **out, qd_err *err)
 {
     int rc = 0;
+    bool again = false;
     atomic_fetch_add(&c->pending, 1);
     for (int attempt = 0; attempt < CLUSTER_ATTEMPTS; attempt++) {
         cluster_txn t;
@@ -25,15 +26,15 @@ int qdi_change(qd_cluster *c, qdi_change_fn fn, void *arg, qd_state **out, qd_er
         if (commit) rc = qdi_txn_commit(c, &t, &revision, err);
         qdi_txn_fini(&t);
         qd_state_unref(s);
-        bool conflict = rc == QD_E_CONFLICT;
+        bool conflict = commit && rc == QD_E_CONFLICT;
         if (!commit && rc == 1) rc = 0;
         /* after a conflict too: the next attempt needs the state that somebody else made */
         if (commit && (!rc || conflict)) rc = qd_cluster_wait(c, revision, c->timeout_ms, err);
-        if (rc || !conflict) break;
-        rc = QD_E_CONFLICT;
+        again = !rc && conflict;
+        if (!again) break;
     }
-    if (rc == QD_E_CONFLICT) {
-        (void)qd_err_set(err, rc, "the cluster state changed %d times meanwhile, giving up",
+    if (again) {
+        rc = qd_err_set(err, QD_E_CONFLICT, "the cluster state changed %d times meanwhile, giving up",
                          CLUSTER_ATTEMPTS);
     }
     if (!rc && out) *out = qd_cluster_state(c);

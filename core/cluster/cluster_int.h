@@ -49,7 +49,9 @@ typedef struct cluster_txn {
     qd_arena arena;
     QD_VEC(qd_coord_compare) compares;
     QD_VEC(qd_coord_change) changes;
-    int failed; /* QD_E_NOMEM once something did not fit */
+    size_t bytes; /* of all keys and values */
+    const qd_coord_fence *fence; /* NULL: of nobody */
+    int failed;                  /* QD_E_NOMEM once something did not fit */
 } cluster_txn;
 
 /* Starts an empty one; ends it. */

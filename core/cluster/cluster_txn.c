@@ -23,11 +23,13 @@ void qdi_txn_fini(cluster_txn *t)
 static void add_compare(cluster_txn *t, qd_coord_compare c)
 {
     if (!c.key.p || qd_vec_push(&t->compares, NULL, c)) t->failed = QD_E_NOMEM;
+    t->bytes += c.key.n;
 }
 
 static void add_change(cluster_txn *t, qd_coord_change c)
 {
     if (!c.key.p || qd_vec_push(&t->changes, NULL, c)) t->failed = QD_E_NOMEM;
+    t->bytes += c.key.n + c.value.n;
 }
 
 void qdi_txn_at(cluster_txn *t, qd_str key, uint64_t mod_revision)
@@ -99,8 +101,9 @@ int qdi_txn_commit(qd_cluster *c, cluster_txn *t, uint64_t *revision, qd_err *er
     }
     qd_err why;
     qd_err_init(&why);
-    int rc = qd_coord_commit(c->store, t->compares.at, (uint32_t)t->compares.n, t->changes.at,
-                             (uint32_t)t->changes.n, c->timeout_ms, revision, NULL, &why);
+    int rc = qd_coord_commit_as(c->store, t->fence, t->compares.at, (uint32_t)t->compares.n,
+                                t->changes.at, (uint32_t)t->changes.n, c->timeout_ms, revision,
+                                NULL, &why);
     if (rc == QD_E_TIMEOUT) {
         rc = qd_err_set(err, QD_E_PROCESS_CLUSTER_EVENT_TIMEOUT,
                         "failed to process cluster event within %llds",

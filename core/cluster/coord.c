@@ -187,6 +187,15 @@ int qd_coord_commit(qd_coord_store *s, const qd_coord_compare *compares, uint32_
                     const qd_coord_change *changes, uint32_t nchanges, int64_t timeout_ms,
                     uint64_t *revision, uint32_t *failed, qd_err *err)
 {
+    return qd_coord_commit_as(s, NULL, compares, ncompares, changes, nchanges, timeout_ms,
+                              revision, failed, err);
+}
+
+int qd_coord_commit_as(qd_coord_store *s, const qd_coord_fence *fence,
+                       const qd_coord_compare *compares, uint32_t ncompares,
+                       const qd_coord_change *changes, uint32_t nchanges, int64_t timeout_ms,
+                       uint64_t *revision, uint32_t *failed, qd_err *err)
+{
     uint64_t until = deadline(s, timeout_ms);
     int64_t pause = RETRY_MS_MIN;
     uint8_t id[16];
@@ -201,6 +210,10 @@ int qd_coord_commit(qd_coord_store *s, const qd_coord_compare *compares, uint32_
                           .changes = changes,
                           .nchanges = nchanges};
         memcpy(t.id, id, sizeof id);
+        if (fence) {
+            t.election = fence->election;
+            t.token = fence->token;
+        }
         waiting_init(&w, &t.op);
         int rc = wait_for(s, &w, &t.op, s->vt.txn(s->handle, &t), until);
         if (rc && again(s, rc, until, &pause)) {
@@ -267,6 +280,77 @@ void qd_coord_session_end(qd_coord_store *s, uint64_t id)
     qd_coord_session x = {.action = QD_COORD_SESSION_CLOSE, .session = id};
     int rc = session(s, &x, "end a session", 1000, NULL);
     (void)rc; /* it expires by itself */
+}
+
+/* --- elections --- */
+
+struct qd_coord_campaign {
+    qd_coord_election request;
+    qd_latch latch;
+    void (*ended)(void *arg, int32_t rc, qd_coord_token token);
+    void *arg;
+    _Atomic bool over;
+    qd_err err;
+};
+
+static void campaign_done(qd_op *op, int32_t rc)
+{
+    qd_coord_campaign *c = op->user;
+    atomic_store(&c->over, true);
+    c->ended(c->arg, rc, c->request.token);
+    qd_latch_done(&c->latch, 0);
+}
+
+int qd_coord_campaign_start(qd_coord_store *s, qd_str name, qd_str value, uint64_t session,
+                            void (*ended)(void *arg, int32_t rc, qd_coord_token token), void *arg,
+                            qd_coord_campaign **out, qd_err *err)
+{
+    char *text;
+    qd_coord_campaign *c = qd_calloc(NULL, sizeof *c + name.n + value.n);
+    if (!c) return qd_err_nomem(err, "election");
+    text = (char *)(c + 1);
+    memcpy(text, name.p, name.n);
+    memcpy(text + name.n, value.p, value.n);
+    c->ended = ended;
+    c->arg = arg;
+    qd_err_init(&c->err);
+    qd_latch_init(&c->latch, 1);
+    c->request = (qd_coord_election){.err = &c->err,
+                                     .action = QD_COORD_ELECT,
+                                     .name = {text, name.n},
+                                     .value = {text + name.n, value.n},
+                                     .session = session};
+    qd_op_anywhere(&c->request.op, campaign_done, c);
+    int rc = s->vt.election(s->handle, &c->request);
+    if (rc) {
+        (void)qd_err_set(err, rc, "coordination store: the election could not be entered");
+        qd_latch_done(&c->latch, 0);
+        (void)qd_latch_wait(&c->latch);
+        qd_err_fini(&c->err);
+        qd_free(c);
+        return rc;
+    }
+    *out = c;
+    return 0;
+}
+
+void qd_coord_campaign_end(qd_coord_store *s, qd_coord_campaign *c)
+{
+    if (!c) return;
+    if (!atomic_load(&c->over)) s->vt.cancel(s->handle, &c->request.op);
+    (void)qd_latch_wait(&c->latch);
+    qd_err_fini(&c->err);
+    qd_free(c);
+}
+
+void qd_coord_resign(qd_coord_store *s, qd_str name, uint64_t session, qd_coord_token token)
+{
+    waiting w;
+    qd_coord_election e = {
+        .action = QD_COORD_RESIGN, .name = name, .session = session, .token = token};
+    waiting_init(&w, &e.op);
+    int rc = wait_for(s, &w, &e.op, s->vt.election(s->handle, &e), deadline(s, 1000));
+    (void)rc; /* it ends with the session at the latest */
 }
 
 int qd_coord_watch_open(qd_coord_store *s, qd_str prefix, uint64_t from,

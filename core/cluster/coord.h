@@ -47,6 +47,31 @@ int qd_coord_commit(qd_coord_store *s, const qd_coord_compare *compares, uint32_
                     const qd_coord_change *changes, uint32_t nchanges, int64_t timeout_ms,
                     uint64_t *revision, uint32_t *failed, qd_err *err);
 
+/* In whose name a transaction is made: it is refused (QD_E_FENCED) once that election is lost. */
+typedef struct qd_coord_fence {
+    qd_str election;
+    qd_coord_token token; /* term 0: nobody's */
+} qd_coord_fence;
+/* The same as qd_coord_commit under a fence (NULL: none). [worker] */
+QD_MUST_CHECK
+int qd_coord_commit_as(qd_coord_store *s, const qd_coord_fence *fence,
+                       const qd_coord_compare *compares, uint32_t ncompares,
+                       const qd_coord_change *changes, uint32_t nchanges, int64_t timeout_ms,
+                       uint64_t *revision, uint32_t *failed, qd_err *err);
+
+typedef struct qd_coord_campaign qd_coord_campaign;
+/* Stands for an election under a session until it is won, fails, or ends: ended(arg, rc, token) is
+ * told once, on some thread that must not block. value becomes that of the key
+ * "_election/<name>". [any] */
+QD_MUST_CHECK
+int qd_coord_campaign_start(qd_coord_store *s, qd_str name, qd_str value, uint64_t session,
+                            void (*ended)(void *arg, int32_t rc, qd_coord_token token), void *arg,
+                            qd_coord_campaign **out, qd_err *err);
+/* Withdraws, waits until ended was told, frees. What was won stays won. NULL is fine. [worker] */
+void qd_coord_campaign_end(qd_coord_store *s, qd_coord_campaign *c);
+/* Gives an election back. [worker] */
+void qd_coord_resign(qd_coord_store *s, qd_str name, uint64_t session, qd_coord_token token);
+
 /* Opens a session of ttl_ms. [worker] */
 QD_MUST_CHECK
 int qd_coord_session_open(qd_coord_store *s, int64_t ttl_ms, int64_t timeout_ms, uint64_t *session,

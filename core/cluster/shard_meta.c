@@ -270,7 +270,8 @@ static qd_copy read_copy(reading *r, const qd_json_node *n)
                                                 false),
         .since_ms = (int64_t)number_of(r, n, "since_ms", INT64_MAX, false),
         .failures = (uint32_t)number_of(r, n, "failures", UINT32_MAX, false),
-        .failure = text_of(r, n, "failure"),
+        /* what is no UTF-8 has grown when it was written */
+        .failure = qd_str_sub(text_of(r, n, "failure"), 0, QD_FAILURE_TEXT_MAX),
         .last_node = text_of(r, n, "last_node"),
     };
 }

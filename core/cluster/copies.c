@@ -1,0 +1,179 @@
+/* copies.c: changes of shards' records by those who hold copies. See copies.h. */
+#include "cluster/copies.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "cluster/cluster_int.h"
+#include <stdio.h>
+
+typedef enum step { STARTED, FAILED, ADMIT, FAIL_OTHERS, HANDOFF } step_kind;
+
+typedef struct copy_args {
+    step_kind step;
+    const char *uuid;
+    uint32_t number, nids;
+    qd_str self; /* allocation id of the copy that asks */
+    uint64_t term;
+    const qd_str *ids; /* of others */
+    qd_str text;
+    bool lost;
+    char name[96]; /* "[uuid][number]", for messages */
+} copy_args;
+
+static int not_there(const copy_args *a, qd_str id, qd_err *err)
+{
+    return qd_err_set(err, QD_E_NOTFOUND, "shard %s has no copy [%.*s] any more", a->name,
+                      QD_STR_ARG(id));
+}
+
+/* A copy's own report. */
+static int own_step(qd_cluster *c, const copy_args *a, qd_shard_edit *e, qd_err *err)
+{
+    const qd_copy *mine = qd_shard_meta_copy(&e->s, a->self);
+    if (!mine || !qd_str_eq(mine->node, c->self.id) ||
+        !qd_str_eq(mine->ephemeral, c->self.ephemeral)) {
+        return not_there(a, a->self, err);
+    }
+    if (a->step == FAILED) {
+        return qd_shard_edit_fail(e, a->self, QD_UNASSIGNED_ALLOCATION_FAILED, a->text, a->lost);
+    }
+    bool of_primary = qd_copy_is_target(mine) && qd_str_eq(mine->partner, e->s.primary);
+    int rc = of_primary ? QD_E_CONFLICT : qd_shard_edit_start(e, a->self);
+    return rc == QD_E_CONFLICT
+               ? qd_err_set(err, rc, "copy [%.*s] of shard %s is not in sync, it cannot start",
+                            QD_STR_ARG(a->self), a->name)
+               : rc;
+}
+
+static int fail_others(const copy_args *a, qd_shard_edit *e)
+{
+    for (uint32_t i = 0; i < a->nids; i++) {
+        qd_str id = a->ids[i];
+        int rc = qd_str_eq(id, a->self)             ? QD_E_ARG
+                 : qd_shard_meta_copy(&e->s, id) ? qd_shard_edit_fail(
+                                                       e, id, QD_UNASSIGNED_ALLOCATION_FAILED,
+                                                       a->text, true)
+                                                 : qd_shard_edit_stale(e, id);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+static int primary_step(const copy_args *a, qd_shard_edit *e, qd_err *err)
+{
+    if (!qd_str_eq(e->s.primary, a->self) || e->s.primary_term != a->term ||
+        !qd_shard_meta_is_started(&e->s)) {
+        return qd_err_set(err, QD_E_NOT_PRIMARY,
+                          "shard %s: copy [%.*s] is not primary of term %llu any more, the record "
+                          "names [%.*s] and term %llu",
+                          a->name, QD_STR_ARG(a->self), (unsigned long long)a->term,
+                          QD_STR_ARG(e->s.primary), (unsigned long long)e->s.primary_term);
+    }
+    const qd_copy *other = a->nids ? qd_shard_meta_copy(&e->s, a->ids[0]) : NULL;
+    int rc;
+    switch (a->step) {
+    case ADMIT:
+        rc = other ? qd_shard_edit_admit(e, a->ids[0]) : not_there(a, a->ids[0], err);
+        break;
+    case HANDOFF:
+        rc = other && qd_copy_is_target(other) && qd_str_eq(other->partner, a->self)
+                 ? qd_shard_edit_start(e, a->ids[0])
+                 : not_there(a, a->ids[0], err);
+        break;
+    default:
+        rc = fail_others(a, e);
+    }
+    return rc == QD_E_CONFLICT
+               ? qd_err_set(err, rc, "shard %s: its record does not allow this step", a->name)
+               : rc;
+}
+
+static int change_copy(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
+{
+    const copy_args *a = arg;
+    qd_shard_edit e;
+    const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(a->uuid));
+    const qd_shard_meta *now = m ? qd_state_shard(s, m, a->number) : NULL;
+    if (!now || !now->ncopies) return not_there(a, a->self, err);
+    if (qd_shard_edit_begin(&e, &t->arena, now, qd_env_wall_ms(c->env))) {
+        return qd_err_nomem(err, "change of the cluster state");
+    }
+    int rc = a->step == STARTED || a->step == FAILED ? own_step(c, a, &e, err)
+                                                     : primary_step(a, &e, err);
+    if (rc) {
+        if (rc == QD_E_NOMEM) (void)qd_err_nomem(err, "change of the cluster state");
+        return rc;
+    }
+    if (!e.changed) return 1;
+    qdi_txn_put_shard(t, m->uuid, a->number, &e);
+    return 0;
+}
+
+/* A copy may act on a state that the listener was shown but that is not published yet. */
+static int make(qd_cluster *c, copy_args *a, qd_state **out, qd_err *err)
+{
+    snprintf(a->name, sizeof a->name, "[%s][%u]", a->uuid, a->number);
+    qd_mutex_lock(&c->lock);
+    uint64_t seen = c->applying;
+    qd_mutex_unlock(&c->lock);
+    int rc = qd_cluster_wait(c, seen, c->timeout_ms, err);
+    return rc ? rc : qdi_change(c, change_copy, a, out, err);
+}
+
+int qd_cluster_copy_started(qd_cluster *c, const qd_copy_ref *copy, qd_state **out, qd_err *err)
+{
+    copy_args a = {.step = STARTED,
+                   .uuid = copy->uuid,
+                   .number = copy->number,
+                   .self = copy->allocation_id};
+    return make(c, &a, out, err);
+}
+
+int qd_cluster_copy_failed(qd_cluster *c, const qd_copy_ref *copy, qd_str text, bool lost,
+                           qd_state **out, qd_err *err)
+{
+    copy_args a = {.step = FAILED,
+                   .uuid = copy->uuid,
+                   .number = copy->number,
+                   .self = copy->allocation_id,
+                   .text = text,
+                   .lost = lost};
+    return make(c, &a, out, err);
+}
+
+static int of_primary(qd_cluster *c, step_kind step, const qd_primary_ref *p, const qd_str *ids,
+                      uint32_t n, qd_str text, qd_state **out, qd_err *err)
+{
+    copy_args a = {.step = step,
+                   .uuid = p->uuid,
+                   .number = p->number,
+                   .self = p->allocation_id,
+                   .term = p->term,
+                   .ids = ids,
+                   .nids = n,
+                   .text = text};
+    return make(c, &a, out, err);
+}
+
+int qd_cluster_primary_admit(qd_cluster *c, const qd_primary_ref *primary, qd_str allocation_id,
+                             qd_state **out, qd_err *err)
+{
+    return of_primary(c, ADMIT, primary, &allocation_id, 1, (qd_str){NULL, 0}, out, err);
+}
+
+int qd_cluster_primary_fail(qd_cluster *c, const qd_primary_ref *primary,
+                            const qd_str *allocation_ids, uint32_t n, qd_str text, qd_state **out,
+                            qd_err *err)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (qd_str_eq(allocation_ids[i], primary->allocation_id)) {
+            return qd_err_set(err, QD_E_ARG, "a primary does not fail itself by this step");
+        }
+    }
+    return of_primary(c, FAIL_OTHERS, primary, allocation_ids, n, text, out, err);
+}
+
+int qd_cluster_primary_handoff(qd_cluster *c, const qd_primary_ref *primary, qd_str target,
+                               qd_state **out, qd_err *err)
+{
+    return of_primary(c, HANDOFF, primary, &target, 1, (qd_str){NULL, 0}, out, err);
+}
