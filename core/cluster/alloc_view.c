@@ -6,6 +6,8 @@
 #include "config/value.h"
 #include <string.h>
 
+#define NODE_INITIAL 256
+
 typedef struct making {
     const qd_state *s;
     const qd_alloc_facts *facts;
@@ -85,7 +87,10 @@ int qd_alloc_settings_make(const qd_values *v, qd_arena *a, qd_alloc_settings *o
     out->concurrent_rebalance = (int32_t)qd_values_i64(v, QD_SET_ALLOC_CONCURRENT_REBALANCE);
     out->node_in = in ? (int32_t)qd_values_i64(v, QD_SET_ALLOC_NODE_IN) : both;
     out->node_out = to ? (int32_t)qd_values_i64(v, QD_SET_ALLOC_NODE_OUT) : both;
-    out->node_initial = (int32_t)qd_values_i64(v, QD_SET_ALLOC_NODE_INITIAL);
+    /* opening files that are there costs little: only who asks for it is throttled */
+    out->node_initial = qd_values_is_set(v, QD_SET_ALLOC_NODE_INITIAL)
+                            ? (int32_t)qd_values_i64(v, QD_SET_ALLOC_NODE_INITIAL)
+                            : NODE_INITIAL;
     out->same_host = qd_values_bool(v, QD_SET_ALLOC_SAME_HOST);
     out->per_node = (int32_t)qd_values_i64(v, QD_SET_ALLOC_SHARDS_PER_NODE);
     out->awareness = qd_values_list(v, QD_SET_ALLOC_AWARENESS, &out->nawareness);

@@ -8,10 +8,11 @@
 #include "cluster/cluster.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "cluster/allocator_int.h"
 #include "cluster/cluster_int.h"
-#include "json/writer.h"
 #include <string.h>
 
+#define TAKE_UP_MS 5000 /* at most, at the start */
 #define BATCH_ARENA_MAX ((size_t)1 << 30)
 
 /* --- map of keys ---------------------------------------------------------------------------------
@@ -76,12 +77,6 @@ static int publish(qd_cluster *c, uint64_t revision, qd_err *err)
     qd_mutex_unlock(&c->lock);
     qd_state_unref(old);
     return 0;
-}
-
-/* A first snapshot that nobody sees, for the claims to be made from. */
-static int publish_quietly(qd_cluster *c, uint64_t revision, qd_err *err)
-{
-    return qd_state_build(&c->kv, revision, NULL, &c->state, err);
 }
 
 static void on_events(void *arg, const qd_coord_event *events, uint32_t n, uint64_t revision,
@@ -197,68 +192,6 @@ static void apply_all(void *arg)
     qd_mutex_unlock(&c->lock);
 }
 
-/* --- session
- * ----------------------------------------------------------------------------------------- */
-
-static int announce(qd_cluster *c, qd_err *err)
-{
-    cluster_txn t;
-    qd_buf b;
-    qd_json_writer w;
-    int rc = qd_coord_session_open(c->store, c->session_ttl_ms, c->timeout_ms, &c->session, err);
-    if (rc) return rc;
-    qdi_txn_init(&t);
-    qd_buf_init(&b, NULL, 65536);
-    qd_json_writer_init(&w, &b, false);
-    qd_json_object(&w);
-    qd_json_field_str(&w, "name", c->self.name);
-    qd_json_field_str(&w, "host", c->self.host);
-    qd_json_field_str(&w, "transport_address", c->self.transport_address);
-    qd_json_field_str(&w, "http_address", c->self.http_address);
-    qd_json_field_str(&w, "roles", c->self.roles);
-    qd_json_field_str(&w, "version", c->self.version);
-    qd_json_field_str(&w, "ephemeral_id", c->self.ephemeral);
-    qd_json_key_c(&w, "attributes");
-    qd_json_object(&w);
-    for (uint32_t i = 0; i < c->self.nattributes; i++) {
-        qd_json_key(&w, c->self.attributes[i].key);
-        qd_json_str(&w, c->self.attributes[i].value);
-    }
-    qd_json_object_end(&w);
-    qd_json_object_end(&w);
-    qdi_txn_put(&t, qdi_txn_key(&t, "node/%.*s", QD_STR_ARG(c->self.id)), qdi_txn_value(&t, &b),
-                c->session);
-    rc = qdi_txn_commit(c, &t, NULL, err);
-    qdi_txn_fini(&t);
-    return rc;
-}
-
-/* Renews the session at a third of its time; announces the node again when it has expired. */
-static void keep(void *arg)
-{
-    qd_cluster *c = arg;
-    qd_mutex_lock(&c->lock);
-    while (!c->stop) {
-        uint64_t until = qd_env_mono_ns(c->env) + (uint64_t)c->session_ttl_ms / 3 * 1000000u;
-        while (!c->stop && qd_env_mono_ns(c->env) < until) {
-            (void)qd_cond_wait_until(&c->keeper_wake, &c->lock, until);
-        }
-        if (c->stop) break;
-        qd_mutex_unlock(&c->lock);
-        qd_err err;
-        qd_err_init(&err);
-        int rc = qd_coord_session_keep(c->store, c->session, c->session_ttl_ms / 3, &err);
-        if (rc == QD_E_SESSION_EXPIRED) {
-            qd_err_fini(&err);
-            rc = announce(c, &err);
-        }
-        if (rc) qd_log_warn(CLUSTER_LOG, "session of this node: %s", qd_err_reason(&err));
-        qd_err_fini(&err);
-        qd_mutex_lock(&c->lock);
-    }
-    qd_mutex_unlock(&c->lock);
-}
-
 /* --- begin, end
  * ------------------------------------------------------------------------------------- */
 
@@ -308,6 +241,27 @@ static int copy_self(qd_cluster *c, const qd_node_meta *n, qd_err *err)
     return 0;
 }
 
+/* Has the allocator seen that this node's process is a new one, and given it its primaries? */
+static bool taken_up(void *arg, const qd_state *s)
+{
+    const qd_cluster *c = arg;
+    if (!s->master.n) return false;
+    for (uint32_t i = 0; i < s->n; i++) {
+        for (uint32_t k = 0; k < s->indices[i]->shards; k++) {
+            const qd_shard_meta *m = &s->shards[i][k];
+            const qd_copy *mine = qd_shard_meta_copy_of(m, c->self.id);
+            if (mine && !qd_str_eq(mine->ephemeral, c->self.ephemeral)) return false;
+            if (!m->ncopies || m->primary.n || m->copies[0].reason != QD_UNASSIGNED_NODE_LEFT) {
+                continue;
+            }
+            for (uint32_t x = 0; x < m->nin_sync; x++) {
+                if (qd_str_eq(m->in_sync[x].node, c->self.id)) return false;
+            }
+        }
+    }
+    return true;
+}
+
 int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *err)
 {
     uint64_t revision;
@@ -316,6 +270,7 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     c->env = config->env;
     c->store = config->store;
     c->data = config->data;
+    c->rpc = config->rpc;
     c->session_ttl_ms = config->session_ttl_ms;
     c->timeout_ms = config->timeout_ms;
     c->listener = config->listener;
@@ -329,19 +284,19 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     c->name = qd_arena_str(&c->arena, config->name);
     int rc = copy_self(c, &config->self, err);
     if (!rc) rc = form(c, err);
+    if (!rc) rc = qdi_session_begin(c, err);
     if (!rc) rc = read_all(c, &revision, err);
-    if (!rc) rc = publish_quietly(c, revision, err);
-    if (!rc && c->data) rc = qdi_claim_shards(c, err);
-    if (!rc) rc = announce(c, err);
-    if (!rc) rc = read_all(c, &revision, err);
-    qd_state_unref(c->state); /* the listener's first state comes with nothing before it */
-    c->state = NULL;
     if (!rc) rc = publish(c, revision, err);
     if (!rc) {
         rc = qd_coord_watch_open(c->store, QD_STR(""), revision + 1, on_events, c, &c->watch, err);
     }
     if (!rc) rc = qd_thread_start(c->env, "cluster-applier", apply_all, c, &c->applier, err);
-    if (!rc) rc = qd_thread_start(c->env, "cluster-session", keep, c, &c->keeper, err);
+    if (!rc) rc = qd_thread_start(c->env, "cluster-session", qdi_session_keep, c, &c->keeper, err);
+    if (!rc && config->control) {
+        rc = qdi_allocator_open(c, config->config, config->rpc, &c->allocator, err);
+    }
+    /* a time-out is none: the allocator may be another node's, or wait for something */
+    if (!rc && config->control) (void)qd_cluster_wait_for(c, taken_up, c, TAKE_UP_MS);
     if (rc) {
         qd_cluster_close(c);
         return rc;
@@ -353,7 +308,9 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
 void qd_cluster_close(qd_cluster *c)
 {
     if (!c) return;
+    qdi_allocator_close(c->allocator);
     qd_mutex_lock(&c->lock);
+    c->allocator = NULL;
     c->stop = true;
     qd_cond_broadcast(&c->wake);
     qd_cond_broadcast(&c->keeper_wake);

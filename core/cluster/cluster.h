@@ -10,6 +10,7 @@
 
 #include "cluster/coord.h"
 #include "cluster/state.h"
+#include "config/config.h"
 
 typedef struct qd_cluster qd_cluster;
 
@@ -23,15 +24,20 @@ typedef struct qd_cluster_config {
     qd_str name;            /* cluster.name */
     qd_node_meta self;      /* this node, announced under its session; ephemeral is made if empty */
     bool data;              /* may hold shards */
+    bool control;           /* a control node: may be elected to allocate shards */
+    const qd_config *config; /* with the cluster's settings; NULL: defaults */
+    struct qd_rpc *rpc;     /* transport between nodes; NULL: this node is alone */
     int64_t session_ttl_ms; /* 30,000 */
     int64_t timeout_ms;     /* of one change: 30,000 */
     qd_cluster_listener listener;
     void *listener_arg;
 } qd_cluster_config;
 
-/* Reads the state (forming the cluster's uuid if there is none), claims this node's shards under
- * new primary terms, announces the node, starts watching. Waits until the first state is applied.
- * [worker] QD_E_NO_COORDINATION, QD_E_TIMEOUT. */
+/* Reads the state (forming the cluster's uuid if there is none), ends the session of the process
+ * that this node was before, announces the node, starts watching; a control node stands for the
+ * election of the allocator. Returns when the first state is applied and, if an allocator leads,
+ * nothing in it is assigned to the process of before any more. [worker] QD_E_NO_COORDINATION,
+ * QD_E_TIMEOUT. */
 QD_MUST_CHECK
 int qd_cluster_open(const qd_cluster_config *c, qd_cluster **out, qd_err *err);
 /* Ends the session and the watch. [worker] */
@@ -108,12 +114,6 @@ int qd_cluster_update_settings(qd_cluster *c, const qd_settings *persistent,
 QD_MUST_CHECK
 int qd_cluster_put_document(qd_cluster *c, qd_str key, qd_str value, bool create, qd_state **out,
                             qd_err *err);
-/* Reports shards of this node (index uuids and numbers) as started, or as failed (unassigned, kept
- * on this node's disk). A record that has changed hands meanwhile is left alone. */
-QD_MUST_CHECK
-int qd_cluster_shards_report(qd_cluster *c, const qd_str *uuids, const uint32_t *numbers,
-                             uint32_t n, qd_shard_state state, qd_err *err);
-
 typedef enum qd_health { QD_HEALTH_GREEN, QD_HEALTH_YELLOW, QD_HEALTH_RED } qd_health;
 /* Health of an index: red without all primaries started, yellow without all replicas. */
 qd_health qd_index_health(const qd_state *s, const qd_index_meta *m);

@@ -26,6 +26,7 @@ struct qd_cluster {
     qd_str name;
     qd_node_meta self;
     bool data;
+    struct qd_rpc *rpc; /* NULL: no peers */
     int64_t session_ttl_ms, timeout_ms;
     qd_cluster_listener listener;
     void *listener_arg;
@@ -42,6 +43,7 @@ struct qd_cluster {
     qd_coord_watch *watch;
     qd_map kv; /* the applier's: key -> qd_state_kv */
     _Atomic uint32_t pending;
+    struct qd_allocator *allocator; /* of control nodes, else NULL */
 };
 
 /* A transaction being put together; everything lives in the arena. */
@@ -83,7 +85,10 @@ int qdi_change(qd_cluster *c, qdi_change_fn fn, void *arg, qd_state **out, qd_er
 
 /* A new random allocation id. */
 qd_str qdi_allocation_id(qd_cluster *c, cluster_txn *t);
-/* Puts this node's shards into INITIALIZING under the next primary term, at start. */
-int qdi_claim_shards(qd_cluster *c, qd_err *err);
+/* Ends the session of this node's former process, opens one, announces the node. QD_E_STATE: a
+ * process with this node's identity lives. */
+int qdi_session_begin(qd_cluster *c, qd_err *err);
+/* The thread that keeps the session; arg is the cluster. */
+void qdi_session_keep(void *arg);
 
 #endif

@@ -5,7 +5,9 @@
 #include "cluster/cluster_int.h"
 #include <stdio.h>
 
-typedef enum step { STARTED, FAILED, ADMIT, FAIL_OTHERS, HANDOFF } step_kind;
+#define PASSING_FAILURES 4u /* below index.allocation.max_retries */
+
+typedef enum step { STARTED, FAILED, REOPEN, ADMIT, FAIL_OTHERS, HANDOFF } step_kind;
 
 typedef struct copy_args {
     step_kind step;
@@ -15,7 +17,8 @@ typedef struct copy_args {
     uint64_t term;
     const qd_str *ids; /* of others */
     qd_str text;
-    bool lost;
+    qd_copy_failure failure;
+    uint64_t new_term; /* out: REOPEN */
     char name[96]; /* "[uuid][number]", for messages */
 } copy_args;
 
@@ -25,17 +28,40 @@ static int not_there(const copy_args *a, qd_str id, qd_err *err)
                       QD_STR_ARG(id));
 }
 
+static int fail_own(qd_cluster *c, const copy_args *a, qd_shard_edit *e)
+{
+    int rc = qd_shard_edit_fail(e, a->self, QD_UNASSIGNED_ALLOCATION_FAILED, a->text,
+                                a->failure == QD_COPY_LOST);
+    for (uint32_t i = 0; i < e->s.ncopies && a->failure == QD_COPY_PASSES; i++) {
+        qd_copy *x = &e->copies[i];
+        bool mine = !qd_copy_is_assigned(x) && qd_str_eq(x->last_node, c->self.id);
+        if (mine && x->failures > PASSING_FAILURES) x->failures = PASSING_FAILURES;
+    }
+    return rc;
+}
+
+static int reopen(qd_cluster *c, copy_args *a, qd_shard_edit *e)
+{
+    qd_shard_place p = {a->self, c->self.id, c->self.ephemeral};
+    bool primary = qd_str_eq(e->s.primary, a->self);
+    int rc = qd_shard_edit_fail(e, a->self, QD_UNASSIGNED_ALLOCATION_FAILED, a->text, false);
+    a->new_term = 0;
+    if (rc || !primary || e->s.primary.n) return rc;
+    rc = qd_shard_edit_assign_primary(e, &p, QD_FORCE_NONE);
+    if (!rc) a->new_term = e->s.primary_term;
+    return rc;
+}
+
 /* A copy's own report. */
-static int own_step(qd_cluster *c, const copy_args *a, qd_shard_edit *e, qd_err *err)
+static int own_step(qd_cluster *c, copy_args *a, qd_shard_edit *e, qd_err *err)
 {
     const qd_copy *mine = qd_shard_meta_copy(&e->s, a->self);
     if (!mine || !qd_str_eq(mine->node, c->self.id) ||
         !qd_str_eq(mine->ephemeral, c->self.ephemeral)) {
         return not_there(a, a->self, err);
     }
-    if (a->step == FAILED) {
-        return qd_shard_edit_fail(e, a->self, QD_UNASSIGNED_ALLOCATION_FAILED, a->text, a->lost);
-    }
+    if (a->step == FAILED) return fail_own(c, a, e);
+    if (a->step == REOPEN) return reopen(c, a, e);
     bool of_primary = qd_copy_is_target(mine) && qd_str_eq(mine->partner, e->s.primary);
     int rc = of_primary ? QD_E_CONFLICT : qd_shard_edit_start(e, a->self);
     return rc == QD_E_CONFLICT
@@ -89,7 +115,7 @@ static int primary_step(const copy_args *a, qd_shard_edit *e, qd_err *err)
 
 static int change_copy(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
 {
-    const copy_args *a = arg;
+    copy_args *a = arg;
     qd_shard_edit e;
     const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(a->uuid));
     const qd_shard_meta *now = m ? qd_state_shard(s, m, a->number) : NULL;
@@ -97,8 +123,7 @@ static int change_copy(qd_cluster *c, void *arg, const qd_state *s, cluster_txn 
     if (qd_shard_edit_begin(&e, &t->arena, now, qd_env_wall_ms(c->env))) {
         return qd_err_nomem(err, "change of the cluster state");
     }
-    int rc = a->step == STARTED || a->step == FAILED ? own_step(c, a, &e, err)
-                                                     : primary_step(a, &e, err);
+    int rc = a->step <= REOPEN ? own_step(c, a, &e, err) : primary_step(a, &e, err);
     if (rc) {
         if (rc == QD_E_NOMEM) (void)qd_err_nomem(err, "change of the cluster state");
         return rc;
@@ -128,16 +153,29 @@ int qd_cluster_copy_started(qd_cluster *c, const qd_copy_ref *copy, qd_state **o
     return make(c, &a, out, err);
 }
 
-int qd_cluster_copy_failed(qd_cluster *c, const qd_copy_ref *copy, qd_str text, bool lost,
-                           qd_state **out, qd_err *err)
+int qd_cluster_copy_failed(qd_cluster *c, const qd_copy_ref *copy, qd_str text,
+                           qd_copy_failure failure, qd_state **out, qd_err *err)
 {
     copy_args a = {.step = FAILED,
                    .uuid = copy->uuid,
                    .number = copy->number,
                    .self = copy->allocation_id,
                    .text = text,
-                   .lost = lost};
+                   .failure = failure};
     return make(c, &a, out, err);
+}
+
+int qd_cluster_copy_reopen(qd_cluster *c, const qd_copy_ref *copy, qd_str text, uint64_t *term,
+                           qd_err *err)
+{
+    copy_args a = {.step = REOPEN,
+                   .uuid = copy->uuid,
+                   .number = copy->number,
+                   .self = copy->allocation_id,
+                   .text = text};
+    int rc = make(c, &a, NULL, err);
+    if (!rc) *term = a.new_term;
+    return rc;
 }
 
 static int of_primary(qd_cluster *c, step_kind step, const qd_primary_ref *p, const qd_str *ids,

@@ -23,12 +23,23 @@ typedef struct qd_copy_ref {
  * which only the primary hands over to; QD_E_NOTFOUND: the copy is not assigned any more. */
 QD_MUST_CHECK
 int qd_cluster_copy_started(qd_cluster *c, const qd_copy_ref *copy, qd_state **out, qd_err *err);
+typedef enum qd_copy_failure {
+    QD_COPY_FAILED,
+    QD_COPY_LOST,  /* its files cannot be used: it leaves the in-sync set unless it is the last one */
+    QD_COPY_PASSES /* want of room or memory: attempts go on for ever */
+} qd_copy_failure;
 /* The copy (of this node) failed, text says why. It becomes unassigned; a failed primary is replaced
- * at once when another copy is started. lost: its files cannot be used, it leaves the in-sync set
- * unless it is the last one there. QD_E_NOTFOUND: the copy is not assigned any more. */
+ * at once when another copy is started. QD_E_NOTFOUND: the copy is not assigned any more. */
 QD_MUST_CHECK
-int qd_cluster_copy_failed(qd_cluster *c, const qd_copy_ref *copy, qd_str text, bool lost,
-                           qd_state **out, qd_err *err);
+int qd_cluster_copy_failed(qd_cluster *c, const qd_copy_ref *copy, qd_str text,
+                           qd_copy_failure failure, qd_state **out, qd_err *err);
+/* The engine of a copy of this node failed while it was used, its files may be sound. Of a primary
+ * without another started copy: it is to be opened again in its place, under *term; it is
+ * INITIALIZING until it is started. *term 0: another copy is primary now, or this was a replica; the
+ * copy is unassigned. QD_E_NOTFOUND: it was before. */
+QD_MUST_CHECK
+int qd_cluster_copy_reopen(qd_cluster *c, const qd_copy_ref *copy, qd_str text, uint64_t *term,
+                           qd_err *err);
 
 /* A primary names itself in what it asks for: another primary or term, and it is refused with
  * QD_E_NOT_PRIMARY. */

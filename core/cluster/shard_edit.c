@@ -341,6 +341,16 @@ int qd_shard_edit_gone(qd_shard_edit *e, bool (*lives)(void *arg, const qd_copy 
     return 0;
 }
 
+int qd_shard_edit_retry(qd_shard_edit *e)
+{
+    for (uint32_t i = 0; i < e->s.ncopies; i++) {
+        if (qd_copy_is_assigned(&e->copies[i]) || !e->copies[i].failures) continue;
+        e->copies[i].failures = 0;
+        e->changed = true;
+    }
+    return 0;
+}
+
 /* --- number of replicas ---------------------------------------------------------------------- */
 
 int qd_shard_edit_replicas(qd_shard_edit *e, uint32_t replicas)

@@ -78,6 +78,9 @@ int qd_shard_edit_stale(qd_shard_edit *e, qd_str allocation_id);
 QD_MUST_CHECK
 int qd_shard_edit_gone(qd_shard_edit *e, bool (*lives)(void *arg, const qd_copy *c), void *arg,
                        qd_unassigned_reason reason);
+/* Failures of unassigned copies count from 0 again. */
+QD_MUST_CHECK
+int qd_shard_edit_retry(qd_shard_edit *e);
 /* Makes room for so many replicas, or takes away those too many, unassigned ones first. */
 QD_MUST_CHECK
 int qd_shard_edit_replicas(qd_shard_edit *e, uint32_t replicas);

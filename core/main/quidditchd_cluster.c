@@ -77,6 +77,8 @@ static int cluster_start(qd_node *node, qd_err *err)
                  .roles = qd_str_c(roles),
                  .version = QD_STR(QD_VERSION)},
         .data = data,
+        .control = strchr(roles, 'm') != NULL,
+        .config = node->config,
         .session_ttl_ms =
             qd_values_ms(qd_config_values(node->config), QD_SET_COORDINATION_SESSION_TTL),
         .timeout_ms = 30000,

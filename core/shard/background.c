@@ -1,7 +1,7 @@
 /*
  * background.c: what happens to shards without a request: refresh by interval, translog sync with
  * async durability, flush by translog size and when idle, the node's indexing budget, room on the
- * disk, another try at failed shards. One thread looks around and queues work on the pools; it does
+ * disk, reports that did not get through. One thread looks around and queues work on the pools; it does
  * none itself.
  */
 #include "base/log.h"
@@ -146,11 +146,11 @@ static void look_at_engine(qd_shard *s, looking *l, const qd_index_meta *m)
 static int look(void *arg, qd_shard *s)
 {
     looking *l = arg;
-    uint64_t again = atomic_load(&s->reopen_due_ns);
+    uint64_t again = atomic_load(&s->report_due_ns);
     bool failed = false;
     if (again && l->now >= again) {
-        atomic_store(&s->reopen_due_ns, 0);
-        qdi_shard_queue(s, &s->reopen, "generic", qdi_shard_open_run);
+        atomic_store(&s->report_due_ns, 0);
+        qdi_shard_queue(s, &s->report, "generic", qdi_shard_report_run);
     }
     qd_index_meta *m = qd_shard_index(s);
     qd_rwlock_read(&s->gate);

@@ -1,6 +1,7 @@
 /* shard.c: one shard: open, use, fail, open again. See shards.h. */
 #include "base/log.h"
 #include "base/str.h"
+#include "cluster/copies.h"
 #include "segment/stored.h"
 #include "shard/shards_int.h"
 #include <stdio.h>
@@ -53,11 +54,16 @@ void qd_shard_unref(qd_shard *s)
     qd_cond_fini(&s->changed);
     qd_mutex_fini(&s->lock);
     qd_mutex_fini(&s->searcher_lock);
-    qd_free(s);
     qd_mutex_lock(&all->lock);
+    for (qd_shard **at = &all->ended; *at; at = &(*at)->next_ended) {
+        if (*at != s) continue;
+        *at = s->next_ended;
+        break;
+    }
     all->live--;
     qd_cond_broadcast(&all->idle);
     qd_mutex_unlock(&all->lock);
+    qd_free(s);
 }
 
 /* --- documents
@@ -119,8 +125,9 @@ int qdi_shard_make(qd_shards *all, const qd_index_meta *m, uint32_t number, cons
     s->shards = all;
     atomic_store(&s->searched_ns, qd_env_mono_ns(all->env));
     s->number = number;
-    s->primary_term = r->primary_term;
-    s->fresh = r->fresh;
+    atomic_store(&s->primary_term, r->primary_term);
+    s->primary = c == &r->copies[0];
+    s->existing = s->primary && c->recovery == QD_RECOVERY_EXISTING_STORE;
     s->index = qd_index_meta_ref(m);
     snprintf(s->uuid, sizeof s->uuid, "%s", m->uuid);
     snprintf(s->allocation_id, sizeof s->allocation_id, "%.*s", QD_STR_ARG(c->allocation_id));
@@ -131,7 +138,7 @@ int qdi_shard_make(qd_shards *all, const qd_index_meta *m, uint32_t number, cons
     qd_mutex_init(&s->searcher_lock);
     qd_cond_init(&s->changed);
     qd_rwlock_init(&s->gate);
-    shard_job *jobs[] = {&s->open, &s->refresh, &s->flush, &s->sync, &s->reopen};
+    shard_job *jobs[] = {&s->open, &s->refresh, &s->flush, &s->sync, &s->reopen, &s->report, &s->close};
     for (size_t i = 0; i < QD_COUNT_OF(jobs); i++) jobs[i]->shard = s;
     *out = s;
     return 0;
@@ -163,7 +170,7 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
         .store = all->store,
         .folder = qd_str_c(s->folder),
         .name = qd_str_c(s->name),
-        .primary_term = s->primary_term,
+        .primary_term = atomic_load(&s->primary_term),
         .slots = all->slots,
         .slot_bytes = atomic_load(&all->slot_bytes),
         .account = &s->account,
@@ -171,61 +178,196 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
         .disk_full = &all->disk_full,
         .write_doc = write_doc,
         .write_doc_arg = s,
+        .mode = s->primary ? QD_ENGINE_PRIMARY : QD_ENGINE_REPLICA,
     };
     qdi_shard_engine_settings(m, &c.settings);
     qd_index_meta_unref(m);
-    int rc = qd_engine_open(&c, out, err);
-    /* a fresh shard has no commit point yet; one that had started must have it */
-    if (rc == QD_E_NOTFOUND && s->fresh) {
-        if (err) qd_err_fini(err);
-        char prefix[96];
-        int n = snprintf(prefix, sizeof prefix, "%s/", s->folder);
-        rc = qd_store_delete_all(all->store, (qd_str){prefix, (size_t)n}, err);
-        if (!rc) rc = qd_engine_create(&c, out, err);
+    if (all->copies && all->copies->configure) {
+        all->copies->configure(all->copies_arg, s, s->primary, &c);
     }
+    int rc = qd_engine_open(&c, out, err);
+    /* a new primary has no commit point yet; one that had started must have it */
+    bool make = rc == QD_E_NOTFOUND && !s->existing;
+    if (s->primary && !s->existing && rc != QD_E_NOTFOUND) make = true; /* rests of another one */
+    if (!make) return rc;
+    if (!rc) qd_engine_close(*out, false);
+    if (err) qd_err_fini(err);
+    char prefix[96];
+    int n = snprintf(prefix, sizeof prefix, "%s/", s->folder);
+    rc = qd_store_delete_all(all->store, (qd_str){prefix, (size_t)n}, err);
+    if (!rc) rc = qd_engine_create(&c, out, err);
     return rc;
 }
 
-static void report(qd_shard *s, qd_shard_state state)
+/* Waits until what was open in this folder before is closed: another life of the same shard. */
+static void wait_for_former(qd_shard *s)
+{
+    qd_shards *all = s->shards;
+    qd_mutex_lock(&all->lock);
+    for (;;) {
+        qd_shard *before = all->ended;
+        while (before && (before == s || before->stopped || before->number != s->number ||
+                          strcmp(before->uuid, s->uuid) != 0)) {
+            before = before->next_ended;
+        }
+        if (!before) break;
+        qd_cond_wait(&all->idle, &all->lock);
+    }
+    qd_mutex_unlock(&all->lock);
+}
+
+/* --- reports ---------------------------------------------------------------------------------- */
+
+/* The primary of a closed index, which has no engine. */
+typedef struct closed_report {
+    qd_work work; /* first */
+    qd_shards *shards;
+    char uuid[QD_UUID_TEXT], allocation_id[65];
+    uint32_t number;
+} closed_report;
+
+static void closed_report_end(closed_report *r)
+{
+    qd_shards *all = r->shards;
+    qd_free(r);
+    qd_mutex_lock(&all->lock);
+    all->live--;
+    qd_cond_broadcast(&all->idle);
+    qd_mutex_unlock(&all->lock);
+}
+
+static void closed_report_run(qd_work *w)
+{
+    closed_report *r = (closed_report *)(void *)w;
+    qd_copy_ref copy = {r->uuid, r->number, qd_str_c(r->allocation_id)};
+    int rc = qd_cluster_copy_started(r->shards->cluster, &copy, NULL, NULL);
+    (void)rc; /* reported again with the next state if it did not get through */
+    closed_report_end(r);
+}
+
+static qd_copy_ref ref_of(const qd_shard *s)
+{
+    return (qd_copy_ref){s->uuid, s->number, qd_str_c(s->allocation_id)};
+}
+
+/* A failed attempt as the record tells it. */
+static qd_copy_failure failure_of(int rc)
+{
+    switch (rc) {
+    case QD_E_CORRUPT:
+    case QD_E_TRANSLOG_CORRUPT:
+    case QD_E_NOTFOUND:
+        return QD_COPY_LOST;
+    case QD_E_NOSPACE: /* a full disk and a full memory pass */
+    case QD_E_NOMEM:
+    case QD_E_BREAKER:
+        return QD_COPY_PASSES;
+    default:
+        return QD_COPY_FAILED;
+    }
+}
+
+/* Tells the cluster that this copy failed, again later if that does not get through. */
+static void report_failure(qd_shard *s)
 {
     qd_err err;
+    char reason[sizeof s->reason];
+    qd_copy_ref copy = ref_of(s);
+    if (!s->shards->cluster) return;
     qd_err_init(&err);
-    qd_str uuid = qd_str_c(s->uuid);
-    if (s->shards->cluster &&
-        qd_cluster_shards_report(s->shards->cluster, &uuid, &s->number, 1, state, &err)) {
+    qd_mutex_lock(&s->lock);
+    bool failed = s->phase == SHARD_FAILED;
+    int32_t what = s->report_rc;
+    snprintf(reason, sizeof reason, "%s", s->reason);
+    qd_mutex_unlock(&s->lock);
+    int rc = failed ? qd_cluster_copy_failed(s->shards->cluster, &copy, qd_str_c(reason),
+                                             failure_of(what), NULL, &err)
+                    : 0;
+    /* not assigned any more: the state that says so ends this shard */
+    if (rc && rc != QD_E_NOTFOUND) {
         qd_log_warn(SHARD_LOG, "%s could not be reported: %s", s->name, qd_err_reason(&err));
+        atomic_store(&s->report_due_ns,
+                     qd_env_mono_ns(s->shards->env) + SHARD_REPORT_MS * UINT64_C(1000000));
     }
     qd_err_fini(&err);
 }
 
-/* Ends an attempt to open: phase, reason, next attempt. */
+/* Tells that the primary can be used, until that is committed; before it nothing may be written, as
+ * the record would not know of it. false: the copy is not this node's any more. */
+static bool report_started(qd_shard *s)
+{
+    qd_copy_ref copy = ref_of(s);
+    for (;;) {
+        qd_err err;
+        qd_err_init(&err);
+        int rc = s->shards->cluster ? qd_cluster_copy_started(s->shards->cluster, &copy, NULL, &err)
+                                    : 0;
+        bool gone = rc == QD_E_NOTFOUND || rc == QD_E_CONFLICT;
+        if (rc && !gone) {
+            qd_log_warn(SHARD_LOG, "%s is open, which could not be reported: %s", s->name,
+                        qd_err_reason(&err));
+        }
+        qd_err_fini(&err);
+        if (!rc || gone) return !rc;
+        uint64_t until =
+            qd_env_mono_ns(s->shards->env) + SHARD_REPORT_MS * UINT64_C(1000000);
+        qd_mutex_lock(&s->lock);
+        while (s->phase != SHARD_CLOSED && qd_env_mono_ns(s->shards->env) < until) {
+            (void)qd_cond_wait_until(&s->changed, &s->lock, until);
+        }
+        bool closed = s->phase == SHARD_CLOSED;
+        qd_mutex_unlock(&s->lock);
+        if (closed) return false;
+    }
+}
+
+void qdi_shard_report_run(qd_work *w)
+{
+    shard_job *j = (shard_job *)(void *)w;
+    report_failure(j->shard);
+    qdi_shard_job_end(j);
+}
+
+/* --- opening, again --------------------------------------------------------------------------- */
+
+static void closing(qd_shard *s, qd_engine *e)
+{
+    const qd_shards_copies *k = s->shards->copies;
+    if (k && k->closing) k->closing(s->shards->copies_arg, s, e);
+}
+
+/* Ends an attempt to open: phase, reason. */
 static void settle(qd_shard *s, qd_engine *e, int rc, const qd_err *err)
 {
-    bool lost = rc == QD_E_CORRUPT || rc == QD_E_TRANSLOG_CORRUPT || rc == QD_E_NOTFOUND;
+    const qd_shards_copies *k = s->shards->copies;
     qd_mutex_lock(&s->lock);
     bool closed = s->phase == SHARD_CLOSED;
     if (!closed) {
         s->engine = e;
         s->phase = rc ? SHARD_FAILED : SHARD_OPEN;
+        s->report_rc = rc;
+        if (!rc) s->existing = true; /* from now on a missing commit point is a loss */
+        snprintf(s->reason, sizeof s->reason, "%s", rc ? qd_err_reason(err) : "");
     }
-    /* a full disk and a full memory pass: such a shard is tried for ever, others some times */
-    bool passes = rc == QD_E_NOSPACE || rc == QD_E_NOMEM || rc == QD_E_BREAKER;
-    if (!rc) {
-        s->failures = 0;
-        s->fresh = false; /* from now on a missing commit point is a loss */
-    }
-    if (rc) {
-        s->failures++;
-        snprintf(s->reason, sizeof s->reason, "%s", qd_err_reason(err));
-    } else {
-        s->reason[0] = 0;
-    }
-    bool again = rc && !lost && (passes || s->failures < SHARD_RETRIES);
-    uint64_t wait_ns = (uint64_t)1000000000 << (s->failures < 6 ? s->failures : 6);
     qd_cond_broadcast(&s->changed);
     qd_mutex_unlock(&s->lock);
     if (closed && e) qd_engine_close(e, true);
-    if (again) atomic_store(&s->reopen_due_ns, qd_env_mono_ns(s->shards->env) + wait_ns);
+    if (!closed && e && k && k->opened) k->opened(s->shards->copies_arg, s, s->primary, e);
+}
+
+/* Takes the engine away and closes it; the gate is held for writing. */
+static void close_engine(qd_shard *s, bool flush)
+{
+    qd_engine *e = s->engine;
+    s->engine = NULL;
+    qdi_shard_searcher_drop(s, true);
+    if (!e) return;
+    closing(s, e);
+    qd_engine_close(e, flush && !qd_engine_failure(e, NULL));
+    for (uint32_t i = 0; i < QD_SLOTS_MAX; i++) {
+        qd_document_writer_free(s->writer[i]);
+        s->writer[i] = NULL;
+    }
 }
 
 static void open_now(qd_shard *s)
@@ -233,29 +375,24 @@ static void open_now(qd_shard *s)
     qd_err err;
     qd_engine *e = NULL;
     qd_err_init(&err);
+    wait_for_former(s);
     uint64_t begun = qd_env_mono_ns(s->shards->env);
-    qd_rwlock_write(&s->gate);
-    if (s->engine) { /* a failed one: nothing of what it buffers was acknowledged but is in the log
-                      */
-        qd_engine *old = s->engine;
-        s->engine = NULL;
-        qdi_shard_searcher_drop(s, true);
-        qd_engine_close(old, false);
-        for (uint32_t i = 0; i < QD_SLOTS_MAX; i++) {
-            qd_document_writer_free(s->writer[i]);
-            s->writer[i] = NULL;
-        }
-    }
     int rc = open_engine(s, &e, &err);
     if (rc) {
+        e = NULL;
         qd_log_error(SHARD_LOG, "%s could not be opened: %s", s->name, qd_err_reason(&err));
     }
     atomic_store(&s->counts.opened_ns, qd_env_mono_ns(s->shards->env) - begun);
     atomic_store(&s->counts.opened_wall_ms, (uint64_t)qd_env_wall_ms(s->shards->env));
-    settle(s, e, rc, &err);
-    qd_rwlock_unlock(&s->gate);
+    if (e && s->primary && !report_started(s)) { /* the state that says so ends this shard */
+        qd_engine_close(e, false);
+    } else {
+        qd_rwlock_write(&s->gate);
+        settle(s, e, rc, &err);
+        qd_rwlock_unlock(&s->gate);
+    }
     qd_err_fini(&err);
-    report(s, rc ? QD_SHARD_UNASSIGNED : QD_SHARD_STARTED);
+    if (rc) report_failure(s);
 }
 
 void qdi_shard_open_run(qd_work *w)
@@ -265,13 +402,110 @@ void qdi_shard_open_run(qd_work *w)
     qdi_shard_job_end(j);
 }
 
+/* The engine failed: closed without flushing, as nothing of what it buffers was acknowledged but is
+ * in the log; then another copy takes over, or this one is opened again under a higher term. */
+static void reopen(qd_shard *s)
+{
+    qd_err err;
+    uint64_t term = 0;
+    char reason[sizeof s->reason];
+    qd_copy_ref copy = ref_of(s);
+    qd_err_init(&err);
+    qd_rwlock_write(&s->gate);
+    close_engine(s, false);
+    qd_rwlock_unlock(&s->gate);
+    qd_mutex_lock(&s->lock);
+    snprintf(reason, sizeof reason, "%s", s->reason);
+    qd_mutex_unlock(&s->lock);
+    atomic_store(&s->reopening, true);
+    int rc = s->shards->cluster ? qd_cluster_copy_reopen(s->shards->cluster, &copy,
+                                                         qd_str_c(reason), &term, &err)
+                                : QD_E_NOTFOUND;
+    if (rc || !term) {
+        qd_mutex_lock(&s->lock);
+        if (s->phase == SHARD_OPENING) s->phase = SHARD_FAILED;
+        s->report_rc = QD_E_IO;
+        qd_cond_broadcast(&s->changed);
+        qd_mutex_unlock(&s->lock);
+        atomic_store(&s->reopening, false);
+        if (rc && rc != QD_E_NOTFOUND) { /* the store does not answer: tell it later */
+            qd_log_warn(SHARD_LOG, "%s failed, which could not be reported: %s", s->name,
+                        qd_err_reason(&err));
+            atomic_store(&s->report_due_ns,
+                         qd_env_mono_ns(s->shards->env) + SHARD_REPORT_MS * UINT64_C(1000000));
+        }
+    } else {
+        atomic_store(&s->primary_term, term);
+        atomic_store(&s->reopening, false);
+        open_now(s);
+    }
+    qd_err_fini(&err);
+}
+
+void qdi_shard_reopen_run(qd_work *w)
+{
+    shard_job *j = (shard_job *)(void *)w;
+    qd_mutex_lock(&j->shard->lock);
+    bool closed = j->shard->phase == SHARD_CLOSED;
+    qd_mutex_unlock(&j->shard->lock);
+    if (!closed) reopen(j->shard);
+    qdi_shard_job_end(j);
+}
+
+void qdi_shard_close_run(qd_work *w)
+{
+    shard_job *j = (shard_job *)(void *)w;
+    qdi_shard_stop(j->shard, true);
+    qdi_shard_job_end(j);
+}
+
 void qdi_shard_failed(qd_shard *s)
+{
+    char reason[sizeof s->reason] = "";
+    qd_err err;
+    qd_err_init(&err);
+    qd_rwlock_read(&s->gate);
+    if (s->engine && qd_engine_failure(s->engine, &err)) {
+        snprintf(reason, sizeof reason, "%s", qd_err_reason(&err));
+    }
+    qd_rwlock_unlock(&s->gate);
+    qd_err_fini(&err);
+    qd_shard_fail(s, qd_str_c(reason), false);
+}
+
+void qd_shard_fail(qd_shard *s, qd_str text, bool lost)
 {
     qd_mutex_lock(&s->lock);
     bool now = s->phase == SHARD_OPEN;
-    if (now) s->phase = SHARD_OPENING;
+    if (now) {
+        s->phase = lost ? SHARD_FAILED : SHARD_OPENING;
+        s->report_rc = lost ? QD_E_CORRUPT : QD_E_IO;
+        snprintf(s->reason, sizeof s->reason, "%.*s", QD_STR_ARG(text));
+        qd_cond_broadcast(&s->changed);
+    }
     qd_mutex_unlock(&s->lock);
-    if (now) qdi_shard_queue(s, &s->reopen, "generic", qdi_shard_open_run);
+    if (now && lost) {
+        qdi_shard_queue(s, &s->report, "generic", qdi_shard_report_run);
+    } else if (now) {
+        qdi_shard_queue(s, &s->reopen, "generic", qdi_shard_reopen_run);
+    }
+}
+
+void qdi_closed_report(qd_shards *all, const char *uuid, uint32_t number, qd_str allocation_id)
+{
+    closed_report *r = qd_calloc(NULL, sizeof *r);
+    if (!r) return; /* the next state brings it again */
+    r->shards = all;
+    r->number = number;
+    snprintf(r->uuid, sizeof r->uuid, "%s", uuid);
+    snprintf(r->allocation_id, sizeof r->allocation_id, "%.*s", QD_STR_ARG(allocation_id));
+    r->work.run = closed_report_run;
+    qd_mutex_lock(&all->lock);
+    all->live++;
+    qd_mutex_unlock(&all->lock);
+    if (qd_pool_submit_forced(qd_pools_get(all->pools, "generic"), &r->work, NULL)) {
+        closed_report_end(r);
+    }
 }
 
 void qdi_shard_stop(qd_shard *s, bool flush)
@@ -281,11 +515,12 @@ void qdi_shard_stop(qd_shard *s, bool flush)
     qd_cond_broadcast(&s->changed);
     qd_mutex_unlock(&s->lock);
     qd_rwlock_write(&s->gate);
-    qd_engine *e = s->engine;
-    s->engine = NULL;
-    qdi_shard_searcher_drop(s, true);
-    if (e) qd_engine_close(e, flush && !qd_engine_failure(e, NULL));
+    close_engine(s, flush);
     qd_rwlock_unlock(&s->gate);
+    qd_mutex_lock(&s->shards->lock);
+    s->stopped = true;
+    qd_cond_broadcast(&s->shards->idle);
+    qd_mutex_unlock(&s->shards->lock);
 }
 
 /* --- use
@@ -351,7 +586,11 @@ qd_account *qd_shard_account(qd_shard *s)
 }
 uint64_t qd_shard_primary_term(const qd_shard *s)
 {
-    return s->primary_term;
+    return atomic_load(&s->primary_term);
+}
+void qd_shard_term_set(qd_shard *s, uint64_t term)
+{
+    atomic_store(&s->primary_term, term);
 }
 qd_str qd_shard_allocation_id(const qd_shard *s)
 {

@@ -43,6 +43,12 @@ void qd_shards_cluster(qd_shards *s, qd_cluster *c)
     s->cluster = c;
 }
 
+void qd_shards_copies_set(qd_shards *s, const qd_shards_copies *copies, void *arg)
+{
+    s->copies = copies;
+    s->copies_arg = arg;
+}
+
 qd_shard *qd_shards_get(qd_shards *s, const char *uuid, uint32_t number)
 {
     char key[SHARD_KEY_MAX];
@@ -165,6 +171,11 @@ static void end(qd_shards *all, const char *uuid, uint32_t number, bool remove)
     char key[SHARD_KEY_MAX];
     qd_mutex_lock(&all->lock);
     qd_shard *shard = qd_map_del(&all->map, key_of(uuid, number, key));
+    if (shard) {
+        shard->ended = true;
+        shard->next_ended = all->ended;
+        all->ended = shard;
+    }
     qd_mutex_unlock(&all->lock);
     if (!shard) return;
     qd_mutex_lock(&shard->lock);
@@ -172,14 +183,26 @@ static void end(qd_shards *all, const char *uuid, uint32_t number, bool remove)
     shard->phase = SHARD_CLOSED;
     qd_cond_broadcast(&shard->changed);
     qd_mutex_unlock(&shard->lock);
+    /* closed on a worker, as users may be inside; the job's reference keeps it until then */
+    qdi_shard_queue(shard, &shard->close, "generic", qdi_shard_close_run);
     qd_shard_unref(shard);
 }
 
-/* Has the primary failed on this node, which tries it again? */
-static bool failed_here(const qd_shard_meta *r, const qd_node_meta *self)
+/* Is it the copy of the record, as it was begun? A primary that is to be opened under another term
+ * is begun again, unless it asked for that itself. */
+static bool same_copy(const qd_shard *s, const qd_shard_meta *r, const qd_copy *c)
 {
-    const qd_copy *p = qd_shard_meta_primary(r);
-    return p && !qd_copy_is_assigned(p) && qd_str_eq(p->last_node, self->id);
+    if (!qd_str_is(c->allocation_id, s->allocation_id)) return false;
+    return c->state != QD_SHARD_INITIALIZING || c != &r->copies[0] ||
+           atomic_load(&s->primary_term) == r->primary_term || atomic_load(&s->reopening);
+}
+
+/* A copy of a closed index has nothing to open: it is as good as started. */
+static void report_closed(qd_shards *all, const qd_index_meta *m, uint32_t number,
+                          const qd_shard_meta *r, const qd_copy *c)
+{
+    if (c->state != QD_SHARD_INITIALIZING || c != &r->copies[0]) return;
+    qdi_closed_report(all, m->uuid, number, c->allocation_id);
 }
 
 static void follow_index(qd_shards *all, const qd_state *now, uint32_t i, const qd_node_meta *self)
@@ -189,14 +212,19 @@ static void follow_index(qd_shards *all, const qd_state *now, uint32_t i, const 
     for (uint32_t k = 0; k < m->shards; k++) {
         const qd_shard_meta *r = &now->shards[i][k];
         const qd_copy *c = qd_shard_meta_copy_of(r, self->id);
+        if (c && !qd_str_eq(c->ephemeral, self->ephemeral)) c = NULL; /* of the process before */
+        bool mine = c && !m->closed;
         qd_shard *shard = qd_shards_get(all, m->uuid, k);
-        bool mine = (c || (shard && failed_here(r, self))) && !m->closed;
         here |= mine;
+        if (c && m->closed) report_closed(all, m, k, r, c);
+        if (shard && (!mine || !same_copy(shard, r, c))) {
+            end(all, m->uuid, k, false);
+            qd_shard_unref(shard);
+            shard = NULL;
+        }
         if (mine && !shard) {
             begin(all, m, k, r, c);
             changed = true;
-        } else if (!mine && shard) {
-            end(all, m->uuid, k, false);
         } else if (shard) {
             qd_index_meta *had = qd_shard_index(shard);
             if (had->mod_revision != m->mod_revision) {
@@ -216,10 +244,12 @@ void qd_shards_apply(void *arg, const qd_state *old, const qd_state *now)
     if (!all->cluster) return;
     const qd_node_meta *self = qd_cluster_self(all->cluster);
     qd_mutex_lock(&all->apply);
-    if (all->stop) { /* shards being closed are not begun again */
+    /* shards being closed are not begun again; the first state may come after a newer one */
+    if (all->stop || now->revision < all->applied) {
         qd_mutex_unlock(&all->apply);
         return;
     }
+    all->applied = now->revision;
     for (uint32_t i = 0; old && i < old->n; i++) {
         const qd_index_meta *m = old->indices[i];
         if (qd_state_index_uuid(now, qd_str_c(m->uuid))) continue;

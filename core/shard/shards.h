@@ -36,6 +36,20 @@ int qd_shards_open(const qd_shards_config *c, qd_shards **out, qd_err *err);
 void qd_shards_cluster(qd_shards *s, qd_cluster *c);
 /* The cluster's listener; arg is the qd_shards. [applier's thread] */
 void qd_shards_apply(void *arg, const qd_state *old, const qd_state *now);
+/* What replication does for shards of several copies; every function may be NULL. */
+typedef struct qd_shards_copies {
+    /* Before an engine is opened: sets mode, replicated, history, published, due, copies_arg.
+     * primary: the copy is the primary. [worker] */
+    void (*configure)(void *arg, qd_shard *s, bool primary, qd_engine_config *c);
+    /* The engine is open; a primary is reported as started right after. A replica is started by
+     * replication, once it is in sync (qd_cluster_copy_started). [worker] */
+    void (*opened)(void *arg, qd_shard *s, bool primary, qd_engine *e);
+    /* The engine is about to be closed, nobody uses it any more; called once for each opened.
+     * [worker] */
+    void (*closing)(void *arg, qd_shard *s, qd_engine *e);
+} qd_shards_copies;
+/* Sets it (NULL: none), before the cluster is followed. [worker] */
+void qd_shards_copies_set(qd_shards *s, const qd_shards_copies *copies, void *arg);
 /* Stops background work, flushes and closes all shards. [worker] */
 void qd_shards_close(qd_shards *s);
 /* At start, once the first state is applied: removes what a crash left of deleted indices, names
@@ -89,8 +103,14 @@ QD_MUST_CHECK
 int qd_shard_searcher(qd_shard *s, qd_searcher **out, qd_err *err);
 /* One more reference of a shard; returns s. [any] */
 qd_shard *qd_shard_ref(qd_shard *s);
-/* Primary term under which it is open. [any] */
+/* Primary term that it obeys: under which it was opened, then what qd_shard_term_set said. [any] */
 uint64_t qd_shard_primary_term(const qd_shard *s);
+/* A higher term, after the engine has adopted it (promotion, a new primary). [any] */
+void qd_shard_term_set(qd_shard *s, uint64_t term);
+/* The copy cannot go on (its engine failed, it cannot be filled): it is closed without a flush,
+ * opened again under a new term if it is the only started one, else reported as failed, with text.
+ * lost: its files cannot be used. [any] */
+void qd_shard_fail(qd_shard *s, qd_str text, bool lost);
 /* Allocation id. [any] */
 qd_str qd_shard_allocation_id(const qd_shard *s);
 

@@ -8,7 +8,7 @@
 #include "shard/shards.h"
 
 #define SHARD_LOG "shard"
-#define SHARD_RETRIES 5
+#define SHARD_REPORT_MS 1000 /* until a report that did not get through is tried again */
 #define SHARD_KEY_MAX 48
 
 typedef enum shard_phase { SHARD_OPENING, SHARD_OPEN, SHARD_FAILED, SHARD_CLOSED } shard_phase;
@@ -25,8 +25,10 @@ struct qd_shard {
     qd_shards *shards;
     char uuid[QD_UUID_TEXT];
     uint32_t number;
-    uint64_t primary_term;
-    bool fresh; /* never started: create, else open */
+    _Atomic uint64_t primary_term;
+    bool primary;   /* this copy was given as the primary; else it is filled by one */
+    bool existing;  /* the files of this allocation id must be here */
+    _Atomic bool reopening; /* its record changes by its own doing */
     char allocation_id[QD_UUID_TEXT];
     char folder[80], name[320];
     qd_account account;
@@ -36,7 +38,9 @@ struct qd_shard {
     shard_phase phase;
     qd_index_meta *index;
     char reason[256];
-    uint32_t failures;
+    bool ended;    /* taken out of the map; under qd_shards.lock: */
+    bool stopped;  /* its engine is closed for good */
+    struct qd_shard *next_ended;
     bool removing; /* delete the folder when the last reference goes */
 
     qd_rwlock gate; /* read: the engine is in use; write: it is replaced */
@@ -48,9 +52,10 @@ struct qd_shard {
     qd_reader *searcher_of;
 
     qd_shard_counts counts;
-    shard_job open, refresh, flush, sync, reopen;
+    shard_job open, refresh, flush, sync, reopen, report, close;
+    int32_t report_rc; /* what is to be reported: 0 started, else the failure; `reason` has its text */
     uint32_t idle_ticks; /* the ticker's: looks at empty buffers in a row */
-    _Atomic uint64_t refresh_due_ns, sync_due_ns, reopen_due_ns, flush_due_ns;
+    _Atomic uint64_t refresh_due_ns, sync_due_ns, report_due_ns, flush_due_ns;
     _Atomic uint64_t searched_ns; /* when a searcher was last asked for */
     /* ticker only: since when no operation has come */
     int64_t quiet_seq_no;
@@ -71,6 +76,10 @@ struct qd_shards {
     qd_cond idle;
     qd_map map;    /* "<uuid>/<number>" -> qd_shard, one reference each */
     uint32_t live; /* shards not yet freed */
+    qd_shard *ended; /* taken out of the map and not yet freed: weak */
+    uint64_t applied; /* revision of the last state followed; under apply */
+    const qd_shards_copies *copies; /* NULL: no replication */
+    void *copies_arg;
     bool stop;
     qd_thread *ticker;
     qd_cond tick;
@@ -100,6 +109,10 @@ void qdi_shard_queue(qd_shard *s, shard_job *job, const char *pool, void (*run)(
 void qdi_shard_job_end(shard_job *job);
 /* Closes the engine; with flush a clean stop. */
 void qdi_shard_stop(qd_shard *s, bool flush);
+/* Reports the primary of a closed index, which has no engine, as started. */
+void qdi_closed_report(qd_shards *all, const char *uuid, uint32_t number, qd_str allocation_id);
+/* Reports that the shard is open, or why not. */
+void qdi_shard_report_run(qd_work *w);
 /* Starts to open the shard's engine again after a failure. */
 void qdi_shard_failed(qd_shard *s);
 /* Lets the kept searcher go: all: in any case; else only if its reader is not the newest any more,
@@ -114,5 +127,7 @@ void qdi_shard_refresh_run(qd_work *w);
 void qdi_shard_flush_run(qd_work *w);
 void qdi_shard_sync_run(qd_work *w);
 void qdi_shard_open_run(qd_work *w);
+void qdi_shard_reopen_run(qd_work *w);
+void qdi_shard_close_run(qd_work *w);
 
 #endif

@@ -105,6 +105,7 @@ static void open_cluster(action_node *n)
                                     .roles = QD_STR("dim"),
                                     .version = QD_STR(QD_VERSION)},
                            .data = true,
+                           .control = true,
                            .session_ttl_ms = 30000,
                            .timeout_ms = 30000,
                            .listener = follow,

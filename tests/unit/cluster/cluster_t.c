@@ -3,7 +3,7 @@
  * tried again; names resolve as Elasticsearch's; routing equals Elasticsearch's.
  */
 #include "base/str.h"
-#include "cluster/cluster.h"
+#include "cluster/copies.h"
 #include "lib/coord_memory.h"
 #include "runtime/sync.h"
 #include "unit/unit.h"
@@ -36,6 +36,7 @@ static node node_open(const char *store, const char *id)
                  .roles = QD_STR("dm"),
                  .version = QD_STR("1")},
         .data = true,
+        .control = true,
         .session_ttl_ms = 30000,
         .timeout_ms = 10000,
     };
@@ -211,10 +212,8 @@ static void restart_takes_shards_up_under_the_next_term(void **state)
     qd_err_init(&err);
     assert_int_equal(create(&a, "i", s, "", &err), 0);
     qd_state *now = qd_cluster_state(a.cluster);
-    qd_str uuid = qd_str_c(now->indices[0]->uuid);
-    uint32_t zero = 0;
-    assert_int_equal(qd_cluster_shards_report(a.cluster, &uuid, &zero, 1, QD_SHARD_STARTED, &err),
-                     0);
+    qd_copy_ref copy = {now->indices[0]->uuid, 0, now->shards[0][0].primary};
+    assert_int_equal(qd_cluster_copy_started(a.cluster, &copy, NULL, &err), 0);
     qd_state_unref(now);
     now = qd_cluster_state(a.cluster);
     assert_int_equal(now->shards[0][0].copies[0].state, QD_SHARD_STARTED);

@@ -1,0 +1,65 @@
+/* allocator_int.h: the allocator's struct. See allocator.h. */
+#ifndef QD_CLUSTER_ALLOCATOR_INT_H
+#define QD_CLUSTER_ALLOCATOR_INT_H
+
+#include "cluster/alloc_view.h"
+#include "cluster/allocator.h"
+#include "cluster/cluster_int.h"
+
+struct qd_rpc_watch;
+
+/* A watched peer: one for each other node that the state names. */
+typedef struct allocator_peer {
+    struct qd_allocator *a;
+    struct qd_rpc_watch *watch;
+    bool seen;    /* in the state that is being looked at */
+    bool gone;    /* its process has ended: session to be closed */
+    char id[64], ephemeral[64]; /* of the node record it stands for */
+    char ended[64];             /* ephemeral id of the process that has ended */
+} allocator_peer;
+
+struct qd_allocator {
+    qd_cluster *c;
+    const qd_config *config;
+    struct qd_rpc *rpc;
+    qd_thread *thread;
+    qd_map peers; /* transport address -> allocator_peer */
+
+    /* under c->lock; c->applied is signalled */
+    bool stop, ended, kicked, peer_event;
+    int32_t ended_rc;
+    qd_coord_token ended_token;
+    qd_allocator_stats stats;
+
+    /* the thread's */
+    qd_coord_campaign *campaign;
+    uint64_t session; /* under which it stands or leads */
+    qd_coord_fence fence;
+    bool leads, confirmed; /* confirmed: the state has shown this node as the winner */
+    qd_state *looked;      /* state of the last round, NULL: none yet */
+    uint64_t again_ns;     /* mono; UINT64_MAX: never */
+};
+
+/* Opens and starts it; c is open. */
+int qdi_allocator_open(qd_cluster *c, const qd_config *config, struct qd_rpc *rpc,
+                       qd_allocator **out, qd_err *err);
+/* Ends it; gives the election back. NULL is fine. */
+void qdi_allocator_close(qd_allocator *a);
+
+/* Takes away copies of processes that are gone, brings the number of places in line. *n gets how
+ * many records were changed. */
+int qdi_allocator_mend(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err);
+/* One round of the allocation over s; *n as above. Sets again_ns. */
+int qdi_allocator_assign(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err);
+
+/* Assigns what is unassigned to the nodes with fewest copies; nothing is moved. */
+int qdi_simple_round(const qd_alloc_view *v, qd_arena *arena, qd_alloc_result *out, qd_err *err);
+
+/* Watches the transport of the nodes in s. */
+void qdi_allocator_peers_follow(qd_allocator *a, const qd_state *s);
+/* Closes the sessions of processes that have ended. */
+void qdi_allocator_peers_close(qd_allocator *a, const qd_state *s);
+/* Ends all watches. */
+void qdi_allocator_peers_fini(qd_allocator *a);
+
+#endif

@@ -1,0 +1,160 @@
+/*
+ * cluster_session.c: this node as the others see it: its session, its record "node/<id>". A node
+ * that starts ends the session of the process it was before, because that one holds no lock on the
+ * data any more; one whose process still answers is another node with a copied identity.
+ */
+#include "base/log.h"
+#include "base/str.h"
+#include "cluster/cluster_int.h"
+#include "json/tree.h"
+#include "json/writer.h"
+
+#define RECORD_MAX 65536u
+#define FORMER_WAIT_NS UINT64_C(100000000)
+#define FORMER_SAY_NS UINT64_C(10000000000)
+
+static qd_str record(qd_cluster *c, cluster_txn *t)
+{
+    qd_buf b;
+    qd_json_writer w;
+    qd_buf_init(&b, NULL, RECORD_MAX);
+    qd_json_writer_init(&w, &b, false);
+    qd_json_object(&w);
+    qd_json_field_str(&w, "name", c->self.name);
+    qd_json_field_str(&w, "host", c->self.host);
+    qd_json_field_str(&w, "transport_address", c->self.transport_address);
+    qd_json_field_str(&w, "http_address", c->self.http_address);
+    qd_json_field_str(&w, "roles", c->self.roles);
+    qd_json_field_str(&w, "version", c->self.version);
+    qd_json_field_str(&w, "ephemeral_id", c->self.ephemeral);
+    qd_json_key_c(&w, "attributes");
+    qd_json_object(&w);
+    for (uint32_t i = 0; i < c->self.nattributes; i++) {
+        qd_json_key(&w, c->self.attributes[i].key);
+        qd_json_str(&w, c->self.attributes[i].value);
+    }
+    qd_json_object_end(&w);
+    qd_json_object_end(&w);
+    return qdi_txn_value(t, &b);
+}
+
+/* Opens a session and puts the record, if there is none of this node. QD_E_CONFLICT: there is. */
+static int announce(qd_cluster *c, qd_err *err)
+{
+    cluster_txn t;
+    uint64_t session;
+    int rc = qd_coord_session_open(c->store, c->session_ttl_ms, c->timeout_ms, &session, err);
+    if (rc) return rc;
+    qdi_txn_init(&t);
+    qd_str key = qdi_txn_key(&t, "node/%.*s", QD_STR_ARG(c->self.id));
+    qdi_txn_exists(&t, key, false);
+    qdi_txn_put(&t, key, record(c, &t), session);
+    rc = qdi_txn_commit(c, &t, NULL, err);
+    qdi_txn_fini(&t);
+    if (rc) {
+        qd_coord_session_end(c->store, session);
+        return rc;
+    }
+    qd_mutex_lock(&c->lock);
+    c->session = session;
+    qd_cond_broadcast(&c->applied); /* the allocator stands under it anew */
+    qd_mutex_unlock(&c->lock);
+    return 0;
+}
+
+/* --- the process of before -------------------------------------------------------------------- */
+
+typedef struct former {
+    bool there;
+    uint64_t session;
+    char ephemeral[64], address[300];
+} former;
+
+static void text_to(const qd_json_node *root, const char *key, char *out, size_t size)
+{
+    const qd_json_node *n = qd_json_get(root, key);
+    qd_str s = n && n->type == QD_JSON_T_STRING ? n->text : (qd_str){NULL, 0};
+    size_t k = s.n < size - 1 ? s.n : size - 1;
+    if (k) memcpy(out, s.p, k);
+    out[k] = 0;
+}
+
+static int read_former(qd_cluster *c, former *out, qd_err *err)
+{
+    qd_arena a;
+    qd_coord_list list;
+    qd_json_node *root;
+    *out = (former){0};
+    qd_arena_init(&a, NULL, 1 << 20);
+    qd_str key = qd_arena_printf(&a, "node/%.*s", QD_STR_ARG(c->self.id));
+    int rc = key.p ? qd_coord_read(c->store, key, false, c->timeout_ms, &a, &list, err)
+                   : qd_err_nomem(err, "node");
+    if (!rc && list.n) {
+        qd_str value = {(const char *)list.at[0].value, list.at[0].value_len};
+        out->there = true;
+        out->session = list.at[0].session;
+        if (!qd_json_parse(&a, value, 8, &root, NULL)) {
+            text_to(root, "ephemeral_id", out->ephemeral, sizeof out->ephemeral);
+            text_to(root, "transport_address", out->address, sizeof out->address);
+        }
+    }
+    qd_arena_fini(&a);
+    return rc;
+}
+
+int qdi_session_begin(qd_cluster *c, qd_err *err)
+{
+    former f;
+    int rc;
+    for (;;) {
+        rc = read_former(c, &f, err);
+        if (rc) return rc;
+        if (f.there) qd_coord_session_end(c->store, f.session);
+        qd_err why;
+        qd_err_init(&why);
+        rc = announce(c, &why);
+        if (rc && rc != QD_E_CONFLICT) qd_err_copy(err, &why);
+        qd_err_fini(&why);
+        if (rc != QD_E_CONFLICT) return rc;
+        qd_env_sleep_ns(c->env, FORMER_WAIT_NS);
+    }
+}
+
+/* --- keeping it ------------------------------------------------------------------------------ */
+
+void qdi_session_keep(void *arg)
+{
+    qd_cluster *c = arg;
+    uint64_t period = (uint64_t)c->session_ttl_ms / 3 * 1000000u, said = 0;
+    qd_mutex_lock(&c->lock);
+    while (!c->stop) {
+        uint64_t until = qd_env_mono_ns(c->env) + period;
+        while (!c->stop && qd_env_mono_ns(c->env) < until) {
+            (void)qd_cond_wait_until(&c->keeper_wake, &c->lock, until);
+        }
+        if (c->stop) break;
+        uint64_t session = c->session;
+        qd_mutex_unlock(&c->lock);
+        qd_err err;
+        qd_err_init(&err);
+        int rc = qd_coord_session_keep(c->store, session, c->session_ttl_ms / 3, &err);
+        if (rc == QD_E_SESSION_EXPIRED) {
+            qd_err_fini(&err);
+            qd_log_warn(CLUSTER_LOG, "this node's session has expired, it joins anew");
+            rc = announce(c, &err);
+            if (rc == QD_E_CONFLICT) {
+                (void)qd_err_set(&err, rc, "another process has taken this node's identity [%.*s]",
+                                 QD_STR_ARG(c->self.id));
+            }
+        }
+        uint64_t now = qd_env_mono_ns(c->env);
+        if (rc && (!said || now - said > FORMER_SAY_NS)) {
+            said = now;
+            qd_log_warn(CLUSTER_LOG, "session of this node: %s", qd_err_reason(&err));
+        }
+        if (!rc) said = 0;
+        qd_err_fini(&err);
+        qd_mutex_lock(&c->lock);
+    }
+    qd_mutex_unlock(&c->lock);
+}
