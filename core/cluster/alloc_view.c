@@ -39,8 +39,7 @@ static int pairs_below(const qd_settings *s, qd_str prefix, qd_str but, qd_arena
     return 0;
 }
 
-static int filters_below(const qd_settings *s, const char *base, qd_arena *a,
-                         qd_alloc_filters *out)
+static int filters_below(const qd_settings *s, const char *base, qd_arena *a, qd_alloc_filters *out)
 {
     qd_str tier = QD_STR("_tier_preference"), none = {NULL, 0};
     qd_str include = qd_arena_printf(a, "%sinclude.", base),

@@ -1,6 +1,6 @@
 /*
- * alloc_view.h: the cluster state as the allocation (allocation/allocation.h) looks at it. Places in
- * the view are those of the state: index i of one is index i of the other, shards are grouped by
+ * alloc_view.h: the cluster state as the allocation (allocation/allocation.h) looks at it. Places
+ * in the view are those of the state: index i of one is index i of the other, shards are grouped by
  * index, nodes of the state come first, then those that only copies and in-sync sets name.
  */
 #ifndef QD_CLUSTER_ALLOC_VIEW_H

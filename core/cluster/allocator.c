@@ -101,10 +101,10 @@ typedef enum outcome { DONE, AGAIN, LATER, LOST } outcome;
 
 static outcome judge(int rc, qd_err *err)
 {
-    outcome o = rc == 0                                             ? DONE
-                : rc == QD_E_CONFLICT                               ? AGAIN
+    outcome o = rc == 0                                           ? DONE
+                : rc == QD_E_CONFLICT                             ? AGAIN
                 : rc == QD_E_FENCED || rc == QD_E_SESSION_EXPIRED ? LOST
-                                                                    : LATER;
+                                                                  : LATER;
     if (o == LATER) qd_log_warn(CLUSTER_LOG, "allocation of shards: %s", qd_err_reason(err));
     return o;
 }

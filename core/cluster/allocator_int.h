@@ -12,8 +12,8 @@ struct qd_rpc_watch;
 typedef struct allocator_peer {
     struct qd_allocator *a;
     struct qd_rpc_watch *watch;
-    bool seen;    /* in the state that is being looked at */
-    bool gone;    /* its process has ended: session to be closed */
+    bool seen;                  /* in the state that is being looked at */
+    bool gone;                  /* its process has ended: session to be closed */
     char id[64], ephemeral[64]; /* of the node record it stands for */
     char ended[64];             /* ephemeral id of the process that has ended */
 } allocator_peer;

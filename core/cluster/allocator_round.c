@@ -1,7 +1,7 @@
 /*
  * allocator_round.c: from a state to committed changes of shards' records. Records are changed in
- * groups, one transaction each, every one of which is sound by itself: a conflict in one group costs
- * that group, and the next state brings it again.
+ * groups, one transaction each, every one of which is sound by itself: a conflict in one group
+ * costs that group, and the next state brings it again.
  */
 #include "base/log.h"
 #include "base/str.h"
@@ -136,8 +136,8 @@ typedef struct deciding {
     const qd_alloc_view *view;
     qd_arena *arena;
     group g;
-    qd_shard_edit e; /* of the shard at hand */
-    uint32_t shard;  /* NONE: of none */
+    qd_shard_edit e;  /* of the shard at hand */
+    uint32_t shard;   /* NONE: of none */
     int64_t later_ms; /* wall clock of the next attempt that has to wait */
 } deciding;
 

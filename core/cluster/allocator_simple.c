@@ -32,8 +32,10 @@ static uint32_t least(const simple *x, const qd_alloc_shard *s)
 static void place_primary(simple *x, uint32_t shard)
 {
     const qd_alloc_shard *s = &x->v->shards[shard];
-    qd_alloc_decision d = {
-        .action = QD_ALLOC_ASSIGN_PRIMARY, .index = s->index, .shard = shard, .node = QD_ALLOC_NONE};
+    qd_alloc_decision d = {.action = QD_ALLOC_ASSIGN_PRIMARY,
+                           .index = s->index,
+                           .shard = shard,
+                           .node = QD_ALLOC_NONE};
     if (s->fresh) {
         d.source = QD_ALLOC_FROM_NOTHING;
         d.node = least(x, s);

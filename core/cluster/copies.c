@@ -19,7 +19,7 @@ typedef struct copy_args {
     qd_str text;
     qd_copy_failure failure;
     uint64_t new_term; /* out: REOPEN */
-    char name[96]; /* "[uuid][number]", for messages */
+    char name[96];     /* "[uuid][number]", for messages */
 } copy_args;
 
 static int not_there(const copy_args *a, qd_str id, qd_err *err)
@@ -74,11 +74,10 @@ static int fail_others(const copy_args *a, qd_shard_edit *e)
 {
     for (uint32_t i = 0; i < a->nids; i++) {
         qd_str id = a->ids[i];
-        int rc = qd_str_eq(id, a->self)             ? QD_E_ARG
-                 : qd_shard_meta_copy(&e->s, id) ? qd_shard_edit_fail(
-                                                       e, id, QD_UNASSIGNED_ALLOCATION_FAILED,
-                                                       a->text, true)
-                                                 : qd_shard_edit_stale(e, id);
+        int rc = qd_str_eq(id, a->self) ? QD_E_ARG
+                 : qd_shard_meta_copy(&e->s, id)
+                     ? qd_shard_edit_fail(e, id, QD_UNASSIGNED_ALLOCATION_FAILED, a->text, true)
+                     : qd_shard_edit_stale(e, id);
         if (rc) return rc;
     }
     return 0;
@@ -146,10 +145,8 @@ static int make(qd_cluster *c, copy_args *a, qd_state **out, qd_err *err)
 
 int qd_cluster_copy_started(qd_cluster *c, const qd_copy_ref *copy, qd_state **out, qd_err *err)
 {
-    copy_args a = {.step = STARTED,
-                   .uuid = copy->uuid,
-                   .number = copy->number,
-                   .self = copy->allocation_id};
+    copy_args a = {
+        .step = STARTED, .uuid = copy->uuid, .number = copy->number, .self = copy->allocation_id};
     return make(c, &a, out, err);
 }
 

@@ -3,8 +3,8 @@
  * tried again from a newer state while it conflicts, and returns when this node has applied the
  * result. The allocator's changes stand in allocator.h; the steps themselves in shard_edit.h.
  *
- * Errors beside the named: those of qd_coord_commit; QD_E_PROCESS_CLUSTER_EVENT_TIMEOUT: it may have
- * been committed. All [worker]; *out (may be NULL) gets the applied state with a reference.
+ * Errors beside the named: those of qd_coord_commit; QD_E_PROCESS_CLUSTER_EVENT_TIMEOUT: it may
+ * have been committed. All [worker]; *out (may be NULL) gets the applied state with a reference.
  */
 #ifndef QD_CLUSTER_COPIES_H
 #define QD_CLUSTER_COPIES_H
@@ -25,18 +25,20 @@ QD_MUST_CHECK
 int qd_cluster_copy_started(qd_cluster *c, const qd_copy_ref *copy, qd_state **out, qd_err *err);
 typedef enum qd_copy_failure {
     QD_COPY_FAILED,
-    QD_COPY_LOST,  /* its files cannot be used: it leaves the in-sync set unless it is the last one */
+    QD_COPY_LOST,  /* its files cannot be used: it leaves the in-sync set unless it is the last one
+                    */
     QD_COPY_PASSES /* want of room or memory: attempts go on for ever */
 } qd_copy_failure;
-/* The copy (of this node) failed, text says why. It becomes unassigned; a failed primary is replaced
- * at once when another copy is started. QD_E_NOTFOUND: the copy is not assigned any more. */
+/* The copy (of this node) failed, text says why. It becomes unassigned; a failed primary is
+ * replaced at once when another copy is started. QD_E_NOTFOUND: the copy is not assigned any more.
+ */
 QD_MUST_CHECK
 int qd_cluster_copy_failed(qd_cluster *c, const qd_copy_ref *copy, qd_str text,
                            qd_copy_failure failure, qd_state **out, qd_err *err);
 /* The engine of a copy of this node failed while it was used, its files may be sound. Of a primary
  * without another started copy: it is to be opened again in its place, under *term; it is
- * INITIALIZING until it is started. *term 0: another copy is primary now, or this was a replica; the
- * copy is unassigned. QD_E_NOTFOUND: it was before. */
+ * INITIALIZING until it is started. *term 0: another copy is primary now, or this was a replica;
+ * the copy is unassigned. QD_E_NOTFOUND: it was before. */
 QD_MUST_CHECK
 int qd_cluster_copy_reopen(qd_cluster *c, const qd_copy_ref *copy, qd_str text, uint64_t *term,
                            qd_err *err);
@@ -50,7 +52,8 @@ typedef struct qd_primary_ref {
     uint64_t term;
 } qd_primary_ref;
 
-/* A copy that holds everything joins the in-sync set. QD_E_NOTFOUND: it is not assigned any more. */
+/* A copy that holds everything joins the in-sync set. QD_E_NOTFOUND: it is not assigned any more.
+ */
 QD_MUST_CHECK
 int qd_cluster_primary_admit(qd_cluster *c, const qd_primary_ref *primary, qd_str allocation_id,
                              qd_state **out, qd_err *err);

@@ -227,9 +227,9 @@ static void unassign(qd_shard_edit *e, uint32_t i, qd_unassigned_reason reason, 
     qd_copy *c = &e->copies[i];
     uint32_t failures = c->failures + (reason == QD_UNASSIGNED_ALLOCATION_FAILED);
     *c = (qd_copy){
-        .recovery = i                ? QD_RECOVERY_PEER
-                    : e->s.fresh     ? QD_RECOVERY_EMPTY_STORE
-                                     : QD_RECOVERY_EXISTING_STORE,
+        .recovery = i            ? QD_RECOVERY_PEER
+                    : e->s.fresh ? QD_RECOVERY_EMPTY_STORE
+                                 : QD_RECOVERY_EXISTING_STORE,
         .reason = reason,
         .since_ms = e->now_ms,
         .failures = failures,

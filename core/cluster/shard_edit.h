@@ -1,8 +1,8 @@
 /*
  * shard_edit.h: the transitions of a shard's record, as pure functions on a copy of it. Whoever
- * changes a record begins an edit from the applied one, makes its step, and commits the result under
- * a compare on mod_revision. Steps that the present record does not allow return QD_E_CONFLICT and
- * leave it as it was. All [any].
+ * changes a record begins an edit from the applied one, makes its step, and commits the result
+ * under a compare on mod_revision. Steps that the present record does not allow return
+ * QD_E_CONFLICT and leave it as it was. All [any].
  *
  * Safety: no step takes the last copy in sync away but the forced ones; a primary is made only from
  * a copy in sync (or of a fresh shard, or forced), and raises the term; what is removed from the
@@ -48,15 +48,16 @@ int qd_shard_edit_new(qd_shard_edit *e, qd_arena *arena, uint32_t replicas, int6
  * empty; else the place must be that of a copy in sync. */
 QD_MUST_CHECK
 int qd_shard_edit_assign_primary(qd_shard_edit *e, const qd_shard_place *p, qd_primary_force force);
-/* Gives an unassigned replica (the one with fewest failures) a place; it is filled from the primary.
+/* Gives an unassigned replica (the one with fewest failures) a place; it is filled from the
+ * primary.
  */
 QD_MUST_CHECK
 int qd_shard_edit_assign_replica(qd_shard_edit *e, const qd_shard_place *p);
 /* Begins to move a started copy. */
 QD_MUST_CHECK
 int qd_shard_edit_relocate(qd_shard_edit *e, qd_str allocation_id, const qd_shard_place *p);
-/* Adds an assigned, initialising copy to those in sync; what its node had of the shard before is not
- * any more. 0 too when it is there already. */
+/* Adds an assigned, initialising copy to those in sync; what its node had of the shard before is
+ * not any more. 0 too when it is there already. */
 QD_MUST_CHECK
 int qd_shard_edit_admit(qd_shard_edit *e, qd_str allocation_id);
 /* An initialising copy can be used. Replicas must be in sync. The target of a move takes the place

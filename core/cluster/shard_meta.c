@@ -105,9 +105,8 @@ static int check_copy(const qd_shard_meta *s, uint32_t i, qd_err *err)
         return bad(err, "a started copy is not in sync");
     }
     const qd_copy *partner = c->partner.n ? qd_shard_meta_copy(s, c->partner) : NULL;
-    if (c->state == QD_SHARD_RELOCATING &&
-        (!partner || partner->state != QD_SHARD_INITIALIZING ||
-         !qd_str_eq(partner->partner, c->allocation_id))) {
+    if (c->state == QD_SHARD_RELOCATING && (!partner || partner->state != QD_SHARD_INITIALIZING ||
+                                            !qd_str_eq(partner->partner, c->allocation_id))) {
         return bad(err, "a relocating copy has no target");
     }
     if (c->state == QD_SHARD_STARTED && c->partner.n) return bad(err, "a partner without a move");
@@ -215,8 +214,8 @@ typedef struct reading {
 static void wrong(reading *r, const char *member)
 {
     if (!r->rc) {
-        r->rc = qd_err_set(r->err, QD_E_CORRUPT, "record of a shard: [%s] is missing or wrong",
-                           member);
+        r->rc =
+            qd_err_set(r->err, QD_E_CORRUPT, "record of a shard: [%s] is missing or wrong", member);
     }
 }
 
@@ -258,16 +257,15 @@ static uint32_t name_of(reading *r, const qd_json_node *n, const char *key,
 static qd_copy read_copy(reading *r, const qd_json_node *n)
 {
     return (qd_copy){
-        .state =
-            (qd_shard_state)name_of(r, n, "state", states, QD_COUNT_OF(states), true),
+        .state = (qd_shard_state)name_of(r, n, "state", states, QD_COUNT_OF(states), true),
         .recovery = (qd_recovery_source)name_of(r, n, "recovery", recoveries,
                                                 QD_COUNT_OF(recoveries), true),
         .allocation_id = text_of(r, n, "id"),
         .node = text_of(r, n, "node"),
         .ephemeral = text_of(r, n, "ephemeral"),
         .partner = text_of(r, n, "partner"),
-        .reason = (qd_unassigned_reason)name_of(r, n, "reason", reasons, QD_COUNT_OF(reasons),
-                                                false),
+        .reason =
+            (qd_unassigned_reason)name_of(r, n, "reason", reasons, QD_COUNT_OF(reasons), false),
         .since_ms = (int64_t)number_of(r, n, "since_ms", INT64_MAX, false),
         .failures = (uint32_t)number_of(r, n, "failures", UINT32_MAX, false),
         /* what is no UTF-8 has grown when it was written */

@@ -89,7 +89,10 @@ typedef struct qd_shard_meta {
 } qd_shard_meta;
 
 /* Is it on a node? [any] */
-static inline bool qd_copy_is_assigned(const qd_copy *c) { return c->state != QD_SHARD_UNASSIGNED; }
+static inline bool qd_copy_is_assigned(const qd_copy *c)
+{
+    return c->state != QD_SHARD_UNASSIGNED;
+}
 /* Does it serve (STARTED or RELOCATING)? [any] */
 static inline bool qd_copy_is_active(const qd_copy *c)
 {

@@ -138,7 +138,8 @@ int qdi_shard_make(qd_shards *all, const qd_index_meta *m, uint32_t number, cons
     qd_mutex_init(&s->searcher_lock);
     qd_cond_init(&s->changed);
     qd_rwlock_init(&s->gate);
-    shard_job *jobs[] = {&s->open, &s->refresh, &s->flush, &s->sync, &s->reopen, &s->report, &s->close};
+    shard_job *jobs[] = {&s->open,   &s->refresh, &s->flush, &s->sync,
+                         &s->reopen, &s->report,  &s->close};
     for (size_t i = 0; i < QD_COUNT_OF(jobs); i++) jobs[i]->shard = s;
     *out = s;
     return 0;
@@ -300,8 +301,8 @@ static bool report_started(qd_shard *s)
     for (;;) {
         qd_err err;
         qd_err_init(&err);
-        int rc = s->shards->cluster ? qd_cluster_copy_started(s->shards->cluster, &copy, NULL, &err)
-                                    : 0;
+        int rc =
+            s->shards->cluster ? qd_cluster_copy_started(s->shards->cluster, &copy, NULL, &err) : 0;
         bool gone = rc == QD_E_NOTFOUND || rc == QD_E_CONFLICT;
         if (rc && !gone) {
             qd_log_warn(SHARD_LOG, "%s is open, which could not be reported: %s", s->name,
@@ -309,8 +310,7 @@ static bool report_started(qd_shard *s)
         }
         qd_err_fini(&err);
         if (!rc || gone) return !rc;
-        uint64_t until =
-            qd_env_mono_ns(s->shards->env) + SHARD_REPORT_MS * UINT64_C(1000000);
+        uint64_t until = qd_env_mono_ns(s->shards->env) + SHARD_REPORT_MS * UINT64_C(1000000);
         qd_mutex_lock(&s->lock);
         while (s->phase != SHARD_CLOSED && qd_env_mono_ns(s->shards->env) < until) {
             (void)qd_cond_wait_until(&s->changed, &s->lock, until);
@@ -418,9 +418,9 @@ static void reopen(qd_shard *s)
     snprintf(reason, sizeof reason, "%s", s->reason);
     qd_mutex_unlock(&s->lock);
     atomic_store(&s->reopening, true);
-    int rc = s->shards->cluster ? qd_cluster_copy_reopen(s->shards->cluster, &copy,
-                                                         qd_str_c(reason), &term, &err)
-                                : QD_E_NOTFOUND;
+    int rc = s->shards->cluster
+                 ? qd_cluster_copy_reopen(s->shards->cluster, &copy, qd_str_c(reason), &term, &err)
+                 : QD_E_NOTFOUND;
     if (rc || !term) {
         qd_mutex_lock(&s->lock);
         if (s->phase == SHARD_OPENING) s->phase = SHARD_FAILED;

@@ -270,13 +270,12 @@ static void promotion_takes_a_started_copy_at_once(void **state)
     assert_int_equal(qd_shard_edit_assign_replica(&e, &p[2]), 0);
     assert_int_equal(qd_shard_edit_admit(&e, p[2].allocation_id), 0);
     assert_int_equal(qd_shard_edit_start(&e, p[2].allocation_id), 0);
-    assert_int_equal(qd_shard_edit_fail(&e, QD_STR("a1"), QD_UNASSIGNED_NODE_LEFT, QD_STR(""),
-                                        false),
-                     0);
+    assert_int_equal(
+        qd_shard_edit_fail(&e, QD_STR("a1"), QD_UNASSIGNED_NODE_LEFT, QD_STR(""), false), 0);
     assert_true(qd_str_is(e.s.primary, "a3"));
     assert_int_equal(e.s.primary_term, 2);
     assert_int_equal(e.copies[0].state, QD_SHARD_STARTED);
-    assert_null(qd_shard_meta_copy(&e.s, QD_STR("a2"))); /* was being filled: begins again */
+    assert_null(qd_shard_meta_copy(&e.s, QD_STR("a2")));        /* was being filled: begins again */
     assert_non_null(qd_shard_meta_in_sync(&e.s, QD_STR("a1"))); /* until the primary says so */
     assert_int_equal(qd_shard_edit_stale(&e, QD_STR("a1")), 0);
     assert_int_equal(qd_shard_edit_stale(&e, QD_STR("a3")), QD_E_CONFLICT);
