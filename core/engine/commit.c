@@ -17,6 +17,13 @@ static void write_hex(qd_json_writer *w, const char *key, const uint8_t id[16])
     qd_json_field_str(w, key, (qd_str){hex, 32});
 }
 
+static void write_u64(qd_json_writer *w, const char *key, uint64_t v)
+{
+    char hex[17];
+    snprintf(hex, sizeof hex, "%016" PRIx64, v);
+    qd_json_field_str(w, key, (qd_str){hex, 16});
+}
+
 static void encode(qd_json_writer *w, const qd_commit *c)
 {
     qd_json_object(w);
@@ -27,6 +34,20 @@ static void encode(qd_json_writer *w, const qd_commit *c)
     qd_json_field_int(w, "local_checkpoint", c->local_checkpoint);
     qd_json_field_int(w, "max_seq_no", c->max_seq_no);
     qd_json_field_int(w, "primary_term", (int64_t)c->primary_term);
+    qd_json_field_int(w, "translog_first", (int64_t)c->translog_first);
+    qd_json_field_int(w, "operations_from", c->operations_from);
+    qd_json_field_int(w, "published_term", (int64_t)c->published_term);
+    qd_json_field_int(w, "published_generation", (int64_t)c->published_generation);
+    qd_json_key_c(w, "leases");
+    qd_json_array(w);
+    for (uint32_t i = 0; i < c->leases_n; i++) {
+        qd_json_object(w);
+        qd_json_field_str(w, "id", qd_str_c(c->leases[i].id));
+        qd_json_field_int(w, "retaining_seq_no", c->leases[i].retaining_seq_no);
+        qd_json_field_int(w, "renewed_ms", c->leases[i].renewed_ms);
+        qd_json_object_end(w);
+    }
+    qd_json_array_end(w);
     qd_json_key_c(w, "segments");
     qd_json_array(w);
     for (uint32_t i = 0; i < c->n; i++) {
@@ -36,6 +57,8 @@ static void encode(qd_json_writer *w, const qd_commit *c)
         qd_json_field_int(w, "docs", s->docs);
         qd_json_field_int(w, "live", s->live);
         qd_json_field_int(w, "live_generation", (int64_t)s->live_generation);
+        qd_json_field_int(w, "bytes", (int64_t)s->bytes);
+        write_u64(w, "hash", s->hash);
         qd_json_object_end(w);
     }
     qd_json_array_end(w);
@@ -69,19 +92,33 @@ int qd_commit_write(qd_store *s, qd_str folder, const qd_commit *c, qd_err *err)
     return rc;
 }
 
-static bool read_hex(const qd_json_node *n, uint8_t id[16])
+static bool read_digits(const qd_json_node *n, uint8_t *out, size_t bytes)
 {
-    if (!n || n->type != QD_JSON_T_STRING || n->text.n != 32) return false;
-    for (int i = 0; i < 16; i++) {
+    if (!n || n->type != QD_JSON_T_STRING || n->text.n != 2 * bytes) return false;
+    for (size_t i = 0; i < bytes; i++) {
         int v = 0;
-        for (int k = 0; k < 2; k++) {
+        for (size_t k = 0; k < 2; k++) {
             char c = n->text.p[2 * i + k];
             int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
             if (d < 0) return false;
             v = v << 4 | d;
         }
-        id[i] = (uint8_t)v;
+        out[i] = (uint8_t)v;
     }
+    return true;
+}
+
+static bool read_hex(const qd_json_node *n, uint8_t id[16])
+{
+    return read_digits(n, id, 16);
+}
+
+static bool read_u64(const qd_json_node *n, uint64_t *out)
+{
+    uint8_t bytes[8];
+    if (!read_digits(n, bytes, 8)) return false;
+    *out = 0;
+    for (int i = 0; i < 8; i++) *out = *out << 8 | bytes[i];
     return true;
 }
 
@@ -93,27 +130,59 @@ static bool read_i64(const qd_json_node *object, const char *key, int64_t least,
 
 static bool read_segment(const qd_json_node *n, qd_commit_segment *s)
 {
-    int64_t docs, live, generation;
+    int64_t docs, live, generation, bytes;
     if (!read_hex(qd_json_get(n, "id"), s->id) || !read_i64(n, "docs", 0, &docs) ||
         !read_i64(n, "live", 0, &live) || !read_i64(n, "live_generation", 0, &generation) ||
+        !read_i64(n, "bytes", 0, &bytes) || !read_u64(qd_json_get(n, "hash"), &s->hash) ||
         docs > UINT32_MAX || live > docs) {
         return false;
     }
     s->docs = (uint32_t)docs;
     s->live = (uint32_t)live;
     s->live_generation = (uint64_t)generation;
+    s->bytes = (uint64_t)bytes;
     return true;
+}
+
+static bool read_lease(const qd_json_node *n, qd_engine_lease *l)
+{
+    const qd_json_node *id = qd_json_get(n, "id");
+    if (!id || id->type != QD_JSON_T_STRING || id->text.n == 0 || id->text.n > QD_LEASE_ID_MAX ||
+        !read_i64(n, "retaining_seq_no", 0, &l->retaining_seq_no) ||
+        !read_i64(n, "renewed_ms", INT64_MIN, &l->renewed_ms)) {
+        return false;
+    }
+    memcpy(l->id, id->text.p, id->text.n);
+    l->id[id->text.n] = 0;
+    return true;
+}
+
+static int decode_leases(const qd_json_node *root, qd_arena *arena, qd_commit *c)
+{
+    const qd_json_node *list = qd_json_get(root, "leases");
+    if (!list || list->type != QD_JSON_T_ARRAY || list->n > QD_LEASES_MAX) return QD_E_CORRUPT;
+    c->leases_n = 0;
+    c->leases = qd_arena_alloc(arena, (list->n + 1) * sizeof *c->leases);
+    if (!c->leases) return QD_E_NOMEM;
+    for (const qd_json_node *n = list->first; n; n = n->next) {
+        if (!read_lease(n, &c->leases[c->leases_n++])) return QD_E_CORRUPT;
+    }
+    return 0;
 }
 
 static int decode(const qd_json_node *root, qd_arena *arena, qd_commit *c)
 {
-    int64_t generation, translog, term;
+    int64_t generation, translog, first, term, shown_term, shown;
     const qd_json_node *list = qd_json_get(root, "segments");
     if (!read_i64(root, "generation", 1, &generation) ||
         !read_i64(root, "translog_generation", 1, &translog) ||
         !read_i64(root, "local_checkpoint", -1, &c->local_checkpoint) ||
         !read_i64(root, "max_seq_no", -1, &c->max_seq_no) ||
         !read_i64(root, "primary_term", 0, &term) ||
+        !read_i64(root, "translog_first", 1, &first) || first > translog ||
+        !read_i64(root, "operations_from", 0, &c->operations_from) ||
+        !read_i64(root, "published_term", 0, &shown_term) ||
+        !read_i64(root, "published_generation", 0, &shown) ||
         !read_hex(qd_json_get(root, "translog_uuid"), c->translog_uuid) ||
         !read_hex(qd_json_get(root, "history_uuid"), c->history_uuid) || !list ||
         list->type != QD_JSON_T_ARRAY || list->n > QD_COMMIT_SEGMENTS_MAX) {
@@ -122,13 +191,16 @@ static int decode(const qd_json_node *root, qd_arena *arena, qd_commit *c)
     c->generation = (uint64_t)generation;
     c->translog_generation = (uint64_t)translog;
     c->primary_term = (uint64_t)term;
+    c->translog_first = (uint64_t)first;
+    c->published_term = (uint64_t)shown_term;
+    c->published_generation = (uint64_t)shown;
     c->n = 0;
     c->segments = qd_arena_alloc(arena, (list->n + 1) * sizeof *c->segments);
     if (!c->segments) return QD_E_NOMEM;
     for (const qd_json_node *n = list->first; n; n = n->next) {
         if (!read_segment(n, &c->segments[c->n++])) return QD_E_CORRUPT;
     }
-    return 0;
+    return decode_leases(root, arena, c);
 }
 
 int qd_commit_read(qd_store *s, qd_str folder, qd_arena *arena, qd_commit *out, qd_err *err)

@@ -6,16 +6,16 @@
 #ifndef QD_ENGINE_COMMIT_H
 #define QD_ENGINE_COMMIT_H
 
-#include "base/arena.h"
-#include "store/store.h"
+#include "engine/replica.h"
 
-#define QD_COMMIT_VERSION 1u
+#define QD_COMMIT_VERSION 2u
 #define QD_COMMIT_SEGMENTS_MAX 65536u
 
 typedef struct qd_commit_segment {
     uint8_t id[16];
     uint32_t docs, live;
     uint64_t live_generation; /* 0: no deletions */
+    uint64_t bytes, hash;     /* of the segment's file */
 } qd_commit_segment;
 
 typedef struct qd_commit {
@@ -23,11 +23,16 @@ typedef struct qd_commit {
     uint8_t translog_uuid[16];
     uint8_t history_uuid[16];
     uint64_t translog_generation; /* replay begins here */
+    uint64_t translog_first;      /* oldest one that is kept, for other copies */
+    int64_t operations_from;      /* from this number on the translog is complete */
     int64_t local_checkpoint;     /* operations up to here are in the segments */
     int64_t max_seq_no;
     uint64_t primary_term;
+    uint64_t published_term, published_generation; /* order of what it shows */
     uint32_t n;
     qd_commit_segment *segments;
+    uint32_t leases_n;
+    qd_engine_lease *leases;
 } qd_commit;
 
 /* Publishes c as "<folder>/commit", durably. [worker] */

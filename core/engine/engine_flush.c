@@ -1,9 +1,9 @@
 /*
  * engine_flush.c: commit points.
  *
- * Order: roll the translog, refresh (all operations of older generations are then in segments),
- * sync the new files, write changed live documents, publish the commit point, and only then trim
- * the translog and remove what the commit point before needed. A crash between any two steps leaves
+ * Order: roll the translog, refresh (all operations of older generations are then in segments, but for
+ * those above the global checkpoint), write changed live documents, sync the new files, publish the
+ * commit point, and only then trim the translog and remove what the commit point before needed. A crash between any two steps leaves
  * the commit point before with everything it names.
  */
 #include "base/log.h"
@@ -12,183 +12,200 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct flush_entry {
-    engine_segment *segment;
-    qd_live *live; /* a reference, NULL: all live */
-    uint64_t live_generation;
-    bool write_live, sync;
-} flush_entry;
+#define LISTS_MAX ((size_t)64 << 20)
 
-typedef struct flush_state {
-    flush_entry *at;
-    size_t n;
-    int64_t checkpoint;
-    uint64_t translog_generation;
-} flush_state;
-
-static qd_str folder_prefix(const qd_engine *e, char *buf, size_t n)
+/* Everything listed, each with a reference, and a reference on what lives now. Under publish_lock. */
+static int list(qd_engine *e, engine_snapshot *out, qd_live **lives)
 {
-    int len = snprintf(buf, n, "%s/", e->folder);
-    qd_assert(len > 0 && (size_t)len < n);
-    return (qd_str){buf, (size_t)len};
-}
-
-static void state_free(qd_engine *e, flush_state *f)
-{
-    for (size_t i = 0; i < f->n; i++) {
-        qd_live_unref(f->at[i].live);
-        if (f->at[i].segment) qdi_engine_segment_drop(e, f->at[i].segment);
-    }
-    qd_free(f->at);
-}
-
-/* What the commit point will name, each with a reference. */
-static int snapshot(qd_engine *e, flush_state *f, qd_err *err)
-{
-    qd_mutex_lock(&e->publish_lock);
-    f->at = qd_calloc(e->account, (e->segments.n + 1) * sizeof *f->at);
-    if (f->at) {
-        f->n = e->segments.n;
-        for (size_t i = 0; i < f->n; i++) {
-            engine_segment *s = e->segments.at[i];
-            s->refs++;
-            f->at[i] = (flush_entry){
-                .segment = s,
-                .live = s->live ? qd_live_ref(s->live) : NULL,
-                .live_generation = s->live_generation + (s->live_unsaved ? 1 : 0),
-                .write_live = s->live_unsaved,
-                .sync = !s->synced,
-            };
+    for (size_t i = 0; i < e->segments.n; i++) {
+        engine_segment *s = e->segments.at[i];
+        s->refs++;
+        if (s->live_unsaved || s->live_mutable) {
+            /* shared from now on: the next deletion copies it */
+            s->live_unsaved = true;
+            s->live_mutable = false;
+            lives[i] = qd_live_ref(s->live);
+        } else if (s->file) {
+            s->file->refs++;
         }
-        f->checkpoint = e->shown_seq_no;
+        out->pairs.at[out->pairs.n++] = (engine_pair){s, lives[i] ? NULL : s->file};
     }
-    qd_mutex_unlock(&e->publish_lock);
-    return f->at ? 0 : qd_err_nomem(err, "commit point");
-}
-
-static int sync_files(qd_engine *e, flush_state *f, qd_err *err)
-{
-    qd_str *names = qd_alloc(e->account, (f->n + 1) * sizeof *names);
-    size_t n = 0;
-    if (!names) return qd_err_nomem(err, "list of files");
-    for (size_t i = 0; i < f->n; i++) {
-        if (f->at[i].sync) names[n++] = qd_segment_name(f->at[i].segment->segment);
-    }
-    int rc = n ? qd_store_sync(e->store, names, n, err) : 0;
-    qd_free(names);
-    /* whatever the reason, these files are lost: a second sync that succeeds would prove nothing */
-    return rc ? qdi_engine_fail(e, err) : 0;
-}
-
-static int write_lives(qd_engine *e, flush_state *f, qd_err *err)
-{
-    char prefix[ENGINE_NAME_MAX];
-    uint8_t id[16];
-    qd_str folder = folder_prefix(e, prefix, sizeof prefix);
-    for (size_t i = 0; i < f->n; i++) {
-        flush_entry *x = &f->at[i];
-        if (!x->write_live) continue;
-        const uint8_t *segment = qd_segment_id(x->segment->segment);
-        qdi_engine_id(e, id);
-        char name[ENGINE_NAME_MAX], live[QD_LIVE_NAME_BYTES];
-        /* one that a failed commit left behind under this number */
-        qd_str object = qd_live_name(segment, x->live_generation, live);
-        int len = snprintf(name, sizeof name, "%.*s%.*s", QD_STR_ARG(folder), QD_STR_ARG(object));
-        int rc = qd_store_delete(e->store, (qd_str){name, (size_t)len}, err);
-        if (!rc) {
-            rc = qd_live_write(x->live, e->store, folder, segment, x->live_generation, id, NULL,
-                               err);
-        }
-        if (rc) return rc;
-    }
+    out->shown = e->shown_seq_no;
+    out->published_term = e->published_term;
+    out->published_generation = e->published_generation;
     return 0;
 }
 
-static int publish_commit(qd_engine *e, flush_state *f, qd_err *err)
+/* Writes the live documents of one segment; the file becomes its newest. Under save_lock. */
+static int save(qd_engine *e, engine_pair *p, qd_live *live, qd_err *err)
 {
-    qd_commit c = {
-        .generation = e->commit_generation + 1,
-        .translog_generation = f->translog_generation,
-        .local_checkpoint = f->checkpoint,
-        .max_seq_no = f->checkpoint,
-        .primary_term = e->primary_term,
-        .n = (uint32_t)f->n,
-    };
-    memcpy(c.translog_uuid, e->translog_uuid, 16);
-    memcpy(c.history_uuid, e->history_uuid, 16);
-    c.segments = qd_alloc(e->account, (f->n + 1) * sizeof *c.segments);
-    if (!c.segments) return qd_err_nomem(err, "commit point");
-    for (size_t i = 0; i < f->n; i++) {
-        const flush_entry *x = &f->at[i];
-        uint32_t docs = qd_segment_docs(x->segment->segment);
-        c.segments[i] = (qd_commit_segment){
-            .docs = docs,
-            .live = x->live ? qd_live_count(x->live) : docs,
-            .live_generation = x->live_generation,
-        };
-        memcpy(c.segments[i].id, qd_segment_id(x->segment->segment), 16);
+    char prefix[ENGINE_NAME_MAX];
+    uint8_t id[16];
+    engine_segment *s = p->segment;
+    int len = snprintf(prefix, sizeof prefix, "%s/", e->folder);
+    const uint8_t *segment = qd_segment_id(s->segment);
+    /* two primaries of different terms may both have deletions in a segment they share */
+    uint64_t generation = s->file ? s->file->generation + 1 : 1, least;
+    least = (atomic_load(&e->primary_term) & 0x3fffffff) << 32;
+    if (!qdi_engine_follows(e) && generation <= least) generation = least + 1;
+    qdi_engine_id(e, id);
+    int rc = qd_live_write(live, e->store, (qd_str){prefix, (size_t)len}, segment, generation, id,
+                           false, NULL, err);
+    if (rc) return rc;
+    engine_live *x = qdi_engine_live_make(e, segment, generation, qd_live_count(live), err);
+    if (!x) return err && err->code ? err->code : QD_E_NOMEM;
+    qd_mutex_lock(&e->publish_lock);
+    engine_live *before = s->file;
+    x->refs = 2; /* the segment's and the pair's */
+    s->file = p->file = x;
+    s->live_unsaved = s->live != live;
+    qd_mutex_unlock(&e->publish_lock);
+    qdi_engine_live_drop(e, before);
+    return 0;
+}
+
+int qdi_engine_sync_files(qd_engine *e, const engine_snapshot *s, qd_err *err)
+{
+    qd_arena arena;
+    char name[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES];
+    qd_str *names = qd_alloc(e->account, (2 * s->pairs.n + 1) * sizeof *names);
+    size_t n = 0;
+    int rc = names ? 0 : qd_err_nomem(err, "list of files");
+    qd_arena_init(&arena, e->account, LISTS_MAX);
+    for (size_t i = 0; i < s->pairs.n && !rc; i++) {
+        const engine_pair *p = &s->pairs.at[i];
+        if (!p->segment->synced) names[n++] = qd_segment_name(p->segment->segment);
+        if (!p->file || p->file->synced) continue;
+        qd_str live = qdi_engine_live_name(e, p->file->segment, p->file->generation, name);
+        names[n] = qd_arena_str(&arena, live);
+        if (!names[n++].p) rc = qd_err_nomem(err, "list of files");
     }
-    int rc = qd_commit_write(e->store, qd_str_c(e->folder), &c, err);
-    qd_free(c.segments);
+    if (!rc && n && !QD_VARIANT(INSTALL_UNSYNCED)) {
+        rc = qd_store_sync(e->store, names, n, err);
+        /* whatever the reason, these files are lost: a second sync that succeeds proves nothing */
+        if (rc) rc = qdi_engine_fail(e, err);
+    }
+    qd_arena_fini(&arena);
+    qd_free(names);
+    if (rc) return rc;
+    qd_mutex_lock(&e->publish_lock);
+    for (size_t i = 0; i < s->pairs.n; i++) {
+        s->pairs.at[i].segment->synced = true;
+        if (s->pairs.at[i].file) s->pairs.at[i].file->synced = true;
+    }
+    qd_mutex_unlock(&e->publish_lock);
+    return 0;
+}
+
+int qdi_engine_snapshot(qd_engine *e, bool sync, engine_snapshot *out, qd_err *err)
+{
+    qd_live **lives = NULL;
+    int rc = 0;
+    *out = (engine_snapshot){0};
+    qd_mutex_lock(&e->save_lock);
+    qd_mutex_lock(&e->publish_lock);
+    size_t n = e->segments.n;
+    if (qd_vec_reserve(&out->pairs, e->account, n + 1) ||
+        !(lives = qd_calloc(e->account, (n + 1) * sizeof *lives))) {
+        rc = qd_err_nomem(err, "list of segments");
+    }
+    if (!rc) rc = list(e, out, lives);
+    qd_mutex_unlock(&e->publish_lock);
+    for (size_t i = 0; i < n && lives; i++) {
+        if (!rc && lives[i]) rc = save(e, &out->pairs.at[i], lives[i], err);
+        qd_live_unref(lives[i]);
+    }
+    qd_free(lives);
+    qd_mutex_unlock(&e->save_lock);
+    if (!rc && sync) rc = qdi_engine_sync_files(e, out, err);
+    if (rc) qdi_engine_snapshot_fini(e, out);
     return rc;
 }
 
-static void remove_live(qd_engine *e, const engine_segment *s, uint64_t generation)
+void qdi_engine_snapshot_fini(qd_engine *e, engine_snapshot *s)
 {
-    char prefix[ENGINE_NAME_MAX], name[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES],
-        live[QD_LIVE_NAME_BYTES];
-    qd_str folder = folder_prefix(e, prefix, sizeof prefix);
-    qd_str object = qd_live_name(qd_segment_id(s->segment), generation, live);
-    int len = snprintf(name, sizeof name, "%.*s%.*s", QD_STR_ARG(folder), QD_STR_ARG(object));
-    qdi_store_forget(e->store, (qd_str){name, (size_t)len});
+    for (size_t i = 0; i < s->pairs.n; i++) qdi_engine_pair_drop(e, s->pairs.at[i]);
+    qd_vec_fini(&s->pairs);
 }
 
-/* The commit point is durable: remember it, forget the one before. */
-static void settle(qd_engine *e, flush_state *f, engine_segments *now)
+/* The commit point's segments as they are written. */
+static void describe(const engine_snapshot *s, qd_commit *c)
 {
-    engine_segments before;
+    c->n = (uint32_t)s->pairs.n;
+    for (uint32_t i = 0; i < c->n; i++) {
+        engine_pair p = s->pairs.at[i];
+        const qd_file *f = qd_segment_file(p.segment->segment);
+        uint32_t docs = qd_segment_docs(p.segment->segment);
+        c->segments[i] = (qd_commit_segment){
+            .docs = docs,
+            .live = p.file ? p.file->count : docs,
+            .live_generation = p.file ? p.file->generation : 0,
+            .bytes = qd_file_bytes(f),
+            .hash = qd_file_hash(f),
+        };
+        memcpy(c->segments[i].id, qd_segment_id(p.segment->segment), 16);
+    }
+}
+
+/* Leases and what of the translog stays for them. */
+static void retention(qd_engine *e, qd_commit *c, int64_t *retain)
+{
+    int64_t highest, from = atomic_load(&e->complete_from);
+    *retain = qdi_engine_leases_retain(e);
+    c->translog_first =
+        qd_translog_trim_plan(e->translog, c->translog_generation, *retain, &highest);
+    c->operations_from = highest + 1 > from ? highest + 1 : from;
+}
+
+int qdi_engine_commit(qd_engine *e, engine_snapshot *s, uint64_t translog_least, qd_err *err)
+{
+    int64_t retain;
+    qd_commit c = {
+        .generation = e->commit_generation + 1,
+        .translog_generation = qd_translog_generation_above(e->translog, s->shown),
+        .local_checkpoint = s->shown,
+        .max_seq_no = s->shown,
+        .primary_term = atomic_load(&e->primary_term),
+        .published_term = s->published_term,
+        .published_generation = s->published_generation,
+    };
+    if (c.translog_generation < translog_least) c.translog_generation = translog_least;
+    memcpy(c.translog_uuid, e->translog_uuid, 16);
+    memcpy(c.history_uuid, e->history_uuid, 16);
+    c.segments = qd_alloc(e->account, (s->pairs.n + 1) * sizeof *c.segments);
+    c.leases = qd_alloc(e->account, QD_LEASES_MAX * sizeof *c.leases);
+    int rc = c.segments && c.leases ? 0 : qd_err_nomem(err, "commit point");
+    if (!rc) {
+        describe(s, &c);
+        c.leases_n = qd_engine_leases(e, c.leases, QD_LEASES_MAX);
+        retention(e, &c, &retain);
+        rc = qd_commit_write(e->store, qd_str_c(e->folder), &c, err);
+    }
+    qd_free(c.segments);
+    qd_free(c.leases);
+    if (rc) return rc;
     qd_mutex_lock(&e->publish_lock);
-    for (size_t i = 0; i < f->n; i++) {
-        flush_entry *x = &f->at[i];
-        engine_segment *s = x->segment;
-        s->synced = true;
-        if (x->write_live) {
-            s->live_generation = x->live_generation;
-            s->live_unsaved = s->live != x->live;
-        }
-        now->at[now->n++] = s; /* the snapshot's reference becomes the commit point's */
-    }
-    before = e->committed;
-    e->committed = *now;
+    engine_pairs before = e->committed;
+    e->committed = s->pairs;
     qd_mutex_unlock(&e->publish_lock);
-    for (size_t i = 0; i < f->n; i++) {
-        if (f->at[i].write_live && f->at[i].live_generation > 1) {
-            remove_live(e, f->at[i].segment, f->at[i].live_generation - 1);
-        }
-        f->at[i].segment = NULL;
-    }
-    for (size_t i = 0; i < before.n; i++) qdi_engine_segment_drop(e, before.at[i]);
+    s->pairs = (engine_pairs){0};
+    for (size_t i = 0; i < before.n; i++) qdi_engine_pair_drop(e, before.at[i]);
     qd_vec_fini(&before);
     e->commit_generation++;
-    e->committed_translog = f->translog_generation;
-    e->committed_checkpoint = f->checkpoint;
+    e->committed_translog = c.translog_generation;
+    atomic_store(&e->committed_checkpoint, c.local_checkpoint);
+    atomic_store(&e->complete_from, c.operations_from);
+    rc = qd_translog_trim(e->translog, c.translog_generation, retain, err);
+    return rc == QD_E_NOSPACE ? 0 : rc; /* what is left goes with the next one */
 }
 
-static int commit(qd_engine *e, uint64_t translog_generation, qd_err *err)
+static int commit(qd_engine *e, qd_err *err)
 {
-    flush_state f = {.translog_generation = translog_generation};
-    engine_segments now = {0};
-    int rc = snapshot(e, &f, err);
-    if (!rc && qd_vec_reserve(&now, e->account, f.n + 1)) rc = qd_err_nomem(err, "commit point");
-    if (!rc) rc = sync_files(e, &f, err);
-    if (!rc) rc = write_lives(e, &f, err);
-    if (!rc) rc = publish_commit(e, &f, err);
-    if (!rc) {
-        settle(e, &f, &now);
-    } else {
-        qd_vec_fini(&now);
-    }
-    state_free(e, &f);
+    engine_snapshot s;
+    int rc = qdi_engine_snapshot(e, true, &s, err);
+    if (rc) return rc;
+    rc = qdi_engine_commit(e, &s, 0, err);
+    qdi_engine_snapshot_fini(e, &s);
     return rc;
 }
 
@@ -201,7 +218,9 @@ static bool needed(qd_engine *e)
     qd_mutex_lock(&e->publish_lock);
     yes = max > e->committed_checkpoint || e->segments.n != e->committed.n;
     for (size_t i = 0; i < e->segments.n && !yes; i++) {
-        yes = e->segments.at[i] != e->committed.at[i] || e->segments.at[i]->live_unsaved;
+        engine_segment *x = e->segments.at[i];
+        yes = x != e->committed.at[i].segment || x->live_unsaved || x->live_mutable ||
+              x->file != e->committed.at[i].file;
     }
     qd_mutex_unlock(&e->publish_lock);
     return yes;
@@ -209,21 +228,22 @@ static bool needed(qd_engine *e)
 
 int qd_engine_flush(qd_engine *e, bool force, qd_err *err)
 {
-    uint64_t start = qd_env_mono_ns(e->env), generation = 0;
+    uint64_t start = qd_env_mono_ns(e->env);
     int64_t done;
     qd_err failure;
     qd_err_init(&failure);
     qd_mutex_lock(&e->flush_lock);
     int rc = qdi_engine_alive(e, &failure);
-    bool doing = !rc && (force || needed(e));
+    /* a recovery that has forgotten the operations commits with its first publication */
+    bool doing = !rc && !e->reset_generation && (force || needed(e));
     if (doing) {
         qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
-        rc = qd_translog_roll(e->translog, &generation, &failure);
+        rc = qd_translog_roll(e->translog, NULL, &failure);
         if (!rc) qd_seq_no_persisted(&e->seq_no, done);
-        if (!rc) rc = qd_engine_refresh(e, &failure);
+        /* what the other copies have not confirmed stays in the log, and is shown later */
+        if (!rc) rc = qd_engine_refresh_start(e, NULL, &failure);
         if (!rc) rc = qd_engine_sync_all(e, &failure); /* with durability async too */
-        if (!rc) rc = commit(e, generation, &failure);
-        if (!rc) rc = qd_translog_trim(e->translog, generation, &failure);
+        if (!rc) rc = commit(e, &failure);
         /* a failed write or sync is never tried again on what was buffered: reopen from disk; out
          * of space and memory may pass */
         if (rc == QD_E_IO || qd_translog_failure(e->translog, NULL)) {
@@ -251,7 +271,7 @@ bool qd_engine_committed(qd_engine *e, uint64_t unit)
 {
     bool yes = false;
     qd_mutex_lock(&e->publish_lock);
-    for (size_t i = 0; i < e->committed.n; i++) yes |= e->committed.at[i]->unit == unit;
+    for (size_t i = 0; i < e->committed.n; i++) yes |= e->committed.at[i].segment->unit == unit;
     qd_mutex_unlock(&e->publish_lock);
     return yes;
 }

@@ -11,11 +11,14 @@
 #include "base/vec.h"
 #include "engine/commit.h"
 #include "engine/engine.h"
+#include "engine/replica.h"
 #include "engine/seq_no.h"
 #include "engine/translog_int.h"
+#include "engine/variant.h"
 #include "engine/version_map.h"
 #include "runtime/sync.h"
 #include "segment/merge.h"
+#include "store/copy.h"
 
 #define ENGINE_LOG "engine"
 #define ENGINE_NAME_MAX 600u
@@ -46,18 +49,35 @@ typedef struct engine_slot {
     uint64_t fields_unit; /* unit for which the field numbers above hold */
 } __attribute__((aligned(64))) engine_slot;
 
-/* A segment of the shard. refs: one for the list, one for each commit point that names it; the last
- * one removes the file. */
+/* A file of live documents. refs: one of its segment while it is the newest, one for each commit point
+ * and publication that names it; the last one removes the file. */
+typedef struct engine_live {
+    uint64_t generation, bytes, hash;
+    uint8_t segment[16];
+    uint32_t count; /* live documents */
+    bool synced;
+    uint32_t refs;
+} engine_live;
+
+/* A segment of the shard. refs: one for the list, one for each commit point and publication that names
+ * it; the last one removes the file. */
 typedef struct engine_segment {
     uint64_t unit;
     qd_segment *segment;
-    qd_live *live;            /* current; NULL: all live */
-    uint64_t live_generation; /* newest one on disk; 0: none */
-    bool live_mutable;        /* a copy that no reader shares yet */
-    bool live_unsaved;        /* differs from live_generation on disk */
+    qd_live *live;     /* current; NULL: all live */
+    engine_live *file; /* newest one on disk; NULL: none */
+    bool live_mutable; /* a copy that no reader shares yet */
+    bool live_unsaved; /* differs from file */
     bool synced, merging;
     uint32_t refs;
 } engine_segment;
+
+/* What a commit point or a publication names; both counted. */
+typedef struct engine_pair {
+    engine_segment *segment;
+    engine_live *file; /* NULL: all live */
+} engine_pair;
+typedef QD_VEC(engine_pair) engine_pairs;
 
 /* A merged-away unit: where its documents went. */
 typedef struct engine_retired {
@@ -67,6 +87,19 @@ typedef struct engine_retired {
 } engine_retired;
 
 typedef QD_VEC(engine_segment *) engine_segments;
+
+/* A whole file in the folder that nothing names yet: an install was aborted, or the process ended. */
+typedef struct engine_orphan {
+    uint8_t segment[16];
+    uint64_t live_generation; /* 0: the segment itself */
+} engine_orphan;
+
+/* What a replica remembers of an operation above the global checkpoint: a retry is told from another
+ * operation of the same number. */
+typedef struct engine_recent {
+    int64_t seq_no; /* -1: free */
+    uint64_t sum;   /* XXH3-64 of the record behind its checksum */
+} engine_recent;
 
 struct qd_engine {
     uint32_t magic;
@@ -78,7 +111,13 @@ struct qd_engine {
     const _Atomic bool *disk_full;
     qd_engine_write_doc write_doc;
     void *write_doc_arg;
-    uint64_t primary_term;
+    _Atomic uint64_t primary_term;
+    _Atomic int mode; /* qd_engine_mode; changes under all slots and the replica's lock */
+    _Atomic bool replicated;
+    _Atomic bool promoting; /* a replica that replays: its buffers may be cut */
+    void (*published)(void *arg, int64_t max_seq_no);
+    void (*due)(void *arg);
+    void *copies_arg;
     _Atomic uint64_t slot_bytes;
     uint8_t translog_uuid[16], history_uuid[16];
     char history_text[24];
@@ -98,13 +137,22 @@ struct qd_engine {
     qd_mutex flush_lock;
     uint64_t commit_generation, committed_translog;
     _Atomic int64_t committed_checkpoint;
-    engine_segments committed; /* of the last commit point */
+    engine_pairs committed; /* of the last commit point */
+    _Atomic int64_t complete_from; /* the translog holds every operation from here on */
+    uint64_t reset_generation; /* of a recovery that has not installed anything yet; 0: none */
+    qd_install *install;       /* under way */
+    qd_mutex orphans_lock;
+    QD_VEC(engine_orphan) orphans;
+    qd_mutex save_lock; /* writing of live documents */
 
     qd_mutex refresh_lock;
     QD_VEC(engine_buffer *) detached; /* cut off, not yet published */
     QD_VEC(engine_buffer *) spare;
     int64_t cut_seq_no; /* of the detached buffers */
     bool cut_open;      /* a cut is waiting to be published */
+    bool cut_written;   /* its segments are there */
+    bool cut_again;     /* somebody asked for a refresh while a cut was waiting */
+    _Atomic int64_t cut_waiting; /* checkpoint that a written cut waits for; INT64_MAX: none does */
     _Atomic uint64_t cuts;
 
     qd_mutex publish_lock; /* segments, retired, live documents, listeners */
@@ -112,9 +160,19 @@ struct qd_engine {
     QD_VEC(engine_retired) retired;
     uint64_t reader_version;
     int64_t shown_seq_no;
+    uint64_t published_term, published_generation; /* of what is shown */
+    qd_cond shown;                                 /* it, the failure, the mode changed */
     qd_refresh_wait *waits;
     uint32_t nwaits;
     bool closed;
+
+    _Atomic int64_t global; /* checkpoint, as told */
+    qd_mutex replica_lock;  /* appending on a replica */
+    engine_recent *recent;  /* operations above the global checkpoint, by number */
+    uint64_t recent_size;
+
+    qd_mutex leases_lock;
+    QD_VEC(qd_engine_lease) leases;
 
     qd_reader_slot reader;
     qd_mutex failure_lock;
@@ -156,6 +214,17 @@ void qdi_engine_buffer_free(engine_buffer *b);
 engine_segment *qdi_engine_segment_make(qd_engine *e, qd_segment *s, uint64_t unit, qd_err *err);
 /* Drops n references; at zero removes the files. Not under publish_lock. */
 void qdi_engine_segment_drop(qd_engine *e, engine_segment *s);
+/* The same for a file of live documents; NULL is fine. */
+void qdi_engine_live_drop(qd_engine *e, engine_live *x);
+/* The same for a pair. */
+void qdi_engine_pair_drop(qd_engine *e, engine_pair p);
+/* Tells that something new is visible; under no lock. */
+void qdi_engine_tell(qd_engine *e);
+/* Is this a primary whose checkpoint is told? */
+static inline bool qdi_engine_follows(const qd_engine *e)
+{
+    return !atomic_load_explicit(&e->replicated, memory_order_relaxed);
+}
 /* Publishes a reader over e->segments. Under publish_lock. */
 int qdi_engine_publish(qd_engine *e, int64_t seq_no, qd_err *err);
 /* The listed segment of a unit, NULL. Under publish_lock. */
@@ -184,5 +253,42 @@ int qdi_engine_lookup(qd_engine *e, const qd_reader *r, qd_str id, bool source, 
 /* Replays one operation of the translog. */
 int qdi_engine_replay(qd_engine *e, const qd_translog_op *op, const qd_translog_location *at,
                       qd_err *err);
+/* Replays the translog above seq_no, fills the gaps up to the highest number, syncs. The copy is a
+ * primary, or nobody else has it. */
+int qdi_engine_replay_above(qd_engine *e, int64_t seq_no, qd_err *err);
+/* Removes orphans that p (NULL: nothing) does not name. */
+void qdi_engine_orphans_clear(qd_engine *e, const qd_publication *p);
+/* Forgets what a replica remembers of operations. Under its lock. */
+void qdi_engine_recent_clear(qd_engine *e);
+/* Keeps writers and appenders out, and lets them in again. */
+void qdi_engine_hold(qd_engine *e);
+void qdi_engine_release(qd_engine *e);
+/* Takes a segment's file of live documents in: sizes and hash. NULL when out of memory or unreadable. */
+engine_live *qdi_engine_live_make(qd_engine *e, const uint8_t segment[16], uint64_t generation,
+                                  uint32_t count, qd_err *err);
+/* "<folder>/live-<segment>-<generation>" */
+qd_str qdi_engine_live_name(const qd_engine *e, const uint8_t segment[16], uint64_t generation,
+                            char buf[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES]);
+
+/* What is listed at one moment, each pair counted, live documents on the disk. */
+typedef struct engine_snapshot {
+    engine_pairs pairs;
+    int64_t shown;
+    uint64_t published_term, published_generation;
+} engine_snapshot;
+/* Takes it; with sync all of it is durable (a failed sync fails the engine). */
+int qdi_engine_snapshot(qd_engine *e, bool sync, engine_snapshot *out, qd_err *err);
+/* Makes the files of a snapshot durable; a failure fails the engine. */
+int qdi_engine_sync_files(qd_engine *e, const engine_snapshot *s, qd_err *err);
+/* Drops what is left in it. */
+void qdi_engine_snapshot_fini(qd_engine *e, engine_snapshot *s);
+/* Writes a commit point over a durable snapshot, whose pairs become the commit point's, and lets go
+ * what only the one before needed. Replay begins in the generation that seq_no asks for, not before
+ * translog_least. Under flush_lock. */
+int qdi_engine_commit(qd_engine *e, engine_snapshot *s, uint64_t translog_least, qd_err *err);
+/* 16 random bytes as people see them. */
+void qdi_engine_uuid_text(const uint8_t id[16], char out[24]);
+/* The lowest number that a lease retains; INT64_MAX: none. */
+int64_t qdi_engine_leases_retain(qd_engine *e);
 
 #endif

@@ -162,6 +162,9 @@ int qd_engine_get(qd_engine *e, qd_str id, bool real, bool want_source, qd_arena
 {
     uint64_t start = qd_env_mono_ns(e->env);
     *out = (qd_engine_doc){0};
+    if (real && atomic_load_explicit(&e->mode, memory_order_relaxed) != QD_ENGINE_PRIMARY) {
+        return qd_err_set(err, QD_E_NOT_PRIMARY, "%s is not the primary (any longer)", e->name);
+    }
     int rc = id.n == 0 || id.n > QD_TRANSLOG_ID_MAX ? 0 /* cannot exist */
              : real                                 ? realtime(e, id, want_source, arena, out, err)
                     : from_reader(e, id, want_source, arena, out, err);

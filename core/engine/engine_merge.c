@@ -32,6 +32,8 @@ static bool choose(qd_engine *e, merge_pick pick, void *arg, merge_job *j, qd_er
     uint32_t chosen[QD_MERGE_AT_ONCE_MAX];
     *rc = 0;
     *j = (merge_job){.e = e};
+    /* a replica shows what its primary merged */
+    if (atomic_load(&e->mode) != QD_ENGINE_PRIMARY) return false;
     qd_mutex_lock(&e->publish_lock);
     uint32_t n = (uint32_t)e->segments.n;
     qd_merge_candidate *c = qd_alloc(e->account, (n + 1) * sizeof *c);
@@ -213,7 +215,10 @@ static int publish_merged(merge_job *j, qd_segment *segment, qd_err *err)
         }
     }
     qd_mutex_lock(&e->publish_lock);
-    if (qd_vec_reserve(&e->retired, e->account, j->n)) rc = qd_err_nomem(err, "retired segments");
+    if (atomic_load(&e->mode) != QD_ENGINE_PRIMARY) {
+        rc = qd_err_set(err, QD_E_CANCELLED, "%s is no longer the primary", e->name);
+    }
+    if (!rc && qd_vec_reserve(&e->retired, e->account, j->n)) rc = qd_err_nomem(err, "retired segments");
     if (!rc && merged) rc = carry_deletions(j, merged, err);
     if (!rc) {
         if (j->result.map) retire(j);
@@ -225,6 +230,7 @@ static int publish_merged(merge_job *j, qd_segment *segment, qd_err *err)
         merged->refs = 1;
     }
     qd_mutex_unlock(&e->publish_lock);
+    if (!rc) qdi_engine_tell(e); /* before the sources go */
     if (rc && merged) qdi_engine_segment_drop(e, merged);
     return rc;
 }
@@ -333,7 +339,7 @@ int qd_engine_force_merge(qd_engine *e, uint32_t max_segments, bool only_deletes
                           qd_err *err)
 {
     forced f = {max_segments ? max_segments : 1, only_deletes};
-    int rc = qd_engine_refresh(e, err);
+    int rc = qd_engine_refresh_start(e, NULL, err);
     qdi_engine_merges_wait(e);
     while (!rc) {
         merge_job j;

@@ -54,6 +54,9 @@ int qdi_engine_fail(qd_engine *e, qd_err *err)
     qd_mutex_unlock(&e->failure_lock);
     /* no refresh comes any more: who waits for one holds up the opening of the next engine */
     qdi_engine_waits_end(e, INT64_MAX, code);
+    qd_mutex_lock(&e->publish_lock);
+    qd_cond_broadcast(&e->shown);
+    qd_mutex_unlock(&e->publish_lock);
     return code;
 }
 
@@ -145,30 +148,113 @@ static void segment_free(engine_segment *s)
     qd_free(s);
 }
 
+qd_str qdi_engine_live_name(const qd_engine *e, const uint8_t segment[16], uint64_t generation,
+                            char buf[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES])
+{
+    char live[QD_LIVE_NAME_BYTES];
+    qd_str object = qd_live_name(segment, generation, live);
+    int n = snprintf(buf, ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES, "%s/%.*s", e->folder,
+                     QD_STR_ARG(object));
+    return (qd_str){buf, (size_t)n};
+}
+
+engine_live *qdi_engine_live_make(qd_engine *e, const uint8_t segment[16], uint64_t generation,
+                                  uint32_t count, qd_err *err)
+{
+    char name[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES];
+    qd_file *f;
+    engine_live *x = qd_calloc(e->account, sizeof *x);
+    if (!x) {
+        (void)qd_err_nomem(err, "live documents");
+        return NULL;
+    }
+    if (qd_file_open(e->store, qdi_engine_live_name(e, segment, generation, name), NULL, e->account,
+                     &f, err)) {
+        qd_free(x);
+        return NULL;
+    }
+    *x = (engine_live){
+        .generation = generation,
+        .bytes = qd_file_bytes(f),
+        .hash = qd_file_hash(f),
+        .count = count,
+        .refs = 1,
+    };
+    memcpy(x->segment, segment, 16);
+    qd_file_unref(f);
+    return x;
+}
+
+static void remove_object(qd_engine *e, qd_str name)
+{
+    qd_err err;
+    qd_err_init(&err);
+    if (qd_store_delete(e->store, name, &err)) {
+        qd_log_warn(ENGINE_LOG, "%s [%.*s] is not needed any more but could not be removed: %s",
+                    e->name, QD_STR_ARG(name), qd_err_reason(&err));
+    }
+    qd_err_fini(&err);
+}
+
+static void live_remove(qd_engine *e, engine_live *x)
+{
+    char name[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES];
+    remove_object(e, qdi_engine_live_name(e, x->segment, x->generation, name));
+    qd_free(x);
+}
+
+void qdi_engine_live_drop(qd_engine *e, engine_live *x)
+{
+    if (!x) return;
+    qd_mutex_lock(&e->publish_lock);
+    bool last = --x->refs == 0;
+    qd_mutex_unlock(&e->publish_lock);
+    if (last) live_remove(e, x);
+}
+
 void qdi_engine_segment_drop(qd_engine *e, engine_segment *s)
 {
     qd_mutex_lock(&e->publish_lock);
     bool last = --s->refs == 0;
     qd_mutex_unlock(&e->publish_lock);
     if (!last) return;
-    qd_err err;
-    qd_err_init(&err);
-    if (qd_store_delete(e->store, qd_segment_name(s->segment), &err)) {
-        qd_log_warn(ENGINE_LOG, "%s [%.*s] is not needed any more but could not be removed: %s",
-                    e->name, QD_STR_ARG(qd_segment_name(s->segment)), qd_err_reason(&err));
-    }
-    qd_err_fini(&err);
-    if (s->live_generation) {
-        char name[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES], live[QD_LIVE_NAME_BYTES];
-        qd_str object = qd_live_name(qd_segment_id(s->segment), s->live_generation, live);
-        int n = snprintf(name, sizeof name, "%s/%.*s", e->folder, QD_STR_ARG(object));
-        qdi_store_forget(e->store, (qd_str){name, (size_t)n});
-    }
+    remove_object(e, qd_segment_name(s->segment));
+    qdi_engine_live_drop(e, s->file);
     segment_free(s);
+}
+
+void qdi_engine_pair_drop(qd_engine *e, engine_pair p)
+{
+    qdi_engine_live_drop(e, p.file);
+    qdi_engine_segment_drop(e, p.segment);
 }
 
 /* --- begin
  * ------------------------------------------------------------------------------------------ */
+
+/* The list and the commit point name the same or different ones: each is freed once, no file goes. */
+static void forget(engine_segment *s)
+{
+    if (s->refs > 1) {
+        s->refs--;
+        return;
+    }
+    qd_free(s->file);
+    segment_free(s);
+}
+
+static void segments_free(qd_engine *e)
+{
+    for (size_t i = 0; i < e->committed.n; i++) {
+        engine_pair p = e->committed.at[i];
+        if (p.file && --p.file->refs == 0) qd_free(p.file);
+        forget(p.segment);
+    }
+    for (size_t i = 0; i < e->segments.n; i++) {
+        qd_assert(e->segments.at[i]->refs == 1); /* publications are given back before the end */
+        forget(e->segments.at[i]);
+    }
+}
 
 static void destroy(qd_engine *e)
 {
@@ -183,23 +269,16 @@ static void destroy(qd_engine *e)
         qdi_engine_buffer_free(e->detached.at[i]);
     }
     for (size_t i = 0; i < e->spare.n; i++) qdi_engine_buffer_free(e->spare.at[i]);
-    for (size_t i = 0; i < e->committed.n; i++) e->committed.at[i]->refs--;
-    for (size_t i = 0; i < e->segments.n; i++) {
-        engine_segment *s = e->segments.at[i];
-        for (size_t k = 0; k < e->committed.n; k++) {
-            if (e->committed.at[k] == s) e->committed.at[k] = NULL;
-        }
-        segment_free(s);
-    }
-    for (size_t i = 0; i < e->committed.n; i++) {
-        if (e->committed.at[i]) segment_free(e->committed.at[i]);
-    }
+    segments_free(e);
     for (size_t i = 0; i < e->retired.n; i++) qd_free(e->retired.at[i].map);
     qd_vec_fini(&e->detached);
     qd_vec_fini(&e->spare);
     qd_vec_fini(&e->committed);
     qd_vec_fini(&e->segments);
     qd_vec_fini(&e->retired);
+    qd_vec_fini(&e->leases);
+    qd_vec_fini(&e->orphans);
+    qd_free(e->recent);
     qd_version_map_free(e->versions);
     qd_seq_no_fini(&e->seq_no);
     qd_err_fini(&e->failure);
@@ -209,7 +288,12 @@ static void destroy(qd_engine *e)
     qd_mutex_fini(&e->publish_lock);
     qd_mutex_fini(&e->failure_lock);
     qd_mutex_fini(&e->merge_lock);
+    qd_mutex_fini(&e->replica_lock);
+    qd_mutex_fini(&e->leases_lock);
+    qd_mutex_fini(&e->orphans_lock);
+    qd_mutex_fini(&e->save_lock);
     qd_cond_fini(&e->merge_wake);
+    qd_cond_fini(&e->shown);
     qd_free(e->slots);
     qd_free(e->folder);
     qd_free(e->name);
@@ -244,7 +328,14 @@ static int make(const qd_engine_config *c, qd_engine **out, qd_err *err)
     e->disk_full = c->disk_full;
     e->write_doc = c->write_doc;
     e->write_doc_arg = c->write_doc_arg;
-    e->primary_term = c->primary_term;
+    atomic_store(&e->primary_term, c->primary_term);
+    atomic_store(&e->mode, c->mode);
+    atomic_store(&e->replicated, c->replicated || c->mode == QD_ENGINE_REPLICA);
+    e->published = c->published;
+    e->due = c->due;
+    e->copies_arg = c->copies_arg;
+    atomic_store(&e->global, QD_SEQ_NO_NONE);
+    atomic_store(&e->cut_waiting, INT64_MAX);
     atomic_store(&e->slot_bytes, c->slot_bytes);
     e->settings = c->settings;
     atomic_store(&e->durability, c->settings.durability);
@@ -259,7 +350,12 @@ static int make(const qd_engine_config *c, qd_engine **out, qd_err *err)
     qd_mutex_init(&e->publish_lock);
     qd_mutex_init(&e->failure_lock);
     qd_mutex_init(&e->merge_lock);
+    qd_mutex_init(&e->replica_lock);
+    qd_mutex_init(&e->leases_lock);
+    qd_mutex_init(&e->orphans_lock);
+    qd_mutex_init(&e->save_lock);
     qd_cond_init(&e->merge_wake);
+    qd_cond_init(&e->shown);
     e->folder = qd_memdup(c->account, c->folder.p, c->folder.n);
     e->name = qd_memdup(c->account, c->name.p, c->name.n);
     int rc = e->folder && e->name ? 0 : qd_err_nomem(err, "engine");
@@ -276,7 +372,7 @@ static int make(const qd_engine_config *c, qd_engine **out, qd_err *err)
 }
 
 /* 16 random bytes as people see them: URL-safe base64 without padding. */
-static void uuid_text(const uint8_t id[16], char out[24])
+void qdi_engine_uuid_text(const uint8_t id[16], char out[24])
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     uint32_t bits = 0, have = 0;
@@ -297,8 +393,10 @@ const char *qd_engine_history_uuid(const qd_engine *e)
 int qd_engine_create(const qd_engine_config *c, qd_engine **out, qd_err *err)
 {
     qd_engine *e;
+    qd_translog_identity who = {.primary_term = c->primary_term};
     qd_commit first = {.generation = 1,
                        .translog_generation = 1,
+                       .translog_first = 1,
                        .local_checkpoint = -1,
                        .max_seq_no = -1,
                        .primary_term = c->primary_term};
@@ -306,13 +404,15 @@ int qd_engine_create(const qd_engine_config *c, qd_engine **out, qd_err *err)
     if (rc) return rc;
     qdi_engine_id(e, e->translog_uuid);
     qdi_engine_id(e, e->history_uuid);
-    uuid_text(e->history_uuid, e->history_text);
+    if (c->history) memcpy(e->history_uuid, c->history, 16);
+    qdi_engine_uuid_text(e->history_uuid, e->history_text);
+    memcpy(who.uuid, e->translog_uuid, 16);
+    memcpy(who.history, e->history_uuid, 16);
     memcpy(first.translog_uuid, e->translog_uuid, 16);
     memcpy(first.history_uuid, e->history_uuid, 16);
     if (qd_seq_no_init(&e->seq_no, -1, c->account)) rc = qd_err_nomem(err, "sequence numbers");
     if (!rc) {
-        rc = qd_translog_create(c->env, c->store, c->folder, e->translog_uuid, c->primary_term,
-                                c->account, &e->translog, err);
+        rc = qd_translog_create(c->env, c->store, c->folder, &who, c->account, &e->translog, err);
     }
     if (!rc) rc = qd_commit_write(c->store, c->folder, &first, err);
     e->commit_generation = e->committed_translog = 1;
@@ -328,9 +428,30 @@ int qd_engine_create(const qd_engine_config *c, qd_engine **out, qd_err *err)
 /* --- recovery
  * -------------------------------------------------------------------------------------- */
 
+static int open_live(qd_engine *e, engine_segment *s, const qd_commit_segment *c, qd_err *err)
+{
+    char prefix[ENGINE_NAME_MAX];
+    if (!c->live_generation) return 0;
+    int len = snprintf(prefix, sizeof prefix, "%s/", e->folder);
+    int rc = qd_live_open(e->store, (qd_str){prefix, (size_t)len}, c->id, c->live_generation,
+                          c->docs, e->account, &s->live, err);
+    if (rc == QD_E_NOTFOUND) {
+        return qd_err_wrap(err, QD_E_CORRUPT,
+                           "%s live documents of [%.*s], generation %llu, are not there", e->name,
+                           QD_STR_ARG(qd_segment_name(s->segment)),
+                           (unsigned long long)c->live_generation);
+    }
+    if (rc) return rc;
+    s->file = qdi_engine_live_make(e, c->id, c->live_generation, qd_live_count(s->live), err);
+    if (!s->file) return err && err->code ? err->code : QD_E_NOMEM;
+    s->file->synced = true;
+    s->file->refs = 2;
+    return 0;
+}
+
 static int open_segment(qd_engine *e, const qd_commit_segment *c, qd_err *err)
 {
-    char name[ENGINE_NAME_MAX], prefix[ENGINE_NAME_MAX];
+    char name[ENGINE_NAME_MAX];
     qd_segment *segment;
     int rc = qd_segment_open(e->store, qdi_engine_segment_name(e, c->id, name), e->account,
                              &segment, err);
@@ -345,25 +466,23 @@ static int open_segment(qd_engine *e, const qd_commit_segment *c, qd_err *err)
         qd_segment_unref(segment);
         return QD_E_NOMEM;
     }
+    if (qd_segment_docs(segment) != c->docs) {
+        rc = qd_err_set(err, QD_E_CORRUPT, "%s [%s] holds %u documents, the commit point says %u",
+                        e->name, name, qd_segment_docs(segment), c->docs);
+    } else if (qd_file_hash(qd_segment_file(segment)) != c->hash) {
+        rc = qd_err_set(err, QD_E_CORRUPT, "%s [%s] is not the file that the commit point names",
+                        e->name, name);
+    }
     s->synced = true;
+    if (!rc) rc = open_live(e, s, c, err);
+    if (rc) {
+        segment_free(s);
+        return rc;
+    }
     s->refs = 2;                         /* the list's and the commit point's */
     e->segments.at[e->segments.n++] = s; /* reserved */
-    e->committed.at[e->committed.n++] = s;
-    if (qd_segment_docs(segment) != c->docs) {
-        return qd_err_set(err, QD_E_CORRUPT, "%s [%s] holds %u documents, the commit point says %u",
-                          e->name, name, qd_segment_docs(segment), c->docs);
-    }
-    s->live_generation = c->live_generation;
-    if (!c->live_generation) return 0;
-    int len = snprintf(prefix, sizeof prefix, "%s/", e->folder);
-    rc = qd_live_open(e->store, (qd_str){prefix, (size_t)len}, c->id, c->live_generation, c->docs,
-                      e->account, &s->live, err);
-    if (rc == QD_E_NOTFOUND) {
-        return qd_err_wrap(err, QD_E_CORRUPT,
-                           "%s live documents of [%s], generation %llu, are not there", e->name,
-                           name, (unsigned long long)c->live_generation);
-    }
-    return rc;
+    e->committed.at[e->committed.n++] = (engine_pair){s, s->file};
+    return 0;
 }
 
 typedef struct stray {
@@ -376,12 +495,11 @@ static bool named(const qd_engine *e, qd_str file)
 {
     char live[QD_LIVE_NAME_BYTES];
     for (size_t i = 0; i < e->committed.n; i++) {
-        const engine_segment *s = e->committed.at[i];
-        qd_str name = qd_segment_name(s->segment);
+        engine_pair p = e->committed.at[i];
+        qd_str name = qd_segment_name(p.segment->segment);
         name = qd_str_sub(name, name.n - 36, 36); /* without the folder: "seg-" and 32 digits */
         if (qd_str_eq(name, file)) return true;
-        if (s->live_generation &&
-            qd_str_eq(qd_live_name(qd_segment_id(s->segment), s->live_generation, live), file)) {
+        if (p.file && qd_str_eq(qd_live_name(p.file->segment, p.file->generation, live), file)) {
             return true;
         }
     }
@@ -404,14 +522,21 @@ static int clear_stray(qd_engine *e, qd_str name, qd_err *err)
 {
     bool live = qd_str_find_str(name, QD_STR("/live-")) >= 0;
     qd_segment *s = NULL;
-    bool foreign = false;
+    bool foreign = false, kept = false;
     if (!live && !qd_segment_open(e->store, name, e->account, &s, NULL)) {
         char own[ENGINE_NAME_MAX];
         qd_str user = qd_segment_attributes(s)->user;
         foreign = user.n != 16 || memcmp(user.p, e->history_uuid, 16) != 0 ||
                   !qd_str_eq(qdi_engine_segment_name(e, qd_segment_id(s), own), name);
+        if (!foreign && atomic_load(&e->mode) == QD_ENGINE_REPLICA) {
+            /* what a recovery had fetched: the next one compares it and need not fetch it again */
+            engine_orphan o = {.live_generation = 0};
+            memcpy(o.segment, qd_segment_id(s), 16);
+            kept = !qd_vec_push(&e->orphans, e->account, o);
+        }
         qd_segment_unref(s);
     }
+    if (kept) return 0;
     if (foreign) {
         qd_log_warn(ENGINE_LOG, "%s [%.*s] is not of this shard's making: moved to lost+found",
                     e->name, QD_STR_ARG(name));
@@ -435,12 +560,6 @@ static int clear_strays(qd_engine *e, qd_err *err)
     return rc;
 }
 
-static int replay_each(void *arg, const qd_translog_op *op, const qd_translog_location *at,
-                       qd_err *err)
-{
-    return qdi_engine_replay(arg, op, at, err);
-}
-
 static int sync_commit(qd_engine *e, qd_err *err)
 {
     char name[ENGINE_NAME_MAX];
@@ -449,61 +568,62 @@ static int sync_commit(qd_engine *e, qd_err *err)
     return qd_store_sync(e->store, &object, 1, err);
 }
 
-/* Numbers that were taken but whose records did not get to the disk were never acknowledged: no-ops
- * take their places, or the checkpoint would stay below them for ever. */
-static int fill_gaps(qd_engine *e, qd_err *err)
-{
-    uint64_t filled = 0;
-    int rc = 0;
-    for (int64_t n = -1; !rc && (n = qd_seq_no_gap(&e->seq_no, n)) >= 0; filled++) {
-        qd_translog_location at;
-        qd_translog_op op = {
-            .type = QD_TRANSLOG_NOOP,
-            .seq_no = (uint64_t)n,
-            .primary_term = e->primary_term,
-            .auto_id_ms = -1,
-            .source = QD_STR("filling gaps"),
-        };
-        rc = qd_translog_add(e->translog, &op, &at, err);
-        if (!rc) qd_seq_no_processed(&e->seq_no, n);
-    }
-    atomic_fetch_add(&e->stats.noop_total, filled);
-    return !rc && filled ? qd_translog_sync_all(e->translog, err) : rc;
-}
-
-static int recover(qd_engine *e, const qd_commit *c, qd_err *err)
+static int take_commit(qd_engine *e, const qd_commit *c, qd_err *err)
 {
     memcpy(e->translog_uuid, c->translog_uuid, 16);
     memcpy(e->history_uuid, c->history_uuid, 16);
-    uuid_text(e->history_uuid, e->history_text);
+    qdi_engine_uuid_text(e->history_uuid, e->history_text);
     e->commit_generation = c->generation;
     e->committed_translog = c->translog_generation;
     e->committed_checkpoint = c->local_checkpoint;
-    if (e->primary_term < c->primary_term) e->primary_term = c->primary_term;
+    e->published_term = c->published_term;
+    e->published_generation = c->published_generation;
+    atomic_store(&e->complete_from, c->operations_from);
+    if (atomic_load(&e->primary_term) < c->primary_term) {
+        atomic_store(&e->primary_term, c->primary_term);
+    }
+    if (qd_vec_reserve(&e->leases, e->account, c->leases_n + 1)) {
+        return qd_err_nomem(err, "leases");
+    }
+    for (uint32_t i = 0; i < c->leases_n; i++) e->leases.at[e->leases.n++] = c->leases[i];
     int rc = qd_seq_no_init(&e->seq_no, c->local_checkpoint, e->account);
     if (rc || qd_vec_reserve(&e->segments, e->account, c->n + 1) ||
         qd_vec_reserve(&e->committed, e->account, c->n + 1)) {
         return qd_err_nomem(err, "segments of the commit point");
     }
     for (uint32_t i = 0; i < c->n && !rc; i++) rc = open_segment(e, &c->segments[i], err);
+    return rc;
+}
+
+static int recover(qd_engine *e, const qd_commit *c, qd_err *err)
+{
+    qd_translog_identity who = {.primary_term = 0};
+    qd_translog *log = NULL;
+    int rc = take_commit(e, c, err);
     /* a process that was killed may have left the commit point in the page cache only: nothing that
      * the one before names may go until this one is durable */
     if (!rc) rc = sync_commit(e, err);
     if (!rc) rc = clear_strays(e, err);
     if (!rc) rc = qdi_engine_publish(e, c->local_checkpoint, err);
-    qd_translog *log = NULL;
-    if (!rc) {
-        rc = qd_translog_open(e->env, e->store, qd_str_c(e->folder), e->translog_uuid,
-                              e->primary_term, c->translog_generation, e->account, replay_each, e,
-                              &log, err);
-    }
+    if (rc) return rc;
+    memcpy(who.uuid, e->translog_uuid, 16);
+    memcpy(who.history, e->history_uuid, 16);
+    who.primary_term = atomic_load(&e->primary_term);
+    rc = qd_translog_open(e->env, e->store, qd_str_c(e->folder), &who, c->translog_first,
+                          c->translog_generation, e->account, &log, err);
     if (rc) return rc;
     e->translog = log;
-    if ((rc = fill_gaps(e, err))) return rc;
-    int64_t done;
-    qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
-    qd_seq_no_persisted(&e->seq_no, done);
-    return qd_engine_refresh(e, err);
+    atomic_store(&e->primary_term, qd_translog_term(log));
+    int64_t known = qd_translog_checkpoint(log);
+    if (known < c->local_checkpoint) known = c->local_checkpoint; /* nothing above was ever shown */
+    atomic_store(&e->global, known);
+    qd_translog_checkpoint_set(log, known);
+    if (atomic_load(&e->mode) == QD_ENGINE_REPLICA) {
+        /* what is above it may be of a history that did not become the shard's */
+        return qd_seq_no_reset(&e->seq_no, known), 0;
+    }
+    rc = qdi_engine_replay_above(e, c->local_checkpoint, err);
+    return rc ? rc : qd_engine_refresh_start(e, NULL, err);
 }
 
 int qd_engine_open(const qd_engine_config *c, qd_engine **out, qd_err *err)
@@ -535,6 +655,7 @@ void qd_engine_close(qd_engine *e, bool flush)
     qd_err_init(&err);
     atomic_store(&e->stop_merges, true);
     qdi_engine_merges_wait(e);
+    qd_assert(!e->install);
     if (flush && qd_engine_flush(e, false, &err)) {
         qd_log_warn(ENGINE_LOG,
                     "%s last flush failed, the translog is replayed at the next start: "
@@ -626,7 +747,11 @@ void qd_engine_stats_get(qd_engine *e, qd_engine_stats *out)
         .buffer_bytes = qd_engine_buffer_bytes(e, NULL),
     };
     qd_version_map_stats(e->versions, &out->version_map_entries, &out->version_map_bytes);
-    qd_seq_no_get(&e->seq_no, &out->max_seq_no, &out->local_checkpoint, &out->global_checkpoint);
+    qd_engine_checkpoints at;
+    qd_engine_checkpoints_get(e, &at);
+    out->max_seq_no = at.max_seq_no;
+    out->local_checkpoint = at.processed;
+    out->global_checkpoint = at.global;
     qd_translog_stats_get(e->translog, &out->translog);
     qd_mutex_lock(&e->merge_lock);
     out->merge_current = e->merges_running;

@@ -5,7 +5,8 @@
  * so that everything before it is in the detached buffers and nothing else is. The detached buffers
  * are then made durable in the log, written as segments and published together with the deletions
  * that their operations caused. A failure in between leaves the cut open; the next refresh goes on
- * from there, and nothing is lost or shown by halves.
+ * from there, and nothing is lost or shown by halves. On a replicated primary a written cut waits,
+ * holding nobody up, until the global checkpoint covers it.
  */
 #include "base/log.h"
 #include "base/str.h"
@@ -86,8 +87,22 @@ int qdi_engine_publish(qd_engine *e, int64_t seq_no, qd_err *err)
     }
     e->reader_version++;
     e->shown_seq_no = seq_no;
+    uint64_t term = atomic_load(&e->primary_term);
+    if (atomic_load(&e->mode) == QD_ENGINE_PRIMARY) {
+        e->published_generation = e->published_term == term ? e->published_generation + 1 : 1;
+        e->published_term = term;
+    }
     qd_reader_slot_publish(&e->reader, r);
     return 0;
+}
+
+void qdi_engine_tell(qd_engine *e)
+{
+    if (!e->published) return;
+    qd_mutex_lock(&e->publish_lock);
+    int64_t shown = e->shown_seq_no;
+    qd_mutex_unlock(&e->publish_lock);
+    e->published(e->copies_arg, shown);
 }
 
 qd_reader *qd_engine_reader(qd_engine *e)
@@ -107,8 +122,9 @@ bool qd_engine_refresh_needed(qd_engine *e)
 {
     bool dirty = false;
     if (!qd_mutex_trylock(&e->refresh_lock)) return false; /* one is running: ask again later */
-    dirty = e->cut_open;
-    for (uint32_t i = 0; i < e->nslots && !dirty; i++) {
+    /* a cut that waits for the checkpoint is no reason to try again */
+    dirty = e->cut_open && (!e->cut_written || atomic_load(&e->cut_waiting) == INT64_MAX);
+    for (uint32_t i = 0; i < e->nslots && !dirty && !e->cut_open; i++) {
         qd_mutex_lock(&e->slots[i].lock);
         dirty = slot_dirty(e->slots[i].buffer);
         qd_mutex_unlock(&e->slots[i].lock);
@@ -135,9 +151,11 @@ static int cut(qd_engine *e, qd_err *err)
             e->slots[i].buffer = fresh[used++];
         }
         qd_seq_no_get(&e->seq_no, &e->cut_seq_no, NULL, NULL);
-        if (e->detached.n) {
+        /* no-ops alone leave nothing in buffers; where a checkpoint decides, they wait as well */
+        if (e->detached.n || (!qdi_engine_follows(e) && e->cut_seq_no > e->shown_seq_no)) {
             qd_version_map_refresh_begin(e->versions);
             e->cut_open = true;
+            e->cut_written = false;
             atomic_fetch_add(&e->cuts, 1);
         }
         for (uint32_t i = e->nslots; i-- > 0;) qd_mutex_unlock(&e->slots[i].lock);
@@ -248,14 +266,16 @@ static int publish_cut(qd_engine *e, qd_err *err)
         rc = qdi_engine_publish(e, e->cut_seq_no, err);
     }
     if (!rc) retired_prune(e);
+    if (!rc) qd_cond_broadcast(&e->shown);
     qd_mutex_unlock(&e->publish_lock);
+    if (!rc) qdi_engine_tell(e);
     for (size_t i = 0; i < gone.n; i++) qdi_engine_segment_drop(e, gone.at[i]);
     qd_vec_fini(&gone);
     return rc;
 }
 
-/* Makes the detached buffers segments and publishes them. Under refresh_lock, with the cut open. */
-static int finish_cut(qd_engine *e, qd_err *err)
+/* Makes the detached buffers segments. Under refresh_lock, with the cut open. */
+static int write_cut(qd_engine *e, qd_err *err)
 {
     int rc = 0;
     /* a search never shows a write that a power loss could take back */
@@ -267,22 +287,45 @@ static int finish_cut(qd_engine *e, qd_err *err)
         if (!b->segment && !b->entry && !b->entered && qd_buffer_docs(b->b))
             rc = write_segment(e, b, err);
     }
-    if (!rc) rc = publish_cut(e, err);
-    if (rc) return rc;
+    if (!rc) e->cut_written = true;
+    return rc;
+}
+
+/* May what the cut holds be shown? If not, who moves the checkpoint will know that it is waited for. */
+static bool covered(qd_engine *e)
+{
+    if (qdi_engine_follows(e) || QD_VARIANT(REFRESH_ABOVE)) return true;
+    if (atomic_load(&e->global) >= e->cut_seq_no) return true;
+    atomic_store(&e->cut_waiting, e->cut_seq_no);
+    if (atomic_load(&e->global) < e->cut_seq_no) return false;
+    atomic_store(&e->cut_waiting, INT64_MAX); /* it moved in between */
+    return true;
+}
+
+/* Writes the open cut and publishes it if it may be. Under refresh_lock, with the cut open. */
+static int finish_cut(qd_engine *e, qd_err *err)
+{
+    int rc = e->cut_written ? 0 : write_cut(e, err);
+    if (rc || !covered(e)) return rc;
+    if ((rc = publish_cut(e, err))) return rc;
+    int64_t keep = qdi_engine_follows(e) ? INT64_MAX : atomic_load(&e->global) + 1;
     qd_version_map_refresh_end(e->versions, (int64_t)(qd_env_mono_ns(e->env) / 1000000),
-                               qdi_engine_settings(e).gc_deletes_ms);
+                               qdi_engine_settings(e).gc_deletes_ms, keep);
     while (e->detached.n) qdi_engine_buffer_put(e, e->detached.at[--e->detached.n]);
-    e->cut_open = false;
+    e->cut_open = e->cut_written = false;
     return 0;
 }
 
 int qdi_engine_refresh_locked(qd_engine *e, qd_err *err)
 {
     int rc = qdi_engine_alive(e, err);
-    /* one that failed half-way: what came since is behind it, and belongs to this refresh too */
-    if (!rc && e->cut_open) rc = finish_cut(e, err);
-    if (!rc) rc = cut(e, err);
-    if (rc) return rc;
+    if (rc || (atomic_load(&e->mode) == QD_ENGINE_REPLICA && !atomic_load(&e->promoting))) return rc;
+    /* one that failed half-way, or waits for the checkpoint: what came since is behind it, and belongs
+     * to this refresh too */
+    if (e->cut_open) rc = finish_cut(e, err);
+    e->cut_again = !rc && e->cut_open;
+    if (rc || e->cut_open) return rc;
+    if ((rc = cut(e, err))) return rc;
     if (e->cut_open) return finish_cut(e, err);
     /* at most no-ops came: nothing to show, but it is shown */
     qd_mutex_lock(&e->publish_lock);
@@ -291,22 +334,76 @@ int qdi_engine_refresh_locked(qd_engine *e, qd_err *err)
     return 0;
 }
 
-int qd_engine_refresh(qd_engine *e, qd_err *err)
+static int64_t shown_of(qd_engine *e)
+{
+    qd_mutex_lock(&e->publish_lock);
+    int64_t shown = e->shown_seq_no;
+    qd_mutex_unlock(&e->publish_lock);
+    return shown;
+}
+
+int qd_engine_refresh_start(qd_engine *e, int64_t *seq_no, qd_err *err)
 {
     uint64_t start = qd_env_mono_ns(e->env);
+    int64_t max;
+    qd_seq_no_get(&e->seq_no, &max, NULL, NULL);
     qd_mutex_lock(&e->refresh_lock);
     int rc = qdi_engine_refresh_locked(e, err);
     qd_mutex_unlock(&e->refresh_lock);
+    if (seq_no) *seq_no = max;
     if (rc) return rc;
-    int64_t shown;
-    qd_mutex_lock(&e->publish_lock);
-    shown = e->shown_seq_no;
-    qd_mutex_unlock(&e->publish_lock);
-    qdi_engine_waits_end(e, shown, 0);
+    qdi_engine_waits_end(e, shown_of(e), 0);
     atomic_fetch_add(&e->stats.refresh_total, 1);
     atomic_fetch_add(&e->stats.refresh_ns, qd_env_mono_ns(e->env) - start);
     qdi_engine_merge_kick(e);
     return 0;
+}
+
+int qd_engine_refresh_finish(qd_engine *e, qd_err *err)
+{
+    qd_mutex_lock(&e->refresh_lock);
+    bool waiting = e->cut_open && e->cut_written, again = e->cut_again;
+    int rc = waiting ? qdi_engine_alive(e, err) : 0;
+    if (waiting && !rc) rc = finish_cut(e, err);
+    bool shown = waiting && !rc && !e->cut_open;
+    qd_mutex_unlock(&e->refresh_lock);
+    if (rc || !shown) return rc;
+    qdi_engine_waits_end(e, shown_of(e), 0);
+    qdi_engine_merge_kick(e);
+    /* somebody wanted what came behind it, too */
+    return again || qd_engine_waited_for(e) ? qd_engine_refresh_start(e, NULL, err) : 0;
+}
+
+#define REFRESH_WAIT_NS (30ull * 1000000000)
+
+int qd_engine_refresh(qd_engine *e, qd_err *err)
+{
+    int64_t seq_no, shown;
+    int rc = qd_engine_refresh_start(e, &seq_no, err);
+    if (rc || qdi_engine_follows(e) || atomic_load(&e->mode) == QD_ENGINE_REPLICA) return rc;
+    uint64_t until = qd_env_mono_ns(e->env) + REFRESH_WAIT_NS;
+    while (!rc && (shown = shown_of(e)) < seq_no) {
+        qd_mutex_lock(&e->publish_lock);
+        while (!rc && e->shown_seq_no == shown && !atomic_load(&e->failed) && !e->closed &&
+               atomic_load(&e->mode) == QD_ENGINE_PRIMARY) {
+            rc = qd_cond_wait_until(&e->shown, &e->publish_lock, until);
+        }
+        bool closed = e->closed;
+        qd_mutex_unlock(&e->publish_lock);
+        if (rc) {
+            return qd_err_set(err, QD_E_TIMEOUT,
+                              "%s the other copies did not confirm operations up to [%lld] in time",
+                              e->name, (long long)seq_no);
+        }
+        if ((rc = qdi_engine_alive(e, err))) return rc;
+        if (closed) return qd_err_set(err, QD_E_CLOSED, "%s is closed", e->name);
+        if (atomic_load(&e->mode) != QD_ENGINE_PRIMARY) {
+            return qd_err_set(err, QD_E_NOT_PRIMARY, "%s is no longer the primary", e->name);
+        }
+        /* what was cut before this call is shown: now what it asked for */
+        if (shown_of(e) < seq_no) rc = qd_engine_refresh_start(e, NULL, err);
+    }
+    return rc;
 }
 
 bool qd_engine_waited_for(qd_engine *e)
@@ -340,8 +437,18 @@ int qd_engine_refresh_wait(qd_engine *e, qd_refresh_wait *w, bool *forced, qd_er
         return qd_err_set(err, rc, "%s %s", e->name, rc == QD_E_CLOSED ? "is closed" : "failed");
     if (!shown && full) {
         *forced = true;
-        if ((rc = qd_engine_refresh(e, err))) return rc;
-        shown = true;
+        if ((rc = qd_engine_refresh_start(e, NULL, err))) return rc;
+        qd_mutex_lock(&e->publish_lock);
+        shown = e->shown_seq_no >= w->seq_no;
+        if (!shown && (e->closed || atomic_load(&e->failed))) {
+            rc = e->closed ? QD_E_CLOSED : atomic_load(&e->failed);
+        } else if (!shown) { /* the checkpoint will show it */
+            w->next = e->waits;
+            e->waits = w;
+            e->nwaits++;
+        }
+        qd_mutex_unlock(&e->publish_lock);
+        if (rc) return qd_err_set(err, rc, "%s is closed or failed", e->name);
     }
     if (shown) w->done(w, 0);
     return 0;

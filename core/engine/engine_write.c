@@ -104,7 +104,7 @@ static int fill_document(qd_engine *e, engine_slot *s, const qd_engine_op *op, u
 static int current_of(qd_engine *e, uint32_t stripe, qd_str id, engine_current *out, qd_err *err)
 {
     qd_version_value v;
-    *out = (engine_current){.seq_no = QD_SEQ_NO_UNASSIGNED};
+    *out = (engine_current){.seq_no = QD_SEQ_NO_NONE};
     if (qd_version_map_get(e->versions, stripe, id, &v)) {
         *out = (engine_current){
             .exists = !v.deleted,
@@ -185,8 +185,10 @@ static int check_conflict(const qd_engine_op *op, const engine_current *c, uint6
     return 0;
 }
 
+#define NOOP_REASON_MAX 512u
+
 /* Fills the place of an operation that failed after it had taken its number. */
-static void fill_with_noop(qd_engine *e, int64_t seq_no, const qd_err *why)
+static void fill_with_noop(qd_engine *e, int64_t seq_no, const qd_err *why, qd_buf *encoded)
 {
     qd_translog_location at;
     qd_err failure;
@@ -194,10 +196,14 @@ static void fill_with_noop(qd_engine *e, int64_t seq_no, const qd_err *why)
     qd_translog_op op = {
         .type = QD_TRANSLOG_NOOP,
         .seq_no = (uint64_t)seq_no,
-        .primary_term = e->primary_term,
+        .primary_term = atomic_load(&e->primary_term),
         .auto_id_ms = -1,
         .source = qd_str_c(qd_err_reason(why)),
     };
+    if (op.source.n > NOOP_REASON_MAX) op.source.n = NOOP_REASON_MAX;
+    if (encoded && qd_op_encode(&op, encoded, &failure)) { /* room for it was reserved */
+        (void)qdi_engine_fail(e, &failure);
+    }
     if (qd_translog_add(e->translog, &op, &at, &failure)) {
         (void)qd_err_wrap(&failure, QD_E_SHARD_FAILED,
                           "%s no-op for sequence number %lld could not be logged", e->name,
@@ -227,6 +233,7 @@ static int log_and_commit(qd_engine *e, engine_slot *s, uint32_t stripe, const q
         .primary_term = r->primary_term,
         .version = r->version,
         .auto_id_ms = op->auto_id_ms,
+        .mapping = op->mapping,
         .id = op->id,
         .routing = op->routing,
         .source = op->delete ? (qd_str){NULL, 0} : op->source,
@@ -252,21 +259,34 @@ static int log_and_commit(qd_engine *e, engine_slot *s, uint32_t stripe, const q
         .deleted_ms = op->delete ? (int64_t)(qd_env_mono_ns(e->env) / 1000000) : 0,
     };
     qd_version_map_put(e->versions, stripe, op->id, &v);
+    if (op->encoded) {
+        rc = qd_op_encode(&record, op->encoded, err);
+        qd_assert(rc == 0); /* reserved before the number was taken */
+    }
     if (c->in_unit) b->deletes.at[b->deletes.n++] = (engine_delete){c->unit, c->doc};
     if (b->min_seq_no < 0 || r->seq_no < b->min_seq_no) b->min_seq_no = r->seq_no;
     if (r->seq_no > b->max_seq_no) b->max_seq_no = r->seq_no;
     return 0;
 }
 
+/* Room for the operation, or the no-op in its place, in what is sent to other copies. */
+static int reserve_encoded(const qd_engine_op *op, qd_err *err)
+{
+    size_t n = QD_TRANSLOG_OVERHEAD + NOOP_REASON_MAX + op->id.n + op->routing.n;
+    if (!op->encoded || qd_buf_reserve(op->encoded, n + (op->delete ? 0 : op->source.n))) return 0;
+    return qd_err_nomem(err, "operation for other copies");
+}
+
 /* From the look-up on, under the id's stripe; the document stands open in the buffer. */
 static int under_stripe(qd_engine *e, engine_slot *s, const qd_engine_op *op, uint32_t doc,
                         qd_engine_result *r, qd_err *err)
 {
-    engine_current c = {.seq_no = QD_SEQ_NO_UNASSIGNED};
+    engine_current c = {.seq_no = QD_SEQ_NO_NONE};
     uint32_t stripe = qd_version_map_lock(e->versions, op->id);
     /* a fresh id cannot exist: no look-up */
     int rc = op->auto_id_ms >= 0 ? 0 : current_of(e, stripe, op->id, &c, err);
-    if (!rc) rc = check_conflict(op, &c, &r->version, err);
+    if (!rc && (rc = check_conflict(op, &c, &r->version, err))) r->revealed_seq_no = c.seq_no;
+    if (!rc) rc = reserve_encoded(op, err);
     if (!rc) rc = qd_version_map_reserve(e->versions, stripe, op->id, err);
     if (!rc && qd_vec_reserve(&s->buffer->deletes, e->account, 2)) {
         rc = qd_err_nomem(err, "list of replaced documents");
@@ -277,14 +297,14 @@ static int under_stripe(qd_engine *e, engine_slot *s, const qd_engine_op *op, ui
     if (rc) {
         if (!op->delete) qd_buffer_doc_abort(s->buffer->b);
     } else {
-        r->primary_term = e->primary_term;
+        r->primary_term = atomic_load_explicit(&e->primary_term, memory_order_relaxed);
         r->created = !op->delete &&!c.exists;
         r->found = c.exists;
         rc = log_and_commit(e, s, stripe, op, doc, &c, r, err);
         if (rc) {
             qd_err none;
             qd_err_init(&none);
-            fill_with_noop(e, r->seq_no, err ? err : &none);
+            fill_with_noop(e, r->seq_no, err ? err : &none, op->encoded);
         }
         qd_seq_no_processed(&e->seq_no, r->seq_no);
     }
@@ -296,6 +316,9 @@ static int apply_on_slot(qd_engine *e, engine_slot *s, const qd_engine_op *op, q
                          qd_err *err)
 {
     uint32_t doc = 0;
+    if (atomic_load_explicit(&e->mode, memory_order_relaxed) != QD_ENGINE_PRIMARY) {
+        return qd_err_set(err, QD_E_NOT_PRIMARY, "%s is not the primary (any longer)", e->name);
+    }
     int rc = op->delete ? slot_fields(s, err) : fill_document(e, s, op, &doc, err);
     return rc ? rc : under_stripe(e, s, op, doc, r, err);
 }
@@ -305,7 +328,7 @@ int qd_engine_apply(qd_engine *e, uint32_t slot_hint, const qd_engine_op *op, qd
 {
     QD_CHECK(e, ENGINE_MAGIC);
     uint64_t start = qd_env_mono_ns(e->env);
-    *r = (qd_engine_result){.seq_no = QD_SEQ_NO_UNASSIGNED};
+    *r = (qd_engine_result){.seq_no = QD_SEQ_NO_UNASSIGNED, .revealed_seq_no = QD_SEQ_NO_NONE};
     int rc = check_id(op, err);
     if (!rc) rc = qdi_engine_alive(e, err);
     if (!rc && e->disk_full && atomic_load_explicit(e->disk_full, memory_order_relaxed)) {
@@ -322,7 +345,7 @@ int qd_engine_apply(qd_engine *e, uint32_t slot_hint, const qd_engine_op *op, qd
     if (full && !empty) {
         qd_err refresh;
         qd_err_init(&refresh);
-        int cleared = qd_engine_refresh(e, &refresh);
+        int cleared = qd_engine_refresh_start(e, NULL, &refresh);
         if (!cleared && rc == QD_E_BREAKER && r->seq_no < 0) { /* now there is room: once more */
             if (err) qd_err_fini(err);
             s = slot_take(e, slot_hint);
@@ -386,6 +409,7 @@ static int replay_document(qd_engine *e, engine_slot *s, const qd_translog_op *o
         .source = op->source,
         .if_seq_no = QD_SEQ_NO_UNASSIGNED,
         .auto_id_ms = -1,
+        .mapping = op->mapping,
     };
     engine_current c;
     uint32_t doc = 0;
@@ -432,31 +456,80 @@ out:
     return rc;
 }
 
+/* On a slot, so that a refresh shows the number only together with the document. */
+static int replay_on_slot(qd_engine *e, engine_slot *s, const qd_translog_op *op,
+                          const qd_translog_location *at, qd_err *err)
+{
+    int rc = op->type == QD_TRANSLOG_NOOP ? 0 : replay_document(e, s, op, at, err);
+    if (rc) return rc;
+    if (qd_seq_no_advance(&e->seq_no, (int64_t)op->seq_no)) {
+        return qd_err_nomem(err, "sequence numbers in flight");
+    }
+    qd_seq_no_processed(&e->seq_no, (int64_t)op->seq_no);
+    return 0;
+}
+
 int qdi_engine_replay(qd_engine *e, const qd_translog_op *op, const qd_translog_location *at,
                       qd_err *err)
 {
-    if ((int64_t)op->seq_no <= e->committed_checkpoint) return 0;
-    int rc = qd_seq_no_advance(&e->seq_no, (int64_t)op->seq_no);
-    if (rc) return qd_err_nomem(err, "sequence numbers in flight");
     engine_slot *s = &e->slots[0];
-    if (op->type != QD_TRANSLOG_NOOP) {
+    qd_mutex_lock(&s->lock);
+    int rc = replay_on_slot(e, s, op, at, err);
+    bool full = rc == QD_E_BREAKER || slot_full(e, s);
+    bool again = rc == QD_E_BREAKER && qd_buffer_docs(s->buffer->b) > 0;
+    qd_mutex_unlock(&s->lock);
+    if (again && err) qd_err_fini(err);
+    if (full && (!rc || again)) rc = qd_engine_refresh_start(e, NULL, err);
+    if (!rc && again) {
         qd_mutex_lock(&s->lock);
-        rc = replay_document(e, s, op, at, err);
-        bool full = rc == QD_E_BREAKER || slot_full(e, s);
-        bool again = rc == QD_E_BREAKER && qd_buffer_docs(s->buffer->b) > 0;
+        rc = replay_on_slot(e, s, op, at, err);
         qd_mutex_unlock(&s->lock);
-        if (again && err) qd_err_fini(err);
-        if (full && (!rc || again)) rc = qd_engine_refresh(e, err);
-        if (!rc && again) {
-            qd_mutex_lock(&s->lock);
-            rc = replay_document(e, s, op, at, err);
-            qd_mutex_unlock(&s->lock);
-        }
     }
     if (rc) {
         return qd_err_wrap(err, rc, "%s replay of sequence number %llu failed", e->name,
                            (unsigned long long)op->seq_no);
     }
-    qd_seq_no_processed(&e->seq_no, (int64_t)op->seq_no);
+    return 0;
+}
+
+static int replay_each(void *arg, const qd_translog_op *op, const qd_translog_location *at,
+                       qd_err *err)
+{
+    return qdi_engine_replay(arg, op, at, err);
+}
+
+/* Numbers that were taken but whose records are not here were never acknowledged: no-ops take their
+ * places, or the checkpoint would stay below them for ever. */
+static int fill_gaps(qd_engine *e, qd_err *err)
+{
+    uint64_t filled = 0;
+    int rc = 0;
+    if (QD_VARIANT(GAPS_OPEN)) return 0;
+    for (int64_t n = -1; !rc && (n = qd_seq_no_gap(&e->seq_no, n)) >= 0; filled++) {
+        qd_translog_location at;
+        uint64_t term = atomic_load(&e->primary_term);
+        qd_translog_op op = {
+            .type = QD_TRANSLOG_NOOP,
+            .seq_no = (uint64_t)n,
+            .primary_term = QD_VARIANT(GAPS_OLD_TERM) && term > 1 ? term - 1 : term,
+            .auto_id_ms = -1,
+            .source = QD_STR("filling gaps"),
+        };
+        rc = qd_translog_add(e->translog, &op, &at, err);
+        if (!rc) qd_seq_no_processed(&e->seq_no, n);
+    }
+    atomic_fetch_add(&e->stats.noop_total, filled);
+    return rc;
+}
+
+int qdi_engine_replay_above(qd_engine *e, int64_t seq_no, qd_err *err)
+{
+    int64_t done;
+    int rc = qd_translog_replay(e->translog, seq_no, replay_each, e, err);
+    if (!rc) rc = fill_gaps(e, err);
+    if (!rc) rc = qd_translog_sync_all(e->translog, err);
+    if (rc) return rc;
+    qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
+    qd_seq_no_persisted(&e->seq_no, done);
     return 0;
 }

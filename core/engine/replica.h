@@ -75,10 +75,13 @@ qd_engine_mode qd_engine_mode_get(qd_engine *e);
 /* 16 bytes naming the history of operations. [any] */
 const uint8_t *qd_engine_history(const qd_engine *e);
 
-/* A global checkpoint that is at least this; a lower one is ignored. On a primary it lets a written
+/* A global checkpoint that is at least this; a lower one is ignored, and a replica takes no more than
+ * it has itself (while it recovers it lacks operations below). On a primary it lets a written
  * refresh be shown: config.due is called then, or, without it, the publication happens inside this
  * call ([worker] then). It becomes durable with the next sync of the translog. [any] */
 void qd_engine_global_checkpoint_set(qd_engine *e, int64_t checkpoint);
+/* Switches config.replicated while running: the first copy comes, the last one went. [worker] */
+void qd_engine_replicated_set(qd_engine *e, bool replicated);
 /* Makes the known global checkpoint durable, writing only when it is not (idle copies). [worker] */
 QD_MUST_CHECK
 int qd_engine_global_checkpoint_sync(qd_engine *e, qd_err *err);
@@ -105,10 +108,10 @@ int qd_engine_trim_above(qd_engine *e, int64_t seq_no, uint64_t term, qd_err *er
  * waited out its read-lease grants. [worker] QD_E_TERM_OLD; any other failure fails the engine. */
 QD_MUST_CHECK
 int qd_engine_promote(qd_engine *e, uint64_t term, qd_err *err);
-/* Replica, before a recovery by files from another history or onto a copy that has nothing of use:
- * forgets all operations; those that arrive from now on belong to `history` (16 bytes). What is on
- * the disk is replaced by the first publication that is installed, and stays until then.
- * [worker] */
+/* Replica, before a recovery by files from another history: forgets all operations; those that arrive
+ * from now on belong to `history` (16 bytes). What is on the disk is replaced by the first publication
+ * that is installed, and stays until then, also over a restart. The copy's own history again does
+ * nothing. [worker] QD_E_STATE: a primary. */
 QD_MUST_CHECK
 int qd_engine_recovery_reset(qd_engine *e, const uint8_t *history, qd_err *err);
 

@@ -75,15 +75,53 @@ int qd_seq_no_advance(qd_seq_no *s, int64_t seq_no)
     return rc;
 }
 
+void qd_seq_no_reset(qd_seq_no *s, int64_t checkpoint)
+{
+    qd_mutex_lock(&s->lock);
+    memset(s->ahead, 0, s->ring_bits / 8);
+    s->next = checkpoint + 1;
+    s->processed = s->persisted = checkpoint;
+    qd_mutex_unlock(&s->lock);
+}
+
+/* Moves the checkpoint over what is processed already. Under the lock. */
+static void move_on(qd_seq_no *s)
+{
+    while (s->processed + 1 < s->next && bit_get(s->ahead, s->ring_bits, s->processed + 1)) {
+        bit_put(s->ahead, s->ring_bits, ++s->processed, false);
+    }
+}
+
+void qd_seq_no_cover(qd_seq_no *s, int64_t checkpoint)
+{
+    qd_mutex_lock(&s->lock);
+    if (checkpoint >= s->next) s->next = checkpoint + 1;
+    int64_t ring_end = s->processed + (int64_t)s->ring_bits;
+    for (int64_t n = s->processed + 1; n <= checkpoint && n <= ring_end; n++) {
+        bit_put(s->ahead, s->ring_bits, n, false);
+    }
+    if (checkpoint > s->processed) s->processed = checkpoint;
+    if (checkpoint > s->persisted) s->persisted = checkpoint;
+    move_on(s);
+    qd_mutex_unlock(&s->lock);
+}
+
+bool qd_seq_no_has(qd_seq_no *s, int64_t seq_no)
+{
+    qd_mutex_lock(&s->lock);
+    bool yes = seq_no <= s->processed ||
+               (seq_no < s->next && bit_get(s->ahead, s->ring_bits, seq_no));
+    qd_mutex_unlock(&s->lock);
+    return yes;
+}
+
 void qd_seq_no_processed(qd_seq_no *s, int64_t seq_no)
 {
     qd_mutex_lock(&s->lock);
     if (seq_no > s->processed) {
         qd_assert(seq_no < s->next);
         bit_put(s->ahead, s->ring_bits, seq_no, true);
-        while (s->processed + 1 < s->next && bit_get(s->ahead, s->ring_bits, s->processed + 1)) {
-            bit_put(s->ahead, s->ring_bits, ++s->processed, false);
-        }
+        move_on(s);
     }
     qd_mutex_unlock(&s->lock);
 }

@@ -31,6 +31,13 @@ int qd_seq_no_assign(qd_seq_no *s, int64_t *out);
 /* Takes a number assigned elsewhere (replay, a primary). [any] QD_E_NOMEM */
 QD_MUST_CHECK
 int qd_seq_no_advance(qd_seq_no *s, int64_t seq_no);
+/* Begins again behind `checkpoint`: what was above is forgotten. Nobody else calls meanwhile but
+ * qd_seq_no_get. */
+void qd_seq_no_reset(qd_seq_no *s, int64_t checkpoint);
+/* All up to `checkpoint` are processed and durable, whether taken before or not. [any] */
+void qd_seq_no_cover(qd_seq_no *s, int64_t checkpoint);
+/* Is the number processed? [any] */
+bool qd_seq_no_has(qd_seq_no *s, int64_t seq_no);
 /* Marks a number processed. [any] */
 void qd_seq_no_processed(qd_seq_no *s, int64_t seq_no);
 /* The lowest number above `after` and above the checkpoint that was taken but not processed; -1:

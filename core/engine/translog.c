@@ -8,60 +8,48 @@
  * Lock order: t->lock, then nothing. files_lock guards the list of open generations against trim
  * while a reader reads.
  */
-#include "engine/translog.h"
 #include "base/bits.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "base/vec.h"
 #include "engine/translog_int.h"
-#include "runtime/sync.h"
 #include <stdio.h>
 #include <string.h>
 
-#define LOG "translog"
+#define LOG TRANSLOG_LOG
 #define PENDING_WRITE ((size_t)1 << 20) /* an unsynced log writes out at this size */
 #define PENDING_MAX ((size_t)16 << 20)  /* callers wait at this size */
 #define BUFFER_MAX ((size_t)1 << 32)
 #define BUFFER_KEEP ((size_t)8 << 20)
-#define NAME_MAX_BYTES 512
 
-typedef struct generation {
-    uint64_t number;
-    qd_store_log *log;
-    uint64_t bytes, operations; /* final once it is no longer the current one */
-} generation;
-
-struct qd_translog {
-    qd_env *env;
-    qd_store *store;
-    char *folder;
-    uint8_t uuid[16];
-    uint64_t primary_term;
-    qd_account *account;
-
-    qd_mutex lock;
-    qd_cond wake;
-    qd_buf buf[2];
-    int pending;            /* index of the buffer that callers fill */
-    uint64_t pending_base;  /* file offset of its first byte */
-    uint64_t inflight_base; /* of the other one, while writing */
-    bool writing, rolling;
-    uint64_t synced; /* of the current generation: every record that ends at or below is durable */
-    qd_err failure;
-    uint64_t operations, syncs, writes;
-    uint64_t committed_generation;
-
-    qd_rwlock files_lock;
-    QD_VEC(generation) files; /* ascending; the last one is current */
-};
-
-static generation *current(qd_translog *t)
+static translog_file *current(qd_translog *t)
 {
-    return &t->files.at[t->files.n - 1];
+    return t->files.at[t->files.n - 1];
 }
 
-static int make(qd_env *env, qd_store *s, qd_str folder, const uint8_t uuid[16],
-                uint64_t primary_term, qd_account *account, qd_translog **out, qd_err *err)
+translog_file *qdi_translog_file_make(qd_translog *t, const translog_head *head, qd_store_log *log)
+{
+    char name[TRANSLOG_NAME_MAX];
+    qd_str file = qdi_translog_name(qd_str_c(t->folder), head->generation, name, sizeof name);
+    translog_file *f = qd_calloc(t->account, sizeof *f + file.n + 1);
+    if (!f) return NULL;
+    atomic_store(&f->refs, 1);
+    f->number = head->generation;
+    f->log = log;
+    f->min_seq_no = f->max_seq_no = -1;
+    f->head = *head;
+    memcpy(f->name, file.p, file.n);
+    return f;
+}
+
+void qdi_translog_file_unref(translog_file *f)
+{
+    if (atomic_fetch_sub(&f->refs, 1) != 1) return;
+    qd_store_log_close(f->log);
+    qd_free(f);
+}
+
+int qdi_translog_make(qd_env *env, qd_store *s, qd_str folder, const qd_translog_identity *who,
+                      qd_account *account, qd_translog **out, qd_err *err)
 {
     if (!(qd_store_caps(s) & QD_STORE_APPEND)) {
         return qd_err_set(err, QD_E_UNSUPPORTED,
@@ -78,9 +66,11 @@ static int make(qd_env *env, qd_store *s, qd_str folder, const uint8_t uuid[16],
     }
     t->env = env;
     t->store = s;
-    memcpy(t->uuid, uuid, 16);
-    t->primary_term = primary_term;
+    t->who = *who;
     t->account = account;
+    t->checkpoint_written = -1;
+    atomic_store(&t->checkpoint, -1);
+    atomic_store(&t->checkpoint_durable, -1);
     qd_mutex_init(&t->lock);
     qd_cond_init(&t->wake);
     qd_rwlock_init(&t->files_lock);
@@ -91,9 +81,9 @@ static int make(qd_env *env, qd_store *s, qd_str folder, const uint8_t uuid[16],
     return 0;
 }
 
-static void destroy(qd_translog *t)
+void qdi_translog_destroy(qd_translog *t)
 {
-    for (size_t i = 0; i < t->files.n; i++) qd_store_log_close(t->files.at[i].log);
+    for (size_t i = 0; i < t->files.n; i++) qdi_translog_file_unref(t->files.at[i]);
     qd_vec_fini(&t->files);
     qd_buf_fini(&t->buf[0]);
     qd_buf_fini(&t->buf[1]);
@@ -106,18 +96,17 @@ static void destroy(qd_translog *t)
 }
 
 /* Makes the file of a generation with a durable header. */
-static int generation_create(qd_translog *t, uint64_t number, qd_store_log **out, qd_err *err)
+static int file_create(qd_translog *t, const translog_head *head, qd_store_log **out, qd_err *err)
 {
-    char name[NAME_MAX_BYTES];
-    uint8_t head[TRANSLOG_HEADER];
+    char name[TRANSLOG_NAME_MAX];
+    uint8_t bytes[TRANSLOG_HEADER];
     uint64_t offset;
     qd_store_log *log = NULL;
-    int rc = qd_store_log_open(t->store,
-                               qdi_translog_name(qd_str_c(t->folder), number, name, sizeof name),
-                               true, &log, err);
+    qd_str file = qdi_translog_name(qd_str_c(t->folder), head->generation, name, sizeof name);
+    int rc = qd_store_log_open(t->store, file, true, &log, err);
     if (rc) return rc;
-    qdi_translog_header(head, t->uuid, number, t->primary_term);
-    qd_iovec v = {head, sizeof head};
+    qdi_translog_header(bytes, head);
+    qd_iovec v = {bytes, sizeof bytes};
     rc = qd_store_log_append(log, &v, 1, &offset, err);
     if (!rc) rc = qd_store_log_sync(log, err);
     if (rc) {
@@ -128,184 +117,110 @@ static int generation_create(qd_translog *t, uint64_t number, qd_store_log **out
     return 0;
 }
 
-/* Removes what a failed generation_create left. Where that fails the log is closed: recovery would
- * take the file as proof that the generation before is sealed. Under the lock. */
-static void generation_undo(qd_translog *t, uint64_t number)
+/* Removes what a failed file_create left. Where that fails the log is closed: recovery would take the
+ * file as proof that the generation before is sealed. */
+static void file_undo(qd_translog *t, uint64_t number)
 {
-    char name[NAME_MAX_BYTES];
+    char name[TRANSLOG_NAME_MAX];
     qd_err e;
     qd_err_init(&e);
-    if (qd_store_delete(t->store, qdi_translog_name(qd_str_c(t->folder), number, name, sizeof name),
-                        &e) &&
-        !t->failure.code) {
-        qd_err_move(&t->failure, &e);
+    int rc = qd_store_delete(
+        t->store, qdi_translog_name(qd_str_c(t->folder), number, name, sizeof name), &e);
+    if (rc) {
+        qd_mutex_lock(&t->lock);
+        if (!t->failure.code) qd_err_move(&t->failure, &e);
+        qd_mutex_unlock(&t->lock);
     }
     qd_err_fini(&e);
 }
 
-/* Appends an opened, empty generation to the list and aims the buffers at it. Under the lock. */
-static int generation_enter(qd_translog *t, uint64_t number, qd_store_log *log)
+static translog_head head_of(qd_translog *t, const qd_translog_turn *turn, uint64_t number)
 {
+    translog_head h = {
+        .generation = number,
+        .primary_term = turn->primary_term,
+        .checkpoint = atomic_load(&t->checkpoint),
+        .trim_above = turn->trim_above,
+        .trim_below_term = turn->trim_below_term,
+        .before_min = -1,
+        .before_max = -1,
+    };
+    memcpy(h.uuid, t->who.uuid, 16);
+    memcpy(h.history, turn->history ? turn->history : t->who.history, 16);
+    if (memcmp(h.history, t->who.history, 16) != 0) h.checkpoint = -1;
+    if (t->files.n) {
+        const translog_file *before = current(t);
+        h.before_operations = before->operations;
+        h.before_min = before->min_seq_no;
+        h.before_max = before->max_seq_no;
+    }
+    return h;
+}
+
+/* Appends an opened, empty generation to the list and aims the buffers at it. Under the lock. */
+static int enter(qd_translog *t, const translog_head *head, qd_store_log *log)
+{
+    translog_file *f = qdi_translog_file_make(t, head, log);
+    if (!f) return QD_E_NOMEM;
     qd_rwlock_write(&t->files_lock);
-    int rc = qd_vec_push(&t->files, t->account, ((generation){.number = number, .log = log}));
+    int rc = qd_vec_push(&t->files, t->account, f);
     qd_rwlock_unlock(&t->files_lock);
-    if (rc) return rc;
+    if (rc) {
+        qd_free(f);
+        return rc;
+    }
+    if (memcmp(t->who.history, head->history, 16) != 0) atomic_store(&t->checkpoint, -1);
+    memcpy(t->who.history, head->history, 16);
+    t->who.primary_term = head->primary_term;
     t->pending_base = t->synced = TRANSLOG_HEADER;
+    t->checkpoint_written = head->checkpoint;
+    atomic_store(&t->checkpoint_durable, head->checkpoint);
     return 0;
 }
 
-int qd_translog_create(qd_env *env, qd_store *s, qd_str folder, const uint8_t uuid[16],
-                       uint64_t primary_term, qd_account *account, qd_translog **out, qd_err *err)
+int qdi_translog_begin(qd_translog *t, const qd_translog_turn *turn, uint64_t number, qd_err *err)
+{
+    translog_head head = head_of(t, turn, number);
+    qd_store_log *log = NULL;
+    qd_mutex_unlock(&t->lock);
+    int rc = file_create(t, &head, &log, err);
+    if (rc) file_undo(t, number);
+    qd_mutex_lock(&t->lock);
+    if (rc) return rc;
+    if (enter(t, &head, log)) {
+        qd_store_log_close(log);
+        rc = qd_err_nomem(err, "translog generation");
+        /* the file is there: what would go on in the old one could not be told from corruption */
+        if (!t->failure.code) qd_err_set(&t->failure, rc, "out of memory: translog generation");
+    }
+    return rc;
+}
+
+int qd_translog_create(qd_env *env, qd_store *s, qd_str folder, const qd_translog_identity *who,
+                       qd_account *account, qd_translog **out, qd_err *err)
 {
     qd_translog *t;
-    qd_store_log *log;
-    int rc = make(env, s, folder, uuid, primary_term, account, &t, err);
+    qd_translog_turn turn = {.primary_term = who->primary_term};
+    int rc = qdi_translog_make(env, s, folder, who, account, &t, err);
     if (rc) return rc;
-    if ((rc = generation_create(t, 1, &log, err))) {
-        destroy(t);
+    qd_mutex_lock(&t->lock);
+    rc = qdi_translog_begin(t, &turn, 1, err);
+    qd_mutex_unlock(&t->lock);
+    if (rc) {
+        qdi_translog_destroy(t);
         return rc;
-    }
-    if ((rc = generation_enter(t, 1, log))) {
-        qd_store_log_close(log);
-        destroy(t);
-        return qd_err_nomem(err, "translog generation");
     }
     t->committed_generation = 1;
     *out = t;
     return 0;
 }
 
-/* --- opening ------------------------------------------------------------------------------ */
-
-typedef struct found {
-    uint64_t *numbers;
-    size_t n, cap;
-    qd_str prefix;
-    qd_account *account;
-} found;
-
-static int collect(void *arg, qd_str name, uint64_t bytes)
+uint64_t qd_translog_term(qd_translog *t)
 {
-    found *f = arg;
-    uint64_t number;
-    (void)bytes;
-    if (!qd_str_u64(qd_str_sub(name, f->prefix.n, name.n), &number)) return 0;
-    if (f->n == f->cap &&
-        qd_vec_grow((void **)&f->numbers, &f->cap, f->n, 1, sizeof *f->numbers, f->account)) {
-        return QD_E_NOMEM;
-    }
-    size_t i = f->n++;
-    for (; i > 0 && f->numbers[i - 1] > number; i--) f->numbers[i] = f->numbers[i - 1];
-    f->numbers[i] = number;
-    return 0;
-}
-
-typedef struct replay_count {
-    int (*each)(void *, const qd_translog_op *, const qd_translog_location *, qd_err *);
-    void *arg;
-    uint64_t operations;
-} replay_count;
-
-static int count_each(void *arg, const qd_translog_op *op, const qd_translog_location *at,
-                      qd_err *err)
-{
-    replay_count *c = arg;
-    c->operations++;
-    return c->each ? c->each(c->arg, op, at, err) : 0;
-}
-
-/* Replays one generation; a torn tail is cut, a file without a whole header removed. */
-static int generation_replay(qd_translog *t, uint64_t number, bool sealed, replay_count *count,
-                             qd_err *err)
-{
-    char name[NAME_MAX_BYTES];
-    qd_str file = qdi_translog_name(qd_str_c(t->folder), number, name, sizeof name);
-    qd_store_log *log;
-    uint64_t end = 0;
-    int rc = qd_store_log_open(t->store, file, false, &log, err);
-    if (rc) return rc;
-    uint64_t before = count->operations, whole = qd_store_log_end(log);
-    rc = qdi_translog_replay(log, name, number, sealed, t->uuid, t->account, count_each, count,
-                             &end, err);
-    if (!rc && end < whole) {
-        qd_log_warn(LOG, "[%s] torn tail: %llu bytes at offset %llu were never acknowledged, cut",
-                    name, (unsigned long long)(whole - end), (unsigned long long)end);
-        rc = end ? qd_store_log_truncate(log, end, err) : 0;
-    } else if (!rc && !sealed) {
-        /* after a kill these bytes may be in the page cache only, and from now on they count */
-        rc = qd_store_log_sync(log, err);
-    }
-    if (!rc && end == 0) {
-        qd_store_log_close(log);
-        return qd_store_delete(t->store, file, err);
-    }
-    generation g = {number, log, end, count->operations - before};
-    if (!rc && qd_vec_push(&t->files, t->account, g)) rc = qd_err_nomem(err, "translog generation");
-    if (rc) qd_store_log_close(log);
-    return rc;
-}
-
-static int open_generations(qd_translog *t, found *f, uint64_t min_generation, replay_count *count,
-                            qd_err *err)
-{
-    char name[NAME_MAX_BYTES];
-    uint64_t expected = min_generation;
-    for (size_t i = 0; i < f->n; i++) {
-        uint64_t number = f->numbers[i];
-        int rc;
-        if (number < min_generation) {
-            rc = qd_store_delete(
-                t->store, qdi_translog_name(qd_str_c(t->folder), number, name, sizeof name), err);
-            if (rc) return rc;
-            continue;
-        }
-        if (number != expected++) {
-            return qd_err_set(err, QD_E_TRANSLOG_CORRUPT,
-                              "translog of [%s]: generation %llu is missing", t->folder,
-                              (unsigned long long)(expected - 1));
-        }
-        if ((rc = generation_replay(t, number, i + 1 < f->n, count, err))) return rc;
-    }
-    if (expected == min_generation) {
-        return qd_err_set(
-            err, QD_E_TRANSLOG_CORRUPT,
-            "translog of [%s]: generation %llu, named by the commit point, is missing", t->folder,
-            (unsigned long long)min_generation);
-    }
-    return 0;
-}
-
-int qd_translog_open(qd_env *env, qd_store *s, qd_str folder, const uint8_t uuid[16],
-                     uint64_t primary_term, uint64_t min_generation, qd_account *account,
-                     int (*each)(void *arg, const qd_translog_op *op,
-                                 const qd_translog_location *at, qd_err *err),
-                     void *arg, qd_translog **out, qd_err *err)
-{
-    qd_translog *t;
-    int rc = make(env, s, folder, uuid, primary_term, account, &t, err);
-    if (rc) return rc;
-    char prefix[NAME_MAX_BYTES];
-    int len = snprintf(prefix, sizeof prefix, "%s/translog-", t->folder);
-    found f = {.prefix = {prefix, (size_t)len}, .account = account};
-    replay_count count = {each, arg, 0};
-    rc = qd_store_list(s, f.prefix, collect, &f, err);
-    if (!rc) rc = open_generations(t, &f, min_generation, &count, err);
-    uint64_t next = t->files.n ? current(t)->number + 1 : min_generation;
-    qd_free(f.numbers);
-    qd_store_log *log;
-    if (!rc && !(rc = generation_create(t, next, &log, err)) &&
-        (rc = generation_enter(t, next, log))) {
-        qd_store_log_close(log);
-        (void)qd_err_nomem(err, "translog generation");
-    }
-    if (rc) {
-        destroy(t);
-        return rc;
-    }
-    t->operations = count.operations;
-    t->committed_generation = min_generation;
-    *out = t;
-    return 0;
+    qd_mutex_lock(&t->lock);
+    uint64_t term = t->who.primary_term;
+    qd_mutex_unlock(&t->lock);
+    return term;
 }
 
 /* --- adding and group commit ----------------------------------------------------------------- */
@@ -330,7 +245,7 @@ typedef enum write_mode {
  */
 static int write_out(qd_translog *t, write_mode mode)
 {
-    generation *g = current(t);
+    translog_file *g = current(t);
     qd_buf *b = &t->buf[t->pending];
     qd_err e;
     qd_err_init(&e);
@@ -339,6 +254,7 @@ static int write_out(qd_translog *t, write_mode mode)
     bool sync = mark || mode == WRITE_SEAL;
     qd_store_log *log = g->log;
     uint64_t number = g->number;
+    int64_t checkpoint = atomic_load(&t->checkpoint), written = t->checkpoint_written;
     t->writing = true;
     t->inflight_base = t->pending_base;
     t->pending ^= 1;
@@ -351,7 +267,7 @@ static int write_out(qd_translog *t, write_mode mode)
     bool durable = !rc && sync;
     if (durable && mark) {
         uint8_t m[MARK_BYTES];
-        qdi_mark_encode(end, number, m);
+        qdi_mark_encode(end, checkpoint, number, m);
         rc = qd_store_log_append(log, &(qd_iovec){m, sizeof m}, 1, &offset, &e);
     }
     if (b->cap > BUFFER_KEEP) qd_buf_fini(b);
@@ -363,6 +279,8 @@ static int write_out(qd_translog *t, write_mode mode)
     if (durable) {
         t->synced = end + (mark ? MARK_BYTES : 0);
         t->syncs++;
+        atomic_store(&t->checkpoint_durable, written);
+        if (!rc && mark) t->checkpoint_written = checkpoint;
     }
     if (rc && !t->failure.code) {
         qd_log_error(LOG, "[%s/translog-%llu] closed: %s", t->folder, (unsigned long long)number,
@@ -371,6 +289,18 @@ static int write_out(qd_translog *t, write_mode mode)
     }
     qd_err_fini(&e);
     qd_cond_broadcast(&t->wake);
+    return rc;
+}
+
+int qdi_translog_write_pending(qd_translog *t, qd_err *err)
+{
+    qd_mutex_lock(&t->lock);
+    int rc = failed(t, err);
+    if (!rc && !t->writing && !t->rolling && t->buf[t->pending].n > 0) {
+        (void)write_out(t, WRITE_ONLY);
+        rc = failed(t, err);
+    }
+    qd_mutex_unlock(&t->lock);
     return rc;
 }
 
@@ -398,10 +328,13 @@ int qd_translog_add(qd_translog *t, const qd_translog_op *op, qd_translog_locati
         qd_buf *b = &t->buf[t->pending];
         char *p = qd_buf_reserve(b, n);
         if (p) {
-            generation *g = current(t);
+            translog_file *g = current(t);
             qdi_record_encode(op, g->number, (uint8_t *)p);
             *at = (qd_translog_location){g->number, t->pending_base + b->n, (uint32_t)n};
             b->n += n;
+            int64_t seq_no = (int64_t)op->seq_no;
+            if (g->min_seq_no < 0 || seq_no < g->min_seq_no) g->min_seq_no = seq_no;
+            if (seq_no > g->max_seq_no) g->max_seq_no = seq_no;
             g->operations++;
             t->operations++;
             if (b->n >= PENDING_WRITE && !t->writing) rc = write_out(t, WRITE_ONLY);
@@ -463,34 +396,68 @@ bool qd_translog_synced(qd_translog *t)
     return yes;
 }
 
+qd_translog_location qd_translog_end(qd_translog *t)
+{
+    qd_mutex_lock(&t->lock);
+    qd_translog_location at = {current(t)->number, t->pending_base + t->buf[t->pending].n, 0};
+    qd_mutex_unlock(&t->lock);
+    return at;
+}
+
+void qd_translog_checkpoint_set(qd_translog *t, int64_t checkpoint)
+{
+    int64_t was = atomic_load(&t->checkpoint);
+    while (checkpoint > was && !atomic_compare_exchange_weak(&t->checkpoint, &was, checkpoint)) {}
+}
+
+int64_t qd_translog_checkpoint(qd_translog *t)
+{
+    return atomic_load(&t->checkpoint_durable);
+}
+
+int qd_translog_checkpoint_sync(qd_translog *t, qd_err *err)
+{
+    qd_mutex_lock(&t->lock);
+    int64_t wanted = atomic_load(&t->checkpoint);
+    int rc = 0;
+    while (atomic_load(&t->checkpoint_durable) < wanted && !(rc = failed(t, err))) {
+        if (t->writing || t->rolling) {
+            qd_cond_wait(&t->wake, &t->lock);
+            continue;
+        }
+        if (t->checkpoint_written < wanted) { /* a mark of its own, in front of the sync */
+            qd_buf *b = &t->buf[t->pending];
+            char *p = qd_buf_reserve(b, MARK_BYTES);
+            if (!p) {
+                b->failed = 0;
+                rc = qd_err_nomem(err, "translog buffer");
+                break;
+            }
+            qdi_mark_encode(t->synced, wanted, current(t)->number, (uint8_t *)p);
+            b->n += MARK_BYTES;
+            t->checkpoint_written = wanted;
+        }
+        (void)write_out(t, WRITE_SYNC);
+    }
+    qd_mutex_unlock(&t->lock);
+    return rc;
+}
+
 /* Seals the current generation and makes the next; callers of add wait meanwhile. The next file
  * must not exist before the last byte of this one is durable: recovery concludes from it. */
-static int roll_over(qd_translog *t, uint64_t *next, qd_err *err)
+static int roll_over(qd_translog *t, const qd_translog_turn *turn, uint64_t *next, qd_err *err)
 {
-    qd_store_log *log = NULL;
     while (t->writing) qd_cond_wait(&t->wake, &t->lock);
     int rc = failed(t, err);
     if (!rc && write_out(t, WRITE_SEAL)) rc = failed(t, err);
     *next = current(t)->number + 1;
     if (rc) return rc;
-    qd_mutex_unlock(&t->lock);
-    rc = generation_create(t, *next, &log, err);
-    qd_mutex_lock(&t->lock);
-    if (rc) {
-        generation_undo(t, *next);
-        return rc;
-    }
     current(t)->bytes = t->pending_base;
-    if (generation_enter(t, *next, log)) {
-        qd_store_log_close(log);
-        rc = qd_err_nomem(err, "translog generation");
-        /* the file is there: what would go on in the old one could not be told from corruption */
-        if (!t->failure.code) qd_err_set(&t->failure, rc, "out of memory: translog generation");
-    }
-    return rc;
+    qd_translog_turn same = {.primary_term = t->who.primary_term};
+    return qdi_translog_begin(t, turn ? turn : &same, *next, err);
 }
 
-int qd_translog_roll(qd_translog *t, uint64_t *generation_out, qd_err *err)
+static int roll(qd_translog *t, const qd_translog_turn *turn, uint64_t *generation, qd_err *err)
 {
     uint64_t next = 0;
     qd_mutex_lock(&t->lock);
@@ -499,41 +466,97 @@ int qd_translog_roll(qd_translog *t, uint64_t *generation_out, qd_err *err)
     while (t->rolling) qd_cond_wait(&t->wake, &t->lock);
     if (!rc) {
         t->rolling = true;
-        rc = roll_over(t, &next, err);
+        rc = roll_over(t, turn, &next, err);
         t->rolling = false;
         qd_cond_broadcast(&t->wake);
     }
     qd_mutex_unlock(&t->lock);
-    if (!rc && generation_out) *generation_out = next;
+    if (!rc && generation) *generation = next;
     return rc;
 }
 
-/* Takes the oldest generation below min out of the list; false when there is none. */
-static bool take_oldest(qd_translog *t, uint64_t min_generation, generation *out)
+int qd_translog_roll(qd_translog *t, uint64_t *generation, qd_err *err)
 {
+    return roll(t, NULL, generation, err);
+}
+
+int qd_translog_turn_over(qd_translog *t, const qd_translog_turn *turn, uint64_t *generation,
+                          qd_err *err)
+{
+    return roll(t, turn, generation, err);
+}
+
+bool qd_translog_above(qd_translog *t, int64_t seq_no, uint64_t below_term)
+{
+    bool some = false;
     qd_mutex_lock(&t->lock);
-    qd_rwlock_write(&t->files_lock);
-    bool some = t->files.n > 1 && t->files.at[0].number < min_generation;
-    if (some) {
-        *out = t->files.at[0];
-        memmove(t->files.at, t->files.at + 1, --t->files.n * sizeof *out);
-        t->operations -= out->operations;
+    for (size_t i = 0; i < t->files.n; i++) {
+        const translog_file *f = t->files.at[i];
+        some |= f->max_seq_no > seq_no && f->head.primary_term < below_term;
     }
-    qd_rwlock_unlock(&t->files_lock);
-    if (min_generation > t->committed_generation) t->committed_generation = min_generation;
     qd_mutex_unlock(&t->lock);
     return some;
 }
 
-int qd_translog_trim(qd_translog *t, uint64_t min_generation, qd_err *err)
+uint64_t qd_translog_generation_above(qd_translog *t, int64_t seq_no)
 {
-    char name[NAME_MAX_BYTES];
-    generation g;
+    qd_mutex_lock(&t->lock);
+    size_t i = 0;
+    while (i + 1 < t->files.n && t->files.at[i]->max_seq_no <= seq_no) i++;
+    uint64_t number = t->files.at[i]->number;
+    qd_mutex_unlock(&t->lock);
+    return number;
+}
+
+/* How many of the oldest may go. Under the lock. */
+static size_t trimmable(qd_translog *t, uint64_t generation, int64_t retain_seq_no)
+{
+    size_t i = 0;
+    while (i + 1 < t->files.n && t->files.at[i]->number < generation &&
+           t->files.at[i]->max_seq_no < retain_seq_no) {
+        i++;
+    }
+    return i;
+}
+
+uint64_t qd_translog_trim_plan(qd_translog *t, uint64_t generation, int64_t retain_seq_no,
+                               int64_t *highest)
+{
+    qd_mutex_lock(&t->lock);
+    size_t n = trimmable(t, generation, retain_seq_no);
+    uint64_t number = t->files.at[n]->number;
+    *highest = -1;
+    for (size_t i = 0; i < n; i++) {
+        if (t->files.at[i]->max_seq_no > *highest) *highest = t->files.at[i]->max_seq_no;
+    }
+    qd_mutex_unlock(&t->lock);
+    return number;
+}
+
+/* Takes the oldest generation out of the list; NULL when none may go. */
+static translog_file *take_oldest(qd_translog *t, uint64_t generation, int64_t retain_seq_no)
+{
+    translog_file *f = NULL;
+    qd_mutex_lock(&t->lock);
+    qd_rwlock_write(&t->files_lock);
+    if (trimmable(t, generation, retain_seq_no) > 0) {
+        f = t->files.at[0];
+        memmove(t->files.at, t->files.at + 1, --t->files.n * sizeof(translog_file *));
+        t->operations -= f->operations;
+    }
+    qd_rwlock_unlock(&t->files_lock);
+    if (generation > t->committed_generation) t->committed_generation = generation;
+    qd_mutex_unlock(&t->lock);
+    return f;
+}
+
+int qd_translog_trim(qd_translog *t, uint64_t generation, int64_t retain_seq_no, qd_err *err)
+{
+    translog_file *f;
     int rc = 0;
-    while (!rc && take_oldest(t, min_generation, &g)) {
-        qd_store_log_close(g.log);
-        rc = qd_store_delete(
-            t->store, qdi_translog_name(qd_str_c(t->folder), g.number, name, sizeof name), err);
+    while (!rc && (f = take_oldest(t, generation, retain_seq_no))) {
+        rc = qd_store_delete(t->store, qd_str_c(f->name), err);
+        qdi_translog_file_unref(f);
     }
     return rc;
 }
@@ -564,8 +587,8 @@ static int from_file(qd_translog *t, const qd_translog_location *at, char *out, 
     size_t got = 0;
     qd_rwlock_read(&t->files_lock);
     for (size_t i = 0; i < t->files.n; i++) {
-        if (t->files.at[i].number == at->generation) {
-            rc = qd_store_log_read(t->files.at[i].log, at->offset, out, at->bytes, &got, err);
+        if (t->files.at[i]->number == at->generation) {
+            rc = qd_store_log_read(t->files.at[i]->log, at->offset, out, at->bytes, &got, err);
         }
     }
     qd_rwlock_unlock(&t->files_lock);
@@ -611,10 +634,11 @@ void qd_translog_stats_get(qd_translog *t, qd_translog_stats *out)
     memset(out, 0, sizeof *out);
     qd_mutex_lock(&t->lock);
     for (size_t i = 0; i < t->files.n; i++) {
-        const generation *g = &t->files.at[i];
+        const translog_file *g = t->files.at[i];
         bool last = i + 1 == t->files.n;
         uint64_t bytes = last ? t->pending_base + t->buf[t->pending].n : g->bytes;
         out->bytes += bytes;
+        if (last) out->current_bytes = bytes;
         out->operations += g->operations;
         if (g->number >= t->committed_generation) {
             out->uncommitted_bytes += bytes;
@@ -624,7 +648,7 @@ void qd_translog_stats_get(qd_translog *t, qd_translog_stats *out)
     out->syncs = t->syncs;
     out->writes = t->writes;
     out->generation = current(t)->number;
-    out->min_generation = t->files.at[0].number;
+    out->min_generation = t->files.at[0]->number;
     qd_mutex_unlock(&t->lock);
 }
 
@@ -645,6 +669,6 @@ int qd_translog_close(qd_translog *t, bool sync, qd_err *err)
         rc = sync_all_locked(t, err);
         qd_mutex_unlock(&t->lock);
     }
-    destroy(t);
+    qdi_translog_destroy(t);
     return rc;
 }

@@ -25,6 +25,7 @@ void qdi_record_encode(const qd_translog_op *op, uint64_t generation, uint8_t *p
     qd_put_u16le(p + 52, (uint16_t)op->id.n);
     qd_put_u16le(p + 54, (uint16_t)op->routing.n);
     p[56] = (uint8_t)op->type;
+    qd_put_u32le(p + 60, op->mapping);
     uint8_t *at = p + RECORD_HEAD;
     if (op->id.n) memcpy(at, op->id.p, op->id.n);
     at += op->id.n;
@@ -35,10 +36,15 @@ void qdi_record_encode(const qd_translog_op *op, uint64_t generation, uint8_t *p
     seal(p, RECORD_MAGIC, length, generation);
 }
 
-void qdi_mark_encode(uint64_t durable_end, uint64_t generation, uint8_t *p)
+void qdi_record_reseal(uint8_t *p, uint64_t generation)
 {
-    memset(p, 0, MARK_BYTES);
+    seal(p, RECORD_MAGIC, qd_get_u32le(p + 4), generation);
+}
+
+void qdi_mark_encode(uint64_t durable_end, int64_t checkpoint, uint64_t generation, uint8_t *p)
+{
     qd_put_u64le(p + 16, durable_end);
+    qd_put_u64le(p + 24, (uint64_t)checkpoint);
     seal(p, MARK_MAGIC, MARK_BYTES, generation);
 }
 
@@ -69,6 +75,7 @@ size_t qdi_record_decode(const uint8_t *p, size_t n, uint64_t generation, qd_tra
         .primary_term = qd_get_u64le(p + 24),
         .version = qd_get_u64le(p + 32),
         .auto_id_ms = (int64_t)qd_get_u64le(p + 40),
+        .mapping = qd_get_u32le(p + 60),
         .id = {at, id},
         .routing = {at + id, routing},
         .source = {at + id + routing, source},
@@ -76,52 +83,81 @@ size_t qdi_record_decode(const uint8_t *p, size_t n, uint64_t generation, qd_tra
     return padded;
 }
 
-bool qdi_mark_decode(const uint8_t *p, size_t n, uint64_t generation, uint64_t *durable_end)
+bool qdi_mark_decode(const uint8_t *p, size_t n, uint64_t generation, uint64_t *durable_end,
+                     int64_t *checkpoint)
 {
     if (n < MARK_BYTES || qd_get_u32le(p) != MARK_MAGIC || qd_get_u32le(p + 4) != MARK_BYTES ||
         qd_get_u64le(p + 8) != qd_xxh3_seed(p + 16, MARK_BYTES - 16, generation)) {
         return false;
     }
     *durable_end = qd_get_u64le(p + 16);
+    *checkpoint = (int64_t)qd_get_u64le(p + 24);
     return true;
 }
 
-void qdi_translog_header(uint8_t p[TRANSLOG_HEADER], const uint8_t uuid[16], uint64_t generation,
-                         uint64_t primary_term)
+#define HEADER_SUM (TRANSLOG_HEADER - 8)
+
+void qdi_translog_header(uint8_t p[TRANSLOG_HEADER], const translog_head *h)
 {
     memset(p, 0, TRANSLOG_HEADER);
     memcpy(p, TRANSLOG_MAGIC, 8);
     qd_put_u32le(p + 8, TRANSLOG_VERSION);
     qd_put_u32le(p + 12, TRANSLOG_HEADER);
-    memcpy(p + 16, uuid, 16);
-    qd_put_u64le(p + 32, generation);
-    qd_put_u64le(p + 40, primary_term);
-    qd_put_u64le(p + 56, qd_xxh3(p, 56));
+    memcpy(p + 16, h->uuid, 16);
+    memcpy(p + 32, h->history, 16);
+    qd_put_u64le(p + 48, h->generation);
+    qd_put_u64le(p + 56, h->primary_term);
+    qd_put_u64le(p + 64, (uint64_t)h->checkpoint);
+    qd_put_u64le(p + 72, (uint64_t)h->trim_above);
+    qd_put_u64le(p + 80, h->trim_below_term);
+    qd_put_u64le(p + 88, h->before_operations);
+    qd_put_u64le(p + 96, (uint64_t)h->before_min);
+    qd_put_u64le(p + 104, (uint64_t)h->before_max);
+    qd_put_u64le(p + HEADER_SUM, qd_xxh3(p, HEADER_SUM));
 }
 
 int qdi_translog_header_check(const uint8_t p[TRANSLOG_HEADER], const uint8_t uuid[16],
-                              uint64_t generation, const char *file, uint64_t *primary_term,
+                              uint64_t generation, const char *file, translog_head *out,
                               qd_err *err)
 {
-    if (memcmp(p, TRANSLOG_MAGIC, 8) != 0 || qd_get_u64le(p + 56) != qd_xxh3(p, 56)) {
+    uint32_t version = qd_get_u32le(p + 8);
+    if (memcmp(p, TRANSLOG_MAGIC, 8) == 0 && version < TRANSLOG_VERSION && version > 0 &&
+        qd_get_u64le(p + 56) == qd_xxh3(p, 56)) { /* the layout of version 1, never released */
+        return qd_err_set(err, QD_E_FORMAT_OLD,
+                          "translog [%s] has format version %u, oldest readable is %u", file,
+                          version, TRANSLOG_VERSION);
+    }
+    if (memcmp(p, TRANSLOG_MAGIC, 8) != 0 ||
+        qd_get_u64le(p + HEADER_SUM) != qd_xxh3(p, HEADER_SUM)) {
         return qd_err_set(err, QD_E_TRANSLOG_CORRUPT,
                           "translog [%s] at offset 0: header does not match its checksum", file);
     }
-    if (qd_get_u32le(p + 8) > TRANSLOG_VERSION) {
+    if (version > TRANSLOG_VERSION) {
         return qd_err_set(err, QD_E_FORMAT_NEW,
-                          "translog [%s] has format version %u, newest known is %u", file,
-                          qd_get_u32le(p + 8), TRANSLOG_VERSION);
+                          "translog [%s] has format version %u, newest known is %u", file, version,
+                          TRANSLOG_VERSION);
     }
     if (memcmp(p + 16, uuid, 16) != 0) {
         return qd_err_set(err, QD_E_TRANSLOG_CORRUPT,
                           "translog [%s] at offset 16: belongs to another history", file);
     }
-    if (qd_get_u64le(p + 32) != generation) {
+    if (qd_get_u64le(p + 48) != generation) {
         return qd_err_set(err, QD_E_TRANSLOG_CORRUPT,
-                          "translog [%s] at offset 32: generation %llu found, %llu expected", file,
-                          (unsigned long long)qd_get_u64le(p + 32), (unsigned long long)generation);
+                          "translog [%s] at offset 48: generation %llu found, %llu expected", file,
+                          (unsigned long long)qd_get_u64le(p + 48), (unsigned long long)generation);
     }
-    *primary_term = qd_get_u64le(p + 40);
+    *out = (translog_head){
+        .generation = generation,
+        .primary_term = qd_get_u64le(p + 56),
+        .checkpoint = (int64_t)qd_get_u64le(p + 64),
+        .trim_above = (int64_t)qd_get_u64le(p + 72),
+        .trim_below_term = qd_get_u64le(p + 80),
+        .before_operations = qd_get_u64le(p + 88),
+        .before_min = (int64_t)qd_get_u64le(p + 96),
+        .before_max = (int64_t)qd_get_u64le(p + 104),
+    };
+    memcpy(out->uuid, p + 16, 16);
+    memcpy(out->history, p + 32, 16);
     return 0;
 }
 

@@ -18,6 +18,7 @@ typedef struct replay {
     uint8_t *buf;
     size_t cap, have; /* bytes of the window */
     uint64_t base;    /* file offset of buf[0] */
+    int64_t checkpoint;
     qd_account *account;
 } replay;
 
@@ -60,9 +61,10 @@ static int proven_durable(replay *r, uint64_t bad, bool *proven, qd_err *err)
         const uint8_t *p;
         size_t got;
         uint64_t durable;
+        int64_t checkpoint;
         int rc = need(r, at, MARK_BYTES, &p, &got, err);
         if (rc) return rc;
-        if (qdi_mark_decode(p, got, r->generation, &durable) && durable > bad) {
+        if (qdi_mark_decode(p, got, r->generation, &durable, &checkpoint) && durable > bad) {
             *proven = true;
             return 0;
         }
@@ -70,14 +72,13 @@ static int proven_durable(replay *r, uint64_t bad, bool *proven, qd_err *err)
     return 0;
 }
 
-static int walk(replay *r, uint64_t *at,
-                int (*each)(void *, const qd_translog_op *, const qd_translog_location *, qd_err *),
-                void *arg, qd_err *err)
+static int walk(replay *r, uint64_t *at, translog_each each, void *arg, qd_err *err)
 {
     while (*at < r->file_end) {
         const uint8_t *p;
         size_t got;
         uint64_t durable;
+        int64_t checkpoint;
         int rc = need(r, *at, 16, &p, &got, err);
         if (rc) return rc;
         size_t claimed = got == 16 ? qdi_record_claimed(p) : 0;
@@ -85,7 +86,8 @@ static int walk(replay *r, uint64_t *at,
         if ((rc = need(r, *at, claimed, &p, &got, err))) return rc;
         if (got < claimed) return 0;
         if (claimed == MARK_BYTES) {
-            if (!qdi_mark_decode(p, got, r->generation, &durable)) return 0;
+            if (!qdi_mark_decode(p, got, r->generation, &durable, &checkpoint)) return 0;
+            if (checkpoint > r->checkpoint) r->checkpoint = checkpoint;
         } else {
             qd_translog_op op;
             if (!qdi_record_decode(p, got, r->generation, &op)) return 0;
@@ -103,15 +105,14 @@ static int walk(replay *r, uint64_t *at,
  * go); anything else is corruption.
  */
 static int check_header(replay *r, const uint8_t *p, size_t got, const char *file, bool sealed,
-                        const uint8_t uuid[16], uint64_t *at, qd_err *err)
+                        const uint8_t uuid[16], uint64_t *at, translog_head *head, qd_err *err)
 {
-    uint64_t term;
     qd_err bad;
     qd_err_init(&bad);
     int rc = got < TRANSLOG_HEADER
                  ? qd_err_set(&bad, QD_E_TRANSLOG_CORRUPT,
                               "translog [%s] at offset %zu: header is cut off", file, got)
-                 : qdi_translog_header_check(p, uuid, r->generation, file, &term, &bad);
+                 : qdi_translog_header_check(p, uuid, r->generation, file, head, &bad);
     if (rc == QD_E_TRANSLOG_CORRUPT && !sealed) {
         bool used = false;
         qd_translog_op op;
@@ -136,20 +137,21 @@ static int check_header(replay *r, const uint8_t *p, size_t got, const char *fil
     return rc;
 }
 
-int qdi_translog_replay(qd_store_log *log, const char *file, uint64_t generation, bool sealed,
-                        const uint8_t uuid[16], qd_account *account,
-                        int (*each)(void *arg, const qd_translog_op *op,
-                                    const qd_translog_location *at, qd_err *err),
-                        void *arg, uint64_t *end, qd_err *err)
+int qdi_translog_read_all(qd_store_log *log, const char *file, uint64_t generation, bool sealed,
+                          const uint8_t uuid[16], qd_account *account, translog_each each,
+                          void *arg, translog_found *found, qd_err *err)
 {
-    replay r = {.log = log, .generation = generation, .account = account};
+    replay r = {.log = log, .generation = generation, .checkpoint = -1, .account = account};
     r.file_end = qd_store_log_end(log);
     const uint8_t *p;
     size_t got;
     uint64_t at = TRANSLOG_HEADER;
+    *found = (translog_found){.checkpoint = -1};
     int rc = need(&r, 0, TRANSLOG_HEADER, &p, &got, err);
     if (rc) goto out;
-    if ((rc = check_header(&r, p, got, file, sealed, uuid, &at, err)) || at == 0) goto out;
+    if ((rc = check_header(&r, p, got, file, sealed, uuid, &at, &found->head, err)) || at == 0) {
+        goto out;
+    }
     if ((rc = walk(&r, &at, each, arg, err))) goto out;
     if (at < r.file_end) {
         bool durable = sealed;
@@ -163,6 +165,22 @@ int qdi_translog_replay(qd_store_log *log, const char *file, uint64_t generation
     }
 out:
     qd_free(r.buf);
-    if (!rc) *end = at;
+    if (!rc) found->end = at;
+    found->checkpoint = r.checkpoint;
+    return rc;
+}
+
+int qdi_translog_read_known(qd_store_log *log, const char *file, uint64_t generation, uint64_t end,
+                            qd_account *account, translog_each each, void *arg, qd_err *err)
+{
+    replay r = {.log = log, .generation = generation, .file_end = end, .account = account};
+    uint64_t at = TRANSLOG_HEADER;
+    int rc = walk(&r, &at, each, arg, err);
+    if (!rc && at < end) {
+        rc = qd_err_set(err, QD_E_TRANSLOG_CORRUPT,
+                        "translog [%s] at offset %llu: record does not match its checksum", file,
+                        (unsigned long long)at);
+    }
+    qd_free(r.buf);
     return rc;
 }

@@ -214,23 +214,37 @@ static void keep_tombstones(qd_version_map *m, id_stripe *s)
     }
 }
 
-static void prune_tombstones(id_stripe *s, int64_t now_ms, int64_t gc_ms)
+static void prune_tombstones(id_stripe *s, int64_t now_ms, int64_t gc_ms, int64_t keep_from)
 {
     size_t pos = 0;
     const qd_map_entry *e;
     while (s->tombs.n && (e = qd_map_next(&s->tombs, &pos))) {
         const qd_version_value *v = e->value;
-        if (now_ms - v->deleted_ms >= gc_ms) qd_free(qd_map_del(&s->tombs, e->key));
+        bool old = now_ms - v->deleted_ms >= gc_ms && (int64_t)v->seq_no < keep_from;
+        if (old) qd_free(qd_map_del(&s->tombs, e->key));
     }
 }
 
-void qd_version_map_refresh_end(qd_version_map *m, int64_t now_ms, int64_t gc_ms)
+void qd_version_map_clear(qd_version_map *m)
+{
+    for (uint32_t i = 0; i < STRIPES; i++) {
+        id_stripe *s = &m->s[i];
+        qd_mutex_lock(&s->lock);
+        half_clear(&s->cur);
+        half_clear(&s->old);
+        tombs_free(s);
+        qd_map_init(&s->tombs, m->account);
+        qd_mutex_unlock(&s->lock);
+    }
+}
+
+void qd_version_map_refresh_end(qd_version_map *m, int64_t now_ms, int64_t gc_ms, int64_t keep_from)
 {
     for (uint32_t i = 0; i < STRIPES; i++) {
         id_stripe *s = &m->s[i];
         qd_mutex_lock(&s->lock);
         keep_tombstones(m, s);
-        prune_tombstones(s, now_ms, gc_ms);
+        prune_tombstones(s, now_ms, gc_ms, keep_from);
         half_clear(&s->old);
         qd_mutex_unlock(&s->lock);
     }

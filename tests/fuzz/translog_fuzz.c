@@ -23,8 +23,9 @@ static void mend(uint8_t *p, size_t n)
     if (n < TRANSLOG_HEADER) return;
     memcpy(p, TRANSLOG_MAGIC, 8);
     memcpy(p + 16, uuid, 16);
-    qd_put_u64le(p + 32, GENERATION);
-    qd_put_u64le(p + 56, qd_xxh3(p, 56));
+    qd_put_u32le(p + 8, TRANSLOG_VERSION);
+    qd_put_u64le(p + 48, GENERATION);
+    qd_put_u64le(p + TRANSLOG_HEADER - 8, qd_xxh3(p, TRANSLOG_HEADER - 8));
     for (size_t at = TRANSLOG_HEADER; at + MARK_BYTES <= n;) {
         size_t claimed = qdi_record_claimed(p + at);
         if (!claimed || claimed > n - at) return;
@@ -57,8 +58,11 @@ static int replay(qd_store *s, bool sealed, sum *out, uint64_t *end)
     *out = (sum){0};
     int rc = qd_store_log_open(s, QD_STR("t"), false, &log, &err);
     qd_assert(rc == 0);
-    rc = qdi_translog_replay(log, "t", GENERATION, sealed, uuid, NULL, see, out, end, &err);
-    qd_assert(rc == 0 || rc == QD_E_TRANSLOG_CORRUPT || rc == QD_E_FORMAT_NEW);
+    translog_found found;
+    rc = qdi_translog_read_all(log, "t", GENERATION, sealed, uuid, NULL, see, out, &found, &err);
+    *end = found.end;
+    qd_assert(rc == 0 || rc == QD_E_TRANSLOG_CORRUPT || rc == QD_E_FORMAT_NEW ||
+              rc == QD_E_FORMAT_OLD);
     if (rc) qd_assert(strstr(qd_err_reason(&err), "[t]"));
     if (!rc) {
         qd_assert(*end <= qd_store_log_end(log));

@@ -157,7 +157,8 @@ static int full_name(qd_str prefix, const uint8_t segment[16], uint64_t generati
 }
 
 int qd_live_write(const qd_live *l, qd_store *s, qd_str prefix, const uint8_t segment[16],
-                  uint64_t generation, const uint8_t id[16], uint64_t *bytes, qd_err *err)
+                  uint64_t generation, const uint8_t id[16], bool sync, uint64_t *bytes,
+                  qd_err *err)
 {
     char buf[256];
     uint8_t meta[META_BYTES];
@@ -181,7 +182,7 @@ int qd_live_write(const qd_live *l, qd_store *s, qd_str prefix, const uint8_t se
         qd_file_abort(w);
         return rc;
     }
-    return qd_file_commit(w, true, bytes, err);
+    return qd_file_commit(w, sync, bytes, err);
 }
 
 /* Reads the bitmap of an open object into l and counts. */

@@ -155,8 +155,11 @@ static void gaps_are_filled_at_recovery(void **state)
     qd_engine_close(b.e, true);
     qd_arena_init(&a, NULL, 1 << 20);
     assert_int_equal(qd_commit_read(b.s, b.c.folder, &a, &c, NULL), 0);
-    assert_int_equal(qd_translog_open(b.c.env, b.s, b.c.folder, c.translog_uuid, 1,
-                                      c.translog_generation, NULL, NULL, NULL, &t, NULL),
+    qd_translog_identity who = {.primary_term = 1};
+    memcpy(who.uuid, c.translog_uuid, 16);
+    memcpy(who.history, c.history_uuid, 16);
+    assert_int_equal(qd_translog_open(b.c.env, b.s, b.c.folder, &who, c.translog_first,
+                                      c.translog_generation, NULL, &t, NULL),
                      0);
     static const uint64_t numbers[] = {2, 0, 7};
     for (int i = 0; i < 3; i++) {

@@ -88,7 +88,7 @@ static void whole_segments_have_no_findings(void **state)
         qd_live *live;
         OK(&x, qd_live_make(5000, &x.account, &live, &x.err));
         qd_live_delete(live, 17);
-        OK(&x, qd_live_write(live, x.store, QD_STR("s/"), id, 1, id, NULL, &x.err));
+        OK(&x, qd_live_write(live, x.store, QD_STR("s/"), id, 1, id, true, NULL, &x.err));
         qd_live_unref(live);
         qd_check c = check(&x, QD_STR(NAME), true);
         assert_int_equal(c.findings, 0);

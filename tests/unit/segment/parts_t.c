@@ -778,10 +778,10 @@ static void generations_of_live_documents(void **state)
         assert_int_equal(qd_live_count(a), docs);
         assert_true(qd_live_delete(a, docs - 1));
         assert_false(qd_live_delete(a, docs - 1));
-        OK(&x, qd_live_write(a, x.store, QD_STR("s/"), segment, 1, id, &bytes, &x.err));
+        OK(&x, qd_live_write(a, x.store, QD_STR("s/"), segment, 1, id, true, &bytes, &x.err));
         OK(&x, qd_live_clone(a, &x.account, &b, &x.err));
         for (uint32_t d = 0; d < docs; d += 3) qd_live_delete(b, d);
-        OK(&x, qd_live_write(b, x.store, QD_STR("s/"), segment, 2, id, NULL, &x.err));
+        OK(&x, qd_live_write(b, x.store, QD_STR("s/"), segment, 2, id, true, NULL, &x.err));
         OK(&x, qd_live_open(x.store, QD_STR("s/"), segment, 2, docs, &x.account, &c, &x.err));
         assert_int_equal(qd_live_count(c), qd_live_count(b));
         for (uint32_t d = 0; d < docs; d++) {

@@ -1,0 +1,687 @@
+/*
+ * engine_replica.c: operations from and to other copies, checkpoints, terms, promotion, roll-back.
+ *
+ * Everything that changes sides holds all slots and the replica's lock, so that no operation is between
+ * its number and its record, and begins a new generation of the translog: its header makes the change
+ * durable. See replica.h.
+ */
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "engine/engine_int.h"
+#include <string.h>
+
+#define AHEAD_MAX ((int64_t)1 << 26) /* numbers above the checkpoint that a replica keeps track of */
+#define RECENT_MIN 1024u
+
+/* --- encoded operations ----------------------------------------------------------------------- */
+
+int qd_op_encode(const qd_translog_op *op, qd_buf *out, qd_err *err)
+{
+    size_t n = qdi_record_bytes(op);
+    char *p = qd_buf_reserve(out, n);
+    if (!p) return qd_err_nomem(err, "encoded operation");
+    qdi_record_encode(op, 0, (uint8_t *)p);
+    out->n += n;
+    return 0;
+}
+
+int qd_op_next(qd_str *in, qd_translog_op *op, qd_str *raw, qd_err *err)
+{
+    size_t n = qdi_record_decode((const uint8_t *)in->p, in->n, 0, op);
+    if (n == 0 || op->seq_no > INT64_MAX) {
+        return qd_err_set(err, QD_E_CORRUPT,
+                          "encoded operation: not a valid record, %zu bytes before the end", in->n);
+    }
+    if (op->id.n > QD_TRANSLOG_ID_MAX) {
+        return qd_err_set(err, QD_E_CORRUPT, "encoded operation: an id of %zu bytes", op->id.n);
+    }
+    if (raw) *raw = (qd_str){in->p, n};
+    *in = qd_str_sub(*in, n, in->n);
+    return 0;
+}
+
+/* --- what was received ------------------------------------------------------------------------ */
+
+void qdi_engine_recent_clear(qd_engine *e)
+{
+    qd_free(e->recent);
+    e->recent = NULL;
+    e->recent_size = 0;
+}
+
+static int recent_grow(qd_engine *e)
+{
+    uint64_t size = e->recent_size ? e->recent_size * 2 : RECENT_MIN;
+    int64_t global = atomic_load(&e->global);
+    engine_recent *fresh = qd_alloc(e->account, size * sizeof *fresh);
+    if (!fresh) return QD_E_NOMEM;
+    for (uint64_t i = 0; i < size; i++) fresh[i].seq_no = -1;
+    for (uint64_t i = 0; i < e->recent_size; i++) {
+        const engine_recent *r = &e->recent[i];
+        if (r->seq_no > global) fresh[(uint64_t)r->seq_no & (size - 1)] = *r;
+    }
+    qd_free(e->recent);
+    e->recent = fresh;
+    e->recent_size = size;
+    return 0;
+}
+
+/* The place of a number, free for it or holding it; what lies at or below the global checkpoint gives
+ * way. NULL when out of memory. */
+static engine_recent *recent_at(qd_engine *e, int64_t seq_no)
+{
+    for (;;) {
+        if (e->recent_size) {
+            engine_recent *r = &e->recent[(uint64_t)seq_no & (e->recent_size - 1)];
+            if (r->seq_no == seq_no || r->seq_no <= atomic_load(&e->global)) return r;
+        }
+        if (e->recent_size > (uint64_t)AHEAD_MAX || recent_grow(e)) return NULL;
+    }
+}
+
+/* One operation; *skipped when it is here. Under the replica's lock. */
+static int receive(qd_engine *e, const qd_translog_op *op, qd_str raw, qd_err *err)
+{
+    int64_t seq_no = (int64_t)op->seq_no, done;
+    qd_translog_location at;
+    /* the padding is zero and outside of what names the operation */
+    size_t n = RECORD_HEAD + op->id.n + op->routing.n + op->source.n;
+    uint64_t sum = qd_xxh3(raw.p + 16, n - 16);
+    if (seq_no <= atomic_load(&e->global)) return 0;
+    qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
+    if (seq_no - done > AHEAD_MAX) {
+        return qd_err_set(err, QD_E_LIMIT,
+                          "%s operation [%lld] is too far above the local checkpoint [%lld]",
+                          e->name, (long long)seq_no, (long long)done);
+    }
+    engine_recent *r = recent_at(e, seq_no);
+    if (!r) return qd_err_nomem(err, "operations above the checkpoint");
+    if (qd_seq_no_has(&e->seq_no, seq_no)) {
+        if (r->seq_no != seq_no || r->sum == sum || QD_VARIANT(REPLAY_ANY_BYTES)) return 0;
+        qd_err two;
+        qd_err_init(&two);
+        (void)qd_err_set(&two, QD_E_CORRUPT,
+                         "%s two different operations came as sequence number [%lld], term [%llu]",
+                         e->name, (long long)seq_no, (unsigned long long)op->primary_term);
+        int rc = qdi_engine_fail(e, &two);
+        if (err) qd_err_copy(err, &two);
+        qd_err_fini(&two);
+        return rc;
+    }
+    if (qd_seq_no_advance(&e->seq_no, seq_no)) return qd_err_nomem(err, "sequence numbers");
+    int rc = qd_translog_add(e->translog, op, &at, err);
+    if (rc) return rc;
+    *r = (engine_recent){seq_no, sum};
+    qd_seq_no_processed(&e->seq_no, seq_no);
+    return 0;
+}
+
+/* Are all bytes good, and no term above the sender's? Nothing is taken of a bad batch. */
+static int check_batch(qd_engine *e, uint64_t sender_term, qd_str ops, uint32_t *n, qd_err *err)
+{
+    qd_translog_op op;
+    *n = 0;
+    while (ops.n) {
+        int rc = qd_op_next(&ops, &op, NULL, err);
+        if (rc) return rc;
+        if (op.primary_term > sender_term) {
+            return qd_err_set(err, QD_E_CORRUPT,
+                              "%s operation [%llu] of term [%llu] from a primary of term [%llu]",
+                              e->name, (unsigned long long)op.seq_no,
+                              (unsigned long long)op.primary_term, (unsigned long long)sender_term);
+        }
+        ++*n;
+    }
+    return 0;
+}
+
+static int check_sender(qd_engine *e, uint64_t sender_term, qd_err *err)
+{
+    uint64_t term = atomic_load(&e->primary_term);
+    if (sender_term < term && !QD_VARIANT(NO_TERM_CHECK)) {
+        return qd_err_set(err, QD_E_TERM_OLD,
+                          "%s operation primary term [%llu] is too old (current [%llu])", e->name,
+                          (unsigned long long)sender_term, (unsigned long long)term);
+    }
+    if (sender_term > term) {
+        return qd_err_set(err, QD_E_STATE, "%s primary term [%llu] was not adopted yet: it is [%llu]",
+                          e->name, (unsigned long long)sender_term, (unsigned long long)term);
+    }
+    if (atomic_load(&e->mode) != QD_ENGINE_REPLICA) {
+        return qd_err_set(err, QD_E_STATE, "%s is a primary and takes no operations of another one",
+                          e->name);
+    }
+    return qdi_engine_alive(e, err);
+}
+
+int qd_engine_replicate(qd_engine *e, uint64_t sender_term, qd_str ops, uint32_t *n,
+                        qd_translog_location *at, qd_err *err)
+{
+    QD_CHECK(e, ENGINE_MAGIC);
+    uint32_t count;
+    int rc = check_batch(e, sender_term, ops, &count, err);
+    if (!rc && e->disk_full && atomic_load_explicit(e->disk_full, memory_order_relaxed)) {
+        rc = qd_err_set(err, QD_E_NOSPACE, "%s the disk is full", e->name);
+    }
+    if (rc) return rc;
+    qd_mutex_lock(&e->replica_lock);
+    rc = check_sender(e, sender_term, err);
+    while (!rc && ops.n) {
+        qd_translog_op op;
+        qd_str raw;
+        rc = qd_op_next(&ops, &op, &raw, err);
+        if (!rc) rc = receive(e, &op, raw, err);
+    }
+    *at = qd_translog_end(e->translog);
+    qd_mutex_unlock(&e->replica_lock);
+    if (rc && qd_translog_failure(e->translog, NULL)) {
+        qd_err failure;
+        qd_err_init(&failure);
+        (void)qd_translog_failure(e->translog, &failure);
+        (void)qdi_engine_fail(e, &failure);
+        qd_err_fini(&failure);
+    }
+    if (QD_VARIANT(APPEND_UNSYNCED)) {
+        int64_t done;
+        qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
+        qd_seq_no_persisted(&e->seq_no, done);
+    }
+    if (!rc && n) *n = count;
+    return rc;
+}
+
+/* --- operations for others -------------------------------------------------------------------- */
+
+struct qd_engine_ops {
+    qd_engine *e;
+    qd_translog_cursor *cursor;
+    int64_t next, to;
+};
+
+static int gone(qd_engine *e, int64_t from, qd_err *err)
+{
+    int64_t first = atomic_load(&e->complete_from);
+    if (from >= first) return 0;
+    return qd_err_set(err, QD_E_OPS_GONE, "%s operations from [%lld] on are asked for, those below "
+                      "[%lld] are not retained", e->name, (long long)from, (long long)first);
+}
+
+int qd_engine_ops_open(qd_engine *e, int64_t from, int64_t to, qd_engine_ops **out, qd_err *err)
+{
+    QD_CHECK(e, ENGINE_MAGIC);
+    int64_t done;
+    if (from < 0) from = 0;
+    int rc = qdi_engine_alive(e, err);
+    if (!rc) rc = gone(e, from, err);
+    if (rc) return rc;
+    qd_engine_ops *o = qd_calloc(e->account, sizeof *o);
+    if (!o) return qd_err_nomem(err, "cursor of operations");
+    qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
+    o->e = e;
+    o->next = from;
+    o->to = to < done ? to : done;
+    rc = qd_translog_cursor_open(e->translog, from, o->to, &o->cursor, err);
+    /* what it holds now stays; what went before that is known by now */
+    if (!rc) rc = gone(e, from, err);
+    if (rc) {
+        qd_engine_ops_close(o);
+        return rc;
+    }
+    *out = o;
+    return 0;
+}
+
+int qd_engine_ops_next(qd_engine_ops *o, size_t max_bytes, qd_buf *out, uint32_t *n, int64_t *last,
+                       qd_err *err)
+{
+    size_t begin = out->n;
+    *n = 0;
+    while (out->n - begin <= max_bytes || *n == 0) {
+        bool more;
+        qd_translog_op op;
+        qd_str raw;
+        int rc = qd_translog_cursor_next(o->cursor, &more, &op, &raw, NULL, err);
+        if (!rc && (more ? (int64_t)op.seq_no != o->next : o->next <= o->to)) {
+            rc = qd_err_set(err, QD_E_TRANSLOG_CORRUPT, "%s operation [%lld] is not in the translog",
+                            o->e->name, (long long)o->next);
+        }
+        if (rc || !more) return rc;
+        char *p = qd_buf_reserve(out, raw.n);
+        if (!p) return qd_err_nomem(err, "encoded operation");
+        memcpy(p, raw.p, raw.n);
+        qdi_record_reseal((uint8_t *)p, 0);
+        out->n += raw.n;
+        if (last) *last = o->next;
+        o->next++;
+        ++*n;
+    }
+    return 0;
+}
+
+void qd_engine_ops_close(qd_engine_ops *o)
+{
+    if (!o) return;
+    qd_translog_cursor_close(o->cursor);
+    qd_free(o);
+}
+
+int64_t qd_engine_ops_from(qd_engine *e)
+{
+    return atomic_load(&e->complete_from);
+}
+
+/* --- checkpoints ------------------------------------------------------------------------------ */
+
+void qd_engine_checkpoints_get(qd_engine *e, qd_engine_checkpoints *out)
+{
+    qd_seq_no_get(&e->seq_no, &out->max_seq_no, &out->processed, &out->persisted);
+    bool follows = qdi_engine_follows(e);
+    out->global = follows ? out->persisted : atomic_load(&e->global);
+    out->global_persisted = follows ? out->persisted : qd_translog_checkpoint(e->translog);
+    qd_mutex_lock(&e->publish_lock);
+    out->shown = e->shown_seq_no;
+    qd_mutex_unlock(&e->publish_lock);
+}
+
+uint64_t qd_engine_primary_term(qd_engine *e)
+{
+    return atomic_load(&e->primary_term);
+}
+
+qd_engine_mode qd_engine_mode_get(qd_engine *e)
+{
+    return (qd_engine_mode)atomic_load(&e->mode);
+}
+
+const uint8_t *qd_engine_history(const qd_engine *e)
+{
+    return e->history_uuid;
+}
+
+static void show_due(qd_engine *e)
+{
+    qd_err err;
+    if (e->due) {
+        e->due(e->copies_arg);
+        return;
+    }
+    qd_err_init(&err);
+    if (qd_engine_refresh_finish(e, &err)) {
+        qd_log_warn(ENGINE_LOG, "%s refresh failed: %s", e->name, qd_err_reason(&err));
+    }
+    qd_err_fini(&err);
+}
+
+void qd_engine_global_checkpoint_set(qd_engine *e, int64_t checkpoint)
+{
+    int64_t was = atomic_load(&e->global), done;
+    if (atomic_load(&e->mode) == QD_ENGINE_REPLICA && !QD_VARIANT(CHECKPOINT_AHEAD)) {
+        qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
+        if (checkpoint > done) checkpoint = done;
+    }
+    if (QD_VARIANT(CHECKPOINT_FALLS)) atomic_store(&e->global, was = checkpoint - 1);
+    while (checkpoint > was && !atomic_compare_exchange_weak(&e->global, &was, checkpoint)) {}
+    if (checkpoint <= was) return;
+    qd_translog_checkpoint_set(e->translog, checkpoint);
+    int64_t waiting = atomic_load(&e->cut_waiting);
+    if (waiting > checkpoint) return;
+    if (atomic_compare_exchange_strong(&e->cut_waiting, &waiting, INT64_MAX)) show_due(e);
+}
+
+void qd_engine_replicated_set(qd_engine *e, bool replicated)
+{
+    qd_engine_checkpoints at;
+    qd_mutex_lock(&e->flush_lock);
+    qd_engine_checkpoints_get(e, &at);
+    bool changed = atomic_load(&e->replicated) != replicated &&
+                   atomic_load(&e->mode) == QD_ENGINE_PRIMARY;
+    if (changed && replicated) { /* what the only copy has made durable, or shown, is settled */
+        qd_engine_global_checkpoint_set(e, at.persisted > at.shown ? at.persisted : at.shown);
+    }
+    if (changed) atomic_store(&e->replicated, replicated);
+    qd_mutex_unlock(&e->flush_lock);
+    if (changed && !replicated) show_due(e);
+}
+
+int qd_engine_global_checkpoint_sync(qd_engine *e, qd_err *err)
+{
+    qd_err failure;
+    qd_err_init(&failure);
+    int rc = qd_translog_checkpoint_sync(e->translog, &failure);
+    if (rc && qd_translog_failure(e->translog, NULL)) rc = qdi_engine_fail(e, &failure);
+    if (rc && err) qd_err_copy(err, &failure);
+    qd_err_fini(&failure);
+    return rc;
+}
+
+/* --- changing sides --------------------------------------------------------------------------- */
+
+void qdi_engine_hold(qd_engine *e)
+{
+    for (uint32_t i = 0; i < e->nslots; i++) qd_mutex_lock(&e->slots[i].lock);
+    qd_mutex_lock(&e->replica_lock);
+}
+
+void qdi_engine_release(qd_engine *e)
+{
+    qd_mutex_unlock(&e->replica_lock);
+    for (uint32_t i = e->nslots; i-- > 0;) qd_mutex_unlock(&e->slots[i].lock);
+}
+
+static int check_term(qd_engine *e, uint64_t term, qd_err *err)
+{
+    uint64_t now = atomic_load(&e->primary_term);
+    if (term >= now || QD_VARIANT(NO_TERM_CHECK)) return qdi_engine_alive(e, err);
+    return qd_err_set(err, QD_E_TERM_OLD, "%s primary term [%llu] is below the present one [%llu]",
+                      e->name, (unsigned long long)term, (unsigned long long)now);
+}
+
+/* Begins a generation; a failure leaves the copy between two states, so it fails. Held. */
+static int turn(qd_engine *e, const qd_translog_turn *t, uint64_t *generation, qd_err *err)
+{
+    qd_err failure;
+    int64_t done;
+    qd_err_init(&failure);
+    qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
+    bool skip = QD_VARIANT(TERM_NOT_PERSISTED) && t->primary_term > atomic_load(&e->primary_term);
+    int rc = skip ? 0 : qd_translog_turn_over(e->translog, t, generation, &failure);
+    if (!rc) {
+        qd_seq_no_persisted(&e->seq_no, done);
+        if (t->primary_term > atomic_load(&e->primary_term)) {
+            atomic_store(&e->primary_term, t->primary_term);
+        }
+    } else {
+        rc = qdi_engine_fail(e, &failure);
+        if (err) qd_err_copy(err, &failure);
+    }
+    qd_err_fini(&failure);
+    return rc;
+}
+
+/* A primary is none from here on. Held. */
+static void demote(qd_engine *e)
+{
+    qd_mutex_lock(&e->publish_lock);
+    if (qdi_engine_follows(e)) { /* the only copy: what it made durable is the checkpoint */
+        int64_t durable;
+        qd_seq_no_get(&e->seq_no, NULL, NULL, &durable);
+        if (durable < e->shown_seq_no) durable = e->shown_seq_no;
+        if (durable > atomic_load(&e->global)) atomic_store(&e->global, durable);
+        qd_translog_checkpoint_set(e->translog, durable);
+        atomic_store(&e->replicated, true);
+    }
+    atomic_store(&e->mode, QD_ENGINE_REPLICA);
+    qd_cond_broadcast(&e->shown);
+    qd_mutex_unlock(&e->publish_lock);
+}
+
+int qd_engine_term_raise(qd_engine *e, uint64_t term, qd_err *err)
+{
+    QD_CHECK(e, ENGINE_MAGIC);
+    qd_translog_turn t = {.primary_term = term};
+    qd_mutex_lock(&e->flush_lock);
+    qdi_engine_hold(e);
+    int rc = check_term(e, term, err);
+    if (!rc && term > atomic_load(&e->primary_term)) {
+        rc = turn(e, &t, NULL, err);
+        if (!rc && atomic_load(&e->mode) == QD_ENGINE_PRIMARY) demote(e);
+    }
+    qdi_engine_release(e);
+    qd_mutex_unlock(&e->flush_lock);
+    return rc;
+}
+
+/* Empties slots, detached buffers, their unshown segments, and the version map. Held, under
+ * refresh_lock. */
+static int drop_buffered(qd_engine *e, qd_err *err)
+{
+    for (size_t i = 0; i < e->detached.n; i++) {
+        if (!e->detached.at[i]->entered) continue;
+        qd_err half;
+        qd_err_init(&half);
+        (void)qd_err_set(&half, QD_E_SHARD_FAILED,
+                         "%s a refresh ended half-way for want of memory: it cannot be taken back",
+                         e->name);
+        int rc = qdi_engine_fail(e, &half);
+        if (err) qd_err_copy(err, &half);
+        qd_err_fini(&half);
+        return rc;
+    }
+    while (e->detached.n) {
+        engine_buffer *b = e->detached.at[--e->detached.n];
+        qd_segment *s = b->segment;
+        if (b->entry) qdi_engine_segment_drop(e, b->entry);
+        if (s) {
+            qdi_store_forget(e->store, qd_segment_name(s));
+            qd_segment_unref(s);
+        }
+        b->segment = NULL;
+        b->entry = NULL;
+        qdi_engine_buffer_put(e, b);
+    }
+    for (uint32_t i = 0; i < e->nslots; i++) {
+        engine_buffer *b = e->slots[i].buffer;
+        qd_buffer_reset(b->b);
+        qd_buffer_trim(b->b);
+        qd_vec_fini(&b->deletes);
+        b->unit = atomic_fetch_add(&e->next_unit, 1);
+        b->min_seq_no = b->max_seq_no = -1;
+    }
+    e->cut_open = e->cut_written = e->cut_again = false;
+    atomic_store(&e->cut_waiting, INT64_MAX);
+    qd_version_map_clear(e->versions);
+    qd_mutex_lock(&e->publish_lock);
+    for (size_t i = 0; i < e->retired.n; i++) qd_free(e->retired.at[i].map);
+    e->retired.n = 0;
+    qd_mutex_unlock(&e->publish_lock);
+    return 0;
+}
+
+int qd_engine_rollback(qd_engine *e, uint64_t term, int64_t *to, qd_err *err)
+{
+    QD_CHECK(e, ENGINE_MAGIC);
+    qd_translog_turn t = {.primary_term = term};
+    int64_t target = QD_SEQ_NO_NONE;
+    atomic_store(&e->stop_merges, true);
+    qdi_engine_merges_wait(e);
+    qd_mutex_lock(&e->flush_lock);
+    qd_mutex_lock(&e->refresh_lock);
+    qdi_engine_hold(e);
+    int rc = check_term(e, term, err);
+    if (!rc) rc = turn(e, &t, NULL, err);
+    if (!rc) {
+        demote(e);
+        if (!QD_VARIANT(ROLLBACK_KEEPS_BUFFER)) rc = drop_buffered(e, err);
+    }
+    if (!rc) {
+        qd_mutex_lock(&e->publish_lock);
+        target = atomic_load(&e->global);
+        if (target < e->shown_seq_no) target = e->shown_seq_no;
+        qd_mutex_unlock(&e->publish_lock);
+        qd_seq_no_reset(&e->seq_no, target);
+        qdi_engine_recent_clear(e);
+        if (to) *to = target;
+        qd_log_info(ENGINE_LOG, "%s set back to operation [%lld] in term [%llu]", e->name,
+                    (long long)target, (unsigned long long)term);
+    }
+    qdi_engine_release(e);
+    qd_mutex_unlock(&e->refresh_lock);
+    qd_mutex_unlock(&e->flush_lock);
+    atomic_store(&e->stop_merges, false);
+    if (!rc) qdi_engine_waits_end(e, INT64_MAX, QD_E_WRITE_UNKNOWN);
+    return rc;
+}
+
+int qd_engine_trim_above(qd_engine *e, int64_t seq_no, uint64_t term, qd_err *err)
+{
+    QD_CHECK(e, ENGINE_MAGIC);
+    qd_translog_turn t = {
+        .primary_term = term, .trim_above = seq_no, .trim_below_term = term};
+    qd_mutex_lock(&e->flush_lock);
+    qdi_engine_hold(e);
+    int rc = check_sender(e, term, err);
+    if (!rc && !QD_VARIANT(NO_TRIM) && qd_translog_above(e->translog, seq_no, term)) {
+        rc = turn(e, &t, NULL, err);
+    }
+    qdi_engine_release(e);
+    qd_mutex_unlock(&e->flush_lock);
+    return rc;
+}
+
+/* Own records become documents again, and the gaps between them no-ops. Under flush_lock. */
+static int replay_own(qd_engine *e, int64_t above, qd_err *err)
+{
+    qd_err failure;
+    qd_err_init(&failure);
+    atomic_store(&e->promoting, true);
+    int rc = qdi_engine_replay_above(e, above, &failure);
+    if (rc) {
+        rc = qdi_engine_fail(e, &failure);
+        if (err) qd_err_copy(err, &failure);
+    }
+    atomic_store(&e->promoting, false);
+    qd_err_fini(&failure);
+    return rc;
+}
+
+/* From now on it is a primary: what it shows is a publication of the new term. */
+static int take_office(qd_engine *e, qd_err *err)
+{
+    qdi_engine_hold(e);
+    qd_mutex_lock(&e->publish_lock);
+    atomic_store(&e->mode, QD_ENGINE_PRIMARY);
+    int rc = qdi_engine_publish(e, e->shown_seq_no, err);
+    if (rc) atomic_store(&e->mode, QD_ENGINE_REPLICA);
+    qd_mutex_unlock(&e->publish_lock);
+    qdi_engine_release(e);
+    if (!rc) qdi_engine_orphans_clear(e, NULL);
+    if (!rc) qdi_engine_tell(e);
+    return rc;
+}
+
+int qd_engine_promote(qd_engine *e, uint64_t term, qd_err *err)
+{
+    QD_CHECK(e, ENGINE_MAGIC);
+    qd_translog_turn t = {.primary_term = term};
+    qd_mutex_lock(&e->flush_lock);
+    qdi_engine_hold(e);
+    int rc = check_term(e, term, err);
+    if (!rc && (atomic_load(&e->mode) != QD_ENGINE_REPLICA || e->reset_generation || e->install)) {
+        rc = qd_err_set(err, QD_E_STATE, "%s cannot become primary: it %s", e->name,
+                        e->reset_generation || e->install ? "is being recovered" : "is one");
+    }
+    if (!rc) rc = turn(e, &t, NULL, err);
+    int64_t shown = QD_SEQ_NO_NONE;
+    if (!rc) {
+        qd_mutex_lock(&e->publish_lock);
+        shown = e->shown_seq_no;
+        qd_mutex_unlock(&e->publish_lock);
+        qd_seq_no_reset(&e->seq_no, shown);
+        qdi_engine_recent_clear(e);
+    }
+    qdi_engine_release(e);
+    if (!rc) rc = replay_own(e, shown, err);
+    if (!rc) rc = take_office(e, err);
+    qd_mutex_unlock(&e->flush_lock);
+    if (!rc) {
+        qd_log_info(ENGINE_LOG, "%s is the primary of term [%llu]", e->name,
+                    (unsigned long long)term);
+        rc = qd_engine_refresh_start(e, NULL, err);
+    }
+    return rc;
+}
+
+int qd_engine_recovery_reset(qd_engine *e, const uint8_t *history, qd_err *err)
+{
+    QD_CHECK(e, ENGINE_MAGIC);
+    uint64_t generation = 0;
+    qd_mutex_lock(&e->flush_lock);
+    qdi_engine_hold(e);
+    int rc = qdi_engine_alive(e, err);
+    if (!rc && (atomic_load(&e->mode) != QD_ENGINE_REPLICA || e->install)) {
+        rc = qd_err_set(err, QD_E_STATE, "%s cannot be recovered from another copy now", e->name);
+    }
+    if (!rc && memcmp(history, e->history_uuid, 16) != 0) {
+        qd_translog_turn t = {.primary_term = atomic_load(&e->primary_term), .history = history};
+        rc = turn(e, &t, &generation, err);
+        if (!rc) {
+            e->reset_generation = generation;
+            memcpy(e->history_uuid, history, 16);
+            qdi_engine_uuid_text(e->history_uuid, e->history_text);
+            atomic_store(&e->global, QD_SEQ_NO_NONE);
+            qd_seq_no_reset(&e->seq_no, QD_SEQ_NO_NONE);
+            qdi_engine_recent_clear(e);
+        }
+    }
+    qdi_engine_release(e);
+    qd_mutex_unlock(&e->flush_lock);
+    return rc;
+}
+
+/* --- retention -------------------------------------------------------------------------------- */
+
+static qd_engine_lease *lease_find(qd_engine *e, qd_str id)
+{
+    for (size_t i = 0; i < e->leases.n; i++) {
+        if (qd_str_is(id, e->leases.at[i].id)) return &e->leases.at[i];
+    }
+    return NULL;
+}
+
+int qd_engine_lease_set(qd_engine *e, qd_str id, int64_t retaining_seq_no, int64_t renewed_ms,
+                        qd_err *err)
+{
+    int rc = 0;
+    if (id.n == 0 || id.n > QD_LEASE_ID_MAX || memchr(id.p, 0, id.n)) {
+        return qd_err_set(err, QD_E_ARG, "a retention lease's id has 1 to %u bytes",
+                          QD_LEASE_ID_MAX);
+    }
+    if (retaining_seq_no < 0) retaining_seq_no = 0;
+    qd_mutex_lock(&e->leases_lock);
+    qd_engine_lease *l = lease_find(e, id);
+    if (!l && e->leases.n >= QD_LEASES_MAX) {
+        rc = qd_err_set(err, QD_E_LIMIT, "%s more than %u retention leases", e->name,
+                        QD_LEASES_MAX);
+    } else if (!l && qd_vec_reserve(&e->leases, e->account, 1)) {
+        rc = qd_err_nomem(err, "retention lease");
+    } else {
+        if (!l) {
+            l = &e->leases.at[e->leases.n++];
+            memcpy(l->id, id.p, id.n);
+            l->id[id.n] = 0;
+        }
+        l->retaining_seq_no = retaining_seq_no;
+        l->renewed_ms = renewed_ms;
+    }
+    qd_mutex_unlock(&e->leases_lock);
+    return rc;
+}
+
+void qd_engine_lease_remove(qd_engine *e, qd_str id)
+{
+    qd_mutex_lock(&e->leases_lock);
+    qd_engine_lease *l = lease_find(e, id);
+    if (l) *l = e->leases.at[--e->leases.n];
+    qd_mutex_unlock(&e->leases_lock);
+}
+
+uint32_t qd_engine_leases(qd_engine *e, qd_engine_lease *out, uint32_t max)
+{
+    qd_mutex_lock(&e->leases_lock);
+    uint32_t n = (uint32_t)e->leases.n;
+    for (uint32_t i = 0; i < n && i < max; i++) out[i] = e->leases.at[i];
+    qd_mutex_unlock(&e->leases_lock);
+    return n;
+}
+
+int64_t qdi_engine_leases_retain(qd_engine *e)
+{
+    int64_t least = INT64_MAX;
+    qd_mutex_lock(&e->leases_lock);
+    for (size_t i = 0; i < e->leases.n && !QD_VARIANT(LEASE_IGNORED); i++) {
+        if (e->leases.at[i].retaining_seq_no < least) least = e->leases.at[i].retaining_seq_no;
+    }
+    qd_mutex_unlock(&e->leases_lock);
+    return least;
+}

@@ -1,0 +1,242 @@
+/*
+ * translog_open.c: finding the generations of a log and what is good of them. See translog.h.
+ *
+ * First all headers are read: they say where the log of another history begins that a recovery left
+ * unfinished. Then every byte from the first generation to be replayed is checked; the numbers of an
+ * older one stand in the header of the one behind it.
+ */
+#include "base/log.h"
+#include "base/str.h"
+#include "engine/translog_int.h"
+#include <stdio.h>
+#include <string.h>
+
+typedef struct listing {
+    QD_VEC(uint64_t) numbers; /* ascending */
+    size_t prefix;
+    qd_account *account;
+} listing;
+
+static int collect(void *arg, qd_str name, uint64_t bytes)
+{
+    listing *l = arg;
+    uint64_t number;
+    (void)bytes;
+    if (!qd_str_u64(qd_str_sub(name, l->prefix, name.n), &number)) return 0;
+    if (qd_vec_reserve(&l->numbers, l->account, 1)) return QD_E_NOMEM;
+    size_t i = l->numbers.n++;
+    for (; i > 0 && l->numbers.at[i - 1] > number; i--) l->numbers.at[i] = l->numbers.at[i - 1];
+    l->numbers.at[i] = number;
+    return 0;
+}
+
+static int remove_file(qd_translog *t, uint64_t number, qd_err *err)
+{
+    char name[TRANSLOG_NAME_MAX];
+    return qd_store_delete(
+        t->store, qdi_translog_name(qd_str_c(t->folder), number, name, sizeof name), err);
+}
+
+/* Reads a header; *good is false where it is damaged, and nothing is said about it yet. */
+static int peek(qd_translog *t, uint64_t number, translog_head *head, bool *good, qd_err *err)
+{
+    char name[TRANSLOG_NAME_MAX];
+    uint8_t bytes[TRANSLOG_HEADER];
+    qd_store_log *log;
+    size_t got = 0;
+    qd_str file = qdi_translog_name(qd_str_c(t->folder), number, name, sizeof name);
+    int rc = qd_store_log_open(t->store, file, false, &log, err);
+    if (rc) return rc;
+    rc = qd_store_log_read(log, 0, bytes, sizeof bytes, &got, err);
+    qd_store_log_close(log);
+    *good = !rc && got == sizeof bytes &&
+            !qdi_translog_header_check(bytes, t->who.uuid, number, name, head, NULL);
+    return rc;
+}
+
+/* Removes generations at the end that another history began, newest first. */
+static int drop_foreign(qd_translog *t, listing *l, qd_err *err)
+{
+    for (size_t n = l->numbers.n; n > 1; n--) {
+        translog_head head, before;
+        bool good, good_before;
+        uint64_t number = l->numbers.at[n - 1];
+        int rc = peek(t, number, &head, &good, err);
+        /* one without a whole header may stand behind them: it was never used */
+        if (!rc && !good) rc = peek(t, l->numbers.at[n - 2], &before, &good_before, err);
+        if (rc) return rc;
+        bool foreign = good && memcmp(head.history, t->who.history, 16) != 0;
+        bool behind = !good && n == l->numbers.n && good_before &&
+                      memcmp(before.history, t->who.history, 16) != 0;
+        if (!foreign && !behind) return 0;
+        qd_log_warn(TRANSLOG_LOG,
+                    "[%s/translog-%llu] belongs to a recovery that did not end: removed", t->folder,
+                    (unsigned long long)number);
+        if ((rc = remove_file(t, number, err))) return rc;
+        l->numbers.n = n - 1;
+    }
+    return 0;
+}
+
+static int count(void *arg, const qd_translog_op *op, const qd_translog_location *at, qd_err *err)
+{
+    translog_file *f = arg;
+    int64_t seq_no = (int64_t)op->seq_no;
+    (void)at;
+    if (seq_no < 0) {
+        return qd_err_set(err, QD_E_TRANSLOG_CORRUPT,
+                          "translog [%s] at offset %llu: sequence number %lld", f->name,
+                          (unsigned long long)at->offset, (long long)seq_no);
+    }
+    f->operations++;
+    if (f->min_seq_no < 0 || seq_no < f->min_seq_no) f->min_seq_no = seq_no;
+    if (seq_no > f->max_seq_no) f->max_seq_no = seq_no;
+    return 0;
+}
+
+static int keep(qd_translog *t, translog_file *f, qd_err *err)
+{
+    if (f->head.primary_term > t->who.primary_term) t->who.primary_term = f->head.primary_term;
+    if (memcmp(f->head.history, t->who.history, 16) == 0 &&
+        f->head.checkpoint > t->checkpoint_written) {
+        t->checkpoint_written = f->head.checkpoint;
+    }
+    t->operations += f->operations;
+    return qd_vec_push(&t->files, t->account, f) ? qd_err_nomem(err, "translog generation") : 0;
+}
+
+/* A generation of which every byte is checked; a torn tail is cut, a file without a whole header
+ * removed. */
+static int open_checked(qd_translog *t, uint64_t number, bool sealed, qd_err *err)
+{
+    qd_store_log *log;
+    char name[TRANSLOG_NAME_MAX];
+    translog_found found;
+    translog_head head = {.generation = number};
+    qd_str file = qdi_translog_name(qd_str_c(t->folder), number, name, sizeof name);
+    int rc = qd_store_log_open(t->store, file, false, &log, err);
+    if (rc) return rc;
+    translog_file *f = qdi_translog_file_make(t, &head, log);
+    if (!f) {
+        qd_store_log_close(log);
+        return qd_err_nomem(err, "translog generation");
+    }
+    uint64_t whole = qd_store_log_end(log);
+    rc = qdi_translog_read_all(log, name, number, sealed, t->who.uuid, t->account, count, f, &found,
+                               err);
+    if (!rc && found.end < whole) {
+        qd_log_warn(TRANSLOG_LOG,
+                    "[%s] torn tail: %llu bytes at offset %llu were never acknowledged, cut", name,
+                    (unsigned long long)(whole - found.end), (unsigned long long)found.end);
+        rc = found.end ? qd_store_log_truncate(log, found.end, err) : 0;
+    } else if (!rc && !sealed) {
+        /* after a kill these bytes may be in the page cache only, and from now on they count */
+        rc = qd_store_log_sync(log, err);
+    }
+    if (!rc && found.end == 0) {
+        qdi_translog_file_unref(f);
+        return qd_store_delete(t->store, file, err);
+    }
+    f->bytes = found.end;
+    f->head = found.head;
+    if (!rc) rc = keep(t, f, err);
+    if (rc) qdi_translog_file_unref(f);
+    if (!rc && found.checkpoint > t->checkpoint_written &&
+        memcmp(found.head.history, t->who.history, 16) == 0) {
+        t->checkpoint_written = found.checkpoint;
+    }
+    return rc;
+}
+
+/* A generation that is only kept: `next` is the header of the one behind it. */
+static int open_kept(qd_translog *t, uint64_t number, uint64_t next, qd_err *err)
+{
+    qd_store_log *log;
+    char name[TRANSLOG_NAME_MAX];
+    translog_head head, behind;
+    bool good = false, good_behind = false;
+    qd_str file = qdi_translog_name(qd_str_c(t->folder), number, name, sizeof name);
+    int rc = peek(t, number, &head, &good, err);
+    if (!rc) rc = peek(t, next, &behind, &good_behind, err);
+    if (rc) return rc;
+    if (!good || !good_behind) {
+        return qd_err_set(err, QD_E_TRANSLOG_CORRUPT,
+                          "translog [%s/translog-%llu] at offset 0: header does not match its "
+                          "checksum",
+                          t->folder, (unsigned long long)(good ? next : number));
+    }
+    if ((rc = qd_store_log_open(t->store, file, false, &log, err))) return rc;
+    translog_file *f = qdi_translog_file_make(t, &head, log);
+    if (!f) {
+        qd_store_log_close(log);
+        return qd_err_nomem(err, "translog generation");
+    }
+    f->bytes = qd_store_log_end(log);
+    f->operations = behind.before_operations;
+    f->min_seq_no = behind.before_min;
+    f->max_seq_no = behind.before_max;
+    if ((rc = keep(t, f, err))) qdi_translog_file_unref(f);
+    return rc;
+}
+
+static int open_all(qd_translog *t, const listing *l, uint64_t first, uint64_t replay, qd_err *err)
+{
+    uint64_t expected = first;
+    for (size_t i = 0; i < l->numbers.n; i++) {
+        uint64_t number = l->numbers.at[i];
+        int rc;
+        if (number < first) {
+            if ((rc = remove_file(t, number, err))) return rc;
+            continue;
+        }
+        if (number != expected++) break;
+        bool last = i + 1 == l->numbers.n;
+        rc = number < replay && !last ? open_kept(t, number, l->numbers.at[i + 1], err)
+                                      : open_checked(t, number, !last, err);
+        if (rc) return rc;
+    }
+    size_t n = l->numbers.n;
+    if (n > 0 && l->numbers.at[n - 1] >= expected) {
+        return qd_err_set(err, QD_E_TRANSLOG_CORRUPT,
+                          "translog of [%s]: generation %llu is missing", t->folder,
+                          (unsigned long long)(expected - 1));
+    }
+    if (expected <= replay) {
+        return qd_err_set(
+            err, QD_E_TRANSLOG_CORRUPT,
+            "translog of [%s]: generation %llu, named by the commit point, is missing", t->folder,
+            (unsigned long long)expected);
+    }
+    return 0;
+}
+
+int qd_translog_open(qd_env *env, qd_store *s, qd_str folder, const qd_translog_identity *who,
+                     uint64_t first, uint64_t replay, qd_account *account, qd_translog **out,
+                     qd_err *err)
+{
+    qd_translog *t;
+    char prefix[TRANSLOG_NAME_MAX];
+    int rc = qdi_translog_make(env, s, folder, who, account, &t, err);
+    if (rc) return rc;
+    int len = snprintf(prefix, sizeof prefix, "%s/translog-", t->folder);
+    listing l = {.prefix = (size_t)len, .account = account};
+    rc = qd_store_list(s, (qd_str){prefix, (size_t)len}, collect, &l, err);
+    if (!rc) rc = drop_foreign(t, &l, err);
+    if (!rc) rc = open_all(t, &l, first, replay, err);
+    qd_vec_fini(&l.numbers);
+    if (!rc) {
+        qd_translog_turn turn = {.primary_term = t->who.primary_term};
+        uint64_t next = t->files.n ? t->files.at[t->files.n - 1]->number + 1 : replay;
+        atomic_store(&t->checkpoint, t->checkpoint_written);
+        qd_mutex_lock(&t->lock);
+        rc = qdi_translog_begin(t, &turn, next, err);
+        qd_mutex_unlock(&t->lock);
+    }
+    if (rc) {
+        qdi_translog_destroy(t);
+        return rc;
+    }
+    t->committed_generation = replay;
+    *out = t;
+    return 0;
+}

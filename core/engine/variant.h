@@ -1,0 +1,37 @@
+/*
+ * variant.h: rules of the engine that tests break one at a time, to see that they are caught. Only with
+ * -DQD_VARIANTS; otherwise every QD_VARIANT(x) is false and leaves no code. One variant is chosen by
+ * qd_engine_variant, set by the test before any engine is opened.
+ */
+#ifndef QD_ENGINE_VARIANT_H
+#define QD_ENGINE_VARIANT_H
+
+typedef enum qd_engine_broken {
+    QD_BROKEN_NONE,
+    QD_BROKEN_REPLAY_OLDEST_FIRST,   /* the oldest record of a number wins */
+    QD_BROKEN_REPLAY_ANY_BYTES,      /* two operations of one number and term pass */
+    QD_BROKEN_NO_TERM_CHECK,         /* a replica takes operations of an older term */
+    QD_BROKEN_TERM_NOT_PERSISTED,    /* a raised term is in memory only */
+    QD_BROKEN_REFRESH_ABOVE,         /* a refresh shows operations above the global checkpoint */
+    QD_BROKEN_NO_TRIM,               /* the end of a resync discards nothing */
+    QD_BROKEN_ROLLBACK_KEEPS_BUFFER, /* a roll-back keeps what was buffered */
+    QD_BROKEN_GAPS_OLD_TERM,         /* gaps are filled in the term before */
+    QD_BROKEN_GAPS_OPEN,             /* gaps are not filled */
+    QD_BROKEN_CHECKPOINT_FALLS,      /* a lower global checkpoint is taken */
+    QD_BROKEN_CHECKPOINT_AHEAD,      /* a replica takes a checkpoint above what it has */
+    QD_BROKEN_INSTALL_UNSYNCED,      /* a commit point names files that are not durable */
+    QD_BROKEN_INSTALL_UNVERIFIED,    /* received files are not checked */
+    QD_BROKEN_TRIM_UNCOVERED,        /* a replica's translog goes before its segments are durable */
+    QD_BROKEN_LEASE_IGNORED,         /* leases retain nothing */
+    QD_BROKEN_MERGE_DROPS_EARLY,     /* files of a held publication are removed */
+    QD_BROKEN_APPEND_UNSYNCED,       /* a replica counts records as durable before their sync */
+} qd_engine_broken;
+
+#ifdef QD_VARIANTS
+extern qd_engine_broken qd_engine_variant;
+#define QD_VARIANT(x) (qd_engine_variant == QD_BROKEN_##x)
+#else
+#define QD_VARIANT(x) 0
+#endif
+
+#endif
