@@ -157,14 +157,14 @@ int qd_publication_read(qd_publication *p, uint32_t file, uint64_t offset, void 
     qd_assert(h->e); /* a held one */
     if (!live) {
         qd_segment *open = h->pairs.at[segment].segment->segment;
-        return qd_file_read_raw(qd_segment_file(open), offset, buf, n, got, err);
+        return qd_file_bytes_at(qd_segment_file(open), offset, buf, n, got, err);
     }
     char name[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES];
     qd_file *f;
     int rc = qd_file_open(h->e->store, qdi_engine_live_name(h->e, s->id, s->live_generation, name),
                           NULL, h->e->account, &f, err);
     if (rc) return rc;
-    rc = qd_file_read_raw(f, offset, buf, n, got, err);
+    rc = qd_file_bytes_at(f, offset, buf, n, got, err);
     qd_file_unref(f);
     return rc;
 }

@@ -7,6 +7,7 @@
 #ifndef QD_ENGINE_TRANSLOG_INT_H
 #define QD_ENGINE_TRANSLOG_INT_H
 
+#include "base/str.h"
 #include "base/vec.h"
 #include "engine/translog.h"
 #include "runtime/sync.h"

@@ -26,7 +26,7 @@ uint64_t qd_file_hash(const qd_file *f)
     return qd_xxh3(&all, sizeof all);
 }
 
-int qd_file_read_raw(qd_file *f, uint64_t offset, void *buf, size_t n, size_t *got, qd_err *err)
+int qd_file_bytes_at(qd_file *f, uint64_t offset, void *buf, size_t n, size_t *got, qd_err *err)
 {
     QD_CHECK(f, STORE_FILE_MAGIC);
     *got = 0;

@@ -12,7 +12,7 @@ uint64_t qd_file_hash(const qd_file *f);
 /* Reads the file's bytes as they are on the tier, frame and all, unchecked; *got < n only at the end.
  * [worker] QD_E_IO. */
 QD_MUST_CHECK
-int qd_file_read_raw(qd_file *f, uint64_t offset, void *buf, size_t n, size_t *got, qd_err *err);
+int qd_file_bytes_at(qd_file *f, uint64_t offset, void *buf, size_t n, size_t *got, qd_err *err);
 
 typedef struct qd_file_receiver qd_file_receiver;
 /* Begins to receive the file `name` of so many bytes; nothing is seen under the name before finish.
