@@ -1,6 +1,7 @@
 /*
- * broken_int.h: defects that can be built in, one at a time (-DREPL_BROKEN=n), to show that the
- * simulation finds each. The product is built with none; every test is on a constant.
+ * broken_int.h: defects that can be built in, one at a time (-DREPL_BROKEN=n, or -DREPL_VARIANTS for
+ * the simulation), to show that it finds each. The product is built with none; every test is on a
+ * constant there.
  */
 #ifndef QD_REPLICATION_BROKEN_INT_H
 #define QD_REPLICATION_BROKEN_INT_H
@@ -23,6 +24,7 @@ enum {
     REPL_BROKEN_ADMIT_EARLY,            /* in sync before it has what was acknowledged */
     REPL_BROKEN_REMOVAL_NOT_AWAITED,    /* acknowledged while the failed copy is still in sync */
     REPL_BROKEN_RESYNC_NO_TRIM,         /* a resync leaves what the new primary does not have */
+    REPL_BROKEN_RECOVERY_NO_TRIM,       /* the same of a recovery by operations */
     REPL_BROKEN_REQUEST_TERM_AS_RECORD, /* records get the sender's term, not their own */
     REPL_BROKEN_NO_RESYNC,              /* a new primary begins at once */
     REPL_BROKEN_NO_GAP_FILL,            /* a new primary leaves holes in its log */
@@ -33,6 +35,11 @@ enum {
     REPL_BROKEN_HISTORY_IGNORED,      /* operations only, onto another history */
     REPL_BROKEN_END
 };
+#ifdef REPL_VARIANTS /* the simulation: all in one program, chosen when it starts */
+extern int repl_variant;
+#define repl_broken(x) (repl_variant == REPL_BROKEN_##x)
+#else
 #define repl_broken(x) (REPL_BROKEN == REPL_BROKEN_##x)
+#endif
 
 #endif

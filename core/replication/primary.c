@@ -216,13 +216,20 @@ static void admit_look(repl_primary *p, repl_peer *c)
     emit(p, &(repl_act){.kind = REPL_ACT_ADMIT, .peer = c});
 }
 
-static void active_look(repl_primary *p)
+static void ready_look(repl_primary *p)
 {
     if (p->phase != REPL_RESYNC) return;
     EACH_PEER(p, c)
     {
         if (c->counts && !c->synced && !repl_broken(NO_RESYNC)) return;
     }
+    p->phase = REPL_READY;
+    emit(p, &(repl_act){.kind = REPL_ACT_READY});
+}
+
+static void active_look(repl_primary *p)
+{
+    if (p->phase != REPL_READY || !p->in_sync) return;
     p->phase = REPL_ACTIVE;
     emit(p, &(repl_act){.kind = REPL_ACT_ACTIVE});
 }
@@ -230,6 +237,7 @@ static void active_look(repl_primary *p)
 /* After anything that may let something go on. */
 static void look(repl_primary *p, uint64_t now)
 {
+    ready_look(p);
     active_look(p);
     global_look(p);
     EACH_PEER(p, c)
@@ -279,7 +287,7 @@ void repl_primary_batch(repl_primary *p, repl_batch *b, int64_t min, int64_t max
     }
     p->last = b;
     if (max > p->max_seq_no) p->max_seq_no = max;
-    if (p->phase == REPL_FENCED || p->phase == REPL_HANDING || p->phase == REPL_RESYNC) {
+    if (p->phase != REPL_ACTIVE && p->phase != REPL_DRAINING) {
         batch_end(p, b, QD_E_WRITE_UNKNOWN);
         return;
     }
@@ -377,6 +385,11 @@ void repl_primary_changed(repl_primary *p, repl_change change, uint64_t peer, bo
         repl_primary_resume(p, now);
         return;
     }
+    if (change == REPL_CHANGE_START) {
+        p->in_sync |= ok;
+        look(p, now);
+        return;
+    }
     repl_peer *c = repl_primary_peer(p, peer);
     if (!c) return;
     if (change == REPL_CHANGE_FAIL || !ok) {
@@ -404,6 +417,8 @@ void repl_primary_record(repl_primary *p, const repl_record *r, uint64_t now)
         repl_primary_fence(p, r->term > p->term ? r->term : 0);
         return;
     }
+    const repl_record_copy *me = copy_of(r, p->aid);
+    if (me && me->in_sync) p->in_sync = true;
     for (uint32_t i = 0; i < REPL_PEERS_MAX; i++) {
         repl_peer *c = &p->peer[i];
         if (!c->id) continue;
@@ -417,6 +432,7 @@ void repl_primary_record(repl_primary *p, const repl_record *r, uint64_t now)
         }
         if (p->phase == REPL_FENCED) return;
     }
+    look(p, now);
 }
 
 /* --- answers --- */

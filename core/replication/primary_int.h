@@ -3,7 +3,11 @@
  * out by one call-back. No clock (times come as arguments, of the node's boot clock), no I/O, no
  * locks, no memory of its own: the owner serialises calls and embeds batches and reads.
  *
- *   RESYNC --all copies that count know the term--> ACTIVE <--> DRAINING --> HANDING --> FENCED
+ *   RESYNC --all copies that count know the term--> READY --it is in sync itself--> ACTIVE
+ *   ACTIVE <--> DRAINING --> HANDING --> FENCED
+ *
+ * READY is where a new shard's first copy waits until the record says that it has started: whatever
+ * it acknowledged before would be lost with it, as nobody knows yet that it may not be made anew.
  *
  * A copy *counts* when an acknowledgement, a lease and the global checkpoint need it: what the
  * record calls in-sync, what is being put into that set, and what is being taken out until that is
@@ -25,6 +29,7 @@
 
 typedef enum repl_phase {
     REPL_RESYNC,
+    REPL_READY,
     REPL_ACTIVE,
     REPL_DRAINING, /* writes wait; those under way end */
     REPL_HANDING,  /* drained: the record may name another primary at any moment */
@@ -89,6 +94,7 @@ typedef enum repl_act_kind {
     REPL_ACT_BATCH_DONE, /* batch->rc */
     REPL_ACT_READ_DONE,  /* read->rc */
     REPL_ACT_GLOBAL,     /* the global checkpoint is `to` now */
+    REPL_ACT_READY,      /* in this term for the first time: the owner reports it as started */
     REPL_ACT_ACTIVE,     /* writes may go on */
     REPL_ACT_DRAINED,    /* nothing is under way: hand over */
     REPL_ACT_FENCED,     /* no primary any more */
@@ -122,6 +128,7 @@ typedef struct repl_primary {
     char aid[REPL_AID];
     uint64_t term;
     repl_phase phase;
+    bool in_sync;      /* this copy, by the record */
     uint64_t revision; /* of the newest record seen or made */
     int64_t persisted, max_seq_no, global;
     int64_t acknowledged; /* the highest number ever acknowledged */
@@ -186,7 +193,12 @@ bool repl_primary_admit(repl_primary *p, uint64_t peer, int64_t persisted, uint6
 /* A copy failed: it leaves the in-sync set, or is forgotten when it does not count. */
 void repl_primary_fail(repl_primary *p, uint64_t peer, const char *why, uint64_t now);
 
-typedef enum repl_change { REPL_CHANGE_FAIL, REPL_CHANGE_ADMIT, REPL_CHANGE_HANDOVER } repl_change;
+typedef enum repl_change {
+    REPL_CHANGE_FAIL,
+    REPL_CHANGE_ADMIT,
+    REPL_CHANGE_HANDOVER,
+    REPL_CHANGE_START, /* this copy, reported as started; peer 0 */
+} repl_change;
 /* A change of the record ended: rc 0 committed as `revision`; else refused for good (another
  * primary or term, or the copy is not there). Unknown outcomes are found out by the owner first. */
 void repl_primary_changed(repl_primary *p, repl_change c, uint64_t peer, bool ok, bool stale,
