@@ -33,6 +33,8 @@ enum {
     REPL_BROKEN_RESYNC_REPLAYED,      /* a resync's first part is taken again when it comes twice */
     REPL_BROKEN_START_BEHIND_REFRESH, /* a copy starts without what refreshes have shown */
     REPL_BROKEN_HISTORY_IGNORED,      /* operations only, onto another history */
+    REPL_BROKEN_REFUSED_IS_OUT,         /* a refused change is taken as "not in the set" */
+    REPL_BROKEN_UNSTARTED_PRIMARY,      /* a new copy acknowledges before it has started */
     REPL_BROKEN_END
 };
 #ifdef REPL_VARIANTS /* the simulation: all in one program, chosen when it starts */

@@ -229,7 +229,7 @@ static void ready_look(repl_primary *p)
 
 static void active_look(repl_primary *p)
 {
-    if (p->phase != REPL_READY || !p->in_sync) return;
+    if (p->phase != REPL_READY || !(p->in_sync || repl_broken(UNSTARTED_PRIMARY))) return;
     p->phase = REPL_ACTIVE;
     emit(p, &(repl_act){.kind = REPL_ACT_ACTIVE});
 }
@@ -392,11 +392,18 @@ void repl_primary_changed(repl_primary *p, repl_change change, uint64_t peer, bo
     }
     repl_peer *c = repl_primary_peer(p, peer);
     if (!c) return;
-    if (change == REPL_CHANGE_FAIL || !ok) {
+    if ((change == REPL_CHANGE_FAIL && ok) || (!ok && repl_broken(REFUSED_IS_OUT))) {
         peer_gone(p, c, now); /* not in the set, by a committed record */
         return;
     }
-    c->admitting = false;
+    if (change == REPL_CHANGE_ADMIT) c->admitting = false;
+    if (!ok) {
+        /* refused, but an earlier attempt whose answer was lost may have put it into the set: it
+         * counts until a committed change has it out */
+        c->failing = true;
+        emit(p, &(repl_act){.kind = REPL_ACT_FAIL, .peer = c, .why = "it cannot be admitted"});
+        return;
+    }
     c->in_sync = c->started = true;
     look(p, now);
 }

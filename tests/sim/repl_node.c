@@ -219,6 +219,13 @@ static void act(void *arg, const repl_act *a)
     node *n = arg;
     world *w = the_world;
     msg m = {0};
+    static const char *const names[] = {"ship", "resync", "sync", "catch up", "fail", "drop", "admit",
+                                        "batch done", "read done", "global", "ready", "active",
+                                        "drained", "fenced"};
+    if (w->trace && a->kind != REPL_ACT_SHIP && a->kind != REPL_ACT_SYNC && a->kind < REPL_ACT_BATCH_DONE) {
+        trace(w, "n%d %s: %s %s (%s)", n->id, n->aid, names[a->kind], a->peer ? a->peer->aid : "",
+              a->why ? a->why : "");
+    }
     switch (a->kind) {
     case REPL_ACT_SHIP:
         m.batch = a->batch->id;
@@ -513,6 +520,7 @@ static void node_record(world *w, node *n, const srec *r)
     char eph[REPL_AID];
     if (r->rev <= n->view.rev) return;
     n->view = *r;
+    trace(w, "n%d sees %llu open %d leading %d promoting %d ncas %u busy %d", n->id, (unsigned long long)r->rev, n->open, n->leading, n->promoting, n->ncas, n->cas_busy);
     snprintf(eph, sizeof eph, "n%d.%u", n->id, n->inc);
     const scopy *me = rec_copy_of(r, n->id);
     if (me && strcmp(me->eph, eph) != 0) me = NULL;
@@ -1039,6 +1047,7 @@ static void cas_answer(world *w, node *n, const msg *q, const msg *a)
         cas_pump(w, n); /* of a copy that was closed since */
         return;
     }
+    trace(w, "n%d change %d of %s: %s", n->id, (int)q->cas, q->aid, !a ? "?" : a->ok ? "ok" : a->stale ? "stale" : "no");
     if (!a) { /* unknown: the same is asked again */
         w->r->unknown_cas++;
         timer(w, n, T_RETRY, ms(20 + rnd(w, 50)), &(msg){.type = M_CAS});
@@ -1047,6 +1056,7 @@ static void cas_answer(world *w, node *n, const msg *q, const msg *a)
     cas c = n->casq[0];
     memmove(&n->casq[0], &n->casq[1], --n->ncas * sizeof n->casq[0]);
     uint64_t now = local_ns(w, n);
+    if (c.op == CAS_FAILED) n->view.rev = 0; /* whatever came meanwhile is looked at again */
     if (!n->leading) {
         cas_pump(w, n);
         return;

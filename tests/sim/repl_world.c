@@ -355,6 +355,10 @@ static void store_cas(world *w, msg *m)
         if (!a.stale) rc = qd_shard_edit_start(&e, aid);
         break;
     case CAS_FAILED:
+        if (w->record.term != m->term && strcmp(w->record.primary, m->aid) == 0) {
+            a.ok = true; /* of an earlier life */
+            break;
+        }
         rc = qd_shard_edit_fail(&e, aid, QD_UNASSIGNED_ALLOCATION_FAILED, QD_STR("io"), false);
         break;
     }
