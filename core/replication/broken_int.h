@@ -28,9 +28,7 @@ enum {
     REPL_BROKEN_REQUEST_TERM_AS_RECORD, /* records get the sender's term, not their own */
     REPL_BROKEN_NO_RESYNC,              /* a new primary begins at once */
     REPL_BROKEN_NO_GAP_FILL,            /* a new primary leaves holes in its log */
-    REPL_BROKEN_TERM_NOT_PERSISTED,     /* a copy forgets the term it promised */
     REPL_BROKEN_HANDOVER_UNDRAINED,     /* relocation while writes are under way */
-    REPL_BROKEN_RESYNC_REPLAYED,      /* a resync's first part is taken again when it comes twice */
     REPL_BROKEN_START_BEHIND_REFRESH, /* a copy starts without what refreshes have shown */
     REPL_BROKEN_HISTORY_IGNORED,      /* operations only, onto another history */
     REPL_BROKEN_REFUSED_IS_OUT,         /* a refused change is taken as "not in the set" */

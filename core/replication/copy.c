@@ -41,11 +41,10 @@ repl_copy_verdict repl_copy_ops(const repl_copy *c)
 
 repl_copy_verdict repl_copy_resync(repl_copy *c, uint64_t attempt, uint32_t part)
 {
-    bool again = repl_broken(RESYNC_REPLAYED) && part == 0;
-    if (c->synced_term == c->term && !again) {
+    if (c->synced_term == c->term) {
         return attempt <= c->resync ? REPL_COPY_REPEATED : REPL_COPY_NOT_SYNCED;
     }
-    if (part == 0 && (attempt > c->resync || again)) {
+    if (part == 0 && attempt > c->resync) {
         c->resync = attempt;
         c->part = 0;
         return REPL_COPY_ROLL_BACK;
@@ -126,7 +125,7 @@ repl_final repl_recovery_final(int64_t persisted, int64_t global, uint64_t open_
                                uint64_t open_generation, uint64_t source_term,
                                uint64_t source_generation)
 {
-    if (persisted < global && !repl_broken(SNAPSHOT_FIRST)) return REPL_FINAL_OPS;
+    if (persisted < global && !repl_broken(SNAPSHOT_FIRST) && !repl_broken(ADMIT_EARLY)) return REPL_FINAL_OPS;
     bool behind = open_term < source_term ||
                   (open_term == source_term && open_generation < source_generation);
     if (behind && !repl_broken(START_BEHIND_REFRESH)) return REPL_FINAL_FILES;

@@ -631,7 +631,7 @@ static void recovery_answer(world *w, node *n, const msg *q, const msg *a)
         }
         n->d.history = a->history;
         if (a->term > n->cm.term) {
-            if (!repl_broken(TERM_NOT_PERSISTED)) n->d.term = a->term;
+            n->d.term = a->term;
             repl_copy_adopted(&n->cm, a->term);
         }
         repl_copy_recovering(&n->cm);
@@ -875,7 +875,7 @@ static void copy_resync(world *w, node *n, msg *m)
 static void copy_message(world *w, node *n, msg *m)
 {
     uint64_t now = local_ns(w, n);
-    if (!n->open || strcmp(n->aid, m->aid) != 0 || n->leading) {
+    if (!n->open || strcmp(n->aid, m->aid) != 0 || (n->leading && !repl_broken(NO_TERM_CHECK))) {
         msg a = {.verdict = REPL_FAILED};
         if (n->open && n->leading && n->pm.term > m->term) {
             a.verdict = REPL_STALE_TERM;
@@ -1009,7 +1009,7 @@ static void client_request(world *w, node *n, msg *m)
     } else if (h->kind == O_READ) {
         int64_t last = doc_last(&n->d, h->doc);
         bool lease = repl_primary_lease(&n->pm, local_ns(w, n));
-        uint64_t pause = chance(w, 0.1) ? ms(rnd(w, 700)) : us(rnd(w, 400));
+        uint64_t pause = chance(w, 0.2) ? ms(rnd(w, 1500)) : us(rnd(w, 400));
         timer(w, n, T_READ, pause,
               &(msg){.op = m->op, .first = last, .history = last < 0 ? 0 : n->d.mem[last].val,
                      .lease = lease, .term = n->pm.term});
@@ -1063,6 +1063,9 @@ static void cas_answer(world *w, node *n, const msg *q, const msg *a)
     }
     if (c.op == CAS_START) {
         repl_primary_changed(&n->pm, REPL_CHANGE_START, 0, a->ok, a->stale, (uint64_t)a->first, now);
+    }
+    if (c.op == CAS_HANDOVER && a->ok && n->pm.first) {
+        fail(w, "the primary moved while writes were under way");
     }
     if (c.op == CAS_FAIL || c.op == CAS_ADMIT || c.op == CAS_HANDOVER) {
         repl_change change = c.op == CAS_FAIL    ? REPL_CHANGE_FAIL
@@ -1142,7 +1145,7 @@ void node_timer(world *w, node *n, int kind, msg *m)
         if (!n->open || !n->adopting) return;
         n->adopting = false;
         if (m->term > n->cm.term) {
-            if (!repl_broken(TERM_NOT_PERSISTED)) n->d.term = m->term;
+            n->d.term = m->term;
             repl_copy_adopted(&n->cm, m->term);
         }
         promote_step(w, n);
@@ -1215,9 +1218,9 @@ void node_timer(world *w, node *n, int kind, msg *m)
             return;
         }
         if (repl_broken(LEASE_BEFORE_READ) && m->lease) {
-            /* the lease was looked at, then the value was read, then it is told */
-            client_reply(w, n, m->op, m->first <= n->pm.global ? S_OK : S_REFUSED, m->first,
-                         m->history, 0);
+            int64_t now_is = doc_last(&n->d, w->op[m->op].doc);
+            client_reply(w, n, m->op, now_is >= 0 && now_is <= n->pm.global ? S_OK : S_REFUSED, now_is,
+                         now_is < 0 ? 0 : n->d.mem[now_is].val, 0);
             return;
         }
         if (m->term != n->pm.term) {

@@ -179,6 +179,7 @@ void answer(world *w, const msg *q, msg *a)
     a->from = q->to;
     a->to = q->from;
     a->call = q->call;
+    if (q->to == STORE && !w->quiet && chance(w, w->unknown)) return; /* a change of leader */
     send_msg(w, a);
 }
 
@@ -464,10 +465,14 @@ static void partition(world *w)
     w->r->partitions++;
     uint64_t kind = rnd(w, 4);
     int a = (int)rnd(w, NODES), b = (int)rnd(w, NODES + 1);
+    const scopy *lead = rec_copy(&w->record, w->record.primary);
+    if (lead && chance(w, 0.5)) a = node_of(lead->node);
     if (kind == 0) { /* one node from everybody */
         for (int i = 0; i < NODES + 2; i++) {
-            if (i != a) w->cut[a][i] = w->cut[i][a] = i != CLIENT || chance(w, 0.5);
+            if (i != a) w->cut[a][i] = w->cut[i][a] = i != CLIENT || chance(w, 0.3);
         }
+        /* connections are refused, not silent: the node counts as gone, which it is not */
+        if (chance(w, 0.4)) w->session[a] = 0;
     } else if (kind == 1) { /* one way */
         if (a != b) w->cut[a][b] = true;
     } else if (kind == 2) { /* one link */
@@ -600,6 +605,20 @@ static void run_until(world *w, uint64_t until, bool (*stop)(const world *w))
     if (!w->failed && w->now < until) w->now = until;
 }
 
+/* Files of another history: what a forced primary left behind. */
+static void foreign(world *w, node *n)
+{
+    disk *d = &n->d;
+    d->exists = true;
+    d->history = 1000 + (uint32_t)n->id;
+    snprintf(d->aid, sizeof d->aid, "old%d", n->id);
+    int64_t many = (int64_t)rnd(w, 30);
+    for (int64_t i = 0; i < many; i++) {
+        d->mem[i] = d->dur[i] = (rec){.kind = 1, .term = 1, .val = OPS_MAX - 1 - (uint32_t)i, .pred = -2};
+    }
+    d->global_dur = many - 1 - (int64_t)rnd(w, 3);
+}
+
 static void begin(world *w)
 {
     qd_shard_edit e;
@@ -607,6 +626,7 @@ static void begin(world *w)
     w->loss = chance(w, 0.5) ? 0 : qd_prng_double(&w->prng) * 0.04;
     w->twice = chance(w, 0.5) ? 0 : qd_prng_double(&w->prng) * 0.1;
     w->slow = chance(w, 0.5) ? 0 : qd_prng_double(&w->prng) * 0.05;
+    w->unknown = chance(w, 0.5) ? 0 : 0.15;
     w->refreshed = -1;
     if (qd_shard_edit_new(&e, &arena, (uint32_t)(1 + rnd(w, 2)), 0)) abort();
     commit(w, &e);
@@ -616,6 +636,7 @@ static void begin(world *w)
         n->rate = 0.97 + qd_prng_double(&w->prng) * 0.06;
         n->shown = n->pub_wait = -1;
         n->d.pub = -1;
+        if (chance(w, 0.3)) foreign(w, n);
         node_start(w, n);
     }
     push((event){.at = 0, .kind = E_STORE, .node = -1});
