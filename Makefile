@@ -125,7 +125,7 @@ plugins: $(patsubst %,$(OUT)/lib/quidditch/plugins/%.so,$(PLUGINS))
 
 # --- unit tests: every tests/unit/<module>/*_t.c is one cmocka program with TAP output ---------
 UNIT_SRCS := $(sort $(wildcard tests/unit/*/*_t.c))
-UNIT_HELPERS := $(patsubst %.c,$(OBJ)/%.o,$(filter-out %_t.c,$(sort $(wildcard tests/unit/lib/*.c) $(filter-out tests/lib/store_tool.c,$(wildcard tests/lib/store_*.c tests/lib/coord_*.c tests/lib/action_*.c)))))
+UNIT_HELPERS := $(patsubst %.c,$(OBJ)/%.o,$(filter-out %_t.c,$(sort $(wildcard tests/unit/lib/*.c) $(filter-out tests/lib/store_tool.c,$(wildcard tests/lib/store_*.c tests/lib/coord_*.c tests/lib/action_*.c tests/lib/alloc_*.c)))))
 # storage-nvme once more, linked into tests: entry and note get names of their own.
 TEST_NVME := $(patsubst plugins/%.c,$(OBJ)/tests/plugins/%.o,$(sort $(wildcard plugins/storage-nvme/*.c)))
 $(TEST_NVME): $(OBJ)/tests/plugins/%.o: plugins/%.c $(SDK_HEADERS)

@@ -7,7 +7,15 @@ $(OBJ)/tests/bench/%.o: CPPFLAGS_ALL += -Itests
 $(BENCH_COLUMNS): $(OBJ)/tests/bench/columns.o $(TEST_LIB) $(CORE_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
-units: $(BENCH_COLUMNS)
+# make bench-allocation: the allocator on 1,000 nodes and 100,000 shards.
+BENCH_ALLOCATION := $(OUT)/tests/bench/allocation
+$(BENCH_ALLOCATION): $(OBJ)/tests/bench/allocation.o $(TEST_LIB) $(CORE_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
+.PHONY: bench-allocation
+bench-allocation: $(BENCH_ALLOCATION)
+	$(BENCH_ALLOCATION)
+units: $(BENCH_COLUMNS) $(BENCH_ALLOCATION)
 .PHONY: bench
 bench: all $(BENCH_COLUMNS)
 	perl tests/bench/run.pl $(if $(LIMIT),--limit $(LIMIT)) $(BENCH)

@@ -74,9 +74,16 @@ typedef struct qd_alloc_copy {
     qd_alloc_copy_state state;
     bool primary; /* also the target of a relocating primary */
     bool in_sync;
+    bool lost;            /* its process is gone, though the node may be up again */
     qd_str allocation_id; /* empty: unassigned */
     qd_alloc_unassigned info;
 } qd_alloc_copy;
+
+typedef enum qd_alloc_verdict {
+    QD_ALLOC_NO,
+    QD_ALLOC_THROTTLE, /* yes, but later */
+    QD_ALLOC_YES
+} qd_alloc_verdict;
 
 /* A node known to have files of a shard that no active copy stands for. */
 typedef struct qd_alloc_holder {
@@ -173,6 +180,7 @@ typedef struct qd_alloc_settings {
 /* All that a round looks at. Borrowed; never written. */
 typedef struct qd_alloc_view {
     int64_t now_ms; /* wall clock */
+    bool disks_new; /* disks were measured since the last round: flood blocks may be released */
     const qd_alloc_node *nodes;
     uint32_t nnodes;
     const qd_alloc_index *indices;
@@ -212,7 +220,8 @@ typedef enum qd_alloc_source {
     QD_ALLOC_FROM_EMPTY,   /* forced: nothing; data is lost */
 } qd_alloc_source;
 
-/* One step. Decisions of one shard stand together and hold in order. */
+/* One step. A shard gets either REMOVE and PROMOTE decisions (its record has to be mended first) or
+ * others. */
 typedef struct qd_alloc_decision {
     qd_alloc_action action;
     uint32_t index;  /* of the view, also for BLOCK */
@@ -224,6 +233,7 @@ typedef struct qd_alloc_decision {
     qd_alloc_why why; /* REMOVE */
     bool shrink;      /* REMOVE: fewer replicas are wanted */
     bool delayed;     /* REMOVE: the index waits for the node to come back */
+    bool in_sync;     /* REMOVE: it stays in the in-sync set (there is no active primary) */
     qd_str reason;    /* a sentence, in the arena */
 } qd_alloc_decision;
 
