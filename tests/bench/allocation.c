@@ -82,6 +82,7 @@ int main(int argc, char **argv)
     alloc_model_init(&m, &shape);
     printf("%u nodes in %u zones, %u indices, %u shards with %u replicas each\n", shape.nodes,
            shape.zones, shape.indices, m.view.nshards, shape.replicas);
+    m.check_gain = true;
     m.view.settings.node_initial = m.view.settings.node_in = m.view.settings.node_out = 1000000;
     m.view.settings.concurrent_rebalance = -1;
     report(&m, "everything new, no throttling");

@@ -105,6 +105,9 @@ void alloc_model_init(alloc_model *m, const alloc_model_shape *s)
     }
     m->indices = zeroed(m, s->indices * sizeof *m->indices);
     m->shards = zeroed(m, total * sizeof *m->shards);
+    m->sum_shards = zeroed(m, s->nodes * sizeof *m->sum_shards);
+    m->sum_bytes = zeroed(m, s->nodes * sizeof *m->sum_bytes);
+    m->sum_load = zeroed(m, s->nodes * sizeof *m->sum_load);
     uint32_t at = 0;
     for (uint32_t i = 0; i < s->indices; i++) index_make(m, s, i, sizes[i], &at);
     m->view = (qd_alloc_view){.now_ms = 1000000,
@@ -210,6 +213,72 @@ static void check_place(alloc_model *m, const qd_alloc_decision *d)
         BREAK("shard %u: put on node %u, which is emptied", d->shard, d->node);
 }
 
+/* --- imbalance ---------------------------------------------------------------------------------*/
+
+static void sum_add(alloc_model *m, const qd_alloc_shard *s, uint32_t node, int d)
+{
+    m->sum_shards[node] += d;
+    m->sum_bytes[node] += (double)s->size * d;
+    m->sum_load[node] += m->indices[s->index].write_load * d;
+}
+
+alloc_model_weights alloc_model_weigh(const alloc_model *m)
+{
+    double bytes = 0, load = 0, sized = 0, loaded = 0;
+    uint32_t data = 0;
+    for (uint32_t n = 0; n < m->view.nnodes; n++) data += m->nodes[n].up;
+    for (uint32_t k = 0; k < m->view.nshards; k++) {
+        const qd_alloc_shard *s = &m->shards[k];
+        double slots = m->indices[s->index].replicas + 1, l = m->indices[s->index].write_load;
+        if (s->size) bytes += (double)s->size * slots, sized += slots;
+        if (l > 0) load += l * slots, loaded += slots;
+    }
+    const qd_alloc_settings *st = &m->view.settings;
+    alloc_model_weights w = {st->balance_shard, st->balance_index, 0, 0};
+    if (sized > 0) {
+        double more = 2e12 * data / bytes;
+        more = more < 1 ? 1 : more > 50 ? 50 : more;
+        w.byte = st->balance_disk * more * sized / bytes;
+    }
+    if (loaded > 0) w.load = st->balance_load * loaded / load;
+    return w;
+}
+
+static double index_copies(const alloc_model *m, uint32_t index, uint32_t node)
+{
+    const qd_alloc_index *x = &m->indices[index];
+    double n = 0;
+    for (uint32_t k = x->first; k < x->first + x->nshards; k++)
+        for (uint32_t i = 0; i < m->shards[k].ncopies; i++)
+            n += m->shards[k].copies[i].node == node &&
+                 m->shards[k].copies[i].state != QD_ALLOC_RELOCATING;
+    return n;
+}
+
+double alloc_model_gain(const alloc_model *m, const alloc_model_weights *w, uint32_t shard,
+                        uint32_t from, uint32_t to, double *gap)
+{
+    const qd_alloc_shard *s = &m->shards[shard];
+    double z = (double)s->size, l = m->indices[s->index].write_load;
+    *gap = w->shard * (m->sum_shards[from] - m->sum_shards[to]) +
+           w->byte * z * (m->sum_bytes[from] - m->sum_bytes[to]) +
+           w->load * l * (m->sum_load[from] - m->sum_load[to]) +
+           w->index * (index_copies(m, s->index, from) - index_copies(m, s->index, to));
+    return *gap - w->shard - w->index - w->byte * z * z - w->load * l * l;
+}
+
+static void check_helps(alloc_model *m, const qd_alloc_decision *d)
+{
+    uint32_t from = m->shards[d->shard].copies[d->copy].node;
+    if (!m->check_gain || !qd_str_starts(d->reason, QD_STR("moves from"))) return;
+    alloc_model_weights w = alloc_model_weigh(m);
+    double gap;
+    if (alloc_model_gain(m, &w, d->shard, from, d->node, &gap) <= 0)
+        BREAK("shard %u: a move from %u to %u that does not help (%.3f): %.*s", d->shard, from,
+              d->node, alloc_model_gain(m, &w, d->shard, from, d->node, &gap),
+              QD_STR_ARG(d->reason));
+}
+
 static void apply_primary(alloc_model *m, const qd_alloc_decision *d)
 {
     qd_alloc_shard *s = &m->shards[d->shard];
@@ -230,6 +299,7 @@ static void apply_primary(alloc_model *m, const qd_alloc_decision *d)
     }
     c->node = d->node;
     c->state = QD_ALLOC_INITIALIZING;
+    sum_add(m, s, d->node, 1);
 }
 
 static bool primary_active(const qd_alloc_shard *s)
@@ -248,12 +318,13 @@ static void apply_replica(alloc_model *m, const qd_alloc_decision *d)
         BREAK("shard %u: replica assigned in state %d", d->shard, c->state);
     if (!primary_active(s)) BREAK("shard %u: replica without a primary", d->shard);
     if (c->info.delayed && c->info.at_ms + m->indices[s->index].delay_ms > m->view.now_ms &&
-        !m->nodes[c->info.last_node].up)
+        !m->nodes[c->info.last_node].up && m->nodes[c->info.last_node].leave != QD_ALLOC_REMOVED)
         BREAK("shard %u: replica made before its delay is over", d->shard);
     holder_drop(s, d->node);
     c->allocation_id = new_id(m);
     c->node = d->node;
     c->state = QD_ALLOC_INITIALIZING;
+    sum_add(m, s, d->node, 1);
 }
 
 static void apply_promote(alloc_model *m, const qd_alloc_decision *d)
@@ -274,6 +345,9 @@ static void apply_relocate(alloc_model *m, const qd_alloc_decision *d)
     check_place(m, d);
     if (c->state != QD_ALLOC_STARTED) BREAK("shard %u: moves in state %d", d->shard, c->state);
     if (s->ncopies == ALLOC_MODEL_COPIES) BREAK("too many copies");
+    check_helps(m, d);
+    sum_add(m, s, c->node, -1);
+    sum_add(m, s, d->node, 1);
     holder_drop(s, d->node);
     c->state = QD_ALLOC_RELOCATING;
     c->partner = s->ncopies;
@@ -294,6 +368,15 @@ static void apply_remove(alloc_model *m, const qd_alloc_decision *d)
         if (!c->in_sync) BREAK("shard %u: active and not in sync", d->shard);
         holder_add(m, s, c->node, d->in_sync, c->allocation_id);
     }
+    if (c->node != QD_ALLOC_NONE && c->state != QD_ALLOC_RELOCATING) sum_add(m, s, c->node, -1);
+    if (c->partner != QD_ALLOC_NONE) { /* half a relocation is none */
+        qd_alloc_copy *other = &copies(s)[c->partner];
+        if (other->state == QD_ALLOC_RELOCATING) {
+            other->state = QD_ALLOC_STARTED;
+            sum_add(m, s, other->node, 1);
+        }
+        other->partner = c->partner = QD_ALLOC_NONE;
+    }
     c->info = (qd_alloc_unassigned){
         .why = d->why, .at_ms = m->view.now_ms, .last_node = c->node, .delayed = d->delayed};
     c->node = QD_ALLOC_NONE;
@@ -313,8 +396,6 @@ static void tidy(alloc_model *m, uint32_t shard)
     for (uint32_t i = 0; i < s->ncopies; i++) {
         qd_alloc_copy *c = &copies(s)[i];
         any |= c->primary;
-        if (c->state == QD_ALLOC_RELOCATING && c->partner == QD_ALLOC_NONE)
-            c->state = QD_ALLOC_STARTED;
         if (c->state == QD_ALLOC_UNASSIGNED) c->partner = QD_ALLOC_NONE;
     }
     if (!any) BREAK("shard %u: no primary's place is left", shard);

@@ -23,6 +23,9 @@ typedef struct alloc_model {
     char text[256];
     uint64_t started; /* decisions of each kind applied */
     uint64_t counts[16];
+    /* sums by node, every relocation counted at its target */
+    double *sum_shards, *sum_bytes, *sum_load;
+    bool check_gain; /* moves for balance must lessen the imbalance */
 } alloc_model;
 
 /* How to make one. */
@@ -63,5 +66,15 @@ typedef struct alloc_model_spread {
     double shards_mean, bytes_mean;
 } alloc_model_spread;
 alloc_model_spread alloc_model_measure(const alloc_model *m);
+
+/* The weights of imbalance, reckoned anew from the view (docs/allocation.md). */
+typedef struct alloc_model_weights {
+    double shard, index, byte, load;
+} alloc_model_weights;
+alloc_model_weights alloc_model_weigh(const alloc_model *m);
+/* What moving a copy of a shard from one node to another would lessen the imbalance by, with every
+ * relocation counted at its target; *gap gets the difference of weights. O(nodes of the index). */
+double alloc_model_gain(const alloc_model *m, const alloc_model_weights *w, uint32_t shard,
+                        uint32_t from, uint32_t to, double *gap);
 
 #endif

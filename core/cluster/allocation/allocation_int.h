@@ -18,11 +18,14 @@
 #define ALLOC_TARGET 4 /* state of the far end of a relocation */
 #define ALLOC_GONE 5   /* removed for good */
 #define ALLOC_GAIN_MIN 0.05
+#define ALLOC_SCANS_MAX 2000000u /* nodes looked at for copies whose planned place is taken */
 
-typedef struct alloc_count {
-    uint64_t key; /* index and node, + 1; 0: empty */
-    uint32_t n;
-} alloc_count;
+/* Copies of an index on a node, packed so that the table stays small: 24 bits of index + 1, 24 of
+ * node, 16 of the count; 0: empty. */
+typedef uint64_t alloc_count;
+#define ALLOC_INDICES_MAX ((1u << 24) - 2)
+#define ALLOC_NODES_MAX (1u << 24)
+#define ALLOC_INDEX_SHARDS_MAX 32768u
 
 typedef struct alloc_world {
     uint32_t *node, *from; /* by copy */
@@ -100,6 +103,8 @@ typedef struct alloc_work {
     uint32_t *front;              /* scratch of a search */
     /* cluster-wide facts for rebalancing */
     uint32_t unassigned, initializing, relocating, unassigned_primaries, inactive_primaries;
+    uint32_t scans; /* nodes looked at so, in this round */
+    bool still;     /* the cluster is not to be rebalanced now: started copies stay in the plan */
     uint32_t shutting; /* nodes that leave */
     QD_VEC(qd_alloc_decision) out;
     qd_alloc_result *result;

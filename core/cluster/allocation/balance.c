@@ -8,7 +8,7 @@
  * copies; most of them fall to a bound that costs nothing. Each move lessens one and the same sum,
  * so there is an end; no copy moves twice.
  */
-#include "cluster/allocation/allocation_int.h"
+#include "cluster/allocation/decide_int.h"
 
 typedef struct balance_entry {
     double score;
@@ -49,7 +49,7 @@ bool qdi_alloc_worth(const alloc_work *w, uint32_t g, uint32_t node, double *sco
 static bool may_move(const alloc_work *w, uint32_t g)
 {
     if (w->plan.node[g] == QD_ALLOC_NONE || w->moved[g]) return false;
-    if (w->state[g] == QD_ALLOC_STARTED) return !w->mended[w->shard_of[g]];
+    if (w->state[g] == QD_ALLOC_STARTED) return !w->still && !w->mended[w->shard_of[g]];
     if (w->state[g] != QD_ALLOC_UNASSIGNED) return false;
     /* not there yet: it may as well be planned elsewhere, unless files bind it to its place */
     return !w->primary[g] || alloc_shard_of(w, g)->fresh;
@@ -139,6 +139,8 @@ void qdi_alloc_plan_moves(alloc_work *w, alloc_moves *moves)
         w->failed = QD_E_NOMEM;
         return;
     }
+    alloc_ask ask = {w, &w->now, 0, 0, NULL};
+    w->still = w->ncopies && qdi_alloc_cluster_rebalance(&ask) != QD_ALLOC_YES;
     must_moves(w, moves);
     qdi_alloc_level(w, moves);
     for (int pass = 0; pass < PASSES && !w->failed; pass++) {

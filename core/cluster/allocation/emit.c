@@ -71,6 +71,26 @@ void qdi_alloc_relocate(alloc_work *w, uint32_t g, uint32_t node, const char *wh
     w->relocating++;
 }
 
+/* A place for a copy whose planned one is not free yet: what holds it may have to stay for long. */
+static uint32_t other_place(alloc_work *w, uint32_t g, qd_alloc_verdict *v)
+{
+    const qd_alloc_shard *s = alloc_shard_of(w, g);
+    double z = (double)s->size, l = w->view->indices[s->index].write_load, least = 0;
+    uint32_t best = QD_ALLOC_NONE;
+    *v = QD_ALLOC_NO;
+    if (w->scans > ALLOC_SCANS_MAX) return best;
+    w->scans += w->view->nnodes;
+    for (uint32_t n = 0; n < w->view->nnodes; n++) {
+        qd_alloc_verdict x = qdi_alloc_allowed(w, &w->now, g, n);
+        double key = alloc_key(w, &w->now, n, z, l) + w->b * qdi_alloc_count(&w->now, s->index, n);
+        if (x < *v || x == QD_ALLOC_NO || (x == *v && key >= least)) continue;
+        *v = x;
+        best = n;
+        least = key;
+    }
+    return best;
+}
+
 static void emit_primary(alloc_work *w, uint32_t g)
 {
     const qd_alloc_shard *s = alloc_shard_of(w, g);
@@ -82,6 +102,7 @@ static void emit_primary(alloc_work *w, uint32_t g)
         node = holder == QD_ALLOC_NONE ? QD_ALLOC_NONE : s->holders[holder].node;
     } else if (node != QD_ALLOC_NONE) {
         v = qdi_alloc_allowed(w, &w->now, g, node);
+        if (v == QD_ALLOC_NO) node = other_place(w, g, &v);
     }
     if (v == QD_ALLOC_YES) {
         assign_primary(w, g, node, holder);
@@ -106,8 +127,9 @@ static void emit_replica(alloc_work *w, uint32_t g)
         w->status[g] = QD_ALLOC_STATUS_NO_ATTEMPT;
         return;
     }
-    if (node == QD_ALLOC_NONE) return;
-    qd_alloc_verdict v = qdi_alloc_allowed(w, &w->now, g, node);
+    qd_alloc_verdict v = QD_ALLOC_NO;
+    if (node != QD_ALLOC_NONE) v = qdi_alloc_allowed(w, &w->now, g, node);
+    if (v == QD_ALLOC_NO) node = other_place(w, g, &v);
     if (v == QD_ALLOC_YES)
         assign_replica(w, g, node);
     else if (v == QD_ALLOC_THROTTLE)

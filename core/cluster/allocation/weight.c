@@ -241,6 +241,11 @@ void qdi_alloc_hint(alloc_work *w, uint32_t g, uint32_t *node, double *score)
 {
     const alloc_sig *sig = &w->sigs.at[w->sig_of[alloc_shard_of(w, g)->index]];
     uint32_t c = class_of(w, g);
+    if (sig->list) { /* few nodes: no guess is needed */
+        uint32_t n = qdi_alloc_find(w, g);
+        if (n != QD_ALLOC_NONE && qdi_alloc_worth(w, g, n, score)) *node = n;
+        return;
+    }
     for (uint32_t k = 0; k < w->ngroups; k++) {
         if (!(sig->groups >> k & 1)) continue;
         uint32_t n = w->groups[k].nodes[tree_best(&w->trees[k * w->nclasses + c])];

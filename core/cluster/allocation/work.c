@@ -7,46 +7,45 @@ static uint32_t count_slot(const alloc_world *o, uint64_t key)
 {
     uint64_t h = key * 0x9e3779b97f4a7c15ull;
     uint32_t i = (uint32_t)(h >> 32) & o->mask;
-    while (o->counts[i].key && o->counts[i].key != key) i = (i + 1) & o->mask;
+    while (o->counts[i] && o->counts[i] >> 16 != key) i = (i + 1) & o->mask;
     return i;
 }
 
 static uint64_t count_key(uint32_t index, uint32_t node)
 {
-    return ((uint64_t)index << 32 | node) + 1;
+    return ((uint64_t)index + 1) << 24 | node;
 }
 
 uint32_t qdi_alloc_count(const alloc_world *o, uint32_t index, uint32_t node)
 {
-    const alloc_count *c = &o->counts[count_slot(o, count_key(index, node))];
-    return c->key ? c->n : 0;
+    return o->counts[count_slot(o, count_key(index, node))] & 0xffff;
 }
 
-/* The table has room for a key of each copy and of each step, so it never grows: entries whose
- * count falls to 0 stay, and once it is three quarters full it is made anew without them. */
+/* Entries whose count falls to 0 stay; once the table is three quarters full it is made anew
+ * without them: it has room for every copy, so it need not grow. */
 static void count_add(alloc_world *o, uint32_t index, uint32_t node, int d)
 {
-    uint32_t i = count_slot(o, count_key(index, node));
-    if (o->counts[i].key) {
-        o->counts[i].n += (uint32_t)d;
+    uint64_t key = count_key(index, node);
+    uint32_t i = count_slot(o, key);
+    if (o->counts[i]) {
+        o->counts[i] += (uint64_t)(int64_t)d;
         return;
     }
     if (++o->used > o->mask / 4 * 3) {
         alloc_count *old = o->counts;
         uint32_t room = o->mask + 1;
-        alloc_count *spare = o->spare;
-        memset(spare, 0, room * sizeof *spare);
-        o->counts = spare;
+        o->counts = o->spare;
         o->spare = old;
+        memset(o->counts, 0, room * sizeof *o->counts);
         o->used = 1;
         for (uint32_t k = 0; k < room; k++)
-            if (old[k].key && old[k].n) {
-                o->counts[count_slot(o, old[k].key)] = old[k];
+            if (old[k] & 0xffff) {
+                o->counts[count_slot(o, old[k] >> 16)] = old[k];
                 o->used++;
             }
-        i = count_slot(o, count_key(index, node));
+        i = count_slot(o, key);
     }
-    o->counts[i] = (alloc_count){count_key(index, node), (uint32_t)d};
+    o->counts[i] = key << 16 | (uint64_t)d;
 }
 
 static void world_add(alloc_work *w, alloc_world *o, uint32_t g, uint32_t node, int d)
@@ -117,8 +116,14 @@ static int check_copy(const qd_alloc_view *v, uint32_t s, uint32_t i, qd_err *er
 static int check_view(const qd_alloc_view *v, qd_err *err)
 {
     uint32_t at = 0;
+    if (v->nnodes > ALLOC_NODES_MAX || v->nindices > ALLOC_INDICES_MAX)
+        return qd_err_set(err, QD_E_ARG, "the view has %u nodes and %u indices", v->nnodes,
+                          v->nindices);
     for (uint32_t i = 0; i < v->nindices; i++) {
         const qd_alloc_index *x = &v->indices[i];
+        if (x->nshards > ALLOC_INDEX_SHARDS_MAX)
+            return qd_err_set(err, QD_E_ARG, "index [%.*s] of the view has %u shards",
+                              QD_STR_ARG(x->name), x->nshards);
         if (x->first != at || x->nshards > v->nshards - at)
             return qd_err_set(err, QD_E_ARG, "index [%.*s] of the view has shards %u to %u",
                               QD_STR_ARG(x->name), x->first, x->first + x->nshards);
@@ -288,7 +293,7 @@ int qdi_alloc_work_init(alloc_work *w, const qd_alloc_view *view, qd_arena *aren
     w->status = qd_arena_calloc(arena, n);
     w->mended = qd_arena_calloc(arena, (size_t)view->nshards + 1);
     uint32_t room = 64;
-    while (room < w->ncopies * 4ull && room < 1u << 30) room *= 2;
+    while (room < w->ncopies * 2ull && room < 1u << 30) room *= 2;
     if (!w->shard_of || !w->state || !w->primary || !w->status || !w->mended || nodes_make(w) ||
         world_make(w, &w->now, room) || world_make(w, &w->plan, room))
         return qd_err_nomem(err, "allocating shards");
