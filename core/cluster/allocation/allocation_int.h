@@ -105,7 +105,8 @@ typedef struct alloc_work {
     uint32_t unassigned, initializing, relocating, unassigned_primaries, inactive_primaries;
     uint32_t scans; /* nodes looked at so, in this round */
     bool still;     /* the cluster is not to be rebalanced now: started copies stay in the plan */
-    uint32_t shutting; /* nodes that leave */
+    bool musts, single; /* of planning: with what must go; stop after one move */
+    uint32_t shutting;  /* nodes that leave */
     QD_VEC(qd_alloc_decision) out;
     qd_alloc_result *result;
     bool commanded; /* a reroute command is being carried out: `enable` is not minded */

@@ -122,6 +122,7 @@ static void must_moves(alloc_work *w, alloc_moves *moves)
             w->result->stuck++;
         else
             qdi_alloc_move(w, moves, g, node, true);
+        if (w->single && moves->n) return;
     }
 }
 
@@ -141,12 +142,13 @@ void qdi_alloc_plan_moves(alloc_work *w, alloc_moves *moves)
     }
     alloc_ask ask = {w, &w->now, 0, 0, NULL};
     w->still = w->ncopies && qdi_alloc_cluster_rebalance(&ask) != QD_ALLOC_YES;
-    must_moves(w, moves);
-    qdi_alloc_level(w, moves);
+    if (w->musts) must_moves(w, moves);
+    if (w->single && moves->n) return;
+    if (!w->single) qdi_alloc_level(w, moves);
     for (int pass = 0; pass < PASSES && !w->failed; pass++) {
         heap_fill(w, &h, kept, nkept);
-        if (!h.n) break;
-        while (h.n && !w->failed) {
+        if (!h.n || (w->single && moves->n)) break;
+        while (h.n && !w->failed && !(w->single && moves->n)) {
             balance_entry e = h.at[0];
             double score = 0;
             e.node = qdi_alloc_find(w, e.g);

@@ -160,9 +160,39 @@ static void emit_balance(alloc_work *w, const alloc_move *m)
     w->result->moves++;
 }
 
+static void emit_moves(alloc_work *w, const alloc_moves *moves)
+{
+    for (int must = 1; must >= 0; must--)
+        for (size_t i = 0; i < moves->n && !w->failed; i++) {
+            if (moves->at[i].must != (bool)must) continue;
+            if (must)
+                emit_must(w, &moves->at[i]);
+            else
+                emit_balance(w, &moves->at[i]);
+        }
+}
+
+/* Moves of a plan can wait for each other. With nothing under way that would free them, single
+ * moves that can be made now are looked for. */
+static void emit_single(alloc_work *w)
+{
+    for (int tries = 0; tries < 2 && !w->out.n && !w->failed; tries++) {
+        alloc_moves moves = {0};
+        qdi_alloc_plan_start(w);
+        for (uint32_t n = 0; n < w->view->nnodes; n++) qdi_alloc_weight_touch(w, n);
+        w->musts = !tries; /* once what must go, once what had better */
+        w->single = true;
+        w->result->moves = w->result->stuck = 0;
+        qdi_alloc_plan_moves(w, &moves);
+        emit_moves(w, &moves);
+        qd_vec_fini(&moves);
+    }
+}
+
 void qdi_alloc_emit(alloc_work *w)
 {
     alloc_moves moves = {0};
+    w->musts = true;
     qdi_alloc_plan_moves(w, &moves);
     uint32_t *queue, n = qdi_alloc_queue(w, &queue);
     for (uint32_t i = 0; i < n && !w->failed; i++) {
@@ -173,13 +203,7 @@ void qdi_alloc_emit(alloc_work *w)
         else
             emit_replica(w, g);
     }
-    for (int must = 1; must >= 0; must--)
-        for (size_t i = 0; i < moves.n && !w->failed; i++) {
-            if (moves.at[i].must != (bool)must) continue;
-            if (must)
-                emit_must(w, &moves.at[i]);
-            else
-                emit_balance(w, &moves.at[i]);
-        }
+    emit_moves(w, &moves);
+    if (!w->out.n && moves.n && !w->relocating && !w->initializing) emit_single(w);
     qd_vec_fini(&moves);
 }

@@ -129,6 +129,15 @@ static void mend_excess(alloc_work *w, uint32_t s)
                 worst = g, worst_rank = rank;
         }
         if (worst == QD_ALLOC_NONE) return;
+        uint32_t target = w->state[worst] == QD_ALLOC_RELOCATING
+                              ? w->first[s] + sh->copies[worst - w->first[s]].partner
+                              : QD_ALLOC_NONE;
+        if (target != QD_ALLOC_NONE) {
+            qdi_alloc_decide(w, QD_ALLOC_REMOVE, target, w->now.node[worst],
+                             "the copy that it was to replace goes")
+                ->shrink = true;
+            w->state[target] = ALLOC_GONE;
+        }
         w->mended[s] = true;
         qd_alloc_decision *d = qdi_alloc_decide(
             w, QD_ALLOC_REMOVE, worst, w->now.node[worst], "index [%.*s] wants %u replicas",

@@ -112,6 +112,9 @@ void qdi_alloc_place(alloc_work *w)
             node = h == QD_ALLOC_NONE ? QD_ALLOC_NONE : s->holders[h].node;
         } else {
             if (qdi_alloc_delayed(w, g, &until)) continue;
+            /* a replica that nothing can fill takes no room */
+            uint32_t p = qdi_alloc_primary(w, w->shard_of[g]);
+            if (p != g && (p == QD_ALLOC_NONE || w->plan.node[p] == QD_ALLOC_NONE)) continue;
             node = w->primary[g] ? QD_ALLOC_NONE : reuse(w, g);
             if (node == QD_ALLOC_NONE) node = qdi_alloc_find(w, g);
         }

@@ -205,6 +205,7 @@ double qdi_alloc_gain(const alloc_work *w, const alloc_world *o, uint32_t g, uin
 double qdi_alloc_gain_bound(const alloc_work *w, uint32_t g)
 {
     const qd_alloc_shard *s = alloc_shard_of(w, g);
+    if (w->sigs.at[w->sig_of[s->index]].list) return INFINITY; /* few nodes: looked at exactly */
     double z = (double)s->size, l = w->view->indices[s->index].write_load;
     uint32_t at = w->plan.node[g], c = class_of(w, g);
     const alloc_class *k = &w->classes[c];

@@ -166,8 +166,10 @@ static void check_copy(drill *d, const qd_alloc_shard *s, uint32_t i)
         for (uint32_t h = 0; h < s->nholders; h++)
             in_sync_up |= s->holders[h].in_sync && m->nodes[s->holders[h].node].up;
         if (c->primary ? (s->fresh ? place : in_sync_up)
-                       : place && s->copies[0].state == QD_ALLOC_STARTED && !c->info.delayed)
-            { fprintf(stderr, "# shard %u copy %u place %d\n", (unsigned)(s - m->shards), i, place); fail_drill(d, "a copy that has a place stays unassigned"); }
+                       : place && s->copies[0].state == QD_ALLOC_STARTED && !c->info.delayed) {
+            fprintf(stderr, "# shard %u copy %u place %d\n", (unsigned)(s - m->shards), i, place);
+            fail_drill(d, "a copy that has a place stays unassigned");
+        }
         return;
     }
     if (c->state != QD_ALLOC_STARTED) fail_drill(d, "at rest, and not started");
@@ -177,7 +179,8 @@ static void check_copy(drill *d, const qd_alloc_shard *s, uint32_t i)
     if (may_stay) return;
     for (uint32_t n = 0; n < m->view.nnodes; n++)
         if (rule_all(m, s, n, c->node))
-            fail_drill(d, "a copy that may not stay could move, and stays");
+            fprintf(stderr, "# shard %u copy %u to %u\n", (unsigned)(s - m->shards), i, n),
+                fail_drill(d, "a copy that may not stay could move, and stays");
 }
 
 static void check_rest(drill *d)
@@ -199,8 +202,10 @@ static void check_rest(drill *d)
                 uint32_t at = m->shards[k].copies[i].node;
                 if (n == at || !rule_all(m, &m->shards[k], n, at)) continue;
                 gain = alloc_model_gain(m, &w, k, at, n, &gap);
-                if (gain > 0.06 && gap > m->view.settings.threshold + 0.01)
-                    fail_drill(d, "a move that would help is not made");
+                if (gain <= 0.06 || gap <= m->view.settings.threshold + 0.01) continue;
+                fprintf(stderr, "# shard %u copy %u from %u to %u gains %.3f, gap %.3f\n", k, i, at,
+                        n, gain, gap);
+                fail_drill(d, "a move that would help is not made");
             }
 }
 
