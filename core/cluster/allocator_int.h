@@ -52,9 +52,6 @@ int qdi_allocator_mend(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *
 /* One round of the allocation over s; *n as above. Sets again_ns. */
 int qdi_allocator_assign(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err);
 
-/* Assigns what is unassigned to the nodes with fewest copies; nothing is moved. */
-int qdi_simple_round(const qd_alloc_view *v, qd_arena *arena, qd_alloc_result *out, qd_err *err);
-
 /* Watches the transport of the nodes in s. */
 void qdi_allocator_peers_follow(qd_allocator *a, const qd_state *s);
 /* Closes the sessions of processes that have ended. */

@@ -274,7 +274,7 @@ int qdi_allocator_assign(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err
     *n = 0;
     qd_arena_init(&arena, NULL, ROUND_ARENA_MAX);
     int rc = qd_alloc_view_make(s, &facts, &arena, &view, err);
-    if (!rc) rc = qdi_simple_round(&view, &arena, &result, err);
+    if (!rc) rc = qd_allocation_round(&view, &arena, &result, err);
     if (!rc) {
         deciding d = {.a = a,
                       .s = s,

@@ -75,7 +75,7 @@ static void factors_make(alloc_work *w)
         for (uint32_t z = raw % SIZES; z; z--)
             middle *= 2;
         w->classes[w->nclasses++] =
-            (alloc_class){s->size > 0 ? ldexp(w->mean_bytes, z - 9) * 1.4 : 0, l};
+            (alloc_class){s->size > 0 ? middle : 0, l};
     }
 }
 
