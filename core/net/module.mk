@@ -1,1 +1,1 @@
-LIBS += -luv -lhttp_parser -lz
+LIBS += -luv -lhttp_parser -lz -lssl -lcrypto

@@ -59,12 +59,14 @@ typedef struct qd_wire_ops {
     void (*pause)(qd_wire_link *link, bool on);
     void (*close)(qd_wire_link *link, bool flush);
     size_t (*backlog)(const qd_wire_link *link);
+    bool (*named)(const qd_wire_link *link, qd_str name);
 } qd_wire_ops;
 
 /* Head of every implementation. */
 struct qd_wire {
     const qd_wire_ops *ops;
     bool secure; /* TLS: both sides have shown certificates when a link is open */
+    bool names;  /* the certificate has to be made out to the peer's host or node name */
 };
 /* Head of every implementation's link. */
 struct qd_wire_link {
@@ -72,6 +74,7 @@ struct qd_wire_link {
     const qd_wire_user *user;
     void *arg;
     char remote[64]; /* "address:port" of the other side, numeric */
+    bool plain; /* no TLS though the wire demands it: an accepted link to be refused in words */
 };
 
 /* Listens on a numeric address; fn is told on the loop. shared: other loops listen on the same
@@ -132,6 +135,13 @@ static inline void qd_wire_close(qd_wire_link *link, bool flush)
 static inline size_t qd_wire_backlog(const qd_wire_link *link)
 {
     return link->wire->ops->backlog(link);
+}
+
+/* Is the certificate of the other side made out to this host, address or node name? False without
+ * a certificate. [loop] */
+static inline bool qd_wire_named(const qd_wire_link *link, qd_str name)
+{
+    return link->wire->ops->named(link, name);
 }
 
 #endif

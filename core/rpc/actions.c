@@ -1,5 +1,5 @@
 /* actions.c: names of actions. */
-#include "rpc/rpc.h"
+#include "rpc/rpc_int.h"
 
 static const struct {
     uint32_t id;
@@ -16,4 +16,11 @@ const char *qd_rpc_action_name(uint32_t action)
     for (size_t i = 0; i < QD_COUNT_OF(actions); i++)
         if (actions[i].id == action) return actions[i].name;
     return "internal:unknown";
+}
+
+uint16_t qdi_action_since(uint32_t action)
+{
+    for (size_t i = 0; i < QD_COUNT_OF(actions); i++)
+        if (actions[i].id == action) return actions[i].since;
+    return 0;
 }

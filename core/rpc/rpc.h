@@ -130,6 +130,10 @@ uint16_t qd_rpc_port(const qd_rpc *rpc, uint32_t i);
  * connected and named another are cut off. */
 void qd_rpc_cluster_uuid_set(qd_rpc *rpc, qd_str uuid);
 
+/* What is told to those who send HTTP here ("host:port" of the REST API, known when that listens).
+ */
+void qd_rpc_rest_set(qd_rpc *rpc, qd_str address);
+
 /* ---- calls ------------------------------------------------------------------------------------
  */
 

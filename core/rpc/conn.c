@@ -1,0 +1,914 @@
+/*
+ * conn.c: one connection: bytes to frames to messages, messages to frames to bytes, signs of life.
+ *
+ * Reading: the head of a frame is gathered and checked, then its payload goes straight into the
+ * block of its message; a message that nobody waits for, or that memory is lacking for, is thrown
+ * away frame by frame. Writing: urgent frames first, then posts in their order and the others by
+ * turns, one frame each, so that a large message delays no small one. Everything here runs on the
+ * connection's loop.
+ */
+#include "rpc/rpc_int.h"
+#include <stdio.h>
+
+#define ANSWERS_HIGH ((uint64_t)32 << 20) /* unsent bytes of answers: no more requests are read */
+#define WRITE_BYTES ((size_t)1 << 20)
+
+static void flush(rpc_conn *c);
+
+rpc_conn *qdi_conn_make(rpc_loop *l)
+{
+    rpc_conn *c = qd_calloc(&l->rpc->control, sizeof *c);
+    if (!c) return NULL;
+    c->small = qd_alloc(&l->rpc->control, FRAME_SMALL_MAX);
+    if (!c->small) {
+        qd_free(c);
+        return NULL;
+    }
+    c->magic = RPC_CONN_MAGIC;
+    c->rpc = l->rpc;
+    c->loop = l;
+    qdi_queue_init(&c->urgent);
+    qdi_queue_init(&c->posts);
+    qdi_queue_init(&c->ring);
+    qd_timer_init(&c->timer, l->loop, NULL, c);
+    c->alive_ns = c->tick_ns = qd_env_mono_ns(l->rpc->c.env);
+    c->next = l->conns;
+    if (c->next) c->next->prev = c;
+    l->conns = c;
+    l->nconns++;
+    return c;
+}
+
+/* --- ending --- */
+
+static void drop_queue(out_queue *q)
+{
+    for (rpc_out *o; (o = qdi_queue_pop(q));) {
+        o->queued = false;
+        qdi_out_unref(o);
+    }
+}
+
+/* What hangs on the connection ends, once; the struct lives until `closed`. */
+static void over(rpc_conn *c, qd_wire_end end, const char *reason)
+{
+    qd_rpc *rpc = c->rpc;
+    if (c->state == CONN_ENDING) return;
+    bool open = c->state == CONN_OPEN;
+    c->state = CONN_ENDING;
+    qd_timer_stop(&c->timer);
+    if (open) {
+        if (c->peer)
+            atomic_fetch_sub(&rpc->stats.open_out, 1);
+        else
+            atomic_fetch_sub(&rpc->stats.open_in, 1);
+    } else if (!c->peer) {
+        c->loop->unknown--;
+    }
+    if (c->registered) qdi_node_del(rpc, c->who);
+    c->registered = false;
+    drop_queue(&c->urgent);
+    drop_queue(&c->posts);
+    drop_queue(&c->ring);
+    c->queued = 0;
+    for (id_node *n; (n = qdi_ids_pop(&c->calls));) {
+        rpc_out *o = QD_CONTAINER_OF(n, rpc_out, node);
+        o->conn = NULL;
+        qdi_call_end(o, QD_E_CLOSED, "the connection to [%s] ended: %s",
+                     c->peer ? c->peer->address : c->link->remote, reason);
+    }
+    for (id_node *n; (n = qdi_ids_pop(&c->requests));) {
+        qd_rpc_request *r = QD_CONTAINER_OF(n, qd_rpc_request, node);
+        r->conn = NULL;
+        qdi_request_cancel(r);
+    }
+    for (rpc_in *in = c->partials, *next; in; in = next) {
+        next = in->next;
+        if (in != c->in) qdi_in_free(in);
+    }
+    c->partials = NULL;
+    if (c->in) {
+        qdi_in_free(c->in);
+        c->in = NULL;
+    }
+    if (c->peer) qdi_peer_closed(c->peer, c, end, reason);
+}
+
+void qdi_conn_end(rpc_conn *c, bool send_rest, const char *why)
+{
+    if (c->state == CONN_ENDING) return;
+    snprintf(c->why, sizeof c->why, "%s", why);
+    if (c->link) qd_wire_close(c->link, send_rest);
+    over(c, c->silent ? QD_WIRE_UNREACHABLE : QD_WIRE_LOCAL, c->why);
+}
+
+static void conn_free(rpc_conn *c)
+{
+    rpc_loop *l = c->loop;
+    for (uint32_t i = 0; i < c->nwrite; i++) qdi_out_unref(c->write[i].out);
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        l->conns = c->next;
+    if (c->next) c->next->prev = c->prev;
+    for (rpc_conn **at = &l->dirty; *at; at = &(*at)->dirty_next) {
+        if (*at != c) continue;
+        *at = c->dirty_next;
+        break;
+    }
+    qd_timer_stop(&c->timer);
+    qdi_ids_fini(&c->calls);
+    qdi_ids_fini(&c->requests);
+    qdi_who_unref(c->who);
+    qd_free(c->small);
+    c->magic = 0;
+    qd_free(c);
+    l->nconns--;
+    if (l->closing && l->closed && !l->nconns && !l->nlisteners) {
+        qd_latch *latch = l->closed;
+        l->closed = NULL;
+        qd_latch_done(latch, 0);
+    }
+}
+
+void qdi_conn_drop(rpc_conn *c)
+{
+    c->state = CONN_ENDING;
+    conn_free(c);
+}
+
+static void on_closed(void *user, qd_wire_end end, const char *reason)
+{
+    rpc_conn *c = user;
+    QD_CHECK(c, RPC_CONN_MAGIC);
+    if (c->state == CONN_HELLO && !c->peer && end == QD_WIRE_CERTIFICATE) {
+        COUNT(c->rpc, refused_in, 1);
+        qdi_garbage_log(c->rpc, c->link->remote, reason);
+    }
+    over(c, end, reason);
+    conn_free(c);
+}
+
+/* The other side does not follow the protocol. */
+static void garbage(rpc_conn *c, const char *what)
+{
+    COUNT(c->rpc, garbage, 1);
+    qdi_garbage_log(c->rpc, c->link->remote, what);
+    qdi_conn_end(c, false, what);
+}
+
+/* --- signs of life --- */
+
+static void on_tick(qd_timer *t)
+{
+    rpc_conn *c = t->user;
+    qd_rpc *rpc = c->rpc;
+    uint64_t now = qd_env_mono_ns(rpc->c.env), ping = rpc->c.ping_ns;
+    /* this process itself stood still: what came meanwhile is not read yet */
+    if (now - c->tick_ns > ping + ping / 2) c->alive_ns = now;
+    c->tick_ns = now;
+    size_t backlog = qd_wire_backlog(c->link);
+    if (c->backlog && backlog < c->backlog) c->alive_ns = now; /* it takes what is sent */
+    c->backlog = backlog;
+    uint64_t idle = now > c->alive_ns ? now - c->alive_ns : 0;
+    if (idle >= 3 * ping) {
+        char why[128];
+        snprintf(why, sizeof why, "no sign of life for %llu ms",
+                 (unsigned long long)(idle / 1000000));
+        c->silent = true;
+        qdi_conn_end(c, false, why);
+        return;
+    }
+    if (idle >= ping / 2 && now - c->ping_ns >= ping) {
+        c->ping_ns = now;
+        qdi_conn_send_small(c, FRAME_PING, 0, NULL, 0);
+    }
+}
+
+static void on_handshake_timeout(qd_timer *t)
+{
+    rpc_conn *c = t->user;
+    if (c->peer) c->silent = true;
+    qdi_conn_end(c, false, "no answer to the handshake");
+}
+
+/* The handshake is done. */
+static void open_now(rpc_conn *c)
+{
+    qd_rpc *rpc = c->rpc;
+    c->state = CONN_OPEN;
+    c->alive_ns = c->tick_ns = c->ping_ns = qd_env_mono_ns(rpc->c.env);
+    if (c->peer) {
+        COUNT(rpc, opened_out, 1);
+        atomic_fetch_add(&rpc->stats.open_out, 1);
+    } else {
+        c->loop->unknown--;
+        COUNT(rpc, opened_in, 1);
+        atomic_fetch_add(&rpc->stats.open_in, 1);
+    }
+    qd_timer_stop(&c->timer);
+    if (rpc->c.ping_ns == UINT64_MAX) return;
+    c->timer.fn = on_tick;
+    if (qd_timer_start(&c->timer, rpc->c.ping_ns / 2, rpc->c.ping_ns / 2))
+        qdi_conn_end(c, false, "out of memory");
+}
+
+/* --- handshake --- */
+
+static void send_refuse(rpc_conn *c, int code, const char *text)
+{
+    qd_writer w;
+    qd_writer_init(&w, &c->rpc->control, FRAME_SMALL_MAX, QD_RPC_1_0);
+    qd_write_zigzag(&w, code);
+    qd_write_c(&w, text);
+    qd_str s = qd_writer_view(&w);
+    if (!qd_writer_end(&w, "refusal", NULL)) qdi_conn_send_small(c, FRAME_REFUSE, 0, s.p, s.n);
+    qd_writer_fini(&w);
+    flush(c);
+}
+
+static const char *node_text(const qd_rpc_node *n, char out[400])
+{
+    if (n->name[0])
+        snprintf(out, 400, "node [%.150s] at [%.200s]", n->name, n->address);
+    else
+        snprintf(out, 400, "node");
+    return out;
+}
+
+static void take_hello(rpc_conn *c, qd_str payload)
+{
+    qd_rpc *rpc = c->rpc;
+    qd_rpc_node node;
+    char theirs[256], ours[512], who[400], hello[FRAME_SMALL_MAX];
+    int rc;
+    if (c->link->plain) {
+        COUNT(rpc, refused_in, 1);
+        qd_log_warn(RPC_LOG,
+                    "refused a node at [%s]: it connects without TLS, which "
+                    "security.transport.ssl.enabled demands here",
+                    c->link->remote);
+        send_refuse(c, QD_E_PERMISSION,
+                    "it demands TLS; set security.transport.ssl.enabled with a certificate");
+        qdi_conn_end(c, true, "refused");
+        return;
+    }
+    rc = qdi_hello_take(c, payload, false, &node, &c->class, theirs, ours);
+    if (!rc && !(c->who = qdi_who_make(rpc, &node))) {
+        qdi_conn_end(c, false, "out of memory");
+        return;
+    }
+    if (!rc && !node.self) rc = qdi_node_add(rpc, c->who, theirs, ours);
+    if (rc) {
+        COUNT(rpc, refused_in, 1);
+        char line[1024];
+        snprintf(line, sizeof line, "refused %s: %s", node_text(&node, who), ours);
+        qdi_garbage_log(rpc, c->link->remote, line);
+        send_refuse(c, rc, theirs);
+        qdi_conn_end(c, true, "refused");
+        return;
+    }
+    c->registered = !node.self;
+    c->version = node.version;
+    size_t n = qdi_hello_put(rpc, c->class, c->version, hello);
+    qdi_conn_send_small(c, FRAME_WELCOME, 0, hello, n);
+    open_now(c);
+}
+
+static void take_welcome(rpc_conn *c, qd_str payload)
+{
+    qd_rpc *rpc = c->rpc;
+    qd_rpc_node node;
+    uint8_t class;
+    char theirs[256], ours[512];
+    int rc = qdi_hello_take(c, payload, true, &node, &class, theirs, ours);
+    if (!rc && node.self) {
+        qdi_peer_self(c->peer, c);
+        qdi_conn_end(c, false, "this node itself");
+        return;
+    }
+    if (!rc && !(c->who = qdi_who_make(rpc, &node))) {
+        qdi_conn_end(c, false, "out of memory");
+        return;
+    }
+    if (!rc) rc = qdi_node_add(rpc, c->who, theirs, ours);
+    if (rc) {
+        COUNT(rpc, refused_out, 1);
+        send_refuse(c, rc, theirs);
+        c->why_code = rc;
+        qdi_peer_refused(c->peer, c, ours, ours);
+        qdi_conn_end(c, true, ours);
+        return;
+    }
+    c->registered = true;
+    c->version = node.version;
+    open_now(c);
+    if (c->state == CONN_OPEN) qdi_peer_opened(c->peer, c);
+}
+
+static void take_refuse(rpc_conn *c, qd_str payload)
+{
+    qd_reader r;
+    char text[256], line[400];
+    qd_reader_init(&r, payload, "refusal", QD_RPC_1_0);
+    int64_t code = qd_read_zigzag(&r, "code");
+    qd_read_text(&r, "text", text, sizeof text);
+    if (qd_reader_check(&r, NULL) || code >= 0 || code < -100000) {
+        garbage(c, "a refusal that cannot be read");
+        return;
+    }
+    if (!c->peer) {
+        COUNT(c->rpc, refused_in, 1);
+        snprintf(line, sizeof line, "the node there refuses this one: %s", text);
+        qdi_garbage_log(c->rpc, c->link->remote, line);
+        qdi_conn_end(c, false, text);
+        return;
+    }
+    COUNT(c->rpc, refused_out, 1);
+    c->why_code = (int)code;
+    snprintf(line, sizeof line, "it refuses this node: %s", text);
+    qdi_peer_refused(c->peer, c, line, line);
+    qdi_conn_end(c, false, line);
+}
+
+/* The cluster's uuid became known there. */
+static void take_cluster(rpc_conn *c, qd_str payload)
+{
+    qd_reader r;
+    qd_rpc *rpc = c->rpc;
+    char uuid[64];
+    qd_reader_init(&r, payload, "cluster", QD_RPC_1_0);
+    qd_read_text(&r, "uuid", uuid, sizeof uuid);
+    if (qd_reader_check(&r, NULL)) {
+        garbage(c, "a cluster uuid that cannot be read");
+        return;
+    }
+    qd_mutex_lock(&rpc->lock);
+    bool wrong = rpc->cluster_uuid[0] && uuid[0] && strcmp(rpc->cluster_uuid, uuid) != 0;
+    qd_mutex_unlock(&rpc->lock);
+    if (!wrong) return;
+    send_refuse(c, QD_E_SECURITY, "two clusters have one name; their uuids differ");
+    if (c->peer)
+        qdi_peer_refused(c->peer, c, "two clusters have one name; their uuids differ",
+                         "two clusters have one name");
+    qdi_conn_end(c, true, "two clusters have one name; their uuids differ");
+}
+
+void qdi_conns_cluster(rpc_loop *l, const char *uuid)
+{
+    qd_writer w;
+    qd_writer_init(&w, &l->rpc->control, 256, QD_RPC_1_0);
+    qd_write_c(&w, uuid);
+    qd_str s = qd_writer_view(&w);
+    bool ok = !qd_writer_end(&w, "cluster", NULL);
+    for (rpc_conn *c = l->conns, *next; c; c = next) {
+        next = c->next; /* an end frees nothing before its link's `closed` */
+        if (c->state != CONN_OPEN) continue;
+        const char *theirs = c->who->node.cluster_uuid;
+        if (theirs[0] && strcmp(theirs, uuid) != 0) {
+            if (c->peer)
+                qdi_peer_refused(c->peer, c, "two clusters have one name; their uuids differ",
+                                 "two clusters have one name");
+            qdi_conn_end(c, true, "two clusters have one name; their uuids differ");
+        } else if (ok) {
+            qdi_conn_send_small(c, FRAME_CLUSTER, 0, s.p, s.n);
+        }
+    }
+    qd_writer_fini(&w);
+}
+
+/* --- others who come here by mistake --- */
+
+static const char *const methods[] = {"GET ", "POST", "PUT ", "HEAD", "DELE",
+                                      "OPTI", "PATC", "TRAC", "CONN", "PRI "};
+
+static void answer_http(rpc_conn *c)
+{
+    qd_rpc *rpc = c->rpc;
+    char body[1024], rest[QD_RPC_ADDRESS_MAX];
+    qd_mutex_lock(&rpc->lock);
+    snprintf(rest, sizeof rest, "%s", rpc->rest);
+    qd_mutex_unlock(&rpc->lock);
+    int n = snprintf(body, sizeof body,
+                     "{\"error\":{\"root_cause\":[],\"type\":\"bad_request_exception\",\"reason\":"
+                     "\"this is not an HTTP "
+                     "port: nodes talk to each other here; %s%s\"},\"status\":400}\n",
+                     rest[0] ? "the REST API is at http://"
+                             : "this node has no REST API, ask a coordination node, port 9200",
+                     rest);
+    int all =
+        snprintf((char *)c->small, FRAME_SMALL_MAX,
+                 "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: "
+                 "%d\r\nconnection: close\r\n\r\n%s",
+                 n, body);
+    COUNT(rpc, http, 1);
+    qd_iovec v = {c->small, (size_t)all};
+    if (qd_wire_write(c->link, &v, 1) >= 0)
+        qdi_conn_end(c, true, "it speaks HTTP");
+    else
+        qdi_conn_end(c, false, "it speaks HTTP");
+}
+
+/* The first four bytes of an accepted connection are no frame's. */
+static void stranger(rpc_conn *c)
+{
+    for (size_t i = 0; i < QD_COUNT_OF(methods); i++) {
+        if (memcmp(c->head, methods[i], 4) != 0) continue;
+        answer_http(c);
+        return;
+    }
+    if (c->head[0] == 0x16 && c->head[1] == 3)
+        garbage(c,
+                "it begins with TLS, but security.transport.ssl.enabled is not set on this node");
+    else
+        garbage(c, "what it sends is not the protocol of nodes");
+}
+
+/* --- messages in --- */
+
+static rpc_in *find_in(rpc_conn *c, const frame_head *h)
+{
+    rpc_in *in = c->partials;
+    while (in && (in->head.id != h->id || in->head.type != h->type)) in = in->next;
+    return in;
+}
+
+static void forget_in(rpc_conn *c, rpc_in *gone)
+{
+    for (rpc_in **at = &c->partials; *at; at = &(*at)->next) {
+        if (*at != gone) continue;
+        *at = gone->next;
+        c->npartials--;
+        return;
+    }
+}
+
+/* No memory for a message: whoever waits for it is told, the rest of it is thrown away. */
+static void no_memory(rpc_conn *c, rpc_in *in)
+{
+    qd_err err;
+    qd_free(in->block);
+    in->block = NULL;
+    qd_err_init(&err);
+    (void)qd_err_nomem(&err, "<transport_message>");
+    if (in->head.type == FRAME_REQUEST) {
+        qdi_refuse(c, in->head.id, in->head.action, in->head.version, err.code,
+                   qd_err_reason(&err));
+    } else if (in->head.type == FRAME_ANSWER) {
+        id_node *n = qdi_ids_get(&c->calls, in->head.id);
+        if (n) qdi_call_fail(QD_CONTAINER_OF(n, rpc_out, node), err.code, &err);
+    } else {
+        COUNT(c->rpc, posts_dropped, 1);
+    }
+    qd_err_fini(&err);
+}
+
+/* The head of a message's frame has come: where does its payload go? False: the connection ends. */
+static bool begin_part(rpc_conn *c)
+{
+    const frame_head *h = &c->frame;
+    qd_account *a = qdi_account(c->rpc, c->class);
+    if (h->version < QD_RPC_OLDEST || h->version > c->version) {
+        garbage(c, "a message of a version that was not agreed on");
+        return false;
+    }
+    rpc_in *in = find_in(c, h);
+    if (h->flags & FRAME_FIRST) {
+        if (in || c->npartials >= PARTIALS_MAX) {
+            garbage(c, in ? "a message that begins twice" : "too many messages begun at one time");
+            return false;
+        }
+        in = qd_calloc(&c->rpc->control, sizeof *in);
+        if (!in) {
+            qdi_conn_end(c, false, "out of memory");
+            return false;
+        }
+        in->head = *h;
+        in->next = c->partials;
+        c->partials = in;
+        c->npartials++;
+        bool wanted = h->type != FRAME_ANSWER || qdi_ids_get(&c->calls, h->id);
+        in->cap = h->length;
+        if (wanted && !(in->block = qd_alloc(a, in->cap + 1))) no_memory(c, in);
+        if (c->state == CONN_ENDING) return false;
+    } else {
+        if (!in) {
+            garbage(c, "a part of a message that never began");
+            return false;
+        }
+        if (in->block && h->length > in->total - in->have) {
+            garbage(c, "a message longer than announced");
+            return false;
+        }
+        if (in->block && in->have + h->length > in->cap) {
+            size_t cap = in->cap * 2 < in->have + h->length ? in->have + h->length : in->cap * 2;
+            if (cap > in->total) cap = in->total;
+            char *grown = qd_realloc(a, in->block, cap + 1);
+            if (grown) {
+                in->block = grown;
+                in->cap = cap;
+            } else {
+                no_memory(c, in);
+                if (c->state == CONN_ENDING) return false;
+            }
+        }
+    }
+    c->in = in;
+    return true;
+}
+
+/* A message is complete; in is the caller's. */
+static void deliver(rpc_conn *c, rpc_in *in)
+{
+    qd_rpc *rpc = c->rpc;
+    rpc_body body = {in->block, {in->block + in->body_at, in->total - in->body_at}, in->raw};
+    in->block[in->total] = 0;
+    in->block = NULL;
+    COUNT(rpc, rx_count, 1);
+    if (in->head.type == FRAME_REQUEST) {
+        qdi_request_arrived(c, &in->head, &body);
+        return;
+    }
+    if (in->head.type == FRAME_ANSWER) {
+        id_node *n = qdi_ids_get(&c->calls, in->head.id);
+        if (n)
+            qdi_call_answered(QD_CONTAINER_OF(n, rpc_out, node), in->head.version,
+                              in->head.flags & FRAME_ERROR, &body);
+        else
+            qd_free(body.block);
+        return;
+    }
+    if (!body.raw && body.bytes.n <= QD_RPC_POST_MAX)
+        qdi_post_arrived(rpc, &c->who->node, in->head.action, body.bytes);
+    qd_free(body.block);
+}
+
+static void end_part(rpc_conn *c)
+{
+    rpc_in *in = c->in;
+    const char *wrong = NULL;
+    bool end = c->frame.flags & FRAME_END;
+    c->in = NULL;
+    if (in->block) {
+        if (qdi_frame_sum(in->block + in->have, c->frame.length) != c->frame.checksum)
+            wrong = "a message with a wrong checksum";
+        in->have += c->frame.length;
+        if (!wrong && !in->total) wrong = qdi_in_begin(c->rpc, in);
+        if (!wrong && end != (in->have == in->total))
+            wrong = "a message of another length than announced";
+    }
+    if (wrong) {
+        garbage(c, wrong);
+        return;
+    }
+    if (!end) return;
+    forget_in(c, in);
+    if (in->block) deliver(c, in);
+    qdi_in_free(in);
+}
+
+static void cancelled(rpc_conn *c, uint64_t id)
+{
+    id_node *n = qdi_ids_get(&c->requests, id);
+    if (n) qdi_request_cancel(QD_CONTAINER_OF(n, qd_rpc_request, node));
+    frame_head h = {.type = FRAME_REQUEST, .id = id};
+    rpc_in *in = find_in(c, &h);
+    if (!in || n) return;
+    forget_in(c, in); /* its rest will not come */
+    qdi_in_free(in);
+}
+
+/* A frame without a message is complete. */
+static void take_small(rpc_conn *c)
+{
+    qd_str payload = {(const char *)c->small, c->frame.length};
+    if (qdi_frame_sum(payload.p, payload.n) != c->frame.checksum) {
+        garbage(c, "a frame with a wrong checksum");
+        return;
+    }
+    switch (c->frame.type) {
+    case FRAME_HELLO:
+        take_hello(c, payload);
+        break;
+    case FRAME_WELCOME:
+        take_welcome(c, payload);
+        break;
+    case FRAME_REFUSE:
+        take_refuse(c, payload);
+        break;
+    case FRAME_CANCEL:
+        cancelled(c, c->frame.id);
+        break;
+    case FRAME_PING:
+        qdi_conn_send_small(c, FRAME_PONG, c->frame.id, NULL, 0);
+        break;
+    case FRAME_CLUSTER:
+        take_cluster(c, payload);
+        break;
+    default: /* a pong: that something came is all it says */
+        break;
+    }
+}
+
+/* Is a frame of this type due now from this side? */
+static bool expected(const rpc_conn *c)
+{
+    uint8_t t = c->frame.type;
+    if (c->state == CONN_HELLO)
+        return c->peer ? t == FRAME_WELCOME || t == FRAME_REFUSE : t == FRAME_HELLO;
+    if (t == FRAME_HELLO || t == FRAME_WELCOME) return false;
+    if (t == FRAME_ANSWER) return c->peer != NULL;
+    if (t == FRAME_REQUEST || t == FRAME_POST || t == FRAME_CANCEL) return !c->peer;
+    return true;
+}
+
+static void take_head(rpc_conn *c)
+{
+    const char *wrong = qdi_frame_get(c->head, &c->frame);
+    c->head_n = 0;
+    if (!wrong && !expected(c)) wrong = "a frame that is out of place";
+    if (wrong) {
+        garbage(c, wrong);
+        return;
+    }
+    c->head_done = true;
+    c->frame_n = 0;
+    c->in = NULL;
+    if (c->frame.type == FRAME_REQUEST || c->frame.type == FRAME_ANSWER ||
+        c->frame.type == FRAME_POST)
+        (void)begin_part(c);
+}
+
+static void on_data(void *user, const uint8_t *p, size_t n)
+{
+    rpc_conn *c = user;
+    QD_CHECK(c, RPC_CONN_MAGIC);
+    c->alive_ns = qd_loop_now_ns(c->loop->loop);
+    COUNT(c->rpc, rx_bytes, n);
+    while (c->state != CONN_ENDING && (n || (c->head_done && c->frame_n == c->frame.length))) {
+        if (!c->head_done) {
+            size_t take = FRAME_HEAD - c->head_n < n ? FRAME_HEAD - c->head_n : n;
+            memcpy(c->head + c->head_n, p, take);
+            bool first = c->head_n < 4 && c->state == CONN_HELLO;
+            c->head_n += (uint32_t)take;
+            p += take;
+            n -= take;
+            if (first && c->head_n >= 4 && qd_get_u32le(c->head) != FRAME_MAGIC) {
+                if (c->peer)
+                    garbage(c, "what it sends is not the protocol of nodes; is the port right?");
+                else
+                    stranger(c);
+                return;
+            }
+            if (c->head_n == FRAME_HEAD) take_head(c);
+            continue;
+        }
+        size_t take = c->frame.length - c->frame_n < n ? c->frame.length - c->frame_n : n;
+        uint8_t *to = c->in ? (uint8_t *)c->in->block : c->small;
+        if (to && take) memcpy(to + (c->in ? c->in->have : 0) + c->frame_n, p, take);
+        c->frame_n += (uint32_t)take;
+        p += take;
+        n -= take;
+        if (c->frame_n < c->frame.length) continue;
+        c->head_done = false;
+        if (c->in)
+            end_part(c);
+        else
+            take_small(c);
+    }
+}
+
+/* --- messages out --- */
+
+static void mark_dirty(rpc_conn *c)
+{
+    if (c->dirty) return;
+    c->dirty = true;
+    c->dirty_next = c->loop->dirty;
+    c->loop->dirty = c;
+}
+
+void qdi_conn_flush_dirty(void *loop)
+{
+    rpc_loop *l = loop;
+    while (l->dirty) {
+        rpc_conn *c = l->dirty;
+        l->dirty = c->dirty_next;
+        c->dirty = false;
+        flush(c);
+    }
+}
+
+/* Reading stops while too much is unsent: a peer that takes no answers gets no further ones. */
+static void pace(rpc_conn *c)
+{
+    bool pause = c->queued > (c->paused ? ANSWERS_HIGH / 2 : ANSWERS_HIGH);
+    if (c->peer || pause == c->paused || c->state != CONN_OPEN) return;
+    c->paused = pause;
+    qd_wire_pause(c->link, pause);
+}
+
+void qdi_conn_send(rpc_conn *c, rpc_out *o)
+{
+    if (c->state == CONN_ENDING) {
+        qdi_out_unref(o);
+        return;
+    }
+    bool small = o->type != FRAME_REQUEST && o->type != FRAME_ANSWER && o->type != FRAME_POST;
+    if (!small) {
+        COUNT(c->rpc, tx_count, 1);
+        if (o->type == FRAME_POST) o->id = ++c->next_id;
+    }
+    o->queued = true;
+    c->queued += o->n - o->at;
+    qdi_queue_push(small ? &c->urgent : o->type == FRAME_POST ? &c->posts : &c->ring, o);
+    pace(c);
+    mark_dirty(c);
+}
+
+void qdi_conn_send_small(rpc_conn *c, uint8_t type, uint64_t id, const void *p, size_t n)
+{
+    if (c->state == CONN_ENDING) return;
+    rpc_out *o = qd_calloc(&c->rpc->control, sizeof *o);
+    char *bytes = n ? qd_memdup(&c->rpc->control, p, n) : NULL;
+    if (!o || (n && !bytes)) {
+        qd_free(o);
+        qd_free(bytes);
+        qdi_conn_end(c, false, "out of memory");
+        return;
+    }
+    o->rpc = c->rpc;
+    atomic_init(&o->refs, 1);
+    o->type = type;
+    o->version = QD_RPC_1_0;
+    o->id = id;
+    o->bytes = bytes;
+    o->n = n;
+    qdi_conn_send(c, o);
+}
+
+void qdi_conn_forget(rpc_conn *c, rpc_out *o)
+{
+    (void)qdi_ids_del(&c->calls, o->id);
+    o->conn = NULL;
+    if (o->call && !o->call->sent) {
+        o->dropped = true; /* the queue frees it when its turn comes */
+        return;
+    }
+    if (o->queued) o->dropped = true;
+    qdi_conn_send_small(c, FRAME_CANCEL, o->id, NULL, 0);
+}
+
+/* The next message to send a frame of, with its queue. */
+static rpc_out *pick(rpc_conn *c, out_queue **from)
+{
+    for (;;) {
+        out_queue *q = &c->urgent;
+        if (!q->first) {
+            q = c->posts_turn ? &c->posts : &c->ring;
+            if (!q->first) q = c->posts_turn ? &c->ring : &c->posts;
+            c->posts_turn = q == &c->ring;
+        }
+        rpc_out *o = q->first;
+        if (!o) return NULL;
+        if (!o->dropped) {
+            *from = q;
+            return o;
+        }
+        (void)qdi_queue_pop(q);
+        o->queued = false;
+        c->queued -= o->n - o->at;
+        qdi_out_unref(o);
+    }
+}
+
+/* Gathers frames into pieces; returns their number. */
+static uint32_t gather(rpc_conn *c, qd_iovec *pieces)
+{
+    uint32_t np = 0;
+    size_t total = 0;
+    out_queue *q = NULL;
+    rpc_out *o;
+    while (c->nwrite < WRITE_FRAMES && total < WRITE_BYTES && (o = pick(c, &q))) {
+        bool small = q == &c->urgent;
+        size_t left = o->n - o->at, n = left < FRAME_MAX ? left : FRAME_MAX;
+        frame_head h = {
+            .version = o->version,
+            .type = o->type,
+            .flags = o->flags,
+            .id = o->id,
+            .action = o->action,
+            .length = (uint32_t)n,
+            .checksum = qdi_frame_sum(o->bytes + o->at, n),
+        };
+        if (!small && !o->begun) h.flags |= FRAME_FIRST;
+        if (!small && n == left) h.flags |= FRAME_END;
+        o->begun = true;
+        if (o->call) o->call->sent = true;
+        qdi_frame_put(c->heads[c->nwrite], &h);
+        pieces[np++] = (qd_iovec){c->heads[c->nwrite], FRAME_HEAD};
+        if (n) pieces[np++] = (qd_iovec){o->bytes + o->at, n};
+        o->at += n;
+        total += n + FRAME_HEAD;
+        atomic_fetch_add(&o->refs, 1);
+        c->write[c->nwrite].out = o;
+        c->write[c->nwrite++].n = (uint32_t)n;
+        if (n == left) {
+            (void)qdi_queue_pop(q);
+            o->queued = false;
+            qdi_out_unref(o);
+        } else if (q == &c->ring) {
+            (void)qdi_queue_pop(q);
+            qdi_queue_push(q, o);
+        }
+    }
+    COUNT(c->rpc, tx_bytes, total);
+    return np;
+}
+
+/* The write under way has been taken. */
+static void write_done(rpc_conn *c)
+{
+    for (uint32_t i = 0; i < c->nwrite; i++) {
+        rpc_out *o = c->write[i].out;
+        c->queued -= c->write[i].n < c->queued ? c->write[i].n : c->queued;
+        bool last = true;
+        for (uint32_t k = i + 1; k < c->nwrite; k++) last &= c->write[k].out != o;
+        if (last && o->at == o->n && !o->queued) {
+            qd_free(o->bytes);
+            o->bytes = NULL;
+            qdi_out_room_end(o);
+        }
+        qdi_out_unref(o);
+    }
+    c->nwrite = 0;
+}
+
+static void flush(rpc_conn *c)
+{
+    qd_iovec pieces[2 * WRITE_FRAMES];
+    if (c->in_flush) return;
+    c->in_flush = true;
+    while (!c->write_busy && c->state != CONN_ENDING && c->state != CONN_DIALING) {
+        uint32_t n = gather(c, pieces);
+        if (!n) break;
+        int rc = qd_wire_write(c->link, pieces, n);
+        if (rc == 1) {
+            write_done(c);
+        } else if (rc == 0) {
+            c->write_busy = true;
+        } else {
+            break; /* closed follows */
+        }
+    }
+    c->in_flush = false;
+    pace(c);
+}
+
+static void on_written(void *user)
+{
+    rpc_conn *c = user;
+    c->write_busy = false;
+    c->alive_ns = qd_loop_now_ns(c->loop->loop); /* the buffers were full and have room again */
+    write_done(c);
+    flush(c);
+}
+
+/* --- links --- */
+
+void qdi_conn_dialed(rpc_conn *c, uint64_t timeout_ns)
+{
+    c->timer.fn = on_handshake_timeout;
+    if (qd_timer_start(&c->timer, timeout_ns + timeout_ns / 2, 0))
+        qdi_conn_end(c, false, "out of memory");
+}
+
+static void on_opened(void *user)
+{
+    rpc_conn *c = user;
+    char hello[FRAME_SMALL_MAX];
+    if (c->state == CONN_ENDING) return;
+    c->state = CONN_HELLO;
+    size_t n = qdi_hello_put(c->rpc, c->class, 0, hello);
+    qdi_conn_send_small(c, FRAME_HELLO, 0, hello, n);
+    flush(c);
+}
+
+const qd_wire_user qdi_conn_user = {on_opened, on_data, on_written, on_closed};
+
+void qdi_conn_accept(void *arg, qd_wire_link *link)
+{
+    rpc_loop *l = arg;
+    bool take = !l->closing && l->unknown < UNKNOWN_MAX && atomic_load(&l->rpc->ready);
+    rpc_conn *c = take ? qdi_conn_make(l) : NULL;
+    if (!c) {
+        qd_wire_close(link, false);
+        return;
+    }
+    c->link = link;
+    c->state = CONN_HELLO;
+    l->unknown++;
+    c->timer.fn = on_handshake_timeout;
+    qd_wire_link_user(link, &qdi_conn_user, c);
+    if (qd_timer_start(&c->timer, HANDSHAKE_NS, 0)) qdi_conn_end(c, false, "out of memory");
+}
