@@ -111,14 +111,14 @@ void qdi_call_answered(rpc_out *o, uint16_t version, bool error, rpc_body *body)
         finish(o, 0);
         return;
     }
-    qd_reader r;
+    qd_body_reader r;
     qd_err err;
     qd_err_init(&err);
     int rc = body->raw ? qdi_body_inflate(o->rpc, o->class, body, &err) : 0;
     if (!rc) {
-        qd_reader_init(&r, body->bytes, "error of a peer", version);
+        qd_body_reader_init(&r, body->bytes, "error of a peer", version);
         qd_read_err(&r, &err);
-        rc = qd_reader_check(&r, &err);
+        rc = qd_body_reader_check(&r, &err);
     }
     qd_free(body->block);
     qdi_call_fail(o, err.code ? err.code : rc, &err);

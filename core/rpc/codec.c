@@ -302,10 +302,10 @@ size_t qd_read_array(qd_body_reader *r, const char *field, size_t max, size_t le
 {
     const uint8_t *before = r->p;
     uint64_t n = qd_read_varint_max(r, field, max);
-    if (r->bad || n <= qd_body_reader_left(r) / least) return (size_t)n;
+    size_t fit = qd_body_reader_left(r) / least;
+    if (r->bad || n <= fit) return (size_t)n;
     r->p = before;
-    fail(r, field, "has more elements than bytes are there for", n,
-         qd_body_reader_left(r) / least + 1);
+    fail(r, field, "has more elements than bytes are there for", n, fit + 1);
     return 0;
 }
 

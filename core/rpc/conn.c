@@ -308,12 +308,12 @@ static void take_welcome(rpc_conn *c, qd_str payload)
 
 static void take_refuse(rpc_conn *c, qd_str payload)
 {
-    qd_reader r;
+    qd_body_reader r;
     char text[256], line[400];
-    qd_reader_init(&r, payload, "refusal", QD_RPC_1_0);
+    qd_body_reader_init(&r, payload, "refusal", QD_RPC_1_0);
     int64_t code = qd_read_zigzag(&r, "code");
     qd_read_text(&r, "text", text, sizeof text);
-    if (qd_reader_check(&r, NULL) || code >= 0 || code < -100000) {
+    if (qd_body_reader_check(&r, NULL) || code >= 0 || code < -100000) {
         garbage(c, "a refusal that cannot be read");
         return;
     }
@@ -334,12 +334,12 @@ static void take_refuse(rpc_conn *c, qd_str payload)
 /* The cluster's uuid became known there. */
 static void take_cluster(rpc_conn *c, qd_str payload)
 {
-    qd_reader r;
+    qd_body_reader r;
     qd_rpc *rpc = c->rpc;
     char uuid[64];
-    qd_reader_init(&r, payload, "cluster", QD_RPC_1_0);
+    qd_body_reader_init(&r, payload, "cluster", QD_RPC_1_0);
     qd_read_text(&r, "uuid", uuid, sizeof uuid);
-    if (qd_reader_check(&r, NULL)) {
+    if (qd_body_reader_check(&r, NULL)) {
         garbage(c, "a cluster uuid that cannot be read");
         return;
     }

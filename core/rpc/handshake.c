@@ -41,8 +41,8 @@ typedef struct hello {
 
 static int read_hello(qd_str payload, hello *h, qd_rpc_node *node, qd_err *err)
 {
-    qd_reader r;
-    qd_reader_init(&r, payload, "handshake", QD_RPC_1_0);
+    qd_body_reader r;
+    qd_body_reader_init(&r, payload, "handshake", QD_RPC_1_0);
     h->oldest = qd_read_u16(&r, "oldest_version");
     h->newest = qd_read_u16(&r, "newest_version");
     h->version = qd_read_u16(&r, "version");
@@ -55,11 +55,12 @@ static int read_hello(qd_str payload, hello *h, qd_rpc_node *node, qd_err *err)
     node->roles = (uint32_t)qd_read_varint_max(&r, "roles", UINT32_MAX);
     qd_read_text(&r, "address", node->address, sizeof node->address);
     qd_read_text(&r, "product", node->product, sizeof node->product);
-    if (!r.bad && (h->class >= QD_RPC_CLASSES)) qd_reader_fail(&r, "class", "is no known class");
+    if (!r.bad && (h->class >= QD_RPC_CLASSES))
+        qd_body_reader_fail(&r, "class", "is no known class");
     if (!r.bad && (!node->id[0] || !node->ephemeral[0] || !node->name[0] || !node->address[0]))
-        qd_reader_fail(&r, "node", "is not told in full");
-    if (!r.bad && h->newest < h->oldest) qd_reader_fail(&r, "newest_version", "is too old");
-    return qd_reader_check(&r, err);
+        qd_body_reader_fail(&r, "node", "is not told in full");
+    if (!r.bad && h->newest < h->oldest) qd_body_reader_fail(&r, "newest_version", "is too old");
+    return qd_body_reader_check(&r, err);
 }
 
 #define VER(v) (unsigned)(v) >> 8, (unsigned)(v)&0xff

@@ -170,8 +170,8 @@ static void drop_waiting(rpc_peer *p, uint32_t class, int code, const char *why)
 static void send_local(rpc_peer *p, rpc_out *o)
 {
     if (o->type == FRAME_POST) {
-        qd_reader r;
-        qd_reader_init(&r, (qd_str){o->bytes + o->at, o->n - o->at}, "post", QD_RPC_1_0);
+        qd_body_reader r;
+        qd_body_reader_init(&r, (qd_str){o->bytes + o->at, o->n - o->at}, "post", QD_RPC_1_0);
         (void)qd_read_varint(&r, "length");
         (void)qd_read_varint(&r, "raw");
         qdi_post_arrived(p->rpc, &p->rpc->self->node, o->action,

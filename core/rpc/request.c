@@ -155,14 +155,14 @@ static void request_free(qd_rpc_request *r)
 /* Reads the fields in front of the body. */
 static int read_fields(qd_rpc_request *r, qd_err *err)
 {
-    qd_reader in;
-    qd_reader_init(&in, r->body.bytes, "request", r->version);
+    qd_body_reader in;
+    qd_body_reader_init(&in, r->body.bytes, "request", r->version);
     uint64_t timeout_ms = qd_read_varint_max(&in, "timeout", UINT32_MAX);
     if (r->version >= QD_RPC_1_1) {
         qd_read_text(&in, "parent_node", r->parent_node, sizeof r->parent_node);
         r->parent_task = qd_read_varint(&in, "parent_task");
     }
-    int rc = qd_reader_check(&in, err);
+    int rc = qd_body_reader_check(&in, err);
     if (rc) return rc;
     if (timeout_ms) r->deadline_ns = qd_env_mono_ns(r->rpc->c.env) + timeout_ms * 1000000u;
     r->body.bytes = (qd_str){(const char *)in.p, (size_t)(in.end - in.p)};

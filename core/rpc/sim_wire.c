@@ -151,7 +151,7 @@ static void end_here(qd_post *post);
 /* Something happened to an end: its loop looks at it. */
 static void wake(sim_end *e)
 {
-    if (e->posted || !e->loop) return;
+    if (e->posted || e->told || !e->loop) return; /* once told, its loop may be gone */
     e->posted = true;
     e->conn->refs++;
     e->post.fn = end_here;

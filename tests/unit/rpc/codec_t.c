@@ -6,7 +6,7 @@ static void values_come_back(void **state)
 {
     (void)state;
     qd_writer w;
-    qd_reader r;
+    qd_body_reader r;
     qd_arena a;
     qd_err err;
     static const uint64_t many[] = {0, 1, 127, 128, 16383, 16384, UINT32_MAX, UINT64_MAX};
@@ -32,7 +32,7 @@ static void values_come_back(void **state)
     qd_write_c(&w, "behind");
     assert_int_equal(qd_writer_end(&w, "test", &err), 0);
 
-    qd_reader_init(&r, qd_writer_view(&w), "test", 0x101);
+    qd_body_reader_init(&r, qd_writer_view(&w), "test", 0x101);
     assert_int_equal(qd_read_u8(&r, "u8"), 200);
     assert_true(qd_read_bool(&r, "bool"));
     assert_int_equal(qd_read_u16(&r, "u16"), 0xbeef);
@@ -47,52 +47,52 @@ static void values_come_back(void **state)
     uint64_t *got = qd_read_varints(&r, "varints", 8, &a, &n);
     assert_int_equal(n, 8);
     assert_memory_equal(got, many, sizeof many);
-    qd_reader inner = qd_read_part(&r, "part");
+    qd_body_reader inner = qd_read_part(&r, "part");
     char text[16];
     qd_read_text(&inner, "inner", text, sizeof text);
     assert_string_equal(text, "inner");
-    assert_int_equal(qd_reader_check(&inner, &err), 0);
+    assert_int_equal(qd_body_reader_check(&inner, &err), 0);
     qd_read_text(&r, "behind", text, sizeof text);
     assert_string_equal(text, "behind");
-    assert_int_equal(qd_reader_end(&r, &err), 0);
+    assert_int_equal(qd_body_reader_end(&r, &err), 0);
     qd_writer_fini(&w);
     qd_arena_fini(&a);
 }
 
-static void expect(qd_str bytes, void (*read)(qd_reader *r, qd_arena *a), const char *text)
+static void expect(qd_str bytes, void (*read)(qd_body_reader *r, qd_arena *a), const char *text)
 {
-    qd_reader r;
+    qd_body_reader r;
     qd_err err;
     qd_arena a;
     qd_arena_init(&a, NULL, 0);
     qd_err_init(&err);
-    qd_reader_init(&r, bytes, "search request", 0x100);
+    qd_body_reader_init(&r, bytes, "search request", 0x100);
     read(&r, &a);
-    assert_int_equal(qd_reader_end(&r, &err), QD_E_CORRUPT);
+    assert_int_equal(qd_body_reader_end(&r, &err), QD_E_CORRUPT);
     assert_string_equal(qd_err_reason(&err), text);
     qd_err_fini(&err);
     qd_arena_fini(&a);
 }
 
-static void read_size(qd_reader *r, qd_arena *a)
+static void read_size(qd_body_reader *r, qd_arena *a)
 {
     (void)a;
     (void)qd_read_varint_max(r, "size", 100);
 }
-static void read_name(qd_reader *r, qd_arena *a)
+static void read_name(qd_body_reader *r, qd_arena *a)
 {
     (void)a;
     (void)qd_read_u8(r, "kind");
     (void)qd_read_str(r, "name", 1000);
     (void)qd_read_u64(r, "next");
 }
-static void read_list(qd_reader *r, qd_arena *a)
+static void read_list(qd_body_reader *r, qd_arena *a)
 {
     size_t n;
     (void)qd_read_varints(r, "docs", SIZE_MAX, a, &n);
     assert_int_equal(n, 0);
 }
-static void read_flag(qd_reader *r, qd_arena *a)
+static void read_flag(qd_body_reader *r, qd_arena *a)
 {
     (void)a;
     (void)qd_read_bool(r, "flag");
@@ -135,7 +135,7 @@ static void errors_travel(void **state)
 {
     (void)state;
     qd_writer w;
-    qd_reader r;
+    qd_body_reader r;
     qd_err err, got;
     qd_err_init(&err);
     qd_err_init(&got);
@@ -146,9 +146,9 @@ static void errors_travel(void **state)
     qd_err_type(&err, "a_type_of_its_own", 418);
     qd_writer_init(&w, NULL, 65536, 0x100);
     qd_write_err(&w, &err);
-    qd_reader_init(&r, qd_writer_view(&w), "error", 0x100);
+    qd_body_reader_init(&r, qd_writer_view(&w), "error", 0x100);
     qd_read_err(&r, &got);
-    assert_int_equal(qd_reader_end(&r, NULL), 0);
+    assert_int_equal(qd_body_reader_end(&r, NULL), 0);
     assert_int_equal(got.code, QD_E_SHARD_FAILED);
     assert_string_equal(qd_err_es_type(&got), "a_type_of_its_own");
     assert_int_equal(qd_err_status(&got), 418);
@@ -162,9 +162,9 @@ static void errors_travel(void **state)
     for (size_t n = 0; n < w.buf.n; n++) {
         qd_err cut;
         qd_err_init(&cut);
-        qd_reader_init(&r, (qd_str){w.buf.p, n}, "error", 0x100);
+        qd_body_reader_init(&r, (qd_str){w.buf.p, n}, "error", 0x100);
         qd_read_err(&r, &cut);
-        assert_int_equal(qd_reader_end(&r, NULL), QD_E_CORRUPT);
+        assert_int_equal(qd_body_reader_end(&r, NULL), QD_E_CORRUPT);
         assert_int_equal(cut.code, 0);
         qd_err_fini(&cut);
     }
