@@ -54,6 +54,7 @@ my %home = (
     'base/mem'    => qr/^(?:malloc|calloc|realloc|free|posix_memalign|aligned_alloc|abort|fprintf|stderr)$/,
     'net/'        => qr/^(?:setsockopt|getsockopt|uv_(?:accept|buf_init|close|fileno|ip[46]_\w+|is_closing|listen|read_\w+|shutdown
                         |stream_\w+|strerror|tcp_\w+|translate_sys_error|try_write|write))$/x,
+    'net/wire_tls' => qr/^(?:BIO|ERR|SSL|TLS|X509)_\w+$/,
     'plugin/file' => qr/^(?:close|closedir|dirfd|fstat|geteuid|lstat|mmap|munmap|open|opendir|read|readdir|stat)$/,
     'plugin/conform' => qr/^qd_conform_\w+$/, # the suites of sdk/conformance
     'plugin/'     => qr/^(?:dlopen|dlsym|dlerror|BIO_\w+|PEM_read_bio_PUBKEY)$/,
