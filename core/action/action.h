@@ -43,7 +43,9 @@ typedef struct qd_actions {
     uint64_t start_ns;
     qd_str node_id, node_name, node_host;
     qd_str data_path;
-    struct qd_scrolls *scrolls;          /* open search contexts */
+    struct qd_rpc *rpc;                  /* transport to other nodes; NULL: there are none */
+    struct qd_search_nodes *search_nodes; /* what other nodes' searches took; qd_action_serve */
+    struct qd_scrolls *scrolls;           /* open search contexts */
     struct qd_action_counters *counters; /* counters.h; NULL: nothing is counted */
     struct qd_request_cache *request_cache; /* request_cache.h; NULL: nothing is kept */
     /* what the front-end told of its connections, NULL: unknown */
@@ -201,6 +203,13 @@ int qd_scrolls_open(qd_actions *a, qd_err *err);
 void qd_scrolls_close(qd_actions *a);
 /* Open scrolls. [any] */
 uint32_t qd_scrolls_count(const qd_actions *a);
+
+/* Answers what other nodes ask of this one: searches, tasks. After a->rpc, scrolls and all that
+ * requests need is there. [worker] QD_E_NOMEM, QD_E_EXISTS. */
+QD_MUST_CHECK
+int qd_action_serve(qd_actions *a, qd_err *err);
+/* Answers them no more, and waits for those under way. Before the shards are closed. [worker] */
+void qd_action_unserve(qd_actions *a);
 
 /* Runs q's handler with a task registered, and writes an error answer if it fails. [worker] */
 void qd_action_run(qd_request *q, qd_response *r);

@@ -14,14 +14,16 @@ void qdi_search_task_begin(const search_request *r, qd_task *t)
 int qdi_search_execute(search_request *r, qd_str expression, uint32_t options, qd_str routing,
                        qd_json_writer *w, qd_err *err)
 {
-    search_run x;
+    search_run x = {0};
     qd_task task;
     qdi_search_task_begin(r, &task);
-    int rc = qdi_search_begin(&x, r, &task, expression, options, routing, err);
+    int rc = r->pit.n ? qdi_search_pit_begin(&x, r, &task, err)
+                      : qdi_search_begin(&x, r, &task, expression, options, routing, err);
     search_cached cached = {0};
     if (!rc) rc = qdi_search_cached_begin(&cached, &x, expression, options, routing, w, err);
     if (!rc) {
         rc = qdi_search_query_phase(&x, err);
+        if (!rc && r->pit.n) qd_json_field_str(w, "pit_id", r->pit);
         if (!rc) rc = qdi_search_write(&x, (qd_str){NULL, 0}, w, err);
         if (!rc) qdi_search_cached_keep(&cached, &x, w);
     }

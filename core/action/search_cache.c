@@ -35,7 +35,8 @@ static bool wanted(const search_run *x)
 static bool may_keep(const search_run *x)
 {
     const search_request *r = x->r;
-    if (!x->a->request_cache || !x->nshards || r->size != 0 || r->dfs || r->profile || x->scroll) {
+    if (!x->a->request_cache || !x->nshards || r->size != 0 || r->dfs || r->profile || x->scroll ||
+        r->pit.n) {
         return false;
     }
     for (uint32_t i = 0; i < x->nindices; i++) {

@@ -189,6 +189,13 @@ static int too_many(const search_context *c, uint32_t most, qd_err *err)
                           "[%u] searches wait here for the fetch of their hits: no more are taken",
                           most);
     }
+    if (c->kind == SEARCH_CONTEXT_PIT) {
+        return qd_err_set(err, QD_E_REJECTED,
+                          "Trying to create too many Point In Time contexts. Must be less than or "
+                          "equal to: [%u]. This limit can be set by changing the "
+                          "[search.max_open_pit_context] setting.",
+                          most);
+    }
     return qd_err_set(err, QD_E_REJECTED,
                       "Trying to create too many scroll contexts. Must be less than or equal to: "
                       "[%u]. This limit can be set by changing the "
@@ -196,13 +203,19 @@ static int too_many(const search_context *c, uint32_t most, qd_err *err)
                       most);
 }
 
+static uint32_t most_of(const qd_actions *a, search_context_kind kind)
+{
+    if (kind == SEARCH_CONTEXT_QUERY) return QUERIES_MAX;
+    int64_t most = qd_config_i64(a->config, kind == SEARCH_CONTEXT_PIT ? QD_SET_SEARCH_MAX_PITS
+                                                                       : QD_SET_SEARCH_MAX_SCROLLS);
+    return most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
+}
+
 int qdi_context_add(search_context *c, qd_err *err)
 {
     qd_actions *a = c->x.a;
     qd_scrolls *t = a->scrolls;
-    uint32_t most = c->kind == SEARCH_CONTEXT_QUERY
-                        ? QUERIES_MAX
-                        : (uint32_t)qd_config_i64(a->config, QD_SET_SEARCH_MAX_SCROLLS);
+    uint32_t most = most_of(a, c->kind);
     int rc = 0;
     if (!t) return qd_err_set(err, QD_E_CLOSED, "search contexts are closed");
     qd_env_random(a->env, c->id, sizeof c->id);
@@ -269,6 +282,15 @@ void qdi_context_give_back(search_context *c, bool drop)
         qd_mutex_unlock(&t->lock);
     }
     if (gone) qdi_context_free(c);
+}
+
+void qdi_context_keep(search_context *c, int64_t ms)
+{
+    qd_scrolls *t = c->x.a->scrolls;
+    if (!t) return;
+    qd_mutex_lock(&t->lock);
+    if (ms > c->keep_ms) c->keep_ms = ms;
+    qd_mutex_unlock(&t->lock);
 }
 
 static bool is_named(const qd_scrolls *t, const search_context *c, const void *arg)

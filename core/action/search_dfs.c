@@ -2,9 +2,10 @@
  * search_dfs.c: search_type=dfs_query_then_fetch: statistics of the query's terms, summed over all
  * shards before any of them scores.
  */
-#include "action/search_part_int.h"
+#include "action/search_wire_int.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "rpc/rpc.h"
 
 /* Key of a term of a field: "field\0term". */
 static qd_str key_of(qd_buf *b, qd_str field, qd_str term)
@@ -69,6 +70,86 @@ static qd_map *make_map(search_run *x, qd_err *err)
     return map;
 }
 
+/* Adds what the shards of this run know. A shard that fails says so in the query phase. */
+static int add_shards(search_run *x, summing *m, qd_err *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < x->nshards && !rc; i++) {
+        qd_plan *p;
+        qd_err why;
+        search_shard *s = &x->shards[i];
+        if (s->copies && !s->shard) continue; /* another node's */
+        qd_err_init(&why);
+        if (!qdi_search_shard_plan(x, s, &p, &why)) {
+            rc = qd_plan_terms(p, add, m, err);
+            if (rc == QD_E_NOMEM) rc = qd_err_nomem(err, "statistics of terms");
+        }
+        qd_err_fini(&why);
+    }
+    return rc;
+}
+
+static int add_all(summing *m, const search_stat *at, uint32_t n, qd_err *err)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (add(m, at[i].field, at[i].term, &at[i].stats)) {
+            return qd_err_nomem(err, "statistics of terms");
+        }
+    }
+    return 0;
+}
+
+/* What stands in the map, as a list. */
+static int list(const search_run *x, const qd_map *map, search_stat **out, uint32_t *n, qd_err *err)
+{
+    search_stat *at = qd_arena_alloc(x->r->arena, (map->n + 1) * sizeof *at);
+    size_t pos = 0;
+    if (!at) return qd_err_nomem(err, "statistics of terms");
+    *n = 0;
+    for (const qd_map_entry *e; (e = qd_map_next(map, &pos));) {
+        size_t field = strlen(e->key.p); /* "field\0term" */
+        at[(*n)++] =
+            (search_stat){qd_str_sub(e->key, 0, field), qd_str_sub(e->key, field + 1, e->key.n),
+                          *(const qd_node_stats *)e->value};
+    }
+    *out = at;
+    return 0;
+}
+
+/* --- other nodes --- */
+
+static int add_answer(search_questions *q, const search_target *t, summing *m, qd_err *err)
+{
+    qd_str bytes;
+    uint16_t version;
+    qd_body_reader r;
+    search_stat *at;
+    uint32_t n;
+    if (qdi_answer(q, t, &bytes, &version, NULL)) return 0; /* the query phase tells why */
+    qd_body_reader_init(&r, bytes, "statistics of terms", version);
+    qdi_stats_read(&r, m->x->r->arena, &at, &n);
+    return qd_body_reader_bad(&r) ? 0 : add_all(m, at, n, err);
+}
+
+static int add_others(search_run *x, summing *m, qd_err *err)
+{
+    search_target *first = NULL;
+    search_questions *q = NULL;
+    uint32_t n = 0;
+    int rc = qdi_targets_of_others(x, &first, &n, err);
+    if (!rc && n) rc = qdi_ask_begin(x, n, &q, err);
+    if (rc || !n) return rc;
+    for (search_target *t = first; t && !rc; t = t->next) {
+        rc = qdi_ask_part(x, t, QD_ACTION_SEARCH_DFS, q, err);
+    }
+    qdi_ask_wait(q);
+    for (search_target *t = first; t && !rc; t = t->next) rc = add_answer(q, t, m, err);
+    qdi_ask_end(q);
+    return rc;
+}
+
+/* --- the phase --- */
+
 int qdi_search_dfs(search_run *x, qd_err *err)
 {
     summing m = {.x = x, .map = make_map(x, err)};
@@ -76,32 +157,33 @@ int qdi_search_dfs(search_run *x, qd_err *err)
     if (!m.map) return QD_E_NOMEM;
     x->stats = NULL; /* the shards' own until all are known */
     qd_buf_init(&m.key, x->a->account, 131072);
-    int rc = 0;
-    for (uint32_t i = 0; i < x->nshards && !rc; i++) {
-        qd_plan *p;
-        qd_err why; /* a shard that fails says so in the query phase */
-        qd_err_init(&why);
-        if (!qdi_search_shard_plan(x, &x->shards[i], &p, &why)) {
-            rc = qd_plan_terms(p, add, &m, err);
-            if (rc == QD_E_NOMEM) rc = qd_err_nomem(err, "statistics of terms");
-        }
-        qd_err_fini(&why);
-    }
+    int rc = add_shards(x, &m, err);
+    if (!rc) rc = add_others(x, &m, err);
+    if (!rc) rc = list(x, m.map, &x->dfs, &x->ndfs, err);
     qd_buf_fini(&m.key);
     if (!rc) x->stats = sums;
     return rc;
 }
 
+int qdi_part_dfs(search_run *x, search_stat **out, uint32_t *n, qd_err *err)
+{
+    summing m = {.x = x, .map = make_map(x, err)};
+    if (!m.map) return QD_E_NOMEM;
+    x->stats = NULL;
+    qd_buf_init(&m.key, x->a->account, 131072);
+    int rc = add_shards(x, &m, err);
+    if (!rc) rc = list(x, m.map, out, n, err);
+    qd_buf_fini(&m.key);
+    return rc;
+}
+
 int qdi_part_stats(search_run *x, const search_part *p, qd_err *err)
 {
-    int rc = 0;
     if (!p->nstats) return 0;
     summing m = {.x = x, .map = make_map(x, err)};
     if (!m.map) return QD_E_NOMEM;
     qd_buf_init(&m.key, x->a->account, 131072);
-    for (uint32_t i = 0; i < p->nstats && !rc; i++) {
-        rc = add(&m, p->stats[i].field, p->stats[i].term, &p->stats[i].stats);
-    }
+    int rc = add_all(&m, p->stats, p->nstats, err);
     qd_buf_fini(&m.key);
-    return rc ? qd_err_nomem(err, "statistics of terms") : 0;
+    return rc;
 }

@@ -94,7 +94,9 @@ typedef struct search_request {
     bool has_slice;
     int64_t slice_id, slice_max;
     qd_str slice_field;
-    int64_t scroll_ms;             /* 0: no scroll */
+    int64_t scroll_ms; /* 0: no scroll */
+    qd_str pit;        /* id of a point in time; empty: none */
+    int64_t pit_keep_ms;
     struct search_lookup *lookups; /* of terms queries, as answered: latest first */
     bool given_lookups;            /* they came with the request: nothing is looked up here */
 } search_request;
@@ -112,6 +114,12 @@ int qdi_search_params(search_request *r, qd_err *err);
 int qdi_search_param_query(search_request *r, qd_err *err);
 /* "search_type": are statistics summed over all shards first? */
 int qdi_search_type(qd_str v, bool *dfs, qd_err *err);
+/* The preference has a form that is known. */
+int qdi_search_preference(const search_request *r, qd_err *err);
+/* "pit" of a body. */
+int qdi_search_pit_parse(search_request *r, const qd_json_node *n, qd_err *err);
+/* What a search over a point in time may not ask for. */
+int qdi_search_pit_check(const search_request *r, qd_err *err);
 /* Elasticsearch's validation of the whole. */
 int qdi_search_validate(const search_request *r, qd_err *err);
 /* How queries of this request are read. */
@@ -242,8 +250,12 @@ typedef struct search_run {
     bool scroll, later;                /* later: not the first page */
     bool had_aggs;                     /* later: the first page had aggregations */
     bool part;                         /* a node's part of a search */
+    bool opens_pit;                    /* only searchers are opened, and kept */
+    struct search_id *pit;             /* the point in time that is searched; NULL: the newest */
     struct search_target *targets;     /* nodes that are asked, this one too where it is asked so */
     const qd_node_global_stats *stats; /* of dfs_query_then_fetch; NULL: each shard's own */
+    struct search_stat *dfs;           /* the same as a list, for other nodes */
+    uint32_t ndfs;
     /* merged */
     search_ref *refs;
     uint32_t nrefs; /* from .. from + size */
@@ -261,6 +273,8 @@ typedef struct search_run {
  * shards chosen. Always end with qdi_search_end, also after a failure. */
 int qdi_search_begin(search_run *x, search_request *r, qd_task *task, qd_str expression,
                      uint32_t options, qd_str routing, qd_err *err);
+/* The same over the point in time that the request names. */
+int qdi_search_pit_begin(search_run *x, search_request *r, qd_task *task, qd_err *err);
 /* Runs the query phase on all shards and merges. A failure of all shards is an error. */
 int qdi_search_query_phase(search_run *x, qd_err *err);
 /* The failure of a search: all shards failed. */
@@ -284,6 +298,8 @@ int qdi_search_dfs(search_run *x, qd_err *err);
 int qdi_search_shard_open(search_shard *s, qd_err *err);
 /* A sort value of this kind as a double, as other indices hold it. */
 void qdi_search_value_to_double(search_value_kind kind, qd_sort_value *v);
+/* Merges only their hits, in x->refs. */
+int qdi_search_merge_hits(search_run *x, qd_err *err);
 /* Merges the results of all shards: totals, hits, aggregations. */
 int qdi_search_merge(search_run *x, qd_err *err);
 /* Runs fn for 0 .. n - 1 on the search pool, the caller helping; returns when all have run. */

@@ -86,7 +86,7 @@ static int compare_refs(const void *a, const void *b, void *arg)
     return p->at < q->at ? -1 : p->at > q->at;
 }
 
-static int merge_hits(search_run *x, qd_err *err)
+int qdi_search_merge_hits(search_run *x, qd_err *err)
 {
     const search_request *r = x->r;
     uint64_t n = 0;
@@ -158,6 +158,6 @@ int qdi_search_merge(search_run *x, qd_err *err)
         return qdi_search_failed(x, err);
     }
     merge_totals(x);
-    int rc = merge_hits(x, err);
+    int rc = qdi_search_merge_hits(x, err);
     return rc ? rc : merge_aggs(x, err);
 }

@@ -64,6 +64,7 @@ static int borrow_searchers(search_context *c, qd_err *err)
                              s->number);
         }
     }
+    qdi_context_keep(pit, c->part.pit_keep_ms);
     qdi_context_give_back(pit, false);
     return 0;
 }
@@ -71,7 +72,15 @@ static int borrow_searchers(search_context *c, qd_err *err)
 static void run_shard(void *arg, uint32_t i)
 {
     search_run *x = arg;
-    qdi_search_shard_run(x, &x->shards[i]);
+    search_shard *s = &x->shards[i];
+    if (!x->opens_pit) {
+        qdi_search_shard_run(x, s);
+        return;
+    }
+    s->max_score = NAN;
+    s->rc = s->index->rc;
+    if (s->rc) qd_err_copy(&s->err, &s->index->err);
+    if (!s->rc) s->rc = qdi_search_shard_open(s, &s->err);
 }
 
 static int stopped(const search_run *x, qd_err *err)
@@ -102,17 +111,34 @@ static int prepare_scroll(search_context *c, qd_err *err)
     return c->last && c->has_last ? 0 : qd_err_nomem(err, "scroll");
 }
 
-int qdi_node_query(qd_actions *a, const search_part *p, qd_task *task, search_context **out,
+int qdi_node_begin(qd_actions *a, const search_part *p, qd_task *task, search_context **out,
                    qd_err *err)
 {
     search_context *c;
-    search_context_kind kind = p->scroll ? SEARCH_CONTEXT_SCROLL : SEARCH_CONTEXT_QUERY;
+    search_context_kind kind = p->opens_pit ? SEARCH_CONTEXT_PIT
+                               : p->scroll  ? SEARCH_CONTEXT_SCROLL
+                                            : SEARCH_CONTEXT_QUERY;
     int rc = qdi_context_make(a, p, kind, &c, err);
     if (rc) return rc;
     rc = read_request(c, err);
     if (!rc) rc = qdi_search_begin_part(&c->x, &c->r, task, &c->part, err);
+    c->x.opens_pit = p->opens_pit;
     if (!rc) rc = borrow_searchers(c, err);
-    if (!rc) rc = prepare_scroll(c, err);
+    if (rc) {
+        qdi_context_free(c);
+        return rc;
+    }
+    *out = c;
+    return 0;
+}
+
+int qdi_node_query(qd_actions *a, const search_part *p, qd_task *task, search_context **out,
+                   qd_err *err)
+{
+    search_context *c;
+    int rc = qdi_node_begin(a, p, task, &c, err);
+    if (rc) return rc;
+    rc = prepare_scroll(c, err);
     if (!rc) rc = run(c, task, err);
     if (rc) {
         qdi_context_free(c);

@@ -195,8 +195,7 @@ static int numbers(search_request *r, qd_err *err)
     return rc;
 }
 
-/* Of a preference only its form counts on one node. */
-static int preference_param(const search_request *r, qd_err *err)
+int qdi_search_preference(const search_request *r, qd_err *err)
 {
     static const char *const known[] = {"_shards", "_prefer_nodes", "_local", "_only_local",
                                         "_only_nodes"};
@@ -213,7 +212,7 @@ static int preference_param(const search_request *r, qd_err *err)
 int qdi_search_params(search_request *r, qd_err *err)
 {
     int rc = numbers(r, err);
-    if (!rc) rc = preference_param(r, err);
+    if (!rc) rc = qdi_search_preference(r, err);
     if (!rc) rc = total_param(r, err);
     if (!rc) rc = bools(r, err);
     if (!rc) rc = qdi_search_type(qd_param(r->q, "search_type"), &r->dfs, err);
@@ -278,7 +277,7 @@ int qdi_search_validate(const search_request *r, qd_err *err)
             "Validation Failed: 1: [stored_fields] cannot be disabled if [_source] is "
             "requested;");
     }
-    if (r->has_slice && !r->scroll_ms) {
+    if (r->has_slice && !r->scroll_ms && !r->pit.n) {
         return qd_err_set(err, QD_E_VALIDATION,
                           "Validation Failed: 1: [slice] can only be used with [scroll] or "
                           "[point-in-time] requests;");
@@ -288,5 +287,6 @@ int qdi_search_validate(const search_request *r, qd_err *err)
                           "Validation Failed: 1: `from` parameter must be set to 0 when "
                           "`search_after` is used.;");
     }
+    if (r->pit.n) return qdi_search_pit_check(r, err);
     return r->scroll_ms ? scroll_rules(r, err) : 0;
 }

@@ -24,6 +24,17 @@ static int part_indices(const search_run *x, search_shard *const *shards, uint32
     return 0;
 }
 
+/* The context of the node that a shard of a point in time is asked for at. */
+static const uint8_t *pit_context(const search_id *id, const search_shard *s)
+{
+    for (uint32_t i = 0; i < id->nnodes && s->copies; i++) {
+        if (qd_str_eq(id->nodes[i].node, s->copies->nodes[s->copies->at])) {
+            return id->nodes[i].context;
+        }
+    }
+    return NULL;
+}
+
 int qdi_part_make(search_run *x, search_shard *const *shards, uint32_t n, search_part *out,
                   qd_err *err)
 {
@@ -43,12 +54,18 @@ int qdi_part_make(search_run *x, search_shard *const *shards, uint32_t n, search
         .total = r->total,
         .has_min_score = r->has_min_score,
         .min_score = r->min_score,
-        .alone = n == x->nshards && !x->scroll,
+        .alone = n == x->nshards && !x->scroll && !x->opens_pit,
         .keep_ms = r->scroll_ms ? r->scroll_ms
                                 : qd_config_ms(x->a->config, QD_SET_SEARCH_DEFAULT_KEEP_ALIVE),
         .scroll = x->scroll,
         .lookups = r->lookups,
+        .stats = x->dfs,
+        .nstats = x->ndfs,
+        .opens_pit = x->opens_pit,
+        .pit_keep_ms = r->pit_keep_ms,
     };
+    if (x->opens_pit) out->keep_ms = r->pit_keep_ms;
+    if (x->pit && n) out->context = pit_context(x->pit, shards[0]);
     return part_indices(x, shards, n, out, err);
 }
 

@@ -16,6 +16,9 @@
 
 #include "action/search_int.h"
 
+struct qd_writer;
+struct search_load;
+
 #define SEARCH_CONTEXT_ID 16u
 #define SEARCH_PART_SHARDS_MAX 65536u
 
@@ -59,6 +62,8 @@ typedef struct search_part {
     bool alone; /* these are all shards of the search: what will be shown is fetched at once */
     int64_t keep_ms;
     bool scroll;            /* keep what the next page needs */
+    bool opens_pit;         /* only open searchers, and keep them */
+    int64_t pit_keep_ms;    /* with context: its time, if longer; 0: as it is */
     const uint8_t *context; /* a point in time whose searchers are used; NULL: the newest */
     search_part_index *indices;
     uint32_t nindices;
@@ -120,6 +125,8 @@ int qdi_context_take(qd_actions *a, const uint8_t id[SEARCH_CONTEXT_ID], search_
                      qd_err *err);
 /* Ends its use: its time begins anew, or, with drop, it ends. */
 void qdi_context_give_back(search_context *c, bool drop);
+/* Makes a context live as long as ms at least from its next return on. */
+void qdi_context_keep(search_context *c, int64_t ms);
 /* Ends contexts: the one of this id, or all of a kind (id NULL). Returns how many. */
 uint32_t qdi_context_drop(qd_actions *a, const uint8_t *id, search_context_kind kind);
 /* Calls fn for each context of a kind under the table's lock. */
@@ -137,6 +144,11 @@ int qdi_part_stats(search_run *x, const search_part *p, qd_err *err);
 /* --- a node's part -----------------------------------------------------------------------------
  */
 
+/* Makes a part ready to run: indices bound, shards found. Ended with qdi_node_done. [worker] */
+int qdi_node_begin(qd_actions *a, const search_part *p, qd_task *task, search_context **out,
+                   qd_err *err);
+/* Statistics of the query's terms over the shards of a part, in x's arena. [worker] */
+int qdi_part_dfs(search_run *x, search_stat **out, uint32_t *n, qd_err *err);
 /* Runs the query phase of a part: *out has a result for each of its shards, in use by the caller,
  * who ends it with qdi_node_done. A failure is one of the whole part. [worker] */
 int qdi_node_query(qd_actions *a, const search_part *p, qd_task *task, search_context **out,
@@ -171,6 +183,16 @@ typedef struct search_copies {
     uint32_t n, at;
 } search_copies;
 
+/* Figures of nodes for the choice, in a->search_nodes. */
+int qdi_search_nodes_open(qd_actions *a, qd_err *err);
+void qdi_search_nodes_close(qd_actions *a);
+/* A node is asked (by 1), or has answered (by -1). [any] */
+void qdi_copies_asked(qd_actions *a, qd_str node, int by);
+/* Is a shard of this number among those that "_shards:" of the preference names? */
+bool qdi_copies_shard_wanted(const search_run *x, uint32_t number);
+/* A node has answered after so long, telling its load; load NULL: it did not. [any] */
+void qdi_copies_told(qd_actions *a, qd_str node, uint64_t ns, const struct search_load *load);
+
 /* Chooses who searches a shard: s->shard when it is this node (and nobody else could), else
  * s->copies. The preference was checked by qdi_search_params. */
 int qdi_copies_choose(search_run *x, search_shard *s, qd_err *err);
@@ -193,7 +215,8 @@ typedef struct search_shape {
 /* Of a context; it borrows from it, but for what lies in arena. */
 int qdi_shape_of(const search_context *c, qd_arena *arena, search_shape *out, qd_err *err);
 
-/* A node that is asked for some shards of a search. */
+/* A node that is asked for some shards of a search; after a failure its shards may be asked for
+ * elsewhere: those are its that point to it. */
 typedef struct search_target {
     struct search_target *next;
     qd_str node; /* id */
@@ -203,7 +226,34 @@ typedef struct search_target {
     uint8_t context[SEARCH_CONTEXT_ID]; /* there */
     bool kept;                          /* it waits there under this id */
     search_context *here;               /* local: in use by this search */
+    int rc;                             /* the whole target failed */
+    qd_err err;
 } search_target;
+
+/* What is asked of other nodes at one time. */
+typedef struct search_questions search_questions;
+/* Begins to ask at most n nodes; the task's cancellation goes on to them. */
+int qdi_ask_begin(search_run *x, uint32_t n, search_questions **out, qd_err *err);
+/* Asks a target with a body, which is freed. A failure is told with the answer. */
+void qdi_ask(search_questions *q, search_target *t, uint32_t action, struct qd_writer *body);
+/* The version to encode for. */
+uint16_t qdi_ask_version(search_run *x, const search_target *t);
+/* Waits for all answers. */
+void qdi_ask_wait(search_questions *q);
+/* The answer of a target: its bytes, until qdi_ask_end; or an error. */
+int qdi_answer(search_questions *q, const search_target *t, qd_str *bytes, uint16_t *version,
+               qd_err *err);
+/* How long it took. */
+uint64_t qdi_answer_ns(const search_questions *q, const search_target *t);
+/* Frees questions and answers. NULL is fine. */
+void qdi_ask_end(search_questions *q);
+/* Tells a node that a context is of no more use; nobody waits for it. */
+void qdi_tell_free(qd_actions *a, const qd_state *s, qd_str node,
+                   const uint8_t context[SEARCH_CONTEXT_ID]);
+/* Ends the contexts of targets on other nodes, with kind: all of that kind there; *freed grows by
+ * what they ended. A node that does not answer has ended, or they end by themselves. */
+int qdi_ask_free(search_run *x, search_target *first, const search_context_kind *kind,
+                 uint32_t *freed, qd_err *err);
 
 /* Asks the nodes of all shards and runs those of this run; a shard that fails is asked for at its
  * next copy. Results stand in the shards. */
@@ -213,6 +263,16 @@ int qdi_targets_next(search_run *x, int64_t keep_ms, qd_err *err);
 /* Fetches the hits shown that targets hold into their shards' json. A shard that fails has rc and
  * err set. */
 int qdi_targets_fetch(search_run *x, qd_err *err);
+/* Marks shards where nothing can match as skipped, if that is worth the question. */
+int qdi_search_prefilter(search_run *x, qd_err *err);
+/* A node's part of that: an answer for each of its shards. */
+void qdi_part_match(search_run *x, struct qd_writer *w);
+/* Puts shards that other nodes are to search together by node, for a question before the search;
+ * *n: how many. They are not x's targets. */
+int qdi_targets_of_others(search_run *x, search_target **first, uint32_t *n, qd_err *err);
+/* Asks a target with the part that its shards are. */
+int qdi_ask_part(search_run *x, search_target *t, uint32_t action, search_questions *q,
+                 qd_err *err);
 /* Adds a target; *out is x's. */
 int qdi_target_add(search_run *x, qd_str node, uint32_t shards, search_target **out, qd_err *err);
 /* Ends the use of the targets' contexts, which go unless kept. Nothing when there are none. */
@@ -243,6 +303,13 @@ typedef struct search_id {
     search_part_index *indices; /* PIT */
     uint32_t nindices;
 } search_id;
+/* Ends the contexts that an id names, on their nodes; *freed grows by 1 when one was there. */
+int qdi_contexts_free(qd_request *q, const search_id *id, uint32_t *freed, qd_err *err);
+/* Ends all contexts of a kind on all nodes. */
+int qdi_contexts_free_all(qd_request *q, search_context_kind kind, uint32_t *freed, qd_err *err);
+/* Begins a search over a point in time: its indices, its shards, where they are. id is kept. */
+int qdi_search_begin_pit(search_run *x, search_request *r, qd_task *task, search_id *id,
+                         qd_err *err);
 /* The text of an id, in arena. */
 int qdi_search_id_write(const search_id *id, qd_arena *arena, qd_str *out, qd_err *err);
 /* Back; views into arena. QD_E_ARG: it is none of this kind. */

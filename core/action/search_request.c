@@ -367,8 +367,8 @@ static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *e
 static int refused(qd_json_reader *j, qd_str key, qd_err *err)
 {
     static const char *const features[] = {
-        "rescore", "suggest",       "collapse", "script_fields", "runtime_mappings", "knn",
-        "pit",     "point_in_time", "ext",      "rank",          "retriever",        "derived"};
+        "rescore", "suggest", "collapse", "script_fields", "runtime_mappings",
+        "knn",     "ext",     "rank",     "retriever",     "derived"};
     for (size_t i = 0; i < QD_COUNT_OF(features); i++) {
         if (qd_str_is(key, features[i])) {
             qd_str raw = {NULL, 0};
@@ -397,6 +397,11 @@ static int member(search_request *r, qd_json_reader *j, qd_str key, qd_err *err)
     int rc = !object && !array ? scalar(r, j, key, err) : 1;
     if (rc == 1) rc = tree_part(r, j, key, err);
     if (rc == 1 && object && qd_str_is(key, "slice")) rc = slice_value(r, j, err);
+    if (rc == 1 && object && (qd_str_is(key, "pit") || qd_str_is(key, "point_in_time"))) {
+        qd_json_node *n;
+        rc = value(r, j, &n, err);
+        if (!rc) rc = qdi_search_pit_parse(r, n, err);
+    }
     if (rc == 1 && (object || array) && qd_str_is(key, "indices_boost")) {
         rc = boosts_value(r, j, err);
     }

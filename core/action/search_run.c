@@ -256,7 +256,8 @@ static int take_shards(search_run *x, qd_str routing, qd_err *err)
     for (uint32_t i = 0; i < x->nindices; i++) {
         search_index *ix = &x->indices[i];
         for (uint32_t k = 0; k < ix->meta->shards; k++) {
-            if (routed(ix, k, routing)) init_shard(x, &x->shards[x->nshards++], ix, k);
+            if (routed(ix, k, routing) && qdi_copies_shard_wanted(x, k))
+                init_shard(x, &x->shards[x->nshards++], ix, k);
         }
     }
     qsort(x->shards, x->nshards, sizeof *x->shards, by_number);
@@ -315,6 +316,93 @@ int qdi_search_begin(search_run *x, search_request *r, qd_task *task, qd_str exp
         if (!ix->rc) ix->rc = bind(x, ix, &ix->err);
     }
     return rc ? rc : take_shards(x, routing, err);
+}
+
+/* --- a point in time --- */
+
+static int pit_indices(search_run *x, const search_id *id, qd_err *err)
+{
+    for (uint32_t i = 0; i < id->nindices; i++) {
+        const search_part_index *p = &id->indices[i];
+        const qd_index_meta *m = qd_state_index(x->state, p->name);
+        if (!m || !qd_str_is(p->uuid, m->uuid)) {
+            int rc =
+                qd_err_set(err, QD_E_INDEX_NOT_FOUND, "no such index [%.*s]", QD_STR_ARG(p->name));
+            qd_err_detail_str(err, "index", p->name);
+            return rc;
+        }
+        search_index *ix = &x->indices[x->nindices++];
+        ix->meta = m;
+        ix->filter = p->filter;
+        qd_err_init(&ix->err);
+        int rc = check_blocks(m, err);
+        if (rc) return rc;
+        ix->rc = bind(x, ix, &ix->err);
+    }
+    return 0;
+}
+
+/* This node's shards use the searchers of the context right away. */
+static void own_searchers(search_run *x, const search_id_node *n)
+{
+    search_context *pit;
+    qd_err err;
+    qd_err_init(&err);
+    int rc = qdi_context_take(x->a, n->context, &pit, &err);
+    for (uint32_t i = 0; i < x->nshards; i++) {
+        search_shard *s = &x->shards[i];
+        if (!s->copies || !qd_str_eq(s->copies->nodes[0], x->a->node_id)) continue;
+        for (uint32_t k = 0; k < (rc ? 0 : pit->x.nshards) && !s->searcher; k++) {
+            const search_shard *o = &pit->x.shards[k];
+            bool same = o->number == s->number && o->searcher && o->index->meta &&
+                        strcmp(o->index->meta->uuid, s->index->meta->uuid) == 0;
+            if (same) s->searcher = qd_searcher_ref(o->searcher);
+            if (same) s->shard = qd_shard_ref(o->shard);
+        }
+        if (s->searcher) continue;
+        s->skipped = true;
+        s->rc = qd_err_set(&s->err, QD_E_SEARCH_CONTEXT_MISSING,
+                           "No search context found for shard [%u] of [%.*s]", s->number,
+                           QD_STR_ARG(s->index->meta->name));
+    }
+    if (!rc) qdi_context_keep(pit, x->r->pit_keep_ms);
+    if (!rc) qdi_context_give_back(pit, false);
+    qd_err_fini(&err);
+}
+
+static int pit_shards(search_run *x, const search_id *id, qd_err *err)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < id->nnodes; i++) n += id->nodes[i].nshards;
+    x->shards = qd_arena_calloc(x->arena, (n + 1ul) * sizeof *x->shards);
+    search_copies *c = qd_arena_calloc(x->arena, (id->nnodes + 1ul) * sizeof *c);
+    if (!x->shards || !c) return qd_err_nomem(err, "point in time");
+    for (uint32_t i = 0; i < id->nnodes; i++) {
+        c[i] = (search_copies){&id->nodes[i].node, 1, 0};
+        for (uint32_t k = 0; k < id->nodes[i].nshards; k++) {
+            const search_part_shard *of = &id->nodes[i].shards[k];
+            search_index *ix = &x->indices[of->index];
+            if (of->number >= ix->meta->shards) return qd_err_set(err, QD_E_ARG, "invalid id");
+            init_shard(x, &x->shards[x->nshards], ix, of->number);
+            x->shards[x->nshards++].copies = &c[i];
+        }
+    }
+    qsort(x->shards, x->nshards, sizeof *x->shards, by_number);
+    for (uint32_t i = 0; i < x->nshards; i++) x->shards[i].place = i;
+    for (uint32_t i = 0; i < id->nnodes; i++) {
+        if (qd_str_eq(id->nodes[i].node, x->a->node_id)) own_searchers(x, &id->nodes[i]);
+    }
+    return 0;
+}
+
+int qdi_search_begin_pit(search_run *x, search_request *r, qd_task *task, search_id *id,
+                         qd_err *err)
+{
+    init_run(x, r, task);
+    x->pit = id;
+    int rc = open_run(x, id->nindices, err);
+    if (!rc) rc = pit_indices(x, id, err);
+    return rc ? rc : pit_shards(x, id, err);
 }
 
 /* --- a node's part --- */

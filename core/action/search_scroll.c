@@ -172,17 +172,9 @@ int qdi_api_scroll(qd_request *q, qd_response *r, qd_err *err)
 static int clear_one(qd_request *q, qd_str text, uint32_t *freed, qd_err *err)
 {
     search_id id;
-    if (qd_str_is(text, "_all")) {
-        *freed += qdi_context_drop(q->a, NULL, SEARCH_CONTEXT_SCROLL);
-        return 0;
-    }
+    if (qd_str_is(text, "_all")) return qdi_contexts_free_all(q, SEARCH_CONTEXT_SCROLL, freed, err);
     int rc = qdi_search_id_read(text, SEARCH_CONTEXT_SCROLL, q->arena, &id, err);
-    bool any = false;
-    for (uint32_t i = 0; i < id.nnodes && !rc; i++) {
-        any |= qdi_context_drop(q->a, id.nodes[i].context, SEARCH_CONTEXT_SCROLL) > 0;
-    }
-    *freed += any;
-    return rc;
+    return rc ? rc : qdi_contexts_free(q, &id, freed, err);
 }
 
 int qdi_api_clear_scroll(qd_request *q, qd_response *r, qd_err *err)

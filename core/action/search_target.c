@@ -2,8 +2,12 @@
  * search_target.c: the coordinating part of a search: nodes are asked for shards, this one by a
  * call, others over the transport (search_remote.c); what fails is asked for at another copy.
  */
-#include "action/search_part_int.h"
+#include "action/search_wire_int.h"
 #include "base/str.h"
+#include "rpc/rpc.h"
+#include <math.h>
+
+#define MESSAGE_MAX ((size_t)256 << 20)
 
 int qdi_target_add(search_run *x, qd_str node, uint32_t shards, search_target **out, qd_err *err)
 {
@@ -12,6 +16,7 @@ int qdi_target_add(search_run *x, qd_str node, uint32_t shards, search_target **
     if (!t || !t->shards) return qd_err_nomem(err, "nodes of a search");
     t->node = node;
     t->local = qd_str_eq(node, x->a->node_id);
+    qd_err_init(&t->err);
     search_target **end = &x->targets; /* in the order in which they were asked */
     while (*end) end = &(*end)->next;
     *end = t;
@@ -21,9 +26,23 @@ int qdi_target_add(search_run *x, qd_str node, uint32_t shards, search_target **
 
 /* --- results --- */
 
-static void fail_shard(search_shard *s, int rc, const qd_err *err)
+static void clear_result(search_shard *s)
 {
     qd_err_fini(&s->err);
+    if (s->aggs) qd_aggs_partial_free(s->aggs);
+    s->aggs = NULL;
+    s->rc = 0;
+    s->hits = NULL;
+    s->json = NULL;
+    s->nhits = 0;
+    s->total = 0;
+    s->total_lower_bound = s->timed_out = s->terminated_early = false;
+    s->max_score = NAN;
+}
+
+static void fail_shard(search_shard *s, int rc, const qd_err *err)
+{
+    clear_result(s);
     qd_err_copy(&s->err, err);
     s->rc = rc;
 }
@@ -31,14 +50,16 @@ static void fail_shard(search_shard *s, int rc, const qd_err *err)
 /* A failure of the whole target is one of each of its shards. */
 static void fail_target(search_target *t, int rc, const qd_err *err)
 {
-    for (uint32_t i = 0; i < t->n; i++) fail_shard(t->shards[i], rc, err);
+    for (uint32_t i = 0; i < t->n; i++) {
+        if (t->shards[i]->target == t) fail_shard(t->shards[i], rc, err);
+    }
 }
 
 /* Takes over what a context of this node found. Hits are copied: merging may change their values.
  */
 static int take_result(search_shard *to, search_shard *from, uint32_t nkeys)
 {
-    qd_err_fini(&to->err);
+    clear_result(to);
     qd_err_copy(&to->err, &from->err);
     to->rc = from->rc;
     to->total = from->total;
@@ -69,9 +90,8 @@ static void take_results(search_target *t, search_context *c)
     t->kept = c->listed;
     for (uint32_t i = 0; i < t->n; i++) {
         search_shard *s = t->shards[i];
-        s->target = t;
         if (!take_result(s, &c->x.shards[i], s->index->sort.n)) continue;
-        qd_err_fini(&s->err);
+        clear_result(s);
         s->rc = qd_err_nomem(&s->err, "hits");
     }
 }
@@ -86,7 +106,8 @@ static void query_here(search_run *x, search_target *t)
     qd_err_init(&err);
     int rc = qdi_part_make(x, t->shards, t->n, &p, &err);
     if (!rc) rc = qdi_node_query(x->a, &p, x->task, &c, &err);
-    if (!rc && x->scroll && (rc = qdi_context_add(c, &err))) qdi_node_done(c, false);
+    bool kept = x->scroll || x->opens_pit;
+    if (!rc && kept && (rc = qdi_context_add(c, &err))) qdi_node_done(c, false);
     if (rc) {
         fail_target(t, rc, &err);
     } else {
@@ -95,9 +116,72 @@ static void query_here(search_run *x, search_target *t)
     qd_err_fini(&err);
 }
 
+int qdi_ask_part(search_run *x, search_target *t, uint32_t action, search_questions *q, qd_err *err)
+{
+    search_part p;
+    qd_writer w;
+    int rc = qdi_part_make(x, t->shards, t->n, &p, err);
+    if (rc) return rc;
+    qd_writer_init(&w, x->a->account, MESSAGE_MAX, qdi_ask_version(x, t));
+    qdi_part_write(&p, &w);
+    qdi_ask(q, t, action, &w);
+    return 0;
+}
+
+int qdi_targets_of_others(search_run *x, search_target **first, uint32_t *n, qd_err *err)
+{
+    search_target *before = x->targets;
+    int rc = 0;
+    x->targets = NULL; /* these are of the one question alone */
+    for (uint32_t i = 0; i < x->nshards && !rc; i++) {
+        search_shard *s = &x->shards[i];
+        if (!s->copies || s->skipped || s->index->rc || s->shard) continue;
+        qd_str node = s->copies->nodes[s->copies->at];
+        search_target *t = x->targets;
+        while (t && !qd_str_eq(t->node, node)) t = t->next;
+        if (!t) {
+            rc = qdi_target_add(x, node, x->nshards, &t, err);
+            *n += !rc;
+        }
+        if (!rc) t->shards[t->n++] = s;
+    }
+    *first = x->targets;
+    x->targets = before;
+    return rc;
+}
+
+/* Asks another node; a failure comes with its answer. */
+static void query_there(search_run *x, search_target *t, search_questions *q)
+{
+    t->rc = qdi_ask_part(x, t, QD_ACTION_SEARCH_QUERY, q, &t->err);
+    if (!t->rc) qdi_copies_asked(x->a, t->node, 1);
+}
+
+static void take_answer(search_run *x, search_target *t, search_questions *q)
+{
+    qd_str bytes;
+    uint16_t version;
+    search_load load = {0};
+    if (t->rc) { /* it was not asked */
+        fail_target(t, t->rc, &t->err);
+        return;
+    }
+    int rc = qdi_answer(q, t, &bytes, &version, &t->err);
+    qdi_copies_asked(x->a, t->node, -1);
+    if (!rc) {
+        qd_body_reader r;
+        qd_body_reader_init(&r, bytes, "answer to a search", version);
+        rc = qdi_results_read(&r, t, &load, &t->err);
+    }
+    if (rc) fail_target(t, rc, &t->err);
+    t->rc = rc;
+    qdi_copies_told(x->a, t->node, qdi_answer_ns(q, t), rc ? NULL : &load);
+}
+
 typedef struct own_shards {
     search_run *x;
     search_shard **at;
+    uint32_t n;
 } own_shards;
 
 static void run_own(void *arg, uint32_t i)
@@ -115,51 +199,126 @@ static void run_any(void *arg, uint32_t i)
 /* The node that a shard is asked for at; empty: this run searches it itself. */
 static qd_str node_of(const search_run *x, const search_shard *s)
 {
-    if (s->copies) return s->copies->nodes[s->copies->at];
-    return x->scroll ? x->a->node_id : (qd_str){"", 0};
+    qd_str node = s->copies ? s->copies->nodes[s->copies->at] : x->a->node_id;
+    return !x->scroll && !x->opens_pit && qd_str_eq(node, x->a->node_id) ? (qd_str){"", 0} : node;
 }
 
-static int put_in_target(search_run *x, search_target **last, search_shard *s, qd_str node,
-                         qd_err *err)
+/* One round: shards that have no result yet, each at its present copy. */
+typedef struct ask_round {
+    search_run *x;
+    own_shards own;
+    search_target *first; /* of this round, in x->targets */
+    uint32_t remote;
+} ask_round;
+
+static int put_in_target(ask_round *k, search_shard *s, qd_str node, qd_err *err)
 {
-    search_target *t = last ? *last : x->targets;
+    search_target *t = k->first;
     while (t && !qd_str_eq(t->node, node)) t = t->next;
-    int rc = t ? 0 : qdi_target_add(x, node, x->nshards, &t, err);
+    int rc = t ? 0 : qdi_target_add(k->x, node, k->x->nshards, &t, err);
     if (rc) return rc;
+    if (!k->first) k->first = t;
+    if (!t->n) k->remote += !t->local;
     t->shards[t->n++] = s;
+    s->target = t;
     return 0;
+}
+
+static int put(ask_round *k, search_shard *s, qd_err *err)
+{
+    qd_str node = node_of(k->x, s);
+    s->target = NULL;
+    if (s->index->rc || !node.n) {
+        if (!s->shard) s->shard = qd_shards_get(k->x->a->shards, s->index->meta->uuid, s->number);
+        k->own.at[k->own.n++] = s;
+        return 0;
+    }
+    return put_in_target(k, s, node, err);
+}
+
+static int run_round(ask_round *k, qd_err *err)
+{
+    search_questions *q = NULL;
+    int rc = k->remote ? qdi_ask_begin(k->x, k->remote, &q, err) : 0;
+    if (rc) return rc;
+    for (search_target *t = k->first; t; t = t->next) {
+        if (!t->local) query_there(k->x, t, q);
+    }
+    uint64_t begun = qd_env_mono_ns(k->x->a->env);
+    qdi_search_fan(k->x->a, k->own.n, run_own, &k->own);
+    if (k->own.n) {
+        uint64_t ns = qd_env_mono_ns(k->x->a->env) - begun;
+        qdi_copies_told(k->x->a, k->x->a->node_id, ns, &(search_load){ns, 0});
+    }
+    for (search_target *t = k->first; t; t = t->next) {
+        if (t->local) query_here(k->x, t);
+    }
+    if (q) qdi_ask_wait(q);
+    for (search_target *t = k->first; t; t = t->next) {
+        if (!t->local) take_answer(k->x, t, q);
+    }
+    qdi_ask_end(q);
+    return 0;
+}
+
+/* Would another copy do better? Not what the request itself is refused for. */
+static bool another_may(const search_run *x, const search_shard *s)
+{
+    if (!s->rc || s->index->rc || !s->copies || s->copies->at + 1 >= s->copies->n) return false;
+    if (s->rc == QD_E_CANCELLED || qd_task_stopped(x->task)) return false;
+    /* what a context keeps for the next pages is not searched elsewhere as well */
+    if ((x->scroll || x->opens_pit) && s->target && !s->target->rc) return false;
+    int status = qd_err_status(&s->err);
+    return status >= 500 || status == 429 || s->rc == QD_E_NO_SHARD;
+}
+
+static void leave_copy(search_shard *s)
+{
+    clear_result(s);
+    qd_arena_reset(&s->arena); /* plans hold the searcher */
+    qd_searcher_unref(s->searcher);
+    s->searcher = NULL;
+    s->copies->at++;
 }
 
 int qdi_targets_query(search_run *x, qd_err *err)
 {
-    own_shards own = {x, NULL};
-    uint32_t n = 0;
+    ask_round k = {.x = x};
     bool asks = false;
-    for (uint32_t i = 0; i < x->nshards && !asks; i++) asks = node_of(x, &x->shards[i]).n > 0;
+    for (uint32_t i = 0; i < x->nshards && !asks; i++) {
+        asks = x->shards[i].skipped || node_of(x, &x->shards[i]).n > 0;
+    }
     if (!asks) { /* the common case on one node */
         qdi_search_fan(x->a, x->nshards, run_any, x);
         return 0;
     }
-    own.at = qd_arena_alloc(x->arena, (x->nshards + 1ul) * sizeof(search_shard *));
-    if (!own.at) return qd_err_nomem(err, "shards of a search");
-    for (uint32_t i = 0; i < x->nshards; i++) {
+    k.own.x = x;
+    k.own.at = qd_arena_alloc(x->arena, (x->nshards + 1ul) * sizeof(search_shard *));
+    if (!k.own.at) return qd_err_nomem(err, "shards of a search");
+    int rc = 0;
+    for (uint32_t i = 0; i < x->nshards && !rc; i++) {
         search_shard *s = &x->shards[i];
-        qd_str node = node_of(x, s);
-        if (s->index->rc || s->skipped || !node.n) {
-            own.at[n++] = s;
-            continue;
-        }
-        int rc = put_in_target(x, NULL, s, node, err);
-        if (rc) return rc;
+        s->max_score = NAN;
+        if (!s->skipped) rc = put(&k, s, err);
     }
-    qdi_search_fan(x->a, n, run_own, &own);
-    for (search_target *t = x->targets; t; t = t->next) query_here(x, t);
-    return 0;
+    while (!rc && (k.own.n || k.first)) {
+        rc = run_round(&k, err);
+        k.own.n = k.remote = 0;
+        k.first = NULL;
+        for (uint32_t i = 0; i < x->nshards && !rc; i++) {
+            search_shard *s = &x->shards[i];
+            if (s->skipped || !another_may(x, s)) continue;
+            leave_copy(s);
+            rc = put(&k, s, err);
+        }
+    }
+    return rc;
 }
 
 int qdi_search_query_phase(search_run *x, qd_err *err)
 {
     int rc = x->r->dfs && !x->stats && x->nshards > 1 ? qdi_search_dfs(x, err) : 0;
+    if (!rc) rc = qdi_search_prefilter(x, err);
     if (!rc) rc = qdi_targets_query(x, err);
     return rc ? rc : qdi_search_merge(x, err);
 }
@@ -256,38 +415,78 @@ static int take_indices(search_run *x, search_target *t, const search_shape *sha
     return 0;
 }
 
+/* Takes over the page of a context; results[i]: of its shard i. */
+static int take_page(search_run *x, search_target *t, const search_shape *shape, qd_err *err)
+{
+    if (shape->nshards != t->n) return qd_err_set(err, QD_E_ARG, "Cannot parse scroll id");
+    return take_indices(x, t, shape, err);
+}
+
 static void next_here(search_run *x, search_target *t, int64_t keep_ms)
 {
     search_context *c;
     search_shape shape;
-    qd_err err;
-    qd_err_init(&err);
-    int rc = qdi_node_next(x->a, t->context, keep_ms, x->task, &c, &err);
-    if (!rc && c->part.nshards != t->n) {
-        qdi_node_done(c, true);
-        rc = qd_err_set(&err, QD_E_ARG, "Cannot parse scroll id");
-    }
-    if (!rc) {
+    t->rc = qdi_node_next(x->a, t->context, keep_ms, x->task, &c, &t->err);
+    if (!t->rc) {
         t->here = c;
-        rc = qdi_shape_of(c, x->arena, &shape, &err);
-        if (!rc) rc = take_indices(x, t, &shape, &err);
+        t->kept = true;
+        t->rc = qdi_shape_of(c, x->arena, &shape, &t->err);
     }
-    for (uint32_t i = 0; i < t->n; i++) {
+    if (!t->rc) t->rc = take_page(x, t, &shape, &t->err);
+    for (uint32_t i = 0; i < t->n && !t->rc; i++) {
         search_shard *s = t->shards[i];
-        s->target = t;
-        if (rc) {
-            fail_shard(s, rc, &err);
-        } else if (!s->rc && take_result(s, &c->x.shards[i], s->index->sort.n)) {
+        if (!s->rc && take_result(s, &c->x.shards[i], s->index->sort.n)) {
             s->rc = qd_err_nomem(&s->err, "hits");
         }
     }
-    qd_err_fini(&err);
+    if (t->rc) fail_target(t, t->rc, &t->err);
+}
+
+static void ask_next(search_run *x, search_target *t, int64_t keep_ms, search_questions *q)
+{
+    qd_writer w;
+    qd_writer_init(&w, x->a->account, MESSAGE_MAX, qdi_ask_version(x, t));
+    qd_write_raw(&w, t->context, SEARCH_CONTEXT_ID);
+    qd_write_varint(&w, keep_ms > 0 ? (uint64_t)keep_ms : 0);
+    qdi_ask(q, t, QD_ACTION_SEARCH_NEXT, &w);
+}
+
+static void take_next(search_run *x, search_target *t, search_questions *q)
+{
+    qd_str bytes;
+    uint16_t version;
+    search_load load;
+    search_shape shape;
+    t->rc = qdi_answer(q, t, &bytes, &version, &t->err);
+    if (!t->rc) {
+        qd_body_reader r;
+        qd_body_reader_init(&r, bytes, "page of a scroll", version);
+        qdi_shape_read(&r, x->arena, &shape);
+        t->rc = qd_body_reader_check(&r, &t->err);
+        if (!t->rc) t->rc = take_page(x, t, &shape, &t->err);
+        if (!t->rc) t->rc = qdi_results_read(&r, t, &load, &t->err);
+    }
+    if (t->rc) fail_target(t, t->rc, &t->err);
 }
 
 int qdi_targets_next(search_run *x, int64_t keep_ms, qd_err *err)
 {
-    (void)err;
-    for (search_target *t = x->targets; t; t = t->next) next_here(x, t, keep_ms);
+    search_questions *q = NULL;
+    uint32_t n = 0;
+    for (search_target *t = x->targets; t; t = t->next) n += !t->local;
+    int rc = n ? qdi_ask_begin(x, n, &q, err) : 0;
+    if (rc) return rc;
+    for (search_target *t = x->targets; t; t = t->next) {
+        if (!t->local) ask_next(x, t, keep_ms, q);
+    }
+    for (search_target *t = x->targets; t; t = t->next) {
+        if (t->local) next_here(x, t, keep_ms);
+    }
+    if (q) qdi_ask_wait(q);
+    for (search_target *t = x->targets; t; t = t->next) {
+        if (!t->local) take_next(x, t, q);
+    }
+    qdi_ask_end(q);
     return 0;
 }
 
@@ -345,31 +544,95 @@ static void take_picks(pick_list *l)
     }
 }
 
+static void fail_picks(pick_list *l, int rc, const qd_err *err)
+{
+    for (uint32_t i = 0; i < l->n; i++) {
+        qd_err_fini(&l->picks[i].err);
+        qd_err_copy(&l->picks[i].err, err);
+        l->picks[i].rc = rc;
+    }
+}
+
+static void ask_picks(search_run *x, search_target *t, const pick_list *l, search_questions *q)
+{
+    qd_writer w;
+    qd_writer_init(&w, x->a->account, MESSAGE_MAX, qdi_ask_version(x, t));
+    qd_write_raw(&w, t->context, SEARCH_CONTEXT_ID);
+    qdi_picks_write(l->picks, l->n, &w);
+    qdi_ask(q, t, QD_ACTION_SEARCH_FETCH, &w);
+}
+
+static void read_picks(search_run *x, search_target *t, pick_list *l, search_questions *q)
+{
+    qd_str bytes;
+    uint16_t version;
+    qd_err err;
+    qd_err_init(&err);
+    int rc = qdi_answer(q, t, &bytes, &version, &err);
+    if (!rc) {
+        qd_body_reader r;
+        qd_body_reader_init(&r, bytes, "hits of a search", version);
+        qdi_picked_read(&r, x->arena, l->picks, l->n);
+        rc = qd_body_reader_check(&r, &err);
+    }
+    if (rc) fail_picks(l, rc, &err);
+    if (!x->scroll) t->kept = false; /* its node lets it go with the fetch */
+    qd_err_fini(&err);
+}
+
+static int fetch(search_run *x, pick_list *lists, uint32_t remote, qd_err *err)
+{
+    search_questions *q = NULL;
+    pick_list *l = lists;
+    int rc = remote ? qdi_ask_begin(x, remote, &q, err) : 0;
+    if (rc) return rc;
+    for (search_target *t = x->targets; t; t = t->next, l++) {
+        if (l->n && !t->local) ask_picks(x, t, l, q);
+    }
+    l = lists;
+    for (search_target *t = x->targets; t; t = t->next, l++) {
+        if (l->n && t->local) qdi_node_fetch(t->here, l->picks, l->n, x->arena, x->task);
+    }
+    if (q) qdi_ask_wait(q);
+    l = lists;
+    for (search_target *t = x->targets; t; t = t->next, l++) {
+        if (l->n && !t->local) read_picks(x, t, l, q);
+        take_picks(l);
+    }
+    qdi_ask_end(q);
+    return 0;
+}
+
 int qdi_targets_fetch(search_run *x, qd_err *err)
 {
-    uint32_t *count =
-        x->targets ? qd_arena_calloc(x->arena, (x->nshards + 1ul) * sizeof *count) : NULL;
+    uint32_t targets = 0, remote = 0, at = 0;
     int rc = 0;
     if (!x->targets) return 0;
-    if (!count) return qd_err_nomem(err, "hits");
+    for (const search_target *t = x->targets; t; t = t->next) targets++;
+    uint32_t *count = qd_arena_calloc(x->arena, (x->nshards + 1ul) * sizeof *count);
+    pick_list *lists = qd_arena_calloc(x->arena, (targets + 1ul) * sizeof *lists);
+    if (!count || !lists) return qd_err_nomem(err, "hits");
     for (uint32_t i = 0; i < x->nrefs; i++) {
         count[x->refs[i].shard - x->shards] += wanted(&x->refs[i]);
     }
-    for (search_target *t = x->targets; t && !rc; t = t->next) {
-        pick_list l = {0};
-        rc = list_picks(x, t, count, &l, err);
-        if (rc || !l.n) continue;
-        for (uint32_t i = 0; i < l.n; i++) qd_err_init(&l.picks[i].err);
-        qdi_node_fetch(t->here, l.picks, l.n, x->arena, x->task);
-        take_picks(&l);
+    for (search_target *t = x->targets; t && !rc; t = t->next, at++) {
+        rc = list_picks(x, t, count, &lists[at], err);
+        for (uint32_t i = 0; i < lists[at].n; i++) qd_err_init(&lists[at].picks[i].err);
+        remote += lists[at].n && !t->local;
     }
-    return rc;
+    return rc ? rc : fetch(x, lists, remote, err);
 }
 
 void qdi_targets_end(search_run *x, bool keep)
 {
     for (search_target *t = x->targets; t; t = t->next) {
-        if (t->here) qdi_node_done(t->here, keep);
+        if (t->here) {
+            qdi_node_done(t->here, keep);
+        } else if (t->kept && !keep && !t->local) {
+            qdi_tell_free(x->a, x->state, t->node, t->context);
+        }
         t->here = NULL;
+        t->kept = false;
+        qd_err_fini(&t->err);
     }
 }

@@ -60,12 +60,16 @@ static void write_failures(const search_run *x, qd_json_writer *w)
 void qdi_search_shards_write(const search_run *x, qd_json_writer *w)
 {
     bool causes = false;
-    for (uint32_t i = 0; i < x->nshards; i++) causes |= has_cause(&x->shards[i]);
+    uint32_t skipped = 0;
+    for (uint32_t i = 0; i < x->nshards; i++) {
+        causes |= has_cause(&x->shards[i]);
+        skipped += x->shards[i].skipped && !x->shards[i].rc;
+    }
     qd_json_key_c(w, "_shards");
     qd_json_object(w);
     qd_json_field_int(w, "total", x->nshards);
     qd_json_field_int(w, "successful", x->nshards - x->failed);
-    qd_json_field_int(w, "skipped", 0);
+    qd_json_field_int(w, "skipped", skipped);
     qd_json_field_int(w, "failed", x->failed);
     if (causes) {
         qd_json_key_c(w, "failures");

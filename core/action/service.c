@@ -165,11 +165,23 @@ static void run_fiber(void *arg)
     run_whole(arg);
 }
 
-/* Reads of a tier that cannot be mapped wait: what reads does so without its worker. */
+/* Are there other nodes, whose answers may be waited for? */
+static bool has_peers(void)
+{
+    if (!bound->rpc) return false;
+    qd_state *s = qd_cluster_state(bound->cluster);
+    bool peers = s->nnodes > 1;
+    qd_state_unref(s);
+    return peers;
+}
+
+/* Reads of a tier that cannot be mapped wait, and so does what asks other nodes: without its
+ * worker, or workers that wait for one another would end all work. */
 static bool waits(const qd_api *api)
 {
-    if (!bound->store || (qd_store_caps(bound->store) & QD_STORE_MMAP)) return false;
-    return strcmp(api->pool, "search") == 0 || strcmp(api->pool, "get") == 0;
+    bool maps = !bound->store || (qd_store_caps(bound->store) & QD_STORE_MMAP);
+    if (strcmp(api->pool, "search") != 0 && strcmp(api->pool, "get") != 0) return false;
+    return !maps || has_peers();
 }
 
 static void run_on_fiber(qd_work *work)

@@ -69,6 +69,9 @@ bool qd_aggs_empty(const qd_aggs *a);
 bool qd_aggs_needs_scores(const qd_aggs *a);
 /* Does some filter or date expression depend on the clock (results must not be cached)? [any] */
 bool qd_aggs_uses_now(const qd_aggs *a);
+/* Does some aggregation look at more than what the query matches (global, terms of min_doc_count 0)?
+ * Then no shard may be left out. [any] */
+bool qd_aggs_visits_all(const qd_aggs *a);
 /* Is there a global aggregation? It sees all documents: see qd_aggs_shard_run_global. [any] */
 bool qd_aggs_has_global(const qd_aggs *a);
 

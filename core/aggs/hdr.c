@@ -102,6 +102,22 @@ static void sift(qdi_hdr_cell *at, uint32_t i, uint32_t n)
     }
 }
 
+bool qdi_aggs_hdr_load(qdi_hdr *h, uint32_t n)
+{
+    h->n = h->cap = n;
+    h->settled = true;
+    for (uint32_t i = 0; i < n; i++) {
+        const qdi_hdr_cell *c = &h->at[i];
+        int64_t e = c->key == ZERO ? 0 : exponent_of(h, c->key);
+        if (!c->n || c->n > UINT64_MAX - h->total || (i && c->key <= h->at[i - 1].key))
+            return false;
+        if (e < -1100 || e > 1024) return false; /* of no double */
+        if (c->key != ZERO && e < h->least) h->least = (int32_t)e;
+        h->total += c->n;
+    }
+    return true;
+}
+
 qdi_hdr *qdi_aggs_hdr_copy(const qdi_hdr *h, qd_arena *arena)
 {
     qdi_hdr *o = qd_arena_alloc(arena, sizeof *o);

@@ -31,6 +31,9 @@ int qdi_aggs_hdr_add(qdi_hdr *h, double v, qd_account *account);
 int qdi_aggs_hdr_merge(qdi_hdr *to, const qdi_hdr *from, qd_account *account);
 /* A settled copy in the arena; NULL when out of memory. */
 qdi_hdr *qdi_aggs_hdr_copy(const qdi_hdr *h, qd_arena *arena);
+/* Makes it settled over n cells that stand in h->at: false when they are not ascending, or hold
+ * something impossible. */
+bool qdi_aggs_hdr_load(qdi_hdr *h, uint32_t n);
 /* The value at percentile p (0 to 100); NAN when empty. Settled. */
 double qdi_aggs_hdr_value(const qdi_hdr *h, double p);
 /* The percentage of values at or below v; NAN when empty. Settled. */

@@ -151,6 +151,29 @@ qdi_hll *qdi_aggs_hll_copy(const qdi_hll *h, qd_arena *arena)
     return o;
 }
 
+bool qdi_aggs_hll_load(qdi_hll *h, uint8_t p, qd_str registers, uint32_t *encodings, uint32_t n,
+                       qd_arena *arena)
+{
+    *h = (qdi_hll){.p = p, .borrowed = true};
+    if (registers.p) {
+        for (size_t i = 0; i < registers.n; i++)
+            if ((uint8_t)registers.p[i] > 64 - p + 1) return false;
+        h->registers = qd_arena_alloc(arena, registers.n);
+        if (h->registers) memcpy(h->registers, registers.p, registers.n);
+        return h->registers != NULL;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t e = encodings[i], rest = (1u << (P2 - p)) - 1;
+        bool ranked = e & 1;
+        if (ranked && (e >> 7 >= 1u << p || (e >> 1 & 0x3f) > 64 - P2 + 1)) return false;
+        if (!ranked && (e >> (P2 + 1) || !(e >> 1 & rest))) return false;
+        encodings[i] = e + 1;
+    }
+    h->set = encodings;
+    h->n = h->cap = n;
+    return true;
+}
+
 /* --- estimation ------------------------------------------------------------------------------- */
 
 #define BIAS_K 6u /* neighbours that the bias is averaged over */

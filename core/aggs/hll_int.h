@@ -27,6 +27,10 @@ int qdi_aggs_hll_add(qdi_hll *h, uint64_t hash, qd_account *account);
 int qdi_aggs_hll_merge(qdi_hll *to, const qdi_hll *from, qd_account *account);
 /* A copy in the arena, to be read only; NULL when out of memory. */
 qdi_hll *qdi_aggs_hll_copy(const qdi_hll *h, qd_arena *arena);
+/* Fills h (zeroed) from registers (2^p bytes), or else from n encodings, both kept in arena or
+ * copied there; false when one of them is impossible or memory is lacking. */
+bool qdi_aggs_hll_load(qdi_hll *h, uint8_t p, qd_str registers, uint32_t *encodings, uint32_t n,
+                       qd_arena *arena);
 uint64_t qdi_aggs_hll_count(const qdi_hll *h);
 void qdi_aggs_hll_fini(qdi_hll *h);
 

@@ -457,6 +457,14 @@ bool qd_aggs_uses_now(const qd_aggs *a)
     return a->uses_now;
 }
 
+bool qd_aggs_visits_all(const qd_aggs *a)
+{
+    for (uint32_t i = 0; i < a->nplain; i++) {
+        if (a->roots[i]->type == QDI_TERMS && a->roots[i]->min_doc_count == 0) return true;
+    }
+    return a->global;
+}
+
 bool qd_aggs_has_global(const qd_aggs *a)
 {
     return a->global;

@@ -122,6 +122,29 @@ void qd_task_parent_set(qd_task *t, const qd_task *parent)
     if (atomic_load(&parent->stop) == QD_TASK_CANCELLED) qd_task_cancel(t, "parent cancelled");
 }
 
+void qd_task_parent_remote(qd_task *t, qd_str node, uint64_t id)
+{
+    QD_CHECK(t, QD_TASK_MAGIC);
+    shard *s = shard_of(t->tasks, t->id);
+    qd_mutex_lock(&s->lock);
+    t->parent = id;
+    copy_text(t->parent_node, sizeof t->parent_node, node.p, node.n);
+    qd_mutex_unlock(&s->lock);
+}
+
+void qd_task_on_cancel(qd_task *t, void (*fn)(qd_task *task), void *user)
+{
+    QD_CHECK(t, QD_TASK_MAGIC);
+    shard *s = shard_of(t->tasks, t->id);
+    qd_mutex_lock(&s->lock);
+    while (!fn && t->pins > 0) qd_cond_wait(&s->unpinned, &s->lock);
+    t->on_cancel = fn;
+    t->user = user;
+    bool now = fn && atomic_load(&t->stop) == QD_TASK_CANCELLED;
+    qd_mutex_unlock(&s->lock);
+    if (now) fn(t);
+}
+
 void qd_task_deadline_in(qd_task *t, uint64_t timeout_ns)
 {
     QD_CHECK(t, QD_TASK_MAGIC);
@@ -172,7 +195,7 @@ bool qd_task_cancel(qd_task *t, const char *reason)
     bool call = mark_cancelled(t, reason);
     t->pins++;
     qd_mutex_unlock(&s->lock);
-    if (call) t->on_cancel(t);
+    if (call) t->on_cancel(t); /* pinned: it is not taken away meanwhile */
     unpin(s, t);
     return true;
 }

@@ -56,6 +56,11 @@ void qd_task_begin(qd_tasks *tasks, qd_task *t, const char *action, qd_str descr
 void qd_task_opaque_set(qd_task *t, qd_str opaque_id);
 /* Makes t a child: of `parent` on this node. A parent already cancelled cancels t. [any] */
 void qd_task_parent_set(qd_task *t, const qd_task *parent);
+/* Makes t a child of task `id` on another node. That one cancels it over the transport. [any] */
+void qd_task_parent_remote(qd_task *t, qd_str node, uint64_t id);
+/* From now on fn(t) runs once when t is cancelled, at once if it has been; t->user becomes user. fn
+ * NULL: no more, and it is not running afterwards (not from fn itself). [any] */
+void qd_task_on_cancel(qd_task *t, void (*fn)(qd_task *task), void *user);
 /* Sets the deadline to timeout_ns from now (0: none). [any] */
 void qd_task_deadline_in(qd_task *t, uint64_t timeout_ns);
 /* Takes t out of the registry; waits for a lister that looks at it just now. [any] */

@@ -2,6 +2,7 @@
  * aggs_lib.c: see aggs_lib.h.
  */
 #include "unit/lib/aggs_lib.h"
+#include "aggs/wire.h"
 
 static const char MAPPING[] =
     "{\"properties\":{\"k\":{\"type\":\"keyword\"},\"n\":{\"type\":\"long\"},\"d\":{\"type\":"
@@ -180,6 +181,35 @@ static int fetch(void *arg, void *prepared, const qd_sort_hit *hits, uint32_t n,
     return 0;
 }
 
+/* The result as another node gets it. */
+static int over_the_wire(lib *l, const qd_aggs_bound *bound, qd_aggs_partial **p)
+{
+    qd_writer w;
+    qd_body_reader r;
+    qd_writer_init(&w, NULL, (size_t)1 << 30, 0x100);
+    qd_aggs_partial_write(*p, &w);
+    qd_aggs_partial_free(*p);
+    *p = NULL;
+    int rc = qd_writer_end(&w, "aggregations", &l->err);
+    if (l->damage && w.buf.n) {
+        size_t at = lib_random(l, w.buf.n);
+        if (l->damage % 4)
+            w.buf.p[at] ^= (char)(1 + lib_random(l, 255));
+        else
+            w.buf.n = at;
+    }
+    qd_body_reader_init(&r, qd_writer_view(&w), "aggregations", 0x100);
+    if (rc == 0) rc = qd_aggs_partial_read(&r, bound, &l->request, p, &l->err);
+    if (rc == 0) rc = qd_body_reader_end(&r, &l->err);
+    if (rc) {
+        qd_aggs_partial_free(*p);
+        *p = NULL;
+    }
+    qd_buf_fini(&l->last);
+    l->last = w.buf;
+    return rc;
+}
+
 static int run_shard(lib *l, const qd_aggs *tree, const qd_aggs_bound *bound, const qd_node *query,
                      uint32_t s, qd_aggs_reducer *reducer)
 {
@@ -198,6 +228,7 @@ static int run_shard(lib *l, const qd_aggs *tree, const qd_aggs_bound *bound, co
     if (rc == 0) rc = qd_plan_collect(plan, NULL, qd_aggs_shard_collector(shard), &result, &l->err);
     if (rc == 0 && qd_aggs_has_global(tree)) rc = qd_aggs_shard_run_global(shard, &l->err);
     if (rc == 0) rc = qd_aggs_shard_finish(shard, &partial, &l->err);
+    if (rc == 0 && l->wire) rc = over_the_wire(l, bound, &partial);
     if (rc == 0) rc = qd_aggs_reducer_add(reducer, partial, &l->err);
     qd_aggs_shard_free(shard);
     qd_arena_fini(&arena);

@@ -1,0 +1,352 @@
+/* action_cluster.c: see action_cluster.h. */
+#include "lib/action_cluster.h"
+#include "action/counters.h"
+#include "action/request_cache.h"
+#include "analysis/analysis.h"
+#include "base/log.h"
+#include "lib/coord_memory.h"
+#include "lib/store_crash.h"
+#include "net/wire_tcp.h"
+#include "rest/rest_int.h"
+#include <stdio.h>
+
+#define NODES_MAX 8u
+#define BUFFER_BYTES (64 << 20)
+#define WAIT_MS 30000
+
+typedef struct member {
+    action_cluster *c;
+    qd_actions a;
+    qd_account account;
+    qd_pools pools;
+    store_crash *disk;
+    qd_coord_store *coord;
+    qd_wire *wire;
+    char id[32], name[16], store[32];
+    qd_node_meta self;
+} member;
+
+struct action_cluster {
+    char store[32];
+    coord_memory *coord;
+    const char *settings;
+    member at[NODES_MAX];
+    uint32_t n;
+    qd_buf answer;
+};
+
+static void must(int rc, qd_err *err, const char *what)
+{
+    if (!rc) return;
+    fprintf(stderr, "# %s: %s\n", what, qd_err_reason(err));
+    qd_assert(rc == 0);
+}
+
+static const char *const pools[] = {"search",  "write",       "get",      "analyze",
+                                    "generic", "management",  "refresh",  "flush",
+                                    "merge",   "force_merge", "snapshot", "warmer"};
+
+static void open_base(member *n)
+{
+    qd_err err;
+    qd_err_init(&err);
+    must(qd_config_open((int64_t)2 << 30, &n->a.config, &err), &err, "config");
+    for (qd_str rest = qd_str_c(n->c->settings); rest.p;) {
+        qd_str line = qd_str_trim(qd_str_split(&rest, '\n'));
+        if (line.n) must(qd_config_flag(n->a.config, line, &err), &err, "setting");
+    }
+    must(qd_config_ready(n->a.config, &err), &err, "config");
+    for (size_t i = 0; i < QD_COUNT_OF(pools); i++) {
+        must(qd_pools_add(&n->pools, n->a.env, pools[i], 2, 1000, &err), &err, "pools");
+    }
+    must(qd_tasks_open(n->a.env, &n->a.tasks, &err), &err, "tasks");
+    qd_plugin_host_config c = {
+        .env = n->a.env, .pool = qd_pools_get(&n->pools, "generic"), .build_tree = true};
+    must(qd_plugin_host_open(&c, &n->a.plugins, &err), &err, "plugins");
+    must(qd_plugin_builtin(n->a.plugins, qd_analysis_plugin(), &err), &err, "analysis");
+    must(qd_plugin_host_load(n->a.plugins, &err), &err, "plugins");
+    must(qd_plugin_host_start(n->a.plugins, &err), &err, "plugins");
+    must(store_crash_open(n->disk, &n->a.store, &err), &err, "store");
+}
+
+static void open_rpc(member *n)
+{
+    qd_err err;
+    qd_err_init(&err);
+    qd_wire_tcp_config w = {.env = n->a.env, .resolver = qd_pools_get(&n->pools, "generic")};
+    must(qd_wire_tcp_open(&w, &n->wire, &err), &err, "wire");
+    qd_rpc_listen listen = {.host = "127.0.0.1", .setting = "transport.port"};
+    qd_rpc_config c = {.env = n->a.env,
+                       .wire = n->wire,
+                       .pools = &n->pools,
+                       .account = &n->account,
+                       .cluster_name = qd_config_text(n->a.config, QD_SET_CLUSTER_NAME),
+                       .node_id = n->a.node_id,
+                       .node_name = n->a.node_name,
+                       .product = QD_STR(QD_VERSION),
+                       .roles = QD_RPC_ROLE_MASTER | QD_RPC_ROLE_DATA,
+                       .publish_host = QD_STR("127.0.0.1"),
+                       .listen = &listen,
+                       .nlisten = 1};
+    must(qd_rpc_open(&c, &n->a.rpc, &err), &err, "transport");
+}
+
+static void follow(void *arg, const qd_state *old, const qd_state *now)
+{
+    member *n = arg;
+    qd_shards_apply(n->a.shards, old, now);
+    qd_action_settings_follow(n->a.config, n->a.plugins, old, now);
+}
+
+static void open_cluster(member *n)
+{
+    qd_err err;
+    qd_err_init(&err);
+    qd_coord_config cc = {.struct_size = sizeof cc,
+                          .flags = QD_COORD_OPEN_BOOTSTRAP,
+                          .cluster = qd_config_text(n->a.config, QD_SET_CLUSTER_NAME),
+                          .node_id = n->a.node_id,
+                          .node_name = n->a.node_name,
+                          .path = qd_str_c(n->c->store)};
+    must(qd_coord_open(n->a.env, coord_memory_vtable(), NULL, &cc, &n->coord, &err), &err,
+         "coordination");
+    qd_shards_config sc = {.env = n->a.env,
+                           .store = n->a.store,
+                           .pools = &n->pools,
+                           .account = &n->account,
+                           .buffer_bytes = BUFFER_BYTES,
+                           .slots = 1};
+    must(qd_shards_open(&sc, &n->a.shards, &err), &err, "shards");
+    n->self = (qd_node_meta){.id = n->a.node_id,
+                             .name = n->a.node_name,
+                             .host = n->a.node_host,
+                             .transport_address = qd_rpc_address(n->a.rpc),
+                             .http_address = QD_STR("127.0.0.1:9200"),
+                             .roles = QD_STR("dim"),
+                             .version = QD_STR(QD_VERSION)};
+    qd_cluster_config k = {.env = n->a.env,
+                           .store = n->coord,
+                           .name = qd_config_text(n->a.config, QD_SET_CLUSTER_NAME),
+                           .self = n->self,
+                           .data = true,
+                           .control = true,
+                           .config = n->a.config,
+                           .rpc = n->a.rpc,
+                           .session_ttl_ms = 30000,
+                           .timeout_ms = 30000,
+                           .listener = follow,
+                           .listener_arg = n};
+    must(qd_cluster_open(&k, &n->a.cluster, &err), &err, "cluster");
+    qd_shards_cluster(n->a.shards, n->a.cluster);
+}
+
+static void open_node(action_cluster *c, uint32_t i)
+{
+    qd_err err;
+    qd_err_init(&err);
+    member *n = &c->at[i];
+    n->c = c;
+    snprintf(n->id, sizeof n->id, "nodeidnodeidnodeid%04u", i);
+    snprintf(n->name, sizeof n->name, "node-%u", i);
+    qd_account_init(&n->account, "action_cluster", NULL, 0);
+    n->disk = store_crash_make(NULL);
+    n->a = (qd_actions){
+        .env = qd_env_system(),
+        .pools = &n->pools,
+        .account = &n->account,
+        .start_wall_ms = qd_env_wall_ms(qd_env_system()),
+        .start_ns = qd_env_mono_ns(qd_env_system()),
+        .node_id = qd_str_c(n->id),
+        .node_name = qd_str_c(n->name),
+        .node_host = QD_STR("127.0.0.1"),
+        .data_path = QD_STR("/data"),
+    };
+    open_base(n);
+    open_rpc(n);
+    open_cluster(n);
+    must(qdi_routes_make(&err), &err, "routes");
+    must(qd_action_counters_open(&n->a.counters, &err), &err, "counters");
+    must(qd_scrolls_open(&n->a, &err), &err, "scrolls");
+    must(qd_action_serve(&n->a, &err), &err, "searches of other nodes");
+    atomic_store(&n->a.started, true);
+}
+
+action_cluster *action_cluster_open(uint32_t nodes, const char *settings)
+{
+    static _Atomic uint32_t number;
+    action_cluster *c = qd_calloc(NULL, sizeof *c);
+    qd_assert(c && nodes <= NODES_MAX);
+    qd_log_level_set(NULL, QD_LOG_OFF);
+    c->settings = settings ? settings : "";
+    snprintf(c->store, sizeof c->store, "action_cluster%u", atomic_fetch_add(&number, 1));
+    c->coord = coord_memory_make(qd_env_system(), c->store);
+    qd_buf_init(&c->answer, NULL, (size_t)1 << 30);
+    c->n = nodes;
+    for (uint32_t i = 0; i < nodes; i++) open_node(c, i);
+    return c;
+}
+
+static void close_node(member *n)
+{
+    if (n->a.rpc) qd_action_unserve(&n->a);
+    qd_scrolls_close(&n->a);
+    qd_shards_close(n->a.shards);
+    qd_cluster_close(n->a.cluster);
+    qd_coord_close(n->coord);
+    qd_rpc_close(n->a.rpc);
+    qd_wire_tcp_close(n->wire);
+    qd_pools_close(&n->pools);
+    qd_store_close(n->a.store);
+    qd_plugin_host_close(n->a.plugins);
+    qd_tasks_close(n->a.tasks);
+    qd_config_close(n->a.config);
+    qd_action_counters_close(n->a.counters);
+    qd_assert(qd_account_used(&n->account) == 0);
+    store_crash_free(n->disk);
+}
+
+void action_cluster_close(action_cluster *c)
+{
+    if (!c) return;
+    for (uint32_t i = c->n; i-- > 0;) close_node(&c->at[i]);
+    coord_memory_free(c->coord);
+    qd_buf_fini(&c->answer);
+    qd_free(c);
+}
+
+void action_cluster_cut(action_cluster *c, uint32_t i)
+{
+    qd_rpc_unhandle(c->at[i].a.rpc, QD_ACTION_SEARCH_QUERY);
+    qd_rpc_unhandle(c->at[i].a.rpc, QD_ACTION_SEARCH_NEXT);
+    qd_rpc_unhandle(c->at[i].a.rpc, QD_ACTION_SEARCH_FETCH);
+}
+
+/* --- calls --- */
+
+int action_cluster_call(action_cluster *c, uint32_t i, const char *method, const char *path,
+                        const char *body)
+{
+    rest_match m;
+    qd_err err;
+    qd_arena arena;
+    qd_response r;
+    member *n = &c->at[i];
+    qd_str target = qd_str_c(path), where = qd_str_split(&target, '?');
+    qd_http_request head = {.method = qd_str_c(method), .path = where, .query = target};
+    qd_err_init(&err);
+    qd_arena_init(&arena, &n->account, 0);
+    qd_buf_reset(&c->answer);
+    qd_response_init(&r, &c->answer, false);
+    int rc = qdi_route(&head, &arena, &m, &err);
+    qd_assert(!rc && m.api && m.api->run);
+    qd_request q = {.a = &n->a,
+                    .api = m.api,
+                    .params = m.params,
+                    .nparams = m.nparams,
+                    .body = qd_str_c(body ? body : ""),
+                    .body_format = QD_FORMAT_JSON,
+                    .arena = &arena};
+    qd_task_begin(n->a.tasks, &q.task, m.api->name, qd_param(&q, "index"), true);
+    rc = qd_params_check(&q, where, &err);
+    if (rc) {
+        qd_response_error(&r, &err, false);
+    } else {
+        qd_action_run(&q, &r);
+    }
+    qd_task_end(&q.task);
+    qd_arena_fini(&arena);
+    qd_err_fini(&err);
+    (void)qd_buf_status(&c->answer);
+    return r.status;
+}
+
+const char *action_cluster_body(const action_cluster *c)
+{
+    return c->answer.p ? c->answer.p : "";
+}
+
+/* --- indices and documents --- */
+
+static bool all_started(void *arg, const qd_state *s)
+{
+    const qd_index_meta *m = qd_state_index(s, qd_str_c(arg));
+    const qd_shard_meta *shards = m ? qd_state_shards(s, m) : NULL;
+    for (uint32_t i = 0; shards && i < m->shards; i++) {
+        if (!qd_shard_meta_is_started(&shards[i])) return false;
+    }
+    return shards != NULL;
+}
+
+void action_cluster_index(action_cluster *c, const char *name, const char *body)
+{
+    char path[128];
+    snprintf(path, sizeof path, "/%s", name);
+    int status = action_cluster_call(c, 0, "PUT", path, body);
+    if (status != 200) fprintf(stderr, "# %s\n", action_cluster_body(c));
+    qd_assert(status == 200);
+    for (uint32_t i = 0; i < c->n; i++) {
+        qd_assert(!qd_cluster_wait_for(c->at[i].a.cluster, all_started, (void *)(uintptr_t)name,
+                                       WAIT_MS));
+    }
+}
+
+/* The node that has the shard of a document. */
+static uint32_t holder(action_cluster *c, const char *index, const char *id)
+{
+    uint32_t at = UINT32_MAX;
+    qd_state *s = qd_cluster_state(c->at[0].a.cluster);
+    const qd_index_meta *m = qd_state_index(s, qd_str_c(index));
+    qd_assert(m);
+    uint32_t shard = qd_index_meta_route(m, qd_str_c(id), (qd_str){NULL, 0});
+    const qd_copy *p = qd_shard_meta_primary(&qd_state_shards(s, m)[shard]);
+    for (uint32_t i = 0; i < c->n; i++) {
+        if (p && qd_str_is(p->node, c->at[i].id)) at = i;
+    }
+    qd_state_unref(s);
+    qd_assert(at != UINT32_MAX);
+    return at;
+}
+
+void action_cluster_put(action_cluster *c, const char *index, const char *id, const char *body)
+{
+    char path[256];
+    snprintf(path, sizeof path, "/%s/_doc/%s", index, id);
+    int status = action_cluster_call(c, holder(c, index, id), "PUT", path, body);
+    if (status > 201) fprintf(stderr, "# %s\n", action_cluster_body(c));
+    qd_assert(status == 200 || status == 201);
+}
+
+void action_cluster_delete(action_cluster *c, const char *index, const char *id)
+{
+    char path[256];
+    snprintf(path, sizeof path, "/%s/_doc/%s", index, id);
+    int status = action_cluster_call(c, holder(c, index, id), "DELETE", path, NULL);
+    qd_assert(status == 200);
+}
+
+void action_cluster_refresh(action_cluster *c)
+{
+    for (uint32_t i = 0; i < c->n; i++) {
+        int status = action_cluster_call(c, i, "POST", "/_refresh", NULL);
+        qd_assert(status == 200);
+    }
+}
+
+qd_actions *action_cluster_actions(action_cluster *c, uint32_t node)
+{
+    return &c->at[node].a;
+}
+
+uint32_t action_cluster_shards(action_cluster *c, uint32_t i, const char *index)
+{
+    uint32_t n = 0;
+    qd_state *s = qd_cluster_state(c->at[0].a.cluster);
+    const qd_index_meta *m = qd_state_index(s, qd_str_c(index));
+    const qd_shard_meta *shards = m ? qd_state_shards(s, m) : NULL;
+    for (uint32_t k = 0; shards && k < m->shards; k++) {
+        const qd_copy *p = qd_shard_meta_primary(&shards[k]);
+        n += p && qd_str_is(p->node, c->at[i].id);
+    }
+    qd_state_unref(s);
+    return n;
+}

@@ -1,0 +1,45 @@
+/*
+ * action_cluster.h: several whole nodes in one process for tests of what goes between them: each
+ * has its disk, pools, shards and transport (over the loopback interface); coordination in memory
+ * is shared. An API is run by a node's own handler, on the calling thread.
+ *
+ *   action_cluster *c = action_cluster_open(3, NULL);
+ *   action_cluster_index(c, "x", 6, 0);
+ *   action_cluster_put(c, "x", "1", "{\"a\":1}");     at the node that has its shard
+ *   action_cluster_call(c, 0, "POST", "/x/_refresh", NULL) ... on every node:
+ * action_cluster_refresh assert_int_equal(action_cluster_call(c, 1, "GET", "/x/_search", NULL),
+ * 200); action_cluster_close(c);
+ */
+#ifndef QD_TESTS_ACTION_CLUSTER_H
+#define QD_TESTS_ACTION_CLUSTER_H
+
+#include "action/action.h"
+#include "rpc/rpc.h"
+
+typedef struct action_cluster action_cluster;
+
+/* Opens so many nodes on empty disks; settings: "key=value" a line, NULL: none. Asserts success. */
+action_cluster *action_cluster_open(uint32_t nodes, const char *settings);
+/* Closes them; asserts that nothing leaks of accounts they own. NULL is fine. */
+void action_cluster_close(action_cluster *c);
+/* Runs an API on a node and returns the HTTP status; the answer stays until the next call. */
+int action_cluster_call(action_cluster *c, uint32_t node, const char *method, const char *path,
+                        const char *body);
+/* The last answer, NUL-terminated. */
+const char *action_cluster_body(const action_cluster *c);
+/* Makes an index with a body of settings and mappings, and waits until its shards have started. */
+void action_cluster_index(action_cluster *c, const char *name, const char *body);
+/* Puts a document where its shard is. */
+void action_cluster_put(action_cluster *c, const char *index, const char *id, const char *body);
+/* Deletes one the same way. */
+void action_cluster_delete(action_cluster *c, const char *index, const char *id);
+/* Refreshes all shards of all nodes. */
+void action_cluster_refresh(action_cluster *c);
+/* The transport of a node ends, as if the node had gone; its shards stay assigned to it. */
+void action_cluster_cut(action_cluster *c, uint32_t node);
+/* What a node consists of. */
+qd_actions *action_cluster_actions(action_cluster *c, uint32_t node);
+/* Shards of an index that a node holds. */
+uint32_t action_cluster_shards(action_cluster *c, uint32_t node, const char *index);
+
+#endif

@@ -1,0 +1,234 @@
+/*
+ * search_nodes_t.c: searches over three nodes answer byte for byte what one node answers over the
+ * same documents, whichever node is asked: hits, sorts, aggregations, scrolls, points in time, many
+ * searches at once. What differs by nature (times, ids) is blanked.
+ */
+#include "lib/action_cluster.h"
+#include "unit/unit.h"
+#include <stdio.h>
+
+#define DOCS 240u
+#define NODES 3u
+
+static const char *const index_x =
+    "{\"settings\":{\"number_of_shards\":7,\"number_of_replicas\":0,\"refresh_interval\":\"-1\"},"
+    "\"mappings\":{\"properties\":{\"words\":{\"type\":\"text\"},\"tag\":{\"type\":\"keyword\"},"
+    "\"n\":{\"type\":\"long\"},\"d\":{\"type\":\"double\"},\"t\":{\"type\":\"date\"},"
+    "\"ip\":{\"type\":\"ip\"},\"b\":{\"type\":\"boolean\"},\"m\":{\"type\":\"integer\"}}},"
+    "\"aliases\":{\"odd\":{\"filter\":{\"term\":{\"b\":true}}}}}";
+static const char *const index_y =
+    "{\"settings\":{\"number_of_shards\":2,\"number_of_replicas\":0,\"refresh_interval\":\"-1\"},"
+    "\"mappings\":{\"properties\":{\"words\":{\"type\":\"text\"},\"tag\":{\"type\":\"keyword\"},"
+    "\"n\":{\"type\":\"double\"},\"t\":{\"type\":\"date\"},\"only_y\":{\"type\":\"long\"}}}}";
+
+static void fill(action_cluster *c)
+{
+    static const char *const words[] = {"red", "green", "blue", "quick", "brown", "fox", "lazy"};
+    char id[16], body[512];
+    uint64_t r = 7;
+    action_cluster_index(c, "x", index_x);
+    action_cluster_index(c, "y", index_y);
+    for (uint32_t i = 0; i < DOCS; i++) {
+        r = r * 6364136223846793005ull + 1442695040888963407ull;
+        uint32_t v = (uint32_t)(r >> 33);
+        snprintf(id, sizeof id, "%u", i);
+        snprintf(body, sizeof body,
+                 "{\"words\":\"%s %s %s common\",\"tag\":\"t%u\",\"n\":%u,\"d\":%.3f,"
+                 "\"t\":\"20%02u-%02u-%02uT0%u:00:00Z\",\"ip\":\"10.0.%u.%u\",\"b\":%s%s}",
+                 words[v % 7], words[v / 7 % 7], words[v / 49 % 7], v % 11, v % 997,
+                 (double)(v % 10007) / 7, 10 + i / 24, 1 + v % 12, 1 + v % 28, v % 10, v % 3,
+                 v % 256, i % 2 ? "true" : "false", i % 5 ? ",\"m\":3" : "");
+        action_cluster_put(c, "x", id, body);
+        if (i % 4) continue;
+        snprintf(body, sizeof body,
+                 "{\"words\":\"%s common\",\"tag\":\"t%u\",\"n\":%.2f,\"only_y\":%u,"
+                 "\"t\":\"2035-01-%02uT00:00:00Z\"}",
+                 words[v % 7], v % 5, (double)(v % 997) + 0.25, i, 1 + v % 28);
+        action_cluster_put(c, "y", id, body);
+    }
+    for (uint32_t i = 0; i < DOCS; i += 17) {
+        snprintf(id, sizeof id, "%u", i);
+        action_cluster_delete(c, "x", id);
+    }
+    action_cluster_refresh(c);
+}
+
+/* --- comparing --- */
+
+static const char *const blanked[] = {"\"took\":",       "\"_node\":",  "\"node\":",
+                                      "\"_scroll_id\":", "\"pit_id\":", "\"id\":\"[",
+                                      "\"index_uuid\":"};
+
+/* The answer with what differs by nature left out. */
+static char *blank(const char *text)
+{
+    size_t n = strlen(text), k = 0;
+    char *out = malloc(n + 1);
+    assert_non_null(out);
+    for (size_t i = 0; i < n;) {
+        size_t skip = 0;
+        for (size_t b = 0; b < QD_COUNT_OF(blanked) && !skip; b++) {
+            size_t len = strlen(blanked[b]);
+            if (strncmp(text + i, blanked[b], len) != 0) continue;
+            skip = len;
+            while (i + skip < n && text[i + skip] != ',' && text[i + skip] != '}') skip++;
+        }
+        if (skip)
+            i += skip;
+        else
+            out[k++] = text[i++];
+    }
+    out[k] = 0;
+    return out;
+}
+
+typedef struct both {
+    action_cluster *one, *many;
+} both;
+
+static int open_both(void **state)
+{
+    both *b = calloc(1, sizeof *b);
+    if (!b) return -1;
+    b->one = action_cluster_open(1, NULL);
+    b->many = action_cluster_open(NODES, NULL);
+    fill(b->one);
+    fill(b->many);
+    for (uint32_t i = 0; i < NODES; i++) {
+        if (!action_cluster_shards(b->many, i, "x")) return -1; /* nothing would be asked of it */
+    }
+    *state = b;
+    return 0;
+}
+
+static int close_both(void **state)
+{
+    both *b = *state;
+    action_cluster_close(b->one);
+    action_cluster_close(b->many);
+    free(b);
+    return 0;
+}
+
+static void same(both *b, const char *method, const char *path, const char *body)
+{
+    int status = action_cluster_call(b->one, 0, method, path, body);
+    char *want = blank(action_cluster_body(b->one));
+    for (uint32_t i = 0; i < NODES; i++) {
+        int got_status = action_cluster_call(b->many, i, method, path, body);
+        char *got = blank(action_cluster_body(b->many));
+        if (got_status != status || strcmp(got, want) != 0) {
+            size_t at = 0;
+            while (want[at] && want[at] == got[at]) at++;
+            fprintf(stderr, "# node %u: %s %s %s\n# is   %.160s\n# want %.160s\n", i, method, path,
+                    body ? body : "", got + (at > 40 ? at - 40 : 0),
+                    want + (at > 40 ? at - 40 : 0));
+        }
+        assert_string_equal(got, want);
+        assert_int_equal(got_status, status);
+        free(got);
+    }
+    free(want);
+}
+
+/* --- requests --- */
+
+static const char *const bodies[] = {
+    "{}",
+    "{\"query\":{\"match\":{\"words\":\"quick fox\"}},\"size\":20}",
+    "{\"query\":{\"match\":{\"words\":\"quick fox\"}},\"from\":15,\"size\":7,\"version\":true,"
+    "\"seq_no_primary_term\":true}",
+    "{\"query\":{\"match_all\":{}},\"sort\":[{\"n\":\"desc\"},{\"tag\":\"asc\"},\"_doc\"],"
+    "\"size\":30}",
+    "{\"sort\":[{\"tag\":\"desc\"},{\"d\":{\"order\":\"asc\",\"missing\":\"_first\"}}],\"size\":9,"
+    "\"track_scores\":true,\"query\":{\"match\":{\"words\":\"red\"}}}",
+    "{\"sort\":[{\"m\":{\"order\":\"asc\",\"missing\":-1}},{\"n\":\"asc\"}],\"size\":40,"
+    "\"docvalue_fields\":[\"t\",\"ip\"],\"_source\":false}",
+    "{\"sort\":[{\"t\":{\"order\":\"desc\",\"format\":\"yyyy-MM-dd\"}},{\"n\":\"asc\"}],\"size\":5,"
+    "\"fields\":[\"n\",\"tag\",\"t\"]}",
+    "{\"sort\":[{\"n\":\"asc\"},{\"_score\":\"desc\"}],\"size\":4,\"search_after\":[500,1.0],"
+    "\"query\":{\"match\":{\"words\":\"common\"}}}",
+    "{\"sort\":[{\"ip\":\"asc\"}],\"size\":6,\"track_total_hits\":5}",
+    "{\"query\":{\"bool\":{\"must\":{\"match\":{\"words\":{\"query\":\"blue\",\"_name\":\"b\"}}},"
+    "\"should\":{\"term\":{\"tag\":{\"value\":\"t3\",\"_name\":\"tag\"}}}}},"
+    "\"highlight\":{\"fields\":{\"words\":{}}},\"size\":8}",
+    "{\"query\":{\"match\":{\"words\":\"lazy\"}},\"explain\":true,\"size\":3}",
+    "{\"query\":{\"match\":{\"words\":\"lazy\"}},\"post_filter\":{\"term\":{\"b\":true}},"
+    "\"aggs\":{\"t\":{\"terms\":{\"field\":\"tag\"}}},\"size\":4}",
+    "{\"query\":{\"match\":{\"words\":\"lazy\"}},\"min_score\":0.9}",
+    "{\"query\":{\"match\":{\"words\":\"common\"}},\"terminate_after\":3,\"size\":50}",
+    "{\"query\":{\"match\":{\"words\":\"common\"}},\"track_total_hits\":false}",
+    "{\"query\":{\"match\":{\"words\":\"common\"}},\"track_total_hits\":true,\"size\":0}",
+    "{\"query\":{\"range\":{\"n\":{\"gte\":900}}},\"stored_fields\":\"_none_\"}",
+    "{\"query\":{\"ids\":{\"values\":[\"1\",\"2\",\"3\",\"200\"]}},\"profile\":true}",
+    "{\"query\":{\"match\":{\"words\":\"nowhere\"}}}",
+    "{\"size\":0,\"aggs\":{\"t\":{\"terms\":{\"field\":\"tag\",\"size\":3,\"shard_size\":4,"
+    "\"show_term_doc_count_error\":true},\"aggs\":{\"s\":{\"stats\":{\"field\":\"d\"}},"
+    "\"h\":{\"top_hits\":{\"size\":2,\"sort\":[{\"n\":\"desc\"}],\"_source\":[\"n\"]}}}}}}",
+    "{\"size\":0,\"aggs\":{\"h\":{\"histogram\":{\"field\":\"n\",\"interval\":100},\"aggs\":"
+    "{\"d\":{\"avg\":{\"field\":\"d\"}},\"c\":{\"cumulative_sum\":{\"buckets_path\":\"_count\"}}}},"
+    "\"m\":{\"date_histogram\":{\"field\":\"t\",\"calendar_interval\":\"year\"},\"aggs\":"
+    "{\"u\":{\"cardinality\":{\"field\":\"n\"}}}},\"x\":{\"max_bucket\":{\"buckets_path\":\"h>d\"}}"
+    "}}",
+    "{\"size\":0,\"aggs\":{\"p\":{\"percentiles\":{\"field\":\"d\"}},\"q\":{\"percentiles\":"
+    "{\"field\":\"n\",\"hdr\":{}}},\"e\":{\"extended_stats\":{\"field\":\"d\"}},"
+    "\"g\":{\"global\":{},\"aggs\":{\"c\":{\"value_count\":{\"field\":\"n\"}}}},"
+    "\"w\":{\"weighted_avg\":{\"value\":{\"field\":\"d\"},\"weight\":{\"field\":\"n\"}}}},"
+    "\"query\":{\"term\":{\"tag\":\"t4\"}}}",
+    "{\"size\":0,\"aggs\":{\"c\":{\"composite\":{\"size\":9,\"sources\":[{\"t\":{\"terms\":"
+    "{\"field\":\"tag\"}}},{\"b\":{\"terms\":{\"field\":\"b\"}}}]},\"aggs\":{\"m\":{\"max\":"
+    "{\"field\":\"n\"}}}}}}",
+    "{\"size\":1,\"aggs\":{\"r\":{\"range\":{\"field\":\"n\",\"ranges\":[{\"to\":100},"
+    "{\"from\":100}]},\"aggs\":{\"f\":{\"filters\":{\"filters\":{\"r\":{\"match\":{\"words\":"
+    "\"red\"}}},\"other_bucket\":true}}}},\"i\":{\"ip_range\":{\"field\":\"ip\",\"ranges\":"
+    "[{\"mask\":\"10.0.1.0/24\"}]}}}}",
+    "{\"query\":{\"match\":{\"gone\":\"x\"}},\"aggs\":{\"t\":{\"terms\":{\"field\":\"gone\"}}}}",
+    "{\"query\":{\"range\":{\"t\":{\"gte\":\"2019-01-01\",\"lt\":\"2020-01-01\"}}},"
+    "\"sort\":[{\"t\":\"asc\"},{\"n\":\"asc\"}]}",
+    "{\"query\":{\"terms\":{\"tag\":[\"t1\",\"t2\"]}},\"sort\":[\"_score\",{\"n\":\"asc\"}],"
+    "\"size\":15}",
+    "{\"sort\":[{\"words\":\"asc\"}]}",
+    "{\"query\":{\"term\":{\"n\":\"word\"}}}",
+    "{\"size\":20000}",
+};
+
+static void searches(void **state)
+{
+    both *b = *state;
+    for (size_t i = 0; i < QD_COUNT_OF(bodies); i++) {
+        same(b, "POST", "/x/_search", bodies[i]);
+        same(b, "POST", "/_search", bodies[i]);
+        same(b, "POST", "/odd,y/_search", bodies[i]);
+        same(b, "POST", "/x/_search?search_type=dfs_query_then_fetch", bodies[i]);
+    }
+    for (size_t i = 0; i < 12; i++) {
+        same(b, "POST", "/x/_search?routing=3", bodies[i]);
+        same(b, "POST", "/y/_search?typed_keys&rest_total_hits_as_int=true", bodies[i]);
+        same(b, "POST", "/x/_search?preference=_shards:1,4", bodies[i]);
+        same(b, "POST", "/x/_search?preference=one&batched_reduce_size=2", bodies[i]);
+    }
+}
+
+static void others(void **state)
+{
+    both *b = *state;
+    same(b, "GET", "/x/_count", "{\"query\":{\"match\":{\"words\":\"red\"}}}");
+    same(b, "GET", "/_count?q=tag:t1", NULL);
+    same(b, "GET", "/x/_count?terminate_after=2&q=words:common", NULL);
+    same(b, "GET", "/gone/_search", NULL);
+    same(b, "GET", "/x/_search?q=words:fox&sort=n:desc&size=3&_source_includes=n", NULL);
+    same(b, "POST", "/_msearch",
+         "{\"index\":\"x\"}\n{\"query\":{\"match\":{\"words\":\"red\"}},\"size\":2}\n"
+         "{\"index\":\"gone\"}\n{}\n{\"index\":\"x,y\",\"search_type\":\"dfs_query_then_fetch\"}\n"
+         "{\"aggs\":{\"t\":{\"terms\":{\"field\":\"tag\"}}}}\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(searches),
+        cmocka_unit_test(others),
+    };
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, open_both, close_both);
+}
