@@ -35,6 +35,8 @@ typedef struct qd_node {
     qd_tasks *tasks;
     /* of later steps, typed where they are used */
     struct qd_plugin_host *plugins;
+    struct qd_wire *wire; /* what the transport stands on */
+    struct qd_rpc *rpc;   /* transport to other nodes */
     qd_store *store;                     /* tier of this node's shards */
     struct qd_coord_store *coordination; /* the store in charge */
     char id[QD_UUID_TEXT];               /* path.data/node.json */

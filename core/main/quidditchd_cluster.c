@@ -5,6 +5,7 @@
 #include "action/action.h"
 #include "base/log.h"
 #include "main/node.h"
+#include "rpc/rpc.h"
 #include "shard/shards.h"
 #include <stdio.h>
 #include <string.h>
@@ -55,24 +56,37 @@ static void follow(void *arg, const qd_state *old, const qd_state *now)
     qd_action_settings_follow(node->config, node->plugins, old, now);
 }
 
+/* Where others reach this node: its transport's host, and its REST API there. */
+static void announced(const qd_node *node, char host[QD_RPC_ADDRESS_MAX],
+                      char http[QD_RPC_ADDRESS_MAX + 8])
+{
+    qd_str at = qd_rpc_address(node->rpc), rest = {"", 0};
+    while (at.n && at.p[at.n - 1] != ':') at.n--;
+    snprintf(host, QD_RPC_ADDRESS_MAX, "%.*s", (int)(at.n ? at.n - 1 : 0), at.p);
+    if (node->http) rest = node->http_vtable->address(node->http);
+    size_t colon = rest.n;
+    while (colon && rest.p[colon - 1] != ':') colon--;
+    qd_str port = qd_str_sub(rest, colon, rest.n);
+    http[0] = 0;
+    if (port.n) snprintf(http, QD_RPC_ADDRESS_MAX + 8, "%s:%.*s", host, QD_STR_ARG(port));
+}
+
 static int cluster_start(qd_node *node, qd_err *err)
 {
-    char roles[16], http[64], transport[64];
+    char roles[16], host[QD_RPC_ADDRESS_MAX], http[QD_RPC_ADDRESS_MAX + 8];
     bool data;
     role_letters(node, roles, &data);
     int rc = open_shards(node, err);
     if (rc) return rc;
-    snprintf(http, sizeof http, "127.0.0.1:%lld",
-             (long long)qd_config_i64(node->config, QD_SET_HTTP_PORT));
-    snprintf(transport, sizeof transport, "127.0.0.1:9300");
+    announced(node, host, http);
     qd_cluster_config c = {
         .env = node->env,
         .store = node->coordination,
         .name = qd_config_text(node->config, QD_SET_CLUSTER_NAME),
         .self = {.id = qd_str_c(node->id),
                  .name = qd_str_c(node->name),
-                 .host = QD_STR("127.0.0.1"),
-                 .transport_address = qd_str_c(transport),
+                 .host = qd_str_c(host),
+                 .transport_address = qd_rpc_address(node->rpc),
                  .http_address = qd_str_c(http),
                  .roles = qd_str_c(roles),
                  .version = QD_STR(QD_VERSION)},

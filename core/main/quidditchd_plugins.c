@@ -9,6 +9,7 @@
 #include "main/plugins.h"
 #include "query/operators.h"
 #include "rest/rest.h"
+#include "rpc/peers_service.h"
 
 int qd_node_plugins_check(qd_node *node, qd_err *err)
 {
@@ -30,6 +31,7 @@ static int plugins_start(qd_node *node, qd_err *err)
                                   qd_pools_get(&node->pools, "generic"), &h, err);
     if (rc != 0) return rc;
     qd_plugin_host_service(h, QD_SERVICE_ACTION, qd_action_service(&node->actions));
+    qd_plugin_host_service(h, QD_SERVICE_PEERS, qd_rpc_peers_service());
     rc = qd_plugin_builtin(h, qd_analysis_plugin(), err);
     if (rc == 0) rc = qd_plugin_builtin(h, qd_query_plugin(), err);
     if (rc == 0) rc = qd_plugin_builtin(h, qd_rest_plugin(), err);

@@ -120,6 +120,26 @@ void qd_plugin_host_service(qd_plugin_host *h, uint32_t id, const qd_vtable *tab
     h->services[id] = table;
 }
 
+void qd_plugin_host_service_arg(qd_plugin_host *h, uint32_t id, void *arg)
+{
+    QD_CHECK(h, QD_PLUGIN_HOST_MAGIC);
+    qd_assert(id > 0 && id < QD_SERVICE_COUNT);
+    atomic_store(&h->service_args[id], arg);
+}
+
+void *qd_plugin_service_arg(const qd_self *self, uint32_t id)
+{
+    QD_CHECK(self, QD_SELF_MAGIC);
+    qd_assert(id > 0 && id < QD_SERVICE_COUNT);
+    return atomic_load(&self->host->service_args[id]);
+}
+
+const char *qd_plugin_self_name(const qd_self *self)
+{
+    QD_CHECK(self, QD_SELF_MAGIC);
+    return self->name;
+}
+
 void qd_plugin_host_fault(qd_plugin_host *h,
                           int32_t (*fn)(void *arg, const char *plugin, const char *point),
                           void *arg)

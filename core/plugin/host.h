@@ -48,6 +48,13 @@ int qd_plugin_host_open(const qd_plugin_host_config *config, qd_plugin_host **ou
 void qd_plugin_host_close(qd_plugin_host *h);
 /* Offers a service table of a higher module (QD_SERVICE_ACTION); before load. table is kept. */
 void qd_plugin_host_service(qd_plugin_host *h, uint32_t id, const qd_vtable *table);
+/* What the functions of a service get by qd_plugin_service_arg; may be set later than the table.
+ * [any] */
+void qd_plugin_host_service_arg(qd_plugin_host *h, uint32_t id, void *arg);
+/* The same, from the plugin that calls a service. NULL when none was set. [any] */
+void *qd_plugin_service_arg(const qd_self *self, uint32_t id);
+/* Name of a plugin. [any] */
+const char *qd_plugin_self_name(const qd_self *self);
 /* Registers a built-in part through its descriptor (kept) and runs its init. An error is a defect
  * of the program or of the configuration (bad settings) and is returned. */
 QD_MUST_CHECK

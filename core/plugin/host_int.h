@@ -82,6 +82,7 @@ struct qd_plugin_host {
     QD_VEC(qd_provided) provided[QD_KIND_COUNT];
     qd_self *initialising; /* provide is legal for it alone */
     const qd_vtable *services[QD_SERVICE_COUNT];
+    _Atomic(void *) service_args[QD_SERVICE_COUNT];
     qd_mutex lock;        /* metrics, pieces */
     struct piece *pieces; /* of the work service */
     qd_svc_uv uv;

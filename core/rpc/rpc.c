@@ -140,7 +140,8 @@ static int listen_all(qd_rpc *rpc, qd_err *err)
     const qd_rpc_config *c = &rpc->c;
     for (uint32_t i = 0; i < c->nlisten && i < QD_COUNT_OF(rpc->own); i++) {
         const qd_rpc_listen *at = &c->listen[i];
-        uint32_t last = at->port_last > at->port ? at->port_last : at->port, port = at->port;
+        uint32_t first = at->follow ? rpc->ports[0] : at->port, port = first;
+        uint32_t last = !at->follow && at->port_last > first ? at->port_last : first;
         const char *setting = at->setting ? at->setting : "transport.port";
         int rc = QD_E_EXISTS;
         qd_err why;
@@ -150,11 +151,17 @@ static int listen_all(qd_rpc *rpc, qd_err *err)
             rc = listen_on(rpc, at, (uint16_t)port, &rpc->ports[i], &why);
         }
         if (rc) {
-            if (last > at->port)
+            if (at->optional) {
+                qd_log_warn(RPC_LOG, "goes on without listening on [%s:%u]: %s (%s)", at->host,
+                            first, qd_err_reason(&why), setting);
+                qd_err_fini(&why);
+                continue;
+            }
+            if (last > first)
                 qd_err_set(err, QD_E_IO, "cannot listen on [%s], no port of %u-%u: %s (%s)",
-                           at->host, at->port, last, qd_err_reason(&why), setting);
+                           at->host, first, last, qd_err_reason(&why), setting);
             else
-                qd_err_set(err, QD_E_IO, "cannot listen on [%s:%u]: %s (%s%s)", at->host, at->port,
+                qd_err_set(err, QD_E_IO, "cannot listen on [%s:%u]: %s (%s%s)", at->host, first,
                            qd_err_reason(&why), setting,
                            rc == QD_E_EXISTS ? "; is another node running here?" : "");
             qd_err_fini(&why);

@@ -83,6 +83,8 @@ typedef struct qd_rpc_listen {
     const char *host;         /* numeric */
     uint16_t port, port_last; /* the first free one of this range; port 0: any free one */
     const char *setting;      /* static: named when the port is taken ("transport.port") */
+    bool follow;              /* its port is that of the first listener */
+    bool optional;            /* goes on without it, with a warning */
 } qd_rpc_listen;
 
 /* How to open; everything is borrowed for the call, but env, wire, pools and account, kept. */
