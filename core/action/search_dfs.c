@@ -118,14 +118,15 @@ static int list(const search_run *x, const qd_map *map, search_stat **out, uint3
 
 /* --- other nodes --- */
 
-static int add_answer(search_questions *q, const search_target *t, summing *m, qd_err *err)
+static int add_answer(qd_asks *q, const search_target *t, summing *m, qd_err *err)
 {
     qd_str bytes;
     uint16_t version;
     qd_body_reader r;
     search_stat *at;
     uint32_t n;
-    if (qdi_answer(q, t, &bytes, &version, NULL)) return 0; /* the query phase tells why */
+    if (qdi_answer(q, t->question, &bytes, &version, NULL))
+        return 0; /* the query phase tells why */
     qd_body_reader_init(&r, bytes, "statistics of terms", version);
     qdi_stats_read(&r, m->x->r->arena, &at, &n);
     return qd_body_reader_bad(&r) ? 0 : add_all(m, at, n, err);
@@ -134,17 +135,17 @@ static int add_answer(search_questions *q, const search_target *t, summing *m, q
 static int add_others(search_run *x, summing *m, qd_err *err)
 {
     search_target *first = NULL;
-    search_questions *q = NULL;
+    qd_asks *q = NULL;
     uint32_t n = 0;
     int rc = qdi_targets_of_others(x, &first, &n, err);
-    if (!rc && n) rc = qdi_ask_begin(x, n, &q, err);
+    if (!rc && n) rc = qdi_search_ask(x, n, &q, err);
     if (rc || !n) return rc;
     for (search_target *t = first; t && !rc; t = t->next) {
         rc = qdi_ask_part(x, t, QD_ACTION_SEARCH_DFS, q, err);
     }
-    qdi_ask_wait(q);
+    qdi_asks_wait(q);
     for (search_target *t = first; t && !rc; t = t->next) rc = add_answer(q, t, m, err);
-    qdi_ask_end(q);
+    qdi_asks_end(q);
     return rc;
 }
 

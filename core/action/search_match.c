@@ -62,12 +62,12 @@ static bool is_wanted(const search_run *x)
 /* --- other nodes --- */
 
 /* A node that does not answer has its shards searched. */
-static void take(search_target *t, search_questions *q)
+static void take(search_target *t, qd_asks *q)
 {
     qd_str bytes;
     uint16_t version;
     qd_body_reader r;
-    if (qdi_answer(q, t, &bytes, &version, NULL)) return;
+    if (qdi_answer(q, t->question, &bytes, &version, NULL)) return;
     qd_body_reader_init(&r, bytes, "shards that can match", version);
     if (qd_read_array(&r, "shards", SEARCH_PART_SHARDS_MAX, 1) != t->n) return;
     for (uint32_t i = 0; i < t->n; i++) {
@@ -78,15 +78,15 @@ static void take(search_target *t, search_questions *q)
 
 static int ask_others(search_run *x, search_target *first, uint32_t n, qd_err *err)
 {
-    search_questions *q;
-    int rc = qdi_ask_begin(x, n, &q, err);
+    qd_asks *q;
+    int rc = qdi_search_ask(x, n, &q, err);
     if (rc) return rc;
     for (search_target *t = first; t && !rc; t = t->next) {
         rc = qdi_ask_part(x, t, QD_ACTION_SEARCH_CAN_MATCH, q, err);
     }
-    qdi_ask_wait(q);
+    qdi_asks_wait(q);
     for (search_target *t = first; t && !rc; t = t->next) take(t, q);
-    qdi_ask_end(q);
+    qdi_asks_end(q);
     return rc;
 }
 

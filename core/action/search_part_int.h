@@ -14,6 +14,7 @@
 #ifndef QD_ACTION_SEARCH_PART_INT_H
 #define QD_ACTION_SEARCH_PART_INT_H
 
+#include "action/ask_int.h"
 #include "action/search_int.h"
 
 struct qd_writer;
@@ -226,27 +227,11 @@ typedef struct search_target {
     uint8_t context[SEARCH_CONTEXT_ID]; /* there */
     bool kept;                          /* it waits there under this id */
     search_context *here;               /* local: in use by this search */
+    uint32_t question;                  /* number in the round of questions under way */
     int rc;                             /* the whole target failed */
     qd_err err;
 } search_target;
 
-/* What is asked of other nodes at one time. */
-typedef struct search_questions search_questions;
-/* Begins to ask at most n nodes; the task's cancellation goes on to them. */
-int qdi_ask_begin(search_run *x, uint32_t n, search_questions **out, qd_err *err);
-/* Asks a target with a body, which is freed. A failure is told with the answer. */
-void qdi_ask(search_questions *q, search_target *t, uint32_t action, struct qd_writer *body);
-/* The version to encode for. */
-uint16_t qdi_ask_version(search_run *x, const search_target *t);
-/* Waits for all answers. */
-void qdi_ask_wait(search_questions *q);
-/* The answer of a target: its bytes, until qdi_ask_end; or an error. */
-int qdi_answer(search_questions *q, const search_target *t, qd_str *bytes, uint16_t *version,
-               qd_err *err);
-/* How long it took. */
-uint64_t qdi_answer_ns(const search_questions *q, const search_target *t);
-/* Frees questions and answers. NULL is fine. */
-void qdi_ask_end(search_questions *q);
 /* Tells a node that a context is of no more use; nobody waits for it. */
 void qdi_tell_free(qd_actions *a, const qd_state *s, qd_str node,
                    const uint8_t context[SEARCH_CONTEXT_ID]);
@@ -271,8 +256,9 @@ void qdi_part_match(search_run *x, struct qd_writer *w);
  * *n: how many. They are not x's targets. */
 int qdi_targets_of_others(search_run *x, search_target **first, uint32_t *n, qd_err *err);
 /* Asks a target with the part that its shards are. */
-int qdi_ask_part(search_run *x, search_target *t, uint32_t action, search_questions *q,
-                 qd_err *err);
+int qdi_ask_part(search_run *x, search_target *t, uint32_t action, qd_asks *q, qd_err *err);
+/* Begins a round of questions of a search. */
+int qdi_search_ask(search_run *x, uint32_t n, qd_asks **out, qd_err *err);
 /* Adds a target; *out is x's. */
 int qdi_target_add(search_run *x, qd_str node, uint32_t shards, search_target **out, qd_err *err);
 /* Ends the use of the targets' contexts, which go unless kept. Nothing when there are none. */

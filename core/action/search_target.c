@@ -8,6 +8,7 @@
 #include <math.h>
 
 #define MESSAGE_MAX ((size_t)256 << 20)
+#define GRACE_MS 5000u
 
 int qdi_target_add(search_run *x, qd_str node, uint32_t shards, search_target **out, qd_err *err)
 {
@@ -116,15 +117,22 @@ static void query_here(search_run *x, search_target *t)
     qd_err_fini(&err);
 }
 
-int qdi_ask_part(search_run *x, search_target *t, uint32_t action, search_questions *q, qd_err *err)
+int qdi_search_ask(search_run *x, uint32_t n, qd_asks **out, qd_err *err)
+{
+    int64_t limit = x->r->timeout_ms; /* that the shards keep themselves; this is for the way */
+    uint32_t ms = limit > 0 && limit < INT32_MAX ? (uint32_t)limit + GRACE_MS : 0;
+    return qdi_asks_begin(x->a, x->state, x->task, n, ms, out, err);
+}
+
+int qdi_ask_part(search_run *x, search_target *t, uint32_t action, qd_asks *q, qd_err *err)
 {
     search_part p;
     qd_writer w;
     int rc = qdi_part_make(x, t->shards, t->n, &p, err);
     if (rc) return rc;
-    qd_writer_init(&w, x->a->account, MESSAGE_MAX, qdi_ask_version(x, t));
+    qd_writer_init(&w, x->a->account, MESSAGE_MAX, qdi_ask_version(x->a, x->state, t->node));
     qdi_part_write(&p, &w);
-    qdi_ask(q, t, action, &w);
+    t->question = qdi_ask(q, t->node, action, &w);
     return 0;
 }
 
@@ -151,13 +159,13 @@ int qdi_targets_of_others(search_run *x, search_target **first, uint32_t *n, qd_
 }
 
 /* Asks another node; a failure comes with its answer. */
-static void query_there(search_run *x, search_target *t, search_questions *q)
+static void query_there(search_run *x, search_target *t, qd_asks *q)
 {
     t->rc = qdi_ask_part(x, t, QD_ACTION_SEARCH_QUERY, q, &t->err);
     if (!t->rc) qdi_copies_asked(x->a, t->node, 1);
 }
 
-static void take_answer(search_run *x, search_target *t, search_questions *q)
+static void take_answer(search_run *x, search_target *t, qd_asks *q)
 {
     qd_str bytes;
     uint16_t version;
@@ -166,7 +174,7 @@ static void take_answer(search_run *x, search_target *t, search_questions *q)
         fail_target(t, t->rc, &t->err);
         return;
     }
-    int rc = qdi_answer(q, t, &bytes, &version, &t->err);
+    int rc = qdi_answer(q, t->question, &bytes, &version, &t->err);
     qdi_copies_asked(x->a, t->node, -1);
     if (!rc) {
         qd_body_reader r;
@@ -175,7 +183,7 @@ static void take_answer(search_run *x, search_target *t, search_questions *q)
     }
     if (rc) fail_target(t, rc, &t->err);
     t->rc = rc;
-    qdi_copies_told(x->a, t->node, qdi_answer_ns(q, t), rc ? NULL : &load);
+    qdi_copies_told(x->a, t->node, qdi_answer_ns(q, t->question), rc ? NULL : &load);
 }
 
 typedef struct own_shards {
@@ -238,8 +246,8 @@ static int put(ask_round *k, search_shard *s, qd_err *err)
 
 static int run_round(ask_round *k, qd_err *err)
 {
-    search_questions *q = NULL;
-    int rc = k->remote ? qdi_ask_begin(k->x, k->remote, &q, err) : 0;
+    qd_asks *q = NULL;
+    int rc = k->remote ? qdi_search_ask(k->x, k->remote, &q, err) : 0;
     if (rc) return rc;
     for (search_target *t = k->first; t; t = t->next) {
         if (!t->local) query_there(k->x, t, q);
@@ -253,11 +261,11 @@ static int run_round(ask_round *k, qd_err *err)
     for (search_target *t = k->first; t; t = t->next) {
         if (t->local) query_here(k->x, t);
     }
-    if (q) qdi_ask_wait(q);
+    if (q) qdi_asks_wait(q);
     for (search_target *t = k->first; t; t = t->next) {
         if (!t->local) take_answer(k->x, t, q);
     }
-    qdi_ask_end(q);
+    qdi_asks_end(q);
     return 0;
 }
 
@@ -442,22 +450,22 @@ static void next_here(search_run *x, search_target *t, int64_t keep_ms)
     if (t->rc) fail_target(t, t->rc, &t->err);
 }
 
-static void ask_next(search_run *x, search_target *t, int64_t keep_ms, search_questions *q)
+static void ask_next(search_run *x, search_target *t, int64_t keep_ms, qd_asks *q)
 {
     qd_writer w;
-    qd_writer_init(&w, x->a->account, MESSAGE_MAX, qdi_ask_version(x, t));
+    qd_writer_init(&w, x->a->account, MESSAGE_MAX, qdi_ask_version(x->a, x->state, t->node));
     qd_write_raw(&w, t->context, SEARCH_CONTEXT_ID);
     qd_write_varint(&w, keep_ms > 0 ? (uint64_t)keep_ms : 0);
-    qdi_ask(q, t, QD_ACTION_SEARCH_NEXT, &w);
+    t->question = qdi_ask(q, t->node, QD_ACTION_SEARCH_NEXT, &w);
 }
 
-static void take_next(search_run *x, search_target *t, search_questions *q)
+static void take_next(search_run *x, search_target *t, qd_asks *q)
 {
     qd_str bytes;
     uint16_t version;
     search_load load;
     search_shape shape;
-    t->rc = qdi_answer(q, t, &bytes, &version, &t->err);
+    t->rc = qdi_answer(q, t->question, &bytes, &version, &t->err);
     if (!t->rc) {
         qd_body_reader r;
         qd_body_reader_init(&r, bytes, "page of a scroll", version);
@@ -471,10 +479,10 @@ static void take_next(search_run *x, search_target *t, search_questions *q)
 
 int qdi_targets_next(search_run *x, int64_t keep_ms, qd_err *err)
 {
-    search_questions *q = NULL;
+    qd_asks *q = NULL;
     uint32_t n = 0;
     for (search_target *t = x->targets; t; t = t->next) n += !t->local;
-    int rc = n ? qdi_ask_begin(x, n, &q, err) : 0;
+    int rc = n ? qdi_search_ask(x, n, &q, err) : 0;
     if (rc) return rc;
     for (search_target *t = x->targets; t; t = t->next) {
         if (!t->local) ask_next(x, t, keep_ms, q);
@@ -482,11 +490,11 @@ int qdi_targets_next(search_run *x, int64_t keep_ms, qd_err *err)
     for (search_target *t = x->targets; t; t = t->next) {
         if (t->local) next_here(x, t, keep_ms);
     }
-    if (q) qdi_ask_wait(q);
+    if (q) qdi_asks_wait(q);
     for (search_target *t = x->targets; t; t = t->next) {
         if (!t->local) take_next(x, t, q);
     }
-    qdi_ask_end(q);
+    qdi_asks_end(q);
     return 0;
 }
 
@@ -553,22 +561,22 @@ static void fail_picks(pick_list *l, int rc, const qd_err *err)
     }
 }
 
-static void ask_picks(search_run *x, search_target *t, const pick_list *l, search_questions *q)
+static void ask_picks(search_run *x, search_target *t, const pick_list *l, qd_asks *q)
 {
     qd_writer w;
-    qd_writer_init(&w, x->a->account, MESSAGE_MAX, qdi_ask_version(x, t));
+    qd_writer_init(&w, x->a->account, MESSAGE_MAX, qdi_ask_version(x->a, x->state, t->node));
     qd_write_raw(&w, t->context, SEARCH_CONTEXT_ID);
     qdi_picks_write(l->picks, l->n, &w);
-    qdi_ask(q, t, QD_ACTION_SEARCH_FETCH, &w);
+    t->question = qdi_ask(q, t->node, QD_ACTION_SEARCH_FETCH, &w);
 }
 
-static void read_picks(search_run *x, search_target *t, pick_list *l, search_questions *q)
+static void read_picks(search_run *x, search_target *t, pick_list *l, qd_asks *q)
 {
     qd_str bytes;
     uint16_t version;
     qd_err err;
     qd_err_init(&err);
-    int rc = qdi_answer(q, t, &bytes, &version, &err);
+    int rc = qdi_answer(q, t->question, &bytes, &version, &err);
     if (!rc) {
         qd_body_reader r;
         qd_body_reader_init(&r, bytes, "hits of a search", version);
@@ -582,9 +590,9 @@ static void read_picks(search_run *x, search_target *t, pick_list *l, search_que
 
 static int fetch(search_run *x, pick_list *lists, uint32_t remote, qd_err *err)
 {
-    search_questions *q = NULL;
+    qd_asks *q = NULL;
     pick_list *l = lists;
-    int rc = remote ? qdi_ask_begin(x, remote, &q, err) : 0;
+    int rc = remote ? qdi_search_ask(x, remote, &q, err) : 0;
     if (rc) return rc;
     for (search_target *t = x->targets; t; t = t->next, l++) {
         if (l->n && !t->local) ask_picks(x, t, l, q);
@@ -593,13 +601,13 @@ static int fetch(search_run *x, pick_list *lists, uint32_t remote, qd_err *err)
     for (search_target *t = x->targets; t; t = t->next, l++) {
         if (l->n && t->local) qdi_node_fetch(t->here, l->picks, l->n, x->arena, x->task);
     }
-    if (q) qdi_ask_wait(q);
+    if (q) qdi_asks_wait(q);
     l = lists;
     for (search_target *t = x->targets; t; t = t->next, l++) {
         if (l->n && !t->local) read_picks(x, t, l, q);
         take_picks(l);
     }
-    qdi_ask_end(q);
+    qdi_asks_end(q);
     return 0;
 }
 

@@ -214,11 +214,27 @@ void action_cluster_close(action_cluster *c)
     qd_free(c);
 }
 
+static const uint32_t searches[] = {QD_ACTION_SEARCH_QUERY, QD_ACTION_SEARCH_NEXT,
+                                    QD_ACTION_SEARCH_FETCH};
+
+static void on_cut(void *arg, qd_rpc_request *request)
+{
+    qd_err err;
+    (void)arg;
+    qd_err_init(&err);
+    (void)qd_err_set(&err, QD_E_CLOSED, "the connection has ended");
+    qd_rpc_fail(request, &err);
+    qd_err_fini(&err);
+}
+
 void action_cluster_cut(action_cluster *c, uint32_t i)
 {
-    qd_rpc_unhandle(c->at[i].a.rpc, QD_ACTION_SEARCH_QUERY);
-    qd_rpc_unhandle(c->at[i].a.rpc, QD_ACTION_SEARCH_NEXT);
-    qd_rpc_unhandle(c->at[i].a.rpc, QD_ACTION_SEARCH_FETCH);
+    qd_err err;
+    qd_err_init(&err);
+    for (size_t k = 0; k < QD_COUNT_OF(searches); k++) {
+        qd_rpc_unhandle(c->at[i].a.rpc, searches[k]);
+        must(qd_rpc_handle(c->at[i].a.rpc, searches[k], NULL, 0, on_cut, NULL, &err), &err, "cut");
+    }
 }
 
 /* --- calls --- */

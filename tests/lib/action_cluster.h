@@ -35,7 +35,7 @@ void action_cluster_put(action_cluster *c, const char *index, const char *id, co
 void action_cluster_delete(action_cluster *c, const char *index, const char *id);
 /* Refreshes all shards of all nodes. */
 void action_cluster_refresh(action_cluster *c);
-/* The transport of a node ends, as if the node had gone; its shards stay assigned to it. */
+/* A node answers no searches of others from now on, as if the connection had ended. */
 void action_cluster_cut(action_cluster *c, uint32_t node);
 /* What a node consists of. */
 qd_actions *action_cluster_actions(action_cluster *c, uint32_t node);

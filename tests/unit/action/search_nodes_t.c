@@ -223,11 +223,213 @@ static void others(void **state)
          "{\"aggs\":{\"t\":{\"terms\":{\"field\":\"tag\"}}}}\n");
 }
 
+/* --- scrolls and points in time --- */
+
+/* A text member of an answer; to be freed. */
+static char *text_of(const char *answer, const char *key)
+{
+    char look[64];
+    snprintf(look, sizeof look, "\"%s\":\"", key);
+    const char *p = strstr(answer, look);
+    if (!p) return NULL;
+    p += strlen(look);
+    size_t n = strcspn(p, "\"");
+    char *out = malloc(n + 1);
+    assert_non_null(out);
+    memcpy(out, p, n);
+    out[n] = 0;
+    return out;
+}
+
+/* All pages of a scroll, one behind the other; each is asked of the next node. */
+static char *pages(action_cluster *c, uint32_t nodes, uint32_t first, const char *path,
+                   const char *body)
+{
+    qd_buf all;
+    qd_buf_init(&all, NULL, 1 << 28);
+    uint32_t at = first;
+    assert_int_equal(action_cluster_call(c, at, "POST", path, body), 200);
+    for (uint32_t page = 0;; page++) {
+        char next[8192];
+        char *id = text_of(action_cluster_body(c), "_scroll_id");
+        char *shown = blank(action_cluster_body(c));
+        bool last = strstr(shown, "\"hits\":[]") != NULL;
+        assert_non_null(id);
+        (void)qd_buf_str(&all, qd_str_c(shown));
+        free(shown);
+        at = (at + 1) % nodes;
+        snprintf(next, sizeof next, "{\"scroll\":\"1m\",\"scroll_id\":\"%s\"}", id);
+        if (last || page == 200) {
+            snprintf(next, sizeof next, "{\"scroll_id\":[\"%s\"]}", id);
+            assert_int_equal(action_cluster_call(c, at, "DELETE", "/_search/scroll", next), 200);
+            assert_non_null(strstr(action_cluster_body(c), "\"num_freed\":1"));
+            assert_int_equal(action_cluster_call(c, at, "DELETE", "/_search/scroll", next), 404);
+            snprintf(next, sizeof next, "{\"scroll_id\":\"%s\"}", id);
+            assert_int_equal(action_cluster_call(c, at, "POST", "/_search/scroll", next), 404);
+            free(id);
+            break;
+        }
+        assert_int_equal(action_cluster_call(c, at, "POST", "/_search/scroll", next), 200);
+        free(id);
+    }
+    return all.p;
+}
+
+static void scrolls(void **state)
+{
+    both *b = *state;
+    static const char *const asked[] = {
+        "{\"size\":13}",
+        "{\"size\":20,\"query\":{\"match\":{\"words\":\"red fox\"}}}",
+        "{\"size\":17,\"sort\":[{\"n\":\"desc\"},{\"tag\":\"asc\"}]}",
+        "{\"size\":50,\"sort\":[\"_doc\"],\"aggs\":{\"t\":{\"terms\":{\"field\":\"tag\"}}}}",
+        "{\"size\":31,\"slice\":{\"id\":1,\"max\":3}}",
+        "{\"size\":9,\"query\":{\"match\":{\"words\":\"nowhere\"}}}",
+    };
+    for (size_t i = 0; i < QD_COUNT_OF(asked); i++) {
+        static const char *const paths[] = {"/x/_search?scroll=1m", "/_search?scroll=1m"};
+        for (uint32_t p = 0; p < 2; p++) {
+            char *want = pages(b->one, 1, 0, paths[p], asked[i]);
+            for (uint32_t first = 0; first < NODES; first++) {
+                char *got = pages(b->many, NODES, first, paths[p], asked[i]);
+                assert_string_equal(got, want);
+                qd_free(got);
+            }
+            qd_free(want);
+        }
+    }
+    for (uint32_t i = 0; i < NODES; i++) {
+        assert_int_equal(qd_scrolls_count(action_cluster_actions(b->many, i)), 0);
+    }
+}
+
+static char *open_pit(action_cluster *c, uint32_t node)
+{
+    assert_int_equal(action_cluster_call(c, node, "POST", "/odd,y/_pit?keep_alive=1m", NULL), 200);
+    char *id = text_of(action_cluster_body(c), "id");
+    assert_non_null(id);
+    return id;
+}
+
+static char *search_pit(action_cluster *c, uint32_t node, const char *id, const char *rest)
+{
+    char body[8192];
+    snprintf(body, sizeof body, "{\"pit\":{\"id\":\"%s\",\"keep_alive\":\"2m\"}%s}", id, rest);
+    int status = action_cluster_call(c, node, "POST", "/_search", body);
+    if (status != 200) fprintf(stderr, "# %s\n", action_cluster_body(c));
+    assert_int_equal(status, 200);
+    return blank(action_cluster_body(c));
+}
+
+static void points_in_time(void **state)
+{
+    both *b = *state;
+    static const char *const asked[] = {
+        ",\"size\":30,\"sort\":[{\"t\":\"asc\"}]",
+        ",\"size\":4,\"query\":{\"match\":{\"words\":\"red\"}}",
+        ",\"size\":0,\"aggs\":{\"t\":{\"terms\":{\"field\":\"tag\"}}}",
+        ",\"size\":7,\"sort\":[{\"n\":\"desc\"}],\"search_after\":[300]",
+        ",\"size\":9,\"slice\":{\"id\":0,\"max\":2}",
+    };
+    char body[8192], *want[QD_COUNT_OF(asked)];
+    char *one = open_pit(b->one, 0), *many = open_pit(b->many, 1);
+    for (size_t i = 0; i < QD_COUNT_OF(asked); i++) want[i] = search_pit(b->one, 0, one, asked[i]);
+    action_cluster_put(b->one, "x", "new", "{\"words\":\"red\",\"b\":true,\"n\":5}");
+    action_cluster_put(b->many, "x", "new", "{\"words\":\"red\",\"b\":true,\"n\":5}");
+    action_cluster_refresh(b->one);
+    action_cluster_refresh(b->many);
+    for (size_t i = 0; i < QD_COUNT_OF(asked); i++) {
+        for (uint32_t node = 0; node < NODES; node++) {
+            char *got = search_pit(b->many, node, many, asked[i]);
+            assert_string_equal(got, want[i]);
+            free(got);
+        }
+        free(want[i]);
+    }
+    snprintf(body, sizeof body, "{\"id\":\"%s\"}", many);
+    assert_int_equal(action_cluster_call(b->many, 2, "DELETE", "/_pit", body), 200);
+    assert_int_equal(action_cluster_call(b->many, 0, "DELETE", "/_pit", body), 404);
+    snprintf(body, sizeof body, "{\"pit\":{\"id\":\"%s\"}}", many);
+    assert_int_equal(action_cluster_call(b->many, 0, "POST", "/_search", body), 404);
+    assert_int_equal(action_cluster_call(b->many, 0, "POST", "/x/_search", body), 400);
+    snprintf(body, sizeof body, "{\"id\":\"%s\"}", one);
+    assert_int_equal(action_cluster_call(b->one, 0, "DELETE", "/_pit", body), 200);
+    free(one);
+    free(many);
+    action_cluster_delete(b->one, "x", "new");
+    action_cluster_delete(b->many, "x", "new");
+    action_cluster_refresh(b->one);
+    action_cluster_refresh(b->many);
+}
+
+/* --- shards that cannot match --- */
+
+static void shards_are_skipped(void **state)
+{
+    both *b = *state;
+    action_cluster_index(b->many, "old", index_y);
+    action_cluster_put(b->many, "old", "1", "{\"t\":\"1990-05-05T00:00:00Z\",\"n\":1}");
+    action_cluster_put(b->many, "old", "2", "{\"t\":\"1991-05-05T00:00:00Z\",\"n\":2}");
+    action_cluster_refresh(b->many);
+    for (uint32_t i = 0; i < NODES; i++) {
+        assert_int_equal(
+            action_cluster_call(b->many, i, "POST", "/_search?pre_filter_shard_size=1",
+                                "{\"query\":{\"range\":{\"t\":{\"lt\":\"1990-12-31\"}}}}"),
+            200);
+        assert_non_null(strstr(action_cluster_body(b->many),
+                               "\"total\":11,\"successful\":11,\"skipped\":10,\"failed\":0"));
+        assert_non_null(strstr(action_cluster_body(b->many), "\"_id\":\"1\""));
+        assert_int_equal(
+            action_cluster_call(b->many, i, "POST", "/_search?pre_filter_shard_size=1",
+                                "{\"query\":{\"range\":{\"t\":{\"lt\":\"1890-12-31\"}}}}"),
+            200);
+        assert_non_null(strstr(action_cluster_body(b->many), "\"skipped\":10,\"failed\":0"));
+        assert_int_equal(
+            action_cluster_call(b->many, i, "POST", "/_search",
+                                "{\"query\":{\"range\":{\"t\":{\"lt\":\"1990-12-31\"}}}}"),
+            200);
+        assert_non_null(strstr(action_cluster_body(b->many), "\"skipped\":0,\"failed\":0"));
+    }
+    assert_int_equal(action_cluster_call(b->many, 0, "DELETE", "/old", NULL), 200);
+}
+
+/* --- a node that does not answer --- */
+
+static void a_node_is_lost(void **state)
+{
+    both *b = *state;
+    char want[128];
+    uint32_t lost = action_cluster_shards(b->many, 2, "x");
+    assert_int_equal(
+        action_cluster_call(b->many, 0, "POST", "/x/_search?scroll=1m", "{\"size\":5}"), 200);
+    char *id = text_of(action_cluster_body(b->many), "_scroll_id");
+    action_cluster_cut(b->many, 2);
+    assert_int_equal(action_cluster_call(b->many, 0, "POST", "/x/_search", "{}"), 200);
+    snprintf(want, sizeof want,
+             "\"total\":7,\"successful\":%u,\"skipped\":0,\"failed\":%u,\"failures\":[", 7 - lost,
+             lost);
+    assert_non_null(strstr(action_cluster_body(b->many), want));
+    assert_non_null(strstr(action_cluster_body(b->many), "\"node\":\"nodeidnodeidnodeid0002\""));
+    assert_int_equal(action_cluster_call(b->many, 1, "POST",
+                                         "/x/_search?allow_partial_search_results=false", "{}"),
+                     503);
+    char next[8192];
+    snprintf(next, sizeof next, "{\"scroll\":\"1m\",\"scroll_id\":\"%s\"}", id);
+    assert_int_equal(action_cluster_call(b->many, 1, "POST", "/_search/scroll", next), 200);
+    snprintf(want, sizeof want, "\"failed\":%u,\"failures\":[{\"shard\":-1,\"index\":null", lost);
+    assert_non_null(strstr(action_cluster_body(b->many), want));
+    free(id);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(searches),
         cmocka_unit_test(others),
+        cmocka_unit_test(scrolls),
+        cmocka_unit_test(points_in_time),
+        cmocka_unit_test(shards_are_skipped),
+        cmocka_unit_test(a_node_is_lost),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, open_both, close_both);

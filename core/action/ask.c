@@ -1,0 +1,207 @@
+/* ask.c: see ask_int.h. */
+#include "action/ask_int.h"
+#include "base/str.h"
+#include "rpc/rpc.h"
+#include "runtime/sync.h"
+
+#define TELL_TIMEOUT_MS 10000u
+
+typedef struct question {
+    qd_rpc_call call; /* first */
+    qd_asks *all;
+    uint64_t begun_ns, took_ns;
+    bool started, done;
+    int rc;
+} question;
+
+struct qd_asks {
+    qd_actions *a;
+    const qd_state *state;
+    qd_task *task;
+    uint32_t timeout_ms;
+    qd_mutex lock; /* guards done, stopped */
+    bool stopped;
+    qd_latch latch;
+    question *at;
+    uint32_t n, room;
+};
+
+static qd_str address_of(const qd_state *s, qd_str node)
+{
+    for (uint32_t lo = 0, hi = s ? s->nnodes : 0; lo < hi;) {
+        uint32_t mid = (lo + hi) / 2;
+        int c = qd_str_cmp(s->nodes[mid].id, node);
+        if (c == 0) return s->nodes[mid].transport_address;
+        if (c < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return (qd_str){NULL, 0};
+}
+
+/* --- cancelling --- */
+
+static void stop(qd_task *task)
+{
+    qd_asks *q = task->user;
+    qd_mutex_lock(&q->lock);
+    q->stopped = true;
+    for (uint32_t i = 0; i < q->n; i++) {
+        if (q->at[i].started && !q->at[i].done) qd_rpc_call_cancel(q->a->rpc, &q->at[i].call);
+    }
+    qd_mutex_unlock(&q->lock);
+}
+
+static void on_done(qd_rpc_call *call, int rc)
+{
+    question *x = (question *)(void *)call;
+    qd_asks *q = x->all;
+    qd_mutex_lock(&q->lock);
+    x->done = true;
+    x->rc = rc;
+    x->took_ns = qd_env_mono_ns(q->a->env) - x->begun_ns;
+    qd_mutex_unlock(&q->lock);
+    qd_latch_done(&q->latch, 0);
+}
+
+/* --- asking --- */
+
+int qdi_asks_begin(qd_actions *a, const qd_state *s, qd_task *task, uint32_t n, uint32_t timeout_ms,
+                   qd_asks **out, qd_err *err)
+{
+    qd_asks *q = qd_calloc(a->account, sizeof *q);
+    if (q) q->at = qd_calloc(a->account, (n + 1ul) * sizeof *q->at);
+    if (!q || !q->at) {
+        qd_free(q);
+        return qd_err_nomem(err, "questions to other nodes");
+    }
+    q->a = a;
+    q->state = s;
+    q->task = task;
+    q->timeout_ms = timeout_ms;
+    q->room = n;
+    qd_mutex_init(&q->lock);
+    qd_latch_init(&q->latch, 0);
+    qd_task_on_cancel(task, stop, q);
+    *out = q;
+    return 0;
+}
+
+uint16_t qdi_ask_version(const qd_actions *a, const qd_state *s, qd_str node)
+{
+    qd_str to = address_of(s, node);
+    return a->rpc && to.n ? qd_rpc_version_to(a->rpc, to) : QD_RPC_OLDEST;
+}
+
+static int start(qd_asks *q, question *x, qd_str node, uint32_t action, qd_writer *body)
+{
+    qd_err *err = &x->call.err;
+    qd_str to = address_of(q->state, node);
+    qd_err_init(err);
+    int rc = qd_writer_end(body, "question to another node", err);
+    if (!rc && !q->a->rpc) rc = qd_err_set(err, QD_E_CLOSED, "this node has no transport");
+    if (!rc && !to.n) {
+        rc = qd_err_set(err, QD_E_CLOSED, "node [%.*s] is not in the cluster", QD_STR_ARG(node));
+    }
+    if (rc) return rc;
+    x->call.to = to;
+    x->call.action = action;
+    x->call.class = QD_RPC_DATA;
+    x->call.timeout_ms = q->timeout_ms;
+    x->call.body = qd_writer_view(body);
+    x->call.version = body->version;
+    x->call.parent_node = q->a->node_id.p;
+    x->call.parent_task = q->task->id;
+    x->call.done = on_done;
+    return qd_rpc_call_start(q->a->rpc, &x->call, err);
+}
+
+uint32_t qdi_ask(qd_asks *q, qd_str node, uint32_t action, qd_writer *body)
+{
+    qd_assert(q->n < q->room);
+    question *x = &q->at[q->n];
+    x->all = q;
+    x->begun_ns = qd_env_mono_ns(q->a->env);
+    qd_latch_add(&q->latch, 1);
+    int rc = start(q, x, node, action, body);
+    qd_writer_fini(body);
+    qd_mutex_lock(&q->lock);
+    uint32_t number = q->n++;
+    x->started = !rc;
+    if (rc) {
+        x->rc = rc;
+        x->done = true;
+    }
+    if (q->stopped && !x->done) qd_rpc_call_cancel(q->a->rpc, &x->call);
+    qd_mutex_unlock(&q->lock);
+    if (rc) qd_latch_done(&q->latch, 0);
+    return number;
+}
+
+void qdi_asks_wait(qd_asks *q)
+{
+    (void)qd_latch_wait(&q->latch);
+    qd_task_on_cancel(q->task, NULL, NULL);
+}
+
+int qdi_answer(qd_asks *q, uint32_t i, qd_str *bytes, uint16_t *version, qd_err *err)
+{
+    question *x = &q->at[i];
+    qd_assert(i < q->n);
+    if (x->rc) {
+        if (err) qd_err_copy(err, &x->call.err);
+        if (err && !err->code) (void)qd_err_set(err, x->rc, "node did not answer");
+        return x->rc;
+    }
+    *bytes = x->call.answer;
+    *version = x->call.answer_version;
+    return 0;
+}
+
+uint64_t qdi_answer_ns(const qd_asks *q, uint32_t i)
+{
+    return i < q->n ? q->at[i].took_ns : 0;
+}
+
+void qdi_asks_end(qd_asks *q)
+{
+    if (!q) return;
+    for (uint32_t i = 0; i < q->n; i++) {
+        if (q->at[i].started) {
+            qd_rpc_call_fini(&q->at[i].call);
+        } else {
+            qd_err_fini(&q->at[i].call.err);
+        }
+    }
+    qd_mutex_fini(&q->lock);
+    qd_free(q->at);
+    qd_free(q);
+}
+
+/* --- telling --- */
+
+static void told(qd_rpc_call *call, int rc)
+{
+    (void)rc;
+    qd_rpc_call_fini(call);
+    qd_free(call);
+}
+
+void qdi_tell(qd_actions *a, const qd_state *s, qd_str node, uint32_t action, qd_writer *body)
+{
+    qd_str to = address_of(s, node);
+    bool possible = a->rpc && to.n && !qd_writer_end(body, "message", NULL);
+    qd_rpc_call *call = possible ? qd_calloc(NULL, sizeof *call) : NULL;
+    if (call) {
+        *call = (qd_rpc_call){.to = to,
+                              .action = action,
+                              .class = QD_RPC_DATA,
+                              .timeout_ms = TELL_TIMEOUT_MS,
+                              .body = qd_writer_view(body),
+                              .version = body->version,
+                              .done = told};
+        if (qd_rpc_call_start(a->rpc, call, NULL)) told(call, 0);
+    }
+    qd_writer_fini(body);
+}
