@@ -205,10 +205,11 @@ void qd_scrolls_close(qd_actions *a);
 uint32_t qd_scrolls_count(const qd_actions *a);
 
 /* Answers what other nodes ask of this one: searches, tasks. After a->rpc, scrolls and all that
- * requests need is there. [worker] QD_E_NOMEM, QD_E_EXISTS. */
+ * requests need is there. Without a->rpc nothing is answered. [worker] QD_E_NOMEM, QD_E_EXISTS. */
 QD_MUST_CHECK
 int qd_action_serve(qd_actions *a, qd_err *err);
-/* Answers them no more, and waits for those under way. Before the shards are closed. [worker] */
+/* Answers them no more, waits for those under way, and ends all search contexts. Before the shards
+ * are closed. [worker] */
 void qd_action_unserve(qd_actions *a);
 
 /* Runs q's handler with a task registered, and writes an error answer if it fails. [worker] */

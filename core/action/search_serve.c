@@ -294,6 +294,7 @@ static const struct {
 
 int qd_action_serve(qd_actions *a, qd_err *err)
 {
+    if (!a->rpc) return 0;
     /* where the tier cannot be mapped a search waits for it off its worker */
     bool waits = !(qd_store_caps(a->store) & QD_STORE_MMAP);
     int rc = qdi_search_nodes_open(a, err);
@@ -307,8 +308,11 @@ int qd_action_serve(qd_actions *a, qd_err *err)
 
 void qd_action_unserve(qd_actions *a)
 {
-    for (size_t i = 0; i < QD_COUNT_OF(handlers); i++) {
+    for (size_t i = 0; i < QD_COUNT_OF(handlers) && a->rpc; i++) {
         qd_rpc_unhandle(a->rpc, handlers[i].action);
     }
+    (void)qdi_context_drop(a, NULL, SEARCH_CONTEXT_QUERY);
+    (void)qdi_context_drop(a, NULL, SEARCH_CONTEXT_SCROLL);
+    (void)qdi_context_drop(a, NULL, SEARCH_CONTEXT_PIT);
     qdi_search_nodes_close(a);
 }

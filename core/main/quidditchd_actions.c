@@ -103,10 +103,12 @@ const qd_step qd_step_actions = {"actions", NULL, actions_start, actions_stop, N
 
 static int serve_start(qd_node *node, qd_err *err)
 {
-    (void)err;
     node->actions.store = node->store;
     node->actions.cluster = node->cluster;
     node->actions.shards = node->shards;
+    node->actions.rpc = node->rpc;
+    int rc = qd_action_serve(&node->actions, err);
+    if (rc) return rc;
     atomic_store(&node->actions.serving, true);
     atomic_store(&node->actions.started, true);
     return 0;
@@ -118,6 +120,7 @@ static void serve_stop(qd_node *node)
     atomic_store(&node->actions.started, false);
     qd_node_http_close(node);
     atomic_store(&node->actions.serving, false);
+    qd_action_unserve(&node->actions);
 }
 
 const qd_step qd_step_serve = {"serve", NULL, serve_start, serve_stop, NULL};
