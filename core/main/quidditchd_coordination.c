@@ -2,11 +2,14 @@
  * quidditchd_coordination.c: the store of cluster state: the plugin of coordination.plugin, else of
  * coordination.mode, over path.data/coordination.
  */
+#include "base/arena.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "cluster/coord.h"
 #include "main/node.h"
 #include "plugin/host.h"
 #include <stdio.h>
+#include <string.h>
 
 #define DEFAULT_MASTER "coordination-raft"
 #define DEFAULT_KUBERNETES "coordination-k8s"
@@ -23,6 +26,42 @@ static uint32_t take_options(const qd_node *node, char text[3][32], qd_pair opti
     options[1] = (qd_pair){QD_STR("heartbeat_interval"), qd_str_c(text[1])};
     options[2] = (qd_pair){QD_STR("snapshot_threshold"), qd_str_c(text[2])};
     return 3;
+}
+
+/* "host" gets the port of the transport; in the arena. */
+static qd_str with_port(const qd_values *v, qd_str address, qd_arena *arena)
+{
+    const char *colon = address.n ? memchr(address.p, ':', address.n) : NULL;
+    bool bare6 = colon && memchr(colon + 1, ':', (size_t)(address.p + address.n - colon - 1)) &&
+                 address.p[0] != '[';
+    bool closed = address.n && address.p[address.n - 1] == ']';
+    if (colon && !bare6 && !closed) return address;
+    char text[320];
+    int64_t port = qd_values_i64(v, QD_SET_TRANSPORT_PORT);
+    int n = snprintf(text, sizeof text, bare6 ? "[%.*s]:%lld" : "%.*s:%lld", (int)address.n,
+                     address.p, (long long)(port > 0 ? port : 9300));
+    return qd_arena_str(arena, (qd_str){text, n > 0 && n < (int)sizeof text ? (size_t)n : 0});
+}
+
+/* A list of addresses with ports. */
+static const qd_str *addresses(const qd_values *v, uint32_t id, qd_arena *arena, uint32_t *n)
+{
+    const qd_str *list = qd_values_list(v, id, n);
+    qd_str *out = qd_arena_alloc(arena, (*n + 1) * sizeof *out);
+    for (uint32_t i = 0; out && i < *n; i++) out[i] = with_port(v, list[i], arena);
+    if (!out) *n = 0;
+    return out;
+}
+
+/* Who else there may be: nobody with discovery.type single-node. */
+static void take_others(const qd_node *node, qd_arena *arena, qd_coord_config *k)
+{
+    const qd_values *v = qd_config_values(node->config);
+    if (qd_str_is(qd_config_text(node->config, QD_SET_DISCOVERY_TYPE), "single-node")) return;
+    k->peers = addresses(v, QD_SET_COORDINATION_PEERS, arena, &k->npeers);
+    k->first = qd_values_list(v, QD_SET_CLUSTER_INITIAL_MASTERS, &k->nfirst);
+    k->seeds = addresses(v, QD_SET_DISCOVERY_SEED_HOSTS, arena, &k->nseeds);
+    if (k->nseeds == 0) k->seeds = addresses(v, QD_SET_COORDINATION_MASTERS, arena, &k->nseeds);
 }
 
 static qd_str plugin_of(const qd_node *node)
@@ -48,14 +87,11 @@ static int coordination_start(qd_node *node, qd_err *err)
     qd_pair options[3];
     const void *vt;
     qd_self *self;
-    uint32_t npeers;
     snprintf(path, sizeof path, "%s/coordination", node->data);
     int rc = qd_plugin_need(node->plugins, QD_KIND_COORDINATION, plugin_of(node),
                             "coordination.mode", &vt, &self, err);
     if (rc == 0) rc = qd_dir_make(path, 0700, err);
     if (rc) return rc;
-    const qd_str *peers =
-        qd_values_list(qd_config_values(node->config), QD_SET_COORDINATION_PEERS, &npeers);
     qd_str name = qd_str_c(node->name), id = node->id[0] ? qd_str_c(node->id) : name;
     qd_coord_config config = {
         .struct_size = sizeof config,
@@ -64,12 +100,15 @@ static int coordination_start(qd_node *node, qd_err *err)
         .node_id = id,
         .node_name = name,
         .path = qd_str_c(path),
-        .peers = peers,
-        .npeers = npeers,
         .options = options,
         .noptions = take_options(node, text, options),
     };
-    return qd_coord_open(node->env, vt, self, &config, &node->coordination, err);
+    qd_arena arena;
+    qd_arena_init(&arena, NULL, 1 << 20);
+    take_others(node, &arena, &config);
+    rc = qd_coord_open(node->env, vt, self, &config, &node->coordination, err);
+    qd_arena_fini(&arena);
+    return rc;
 }
 
 static void coordination_stop(qd_node *node)
