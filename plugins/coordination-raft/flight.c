@@ -350,6 +350,8 @@ void cr_on_answer(qd_coord *c, const cr_answering *a)
             f->tried = 0;
             go(c, f);
         }
+    } else if (a->rc == 0 && f->command.p[0] == CR_AUTHORITY) {
+        f->told_ns = cr_now(c); /* done when it is applied here: identity shall tell it then */
     } else {
         cr_flight_done(c, f, a);
     }

@@ -189,12 +189,12 @@ int32_t cr_on_apply(void *arg, uint64_t index, const uint8_t *bytes, size_t n)
     c->dirty = 1;
     if (m->out.replaced)
         for (qd_coord_watch *w = c->watches; w; w = w->next) w->from = 0; /* all is gone */
+    if (m->out.sessions) cr_deadlines_update(c, m->state != QD_COORD_ACTIVE);
+    cr_identity_update(c); /* before anybody is told */
     for (uint32_t i = 0; i < m->out.nresults; i++)
         if (m->out.results[i].owner) tell(c, &m->out.results[i]);
     end_candidates(c);
     cr_rows_push(c->rows, &m->out.rows, index, m->out.replaced);
-    if (m->out.sessions) cr_deadlines_update(c, m->state != QD_COORD_ACTIVE);
-    cr_identity_update(c);
     return 0;
 }
 
