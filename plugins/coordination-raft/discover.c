@@ -1,6 +1,8 @@
 /* discover.c: see discover.h. */
 #include "discover.h"
 
+#define FIRST_LOOK_NS 1000000000ll
+
 static const uint8_t nobody[16];
 
 static int is_set(const uint8_t id[16])
@@ -52,6 +54,8 @@ void cr_search_take(cr_search *s, const cr_envelope *e, const cr_info *i, qd_str
 {
     for (uint32_t k = 0; asked.n && k < s->nfirst; k++)
         if (is(s->first[k].address, asked)) s->first[k].incarnation = i->incarnation;
+    for (uint32_t k = 0; asked.n && k < s->nseeds; k++)
+        if (is(s->seeds[k], asked)) s->answered[k] = 1;
     for (uint32_t k = 0; k < s->nfirst; k++)
         if (s->first[k].name[0] && is(s->first[k].name, e->name))
             s->first[k].incarnation = i->incarnation;
@@ -177,6 +181,12 @@ static void decide_formed(cr_search *s, const cr_found *f, int64_t now, cr_decis
         return;
     }
     out->who = leader ? leader : f;
+    int all = 1; /* so that a second cluster is seen before one of them is joined */
+    for (uint32_t k = 0; k < s->nseeds; k++) all &= s->answered[k];
+    if (!all && now - s->began_ns < FIRST_LOOK_NS) {
+        say(w, "cluster %s is at %s; waiting for the other addresses", mine, f->address);
+        return;
+    }
     if (leader || f->leader_address[0]) {
         out->type = CR_GO_JOIN;
         say(w, "asking the leader of cluster %s to let this node in", mine);
@@ -278,6 +288,7 @@ static void decide_first(cr_search *s, int64_t now, cr_decision *out, words *w)
 void cr_search_decide(cr_search *s, int64_t now, cr_decision *out)
 {
     words w = {out->why, sizeof out->why, 0};
+    if (!s->began_ns) s->began_ns = now;
     out->type = CR_GO_WAIT;
     out->trouble = 0;
     out->who = NULL;

@@ -45,6 +45,8 @@ typedef struct cr_search {
     uint32_t nfirst, nseeds;
     cr_first first[CR_WIRE_MEMBERS_MAX];
     char seeds[CR_WIRE_MEMBERS_MAX][CR_WIRE_ADDRESS_MAX + 1];
+    int answered[CR_WIRE_MEMBERS_MAX]; /* of each seed */
+    int64_t began_ns;                  /* when it was asked first; 0: not yet */
     /* what was heard */
     uint32_t nfound;
     cr_found found[CR_FOUND_MAX];

@@ -125,6 +125,11 @@ static void say_info(qd_coord *c, uint8_t type, uint64_t to, qd_str address, qd_
     cr_free(c->heap, i);
 }
 
+void cr_found_tell(qd_coord *c, const cr_envelope *e)
+{
+    say_info(c, CR_SAY_INFO, e->from, e->address, QD_STR(""));
+}
+
 static void probe_all(qd_coord *c)
 {
     const cr_search *s = &c->search;
@@ -149,6 +154,7 @@ void cr_on_info(qd_coord *c, const cr_envelope *e, const cr_info *i)
     int own = i->incarnation == c->incarnation;
     if (cr_compare(i->cluster, c->cluster_name) != 0) {
         int64_t now = cr_now(c);
+        if (e->type == CR_SAY_PROBE) say_info(c, CR_SAY_INFO, e->from, e->address, i->asked);
         if (now - c->strange_ns < SAY_NS) return;
         c->strange_ns = now;
         cr_say(c, QD_LEVEL_WARN,

@@ -101,38 +101,71 @@ void cr_net_say(qd_coord *c, uint8_t type, uint64_t to, qd_str address, const ui
     cr_bytes_free(&head);
 }
 
+qd_str cr_net_place(const qd_coord *c, uint64_t id, qd_str told)
+{
+    for (uint32_t i = 0; i < c->nplaces; i++)
+        if (c->places[i].id == id) return qd_plug_str(c->places[i].address);
+    return told;
+}
+
+static void note_place(qd_coord *c, uint64_t id, qd_str address)
+{
+    uint32_t i = 0;
+    if (id == 0 || id == c->raft_id || address.n == 0) return;
+    while (i < c->nplaces && c->places[i].id != id) i++;
+    if (i == CR_WIRE_MEMBERS_MAX) {
+        memmove(c->places, c->places + 1, (CR_WIRE_MEMBERS_MAX - 1) * sizeof *c->places);
+        i--;
+    } else if (i == c->nplaces) {
+        c->nplaces++;
+    }
+    c->places[i].id = id;
+    memcpy(c->places[i].address, address.p, address.n);
+    c->places[i].address[address.n] = 0;
+}
+
 void cr_on_send(void *arg, uint64_t to, qd_str address, const uint8_t *p, size_t n)
 {
-    cr_net_say(arg, CR_SAY_CONSENSUS, to, address, p, n);
+    cr_net_say(arg, CR_SAY_CONSENSUS, to, cr_net_place(arg, to, address), p, n);
 }
 
 /* --- what comes in --- */
+
+/* The store went on without this node: what it holds is of before. */
+static void left_behind(qd_coord *c, const cr_envelope *e)
+{
+    char why[560];
+    snprintf(
+        why, sizeof why,
+        "the masters were recovered by force without this node (%.*s at %.*s knows of recovery "
+        "%llu, this node of %llu), so what it holds is of before. To let it join again stop "
+        "it, remove this folder, and start it",
+        (int)(e->name.n < 100 ? e->name.n : 100), e->name.p,
+        (int)(e->address.n < 200 ? e->address.n : 200), e->address.p,
+        (unsigned long long)e->recoveries, (unsigned long long)c->recoveries);
+    if (!c->failed) cr_give_up(c, QD_E_NO_COORDINATION, why);
+}
 
 /* Of this store, or of nobody's when none is known here. */
 static int ours(qd_coord *c, const cr_envelope *e)
 {
     static const uint8_t none[16];
     int64_t now = cr_now(c);
-    if (e->type == CR_SAY_PROBE || e->type == CR_SAY_INFO || e->type == CR_SAY_FORM ||
-        e->type == CR_SAY_JOIN || e->type == CR_SAY_JOINED)
-        return 1; /* these look for themselves */
+    int same = memcmp(e->store_id, c->cluster, 16) == 0;
+    int looks = e->type == CR_SAY_PROBE || e->type == CR_SAY_INFO || e->type == CR_SAY_FORM ||
+                e->type == CR_SAY_JOIN || e->type == CR_SAY_JOINED;
+    if (c->consensus && same && e->recoveries > c->recoveries) left_behind(c, e);
+    if (looks) return 1; /* these look for themselves */
     if (memcmp(e->store_id, none, 16) == 0) return 0;
     if (memcmp(c->cluster, none, 16) == 0) {
         c->probed_ns = 0; /* somebody knows more than this node */
         return 0;
     }
-    if (memcmp(e->store_id, c->cluster, 16) == 0 && e->recoveries == c->recoveries) return 1;
-    if (now - c->strange_ns < SAY_NS) return 0;
+    if (same && e->recoveries == c->recoveries) return 1;
+    if (c->failed || now - c->strange_ns < SAY_NS) return 0;
     c->strange_ns = now;
-    int same = memcmp(e->store_id, c->cluster, 16) == 0;
-    if (same && e->recoveries > c->recoveries)
-        cr_say(c, QD_LEVEL_ERROR,
-               "the masters were recovered by force without this node (%.*s at %.*s is after "
-               "recovery %llu, this node after %llu): what this node holds is of before. To let it "
-               "join again stop it, remove %.400s, and start it",
-               (int)e->name.n, e->name.p, (int)e->address.n, e->address.p,
-               (unsigned long long)e->recoveries, (unsigned long long)c->recoveries, c->path);
-    else if (same)
+    cr_found_tell(c, e); /* so that it knows why */
+    if (same)
         cr_say(
             c, QD_LEVEL_WARN,
             "master %.*s at %.*s was left behind by a recovery by force: it is refused until its "
@@ -193,6 +226,7 @@ static void take(qd_coord *c, const cr_mail *m)
     cr_request q;
     int32_t rc = cr_wire_read(&r, &e);
     if (rc || !ours(c, &e)) return;
+    note_place(c, e.from, e.address);
     if (e.to && e.to != c->raft_id && e.type != CR_SAY_INFO && e.type != CR_SAY_PROBE) return;
     switch (e.type) {
     case CR_SAY_CONSENSUS:
@@ -252,7 +286,7 @@ void cr_net_turn(qd_coord *c)
     if (gone) take_gone(c);
     while (m) {
         cr_mail *next = m->next;
-        if (!c->ending || m->n) take(c, m);
+        if (c->ending < 2) take(c, m);
         cr_free(c->heap, m);
         m = next;
     }

@@ -123,11 +123,7 @@ static void look(qd_coord *c)
     uint64_t leader = c->view.leader, term = c->view.term;
     int64_t now = cr_now(c);
     cr_consensus_look(c->consensus, &c->view);
-    qd_str a = c->view.leader_address;
-    for (uint32_t i = 0; i < c->search.nfound; i++) /* it may have moved */
-        if (c->search.found[i].id == c->view.leader &&
-            now - c->search.found[i].heard_ns < CR_FOUND_NS)
-            a = qd_plug_str(c->search.found[i].address);
+    qd_str a = cr_net_place(c, c->view.leader, c->view.leader_address);
     size_t n = a.n < sizeof c->leader_address ? a.n : 0;
     if (n) memcpy(c->leader_address, a.p, n);
     c->leader_address[n] = 0;

@@ -144,6 +144,12 @@ typedef struct cr_rounds {
     uint32_t nasking, asking_cap;
 } cr_rounds;
 
+/* Where a member was last heard from: it may have moved, or not be in the list of members yet. */
+typedef struct cr_place {
+    uint64_t id;
+    char address[CR_WIRE_ADDRESS_MAX + 1];
+} cr_place;
+
 /* When a session ends unless it is renewed. */
 typedef struct cr_deadline {
     uint64_t session;
@@ -281,6 +287,8 @@ struct qd_coord {
     cr_proposal change; /* of the store's own, by policy */
     int changing;
     int64_t policy_ns, even_ns;
+    cr_place places[CR_WIRE_MEMBERS_MAX];
+    uint32_t nplaces;
     int handing_over;
 };
 
@@ -418,6 +426,8 @@ void cr_net_say(qd_coord *c, uint8_t type, uint64_t to, qd_str address, const ui
 /* Takes what came in. */
 void cr_net_turn(qd_coord *c);
 void cr_net_free(qd_coord *c);
+/* Where a member is: as last heard, else as told. */
+qd_str cr_net_place(const qd_coord *c, uint64_t id, qd_str told);
 /* Callback of the engine. */
 void cr_on_send(void *arg, uint64_t to, qd_str address, const uint8_t *p, size_t n);
 
@@ -429,6 +439,8 @@ void cr_found_begin(qd_coord *c);
 /* Probes, decides, says what is missing. */
 void cr_found_turn(qd_coord *c);
 void cr_on_info(qd_coord *c, const cr_envelope *e, const cr_info *i);
+/* Tells a sender what this node is. */
+void cr_found_tell(qd_coord *c, const cr_envelope *e);
 void cr_on_forming(qd_coord *c, const cr_envelope *e, const cr_forming *f);
 void cr_on_join(qd_coord *c, const cr_envelope *e);
 void cr_on_joined(qd_coord *c, const cr_envelope *e, int32_t rc, qd_str text);
