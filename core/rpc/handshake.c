@@ -281,40 +281,41 @@ void qdi_who_unref(rpc_who *w)
     if (w && atomic_fetch_sub(&w->refs, 1) == 1) qd_free(w);
 }
 
+#define MINUTE_NS 60000000000ull
+#define LINES_A_MINUTE 30u
+
 void qdi_garbage_log(qd_rpc *rpc, const char *remote, const char *what)
 {
-    char host[64];
     uint64_t now = qd_env_mono_ns(rpc->c.env);
-    qd_str h = host_of(remote);
-    garbage_host *oldest = &rpc->garbage[0], *g = NULL;
-    snprintf(host, sizeof host, "%.*s", QD_STR_ARG(h));
+    qd_str host = host_of(remote);
+    uint64_t key = qd_xxh3_seed(what, strlen(what), qd_xxh3(host.p, host.n));
+    garbage_line *oldest = &rpc->garbage[0], *g = NULL;
+    uint32_t quiet = 0, recent = 0;
     qd_mutex_lock(&rpc->lock);
-    for (uint32_t i = 0; i < GARBAGE_HOSTS && !g; i++) {
-        garbage_host *at = &rpc->garbage[i];
-        if (at->logged_ns && strcmp(at->host, host) == 0) g = at;
+    for (uint32_t i = 0; i < GARBAGE_LINES; i++) {
+        garbage_line *at = &rpc->garbage[i];
+        if (at->logged_ns && at->key == key) g = at;
+        if (at->logged_ns && now - at->logged_ns < MINUTE_NS) recent++;
         if (at->logged_ns < oldest->logged_ns) oldest = at;
     }
-    uint32_t quiet = 0;
-    bool log = !g || now - g->logged_ns >= 60000000000ull;
-    if (!g) {
+    bool log = g ? now - g->logged_ns >= MINUTE_NS : recent < LINES_A_MINUTE;
+    if (!g && log) {
         g = oldest;
-        *g = (garbage_host){0};
-        memcpy(g->host, host, sizeof host);
+        *g = (garbage_line){.key = key};
     }
     if (log) {
         quiet = g->quiet;
         g->quiet = 0;
         g->logged_ns = now ? now : 1;
-    } else {
+    } else if (g) {
         g->quiet++;
     }
     qd_mutex_unlock(&rpc->lock);
     if (!log) return;
     if (quiet)
-        qd_log_warn(
-            RPC_LOG,
-            "closed a connection from [%s]: %s (and %u more from there since the last line)",
-            remote, what, quiet);
+        qd_log_warn(RPC_LOG,
+                    "closed a connection from [%s]: %s (and %u more alike since the last line)",
+                    remote, what, quiet);
     else
         qd_log_warn(RPC_LOG, "closed a connection from [%s]: %s", remote, what);
 }

@@ -13,6 +13,7 @@
 #define DIAL_NS 5000000000ull    /* an attempt ends; SYNs that were lost are sent too rarely */
 #define IDLE_NS 300000000000ull  /* unused connections are closed */
 #define FORGET_NS 60000000000ull /* unused peers are forgotten */
+#define AGAIN_NS 10000000ull     /* between the redials of a suspect */
 #define REFUSED_NS 1000000000ull /* least delay after a refusal in words */
 
 static void dial(rpc_peer *p, uint32_t class);
@@ -442,7 +443,11 @@ void qdi_peer_closed(rpc_peer *p, rpc_conn *c, qd_wire_end end, const char *reas
             COUNT(p->rpc, refused_out, 1);
             qdi_peer_refused(p, c, reason, reason);
         } else {
-            dial_failed(p, c->class, end == QD_WIRE_REFUSED, reason);
+            /* a process that is ending may take a connection once more before it refuses */
+            bool again = end == QD_WIRE_CLOSED && c->class == QD_RPC_CONTROL &&
+                         atomic_load(&p->state) == PEER_SUSPECT && p->tries++ < 3 &&
+                         !p->loop->closing && qd_timer_start(&p->redial, AGAIN_NS, 0) == 0;
+            if (!again) dial_failed(p, c->class, end == QD_WIRE_REFUSED, reason);
         }
         return;
     }
@@ -455,6 +460,7 @@ void qdi_peer_closed(rpc_peer *p, rpc_conn *c, qd_wire_end end, const char *reas
         redial_later(p, 0);
     } else if (p->watches) {
         state_set(p, PEER_SUSPECT);
+        p->tries = 0;
         if (!p->conns[QD_RPC_CONTROL]) dial(p, QD_RPC_CONTROL);
     } else {
         state_set(p, PEER_IDLE);

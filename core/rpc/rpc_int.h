@@ -271,6 +271,7 @@ struct rpc_peer {
     out_queue waiting[QD_RPC_CLASSES]; /* for the connection to open */
     uint64_t failed_ns;                /* when the last dial of a class failed; 0: not */
     uint64_t backoff_ns;
+    uint32_t tries;   /* redials of a suspect */
     uint64_t idle_ns; /* since when nobody uses it; 0: it is used */
     qd_timer redial;
     qd_rpc_watch *watches;
@@ -350,12 +351,12 @@ struct qd_rpc_request {
 };
 #define RPC_REQUEST_MAGIC 0x51525251u
 
-#define GARBAGE_HOSTS 32u
-typedef struct garbage_host {
-    char host[64];
+#define GARBAGE_LINES 64u
+typedef struct garbage_line {
+    uint64_t key; /* of host and text */
     uint64_t logged_ns;
     uint32_t quiet; /* not logged since */
-} garbage_host;
+} garbage_line;
 
 #define ZSTD_IDLE 4u
 
@@ -377,7 +378,7 @@ struct qd_rpc {
     char rest[QD_RPC_ADDRESS_MAX];
     id_map handlers, channels;
     qd_map nodes; /* node id -> rpc_ident */
-    garbage_host garbage[GARBAGE_HOSTS];
+    garbage_line garbage[GARBAGE_LINES];
     void *zstd_c[ZSTD_IDLE], *zstd_d[ZSTD_IDLE];
     uint64_t requests; /* not yet answered */
     _Atomic bool closing, ready;
@@ -448,7 +449,8 @@ int qdi_hello_take(rpc_conn *c, qd_str payload, bool welcome, qd_rpc_node *node,
 int qdi_node_add(qd_rpc *rpc, rpc_who *who, char theirs[256], char ours[512]);
 /* Ends that. */
 void qdi_node_del(qd_rpc *rpc, rpc_who *who);
-/* Logs about a remote that sent garbage, at most once a minute for each host. */
+/* Logs about a remote that sent garbage, at most once a minute for each host and text,
+ * and 30 lines a minute in all. */
 void qdi_garbage_log(qd_rpc *rpc, const char *remote, const char *what);
 
 /* --- conn.c --- */
