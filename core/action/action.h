@@ -37,16 +37,17 @@ typedef struct qd_actions {
     qd_store *store;
     qd_cluster *cluster;
     qd_shards *shards;
+    _Atomic bool many;     /* a state with several nodes has been seen */
     qd_account *account;   /* of requests: the request breaker */
     qd_account *in_flight; /* of bodies and answers of the front-end; may be NULL */
     int64_t start_wall_ms;
     uint64_t start_ns;
     qd_str node_id, node_name, node_host;
     qd_str data_path;
-    struct qd_rpc *rpc;                  /* transport to other nodes; NULL: there are none */
-    struct qd_search_nodes *search_nodes; /* what other nodes' searches took; qd_action_serve */
-    struct qd_scrolls *scrolls;           /* open search contexts */
-    struct qd_action_counters *counters; /* counters.h; NULL: nothing is counted */
+    struct qd_rpc *rpc;                     /* transport to other nodes; NULL: there are none */
+    struct qd_search_nodes *search_nodes;   /* what other nodes' searches took; qd_action_serve */
+    struct qd_scrolls *scrolls;             /* open search contexts */
+    struct qd_action_counters *counters;    /* counters.h; NULL: nothing is counted */
     struct qd_request_cache *request_cache; /* request_cache.h; NULL: nothing is kept */
     /* what the front-end told of its connections, NULL: unknown */
     void (*http_stats)(void *arg, qd_action_http_stats *out);
@@ -204,8 +205,9 @@ void qd_scrolls_close(qd_actions *a);
 /* Open scrolls. [any] */
 uint32_t qd_scrolls_count(const qd_actions *a);
 
-/* Answers what other nodes ask of this one: searches, tasks. After a->rpc, scrolls and all that
- * requests need is there. Without a->rpc nothing is answered. [worker] QD_E_NOMEM, QD_E_EXISTS. */
+/* Answers what other nodes ask of this one: documents, searches, figures. After a->rpc, scrolls and
+ * all that requests need is there. Without a->rpc nothing is answered. [worker] QD_E_NOMEM,
+ * QD_E_EXISTS. */
 QD_MUST_CHECK
 int qd_action_serve(qd_actions *a, qd_err *err);
 /* Answers them no more, waits for those under way, and ends all search contexts. Before the shards

@@ -44,8 +44,10 @@ int64_t qdi_port_of(qd_str address);
 const char *qdi_time_text(int64_t wall_ms, char out[48]);
 /* Is `name` in a comma-separated list of names and patterns? An empty list: yes. */
 bool qdi_listed(qd_str list, qd_str name);
-/* Writes "_nodes":{"total":…,"successful":…,"failed":0}. */
-void qdi_nodes_header(qd_json_writer *w, uint32_t total);
+/* Is it the elected master: the node whose allocator leads? */
+bool qdi_is_master(const qd_actions *a, qd_str node);
+/* Writes "_nodes":{"total":…,"successful":…,"failed":…}. */
+void qdi_nodes_header(qd_json_writer *w, uint32_t total, uint32_t failed);
 /* Is a node meant by node filters (ids, names, _local, _master, _all, roles like data:true)? */
 bool qdi_node_wanted(const qd_actions *a, qd_str filter, const qd_node_meta *node);
 /* "key": milliseconds, and with human "name": text of the same, as Elasticsearch pairs them. */

@@ -1,5 +1,6 @@
 /* cat_cluster.c: _cat/health, _cat/count, _cat/master, _cat itself. */
 #include "action/cat_table.h"
+#include "action/figures.h"
 #include "base/str.h"
 
 /* --- health --- */
@@ -94,24 +95,11 @@ int qdi_api_cat_health(qd_request *q, qd_response *r, qd_err *err)
 
 /* --- count --- */
 
-/* Live documents of an index as searches see them. */
-static int64_t count_of(qd_actions *a, const qd_index_meta *m)
-{
-    int64_t n = 0;
-    for (uint32_t i = 0; i < m->shards; i++) {
-        qd_shard *s = qd_shards_get(a->shards, m->uuid, i);
-        qd_reader *r = s ? qd_shard_reader(s) : NULL;
-        if (r) n += r->docs_live;
-        qd_reader_unref(r);
-        qd_shard_unref(s);
-    }
-    return n;
-}
-
 int qdi_api_cat_count(qd_request *q, qd_response *r, qd_err *err)
 {
     cat_table t;
     qd_resolved found;
+    figures f;
     int64_t n = 0;
     qdi_cat_init(&t, q);
     qdi_cat_column(&t, "epoch", "t,time", 0, "seconds since 1970-01-01 00:00:00");
@@ -120,7 +108,13 @@ int qdi_api_cat_count(qd_request *q, qd_response *r, qd_err *err)
     if (qdi_cat_help(&t, r)) return 0;
     qd_state *s = qd_cluster_state(q->a->cluster);
     int rc = qd_param_indices(q, s, QD_INDICES_SEARCH, &found, err);
-    for (uint32_t i = 0; !rc && i < found.n; i++) n += count_of(q->a, found.at[i]);
+    if (!rc) rc = qdi_figures_collect(q, s, &found, 0, &f, err);
+    for (uint32_t i = 0; !rc && i < found.n; i++) {
+        qdi_stats pri, all;
+        uint32_t open;
+        qdi_figures_sum(&f, s, found.at[i], &pri, &all, &open);
+        n += pri.v[QDI_DOCS];
+    }
     qd_state_unref(s);
     if (rc) {
         qdi_cat_fini(&t);

@@ -1,6 +1,6 @@
 /* cat_indices.c: _cat/indices, _cat/aliases. */
 #include "action/cat_table.h"
-#include "action/stats_int.h"
+#include "action/figures.h"
 #include "base/str.h"
 
 #define CAT_INDICES_OPTIONS                                                                        \
@@ -58,12 +58,13 @@ static void columns(cat_table *t, const qdi_identity *id)
                    "indicates if the index is search throttled");
 }
 
-static void row(cat_table *t, const qdi_identity *id, const qd_state *s, const qd_index_meta *m)
+static void row(cat_table *t, const qdi_identity *id, const qd_state *s, const figures *f,
+                const qd_index_meta *m)
 {
     char date[48];
-    qdi_stats sum;
+    qdi_stats pri, all;
     uint32_t open;
-    qdi_stats_of_index(t->q->a, m, &sum, &open);
+    qdi_figures_sum(f, s, m, &pri, &all, &open);
     bool known = open > 0 && !m->closed;
     qdi_cat_c(t, qd_health_name(qd_index_health(s, m)));
     qdi_cat_c(t, m->closed ? "close" : "open");
@@ -71,16 +72,18 @@ static void row(cat_table *t, const qdi_identity *id, const qd_state *s, const q
     qdi_cat_c(t, m->uuid);
     qdi_cat_int(t, m->shards);
     qdi_cat_int(t, m->replicas);
-    known ? qdi_cat_int(t, sum.v[QDI_DOCS]) : qdi_cat_null(t);
-    known ? qdi_cat_int(t, sum.v[QDI_DOCS_DELETED]) : qdi_cat_null(t);
+    known ? qdi_cat_int(t, pri.v[QDI_DOCS]) : qdi_cat_null(t);
+    known ? qdi_cat_int(t, pri.v[QDI_DOCS_DELETED]) : qdi_cat_null(t);
     qdi_cat_int(t, m->created_ms);
     qdi_cat_c(t, qdi_time_text(m->created_ms, date));
     int sizes = id->product == QDI_ES8 || id->product == QDI_ES9 ? 3 : 2;
     for (int i = 0; i < sizes; i++) {
-        known ? qdi_cat_bytes(t, sum.v[QDI_STORE]) : qdi_cat_null(t);
+        known ? qdi_cat_bytes(t, (i ? &pri : &all)->v[QDI_STORE]) : qdi_cat_null(t);
     }
     for (size_t i = 0; i < QDI_STAT_COLUMNS; i++) {
-        for (int k = 0; k < 2; k++) known ? qdi_cat_stat(t, &sum, i) : qdi_cat_null(t);
+        for (int k = 0; k < 2; k++) {
+            known ? qdi_cat_stat(t, k ? &pri : &all, i) : qdi_cat_null(t);
+        }
     }
     qdi_cat_c(t, "false");
 }
@@ -104,6 +107,7 @@ int qdi_api_cat_indices(qd_request *q, qd_response *r, qd_err *err)
     cat_table t;
     qdi_identity id;
     qd_resolved found;
+    figures f;
     int health;
     qdi_identity_get(q->a, &id);
     qdi_cat_init(&t, q);
@@ -115,9 +119,10 @@ int qdi_api_cat_indices(qd_request *q, qd_response *r, qd_err *err)
     uint32_t options = CAT_INDICES_OPTIONS & ~(named ? (uint32_t)QD_IGNORE_UNAVAILABLE : 0);
     int rc = health_param(q, &health, err);
     if (!rc) rc = qd_param_indices(q, s, options, &found, err);
+    if (!rc) rc = qdi_figures_collect(q, s, &found, 0, &f, err);
     for (uint32_t i = 0; !rc && i < found.n; i++) {
         if (health >= 0 && (int)qd_index_health(s, found.at[i]) != health) continue;
-        row(&t, &id, s, found.at[i]);
+        row(&t, &id, s, &f, found.at[i]);
     }
     qd_state_unref(s);
     if (rc) {

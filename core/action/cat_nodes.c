@@ -1,5 +1,5 @@
 /* cat_nodes.c: _cat/nodes, _cat/thread_pool, _cat/plugins, _cat/allocation, _cat/nodeattrs. */
-#include "action/cat_table.h"
+#include "action/node_part.h"
 #include "action/stats_int.h"
 #include "base/str.h"
 #include "runtime/proc.h"
@@ -132,11 +132,10 @@ static void node_row(cat_table *t, const qdi_identity *id, const qd_node_meta *n
 {
     const qd_actions *a = t->q->a;
     bool full = qd_param_has(t->q, "full_id") && !qd_str_is(qd_param(t->q, "full_id"), "false");
-    bool self = qd_str_eq(n->id, a->node_id);
-    qdi_stats sum = {0};
-    if (self) qdi_stats_of_node(t->q->a, &sum);
+    qdi_stats sum;
+    qdi_stats_of_node(t->q->a, &sum);
     qdi_cat_str(t, full ? n->id : qd_str_sub(n->id, 0, 4));
-    self ? qdi_cat_int(t, qd_proc_pid()) : qdi_cat_null(t);
+    qdi_cat_int(t, qd_proc_pid());
     qdi_cat_str(t, qdi_host_of(n->http_address));
     qdi_cat_int(t, qdi_port_of(n->transport_address));
     qdi_cat_str(t, n->http_address);
@@ -144,21 +143,38 @@ static void node_row(cat_table *t, const qdi_identity *id, const qd_node_meta *n
     qdi_cat_c(t, "tar");
     qdi_cat_c(t, id->build_hash);
     qdi_cat_c(t, "-");
-    if (self) {
-        disk_cells(t);
-        memory_cells(t);
-        load_cells(t);
-        qdi_cat_ns(t, (int64_t)(qd_env_mono_ns(a->env) - a->start_ns));
-    } else { /* a node knows its own figures only */
-        for (int i = 0; i < 18; i++) qdi_cat_null(t);
-    }
+    disk_cells(t);
+    memory_cells(t);
+    load_cells(t);
+    qdi_cat_ns(t, (int64_t)(qd_env_mono_ns(a->env) - a->start_ns));
     qdi_cat_str(t, n->roles.n ? n->roles : QD_STR("-"));
     if (id->opensearch) role_names(t, id, n->roles);
-    qdi_cat_c(t, qd_str_find(n->roles, 'm') < 0 ? "-" : self ? "*" : "-");
+    qdi_cat_c(t, qdi_is_master(a, n->id) ? "*" : "-");
     qdi_cat_str(t, n->name);
     for (size_t i = 0; i < QDI_STAT_COLUMNS; i++) {
-        self ? qdi_cat_stat(t, &sum, i) : qdi_cat_null(t);
+        qdi_cat_stat(t, &sum, i);
     }
+}
+
+void qdi_part_cat_nodes(cat_table *t)
+{
+    qdi_identity id;
+    qdi_identity_get(t->q->a, &id);
+    if (!t->columns.n) node_columns(t, &id);
+    node_row(t, &id, qd_cluster_self(t->q->a->cluster));
+}
+
+/* Ends a table that nodes fill. */
+static int cat_of_nodes(cat_table *t, qd_str filter, node_part part, qd_response *r, qd_err *err)
+{
+    qd_state *s = qd_cluster_state(t->q->a->cluster);
+    int rc = qdi_node_rows(t, s, filter, part, err);
+    qd_state_unref(s);
+    if (rc) {
+        qdi_cat_fini(t);
+        return rc;
+    }
+    return qdi_cat_end(t, r, err);
 }
 
 int qdi_api_cat_nodes(qd_request *q, qd_response *r, qd_err *err)
@@ -169,10 +185,7 @@ int qdi_api_cat_nodes(qd_request *q, qd_response *r, qd_err *err)
     qdi_cat_init(&t, q);
     node_columns(&t, &id);
     if (qdi_cat_help(&t, r)) return 0;
-    qd_state *s = qd_cluster_state(q->a->cluster);
-    for (uint32_t i = 0; i < s->nnodes; i++) node_row(&t, &id, &s->nodes[i]);
-    qd_state_unref(s);
-    return qdi_cat_end(&t, r, err);
+    return cat_of_nodes(&t, QD_STR(""), NODE_PART_CAT_NODES, r, err);
 }
 
 /* --- thread pools --- */
@@ -208,7 +221,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-int qdi_api_cat_thread_pool(qd_request *q, qd_response *r, qd_err *err)
+static void pool_columns(cat_table *t)
 {
     static const cat_column list[] = {
         {"node_name", "nn", "node name", 0},
@@ -232,25 +245,35 @@ int qdi_api_cat_thread_pool(qd_request *q, qd_response *r, qd_err *err)
         {"size", "sz", "number of threads in a fixed thread pool", CAT_OFF | CAT_RIGHT},
         {"keep_alive", "ka", "thread keep alive time", CAT_OFF | CAT_RIGHT},
     };
-    cat_table t;
+    qdi_cat_columns(t, list, QD_COUNT_OF(list));
+}
+
+void qdi_part_cat_pools(cat_table *t)
+{
     qd_pool_stats stats[QD_POOLS_MAX];
-    const qd_pools *pools = q->a->pools;
-    qdi_cat_init(&t, q);
-    qdi_cat_columns(&t, list, QD_COUNT_OF(list));
-    if (qdi_cat_help(&t, r)) return 0;
+    const qd_pools *pools = t->q->a->pools;
+    if (!t->columns.n) pool_columns(t);
     for (uint32_t i = 0; i < pools->n; i++) qd_pool_stats_get(pools->at[i], &stats[i]);
     qsort(stats, pools->n, sizeof stats[0], by_name);
     for (uint32_t i = 0; i < pools->n; i++) {
-        if (qdi_listed(qd_param(q, "thread_pool_patterns"), qd_str_c(stats[i].name))) {
-            pool_row(&t, qd_cluster_self(q->a->cluster), &stats[i]);
+        if (qdi_listed(qd_param(t->q, "thread_pool_patterns"), qd_str_c(stats[i].name))) {
+            pool_row(t, qd_cluster_self(t->q->a->cluster), &stats[i]);
         }
     }
-    return qdi_cat_end(&t, r, err);
+}
+
+int qdi_api_cat_thread_pool(qd_request *q, qd_response *r, qd_err *err)
+{
+    cat_table t;
+    qdi_cat_init(&t, q);
+    pool_columns(&t);
+    if (qdi_cat_help(&t, r)) return 0;
+    return cat_of_nodes(&t, QD_STR(""), NODE_PART_CAT_POOLS, r, err);
 }
 
 /* --- plugins --- */
 
-int qdi_api_cat_plugins(qd_request *q, qd_response *r, qd_err *err)
+static void plugin_columns(cat_table *t)
 {
     static const cat_column list[] = {
         {"id", NULL, "unique node id", CAT_OFF},
@@ -259,22 +282,33 @@ int qdi_api_cat_plugins(qd_request *q, qd_response *r, qd_err *err)
         {"version", "v", "component version", 0},
         {"description", "d", "plugin details", CAT_OFF},
     };
-    cat_table t;
-    qdi_cat_init(&t, q);
-    qdi_cat_columns(&t, list, QD_COUNT_OF(list));
-    if (qdi_cat_help(&t, r)) return 0;
-    size_t n = q->a->plugins ? qd_plugin_count(q->a->plugins) : 0;
+    qdi_cat_columns(t, list, QD_COUNT_OF(list));
+}
+
+void qdi_part_cat_plugins(cat_table *t)
+{
+    const qd_actions *a = t->q->a;
+    if (!t->columns.n) plugin_columns(t);
+    size_t n = a->plugins ? qd_plugin_count(a->plugins) : 0;
     for (size_t i = 0; i < n; i++) {
         qd_plugin_info p;
-        qd_plugin_info_get(q->a->plugins, i, &p);
+        qd_plugin_info_get(a->plugins, i, &p);
         if (p.builtin || p.state == QD_PLUGIN_REFUSED) continue;
-        qdi_cat_str(&t, q->a->node_id);
-        qdi_cat_str(&t, q->a->node_name);
-        qdi_cat_c(&t, p.name);
-        qdi_cat_c(&t, p.version);
-        qdi_cat_printf(&t, "%s %s", p.license, p.sha256);
+        qdi_cat_str(t, a->node_id);
+        qdi_cat_str(t, a->node_name);
+        qdi_cat_c(t, p.name);
+        qdi_cat_c(t, p.version);
+        qdi_cat_printf(t, "%s %s", p.license, p.sha256);
     }
-    return qdi_cat_end(&t, r, err);
+}
+
+int qdi_api_cat_plugins(qd_request *q, qd_response *r, qd_err *err)
+{
+    cat_table t;
+    qdi_cat_init(&t, q);
+    plugin_columns(&t);
+    if (qdi_cat_help(&t, r)) return 0;
+    return cat_of_nodes(&t, QD_STR(""), NODE_PART_CAT_PLUGINS, r, err);
 }
 
 /* --- allocation --- */
@@ -329,6 +363,15 @@ static void allocation_row(cat_table *t, const qdi_identity *id, const qd_node_m
     if (es8) qdi_cat_str(t, n->roles);
 }
 
+void qdi_part_cat_allocation(cat_table *t)
+{
+    qdi_identity id;
+    const qd_node_meta *self = qd_cluster_self(t->q->a->cluster);
+    qdi_identity_get(t->q->a, &id);
+    if (!t->columns.n) allocation_columns(t, &id);
+    if (qd_node_is_data(self)) allocation_row(t, &id, self);
+}
+
 int qdi_api_cat_allocation(qd_request *q, qd_response *r, qd_err *err)
 {
     cat_table t;
@@ -339,11 +382,11 @@ int qdi_api_cat_allocation(qd_request *q, qd_response *r, qd_err *err)
     qdi_cat_init(&t, q);
     allocation_columns(&t, &id);
     if (qdi_cat_help(&t, r)) return 0;
-    const qd_node_meta *self = qd_cluster_self(q->a->cluster);
     qd_str filter = qd_param(q, "node_id");
-    if (qdi_node_wanted(q->a, filter, self)) allocation_row(&t, &id, self);
     qd_state *s = qd_cluster_state(q->a->cluster);
-    int rc = qd_state_resolve(s, (qd_str){NULL, 0}, QD_INDICES_ALL | QD_EXPAND_HIDDEN, q->arena,
+    int rc = qdi_node_rows(&t, s, filter, NODE_PART_CAT_ALLOCATION, err);
+    if (!rc)
+        rc = qd_state_resolve(s, (qd_str){NULL, 0}, QD_INDICES_ALL | QD_EXPAND_HIDDEN, q->arena,
                               &all, err);
     if (!rc) qdi_health_of(s, &all, &h);
     qd_state_unref(s);
@@ -376,23 +419,24 @@ int qdi_api_cat_nodeattrs(qd_request *q, qd_response *r, qd_err *err)
         {"value", "attr.value", "attribute value", 0},
     };
     cat_table t;
-    const qd_node_meta *self = qd_cluster_self(q->a->cluster);
-    const qd_settings *s = qd_config_settings(q->a->config);
-    size_t n, first = qd_settings_group(s, QD_STR("node.attr."), &n);
     bool full = qd_param_has(q, "full_id") && !qd_str_is(qd_param(q, "full_id"), "false");
     qdi_cat_init(&t, q);
     qdi_cat_columns(&t, list, QD_COUNT_OF(list));
     if (qdi_cat_help(&t, r)) return 0;
-    for (size_t i = first; i < first + n; i++) {
-        const qd_setting_value *v = qd_settings_at(s, i);
-        qdi_cat_str(&t, self->name);
-        qdi_cat_str(&t, full ? self->id : qd_str_sub(self->id, 0, 4));
-        qdi_cat_int(&t, qd_proc_pid());
-        qdi_cat_str(&t, self->host);
-        qdi_cat_str(&t, qdi_host_of(self->http_address));
-        qdi_cat_int(&t, qdi_port_of(self->transport_address));
-        qdi_cat_str(&t, qd_str_sub(v->key, 10, v->key.n));
-        qdi_cat_str(&t, v->text);
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    for (uint32_t k = 0; k < s->nnodes; k++) {
+        const qd_node_meta *n = &s->nodes[k];
+        for (uint32_t i = 0; i < n->nattributes; i++) {
+            qdi_cat_str(&t, n->name);
+            qdi_cat_str(&t, full ? n->id : qd_str_sub(n->id, 0, 4));
+            qd_str_eq(n->id, q->a->node_id) ? qdi_cat_int(&t, qd_proc_pid()) : qdi_cat_null(&t);
+            qdi_cat_str(&t, n->host);
+            qdi_cat_str(&t, qdi_host_of(n->http_address));
+            qdi_cat_int(&t, qdi_port_of(n->transport_address));
+            qdi_cat_str(&t, n->attributes[i].key);
+            qdi_cat_str(&t, n->attributes[i].value);
+        }
     }
+    qd_state_unref(s);
     return qdi_cat_end(&t, r, err);
 }

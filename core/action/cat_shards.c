@@ -1,20 +1,23 @@
 /* cat_shards.c: _cat/shards, _cat/segments, _cat/recovery. */
 #include "action/cat_table.h"
-#include "action/stats_int.h"
+#include "action/figures.h"
 #include "base/str.h"
 #include <stdio.h>
 
 #define CAT_SHARDS_OPTIONS (QD_INDICES_ALL | QD_EXPAND_HIDDEN | QD_IGNORE_UNAVAILABLE)
 
-/* Calls fn for the indices that the request names. */
-static int each_index(qd_request *q, uint32_t options, cat_table *t,
-                      void (*fn)(cat_table *t, const qd_state *s, const qd_index_meta *m),
+/* Calls fn for the indices that the request names, with the figures of their copies. */
+static int each_index(qd_request *q, uint32_t options, uint32_t flags, cat_table *t,
+                      void (*fn)(cat_table *t, const qd_state *s, const figures *f,
+                                 const qd_index_meta *m),
                       qd_response *r, qd_err *err)
 {
     qd_resolved found;
+    figures f;
     qd_state *s = qd_cluster_state(q->a->cluster);
     int rc = qd_param_indices(q, s, options, &found, err);
-    for (uint32_t i = 0; !rc && i < found.n; i++) fn(t, s, found.at[i]);
+    if (!rc) rc = qdi_figures_collect(q, s, &found, flags, &f, err);
+    for (uint32_t i = 0; !rc && i < found.n; i++) fn(t, s, &f, found.at[i]);
     qd_state_unref(s);
     if (rc) {
         qdi_cat_fini(t);
@@ -72,8 +75,7 @@ static void shard_columns(cat_table *t)
 static void node_cell(cat_table *t, const qd_state *s, const qd_shard_meta *r, const qd_copy *c,
                       const qd_node_meta *n)
 {
-    const qd_copy *to =
-        c->state == QD_SHARD_RELOCATING ? qd_shard_meta_copy(r, c->partner) : NULL;
+    const qd_copy *to = c->state == QD_SHARD_RELOCATING ? qd_shard_meta_copy(r, c->partner) : NULL;
     const qd_node_meta *other = to ? qd_state_node(s, to->node) : NULL;
     if (!other) {
         qdi_cat_str(t, n->name);
@@ -117,29 +119,18 @@ static void place_cells(cat_table *t, const qd_state *s, const qd_shard_meta *r,
     }
 }
 
-/* The shard as this node holds it, when the copy is the one here. */
-static qd_shard *held_here(const cat_table *t, const qd_index_meta *m, uint32_t number,
-                           const qd_copy *c, bool primary)
-{
-    const qd_actions *a = t->q->a;
-    bool here = qd_str_eq(c->node, qd_cluster_self(a->cluster)->id) ||
-                (primary && !qd_copy_is_assigned(c));
-    return here ? qd_shards_get(a->shards, m->uuid, number) : NULL;
-}
-
-static void shard_row(cat_table *t, const qd_state *state, const qd_index_meta *m, uint32_t number,
-                      const qd_shard_meta *r, uint32_t copy)
+static void shard_row(cat_table *t, const qd_state *state, const figures *f, const qd_index_meta *m,
+                      uint32_t number, const qd_shard_meta *r, uint32_t copy)
 {
     static const qd_copy missing = {.recovery = QD_RECOVERY_EXISTING_STORE};
-    const qd_actions *a = t->q->a;
+    static const qdi_stats none;
     const qd_copy *c = copy < r->ncopies ? &r->copies[copy] : &missing;
     bool primary = copy == 0;
-    char reason[256] = "";
-    qdi_stats st = {0};
-    qd_shard *s = held_here(t, m, number, c, primary);
-    bool open = s && qdi_stats_of_shard(s, &st);
-    if (s && !open) (void)qd_shard_ready(s, reason);
-    qd_shard_unref(s);
+    qd_str node = primary && !qd_copy_is_assigned(c) ? t->q->a->node_id : c->node;
+    const figure *is = qdi_figures_find(f, m->uuid, number, node);
+    bool open = is && is->open;
+    const char *reason = is && !open ? is->reason.p : "";
+    const qdi_stats st = open ? is->stats : none;
     qdi_cat_str(t, m->name);
     qdi_cat_int(t, number);
     qdi_cat_c(t, primary ? "p" : "r");
@@ -153,7 +144,7 @@ static void shard_row(cat_table *t, const qd_state *state, const qd_index_meta *
     open ? qdi_cat_int(t, st.local_checkpoint) : qdi_cat_null(t);
     open ? qdi_cat_int(t, st.global_checkpoint) : qdi_cat_null(t);
     for (int i = 0; i < 2; i++) {
-        open ? qdi_cat_printf(t, "%.*s/indices/%s/%u", QD_STR_ARG(a->data_path), m->uuid, number)
+        open ? qdi_cat_printf(t, "%.*s/indices/%s/%u", QD_STR_ARG(is->path), m->uuid, number)
              : qdi_cat_null(t);
     }
     for (size_t i = 0; i < QDI_STAT_COLUMNS; i++) {
@@ -161,12 +152,12 @@ static void shard_row(cat_table *t, const qd_state *state, const qd_index_meta *
     }
 }
 
-static void shard_rows(cat_table *t, const qd_state *s, const qd_index_meta *m)
+static void shard_rows(cat_table *t, const qd_state *s, const figures *f, const qd_index_meta *m)
 {
     const qd_shard_meta *list = qd_state_shards(s, m);
     for (uint32_t k = 0; list && k < m->shards; k++) {
         uint32_t n = list[k].ncopies ? list[k].ncopies : 1;
-        for (uint32_t c = 0; c < n; c++) shard_row(t, s, m, k, &list[k], c);
+        for (uint32_t c = 0; c < n; c++) shard_row(t, s, f, m, k, &list[k], c);
     }
 }
 
@@ -176,7 +167,7 @@ int qdi_api_cat_shards(qd_request *q, qd_response *r, qd_err *err)
     qdi_cat_init(&t, q);
     shard_columns(&t);
     if (qdi_cat_help(&t, r)) return 0;
-    return each_index(q, CAT_SHARDS_OPTIONS, &t, shard_rows, r, err);
+    return each_index(q, CAT_SHARDS_OPTIONS, 0, &t, shard_rows, r, err);
 }
 
 /* --- segments --- */
@@ -195,47 +186,38 @@ static void segment_name(uint64_t unit, char out[24])
     out[k] = 0;
 }
 
-static void segment_row(cat_table *t, const qd_index_meta *m, uint32_t number,
-                        const qd_reader_leaf *l, bool committed)
+static void segment_row(cat_table *t, const qd_state *s, const qd_index_meta *m, const figure *f,
+                        const figure_segment *l)
 {
     char name[24];
     qdi_identity id;
-    const qd_node_meta *self = qd_cluster_self(t->q->a->cluster);
-    uint32_t docs = qd_segment_docs(l->segment);
+    const qd_node_meta *node = qd_state_node(s, f->node);
     segment_name(l->unit, name);
     qdi_identity_get(t->q->a, &id);
     qdi_cat_str(t, m->name);
-    qdi_cat_int(t, number);
-    qdi_cat_c(t, "p");
-    qdi_cat_str(t, qdi_host_of(self->http_address));
-    qdi_cat_str(t, self->id);
+    qdi_cat_int(t, f->number);
+    qdi_cat_c(t, qdi_figure_primary(s, m, f) ? "p" : "r");
+    node ? qdi_cat_str(t, qdi_host_of(node->http_address)) : qdi_cat_null(t);
+    qdi_cat_str(t, f->node);
     qdi_cat_c(t, name);
     qdi_cat_int(t, (int64_t)l->unit);
-    qdi_cat_int(t, l->docs_live);
-    qdi_cat_int(t, docs - l->docs_live);
-    qdi_cat_bytes(t, (int64_t)qd_segment_bytes(l->segment));
+    qdi_cat_int(t, l->live);
+    qdi_cat_int(t, l->docs - l->live);
+    qdi_cat_bytes(t, (int64_t)l->bytes);
     qdi_cat_bytes(t, 0);
-    qdi_cat_c(t, committed ? "true" : "false");
+    qdi_cat_c(t, l->committed ? "true" : "false");
     qdi_cat_c(t, "true");
     qdi_cat_c(t, id.lucene);
     qdi_cat_c(t, "true");
 }
 
-static void segment_rows(cat_table *t, const qd_state *s, const qd_index_meta *m)
+static void segment_rows(cat_table *t, const qd_state *s, const figures *f, const qd_index_meta *m)
 {
-    (void)s;
-    for (uint32_t k = 0; k < m->shards; k++) {
-        qd_engine *e;
-        qd_shard *shard = qd_shards_get(t->q->a->shards, m->uuid, k);
-        if (shard && qd_shard_ready(shard, NULL) && !qd_shard_enter(shard, 0, &e, NULL)) {
-            qd_reader *r = qd_engine_reader(e);
-            for (uint32_t i = 0; r && i < r->n; i++) {
-                segment_row(t, m, k, &r->leaf[i], qd_engine_committed(e, r->leaf[i].unit));
-            }
-            qd_reader_unref(r);
-            qd_shard_leave(shard);
+    uint32_t first, n = qdi_figures_of(f, m->uuid, &first);
+    for (uint32_t i = first; i < first + n; i++) {
+        for (uint32_t k = 0; k < f->at[i].nsegments; k++) {
+            segment_row(t, s, m, &f->at[i], &f->at[i].segments[k]);
         }
-        qd_shard_unref(shard);
     }
 }
 
@@ -262,18 +244,20 @@ int qdi_api_cat_segments(qd_request *q, qd_response *r, qd_err *err)
     qdi_cat_init(&t, q);
     qdi_cat_columns(&t, list, QD_COUNT_OF(list));
     if (qdi_cat_help(&t, r)) return 0;
-    return each_index(q, QD_INDICES_SEARCH, &t, segment_rows, r, err);
+    return each_index(q, QD_INDICES_SEARCH, QDI_FIGURES_SEGMENTS, &t, segment_rows, r, err);
 }
 
 /* --- recovery: how each open shard came to be open --- */
 
-static void recovery_row(cat_table *t, const qd_index_meta *m, qd_shard *s, uint32_t number)
+/* f NULL: of a closed index, which lies on disk as it is. */
+static void recovery_row(cat_table *t, const qd_state *state, const qd_index_meta *m,
+                         const figure *f, uint32_t number)
 {
     char text[48];
-    const qd_node_meta *self = qd_cluster_self(t->q->a->cluster);
-    qd_shard_counts *c = s ? qd_shard_counts_of(s) : NULL; /* NULL: of a closed index */
-    int64_t took = c ? (int64_t)atomic_load(&c->opened_ns) : 0;
-    int64_t ended = c ? (int64_t)atomic_load(&c->opened_wall_ms) : m->created_ms;
+    const qd_node_meta *self = f ? qd_state_node(state, f->node) : NULL;
+    int64_t took = f ? (int64_t)f->opened_ns : 0;
+    int64_t ended = f ? f->opened_wall_ms : m->created_ms;
+    if (!self) self = qd_cluster_self(t->q->a->cluster);
     int64_t began = ended - took / 1000000;
     qdi_cat_str(t, m->name);
     qdi_cat_int(t, number);
@@ -300,16 +284,19 @@ static void recovery_row(cat_table *t, const qd_index_meta *m, qd_shard *s, uint
     qdi_cat_c(t, "100.0%");
 }
 
-static void recovery_rows(cat_table *t, const qd_state *state, const qd_index_meta *m)
+static void recovery_rows(cat_table *t, const qd_state *state, const figures *f,
+                          const qd_index_meta *m)
 {
-    (void)state;
-    bool active_only =
-        qd_param_has(t->q, "active_only") && !qd_str_is(qd_param(t->q, "active_only"), "false");
-    for (uint32_t k = 0; k < m->shards && !active_only; k++) {
-        qd_shard *s = qd_shards_get(t->q->a->shards, m->uuid, k);
-        bool open = s && qd_shard_ready(s, NULL);
-        if (open || m->closed) recovery_row(t, m, open ? s : NULL, k);
-        qd_shard_unref(s);
+    uint32_t first, n = qdi_figures_of(f, m->uuid, &first), open = 0;
+    if (qd_param_has(t->q, "active_only") && !qd_str_is(qd_param(t->q, "active_only"), "false"))
+        return;
+    for (uint32_t i = first; i < first + n; i++) {
+        if (!f->at[i].open) continue;
+        recovery_row(t, state, m, &f->at[i], f->at[i].number);
+        open++;
+    }
+    for (uint32_t k = 0; k < m->shards && m->closed && !open; k++) {
+        recovery_row(t, state, m, NULL, k);
     }
 }
 
@@ -347,5 +334,5 @@ int qdi_api_cat_recovery(qd_request *q, qd_response *r, qd_err *err)
     qdi_cat_init(&t, q);
     qdi_cat_columns(&t, list, QD_COUNT_OF(list));
     if (qdi_cat_help(&t, r)) return 0;
-    return each_index(q, CAT_SHARDS_OPTIONS, &t, recovery_rows, r, err);
+    return each_index(q, CAT_SHARDS_OPTIONS, 0, &t, recovery_rows, r, err);
 }

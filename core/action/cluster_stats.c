@@ -1,4 +1,5 @@
 /* cluster_stats.c: GET /_cluster/stats: sums over indices and nodes. */
+#include "action/figures.h"
 #include "action/nodes_int.h"
 #include "base/str.h"
 #include "runtime/cpu.h"
@@ -109,10 +110,10 @@ static void write_analysis(qd_json_writer *w)
 }
 
 static void write_indices(qd_request *q, const qdi_identity *id, const qd_state *s,
-                          qd_json_writer *w)
+                          const figures *f, qd_json_writer *w)
 {
     qdi_stats sum;
-    qdi_stats_of_node(q->a, &sum);
+    qdi_figures_node(f, QD_STR(""), &sum);
     open_part(w, "indices");
     qd_json_field_int(w, "count", s->n);
     write_shards(s, w);
@@ -264,20 +265,22 @@ int qdi_api_cluster_stats(qd_request *q, qd_response *r, qd_err *err)
     qdi_machine m;
     qdi_health h;
     qd_resolved all;
+    figures f;
     qdi_identity_get(q->a, &id);
     qdi_machine_get(q->a, &m);
     qd_state *s = qd_cluster_state(q->a->cluster);
     int rc = qd_state_resolve(s, (qd_str){NULL, 0}, QD_INDICES_ALL | QD_EXPAND_HIDDEN, q->arena,
                               &all, err);
+    if (!rc) rc = qdi_figures_collect(q, s, NULL, 0, &f, err);
     if (!rc) {
         qdi_health_of(s, &all, &h);
         qd_json_object(&r->w);
-        qdi_nodes_header(&r->w, s->nnodes);
+        qdi_nodes_header(&r->w, s->nnodes, f.nodes_failed);
         qd_json_field_str(&r->w, "cluster_name", qd_cluster_name(q->a->cluster));
         qd_json_field_c(&r->w, "cluster_uuid", s->uuid);
         qd_json_field_int(&r->w, "timestamp", qd_env_wall_ms(q->a->env));
         qd_json_field_c(&r->w, "status", qd_health_name(h.status));
-        write_indices(q, &id, s, &r->w);
+        write_indices(q, &id, s, &f, &r->w);
         write_nodes(q, &id, s, &m, &r->w);
         qd_json_object_end(&r->w);
     }

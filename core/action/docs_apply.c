@@ -170,11 +170,17 @@ static int find_index(doc_batch *b, doc_item *i, const qd_index_meta **out, qd_s
     }
     bool known = qd_state_index(b->state, i->index) || qd_state_alias(b->state, i->index);
     /* a deletion makes no index but under external versioning */
-    if (!known && (i->op != DOC_DELETE || i->version_type != QD_VERSION_INTERNAL)) {
+    if (!known && !i->placed && (i->op != DOC_DELETE || i->version_type != QD_VERSION_INTERNAL)) {
         int rc = auto_create(b, i->index, err);
         if (rc) return rc;
     }
-    return qd_state_write_index(b->state, i->index, out, alias_routing, err);
+    int rc = qd_state_write_index(b->state, i->index, out, alias_routing, err);
+    if (rc || !i->placed || strcmp((*out)->uuid, i->index_uuid) == 0) return rc;
+    /* deleted meanwhile, and another one has its name */
+    rc = qd_err_set(err, QD_E_INDEX_NOT_FOUND, "no such index [%.*s]", QD_STR_ARG(i->index));
+    qd_err_detail_str(err, "index_uuid", qd_str_c(i->index_uuid));
+    qd_err_detail_str(err, "index", i->index);
+    return rc;
 }
 
 /* The batch's entry for the shard, entered. */
@@ -336,10 +342,10 @@ static int apply_update(doc_batch *b, doc_item *i, doc_touched *t, qd_str routin
     }
 }
 
-static int apply(doc_batch *b, doc_item *i, qd_err *err)
+int qdi_batch_place(doc_batch *b, doc_item *i, const qd_index_meta **out, qd_err *err)
 {
     const qd_index_meta *m;
-    qd_str routing = i->routing, alias_routing;
+    qd_str alias_routing;
     int rc = qdi_item_validate(i, err);
     if (!rc && i->empty_id) {
         rc = qd_err_set(err, QD_E_ARG, "if _id is specified it must not be empty");
@@ -351,40 +357,51 @@ static int apply(doc_batch *b, doc_item *i, qd_err *err)
     if (!rc) rc = find_index(b, i, &m, &alias_routing, err);
     if (rc) return rc;
     if (alias_routing.n) {
-        if (routing.n && !qd_str_eq(routing, alias_routing)) {
+        if (i->routing.n && !qd_str_eq(i->routing, alias_routing)) {
             return qd_err_set(err, QD_E_ARG,
                               "Alias [%.*s] has index routing associated with it [%.*s], and was "
                               "provided with routing value [%.*s], rejecting operation",
-                              QD_STR_ARG(i->index), QD_STR_ARG(alias_routing), QD_STR_ARG(routing));
+                              QD_STR_ARG(i->index), QD_STR_ARG(alias_routing),
+                              QD_STR_ARG(i->routing));
         }
-        routing = alias_routing;
+        i->routing = qd_arena_str(b->arena, alias_routing); /* the state may go before the item */
+        if (!i->routing.p) return qd_err_nomem(err, "routing");
     }
     i->concrete = qd_arena_str(b->arena, m->name);
     memcpy(i->index_uuid, m->uuid, sizeof i->index_uuid);
     i->copies = m->replicas + 1;
     if ((rc = qdi_block_check(m, QDI_BLOCK_WRITE, err))) return rc;
-    if (!routing.n && qd_mapping_routing_required(m->mapping)) {
+    if (!i->routing.n && qd_mapping_routing_required(m->mapping)) {
         rc = qd_err_set(err, QD_E_ROUTING_MISSING, "routing is required for [%.*s]/[%.*s]",
                         QD_STR_ARG(m->name), QD_STR_ARG(i->id));
         qd_err_detail_str(err, "index_uuid", QD_STR("_na_"));
         qd_err_detail_str(err, "index", m->name);
         return rc;
     }
-    bool auto_id = i->auto_id || (i->id.n == 0 && i->op != DOC_DELETE);
-    if (i->id.n == 0 && auto_id) {
+    if (i->id.n == 0 && i->op != DOC_DELETE) {
+        i->auto_id = true;
         i->id = qdi_doc_new_id(b->a, b->arena);
         if (!i->id.p) return qd_err_nomem(err, "document id");
     }
-    i->shard = qd_index_meta_route(m, i->id, routing);
+    i->shard = qd_index_meta_route(m, i->id, i->routing);
+    *out = m;
+    return 0;
+}
+
+static int apply(doc_batch *b, doc_item *i, qd_err *err)
+{
+    const qd_index_meta *m;
+    int rc = qdi_batch_place(b, i, &m, err);
+    if (rc) return rc;
     rc = qdi_active_enough(b->state, m, i->shard, b->active, b->timeout_ms, err);
     if (rc) return rc;
     if ((rc = touch(b, m, i->shard, &i->touched, err))) return rc;
     doc_touched *t = &b->touched.at[i->touched];
     if (i->op == DOC_UPDATE) {
-        rc = apply_update(b, i, t, routing, err);
+        rc = apply_update(b, i, t, i->routing, err);
     } else {
-        qd_engine_op op = engine_op(i, routing);
-        if (auto_id) {
+        qd_engine_op op = engine_op(i, i->routing);
+        if (i->auto_id) {
             op.auto_id_ms = qd_env_wall_ms(b->a->env);
             op.create = false;
         }
@@ -491,20 +508,30 @@ static void refresh_now(qd_engine *e)
     qd_err_fini(&err);
 }
 
+void qdi_mark_add(doc_marks *m, qd_actions *a, const char *uuid, uint32_t shard, int64_t max_seq_no)
+{
+    doc_mark *old = mark_of(m, uuid, shard);
+    if (old) {
+        if (max_seq_no > old->max_seq_no) old->max_seq_no = max_seq_no;
+        return;
+    }
+    doc_mark x = {.shard = shard, .max_seq_no = max_seq_no};
+    memcpy(x.uuid, uuid, sizeof x.uuid);
+    if (qd_vec_push(&m->at, a->account, x))
+        qd_log_warn("action", "no memory to remember a refresh");
+}
+
 void qdi_batch_mark(doc_batch *b, doc_marks *m, doc_item *items, size_t n)
 {
     if (m->refresh == DOC_REFRESH_NO) return;
     for (size_t k = 0; k < b->touched.n; k++) {
         doc_touched *t = &b->touched.at[k];
         if (!t->any || t->rc) continue;
-        doc_mark *old = mark_of(m, t->meta->uuid, qd_shard_number(t->shard));
-        if (old) {
-            if (t->max_seq_no > old->max_seq_no) old->max_seq_no = t->max_seq_no;
+        if (qd_vec_reserve(&m->at, b->a->account, 1)) {
+            refresh_now(t->engine);
             continue;
         }
-        doc_mark x = {.shard = qd_shard_number(t->shard), .max_seq_no = t->max_seq_no};
-        memcpy(x.uuid, t->meta->uuid, sizeof x.uuid);
-        if (qd_vec_push(&m->at, b->a->account, x)) refresh_now(t->engine);
+        qdi_mark_add(m, b->a, t->meta->uuid, qd_shard_number(t->shard), t->max_seq_no);
     }
     for (size_t i = 0; i < n; i++) {
         if (items[i].touched_shard && !items[i].rc) {
@@ -532,7 +559,7 @@ static void refresh_one(doc_mark *x, doc_refresh refresh, qd_engine *e)
     (void)qd_latch_wait(&l);
 }
 
-void qdi_marks_refresh(doc_marks *m, qd_actions *a)
+void qdi_marks_refresh_here(doc_marks *m, qd_actions *a)
 {
     for (size_t i = 0; i < m->at.n; i++) {
         doc_mark *x = &m->at.at[i];

@@ -264,16 +264,15 @@ static void render(bulk *b, const doc_item *i)
 
 static int run_batch(bulk *b, qd_err *err)
 {
-    doc_groups *g;
+    doc_run *g;
     if (b->batch.n == 0) return 0;
-    int rc =
-        qdi_groups_run(&b->request, b->batch.at, b->batch.n, b->batch_bytes, &b->arena, &g, err);
+    int rc = qdi_docs_run(&b->request, b->batch.at, b->batch.n, b->batch_bytes, &b->arena, &g, err);
     if (rc) return rc;
     for (size_t i = 0; i < b->batch.n; i++) {
         render(b, &b->batch.at[i]);
         qdi_item_fini(&b->batch.at[i]);
     }
-    qdi_groups_free(g);
+    qdi_docs_free(g);
     b->batch.n = 0;
     b->batch_bytes = 0;
     qd_arena_reset(&b->arena);
@@ -512,7 +511,7 @@ static int end(void *state, int (*emit)(void *arg, qd_str piece), void *arg, qd_
 {
     bulk *b = state;
     if (b->answering) return end_direct(b, emit, arg);
-    if (!b->q->task.stop) qdi_marks_refresh(&b->marks, b->q->a);
+    if (!b->q->task.stop) qdi_marks_refresh(&b->marks, b->q->a, &b->q->task);
     int rc = qdi_answer_end(b->answer, err);
     if (rc) return rc;
     b->answering = true;

@@ -74,6 +74,7 @@ typedef struct get_args {
     int64_t version;
     qd_version_type version_type;
     doc_source source;
+    doc_read *fetched; /* read before with others, or NULL */
 } get_args;
 
 typedef struct got {
@@ -125,14 +126,13 @@ static int check_version(const get_args *g, const qd_engine_doc *d, const qd_ind
     return rc;
 }
 
-static int get_one(qd_actions *a, const qd_state *s, get_args *g, qd_arena *arena, got *out,
-                   qd_err *err)
+/* The index and shard of a read. */
+static int locate(qd_actions *a, const qd_state *s, get_args *g, qd_arena *arena,
+                  const qd_index_meta **out, uint32_t *number, qd_err *err)
 {
     const qd_index_meta *m = NULL;
-    qd_engine *e;
     int rc = concrete_index(a, s, g, &m, arena, err);
     if (rc) return rc;
-    out->index = qd_arena_str(arena, m->name);
     if ((rc = qdi_block_check(m, QDI_BLOCK_READ, err))) return rc;
     if (!g->routing.n && qd_mapping_routing_required(m->mapping)) {
         rc = qd_err_set(err, QD_E_ROUTING_MISSING, "routing is required for [%.*s]/[%.*s]",
@@ -141,20 +141,61 @@ static int get_one(qd_actions *a, const qd_state *s, get_args *g, qd_arena *aren
         qd_err_detail_str(err, "index", m->name);
         return rc;
     }
-    uint32_t number = qd_index_meta_route(m, g->id, g->routing);
-    qd_shard *shard = qd_shards_get(a->shards, m->uuid, number);
-    if (!shard) {
-        return qd_err_set(err, QD_E_NO_SHARD, "No shard available for [get [%.*s][%.*s]]",
-                          QD_STR_ARG(m->name), QD_STR_ARG(g->id));
+    *number = qd_index_meta_route(m, g->id, g->routing);
+    *out = m;
+    return 0;
+}
+
+static void read_args(const get_args *g, const qd_index_meta *m, uint32_t number, doc_read *out)
+{
+    *out = (doc_read){.shard = number,
+                      .id = g->id,
+                      .realtime = g->realtime,
+                      .refresh = g->refresh,
+                      .want_source = g->source.want};
+    memcpy(out->uuid, m->uuid, sizeof out->uuid);
+    qd_err_init(&out->err);
+}
+
+/* The document as the engine has it. */
+static int get_doc(qd_actions *a, const get_args *g, const qd_index_meta *m, uint32_t number,
+                   qd_arena *arena, qd_engine_doc *out, qd_err *err)
+{
+    doc_read one, *d = g->fetched;
+    int rc;
+    if (!d) {
+        read_args(g, m, number, &one);
+        d = &one;
+        if (qdi_docs_many(a))
+            qdi_docs_read(a, d, 1, arena);
+        else
+            d->rc = QDI_READ_HERE;
     }
-    if (!(rc = qd_shard_enter(shard, GATE_MS, &e, err))) {
-        if (g->refresh) rc = qd_engine_refresh(e, err);
-        if (!rc) {
-            rc = qd_engine_get(e, g->id, g->realtime, g->source.want, arena, &out->doc, err);
-        }
-        qd_shard_leave(shard);
+    rc = d->rc;
+    if (rc == QDI_READ_HERE) {
+        rc = qdi_read_here(a, m->uuid, number, d, arena, out, err);
+    } else if (rc) {
+        qd_err_move(err, &d->err);
+    } else {
+        *out = d->doc;
     }
-    qd_shard_unref(shard);
+    if (rc == QD_E_NO_SHARD) {
+        rc = qd_err_set(err, QD_E_NO_SHARD, "No shard available for [get [%.*s][%.*s]]",
+                        QD_STR_ARG(m->name), QD_STR_ARG(g->id));
+    }
+    qd_err_fini(&d->err);
+    return rc;
+}
+
+static int get_one(qd_actions *a, const qd_state *s, get_args *g, qd_arena *arena, got *out,
+                   qd_err *err)
+{
+    const qd_index_meta *m = NULL;
+    uint32_t number;
+    int rc = locate(a, s, g, arena, &m, &number, err);
+    if (rc) return rc;
+    out->index = qd_arena_str(arena, m->name);
+    rc = get_doc(a, g, m, number, arena, &out->doc, err);
     out->doc.source_stored &= qd_mapping_source_enabled(m->mapping);
     const qd_json_filter *f = qd_mapping_source_filter(m->mapping);
     if (!rc && f && out->doc.source.n) { /* the log has what the client sent */
@@ -449,6 +490,30 @@ static int item_args(const qd_request *q, const qd_json_node *n, const get_args 
     return rc;
 }
 
+/* Reads what other nodes have of an mget, each node once; the rest is read when it is written. */
+static doc_read *mget_fetch(qd_request *q, const qd_state *s, const qd_json_node *list,
+                            const get_args *standard)
+{
+    uint32_t k = 0;
+    doc_read *reads = qd_arena_alloc(q->arena, list->n * sizeof *reads);
+    for (const qd_json_node *n = list->first; n && reads; n = n->next, k++) {
+        get_args g;
+        qd_str stored;
+        const qd_index_meta *m;
+        uint32_t number;
+        reads[k] = (doc_read){.done = true, .rc = QDI_READ_HERE};
+        qd_err_init(&reads[k].err);
+        if (item_args(q, n, standard, &g, &stored, NULL)) continue;
+        if (locate(q->a, s, &g, q->arena, &m, &number, NULL))
+            continue; /* told when it is written */
+        g.source.want |= stored.n != 0;
+        read_args(&g, m, number, &reads[k]);
+        reads[k].lazy = true;
+    }
+    if (reads) qdi_docs_read(q->a, reads, list->n, q->arena);
+    return reads;
+}
+
 static int mget_item(qd_request *q, const qd_state *s, get_args *g, qd_str stored,
                      qd_json_writer *w, qd_err *err)
 {
@@ -542,11 +607,14 @@ int qdi_api_mget(qd_request *q, qd_response *r, qd_err *err)
                             number);
         }
     }
+    doc_read *fetched = !rc && qdi_docs_many(q->a) ? mget_fetch(q, s, list, &standard) : NULL;
     qd_json_object(&r->w);
     qd_json_key_c(&r->w, "docs");
     qd_json_array(&r->w);
-    for (const qd_json_node *n = list->first; n && !rc; n = n->next) {
+    number = 0;
+    for (const qd_json_node *n = list->first; n && !rc; n = n->next, number++) {
         rc = item_args(q, n, &standard, &g, &stored, err);
+        g.fetched = fetched ? &fetched[number] : NULL;
         if (!rc) rc = qd_task_check(&q->task, err);
         if (!rc) rc = mget_item(q, s, &g, stored, &r->w, err);
     }

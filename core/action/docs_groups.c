@@ -8,6 +8,7 @@
  * last to let go frees the groups.
  */
 #include "action/docs_int.h"
+#include "runtime/fiber.h"
 #include "runtime/sync.h"
 
 #define GROUPS_MAX 16u
@@ -21,7 +22,9 @@ typedef struct group {
 } group;
 
 struct doc_groups {
-    const doc_request *r;
+    const doc_request *r; /* of the caller, gone when all groups are done */
+    qd_pool *pool;
+    bool waits;
     doc_item *items;
     size_t nitems;
     uint32_t n;
@@ -59,11 +62,21 @@ static void run_some(doc_groups *g)
     }
 }
 
+static void help_groups(void *arg)
+{
+    doc_groups *g = arg;
+    run_some(g);
+    unref(g);
+}
+
+/* Where copies on other nodes are waited for, the worker does something else meanwhile. */
 static void help(qd_work *w)
 {
     doc_groups *g = ((struct helper *)(void *)w)->g;
-    run_some(g);
-    unref(g);
+    if (g->waits)
+        qd_fiber_run(g->pool, help_groups, g);
+    else
+        help_groups(g);
 }
 
 /* How many groups a batch is worth. */
@@ -108,6 +121,8 @@ int qdi_groups_run(const doc_request *r, doc_item *items, size_t n, size_t bytes
     doc_groups *g = qd_calloc(r->a->account, sizeof *g);
     if (!g) return qd_err_nomem(err, "bulk request");
     g->r = r;
+    g->pool = qd_pools_get(r->a->pools, "write");
+    g->waits = qdi_docs_many(r->a);
     g->items = items;
     g->nitems = n;
     atomic_store(&g->refs, 1);
@@ -125,7 +140,7 @@ int qdi_groups_run(const doc_request *r, doc_item *items, size_t n, size_t bytes
         h->work.run = help;
         h->g = g;
         atomic_fetch_add(&g->refs, 1);
-        if (qd_pool_submit(qd_pools_get(r->a->pools, "write"), &h->work, NULL)) {
+        if (qd_pool_submit(g->pool, &h->work, NULL)) {
             unref(g);
             break; /* the pool is full: the caller does it all */
         }

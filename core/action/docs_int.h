@@ -23,6 +23,7 @@ typedef struct doc_item {
     qd_str index, id, routing, source;
     bool require_alias, empty_id; /* empty_id: one was given, of no length */
     bool auto_id;                 /* id was made here */
+    bool placed; /* by another node: index and index_uuid are those of an index that there is */
     qd_version_type version_type;
     bool has_version;
     int64_t version, if_seq_no, if_primary_term; /* if_*: QD_SEQ_NO_UNASSIGNED, 0: not given */
@@ -74,6 +75,10 @@ typedef struct doc_batch {
 /* Begins a batch with the newest cluster state. */
 void qdi_batch_begin(doc_batch *b, qd_actions *a, qd_arena *arena, qd_task *task,
                      int64_t timeout_ms);
+/* Where an item goes: checks it, makes index and id where they are to be made, and fills routing,
+ * concrete, index_uuid, shard; *m is good as long as the batch's state. */
+QD_MUST_CHECK
+int qdi_batch_place(doc_batch *b, doc_item *item, const qd_index_meta **m, qd_err *err);
 /* Applies one item; its results say what happened (rc, err, status). */
 void qdi_batch_apply(doc_batch *b, doc_item *item);
 /* Makes all applied items durable; items of a shard that could not be synced get its error. Items
@@ -96,8 +101,14 @@ typedef struct doc_marks {
 } doc_marks;
 /* Remembers the shards of a batch that was synced. QD_E_NOMEM: refreshes them now. */
 void qdi_batch_mark(doc_batch *b, doc_marks *m, doc_item *items, size_t n);
-/* Refreshes the shards, or waits for their refresh. A shard that is gone needs none. */
-void qdi_marks_refresh(doc_marks *m, qd_actions *a);
+/* Remembers one shard written up to max_seq_no; without memory for it, nothing. */
+void qdi_mark_add(doc_marks *m, qd_actions *a, const char *uuid, uint32_t shard,
+                  int64_t max_seq_no);
+/* Refreshes the shards, or waits for their refresh, wherever they are. A shard that is gone needs
+ * none. */
+void qdi_marks_refresh(doc_marks *m, qd_actions *a, qd_task *task);
+/* The same for those whose primary is here. */
+void qdi_marks_refresh_here(doc_marks *m, qd_actions *a);
 /* Frees the list. */
 void qdi_marks_fini(doc_marks *m);
 /* Leaves the shards. */
@@ -122,6 +133,42 @@ int qdi_groups_run(const doc_request *r, doc_item *items, size_t n, size_t bytes
                    doc_groups **out, qd_err *err);
 /* Frees it; NULL is fine. */
 void qdi_groups_free(doc_groups *g);
+
+/* --- docs_nodes.c: a batch on the nodes that hold the primaries --- */
+
+typedef struct doc_run doc_run;
+/* As qdi_groups_run, wherever the primaries are: operations travel to their nodes, one request for
+ * each node; what meets a primary that has just gone is sent again by a newer state, until the
+ * request's time-out. */
+QD_MUST_CHECK
+int qdi_docs_run(const doc_request *r, doc_item *items, size_t n, size_t bytes, qd_arena *arena,
+                 doc_run **out, qd_err *err);
+/* Frees it; NULL is fine. */
+void qdi_docs_free(doc_run *run);
+/* Does this node belong, or has it belonged, to a cluster of several? */
+bool qdi_docs_many(qd_actions *a);
+
+/* --- docs_read.c: documents by id, wherever they are --- */
+
+#define QDI_READ_HERE 1 /* rc of a lazy read: it is this node's, to be read when it is needed */
+typedef struct doc_read {
+    char uuid[QD_UUID_TEXT];
+    uint32_t shard;
+    qd_str id;
+    bool realtime, refresh, want_source;
+    bool lazy; /* leave it if it is on this node */
+    /* results: doc in arena; err to be freed */
+    bool done, comes_back;
+    int rc;
+    qd_engine_doc doc;
+    qd_err err;
+} doc_read;
+/* Reads n documents; each has its own rc. */
+void qdi_docs_read(qd_actions *a, doc_read *reads, uint32_t n, qd_arena *arena);
+/* Reads one from a shard that is here: QD_E_NO_SHARD when it is not. */
+QD_MUST_CHECK
+int qdi_read_here(qd_actions *a, const char *uuid, uint32_t number, const doc_read *what,
+                  qd_arena *arena, qd_engine_doc *out, qd_err *err);
 
 /* --- docs_answer.c: the items of a bulk's answer --- */
 

@@ -14,11 +14,24 @@ static int check_update(const qd_request *q, doc_item *i, qd_err *err)
     return rc ? rc : bad;
 }
 
+static int write_somewhere(qd_request *q, doc_item *i, int64_t timeout_ms, int64_t active,
+                           doc_marks *marks, doc_run **run, qd_err *err)
+{
+    doc_request r = {.a = q->a,
+                     .task = &q->task,
+                     .timeout_ms = timeout_ms,
+                     .active = active,
+                     .hint = (uint32_t)qd_env_random_u64(q->a->env),
+                     .marks = marks};
+    return qdi_docs_run(&r, i, 1, i->source.n, q->arena, run, err);
+}
+
 static int write_one(qd_request *q, qd_response *r, doc_op op, qd_err *err)
 {
     doc_batch b;
     doc_item i;
     doc_marks marks = {0};
+    doc_run *run = NULL;
     doc_source want;
     int64_t timeout, active;
     qdi_item_init(&i);
@@ -37,15 +50,24 @@ static int write_one(qd_request *q, qd_response *r, doc_op op, qd_err *err)
         qdi_item_fini(&i);
         return rc;
     }
-    qdi_batch_begin(&b, q->a, q->arena, &q->task, timeout);
-    b.active = active;
-    qdi_batch_apply(&b, &i);
-    qdi_batch_sync(&b, &i, 1);
-    qdi_batch_mark(&b, &marks, &i, 1);
-    qdi_batch_end(&b);
-    qdi_marks_refresh(&marks, q->a);
+    if (qdi_docs_many(q->a)) {
+        rc = write_somewhere(q, &i, timeout, active, &marks, &run, err);
+    } else {
+        qdi_batch_begin(&b, q->a, q->arena, &q->task, timeout);
+        b.active = active;
+        qdi_batch_apply(&b, &i);
+        qdi_batch_sync(&b, &i, 1);
+        qdi_batch_mark(&b, &marks, &i, 1);
+        qdi_batch_end(&b);
+    }
+    if (!rc) qdi_marks_refresh(&marks, q->a, &q->task);
     if (marks.at.n) i.forced_refresh |= marks.at.at[0].forced;
     qdi_marks_fini(&marks);
+    if (rc) {
+        qdi_docs_free(run);
+        qdi_item_fini(&i);
+        return rc;
+    }
     if (i.rc) {
         rc = i.rc;
         if (i.err) {
@@ -59,6 +81,7 @@ static int write_one(qd_request *q, qd_response *r, doc_op op, qd_err *err)
         qdi_item_write(&i, q->a, false, &r->w);
         qd_json_object_end(&r->w);
     }
+    qdi_docs_free(run);
     qdi_item_fini(&i);
     return rc;
 }

@@ -154,14 +154,23 @@ bool qdi_listed(qd_str list, qd_str name)
     return false;
 }
 
-void qdi_nodes_header(qd_json_writer *w, uint32_t total)
+void qdi_nodes_header(qd_json_writer *w, uint32_t total, uint32_t failed)
 {
     qd_json_key_c(w, "_nodes");
     qd_json_object(w);
     qd_json_field_int(w, "total", total);
-    qd_json_field_int(w, "successful", total);
-    qd_json_field_int(w, "failed", 0);
+    qd_json_field_int(w, "successful", total - failed);
+    qd_json_field_int(w, "failed", failed);
     qd_json_object_end(w);
+}
+
+bool qdi_is_master(const qd_actions *a, qd_str node)
+{
+    qd_state *s = qd_cluster_state(a->cluster);
+    bool is = s->master.n ? qd_str_eq(s->master, node)
+                          : s->nnodes == 1 && qd_str_find(s->nodes[0].roles, 'm') >= 0;
+    qd_state_unref(s);
+    return is;
 }
 
 /* "data:true", "master:false": a role and whether it is wanted. */
@@ -191,7 +200,7 @@ bool qdi_node_wanted(const qd_actions *a, qd_str filter, const qd_node_meta *nod
         bool master = qd_str_is(one, "_master") || qd_str_is(one, "_cluster_manager");
         if (qd_str_is(one, "_all") || (qd_str_is(one, "_local") && qd_str_eq(node->id, a->node_id)))
             return true;
-        if (master && qd_str_find(node->roles, 'm') >= 0) return true;
+        if (master && qdi_is_master(a, node->id)) return true;
         if (by_role(one, node, &wanted) && wanted) return true;
         if (qd_pattern_match(one, node->id) || qd_pattern_match(one, node->name) ||
             qd_pattern_match(one, node->host)) {

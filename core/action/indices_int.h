@@ -3,6 +3,7 @@
 #define QD_ACTION_INDICES_INT_H
 
 #include "action/action_int.h"
+#include "rpc/rpc.h"
 #include "json/tree.h"
 
 #define ADMIN_TIMEOUT_MS 30000
@@ -34,13 +35,14 @@ bool qdi_wait_active(qd_actions *a, const char *uuid, int64_t asked, int64_t tim
 /* timeout, master_timeout and cluster_manager_timeout of a request. */
 int qdi_admin_timeout(const qd_request *q, int64_t *out, qd_err *err);
 
-/* Calls fn for every shard of the resolved indices that is here; counts as in _shards. fn's
- * failures go into *failed and `failures` (may be NULL, an open array). */
+/* Counts as in _shards. */
 typedef struct shard_counts {
     uint32_t total, successful, failed;
 } shard_counts;
-int qdi_each_shard(qd_request *q, const qd_resolved *r,
-                   int (*fn)(void *arg, qd_shard *s, qd_engine *e, qd_err *err), void *arg,
-                   shard_counts *out, qd_err *err);
+
+/* What a node does for another: QD_ACTION_SHARDS_*; arg is the qd_actions. */
+void qdi_shards_refresh_handle(void *arg, qd_rpc_request *request);
+void qdi_shards_flush_handle(void *arg, qd_rpc_request *request);
+void qdi_shards_force_merge_handle(void *arg, qd_rpc_request *request);
 
 #endif

@@ -1,6 +1,6 @@
 /* indices_stats.c: _stats, _segments, _recovery: figures of indices and shards as JSON. */
+#include "action/figures.h"
 #include "action/request_cache.h"
-#include "action/stats_int.h"
 #include "base/str.h"
 #include <stdio.h>
 #include <string.h>
@@ -14,38 +14,66 @@ typedef struct stats_request {
     qdi_identity id;
     uint32_t sections;
     int level; /* 0 cluster, 1 indices, 2 shards */
+    const qd_state *state;
+    figures f;
 } stats_request;
 
-static void write_pair(const stats_request *x, const qdi_stats *s, qd_json_writer *w)
+/* Figures of the primaries, and of all copies. */
+typedef struct stats_pair {
+    qdi_stats pri, all;
+} stats_pair;
+
+static void write_pair(const stats_request *x, const stats_pair *s, qd_json_writer *w)
 {
     qd_json_key_c(w, "primaries");
     qd_json_object(w);
-    qdi_sections_write(x->q, &x->id, s, x->sections, w);
+    qdi_sections_write(x->q, &x->id, &s->pri, x->sections, w);
     qd_json_object_end(w);
     qd_json_key_c(w, "total");
     qd_json_object(w);
-    qdi_sections_write(x->q, &x->id, s, x->sections, w);
+    qdi_sections_write(x->q, &x->id, &s->all, x->sections, w);
     qd_json_object_end(w);
 }
 
-static void write_shard(const stats_request *x, qd_shard *shard, const qdi_stats *s,
-                        qd_json_writer *w)
+/* "routing" of a copy. */
+static void write_routing(const qd_state *state, const qd_index_meta *m, const figure *f,
+                          bool relocating, qd_json_writer *w)
 {
-    const qd_actions *a = x->q->a;
-    qd_json_array(w);
-    qd_json_object(w);
+    const qd_shard_meta *r = qd_state_shard(state, m, f->number);
+    const qd_copy *c = r ? qd_shard_meta_copy_of(r, f->node) : NULL;
+    const qd_copy *to = c && c->partner.n ? qd_shard_meta_copy(r, c->partner) : NULL;
     qd_json_key_c(w, "routing");
     qd_json_object(w);
-    qd_json_field_c(w, "state", "STARTED");
-    qd_json_field_bool(w, "primary", true);
-    qd_json_field_str(w, "node", a->node_id);
-    qd_json_key_c(w, "relocating_node");
-    qd_json_null(w);
+    qd_json_field_c(w, "state", qd_shard_state_name(c ? c->state : QD_SHARD_STARTED));
+    qd_json_field_bool(w, "primary", qdi_figure_primary(state, m, f));
+    qd_json_field_str(w, "node", f->node);
+    if (relocating) {
+        qd_json_key_c(w, "relocating_node");
+        if (to)
+            qd_json_str(w, to->node);
+        else
+            qd_json_null(w);
+    }
     qd_json_object_end(w);
+}
+
+static qd_str allocation_id(const qd_state *state, const qd_index_meta *m, const figure *f)
+{
+    const qd_shard_meta *r = qd_state_shard(state, m, f->number);
+    const qd_copy *c = r ? qd_shard_meta_copy_of(r, f->node) : NULL;
+    return c ? c->allocation_id : QD_STR("");
+}
+
+static void write_shard(const stats_request *x, const qd_index_meta *m, const figure *f,
+                        qd_json_writer *w)
+{
+    const qdi_stats *s = &f->stats;
+    qd_json_object(w);
+    write_routing(x->state, m, f, true, w);
     qdi_sections_write(x->q, &x->id, s, x->sections, w);
     qd_json_key_c(w, "commit");
     qd_json_object(w);
-    qd_json_field_str(w, "id", qd_shard_allocation_id(shard));
+    qd_json_field_str(w, "id", allocation_id(x->state, m, f));
     qd_json_field_int(w, "generation", s->v[QDI_FLUSH_TOTAL] + 1);
     qd_json_key_c(w, "user_data");
     qd_json_object(w);
@@ -61,34 +89,37 @@ static void write_shard(const stats_request *x, qd_shard *shard, const qdi_stats
     qd_json_object_end(w);
     qd_json_key_c(w, "shard_path");
     qd_json_object(w);
-    qd_json_field_str(w, "state_path", a->data_path);
-    qd_json_field_str(w, "data_path", a->data_path);
+    qd_json_field_str(w, "state_path", f->path);
+    qd_json_field_str(w, "data_path", f->path);
     qd_json_field_bool(w, "is_custom_data_path", false);
     qd_json_object_end(w);
     qd_json_object_end(w);
-    qd_json_array_end(w);
 }
 
 static void write_shards(const stats_request *x, const qd_index_meta *m, qd_json_writer *w)
 {
+    uint32_t first, n = qdi_figures_of(&x->f, m->uuid, &first);
     qd_json_key_c(w, "shards");
     qd_json_object(w);
-    for (uint32_t k = 0; k < m->shards; k++) {
-        qdi_stats s;
+    for (uint32_t i = first; i < first + n;) {
         char number[16];
-        qd_shard *shard = qd_shards_get(x->q->a->shards, m->uuid, k);
+        uint32_t k = x->f.at[i].number, open = 0;
         snprintf(number, sizeof number, "%u", k);
-        if (shard && qdi_stats_of_shard(shard, &s)) {
-            qd_json_key_c(w, number);
-            write_shard(x, shard, &s, w);
+        for (; i < first + n && x->f.at[i].number == k; i++) {
+            if (!x->f.at[i].open) continue;
+            if (!open++) {
+                qd_json_key_c(w, number);
+                qd_json_array(w);
+            }
+            write_shard(x, m, &x->f.at[i], w);
         }
-        qd_shard_unref(shard);
+        if (open) qd_json_array_end(w);
     }
     qd_json_object_end(w);
 }
 
 static void write_index(const stats_request *x, const qd_state *state, const qd_index_meta *m,
-                        const qdi_stats *s, qd_json_writer *w)
+                        const stats_pair *s, qd_json_writer *w)
 {
     qd_json_key(w, m->name);
     qd_json_object(w);
@@ -121,12 +152,13 @@ static int parse_level(const qd_request *q, int *out, qd_err *err)
 static void write_stats(const stats_request *x, const qd_state *state, const qd_resolved *found,
                         qd_json_writer *w)
 {
-    qdi_stats all = {0}, *each = qd_arena_calloc(x->q->arena, (found->n + 1) * sizeof *each);
+    stats_pair all = {0}, *each = qd_arena_calloc(x->q->arena, (found->n + 1) * sizeof *each);
     uint32_t total = 0, open = 0;
     for (uint32_t i = 0; each && i < found->n; i++) {
         uint32_t n;
-        qdi_stats_of_index(x->q->a, found->at[i], &each[i], &n);
-        qdi_stats_add(&all, &each[i]);
+        qdi_figures_sum(&x->f, state, found->at[i], &each[i].pri, &each[i].all, &n);
+        qdi_stats_add(&all.pri, &each[i].pri);
+        qdi_stats_add(&all.all, &each[i].all);
         total += found->at[i]->shards * (found->at[i]->replicas + 1);
         open += n;
     }
@@ -168,6 +200,8 @@ int qdi_api_indices_stats(qd_request *q, qd_response *r, qd_err *err)
     if (!rc) rc = parse_level(q, &x.level, err);
     qd_state *s = qd_cluster_state(q->a->cluster);
     if (!rc) rc = qd_param_indices(q, s, STATS_OPTIONS, &found, err);
+    x.state = s;
+    if (!rc) rc = qdi_figures_collect(q, s, &found, 0, &x.f, err);
     if (!rc) write_stats(&x, s, &found, &r->w);
     qd_state_unref(s);
     return rc;
@@ -175,18 +209,17 @@ int qdi_api_indices_stats(qd_request *q, qd_response *r, qd_err *err)
 
 /* --- _segments --- */
 
-static void write_segment(const qdi_identity *id, const qd_reader_leaf *l, bool committed,
-                          qd_json_writer *w)
+static void write_segment(const qdi_identity *id, const figure_segment *l, qd_json_writer *w)
 {
     char name[32];
     snprintf(name, sizeof name, "_%llu", (unsigned long long)l->unit);
     qd_json_key_c(w, name);
     qd_json_object(w);
     qd_json_field_int(w, "generation", (int64_t)l->unit);
-    qd_json_field_int(w, "num_docs", l->docs_live);
-    qd_json_field_int(w, "deleted_docs", qd_segment_docs(l->segment) - l->docs_live);
-    qd_json_field_int(w, "size_in_bytes", (int64_t)qd_segment_bytes(l->segment));
-    qd_json_field_bool(w, "committed", committed);
+    qd_json_field_int(w, "num_docs", l->live);
+    qd_json_field_int(w, "deleted_docs", l->docs - l->live);
+    qd_json_field_int(w, "size_in_bytes", (int64_t)l->bytes);
+    qd_json_field_bool(w, "committed", l->committed);
     qd_json_field_bool(w, "search", true);
     qd_json_field_c(w, "version", id->lucene);
     qd_json_field_bool(w, "compound", true);
@@ -196,56 +229,44 @@ static void write_segment(const qdi_identity *id, const qd_reader_leaf *l, bool 
     qd_json_object_end(w);
 }
 
-static void write_shard_segments(qd_request *q, const qdi_identity *id, qd_engine *e,
-                                 qd_json_writer *w)
+static void write_shard_segments(const qdi_identity *id, const qd_state *s, const qd_index_meta *m,
+                                 const figure *f, qd_json_writer *w)
 {
-    uint32_t committed = 0, searched = 0;
-    qd_reader *r = qd_engine_reader(e);
-    for (uint32_t i = 0; r && i < r->n; i++) {
-        searched++;
-        committed += qd_engine_committed(e, r->leaf[i].unit);
-    }
-    qd_json_array(w);
+    uint32_t committed = 0;
+    for (uint32_t i = 0; i < f->nsegments; i++) committed += f->segments[i].committed;
     qd_json_object(w);
-    qd_json_key_c(w, "routing");
-    qd_json_object(w);
-    qd_json_field_c(w, "state", "STARTED");
-    qd_json_field_bool(w, "primary", true);
-    qd_json_field_str(w, "node", q->a->node_id);
-    qd_json_object_end(w);
+    write_routing(s, m, f, false, w);
     qd_json_field_int(w, "num_committed_segments", committed);
-    qd_json_field_int(w, "num_search_segments", searched);
+    qd_json_field_int(w, "num_search_segments", f->nsegments);
     qd_json_key_c(w, "segments");
     qd_json_object(w);
-    for (uint32_t i = 0; r && i < r->n; i++) {
-        write_segment(id, &r->leaf[i], qd_engine_committed(e, r->leaf[i].unit), w);
-    }
+    for (uint32_t i = 0; i < f->nsegments; i++) write_segment(id, &f->segments[i], w);
     qd_json_object_end(w);
     qd_json_object_end(w);
-    qd_json_array_end(w);
-    qd_reader_unref(r);
 }
 
-static uint32_t write_index_segments(qd_request *q, const qdi_identity *id, const qd_index_meta *m,
-                                     qd_json_writer *w)
+static uint32_t write_index_segments(const qdi_identity *id, const qd_state *s, const figures *f,
+                                     const qd_index_meta *m, qd_json_writer *w)
 {
-    uint32_t open = 0;
+    uint32_t first, n = qdi_figures_of(f, m->uuid, &first), open = 0;
     qd_json_key(w, m->name);
     qd_json_object(w);
     qd_json_key_c(w, "shards");
     qd_json_object(w);
-    for (uint32_t k = 0; k < m->shards; k++) {
-        qd_engine *e;
+    for (uint32_t i = first; i < first + n;) {
         char number[16];
-        qd_shard *shard = qd_shards_get(q->a->shards, m->uuid, k);
+        uint32_t k = f->at[i].number, here = 0;
         snprintf(number, sizeof number, "%u", k);
-        if (shard && qd_shard_ready(shard, NULL) && !qd_shard_enter(shard, 0, &e, NULL)) {
-            open++;
-            qd_json_key_c(w, number);
-            write_shard_segments(q, id, e, w);
-            qd_shard_leave(shard);
+        for (; i < first + n && f->at[i].number == k; i++) {
+            if (!f->at[i].open) continue;
+            if (!here++) {
+                qd_json_key_c(w, number);
+                qd_json_array(w);
+            }
+            write_shard_segments(id, s, m, &f->at[i], w);
         }
-        qd_shard_unref(shard);
+        if (here) qd_json_array_end(w);
+        open += here;
     }
     qd_json_object_end(w);
     qd_json_object_end(w);
@@ -261,14 +282,16 @@ int qdi_api_indices_segments(qd_request *q, qd_response *r, qd_err *err)
     qd_json_writer w;
     qdi_identity_get(q->a, &id);
     qd_state *s = qd_cluster_state(q->a->cluster);
+    figures f;
     int rc = qd_param_indices(q, s, QD_INDICES_SEARCH, &found, err);
+    if (!rc) rc = qdi_figures_collect(q, s, &found, QDI_FIGURES_SEGMENTS, &f, err);
     if (!rc) {
         qd_buf_init(&b, q->a->account, (size_t)1 << 30);
         qd_json_writer_init(&w, &b, false);
         qd_json_object(&w);
         for (uint32_t i = 0; i < found.n; i++) {
             total += found.at[i]->shards * (found.at[i]->replicas + 1);
-            open += write_index_segments(q, &id, found.at[i], &w);
+            open += write_index_segments(&id, s, &f, found.at[i], &w);
         }
         qd_json_object_end(&w);
         qd_json_object(&r->w);
@@ -285,9 +308,8 @@ int qdi_api_indices_segments(qd_request *q, qd_response *r, qd_err *err)
 
 /* --- _recovery: how each open shard came to be open --- */
 
-static void write_place(const qd_actions *a, qd_json_writer *w)
+static void write_place(const qd_node_meta *self, qd_json_writer *w)
 {
-    const qd_node_meta *self = qd_cluster_self(a->cluster);
     qd_json_object(w);
     qd_json_field_str(w, "id", self->id);
     qd_json_field_str(w, "host", self->host);
@@ -335,18 +357,18 @@ static void write_wall(const qd_request *q, const char *name, const char *key, i
     qd_json_field_int(w, key, ms);
 }
 
-/* s NULL: a shard of a closed index, which lies on disk as it is. */
-static void write_recovery(const qd_request *q, const qd_index_meta *m, qd_shard *s,
-                           uint32_t number, qd_json_writer *w)
+/* f NULL: a shard of a closed index, which lies on disk as it is. */
+static void write_recovery(const qd_request *q, const qd_state *s, const qd_index_meta *m,
+                           const figure *f, uint32_t number, qd_json_writer *w)
 {
-    qd_shard_counts *c = s ? qd_shard_counts_of(s) : NULL;
-    uint64_t took = c ? atomic_load(&c->opened_ns) : 0;
-    int64_t ended = c ? (int64_t)atomic_load(&c->opened_wall_ms) : m->created_ms;
+    const qd_node_meta *node = f ? qd_state_node(s, f->node) : NULL;
+    uint64_t took = f ? f->opened_ns : 0;
+    int64_t ended = f ? f->opened_wall_ms : m->created_ms;
     qd_json_object(w);
     qd_json_field_int(w, "id", number);
     qd_json_field_c(w, "type", m->closed ? "EXISTING_STORE" : "EMPTY_STORE");
     qd_json_field_c(w, "stage", "DONE");
-    qd_json_field_bool(w, "primary", true);
+    qd_json_field_bool(w, "primary", !f || qdi_figure_primary(s, m, f));
     write_wall(q, "start_time", "start_time_in_millis", ended - (int64_t)(took / 1000000), w);
     write_wall(q, "stop_time", "stop_time_in_millis", ended, w);
     qdi_write_ms(w, q->human, "total_time", "total_time_in_millis", took);
@@ -354,7 +376,7 @@ static void write_recovery(const qd_request *q, const qd_index_meta *m, qd_shard
     qd_json_object(w);
     qd_json_object_end(w);
     qd_json_key_c(w, "target");
-    write_place(q->a, w);
+    write_place(node ? node : qd_cluster_self(q->a->cluster), w);
     write_recovery_files(q, w);
     qd_json_key_c(w, "translog");
     qd_json_object(w);
@@ -378,7 +400,9 @@ int qdi_api_indices_recovery(qd_request *q, qd_response *r, qd_err *err)
     bool active_only;
     int rc = qd_param_bool(q, "active_only", false, &active_only, err);
     qd_state *s = qd_cluster_state(q->a->cluster);
+    figures f;
     if (!rc) rc = qd_param_indices(q, s, STATS_OPTIONS, &found, err);
+    if (!rc) rc = qdi_figures_collect(q, s, &found, 0, &f, err);
     if (!rc) qd_json_object(&r->w);
     for (uint32_t i = 0; !rc && !active_only && i < found.n; i++) {
         const qd_index_meta *m = found.at[i];
@@ -386,11 +410,14 @@ int qdi_api_indices_recovery(qd_request *q, qd_response *r, qd_err *err)
         qd_json_object(&r->w);
         qd_json_key_c(&r->w, "shards");
         qd_json_array(&r->w);
-        for (uint32_t k = 0; k < m->shards; k++) {
-            qd_shard *shard = qd_shards_get(q->a->shards, m->uuid, k);
-            bool open = shard && qd_shard_ready(shard, NULL);
-            if (open || m->closed) write_recovery(q, m, open ? shard : NULL, k, &r->w);
-            qd_shard_unref(shard);
+        uint32_t first, n = qdi_figures_of(&f, m->uuid, &first), open = 0;
+        for (uint32_t k = first; k < first + n; k++) {
+            if (!f.at[k].open) continue;
+            write_recovery(q, s, m, &f.at[k], f.at[k].number, &r->w);
+            open++;
+        }
+        for (uint32_t k = 0; k < m->shards && m->closed && !open; k++) {
+            write_recovery(q, s, m, NULL, k, &r->w);
         }
         qd_json_array_end(&r->w);
         qd_json_object_end(&r->w);
@@ -407,7 +434,8 @@ int qdi_api_indices_clear_cache(qd_request *q, qd_response *r, qd_err *err)
     uint32_t total = 0, open = 0;
     qd_state *s = qd_cluster_state(q->a->cluster);
     int rc = qd_param_indices(q, s, QD_INDICES_SEARCH, &found, err);
-    qd_str kind = qd_param(q, "request"); /* ?request=false spares it, as does naming another cache */
+    qd_str kind =
+        qd_param(q, "request"); /* ?request=false spares it, as does naming another cache */
     bool others = qd_param(q, "fielddata").n || qd_param(q, "query").n;
     bool requests = kind.n ? !qd_str_is(kind, "false") : !others;
     for (uint32_t i = 0; !rc && i < found.n; i++) {

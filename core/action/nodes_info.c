@@ -1,4 +1,5 @@
 /* nodes_info.c: GET /_nodes: what each node is. */
+#include "action/node_part.h"
 #include "action/nodes_int.h"
 #include "base/str.h"
 #include "config/value.h"
@@ -316,8 +317,6 @@ static void write_own(const qd_request *q, const qdi_identity *id, uint32_t want
 static void write_node(const qd_request *q, const qdi_identity *id, const qd_node_meta *n,
                        uint32_t wanted, qd_json_writer *w)
 {
-    bool self = qd_str_eq(n->id, q->a->node_id);
-    qd_json_key(w, n->id);
     qd_json_object(w);
     qd_json_field_str(w, "name", n->name);
     qd_json_field_str(w, "transport_address", n->transport_address);
@@ -327,58 +326,49 @@ static void write_node(const qd_request *q, const qdi_identity *id, const qd_nod
     if (!id->opensearch) qd_json_field_c(w, "build_flavor", "default");
     qd_json_field_c(w, "build_type", "tar");
     qd_json_field_c(w, "build_hash", id->build_hash);
-    if (self) {
-        if (q->human) {
-            char text[32];
-            qd_json_field_c(w, "total_indexing_buffer",
-                            qd_bytes_text(qd_config_index_buffer(q->a->config), text));
-            qd_json_field_int(w, "total_indexing_buffer_in_bytes",
-                              qd_config_index_buffer(q->a->config));
-        } else {
-            qd_json_field_int(w, "total_indexing_buffer", qd_config_index_buffer(q->a->config));
-        }
+    if (q->human) {
+        char text[32];
+        qd_json_field_c(w, "total_indexing_buffer",
+                        qd_bytes_text(qd_config_index_buffer(q->a->config), text));
+        qd_json_field_int(w, "total_indexing_buffer_in_bytes",
+                          qd_config_index_buffer(q->a->config));
+    } else {
+        qd_json_field_int(w, "total_indexing_buffer", qd_config_index_buffer(q->a->config));
     }
     qd_json_key_c(w, "roles");
     qd_json_array(w);
     qdi_roles_write(id, n->roles, w);
     qd_json_array_end(w);
-    if (self) {
-        write_attributes(q->a, w);
-        write_own(q, id, wanted, w);
-    } else {
-        write_network(q, n, wanted, w);
-    }
+    write_attributes(q->a, w);
+    write_own(q, id, wanted, w);
     qd_json_object_end(w);
+}
+
+/* What is wanted of which nodes: /_nodes/x means metrics, if all of x are; else nodes. */
+static uint32_t info_wanted(const qd_request *q, qd_str *filter)
+{
+    uint32_t wanted = INFO_ALL;
+    qd_str metric = qd_param(q, "metric");
+    *filter = qd_param(q, "node_id");
+    if (metric.n) return parse_metrics(metric, &wanted) ? wanted : INFO_ALL;
+    if (!filter->n || !parse_metrics(*filter, &wanted)) return INFO_ALL;
+    *filter = (qd_str){NULL, 0};
+    return wanted;
+}
+
+int qdi_part_nodes_info(qd_request *q, qd_json_writer *w, qd_err *err)
+{
+    qdi_identity id;
+    qd_str filter;
+    (void)err;
+    qdi_identity_get(q->a, &id);
+    write_node(q, &id, qd_cluster_self(q->a->cluster), info_wanted(q, &filter), w);
+    return 0;
 }
 
 int qdi_api_nodes_info(qd_request *q, qd_response *r, qd_err *err)
 {
-    qdi_identity id;
-    uint32_t wanted = INFO_ALL, total = 0;
-    qd_str metric = qd_param(q, "metric"), filter = qd_param(q, "node_id");
-    qdi_identity_get(q->a, &id);
-    if (metric.n && !parse_metrics(metric, &wanted)) wanted = INFO_ALL;
-    /* /_nodes/x: metrics, if all of x are; else nodes */
-    if (!metric.n && filter.n && parse_metrics(filter, &wanted)) {
-        filter = (qd_str){NULL, 0};
-    } else if (!metric.n) {
-        wanted = INFO_ALL;
-    }
-    (void)err;
-    qd_state *s = qd_cluster_state(q->a->cluster);
-    for (uint32_t i = 0; i < s->nnodes; i++) total += qdi_node_wanted(q->a, filter, &s->nodes[i]);
-    qd_json_object(&r->w);
-    qdi_nodes_header(&r->w, total);
-    qd_json_field_str(&r->w, "cluster_name", qd_cluster_name(q->a->cluster));
-    qd_json_key_c(&r->w, "nodes");
-    qd_json_object(&r->w);
-    for (uint32_t i = 0; i < s->nnodes; i++) {
-        if (qdi_node_wanted(q->a, filter, &s->nodes[i])) {
-            write_node(q, &id, &s->nodes[i], wanted, &r->w);
-        }
-    }
-    qd_json_object_end(&r->w);
-    qd_json_object_end(&r->w);
-    qd_state_unref(s);
-    return 0;
+    qd_str filter;
+    (void)info_wanted(q, &filter);
+    return qdi_nodes_answer(q, filter, NODE_PART_INFO, r, err);
 }

@@ -2,6 +2,7 @@
  * nodes_stats.c: GET /_nodes/stats: figures of this node. Where Elasticsearch shows a Java heap the
  * node's memory account stands: what is counted against the memory that the node plans with.
  */
+#include "action/node_part.h"
 #include "action/nodes_int.h"
 #include "base/str.h"
 #include "runtime/proc.h"
@@ -419,7 +420,6 @@ static void write_scripts(const stats_request *x, qd_json_writer *w)
 
 static void write_node(const stats_request *x, const qd_node_meta *n, qd_json_writer *w)
 {
-    qd_json_key(w, n->id);
     qd_json_object(w);
     qd_json_field_int(w, "timestamp", x->now_ms);
     qd_json_field_str(w, "name", n->name);
@@ -468,22 +468,20 @@ static int parse(stats_request *x, qd_err *err)
                       QD_STR_ARG(level));
 }
 
-int qdi_api_nodes_stats(qd_request *q, qd_response *r, qd_err *err)
+int qdi_part_nodes_stats(qd_request *q, qd_json_writer *w, qd_err *err)
 {
     stats_request x = {.q = q, .now_ms = qd_env_wall_ms(q->a->env)};
-    const qd_node_meta *self = qd_cluster_self(q->a->cluster);
     int rc = parse(&x, err);
     if (rc) return rc;
     qdi_identity_get(q->a, &x.id);
     qdi_machine_get(q->a, &x.m);
-    bool wanted = qdi_node_wanted(q->a, qd_param(q, "node_id"), self);
-    qd_json_object(&r->w);
-    qdi_nodes_header(&r->w, wanted);
-    qd_json_field_str(&r->w, "cluster_name", qd_cluster_name(q->a->cluster));
-    qd_json_key_c(&r->w, "nodes");
-    qd_json_object(&r->w);
-    if (wanted) write_node(&x, self, &r->w);
-    qd_json_object_end(&r->w);
-    qd_json_object_end(&r->w);
+    write_node(&x, qd_cluster_self(q->a->cluster), w);
     return 0;
+}
+
+int qdi_api_nodes_stats(qd_request *q, qd_response *r, qd_err *err)
+{
+    stats_request x = {.q = q};
+    int rc = parse(&x, err);
+    return rc ? rc : qdi_nodes_answer(q, qd_param(q, "node_id"), NODE_PART_STATS, r, err);
 }

@@ -237,7 +237,7 @@ int qdi_api_delete_by_query(qd_request *q, qd_response *r, qd_err *err)
         rc = delete_in(&d, &x.shards[i], &left, err);
     }
     qdi_search_end(&x);
-    qdi_marks_refresh(&d.marks, q->a);
+    qdi_marks_refresh(&d.marks, q->a, &d.q->task);
     qdi_marks_fini(&d.marks);
     qd_json_array_end(&failures);
     if (!rc) {

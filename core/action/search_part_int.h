@@ -186,7 +186,13 @@ typedef struct search_copies {
 
 /* Figures of nodes for the choice, in a->search_nodes. */
 int qdi_search_nodes_open(qd_actions *a, qd_err *err);
+/* Frees them. */
 void qdi_search_nodes_close(qd_actions *a);
+/* Answers searches of other nodes from now on. QD_E_NOMEM, QD_E_EXISTS. */
+QD_MUST_CHECK
+int qdi_search_serve(qd_actions *a, qd_err *err);
+/* No more; waits for those under way. */
+void qdi_search_unserve(qd_actions *a);
 /* A node is asked (by 1), or has answered (by -1). [any] */
 void qdi_copies_asked(qd_actions *a, qd_str node, int by);
 /* Is a shard of this number among those that "_shards:" of the preference names? */

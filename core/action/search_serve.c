@@ -292,7 +292,7 @@ static const struct {
     {QD_ACTION_SEARCH_DFS, "search", on_dfs},     {QD_ACTION_SEARCH_CAN_MATCH, "search", on_match},
 };
 
-int qd_action_serve(qd_actions *a, qd_err *err)
+int qdi_search_serve(qd_actions *a, qd_err *err)
 {
     if (!a->rpc) return 0;
     /* where the tier cannot be mapped a search waits for it off its worker */
@@ -302,11 +302,11 @@ int qd_action_serve(qd_actions *a, qd_err *err)
         rc = qd_rpc_handle(a->rpc, handlers[i].action, handlers[i].pool,
                            waits ? QD_RPC_ON_FIBER : 0, handlers[i].fn, a, err);
     }
-    if (rc) qd_action_unserve(a);
+    if (rc) qdi_search_unserve(a);
     return rc;
 }
 
-void qd_action_unserve(qd_actions *a)
+void qdi_search_unserve(qd_actions *a)
 {
     for (size_t i = 0; i < QD_COUNT_OF(handlers) && a->rpc; i++) {
         qd_rpc_unhandle(a->rpc, handlers[i].action);

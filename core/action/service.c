@@ -10,6 +10,7 @@
 #include "action/action_int.h"
 #include "action/admin_int.h"
 #include "action/counters.h"
+#include "action/docs_int.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "config/schema.h"
@@ -165,23 +166,13 @@ static void run_fiber(void *arg)
     run_whole(arg);
 }
 
-/* Are there other nodes, whose answers may be waited for? */
-static bool has_peers(void)
-{
-    if (!bound->rpc) return false;
-    qd_state *s = qd_cluster_state(bound->cluster);
-    bool peers = s->nnodes > 1;
-    qd_state_unref(s);
-    return peers;
-}
-
 /* Reads of a tier that cannot be mapped wait, and so does what asks other nodes: without its
  * worker, or workers that wait for one another would end all work. */
 static bool waits(const qd_api *api)
 {
-    bool maps = !bound->store || (qd_store_caps(bound->store) & QD_STORE_MMAP);
-    if (strcmp(api->pool, "search") != 0 && strcmp(api->pool, "get") != 0) return false;
-    return !maps || has_peers();
+    if (bound->rpc && qdi_docs_many(bound)) return true;
+    if (!bound->store || (qd_store_caps(bound->store) & QD_STORE_MMAP)) return false;
+    return strcmp(api->pool, "search") == 0 || strcmp(api->pool, "get") == 0;
 }
 
 static void run_on_fiber(qd_work *work)
@@ -302,6 +293,19 @@ static void run_stream(qd_work *work)
     } while (stay(x));
 }
 
+static void stream_fiber(void *arg)
+{
+    run_stream(&((running *)arg)->work);
+}
+
+/* Operations on other nodes are waited for without the worker, or two nodes that write to each
+ * other could use up each other's workers. */
+static void run_stream_on_fiber(qd_work *work)
+{
+    running *x = (running *)(void *)work;
+    qd_fiber_run(qd_pools_get(bound->pools, x->q.api->pool), stream_fiber, x);
+}
+
 /* --- the service's slots --- */
 
 /* Only what does not need the cluster is answered before this node belongs to one. */
@@ -375,7 +379,7 @@ static int submit_stream(qd_action_call *call, running *x, qd_err *err)
     }
     x->last = !call->more;
     x->working = x->last || x->feeding.n >= FEED_BYTES;
-    x->work.run = run_stream;
+    x->work.run = bound->rpc && qdi_docs_many(bound) ? run_stream_on_fiber : run_stream;
     if (!x->last) call->host[0] = x;
     if (!x->working) return 0;
     int rc = qd_pool_submit(qd_pools_get(bound->pools, x->q.api->pool), &x->work, err);

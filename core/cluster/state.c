@@ -122,6 +122,18 @@ bool qd_node_has_role(const qd_node_meta *n, char letter)
     return qd_str_find(n->roles, letter) >= 0;
 }
 
+uint32_t qd_node_attributes(const qd_settings *s, qd_pair out[QD_NODE_ATTRIBUTES_MAX])
+{
+    static const qd_str prefix = {"node.attr.", 10};
+    size_t n, first = qd_settings_group(s, prefix, &n);
+    uint32_t k = 0;
+    for (size_t i = first; i < first + n && k < QD_NODE_ATTRIBUTES_MAX; i++) {
+        const qd_setting_value *v = qd_settings_at(s, i);
+        out[k++] = (qd_pair){qd_str_sub(v->key, prefix.n, v->key.n), v->text};
+    }
+    return k;
+}
+
 qd_str qd_node_attribute(const qd_node_meta *n, qd_str key)
 {
     for (uint32_t i = 0; i < n->nattributes; i++) {
@@ -246,16 +258,16 @@ static qd_state_group *same_group(const building *b, const qd_index_meta *m)
 /* A record that names fewer copies than the index shall have: the rest is unassigned. */
 static int fill_places(qd_state_group *g, qd_shard_meta *s)
 {
-    uint32_t places = 0, wanted = g->replicas < QD_COPIES_MAX / 2 ? g->replicas + 1
-                                                                  : QD_COPIES_MAX / 2;
+    uint32_t places = 0,
+             wanted = g->replicas < QD_COPIES_MAX / 2 ? g->replicas + 1 : QD_COPIES_MAX / 2;
     for (uint32_t i = 0; i < s->ncopies; i++) places += !qd_copy_is_target(&s->copies[i]);
     if (places >= wanted) return 0;
     qd_copy *copies = qd_arena_calloc(&g->arena, (s->ncopies + wanted - places) * sizeof *copies);
     if (!copies) return QD_E_NOMEM;
     memcpy(copies, s->copies, s->ncopies * sizeof *copies);
     for (; places < wanted; places++) {
-        copies[s->ncopies++] = (qd_copy){.recovery = QD_RECOVERY_PEER,
-                                         .reason = QD_UNASSIGNED_REPLICA_ADDED};
+        copies[s->ncopies++] =
+            (qd_copy){.recovery = QD_RECOVERY_PEER, .reason = QD_UNASSIGNED_REPLICA_ADDED};
     }
     s->copies = copies;
     return 0;
@@ -453,8 +465,7 @@ static int make_nodes(building *b, qd_err *err)
     pos = 0;
     while ((e = qd_map_next(b->kv, &pos))) {
         if (!qd_str_starts(e->key, prefix)) continue;
-        int rc = read_node(b, qd_str_sub(e->key, prefix.n, e->key.n), e->value,
-                           &nodes[s->nnodes]);
+        int rc = read_node(b, qd_str_sub(e->key, prefix.n, e->key.n), e->value, &nodes[s->nnodes]);
         if (passes(rc)) return qd_err_nomem(err, "cluster state");
         if (rc) {
             qd_log_error(LOG, "record [%.*s] cannot be used", QD_STR_ARG(e->key));

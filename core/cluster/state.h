@@ -17,8 +17,8 @@ typedef struct qd_node_meta {
     const qd_pair *attributes; /* node.attr.* without the prefix, by key */
     uint32_t nattributes;
     uint64_t disk_total, disk_free; /* bytes of the tier; 0: not told */
-    uint64_t session;               /* of the coordination store; 0: not known (of qd_cluster_self) */
-    uint64_t mod_revision;          /* of its record */
+    uint64_t session;      /* of the coordination store; 0: not known (of qd_cluster_self) */
+    uint64_t mod_revision; /* of its record */
 } qd_node_meta;
 
 /* Letters in qd_node_meta.roles: d data, h data_hot, w data_warm, c data_cold, s data_content,
@@ -28,6 +28,10 @@ typedef struct qd_node_meta {
 bool qd_node_is_data(const qd_node_meta *n);
 /* Has it the role of a letter? [any] */
 bool qd_node_has_role(const qd_node_meta *n, char letter);
+#define QD_NODE_ATTRIBUTES_MAX 64u
+/* The attributes that settings give a node (node.attr.*): keys and values of the settings, at most
+ * QD_NODE_ATTRIBUTES_MAX. Returns how many. [any] */
+uint32_t qd_node_attributes(const qd_settings *s, qd_pair out[QD_NODE_ATTRIBUTES_MAX]);
 /* An attribute's value; {NULL, 0}: it has none of that name. [any] */
 qd_str qd_node_attribute(const qd_node_meta *n, qd_str key);
 
@@ -50,9 +54,9 @@ typedef struct qd_state {
     _Atomic int32_t refs;
     qd_arena arena;
     uint64_t revision;
-    char uuid[QD_UUID_TEXT]; /* of the cluster; empty: not formed */
-    qd_index_meta **indices; /* by name, referenced */
-    qd_shard_meta **shards;  /* by index as above: meta->shards records each */
+    char uuid[QD_UUID_TEXT];        /* of the cluster; empty: not formed */
+    qd_index_meta **indices;        /* by name, referenced */
+    qd_shard_meta **shards;         /* by index as above: meta->shards records each */
     struct qd_state_group **groups; /* what holds them; of state.c */
     uint32_t n;
     qd_map names;                                     /* name -> qd_index_meta */

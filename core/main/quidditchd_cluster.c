@@ -75,6 +75,8 @@ static int cluster_start(qd_node *node, qd_err *err)
 {
     char roles[16], host[QD_RPC_ADDRESS_MAX], http[QD_RPC_ADDRESS_MAX + 8];
     bool data;
+    qd_pair attributes[QD_NODE_ATTRIBUTES_MAX];
+    uint32_t nattributes = qd_node_attributes(qd_config_settings(node->config), attributes);
     role_letters(node, roles, &data);
     int rc = open_shards(node, err);
     if (rc) return rc;
@@ -89,6 +91,8 @@ static int cluster_start(qd_node *node, qd_err *err)
                  .transport_address = qd_rpc_address(node->rpc),
                  .http_address = qd_str_c(http),
                  .roles = qd_str_c(roles),
+                 .attributes = attributes,
+                 .nattributes = nattributes,
                  .version = QD_STR(QD_VERSION)},
         .data = data,
         .control = strchr(roles, 'm') != NULL,

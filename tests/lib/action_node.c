@@ -94,6 +94,8 @@ static void open_cluster(action_node *n)
                            .buffer_bytes = BUFFER_BYTES,
                            .slots = 2};
     must(qd_shards_open(&sc, &n->a.shards, &err), &err, "shards");
+    qd_pair attributes[QD_NODE_ATTRIBUTES_MAX];
+    uint32_t nattributes = qd_node_attributes(qd_config_settings(n->a.config), attributes);
     qd_cluster_config k = {.env = n->a.env,
                            .store = n->coord_store,
                            .name = qd_config_text(n->a.config, QD_SET_CLUSTER_NAME),
@@ -103,6 +105,8 @@ static void open_cluster(action_node *n)
                                     .transport_address = QD_STR("127.0.0.1:9300"),
                                     .http_address = QD_STR("127.0.0.1:9200"),
                                     .roles = QD_STR("dim"),
+                                    .attributes = attributes,
+                                    .nattributes = nattributes,
                                     .version = QD_STR(QD_VERSION)},
                            .data = true,
                            .control = true,

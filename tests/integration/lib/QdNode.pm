@@ -44,13 +44,14 @@ sub new {
     my $self = bless {
         name => $name, dir => $dir, port => free_port(), transport => free_port(),
         settings => $options{settings} || {}, env => $options{env} || {}, wrap => $options{wrap} || [@wrap],
-        keep => 0,
+        keep => 0, host => $options{host} || '127.0.0.1',
     }, $class;
     push @nodes, $self;
     return $self;
 }
 
-sub url { "http://127.0.0.1:$_[0]{port}" }
+sub url { "http://$_[0]{host}:$_[0]{port}" }
+sub has_rest { my ($self) = @_; return ($self->{settings}{'http.port'} // 0) ne '-1' }
 
 sub arguments {
     my ($self) = @_;

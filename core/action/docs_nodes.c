@@ -1,0 +1,399 @@
+/*
+ * docs_nodes.c: a batch of operations on the nodes that hold the primaries, and what those nodes do
+ * with it. Operations of one node travel in one request and are applied there as if they had come
+ * from outside. What certainly was not applied, because the primary has moved or its node is gone,
+ * is placed again by a newer state until the request's time-out; an unknown outcome is told to the
+ * client as such and never tried again here: a second effect could undo what others wrote
+ * meanwhile.
+ */
+#include "action/docs_wire.h"
+#include "action/scatter.h"
+#include "base/log.h"
+#include <stdio.h>
+#include <string.h>
+
+#define NEWER_MS 250 /* at most, for a newer state before the next attempt */
+#define REFRESH_MS 60000
+#define SLACK_MS 2000 /* of a call over the time-out that its operations have */
+
+struct doc_run {
+    QD_VEC(doc_groups *) groups;
+};
+
+typedef struct round {
+    const doc_request *r;
+    doc_run *run;
+    doc_item *items;
+    size_t nitems;
+    qd_arena *arena;
+    doc_batch look;
+    uint64_t until_ns, revision;
+    scatter nodes;
+    uint32_t *todo, ntodo; /* still to be done */
+    uint32_t *again, nagain;
+} round;
+
+bool qdi_docs_many(qd_actions *a)
+{
+    if (!a->rpc || atomic_load_explicit(&a->many, memory_order_relaxed)) return a->rpc != NULL;
+    qd_state *s = qd_cluster_state(a->cluster);
+    if (s->nnodes > 1) atomic_store_explicit(&a->many, true, memory_order_relaxed);
+    qd_state_unref(s);
+    return atomic_load_explicit(&a->many, memory_order_relaxed);
+}
+
+static int64_t left_ms(const round *x)
+{
+    uint64_t now = qd_env_mono_ns(x->r->a->env);
+    return now >= x->until_ns ? 0 : (int64_t)((x->until_ns - now) / 1000000u);
+}
+
+/* Certainly not applied, and another node may take it. */
+static bool elsewhere(int rc)
+{
+    return rc == QD_E_NOT_PRIMARY || rc == QD_E_NO_SHARD || rc == QD_E_UNAVAILABLE_SHARDS;
+}
+
+/* --- one round: placing --- */
+
+static int no_primary(const doc_item *i, const round *x, qd_err *err)
+{
+    return qd_err_set(err, QD_E_UNAVAILABLE_SHARDS,
+                      "[%.*s][%u] primary shard is not active Timeout: [%llds]",
+                      QD_STR_ARG(i->concrete), i->shard, (long long)x->r->timeout_ms / 1000);
+}
+
+static int place(round *x, uint32_t k, qd_err *err)
+{
+    doc_item *i = &x->items[k];
+    const qd_index_meta *m;
+    int rc = qd_task_check(x->r->task, err);
+    if (!i->concrete.p) i->concrete = i->index;
+    if (!rc) rc = qdi_batch_place(&x->look, i, &m, err);
+    if (rc) return rc;
+    const qd_shard_meta *record = qd_state_shard(x->look.state, m, i->shard);
+    const qd_copy *primary = record ? qd_shard_meta_primary(record) : NULL;
+    const qd_node_meta *node =
+        primary && qd_copy_is_active(primary) ? qd_state_node(x->look.state, primary->node) : NULL;
+    if (!node) return no_primary(i, x, err);
+    return qdi_scatter_add(&x->nodes, node, k, err);
+}
+
+/* The item has failed; it is tried again where that makes sense. */
+static void failed(round *x, uint32_t k, qd_err *err)
+{
+    bool again = elsewhere(err->code);
+    qdi_item_fail(&x->items[k], x->arena, err);
+    if (again) x->again[x->nagain++] = k;
+}
+
+static void place_all(round *x)
+{
+    for (uint32_t t = 0; t < x->ntodo; t++) {
+        qd_err err;
+        qd_err_init(&err);
+        if (place(x, x->todo[t], &err)) failed(x, x->todo[t], &err);
+        qd_err_fini(&err);
+    }
+}
+
+/* --- sending --- */
+
+static void encode(void *arg, const scatter_part *p, qd_writer *w)
+{
+    const round *x = arg;
+    doc_wire_head h = {.revision = x->look.state->revision,
+                       .timeout_ms = left_ms(x),
+                       .active = x->r->active,
+                       .n = p->n};
+    qdi_wire_items(w, &h, x->items, p->pick);
+}
+
+/* Every item of the part gets the error of the call. */
+static void fail_part(round *x, const scatter_part *p, int rc)
+{
+    bool unknown = p->call.sent && (rc == QD_E_CLOSED || rc == QD_E_TIMEOUT || rc == QD_E_CORRUPT);
+    bool closed = rc == QD_E_CLOSED;
+    for (uint32_t t = 0; t < p->n; t++) {
+        qd_err err;
+        qd_err_init(&err);
+        if (unknown) {
+            (void)qd_err_set(&err, QD_E_WRITE_UNKNOWN,
+                             "node [%.*s] did not answer, the write may have been carried out: %s",
+                             QD_STR_ARG(p->node), qd_err_reason(&p->call.err));
+        } else if (closed) {
+            (void)no_primary(&x->items[p->pick[t]], x, &err);
+        } else {
+            qd_err_copy(&err, &p->call.err);
+            if (!err.code) (void)qd_err_set(&err, rc, "node [%.*s]", QD_STR_ARG(p->node));
+        }
+        failed(x, p->pick[t], &err);
+        qd_err_fini(&err);
+    }
+}
+
+static void take_answer(round *x, scatter_part *p)
+{
+    qd_err err;
+    qd_err_init(&err);
+    int rc = p->call.err.code;
+    if (!rc) {
+        rc = qdi_wire_results_read(p->call.answer, p->call.answer_version, x->arena, x->items,
+                                   p->pick, p->n, &err);
+        if (rc) qd_err_move(&p->call.err, &err);
+    }
+    if (rc) {
+        fail_part(x, p, rc);
+    } else {
+        for (uint32_t t = 0; t < p->n; t++) {
+            if (elsewhere(x->items[p->pick[t]].rc)) x->again[x->nagain++] = p->pick[t];
+        }
+    }
+    qd_err_fini(&err);
+}
+
+/* --- here --- */
+
+static int run_here(round *x, const scatter_part *p, qd_err *err)
+{
+    doc_groups *g = NULL;
+    size_t bytes = 0;
+    if (qd_vec_reserve(&x->run->groups, x->r->a->account, 1))
+        return qd_err_nomem(err, "operations");
+    doc_item *own = qd_arena_alloc(x->arena, p->n * sizeof *own);
+    if (!own) return qd_err_nomem(err, "operations");
+    for (uint32_t t = 0; t < p->n; t++) {
+        own[t] = x->items[p->pick[t]];
+        own[t].rc = 0;
+        own[t].touched_shard = false;
+        bytes += own[t].source.n;
+    }
+    int rc = qdi_groups_run(x->r, own, p->n, bytes, x->arena, &g, err);
+    for (uint32_t t = 0; t < p->n; t++) {
+        if (!rc) x->items[p->pick[t]] = own[t];
+        if (!rc && elsewhere(own[t].rc)) x->again[x->nagain++] = p->pick[t];
+    }
+    if (g) x->run->groups.at[x->run->groups.n++] = g;
+    return rc;
+}
+
+/* What other nodes wrote is refreshed at the end of the request too. */
+static void mark_remote(round *x, const scatter_part *p)
+{
+    doc_marks *m = x->r->marks;
+    if (!m || m->refresh == DOC_REFRESH_NO) return;
+    for (uint32_t t = 0; t < p->n; t++) {
+        doc_item *i = &x->items[p->pick[t]];
+        if (i->rc || !i->touched_shard) continue;
+        i->forced_refresh = m->refresh == DOC_REFRESH_NOW;
+        qdi_mark_add(m, x->r->a, i->index_uuid, i->shard, i->done.seq_no);
+    }
+}
+
+static int run_round(round *x, qd_err *err)
+{
+    int rc = 0;
+    x->nagain = 0;
+    qdi_batch_begin(&x->look, x->r->a, x->arena, x->r->task, x->r->timeout_ms);
+    qdi_scatter_init(&x->nodes, x->r->a, x->r->task, x->arena, x->ntodo);
+    place_all(x);
+    x->revision = x->look.state->revision;
+    qdi_scatter_send(&x->nodes, QD_ACTION_DOCS_WRITE, left_ms(x) + SLACK_MS, encode, x);
+    const scatter_part *here = qdi_scatter_here(&x->nodes);
+    if (here) rc = run_here(x, here, err);
+    qdi_scatter_wait(&x->nodes);
+    for (scatter_part *p = x->nodes.parts; p; p = p->next) {
+        if (!p->node.n) continue;
+        take_answer(x, p);
+        mark_remote(x, p);
+    }
+    qdi_scatter_fini(&x->nodes);
+    qdi_batch_end(&x->look);
+    return rc;
+}
+
+static bool is_newer(void *arg, const qd_state *s)
+{
+    return s && s->revision > *(const uint64_t *)arg;
+}
+
+static int run_rounds(round *x, qd_err *err)
+{
+    int rc = 0;
+    while (!rc && x->ntodo) {
+        rc = run_round(x, err);
+        uint32_t *done = x->todo;
+        x->todo = x->again;
+        x->ntodo = x->nagain;
+        x->again = done;
+        int64_t left = left_ms(x);
+        if (rc || !x->ntodo || !left) break;
+        (void)qd_cluster_wait_for(x->r->a->cluster, is_newer, &x->revision,
+                                  left < NEWER_MS ? left : NEWER_MS);
+    }
+    return rc;
+}
+
+int qdi_docs_run(const doc_request *r, doc_item *items, size_t n, size_t bytes, qd_arena *arena,
+                 doc_run **out, qd_err *err)
+{
+    round x = {.r = r, .items = items, .nitems = n, .arena = arena};
+    doc_groups *g = NULL;
+    int rc;
+    x.run = qd_calloc(r->a->account, sizeof *x.run);
+    if (!x.run || qd_vec_reserve(&x.run->groups, r->a->account, 1)) {
+        qd_free(x.run);
+        return qd_err_nomem(err, "operations");
+    }
+    if (!qdi_docs_many(r->a)) {
+        rc = qdi_groups_run(r, items, n, bytes, arena, &g, err);
+        if (g) x.run->groups.at[x.run->groups.n++] = g;
+    } else {
+        x.until_ns = qd_env_mono_ns(r->a->env) + (uint64_t)r->timeout_ms * 1000000u;
+        x.todo = qd_arena_alloc(arena, n * sizeof *x.todo);
+        x.again = qd_arena_alloc(arena, n * sizeof *x.again);
+        x.ntodo = (uint32_t)n;
+        for (size_t k = 0; k < n && x.todo; k++) x.todo[k] = (uint32_t)k;
+        rc = x.todo && x.again ? run_rounds(&x, err) : qd_err_nomem(err, "operations");
+    }
+    if (rc)
+        qdi_docs_free(x.run);
+    else
+        *out = x.run;
+    return rc;
+}
+
+void qdi_docs_free(doc_run *run)
+{
+    if (!run) return;
+    for (size_t k = 0; k < run->groups.n; k++) qdi_groups_free(run->groups.at[k]);
+    qd_vec_fini(&run->groups);
+    qd_free(run);
+}
+
+/* --- what a node does for another --- */
+
+static void cancelled(void *arg)
+{
+    qd_task_cancel(arg, "the caller has gone away");
+}
+
+/* Applies what has been read; the answer goes into w. */
+static int apply_for(qd_actions *a, qd_task *task, const doc_wire_head *h, doc_item *items,
+                     qd_arena *arena, qd_writer *w, qd_err *err)
+{
+    doc_groups *g = NULL;
+    doc_marks none = {0};
+    doc_request r = {.a = a,
+                     .task = task,
+                     .timeout_ms = h->timeout_ms,
+                     .active = h->active,
+                     .hint = (uint32_t)qd_env_random_u64(a->env),
+                     .marks = &none};
+    size_t bytes = 0;
+    for (uint32_t k = 0; k < h->n; k++) bytes += items[k].source.n;
+    int rc = qd_cluster_wait(a->cluster, h->revision, h->timeout_ms, err);
+    if (!rc) rc = qdi_groups_run(&r, items, h->n, bytes, arena, &g, err);
+    if (!rc) {
+        qdi_wire_results(w, items, h->n);
+        rc = qd_writer_end(w, "results of a write", err);
+    }
+    for (uint32_t k = 0; k < h->n; k++) qdi_item_fini(&items[k]);
+    qdi_groups_free(g);
+    return rc;
+}
+
+void qdi_docs_write_handle(void *arg, qd_rpc_request *request)
+{
+    qd_actions *a = arg;
+    qd_arena arena;
+    qd_task task;
+    qd_writer w;
+    qd_err err;
+    doc_wire_head h;
+    doc_item *items = NULL;
+    uint16_t version = qd_rpc_request_version(request);
+    qd_err_init(&err);
+    qd_arena_init(&arena, a->account, 0);
+    qd_writer_init(&w, a->account, QDI_SCATTER_BODY_MAX, version);
+    qd_task_begin(a->tasks, &task, qd_rpc_action_name(QD_ACTION_DOCS_WRITE), QD_STR(""), true);
+    qd_rpc_request_on_cancel(request, cancelled, &task);
+    int rc = qdi_wire_items_read(qd_rpc_request_body(request), version, &arena, &h, &items, &err);
+    if (!rc) rc = apply_for(a, &task, &h, items, &arena, &w, &err);
+    if (rc)
+        qd_rpc_fail(request, &err);
+    else
+        qd_rpc_reply(request, qd_writer_view(&w), (qd_str){NULL, 0});
+    qd_task_end(&task);
+    qd_writer_fini(&w);
+    qd_arena_fini(&arena);
+    qd_err_fini(&err);
+}
+
+/* --- refreshes --- */
+
+/* The other node that has the mark's primary; NULL: this one, or nobody. */
+static const qd_node_meta *primary_elsewhere(qd_actions *a, const qd_state *s, const doc_mark *m)
+{
+    const qd_index_meta *index = qd_state_index_uuid(s, qd_str_c(m->uuid));
+    const qd_shard_meta *record = index ? qd_state_shard(s, index, m->shard) : NULL;
+    const qd_copy *primary = record ? qd_shard_meta_primary(record) : NULL;
+    if (!primary || !qd_copy_is_active(primary) || qd_str_eq(primary->node, a->node_id))
+        return NULL;
+    return qd_state_node(s, primary->node);
+}
+
+static void encode_marks(void *arg, const scatter_part *p, qd_writer *w)
+{
+    const doc_marks *m = arg;
+    qdi_wire_marks(w, m->refresh == DOC_REFRESH_WAIT, m->at.at, p->pick, p->n);
+}
+
+void qdi_marks_refresh(doc_marks *m, qd_actions *a, qd_task *task)
+{
+    qd_arena arena;
+    scatter nodes;
+    doc_marks own = {.refresh = m->refresh};
+    if (!m->at.n || !qdi_docs_many(a)) {
+        qdi_marks_refresh_here(m, a);
+        return;
+    }
+    qd_arena_init(&arena, a->account, 0);
+    qdi_scatter_init(&nodes, a, task, &arena, (uint32_t)m->at.n);
+    qd_state *s = qd_cluster_state(a->cluster);
+    for (uint32_t k = 0; k < m->at.n; k++) {
+        const doc_mark *one = &m->at.at[k];
+        const qd_node_meta *node = primary_elsewhere(a, s, one);
+        if (!node || qdi_scatter_add(&nodes, node, k, NULL))
+            qdi_mark_add(&own, a, one->uuid, one->shard, one->max_seq_no);
+    }
+    qdi_scatter_send(&nodes, QD_ACTION_DOCS_REFRESH, REFRESH_MS, encode_marks, m);
+    qdi_marks_refresh_here(&own, a);
+    qdi_scatter_wait(&nodes);
+    for (const scatter_part *p = nodes.parts; p; p = p->next) {
+        if (p->call.err.code)
+            qd_log_warn("action", "refresh on [%.*s]: %s", QD_STR_ARG(p->address),
+                        qd_err_reason(&p->call.err));
+    }
+    for (size_t k = 0; k < own.at.n; k++) m->at.at[0].forced |= own.at.at[k].forced;
+    qdi_marks_fini(&own);
+    qdi_scatter_fini(&nodes);
+    qd_state_unref(s);
+    qd_arena_fini(&arena);
+}
+
+void qdi_docs_refresh_handle(void *arg, qd_rpc_request *request)
+{
+    qd_err err;
+    doc_marks m = {0};
+    qd_err_init(&err);
+    int rc = qdi_wire_marks_read(qd_rpc_request_body(request), qd_rpc_request_version(request), &m,
+                                 &err);
+    if (!rc) qdi_marks_refresh_here(&m, arg);
+    if (rc)
+        qd_rpc_fail(request, &err);
+    else
+        qd_rpc_reply(request, (qd_str){NULL, 0}, (qd_str){NULL, 0});
+    qdi_marks_fini(&m);
+    qd_err_fini(&err);
+}
