@@ -133,6 +133,12 @@ const qd_coord_info *qd_coord_limits(const qd_coord_store *s)
     return &s->info;
 }
 
+const qd_coord_vtable *qd_coord_table(const qd_coord_store *s, qd_coord **handle)
+{
+    *handle = s->handle;
+    return &s->vt;
+}
+
 void qd_coord_identity_get(qd_coord_store *s, qd_coord_identity *out)
 {
     memset(out, 0, sizeof *out);

@@ -21,6 +21,8 @@ int qd_coord_open(qd_env *env, const qd_coord_vtable *vt, qd_self *self,
 void qd_coord_close(qd_coord_store *s);
 /* The store's limits. [any] */
 const qd_coord_info *qd_coord_limits(const qd_coord_store *s);
+/* The provider's table and handle, for those who serve others with it (remote/). [any] */
+const qd_coord_vtable *qd_coord_table(const qd_coord_store *s, qd_coord **handle);
 /* What the plugin knows of itself now. [any] */
 void qd_coord_identity_get(qd_coord_store *s, qd_coord_identity *out);
 
