@@ -211,6 +211,8 @@ static void allocate(void *arg)
         a->ended = a->kicked = a->peer_event = false;
         qd_mutex_unlock(&c->lock);
         if (!a->leads && qd_env_mono_ns(c->env) >= a->again_ns) a->again_ns = UINT64_MAX;
+        qdi_allocator_peers_follow(a, s);
+        qdi_allocator_peers_close(a, s);
         if (elected(a, was_ended, rc, token, session)) {
             lead(a, s, kicked);
         } else if (a->looked != s) {
@@ -254,6 +256,7 @@ void qdi_allocator_close(qd_allocator *a)
     qd_cond_broadcast(&a->c->applied);
     qd_mutex_unlock(&a->c->lock);
     qd_thread_join(a->c->env, a->thread);
+    qdi_allocator_peers_fini(a);
     withdraw(a);
     /* the session ends right after and with it the election, of which the next one then knows */
     qd_state_unref(a->looked);

@@ -34,8 +34,9 @@ int qdi_change(qd_cluster *c, qdi_change_fn fn, void *arg, qd_state **out, qd_er
         if (!again) break;
     }
     if (again) {
-        rc = qd_err_set(err, QD_E_CONFLICT, "the cluster state changed %d times meanwhile, giving up",
-                         CLUSTER_ATTEMPTS);
+        rc =
+            qd_err_set(err, QD_E_CONFLICT,
+                       "the cluster state changed %d times meanwhile, giving up", CLUSTER_ATTEMPTS);
     }
     if (!rc && out) *out = qd_cluster_state(c);
     atomic_fetch_sub(&c->pending, 1);

@@ -193,8 +193,8 @@ int qd_coord_commit(qd_coord_store *s, const qd_coord_compare *compares, uint32_
                     const qd_coord_change *changes, uint32_t nchanges, int64_t timeout_ms,
                     uint64_t *revision, uint32_t *failed, qd_err *err)
 {
-    return qd_coord_commit_as(s, NULL, compares, ncompares, changes, nchanges, timeout_ms,
-                              revision, failed, err);
+    return qd_coord_commit_as(s, NULL, compares, ncompares, changes, nchanges, timeout_ms, revision,
+                              failed, err);
 }
 
 int qd_coord_commit_as(qd_coord_store *s, const qd_coord_fence *fence,

@@ -132,15 +132,50 @@ static int change_copy(qd_cluster *c, void *arg, const qd_state *s, cluster_txn 
     return 0;
 }
 
-/* A copy may act on a state that the listener was shown but that is not published yet. */
+/* Has the store a newer record than this node had applied? Then waits for it. */
+static bool newer(qd_cluster *c, const copy_args *a, qd_err *err)
+{
+    qd_arena arena;
+    qd_coord_list list;
+    bool again = false;
+    qd_arena_init(&arena, NULL, 1 << 20);
+    qd_str key = qd_arena_printf(&arena, "shard/%s/%u", a->uuid, a->number);
+    qd_state *s = qd_cluster_state(c);
+    const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(a->uuid));
+    const qd_shard_meta *now = m ? qd_state_shard(s, m, a->number) : NULL;
+    uint64_t known = now ? now->mod_revision : 0;
+    qd_state_unref(s);
+    if (key.p && !qd_coord_read(c->store, key, false, c->timeout_ms, &arena, &list, NULL) &&
+        list.n && list.at[0].mod_revision > known) {
+        again = !qd_cluster_wait(c, list.at[0].mod_revision, c->timeout_ms, NULL);
+    }
+    qd_arena_fini(&arena);
+    if (again) qd_err_fini(err);
+    return again;
+}
+
+/*
+ * A copy may act on what it was told before this node has applied it (the primary admitted it, the
+ * listener was shown the state): a step that the applied record does not allow is tried again when
+ * the store has a newer one.
+ */
 static int make(qd_cluster *c, copy_args *a, qd_state **out, qd_err *err)
 {
+    int rc;
+    qd_err why;
     snprintf(a->name, sizeof a->name, "[%s][%u]", a->uuid, a->number);
     qd_mutex_lock(&c->lock);
     uint64_t seen = c->applying;
     qd_mutex_unlock(&c->lock);
-    int rc = qd_cluster_wait(c, seen, c->timeout_ms, err);
-    return rc ? rc : qdi_change(c, change_copy, a, out, err);
+    if ((rc = qd_cluster_wait(c, seen, c->timeout_ms, err))) return rc;
+    qd_err_init(&why);
+    do {
+        rc = qdi_change(c, change_copy, a, out, &why);
+    } while ((rc == QD_E_CONFLICT || rc == QD_E_NOTFOUND || rc == QD_E_NOT_PRIMARY) &&
+             newer(c, a, &why));
+    if (rc) qd_err_copy(err, &why);
+    qd_err_fini(&why);
+    return rc;
 }
 
 int qd_cluster_copy_started(qd_cluster *c, const qd_copy_ref *copy, qd_state **out, qd_err *err)

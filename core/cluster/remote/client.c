@@ -579,7 +579,7 @@ static int32_t slot_open(qd_self *self, const qd_coord_config *config, qd_coord 
     c->env = k->env;
     c->rpc = k->rpc;
     c->loop = k->loop;
-    c->learner = k->pools ? qd_pools_find(k->pools, QD_STR("management")) : NULL;
+    c->learner = k->pools ? qd_pools_find(k->pools, QD_STR("generic")) : NULL;
     c->users = 1;
     c->identity = (qd_coord_identity){.struct_size = sizeof c->identity, .role = QD_COORD_CLIENT};
     qd_mutex_init(&c->lock);

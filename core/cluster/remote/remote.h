@@ -21,7 +21,7 @@ typedef struct qd_remote_config {
     qd_env *env;
     qd_rpc *rpc;
     qd_loop *loop;         /* runs watches: events come on its thread */
-    const qd_pools *pools; /* "management" writes the learned list; NULL: none */
+    const qd_pools *pools; /* "generic" writes the learned list; NULL: none */
     const qd_str *masters; /* host:port or host (9300), at least one */
     uint32_t nmasters;
     const char *learned; /* file of learned addresses; NULL: not kept */
@@ -32,7 +32,7 @@ QD_MUST_CHECK
 int qd_remote_open(const qd_remote_config *config, qd_coord_store **out, qd_err *err);
 
 typedef struct qd_remote_server qd_remote_server;
-/* Answers remote nodes from now on with this store. The pools need "management". [worker]
+/* Answers remote nodes from now on with this store. The pools need "generic". [worker]
  * QD_E_EXISTS, QD_E_NOMEM. */
 QD_MUST_CHECK
 int qd_remote_server_open(qd_rpc *rpc, qd_coord_store *store, qd_loop *loop, const qd_pools *pools,

@@ -278,7 +278,7 @@ int qd_remote_server_open(qd_rpc *rpc, qd_coord_store *store, qd_loop *loop, con
     s->env = qd_loop_env(loop);
     s->rpc = rpc;
     s->loop = loop;
-    s->pool = qd_pools_get(pools, "management");
+    s->pool = qd_pools_get(pools, "generic");
     s->vt = qd_coord_table(store, &s->handle);
     qd_mutex_init(&s->lock);
     qd_cond_init(&s->idle);
