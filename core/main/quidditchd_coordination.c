@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/coord.h"
+#include "cluster/remote/remote.h"
 #include "main/node.h"
 #include "plugin/host.h"
 #include <stdio.h>
@@ -81,8 +82,42 @@ int qd_node_need_coordination(qd_node *node, const qd_plugin_host *host, qd_err 
                           &self, err);
 }
 
+/* Has this node a store of its own? Else it uses that of the masters, from afar. */
+static bool own_store(const qd_node *node)
+{
+    uint32_t n;
+    const qd_str *roles = qd_values_list(qd_config_values(node->config), QD_SET_NODE_ROLES, &n);
+    bool own = qd_config_text(node->config, QD_SET_COORDINATION_PLUGIN).n != 0;
+    for (uint32_t i = 0; i < n; i++) own |= qd_str_is(roles[i], "master");
+    return own;
+}
+
+static int open_remote(qd_node *node, qd_err *err)
+{
+    const qd_values *v = qd_config_values(node->config);
+    char learned[QD_PATH_MAX + 32];
+    qd_arena arena;
+    uint32_t n;
+    qd_arena_init(&arena, NULL, 1 << 20);
+    const qd_str *masters = addresses(v, QD_SET_COORDINATION_MASTERS, &arena, &n);
+    if (!n) masters = addresses(v, QD_SET_DISCOVERY_SEED_HOSTS, &arena, &n);
+    if (!n) masters = addresses(v, QD_SET_COORDINATION_PEERS, &arena, &n);
+    snprintf(learned, sizeof learned, "%s/masters.json", node->data);
+    qd_remote_config c = {.env = node->env,
+                          .rpc = node->rpc,
+                          .loop = node->loop,
+                          .pools = &node->pools,
+                          .masters = masters,
+                          .nmasters = n,
+                          .learned = learned};
+    int rc = qd_remote_open(&c, &node->coordination, err);
+    qd_arena_fini(&arena);
+    return rc;
+}
+
 static int coordination_start(qd_node *node, qd_err *err)
 {
+    if (!own_store(node)) return open_remote(node, err);
     char path[QD_PATH_MAX + 32], text[3][32];
     qd_pair options[3];
     const void *vt;
@@ -108,11 +143,21 @@ static int coordination_start(qd_node *node, qd_err *err)
     take_others(node, &arena, &config);
     rc = qd_coord_open(node->env, vt, self, &config, &node->coordination, err);
     qd_arena_fini(&arena);
+    if (!rc) {
+        rc = qd_remote_server_open(node->rpc, node->coordination, node->loop, &node->pools,
+                                   &node->coordination_server, err);
+        if (rc) {
+            qd_coord_close(node->coordination);
+            node->coordination = NULL;
+        }
+    }
     return rc;
 }
 
 static void coordination_stop(qd_node *node)
 {
+    qd_remote_server_close(node->coordination_server);
+    node->coordination_server = NULL;
     qd_coord_close(node->coordination);
     node->coordination = NULL;
 }
