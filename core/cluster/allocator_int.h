@@ -52,6 +52,11 @@ int qdi_allocator_mend(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *
 /* One round of the allocation over s; *n as above. Sets again_ns. */
 int qdi_allocator_assign(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err);
 
+/* One decision as a step of the record being edited. QD_E_CONFLICT: the record does not allow it;
+ * QD_E_NOMEM. */
+int qdi_decision_step(qd_env *env, const qd_state *state, const qd_alloc_view *view,
+                      qd_arena *arena, qd_shard_edit *e, const qd_alloc_decision *x);
+
 /* Watches the transport of the nodes in s. */
 void qdi_allocator_peers_follow(qd_allocator *a, const qd_state *s);
 /* Closes the sessions of processes that have ended. */

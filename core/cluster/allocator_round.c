@@ -141,15 +141,6 @@ typedef struct deciding {
     int64_t later_ms; /* wall clock of the next attempt that has to wait */
 } deciding;
 
-static qd_str new_id(deciding *d)
-{
-    uint8_t random[16];
-    char text[QD_UUID_TEXT];
-    qd_env_random(d->a->c->env, random, sizeof random);
-    qd_uuid_text(random, text);
-    return qd_arena_str(d->arena, qd_str_c(text));
-}
-
 /* After failures in a row an attempt waits, a second at first and a minute at most. */
 static bool must_wait(deciding *d, const qd_alloc_shard *s, uint32_t copy)
 {
@@ -163,68 +154,13 @@ static bool must_wait(deciding *d, const qd_alloc_shard *s, uint32_t copy)
     return true;
 }
 
-static int assign_primary(deciding *d, const qd_alloc_decision *x, const qd_alloc_shard *s,
-                          qd_shard_place p)
-{
-    qd_primary_force force = x->source == QD_ALLOC_FROM_STALE   ? QD_FORCE_STALE
-                             : x->source == QD_ALLOC_FROM_EMPTY ? QD_FORCE_EMPTY
-                                                                : QD_FORCE_NONE;
-    if (x->source == QD_ALLOC_FROM_DISK && x->holder < s->nholders) {
-        p.allocation_id = s->holders[x->holder].allocation_id;
-    }
-    return qd_shard_edit_assign_primary(&d->e, &p, force);
-}
-
-static int remove_copy(deciding *d, const qd_alloc_decision *x, qd_str id)
-{
-    if (x->shrink) {
-        return qd_shard_edit_replicas(&d->e, d->s->indices[x->index]->replicas);
-    }
-    qd_unassigned_reason why = QD_UNASSIGNED_NODE_LEFT;
-    const char *name = qd_alloc_why_name(x->why);
-    for (int i = 1; i <= QD_UNASSIGNED_NODE_RESTARTING; i++) {
-        if (qd_str_is(qd_str_c(name), qd_unassigned_reason_name((qd_unassigned_reason)i))) {
-            why = (qd_unassigned_reason)i;
-        }
-    }
-    return qd_shard_edit_fail(&d->e, id, why, (qd_str){NULL, 0}, false);
-}
-
-/* One decision as a step of the record. QD_E_CONFLICT: the record does not allow it. */
+/* One decision as a step of the record. QD_E_CONFLICT: the record does not allow it, or it is to be
+ * tried later. */
 static int decide(deciding *d, const qd_alloc_decision *x)
 {
-    const qd_alloc_shard *s = &d->view->shards[x->shard];
-    const qd_node_meta *node =
-        x->node < d->s->nnodes ? &d->s->nodes[x->node] : NULL; /* QD_ALLOC_NONE too */
-    qd_str id = x->copy < s->ncopies ? s->copies[x->copy].allocation_id : (qd_str){NULL, 0};
-    qd_shard_place p = {0};
-    if (node) p = (qd_shard_place){new_id(d), node->id, node->ephemeral};
-    if (node && !p.allocation_id.p) return QD_E_NOMEM;
-    switch (x->action) {
-    case QD_ALLOC_ASSIGN_PRIMARY:
-        return node && !must_wait(d, s, x->copy) ? assign_primary(d, x, s, p) : QD_E_CONFLICT;
-    case QD_ALLOC_ASSIGN_REPLICA:
-        return node && !must_wait(d, s, x->copy) ? qd_shard_edit_assign_replica(&d->e, &p)
-                                                 : QD_E_CONFLICT;
-    case QD_ALLOC_RELOCATE:
-        return node ? qd_shard_edit_relocate(&d->e, id, &p) : QD_E_CONFLICT;
-    case QD_ALLOC_CANCEL: {
-        const qd_copy *c = qd_shard_meta_copy(&d->e.s, id);
-        return c && c->partner.n
-                   ? qd_shard_edit_fail(&d->e, c->partner, QD_UNASSIGNED_REROUTE_CANCELLED,
-                                        (qd_str){NULL, 0}, false)
-                   : QD_E_CONFLICT;
-    }
-    case QD_ALLOC_REMOVE:
-        return remove_copy(d, x, id);
-    case QD_ALLOC_RESET:
-        return qd_shard_edit_retry(&d->e);
-    case QD_ALLOC_PROMOTE: /* happens with the removal of the former primary */
-    case QD_ALLOC_BLOCK:   /* nodes watch their own disks */
-    case QD_ALLOC_UNBLOCK:
-        break;
-    }
-    return QD_E_CONFLICT;
+    bool assigns = x->action == QD_ALLOC_ASSIGN_PRIMARY || x->action == QD_ALLOC_ASSIGN_REPLICA;
+    if (assigns && must_wait(d, &d->view->shards[x->shard], x->copy)) return QD_E_CONFLICT;
+    return qdi_decision_step(d->a->c->env, d->s, d->view, d->arena, &d->e, x);
 }
 
 static int put_shard(deciding *d, qd_err *err)

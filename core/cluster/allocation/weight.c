@@ -26,8 +26,7 @@ static uint32_t raw_class(const alloc_work *w, double bytes, double load)
     int z = 0;
     uint32_t l = 0;
     if (bytes > 0 && w->mean_bytes > 0) {
-        for (double at = w->mean_bytes / 256; at < bytes && z < SIZES - 1; at *= 2)
-            z++;
+        for (double at = w->mean_bytes / 256; at < bytes && z < SIZES - 1; at *= 2) z++;
     }
     if (load > 0) l = load < w->mean_load / 2 ? 1 : load < w->mean_load * 2 ? 2 : 3;
     return l * SIZES + (uint32_t)z;
@@ -72,10 +71,8 @@ static void factors_make(alloc_work *w)
         if (w->class_of[raw] != 255) continue;
         w->class_of[raw] = (uint8_t)w->nclasses;
         double middle = w->mean_bytes / 256 * 0.7; /* of size class 0, and so on by doubling */
-        for (uint32_t z = raw % SIZES; z; z--)
-            middle *= 2;
-        w->classes[w->nclasses++] =
-            (alloc_class){s->size > 0 ? middle : 0, l};
+        for (uint32_t z = raw % SIZES; z; z--) middle *= 2;
+        w->classes[w->nclasses++] = (alloc_class){s->size > 0 ? middle : 0, l};
     }
 }
 
