@@ -159,12 +159,31 @@ static int parse(const qd_request *q, qd_settings **persistent, qd_settings **tr
     return rc;
 }
 
+/* Settings that only make sense together: the node's as they would be after the update. */
+static int check_together(const qd_actions *a, const qd_settings *persistent,
+                          const qd_settings *transient, qd_err *err)
+{
+    qd_settings *all = NULL;
+    qd_values *v = NULL;
+    int rc = qd_settings_new(NULL, &all, err);
+    if (!rc) rc = qd_settings_merge(all, qd_values_settings(qd_config_values(a->config)), err);
+    if (!rc && persistent) rc = qd_settings_update(all, persistent, err);
+    if (!rc && transient) rc = qd_settings_update(all, transient, err);
+    if (!rc) rc = qd_settings_seal(all, err);
+    if (!rc) rc = qd_values_new(&qd_schema_node, all, qd_config_memory(a->config), &v, err);
+    if (!rc) rc = qd_values_check(v, err);
+    qd_values_unref(v);
+    qd_settings_unref(all);
+    return rc;
+}
+
 int qdi_api_cluster_put_settings(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_settings *persistent = NULL, *transient = NULL;
     bool flat;
     int rc = qd_param_bool(q, "flat_settings", false, &flat, err);
     if (!rc) rc = parse(q, &persistent, &transient, err);
+    if (!rc) rc = check_together(q->a, persistent, transient, err);
     if (!rc) rc = qd_cluster_update_settings(q->a->cluster, persistent, transient, NULL, err);
     if (!rc) {
         qd_json_object(&r->w);

@@ -1,4 +1,5 @@
 /* cluster_state.c: GET /_cluster/state, _cluster/pending_tasks, _cat/pending_tasks. */
+#include "action/allocation_int.h"
 #include "action/cat_table.h"
 #include "action/indices_int.h"
 #include "action/stats_int.h"
@@ -57,7 +58,19 @@ typedef struct state_request {
     const qd_state *s;
     qd_resolved found;
     qd_json_writer *w;
+    const qd_reroute *reroute; /* records that stand in place of the state's; NULL */
 } state_request;
+
+/* A shard's record, as the request is to see it. */
+static const qd_shard_meta *record_of(const state_request *x, const qd_index_meta *m,
+                                      const qd_shard_meta *shard, uint32_t number)
+{
+    for (uint32_t i = 0; x->reroute && i < x->reroute->nrecords; i++) {
+        const qd_reroute_record *r = &x->reroute->records[i];
+        if (r->number == number && x->s->indices[r->index] == m) return &r->shard;
+    }
+    return &shard[number];
+}
 
 static void open_part(qd_json_writer *w, const char *name)
 {
@@ -324,8 +337,9 @@ static void write_table(const state_request *x)
             snprintf(number, sizeof number, "%u", k);
             qd_json_key_c(w, number);
             qd_json_array(w);
-            for (uint32_t c = 0; c < (shard[k].ncopies ? shard[k].ncopies : 1); c++) {
-                write_copy(x, m, k, &shard[k], c);
+            const qd_shard_meta *rec = record_of(x, m, shard, k);
+            for (uint32_t c = 0; c < (rec->ncopies ? rec->ncopies : 1); c++) {
+                write_copy(x, m, k, rec, c);
             }
             qd_json_array_end(w);
         }
@@ -343,10 +357,11 @@ static void write_copies_of(const state_request *x, const qd_node_meta *node)
         const qd_index_meta *m = x->found.at[i];
         const qd_shard_meta *shard = qd_state_shards(x->s, m);
         for (uint32_t k = 0; shard && k < m->shards; k++) {
-            for (uint32_t c = 0; c < shard[k].ncopies; c++) {
-                const qd_copy *copy = &shard[k].copies[c];
+            const qd_shard_meta *rec = record_of(x, m, shard, k);
+            for (uint32_t c = 0; c < rec->ncopies; c++) {
+                const qd_copy *copy = &rec->copies[c];
                 bool here = node ? qd_str_eq(copy->node, node->id) : !qd_copy_is_assigned(copy);
-                if (here) write_copy(x, m, k, &shard[k], c);
+                if (here) write_copy(x, m, k, rec, c);
             }
         }
     }
@@ -384,9 +399,9 @@ static void write_state(const state_request *x, uint32_t wanted)
         qd_json_field_int(w, "version", (int64_t)x->s->revision);
         qd_json_field_c(w, "state_uuid", uuid);
     }
-    if (wanted & PART_MASTER) qd_json_field_str(w, "master_node", x->q->a->node_id);
+    if (wanted & PART_MASTER) qd_json_field_str(w, "master_node", x->s->master);
     if ((wanted & PART_MANAGER) && x->id.opensearch) {
-        qd_json_field_str(w, "cluster_manager_node", x->q->a->node_id);
+        qd_json_field_str(w, "cluster_manager_node", x->s->master);
     }
     if (wanted & PART_BLOCKS) write_blocks(x);
     if (wanted & PART_NODES) write_nodes(x);
@@ -404,6 +419,22 @@ static int wait_for_version(const qd_request *q, qd_err *err)
     if (!rc) rc = qd_param_ms(q, "wait_for_timeout", 60000, &timeout, err);
     if (rc || version <= 0) return rc;
     return qd_cluster_wait(q->a->cluster, (uint64_t)version, timeout, err);
+}
+
+int qdi_state_write(qd_request *q, const qd_state *s, qd_str metrics, const qd_reroute *reroute,
+                    qd_json_writer *w, qd_err *err)
+{
+    state_request x = {.q = q, .w = w, .s = s, .reroute = reroute};
+    uint32_t wanted;
+    int rc = parse_parts(metrics, &wanted, err);
+    if (!rc)
+        rc = qd_state_resolve(s, (qd_str){NULL, 0}, QD_INDICES_ALL | QD_EXPAND_HIDDEN, q->arena,
+                              &x.found, err);
+    if (rc) return rc;
+    if (!metrics.n) wanted = PART_ALL & ~(uint32_t)PART_METADATA;
+    qdi_identity_get(q->a, &x.id);
+    write_state(&x, wanted);
+    return 0;
 }
 
 int qdi_api_cluster_state(qd_request *q, qd_response *r, qd_err *err)

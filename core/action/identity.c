@@ -84,6 +84,11 @@ void qdi_roles_write(const qdi_identity *id, qd_str letters, qd_json_writer *w)
         const char *elastic, *opensearch;
     } roles[] = {{'m', NULL, "cluster_manager"},
                  {'d', "data", "data"},
+                 {'c', "data_cold", "data_cold"},
+                 {'s', "data_content", "data_content"},
+                 {'f', "data_frozen", "data_frozen"},
+                 {'h', "data_hot", "data_hot"},
+                 {'w', "data_warm", "data_warm"},
                  {'i', "ingest", "ingest"},
                  {'m', "master", NULL},
                  {'r', "remote_cluster_client", "remote_cluster_client"}};

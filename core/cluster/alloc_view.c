@@ -96,6 +96,7 @@ int qd_alloc_settings_make(const qd_values *v, qd_arena *a, qd_alloc_settings *o
     out->balance_shard = qd_values_f64(v, QD_SET_ALLOC_BALANCE_SHARD);
     out->balance_index = qd_values_f64(v, QD_SET_ALLOC_BALANCE_INDEX);
     out->balance_disk = qd_values_f64(v, QD_SET_ALLOC_BALANCE_DISK);
+    out->balance_load = qd_values_f64(v, QD_SET_ALLOC_BALANCE_LOAD);
     out->threshold = qd_values_f64(v, QD_SET_ALLOC_BALANCE_THRESHOLD);
     out->disk_enabled = qd_values_bool(v, QD_SET_DISK_THRESHOLD);
     out->low = watermark(v, QD_SET_DISK_LOW, QD_SET_DISK_LOW_HEADROOM);
@@ -262,9 +263,8 @@ static int make_shard(making *m, uint32_t index, uint32_t number, qd_alloc_shard
     return rc;
 }
 
-static int make_index(making *m, uint32_t i, qd_alloc_index *out)
+static int make_index(making *m, const qd_index_meta *meta, qd_alloc_index *out)
 {
-    const qd_index_meta *meta = m->s->indices[i];
     const qd_values *v = meta->values;
     *out = (qd_alloc_index){
         .name = meta->name,
@@ -300,7 +300,7 @@ static int make_all(making *m, qd_alloc_view *out)
     if (!indices || !shards) return QD_E_NOMEM;
     int rc = make_nodes(m);
     for (uint32_t i = 0; i < s->n && !rc; i++) {
-        rc = make_index(m, i, &indices[i]);
+        rc = make_index(m, s->indices[i], &indices[i]);
         indices[i].first = at;
         for (uint32_t k = 0; k < s->indices[i]->shards && !rc; k++) {
             rc = make_shard(m, i, k, &shards[at++]);
@@ -325,5 +325,64 @@ int qd_alloc_view_make(const qd_state *s, const qd_alloc_facts *facts, qd_arena 
     qd_map_init(&m.gone, NULL);
     rc = make_all(&m, out);
     qd_map_fini(&m.gone);
+    return rc ? qd_err_nomem(err, "view of the allocation") : 0;
+}
+
+/* --- an index to be made --------------------------------------------------------------------- */
+
+/* Copies of a shard's record, counted at their nodes; a moving one at its target. */
+static void count_held(making *m, const qd_shard_meta *s, qd_alloc_held *held)
+{
+    for (uint32_t i = 0; i < s->ncopies; i++) {
+        const qd_copy *c = &s->copies[i];
+        if (!qd_copy_is_assigned(c) || c->state == QD_SHARD_RELOCATING) continue;
+        const qd_node_meta *n = qd_state_node(m->s, c->node);
+        if (n) held[n - m->s->nodes].shards++;
+    }
+}
+
+static int make_fresh(making *m, const qd_index_meta *meta, qd_alloc_view *out)
+{
+    uint32_t n = meta->shards;
+    qd_alloc_index *index = qd_arena_alloc(m->arena, sizeof *index);
+    qd_alloc_shard *shards = qd_arena_calloc(m->arena, (n + 1) * sizeof *shards);
+    qd_alloc_copy *copies = qd_arena_alloc(m->arena, (n + 1) * sizeof *copies);
+    qd_alloc_held *held = qd_arena_calloc(m->arena, (m->s->nnodes + 1) * sizeof *held);
+    int rc = !index || !shards || !copies || !held ? QD_E_NOMEM : make_nodes(m);
+    if (!rc) rc = make_index(m, meta, index);
+    if (rc) return rc;
+    index->first = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        copies[k] = (qd_alloc_copy){
+            .node = QD_ALLOC_NONE,
+            .partner = QD_ALLOC_NONE,
+            .primary = true,
+            .info = {.why = QD_ALLOC_WHY_INDEX_CREATED, .last_node = QD_ALLOC_NONE}};
+        shards[k] =
+            (qd_alloc_shard){.number = k, .copies = &copies[k], .ncopies = 1, .fresh = true};
+    }
+    for (uint32_t i = 0; i < m->s->n; i++) {
+        for (uint32_t k = 0; k < m->s->indices[i]->shards; k++) {
+            count_held(m, &m->s->shards[i][k], held);
+        }
+    }
+    out->nodes = m->nodes;
+    out->nnodes = m->nnodes;
+    out->indices = index;
+    out->nindices = 1;
+    out->shards = shards;
+    out->nshards = n;
+    out->held = held;
+    return 0;
+}
+
+int qd_alloc_view_new(const qd_state *s, const qd_alloc_facts *facts, const qd_index_meta *meta,
+                      qd_arena *arena, qd_alloc_view *out, qd_err *err)
+{
+    making m = {.s = s, .facts = facts, .arena = arena};
+    *out = (qd_alloc_view){.now_ms = facts->now_ms};
+    int rc = qd_alloc_settings_make(facts->values, arena, &out->settings, err);
+    if (rc) return rc;
+    rc = make_fresh(&m, meta, out);
     return rc ? qd_err_nomem(err, "view of the allocation") : 0;
 }

@@ -270,6 +270,7 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     c->env = config->env;
     c->store = config->store;
     c->data = config->data;
+    c->config = config->config;
     c->rpc = config->rpc;
     c->session_ttl_ms = config->session_ttl_ms;
     c->timeout_ms = config->timeout_ms;

@@ -4,7 +4,9 @@
  */
 #include "base/log.h"
 #include "base/str.h"
+#include "cluster/alloc_view.h"
 #include "cluster/cluster_int.h"
+#include "config/config.h"
 #include "json/writer.h"
 #include <string.h>
 
@@ -174,29 +176,38 @@ static int name_free(const qd_state *s, const create_args *a, qd_err *err)
     return 0;
 }
 
-/* The data nodes in turn, beginning with the one that holds fewest copies. */
-static const qd_node_meta *place(qd_cluster *c, const qd_state *s, uint32_t number)
+/* Puts the primaries of a new index where the allocation wants them, in the transaction that makes
+ * it; those that have no place (yet) are left to the allocator. */
+static int put_fresh_shards(qd_cluster *c, const qd_state *s, const qd_index_meta *m,
+                            cluster_txn *t, qd_err *err)
 {
-    const qd_node_meta *data[64];
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < s->nnodes && n < QD_COUNT_OF(data); i++) {
-        if (qd_node_is_data(&s->nodes[i])) data[n++] = &s->nodes[i];
+    qd_alloc_facts facts = {.now_ms = m->created_ms,
+                            .values = c->config ? qd_config_values(c->config) : NULL};
+    qd_alloc_view view;
+    qd_alloc_result r;
+    const qd_node_meta **at = qd_arena_calloc(&t->arena, (m->shards + 1) * sizeof *at);
+    if (!at) return qd_err_nomem(err, "allocation");
+    int rc = qd_alloc_view_new(s, &facts, m, &t->arena, &view, err);
+    if (!rc) rc = qd_allocation_round(&view, &t->arena, &r, err);
+    if (rc) return rc;
+    for (uint32_t i = 0; i < r.n; i++) {
+        const qd_alloc_decision *d = &r.decisions[i];
+        if (d->action != QD_ALLOC_ASSIGN_PRIMARY || d->node >= s->nnodes) continue;
+        at[d->shard] = &s->nodes[d->node];
     }
-    if (n == 0) return c->data ? &c->self : NULL;
-    uint32_t least = 0, fewest = UINT32_MAX;
-    for (uint32_t k = 0; k < n; k++) {
-        uint32_t held = 0;
-        for (uint32_t i = 0; i < s->n; i++) {
-            for (uint32_t j = 0; j < s->indices[i]->shards; j++) {
-                held += qd_shard_meta_copy_of(&s->shards[i][j], data[k]->id) != NULL;
-            }
+    for (uint32_t i = 0; i < m->shards; i++) {
+        qd_shard_edit e;
+        /* the first state of a node that is alone may not show it yet */
+        const qd_node_meta *node = at[i] || s->nnodes || !c->data ? at[i] : &c->self;
+        int made = qd_shard_edit_new(&e, &t->arena, m->replicas, m->created_ms);
+        if (!made && node) {
+            qd_shard_place p = {qdi_allocation_id(c, t), node->id, node->ephemeral};
+            made = qd_shard_edit_assign_primary(&e, &p, QD_FORCE_NONE);
         }
-        if (held < fewest) {
-            fewest = held;
-            least = k;
-        }
+        if (made) t->failed = QD_E_NOMEM;
+        qdi_txn_put_shard(t, m->uuid, i, &e);
     }
-    return data[(least + number) % n];
+    return 0;
 }
 
 static int create_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
@@ -230,19 +241,9 @@ static int create_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn
     qd_coord_change *last = &t->changes.at[t->changes.n - 1];
     last->value = qd_arena_str(&t->arena, last->value);
     put_index(t, m);
-    for (uint32_t i = 0; i < m->shards; i++) {
-        qd_shard_edit e;
-        const qd_node_meta *node = place(c, s, i);
-        int made = qd_shard_edit_new(&e, &t->arena, m->replicas, src.created_ms);
-        if (!made && node) {
-            qd_shard_place p = {qdi_allocation_id(c, t), node->id, node->ephemeral};
-            made = qd_shard_edit_assign_primary(&e, &p, QD_FORCE_NONE);
-        }
-        if (made) t->failed = QD_E_NOMEM;
-        qdi_txn_put_shard(t, uuid, i, &e);
-    }
+    rc = put_fresh_shards(c, s, m, t, err);
     qd_index_meta_unref(m);
-    return 0;
+    return rc;
 }
 
 int qd_cluster_create_index(qd_cluster *c, qd_str name, qd_settings *settings, qd_str mapping,

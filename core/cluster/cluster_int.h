@@ -26,6 +26,7 @@ struct qd_cluster {
     qd_str name;
     qd_node_meta self;
     bool data;
+    const qd_config *config; /* NULL: defaults */
     struct qd_rpc *rpc; /* NULL: no peers */
     int64_t session_ttl_ms, timeout_ms;
     qd_cluster_listener listener;

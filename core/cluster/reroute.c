@@ -1,7 +1,8 @@
-/* reroute.c: see reroute.h. Also the step from a decision to a record, which the allocator shares. */
+/* reroute.c: see reroute.h. Also the step from a decision to a record, which the allocator shares.
+ */
 #include "cluster/reroute.h"
-#include "cluster/allocator_int.h"
 #include "base/str.h"
+#include "cluster/allocator_int.h"
 
 static qd_str new_id(qd_env *env, qd_arena *arena)
 {
@@ -99,7 +100,8 @@ static int edit_all(qd_cluster *c, rerouting *a, const qd_state *s, const qd_all
         const qd_alloc_decision *x = &result->decisions[i];
         const qd_alloc_shard *shard = &view->shards[x->shard];
         uint32_t k = 0;
-        while (k < n && (records[k].index != shard->index || records[k].number != shard->number)) k++;
+        while (k < n && (records[k].index != shard->index || records[k].number != shard->number))
+            k++;
         if (k == n) {
             records[n] = (qd_reroute_record){.index = shard->index, .number = shard->number};
             if (qd_shard_edit_begin(&edits[n++], a->arena, &s->shards[shard->index][shard->number],
@@ -134,8 +136,8 @@ static int attempt(qd_cluster *c, rerouting *a, const qd_state *s, cluster_txn *
     if (!r->words) return qd_err_nomem(err, "reroute");
     int rc = qd_alloc_view_make(s, &r->facts, a->arena, &view, err);
     if (!rc) {
-        rc = qd_allocation_commands(&view, r->commands, r->n, r->retry_failed, r->explain,
-                                    a->arena, &result, r->words, err);
+        rc = qd_allocation_commands(&view, r->commands, r->n, r->retry_failed, r->explain, a->arena,
+                                    &result, r->words, err);
     }
     if (!rc) rc = edit_all(c, a, s, &view, &result, t, err);
     return rc ? rc : !result.n;

@@ -1,7 +1,7 @@
 /*
- * reroute.h: commands of people about copies of shards (`_cluster/reroute`). They are carried out by
- * the node that is asked, as one transaction on the shards' records; the elected allocator sees the
- * new records like any others and does the rest.
+ * reroute.h: commands of people about copies of shards (`_cluster/reroute`). They are carried out
+ * by the node that is asked, as one transaction on the shards' records; the elected allocator sees
+ * the new records like any others and does the rest.
  */
 #ifndef QD_CLUSTER_REROUTE_H
 #define QD_CLUSTER_REROUTE_H

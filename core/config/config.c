@@ -336,7 +336,10 @@ static int make_values(qd_config *c, qd_settings *const layers[LAYERS], qd_value
         if (text.p) rc = qdi_value_parse(d, qd_str_c(d->key), text, 0, &p, err);
         if (p.i > 0) memory = p.i;
     }
-    if (rc == 0) rc = qd_values_new(&qd_schema_node, merged, memory, out, err);
+    qd_values *v = NULL;
+    if (rc == 0) rc = qd_values_new(&qd_schema_node, merged, memory, &v, err);
+    if (rc == 0 && (rc = qd_values_check(v, err)) != 0) qd_values_unref(v);
+    if (rc == 0) *out = v;
     qd_settings_unref(merged);
     return rc;
 }

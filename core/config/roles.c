@@ -21,7 +21,9 @@ static int only_role(const qd_setting_value *v)
     while (rest.p) {
         one = qd_str_trim(qd_str_split(&rest, ','));
         for (size_t i = 0; i < QD_COUNT_OF(roles); i++) {
-            if (!qd_str_is(one, roles[i].name)) continue;
+            bool tier =
+                qd_str_starts(one, QD_STR("data_")) && qd_str_is(QD_STR("data"), roles[i].name);
+            if (!qd_str_is(one, roles[i].name) && !tier) continue;
             if (found >= 0 && found != (int)i) return -1;
             found = (int)i;
         }

@@ -49,7 +49,7 @@ static bool is_alone(const qd_node *node)
     uint32_t n;
     const qd_str *roles = qd_values_list(qd_config_values(node->config), QD_SET_NODE_ROLES, &n);
     for (uint32_t i = 0; i < n; i++) {
-        if (qd_str_is(roles[i], "data") || qd_str_is(roles[i], "coordination")) return false;
+        if (qd_str_starts(roles[i], QD_STR("data")) || qd_str_is(roles[i], "coordination")) return false;
     }
     return true;
 }

@@ -20,16 +20,36 @@ static void role_letters(const qd_node *node, char out[16], bool *data)
     static const struct {
         const char *role;
         char letter;
-    } letters[] = {{"data", 'd'}, {"ingest", 'i'}, {"master", 'm'}, {"coordination", 'r'}};
+    } letters[] = {{"data_cold", 'c'},    {"data", 'd'},         {"data_frozen", 'f'},
+                   {"data_hot", 'h'},     {"ingest", 'i'},       {"master", 'm'},
+                   {"coordination", 'r'}, {"data_content", 's'}, {"data_warm", 'w'}};
     *data = false;
     for (size_t i = 0; i < QD_COUNT_OF(letters); i++) {
         for (uint32_t j = 0; j < n; j++) {
             if (!qd_str_is(roles[j], letters[i].role)) continue;
             out[k++] = letters[i].letter;
-            *data |= letters[i].letter == 'd';
+            *data |= strncmp(letters[i].role, "data", 4) == 0;
         }
     }
     out[k] = 0;
+}
+
+/* node.attr.*, by name. */
+static int announced_attributes(const qd_node *node, qd_arena *a, const qd_pair **out,
+                                uint32_t *nout, qd_err *err)
+{
+    qd_str prefix = QD_STR("node.attr.");
+    size_t n = 0, at = qd_settings_group(qd_config_settings(node->config), prefix, &n);
+    qd_pair *pairs = qd_arena_alloc(a, (n + 1) * sizeof *pairs);
+    *nout = 0;
+    if (!pairs) return qd_err_nomem(err, "attributes of the node");
+    for (size_t i = at; i < at + n; i++) {
+        const qd_setting_value *v = qd_settings_at(qd_config_settings(node->config), i);
+        if (v->kind == QD_SETTING_NULL) continue;
+        pairs[(*nout)++] = (qd_pair){qd_str_sub(v->key, prefix.n, v->key.n), v->text};
+    }
+    *out = pairs;
+    return 0;
 }
 
 static int open_shards(qd_node *node, qd_err *err)
@@ -105,7 +125,11 @@ static int cluster_start(qd_node *node, qd_err *err)
         .listener = follow,
         .listener_arg = node,
     };
-    rc = qd_cluster_open(&c, &node->cluster, err);
+    qd_arena scratch;
+    qd_arena_init(&scratch, NULL, 0);
+    rc = announced_attributes(node, &scratch, &c.self.attributes, &c.self.nattributes, err);
+    if (!rc) rc = qd_cluster_open(&c, &node->cluster, err);
+    qd_arena_fini(&scratch);
     if (rc) {
         qd_shards_close(node->shards);
         node->shards = NULL;

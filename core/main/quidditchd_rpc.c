@@ -236,7 +236,9 @@ static uint32_t roles_of(const qd_node *node)
     const qd_str *roles = qd_values_list(qd_config_values(node->config), QD_SET_NODE_ROLES, &n);
     for (uint32_t i = 0; i < n; i++)
         for (size_t k = 0; k < QD_COUNT_OF(known); k++)
-            if (qd_str_is(roles[i], known[k].name)) bits |= known[k].bit;
+            if (qd_str_is(roles[i], known[k].name) ||
+                (known[k].bit == QD_RPC_ROLE_DATA && qd_str_starts(roles[i], QD_STR("data_"))))
+                bits |= known[k].bit;
     return bits;
 }
 

@@ -177,6 +177,13 @@ typedef struct qd_alloc_settings {
     qd_alloc_watermark low, high, flood;
 } qd_alloc_settings;
 
+/* What a node holds besides the shards of a view. */
+typedef struct qd_alloc_held {
+    uint32_t shards;
+    int64_t bytes;
+    double load;
+} qd_alloc_held;
+
 /* All that a round looks at. Borrowed; never written. */
 typedef struct qd_alloc_view {
     int64_t now_ms; /* wall clock */
@@ -187,6 +194,7 @@ typedef struct qd_alloc_view {
     uint32_t nindices;
     const qd_alloc_shard *shards; /* grouped by index, by number */
     uint32_t nshards;
+    const qd_alloc_held *held; /* by node, of a view that leaves shards out; NULL: it is whole */
     qd_alloc_settings settings;
 } qd_alloc_view;
 

@@ -297,6 +297,11 @@ int qdi_alloc_work_init(alloc_work *w, const qd_alloc_view *view, qd_arena *aren
     if (!w->shard_of || !w->state || !w->primary || !w->status || !w->mended || nodes_make(w) ||
         world_make(w, &w->now, room) || world_make(w, &w->plan, room))
         return qd_err_nomem(err, "allocating shards");
+    for (uint32_t i = 0; view->held && i < view->nnodes; i++) {
+        w->now.shards[i] = (int32_t)view->held[i].shards;
+        w->now.bytes[i] = (double)view->held[i].bytes;
+        w->now.load[i] = view->held[i].load;
+    }
     copies_enter(w);
     rc = qdi_alloc_awareness_make(w, err);
     return rc ? rc : qdi_alloc_sigs_make(w, err);
