@@ -15,7 +15,15 @@ $(BENCH_ALLOCATION): $(OBJ)/tests/bench/allocation.o $(TEST_LIB) $(CORE_LIBS)
 .PHONY: bench-allocation
 bench-allocation: $(BENCH_ALLOCATION)
 	$(BENCH_ALLOCATION)
-units: $(BENCH_COLUMNS) $(BENCH_ALLOCATION)
+# make bench-rpc: the transport between two nodes over loopback.
+BENCH_RPC := $(OUT)/tests/bench/rpc
+$(BENCH_RPC): $(OBJ)/tests/bench/rpc.o $(TEST_LIB) $(CORE_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
+.PHONY: bench-rpc
+bench-rpc: $(BENCH_RPC)
+	$(BENCH_RPC)
+units: $(BENCH_COLUMNS) $(BENCH_ALLOCATION) $(BENCH_RPC)
 .PHONY: bench
 bench: all $(BENCH_COLUMNS)
 	perl tests/bench/run.pl $(if $(LIMIT),--limit $(LIMIT)) $(BENCH)
