@@ -5,6 +5,7 @@
 #include "action/counters.h"
 #include "action/stats_int.h"
 #include "base/str.h"
+#include "rpc/rpc.h"
 #include "runtime/proc.h"
 #include <string.h>
 
@@ -167,6 +168,34 @@ static void http(const qd_actions *a, qd_buf *b)
     one(b, "quidditch_http_sent_bytes_total", "counter", "Bytes sent.", (int64_t)s.bytes_out);
 }
 
+static void transport(const qd_actions *a, qd_buf *b)
+{
+    qd_rpc_stats s;
+    if (!a->rpc) return;
+    qd_rpc_stats_get(a->rpc, &s);
+    one(b, "quidditch_transport_peers", "gauge", "Nodes connected.", s.peers_up);
+    one(b, "quidditch_transport_connections", "gauge", "Open connections between nodes.",
+        (int64_t)s.open_in + s.open_out);
+    one(b, "quidditch_transport_received_messages_total", "counter", "Messages of other nodes.",
+        (int64_t)s.rx_count);
+    one(b, "quidditch_transport_received_bytes_total", "counter", "Bytes of other nodes.",
+        (int64_t)s.rx_bytes);
+    one(b, "quidditch_transport_sent_messages_total", "counter", "Messages to other nodes.",
+        (int64_t)s.tx_count);
+    one(b, "quidditch_transport_sent_bytes_total", "counter", "Bytes to other nodes.",
+        (int64_t)s.tx_bytes);
+    one(b, "quidditch_transport_rejected_total", "counter",
+        "Calls and posts refused or dropped before they were sent.",
+        (int64_t)(s.calls_rejected + s.posts_dropped));
+    one(b, "quidditch_transport_timed_out_total", "counter", "Calls that got no answer in time.",
+        (int64_t)s.calls_timed_out);
+    one(b, "quidditch_transport_refused_total", "counter",
+        "Handshakes refused, by this node or by others.", (int64_t)(s.refused_in + s.refused_out));
+    one(b, "quidditch_transport_garbage_total", "counter",
+        "Connections closed because of what they sent.", (int64_t)s.garbage);
+    one(b, "quidditch_transport_memory_bytes", "gauge", "Messages in memory.", (int64_t)s.memory);
+}
+
 static void apis(const qd_actions *a, qd_buf *b)
 {
     static const struct {
@@ -265,6 +294,7 @@ int qdi_api_metrics(qd_request *q, qd_response *r, qd_err *err)
     pools(a, r->out);
     memory(a, r->out);
     http(a, r->out);
+    transport(a, r->out);
     apis(a, r->out);
     if (a->plugins) qd_plugin_metrics_each(a->plugins, plugin_metric, r->out);
     return 0;

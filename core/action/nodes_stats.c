@@ -5,6 +5,7 @@
 #include "action/node_part.h"
 #include "action/nodes_int.h"
 #include "base/str.h"
+#include "rpc/rpc.h"
 #include "runtime/proc.h"
 #include <stdio.h>
 #include <string.h>
@@ -292,13 +293,16 @@ static void write_fs(const stats_request *x, qd_json_writer *w)
 
 static void write_transport(const stats_request *x, qd_json_writer *w)
 {
+    qd_rpc_stats s = {0};
+    bool human = x->q->human;
+    if (x->q->a->rpc) qd_rpc_stats_get(x->q->a->rpc, &s);
     open_part(w, "transport");
-    qd_json_field_int(w, "server_open", 0);
-    qd_json_field_int(w, "total_outbound_connections", 0);
-    qd_json_field_int(w, "rx_count", 0);
-    qdi_write_bytes(w, x->q->human, "rx_size", "rx_size_in_bytes", 0);
-    qd_json_field_int(w, "tx_count", 0);
-    qdi_write_bytes(w, x->q->human, "tx_size", "tx_size_in_bytes", 0);
+    qd_json_field_int(w, "server_open", s.open_in);
+    qd_json_field_int(w, "total_outbound_connections", (int64_t)s.opened_out);
+    qd_json_field_int(w, "rx_count", (int64_t)s.rx_count);
+    qdi_write_bytes(w, human, "rx_size", "rx_size_in_bytes", (int64_t)s.rx_bytes);
+    qd_json_field_int(w, "tx_count", (int64_t)s.tx_count);
+    qdi_write_bytes(w, human, "tx_size", "tx_size_in_bytes", (int64_t)s.tx_bytes);
     qd_json_object_end(w);
 }
 
