@@ -51,6 +51,7 @@ static int read_all(qd_cluster *c, uint64_t *revision, qd_err *err)
     int rc = qd_coord_read(c->store, QD_STR(""), true, c->timeout_ms, &a, &list, err);
     if (!rc) {
         kv_clear(c);
+        c->changes.every = true;
         for (uint32_t i = 0; i < list.n && !rc; i++) rc = kv_put(c, &list.at[i]);
         if (rc) (void)qd_err_nomem(err, "keys of the cluster state");
         *revision = list.revision;
@@ -65,8 +66,10 @@ static int read_all(qd_cluster *c, uint64_t *revision, qd_err *err)
 static int publish(qd_cluster *c, uint64_t revision, qd_err *err)
 {
     qd_state *now, *old = c->state;
-    int rc = qd_state_build(&c->kv, revision, old, &now, err);
+    int rc = qd_state_build(&c->kv, revision, old, &c->changes, &now, err);
     if (rc) return rc;
+    qd_state_changes_fini(&c->changes);
+    qd_state_changes_init(&c->changes);
     qd_mutex_lock(&c->lock);
     c->applying = revision;
     qd_mutex_unlock(&c->lock);
@@ -117,6 +120,7 @@ static int fold(qd_cluster *c, const cluster_batch *b)
 {
     for (uint32_t i = 0; i < b->n; i++) {
         const qd_coord_event *e = &b->events[i];
+        qd_state_changes_add(&c->changes, e->kv.key);
         if (e->type == QD_COORD_DELETE) {
             qd_free(qd_map_del(&c->kv, e->kv.key));
         } else if (kv_put(c, &e->kv)) {
@@ -126,12 +130,28 @@ static int fold(qd_cluster *c, const cluster_batch *b)
     return 0;
 }
 
+static void free_batches(cluster_batch *b)
+{
+    while (b) {
+        cluster_batch *next = b->next;
+        qd_arena_fini(&b->arena);
+        qd_free(b);
+        b = next;
+    }
+}
+
 /* After a compacted or lost watch: everything again, and a new watch from there. */
 static int start_over(qd_cluster *c, qd_err *err)
 {
     uint64_t revision;
     qd_coord_watch_end(c->store, c->watch);
     c->watch = NULL;
+    qd_mutex_lock(&c->lock); /* what it told is older than what is read now */
+    cluster_batch *old = c->first;
+    c->first = c->last = NULL;
+    c->lost = false;
+    qd_mutex_unlock(&c->lock);
+    free_batches(old);
     int rc = read_all(c, &revision, err);
     if (!rc) rc = publish(c, revision, err);
     if (!rc) {
@@ -140,13 +160,26 @@ static int start_over(qd_cluster *c, qd_err *err)
     return rc;
 }
 
-static void apply_batch(qd_cluster *c, cluster_batch *b)
+/* Folds what has come, up to the first batch that ends the watch; *revision gets the newest one. */
+static int fold_all(qd_cluster *c, const cluster_batch *first, uint64_t *revision)
+{
+    int rc = 0;
+    for (const cluster_batch *b = first; b && !rc; b = b->next) {
+        rc = b->rc;
+        if (!rc && b->n) rc = fold(c, b);
+        if (!rc && b->revision > *revision) *revision = b->revision;
+    }
+    return rc;
+}
+
+/* One state for all that has come: writers that wait for revisions in between wait no longer. */
+static void apply_batches(qd_cluster *c, const cluster_batch *first, bool lost)
 {
     qd_err err;
+    uint64_t revision = c->state->revision;
     qd_err_init(&err);
-    int rc = b->rc;
-    if (!rc && b->n) rc = fold(c, b);
-    if (!rc && b->revision > c->state->revision) rc = publish(c, b->revision, &err);
+    int rc = lost ? QD_E_COMPACTED : fold_all(c, first, &revision);
+    if (!rc && revision > c->state->revision) rc = publish(c, revision, &err);
     if (rc && rc != QD_E_CLOSED) {
         qd_log_info(CLUSTER_LOG, "reading the whole cluster state again: %s", qd_code_name(rc));
         qd_err_fini(&err);
@@ -169,24 +202,17 @@ static void apply_all(void *arg)
     qd_cluster *c = arg;
     qd_mutex_lock(&c->lock);
     while (!c->stop) {
-        cluster_batch *b = c->first;
-        if (!b && !c->lost) {
+        cluster_batch *first = c->first;
+        bool lost = c->lost;
+        if (!first && !lost) {
             qd_cond_wait(&c->wake, &c->lock);
             continue;
         }
-        cluster_batch lost = {.rc = QD_E_COMPACTED};
-        if (b) {
-            c->first = b->next;
-            if (!c->first) c->last = NULL;
-        } else {
-            c->lost = false;
-        }
+        c->first = c->last = NULL;
+        c->lost = false;
         qd_mutex_unlock(&c->lock);
-        apply_batch(c, b ? b : &lost);
-        if (b) {
-            qd_arena_fini(&b->arena);
-            qd_free(b);
-        }
+        apply_batches(c, first, lost);
+        free_batches(first);
         qd_mutex_lock(&c->lock);
     }
     qd_mutex_unlock(&c->lock);
@@ -278,6 +304,7 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     c->listener_arg = config->listener_arg;
     qd_arena_init(&c->arena, NULL, (size_t)1 << 20);
     qd_map_init(&c->kv, NULL);
+    qd_state_changes_init(&c->changes);
     qd_mutex_init(&c->lock);
     qd_cond_init(&c->wake);
     qd_cond_init(&c->applied);
@@ -320,13 +347,9 @@ void qd_cluster_close(qd_cluster *c)
     if (c->applier) qd_thread_join(c->env, c->applier);
     qd_coord_watch_end(c->store, c->watch);
     if (c->session) qd_coord_session_end(c->store, c->session);
-    while (c->first) {
-        cluster_batch *b = c->first;
-        c->first = b->next;
-        qd_arena_fini(&b->arena);
-        qd_free(b);
-    }
+    free_batches(c->first);
     qd_state_unref(c->state);
+    qd_state_changes_fini(&c->changes);
     kv_clear(c);
     qd_cond_fini(&c->wake);
     qd_cond_fini(&c->applied);

@@ -43,6 +43,7 @@ struct qd_cluster {
     qd_thread *applier, *keeper;
     qd_coord_watch *watch;
     qd_map kv; /* the applier's: key -> qd_state_kv */
+    qd_state_changes changes; /* of kv since the last state */
     _Atomic uint32_t pending;
     struct qd_allocator *allocator; /* of control nodes, else NULL */
 };

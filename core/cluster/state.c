@@ -37,16 +37,24 @@ void qd_state_unref(const qd_state *s)
 {
     qd_state *x = (qd_state *)(uintptr_t)s;
     if (!x || atomic_fetch_sub_explicit(&x->refs, 1, memory_order_acq_rel) != 1) return;
-    for (uint32_t i = 0; i < x->n; i++) {
+    for (uint32_t i = 0; i < x->n && !x->owner[QD_STATE_INDICES]; i++) {
         qd_index_meta_unref(x->indices[i]);
+    }
+    for (uint32_t i = 0; i < x->n && x->groups && !x->owner[QD_STATE_SHARDS]; i++) {
         group_unref(x->groups[i]);
     }
-    qd_settings_unref(x->persistent);
-    qd_settings_unref(x->transient);
-    qd_map_fini(&x->names);
-    qd_map_fini(&x->aliases);
-    qd_map_fini(&x->mappings);
-    qd_map_fini(&x->buried);
+    if (!x->owner[QD_STATE_SETTINGS]) {
+        qd_settings_unref(x->persistent);
+        qd_settings_unref(x->transient);
+    }
+    if (!x->owner[QD_STATE_INDICES]) {
+        qd_map_fini(&x->names);
+        qd_map_fini(&x->uuids);
+        qd_map_fini(&x->aliases);
+    }
+    if (!x->owner[QD_STATE_MAPPINGS]) qd_map_fini(&x->mappings);
+    if (!x->owner[QD_STATE_BURIED]) qd_map_fini(&x->buried);
+    for (int i = 0; i < QD_STATE_PARTS; i++) qd_state_unref(x->owner[i]);
     qd_arena_fini(&x->arena);
     qd_free(x);
 }
@@ -58,10 +66,7 @@ const qd_index_meta *qd_state_index(const qd_state *s, qd_str name)
 
 const qd_index_meta *qd_state_index_uuid(const qd_state *s, qd_str uuid)
 {
-    for (uint32_t i = 0; i < s->n; i++) {
-        if (qd_str_is(uuid, s->indices[i]->uuid)) return s->indices[i];
-    }
-    return NULL;
+    return qd_map_get(&s->uuids, uuid);
 }
 
 /* Place of m in s->indices, -1 when it is not there. */
@@ -153,8 +158,56 @@ const qd_alias_group *qd_state_alias(const qd_state *s, qd_str name)
 typedef struct building {
     const qd_map *kv;
     const qd_state *old;
+    const qd_state_changes *changes; /* NULL: not known */
     qd_state *s;
 } building;
+
+void qd_state_changes_init(qd_state_changes *c)
+{
+    *c = (qd_state_changes){0};
+    qd_map_init(&c->shards, NULL);
+}
+
+void qd_state_changes_fini(qd_state_changes *c)
+{
+    qd_map_fini(&c->shards);
+}
+
+void qd_state_changes_add(qd_state_changes *c, qd_str key)
+{
+    static const struct {
+        qd_str prefix;
+        uint32_t parts;
+    } known[] = {
+        {{"shard/", 6}, 1u << QD_STATE_SHARDS},
+        {{"index/", 6}, 1u << QD_STATE_INDICES | 1u << QD_STATE_SHARDS},
+        {{"mapping/", 8}, 1u << QD_STATE_MAPPINGS},
+        {{"settings/", 9}, 1u << QD_STATE_SETTINGS},
+        {{"node/", 5}, 1u << QD_STATE_NODES},
+        {{"disk/", 5}, 1u << QD_STATE_NODES},
+        {{"_election/", 10}, 1u << QD_STATE_NODES},
+        {{"template/", 9}, 1u << QD_STATE_DOCUMENTS},
+        {{"graveyard/", 10}, 1u << QD_STATE_BURIED},
+    };
+    for (size_t i = 0; i < QD_COUNT_OF(known); i++) {
+        if (!qd_str_starts(key, known[i].prefix)) continue;
+        c->parts |= known[i].parts;
+        if (i > 0) return;
+        qd_str rest = qd_str_sub(key, known[i].prefix.n, key.n);
+        qd_str uuid = qd_str_split(&rest, '/');
+        if (qd_map_put(&c->shards, uuid, c, NULL)) c->every = true;
+        return;
+    }
+}
+
+/* Can a part be shared with the state before? Then it is. */
+static bool shared(building *b, int part)
+{
+    const qd_state *old = b->old;
+    if (!old || !b->changes || b->changes->every || (b->changes->parts & 1u << part)) return false;
+    b->s->owner[part] = qd_state_ref(old->owner[part] ? old->owner[part] : old);
+    return true;
+}
 
 static const qd_state_kv *key(const building *b, const char *prefix, qd_str rest)
 {
@@ -212,11 +265,17 @@ static int make_indices(building *b, qd_err *err)
     qd_state *s = b->s;
     size_t pos = 0, room = 0;
     const qd_map_entry *e;
+    if (shared(b, QD_STATE_INDICES)) {
+        s->indices = b->old->indices;
+        s->n = b->old->n;
+        s->names = b->old->names;
+        s->uuids = b->old->uuids;
+        s->aliases = b->old->aliases;
+        return 0;
+    }
     while ((e = qd_map_next(b->kv, &pos))) room += qd_str_starts(e->key, prefix);
     s->indices = qd_arena_calloc(&s->arena, (room + 1) * sizeof *s->indices);
-    s->shards = qd_arena_calloc(&s->arena, (room + 1) * sizeof *s->shards);
-    s->groups = qd_arena_calloc(&s->arena, (room + 1) * sizeof *s->groups);
-    if (!s->indices || !s->shards || !s->groups) return qd_err_nomem(err, "cluster state");
+    if (!s->indices) return qd_err_nomem(err, "cluster state");
     pos = 0;
     while ((e = qd_map_next(b->kv, &pos))) {
         if (!qd_str_starts(e->key, prefix)) continue;
@@ -227,7 +286,8 @@ static int make_indices(building *b, qd_err *err)
     }
     qsort(s->indices, s->n, sizeof *s->indices, by_name);
     for (uint32_t i = 0; i < s->n; i++) {
-        if (qd_map_put(&s->names, s->indices[i]->name, s->indices[i], NULL)) {
+        if (qd_map_put(&s->names, s->indices[i]->name, s->indices[i], NULL) ||
+            qd_map_put(&s->uuids, qd_str_c(s->indices[i]->uuid), s->indices[i], NULL)) {
             return qd_err_nomem(err, "cluster state");
         }
     }
@@ -247,7 +307,9 @@ static qd_state_group *same_group(const building *b, const qd_index_meta *m)
     int64_t at = b->old ? place_of(b->old, m) : -1;
     qd_state_group *g = at < 0 ? NULL : b->old->groups[at];
     if (!g || g->n != m->shards || g->replicas != m->replicas) return NULL;
-    for (uint32_t k = 0; k < g->n; k++) {
+    bool known = b->changes && !b->changes->every;
+    bool changed = !known || qd_map_get(&b->changes->shards, qd_str_c(m->uuid));
+    for (uint32_t k = 0; changed && k < g->n; k++) {
         const qd_state_kv *record = shard_record(b, m, k);
         if (g->at[k].mod_revision != (record ? record->mod_revision : 0)) return NULL;
     }
@@ -309,6 +371,14 @@ static int make_group(const building *b, const qd_index_meta *m, qd_state_group 
 static int make_shards(building *b, qd_err *err)
 {
     qd_state *s = b->s;
+    if (shared(b, QD_STATE_SHARDS)) { /* then the indices are, too */
+        s->groups = b->old->groups;
+        s->shards = b->old->shards;
+        return 0;
+    }
+    s->shards = qd_arena_calloc(&s->arena, (s->n + 1) * sizeof *s->shards);
+    s->groups = qd_arena_calloc(&s->arena, (s->n + 1) * sizeof *s->groups);
+    if (!s->shards || !s->groups) return qd_err_nomem(err, "cluster state");
     for (uint32_t i = 0; i < s->n; i++) {
         s->groups[i] = same_group(b, s->indices[i]);
         int rc = s->groups[i] ? 0 : make_group(b, s->indices[i], &s->groups[i], err);
@@ -318,17 +388,29 @@ static int make_shards(building *b, qd_err *err)
     return 0;
 }
 
-/* Adds m to the group of one of its aliases. */
-static int join_alias(qd_state *s, const qd_index_meta *m, const qd_alias *a, qd_err *err)
+/* The group of an alias, made if there is none; counts its indices. */
+static int count_alias(qd_state *s, const qd_alias *a, qd_err *err)
 {
     qd_alias_group *g = qd_map_get(&s->aliases, a->name);
     if (!g) {
         g = qd_arena_calloc(&s->arena, sizeof *g);
-        if (g) g->indices = qd_arena_alloc(&s->arena, s->n * sizeof *g->indices);
-        if (!g || !g->indices || qd_map_put(&s->aliases, a->name, g, NULL)) {
+        if (!g || qd_map_put(&s->aliases, a->name, g, NULL)) {
             return qd_err_nomem(err, "cluster state");
         }
         g->name = a->name;
+    }
+    g->n++;
+    return 0;
+}
+
+/* Adds m to the group of one of its aliases. */
+static int join_alias(qd_state *s, const qd_index_meta *m, const qd_alias *a, qd_err *err)
+{
+    qd_alias_group *g = qd_map_get(&s->aliases, a->name);
+    if (!g->indices) {
+        g->indices = qd_arena_alloc(&s->arena, g->n * sizeof *g->indices);
+        if (!g->indices) return qd_err_nomem(err, "cluster state");
+        g->n = 0;
     }
     g->indices[g->n++] = m;
     g->is_hidden |= a->is_hidden;
@@ -339,11 +421,15 @@ static int join_alias(qd_state *s, const qd_index_meta *m, const qd_alias *a, qd
 static int make_aliases(building *b, qd_err *err)
 {
     qd_state *s = b->s;
-    for (uint32_t i = 0; i < s->n; i++) {
-        const qd_index_meta *m = s->indices[i];
-        for (uint32_t k = 0; k < m->naliases; k++) {
-            int rc = join_alias(s, m, &m->aliases[k], err);
-            if (rc) return rc;
+    if (s->owner[QD_STATE_INDICES]) return 0;
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < s->n; i++) {
+            const qd_index_meta *m = s->indices[i];
+            for (uint32_t k = 0; k < m->naliases; k++) {
+                int rc = pass ? join_alias(s, m, &m->aliases[k], err)
+                              : count_alias(s, &m->aliases[k], err);
+                if (rc) return rc;
+            }
         }
     }
     size_t pos = 0;
@@ -458,6 +544,12 @@ static int make_nodes(building *b, qd_err *err)
     qd_state *s = b->s;
     size_t pos = 0, room = 0;
     const qd_map_entry *e;
+    if (shared(b, QD_STATE_NODES)) {
+        s->nodes = b->old->nodes;
+        s->nnodes = b->old->nnodes;
+        s->master = b->old->master;
+        return 0;
+    }
     while ((e = qd_map_next(b->kv, &pos))) room += qd_str_starts(e->key, prefix);
     qd_node_meta *nodes = qd_arena_calloc(&s->arena, (room + 1) * sizeof *nodes);
     if (!nodes) return qd_err_nomem(err, "cluster state");
@@ -504,6 +596,11 @@ static int make_documents(building *b, qd_err *err)
     qd_state *s = b->s;
     size_t pos = 0, room = 0;
     const qd_map_entry *e;
+    if (shared(b, QD_STATE_DOCUMENTS)) {
+        s->documents = b->old->documents;
+        s->ndocuments = b->old->ndocuments;
+        return 0;
+    }
     while ((e = qd_map_next(b->kv, &pos))) room += qd_str_starts(e->key, prefix);
     if (!room) return 0;
     qd_state_document_record *list = qd_arena_calloc(&s->arena, room * sizeof *list);
@@ -545,15 +642,46 @@ static int make_revisions(building *b, qd_str prefix, qd_map *out, qd_err *err)
     return 0;
 }
 
-int qd_state_build(const qd_map *kv, uint64_t revision, const qd_state *old, qd_state **out,
-                   qd_err *err)
+static int make_both_settings(building *b, qd_err *err)
+{
+    qd_state *s = b->s;
+    if (shared(b, QD_STATE_SETTINGS)) {
+        s->persistent = b->old->persistent;
+        s->transient = b->old->transient;
+        s->persistent_revision = b->old->persistent_revision;
+        s->transient_revision = b->old->transient_revision;
+        return 0;
+    }
+    int rc = make_settings(b, "persistent", &s->persistent, &s->persistent_revision, err);
+    return rc ? rc : make_settings(b, "transient", &s->transient, &s->transient_revision, err);
+}
+
+static int make_both_revisions(building *b, qd_err *err)
+{
+    int rc = 0;
+    if (shared(b, QD_STATE_MAPPINGS)) {
+        b->s->mappings = b->old->mappings;
+    } else {
+        rc = make_revisions(b, QD_STR("mapping/"), &b->s->mappings, err);
+    }
+    if (!rc && shared(b, QD_STATE_BURIED)) {
+        b->s->buried = b->old->buried;
+    } else if (!rc) {
+        rc = make_revisions(b, QD_STR("graveyard/"), &b->s->buried, err);
+    }
+    return rc;
+}
+
+int qd_state_build(const qd_map *kv, uint64_t revision, const qd_state *old,
+                   const qd_state_changes *changes, qd_state **out, qd_err *err)
 {
     qd_state *s = qd_calloc(NULL, sizeof *s);
-    building b = {kv, old, s};
+    building b = {kv, old, changes, s};
     if (!s) return qd_err_nomem(err, "cluster state");
     atomic_store(&s->refs, 1);
     qd_arena_init(&s->arena, NULL, STATE_ARENA_MAX);
     qd_map_init(&s->names, NULL);
+    qd_map_init(&s->uuids, NULL);
     qd_map_init(&s->aliases, NULL);
     qd_map_init(&s->mappings, NULL);
     qd_map_init(&s->buried, NULL);
@@ -563,12 +691,10 @@ int qd_state_build(const qd_map *kv, uint64_t revision, const qd_state *old, qd_
     int rc = make_indices(&b, err);
     if (!rc) rc = make_shards(&b, err);
     if (!rc) rc = make_aliases(&b, err);
-    if (!rc) rc = make_settings(&b, "persistent", &s->persistent, &s->persistent_revision, err);
-    if (!rc) rc = make_settings(&b, "transient", &s->transient, &s->transient_revision, err);
+    if (!rc) rc = make_both_settings(&b, err);
     if (!rc) rc = make_nodes(&b, err);
     if (!rc) rc = make_documents(&b, err);
-    if (!rc) rc = make_revisions(&b, QD_STR("mapping/"), &s->mappings, err);
-    if (!rc) rc = make_revisions(&b, QD_STR("graveyard/"), &s->buried, err);
+    if (!rc) rc = make_both_revisions(&b, err);
     if (rc) {
         qd_state_unref(s);
         return rc;

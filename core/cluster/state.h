@@ -50,6 +50,17 @@ typedef struct qd_state_document_record {
     uint64_t mod_revision;
 } qd_state_document_record;
 
+enum {                   /* parts of a state that are made, and shared, each for itself */
+       QD_STATE_INDICES, /* indices, names, uuids, aliases */
+       QD_STATE_SHARDS,  /* groups, shards: by index */
+       QD_STATE_SETTINGS,
+       QD_STATE_NODES,
+       QD_STATE_DOCUMENTS,
+       QD_STATE_MAPPINGS,
+       QD_STATE_BURIED,
+       QD_STATE_PARTS
+};
+
 typedef struct qd_state {
     _Atomic int32_t refs;
     qd_arena arena;
@@ -59,7 +70,7 @@ typedef struct qd_state {
     qd_shard_meta **shards;         /* by index as above: meta->shards records each */
     struct qd_state_group **groups; /* what holds them; of state.c */
     uint32_t n;
-    qd_map names;                                     /* name -> qd_index_meta */
+    qd_map names, uuids;                              /* name, uuid -> qd_index_meta */
     qd_map aliases;                                   /* name -> qd_alias_group */
     qd_settings *persistent, *transient;              /* sealed */
     uint64_t persistent_revision, transient_revision; /* 0: none stored */
@@ -70,6 +81,8 @@ typedef struct qd_state {
     qd_str master; /* id of the node whose allocator leads; empty: none is elected */
     const qd_state_document_record *documents; /* by key */
     uint32_t ndocuments;
+    /* what has not changed since an earlier state is shared with it: whose it is, NULL: own */
+    const struct qd_state *owner[QD_STATE_PARTS];
 } qd_state;
 
 /* One more reference. [any] */
@@ -86,7 +99,7 @@ const qd_shard_meta *qd_state_shard(const qd_state *s, const qd_index_meta *m, u
 const qd_node_meta *qd_state_node(const qd_state *s, qd_str id);
 /* Is the process that was given the copy still a node of the cluster? [any] */
 bool qd_state_copy_lives(const qd_state *s, const qd_copy *c);
-/* An index by uuid, NULL. O(indices) [any] */
+/* An index by uuid, NULL. [any] */
 const qd_index_meta *qd_state_index_uuid(const qd_state *s, qd_str uuid);
 /* Was the index deleted? One that is neither here nor buried is not known to have ever been. [any]
  */
@@ -161,10 +174,24 @@ typedef struct qd_state_kv {
     uint64_t mod_revision, session;
     qd_str value; /* behind the struct */
 } qd_state_kv;
-/* Makes the snapshot of all keys in kv (values qd_state_kv); unchanged indices are taken over from
- * old (may be NULL). Damaged records are left out and logged. [worker] */
+/* What has changed in kv since the state before. */
+typedef struct qd_state_changes {
+    uint32_t parts; /* bits 1 << QD_STATE_… */
+    qd_map shards;  /* uuid of an index -> not NULL: records of its shards have changed */
+    bool every;     /* nothing is known: all is made anew */
+} qd_state_changes;
+/* Nothing has changed. */
+void qd_state_changes_init(qd_state_changes *c);
+/* Ends it; init begins again. */
+void qd_state_changes_fini(qd_state_changes *c);
+/* The value of a key has changed. */
+void qd_state_changes_add(qd_state_changes *c, qd_str key);
+
+/* Makes the snapshot of all keys in kv (values qd_state_kv); what has not changed is shared with
+ * old (may be NULL, as may changes: then all is looked at). Damaged records are left out and
+ * logged. [worker] */
 QD_MUST_CHECK
-int qd_state_build(const qd_map *kv, uint64_t revision, const qd_state *old, qd_state **out,
-                   qd_err *err);
+int qd_state_build(const qd_map *kv, uint64_t revision, const qd_state *old,
+                   const qd_state_changes *changes, qd_state **out, qd_err *err);
 
 #endif
