@@ -375,9 +375,28 @@ int qd_cluster_delete_indices(qd_cluster *c, const qd_index_meta *const *m, uint
 /* --- changing one index
  * -------------------------------------------------------------------------------- */
 
+/* Another number of replicas: places are added or taken away in the same change. Of an index with
+ * more shards than a transaction has steps the allocator does it. */
+static int change_replicas(qd_cluster *c, const qd_state *s, const qd_index_meta *m,
+                           uint32_t replicas, cluster_txn *t, qd_err *err)
+{
+    const qd_shard_meta *shards = qd_state_shards(s, m);
+    if (m->shards > qd_coord_limits(c->store)->txn_ops_max / 4) return 0;
+    for (uint32_t k = 0; shards && k < m->shards; k++) {
+        qd_shard_edit e;
+        if (!shards[k].ncopies) continue;
+        if (qd_shard_edit_begin(&e, &t->arena, &shards[k], qd_env_wall_ms(c->env)) ||
+            qd_shard_edit_replicas(&e, replicas)) {
+            return qd_err_nomem(err, "replicas");
+        }
+        if (e.changed) qdi_txn_put_shard(t, m->uuid, k, &e);
+    }
+    return 0;
+}
+
 /* Replaces m by the index that src describes. */
-static int replace_index(const qd_state *s, const qd_index_meta *m, const qd_index_source *src,
-                         cluster_txn *t, qd_err *err)
+static int replace_index(qd_cluster *c, const qd_state *s, const qd_index_meta *m,
+                         const qd_index_source *src, cluster_txn *t, qd_err *err)
 {
     qd_index_meta *now;
     int rc = qd_index_meta_make(src, &now, err);
@@ -389,8 +408,9 @@ static int replace_index(const qd_state *s, const qd_index_meta *m, const qd_ind
         drop_mapping(t, s, m);
     }
     put_index(t, now);
+    if (now->replicas != m->replicas) rc = change_replicas(c, s, m, now->replicas, t, err);
     qd_index_meta_unref(now);
-    return 0;
+    return rc;
 }
 
 typedef struct mapping_args {
@@ -402,7 +422,6 @@ static int change_mapping(qd_cluster *c, void *arg, const qd_state *s, cluster_t
     const mapping_args *a = arg;
     const qd_index_meta *m = qd_state_index_uuid(s, a->uuid);
     qd_mapping *merged;
-    (void)c;
     if (!m) return gone(a->uuid, err);
     int rc = qd_mapping_merge(m->mapping, a->update, QD_MAPPING_UPDATE, &merged, err);
     if (rc) return rc;
@@ -413,7 +432,7 @@ static int change_mapping(qd_cluster *c, void *arg, const qd_state *s, cluster_t
     qd_index_source src = source_of(m);
     src.mapping = qd_mapping_json(merged);
     src.mapping_version++;
-    rc = replace_index(s, m, &src, t, err);
+    rc = replace_index(c, s, m, &src, t, err);
     qd_mapping_unref(merged);
     return rc;
 }
@@ -453,7 +472,6 @@ static int change_settings(qd_cluster *c, void *arg, const qd_state *s, cluster_
     const settings_args *a = arg;
     const qd_index_meta *m = qd_state_index_uuid(s, a->uuid);
     qd_settings *now = NULL;
-    (void)c;
     if (!m) return gone(a->uuid, err);
     int rc = qd_schema_check(&qd_schema_index, a->update, false, err);
     if (!rc && !m->closed) rc = qd_schema_check_dynamic(&qd_schema_index, a->update, "index", err);
@@ -462,7 +480,7 @@ static int change_settings(qd_cluster *c, void *arg, const qd_state *s, cluster_
     qd_index_source src = source_of(m);
     src.settings = now;
     src.settings_version++;
-    rc = qd_settings_equal(now, m->settings) ? 1 : replace_index(s, m, &src, t, err);
+    rc = qd_settings_equal(now, m->settings) ? 1 : replace_index(c, s, m, &src, t, err);
     qd_settings_unref(now);
     return rc;
 }
@@ -483,12 +501,11 @@ static int change_closed(qd_cluster *c, void *arg, const qd_state *s, cluster_tx
 {
     const closed_args *a = arg;
     const qd_index_meta *m = qd_state_index_uuid(s, a->uuid);
-    (void)c;
     if (!m) return gone(a->uuid, err);
     if (m->closed == a->closed) return 1;
     qd_index_source src = source_of(m);
     src.closed = a->closed;
-    return replace_index(s, m, &src, t, err);
+    return replace_index(c, s, m, &src, t, err);
 }
 
 int qd_cluster_set_closed(qd_cluster *c, qd_str uuid, bool closed, qd_state **out, qd_err *err)
@@ -608,7 +625,7 @@ static int change_aliases(qd_cluster *c, void *arg, const qd_state *s, cluster_t
         src.aliases = list;
         src.aliases_version++;
         any = true;
-        rc = replace_index(s, m, &src, t, err);
+        rc = replace_index(c, s, m, &src, t, err);
     }
     return rc ? rc : any ? 0 : 1;
 }

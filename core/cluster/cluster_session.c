@@ -6,10 +6,12 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/cluster_int.h"
+#include "rpc/rpc.h"
 #include "json/tree.h"
 #include "json/writer.h"
 
 #define RECORD_MAX 65536u
+#define FORMER_ANSWER_MS 1000u
 #define FORMER_WAIT_NS UINT64_C(100000000)
 #define FORMER_SAY_NS UINT64_C(10000000000)
 
@@ -102,14 +104,60 @@ static int read_former(qd_cluster *c, former *out, qd_err *err)
     return rc;
 }
 
+/* Does the process of a record still live? It answers as itself; QD_E_TIMEOUT: nobody knows. */
+static int answers(qd_cluster *c, const former *f, bool *lives)
+{
+    qd_rpc_node who;
+    *lives = false;
+    /* this process listens on that address now, or cannot ask */
+    if (!c->rpc || !f->address[0] || qd_str_is(c->self.transport_address, f->address)) return 0;
+    qd_rpc_call call = {.to = qd_str_c(f->address),
+                        .action = QD_ACTION_ECHO,
+                        .class = QD_RPC_CONTROL,
+                        .timeout_ms = FORMER_ANSWER_MS};
+    int rc = qd_rpc_call_wait(c->rpc, &call, NULL);
+    qd_rpc_call_fini(&call);
+    *lives = qd_rpc_peer_up(c->rpc, qd_str_c(f->address), &who) &&
+             qd_str_is(qd_str_c(who.ephemeral), f->ephemeral);
+    return rc == QD_E_TIMEOUT && !*lives ? rc : 0;
+}
+
+/* Ends the session of the process that this node was. 1: it is not known whether that one lives,
+ * its session ends by itself if it does not. */
+static int end_former(qd_cluster *c, const former *f, qd_err *err)
+{
+    bool lives;
+    if (!f->there || qd_str_is(c->self.ephemeral, f->ephemeral)) return 0;
+    if (answers(c, f, &lives)) return 1;
+    if (lives) {
+        return qd_err_set(err, QD_E_STATE,
+                          "a node with this one's identity [%.*s] is in the cluster at [%s] and "
+                          "answers: two nodes were started on copies of one data folder. Stop the "
+                          "other one, or give this one an empty path.data",
+                          QD_STR_ARG(c->self.id), f->address);
+    }
+    qd_coord_session_end(c->store, f->session);
+    return 0;
+}
+
 int qdi_session_begin(qd_cluster *c, qd_err *err)
 {
     former f;
     int rc;
+    uint64_t said = 0;
     for (;;) {
         rc = read_former(c, &f, err);
-        if (rc) return rc;
-        if (f.there) qd_coord_session_end(c->store, f.session);
+        if (!rc) rc = end_former(c, &f, err);
+        if (rc < 0) return rc;
+        uint64_t now = qd_env_mono_ns(c->env);
+        if (rc == 1 && (!said || now - said > FORMER_SAY_NS)) {
+            said = now;
+            qd_log_warn(
+                CLUSTER_LOG,
+                "this node was in the cluster at [%s], which does not answer: waiting until "
+                "its session expires",
+                f.address);
+        }
         qd_err why;
         qd_err_init(&why);
         rc = announce(c, &why);

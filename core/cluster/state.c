@@ -181,7 +181,7 @@ void qd_state_changes_add(qd_state_changes *c, qd_str key)
     } known[] = {
         {{"shard/", 6}, 1u << QD_STATE_SHARDS},
         {{"index/", 6}, 1u << QD_STATE_INDICES | 1u << QD_STATE_SHARDS},
-        {{"mapping/", 8}, 1u << QD_STATE_MAPPINGS},
+        {{"mapping/", 8}, 1u << QD_STATE_MAPPINGS | 1u << QD_STATE_INDICES | 1u << QD_STATE_SHARDS},
         {{"settings/", 9}, 1u << QD_STATE_SETTINGS},
         {{"node/", 5}, 1u << QD_STATE_NODES},
         {{"disk/", 5}, 1u << QD_STATE_NODES},

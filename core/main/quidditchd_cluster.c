@@ -137,6 +137,7 @@ static int cluster_start(qd_node *node, qd_err *err)
     }
     qd_shards_cluster(node->shards, node->cluster);
     qd_state *s = qd_cluster_state(node->cluster);
+    qd_rpc_cluster_uuid_set(node->rpc, qd_str_c(s->uuid));
     qd_log_info(LOG, "cluster [%.*s] uuid [%s], node [%s] id [%s], %u indices",
                 QD_STR_ARG(qd_cluster_name(node->cluster)), s->uuid, node->name, node->id, s->n);
     /* the first state came before the shards knew their cluster */

@@ -249,15 +249,21 @@ void qd_shards_apply(void *arg, const qd_state *old, const qd_state *now)
         qd_mutex_unlock(&all->apply);
         return;
     }
+    /* what is the same object as in the state that was followed last needs no look */
+    bool next = old && old->revision == all->applied;
     all->applied = now->revision;
-    for (uint32_t i = 0; old && i < old->n; i++) {
+    for (uint32_t i = 0; old && old->indices != now->indices && i < old->n; i++) {
         const qd_index_meta *m = old->indices[i];
         if (qd_state_index_uuid(now, qd_str_c(m->uuid))) continue;
         /* a record that cannot be read any more is no deletion: its files stay */
         bool deleted = qd_state_buried(now, qd_str_c(m->uuid));
         for (uint32_t k = 0; k < m->shards; k++) end(all, m->uuid, k, deleted);
     }
-    for (uint32_t i = 0; i < now->n; i++) follow_index(all, now, i, self);
+    for (uint32_t i = 0; i < now->n; i++) {
+        bool same = next && i < old->n && old->indices[i] == now->indices[i] &&
+                    old->groups[i] == now->groups[i];
+        if (!same) follow_index(all, now, i, self);
+    }
     qd_mutex_unlock(&all->apply);
 }
 
