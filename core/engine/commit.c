@@ -178,9 +178,8 @@ static int decode(const qd_json_node *root, qd_arena *arena, qd_commit *c)
         !read_i64(root, "translog_generation", 1, &translog) ||
         !read_i64(root, "local_checkpoint", -1, &c->local_checkpoint) ||
         !read_i64(root, "max_seq_no", -1, &c->max_seq_no) ||
-        !read_i64(root, "primary_term", 0, &term) ||
-        !read_i64(root, "translog_first", 1, &first) || first > translog ||
-        !read_i64(root, "operations_from", 0, &c->operations_from) ||
+        !read_i64(root, "primary_term", 0, &term) || !read_i64(root, "translog_first", 1, &first) ||
+        first > translog || !read_i64(root, "operations_from", 0, &c->operations_from) ||
         !read_i64(root, "published_term", 0, &shown_term) ||
         !read_i64(root, "published_generation", 0, &shown) ||
         !read_hex(qd_json_get(root, "translog_uuid"), c->translog_uuid) ||

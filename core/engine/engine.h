@@ -42,8 +42,8 @@ typedef struct qd_engine_op {
     int64_t auto_id_ms; /* >= 0: the id was generated just now and cannot exist */
     uint32_t mapping;   /* revision of the mapping that write_doc uses; kept in the record */
     void *user;         /* for the write_doc call-back */
-    /* NULL, or gets the encoded operation (replica.h) appended: what the other copies are sent. When
-     * qd_engine_apply fails after the number was taken, that of the no-op in its place. */
+    /* NULL, or gets the encoded operation (replica.h) appended: what the other copies are sent.
+     * When qd_engine_apply fails after the number was taken, that of the no-op in its place. */
     qd_buf *encoded;
 } qd_engine_op;
 
@@ -108,11 +108,12 @@ typedef struct qd_engine_config {
      * nothing above it. false: the only copy, whose checkpoint follows what is durable here. */
     bool replicated;
     const uint8_t *history; /* of qd_engine_create: 16 bytes; NULL: a new one */
-    /* A new publication is visible (refresh, merge, install); before the files that it replaces go. On
-     * the thread that published, under no lock of the engine; takes references, waits for nothing. */
+    /* A new publication is visible (refresh, merge, install); before the files that it replaces go.
+     * On the thread that published, under no lock of the engine; takes references, waits for
+     * nothing. */
     void (*published)(void *arg, int64_t max_seq_no);
-    /* The global checkpoint covers a written refresh: qd_engine_refresh_finish is due on a worker. On
-     * the thread of qd_engine_global_checkpoint_set. NULL: that call does it. */
+    /* The global checkpoint covers a written refresh: qd_engine_refresh_finish is due on a worker.
+     * On the thread of qd_engine_global_checkpoint_set. NULL: that call does it. */
     void (*due)(void *arg);
     void *copies_arg;
 } qd_engine_config;
@@ -226,7 +227,8 @@ int64_t qd_engine_uncommitted(qd_engine *e);
 /* Does anybody wait for a refresh? [any] */
 bool qd_engine_waited_for(qd_engine *e);
 /* Gives the pages of empty buffers back: for a shard that nobody writes to. *some becomes true if
- * buffers were freed. false: a refresh is running, ask again later; it never waits for one. [any] */
+ * buffers were freed. false: a refresh is running, ask again later; it never waits for one. [any]
+ */
 bool qd_engine_trim(qd_engine *e, bool *some);
 /* Bytes of the translog since the last commit point: what a flush would let go. [any] */
 uint64_t qd_engine_translog_bytes(qd_engine *e);

@@ -1,10 +1,10 @@
 /*
  * engine_flush.c: commit points.
  *
- * Order: roll the translog, refresh (all operations of older generations are then in segments, but for
- * those above the global checkpoint), write changed live documents, sync the new files, publish the
- * commit point, and only then trim the translog and remove what the commit point before needed. A crash between any two steps leaves
- * the commit point before with everything it names.
+ * Order: roll the translog, refresh (all operations of older generations are then in segments, but
+ * for those above the global checkpoint), write changed live documents, sync the new files, publish
+ * the commit point, and only then trim the translog and remove what the commit point before needed.
+ * A crash between any two steps leaves the commit point before with everything it names.
  */
 #include "base/log.h"
 #include "base/str.h"
@@ -14,7 +14,8 @@
 
 #define LISTS_MAX ((size_t)64 << 20)
 
-/* Everything listed, each with a reference, and a reference on what lives now. Under publish_lock. */
+/* Everything listed, each with a reference, and a reference on what lives now. Under publish_lock.
+ */
 static int list(qd_engine *e, engine_snapshot *out, qd_live **lives)
 {
     for (size_t i = 0; i < e->segments.n; i++) {
@@ -44,15 +45,16 @@ static int save(qd_engine *e, engine_pair *p, qd_live *live, qd_err *err)
     engine_segment *s = p->segment;
     int len = snprintf(prefix, sizeof prefix, "%s/", e->folder);
     const uint8_t *segment = qd_segment_id(s->segment);
-    /* two primaries of different terms may both have deletions in a segment they share */
-    uint64_t generation = s->file ? s->file->generation + 1 : 1, least;
-    least = (atomic_load(&e->primary_term) & 0x3fffffff) << 32;
+    /* primaries of different terms may have deletions in a segment they share: each one numbers
+     * them by its term, also when it writes what it had shown after it was replaced */
+    uint64_t generation = s->file ? s->file->generation + 1 : 1;
+    uint64_t least = (atomic_load(&e->office_term) & 0x3fffffff) << 32;
     if (!qdi_engine_follows(e) && generation <= least) generation = least + 1;
     qdi_engine_id(e, id);
     int rc = qd_live_write(live, e->store, (qd_str){prefix, (size_t)len}, segment, generation, id,
                            false, NULL, err);
     if (rc) return rc;
-    engine_live *x = qdi_engine_live_make(e, segment, generation, qd_live_count(live), err);
+    engine_live *x = qdi_engine_live_make(e, s, generation, qd_live_count(live), err);
     if (!x) return err && err->code ? err->code : QD_E_NOMEM;
     qd_mutex_lock(&e->publish_lock);
     engine_live *before = s->file;

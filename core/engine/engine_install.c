@@ -1,9 +1,10 @@
 /*
  * engine_install.c: a replica takes over what its primary published. See replica.h.
  *
- * Files that are here already are held, the others received beside them. The order of the end is that
- * of a flush: sync, commit point, then the reader; only then do old files and covered operations go. A
- * crash before the commit point leaves the publication before, with everything it names.
+ * Files that are here already are held, the others received beside them. The order of the end is
+ * that of a flush: sync, commit point, then the reader; only then do old files and covered
+ * operations go. A crash before the commit point leaves the publication before, with everything it
+ * names.
  */
 #include "base/log.h"
 #include "base/str.h"
@@ -31,7 +32,8 @@ static qd_str path_of(const qd_engine *e, const char *file, char *buf, size_t n)
     return (qd_str){buf, (size_t)len};
 }
 
-/* --- orphans: finished files that nothing names yet --------------------------------------------- */
+/* --- orphans: finished files that nothing names yet ---------------------------------------------
+ */
 
 static void orphan_note(qd_engine *e, const uint8_t segment[16], uint64_t live_generation)
 {
@@ -62,9 +64,10 @@ void qdi_engine_orphans_clear(qd_engine *e, const qd_publication *p)
     for (size_t i = 0; i < e->orphans.n; i++) {
         const engine_orphan *o = &e->orphans.at[i];
         if (names(p, o)) continue;
-        qdi_store_forget(e->store, o->live_generation
-                                       ? qdi_engine_live_name(e, o->segment, o->live_generation, name)
-                                       : qdi_engine_segment_name(e, o->segment, name));
+        qdi_store_forget(e->store,
+                         o->live_generation
+                             ? qdi_engine_live_name(e, o->segment, o->live_generation, name)
+                             : qdi_engine_segment_name(e, o->segment, name));
     }
     e->orphans.n = 0;
     qd_mutex_unlock(&e->orphans_lock);
@@ -87,7 +90,8 @@ static void install_free(qd_install *i)
     qd_free(i);
 }
 
-static int copy_publication(qd_engine *e, const qd_publication *p, qd_publication **out, qd_err *err)
+static int copy_publication(qd_engine *e, const qd_publication *p, qd_publication **out,
+                            qd_err *err)
 {
     qd_buf b;
     qd_buf_init(&b, e->account, SIZE_MAX / 2);
@@ -135,50 +139,74 @@ static int check(qd_engine *e, const qd_publication *p, qd_err *err)
     }
     if (p->primary_term > term || atomic_load(&e->mode) != QD_ENGINE_REPLICA ||
         memcmp(p->history, e->history_uuid, 16) != 0) {
-        return qd_err_set(err, QD_E_STATE,
-                          "%s publication [%llu, %llu] cannot be installed: %s", e->name,
-                          (unsigned long long)p->primary_term, (unsigned long long)p->generation,
-                          p->primary_term > term ? "its term was not adopted yet"
-                          : atomic_load(&e->mode) != QD_ENGINE_REPLICA ? "this copy is a primary"
-                                                                       : "it is of another history");
+        return qd_err_set(
+            err, QD_E_STATE, "%s publication [%llu, %llu] cannot be installed: %s", e->name,
+            (unsigned long long)p->primary_term, (unsigned long long)p->generation,
+            p->primary_term > term                       ? "its term was not adopted yet"
+            : atomic_load(&e->mode) != QD_ENGINE_REPLICA ? "this copy is a primary"
+                                                         : "it is of another history");
     }
     qd_mutex_lock(&e->publish_lock);
     bool newer = p->primary_term > e->published_term ||
                  (p->primary_term == e->published_term && p->generation > e->published_generation);
-    /* a primary that was promoted may show less for a while than its predecessor did: nobody who saw
-     * more sees it vanish */
+    /* a primary that was promoted may show less for a while than its predecessor did: nobody who
+     * saw more sees it vanish */
     bool less = p->max_seq_no < e->shown_seq_no;
     qd_mutex_unlock(&e->publish_lock);
     if (!e->reset_generation && (!newer || less)) {
-        return qd_err_set(err, QD_E_EXISTS, "%s what is shown is as new as publication [%llu, %llu]",
-                          e->name, (unsigned long long)p->primary_term,
-                          (unsigned long long)p->generation);
+        return qd_err_set(err, QD_E_EXISTS,
+                          "%s what is shown is as new as publication [%llu, %llu]", e->name,
+                          (unsigned long long)p->primary_term, (unsigned long long)p->generation);
     }
     return 0;
 }
 
-/* Holds what the present list shares with p. */
-static void hold_present(qd_install *i)
+/* Holds what is here of segment k, listed or named by a commit point or publication only. A file
+ * may have one struct that counts who needs it, and no second one. */
+static bool hold_one(qd_install *i, uint32_t k)
 {
     qd_engine *e = i->e;
-    qd_mutex_lock(&e->publish_lock);
-    for (uint32_t k = 0; k < i->p->n; k++) {
-        const qd_publication_segment *s = &i->p->segments[k];
-        for (size_t j = 0; j < e->segments.n; j++) {
-            engine_segment *x = e->segments.at[j];
-            if (memcmp(qd_segment_id(x->segment), s->id, 16) != 0 ||
-                qd_file_hash(qd_segment_file(x->segment)) != s->hash) {
-                continue;
-            }
-            bool live = x->file && !x->live_unsaved && x->file->generation == s->live_generation &&
-                        x->file->hash == s->live_hash;
-            x->refs++;
-            if (live) x->file->refs++;
-            i->have[k] = (engine_pair){x, live ? x->file : NULL};
+    const qd_publication_segment *s = &i->p->segments[k];
+    for (size_t j = 0; j < e->all.n; j++) {
+        engine_segment *x = e->all.at[j];
+        if (memcmp(qd_segment_id(x->segment), s->id, 16) != 0) continue;
+        if (x->refs == 0) return false;
+        x->refs++;
+        i->have[k].segment = x;
+        for (engine_live *f = x->files; f && s->live_generation; f = f->next) {
+            if (f->generation != s->live_generation) continue;
+            if (f->refs == 0) return false;
+            f->refs++;
+            i->have[k].file = f;
             break;
         }
+        break;
     }
+    return true;
+}
+
+static int hold_present(qd_install *i, qd_err *err)
+{
+    qd_engine *e = i->e;
+    bool ok = true;
+    qd_mutex_lock(&e->publish_lock);
+    qd_mutex_lock(&e->all_lock);
+    for (uint32_t k = 0; k < i->p->n && ok; k++) ok = hold_one(i, k);
+    qd_mutex_unlock(&e->all_lock);
     qd_mutex_unlock(&e->publish_lock);
+    for (uint32_t k = 0; k < i->p->n && ok; k++) {
+        const qd_publication_segment *s = &i->p->segments[k];
+        engine_pair h = i->have[k];
+        if ((h.segment && qd_file_hash(qd_segment_file(h.segment->segment)) != s->hash) ||
+            (h.file && h.file->hash != s->live_hash)) {
+            return qd_err_set(err, QD_E_CORRUPT,
+                              "%s a file of the publication has the name of another one here",
+                              e->name);
+        }
+    }
+    return ok ? 0
+              : qd_err_set(err, QD_E_STATE, "%s a file of the publication is just being removed",
+                           e->name);
 }
 
 /* Is the file here, held or whole from an earlier attempt? One that is here and bad is removed. */
@@ -235,8 +263,8 @@ int qd_install_begin(qd_engine *e, const qd_publication *p, qd_install **out, qd
     }
     if (!rc) rc = make(e, p, &i, err);
     if (!rc) {
-        hold_present(i);
-        rc = find_missing(i, err);
+        rc = hold_present(i, err);
+        if (!rc) rc = find_missing(i, err);
     }
     if (rc) {
         install_free(i);
@@ -323,12 +351,13 @@ typedef struct arrival {
     bool *fresh; /* the engine_segment is new */
 } arrival;
 
-static int open_fresh(qd_engine *e, const qd_publication_segment *s, engine_segment **out, qd_err *err)
+static int open_fresh(qd_engine *e, const qd_publication_segment *s, engine_segment **out,
+                      qd_err *err)
 {
     char name[ENGINE_NAME_MAX];
     qd_segment *segment;
-    int rc = qd_segment_open(e->store, qdi_engine_segment_name(e, s->id, name), e->account, &segment,
-                             err);
+    int rc = qd_segment_open(e->store, qdi_engine_segment_name(e, s->id, name), e->account,
+                             &segment, err);
     if (rc) return rc;
     if (qd_segment_docs(segment) != s->docs) {
         qd_segment_unref(segment);
@@ -361,14 +390,14 @@ static int open_one(qd_install *i, arrival *a, uint32_t k, qd_err *err)
     if (rc) return rc;
     if (s->live_generation) {
         int len = snprintf(prefix, sizeof prefix, "%s/", e->folder);
-        rc = qd_live_open(e->store, (qd_str){prefix, (size_t)len}, s->id, s->live_generation, s->docs,
-                          e->account, &a->lives[k], err);
+        rc = qd_live_open(e->store, (qd_str){prefix, (size_t)len}, s->id, s->live_generation,
+                          s->docs, e->account, &a->lives[k], err);
         if (!rc && qd_live_count(a->lives[k]) != s->live) {
-            rc = qd_err_set(err, QD_E_CORRUPT, "%s live documents: %u, not the %u announced", e->name,
-                            qd_live_count(a->lives[k]), s->live);
+            rc = qd_err_set(err, QD_E_CORRUPT, "%s live documents: %u, not the %u announced",
+                            e->name, qd_live_count(a->lives[k]), s->live);
         }
         if (!rc && !p.file) {
-            p.file = qdi_engine_live_make(e, s->id, s->live_generation, s->live, err);
+            p.file = qdi_engine_live_make(e, p.segment, s->live_generation, s->live, err);
             if (!p.file) rc = err && err->code ? err->code : QD_E_NOMEM;
         }
     }
@@ -400,12 +429,11 @@ static void arrival_free(qd_install *i, arrival *a)
     for (size_t k = 0; k < a->s.pairs.n; k++) {
         engine_pair p = a->s.pairs.at[k];
         if (p.file && !i->have[k].file) {
-            qd_free(p.file);
+            qdi_engine_live_free(i->e, p.file);
             p.file = NULL;
         }
         if (a->fresh[k]) {
-            qd_segment_unref(p.segment->segment);
-            qd_free(p.segment);
+            qdi_engine_segment_free(i->e, p.segment);
         } else {
             qdi_engine_pair_drop(i->e, p);
         }
@@ -447,7 +475,8 @@ static int show(qd_install *i, arrival *a, const engine_pairs *now, engine_segme
     return rc;
 }
 
-static int swap(qd_install *i, arrival *a, engine_segments *list, engine_live **old_files, qd_err *err)
+static int swap(qd_install *i, arrival *a, engine_segments *list, engine_live **old_files,
+                qd_err *err)
 {
     qd_engine *e = i->e;
     engine_segments gone = {0};
@@ -510,8 +539,8 @@ int qd_install_commit(qd_install *i, qd_err *err)
     int rc = check(e, i->p, &failure);
     for (uint32_t k = 0; k < i->files && !rc; k++) {
         if (!i->there[k]) {
-            rc = qd_err_set(&failure, QD_E_STATE, "%s file %u of the publication is missing", e->name,
-                            k);
+            rc = qd_err_set(&failure, QD_E_STATE, "%s file %u of the publication is missing",
+                            e->name, k);
         }
     }
     if (!rc) rc = arrive(i, &a, &failure);

@@ -49,27 +49,30 @@ typedef struct engine_slot {
     uint64_t fields_unit; /* unit for which the field numbers above hold */
 } __attribute__((aligned(64))) engine_slot;
 
-/* A file of live documents. refs: one of its segment while it is the newest, one for each commit point
- * and publication that names it; the last one removes the file. */
+/* A file of live documents. refs: one of its segment while it is the newest, one for each commit
+ * point and publication that names it; the last one removes the file. */
 typedef struct engine_live {
     uint64_t generation, bytes, hash;
     uint8_t segment[16];
     uint32_t count; /* live documents */
     bool synced;
-    uint32_t refs;
+    uint32_t refs; /* 0: being removed */
+    struct engine_segment *owner;
+    struct engine_live *next; /* of the owner */
 } engine_live;
 
-/* A segment of the shard. refs: one for the list, one for each commit point and publication that names
- * it; the last one removes the file. */
+/* A segment of the shard. refs: one for the list, one for each commit point and publication that
+ * names it; the last one removes the file. */
 typedef struct engine_segment {
     uint64_t unit;
     qd_segment *segment;
-    qd_live *live;     /* current; NULL: all live */
-    engine_live *file; /* newest one on disk; NULL: none */
-    bool live_mutable; /* a copy that no reader shares yet */
-    bool live_unsaved; /* differs from file */
+    qd_live *live;      /* current; NULL: all live */
+    engine_live *file;  /* newest one on disk; NULL: none */
+    engine_live *files; /* all there are */
+    bool live_mutable;  /* a copy that no reader shares yet */
+    bool live_unsaved;  /* differs from file */
     bool synced, merging;
-    uint32_t refs;
+    uint32_t refs; /* 0: being removed */
 } engine_segment;
 
 /* What a commit point or a publication names; both counted. */
@@ -88,14 +91,15 @@ typedef struct engine_retired {
 
 typedef QD_VEC(engine_segment *) engine_segments;
 
-/* A whole file in the folder that nothing names yet: an install was aborted, or the process ended. */
+/* A whole file in the folder that nothing names yet: an install was aborted, or the process ended.
+ */
 typedef struct engine_orphan {
     uint8_t segment[16];
     uint64_t live_generation; /* 0: the segment itself */
 } engine_orphan;
 
-/* What a replica remembers of an operation above the global checkpoint: a retry is told from another
- * operation of the same number. */
+/* What a replica remembers of an operation above the global checkpoint: a retry is told from
+ * another operation of the same number. */
 typedef struct engine_recent {
     int64_t seq_no; /* -1: free */
     uint64_t sum;   /* XXH3-64 of the record behind its checksum */
@@ -112,6 +116,7 @@ struct qd_engine {
     qd_engine_write_doc write_doc;
     void *write_doc_arg;
     _Atomic uint64_t primary_term;
+    _Atomic uint64_t office_term; /* in which this copy was last the primary */
     _Atomic int mode; /* qd_engine_mode; changes under all slots and the replica's lock */
     _Atomic bool replicated;
     _Atomic bool promoting; /* a replica that replays: its buffers may be cut */
@@ -137,26 +142,29 @@ struct qd_engine {
     qd_mutex flush_lock;
     uint64_t commit_generation, committed_translog;
     _Atomic int64_t committed_checkpoint;
-    engine_pairs committed; /* of the last commit point */
+    engine_pairs committed;        /* of the last commit point */
     _Atomic int64_t complete_from; /* the translog holds every operation from here on */
-    uint64_t reset_generation; /* of a recovery that has not installed anything yet; 0: none */
-    qd_install *install;       /* under way */
+    uint64_t reset_generation;     /* of a recovery that has not installed anything yet; 0: none */
+    qd_install *install;           /* under way */
     qd_mutex orphans_lock;
     QD_VEC(engine_orphan) orphans;
     qd_mutex save_lock; /* writing of live documents */
+    qd_mutex all_lock;  /* e->all, and the files of each; below publish_lock */
 
     qd_mutex refresh_lock;
     QD_VEC(engine_buffer *) detached; /* cut off, not yet published */
     QD_VEC(engine_buffer *) spare;
-    int64_t cut_seq_no; /* of the detached buffers */
-    bool cut_open;      /* a cut is waiting to be published */
-    bool cut_written;   /* its segments are there */
-    bool cut_again;     /* somebody asked for a refresh while a cut was waiting */
+    int64_t cut_seq_no;          /* of the detached buffers */
+    bool cut_open;               /* a cut is waiting to be published */
+    bool cut_written;            /* its segments are there */
+    bool cut_again;              /* somebody asked for a refresh while a cut was waiting */
     _Atomic int64_t cut_waiting; /* checkpoint that a written cut waits for; INT64_MAX: none does */
     _Atomic uint64_t cuts;
 
     qd_mutex publish_lock; /* segments, retired, live documents, listeners */
     engine_segments segments;
+    engine_segments
+        all; /* whose file is there: listed, or named by a commit point or publication */
     QD_VEC(engine_retired) retired;
     uint64_t reader_version;
     int64_t shown_seq_no;
@@ -263,9 +271,14 @@ void qdi_engine_recent_clear(qd_engine *e);
 /* Keeps writers and appenders out, and lets them in again. */
 void qdi_engine_hold(qd_engine *e);
 void qdi_engine_release(qd_engine *e);
-/* Takes a segment's file of live documents in: sizes and hash. NULL when out of memory or unreadable. */
-engine_live *qdi_engine_live_make(qd_engine *e, const uint8_t segment[16], uint64_t generation,
+/* Takes a segment's file of live documents in: sizes and hash. NULL when out of memory or
+ * unreadable. */
+engine_live *qdi_engine_live_make(qd_engine *e, engine_segment *s, uint64_t generation,
                                   uint32_t count, qd_err *err);
+/* Frees a segment's struct; its file is gone, or stays for others. */
+void qdi_engine_segment_free(qd_engine *e, engine_segment *s);
+/* The same for live documents. */
+void qdi_engine_live_free(qd_engine *e, engine_live *x);
 /* "<folder>/live-<segment>-<generation>" */
 qd_str qdi_engine_live_name(const qd_engine *e, const uint8_t segment[16], uint64_t generation,
                             char buf[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES]);

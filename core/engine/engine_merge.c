@@ -218,7 +218,8 @@ static int publish_merged(merge_job *j, qd_segment *segment, qd_err *err)
     if (atomic_load(&e->mode) != QD_ENGINE_PRIMARY) {
         rc = qd_err_set(err, QD_E_CANCELLED, "%s is no longer the primary", e->name);
     }
-    if (!rc && qd_vec_reserve(&e->retired, e->account, j->n)) rc = qd_err_nomem(err, "retired segments");
+    if (!rc && qd_vec_reserve(&e->retired, e->account, j->n))
+        rc = qd_err_nomem(err, "retired segments");
     if (!rc && merged) rc = carry_deletions(j, merged, err);
     if (!rc) {
         if (j->result.map) retire(j);

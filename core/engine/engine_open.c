@@ -131,18 +131,30 @@ void qdi_engine_buffer_put(qd_engine *e, engine_buffer *b)
 engine_segment *qdi_engine_segment_make(qd_engine *e, qd_segment *s, uint64_t unit, qd_err *err)
 {
     engine_segment *x = qd_calloc(e->account, sizeof *x);
-    if (!x) {
+    bool listed = false;
+    if (x) {
+        x->segment = s;
+        x->unit = unit;
+        x->refs = 1;
+        qd_mutex_lock(&e->all_lock);
+        listed = !qd_vec_push(&e->all, e->account, x);
+        qd_mutex_unlock(&e->all_lock);
+    }
+    if (!listed) {
+        qd_free(x);
         (void)qd_err_nomem(err, "segment");
         return NULL;
     }
-    x->segment = s;
-    x->unit = unit;
-    x->refs = 1;
     return x;
 }
 
-static void segment_free(engine_segment *s)
+void qdi_engine_segment_free(qd_engine *e, engine_segment *s)
 {
+    qd_mutex_lock(&e->all_lock);
+    for (size_t i = 0; i < e->all.n; i++) {
+        if (e->all.at[i] == s) e->all.at[i] = e->all.at[--e->all.n];
+    }
+    qd_mutex_unlock(&e->all_lock);
     qd_segment_unref(s->segment);
     qd_live_unref(s->live);
     qd_free(s);
@@ -158,9 +170,10 @@ qd_str qdi_engine_live_name(const qd_engine *e, const uint8_t segment[16], uint6
     return (qd_str){buf, (size_t)n};
 }
 
-engine_live *qdi_engine_live_make(qd_engine *e, const uint8_t segment[16], uint64_t generation,
+engine_live *qdi_engine_live_make(qd_engine *e, engine_segment *s, uint64_t generation,
                                   uint32_t count, qd_err *err)
 {
+    const uint8_t *segment = qd_segment_id(s->segment);
     char name[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES];
     qd_file *f;
     engine_live *x = qd_calloc(e->account, sizeof *x);
@@ -179,10 +192,27 @@ engine_live *qdi_engine_live_make(qd_engine *e, const uint8_t segment[16], uint6
         .hash = qd_file_hash(f),
         .count = count,
         .refs = 1,
+        .owner = s,
     };
     memcpy(x->segment, segment, 16);
     qd_file_unref(f);
+    qd_mutex_lock(&e->all_lock);
+    x->next = s->files;
+    s->files = x;
+    qd_mutex_unlock(&e->all_lock);
     return x;
+}
+
+void qdi_engine_live_free(qd_engine *e, engine_live *x)
+{
+    qd_mutex_lock(&e->all_lock);
+    for (engine_live **at = &x->owner->files; *at; at = &(*at)->next) {
+        if (*at != x) continue;
+        *at = x->next;
+        break;
+    }
+    qd_mutex_unlock(&e->all_lock);
+    qd_free(x);
 }
 
 static void remove_object(qd_engine *e, qd_str name)
@@ -200,7 +230,7 @@ static void live_remove(qd_engine *e, engine_live *x)
 {
     char name[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES];
     remove_object(e, qdi_engine_live_name(e, x->segment, x->generation, name));
-    qd_free(x);
+    qdi_engine_live_free(e, x);
 }
 
 void qdi_engine_live_drop(qd_engine *e, engine_live *x)
@@ -209,6 +239,10 @@ void qdi_engine_live_drop(qd_engine *e, engine_live *x)
     qd_mutex_lock(&e->publish_lock);
     bool last = --x->refs == 0;
     qd_mutex_unlock(&e->publish_lock);
+    if (QD_VARIANT(HELD_REMOVED) && !last) {
+        char name[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES];
+        remove_object(e, qdi_engine_live_name(e, x->segment, x->generation, name));
+    }
     if (last) live_remove(e, x);
 }
 
@@ -220,7 +254,7 @@ void qdi_engine_segment_drop(qd_engine *e, engine_segment *s)
     if (!last) return;
     remove_object(e, qd_segment_name(s->segment));
     qdi_engine_live_drop(e, s->file);
-    segment_free(s);
+    qdi_engine_segment_free(e, s);
 }
 
 void qdi_engine_pair_drop(qd_engine *e, engine_pair p)
@@ -232,27 +266,28 @@ void qdi_engine_pair_drop(qd_engine *e, engine_pair p)
 /* --- begin
  * ------------------------------------------------------------------------------------------ */
 
-/* The list and the commit point name the same or different ones: each is freed once, no file goes. */
-static void forget(engine_segment *s)
+/* The list and the commit point name the same or different ones: each is freed once, no file goes.
+ */
+static void forget(qd_engine *e, engine_segment *s)
 {
     if (s->refs > 1) {
         s->refs--;
         return;
     }
-    qd_free(s->file);
-    segment_free(s);
+    if (s->file) qdi_engine_live_free(e, s->file);
+    qdi_engine_segment_free(e, s);
 }
 
 static void segments_free(qd_engine *e)
 {
     for (size_t i = 0; i < e->committed.n; i++) {
         engine_pair p = e->committed.at[i];
-        if (p.file && --p.file->refs == 0) qd_free(p.file);
-        forget(p.segment);
+        if (p.file && --p.file->refs == 0) qdi_engine_live_free(e, p.file);
+        forget(e, p.segment);
     }
     for (size_t i = 0; i < e->segments.n; i++) {
         qd_assert(e->segments.at[i]->refs == 1); /* publications are given back before the end */
-        forget(e->segments.at[i]);
+        forget(e, e->segments.at[i]);
     }
 }
 
@@ -265,7 +300,7 @@ static void destroy(qd_engine *e)
         qd_mutex_fini(&e->slots[i].lock);
     }
     for (size_t i = 0; i < e->detached.n; i++) {
-        if (e->detached.at[i]->entry) segment_free(e->detached.at[i]->entry);
+        if (e->detached.at[i]->entry) qdi_engine_segment_free(e, e->detached.at[i]->entry);
         qdi_engine_buffer_free(e->detached.at[i]);
     }
     for (size_t i = 0; i < e->spare.n; i++) qdi_engine_buffer_free(e->spare.at[i]);
@@ -275,6 +310,7 @@ static void destroy(qd_engine *e)
     qd_vec_fini(&e->spare);
     qd_vec_fini(&e->committed);
     qd_vec_fini(&e->segments);
+    qd_vec_fini(&e->all);
     qd_vec_fini(&e->retired);
     qd_vec_fini(&e->leases);
     qd_vec_fini(&e->orphans);
@@ -292,6 +328,7 @@ static void destroy(qd_engine *e)
     qd_mutex_fini(&e->leases_lock);
     qd_mutex_fini(&e->orphans_lock);
     qd_mutex_fini(&e->save_lock);
+    qd_mutex_fini(&e->all_lock);
     qd_cond_fini(&e->merge_wake);
     qd_cond_fini(&e->shown);
     qd_free(e->slots);
@@ -354,6 +391,7 @@ static int make(const qd_engine_config *c, qd_engine **out, qd_err *err)
     qd_mutex_init(&e->leases_lock);
     qd_mutex_init(&e->orphans_lock);
     qd_mutex_init(&e->save_lock);
+    qd_mutex_init(&e->all_lock);
     qd_cond_init(&e->merge_wake);
     qd_cond_init(&e->shown);
     e->folder = qd_memdup(c->account, c->folder.p, c->folder.n);
@@ -442,7 +480,7 @@ static int open_live(qd_engine *e, engine_segment *s, const qd_commit_segment *c
                            (unsigned long long)c->live_generation);
     }
     if (rc) return rc;
-    s->file = qdi_engine_live_make(e, c->id, c->live_generation, qd_live_count(s->live), err);
+    s->file = qdi_engine_live_make(e, s, c->live_generation, qd_live_count(s->live), err);
     if (!s->file) return err && err->code ? err->code : QD_E_NOMEM;
     s->file->synced = true;
     s->file->refs = 2;
@@ -476,7 +514,7 @@ static int open_segment(qd_engine *e, const qd_commit_segment *c, qd_err *err)
     s->synced = true;
     if (!rc) rc = open_live(e, s, c, err);
     if (rc) {
-        segment_free(s);
+        qdi_engine_segment_free(e, s);
         return rc;
     }
     s->refs = 2;                         /* the list's and the commit point's */

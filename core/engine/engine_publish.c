@@ -1,8 +1,8 @@
 /*
  * engine_publish.c: what a primary shows, as a list of files for other copies. See replica.h.
  *
- * A publication counts a reference on every file that it names, as a commit point does; whoever drops
- * the last one removes the file.
+ * A publication counts a reference on every file that it names, as a commit point does; whoever
+ * drops the last one removes the file.
  */
 #include "base/bits.h"
 #include "base/hash.h"
@@ -114,8 +114,8 @@ uint32_t qd_publication_files(const qd_publication *p)
 }
 
 /* Segments come first, in their order, then the live documents of those that have some. */
-static const qd_publication_segment *file_of(const qd_publication *p, uint32_t file, uint32_t *segment,
-                                             bool *live)
+static const qd_publication_segment *file_of(const qd_publication *p, uint32_t file,
+                                             uint32_t *segment, bool *live)
 {
     *live = file >= p->n;
     *segment = file;
@@ -169,7 +169,8 @@ int qd_publication_read(qd_publication *p, uint32_t file, uint64_t offset, void 
     return rc;
 }
 
-/* --- wire: head, segments, XXH3-64 of all before ----------------------------------------------- */
+/* --- wire: head, segments, XXH3-64 of all before -----------------------------------------------
+ */
 
 int qd_publication_encode(const qd_publication *p, qd_buf *out, qd_err *err)
 {

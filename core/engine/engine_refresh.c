@@ -89,6 +89,7 @@ int qdi_engine_publish(qd_engine *e, int64_t seq_no, qd_err *err)
     e->shown_seq_no = seq_no;
     uint64_t term = atomic_load(&e->primary_term);
     if (atomic_load(&e->mode) == QD_ENGINE_PRIMARY) {
+        atomic_store(&e->office_term, term);
         e->published_generation = e->published_term == term ? e->published_generation + 1 : 1;
         e->published_term = term;
     }
@@ -291,7 +292,8 @@ static int write_cut(qd_engine *e, qd_err *err)
     return rc;
 }
 
-/* May what the cut holds be shown? If not, who moves the checkpoint will know that it is waited for. */
+/* May what the cut holds be shown? If not, who moves the checkpoint will know that it is waited
+ * for. */
 static bool covered(qd_engine *e)
 {
     if (qdi_engine_follows(e) || QD_VARIANT(REFRESH_ABOVE)) return true;
@@ -319,9 +321,10 @@ static int finish_cut(qd_engine *e, qd_err *err)
 int qdi_engine_refresh_locked(qd_engine *e, qd_err *err)
 {
     int rc = qdi_engine_alive(e, err);
-    if (rc || (atomic_load(&e->mode) == QD_ENGINE_REPLICA && !atomic_load(&e->promoting))) return rc;
-    /* one that failed half-way, or waits for the checkpoint: what came since is behind it, and belongs
-     * to this refresh too */
+    if (rc || (atomic_load(&e->mode) == QD_ENGINE_REPLICA && !atomic_load(&e->promoting)))
+        return rc;
+    /* one that failed half-way, or waits for the checkpoint: what came since is behind it, and
+     * belongs to this refresh too */
     if (e->cut_open) rc = finish_cut(e, err);
     e->cut_again = !rc && e->cut_open;
     if (rc || e->cut_open) return rc;

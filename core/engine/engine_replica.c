@@ -1,9 +1,9 @@
 /*
  * engine_replica.c: operations from and to other copies, checkpoints, terms, promotion, roll-back.
  *
- * Everything that changes sides holds all slots and the replica's lock, so that no operation is between
- * its number and its record, and begins a new generation of the translog: its header makes the change
- * durable. See replica.h.
+ * Everything that changes sides holds all slots and the replica's lock, so that no operation is
+ * between its number and its record, and begins a new generation of the translog: its header makes
+ * the change durable. See replica.h.
  */
 #include "base/hash.h"
 #include "base/log.h"
@@ -11,7 +11,8 @@
 #include "engine/engine_int.h"
 #include <string.h>
 
-#define AHEAD_MAX ((int64_t)1 << 26) /* numbers above the checkpoint that a replica keeps track of */
+#define AHEAD_MAX                                                                                  \
+    ((int64_t)1 << 26) /* numbers above the checkpoint that a replica keeps track of */
 #define RECENT_MIN 1024u
 
 /* --- encoded operations ----------------------------------------------------------------------- */
@@ -67,8 +68,8 @@ static int recent_grow(qd_engine *e)
     return 0;
 }
 
-/* The place of a number, free for it or holding it; what lies at or below the global checkpoint gives
- * way. NULL when out of memory. */
+/* The place of a number, free for it or holding it; what lies at or below the global checkpoint
+ * gives way. NULL when out of memory. */
 static engine_recent *recent_at(qd_engine *e, int64_t seq_no)
 {
     for (;;) {
@@ -145,8 +146,9 @@ static int check_sender(qd_engine *e, uint64_t sender_term, qd_err *err)
                           (unsigned long long)sender_term, (unsigned long long)term);
     }
     if (sender_term > term) {
-        return qd_err_set(err, QD_E_STATE, "%s primary term [%llu] was not adopted yet: it is [%llu]",
-                          e->name, (unsigned long long)sender_term, (unsigned long long)term);
+        return qd_err_set(err, QD_E_STATE,
+                          "%s primary term [%llu] was not adopted yet: it is [%llu]", e->name,
+                          (unsigned long long)sender_term, (unsigned long long)term);
     }
     if (atomic_load(&e->mode) != QD_ENGINE_REPLICA) {
         return qd_err_set(err, QD_E_STATE, "%s is a primary and takes no operations of another one",
@@ -203,8 +205,10 @@ static int gone(qd_engine *e, int64_t from, qd_err *err)
 {
     int64_t first = atomic_load(&e->complete_from);
     if (from >= first) return 0;
-    return qd_err_set(err, QD_E_OPS_GONE, "%s operations from [%lld] on are asked for, those below "
-                      "[%lld] are not retained", e->name, (long long)from, (long long)first);
+    return qd_err_set(err, QD_E_OPS_GONE,
+                      "%s operations from [%lld] on are asked for, those below "
+                      "[%lld] are not retained",
+                      e->name, (long long)from, (long long)first);
 }
 
 int qd_engine_ops_open(qd_engine *e, int64_t from, int64_t to, qd_engine_ops **out, qd_err *err)
@@ -243,8 +247,9 @@ int qd_engine_ops_next(qd_engine_ops *o, size_t max_bytes, qd_buf *out, uint32_t
         qd_str raw;
         int rc = qd_translog_cursor_next(o->cursor, &more, &op, &raw, NULL, err);
         if (!rc && (more ? (int64_t)op.seq_no != o->next : o->next <= o->to)) {
-            rc = qd_err_set(err, QD_E_TRANSLOG_CORRUPT, "%s operation [%lld] is not in the translog",
-                            o->e->name, (long long)o->next);
+            rc =
+                qd_err_set(err, QD_E_TRANSLOG_CORRUPT, "%s operation [%lld] is not in the translog",
+                           o->e->name, (long long)o->next);
         }
         if (rc || !more) return rc;
         char *p = qd_buf_reserve(out, raw.n);
@@ -334,8 +339,8 @@ void qd_engine_replicated_set(qd_engine *e, bool replicated)
     qd_engine_checkpoints at;
     qd_mutex_lock(&e->flush_lock);
     qd_engine_checkpoints_get(e, &at);
-    bool changed = atomic_load(&e->replicated) != replicated &&
-                   atomic_load(&e->mode) == QD_ENGINE_PRIMARY;
+    bool changed =
+        atomic_load(&e->replicated) != replicated && atomic_load(&e->mode) == QD_ENGINE_PRIMARY;
     if (changed && replicated) { /* what the only copy has made durable, or shown, is settled */
         qd_engine_global_checkpoint_set(e, at.persisted > at.shown ? at.persisted : at.shown);
     }
@@ -478,7 +483,30 @@ static int drop_buffered(qd_engine *e, qd_err *err)
     return 0;
 }
 
-int qd_engine_rollback(qd_engine *e, uint64_t term, int64_t *to, qd_err *err)
+/* What a copy is set back to: the checkpoint it knew, and above that what its log has without a gap
+ * up to the one it is told. Held, after the turn. */
+static int find_target(qd_engine *e, int64_t global, int64_t *target, qd_err *err)
+{
+    qd_translog_cursor *c;
+    bool more = true;
+    qd_mutex_lock(&e->publish_lock);
+    *target = atomic_load(&e->global);
+    if (*target < e->shown_seq_no) *target = e->shown_seq_no;
+    qd_mutex_unlock(&e->publish_lock);
+    if (global <= *target) return 0;
+    int rc = qd_translog_cursor_open(e->translog, *target + 1, global, &c, err);
+    if (rc) return rc;
+    while (!rc && more) {
+        qd_translog_op op;
+        rc = qd_translog_cursor_next(c, &more, &op, NULL, NULL, err);
+        if (!rc && more && (int64_t)op.seq_no != *target + 1) break;
+        if (!rc && more) ++*target;
+    }
+    qd_translog_cursor_close(c);
+    return rc;
+}
+
+int qd_engine_rollback(qd_engine *e, uint64_t term, int64_t global, int64_t *to, qd_err *err)
 {
     QD_CHECK(e, ENGINE_MAGIC);
     qd_translog_turn t = {.primary_term = term};
@@ -494,12 +522,10 @@ int qd_engine_rollback(qd_engine *e, uint64_t term, int64_t *to, qd_err *err)
         demote(e);
         if (!QD_VARIANT(ROLLBACK_KEEPS_BUFFER)) rc = drop_buffered(e, err);
     }
+    if (!rc) rc = find_target(e, global, &target, err);
     if (!rc) {
-        qd_mutex_lock(&e->publish_lock);
-        target = atomic_load(&e->global);
-        if (target < e->shown_seq_no) target = e->shown_seq_no;
-        qd_mutex_unlock(&e->publish_lock);
         qd_seq_no_reset(&e->seq_no, target);
+        qd_engine_global_checkpoint_set(e, target);
         qdi_engine_recent_clear(e);
         if (to) *to = target;
         qd_log_info(ENGINE_LOG, "%s set back to operation [%lld] in term [%llu]", e->name,
@@ -516,8 +542,7 @@ int qd_engine_rollback(qd_engine *e, uint64_t term, int64_t *to, qd_err *err)
 int qd_engine_trim_above(qd_engine *e, int64_t seq_no, uint64_t term, qd_err *err)
 {
     QD_CHECK(e, ENGINE_MAGIC);
-    qd_translog_turn t = {
-        .primary_term = term, .trim_above = seq_no, .trim_below_term = term};
+    qd_translog_turn t = {.primary_term = term, .trim_above = seq_no, .trim_below_term = term};
     qd_mutex_lock(&e->flush_lock);
     qdi_engine_hold(e);
     int rc = check_sender(e, term, err);
@@ -641,8 +666,8 @@ int qd_engine_lease_set(qd_engine *e, qd_str id, int64_t retaining_seq_no, int64
     qd_mutex_lock(&e->leases_lock);
     qd_engine_lease *l = lease_find(e, id);
     if (!l && e->leases.n >= QD_LEASES_MAX) {
-        rc = qd_err_set(err, QD_E_LIMIT, "%s more than %u retention leases", e->name,
-                        QD_LEASES_MAX);
+        rc =
+            qd_err_set(err, QD_E_LIMIT, "%s more than %u retention leases", e->name, QD_LEASES_MAX);
     } else if (!l && qd_vec_reserve(&e->leases, e->account, 1)) {
         rc = qd_err_nomem(err, "retention lease");
     } else {

@@ -1,6 +1,6 @@
 /*
- * replica.h: what replication asks of one copy of a shard. The protocol itself (who is in sync, when a
- * write is acknowledged, read leases, resync) stands above; see docs/engine.md, "Copies".
+ * replica.h: what replication asks of one copy of a shard. The protocol itself (who is in sync,
+ * when a write is acknowledged, read leases, resync) stands above; see docs/engine.md, "Copies".
  *
  * A copy is in one of two modes. A *primary* indexes: qd_engine_apply gives numbers and the encoded
  * operations for the others. A *replica* only appends encoded operations to its translog
@@ -21,8 +21,8 @@
 /* --- operations ------------------------------------------------------------------------------- */
 
 /* Takes the next encoded operation off *in: a whole record as in docs/format.md, "Translog", sealed
- * for generation 0. op's strings point into *in; raw (may be NULL) gets its bytes. QD_E_CORRUPT with
- * the place. [any] */
+ * for generation 0. op's strings point into *in; raw (may be NULL) gets its bytes. QD_E_CORRUPT
+ * with the place. [any] */
 QD_MUST_CHECK
 int qd_op_next(qd_str *in, qd_translog_op *op, qd_str *raw, qd_err *err);
 /* Appends op, encoded. QD_E_NOMEM. [any] */
@@ -31,8 +31,8 @@ int qd_op_encode(const qd_translog_op *op, qd_buf *out, qd_err *err);
 
 /* Replica: appends encoded operations (one behind the other) of a sender whose term is sender_term.
  * Gaps and any order are allowed; one that is here already is skipped, one at or below the global
- * checkpoint as well. *n (may be NULL) gets how many were in ops; *at is for qd_engine_sync. Not yet
- * durable, and qd_engine_checkpoints_get counts it as persisted after the sync. [worker]
+ * checkpoint as well. *n (may be NULL) gets how many were in ops; *at is for qd_engine_sync. Not
+ * yet durable, and qd_engine_checkpoints_get counts it as persisted after the sync. [worker]
  * QD_E_TERM_OLD: sender_term is below the copy's; QD_E_STATE: it is above, raise it first, or the
  * copy is a primary; QD_E_NOSPACE: nothing of it was taken; QD_E_CORRUPT: bad bytes (nothing was
  * taken), or another operation of the same number and term is here (the copy fails). */
@@ -46,8 +46,9 @@ typedef struct qd_engine_ops qd_engine_ops;
  * QD_E_OPS_GONE: the translog does not reach back to `from`. */
 QD_MUST_CHECK
 int qd_engine_ops_open(qd_engine *e, int64_t from, int64_t to, qd_engine_ops **out, qd_err *err);
-/* Appends encoded operations to out until max_bytes are exceeded (at least one); *n gets how many, 0
- * at the end; *last (may be NULL) the last one's number. [worker] QD_E_TRANSLOG_CORRUPT, QD_E_IO. */
+/* Appends encoded operations to out until max_bytes are exceeded (at least one); *n gets how many,
+ * 0 at the end; *last (may be NULL) the last one's number. [worker] QD_E_TRANSLOG_CORRUPT, QD_E_IO.
+ */
 QD_MUST_CHECK
 int qd_engine_ops_next(qd_engine_ops *o, size_t max_bytes, qd_buf *out, uint32_t *n, int64_t *last,
                        qd_err *err);
@@ -75,8 +76,8 @@ qd_engine_mode qd_engine_mode_get(qd_engine *e);
 /* 16 bytes naming the history of operations. [any] */
 const uint8_t *qd_engine_history(const qd_engine *e);
 
-/* A global checkpoint that is at least this; a lower one is ignored, and a replica takes no more than
- * it has itself (while it recovers it lacks operations below). On a primary it lets a written
+/* A global checkpoint that is at least this; a lower one is ignored, and a replica takes no more
+ * than it has itself (while it recovers it lacks operations below). On a primary it lets a written
  * refresh be shown: config.due is called then, or, without it, the publication happens inside this
  * call ([worker] then). It becomes durable with the next sync of the translog. [any] */
 void qd_engine_global_checkpoint_set(qd_engine *e, int64_t checkpoint);
@@ -86,18 +87,22 @@ void qd_engine_replicated_set(qd_engine *e, bool replicated);
 QD_MUST_CHECK
 int qd_engine_global_checkpoint_sync(qd_engine *e, qd_err *err);
 
-/* Adopts a higher term: waits until running qd_engine_replicate and qd_engine_apply calls have ended,
- * makes the term durable in a new generation. The same term again does nothing. A primary becomes a
- * replica: qd_engine_rollback must follow and does both. [worker] QD_E_TERM_OLD; an error of the disk
- * fails the engine. */
+/* Adopts a higher term: waits until running qd_engine_replicate and qd_engine_apply calls have
+ * ended, makes the term durable in a new generation. The same term again does nothing. A primary
+ * becomes a replica: qd_engine_rollback must follow and does both. [worker] QD_E_TERM_OLD; an error
+ * of the disk fails the engine. */
 QD_MUST_CHECK
 int qd_engine_term_raise(qd_engine *e, uint64_t term, qd_err *err);
-/* Sets a copy back to the global checkpoint it knows, in the term `term` (adopted first if higher):
- * buffers, written but unshown segments and the version map are dropped, waits for visibility end
- * with QD_E_WRITE_UNKNOWN, the checkpoints go back. It is a replica afterwards. Segments are never
- * touched. *to (may be NULL) gets the number. [worker] As qd_engine_term_raise. */
+/* Sets a copy back to the global checkpoint, in the term `term` (adopted first if higher): buffers,
+ * written but unshown segments and the version map are dropped, waits for visibility end with
+ * QD_E_WRITE_UNKNOWN, the checkpoints go back. It is a replica afterwards. Segments are never
+ * touched. global: for a copy of the in-sync set what the new primary knows, whose operations it
+ * has all: those in its translog up to there count again, and the resync begins behind them.
+ * QD_SEQ_NO_NONE for any other copy, whose records above what it knew itself may be of another
+ * history: it is recovered. *to (may be NULL) gets the number it was set back to. [worker] As
+ * qd_engine_term_raise. */
 QD_MUST_CHECK
-int qd_engine_rollback(qd_engine *e, uint64_t term, int64_t *to, qd_err *err);
+int qd_engine_rollback(qd_engine *e, uint64_t term, int64_t global, int64_t *to, qd_err *err);
 /* End of a resync: records above seq_no whose term is below `term` (the sender's) are discarded,
  * durably. [worker] QD_E_TERM_OLD. */
 QD_MUST_CHECK
@@ -108,10 +113,10 @@ int qd_engine_trim_above(qd_engine *e, int64_t seq_no, uint64_t term, qd_err *er
  * waited out its read-lease grants. [worker] QD_E_TERM_OLD; any other failure fails the engine. */
 QD_MUST_CHECK
 int qd_engine_promote(qd_engine *e, uint64_t term, qd_err *err);
-/* Replica, before a recovery by files from another history: forgets all operations; those that arrive
- * from now on belong to `history` (16 bytes). What is on the disk is replaced by the first publication
- * that is installed, and stays until then, also over a restart. The copy's own history again does
- * nothing. [worker] QD_E_STATE: a primary. */
+/* Replica, before a recovery by files from another history: forgets all operations; those that
+ * arrive from now on belong to `history` (16 bytes). What is on the disk is replaced by the first
+ * publication that is installed, and stays until then, also over a restart. The copy's own history
+ * again does nothing. [worker] QD_E_STATE: a primary. */
 QD_MUST_CHECK
 int qd_engine_recovery_reset(qd_engine *e, const uint8_t *history, qd_err *err);
 
@@ -179,8 +184,8 @@ int qd_publication_encode(const qd_publication *p, qd_buf *out, qd_err *err);
 /* Reads it back: *out with one reference, holding no files. QD_E_CORRUPT with the place. [any] */
 QD_MUST_CHECK
 int qd_publication_decode(qd_str in, qd_account *account, qd_publication **out, qd_err *err);
-/* What is shown now: term and generation of the last publication made or installed (0, 0: none), its
- * max_seq_no. [any] */
+/* What is shown now: term and generation of the last publication made or installed (0, 0: none),
+ * its max_seq_no. [any] */
 void qd_engine_published(qd_engine *e, uint64_t *term, uint64_t *generation, int64_t *max_seq_no);
 
 typedef struct qd_install qd_install;
@@ -198,14 +203,14 @@ int qd_install_file_begin(qd_install *i, uint32_t file, qd_err *err);
 /* Appends bytes in order. QD_E_CORRUPT: more than the file has. [worker] */
 QD_MUST_CHECK
 int qd_install_file_append(qd_install *i, uint32_t file, const void *p, size_t n, qd_err *err);
-/* Checks length, every checksum and the hash, names it. A bad file is removed and may be begun again.
- * A later qd_install_begin finds a finished one, also of an install that was aborted. [worker]
- * QD_E_CORRUPT. */
+/* Checks length, every checksum and the hash, names it. A bad file is removed and may be begun
+ * again. A later qd_install_begin finds a finished one, also of an install that was aborted.
+ * [worker] QD_E_CORRUPT. */
 QD_MUST_CHECK
 int qd_install_file_finish(qd_install *i, uint32_t file, qd_err *err);
-/* All files are there: syncs them, writes the commit point, shows the new reader in one step, lets old
- * files and covered translog go. Frees i in any case. [worker] QD_E_STATE: a file is missing, or the
- * term was raised meanwhile; a failed sync fails the engine. */
+/* All files are there: syncs them, writes the commit point, shows the new reader in one step, lets
+ * old files and covered translog go. Frees i in any case. [worker] QD_E_STATE: a file is missing,
+ * or the term was raised meanwhile; a failed sync fails the engine. */
 QD_MUST_CHECK
 int qd_install_commit(qd_install *i, qd_err *err);
 /* Gives up; finished files stay for the next one. NULL is fine. [worker] */
@@ -222,9 +227,9 @@ typedef struct qd_engine_lease {
     int64_t renewed_ms;       /* wall clock, as its owner said */
 } qd_engine_lease;
 
-/* Adds or renews a lease; durable with the next commit point, at once for this process. A lease that
- * asks for less than is retained gets what there is: qd_engine_ops_from tells. [any] QD_E_ARG (id),
- * QD_E_LIMIT. */
+/* Adds or renews a lease; durable with the next commit point, at once for this process. A lease
+ * that asks for less than is retained gets what there is: qd_engine_ops_from tells. [any] QD_E_ARG
+ * (id), QD_E_LIMIT. */
 QD_MUST_CHECK
 int qd_engine_lease_set(qd_engine *e, qd_str id, int64_t retaining_seq_no, int64_t renewed_ms,
                         qd_err *err);

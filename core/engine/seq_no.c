@@ -109,8 +109,8 @@ void qd_seq_no_cover(qd_seq_no *s, int64_t checkpoint)
 bool qd_seq_no_has(qd_seq_no *s, int64_t seq_no)
 {
     qd_mutex_lock(&s->lock);
-    bool yes = seq_no <= s->processed ||
-               (seq_no < s->next && bit_get(s->ahead, s->ring_bits, seq_no));
+    bool yes =
+        seq_no <= s->processed || (seq_no < s->next && bit_get(s->ahead, s->ring_bits, seq_no));
     qd_mutex_unlock(&s->lock);
     return yes;
 }

@@ -117,15 +117,15 @@ static int file_create(qd_translog *t, const translog_head *head, qd_store_log *
     return 0;
 }
 
-/* Removes what a failed file_create left. Where that fails the log is closed: recovery would take the
- * file as proof that the generation before is sealed. */
+/* Removes what a failed file_create left. Where that fails the log is closed: recovery would take
+ * the file as proof that the generation before is sealed. */
 static void file_undo(qd_translog *t, uint64_t number)
 {
     char name[TRANSLOG_NAME_MAX];
     qd_err e;
     qd_err_init(&e);
-    int rc = qd_store_delete(
-        t->store, qdi_translog_name(qd_str_c(t->folder), number, name, sizeof name), &e);
+    int rc = qd_store_delete(t->store,
+                             qdi_translog_name(qd_str_c(t->folder), number, name, sizeof name), &e);
     if (rc) {
         qd_mutex_lock(&t->lock);
         if (!t->failure.code) qd_err_move(&t->failure, &e);
@@ -425,8 +425,8 @@ int qd_translog_checkpoint_sync(qd_translog *t, qd_err *err)
             qd_cond_wait(&t->wake, &t->lock);
             continue;
         }
-        if (t->checkpoint_written < wanted) { /* a mark of its own, in front of the sync */
-            qd_buf *b = &t->buf[t->pending];
+        qd_buf *b = &t->buf[t->pending];
+        if (t->checkpoint_written < wanted || b->n == 0) { /* a mark in front of the sync */
             char *p = qd_buf_reserve(b, MARK_BYTES);
             if (!p) {
                 b->failed = 0;

@@ -9,8 +9,8 @@
  * write or sync is final: the log refuses everything but reads, and its shard reopens from disk.
  *
  * Every generation's header says under which term it was begun and which records of those before it
- * are void, so that a copy that changes sides keeps immutable files. Each mark also names the global
- * checkpoint that was known.
+ * are void, so that a copy that changes sides keeps immutable files. Each mark also names the
+ * global checkpoint that was known.
  *
  * Layout: docs/format.md, "Translog". All functions are [worker] and thread-safe unless said.
  */
@@ -76,10 +76,11 @@ int qd_translog_create(qd_env *env, qd_store *s, qd_str folder, const qd_translo
 
 /*
  * Opens an existing log and begins a new generation. Generations below first are removed; of those
- * from first on, below replay, only the headers are read (kept for others, qd_translog_cursor_open);
- * from replay on every byte is checked. A torn tail of the last generation is cut off and logged; any
- * other bad byte is QD_E_TRANSLOG_CORRUPT naming file and offset. Generations at the end that belong
- * to another history than who's come from a recovery that never ended and are removed.
+ * from first on, below replay, only the headers are read (kept for others,
+ * qd_translog_cursor_open); from replay on every byte is checked. A torn tail of the last
+ * generation is cut off and logged; any other bad byte is QD_E_TRANSLOG_CORRUPT naming file and
+ * offset. Generations at the end that belong to another history than who's come from a recovery
+ * that never ended and are removed.
  */
 QD_MUST_CHECK
 int qd_translog_open(qd_env *env, qd_store *s, qd_str folder, const qd_translog_identity *who,
@@ -121,11 +122,11 @@ QD_MUST_CHECK
 int qd_translog_roll(qd_translog *t, uint64_t *generation, qd_err *err);
 /* What the header of a new generation says beside its number. */
 typedef struct qd_translog_turn {
-    uint64_t primary_term;      /* not below the present one */
-    const uint8_t *history;     /* 16 bytes; NULL: the present one. Another one: a new beginning, its
-                                 * checkpoint is -1 */
-    int64_t trim_above;         /* records of all generations before with a higher number and a term */
-    uint64_t trim_below_term;   /* below this are discarded; 0: none */
+    uint64_t primary_term;  /* not below the present one */
+    const uint8_t *history; /* 16 bytes; NULL: the present one. Another one: a new beginning, its
+                             * checkpoint is -1 */
+    int64_t trim_above;     /* records of all generations before with a higher number and a term */
+    uint64_t trim_below_term; /* below this are discarded; 0: none */
 } qd_translog_turn;
 /* qd_translog_roll with more to say. Nobody adds meanwhile. */
 QD_MUST_CHECK
@@ -136,19 +137,19 @@ bool qd_translog_above(qd_translog *t, int64_t seq_no, uint64_t below_term);
 /* The first generation with an operation above seq_no: where replay begins once all up to seq_no is
  * in segments. At most the current one. [any] */
 uint64_t qd_translog_generation_above(qd_translog *t, int64_t seq_no);
-/* Lets the oldest generations go that are below generation (a durable commit point no longer replays
- * them) and hold nothing from retain_seq_no on. */
+/* Lets the oldest generations go that are below generation (a durable commit point no longer
+ * replays them) and hold nothing from retain_seq_no on. */
 QD_MUST_CHECK
 int qd_translog_trim(qd_translog *t, uint64_t generation, int64_t retain_seq_no, qd_err *err);
-/* What the oldest one would be after such a trim; *highest gets the highest number that would go, -1:
- * none. [any] */
+/* What the oldest one would be after such a trim; *highest gets the highest number that would go,
+ * -1: none. [any] */
 uint64_t qd_translog_trim_plan(qd_translog *t, uint64_t generation, int64_t retain_seq_no,
                                int64_t *highest);
 
 /*
  * The history that the kept generations hold: for each number the newest record that no later
- * generation discards, in the order of the numbers. A cursor keeps its generations' files open; they
- * may be trimmed meanwhile. Two records of one number and term with different bytes are
+ * generation discards, in the order of the numbers. A cursor keeps its generations' files open;
+ * they may be trimmed meanwhile. Two records of one number and term with different bytes are
  * QD_E_TRANSLOG_CORRUPT. One thread at a time.
  */
 typedef struct qd_translog_cursor qd_translog_cursor;
@@ -156,8 +157,8 @@ typedef struct qd_translog_cursor qd_translog_cursor;
 QD_MUST_CHECK
 int qd_translog_cursor_open(qd_translog *t, int64_t from, int64_t to, qd_translog_cursor **out,
                             qd_err *err);
-/* The next one: *more is false at the end. op's strings and raw (the record's bytes; may be NULL) live
- * until the next call; at (may be NULL) is where it stands. */
+/* The next one: *more is false at the end. op's strings and raw (the record's bytes; may be NULL)
+ * live until the next call; at (may be NULL) is where it stands. */
 QD_MUST_CHECK
 int qd_translog_cursor_next(qd_translog_cursor *c, bool *more, qd_translog_op *op, qd_str *raw,
                             qd_translog_location *at, qd_err *err);

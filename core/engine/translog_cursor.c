@@ -1,9 +1,10 @@
 /*
  * translog_cursor.c: the history that a log holds, in the order of the numbers. See translog.h.
  *
- * Numbers are taken in windows, so that memory stays bounded however long the log is. For each window
- * the generations that may hold some of it are read, newest first; the first record of a number wins.
- * Its bytes are then fetched by its place, which for a log written in order is a forward reading.
+ * Numbers are taken in windows, so that memory stays bounded however long the log is. For each
+ * window the generations that may hold some of it are read, newest first; the first record of a
+ * number wins. Its bytes are then fetched by its place, which for a log written in order is a
+ * forward reading.
  */
 #include "base/log.h"
 #include "base/str.h"
@@ -31,10 +32,10 @@ typedef struct view {
 
 struct qd_translog_cursor {
     qd_account *account;
-    int64_t at, to;         /* next number; last one */
-    int64_t base, end;      /* of the present window */
-    place *places;          /* end - base + 1 of them */
-    uint32_t scanning;      /* file being read */
+    int64_t at, to;    /* next number; last one */
+    int64_t base, end; /* of the present window */
+    place *places;     /* end - base + 1 of them */
+    uint32_t scanning; /* file being read */
     uint64_t clock;
     view views[VIEWS];
     uint32_t n;
@@ -69,8 +70,7 @@ int qd_translog_cursor_open(qd_translog *t, int64_t from, int64_t to, qd_translo
     qd_mutex_lock(&t->lock);
     int rc = settle(t, err);
     uint32_t n = (uint32_t)t->files.n;
-    qd_translog_cursor *c =
-        rc ? NULL : qd_calloc(t->account, sizeof *c + n * sizeof c->file[0]);
+    qd_translog_cursor *c = rc ? NULL : qd_calloc(t->account, sizeof *c + n * sizeof c->file[0]);
     int64_t highest = -1;
     for (uint32_t i = 0; c && i < n; i++) {
         translog_file *f = t->files.at[i];
@@ -110,7 +110,8 @@ static int fetch(qd_translog_cursor *c, uint32_t file, uint64_t offset, uint32_t
     view *v = &c->views[0];
     for (uint32_t i = 0; i < VIEWS; i++) {
         view *x = &c->views[i];
-        if (x->have && x->file == file && offset >= x->base && offset + bytes <= x->base + x->have) {
+        if (x->have && x->file == file && offset >= x->base &&
+            offset + bytes <= x->base + x->have) {
             x->used = ++c->clock;
             *out = x->p + (offset - x->base);
             return 0;
@@ -132,8 +133,8 @@ static int fetch(qd_translog_cursor *c, uint32_t file, uint64_t offset, uint32_t
     size_t have = 0;
     while (have < want) {
         size_t got = 0;
-        int rc = qd_store_log_read(c->file[file].f->log, base + have, v->p + have, want - have, &got,
-                                   err);
+        int rc = qd_store_log_read(c->file[file].f->log, base + have, v->p + have, want - have,
+                                   &got, err);
         if (rc) return rc;
         if (got == 0) break;
         have += got;
@@ -178,12 +179,12 @@ static int same_operation(qd_translog_cursor *c, const place *a, uint64_t offset
     if (!rc && same) same = memcmp(copy + 16, p + 16, bytes - 16) == 0;
     qd_free(copy);
     if (!rc && !same) {
-        rc = qd_err_set(err, QD_E_TRANSLOG_CORRUPT,
-                        "translog [%s] at offset %llu: sequence number %lld names another operation "
-                        "in [%s] at offset %llu",
-                        c->file[c->scanning].f->name, (unsigned long long)offset,
-                        (long long)seq_no, c->file[a->file].f->name,
-                        (unsigned long long)a->offset);
+        rc =
+            qd_err_set(err, QD_E_TRANSLOG_CORRUPT,
+                       "translog [%s] at offset %llu: sequence number %lld names another operation "
+                       "in [%s] at offset %llu",
+                       c->file[c->scanning].f->name, (unsigned long long)offset, (long long)seq_no,
+                       c->file[a->file].f->name, (unsigned long long)a->offset);
     }
     return rc;
 }

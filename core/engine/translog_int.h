@@ -1,8 +1,8 @@
 /*
  * translog_int.h: record format of the translog, shared by the writer, the recovery and the fuzzer.
  *
- * File header (128 bytes), record and mark: docs/format.md, "Translog". Records of one file are sealed
- * with its generation as seed; between nodes they travel sealed for generation 0.
+ * File header (128 bytes), record and mark: docs/format.md, "Translog". Records of one file are
+ * sealed with its generation as seed; between nodes they travel sealed for generation 0.
  */
 #ifndef QD_ENGINE_TRANSLOG_INT_H
 #define QD_ENGINE_TRANSLOG_INT_H
@@ -115,8 +115,8 @@ struct qd_translog {
     qd_err failure;
     uint64_t operations, syncs, writes;
     uint64_t committed_generation;
-    _Atomic int64_t checkpoint;  /* global, known */
-    int64_t checkpoint_written;  /* in a mark that was written */
+    _Atomic int64_t checkpoint; /* global, known */
+    int64_t checkpoint_written; /* in a mark that was written */
     _Atomic int64_t checkpoint_durable;
 
     qd_rwlock files_lock;

@@ -2,8 +2,8 @@
  * translog_open.c: finding the generations of a log and what is good of them. See translog.h.
  *
  * First all headers are read: they say where the log of another history begins that a recovery left
- * unfinished. Then every byte from the first generation to be replayed is checked; the numbers of an
- * older one stand in the header of the one behind it.
+ * unfinished. Then every byte from the first generation to be replayed is checked; the numbers of
+ * an older one stand in the header of the one behind it.
  */
 #include "base/log.h"
 #include "base/str.h"
@@ -33,8 +33,8 @@ static int collect(void *arg, qd_str name, uint64_t bytes)
 static int remove_file(qd_translog *t, uint64_t number, qd_err *err)
 {
     char name[TRANSLOG_NAME_MAX];
-    return qd_store_delete(
-        t->store, qdi_translog_name(qd_str_c(t->folder), number, name, sizeof name), err);
+    return qd_store_delete(t->store,
+                           qdi_translog_name(qd_str_c(t->folder), number, name, sizeof name), err);
 }
 
 /* Reads a header; *good is false where it is damaged, and nothing is said about it yet. */

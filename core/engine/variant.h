@@ -1,7 +1,7 @@
 /*
- * variant.h: rules of the engine that tests break one at a time, to see that they are caught. Only with
- * -DQD_VARIANTS; otherwise every QD_VARIANT(x) is false and leaves no code. One variant is chosen by
- * qd_engine_variant, set by the test before any engine is opened.
+ * variant.h: rules of the engine that tests break one at a time, to see that they are caught. Only
+ * with -DQD_VARIANTS; otherwise every QD_VARIANT(x) is false and leaves no code. One variant is
+ * chosen by qd_engine_variant, set by the test before any engine is opened.
  */
 #ifndef QD_ENGINE_VARIANT_H
 #define QD_ENGINE_VARIANT_H
@@ -20,10 +20,9 @@ typedef enum qd_engine_broken {
     QD_BROKEN_CHECKPOINT_FALLS,      /* a lower global checkpoint is taken */
     QD_BROKEN_CHECKPOINT_AHEAD,      /* a replica takes a checkpoint above what it has */
     QD_BROKEN_INSTALL_UNSYNCED,      /* a commit point names files that are not durable */
-    QD_BROKEN_INSTALL_UNVERIFIED,    /* received files are not checked */
     QD_BROKEN_TRIM_UNCOVERED,        /* a replica's translog goes before its segments are durable */
     QD_BROKEN_LEASE_IGNORED,         /* leases retain nothing */
-    QD_BROKEN_MERGE_DROPS_EARLY,     /* files of a held publication are removed */
+    QD_BROKEN_HELD_REMOVED,          /* files that are still named are removed */
     QD_BROKEN_APPEND_UNSYNCED,       /* a replica counts records as durable before their sync */
 } qd_engine_broken;
 

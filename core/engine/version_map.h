@@ -47,9 +47,10 @@ void qd_version_map_put(qd_version_map *m, uint32_t stripe, qd_str id, const qd_
 /* Begins a refresh: the current half becomes the old one. The caller keeps all writers out, and the
  * old half is empty. [worker] */
 void qd_version_map_refresh_begin(qd_version_map *m);
-/* Ends it after the new reader is published: the old half is forgotten, but for tombstones, which stay
- * until they are older than gc_ms at now_ms (monotonic milliseconds) and their number is below
- * keep_from: what external versioning promises, and what an operation that comes late needs. [worker] */
+/* Ends it after the new reader is published: the old half is forgotten, but for tombstones, which
+ * stay until they are older than gc_ms at now_ms (monotonic milliseconds) and their number is below
+ * keep_from: what external versioning promises, and what an operation that comes late needs.
+ * [worker] */
 void qd_version_map_refresh_end(qd_version_map *m, int64_t now_ms, int64_t gc_ms,
                                 int64_t keep_from);
 /* Forgets everything; other threads may look meanwhile. The caller keeps writers out. [worker] */

@@ -40,9 +40,9 @@ uint32_t qd_live_count(const qd_live *l);
 qd_str qd_live_name(const uint8_t segment[16], uint64_t generation, char *buf);
 /* Is name a live object's? Then *segment (16 bytes) and *generation (both may be NULL). [any] */
 bool qd_live_name_parse(qd_str name, uint8_t *segment, uint64_t *generation);
-/* Writes a generation below prefix ("" or "folder/"), durably with sync, else until qd_store_sync only
- * readable; id is the object's random identity. bytes (may be NULL) gets its length. [worker] QD_E_IO,
- * QD_E_NOSPACE, QD_E_ARG. */
+/* Writes a generation below prefix ("" or "folder/"), durably with sync, else until qd_store_sync
+ * only readable; id is the object's random identity. bytes (may be NULL) gets its length. [worker]
+ * QD_E_IO, QD_E_NOSPACE, QD_E_ARG. */
 QD_MUST_CHECK
 int qd_live_write(const qd_live *l, qd_store *s, qd_str prefix, const uint8_t segment[16],
                   uint64_t generation, const uint8_t id[16], bool sync, uint64_t *bytes,

@@ -1,6 +1,6 @@
 /*
- * copy.h: immutable files from one tier to another, byte by byte: reading one as it is, receiving one
- * under its name once every byte has been checked.
+ * copy.h: immutable files from one tier to another, byte by byte: reading one as it is, receiving
+ * one under its name once every byte has been checked.
  */
 #ifndef QD_STORE_COPY_H
 #define QD_STORE_COPY_H
@@ -9,8 +9,8 @@
 
 /* Names the content: XXH3-64 of header and footer, which hold the checksums of every page. [any] */
 uint64_t qd_file_hash(const qd_file *f);
-/* Reads the file's bytes as they are on the tier, frame and all, unchecked; *got < n only at the end.
- * [worker] QD_E_IO. */
+/* Reads the file's bytes as they are on the tier, frame and all, unchecked; *got < n only at the
+ * end. [worker] QD_E_IO. */
 QD_MUST_CHECK
 int qd_file_bytes_at(qd_file *f, uint64_t offset, void *buf, size_t n, size_t *got, qd_err *err);
 

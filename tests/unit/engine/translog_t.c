@@ -11,9 +11,8 @@
 #include "unit/unit.h"
 
 static const uint8_t UUID[16] = "translog-test-01";
-static const qd_translog_identity WHO = {.uuid = "translog-test-01",
-                                         .history = "translog-hist-01",
-                                         .primary_term = 1};
+static const qd_translog_identity WHO = {
+    .uuid = "translog-test-01", .history = "translog-hist-01", .primary_term = 1};
 #define FOLDER QD_STR("indices/u/0")
 
 typedef struct seen {
@@ -107,8 +106,7 @@ static void opens_what_it_wrote(void **state)
     qd_translog_stats_get(t, &st);
     assert_int_equal(st.operations, 100);
     assert_int_equal(qd_translog_close(t, true, &err), 0);
-    assert_int_equal(
-        open_and_see(s, 1, &x, &t, &err), 0);
+    assert_int_equal(open_and_see(s, 1, &x, &t, &err), 0);
     assert_int_equal(x.n, 100);
     for (uint64_t i = 0; i < 100; i++) { /* locations outlive the restart */
         qd_translog_op op;
@@ -121,8 +119,7 @@ static void opens_what_it_wrote(void **state)
     qd_err_fini(&err);
     assert_int_equal(qd_translog_close(t, false, &err), 0);
     seen_reset(&x);
-    assert_int_equal(
-        open_and_see(s, 4, &x, &t, &err), 0);
+    assert_int_equal(open_and_see(s, 4, &x, &t, &err), 0);
     assert_int_equal(x.n, 10);
     (void)qd_translog_close(t, false, &err);
     qd_arena_fini(&arena);
@@ -262,8 +259,8 @@ static void a_flipped_bit_is_named(void **state)
         seen_reset(&x);
         assert_int_equal(qd_store_log_open(s, QD_STR("indices/u/0/translog-1"), false, &log, &err),
                          0);
-        int rc = qdi_translog_read_all(log, "translog-1", 1, false, UUID, NULL, see, &x, &found,
-                                       &err);
+        int rc =
+            qdi_translog_read_all(log, "translog-1", 1, false, UUID, NULL, see, &x, &found, &err);
         qd_store_log_close(log);
         qd_store_close(s);
         if (rc) {
@@ -347,8 +344,7 @@ static void many_writers_share_syncs(void **state)
     qd_store_close(s);
     store_crash_crash(d, 5);
     assert_int_equal(store_crash_open(d, &s, &err), 0);
-    assert_int_equal(
-        open_and_see(s, 1, &x, &t, &err), 0);
+    assert_int_equal(open_and_see(s, 1, &x, &t, &err), 0);
     assert_int_equal(x.n, 4000);
     (void)qd_translog_close(t, false, NULL);
     qd_store_close(s);

@@ -1,0 +1,82 @@
+/*
+ * copies_broken_t.c: copies of a shard under random histories, and every rule of the engine about
+ * them broken once: the checker has to see it. Built with QD_VARIANTS. SEEDS=n runs n seeds of the
+ * whole one, SEED=n that one alone with what it did.
+ */
+#include "unit/engine/copies_model.h"
+
+enum { STEPS = 500 };
+
+static void whole_histories(void **state)
+{
+    (void)state;
+    world *w = calloc(1, sizeof *w), sum = {0};
+    const char *one = getenv("SEED");
+    uint64_t n = rounds(25), first = one ? strtoull(one, NULL, 10) : 1;
+    if (one) n = 1;
+    for (uint64_t seed = first; seed < first + n; seed++) {
+        world_run(w, seed, STEPS);
+        if (w->bad) fail_msg("seed %llu: %s", (unsigned long long)seed, w->why);
+#define ADD(x) sum.did.x += w->did.x
+        ADD(acks), ADD(promotions), ADD(rollbacks), ADD(crashes), ADD(installs), ADD(by_ops),
+            ADD(by_files), ADD(trims), ADD(stales), ADD(flips);
+    }
+    print_message("# %llu seeds: %u acknowledged, %u promotions, %u roll-backs, %u crashes, %u "
+                  "publications installed, %u recoveries by operations, %u by files, %u trims, %u "
+                  "stale writes, %u flipped bits\n",
+                  (unsigned long long)n, sum.did.acks, sum.did.promotions, sum.did.rollbacks,
+                  sum.did.crashes, sum.did.installs, sum.did.by_ops, sum.did.by_files,
+                  sum.did.trims, sum.did.stales, sum.did.flips);
+    if (n >= 20 && !one) {
+        assert_true(sum.did.acks > 1000 && sum.did.promotions > n && sum.did.installs > n);
+        assert_true(sum.did.by_ops > 0 && sum.did.by_files > 0 && sum.did.stales > 0);
+    }
+    free(w);
+}
+
+static const struct {
+    qd_engine_broken rule;
+    const char *name;
+} RULES[] = {
+#define RULE(x)                                                                                    \
+    {                                                                                              \
+        QD_BROKEN_##x, #x                                                                          \
+    }
+    RULE(REPLAY_OLDEST_FIRST), RULE(NO_TERM_CHECK),    RULE(TERM_NOT_PERSISTED),
+    RULE(REFRESH_ABOVE),       RULE(NO_TRIM),          RULE(ROLLBACK_KEEPS_BUFFER),
+    RULE(GAPS_OLD_TERM),       RULE(GAPS_OPEN),        RULE(CHECKPOINT_FALLS),
+    RULE(CHECKPOINT_AHEAD),    RULE(INSTALL_UNSYNCED), RULE(TRIM_UNCOVERED),
+    RULE(LEASE_IGNORED),       RULE(HELD_REMOVED),     RULE(APPEND_UNSYNCED),
+};
+
+static void every_broken_rule_is_caught(void **state)
+{
+    (void)state;
+    world *w = calloc(1, sizeof *w);
+    int missed = 0;
+    if (getenv("SEED")) return;
+    for (size_t i = 0; i < sizeof RULES / sizeof RULES[0]; i++) {
+        uint64_t seed = 0;
+        const char *only = getenv("RULE");
+        if (only && strcmp(only, RULES[i].name) != 0) continue;
+        qd_engine_variant = RULES[i].rule;
+        do {
+            world_run(w, ++seed, STEPS);
+        } while (!w->bad && seed < 5000);
+        qd_engine_variant = QD_BROKEN_NONE;
+        print_message("# %s: %s %llu: %s\n", RULES[i].name, w->bad ? "seed" : "NOT CAUGHT in",
+                      (unsigned long long)seed, w->bad ? w->why : "");
+        missed += !w->bad;
+    }
+    assert_int_equal(missed, 0);
+    free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whole_histories),
+        cmocka_unit_test(every_broken_rule_is_caught),
+    };
+    return unit_run(tests);
+}
