@@ -51,11 +51,21 @@ static int save(qd_engine *e, engine_pair *p, qd_live *live, qd_err *err)
     uint64_t least = (atomic_load(&e->office_term) & 0x3fffffff) << 32;
     if (!qdi_engine_follows(e) && generation <= least) generation = least + 1;
     qdi_engine_id(e, id);
+    char name[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES];
+    qd_str object = qdi_engine_live_name(e, segment, generation, name);
     int rc = qd_live_write(live, e->store, (qd_str){prefix, (size_t)len}, segment, generation, id,
                            false, NULL, err);
     if (rc) return rc;
     engine_live *x = qdi_engine_live_make(e, s, generation, qd_live_count(live), err);
-    if (!x) return err && err->code ? err->code : QD_E_NOMEM;
+    if (!x) {
+        rc = err && err->code ? err->code : QD_E_NOMEM;
+        /* its name is wanted again; where it cannot be removed the shard is better opened anew */
+        qd_err stuck;
+        qd_err_init(&stuck);
+        if (qd_store_delete(e->store, object, &stuck)) rc = qdi_engine_fail(e, &stuck);
+        qd_err_fini(&stuck);
+        return rc;
+    }
     qd_mutex_lock(&e->publish_lock);
     engine_live *before = s->file;
     x->refs = 2; /* the segment's and the pair's */
