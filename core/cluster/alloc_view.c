@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "config/config.h"
 #include "config/value.h"
+#include <stdio.h>
 #include <string.h>
 
 #define NODE_INITIAL 256
@@ -12,7 +13,8 @@ typedef struct making {
     const qd_state *s;
     const qd_alloc_facts *facts;
     qd_arena *arena;
-    qd_map gone; /* id of a node that is not in the state -> its place + 1 */
+    qd_map sizes; /* "<uuid>/<n>" -> bytes + 1, as nodes told */
+    qd_map gone;  /* id of a node that is not in the state -> its place + 1 */
     qd_alloc_node *nodes;
     uint32_t nnodes, room;
 } making;
@@ -251,6 +253,12 @@ static int make_shard(making *m, uint32_t index, uint32_t number, qd_alloc_shard
     if (m->facts->shard_size) {
         out->size = m->facts->shard_size(m->facts->arg, meta->uuid, number);
     }
+    if (!out->size && m->sizes.n) {
+        char key[QD_UUID_TEXT + 16];
+        int n = snprintf(key, sizeof key, "%s/%u", meta->uuid, number);
+        uintptr_t told = (uintptr_t)qd_map_get(&m->sizes, (qd_str){key, (size_t)n});
+        if (told) out->size = (int64_t)told - 1;
+    }
     int rc = 0;
     for (uint32_t i = 0; i < s->ncopies && !rc; i++) rc = make_copy(m, s, i, &copies[i]);
     for (uint32_t i = 0; i < s->nin_sync && !rc; i++) {
@@ -290,6 +298,29 @@ static int make_index(making *m, const qd_index_meta *meta, qd_alloc_index *out)
                        (qd_str){NULL, 0}, m->arena, &out->initial, &out->ninitial);
 }
 
+/* What nodes told of their shards; of several copies the largest counts. */
+static int read_sizes(making *m)
+{
+    for (uint32_t i = 0; i < m->s->nnodes; i++) {
+        for (qd_str rest = m->s->nodes[i].shard_sizes; rest.n;) {
+            uint64_t bytes;
+            qd_str one = qd_str_split(&rest, ' ');
+            ptrdiff_t at = qd_str_find(one, '=');
+            if (at > 0 && qd_str_u64(qd_str_sub(one, (size_t)at + 1, one.n), &bytes) &&
+                bytes < (uint64_t)1 << 50) {
+                qd_str key = qd_str_sub(one, 0, (size_t)at);
+                uintptr_t known = (uintptr_t)qd_map_get(&m->sizes, key);
+                if (known < bytes + 1 &&
+                    qd_map_put(&m->sizes, key, (void *)(uintptr_t)(bytes + 1), NULL)) {
+                    return QD_E_NOMEM;
+                }
+            }
+            if (!rest.p) break;
+        }
+    }
+    return 0;
+}
+
 static int make_all(making *m, qd_alloc_view *out)
 {
     const qd_state *s = m->s;
@@ -299,6 +330,7 @@ static int make_all(making *m, qd_alloc_view *out)
     qd_alloc_shard *shards = qd_arena_alloc(m->arena, (total + 1) * sizeof *shards);
     if (!indices || !shards) return QD_E_NOMEM;
     int rc = make_nodes(m);
+    if (!rc) rc = read_sizes(m);
     for (uint32_t i = 0; i < s->n && !rc; i++) {
         rc = make_index(m, s->indices[i], &indices[i]);
         indices[i].first = at;
@@ -323,7 +355,9 @@ int qd_alloc_view_make(const qd_state *s, const qd_alloc_facts *facts, qd_arena 
     int rc = qd_alloc_settings_make(facts->values, arena, &out->settings, err);
     if (rc) return rc;
     qd_map_init(&m.gone, NULL);
+    qd_map_init(&m.sizes, NULL);
     rc = make_all(&m, out);
+    qd_map_fini(&m.sizes);
     qd_map_fini(&m.gone);
     return rc ? qd_err_nomem(err, "view of the allocation") : 0;
 }

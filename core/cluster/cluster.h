@@ -114,6 +114,11 @@ int qd_cluster_update_settings(qd_cluster *c, const qd_settings *persistent,
 QD_MUST_CHECK
 int qd_cluster_put_document(qd_cluster *c, qd_str key, qd_str value, bool create, qd_state **out,
                             qd_err *err);
+/* Tells the others how full this node's tier is, and of its shards, as text, those whose size is worth
+ * telling: "<uuid>/<n>=<bytes> ...". Belongs to the node's session. */
+QD_MUST_CHECK
+int qd_cluster_report_disk(qd_cluster *c, uint64_t total, uint64_t available, qd_str sizes,
+                           qd_err *err);
 typedef enum qd_health { QD_HEALTH_GREEN, QD_HEALTH_YELLOW, QD_HEALTH_RED } qd_health;
 /* Health of an index: red without all primaries started, yellow without all replicas. */
 qd_health qd_index_health(const qd_state *s, const qd_index_meta *m);

@@ -206,3 +206,40 @@ void qdi_session_keep(void *arg)
     }
     qd_mutex_unlock(&c->lock);
 }
+
+/* --- disk ------------------------------------------------------------------------------------ */
+
+typedef struct disk_args {
+    uint64_t total, available;
+    qd_str sizes;
+} disk_args;
+
+static int put_disk(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
+{
+    const disk_args *a = arg;
+    qd_buf b;
+    qd_json_writer w;
+    (void)s;
+    (void)err;
+    qd_mutex_lock(&c->lock);
+    uint64_t session = c->session;
+    qd_mutex_unlock(&c->lock);
+    if (!session) return 1; /* it comes again with the next session */
+    qd_buf_init(&b, NULL, a->sizes.n * 2 + RECORD_MAX);
+    qd_json_writer_init(&w, &b, false);
+    qd_json_object(&w);
+    qd_json_field_int(&w, "total", (int64_t)a->total);
+    qd_json_field_int(&w, "free", (int64_t)a->available);
+    if (a->sizes.n) qd_json_field_str(&w, "shards", a->sizes);
+    qd_json_object_end(&w);
+    qdi_txn_put(t, qdi_txn_key(t, "disk/%.*s", QD_STR_ARG(c->self.id)), qdi_txn_value(t, &b),
+                session);
+    return 0;
+}
+
+int qd_cluster_report_disk(qd_cluster *c, uint64_t total, uint64_t available, qd_str sizes,
+                           qd_err *err)
+{
+    disk_args a = {total, available, sizes};
+    return qdi_change(c, put_disk, &a, NULL, err);
+}

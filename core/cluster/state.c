@@ -507,6 +507,7 @@ static int read_disk(const building *b, qd_arena *scratch, qd_node_meta *out)
     if (rc) return passes(rc) ? rc : 0;
     out->disk_total = bytes_of(root, "total");
     out->disk_free = bytes_of(root, "free");
+    out->shard_sizes = member(root, "shards", &b->s->arena);
     return 0;
 }
 

@@ -17,6 +17,7 @@ typedef struct qd_node_meta {
     const qd_pair *attributes; /* node.attr.* without the prefix, by key */
     uint32_t nattributes;
     uint64_t disk_total, disk_free; /* bytes of the tier; 0: not told */
+    qd_str shard_sizes; /* "<uuid>/<n>=<bytes> ...", of its large shards */
     uint64_t session;      /* of the coordination store; 0: not known (of qd_cluster_self) */
     uint64_t mod_revision; /* of its record */
 } qd_node_meta;

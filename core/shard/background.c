@@ -8,6 +8,7 @@
 #include "runtime/proc.h"
 #include "shard/shards_int.h"
 
+#define IDLE_TICK_NS UINT64_C(5000000000) /* without shards */
 #define TICK_NS 50000000u            /* granularity of all intervals */
 #define SLOT_LEAST (UINT64_C(1) << 20)
 #define FLUSH_PAUSE_NS 1000000000ull /* a flush that did not help is not tried at once again */
@@ -171,7 +172,11 @@ void qdi_shards_tick(void *arg)
     while (!all->stop) {
         uint64_t until = qd_env_mono_ns(all->env) + TICK_NS;
         if (all->map.n == 0) {
-            qd_cond_wait(&all->tick, &all->lock); /* nothing to look after: sleep until there is */
+            /* nothing to look after but the disk */
+            uint64_t idle = atomic_load(&all->flood.queued) || !all->flood.told_total
+                                ? TICK_NS
+                                : IDLE_TICK_NS;
+            (void)qd_cond_wait_until(&all->tick, &all->lock, until - TICK_NS + idle);
         } else {
             (void)qd_cond_wait_until(&all->tick, &all->lock, until);
         }

@@ -89,6 +89,11 @@ struct qd_shards {
     struct {
         uint64_t due_ns; /* next look at the watermarks */
         bool over;       /* the flood stage was exceeded at the last look */
+        bool below;      /* it was below the high watermark */
+        uint64_t total, available;
+        /* the work's: what was told last */
+        _Atomic uint64_t told_total;
+        uint64_t told_available, told_sizes;
         qd_work work;
         _Atomic bool queued;
     } flood;
