@@ -20,7 +20,8 @@ sub new {
     my @roles = ((map { [] } 1 .. $o{nodes} || 0), (map { ['master'] } 1 .. $o{masters} || 0),
         (map { ['data', 'ingest'] } 1 .. $o{data} || 0), (map { ['coordination', 'ingest'] } 1 .. $o{coordination} || 0));
     for my $i (0 .. $#roles) {
-        my %s = (%{ $o{settings} || {} }, 'cluster.name' => $o{cluster} || "test-$name");
+        # the disk of the machine that tests is nobody's business
+        my %s = ('cluster.routing.allocation.disk.threshold_enabled' => 'false', %{ $o{settings} || {} }, 'cluster.name' => $o{cluster} || "test-$name");
         my @extra = $o{net} ? (host => $o{net}->address($i), wrap => [$o{net}->command($i)]) : ();
         $s{'node.roles'} = join ',', @{ $roles[$i] } if @{ $roles[$i] };
         if ($o{net}) { $s{'network.host'} = $o{net}->address($i); $s{'security.enabled'} = 'false' }
