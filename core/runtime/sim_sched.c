@@ -275,6 +275,11 @@ void qdi_fiber_join(qd_sim *sim, qdi_fiber *f)
     f->joined = true;
     while (!f->done) yield();
     sim->here->yields = 0;
+    /* time-outs of waits that ended earlier are left in the queue: they wake nobody any more */
+    for (size_t i = 0; i < sim->heap.n; i++) {
+        event *e = &sim->heap.at[i];
+        if (e->fiber == f) e->fiber = &sim->driver, e->gen = sim->driver.gen - 1;
+    }
     *f->link = f->next;
     if (f->next) f->next->link = f->link;
     munmap(f->stack, STACK_BYTES + GUARD_BYTES);
