@@ -129,6 +129,14 @@ void cr_on_send(void *arg, uint64_t to, qd_str address, const uint8_t *p, size_t
     cr_net_say(arg, CR_SAY_CONSENSUS, to, cr_net_place(arg, to, address), p, n);
 }
 
+void cr_net_watch(qd_coord *c)
+{
+    const cr_members *list = c->view.members;
+    for (uint32_t i = 0; c->peers && list && i < list->n; i++)
+        if (list->at[i].id != c->raft_id && list->at[i].address.n)
+            (void)c->plugin->peers->watch(c->peers, list->at[i].address, NULL);
+}
+
 /* --- what comes in --- */
 
 /* The store went on without this node: what it holds is of before. */

@@ -150,6 +150,7 @@ static void on_changed(void *arg)
     qd_coord *c = arg;
     c->dirty = 1;
     look(c);
+    cr_net_watch(c);
 }
 
 /* --- the turn --- */
@@ -510,6 +511,7 @@ static void opened(qd_coord *c)
         return;
     }
     look(c);
+    cr_net_watch(c);
     int formed = c->node_state == CR_NODE_FORMING;
     if (c->view.recoveries != c->recoveries) {
         c->recoveries = c->view.recoveries;

@@ -426,6 +426,8 @@ void cr_net_say(qd_coord *c, uint8_t type, uint64_t to, qd_str address, const ui
 /* Takes what came in. */
 void cr_net_turn(qd_coord *c);
 void cr_net_free(qd_coord *c);
+/* Keeps connections to all members, so that it is told at once when one ends. */
+void cr_net_watch(qd_coord *c);
 /* Where a member is: as last heard, else as told. */
 qd_str cr_net_place(const qd_coord *c, uint64_t id, qd_str told);
 /* Callback of the engine. */
