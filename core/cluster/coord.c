@@ -383,3 +383,36 @@ void qd_coord_watch_end(qd_coord_store *s, qd_coord_watch *w)
     s->vt.watch_close(w, closed, &l);
     (void)qd_latch_wait(&l);
 }
+
+/* --- members --- */
+
+int qd_coord_members_call(qd_coord_store *s, qd_coord_members *m, int64_t timeout_ms, qd_err *err)
+{
+    uint64_t until = deadline(s, timeout_ms);
+    int64_t pause = RETRY_MS_MIN;
+    qd_err failure;
+    if (!s->vt.members)
+        return qd_err_set(err, QD_E_UNSUPPORTED, "this coordination store has no members");
+    qd_err_init(&failure);
+    for (;;) {
+        waiting w;
+        m->err = &failure;
+        waiting_init(&w, &m->op);
+        int rc = wait_for(s, &w, &m->op, s->vt.members(s->handle, m), until);
+        if (rc && again(s, rc, until, &pause)) {
+            qd_err_fini(&failure);
+            continue;
+        }
+        if (rc == QD_E_CANCELLED || rc == QD_E_TIMEOUT) rc = timed_out(rc, "members", &failure);
+        if (rc) qd_err_copy(err, &failure);
+        if (rc && err && !err->code) (void)qd_err_set(err, rc, "members: %s", qd_code_name(rc));
+        qd_err_fini(&failure);
+        return rc;
+    }
+}
+
+void qd_coord_members_free(qd_coord_store *s, qd_coord_members *m)
+{
+    s->vt.result_free(s->handle, m->result);
+    m->result = NULL;
+}

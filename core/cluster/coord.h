@@ -94,4 +94,10 @@ int qd_coord_watch_open(qd_coord_store *s, qd_str prefix, uint64_t from,
 /* Ends a watch and waits until events cannot run any more. NULL is fine. [worker] */
 void qd_coord_watch_end(qd_coord_store *s, qd_coord_watch *w);
 
+/* One request about members (coordination.h), its result in m; err is set here. [worker] */
+QD_MUST_CHECK
+int qd_coord_members_call(qd_coord_store *s, qd_coord_members *m, int64_t timeout_ms, qd_err *err);
+/* Frees what a LIST points to. [any] */
+void qd_coord_members_free(qd_coord_store *s, qd_coord_members *m);
+
 #endif

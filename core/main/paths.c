@@ -59,3 +59,29 @@ int qd_paths_find(qd_paths *p, qd_err *err)
     }
     return installed(p, home) ? 0 : qd_err_set(err, QD_E_CONFIG, "the program's path is too long");
 }
+
+int qd_paths_setting(const qd_paths *paths, const qd_config *config, qd_set id,
+                     char out[QD_PATH_MAX], qd_err *err)
+{
+    qd_str text = qd_config_text(config, id);
+    bool given = qd_values_is_set(qd_config_values(config), id);
+    int n;
+    if (text.n == 0) {
+        out[0] = 0;
+        return 0;
+    }
+    if (text.p[0] == '/') {
+        n = snprintf(out, QD_PATH_MAX, "%s", text.p);
+    } else if (!given) {
+        n = snprintf(out, QD_PATH_MAX, "%s/%s", paths->var, text.p);
+    } else {
+        qd_buf cwd;
+        qd_buf_init(&cwd, NULL, QD_PATH_MAX);
+        int rc = qd_path_real(".", &cwd, err);
+        n = rc == 0 ? snprintf(out, QD_PATH_MAX, "%s/%s", cwd.p, text.p) : 0;
+        qd_buf_fini(&cwd);
+        if (rc != 0) return rc;
+    }
+    if (n < QD_PATH_MAX - 256) return 0;
+    return qd_err_set(err, QD_E_CONFIG, "[%s] is too long a path", qd_schema_node.defs[id].key);
+}

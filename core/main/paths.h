@@ -12,6 +12,7 @@
 #define QD_MAIN_PATHS_H
 
 #include "base/err.h"
+#include "config/config.h"
 
 #define QD_PATH_MAX 4096
 
@@ -24,5 +25,11 @@ typedef struct qd_paths {
 /* Finds all of them; a prefix whose folder of plugins is elsewhere is told by QUIDDITCH_HOME. */
 QD_MUST_CHECK
 int qd_paths_find(qd_paths *p, qd_err *err);
+
+/* A setting that is a path, absolute: a relative one given by a person counts from the working
+ * folder, a default one from var. Empty stays empty. */
+QD_MUST_CHECK
+int qd_paths_setting(const qd_paths *paths, const qd_config *config, qd_set id,
+                     char out[QD_PATH_MAX], qd_err *err);
 
 #endif

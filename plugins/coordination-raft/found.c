@@ -361,6 +361,7 @@ static void look_for_leader(qd_coord *c)
 {
     int64_t now = cr_now(c);
     int stranger = c->view.role == 0;
+    if (!stranger || !c->stranger_ns) c->stranger_ns = now;
     if (!stranger && (!c->no_leader_ns || now - c->no_leader_ns < PATIENT_NS)) return;
     if (now - c->probed_ns >= PROBE_LATER_NS) {
         c->probed_ns = now;
@@ -386,7 +387,8 @@ static void look_for_leader(qd_coord *c)
     else if (n < sizeof c->status - 120)
         snprintf(c->status + n, sizeof c->status - n,
                  "; if their data is lost for good: qd master recover --unsafe");
-    if (now - c->no_leader_ns > CR_PATIENCE_NS) say_status(c, silent > 0);
+    if (now - (stranger ? c->stranger_ns : c->no_leader_ns) > CR_PATIENCE_NS)
+        say_status(c, silent > 0);
     for (uint32_t k = 0; stranger && k < c->search.nfound; k++)
         if (c->search.found[k].leads && now - c->search.found[k].heard_ns < CR_FOUND_NS &&
             memcmp(c->search.found[k].store_id, c->cluster, 16) == 0)

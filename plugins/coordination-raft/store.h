@@ -281,7 +281,8 @@ struct qd_coord {
     int leading_out; /* it is under way */
     cr_search search;
     int64_t probed_ns, said_ns, joined_ns, strange_ns;
-    cr_forming forming; /* members of a store being formed; its texts in forming_text */
+    int64_t stranger_ns; /* since when it belongs to no store */
+    cr_forming forming;  /* members of a store being formed; its texts in forming_text */
     char *forming_text;
     cr_wish *wishes;
     cr_proposal change; /* of the store's own, by policy */

@@ -1,0 +1,136 @@
+/*
+ * masters.c: the members of the coordination store: _quidditch/masters and
+ * _cluster/voting_config_exclusions.
+ */
+#include "cluster/masters.h"
+#include "action/admin_int.h"
+#include "base/str.h"
+
+#define TIMEOUT_MS 30000
+
+static int timeout_of(const qd_request *q, int64_t *out, qd_err *err)
+{
+    return qd_param_ms(q, qd_param_has(q, "timeout") ? "timeout" : "master_timeout", TIMEOUT_MS,
+                       out, err);
+}
+
+int qdi_api_masters_list(qd_request *q, qd_response *r, qd_err *err)
+{
+    const qd_master *list;
+    uint32_t n;
+    int64_t ms;
+    int rc = timeout_of(q, &ms, err);
+    if (!rc) rc = qd_masters_list(q->a->cluster, ms, q->arena, &list, &n, err);
+    if (rc) return rc;
+    qd_json_object(&r->w);
+    qd_json_key_c(&r->w, "masters");
+    qd_json_array(&r->w);
+    for (uint32_t i = 0; i < n; i++) {
+        qd_json_object(&r->w);
+        qd_json_field_str(&r->w, "name", list[i].name);
+        qd_json_field_str(&r->w, "address", list[i].address);
+        qd_json_field_c(&r->w, "role", qd_master_role(list[i].role));
+        qd_json_field_bool(&r->w, "leader", list[i].leader);
+        qd_json_field_bool(&r->w, "alive", list[i].alive);
+        qd_json_field_bool(&r->w, "excluded", list[i].excluded);
+        qd_json_field_str(&r->w, "id", list[i].id);
+        qd_json_object_end(&r->w);
+    }
+    qd_json_array_end(&r->w);
+    qd_json_object_end(&r->w);
+    return 0;
+}
+
+/* The master of a name; NULL and *rc: there is none, or nobody answers. */
+static const qd_master *find(qd_request *q, qd_str name, int64_t ms, int *rc, qd_err *err)
+{
+    const qd_master *list;
+    uint32_t n;
+    *rc = qd_masters_list(q->a->cluster, ms, q->arena, &list, &n, err);
+    for (uint32_t i = 0; !*rc && i < n; i++)
+        if (qd_str_eq(list[i].name, name)) return &list[i];
+    if (!*rc)
+        *rc = qd_err_set(err, QD_E_NOTFOUND,
+                         "there is no master [%.*s]: start it with discovery.seed_hosts naming the "
+                         "others, it joins by itself",
+                         QD_STR_ARG(name));
+    return NULL;
+}
+
+int qdi_api_masters_add(qd_request *q, qd_response *r, qd_err *err)
+{
+    qd_str name = qd_param(q, "name");
+    int64_t ms;
+    int rc = timeout_of(q, &ms, err);
+    if (!rc) (void)find(q, name, ms, &rc, err);
+    if (!rc) rc = qd_masters_change(q->a->cluster, QD_COORD_MEMBERS_INCLUDE, name, ms, err);
+    if (!rc) qd_response_acknowledged(r);
+    return rc;
+}
+
+int qdi_api_masters_remove(qd_request *q, qd_response *r, qd_err *err)
+{
+    qd_str name = qd_param(q, "name");
+    int64_t ms;
+    int rc = timeout_of(q, &ms, err);
+    const qd_master *m = rc ? NULL : find(q, name, ms, &rc, err);
+    bool gone = m && !m->alive;
+    if (!rc && !gone)
+        rc = qd_masters_change(q->a->cluster, QD_COORD_MEMBERS_EXCLUDE, name, ms, err);
+    if (!rc && gone) rc = qd_masters_change(q->a->cluster, QD_COORD_MEMBERS_REMOVE, name, ms, err);
+    if (!rc) qd_response_acknowledged(r);
+    return rc;
+}
+
+/* --- as Elasticsearch has it --- */
+
+/* The name of a node given by id; the text itself when no node has it. */
+static qd_str name_of(const qd_state *s, qd_str id)
+{
+    for (uint32_t i = 0; i < s->nnodes; i++)
+        if (qd_str_eq(s->nodes[i].id, id)) return s->nodes[i].name;
+    return id;
+}
+
+int qdi_api_voting_exclude(qd_request *q, qd_response *r, qd_err *err)
+{
+    qd_str names = qd_param(q, "node_names"), ids = qd_param(q, "node_ids");
+    int64_t ms;
+    (void)r;
+    if ((names.n == 0) == (ids.n == 0))
+        return qd_err_set(err, QD_E_ARG, "You must set [node_names] or [node_ids] but not both");
+    int rc = timeout_of(q, &ms, err);
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    qd_str rest = names.n ? names : ids;
+    while (!rc && rest.n) {
+        qd_str one = qd_str_trim(qd_str_split(&rest, ','));
+        if (one.n == 0) continue;
+        rc = qd_masters_change(q->a->cluster, QD_COORD_MEMBERS_EXCLUDE,
+                               names.n ? one : name_of(s, one), ms, err);
+    }
+    qd_state_unref(s);
+    return rc;
+}
+
+int qdi_api_voting_include(qd_request *q, qd_response *r, qd_err *err)
+{
+    bool wait;
+    int64_t ms;
+    (void)r;
+    int rc = qd_param_bool(q, "wait_for_removal", true, &wait, err);
+    if (!rc) rc = timeout_of(q, &ms, err);
+    if (rc) return rc;
+    if (wait) {
+        const qd_master *list;
+        uint32_t n;
+        rc = qd_masters_list(q->a->cluster, ms, q->arena, &list, &n, err);
+        for (uint32_t i = 0; !rc && i < n; i++)
+            if (list[i].excluded && list[i].alive)
+                return qd_err_set(err, QD_E_TIMEOUT,
+                                  "timed out waiting for removal of nodes; if nodes should not be "
+                                  "removed, set ?wait_for_removal=false. [%.*s] still runs",
+                                  QD_STR_ARG(list[i].name));
+    }
+    return rc ? rc
+              : qd_masters_change(q->a->cluster, QD_COORD_MEMBERS_INCLUDE, QD_STR(""), ms, err);
+}
