@@ -183,18 +183,34 @@ static int wait_active(qd_coord_store *s, qd_coord_identity *id, qd_err *err)
     return rc;
 }
 
+/* The store that the settings name, else the one whose members can be changed. */
+static int find_store(qd_node *node, const qd_coord_vtable **out, qd_self **self, qd_err *err)
+{
+    const void *vt;
+    size_t pos = 0;
+    qd_str name = qd_config_text(node->config, QD_SET_COORDINATION_PLUGIN);
+    if (name.n) {
+        int rc = qd_plugin_need(node->plugins, QD_KIND_COORDINATION, name, "coordination.plugin",
+                                &vt, self, err);
+        if (rc == 0) *out = vt;
+        return rc;
+    }
+    while ((vt = qd_plugin_next(node->plugins, QD_KIND_COORDINATION, &pos, &name, self))) {
+        *out = vt;
+        if ((*out)->head.flags & QD_COORD_DYNAMIC_MEMBERS) return 0;
+    }
+    return qd_err_set(err, QD_E_PLUGIN, "no plugin here has masters (qd plugin list)");
+}
+
 static int recover_store(qd_node *node, qd_err *err)
 {
     char path[QD_PATH_MAX + 32];
-    const void *vt;
+    const qd_coord_vtable *vt;
     qd_self *self;
     qd_coord_store *s = NULL;
     qd_coord_identity id = {0};
-    qd_str name = qd_config_text(node->config, QD_SET_COORDINATION_PLUGIN);
-    if (!name.n) name = QD_STR("coordination-raft");
     snprintf(path, sizeof path, "%s/coordination", node->data);
-    int rc = qd_plugin_need(node->plugins, QD_KIND_COORDINATION, name, "coordination.mode", &vt,
-                            &self, err);
+    int rc = find_store(node, &vt, &self, err);
     if (rc == 0 && !qd_file_exists(path))
         rc = qd_err_set(err, QD_E_NOTFOUND, "there is no %s: is path.data right?", path);
     qd_coord_config config = {.struct_size = sizeof config,
