@@ -205,7 +205,7 @@ static int find_store(qd_node *node, const qd_coord_vtable **out, qd_self **self
 static int recover_store(qd_node *node, qd_err *err)
 {
     char path[QD_PATH_MAX + 32];
-    const qd_coord_vtable *vt;
+    const qd_coord_vtable *vt = NULL;
     qd_self *self;
     qd_coord_store *s = NULL;
     qd_coord_identity id = {0};
