@@ -229,7 +229,8 @@ int32_t cr_consensus_open(const cr_consensus_config *config, cr_consensus **out,
                              .window_messages = WINDOW_MESSAGES,
                              .window_bytes = WINDOW_BYTES,
                              .segment_bytes = config->segment_bytes,
-                             .trailing = config->snapshot_entries / 2};
+                             .trailing = config->snapshot_entries / 2,
+                             .hold = 4 * config->snapshot_entries};
     c->disk = cr_disk_files(config->heap, c->dir);
     int32_t rc = cr_engine_open(config, &sizes, c->disk, now_ns(), &c->engine, why);
     if (rc) {

@@ -3,6 +3,7 @@
 #include <coordination-raft/consensus/variant.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 int cr_variant;
 
@@ -12,43 +13,37 @@ static uint64_t number(const char *name, uint64_t otherwise)
     return v && *v ? strtoull(v, NULL, 10) : otherwise;
 }
 
+static void add(raft_sim_report *all, const raft_sim_report *r)
+{
+#define X(name) all->name += r->name;
+    RAFT_COUNTS(X)
+#undef X
+}
+
+static void say(const raft_sim_report *r)
+{
+    printf("#");
+#define X(name) printf(" " #name " %llu", (unsigned long long)r->name);
+    RAFT_COUNTS(X)
+#undef X
+    printf("\n");
+}
+
 int main(void)
 {
-    uint64_t seeds = number("SEEDS", 300), from = number("SEED", 0), bad = 0;
+    uint64_t seeds = number("SEEDS", 300), from = number("FROM", 1), one = number("SEED", 0),
+             bad = 0;
     raft_sim_report r, all = {0};
     cr_variant = (int)number("VARIANT", 0);
-    if (from) return raft_sim_run(from, 1, &r);
-    for (uint64_t i = 1; i <= seeds; i++) {
-        int rc = raft_sim_run(i, 0, &r);
-        if (rc) {
+    if (one) return raft_sim_run(one, (int)number("VERBOSE", 0), &r) ? (puts(r.violation), 1) : 0;
+    for (uint64_t i = from; i < from + seeds; i++) {
+        if (raft_sim_run(i, 0, &r)) {
             printf("# SEED=%llu at %.3f ms: %s\n", (unsigned long long)i, (double)r.at_ns / 1e6,
                    r.violation);
-            if (++bad >= 5) break;
+            if (++bad >= number("STOP", 5)) break;
         }
-        all.leaders += r.leaders;
-        all.commits += r.commits;
-        all.crashes += r.crashes;
-        all.lost_writes += r.lost_writes;
-        all.cuts += r.cuts;
-        all.partitions += r.partitions;
-        all.snapshots += r.snapshots;
-        all.installs += r.installs;
-        all.changes += r.changes;
-        all.hand_overs += r.hand_overs;
-        all.reads += r.reads;
-        all.full += r.full;
-        all.dropped += r.dropped;
-        all.doubled += r.doubled;
+        add(&all, &r);
     }
-    printf("# leaders %llu commits %llu crashes %llu lost writes %llu cuts %llu partitions %llu "
-           "snapshots %llu installs %llu changes %llu handovers %llu reads %llu full %llu dropped "
-           "%llu doubled %llu\n",
-           (unsigned long long)all.leaders, (unsigned long long)all.commits,
-           (unsigned long long)all.crashes, (unsigned long long)all.lost_writes,
-           (unsigned long long)all.cuts, (unsigned long long)all.partitions,
-           (unsigned long long)all.snapshots, (unsigned long long)all.installs,
-           (unsigned long long)all.changes, (unsigned long long)all.hand_overs,
-           (unsigned long long)all.reads, (unsigned long long)all.full,
-           (unsigned long long)all.dropped, (unsigned long long)all.doubled);
+    say(&all);
     return bad != 0;
 }

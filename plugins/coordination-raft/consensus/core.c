@@ -570,6 +570,7 @@ void cr_core_snapshotted(cr_core *c, uint64_t index)
     memmove(c->lists, c->lists + of, (c->nlists - of) * sizeof *c->lists);
     c->nlists -= of;
     uint64_t keep = index > c->config.trailing ? index - c->config.trailing : 0;
+    keep = cr_hold(c, keep);
     if (keep <= c->log.base) return;
     cr_log_drop(&c->log, keep);
     c->drop = keep;
@@ -618,6 +619,16 @@ int cr_core_peer_full(const cr_core *c, uint64_t id)
 {
     const cr_peer *p = cr_peer_find(c, id);
     return p && p->nospace;
+}
+
+uint64_t cr_core_sending(const cr_core *c)
+{
+    uint64_t oldest = 0;
+    for (uint32_t i = 0; c->role == CR_LEADER && i < c->npeers; i++) {
+        const cr_peer *p = &c->peers[i];
+        if (p->state == CR_SENDING && (!oldest || p->snapshot < oldest)) oldest = p->snapshot;
+    }
+    return oldest;
 }
 
 const cr_members *cr_core_members_at(const cr_core *c, uint64_t index)

@@ -38,6 +38,7 @@ typedef struct cr_core_config {
     uint64_t seed;                      /* of the election's random waits */
     uint64_t election_ns, heartbeat_ns; /* waits are election_ns to twice that */
     uint32_t trailing;                  /* entries kept behind a snapshot for who lags */
+    uint32_t hold;                      /* entries kept, at most, for a peer that is catching up */
     uint32_t message_bytes;             /* at most, of one message's entries or chunk */
     uint32_t window_messages;           /* under way to one peer */
     uint64_t window_bytes;
@@ -197,6 +198,8 @@ int32_t cr_core_peer(const cr_core *c, uint64_t id, uint64_t *match, uint64_t *h
 const cr_members *cr_core_snapshot_members(const cr_core *c);
 /* 1 when a peer told this leader that its disk is full. */
 int cr_core_peer_full(const cr_core *c, uint64_t id);
+/* The oldest snapshot that is being sent to a peer; 0: none. */
+uint64_t cr_core_sending(const cr_core *c);
 /* Members in force at an index, from the newest snapshot on; borrow. NULL: not known. */
 const cr_members *cr_core_members_at(const cr_core *c, uint64_t index);
 /* Term of an entry; 0: not known. */

@@ -349,7 +349,7 @@ uint64_t cr_engine_deadline(const cr_engine *e)
     uint64_t at = cr_core_deadline(e->core);
     if (e->proposals && e->proposals->until) at = sooner(at, (uint64_t)e->proposals->until);
     if (e->changes) at = sooner(at, (uint64_t)e->changes->p->until);
-    if (e->full) at = sooner(at, e->retry_at);
+    if (e->full && !e->lanes[CR_LANE_LOG].out) at = sooner(at, e->retry_at);
     if (!e->preparing && !cr_wal_has_spare(e->wal)) at = sooner(at, e->prepare_at);
     return at;
 }
@@ -462,7 +462,7 @@ static int32_t load_log(cr_engine *e, opening *o, char *why)
         if (rc)
             snprintf(why, CR_WHY, "entry %llu of the log has a term that cannot be", (llu)index);
     }
-    memmove(f->entries, f->entries + k, (f->nentries - k) * sizeof *f->entries);
+    if (k) memmove(f->entries, f->entries + k, (f->nentries - k) * sizeof *f->entries);
     f->nentries -= k;
     return rc;
 }
@@ -537,6 +537,7 @@ static int32_t open_all(cr_engine *e, opening *o, char *why)
                        .disk = e->disk,
                        .id = k->id,
                        .segment_bytes = e->sizes.segment_bytes,
+                       .nonce = (uint32_t)(cr_sum64(&k->seed, sizeof k->seed, 1) | 1),
                        .create = k->how == CR_OPEN_FORM || k->how == CR_OPEN_JOIN};
     memcpy(w.cluster, k->cluster, 16);
     int32_t rc = cr_wal_open(&w, &e->wal, &o->found, why);
@@ -544,6 +545,7 @@ static int32_t open_all(cr_engine *e, opening *o, char *why)
     e->life = o->found.life;
     e->recoveries = o->found.fresh ? k->recoveries : o->found.recoveries;
     e->recovering = e->recoveries != o->found.recoveries;
+    memcpy(e->nonces, o->found.nonces, sizeof e->nonces);
     memcpy(e->lives, o->found.peers, sizeof e->lives);
     memcpy(e->lives_durable, o->found.peers, sizeof e->lives);
     e->nlives = e->nlives_durable = o->found.npeers;
@@ -555,6 +557,7 @@ static int32_t open_all(cr_engine *e, opening *o, char *why)
                         .election_ns = MS * k->election_ms,
                         .heartbeat_ns = MS * k->heartbeat_ms,
                         .trailing = e->sizes.trailing,
+                        .hold = e->sizes.hold,
                         .message_bytes = e->sizes.message_bytes,
                         .window_messages = e->sizes.window_messages,
                         .window_bytes = e->sizes.window_bytes};

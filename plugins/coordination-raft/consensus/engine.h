@@ -7,10 +7,11 @@
  * All functions belong to one thread, but for cr_job_run. Nothing ends, applies or is sent inside a
  * call: cr_engine_turn does that. Callbacks may call every function but turn, job_done and close.
  *
- * Lives. Each opening of a folder is a life, counted in it, told with each message and kept by who
- * hears of it. A node that comes back with an older life, or whose log ends before what this leader
- * knows it had made durable, runs on an old copy of its folder, has forgotten what it promised, and
- * is not let in: it is told so, and fails.
+ * Lives. Each opening of a folder is a life, counted in it, with a random nonce, told with each
+ * message and kept durably by who hears of it. A newer life is let in when it shows the nonce of
+ * the life that is known: so it is its heir. One that is older or cannot show it, or whose log ends
+ * before what this leader knows it had made durable, runs on an old copy of its folder, has
+ * forgotten what it promised, and is not let in: it is told so, and fails.
  */
 #ifndef COORDINATION_RAFT_ENGINE_H
 #define COORDINATION_RAFT_ENGINE_H
@@ -25,7 +26,7 @@ typedef struct cr_engine cr_engine;
 typedef struct cr_engine_sizes {
     uint32_t message_bytes, window_messages;
     uint64_t window_bytes, segment_bytes;
-    uint32_t trailing; /* entries kept behind a snapshot */
+    uint32_t trailing, hold; /* entries kept behind a snapshot; for who is catching up, at most */
 } cr_engine_sizes;
 
 /* Opens it; k: loop, dir, segment_bytes are not looked at. As cr_consensus_open. */

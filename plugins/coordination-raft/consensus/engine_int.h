@@ -88,6 +88,9 @@ struct cr_engine {
 
     cr_wal_peer lives[CR_WAL_PEERS_MAX], lives_durable[CR_WAL_PEERS_MAX];
     uint32_t nlives, nlives_durable;
+    cr_wal_peer asked[CR_WAL_PEERS_MAX]; /* which of this node's lives a peer knows */
+    uint32_t nasked;
+    uint32_t nonces[CR_WAL_LIVES];
     uint64_t dropped;
 };
 

@@ -118,6 +118,7 @@ void cr_snapshot_turn(cr_engine *e)
     e->taking = 1;
     cr_job *j = cr_job_add(e, CR_LANE_SNAPSHOTS, CR_JOB_TAKE);
     j->snapshot = s;
+    j->upto = cr_core_sending(e->core);
     j->index = e->applied;
     j->term = term;
     j->members = cr_members_make(e->heap, m->at, m->n); /* the job's own: another thread's */
@@ -171,7 +172,7 @@ void cr_job_run(cr_job *j)
         j->rc = cr_snap_write(d, e->heap, e->config.cluster, j->index, j->term, j->members, &pieces,
                               j->why);
         cr_pieces_free(e->heap, &pieces);
-        if (j->rc == 0) cr_snap_clean(d);
+        if (j->rc == 0) cr_snap_clean(d, j->upto);
         break;
     }
     default:

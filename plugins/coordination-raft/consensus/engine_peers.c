@@ -1,31 +1,44 @@
 /* engine_peers.c: messages and lives. See engine.h. */
 #include "engine_int.h"
 
-static uint64_t life_of(const cr_wal_peer *at, uint32_t n, uint64_t id)
+static const cr_wal_peer *find(const cr_wal_peer *at, uint32_t n, uint64_t id)
 {
     for (uint32_t i = 0; i < n; i++)
-        if (at[i].id == id) return at[i].life;
-    return 0;
+        if (at[i].id == id) return &at[i];
+    return NULL;
 }
 
 uint64_t cr_engine_peer_life(const cr_engine *e, uint64_t id, int durable)
 {
-    return durable ? life_of(e->lives_durable, e->nlives_durable, id)
-                   : life_of(e->lives, e->nlives, id);
+    const cr_wal_peer *p =
+        durable ? find(e->lives_durable, e->nlives_durable, id) : find(e->lives, e->nlives, id);
+    return p ? p->life : 0;
+}
+
+static void note(cr_wal_peer *at, uint32_t *n, cr_wal_peer p)
+{
+    uint32_t i = 0;
+    while (i < *n && at[i].id != p.id) i++;
+    if (i == CR_WAL_PEERS_MAX) { /* whom we heard of first is forgotten */
+        memmove(at, at + 1, (CR_WAL_PEERS_MAX - 1) * sizeof p);
+        i--;
+    } else if (i == *n) {
+        ++*n;
+    }
+    at[i] = p;
 }
 
 static void life_note(cr_engine *e, cr_wal_peer p)
 {
-    uint32_t i = 0;
-    while (i < e->nlives && e->lives[i].id != p.id) i++;
-    if (i == CR_WAL_PEERS_MAX) {
-        memmove(e->lives, e->lives + 1, (CR_WAL_PEERS_MAX - 1) * sizeof p);
-        i--;
-    } else if (i == e->nlives) {
-        e->nlives++;
-    }
-    e->lives[i] = p;
+    note(e->lives, &e->nlives, p);
     cr_lives_write(e, p);
+}
+
+/* The nonce of a life of this folder; 0: too long ago. */
+static uint32_t nonce_of(const cr_engine *e, uint64_t life)
+{
+    return life && life <= e->life && life + CR_WAL_LIVES > e->life ? e->nonces[life % CR_WAL_LIVES]
+                                                                    : 0;
 }
 
 void cr_engine_send(cr_engine *e, const cr_message *m)
@@ -33,10 +46,16 @@ void cr_engine_send(cr_engine *e, const cr_message *m)
     cr_core_view v;
     if (!e->config.send) return;
     cr_core_look(e->core, &v);
+    const cr_wal_peer *known = find(e->lives, e->nlives, m->to);
+    const cr_wal_peer *asked = find(e->asked, e->nasked, m->to);
     cr_envelope envelope = {.group = e->group,
                             .life = e->life,
+                            .nonce = nonce_of(e, e->life),
                             .durable = v.durable,
-                            .your_life = cr_engine_peer_life(e, m->to, 0)};
+                            .proof_life = asked ? asked->life : 0,
+                            .proof = asked ? nonce_of(e, asked->life) : 0,
+                            .your_life = known ? known->life : 0,
+                            .your_nonce = known ? known->nonce : 0};
     const cr_member *to = cr_members_find(v.members, m->to);
     e->message.n = 0;
     cr_message_write(m, &envelope, &e->message);
@@ -51,9 +70,16 @@ static void tell_life(cr_engine *e, uint64_t to, uint64_t term)
     cr_engine_send(e, &m);
 }
 
-static void burnt(cr_engine *e, const cr_envelope *v)
+/* 0 when this folder is not what the others know of it. */
+static int am_known(cr_engine *e, const cr_message *m, const cr_envelope *v)
 {
     char why[400];
+    uint32_t mine = nonce_of(e, v->your_life);
+    if (v->your_life == 0) return 1;
+    if (v->your_life <= e->life && (mine == 0 || mine == v->your_nonce)) {
+        note(e->asked, &e->nasked, (cr_wal_peer){m->from, v->your_life, 0});
+        return 1;
+    }
     if (v->your_life == CR_LIFE_BURNT)
         snprintf(why, sizeof why,
                  "the other members know of entries that had been durable here and are gone: this "
@@ -61,31 +87,43 @@ static void burnt(cr_engine *e, const cr_envelope *v)
                  "member, empty the folder, and add it again");
     else
         snprintf(why, sizeof why,
-                 "this folder is an old copy: it is opened for the %lluth time, but the other "
-                 "members have seen it opened %llu times; put the newer one back, or remove this "
-                 "member, empty the folder, and add it again",
-                 (unsigned long long)e->life, (unsigned long long)v->your_life);
+                 "this folder is an old copy: the other members know it from its opening number "
+                 "%llu, which it does not remember (it is now opened for the %lluth time); put the "
+                 "newer one back, or remove this member, empty the folder, and add it again",
+                 (unsigned long long)v->your_life, (unsigned long long)e->life);
     cr_engine_fail(e, why);
+    return 0;
+}
+
+/* 1 when a new life of a peer is heir to the one known; -1: that cannot be told yet. */
+static int is_heir(const cr_wal_peer *known, const cr_envelope *v)
+{
+    if (v->life < known->life) return 0;
+    if (v->life == known->life) return v->nonce == known->nonce;
+    if (v->proof_life != known->life) return -1;
+    return v->proof == known->nonce || (v->proof == 0 && v->life >= known->life + CR_WAL_LIVES);
 }
 
 /* 1 when the sender is let in. */
 static int let_in(cr_engine *e, const cr_message *m, const cr_envelope *v)
 {
     if (CR_BROKEN(CR_BAD_LIFE_IGNORED)) return 1;
-    if (v->your_life > e->life) {
-        burnt(e, v);
+    if (!am_known(e, m, v)) return 0;
+    const cr_wal_peer *known = find(e->lives, e->nlives, m->from);
+    if (known && is_heir(known, v) != 1) {
+        if (m->type != CR_NOTHING || v->life > known->life) tell_life(e, m->from, m->term);
         return 0;
     }
-    uint64_t known = cr_engine_peer_life(e, m->from, 0), match, heard;
-    if (v->life < known) {
-        if (m->type != CR_NOTHING) tell_life(e, m->from, m->term);
-        return 0;
-    }
-    if (v->life == known) return 1;
-    /* a new life of a peer whose log this leader knows: it must be there */
-    int lost = known && cr_core_peer(e->core, m->from, &match, &heard) == 0 && match > v->durable;
-    life_note(e, (cr_wal_peer){m->from, lost ? CR_LIFE_BURNT : v->life});
-    if (lost && m->type != CR_NOTHING) tell_life(e, m->from, m->term);
+    if (known && v->life == known->life) return 1;
+    /* a new life of a peer whose log this leader knows: it must be there, if no other leader can
+     * have cut it */
+    cr_core_view core;
+    uint64_t match, heard;
+    cr_core_look(e->core, &core);
+    int lost = known && m->term == core.term + (m->type == CR_PREVOTE) &&
+               cr_core_peer(e->core, m->from, &match, &heard) == 0 && match > v->durable;
+    life_note(e, (cr_wal_peer){m->from, lost ? CR_LIFE_BURNT : v->life, v->nonce});
+    if (lost) tell_life(e, m->from, m->term);
     return !lost;
 }
 

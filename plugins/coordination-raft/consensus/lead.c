@@ -208,6 +208,18 @@ static int has_majority(const cr_core *c)
     return n >= cr_quorum(m);
 }
 
+uint64_t cr_hold(const cr_core *c, uint64_t keep)
+{
+    uint64_t floor = keep > c->config.hold ? keep - c->config.hold : 0;
+    for (uint32_t i = 0; c->role == CR_LEADER && i < c->npeers; i++) {
+        const cr_peer *p = &c->peers[i];
+        uint64_t need = p->state == CR_SENDING ? p->snapshot : p->match;
+        if (p->role == QD_COORD_SPARE || c->now - p->heard > 2 * c->config.election_ns) continue;
+        if (need >= floor && need < keep) keep = need;
+    }
+    return keep;
+}
+
 void cr_lead_tick(cr_core *c)
 {
     if (c->to && c->now >= c->to_until) cr_hand_over_end(c, QD_E_TIMEOUT);

@@ -19,9 +19,10 @@ void cr_message_write(const cr_message *m, const cr_envelope *e, cr_bytes *out)
     cr_put8(out, (uint8_t)m->type);
     cr_put8(out, (uint8_t)m->flags);
     cr_put8(out, 0);
-    const uint64_t numbers[] = {e->group, e->life, e->your_life, e->durable,  m->from,
-                                m->to,    m->term, m->index,     m->log_term, m->commit,
-                                m->round, m->hint, m->hint_term, m->offset,   m->total};
+    const uint64_t numbers[] = {e->group,     e->life,       e->nonce,    e->proof_life, e->proof,
+                                e->your_life, e->your_nonce, e->durable,  m->from,       m->to,
+                                m->term,      m->index,      m->log_term, m->commit,     m->round,
+                                m->hint,      m->hint_term,  m->offset,   m->total};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) cr_put64(out, numbers[i]);
     cr_put32(out, m->nentries);
     cr_put32(out, (uint32_t)members.n);
@@ -99,9 +100,11 @@ int32_t cr_message_read(const cr_heap *h, const uint8_t *p, size_t n, cr_message
     m->type = cr_get8(&r);
     m->flags = cr_get8(&r);
     uint8_t zero = cr_get8(&r);
-    uint64_t *const numbers[] = {&e->group, &e->life, &e->your_life, &e->durable,  &m->from,
-                                 &m->to,    &m->term, &m->index,     &m->log_term, &m->commit,
-                                 &m->round, &m->hint, &m->hint_term, &m->offset,   &m->total};
+    uint64_t *const numbers[] = {&e->group,     &e->life,      &e->nonce,      &e->proof_life,
+                                 &e->proof,     &e->your_life, &e->your_nonce, &e->durable,
+                                 &m->from,      &m->to,        &m->term,       &m->index,
+                                 &m->log_term,  &m->commit,    &m->round,      &m->hint,
+                                 &m->hint_term, &m->offset,    &m->total};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) *numbers[i] = cr_get64(&r);
     int32_t rc = r.bad || zero || m->type < CR_PREVOTE || m->type > CR_NOTHING ||
                          (m->flags & ~(uint32_t)FLAGS) || m->from == 0 || m->to == 0

@@ -2,8 +2,9 @@
  * message.h: messages of consensus as bytes. Pure. Format: docs/coordination-raft.md.
  *
  * Around the core's message stands what concerns the nodes' folders and not the protocol: the
- * group (cluster and recoveries), the sender's life (how often its folder was opened), the last
- * index durable on it, and the receiver's life as the sender knows it.
+ * group (cluster and recoveries), the sender's life (how often its folder was opened) with its
+ * nonce and that of an earlier life which the receiver knows, the last index durable on it, and the
+ * receiver's life as the sender knows it.
  */
 #ifndef COORDINATION_RAFT_MESSAGE_H
 #define COORDINATION_RAFT_MESSAGE_H
@@ -19,8 +20,10 @@ enum {
 
 typedef struct cr_envelope {
     uint64_t group;
-    uint64_t life, durable; /* the sender's */
-    uint64_t your_life;     /* the receiver's; 0: not known, CR_LIFE_BURNT: not let in any more */
+    uint64_t life, nonce, durable;  /* the sender's */
+    uint64_t proof_life, proof;     /* nonce of an earlier life; proof 0: not known any more */
+    uint64_t your_life, your_nonce; /* the receiver's; life 0: not known, CR_LIFE_BURNT: not let in
+                                       any more */
 } cr_envelope;
 
 /* Appends a message. */

@@ -63,12 +63,13 @@ int32_t cr_snap_find(cr_disk *d, cr_snap_list *out, char *why)
     return 0;
 }
 
-void cr_snap_clean(cr_disk *d)
+void cr_snap_clean(cr_disk *d, uint64_t sent)
 {
     cr_snap_list l = {.n = 0};
     if (d->list(d, on_name, &l)) return;
     for (uint32_t i = KEEP; i < l.n; i++) {
         char name[CR_NAME_MAX];
+        if (l.at[i].index == sent) continue;
         name_of(l.at[i].index, l.at[i].term, name);
         (void)d->remove(d, name);
     }

@@ -47,7 +47,7 @@ int32_t cr_snap_take(cr_disk *d, uint64_t offset, uint64_t total, const uint8_t 
  */
 int32_t cr_snap_install(cr_disk *d, const cr_heap *h, const uint8_t cluster[16], uint64_t index,
                         uint64_t term, cr_snap *out, char *why);
-/* Removes all but the newest two. */
-void cr_snap_clean(cr_disk *d);
+/* Removes all but the newest two, and one that is being sent (0: none). */
+void cr_snap_clean(cr_disk *d, uint64_t sent);
 
 #endif

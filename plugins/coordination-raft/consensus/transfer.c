@@ -100,6 +100,17 @@ static void answer(cr_core *c, uint64_t to, uint64_t index, uint64_t offset, uin
     cr_say_to(c, &a);
 }
 
+/* The log has come as far without it. */
+static void not_needed(cr_core *c, uint64_t to, uint64_t round)
+{
+    cr_message a = {.type = CR_APPEND_ANSWER,
+                    .to = to,
+                    .term = c->term,
+                    .index = c->durable < c->commit ? c->durable : c->commit,
+                    .round = round};
+    cr_say_to(c, &a);
+}
+
 static int begin(cr_core *c, cr_message *m)
 {
     cr_incoming_forget(c);
@@ -120,13 +131,7 @@ void cr_on_snapshot(cr_core *c, cr_message *m)
     c->heard_leader = c->now;
     cr_election_restart(c);
     if (m->index <= c->commit && !c->in.installing) {
-        uint64_t durable = c->durable < c->commit ? c->durable : c->commit;
-        cr_message a = {.type = CR_APPEND_ANSWER,
-                        .to = m->from,
-                        .term = c->term,
-                        .index = durable,
-                        .round = m->round};
-        cr_say_to(c, &a);
+        not_needed(c, m->from, m->round);
         return;
     }
     int same = c->in.members && c->in.index == m->index && c->in.term == m->log_term &&
@@ -162,6 +167,12 @@ void cr_chunk_written(cr_core *c)
     if (c->in.bytes == 0 || c->written < c->in.seq) return; /* forgotten meanwhile, or another */
     c->in.offset += c->in.bytes;
     c->in.bytes = 0;
+    if (c->in.index <= c->commit && !CR_BROKEN(CR_BAD_INSTALL_OLD)) {
+        uint64_t from = c->in.from;
+        cr_incoming_forget(c);
+        not_needed(c, from, 0);
+        return;
+    }
     if (c->in.last) {
         c->in.installing = 1;
         cr_action *a = cr_act(c, CR_DO_INSTALL);

@@ -24,6 +24,7 @@ enum {
     CR_BAD_COMMIT_BEYOND_MATCH, /* a follower takes the leader's commit for entries not compared */
     CR_BAD_STANDBY_COUNTS,      /* standbys count for the majority */
     CR_BAD_TERM_FORGOTTEN,      /* a restart begins in term 0 */
+    CR_BAD_INSTALL_OLD,         /* a snapshot is installed though the log has passed it */
     CR_BAD_WAL_NO_SYNC,         /* acknowledged before the log's sync */
     CR_BAD_WAL_TORN_TAIL,       /* a batch is read though its checksum is wrong */
     CR_BAD_WAL_MISSING_SEGMENT, /* a gap in the segments is read over */
@@ -31,6 +32,7 @@ enum {
     CR_BAD_WAL_MARK_IGNORED,    /* an end before what the mark says is taken */
     CR_BAD_WAL_NAMES,           /* a new segment's name is not synced */
     CR_BAD_WAL_ERROR_RETRIED,   /* after a failed sync it goes on as if nothing were */
+    CR_BAD_WAL_TAIL_UNSYNCED,   /* what is read at an opening is taken as durable */
     CR_BAD_LIFE_IGNORED,        /* an old copy of a folder is let in */
     CR_VARIANTS_END
 };

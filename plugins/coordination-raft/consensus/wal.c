@@ -157,7 +157,8 @@ static void record_first(cr_wal *w, const cr_wal_write *k)
         s->recoveries = k->recoveries;
     }
     if (k->peer.id) {
-        cr_record_numbers(CR_R_PEER, (uint64_t[]){k->peer.id, k->peer.life}, 2, &w->out);
+        cr_record_numbers(CR_R_PEER, (uint64_t[]){k->peer.id, k->peer.life, k->peer.nonce}, 3,
+                          &w->out);
         cr_state_peer(s, k->peer);
     }
     if (k->hard && !CR_BROKEN(CR_BAD_WAL_HARD_LOST)) {
@@ -197,7 +198,7 @@ static void batch_fill(cr_wal *w)
     batch_begin(w);
     w->next = w->state;
     w->highest = 0;
-    while (w->cursor && w->out.n < CR_BATCH_FULL) {
+    while (w->cursor && w->out.n < w->config.segment_bytes / 16) {
         const cr_wal_write *k = w->cursor;
         uint32_t step = w->step++;
         if (step == 0) {
@@ -248,8 +249,8 @@ int32_t cr_wal_prepare(cr_wal *w)
     int32_t rc = d->create(d, CR_SPARE_ASIDE, w->config.segment_bytes, &f);
     if (rc) return rc;
     /* blocks that were written once are written again without a journal of the file system */
-    for (uint64_t at = 0; rc == 0 && at < w->config.segment_bytes; at += sizeof zeros)
-        rc = d->write(f, at, zeros, sizeof zeros);
+    for (uint64_t at = 0, n = w->config.segment_bytes; rc == 0 && at < n; at += sizeof zeros)
+        rc = d->write(f, at, zeros, n - at < sizeof zeros ? n - at : sizeof zeros);
     if (rc == 0) rc = d->sync(f);
     d->close(f);
     if (rc == 0) rc = d->rename(d, CR_SPARE_ASIDE, CR_SPARE_NAME);

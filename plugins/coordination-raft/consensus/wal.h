@@ -26,6 +26,7 @@ enum {
     CR_WAL_ENTRY_MAX = (1 << 20) + 4096, /* bytes of an entry */
     CR_WAL_SEGMENT_MIN = 2 << 20,
     CR_WAL_PEERS_MAX = 128,
+    CR_WAL_LIVES = 64,
     CR_WAL_WHY = 512
 };
 #define CR_LIFE_BURNT UINT64_MAX /* of a peer that lost what it had promised */
@@ -38,17 +39,20 @@ typedef struct cr_wal_config {
     uint64_t id;
     uint8_t cluster[16];
     uint64_t segment_bytes;
-    int create; /* may make it where there is none */
+    uint32_t nonce; /* random, not 0: of this life */
+    int create;     /* may make it where there is none */
 } cr_wal_config;
 
 typedef struct cr_wal_peer {
     uint64_t id, life;
+    uint64_t nonce; /* of that life */
 } cr_wal_peer;
 
 /* What was found. */
 typedef struct cr_wal_found {
-    int fresh;     /* there was nothing */
-    uint64_t life; /* how often it was opened, with this one */
+    int fresh;                     /* there was nothing */
+    uint64_t life;                 /* how often it was opened, with this one */
+    uint32_t nonces[CR_WAL_LIVES]; /* of the last lives, by life modulo their number; 0: none */
     uint64_t recoveries, term, vote;
     uint64_t base, base_term;
     cr_log_entry **entries; /* from base + 1, each with a reference */

@@ -95,6 +95,7 @@ void cr_mark_write(const cr_mark *m, uint8_t out[CR_MARK_SLOT])
     cr_store64(out + 56, m->segment);
     cr_store64(out + 64, m->end);
     cr_store64(out + 72, m->batch);
+    for (uint32_t i = 0; i < CR_WAL_LIVES; i++) cr_store32(out + 80 + 4 * i, m->nonces[i]);
     cr_store64(out + CR_MARK_SLOT - 8, cr_sum64(out, CR_MARK_SLOT - 8, MARK_MAGIC));
 }
 
@@ -111,6 +112,7 @@ int cr_mark_read(const uint8_t in[CR_MARK_SLOT], cr_mark *m)
     m->segment = cr_load64(in + 56);
     m->end = cr_load64(in + 64);
     m->batch = cr_load64(in + 72);
+    for (uint32_t i = 0; i < CR_WAL_LIVES; i++) m->nonces[i] = cr_load32(in + 80 + 4 * i);
     return 1;
 }
 
@@ -141,7 +143,7 @@ void cr_record_entry(const cr_log_entry *e, cr_bytes *b)
 void cr_record_checkpoint(const cr_wal_state *s, cr_bytes *b)
 {
     cr_put8(b, CR_R_CHECKPOINT);
-    cr_put32(b, 52 + 16 * s->npeers);
+    cr_put32(b, 52 + 24 * s->npeers);
     cr_put64(b, s->term);
     cr_put64(b, s->vote);
     cr_put64(b, s->base);
@@ -152,6 +154,7 @@ void cr_record_checkpoint(const cr_wal_state *s, cr_bytes *b)
     for (uint32_t i = 0; i < s->npeers; i++) {
         cr_put64(b, s->peers[i].id);
         cr_put64(b, s->peers[i].life);
+        cr_put64(b, s->peers[i].nonce);
     }
 }
 
@@ -164,10 +167,11 @@ int cr_checkpoint_read(cr_reader *r, cr_wal_state *s)
     s->last = cr_get64(r);
     s->recoveries = cr_get64(r);
     s->npeers = cr_get32(r);
-    if (r->bad || s->npeers > CR_WAL_PEERS_MAX || r->n != 16ull * s->npeers) return 0;
+    if (r->bad || s->npeers > CR_WAL_PEERS_MAX || r->n != 24ull * s->npeers) return 0;
     for (uint32_t i = 0; i < s->npeers; i++) {
         s->peers[i].id = cr_get64(r);
         s->peers[i].life = cr_get64(r);
+        s->peers[i].nonce = cr_get64(r);
     }
     return s->base <= s->last;
 }

@@ -15,7 +15,6 @@
 enum {
     CR_SEGMENT_HEAD = 512,
     CR_BATCH_HEAD = 48,
-    CR_BATCH_FULL = 256 << 10, /* a batch ends behind this, or an entry */
     CR_MARK_SLOT = 512,
     CR_MARK_APART = 4096, /* between the two slots */
     CR_WAL_VERSION = 1
@@ -32,7 +31,7 @@ enum {
     CR_R_CUT = 4,        /* entries above are gone */
     CR_R_RESET = 5,      /* index, term: empty behind */
     CR_R_DROP = 6,       /* index, term: entries up to it are not needed */
-    CR_R_PEER = 7,       /* id, life */
+    CR_R_PEER = 7,       /* id, life, nonce */
     CR_R_RECOVERED = 8   /* recoveries */
 };
 
@@ -63,6 +62,7 @@ typedef struct cr_mark {
     uint8_t cluster[16];
     uint64_t id, life, recoveries;
     uint64_t segment, end, batch; /* durable up to here */
+    uint32_t nonces[CR_WAL_LIVES];
 } cr_mark;
 
 typedef struct cr_segment {

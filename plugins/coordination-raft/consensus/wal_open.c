@@ -158,6 +158,7 @@ static const char *read_record(reading *r, uint8_t type, cr_reader *p)
     if (!r->started) return "a record before any checkpoint";
     if (type == CR_R_ENTRY) return read_entry(r, p);
     uint64_t a = cr_get64(p), b = type == CR_R_CUT || type == CR_R_RECOVERED ? 0 : cr_get64(p);
+    uint64_t c = type == CR_R_PEER ? cr_get64(p) : 0;
     if (p->bad || p->n) return "a malformed record";
     switch (type) {
     case CR_R_HARD:
@@ -184,7 +185,7 @@ static const char *read_record(reading *r, uint8_t type, cr_reader *p)
         s->base_term = b;
         return NULL;
     case CR_R_PEER:
-        cr_state_peer(s, (cr_wal_peer){a, b});
+        cr_state_peer(s, (cr_wal_peer){a, b, c});
         return NULL;
     case CR_R_RECOVERED:
         s->recoveries = a;
@@ -344,7 +345,7 @@ static int32_t read_segments(reading *r)
     int unused = 0;
     int32_t rc = check_names(r);
     if (rc == 0 && r->n) rc = read_head(r, r->n - 1, &next, &unused);
-    if (rc) return rc;
+    if (rc || r->n == 0) return rc;
     if (unused) { /* the last one was begun, and nothing in it was durable */
         cr_segment_name(r->numbers[--r->n], r->name);
         (void)d->remove(d, r->name);
@@ -402,6 +403,31 @@ static int32_t judge(reading *r)
     return 0;
 }
 
+/* What stands behind the mark was written, but who says that it is on the platter? It is written
+ * once more, as a sync that failed may have left it looking clean, and synced. */
+static int32_t settle_last(reading *r)
+{
+    cr_wal *w = r->w;
+    cr_disk *d = w->config.disk;
+    cr_file *f;
+    uint8_t *p;
+    size_t n;
+    uint64_t number = r->n ? r->numbers[r->n - 1] : 0;
+    uint64_t from = w->mark.segment == number ? w->mark.end : 0;
+    if (r->n == 0 || from >= r->end || CR_BROKEN(CR_BAD_WAL_TAIL_UNSYNCED)) return 0;
+    int32_t rc = load_file(r, r->name, &p, &n);
+    if (rc) return rc;
+    rc = d->open(d, r->name, &f);
+    if (rc == 0) {
+        if (n > r->end) n = r->end;
+        if (n > from) rc = d->write(f, from, p + from, n - from);
+        if (rc == 0) rc = d->sync(f);
+        d->close(f);
+    }
+    cr_free(w->config.heap, p);
+    return rc ? cr_wal_fail(w, rc, "syncing", r->name, r->why) : 0;
+}
+
 /* What a sealed segment does not use goes back to the file system; no harm when it does not. */
 static void cut_last(reading *r)
 {
@@ -450,7 +476,10 @@ static int32_t open_all(reading *r)
     memcpy(w->mark.cluster, w->config.cluster, 16);
     w->mark.id = w->config.id;
     w->mark.life = r->found->life;
-    rc = cr_segment_begin(w, r->why);
+    w->mark.nonces[w->mark.life % CR_WAL_LIVES] = w->config.nonce;
+    memcpy(r->found->nonces, w->mark.nonces, sizeof w->mark.nonces);
+    rc = settle_last(r);
+    if (rc == 0) rc = cr_segment_begin(w, r->why);
     if (rc == 0) rc = cr_wal_settle(w, r->why);
     if (rc == 0) cut_last(r);
     return rc;
