@@ -300,12 +300,28 @@ static int list(search_run *x, const qd_shard_meta *record, candidate **out, uin
     return 0;
 }
 
+/* The primary, wherever it is. */
+static int take_primary(search_run *x, search_shard *s, const qd_shard_meta *record, qd_err *err)
+{
+    const qd_copy *p = record ? qd_shard_meta_primary(record) : NULL;
+    if (!x->a->rpc || !p || !p->node.n || qd_str_eq(p->node, x->a->node_id)) return take_own(x, s);
+    search_copies *c = qd_arena_alloc(x->arena, sizeof *c);
+    qd_str *node = qd_arena_alloc(x->arena, sizeof *node);
+    if (!c || !node) return qd_err_nomem(err, "copies of a shard");
+    *node = p->node;
+    *c = (search_copies){node, 1, 0};
+    s->copies = c;
+    return 0;
+}
+
 int qdi_copies_choose(search_run *x, search_shard *s, qd_err *err)
 {
     const qd_shard_meta *record = record_of(x, s);
     candidate *at = NULL;
     uint32_t n = 0;
-    bool simple = !record || !x->a->rpc || !record->ncopies || x->state->nnodes <= 1 ||
+    if (x->r->primaries) return take_primary(x, s, record, err);
+    bool simple = x->r->q->forwarded || !record || !x->a->rpc || !record->ncopies ||
+                  x->state->nnodes <= 1 ||
                   (record->ncopies == 1 && qd_str_eq(record->copies[0].node, x->a->node_id));
     if (simple) return take_own(x, s);
     int rc = list(x, record, &at, &n, err);

@@ -2,7 +2,8 @@
  * search_delete.c: _delete_by_query: the documents that match at the start are deleted in batches,
  * each under the condition that it has not changed since.
  */
-#include "action/search_int.h"
+#include "action/forward_int.h"
+#include "action/search_part_int.h"
 #include "base/str.h"
 #include "config/value.h"
 
@@ -205,6 +206,99 @@ static int params(const qd_request *q, search_request *s, deletion *d, bool *ref
     return rc;
 }
 
+/* --- other nodes --- */
+
+static uint64_t number_of(const qd_json_node *root, const char *key)
+{
+    const qd_json_node *n = qd_json_get(root, key);
+    uint64_t v;
+    return n && qd_str_u64(qd_json_text(n), &v) ? v : 0;
+}
+
+/* Adds up what another node answered. */
+static int add_answer(deletion *d, qdi_forwarded *f, uint64_t *left, qd_err *err)
+{
+    qd_json_node *root;
+    int rc = qd_json_parse(d->q->arena, f->body, 0, &root, err);
+    if (rc) return rc;
+    uint64_t total = number_of(root, "total");
+    d->total += total;
+    d->deleted += number_of(root, "deleted");
+    d->handled += number_of(root, "batches") * (uint64_t)d->batch;
+    d->conflicts += number_of(root, "version_conflicts");
+    *left -= total < *left ? total : *left;
+    const qd_json_node *failures = qd_json_get(root, "failures");
+    for (const qd_json_node *n = failures ? failures->first : NULL; n; n = n->next) {
+        qd_json_raw_value(d->failures, n->raw);
+        d->stopped = true;
+    }
+    return 0;
+}
+
+/* The parameters with what is left of max_docs. */
+static const qd_pair *params_there(const qd_request *q, uint64_t left, uint32_t *n, qd_err *err)
+{
+    qd_pair *at = qd_arena_alloc(q->arena, (q->nparams + 2ul) * sizeof *at);
+    qd_str most = qd_arena_printf(q->arena, "%llu", (unsigned long long)left);
+    if (!at || !most.p) {
+        (void)qd_err_nomem(err, "delete by query");
+        return NULL;
+    }
+    *n = 0;
+    for (uint32_t i = 0; i < q->nparams; i++) {
+        bool ours = qd_str_is(q->params[i].key, "max_docs") || qd_str_is(q->params[i].key, "size");
+        if (!ours) at[(*n)++] = q->params[i];
+    }
+    if (left <= INT64_MAX) at[(*n)++] = (qd_pair){QD_STR("max_docs"), most};
+    return at;
+}
+
+/* Lets the node delete in all primaries that it has. */
+static int delete_there(deletion *d, qd_str node, uint64_t *left, qd_err *err)
+{
+    qdi_forwarded f = {.node = node};
+    f.params = params_there(d->q, *left, &f.nparams, err);
+    if (!f.params) return QD_E_NOMEM;
+    int rc = qdi_forward(d->q, d->x->state, &f, 1, err);
+    if (rc) return rc;
+    bool answered = f.status == 200 || f.status == 409 || f.status == 500;
+    if (answered) {
+        rc = add_answer(d, &f, left, err);
+        d->stopped |= f.status != 200;
+    } else {
+        rc = f.status
+                 ? qd_err_set(err, QD_E_INTERNAL, "node [%.*s] answered %d: %.*s", QD_STR_ARG(node),
+                              f.status, (int)(f.body.n < 512 ? f.body.n : 512), f.body.p)
+                 : f.rc;
+        if (!f.status) qd_err_copy(err, &f.err);
+    }
+    qd_err_fini(&f.err);
+    return rc;
+}
+
+/* Each node once, when its first shard comes. */
+static bool came_before(const search_run *x, uint32_t i)
+{
+    for (uint32_t k = 0; k < i; k++) {
+        const search_copies *c = x->shards[k].copies;
+        if (c && qd_str_eq(c->nodes[0], x->shards[i].copies->nodes[0])) return true;
+    }
+    return false;
+}
+
+static int delete_all(deletion *d, uint64_t left, qd_err *err)
+{
+    search_run *x = d->x;
+    int rc = 0;
+    for (uint32_t i = 0; i < x->nshards && !rc && !d->stopped && left; i++) {
+        search_shard *s = &x->shards[i];
+        bool there = s->copies && !s->shard;
+        if (there && (d->q->forwarded || came_before(x, i))) continue;
+        rc = there ? delete_there(d, s->copies->nodes[0], &left, err) : delete_in(d, s, &left, err);
+    }
+    return rc;
+}
+
 int qdi_api_delete_by_query(qd_request *q, qd_response *r, qd_err *err)
 {
     search_request s;
@@ -224,6 +318,7 @@ int qdi_api_delete_by_query(qd_request *q, qd_response *r, qd_err *err)
     if (rc) return rc;
     uint64_t left = s.size_given ? (uint64_t)s.size : UINT64_MAX;
     s.size = 0;
+    s.primaries = true;
     qd_json_writer failures;
     qd_buf b;
     qd_buf_init(&b, q->a->account, (size_t)64 << 20);
@@ -233,9 +328,7 @@ int qdi_api_delete_by_query(qd_request *q, qd_response *r, qd_err *err)
     d.marks.refresh = refresh ? DOC_REFRESH_NOW : DOC_REFRESH_NO;
     rc = qdi_search_begin(&x, &s, &q->task, qd_param(q, "index"), options, qd_param(q, "routing"),
                           err);
-    for (uint32_t i = 0; i < x.nshards && !rc && !d.stopped && left; i++) {
-        rc = delete_in(&d, &x.shards[i], &left, err);
-    }
+    if (!rc) rc = delete_all(&d, left, err);
     qdi_search_end(&x);
     qdi_marks_refresh(&d.marks, q->a, &d.q->task);
     qdi_marks_fini(&d.marks);

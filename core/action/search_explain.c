@@ -1,5 +1,6 @@
 /* search_explain.c: explanations of hits, and _explain. */
-#include "action/search_int.h"
+#include "action/forward_int.h"
+#include "action/search_part_int.h"
 #include "base/str.h"
 #include "search/explain.h"
 
@@ -121,6 +122,22 @@ static int explain_in(search_run *x, search_shard *s, qd_response *r, qd_err *er
     return rc;
 }
 
+/* The document's shard is on other nodes: the first of them that answers explains. */
+static int explain_there(search_run *x, const search_shard *s, qd_response *r, qd_err *err)
+{
+    qdi_forwarded f = {0};
+    for (uint32_t i = 0; i < s->copies->n; i++) {
+        qd_err_fini(&f.err);
+        f = (qdi_forwarded){.node = s->copies->nodes[i]};
+        int rc = qdi_forward(x->r->q, x->state, &f, 1, err);
+        if (rc) return rc;
+        if (f.status && f.status < 500) break;
+    }
+    int rc = qdi_forward_answer(&f, r, err);
+    qd_err_fini(&f.err);
+    return rc;
+}
+
 int qdi_api_explain(qd_request *q, qd_response *r, qd_err *err)
 {
     search_request s;
@@ -143,7 +160,11 @@ int qdi_api_explain(qd_request *q, qd_response *r, qd_err *err)
     if (!rc && !x.nshards) {
         rc = qd_err_set(err, QD_E_NO_SHARD, "no shard for the document's routing");
     }
-    if (!rc) rc = explain_in(&x, &x.shards[0], r, err);
+    if (!rc) {
+        const search_shard *only = &x.shards[0];
+        bool here = q->forwarded || !only->copies || only->shard || only->index->rc;
+        rc = here ? explain_in(&x, &x.shards[0], r, err) : explain_there(&x, only, r, err);
+    }
     qdi_search_end(&x);
     return rc;
 }

@@ -86,6 +86,7 @@ typedef struct search_request {
     int64_t batched_reduce_size;
     int64_t pre_filter, at_once; /* pre_filter_shard_size (0: not given), max_concurrent_shard_… */
     bool query_only;             /* the body was read by qdi_search_query_body */
+    bool primaries;              /* only primaries are looked at */
     search_show show;
     qd_aggs *aggs;
     search_boost *boosts;

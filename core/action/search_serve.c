@@ -2,6 +2,8 @@
  * search_serve.c: a node's part of searches, asked for by other nodes. Each request runs on the
  * search pool under a task that is a child of the asking node's; its cancellation ends it.
  */
+#include "action/admin_int.h"
+#include "action/forward_int.h"
 #include "action/search_wire_int.h"
 #include "base/str.h"
 #include "rpc/rpc.h"
@@ -302,7 +304,13 @@ int qdi_search_serve(qd_actions *a, qd_err *err)
         rc = qd_rpc_handle(a->rpc, handlers[i].action, handlers[i].pool,
                            waits ? QD_RPC_ON_FIBER : 0, handlers[i].fn, a, err);
     }
+<<<<<<< HEAD
     if (rc) qdi_search_unserve(a);
+=======
+    if (!rc) rc = qdi_forward_serve(a, err);
+    if (!rc) rc = qdi_tasks_serve(a, err);
+    if (rc) qd_action_unserve(a);
+>>>>>>> cf092d9 (action: tasks of all nodes are listed and cancelled; explanations and deletions by query go where the shards are)
     return rc;
 }
 
@@ -311,6 +319,8 @@ void qdi_search_unserve(qd_actions *a)
     for (size_t i = 0; i < QD_COUNT_OF(handlers) && a->rpc; i++) {
         qd_rpc_unhandle(a->rpc, handlers[i].action);
     }
+    if (a->rpc) qdi_forward_unserve(a);
+    if (a->rpc) qdi_tasks_unserve(a);
     (void)qdi_context_drop(a, NULL, SEARCH_CONTEXT_QUERY);
     (void)qdi_context_drop(a, NULL, SEARCH_CONTEXT_SCROLL);
     (void)qdi_context_drop(a, NULL, SEARCH_CONTEXT_PIT);

@@ -1,10 +1,13 @@
 /* tasks.c: _tasks and _cat/tasks: what the node is doing, and stopping it. */
 #include "action/cat_table.h"
+#include "action/tasks_int.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "runtime/task.h"
 #include <stdio.h>
 #include <string.h>
+
+#define FAMILY_MAX 32u /* generations shown */
 
 /* Names under which Elasticsearch lists what our APIs do; others keep the API's name. */
 static const struct {
@@ -51,43 +54,37 @@ static const char *action_name(const char *api)
     return api;
 }
 
-/* A task as it was when the list was made. */
-typedef struct seen {
-    uint64_t id, parent;
-    const char *action;
-    char description[256], opaque_id[64], parent_node[32];
-    int64_t start_wall_ms;
-    uint64_t start_ns, done, total;
-    bool cancellable, cancelled;
-} seen;
-
-typedef struct listing {
-    QD_VEC(seen) tasks;
-    qd_str actions; /* patterns; empty: all */
-    uint64_t only, parent;
-    int failed;
-} listing;
-
 static void take(void *arg, const qd_task *t)
 {
-    listing *l = arg;
+    task_listing *l = arg;
     const char *action = action_name(t->action);
+    qd_str parent_node = t->parent_node[0] ? qd_str_c(t->parent_node) : l->a->node_id;
     if (l->actions.n && !qdi_listed(l->actions, qd_str_c(action))) return;
     if (l->only && t->id != l->only) return;
-    if (l->parent && t->parent != l->parent) return;
-    seen s = {.id = t->id,
-              .parent = t->parent,
-              .action = action,
-              .start_wall_ms = t->start_wall_ms,
-              .start_ns = t->start_ns,
-              .done = atomic_load(&t->done),
-              .total = atomic_load(&t->total),
-              .cancellable = t->cancellable,
-              .cancelled = atomic_load(&t->stop) != QD_TASK_RUNNING};
+    if (l->parent && (t->parent != l->parent || !qd_str_eq(parent_node, l->parent_node))) return;
+    task_seen s = {.id = t->id,
+                   .parent = t->parent,
+                   .start_wall_ms = t->start_wall_ms,
+                   .running_ns = qd_env_mono_ns(l->a->env) - t->start_ns,
+                   .done = atomic_load(&t->done),
+                   .total = atomic_load(&t->total),
+                   .cancellable = t->cancellable,
+                   .cancelled = atomic_load(&t->stop) != QD_TASK_RUNNING};
+    snprintf(s.node, sizeof s.node, "%.*s", QD_STR_ARG(l->a->node_id));
+    snprintf(s.action, sizeof s.action, "%s", action);
     snprintf(s.description, sizeof s.description, "%s", t->description);
     snprintf(s.opaque_id, sizeof s.opaque_id, "%s", t->opaque_id);
-    snprintf(s.parent_node, sizeof s.parent_node, "%s", t->parent_node);
+    if (t->parent) {
+        snprintf(s.parent_node, sizeof s.parent_node, "%.*s", QD_STR_ARG(parent_node));
+    }
     if (qd_vec_push(&l->tasks, NULL, s)) l->failed = QD_E_NOMEM;
+}
+
+int qdi_tasks_here(const qd_actions *a, task_listing *l, qd_err *err)
+{
+    l->a = a;
+    qd_tasks_each(a->tasks, take, l);
+    return l->failed ? qd_err_nomem(err, "tasks") : 0;
 }
 
 /* "node:number"; false when it is none. */
@@ -104,15 +101,13 @@ static int malformed(qd_str id, qd_err *err)
     return qd_err_set(err, QD_E_ARG, "malformed task id %.*s", QD_STR_ARG(id));
 }
 
-static int list(qd_request *q, listing *l, qd_err *err)
+static int list(qd_request *q, const qd_state *state, task_listing *l, qd_err *err)
 {
-    qd_str parent = qd_param(q, "parent_task_id"), node;
+    qd_str parent = qd_param(q, "parent_task_id");
     l->actions = qd_param(q, "actions");
-    if (parent.n && !parse_id(parent, &node, &l->parent)) return malformed(parent, err);
+    if (parent.n && !parse_id(parent, &l->parent_node, &l->parent)) return malformed(parent, err);
     qd_str nodes = qd_param(q, "nodes").n ? qd_param(q, "nodes") : qd_param(q, "node_id");
-    if (!qdi_node_wanted(q->a, nodes, qd_cluster_self(q->a->cluster))) return 0;
-    qd_tasks_each(q->a->tasks, take, l);
-    return l->failed ? qd_err_nomem(err, "tasks") : 0;
+    return qdi_tasks_gather(q, state, nodes, (qd_str){NULL, 0}, l, err);
 }
 
 /* --- writing --- */
@@ -137,14 +132,12 @@ static void write_resources(qd_json_writer *w)
     qd_json_object_end(w);
 }
 
-static void write_task(const qd_request *q, const seen *t, bool detailed, qd_json_writer *w)
+static void write_task(const qd_request *q, const task_seen *t, bool detailed, qd_json_writer *w)
 {
     qdi_identity id;
     char text[48];
-    uint64_t running = qd_env_mono_ns(q->a->env) - t->start_ns;
     qdi_identity_get(q->a, &id);
-    qd_json_object(w);
-    qd_json_field_str(w, "node", q->a->node_id);
+    qd_json_field_c(w, "node", t->node);
     qd_json_field_int(w, "id", (int64_t)t->id);
     qd_json_field_c(w, "type", "transport");
     qd_json_field_c(w, "action", t->action);
@@ -158,61 +151,113 @@ static void write_task(const qd_request *q, const seen *t, bool detailed, qd_jso
     if (detailed) qd_json_field_c(w, "description", t->description);
     if (q->human) qd_json_field_c(w, "start_time", qdi_time_text(t->start_wall_ms, text));
     qd_json_field_int(w, "start_time_in_millis", t->start_wall_ms);
-    qd_json_field_int(w, "running_time_in_nanos", (int64_t)running);
+    qd_json_field_int(w, "running_time_in_nanos", (int64_t)t->running_ns);
     qd_json_field_bool(w, "cancellable", t->cancellable);
     if (t->cancellable) qd_json_field_bool(w, "cancelled", t->cancelled);
     if (t->parent) {
         qd_json_key_c(w, "parent_task_id");
-        qd_json_printf(w, "%s:%llu", t->parent_node[0] ? t->parent_node : q->a->node_id.p,
-                       (unsigned long long)t->parent);
+        qd_json_printf(w, "%s:%llu", t->parent_node, (unsigned long long)t->parent);
     }
     qd_json_key_c(w, "headers");
     qd_json_object(w);
     if (t->opaque_id[0]) qd_json_field_c(w, "X-Opaque-Id", t->opaque_id);
     qd_json_object_end(w);
     if (id.opensearch && detailed) write_resources(w);
-    qd_json_object_end(w);
 }
 
-static void write_key(const qd_request *q, const seen *t, qd_json_writer *w)
+static void write_key(const task_seen *t, qd_json_writer *w)
 {
     char key[96];
-    snprintf(key, sizeof key, "%.*s:%llu", QD_STR_ARG(q->a->node_id), (unsigned long long)t->id);
+    snprintf(key, sizeof key, "%s:%llu", t->node, (unsigned long long)t->id);
     qd_json_key_c(w, key);
 }
 
-static void write_node(const qd_request *q, const listing *l, bool detailed, qd_json_writer *w)
+static const qd_node_meta *node_of(const qd_request *q, const qd_state *s, const char *id)
 {
     const qd_node_meta *self = qd_cluster_self(q->a->cluster);
+    for (uint32_t i = 0; i < s->nnodes; i++) {
+        if (qd_str_is(s->nodes[i].id, id)) return &s->nodes[i];
+    }
+    return self;
+}
+
+/* One node's tasks, from task i on; returns the number behind them. */
+static size_t write_node(const qd_request *q, const qd_state *s, const task_listing *l, size_t i,
+                         bool detailed, qd_json_writer *w)
+{
+    const char *node = l->tasks.at[i].node;
+    const qd_node_meta *meta = node_of(q, s, node);
     qdi_identity id;
     qdi_identity_get(q->a, &id);
-    qd_json_key_c(w, "nodes");
+    qd_json_key_c(w, node);
     qd_json_object(w);
-    if (l->tasks.n) {
-        qd_json_key(w, self->id);
+    qd_json_field_str(w, "name", meta->name);
+    qd_json_field_str(w, "transport_address", meta->transport_address);
+    qd_json_field_str(w, "host", meta->host);
+    qd_json_field_str(w, "ip", meta->http_address);
+    qd_json_key_c(w, "roles");
+    qd_json_array(w);
+    qdi_roles_write(&id, meta->roles, w);
+    qd_json_array_end(w);
+    qd_json_key_c(w, "tasks");
+    qd_json_object(w);
+    for (; i < l->tasks.n && strcmp(l->tasks.at[i].node, node) == 0; i++) {
+        write_key(&l->tasks.at[i], w);
         qd_json_object(w);
-        qd_json_field_str(w, "name", self->name);
-        qd_json_field_str(w, "transport_address", self->transport_address);
-        qd_json_field_str(w, "host", self->host);
-        qd_json_field_str(w, "ip", self->http_address);
-        qd_json_key_c(w, "roles");
-        qd_json_array(w);
-        qdi_roles_write(&id, self->roles, w);
-        qd_json_array_end(w);
-        qd_json_key_c(w, "tasks");
-        qd_json_object(w);
-        for (size_t i = 0; i < l->tasks.n; i++) {
-            write_key(q, &l->tasks.at[i], w);
-            write_task(q, &l->tasks.at[i], detailed, w);
-        }
-        qd_json_object_end(w);
+        write_task(q, &l->tasks.at[i], detailed, w);
         qd_json_object_end(w);
     }
     qd_json_object_end(w);
+    qd_json_object_end(w);
+    return i;
 }
 
-/* Grouped as asked for: by node, by parent (children are none here), or as a plain list. */
-static int write_list(const qd_request *q, const listing *l, qd_json_writer *w, qd_err *err)
+static void write_nodes(const qd_request *q, const qd_state *s, const task_listing *l,
+                        bool detailed, qd_json_writer *w)
+{
+    qd_json_key_c(w, "nodes");
+    qd_json_object(w);
+    for (size_t i = 0; i < l->tasks.n;) i = write_node(q, s, l, i, detailed, w);
+    qd_json_object_end(w);
+}
+
+static bool is_child(const task_seen *t, const task_seen *of)
+{
+    return t->parent == of->id && strcmp(t->parent_node, of->node) == 0;
+}
+
+static bool has_parent(const task_listing *l, const task_seen *t)
+{
+    for (size_t i = 0; t->parent && i < l->tasks.n; i++) {
+        if (is_child(t, &l->tasks.at[i])) return true;
+    }
+    return false;
+}
+
+/* A task with those that it began; ids of a node grow from parent to child, and other nodes' tasks
+ * have none further down. */
+static void write_family(const qd_request *q, const task_listing *l, const task_seen *t,
+                         bool detailed, uint32_t depth, qd_json_writer *w)
+{
+    bool any = false;
+    write_task(q, t, detailed, w);
+    for (size_t i = 0; i < l->tasks.n && depth < FAMILY_MAX; i++) {
+        if (!is_child(&l->tasks.at[i], t)) continue;
+        if (!any) {
+            qd_json_key_c(w, "children");
+            qd_json_array(w);
+        }
+        any = true;
+        qd_json_object(w);
+        write_family(q, l, &l->tasks.at[i], detailed, depth + 1, w);
+        qd_json_object_end(w);
+    }
+    if (any) qd_json_array_end(w);
+}
+
+/* Grouped as asked for: by node, by parent, or as a plain list. */
+static int write_list(const qd_request *q, const qd_state *s, const task_listing *l,
+                      qd_json_writer *w, qd_err *err)
 {
     qd_str group = qd_param(q, "group_by");
     bool detailed = qd_param_has(q, "detailed") && !qd_str_is(qd_param(q, "detailed"), "false");
@@ -225,13 +270,20 @@ static int write_list(const qd_request *q, const listing *l, qd_json_writer *w, 
     }
     qd_json_object(w);
     if (!parents && !none) {
-        write_node(q, l, detailed, w);
+        write_nodes(q, s, l, detailed, w);
     } else {
         qd_json_key_c(w, "tasks");
         parents ? qd_json_object(w) : qd_json_array(w);
         for (size_t i = 0; i < l->tasks.n; i++) {
-            if (parents) write_key(q, &l->tasks.at[i], w);
-            write_task(q, &l->tasks.at[i], detailed, w);
+            const task_seen *t = &l->tasks.at[i];
+            if (parents && has_parent(l, t)) continue;
+            if (parents) write_key(t, w);
+            qd_json_object(w);
+            if (parents)
+                write_family(q, l, t, detailed, 0, w);
+            else
+                write_task(q, t, detailed, w);
+            qd_json_object_end(w);
         }
         parents ? qd_json_object_end(w) : qd_json_array_end(w);
     }
@@ -241,116 +293,139 @@ static int write_list(const qd_request *q, const listing *l, qd_json_writer *w, 
 
 int qdi_api_tasks_list(qd_request *q, qd_response *r, qd_err *err)
 {
-    listing l = {0};
-    int rc = list(q, &l, err);
-    if (!rc) rc = write_list(q, &l, &r->w, err);
+    task_listing l = {0};
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    int rc = list(q, s, &l, err);
+    if (!rc) rc = write_list(q, s, &l, &r->w, err);
     qd_vec_fini(&l.tasks);
+    qd_state_unref(s);
     return rc;
 }
 
 /* --- one task --- */
 
-static int no_task(const qd_actions *a, qd_str text, qd_str node, qd_err *err)
+static int no_task(const qd_actions *a, const qd_state *s, qd_str text, qd_str node, qd_err *err)
 {
-    int rc = qd_str_eq(node, a->node_id)
-                 ? qd_err_set(err, QD_E_NOTFOUND,
-                              "task [%.*s] isn't running and hasn't stored its results",
-                              QD_STR_ARG(text))
-                 : qd_err_set(err, QD_E_NOTFOUND,
-                              "task [%.*s] belongs to the node [%.*s] which isn't part of the "
-                              "cluster and there is no record of the task",
-                              QD_STR_ARG(text), QD_STR_ARG(node));
+    bool known = qd_str_eq(node, a->node_id);
+    for (uint32_t i = 0; i < s->nnodes && !known; i++) known = qd_str_eq(node, s->nodes[i].id);
+    int rc = known ? qd_err_set(err, QD_E_NOTFOUND,
+                                "task [%.*s] isn't running and hasn't stored its results",
+                                QD_STR_ARG(text))
+                   : qd_err_set(err, QD_E_NOTFOUND,
+                                "task [%.*s] belongs to the node [%.*s] which isn't part of the "
+                                "cluster and there is no record of the task",
+                                QD_STR_ARG(text), QD_STR_ARG(node));
     qd_err_type(err, "resource_not_found_exception", 404);
     return rc;
 }
 
 int qdi_api_tasks_get(qd_request *q, qd_response *r, qd_err *err)
 {
-    listing l = {0};
+    task_listing l = {0};
     qd_str text = qd_param(q, "task_id"), node;
     if (!parse_id(text, &node, &l.only)) return malformed(text, err);
-    int rc = 0;
-    if (qd_str_eq(node, q->a->node_id)) qd_tasks_each(q->a->tasks, take, &l);
-    if (!l.tasks.n) {
-        rc = no_task(q->a, text, node, err);
-    } else {
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    int rc = qdi_tasks_gather(q, s, (qd_str){NULL, 0}, node, &l, err);
+    if (!rc && !l.tasks.n) {
+        rc = no_task(q->a, s, text, node, err);
+    } else if (!rc) {
         qd_json_object(&r->w);
         qd_json_field_bool(&r->w, "completed", false);
         qd_json_key_c(&r->w, "task");
+        qd_json_object(&r->w);
         write_task(q, &l.tasks.at[0], true, &r->w);
+        qd_json_object_end(&r->w);
         qd_json_object_end(&r->w);
     }
     qd_vec_fini(&l.tasks);
+    qd_state_unref(s);
     return rc;
 }
 
 /* --- stopping --- */
 
-static int find_cancellable(qd_request *q, listing *l, qd_err *err)
+static int find_cancellable(qd_request *q, const qd_state *s, task_listing *l, qd_err *err)
 {
     qd_str text = qd_param(q, "task_id"), node;
-    if (text.n) {
-        if (!parse_id(text, &node, &l->only)) return malformed(text, err);
-        if (qd_str_eq(node, q->a->node_id)) qd_tasks_each(q->a->tasks, take, l);
-        if (!l->tasks.n) {
-            int rc = qd_err_set(err, QD_E_NOTFOUND, "task [%.*s] is not found", QD_STR_ARG(text));
-            qd_err_type(err, "resource_not_found_exception", 404);
-            return rc;
-        }
-        if (!l->tasks.at[0].cancellable) {
-            return qd_err_set(err, QD_E_ARG, "task [%.*s] is not cancellable", QD_STR_ARG(text));
-        }
-        return 0;
+    if (!text.n) return list(q, s, l, err);
+    if (!parse_id(text, &node, &l->only)) return malformed(text, err);
+    int rc = qdi_tasks_gather(q, s, (qd_str){NULL, 0}, node, l, err);
+    if (!rc && !l->tasks.n) {
+        rc = qd_err_set(err, QD_E_NOTFOUND, "task [%.*s] is not found", QD_STR_ARG(text));
+        qd_err_type(err, "resource_not_found_exception", 404);
+    } else if (!rc && !l->tasks.at[0].cancellable) {
+        rc = qd_err_set(err, QD_E_ARG, "task [%.*s] is not cancellable", QD_STR_ARG(text));
     }
-    return list(q, l, err);
+    return rc;
+}
+
+/* Leaves in the list what `which` says. */
+static void keep(task_listing *l, bool (*which)(const qd_request *q, const task_seen *t),
+                 const qd_request *q)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < l->tasks.n; i++) {
+        if (which(q, &l->tasks.at[i])) l->tasks.at[n++] = l->tasks.at[i];
+    }
+    l->tasks.n = n;
+}
+
+static bool may_cancel(const qd_request *q, const task_seen *t)
+{
+    bool own = t->id == q->task.id && qd_str_is(q->a->node_id, t->node);
+    return t->cancellable && !own;
+}
+
+static bool was_cancelled(const qd_request *q, const task_seen *t)
+{
+    (void)q;
+    return t->cancelled;
 }
 
 int qdi_api_tasks_cancel(qd_request *q, qd_response *r, qd_err *err)
 {
-    listing l = {0}, stopped = {0};
-    int rc = find_cancellable(q, &l, err);
-    for (size_t i = 0; !rc && i < l.tasks.n; i++) {
-        seen *t = &l.tasks.at[i];
-        if (!t->cancellable || t->id == q->task.id) continue;
-        if (qd_tasks_cancel_id(q->a->tasks, t->id, "by user request", NULL)) continue;
-        t->cancelled = true;
-        if (qd_vec_push(&stopped.tasks, NULL, *t)) rc = qd_err_nomem(err, "tasks");
+    task_listing l = {0};
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    int rc = find_cancellable(q, s, &l, err);
+    if (!rc) {
+        keep(&l, may_cancel, q);
+        rc = qdi_tasks_cancel(q, s, &l, err);
+        keep(&l, was_cancelled, q);
     }
     if (!rc) {
         qd_json_object(&r->w);
-        write_node(q, &stopped, false, &r->w);
+        write_nodes(q, s, &l, false, &r->w);
         qd_json_object_end(&r->w);
     }
     qd_vec_fini(&l.tasks);
-    qd_vec_fini(&stopped.tasks);
+    qd_state_unref(s);
     return rc;
 }
 
 /* --- as a table --- */
 
-static void task_row(cat_table *t, const seen *x, bool detailed)
+static void task_row(cat_table *t, const qd_state *state, const task_seen *x, bool detailed)
 {
-    const qd_node_meta *self = qd_cluster_self(t->q->a->cluster);
+    const qd_node_meta *node = node_of(t->q, state, x->node);
     int64_t s = x->start_wall_ms / 1000;
-    int64_t running = (int64_t)(qd_env_mono_ns(t->q->a->env) - x->start_ns);
     qdi_cat_int(t, (int64_t)x->id);
     qdi_cat_c(t, x->action);
-    qdi_cat_printf(t, "%.*s:%llu", QD_STR_ARG(self->id), (unsigned long long)x->id);
+    qdi_cat_printf(t, "%s:%llu", x->node, (unsigned long long)x->id);
     if (x->parent) {
-        qdi_cat_printf(t, "%.*s:%llu", QD_STR_ARG(self->id), (unsigned long long)x->parent);
+        qdi_cat_printf(t, "%s:%llu", x->parent_node, (unsigned long long)x->parent);
     } else {
         qdi_cat_c(t, "-");
     }
     qdi_cat_c(t, "transport");
     qdi_cat_int(t, x->start_wall_ms);
     qdi_cat_printf(t, "%02d:%02d:%02d", (int)(s / 3600 % 24), (int)(s / 60 % 60), (int)(s % 60));
-    qdi_cat_int(t, running);
-    qdi_cat_ns(t, running);
-    qdi_cat_str(t, self->id);
-    qdi_cat_str(t, qdi_host_of(self->http_address));
-    qdi_cat_int(t, qdi_port_of(self->transport_address));
-    qdi_cat_str(t, self->name);
-    qdi_cat_str(t, self->version);
+    qdi_cat_int(t, (int64_t)x->running_ns);
+    qdi_cat_ns(t, (int64_t)x->running_ns);
+    qdi_cat_c(t, x->node);
+    qdi_cat_str(t, qdi_host_of(node->http_address));
+    qdi_cat_int(t, qdi_port_of(node->transport_address));
+    qdi_cat_str(t, node->name);
+    qdi_cat_str(t, node->version);
     qdi_cat_c(t, x->opaque_id);
     if (detailed) qdi_cat_c(t, x->description);
 }
@@ -376,14 +451,16 @@ int qdi_api_cat_tasks(qd_request *q, qd_response *r, qd_err *err)
         {"description", "desc", "task action", 0},
     };
     cat_table t;
-    listing l = {0};
+    task_listing l = {0};
     bool detailed = qd_param_has(q, "detailed") && !qd_str_is(qd_param(q, "detailed"), "false");
     qdi_cat_init(&t, q);
     qdi_cat_columns(&t, columns, QD_COUNT_OF(columns) - !detailed);
     if (qdi_cat_help(&t, r)) return 0;
-    int rc = list(q, &l, err);
-    for (size_t i = 0; !rc && i < l.tasks.n; i++) task_row(&t, &l.tasks.at[i], detailed);
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    int rc = list(q, s, &l, err);
+    for (size_t i = 0; !rc && i < l.tasks.n; i++) task_row(&t, s, &l.tasks.at[i], detailed);
     qd_vec_fini(&l.tasks);
+    qd_state_unref(s);
     if (rc) {
         qdi_cat_fini(&t);
         return rc;

@@ -8,7 +8,9 @@
 #include "lib/store_crash.h"
 #include "net/wire_tcp.h"
 #include "rest/rest_int.h"
+#include "runtime/fiber.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 #define NODES_MAX 8u
 #define BUFFER_BYTES (64 << 20)
@@ -33,6 +35,7 @@ struct action_cluster {
     member at[NODES_MAX];
     uint32_t n;
     qd_buf answer;
+    const store_crash_options *disk;
 };
 
 static void must(int rc, qd_err *err, const char *what)
@@ -149,7 +152,7 @@ static void open_node(action_cluster *c, uint32_t i)
     snprintf(n->id, sizeof n->id, "nodeidnodeidnodeid%04u", i);
     snprintf(n->name, sizeof n->name, "node-%u", i);
     qd_account_init(&n->account, "action_cluster", NULL, 0);
-    n->disk = store_crash_make(NULL);
+    n->disk = store_crash_make(c->disk);
     n->a = (qd_actions){
         .env = qd_env_system(),
         .pools = &n->pools,
@@ -173,6 +176,12 @@ static void open_node(action_cluster *c, uint32_t i)
 
 action_cluster *action_cluster_open(uint32_t nodes, const char *settings)
 {
+    return action_cluster_open_on(nodes, settings, NULL);
+}
+
+action_cluster *action_cluster_open_on(uint32_t nodes, const char *settings,
+                                       const store_crash_options *disk)
+{
     static _Atomic uint32_t number;
     action_cluster *c = qd_calloc(NULL, sizeof *c);
     qd_assert(c && nodes <= NODES_MAX);
@@ -182,6 +191,7 @@ action_cluster *action_cluster_open(uint32_t nodes, const char *settings)
     c->coord = coord_memory_make(qd_env_system(), c->store);
     qd_buf_init(&c->answer, NULL, (size_t)1 << 30);
     c->n = nodes;
+    c->disk = disk;
     for (uint32_t i = 0; i < nodes; i++) open_node(c, i);
     return c;
 }
@@ -239,20 +249,18 @@ void action_cluster_cut(action_cluster *c, uint32_t i)
 
 /* --- calls --- */
 
-int action_cluster_call(action_cluster *c, uint32_t i, const char *method, const char *path,
-                        const char *body)
+static int call(member *n, const char *method, const char *path, const char *body, qd_buf *answer)
 {
     rest_match m;
     qd_err err;
     qd_arena arena;
     qd_response r;
-    member *n = &c->at[i];
     qd_str target = qd_str_c(path), where = qd_str_split(&target, '?');
     qd_http_request head = {.method = qd_str_c(method), .path = where, .query = target};
     qd_err_init(&err);
     qd_arena_init(&arena, &n->account, 0);
-    qd_buf_reset(&c->answer);
-    qd_response_init(&r, &c->answer, false);
+    qd_buf_reset(answer);
+    qd_response_init(&r, answer, false);
     int rc = qdi_route(&head, &arena, &m, &err);
     qd_assert(!rc && m.api && m.api->run);
     qd_request q = {.a = &n->a,
@@ -267,13 +275,66 @@ int action_cluster_call(action_cluster *c, uint32_t i, const char *method, const
     if (rc) {
         qd_response_error(&r, &err, false);
     } else {
+        qd_fiber_task_set(&q.task);
         qd_action_run(&q, &r);
+        qd_fiber_task_set(NULL);
     }
     qd_task_end(&q.task);
     qd_arena_fini(&arena);
     qd_err_fini(&err);
-    (void)qd_buf_status(&c->answer);
+    (void)qd_buf_status(answer);
     return r.status;
+}
+
+int action_cluster_call(action_cluster *c, uint32_t i, const char *method, const char *path,
+                        const char *body)
+{
+    return call(&c->at[i], method, path, body, &c->answer);
+}
+
+struct action_errand {
+    qd_work work; /* first */
+    member *n;
+    const char *method, *path, *body;
+    qd_buf answer;
+    int status;
+    qd_latch done;
+};
+
+static void run_errand(void *arg)
+{
+    action_errand *e = arg;
+    e->status = call(e->n, e->method, e->path, e->body, &e->answer);
+    qd_latch_done(&e->done, 0);
+}
+
+static void on_fiber(qd_work *work)
+{
+    action_errand *e = (action_errand *)(void *)work;
+    qd_fiber_run(qd_pools_get(&e->n->pools, "search"), run_errand, e);
+}
+
+action_errand *action_cluster_start(action_cluster *c, uint32_t i, const char *method,
+                                    const char *path, const char *body)
+{
+    action_errand *e = calloc(1, sizeof *e);
+    qd_assert(e);
+    *e = (action_errand){
+        .work = {.run = on_fiber}, .n = &c->at[i], .method = method, .path = path, .body = body};
+    qd_buf_init(&e->answer, NULL, (size_t)1 << 30);
+    qd_latch_init(&e->done, 1);
+    qd_assert(!qd_pool_submit(qd_pools_get(&e->n->pools, "search"), &e->work, NULL));
+    return e;
+}
+
+int action_cluster_wait(action_cluster *c, action_errand *e)
+{
+    (void)qd_latch_wait(&e->done);
+    int status = e->status;
+    qd_buf_fini(&c->answer);
+    c->answer = e->answer;
+    free(e);
+    return status;
 }
 
 const char *action_cluster_body(const action_cluster *c)
@@ -346,6 +407,11 @@ void action_cluster_refresh(action_cluster *c)
         int status = action_cluster_call(c, i, "POST", "/_refresh", NULL);
         qd_assert(status == 200);
     }
+}
+
+store_crash *action_cluster_disk(action_cluster *c, uint32_t node)
+{
+    return c->at[node].disk;
 }
 
 qd_actions *action_cluster_actions(action_cluster *c, uint32_t node)

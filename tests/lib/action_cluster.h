@@ -14,17 +14,28 @@
 #define QD_TESTS_ACTION_CLUSTER_H
 
 #include "action/action.h"
+#include "lib/store_crash.h"
 #include "rpc/rpc.h"
 
 typedef struct action_cluster action_cluster;
 
 /* Opens so many nodes on empty disks; settings: "key=value" a line, NULL: none. Asserts success. */
 action_cluster *action_cluster_open(uint32_t nodes, const char *settings);
+/* The same on disks of another kind; disk NULL: the standard one. */
+action_cluster *action_cluster_open_on(uint32_t nodes, const char *settings,
+                                       const store_crash_options *disk);
 /* Closes them; asserts that nothing leaks of accounts they own. NULL is fine. */
 void action_cluster_close(action_cluster *c);
 /* Runs an API on a node and returns the HTTP status; the answer stays until the next call. */
 int action_cluster_call(action_cluster *c, uint32_t node, const char *method, const char *path,
                         const char *body);
+/* Begins a call on a worker of the node's search pool, as its front-end would; each is waited for
+ * once, which makes it the last answer. */
+typedef struct action_errand action_errand;
+action_errand *action_cluster_start(action_cluster *c, uint32_t node, const char *method,
+                                    const char *path, const char *body);
+/* Waits for its end; returns the HTTP status. */
+int action_cluster_wait(action_cluster *c, action_errand *e);
 /* The last answer, NUL-terminated. */
 const char *action_cluster_body(const action_cluster *c);
 /* Makes an index with a body of settings and mappings, and waits until its shards have started. */
@@ -38,6 +49,7 @@ void action_cluster_refresh(action_cluster *c);
 /* A node answers no searches of others from now on, as if the connection had ended. */
 void action_cluster_cut(action_cluster *c, uint32_t node);
 /* What a node consists of. */
+store_crash *action_cluster_disk(action_cluster *c, uint32_t node);
 qd_actions *action_cluster_actions(action_cluster *c, uint32_t node);
 /* Shards of an index that a node holds. */
 uint32_t action_cluster_shards(action_cluster *c, uint32_t node, const char *index);

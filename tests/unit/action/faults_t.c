@@ -83,6 +83,16 @@ static const struct {
     {"DELETE", "/made%1$llu", NULL, "/made%1$llu", 404},
 };
 
+/* A shard that failed is opened again meanwhile. */
+static int wait_for(action_node *n, const char *path, int status)
+{
+    qd_env *env = qd_env_system();
+    uint64_t end = qd_env_mono_ns(env) + 30000000000u;
+    int found = 0;
+    while (found != status && qd_env_mono_ns(env) < end) found = action_call(n, "GET", path, NULL);
+    return found;
+}
+
 static int change(action_node *n, size_t i, unsigned long long number)
 {
     char path[200], body[800];
@@ -123,10 +133,7 @@ static void allocations_of_changes_fail(void **state)
             char said[200];
             snprintf(said, sizeof said, "%s", action_body(n));
             snprintf(look, sizeof look, changes[i].look, number);
-            int found = 0; /* a shard that failed opens again */
-            for (int t = 0; t < 20000 && found != (creates ? 200 : 404); t++) {
-                found = action_call(n, "GET", look, NULL);
-            }
+            int found = wait_for(n, look, creates ? 200 : 404);
             if (found != (creates ? 200 : 404)) {
                 fail_msg("%s %s, allocation %llu: acknowledged (%s), then %s is %d %.200s",
                          changes[i].method, changes[i].path, (unsigned long long)k, said, look,
@@ -135,11 +142,7 @@ static void allocations_of_changes_fail(void **state)
         }
         assert_true(number > first);
     }
-    int found = 0; /* the shard of it may be opened again just now */
-    for (int t = 0; t < 200000 && found != 200; t++) {
-        found = action_call(n, "GET", "/w/_doc/seed", NULL);
-    }
-    assert_int_equal(found, 200);
+    assert_int_equal(wait_for(n, "/w/_doc/seed", 200), 200);
     action_node_close(n);
 }
 

@@ -393,6 +393,45 @@ static void shards_are_skipped(void **state)
     assert_int_equal(action_cluster_call(b->many, 0, "DELETE", "/old", NULL), 200);
 }
 
+/* --- what one shard's node answers --- */
+
+static void explanations(void **state)
+{
+    both *b = *state;
+    for (int id = 1; id < 40; id += 3) {
+        char path[64];
+        snprintf(path, sizeof path, "/x/_explain/%d", id);
+        same(b, "POST", path, "{\"query\":{\"match\":{\"words\":\"red fox common\"}}}");
+    }
+    same(b, "POST", "/x/_explain/nobody", "{\"query\":{\"match_all\":{}}}");
+    same(b, "POST", "/x/_validate/query?explain=true",
+         "{\"query\":{\"match\":{\"words\":\"red\"}}}");
+    same(b, "GET", "/x,y/_field_caps?fields=*", NULL);
+}
+
+static void deletions(void **state)
+{
+    both *b = *state;
+    char path[64];
+    action_cluster *all[] = {b->one, b->many};
+    for (uint32_t node = 0; node < NODES; node++) {
+        snprintf(path, sizeof path, "/x/_delete_by_query?refresh=true%s",
+                 node ? "" : "&max_docs=4");
+        for (int k = 0; k < 2; k++) {
+            char body[128];
+            snprintf(body, sizeof body, "{\"query\":{\"term\":{\"tag\":\"t%u\"}}}", node);
+            int status = action_cluster_call(all[k], k ? node : 0, "POST", path, body);
+            if (status != 200) fprintf(stderr, "# %s\n", action_cluster_body(all[k]));
+            assert_int_equal(status, 200);
+            if (!node) assert_non_null(strstr(action_cluster_body(all[k]), "\"deleted\":4,"));
+        }
+        if (node)
+            same(b, "POST", "/x/_search",
+                 "{\"size\":200,\"sort\":[{\"n\":\"asc\"},{\"d\":\"asc\"}],\"query\":{\"bool\":{"
+                 "\"must_not\":{\"term\":{\"tag\":\"t0\"}}}}}");
+    }
+}
+
 /* --- a node that does not answer --- */
 
 static void a_node_is_lost(void **state)
@@ -429,6 +468,8 @@ int main(void)
         cmocka_unit_test(scrolls),
         cmocka_unit_test(points_in_time),
         cmocka_unit_test(shards_are_skipped),
+        cmocka_unit_test(explanations),
+        cmocka_unit_test(deletions),
         cmocka_unit_test(a_node_is_lost),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);

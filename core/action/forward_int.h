@@ -1,0 +1,32 @@
+/*
+ * forward_int.h: an API's whole request run by the node that has what it is about.
+ */
+#ifndef QD_ACTION_FORWARD_INT_H
+#define QD_ACTION_FORWARD_INT_H
+
+#include "action/action.h"
+
+/* One request run elsewhere. */
+typedef struct qdi_forwarded {
+    qd_str node;           /* id */
+    const qd_pair *params; /* instead of q's own; NULL: those */
+    uint32_t nparams;
+    /* the answer, in the request's arena: status 0: the node did not answer, rc and err tell */
+    int status;
+    uint32_t format;
+    qd_str body;
+    int rc;
+    qd_err err;
+} qdi_forwarded;
+
+/* Runs q's API on n nodes at once with q->forwarded set there, and waits for their answers. An
+ * error that the API answers there is an answer. [worker] QD_E_NOMEM */
+QD_MUST_CHECK
+int qdi_forward(qd_request *q, const qd_state *s, qdi_forwarded *at, uint32_t n, qd_err *err);
+/* Makes what a node answered r's answer, or returns the error of the way to it. */
+int qdi_forward_answer(qdi_forwarded *f, qd_response *r, qd_err *err);
+/* Begins to run what other nodes forward to this one; ends it. */
+int qdi_forward_serve(qd_actions *a, qd_err *err);
+void qdi_forward_unserve(qd_actions *a);
+
+#endif
