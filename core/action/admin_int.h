@@ -44,18 +44,13 @@ int64_t qdi_port_of(qd_str address);
 const char *qdi_time_text(int64_t wall_ms, char out[48]);
 /* Is `name` in a comma-separated list of names and patterns? An empty list: yes. */
 bool qdi_listed(qd_str list, qd_str name);
-<<<<<<< HEAD
 /* Is it the elected master: the node whose allocator leads? */
 bool qdi_is_master(const qd_actions *a, qd_str node);
 /* Writes "_nodes":{"total":…,"successful":…,"failed":…}. */
 void qdi_nodes_header(qd_json_writer *w, uint32_t total, uint32_t failed);
-=======
-/* Writes "_nodes":{"total":…,"successful":…,"failed":0}. */
-void qdi_nodes_header(qd_json_writer *w, uint32_t total);
 /* Tasks asked for by other nodes (tasks_nodes.c). */
 int qdi_tasks_serve(qd_actions *a, qd_err *err);
 void qdi_tasks_unserve(qd_actions *a);
->>>>>>> cf092d9 (action: tasks of all nodes are listed and cancelled; explanations and deletions by query go where the shards are)
 /* Is a node meant by node filters (ids, names, _local, _master, _all, roles like data:true)? */
 bool qdi_node_wanted(const qd_actions *a, qd_str filter, const qd_node_meta *node);
 /* "key": milliseconds, and with human "name": text of the same, as Elasticsearch pairs them. */

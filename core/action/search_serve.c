@@ -304,13 +304,9 @@ int qdi_search_serve(qd_actions *a, qd_err *err)
         rc = qd_rpc_handle(a->rpc, handlers[i].action, handlers[i].pool,
                            waits ? QD_RPC_ON_FIBER : 0, handlers[i].fn, a, err);
     }
-<<<<<<< HEAD
-    if (rc) qdi_search_unserve(a);
-=======
     if (!rc) rc = qdi_forward_serve(a, err);
     if (!rc) rc = qdi_tasks_serve(a, err);
-    if (rc) qd_action_unserve(a);
->>>>>>> cf092d9 (action: tasks of all nodes are listed and cancelled; explanations and deletions by query go where the shards are)
+    if (rc) qdi_search_unserve(a);
     return rc;
 }
 

@@ -24,7 +24,9 @@ typedef struct member {
     store_crash *disk;
     qd_coord_store *coord;
     qd_wire *wire;
-    char id[32], name[16], store[32];
+    char id[32], name[16];
+    qd_mutex lock; /* of following the state */
+    bool closed;
     qd_node_meta self;
 } member;
 
@@ -97,8 +99,12 @@ static void open_rpc(member *n)
 static void follow(void *arg, const qd_state *old, const qd_state *now)
 {
     member *n = arg;
-    qd_shards_apply(n->a.shards, old, now);
-    qd_action_settings_follow(n->a.config, n->a.plugins, old, now);
+    qd_mutex_lock(&n->lock);
+    if (!n->closed) { /* others go on while one is closed */
+        qd_shards_apply(n->a.shards, old, now);
+        qd_action_settings_follow(n->a.config, n->a.plugins, old, now);
+    }
+    qd_mutex_unlock(&n->lock);
 }
 
 static void open_cluster(member *n)
@@ -152,6 +158,7 @@ static void open_node(action_cluster *c, uint32_t i)
     snprintf(n->id, sizeof n->id, "nodeidnodeidnodeid%04u", i);
     snprintf(n->name, sizeof n->name, "node-%u", i);
     qd_account_init(&n->account, "action_cluster", NULL, 0);
+    qd_mutex_init(&n->lock);
     n->disk = store_crash_make(c->disk);
     n->a = (qd_actions){
         .env = qd_env_system(),
@@ -174,6 +181,11 @@ static void open_node(action_cluster *c, uint32_t i)
     atomic_store(&n->a.started, true);
 }
 
+static bool knows_nodes(void *arg, const qd_state *s)
+{
+    return s->nnodes == *(const uint32_t *)arg;
+}
+
 action_cluster *action_cluster_open(uint32_t nodes, const char *settings)
 {
     return action_cluster_open_on(nodes, settings, NULL);
@@ -193,6 +205,9 @@ action_cluster *action_cluster_open_on(uint32_t nodes, const char *settings,
     c->n = nodes;
     c->disk = disk;
     for (uint32_t i = 0; i < nodes; i++) open_node(c, i);
+    for (uint32_t i = 0; i < nodes; i++) { /* all know all: shards are spread over them */
+        qd_assert(!qd_cluster_wait_for(c->at[i].a.cluster, knows_nodes, &c->n, WAIT_MS));
+    }
     return c;
 }
 
@@ -200,6 +215,9 @@ static void close_node(member *n)
 {
     if (n->a.rpc) qd_action_unserve(&n->a);
     qd_scrolls_close(&n->a);
+    qd_mutex_lock(&n->lock);
+    n->closed = true;
+    qd_mutex_unlock(&n->lock);
     qd_shards_close(n->a.shards);
     qd_cluster_close(n->a.cluster);
     qd_coord_close(n->coord);
@@ -213,6 +231,7 @@ static void close_node(member *n)
     qd_action_counters_close(n->a.counters);
     qd_assert(qd_account_used(&n->account) == 0);
     store_crash_free(n->disk);
+    qd_mutex_fini(&n->lock);
 }
 
 void action_cluster_close(action_cluster *c)
