@@ -88,7 +88,7 @@ sub config_file {
     if (!-f $file) { open my $f, '>', $file or die "$file: $!"; close $f }
     return $file;
 }
-sub log_file { "$_[0]{dir}/logs/test.log" }
+sub log_file { "$_[0]{dir}/logs/" . ($_[0]{settings}{"cluster.name"} // "test") . ".log" }
 
 # Starts and waits until it is ready (http: /ready answers; else the log says started).
 sub start {
