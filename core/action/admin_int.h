@@ -44,7 +44,9 @@ int64_t qdi_port_of(qd_str address);
 const char *qdi_time_text(int64_t wall_ms, char out[48]);
 /* Is `name` in a comma-separated list of names and patterns? An empty list: yes. */
 bool qdi_listed(qd_str list, qd_str name);
-/* Is it the elected master: the node whose allocator leads? */
+/* The elected master, the node whose allocator leads; NULL: there is none. */
+const qd_node_meta *qdi_master(const qd_state *s);
+/* Is it the elected master? */
 bool qdi_is_master(const qd_actions *a, qd_str node);
 /* Writes "_nodes":{"total":…,"successful":…,"failed":…}. */
 void qdi_nodes_header(qd_json_writer *w, uint32_t total, uint32_t failed);

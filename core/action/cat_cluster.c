@@ -136,11 +136,18 @@ int qdi_api_cat_master(qd_request *q, qd_response *r, qd_err *err)
     qdi_cat_column(&t, "ip", NULL, 0, "ip address");
     qdi_cat_column(&t, "node", "n", 0, "node name");
     if (qdi_cat_help(&t, r)) return 0;
-    const qd_node_meta *self = qd_cluster_self(q->a->cluster);
-    qdi_cat_str(&t, self->id);
-    qdi_cat_str(&t, self->host);
-    qdi_cat_str(&t, qdi_host_of(self->http_address));
-    qdi_cat_str(&t, self->name);
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    const qd_node_meta *master = qdi_master(s);
+    if (master) {
+        qdi_cat_str(&t, master->id);
+        qdi_cat_str(&t, master->host);
+        qdi_cat_str(&t, qdi_host_of(master->transport_address));
+        qdi_cat_str(&t, master->name);
+    } else {
+        qdi_cat_c(&t, "-");
+        for (int i = 0; i < 3; i++) qdi_cat_null(&t);
+    }
+    qd_state_unref(s);
     return qdi_cat_end(&t, r, err);
 }
 

@@ -169,11 +169,17 @@ void qdi_nodes_header(qd_json_writer *w, uint32_t total, uint32_t failed)
     qd_json_object_end(w);
 }
 
+const qd_node_meta *qdi_master(const qd_state *s)
+{
+    bool alone = !s->master.n && s->nnodes == 1 && qd_node_has_role(&s->nodes[0], 'm');
+    return alone ? &s->nodes[0] : s->master.n ? qd_state_node(s, s->master) : NULL;
+}
+
 bool qdi_is_master(const qd_actions *a, qd_str node)
 {
     qd_state *s = qd_cluster_state(a->cluster);
-    bool is = s->master.n ? qd_str_eq(s->master, node)
-                          : s->nnodes == 1 && qd_str_find(s->nodes[0].roles, 'm') >= 0;
+    const qd_node_meta *master = qdi_master(s);
+    bool is = master && qd_str_eq(master->id, node);
     qd_state_unref(s);
     return is;
 }

@@ -15,6 +15,7 @@
 #include "runtime/file.h"
 #include "runtime/loop.h"
 #include "runtime/pool.h"
+#include "runtime/sync.h"
 #include "runtime/task.h"
 
 typedef struct qd_node {
@@ -43,6 +44,7 @@ typedef struct qd_node {
     char id[QD_UUID_TEXT];               /* path.data/node.json */
     qd_account index_account, request_account, inflight_account;
     qd_shards *shards;
+    qd_mutex following; /* shards, for the listener of the cluster's states */
     qd_cluster *cluster;
     qd_actions actions;
     struct qd_frontend *http;

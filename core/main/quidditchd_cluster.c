@@ -34,24 +34,6 @@ static void role_letters(const qd_node *node, char out[16], bool *data)
     out[k] = 0;
 }
 
-/* node.attr.*, by name. */
-static int announced_attributes(const qd_node *node, qd_arena *a, const qd_pair **out,
-                                uint32_t *nout, qd_err *err)
-{
-    qd_str prefix = QD_STR("node.attr.");
-    size_t n = 0, at = qd_settings_group(qd_config_settings(node->config), prefix, &n);
-    qd_pair *pairs = qd_arena_alloc(a, (n + 1) * sizeof *pairs);
-    *nout = 0;
-    if (!pairs) return qd_err_nomem(err, "attributes of the node");
-    for (size_t i = at; i < at + n; i++) {
-        const qd_setting_value *v = qd_settings_at(qd_config_settings(node->config), i);
-        if (v->kind == QD_SETTING_NULL) continue;
-        pairs[(*nout)++] = (qd_pair){qd_str_sub(v->key, prefix.n, v->key.n), v->text};
-    }
-    *out = pairs;
-    return 0;
-}
-
 static int open_shards(qd_node *node, qd_err *err)
 {
     qd_pool_stats write;
@@ -72,7 +54,9 @@ static int open_shards(qd_node *node, qd_err *err)
 static void follow(void *arg, const qd_state *old, const qd_state *now)
 {
     qd_node *node = arg;
-    qd_shards_apply(node->shards, old, now);
+    qd_mutex_lock(&node->following);
+    if (node->shards) qd_shards_apply(node->shards, old, now);
+    qd_mutex_unlock(&node->following);
     qd_action_settings_follow(node->config, node->plugins, old, now);
 }
 
@@ -100,6 +84,7 @@ static int cluster_start(qd_node *node, qd_err *err)
     role_letters(node, roles, &data);
     int rc = open_shards(node, err);
     if (rc) return rc;
+    qd_mutex_init(&node->following);
     announced(node, host, http);
     qd_cluster_config c = {
         .env = node->env,
@@ -125,14 +110,11 @@ static int cluster_start(qd_node *node, qd_err *err)
         .listener = follow,
         .listener_arg = node,
     };
-    qd_arena scratch;
-    qd_arena_init(&scratch, NULL, 0);
-    rc = announced_attributes(node, &scratch, &c.self.attributes, &c.self.nattributes, err);
-    if (!rc) rc = qd_cluster_open(&c, &node->cluster, err);
-    qd_arena_fini(&scratch);
+    rc = qd_cluster_open(&c, &node->cluster, err);
     if (rc) {
         qd_shards_close(node->shards);
         node->shards = NULL;
+        qd_mutex_fini(&node->following);
         return rc;
     }
     qd_shards_cluster(node->shards, node->cluster);
@@ -148,12 +130,18 @@ static int cluster_start(qd_node *node, qd_err *err)
     return 0;
 }
 
+/* The state changes on while the node stops, with others that come and go: the shards follow it no
+ * more before they are closed. */
 static void cluster_stop(qd_node *node)
 {
-    qd_shards_close(node->shards);
-    qd_cluster_close(node->cluster);
+    qd_shards *shards = node->shards;
+    qd_mutex_lock(&node->following);
     node->shards = NULL;
+    qd_mutex_unlock(&node->following);
+    qd_shards_close(shards);
+    qd_cluster_close(node->cluster);
     node->cluster = NULL;
+    qd_mutex_fini(&node->following);
 }
 
 const qd_step qd_step_cluster = {"cluster", NULL, cluster_start, cluster_stop, NULL};
