@@ -12,6 +12,7 @@
 #include "cluster/cluster_int.h"
 #include <string.h>
 
+#define STOP_MS 2000
 #define TAKE_UP_MS 5000 /* at most, at the start */
 #define BATCH_ARENA_MAX ((size_t)1 << 30)
 
@@ -336,6 +337,7 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
 void qd_cluster_close(qd_cluster *c)
 {
     if (!c) return;
+    qd_coord_hurry(c->store, STOP_MS); /* a majority may have gone already */
     qdi_allocator_close(c->allocator);
     qd_mutex_lock(&c->lock);
     c->allocator = NULL;

@@ -8,20 +8,24 @@
 #define RETRY_MS_MIN 5
 #define RETRY_MS_MAX 500
 
-struct qd_coord_store {
-    qd_env *env;
-    qd_coord_vtable vt;
-    qd_coord *handle;
-    qd_coord_info info;
-};
-
 /* A request that a worker waits for. */
 typedef struct waiting {
+    struct waiting *next, **link; /* in the store's list, under its lock */
     qd_mutex lock;
     qd_cond wake;
     bool done;
     int32_t rc;
 } waiting;
+
+struct qd_coord_store {
+    qd_env *env;
+    qd_coord_vtable vt;
+    qd_coord *handle;
+    qd_coord_info info;
+    qd_mutex lock;
+    waiting *waits;
+    _Atomic uint64_t last_ns; /* nothing is waited for beyond; UINT64_MAX: no such moment */
+};
 
 static void wake(qd_op *op, int32_t rc)
 {
@@ -42,17 +46,57 @@ static void waiting_init(waiting *w, qd_op *op)
     qd_op_anywhere(op, wake, w);
 }
 
+static void list_add(qd_coord_store *s, waiting *w)
+{
+    qd_mutex_lock(&s->lock);
+    w->next = s->waits;
+    w->link = &s->waits;
+    if (w->next) w->next->link = &w->next;
+    s->waits = w;
+    qd_mutex_unlock(&s->lock);
+}
+
+static void list_remove(qd_coord_store *s, waiting *w)
+{
+    qd_mutex_lock(&s->lock);
+    *w->link = w->next;
+    if (w->next) w->next->link = w->link;
+    qd_mutex_unlock(&s->lock);
+}
+
+/* A deadline, or the store's last moment when that comes first. */
+static uint64_t soonest(qd_coord_store *s, uint64_t deadline_ns)
+{
+    uint64_t last = atomic_load(&s->last_ns);
+    return last < deadline_ns ? last : deadline_ns;
+}
+
+void qd_coord_hurry(qd_coord_store *s, int64_t timeout_ms)
+{
+    if (!s) return;
+    atomic_store(&s->last_ns, qd_env_mono_ns(s->env) + (uint64_t)timeout_ms * 1000000u);
+    qd_mutex_lock(&s->lock);
+    for (waiting *w = s->waits; w; w = w->next) {
+        qd_mutex_lock(&w->lock);
+        qd_cond_signal(&w->wake);
+        qd_mutex_unlock(&w->lock);
+    }
+    qd_mutex_unlock(&s->lock);
+}
+
 /* Waits for the end of a submitted request; past the deadline it is cancelled and waited for. */
 static int32_t wait_for(qd_coord_store *s, waiting *w, qd_op *op, int32_t submitted,
                         uint64_t deadline_ns)
 {
     if (submitted == 0) {
         bool cancelled = false;
+        list_add(s, w);
         qd_mutex_lock(&w->lock);
         while (!w->done) {
             if (cancelled) {
                 qd_cond_wait(&w->wake, &w->lock);
-            } else if (qd_cond_wait_until(&w->wake, &w->lock, deadline_ns) == QD_E_TIMEOUT &&
+            } else if (qd_cond_wait_until(&w->wake, &w->lock, soonest(s, deadline_ns)) ==
+                           QD_E_TIMEOUT &&
                        !w->done) {
                 cancelled = true;
                 qd_mutex_unlock(&w->lock);
@@ -61,6 +105,7 @@ static int32_t wait_for(qd_coord_store *s, waiting *w, qd_op *op, int32_t submit
             }
         }
         qd_mutex_unlock(&w->lock);
+        list_remove(s, w);
         submitted = w->rc;
     }
     qd_cond_fini(&w->wake);
@@ -79,7 +124,7 @@ static bool again(qd_coord_store *s, int rc, uint64_t until_ns, int64_t *pause_m
     bool passing =
         rc == QD_E_NOT_LEADER || rc == QD_E_NO_COORDINATION || rc == QD_E_UNKNOWN_OUTCOME;
     uint64_t now = qd_env_mono_ns(s->env);
-    if (!passing || now + (uint64_t)*pause_ms * 1000000u >= until_ns) return false;
+    if (!passing || now + (uint64_t)*pause_ms * 1000000u >= soonest(s, until_ns)) return false;
     qd_env_sleep_ns(s->env, (uint64_t)*pause_ms * 1000000u);
     *pause_ms = *pause_ms * 2 < RETRY_MS_MAX ? *pause_ms * 2 : RETRY_MS_MAX;
     return true;
@@ -102,9 +147,12 @@ int qd_coord_open(qd_env *env, const qd_coord_vtable *vt, qd_self *self,
     if (!s) return qd_err_nomem(err, "coordination store");
     s->env = env;
     s->vt = *vt;
+    qd_mutex_init(&s->lock);
+    atomic_store(&s->last_ns, UINT64_MAX);
     s->info.struct_size = sizeof s->info;
     int rc = vt->open(self, config, &s->handle, err);
     if (rc) {
+        qd_mutex_fini(&s->lock);
         qd_free(s);
         return qd_err_set(err, rc, "coordination store could not be opened");
     }
@@ -125,6 +173,7 @@ void qd_coord_close(qd_coord_store *s)
     qd_latch_init(&l, 1);
     s->vt.close(s->handle, closed, &l);
     (void)qd_latch_wait(&l);
+    qd_mutex_fini(&s->lock);
     qd_free(s);
 }
 

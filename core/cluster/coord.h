@@ -19,6 +19,9 @@ int qd_coord_open(qd_env *env, const qd_coord_vtable *vt, qd_self *self,
                   const qd_coord_config *config, qd_coord_store **out, qd_err *err);
 /* Ends everything and waits for it; watches are closed before. NULL is fine. [worker] */
 void qd_coord_close(qd_coord_store *s);
+/* From now on nothing is waited for longer than timeout_ms from this call, whatever its time-out:
+ * for a node that stops, perhaps as the last of its cluster. [any] */
+void qd_coord_hurry(qd_coord_store *s, int64_t timeout_ms);
 /* The store's limits. [any] */
 const qd_coord_info *qd_coord_limits(const qd_coord_store *s);
 /* The provider's table and handle, for those who serve others with it (remote/). [any] */
