@@ -644,6 +644,39 @@ int qd_engine_recovery_reset(qd_engine *e, const uint8_t *history, qd_err *err)
     return rc;
 }
 
+int qd_engine_history_renew(qd_engine *e, qd_err *err)
+{
+    QD_CHECK(e, ENGINE_MAGIC);
+    uint8_t history[16];
+    engine_snapshot s = {0};
+    qd_err failure;
+    qd_err_init(&failure);
+    qdi_engine_id(e, history);
+    qd_translog_turn t = {.primary_term = atomic_load(&e->primary_term), .history = history};
+    qd_mutex_lock(&e->flush_lock);
+    qdi_engine_hold(e); /* until the commit point stands nothing may follow in the new generation */
+    int rc = qdi_engine_alive(e, err);
+    if (!rc && atomic_load(&e->mode) != QD_ENGINE_PRIMARY) {
+        rc = qd_err_set(err, QD_E_NOT_PRIMARY, "%s is not the primary (any longer)", e->name);
+    }
+    if (!rc && !(rc = turn(e, &t, NULL, err))) {
+        memcpy(e->history_uuid, history, 16);
+        qdi_engine_uuid_text(e->history_uuid, e->history_text);
+        qd_translog_checkpoint_set(e->translog, atomic_load(&e->global));
+        rc = qdi_engine_snapshot(e, true, &s, &failure);
+        if (!rc) rc = qdi_engine_commit(e, &s, 0, &failure);
+        qdi_engine_snapshot_fini(e, &s);
+        if (rc) {
+            rc = qdi_engine_fail(e, &failure);
+            if (err) qd_err_copy(err, &failure);
+        }
+    }
+    qdi_engine_release(e);
+    qd_mutex_unlock(&e->flush_lock);
+    qd_err_fini(&failure);
+    return rc;
+}
+
 /* --- retention -------------------------------------------------------------------------------- */
 
 static qd_engine_lease *lease_find(qd_engine *e, qd_str id)

@@ -278,7 +278,7 @@ int qd_translog_replay(qd_translog *t, int64_t above,
     int rc = qd_translog_cursor_open(t, above + 1, INT64_MAX, &c, err);
     if (rc) return rc;
     while (!(rc = qd_translog_cursor_next(c, &more, &op, NULL, &at, err)) && more) {
-        if ((rc = each(arg, &op, &at, err))) break;
+        if (each && (rc = each(arg, &op, &at, err))) break;
     }
     qd_translog_cursor_close(c);
     return rc;

@@ -1,10 +1,11 @@
 /*
  * background.c: what happens to shards without a request: refresh by interval, translog sync with
  * async durability, flush by translog size and when idle, the node's indexing budget, room on the
- * disk, reports that did not get through. One thread looks around and queues work on the pools; it does
- * none itself.
+ * disk, reports that did not get through. One thread looks around and queues work on the pools; it
+ * does none itself.
  */
 #include "base/log.h"
+#include "engine/replica.h"
 #include "runtime/proc.h"
 #include "shard/shards_int.h"
 
@@ -58,9 +59,15 @@ static int flush(qd_engine *e, qd_err *err)
     return qd_engine_flush(e, false, err);
 }
 
+/* Where other copies have a say it is shown once they have confirmed it; nobody waits here. */
+static int refresh(qd_engine *e, qd_err *err)
+{
+    return qd_engine_refresh_start(e, NULL, err);
+}
+
 void qdi_shard_refresh_run(qd_work *w)
 {
-    run_on_engine((shard_job *)(void *)w, "refresh", qd_engine_refresh);
+    run_on_engine((shard_job *)(void *)w, "refresh", refresh);
 }
 
 void qdi_shard_flush_run(qd_work *w)

@@ -3,6 +3,7 @@
  * reader is kept with it, so that its address cannot name another one meanwhile.
  */
 #include "base/log.h"
+#include "engine/replica.h"
 #include "shard/shards_int.h"
 
 #define IDLE_MIN_NS 1000000000ull /* shards searched more often are not asked whether they idle */
@@ -66,7 +67,8 @@ static void wake(qd_shard *s)
     qd_index_meta_unref(m);
     if (!idle) return;
     qd_rwlock_read(&s->gate);
-    if (s->engine && qd_engine_refresh_needed(s->engine) && qd_engine_refresh(s->engine, NULL)) {
+    if (s->engine && qd_engine_refresh_needed(s->engine) &&
+        qd_engine_refresh_start(s->engine, NULL, NULL)) {
         qd_log_debug(SHARD_LOG, "%s a search woke it, but the refresh failed", s->name);
     }
     qd_rwlock_unlock(&s->gate);
