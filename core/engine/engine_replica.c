@@ -517,6 +517,10 @@ int qd_engine_rollback(qd_engine *e, uint64_t term, int64_t global, int64_t *to,
     qd_mutex_lock(&e->refresh_lock);
     qdi_engine_hold(e);
     int rc = check_term(e, term, err);
+    if (QD_VARIANT(ROLLBACK_TRIMS)) {
+        t.trim_above = atomic_load(&e->global) > global ? atomic_load(&e->global) : global;
+        t.trim_below_term = term;
+    }
     if (!rc) rc = turn(e, &t, NULL, err);
     if (!rc) {
         demote(e);

@@ -120,9 +120,9 @@ int qd_engine_promote(qd_engine *e, uint64_t term, qd_err *err);
 QD_MUST_CHECK
 int qd_engine_recovery_reset(qd_engine *e, const uint8_t *history, qd_err *err);
 
-/* Primary that was forced or restored, whose operations may lack some that others have: names its history
- * anew, durably, so that no copy of the old one catches up by operations. [worker] QD_E_NOT_PRIMARY; any
- * other failure fails the engine. */
+/* Primary that was forced or restored, whose operations may lack some that others have: names its
+ * history anew, durably, so that no copy of the old one catches up by operations. [worker]
+ * QD_E_NOT_PRIMARY; any other failure fails the engine. */
 QD_MUST_CHECK
 int qd_engine_history_renew(qd_engine *e, qd_err *err);
 

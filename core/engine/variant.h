@@ -15,6 +15,7 @@ typedef enum qd_engine_broken {
     QD_BROKEN_REFRESH_ABOVE,         /* a refresh shows operations above the global checkpoint */
     QD_BROKEN_NO_TRIM,               /* the end of a resync discards nothing */
     QD_BROKEN_ROLLBACK_KEEPS_BUFFER, /* a roll-back keeps what was buffered */
+    QD_BROKEN_ROLLBACK_TRIMS,        /* a roll-back discards records at once */
     QD_BROKEN_GAPS_OLD_TERM,         /* gaps are filled in the term before */
     QD_BROKEN_GAPS_OPEN,             /* gaps are not filled */
     QD_BROKEN_CHECKPOINT_FALLS,      /* a lower global checkpoint is taken */

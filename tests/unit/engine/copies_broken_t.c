@@ -46,7 +46,8 @@ static const struct {
     RULE(REFRESH_ABOVE),       RULE(NO_TRIM),          RULE(ROLLBACK_KEEPS_BUFFER),
     RULE(GAPS_OLD_TERM),       RULE(GAPS_OPEN),        RULE(CHECKPOINT_FALLS),
     RULE(CHECKPOINT_AHEAD),    RULE(INSTALL_UNSYNCED), RULE(TRIM_UNCOVERED),
-    RULE(LEASE_IGNORED),       RULE(HELD_REMOVED),     RULE(APPEND_UNSYNCED),
+    RULE(LEASE_IGNORED),       RULE(ROLLBACK_TRIMS),   RULE(HELD_REMOVED),
+    RULE(APPEND_UNSYNCED),
 };
 
 static void every_broken_rule_is_caught(void **state)
@@ -72,11 +73,43 @@ static void every_broken_rule_is_caught(void **state)
     free(w);
 }
 
+/* The histories never make two operations of one number and term; this one does, whole and broken.
+ */
+static void two_operations_of_one_number(void **state)
+{
+    (void)state;
+    for (int broken = 0; broken < 2; broken++) {
+        world *w = calloc(1, sizeof *w);
+        qd_translog_location at;
+        qd_buf b;
+        int rc = 0;
+        qd_engine_variant = broken ? QD_BROKEN_REPLAY_ANY_BYTES : QD_BROKEN_NONE;
+        qd_buf_init(&b, NULL, 1 << 16);
+        world_open(w, 1);
+        store_crash_power_off_at(w->c[0].disk, UINT64_MAX / 2);
+        for (int i = 0; i < 2 && !rc; i++) {
+            qd_translog_op op = {.type = QD_TRANSLOG_NOOP,
+                                 .primary_term = 1,
+                                 .auto_id_ms = -1,
+                                 .source = i ? QD_STR("one") : QD_STR("two")};
+            qd_buf_reset(&b);
+            assert_int_equal(qd_op_encode(&op, &b, NULL), 0);
+            rc = qd_engine_replicate(w->c[0].e, 1, qd_buf_view(&b), NULL, &at, NULL);
+        }
+        assert_int_equal(rc, broken ? 0 : QD_E_CORRUPT);
+        qd_engine_variant = QD_BROKEN_NONE;
+        qd_buf_fini(&b);
+        world_close(w);
+        free(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_histories),
         cmocka_unit_test(every_broken_rule_is_caught),
+        cmocka_unit_test(two_operations_of_one_number),
     };
     return unit_run(tests);
 }
