@@ -3,6 +3,9 @@
 #include "bytes.h"
 #include <stdlib.h>
 #include <xxhash.h>
+#include <zstd.h>
+
+#define PACK_LEVEL 3
 
 void *cr_alloc(const cr_heap *h, size_t n)
 {
@@ -139,13 +142,56 @@ qd_str cr_get_str(cr_reader *r)
 
 /* --- items --- */
 
+static cr_item *item(const cr_heap *h, uint32_t kind, qd_str key, qd_str stored, size_t value_len)
+{
+    cr_item *i = cr_must(h, sizeof *i + key.n + stored.n);
+    *i = (cr_item){.heap = h,
+                   .refs = 1,
+                   .kind = kind,
+                   .key_len = key.n,
+                   .value_len = value_len,
+                   .stored_len = stored.n};
+    if (key.n) memcpy(i->bytes, key.p, key.n);
+    if (stored.n) memcpy(i->bytes + key.n, stored.p, stored.n);
+    return i;
+}
+
 cr_item *cr_item_make(const cr_heap *h, uint32_t kind, qd_str key, qd_str value)
 {
-    cr_item *i = cr_must(h, sizeof *i + key.n + value.n);
-    *i = (cr_item){.heap = h, .refs = 1, .kind = kind, .key_len = key.n, .value_len = value.n};
-    if (key.n) memcpy(i->bytes, key.p, key.n);
-    if (value.n) memcpy(i->bytes + key.n, value.p, value.n);
+    return item(h, kind, key, value, value.n);
+}
+
+cr_item *cr_item_pack(const cr_heap *h, uint32_t kind, qd_str key, qd_str value)
+{
+    if (value.n < CR_ITEM_PACK_MIN) return cr_item_make(h, kind, key, value);
+    size_t room = ZSTD_compressBound(value.n);
+    void *p = cr_must(h, room);
+    size_t n = ZSTD_compress(p, room, value.p, value.n, PACK_LEVEL);
+    int packed = !ZSTD_isError(n) && n < value.n - value.n / 8;
+    cr_item *i =
+        packed ? item(h, kind, key, (qd_str){p, n}, value.n) : cr_item_make(h, kind, key, value);
+    cr_free(h, p);
     return i;
+}
+
+cr_item *cr_item_from(const cr_heap *h, uint32_t kind, qd_str key, qd_str stored, uint64_t unpacked)
+{
+    if (unpacked == 0) return cr_item_make(h, kind, key, stored);
+    if (unpacked > CR_ITEM_VALUE_MAX || unpacked == stored.n) return NULL;
+    void *p = cr_alloc(h, unpacked);
+    if (!p) return NULL;
+    size_t n = ZSTD_decompress(p, unpacked, stored.p, stored.n);
+    cr_free(h, p);
+    return ZSTD_isError(n) || n != unpacked ? NULL : item(h, kind, key, stored, unpacked);
+}
+
+qd_str cr_item_open(const cr_item *i, void *room)
+{
+    qd_str stored = cr_item_stored(i);
+    if (!cr_item_packed(i)) return stored;
+    size_t n = ZSTD_decompress(room, i->value_len, stored.p, stored.n);
+    if (ZSTD_isError(n) || n != i->value_len) abort(); /* it was opened when it was made or read */
+    return (qd_str){room, n};
 }
 
 cr_item *cr_item_ref(cr_item *i)
@@ -165,6 +211,7 @@ void cr_item_head(const cr_item *i, uint8_t out[CR_ITEM_HEAD])
     cr_store64(out + 8, i->mod_revision);
     cr_store64(out + 16, i->version);
     cr_store64(out + 24, i->session);
+    cr_store64(out + 32, cr_item_room(i));
 }
 
 uint64_t cr_item_sum(const cr_item *i)
@@ -172,7 +219,7 @@ uint64_t cr_item_sum(const cr_item *i)
     uint8_t head[CR_ITEM_HEAD];
     cr_item_head(i, head);
     uint64_t sum = cr_sum64(head, sizeof head, (uint64_t)i->kind << 56 ^ i->key_len);
-    return cr_sum64(i->bytes, i->key_len + i->value_len, sum);
+    return cr_sum64(i->bytes, i->key_len + i->stored_len, sum);
 }
 
 cr_item *cr_item_read(const cr_heap *h, uint32_t kind, qd_str key, qd_str stored)
@@ -180,7 +227,9 @@ cr_item *cr_item_read(const cr_heap *h, uint32_t kind, qd_str key, qd_str stored
     if (stored.n < CR_ITEM_HEAD) return NULL;
     const uint8_t *head = (const uint8_t *)stored.p;
     cr_item *i =
-        cr_item_make(h, kind, key, (qd_str){stored.p + CR_ITEM_HEAD, stored.n - CR_ITEM_HEAD});
+        cr_item_from(h, kind, key, (qd_str){stored.p + CR_ITEM_HEAD, stored.n - CR_ITEM_HEAD},
+                     cr_load64(head + 32));
+    if (!i) return NULL;
     i->create_revision = cr_load64(head);
     i->mod_revision = cr_load64(head + 8);
     i->version = cr_load64(head + 16);

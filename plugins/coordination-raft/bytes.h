@@ -105,10 +105,13 @@ typedef struct cr_item {
     uint32_t kind;
     uint64_t create_revision, mod_revision, version, session;
     size_t key_len, value_len;
-    uint8_t bytes[]; /* key, value */
+    size_t stored_len; /* other than value_len when it is packed (zstd) */
+    uint8_t bytes[];   /* key, value as stored */
 } cr_item;
 /* A new item with one reference, memory by cr_must. [any] */
 cr_item *cr_item_make(const cr_heap *h, uint32_t kind, qd_str key, qd_str value);
+/* The same; a large value is packed when that helps. [any] */
+cr_item *cr_item_pack(const cr_heap *h, uint32_t kind, qd_str key, qd_str value);
 /* One reference more; returns it. NULL is fine. [any] */
 cr_item *cr_item_ref(cr_item *i);
 /* One less. NULL is fine. [any] */
@@ -117,17 +120,37 @@ static inline qd_str cr_item_key(const cr_item *i)
 {
     return (qd_str){(const char *)i->bytes, i->key_len};
 }
+static inline qd_str cr_item_stored(const cr_item *i)
+{
+    return (qd_str){(const char *)i->bytes + i->key_len, i->stored_len};
+}
+static inline int cr_item_packed(const cr_item *i)
+{
+    return i->stored_len != i->value_len;
+}
+/* Of one that is not packed. */
 static inline qd_str cr_item_value(const cr_item *i)
 {
     return (qd_str){(const char *)i->bytes + i->key_len, i->value_len};
 }
-/* What is stored of an item beside its key, for rows and snapshots: numbers, then the value. */
-enum { CR_ITEM_HEAD = 32 };
+/* Bytes that its value needs beside it: 0, or its length when it is packed. */
+static inline size_t cr_item_room(const cr_item *i)
+{
+    return cr_item_packed(i) ? i->value_len : 0;
+}
+/* The value: where it is, or unpacked into room (cr_item_room bytes). [any] */
+qd_str cr_item_open(const cr_item *i, void *room);
+/* What is stored of an item beside its key, for rows and snapshots: numbers, the value's length if
+ * it is packed (else 0), then the value as stored. */
+enum { CR_ITEM_HEAD = 40, CR_ITEM_VALUE_MAX = 64 << 20, CR_ITEM_PACK_MIN = 1024 };
 void cr_item_head(const cr_item *i, uint8_t out[CR_ITEM_HEAD]);
-/* The checksum of a row: kind, key, numbers, value. [any] */
+/* The checksum of a row: kind, key, numbers, value as stored. [any] */
 uint64_t cr_item_sum(const cr_item *i);
-/* An item from its stored parts; NULL when head is malformed. */
+/* An item from its stored parts; NULL when head or packed value are malformed. */
 cr_item *cr_item_read(const cr_heap *h, uint32_t kind, qd_str key, qd_str stored);
+/* The same from a value as stored; unpacked: its length when it is packed, else 0. */
+cr_item *cr_item_from(const cr_heap *h, uint32_t kind, qd_str key, qd_str stored,
+                      uint64_t unpacked);
 
 /* A growing list of items, each with a reference. */
 typedef struct cr_items {

@@ -1,5 +1,8 @@
 /* entry.c: see entry.h. */
 #include "entry.h"
+#include <zstd.h>
+
+#define PACK_LEVEL 3
 
 void cr_writer_begin(cr_writer *w, const cr_heap *h)
 {
@@ -39,30 +42,65 @@ static uint64_t sum_of(const uint8_t *p, size_t n)
     return cr_sum64(p + CR_ENTRY_HEAD, n - CR_ENTRY_HEAD, cr_sum64(p, 24, 0));
 }
 
+/* The commands packed, if that helps. */
+static uint32_t pack(cr_writer *w)
+{
+    size_t n = w->bytes.n - CR_ENTRY_HEAD;
+    if (n < CR_ENTRY_PACK_MIN) return CR_ENTRY_VERSION;
+    size_t room = ZSTD_compressBound(n);
+    uint8_t *p = cr_must(w->bytes.heap, room);
+    size_t packed = ZSTD_compress(p, room, w->bytes.p + CR_ENTRY_HEAD, n, PACK_LEVEL);
+    int helps = !ZSTD_isError(packed) && packed + 8 < n - n / 8;
+    if (helps) {
+        w->bytes.n = CR_ENTRY_HEAD;
+        cr_put32(&w->bytes, (uint32_t)n);
+        cr_put32(&w->bytes, (uint32_t)packed);
+        cr_put(&w->bytes, p, packed);
+    }
+    cr_free(w->bytes.heap, p);
+    return helps ? CR_ENTRY_PACKED : CR_ENTRY_VERSION;
+}
+
 void cr_writer_end(cr_writer *w, uint64_t proposal)
 {
+    uint32_t version = pack(w);
     while (w->bytes.n % 8) cr_put8(&w->bytes, 0);
     uint8_t *p = w->bytes.p;
     cr_store32(p, CR_ENTRY_MAGIC);
-    cr_store32(p + 4, CR_ENTRY_VERSION);
+    cr_store32(p + 4, version);
     cr_store32(p + 8, (uint32_t)w->bytes.n);
     cr_store32(p + 12, w->commands);
     cr_store64(p + 16, proposal);
     cr_store64(p + 24, sum_of(p, w->bytes.n));
 }
 
-int32_t cr_entry_read(const uint8_t *p, size_t n, cr_reader *r, uint32_t *commands,
+/* Unpacks what is behind the head; bad when it is not what the head says. */
+static void unpack(cr_reader *r, cr_bytes *room)
+{
+    uint32_t n = cr_get32(r), packed = cr_get32(r);
+    const uint8_t *p = cr_get(r, packed);
+    if (n == 0 || n > CR_ENTRY_MAX || r->n >= 8) r->bad = 1;
+    if (r->bad) return;
+    room->p = cr_must(room->heap, n);
+    room->n = room->cap = n;
+    size_t got = ZSTD_decompress(room->p, n, p, packed);
+    *r = (cr_reader){.p = room->p, .n = n, .bad = ZSTD_isError(got) || got != n};
+}
+
+int32_t cr_entry_read(const uint8_t *p, size_t n, cr_bytes *room, cr_reader *r, uint32_t *commands,
                       uint64_t *proposal)
 {
+    uint32_t version = n < CR_ENTRY_HEAD ? 0 : cr_load32(p + 4);
     if (n < CR_ENTRY_HEAD || n % 8 || cr_load32(p) != CR_ENTRY_MAGIC ||
-        cr_load32(p + 4) != CR_ENTRY_VERSION || cr_load32(p + 8) != n ||
+        (version != CR_ENTRY_VERSION && version != CR_ENTRY_PACKED) || cr_load32(p + 8) != n ||
         cr_load64(p + 24) != sum_of(p, n))
         return QD_E_CORRUPT;
     *commands = cr_load32(p + 12);
     *proposal = cr_load64(p + 16);
     *r = (cr_reader){.p = p + CR_ENTRY_HEAD, .n = n - CR_ENTRY_HEAD};
+    if (version == CR_ENTRY_PACKED) unpack(r, room);
     cr_reader look = *r, payload;
-    if (*commands > n) return QD_E_CORRUPT;
+    if (r->bad || *commands > r->n) return QD_E_CORRUPT;
     for (uint32_t i = 0; i < *commands; i++) (void)cr_command_read(&look, &payload);
     return look.bad || look.n >= 8 ? QD_E_CORRUPT : 0;
 }

@@ -1,10 +1,10 @@
 /*
  * entry.h: what stands in the log: entries, each a batch of commands.
  *
- *   entry    magic "QDE1", u16 version, u16 0, u32 bytes in all, u32 commands, u64 proposal,
- *            u64 XXH3 of all that follows and of the 24 bytes before it; commands; zeros up to a
- *            multiple of 8 (libraft 0.15 loses entries of other lengths)
- *   command  u8 type, u32 bytes, payload
+ *   entry    magic "QDE1", u32 version, u32 bytes in all, u32 commands, u64 proposal, u64 XXH3 of
+ * all that follows and of the 24 bytes before it; commands; zeros up to a multiple of 8. Version 2:
+ * in place of the commands u32 bytes of them, u32 bytes packed, zstd of them command  u8 type, u32
+ * bytes, payload
  *
  * A command larger than CR_ENTRY_MAX goes in parts, PART commands of an entry each, named by the
  * XXH3-128 of the whole, and then WHOLE, which puts them together and runs them. Pure.
@@ -18,6 +18,8 @@
 enum {
     CR_ENTRY_MAGIC = 0x31454451, /* "QDE1" */
     CR_ENTRY_VERSION = 1,
+    CR_ENTRY_PACKED = 2,
+    CR_ENTRY_PACK_MIN = 2048, /* bytes of commands that are packed */
     CR_ENTRY_HEAD = 32,
     CR_ENTRY_MAX = 1 << 20, /* bytes of an entry */
     CR_ENTRY_COMMANDS = 256,
@@ -66,8 +68,9 @@ void cr_writer_end(cr_writer *w, uint64_t proposal);
 void cr_write_txn(cr_writer *w, const qd_coord_txn *t);
 void cr_write_import(cr_writer *w, const qd_coord_import *t);
 
-/* Checks an entry's frame; commands are left in r. QD_E_CORRUPT. */
-int32_t cr_entry_read(const uint8_t *p, size_t n, cr_reader *r, uint32_t *commands,
+/* Checks an entry's frame; commands are left in r, those of a packed one in room (empty, with its
+ * heap), to be freed by the caller also on an error. QD_E_CORRUPT. */
+int32_t cr_entry_read(const uint8_t *p, size_t n, cr_bytes *room, cr_reader *r, uint32_t *commands,
                       uint64_t *proposal);
 /* 1 when a payload is what the machine takes for a command of this type, one of CR_TXN to
  * CR_IMPORT: for what another member sent. */

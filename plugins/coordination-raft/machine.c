@@ -101,7 +101,7 @@ static void key_put(cr_machine *m, cr_item *item)
 static void put(cr_machine *m, qd_str key, qd_str value, uint64_t session)
 {
     const cr_item *old = cr_keys_find(&m->keys, key);
-    cr_item *item = cr_item_make(m->heap, CR_ROW_KEY, key, value);
+    cr_item *item = cr_item_pack(m->heap, CR_ROW_KEY, key, value);
     item->mod_revision = m->revision + 1;
     item->create_revision = old ? old->create_revision : m->revision + 1;
     item->version = old ? old->version + 1 : 1;
@@ -168,6 +168,14 @@ static void committed(cr_machine *m)
     }
 }
 
+static void sha256(const cr_heap *h, const cr_item *i, unsigned char digest[32])
+{
+    void *room = cr_must(h, cr_item_room(i));
+    qd_str value = cr_item_open(i, room);
+    SHA256((const unsigned char *)value.p, value.n, digest);
+    cr_free(h, room);
+}
+
 int cr_compare_fails(const cr_machine *m, uint32_t type, qd_str key, uint64_t number,
                      const uint8_t hash[32])
 {
@@ -182,7 +190,7 @@ int cr_compare_fails(const cr_machine *m, uint32_t type, qd_str key, uint64_t nu
         return (i != NULL) != (number == 1);
     case QD_COORD_CMP_HASH:
         if (!i) return 1;
-        SHA256(i->bytes + i->key_len, i->value_len, digest);
+        sha256(m->heap, i, digest);
         return memcmp(digest, hash, 32) != 0;
     default:
         return 1;
@@ -628,7 +636,7 @@ static void event_apply(cr_machine *m, cr_reader *r)
         (void)del_at(m, key, head.mod_revision);
         return;
     }
-    cr_item *item = cr_item_make(m->heap, CR_ROW_KEY, key, value);
+    cr_item *item = cr_item_pack(m->heap, CR_ROW_KEY, key, value);
     item->create_revision = head.create_revision;
     item->mod_revision = head.mod_revision;
     item->version = head.version;
@@ -832,8 +840,12 @@ int32_t cr_machine_apply(cr_machine *m, const uint8_t *entry, size_t n)
     cr_items_free(m->heap, &o->rows);
     o->nresults = o->nended = 0;
     o->sessions = o->replaced = 0;
-    int32_t rc = cr_entry_read(entry, n, &r, &commands, &o->proposal);
-    if (rc) return rc;
+    cr_bytes room = {.heap = m->heap};
+    int32_t rc = cr_entry_read(entry, n, &room, &r, &commands, &o->proposal);
+    if (rc) {
+        cr_bytes_free(&room);
+        return rc;
+    }
     if (commands > o->results_cap) {
         o->results = cr_must_grow(m->heap, o->results, commands * sizeof *o->results);
         o->results_cap = commands;
@@ -850,5 +862,6 @@ int32_t cr_machine_apply(cr_machine *m, const uint8_t *entry, size_t n)
         if (!result->revision) result->revision = m->revision;
     }
     cr_row_meta(m);
+    cr_bytes_free(&room);
     return rc;
 }

@@ -368,7 +368,7 @@ int32_t cr_machine_loaded(cr_machine *m)
 
 static size_t weight(const cr_change *c)
 {
-    return sizeof *c + 2 * sizeof *c->now + c->now->key_len + c->now->value_len;
+    return sizeof *c + 2 * sizeof *c->now + c->now->key_len + c->now->stored_len;
 }
 
 static void history_drop_first(cr_machine *m)

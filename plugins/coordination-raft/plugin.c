@@ -48,7 +48,7 @@ static void stop(qd_self *self, void (*done)(void *arg), void *arg)
 }
 
 static const qd_plugin_conf conf[] = {
-    {"history", QD_PCONF_BYTES, 0, "64mb", NULL, 1 << 20, 1ll << 36,
+    {"history", QD_PCONF_BYTES, 0, "16mb", NULL, 1 << 20, 1ll << 36,
      "Most memory of past changes that watches may read, beside the newest.", NULL},
     {"reserve", QD_PCONF_BYTES, 0, "16mb", NULL, 8 << 20, 1ll << 32,
      "Disk space kept back for the log; below half of it changes are refused.", NULL},

@@ -4,6 +4,8 @@
 
 #define CONTAINER CR_CONTAINER
 
+enum { EXPORT_BATCH = 256, EXPORT_BYTES = 4 << 20 };
+
 static int in_range(const qd_coord_range *r, qd_str key)
 {
     if (r->flags & QD_COORD_PREFIX) return cr_starts(key, r->key);
@@ -11,11 +13,12 @@ static int in_range(const qd_coord_range *r, qd_str key)
     return cr_compare(key, r->end) < 0;
 }
 
-static qd_coord_kv kv_of(const cr_item *i, int keys_only)
+/* room: for its value, when it is packed and wanted. */
+static qd_coord_kv kv_of(const cr_item *i, int keys_only, void *room)
 {
-    qd_str value = cr_item_value(i);
+    qd_str value = keys_only ? (qd_str){NULL, i->value_len} : cr_item_open(i, room);
     return (qd_coord_kv){.key = cr_item_key(i),
-                         .value = keys_only ? NULL : (const uint8_t *)value.p,
+                         .value = (const uint8_t *)value.p,
                          .value_len = value.n,
                          .create_revision = i->create_revision,
                          .mod_revision = i->mod_revision,
@@ -44,6 +47,8 @@ static void do_range(qd_coord *c, cr_node *node)
 {
     qd_coord_range *r = CONTAINER(qd_coord_range, node);
     uint32_t n = 0, more = 0;
+    size_t room = 0;
+    int keys_only = (r->flags & QD_COORD_KEYS_ONLY) != 0;
     const cr_key *first = cr_keys_seek(&c->machine->keys, r->key);
     for (const cr_key *k = first; k && in_range(r, cr_item_key(k->item)); k = k->next[0]) {
         if (r->limit && n == r->limit) {
@@ -51,17 +56,20 @@ static void do_range(qd_coord *c, cr_node *node)
             break;
         }
         n++;
+        if (!keys_only) room += cr_item_room(k->item);
     }
-    qd_coord_result *out = result_make(c, n, n * sizeof(qd_coord_kv));
+    qd_coord_result *out = result_make(c, n, n * sizeof(qd_coord_kv) + room);
     if (!out) {
         cr_end(c, node, QD_E_NOMEM, "out of memory: range");
         return;
     }
     qd_coord_kv *kvs = (qd_coord_kv *)(out->items + n);
+    uint8_t *at = (uint8_t *)(kvs + n);
     const cr_key *k = first;
     for (uint32_t i = 0; i < n; i++, k = k->next[0]) {
         out->items[i] = cr_item_ref(k->item);
-        kvs[i] = kv_of(k->item, (r->flags & QD_COORD_KEYS_ONLY) != 0);
+        kvs[i] = kv_of(k->item, keys_only, at);
+        if (!keys_only) at += cr_item_room(k->item);
     }
     r->kvs = kvs;
     r->nkvs = n;
@@ -90,14 +98,14 @@ static void do_leader(qd_coord *c, cr_node *node)
         cr_end(c, node, QD_E_NOTFOUND, "nobody leads");
         return;
     }
-    qd_coord_result *out = result_make(c, 1, 0);
+    qd_coord_result *out = result_make(c, 1, cr_item_room(item));
     if (!out) {
         cr_end(c, node, QD_E_NOMEM, "out of memory: leader");
         return;
     }
     out->items[0] = cr_item_ref(item);
     r->result = out;
-    r->value = cr_item_value(item);
+    r->value = cr_item_open(item, out->items + 1);
     r->session = e->session;
     r->token = e->token;
     cr_end(c, node, 0, NULL);
@@ -166,28 +174,49 @@ static void hash_number(EVP_MD_CTX *h, uint64_t v)
     EVP_DigestUpdate(h, b, sizeof b);
 }
 
-/* The hash of docs/plugins.md, and the batches. */
-static int32_t export_all(qd_coord_export *r, const cr_items *rows)
+static void hash_kv(EVP_MD_CTX *h, const qd_coord_kv *kv)
 {
-    enum { BATCH = 256 };
-    qd_coord_kv kvs[BATCH];
-    uint32_t n = 0;
+    hash_number(h, kv->key.n);
+    EVP_DigestUpdate(h, kv->key.p, kv->key.n);
+    hash_number(h, kv->create_revision);
+    hash_number(h, kv->mod_revision);
+    hash_number(h, kv->version);
+    hash_number(h, kv->value_len);
+    EVP_DigestUpdate(h, kv->value, kv->value_len);
+}
+
+/* One batch, its packed values unpacked. */
+static int32_t export_some(const cr_heap *heap, qd_coord_export *r, EVP_MD_CTX *h,
+                           cr_item *const *items, uint32_t n)
+{
+    qd_coord_kv kvs[EXPORT_BATCH];
+    size_t room = 0;
+    for (uint32_t i = 0; i < n; i++) room += cr_item_room(items[i]);
+    uint8_t *all = cr_alloc(heap, room), *at = all;
+    if (!all) return QD_E_NOMEM;
+    for (uint32_t i = 0; i < n; i++) {
+        kvs[i] = kv_of(items[i], 0, at);
+        at += cr_item_room(items[i]);
+        hash_kv(h, &kvs[i]);
+    }
+    int32_t rc = r->batch ? r->batch(r->arg, kvs, n) : 0;
+    cr_free(heap, all);
+    return rc;
+}
+
+/* The hash of docs/plugins.md, and the batches. */
+static int32_t export_all(const cr_heap *heap, qd_coord_export *r, const cr_items *rows)
+{
     int32_t rc = 0;
     EVP_MD_CTX *h = EVP_MD_CTX_new();
     if (!h || EVP_DigestInit_ex(h, EVP_sha256(), NULL) != 1) rc = QD_E_NOMEM;
-    for (size_t i = 0; i < rows->n && rc == 0; i++) {
-        const cr_item *item = rows->at[i];
-        kvs[n++] = kv_of(item, 0);
-        hash_number(h, item->key_len);
-        EVP_DigestUpdate(h, item->bytes, item->key_len);
-        hash_number(h, item->create_revision);
-        hash_number(h, item->mod_revision);
-        hash_number(h, item->version);
-        hash_number(h, item->value_len);
-        EVP_DigestUpdate(h, item->bytes + item->key_len, item->value_len);
-        if (n < BATCH && i + 1 < rows->n) continue;
-        if (r->batch) rc = r->batch(r->arg, kvs, n);
-        n = 0;
+    for (size_t i = 0; i < rows->n && rc == 0;) {
+        size_t room = 0;
+        uint32_t n = 0;
+        while (i + n < rows->n && n < EXPORT_BATCH && (n == 0 || room < EXPORT_BYTES))
+            room += cr_item_room(rows->at[i + n++]);
+        rc = export_some(heap, r, h, rows->at + i, n);
+        i += n;
     }
     if (rc == 0) EVP_DigestFinal_ex(h, r->hash, NULL);
     EVP_MD_CTX_free(h);
@@ -200,7 +229,7 @@ static void do_export(qd_coord *c, cr_node *node)
     cr_items rows = {0};
     if (r->revision == 0) r->revision = c->machine->revision;
     int32_t rc = cr_machine_past(c->machine, r->revision, &rows);
-    if (rc == 0) rc = export_all(r, &rows);
+    if (rc == 0) rc = export_all(c->heap, r, &rows);
     cr_items_free(c->heap, &rows);
     cr_end(c, node, rc, rc ? "export ended" : NULL);
 }

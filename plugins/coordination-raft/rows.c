@@ -10,7 +10,7 @@
 #define BACKLOG_MAX 65536u /* rows handed over and not yet written */
 #define GATHER_MAX 4096u   /* rows that are written at once; fewer wait for company: */
 #define GATHER_NS 250000000
-#define FORMAT 1
+#define FORMAT 2
 
 typedef struct batch {
     struct batch *next;
@@ -87,13 +87,15 @@ static int prepare(cr_rows *r)
                     "CREATE TABLE IF NOT EXISTS row(kind INTEGER NOT NULL, key BLOB NOT NULL,"
                     " created INTEGER NOT NULL, revision INTEGER NOT NULL, version INTEGER NOT"
                     " NULL, session INTEGER NOT NULL, value BLOB NOT NULL, sum INTEGER NOT NULL,"
+                    " unpacked INTEGER NOT NULL,"
                     " UNIQUE(kind, key)); COMMIT");
     if (rc == SQLITE_OK)
         rc = sqlite3_prepare_v2(r->db, "SELECT sum FROM row WHERE kind=?1 AND key=?2", -1, &r->find,
                                 NULL);
     if (rc == SQLITE_OK)
-        rc = sqlite3_prepare_v2(r->db, "INSERT OR REPLACE INTO row VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
-                                -1, &r->put, NULL);
+        rc = sqlite3_prepare_v2(r->db,
+                                "INSERT OR REPLACE INTO row VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)", -1,
+                                &r->put, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_prepare_v2(r->db, "DELETE FROM row WHERE kind=?1 AND key=?2", -1, &r->del,
                                 NULL);
@@ -112,7 +114,9 @@ static qd_str column(sqlite3_stmt *s, int i)
 /* The row a statement stands on; NULL when its sum is wrong. */
 static cr_item *row_read(const cr_heap *h, sqlite3_stmt *s)
 {
-    cr_item *i = cr_item_make(h, (uint32_t)sqlite3_column_int(s, 0), column(s, 1), column(s, 6));
+    cr_item *i = cr_item_from(h, (uint32_t)sqlite3_column_int(s, 0), column(s, 1), column(s, 6),
+                              (uint64_t)sqlite3_column_int64(s, 8));
+    if (!i) return NULL;
     i->create_revision = (uint64_t)sqlite3_column_int64(s, 2);
     i->mod_revision = (uint64_t)sqlite3_column_int64(s, 3);
     i->version = (uint64_t)sqlite3_column_int64(s, 4);
@@ -216,9 +220,10 @@ static int store(cr_rows *r, const cr_item *i)
     if (rc == SQLITE_OK) rc = sqlite3_bind_int64(s, 5, (int64_t)i->version);
     if (rc == SQLITE_OK) rc = sqlite3_bind_int64(s, 6, (int64_t)i->session);
     if (rc == SQLITE_OK)
-        rc = sqlite3_bind_blob64(s, 7, i->value_len ? (const void *)value : "", i->value_len,
+        rc = sqlite3_bind_blob64(s, 7, i->stored_len ? (const void *)value : "", i->stored_len,
                                  SQLITE_STATIC);
     if (rc == SQLITE_OK) rc = sqlite3_bind_int64(s, 8, (int64_t)cr_item_sum(i));
+    if (rc == SQLITE_OK) rc = sqlite3_bind_int64(s, 9, (int64_t)cr_item_room(i));
     return step(s, rc);
 }
 

@@ -342,7 +342,7 @@ static int32_t slot_open(qd_self *self, const qd_coord_config *k, qd_coord **out
     c->heartbeat_ms = 100;
     c->snapshot_entries = 8192;
     c->history_max = CR_HISTORY_MIN;
-    c->history_bytes = p->conf->i64(self, "history", &v) == 0 ? (uint64_t)v : 64u << 20;
+    c->history_bytes = p->conf->i64(self, "history", &v) == 0 ? (uint64_t)v : 16u << 20;
     c->reserve_bytes = p->conf->i64(self, "reserve", &v) == 0 ? (uint64_t)v : 16u << 20;
     c->incarnation = p->rand->u64(self) | 1;    /* 0 is nobody */
     c->rounds.number = p->rand->u64(self) >> 1; /* answers to a life before are no answers */

@@ -66,10 +66,10 @@ static void write_record(writer *w, const cr_item *i)
     cr_store32(head + 1, (uint32_t)i->key_len);
     write_bytes(w, head, 5);
     write_bytes(w, i->bytes, i->key_len);
-    cr_store32(head, (uint32_t)(CR_ITEM_HEAD + i->value_len));
+    cr_store32(head, (uint32_t)(CR_ITEM_HEAD + i->stored_len));
     cr_item_head(i, head + 4);
     write_bytes(w, head, 4 + CR_ITEM_HEAD);
-    write_bytes(w, i->bytes + i->key_len, i->value_len);
+    write_bytes(w, i->bytes + i->key_len, i->stored_len);
 }
 
 int32_t cr_snapshot_write(const cr_items *rows, uint64_t index, const cr_heap *h, cr_pieces *out)
@@ -77,7 +77,7 @@ int32_t cr_snapshot_write(const cr_items *rows, uint64_t index, const cr_heap *h
     uint8_t header[HEADER];
     writer w = {.heap = h, .out = out, .total = HEADER};
     for (size_t i = 0; i < rows->n; i++)
-        w.total += 9 + CR_ITEM_HEAD + rows->at[i]->key_len + rows->at[i]->value_len;
+        w.total += 9 + CR_ITEM_HEAD + rows->at[i]->key_len + rows->at[i]->stored_len;
     w.cap = (uint32_t)(w.total / CR_PIECE_BYTES + 1);
     *out = (cr_pieces){.at = cr_alloc(h, w.cap * sizeof *out->at)};
     if (!out->at) return QD_E_NOMEM;

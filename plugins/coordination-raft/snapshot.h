@@ -11,7 +11,7 @@
 
 #include "bytes.h"
 
-enum { CR_PIECE_BYTES = 1 << 20, CR_PIECE_HEAD = 16, CR_SNAPSHOT_VERSION = 1 };
+enum { CR_PIECE_BYTES = 1 << 20, CR_PIECE_HEAD = 16, CR_SNAPSHOT_VERSION = 2 };
 
 typedef struct cr_piece {
     uint8_t *p;

@@ -4,7 +4,8 @@
  */
 #include "store.h"
 
-#define EVENTS_MAX 1024u /* of one call, but for a larger revision */
+#define EVENTS_MAX 1024u     /* of one call, but for a larger revision */
+#define BYTES_MAX (4u << 20) /* of them that are unpacked */
 
 int32_t cr_watch_open(qd_coord *c, const qd_coord_watch_config *config, qd_coord_watch **out,
                       qd_err *err)
@@ -81,9 +82,8 @@ static int wants(const qd_coord_watch *w, qd_str key)
     return cr_compare(key, w->key) >= 0 && cr_compare(key, w->end) < 0;
 }
 
-static qd_coord_event event_of(const cr_item *i)
+static qd_coord_event event_of(const cr_item *i, qd_str value)
 {
-    qd_str value = cr_item_value(i);
     qd_coord_event e = {.type = i->version ? QD_COORD_PUT : QD_COORD_DELETE,
                         .kv = {.key = cr_item_key(i),
                                .value = (const uint8_t *)value.p,
@@ -93,6 +93,36 @@ static qd_coord_event event_of(const cr_item *i)
                                .version = i->version,
                                .session = i->session}};
     return e;
+}
+
+/* Events of one call, and room for those of their values that are packed. */
+typedef struct telling {
+    const cr_heap *heap;
+    qd_coord_event *list;
+    void **rooms;
+    uint32_t n, cap;
+    size_t bytes;
+} telling;
+
+static void telling_add(telling *t, const cr_item *item)
+{
+    if (t->n == t->cap) {
+        t->cap = t->cap ? t->cap * 2 : 64;
+        t->list = cr_must_grow(t->heap, t->list, t->cap * sizeof *t->list);
+        t->rooms = cr_must_grow(t->heap, t->rooms, t->cap * sizeof *t->rooms);
+    }
+    size_t need = cr_item_room(item);
+    t->rooms[t->n] = need ? cr_must(t->heap, need) : NULL;
+    t->list[t->n] = event_of(item, cr_item_open(item, t->rooms[t->n]));
+    t->bytes += need;
+    t->n++;
+}
+
+static void telling_empty(telling *t)
+{
+    for (uint32_t i = 0; i < t->n; i++) cr_free(t->heap, t->rooms[i]);
+    t->n = 0;
+    t->bytes = 0;
 }
 
 /* Tells a watch everything up to the present. */
@@ -111,26 +141,22 @@ static void tell(qd_coord *c, qd_coord_watch *w)
         return;
     }
     if (w->from > m->revision) return;
-    uint32_t n = 0, cap = 0;
-    qd_coord_event *list = NULL;
+    telling t = {.heap = c->heap};
     uint64_t told = w->from - 1;
     for (size_t i = cr_history_seek(m, w->from); i < m->history_n; i++) {
         const cr_item *item = cr_history_at(m, i)->now;
-        if (n >= EVENTS_MAX && item->mod_revision > told) {
-            w->events(w->arg, list, n, told, 0);
-            n = 0;
+        if ((t.n >= EVENTS_MAX || t.bytes >= BYTES_MAX) && item->mod_revision > told) {
+            w->events(w->arg, t.list, t.n, told, 0);
+            telling_empty(&t);
         }
         told = item->mod_revision;
-        if (!wants(w, cr_item_key(item))) continue;
-        if (n == cap) {
-            cap = cap ? cap * 2 : 64;
-            list = cr_must_grow(c->heap, list, cap * sizeof *list);
-        }
-        list[n++] = event_of(item);
+        if (wants(w, cr_item_key(item))) telling_add(&t, item);
     }
     w->from = m->revision + 1;
-    w->events(w->arg, list, n, m->revision, 0);
-    cr_free(c->heap, list);
+    w->events(w->arg, t.list, t.n, m->revision, 0);
+    telling_empty(&t);
+    cr_free(c->heap, t.list);
+    cr_free(c->heap, t.rooms);
 }
 
 void cr_watches_turn(qd_coord *c)

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "plugin/op.h"
+#include <malloc.h>
 #include <pthread.h>
 #include <quidditch/peers.h>
 #include <quidditch/plugin.h>
@@ -84,23 +85,42 @@ static node *of(qd_self *self)
     return (node *)self;
 }
 
+static _Atomic int64_t held; /* bytes of all nodes */
+
+static void *count(void *p)
+{
+    if (p) atomic_fetch_add(&held, (int64_t)malloc_usable_size(p));
+    return p;
+}
+static void mem_free(void *p)
+{
+    if (p) atomic_fetch_sub(&held, (int64_t)malloc_usable_size(p));
+    free(p);
+}
 static void *mem_alloc(qd_self *self, size_t n)
 {
     (void)self;
-    return malloc(n);
+    return count(malloc(n));
 }
 static void *mem_calloc(qd_self *self, size_t n)
 {
     (void)self;
-    return calloc(1, n);
+    return count(calloc(1, n));
 }
 static void *mem_realloc(qd_self *self, void *p, size_t n)
 {
     (void)self;
-    return realloc(p, n);
+    if (p) atomic_fetch_sub(&held, (int64_t)malloc_usable_size(p));
+    return count(realloc(p, n));
 }
+
+int64_t rig_memory(void)
+{
+    return atomic_load(&held);
+}
+
 static const qd_svc_mem svc_mem = {
-    .alloc = mem_alloc, .calloc = mem_calloc, .realloc = mem_realloc, .free = free};
+    .alloc = mem_alloc, .calloc = mem_calloc, .realloc = mem_realloc, .free = mem_free};
 
 static int32_t log_on(qd_self *self, int32_t level)
 {
@@ -605,6 +625,13 @@ static int32_t txn(rig *r, int i, qd_coord_txn *t, int timeout_ms)
     node *x = &r->nodes[i];
     waiting_begin(&w, &t->op);
     return finish(r, i, &w, &t->op, x->vt->txn(x->store, t), timeout_ms);
+}
+
+int32_t rig_txn(rig *r, int i, const qd_coord_change *changes, uint32_t n, int timeout_ms)
+{
+    qd_coord_txn t = {.changes = changes, .nchanges = n};
+    rand_bytes(NULL, t.id, 16);
+    return txn(r, i, &t, timeout_ms);
 }
 
 int32_t rig_put(rig *r, int i, const char *key, const void *value, size_t n, uint64_t session,

@@ -59,6 +59,8 @@ bool rig_wait_members(rig *r, int by, int voters, int standbys);
 /* One request each, waited for at most timeout_ms, then cancelled; the code. */
 int32_t rig_put(rig *r, int i, const char *key, const void *value, size_t n, uint64_t session,
                 int timeout_ms, uint64_t *revision);
+/* Several changes in one. */
+int32_t rig_txn(rig *r, int i, const qd_coord_change *changes, uint32_t n, int timeout_ms);
 /* Put if the key's mod_revision is `mod`, with a request id of the caller's. */
 int32_t rig_cas(rig *r, int i, const char *key, const char *value, uint64_t mod,
                 const uint8_t id[16], int timeout_ms, uint64_t *revision);
@@ -78,6 +80,8 @@ int32_t rig_resign(rig *r, int i, const char *name, uint64_t session, qd_coord_t
 /* A vtable for the conformance kit: open is node i's, started and stopped with it. */
 const qd_coord_vtable *rig_conform_vtable(rig *r, int i);
 
+/* Bytes that all nodes hold. */
+int64_t rig_memory(void);
 int64_t rig_now_ms(void);
 void rig_pause(int ms);
 
