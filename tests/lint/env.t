@@ -153,7 +153,7 @@ for my $file (files(qr{^core/.*\.[ch]$})) {
 # coordination-raft: its machine is pure, so that a simulation runs it without SQLite and libuv; libraft
 # and SQLite have one file each.
 my @shell;
-my $pure = qr{^plugins/coordination-raft/(?:bytes|keys|entry|machine|machine_rows|snapshot)\.[ch]$};
+my $pure = qr{^plugins/coordination-raft/(?:bytes|keys|entry|check|machine|machine_int|machine_run|machine_rows|snapshot|wire|discover|policy)\.[ch]$};
 my %only = ('raft.h' => qr/consensus(?:_raft)?\.[ch]$/, 'raft/uv.h' => qr/consensus_raft\.c$/, 'sqlite3.h' => qr/rows\.c$/);
 for my $file (files(qr{^plugins/coordination-raft/.*\.[ch]$})) {
     my $code = code_of($file);
@@ -161,8 +161,8 @@ for my $file (files(qr{^plugins/coordination-raft/.*\.[ch]$})) {
         my ($line, $inc) = @_;
         push @shell, "$file:$line: $inc has a file of its own" if $only{$inc} && $file !~ $only{$inc};
         push @shell, "$file:$line: $inc: the machine is pure, the shell does this"
-            if $file =~ $pure && $inc !~ m{^(?:quidditch/\w+\.h|(?:bytes|keys|entry|machine|snapshot)\.h
-                |std(?:int|def|bool|lib|atomic)\.h|string\.h|limits\.h|openssl/sha\.h|xxhash\.h)$}x;
+            if $file =~ $pure && $inc !~ m{^(?:quidditch/\w+\.h|(?:bytes|keys|entry|machine|machine_int|snapshot|wire|discover|policy)\.h
+                |std(?:int|def|bool|lib|atomic)\.h|string\.h|limits\.h|openssl/sha\.h|xxhash\.h|zstd\.h)$}x;
     });
     next unless $file =~ $pure;
     each_match($code, qr/(?<![\w.>])(?:(?:$mention|pthread_\w+|uv_\w+|sqlite3_\w+|raft_\w+)\b|\(?\s*\b(?:$words)\s*\)?\s*\()/, sub {

@@ -83,12 +83,12 @@ report('modules use what core/LAYERS lets them include', @layer);
 
 # The pure part of coordination-raft, which a simulation runs without SQLite and libuv.
 my @pure;
-for my $part (qw(bytes keys entry machine machine_rows snapshot)) {
+for my $part (qw(bytes keys entry check machine machine_run machine_rows snapshot wire discover policy)) {
     my $o = "$build/obj/plugins/coordination-raft/$part.pic.o";
     next unless -f $o;
     for (`nm -u '$o'`) {
         my ($s) = /(\S+)$/;
-        push @pure, "coordination-raft/$part: $s" unless $s =~ /^cr_/ || $s =~ $pure || $s eq 'abort';
+        push @pure, "coordination-raft/$part: $s" unless $s =~ /^crm?_/ || $s =~ /^ZSTD_/ || $s =~ $pure || $s eq 'abort';
     }
 }
 report('the state machine of coordination-raft is pure', @pure);
