@@ -29,6 +29,7 @@ int qd_shards_open(const qd_shards_config *c, qd_shards **out, qd_err *err)
     qd_cond_init(&s->idle);
     qd_cond_init(&s->tick);
     qd_map_init(&s->map, NULL);
+    qd_map_init(&s->metas, NULL);
     int rc = qd_thread_start(s->env, "shards", qdi_shards_tick, s, &s->ticker, err);
     if (rc) {
         qd_free(s);
@@ -141,6 +142,60 @@ static void save_meta(qd_shards *all, const qd_index_meta *m)
     qd_err_fini(&err);
 }
 
+/* An index that was deleted while its metadata was written has none. */
+static void drop_deleted(qd_shards *all, const qd_index_meta *m)
+{
+    char name[80];
+    qd_state *s = qd_cluster_state(all->cluster);
+    bool deleted = qd_state_buried(s, qd_str_c(m->uuid));
+    qd_state_unref(s);
+    int n = snprintf(name, sizeof name, "indices/%s/meta", m->uuid);
+    int rc = deleted ? qd_store_delete(all->store, (qd_str){name, (size_t)n}, NULL) : 0;
+    (void)rc; /* what stays is cleared at the next start */
+}
+
+static void save_metas(qd_work *w)
+{
+    qd_shards *all = w->user;
+    qd_mutex_lock(&all->lock);
+    for (;;) {
+        size_t pos = 0;
+        const qd_map_entry *e = qd_map_next(&all->metas, &pos);
+        qd_index_meta *m = e ? qd_map_del(&all->metas, e->key) : NULL;
+        if (!m) break;
+        qd_mutex_unlock(&all->lock);
+        save_meta(all, m);
+        drop_deleted(all, m);
+        qd_index_meta_unref(m);
+        qd_mutex_lock(&all->lock);
+    }
+    all->meta_queued = false;
+    all->live--;
+    qd_cond_broadcast(&all->idle);
+    qd_mutex_unlock(&all->lock);
+}
+
+/* Has metadata written beside the data, on a worker: the newest one when there were several. */
+static void queue_meta(qd_shards *all, const qd_index_meta *m)
+{
+    void *old = NULL;
+    qd_mutex_lock(&all->lock);
+    qd_index_meta *mine = qd_index_meta_ref(m);
+    if (qd_map_put(&all->metas, qd_str_c(m->uuid), mine, &old)) old = mine; /* with the next change */
+    bool begin = !all->meta_queued && all->metas.n;
+    if (begin) {
+        all->meta_queued = true;
+        all->live++;
+    }
+    qd_mutex_unlock(&all->lock);
+    qd_index_meta_unref(old);
+    if (!begin) return;
+    all->meta_work = (qd_work){.run = save_metas, .user = all};
+    if (qd_pool_submit_forced(qd_pools_get(all->pools, "generic"), &all->meta_work, NULL)) {
+        save_metas(&all->meta_work); /* the pools are closing */
+    }
+}
+
 static void begin(qd_shards *all, const qd_index_meta *m, uint32_t number, const qd_shard_meta *r,
                   const qd_copy *c)
 {
@@ -235,7 +290,7 @@ static void follow_index(qd_shards *all, const qd_state *now, uint32_t i, const 
         }
         qd_shard_unref(shard);
     }
-    if (here && changed) save_meta(all, m);
+    if (here && changed) queue_meta(all, m);
 }
 
 void qd_shards_apply(void *arg, const qd_state *old, const qd_state *now)
@@ -301,6 +356,7 @@ void qd_shards_close(qd_shards *s)
     while (s->live) qd_cond_wait(&s->idle, &s->lock); /* users of readers and queued work */
     qd_mutex_unlock(&s->lock);
     qd_map_fini(&s->map);
+    qd_map_fini(&s->metas);
     qd_cond_fini(&s->idle);
     qd_cond_fini(&s->tick);
     qd_mutex_fini(&s->lock);

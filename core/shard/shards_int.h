@@ -81,6 +81,9 @@ struct qd_shards {
     const qd_shards_copies *copies; /* NULL: no replication */
     void *copies_arg;
     bool stop;
+    qd_map metas; /* uuid -> qd_index_meta to be saved beside its data, a reference each */
+    qd_work meta_work;
+    bool meta_queued;
     qd_thread *ticker;
     qd_cond tick;
     qd_config *config;
