@@ -13,6 +13,8 @@
 #include <string.h>
 
 #define STOP_MS 2000
+#define AGAIN_NS UINT64_C(200000000)
+#define SAY_NS UINT64_C(10000000000)
 #define TAKE_UP_MS 5000 /* at most, at the start */
 #define BATCH_ARENA_MAX ((size_t)1 << 30)
 
@@ -43,13 +45,35 @@ static void kv_clear(qd_cluster *c)
     qd_map_fini(&c->kv);
 }
 
-/* Reads all keys; *revision is where the watch goes on. */
+static qd_str uuid_in(const qd_coord_list *list)
+{
+    for (uint32_t i = 0; i < list->n; i++) {
+        const qd_coord_kv *kv = &list->at[i];
+        if (qd_str_is(kv->key, "cluster/uuid")) {
+            return (qd_str){(const char *)kv->value, kv->value_len};
+        }
+    }
+    return (qd_str){NULL, 0};
+}
+
+static uint64_t epoch_of(qd_cluster *c)
+{
+    qd_coord_identity i;
+    qd_coord_identity_get(c->store, &i);
+    return i.epoch;
+}
+
+/* Reads all keys; *revision is where the watch goes on. QD_E_FENCED: it is older than what this
+ * node has acted on. */
 static int read_all(qd_cluster *c, uint64_t *revision, qd_err *err)
 {
     qd_arena a;
     qd_coord_list list;
     qd_arena_init(&a, NULL, BATCH_ARENA_MAX);
     int rc = qd_coord_read(c->store, QD_STR(""), true, c->timeout_ms, &a, &list, err);
+    if (!rc && c->authority) {
+        rc = qd_authority_check(c->authority, uuid_in(&list), epoch_of(c), list.revision, err);
+    }
     if (!rc) {
         kv_clear(c);
         c->changes.every = true;
@@ -64,6 +88,15 @@ static int read_all(qd_cluster *c, uint64_t *revision, qd_err *err)
 /* --- applying
  * ------------------------------------------------------------------------------------- */
 
+/* Before a state is acted on it is on record; a control node's own store is record enough for the
+ * moment. */
+static int note(qd_cluster *c, const qd_state *s, qd_err *err)
+{
+    if (!c->authority) return 0;
+    return qd_authority_note(c->authority, qd_str_c(s->uuid), epoch_of(c), s->revision, !c->control,
+                             err);
+}
+
 static int publish(qd_cluster *c, uint64_t revision, qd_err *err)
 {
     qd_state *now, *old = c->state;
@@ -71,6 +104,10 @@ static int publish(qd_cluster *c, uint64_t revision, qd_err *err)
     if (rc) return rc;
     qd_state_changes_fini(&c->changes);
     qd_state_changes_init(&c->changes);
+    if ((rc = note(c, now, err))) {
+        qd_state_unref(now);
+        return rc;
+    }
     qd_mutex_lock(&c->lock);
     c->applying = revision;
     qd_mutex_unlock(&c->lock);
@@ -173,6 +210,29 @@ static int fold_all(qd_cluster *c, const cluster_batch *first, uint64_t *revisio
     return rc;
 }
 
+/* Reads everything until that works; says every ten seconds why not. */
+static void read_again(qd_cluster *c)
+{
+    uint64_t said = 0;
+    for (;;) {
+        qd_err err;
+        qd_err_init(&err);
+        int rc = start_over(c, &err);
+        uint64_t now = qd_env_mono_ns(c->env);
+        qd_mutex_lock(&c->lock);
+        bool stop = c->stop;
+        qd_mutex_unlock(&c->lock);
+        if (rc && !stop && (!said || now - said > SAY_NS)) {
+            said = now;
+            qd_log_warn(CLUSTER_LOG, "cluster state cannot be taken, serving the last one: %s",
+                        qd_err_reason(&err));
+        }
+        qd_err_fini(&err);
+        if (!rc || stop) return;
+        qd_env_sleep_ns(c->env, AGAIN_NS);
+    }
+}
+
 /* One state for all that has come: writers that wait for revisions in between wait no longer. */
 static void apply_batches(qd_cluster *c, const cluster_batch *first, bool lost)
 {
@@ -184,16 +244,7 @@ static void apply_batches(qd_cluster *c, const cluster_batch *first, bool lost)
     if (rc && rc != QD_E_CLOSED) {
         qd_log_info(CLUSTER_LOG, "reading the whole cluster state again: %s", qd_code_name(rc));
         qd_err_fini(&err);
-        while ((rc = start_over(c, &err))) {
-            qd_mutex_lock(&c->lock);
-            bool stop = c->stop;
-            qd_mutex_unlock(&c->lock);
-            if (stop) break;
-            qd_log_warn(CLUSTER_LOG, "cluster state cannot be read, serving the last one: %s",
-                        qd_err_reason(&err));
-            qd_err_fini(&err);
-            qd_env_sleep_ns(c->env, 200000000);
-        }
+        read_again(c);
     }
     qd_err_fini(&err);
 }
@@ -222,10 +273,14 @@ static void apply_all(void *arg)
 /* --- begin, end
  * ------------------------------------------------------------------------------------- */
 
-/* The uuid is made by whoever comes first. */
+/* The uuid is made by the control node that comes first; others wait for it. A node that was in a
+ * cluster makes no other one. */
 static int form(qd_cluster *c, qd_err *err)
 {
     cluster_txn t;
+    qd_authority_record known = {0};
+    if (c->authority) qd_authority_get(c->authority, &known);
+    if (!c->control || (known.uuid[0] && !known.accept_older)) return 0;
     uint8_t random[16];
     char uuid[QD_UUID_TEXT];
     qdi_txn_init(&t);
@@ -299,6 +354,8 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     c->data = config->data;
     c->config = config->config;
     c->rpc = config->rpc;
+    c->authority = config->authority;
+    c->control = config->control;
     c->session_ttl_ms = config->session_ttl_ms;
     c->timeout_ms = config->timeout_ms;
     c->listener = config->listener;

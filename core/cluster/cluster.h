@@ -25,6 +25,7 @@ typedef struct qd_cluster_config {
     qd_node_meta self;      /* this node, announced under its session; ephemeral is made if empty */
     bool data;              /* may hold shards */
     bool control;           /* a control node: may be elected to allocate shards */
+    struct qd_authority *authority; /* what this node has acted on (authority/); NULL: not kept */
     const qd_config *config; /* with the cluster's settings; NULL: defaults */
     struct qd_rpc *rpc;     /* transport between nodes; NULL: this node is alone */
     int64_t session_ttl_ms; /* 30,000 */

@@ -3,6 +3,7 @@
 #define QD_CLUSTER_CLUSTER_INT_H
 
 #include "base/vec.h"
+#include "cluster/authority/authority.h"
 #include "cluster/cluster.h"
 #include "cluster/shard_edit.h"
 #include "runtime/sync.h"
@@ -28,6 +29,8 @@ struct qd_cluster {
     bool data;
     const qd_config *config; /* NULL: defaults */
     struct qd_rpc *rpc; /* NULL: no peers */
+    qd_authority *authority; /* NULL: not kept */
+    bool control;
     int64_t session_ttl_ms, timeout_ms;
     qd_cluster_listener listener;
     void *listener_arg;

@@ -202,6 +202,11 @@ void qdi_session_keep(void *arg)
         }
         if (!rc) said = 0;
         qd_err_fini(&err);
+        if (c->authority && qd_authority_flush(c->authority, &err)) {
+            qd_log_warn(CLUSTER_LOG, "the revision acted on could not be recorded: %s",
+                        qd_err_reason(&err));
+            qd_err_fini(&err);
+        }
         qd_mutex_lock(&c->lock);
     }
     qd_mutex_unlock(&c->lock);

@@ -40,6 +40,7 @@ typedef struct qd_node {
     struct qd_rpc *rpc;   /* transport to other nodes */
     qd_store *store;                     /* tier of this node's shards */
     struct qd_coord_store *coordination; /* the store in charge */
+    struct qd_authority *authority; /* path.data/authority.json: what was acted on */
     struct qd_remote_server *coordination_server; /* of control nodes: serves the others */
     char id[QD_UUID_TEXT];               /* path.data/node.json */
     qd_account index_account, request_account, inflight_account;

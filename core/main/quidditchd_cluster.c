@@ -102,6 +102,7 @@ static int cluster_start(qd_node *node, qd_err *err)
                  .nattributes = nattributes},
         .data = data,
         .rpc = node->rpc,
+        .authority = node->authority,
         .control = strchr(roles, 'm') != NULL,
         .config = node->config,
         .session_ttl_ms =

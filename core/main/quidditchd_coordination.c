@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "cluster/authority/authority.h"
 #include "cluster/coord.h"
 #include "cluster/remote/remote.h"
 #include "main/node.h"
@@ -115,7 +116,35 @@ static int open_remote(qd_node *node, qd_err *err)
     return rc;
 }
 
+/* What this node has acted on; peers of another cluster are refused by its uuid from now on. */
+static int open_authority(qd_node *node, qd_err *err)
+{
+    char path[QD_PATH_MAX + 32];
+    qd_authority_record known;
+    snprintf(path, sizeof path, "%s/authority.json", node->data);
+    int rc = qd_authority_open_file(path, &node->authority, err);
+    if (rc) return rc;
+    qd_authority_get(node->authority, &known);
+    if (known.uuid[0] && !known.accept_older) {
+        qd_rpc_cluster_uuid_set(node->rpc, qd_str_c(known.uuid));
+    }
+    return 0;
+}
+
+static int open_store(qd_node *node, qd_err *err);
+
 static int coordination_start(qd_node *node, qd_err *err)
+{
+    int rc = open_authority(node, err);
+    if (!rc) rc = open_store(node, err);
+    if (rc) {
+        qd_authority_close(node->authority);
+        node->authority = NULL;
+    }
+    return rc;
+}
+
+static int open_store(qd_node *node, qd_err *err)
 {
     if (!own_store(node)) return open_remote(node, err);
     char path[QD_PATH_MAX + 32], text[3][32];
@@ -160,6 +189,8 @@ static void coordination_stop(qd_node *node)
     node->coordination_server = NULL;
     qd_coord_close(node->coordination);
     node->coordination = NULL;
+    qd_authority_close(node->authority);
+    node->authority = NULL;
 }
 
 const qd_step qd_step_coordination = {"coordination", NULL, coordination_start, coordination_stop,

@@ -8,6 +8,7 @@
 
 #define LOG "discovery"
 #define ATTEMPT_MS 500
+#define FORM_NS UINT64_C(100000000)
 #define SAY_NS UINT64_C(10000000000)
 
 static bool worth_waiting(int rc)
@@ -27,6 +28,16 @@ static void say(qd_node *node, const qd_err *err)
                 qd_err_reason(err), QD_STR_ARG(masters), QD_STR_ARG(peers), QD_STR_ARG(first));
 }
 
+static bool is_master(const qd_node *node)
+{
+    uint32_t n;
+    const qd_str *roles = qd_values_list(qd_config_values(node->config), QD_SET_NODE_ROLES, &n);
+    for (uint32_t i = 0; i < n; i++) {
+        if (qd_str_is(roles[i], "master")) return true;
+    }
+    return false;
+}
+
 static int join_start(qd_node *node, qd_err *err)
 {
     uint64_t said = qd_env_mono_ns(node->env);
@@ -38,6 +49,11 @@ static int join_start(qd_node *node, qd_err *err)
         qd_arena_init(&arena, NULL, 1 << 20);
         int rc = qd_coord_read(node->coordination, QD_STR("cluster/uuid"), false, ATTEMPT_MS,
                                &arena, &found, &why);
+        /* masters that are there but have not formed a cluster yet: only they do */
+        if (!rc && !found.n && !is_master(node)) {
+            rc = qd_err_set(&why, QD_E_NO_COORDINATION, "the masters have formed no cluster yet");
+            qd_env_sleep_ns(node->env, FORM_NS);
+        }
         qd_arena_fini(&arena);
         bool stop = atomic_load(&node->stopping), wait = worth_waiting(rc) && !stop;
         uint64_t now = qd_env_mono_ns(node->env);

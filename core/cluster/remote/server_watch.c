@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/remote/server_int.h"
+#include "plugin/op.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -271,6 +272,79 @@ static int start(server_watch *w, uint32_t flags, qd_str key, qd_str last, uint6
     return 0;
 }
 
+/* --- a client that is ahead of this node's store --- */
+
+typedef struct ahead {
+    qd_work work; /* first */
+    server_watch *w;
+    qd_coord_range range;
+    uint32_t flags;
+    uint64_t from;
+    int32_t rc;
+    qd_str key, end;
+    char bytes[]; /* of key and end */
+} ahead;
+
+/* On a worker: the store itself has said how far it is. */
+static void ahead_answered(qd_work *work)
+{
+    ahead *x = (ahead *)(void *)work;
+    server_watch *w = x->w;
+    qd_err err;
+    qd_err_init(&err);
+    int rc = x->rc;
+    if (!rc) {
+        w->s->vt->result_free(w->s->handle, x->range.result);
+        /* revisions are gone that the client has seen: it has to read again, and to judge */
+        if (x->range.revision + 1 < x->from) rc = QD_E_COMPACTED;
+    }
+    if (rc) {
+        unref(w); /* the store's */
+    } else {
+        rc = start(w, x->flags, x->key, x->end, x->from, &err);
+    }
+    if (rc) {
+        end(w, rc);
+    } else {
+        flush(w);
+    }
+    qd_err_fini(&err);
+    unref(w);
+    qd_free(x);
+}
+
+static void ahead_done(qd_op *op, int32_t rc)
+{
+    ahead *x = op->user;
+    x->rc = rc;
+    x->work.run = ahead_answered;
+    if (qd_pool_submit_forced(x->w->s->pool, &x->work, NULL)) ahead_answered(&x->work);
+}
+
+/* This node may lag behind, or the store be an old one restored: asks it, linearizably. */
+static int ask_first(server_watch *w, uint32_t flags, qd_str key, qd_str last, uint64_t from)
+{
+    qd_remote_server *s = w->s;
+    ahead *x = qd_calloc(NULL, sizeof *x + key.n + last.n);
+    if (!x) return QD_E_NOMEM;
+    if (key.n) memcpy(x->bytes, key.p, key.n);
+    if (last.n) memcpy(x->bytes + key.n, last.p, last.n);
+    x->key = (qd_str){x->bytes, key.n};
+    x->end = (qd_str){x->bytes + key.n, last.n};
+    x->w = w;
+    x->flags = flags;
+    x->from = from;
+    x->range.key = QD_STR("cluster/uuid");
+    ref(w);
+    qd_op_anywhere(&x->range.op, ahead_done, x);
+    int rc = s->vt->range(s->handle, &x->range);
+    if (rc) {
+        unref(w);
+        qd_free(x);
+    }
+    return rc;
+}
+
 static void refuse(qd_rpc_request *request, qd_err *err, int code)
 {
     if (!err->code) (void)qd_err_set(err, code, "the node is stopping or lacks memory");
@@ -315,7 +389,13 @@ void qdi_server_watch(void *arg, qd_rpc_request *request)
     w->waiting = request;
     w->polled_ns = qd_env_mono_ns(s->env);
     qd_mutex_unlock(&w->lock);
-    int rc = fresh ? start(w, flags, key, last, from, &err) : 0;
+    int rc = 0;
+    if (fresh && from > identity.revision + 1) {
+        rc = ask_first(w, flags, key, last, from);
+        if (rc) unref(w); /* the store's */
+    } else if (fresh) {
+        rc = start(w, flags, key, last, from, &err);
+    }
     if (rc) {
         end(w, rc);
     } else {

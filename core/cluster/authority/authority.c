@@ -1,0 +1,236 @@
+/* authority.c: the record of what was acted on. See authority.h. */
+#include "cluster/authority/authority.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "runtime/file.h"
+#include "runtime/sync.h"
+#include "json/tree.h"
+#include "json/writer.h"
+#include <stdio.h>
+
+#define TEXT_MAX 4096u
+
+struct qd_authority {
+    qd_authority_files files;
+    char *path; /* of the file, NULL: none of our own */
+    qd_mutex lock;
+    qd_mutex writing; /* one write at a time; taken before lock */
+    qd_authority_record now;
+    uint64_t noted, written; /* numbers of changes */
+};
+
+/* --- file ------------------------------------------------------------------------------------ */
+
+static int file_read(void *arg, qd_buf *out, qd_err *err)
+{
+    return qd_file_read(arg, out, err);
+}
+
+static int file_write(void *arg, qd_str text, qd_err *err)
+{
+    return qd_file_write_atomic(arg, text, 0600, err);
+}
+
+static uint64_t sum_of(const qd_authority_record *r)
+{
+    char text[160];
+    int n = snprintf(text, sizeof text, "%s/%llu/%llu/%d", r->uuid, (unsigned long long)r->epoch,
+                     (unsigned long long)r->revision, r->accept_older);
+    return qd_xxh3(text, n > 0 ? (size_t)n : 0);
+}
+
+static void write_text(const qd_authority_record *r, qd_buf *b)
+{
+    qd_json_writer w;
+    char sum[17];
+    snprintf(sum, sizeof sum, "%016llx", (unsigned long long)sum_of(r));
+    qd_json_writer_init(&w, b, true);
+    qd_json_object(&w);
+    qd_json_field_c(&w, "cluster_uuid", r->uuid);
+    qd_json_field_int(&w, "epoch", (int64_t)r->epoch);
+    qd_json_field_int(&w, "revision", (int64_t)r->revision);
+    qd_json_field_bool(&w, "accept_older", r->accept_older);
+    qd_json_field_c(&w, "checksum", sum);
+    qd_json_object_end(&w);
+}
+
+static uint64_t number(const qd_json_node *root, const char *key, bool *ok)
+{
+    uint64_t v = 0;
+    const qd_json_node *n = qd_json_get(root, key);
+    *ok &= n && n->type == QD_JSON_T_NUMBER && qd_str_u64(n->text, &v);
+    return v;
+}
+
+static int read_text(qd_str text, qd_authority_record *out, qd_err *err)
+{
+    qd_arena a;
+    qd_json_node *root;
+    char sum[17];
+    qd_arena_init(&a, NULL, 1 << 20);
+    int rc = qd_json_parse(&a, text, 4, &root, err);
+    bool ok = rc == 0;
+    if (ok) {
+        const qd_json_node *uuid = qd_json_get(root, "cluster_uuid");
+        const qd_json_node *older = qd_json_get(root, "accept_older");
+        const qd_json_node *check = qd_json_get(root, "checksum");
+        ok = uuid && uuid->type == QD_JSON_T_STRING && uuid->text.n < sizeof out->uuid;
+        if (ok) snprintf(out->uuid, sizeof out->uuid, "%.*s", QD_STR_ARG(uuid->text));
+        out->epoch = number(root, "epoch", &ok);
+        out->revision = number(root, "revision", &ok);
+        out->accept_older = older && older->truth;
+        snprintf(sum, sizeof sum, "%016llx", (unsigned long long)sum_of(out));
+        ok = ok && check && check->type == QD_JSON_T_STRING && qd_str_is(check->text, sum);
+    }
+    qd_arena_fini(&a);
+    if (ok) return 0;
+    if (err) qd_err_fini(err);
+    return qd_err_set(
+        err, QD_E_CORRUPT,
+        "the record of the state that this node acted on (authority.json) is damaged; "
+        "check that the masters hold the newest state, then remove the file");
+}
+
+/* --- begin, end ------------------------------------------------------------------------------ */
+
+int qd_authority_open(const qd_authority_files *files, qd_authority **out, qd_err *err)
+{
+    qd_buf b;
+    qd_err why;
+    qd_authority *a = qd_calloc(NULL, sizeof *a);
+    if (!a) return qd_err_nomem(err, "authority");
+    a->files = *files;
+    qd_err_init(&why);
+    qd_buf_init(&b, NULL, TEXT_MAX);
+    int rc = files->read(files->arg, &b, &why);
+    if (!rc) rc = read_text(qd_buf_view(&b), &a->now, &why);
+    if (rc == QD_E_NOTFOUND) rc = 0;
+    if (rc) qd_err_copy(err, &why);
+    qd_buf_fini(&b);
+    qd_err_fini(&why);
+    if (rc) {
+        qd_free(a);
+        return rc;
+    }
+    qd_mutex_init(&a->lock);
+    qd_mutex_init(&a->writing);
+    *out = a;
+    return 0;
+}
+
+int qd_authority_open_file(const char *path, qd_authority **out, qd_err *err)
+{
+    size_t n = strlen(path) + 1;
+    char *copy = qd_alloc(NULL, n);
+    if (!copy) return qd_err_nomem(err, "authority");
+    memcpy(copy, path, n);
+    qd_authority_files files = {file_read, file_write, copy};
+    int rc = qd_authority_open(&files, out, err);
+    if (rc) {
+        qd_free(copy);
+    } else {
+        (*out)->path = copy;
+    }
+    return rc;
+}
+
+void qd_authority_close(qd_authority *a)
+{
+    if (!a) return;
+    int rc = qd_authority_flush(a, NULL);
+    (void)rc; /* what is not written makes the node more tolerant, never less safe in what it did */
+    qd_mutex_fini(&a->lock);
+    qd_mutex_fini(&a->writing);
+    qd_free(a->path);
+    qd_free(a);
+}
+
+void qd_authority_get(qd_authority *a, qd_authority_record *out)
+{
+    qd_mutex_lock(&a->lock);
+    *out = a->now;
+    qd_mutex_unlock(&a->lock);
+}
+
+/* --- checks, notes --------------------------------------------------------------------------- */
+
+int qd_authority_check(qd_authority *a, qd_str uuid, uint64_t epoch, uint64_t revision, qd_err *err)
+{
+    static const char how[] = "If it is right, stop this node and run: qd recover "
+                              "--accept-older-state";
+    qd_authority_record r;
+    qd_authority_get(a, &r);
+    if (r.accept_older || !r.uuid[0]) return 0;
+    if (!uuid.n) {
+        return qd_err_set(err, QD_E_FENCED,
+                          "this node belongs to the cluster with uuid [%s]; the store of the "
+                          "masters is empty and knows no cluster. An empty store is never obeyed: "
+                          "bring the masters' data back. %s",
+                          r.uuid, how);
+    }
+    if (!qd_str_is(uuid, r.uuid)) {
+        return qd_err_set(err, QD_E_FENCED,
+                          "this node belongs to the cluster with uuid [%s]; the store of the "
+                          "masters is that of [%.*s]: wrong addresses of masters, or a wrong "
+                          "path.data. %s",
+                          r.uuid, QD_STR_ARG(uuid), how);
+    }
+    if (epoch > r.epoch || (epoch == r.epoch && revision >= r.revision)) return 0;
+    return qd_err_set(err, QD_E_FENCED,
+                      "this node has acted on the state of epoch %llu, revision %llu; the masters "
+                      "show the older one of epoch %llu, revision %llu, as after a restore from a "
+                      "backup. It is not obeyed. %s",
+                      (unsigned long long)r.epoch, (unsigned long long)r.revision,
+                      (unsigned long long)epoch, (unsigned long long)revision, how);
+}
+
+int qd_authority_flush(qd_authority *a, qd_err *err)
+{
+    qd_buf b;
+    int rc = 0;
+    qd_mutex_lock(&a->writing);
+    qd_mutex_lock(&a->lock);
+    qd_authority_record r = a->now;
+    uint64_t number = a->noted;
+    bool needed = a->written < a->noted;
+    qd_mutex_unlock(&a->lock);
+    if (needed) {
+        qd_buf_init(&b, NULL, TEXT_MAX);
+        write_text(&r, &b);
+        rc = qd_buf_status(&b);
+        if (!rc) rc = a->files.write(a->files.arg, qd_buf_view(&b), err);
+        qd_buf_fini(&b);
+        qd_mutex_lock(&a->lock);
+        if (!rc && a->written < number) a->written = number;
+        qd_mutex_unlock(&a->lock);
+    }
+    qd_mutex_unlock(&a->writing);
+    return rc;
+}
+
+int qd_authority_note(qd_authority *a, qd_str uuid, uint64_t epoch, uint64_t revision, bool durable,
+                      qd_err *err)
+{
+    qd_mutex_lock(&a->lock);
+    qd_authority_record *r = &a->now;
+    bool other = !qd_str_is(uuid, r->uuid);
+    bool higher = epoch > r->epoch || (epoch == r->epoch && revision > r->revision);
+    if (uuid.n && (other || higher || r->accept_older)) {
+        snprintf(r->uuid, sizeof r->uuid, "%.*s", QD_STR_ARG(uuid));
+        r->epoch = epoch;
+        r->revision = revision;
+        r->accept_older = false;
+        a->noted++;
+    }
+    qd_mutex_unlock(&a->lock);
+    return durable ? qd_authority_flush(a, err) : 0;
+}
+
+int qd_authority_accept_older(qd_authority *a, qd_err *err)
+{
+    qd_mutex_lock(&a->lock);
+    a->now.accept_older = true;
+    a->noted++;
+    qd_mutex_unlock(&a->lock);
+    return qd_authority_flush(a, err);
+}

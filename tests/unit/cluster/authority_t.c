@@ -1,0 +1,182 @@
+/*
+ * authority_t.c: what a node has acted on: kept over restarts, durable before it is acted on, older
+ * states refused with a sentence that names both, damage told as such.
+ */
+#include "cluster/authority/authority.h"
+#include "cluster/cluster.h"
+#include "lib/coord_memory.h"
+#include "unit/unit.h"
+
+/* A disk: the text, how often it was written, and whether it fails. */
+typedef struct disk {
+    char text[4096];
+    size_t n;
+    uint32_t writes;
+    bool fails;
+} disk;
+
+static int disk_read(void *arg, qd_buf *out, qd_err *err)
+{
+    disk *d = arg;
+    if (!d->n) return qd_err_set(err, QD_E_NOTFOUND, "no file");
+    return qd_buf_add(out, d->text, d->n);
+}
+
+static int disk_write(void *arg, qd_str text, qd_err *err)
+{
+    disk *d = arg;
+    if (d->fails) return qd_err_set(err, QD_E_NOSPACE, "the disk is full");
+    memcpy(d->text, text.p, text.n);
+    d->n = text.n;
+    d->writes++;
+    return 0;
+}
+
+static qd_authority *open_on(disk *d)
+{
+    qd_authority *a;
+    qd_authority_files files = {disk_read, disk_write, d};
+    assert_int_equal(qd_authority_open(&files, &a, NULL), 0);
+    return a;
+}
+
+static void older_states_are_refused(void **state)
+{
+    (void)state;
+    static disk d;
+    qd_err err;
+    d = (disk){0};
+    qd_err_init(&err);
+    qd_authority *a = open_on(&d);
+    assert_int_equal(qd_authority_check(a, QD_STR("u1"), 1, 5, NULL), 0); /* nothing is known yet */
+    assert_int_equal(qd_authority_note(a, QD_STR("u1"), 1, 100, true, NULL), 0);
+    assert_int_equal(d.writes, 1);
+    assert_int_equal(qd_authority_note(a, QD_STR("u1"), 1, 90, true, NULL), 0); /* nothing new */
+    assert_int_equal(d.writes, 1);
+    qd_authority_close(a);
+    a = open_on(&d);
+    assert_int_equal(qd_authority_check(a, QD_STR("u1"), 1, 100, NULL), 0);
+    assert_int_equal(qd_authority_check(a, QD_STR("u1"), 2, 1, NULL), 0); /* a higher epoch */
+    assert_int_equal(qd_authority_check(a, QD_STR("u1"), 1, 99, &err), QD_E_FENCED);
+    assert_non_null(strstr(qd_err_reason(&err), "epoch 1, revision 100"));
+    assert_non_null(strstr(qd_err_reason(&err), "epoch 1, revision 99"));
+    qd_err_fini(&err);
+    assert_int_equal(qd_authority_check(a, QD_STR("u2"), 1, 200, &err), QD_E_FENCED);
+    assert_non_null(strstr(qd_err_reason(&err), "[u1]"));
+    assert_non_null(strstr(qd_err_reason(&err), "[u2]"));
+    qd_err_fini(&err);
+    assert_int_equal(qd_authority_check(a, QD_STR(""), 1, 0, &err), QD_E_FENCED);
+    assert_non_null(strstr(qd_err_reason(&err), "is empty"));
+    qd_err_fini(&err);
+    /* the operator says so: once */
+    assert_int_equal(qd_authority_accept_older(a, NULL), 0);
+    qd_authority_close(a);
+    a = open_on(&d);
+    assert_int_equal(qd_authority_check(a, QD_STR("u1"), 1, 7, NULL), 0);
+    assert_int_equal(qd_authority_note(a, QD_STR("u1"), 1, 7, true, NULL), 0);
+    assert_int_equal(qd_authority_check(a, QD_STR("u1"), 1, 6, NULL), QD_E_FENCED);
+    qd_authority_close(a);
+}
+
+static void damage_is_not_none(void **state)
+{
+    (void)state;
+    static disk d;
+    qd_authority *a;
+    d = (disk){0};
+    a = open_on(&d);
+    assert_int_equal(qd_authority_note(a, QD_STR("u1"), 1, 100, true, NULL), 0);
+    qd_authority_close(a);
+    qd_authority_files files = {disk_read, disk_write, &d};
+    for (size_t i = 0; i < d.n; i++) {
+        char was = d.text[i];
+        d.text[i] = was == '1' ? '2' : '1';
+        int rc = qd_authority_open(&files, &a, NULL);
+        assert_true(rc == QD_E_CORRUPT || rc == 0);
+        if (!rc) { /* what differs says nothing */
+            qd_authority_record r;
+            qd_authority_get(a, &r);
+            assert_true(r.revision == 100 && r.epoch == 1 && strcmp(r.uuid, "u1") == 0);
+            qd_authority_close(a);
+        }
+        d.text[i] = was;
+    }
+}
+
+static void a_note_is_durable_or_fails(void **state)
+{
+    (void)state;
+    static disk d;
+    d = (disk){.fails = true};
+    qd_authority *a = open_on(&d);
+    assert_int_equal(qd_authority_note(a, QD_STR("u1"), 1, 5, true, NULL), QD_E_NOSPACE);
+    assert_int_equal(qd_authority_note(a, QD_STR("u1"), 1, 6, false, NULL), 0);
+    d.fails = false;
+    assert_int_equal(qd_authority_note(a, QD_STR("u1"), 1, 6, true, NULL), 0); /* what is owed */
+    assert_int_equal(d.writes, 1);
+    qd_authority_close(a);
+}
+
+static int open_cluster(const char *store, bool control, qd_authority *a, qd_coord_store **s,
+                        qd_cluster **out, qd_err *err)
+{
+    qd_coord_config c = {.struct_size = sizeof c, .path = qd_str_c(store)};
+    assert_int_equal(qd_coord_open(qd_env_system(), coord_memory_vtable(), NULL, &c, s, NULL), 0);
+    qd_cluster_config k = {.env = qd_env_system(),
+                           .store = *s,
+                           .name = QD_STR("test"),
+                           .self = {.id = QD_STR("node-a"),
+                                    .name = QD_STR("a"),
+                                    .roles = QD_STR("dm"),
+                                    .version = QD_STR("1.0.0")},
+                           .data = true,
+                           .control = control,
+                           .authority = a,
+                           .session_ttl_ms = 30000,
+                           .timeout_ms = 10000};
+    int rc = qd_cluster_open(&k, out, err);
+    if (rc) {
+        *out = NULL;
+        qd_coord_close(*s);
+    }
+    return rc;
+}
+
+/* The masters' store is replaced by an empty one: nobody forms a second cluster in it. */
+static void an_emptied_store_is_not_obeyed(void **state)
+{
+    (void)state;
+    static disk d;
+    qd_coord_store *s;
+    qd_cluster *c;
+    qd_err err;
+    d = (disk){0};
+    qd_err_init(&err);
+    coord_memory *m = coord_memory_make(qd_env_system(), "old");
+    qd_authority *a = open_on(&d);
+    assert_int_equal(open_cluster("old", true, a, &s, &c, &err), 0);
+    qd_cluster_close(c);
+    qd_coord_close(s);
+    coord_memory_free(m);
+    m = coord_memory_make(qd_env_system(), "new");
+    assert_int_equal(open_cluster("new", true, a, &s, &c, &err), QD_E_FENCED);
+    assert_non_null(strstr(qd_err_reason(&err), "is empty"));
+    qd_err_fini(&err);
+    assert_int_equal(qd_authority_accept_older(a, NULL), 0);
+    if (open_cluster("new", true, a, &s, &c, &err)) fail_msg("%s", qd_err_reason(&err));
+    qd_cluster_close(c);
+    qd_coord_close(s);
+    qd_authority_close(a);
+    coord_memory_free(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(older_states_are_refused),
+        cmocka_unit_test(damage_is_not_none),
+        cmocka_unit_test(a_note_is_durable_or_fails),
+        cmocka_unit_test(an_emptied_store_is_not_obeyed),
+    };
+    return unit_run(tests);
+}
