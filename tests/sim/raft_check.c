@@ -73,6 +73,45 @@ static void check_commit(sim *s, node *n, const cr_core_view *v)
     }
 }
 
+/* Nothing is said in a term, and no vote given, that this node could forget. */
+void sim_check_message(sim *s, node *n, const uint8_t *p, size_t k)
+{
+    cr_message m;
+    cr_envelope e;
+    if (cr_message_read(sim_heap(), p, k, &m, &e)) {
+        BAD(s, "node %llu says what nobody can read", (llu)n->id);
+        return;
+    }
+    const promise *d = n->promise;
+    int echo = m.type == CR_PREVOTE_ANSWER && !(m.flags & CR_M_REFUSED);
+    if (m.term > d->term + (m.type == CR_PREVOTE) && !echo && m.type != CR_NOTHING)
+        BAD(s, "node %llu speaks in term %llu, and its disk is in %llu", (llu)n->id, (llu)m.term,
+            (llu)d->term);
+    if (m.type == CR_VOTE_ANSWER && !(m.flags & CR_M_REFUSED) && m.term == d->term &&
+        d->vote != m.to)
+        BAD(s, "node %llu gives a vote that is not on its disk", (llu)n->id);
+    cr_message_clear(sim_heap(), &m);
+}
+
+/* The members in force are the last in the log; a leader changes them, and commits, only behind an
+ * entry of its term. */
+static void check_members(sim *s, node *n, const cr_core_view *v)
+{
+    const cr_core *c = cr_engine_core(n->engine);
+    uint64_t i = v->last;
+    while (i > v->base && cr_log_at(&c->log, i)->type != CR_LOG_MEMBERS) i--;
+    if (v->members && i > v->snapshot && i != v->members_index)
+        BAD(s, "node %llu goes by the members of entry %llu, the last are %llu", (llu)n->id,
+            (llu)v->members_index, (llu)i);
+    if (v->members && i <= v->snapshot && v->members_index > v->snapshot)
+        BAD(s, "node %llu goes by the members of entry %llu, which is gone", (llu)n->id,
+            (llu)v->members_index);
+    if (v->role != CR_LEADER) return;
+    if (v->members_index > v->commit && cr_core_term_at(c, v->members_index) == v->term &&
+        v->members_index > c->first && v->commit < c->first)
+        BAD(s, "node %llu changes members before an entry of its term is committed", (llu)n->id);
+}
+
 static void check_leader(sim *s, node *n, const cr_core_view *v)
 {
     s->r->leaders++;
@@ -106,6 +145,8 @@ void sim_check_node(sim *s, node *n)
     if (v.role == CR_LEADER && (n->seen_role != CR_LEADER || v.term != n->seen_term))
         check_leader(s, n, &v);
     if (v.role == CR_LEADER) check_commit(s, n, &v);
+    if (v.members_index != n->seen_members || v.role == CR_LEADER) check_members(s, n, &v);
+    n->seen_members = v.members_index;
     for (uint64_t i = n->seen_applied + 1; i <= n->engine->applied; i++) {
         uint64_t term = cr_core_term_at(core, i);
         if (term && i > n->engine->snapshot && !on_disk(n, i, term))

@@ -45,9 +45,15 @@ void sim_strike(sim *s, node *n)
         sim_crash(s, n, (int)sim_below(s, 2));
         return;
     }
-    if (how == 2) { /* it hears everything late, and is cut off a little later */
+    if (how == 2 && sim_below(s, 2)) { /* it hears everything late, and is cut off a little later */
         s->lag[n->id - 1] = (200 + sim_below(s, 240)) * MS;
         sim_post(s, s->now + sim_below(s, 400 * MS), E_STRIKE, n);
+        return;
+    }
+    if (how == 2) { /* it hears late, and another leads before it knows */
+        uint64_t lag = s->lag[n->id - 1] = (100 + sim_below(s, 180)) * MS;
+        sim_post(s, s->now + lag + sim_below(s, 200 * MS), E_HAND_OVER, n);
+        sim_post(s, s->now + lag + (200 + sim_below(s, 900)) * MS, E_HEAL, NULL);
         return;
     }
     s->r->partitions++;
@@ -167,6 +173,12 @@ static void handed_over(void *arg, int32_t rc)
     n->s->r->hand_overs += rc == 0;
 }
 
+void sim_hand_over(sim *s, node *n)
+{
+    (void)cr_engine_hand_over(n->engine, 0, handed_over, n, sim_local(s, n));
+    sim_turn(s, n);
+}
+
 void sim_fault(sim *s)
 {
     node *n;
@@ -197,10 +209,7 @@ void sim_fault(sim *s)
         sim_change_members(s);
         break;
     case 10:
-        if ((n = sim_leading(s))) {
-            (void)cr_engine_hand_over(n->engine, 0, handed_over, n, sim_local(s, n));
-            sim_turn(s, n);
-        }
+        if ((n = sim_leading(s))) sim_hand_over(s, n);
         break;
     case 11:
         if ((n = some(s, 1))) {

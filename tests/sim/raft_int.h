@@ -36,10 +36,10 @@ typedef struct node {
     sim *s;
     uint64_t id;
     cr_engine *engine; /* NULL: down, or never was */
-    int removed, full, seen_role, formed, damaged, fatal, joins, coming, powerless;
+    int removed, full, seen_role, formed, damaged, fatal, joins, coming, powerless, in_touch;
     uint64_t life; /* events of an earlier life are void */
     char why[CR_WAL_WHY];
-    uint64_t seen_commit, seen_term, seen_applied;
+    uint64_t seen_commit, seen_term, seen_applied, seen_members;
     double rate;
     sim_disk *disk, *undamaged; /* undamaged: to be put back when it is refused */
     sim_disk *copy;             /* of an earlier life */
@@ -68,6 +68,7 @@ enum {
     E_TICK,
     E_STRIKE,
     E_GONE,
+    E_HAND_OVER,
     E_CLIENT,
     E_FAULT,
     E_RESTART,
@@ -84,7 +85,7 @@ struct sim {
     raft_sim_report *r;
     int verbose, faults, bad;
     uint64_t client_at, fault_ms, client_ms, disk_ns; /* of this schedule: how often, how slow */
-    uint32_t hunt, trailing, snapshot_entries, segment;
+    uint32_t hunt, trailing, snapshot_entries, segment, message;
     int turns;   /* leaders are struck soon after they were elected, and come back soon */
     int reforms; /* members change as often as they can */
     int stale;   /* a node runs on an old copy */
@@ -150,6 +151,8 @@ void sim_change_members(sim *s);
 
 /* --- raft_check.c --- */
 uint64_t sim_entry_hash(const cr_log_entry *e);
+/* Looks at what a node says. */
+void sim_check_message(sim *s, node *n, const uint8_t *p, size_t k);
 /* Looks at a node after each step. */
 void sim_check_node(sim *s, node *n);
 /* Notes what is durable now. */
@@ -164,6 +167,7 @@ void sim_note_committed(sim *s, uint64_t index, uint64_t term, const char *who);
 void sim_strike(sim *s, node *n);
 void sim_fault(sim *s);
 void sim_heal(sim *s);
+void sim_hand_over(sim *s, node *n);
 /* Before a node starts: makes an old copy of its folder, or puts one in its place. */
 void sim_copies(sim *s, node *n);
 node *sim_leading(sim *s);

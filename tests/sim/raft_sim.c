@@ -115,6 +115,7 @@ static void on_send(void *arg, uint64_t id, qd_str address, const uint8_t *p, si
     uint32_t to = (uint32_t)id - 1;
     (void)address;
     if (k > CR_MESSAGE_MAX) BAD(s, "a message of %zu bytes", k);
+    if (!n->newest) sim_check_message(s, n, p, k);
     if (to >= s->nnodes) return;
     if (s->apart[n->id - 1][to] || sim_below(s, 1000) < s->loss) {
         s->r->dropped++;
@@ -366,7 +367,7 @@ void sim_start(sim *s, node *n)
                              .snapshot_write = on_snapshot_write,
                              .snapshot_end = on_snapshot_end,
                              .restore = on_restore};
-    cr_engine_sizes sizes = {.message_bytes = 700,
+    cr_engine_sizes sizes = {.message_bytes = s->message,
                              .window_messages = 4,
                              .window_bytes = 2000,
                              .segment_bytes = s->segment,
@@ -586,7 +587,7 @@ void sim_change_members(sim *s)
 
 static int of_a_life(uint32_t kind)
 {
-    return kind == E_JOB || kind == E_TICK || kind == E_STRIKE;
+    return kind == E_JOB || kind == E_TICK || kind == E_STRIKE || kind == E_HAND_OVER;
 }
 
 static void step(sim *s)
@@ -599,6 +600,7 @@ static void step(sim *s)
     switch (e.kind) {
     case E_MESSAGE:
         if (up) cr_engine_receive(n->engine, e.bytes, e.n, sim_local(s, n));
+        if (up && !s->faults) n->in_touch = 1;
         free(e.bytes);
         break;
     case E_JOB:
@@ -606,6 +608,9 @@ static void step(sim *s)
         break;
     case E_STRIKE:
         if (up && s->faults) sim_strike(s, n);
+        break;
+    case E_HAND_OVER:
+        if (up && s->faults) sim_hand_over(s, n);
         break;
     case E_GONE:
         if (up) cr_engine_gone(n->engine, e.peer, sim_local(s, n));
@@ -709,7 +714,7 @@ static void sim_free(sim *s)
 
 static void draw(sim *s)
 {
-    static const uint32_t sizes[] = {1, 3, 3, 3, 3, 5, 5, 5};
+    static const uint32_t sizes[] = {1, 2, 3, 3, 3, 4, 4, 5};
     static const uint64_t faults[] = {20, 60, 120, 250, 250}, clients[] = {4, 40, 40, 300},
                           disks[] = {2 * MS, 2 * MS, 20 * MS, 120 * MS};
     static const uint32_t entries[] = {15, 40, 100, 400};
@@ -724,6 +729,7 @@ static void draw(sim *s)
     s->trailing = (uint32_t)sim_below(s, 20);
     s->snapshot_entries = entries[sim_below(s, 4)];
     s->segment = 8192u << sim_below(s, 3);
+    s->message = sim_below(s, 2) ? 200 : 700;
     cr_member m[FIRST] = {0};
     for (uint32_t i = 0; i < first; i++) {
         sim_node_make(s, 0);
@@ -751,7 +757,12 @@ int raft_sim_run(uint64_t seed, int verbose, raft_sim_report *out)
     while (!s->bad && s->now < FAULTS_NS) step(s);
     if (!s->bad) sim_heal(s);
     uint64_t more = s->ncommitted + 20;
-    while (!s->bad && s->now < FAULTS_NS + HEAL_NS && !healthy(s, more)) step(s);
+    while (!s->bad && s->now < FAULTS_NS + HEAL_NS && !healthy(s, more)) {
+        step(s);
+        for (uint32_t i = 0; s->now > FAULTS_NS + HEAL_NS / 3 && i < s->nnodes; i++)
+            if (s->nodes[i]->newest && s->nodes[i]->engine && s->nodes[i]->in_touch)
+                BAD(s, "node %u runs on an old copy of its folder, and is let in", i + 1);
+    }
     if (!s->bad && !healthy(s, more))
         BAD(s, "liveness: no progress on all members in %lld s after the last fault",
             HEAL_NS / MS / 1000);

@@ -421,8 +421,7 @@ void cr_core_tick(cr_core *c, uint64_t now)
         cr_lead_tick(c);
     } else if (c->now >= c->election_at) {
         cr_election_restart(c);
-        if (cr_members_votes(cr_members_now(c), c->config.id) && !c->in.installing)
-            cr_campaign(c, 0, 0);
+        if (cr_may_campaign(c) && !c->in.installing) cr_campaign(c, 0, 0);
     }
 }
 
@@ -492,8 +491,7 @@ static void receive(cr_core *c, cr_message *m)
         if (p && c->role == CR_LEADER) cr_on_snapshot_answer(c, p, m);
         break;
     case CR_TIMEOUT_NOW:
-        if (c->role != CR_LEADER && m->from == c->leader && !c->in.installing &&
-            cr_members_votes(cr_members_now(c), c->config.id))
+        if (c->role != CR_LEADER && m->from == c->leader && !c->in.installing && cr_may_campaign(c))
             cr_campaign(c, 1, 1);
         break;
     default:

@@ -152,6 +152,9 @@ static inline uint32_t cr_quorum(const cr_members *m)
 /* --- elect.c --- */
 void cr_follow(cr_core *c, uint64_t term, uint64_t leader);
 void cr_campaign(cr_core *c, int real, int transfer);
+/* A voter, or one whose removal may not be committed: it may be the only one who can (thesis
+ * 4.2.2). */
+int cr_may_campaign(const cr_core *c);
 void cr_on_vote(cr_core *c, cr_message *m);
 void cr_on_vote_answer(cr_core *c, cr_message *m);
 /* Counts votes again: the term is durable, or an answer came. */

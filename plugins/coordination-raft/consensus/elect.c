@@ -46,6 +46,15 @@ void cr_core_gone(cr_core *c, uint64_t id, uint64_t now)
 
 /* --- asking --- */
 
+int cr_may_campaign(const cr_core *c)
+{
+    uint32_t n = c->nlists;
+    if (n == 0) return 0;
+    if (cr_members_votes(c->lists[n - 1].members, c->config.id)) return 1;
+    return n > 1 && c->lists[n - 1].index > c->commit &&
+           cr_members_votes(c->lists[n - 2].members, c->config.id);
+}
+
 void cr_campaign(cr_core *c, int real, int transfer)
 {
     cr_incoming_forget(c);

@@ -107,9 +107,13 @@ static int is_heir(const cr_wal_peer *known, const cr_envelope *v)
 /* 1 when the sender is let in. */
 static int let_in(cr_engine *e, const cr_message *m, const cr_envelope *v)
 {
-    if (CR_BROKEN(CR_BAD_LIFE_IGNORED)) return 1;
-    if (!am_known(e, m, v)) return 0;
     const cr_wal_peer *known = find(e->lives, e->nlives, m->from);
+    if (CR_BROKEN(CR_BAD_LIFE_IGNORED)) {
+        if (!known || v->life > known->life)
+            life_note(e, (cr_wal_peer){m->from, v->life, v->nonce});
+        return 1;
+    }
+    if (!am_known(e, m, v)) return 0;
     if (known && is_heir(known, v) != 1) {
         if (m->type != CR_NOTHING || v->life > known->life) tell_life(e, m->from, m->term);
         return 0;

@@ -1,0 +1,17 @@
+# The simulation of coordination-raft: its pure parts once more, with the broken variants that can be
+# switched on. A unit test runs its schedules too.
+RAFT_SIM := $(OUT)/tests/sim/raft
+RAFT_SIM_OBJS := $(patsubst %.c,$(OBJ)/tests/sim/raft/%.o,$(wildcard tests/sim/raft_*.c) \
+	$(filter-out %/disk_files.c,$(wildcard plugins/coordination-raft/consensus/*.c)) \
+	$(patsubst %,plugins/coordination-raft/%.c,bytes keys entry machine machine_rows snapshot))
+$(RAFT_SIM_OBJS): $(OBJ)/tests/sim/raft/%.o: %.c $(SDK_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) -Itests -Iplugins -DCR_VARIANTS $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+$(RAFT_SIM): $(RAFT_SIM_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $(RAFT_SIM_OBJS) -lcrypto -lzstd
+$(OUT)/tests/unit/coordination/sim_t: $(RAFT_SIM)
+	@mkdir -p $(@D)
+	ln -f $< $@
+-include $(RAFT_SIM_OBJS:.o=.d)
+units: $(OUT)/tests/unit/coordination/sim_t
