@@ -222,6 +222,12 @@ void qdi_request_local(rpc_loop *l, rpc_out *o)
     rpc_in in = {.head = {.flags = o->flags}, .block = o->bytes + o->at, .have = o->n - o->at};
     const char *wrong = qdi_in_begin(rpc, &in);
     qd_assert(!wrong && in.total == in.have);
+    r->node.id = ++l->next_local;
+    if (qdi_ids_add(&l->locals, &rpc->control, &r->node)) {
+        request_free(r);
+        qdi_call_end(o, QD_E_NOMEM, "out of memory: a request");
+        return;
+    }
     r->action = o->action;
     r->version = o->version;
     r->from = qdi_who_ref(rpc->self);
@@ -239,6 +245,17 @@ void qdi_request_local(rpc_loop *l, rpc_out *o)
     else
         dispatch(r);
     qd_err_fini(&err);
+}
+
+void qdi_requests_local_end(rpc_loop *l)
+{
+    for (uint32_t i = 0; l->locals.n && i <= l->locals.mask; i++) {
+        for (id_node *n = l->locals.slots[i]; n; n = n->next) {
+            qd_rpc_request *r = QD_CONTAINER_OF(n, qd_rpc_request, node);
+            qdi_call_end(r->local, QD_E_CLOSED, "this node is closing");
+            qdi_request_cancel(r);
+        }
+    }
 }
 
 /* --- cancelling --- */
@@ -332,6 +349,7 @@ static void answer_here(qd_post *post)
     if (r->local) {
         rpc_out *call = r->local;
         call->local_request = NULL;
+        (void)qdi_ids_del(&r->loop->locals, r->node.id);
         if (!o) {
             qdi_call_end(call, QD_E_NOMEM, "out of memory: an answer");
         } else {

@@ -243,6 +243,7 @@ static void close_here(qd_post *post)
     for (uint32_t i = 0; i < l->nlisteners; i++)
         qd_wire_unlisten(l->rpc->c.wire, l->listeners[i], listener_gone, l);
     qdi_peers_close(l);
+    qdi_requests_local_end(l);
     for (rpc_conn *c = l->conns, *next; c; c = next) {
         next = c->next;
         qdi_conn_end(c, false, "the node is closing");
@@ -281,6 +282,7 @@ void qd_rpc_close(qd_rpc *rpc)
     for (uint32_t i = 0; i < rpc->nloops; i++) qd_loop_close(rpc->loops[i].loop);
     for (uint32_t i = 0; i < rpc->nloops; i++) {
         qdi_peers_free(&rpc->loops[i]);
+        qdi_ids_fini(&rpc->loops[i].locals);
         qd_mutex_fini(&rpc->loops[i].lock);
     }
     qd_free(rpc->loops);

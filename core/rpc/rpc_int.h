@@ -291,6 +291,8 @@ struct rpc_loop {
     rpc_conn *dirty;
     qd_wire_listener *listeners[16];
     uint32_t nlisteners;
+    id_map locals; /* calls of the node to itself, by request */
+    uint64_t next_local;
     qd_timer tick;
     qd_prng prng;
     bool closing;
@@ -518,6 +520,8 @@ void qdi_call_answered(rpc_out *o, uint16_t version, bool error, rpc_body *body)
 void qdi_request_arrived(rpc_conn *c, const frame_head *h, rpc_body *body);
 /* A call to the node itself. [loop] */
 void qdi_request_local(rpc_loop *l, rpc_out *o);
+/* Ends all calls of the node to itself. [loop] */
+void qdi_requests_local_end(rpc_loop *l);
 /* It is cancelled, or its connection is gone. [loop] */
 void qdi_request_cancel(qd_rpc_request *r);
 /* Answers a request that never became one, with an error. [loop] */
