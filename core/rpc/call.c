@@ -38,13 +38,24 @@ static int inflate(qd_rpc_call *call, int rc)
     return rc;
 }
 
+/* qd_rpc_close waits for what is counted here. */
+static void busy(qd_rpc *rpc, int n)
+{
+    qd_mutex_lock(&rpc->lock);
+    rpc->busy += (uint64_t)n;
+    if (rpc->busy == 0) qd_cond_broadcast(&rpc->idle);
+    qd_mutex_unlock(&rpc->lock);
+}
+
 static void run_done(qd_work *work)
 {
     qd_rpc_call *call = QD_CONTAINER_OF(work, qd_rpc_call, work);
     rpc_out *o = host_of(call)->out;
+    qd_rpc *rpc = o->rpc;
     int rc = inflate(call, call->err.code);
     call->done(call, rc);
     qdi_out_unref(o);
+    busy(rpc, -1);
 }
 
 /* The end: call's err and answer are set. */
@@ -68,7 +79,9 @@ static void finish(rpc_out *o, int rc)
     if (rc == QD_E_CANCELLED) COUNT(o->rpc, calls_cancelled, 1);
     if (call->done_pool) {
         call->work.run = run_done;
+        busy(o->rpc, 1);
         if (qd_pool_submit_forced(call->done_pool, &call->work, NULL) == 0) return;
+        busy(o->rpc, -1);
     }
     if (call->done != wait_done) rc = inflate(call, rc);
     call->done(call, rc);

@@ -43,7 +43,9 @@ void qd_rpc_unhandle(qd_rpc *rpc, uint32_t action)
 static void handler_left(qd_rpc *rpc, rpc_handler *h)
 {
     qd_mutex_lock(&rpc->lock);
-    if (--h->running == 0) qd_cond_broadcast(&rpc->idle);
+    h->running--;
+    rpc->busy--;
+    if (h->running == 0 || rpc->busy == 0) qd_cond_broadcast(&rpc->idle);
     qd_mutex_unlock(&rpc->lock);
 }
 
@@ -94,7 +96,7 @@ static void dispatch(qd_rpc_request *r)
     qd_mutex_lock(&rpc->lock);
     id_node *n = qdi_ids_get(&rpc->handlers, r->action);
     r->handler = n ? QD_CONTAINER_OF(n, rpc_handler, node) : NULL;
-    if (r->handler) r->handler->running++;
+    if (r->handler) r->handler->running++, rpc->busy++;
     qd_mutex_unlock(&rpc->lock);
     if (!r->handler) {
         const char *name = qd_rpc_action_name(r->action);
@@ -132,7 +134,7 @@ static qd_rpc_request *make(qd_rpc *rpc, rpc_loop *l, uint32_t class)
     r->deadline_ns = UINT64_MAX;
     qd_mutex_init(&r->lock);
     qd_mutex_lock(&rpc->lock);
-    rpc->requests++;
+    rpc->busy++;
     qd_mutex_unlock(&rpc->lock);
     COUNT(rpc, requests_in, 1);
     return r;
@@ -148,7 +150,7 @@ static void request_free(qd_rpc_request *r)
     r->magic = 0;
     qd_free(r);
     qd_mutex_lock(&rpc->lock);
-    if (--rpc->requests == 0) qd_cond_broadcast(&rpc->idle);
+    if (--rpc->busy == 0) qd_cond_broadcast(&rpc->idle);
     qd_mutex_unlock(&rpc->lock);
 }
 

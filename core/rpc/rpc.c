@@ -277,7 +277,7 @@ void qd_rpc_close(qd_rpc *rpc)
         run_on(&rpc->loops[i], &cmd, close_here);
     }
     qd_mutex_lock(&rpc->lock);
-    while (rpc->requests) qd_cond_wait(&rpc->idle, &rpc->lock);
+    while (rpc->busy) qd_cond_wait(&rpc->idle, &rpc->lock);
     qd_mutex_unlock(&rpc->lock);
     for (uint32_t i = 0; i < rpc->nloops; i++) qd_loop_close(rpc->loops[i].loop);
     for (uint32_t i = 0; i < rpc->nloops; i++) {

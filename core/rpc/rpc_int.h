@@ -382,7 +382,7 @@ struct qd_rpc {
     qd_map nodes; /* node id -> rpc_ident */
     garbage_line garbage[GARBAGE_LINES];
     void *zstd_c[ZSTD_IDLE], *zstd_d[ZSTD_IDLE];
-    uint64_t requests; /* not yet answered */
+    uint64_t busy; /* requests not yet answered, handlers and done functions on pools */
     _Atomic bool closing, ready;
     struct {
         _Atomic uint64_t opened_in, opened_out, rx_count, rx_bytes, tx_count, tx_bytes;

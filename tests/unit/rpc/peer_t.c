@@ -52,6 +52,24 @@ static void on_event(void *arg, qd_str address, qd_rpc_event event, const qd_rpc
     qd_mutex_unlock(&s->lock);
 }
 
+/* A text of what was told last, copied. */
+static const char *copy(const char *text)
+{
+    static char out[256];
+    qd_mutex_lock(&s0.lock);
+    snprintf(out, sizeof out, "%s", text);
+    qd_mutex_unlock(&s0.lock);
+    return out;
+}
+
+static uint32_t told(void)
+{
+    qd_mutex_lock(&s0.lock);
+    uint32_t n = s0.n;
+    qd_mutex_unlock(&s0.lock);
+    return n;
+}
+
 static void forget(void)
 {
     memset(&s0, 0, sizeof s0);
@@ -149,7 +167,7 @@ static void a_peer_comes_and_goes(void **state)
     assert_int_equal(qd_rpc_version_to(w.nodes[0].rpc, to), QD_RPC_OLDEST);
     assert_int_equal(qd_rpc_peer_watch(w.nodes[0].rpc, to, on_event, &s0, &watch, NULL), 0);
     UNTIL(QD_RPC_UP);
-    assert_string_equal(s0.name, "n1");
+    assert_string_equal(copy(s0.name), "n1");
     assert_true(qd_rpc_peer_up(w.nodes[0].rpc, to, &node));
     assert_string_equal(node.id, "id-1");
     assert_int_equal(node.roles, QD_RPC_ROLE_DATA);
@@ -161,7 +179,7 @@ static void a_peer_comes_and_goes(void **state)
     assert_int_equal(qd_rpc_post(w.nodes[0].rpc, to, QD_STR("raft"), &one, 1), QD_E_CLOSED);
     qd_rpc_unwatch(w.nodes[0].rpc, watch);
     world_pass(&w, 20 * MS);
-    assert_true(s0.n == 2);
+    assert_true(told() == 2);
 }
 
 static void it_is_the_node_itself(void **state)
@@ -227,7 +245,7 @@ static void refusals_say_why(void **state)
     assert_int_equal(world_node_open(&w, 1, other_cluster, NULL), 0);
     qd_rpc_watch *a = watch_of(0, 1);
     UNTIL(QD_RPC_REFUSED);
-    assert_string_equal(s0.reason,
+    assert_string_equal(copy(s0.reason),
                         "it refuses this node: it belongs to the cluster [prod], this node to "
                         "[test]; check cluster.name");
     qd_rpc_unwatch(w.nodes[0].rpc, a);
@@ -249,13 +267,13 @@ static void refusals_say_why(void **state)
     qd_rpc_watch *b = watch_of(2, 0);
     UNTIL(QD_RPC_REFUSED);
     assert_non_null(
-        strstr(s0.reason, "it has the name [n0] itself; give each node its own node.name"));
+        strstr(copy(s0.reason), "it has the name [n0] itself; give each node its own node.name"));
     qd_rpc_unwatch(w.nodes[2].rpc, b);
     /* the own id */
     assert_int_equal(world_node_open(&w, 3, same_id, "id-0"), 0);
     qd_rpc_watch *c = watch_of(3, 0);
     UNTIL(QD_RPC_REFUSED);
-    assert_non_null(strstr(s0.reason, "was the data folder copied?"));
+    assert_non_null(strstr(copy(s0.reason), "was the data folder copied?"));
     qd_rpc_unwatch(w.nodes[3].rpc, c);
 }
 
@@ -267,7 +285,7 @@ static void a_second_of_a_name_is_refused(void **state)
     UNTIL(QD_RPC_UP);
     qd_rpc_watch *b = watch_of(2, 0);
     UNTIL(QD_RPC_REFUSED);
-    assert_non_null(strstr(s0.reason, "another node with the name [n1] is connected"));
+    assert_non_null(strstr(copy(s0.reason), "another node with the name [n1] is connected"));
     /* when the first has gone the second is taken */
     qd_rpc_unwatch(w.nodes[1].rpc, a);
     world_node_close(&w, 1);
@@ -284,7 +302,7 @@ static void two_clusters_of_one_name(void **state)
                      0); /* knows none yet: it may join either */
     qd_rpc_watch *a = watch_of(0, 1);
     UNTIL(QD_RPC_REFUSED);
-    assert_non_null(strstr(s0.reason, "two clusters have the name [test]"));
+    assert_non_null(strstr(copy(s0.reason), "two clusters have the name [test]"));
     qd_rpc_unwatch(w.nodes[0].rpc, a);
     a = watch_of(0, 2);
     UNTIL(QD_RPC_UP);
@@ -352,7 +370,7 @@ static void silence_is_noticed(void **state)
     assert_true(took >= 500 * MS && took <= 800 * MS); /* three pings of 200 ms */
     qd_sim_net_heal(w.net);
     UNTIL(QD_RPC_UP);
-    assert_int_equal(s0.n, 3);
+    assert_int_equal(told(), 3);
     /* killed: gone at once */
     before = qd_sim_now_ns(w.s);
     qd_sim_net_kill(w.net, "n1");
@@ -374,7 +392,7 @@ static void a_broken_connection_alone_is_no_event(void **state)
         qd_sim_net_break(w.net, "n0", "n1");
         world_pass(&w, 100 * MS);
     }
-    assert_int_equal(s0.n, 1);
+    assert_int_equal(told(), 1);
     assert_true(qd_rpc_peer_up(w.nodes[0].rpc, qd_str_c(w.nodes[1].address), NULL));
     qd_rpc_unwatch(w.nodes[0].rpc, a);
 }
