@@ -1,9 +1,9 @@
 # The simulation of coordination-raft: its pure parts once more, with the broken variants that can be
 # switched on. A unit test runs its schedules too.
 RAFT_SIM := $(OUT)/tests/sim/raft
-RAFT_SIM_OBJS := $(patsubst %.c,$(OBJ)/tests/sim/raft/%.o,$(wildcard tests/sim/raft_*.c) \
+RAFT_SIM_OBJS := $(patsubst %.c,$(OBJ)/tests/sim/raft/%.o,$(sort $(wildcard tests/sim/raft_*.c) \
 	$(filter-out %/disk_files.c,$(wildcard plugins/coordination-raft/consensus/*.c)) \
-	$(patsubst %,plugins/coordination-raft/%.c,bytes keys entry machine machine_rows snapshot))
+	$(wildcard $(patsubst %,plugins/coordination-raft/%.c,bytes keys entry pack snapshot machine machine_*))))
 $(RAFT_SIM_OBJS): $(OBJ)/tests/sim/raft/%.o: %.c $(SDK_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) -Itests -Iplugins -DCR_VARIANTS $(CFLAGS_ALL) -MMD -MP -c $< -o $@
