@@ -45,6 +45,7 @@ typedef struct qd_actions {
     qd_str node_id, node_name, node_host;
     qd_str data_path;
     struct qd_rpc *rpc;                     /* transport to other nodes; NULL: there are none */
+    struct qd_replication *replication;     /* copies of shards; NULL: each shard has one */
     struct qd_search_nodes *search_nodes;   /* what other nodes' searches took; qd_action_serve */
     struct qd_scrolls *scrolls;             /* open search contexts */
     struct qd_action_counters *counters;    /* counters.h; NULL: nothing is counted */

@@ -249,6 +249,53 @@ int qdi_api_cat_segments(qd_request *q, qd_response *r, qd_err *err)
 
 /* --- recovery: how each open shard came to be open --- */
 
+static void percent_cell(cat_table *t, uint64_t part, uint64_t all, const char *none)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%.1f%%", all ? 100.0 * (double)part / (double)all : 0.0);
+    qdi_cat_c(t, all ? text : none);
+}
+
+static const char *const stages[] = {"init", "index", "translog", "finalize", "done"};
+
+/* From a peer: with what has come so far. */
+static void peer_row(cat_table *t, const qd_state *state, const qd_index_meta *m, const figure *f)
+{
+    char text[48];
+    const qd_recovery_progress *p = &f->recovery;
+    const qd_node_meta *from = qd_state_node(state, qd_str_c(p->source_node)),
+                       *to = qd_state_node(state, f->node);
+    uint32_t files = p->files_total - p->files_reused;
+    uint64_t bytes = p->bytes_total - p->bytes_reused;
+    uint64_t ops = p->ops_total > p->ops_recovered ? p->ops_total : p->ops_recovered;
+    qdi_cat_str(t, m->name);
+    qdi_cat_int(t, f->number);
+    qdi_cat_c(t, qdi_time_text(p->start_wall_ms, text));
+    qdi_cat_int(t, p->start_wall_ms);
+    qdi_cat_c(t, p->stop_wall_ms ? qdi_time_text(p->stop_wall_ms, text) : "-");
+    qdi_cat_int(t, p->stop_wall_ms);
+    qdi_cat_ns(t, (int64_t)p->elapsed_ns);
+    qdi_cat_c(t, "peer");
+    qdi_cat_c(t, stages[p->stage]);
+    qdi_cat_str(t, from ? from->host : QD_STR("n/a"));
+    qdi_cat_str(t, from ? from->name : QD_STR("n/a"));
+    qdi_cat_str(t, to ? to->host : QD_STR("n/a"));
+    qdi_cat_str(t, to ? to->name : QD_STR("n/a"));
+    qdi_cat_c(t, "n/a");
+    qdi_cat_c(t, "n/a");
+    qdi_cat_int(t, files);
+    qdi_cat_int(t, p->files_recovered);
+    percent_cell(t, p->files_recovered, files, "100.0%");
+    qdi_cat_int(t, p->files_total);
+    qdi_cat_bytes(t, (int64_t)bytes);
+    qdi_cat_bytes(t, (int64_t)p->bytes_recovered);
+    percent_cell(t, p->bytes_recovered, bytes, "100.0%");
+    qdi_cat_bytes(t, (int64_t)p->bytes_total);
+    qdi_cat_int(t, (int64_t)ops);
+    qdi_cat_int(t, (int64_t)p->ops_recovered);
+    percent_cell(t, p->ops_recovered, ops, "100.0%");
+}
+
 /* f NULL: of a closed index, which lies on disk as it is. */
 static void recovery_row(cat_table *t, const qd_state *state, const qd_index_meta *m,
                          const figure *f, uint32_t number)
@@ -288,14 +335,19 @@ static void recovery_rows(cat_table *t, const qd_state *state, const figures *f,
                           const qd_index_meta *m)
 {
     uint32_t first, n = qdi_figures_of(f, m->uuid, &first), open = 0;
-    if (qd_param_has(t->q, "active_only") && !qd_str_is(qd_param(t->q, "active_only"), "false"))
-        return;
+    bool active =
+        qd_param_has(t->q, "active_only") && !qd_str_is(qd_param(t->q, "active_only"), "false");
     for (uint32_t i = first; i < first + n; i++) {
-        if (!f->at[i].open) continue;
-        recovery_row(t, state, m, &f->at[i], f->at[i].number);
+        bool peer = f->at[i].recovery.uuid[0];
+        if (!f->at[i].open || (active && (!peer || f->at[i].recovery.stop_wall_ms))) continue;
+        if (peer) {
+            peer_row(t, state, m, &f->at[i]);
+        } else {
+            recovery_row(t, state, m, &f->at[i], f->at[i].number);
+        }
         open++;
     }
-    for (uint32_t k = 0; k < m->shards && m->closed && !open; k++) {
+    for (uint32_t k = 0; k < m->shards && m->closed && !open && !active; k++) {
         recovery_row(t, state, m, NULL, k);
     }
 }

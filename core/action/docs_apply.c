@@ -5,11 +5,13 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "engine/replica.h"
 #include <stdio.h>
 #include <string.h>
 
 #define MAPPING_ATTEMPTS 20
 #define GATE_MS 60000
+#define ENCODED_MAX ((size_t)160 << 20)
 
 const char *qdi_doc_op_name(doc_op op)
 {
@@ -75,7 +77,12 @@ void qdi_batch_end(doc_batch *b)
 {
     for (size_t i = 0; i < b->touched.n; i++) {
         doc_touched *t = &b->touched.at[i];
-        qd_shard_leave(t->shard);
+        if (t->permit.group) {
+            qd_replication_leave(&t->permit);
+        } else {
+            qd_shard_leave(t->shard);
+        }
+        qd_buf_fini(&t->encoded);
         qd_shard_unref(t->shard);
         qd_index_meta_unref(t->meta);
         qd_err_fini(&t->err);
@@ -202,16 +209,80 @@ static int touch(doc_batch *b, const qd_index_meta *m, uint32_t number, uint32_t
                           "[%.*s][%u] primary shard is not active Timeout: [%llds]",
                           QD_STR_ARG(m->name), number, (long long)b->timeout_ms / 1000);
     }
-    int rc = qd_shard_enter(t.shard, wait, &t.engine, err);
+    int rc;
+    if (b->a->replication) {
+        qd_write_target to = {.uuid = m->uuid, .shard = number};
+        rc = qd_replication_enter(b->a->replication, &to, qdi_active_needed(b->active, m->replicas),
+                                  wait, &t.permit, err);
+        t.engine = t.permit.engine;
+    } else {
+        rc = qd_shard_enter(t.shard, wait, &t.engine, err);
+    }
     if (rc) {
         qd_shard_unref(t.shard);
         return rc;
     }
+    qd_buf_init(&t.encoded, b->a->account, ENCODED_MAX);
+    t.min = INT64_MAX;
+    t.max = -1;
     t.meta = qd_index_meta_ref(m);
     qd_err_init(&t.err);
     *out = (uint32_t)b->touched.n;
     b->touched.at[b->touched.n++] = t;
     return 0;
+}
+
+/* --- copies on other nodes --- */
+
+/* Numbers of what was appended for them, also of a no-op in the place of an operation that failed.
+ */
+static void note_encoded(doc_touched *t, size_t from)
+{
+    qd_str in = qd_str_sub(qd_buf_view(&t->encoded), from, SIZE_MAX);
+    qd_translog_op op;
+    while (in.n && qd_op_next(&in, &op, NULL, NULL) == 0) {
+        if ((int64_t)op.seq_no < t->min) t->min = (int64_t)op.seq_no;
+        if ((int64_t)op.seq_no > t->max) t->max = (int64_t)op.seq_no;
+    }
+}
+
+static void ship(doc_touched *t)
+{
+    if (t->permit.group && t->more) {
+        qd_replication_ship(&t->permit, qd_buf_view(&t->encoded), t->min, t->max, &t->last,
+                            &t->commit);
+    }
+}
+
+/* Durable here and on the copies that count; the first failure stays. */
+static void commit(doc_touched *t)
+{
+    qd_err err;
+    if (!t->more) return;
+    qd_err_init(&err);
+    int rc = t->permit.group ? qd_replication_commit(&t->commit, &t->counts, &err)
+                             : qd_engine_sync(t->engine, &t->last, &err);
+    if (rc && !t->rc) {
+        t->rc = rc;
+        qd_err_move(&t->err, &err);
+    }
+    qd_err_fini(&err);
+    qd_buf_reset(&t->encoded);
+    t->min = INT64_MAX;
+    t->max = -1;
+    t->more = false;
+}
+
+/* Before something that was read is told: nothing but what all copies have, and no other primary.
+ * What this batch wrote may be what was read. */
+static int confirm(doc_batch *b, doc_touched *t, int64_t seq_no, qd_err *err)
+{
+    if (!t->permit.group) return 0;
+    if (seq_no < 0 || seq_no >= t->min) {
+        ship(t);
+        commit(t);
+    }
+    return qd_replication_confirm(&t->permit, seq_no, b->timeout_ms, err);
 }
 
 /* --- applying --- */
@@ -229,8 +300,22 @@ static int apply_op(doc_batch *b, doc_touched *t, qd_engine_op *op, qd_engine_re
 {
     for (int attempt = 0; attempt < MAPPING_ATTEMPTS; attempt++) {
         qd_shard_write w = {.mapping = mapping_of(b, t), .arena = b->arena};
+        size_t before = t->encoded.n;
         op->user = &w;
+        op->encoded = t->permit.encode ? &t->encoded : NULL;
+        op->mapping = (uint32_t)t->meta->mapping_version;
         int rc = qd_engine_apply(t->engine, b->hint, op, r, err);
+        if (t->encoded.n > before) note_encoded(t, before);
+        if (rc == QD_E_VERSION_CONFLICT && t->permit.group) {
+            qd_err other;
+            qd_err_init(&other);
+            int no = confirm(b, t, r->revealed_seq_no, &other);
+            if (no) {
+                qd_err_move(err, &other);
+                rc = no;
+            }
+            qd_err_fini(&other);
+        }
         if (rc != 1 || !w.needs_mapping) return rc;
         qd_state *now = NULL;
         rc = qd_cluster_put_mapping(b->a->cluster, qd_str_c(t->meta->uuid), w.update, &now, err);
@@ -301,7 +386,10 @@ static int apply_update(doc_batch *b, doc_item *i, doc_touched *t, qd_str routin
         bool noop = false;
         int rc = qd_engine_get(t->engine, i->id, true, true, b->arena, &now, err);
         if (rc) return rc;
-        if (i->if_seq_no != QD_SEQ_NO_UNASSIGNED && !now.found) return missing_document(i, t, err);
+        if (i->if_seq_no != QD_SEQ_NO_UNASSIGNED && !now.found) {
+            rc = confirm(b, t, QD_SEQ_NO_NONE, err);
+            return rc ? rc : missing_document(i, t, err);
+        }
         if (now.found && (!now.source_stored || !qd_mapping_source_enabled(mapping_of(b, t)))) {
             rc = qd_err_set(err, QD_E_DOC_MISSING, "[%.*s]: document source missing",
                             QD_STR_ARG(i->id));
@@ -310,6 +398,15 @@ static int apply_update(doc_batch *b, doc_item *i, doc_touched *t, qd_str routin
             return rc;
         }
         rc = qdi_update_source(b, i, &now, &op.source, &noop, err);
+        bool tells = rc == QD_E_DOC_MISSING || noop || (!rc && compare(i, &now, NULL));
+        if (tells) {
+            int no = confirm(b, t, now.found ? now.seq_no : QD_SEQ_NO_NONE, NULL);
+            if (no) {
+                if (err) qd_err_fini(err);
+                return qd_err_set(err, no, "[%.*s]: the primary of its shard was replaced",
+                                  QD_STR_ARG(i->id));
+            }
+        }
         if (!rc && (rc = compare(i, &now, err))) return rc;
         op.if_seq_no = i->if_seq_no;
         op.if_primary_term = (uint64_t)i->if_primary_term;
@@ -370,6 +467,7 @@ int qdi_batch_place(doc_batch *b, doc_item *i, const qd_index_meta **out, qd_err
     i->concrete = qd_arena_str(b->arena, m->name);
     memcpy(i->index_uuid, m->uuid, sizeof i->index_uuid);
     i->copies = m->replicas + 1;
+    i->copies_good = 1;
     if ((rc = qdi_block_check(m, QDI_BLOCK_WRITE, err))) return rc;
     if (!i->routing.n && qd_mapping_routing_required(m->mapping)) {
         rc = qd_err_set(err, QD_E_ROUTING_MISSING, "routing is required for [%.*s]/[%.*s]",
@@ -393,8 +491,10 @@ static int apply(doc_batch *b, doc_item *i, qd_err *err)
     const qd_index_meta *m;
     int rc = qdi_batch_place(b, i, &m, err);
     if (rc) return rc;
-    rc = qdi_active_enough(b->state, m, i->shard, b->active, b->timeout_ms, err);
-    if (rc) return rc;
+    if (!b->a->replication) {
+        rc = qdi_active_enough(b->state, m, i->shard, b->active, b->timeout_ms, err);
+        if (rc) return rc;
+    }
     if ((rc = touch(b, m, i->shard, &i->touched, err))) return rc;
     doc_touched *t = &b->touched.at[i->touched];
     if (i->op == DOC_UPDATE) {
@@ -421,7 +521,7 @@ static int apply(doc_batch *b, doc_item *i, qd_err *err)
     if (!rc && strcmp(i->result, "noop") != 0) {
         t = &b->touched.at[i->touched];
         t->last = i->done.at;
-        t->any = true;
+        t->any = t->more = true;
         if (i->done.seq_no > t->max_seq_no) t->max_seq_no = i->done.seq_no;
         i->touched_shard = true;
     }
@@ -471,14 +571,16 @@ static void count(doc_batch *b, const doc_item *items, size_t n)
 
 void qdi_batch_sync(doc_batch *b, doc_item *items, size_t n)
 {
-    for (size_t k = 0; k < b->touched.n; k++) {
-        doc_touched *t = &b->touched.at[k];
-        if (t->any) t->rc = qd_engine_sync(t->engine, &t->last, &t->err);
-    }
+    for (size_t k = 0; k < b->touched.n; k++) ship(&b->touched.at[k]);
+    for (size_t k = 0; k < b->touched.n; k++) commit(&b->touched.at[k]);
     for (size_t k = 0; k < n; k++) {
         doc_item *i = &items[k];
         if (i->group != b->group || i->rc || !i->touched_shard) continue;
         const doc_touched *t = &b->touched.at[i->touched];
+        if (t->permit.group) {
+            i->copies_good = t->counts.successful;
+            i->copies_failed = t->counts.failed;
+        }
         if (!t->rc) continue;
         /* applied but not durable: never acknowledged */
         qd_err err;
@@ -564,6 +666,17 @@ void qdi_marks_refresh_here(doc_marks *m, qd_actions *a)
     for (size_t i = 0; i < m->at.n; i++) {
         doc_mark *x = &m->at.at[i];
         qd_engine *e;
+        if (a->replication) {
+            qd_err err;
+            qd_write_target to = {.uuid = x->uuid, .shard = x->shard};
+            qd_err_init(&err);
+            if (qd_replication_refresh(a->replication, &to, x->max_seq_no,
+                                       m->refresh == DOC_REFRESH_WAIT, &x->forced, NULL, &err)) {
+                qd_log_warn("action", "refresh: %s", qd_err_reason(&err));
+            }
+            qd_err_fini(&err);
+            continue;
+        }
         qd_shard *s = qd_shards_get(a->shards, x->uuid, x->shard);
         if (s && qd_shard_enter(s, GATE_MS, &e, NULL) == 0) {
             refresh_one(x, m->refresh, e);

@@ -10,6 +10,7 @@
 
 #include "action/action_int.h"
 #include "base/vec.h"
+#include "replication/replication.h"
 #include "json/tree.h"
 
 typedef enum doc_op { DOC_INDEX, DOC_CREATE, DOC_UPDATE, DOC_DELETE } doc_op;
@@ -43,6 +44,7 @@ typedef struct doc_item {
     qd_str concrete; /* name of the index it went to */
     char index_uuid[QD_UUID_TEXT];
     uint32_t shard, copies;
+    uint32_t copies_good, copies_failed; /* of copies: that have it, that were taken out for it */
     bool forced_refresh;
     qd_str got_source; /* update: the new source, if wanted */
     bool touched_shard;
@@ -55,9 +57,15 @@ typedef struct doc_touched {
     qd_index_meta *meta;
     qd_translog_location last;
     int64_t max_seq_no;
-    bool any;
-    int rc; /* of its sync */
+    bool any, more; /* more: since the last commit */
+    int rc;         /* of its sync */
     qd_err err;
+    /* with replication: */
+    qd_permit permit;
+    qd_commit commit;
+    qd_buf encoded; /* for the other copies, of min to max */
+    int64_t min, max;
+    qd_write_counts counts;
 } doc_touched;
 
 typedef struct doc_batch {

@@ -152,7 +152,8 @@ void qdi_item_write(const doc_item *i, qd_actions *a, bool bulk, qd_json_writer 
     bool noop = i->result[0] == 'n' && i->result[2] == 'o';
     /* in a bulk request the shard counts for all of its items */
     bool counts = bulk || !noop;
-    qd_shards_write(w, counts ? i->copies : 0, counts ? 1 : 0, 0);
+    qd_shards_write(w, counts ? i->copies : 0, counts ? i->copies_good : 0,
+                    counts ? i->copies_failed : 0);
     qd_json_field_int(w, "_seq_no", i->done.seq_no);
     qd_json_field_int(w, "_primary_term", (int64_t)i->done.primary_term);
     if (i->want_source && i->op == DOC_UPDATE && i->got_source.p) write_got(i, w);

@@ -5,6 +5,7 @@
  */
 #include "action/docs_wire.h"
 #include "action/scatter.h"
+#include "replication/replication.h"
 
 #define GATE_MS 30000
 #define NEWER_MS 250
@@ -18,10 +19,33 @@ typedef struct reading {
     scatter nodes;
 } reading;
 
+/* From the primary: what all copies have, told while no other primary can have written. */
+static int realtime(qd_actions *a, const char *uuid, uint32_t number, const doc_read *what,
+                    qd_arena *arena, qd_engine_doc *out, qd_err *err)
+{
+    qd_permit p;
+    qd_write_target to = {.uuid = uuid, .shard = number};
+    int rc = 0;
+    if (what->refresh) {
+        rc = qd_replication_refresh(a->replication, &to, QD_SEQ_NO_NONE, false, NULL, NULL, err);
+    }
+    if (!rc) rc = qd_replication_enter_read(a->replication, &to, GATE_MS, &p, err);
+    if (rc) return rc;
+    rc = qd_engine_get(p.engine, what->id, what->realtime, what->want_source, arena, out, err);
+    if (!rc && what->realtime) {
+        rc = qd_replication_confirm(&p, out->found ? out->seq_no : QD_SEQ_NO_NONE, GATE_MS, err);
+    }
+    qd_replication_leave(&p);
+    return rc;
+}
+
 int qdi_read_here(qd_actions *a, const char *uuid, uint32_t number, const doc_read *what,
                   qd_arena *arena, qd_engine_doc *out, qd_err *err)
 {
     qd_engine *e;
+    if (a->replication && (what->realtime || what->refresh)) {
+        return realtime(a, uuid, number, what, arena, out, err);
+    }
     qd_shard *shard = qd_shards_get(a->shards, uuid, number);
     if (!shard) {
         return qd_err_set(err, QD_E_NO_SHARD, "No shard available for [get [%s][%.*s]]", uuid,

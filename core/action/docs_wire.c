@@ -112,6 +112,8 @@ static void write_result(qd_writer *w, const doc_item *i)
     qd_write_varint(w, i->done.primary_term);
     qd_write_varint(w, i->done.version);
     qd_write_varint(w, i->copies);
+    qd_write_varint(w, i->copies_good);
+    qd_write_varint(w, i->copies_failed);
     qd_write_bool(w, i->touched_shard);
     bool source = i->want_source && i->got_source.p;
     qd_write_bool(w, source);
@@ -151,6 +153,8 @@ static void read_result(qd_body_reader *r, doc_item *i, qd_arena *arena)
     i->done.primary_term = qd_read_varint(r, "_primary_term");
     i->done.version = qd_read_varint(r, "_version");
     i->copies = (uint32_t)qd_read_varint_max(r, "copies", UINT32_MAX);
+    i->copies_good = (uint32_t)qd_read_varint_max(r, "copies that have it", UINT32_MAX);
+    i->copies_failed = (uint32_t)qd_read_varint_max(r, "copies that failed", UINT32_MAX);
     i->touched_shard = qd_read_bool(r, "written");
     if (qd_read_bool(r, "has a source")) {
         i->got_source = qd_read_str_copy(r, "source", SOURCE_MAX, arena);

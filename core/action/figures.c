@@ -55,6 +55,10 @@ static void take_shard(gathering *g, qd_shard *s)
     qd_shard_counts *c = qd_shard_counts_of(s);
     f.opened_ns = atomic_load(&c->opened_ns);
     f.opened_wall_ms = (int64_t)atomic_load(&c->opened_wall_ms);
+    if (!g->a->replication ||
+        !qd_replication_recovery(g->a->replication, f.uuid, f.number, &f.recovery)) {
+        f.recovery.uuid[0] = 0;
+    }
     if (f.open && (g->flags & QDI_FIGURES_SEGMENTS) && !qd_shard_enter(s, 0, &e, NULL)) {
         take_segments(g, e, &f);
         qd_shard_leave(s);
@@ -81,6 +85,53 @@ static void take_index(gathering *g, const qd_state *s, const char *uuid)
 
 /* --- between nodes --- */
 
+static void write_recovery(qd_writer *w, const qd_recovery_progress *p)
+{
+    qd_write_bool(w, p->uuid[0] != 0);
+    if (!p->uuid[0]) return;
+    qd_write_bool(w, p->relocation);
+    qd_write_u8(w, (uint8_t)p->stage);
+    qd_write_c(w, p->source_node);
+    qd_write_c(w, p->target_node);
+    qd_write_zigzag(w, p->start_wall_ms);
+    qd_write_zigzag(w, p->stop_wall_ms);
+    qd_write_varint(w, p->elapsed_ns);
+    qd_write_varint(w, p->files_total);
+    qd_write_varint(w, p->files_reused);
+    qd_write_varint(w, p->files_recovered);
+    qd_write_varint(w, p->bytes_total);
+    qd_write_varint(w, p->bytes_reused);
+    qd_write_varint(w, p->bytes_recovered);
+    qd_write_varint(w, p->ops_total);
+    qd_write_varint(w, p->ops_recovered);
+    qd_write_varint(w, p->throttle_ns);
+}
+
+static void read_recovery(qd_body_reader *r, const figure *f, qd_recovery_progress *p)
+{
+    *p = (qd_recovery_progress){.shard = f->number};
+    if (!qd_read_bool(r, "recovery")) return;
+    memcpy(p->uuid, f->uuid, sizeof p->uuid);
+    p->relocation = qd_read_bool(r, "relocation");
+    uint8_t stage = qd_read_u8(r, "stage");
+    if (stage > QD_STAGE_DONE) qd_body_reader_fail(r, "stage", "is none that is known");
+    p->stage = (qd_recovery_stage)stage;
+    qd_read_text(r, "source", p->source_node, sizeof p->source_node);
+    qd_read_text(r, "target", p->target_node, sizeof p->target_node);
+    p->start_wall_ms = qd_read_zigzag(r, "start");
+    p->stop_wall_ms = qd_read_zigzag(r, "stop");
+    p->elapsed_ns = qd_read_varint(r, "elapsed");
+    p->files_total = (uint32_t)qd_read_varint_max(r, "files", UINT32_MAX);
+    p->files_reused = (uint32_t)qd_read_varint_max(r, "files reused", UINT32_MAX);
+    p->files_recovered = (uint32_t)qd_read_varint_max(r, "files recovered", UINT32_MAX);
+    p->bytes_total = qd_read_varint(r, "bytes");
+    p->bytes_reused = qd_read_varint(r, "bytes reused");
+    p->bytes_recovered = qd_read_varint(r, "bytes recovered");
+    p->ops_total = qd_read_varint(r, "operations");
+    p->ops_recovered = qd_read_varint(r, "operations recovered");
+    p->throttle_ns = qd_read_varint(r, "throttled");
+}
+
 static void write_figure(qd_writer *w, const figure *f)
 {
     qd_write_c(w, f->uuid);
@@ -90,6 +141,7 @@ static void write_figure(qd_writer *w, const figure *f)
     qd_write_str(w, f->path);
     qd_write_varint(w, f->opened_ns);
     qd_write_zigzag(w, f->opened_wall_ms);
+    write_recovery(w, &f->recovery);
     qd_write_array(w, QDI_STAT_COUNT);
     for (size_t i = 0; i < QDI_STAT_COUNT; i++) qd_write_zigzag(w, f->stats.v[i]);
     qd_write_zigzag(w, f->stats.max_seq_no);
@@ -133,6 +185,7 @@ static void read_figure(qd_body_reader *r, qd_arena *arena, figure *f)
     f->path = qd_read_str_copy(r, "path", PATH_BYTES, arena);
     f->opened_ns = qd_read_varint(r, "time of opening");
     f->opened_wall_ms = qd_read_zigzag(r, "end of opening");
+    read_recovery(r, f, &f->recovery);
     size_t n = qd_read_array(r, "figures", 4096, 1);
     for (size_t i = 0; i < n; i++) {
         int64_t v = qd_read_zigzag(r, "figure");

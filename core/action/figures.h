@@ -6,6 +6,7 @@
 #define QD_ACTION_FIGURES_H
 
 #include "action/stats_int.h"
+#include "replication/replication.h"
 #include "rpc/rpc.h"
 
 typedef struct figure_segment {
@@ -25,6 +26,8 @@ typedef struct figure {
     qdi_stats stats;
     uint64_t opened_ns;     /* how long opening took */
     int64_t opened_wall_ms; /* and when it ended */
+    qd_recovery_progress
+        recovery; /* from a peer; uuid empty: it came from its own disk, or is new */
     uint32_t nsegments;
     const figure_segment *segments; /* with QDI_FIGURES_SEGMENTS */
 } figure;

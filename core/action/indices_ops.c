@@ -2,6 +2,7 @@
 #include "action/indices_int.h"
 #include "action/scatter.h"
 #include "base/str.h"
+#include "replication/replication.h"
 #include <string.h>
 
 #define OPS_OPTIONS (QD_EXPAND_OPEN | QD_ALLOW_NO_INDICES | QD_FORBID_CLOSED)
@@ -37,6 +38,16 @@ static int apply(const shard_op *o, qd_engine *e, qd_task *task, qd_err *err)
     return rc || !o->flush ? rc : qd_engine_flush(e, true, err);
 }
 
+/* On all copies, by the primary; a replica has nothing to do for it. */
+static int refresh(qd_actions *a, const shard_target *t, qd_err *err)
+{
+    qd_write_target to = {.uuid = t->uuid, .shard = t->number};
+    int rc = qd_replication_refresh(a->replication, &to, QD_SEQ_NO_NONE, false, NULL, NULL, err);
+    if (rc != QD_E_NOT_PRIMARY) return rc;
+    if (err) qd_err_fini(err);
+    return 0;
+}
+
 /* Does it to those of the targets that are here; pick: which (NULL: all n). */
 static void apply_here(qd_actions *a, const operation *x, const uint32_t *pick, uint32_t n,
                        qd_task *task, shard_counts *out)
@@ -48,8 +59,9 @@ static void apply_here(qd_actions *a, const operation *x, const uint32_t *pick, 
         qd_shard *s = qd_shards_get(a->shards, t->uuid, t->number);
         if (!s) continue;
         qd_err_init(&why);
-        int rc = qd_shard_enter(s, GATE_MS, &e, &why);
-        if (!rc) {
+        bool all = a->replication && x->op.action == QD_ACTION_SHARDS_REFRESH;
+        int rc = all ? refresh(a, t, &why) : qd_shard_enter(s, GATE_MS, &e, &why);
+        if (!rc && !all) {
             rc = apply(&x->op, e, task, &why);
             qd_shard_leave(s);
         }

@@ -319,8 +319,19 @@ static void write_place(const qd_node_meta *self, qd_json_writer *w)
     qd_json_object_end(w);
 }
 
-static void write_recovery_files(const qd_request *q, qd_json_writer *w)
+static void percent_field(qd_json_writer *w, uint64_t part, uint64_t all, const char *none)
 {
+    char text[24];
+    snprintf(text, sizeof text, "%.1f%%", all ? 100.0 * (double)part / (double)all : 0.0);
+    qd_json_field_c(w, "percent", all ? text : none);
+}
+
+static void write_recovery_files(const qd_request *q, const qd_recovery_progress *p,
+                                 qd_json_writer *w)
+{
+    uint64_t bytes[] = {p->bytes_total, p->bytes_reused, p->bytes_recovered};
+    uint64_t files[] = {p->files_total, p->files_reused, p->files_recovered};
+    const char *none = p->uuid[0] ? "100.0%" : "0.0%";
     qd_json_key_c(w, "index");
     qd_json_object(w);
     qd_json_key_c(w, "size");
@@ -329,14 +340,16 @@ static void write_recovery_files(const qd_request *q, qd_json_writer *w)
     for (size_t i = 0; i < QD_COUNT_OF(sizes); i++) {
         char key[48];
         snprintf(key, sizeof key, "%s_in_bytes", sizes[i]);
-        qdi_write_bytes(w, q->human, sizes[i], key, 0);
+        qdi_write_bytes(w, q->human, sizes[i], key, (int64_t)bytes[i]);
     }
-    qd_json_field_c(w, "percent", "0.0%");
+    percent_field(w, bytes[2], bytes[0] - bytes[1], none);
     qd_json_object_end(w);
     qd_json_key_c(w, "files");
     qd_json_object(w);
-    for (size_t i = 0; i < QD_COUNT_OF(sizes); i++) qd_json_field_int(w, sizes[i], 0);
-    qd_json_field_c(w, "percent", "0.0%");
+    for (size_t i = 0; i < QD_COUNT_OF(sizes); i++) {
+        qd_json_field_int(w, sizes[i], (int64_t)files[i]);
+    }
+    percent_field(w, files[2], files[0] - files[1], none);
     if (qd_param_has(q, "detailed") && !qd_str_is(qd_param(q, "detailed"), "false")) {
         qd_json_key_c(w, "details");
         qd_json_array(w);
@@ -345,7 +358,8 @@ static void write_recovery_files(const qd_request *q, qd_json_writer *w)
     qd_json_object_end(w);
     qdi_write_ms(w, q->human, "total_time", "total_time_in_millis", 0);
     qdi_write_ms(w, q->human, "source_throttle_time", "source_throttle_time_in_millis", 0);
-    qdi_write_ms(w, q->human, "target_throttle_time", "target_throttle_time_in_millis", 0);
+    qdi_write_ms(w, q->human, "target_throttle_time", "target_throttle_time_in_millis",
+                 p->throttle_ns);
     qd_json_object_end(w);
 }
 
@@ -357,33 +371,50 @@ static void write_wall(const qd_request *q, const char *name, const char *key, i
     qd_json_field_int(w, key, ms);
 }
 
+static void write_recovery_source(const qd_state *s, const qd_recovery_progress *p,
+                                  qd_json_writer *w)
+{
+    const qd_node_meta *from = p->uuid[0] ? qd_state_node(s, qd_str_c(p->source_node)) : NULL;
+    qd_json_key_c(w, "source");
+    if (from) {
+        write_place(from, w);
+        return;
+    }
+    qd_json_object(w);
+    qd_json_object_end(w);
+}
+
 /* f NULL: a shard of a closed index, which lies on disk as it is. */
 static void write_recovery(const qd_request *q, const qd_state *s, const qd_index_meta *m,
                            const figure *f, uint32_t number, qd_json_writer *w)
 {
+    static const char *const stages[] = {"INIT", "INDEX", "TRANSLOG", "FINALIZE", "DONE"};
+    static const qd_recovery_progress none;
+    const qd_recovery_progress *p = f ? &f->recovery : &none;
+    bool peer = p->uuid[0];
     const qd_node_meta *node = f ? qd_state_node(s, f->node) : NULL;
-    uint64_t took = f ? f->opened_ns : 0;
-    int64_t ended = f ? f->opened_wall_ms : m->created_ms;
+    uint64_t took = peer ? p->elapsed_ns : f ? f->opened_ns : 0;
+    int64_t ended = peer ? p->stop_wall_ms : f ? f->opened_wall_ms : m->created_ms;
+    int64_t began = peer ? p->start_wall_ms : ended - (int64_t)(took / 1000000);
+    uint64_t ops = p->ops_total > p->ops_recovered ? p->ops_total : p->ops_recovered;
     qd_json_object(w);
     qd_json_field_int(w, "id", number);
-    qd_json_field_c(w, "type", m->closed ? "EXISTING_STORE" : "EMPTY_STORE");
-    qd_json_field_c(w, "stage", "DONE");
+    qd_json_field_c(w, "type", peer ? "PEER" : m->closed ? "EXISTING_STORE" : "EMPTY_STORE");
+    qd_json_field_c(w, "stage", peer ? stages[p->stage] : "DONE");
     qd_json_field_bool(w, "primary", !f || qdi_figure_primary(s, m, f));
-    write_wall(q, "start_time", "start_time_in_millis", ended - (int64_t)(took / 1000000), w);
-    write_wall(q, "stop_time", "stop_time_in_millis", ended, w);
+    write_wall(q, "start_time", "start_time_in_millis", began, w);
+    if (ended) write_wall(q, "stop_time", "stop_time_in_millis", ended, w);
     qdi_write_ms(w, q->human, "total_time", "total_time_in_millis", took);
-    qd_json_key_c(w, "source");
-    qd_json_object(w);
-    qd_json_object_end(w);
+    write_recovery_source(s, p, w);
     qd_json_key_c(w, "target");
     write_place(node ? node : qd_cluster_self(q->a->cluster), w);
-    write_recovery_files(q, w);
+    write_recovery_files(q, p, w);
     qd_json_key_c(w, "translog");
     qd_json_object(w);
-    qd_json_field_int(w, "recovered", 0);
-    qd_json_field_int(w, "total", 0);
-    qd_json_field_c(w, "percent", "100.0%");
-    qd_json_field_int(w, "total_on_start", 0);
+    qd_json_field_int(w, "recovered", (int64_t)p->ops_recovered);
+    qd_json_field_int(w, "total", (int64_t)ops);
+    percent_field(w, p->ops_recovered, ops, "100.0%");
+    qd_json_field_int(w, "total_on_start", (int64_t)ops);
     qdi_write_ms(w, q->human, "total_time", "total_time_in_millis", 0);
     qd_json_object_end(w);
     qd_json_key_c(w, "verify_index");
@@ -392,6 +423,20 @@ static void write_recovery(const qd_request *q, const qd_state *s, const qd_inde
     qdi_write_ms(w, q->human, "total_time", "total_time_in_millis", 0);
     qd_json_object_end(w);
     qd_json_object_end(w);
+}
+
+static bool under_way(const figure *f)
+{
+    return f->recovery.uuid[0] && !f->recovery.stop_wall_ms;
+}
+
+static bool recovers(const figures *f, const qd_index_meta *m)
+{
+    uint32_t first, n = qdi_figures_of(f, m->uuid, &first);
+    for (uint32_t k = first; k < first + n; k++) {
+        if (under_way(&f->at[k])) return true;
+    }
+    return false;
 }
 
 int qdi_api_indices_recovery(qd_request *q, qd_response *r, qd_err *err)
@@ -404,19 +449,20 @@ int qdi_api_indices_recovery(qd_request *q, qd_response *r, qd_err *err)
     if (!rc) rc = qd_param_indices(q, s, STATS_OPTIONS, &found, err);
     if (!rc) rc = qdi_figures_collect(q, s, &found, 0, &f, err);
     if (!rc) qd_json_object(&r->w);
-    for (uint32_t i = 0; !rc && !active_only && i < found.n; i++) {
+    for (uint32_t i = 0; !rc && i < found.n; i++) {
         const qd_index_meta *m = found.at[i];
+        if (active_only && !recovers(&f, m)) continue;
         qd_json_key(&r->w, m->name);
         qd_json_object(&r->w);
         qd_json_key_c(&r->w, "shards");
         qd_json_array(&r->w);
         uint32_t first, n = qdi_figures_of(&f, m->uuid, &first), open = 0;
         for (uint32_t k = first; k < first + n; k++) {
-            if (!f.at[k].open) continue;
+            if (!f.at[k].open || (active_only && !under_way(&f.at[k]))) continue;
             write_recovery(q, s, m, &f.at[k], f.at[k].number, &r->w);
             open++;
         }
-        for (uint32_t k = 0; k < m->shards && m->closed && !open; k++) {
+        for (uint32_t k = 0; k < m->shards && m->closed && !open && !active_only; k++) {
             write_recovery(q, s, m, NULL, k, &r->w);
         }
         qd_json_array_end(&r->w);

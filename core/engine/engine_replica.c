@@ -318,6 +318,11 @@ static void show_due(qd_engine *e)
     qd_err_fini(&err);
 }
 
+void *qd_engine_copies_arg(const qd_engine *e)
+{
+    return e->copies_arg;
+}
+
 void qd_engine_global_checkpoint_set(qd_engine *e, int64_t checkpoint)
 {
     int64_t was = atomic_load(&e->global), done;

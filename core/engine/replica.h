@@ -73,6 +73,8 @@ void qd_engine_checkpoints_get(qd_engine *e, qd_engine_checkpoints *out);
 uint64_t qd_engine_primary_term(qd_engine *e);
 /* [any] */
 qd_engine_mode qd_engine_mode_get(qd_engine *e);
+/* config.copies_arg. [any] */
+void *qd_engine_copies_arg(const qd_engine *e);
 /* 16 bytes naming the history of operations. [any] */
 const uint8_t *qd_engine_history(const qd_engine *e);
 

@@ -47,6 +47,7 @@ typedef struct qd_node {
     qd_shards *shards;
     qd_mutex following; /* shards, for the listener of the cluster's states */
     qd_cluster *cluster;
+    struct qd_replication *_Atomic replication;
     qd_actions actions;
     struct qd_frontend *http;
     const qd_frontend_vtable *http_vtable;

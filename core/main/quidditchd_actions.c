@@ -106,6 +106,7 @@ static int serve_start(qd_node *node, qd_err *err)
     node->actions.store = node->store;
     node->actions.cluster = node->cluster;
     node->actions.shards = node->shards;
+    node->actions.replication = atomic_load(&node->replication);
     node->actions.rpc = node->rpc;
     int rc = qd_action_serve(&node->actions, err);
     if (rc) return rc;

@@ -5,6 +5,7 @@
 #include "action/action.h"
 #include "base/log.h"
 #include "main/node.h"
+#include "replication/replication.h"
 #include "rpc/rpc.h"
 #include "shard/shards.h"
 #include <stdio.h>
@@ -55,7 +56,11 @@ static void follow(void *arg, const qd_state *old, const qd_state *now)
 {
     qd_node *node = arg;
     qd_mutex_lock(&node->following);
-    if (node->shards) qd_shards_apply(node->shards, old, now);
+    if (node->shards) {
+        qd_replication *r = atomic_load(&node->replication);
+        qd_shards_apply(node->shards, old, now);
+        if (r) qd_replication_apply(r, old, now);
+    }
     qd_mutex_unlock(&node->following);
     qd_action_settings_follow(node->config, node->plugins, old, now);
 }
@@ -73,6 +78,24 @@ static void announced(const qd_node *node, char host[QD_RPC_ADDRESS_MAX],
     qd_str port = qd_str_sub(rest, colon, rest.n);
     http[0] = 0;
     if (port.n) snprintf(http, QD_RPC_ADDRESS_MAX + 8, "%s:%.*s", host, QD_STR_ARG(port));
+}
+
+/* The state changes on while the node stops, with others that come and go: the shards follow it no
+ * more before they are closed. */
+static void cluster_stop(qd_node *node)
+{
+    qd_shards *shards = node->shards;
+    qd_replication *r = atomic_load(&node->replication);
+    qd_mutex_lock(&node->following);
+    node->shards = NULL;
+    qd_mutex_unlock(&node->following);
+    qd_replication_stop(r);
+    qd_shards_close(shards);
+    qd_cluster_close(node->cluster);
+    qd_replication_close(r);
+    atomic_store(&node->replication, NULL);
+    node->cluster = NULL;
+    qd_mutex_fini(&node->following);
 }
 
 static int cluster_start(qd_node *node, qd_err *err)
@@ -118,6 +141,21 @@ static int cluster_start(qd_node *node, qd_err *err)
         qd_mutex_fini(&node->following);
         return rc;
     }
+    qd_replication_config k = {.env = node->env,
+                               .rpc = node->rpc,
+                               .shards = node->shards,
+                               .cluster = node->cluster,
+                               .store = node->store,
+                               .pools = &node->pools,
+                               .account = &node->index_account,
+                               .config = node->config};
+    qd_replication *r = NULL;
+    rc = qd_replication_open(&k, &r, err);
+    if (rc) {
+        cluster_stop(node);
+        return rc;
+    }
+    atomic_store(&node->replication, r);
     qd_shards_cluster(node->shards, node->cluster);
     qd_state *s = qd_cluster_state(node->cluster);
     qd_rpc_cluster_uuid_set(node->rpc, qd_str_c(s->uuid));
@@ -125,24 +163,11 @@ static int cluster_start(qd_node *node, qd_err *err)
                 QD_STR_ARG(qd_cluster_name(node->cluster)), s->uuid, node->name, node->id, s->n);
     /* the first state came before the shards knew their cluster */
     qd_shards_apply(node->shards, NULL, s);
+    qd_replication_apply(node->replication, NULL, s);
     qd_state_unref(s);
     qd_action_tidy(node->store);
     qd_shards_tidy(node->shards);
     return 0;
-}
-
-/* The state changes on while the node stops, with others that come and go: the shards follow it no
- * more before they are closed. */
-static void cluster_stop(qd_node *node)
-{
-    qd_shards *shards = node->shards;
-    qd_mutex_lock(&node->following);
-    node->shards = NULL;
-    qd_mutex_unlock(&node->following);
-    qd_shards_close(shards);
-    qd_cluster_close(node->cluster);
-    node->cluster = NULL;
-    qd_mutex_fini(&node->following);
 }
 
 const qd_step qd_step_cluster = {"cluster", NULL, cluster_start, cluster_stop, NULL};

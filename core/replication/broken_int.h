@@ -1,7 +1,7 @@
 /*
- * broken_int.h: defects that can be built in, one at a time (-DREPL_BROKEN=n, or -DREPL_VARIANTS for
- * the simulation), to show that it finds each. The product is built with none; every test is on a
- * constant there.
+ * broken_int.h: defects that can be built in, one at a time (-DREPL_BROKEN=n, or -DREPL_VARIANTS
+ * for the simulation), to show that it finds each. The product is built with none; every test is on
+ * a constant there.
  */
 #ifndef QD_REPLICATION_BROKEN_INT_H
 #define QD_REPLICATION_BROKEN_INT_H
@@ -29,8 +29,8 @@ enum {
     REPL_BROKEN_NO_RESYNC,              /* a new primary begins at once */
     REPL_BROKEN_NO_GAP_FILL,            /* a new primary leaves holes in its log */
     REPL_BROKEN_HANDOVER_UNDRAINED,     /* relocation while writes are under way */
-    REPL_BROKEN_START_BEHIND_REFRESH, /* a copy starts without what refreshes have shown */
-    REPL_BROKEN_HISTORY_IGNORED,      /* operations only, onto another history */
+    REPL_BROKEN_START_BEHIND_REFRESH,   /* a copy starts without what refreshes have shown */
+    REPL_BROKEN_HISTORY_IGNORED,        /* operations only, onto another history */
     REPL_BROKEN_REFUSED_IS_OUT,         /* a refused change is taken as "not in the set" */
     REPL_BROKEN_UNSTARTED_PRIMARY,      /* a new copy acknowledges before it has started */
     REPL_BROKEN_END

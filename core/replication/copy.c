@@ -125,7 +125,8 @@ repl_final repl_recovery_final(int64_t persisted, int64_t global, uint64_t open_
                                uint64_t open_generation, uint64_t source_term,
                                uint64_t source_generation)
 {
-    if (persisted < global && !repl_broken(SNAPSHOT_FIRST) && !repl_broken(ADMIT_EARLY)) return REPL_FINAL_OPS;
+    if (persisted < global && !repl_broken(SNAPSHOT_FIRST) && !repl_broken(ADMIT_EARLY))
+        return REPL_FINAL_OPS;
     bool behind = open_term < source_term ||
                   (open_term == source_term && open_generation < source_generation);
     if (behind && !repl_broken(START_BEHIND_REFRESH)) return REPL_FINAL_FILES;

@@ -515,7 +515,7 @@ bool repl_primary_admit(repl_primary *p, uint64_t peer, int64_t persisted, uint6
     c->heard_ns = now;
     if (!c->counts) {
         c->counts = c->started = true;
-        c->needs = p->acknowledged > p->global ? p->acknowledged : p->global;
+        c->needs = p->max_seq_no;
         for (repl_batch *b = p->first; b; b = b->next) {
             if (!(b->confirmed & bit(p, c)) && c->persisted < b->max) b->waiting |= bit(p, c);
         }

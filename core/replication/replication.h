@@ -38,8 +38,11 @@ typedef struct qd_replication_config {
 /* Opens the node's replication and registers its actions with rpc. [worker] QD_E_NOMEM */
 QD_MUST_CHECK
 int qd_replication_open(const qd_replication_config *c, qd_replication **out, qd_err *err);
-/* Ends recoveries, fails what waits with QD_E_CLOSED and frees; before qd_shards_close and before
- * the transport. NULL is fine. [worker] */
+/* Answers no copy any more and lets what waits here end; before qd_shards_close. NULL is fine.
+ * [worker] */
+void qd_replication_stop(qd_replication *r);
+/* Waits for what is under way and frees; after qd_shards_close, before the cluster and the
+ * transport are closed. NULL is fine. [worker] */
 void qd_replication_close(qd_replication *r);
 /* A new cluster state: primaries, copies and in-sync sets of the shards held here. To be called
  * after qd_shards_apply. [applier's thread] */
@@ -62,6 +65,7 @@ typedef struct qd_permit {
     qd_engine *engine; /* borrowed */
     uint64_t primary_term;
     bool write;
+    bool encode; /* there are other copies: set qd_engine_op.encoded of each operation */
 } qd_permit;
 
 /* _shards of a write's answer. */
@@ -98,10 +102,10 @@ typedef struct qd_commit {
 
 /*
  * Ships operations applied under the permit to all copies, without waiting. encoded: what
- * qd_engine_op.encoded gathered, in any order, also no-ops of those that failed; min, max: their
- * numbers' range. at: where the last of them stands in the translog. Several shards are shipped
- * first and committed then, so that their copies work at one time. [worker] Never fails: what goes
- * wrong comes from qd_replication_commit, which must be called.
+ * qd_engine_op.encoded gathered where the permit asks for it, in any order, also no-ops of those
+ * that failed; min, max: their numbers' range. at: where the last of them stands in the translog.
+ * Several shards are shipped first and committed then, so that their copies work at one time.
+ * [worker] Never fails: what goes wrong comes from qd_replication_commit, which must be called.
  */
 void qd_replication_ship(qd_permit *p, qd_str encoded, int64_t min, int64_t max,
                          const qd_translog_location *at, qd_commit *c);
@@ -169,6 +173,10 @@ typedef struct qd_recovery_progress {
  * than 0 ends it and is returned. [worker] */
 int qd_replication_recoveries(qd_replication *r,
                               int (*each)(void *arg, const qd_recovery_progress *p), void *arg);
+
+/* The newest recovery of one copy held here; false: there was none from a peer. [any] */
+bool qd_replication_recovery(qd_replication *r, const char *uuid, uint32_t shard,
+                             qd_recovery_progress *out);
 
 typedef struct qd_replication_stats {
     uint64_t batches, operations, bytes, failed_copies, promotions, resyncs, relocations;

@@ -105,6 +105,8 @@ static bool search_idle(qd_shard *s, const looking *l, const qd_values *v)
 {
     int64_t after = qd_values_ms(v, QD_IX_SEARCH_IDLE);
     if (qd_values_is_set(v, QD_IX_REFRESH_INTERVAL)) return false;
+    if (qd_values_i64(v, QD_IX_NUMBER_OF_REPLICAS))
+        return false; /* searches of other copies are not seen here */
     uint64_t last = atomic_load(&s->searched_ns);
     return l->now >= last + (uint64_t)after * 1000000u && !qd_engine_waited_for(s->engine);
 }

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/copies.h"
+#include "engine/replica.h"
 #include "segment/stored.h"
 #include "shard/shards_int.h"
 #include <stdio.h>
@@ -162,6 +163,30 @@ void qdi_shard_index_set(qd_shard *s, const qd_index_meta *m)
     atomic_store(&s->refresh_due_ns, 0);
 }
 
+/* The engine has a partner in replication that nobody tells of its end. */
+static void abandon(qd_shard *s, void *copies_arg)
+{
+    const qd_shards_copies *k = s->shards->copies;
+    if (k && k->abandoned) k->abandoned(s->shards->copies_arg, copies_arg);
+}
+
+static int open_or_make(qd_shard *s, const qd_engine_config *c, qd_engine **out, qd_err *err)
+{
+    qd_shards *all = s->shards;
+    int rc = qd_engine_open(c, out, err);
+    /* a new primary has no commit point yet; one that had started must have it */
+    bool make = rc == QD_E_NOTFOUND && !s->existing;
+    if (s->primary && !s->existing && rc != QD_E_NOTFOUND) make = true; /* rests of another one */
+    if (!make) return rc;
+    if (!rc) qd_engine_close(*out, false);
+    if (err) qd_err_fini(err);
+    char prefix[96];
+    int n = snprintf(prefix, sizeof prefix, "%s/", s->folder);
+    rc = qd_store_delete_all(all->store, (qd_str){prefix, (size_t)n}, err);
+    if (!rc) rc = qd_engine_create(c, out, err);
+    return rc;
+}
+
 static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
 {
     qd_shards *all = s->shards;
@@ -186,17 +211,8 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
     if (all->copies && all->copies->configure) {
         all->copies->configure(all->copies_arg, s, s->primary, &c);
     }
-    int rc = qd_engine_open(&c, out, err);
-    /* a new primary has no commit point yet; one that had started must have it */
-    bool make = rc == QD_E_NOTFOUND && !s->existing;
-    if (s->primary && !s->existing && rc != QD_E_NOTFOUND) make = true; /* rests of another one */
-    if (!make) return rc;
-    if (!rc) qd_engine_close(*out, false);
-    if (err) qd_err_fini(err);
-    char prefix[96];
-    int n = snprintf(prefix, sizeof prefix, "%s/", s->folder);
-    rc = qd_store_delete_all(all->store, (qd_str){prefix, (size_t)n}, err);
-    if (!rc) rc = qd_engine_create(&c, out, err);
+    int rc = open_or_make(s, &c, out, err);
+    if (rc) abandon(s, c.copies_arg);
     return rc;
 }
 
@@ -351,7 +367,11 @@ static void settle(qd_shard *s, qd_engine *e, int rc, const qd_err *err)
     }
     qd_cond_broadcast(&s->changed);
     qd_mutex_unlock(&s->lock);
-    if (closed && e) qd_engine_close(e, true);
+    if (closed && e) {
+        void *arg = qd_engine_copies_arg(e);
+        qd_engine_close(e, true);
+        abandon(s, arg);
+    }
     if (!closed && e && k && k->opened) k->opened(s->shards->copies_arg, s, s->primary, e);
 }
 
@@ -362,8 +382,10 @@ static void close_engine(qd_shard *s, bool flush)
     s->engine = NULL;
     qdi_shard_searcher_drop(s, true);
     if (!e) return;
+    void *arg = qd_engine_copies_arg(e);
     closing(s, e);
     qd_engine_close(e, flush && !qd_engine_failure(e, NULL));
+    abandon(s, arg);
     for (uint32_t i = 0; i < QD_SLOTS_MAX; i++) {
         qd_document_writer_free(s->writer[i]);
         s->writer[i] = NULL;
@@ -385,7 +407,9 @@ static void open_now(qd_shard *s)
     atomic_store(&s->counts.opened_ns, qd_env_mono_ns(s->shards->env) - begun);
     atomic_store(&s->counts.opened_wall_ms, (uint64_t)qd_env_wall_ms(s->shards->env));
     if (e && s->primary && !report_started(s)) { /* the state that says so ends this shard */
+        void *arg = qd_engine_copies_arg(e);
         qd_engine_close(e, false);
+        abandon(s, arg);
     } else {
         qd_rwlock_write(&s->gate);
         settle(s, e, rc, &err);
@@ -590,6 +614,14 @@ uint64_t qd_shard_primary_term(const qd_shard *s)
 }
 void qd_shard_term_set(qd_shard *s, uint64_t term)
 {
+    atomic_store(&s->primary_term, term);
+}
+
+void qd_shard_promoted(qd_shard *s, uint64_t term)
+{
+    qd_mutex_lock(&s->lock);
+    s->primary = s->existing = true; /* as it would be opened again */
+    qd_mutex_unlock(&s->lock);
     atomic_store(&s->primary_term, term);
 }
 qd_str qd_shard_allocation_id(const qd_shard *s)

@@ -47,6 +47,9 @@ typedef struct qd_shards_copies {
     /* The engine is about to be closed, nobody uses it any more; called once for each opened.
      * [worker] */
     void (*closing)(void *arg, qd_shard *s, qd_engine *e);
+    /* The engine that copies_arg of configure was for is closed, or did not come to be opened:
+     * nobody calls back any more. [worker] */
+    void (*abandoned)(void *arg, void *copies_arg);
 } qd_shards_copies;
 /* Sets it (NULL: none), before the cluster is followed. [worker] */
 void qd_shards_copies_set(qd_shards *s, const qd_shards_copies *copies, void *arg);
@@ -107,6 +110,8 @@ qd_shard *qd_shard_ref(qd_shard *s);
 uint64_t qd_shard_primary_term(const qd_shard *s);
 /* A higher term, after the engine has adopted it (promotion, a new primary). [any] */
 void qd_shard_term_set(qd_shard *s, uint64_t term);
+/* The copy is primary under `term` from now on, its engine was promoted. [any] */
+void qd_shard_promoted(qd_shard *s, uint64_t term);
 /* The copy cannot go on (its engine failed, it cannot be filled): it is closed without a flush,
  * opened again under a new term if it is the only started one, else reported as failed, with text.
  * lost: its files cannot be used. [any] */

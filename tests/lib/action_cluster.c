@@ -7,6 +7,7 @@
 #include "lib/coord_memory.h"
 #include "lib/store_crash.h"
 #include "net/wire_tcp.h"
+#include "replication/replication.h"
 #include "rest/rest_int.h"
 #include "runtime/fiber.h"
 #include <stdio.h>
@@ -28,6 +29,8 @@ typedef struct member {
     qd_mutex lock; /* of following the state */
     bool closed;
     qd_node_meta self;
+    qd_replication *_Atomic replication;
+    bool open;
 } member;
 
 struct action_cluster {
@@ -101,7 +104,9 @@ static void follow(void *arg, const qd_state *old, const qd_state *now)
     member *n = arg;
     qd_mutex_lock(&n->lock);
     if (!n->closed) { /* others go on while one is closed */
+        qd_replication *r = atomic_load(&n->replication);
         qd_shards_apply(n->a.shards, old, now);
+        if (r) qd_replication_apply(r, old, now);
         qd_action_settings_follow(n->a.config, n->a.plugins, old, now);
     }
     qd_mutex_unlock(&n->lock);
@@ -146,7 +151,21 @@ static void open_cluster(member *n)
                            .listener = follow,
                            .listener_arg = n};
     must(qd_cluster_open(&k, &n->a.cluster, &err), &err, "cluster");
+    qd_replication_config rc = {.env = n->a.env,
+                                .rpc = n->a.rpc,
+                                .shards = n->a.shards,
+                                .cluster = n->a.cluster,
+                                .store = n->a.store,
+                                .pools = &n->pools,
+                                .account = &n->account,
+                                .config = n->a.config};
+    must(qd_replication_open(&rc, &n->a.replication, &err), &err, "replication");
+    atomic_store(&n->replication, n->a.replication);
     qd_shards_cluster(n->a.shards, n->a.cluster);
+    qd_state *s = qd_cluster_state(n->a.cluster);
+    qd_shards_apply(n->a.shards, NULL, s);
+    qd_replication_apply(n->a.replication, NULL, s);
+    qd_state_unref(s);
 }
 
 static void open_node(action_cluster *c, uint32_t i)
@@ -154,12 +173,13 @@ static void open_node(action_cluster *c, uint32_t i)
     qd_err err;
     qd_err_init(&err);
     member *n = &c->at[i];
-    n->c = c;
+    store_crash *disk = n->disk;
+    *n = (member){.c = c, .disk = disk, .open = true};
     snprintf(n->id, sizeof n->id, "nodeidnodeidnodeid%04u", i);
     snprintf(n->name, sizeof n->name, "node-%u", i);
     qd_account_init(&n->account, "action_cluster", NULL, 0);
     qd_mutex_init(&n->lock);
-    n->disk = store_crash_make(c->disk);
+    if (!n->disk) n->disk = store_crash_make(c->disk);
     n->a = (qd_actions){
         .env = qd_env_system(),
         .pools = &n->pools,
@@ -197,7 +217,7 @@ action_cluster *action_cluster_open_on(uint32_t nodes, const char *settings,
     static _Atomic uint32_t number;
     action_cluster *c = qd_calloc(NULL, sizeof *c);
     qd_assert(c && nodes <= NODES_MAX);
-    qd_log_level_set(NULL, QD_LOG_OFF);
+    if (!getenv("QD_TEST_LOG")) qd_log_level_set(NULL, QD_LOG_OFF);
     c->settings = settings ? settings : "";
     snprintf(c->store, sizeof c->store, "action_cluster%u", atomic_fetch_add(&number, 1));
     c->coord = coord_memory_make(qd_env_system(), c->store);
@@ -218,8 +238,10 @@ static void close_node(member *n)
     qd_mutex_lock(&n->lock);
     n->closed = true;
     qd_mutex_unlock(&n->lock);
+    qd_replication_stop(n->a.replication);
     qd_shards_close(n->a.shards);
     qd_cluster_close(n->a.cluster);
+    qd_replication_close(n->a.replication);
     qd_coord_close(n->coord);
     qd_rpc_close(n->a.rpc);
     qd_wire_tcp_close(n->wire);
@@ -230,14 +252,28 @@ static void close_node(member *n)
     qd_config_close(n->a.config);
     qd_action_counters_close(n->a.counters);
     qd_assert(qd_account_used(&n->account) == 0);
-    store_crash_free(n->disk);
     qd_mutex_fini(&n->lock);
+    n->open = false;
+}
+
+void action_cluster_leave(action_cluster *c, uint32_t i)
+{
+    close_node(&c->at[i]);
+}
+
+void action_cluster_back(action_cluster *c, uint32_t i)
+{
+    qd_assert(!c->at[i].open);
+    open_node(c, i);
 }
 
 void action_cluster_close(action_cluster *c)
 {
     if (!c) return;
-    for (uint32_t i = c->n; i-- > 0;) close_node(&c->at[i]);
+    for (uint32_t i = c->n; i-- > 0;) {
+        if (c->at[i].open) close_node(&c->at[i]);
+        store_crash_free(c->at[i].disk);
+    }
     coord_memory_free(c->coord);
     qd_buf_fini(&c->answer);
     qd_free(c);

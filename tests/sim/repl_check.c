@@ -25,8 +25,9 @@ static int target_of(world *w, okind kind)
 
 static void begin_op(world *w, int k)
 {
-    static const okind kinds[] = {O_WRITE, O_WRITE, O_WRITE, O_WRITE, O_WRITE, O_CAS, O_CAS, O_READ,
-                                  O_READ,  O_READ,  O_READ,  O_REFRESH, O_SEARCH, O_SEARCH};
+    static const okind kinds[] = {O_WRITE, O_WRITE,   O_WRITE,  O_WRITE, O_WRITE,
+                                  O_CAS,   O_CAS,     O_READ,   O_READ,  O_READ,
+                                  O_READ,  O_REFRESH, O_SEARCH, O_SEARCH};
     okind kind = kinds[rnd(w, QD_COUNT_OF(kinds))];
     int to = target_of(w, kind);
     if (to < 0 || w->nops + 1 >= OPS_MAX) return;
@@ -172,12 +173,13 @@ static void check_write(world *w, const node *p, uint32_t op, const int64_t *pla
     }
 }
 
-/* Linearizable with the order of numbers: what an operation saw is there, and no operation that began
- * after another's end saw less. */
+/* Linearizable with the order of numbers: what an operation saw is there, and no operation that
+ * began after another's end saw less. */
 static void check_seen(world *w, const node *p, uint32_t op, const int64_t *place)
 {
     const hop *h = &w->op[op];
-    bool reads = (h->kind == O_READ && h->state == S_OK) || (h->kind == O_CAS && h->state == S_CONFLICT);
+    bool reads =
+        (h->kind == O_READ && h->state == S_OK) || (h->kind == O_CAS && h->state == S_CONFLICT);
     bool writes = (h->kind == O_WRITE || h->kind == O_CAS) && h->state == S_OK;
     if (!reads && !writes) return;
     if (reads && h->seq >= 0 && (h->seq >= SEQS || p->d.mem[h->seq].val != h->val)) {

@@ -1,7 +1,18 @@
-/* repl_main.c: seeded schedules of replication, in TAP. SEEDS, FROM, SEED (one, traced), VARIANT. */
+/*
+ * repl_main.c: seeded schedules of replication, in TAP. Without anything set: 300 schedules, then
+ * each defect of broken_int.h until it is found, within 5,000 schedules.
+ *
+ *   SEEDS=100000 [FROM=1]   so many schedules, no defects
+ *   SEED=7 [VARIANT=3] [TRACE=1]   one schedule
+ *   VARIANT=3 SEEDS=5000    one defect
+ */
 #include "repl_sim.h"
 #include <stdio.h>
 #include <stdlib.h>
+
+#define SHORT 300
+#define DEFECT_SEEDS 5000
+#define LEAST_SHARE 5.0 /* percent of schedules that what matters must happen in */
 
 int repl_variant;
 
@@ -11,52 +22,132 @@ static uint64_t number(const char *name, uint64_t otherwise)
     return v && *v ? strtoull(v, NULL, 10) : otherwise;
 }
 
+typedef struct covered {
+    const char *name;
+    bool must;
+    uint64_t schedules, sum;
+} covered;
+static covered all[] = {{"promotion", true, 0, 0},
+                        {"roll-back", true, 0, 0},
+                        {"relocation", true, 0, 0},
+                        {"in-sync removal", true, 0, 0},
+                        {"recovery by operations", true, 0, 0},
+                        {"recovery by files", true, 0, 0},
+                        {"unknown change of the record", true, 0, 0},
+                        {"store away", true, 0, 0},
+                        {"crash", true, 0, 0},
+                        {"partition", true, 0, 0},
+                        {"freeze", true, 0, 0},
+                        {"un-synced write lost", false, 0, 0},
+                        {"message doubled", true, 0, 0},
+                        {"catch-up", true, 0, 0},
+                        {"disk error", false, 0, 0},
+                        {"read by lease", true, 0, 0},
+                        {"acknowledged write", true, 0, 0},
+                        {"unknown write", true, 0, 0},
+                        {"conflict", true, 0, 0},
+                        {"refresh", true, 0, 0},
+                        {"search", true, 0, 0},
+                        {"event", true, 0, 0}};
+
+static void cover(const repl_sim_report *r)
+{
+    uint64_t v[] = {r->promotions > 1 ? r->promotions - 1 : 0,
+                    r->rollbacks,
+                    r->relocations,
+                    r->removals,
+                    r->by_ops,
+                    r->by_files,
+                    r->unknown_cas,
+                    r->store_down,
+                    r->crashes,
+                    r->partitions,
+                    r->freezes,
+                    r->lost,
+                    r->doubled,
+                    r->catch_ups,
+                    r->io_errors,
+                    r->lease_reads,
+                    r->acked,
+                    r->unknown,
+                    r->conflicts,
+                    r->refreshes,
+                    r->searches,
+                    r->events};
+    _Static_assert(QD_COUNT_OF(v) == QD_COUNT_OF(all), "one figure each");
+    for (size_t i = 0; i < QD_COUNT_OF(v); i++) {
+        all[i].schedules += v[i] > 0;
+        all[i].sum += v[i];
+    }
+}
+
+/* Runs schedules; *same: a run repeated had the same trace. Returns those that failed. */
+static uint64_t schedules(uint64_t from, uint64_t n, uint64_t stop, bool *same, uint64_t *ran)
+{
+    uint64_t bad = 0;
+    repl_sim_report r, again;
+    *ran = 0;
+    for (uint64_t s = from; s < from + n; s++) {
+        int rc = repl_sim_run(s, false, &r);
+        ++*ran;
+        cover(&r);
+        if (rc) {
+            printf("# %sSEED=%llu: %s\n", repl_variant ? "found by " : "", (unsigned long long)s,
+                   r.violation);
+            if (++bad >= stop) break;
+        }
+        if (same && s % 50 == 1) {
+            (void)repl_sim_run(s, false, &again);
+            *same &= again.digest == r.digest;
+        }
+    }
+    return bad;
+}
+
+static const char *const defects[] = {
+#define DEFECT(x) #x,
+#include "repl_defects.def"
+#undef DEFECT
+};
+_Static_assert(QD_COUNT_OF(defects) == REPL_BROKEN_END - 1, "each defect has its name");
+
+static void share(uint64_t ran, int *low)
+{
+    for (size_t i = 0; i < QD_COUNT_OF(all); i++) {
+        double percent = 100.0 * (double)all[i].schedules / (double)ran;
+        printf("# %-30s in %5.1f %% of schedules, %llu in all\n", all[i].name, percent,
+               (unsigned long long)all[i].sum);
+        *low += all[i].must && percent < LEAST_SHARE;
+    }
+}
+
 int main(void)
 {
-    uint64_t seeds = number("SEEDS", 300), from = number("FROM", 1), one = number("SEED", 0);
-    repl_sim_report r, again;
+    uint64_t one = number("SEED", 0), seeds = number("SEEDS", 0), ran;
+    bool same = true, suite = !seeds;
+    int failed = 0, test = 0, low = 0;
     repl_variant = (int)number("VARIANT", 0);
     if (one) {
+        repl_sim_report r;
         int rc = repl_sim_run(one, getenv("TRACE") != NULL, &r);
         printf("# SEED=%llu: %s\n", (unsigned long long)one, rc ? r.violation : "ok");
         return rc;
     }
-    struct {
-        const char *name;
-        uint64_t schedules, sum;
-    } c[] = {{"promotion", 0, 0},      {"roll-back", 0, 0},     {"relocation", 0, 0},
-             {"in-sync removal", 0, 0}, {"recovery by ops", 0, 0}, {"recovery by files", 0, 0},
-             {"unknown change", 0, 0}, {"store away", 0, 0},    {"crash", 0, 0},
-             {"partition", 0, 0},      {"freeze", 0, 0},        {"lost un-synced", 0, 0},
-             {"doubled message", 0, 0}, {"catch-up", 0, 0},     {"disk error", 0, 0},
-             {"lease read", 0, 0},     {"acknowledged", 0, 0},  {"unknown write", 0, 0},
-             {"conflict", 0, 0},       {"refresh", 0, 0},       {"event", 0, 0}};
-    uint64_t bad = 0, ran = 0, differ = 0;
-    for (uint64_t s = from; s < from + seeds; s++) {
-        int rc = repl_sim_run(s, false, &r);
-        ran++;
-        if (rc) {
-            printf("# SEED=%llu: %s\n", (unsigned long long)s, r.violation);
-            if (++bad >= number("STOP", 5)) break;
-        }
-        if (s % 50 == 1) {
-            (void)repl_sim_run(s, false, &again);
-            differ += again.digest != r.digest;
-        }
-        uint64_t v[] = {r.promotions > 1 ? r.promotions - 1 : 0, r.rollbacks, r.relocations, r.removals,
-                        r.by_ops, r.by_files, r.unknown_cas, r.store_down, r.crashes, r.partitions,
-                        r.freezes, r.lost, r.doubled, r.catch_ups, r.io_errors, r.lease_reads, r.acked,
-                        r.unknown, r.conflicts, r.refreshes, r.events};
-        for (size_t i = 0; i < QD_COUNT_OF(v); i++) {
-            c[i].schedules += v[i] > 0;
-            c[i].sum += v[i];
-        }
+    uint64_t bad =
+        schedules(number("FROM", 1), seeds ? seeds : SHORT, number("STOP", 5), &same, &ran);
+    share(ran, &low);
+    printf("%sok %d - %llu schedules hold\n", bad ? "not " : "", ++test, (unsigned long long)ran);
+    printf("%sok %d - two runs of a seed are the same\n", same ? "" : "not ", ++test);
+    printf("%sok %d - what matters happens in more than %.0f %% of them\n", low ? "not " : "",
+           ++test, LEAST_SHARE);
+    failed += bad || !same || low;
+    for (int v = 1; suite && !repl_variant && v < REPL_BROKEN_END; v++) {
+        repl_variant = v;
+        bool found = schedules(1, DEFECT_SEEDS, 1, NULL, &ran) > 0;
+        printf("%sok %d - found: %s\n", found ? "" : "not ", ++test, defects[v - 1]);
+        failed += !found;
+        repl_variant = 0;
     }
-    for (size_t i = 0; i < QD_COUNT_OF(c); i++) {
-        printf("# %-18s in %5.1f %% of schedules, %llu in all\n", c[i].name,
-               100.0 * (double)c[i].schedules / (double)ran, (unsigned long long)c[i].sum);
-    }
-    printf("1..2\n%sok 1 - %llu schedules hold\n", bad ? "not " : "", (unsigned long long)ran);
-    printf("%sok 2 - two runs of a seed are the same\n", differ ? "not " : "");
-    return bad || differ;
+    printf("1..%d\n", test);
+    return failed != 0;
 }

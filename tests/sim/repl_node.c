@@ -179,7 +179,11 @@ static void cas_push(world *w, node *n, casop op, const char *aid, uint64_t peer
 static void cas_pump(world *w, node *n)
 {
     if (n->cas_busy || !n->ncas) return;
-    msg m = {.type = M_CAS, .from = n->id, .to = STORE, .inc = n->inc, .cas = n->casq[0].op,
+    msg m = {.type = M_CAS,
+             .from = n->id,
+             .to = STORE,
+             .inc = n->inc,
+             .cas = n->casq[0].op,
              .term = n->casq[0].term};
     snprintf(m.aid, sizeof m.aid, "%s", n->casq[0].aid);
     snprintf(m.by, sizeof m.by, "%s", n->aid);
@@ -190,7 +194,7 @@ static void cas_pump(world *w, node *n)
 static void close_copy(node *n)
 {
     n->open = n->leading = n->promoting = n->reported = n->adopting = false;
-    n->fenced = n->drained = false;
+    n->fenced = n->drained = n->lease_seen = false;
     n->rec = R_NONE;
     n->ncas = 0;
     n->shown = -1;
@@ -207,8 +211,14 @@ static void close_copy(node *n)
 static void client_reply(world *w, node *n, uint32_t op, ostate state, int64_t seq, uint32_t val,
                          uint64_t term)
 {
-    msg m = {.type = M_CLIENT_ANSWER, .from = n->id, .to = CLIENT, .op = op, .part = (uint32_t)state,
-             .first = seq, .term = term, .history = val};
+    msg m = {.type = M_CLIENT_ANSWER,
+             .from = n->id,
+             .to = CLIENT,
+             .op = op,
+             .part = (uint32_t)state,
+             .first = seq,
+             .term = term,
+             .history = val};
     send_msg(w, &m);
 }
 
@@ -219,10 +229,11 @@ static void act(void *arg, const repl_act *a)
     node *n = arg;
     world *w = the_world;
     msg m = {0};
-    static const char *const names[] = {"ship", "resync", "sync", "catch up", "fail", "drop", "admit",
-                                        "batch done", "read done", "global", "ready", "active",
-                                        "drained", "fenced"};
-    if (w->trace && a->kind != REPL_ACT_SHIP && a->kind != REPL_ACT_SYNC && a->kind < REPL_ACT_BATCH_DONE) {
+    static const char *const names[] = {"ship",  "resync", "sync",       "catch up",  "fail",
+                                        "drop",  "admit",  "batch done", "read done", "global",
+                                        "ready", "active", "drained",    "fenced"};
+    if (w->trace && a->kind != REPL_ACT_SHIP && a->kind != REPL_ACT_SYNC &&
+        a->kind < REPL_ACT_BATCH_DONE) {
         trace(w, "n%d %s: %s %s (%s)", n->id, n->aid, names[a->kind], a->peer ? a->peer->aid : "",
               a->why ? a->why : "");
     }
@@ -251,11 +262,16 @@ static void act(void *arg, const repl_act *a)
         to_peer(w, n, a->peer, M_OPS, &m);
         send_call(w, &m, ms(1500));
         return;
-    case REPL_ACT_FAIL: cas_push(w, n, CAS_FAIL, a->peer->aid, a->peer->id); return;
-    case REPL_ACT_ADMIT: cas_push(w, n, CAS_ADMIT, a->peer->aid, a->peer->id); return;
+    case REPL_ACT_FAIL:
+        cas_push(w, n, CAS_FAIL, a->peer->aid, a->peer->id);
+        return;
+    case REPL_ACT_ADMIT:
+        cas_push(w, n, CAS_ADMIT, a->peer->aid, a->peer->id);
+        return;
     case REPL_ACT_DROP:
         for (uint32_t i = 0; i < REPL_PEERS_MAX; i++) {
-            if (n->follower[i].peer == a->peer->id) memset(&n->follower[i], 0, sizeof n->follower[i]);
+            if (n->follower[i].peer == a->peer->id)
+                memset(&n->follower[i], 0, sizeof n->follower[i]);
         }
         return;
     case REPL_ACT_BATCH_DONE: {
@@ -267,8 +283,8 @@ static void act(void *arg, const repl_act *a)
     case REPL_ACT_READ_DONE: {
         pread *r = (pread *)a->read;
         bool cas_op = w->op[r->op].kind == O_CAS;
-        client_reply(w, n, r->op,
-                     a->read->rc ? S_REFUSED : (cas_op ? S_CONFLICT : S_OK), r->seq, r->val, 0);
+        client_reply(w, n, r->op, a->read->rc ? S_REFUSED : (cas_op ? S_CONFLICT : S_OK), r->seq,
+                     r->val, 0);
         r->used = false;
         return;
     }
@@ -276,9 +292,14 @@ static void act(void *arg, const repl_act *a)
         if (a->to > n->d.global) n->d.global = a->to;
         return;
     case REPL_ACT_READY:
-    case REPL_ACT_ACTIVE: return;
-    case REPL_ACT_DRAINED: n->drained = true; return;
-    case REPL_ACT_FENCED: n->fenced = true; return;
+    case REPL_ACT_ACTIVE:
+        return;
+    case REPL_ACT_DRAINED:
+        n->drained = true;
+        return;
+    case REPL_ACT_FENCED:
+        n->fenced = true;
+        return;
     }
 }
 
@@ -328,8 +349,8 @@ static void refresh_look(world *w, node *n)
         for (uint32_t i = 0; i < REPL_PEERS_MAX && all; i++) {
             repl_peer *c = &n->pm.peer[i];
             if (!c->id || !c->started) continue;
-            all = n->follower[i].peer == c->id &&
-                  pub_max(w, n->follower[i].pub) >= n->refresh[k].seq;
+            all =
+                n->follower[i].peer == c->id && pub_max(w, n->follower[i].pub) >= n->refresh[k].seq;
         }
         if (!all) continue;
         client_reply(w, n, n->refresh[k].op, S_OK, n->refresh[k].seq, 0, n->pm.term);
@@ -520,7 +541,8 @@ static void node_record(world *w, node *n, const srec *r)
     char eph[REPL_AID];
     if (r->rev <= n->view.rev) return;
     n->view = *r;
-    trace(w, "n%d sees %llu open %d leading %d promoting %d ncas %u busy %d", n->id, (unsigned long long)r->rev, n->open, n->leading, n->promoting, n->ncas, n->cas_busy);
+    trace(w, "n%d sees %llu open %d leading %d promoting %d ncas %u busy %d", n->id,
+          (unsigned long long)r->rev, n->open, n->leading, n->promoting, n->ncas, n->cas_busy);
     snprintf(eph, sizeof eph, "n%d.%u", n->id, n->inc);
     const scopy *me = rec_copy_of(r, n->id);
     if (me && strcmp(me->eph, eph) != 0) me = NULL;
@@ -571,8 +593,13 @@ static void node_record(world *w, node *n, const srec *r)
 
 static void recovery_send(world *w, node *n)
 {
-    msg m = {.from = n->id, .inc = n->inc, .round = n->rec_id, .peer = n->rec_peer,
-             .term = n->cm.term, .history = n->d.history, .pub = -1};
+    msg m = {.from = n->id,
+             .inc = n->inc,
+             .round = n->rec_id,
+             .peer = n->rec_peer,
+             .term = n->cm.term,
+             .history = n->d.history,
+             .pub = -1};
     snprintf(m.aid, sizeof m.aid, "%s", n->view.primary);
     snprintf(m.by, sizeof m.by, "%s", n->aid);
     m.to = holder(n, n->view.primary);
@@ -587,10 +614,20 @@ static void recovery_send(world *w, node *n)
         m.type = M_HELLO;
         m.first = (n->d.global < m.persisted ? n->d.global : m.persisted) + 1;
         break;
-    case R_TRACK: m.type = M_TRACK; m.by_ops = n->rec_pub < 0; break;
-    case R_PULL: m.type = M_PULL; m.first = m.persisted + 1; m.max = n->pull_upto; break;
-    case R_FINAL: m.type = M_FINAL; break;
-    default: return;
+    case R_TRACK:
+        m.type = M_TRACK;
+        m.by_ops = n->rec_pub < 0;
+        break;
+    case R_PULL:
+        m.type = M_PULL;
+        m.first = m.persisted + 1;
+        m.max = n->pull_upto;
+        break;
+    case R_FINAL:
+        m.type = M_FINAL;
+        break;
+    default:
+        return;
     }
     send_call(w, &m, ms(1500));
 }
@@ -680,7 +717,8 @@ static void recovery_answer(world *w, node *n, const msg *q, const msg *a)
             timer(w, n, T_RETRY, ms(30), &(msg){.round = n->rec_id, .open_gen = n->d.stamps});
         }
         return;
-    default: return;
+    default:
+        return;
     }
 }
 
@@ -713,8 +751,8 @@ static bool install(world *w, node *n, int pub)
 static void source_message(world *w, node *n, msg *m)
 {
     msg a = {.verdict = REPL_FAILED, .pub = -1};
-    bool mine = n->open && n->leading && strcmp(n->aid, m->aid) == 0 && n->pm.phase == REPL_ACTIVE &&
-                m->term <= n->pm.term;
+    bool mine = n->open && n->leading && strcmp(n->aid, m->aid) == 0 &&
+                n->pm.phase == REPL_ACTIVE && m->term <= n->pm.term;
     repl_peer *c = mine ? repl_primary_find(&n->pm, m->by) : NULL;
     uint64_t now = local_ns(w, n);
     a.term = n->pm.term;
@@ -760,7 +798,8 @@ static void source_message(world *w, node *n, msg *m)
         a.verdict = REPL_OK;
         break;
     case M_PULL: {
-        if (m->term != n->pm.term || (!repl_broken(SNAPSHOT_FIRST) && (!c || c->id != m->peer))) break;
+        if (m->term != n->pm.term || (!repl_broken(SNAPSHOT_FIRST) && (!c || c->id != m->peer)))
+            break;
         int64_t upto = d_processed(&n->d);
         if (repl_broken(SNAPSHOT_FIRST) && m->max < upto) upto = m->max;
         if (m->first < n->d.retained) break;
@@ -789,9 +828,14 @@ static void source_message(world *w, node *n, msg *m)
         }
         uint64_t term = n->shown < 0 ? 0 : w->pub[n->shown].term;
         uint64_t gen = n->shown < 0 ? 0 : w->pub[n->shown].gen;
-        switch (repl_recovery_final(m->persisted, n->pm.global, m->open_term, m->open_gen, term, gen)) {
-        case REPL_FINAL_OPS: a.more = true; break;
-        case REPL_FINAL_FILES: a.pub = n->shown; break;
+        switch (
+            repl_recovery_final(m->persisted, n->pm.global, m->open_term, m->open_gen, term, gen)) {
+        case REPL_FINAL_OPS:
+            a.more = true;
+            break;
+        case REPL_FINAL_FILES:
+            a.pub = n->shown;
+            break;
         case REPL_FINAL_ADMIT: {
             uint32_t i = (uint32_t)(c - n->pm.peer);
             n->follower[i].peer = c->id;
@@ -802,7 +846,8 @@ static void source_message(world *w, node *n, msg *m)
         }
         break;
     }
-    default: break;
+    default:
+        break;
     }
     answer(w, m, &a);
     pump(w, n);
@@ -856,8 +901,11 @@ static void copy_resync(world *w, node *n, msg *m)
         d_roll_back(&n->d, n->d.global);
         n->rec = R_NONE;
         break;
-    case REPL_COPY_TAKE: break;
-    default: copy_reply(w, n, m, REPL_NOT_SYNCED); return;
+    case REPL_COPY_TAKE:
+        break;
+    default:
+        copy_reply(w, n, m, REPL_NOT_SYNCED);
+        return;
     }
     for (uint32_t i = 0; i < m->nops; i++) {
         rec r = m->ops[i].r;
@@ -885,7 +933,9 @@ static void copy_message(world *w, node *n, msg *m)
         return;
     }
     switch (repl_copy_request(&n->cm, m->term, now)) {
-    case REPL_COPY_REFUSE: copy_reply(w, n, m, REPL_STALE_TERM); return;
+    case REPL_COPY_REFUSE:
+        copy_reply(w, n, m, REPL_STALE_TERM);
+        return;
     case REPL_COPY_ADOPT:
         if (!n->adopting) {
             n->adopting = true;
@@ -893,8 +943,11 @@ static void copy_message(world *w, node *n, msg *m)
         }
         timer(w, n, T_LEAD, fsync_delay(w) + us(100), m); /* asked again */
         return;
-    case REPL_COPY_WAIT: timer(w, n, T_LEAD, n->cm.lease_until_ns - now + us(1), m); return;
-    default: break;
+    case REPL_COPY_WAIT:
+        timer(w, n, T_LEAD, n->cm.lease_until_ns - now + us(1), m);
+        return;
+    default:
+        break;
     }
     if (m->type == M_RESYNC) {
         copy_resync(w, n, m);
@@ -966,7 +1019,10 @@ static void client_write(world *w, node *n, hop *h, uint32_t op)
         d_append(w, n, min++, &noop);
         timer(w, n, T_NOOP_FSYNC, fsync_delay(w), &(msg){.open_gen = d->stamps});
     }
-    rec r = {.term = n->pm.term, .kind = 1, .doc = h->doc, .val = op,
+    rec r = {.term = n->pm.term,
+             .kind = 1,
+             .doc = h->doc,
+             .val = op,
              .pred = h->kind == O_CAS ? h->pred : -2};
     d_append(w, n, min, &r);
     *b = (pbatch){.used = true, .op = op};
@@ -982,7 +1038,8 @@ static void client_request(world *w, node *n, msg *m)
     if (h->kind == O_SEARCH) {
         if (n->open && n->shown >= 0) node_shown_check(w, n->shown);
         const scopy *c = rec_copy(&w->record, n->aid);
-        bool current = n->open && c && c->state != QD_SHARD_INITIALIZING && w->refreshed_at < h->begin;
+        bool current =
+            n->open && c && c->state != QD_SHARD_INITIALIZING && w->refreshed_at < h->begin;
         if (current && pub_max(w, n->shown) < w->refreshed) {
             fail(w, "a search on node %d shows %lld, a refresh had shown %lld everywhere", n->id,
                  (long long)pub_max(w, n->shown), (long long)w->refreshed);
@@ -1008,11 +1065,17 @@ static void client_request(world *w, node *n, msg *m)
         client_reply(w, n, m->op, S_REFUSED, -1, 0, 0);
     } else if (h->kind == O_READ) {
         int64_t last = doc_last(&n->d, h->doc);
-        bool lease = repl_primary_lease(&n->pm, local_ns(w, n));
+        if (repl_broken(LEASE_BEFORE_READ) && n->lease_seen && last <= n->pm.global) {
+            /* looked at when something was last heard, trusted now */
+            client_reply(w, n, m->op, S_OK, last, last < 0 ? 0 : n->d.mem[last].val, 0);
+            return;
+        }
         uint64_t pause = chance(w, 0.2) ? ms(rnd(w, 1500)) : us(rnd(w, 400));
         timer(w, n, T_READ, pause,
-              &(msg){.op = m->op, .first = last, .history = last < 0 ? 0 : n->d.mem[last].val,
-                     .lease = lease, .term = n->pm.term});
+              &(msg){.op = m->op,
+                     .first = last,
+                     .history = last < 0 ? 0 : n->d.mem[last].val,
+                     .term = n->pm.term});
     } else {
         client_write(w, n, h, m->op);
         pump(w, n);
@@ -1028,14 +1091,23 @@ void node_message(world *w, node *n, msg *m)
     case M_OPS:
     case M_SYNC:
     case M_RESYNC:
-    case M_PUBLISH: copy_message(w, n, m); break;
+    case M_PUBLISH:
+        copy_message(w, n, m);
+        break;
     case M_HELLO:
     case M_TRACK:
     case M_PULL:
-    case M_FINAL: source_message(w, n, m); break;
-    case M_RECORD: node_record(w, n, &m->record); break;
-    case M_CLIENT: client_request(w, n, m); break;
-    default: break;
+    case M_FINAL:
+        source_message(w, n, m);
+        break;
+    case M_RECORD:
+        node_record(w, n, &m->record);
+        break;
+    case M_CLIENT:
+        client_request(w, n, m);
+        break;
+    default:
+        break;
     }
 }
 
@@ -1047,7 +1119,11 @@ static void cas_answer(world *w, node *n, const msg *q, const msg *a)
         cas_pump(w, n); /* of a copy that was closed since */
         return;
     }
-    trace(w, "n%d change %d of %s: %s", n->id, (int)q->cas, q->aid, !a ? "?" : a->ok ? "ok" : a->stale ? "stale" : "no");
+    trace(w, "n%d change %d of %s: %s", n->id, (int)q->cas, q->aid,
+          !a         ? "?"
+          : a->ok    ? "ok"
+          : a->stale ? "stale"
+                     : "no");
     if (!a) { /* unknown: the same is asked again */
         w->r->unknown_cas++;
         timer(w, n, T_RETRY, ms(20 + rnd(w, 50)), &(msg){.type = M_CAS});
@@ -1062,7 +1138,8 @@ static void cas_answer(world *w, node *n, const msg *q, const msg *a)
         return;
     }
     if (c.op == CAS_START) {
-        repl_primary_changed(&n->pm, REPL_CHANGE_START, 0, a->ok, a->stale, (uint64_t)a->first, now);
+        repl_primary_changed(&n->pm, REPL_CHANGE_START, 0, a->ok, a->stale, (uint64_t)a->first,
+                             now);
     }
     if (c.op == CAS_HANDOVER && a->ok && n->pm.first) {
         fail(w, "the primary moved while writes were under way");
@@ -1133,6 +1210,7 @@ static void tick(world *w, node *n)
         repl_primary_tick(&n->pm, local_ns(w, n));
     }
     pump(w, n);
+    n->lease_seen = n->open && n->leading && repl_primary_lease(&n->pm, local_ns(w, n));
     timer(w, n, T_TICK, ms(100), NULL);
 }
 
@@ -1140,7 +1218,9 @@ void node_timer(world *w, node *n, int kind, msg *m)
 {
     the_world = w;
     switch (kind) {
-    case T_TICK: tick(w, n); return;
+    case T_TICK:
+        tick(w, n);
+        return;
     case T_ADOPT:
         if (!n->open || !n->adopting) return;
         n->adopting = false;
@@ -1217,12 +1297,6 @@ void node_timer(world *w, node *n, int kind, msg *m)
             client_reply(w, n, m->op, S_REFUSED, -1, 0, 0);
             return;
         }
-        if (repl_broken(LEASE_BEFORE_READ) && m->lease) {
-            int64_t now_is = doc_last(&n->d, w->op[m->op].doc);
-            client_reply(w, n, m->op, now_is >= 0 && now_is <= n->pm.global ? S_OK : S_REFUSED, now_is,
-                         now_is < 0 ? 0 : n->d.mem[now_is].val, 0);
-            return;
-        }
         if (m->term != n->pm.term) {
             client_reply(w, n, m->op, S_REFUSED, -1, 0, 0);
             return;
@@ -1246,7 +1320,8 @@ void node_timer(world *w, node *n, int kind, msg *m)
         pump(w, n);
         timer(w, n, T_REFRESH, ms(100 + rnd(w, 600)), NULL);
         return;
-    default: return;
+    default:
+        return;
     }
 }
 

@@ -1,11 +1,13 @@
 /*
  * repl_sim.h: one shard on five simulated nodes. Each node runs the machines of core/replication
- * (primary_int.h, copy_int.h) over a model of a copy's log and disk; the shard's record is changed by
- * cluster/shard_edit.h. Network, disks, clocks, freezes and the allocator's choices come from one seed.
+ * (primary_int.h, copy_int.h) over a model of a copy's log and disk; the shard's record is changed
+ * by cluster/shard_edit.h. Network, disks, clocks, freezes and the allocator's choices come from
+ * one seed.
  *
  * The log is a model, not core/engine: an engine costs some 10 ms to open on the crashing store, a
  * schedule opens dozens. The model keeps what the protocol sees: records by number with term and
- * content, what is synced, what counts for the checkpoints, publications, trims, retained operations.
+ * content, what is synced, what counts for the checkpoints, publications, trims, retained
+ * operations.
  */
 #ifndef QD_TESTS_REPL_SIM_H
 #define QD_TESTS_REPL_SIM_H
@@ -28,8 +30,8 @@
 
 typedef struct rec {
     uint64_t term;
-    int64_t pred;  /* of a compare-and-set: what it was made on; -1 */
-    uint32_t val;  /* operation of the history, 0: none */
+    int64_t pred;      /* of a compare-and-set: what it was made on; -1 */
+    uint32_t val;      /* operation of the history, 0: none */
     uint8_t doc, kind; /* 0: not there, 1: write, 2: no-op */
 } rec;
 
@@ -57,8 +59,21 @@ typedef struct srec {
 } srec;
 
 typedef enum mtype {
-    M_OPS, M_SYNC, M_RESYNC, M_PUBLISH, M_HELLO, M_TRACK, M_PULL, M_FINAL, M_ANSWER,
-    M_CAS, M_CAS_ANSWER, M_RECORD, M_ALIVE, M_CLIENT, M_CLIENT_ANSWER
+    M_OPS,
+    M_SYNC,
+    M_RESYNC,
+    M_PUBLISH,
+    M_HELLO,
+    M_TRACK,
+    M_PULL,
+    M_FINAL,
+    M_ANSWER,
+    M_CAS,
+    M_CAS_ANSWER,
+    M_RECORD,
+    M_ALIVE,
+    M_CLIENT,
+    M_CLIENT_ANSWER
 } mtype;
 typedef enum casop { CAS_FAIL, CAS_ADMIT, CAS_HANDOVER, CAS_START, CAS_FAILED } casop;
 
@@ -146,17 +161,17 @@ typedef struct node {
     uint64_t rec_id, rec_peer, rec_wait;
     int64_t pull_upto, hold, rec_max;
     uint64_t hold_until;
-    bool drained, fenced;
+    bool drained, fenced, lease_seen;
     int rec_pub;
     /* publishing as primary */
-    int pub_wait;            /* made, not yet allowed to be shown */
+    int pub_wait; /* made, not yet allowed to be shown */
     struct {
         uint32_t op;
         int64_t seq;
     } refresh[8];
     struct {
         uint64_t peer;
-        int pub;  /* it has opened */
+        int pub; /* it has opened */
         bool busy;
         uint32_t fails;
     } follower[REPL_PEERS_MAX];
@@ -169,16 +184,16 @@ typedef struct hop {
     ostate state;
     uint8_t doc;
     uint64_t begin, end;
-    int64_t seq;  /* write: where; read: of what was read, -1 not found */
+    int64_t seq; /* write: where; read: of what was read, -1 not found */
     uint64_t term;
     int64_t pred; /* CAS */
     uint32_t val; /* read: operation that wrote it */
 } hop;
 
 typedef struct repl_sim_report {
-    uint64_t promotions, rollbacks, relocations, removals, admissions, by_ops, by_files, unknown_cas,
-        round_trips, lease_reads, crashes, freezes, partitions, acked, unknown, refreshes, searches,
-        lost, doubled, resyncs, store_down, catch_ups, io_errors, conflicts;
+    uint64_t promotions, rollbacks, relocations, removals, admissions, by_ops, by_files,
+        unknown_cas, round_trips, lease_reads, crashes, freezes, partitions, acked, unknown,
+        refreshes, searches, lost, doubled, resyncs, store_down, catch_ups, io_errors, conflicts;
     uint64_t digest, events;
     char violation[200];
 } repl_sim_report;
@@ -224,9 +239,21 @@ void send_msg(world *w, const msg *m);
 void send_call(world *w, msg *m, uint64_t timeout);
 /* Answers a request. */
 void answer(world *w, const msg *request, msg *a);
-enum { T_TICK, T_FSYNC_COPY, T_FSYNC_BATCH, T_FSYNC_PROMOTE, T_ADOPT, T_LEAD, T_FETCHED, T_READ,
-       T_RETRY, T_REFRESH, T_NOOP_FSYNC };
-/* Calls node_timer(n, kind, m) after delay, unless the process has ended. m is copied; may be NULL. */
+enum {
+    T_TICK,
+    T_FSYNC_COPY,
+    T_FSYNC_BATCH,
+    T_FSYNC_PROMOTE,
+    T_ADOPT,
+    T_LEAD,
+    T_FETCHED,
+    T_READ,
+    T_RETRY,
+    T_REFRESH,
+    T_NOOP_FSYNC
+};
+/* Calls node_timer(n, kind, m) after delay, unless the process has ended. m is copied; may be NULL.
+ */
 void timer(world *w, node *n, int kind, uint64_t delay, const msg *m);
 uint64_t local_ns(const world *w, const node *n);
 uint64_t fsync_delay(world *w);

@@ -157,7 +157,10 @@ void send_call(world *w, msg *m, uint64_t timeout)
     call[k].id = m->call;
     call[k].request = msg_take(m);
     send_msg(w, m);
-    push((event){.at = w->now + timeout, .kind = E_TIMEOUT, .node = m->from, .inc = m->inc,
+    push((event){.at = w->now + timeout,
+                 .kind = E_TIMEOUT,
+                 .node = m->from,
+                 .inc = m->inc,
                  .call = m->call});
 }
 
@@ -185,7 +188,11 @@ void answer(world *w, const msg *q, msg *a)
 
 void timer(world *w, node *n, int kind, uint64_t delay, const msg *m)
 {
-    push((event){.at = w->now + delay, .kind = E_TIMER, .node = n->id, .timer = kind, .inc = n->inc,
+    push((event){.at = w->now + delay,
+                 .kind = E_TIMER,
+                 .node = n->id,
+                 .timer = kind,
+                 .inc = n->inc,
                  .m = m ? msg_take(m) : NULL});
 }
 
@@ -271,8 +278,11 @@ static void commit(world *w, const qd_shard_edit *e)
         fail(w, "too many copies in the record");
         return;
     }
-    srec r = {.rev = w->record.rev + 1, .term = e->s.primary_term, .fresh = e->s.fresh,
-              .n = e->s.ncopies, .nsync = e->s.nin_sync};
+    srec r = {.rev = w->record.rev + 1,
+              .term = e->s.primary_term,
+              .fresh = e->s.fresh,
+              .n = e->s.ncopies,
+              .nsync = e->s.nin_sync};
     text(r.primary, e->s.primary);
     for (uint32_t i = 0; i < r.n; i++) {
         const qd_copy *c = &e->s.copies[i];
@@ -504,7 +514,9 @@ static void fault(world *w)
         if (chance(w, 0.6)) w->session[n->id] = 0; /* its connections were closed */
         break;
     case 2:
-    case 3: partition(w); break;
+    case 3:
+        partition(w);
+        break;
     case 4:
         heal(w);
         trace(w, "healed");
@@ -542,7 +554,7 @@ static void dispatch(world *w, event *e)
     if (n && (e->kind == E_DELIVER || e->kind == E_TIMER || e->kind == E_TIMEOUT) &&
         n->frozen > w->now) {
         event again = *e;
-        again.at = n->frozen;
+        again.at = n->frozen + us(rnd(w, 3000)); /* who wakes up does not say in which order */
         e->m = NULL;
         push(again);
         return;
@@ -614,7 +626,8 @@ static void foreign(world *w, node *n)
     snprintf(d->aid, sizeof d->aid, "old%d", n->id);
     int64_t many = (int64_t)rnd(w, 30);
     for (int64_t i = 0; i < many; i++) {
-        d->mem[i] = d->dur[i] = (rec){.kind = 1, .term = 1, .val = OPS_MAX - 1 - (uint32_t)i, .pred = -2};
+        d->mem[i] = d->dur[i] =
+            (rec){.kind = 1, .term = 1, .val = OPS_MAX - 1 - (uint32_t)i, .pred = -2};
     }
     d->global_dur = many - 1 - (int64_t)rnd(w, 3);
 }

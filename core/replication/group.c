@@ -1,0 +1,684 @@
+/* group.c: a copy as primary: what its machine asks for is done here. See repl_int.h. */
+#include "replication/repl_int.h"
+#include <stdio.h>
+
+#define RETRY_NS 200000000ull
+
+uint64_t repl_now(const repl_shard *g)
+{
+    return qd_env_boot_ns(g->r->env);
+}
+
+void repl_checkpoints(repl_shard *g, qd_engine *e, int64_t *persisted, int64_t *max)
+{
+    qd_engine_checkpoints at;
+    qd_engine_checkpoints_get(e, &at);
+    *persisted = g->async ? at.processed : at.persisted;
+    *max = at.max_seq_no;
+}
+
+void repl_shipment_unref(repl_shipment *s)
+{
+    if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
+    qd_buf_fini(&s->ops);
+    qd_free(s);
+}
+
+void repl_record_view(repl_shard *g, repl_record_copy copies[REPL_COPIES], repl_record *out)
+{
+    for (uint32_t i = 0; i < g->nplaces; i++) copies[i] = g->place[i].c;
+    *out = (repl_record){
+        .revision = g->revision, .term = g->record_term, .copies = copies, .n = g->nplaces};
+    snprintf(out->primary, sizeof out->primary, "%s", g->record_primary);
+}
+
+bool repl_address(repl_shard *g, const char *aid, char out[QD_RPC_ADDRESS_MAX])
+{
+    for (uint32_t i = 0; i < g->nplaces; i++) {
+        if (strcmp(g->place[i].c.aid, aid) != 0 || !g->place[i].address[0]) continue;
+        memcpy(out, g->place[i].address, QD_RPC_ADDRESS_MAX);
+        return true;
+    }
+    return false;
+}
+
+/* --- actions, under the lock ------------------------------------------------------------------ */
+
+static void later(repl_shard *g, const repl_act *a)
+{
+    repl_todo t = {.kind = a->kind,
+                   .peer = a->peer->id,
+                   .number = a->number,
+                   .from = a->from,
+                   .to = a->to,
+                   .release = a->release,
+                   .sent_ns = repl_now(g)};
+    memcpy(t.aid, a->peer->aid, sizeof t.aid);
+    if (a->batch) {
+        t.number = a->batch->id;
+        t.shipment = (repl_shipment *)(void *)a->batch;
+        atomic_fetch_add(&t.shipment->refs, 1);
+    }
+    if (qd_vec_push(&g->outbox, NULL, t)) {
+        repl_shipment_unref(t.shipment);
+        g->nomem = true;
+    }
+}
+
+static void cas_push(repl_shard *g, repl_change change, const repl_peer *c, const char *why)
+{
+    repl_cas x = {.change = change, .peer = c->id};
+    memcpy(x.aid, c->aid, sizeof x.aid);
+    snprintf(x.why, sizeof x.why, "%s", why ? why : "");
+    if (qd_vec_push(&g->cas, NULL, x)) g->nomem = true;
+    if (change == REPL_CHANGE_FAIL) atomic_fetch_add(&g->r->failed_copies, 1);
+}
+
+void repl_on_act(void *arg, const repl_act *a)
+{
+    repl_shard *g = arg;
+    switch (a->kind) {
+    case REPL_ACT_SHIP:
+    case REPL_ACT_RESYNC:
+    case REPL_ACT_SYNC:
+    case REPL_ACT_CATCH_UP:
+        later(g, a);
+        return;
+    case REPL_ACT_FAIL:
+        cas_push(g, REPL_CHANGE_FAIL, a->peer, a->why);
+        return;
+    case REPL_ACT_ADMIT:
+        cas_push(g, REPL_CHANGE_ADMIT, a->peer, NULL);
+        return;
+    case REPL_ACT_DROP:
+        for (uint32_t i = 0; i < REPL_PEERS_MAX; i++) {
+            if (g->follower[i].peer == a->peer->id) g->follower[i] = (repl_follower){0};
+        }
+        break;
+    case REPL_ACT_BATCH_DONE:
+        ((repl_shipment *)(void *)a->batch)->done = true;
+        break;
+    case REPL_ACT_READ_DONE:
+        ((repl_waiter *)(void *)a->read)->done = true;
+        break;
+    case REPL_ACT_GLOBAL:
+        if (g->engine) qd_engine_global_checkpoint_set(g->engine, a->to);
+        return;
+    case REPL_ACT_READY:
+        return;
+    case REPL_ACT_ACTIVE:
+        g->publish_again = true;
+        break;
+    case REPL_ACT_DRAINED:
+        g->drained = true;
+        break;
+    case REPL_ACT_FENCED:
+        g->fenced = true;
+        break;
+    }
+    qd_cond_broadcast(&g->changed);
+}
+
+/* --- calls ------------------------------------------------------------------------------------ */
+
+typedef struct repl_call {
+    qd_rpc_call call; /* first */
+    repl_shard *g;
+    repl_shipment *shipment;
+    uint64_t peer;
+    repl_answer answer; /* what is known before it comes */
+} repl_call;
+
+static void head_fill(repl_shard *g, const repl_todo *t, repl_request *q)
+{
+    *q = (repl_request){.shard = g->number, .peer = t->peer, .sent_ns = t->sent_ns};
+    memcpy(q->uuid, g->uuid, sizeof q->uuid);
+    memcpy(q->aid, t->aid, sizeof q->aid);
+    memcpy(q->by, g->aid, sizeof q->by);
+    qd_mutex_lock(&g->lock);
+    q->term = g->pm.term;
+    q->global = g->pm.global;
+    qd_mutex_unlock(&g->lock);
+    q->flags = t->release ? REPL_RELEASE : REPL_LEASE;
+}
+
+static void answered(repl_shard *g, uint64_t peer, const repl_answer *a)
+{
+    qd_mutex_lock(&g->lock);
+    if (g->leading) {
+        repl_primary_answer(&g->pm, peer, a, repl_now(g));
+        repl_relocate_look(g);
+    }
+    repl_unlock(g);
+}
+
+static void answer_of(repl_answer *x, int rc, const repl_reply *a, const qd_err *err)
+{
+    if (rc) {
+        x->verdict = REPL_FAILED;
+        x->why = qd_err_reason(err);
+        x->sent_ns = 0;
+        return;
+    }
+    x->verdict = a->verdict;
+    x->term = a->term;
+    x->persisted = a->persisted;
+    if (a->verdict != REPL_OK) x->why = a->why;
+}
+
+static void call_done(qd_rpc_call *call, int rc)
+{
+    repl_call *c = (repl_call *)(void *)call;
+    repl_shard *g = c->g;
+    repl_reply a;
+    qd_err err;
+    qd_err_init(&err);
+    bool read = !rc;
+    if (!rc) rc = repl_reply_read(call->answer, call->answer_version, &a, &err);
+    answer_of(&c->answer, rc, &a, read ? &err : &call->err);
+    answered(g, c->peer, &c->answer);
+    if (c->shipment) atomic_fetch_sub(&g->r->in_flight, c->shipment->ops.n);
+    qd_err_fini(&err);
+    qd_rpc_call_fini(call);
+    repl_shipment_unref(c->shipment);
+    qd_replication *r = g->r;
+    repl_unref(g);
+    qd_free(c);
+    atomic_fetch_sub(&r->calls, 1);
+}
+
+static void send_now(repl_shard *g, const repl_todo *t)
+{
+    char to[QD_RPC_ADDRESS_MAX];
+    repl_request q;
+    qd_writer w;
+    qd_err err;
+    qd_err_init(&err);
+    head_fill(g, t, &q);
+    qd_mutex_lock(&g->lock);
+    bool known = repl_address(g, t->aid, to);
+    qd_mutex_unlock(&g->lock);
+    repl_call *c = qd_calloc(&g->r->account, sizeof *c);
+    repl_answer x = {.sent_ns = t->release ? 0 : t->sent_ns};
+    if (t->kind == REPL_ACT_SHIP) x.batch = t->number;
+    if (t->kind == REPL_ACT_SYNC) x.round = t->number;
+    qd_writer_init(&w, NULL, 4096, QD_RPC_OLDEST);
+    repl_request_write(&w, &q);
+    int rc = c ? qd_writer_end(&w, "request between copies", &err)
+               : qd_err_nomem(&err, "request between copies");
+    if (!rc && (!known || !g->r->rpc)) {
+        rc = qd_err_set(&err, QD_E_CLOSED, "its node is not known");
+    }
+    if (!rc) {
+        c->g = repl_ref(g);
+        c->peer = t->peer;
+        c->answer = x;
+        c->shipment = t->shipment;
+        if (t->shipment) {
+            atomic_fetch_add(&t->shipment->refs, 1);
+            atomic_fetch_add(&g->r->in_flight, t->shipment->ops.n);
+        }
+        bool ship = t->kind == REPL_ACT_SHIP;
+        c->call = (qd_rpc_call){.to = qd_str_c(to),
+                                .action = ship ? QD_ACTION_COPY_OPS : QD_ACTION_COPY_SYNC,
+                                .class = QD_RPC_DATA,
+                                .flags = ship ? QD_RPC_FORCED : 0,
+                                .timeout_ms = ship ? REPL_SHIP_MS : REPL_SYNC_MS,
+                                .body = qd_writer_view(&w),
+                                .tail = ship ? qd_buf_view(&t->shipment->ops) : (qd_str){NULL, 0},
+                                .version = QD_RPC_OLDEST,
+                                .done = call_done};
+        qd_err_init(&c->call.err);
+        atomic_fetch_add(&g->r->calls, 1);
+        rc = qd_rpc_call_start(g->r->rpc, &c->call, &err);
+        if (rc) {
+            atomic_fetch_sub(&g->r->calls, 1);
+            if (t->shipment) {
+                atomic_fetch_sub(&g->r->in_flight, t->shipment->ops.n);
+                repl_shipment_unref(t->shipment);
+            }
+            repl_unref(g);
+        }
+    }
+    if (rc) {
+        qd_free(c);
+        answer_of(&x, rc, NULL, &err);
+        answered(g, t->peer, &x);
+    }
+    qd_writer_fini(&w);
+    qd_err_fini(&err);
+}
+
+int repl_ask(qd_replication *r, const char *to, uint32_t action, qd_rpc_class class,
+             uint32_t timeout_ms, const repl_request *q, qd_rpc_call *call, repl_reply *a,
+             qd_err *err)
+{
+    qd_writer w;
+    qd_writer_init(&w, NULL, 4096, QD_RPC_OLDEST);
+    repl_request_write(&w, q);
+    *call = (qd_rpc_call){0};
+    qd_err_init(&call->err);
+    int rc = qd_writer_end(&w, "request between copies", err);
+    if (!rc && (!r->rpc || r->closing)) rc = qd_err_set(err, QD_E_CLOSED, "the node stops");
+    if (!rc) {
+        call->to = qd_str_c(to);
+        call->action = action;
+        call->class = class;
+        call->timeout_ms = timeout_ms;
+        call->body = qd_writer_view(&w);
+        call->tail = q->tail;
+        call->version = QD_RPC_OLDEST;
+        rc = qd_rpc_call_wait(r->rpc, call, err);
+    }
+    if (!rc) rc = repl_reply_read(call->answer, call->answer_version, a, err);
+    qd_writer_fini(&w);
+    return rc;
+}
+
+/* --- resync, catch-up: on a worker ------------------------------------------------------------ */
+
+typedef struct repl_stream {
+    qd_work work; /* first */
+    repl_shard *g;
+    repl_todo t;
+} repl_stream;
+
+/* One request with operations; the answer goes to *x. true: it was taken. */
+static bool stream_part(repl_stream *s, const char *to, const qd_buf *ops, uint32_t part, bool last,
+                        repl_answer *x, char why[160])
+{
+    repl_shard *g = s->g;
+    repl_request q;
+    repl_reply a;
+    qd_rpc_call call;
+    qd_err err;
+    qd_err_init(&err);
+    bool resync = s->t.kind == REPL_ACT_RESYNC;
+    s->t.sent_ns = repl_now(g);
+    head_fill(g, &s->t, &q);
+    q.number = s->t.number;
+    q.part = part;
+    q.first = s->t.from;
+    q.max = s->t.to;
+    if (last) q.flags |= REPL_LAST;
+    q.tail = qd_buf_view(ops);
+    int rc = repl_ask(g->r, to, resync ? QD_ACTION_COPY_RESYNC : QD_ACTION_COPY_OPS, QD_RPC_DATA,
+                      REPL_SHIP_MS, &q, &call, &a, &err);
+    x->sent_ns = s->t.sent_ns;
+    answer_of(x, rc, &a, &err);
+    snprintf(why, 160, "%s", x->why ? x->why : "");
+    x->why = why;
+    qd_err_fini(&err);
+    qd_rpc_call_fini(&call);
+    return x->verdict == REPL_OK;
+}
+
+static int stream_ops(repl_stream *s, qd_engine *e, const char *to, repl_answer *x, char why[160],
+                      qd_err *err)
+{
+    bool resync = s->t.kind == REPL_ACT_RESYNC, more = true;
+    qd_engine_ops *cursor = NULL;
+    qd_buf ops;
+    int rc = 0;
+    qd_buf_init(&ops, &s->g->r->account, REPL_TAIL_MAX);
+    if (s->t.from <= s->t.to) rc = qd_engine_ops_open(e, s->t.from, s->t.to, &cursor, err);
+    for (uint32_t part = 0; !rc && more; part++) {
+        uint32_t n = 0;
+        qd_buf_reset(&ops);
+        if (cursor) rc = qd_engine_ops_next(cursor, REPL_OPS_BYTES, &ops, &n, NULL, err);
+        if (rc) break;
+        more = n > 0 && resync; /* a catch-up goes on by itself when it is still behind */
+        if (!stream_part(s, to, &ops, part, !more, x, why)) break;
+    }
+    qd_engine_ops_close(cursor);
+    qd_buf_fini(&ops);
+    return rc;
+}
+
+static void stream_run(qd_work *w)
+{
+    repl_stream *s = (repl_stream *)(void *)w;
+    repl_shard *g = s->g;
+    qd_shard *shard;
+    qd_engine *e;
+    qd_err err;
+    char to[QD_RPC_ADDRESS_MAX], why[160] = "";
+    repl_answer x = {0};
+    qd_err_init(&err);
+    qd_mutex_lock(&g->lock);
+    bool known = repl_address(g, s->t.aid, to);
+    qd_mutex_unlock(&g->lock);
+    int rc = known ? repl_enter(g, &shard, &e, &err)
+                   : qd_err_set(&err, QD_E_CLOSED, "its node is not known");
+    if (!rc) {
+        rc = stream_ops(s, e, to, &x, why, &err);
+        repl_leave(shard);
+    }
+    if (rc) answer_of(&x, rc, NULL, &err);
+    if (s->t.kind == REPL_ACT_RESYNC) {
+        atomic_fetch_add(&g->r->resyncs, 1);
+        x.resync = s->t.number;
+    } else {
+        x.catch_up = true;
+    }
+    answered(g, s->t.peer, &x);
+    qd_err_fini(&err);
+    repl_unref(g);
+    qd_free(s);
+}
+
+static void stream_queue(repl_shard *g, const repl_todo *t)
+{
+    repl_stream *s = qd_calloc(NULL, sizeof *s);
+    if (s) {
+        *s = (repl_stream){.work = {.run = stream_run}, .g = repl_ref(g), .t = *t};
+        if (repl_submit(g->r, g->r->slow_pool, &s->work) == 0) return;
+        repl_unref(g);
+        qd_free(s);
+    }
+    repl_answer x = {.verdict = REPL_FAILED, .why = "no memory to send it operations"};
+    if (t->kind == REPL_ACT_RESYNC) x.resync = t->number;
+    x.catch_up = t->kind == REPL_ACT_CATCH_UP;
+    answered(g, t->peer, &x);
+}
+
+/* --- changes of the record -------------------------------------------------------------------- */
+
+static int change(repl_shard *g, const repl_cas *c, uint64_t term, uint64_t *revision, qd_err *err)
+{
+    qd_replication *r = g->r;
+    qd_primary_ref p = {g->uuid, g->number, qd_str_c(g->aid), term};
+    qd_str aid = qd_str_c(c->aid);
+    qd_state *s = NULL;
+    int rc;
+    switch (c->change) {
+    case REPL_CHANGE_FAIL:
+        rc = qd_cluster_primary_fail(r->cluster, &p, &aid, 1, qd_str_c(c->why), &s, err);
+        break;
+    case REPL_CHANGE_ADMIT:
+        rc = qd_cluster_primary_admit(r->cluster, &p, aid, &s, err);
+        break;
+    default:
+        rc = qd_cluster_primary_handoff(r->cluster, &p, aid, &s, err);
+        break;
+    }
+    *revision = 0;
+    if (!rc && s) {
+        const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(g->uuid));
+        const qd_shard_meta *x = m ? qd_state_shard(s, m, g->number) : NULL;
+        if (x && x->primary_term == term) *revision = x->mod_revision;
+    }
+    qd_state_unref(s);
+    return rc;
+}
+
+/* Is the answer final? Otherwise the same is asked again: its outcome is not known. */
+static bool settled(int rc)
+{
+    return !rc || rc == QD_E_NOT_PRIMARY || rc == QD_E_NOTFOUND || rc == QD_E_CONFLICT ||
+           rc == QD_E_INDEX_NOT_FOUND || rc == QD_E_ARG;
+}
+
+static void cas_run(repl_shard *g)
+{
+    for (;;) {
+        qd_mutex_lock(&g->lock);
+        if (!g->leading || g->pm.phase == REPL_FENCED || !g->cas.n || g->r->closing) {
+            g->cas_runs = false;
+            qd_mutex_unlock(&g->lock);
+            return;
+        }
+        repl_cas c = g->cas.at[0];
+        uint64_t term = g->pm.term, revision;
+        qd_mutex_unlock(&g->lock);
+        qd_err err;
+        qd_err_init(&err);
+        int rc = change(g, &c, term, &revision, &err);
+        static const char *const names[] = {"leaves the in-sync set", "joins the in-sync set",
+                                            "becomes primary", "starts"};
+        if (!rc) {
+            qd_log_info(REPL_LOG, "%s copy [%s] %s%s%s", g->name, c.aid, names[c.change],
+                        c.why[0] ? ": " : "", c.why);
+        } else {
+            qd_log_warn(REPL_LOG, "%s copy [%s] %s: %s", g->name, c.aid, names[c.change],
+                        qd_err_reason(&err));
+        }
+        qd_err_fini(&err);
+        if (!settled(rc)) {
+            qd_env_sleep_ns(g->r->env, RETRY_NS);
+            continue;
+        }
+        qd_mutex_lock(&g->lock);
+        if (g->cas.n) {
+            memmove(&g->cas.at[0], &g->cas.at[1], (g->cas.n - 1) * sizeof g->cas.at[0]);
+            g->cas.n--;
+        }
+        bool stale = rc == QD_E_NOT_PRIMARY || rc == QD_E_INDEX_NOT_FOUND;
+        if (c.change == REPL_CHANGE_HANDOVER && !rc) atomic_fetch_add(&g->r->relocations, 1);
+        if (g->leading) {
+            repl_primary_changed(&g->pm, c.change, c.peer, !rc, stale, revision, repl_now(g));
+            repl_relocate_look(g);
+        }
+        repl_unlock(g);
+    }
+}
+
+void repl_relocate_look(repl_shard *g)
+{
+    const repl_place *me = NULL;
+    if (!g->leading || g->pm.phase == REPL_FENCED) return;
+    for (uint32_t i = 0; i < g->nplaces; i++) {
+        if (strcmp(g->place[i].c.aid, g->aid) == 0) me = &g->place[i];
+    }
+    repl_peer *t =
+        me && me->state == QD_SHARD_RELOCATING ? repl_primary_find(&g->pm, me->partner) : NULL;
+    if (!t || !t->in_sync || t->failing) {
+        if (g->pm.phase == REPL_DRAINING) repl_primary_resume(&g->pm, repl_now(g));
+        return;
+    }
+    if (g->pm.phase == REPL_ACTIVE) repl_primary_drain(&g->pm);
+    if (g->pm.phase == REPL_DRAINING && !g->writers && !repl_primary_busy(&g->pm)) {
+        repl_primary_handing(&g->pm);
+        cas_push(g, REPL_CHANGE_HANDOVER, t, NULL);
+    }
+}
+
+/* --- after the lock --------------------------------------------------------------------------- */
+
+/* The first copy came, or the last one went. */
+static void replicated_run(repl_shard *g)
+{
+    qd_shard *s;
+    qd_engine *e;
+    for (;;) {
+        qd_mutex_lock(&g->lock);
+        bool want = g->pm.top > 0;
+        if (!g->leading || want || !g->replicated || g->first_writer) {
+            g->replicated_runs = false;
+            qd_mutex_unlock(&g->lock);
+            return;
+        }
+        g->replicated = false;
+        qd_mutex_unlock(&g->lock);
+        if (repl_enter(g, &s, &e, NULL)) continue;
+        qd_engine_replicated_set(e, false);
+        repl_leave(s);
+    }
+}
+
+static void do_one(repl_shard *g, const repl_todo *t)
+{
+    if (t->kind == REPL_ACT_SHIP || t->kind == REPL_ACT_SYNC) {
+        send_now(g, t);
+    } else {
+        stream_queue(g, t);
+    }
+    repl_shipment_unref(t->shipment);
+}
+
+void repl_unlock(repl_shard *g)
+{
+    if (g->nomem) {
+        g->nomem = false;
+        if (g->leading) repl_primary_fence(&g->pm, 0);
+        qd_log_error(REPL_LOG, "%s no memory for its replication", g->name);
+    }
+    repl_todo few[4], *at = few;
+    size_t n = g->outbox.n;
+    if (n > QD_COUNT_OF(few)) {
+        at = g->outbox.at; /* taken away whole */
+        g->outbox.at = NULL;
+        g->outbox.n = g->outbox.cap = 0;
+    } else {
+        if (n) memcpy(few, g->outbox.at, n * sizeof *few);
+        g->outbox.n = 0;
+    }
+    bool cas = g->leading && g->cas.n && !g->cas_runs;
+    if (cas) g->cas_runs = true;
+    bool fenced = g->fenced;
+    g->fenced = false;
+    bool single = g->leading && g->replicated && g->pm.top == 0 && !g->replicated_runs &&
+                  g->pm.phase == REPL_ACTIVE && !g->writers;
+    if (single) g->replicated_runs = true;
+    qd_mutex_unlock(&g->lock);
+    for (size_t i = 0; i < n; i++) do_one(g, &at[i]);
+    if (at != few) qd_free(at);
+    if (cas) (void)repl_run(g, g->r->change_pool, cas_run);
+    if (single) (void)repl_run(g, g->r->change_pool, replicated_run);
+    if (fenced) {
+        qd_log_info(REPL_LOG, "%s copy [%s] is not primary of term %llu any more", g->name, g->aid,
+                    (unsigned long long)g->pm.term);
+    }
+}
+
+/* --- becoming primary ------------------------------------------------------------------------- */
+
+static bool alone(repl_shard *g)
+{
+    for (uint32_t i = 0; i < g->nplaces; i++) {
+        if (g->place[i].c.in_sync && strcmp(g->place[i].c.aid, g->aid) != 0) return false;
+    }
+    return true;
+}
+
+/* The term is durable here, and the lease that this copy gave to another primary has run out. */
+static int wait_to_lead(repl_shard *g, qd_engine *e, uint64_t term, bool one, qd_err *err)
+{
+    int rc = qd_engine_term_raise(e, term, err);
+    qd_mutex_lock(&g->lock);
+    if (!rc && g->cm.term < term) repl_copy_adopted(&g->cm, term);
+    if (one) g->cm.lease_until_ns = 0; /* nobody else could have been primary */
+    while (!rc && !repl_copy_may_lead(&g->cm, term, repl_now(g))) {
+        if (!g->engine || g->cm.term != term || g->r->closing) {
+            rc = qd_err_set(err, QD_E_NOT_PRIMARY, "%s another primary is known", g->name);
+            break;
+        }
+        uint64_t now = repl_now(g);
+        uint64_t left = g->cm.lease_until_ns > now ? g->cm.lease_until_ns - now : 0;
+        (void)qd_cond_wait_until(&g->changed, &g->lock, qd_env_mono_ns(g->r->env) + left + 1000u);
+    }
+    qd_mutex_unlock(&g->lock);
+    return rc;
+}
+
+static void leads(repl_shard *g, qd_engine *e, uint64_t term)
+{
+    repl_record_copy copies[REPL_COPIES];
+    repl_record rec;
+    qd_engine_checkpoints at;
+    qd_mutex_lock(&g->lock);
+    bool more = !alone(g) && !g->replicated;
+    if (more) g->replicated = true;
+    qd_mutex_unlock(&g->lock);
+    if (more) qd_engine_replicated_set(e, true);
+    qd_engine_checkpoints_get(e, &at);
+    qd_mutex_lock(&g->lock);
+    repl_record_view(g, copies, &rec);
+    bool mine = rec.term == term && strcmp(rec.primary, g->aid) == 0 && g->cm.term == term;
+    if (mine) {
+        repl_copy_leads(&g->cm);
+        repl_primary_init(&g->pm, g->aid, term, rec.revision - 1,
+                          g->async ? at.processed : at.persisted, at.max_seq_no, at.global,
+                          repl_on_act, g);
+        g->leading = true;
+        g->recovers = false;
+        g->cas.n = 0;
+        for (uint32_t i = 0; i < rec.n; i++) {
+            if (copies[i].in_sync && strcmp(copies[i].aid, g->aid) != 0) {
+                (void)repl_primary_counted(&g->pm, copies[i].aid, copies[i].started);
+            }
+        }
+        repl_primary_begin(&g->pm, repl_now(g));
+        repl_primary_record(&g->pm, &rec, repl_now(g));
+        qd_cond_broadcast(&g->changed);
+    }
+    repl_unlock(g);
+}
+
+static int lead_once(repl_shard *g, uint64_t term, qd_err *err)
+{
+    qd_shard *s;
+    qd_engine *e;
+    int rc = repl_enter(g, &s, &e, err);
+    if (rc) return rc;
+    qd_mutex_lock(&g->lock);
+    bool one = alone(g);
+    if (g->leading) { /* of a lower term */
+        repl_primary_fence(&g->pm, term);
+        g->leading = false;
+    }
+    repl_unlock(g);
+    bool promoted = qd_engine_mode_get(e) == QD_ENGINE_REPLICA;
+    rc = wait_to_lead(g, e, term, one, err);
+    if (!rc && promoted) {
+        rc = qd_engine_promote(e, term, err);
+        if (!rc) {
+            qd_mutex_lock(&g->lock);
+            g->replicated = true;
+            qd_mutex_unlock(&g->lock);
+            qd_shard_promoted(s, term);
+            atomic_fetch_add(&g->r->promotions, 1);
+        }
+    }
+    if (!rc) {
+        leads(g, e, term);
+        if (promoted) {
+            qd_log_info(REPL_LOG, "%s copy [%s] is primary of term %llu", g->name, g->aid,
+                        (unsigned long long)term);
+        }
+    }
+    repl_leave(s);
+    return rc;
+}
+
+void repl_lead(repl_shard *g)
+{
+    for (;;) {
+        qd_err err;
+        qd_mutex_lock(&g->lock);
+        bool mine = g->engine && !g->r->closing && strcmp(g->record_primary, g->aid) == 0 &&
+                    !(g->leading && g->pm.term >= g->record_term);
+        uint64_t term = g->record_term;
+        g->lead_again = false;
+        if (!mine) g->lead_runs = false;
+        qd_mutex_unlock(&g->lock);
+        if (!mine) return;
+        qd_err_init(&err);
+        int rc = lead_once(g, term, &err);
+        if (rc) {
+            qd_log_warn(REPL_LOG, "%s copy [%s] cannot become primary of term %llu: %s", g->name,
+                        g->aid, (unsigned long long)term, qd_err_reason(&err));
+        }
+        qd_err_fini(&err);
+        qd_mutex_lock(&g->lock);
+        bool again = g->lead_again || !rc;
+        if (!again) g->lead_runs = false;
+        qd_mutex_unlock(&g->lock);
+        if (!again) {
+            if (rc != QD_E_NO_SHARD && rc != QD_E_NOT_PRIMARY && rc != QD_E_TERM_OLD) {
+                repl_fail_shard(g, "it could not become primary", false);
+            }
+            return;
+        }
+    }
+}

@@ -1,0 +1,435 @@
+/* publish.c: segments from the primary to those who show them. See repl_int.h, rule 12 and P3.8 of
+ * docs/replication.md. */
+#include "replication/repl_int.h"
+#include <stdio.h>
+
+#define PUBLISH_MS 120000u
+#define FILE_MS 60000u
+#define PUBLISH_FAILURES 5u
+
+/* --- the engine's call-backs ------------------------------------------------------------------ */
+
+void repl_publish_queue(repl_shard *g)
+{
+    qd_mutex_lock(&g->lock);
+    bool run = g->leading && !g->publish_runs && g->pm.top > 0;
+    g->publish_again = g->publish_asked = true;
+    if (run) g->publish_runs = true;
+    qd_mutex_unlock(&g->lock);
+    if (run && !repl_run(g, g->r->slow_pool, repl_publish)) {
+        qd_mutex_lock(&g->lock);
+        g->publish_runs = false;
+        qd_mutex_unlock(&g->lock);
+    }
+}
+
+void repl_published(void *arg, int64_t max_seq_no)
+{
+    repl_shard *g = arg;
+    (void)max_seq_no;
+    repl_publish_queue(g);
+}
+
+static void due_run(repl_shard *g)
+{
+    qd_shard *s;
+    qd_engine *e;
+    qd_err err;
+    qd_err_init(&err);
+    atomic_store(&g->due_queued, false);
+    if (repl_enter(g, &s, &e, NULL)) return;
+    if (qd_engine_refresh_finish(e, &err)) {
+        qd_log_warn(REPL_LOG, "%s refresh: %s", g->name, qd_err_reason(&err));
+    }
+    repl_leave(s);
+    qd_err_fini(&err);
+}
+
+/* May be called under the lock of g. */
+void repl_due(void *arg)
+{
+    repl_shard *g = arg;
+    bool no = false;
+    if (!atomic_compare_exchange_strong(&g->due_queued, &no, true)) return;
+    if (!repl_run(g, g->r->replica_pool, due_run)) atomic_store(&g->due_queued, false);
+}
+
+/* --- publications kept for fetches ------------------------------------------------------------ */
+
+void repl_hold_put(repl_shard *g, qd_publication *p)
+{
+    qd_publication *gone = NULL;
+    uint64_t now = qd_env_mono_ns(g->r->env);
+    qd_mutex_lock(&g->lock);
+    repl_hold *at = NULL;
+    for (uint32_t i = 0; i < REPL_HOLDS; i++) {
+        repl_hold *h = &g->hold[i];
+        if (h->p && qd_publication_compare(h->p, p) == 0) {
+            h->used_ns = now;
+            gone = p;
+            break;
+        }
+        if (h->users) continue;
+        if (!at || !h->p || (at->p && h->used_ns < at->used_ns)) at = h;
+    }
+    if (!gone && at) {
+        gone = at->p;
+        *at = (repl_hold){.p = p, .used_ns = now};
+    } else if (!gone) {
+        gone = p;
+    }
+    qd_mutex_unlock(&g->lock);
+    qd_publication_unref(gone);
+}
+
+static void holds_end(repl_shard *g, bool all)
+{
+    uint64_t now = qd_env_mono_ns(g->r->env);
+    for (uint32_t i = 0; i < REPL_HOLDS; i++) {
+        qd_mutex_lock(&g->lock);
+        repl_hold *h = &g->hold[i];
+        qd_publication *p = NULL;
+        if (h->p && !h->users && (all || now - h->used_ns > REPL_HOLD_NS)) {
+            p = h->p;
+            h->p = NULL;
+        }
+        qd_mutex_unlock(&g->lock);
+        qd_publication_unref(p);
+    }
+}
+
+void repl_holds_end(repl_shard *g, bool all)
+{
+    qd_shard *s;
+    qd_engine *e;
+    bool some = all;
+    uint64_t now = qd_env_mono_ns(g->r->env);
+    qd_mutex_lock(&g->lock);
+    for (uint32_t i = 0; i < REPL_HOLDS && !all; i++) {
+        const repl_hold *h = &g->hold[i];
+        some |= h->p && !h->users && now - h->used_ns > REPL_HOLD_NS;
+    }
+    qd_mutex_unlock(&g->lock);
+    if (!some) return;
+    if (all) { /* the engine is closing, nobody uses it */
+        holds_end(g, true);
+    } else if (repl_enter(g, &s, &e, NULL) == 0) {
+        holds_end(g, false);
+        repl_leave(s);
+    }
+}
+
+/* --- sending ---------------------------------------------------------------------------------- */
+
+typedef struct publish_call {
+    qd_rpc_call call; /* first */
+    repl_shard *g;
+    uint64_t peer, term, generation;
+} publish_call;
+
+static repl_follower *follower_of(repl_shard *g, uint64_t peer)
+{
+    for (uint32_t i = 0; i < REPL_PEERS_MAX; i++) {
+        if (g->follower[i].peer == peer) return &g->follower[i];
+    }
+    return NULL;
+}
+
+/* The machine's lock is held. true: send again. */
+static bool publish_answered(repl_shard *g, uint64_t peer, int rc, const repl_reply *a,
+                             uint64_t term, uint64_t generation)
+{
+    repl_follower *f = follower_of(g, peer);
+    if (!f || !g->leading) return false;
+    f->busy = false;
+    if (!rc && a->verdict == REPL_STALE_TERM) {
+        repl_primary_fence(&g->pm, a->term);
+        return false;
+    }
+    if (!rc && a->verdict == REPL_OK) {
+        f->fails = 0;
+        f->term = term;
+        f->generation = generation;
+        f->max_seq_no = a->max;
+        qd_cond_broadcast(&g->changed);
+        return g->publish_again;
+    }
+    g->publish_again = true; /* by the next tick */
+    if (++f->fails > PUBLISH_FAILURES) {
+        repl_primary_fail(&g->pm, peer, "it does not show what is published", repl_now(g));
+    }
+    return false;
+}
+
+static void publish_done(qd_rpc_call *call, int rc)
+{
+    publish_call *c = (publish_call *)(void *)call;
+    repl_shard *g = c->g;
+    qd_replication *r = g->r;
+    repl_reply a;
+    qd_err err;
+    qd_err_init(&err);
+    if (!rc) rc = repl_reply_read(call->answer, call->answer_version, &a, &err);
+    if (rc || a.verdict != REPL_OK) {
+        qd_log_warn(REPL_LOG, "%s a copy does not show publication %llu: %s", g->name,
+                    (unsigned long long)c->generation,
+                    !rc              ? a.why
+                    : call->err.code ? qd_err_reason(&call->err)
+                                     : qd_err_reason(&err));
+    }
+    qd_mutex_lock(&g->lock);
+    bool again = publish_answered(g, c->peer, rc, &a, c->term, c->generation);
+    repl_unlock(g);
+    if (again) repl_publish_queue(g);
+    qd_err_fini(&err);
+    qd_rpc_call_fini(call);
+    repl_unref(g);
+    qd_free(c);
+    atomic_fetch_sub(&r->calls, 1);
+}
+
+static int publish_to(repl_shard *g, const repl_peer *peer, const char *to, uint64_t term,
+                      const qd_publication *p, qd_str bytes)
+{
+    repl_request q = {.shard = g->number,
+                      .term = term,
+                      .peer = peer->id,
+                      .global = p->global_checkpoint,
+                      .number = p->generation};
+    qd_writer w;
+    publish_call *c = qd_calloc(NULL, sizeof *c);
+    if (!c) return QD_E_NOMEM;
+    memcpy(q.uuid, g->uuid, sizeof q.uuid);
+    memcpy(q.aid, peer->aid, sizeof q.aid);
+    memcpy(q.by, g->aid, sizeof q.by);
+    qd_writer_init(&w, NULL, 4096, QD_RPC_OLDEST);
+    repl_request_write(&w, &q);
+    c->g = repl_ref(g);
+    c->peer = peer->id;
+    c->term = p->primary_term;
+    c->generation = p->generation;
+    c->call = (qd_rpc_call){.to = qd_str_c(to),
+                            .action = QD_ACTION_COPY_PUBLISH,
+                            .class = QD_RPC_DATA,
+                            .timeout_ms = PUBLISH_MS,
+                            .body = qd_writer_view(&w),
+                            .tail = bytes,
+                            .version = QD_RPC_OLDEST,
+                            .done = publish_done};
+    qd_err_init(&c->call.err);
+    atomic_fetch_add(&g->r->calls, 1);
+    int rc = qd_writer_end(&w, "publication", NULL);
+    if (!rc) rc = qd_rpc_call_start(g->r->rpc, &c->call, NULL);
+    qd_writer_fini(&w);
+    if (rc) {
+        atomic_fetch_sub(&g->r->calls, 1);
+        repl_unref(g);
+        qd_free(c);
+    }
+    return rc;
+}
+
+/* To whom it has to go: marks them busy. */
+static uint32_t publish_list(repl_shard *g, const qd_publication *p, repl_peer out[REPL_PEERS_MAX],
+                             char to[REPL_PEERS_MAX][QD_RPC_ADDRESS_MAX], uint64_t *term)
+{
+    uint32_t n = 0;
+    qd_mutex_lock(&g->lock);
+    *term = g->pm.term;
+    for (uint32_t i = 0; i < g->pm.top && g->leading; i++) {
+        const repl_peer *c = &g->pm.peer[i];
+        repl_follower *f = &g->follower[i];
+        if (!c->id || !c->started || c->failing || !c->synced) continue;
+        if (f->peer != c->id) *f = (repl_follower){.peer = c->id, .max_seq_no = -1};
+        bool has = f->term > p->primary_term ||
+                   (f->term == p->primary_term && f->generation >= p->generation);
+        if (f->busy || has) continue;
+        if (!repl_address(g, c->aid, to[n])) {
+            g->publish_again = true;
+            continue;
+        }
+        f->busy = true;
+        out[n++] = *c;
+    }
+    qd_mutex_unlock(&g->lock);
+    return n;
+}
+
+static void publish_once(repl_shard *g, qd_engine *e)
+{
+    qd_err err;
+    qd_buf bytes;
+    qd_publication *p = NULL;
+    repl_peer peers[REPL_PEERS_MAX];
+    uint64_t term;
+    qd_err_init(&err);
+    qd_buf_init(&bytes, &g->r->account, REPL_TAIL_MAX);
+    char(*to)[QD_RPC_ADDRESS_MAX] = qd_calloc(NULL, REPL_PEERS_MAX * sizeof *to);
+    int rc = to ? qd_engine_publication(e, &p, &err) : qd_err_nomem(&err, "publication");
+    if (!rc && !repl_publish_allowed(p->max_seq_no, p->global_checkpoint)) {
+        rc = qd_err_set(&err, QD_E_STATE, "it is above the global checkpoint");
+    }
+    if (!rc) rc = qd_publication_encode(p, &bytes, &err);
+    if (!rc) {
+        uint32_t n = publish_list(g, p, peers, to, &term);
+        if (n) repl_hold_put(g, qd_publication_ref(p));
+        for (uint32_t i = 0; i < n; i++) {
+            if (publish_to(g, &peers[i], to[i], term, p, qd_buf_view(&bytes)) == 0) continue;
+            repl_reply none = {.verdict = REPL_FAILED};
+            qd_mutex_lock(&g->lock);
+            (void)publish_answered(g, peers[i].id, QD_E_CLOSED, &none, 0, 0);
+            repl_unlock(g);
+        }
+    }
+    if (rc && rc != QD_E_NOT_PRIMARY) {
+        qd_log_warn(REPL_LOG, "%s publication: %s", g->name, qd_err_reason(&err));
+    }
+    qd_publication_unref(p);
+    qd_buf_fini(&bytes);
+    qd_free(to);
+    qd_err_fini(&err);
+}
+
+void repl_publish(repl_shard *g)
+{
+    for (;;) {
+        qd_shard *s;
+        qd_engine *e;
+        qd_mutex_lock(&g->lock);
+        bool go = g->publish_asked && g->leading && g->engine && !g->r->closing;
+        g->publish_asked = false;
+        if (go) {
+            g->publish_again = false;
+        } else { /* what is left is taken up by an answer or the next tick */
+            g->publish_runs = false;
+        }
+        qd_mutex_unlock(&g->lock);
+        if (!go) return;
+        if (repl_enter(g, &s, &e, NULL)) continue;
+        publish_once(g, e);
+        repl_leave(s);
+    }
+}
+
+/* --- installing ------------------------------------------------------------------------------- */
+
+static int fetch_file(repl_shard *g, qd_install *i, const qd_publication *p, uint32_t file,
+                      const char *from, const char *source_aid, qd_recovery_progress *progress,
+                      qd_err *err)
+{
+    qd_publication_file f;
+    qd_publication_file_at(p, file, &f);
+    int rc = qd_install_file_begin(i, file, err);
+    for (uint64_t at = 0; at < f.bytes && !rc;) {
+        repl_request q = {.shard = g->number,
+                          .part = file,
+                          .first = (int64_t)at,
+                          .max = (int64_t)REPL_CHUNK_BYTES,
+                          .open_term = p->primary_term,
+                          .open_generation = p->generation};
+        repl_reply a;
+        qd_rpc_call call;
+        memcpy(q.uuid, g->uuid, sizeof q.uuid);
+        snprintf(q.aid, sizeof q.aid, "%s", source_aid);
+        memcpy(q.by, g->aid, sizeof q.by);
+        rc =
+            repl_ask(g->r, from, QD_ACTION_RECOVERY_FILE, QD_RPC_BULK, FILE_MS, &q, &call, &a, err);
+        if (!rc && a.verdict != REPL_OK) rc = qd_err_set(err, QD_E_CLOSED, "%s", a.why);
+        if (!rc && !a.tail.n) rc = qd_err_set(err, QD_E_EOF, "file [%s] ends early", f.name);
+        if (!rc) rc = qd_install_file_append(i, file, a.tail.p, a.tail.n, err);
+        if (!rc) {
+            at += a.tail.n;
+            uint64_t waited = repl_rate_wait(g->r, a.tail.n);
+            qd_mutex_lock(&g->lock);
+            if (progress) {
+                progress->bytes_recovered += a.tail.n;
+                progress->throttle_ns += waited;
+            }
+            bool closed = !g->engine || g->r->closing;
+            qd_mutex_unlock(&g->lock);
+            if (closed) rc = qd_err_set(err, QD_E_CLOSED, "%s is being closed", g->name);
+        }
+        qd_rpc_call_fini(&call);
+    }
+    return rc ? rc : qd_install_file_finish(i, file, err);
+}
+
+static int fetch_missing(repl_shard *g, qd_install *i, const qd_publication *p, const char *from,
+                         const char *source_aid, qd_recovery_progress *progress, qd_err *err)
+{
+    const uint32_t *files;
+    uint32_t n = qd_install_missing(i, &files), all = qd_publication_files(p);
+    uint64_t bytes = 0, missing = 0;
+    qd_publication_file f;
+    for (uint32_t k = 0; k < all; k++) {
+        qd_publication_file_at(p, k, &f);
+        bytes += f.bytes;
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        qd_publication_file_at(p, files[k], &f);
+        missing += f.bytes;
+    }
+    qd_mutex_lock(&g->lock);
+    if (progress) {
+        progress->files_total = all;
+        progress->files_reused = all - n;
+        progress->bytes_total = bytes;
+        progress->bytes_reused = bytes - missing;
+    }
+    qd_mutex_unlock(&g->lock);
+    int rc = 0;
+    for (uint32_t k = 0; k < n && !rc; k++) {
+        rc = fetch_file(g, i, p, files[k], from, source_aid, progress, err);
+        if (rc == QD_E_CORRUPT) { /* once more: the bytes may have been bad on the way */
+            if (err) qd_err_fini(err);
+            rc = fetch_file(g, i, p, files[k], from, source_aid, progress, err);
+        }
+        qd_mutex_lock(&g->lock);
+        if (progress && !rc) progress->files_recovered++;
+        qd_mutex_unlock(&g->lock);
+    }
+    return rc;
+}
+
+static int install_now(repl_shard *g, qd_engine *e, const qd_publication *p, const char *from,
+                       const char *source_aid, qd_recovery_progress *progress, qd_err *err)
+{
+    uint64_t term, generation;
+    int64_t max;
+    qd_install *i = NULL;
+    qd_engine_published(e, &term, &generation, &max);
+    if (!repl_copy_publication(p->primary_term, p->generation, p->max_seq_no, term, generation,
+                               max)) {
+        return max >= p->max_seq_no ? 0
+                                    : qd_err_set(err, QD_E_STATE, "a newer publication is shown");
+    }
+    int rc = qd_install_begin(e, p, &i, err);
+    if (rc == QD_E_EXISTS) {
+        if (err) qd_err_fini(err);
+        return 0;
+    }
+    if (rc) return rc;
+    rc = fetch_missing(g, i, p, from, source_aid, progress, err);
+    if (rc) {
+        qd_install_abort(i);
+        return rc;
+    }
+    return qd_install_commit(i, err);
+}
+
+int repl_install(repl_shard *g, qd_engine *e, const qd_publication *p, const char *from,
+                 const char *source_aid, qd_recovery_progress *progress, qd_err *err)
+{
+    qd_mutex_lock(&g->lock);
+    while (g->installing && g->engine) qd_cond_wait(&g->changed, &g->lock);
+    bool open = g->engine != NULL;
+    if (open) g->installing = true;
+    qd_mutex_unlock(&g->lock);
+    if (!open) return qd_err_set(err, QD_E_CLOSED, "%s is being closed", g->name);
+    int rc = install_now(g, e, p, from, source_aid, progress, err);
+    qd_mutex_lock(&g->lock);
+    g->installing = false;
+    qd_cond_broadcast(&g->changed);
+    qd_mutex_unlock(&g->lock);
+    return rc;
+}

@@ -1,0 +1,221 @@
+/*
+ * repl_int.h: the shell around the machines: what this node keeps of each copy that it holds.
+ *
+ * A repl_shard lives from the engine's opening to its closing, longer while somebody refers to it.
+ * Its lock guards the machines; no engine, no transport and no wait under it. What the primary's
+ * machine asks for is put into the outbox and done by repl_unlock, after the lock was given back.
+ * The engine is used under the shard's gate (qd_shard_enter); the one call without it, the global
+ * checkpoint, happens under the lock, which the closing of the engine takes.
+ *
+ * Lock order: shard's gate, qd_replication.lock, repl_shard.lock.
+ */
+#ifndef QD_REPLICATION_REPL_INT_H
+#define QD_REPLICATION_REPL_INT_H
+
+#include "base/log.h"
+#include "base/vec.h"
+#include "cluster/copies.h"
+#include "engine/replica.h"
+#include "replication/copy_int.h"
+#include "replication/replication.h"
+#include "replication/wire_int.h"
+#include "rpc/rpc.h"
+
+#define REPL_LOG "replication"
+#define REPL_TICK_NS 100000000ull
+#define REPL_SHIP_MS 60000u /* a copy that has not answered by then has failed; it lags before */
+#define REPL_SYNC_MS 5000u
+#define REPL_OPS_BYTES ((size_t)1 << 20)   /* of a part of a resync, of a recovery */
+#define REPL_CHUNK_BYTES ((size_t)1 << 20) /* of a file */
+#define REPL_HOLDS 16u
+#define REPL_HOLD_NS 120000000000ull
+#define REPL_COPIES (2 * REPL_PEERS_MAX)
+
+typedef struct repl_shard repl_shard;
+
+/* A batch on its way, as long as somebody needs its bytes. */
+typedef struct repl_shipment {
+    repl_batch b; /* first */
+    _Atomic int32_t refs;
+    uint16_t group;
+    bool done;
+    qd_buf ops;
+} repl_shipment;
+
+typedef struct repl_waiter { /* a read that waits */
+    repl_read r;             /* first */
+    bool done;
+} repl_waiter;
+
+/* Something to do once the lock is given back. */
+typedef struct repl_todo {
+    repl_act_kind kind;
+    uint64_t peer, number, sent_ns;
+    int64_t from, to;
+    bool release;
+    repl_shipment *shipment;
+    char aid[REPL_AID];
+    const char *why;
+} repl_todo;
+
+/* A change of the record that the primary wants. */
+typedef struct repl_cas {
+    repl_change change;
+    uint64_t peer;
+    char aid[REPL_AID], why[96];
+} repl_cas;
+
+/* A copy of the shard somewhere, as the newest record says. */
+typedef struct repl_place {
+    repl_record_copy c;
+    char node[64], address[QD_RPC_ADDRESS_MAX], partner[REPL_AID];
+    qd_shard_state state;
+} repl_place;
+
+/* What a follower shows. */
+typedef struct repl_follower {
+    uint64_t peer, term, generation;
+    int64_t max_seq_no;
+    bool busy;
+    uint32_t fails;
+} repl_follower;
+
+/* A publication kept for those who fetch its files. */
+typedef struct repl_hold {
+    qd_publication *p;
+    uint64_t used_ns;
+    uint32_t users;
+} repl_hold;
+
+struct repl_shard {
+    _Atomic int32_t refs;
+    qd_replication *r;
+    char uuid[QD_UUID_TEXT], aid[REPL_AID], name[320];
+    uint32_t number;
+    bool async; /* index.translog.durability */
+    _Atomic int64_t mapping_revision;
+
+    qd_mutex lock;
+    qd_cond changed;
+    qd_shard *shard;   /* weak; NULL once the engine is closing */
+    qd_engine *engine; /* the same */
+    repl_copy cm;
+    repl_primary pm;
+    bool leading, replicated;
+    bool nomem; /* an action was lost */
+    bool drained, fenced;
+    uint32_t first_writer; /* replicas are being let in: the engine stays replicated */
+    uint32_t writers;      /* permits for writing */
+    uint32_t plain;        /* of them, those that gather nothing for other copies */
+    uint64_t revision;     /* of the record that place shows */
+    uint64_t record_term;
+    char record_primary[REPL_AID];
+    repl_place place[REPL_COPIES];
+    uint32_t nplaces;
+    QD_VEC(repl_todo) outbox;
+    QD_VEC(repl_cas) cas;
+    bool cas_runs, lead_runs, lead_again, publish_runs, publish_again, publish_asked,
+        replicated_runs;
+    _Atomic bool due_queued;
+    repl_follower follower[REPL_PEERS_MAX];
+    repl_hold hold[REPL_HOLDS];
+    bool installing;
+    /* recovery of this copy */
+    bool recovers;
+    qd_recovery_progress progress;
+    uint64_t progress_ns;
+};
+
+struct qd_replication {
+    qd_env *env;
+    qd_rpc *rpc;
+    qd_shards *shards;
+    qd_cluster *cluster;
+    qd_store *store;
+    qd_pools *pools;
+    qd_account account;
+    qd_config *config;
+    qd_pool *replica_pool, *slow_pool, *change_pool;
+    qd_mutex lock;
+    qd_cond tick;
+    qd_map map;      /* "<uuid>/<number>" -> repl_shard, one reference each */
+    qd_state *state; /* the newest that was shown */
+    _Atomic bool closing;
+    _Atomic uint32_t submits; /* of work, under way */
+    qd_thread *ticker;
+    _Atomic uint32_t calls; /* under way */
+    qd_mutex rate_lock;
+    uint64_t rate_ns; /* until when the budget of recoveries is spent */
+    _Atomic uint64_t batches, operations, bytes, failed_copies, promotions, resyncs, relocations,
+        as_source, as_target, lease_hits, lease_trips, in_flight;
+};
+
+/* --- replication.c --- */
+/* The copy held here; a reference; NULL. [any] */
+repl_shard *repl_get(qd_replication *r, const char *uuid, uint32_t number);
+repl_shard *repl_ref(repl_shard *g);
+void repl_unref(repl_shard *g);
+/* Enters the shard of g for as long as the engine is the one of g: *s and *e, to be left with
+ * repl_leave. QD_E_NO_SHARD: it is closing. [worker] */
+int repl_enter(repl_shard *g, qd_shard **s, qd_engine **e, qd_err *err);
+void repl_leave(qd_shard *s);
+/* Gives work to a pool unless the node stops. */
+int repl_submit(qd_replication *r, qd_pool *pool, qd_work *work);
+/* Runs fn(g) on a pool with a reference. false: closing. */
+bool repl_run(repl_shard *g, qd_pool *pool, void (*fn)(repl_shard *g));
+/* The engine cannot go on. */
+void repl_fail_shard(repl_shard *g, const char *text, bool lost);
+/* Waits so that n bytes more keep indices.recovery.max_bytes_per_sec; returns what it waited. */
+uint64_t repl_rate_wait(qd_replication *r, uint64_t n);
+/* Takes over the record of a state. [applier, worker] */
+void repl_record_take(repl_shard *g, const qd_state *s);
+
+/* --- group.c --- */
+/* The primary's machine asks; under the lock. */
+void repl_on_act(void *arg, const repl_act *a);
+/* Gives the lock back and does what was asked for. */
+void repl_unlock(repl_shard *g);
+/* Makes this copy the primary of the record, if it is; again whenever the record says so. */
+void repl_lead(repl_shard *g);
+/* The places of the record as the machine reads them. Under the lock. */
+void repl_record_view(repl_shard *g, repl_record_copy copies[REPL_COPIES], repl_record *out);
+/* Address of a copy, false: none. Under the lock. */
+bool repl_address(repl_shard *g, const char *aid, char out[QD_RPC_ADDRESS_MAX]);
+/* Local checkpoints as acknowledgements need them. */
+void repl_checkpoints(repl_shard *g, qd_engine *e, int64_t *persisted, int64_t *max);
+uint64_t repl_now(const repl_shard *g);
+void repl_shipment_unref(repl_shipment *s);
+/* A hand-over may be possible. */
+void repl_relocate_look(repl_shard *g);
+/* Sends a request and waits. *call's answer is read into a; qd_rpc_call_fini afterwards in every
+ * case. [worker] */
+int repl_ask(qd_replication *r, const char *to, uint32_t action, qd_rpc_class class,
+             uint32_t timeout_ms, const repl_request *q, qd_rpc_call *call, repl_reply *a,
+             qd_err *err);
+
+/* --- publish.c --- */
+/* Sends what is shown to those who show less; again when it was asked for meanwhile. */
+void repl_publish(repl_shard *g);
+/* Queues that. Not under the lock. */
+void repl_publish_queue(repl_shard *g);
+/* The engine's call-backs. */
+void repl_published(void *arg, int64_t max_seq_no);
+void repl_due(void *arg);
+/* Keeps a publication (its reference is taken over) for fetches; a full list lets the oldest go. */
+void repl_hold_put(repl_shard *g, qd_publication *p);
+void repl_holds_end(repl_shard *g, bool all);
+/* Fetches what is missing of p from its source and shows it. */
+int repl_install(repl_shard *g, qd_engine *e, const qd_publication *p, const char *from,
+                 const char *source_aid, qd_recovery_progress *progress, qd_err *err);
+
+/* --- handlers: serve.c, source.c --- */
+void repl_serve(qd_replication *r, uint32_t action, qd_rpc_request *request);
+void repl_source(repl_shard *g, uint32_t action, const repl_request *q, repl_reply *a,
+                 qd_writer *tail);
+void repl_reply_send(qd_rpc_request *request, const repl_reply *a, qd_str tail);
+
+/* --- target.c --- */
+/* Fills this copy from its primary until it has started or is not assigned any more. */
+void repl_recover(repl_shard *g);
+
+#endif

@@ -1,0 +1,643 @@
+/* replication.c: the node's replication: copies held here, their lives, time. See repl_int.h. */
+#include "replication/repl_int.h"
+#include "runtime/cpu.h"
+#include <stdio.h>
+
+#define KEY_MAX 48
+#define SLOW_THREADS 16u
+#define CHANGE_THREADS 8u
+
+static qd_str key_of(const char *uuid, uint32_t number, char buf[KEY_MAX])
+{
+    int n = snprintf(buf, KEY_MAX, "%s/%u", uuid, number);
+    return (qd_str){buf, (size_t)n};
+}
+
+/* --- copies held here ------------------------------------------------------------------------- */
+
+repl_shard *repl_ref(repl_shard *g)
+{
+    atomic_fetch_add_explicit(&g->refs, 1, memory_order_relaxed);
+    return g;
+}
+
+void repl_unref(repl_shard *g)
+{
+    if (!g || atomic_fetch_sub_explicit(&g->refs, 1, memory_order_acq_rel) != 1) return;
+    qd_vec_fini(&g->outbox);
+    qd_vec_fini(&g->cas);
+    qd_cond_fini(&g->changed);
+    qd_mutex_fini(&g->lock);
+    qd_free(g);
+}
+
+repl_shard *repl_get(qd_replication *r, const char *uuid, uint32_t number)
+{
+    char key[KEY_MAX];
+    qd_mutex_lock(&r->lock);
+    repl_shard *g = qd_map_get(&r->map, key_of(uuid, number, key));
+    if (g) repl_ref(g);
+    qd_mutex_unlock(&r->lock);
+    return g;
+}
+
+int repl_enter(repl_shard *g, qd_shard **s, qd_engine **e, qd_err *err)
+{
+    qd_mutex_lock(&g->lock);
+    qd_shard *shard = g->shard ? qd_shard_ref(g->shard) : NULL;
+    qd_mutex_unlock(&g->lock);
+    int rc = shard ? qd_shard_enter(shard, 0, e, err)
+                   : qd_err_set(err, QD_E_NO_SHARD, "%s is being closed", g->name);
+    if (!rc) {
+        /* closed and opened again meanwhile: another engine, another g */
+        qd_mutex_lock(&g->lock);
+        bool same = g->engine == *e;
+        qd_mutex_unlock(&g->lock);
+        if (same) {
+            *s = shard;
+            return 0;
+        }
+        qd_shard_leave(shard);
+        rc = qd_err_set(err, QD_E_NO_SHARD, "%s was opened again", g->name);
+    }
+    qd_shard_unref(shard);
+    return rc;
+}
+
+void repl_leave(qd_shard *s)
+{
+    qd_shard_leave(s);
+    qd_shard_unref(s);
+}
+
+typedef struct repl_job {
+    qd_work work; /* first */
+    repl_shard *g;
+    void (*fn)(repl_shard *g);
+} repl_job;
+
+static void job_run(qd_work *w)
+{
+    repl_job *j = (repl_job *)(void *)w;
+    repl_shard *g = j->g;
+    void (*fn)(repl_shard *) = j->fn;
+    qd_free(j);
+    fn(g);
+    repl_unref(g);
+}
+
+int repl_submit(qd_replication *r, qd_pool *pool, qd_work *work)
+{
+    atomic_fetch_add(&r->submits, 1);
+    int rc = atomic_load(&r->closing) ? QD_E_CLOSED : qd_pool_submit_forced(pool, work, NULL);
+    atomic_fetch_sub(&r->submits, 1);
+    return rc;
+}
+
+bool repl_run(repl_shard *g, qd_pool *pool, void (*fn)(repl_shard *g))
+{
+    repl_job *j = qd_calloc(NULL, sizeof *j);
+    if (!j) return false;
+    *j = (repl_job){.work = {.run = job_run}, .g = repl_ref(g), .fn = fn};
+    if (repl_submit(g->r, pool, &j->work) == 0) return true;
+    qd_free(j);
+    repl_unref(g);
+    return false;
+}
+
+void repl_fail_shard(repl_shard *g, const char *text, bool lost)
+{
+    qd_mutex_lock(&g->lock);
+    qd_shard *s = g->shard ? qd_shard_ref(g->shard) : NULL;
+    qd_mutex_unlock(&g->lock);
+    if (!s) return;
+    qd_log_warn(REPL_LOG, "%s copy [%s] fails: %s", g->name, g->aid, text);
+    qd_shard_fail(s, qd_str_c(text), lost);
+    qd_shard_unref(s);
+}
+
+/* --- the shard module's hooks ----------------------------------------------------------------- */
+
+/* The newest state that was shown to this node: the listener sees one before it is published. */
+static qd_state *newest(qd_replication *r)
+{
+    qd_state *published = qd_cluster_state(r->cluster);
+    qd_mutex_lock(&r->lock);
+    if (!r->state || r->state->revision <= published->revision) {
+        qd_mutex_unlock(&r->lock);
+        return published;
+    }
+    qd_state *s = qd_state_ref(r->state);
+    qd_mutex_unlock(&r->lock);
+    qd_state_unref(published);
+    return s;
+}
+
+/* Has the record of this shard other copies that may count? Yes when it is not known. */
+static bool others(qd_replication *r, qd_shard *s)
+{
+    qd_state *state = newest(r);
+    qd_index_meta *m = qd_shard_index(s);
+    const qd_shard_meta *rec = qd_state_shard(state, m, qd_shard_number(s));
+    bool some = !rec || !rec->ncopies;
+    if (rec) {
+        for (uint32_t i = 0; i < rec->nin_sync; i++) {
+            some |= !qd_str_eq(rec->in_sync[i].allocation_id, qd_shard_allocation_id(s));
+        }
+    }
+    qd_index_meta_unref(m);
+    qd_state_unref(state);
+    return some;
+}
+
+static void configure(void *arg, qd_shard *s, bool primary, qd_engine_config *c)
+{
+    qd_replication *r = arg;
+    repl_shard *g = qd_calloc(&r->account, sizeof *g);
+    c->mode = primary ? QD_ENGINE_PRIMARY : QD_ENGINE_REPLICA;
+    if (!g) return; /* opened() finds none and fails the shard */
+    atomic_store(&g->refs, 1);
+    g->r = r;
+    qd_mutex_init(&g->lock);
+    qd_cond_init(&g->changed);
+    g->replicated = primary && others(r, s);
+    c->replicated = g->replicated;
+    c->published = repl_published;
+    c->due = repl_due;
+    c->copies_arg = g;
+}
+
+static void opened(void *arg, qd_shard *s, bool primary, qd_engine *e)
+{
+    qd_replication *r = arg;
+    char key[KEY_MAX];
+    repl_shard *g = qd_engine_copies_arg(e);
+    qd_index_meta *m = qd_shard_index(s);
+    qd_engine_checkpoints at;
+    if (!g) {
+        qd_shard_fail(s, QD_STR("not enough memory for its replication"), false);
+        qd_index_meta_unref(m);
+        return;
+    }
+    qd_engine_checkpoints_get(e, &at);
+    snprintf(g->uuid, sizeof g->uuid, "%s", m->uuid);
+    snprintf(g->name, sizeof g->name, "[%.*s][%u]", QD_STR_ARG(m->name), qd_shard_number(s));
+    snprintf(g->aid, sizeof g->aid, "%.*s", QD_STR_ARG(qd_shard_allocation_id(s)));
+    g->number = qd_shard_number(s);
+    g->async = qd_values_i64(m->values, QD_IX_TRANSLOG_DURABILITY) != 0;
+    qd_index_meta_unref(m);
+    qd_mutex_lock(&g->lock);
+    g->shard = s;
+    g->engine = e;
+    g->recovers = !primary;
+    repl_copy_init(&g->cm, qd_engine_primary_term(e), at.global, repl_now(g));
+    qd_mutex_unlock(&g->lock);
+    qd_mutex_lock(&r->lock);
+    void *old = NULL;
+    int rc = qd_map_put(&r->map, key_of(g->uuid, g->number, key), repl_ref(g), &old);
+    qd_cond_signal(&r->tick);
+    qd_mutex_unlock(&r->lock);
+    if (old) repl_unref(old);
+    if (rc) {
+        repl_unref(g);
+        qd_shard_fail(s, QD_STR("not enough memory for its replication"), false);
+        return;
+    }
+    qd_state *state = newest(r);
+    repl_record_take(g, state);
+    qd_state_unref(state);
+    if (primary) {
+        qd_mutex_lock(&g->lock);
+        g->lead_runs = true;
+        qd_mutex_unlock(&g->lock);
+        (void)repl_run(g, r->change_pool, repl_lead);
+    } else {
+        (void)repl_run(g, r->slow_pool, repl_recover);
+    }
+}
+
+static void closing(void *arg, qd_shard *s, qd_engine *e)
+{
+    qd_replication *r = arg;
+    char key[KEY_MAX];
+    repl_shard *g = qd_engine_copies_arg(e);
+    (void)s;
+    if (!g) return;
+    qd_mutex_lock(&r->lock);
+    qd_str k = key_of(g->uuid, g->number, key);
+    bool mine = qd_map_get(&r->map, k) == g;
+    if (mine) (void)qd_map_del(&r->map, k);
+    qd_mutex_unlock(&r->lock);
+    qd_mutex_lock(&g->lock);
+    g->shard = NULL;
+    g->engine = NULL;
+    if (g->leading) repl_primary_fence(&g->pm, 0);
+    qd_cond_broadcast(&g->changed);
+    repl_unlock(g);
+    repl_holds_end(g, true);
+    if (mine) repl_unref(g);
+}
+
+/* The reference of configure. */
+static void abandoned(void *arg, void *copies_arg)
+{
+    (void)arg;
+    repl_unref(copies_arg);
+}
+
+/* --- records ---------------------------------------------------------------------------------- */
+
+static const qd_node_meta *node_by_id(const qd_state *s, qd_str id)
+{
+    for (uint32_t i = 0; i < s->nnodes; i++) {
+        if (qd_str_eq(s->nodes[i].id, id)) return &s->nodes[i];
+    }
+    return NULL;
+}
+
+static void place_set(repl_place *p, const qd_state *s, qd_str aid, qd_str node)
+{
+    const qd_node_meta *n = node_by_id(s, node);
+    *p = (repl_place){0};
+    snprintf(p->c.aid, sizeof p->c.aid, "%.*s", QD_STR_ARG(aid));
+    snprintf(p->node, sizeof p->node, "%.*s", QD_STR_ARG(node));
+    if (n) snprintf(p->address, sizeof p->address, "%.*s", QD_STR_ARG(n->transport_address));
+}
+
+static void places_set(repl_shard *g, const qd_state *s, const qd_shard_meta *m)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->ncopies && n < REPL_COPIES; i++) {
+        const qd_copy *c = &m->copies[i];
+        if (!qd_copy_is_assigned(c)) continue;
+        repl_place *p = &g->place[n++];
+        place_set(p, s, c->allocation_id, c->node);
+        p->c.assigned = true;
+        p->c.in_sync = qd_shard_meta_in_sync(m, c->allocation_id) != NULL;
+        p->c.started = qd_copy_is_active(c);
+        p->state = c->state;
+        snprintf(p->partner, sizeof p->partner, "%.*s", QD_STR_ARG(c->partner));
+    }
+    for (uint32_t i = 0; i < m->nin_sync && n < REPL_COPIES; i++) {
+        const qd_in_sync *k = &m->in_sync[i];
+        if (qd_shard_meta_copy(m, k->allocation_id)) continue;
+        place_set(&g->place[n], s, k->allocation_id, k->node);
+        g->place[n++].c.in_sync = true;
+    }
+    g->nplaces = n;
+}
+
+void repl_record_take(repl_shard *g, const qd_state *s)
+{
+    repl_record_copy copies[REPL_COPIES];
+    repl_record rec;
+    bool lead = false;
+    const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(g->uuid));
+    const qd_shard_meta *r = m ? qd_state_shard(s, m, g->number) : NULL;
+    if (!r || !r->ncopies) return;
+    qd_mutex_lock(&g->lock);
+    if (r->mod_revision >= g->revision) { /* again too: nodes' addresses may have changed */
+        g->revision = r->mod_revision;
+        g->record_term = r->primary_term;
+        g->async = qd_values_i64(m->values, QD_IX_TRANSLOG_DURABILITY) != 0;
+        snprintf(g->record_primary, sizeof g->record_primary, "%.*s", QD_STR_ARG(r->primary));
+        places_set(g, s, r);
+        if (g->leading) {
+            repl_record_view(g, copies, &rec);
+            repl_primary_record(&g->pm, &rec, repl_now(g));
+            repl_relocate_look(g);
+        }
+        bool mine = strcmp(g->record_primary, g->aid) == 0;
+        lead = g->engine && mine && !(g->leading && g->pm.term >= g->record_term);
+        if (lead && g->lead_runs) {
+            g->lead_again = true;
+            lead = false;
+        } else if (lead) {
+            g->lead_runs = true;
+        }
+        qd_cond_broadcast(&g->changed);
+    }
+    repl_unlock(g);
+    if (lead) (void)repl_run(g, g->r->change_pool, repl_lead);
+}
+
+typedef QD_VEC(repl_shard *) shard_list;
+static void list_all(qd_replication *r, shard_list *list)
+{
+    size_t pos = 0;
+    const qd_map_entry *e;
+    qd_mutex_lock(&r->lock);
+    while ((e = qd_map_next(&r->map, &pos))) {
+        if (!qd_vec_push(list, NULL, (repl_shard *)e->value)) repl_ref(e->value);
+    }
+    qd_mutex_unlock(&r->lock);
+}
+
+void qd_replication_apply(qd_replication *r, const qd_state *old, const qd_state *now)
+{
+    shard_list list = {0};
+    (void)old;
+    if (atomic_load(&r->closing)) return;
+    qd_mutex_lock(&r->lock);
+    qd_state *before = r->state;
+    r->state = qd_state_ref(now);
+    qd_mutex_unlock(&r->lock);
+    qd_state_unref(before);
+    list_all(r, &list);
+    for (size_t i = 0; i < list.n; i++) {
+        repl_record_take(list.at[i], now);
+        repl_unref(list.at[i]);
+    }
+    qd_vec_fini(&list);
+}
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+static void tick_one(repl_shard *g)
+{
+    qd_mutex_lock(&g->lock);
+    if (g->leading && g->engine && (g->pm.top || g->replicated)) {
+        int64_t persisted, max;
+        repl_checkpoints(g, g->engine, &persisted, &max);
+        uint64_t now = repl_now(g);
+        repl_primary_progress(&g->pm, persisted, max, now);
+        repl_primary_tick(&g->pm, now);
+        repl_relocate_look(g);
+    }
+    bool publish = g->leading && g->publish_again && !g->publish_runs;
+    repl_unlock(g);
+    if (publish) repl_publish_queue(g);
+    repl_holds_end(g, false);
+}
+
+static void tick(void *arg)
+{
+    qd_replication *r = arg;
+    qd_mutex_lock(&r->lock);
+    while (!r->closing) {
+        if (r->map.n == 0) {
+            qd_cond_wait(&r->tick, &r->lock);
+        } else {
+            (void)qd_cond_wait_until(&r->tick, &r->lock, qd_env_mono_ns(r->env) + REPL_TICK_NS);
+        }
+        if (r->closing) break;
+        qd_mutex_unlock(&r->lock);
+        shard_list list = {0};
+        list_all(r, &list);
+        for (size_t i = 0; i < list.n; i++) {
+            tick_one(list.at[i]);
+            repl_unref(list.at[i]);
+        }
+        qd_vec_fini(&list);
+        qd_mutex_lock(&r->lock);
+    }
+    qd_mutex_unlock(&r->lock);
+}
+
+uint64_t repl_rate_wait(qd_replication *r, uint64_t n)
+{
+    int64_t rate = r->config ? qd_config_i64(r->config, QD_SET_RECOVERY_RATE) : (int64_t)40 << 20;
+    if (rate <= 0 || n == 0) return 0;
+    uint64_t now = qd_env_mono_ns(r->env);
+    uint64_t cost = (uint64_t)((double)n * 1e9 / (double)rate);
+    qd_mutex_lock(&r->rate_lock);
+    if (r->rate_ns + 50000000u < now) r->rate_ns = now - 50000000u; /* a burst of 50 ms */
+    r->rate_ns += cost;
+    uint64_t until = r->rate_ns;
+    qd_mutex_unlock(&r->rate_lock);
+    if (until <= now) return 0;
+    qd_env_sleep_ns(r->env, until - now);
+    return until - now;
+}
+
+/* --- opening, end ----------------------------------------------------------------------------- */
+
+typedef struct served {
+    qd_work work; /* first */
+    qd_replication *r;
+    qd_rpc_request *request;
+    uint32_t action;
+} served;
+
+static void served_run(qd_work *w)
+{
+    served s = *(served *)(void *)w;
+    qd_free(w);
+    repl_serve(s.r, s.action, s.request);
+}
+
+static void on_request(qd_replication *r, uint32_t action, qd_pool *pool, qd_rpc_request *request)
+{
+    qd_err err;
+    qd_err_init(&err);
+    served *s = qd_calloc(NULL, sizeof *s);
+    int rc = s ? 0 : qd_err_nomem(&err, "request of another copy");
+    if (!rc) {
+        *s = (served){.work = {.run = served_run}, .r = r, .request = request, .action = action};
+        rc = repl_submit(r, pool, &s->work);
+        if (rc) (void)qd_err_set(&err, rc, "the node stops");
+    }
+    if (rc) {
+        qd_free(s);
+        qd_rpc_fail(request, &err);
+    }
+    qd_err_fini(&err);
+}
+
+/* What answers without asking other nodes has a pool of its own, so that two nodes never wait for
+ * each other's workers. */
+#define HANDLER(name, action, pool)                                                                \
+    static void on_##name(void *arg, qd_rpc_request *request)                                      \
+    {                                                                                              \
+        qd_replication *r = arg;                                                                   \
+        on_request(r, QD_ACTION_##action, r->pool, request);                                       \
+    }
+HANDLER(ops, COPY_OPS, replica_pool)
+HANDLER(sync, COPY_SYNC, replica_pool)
+HANDLER(resync, COPY_RESYNC, replica_pool)
+HANDLER(publish, COPY_PUBLISH, slow_pool)
+HANDLER(hello, RECOVERY_HELLO, replica_pool)
+HANDLER(track, RECOVERY_TRACK, replica_pool)
+HANDLER(pull, RECOVERY_OPS, replica_pool)
+HANDLER(finalize, RECOVERY_FINALIZE, replica_pool)
+HANDLER(file, RECOVERY_FILE, replica_pool)
+
+static const struct {
+    uint32_t action;
+    qd_rpc_handler fn;
+} handlers[] = {
+    {QD_ACTION_COPY_OPS, on_ops},         {QD_ACTION_COPY_SYNC, on_sync},
+    {QD_ACTION_COPY_RESYNC, on_resync},   {QD_ACTION_COPY_PUBLISH, on_publish},
+    {QD_ACTION_RECOVERY_HELLO, on_hello}, {QD_ACTION_RECOVERY_TRACK, on_track},
+    {QD_ACTION_RECOVERY_OPS, on_pull},    {QD_ACTION_RECOVERY_FINALIZE, on_finalize},
+    {QD_ACTION_RECOVERY_FILE, on_file},
+};
+
+static int open_pools(qd_replication *r, qd_err *err)
+{
+    uint32_t cpus = qd_cpu_count();
+    int rc = qd_pool_open(r->env, "replica", cpus * 2 < 4 ? 4 : cpus * 2, UINT32_MAX,
+                          &r->replica_pool, err);
+    if (!rc) rc = qd_pool_open(r->env, "recovery", SLOW_THREADS, UINT32_MAX, &r->slow_pool, err);
+    if (!rc) {
+        rc = qd_pool_open(r->env, "shard_change", CHANGE_THREADS, UINT32_MAX, &r->change_pool, err);
+    }
+    return rc;
+}
+
+static const qd_shards_copies hooks = {configure, opened, closing, abandoned};
+
+int qd_replication_open(const qd_replication_config *c, qd_replication **out, qd_err *err)
+{
+    qd_replication *r = qd_calloc(NULL, sizeof *r);
+    if (!r) return qd_err_nomem(err, "replication");
+    r->env = c->env;
+    r->rpc = c->rpc;
+    r->shards = c->shards;
+    r->cluster = c->cluster;
+    r->store = c->store;
+    r->pools = c->pools;
+    r->config = c->config;
+    qd_account_init(&r->account, "replication", c->account, 0);
+    qd_mutex_init(&r->lock);
+    qd_mutex_init(&r->rate_lock);
+    qd_cond_init(&r->tick);
+    qd_map_init(&r->map, NULL);
+    int rc = open_pools(r, err);
+    for (size_t i = 0; r->rpc && i < QD_COUNT_OF(handlers) && !rc; i++) {
+        rc = qd_rpc_handle(r->rpc, handlers[i].action, NULL, 0, handlers[i].fn, r, err);
+    }
+    if (!rc) rc = qd_thread_start(r->env, "replication", tick, r, &r->ticker, err);
+    if (rc) {
+        qd_replication_close(r);
+        return rc;
+    }
+    qd_shards_copies_set(r->shards, &hooks, r);
+    *out = r;
+    return 0;
+}
+
+static void wake_all(qd_replication *r)
+{
+    shard_list list = {0};
+    list_all(r, &list);
+    for (size_t i = 0; i < list.n; i++) {
+        qd_mutex_lock(&list.at[i]->lock);
+        qd_cond_broadcast(&list.at[i]->changed);
+        qd_mutex_unlock(&list.at[i]->lock);
+        repl_unref(list.at[i]);
+    }
+    qd_vec_fini(&list);
+}
+
+void qd_replication_stop(qd_replication *r)
+{
+    if (!r || atomic_load(&r->closing)) return;
+    for (size_t i = 0; r->rpc && i < QD_COUNT_OF(handlers); i++) {
+        qd_rpc_unhandle(r->rpc, handlers[i].action);
+    }
+    qd_mutex_lock(&r->lock);
+    atomic_store(&r->closing, true);
+    qd_cond_broadcast(&r->tick);
+    qd_mutex_unlock(&r->lock);
+    wake_all(r);
+    if (r->ticker) qd_thread_join(r->env, r->ticker);
+    while (atomic_load(&r->submits)) qd_env_sleep_ns(r->env, 100000);
+    if (r->slow_pool) qd_pool_close(r->slow_pool);
+    if (r->change_pool) qd_pool_close(r->change_pool);
+    if (r->replica_pool) qd_pool_close(r->replica_pool);
+}
+
+void qd_replication_close(qd_replication *r)
+{
+    if (!r) return;
+    qd_replication_stop(r);
+    while (atomic_load(&r->calls)) qd_env_sleep_ns(r->env, 1000000);
+    qd_state_unref(r->state);
+    qd_map_fini(&r->map);
+    qd_cond_fini(&r->tick);
+    qd_mutex_fini(&r->rate_lock);
+    qd_mutex_fini(&r->lock);
+    qd_free(r);
+}
+
+/* --- figures ---------------------------------------------------------------------------------- */
+
+int64_t qd_replication_stale_ms(qd_replication *r, const char *uuid, uint32_t number)
+{
+    repl_shard *g = repl_get(r, uuid, number);
+    int64_t ms = 0;
+    if (!g) return 0;
+    qd_mutex_lock(&g->lock);
+    uint64_t now = repl_now(g);
+    if (!g->leading && now > g->cm.heard_ns + 5000000000ull) {
+        ms = (int64_t)((now - g->cm.heard_ns) / 1000000u);
+    }
+    qd_mutex_unlock(&g->lock);
+    repl_unref(g);
+    return ms;
+}
+
+int64_t qd_replication_global_checkpoint(qd_replication *r, const char *uuid, uint32_t number)
+{
+    repl_shard *g = repl_get(r, uuid, number);
+    qd_engine_checkpoints at = {.global = -1};
+    if (!g) return -1;
+    qd_mutex_lock(&g->lock);
+    if (g->engine) qd_engine_checkpoints_get(g->engine, &at);
+    qd_mutex_unlock(&g->lock);
+    repl_unref(g);
+    return at.global;
+}
+
+bool qd_replication_recovery(qd_replication *r, const char *uuid, uint32_t number,
+                             qd_recovery_progress *out)
+{
+    repl_shard *g = repl_get(r, uuid, number);
+    if (!g) return false;
+    qd_mutex_lock(&g->lock);
+    *out = g->progress;
+    if (out->uuid[0] && !out->stop_wall_ms) {
+        out->elapsed_ns = qd_env_mono_ns(r->env) - g->progress_ns;
+    }
+    qd_mutex_unlock(&g->lock);
+    repl_unref(g);
+    return out->uuid[0] != 0;
+}
+
+int qd_replication_recoveries(qd_replication *r,
+                              int (*each)(void *arg, const qd_recovery_progress *p), void *arg)
+{
+    shard_list list = {0};
+    int rc = 0;
+    list_all(r, &list);
+    for (size_t i = 0; i < list.n; i++) {
+        repl_shard *g = list.at[i];
+        qd_mutex_lock(&g->lock);
+        qd_recovery_progress p = g->progress;
+        if (p.uuid[0] && !p.stop_wall_ms) p.elapsed_ns = qd_env_mono_ns(r->env) - g->progress_ns;
+        qd_mutex_unlock(&g->lock);
+        if (p.uuid[0] && !rc) rc = each(arg, &p);
+        repl_unref(g);
+    }
+    qd_vec_fini(&list);
+    return rc;
+}
+
+void qd_replication_stats_get(qd_replication *r, qd_replication_stats *out)
+{
+    *out = (qd_replication_stats){
+        .batches = atomic_load(&r->batches),
+        .operations = atomic_load(&r->operations),
+        .bytes = atomic_load(&r->bytes),
+        .failed_copies = atomic_load(&r->failed_copies),
+        .promotions = atomic_load(&r->promotions),
+        .resyncs = atomic_load(&r->resyncs),
+        .relocations = atomic_load(&r->relocations),
+        .recoveries_as_source = atomic_load(&r->as_source),
+        .recoveries_as_target = atomic_load(&r->as_target),
+        .lease_hits = atomic_load(&r->lease_hits),
+        .lease_round_trips = atomic_load(&r->lease_trips),
+        .in_flight_bytes = atomic_load(&r->in_flight),
+    };
+}

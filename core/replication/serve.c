@@ -1,0 +1,293 @@
+/* serve.c: a copy answers its primary. See repl_int.h, copy_int.h. */
+#include "replication/repl_int.h"
+#include <stdio.h>
+
+#define ADOPT_MAX 8
+
+void repl_reply_send(qd_rpc_request *request, const repl_reply *a, qd_str tail)
+{
+    qd_writer w;
+    qd_err err;
+    qd_err_init(&err);
+    qd_writer_init(&w, NULL, 4096, qd_rpc_request_version(request));
+    repl_reply_write(&w, a);
+    if (qd_writer_end(&w, "answer between copies", &err)) {
+        qd_rpc_fail(request, &err);
+    } else {
+        qd_rpc_reply(request, qd_writer_view(&w), tail);
+    }
+    qd_writer_fini(&w);
+    qd_err_fini(&err);
+}
+
+static void refuse(repl_reply *a, const char *why)
+{
+    a->verdict = REPL_FAILED;
+    snprintf(a->why, sizeof a->why, "%s", why);
+}
+
+static void refuse_err(repl_reply *a, const qd_err *err)
+{
+    refuse(a, qd_err_reason(err));
+}
+
+/* The term of the request becomes this copy's; a primary of a lower one goes back to a copy. */
+static int adopt(repl_shard *g, qd_engine *e, uint64_t term, qd_err *err)
+{
+    qd_mutex_lock(&g->lock);
+    if (g->leading) {
+        repl_primary_fence(&g->pm, term);
+        g->leading = false;
+    }
+    repl_unlock(g);
+    int rc = qd_engine_mode_get(e) == QD_ENGINE_PRIMARY
+                 ? qd_engine_rollback(e, term, QD_SEQ_NO_NONE, NULL, err)
+                 : qd_engine_term_raise(e, term, err);
+    if (rc == QD_E_TERM_OLD) { /* a still higher one: asked again */
+        if (err) qd_err_fini(err);
+        rc = 0;
+    }
+    qd_mutex_lock(&g->lock);
+    if (!rc && g->cm.term < term) repl_copy_adopted(&g->cm, term);
+    qd_mutex_unlock(&g->lock);
+    return rc;
+}
+
+/* Is the sender heard? Waits for leases of lower terms. true: go on. */
+static bool heard(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply *a)
+{
+    qd_err err;
+    qd_err_init(&err);
+    for (int i = 0; i < ADOPT_MAX; i++) {
+        qd_mutex_lock(&g->lock);
+        uint64_t now = repl_now(g), left = 0;
+        repl_copy_verdict v = repl_copy_request(&g->cm, q->term, now);
+        a->term = g->cm.term;
+        if (v == REPL_COPY_WAIT) left = g->cm.lease_until_ns - now;
+        qd_mutex_unlock(&g->lock);
+        if (v == REPL_COPY_TAKE) return true;
+        if (v == REPL_COPY_REFUSE) {
+            a->verdict = REPL_STALE_TERM;
+            snprintf(a->why, sizeof a->why, "it obeys term %llu", (unsigned long long)a->term);
+            return false;
+        }
+        if (v == REPL_COPY_WAIT) {
+            qd_env_sleep_ns(g->r->env, left + 1000u);
+        } else if (adopt(g, e, q->term, &err)) {
+            refuse_err(a, &err);
+            qd_err_fini(&err);
+            return false;
+        }
+    }
+    qd_err_fini(&err);
+    refuse(a, "its term changes");
+    return false;
+}
+
+/* What the primary is told at the end, unless another one is obeyed meanwhile. */
+static void confirm(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply *a)
+{
+    int64_t max;
+    repl_checkpoints(g, e, &a->persisted, &max);
+    qd_mutex_lock(&g->lock);
+    a->term = g->cm.term;
+    a->verdict = g->cm.term == q->term ? REPL_OK : REPL_STALE_TERM;
+    qd_mutex_unlock(&g->lock);
+}
+
+/* Lease and checkpoint that the request carries. Before what it brings is applied: a copy never
+ * takes more of a checkpoint than it has. */
+static repl_copy_verdict take_head(repl_shard *g, const repl_request *q)
+{
+    qd_mutex_lock(&g->lock);
+    repl_copy_verdict v = g->cm.term == q->term ? repl_copy_ops(&g->cm) : REPL_COPY_NOT_SYNCED;
+    if (v == REPL_COPY_TAKE) {
+        (void)repl_copy_told(&g->cm, q->global, repl_now(g));
+        if (q->flags & REPL_RELEASE) repl_copy_release(&g->cm, q->sent_ns);
+        if (q->flags & REPL_LEASE) repl_copy_lease(&g->cm, q->sent_ns, repl_now(g));
+    }
+    qd_mutex_unlock(&g->lock);
+    return v;
+}
+
+static void failed(repl_shard *g, qd_engine *e, repl_reply *a, int rc, const qd_err *err)
+{
+    if (rc == QD_E_TERM_OLD) {
+        a->verdict = REPL_STALE_TERM;
+        a->term = qd_engine_primary_term(e);
+        return;
+    }
+    refuse_err(a, err);
+    if (qd_engine_failure(e, NULL)) repl_fail_shard(g, qd_err_reason(err), false);
+}
+
+static int take_ops(repl_shard *g, qd_engine *e, const repl_request *q, qd_err *err)
+{
+    qd_translog_location at = {0};
+    int rc = 0;
+    if (q->tail.n) {
+        rc = qd_engine_replicate(e, q->term, q->tail, NULL, &at, err);
+        if (!rc) rc = qd_engine_sync(e, &at, err);
+    }
+    if (!rc) qd_engine_global_checkpoint_set(e, q->global);
+    (void)g;
+    return rc;
+}
+
+static void serve_ops(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply *a)
+{
+    qd_err err;
+    qd_err_init(&err);
+    if (take_head(g, q) != REPL_COPY_TAKE) {
+        a->verdict = REPL_NOT_SYNCED;
+        snprintf(a->why, sizeof a->why, "it was opened anew");
+        return;
+    }
+    int rc = take_ops(g, e, q, &err);
+    if (!rc && !q->tail.n) rc = qd_engine_global_checkpoint_sync(e, &err);
+    if (rc) {
+        failed(g, e, a, rc, &err);
+    } else {
+        confirm(g, e, q, a);
+    }
+    qd_err_fini(&err);
+}
+
+static int resync_part(repl_shard *g, qd_engine *e, const repl_request *q, repl_copy_verdict v,
+                       qd_err *err)
+{
+    int rc = 0;
+    if (v == REPL_COPY_ROLL_BACK) {
+        rc = qd_engine_rollback(e, q->term, q->first - 1, NULL, err);
+    }
+    if (!rc && v != REPL_COPY_REPEATED) rc = take_ops(g, e, q, err);
+    if (!rc && v == REPL_COPY_REPEATED) rc = qd_engine_sync_all(e, err);
+    if (!rc && v != REPL_COPY_REPEATED && q->flags & REPL_LAST) {
+        rc = qd_engine_trim_above(e, q->max, q->term, err);
+    }
+    return rc;
+}
+
+static void serve_resync(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply *a)
+{
+    qd_err err;
+    qd_err_init(&err);
+    qd_mutex_lock(&g->lock);
+    while (g->installing && g->engine) qd_cond_wait(&g->changed, &g->lock);
+    repl_copy_verdict v =
+        g->cm.term == q->term ? repl_copy_resync(&g->cm, q->number, q->part) : REPL_COPY_NOT_SYNCED;
+    qd_mutex_unlock(&g->lock);
+    if (v != REPL_COPY_TAKE && v != REPL_COPY_ROLL_BACK && v != REPL_COPY_REPEATED) {
+        a->verdict = REPL_NOT_SYNCED;
+        snprintf(a->why, sizeof a->why, "part %u of a resync does not follow", q->part);
+        return;
+    }
+    int rc = resync_part(g, e, q, v, &err);
+    if (!rc) {
+        qd_mutex_lock(&g->lock);
+        if (v != REPL_COPY_REPEATED && g->cm.term == q->term && g->cm.resync == q->number) {
+            repl_copy_resynced(&g->cm, (q->flags & REPL_LAST) != 0);
+        }
+        (void)repl_copy_told(&g->cm, q->global, repl_now(g));
+        if (q->flags & REPL_LAST) repl_copy_lease(&g->cm, q->sent_ns, repl_now(g));
+        bool over = q->flags & REPL_LAST;
+        qd_shard *s = over && g->shard ? qd_shard_ref(g->shard) : NULL;
+        qd_mutex_unlock(&g->lock);
+        if (s) qd_shard_term_set(s, q->term);
+        qd_shard_unref(s);
+        confirm(g, e, q, a);
+    } else {
+        failed(g, e, a, rc, &err);
+    }
+    qd_err_fini(&err);
+}
+
+static void serve_publish(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply *a)
+{
+    qd_err err;
+    char from[QD_RPC_ADDRESS_MAX];
+    qd_publication *p = NULL;
+    qd_err_init(&err);
+    if (take_head(g, q) != REPL_COPY_TAKE) {
+        a->verdict = REPL_NOT_SYNCED;
+        return;
+    }
+    qd_mutex_lock(&g->lock);
+    bool known = repl_address(g, q->by, from);
+    qd_mutex_unlock(&g->lock);
+    int rc = known ? qd_publication_decode(q->tail, &g->r->account, &p, &err)
+                   : qd_err_set(&err, QD_E_CLOSED, "the node of the primary is not known");
+    if (!rc) rc = repl_install(g, e, p, from, q->by, NULL, &err);
+    qd_publication_unref(p);
+    if (rc) {
+        failed(g, e, a, rc, &err);
+    } else {
+        uint64_t term;
+        qd_engine_published(e, &term, &a->peer, &a->max);
+        confirm(g, e, q, a);
+        qd_engine_published(e, &term, &a->peer, &a->max);
+    }
+    qd_err_fini(&err);
+}
+
+static void serve_copy(repl_shard *g, uint32_t action, const repl_request *q, repl_reply *a)
+{
+    qd_shard *s;
+    qd_engine *e;
+    qd_err err;
+    qd_err_init(&err);
+    int rc = repl_enter(g, &s, &e, &err);
+    if (rc) {
+        refuse_err(a, &err);
+        qd_err_fini(&err);
+        return;
+    }
+    if (heard(g, e, q, a)) {
+        switch (action) {
+        case QD_ACTION_COPY_OPS:
+        case QD_ACTION_COPY_SYNC:
+            serve_ops(g, e, q, a);
+            break;
+        case QD_ACTION_COPY_RESYNC:
+            serve_resync(g, e, q, a);
+            break;
+        default:
+            serve_publish(g, e, q, a);
+            break;
+        }
+    }
+    repl_leave(s);
+    qd_err_fini(&err);
+}
+
+void repl_serve(qd_replication *r, uint32_t action, qd_rpc_request *request)
+{
+    repl_request q;
+    repl_reply a = {.persisted = -1, .max = -1, .global = -1};
+    qd_writer tail;
+    qd_err err;
+    qd_err_init(&err);
+    if (repl_request_read(qd_rpc_request_body(request), qd_rpc_request_version(request), &q,
+                          &err)) {
+        qd_rpc_fail(request, &err);
+        qd_err_fini(&err);
+        return;
+    }
+    qd_writer_init(&tail, &r->account, REPL_TAIL_MAX, qd_rpc_request_version(request));
+    repl_shard *g = repl_get(r, q.uuid, q.shard);
+    if (!g || strcmp(g->aid, q.aid) != 0) {
+        refuse(&a, "there is no such copy on its node");
+    } else if (action >= QD_ACTION_RECOVERY_HELLO) {
+        repl_source(g, action, &q, &a, &tail);
+    } else {
+        serve_copy(g, action, &q, &a);
+    }
+    repl_unref(g);
+    if (qd_writer_end(&tail, "answer between copies", &err)) {
+        qd_rpc_fail(request, &err);
+    } else {
+        repl_reply_send(request, &a, qd_writer_view(&tail));
+    }
+    qd_writer_fini(&tail);
+    qd_err_fini(&err);
+}

@@ -1,0 +1,258 @@
+/* source.c: the primary's side of a recovery, and its files. See docs/replication.md. */
+#include "replication/repl_int.h"
+#include <stdio.h>
+
+#define PLAIN_NS 30000000000ull
+
+static void refuse(repl_reply *a, const char *why)
+{
+    a->verdict = REPL_FAILED;
+    snprintf(a->why, sizeof a->why, "%s", why);
+}
+
+/* Peer recovery leases are named by the copy. */
+static int retain(repl_shard *g, qd_engine *e, const char *aid, int64_t from, qd_err *err)
+{
+    char id[QD_LEASE_ID_MAX];
+    int n = snprintf(id, sizeof id, "peer_recovery/%s", aid);
+    return qd_engine_lease_set(e, (qd_str){id, (size_t)n}, from, qd_env_wall_ms(g->r->env), err);
+}
+
+static bool is_primary(repl_shard *g, const repl_request *q, repl_reply *a)
+{
+    qd_mutex_lock(&g->lock);
+    a->term = g->leading ? g->pm.term : g->cm.term;
+    bool mine = g->leading && g->pm.phase == REPL_ACTIVE && q->term <= g->pm.term;
+    qd_mutex_unlock(&g->lock);
+    if (!mine) refuse(a, "its source is not the primary, or not yet");
+    return mine;
+}
+
+static void progress_now(repl_shard *g, qd_engine *e)
+{
+    int64_t persisted, max;
+    repl_checkpoints(g, e, &persisted, &max);
+    repl_primary_progress(&g->pm, persisted, max, repl_now(g));
+}
+
+/* What is retained for the target from now on, and whether operations suffice. */
+static void hello(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply *a, qd_err *err)
+{
+    char theirs[QD_UUID_TEXT], ours[QD_UUID_TEXT];
+    qd_engine_checkpoints at;
+    bool assigned = false;
+    qd_mutex_lock(&g->lock);
+    repl_peer *c = repl_primary_find(&g->pm, q->by);
+    if (c) repl_primary_fail(&g->pm, c->id, "it recovers anew", repl_now(g));
+    for (uint32_t i = 0; i < g->nplaces; i++) {
+        assigned |= g->place[i].c.assigned && strcmp(g->place[i].c.aid, q->by) == 0;
+    }
+    repl_unlock(g);
+    if (c || !assigned) {
+        refuse(a,
+               c ? "its attempt before is being ended" : "the source does not know this copy yet");
+        return;
+    }
+    if (retain(g, e, q->by, q->first, err)) return;
+    qd_uuid_text(q->history, theirs);
+    qd_uuid_text(qd_engine_history(e), ours);
+    qd_engine_checkpoints_get(e, &at);
+    bool by_ops =
+        repl_recovery_by_ops(theirs, ours, q->first, qd_engine_ops_from(e), at.max_seq_no);
+    memcpy(a->history, qd_engine_history(e), sizeof a->history);
+    if (by_ops) a->flags |= REPL_BY_OPS;
+    a->max = at.max_seq_no;
+    a->verdict = REPL_OK;
+}
+
+/* From now on the target receives what is written; and only then the list of files is made. */
+static void track(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply *a,
+                  qd_writer *tail, qd_err *err)
+{
+    qd_publication *p = NULL;
+    qd_engine_checkpoints at;
+    qd_mutex_lock(&g->lock);
+    bool first = !g->replicated;
+    g->first_writer++;
+    g->replicated = true;
+    qd_mutex_unlock(&g->lock);
+    if (first) qd_engine_replicated_set(e, true);
+    /* those who began to write when there was nobody to write for */
+    uint64_t until = qd_env_mono_ns(g->r->env) + PLAIN_NS;
+    qd_mutex_lock(&g->lock);
+    while (g->plain && qd_env_mono_ns(g->r->env) < until) {
+        (void)qd_cond_wait_until(&g->changed, &g->lock, until);
+    }
+    g->first_writer--;
+    progress_now(g, e);
+    bool fit = g->leading && g->pm.term == q->term && !g->plain;
+    repl_peer *c = fit ? repl_primary_track(&g->pm, q->by) : NULL;
+    a->peer = c ? c->id : 0;
+    repl_unlock(g);
+    if (!a->peer) {
+        refuse(a, "its source cannot take it");
+        return;
+    }
+    int rc = 0;
+    if (!(q->flags & REPL_BY_OPS)) {
+        rc = qd_engine_publication(e, &p, err);
+        if (!rc) rc = retain(g, e, q->by, p->max_seq_no + 1, err);
+        if (!rc) rc = qd_publication_encode(p, &tail->buf, err);
+        if (!rc) {
+            repl_hold_put(g, p);
+        } else {
+            qd_publication_unref(p);
+        }
+    }
+    qd_engine_checkpoints_get(e, &at);
+    a->max = at.max_seq_no;
+    if (!rc) a->verdict = REPL_OK;
+}
+
+static bool tracked(repl_shard *g, const repl_request *q, repl_reply *a)
+{
+    qd_mutex_lock(&g->lock);
+    const repl_peer *c = repl_primary_peer(&g->pm, q->peer);
+    bool is = g->leading && g->pm.term == q->term && c && strcmp(c->aid, q->by) == 0;
+    qd_mutex_unlock(&g->lock);
+    if (!is) refuse(a, "its source does not track it any more");
+    return is;
+}
+
+static void pull(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply *a, qd_writer *tail,
+                 qd_err *err)
+{
+    qd_engine_ops *cursor;
+    qd_engine_checkpoints at;
+    uint32_t n = 0;
+    int64_t last = -1;
+    if (!tracked(g, q, a) || retain(g, e, q->by, q->first, err)) return;
+    qd_engine_checkpoints_get(e, &at);
+    a->max = at.processed;
+    if (q->first > at.processed) {
+        a->verdict = REPL_OK;
+        return;
+    }
+    if (qd_engine_ops_open(e, q->first, at.processed, &cursor, err)) return;
+    int rc = qd_engine_ops_next(cursor, REPL_OPS_BYTES, &tail->buf, &n, &last, err);
+    qd_engine_ops_close(cursor);
+    if (rc) return;
+    if (n && last < at.processed) a->flags |= REPL_MORE;
+    a->verdict = REPL_OK;
+}
+
+/* It has everything, as far as it knows. */
+static void finalize(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply *a,
+                     qd_writer *tail, qd_err *err)
+{
+    uint64_t term, generation;
+    int64_t max;
+    qd_publication *p = NULL;
+    if (!tracked(g, q, a) || retain(g, e, q->by, q->persisted + 1, err)) return;
+    qd_engine_published(e, &term, &generation, &max);
+    qd_mutex_lock(&g->lock);
+    progress_now(g, e);
+    repl_peer *c = repl_primary_peer(&g->pm, q->peer);
+    repl_final f = !c          ? REPL_FINAL_OPS
+                   : c->counts ? REPL_FINAL_ADMIT
+                               : repl_recovery_final(q->persisted, g->pm.global, q->open_term,
+                                                     q->open_generation, term, generation);
+    if (c && f == REPL_FINAL_ADMIT) {
+        repl_follower *x = &g->follower[c - g->pm.peer];
+        if (x->peer != c->id) {
+            *x = (repl_follower){.peer = c->id,
+                                 .term = q->open_term,
+                                 .generation = q->open_generation,
+                                 .max_seq_no = q->max};
+        }
+        (void)repl_primary_admit(&g->pm, c->id, q->persisted, repl_now(g));
+        c = repl_primary_peer(&g->pm, q->peer);
+        if (c && c->in_sync) a->flags |= REPL_IN_SYNC;
+    }
+    a->global = g->pm.global;
+    repl_unlock(g);
+    a->verdict = REPL_OK;
+    if (f == REPL_FINAL_OPS) a->flags |= REPL_MORE;
+    if (f != REPL_FINAL_FILES) return;
+    int rc = qd_engine_publication(e, &p, err);
+    if (!rc) rc = qd_publication_encode(p, &tail->buf, err);
+    if (!rc) {
+        repl_hold_put(g, p);
+    } else {
+        qd_publication_unref(p);
+        a->verdict = REPL_FAILED;
+    }
+}
+
+static void file(repl_shard *g, const repl_request *q, repl_reply *a, qd_writer *tail, qd_err *err)
+{
+    repl_hold *h = NULL;
+    size_t want =
+        q->max > 0 && q->max < (int64_t)(4 * REPL_CHUNK_BYTES) ? (size_t)q->max : REPL_CHUNK_BYTES;
+    size_t got = 0;
+    qd_mutex_lock(&g->lock);
+    for (uint32_t i = 0; i < REPL_HOLDS && !h; i++) {
+        const qd_publication *p = g->hold[i].p;
+        bool is = p && p->primary_term == q->open_term && p->generation == q->open_generation;
+        if (is) h = &g->hold[i];
+    }
+    if (h) {
+        h->users++;
+        h->used_ns = qd_env_mono_ns(g->r->env);
+    }
+    qd_mutex_unlock(&g->lock);
+    if (!h || q->part >= qd_publication_files(h->p) || q->first < 0) {
+        refuse(a, "the publication is not kept any more");
+    } else {
+        char *at = qd_buf_reserve(&tail->buf, want);
+        int rc = at ? qd_publication_read(h->p, q->part, (uint64_t)q->first, at, want, &got, err)
+                    : qd_err_nomem(err, "a file's bytes");
+        if (!rc) {
+            tail->buf.n += got;
+            a->verdict = REPL_OK;
+        }
+    }
+    if (!h) return;
+    qd_mutex_lock(&g->lock);
+    h->users--;
+    qd_mutex_unlock(&g->lock);
+}
+
+void repl_source(repl_shard *g, uint32_t action, const repl_request *q, repl_reply *a,
+                 qd_writer *tail)
+{
+    qd_shard *s;
+    qd_engine *e;
+    qd_err err;
+    qd_err_init(&err);
+    a->verdict = REPL_FAILED;
+    int rc = repl_enter(g, &s, &e, &err);
+    if (!rc) {
+        atomic_fetch_add(&g->r->as_source, 1);
+        if (action == QD_ACTION_RECOVERY_FILE) {
+            file(g, q, a, tail, &err);
+        } else if (is_primary(g, q, a)) {
+            switch (action) {
+            case QD_ACTION_RECOVERY_HELLO:
+                hello(g, e, q, a, &err);
+                break;
+            case QD_ACTION_RECOVERY_TRACK:
+                track(g, e, q, a, tail, &err);
+                break;
+            case QD_ACTION_RECOVERY_OPS:
+                pull(g, e, q, a, tail, &err);
+                break;
+            default:
+                finalize(g, e, q, a, tail, &err);
+                break;
+            }
+        }
+        atomic_fetch_sub(&g->r->as_source, 1);
+        repl_leave(s);
+    }
+    if (a->verdict != REPL_OK) {
+        if (!a->why[0]) snprintf(a->why, sizeof a->why, "%s", qd_err_reason(&err));
+        qd_buf_reset(&tail->buf);
+    }
+    qd_err_fini(&err);
+}

@@ -1,0 +1,317 @@
+/*
+ * target.c: a copy that is filled from its primary, step by step on one worker: hello, track,
+ * files, operations, finalize. Whatever goes wrong begins again; what was fetched stays. Once in
+ * sync it reports itself as started.
+ */
+#include "replication/repl_int.h"
+#include <stdio.h>
+
+#define STEP_MS 60000u
+#define PAUSE_MS 100
+#define PAUSE_MAX_MS 2000
+#define FINAL_PAUSE_MS 20
+#define ATTEMPTS 40u
+
+typedef struct target {
+    repl_shard *g;
+    qd_shard *s;
+    qd_engine *e;
+    char primary[REPL_AID], from[QD_RPC_ADDRESS_MAX];
+    uint64_t term, peer;
+    int64_t max; /* the source's when it began to track */
+    bool by_ops;
+    qd_publication *p;
+} target;
+
+static void stage(target *t, qd_recovery_stage s)
+{
+    qd_mutex_lock(&t->g->lock);
+    t->g->progress.stage = s;
+    qd_mutex_unlock(&t->g->lock);
+}
+
+static void request(const target *t, repl_request *q)
+{
+    qd_engine_checkpoints at;
+    qd_engine_checkpoints_get(t->e, &at);
+    *q = (repl_request){.shard = t->g->number,
+                        .term = t->term,
+                        .peer = t->peer,
+                        .persisted = t->g->async ? at.processed : at.persisted};
+    memcpy(q->uuid, t->g->uuid, sizeof q->uuid);
+    memcpy(q->aid, t->primary, sizeof q->aid);
+    memcpy(q->by, t->g->aid, sizeof q->by);
+    qd_engine_published(t->e, &q->open_term, &q->open_generation, &q->max);
+    memcpy(q->history, qd_engine_history(t->e), sizeof q->history);
+}
+
+static int ask(target *t, uint32_t action, const repl_request *q, qd_rpc_call *call, repl_reply *a,
+               qd_err *err)
+{
+    int rc = repl_ask(t->g->r, t->from, action, QD_RPC_DATA, STEP_MS, q, call, a, err);
+    if (!rc && a->verdict != REPL_OK) rc = qd_err_set(err, QD_E_CLOSED, "%s", a->why);
+    return rc;
+}
+
+/* Terms of the source become this copy's; what it holds is set back to what all are known to have.
+ */
+static int prepare(target *t, const repl_reply *a, qd_err *err)
+{
+    repl_shard *g = t->g;
+    int64_t to;
+    t->by_ops = a->flags & REPL_BY_OPS;
+    int rc = 0;
+    if (!t->by_ops) rc = qd_engine_recovery_reset(t->e, a->history, err);
+    if (!rc) rc = qd_engine_rollback(t->e, a->term, QD_SEQ_NO_NONE, &to, err);
+    if (rc) return rc;
+    qd_mutex_lock(&g->lock);
+    if (a->term > g->cm.term) repl_copy_adopted(&g->cm, a->term);
+    bool same = g->cm.term == a->term;
+    if (same) {
+        repl_copy_recovering(&g->cm);
+        g->cm.lease_until_ns = 0; /* a copy that is not in sync has given none that counts */
+    }
+    qd_mutex_unlock(&g->lock);
+    if (!same) return qd_err_set(err, QD_E_TERM_OLD, "another primary is known");
+    t->term = a->term;
+    qd_shard_term_set(t->s, a->term);
+    return 0;
+}
+
+static int hello(target *t, qd_err *err)
+{
+    repl_request q;
+    repl_reply a;
+    qd_rpc_call call;
+    qd_engine_checkpoints at;
+    request(t, &q);
+    qd_engine_checkpoints_get(t->e, &at);
+    q.first = (at.global < at.persisted ? at.global : at.persisted) + 1;
+    int rc = ask(t, QD_ACTION_RECOVERY_HELLO, &q, &call, &a, err);
+    if (!rc && a.term < t->term)
+        rc = qd_err_set(err, QD_E_TERM_OLD, "its source is of a lower term");
+    if (!rc) rc = prepare(t, &a, err);
+    qd_rpc_call_fini(&call);
+    return rc;
+}
+
+static int track(target *t, qd_err *err)
+{
+    repl_request q;
+    repl_reply a;
+    qd_rpc_call call;
+    request(t, &q);
+    if (t->by_ops) q.flags |= REPL_BY_OPS;
+    int rc = ask(t, QD_ACTION_RECOVERY_TRACK, &q, &call, &a, err);
+    if (!rc) {
+        t->peer = a.peer;
+        t->max = a.max;
+        qd_publication_unref(t->p);
+        t->p = NULL;
+        if (!t->by_ops) rc = qd_publication_decode(a.tail, &t->g->r->account, &t->p, err);
+    }
+    qd_rpc_call_fini(&call);
+    return rc;
+}
+
+static int files(target *t, qd_err *err)
+{
+    if (!t->p) return 0;
+    stage(t, QD_STAGE_INDEX);
+    int rc = repl_install(t->g, t->e, t->p, t->from, t->primary, &t->g->progress, err);
+    qd_publication_unref(t->p);
+    t->p = NULL;
+    return rc;
+}
+
+static int operations(target *t, qd_err *err)
+{
+    bool more = true;
+    int rc = 0;
+    stage(t, QD_STAGE_TRANSLOG);
+    while (more && !rc) {
+        repl_request q;
+        repl_reply a;
+        qd_rpc_call call;
+        qd_translog_location at;
+        uint32_t n = 0;
+        request(t, &q);
+        q.first = q.persisted + 1;
+        rc = ask(t, QD_ACTION_RECOVERY_OPS, &q, &call, &a, err);
+        if (!rc && a.tail.n) rc = qd_engine_replicate(t->e, t->term, a.tail, &n, &at, err);
+        if (!rc && n) rc = qd_engine_sync(t->e, &at, err);
+        more = !rc && a.flags & REPL_MORE;
+        qd_mutex_lock(&t->g->lock);
+        t->g->progress.ops_recovered += n;
+        if (!rc && a.max + 1 > (int64_t)t->g->progress.ops_total) {
+            t->g->progress.ops_total =
+                t->g->progress.ops_recovered + (uint64_t)(more ? a.max - q.first : 0);
+        }
+        bool closed = !t->g->engine || t->g->r->closing;
+        qd_mutex_unlock(&t->g->lock);
+        if (!rc && closed) rc = qd_err_set(err, QD_E_CLOSED, "it is being closed");
+        qd_rpc_call_fini(&call);
+    }
+    /* above what the source had when it began to track: of this term, or of nobody */
+    return rc ? rc : qd_engine_trim_above(t->e, t->max, t->term, err);
+}
+
+/* 1: in sync; 0: something is still missing; else an error. */
+static int finalize(target *t, qd_err *err)
+{
+    repl_request q;
+    repl_reply a;
+    qd_rpc_call call;
+    stage(t, QD_STAGE_FINALIZE);
+    request(t, &q);
+    int rc = ask(t, QD_ACTION_RECOVERY_FINALIZE, &q, &call, &a, err);
+    if (!rc && a.flags & REPL_IN_SYNC) {
+        rc = 1;
+    } else if (!rc && a.tail.n) {
+        rc = qd_publication_decode(a.tail, &t->g->r->account, &t->p, err);
+        if (!rc) rc = files(t, err);
+    } else if (!rc && a.flags & REPL_MORE) {
+        rc = operations(t, err);
+    } else if (!rc) {
+        qd_env_sleep_ns(t->g->r->env, FINAL_PAUSE_MS * 1000000u);
+    }
+    qd_rpc_call_fini(&call);
+    return rc;
+}
+
+static bool wanted(const repl_shard *g)
+{
+    return g->engine && !g->r->closing && g->recovers && strcmp(g->record_primary, g->aid) != 0;
+}
+
+/* The copy is in sync: started, unless the primary hands over to it. */
+static int started(target *t, qd_err *err)
+{
+    repl_shard *g = t->g;
+    qd_copy_ref ref = {g->uuid, g->number, qd_str_c(g->aid)};
+    for (;;) {
+        bool of_primary = false;
+        qd_mutex_lock(&g->lock);
+        for (uint32_t i = 0; i < g->nplaces; i++) {
+            const repl_place *p = &g->place[i];
+            if (strcmp(p->c.aid, g->aid) == 0) {
+                of_primary = p->partner[0] && strcmp(p->partner, g->record_primary) == 0;
+            }
+        }
+        bool go = wanted(g);
+        qd_mutex_unlock(&g->lock);
+        if (!go || of_primary) return 0;
+        int rc = qd_cluster_copy_started(g->r->cluster, &ref, NULL, err);
+        if (!rc || rc == QD_E_NOTFOUND) return rc;
+        qd_log_warn(REPL_LOG, "%s is in sync, which could not be reported: %s", g->name,
+                    qd_err_reason(err));
+        if (err) qd_err_fini(err);
+        if (rc == QD_E_CONFLICT) return 0; /* the record tells */
+        qd_env_sleep_ns(g->r->env, 1000000000u);
+    }
+}
+
+static int recover_once(repl_shard *g, qd_err *err)
+{
+    target t = {.g = g, .max = -1};
+    qd_mutex_lock(&g->lock);
+    snprintf(t.primary, sizeof t.primary, "%s", g->record_primary);
+    bool known = t.primary[0] && repl_address(g, t.primary, t.from);
+    t.term = g->cm.term;
+    qd_mutex_unlock(&g->lock);
+    if (!known) return qd_err_set(err, QD_E_CLOSED, "the primary is not known");
+    int rc = repl_enter(g, &t.s, &t.e, err);
+    if (rc) return rc;
+    rc = hello(&t, err);
+    if (!rc) rc = track(&t, err);
+    if (!rc) rc = files(&t, err);
+    if (!rc) rc = operations(&t, err);
+    int in_sync = 0;
+    while (!rc && !in_sync) {
+        in_sync = finalize(&t, err);
+        if (in_sync < 0) rc = in_sync;
+        qd_mutex_lock(&g->lock);
+        bool go = wanted(g);
+        qd_mutex_unlock(&g->lock);
+        if (!go) break;
+    }
+    if (!rc) rc = started(&t, err);
+    qd_publication_unref(t.p);
+    if (rc && qd_engine_failure(t.e, NULL)) rc = QD_E_IO;
+    repl_leave(t.s);
+    return rc;
+}
+
+static void progress_begin(repl_shard *g)
+{
+    qd_recovery_progress *p = &g->progress;
+    qd_str self = qd_cluster_self(g->r->cluster)->id;
+    qd_mutex_lock(&g->lock);
+    *p = (qd_recovery_progress){.shard = g->number, .start_wall_ms = qd_env_wall_ms(g->r->env)};
+    memcpy(p->uuid, g->uuid, sizeof p->uuid);
+    snprintf(p->target_node, sizeof p->target_node, "%.*s", QD_STR_ARG(self));
+    for (uint32_t i = 0; i < g->nplaces; i++) {
+        const repl_place *x = &g->place[i];
+        if (strcmp(x->c.aid, g->record_primary) == 0) {
+            snprintf(p->source_node, sizeof p->source_node, "%.31s", x->node);
+        }
+        if (strcmp(x->c.aid, g->aid) == 0) p->relocation = x->partner[0] != 0;
+    }
+    g->progress_ns = qd_env_mono_ns(g->r->env);
+    qd_mutex_unlock(&g->lock);
+}
+
+static void progress_end(repl_shard *g, bool done)
+{
+    qd_mutex_lock(&g->lock);
+    g->progress.elapsed_ns = qd_env_mono_ns(g->r->env) - g->progress_ns;
+    if (done) {
+        g->progress.stage = QD_STAGE_DONE;
+        g->progress.stop_wall_ms = qd_env_wall_ms(g->r->env);
+        g->recovers = false;
+    }
+    qd_mutex_unlock(&g->lock);
+}
+
+/* Waits until the next attempt, or the record changes. */
+static void pause_for(repl_shard *g, uint32_t attempt)
+{
+    uint64_t ms = PAUSE_MS * (uint64_t)(attempt + 1);
+    if (ms > PAUSE_MAX_MS) ms = PAUSE_MAX_MS;
+    qd_mutex_lock(&g->lock);
+    if (wanted(g)) {
+        (void)qd_cond_wait_until(&g->changed, &g->lock, qd_env_mono_ns(g->r->env) + ms * 1000000u);
+    }
+    qd_mutex_unlock(&g->lock);
+}
+
+void repl_recover(repl_shard *g)
+{
+    qd_err err;
+    int rc = QD_E_CLOSED;
+    qd_err_init(&err);
+    atomic_fetch_add(&g->r->as_target, 1);
+    progress_begin(g);
+    for (uint32_t attempt = 0;; attempt++) {
+        qd_mutex_lock(&g->lock);
+        bool go = wanted(g);
+        qd_mutex_unlock(&g->lock);
+        if (!go) break;
+        if (g->progress.source_node[0] == 0) progress_begin(g);
+        rc = recover_once(g, &err);
+        if (!rc) break;
+        qd_log_info(REPL_LOG, "%s copy [%s] recovery: %s", g->name, g->aid, qd_err_reason(&err));
+        bool final = rc == QD_E_IO || rc == QD_E_CORRUPT || rc == QD_E_NOSPACE;
+        if (final || attempt >= ATTEMPTS) {
+            char text[200];
+            snprintf(text, sizeof text, "recovery failed: %s", qd_err_reason(&err));
+            repl_fail_shard(g, text, false);
+            break;
+        }
+        qd_err_fini(&err);
+        pause_for(g, attempt);
+    }
+    progress_end(g, !rc);
+    atomic_fetch_sub(&g->r->as_target, 1);
+    qd_err_fini(&err);
+}

@@ -1,0 +1,251 @@
+/* Copies of shards on several whole nodes: writes, reads, refresh, failover, recovery. */
+#include "base/log.h"
+#include "engine/replica.h"
+#include "lib/action_cluster.h"
+#include "replication/replication.h"
+#include "unit/unit.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WAIT_MS 30000
+
+static bool green(void *arg, const qd_state *s)
+{
+    const qd_index_meta *m = qd_state_index(s, qd_str_c(arg));
+    return m && qd_index_health(s, m) == QD_HEALTH_GREEN;
+}
+
+static void wait_green(action_cluster *c, uint32_t node, const char *index)
+{
+    int rc = qd_cluster_wait_for(action_cluster_actions(c, node)->cluster, green,
+                                 (void *)(uintptr_t)index, WAIT_MS);
+    if (rc) {
+        action_cluster_call(c, node, "GET", "/_cat/shards", NULL);
+        fprintf(stderr, "# %s\n", action_cluster_body(c));
+    }
+    assert_int_equal(rc, 0);
+}
+
+static void put(action_cluster *c, uint32_t node, const char *index, int id, int value,
+                const char *params)
+{
+    char path[128], body[64];
+    snprintf(path, sizeof path, "/%s/_doc/%d%s", index, id, params);
+    snprintf(body, sizeof body, "{\"v\":%d}", value);
+    int status = action_cluster_call(c, node, "PUT", path, body);
+    if (status > 201) fprintf(stderr, "# %s\n", action_cluster_body(c));
+    assert_true(status == 200 || status == 201);
+}
+
+static int got(action_cluster *c, uint32_t node, const char *index, int id)
+{
+    char path[128];
+    snprintf(path, sizeof path, "/%s/_doc/%d", index, id);
+    int status = action_cluster_call(c, node, "GET", path, NULL);
+    if (status == 404) return -1;
+    if (status != 200) fprintf(stderr, "# %s\n", action_cluster_body(c));
+    assert_int_equal(status, 200);
+    const char *v = strstr(action_cluster_body(c), "\"v\":");
+    assert_non_null(v);
+    return atoi(v + 4);
+}
+
+/* What both copies of shard 0 have. */
+static void same_copies(action_cluster *c, const char *index, uint32_t nodes, int64_t max)
+{
+    qd_state *s = qd_cluster_state(action_cluster_actions(c, 0)->cluster);
+    const qd_index_meta *m = qd_state_index(s, qd_str_c(index));
+    for (uint32_t i = 0; i < nodes; i++) {
+        qd_shard *shard = qd_shards_get(action_cluster_actions(c, i)->shards, m->uuid, 0);
+        if (!shard) continue;
+        qd_engine *e;
+        qd_engine_checkpoints at;
+        assert_int_equal(qd_shard_enter(shard, 1000, &e, NULL), 0);
+        qd_engine_checkpoints_get(e, &at);
+        assert_int_equal(at.max_seq_no, max);
+        assert_int_equal(at.persisted, max);
+        qd_shard_leave(shard);
+        qd_shard_unref(shard);
+    }
+    qd_state_unref(s);
+}
+
+#define ONE_REPLICA                                                                                \
+    "{\"settings\":{\"index\":{\"number_of_shards\":1,\"number_of_replicas\":1,"                   \
+    "\"unassigned.node_left.delayed_timeout\":\"0s\"}}}"
+
+static void writes_go_to_both_copies(void **state)
+{
+    (void)state;
+    action_cluster *c = action_cluster_open(2, NULL);
+    action_cluster_index(c, "x", ONE_REPLICA);
+    wait_green(c, 0, "x");
+    for (int i = 0; i < 50; i++) put(c, (uint32_t)i % 2, "x", i, i, "");
+    assert_non_null(strstr(action_cluster_body(c), "\"successful\":2"));
+    same_copies(c, "x", 2, 49);
+    for (int i = 0; i < 50; i++) assert_int_equal(got(c, (uint32_t)(i / 2) % 2, "x", i), i);
+    put(c, 0, "x", 100, 7, "?refresh=true");
+    for (int i = 0; i < 6; i++) { /* either copy */
+        assert_int_equal(action_cluster_call(c, (uint32_t)i % 2, "GET", "/x/_count", NULL), 200);
+        assert_non_null(strstr(action_cluster_body(c), "\"count\":51"));
+    }
+    action_cluster_close(c);
+}
+
+/* The node of the primary, and that of the replica, of shard 0. */
+static void where(action_cluster *c, uint32_t asked, const char *index, uint32_t *primary,
+                  uint32_t *replica)
+{
+    qd_state *s = qd_cluster_state(action_cluster_actions(c, asked)->cluster);
+    const qd_index_meta *m = qd_state_index(s, qd_str_c(index));
+    const qd_shard_meta *r = qd_state_shard(s, m, 0);
+    *primary = *replica = UINT32_MAX;
+    for (uint32_t i = 0; i < r->ncopies; i++) {
+        if (!qd_copy_is_assigned(&r->copies[i])) continue;
+        uint32_t node = (uint32_t)(r->copies[i].node.p[r->copies[i].node.n - 1] - '0');
+        if (i == 0) *primary = node;
+        if (i > 0) *replica = node;
+    }
+    qd_state_unref(s);
+}
+
+static void a_replica_takes_over(void **state)
+{
+    (void)state;
+    uint32_t p, r, now_p, now_r;
+    action_cluster *c = action_cluster_open(3, NULL);
+    action_cluster_index(c, "x", ONE_REPLICA);
+    wait_green(c, 0, "x");
+    for (int i = 0; i < 30; i++) put(c, 0, "x", i, i, i == 20 ? "?refresh=true" : "");
+    where(c, 0, "x", &p, &r);
+    action_cluster_leave(c, p);
+    put(c, r, "x", 30, 30, "");
+    where(c, r, "x", &now_p, &now_r);
+    assert_int_equal(now_p, r);
+    for (int i = 0; i <= 30; i++) assert_int_equal(got(c, r, "x", i), i);
+    wait_green(c, r, "x"); /* on the third node, or after its return on the first */
+    action_cluster_back(c, p);
+    put(c, p, "x", 31, 31, "?refresh=wait_for");
+    for (int i = 0; i <= 31; i++) assert_int_equal(got(c, p, "x", i), i);
+    wait_green(c, p, "x");
+    same_copies(c, "x", 3, 31);
+    action_cluster_close(c);
+}
+
+/* Two nodes: one is away while the other writes; it comes back by operations. */
+static void a_copy_comes_back(void **state)
+{
+    (void)state;
+    uint32_t p, r;
+    action_cluster *c = action_cluster_open(2, NULL);
+    action_cluster_index(c, "x", ONE_REPLICA);
+    wait_green(c, 0, "x");
+    for (int i = 0; i < 20; i++) put(c, 0, "x", i, i, "");
+    where(c, 0, "x", &p, &r);
+    action_cluster_leave(c, r);
+    for (int i = 20; i < 40; i++) put(c, p, "x", i, i, i == 30 ? "?refresh=true" : "");
+    action_cluster_back(c, r);
+    wait_green(c, p, "x");
+    put(c, r, "x", 40, 40, "?refresh=true");
+    same_copies(c, "x", 2, 40);
+    action_cluster_close(c);
+}
+
+/* A replica that is added later gets files and operations. */
+static void a_replica_is_added(void **state)
+{
+    (void)state;
+    action_cluster *c = action_cluster_open(2, NULL);
+    action_cluster_index(
+        c, "x", "{\"settings\":{\"index\":{\"number_of_shards\":1,\"number_of_replicas\":0}}}");
+    for (int i = 0; i < 300; i++) put(c, 0, "x", i, i, i % 100 == 50 ? "?refresh=true" : "");
+    assert_int_equal(action_cluster_call(c, 0, "POST", "/x/_flush?force=true", NULL), 200);
+    assert_int_equal(
+        action_cluster_call(c, 0, "PUT", "/x/_settings", "{\"index\":{\"number_of_replicas\":1}}"),
+        200);
+    for (int i = 300; i < 330; i++) put(c, 1, "x", i, i, "");
+    wait_green(c, 0, "x");
+    put(c, 1, "x", 330, 330, "?refresh=true");
+    same_copies(c, "x", 2, 330);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(action_cluster_call(c, i % 2, "GET", "/x/_count", NULL), 200);
+        assert_non_null(strstr(action_cluster_body(c), "\"count\":331"));
+    }
+    action_cluster_close(c);
+}
+
+typedef struct writer {
+    action_cluster *c;
+    uint32_t node;
+    _Atomic bool stop;
+    int done;
+    uint64_t longest_ns;
+} writer;
+
+static void write_on(void *arg)
+{
+    writer *w = arg;
+    qd_env *env = qd_env_system();
+    while (!w->stop) {
+        uint64_t begun = qd_env_mono_ns(env);
+        put(w->c, w->node, "x", w->done, w->done, "");
+        uint64_t took = qd_env_mono_ns(env) - begun;
+        if (took > w->longest_ns) w->longest_ns = took;
+        w->done++;
+    }
+}
+
+/* The primary moves while somebody writes: no write fails, none is lost. */
+static void a_primary_moves(void **state)
+{
+    (void)state;
+    uint32_t p, r, now_p = UINT32_MAX, now_r;
+    char body[256];
+    action_cluster *c = action_cluster_open(3, NULL);
+    action_cluster_index(c, "x", ONE_REPLICA);
+    wait_green(c, 0, "x");
+    where(c, 0, "x", &p, &r);
+    uint32_t to = 3 - p - r;
+    writer w = {.c = c, .node = r};
+    qd_thread *t;
+    assert_int_equal(qd_thread_start(qd_env_system(), "writer", write_on, &w, &t, NULL), 0);
+    qd_env_sleep_ns(qd_env_system(), 100000000);
+    snprintf(body, sizeof body,
+             "{\"commands\":[{\"move\":{\"index\":\"x\",\"shard\":0,\"from_node\":\"node-%u\","
+             "\"to_node\":\"node-%u\"}}]}",
+             p, to);
+    /* the writer's answers are in the same buffer: its calls and this one must not meet */
+    w.stop = true;
+    qd_thread_join(qd_env_system(), t);
+    int status = action_cluster_call(c, 0, "POST", "/_cluster/reroute", body);
+    if (status != 200) fprintf(stderr, "# %s\n", action_cluster_body(c));
+    assert_int_equal(status, 200);
+    w.stop = false;
+    assert_int_equal(qd_thread_start(qd_env_system(), "writer", write_on, &w, &t, NULL), 0);
+    for (int i = 0; i < 300 && now_p != to; i++) {
+        qd_env_sleep_ns(qd_env_system(), 20000000);
+        where(c, 0, "x", &now_p, &now_r);
+    }
+    qd_env_sleep_ns(qd_env_system(), 100000000);
+    w.stop = true;
+    qd_thread_join(qd_env_system(), t);
+    assert_int_equal(now_p, to);
+    fprintf(stderr, "# %d writes, the longest took %.1f ms\n", w.done, (double)w.longest_ns / 1e6);
+    wait_green(c, 0, "x");
+    for (int i = 0; i < w.done; i++) assert_int_equal(got(c, (uint32_t)i % 3, "x", i), i);
+    same_copies(c, "x", 3, w.done - 1);
+    action_cluster_close(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writes_go_to_both_copies),
+        cmocka_unit_test(a_replica_takes_over),
+        cmocka_unit_test(a_copy_comes_back),
+        cmocka_unit_test(a_replica_is_added),
+        cmocka_unit_test(a_primary_moves),
+    };
+    return unit_run(tests);
+}
