@@ -49,11 +49,26 @@ sub new {
     return $self;
 }
 
+# Names that all hosts know: (name => number of the host, ...).
+sub names {
+    my ($self, %names) = @_;
+    for my $i (0 .. $self->{n} - 1) {
+        my $dir = "/etc/netns/$self->{tag}-$i"; # what `ip netns exec` lays over /etc
+        system("mkdir -p $dir") == 0 or die "$dir: $!";
+        open my $f, '>', "$dir/hosts" or die "$dir/hosts: $!";
+        print $f "127.0.0.1 localhost\n", map { $self->address($names{$_}) . " $_\n" } sort keys %names;
+        close $f;
+    }
+}
+
 # Takes down what was made; undef.
 sub gone {
     my ($self) = @_;
     my $said = $why;
-    for my $i (0 .. $self->{n} - 1) { system("ip netns del $self->{tag}-$i 2>/dev/null") }
+    for my $i (0 .. $self->{n} - 1) {
+        my $ns = "$self->{tag}-$i";
+        system("ip netns del $ns 2>/dev/null; rm -rf /etc/netns/$ns; rmdir /etc/netns 2>/dev/null");
+    }
     system("ip link del $self->{tag}br 2>/dev/null");
     $self->{n} = 0;
     $why = $said;
