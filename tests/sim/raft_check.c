@@ -145,7 +145,7 @@ void sim_check_node(sim *s, node *n)
     if (v.role == CR_LEADER && (n->seen_role != CR_LEADER || v.term != n->seen_term))
         check_leader(s, n, &v);
     if (v.role == CR_LEADER) check_commit(s, n, &v);
-    if (v.members_index != n->seen_members || v.role == CR_LEADER) check_members(s, n, &v);
+    if (v.members_index != n->seen_members || s->order % 8 == 0) check_members(s, n, &v);
     n->seen_members = v.members_index;
     for (uint64_t i = n->seen_applied + 1; i <= n->engine->applied; i++) {
         uint64_t term = cr_core_term_at(core, i);
@@ -274,7 +274,10 @@ void sim_check_apply(sim *s, node *n, uint64_t index, const uint8_t *p, size_t k
     cr_reader r;
     n->state = sim_mix(sim_mix(n->state, index), hash);
     n->applied = index;
-    if (cr_entry_read(p, k, &r, &commands, &number) == 0 && number < ENTRIES) {
+    cr_bytes room = {.heap = sim_heap()};
+    int32_t rc = cr_entry_read(p, k, &room, &r, &commands, &number);
+    cr_bytes_free(&room);
+    if (rc == 0 && number < ENTRIES) {
         s->was_applied[number] = 1;
         if (s->outcome[number] == R_NEVER)
             BAD(s, "entry %llu is applied, and was told never to be", (llu)number);

@@ -37,7 +37,8 @@ typedef struct node {
     uint64_t id;
     cr_engine *engine; /* NULL: down, or never was */
     int removed, full, seen_role, formed, damaged, fatal, joins, coming, powerless, in_touch;
-    uint64_t life; /* events of an earlier life are void */
+    uint64_t tick_at; /* when the next tick comes */
+    uint64_t life;    /* events of an earlier life are void */
     char why[CR_WAL_WHY];
     uint64_t seen_commit, seen_term, seen_applied, seen_members;
     double rate;

@@ -281,7 +281,10 @@ void sim_turn(sim *s, node *n)
     uint64_t at = cr_engine_deadline(n->engine);
     if (at == UINT64_MAX) return;
     uint64_t real = (uint64_t)((double)at / n->rate) + 1;
-    post(s, real > s->now ? real : s->now + 1, E_TICK, n);
+    if (real <= s->now) real = s->now + 1;
+    if (n->tick_at > s->now && n->tick_at <= real) return; /* one comes before */
+    n->tick_at = real;
+    post(s, real, E_TICK, n);
 }
 
 /* What writes that failed, or were under way at the end, may have done to the log. */
@@ -376,6 +379,7 @@ void sim_start(sim *s, node *n)
     n->rate = 0.95 + (double)sim_below(s, 100) / 1000;
     n->seen_role = CR_FOLLOWER;
     n->seen_term = 0;
+    n->tick_at = 0;
     s->r->restarts++;
     int32_t rc = cr_engine_open(&k, &sizes, sim_disk_of(n->disk), sim_local(s, n), &n->engine, why);
     if (s->bad) return;
