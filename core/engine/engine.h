@@ -88,13 +88,15 @@ typedef enum qd_engine_mode { QD_ENGINE_PRIMARY = 0, QD_ENGINE_REPLICA = 1 } qd_
 typedef struct qd_engine_config {
     qd_env *env;
     qd_store *store;
-    qd_str folder;         /* of the shard: "indices/<uuid>/<number>" */
-    qd_str name;           /* for messages: "[index][shard]" */
-    uint64_t primary_term; /* not below any used before */
-    uint32_t slots;        /* writers in parallel, 1 to QD_SLOTS_MAX */
-    uint64_t slot_bytes;   /* a buffer of this size is refreshed away by its writer */
-    qd_account *account;   /* buffers, version map, readers */
-    qd_pool *merge_pool;   /* NULL: merges run only in qd_engine_merge_step */
+    qd_str folder; /* of the shard: "indices/<uuid>/<number>" */
+    qd_str name;   /* for messages: "[index][shard]" */
+    /* not below any used before; a primary that other copies have followed is opened with a new
+     * one: its no-ops for numbers whose records were lost are operations of this term */
+    uint64_t primary_term;
+    uint32_t slots;      /* writers in parallel, 1 to QD_SLOTS_MAX */
+    uint64_t slot_bytes; /* a buffer of this size is refreshed away by its writer */
+    qd_account *account; /* buffers, version map, readers */
+    qd_pool *merge_pool; /* NULL: merges run only in qd_engine_merge_step */
     /* NULL, or set by the owner while the tier lacks room: writes are refused before they take a
      * number, so that what is buffered still finds room */
     const _Atomic bool *disk_full;
@@ -108,9 +110,9 @@ typedef struct qd_engine_config {
      * nothing above it. false: the only copy, whose checkpoint follows what is durable here. */
     bool replicated;
     const uint8_t *history; /* of qd_engine_create: 16 bytes; NULL: a new one */
-    /* A new publication is visible (refresh, merge, install); before the files that it replaces go.
-     * On the thread that published, under no lock of the engine; takes references, waits for
-     * nothing. */
+    /* A new publication is visible (refresh, merge, install, promotion); before the files that it
+     * replaces go. On the thread that published: may call qd_engine_publication and queue work, but
+     * neither refresh nor flush nor install. */
     void (*published)(void *arg, int64_t max_seq_no);
     /* The global checkpoint covers a written refresh: qd_engine_refresh_finish is due on a worker.
      * On the thread of qd_engine_global_checkpoint_set. NULL: that call does it. */

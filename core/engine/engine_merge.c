@@ -218,6 +218,11 @@ static int publish_merged(merge_job *j, qd_segment *segment, qd_err *err)
     if (atomic_load(&e->mode) != QD_ENGINE_PRIMARY) {
         rc = qd_err_set(err, QD_E_CANCELLED, "%s is no longer the primary", e->name);
     }
+    for (uint32_t i = 0; i < j->n && !rc;
+         i++) { /* it was, and is again, and shows other segments */
+        if (qdi_engine_segment_find(e, j->source[i]->unit) == j->source[i]) continue;
+        rc = qd_err_set(err, QD_E_CANCELLED, "%s shows other segments by now", e->name);
+    }
     if (!rc && qd_vec_reserve(&e->retired, e->account, j->n))
         rc = qd_err_nomem(err, "retired segments");
     if (!rc && merged) rc = carry_deletions(j, merged, err);

@@ -566,7 +566,8 @@ static int clear_stray(qd_engine *e, qd_str name, qd_err *err)
         qd_str user = qd_segment_attributes(s)->user;
         foreign = user.n != 16 || memcmp(user.p, e->history_uuid, 16) != 0 ||
                   !qd_str_eq(qdi_engine_segment_name(e, qd_segment_id(s), own), name);
-        if (!foreign && atomic_load(&e->mode) == QD_ENGINE_REPLICA) {
+        if (atomic_load(&e->mode) == QD_ENGINE_REPLICA &&
+            qd_str_eq(qdi_engine_segment_name(e, qd_segment_id(s), own), name)) {
             /* what a recovery had fetched: the next one compares it and need not fetch it again */
             engine_orphan o = {.live_generation = 0};
             memcpy(o.segment, qd_segment_id(s), 16);

@@ -86,9 +86,7 @@ static int receive(qd_engine *e, const qd_translog_op *op, qd_str raw, qd_err *e
 {
     int64_t seq_no = (int64_t)op->seq_no, done;
     qd_translog_location at;
-    /* the padding is zero and outside of what names the operation */
-    size_t n = RECORD_HEAD + op->id.n + op->routing.n + op->source.n;
-    uint64_t sum = qd_xxh3(raw.p + 16, n - 16);
+    uint64_t sum = qdi_record_sum(raw.p); /* of generation 0 for all: names the operation */
     if (seq_no <= atomic_load(&e->global)) return 0;
     qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
     if (seq_no - done > AHEAD_MAX) {
@@ -171,9 +169,9 @@ int qd_engine_replicate(qd_engine *e, uint64_t sender_term, qd_str ops, uint32_t
     rc = check_sender(e, sender_term, err);
     while (!rc && ops.n) {
         qd_translog_op op;
-        qd_str raw;
-        rc = qd_op_next(&ops, &op, &raw, err);
-        if (!rc) rc = receive(e, &op, raw, err);
+        size_t bytes = qdi_record_view((const uint8_t *)ops.p, &op); /* checked above */
+        rc = receive(e, &op, ops, err);
+        ops = qd_str_sub(ops, bytes, ops.n);
     }
     *at = qd_translog_end(e->translog);
     qd_mutex_unlock(&e->replica_lock);
@@ -343,6 +341,7 @@ void qd_engine_replicated_set(qd_engine *e, bool replicated)
 {
     qd_engine_checkpoints at;
     qd_mutex_lock(&e->flush_lock);
+    qd_mutex_lock(&e->refresh_lock);
     qd_engine_checkpoints_get(e, &at);
     bool changed =
         atomic_load(&e->replicated) != replicated && atomic_load(&e->mode) == QD_ENGINE_PRIMARY;
@@ -350,6 +349,7 @@ void qd_engine_replicated_set(qd_engine *e, bool replicated)
         qd_engine_global_checkpoint_set(e, at.persisted > at.shown ? at.persisted : at.shown);
     }
     if (changed) atomic_store(&e->replicated, replicated);
+    qd_mutex_unlock(&e->refresh_lock);
     qd_mutex_unlock(&e->flush_lock);
     if (changed && !replicated) show_due(e);
 }
@@ -496,7 +496,8 @@ static int find_target(qd_engine *e, int64_t global, int64_t *target, qd_err *er
     bool more = true;
     qd_mutex_lock(&e->publish_lock);
     *target = atomic_load(&e->global);
-    if (*target < e->shown_seq_no) *target = e->shown_seq_no;
+    /* what is shown still is of another history while that is being replaced */
+    if (*target < e->shown_seq_no && !e->reset_generation) *target = e->shown_seq_no;
     qd_mutex_unlock(&e->publish_lock);
     if (global <= *target) return 0;
     int rc = qd_translog_cursor_open(e->translog, *target + 1, global, &c, err);
@@ -637,7 +638,11 @@ int qd_engine_recovery_reset(qd_engine *e, const uint8_t *history, qd_err *err)
         rc = qd_err_set(err, QD_E_STATE, "%s cannot be recovered from another copy now", e->name);
     }
     if (!rc && memcmp(history, e->history_uuid, 16) != 0) {
-        qd_translog_turn t = {.primary_term = atomic_load(&e->primary_term), .history = history};
+        /* all that was there is void; this generation goes first if the recovery does not end */
+        qd_translog_turn t = {.primary_term = atomic_load(&e->primary_term),
+                              .history = history,
+                              .trim_above = -1,
+                              .trim_below_term = INT64_MAX};
         rc = turn(e, &t, &generation, err);
         if (!rc) {
             e->reset_generation = generation;

@@ -43,6 +43,10 @@ void qdi_mark_encode(uint64_t durable_end, int64_t checkpoint, uint64_t generati
 /* Checks the record at p, n readable bytes: its padded length, or 0 when it is not whole and
  * valid. op's strings point into p. */
 size_t qdi_record_decode(const uint8_t *p, size_t n, uint64_t generation, qd_translog_op *op);
+/* The same of a record that was checked before: only takes it apart. */
+size_t qdi_record_view(const uint8_t *p, qd_translog_op *op);
+/* Its checksum, seeded by its generation. */
+uint64_t qdi_record_sum(const char *p);
 /* Checks a mark: true, its durable end and the checkpoint. */
 bool qdi_mark_decode(const uint8_t *p, size_t n, uint64_t generation, uint64_t *durable_end,
                      int64_t *checkpoint);

@@ -56,18 +56,14 @@ size_t qdi_record_claimed(const uint8_t *p)
     return ((size_t)length + 7) & ~(size_t)7;
 }
 
-size_t qdi_record_decode(const uint8_t *p, size_t n, uint64_t generation, qd_translog_op *op)
+uint64_t qdi_record_sum(const char *p)
 {
-    if (n < RECORD_HEAD || qd_get_u32le(p) != RECORD_MAGIC) return 0;
-    size_t padded = qdi_record_claimed(p), length = qd_get_u32le(p + 4);
-    if (!padded || padded > n) return 0;
-    for (size_t i = length; i < padded; i++) { /* outside of the checksum, so checked here */
-        if (p[i] != 0) return 0;
-    }
-    if (qd_get_u64le(p + 8) != qd_xxh3_seed(p + 16, length - 16, generation)) return 0;
+    return qd_get_u64le((const uint8_t *)p + 8);
+}
+
+size_t qdi_record_view(const uint8_t *p, qd_translog_op *op)
+{
     size_t source = qd_get_u32le(p + 48), id = qd_get_u16le(p + 52), routing = qd_get_u16le(p + 54);
-    if (RECORD_HEAD + id + routing + source != length) return 0;
-    if (p[56] < QD_TRANSLOG_INDEX || p[56] > QD_TRANSLOG_NOOP) return 0;
     const char *at = (const char *)p + RECORD_HEAD;
     *op = (qd_translog_op){
         .type = (qd_translog_op_type)p[56],
@@ -80,6 +76,22 @@ size_t qdi_record_decode(const uint8_t *p, size_t n, uint64_t generation, qd_tra
         .routing = {at + id, routing},
         .source = {at + id + routing, source},
     };
+    return (RECORD_HEAD + id + routing + source + 7) & ~(size_t)7;
+}
+
+size_t qdi_record_decode(const uint8_t *p, size_t n, uint64_t generation, qd_translog_op *op)
+{
+    if (n < RECORD_HEAD || qd_get_u32le(p) != RECORD_MAGIC) return 0;
+    size_t padded = qdi_record_claimed(p), length = qd_get_u32le(p + 4);
+    if (!padded || padded > n) return 0;
+    for (size_t i = length; i < padded; i++) { /* outside of the checksum, so checked here */
+        if (p[i] != 0) return 0;
+    }
+    if (qd_get_u64le(p + 8) != qd_xxh3_seed(p + 16, length - 16, generation)) return 0;
+    size_t source = qd_get_u32le(p + 48), id = qd_get_u16le(p + 52), routing = qd_get_u16le(p + 54);
+    if (RECORD_HEAD + id + routing + source != length) return 0;
+    if (p[56] < QD_TRANSLOG_INDEX || p[56] > QD_TRANSLOG_NOOP) return 0;
+    (void)qdi_record_view(p, op);
     return padded;
 }
 
