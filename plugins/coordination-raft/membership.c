@@ -125,6 +125,20 @@ void cr_members_moved(qd_coord *c, uint64_t id, qd_str name, qd_str address)
     if (!cr_leads(c) || c->changing || address.n == 0 || name.n == 0) return;
     const cr_member *m = cr_members_find(c->view.members, id);
     if (!m || (cr_compare(m->address, address) == 0 && cr_compare(m->name, name) == 0)) return;
+    const cr_member *other = by_name(c, name);
+    if (other && other->id != id) { /* two of one name: the list keeps the old one */
+        int64_t now = cr_now(c);
+        if (now - c->strange_ns > WISH_NS)
+            cr_say(
+                c, QD_LEVEL_ERROR,
+                "the masters at %.*s and at %.*s are both named [%.*s]: give each a node.name of "
+                "its own",
+                (int)address.n, address.p, (int)other->address.n, other->address.p, (int)name.n,
+                name.p);
+        if (now - c->strange_ns > WISH_NS) c->strange_ns = now;
+        name = m->name;
+        if (cr_compare(m->address, address) == 0) return;
+    }
     cr_member moved = {id, m->role, name, address};
     if (change(c, &moved, 0))
         cr_say(c, QD_LEVEL_INFO, "master [%.*s] lives at %.*s now", (int)name.n, name.p,
