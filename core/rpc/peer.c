@@ -369,7 +369,8 @@ void qdi_peer_opened(rpc_peer *p, rpc_conn *c)
         p->backoff_ns = 0;
         state_set(p, PEER_UP);
         if (p->last_event != QD_RPC_UP) {
-            qd_log_debug(RPC_LOG, "connected to node [%s] at [%s]", c->who->node.name, p->address);
+            qd_log_debug(RPC_LOG, "connected to node [%s] at [%s], version %u.%u",
+                         c->who->node.name, p->address, c->version >> 8, c->version & 0xffu);
             tell(p, QD_RPC_UP, &p->who->node, "");
         }
     }

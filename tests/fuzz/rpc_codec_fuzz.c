@@ -101,6 +101,7 @@ static void errors(qd_str bytes)
     qd_err_fini(&two);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     qd_arena a;

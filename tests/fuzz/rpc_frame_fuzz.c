@@ -215,6 +215,7 @@ static void add_frames(const uint8_t *p, size_t n)
     add(p, n);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     qd_rpc_stats before, after;

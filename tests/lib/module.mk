@@ -16,6 +16,17 @@ $(OUT)/tests/store_tool: $(OBJ)/tests/lib/store_tool.o $(TEST_LIB) $(CORE_LIBS)
 $(OUT)/tests/coord_tool: $(OBJ)/tests/lib/coord_tool.o $(TEST_LIB) $(CORE_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group $(SYSLIBS)
+# A daemon that speaks the transport's oldest version, for tests of rolling upgrades: its module once more
+# with another QD_RPC_NEWEST.
+OLDER_OBJS := $(patsubst core/rpc/%.c,$(OBJ)/tests/older/%.o,$(sort $(wildcard core/rpc/*.c)))
+$(OLDER_OBJS): $(OBJ)/tests/older/%.o: core/rpc/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) -DQD_RPC_NEWEST=0x0100u $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+$(OUT)/tests/older/bin/quidditchd: $(OBJS_prog_quidditchd) $(OLDER_OBJS) $(CORE_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -Wl,--as-needed -Wl,--version-script=core/main/host.map -o $@ $(OBJS_prog_quidditchd) $(OLDER_OBJS) -Wl,--start-group $(filter-out $(call lib_of,rpc),$(CORE_LIBS)) -Wl,--end-group $(SYSLIBS)
+TEST_TOOLS += $(OUT)/tests/older/bin/quidditchd
+ALL_OBJS += $(OLDER_OBJS)
 ALL_OBJS += $(OBJ)/tests/lib/store_tool.o $(OBJ)/tests/lib/coord_tool.o
 .PHONY: test-tools
 test-tools: $(TEST_TOOLS)

@@ -68,7 +68,7 @@ sub launch {
     my ($self) = @_;
     die "node $self->{name} runs already" if $self->{pid};
     $self->{log_from} = -s $self->log_file || 0;
-    my @command = (@{$self->{wrap}}, daemon(), '--config', $self->config_file, $self->arguments);
+    my @command = (@{$self->{wrap}}, $self->{daemon} || daemon(), '--config', $self->config_file, $self->arguments);
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
         my %env = %{$self->{env}};
