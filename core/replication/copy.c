@@ -71,9 +71,9 @@ void repl_copy_lease(repl_copy *c, uint64_t sent_ns, uint64_t now)
     if (sent_ns > c->lease_sent_ns) c->lease_sent_ns = sent_ns;
 }
 
-void repl_copy_release(repl_copy *c, uint64_t sent_ns)
+void repl_copy_release(repl_copy *c, uint64_t term, uint64_t sent_ns)
 {
-    if (c->lease_term != c->term || sent_ns < c->lease_sent_ns) return;
+    if (c->lease_term != term || sent_ns < c->lease_sent_ns) return;
     c->lease_until_ns = 0;
 }
 

@@ -56,8 +56,9 @@ void repl_copy_recovering(repl_copy *c);
 /* Gives the lease that the request asks for, which left its sender at sent_ns of the sender's
  * clock. */
 void repl_copy_lease(repl_copy *c, uint64_t sent_ns, uint64_t now);
-/* The primary gives leases back that were asked for up to sent_ns. */
-void repl_copy_release(repl_copy *c, uint64_t sent_ns);
+/* The primary of `term` gives leases back that it asked for up to sent_ns; heard whatever term is
+ * obeyed by now, as it concerns its own lease only. */
+void repl_copy_release(repl_copy *c, uint64_t term, uint64_t sent_ns);
 /* May it act as primary of `term`, which is durable here? */
 bool repl_copy_may_lead(const repl_copy *c, uint64_t term, uint64_t now);
 /* It acts as primary of its term from now on. */

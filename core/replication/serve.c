@@ -63,7 +63,11 @@ static bool heard(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply
         uint64_t now = repl_now(g), left = 0;
         repl_copy_verdict v = repl_copy_request(&g->cm, q->term, now);
         a->term = g->cm.term;
-        if (v == REPL_COPY_WAIT) left = g->cm.lease_until_ns - now;
+        if (v == REPL_COPY_WAIT && g->engine) { /* it may be given back before */
+            left = g->cm.lease_until_ns - now;
+            (void)qd_cond_wait_until(&g->changed, &g->lock,
+                                     qd_env_mono_ns(g->r->env) + left + 1000u);
+        }
         qd_mutex_unlock(&g->lock);
         if (v == REPL_COPY_TAKE) return true;
         if (v == REPL_COPY_REFUSE) {
@@ -72,7 +76,7 @@ static bool heard(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply
             return false;
         }
         if (v == REPL_COPY_WAIT) {
-            qd_env_sleep_ns(g->r->env, left + 1000u);
+            i -= !atomic_load(&g->r->closing); /* ends with the lease */
         } else if (adopt(g, e, q->term, &err)) {
             refuse_err(a, &err);
             qd_err_fini(&err);
@@ -103,7 +107,6 @@ static repl_copy_verdict take_head(repl_shard *g, const repl_request *q)
     repl_copy_verdict v = g->cm.term == q->term ? repl_copy_ops(&g->cm) : REPL_COPY_NOT_SYNCED;
     if (v == REPL_COPY_TAKE) {
         (void)repl_copy_told(&g->cm, q->global, repl_now(g));
-        if (q->flags & REPL_RELEASE) repl_copy_release(&g->cm, q->sent_ns);
         if (q->flags & REPL_LEASE) repl_copy_lease(&g->cm, q->sent_ns, repl_now(g));
     }
     qd_mutex_unlock(&g->lock);
@@ -241,6 +244,12 @@ static void serve_copy(repl_shard *g, uint32_t action, const repl_request *q, re
         refuse_err(a, &err);
         qd_err_fini(&err);
         return;
+    }
+    if (q->flags & REPL_RELEASE) {
+        qd_mutex_lock(&g->lock);
+        repl_copy_release(&g->cm, q->term, q->sent_ns);
+        qd_cond_broadcast(&g->changed); /* it may wait to lead */
+        qd_mutex_unlock(&g->lock);
     }
     if (heard(g, e, q, a)) {
         switch (action) {

@@ -876,7 +876,6 @@ static void copy_ops(world *w, node *n, msg *m)
     }
     (void)repl_copy_told(&n->cm, m->global, now);
     d_told(&n->d, m->global);
-    if (m->release) repl_copy_release(&n->cm, m->sent_ns);
     if (m->lease) repl_copy_lease(&n->cm, m->sent_ns, now);
     if (m->type == M_SYNC || repl_broken(COPY_ACK_BEFORE_FSYNC)) {
         copy_reply(w, n, m, REPL_OK);
@@ -932,6 +931,7 @@ static void copy_message(world *w, node *n, msg *m)
         answer(w, m, &a);
         return;
     }
+    if (m->release) repl_copy_release(&n->cm, m->term, m->sent_ns);
     switch (repl_copy_request(&n->cm, m->term, now)) {
     case REPL_COPY_REFUSE:
         copy_reply(w, n, m, REPL_STALE_TERM);
