@@ -47,16 +47,18 @@ sub primary_of {
     return grep { $n[$_]{name} eq ($row->{node} // '') } 0 .. 2;
 }
 
-for my $round (1 .. 2) {
+# a killed node, a killed node once more, and one that is frozen: nobody tells the others
+for my $round (1 .. 3) {
+    my $frozen = $round == 3;
     my ($p) = primary_of($n[0]{pid} ? $n[0] : $n[1]);
     ok(defined $p, "round $round: there is a primary") or last;
     my ($asked) = grep { $_ != $p } 0 .. 2;
     my $file = "$n[$asked]{dir}/acked.$round";
     my $pid = writer($n[$asked], $file, $round * 1_000_000);
     sleep 1;
-    $c->kill9($p);
+    $frozen ? $n[$p]->signal('STOP') : $c->kill9($p);
     my $killed = time;
-    ok($n[$asked]->wait_for(sub { my ($q) = primary_of($n[$asked]); defined $q && $q != $p && $n[$q]{pid} }, 20),
+    ok($n[$asked]->wait_for(sub { my ($q) = primary_of($n[$asked]); defined $q && $q != $p }, 20),
         'another copy is primary');
     sleep 1.5;
     kill TERM => $pid;
@@ -69,13 +71,14 @@ for my $round (1 .. 2) {
         if ($status == 200 || $status == 201) { push @acked, $id } else { $other{$status}++ }
         $longest = $took if $took > $longest;
     }
-    cmp_ok(scalar @acked, '>', 100, scalar(@acked) . ' writes were acknowledged');
+    cmp_ok(scalar @acked, '>', 20, scalar(@acked) . ' writes were acknowledged');
     note(sprintf 'the longest pause between two answers: %.3f s; others: %s', $longest, join ' ', %other);
     cmp_ok($longest, '<', 5, 'writes go on');
     my $lost = 0;
     for my $id (@acked) { $lost++ if ($n[$asked]->get("/x/_doc/$id")->{status} // 0) != 200 }
     is($lost, 0, 'none of them is lost');
-    $n[$p]->start;
+    $frozen ? $n[$p]->signal('CONT') : $n[$p]->start;
+    ok($c->wait_nodes(3), 'all nodes are there');
     ok($c->wait_status('green', 40), 'green again, by itself') or diag($n[$asked]->get('/_cat/shards?v')->{content});
     ok_json($n[$p]->post('/x/_refresh'), 'refresh on all copies');
     my %counts = map { $n[$_]->get('/x/_count')->{json}{count} => 1 } 0 .. 2;
