@@ -75,6 +75,16 @@ static uint32_t fan_helpers(qd_pool *pool, uint32_t n)
 
 void qdi_search_fan(qd_actions *a, uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg)
 {
+    qdi_search_fan_of(a, n, 0, fn, arg);
+}
+
+void qdi_search_fan_of(qd_actions *a, uint32_t n, int64_t at_once,
+                       void (*fn)(void *arg, uint32_t i), void *arg)
+{
+    if (at_once == 1) {
+        for (uint32_t i = 0; i < n; i++) fn(arg, i);
+        return;
+    }
     qd_pool *pool = qd_pools_find(a->pools, QD_STR("search"));
     fan *f = n > 1 && pool ? qd_calloc(a->account, sizeof *f) : NULL;
     if (!f) {
@@ -88,7 +98,9 @@ void qdi_search_fan(qd_actions *a, uint32_t n, void (*fn)(void *arg, uint32_t i)
     f->fibers = qd_fiber_here() ? pool : NULL;
     f->task = qd_fiber_task();
     qd_latch_init(&f->all, n);
-    for (uint32_t i = fan_helpers(pool, n); i > 0; i--) {
+    uint32_t helpers = fan_helpers(pool, n);
+    if (at_once > 0 && helpers > at_once - 1) helpers = (uint32_t)at_once - 1;
+    for (uint32_t i = helpers; i > 0; i--) {
         fan_helper *h = &f->helpers[i - 1];
         *h = (fan_helper){{.run = fan_help}, f};
         atomic_fetch_add(&f->refs, 1);

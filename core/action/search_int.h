@@ -212,6 +212,7 @@ typedef struct search_shard {
     /* the coordinating part's: who is asked */
     struct search_target *target; /* NULL: this run searches it itself */
     struct search_copies *copies; /* in the order they are tried; NULL: only here */
+    bool open;                    /* it has no result yet */
     bool skipped;                 /* can_match: nothing can match */
     qd_str *json;                 /* of hits that a target has fetched, by hit; NULL: none */
     /* results */
@@ -264,6 +265,7 @@ typedef struct search_run {
     bool total_lower_bound, timed_out, terminated_early;
     float max_score; /* NaN: null */
     qd_aggs_reducer *reducer;
+    uint32_t reduced; /* shards whose aggregations are in it */
     const qd_aggs_result *aggs;
     uint32_t doubles; /* sort keys that became doubles, by bit */
     uint32_t failed;
@@ -299,12 +301,17 @@ int qdi_search_dfs(search_run *x, qd_err *err);
 int qdi_search_shard_open(search_shard *s, qd_err *err);
 /* A sort value of this kind as a double, as other indices hold it. */
 void qdi_search_value_to_double(search_value_kind kind, qd_sort_value *v);
+/* Adds the aggregations of shards from the front on, as far as none is open. */
+int qdi_search_reduce(search_run *x, qd_err *err);
 /* Merges only their hits, in x->refs. */
 int qdi_search_merge_hits(search_run *x, qd_err *err);
 /* Merges the results of all shards: totals, hits, aggregations. */
 int qdi_search_merge(search_run *x, qd_err *err);
 /* Runs fn for 0 .. n - 1 on the search pool, the caller helping; returns when all have run. */
 void qdi_search_fan(qd_actions *a, uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg);
+/* The same with at most so many under way at one time; 0: as many as there are workers. */
+void qdi_search_fan_of(qd_actions *a, uint32_t n, int64_t at_once,
+                       void (*fn)(void *arg, uint32_t i), void *arg);
 
 /* Begins the task of one search below its request's. */
 void qdi_search_task_begin(const search_request *r, qd_task *t);

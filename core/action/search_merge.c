@@ -129,16 +129,24 @@ static void merge_totals(search_run *x)
     }
 }
 
-static int merge_aggs(search_run *x, qd_err *err)
+int qdi_search_reduce(search_run *x, qd_err *err)
 {
     int rc = 0;
-    if (!x->r->aggs || x->later) return 0;
-    rc = qd_aggs_reducer_make(x->r->aggs, x->a->account, &x->reducer, err);
-    for (uint32_t i = 0; i < x->nshards && !rc; i++) {
-        qd_aggs_partial *p = x->shards[i].aggs;
-        x->shards[i].aggs = NULL;
+    if (!x->r->aggs || x->later || x->part) return 0;
+    if (!x->reducer) rc = qd_aggs_reducer_make(x->r->aggs, x->a->account, &x->reducer, err);
+    if (!rc) qd_aggs_reducer_batch(x->reducer, (uint32_t)x->r->batched_reduce_size);
+    for (; x->reduced < x->nshards && !x->shards[x->reduced].open && !rc; x->reduced++) {
+        qd_aggs_partial *p = x->shards[x->reduced].aggs;
+        x->shards[x->reduced].aggs = NULL;
         if (p) rc = qd_aggs_reducer_add(x->reducer, p, err);
     }
+    return rc;
+}
+
+static int merge_aggs(search_run *x, qd_err *err)
+{
+    if (!x->r->aggs || x->later) return 0;
+    int rc = qdi_search_reduce(x, err);
     return rc ? rc : qd_aggs_reducer_finish(x->reducer, &x->aggs, err);
 }
 

@@ -98,7 +98,7 @@ static int stopped(const search_run *x, qd_err *err)
 static int run(search_context *c, qd_task *task, qd_err *err)
 {
     c->x.task = task;
-    qdi_search_fan(c->x.a, c->x.nshards, run_shard, &c->x);
+    qdi_search_fan_of(c->x.a, c->x.nshards, c->part.at_once, run_shard, &c->x);
     return stopped(&c->x, err);
 }
 

@@ -176,9 +176,9 @@ static int numbers(search_request *r, qd_err *err)
     if (!rc && r->batched_reduce_size < 2) {
         rc = qd_err_set(err, QD_E_ARG, "batchedReduceSize must be >= 2");
     }
-    r->at_once = 5;
-    if (!rc) rc = int_param(q, "max_concurrent_shard_requests", &r->at_once, NULL, err);
-    if (!rc && r->at_once < 1) {
+    bool limited = false;
+    if (!rc) rc = int_param(q, "max_concurrent_shard_requests", &r->at_once, &limited, err);
+    if (!rc && limited && r->at_once < 1) {
         rc = qd_err_set(err, QD_E_ARG, "maxConcurrentShardRequests must be >= 1");
     }
     if (!rc) rc = int_param(q, "pre_filter_shard_size", &r->pre_filter, &filters, err);

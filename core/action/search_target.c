@@ -9,6 +9,7 @@
 
 #define MESSAGE_MAX ((size_t)256 << 20)
 #define GRACE_MS 5000u
+#define QUESTION_SHARDS 256u /* of a node asked for at one time */
 
 int qdi_target_add(search_run *x, qd_str node, uint32_t shards, search_target **out, qd_err *err)
 {
@@ -219,29 +220,39 @@ typedef struct ask_round {
     uint32_t remote;
 } ask_round;
 
-static int put_in_target(ask_round *k, search_shard *s, qd_str node, qd_err *err)
+/* false: the node has enough of them in this round. */
+static bool put_in_target(ask_round *k, search_shard *s, qd_str node, int *rc, qd_err *err)
 {
+    /* contexts that stay are one a node, however many shards it has */
+    uint32_t most = k->x->scroll || k->x->opens_pit ? k->x->nshards : QUESTION_SHARDS;
     search_target *t = k->first;
     while (t && !qd_str_eq(t->node, node)) t = t->next;
-    int rc = t ? 0 : qdi_target_add(k->x, node, k->x->nshards, &t, err);
-    if (rc) return rc;
+    if (t && t->n >= most) return false;
+    if (!t) {
+        uint32_t room = k->x->nshards < most ? k->x->nshards : most;
+        if ((*rc = qdi_target_add(k->x, node, room, &t, err))) return false;
+    }
     if (!k->first) k->first = t;
     if (!t->n) k->remote += !t->local;
     t->shards[t->n++] = s;
     s->target = t;
-    return 0;
+    return true;
 }
 
+/* Puts a shard into the round, if there is room. */
 static int put(ask_round *k, search_shard *s, qd_err *err)
 {
     qd_str node = node_of(k->x, s);
+    int rc = 0;
     s->target = NULL;
     if (s->index->rc || !node.n) {
         if (!s->shard) s->shard = qd_shards_get(k->x->a->shards, s->index->meta->uuid, s->number);
         k->own.at[k->own.n++] = s;
+        s->open = false;
         return 0;
     }
-    return put_in_target(k, s, node, err);
+    s->open = !put_in_target(k, s, node, &rc, err);
+    return rc;
 }
 
 static int run_round(ask_round *k, qd_err *err)
@@ -253,7 +264,7 @@ static int run_round(ask_round *k, qd_err *err)
         if (!t->local) query_there(k->x, t, q);
     }
     uint64_t begun = qd_env_mono_ns(k->x->a->env);
-    qdi_search_fan(k->x->a, k->own.n, run_own, &k->own);
+    qdi_search_fan_of(k->x->a, k->own.n, k->x->r->at_once, run_own, &k->own);
     if (k->own.n) {
         uint64_t ns = qd_env_mono_ns(k->x->a->env) - begun;
         qdi_copies_told(k->x->a, k->x->a->node_id, ns, &(search_load){ns, 0});
@@ -289,6 +300,33 @@ static void leave_copy(search_shard *s)
     s->copies->at++;
 }
 
+/* Rounds until no shard is open; what is settled from the front on is reduced in between, so that
+ * partial results of many shards do not wait for the last one. */
+static int run_rounds(ask_round *k, qd_err *err)
+{
+    search_run *x = k->x;
+    uint32_t open = 1;
+    int rc = 0;
+    while (!rc && open) {
+        open = k->own.n = k->remote = 0;
+        k->first = NULL;
+        for (uint32_t i = 0; i < x->nshards && !rc; i++) {
+            if (x->shards[i].open) rc = put(k, &x->shards[i], err);
+        }
+        if (!rc) rc = run_round(k, err);
+        for (uint32_t i = 0; i < x->nshards && !rc; i++) {
+            search_shard *s = &x->shards[i];
+            if (!s->skipped && !s->open && another_may(x, s)) {
+                leave_copy(s);
+                s->open = true;
+            }
+            open += s->open;
+        }
+        if (!rc && open) rc = qdi_search_reduce(x, err);
+    }
+    return rc;
+}
+
 int qdi_targets_query(search_run *x, qd_err *err)
 {
     ask_round k = {.x = x};
@@ -297,30 +335,17 @@ int qdi_targets_query(search_run *x, qd_err *err)
         asks = x->shards[i].skipped || node_of(x, &x->shards[i]).n > 0;
     }
     if (!asks) { /* the common case on one node */
-        qdi_search_fan(x->a, x->nshards, run_any, x);
+        qdi_search_fan_of(x->a, x->nshards, x->r->at_once, run_any, x);
         return 0;
     }
     k.own.x = x;
     k.own.at = qd_arena_alloc(x->arena, (x->nshards + 1ul) * sizeof(search_shard *));
     if (!k.own.at) return qd_err_nomem(err, "shards of a search");
-    int rc = 0;
-    for (uint32_t i = 0; i < x->nshards && !rc; i++) {
-        search_shard *s = &x->shards[i];
-        s->max_score = NAN;
-        if (!s->skipped) rc = put(&k, s, err);
+    for (uint32_t i = 0; i < x->nshards; i++) {
+        x->shards[i].max_score = NAN;
+        x->shards[i].open = !x->shards[i].skipped;
     }
-    while (!rc && (k.own.n || k.first)) {
-        rc = run_round(&k, err);
-        k.own.n = k.remote = 0;
-        k.first = NULL;
-        for (uint32_t i = 0; i < x->nshards && !rc; i++) {
-            search_shard *s = &x->shards[i];
-            if (s->skipped || !another_may(x, s)) continue;
-            leave_copy(s);
-            rc = put(&k, s, err);
-        }
-    }
-    return rc;
+    return run_rounds(&k, err);
 }
 
 int qdi_search_query_phase(search_run *x, qd_err *err)

@@ -69,8 +69,8 @@ bool qd_aggs_empty(const qd_aggs *a);
 bool qd_aggs_needs_scores(const qd_aggs *a);
 /* Does some filter or date expression depend on the clock (results must not be cached)? [any] */
 bool qd_aggs_uses_now(const qd_aggs *a);
-/* Does some aggregation look at more than what the query matches (global, terms of min_doc_count 0)?
- * Then no shard may be left out. [any] */
+/* Does some aggregation look at more than what the query matches (global, terms of min_doc_count
+ * 0)? Then no shard may be left out. [any] */
 bool qd_aggs_visits_all(const qd_aggs *a);
 /* Is there a global aggregation? It sees all documents: see qd_aggs_shard_run_global. [any] */
 bool qd_aggs_has_global(const qd_aggs *a);
@@ -155,6 +155,8 @@ size_t qd_aggs_partial_bytes(const qd_aggs_partial *p);
 /* A reducer of a tree; account pays for what it keeps. [any] QD_E_NOMEM. */
 QD_MUST_CHECK
 int qd_aggs_reducer_make(const qd_aggs *a, qd_account *account, qd_aggs_reducer **out, qd_err *err);
+/* So many results wait at most before they are merged (2 to 64; batched_reduce_size). [any] */
+void qd_aggs_reducer_batch(qd_aggs_reducer *r, uint32_t n);
 /* Adds a shard's result, in any order; takes it over, also on failure. Merges in between when many
  * wait. [any] QD_E_BREAKER, QD_E_NOMEM. */
 QD_MUST_CHECK

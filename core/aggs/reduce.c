@@ -14,6 +14,7 @@ struct qd_aggs_reducer {
     QD_VEC(const qd_aggs_bound *) bounds; /* of the indices seen */
     qd_aggs_partial *final;
     qd_aggs_result result;
+    uint32_t batch;
 };
 
 static int no_memory(qdi_reduce *r, qd_err *err)
@@ -195,8 +196,14 @@ int qd_aggs_reducer_make(const qd_aggs *a, qd_account *account, qd_aggs_reducer 
     if (!r) return qdi_aggs_no_memory(account, sizeof *r, "reducing aggregations", err);
     r->tree = a;
     r->account = account;
+    r->batch = WAITING_MAX;
     *out = r;
     return 0;
+}
+
+void qd_aggs_reducer_batch(qd_aggs_reducer *r, uint32_t n)
+{
+    r->batch = n < 2 ? 2 : n < WAITING_MAX ? n : WAITING_MAX;
 }
 
 /* Merges all that wait into one. */
@@ -241,7 +248,7 @@ int qd_aggs_reducer_add(qd_aggs_reducer *r, qd_aggs_partial *p, qd_err *err)
         qd_aggs_partial_free(p);
         return qdi_aggs_no_memory(r->account, 64, "reducing aggregations", err);
     }
-    if (r->waiting.n < WAITING_MAX) return 0;
+    if (r->waiting.n < r->batch) return 0;
     qd_aggs_partial *merged;
     int rc = merge(r, false, &merged, err);
     if (rc) return rc;

@@ -1,0 +1,80 @@
+# 240_search_nodes.t: searches over three nodes as a client meets them: any node answers alike, scrolls
+# and points in time go on at other nodes, tasks of all are listed; a node killed is told of.
+use strict;
+use warnings;
+use Test::More;
+use JSON::PP;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use QdCluster;
+
+my $c = QdCluster->new('search', nodes => 3)->start;
+my ($first, @others) = $c->nodes;
+is($first->put('/x', { settings => { number_of_shards => 6, number_of_replicas => 0 },
+    mappings => { properties => { n => { type => 'long' }, tag => { type => 'keyword' } } } })->{status}, 200, 'index made');
+my $bulk = join '', map { qq({"index":{"_id":"$_"}}\n{"n":$_,"tag":"t@{[$_ % 7]}","text":"word w@{[$_ % 5]}"}\n) } 1 .. 500;
+my $r = $first->request('POST', '/x/_bulk?refresh=true', $bulk, 'application/x-ndjson');
+ok(!$r->{json}{errors}, '500 documents') or diag $r->{content};
+$_->wait_for(sub { ($_[0]->get('/_cluster/health/x')->{json}{status} // '') eq 'green' }) for $c->nodes;
+my %holders = map { $_->{node} => 1 } @{ $first->get('/_cat/shards/x?format=json')->{json} };
+is(scalar keys %holders, 3, 'each node has shards');
+
+sub plain { my $a = shift; delete $a->{$_} for qw(took _scroll_id pit_id); return JSON::PP->new->canonical->encode($a) }
+
+my @bodies = (
+    { size => 20, sort => [{ n => 'desc' }] },
+    { query => { match => { text => 'w3' } }, size => 5 },
+    { size => 0, aggs => { t => { terms => { field => 'tag' }, aggs => { s => { stats => { field => 'n' } } } }, p => { percentiles => { field => 'n' } } } },
+    { query => { range => { n => { gte => 490 } } }, sort => ['n'], docvalue_fields => ['tag'] },
+);
+for my $b (@bodies) {
+    my $want = plain($first->post('/x/_search', $b)->{json});
+    is(plain($_->post('/x/_search', $b)->{json}), $want, "$_->{name} answers alike: " . encode_json($b)) for @others;
+}
+is($_->post('/x/_count', { query => { term => { tag => 't1' } } })->{json}{count}, 72, "$_->{name} counts") for $c->nodes;
+
+subtest 'a scroll goes from node to node' => sub {
+    my @nodes = $c->nodes;
+    my %seen;
+    $r = $first->post('/x/_search?scroll=1m', { size => 60 });
+    for my $page (1 .. 20) {
+        my @hits = @{ $r->{json}{hits}{hits} };
+        last unless @hits;
+        $seen{ $_->{_id} }++ for @hits;
+        $r = $nodes[$page % 3]->post('/_search/scroll', { scroll => '1m', scroll_id => $r->{json}{_scroll_id} });
+        is($r->{status}, 200, "page $page") or diag $r->{content};
+    }
+    is(scalar keys %seen, 500, 'all documents');
+    ok(!(grep { $_ > 1 } values %seen), 'each once');
+    is($nodes[2]->delete('/_search/scroll', { scroll_id => $r->{json}{_scroll_id} })->{json}{num_freed}, 1, 'ended');
+};
+
+subtest 'a point in time' => sub {
+    my $id = $others[0]->post('/x/_pit?keep_alive=1m', undef)->{json}{id};
+    ok($id, 'opened');
+    $first->request('PUT', '/x/_doc/new?refresh=true', '{"n":1000}');
+    for my $n ($c->nodes) {
+        my $j = $n->post('/_search', { pit => { id => $id }, size => 0, track_total_hits => JSON::PP::true })->{json};
+        is($j->{hits}{total}{value}, 500, "$n->{name} sees what there was");
+        is($n->post('/x/_count', {})->{json}{count}, 501, "$n->{name} sees what there is");
+    }
+    is($others[1]->delete('/_pit', { id => $id })->{json}{num_freed}, 1, 'ended');
+};
+
+like($others[1]->get('/_tasks?group_by=nodes')->{content}, qr/"$_->{name}"/, "_tasks knows $_->{name}") for $others[1];
+
+subtest 'a node is killed' => sub {
+    my %of = map { $_->{node} => 0 } @{ $first->get('/_cat/shards/x?format=json')->{json} };
+    $of{ $_->{node} }++ for @{ $first->get('/_cat/shards/x?format=json')->{json} };
+    my $lost = $of{ $others[1]{name} };
+    $c->kill9(2);
+    $r = $first->post('/x/_search', { size => 0 });
+    is($r->{status}, 200, 'partial answer');
+    is($r->{json}{_shards}{failed}, $lost, "$lost shards failed");
+    is($r->{json}{_shards}{successful}, 6 - $lost, 'the others answered');
+    $r = $others[0]->post('/x/_search?allow_partial_search_results=false', { size => 0 });
+    is($r->{status}, 503, 'no partial answer where none is allowed');
+    $others[1]->start;
+    ok($first->wait_for(sub { ($_[0]->post('/x/_search', { size => 0 })->{json}{_shards}{failed} // 1) == 0 }, 30), 'all shards are back');
+};
+done_testing;
