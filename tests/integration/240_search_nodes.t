@@ -13,9 +13,11 @@ my ($first, @others) = $c->nodes;
 is($first->put('/x', { settings => { number_of_shards => 6, number_of_replicas => 0 },
     mappings => { properties => { n => { type => 'long' }, tag => { type => 'keyword' } } } })->{status}, 200, 'index made');
 my $bulk = join '', map { qq({"index":{"_id":"$_"}}\n{"n":$_,"tag":"t@{[$_ % 7]}","text":"word w@{[$_ % 5]}"}\n) } 1 .. 500;
-my $r = $first->request('POST', '/x/_bulk?refresh=true', $bulk, 'application/x-ndjson');
-ok(!$r->{json}{errors}, '500 documents') or diag $r->{content};
-$_->wait_for(sub { ($_[0]->get('/_cluster/health/x')->{json}{status} // '') eq 'green' }) for $c->nodes;
+my $r = $first->request('POST', '/x/_bulk?refresh=true', $bulk);
+ok($r->{json}{items} && !$r->{json}{errors}, '500 documents') or diag $r->{content};
+for my $n ($c->nodes) {
+    ok($n->wait_for(sub { ($n->get('/_cluster/health/x')->{json}{status} // '') eq 'green' }, 30), "$n->{name} sees it green");
+}
 my %holders = map { $_->{node} => 1 } @{ $first->get('/_cat/shards/x?format=json')->{json} };
 is(scalar keys %holders, 3, 'each node has shards');
 
@@ -75,6 +77,6 @@ subtest 'a node is killed' => sub {
     $r = $others[0]->post('/x/_search?allow_partial_search_results=false', { size => 0 });
     is($r->{status}, 503, 'no partial answer where none is allowed');
     $others[1]->start;
-    ok($first->wait_for(sub { ($_[0]->post('/x/_search', { size => 0 })->{json}{_shards}{failed} // 1) == 0 }, 30), 'all shards are back');
+    ok($first->wait_for(sub { ($first->post('/x/_search', { size => 0 })->{json}{_shards}{failed} // 1) == 0 }, 30), 'all shards are back');
 };
 done_testing;
