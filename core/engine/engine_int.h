@@ -23,6 +23,7 @@
 #define ENGINE_LOG "engine"
 #define ENGINE_NAME_MAX 600u
 #define ENGINE_LISTENERS_MAX 1000u
+#define ENGINE_CURSORS 4u
 #define ENGINE_MAGIC 0x51454e47u
 
 /* A document to delete once the buffer whose operation replaced it becomes visible. */
@@ -179,6 +180,15 @@ struct qd_engine {
     engine_recent *recent;  /* operations above the global checkpoint, by number */
     uint64_t recent_size;
 
+    /* cursors that were closed half-way: who reads on does not search the log again */
+    qd_mutex cursors_lock;
+    struct engine_cursor {
+        qd_translog_cursor *c; /* NULL: free */
+        int64_t next;
+        uint64_t used;
+    } cursors[ENGINE_CURSORS];
+    uint64_t cursors_clock;
+
     qd_mutex leases_lock;
     QD_VEC(qd_engine_lease) leases;
 
@@ -266,6 +276,8 @@ int qdi_engine_replay(qd_engine *e, const qd_translog_op *op, const qd_translog_
 int qdi_engine_replay_above(qd_engine *e, int64_t seq_no, qd_err *err);
 /* Removes orphans that p (NULL: nothing) does not name. */
 void qdi_engine_orphans_clear(qd_engine *e, const qd_publication *p);
+/* Lets cursors go that nobody reads. */
+void qdi_engine_cursors_clear(qd_engine *e);
 /* Forgets what a replica remembers of operations. Under its lock. */
 void qdi_engine_recent_clear(qd_engine *e);
 /* Keeps writers and appenders out, and lets them in again. */

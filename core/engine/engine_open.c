@@ -293,6 +293,7 @@ static void segments_free(qd_engine *e)
 
 static void destroy(qd_engine *e)
 {
+    qdi_engine_cursors_clear(e);
     if (e->translog) (void)qd_translog_close(e->translog, false, NULL);
     qd_reader_slot_publish(&e->reader, NULL);
     for (uint32_t i = 0; e->slots && i < e->nslots; i++) {
@@ -326,6 +327,7 @@ static void destroy(qd_engine *e)
     qd_mutex_fini(&e->merge_lock);
     qd_mutex_fini(&e->replica_lock);
     qd_mutex_fini(&e->leases_lock);
+    qd_mutex_fini(&e->cursors_lock);
     qd_mutex_fini(&e->orphans_lock);
     qd_mutex_fini(&e->save_lock);
     qd_mutex_fini(&e->all_lock);
@@ -389,6 +391,7 @@ static int make(const qd_engine_config *c, qd_engine **out, qd_err *err)
     qd_mutex_init(&e->merge_lock);
     qd_mutex_init(&e->replica_lock);
     qd_mutex_init(&e->leases_lock);
+    qd_mutex_init(&e->cursors_lock);
     qd_mutex_init(&e->orphans_lock);
     qd_mutex_init(&e->save_lock);
     qd_mutex_init(&e->all_lock);

@@ -209,6 +209,46 @@ static int gone(qd_engine *e, int64_t from, qd_err *err)
                       e->name, (long long)from, (long long)first);
 }
 
+/* A cursor that stands at `from`: one that somebody left there, or a new one. */
+static int cursor_take(qd_engine *e, int64_t from, qd_translog_cursor **out, qd_err *err)
+{
+    *out = NULL;
+    qd_mutex_lock(&e->cursors_lock);
+    for (size_t i = 0; i < ENGINE_CURSORS && !*out; i++) {
+        struct engine_cursor *x = &e->cursors[i];
+        if (!x->c || x->next != from) continue;
+        *out = x->c;
+        x->c = NULL;
+    }
+    qd_mutex_unlock(&e->cursors_lock);
+    return *out ? 0 : qd_translog_cursor_open(e->translog, from, INT64_MAX, out, err);
+}
+
+static void cursor_leave(qd_engine *e, qd_translog_cursor *c, int64_t next)
+{
+    qd_mutex_lock(&e->cursors_lock);
+    struct engine_cursor *oldest = &e->cursors[0];
+    for (size_t i = 0; i < ENGINE_CURSORS && oldest->c; i++) {
+        struct engine_cursor *x = &e->cursors[i];
+        if (!x->c || x->used < oldest->used) oldest = x;
+    }
+    qd_translog_cursor *gone_cursor = oldest->c;
+    *oldest = (struct engine_cursor){c, next, ++e->cursors_clock};
+    qd_mutex_unlock(&e->cursors_lock);
+    qd_translog_cursor_close(gone_cursor);
+}
+
+void qdi_engine_cursors_clear(qd_engine *e)
+{
+    for (size_t i = 0; i < ENGINE_CURSORS; i++) {
+        qd_mutex_lock(&e->cursors_lock);
+        qd_translog_cursor *c = e->cursors[i].c;
+        e->cursors[i].c = NULL;
+        qd_mutex_unlock(&e->cursors_lock);
+        qd_translog_cursor_close(c);
+    }
+}
+
 int qd_engine_ops_open(qd_engine *e, int64_t from, int64_t to, qd_engine_ops **out, qd_err *err)
 {
     QD_CHECK(e, ENGINE_MAGIC);
@@ -223,7 +263,7 @@ int qd_engine_ops_open(qd_engine *e, int64_t from, int64_t to, qd_engine_ops **o
     o->e = e;
     o->next = from;
     o->to = to < done ? to : done;
-    rc = qd_translog_cursor_open(e->translog, from, o->to, &o->cursor, err);
+    if (o->next <= o->to) rc = cursor_take(e, from, &o->cursor, err);
     /* what it holds now stays; what went before that is known by now */
     if (!rc) rc = gone(e, from, err);
     if (rc) {
@@ -234,24 +274,47 @@ int qd_engine_ops_open(qd_engine *e, int64_t from, int64_t to, qd_engine_ops **o
     return 0;
 }
 
+/* The next operation; a cursor that is older than it ends before, or has a gap there, and is
+ * replaced once. */
+static int next_op(qd_engine_ops *o, qd_translog_op *op, qd_str *raw, qd_err *err)
+{
+    bool more = false;
+    int rc = qd_translog_cursor_next(o->cursor, &more, op, raw, NULL, err);
+    if (!rc && (!more || (int64_t)op->seq_no != o->next)) {
+        qd_translog_cursor_close(o->cursor);
+        o->cursor = NULL;
+        rc = qd_translog_cursor_open(o->e->translog, o->next, INT64_MAX, &o->cursor, err);
+        if (!rc) rc = qd_translog_cursor_next(o->cursor, &more, op, raw, NULL, err);
+    }
+    if (!rc && (!more || (int64_t)op->seq_no != o->next)) {
+        rc = qd_err_set(err, QD_E_TRANSLOG_CORRUPT, "%s operation [%lld] is not in the translog",
+                        o->e->name, (long long)o->next);
+    }
+    return rc;
+}
+
 int qd_engine_ops_next(qd_engine_ops *o, size_t max_bytes, qd_buf *out, uint32_t *n, int64_t *last,
                        qd_err *err)
 {
     size_t begin = out->n;
     *n = 0;
-    while (out->n - begin <= max_bytes || *n == 0) {
-        bool more;
+    while (o->next <= o->to && (out->n - begin <= max_bytes || *n == 0)) {
         qd_translog_op op;
         qd_str raw;
-        int rc = qd_translog_cursor_next(o->cursor, &more, &op, &raw, NULL, err);
-        if (!rc && (more ? (int64_t)op.seq_no != o->next : o->next <= o->to)) {
-            rc =
-                qd_err_set(err, QD_E_TRANSLOG_CORRUPT, "%s operation [%lld] is not in the translog",
-                           o->e->name, (long long)o->next);
+        int rc = next_op(o, &op, &raw, err);
+        if (rc) {
+            qd_translog_cursor_close(o->cursor); /* where it stands is not known */
+            o->cursor = NULL;
+            o->to = o->next - 1;
+            return rc;
         }
-        if (rc || !more) return rc;
         char *p = qd_buf_reserve(out, raw.n);
-        if (!p) return qd_err_nomem(err, "encoded operation");
+        if (!p) {
+            qd_translog_cursor_close(o->cursor);
+            o->cursor = NULL;
+            o->to = o->next - 1;
+            return qd_err_nomem(err, "encoded operation");
+        }
         memcpy(p, raw.p, raw.n);
         qdi_record_reseal((uint8_t *)p, 0);
         out->n += raw.n;
@@ -265,7 +328,11 @@ int qd_engine_ops_next(qd_engine_ops *o, size_t max_bytes, qd_buf *out, uint32_t
 void qd_engine_ops_close(qd_engine_ops *o)
 {
     if (!o) return;
-    qd_translog_cursor_close(o->cursor);
+    if (o->cursor && !qdi_engine_alive(o->e, NULL)) {
+        cursor_leave(o->e, o->cursor, o->next);
+    } else {
+        qd_translog_cursor_close(o->cursor);
+    }
     qd_free(o);
 }
 
@@ -393,6 +460,7 @@ static int turn(qd_engine *e, const qd_translog_turn *t, uint64_t *generation, q
     qd_err failure;
     int64_t done;
     qd_err_init(&failure);
+    qdi_engine_cursors_clear(e); /* of a history that may not be the same any more */
     qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
     bool skip = QD_VARIANT(TERM_NOT_PERSISTED) && t->primary_term > atomic_load(&e->primary_term);
     int rc = skip ? 0 : qd_translog_turn_over(e->translog, t, generation, &failure);

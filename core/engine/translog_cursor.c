@@ -12,7 +12,7 @@
 #include "engine/variant.h"
 #include <string.h>
 
-#define WINDOW ((int64_t)1 << 19) /* numbers */
+#define WINDOW ((int64_t)1 << 18) /* numbers */
 #define VIEWS 4u
 #define VIEW_BYTES (256u << 10)
 #define VIEW_ALIGN (64u << 10)

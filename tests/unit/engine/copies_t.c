@@ -144,6 +144,23 @@ static void operations_travel(void **state)
     assert_int_equal(qd_engine_term_raise(r.e, 5, NULL), 0);
     assert_int_equal(qd_engine_replicate(r.e, 4, qd_buf_view(&b), NULL, &at, NULL), QD_E_TERM_OLD);
     assert_int_equal(qd_engine_replicate(p.e, 1, qd_buf_view(&b), NULL, &at, NULL), QD_E_STATE);
+    /* read in parts, each by a cursor of its own; what came meanwhile follows */
+    qd_engine_ops *part;
+    qd_buf all;
+    qd_buf_init(&all, NULL, 1 << 20);
+    for (int64_t from = 0, last_of = -1; from < 22; from = last_of + 1) {
+        assert_int_equal(qd_engine_ops_open(p.e, from, INT64_MAX, &part, NULL), 0);
+        assert_int_equal(qd_engine_ops_next(part, 200, &all, &n, &last_of, NULL), 0);
+        assert_true(n > 0);
+        qd_engine_ops_close(part);
+        if (from == 0) {
+            put_doc(&p, 30, 30, &b);
+            put_doc(&p, 31, 31, &b);
+        }
+    }
+    assert_int_equal(all.n, b.n);
+    assert_memory_equal(all.p, b.p, b.n);
+    qd_buf_fini(&all);
     /* what a replica has can be read from it, sealed anew, byte by byte the same */
     qd_engine_ops *o;
     qd_buf back;
@@ -173,6 +190,39 @@ static void record(qd_buf *b, int64_t seq, uint64_t term, const char *source)
                          .id = QD_STR("id1"),
                          .source = qd_str_c(source)};
     assert_int_equal(qd_op_encode(&op, b, NULL), 0);
+}
+
+/* A cursor that was left before a gap does not take it for damage once it is filled. */
+static void a_gap_may_be_filled_between_two_readings(void **state)
+{
+    (void)state;
+    side r;
+    qd_buf b[4], out;
+    qd_engine_ops *o;
+    uint32_t n;
+    int64_t last;
+    side_make(&r, QD_ENGINE_REPLICA, NULL);
+    qd_buf_init(&out, NULL, 1 << 20);
+    for (int i = 0; i < 4; i++) {
+        qd_buf_init(&b[i], NULL, 1 << 16);
+        record(&b[i], i, 1, "{\"value\":1}");
+    }
+    send(&r, 1, &b[0]);
+    send(&r, 1, &b[3]);
+    send(&r, 1, &b[1]);
+    assert_int_equal(qd_engine_ops_open(r.e, 0, 9, &o, NULL), 0);
+    assert_int_equal(qd_engine_ops_next(o, SIZE_MAX / 2, &out, &n, &last, NULL), 0);
+    assert_int_equal(last, 1);
+    qd_engine_ops_close(o);
+    send(&r, 1, &b[2]);
+    assert_int_equal(qd_engine_ops_open(r.e, 2, 9, &o, NULL), 0);
+    assert_int_equal(qd_engine_ops_next(o, SIZE_MAX / 2, &out, &n, &last, NULL), 0);
+    assert_int_equal(n, 2);
+    assert_int_equal(last, 3);
+    qd_engine_ops_close(o);
+    for (int i = 0; i < 4; i++) qd_buf_fini(&b[i]);
+    qd_buf_fini(&out);
+    side_free(&r);
 }
 
 static void two_operations_of_one_number_are_damage(void **state)
@@ -698,6 +748,7 @@ int main(void)
     qd_log_level_set(NULL, QD_LOG_OFF);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(operations_travel),
+        cmocka_unit_test(a_gap_may_be_filled_between_two_readings),
         cmocka_unit_test(two_operations_of_one_number_are_damage),
         cmocka_unit_test(a_history_comes_in_order),
         cmocka_unit_test(a_refresh_waits_for_the_checkpoint),
