@@ -82,6 +82,12 @@ void sim_check_message(sim *s, node *n, const uint8_t *p, size_t k)
         BAD(s, "node %llu says what nobody can read", (llu)n->id);
         return;
     }
+    if (s->verbose > 2)
+        SAY(s,
+            "%llu to %llu: type %u flags %u term %llu index %llu/%llu commit %llu entries %u "
+            "offset %llu of %llu bytes %u hint %llu",
+            (llu)m.from, (llu)m.to, m.type, m.flags, (llu)m.term, (llu)m.index, (llu)m.log_term,
+            (llu)m.commit, m.nentries, (llu)m.offset, (llu)m.total, m.nbytes, (llu)m.hint);
     const promise *d = n->promise;
     int echo = m.type == CR_PREVOTE_ANSWER && !(m.flags & CR_M_REFUSED);
     if (m.term > d->term + (m.type == CR_PREVOTE) && !echo && m.type != CR_NOTHING)

@@ -733,7 +733,8 @@ static void draw(sim *s)
     s->trailing = (uint32_t)sim_below(s, 20);
     s->snapshot_entries = entries[sim_below(s, 4)];
     s->segment = 8192u << sim_below(s, 3);
-    s->message = sim_below(s, 2) ? 200 : 700;
+    static const uint32_t messages[] = {200, 200, 700, 4000};
+    s->message = messages[sim_below(s, 4)];
     cr_member m[FIRST] = {0};
     for (uint32_t i = 0; i < first; i++) {
         sim_node_make(s, 0);

@@ -76,7 +76,8 @@ static int am_known(cr_engine *e, const cr_message *m, const cr_envelope *v)
     char why[400];
     uint32_t mine = nonce_of(e, v->your_life);
     if (v->your_life == 0) return 1;
-    if (v->your_life <= e->life && (mine == 0 || mine == v->your_nonce)) {
+    if (v->your_life <= e->life &&
+        (mine == v->your_nonce || v->your_life + CR_WAL_LIVES <= e->life)) {
         note(e->asked, &e->nasked, (cr_wal_peer){m->from, v->your_life, 0});
         return 1;
     }

@@ -112,6 +112,7 @@ int32_t cr_segment_begin(cr_wal *w, char *why)
     uint64_t number = w->nsegments ? w->segments[w->nsegments - 1].number + 1 : 1;
     cr_segment_head h = {.number = number,
                          .life = w->mark.life,
+                         .nonce = w->config.nonce,
                          .id = w->config.id,
                          .before_end = w->nsegments ? w->at : 0,
                          .before_chain = w->chain,

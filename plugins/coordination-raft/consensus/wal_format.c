@@ -36,6 +36,7 @@ void cr_segment_head_write(const cr_segment_head *h, uint8_t out[CR_SEGMENT_HEAD
     cr_store64(out + 48, h->before_end);
     cr_store64(out + 56, h->before_chain);
     cr_store64(out + 64, h->batch);
+    cr_store32(out + 72, h->nonce);
     cr_store64(out + CR_SEGMENT_HEAD - 8, cr_sum64(out, CR_SEGMENT_HEAD - 8, SEGMENT_MAGIC));
 }
 
@@ -54,6 +55,7 @@ int cr_segment_head_read(const uint8_t in[CR_SEGMENT_HEAD], cr_segment_head *h)
     h->before_end = cr_load64(in + 48);
     h->before_chain = cr_load64(in + 56);
     h->batch = cr_load64(in + 64);
+    h->nonce = cr_load32(in + 72);
     return 0;
 }
 

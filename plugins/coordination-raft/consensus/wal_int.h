@@ -48,6 +48,7 @@ typedef struct cr_segment_head {
     uint64_t before_end;   /* where the segment before ended; 0: there was none */
     uint64_t before_chain; /* and its last checksum */
     uint64_t batch;        /* number of the first batch here */
+    uint32_t nonce;        /* of the life */
 } cr_segment_head;
 
 typedef struct cr_batch_head {

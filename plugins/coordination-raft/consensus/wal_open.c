@@ -318,6 +318,10 @@ static int32_t read_head(reading *r, uint32_t i, cr_segment_head *h, int *unused
         return REFUSE(r, "%s at offset 0: the segment's head is damaged", name);
     if (memcmp(h->cluster, r->w->config.cluster, 16) != 0 || h->id != r->w->config.id)
         return REFUSE(r, "%s at offset 24: a segment of another node's log", name);
+    if (h->life > r->w->mark.life) { /* the newer slot of the mark was lost */
+        r->w->mark.life = h->life;
+        r->w->mark.nonces[h->life % CR_WAL_LIVES] = h->nonce;
+    }
     return 0;
 }
 
@@ -378,7 +382,6 @@ static int32_t read_segments(reading *r)
                         r->name);
         head = next;
     }
-    if (head.life > w->mark.life) w->mark.life = head.life;
     return rc;
 }
 
