@@ -75,6 +75,8 @@ typedef struct qdi_health {
 void qdi_health_of_index(const qd_state *s, const qd_index_meta *m, qdi_health *out);
 /* Health over the given indices. */
 void qdi_health_of(const qd_state *s, const qd_resolved *r, qdi_health *out);
+/* Is a copy not assigned because the index waits for the node that held it? (at wall clock) */
+bool qdi_copy_delayed(const qd_state *s, const qd_index_meta *m, const qd_copy *c, int64_t now_ms);
 /* Share of active shards in percent: 100 when there is none. */
 double qdi_health_percent(const qdi_health *h);
 

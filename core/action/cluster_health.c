@@ -49,6 +49,29 @@ void qdi_health_of(const qd_state *s, const qd_resolved *r, qdi_health *out)
     }
 }
 
+bool qdi_copy_delayed(const qd_state *s, const qd_index_meta *m, const qd_copy *c, int64_t now_ms)
+{
+    return !qd_copy_is_assigned(c) && c->reason == QD_UNASSIGNED_NODE_LEFT &&
+           !qd_state_node(s, c->last_node) &&
+           c->since_ms + qd_values_ms(m->values, QD_IX_NODE_LEFT_DELAY) > now_ms;
+}
+
+/* Replicas only: a primary is never waited with. */
+static uint32_t count_delayed(const qd_request *q, const qd_state *s, const qd_resolved *found)
+{
+    uint32_t n = 0;
+    int64_t now = qd_env_wall_ms(q->a->env);
+    for (uint32_t i = 0; i < found->n; i++) {
+        const qd_shard_meta *shard = qd_state_shards(s, found->at[i]);
+        for (uint32_t k = 0; shard && k < found->at[i]->shards; k++) {
+            for (uint32_t c = 1; c < shard[k].ncopies; c++) {
+                n += qdi_copy_delayed(s, found->at[i], &shard[k].copies[c], now);
+            }
+        }
+    }
+    return n;
+}
+
 double qdi_health_percent(const qdi_health *h)
 {
     uint32_t all = h->active + h->initializing + h->unassigned;
@@ -193,8 +216,7 @@ static void write_shards(const qdi_identity *id, const qd_state *s, const qd_ind
         snprintf(number, sizeof number, "%u", i);
         qd_json_key_c(w, number);
         qd_json_object(w);
-        qd_json_field_c(w, "status",
-                        qd_health_name(qd_shard_health(&shard[i], m->replicas)));
+        qd_json_field_c(w, "status", qd_health_name(qd_shard_health(&shard[i], m->replicas)));
         qd_json_field_bool(w, "primary_active", h.active_primaries);
         write_counts(id, &h, w);
         qd_json_object_end(w);
@@ -225,7 +247,7 @@ static void write_indices(const qdi_identity *id, const qd_state *s, const qd_re
 }
 
 static void write_cluster(const qd_request *q, const qdi_identity *id, const qdi_health *h,
-                          bool timed_out, qd_json_writer *w)
+                          bool timed_out, uint32_t delayed, qd_json_writer *w)
 {
     qd_json_field_str(w, "cluster_name", qd_cluster_name(q->a->cluster));
     qd_json_field_c(w, "status", qd_health_name(h->status));
@@ -238,7 +260,7 @@ static void write_cluster(const qd_request *q, const qdi_identity *id, const qdi
     }
     qd_json_field_int(w, "active_primary_shards", h->active_primaries);
     write_counts(id, h, w);
-    qd_json_field_int(w, "delayed_unassigned_shards", 0);
+    qd_json_field_int(w, "delayed_unassigned_shards", delayed);
     qd_json_field_int(w, "number_of_pending_tasks", qd_cluster_pending(q->a->cluster));
     qd_json_field_int(w, "number_of_in_flight_fetch", 0);
     qdi_write_ms(w, q->human, "task_max_waiting_in_queue", "task_max_waiting_in_queue_millis", 0);
@@ -297,7 +319,7 @@ int qdi_api_cluster_health(qd_request *q, qd_response *r, qd_err *err)
         if (ok || now >= until) {
             r->status = ok ? 200 : 408;
             qd_json_object(&r->w);
-            write_cluster(q, &id, &h, !ok, &r->w);
+            write_cluster(q, &id, &h, !ok, h.unassigned ? count_delayed(q, s, &found) : 0, &r->w);
             if (level) write_indices(&id, s, &found, level == 2, &r->w);
             qd_json_object_end(&r->w);
             qd_state_unref(s);

@@ -275,7 +275,8 @@ static void write_metadata(const state_request *x)
 
 /* --- routing --- */
 
-static void write_unassigned(const qd_index_meta *m, const qd_copy *c, qd_json_writer *w)
+static void write_unassigned(const state_request *x, const qd_index_meta *m, const qd_copy *c,
+                             qd_json_writer *w)
 {
     char text[48];
     const char *reason = qd_unassigned_reason_name(c->reason);
@@ -283,7 +284,8 @@ static void write_unassigned(const qd_index_meta *m, const qd_copy *c, qd_json_w
     qd_json_field_c(w, "reason", reason ? reason : "ALLOCATION_FAILED");
     qd_json_field_c(w, "at", qdi_time_text(c->since_ms ? c->since_ms : m->created_ms, text));
     if (c->failures) qd_json_field_int(w, "failed_attempts", c->failures);
-    qd_json_field_bool(w, "delayed", false);
+    qd_json_field_bool(w, "delayed",
+                       qdi_copy_delayed(x->s, m, c, qd_env_wall_ms(x->q->a->env)));
     if (c->failure.n) qd_json_field_str(w, "details", c->failure);
     qd_json_field_c(w, "allocation_status", "no_attempt");
     qd_json_object_end(w);
@@ -316,7 +318,7 @@ static void write_copy(const state_request *x, const qd_index_meta *m, uint32_t 
         if (c->partner.n) qd_json_field_str(w, "relocation_id", c->partner);
         qd_json_object_end(w);
     } else {
-        write_unassigned(m, c, w);
+        write_unassigned(x, m, c, w);
     }
     qd_json_object_end(w);
 }

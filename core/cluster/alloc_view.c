@@ -3,6 +3,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "config/config.h"
+#include "cluster/permits.h"
 #include "config/value.h"
 #include <stdio.h>
 #include <string.h>
@@ -321,6 +322,24 @@ static int read_sizes(making *m)
     return 0;
 }
 
+/* Leave to stop nodes. */
+static int read_permits(making *m)
+{
+    const qd_permit *list;
+    uint32_t n;
+    /* a damaged document grants nothing */
+    int rc = qd_permits_read(m->s, m->facts->now_ms, m->arena, &list, &n, NULL);
+    if (rc) return rc == QD_E_NOMEM || rc == QD_E_BREAKER ? rc : 0;
+    for (uint32_t i = 0; i < n && !rc; i++) {
+        uint32_t at;
+        rc = place_of(m, list[i].node, &at);
+        if (rc || at == QD_ALLOC_NONE) continue;
+        m->nodes[at].leave = list[i].remove ? QD_ALLOC_REMOVED : QD_ALLOC_RESTARTS;
+        m->nodes[at].permit_until_ms = list[i].expires_ms;
+    }
+    return rc;
+}
+
 static int make_all(making *m, qd_alloc_view *out)
 {
     const qd_state *s = m->s;
@@ -331,6 +350,7 @@ static int make_all(making *m, qd_alloc_view *out)
     if (!indices || !shards) return QD_E_NOMEM;
     int rc = make_nodes(m);
     if (!rc) rc = read_sizes(m);
+    if (!rc) rc = read_permits(m);
     for (uint32_t i = 0; i < s->n && !rc; i++) {
         rc = make_index(m, s->indices[i], &indices[i]);
         indices[i].first = at;
@@ -383,6 +403,7 @@ static int make_fresh(making *m, const qd_index_meta *meta, qd_alloc_view *out)
     qd_alloc_copy *copies = qd_arena_alloc(m->arena, (n + 1) * sizeof *copies);
     qd_alloc_held *held = qd_arena_calloc(m->arena, (m->s->nnodes + 1) * sizeof *held);
     int rc = !index || !shards || !copies || !held ? QD_E_NOMEM : make_nodes(m);
+    if (!rc) rc = read_permits(m);
     if (!rc) rc = make_index(m, meta, index);
     if (rc) return rc;
     index->first = 0;
@@ -417,6 +438,8 @@ int qd_alloc_view_new(const qd_state *s, const qd_alloc_facts *facts, const qd_i
     *out = (qd_alloc_view){.now_ms = facts->now_ms};
     int rc = qd_alloc_settings_make(facts->values, arena, &out->settings, err);
     if (rc) return rc;
+    qd_map_init(&m.gone, NULL);
     rc = make_fresh(&m, meta, out);
+    qd_map_fini(&m.gone);
     return rc ? qd_err_nomem(err, "view of the allocation") : 0;
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/allocator_int.h"
+#include "cluster/permits.h"
 
 #define PAUSE_NS UINT64_C(200000000) /* after an error of the store */
 
@@ -79,6 +80,9 @@ static bool matters(const qd_state *old, const qd_state *now)
         old->transient_revision != now->transient_revision) {
         return true;
     }
+    const qd_state_document_record *had = qd_state_document(old, QD_STR(QD_PERMITS_KEY));
+    const qd_state_document_record *has = qd_state_document(now, QD_STR(QD_PERMITS_KEY));
+    if ((had ? had->mod_revision : 0) != (has ? has->mod_revision : 0)) return true;
     for (uint32_t i = 0; i < now->nnodes; i++) {
         const qd_node_meta *x = &old->nodes[i], *y = &now->nodes[i];
         if (!qd_str_eq(x->id, y->id) || x->mod_revision != y->mod_revision ||

@@ -187,6 +187,7 @@ void qd_state_changes_add(qd_state_changes *c, qd_str key)
         {{"disk/", 5}, 1u << QD_STATE_NODES},
         {{"_election/", 10}, 1u << QD_STATE_NODES},
         {{"template/", 9}, 1u << QD_STATE_DOCUMENTS},
+        {{"permit/", 7}, 1u << QD_STATE_DOCUMENTS},
         {{"graveyard/", 10}, 1u << QD_STATE_BURIED},
     };
     for (size_t i = 0; i < QD_COUNT_OF(known); i++) {
@@ -591,9 +592,13 @@ static int by_key(const void *a, const void *b)
     return qd_str_cmp(x->key, y->key);
 }
 
+static bool is_document(qd_str key)
+{
+    return qd_str_starts(key, QD_STR("template/")) || qd_str_starts(key, QD_STR("permit/"));
+}
+
 static int make_documents(building *b, qd_err *err)
 {
-    static const qd_str prefix = {"template/", 9};
     qd_state *s = b->s;
     size_t pos = 0, room = 0;
     const qd_map_entry *e;
@@ -602,14 +607,14 @@ static int make_documents(building *b, qd_err *err)
         s->ndocuments = b->old->ndocuments;
         return 0;
     }
-    while ((e = qd_map_next(b->kv, &pos))) room += qd_str_starts(e->key, prefix);
+    while ((e = qd_map_next(b->kv, &pos))) room += is_document(e->key);
     if (!room) return 0;
     qd_state_document_record *list = qd_arena_calloc(&s->arena, room * sizeof *list);
     if (!list) return qd_err_nomem(err, "cluster state");
     pos = 0;
     while ((e = qd_map_next(b->kv, &pos))) {
         const qd_state_kv *kv = e->value;
-        if (!qd_str_starts(e->key, prefix)) continue;
+        if (!is_document(e->key)) continue;
         qd_state_document_record *d = &list[s->ndocuments++];
         *d = (qd_state_document_record){qd_arena_str(&s->arena, e->key),
                                         qd_arena_str(&s->arena, kv->value), kv->mod_revision};

@@ -45,7 +45,7 @@ typedef struct qd_alias_group {
     bool is_hidden;
 } qd_alias_group;
 
-/* A JSON document of its own in the cluster state: templates ("template/..."). */
+/* A JSON document of its own in the cluster state: templates ("template/..."), permits. */
 typedef struct qd_state_document_record {
     qd_str key, value;
     uint64_t mod_revision;

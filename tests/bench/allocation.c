@@ -1,27 +1,33 @@
 /*
  * allocation.c: the allocator on a large cluster: the time of a round, how even the result is, and
  * that every move helps.
- *   build/tests/bench/allocation [nodes indices shards replicas zones seed]
+ *   build/tests/bench/allocation [nodes indices primaries replicas zones seed]
+ * Without arguments: 1,000 nodes, 10,000 indices, 50,000 primaries with a replica each, three
+ * zones.
  */
 #include "lib/alloc_model.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-static double now_ms(void)
+static double clock_ms(clockid_t which)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(which, &t);
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
+static double cpu_most; /* ms of CPU of the slowest round of a phase */
+
 static double round_ms(alloc_model *m, qd_alloc_result *r)
 {
-    double t = now_ms();
+    double t = clock_ms(CLOCK_MONOTONIC), cpu = clock_ms(CLOCK_PROCESS_CPUTIME_ID);
     qd_arena a;
     qd_arena_init(&a, &qd_account_general, 0);
     if (qd_allocation_round(&m->view, &a, r, NULL)) exit(1);
-    t = now_ms() - t;
+    t = clock_ms(CLOCK_MONOTONIC) - t;
+    cpu = clock_ms(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    if (cpu > cpu_most) cpu_most = cpu;
     alloc_model_apply(m, r);
     if (m->broken) {
         printf("BROKEN: %s\n", m->broken);
@@ -36,6 +42,7 @@ static void report(alloc_model *m, const char *what)
 {
     double worst = 0, sum = 0, first = 0;
     uint32_t rounds = 0;
+    cpu_most = 0;
     uint64_t moves = m->counts[QD_ALLOC_RELOCATE];
     qd_alloc_result r;
     for (;;) {
@@ -52,12 +59,11 @@ static void report(alloc_model *m, const char *what)
         }
     }
     alloc_model_spread s = alloc_model_measure(m);
-    printf("%-34s %5u rounds, first %7.1f ms, slowest %7.1f ms, mean %6.1f ms; %6llu moves; shards "
-           "%.1f per node within %.2f %%, bytes within %.2f %%, load %.1f %%; stuck %u unassigned "
-           "%u\n",
-           what, rounds, first, worst, sum / rounds,
+    printf("%-32s %4u rounds; first %6.1f ms, slowest %6.1f ms (CPU %6.1f), mean %6.1f ms; "
+           "%5llu moves; shards %.1f a node within %.2f %%, bytes within %.2f %%\n",
+           what, rounds, first, worst, cpu_most, sum / rounds,
            (unsigned long long)(m->counts[QD_ALLOC_RELOCATE] - moves), s.shards_mean, s.shards,
-           s.bytes, s.load, r.stuck, r.unassigned);
+           s.bytes);
     fflush(stdout);
 }
 
@@ -70,7 +76,7 @@ int main(int argc, char **argv)
 {
     alloc_model_shape shape = {.nodes = (uint32_t)arg(argc, argv, 1, 1000),
                                .indices = (uint32_t)arg(argc, argv, 2, 10000),
-                               .total = (uint32_t)arg(argc, argv, 3, 100000),
+                               .total = (uint32_t)arg(argc, argv, 3, 50000),
                                .replicas = (uint32_t)arg(argc, argv, 4, 1),
                                .replicas_fixed = true,
                                .zones = (uint32_t)arg(argc, argv, 5, 3),
@@ -80,7 +86,7 @@ int main(int argc, char **argv)
     if (shape.replicas + 3 > ALLOC_MODEL_COPIES || !shape.nodes || !shape.indices) return 2;
     alloc_model m;
     alloc_model_init(&m, &shape);
-    printf("%u nodes in %u zones, %u indices, %u shards with %u replicas each\n", shape.nodes,
+    printf("%u nodes in %u zones, %u indices, %u primaries with %u replicas each\n", shape.nodes,
            shape.zones, shape.indices, m.view.nshards, shape.replicas);
     m.check_gain = true;
     m.view.settings.node_initial = m.view.settings.node_in = m.view.settings.node_out = 1000000;

@@ -139,5 +139,26 @@ is($node->put('/_cluster/settings', {persistent => {
     'cluster.routing.allocation.balance.write_load' => '5.0',
     'cluster.routing.allocation.balance.threshold' => '1.5'}})->{status}, 200, 'weights');
 
+# leave to stop
+$r = $node->get('/_nodes/alloc/_may_stop')->{json};
+ok(!$r->{may_stop}, 'a copy of which no other is in sync');
+like($r->{explanations}[0], qr/\[books\]\[0\] has no other copy that is in sync/, 'says which');
+$r = $node->post('/_nodes/alloc/_may_stop?reason=restart&holder=me');
+is($r->{status}, 409, 'no permit');
+is($r->{json}{error}{type}, 'permit_refused_exception', 'type');
+$node->put('/books/_settings', {'index.number_of_replicas' => 0});
+ok($node->get('/_nodes/_local/_may_stop')->{json}{may_stop}, 'without replicas a restart is what was chosen');
+$r = $node->post('/_nodes/alloc/_may_stop?reason=restart&holder=me&expires_after=1m')->{json};
+ok($r->{may_stop}, 'permit');
+is($r->{permit}{holder}, 'me', 'its holder');
+cmp_ok($r->{permit}{remaining_in_millis}, '>', 30000, 'its time');
+is($node->post('/_nodes/alloc/_may_stop?holder=other')->{status}, 409, 'held by another');
+is($node->post('/_nodes/alloc/_may_stop?holder=me')->{status}, 200, 'taken again');
+is($node->delete('/_nodes/alloc/_may_stop')->{status}, 200, 'given back');
+ok(!$node->get('/_nodes/alloc/_may_stop')->{json}{permit}, 'none any more');
+ok(!$node->get('/_nodes/alloc/_may_stop?reason=remove')->{json}{may_stop}, 'not to be removed');
+is($node->get('/_nodes/nobody/_may_stop')->{status}, 404, 'no such node');
+is($node->get('/_nodes/alloc/_may_stop?reason=fun')->{status}, 400, 'no such reason');
+
 $node->stop;
 done_testing;

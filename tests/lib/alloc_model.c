@@ -236,7 +236,7 @@ alloc_model_weights alloc_model_weigh(const alloc_model *m)
     const qd_alloc_settings *st = &m->view.settings;
     alloc_model_weights w = {st->balance_shard, st->balance_index, 0, 0};
     if (sized > 0) {
-        double more = 2e12 * data / bytes;
+        double more = 4e12 * data / bytes;
         more = more < 1 ? 1 : more > 50 ? 50 : more;
         w.byte = st->balance_disk * more * sized / bytes;
     }

@@ -11,6 +11,11 @@ static int finish(alloc_work *w, qd_alloc_result *out, qd_err *err)
         out->delayed += w->status[g] == QD_ALLOC_STATUS_DELAYED;
     }
     out->rebalances = w->relocating;
+    for (uint32_t n = 0; n < w->view->nnodes; n++) {
+        int64_t end = w->view->nodes[n].permit_until_ms;
+        bool open = w->view->nodes[n].leave != QD_ALLOC_STAYS && end > w->view->now_ms;
+        if (open && end < out->again_ms) out->again_ms = end;
+    }
     qd_alloc_decision *d = qd_arena_alloc(w->arena, (w->out.n + 1) * sizeof *d);
     if (!d) return qd_err_nomem(err, "allocating shards");
     if (w->out.n) memcpy(d, w->out.at, w->out.n * sizeof *d);

@@ -9,7 +9,7 @@
  *
  * a and b are Elasticsearch's settings; c is such that a shard of mean size weighs as many bytes as
  * balance.disk_usage says, d likewise with a shard of mean load and balance.write_load. On clusters
- * with less than 2 TB for a node the bytes count up to fifty times more, so that they are balanced
+ * with less than 4 TB for a node the bytes count up to fifty times more, so that they are balanced
  * too (down to a GB).
  *
  * Copies of about the same size and load form a class; per group of nodes (one zone, one set of
@@ -57,7 +57,7 @@ static void factors_make(alloc_work *w)
     w->b = st->balance_index;
     w->threshold = st->threshold;
     if (w->mean_bytes > 0 && w->ndata) {
-        double each = bytes / w->ndata, more = 2e12 / each;
+        double each = bytes / w->ndata, more = 4e12 / each;
         more = more < 1 ? 1 : more > 50 ? 50 : more;
         w->c = st->balance_disk * more / w->mean_bytes;
     }
