@@ -238,11 +238,12 @@ static void go(qd_coord *c, cr_flight *f)
 
 void cr_flight_back(qd_coord *c, cr_flight *f, int32_t rc)
 {
-    if (rc != QD_E_NOT_LEADER && rc != QD_E_NO_COORDINATION) {
+    int unknown = rc == QD_E_UNKNOWN_OUTCOME && !c->failed && !c->ending;
+    if (rc != QD_E_NOT_LEADER && rc != QD_E_NO_COORDINATION && !unknown) {
         end(c, f, rc);
         return;
     }
-    if (f->tried) f->tried--; /* that one is certainly no more */
+    if (f->tried && !unknown) f->tried--; /* that one is certainly no more */
     f->where = CR_HERE;
     f->told_ns = cr_now(c) + PAUSE_NS;
     c->unsure = 1;
@@ -350,6 +351,8 @@ void cr_on_answer(qd_coord *c, const cr_answering *a)
             f->tried = 0;
             go(c, f);
         }
+    } else if (a->rc == QD_E_UNKNOWN_OUTCOME) {
+        cr_flight_back(c, f, a->rc); /* its name is remembered: it is asked again */
     } else if (a->rc == 0 && f->command.p[0] == CR_AUTHORITY) {
         f->told_ns = cr_now(c); /* done when it is applied here: identity shall tell it then */
     } else {

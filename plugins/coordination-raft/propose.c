@@ -204,6 +204,7 @@ static void batch_done(cr_proposal *p, int32_t rc)
     cr_batch *b = (cr_batch *)p;
     qd_coord *c = b->store;
     c->coming -= b->n;
-    if (rc) lost(c, b, rc);
+    /* With 0 only those are left whose parts another leader took: nothing happened. */
+    lost(c, b, rc ? rc : QD_E_NOT_LEADER);
     cr_free(c->heap, b);
 }

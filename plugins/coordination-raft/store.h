@@ -363,7 +363,8 @@ void cr_fly_alone(qd_coord *c, cr_bytes *command);
 cr_flight *cr_flight_find(qd_coord *c, uint64_t number);
 /* It came to this. */
 void cr_flight_done(qd_coord *c, cr_flight *f, const cr_answering *a);
-/* Its place in the log is lost (rc NOT_LEADER), it may be sent again; other codes end it. */
+/* Its place in the log is lost (NOT_LEADER, NO_COORDINATION), or nobody knows (UNKNOWN_OUTCOME): it
+ * is sent again; other codes end it. */
 void cr_flight_back(qd_coord *c, cr_flight *f, int32_t rc);
 /* Its request wants to end early. */
 void cr_flight_cancel(qd_coord *c, cr_flight *f);
