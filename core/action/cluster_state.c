@@ -4,8 +4,11 @@
 #include "action/indices_int.h"
 #include "action/stats_int.h"
 #include "base/str.h"
+#include "cluster/masters.h"
 #include <stdio.h>
 #include <string.h>
+
+#define VOTERS_MS 300 /* that the store is asked for who votes */
 
 enum {
     PART_VERSION = 1,
@@ -240,6 +243,43 @@ static void write_index(const state_request *x, const qd_index_meta *m)
     qd_json_object_end(w);
 }
 
+/* The id of a node by its name; the name itself when it is not there. */
+static qd_str id_of(const qd_state *s, qd_str name)
+{
+    for (uint32_t i = 0; i < s->nnodes; i++)
+        if (qd_str_eq(s->nodes[i].name, name)) return s->nodes[i].id;
+    return name;
+}
+
+/* Who votes, as the coordination store's leader says; without one the masters of the state. */
+static void write_voting(const state_request *x)
+{
+    static const char *const configs[] = {"last_committed_config", "last_accepted_config"};
+    qd_json_writer *w = x->w;
+    const qd_master *list = NULL;
+    uint32_t n = 0;
+    if (qd_masters_list(x->q->a->cluster, VOTERS_MS, x->q->arena, &list, &n, NULL)) n = 0;
+    for (size_t i = 0; i < 2; i++) {
+        qd_json_key_c(w, configs[i]);
+        qd_json_array(w);
+        for (uint32_t k = 0; k < n; k++)
+            if (list[k].role == QD_COORD_VOTER) qd_json_str(w, id_of(x->s, list[k].name));
+        for (uint32_t k = 0; n == 0 && k < x->s->nnodes; k++)
+            if (qd_str_find(x->s->nodes[k].roles, 'm') >= 0) qd_json_str(w, x->s->nodes[k].id);
+        qd_json_array_end(w);
+    }
+    qd_json_key_c(w, "voting_config_exclusions");
+    qd_json_array(w);
+    for (uint32_t k = 0; k < n; k++) {
+        if (!list[k].excluded) continue;
+        qd_json_object(w);
+        qd_json_field_str(w, "node_id", id_of(x->s, list[k].name));
+        qd_json_field_str(w, "node_name", list[k].name);
+        qd_json_object_end(w);
+    }
+    qd_json_array_end(w);
+}
+
 static void write_metadata(const state_request *x)
 {
     qd_json_writer *w = x->w;
@@ -248,18 +288,7 @@ static void write_metadata(const state_request *x)
     qd_json_field_bool(w, "cluster_uuid_committed", x->s->uuid[0] != 0);
     open_part(w, "cluster_coordination");
     qd_json_field_int(w, "term", 1);
-    static const char *const configs[] = {"last_committed_config", "last_accepted_config"};
-    for (size_t i = 0; i < 2; i++) {
-        qd_json_key_c(w, configs[i]);
-        qd_json_array(w);
-        for (uint32_t k = 0; k < x->s->nnodes; k++) {
-            if (qd_str_find(x->s->nodes[k].roles, 'm') >= 0) qd_json_str(w, x->s->nodes[k].id);
-        }
-        qd_json_array_end(w);
-    }
-    qd_json_key_c(w, "voting_config_exclusions");
-    qd_json_array(w);
-    qd_json_array_end(w);
+    write_voting(x);
     qd_json_object_end(w);
     empty(w, "templates");
     open_part(w, "indices");
