@@ -391,6 +391,33 @@ static void members_are_known(suite *s)
     CHECK_EQ(s->c, leaders, 1);
 }
 
+static int32_t member(suite *s, uint32_t action, qd_str name)
+{
+    qd_coord_members m = {.action = action, .change = {.name = name}, .err = s->c->err};
+    s->c->prepare(s->c, &m.op);
+    int32_t rc = s->vt->members(s->co, &m);
+    return rc ? rc : s->c->wait(s->c, &m.op, SECONDS(60));
+}
+
+static void members_are_excluded(suite *s)
+{
+    static const char key[] = "_members/excluded/nobody";
+    qd_coord_kv kv;
+    char buf[16];
+    CHECK_EQ(s->c, coord_suite_get(s, key, &kv, buf, sizeof buf), QD_E_NOTFOUND);
+    CHECK_EQ(s->c, member(s, QD_COORD_MEMBERS_EXCLUDE, S("nobody")), 0);
+    CHECK_EQ(s->c, coord_suite_get(s, key, &kv, buf, sizeof buf), 0);
+    CHECK_EQ(s->c, member(s, QD_COORD_MEMBERS_EXCLUDE, S("nobody")), 0); /* once more */
+    CHECK_EQ(s->c, coord_suite_put(s, key, S(""), 0, NULL), QD_E_ARG);   /* the store's own */
+    s->c->err_clear(s->c);
+    CHECK_EQ(s->c, member(s, QD_COORD_MEMBERS_EXCLUDE, S("")), QD_E_ARG);
+    s->c->err_clear(s->c);
+    CHECK_EQ(s->c, member(s, QD_COORD_MEMBERS_REMOVE, S("nobody")), QD_E_NOTFOUND);
+    s->c->err_clear(s->c);
+    CHECK_EQ(s->c, member(s, QD_COORD_MEMBERS_INCLUDE, S("")), 0);
+    CHECK_EQ(s->c, coord_suite_get(s, key, &kv, buf, sizeof buf), QD_E_NOTFOUND);
+}
+
 static int32_t authority(suite *s, uint32_t action, uint64_t epoch, uint64_t new_epoch)
 {
     qd_coord_authority a = {.action = action, .epoch = epoch, .new_epoch = new_epoch};
@@ -482,6 +509,7 @@ void qd_conform_coordination(qd_conform *c, const char *name, const qd_coord_vta
         {"a waiting candidate may be cancelled", coord_suite_election_cancel, 0},
         {"an election ends with its session", coord_suite_election_session, 0},
         {"members are known", members_are_known, 0},
+        {"members are excluded", members_are_excluded, QD_COORD_DYNAMIC_MEMBERS},
         {"a sealed store takes nothing", a_sealed_store_takes_nothing, QD_COORD_AUTHORITY},
         {"a store opened again keeps all", a_reopened_store_keeps_all, 0},
     };

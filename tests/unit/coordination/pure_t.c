@@ -294,6 +294,146 @@ static void wrong_lists_are_told(void **state)
     assert_non_null(strstr(d->why, "has the name of this node, [m1]"));
 }
 
+/* Forming under any order of messages, losses of them, and ends of processes: of all stores that
+ * ever were, at most one ever had a majority of its members. */
+typedef struct forming_model {
+    master m[3];
+    cr_forming kept[3]; /* of the promise */
+    uint64_t ids[64][3];
+    uint8_t store[64][16];
+    int stores, alive[64]; /* had a majority once */
+    uint64_t random, next_id;
+} forming_model;
+
+static uint64_t chance(forming_model *f, uint64_t below)
+{
+    f->random = f->random * 6364136223846793005ull + 1442695040888963407ull;
+    return (f->random >> 33) % below;
+}
+
+static int store_of(forming_model *f, const uint8_t id[16])
+{
+    for (int i = 0; i < f->stores; i++)
+        if (memcmp(f->store[i], id, 16) == 0) return i;
+    return -1;
+}
+
+/* How many of its members are in it. */
+static int members_in(const forming_model *f, int store)
+{
+    int n = 0;
+    for (int i = 0; i < 3; i++)
+        for (int k = 0; k < 3 && f->m[i].formed; k++)
+            n +=
+                memcmp(f->m[i].store, f->store[store], 16) == 0 && f->m[i].s.id == f->ids[store][k];
+    return n;
+}
+
+static void enter(forming_model *f, int i, const uint8_t id[16], const cr_forming *list)
+{
+    int at = store_of(f, id);
+    if (at < 0) {
+        assert_true(f->stores < 64);
+        at = f->stores++;
+        memcpy(f->store[at], id, 16);
+        for (int k = 0; k < 3; k++) f->ids[at][k] = list->members[k].id;
+    }
+    f->m[i].formed = 1;
+    memcpy(f->m[i].store, id, 16);
+    if (members_in(f, at) >= 2) f->alive[at] = 1;
+}
+
+static void restart(forming_model *f, int i)
+{
+    master old = f->m[i];
+    begin(&f->m[i], i, 3);
+    f->m[i].s.id = old.formed ? old.s.id : f->next_id++;
+    f->m[i].s.incarnation = f->m[i].s.first[i].incarnation = f->next_id++;
+    f->m[i].formed = old.formed;
+    memcpy(f->m[i].store, old.store, 16);
+}
+
+/* As tell, with the store's true members. */
+static void tell_all(forming_model *f, int to, int from, int64_t now)
+{
+    cr_info *i = calloc(1, sizeof *i);
+    master *x = &f->m[from];
+    cr_envelope e = {.type = CR_SAY_INFO,
+                     .from = x->s.id,
+                     .name = qd_plug_str(x->name),
+                     .address = qd_plug_str(x->address)};
+    int at = x->formed ? store_of(f, x->store) : -1;
+    memcpy(e.store_id, x->store, 16);
+    i->incarnation = x->s.incarnation;
+    i->pristine = !x->formed;
+    memcpy(i->promised, x->s.promised, 16);
+    for (uint32_t k = 0; k < 3; k++) i->first[i->nfirst++] = qd_plug_str(x->s.first[k].name);
+    for (int k = 0; at >= 0 && k < 3; k++)
+        i->members[i->nmembers++] = (cr_who){.id = f->ids[at][k], .role = V};
+    cr_search_take(&f->m[to].s, &e, i, QD_STR(""), now);
+    free(i);
+}
+
+static void act(forming_model *f, int i, int64_t now)
+{
+    cr_decision *d = decide(&f->m[i], now);
+    if (f->m[i].formed) return;
+    switch (d->type) {
+    case CR_GO_PROPOSE:
+        for (int k = 0; k < 3; k++) {
+            cr_envelope e = {
+                .type = CR_SAY_FORM, .from = f->m[i].s.id, .name = qd_plug_str(f->m[i].name)};
+            memcpy(e.store_id, d->store_id, 16);
+            if (k == i || f->m[k].formed || chance(f, 3) == 0) continue; /* lost */
+            if (cr_search_promise(&f->m[k].s, &e, &d->forming)) f->kept[k] = d->forming;
+        }
+        break;
+    case CR_GO_FORM:
+        enter(f, i, d->store_id, &d->forming);
+        break;
+    case CR_GO_PROMISED:
+        enter(f, i, d->store_id, &f->kept[i]);
+        break;
+    case CR_GO_RESUME:
+        enter(f, i, d->store_id, NULL);
+        break;
+    default:
+        break;
+    }
+}
+
+static void there_is_one_store(void **state)
+{
+    (void)state;
+    int formed = 0;
+    for (uint64_t seed = 1; seed <= 3000; seed++) {
+        forming_model *f = calloc(1, sizeof *f);
+        f->random = seed;
+        f->next_id = 10000;
+        for (int i = 0; i < 3; i++) begin(&f->m[i], i, 3);
+        uint64_t ends = chance(f, 3) ? 4 + chance(f, 60) : 1000000; /* how seldom one ends */
+        int64_t now = SECOND;
+        for (int k = 0; k < 400; k++) {
+            int a = (int)chance(f, 3), b = (a + 1 + (int)chance(f, 2)) % 3;
+            now += (int64_t)chance(f, 200000000);
+            if (chance(f, ends) == 0)
+                restart(f, a);
+            else if (chance(f, 3))
+                tell_all(f, a, b, now);
+            else
+                act(f, a, now);
+        }
+        int alive = 0;
+        for (int k = 0; k < f->stores; k++) alive += f->alive[k];
+        if (alive > 1) print_message("# seed %llu\n", (unsigned long long)seed);
+        assert_true(alive <= 1);
+        formed += alive;
+        free(f);
+    }
+    print_message("# %d of 3000 formed\n", formed);
+    assert_true(formed > 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +444,7 @@ int main(void)
         cmocka_unit_test(one_forms_when_all_promised),
         cmocka_unit_test(a_promise_ends_with_who_asked),
         cmocka_unit_test(wrong_lists_are_told),
+        cmocka_unit_test(there_is_one_store),
     };
     return unit_run(tests);
 }
