@@ -155,6 +155,7 @@ typedef struct search_sort_bound {
     search_value_kind kind;
     const qd_field *field;        /* NULL: unmapped or no field */
     const qd_date_format *format; /* given with the sort */
+    bool shard_doc; /* _shard_doc: the shard's place above 32 bits, the document below */
 } search_sort_bound;
 
 /* Sort keys under one mapping. */

@@ -287,6 +287,12 @@ int qdi_search_validate(const search_request *r, qd_err *err)
                           "Validation Failed: 1: `from` parameter must be set to 0 when "
                           "`search_after` is used.;");
     }
+    for (uint32_t i = 0; i < r->sort.n && !r->pit.n; i++) {
+        if (!qd_str_is(r->sort.at[i].field, "_shard_doc")) continue;
+        return qd_err_set(err, QD_E_VALIDATION,
+                          "Validation Failed: 1: [_shard_doc] sort field cannot be used without "
+                          "[point in time];");
+    }
     if (r->pit.n) return qdi_search_pit_check(r, err);
     return r->scroll_ms ? scroll_rules(r, err) : 0;
 }

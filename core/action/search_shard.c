@@ -234,6 +234,23 @@ static int top(const search_run *x, search_shard *s, qd_err *err)
 static const qd_sort_key by_score = {.kind = QD_SORT_SCORE, .descending = true};
 static const qd_sort_key by_doc = {.kind = QD_SORT_DOC};
 
+/* search_after as this shard sees it: of equal documents those of earlier shards have been given,
+ * those of later ones have not. */
+static const qd_sort_value *after_here(const search_shard *s, qd_sort_value *copy)
+{
+    const search_keys *k = &s->index->sort;
+    if (!s->index->after) return NULL;
+    for (uint32_t i = 0; i < k->n; i++) {
+        copy[i] = s->index->after[i];
+        if (!k->bound[i].shard_doc) continue;
+        int64_t place = copy[i].i64 >> 32;
+        bool own = place == (int64_t)s->place;
+        /* ascending or not: its documents lie on one side of what was given last */
+        copy[i].i64 = own ? copy[i].i64 & UINT32_MAX : place > (int64_t)s->place ? INT64_MAX : -1;
+    }
+    return copy;
+}
+
 /* The sorter of the hits; a scroll goes on behind its last hit, ties told apart by document. */
 static int make_sorter(const search_run *x, search_shard *s, qd_sorter **out, qd_err *err)
 {
@@ -244,7 +261,7 @@ static int make_sorter(const search_run *x, search_shard *s, qd_sorter **out, qd
         .keys = keys,
         .nkeys = k->n ? k->n : 1,
         .k = hits_wanted(x, s),
-        .after = s->index->after,
+        .after = after_here(s, after),
         .total = s->resume ? 0 : x->r->total,
         .scores = x->r->track_scores || !k->n,
     };
@@ -280,6 +297,9 @@ static int keep_sorted(search_shard *s, qd_sorter *sorter, qd_err *err)
                                   .score = hits[i].score,
                                   .values = by_columns ? hits[i].values : NULL};
         for (uint32_t k = 0; k < s->index->sort.n; k++) {
+            if (s->index->sort.bound[k].shard_doc) {
+                s->hits[i].values[k].i64 = (int64_t)s->place << 32 | hits[i].doc;
+            }
             if (s->index->sort.keys[k].kind == QD_SORT_SCORE) {
                 s->hits[i].score = hits[i].values[k].score;
             }

@@ -236,9 +236,10 @@ int qdi_search_sort_bind(const search_sort *s, const qd_mapping *m, qd_str index
             k->kind = QD_SORT_SCORE;
             bound->kind = SEARCH_VALUE_SCORE;
             out->scores = true;
-        } else if (qd_str_is(f->field, "_doc")) {
+        } else if (qd_str_is(f->field, "_doc") || qd_str_is(f->field, "_shard_doc")) {
             k->kind = QD_SORT_DOC;
             bound->kind = SEARCH_VALUE_DOC;
+            bound->shard_doc = qd_str_is(f->field, "_shard_doc");
         } else {
             rc = bind_field(&b, f, bound, k, err);
         }
