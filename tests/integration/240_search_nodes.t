@@ -65,6 +65,35 @@ subtest 'a point in time' => sub {
 
 like($others[1]->get('/_tasks?group_by=nodes')->{content}, qr/"$_->{name}"/, "_tasks knows $_->{name}") for $others[1];
 
+subtest 'copies' => sub {
+    is($first->put('/r', { settings => { number_of_shards => 3, number_of_replicas => 1 } })->{status}, 200, 'index with replicas');
+    my $docs = join '', map { qq({"index":{"_id":"$_"}}\n{"n":$_}\n) } 1 .. 200;
+    ok(!$first->post('/r/_bulk?refresh=true', $docs)->{json}{errors}, '200 documents');
+    ok($c->wait_status('green'), 'green') or return;
+    for my $n ($c->nodes) {
+        my %totals;
+        for my $how ('', '?preference=_local', '?preference=abc', '?preference=def', "?preference=_prefer_nodes:$n->{name}") {
+            my $j = $n->post("/r/_search$how", { size => 0, track_total_hits => JSON::PP::true })->{json};
+            $totals{ "$j->{hits}{total}{value}/$j->{_shards}{failed}" }++;
+        }
+        is_deeply([keys %totals], ['200/0'], "every copy has all documents, asked at $n->{name}") or diag explain \%totals;
+    }
+    $c->kill9(2);
+    my (%after, $bad);
+    for (1 .. 60) {
+        for my $n ($first, $others[0]) {
+            $r = $n->post('/r/_search', { size => 3, track_total_hits => JSON::PP::true });
+            my $j = $r->{json};
+            $after{ "$r->{status}: $j->{hits}{total}{value}/$j->{_shards}{failed}" }++;
+            $bad //= $r->{content} if $j->{_shards}{failed};
+        }
+    }
+    is_deeply([keys %after], ['200: 200/0'], 'no search fails while a node is gone') or diag explain(\%after), $bad;
+    $others[1]->start;
+    ok($c->wait_status('green'), 'green again');
+    $first->delete('/r');
+};
+
 subtest 'a node is killed' => sub {
     my %of = map { $_->{node} => 0 } @{ $first->get('/_cat/shards/x?format=json')->{json} };
     $of{ $_->{node} }++ for @{ $first->get('/_cat/shards/x?format=json')->{json} };
