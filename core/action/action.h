@@ -121,6 +121,7 @@ struct qd_request {
     uint32_t accept;      /* QD_FORMAT_* that the client wants; 0: any */
     bool head;            /* HEAD: the handler may leave the body out */
     bool forwarded;       /* by another node: it is about what is on this one */
+    int64_t stale_ms;     /* told by the handler: how old the answer may be; 0: not at all */
     qd_action_origin origin;
     qd_arena *arena;
     qd_task task;

@@ -224,7 +224,8 @@ typedef struct search_shard {
     uint32_t nhits;
     uint64_t total;
     bool total_lower_bound, timed_out, terminated_early;
-    float max_score; /* NaN: unknown */
+    float max_score;  /* NaN: unknown */
+    int64_t stale_ms; /* how old what the copy shows may be; 0: not at all */
     qd_aggs_partial *aggs;
     /* fetch phase: its hits among those shown */
     struct search_hits *shown;

@@ -120,6 +120,7 @@ static void merge_totals(search_run *x)
         x->total += s->total;
         x->total_lower_bound |= s->total_lower_bound;
         x->timed_out |= s->timed_out;
+        if (s->stale_ms > x->r->q->stale_ms) x->r->q->stale_ms = s->stale_ms;
         x->terminated_early |= s->terminated_early;
         if (!isnan(s->max_score) && !(x->max_score >= s->max_score)) x->max_score = s->max_score;
     }

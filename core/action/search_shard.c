@@ -6,6 +6,7 @@
  */
 #include "action/search_int.h"
 #include "base/str.h"
+#include "replication/replication.h"
 #include "runtime/fiber.h"
 #include <math.h>
 
@@ -491,6 +492,9 @@ void qdi_search_shard_run(search_run *x, search_shard *s)
     qd_task *before = qd_fiber_task_set(x->task); /* its time limit is that of the query phase */
     s->rc = qd_task_poll(x->task);
     if (!s->rc) s->rc = qdi_search_shard_open(s, &s->err);
+    if (!s->rc && x->a->replication) {
+        s->stale_ms = qd_replication_stale_ms(x->a->replication, s->index->meta->uuid, s->number);
+    }
     if (!s->rc) s->rc = counted_query(x, s);
     qd_fiber_task_set(before);
     if (s->rc == QD_E_TIMEOUT && x->r->timeout_ms) { /* what there is by now is the answer */

@@ -40,6 +40,7 @@ static void clear_result(search_shard *s)
     s->total = 0;
     s->total_lower_bound = s->timed_out = s->terminated_early = false;
     s->max_score = NAN;
+    s->stale_ms = 0;
 }
 
 static void fail_shard(search_shard *s, int rc, const qd_err *err)
@@ -69,6 +70,7 @@ static int take_result(search_shard *to, search_shard *from, uint32_t nkeys)
     to->timed_out = from->timed_out;
     to->terminated_early = from->terminated_early;
     to->max_score = from->max_score;
+    to->stale_ms = from->stale_ms;
     to->aggs = from->aggs;
     from->aggs = NULL;
     to->hits = qd_arena_alloc(&to->arena, (from->nhits + 1ul) * sizeof *to->hits);

@@ -229,6 +229,7 @@ static void write_result(const search_shard *s, bool aggs, qd_writer *w)
                              (aggs && s->aggs ? RESULT_AGGS : 0)));
     qd_write_varint(w, s->total);
     qd_write_float(w, s->max_score);
+    qd_write_varint(w, s->stale_ms > 0 ? (uint64_t)s->stale_ms : 0);
     qd_write_array(w, k ? k->n : 0);
     for (uint32_t i = 0; k && i < k->n; i++) qd_write_u8(w, (uint8_t)k->bound[i].kind);
     qd_write_array(w, s->nhits);
@@ -305,6 +306,7 @@ static int read_result(qd_body_reader *r, search_shard *s, qd_err *err)
     s->terminated_early = flags & RESULT_TERMINATED;
     s->total = qd_read_varint_max(r, "total", INT64_MAX);
     s->max_score = qd_read_float(r, "max_score");
+    s->stale_ms = (int64_t)qd_read_varint_max(r, "stale", INT64_MAX);
     read_kinds(r, s);
     if (s->rc) { /* what follows cannot be told apart */
         qd_err_copy(err, &s->err);

@@ -23,6 +23,7 @@
 #define LOG "action"
 #define ARENA_MAX ((size_t)1 << 30)
 #define ANSWER_MAX ((size_t)1 << 31)
+#define STALE_SLOT 3                 /* of a call's host: how old its answer may be */
 #define FEED_BYTES ((size_t)2 << 20) /* a batch of a streamed body */
 
 typedef struct running {
@@ -55,6 +56,7 @@ static int emit(void *arg, qd_str piece)
 {
     running *x = arg;
     qd_slice s = {(const uint8_t *)piece.p, piece.n, NULL, NULL};
+    x->call->host[STALE_SLOT] = (void *)(intptr_t)x->q.stale_ms;
     return x->call->answer(x->call, x->r.status, x->r.format, &s);
 }
 
@@ -503,12 +505,18 @@ static void resume(qd_action_call *call)
     }
 }
 
+static int64_t stale_ms(const qd_action_call *call)
+{
+    return (int64_t)(intptr_t)call->host[STALE_SLOT];
+}
+
 static const qd_svc_action service = {
-    .head = {.struct_size = sizeof service, .major = 0, .minor = 2},
+    .head = {.struct_size = sizeof service, .major = 0, .minor = 3},
     .submit = submit,
     .body = body,
     .cancel = cancel,
     .resume = resume,
+    .stale_ms = stale_ms,
 };
 
 const qd_vtable *qd_action_service(qd_actions *a)

@@ -150,11 +150,17 @@ static void fake_cancel(qd_action_call *call)
 {
     (void)call;
 }
+static int64_t fake_stale(const qd_action_call *call)
+{
+    (void)call;
+    return 0;
+}
 static const qd_svc_action fake_action = {{sizeof(qd_svc_action), QD_ABI_MAJOR, QD_ABI_MINOR, 0},
                                           fake_submit,
                                           fake_body,
                                           fake_cancel,
-                                          fake_cancel};
+                                          fake_cancel,
+                                          fake_stale};
 
 static void run_kind(checked *c, qd_plugin_host *h, qd_self *self, uint32_t kind, uint32_t *failed)
 {

@@ -47,6 +47,16 @@ static void on_room(void *arg)
     c->f->action->resume(&c->call);
 }
 
+/* Says of an answer from copies without contact to their primary how old it may be. */
+static void stale(rest_call *c)
+{
+    size_t used = strlen(c->extra);
+    int64_t ms = c->f->action->stale_ms(&c->call);
+    if (ms <= 0) return;
+    snprintf(c->extra + used, sizeof c->extra - used, "X-Quidditch-Stale: %lld\r\n",
+             (long long)((ms + 999) / 1000));
+}
+
 static int32_t on_answer(qd_action_call *call, int32_t status, uint32_t format,
                          const qd_slice *piece)
 {
@@ -57,6 +67,7 @@ static int32_t on_answer(qd_action_call *call, int32_t status, uint32_t format,
         c->status = status;
         content_type(c, format);
         c->holding = true;
+        stale(c);
         if (part.n > HELD_SMALL) c->held.account = c->f->in_flight;
         return qd_buf_str(&c->held, part);
     }

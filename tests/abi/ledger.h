@@ -587,6 +587,7 @@ PIN(qd_svc_action, submit, 16, int32_t (*)(qd_self *, qd_action_call *, qd_err *
 PIN(qd_svc_action, body, 24, int32_t (*)(qd_action_call *, qd_slice, uint32_t, void (*)(qd_action_call *)))
 PIN(qd_svc_action, cancel, 32, void (*)(qd_action_call *))
 PIN(qd_svc_action, resume, 40, void (*)(qd_action_call *))
+PIN(qd_svc_action, stale_ms, 48, int64_t (*)(const qd_action_call *))
 PIN_ENUM(QD_OPERATOR_REWRITES, 1)
 PIN_ENUM(QD_OPERATOR_ITERATES, 2)
 PIN_ENUM(QD_OPERATOR_SCORES, 4)

@@ -94,6 +94,9 @@ typedef struct qd_svc_action {
     /* Once after each QD_ANSWER_FULL, when there is room or the client is gone; not after done.
      * [any] */
     void (*resume)(qd_action_call *);
+    /* How old the answer may be, in milliseconds, from its first piece on; 0: as new as can be. A
+     * header X-Quidditch-Stale tells it in seconds. Since 0.3 of this table. [any] */
+    int64_t (*stale_ms)(const qd_action_call *);
 } qd_svc_action;
 
 #ifdef __cplusplus
