@@ -108,4 +108,20 @@ subtest 'a node is killed' => sub {
     $others[1]->start;
     ok($first->wait_for(sub { ($first->post('/x/_search', { size => 0 })->{json}{_shards}{failed} // 1) == 0 }, 30), 'all shards are back');
 };
+subtest 'an old answer says so' => sub {
+    is($first->put('/r', { settings => { number_of_shards => 2, number_of_replicas => 2 } })->{status}, 200, 'a copy on each node');
+    $first->request('PUT', '/r/_doc/1?refresh=true', '{"n":1}');
+    ok($c->wait_status('green'), 'green') or return;
+    $r = $first->post('/r/_search', {});
+    is($r->{headers}{'x-quidditch-stale'}, undef, 'a fresh answer is not called old');
+    $c->kill9(1);
+    $c->kill9(2);
+    ok($first->wait_for(sub {
+        $r = $first->post('/r/_search', {});
+        $r->{headers}{'x-quidditch-stale'};
+    }, 30), 'alone, it is') or diag "$r->{status} $r->{content}";
+    is($r->{status}, 200, 'and still an answer');
+    is($r->{json}{hits}{total}{value}, 1, 'with the document');
+    diag "stale: $r->{headers}{'x-quidditch-stale'} s" if $r->{headers}{'x-quidditch-stale'};
+};
 done_testing;
