@@ -20,7 +20,7 @@
  *   1.0  first: descriptor, note, services mem log err conf metric clock rand loop work json task
  *        action fault uv; kinds coordination 0.1, storage 0.1, operator 0.1, analyzer 0.1, frontend
  * 0.1
- *   1.1  service peers
+ *   1.1  service peers; slot stale_ms of the service action
  */
 #ifndef QUIDDITCH_ABI_H
 #define QUIDDITCH_ABI_H
