@@ -11,22 +11,30 @@
 #include <stdio.h>
 
 #define ANSWERS_HIGH ((uint64_t)32 << 20) /* unsent bytes of answers: no more requests are read */
+#define STASH_MAX ((size_t)4 << 20)
 #define WRITE_BYTES ((size_t)1 << 20)
 
 static void flush(rpc_conn *c);
+static void pace(rpc_conn *c);
+static void mark_dirty(rpc_conn *c);
 
 rpc_conn *qdi_conn_make(rpc_loop *l)
 {
     rpc_conn *c = qd_calloc(&l->rpc->control, sizeof *c);
     if (!c) return NULL;
     c->small = qd_alloc(&l->rpc->control, FRAME_SMALL_MAX);
-    if (!c->small) {
+    c->flow = qd_calloc(&l->rpc->control, sizeof *c->flow);
+    if (!c->small || !c->flow) {
+        qd_free(c->small);
+        qd_free(c->flow);
         qd_free(c);
         return NULL;
     }
     c->magic = RPC_CONN_MAGIC;
     c->rpc = l->rpc;
     c->loop = l;
+    atomic_init(&c->flow->refs, 1);
+    qd_buf_init(&c->stash, &l->rpc->control, STASH_MAX);
     qdi_queue_init(&c->urgent);
     qdi_queue_init(&c->posts);
     qdi_queue_init(&c->ring);
@@ -37,6 +45,11 @@ rpc_conn *qdi_conn_make(rpc_loop *l)
     l->conns = c;
     l->nconns++;
     return c;
+}
+
+void qdi_flow_unref(rpc_flow *f)
+{
+    if (f && atomic_fetch_sub(&f->refs, 1) == 1) qd_free(f);
 }
 
 /* --- ending --- */
@@ -120,6 +133,8 @@ static void conn_free(rpc_conn *c)
     qdi_ids_fini(&c->calls);
     qdi_ids_fini(&c->requests);
     qdi_who_unref(c->who);
+    qdi_flow_unref(c->flow);
+    qd_buf_fini(&c->stash);
     qd_free(c->small);
     c->magic = 0;
     qd_free(c);
@@ -639,13 +654,14 @@ static void take_head(rpc_conn *c)
         (void)begin_part(c);
 }
 
-static void on_data(void *user, const uint8_t *p, size_t n)
+/* Uses bytes up; those behind a pause are kept. */
+static void feed(rpc_conn *c, const uint8_t *p, size_t n)
 {
-    rpc_conn *c = user;
-    QD_CHECK(c, RPC_CONN_MAGIC);
-    c->alive_ns = qd_loop_now_ns(c->loop->loop);
-    COUNT(c->rpc, rx_bytes, n);
     while (c->state != CONN_ENDING && (n || (c->head_done && c->frame_n == c->frame.length))) {
+        if (c->paused && !c->head_done && !c->head_n) {
+            if (qd_buf_add(&c->stash, p, n)) qdi_conn_end(c, false, "out of memory");
+            return;
+        }
         if (!c->head_done) {
             size_t take = FRAME_HEAD - c->head_n < n ? FRAME_HEAD - c->head_n : n;
             memcpy(c->head + c->head_n, p, take);
@@ -675,7 +691,34 @@ static void on_data(void *user, const uint8_t *p, size_t n)
             end_part(c);
         else
             take_small(c);
+        pace(c);
     }
+}
+
+static void on_data(void *user, const uint8_t *p, size_t n)
+{
+    rpc_conn *c = user;
+    QD_CHECK(c, RPC_CONN_MAGIC);
+    c->alive_ns = qd_loop_now_ns(c->loop->loop);
+    COUNT(c->rpc, rx_bytes, n);
+    if (!c->stash.n)
+        feed(c, p, n);
+    else if (qd_buf_add(&c->stash, p, n)) /* what was read already when reading was stopped */
+        qdi_conn_end(c, false, "out of memory");
+}
+
+/* Goes on with what was kept while too much was unsent, then with reading. */
+static void unstash(rpc_conn *c)
+{
+    size_t n;
+    if (!c->resume || c->paused || c->state != CONN_OPEN) return;
+    c->resume = false;
+    if (c->stash.n) {
+        char *p = qd_buf_take(&c->stash, &n);
+        feed(c, (const uint8_t *)p, n);
+        qd_free(p);
+    }
+    if (!c->paused && c->state == CONN_OPEN) qd_wire_pause(c->link, false);
 }
 
 /* --- messages out --- */
@@ -696,16 +739,24 @@ void qdi_conn_flush_dirty(void *loop)
         l->dirty = c->dirty_next;
         c->dirty = false;
         flush(c);
+        unstash(c);
     }
 }
 
 /* Reading stops while too much is unsent: a peer that takes no answers gets no further ones. */
 static void pace(rpc_conn *c)
 {
-    bool pause = c->queued > (c->paused ? ANSWERS_HIGH / 2 : ANSWERS_HIGH);
-    if (c->peer || pause == c->paused || c->state != CONN_OPEN) return;
+    if (c->peer || c->state != CONN_OPEN) return;
+    uint64_t unsent = c->queued + atomic_load_explicit(&c->flow->bytes, memory_order_relaxed);
+    bool pause = unsent > (c->paused ? ANSWERS_HIGH / 2 : ANSWERS_HIGH);
+    if (pause == c->paused) return;
     c->paused = pause;
-    qd_wire_pause(c->link, pause);
+    if (pause) {
+        qd_wire_pause(c->link, true);
+        return;
+    }
+    c->resume = true;
+    mark_dirty(c);
 }
 
 void qdi_conn_send(rpc_conn *c, rpc_out *o)

@@ -213,6 +213,8 @@ int qdi_out_make(qd_rpc *rpc, const out_spec *s, rpc_out **out, qd_err *err)
             COUNT(rpc, raw_bytes, n);
             COUNT(rpc, compressed_bytes, packed);
             o->flags |= FRAME_ZSTD;
+            char *less = qd_realloc(a, o->bytes, PREFIX_MAX + s->fields.n + packed);
+            if (less) o->bytes = less;
         } else {
             qd_free(o->bytes);
             o->bytes = NULL;

@@ -144,6 +144,7 @@ static void request_free(qd_rpc_request *r)
 {
     qd_rpc *rpc = r->rpc;
     qdi_who_unref(r->from);
+    qdi_flow_unref(r->flow);
     if (r->local) qdi_out_unref(r->local);
     qd_free(r->body.block);
     qd_mutex_fini(&r->lock);
@@ -199,6 +200,8 @@ void qdi_request_arrived(rpc_conn *c, const frame_head *h, rpc_body *body)
     r->from = qdi_who_ref(c->who);
     r->body = *body;
     r->conn = c;
+    r->flow = c->flow;
+    atomic_fetch_add(&c->flow->refs, 1);
     qd_err_init(&err);
     if (qdi_ids_add(&c->requests, &rpc->control, &r->node)) {
         r->conn = NULL;
@@ -367,6 +370,7 @@ static void answer_here(qd_post *post)
     } else if (r->conn) {
         rpc_conn *c = r->conn;
         (void)qdi_ids_del(&c->requests, r->node.id);
+        if (o) atomic_fetch_sub(&r->flow->bytes, o->n);
         if (o) {
             o->id = r->id;
             qdi_conn_send(c, o);
@@ -388,6 +392,7 @@ static void send_answer(qd_rpc_request *r, rpc_out *o)
     atomic_store(&r->cancelled, true);
     qd_mutex_unlock(&r->lock);
     r->answer = o;
+    if (r->flow && o) atomic_fetch_add(&r->flow->bytes, o->n);
     r->post.fn = answer_here;
     qd_loop_post(r->loop->loop, &r->post);
 }

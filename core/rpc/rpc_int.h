@@ -171,6 +171,13 @@ typedef struct rpc_body {
 QD_MUST_CHECK
 int qdi_body_inflate(qd_rpc *rpc, uint32_t class, rpc_body *b, qd_err *err);
 
+/* Bytes of answers on their way to the loop of a connection; counted, as requests outlive it. */
+typedef struct rpc_flow {
+    _Atomic uint32_t refs;
+    _Atomic uint64_t bytes;
+} rpc_flow;
+void qdi_flow_unref(rpc_flow *f);
+
 /* --- connections --- */
 
 typedef enum conn_state {
@@ -195,7 +202,7 @@ struct rpc_conn {
     rpc_who *who;
     bool registered; /* counts in the rpc's table of nodes */
     bool silent;     /* given up as nothing came */
-    bool paused, dirty, in_flush, write_busy, counted_open;
+    bool paused, resume, dirty, in_flush, write_busy;
     char why[256]; /* of the end, when it is ours */
     int why_code;  /* of a refusal */
     uint64_t alive_ns, tick_ns, ping_ns;
@@ -215,6 +222,8 @@ struct rpc_conn {
     out_queue urgent, posts, ring;
     bool posts_turn;
     uint64_t queued; /* bytes in the three */
+    rpc_flow *flow;  /* of answers that will come to them */
+    qd_buf stash;    /* read while too much was unsent */
     uint8_t heads[WRITE_FRAMES][FRAME_HEAD];
     struct {
         rpc_out *out;
@@ -331,6 +340,7 @@ struct qd_rpc_request {
     qd_rpc *rpc;
     rpc_loop *loop;
     rpc_conn *conn; /* the loop's; NULL: gone, or local */
+    rpc_flow *flow; /* of the connection; NULL: local */
     id_node node;   /* by the peer's id, in conn->requests */
     uint64_t id;
     uint32_t action;
