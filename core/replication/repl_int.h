@@ -27,6 +27,7 @@
 #define REPL_SYNC_MS 5000u
 #define REPL_OPS_BYTES ((size_t)1 << 20)   /* of a part of a resync, of a recovery */
 #define REPL_CHUNK_BYTES ((size_t)1 << 20) /* of a file */
+#define REPL_RETENTION_NS 5000000000ull
 #define REPL_HOLDS 16u
 #define REPL_HOLD_NS 120000000000ull
 #define REPL_COPIES (2 * REPL_PEERS_MAX)
@@ -110,6 +111,8 @@ struct repl_shard {
     uint64_t revision;     /* of the record that place shows */
     uint64_t record_term;
     char record_primary[REPL_AID];
+    uint32_t copies_wanted; /* by the index: primary and replicas */
+    uint64_t retention_ns;  /* when retention is looked at next */
     repl_place place[REPL_COPIES];
     uint32_t nplaces;
     QD_VEC(repl_todo) outbox;
@@ -213,6 +216,9 @@ void repl_serve(qd_replication *r, uint32_t action, qd_rpc_request *request);
 void repl_source(repl_shard *g, uint32_t action, const repl_request *q, repl_reply *a,
                  qd_writer *tail);
 void repl_reply_send(qd_rpc_request *request, const repl_reply *a, qd_str tail);
+
+/* Lets what copies are known to have go from the log, and what nobody will ask for any more. */
+void repl_retention(repl_shard *g);
 
 /* --- target.c --- */
 /* Fills this copy from its primary until it has started or is not assigned any more. */

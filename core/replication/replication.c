@@ -302,6 +302,7 @@ void repl_record_take(repl_shard *g, const qd_state *s)
         g->async = qd_values_i64(m->values, QD_IX_TRANSLOG_DURABILITY) != 0;
         snprintf(g->record_primary, sizeof g->record_primary, "%.*s", QD_STR_ARG(r->primary));
         places_set(g, s, r);
+        g->copies_wanted = m->replicas + 1;
         if (g->leading) {
             repl_record_view(g, copies, &rec);
             repl_primary_record(&g->pm, &rec, repl_now(g));
@@ -365,9 +366,12 @@ static void tick_one(repl_shard *g)
         repl_relocate_look(g);
     }
     bool publish = g->leading && g->publish_again && !g->publish_runs;
+    bool retain = g->leading && g->engine && repl_now(g) >= g->retention_ns;
+    if (retain) g->retention_ns = repl_now(g) + REPL_RETENTION_NS;
     repl_unlock(g);
     if (publish) repl_publish_queue(g);
     repl_holds_end(g, false);
+    if (retain) repl_retention(g);
 }
 
 static void tick(void *arg)

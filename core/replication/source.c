@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #define PLAIN_NS 30000000000ull
+#define RETENTION_MS (12 * 3600 * 1000) /* a copy that is away is expected back for so long */
 
 static void refuse(repl_reply *a, const char *why)
 {
@@ -16,6 +17,75 @@ static int retain(repl_shard *g, qd_engine *e, const char *aid, int64_t from, qd
     char id[QD_LEASE_ID_MAX];
     int n = snprintf(id, sizeof id, "peer_recovery/%s", aid);
     return qd_engine_lease_set(e, (qd_str){id, (size_t)n}, from, qd_env_wall_ms(g->r->env), err);
+}
+
+/* --- retention of what copies may still need -------------------------------------------------- */
+
+typedef struct kept {
+    char aid[REPL_PEERS_MAX][REPL_AID];
+    int64_t from[REPL_PEERS_MAX]; /* -1: it is being filled, its recovery says what it needs */
+    uint32_t n;
+    bool whole; /* every place of the record has a started copy: nobody is expected back */
+} kept;
+
+static void kept_get(repl_shard *g, kept *k)
+{
+    *k = (kept){.whole = true};
+    qd_mutex_lock(&g->lock);
+    for (uint32_t i = 0; i < g->pm.top && g->leading; i++) {
+        const repl_peer *c = &g->pm.peer[i];
+        if (!c->id) continue;
+        memcpy(k->aid[k->n], c->aid, REPL_AID);
+        int64_t has = c->persisted < g->pm.global ? c->persisted : g->pm.global;
+        k->from[k->n++] = c->counts && c->synced ? has + 1 : -1;
+    }
+    uint32_t assigned = 0;
+    for (uint32_t i = 0; i < g->nplaces; i++) {
+        assigned += g->place[i].c.assigned;
+        k->whole &= g->place[i].c.started;
+    }
+    k->whole &= assigned == g->copies_wanted;
+    qd_mutex_unlock(&g->lock);
+}
+
+static bool kept_has(const kept *k, const char *aid)
+{
+    for (uint32_t i = 0; i < k->n; i++) {
+        if (strcmp(k->aid[i], aid) == 0) return true;
+    }
+    return false;
+}
+
+/* Leases of copies that are not there: until everybody is, or for half a day. */
+static void leases_end(repl_shard *g, qd_engine *e, const kept *k)
+{
+    static const char prefix[] = "peer_recovery/";
+    uint32_t n = qd_engine_leases(e, NULL, 0);
+    qd_engine_lease *lease = n > k->n ? qd_calloc(NULL, n * sizeof *lease) : NULL;
+    int64_t now = qd_env_wall_ms(g->r->env);
+    uint32_t have = lease ? qd_engine_leases(e, lease, n) : 0;
+    for (uint32_t i = 0; i < n && i < have; i++) {
+        if (strncmp(lease[i].id, prefix, sizeof prefix - 1) != 0) continue;
+        if (kept_has(k, lease[i].id + sizeof prefix - 1)) continue;
+        if (k->whole || now - lease[i].renewed_ms > RETENTION_MS) {
+            qd_engine_lease_remove(e, qd_str_c(lease[i].id));
+        }
+    }
+    qd_free(lease);
+}
+
+void repl_retention(repl_shard *g)
+{
+    qd_shard *s;
+    qd_engine *e;
+    kept k;
+    if (repl_enter(g, &s, &e, NULL)) return;
+    kept_get(g, &k);
+    for (uint32_t i = 0; i < k.n; i++) {
+        if (k.from[i] >= 0 && retain(g, e, k.aid[i], k.from[i], NULL)) break;
+    }
+    leases_end(g, e, &k);
+    repl_leave(s);
 }
 
 static bool is_primary(repl_shard *g, const repl_request *q, repl_reply *a)
