@@ -1,0 +1,255 @@
+/* The pure machines step by step, and what copies say to each other as bytes. */
+#include "replication/copy_int.h"
+#include "replication/wire_int.h"
+#include "runtime/env.h"
+#include "unit/unit.h"
+
+typedef struct seen {
+    uint32_t n[REPL_ACT_FENCED + 1];
+    repl_act last[REPL_ACT_FENCED + 1];
+    uint64_t peer[REPL_ACT_FENCED + 1];
+} seen;
+
+static void act(void *arg, const repl_act *a)
+{
+    seen *s = arg;
+    s->n[a->kind]++;
+    s->last[a->kind] = *a;
+    s->peer[a->kind] = a->peer ? a->peer->id : 0;
+}
+
+static void begin(repl_primary *p, seen *s, uint32_t copies)
+{
+    static const char *const names[] = {"b", "c", "d"};
+    repl_record_copy c[4] = {{"a", true, true, true}};
+    *s = (seen){0};
+    repl_primary_init(p, "a", 3, 9, 10, 10, 8, act, s);
+    for (uint32_t i = 0; i < copies; i++) {
+        assert_non_null(repl_primary_counted(p, names[i], true));
+        c[i + 1] = (repl_record_copy){.assigned = true, .in_sync = true, .started = true};
+        snprintf(c[i + 1].aid, REPL_AID, "%s", names[i]);
+    }
+    repl_record r = {.revision = 10, .term = 3, .primary = "a", .copies = c, .n = copies + 1};
+    repl_primary_begin(p, 1000);
+    repl_primary_record(p, &r, 1000);
+}
+
+static void resynced(repl_primary *p, const char *aid, int64_t persisted, uint64_t now)
+{
+    repl_peer *c = repl_primary_find(p, aid);
+    repl_answer a = {.term = 3, .persisted = persisted, .resync = c->resync, .sent_ns = now};
+    repl_primary_answer(p, c->id, &a, now);
+}
+
+static void a_batch_waits_for_all(void **state)
+{
+    (void)state;
+    repl_primary p;
+    seen s;
+    begin(&p, &s, 2);
+    assert_int_equal(s.n[REPL_ACT_RESYNC], 2);
+    assert_int_equal(s.last[REPL_ACT_RESYNC].from, 9);
+    assert_int_equal(p.phase, REPL_RESYNC);
+    resynced(&p, "b", 10, 2000);
+    assert_int_equal(p.phase, REPL_RESYNC);
+    resynced(&p, "c", 10, 2000);
+    assert_int_equal(p.phase, REPL_ACTIVE);
+    assert_int_equal(p.global, 10);
+    repl_batch b = {0};
+    repl_primary_batch(&p, &b, 11, 12);
+    assert_int_equal(s.n[REPL_ACT_SHIP], 2);
+    repl_primary_local(&p, &b, 0, 12, 12, 3000);
+    repl_answer a = {.term = 3, .persisted = 12, .batch = b.id};
+    repl_primary_answer(&p, repl_primary_find(&p, "b")->id, &a, 3000);
+    assert_false(b.done);
+    /* the other one fails: it has to be out first */
+    repl_answer no = {.verdict = REPL_FAILED, .batch = b.id};
+    uint64_t c = repl_primary_find(&p, "c")->id;
+    repl_primary_answer(&p, c, &no, 3000);
+    assert_int_equal(s.n[REPL_ACT_FAIL], 1);
+    assert_false(b.done);
+    repl_primary_changed(&p, REPL_CHANGE_FAIL, c, true, false, 11, 4000);
+    assert_true(b.done && !b.rc);
+    assert_int_equal(b.successful, 2);
+    assert_int_equal(b.failed, 1);
+    assert_int_equal(p.global, 12);
+}
+
+static void a_stale_primary_acknowledges_nothing(void **state)
+{
+    (void)state;
+    repl_primary p;
+    seen s;
+    begin(&p, &s, 1);
+    resynced(&p, "b", 10, 2000);
+    repl_batch b = {0};
+    repl_primary_batch(&p, &b, 11, 11);
+    repl_primary_local(&p, &b, 0, 11, 11, 3000);
+    repl_answer a = {.verdict = REPL_STALE_TERM, .term = 4, .batch = b.id};
+    repl_primary_answer(&p, repl_primary_find(&p, "b")->id, &a, 3000);
+    assert_true(b.done);
+    assert_int_equal(b.rc, QD_E_WRITE_UNKNOWN);
+    assert_int_equal(p.phase, REPL_FENCED);
+    assert_int_equal(p.higher_term, 4);
+    repl_read r = {0};
+    repl_primary_read(&p, &r, 3, 4000);
+    assert_int_equal(r.rc, QD_E_NOT_PRIMARY);
+}
+
+static void reads_need_a_lease_or_a_round_trip(void **state)
+{
+    (void)state;
+    repl_primary p;
+    seen s;
+    begin(&p, &s, 1);
+    uint64_t sent = 5000, now = sent + REPL_LEASE_NS - 1;
+    resynced(&p, "b", 10, sent);
+    repl_read r = {0};
+    repl_primary_read(&p, &r, 10, now);
+    assert_int_equal(s.n[REPL_ACT_READ_DONE], 1); /* within the lease */
+    now = sent + REPL_LEASE_NS;
+    repl_primary_read(&p, &r, 10, now);
+    assert_int_equal(s.n[REPL_ACT_READ_DONE], 1);
+    assert_int_equal(s.n[REPL_ACT_SYNC], 1);
+    repl_answer a = {
+        .term = 3, .persisted = 10, .round = s.last[REPL_ACT_SYNC].number, .sent_ns = now};
+    repl_primary_answer(&p, s.peer[REPL_ACT_SYNC], &a, now + 10 * REPL_LEASE_NS);
+    assert_int_equal(s.n[REPL_ACT_READ_DONE], 2); /* late, but it began after the read */
+    /* what is not everywhere is not told */
+    repl_batch b = {0};
+    repl_primary_batch(&p, &b, 11, 11);
+    repl_primary_local(&p, &b, 0, 11, 11, now);
+    repl_answer lease = {.term = 3, .persisted = 10, .sent_ns = now + 10 * REPL_LEASE_NS};
+    repl_primary_answer(&p, s.peer[REPL_ACT_SYNC], &lease, now + 10 * REPL_LEASE_NS);
+    repl_primary_read(&p, &r, 11, now + 10 * REPL_LEASE_NS);
+    assert_int_equal(s.n[REPL_ACT_READ_DONE], 2);
+    repl_primary_batch_forget(&p, &b);
+    repl_primary_read_forget(&p, &r);
+}
+
+static void a_copy_counts_before_it_is_in_sync(void **state)
+{
+    (void)state;
+    repl_primary p;
+    seen s;
+    begin(&p, &s, 0);
+    assert_int_equal(p.phase, REPL_ACTIVE);
+    repl_peer *c = repl_primary_track(&p, "n");
+    uint64_t id = c->id;
+    repl_batch b = {0};
+    repl_primary_batch(&p, &b, 11, 11);
+    repl_primary_local(&p, &b, 0, 11, 11, 10);
+    assert_true(b.done); /* it does not count yet */
+    assert_true(repl_primary_admit(&p, id, 10, 20));
+    assert_int_equal(s.n[REPL_ACT_ADMIT], 0); /* 11 was acknowledged without it */
+    repl_batch b2 = {0};
+    repl_primary_batch(&p, &b2, 12, 12);
+    repl_primary_local(&p, &b2, 0, 12, 12, 30);
+    assert_false(b2.done); /* counts from now on */
+    repl_answer a = {.term = 3, .persisted = 12, .batch = b2.id};
+    repl_primary_answer(&p, id, &a, 40);
+    assert_true(b2.done);
+    assert_int_equal(s.n[REPL_ACT_ADMIT], 1);
+    /* refused: an earlier attempt may have been committed, so it is taken out first */
+    repl_primary_changed(&p, REPL_CHANGE_ADMIT, id, false, false, 0, 50);
+    assert_int_equal(s.n[REPL_ACT_FAIL], 1);
+    assert_non_null(repl_primary_peer(&p, id));
+    repl_primary_changed(&p, REPL_CHANGE_FAIL, id, true, false, 12, 60);
+    assert_null(repl_primary_peer(&p, id));
+}
+
+static void a_copy_obeys_the_highest_term(void **state)
+{
+    (void)state;
+    repl_copy c;
+    uint64_t now = 10 * REPL_LEASE_NS;
+    repl_copy_init(&c, 3, 5, 0);
+    assert_int_equal(repl_copy_request(&c, 2, now), REPL_COPY_REFUSE);
+    assert_int_equal(repl_copy_request(&c, 3, now), REPL_COPY_TAKE);
+    assert_int_equal(repl_copy_ops(&c), REPL_COPY_NOT_SYNCED);
+    assert_int_equal(repl_copy_resync(&c, 1, 1), REPL_COPY_NOT_SYNCED); /* not from the middle */
+    assert_int_equal(repl_copy_resync(&c, 1, 0), REPL_COPY_ROLL_BACK);
+    repl_copy_resynced(&c, false);
+    assert_int_equal(repl_copy_resync(&c, 1, 0), REPL_COPY_REPEATED);
+    assert_int_equal(repl_copy_resync(&c, 1, 1), REPL_COPY_TAKE);
+    repl_copy_resynced(&c, true);
+    assert_int_equal(repl_copy_ops(&c), REPL_COPY_TAKE);
+    assert_int_equal(repl_copy_resync(&c, 1, 0),
+                     REPL_COPY_REPEATED); /* comes late: nothing again */
+    repl_copy_lease(&c, 77, now);
+    assert_int_equal(repl_copy_request(&c, 4, now), REPL_COPY_ADOPT);
+    repl_copy_adopted(&c, 4);
+    assert_int_equal(repl_copy_request(&c, 4, now), REPL_COPY_WAIT); /* the lease of term 3 runs */
+    assert_false(repl_copy_may_lead(&c, 4, now));
+    repl_copy_release(&c, 3, 76); /* of an earlier request */
+    assert_int_equal(repl_copy_request(&c, 4, now), REPL_COPY_WAIT);
+    repl_copy_release(&c, 3, 77);
+    assert_int_equal(repl_copy_request(&c, 4, now), REPL_COPY_TAKE);
+    assert_int_equal(repl_copy_ops(&c), REPL_COPY_NOT_SYNCED);
+}
+
+static void requests_survive_the_way(void **state)
+{
+    (void)state;
+    repl_request q = {.uuid = "uuid",
+                      .shard = 7,
+                      .aid = "to",
+                      .by = "from",
+                      .term = 9,
+                      .flags = REPL_LEASE | REPL_LAST,
+                      .global = -1,
+                      .sent_ns = UINT64_MAX,
+                      .peer = 3,
+                      .number = 4,
+                      .part = 5,
+                      .first = INT64_MAX,
+                      .max = INT64_MIN,
+                      .persisted = 12,
+                      .open_term = 1,
+                      .open_generation = 2,
+                      .history = {1, 2, 3}};
+    repl_request back;
+    qd_writer w;
+    qd_writer_init(&w, NULL, 4096, 0x0100);
+    repl_request_write(&w, &q);
+    qd_write_raw(&w, "tail", 4);
+    assert_int_equal(qd_writer_end(&w, "request", NULL), 0);
+    qd_str bytes = qd_writer_view(&w);
+    assert_int_equal(repl_request_read(bytes, 0x0100, &back, NULL), 0);
+    assert_true(qd_str_is(back.tail, "tail"));
+    back.tail = q.tail;
+    assert_memory_equal(&back.history, &q.history, 16);
+    assert_string_equal(back.by, "from");
+    assert_int_equal(back.first, INT64_MAX);
+    assert_int_equal(back.max, INT64_MIN);
+    for (size_t n = 0; n + 4 < bytes.n; n++) { /* cut anywhere: an error, never more */
+        assert_int_equal(repl_request_read((qd_str){bytes.p, n}, 0x0100, &back, NULL),
+                         QD_E_CORRUPT);
+    }
+    qd_prng r;
+    qd_prng_init(&r, 1);
+    for (int i = 0; i < 20000; i++) { /* any bytes */
+        char any[200];
+        size_t n = qd_prng_below(&r, sizeof any);
+        for (size_t k = 0; k < n; k++) any[k] = (char)qd_prng_u64(&r);
+        repl_reply a;
+        int rc = repl_request_read((qd_str){any, n}, 0x0100, &back, NULL);
+        assert_true(rc == 0 || rc == QD_E_CORRUPT);
+        rc = repl_reply_read((qd_str){any, n}, 0x0100, &a, NULL);
+        assert_true(rc == 0 || rc == QD_E_CORRUPT);
+    }
+    qd_writer_fini(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_batch_waits_for_all),
+        cmocka_unit_test(a_stale_primary_acknowledges_nothing),
+        cmocka_unit_test(reads_need_a_lease_or_a_round_trip),
+        cmocka_unit_test(a_copy_counts_before_it_is_in_sync),
+        cmocka_unit_test(a_copy_obeys_the_highest_term),
+        cmocka_unit_test(requests_survive_the_way),
+    };
+    return unit_run(tests);
+}
