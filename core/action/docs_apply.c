@@ -11,6 +11,7 @@
 
 #define MAPPING_ATTEMPTS 20
 #define GATE_MS 60000
+#define ENTER_MS 2000
 #define ENCODED_MAX ((size_t)160 << 20)
 
 const char *qdi_doc_op_name(doc_op op)
@@ -212,8 +213,9 @@ static int touch(doc_batch *b, const qd_index_meta *m, uint32_t number, uint32_t
     int rc;
     if (b->a->replication) {
         qd_write_target to = {.uuid = m->uuid, .shard = number};
-        rc = qd_replication_enter(b->a->replication, &to, qdi_active_needed(b->active, m->replicas),
-                                  wait, &t.permit, err);
+        /* where others may have the primary by now, whoever routes waits, not this worker */
+        if (wait > ENTER_MS && qdi_docs_many(b->a)) wait = ENTER_MS;
+        rc = qd_replication_enter(b->a->replication, &to, 0, wait, &t.permit, err);
         t.engine = t.permit.engine;
     } else {
         rc = qd_shard_enter(t.shard, wait, &t.engine, err);
@@ -491,10 +493,8 @@ static int apply(doc_batch *b, doc_item *i, qd_err *err)
     const qd_index_meta *m;
     int rc = qdi_batch_place(b, i, &m, err);
     if (rc) return rc;
-    if (!b->a->replication) {
-        rc = qdi_active_enough(b->state, m, i->shard, b->active, b->timeout_ms, err);
-        if (rc) return rc;
-    }
+    rc = qdi_active_enough(b->state, m, i->shard, b->active, b->timeout_ms, err);
+    if (rc) return rc;
     if ((rc = touch(b, m, i->shard, &i->touched, err))) return rc;
     doc_touched *t = &b->touched.at[i->touched];
     if (i->op == DOC_UPDATE) {

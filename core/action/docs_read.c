@@ -9,6 +9,7 @@
 
 #define GATE_MS 30000
 #define NEWER_MS 250
+#define ENTER_MS 2000
 
 typedef struct reading {
     qd_actions *a;
@@ -29,7 +30,9 @@ static int realtime(qd_actions *a, const char *uuid, uint32_t number, const doc_
     if (what->refresh) {
         rc = qd_replication_refresh(a->replication, &to, QD_SEQ_NO_NONE, false, NULL, NULL, err);
     }
-    if (!rc) rc = qd_replication_enter_read(a->replication, &to, GATE_MS, &p, err);
+    /* where others may have the primary by now, it is asked for again by a newer state */
+    int64_t wait = qdi_docs_many(a) ? ENTER_MS : GATE_MS;
+    if (!rc) rc = qd_replication_enter_read(a->replication, &to, wait, &p, err);
     if (rc) return rc;
     rc = qd_engine_get(p.engine, what->id, what->realtime, what->want_source, arena, out, err);
     if (!rc && what->realtime) {

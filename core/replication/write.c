@@ -48,12 +48,11 @@ static int look(repl_shard *g, const qd_write_target *t, int64_t active, bool wr
     return 0;
 }
 
-static int timed_out(repl_shard *g, int64_t active, int64_t timeout_ms, qd_err *err)
+static int timed_out(repl_shard *g, int64_t active, bool write, int64_t timeout_ms, qd_err *err)
 {
     qd_mutex_lock(&g->lock);
     bool ready = g->leading && g->pm.phase == REPL_ACTIVE;
-    uint32_t have = active_copies(g), all = 0;
-    for (uint32_t i = 0; i < g->nplaces; i++) all += g->place[i].c.assigned;
+    uint32_t have = active_copies(g);
     qd_mutex_unlock(&g->lock);
     if (ready && active > 0 && have < (uint64_t)active) {
         return qd_err_set(
@@ -62,8 +61,7 @@ static int timed_out(repl_shard *g, int64_t active, int64_t timeout_ms, qd_err *
             "%lld). Timeout: [%lldms]",
             g->name, (long long)active, have, (long long)active, (long long)timeout_ms);
     }
-    (void)all;
-    return qd_err_set(err, QD_E_UNAVAILABLE_SHARDS,
+    return qd_err_set(err, write ? QD_E_UNAVAILABLE_SHARDS : QD_E_NO_SHARD,
                       "%s primary shard is not active Timeout: [%lldms]", g->name,
                       (long long)timeout_ms);
 }
@@ -85,7 +83,7 @@ static int wait_ready(repl_shard *g, const qd_write_target *t, int64_t active, b
         g->plain += !*encode;
     }
     qd_mutex_unlock(&g->lock);
-    return rc > 0 ? timed_out(g, active, timeout_ms, err) : rc;
+    return rc > 0 ? timed_out(g, active, write, timeout_ms, err) : rc;
 }
 
 static void writer_ends(repl_shard *g, bool encode)
