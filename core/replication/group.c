@@ -412,6 +412,22 @@ static int change(repl_shard *g, const repl_cas *c, uint64_t term, uint64_t *rev
     return rc;
 }
 
+/* A primary that was opened again, or promoted while it was, says that it can be used: the record
+ * takes no changes from it before. Its own phase keeps reads and writes away as long as need be. */
+static void started_first(repl_shard *g)
+{
+    bool started = false;
+    qd_copy_ref ref = {g->uuid, g->number, qd_str_c(g->aid)};
+    qd_mutex_lock(&g->lock);
+    for (uint32_t i = 0; i < g->nplaces; i++) {
+        started |= strcmp(g->place[i].c.aid, g->aid) == 0 && g->place[i].c.started;
+    }
+    qd_mutex_unlock(&g->lock);
+    if (started) return;
+    int rc = qd_cluster_copy_started(g->r->cluster, &ref, NULL, NULL);
+    (void)rc; /* what follows tells */
+}
+
 /* Is the answer final? Otherwise the same is asked again: its outcome is not known. */
 static bool settled(int rc)
 {
@@ -433,6 +449,7 @@ static void cas_run(repl_shard *g)
         qd_mutex_unlock(&g->lock);
         qd_err err;
         qd_err_init(&err);
+        started_first(g);
         int rc = change(g, &c, term, &revision, &err);
         static const char *const names[] = {"leaves the in-sync set", "joins the in-sync set",
                                             "becomes primary", "starts"};
@@ -631,6 +648,7 @@ static int lead_once(repl_shard *g, uint64_t term, qd_err *err)
     bool promoted = qd_engine_mode_get(e) == QD_ENGINE_REPLICA;
     rc = wait_to_lead(g, e, term, one, err);
     if (!rc && promoted) {
+        repl_install_end(g);
         rc = qd_engine_promote(e, term, err);
         if (!rc) {
             qd_mutex_lock(&g->lock);
@@ -642,6 +660,7 @@ static int lead_once(repl_shard *g, uint64_t term, qd_err *err)
     }
     if (!rc) {
         leads(g, e, term);
+        started_first(g);
         if (promoted) {
             qd_log_info(REPL_LOG, "%s copy [%s] is primary of term %llu", g->name, g->aid,
                         (unsigned long long)term);

@@ -313,6 +313,73 @@ void repl_publish(repl_shard *g)
 
 /* --- installing ------------------------------------------------------------------------------- */
 
+/* A call for a piece of a file that ends at once when the install is to end: its source may be a
+ * primary that does not answer any more, and this copy is to take its place. */
+typedef struct file_call {
+    qd_rpc_call call; /* first */
+    repl_shard *g;
+    bool done;
+    int rc;
+} file_call;
+
+static void file_done(qd_rpc_call *call, int rc)
+{
+    file_call *c = (file_call *)(void *)call;
+    repl_shard *g = c->g;
+    qd_mutex_lock(&g->lock);
+    c->rc = rc;
+    c->done = true;
+    qd_cond_broadcast(&g->changed);
+    qd_mutex_unlock(&g->lock);
+}
+
+static int file_wait(repl_shard *g, file_call *c, qd_err *err)
+{
+    bool cancelled = false;
+    int rc = qd_rpc_call_start(g->r->rpc, &c->call, err);
+    if (rc) return rc;
+    qd_mutex_lock(&g->lock);
+    while (!c->done) {
+        bool end = g->install_ends || !g->engine || g->r->closing;
+        if (end && !cancelled) {
+            cancelled = true;
+            qd_mutex_unlock(&g->lock);
+            qd_rpc_call_cancel(g->r->rpc, &c->call);
+            qd_mutex_lock(&g->lock);
+        } else {
+            qd_cond_wait(&g->changed, &g->lock);
+        }
+    }
+    rc = c->rc;
+    qd_mutex_unlock(&g->lock);
+    if (rc) qd_err_move(err, &c->call.err);
+    return rc;
+}
+
+static int ask_file(repl_shard *g, const char *from, const repl_request *q, file_call *c,
+                    repl_reply *a, qd_err *err)
+{
+    qd_writer w;
+    qd_writer_init(&w, NULL, 4096, QD_RPC_OLDEST);
+    repl_request_write(&w, q);
+    *c = (file_call){.g = g};
+    qd_err_init(&c->call.err);
+    int rc = qd_writer_end(&w, "request between copies", err);
+    if (!rc) {
+        c->call.to = qd_str_c(from);
+        c->call.action = QD_ACTION_RECOVERY_FILE;
+        c->call.class = QD_RPC_BULK;
+        c->call.timeout_ms = FILE_MS;
+        c->call.body = qd_writer_view(&w);
+        c->call.version = QD_RPC_OLDEST;
+        c->call.done = file_done;
+        rc = file_wait(g, c, err);
+    }
+    if (!rc) rc = repl_reply_read(c->call.answer, c->call.answer_version, a, err);
+    qd_writer_fini(&w);
+    return rc;
+}
+
 static int fetch_file(repl_shard *g, qd_install *i, const qd_publication *p, uint32_t file,
                       const char *from, const char *source_aid, qd_recovery_progress *progress,
                       qd_err *err)
@@ -328,12 +395,11 @@ static int fetch_file(repl_shard *g, qd_install *i, const qd_publication *p, uin
                           .open_term = p->primary_term,
                           .open_generation = p->generation};
         repl_reply a;
-        qd_rpc_call call;
+        file_call call;
         memcpy(q.uuid, g->uuid, sizeof q.uuid);
         snprintf(q.aid, sizeof q.aid, "%s", source_aid);
         memcpy(q.by, g->aid, sizeof q.by);
-        rc =
-            repl_ask(g->r, from, QD_ACTION_RECOVERY_FILE, QD_RPC_BULK, FILE_MS, &q, &call, &a, err);
+        rc = ask_file(g, from, &q, &call, &a, err);
         if (!rc && a.verdict != REPL_OK) rc = qd_err_set(err, QD_E_CLOSED, "%s", a.why);
         if (!rc && !a.tail.n) rc = qd_err_set(err, QD_E_EOF, "file [%s] ends early", f.name);
         if (!rc) rc = qd_install_file_append(i, file, a.tail.p, a.tail.n, err);
@@ -345,11 +411,11 @@ static int fetch_file(repl_shard *g, qd_install *i, const qd_publication *p, uin
                 progress->bytes_recovered += a.tail.n;
                 progress->throttle_ns += waited;
             }
-            bool closed = !g->engine || g->r->closing;
+            bool closed = !g->engine || g->r->closing || g->install_ends;
             qd_mutex_unlock(&g->lock);
             if (closed) rc = qd_err_set(err, QD_E_CLOSED, "%s is being closed", g->name);
         }
-        qd_rpc_call_fini(&call);
+        qd_rpc_call_fini(&call.call);
     }
     return rc ? rc : qd_install_file_finish(i, file, err);
 }
@@ -422,7 +488,7 @@ int repl_install(repl_shard *g, qd_engine *e, const qd_publication *p, const cha
 {
     qd_mutex_lock(&g->lock);
     while (g->installing && g->engine) qd_cond_wait(&g->changed, &g->lock);
-    bool open = g->engine != NULL;
+    bool open = g->engine && !g->install_ends;
     if (open) g->installing = true;
     qd_mutex_unlock(&g->lock);
     if (!open) return qd_err_set(err, QD_E_CLOSED, "%s is being closed", g->name);
@@ -432,4 +498,14 @@ int repl_install(repl_shard *g, qd_engine *e, const qd_publication *p, const cha
     qd_cond_broadcast(&g->changed);
     qd_mutex_unlock(&g->lock);
     return rc;
+}
+
+void repl_install_end(repl_shard *g)
+{
+    qd_mutex_lock(&g->lock);
+    g->install_ends++;
+    qd_cond_broadcast(&g->changed);
+    while (g->installing && g->engine) qd_cond_wait(&g->changed, &g->lock);
+    g->install_ends--;
+    qd_mutex_unlock(&g->lock);
 }

@@ -27,6 +27,7 @@
 #define REPL_SYNC_MS 5000u
 #define REPL_OPS_BYTES ((size_t)1 << 20)   /* of a part of a resync, of a recovery */
 #define REPL_CHUNK_BYTES ((size_t)1 << 20) /* of a file */
+#define REPL_STUCK_NS 3000000000ull
 #define REPL_RETENTION_NS 5000000000ull
 #define REPL_HOLDS 16u
 #define REPL_HOLD_NS 120000000000ull
@@ -93,7 +94,7 @@ struct repl_shard {
     qd_replication *r;
     char uuid[QD_UUID_TEXT], aid[REPL_AID], name[320];
     uint32_t number;
-    bool async; /* index.translog.durability */
+    _Atomic bool async; /* index.translog.durability */
     _Atomic int64_t mapping_revision;
 
     qd_mutex lock;
@@ -123,6 +124,8 @@ struct repl_shard {
     repl_follower follower[REPL_PEERS_MAX];
     repl_hold hold[REPL_HOLDS];
     bool installing;
+    uint32_t install_ends; /* who waits for its end: it gives up */
+    uint64_t fenced_ns;    /* since when, while the record names this copy still */
     /* recovery of this copy */
     bool recovers;
     qd_recovery_progress progress;
@@ -210,6 +213,9 @@ void repl_holds_end(repl_shard *g, bool all);
 /* Fetches what is missing of p from its source and shows it. */
 int repl_install(repl_shard *g, qd_engine *e, const qd_publication *p, const char *from,
                  const char *source_aid, qd_recovery_progress *progress, qd_err *err);
+
+/* Ends an install that is under way, and waits for that. */
+void repl_install_end(repl_shard *g);
 
 /* --- handlers: serve.c, source.c --- */
 void repl_serve(qd_replication *r, uint32_t action, qd_rpc_request *request);

@@ -366,10 +366,21 @@ static void tick_one(repl_shard *g)
         repl_relocate_look(g);
     }
     bool publish = g->leading && g->publish_again && !g->publish_runs;
+    /* nobody else will be: it begins again under another term */
+    bool stuck = g->leading && g->engine && g->pm.phase == REPL_FENCED &&
+                 g->record_term == g->pm.term && strcmp(g->record_primary, g->aid) == 0;
+    if (!stuck) {
+        g->fenced_ns = 0;
+    } else if (!g->fenced_ns) {
+        g->fenced_ns = repl_now(g);
+    }
+    stuck = stuck && repl_now(g) > g->fenced_ns + REPL_STUCK_NS;
+    if (stuck) g->fenced_ns = 0;
     bool retain = g->leading && g->engine && repl_now(g) >= g->retention_ns;
     if (retain) g->retention_ns = repl_now(g) + REPL_RETENTION_NS;
     repl_unlock(g);
     if (publish) repl_publish_queue(g);
+    if (stuck) repl_fail_shard(g, "the record names it as primary, which it could not stay", false);
     repl_holds_end(g, false);
     if (retain) repl_retention(g);
 }

@@ -82,8 +82,8 @@ typedef struct qd_write_counts {
 QD_MUST_CHECK
 int qd_replication_enter(qd_replication *r, const qd_write_target *target, int64_t active,
                          int64_t timeout_ms, qd_permit *out, qd_err *err);
-/* Takes a permit for realtime reads: the same without looking at copies; a time-out is QD_E_NO_SHARD.
- * [worker] */
+/* Takes a permit for realtime reads: the same without looking at copies; a time-out is
+ * QD_E_NO_SHARD. [worker] */
 QD_MUST_CHECK
 int qd_replication_enter_read(qd_replication *r, const qd_write_target *target, int64_t timeout_ms,
                               qd_permit *out, qd_err *err);

@@ -175,8 +175,8 @@ static void serve_resync(repl_shard *g, qd_engine *e, const repl_request *q, rep
 {
     qd_err err;
     qd_err_init(&err);
+    repl_install_end(g); /* of the primary before, which may not answer any more */
     qd_mutex_lock(&g->lock);
-    while (g->installing && g->engine) qd_cond_wait(&g->changed, &g->lock);
     repl_copy_verdict v =
         g->cm.term == q->term ? repl_copy_resync(&g->cm, q->number, q->part) : REPL_COPY_NOT_SYNCED;
     qd_mutex_unlock(&g->lock);

@@ -460,6 +460,7 @@ static void reopen(qd_shard *s)
         }
     } else {
         atomic_store(&s->primary_term, term);
+        s->primary = s->existing = true; /* also when it was to be promoted and could not yet */
         atomic_store(&s->reopening, false);
         open_now(s);
     }
