@@ -114,8 +114,8 @@ struct repl_shard {
     char record_primary[REPL_AID];
     uint32_t copies_wanted; /* by the index: primary and replicas */
     uint64_t retention_ns;  /* when retention is looked at next */
-    repl_place place[REPL_COPIES];
-    uint32_t nplaces;
+    repl_place *place; /* heap */
+    uint32_t nplaces, places_room;
     QD_VEC(repl_todo) outbox;
     QD_VEC(repl_cas) cas;
     bool cas_runs, lead_runs, lead_again, publish_runs, publish_again, publish_asked,

@@ -26,6 +26,7 @@ void repl_unref(repl_shard *g)
     if (!g || atomic_fetch_sub_explicit(&g->refs, 1, memory_order_acq_rel) != 1) return;
     qd_vec_fini(&g->outbox);
     qd_vec_fini(&g->cas);
+    qd_free(g->place);
     qd_cond_fini(&g->changed);
     qd_mutex_fini(&g->lock);
     qd_free(g);
@@ -264,10 +265,18 @@ static void place_set(repl_place *p, const qd_state *s, qd_str aid, qd_str node)
     if (n) snprintf(p->address, sizeof p->address, "%.*s", QD_STR_ARG(n->transport_address));
 }
 
-static void places_set(repl_shard *g, const qd_state *s, const qd_shard_meta *m)
+static bool places_set(repl_shard *g, const qd_state *s, const qd_shard_meta *m)
 {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < m->ncopies && n < REPL_COPIES; i++) {
+    uint32_t n = 0, room = m->ncopies + m->nin_sync;
+    if (room > REPL_COPIES) room = REPL_COPIES;
+    if (room > g->places_room) {
+        repl_place *at = qd_calloc(&g->r->account, room * sizeof *at);
+        if (!at) return false;
+        qd_free(g->place);
+        g->place = at;
+        g->places_room = room;
+    }
+    for (uint32_t i = 0; i < m->ncopies && n < room; i++) {
         const qd_copy *c = &m->copies[i];
         if (!qd_copy_is_assigned(c)) continue;
         repl_place *p = &g->place[n++];
@@ -278,13 +287,14 @@ static void places_set(repl_shard *g, const qd_state *s, const qd_shard_meta *m)
         p->state = c->state;
         snprintf(p->partner, sizeof p->partner, "%.*s", QD_STR_ARG(c->partner));
     }
-    for (uint32_t i = 0; i < m->nin_sync && n < REPL_COPIES; i++) {
+    for (uint32_t i = 0; i < m->nin_sync && n < room; i++) {
         const qd_in_sync *k = &m->in_sync[i];
         if (qd_shard_meta_copy(m, k->allocation_id)) continue;
         place_set(&g->place[n], s, k->allocation_id, k->node);
         g->place[n++].c.in_sync = true;
     }
     g->nplaces = n;
+    return true;
 }
 
 void repl_record_take(repl_shard *g, const qd_state *s)
@@ -296,12 +306,12 @@ void repl_record_take(repl_shard *g, const qd_state *s)
     const qd_shard_meta *r = m ? qd_state_shard(s, m, g->number) : NULL;
     if (!r || !r->ncopies) return;
     qd_mutex_lock(&g->lock);
-    if (r->mod_revision >= g->revision) { /* again too: nodes' addresses may have changed */
+    /* again too: nodes' addresses may have changed. Without memory the next state is taken */
+    if (r->mod_revision >= g->revision && places_set(g, s, r)) {
         g->revision = r->mod_revision;
         g->record_term = r->primary_term;
         g->async = qd_values_i64(m->values, QD_IX_TRANSLOG_DURABILITY) != 0;
         snprintf(g->record_primary, sizeof g->record_primary, "%.*s", QD_STR_ARG(r->primary));
-        places_set(g, s, r);
         g->copies_wanted = m->replicas + 1;
         if (g->leading) {
             repl_record_view(g, copies, &rec);
