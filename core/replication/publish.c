@@ -6,6 +6,7 @@
 #define PUBLISH_MS 120000u
 #define FILE_MS 60000u
 #define PUBLISH_FAILURES 5u
+#define FREE_BYTES ((uint64_t)8 << 20)
 
 /* --- the engine's call-backs ------------------------------------------------------------------ */
 
@@ -399,13 +400,19 @@ static int fetch_file(repl_shard *g, qd_install *i, const qd_publication *p, uin
         memcpy(q.uuid, g->uuid, sizeof q.uuid);
         snprintf(q.aid, sizeof q.aid, "%s", source_aid);
         memcpy(q.by, g->aid, sizeof q.by);
+        uint64_t begun = qd_env_mono_ns(g->r->env);
         rc = ask_file(g, from, &q, &call, &a, err);
+        if (!rc) repl_rate_observe(g->r, QD_RATE_NET, a.tail.n, begun);
+        begun = qd_env_mono_ns(g->r->env);
         if (!rc && a.verdict != REPL_OK) rc = qd_err_set(err, QD_E_CLOSED, "%s", a.why);
         if (!rc && !a.tail.n) rc = qd_err_set(err, QD_E_EOF, "file [%s] ends early", f.name);
         if (!rc) rc = qd_install_file_append(i, file, a.tail.p, a.tail.n, err);
         if (!rc) {
             at += a.tail.n;
-            uint64_t waited = repl_rate_wait(g->r, a.tail.n);
+            repl_rate_observe(g->r, QD_RATE_WRITE, a.tail.n, begun);
+            /* what a refresh waits for is small, and is not held up */
+            bool large = progress || f.bytes > FREE_BYTES;
+            uint64_t waited = large ? repl_rate_wait(g->r, a.tail.n) : 0;
             qd_mutex_lock(&g->lock);
             if (progress) {
                 progress->bytes_recovered += a.tail.n;

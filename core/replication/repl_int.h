@@ -17,6 +17,7 @@
 #include "cluster/copies.h"
 #include "engine/replica.h"
 #include "replication/copy_int.h"
+#include "replication/rate.h"
 #include "replication/replication.h"
 #include "replication/wire_int.h"
 #include "rpc/rpc.h"
@@ -114,7 +115,7 @@ struct repl_shard {
     char record_primary[REPL_AID];
     uint32_t copies_wanted; /* by the index: primary and replicas */
     uint64_t retention_ns;  /* when retention is looked at next */
-    repl_place *place; /* heap */
+    repl_place *place;      /* heap */
     uint32_t nplaces, places_room;
     QD_VEC(repl_todo) outbox;
     QD_VEC(repl_cas) cas;
@@ -151,7 +152,7 @@ struct qd_replication {
     qd_thread *ticker;
     _Atomic uint32_t calls; /* under way */
     qd_mutex rate_lock;
-    uint64_t rate_ns; /* until when the budget of recoveries is spent */
+    qd_rate rate;
     _Atomic uint64_t batches, operations, bytes, failed_copies, promotions, resyncs, relocations,
         as_source, as_target, lease_hits, lease_trips, in_flight;
 };
@@ -171,8 +172,11 @@ int repl_submit(qd_replication *r, qd_pool *pool, qd_work *work);
 bool repl_run(repl_shard *g, qd_pool *pool, void (*fn)(repl_shard *g));
 /* The engine cannot go on. */
 void repl_fail_shard(repl_shard *g, const char *text, bool lost);
-/* Waits so that n bytes more keep indices.recovery.max_bytes_per_sec; returns what it waited. */
+/* Waits so that n bytes more stay within half of what disk and network give, or within
+ * indices.recovery.max_bytes_per_sec where it is set (0: no bound); returns how long. */
 uint64_t repl_rate_wait(qd_replication *r, uint64_t n);
+/* A transfer has kept a device busy since begun_ns. */
+void repl_rate_observe(qd_replication *r, qd_rate_kind kind, uint64_t bytes, uint64_t begun_ns);
 /* Takes over the record of a state. [applier, worker] */
 void repl_record_take(repl_shard *g, const qd_state *s);
 

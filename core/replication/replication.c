@@ -4,6 +4,8 @@
 #include <stdio.h>
 
 #define KEY_MAX 48
+#define RATE_START ((uint64_t)40 << 20) /* bytes a second until something was measured */
+#define RATE_LEAST ((uint64_t)4 << 20)
 #define SLOW_THREADS 16u
 #define CHANGE_THREADS 8u
 
@@ -421,18 +423,25 @@ static void tick(void *arg)
 
 uint64_t repl_rate_wait(qd_replication *r, uint64_t n)
 {
-    int64_t rate = r->config ? qd_config_i64(r->config, QD_SET_RECOVERY_RATE) : (int64_t)40 << 20;
-    if (rate <= 0 || n == 0) return 0;
+    const qd_values *v = r->config ? qd_config_values(r->config) : NULL;
+    bool set = v && qd_values_is_set(v, QD_SET_RECOVERY_RATE);
+    int64_t most = set ? qd_values_i64(v, QD_SET_RECOVERY_RATE) : 0;
+    if (set && most <= 0) return 0; /* somebody said: no bound */
     uint64_t now = qd_env_mono_ns(r->env);
-    uint64_t cost = (uint64_t)((double)n * 1e9 / (double)rate);
     qd_mutex_lock(&r->rate_lock);
-    if (r->rate_ns + 50000000u < now) r->rate_ns = now - 50000000u; /* a burst of 50 ms */
-    r->rate_ns += cost;
-    uint64_t until = r->rate_ns;
+    qd_rate_bounds(&r->rate, RATE_LEAST, (uint64_t)most);
+    uint64_t wait = qd_rate_take(&r->rate, n, now);
     qd_mutex_unlock(&r->rate_lock);
-    if (until <= now) return 0;
-    qd_env_sleep_ns(r->env, until - now);
-    return until - now;
+    if (wait) qd_env_sleep_ns(r->env, wait);
+    return wait;
+}
+
+void repl_rate_observe(qd_replication *r, qd_rate_kind kind, uint64_t bytes, uint64_t begun_ns)
+{
+    uint64_t now = qd_env_mono_ns(r->env);
+    qd_mutex_lock(&r->rate_lock);
+    qd_rate_observe(&r->rate, kind, bytes, now > begun_ns ? now - begun_ns : 1, now);
+    qd_mutex_unlock(&r->rate_lock);
 }
 
 /* --- opening, end ----------------------------------------------------------------------------- */
@@ -526,6 +535,7 @@ int qd_replication_open(const qd_replication_config *c, qd_replication **out, qd
     qd_account_init(&r->account, "replication", c->account, 0);
     qd_mutex_init(&r->lock);
     qd_mutex_init(&r->rate_lock);
+    qd_rate_init(&r->rate, RATE_START, RATE_LEAST, 0, qd_env_mono_ns(r->env));
     qd_cond_init(&r->tick);
     qd_map_init(&r->map, NULL);
     int rc = open_pools(r, err);
