@@ -44,6 +44,7 @@ int qd_permits_read(const qd_state *s, int64_t now_ms, qd_arena *arena, const qd
     if (!list) return qd_err_nomem(err, "permits");
     for (const qd_json_node *x = root->first; x; x = x->next) {
         qd_permit p = {.node = qd_json_text(qd_json_get(x, "node")),
+                       .name = qd_json_text(qd_json_get(x, "name")),
                        .holder = qd_json_text(qd_json_get(x, "holder")),
                        .ephemeral = qd_json_text(qd_json_get(x, "ephemeral_id")),
                        .remove = qd_str_is(qd_json_text(qd_json_get(x, "reason")), "remove"),
@@ -73,6 +74,7 @@ static qd_str document(cluster_txn *t, const qd_permit *list, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         qd_json_object(&w);
         qd_json_field_str(&w, "node", list[i].node);
+        qd_json_field_str(&w, "name", list[i].name);
         qd_json_field_str(&w, "holder", list[i].holder);
         qd_json_field_str(&w, "ephemeral_id", list[i].ephemeral);
         qd_json_field_c(&w, "reason", list[i].remove ? "remove" : "restart");
@@ -262,6 +264,7 @@ static int grant(const permit_args *a, const qd_state *s, cluster_txn *t, const 
     }
     list[*n] = *a->wanted;
     list[*n].node = node->id;
+    list[*n].name = node->name;
     list[(*n)++].ephemeral = node->ephemeral;
     return 0;
 }
@@ -278,7 +281,9 @@ static int change_permits(qd_cluster *c, void *arg, const qd_state *s, cluster_t
     qd_permit *list = qd_arena_alloc(&t->arena, (nopen + 1) * sizeof *list);
     if (!list) return qd_err_nomem(err, "permits");
     for (uint32_t i = 0; i < nopen; i++) {
-        if (!qd_str_eq(open[i].node, a->node)) list[n++] = open[i];
+        bool its = qd_str_eq(open[i].node, a->node) ||
+                   (!a->wanted && qd_str_eq(open[i].name, a->node));
+        if (!its) list[n++] = open[i];
     }
     if (a->wanted) rc = grant(a, s, t, open, nopen, list, &n, err);
     if (rc) return rc;

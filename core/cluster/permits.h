@@ -14,7 +14,8 @@
 #define QD_PERMIT_MS_MAX (7ll * 24 * 3600 * 1000)
 
 typedef struct qd_permit {
-    qd_str node, holder;
+    qd_str node, name; /* id and name of the node */
+    qd_str holder;
     qd_str ephemeral; /* of the node's process when it was granted */
     bool remove;      /* else restart */
     int64_t granted_ms, expires_ms;
@@ -48,7 +49,7 @@ int qd_permit_check(const qd_state *s, const qd_permit *open, uint32_t nopen, qd
 QD_MUST_CHECK
 int qd_cluster_permit_take(qd_cluster *c, const qd_permit *wanted, const qd_str *awareness,
                            uint32_t nawareness, qd_state **out, qd_err *err);
-/* Gives a node's permit back; nothing happens when it has none. [worker] */
+/* Gives the permit of a node (id or name: it may be gone) back; nothing happens when it has none. [worker] */
 QD_MUST_CHECK
 int qd_cluster_permit_release(qd_cluster *c, qd_str node, qd_state **out, qd_err *err);
 
