@@ -399,6 +399,7 @@ static inline bool apply(world *w, copy *p, qd_buf *bytes, qd_engine_result *r)
     } else {
         named(w, op.seq_no, op.primary_term, sum_of(raw, &op));
     }
+    if (w->bad) qd_buf_fini(bytes);
     return !w->bad;
 }
 
