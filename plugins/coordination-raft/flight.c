@@ -7,6 +7,8 @@
 #include "store.h"
 
 #define PAUSE_NS 20000000       /* before a leader that refused is asked again */
+#define SLOW_NS 2000000000ll    /* of a change, worth a line */
+#define SAY_NS 10000000000ll    /* between two of them */
 #define SILENT_NS 15000000000ll /* a leader that takes nothing */
 
 /* --- the list --- */
@@ -59,9 +61,22 @@ static void drop(qd_coord *c, cr_flight *f)
     cr_free(c->heap, f);
 }
 
+/* A store that answers slowly is told, for whoever waits cannot know why. */
+static void say_slow(qd_coord *c, const cr_flight *f)
+{
+    int64_t now = cr_now(c), took = now - f->began_ns;
+    if (took < SLOW_NS || now - c->slow_ns < SAY_NS || cr_is_soft(f->command.p[0])) return;
+    c->slow_ns = now;
+    cr_say(c, QD_LEVEL_WARN,
+           "a change of the cluster's state took %lld ms: the disk of the masters (%.400s here) or "
+           "the network between them is slow, or they had no leader",
+           (long long)(took / 1000000), c->path);
+}
+
 void cr_flight_done(qd_coord *c, cr_flight *f, const cr_answering *a)
 {
     cr_node *n = f->node;
+    say_slow(c, f);
     drop(c, f);
     if (n) cr_finish(c, n, a);
 }

@@ -136,6 +136,35 @@ static void who_was_left_behind_is_refused(void **state)
     rig_free(r);
 }
 
+/* A folder put back from a backup has forgotten what it promised: it is not let in. */
+static void an_old_copy_is_refused(void **state)
+{
+    (void)state;
+    rig *r = form(3, 3, RIG_PEERS);
+    char value[8];
+    assert_int_equal(rig_put(r, 0, "k", "a", 1, 0, 10000, NULL), 0);
+    rig_stop(r, 2);
+    rig_copy(r, 2);
+    assert_int_equal(rig_start(r, 2, RIG_PEERS, 3, B), 0);
+    assert_true(rig_settled(r));
+    assert_int_equal(rig_put(r, 2, "k", "b", 1, 0, 10000, NULL), 0);
+    rig_kill(r, 2);
+    rig_restore(r, 2);
+    assert_int_equal(rig_start(r, 2, RIG_PEERS, 3, B), 0);
+    assert_true(logged_soon(r, 2, "this folder is an old copy"));
+    assert_int_not_equal(rig_get(r, 2, "k", value, sizeof value, NULL, 0, 3000), 0);
+    assert_int_equal(rig_get(r, 0, "k", value, sizeof value, NULL, 0, 5000), 0);
+    assert_string_equal(value, "b");
+    rig_stop(r, 2);
+    rig_wipe(r, 2); /* what the message says */
+    assert_int_equal(rig_start(r, 2, RIG_PEERS, 3, B), 0);
+    assert_true(rig_wait_members(r, 0, 3, 0));
+    assert_true(rig_settled(r));
+    assert_int_equal(rig_get(r, 2, "k", value, sizeof value, NULL, 0, 5000), 0);
+    assert_string_equal(value, "b");
+    rig_free(r);
+}
+
 static void the_excluded_do_not_vote(void **state)
 {
     (void)state;
@@ -224,6 +253,7 @@ int main(void)
         cmocka_unit_test(a_wiped_master_comes_back),
         cmocka_unit_test(two_wiped_wait_for_an_operator),
         cmocka_unit_test(who_was_left_behind_is_refused),
+        cmocka_unit_test(an_old_copy_is_refused),
         cmocka_unit_test(the_excluded_do_not_vote),
         cmocka_unit_test(a_removed_master_is_gone),
         cmocka_unit_test(one_name_for_two),
