@@ -82,6 +82,26 @@ static void a_wiped_master_comes_back(void **state)
     rig_free(r);
 }
 
+static void one_wiped_while_another_is_down(void **state)
+{
+    (void)state;
+    rig *r = form(3, 3, RIG_PEERS);
+    char value[8];
+    assert_int_equal(rig_put(r, 0, "k", "v", 1, 0, 10000, NULL), 0);
+    rig_kill(r, 1);
+    rig_kill(r, 2);
+    rig_wipe(r, 2);
+    assert_int_equal(rig_start(r, 2, RIG_PEERS, 3, B), 0);
+    assert_true(logged_soon(r, 2, "has no leader, so it can let nobody in"));
+    assert_int_not_equal(rig_put(r, 0, "k", "w", 1, 0, 2000, NULL), 0);
+    assert_int_equal(rig_start(r, 1, RIG_PEERS, 3, B), 0); /* the old two are a majority */
+    assert_true(rig_settled(r));
+    assert_true(logged_soon(r, -1, "master [m3] came back empty"));
+    assert_true(rig_wait_members(r, 0, 3, 0));
+    assert_int_equal(rig_get(r, 2, "k", value, sizeof value, NULL, 0, 5000), 0);
+    rig_free(r);
+}
+
 static void two_wiped_wait_for_an_operator(void **state)
 {
     (void)state;
@@ -251,6 +271,7 @@ int main(void)
         cmocka_unit_test(nobody_forms_before_all_are_there),
         cmocka_unit_test(voters_are_odd),
         cmocka_unit_test(a_wiped_master_comes_back),
+        cmocka_unit_test(one_wiped_while_another_is_down),
         cmocka_unit_test(two_wiped_wait_for_an_operator),
         cmocka_unit_test(who_was_left_behind_is_refused),
         cmocka_unit_test(an_old_copy_is_refused),
