@@ -105,11 +105,6 @@ void cr_flush(qd_coord *c)
                  ? rc
                  : cr_consensus_propose(c->consensus, &b->proposal, c->writer.bytes.p,
                                         c->writer.bytes.n);
-        c->since_snapshot += c->writer.bytes.n;
-        if (rc == 0 && c->since_snapshot > SNAPSHOT_BYTES) {
-            cr_consensus_snapshot_soon(c->consensus);
-            c->since_snapshot = 0;
-        }
     }
     cr_bytes_free(&c->writer.bytes);
     if (rc == 0) {
@@ -185,8 +180,12 @@ int32_t cr_on_apply(void *arg, uint64_t index, const uint8_t *bytes, size_t n)
     int32_t rc = cr_machine_apply(m, bytes, n);
     if (rc) return rc;
     c->applied = index;
-    c->replayed++;
     c->dirty = 1;
+    c->since_snapshot += n;
+    if (c->since_snapshot > SNAPSHOT_BYTES && c->consensus) {
+        cr_consensus_snapshot_soon(c->consensus);
+        c->since_snapshot = 0;
+    }
     if (m->out.replaced)
         for (qd_coord_watch *w = c->watches; w; w = w->next) w->from = 0; /* all is gone */
     if (m->out.sessions) cr_deadlines_update(c, m->state != QD_COORD_ACTIVE);

@@ -483,7 +483,6 @@ static int32_t open_rows(qd_coord *c, qd_err *err)
         cr_machine_reset(c->machine);
         c->applied = 0;
     }
-    c->rows_applied = c->applied;
     if (rc == 0) rc = cr_rows_start(c->rows);
     return rc ? qd_plug_fail(c->plugin->err, err, rc, "coordination store %s: rows cannot be read",
                              c->path)

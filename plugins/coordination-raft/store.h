@@ -259,7 +259,6 @@ struct qd_coord {
     char leader_address[CR_WIRE_ADDRESS_MAX + 1];
     cr_rows *rows;
     uint64_t applied; /* index of the log */
-    uint64_t rows_applied, replayed;
     cr_nodes pending; /* all that the loop knows and has not ended, in order of arrival */
     cr_flights flights;
     cr_guests guests;

@@ -1,6 +1,8 @@
 /* core.c: life of the core, what goes in and out, time, writes. See core.h. */
 #include "core_int.h"
 
+#define TRAILING_BYTES (16u << 20) /* of entries kept behind a snapshot, at most */
+
 /* --- small things --- */
 
 static uint64_t splitmix(uint64_t *x)
@@ -567,7 +569,11 @@ void cr_core_snapshotted(cr_core *c, uint64_t index)
     for (uint32_t i = 0; i < of; i++) cr_members_drop(c->lists[i].members);
     memmove(c->lists, c->lists + of, (c->nlists - of) * sizeof *c->lists);
     c->nlists -= of;
-    uint64_t keep = index > c->config.trailing ? index - c->config.trailing : 0;
+    uint64_t keep = index > c->config.trailing ? index - c->config.trailing : 0, bytes = 0;
+    for (uint64_t i = index; i > keep && i > c->log.base; i--) {
+        bytes += cr_log_at(&c->log, i)->n;
+        if (bytes > TRAILING_BYTES) keep = i;
+    }
     keep = cr_hold(c, keep);
     if (keep <= c->log.base) return;
     cr_log_drop(&c->log, keep);
