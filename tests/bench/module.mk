@@ -23,7 +23,15 @@ $(BENCH_RPC): $(OBJ)/tests/bench/rpc.o $(TEST_LIB) $(CORE_LIBS)
 .PHONY: bench-rpc
 bench-rpc: $(BENCH_RPC)
 	$(BENCH_RPC)
-units: $(BENCH_COLUMNS) $(BENCH_ALLOCATION) $(BENCH_RPC)
+# make bench-hop: searches asked of a node that does not have the shard.
+BENCH_HOP := $(OUT)/tests/bench/hop
+$(BENCH_HOP): $(OBJ)/tests/bench/hop.o $(TEST_LIB) $(CORE_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
+.PHONY: bench-hop
+bench-hop: $(BENCH_HOP)
+	$(BENCH_HOP)
+units: $(BENCH_COLUMNS) $(BENCH_ALLOCATION) $(BENCH_RPC) $(BENCH_HOP)
 .PHONY: bench
 bench: all $(BENCH_COLUMNS)
 	perl tests/bench/run.pl $(if $(LIMIT),--limit $(LIMIT)) $(BENCH)

@@ -78,6 +78,15 @@ subtest 'copies' => sub {
         }
         is_deeply([keys %totals], ['200/0'], "every copy has all documents, asked at $n->{name}") or diag explain \%totals;
     }
+    my %held;
+    push @{ $held{ $_->{node} } }, $_->{shard} for @{ $first->get('/_cat/shards/r?format=json')->{json} };
+    for my $n ($c->nodes) {
+        my ($id) = grep { $first->get('/_nodes')->{json}{nodes}{$_}{name} eq $n->{name} } keys %{ $first->get('/_nodes')->{json}{nodes} };
+        my $hits = $others[0]->post("/r/_search?preference=_prefer_nodes:$n->{name}", { size => 200, explain => JSON::PP::true })->{json}{hits}{hits};
+        my %own = map { $_ => 1 } @{ $held{ $n->{name} } || [] };
+        my @wrong = grep { my ($s) = $_->{_shard} =~ /\[(\d+)\]$/; ($own{$s} || 0) != ($_->{_node} eq $id) } @$hits;
+        is(scalar @wrong, 0, "shards of $n->{name} are searched there when it is preferred");
+    }
     $c->kill9(2);
     my (%after, $bad);
     for (1 .. 60) {
