@@ -4,6 +4,7 @@
 #include "action/search_int.h"
 #include "runtime/fiber.h"
 #include "runtime/sync.h"
+#include "store/store.h"
 
 #define HELPERS_MAX 15u
 
@@ -64,11 +65,16 @@ static void fan_help(qd_work *w)
     }
 }
 
-static uint32_t fan_helpers(qd_pool *pool, uint32_t n)
+bool qdi_search_waits(const qd_actions *a)
+{
+    return qd_fiber_here() && !(a->store && (qd_store_caps(a->store) & QD_STORE_MMAP));
+}
+
+static uint32_t fan_helpers(qd_pool *pool, uint32_t n, bool fibers)
 {
     qd_pool_stats stats;
     uint32_t helpers = n - 1 < HELPERS_MAX ? n - 1 : HELPERS_MAX;
-    if (qd_fiber_here()) return helpers;
+    if (fibers) return helpers;
     qd_pool_stats_get(pool, &stats);
     return helpers > stats.threads_max - 1 ? stats.threads_max - 1 : helpers;
 }
@@ -95,10 +101,10 @@ void qdi_search_fan_of(qd_actions *a, uint32_t n, int64_t at_once,
     f->n = n;
     f->fn = fn;
     f->arg = arg;
-    f->fibers = qd_fiber_here() ? pool : NULL;
+    f->fibers = qdi_search_waits(a) ? pool : NULL;
     f->task = qd_fiber_task();
     qd_latch_init(&f->all, n);
-    uint32_t helpers = fan_helpers(pool, n);
+    uint32_t helpers = fan_helpers(pool, n, f->fibers != NULL);
     if (at_once > 0 && helpers > at_once - 1) helpers = (uint32_t)at_once - 1;
     for (uint32_t i = helpers; i > 0; i--) {
         fan_helper *h = &f->helpers[i - 1];

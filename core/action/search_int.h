@@ -311,6 +311,8 @@ int qdi_search_merge_hits(search_run *x, qd_err *err);
 int qdi_search_merge(search_run *x, qd_err *err);
 /* Runs fn for 0 .. n - 1 on the search pool, the caller helping; returns when all have run. */
 void qdi_search_fan(qd_actions *a, uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg);
+/* Does the caller's tier wait off its worker, so that what reads should all begin at once? */
+bool qdi_search_waits(const qd_actions *a);
 /* The same with at most so many under way at one time; 0: as many as there are workers. */
 void qdi_search_fan_of(qd_actions *a, uint32_t n, int64_t at_once,
                        void (*fn)(void *arg, uint32_t i), void *arg);

@@ -355,7 +355,7 @@ void qdi_node_fetch(search_context *c, search_picks *picks, uint32_t n, qd_arena
         for (uint32_t i = 0; i < n; i++) picks[i].rc = qd_err_nomem(&picks[i].err, "hits");
         return;
     }
-    if (qd_fiber_here()) { /* the tier waits: all at once */
+    if (qdi_search_waits(c->x.a)) { /* the tier waits: all at once */
         qdi_search_fan(c->x.a, n, fetch_job, &f);
     } else {
         for (uint32_t i = 0; i < n; i++) fetch_job(&f, i);

@@ -302,6 +302,19 @@ static void leave_copy(search_shard *s)
     s->copies->at++;
 }
 
+/* Opens shards that failed here and have a copy elsewhere; true when there are some. */
+static bool open_failed(search_run *x)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < x->nshards; i++) {
+        search_shard *s = &x->shards[i];
+        if (!another_may(x, s)) continue;
+        leave_copy(s);
+        s->open = any = true;
+    }
+    return any;
+}
+
 /* Rounds until no shard is open; what is settled from the front on is reduced in between, so that
  * partial results of many shards do not wait for the last one. */
 static int run_rounds(ask_round *k, qd_err *err)
@@ -338,15 +351,17 @@ int qdi_targets_query(search_run *x, qd_err *err)
     }
     if (!asks) { /* the common case on one node */
         qdi_search_fan_of(x->a, x->nshards, x->r->at_once, run_any, x);
-        return 0;
+        asks = open_failed(x);
+        if (!asks) return 0;
+    } else {
+        for (uint32_t i = 0; i < x->nshards; i++) {
+            x->shards[i].max_score = NAN;
+            x->shards[i].open = !x->shards[i].skipped;
+        }
     }
     k.own.x = x;
     k.own.at = qd_arena_alloc(x->arena, (x->nshards + 1ul) * sizeof(search_shard *));
     if (!k.own.at) return qd_err_nomem(err, "shards of a search");
-    for (uint32_t i = 0; i < x->nshards; i++) {
-        x->shards[i].max_score = NAN;
-        x->shards[i].open = !x->shards[i].skipped;
-    }
     return run_rounds(&k, err);
 }
 

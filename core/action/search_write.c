@@ -190,7 +190,7 @@ static int fetch_shards(search_run *x, group *groups, qd_err *err)
     group_fan f = {x, groups};
     int rc = qdi_targets_fetch(x, err);
     if (rc) return rc;
-    if (qd_fiber_here()) {
+    if (qdi_search_waits(x->a)) {
         qdi_search_fan(x->a, x->nshards, fetch_group, &f);
     } else {
         for (uint32_t i = 0; i < x->nshards; i++) {

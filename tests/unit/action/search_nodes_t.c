@@ -187,6 +187,10 @@ static const char *const bodies[] = {
     "\"sort\":[{\"t\":\"asc\"},{\"n\":\"asc\"}]}",
     "{\"query\":{\"terms\":{\"tag\":[\"t1\",\"t2\"]}},\"sort\":[\"_score\",{\"n\":\"asc\"}],"
     "\"size\":15}",
+    "{\"query\":{\"terms\":{\"n\":{\"index\":\"x\",\"id\":\"8\",\"path\":\"n\"}}}}",
+    "{\"query\":{\"bool\":{\"should\":[{\"terms\":{\"tag\":{\"index\":\"x\",\"id\":\"3\",\"path\":"
+    "\"tag\"}}},"
+    "{\"terms\":{\"tag\":{\"index\":\"x\",\"id\":\"9\",\"path\":\"tag\"}}}]}},\"size\":50}",
     "{\"sort\":[{\"words\":\"asc\"}]}",
     "{\"query\":{\"term\":{\"n\":\"word\"}}}",
     "{\"size\":20000}",
