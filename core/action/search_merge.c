@@ -3,7 +3,7 @@
  * shards decides ties and the order in which aggregations are added, so an answer does not depend
  * on which shard, or which node, was first.
  */
-#include "action/search_int.h"
+#include "action/search_part_int.h"
 #include "base/str.h"
 #include <math.h>
 #include <stdlib.h>
@@ -157,8 +157,9 @@ int qdi_search_merge(search_run *x, qd_err *err)
     for (uint32_t i = 0; i < x->nshards; i++) {
         const search_shard *s = &x->shards[i];
         x->failed += s->rc != 0;
-        /* cancelled, or out of memory: not a matter of one shard */
-        if (s->rc == QD_E_CANCELLED || (s->rc == QD_E_TIMEOUT && !x->r->timeout_ms)) {
+        /* cancelled: not a matter of one shard, unless it was the part of another node alone */
+        bool alone = s->target && !s->target->local && !qd_task_stopped(x->task);
+        if ((s->rc == QD_E_CANCELLED || (s->rc == QD_E_TIMEOUT && !x->r->timeout_ms)) && !alone) {
             qd_err_copy(err, &s->err);
             return s->rc;
         }
