@@ -102,7 +102,8 @@ sub look {
 for my $how (qw(killed stopped)) {
     my $from = "$node->{dir}/$how";
     for my $file (sort split /\n/, `cd $from && find . -type f -size +0c`) {
-        next if $file =~ m{/(lock|node\.lock|reserve|\.reserve)$} || $file !~ /$only/;
+        # a spare segment holds nothing: it is written anew before it is used
+        next if $file =~ m{/(lock|node\.lock|reserve|\.reserve|spare)$} || $file !~ /$only/;
         my $bad = 0;
         for my $n (1 .. $flips) {
             system("rm -rf $data && cp -a $from $data") == 0 or die;

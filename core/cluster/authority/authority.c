@@ -62,6 +62,20 @@ static uint64_t number(const qd_json_node *root, const char *key, bool *ok)
     return v;
 }
 
+/* The first byte that is not as write_text writes this record; text.n: none. */
+static size_t difference(qd_str text, const qd_authority_record *r)
+{
+    qd_buf b;
+    size_t at = 0;
+    qd_buf_init(&b, NULL, TEXT_MAX);
+    write_text(r, &b);
+    qd_str want = qd_buf_view(&b);
+    while (at < text.n && at < want.n && text.p[at] == want.p[at]) at++;
+    if (at < want.n && at == text.n) at = 0; /* cut */
+    qd_buf_fini(&b);
+    return at;
+}
+
 static int read_text(qd_str text, qd_authority_record *out, qd_err *err)
 {
     qd_arena a;
@@ -83,12 +97,14 @@ static int read_text(qd_str text, qd_authority_record *out, qd_err *err)
         ok = ok && check && check->type == QD_JSON_T_STRING && qd_str_is(check->text, sum);
     }
     qd_arena_fini(&a);
-    if (ok) return 0;
+    size_t at = ok ? difference(text, out) : 0;
+    if (ok && at == text.n) return 0;
     if (err) qd_err_fini(err);
-    return qd_err_set(
-        err, QD_E_CORRUPT,
-        "the record of the state that this node acted on (authority.json) is damaged; "
-        "check that the masters hold the newest state, then remove the file");
+    return qd_err_set(err, QD_E_CORRUPT,
+                      "the record of the state that this node acted on (authority.json) is damaged "
+                      "at offset %zu; check that the masters hold the newest state, then remove "
+                      "the file",
+                      at);
 }
 
 /* --- begin, end ------------------------------------------------------------------------------ */

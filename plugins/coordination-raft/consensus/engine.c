@@ -542,6 +542,12 @@ static int32_t open_all(cr_engine *e, opening *o, char *why)
     memcpy(w.cluster, k->cluster, 16);
     int32_t rc = cr_wal_open(&w, &e->wal, &o->found, why);
     if (rc) return rc;
+    if (o->found.damaged_mark) {
+        char text[160];
+        snprintf(text, sizeof text, "%s at offset %llu: damaged, its other half is whole and taken",
+                 CR_MARK_NAME, (unsigned long long)(o->found.damaged_mark - 1));
+        k->warn(k->arg, text);
+    }
     e->life = o->found.life;
     e->recoveries = o->found.fresh ? k->recoveries : o->found.recoveries;
     e->recovering = e->recoveries != o->found.recoveries;

@@ -49,6 +49,8 @@ typedef struct cr_wal_peer {
 } cr_wal_peer;
 
 /* What was found. */
+#define CR_MARK_NAME "mark" /* its file that tells how far it was durable */
+
 typedef struct cr_wal_found {
     int fresh;                     /* there was nothing */
     uint64_t life;                 /* how often it was opened, with this one */
@@ -59,6 +61,8 @@ typedef struct cr_wal_found {
     uint64_t nentries;
     cr_wal_peer peers[CR_WAL_PEERS_MAX];
     uint32_t npeers;
+    uint64_t
+        damaged_mark; /* where the mark is damaged, + 1, though a slot of it is whole; 0: not */
 } cr_wal_found;
 
 /* What is to be written, in this order: what is marked, entries, the rest. */

@@ -19,7 +19,6 @@ enum {
     CR_MARK_APART = 4096, /* between the two slots */
     CR_WAL_VERSION = 1
 };
-#define CR_MARK_NAME "mark"
 #define CR_SPARE_NAME "spare"
 #define CR_SPARE_ASIDE "spare.tmp"
 

@@ -51,6 +51,24 @@ static void on_name(void *arg, const char *name, uint64_t size)
 
 /* --- the mark --- */
 
+/* A damaged slot, or bytes between the two: the other slot tells what is needed, a person is told.
+ */
+static int32_t look_at_mark(reading *r, uint8_t slots[2][CR_MARK_SLOT], const int sound[2])
+{
+    static const uint8_t zeros[CR_MARK_APART];
+    uint8_t between[CR_MARK_APART - CR_MARK_SLOT];
+    size_t got;
+    cr_wal *w = r->w;
+    for (uint64_t i = 0; i < 2; i++) {
+        int written = memcmp(slots[i], zeros, CR_MARK_SLOT) != 0;
+        if (!sound[i] && written) r->found->damaged_mark = 1 + i * CR_MARK_APART;
+    }
+    int32_t rc = w->config.disk->read(w->mark_file, CR_MARK_SLOT, between, sizeof between, &got);
+    if (rc) return cr_wal_fail(w, rc, "reading", CR_MARK_NAME, r->why);
+    if (memcmp(between, zeros, got) != 0) r->found->damaged_mark = 1 + CR_MARK_SLOT;
+    return 0;
+}
+
 static int32_t read_mark(reading *r, int fresh)
 {
     cr_wal *w = r->w;
@@ -75,6 +93,8 @@ static int32_t read_mark(reading *r, int fresh)
         return w->config.create && r->n <= 1
                    ? 0
                    : REFUSE(r, CR_MARK_NAME " at offset 0 and %d: damaged", CR_MARK_APART);
+    rc = look_at_mark(r, slots, sound);
+    if (rc) return rc;
     int newer = sound[1] && (!sound[0] || m[1].number > m[0].number);
     w->mark = m[newer];
     if (memcmp(w->mark.cluster, w->config.cluster, 16) != 0 || w->mark.id != w->config.id) {
