@@ -47,6 +47,8 @@ qd_alloc_verdict qdi_alloc_disk_allocate(const alloc_ask *a)
     const qd_alloc_node *n = &w->view->nodes[a->node];
     if (!st->disk_enabled)
         return qdi_alloc_say(a, QD_ALLOC_YES, "the disk threshold decider is disabled");
+    if (w->ndata <= 1) /* nothing is won by leaving its shards unassigned */
+        return qdi_alloc_say(a, QD_ALLOC_YES, "there is only a single data node present");
     if (w->low[a->node] < 0) return qdi_alloc_say(a, QD_ALLOC_YES, "disk usage is unavailable");
     int64_t have = n->disk_free - a->o->arriving[a->node], size = alloc_shard_of(w, a->g)->size;
     int64_t low = w->low[a->node], high = w->high[a->node];
@@ -92,6 +94,8 @@ qd_alloc_verdict qdi_alloc_disk_remain(const alloc_ask *a)
     const qd_alloc_settings *st = &w->view->settings;
     if (!st->disk_enabled)
         return qdi_alloc_say(a, QD_ALLOC_YES, "the disk threshold decider is disabled");
+    if (w->ndata <= 1)
+        return qdi_alloc_say(a, QD_ALLOC_YES, "there is only a single data node present");
     if (w->high[a->node] < 0) return qdi_alloc_say(a, QD_ALLOC_YES, "disk usage is unavailable");
     int64_t have =
         w->view->nodes[a->node].disk_free - a->o->arriving[a->node] + a->o->leaving[a->node];
