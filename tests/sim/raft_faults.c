@@ -229,6 +229,7 @@ void sim_heal(sim *s)
     s->client_ms = 40;
     SAY(s, "faults end");
     s->faults = 0;
+    s->hold = 20 * s->snapshot_entries;
     s->loss = s->dup = 0;
     s->late = 2 * MS;
     memset(s->apart, 0, sizeof s->apart);
@@ -237,6 +238,7 @@ void sim_heal(sim *s)
         node *n = s->nodes[i];
         n->disk_slow = 0;
         n->full = 0;
+        if (n->engine) n->engine->core->config.hold = s->hold;
         sim_disk_full(n->disk, 0);
         if (n->newest) sim_disk_full(n->newest, 0);
         if (!n->engine)

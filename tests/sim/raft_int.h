@@ -86,7 +86,7 @@ struct sim {
     raft_sim_report *r;
     int verbose, faults, bad;
     uint64_t client_at, fault_ms, client_ms, disk_ns; /* of this schedule: how often, how slow */
-    uint32_t hunt, trailing, snapshot_entries, segment, message;
+    uint32_t hunt, trailing, hold, snapshot_entries, segment, message;
     int turns;   /* leaders are struck soon after they were elected, and come back soon */
     int reforms; /* members change as often as they can */
     int stale;   /* a node runs on an old copy */

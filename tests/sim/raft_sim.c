@@ -202,6 +202,9 @@ static int32_t on_restore(void *arg, const uint8_t *p, size_t k)
         BAD(s, "a snapshot with sound checksums cannot be read");
         return rc;
     }
+    if (n->engine && index < n->engine->applied)
+        BAD(s, "the state of node %llu goes back from %llu to %llu", (llu)n->id,
+            (llu)n->engine->applied, (llu)index);
     s->r->installs++;
     n->applied = index;
     if (index < INDEX_MAX) {
@@ -375,7 +378,7 @@ void sim_start(sim *s, node *n)
                              .window_bytes = 2000,
                              .segment_bytes = s->segment,
                              .trailing = s->trailing,
-                             .hold = 20 * s->snapshot_entries};
+                             .hold = s->hold};
     n->rate = 0.95 + (double)sim_below(s, 100) / 1000;
     n->seen_role = CR_FOLLOWER;
     n->seen_term = 0;
@@ -732,6 +735,9 @@ static void draw(sim *s)
     s->reforms = sim_below(s, 3) == 0;
     s->trailing = (uint32_t)sim_below(s, 20);
     s->snapshot_entries = entries[sim_below(s, 4)];
+    /* without holding, who lags gets snapshots often, also ones that it does not need any more */
+    s->hold = sim_below(s, 2) ? 0 : 20 * s->snapshot_entries;
+    if (s->hold == 0) s->trailing = (uint32_t)sim_below(s, 3);
     s->segment = 8192u << sim_below(s, 3);
     static const uint32_t messages[] = {200, 200, 700, 4000};
     s->message = messages[sim_below(s, 4)];
