@@ -220,6 +220,8 @@ int32_t cr_folder_open(qd_coord *c, qd_err *err)
     join(c, "raft", raft);
     int made = mkdir(raft, 0700) == 0;
     if (!made && errno != EEXIST) return failed(c, err, QD_E_IO, "creating", "raft");
+    /* node must not outlive it */
+    if (made && sync_folder(c->path)) return failed(c, err, QD_E_IO, "syncing", "the folder");
     rc = node_file(c, err);
     if (rc == 0 && c->node_state == CR_NODE_NEW && !made) rc = begin_anew(c, raft, err);
     struct stat st;

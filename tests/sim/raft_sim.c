@@ -427,7 +427,7 @@ void sim_crash(sim *s, node *n, int power)
     cr_engine_free(n->engine);
     n->engine = NULL;
     n->fatal = 0;
-    n->powerless = power;
+    if (!n->newest) n->powerless = power; /* on an old copy: of another disk */
     n->life++;
     s->r->kills += !power;
     s->r->power_losses += power != 0;

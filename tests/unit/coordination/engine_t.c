@@ -390,5 +390,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_voter), cmocka_unit_test(test_join_and_leave),
         cmocka_unit_test(test_recovery), cmocka_unit_test(test_old_copy)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests);
 }
