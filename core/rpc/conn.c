@@ -288,6 +288,7 @@ static void take_hello(rpc_conn *c, qd_str payload)
     size_t n = qdi_hello_put(rpc, c->class, c->version, hello);
     qdi_conn_send_small(c, FRAME_WELCOME, 0, hello, n);
     open_now(c);
+    if (!node.self) qdi_peer_nudge(rpc, qd_str_c(node.address));
 }
 
 static void take_welcome(rpc_conn *c, qd_str payload)

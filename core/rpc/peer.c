@@ -286,6 +286,38 @@ static void on_redial(qd_timer *t)
     if (p->watches && !p->conns[QD_RPC_CONTROL] && !p->loop->closing) dial(p, QD_RPC_CONTROL);
 }
 
+typedef struct nudge {
+    qd_post post; /* first */
+    rpc_peer *peer;
+} nudge;
+
+static void nudge_here(qd_post *post)
+{
+    nudge *n = (nudge *)(void *)post;
+    rpc_peer *p = n->peer;
+    if (p->watches && !p->conns[QD_RPC_CONTROL] && !p->loop->closing &&
+        atomic_load(&p->state) == PEER_DOWN) {
+        p->backoff_ns = 0;
+        dial(p, QD_RPC_CONTROL);
+    }
+    qdi_peer_put(p);
+    qd_free(n);
+}
+
+void qdi_peer_nudge(qd_rpc *rpc, qd_str address)
+{
+    rpc_peer *p = qdi_peer_find(rpc, address);
+    if (!p) return;
+    bool down = atomic_load(&p->state) == PEER_DOWN;
+    nudge *n = down ? qd_alloc(&rpc->control, sizeof *n) : NULL;
+    if (!n) { /* the redial comes in its time */
+        qdi_peer_put(p);
+        return;
+    }
+    *n = (nudge){{NULL, nudge_here, NULL}, p};
+    qd_loop_post(p->loop->loop, &n->post);
+}
+
 static void dial_failed(rpc_peer *p, uint32_t class, bool refused, const char *why)
 {
     peer_state was = (peer_state)atomic_load(&p->state);

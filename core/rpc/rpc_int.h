@@ -508,6 +508,9 @@ void qdi_peer_opened(rpc_peer *p, rpc_conn *c);
 void qdi_peer_self(rpc_peer *p, rpc_conn *c);
 void qdi_peer_refused(rpc_peer *p, rpc_conn *c, const char *ours, const char *why);
 void qdi_peer_closed(rpc_peer *p, rpc_conn *c, qd_wire_end end, const char *reason);
+/* The node that publishes this address has connected: if it is watched and down, it is dialed at
+ * once. [any] */
+void qdi_peer_nudge(qd_rpc *rpc, qd_str address);
 /* Housekeeping of a loop's peers. [loop] */
 void qdi_peers_tick(rpc_loop *l);
 /* What waits at the peers of a loop ends. [loop] */

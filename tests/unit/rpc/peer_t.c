@@ -37,7 +37,7 @@ typedef struct seen {
     bool self;
 } seen;
 
-static seen s0;
+static seen s0, s1 = {.lock = QD_MUTEX_INIT};
 
 static void on_event(void *arg, qd_str address, qd_rpc_event event, const qd_rpc_node *node,
                      qd_str reason)
@@ -383,6 +383,27 @@ static void silence_is_noticed(void **state)
     qd_rpc_unwatch(w.nodes[0].rpc, a);
 }
 
+static void a_node_that_comes_back_is_met_at_once(void **state)
+{
+    (void)state;
+    qd_rpc_watch *a = watch_of(0, 1), *b;
+    UNTIL(QD_RPC_UP);
+    qd_sim_net_kill(w.net, "n1");
+    UNTIL(QD_RPC_GONE);
+    world_node_close(&w, 1);
+    qd_sim_net_revive(w.net, "n1");
+    world_pass(&w, 30000 * MS); /* the back-off has grown to 5 s */
+    assert_int_equal(world_node_open(&w, 1, NULL, NULL), 0);
+    uint64_t before = qd_sim_now_ns(w.s);
+    assert_int_equal(
+        qd_rpc_peer_watch(w.nodes[1].rpc, qd_str_c(w.nodes[0].address), on_event, &s1, &b, NULL),
+        0);
+    UNTIL(QD_RPC_UP);
+    assert_true(qd_sim_now_ns(w.s) - before < 50 * MS); /* it dialed, so it is dialed */
+    qd_rpc_unwatch(w.nodes[1].rpc, b);
+    qd_rpc_unwatch(w.nodes[0].rpc, a);
+}
+
 static void a_broken_connection_alone_is_no_event(void **state)
 {
     (void)state;
@@ -486,6 +507,7 @@ int main(void)
         BOTH(two_clusters_of_one_name, start),
         BOTH(neighbouring_versions_talk, start),
         SIM(silence_is_noticed, two),
+        SIM(a_node_that_comes_back_is_met_at_once, two),
         SIM(a_broken_connection_alone_is_no_event, two),
         cmocka_unit_test(seeds_repeat),
     };
