@@ -278,6 +278,19 @@ static void garbage_is_cut_off(void **state)
     assert_true(st.memory < 4000000);
 }
 
+static bool has_much(void *arg)
+{
+    qd_rpc_stats st;
+    qd_rpc_stats_get(arg, &st);
+    return st.memory > 16 << 20;
+}
+static bool has_little(void *arg)
+{
+    qd_rpc_stats st;
+    qd_rpc_stats_get(arg, &st);
+    return st.memory < 2 << 20;
+}
+
 static void connections_that_say_nothing_are_bounded(void **state)
 {
     (void)state;
@@ -293,7 +306,7 @@ static void connections_that_say_nothing_are_bounded(void **state)
     /* beyond the limit they are closed at once */
     assert_int_equal(drain(s[599], text, sizeof text), 0);
     for (int i = 0; i < 600; i++) close(s[i]);
-    world_pass(&w, 50 * MS);
+    assert_true(world_until(&w, has_little, w.nodes[0].rpc));
     qd_rpc_call call = {.to = qd_str_c(w.nodes[0].address),
                         .action = QD_ACTION_ECHO,
                         .class = QD_RPC_BULK,
@@ -385,17 +398,14 @@ static void a_peer_that_takes_no_answers_is_given_up(void **state)
         size_t n = frame(bytes, h, request, sizeof request);
         if (write(s, bytes, n) < 0) break;
     }
-    for (int i = 0; i < 50; i++) {
+    assert_true(world_until(&w, has_much, rpc));
+    do { /* three pings later it is gone */
         qd_rpc_stats_get(rpc, &st);
         if (st.memory > most) most = st.memory;
         world_pass(&w, 2 * MS);
-    }
-    assert_true(most > (16 << 20) && most < (80 << 20));
-    /* three pings later it is gone, and its memory with it */
-    assert_true(world_until(&w, nobody_in, rpc));
-    world_pass(&w, 20 * MS);
-    qd_rpc_stats_get(rpc, &st);
-    assert_true(st.memory < (2 << 20));
+    } while (!nobody_in(rpc));
+    assert_true(most < (80 << 20));
+    assert_true(world_until(&w, has_little, rpc)); /* and its memory with it */
     close(s);
 }
 
@@ -444,7 +454,7 @@ static void a_silent_peer_is_given_up(void **state)
     assert_false(nobody_in(w.nodes[0].rpc));
     assert_true(world_until(&w, nobody_in, w.nodes[0].rpc));
     uint64_t took = qd_env_mono_ns(qd_env_system()) - begun;
-    assert_true(took >= 500 * MS && took < 3000 * MS); /* three pings of 200 ms */
+    assert_true(took >= 500 * MS && took < 10000 * MS); /* three pings of 200 ms */
     close(s);
 }
 
