@@ -12,6 +12,7 @@
 #define MAPPING_ATTEMPTS 20
 #define GATE_MS 60000
 #define ENTER_MS 2000
+#define NEWER_MS 100
 #define ENCODED_MAX ((size_t)160 << 20)
 
 const char *qdi_doc_op_name(doc_op op)
@@ -191,6 +192,56 @@ static int find_index(doc_batch *b, doc_item *i, const qd_index_meta **out, qd_s
     return rc;
 }
 
+/* One attempt to enter the shard here. */
+static int enter_once(doc_batch *b, const qd_index_meta *m, uint32_t number, int64_t wait_ms,
+                      doc_touched *t, qd_err *err)
+{
+    int rc;
+    t->shard = qd_shards_get(b->a->shards, m->uuid, number);
+    if (!t->shard) {
+        return qd_err_set(err, QD_E_UNAVAILABLE_SHARDS,
+                          "[%.*s][%u] primary shard is not active Timeout: [%llds]",
+                          QD_STR_ARG(m->name), number, (long long)b->timeout_ms / 1000);
+    }
+    if (b->a->replication) {
+        qd_write_target to = {.uuid = m->uuid, .shard = number};
+        rc = qd_replication_enter(b->a->replication, &to, 0, wait_ms, &t->permit, err);
+        t->engine = t->permit.engine;
+    } else {
+        rc = qd_shard_enter(t->shard, wait_ms, &t->engine, err);
+    }
+    if (rc) qd_shard_unref(t->shard);
+    return rc;
+}
+
+static bool is_newer(void *arg, const qd_state *s)
+{
+    return s && s->revision > *(const uint64_t *)arg;
+}
+
+/* Enters it, and on a node by itself waits while its primary comes to be, as after the creation of
+ * an index. Where others may have the primary by now, whoever routes waits, not this worker. */
+static int enter(doc_batch *b, const qd_index_meta *m, uint32_t number, doc_touched *t, qd_err *err)
+{
+    int64_t wait = b->timeout_ms < GATE_MS ? b->timeout_ms : GATE_MS;
+    bool many = qdi_docs_many(b->a);
+    if (many && wait > ENTER_MS) wait = ENTER_MS;
+    uint64_t until = qd_env_mono_ns(b->a->env) + (uint64_t)wait * 1000000u;
+    for (;;) {
+        qd_state *s = qd_cluster_state(b->a->cluster);
+        uint64_t seen = s->revision, now = qd_env_mono_ns(b->a->env);
+        bool there = qd_state_index_uuid(s, qd_str_c(m->uuid)) != NULL;
+        qd_state_unref(s);
+        int64_t left = now < until ? (int64_t)((until - now) / 1000000u) : 0;
+        int rc = enter_once(b, m, number, left, t, err);
+        bool comes = rc == QD_E_UNAVAILABLE_SHARDS || rc == QD_E_NOT_PRIMARY;
+        if (!comes || many || !there || !left || qd_task_poll(b->task)) return rc;
+        if (err) qd_err_fini(err);
+        (void)qd_cluster_wait_for(b->a->cluster, is_newer, &seen,
+                                  left < NEWER_MS ? left : NEWER_MS);
+    }
+}
+
 /* The batch's entry for the shard, entered. */
 static int touch(doc_batch *b, const qd_index_meta *m, uint32_t number, uint32_t *out, qd_err *err)
 {
@@ -202,28 +253,9 @@ static int touch(doc_batch *b, const qd_index_meta *m, uint32_t number, uint32_t
         }
     }
     doc_touched t = {.max_seq_no = -1};
-    int64_t wait = b->timeout_ms < GATE_MS ? b->timeout_ms : GATE_MS;
     if (qd_vec_reserve(&b->touched, b->a->account, 1)) return qd_err_nomem(err, "bulk request");
-    t.shard = qd_shards_get(b->a->shards, m->uuid, number);
-    if (!t.shard) {
-        return qd_err_set(err, QD_E_UNAVAILABLE_SHARDS,
-                          "[%.*s][%u] primary shard is not active Timeout: [%llds]",
-                          QD_STR_ARG(m->name), number, (long long)b->timeout_ms / 1000);
-    }
-    int rc;
-    if (b->a->replication) {
-        qd_write_target to = {.uuid = m->uuid, .shard = number};
-        /* where others may have the primary by now, whoever routes waits, not this worker */
-        if (wait > ENTER_MS && qdi_docs_many(b->a)) wait = ENTER_MS;
-        rc = qd_replication_enter(b->a->replication, &to, 0, wait, &t.permit, err);
-        t.engine = t.permit.engine;
-    } else {
-        rc = qd_shard_enter(t.shard, wait, &t.engine, err);
-    }
-    if (rc) {
-        qd_shard_unref(t.shard);
-        return rc;
-    }
+    int rc = enter(b, m, number, &t, err);
+    if (rc) return rc;
     qd_buf_init(&t.encoded, b->a->account, ENCODED_MAX);
     t.min = INT64_MAX;
     t.max = -1;
