@@ -129,15 +129,12 @@ static int parse_state(qd_coord *c, char *line)
 static int parse_node(qd_coord *c, char *text, size_t n)
 {
     int format, at = 0;
-    unsigned long long id, recoveries, sum;
-    char uuid[33];
-    char *tail = NULL;
+    unsigned long long id, recoveries;
+    char uuid[33], sum[24];
     if (n < 21) return -1;
-    size_t end = n - 21; /* "sum ", 16 digits, newline */
-    sum = strtoull(text + end + 4, &tail, 16);
-    if (strncmp(text + end, "sum ", 4) != 0 || strcmp(tail, "\n") != 0 ||
-        sum != cr_sum64(text, end, 0))
-        return -1;
+    size_t end = n - 21; /* "sum ", 16 digits, newline: to the byte, A is not a */
+    snprintf(sum, sizeof sum, "sum %016llx\n", (unsigned long long)cr_sum64(text, end, 0));
+    if (memcmp(text + end, sum, 21) != 0) return -1;
     text[end] = 0;
     if (sscanf(text,
                "quidditch coordination-raft %d\nid %llu\ncluster %32[0-9a-f]\nrecoveries "
