@@ -92,7 +92,8 @@ int main(void)
     printf("%s 2 - a seed is a schedule: trace %016llx\n", same ? "ok" : "not ok",
            (unsigned long long)first.trace);
     int rare = 0;
-    if (COVERED && seeds >= COVERED) {
+    unsigned covered = COVERED;
+    if (covered && seeds >= covered) {
 /* `never` needs an entry that another leader's replaced while its own waited */
 #define X(name)                                                                                    \
     if (in.name * 20 < seeds && strcmp(#name, "never") != 0) {                                     \
