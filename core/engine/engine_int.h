@@ -276,6 +276,9 @@ int qdi_engine_replay(qd_engine *e, const qd_translog_op *op, const qd_translog_
 int qdi_engine_replay_above(qd_engine *e, int64_t seq_no, qd_err *err);
 /* Removes orphans that p (NULL: nothing) does not name. */
 void qdi_engine_orphans_clear(qd_engine *e, const qd_publication *p);
+/* May a sender of this term give operations to this copy? QD_E_TERM_OLD, QD_E_STATE, the failure.
+ */
+int qdi_engine_check_sender(qd_engine *e, uint64_t sender_term, qd_err *err);
 /* Lets cursors go that nobody reads. */
 void qdi_engine_cursors_clear(qd_engine *e);
 /* Forgets what a replica remembers of operations. Under its lock. */
