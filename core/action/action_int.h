@@ -43,6 +43,12 @@ int qdi_pressure_refuse(const qd_actions *a, size_t n, qd_err *err);
 /* Bytes held by all. */
 int64_t qdi_pressure_used(void);
 
+/* Waits, for the request's timeout at most, until every node knows what this one does: whoever is
+ * asked next knows of the change that is answered. false: a node that lives does not, in this time. */
+bool qdi_all_applied(const qd_request *q);
+/* {"acknowledged":…} of a change, after that. */
+void qdi_answer_acknowledged(const qd_request *q, qd_response *r);
+
 /* --- blocks and active copies (blocks.c) --- */
 
 /* Kinds of work that index.blocks.* can refuse. */

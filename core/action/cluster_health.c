@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define FOR_ALL_MS 5000u
 #define WAIT_SLICE_MS 200 /* how soon a client that went away is noticed */
 #define HEALTH_OPTIONS                                                                             \
     (QD_EXPAND_OPEN | QD_EXPAND_CLOSED | QD_EXPAND_HIDDEN | QD_ALLOW_NO_INDICES |                  \
@@ -276,6 +277,20 @@ static bool newer(void *arg, const qd_state *s)
     return s->revision > *(const uint64_t *)arg;
 }
 
+/* Was something waited for? */
+static bool asked(const conditions *c)
+{
+    return c->status >= 0 || c->active != -1 || c->nodes_op || c->no_initializing ||
+           c->no_relocating;
+}
+
+/* Who has waited for something may ask any node about it next: all know it first. */
+static void for_all(const qd_request *q, uint64_t revision, uint64_t left_ms)
+{
+    uint64_t ms = left_ms < FOR_ALL_MS ? left_ms : FOR_ALL_MS;
+    if (qd_cluster_wait_all(q->a->cluster, revision, (int64_t)ms)) return; /* it holds here */
+}
+
 static int level_of(const qd_request *q, int *out, qd_err *err)
 {
     static const char *const levels[] = {"cluster", "indices", "shards"};
@@ -316,6 +331,7 @@ int qdi_api_cluster_health(qd_request *q, qd_response *r, qd_err *err)
         qdi_health_of(s, &found, &h);
         if (missing(s, c.names)) h.status = QD_HEALTH_RED;
         bool ok = holds(&c, s, &h);
+        if (ok && asked(&c) && now < until) for_all(q, revision, (until - now) / 1000000u);
         if (ok || now >= until) {
             r->status = ok ? 200 : 408;
             qd_json_object(&r->w);

@@ -169,7 +169,7 @@ int qdi_api_cluster_reroute(qd_request *q, qd_response *r, qd_err *err)
     if (!rc) rc = qd_cluster_reroute_run(q->a->cluster, &x, q->arena, &s, err);
     if (!rc) {
         qd_json_object(&r->w);
-        qd_json_field_bool(&r->w, "acknowledged", true);
+        qd_json_field_bool(&r->w, "acknowledged", x.dry_run || qdi_all_applied(q));
         if (!qd_str_is(metric, "none")) {
             qd_json_key_c(&r->w, "state");
             rc = qdi_state_write(q, s, metric, x.dry_run ? &x : NULL, &r->w, err);

@@ -187,7 +187,7 @@ int qdi_api_cluster_put_settings(qd_request *q, qd_response *r, qd_err *err)
     if (!rc) rc = qd_cluster_update_settings(q->a->cluster, persistent, transient, NULL, err);
     if (!rc) {
         qd_json_object(&r->w);
-        qd_json_field_bool(&r->w, "acknowledged", true);
+        qd_json_field_bool(&r->w, "acknowledged", qdi_all_applied(q));
         write_set(&r->w, "persistent", persistent, flat);
         write_set(&r->w, "transient", transient, flat);
         qd_json_object_end(&r->w);

@@ -13,6 +13,7 @@
 #define GATE_MS 60000
 #define ENTER_MS 2000
 #define NEWER_MS 100
+#define CHANGE_WAIT_MS 30000
 #define ENCODED_MAX ((size_t)160 << 20)
 
 const char *qdi_doc_op_name(doc_op op)
@@ -91,12 +92,25 @@ void qdi_batch_end(doc_batch *b)
     }
     qd_vec_fini(&b->touched);
     qd_state_unref(b->state);
+    /* a search that comes after the write finds its index and knows its fields, whoever is asked */
+    if (b->changed && qd_cluster_wait_all(b->a->cluster, b->changed, CHANGE_WAIT_MS)) {
+        qd_log_info("action", "a node has not applied a new index or mapping in %d s",
+                    CHANGE_WAIT_MS / 1000);
+    }
 }
 
 static void newer_state(doc_batch *b)
 {
     qd_state_unref(b->state);
     b->state = qd_cluster_state(b->a->cluster);
+}
+
+/* Goes on with the state that the batch has changed, which is taken; NULL: somebody else has. */
+static void changed(doc_batch *b, qd_state *now)
+{
+    if (now) b->changed = now->revision;
+    qd_state_unref(now);
+    newer_state(b);
 }
 
 /* --- the index --- */
@@ -160,8 +174,7 @@ static int auto_create(doc_batch *b, qd_str name, qd_err *err)
         if (err) qd_err_fini(err);
         rc = 0;
     }
-    if (now) qd_state_unref(now);
-    if (!rc) newer_state(b);
+    if (!rc) changed(b, now);
     return rc;
 }
 
@@ -354,8 +367,7 @@ static int apply_op(doc_batch *b, doc_touched *t, qd_engine_op *op, qd_engine_re
         qd_state *now = NULL;
         rc = qd_cluster_put_mapping(b->a->cluster, qd_str_c(t->meta->uuid), w.update, &now, err);
         if (rc) return rc;
-        if (now) qd_state_unref(now);
-        newer_state(b);
+        changed(b, now);
     }
     return qd_err_set(err, QD_E_STATE, "the mapping changed %d times while a document was indexed",
                       MAPPING_ATTEMPTS);

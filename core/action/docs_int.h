@@ -77,6 +77,7 @@ typedef struct doc_batch {
     int64_t active; /* wait_for_active_shards */
     uint32_t hint;  /* indexing slot */
     uint32_t group; /* whose items it syncs */
+    uint64_t changed; /* revision of the last change of an index or mapping that it made; 0: none */
     QD_VEC(doc_touched) touched;
 } doc_batch;
 

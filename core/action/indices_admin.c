@@ -153,6 +153,23 @@ bool qdi_wait_active(qd_actions *a, const char *uuid, int64_t asked, int64_t tim
     return qd_cluster_wait_for(a->cluster, enough, &w, timeout_ms) == 0;
 }
 
+bool qdi_all_applied(const qd_request *q)
+{
+    int64_t timeout;
+    if (qd_param_ms(q, "timeout", ADMIN_TIMEOUT_MS, &timeout, NULL)) timeout = ADMIN_TIMEOUT_MS;
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    int rc = qd_cluster_wait_all(q->a->cluster, s->revision, timeout);
+    qd_state_unref(s);
+    return !rc;
+}
+
+void qdi_answer_acknowledged(const qd_request *q, qd_response *r)
+{
+    qd_json_object(&r->w);
+    qd_json_field_bool(&r->w, "acknowledged", qdi_all_applied(q));
+    qd_json_object_end(&r->w);
+}
+
 /* --- create --- */
 
 static int parse_create(qd_request *q, qd_settings **settings, qd_str *mapping, qd_alias **aliases,
@@ -225,7 +242,7 @@ int qdi_api_indices_create(qd_request *q, qd_response *r, qd_err *err)
     const qd_index_meta *m = qd_state_index(now, name);
     bool started = m && qdi_wait_active(q->a, m->uuid, active, timeout);
     qd_json_object(&r->w);
-    qd_json_field_bool(&r->w, "acknowledged", true);
+    qd_json_field_bool(&r->w, "acknowledged", qdi_all_applied(q));
     qd_json_field_bool(&r->w, "shards_acknowledged", started);
     qd_json_field_str(&r->w, "index", name);
     qd_json_object_end(&r->w);
@@ -253,7 +270,7 @@ int qdi_api_indices_delete(qd_request *q, qd_response *r, qd_err *err)
         rc = qd_cluster_delete_indices(q->a->cluster, found.at, found.n, NULL, err);
     }
     qd_state_unref(s);
-    if (!rc) qd_response_acknowledged(r);
+    if (!rc) qdi_answer_acknowledged(q, r);
     return rc;
 }
 
@@ -303,7 +320,7 @@ static int set_closed(qd_request *q, qd_response *r, bool closed, qd_err *err)
     }
     if (!rc) {
         qd_json_object(&r->w);
-        qd_json_field_bool(&r->w, "acknowledged", true);
+        qd_json_field_bool(&r->w, "acknowledged", qdi_all_applied(q));
         qd_json_field_bool(&r->w, "shards_acknowledged", active);
         if (closed) {
             qd_json_key_c(&r->w, "indices");

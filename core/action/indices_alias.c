@@ -138,7 +138,7 @@ int qdi_api_indices_put_alias(qd_request *q, qd_response *r, qd_err *err)
     }
     qd_vec_fini(&list);
     qd_state_unref(s);
-    if (!rc) qd_response_acknowledged(r);
+    if (!rc) qdi_answer_acknowledged(q, r);
     return rc;
 }
 
@@ -160,7 +160,7 @@ int qdi_api_indices_delete_alias(qd_request *q, qd_response *r, qd_err *err)
     }
     qd_vec_fini(&list);
     qd_state_unref(s);
-    if (!rc) qd_response_acknowledged(r);
+    if (!rc) qdi_answer_acknowledged(q, r);
     return rc;
 }
 
@@ -324,6 +324,6 @@ int qdi_api_indices_update_aliases(qd_request *q, qd_response *r, qd_err *err)
     }
     qd_vec_fini(&list);
     qd_state_unref(s);
-    if (!rc) qd_response_acknowledged(r);
+    if (!rc) qdi_answer_acknowledged(q, r);
     return rc;
 }

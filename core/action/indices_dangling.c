@@ -62,7 +62,7 @@ int qdi_api_dangling_import(qd_request *q, qd_response *r, qd_err *err)
     }
     if (rc) return rc;
     r->status = 202;
-    qd_response_acknowledged(r);
+    qdi_answer_acknowledged(q, r);
     return 0;
 }
 
@@ -72,6 +72,6 @@ int qdi_api_dangling_delete(qd_request *q, qd_response *r, qd_err *err)
     if (!rc) rc = qd_shards_delete_dangling(q->a->shards, qd_param(q, "index_uuid"), err);
     if (rc) return rc;
     r->status = 202;
-    qd_response_acknowledged(r);
+    qdi_answer_acknowledged(q, r);
     return 0;
 }

@@ -24,7 +24,7 @@ int qdi_api_indices_put_mapping(qd_request *q, qd_response *r, qd_err *err)
                                     qdi_mapping_of(q, root), NULL, err);
     }
     qd_state_unref(s);
-    if (!rc) qd_response_acknowledged(r);
+    if (!rc) qdi_answer_acknowledged(q, r);
     return rc;
 }
 
@@ -109,6 +109,6 @@ int qdi_api_indices_put_settings(qd_request *q, qd_response *r, qd_err *err)
     }
     qd_settings_unref(update);
     qd_state_unref(s);
-    if (!rc) qd_response_acknowledged(r);
+    if (!rc) qdi_answer_acknowledged(q, r);
     return rc;
 }

@@ -132,7 +132,7 @@ int qdi_api_nodes_release_permit(qd_request *q, qd_response *r, qd_err *err)
     int rc = qd_cluster_permit_release(q->a->cluster, id, NULL, err);
     if (rc) return rc;
     qd_json_object(&r->w);
-    qd_json_field_bool(&r->w, "acknowledged", true);
+    qd_json_field_bool(&r->w, "acknowledged", qdi_all_applied(q));
     qd_json_object_end(&r->w);
     return 0;
 }

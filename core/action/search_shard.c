@@ -494,6 +494,8 @@ void qdi_search_shard_run(search_run *x, search_shard *s)
     if (!s->rc) s->rc = qdi_search_shard_open(s, &s->err);
     if (!s->rc && x->a->replication) {
         s->stale_ms = qd_replication_stale_ms(x->a->replication, s->index->meta->uuid, s->number);
+        int64_t plane = qd_cluster_stale_ms(x->a->cluster);
+        if (plane > s->stale_ms) s->stale_ms = plane;
     }
     if (!s->rc) s->rc = counted_query(x, s);
     qd_fiber_task_set(before);

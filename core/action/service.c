@@ -52,9 +52,20 @@ static qd_actions *bound;
 
 /* --- answering --- */
 
+/* What is not asked of a primary comes from the state as this node knows it. */
+static void note_stale(running *x)
+{
+    qd_request *q = &x->q;
+    bool primary = strcmp(q->api->pool, "write") == 0 ||
+                   (strcmp(q->api->pool, "get") == 0 && !qd_str_is(qd_param(q, "realtime"), "false"));
+    int64_t ms = q->a->cluster && !primary ? qd_cluster_stale_ms(q->a->cluster) : 0;
+    if (ms > q->stale_ms) q->stale_ms = ms;
+}
+
 static int emit(void *arg, qd_str piece)
 {
     running *x = arg;
+    note_stale(x);
     qd_slice s = {(const uint8_t *)piece.p, piece.n, NULL, NULL};
     x->call->host[STALE_SLOT] = (void *)(intptr_t)x->q.stale_ms;
     return x->call->answer(x->call, x->r.status, x->r.format, &s);

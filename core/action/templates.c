@@ -242,7 +242,7 @@ static int put(qd_request *q, qd_response *r, kind k, qd_err *err)
             qd_err_set(err, QD_E_ARG, "%s [%.*s] already exists", kinds[k].words, QD_STR_ARG(name));
     }
     qd_buf_fini(&b);
-    if (!rc) qd_response_acknowledged(r);
+    if (!rc) qdi_answer_acknowledged(q, r);
     return rc;
 }
 
@@ -313,7 +313,7 @@ static int delete_some(qd_request *q, qd_response *r, kind k, qd_err *err)
         rc = qd_err_set(err, QD_E_NOTFOUND, "index_template [%.*s] missing", QD_STR_ARG(names));
         qd_err_type(err, "index_template_missing_exception", 404);
     }
-    if (!rc) qd_response_acknowledged(r);
+    if (!rc) qdi_answer_acknowledged(q, r);
     return rc;
 }
 

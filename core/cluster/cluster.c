@@ -16,6 +16,7 @@
 #define AGAIN_NS UINT64_C(200000000)
 #define SAY_NS UINT64_C(10000000000)
 #define TAKE_UP_MS 5000 /* at most, at the start */
+#define STALE_NS UINT64_C(5000000000)
 #define BATCH_ARENA_MAX ((size_t)1 << 30)
 
 /* --- map of keys ---------------------------------------------------------------------------------
@@ -117,6 +118,7 @@ static int publish(qd_cluster *c, uint64_t revision, qd_err *err)
     qd_cond_broadcast(&c->applied);
     qd_mutex_unlock(&c->lock);
     qd_state_unref(old);
+    qdi_applied_tell(c);
     return 0;
 }
 
@@ -376,6 +378,7 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     if (!rc) {
         rc = qd_coord_watch_open(c->store, QD_STR(""), revision + 1, on_events, c, &c->watch, err);
     }
+    if (!rc) rc = qdi_applied_open(c, err);
     if (!rc) rc = qd_thread_start(c->env, "cluster-applier", apply_all, c, &c->applier, err);
     if (!rc) rc = qd_thread_start(c->env, "cluster-session", qdi_session_keep, c, &c->keeper, err);
     if (!rc && config->control) {
@@ -394,6 +397,7 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
 void qd_cluster_close(qd_cluster *c)
 {
     if (!c) return;
+    qdi_applied_close(c);
     qd_coord_hurry(c->store, STOP_MS); /* a majority may have gone already */
     qdi_allocator_close(c->allocator);
     qd_mutex_lock(&c->lock);
@@ -433,6 +437,13 @@ const qd_node_meta *qd_cluster_self(const qd_cluster *c)
 qd_str qd_cluster_name(const qd_cluster *c)
 {
     return c->name;
+}
+int64_t qd_cluster_stale_ms(qd_cluster *c)
+{
+    uint64_t now = qd_env_mono_ns(c->env), at = atomic_load(&c->contact_ns);
+    uint64_t may = (uint64_t)c->session_ttl_ms * 1000000u;
+    if (may < STALE_NS) may = STALE_NS;
+    return now > at + may ? (int64_t)((now - at) / 1000000u) : 0;
 }
 uint32_t qd_cluster_pending(qd_cluster *c)
 {

@@ -55,6 +55,13 @@ int qd_cluster_wait(qd_cluster *c, uint64_t revision, int64_t timeout_ms, qd_err
 /* Waits until done(arg, state) is true. [worker] QD_E_TIMEOUT without text */
 int qd_cluster_wait_for(qd_cluster *c, bool (*done)(void *arg, const qd_state *s), void *arg,
                         int64_t timeout_ms);
+/* Waits until every node of the cluster has applied revision; those that cannot be reached are not
+ * waited for. [worker] QD_E_TIMEOUT: one that lives has not, in this time. */
+QD_MUST_CHECK
+int qd_cluster_wait_all(qd_cluster *c, uint64_t revision, int64_t timeout_ms);
+/* For how long the control plane has not answered this node: 0 while all is well, else what is
+ * applied here may be that old. [any] */
+int64_t qd_cluster_stale_ms(qd_cluster *c);
 /* Changes asked for and not yet answered. [any] */
 uint32_t qd_cluster_pending(qd_cluster *c);
 

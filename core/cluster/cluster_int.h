@@ -21,6 +21,8 @@ typedef struct cluster_batch {
     qd_arena arena;
 } cluster_batch;
 
+typedef struct cluster_asked cluster_asked; /* applied.c */
+
 struct qd_cluster {
     qd_env *env;
     qd_coord_store *store;
@@ -48,6 +50,9 @@ struct qd_cluster {
     qd_map kv; /* the applier's: key -> qd_state_kv */
     qd_state_changes changes; /* of kv since the last state */
     _Atomic uint32_t pending;
+    _Atomic uint64_t contact_ns; /* when the store, last asked, was there */
+    cluster_asked *asked;        /* under lock: nodes that wait for revisions */
+    bool answers;
     struct qd_allocator *allocator; /* of control nodes, else NULL */
 };
 
@@ -93,6 +98,11 @@ qd_str qdi_allocation_id(qd_cluster *c, cluster_txn *t);
 /* Ends the session of this node's former process, opens one, announces the node. QD_E_STATE: a
  * process with this node's identity lives. */
 int qdi_session_begin(qd_cluster *c, qd_err *err);
+/* Answers other nodes that wait for a revision, from now on; those that can be answered now; none
+ * any more. */
+int qdi_applied_open(qd_cluster *c, qd_err *err);
+void qdi_applied_tell(qd_cluster *c);
+void qdi_applied_close(qd_cluster *c);
 /* The thread that keeps the session; arg is the cluster. */
 void qdi_session_keep(void *arg);
 

@@ -59,6 +59,7 @@ static int announce(qd_cluster *c, qd_err *err)
     }
     qd_mutex_lock(&c->lock);
     c->session = session;
+    atomic_store(&c->contact_ns, qd_env_mono_ns(c->env));
     qd_cond_broadcast(&c->applied); /* the allocator stands under it anew */
     qd_mutex_unlock(&c->lock);
     return 0;
@@ -185,7 +186,9 @@ void qdi_session_keep(void *arg)
         qd_mutex_unlock(&c->lock);
         qd_err err;
         qd_err_init(&err);
+        uint64_t asked = qd_env_mono_ns(c->env);
         int rc = qd_coord_session_keep(c->store, session, c->session_ttl_ms / 3, &err);
+        if (!rc) atomic_store(&c->contact_ns, asked);
         if (rc == QD_E_SESSION_EXPIRED) {
             qd_err_fini(&err);
             qd_log_warn(CLUSTER_LOG, "this node's session has expired, it joins anew");

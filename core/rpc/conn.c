@@ -701,6 +701,7 @@ static void on_data(void *user, const uint8_t *p, size_t n)
     rpc_conn *c = user;
     QD_CHECK(c, RPC_CONN_MAGIC);
     c->alive_ns = qd_loop_now_ns(c->loop->loop);
+    if (c->peer) atomic_store_explicit(&c->peer->heard_ns, c->alive_ns, memory_order_relaxed);
     COUNT(c->rpc, rx_bytes, n);
     if (!c->stash.n)
         feed(c, p, n);

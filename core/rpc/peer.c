@@ -609,6 +609,16 @@ bool qd_rpc_peer_up(qd_rpc *rpc, qd_str address, qd_rpc_node *out)
     return up;
 }
 
+uint64_t qd_rpc_peer_heard_ns(qd_rpc *rpc, qd_str address)
+{
+    QD_CHECK(rpc, QD_RPC_MAGIC);
+    rpc_peer *p = qdi_peer_find(rpc, address);
+    if (!p) return 0;
+    uint64_t heard = atomic_load(&p->heard_ns);
+    qdi_peer_put(p);
+    return heard;
+}
+
 uint16_t qd_rpc_version_to(qd_rpc *rpc, qd_str to)
 {
     QD_CHECK(rpc, QD_RPC_MAGIC);

@@ -271,6 +271,7 @@ struct rpc_peer {
     uint32_t users; /* under loop->lock: threads, messages, watches */
     _Atomic uint32_t state;
     _Atomic uint32_t version; /* 0: not connected */
+    _Atomic uint64_t heard_ns;
     _Atomic uint64_t queued[QD_RPC_CLASSES];
     room_wait *waiters; /* under loop->lock */
     rpc_who *who;       /* under loop->lock; changed by the loop */

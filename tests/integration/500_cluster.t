@@ -77,6 +77,22 @@ $_->kill9 for @n;
 $c->start;
 ok($c->wait_status('green'), 'killed and started again the cluster heals by itself');
 is($n[1]->get('/docs/_count')->{json}{count}, 89, 'and has everything');
+# --- what is answered as done is known by all
+my %answers;
+for my $i (1 .. 30) {
+    my ($at, @rest) = @n[map { ($i + $_) % 3 } 0 .. 2];
+    my $r = $at->put("/seen$i", { settings => { number_of_shards => 1, number_of_replicas => 0 } });
+    $answers{"made $r->{status} " . ($r->{json}{acknowledged} // '')}++;
+    $answers{'seen ' . $_->get("/seen$i")->{status}}++ for @rest;
+    $answers{'written ' . $at->put("/seen$i/_doc/1?refresh=true", { "f$i" => $i })->{status}}++;
+    $answers{'found ' . $_->post("/seen$i/_search", { query => { match => { "f$i" => $i } } })->{json}{hits}{total}{value}}++ for @rest;
+    $answers{'alias ' . $rest[0]->put("/seen$i/_alias/a$i")->{json}{acknowledged}}++;
+    $answers{'by alias ' . $_->get("/a$i/_count")->{json}{count}}++ for $at, $rest[1];
+    $answers{'gone ' . $rest[1]->delete("/seen$i")->{status}}++;
+    $answers{'not seen ' . $_->get("/seen$i")->{status}}++ for $at, $rest[0];
+}
+is_deeply(\%answers, { 'made 200 1' => 30, 'seen 200' => 60, 'written 201' => 30, 'found 1' => 60, 'alias 1' => 30,
+    'by alias 1' => 60, 'gone 200' => 30, 'not seen 404' => 60 }, 'what one node answered as done the others know') or diag explain \%answers;
 is($n[2]->delete('/docs')->{status}, 200, 'an index is deleted');
 is($n[0]->get('/docs')->{status}, 404, 'for all');
 is($c->stop, 0, 'they stop cleanly');

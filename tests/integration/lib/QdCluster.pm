@@ -82,8 +82,9 @@ sub wait_nodes {
 sub wait_status {
     my ($self, $status, $seconds, $node) = @_;
     my %rank = (red => 0, yellow => 1, green => 2);
-    my ($n) = $node || grep { $_->{pid} && $_->has_rest } $self->nodes;
-    my $ok = $n->wait_for(sub { ($rank{ $self->health($n)->{status} // '' } // -1) >= $rank{$status} }, $seconds || 60);
+    # each node tells of what it has applied, so all of them are asked
+    my ($n) = my @asked = $node || grep { $_->alive && $_->has_rest } $self->nodes;
+    my $ok = $n->wait_for(sub { !grep { ($rank{ $self->health($_)->{status} // '' } // -1) < $rank{$status} } @asked }, $seconds || 120);
     Test::More::diag("not $status: " . ($n->get('/_cat/shards?v&h=index,shard,prirep,state,node,unassigned.reason')->{content} // '')) unless $ok;
     return $ok;
 }

@@ -27,6 +27,31 @@ static world w;
 static node nodes[NODES];
 static coord_memory *memory;
 
+/* Node 3 applies nothing while this is shut. */
+static struct gate {
+    qd_mutex lock;
+    qd_cond opened;
+    bool shut;
+} gate;
+
+static void at_gate(void *arg, const qd_state *old, const qd_state *now)
+{
+    (void)old;
+    (void)now;
+    if (arg != &nodes[3]) return;
+    qd_mutex_lock(&gate.lock);
+    while (gate.shut) qd_cond_wait(&gate.opened, &gate.lock);
+    qd_mutex_unlock(&gate.lock);
+}
+
+static void gate_set(bool shut)
+{
+    qd_mutex_lock(&gate.lock);
+    gate.shut = shut;
+    qd_cond_broadcast(&gate.opened);
+    qd_mutex_unlock(&gate.lock);
+}
+
 static void open_cluster(unsigned i)
 {
     node *n = &nodes[i];
@@ -52,6 +77,8 @@ static void open_cluster(unsigned i)
         .rpc = w.nodes[i].rpc,
         .session_ttl_ms = 3000,
         .timeout_ms = 10000,
+        .listener = at_gate,
+        .listener_arg = n,
     };
     if (qd_cluster_open(&k, &n->cluster, &err)) fail_msg("%s", qd_err_reason(&err));
 }
@@ -100,6 +127,8 @@ static void close_node(unsigned i)
 static int begin(void **state)
 {
     (void)state;
+    qd_mutex_init(&gate.lock);
+    qd_cond_init(&gate.opened);
     memory = coord_memory_make(qd_env_system(), "remote");
     world_open(&w, 0);
     for (unsigned i = 0; i < NODES; i++) open_node(i);
@@ -113,6 +142,8 @@ static int finish(void **state)
     for (unsigned i = NODES; i-- > 0;) close_node(i);
     world_close(&w);
     coord_memory_free(memory);
+    qd_cond_fini(&gate.opened);
+    qd_mutex_fini(&gate.lock);
     return 0;
 }
 
@@ -278,6 +309,42 @@ static void a_master_that_ends_costs_nothing(void **state)
     }
 }
 
+static uint64_t revision_of(unsigned i)
+{
+    qd_state *s = qd_cluster_state(nodes[i].cluster);
+    uint64_t revision = s->revision;
+    qd_state_unref(s);
+    return revision;
+}
+
+static void all_know_what_one_has_changed(void **state)
+{
+    (void)state;
+    uint32_t four = 4;
+    for (unsigned i = 0; i < NODES; i++) {
+        assert_int_equal(qd_cluster_wait_for(nodes[i].cluster, sees_all_nodes, &four, 60000), 0);
+    }
+    create(2, "seen");
+    uint64_t revision = revision_of(2);
+    assert_int_equal(qd_cluster_wait_all(nodes[2].cluster, revision, 60000), 0);
+    for (unsigned i = 0; i < NODES; i++) assert_true(revision_of(i) >= revision);
+    /* a node that lives and lags is waited for, as long as there is time */
+    gate_set(true);
+    create(2, "late");
+    revision = revision_of(2);
+    assert_int_equal(qd_cluster_wait_all(nodes[2].cluster, revision, 300), QD_E_TIMEOUT);
+    assert_int_equal(qd_cluster_wait_all(nodes[2].cluster, revision, 0), QD_E_TIMEOUT);
+    assert_true(revision_of(3) < revision);
+    gate_set(false);
+    assert_int_equal(qd_cluster_wait_all(nodes[2].cluster, revision, 60000), 0);
+    assert_true(revision_of(3) >= revision);
+    /* one that has gone is not */
+    close_node(3);
+    create(2, "alone");
+    assert_int_equal(qd_cluster_wait_all(nodes[2].cluster, revision_of(2), 60000), 0);
+    assert_int_equal(qd_cluster_stale_ms(nodes[2].cluster), 0);
+}
+
 static void a_compacted_watch_begins_again(void **state)
 {
     (void)state;
@@ -327,6 +394,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(data_nodes_join_and_hold_copies, begin, finish),
         cmocka_unit_test_setup_teardown(a_lost_primary_is_replaced, begin, finish),
         cmocka_unit_test_setup_teardown(a_master_that_ends_costs_nothing, begin, finish),
+        cmocka_unit_test_setup_teardown(all_know_what_one_has_changed, begin, finish),
         cmocka_unit_test_setup_teardown(a_compacted_watch_begins_again, begin, finish),
         cmocka_unit_test_setup_teardown(nobody_answers, begin, finish),
     };
