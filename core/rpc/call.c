@@ -170,10 +170,16 @@ static void cancel_here(qd_post *post)
     qdi_out_unref(o);
 }
 
+/* Bytes that a call takes in the queue to its peer. */
+static uint64_t room_of(const qd_rpc_call *call)
+{
+    return call->body.n + call->tail.n + sizeof(rpc_out);
+}
+
 /* The message of a call, with the room that it needs reserved at the peer. */
 static int make(qd_rpc *rpc, qd_rpc_call *call, rpc_peer *p, rpc_out **out, qd_err *err)
 {
-    uint64_t n = call->body.n + call->tail.n + sizeof(rpc_out);
+    uint64_t n = room_of(call);
     qd_iovec pieces[2] = {{call->body.p, call->body.n}, {call->tail.p, call->tail.n}};
     qd_writer w;
     uint16_t version = call->version ? call->version : QD_RPC_OLDEST;
@@ -299,7 +305,7 @@ static int start_when_room(qd_rpc *rpc, qd_rpc_call *call, qd_err *err)
         rpc_peer *p = qdi_peer_find(rpc, call->to);
         if (!p) continue;
         uint64_t until = now + 100000000u; /* to look at the task now and then */
-        qdi_peer_room_wait(p, call->class, until < end ? until : end);
+        qdi_peer_room_wait(p, call->class, room_of(call), until < end ? until : end);
         qdi_peer_put(p);
     }
 }

@@ -3,9 +3,9 @@
  *
  * Reading: the head of a frame is gathered and checked, then its payload goes straight into the
  * block of its message; a message that nobody waits for, or that memory is lacking for, is thrown
- * away frame by frame. Writing: urgent frames first, then posts in their order and the others by
- * turns, one frame each, so that a large message delays no small one. Everything here runs on the
- * connection's loop.
+ * away frame by frame. Writing: urgent frames first, then by turns, a frame each, posts in their
+ * order, messages that are begun, and new ones, so that a large message delays no small one.
+ * Everything here runs on the connection's loop.
  */
 #include "rpc/rpc_int.h"
 #include <stdio.h>
@@ -38,6 +38,7 @@ rpc_conn *qdi_conn_make(rpc_loop *l)
     qdi_queue_init(&c->urgent);
     qdi_queue_init(&c->posts);
     qdi_queue_init(&c->ring);
+    qdi_queue_init(&c->begun);
     qd_timer_init(&c->timer, l->loop, NULL, c);
     c->alive_ns = c->tick_ns = qd_env_mono_ns(l->rpc->c.env);
     c->next = l->conns;
@@ -83,7 +84,8 @@ static void over(rpc_conn *c, qd_wire_end end, const char *reason)
     drop_queue(&c->urgent);
     drop_queue(&c->posts);
     drop_queue(&c->ring);
-    c->queued = 0;
+    drop_queue(&c->begun);
+    c->queued = c->nbegun = 0;
     for (id_node *n; (n = qdi_ids_pop(&c->calls));) {
         rpc_out *o = QD_CONTAINER_OF(n, rpc_out, node);
         o->conn = NULL;
@@ -812,15 +814,22 @@ void qdi_conn_forget(rpc_conn *c, rpc_out *o)
     qdi_conn_send_small(c, FRAME_CANCEL, o->id, NULL, 0);
 }
 
+/* The other side takes only so many messages that are begun and not ended. */
+static bool may_begin(const rpc_conn *c)
+{
+    const rpc_out *o = c->ring.first;
+    return c->nbegun < BEGUN_MAX || !o || o->dropped || o->n - o->at <= FRAME_MAX;
+}
+
 /* The next message to send a frame of, with its queue. */
 static rpc_out *pick(rpc_conn *c, out_queue **from)
 {
     for (;;) {
+        out_queue *const lanes[] = {&c->posts, &c->ring, &c->begun};
         out_queue *q = &c->urgent;
-        if (!q->first) {
-            q = c->posts_turn ? &c->posts : &c->ring;
-            if (!q->first) q = c->posts_turn ? &c->ring : &c->posts;
-            c->posts_turn = q == &c->ring;
+        for (uint32_t i = 0; !q->first && i < QD_COUNT_OF(lanes); i++) {
+            c->turn = (uint8_t)((c->turn + 1) % QD_COUNT_OF(lanes));
+            if (lanes[c->turn] != &c->ring || may_begin(c)) q = lanes[c->turn];
         }
         rpc_out *o = q->first;
         if (!o) return NULL;
@@ -830,6 +839,7 @@ static rpc_out *pick(rpc_conn *c, out_queue **from)
         }
         (void)qdi_queue_pop(q);
         o->queued = false;
+        if (q == &c->begun) c->nbegun--;
         c->queued -= o->n - o->at;
         qdi_out_unref(o);
     }
@@ -869,10 +879,12 @@ static uint32_t gather(rpc_conn *c, qd_iovec *pieces)
         if (n == left) {
             (void)qdi_queue_pop(q);
             o->queued = false;
+            if (q == &c->begun) c->nbegun--;
             qdi_out_unref(o);
-        } else if (q == &c->ring) {
+        } else if (q != &c->posts) {
             (void)qdi_queue_pop(q);
-            qdi_queue_push(q, o);
+            qdi_queue_push(&c->begun, o);
+            if (q == &c->ring) c->nbegun++;
         }
     }
     COUNT(c->rpc, tx_bytes, total);

@@ -257,7 +257,8 @@ const char *qdi_in_begin(const qd_rpc *rpc, rpc_in *in)
     p = qd_get_varint(begin, end, &rest);
     if (p) p = qd_get_varint(p, end, &raw);
     if (!p) return "a message without its length";
-    if (rest > rpc->c.message_max + FRAME_SMALL_MAX || raw > rpc->c.message_max)
+    if (rest > rpc->c.message_max + FRAME_SMALL_MAX || raw > rpc->c.message_max ||
+        (in->head.type == FRAME_POST && rest > QD_RPC_POST_MAX))
         return "a message larger than the limit";
     if (!(in->head.flags & FRAME_ZSTD) != !raw) return "a message that contradicts its flags";
     in->body_at = (size_t)(p - begin);

@@ -123,12 +123,13 @@ void qdi_out_room_end(rpc_out *o)
     qd_mutex_unlock(&p->loop->lock);
 }
 
-void qdi_peer_room_wait(rpc_peer *p, uint32_t class, uint64_t mono_ns)
+void qdi_peer_room_wait(rpc_peer *p, uint32_t class, uint64_t n, uint64_t mono_ns)
 {
     room_wait w = {.woken = false};
     qd_cond_init(&w.cond);
     qd_mutex_lock(&p->loop->lock);
-    if (atomic_load(&p->queued[class]) > p->rpc->c.queue_max[class] / 2) {
+    uint64_t had = atomic_load(&p->queued[class]);
+    if (had && had + n > p->rpc->c.queue_max[class]) {
         w.next = p->waiters;
         p->waiters = &w;
         while (!w.woken && qd_cond_wait_until(&w.cond, &p->loop->lock, mono_ns) == 0) {}

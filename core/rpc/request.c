@@ -135,6 +135,10 @@ static qd_rpc_request *make(qd_rpc *rpc, rpc_loop *l, uint32_t class)
     qd_mutex_init(&r->lock);
     qd_mutex_lock(&rpc->lock);
     rpc->busy++;
+    rpc->nopen++;
+    r->open_next = rpc->open;
+    if (rpc->open) rpc->open->open_prev = r;
+    rpc->open = r;
     qd_mutex_unlock(&rpc->lock);
     COUNT(rpc, requests_in, 1);
     return r;
@@ -149,10 +153,13 @@ static void request_free(qd_rpc_request *r)
     qd_free(r->body.block);
     qd_mutex_fini(&r->lock);
     r->magic = 0;
-    qd_free(r);
     qd_mutex_lock(&rpc->lock);
+    *(r->open_prev ? &r->open_prev->open_next : &rpc->open) = r->open_next;
+    if (r->open_next) r->open_next->open_prev = r->open_prev;
+    rpc->nopen--;
     if (--rpc->busy == 0) qd_cond_broadcast(&rpc->idle);
     qd_mutex_unlock(&rpc->lock);
+    qd_free(r);
 }
 
 /* Reads the fields in front of the body. */

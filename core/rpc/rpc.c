@@ -7,6 +7,7 @@
 #define SECOND_NS 1000000000ull
 #define MB ((uint64_t)1 << 20)
 #define LOOPS_MAX 8u
+#define ANSWERS_NS (20 * SECOND_NS) /* for handlers to answer what a close has cancelled */
 
 /* --- opening --- */
 
@@ -267,6 +268,31 @@ static void handlers_free(qd_rpc *rpc)
     qdi_ids_fini(&rpc->channels);
 }
 
+/* Waits until nothing is under way. False: requests were not answered in time, and nothing but them
+ * is left: they were cancelled, their handlers have returned, so nobody may be there to answer. */
+static bool all_ended(qd_rpc *rpc)
+{
+    uint64_t until = qd_env_mono_ns(rpc->c.env) + ANSWERS_NS;
+    char what[512] = "";
+    int n = 0;
+    qd_mutex_lock(&rpc->lock);
+    while (rpc->busy) {
+        if (qd_cond_wait_until(&rpc->idle, &rpc->lock, until) == 0) continue;
+        if (rpc->busy && rpc->busy == rpc->nopen) break;
+        until = qd_env_mono_ns(rpc->c.env) + ANSWERS_NS;
+    }
+    bool ended = rpc->busy == 0;
+    for (const qd_rpc_request *r = rpc->open; r && n < 400; r = r->open_next)
+        n += snprintf(what + n, sizeof what - (size_t)n, "%s[%.60s]", n ? ", " : "",
+                      qd_rpc_action_name(r->action));
+    qd_mutex_unlock(&rpc->lock);
+    if (!ended)
+        qd_log_error(RPC_LOG,
+                     "closed with requests that were never answered, a fault of the program's: %s",
+                     what);
+    return ended;
+}
+
 void qd_rpc_close(qd_rpc *rpc)
 {
     if (!rpc) return;
@@ -276,9 +302,7 @@ void qd_rpc_close(qd_rpc *rpc)
         command cmd = {0};
         run_on(&rpc->loops[i], &cmd, close_here);
     }
-    qd_mutex_lock(&rpc->lock);
-    while (rpc->busy) qd_cond_wait(&rpc->idle, &rpc->lock);
-    qd_mutex_unlock(&rpc->lock);
+    if (!all_ended(rpc)) return;
     for (uint32_t i = 0; i < rpc->nloops; i++) qd_loop_close(rpc->loops[i].loop);
     for (uint32_t i = 0; i < rpc->nloops; i++) {
         qdi_peers_free(&rpc->loops[i]);

@@ -120,7 +120,10 @@ typedef struct qd_rpc_config {
 QD_MUST_CHECK
 int qd_rpc_open(const qd_rpc_config *config, qd_rpc **out, qd_err *err);
 /* Takes no more, ends all calls with QD_E_CLOSED, waits for the handlers under way and frees it.
- * Not from a loop of its own. NULL is fine. [worker] */
+ * Requests whose handlers returned and that are not answered 20 s after they were cancelled are
+ * named in the log; the rpc then stays in memory for them, and
+ * a second close, when they are answered, frees it. Not from a loop of its own. NULL is
+ * fine. [worker] */
 void qd_rpc_close(qd_rpc *rpc);
 /* This node as peers see it; keep until close. */
 const qd_rpc_node *qd_rpc_self(const qd_rpc *rpc);

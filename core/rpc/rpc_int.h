@@ -27,6 +27,7 @@
 #define FRAME_MAX (256u * 1024) /* bytes of payload */
 #define FRAME_SMALL_MAX 8192u   /* of handshakes and of what has no body */
 #define PARTIALS_MAX 256u       /* messages of one connection that are under way in parts */
+#define BEGUN_MAX 64u           /* of those that this side sends */
 #define REQUESTS_MAX 16384u     /* requests of one connection under way */
 #define UNKNOWN_MAX 512u        /* accepted connections without a handshake */
 #define HANDSHAKE_NS 10000000000ull
@@ -134,16 +135,12 @@ struct rpc_out {
     qd_rpc_call *call; /* NULL: told already, or none */
     id_node node;      /* in its connection's calls */
     rpc_conn *conn;    /* that carries it; NULL while it waits */
-    struct rpc_out *wait_next;
     uint64_t due_ns; /* 0: no end */
     qd_timer timer;
-    bool local;
     struct qd_rpc_request *local_request;
     _Atomic bool cancel_posted;
     /* posts from other threads to the loop */
     qd_post post, cancel_post;
-    /* of an answer */
-    struct qd_rpc_request *request;
 };
 typedef struct out_queue {
     rpc_out *first, **last;
@@ -158,7 +155,6 @@ typedef struct rpc_in {
     size_t total;   /* of the block; 0: the first frame is not complete */
     size_t body_at; /* behind the prefix */
     size_t raw;     /* of the body, decompressed; 0: it is not compressed */
-    bool counted;
 } rpc_in;
 
 /* Bytes of a message that was received, still as on the wire. */
@@ -219,9 +215,10 @@ struct rpc_conn {
     uint32_t npartials;
     uint8_t *small; /* FRAME_SMALL_MAX bytes */
     /* writing */
-    out_queue urgent, posts, ring;
-    bool posts_turn;
-    uint64_t queued; /* bytes in the three */
+    out_queue urgent, posts, ring, begun; /* begun: of ring, sent in part, by turns */
+    uint32_t nbegun;
+    uint8_t turn;    /* lane that the last frame came from */
+    uint64_t queued; /* bytes in all of them */
     rpc_flow *flow;  /* of answers that will come to them */
     qd_buf stash;    /* read while too much was unsent */
     uint8_t heads[WRITE_FRAMES][FRAME_HEAD];
@@ -361,6 +358,7 @@ struct qd_rpc_request {
     rpc_out *answer;
     qd_work work;
     qd_post post;
+    qd_rpc_request *open_prev, *open_next; /* of the rpc, under its lock */
 };
 #define RPC_REQUEST_MAGIC 0x51525251u
 
@@ -394,6 +392,8 @@ struct qd_rpc {
     garbage_line garbage[GARBAGE_LINES];
     void *zstd_c[ZSTD_IDLE], *zstd_d[ZSTD_IDLE];
     uint64_t busy; /* requests not yet answered, handlers and done functions on pools */
+    qd_rpc_request *open; /* those requests */
+    uint64_t nopen;
     _Atomic bool closing, ready;
     struct {
         _Atomic uint64_t opened_in, opened_out, rx_count, rx_bytes, tx_count, tx_bytes;
@@ -498,8 +498,8 @@ rpc_peer *qdi_peer_find(qd_rpc *rpc, qd_str address);
 void qdi_peer_put(rpc_peer *p);
 /* Reserves room for n bytes; false: the queue is full. [any] */
 bool qdi_peer_room(rpc_peer *p, uint32_t class, uint64_t n, bool forced);
-/* Waits until some room was given back, at most until mono_ns. [worker] */
-void qdi_peer_room_wait(rpc_peer *p, uint32_t class, uint64_t mono_ns);
+/* Waits until n bytes may have room, at most until mono_ns. [worker] */
+void qdi_peer_room_wait(rpc_peer *p, uint32_t class, uint64_t n, uint64_t mono_ns);
 /* Gives a message's room back. [any] */
 void qdi_out_room_end(rpc_out *o);
 /* A message for a peer: to its connection, or to wait for it. [loop] */

@@ -41,7 +41,7 @@ static void echo(void *arg, qd_rpc_request *r)
 }
 
 static qd_mutex held_lock = QD_MUTEX_INIT;
-static qd_rpc_request *held[64];
+static qd_rpc_request *held[400];
 static uint32_t nheld;
 static _Atomic uint32_t told;
 
@@ -68,15 +68,15 @@ static void slow(void *arg, qd_rpc_request *r)
     hold(NULL, r);
 }
 
-static void release(void)
+static void release(qd_str answer)
 {
-    qd_rpc_request *now[64];
+    qd_rpc_request *now[400];
     qd_mutex_lock(&held_lock);
     uint32_t n = nheld;
     memcpy(now, held, n * sizeof now[0]);
     nheld = 0;
     qd_mutex_unlock(&held_lock);
-    for (uint32_t i = 0; i < n; i++) qd_rpc_reply(now[i], QD_STR("late"), (qd_str){NULL, 0});
+    for (uint32_t i = 0; i < n; i++) qd_rpc_reply(now[i], answer, (qd_str){NULL, 0});
 }
 
 static bool is_held(void *arg)
@@ -199,14 +199,14 @@ static bool all_done(void *arg)
     return atomic_load(&ndone) >= (uint32_t)(uintptr_t)arg;
 }
 
-static void start_many(unsigned n, uint32_t timeout_ms, uint32_t action)
+static void start_many(unsigned to, unsigned n, uint32_t timeout_ms, uint32_t action)
 {
     static char bodies[400][16];
     memset(calls, 0, sizeof calls);
     atomic_store(&ndone, 0);
     for (unsigned i = 0; i < n; i++) {
         snprintf(bodies[i], sizeof bodies[i], "%u", i);
-        calls[i].call = (qd_rpc_call){.to = qd_str_c(w.nodes[1].address),
+        calls[i].call = (qd_rpc_call){.to = qd_str_c(w.nodes[to].address),
                                       .action = action,
                                       .class = QD_RPC_DATA,
                                       .timeout_ms = timeout_ms,
@@ -223,7 +223,7 @@ static void many_calls_at_once(void **state)
     (void)state;
     assert_int_equal(qd_rpc_handle(w.nodes[1].rpc, QD_ACTION_ECHO, "generic", 0, echo, NULL, NULL),
                      0);
-    start_many(400, 10000, QD_ACTION_ECHO);
+    start_many(1, 400, 10000, QD_ACTION_ECHO);
     assert_true(world_until(&w, all_done, (void *)400));
     for (unsigned i = 0; i < 400; i++) {
         char want[16];
@@ -239,7 +239,7 @@ static void time_outs_and_cancels_reach_the_handler(void **state)
     (void)state;
     atomic_store(&told, 0);
     assert_int_equal(qd_rpc_handle(w.nodes[1].rpc, QD_ACTION_ECHO, NULL, 0, hold, NULL, NULL), 0);
-    start_many(3, 300, QD_ACTION_ECHO);
+    start_many(1, 3, 300, QD_ACTION_ECHO);
     assert_true(world_until(&w, is_held, (void *)3));
     assert_false(qd_rpc_request_cancelled(held[0]));
     qd_rpc_call_cancel(w.nodes[0].rpc, &calls[0].call);
@@ -250,14 +250,14 @@ static void time_outs_and_cancels_reach_the_handler(void **state)
     assert_non_null(strstr(qd_err_reason(&calls[2].call.err), "did not answer within 300 ms"));
     assert_true(world_until(&w, is_told, (void *)3));
     assert_true(qd_rpc_request_cancelled(held[1]));
-    release();
+    release(QD_STR("late"));
     for (int i = 0; i < 3; i++) qd_rpc_call_fini(&calls[i].call);
 }
 
 /* Lets go of what has come, until all calls have ended. */
 static bool all_done_released(void *arg)
 {
-    release();
+    release(QD_STR("late"));
     return all_done(arg);
 }
 
@@ -267,7 +267,7 @@ static void a_pool_that_is_full_refuses(void **state)
     /* one thread and two that wait: of many at once some are refused */
     assert_int_equal(qd_rpc_handle(w.nodes[1].rpc, QD_ACTION_ECHO, "write", 0, slow, NULL, NULL),
                      0);
-    start_many(40, 20000, QD_ACTION_ECHO);
+    start_many(1, 40, 20000, QD_ACTION_ECHO);
     assert_true(world_until(&w, all_done_released, (void *)40));
     int refused = 0, answered = 0;
     for (int i = 0; i < 40; i++) {
@@ -313,7 +313,7 @@ static void closing_ends_all(void **state)
     (void)state;
     atomic_store(&told, 0);
     assert_int_equal(qd_rpc_handle(w.nodes[1].rpc, QD_ACTION_ECHO, NULL, 0, hold, NULL, NULL), 0);
-    start_many(20, 0, QD_ACTION_ECHO);
+    start_many(1, 20, 0, QD_ACTION_ECHO);
     assert_true(world_until(&w, is_held, (void *)20));
     world_node_close(&w, 0);
     assert_true(world_until(&w, all_done, (void *)20));
@@ -323,10 +323,49 @@ static void closing_ends_all(void **state)
         qd_rpc_call_fini(&calls[i].call);
     }
     assert_true(world_until(&w, is_told, (void *)20));
-    release();
+    release(QD_STR("late"));
+}
+
+static void a_close_does_not_wait_for_ever(void **state)
+{
+    (void)state;
+    assert_int_equal(qd_rpc_handle(w.nodes[1].rpc, QD_ACTION_ECHO, NULL, 0, hold, NULL, NULL), 0);
+    start_many(1, 3, 0, QD_ACTION_ECHO);
+    assert_true(world_until(&w, is_held, (void *)3));
+    qd_rpc_close(w.nodes[1].rpc); /* nobody answers */
+    assert_true(world_until(&w, all_done, (void *)3));
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(calls[i].rc, QD_E_CLOSED);
+        qd_rpc_call_fini(&calls[i].call);
+    }
+    release(QD_STR("late")); /* after all: now it can be freed */
 }
 
 /* --- queues --- */
+
+static void no_compression(qd_rpc_config *c, void *arg)
+{
+    (void)arg;
+    c->compress_min = UINT64_MAX;
+}
+
+/* More large answers at once than a peer takes in parts. */
+static void many_large_answers_at_once(void **state)
+{
+    (void)state;
+    static char body[300000];
+    assert_int_equal(world_node_open(&w, 2, no_compression, NULL), 0);
+    assert_int_equal(qd_rpc_handle(w.nodes[2].rpc, QD_ACTION_ECHO, NULL, 0, hold, NULL, NULL), 0);
+    start_many(2, 400, 0, QD_ACTION_ECHO);
+    assert_true(world_until(&w, is_held, (void *)400));
+    release((qd_str){body, sizeof body});
+    assert_true(world_until(&w, all_done, (void *)400));
+    for (unsigned i = 0; i < 400; i++) {
+        assert_int_equal(calls[i].rc, 0);
+        assert_int_equal(calls[i].call.answer.n, sizeof body);
+        qd_rpc_call_fini(&calls[i].call);
+    }
+}
 
 static void small_queue(qd_rpc_config *c, void *arg)
 {
@@ -416,6 +455,8 @@ int main(void)
         BOTH(a_pool_that_is_full_refuses),
         BOTH(nobody_there),
         BOTH(closing_ends_all),
+        {"a_close_does_not_wait_for_ever", a_close_does_not_wait_for_ever, both, end, (void *)17},
+        BOTH(many_large_answers_at_once),
         BOTH(a_full_queue_refuses_and_a_waiting_call_waits),
         BOTH(too_large_is_said),
     };
