@@ -312,9 +312,8 @@ void cr_flights_anew(qd_coord *c)
     c->unsure = 1;
 }
 
-void cr_flights_end(qd_coord *c, int32_t rc, const char *reason)
+void cr_flights_end(qd_coord *c, int32_t rc)
 {
-    (void)reason;
     while (c->flights.first) {
         cr_flight *f = c->flights.first;
         end(c, f, unclear(f, rc));

@@ -190,8 +190,6 @@ static void begin(qd_coord *c)
 /* Nobody leads, or nothing goes on. */
 static void give_up(qd_coord *c, int32_t rc, const char *why)
 {
-    int64_t now = cr_now(c);
-    (void)now;
     for (cr_node *n = c->pending.first, *next; n; n = next) {
         next = n->next;
         if (n->state == CR_READING) cr_end(c, n, rc, why);

@@ -232,10 +232,9 @@ static void slot_info(qd_coord *c, qd_coord_info *out)
                        .id_window = CR_ID_WINDOW,
                        .session_ttl_min_ns = CR_TTL_MIN_NS,
                        .session_ttl_max_ns = CR_TTL_MAX_NS,
-                       .history_min = 0};
+                       .history_min = CR_HISTORY_MIN};
     uint32_t n = out->struct_size < sizeof i ? out->struct_size : (uint32_t)sizeof i;
     (void)c;
-    i.history_min = CR_HISTORY_MIN;
     i.struct_size = n;
     memcpy(out, &i, n);
 }

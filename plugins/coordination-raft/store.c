@@ -193,7 +193,7 @@ static void engine_closed(void *arg)
 
 static void end_all(qd_coord *c, int32_t rc, const char *reason)
 {
-    cr_flights_end(c, rc, reason);
+    cr_flights_end(c, rc);
     while (c->pending.first) cr_end(c, c->pending.first, rc, reason);
 }
 

@@ -377,7 +377,7 @@ void cr_candidates_recheck(qd_coord *c);
 void cr_on_more(qd_coord *c, const cr_answering *a);
 void cr_on_answer(qd_coord *c, const cr_answering *a);
 /* Ends all. */
-void cr_flights_end(qd_coord *c, int32_t rc, const char *reason);
+void cr_flights_end(qd_coord *c, int32_t rc);
 
 /* --- guest.c: on the leader --- */
 void cr_on_request(qd_coord *c, const cr_envelope *e, const cr_request *q);

@@ -2,6 +2,7 @@
 #include "core_int.h"
 
 #define TRAILING_BYTES (16u << 20) /* of entries kept behind a snapshot, at most */
+#define HOLD_BYTES (256u << 20)    /* of those and what is kept for who is catching up */
 
 /* --- small things --- */
 
@@ -557,6 +558,17 @@ void cr_core_space(cr_core *c, int there, uint64_t now)
     if (!there && c->role == CR_LEADER && !c->to) (void)cr_core_hand_over(c, 0, now);
 }
 
+/* Behind it stand the last entries up to index: at most so many, of at most so many bytes. */
+static uint64_t tail(const cr_core *c, uint64_t index, uint64_t most, uint64_t most_bytes)
+{
+    uint64_t keep = index > most ? index - most : 0, bytes = 0;
+    for (uint64_t i = index; i > keep && i > c->log.base; i--) {
+        bytes += cr_log_at(&c->log, i)->n;
+        if (bytes > most_bytes) keep = i;
+    }
+    return keep;
+}
+
 void cr_core_snapshotted(cr_core *c, uint64_t index)
 {
     if (index <= c->snapshot || index > c->handed) return;
@@ -569,12 +581,8 @@ void cr_core_snapshotted(cr_core *c, uint64_t index)
     for (uint32_t i = 0; i < of; i++) cr_members_drop(c->lists[i].members);
     memmove(c->lists, c->lists + of, (c->nlists - of) * sizeof *c->lists);
     c->nlists -= of;
-    uint64_t keep = index > c->config.trailing ? index - c->config.trailing : 0, bytes = 0;
-    for (uint64_t i = index; i > keep && i > c->log.base; i--) {
-        bytes += cr_log_at(&c->log, i)->n;
-        if (bytes > TRAILING_BYTES) keep = i;
-    }
-    keep = cr_hold(c, keep);
+    uint64_t keep = tail(c, index, c->config.trailing, TRAILING_BYTES);
+    keep = cr_hold(c, keep, tail(c, keep, c->config.hold, HOLD_BYTES));
     if (keep <= c->log.base) return;
     cr_log_drop(&c->log, keep);
     c->drop = keep;

@@ -177,8 +177,9 @@ void cr_feed_all(cr_core *c, int beat);
 void cr_commit_more(cr_core *c);
 void cr_lead_tick(cr_core *c);
 void cr_hand_over_end(cr_core *c, int32_t rc);
-/* Entries up to here may go: not those that peers need who are catching up, or it never ends. */
-uint64_t cr_hold(const cr_core *c, uint64_t keep);
+/* Entries up to here may go: not those behind floor that peers need who are catching up, or it
+ * never ends. */
+uint64_t cr_hold(const cr_core *c, uint64_t keep, uint64_t floor);
 void cr_window_clear(cr_peer *p);
 
 /* --- reads.c --- */

@@ -212,14 +212,8 @@ static void put_back(cr_engine *e, cr_job *j)
 
 static void lives_are_durable(cr_engine *e, const cr_wal_write *w)
 {
-    for (; w; w = w->next) {
-        if (!w->peer.id) continue;
-        uint32_t i = 0;
-        while (i < e->nlives_durable && e->lives_durable[i].id != w->peer.id) i++;
-        if (i == CR_WAL_PEERS_MAX) i--;
-        if (i == e->nlives_durable) e->nlives_durable++;
-        e->lives_durable[i] = w->peer;
-    }
+    for (; w; w = w->next)
+        if (w->peer.id) cr_wal_peer_note(e->lives_durable, &e->nlives_durable, w->peer);
 }
 
 static void log_done(cr_engine *e, cr_job *j)

@@ -15,22 +15,9 @@ uint64_t cr_engine_peer_life(const cr_engine *e, uint64_t id, int durable)
     return p ? p->life : 0;
 }
 
-static void note(cr_wal_peer *at, uint32_t *n, cr_wal_peer p)
-{
-    uint32_t i = 0;
-    while (i < *n && at[i].id != p.id) i++;
-    if (i == CR_WAL_PEERS_MAX) { /* whom we heard of first is forgotten */
-        memmove(at, at + 1, (CR_WAL_PEERS_MAX - 1) * sizeof p);
-        i--;
-    } else if (i == *n) {
-        ++*n;
-    }
-    at[i] = p;
-}
-
 static void life_note(cr_engine *e, cr_wal_peer p)
 {
-    note(e->lives, &e->nlives, p);
+    cr_wal_peer_note(e->lives, &e->nlives, p);
     cr_lives_write(e, p);
 }
 
@@ -78,7 +65,7 @@ static int am_known(cr_engine *e, const cr_message *m, const cr_envelope *v)
     if (v->your_life == 0) return 1;
     if (v->your_life <= e->life &&
         (mine == v->your_nonce || v->your_life + CR_WAL_LIVES <= e->life)) {
-        note(e->asked, &e->nasked, (cr_wal_peer){m->from, v->your_life, 0});
+        cr_wal_peer_note(e->asked, &e->nasked, (cr_wal_peer){m->from, v->your_life, 0});
         return 1;
     }
     if (v->your_life == CR_LIFE_BURNT)

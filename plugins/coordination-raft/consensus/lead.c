@@ -208,9 +208,8 @@ static int has_majority(const cr_core *c)
     return n >= cr_quorum(m);
 }
 
-uint64_t cr_hold(const cr_core *c, uint64_t keep)
+uint64_t cr_hold(const cr_core *c, uint64_t keep, uint64_t floor)
 {
-    uint64_t floor = keep > c->config.hold ? keep - c->config.hold : 0;
     for (uint32_t i = 0; c->role == CR_LEADER && i < c->npeers; i++) {
         const cr_peer *p = &c->peers[i];
         uint64_t need = p->state == CR_SENDING ? p->snapshot : p->match;

@@ -160,7 +160,7 @@ static void record_first(cr_wal *w, const cr_wal_write *k)
     if (k->peer.id) {
         cr_record_numbers(CR_R_PEER, (uint64_t[]){k->peer.id, k->peer.life, k->peer.nonce}, 3,
                           &w->out);
-        cr_state_peer(s, k->peer);
+        cr_wal_peer_note(s->peers, &s->npeers, k->peer);
     }
     if (k->hard && !CR_BROKEN(CR_BAD_WAL_HARD_LOST)) {
         cr_record_numbers(CR_R_HARD, (uint64_t[]){k->term, k->vote}, 2, &w->out);

@@ -48,9 +48,12 @@ typedef struct cr_wal_peer {
     uint64_t nonce; /* of that life */
 } cr_wal_peer;
 
-/* What was found. */
+/* Notes what is known of a peer in a list; when that is full, whom it heard of first goes. */
+void cr_wal_peer_note(cr_wal_peer at[CR_WAL_PEERS_MAX], uint32_t *n, cr_wal_peer p);
+
 #define CR_MARK_NAME "mark" /* its file that tells how far it was durable */
 
+/* What was found. */
 typedef struct cr_wal_found {
     int fresh;                     /* there was nothing */
     uint64_t life;                 /* how often it was opened, with this one */

@@ -178,15 +178,15 @@ int cr_checkpoint_read(cr_reader *r, cr_wal_state *s)
     return s->base <= s->last;
 }
 
-void cr_state_peer(cr_wal_state *s, cr_wal_peer p)
+void cr_wal_peer_note(cr_wal_peer at[CR_WAL_PEERS_MAX], uint32_t *n, cr_wal_peer p)
 {
     uint32_t i = 0;
-    while (i < s->npeers && s->peers[i].id != p.id) i++;
+    while (i < *n && at[i].id != p.id) i++;
     if (i == CR_WAL_PEERS_MAX) { /* whom we heard of first is forgotten */
-        memmove(s->peers, s->peers + 1, (CR_WAL_PEERS_MAX - 1) * sizeof p);
+        memmove(at, at + 1, (CR_WAL_PEERS_MAX - 1) * sizeof p);
         i--;
-    } else if (i == s->npeers) {
-        s->npeers++;
+    } else if (i == *n) {
+        ++*n;
     }
-    s->peers[i] = p;
+    at[i] = p;
 }

@@ -113,7 +113,6 @@ void cr_record_checkpoint(const cr_wal_state *s, cr_bytes *b);
 void cr_record_numbers(uint8_t type, const uint64_t *v, uint32_t n, cr_bytes *b);
 void cr_record_entry(const cr_log_entry *e, cr_bytes *b);
 int cr_checkpoint_read(cr_reader *r, cr_wal_state *s);
-void cr_state_peer(cr_wal_state *s, cr_wal_peer p);
 
 /* --- wal.c --- */
 /* Begins a segment behind what is there; durable with the first batch in it. */

@@ -205,7 +205,7 @@ static const char *read_record(reading *r, uint8_t type, cr_reader *p)
         s->base_term = b;
         return NULL;
     case CR_R_PEER:
-        cr_state_peer(s, (cr_wal_peer){a, b, c});
+        cr_wal_peer_note(s->peers, &s->npeers, (cr_wal_peer){a, b, c});
         return NULL;
     case CR_R_RECOVERED:
         s->recoveries = a;
