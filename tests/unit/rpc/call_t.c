@@ -456,7 +456,7 @@ int main(void)
         BOTH(nobody_there),
         BOTH(closing_ends_all),
         {"a_close_does_not_wait_for_ever", a_close_does_not_wait_for_ever, both, end, (void *)17},
-        BOTH(many_large_answers_at_once),
+        {"many_large_answers_at_once", many_large_answers_at_once, both, end, (void *)17},
         BOTH(a_full_queue_refuses_and_a_waiting_call_waits),
         BOTH(too_large_is_said),
     };
