@@ -28,9 +28,15 @@ sub index_docs {
     is($r->{json}{errors} ? 1 : 0, 0, "documents $from to $to");
 }
 
-# What the coordination store holds, as people see it.
+# What the coordination store holds, as people see it. A refusal is no answer: it is asked again.
 sub settings_seen {
-    return $json->encode([map { $node->get($_)->{json} } '/docs/_mapping', '/docs/_settings', '/_alias', '/_cluster/settings', '/_template']);
+    my @all;
+    for my $path ('/docs/_mapping', '/docs/_settings', '/_alias', '/_cluster/settings', '/_template') {
+        my $r;
+        $node->wait_for(sub { ($r = $node->get($path))->{status} < 500 }, 60);
+        push @all, $r->{status} < 500 ? $r->{json} : "$path: $r->{status} $r->{content}";
+    }
+    return $json->encode(\@all);
 }
 
 my %whole;
@@ -74,16 +80,21 @@ sub flip {
     close $f;
 }
 
-# Everything that the node and the tool say about the damaged folder; and what was served wrongly.
+# Everything that the node and the tool say about the damaged folder; and what was served wrongly. A
+# file that must be named is waited for: what tells of it may be on its way.
 sub look {
-    my ($served) = @_;
+    my ($served, $name) = @_;
     my $said = '';
+    my $told = sub { $said . $node->stderr_text . $node->log_text };
     my ($rc, $out) = $node->run_qd('segment', 'check', $data);
     $said .= $out if $rc;
     $node->launch;
-    my $up = $node->wait_for(sub { $node->log_text =~ /\bstarted in \d+ ms/ }, 20);
+    my $up = $node->wait_for(sub { $node->log_text =~ /\bstarted in \d+ ms/ }, 60);
     if ($up) {
-        $node->wait_for(sub { ($node->get('/_cluster/health')->{json}{status} // '') ne 'red' }, 1);
+        $node->wait_for(sub {
+            my $status = $node->get('/_cluster/health')->{json}{status} // '';
+            $status eq 'green' || $status eq 'yellow' || reported($told->(), $name);
+        }, 60);
         my $r = $node->post('/docs/_mget', {ids => [1 .. $docs]});
         $said .= $r->{content} if !$r->{json}{docs};
         for my $d (@{$r->{json}{docs} || []}) {
@@ -94,10 +105,13 @@ sub look {
         push @$served, 'the index is gone' if $r->{status} == 404;
         my $now = settings_seen();
         push @$served, "settings are $now" if $now ne $seen;
+        $node->wait_for(sub { reported($told->(), $name) }, 20) unless $name =~ m{^state\.db};
     }
     $node->kill9 if $node->{pid};
-    return $said . $node->stderr_text . $node->log_text;
+    return $told->();
 }
+
+sub reported { my ($said, $name) = @_; return $said =~ /\Q$name\E/ && $said =~ /offset|line|row|key|byte/i }
 
 for my $how (qw(killed stopped)) {
     my $from = "$node->{dir}/$how";
@@ -112,11 +126,11 @@ for my $how (qw(killed stopped)) {
             unlink "$node->{dir}/stderr";
             flip("$data/$file", $offset, $mask);
             my @served;
-            my $said = look(\@served);
             (my $name = $file) =~ s{.*/}{};
             $name =~ s/-wal$//;
-            my $reported = $said =~ /\Q$name\E/ && $said =~ /offset|line|row|key|byte/i;
-            if (@served || (!$reported && $file !~ /state\.db/)) {
+            my $said = look(\@served, $name);
+            my $reported = reported($said, $name);
+            if (@served || (!$reported && $name !~ m{^state\.db})) {
                 $bad++;
                 diag("$how $file offset $offset mask $mask: ", @served ? "served $served[0]" : 'not reported');
                 diag(join '', grep { /WARN|ERROR|FATAL/ } split /^/, $said) if $bad == 1;

@@ -530,6 +530,26 @@ static int32_t begin(cr_engine *e, opening *o, char *why)
     return rc;
 }
 
+/* Damage that harms nothing is told with its place all the same. */
+static void warn_of_damage(const cr_consensus_config *k, const cr_wal_found *f)
+{
+    char text[256];
+    if (f->damaged_mark) {
+        snprintf(text, sizeof text, "%s at offset %llu: damaged, its other half is whole and taken",
+                 CR_MARK_NAME, (unsigned long long)(f->damaged_mark - 1));
+        k->warn(k->arg, text);
+    }
+    if (f->stray_segment) {
+        snprintf(text, sizeof text,
+                 "%016llx.log at offset %llu: %s; nothing acknowledged was there, it is passed over",
+                 (unsigned long long)f->stray_segment, (unsigned long long)f->stray,
+                 f->stray_tail ? "bytes behind the end of the log, of a write that was interrupted "
+                                 "by a loss of power, or damaged"
+                               : "damaged between two batches");
+        k->warn(k->arg, text);
+    }
+}
+
 static int32_t open_all(cr_engine *e, opening *o, char *why)
 {
     const cr_consensus_config *k = &e->config;
@@ -542,12 +562,7 @@ static int32_t open_all(cr_engine *e, opening *o, char *why)
     memcpy(w.cluster, k->cluster, 16);
     int32_t rc = cr_wal_open(&w, &e->wal, &o->found, why);
     if (rc) return rc;
-    if (o->found.damaged_mark) {
-        char text[160];
-        snprintf(text, sizeof text, "%s at offset %llu: damaged, its other half is whole and taken",
-                 CR_MARK_NAME, (unsigned long long)(o->found.damaged_mark - 1));
-        k->warn(k->arg, text);
-    }
+    warn_of_damage(k, &o->found);
     e->life = o->found.life;
     e->recoveries = o->found.fresh ? k->recoveries : o->found.recoveries;
     e->recovering = e->recoveries != o->found.recoveries;

@@ -66,6 +66,9 @@ typedef struct cr_wal_found {
     uint32_t npeers;
     uint64_t
         damaged_mark; /* where the mark is damaged, + 1, though a slot of it is whole; 0: not */
+    uint64_t stray_segment, stray; /* the first byte that belongs to nothing and is not zero: its
+                                      segment (0: there is none) and offset */
+    int stray_tail;                /* it stands behind the last batch of its segment */
 } cr_wal_found;
 
 /* What is to be written, in this order: what is marked, entries, the rest. */

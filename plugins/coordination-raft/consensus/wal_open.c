@@ -242,6 +242,20 @@ static int later_batch(const uint8_t *p, size_t from, size_t n, uint64_t missing
     return 0;
 }
 
+/* Bytes that belong to nothing are zeros: of others, the first place is told. */
+static void look_at_zeros(reading *r, const uint8_t *p, size_t from, size_t upto, uint64_t number,
+                          int tail)
+{
+    static const uint8_t zeros[4096];
+    while (upto - from > sizeof zeros && memcmp(p + from, zeros, sizeof zeros) == 0)
+        from += sizeof zeros;
+    while (from < upto && p[from] == 0) from++;
+    if (from == upto || r->found->stray_segment) return;
+    r->found->stray_segment = number;
+    r->found->stray = from;
+    r->found->stray_tail = tail;
+}
+
 /* Reads the batches; up to `end` when the next segment says so (0: it is the newest). */
 static int32_t read_batches(reading *r, const uint8_t *p, size_t n, uint64_t number, uint64_t end)
 {
@@ -267,9 +281,11 @@ static int32_t read_batches(reading *r, const uint8_t *p, size_t n, uint64_t num
                           r->name, at, wrong);
         r->chain = h.sum;
         r->batch = h.number;
+        look_at_zeros(r, p, at + CR_BATCH_HEAD + h.bytes, at + cr_batch_bytes(h.bytes), number, 0);
         at += cr_batch_bytes(h.bytes);
     }
     r->end = at;
+    look_at_zeros(r, p, at, n, number, 1);
     if (end && at != end)
         return REFUSE(r,
                       "%s at offset %zu: damaged, though the next segment says that the log goes "

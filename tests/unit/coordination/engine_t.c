@@ -20,7 +20,7 @@ typedef struct node {
     sim_disk *disk;
     cr_engine *e;
     uint64_t applied, sum, leads;
-    char failed[600];
+    char failed[600], warned[600];
 } node;
 struct world {
     uint64_t now;
@@ -56,8 +56,8 @@ static void on_send(void *arg, uint64_t to, qd_str address, const uint8_t *p, si
 }
 static void on_warn(void *arg, const char *text)
 {
-    (void)arg;
-    (void)text;
+    node *k = arg;
+    snprintf(k->warned, sizeof k->warned, "%s", text);
 }
 static void on_failed(void *arg, const char *why)
 {
@@ -103,7 +103,7 @@ static int32_t start(world *w, uint64_t id, uint32_t how, const cr_member *first
     k->w = w;
     k->id = id;
     k->applied = k->sum = k->leads = 0;
-    *k->failed = 0;
+    *k->failed = *k->warned = 0;
     cr_consensus_config c = {.heap = unit_heap(),
                              .id = id,
                              .how = how,
@@ -385,10 +385,66 @@ static void test_old_copy(void **state)
     end(w);
 }
 
+/* A bit of one file changed while the node was down: refused or told, with the file and an offset;
+ * and what comes up is what was there. */
+static void flip_and_look(world *w, const sim_disk *whole, const char *file, uint64_t at,
+                          uint64_t sum)
+{
+    char why[CR_WHY] = "";
+    node *k = &w->nodes[0];
+    sim_disk_free(k->disk);
+    k->disk = sim_disk_copy(whole);
+    sim_disk_flip(k->disk, file, at, (uint8_t)(1u << (at % 8)));
+    int32_t rc = start(w, 1, CR_OPEN_THERE, NULL, 0, 0, why);
+    const char *said = rc ? why : k->warned;
+    if (!strstr(said, file) || !strstr(said, "offset"))
+        fail_msg("%s at %llu: %d, said: %s", file, (unsigned long long)at, (int)rc, said);
+    if (rc) return;
+    run(w, 5);
+    assert_int_equal(k->sum, sum);
+    stop(w, 1);
+}
+
+static void test_each_flip_is_told(void **state)
+{
+    (void)state;
+    char why[CR_WHY] = "";
+    world *w = make();
+    node *k = &w->nodes[0];
+    assert_int_equal(start(w, 1, CR_OPEN_FORM, three, 1, 0, why), 0);
+    run(w, 5);
+    write_some(w, k, 25);
+    for (int i = 0; i < 3; i++) write_some(w, k, 1);
+    stop(w, 1);
+    assert_int_equal(start(w, 1, CR_OPEN_THERE, NULL, 0, 0, why), 0); /* two segments */
+    run(w, 5);
+    for (int i = 0; i < 10; i++) write_some(w, k, 1); /* a snapshot */
+    run(w, 20);
+    uint64_t sum = k->sum;
+    stop(w, 1);
+    sim_disk *whole = k->disk;
+    k->disk = NULL;
+    uint32_t tried = 0;
+    const char *tails[] = {".log", "mark", ".snap"};
+    for (int t = 0; t < 3; t++) {
+        assert_true(sim_disk_count(whole, tails[t]) > 0);
+        for (uint32_t f = 0; f < sim_disk_count(whole, tails[t]); f++) {
+            const char *file = sim_disk_pick(whole, tails[t], f);
+            uint64_t n = sim_disk_size(whole, file);
+            for (uint64_t at = 0; at < n; at += at < 4096 ? 1 : 61, tried++)
+                flip_and_look(w, whole, file, at, sum);
+        }
+    }
+    assert_true(tried > 4000);
+    sim_disk_free(whole);
+    end(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_voter), cmocka_unit_test(test_join_and_leave),
-        cmocka_unit_test(test_recovery), cmocka_unit_test(test_old_copy)};
+        cmocka_unit_test(test_recovery), cmocka_unit_test(test_old_copy),
+        cmocka_unit_test(test_each_flip_is_told)};
     return unit_run(tests);
 }
