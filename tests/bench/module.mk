@@ -31,7 +31,12 @@ $(BENCH_HOP): $(OBJ)/tests/bench/hop.o $(TEST_LIB) $(CORE_LIBS)
 .PHONY: bench-hop
 bench-hop: $(BENCH_HOP)
 	$(BENCH_HOP)
-units: $(BENCH_COLUMNS) $(BENCH_ALLOCATION) $(BENCH_RPC) $(BENCH_HOP)
+# make bench PART=cluster: several nodes, and etcd; options of tests/bench/cluster.pl in BENCH.
+BENCH_LOAD := $(OUT)/tests/bench/load
+$(BENCH_LOAD): tests/bench/load.c
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -D_GNU_SOURCE -O2 -Wall -Wextra -Wshadow -o $@ $< -lxxhash
+units: $(BENCH_COLUMNS) $(BENCH_ALLOCATION) $(BENCH_RPC) $(BENCH_HOP) $(BENCH_LOAD)
 .PHONY: bench
-bench: all $(BENCH_COLUMNS)
-	perl tests/bench/run.pl $(if $(LIMIT),--limit $(LIMIT)) $(BENCH)
+bench: all $(BENCH_COLUMNS) $(BENCH_HOP) $(BENCH_LOAD)
+	$(if $(PART),perl tests/bench/$(PART).pl,perl tests/bench/run.pl $(if $(LIMIT),--limit $(LIMIT))) $(BENCH)
