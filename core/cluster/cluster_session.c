@@ -171,6 +171,16 @@ int qdi_session_begin(qd_cluster *c, qd_err *err)
 
 /* --- keeping it ------------------------------------------------------------------------------ */
 
+/* A node that refuses the state of the masters is none of their cluster. */
+static int obeys(qd_cluster *c, qd_err *err)
+{
+    qd_authority_record r = {0};
+    if (c->authority) qd_authority_get(c->authority, &r);
+    return r.refused && !r.accept_older
+               ? qd_err_set(err, QD_E_FENCED, "the masters' state is older than this node's")
+               : 0;
+}
+
 void qdi_session_keep(void *arg)
 {
     qd_cluster *c = arg;
@@ -187,7 +197,8 @@ void qdi_session_keep(void *arg)
         qd_err err;
         qd_err_init(&err);
         uint64_t asked = qd_env_mono_ns(c->env);
-        int rc = qd_coord_session_keep(c->store, session, c->session_ttl_ms / 3, &err);
+        int rc = obeys(c, &err);
+        if (!rc) rc = qd_coord_session_keep(c->store, session, c->session_ttl_ms / 3, &err);
         if (!rc) atomic_store(&c->contact_ns, asked);
         if (rc == QD_E_SESSION_EXPIRED) {
             qd_err_fini(&err);

@@ -34,8 +34,8 @@ static int file_write(void *arg, qd_str text, qd_err *err)
 static uint64_t sum_of(const qd_authority_record *r)
 {
     char text[160];
-    int n = snprintf(text, sizeof text, "%s/%llu/%llu/%d", r->uuid, (unsigned long long)r->epoch,
-                     (unsigned long long)r->revision, r->accept_older);
+    int n = snprintf(text, sizeof text, "%s/%llu/%llu/%d%d", r->uuid, (unsigned long long)r->epoch,
+                     (unsigned long long)r->revision, r->refused, r->accept_older);
     return qd_xxh3(text, n > 0 ? (size_t)n : 0);
 }
 
@@ -49,6 +49,7 @@ static void write_text(const qd_authority_record *r, qd_buf *b)
     qd_json_field_c(&w, "cluster_uuid", r->uuid);
     qd_json_field_int(&w, "epoch", (int64_t)r->epoch);
     qd_json_field_int(&w, "revision", (int64_t)r->revision);
+    qd_json_field_bool(&w, "refused", r->refused);
     qd_json_field_bool(&w, "accept_older", r->accept_older);
     qd_json_field_c(&w, "checksum", sum);
     qd_json_object_end(&w);
@@ -92,6 +93,8 @@ static int read_text(qd_str text, qd_authority_record *out, qd_err *err)
         if (ok) snprintf(out->uuid, sizeof out->uuid, "%.*s", QD_STR_ARG(uuid->text));
         out->epoch = number(root, "epoch", &ok);
         out->revision = number(root, "revision", &ok);
+        const qd_json_node *refused = qd_json_get(root, "refused");
+        out->refused = refused && refused->truth;
         out->accept_older = older && older->truth;
         snprintf(sum, sizeof sum, "%016llx", (unsigned long long)sum_of(out));
         ok = ok && check && check->type == QD_JSON_T_STRING && qd_str_is(check->text, sum);
@@ -170,6 +173,17 @@ void qd_authority_get(qd_authority *a, qd_authority_record *out)
 
 /* --- checks, notes --------------------------------------------------------------------------- */
 
+/* What the older store commits from now on is another history. */
+static void refuse(qd_authority *a)
+{
+    qd_mutex_lock(&a->lock);
+    a->now.refused = true;
+    a->noted++;
+    qd_mutex_unlock(&a->lock);
+    int rc = qd_authority_flush(a, NULL);
+    (void)rc; /* tried again with the next note */
+}
+
 int qd_authority_check(qd_authority *a, qd_str uuid, uint64_t epoch, uint64_t revision, qd_err *err)
 {
     static const char how[] = "If it is right, stop this node and run: qd recover "
@@ -191,7 +205,16 @@ int qd_authority_check(qd_authority *a, qd_str uuid, uint64_t epoch, uint64_t re
                           "path.data. %s",
                           r.uuid, QD_STR_ARG(uuid), how);
     }
+    if (r.refused) {
+        return qd_err_set(
+            err, QD_E_FENCED,
+            "this node has acted on the state of epoch %llu, revision %llu; the masters "
+            "have shown an older one, as after a restore from a backup, and are not "
+            "obeyed since. %s",
+            (unsigned long long)r.epoch, (unsigned long long)r.revision, how);
+    }
     if (epoch > r.epoch || (epoch == r.epoch && revision >= r.revision)) return 0;
+    refuse(a);
     return qd_err_set(err, QD_E_FENCED,
                       "this node has acted on the state of epoch %llu, revision %llu; the masters "
                       "show the older one of epoch %llu, revision %llu, as after a restore from a "
@@ -235,7 +258,7 @@ int qd_authority_note(qd_authority *a, qd_str uuid, uint64_t epoch, uint64_t rev
         snprintf(r->uuid, sizeof r->uuid, "%.*s", QD_STR_ARG(uuid));
         r->epoch = epoch;
         r->revision = revision;
-        r->accept_older = false;
+        r->accept_older = r->refused = false;
         a->noted++;
     }
     qd_mutex_unlock(&a->lock);
@@ -246,6 +269,7 @@ int qd_authority_accept_older(qd_authority *a, qd_err *err)
 {
     qd_mutex_lock(&a->lock);
     a->now.accept_older = true;
+    a->now.refused = false;
     a->noted++;
     qd_mutex_unlock(&a->lock);
     return qd_authority_flush(a, err);

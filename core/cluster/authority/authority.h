@@ -22,6 +22,8 @@ typedef struct qd_authority_record {
     char uuid[64];     /* of the cluster; empty: none yet */
     uint64_t epoch;    /* control epoch of the store */
     uint64_t revision; /* highest acted on */
+    bool refused;      /* was shown an older state: nothing is obeyed until the operator says so,
+                          also when that store has grown beyond `revision` meanwhile */
     bool accept_older; /* the next state is taken whatever it is, once */
 } qd_authority_record;
 
@@ -45,8 +47,9 @@ void qd_authority_close(qd_authority *a);
 /* The record. [any] */
 void qd_authority_get(qd_authority *a, qd_authority_record *out);
 
-/* May a state of this cluster (empty: the store knows none), epoch and revision be acted on?
- * QD_E_FENCED with the sentence. [any] */
+/* May a state of this cluster (empty: the store knows none), epoch and revision be acted on? An
+ * older one of the same cluster is remembered as refused. QD_E_FENCED with the sentence. [worker]
+ */
 QD_MUST_CHECK
 int qd_authority_check(qd_authority *a, qd_str uuid, uint64_t epoch, uint64_t revision,
                        qd_err *err);

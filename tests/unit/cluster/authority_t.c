@@ -61,6 +61,12 @@ static void older_states_are_refused(void **state)
     assert_non_null(strstr(qd_err_reason(&err), "epoch 1, revision 100"));
     assert_non_null(strstr(qd_err_reason(&err), "epoch 1, revision 99"));
     qd_err_fini(&err);
+    /* that store goes on, beyond what this node knows: it is another history */
+    assert_int_equal(qd_authority_check(a, QD_STR("u1"), 1, 300, NULL), QD_E_FENCED);
+    qd_authority_close(a);
+    a = open_on(&d);
+    assert_int_equal(qd_authority_check(a, QD_STR("u1"), 1, 300, &err), QD_E_FENCED);
+    qd_err_fini(&err);
     assert_int_equal(qd_authority_check(a, QD_STR("u2"), 1, 200, &err), QD_E_FENCED);
     assert_non_null(strstr(qd_err_reason(&err), "[u1]"));
     assert_non_null(strstr(qd_err_reason(&err), "[u2]"));
