@@ -64,6 +64,19 @@ static uint64_t epoch_of(qd_cluster *c)
     return i.epoch;
 }
 
+/* Is a key older in the list than this node has seen it? Then the store has lost what came between,
+ * however far it has grown since. *revision gets that of the key. */
+static bool lost_something(qd_cluster *c, const qd_coord_list *list, uint64_t *revision)
+{
+    for (uint32_t i = 0; i < list->n; i++) {
+        const qd_state_kv *had = qd_map_get(&c->kv, list->at[i].key);
+        if (!had || list->at[i].mod_revision >= had->mod_revision) continue;
+        *revision = list->at[i].mod_revision;
+        return true;
+    }
+    return false;
+}
+
 /* Reads all keys; *revision is where the watch goes on. QD_E_FENCED: it is older than what this
  * node has acted on. */
 static int read_all(qd_cluster *c, uint64_t *revision, qd_err *err)
@@ -73,7 +86,9 @@ static int read_all(qd_cluster *c, uint64_t *revision, qd_err *err)
     qd_arena_init(&a, NULL, BATCH_ARENA_MAX);
     int rc = qd_coord_read(c->store, QD_STR(""), true, c->timeout_ms, &a, &list, err);
     if (!rc && c->authority) {
-        rc = qd_authority_check(c->authority, uuid_in(&list), epoch_of(c), list.revision, err);
+        uint64_t shown = list.revision;
+        (void)lost_something(c, &list, &shown);
+        rc = qd_authority_check(c->authority, uuid_in(&list), epoch_of(c), shown, err);
     }
     if (!rc) {
         kv_clear(c);

@@ -118,8 +118,9 @@ static int answers(qd_cluster *c, const former *f, bool *lives)
                         .timeout_ms = FORMER_ANSWER_MS};
     int rc = qd_rpc_call_wait(c->rpc, &call, NULL);
     qd_rpc_call_fini(&call);
-    *lives = qd_rpc_peer_up(c->rpc, qd_str_c(f->address), &who) &&
-             qd_str_is(qd_str_c(who.ephemeral), f->ephemeral);
+    bool up = qd_rpc_peer_up(c->rpc, qd_str_c(f->address), &who);
+    /* a process there that refuses this node does so for its identity */
+    *lives = up ? qd_str_is(qd_str_c(who.ephemeral), f->ephemeral) : rc == QD_E_SECURITY;
     return rc == QD_E_TIMEOUT && !*lives ? rc : 0;
 }
 

@@ -77,6 +77,10 @@ static void on_peer(void *arg, qd_str address, qd_rpc_event event, const qd_rpc_
     m->up = event == QD_RPC_UP;
     snprintf(m->reason, sizeof m->reason, "%.*s", m->up ? 0 : (int)reason.n,
              reason.p ? reason.p : "");
+    if (m->up && node) {
+        c->lives += m->ephemeral[0] && strcmp(m->ephemeral, node->ephemeral) != 0;
+        snprintf(m->ephemeral, sizeof m->ephemeral, "%s", node->ephemeral);
+    }
     bool first = m->up && !c->said;
     if (first) c->said = true;
     uint32_t up = 0;

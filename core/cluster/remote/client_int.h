@@ -19,6 +19,7 @@ typedef struct remote_master {
     char address[QD_RPC_ADDRESS_MAX];
     qd_rpc_watch *watch;
     bool up, learned;
+    char ephemeral[40]; /* of the process that was connected last */
     char reason[200]; /* why it does not answer */
 } remote_master;
 
@@ -54,6 +55,7 @@ struct qd_coord {
     remote_master *masters[REMOTE_MASTERS_MAX];
     uint32_t nmasters, current;
     bool closing, said, learning;
+    uint64_t lives; /* processes of masters that took another's place: their store may be a copy */
     qd_coord_identity identity;
     remote_call *calls;
     uint32_t users; /* calls and watches that are not gone */

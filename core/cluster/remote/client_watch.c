@@ -16,6 +16,7 @@ struct qd_coord_watch {
     qd_str key, end;
     uint32_t flags;
     uint64_t from, id, pause_ns;
+    uint64_t lives; /* of the store, when it began */
     void (*events)(void *arg, const qd_coord_event *events, uint32_t n, uint64_t revision,
                    int32_t rc);
     void *arg;
@@ -94,6 +95,16 @@ static void later(qd_coord_watch *w)
     if (rc) last_call(w, QD_E_COMPACTED); /* out of memory: the reader begins again */
 }
 
+/* Has a master been started again since the watch began? Its store may be an old copy that has
+ * grown past `from` meanwhile: the reader has to read again, and to compare. */
+static bool doubtful(qd_coord_watch *w)
+{
+    qd_mutex_lock(&w->c->lock);
+    bool other = w->lives != w->c->lives;
+    qd_mutex_unlock(&w->c->lock);
+    return other;
+}
+
 static void on_ended(qd_post *post)
 {
     qd_coord_watch *w = post->user;
@@ -104,6 +115,7 @@ static void on_ended(qd_post *post)
         maybe_closed(w);
         return;
     }
+    if (!rc && doubtful(w)) rc = QD_E_COMPACTED;
     if (!rc) rc = deliver(w);
     bool answered = rc == QD_E_COMPACTED || rc == QD_E_FENCED;
     if (rc && !answered) qdi_remote_failed(w->c, w->to, &w->call.err);
@@ -138,6 +150,10 @@ static void call_done(qd_rpc_call *call, int rc)
 static void ask(qd_coord_watch *w)
 {
     qd_writer out;
+    if (doubtful(w)) {
+        last_call(w, QD_E_COMPACTED);
+        return;
+    }
     qdi_remote_pick(w->c, w->to);
     qd_writer_init(&out, NULL, 2 * REMOTE_KEY_MAX + 64, QD_RPC_OLDEST);
     qd_write_u64(&out, w->id);
@@ -233,6 +249,7 @@ int32_t qdi_remote_watch(qd_coord *c, const qd_coord_watch_config *config, qd_co
     bool closing = c->closing;
     if (!closing) {
         c->users++;
+        w->lives = c->lives;
         w->next = c->watches;
         if (c->watches) c->watches->prev = w;
         c->watches = w;
