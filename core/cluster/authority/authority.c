@@ -255,6 +255,7 @@ int qd_authority_note(qd_authority *a, qd_str uuid, uint64_t epoch, uint64_t rev
     bool other = !qd_str_is(uuid, r->uuid);
     bool higher = epoch > r->epoch || (epoch == r->epoch && revision > r->revision);
     if (uuid.n && (other || higher || r->accept_older)) {
+        durable |= r->accept_older || other; /* the word of the operator holds once */
         snprintf(r->uuid, sizeof r->uuid, "%.*s", QD_STR_ARG(uuid));
         r->epoch = epoch;
         r->revision = revision;
