@@ -34,8 +34,8 @@ static int file_write(void *arg, qd_str text, qd_err *err)
 static uint64_t sum_of(const qd_authority_record *r)
 {
     char text[160];
-    int n = snprintf(text, sizeof text, "%s/%llu/%llu/%d%d", r->uuid, (unsigned long long)r->epoch,
-                     (unsigned long long)r->revision, r->refused, r->accept_older);
+    int n = snprintf(text, sizeof text, "%s/%llu/%llu/%d%s", r->uuid, (unsigned long long)r->epoch,
+                     (unsigned long long)r->revision, r->accept_older, r->refused ? "/refused" : "");
     return qd_xxh3(text, n > 0 ? (size_t)n : 0);
 }
 
@@ -205,6 +205,7 @@ int qd_authority_check(qd_authority *a, qd_str uuid, uint64_t epoch, uint64_t re
                           "path.data. %s",
                           r.uuid, QD_STR_ARG(uuid), how);
     }
+    if (epoch > r.epoch) return 0; /* raised by an operator, who has said what is lost */
     if (r.refused) {
         return qd_err_set(
             err, QD_E_FENCED,
@@ -213,7 +214,7 @@ int qd_authority_check(qd_authority *a, qd_str uuid, uint64_t epoch, uint64_t re
             "obeyed since. %s",
             (unsigned long long)r.epoch, (unsigned long long)r.revision, how);
     }
-    if (epoch > r.epoch || (epoch == r.epoch && revision >= r.revision)) return 0;
+    if (epoch == r.epoch && revision >= r.revision) return 0;
     refuse(a);
     return qd_err_set(err, QD_E_FENCED,
                       "this node has acted on the state of epoch %llu, revision %llu; the masters "

@@ -67,6 +67,8 @@ static void older_states_are_refused(void **state)
     a = open_on(&d);
     assert_int_equal(qd_authority_check(a, QD_STR("u1"), 1, 300, &err), QD_E_FENCED);
     qd_err_fini(&err);
+    /* a raised epoch is an operator's word */
+    assert_int_equal(qd_authority_check(a, QD_STR("u1"), 2, 50, NULL), 0);
     assert_int_equal(qd_authority_check(a, QD_STR("u2"), 1, 200, &err), QD_E_FENCED);
     assert_non_null(strstr(qd_err_reason(&err), "[u1]"));
     assert_non_null(strstr(qd_err_reason(&err), "[u2]"));
