@@ -10,10 +10,9 @@ use IO::Select;
 use IO::Socket::INET;
 use QdNode;
 use Test::More;
-use Time::HiRes qw(time);
 
 plan skip_all => 'SKIPPED: there is no node.js to compare with' if system('command -v node >/dev/null');
-my $seed = $ENV{SEED} // time * 1000 & 0x7fffffff;
+my $seed = $ENV{SEED} // 1;
 diag("SEED=$seed");
 srand $seed; # requests go to an API that takes any body and answers when it has all of it
 my $node = QdNode->new('differential');

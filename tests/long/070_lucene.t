@@ -32,4 +32,6 @@ for (my ($n, $s) = ($corpora, $seed); $n > 0; $n -= 5, $s += 5) {
     step("5 corpora of random shapes from seed $s", "QD_SEED=$s QD_CORPORA=5 prove -v $peers/lucene-bench/compare.t");
 }
 step('analysis', "QD_SEED=$seed prove -v $peers/lucene-analysis/compare.t");
+step('texts of seeds never seen, analysed', "QD_COUNT=20000 prove -v $peers/lucene-analysis/compare.t");
+step('mutated requests of a seed never seen', 'SEED=$(date +%s) prove -v tests/integration/041_http_differential.t');
 finish();

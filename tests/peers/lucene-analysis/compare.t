@@ -30,6 +30,8 @@ my %texts = (random => "$dir/random");
 my %whole = map { $_ => 1 } qw(standard_types standard standard_stop standard_max5 standard_max200 whitespace keyword simple stop english pattern);
 system("perl $here/texts.pl $seed " . int($count / 20 + 100) . " > $dir/part") == 0 or BAIL_OUT('texts.pl failed');
 $texts{part} = "$dir/part";
+system("perl $here/texts.pl $seed " . int($count / 4 + 100) . " markup > $dir/markup") == 0 or BAIL_OUT('texts.pl failed');
+$texts{markup} = "$dir/markup";
 if (open(my $apt, '-|', 'apt-cache dumpavail 2>/dev/null')) {
     local $/ = "\n\n";
     open(my $f, '>', "$dir/catalogue") or die;
@@ -45,7 +47,7 @@ open(my $list, '<', "$here/chains.txt") or die;
 my @chains = grep { !%only || $only{$_->[0]} } map { [split] } grep { !/^#|^\s*$/ } <$list>;
 for my $text (sort keys %texts) {
     mkdir "$dir/$text.lucene";
-    my @chains = grep { $text eq 'catalogue' || ($text eq 'random') == !!$whole{$_->[0]} } @chains;
+    my @chains = grep { $text eq 'markup' ? $_->[0] =~ /^html_strip/ : $text eq 'catalogue' || ($text eq 'random') == !!$whole{$_->[0]} } @chains;
     next if !@chains;
     my $names = join ' ', map { $_->[0] } @chains;
     system("java -Xmx1g -XX:+UseSerialGC -cp $cp Oracle $dir/$text.lucene $names - < $texts{$text}") == 0 or BAIL_OUT('the oracle failed');

@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # texts.pl: random texts of all scripts for the comparison with Lucene, parted by NUL bytes.
-#   texts.pl SEED COUNT > records
+#   texts.pl SEED COUNT [markup] > records
 use strict;
 use warnings;
-my ($seed, $count) = @ARGV;
+my ($seed, $count, $mode) = @ARGV;
 srand($seed);
 binmode(STDOUT, ':utf8');
 
@@ -32,7 +32,18 @@ sub point {
     }
 }
 
+# Markup, whole and broken, with letters that every version of Unicode has: for html_strip.
+my @markup = ('<', '>', '</', '/>', '<b>', '</b>', '<p ', '<br/>', '<br', '<script>', '<script a=1>', '</script>', '</ script >', '<style>', '</style>', '<a href="', '<a onclick=\'', '"', "'", '\\"', ' x = ', '=',
+    '<!--', '-->', '<!--#', '<!', '<!x', '<![CDATA[', ']]>', '<?', '?>', '&', ';', '&amp;', '&amp', '&nbsp;', '&#', '&#x', '&#65;', '&#x1F600;', '&#xD83D;&#xDE00;', '&#55357;&#56832;', '&#xD83D;', '&#0;', '&eacute', 'é', ' ', ' ', "\n", "\x{85}", "\x{2003}", "\x{3000}", "\x{4e2d}", "\x{1F600}", 'b', 'div', 'br', '#', '-', '\\');
+my $markup = ($mode // '') eq 'markup';
+
 for my $k (1 .. $count) {
+    if ($markup) {
+        my $text = '';
+        $text .= rand() < 0.7 ? $markup[rand @markup] : point($pools[rand() < 0.7 ? 0 : rand 12]) for 1 .. rand() ** 2 * 40;
+        print $text, "\0";
+        next;
+    }
     my $len = int(rand() ** 3 * 160);
     my $mix = 1 + int rand 5;    # few pools at a time, so that they meet often
     my @some = map { $pools[rand @pools] } 1 .. $mix;
