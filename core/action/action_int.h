@@ -59,19 +59,22 @@ enum {
     QDI_BLOCK_METADATA_WRITE = 8,
     QDI_BLOCK_DELETE = 16, /* of the index */
 };
-/* QD_E_CLUSTER_BLOCK "index [x] blocked by: […];" when a block of the index refuses it. [any] */
-int qdi_block_check(const qd_index_meta *m, uint32_t level, qd_err *err);
+/* QD_E_CLUSTER_BLOCK "blocked by: […];" when cluster.blocks.* refuses it. [any] */
+int qdi_cluster_block_check(const qd_actions *a, uint32_t level, qd_err *err);
+/* QD_E_CLUSTER_BLOCK "index [x] blocked by: […];" when the cluster's blocks or a block of the index refuses it. [any] */
+int qdi_block_check(const qd_actions *a, const qd_index_meta *m, uint32_t level, qd_err *err);
 /* The same for each of many. */
-int qdi_blocks_check(const qd_resolved *r, uint32_t level, qd_err *err);
+int qdi_blocks_check(const qd_actions *a, const qd_resolved *r, uint32_t level, qd_err *err);
 
 #define QDI_ACTIVE_ALL (-1)
 #define QDI_ACTIVE_DEFAULT (-2)
 /* wait_for_active_shards: a count, QDI_ACTIVE_ALL or QDI_ACTIVE_DEFAULT. */
 int qdi_active_param(const qd_request *q, int64_t *out, qd_err *err);
-/* Copies that must be active for what was asked. */
-uint32_t qdi_active_needed(int64_t asked, uint32_t replicas);
+/* Copies of a shard that must be active for what was asked, or by the index's own setting. */
+uint32_t qdi_active_needed(const qd_index_meta *m, int64_t asked);
 /* QD_E_UNAVAILABLE_SHARDS when a shard has too few active copies for a write. Nothing is waited
- * for: a copy that is not there cannot come while its index has no other node to live on. */
+ * for here: who routes writes tries again until the time-out, and on a node by itself no copy can
+ * come. */
 int qdi_active_enough(const qd_state *s, const qd_index_meta *m, uint32_t shard, int64_t asked,
                       int64_t timeout_ms, qd_err *err);
 

@@ -53,8 +53,12 @@ void qdi_nodes_header(qd_json_writer *w, uint32_t total, uint32_t failed);
 /* Tasks asked for by other nodes (tasks_nodes.c). */
 int qdi_tasks_serve(qd_actions *a, qd_err *err);
 void qdi_tasks_unserve(qd_actions *a);
-/* Is a node meant by node filters (ids, names, _local, _master, _all, roles like data:true)? */
+/* Is a node meant by node filters (ids, names, addresses, _local, _master, _all, roles like
+ * data:true, attributes like zone:a)? */
 bool qdi_node_wanted(const qd_actions *a, qd_str filter, const qd_node_meta *node);
+/* "adaptive_selection" of _nodes/stats: a member for each node whose searches this one knows. [any]
+ */
+void qdi_copies_write(qd_actions *a, qd_json_writer *w);
 /* "key": milliseconds, and with human "name": text of the same, as Elasticsearch pairs them. */
 void qdi_write_ms(qd_json_writer *w, bool human, const char *name, const char *key, uint64_t ns);
 /* "key": bytes, and with human "name": text of the same. */

@@ -20,8 +20,32 @@ static const struct {
      "read-only-allow-delete block"},
 };
 
-int qdi_block_check(const qd_index_meta *m, uint32_t level, qd_err *err)
+/* What cluster.blocks.* refuses, whatever the index. */
+static const struct {
+    qd_set id;
+    uint32_t levels;
+    const char *text;
+} everywhere[] = {
+    {QD_SET_CLUSTER_BLOCKS_READ_ONLY, QDI_BLOCK_WRITE | QDI_BLOCK_METADATA_WRITE | QDI_BLOCK_DELETE,
+     "FORBIDDEN/6/cluster read-only (api)"},
+    {QD_SET_CLUSTER_BLOCKS_READ_ONLY_DELETE, QDI_BLOCK_WRITE | QDI_BLOCK_METADATA_WRITE,
+     "FORBIDDEN/13/cluster read-only / allow delete (api)"},
+};
+
+int qdi_cluster_block_check(const qd_actions *a, uint32_t level, qd_err *err)
 {
+    for (size_t i = 0; i < QD_COUNT_OF(everywhere); i++) {
+        if (!(everywhere[i].levels & level) || !qd_config_bool(a->config, everywhere[i].id))
+            continue;
+        return qd_err_set(err, QD_E_CLUSTER_BLOCK, "blocked by: [%s];", everywhere[i].text);
+    }
+    return 0;
+}
+
+int qdi_block_check(const qd_actions *a, const qd_index_meta *m, uint32_t level, qd_err *err)
+{
+    int any = qdi_cluster_block_check(a, level, err);
+    if (any) return any;
     for (size_t i = 0; i < QD_COUNT_OF(blocks); i++) {
         if (!(blocks[i].levels & level) || !qd_values_bool(m->values, blocks[i].id)) continue;
         int rc = qd_err_set(err, QD_E_CLUSTER_BLOCK, "index [%.*s] blocked by: [%s];",
@@ -34,10 +58,10 @@ int qdi_block_check(const qd_index_meta *m, uint32_t level, qd_err *err)
     return 0;
 }
 
-int qdi_blocks_check(const qd_resolved *r, uint32_t level, qd_err *err)
+int qdi_blocks_check(const qd_actions *a, const qd_resolved *r, uint32_t level, qd_err *err)
 {
-    int rc = 0;
-    for (uint32_t i = 0; i < r->n && !rc; i++) rc = qdi_block_check(r->at[i], level, err);
+    int rc = qdi_cluster_block_check(a, level, err);
+    for (uint32_t i = 0; i < r->n && !rc; i++) rc = qdi_block_check(a, r->at[i], level, err);
     return rc;
 }
 
@@ -59,17 +83,26 @@ int qdi_active_param(const qd_request *q, int64_t *out, qd_err *err)
     return *out < 0 ? qd_err_set(err, QD_E_ARG, "shard count cannot be a negative value") : 0;
 }
 
-uint32_t qdi_active_needed(int64_t asked, uint32_t replicas)
+/* What the index says; a bad value of an older record counts as the default. */
+static int64_t active_of(const qd_index_meta *m)
 {
-    return asked == QDI_ACTIVE_ALL       ? replicas + 1
-           : asked == QDI_ACTIVE_DEFAULT ? 1
-                                         : (uint32_t)(asked > UINT32_MAX ? UINT32_MAX : asked);
+    qd_str v = qd_values_text(m->values, QD_IX_WAIT_FOR_ACTIVE);
+    int64_t n;
+    if (qd_str_is(v, "all")) return QDI_ACTIVE_ALL;
+    return qd_str_i64(v, &n) && n >= 0 ? n : 1;
+}
+
+uint32_t qdi_active_needed(const qd_index_meta *m, int64_t asked)
+{
+    if (asked == QDI_ACTIVE_DEFAULT) asked = active_of(m);
+    return asked == QDI_ACTIVE_ALL ? m->replicas + 1
+                                   : (uint32_t)(asked > UINT32_MAX ? UINT32_MAX : asked);
 }
 
 int qdi_active_enough(const qd_state *s, const qd_index_meta *m, uint32_t shard, int64_t asked,
                       int64_t timeout_ms, qd_err *err)
 {
-    uint32_t needed = qdi_active_needed(asked, m->replicas);
+    uint32_t needed = qdi_active_needed(m, asked);
     uint32_t have = 1;
     char text[24], wait[32];
     const qd_shard_meta *record = qd_state_shard(s, m, shard);
@@ -79,6 +112,7 @@ int qdi_active_enough(const qd_state *s, const qd_index_meta *m, uint32_t shard,
         if (n.active > have) have = n.active;
     }
     if (needed <= have) return 0;
+    if (asked == QDI_ACTIVE_DEFAULT) asked = active_of(m);
     snprintf(text, sizeof text, "%lld", (long long)asked);
     return qd_err_set(err, QD_E_UNAVAILABLE_SHARDS,
                       "[%.*s][%u] Not enough active copies to meet shard count of [%s] (have %u, "

@@ -146,7 +146,16 @@ static void write_blocks(const state_request *x)
 {
     qd_json_writer *w = x->w;
     bool any = false;
+    bool only = qd_config_bool(x->q->a->config, QD_SET_CLUSTER_BLOCKS_READ_ONLY);
+    bool but = qd_config_bool(x->q->a->config, QD_SET_CLUSTER_BLOCKS_READ_ONLY_DELETE);
     open_part(w, "blocks");
+    if (only || but) {
+        open_part(w, "global");
+        if (only) write_block(w, "6", "cluster read-only (api)", "write,metadata_write");
+        if (but)
+            write_block(w, "13", "cluster read-only / allow delete (api)", "write,metadata_write");
+        qd_json_object_end(w);
+    }
     for (uint32_t i = 0; i < x->found.n; i++) {
         const qd_index_meta *m = x->found.at[i];
         if (!blocked(m)) continue;
@@ -313,8 +322,7 @@ static void write_unassigned(const state_request *x, const qd_index_meta *m, con
     qd_json_field_c(w, "reason", reason ? reason : "ALLOCATION_FAILED");
     qd_json_field_c(w, "at", qdi_time_text(c->since_ms ? c->since_ms : m->created_ms, text));
     if (c->failures) qd_json_field_int(w, "failed_attempts", c->failures);
-    qd_json_field_bool(w, "delayed",
-                       qdi_copy_delayed(x->s, m, c, qd_env_wall_ms(x->q->a->env)));
+    qd_json_field_bool(w, "delayed", qdi_copy_delayed(x->s, m, c, qd_env_wall_ms(x->q->a->env)));
     if (c->failure.n) qd_json_field_str(w, "details", c->failure);
     qd_json_field_c(w, "allocation_status", "no_attempt");
     qd_json_object_end(w);

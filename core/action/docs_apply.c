@@ -159,7 +159,8 @@ static int auto_create(doc_batch *b, qd_str name, qd_err *err)
         qd_err_detail_str(err, "index", name);
         return rc;
     }
-    int rc = qd_settings_new(NULL, &settings, err);
+    int rc = qdi_cluster_block_check(b->a, QDI_BLOCK_METADATA_WRITE, err);
+    if (!rc) rc = qd_settings_new(NULL, &settings, err);
     if (!rc) rc = qd_settings_seal(settings, err);
     if (!rc) {
         rc = qdi_templates_apply(b->a, b->arena, name, &settings, &mapping, &aliases, &naliases,
@@ -514,7 +515,7 @@ int qdi_batch_place(doc_batch *b, doc_item *i, const qd_index_meta **out, qd_err
     memcpy(i->index_uuid, m->uuid, sizeof i->index_uuid);
     i->copies = m->replicas + 1;
     i->copies_good = 1;
-    if ((rc = qdi_block_check(m, QDI_BLOCK_WRITE, err))) return rc;
+    if ((rc = qdi_block_check(b->a, m, QDI_BLOCK_WRITE, err))) return rc;
     if (!i->routing.n && qd_mapping_routing_required(m->mapping)) {
         rc = qd_err_set(err, QD_E_ROUTING_MISSING, "routing is required for [%.*s]/[%.*s]",
                         QD_STR_ARG(m->name), QD_STR_ARG(i->id));

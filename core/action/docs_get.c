@@ -133,7 +133,7 @@ static int locate(qd_actions *a, const qd_state *s, get_args *g, qd_arena *arena
     const qd_index_meta *m = NULL;
     int rc = concrete_index(a, s, g, &m, arena, err);
     if (rc) return rc;
-    if ((rc = qdi_block_check(m, QDI_BLOCK_READ, err))) return rc;
+    if ((rc = qdi_block_check(a, m, QDI_BLOCK_READ, err))) return rc;
     if (!g->routing.n && qd_mapping_routing_required(m->mapping)) {
         rc = qd_err_set(err, QD_E_ROUTING_MISSING, "routing is required for [%.*s]/[%.*s]",
                         QD_STR_ARG(m->name), QD_STR_ARG(g->id));

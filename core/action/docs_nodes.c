@@ -76,6 +76,8 @@ static int place(round *x, uint32_t k, qd_err *err)
     const qd_node_meta *node =
         primary && qd_copy_is_active(primary) ? qd_state_node(x->look.state, primary->node) : NULL;
     if (!node) return no_primary(i, x, err);
+    rc = qdi_active_enough(x->look.state, m, i->shard, x->r->active, x->r->timeout_ms, err);
+    if (rc) return rc;
     return qdi_scatter_add(&x->nodes, node, k, err);
 }
 

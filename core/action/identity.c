@@ -190,14 +190,39 @@ static bool by_role(qd_str filter, const qd_node_meta *node, bool *wanted)
     static const struct {
         const char *role;
         char letter;
-    } roles[] = {{"data", 'd'}, {"ingest", 'i'}, {"master", 'm'}, {"cluster_manager", 'm'}};
+    } roles[] = {{"ingest", 'i'},      {"master", 'm'},      {"cluster_manager", 'm'},
+                 {"data_hot", 'h'},    {"data_warm", 'w'},   {"data_cold", 'c'},
+                 {"data_frozen", 'f'}, {"data_content", 's'}};
     qd_str rest = filter, role = qd_str_split(&rest, ':');
-    if (!rest.p) return false;
+    if (!rest.p || !(qd_str_is(rest, "true") || qd_str_is(rest, "false"))) return false;
+    bool only = qd_str_is(role, "coordinating_only");
+    if (only || qd_str_is(role, "data")) {
+        bool has = only ? !qd_node_is_data(node) && qd_str_find(node->roles, 'm') < 0 &&
+                              qd_str_find(node->roles, 'i') < 0
+                        : qd_node_is_data(node);
+        *wanted = has == qd_str_is(rest, "true");
+        return true;
+    }
     for (size_t i = 0; i < QD_COUNT_OF(roles); i++) {
         if (!qd_str_is(role, roles[i].role)) continue;
         bool has = qd_str_find(node->roles, roles[i].letter) >= 0;
         *wanted = has == qd_str_is(rest, "true");
         return true;
+    }
+    return false;
+}
+
+/* "zone:a*": an attribute whose value fits; both may be patterns. */
+static bool by_attribute(qd_str filter, const qd_node_meta *node)
+{
+    ptrdiff_t colon = qd_str_find(filter, ':');
+    if (colon < 0) return false;
+    qd_str key = qd_str_sub(filter, 0, (size_t)colon);
+    qd_str value = qd_str_sub(filter, (size_t)colon + 1, filter.n);
+    for (uint32_t i = 0; i < node->nattributes; i++) {
+        if (qd_pattern_match(key, node->attributes[i].key) &&
+            qd_pattern_match(value, node->attributes[i].value))
+            return true;
     }
     return false;
 }
@@ -212,7 +237,11 @@ bool qdi_node_wanted(const qd_actions *a, qd_str filter, const qd_node_meta *nod
         if (qd_str_is(one, "_all") || (qd_str_is(one, "_local") && qd_str_eq(node->id, a->node_id)))
             return true;
         if (master && qdi_is_master(a, node->id)) return true;
-        if (by_role(one, node, &wanted) && wanted) return true;
+        if (by_role(one, node, &wanted)) {
+            if (wanted) return true;
+            continue;
+        }
+        if (by_attribute(one, node) || qd_pattern_match(one, node->transport_address)) return true;
         if (qd_pattern_match(one, node->id) || qd_pattern_match(one, node->name) ||
             qd_pattern_match(one, node->host)) {
             return true;

@@ -136,15 +136,21 @@ typedef struct active_wait {
     int64_t asked;
 } active_wait;
 
-/* Enough copies of every shard. Copies beside the primary are there all or not at all. */
+/* Enough copies of every shard. */
 static bool enough(void *arg, const qd_state *s)
 {
     const active_wait *w = arg;
     const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(w->uuid));
     if (!m) return true;
-    uint32_t needed = qdi_active_needed(w->asked, m->replicas);
-    qd_health health = qd_index_health(s, m);
-    return needed == 0 || health == QD_HEALTH_GREEN || (needed == 1 && health != QD_HEALTH_RED);
+    uint32_t needed = qdi_active_needed(m, w->asked);
+    for (uint32_t k = 0; k < m->shards && needed; k++) {
+        qd_shard_counts_meta n;
+        const qd_shard_meta *record = qd_state_shard(s, m, k);
+        if (!record) return false;
+        qd_shard_meta_count(record, m->replicas, &n);
+        if (n.active < needed) return false;
+    }
+    return true;
 }
 
 bool qdi_wait_active(qd_actions *a, const char *uuid, int64_t asked, int64_t timeout_ms)
@@ -226,6 +232,7 @@ int qdi_api_indices_create(qd_request *q, qd_response *r, qd_err *err)
     int64_t timeout, active;
     int rc = qdi_admin_timeout(q, &timeout, err);
     if (!rc) rc = qdi_active_param(q, &active, err);
+    if (!rc) rc = qdi_cluster_block_check(q->a, QDI_BLOCK_METADATA_WRITE, err);
     if (!rc) rc = parse_create(q, &settings, &mapping, &aliases, &naliases, err);
     if (!rc) rc = qd_schema_check(&qd_schema_index, settings, false, err);
     if (!rc) {
@@ -265,7 +272,7 @@ int qdi_api_indices_delete(qd_request *q, qd_response *r, qd_err *err)
         rc = qd_err_set(err, QD_E_ARG, "Wildcard expressions or all indices are not allowed");
     }
     if (!rc) rc = qd_param_indices(q, s, EXPRESSION_OF_DELETE, &found, err);
-    if (!rc) rc = qdi_blocks_check(&found, QDI_BLOCK_DELETE, err);
+    if (!rc) rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_DELETE, err);
     if (!rc && found.n) {
         rc = qd_cluster_delete_indices(q->a->cluster, found.at, found.n, NULL, err);
     }
@@ -310,7 +317,7 @@ static int set_closed(qd_request *q, qd_response *r, bool closed, qd_err *err)
         rc = qd_param_indices(q, s, QD_EXPAND_OPEN | QD_EXPAND_CLOSED | QD_ALLOW_NO_INDICES, &found,
                               err);
     }
-    if (!rc) rc = qdi_blocks_check(&found, QDI_BLOCK_METADATA_WRITE, err);
+    if (!rc) rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_METADATA_WRITE, err);
     if (!rc && closed) active = found.n > 0;
     for (uint32_t i = 0; !rc && i < found.n; i++) {
         rc = qd_cluster_set_closed(q->a->cluster, qd_str_c(found.at[i]->uuid), closed, NULL, err);

@@ -48,7 +48,7 @@ int qdi_api_indices_get_alias(qd_request *q, qd_response *r, qd_err *err)
     qd_str copy = qd_arena_str(q->arena, names);
     qd_buf_init(&missing, NULL, 65536);
     int rc = qd_param_indices(q, s, ALIAS_OPTIONS | QD_ALLOW_NO_INDICES, &found, err);
-    if (!rc) rc = qdi_blocks_check(&found, QDI_BLOCK_METADATA_READ, err);
+    if (!rc) rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_METADATA_READ, err);
     if (!rc) {
         qd_json_object(&r->w);
         if (missing_names(&found, names, &missing)) {
@@ -131,7 +131,7 @@ int qdi_api_indices_put_alias(qd_request *q, qd_response *r, qd_err *err)
     if (!rc) rc = qdi_alias_of(root, qd_param(q, "name"), &alias, err);
     if (!rc) rc = qdi_alias_check(q, &alias, err);
     if (!rc) rc = qd_param_indices(q, s, ALIAS_OPTIONS, &found, err);
-    if (!rc) rc = qdi_blocks_check(&found, QDI_BLOCK_METADATA_WRITE, err);
+    if (!rc) rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_METADATA_WRITE, err);
     if (!rc) rc = add_actions(&list, &found, QD_ALIAS_ADD, &alias, &matched, err);
     if (!rc) {
         rc = qd_cluster_update_aliases(q->a->cluster, list.at, (uint32_t)list.n, NULL, err);
@@ -149,7 +149,7 @@ int qdi_api_indices_delete_alias(qd_request *q, qd_response *r, qd_err *err)
     bool matched = false;
     qd_state *s = qd_cluster_state(q->a->cluster);
     int rc = qd_param_indices(q, s, ALIAS_OPTIONS, &found, err);
-    if (!rc) rc = qdi_blocks_check(&found, QDI_BLOCK_METADATA_WRITE, err);
+    if (!rc) rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_METADATA_WRITE, err);
     for (qd_str rest = qd_param(q, "name"); !rc && rest.p;) {
         qd_alias alias = {.name = qd_str_split(&rest, ',')};
         rc = add_actions(&list, &found, QD_ALIAS_REMOVE, &alias, &matched, err);
@@ -288,7 +288,7 @@ static int parse_alias_action(qd_request *q, const qd_state *s, const qd_json_no
     if (!rc) {
         uint32_t level =
             type == QD_ALIAS_REMOVE_INDEX ? QDI_BLOCK_DELETE : QDI_BLOCK_METADATA_WRITE;
-        rc = qdi_blocks_check(&found, level, err);
+        rc = qdi_blocks_check(q->a, &found, level, err);
     }
     if (!rc && type == QD_ALIAS_REMOVE_INDEX) {
         return add_actions(list, &found, type, NULL, &matched, err);

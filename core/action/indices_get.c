@@ -133,7 +133,7 @@ static int each_index(qd_request *q, qd_response *r, uint32_t options,
     qd_resolved found;
     qd_state *s = qd_cluster_state(q->a->cluster);
     int rc = qd_param_indices(q, s, options, &found, err);
-    if (!rc) rc = qdi_blocks_check(&found, QDI_BLOCK_METADATA_READ, err);
+    if (!rc) rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_METADATA_READ, err);
     if (!rc) {
         qd_json_object(&r->w);
         for (uint32_t i = 0; i < found.n; i++) {

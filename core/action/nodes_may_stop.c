@@ -2,6 +2,8 @@
 #include "action/admin_int.h"
 #include "base/str.h"
 #include "cluster/permits.h"
+#include "config/value.h"
+#include "json/tree.h"
 
 #define RESTART_MS (10ll * 60 * 1000)
 #define REMOVE_MS (24ll * 3600 * 1000)
@@ -25,9 +27,8 @@ static const qd_node_meta *node_of(const qd_request *q, const qd_state *s)
     return n;
 }
 
-static int parse(const qd_request *q, asking *x, qd_err *err)
+static int parse(const qd_request *q, qd_str reason, asking *x, qd_err *err)
 {
-    qd_str reason = qd_param(q, "reason");
     *x = (asking){.remove = qd_str_is(reason, "remove")};
     if (reason.n && !x->remove && !qd_str_is(reason, "restart")) {
         return qd_err_set(err, QD_E_ARG, "[reason] must be [restart] or [remove], not [%.*s]",
@@ -93,7 +94,7 @@ static int answer(qd_request *q, const qd_state *s, const asking *x, qd_response
 int qdi_api_nodes_may_stop(qd_request *q, qd_response *r, qd_err *err)
 {
     asking x;
-    int rc = parse(q, &x, err);
+    int rc = parse(q, qd_param(q, "reason"), &x, err);
     if (rc) return rc;
     qd_state *s = qd_cluster_state(q->a->cluster);
     rc = answer(q, s, &x, r, err);
@@ -101,20 +102,57 @@ int qdi_api_nodes_may_stop(qd_request *q, qd_response *r, qd_err *err)
     return rc;
 }
 
+/* What may stand in the body as well; a parameter comes first. */
+typedef struct wish {
+    qd_str holder, reason, expires;
+} wish;
+
+static int read_wish(const qd_request *q, wish *out, qd_err *err)
+{
+    qd_json_node *root = NULL;
+    *out = (wish){0};
+    int rc = q->body.n ? qd_json_parse(q->arena, q->body, 0, &root, err) : 0;
+    if (!rc && root && root->type != QD_JSON_T_OBJECT)
+        rc = qd_err_set(err, QD_E_ES_PARSE, "request body must be an object");
+    for (const qd_json_node *n = rc || !root ? NULL : root->first; n && !rc; n = n->next) {
+        qd_str *to = qd_str_is(n->key, "holder")          ? &out->holder
+                     : qd_str_is(n->key, "reason")        ? &out->reason
+                     : qd_str_is(n->key, "expires_after") ? &out->expires
+                                                          : NULL;
+        if (!to) {
+            rc = qd_err_set(err, QD_E_XCONTENT,
+                            "[_may_stop] unknown field [%.*s]; there are [holder], [reason] and "
+                            "[expires_after]",
+                            QD_STR_ARG(n->key));
+        } else {
+            *to = qd_json_text(n);
+        }
+    }
+    if (qd_param_has(q, "holder")) out->holder = qd_param(q, "holder");
+    if (qd_param_has(q, "reason")) out->reason = qd_param(q, "reason");
+    if (qd_param_has(q, "expires_after")) out->expires = qd_param(q, "expires_after");
+    return rc;
+}
+
 int qdi_api_nodes_take_permit(qd_request *q, qd_response *r, qd_err *err)
 {
-    asking x;
-    int64_t ms;
+    asking x = {0};
+    wish y;
+    int64_t ns = 0;
     qd_state *s = NULL;
-    qd_str holder = qd_param(q, "holder");
-    int rc = parse(q, &x, err);
-    if (!rc) rc = qd_param_ms(q, "expires_after", x.remove ? REMOVE_MS : RESTART_MS, &ms, err);
+    int rc = read_wish(q, &y, err);
+    if (!rc) rc = parse(q, y.reason, &x, err);
+    int64_t ms = x.remove ? REMOVE_MS : RESTART_MS;
+    if (!rc && y.expires.n) {
+        rc = qd_value_time(y.expires, "expires_after", &ns, err);
+        ms = ns / 1000000;
+    }
     if (!rc && (ms < 1000 || ms > QD_PERMIT_MS_MAX)) {
         rc = qd_err_set(err, QD_E_ARG, "[expires_after] must be between [1s] and [7d]");
     }
     if (rc) return rc;
     qd_permit p = {.node = x.id,
-                   .holder = holder.n ? holder : QD_STR("api"),
+                   .holder = y.holder.n ? y.holder : QD_STR("api"),
                    .remove = x.remove,
                    .expires_ms = qd_env_wall_ms(q->a->env) + ms};
     rc = qd_cluster_permit_take(q->a->cluster, &p, x.awareness, x.nawareness, &s, err);
@@ -128,7 +166,7 @@ int qdi_api_nodes_release_permit(qd_request *q, qd_response *r, qd_err *err)
     /* the node may be gone for good */
     qd_str id = qd_param(q, "node_id");
     asking x;
-    if (!parse(q, &x, NULL)) id = x.id;
+    if (!parse(q, QD_STR(""), &x, NULL)) id = x.id;
     int rc = qd_cluster_permit_release(q->a->cluster, id, NULL, err);
     if (rc) return rc;
     qd_json_object(&r->w);

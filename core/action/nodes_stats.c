@@ -418,6 +418,7 @@ static void write_scripts(const stats_request *x, qd_json_writer *w)
     }
     if (x->wanted & ST_ADAPTIVE) {
         open_part(w, "adaptive_selection");
+        qdi_copies_write(x->q->a, w);
         qd_json_object_end(w);
     }
 }
@@ -436,6 +437,8 @@ static void write_node(const stats_request *x, const qd_node_meta *n, qd_json_wr
     qd_json_array_end(w);
     qd_json_key_c(w, "attributes");
     qd_json_object(w);
+    for (uint32_t i = 0; i < n->nattributes; i++)
+        qd_json_key(w, n->attributes[i].key), qd_json_str(w, n->attributes[i].value);
     qd_json_object_end(w);
     if (x->wanted & ST_INDICES) write_indices(x, w);
     if (x->wanted & ST_OS) write_os(x, w);

@@ -12,14 +12,14 @@
 #include "base/hash.h"
 #include "base/str.h"
 #include "runtime/sync.h"
-#include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 
 #define SLOTS 1024u /* nodes that are remembered */
 #define ALPHA 0.3
 #define NS_OF_MS 1e6
 #define UNKNOWN_RANK -1.0 /* nobody has asked it yet: it comes first */
 #define FAILED_NS 5000000000u
+#define SHARDS_N (sizeof "_shards:" - 1)
 
 typedef struct node_figures {
     _Atomic bool used;
@@ -130,6 +130,27 @@ static double rank_of(struct qd_search_nodes *t, const qd_state *s, qd_str node)
     return response - service + queue * queue * queue * service;
 }
 
+void qdi_copies_write(qd_actions *a, qd_json_writer *w)
+{
+    struct qd_search_nodes *t = a->search_nodes;
+    qd_state *s = qd_cluster_state(a->cluster);
+    for (uint32_t i = 0; t && i < s->nnodes; i++) {
+        char text[32];
+        const node_figures *f = find(t, s->nodes[i].id, false);
+        if (!f || get(&f->response_ns) <= 0) continue;
+        qd_json_key(w, s->nodes[i].id);
+        qd_json_object(w);
+        qd_json_field_int(w, "outgoing_searches", atomic_load(&f->outstanding));
+        qd_json_field_int(w, "avg_queue_size", (int64_t)atomic_load(&f->queue));
+        qd_json_field_int(w, "avg_service_time_ns", (int64_t)get(&f->service_ns));
+        qd_json_field_int(w, "avg_response_time_ns", (int64_t)get(&f->response_ns));
+        snprintf(text, sizeof text, "%.1f", rank_of(t, s, s->nodes[i].id));
+        qd_json_field_c(w, "rank", text);
+        qd_json_object_end(w);
+    }
+    qd_state_unref(s);
+}
+
 /* Those that were not chosen come half the way to the one that was. */
 static void adjust(struct qd_search_nodes *t, const qd_str *nodes, uint32_t n)
 {
@@ -188,7 +209,7 @@ static qd_str without_shards(qd_str p, qd_str *shards)
     if (!qd_str_starts(p, QD_STR("_shards:"))) return p;
     ptrdiff_t bar = qd_str_find(p, '|');
     size_t end = bar < 0 ? p.n : (size_t)bar;
-    *shards = qd_str_sub(p, sizeof "_shards:" - 1, end);
+    *shards = qd_str_sub(p, SHARDS_N, end - SHARDS_N);
     return bar < 0 ? (qd_str){NULL, 0} : qd_str_sub(p, end + 1, p.n);
 }
 
@@ -196,7 +217,7 @@ bool qdi_copies_shard_wanted(const search_run *x, uint32_t number)
 {
     qd_str shards, one;
     int64_t n;
-    (void)without_shards(qd_param(x->r->q, "preference"), &shards);
+    (void)without_shards(x->r->preference, &shards);
     if (!shards.p) return true;
     while (shards.p) {
         one = qd_str_trim(qd_str_split(&shards, ','));
@@ -239,7 +260,7 @@ static bool is_named(void *arg, qd_str node)
 /* Brings the candidates into the order of the preference; returns how many are left. */
 static uint32_t order(const search_run *x, const search_shard *s, candidate *at, uint32_t n)
 {
-    qd_str shards, names, p = without_shards(qd_param(x->r->q, "preference"), &shards);
+    qd_str shards, names, p = without_shards(x->r->preference, &shards);
     qd_str kind = split(p, &names);
     named d = {x, names};
     struct qd_search_nodes *t = x->a->search_nodes;
@@ -314,15 +335,25 @@ static int take_primary(search_run *x, search_shard *s, const qd_shard_meta *rec
     return 0;
 }
 
+/* "_only_nodes:…", and what it names. */
+static bool only_named(const search_run *x, qd_str *names)
+{
+    qd_str shards, p = without_shards(x->r->preference, &shards);
+    return qd_str_is(split(p, names), "_only_nodes");
+}
+
 int qdi_copies_choose(search_run *x, search_shard *s, qd_err *err)
 {
     const qd_shard_meta *record = record_of(x, s);
     candidate *at = NULL;
+    qd_str names;
     uint32_t n = 0;
     if (x->r->primaries) return take_primary(x, s, record, err);
-    bool simple = x->r->q->forwarded || !record || !x->a->rpc || !record->ncopies ||
-                  x->state->nnodes <= 1 ||
-                  (record->ncopies == 1 && qd_str_eq(record->copies[0].node, x->a->node_id));
+    bool only = only_named(x, &names);
+    bool here = x->state->nnodes <= 1 || (record && record->ncopies == 1 &&
+                                          qd_str_eq(record->copies[0].node, x->a->node_id));
+    bool simple =
+        x->r->q->forwarded || !record || !x->a->rpc || !record->ncopies || (here && !only);
     if (simple) return take_own(x, s);
     int rc = list(x, record, &at, &n, err);
     if (rc) return rc;
@@ -333,6 +364,11 @@ int qdi_copies_choose(search_run *x, search_shard *s, qd_err *err)
     if (!c || !nodes) return qd_err_nomem(err, "copies of a shard");
     for (uint32_t i = 0; i < n; i++) nodes[i] = at[i].node;
     *c = (search_copies){nodes, n, 0};
+    if (!n && only) {
+        return qd_err_set(err, QD_E_ARG, "no data nodes with %s [%.*s] found for shard: [%.*s][%u]",
+                          qd_str_find(names, ',') < 0 ? "criteria" : "criterion", QD_STR_ARG(names),
+                          QD_STR_ARG(s->index->meta->name), s->number);
+    }
     if (!n) { /* none that the preference allows */
         s->rc =
             qd_err_set(&s->err, QD_E_NO_SHARD, "no copy of [%.*s][%u] is on the nodes asked for",

@@ -79,7 +79,8 @@ typedef struct search_request {
     bool total_zero;           /* counting up to 0: told as "0 or more" */
     bool total_given, total_as_int, typed_keys, track_scores, has_min_score, allow_partial;
     bool profile;
-    bool proceed; /* conflicts: proceed, of _delete_by_query */
+    qd_str preference; /* the parameter, or what a header of _msearch says */
+    bool proceed;      /* conflicts: proceed, of _delete_by_query */
     float min_score;
     int64_t timeout_ms; /* 0: none */
     int64_t terminate_after;

@@ -13,6 +13,8 @@ typedef struct one_search {
     qd_str type; /* search_type of the header; n 0: the request's */
     bool dfs;
     uint32_t options;
+    qd_str preference; /* p NULL: the request's */
+    const qd_json_node *partial;
 } one_search;
 
 /* --- headers --- */
@@ -50,11 +52,9 @@ static int flag(const qd_json_node *n, uint32_t bit, uint32_t *options, qd_err *
 
 static bool is_accepted(qd_str key)
 {
-    static const char *const keys[] = {"preference",
-                                       "request_cache",
+    static const char *const keys[] = {"request_cache",
                                        "ignore_throttled",
                                        "ccs_minimize_roundtrips",
-                                       "allow_partial_search_results",
                                        "max_concurrent_shard_requests",
                                        "type",
                                        "types",
@@ -87,6 +87,14 @@ static int header_member(qd_request *q, const qd_json_node *m, one_search *s, qd
         s->type = qd_json_text(m);
         return qdi_search_type(s->type, &s->dfs, err);
     }
+    if (qd_str_is(m->key, "preference")) {
+        s->preference = qd_json_text(m);
+        return 0;
+    }
+    if (qd_str_is(m->key, "allow_partial_search_results")) {
+        s->partial = m;
+        return 0;
+    }
     if (is_accepted(m->key)) return 0;
     return qd_err_set(err, QD_E_ARG, "key [%.*s] is not supported in the metadata section",
                       QD_STR_ARG(m->key));
@@ -96,6 +104,7 @@ static int header(qd_request *q, qd_str line, one_search *s, qd_err *err)
 {
     qd_json_node *root;
     s->index = qd_param(q, "index");
+    s->routing = qd_param(q, "routing");
     s->options = QD_INDICES_SEARCH;
     int rc = qd_param_indices_options(q, QD_INDICES_SEARCH, &s->options, err);
     if (rc || !qd_str_trim(line).n) return rc;
@@ -140,6 +149,15 @@ static int read_all(qd_request *q, one_search **out, uint32_t *n, qd_err *err)
         if (!rc) rc = qdi_search_body(&s->r, body, err);
         if (!rc) rc = qdi_search_params(&s->r, err);
         if (!rc && s->type.n) s->r.dfs = s->dfs;
+        if (!rc && s->preference.p) {
+            s->r.preference = s->preference;
+            rc = qdi_search_preference(&s->r, err);
+        }
+        if (!rc && s->partial && qd_json_truth(s->partial, &s->r.allow_partial)) {
+            rc = qd_err_set(err, QD_E_ARG,
+                            "Failed to parse value [%.*s] as only [true] or [false] are allowed.",
+                            QD_STR_ARG(s->partial->text));
+        }
         if (!rc) rc = qdi_search_validate(&s->r, err);
     }
     if (!rc && !*n) {

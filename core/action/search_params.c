@@ -195,18 +195,43 @@ static int numbers(search_request *r, qd_err *err)
     return rc;
 }
 
-int qdi_search_preference(const search_request *r, qd_err *err)
+/* A word of a preference, with or without a list behind a colon. */
+static int preference_word(qd_str v, qd_str whole, bool shards_before, qd_err *err)
 {
-    static const char *const known[] = {"_shards", "_prefer_nodes", "_local", "_only_local",
-                                        "_only_nodes"};
-    qd_str v = qd_param(r->q, "preference");
-    qd_str name =
-        qd_str_sub(v, 0, (size_t)(qd_str_find(v, ':') < 0 ? (ptrdiff_t)v.n : qd_str_find(v, ':')));
+    static const char *const alone[] = {"_local", "_only_local"};
+    static const char *const lists[] = {"_shards", "_prefer_nodes", "_only_nodes"};
+    ptrdiff_t colon = qd_str_find(v, ':');
+    qd_str name = colon < 0 ? v : qd_str_sub(v, 0, (size_t)colon);
+    qd_str list = colon < 0 ? QD_STR("") : qd_str_sub(v, (size_t)colon + 1, v.n);
     if (!v.n || v.p[0] != '_') return 0;
-    for (size_t i = 0; i < QD_COUNT_OF(known); i++) {
-        if (qd_str_is(name, known[i])) return 0;
+    for (size_t i = 0; i < QD_COUNT_OF(alone); i++) {
+        if (colon < 0 && qd_str_is(name, alone[i])) return 0;
+    }
+    for (size_t i = shards_before ? 1 : 0; i < QD_COUNT_OF(lists); i++) {
+        if (!qd_str_is(name, lists[i])) continue;
+        if (list.n) return 0;
+        return qd_err_set(err, QD_E_ARG, "Preference [%.*s] names nothing: [%s:] takes a list",
+                          QD_STR_ARG(whole), lists[i]);
     }
     return qd_err_set(err, QD_E_ARG, "no Preference for [%.*s]", QD_STR_ARG(v));
+}
+
+int qdi_search_preference(const search_request *r, qd_err *err)
+{
+    qd_str v = r->preference, one;
+    int64_t n;
+    if (!qd_str_starts(v, QD_STR("_shards:"))) return preference_word(v, v, false, err);
+    ptrdiff_t bar = qd_str_find(v, '|');
+    qd_str list = bar < 0 ? v : qd_str_sub(v, 0, (size_t)bar);
+    for (list = qd_str_sub(list, sizeof "_shards:" - 1, list.n); list.p;) {
+        one = qd_str_trim(qd_str_split(&list, ','));
+        if (!qd_str_i64(one, &n) || n < 0) {
+            return qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
+                              QD_STR_ARG(one));
+        }
+    }
+    if (bar < 0) return 0;
+    return preference_word(qd_str_sub(v, (size_t)bar + 1, v.n), v, true, err);
 }
 
 int qdi_search_params(search_request *r, qd_err *err)

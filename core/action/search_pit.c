@@ -238,10 +238,10 @@ int qdi_search_pit_check(const search_request *r, qd_err *err)
 {
     const qd_request *q = r->q;
     int64_t most = qd_config_ms(q->a->config, QD_SET_SEARCH_MAX_KEEP_ALIVE);
-    const char *what = qd_param(q, "index").n        ? "indices"
-                       : qd_param(q, "routing").n    ? "routing"
-                       : qd_param(q, "preference").n ? "preference"
-                                                     : NULL;
+    const char *what = qd_param(q, "index").n     ? "indices"
+                       : qd_param(q, "routing").n ? "routing"
+                       : r->preference.n          ? "preference"
+                                                  : NULL;
     if (what) {
         return qd_err_set(err, QD_E_VALIDATION,
                           "Validation Failed: 1: [%s] cannot be used with point in time%s;", what,

@@ -18,6 +18,7 @@ void qdi_search_request_init(search_request *r, qd_request *q, qd_arena *arena)
         .total = SEARCH_TOTAL_STANDARD,
         .allow_partial = qd_config_bool(q->a->config, QD_SET_SEARCH_ALLOW_PARTIAL),
         .batched_reduce_size = 512,
+        .preference = qd_param(q, "preference"),
         .show = {.source = {.want = true}},
     };
     r->limits = QD_QUERY_LIMITS_DEFAULT;

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #define FAILURES_MAX ((size_t)16 << 20)
+#define MISSING_MAX ((size_t)1 << 20)
 #define FETCH_FAILED 1 /* a shard has failed only now; its rc and err tell why */
 
 /* --- failures --- */
@@ -123,6 +124,35 @@ static void add_detail(qd_err *err, const char *key, qd_buf *b)
     qd_buf_reset(b);
 }
 
+/* Shards without a copy, where the client wants all or nothing; false: there is none. */
+static bool name_missing(const search_run *x, qd_buf *b)
+{
+    for (uint32_t i = 0; i < x->nshards && !x->r->allow_partial; i++) {
+        const search_shard *s = &x->shards[i];
+        if (!s->rc || has_cause(s)) continue;
+        (void)qd_buf_printf(b, "%s[%.*s][%u]", b->n ? ", " : "", QD_STR_ARG(s->index->meta->name),
+                            s->number);
+    }
+    return b->n && !qd_buf_status(b);
+}
+
+static int reason(const search_run *x, qd_err *err)
+{
+    qd_buf b;
+    qd_buf_init(&b, x->a->account, MISSING_MAX);
+    bool missing = name_missing(x, &b);
+    int rc = missing
+                 ? qd_err_set(err, QD_E_SEARCH_PHASE,
+                              "Search rejected due to missing shards [%s]. Consider using "
+                              "`allow_partial_search_results` setting to bypass this error.",
+                              b.p)
+                 : qd_err_set(err, QD_E_SEARCH_PHASE,
+                              x->failed == x->nshards || x->nrefs == 0 ? "all shards failed"
+                                                                       : "Partial shards failure");
+    qd_buf_fini(&b);
+    return rc;
+}
+
 int qdi_search_failed(search_run *x, qd_err *err)
 {
     const qd_err *first = NULL;
@@ -136,9 +166,7 @@ int qdi_search_failed(search_run *x, qd_err *err)
         if (!first || own >= 500) status = own;
         if (!first) first = &s->err;
     }
-    int rc = qd_err_set(err, QD_E_SEARCH_PHASE,
-                        x->failed == x->nshards || x->nrefs == 0 ? "all shards failed"
-                                                                 : "Partial shards failure");
+    int rc = reason(x, err);
     qd_err_type(err, "search_phase_execution_exception", status);
     qd_buf_init(&b, x->a->account, FAILURES_MAX);
     qd_json_writer_init(&w, &b, false);

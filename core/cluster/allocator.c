@@ -122,6 +122,7 @@ static outcome look(qd_allocator *a, const qd_state *s)
     a->again_ns = UINT64_MAX;
     int rc = qdi_allocator_mend(a, s, &n, &err);
     /* what was mended comes back as a new state: replicas are thought of then */
+    if (!rc && !n) rc = qdi_allocator_expand(a, s, &n, &err);
     if (!rc && !n) rc = qdi_allocator_assign(a, s, &n, &err);
     outcome o = judge(rc, &err);
     qd_err_fini(&err);

@@ -49,6 +49,8 @@ void qdi_allocator_close(qd_allocator *a);
 /* Takes away copies of processes that are gone, brings the number of places in line. *n gets how
  * many records were changed. */
 int qdi_allocator_mend(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err);
+/* Brings replicas in line with index.auto_expand_replicas; *n: indices that were changed. */
+int qdi_allocator_expand(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err);
 /* One round of the allocation over s; *n as above. Sets again_ns. */
 int qdi_allocator_assign(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err);
 

@@ -6,8 +6,10 @@
 #include "base/str.h"
 #include "cluster/alloc_view.h"
 #include "cluster/cluster_int.h"
+#include "cluster/index_rules.h"
 #include "config/config.h"
 #include "json/writer.h"
+#include <stdio.h>
 #include <string.h>
 
 #define RECORD_MAX ((size_t)16 << 20)
@@ -233,7 +235,19 @@ static int create_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn
         .settings_version = 1,
         .aliases_version = 1,
     };
-    if ((rc = qd_index_meta_make(&src, &m, err))) return rc;
+    if ((rc = qd_index_expand(s, a->settings, &src.settings, err))) return rc;
+    rc = qd_index_meta_make(&src, &m, err);
+    qd_settings_unref(src.settings);
+    if (rc) return rc;
+    rc = qd_index_rules_check(m->values, m->replicas, err);
+    if (!rc && c->config) {
+        rc = qd_cluster_shards_check(s, qd_config_values(c->config),
+                                     (uint64_t)m->shards * (m->replicas + 1ull), err);
+    }
+    if (rc) {
+        qd_index_meta_unref(m);
+        return rc;
+    }
     qdi_txn_exists(t, name_key(t, a->name), false);
     qdi_txn_put(t, name_key(t, a->name), qd_arena_str(&t->arena, qd_str_c(uuid)), 0);
     put_mapping(t, m);
@@ -394,6 +408,18 @@ static int change_replicas(qd_cluster *c, const qd_state *s, const qd_index_meta
     return 0;
 }
 
+/* New settings hold together, and the cluster may have what they add. */
+static int rules_check(qd_cluster *c, const qd_state *s, const qd_index_meta *m,
+                       const qd_index_meta *now, qd_err *err)
+{
+    uint64_t had = m->closed ? 0 : (uint64_t)m->shards * (m->replicas + 1ull);
+    uint64_t has = now->closed ? 0 : (uint64_t)now->shards * (now->replicas + 1ull);
+    int rc =
+        now->settings == m->settings ? 0 : qd_index_rules_check(now->values, now->replicas, err);
+    if (rc || !c->config || has <= had) return rc;
+    return qd_cluster_shards_check(s, qd_config_values(c->config), has - had, err);
+}
+
 /* Replaces m by the index that src describes. */
 static int replace_index(qd_cluster *c, const qd_state *s, const qd_index_meta *m,
                          const qd_index_source *src, cluster_txn *t, qd_err *err)
@@ -401,6 +427,10 @@ static int replace_index(qd_cluster *c, const qd_state *s, const qd_index_meta *
     qd_index_meta *now;
     int rc = qd_index_meta_make(src, &now, err);
     if (rc) return rc;
+    if ((rc = rules_check(c, s, m, now, err))) {
+        qd_index_meta_unref(now);
+        return rc;
+    }
     qdi_txn_at(t, index_key(t, m->uuid), m->mod_revision);
     if (strcmp(now->mapping_hash, m->mapping_hash) != 0) {
         qdi_txn_put(t, qdi_txn_key(t, "mapping/%s", now->mapping_hash),
@@ -446,7 +476,7 @@ int qd_cluster_put_mapping(qd_cluster *c, qd_str uuid, qd_str update, qd_state *
 typedef struct settings_args {
     qd_str uuid;
     const qd_settings *update;
-    bool preserve;
+    bool preserve, exact; /* exact: the number of replicas is as given */
 } settings_args;
 
 static int merged_settings(const qd_index_meta *m, const settings_args *a, qd_settings **out,
@@ -467,6 +497,14 @@ static int merged_settings(const qd_index_meta *m, const settings_args *a, qd_se
     return rc;
 }
 
+static int expand(const qd_state *s, qd_settings **settings, qd_err *err)
+{
+    qd_settings *given = *settings;
+    int rc = qd_index_expand(s, given, settings, err);
+    qd_settings_unref(given);
+    return rc;
+}
+
 static int change_settings(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
 {
     const settings_args *a = arg;
@@ -478,9 +516,12 @@ static int change_settings(qd_cluster *c, void *arg, const qd_state *s, cluster_
     if (!rc) rc = merged_settings(m, a, &now, err);
     if (rc) return rc;
     qd_index_source src = source_of(m);
-    src.settings = now;
-    src.settings_version++;
-    rc = qd_settings_equal(now, m->settings) ? 1 : replace_index(c, s, m, &src, t, err);
+    rc = a->exact ? 0 : expand(s, &now, err);
+    if (!rc) {
+        src.settings = now;
+        src.settings_version++;
+        rc = qd_settings_equal(now, m->settings) ? 1 : replace_index(c, s, m, &src, t, err);
+    }
     qd_settings_unref(now);
     return rc;
 }
@@ -488,8 +529,27 @@ static int change_settings(qd_cluster *c, void *arg, const qd_state *s, cluster_
 int qd_cluster_put_settings(qd_cluster *c, qd_str uuid, const qd_settings *update, bool preserve,
                             qd_state **out, qd_err *err)
 {
-    settings_args a = {uuid, update, preserve};
+    settings_args a = {uuid, update, preserve, false};
     return qdi_change(c, change_settings, &a, out, err);
+}
+
+int qdi_cluster_replicas(qd_cluster *c, qd_str uuid, uint32_t replicas, qd_err *err)
+{
+    char text[16];
+    qd_settings *update = NULL;
+    int n = snprintf(text, sizeof text, "%u", replicas);
+    int rc = qd_settings_new(NULL, &update, err);
+    if (!rc) {
+        rc = qd_settings_put(update, QD_STR("index.number_of_replicas"), (qd_str){text, (size_t)n},
+                             err);
+    }
+    if (!rc) rc = qd_settings_seal(update, err);
+    if (!rc) {
+        settings_args a = {uuid, update, false, true};
+        rc = qdi_change(c, change_settings, &a, NULL, err);
+    }
+    qd_settings_unref(update);
+    return rc;
 }
 
 typedef struct closed_args {
@@ -635,83 +695,4 @@ int qd_cluster_update_aliases(qd_cluster *c, const qd_alias_action *a, uint32_t 
 {
     alias_args args = {a, n};
     return qdi_change(c, change_aliases, &args, out, err);
-}
-
-/* --- cluster settings
- * ---------------------------------------------------------------------------------- */
-
-typedef struct cluster_settings_args {
-    const qd_settings *persistent, *transient;
-} cluster_settings_args;
-
-static int put_cluster_settings(cluster_txn *t, const char *which, const qd_settings *old,
-                                const qd_settings *update, qd_err *err)
-{
-    qd_settings *now;
-    qd_buf b;
-    qd_json_writer w;
-    if (!update) return 0;
-    int rc = qd_settings_new(NULL, &now, err);
-    if (rc) return rc;
-    rc = qd_settings_merge(now, old, err);
-    if (!rc) rc = qd_settings_update(now, update, err);
-    if (!rc) rc = qd_settings_seal(now, err);
-    if (!rc) {
-        qd_buf_init(&b, NULL, RECORD_MAX);
-        qd_json_writer_init(&w, &b, false);
-        qd_settings_write(now, &w, true, NULL, NULL);
-        qdi_txn_put(t, qdi_txn_key(t, "settings/%s", which), qdi_txn_value(t, &b), 0);
-    }
-    qd_settings_unref(now);
-    return rc;
-}
-
-static int change_cluster_settings(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t,
-                                   qd_err *err)
-{
-    const cluster_settings_args *a = arg;
-    (void)c;
-    qdi_txn_at(t, QD_STR("settings/persistent"), s->persistent_revision);
-    qdi_txn_at(t, QD_STR("settings/transient"), s->transient_revision);
-    int rc = put_cluster_settings(t, "persistent", s->persistent, a->persistent, err);
-    return rc ? rc : put_cluster_settings(t, "transient", s->transient, a->transient, err);
-}
-
-int qd_cluster_update_settings(qd_cluster *c, const qd_settings *persistent,
-                               const qd_settings *transient, qd_state **out, qd_err *err)
-{
-    cluster_settings_args a = {persistent, transient};
-    return qdi_change(c, change_cluster_settings, &a, out, err);
-}
-
-/* --- documents --- */
-
-typedef struct document_args {
-    qd_str key, value;
-    bool create;
-} document_args;
-
-static int change_document(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
-{
-    const document_args *a = arg;
-    const qd_state_document_record *now = qd_state_document(s, a->key);
-    (void)c;
-    if (a->create && now) {
-        return qd_err_set(err, QD_E_EXISTS, "[%.*s] is there already", QD_STR_ARG(a->key));
-    }
-    if (!a->value.n && !now) return 1;
-    qdi_txn_at(t, a->key, now ? now->mod_revision : 0);
-    if (a->value.n) {
-        qdi_txn_put(t, a->key, a->value, 0);
-    } else {
-        qdi_txn_delete(t, a->key);
-    }
-    return 0;
-}
-
-int qd_cluster_put_document(qd_cluster *c, qd_str key, qd_str value, bool create, qd_state **out,
-                            qd_err *err)
-{
-    document_args a = {key, value, create};
-    return qdi_change(c, change_document, &a, out, err);
 }

@@ -30,7 +30,7 @@ struct qd_cluster {
     qd_node_meta self;
     bool data;
     const qd_config *config; /* NULL: defaults */
-    struct qd_rpc *rpc; /* NULL: no peers */
+    struct qd_rpc *rpc;      /* NULL: no peers */
     qd_authority *authority; /* NULL: not kept */
     bool control;
     int64_t session_ttl_ms, timeout_ms;
@@ -47,7 +47,7 @@ struct qd_cluster {
     bool stop, lost;   /* lost: a batch could not be queued */
     qd_thread *applier, *keeper;
     qd_coord_watch *watch;
-    qd_map kv; /* the applier's: key -> qd_state_kv */
+    qd_map kv;                /* the applier's: key -> qd_state_kv */
     qd_state_changes changes; /* of kv since the last state */
     _Atomic uint32_t pending;
     _Atomic uint64_t contact_ns; /* when the store, last asked, was there */
@@ -61,7 +61,7 @@ typedef struct cluster_txn {
     qd_arena arena;
     QD_VEC(qd_coord_compare) compares;
     QD_VEC(qd_coord_change) changes;
-    size_t bytes; /* of all keys and values */
+    size_t bytes;                /* of all keys and values */
     const qd_coord_fence *fence; /* NULL: of nobody */
     int failed;                  /* QD_E_NOMEM once something did not fit */
 } cluster_txn;
@@ -92,6 +92,8 @@ typedef int (*qdi_change_fn)(qd_cluster *c, void *arg, const qd_state *s, cluste
 /* Makes and commits a change, again from a newer state while it conflicts; returns when this node
  * has applied it. */
 int qdi_change(qd_cluster *c, qdi_change_fn fn, void *arg, qd_state **out, qd_err *err);
+/* Sets number_of_replicas of an index for itself (index.auto_expand_replicas). */
+int qdi_cluster_replicas(qd_cluster *c, qd_str uuid, uint32_t replicas, qd_err *err);
 
 /* A new random allocation id. */
 qd_str qdi_allocation_id(qd_cluster *c, cluster_txn *t);

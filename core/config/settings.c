@@ -178,7 +178,7 @@ int qd_settings_update(qd_settings *s, const qd_settings *more, qd_err *err)
         const qd_setting_value *v = e->value;
         if (v->kind != QD_SETTING_NULL)
             rc = qd_settings_put_value(s, e->key, v, err);
-        else if (qd_str_ends(e->key, QD_STR(".*")))
+        else if (qd_str_ends(e->key, QD_STR("*")))
             remove_below(s, qd_str_sub(e->key, 0, e->key.n - 1));
         else
             qd_settings_remove(s, e->key);

@@ -181,6 +181,45 @@ void qd_machine_os_get(qd_machine_os *out)
         snprintf(out->pretty, sizeof out->pretty, "%s", out->name);
 }
 
+/* "pid (comm) S ppid …": the 14th and 15th field are ticks in user and kernel mode. */
+static bool read_thread(int64_t id, qd_proc_thread *out)
+{
+    char path[64], text[512];
+    unsigned long long user, kernel;
+    snprintf(path, sizeof path, "/proc/self/task/%lld/stat", (long long)id);
+    if (!slurp(path, text, sizeof text)) return false;
+    char *open = strchr(text, '('), *close = strrchr(text, ')');
+    if (!open || !close || close < open) return false;
+    if (sscanf(close + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &out->state,
+               &user, &kernel) != 3)
+        return false;
+    long hz = sysconf(_SC_CLK_TCK);
+    out->id = id;
+    out->cpu_ns = (user + kernel) * (1000000000ull / (uint64_t)(hz > 0 ? hz : 100));
+    snprintf(out->name, sizeof out->name, "%.*s", (int)(close - open - 1), open + 1);
+    return true;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    int64_t x = ((const qd_proc_thread *)a)->id, y = ((const qd_proc_thread *)b)->id;
+    return (x > y) - (x < y);
+}
+
+uint32_t qd_proc_threads(qd_proc_thread *out, uint32_t n)
+{
+    uint32_t k = 0;
+    DIR *dir = opendir("/proc/self/task");
+    if (!dir) return 0;
+    for (struct dirent *e; k < n && (e = readdir(dir));) {
+        int64_t id = strtoll(e->d_name, NULL, 10);
+        k += id > 0 && read_thread(id, &out[k]);
+    }
+    closedir(dir);
+    qsort(out, k, sizeof *out, by_id);
+    return k;
+}
+
 uint64_t qd_proc_open_files(void)
 {
     DIR *dir = opendir("/proc/self/fd");

@@ -68,6 +68,15 @@ typedef struct qd_machine_os {
 /* Operating system, in the words of Elasticsearch's _nodes/info. [worker] */
 void qd_machine_os_get(qd_machine_os *out);
 
+/* A thread of this process. */
+typedef struct qd_proc_thread {
+    int64_t id;
+    char name[24];
+    char state;      /* as /proc shows it: R running, S waiting, D in a system call */
+    uint64_t cpu_ns; /* in ticks of the kernel, mostly 10 ms */
+} qd_proc_thread;
+/* Fills in up to n threads in order of their ids; returns how many, 0 when unknown. [worker] */
+uint32_t qd_proc_threads(qd_proc_thread *out, uint32_t n);
 /* Open files of this process now; 0 = unknown. [worker] */
 uint64_t qd_proc_open_files(void);
 /* The soft limit of open files; 0 = unknown. [worker] */

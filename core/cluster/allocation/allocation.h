@@ -268,6 +268,9 @@ typedef struct qd_alloc_result {
     uint32_t rebalances; /* relocations for balance, running and decided */
 } qd_alloc_result;
 
+/* Data nodes that filters and tiers leave to an index of the view. O(nodes). [any] */
+uint32_t qd_alloc_nodes_for(const qd_alloc_view *v, uint32_t index);
+
 /* One round. Everything in *out lives in arena. O((copies + moves) log nodes). [worker]
  * QD_E_NOMEM; QD_E_ARG: the view does not hold together (an id out of range). */
 QD_MUST_CHECK

@@ -262,4 +262,7 @@ bool qdi_alloc_delayed(const alloc_work *w, uint32_t g, int64_t *until);
  * NONE with verdict NO; *any tells whether any in-sync holder is up. */
 uint32_t qdi_alloc_holder(alloc_work *w, uint32_t g, qd_alloc_verdict *verdict, bool *any);
 
+/* Has the node a role that holds shards? */
+bool qdi_alloc_holds_data(const qd_alloc_node *n);
+
 #endif

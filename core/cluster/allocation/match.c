@@ -146,6 +146,26 @@ static bool filters_allow(const qd_alloc_node *n, const qd_alloc_filters *f)
              qdi_alloc_match(n, f->exclude, f->nexclude, false));
 }
 
+uint32_t qd_alloc_nodes_for(const qd_alloc_view *v, uint32_t index)
+{
+    const qd_alloc_index *x = &v->indices[index];
+    bool tiered = qd_str_trim(x->tiers).n > 0;
+    char letter = 0;
+    uint32_t count = 0;
+    for (qd_str rest = x->tiers; tiered && rest.p && !letter;) {
+        char one = qdi_alloc_tier_letter(qd_str_trim(qd_str_split(&rest, ',')));
+        for (uint32_t n = 0; one && n < v->nnodes && !letter; n++)
+            if (v->nodes[n].up && has_tier(&v->nodes[n], one)) letter = one;
+    }
+    for (uint32_t n = 0; n < v->nnodes; n++) {
+        const qd_alloc_node *y = &v->nodes[n];
+        if (!y->up || !qdi_alloc_holds_data(y) || y->leave == QD_ALLOC_REMOVED) continue;
+        if (tiered && !has_tier(y, letter)) continue;
+        count += filters_allow(y, &v->settings.filters) && filters_allow(y, &x->filters);
+    }
+    return count;
+}
+
 static void key_add(qd_buf *b, char kind, const qd_alloc_pair *f, uint32_t nf)
 {
     for (uint32_t i = 0; i < nf; i++) {

@@ -190,7 +190,7 @@ void qdi_alloc_plan_start(alloc_work *w)
     p->used = o->used;
 }
 
-static bool holds_data(const qd_alloc_node *n)
+bool qdi_alloc_holds_data(const qd_alloc_node *n)
 {
     for (size_t i = 0; i < n->roles.n; i++)
         if (memchr("dhwcsf", n->roles.p[i], 6)) return true;
@@ -208,7 +208,7 @@ static int nodes_make(alloc_work *w)
     if (!w->data || !w->low || !w->high || !w->flood) return QD_E_NOMEM;
     for (uint32_t n = 0; n < v->nnodes; n++) {
         const qd_alloc_node *x = &v->nodes[n];
-        w->data[n] = x->up && holds_data(x);
+        w->data[n] = x->up && qdi_alloc_holds_data(x);
         w->ndata += w->data[n];
         w->shutting += x->up && x->leave != QD_ALLOC_STAYS;
         bool known = v->settings.disk_enabled && x->disk_total > 0;
