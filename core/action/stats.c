@@ -16,6 +16,8 @@ const qdi_stat_column qdi_stat_columns[QDI_STAT_COLUMNS] = {
 #undef T
 };
 
+#define SETTLE_MS 1000 /* for a shard that the state calls started */
+
 static void from_engine(const qd_engine_stats *e, qdi_stats *out)
 {
     int64_t *v = out->v;
@@ -80,7 +82,7 @@ bool qdi_stats_of_shard(qd_shard *shard, qdi_stats *out)
     qd_engine *e;
     qd_engine_stats es;
     *out = (qdi_stats){.max_seq_no = -1, .local_checkpoint = -1, .global_checkpoint = -1};
-    if (!qd_shard_ready(shard, NULL) || qd_shard_enter(shard, 0, &e, NULL)) return false;
+    if (!qd_shard_settled(shard, SETTLE_MS) || qd_shard_enter(shard, 0, &e, NULL)) return false;
     qd_engine_stats_get(e, &es);
     snprintf(out->history_uuid, sizeof out->history_uuid, "%s", qd_engine_history_uuid(e));
     qd_reader *r = qd_engine_reader(e);

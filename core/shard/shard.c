@@ -314,6 +314,9 @@ static void report_failure(qd_shard *s)
 static bool report_started(qd_shard *s)
 {
     qd_copy_ref copy = ref_of(s);
+    qd_mutex_lock(&s->lock);
+    s->reporting = true;
+    qd_mutex_unlock(&s->lock);
     for (;;) {
         qd_err err;
         qd_err_init(&err);
@@ -358,6 +361,7 @@ static void settle(qd_shard *s, qd_engine *e, int rc, const qd_err *err)
     const qd_shards_copies *k = s->shards->copies;
     qd_mutex_lock(&s->lock);
     bool closed = s->phase == SHARD_CLOSED;
+    s->reporting = false;
     if (!closed) {
         s->engine = e;
         s->phase = rc ? SHARD_FAILED : SHARD_OPEN;
@@ -635,6 +639,18 @@ bool qd_shard_ready(qd_shard *s, char *reason)
     qd_mutex_lock(&s->lock);
     bool ready = s->phase == SHARD_OPEN;
     if (reason) snprintf(reason, sizeof s->reason, "%s", s->reason);
+    qd_mutex_unlock(&s->lock);
+    return ready;
+}
+
+bool qd_shard_settled(qd_shard *s, int64_t timeout_ms)
+{
+    uint64_t until = qd_env_mono_ns(s->shards->env) + (uint64_t)timeout_ms * 1000000u;
+    int late = 0;
+    qd_mutex_lock(&s->lock);
+    while (s->phase == SHARD_OPENING && s->reporting && !late)
+        late = qd_cond_wait_until(&s->changed, &s->lock, until);
+    bool ready = s->phase == SHARD_OPEN;
     qd_mutex_unlock(&s->lock);
     return ready;
 }

@@ -26,8 +26,8 @@ struct qd_shard {
     char uuid[QD_UUID_TEXT];
     uint32_t number;
     _Atomic uint64_t primary_term;
-    bool primary;   /* this copy was given as the primary; else it is filled by one */
-    bool existing;  /* the files of this allocation id must be here */
+    bool primary;           /* this copy was given as the primary; else it is filled by one */
+    bool existing;          /* the files of this allocation id must be here */
     _Atomic bool reopening; /* its record changes by its own doing */
     char allocation_id[QD_UUID_TEXT];
     char folder[80], name[320];
@@ -38,8 +38,8 @@ struct qd_shard {
     shard_phase phase;
     qd_index_meta *index;
     char reason[256];
-    bool ended;    /* taken out of the map; under qd_shards.lock: */
-    bool stopped;  /* its engine is closed for good */
+    bool ended;   /* taken out of the map; under qd_shards.lock: */
+    bool stopped; /* its engine is closed for good */
     struct qd_shard *next_ended;
     bool removing; /* delete the folder when the last reference goes */
 
@@ -53,7 +53,9 @@ struct qd_shard {
 
     qd_shard_counts counts;
     shard_job open, refresh, flush, sync, reopen, report, close;
-    int32_t report_rc; /* what is to be reported: 0 started, else the failure; `reason` has its text */
+    int32_t
+        report_rc;  /* what is to be reported: 0 started, else the failure; `reason` has its text */
+    bool reporting; /* opened; that it has started is being committed, or was just now */
     uint32_t idle_ticks; /* the ticker's: looks at empty buffers in a row */
     _Atomic uint64_t refresh_due_ns, sync_due_ns, report_due_ns, flush_due_ns;
     _Atomic uint64_t searched_ns; /* when a searcher was last asked for */
@@ -74,10 +76,10 @@ struct qd_shards {
     qd_mutex apply; /* one application of a state at a time: the first one comes from main */
     qd_mutex lock;
     qd_cond idle;
-    qd_map map;    /* "<uuid>/<number>" -> qd_shard, one reference each */
-    uint32_t live; /* shards not yet freed */
-    qd_shard *ended; /* taken out of the map and not yet freed: weak */
-    uint64_t applied; /* revision of the last state followed; under apply */
+    qd_map map;                     /* "<uuid>/<number>" -> qd_shard, one reference each */
+    uint32_t live;                  /* shards not yet freed */
+    qd_shard *ended;                /* taken out of the map and not yet freed: weak */
+    uint64_t applied;               /* revision of the last state followed; under apply */
     const qd_shards_copies *copies; /* NULL: no replication */
     void *copies_arg;
     bool stop;

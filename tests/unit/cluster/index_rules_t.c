@@ -50,5 +50,5 @@ int main(void)
         cmocka_unit_test(replicas_follow_nodes),
         cmocka_unit_test(writes_wait_for_copies_that_can_be),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests);
 }
