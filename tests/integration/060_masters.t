@@ -24,6 +24,7 @@ sub change {
     my ($node) = @_;
     my $t = time;
     my $r = $node->request('PUT', '/_cluster/settings', {transient => {'cluster.max_shards_per_node' => ++$changes}});
+    diag "$node->{name} $r->{status} $r->{content} after ", time - $t if $r->{status} != 200;
     return $r->{status} == 200 ? time - $t : undef;
 }
 sub masters {

@@ -65,7 +65,7 @@ my ($rc, $out) = $node->run_qd('index', 'import-dangling', '--url', $node->url);
 like($out, qr/^\Q$uuid\E\s+lost$/m, 'qd lists them') or diag $out;
 ($rc, $out) = $node->run_qd('index', 'import-dangling', $uuid, '--url', $node->url);
 is($rc, 0, 'qd brings one back') or diag $out;
-ok($node->wait_for(sub { ($node->get('/_cluster/health')->{json}{status} // '') ne 'red' }, 10), 'it starts');
+ok($node->wait_for(sub { ($node->get('/_cluster/health')->{json}{status} // '') ne 'red' }, 60), 'it starts');
 is($node->get('/lost/_doc/37')->{json}{_source}{t}, 'text 37', 'with its documents');
 is($node->get('/lost-alias/_doc/3')->{json}{_source}{n}, 3, 'its aliases');
 is($node->get('/lost/_mapping')->{json}{lost}{mappings}{properties}{n}{type}, 'long', 'its mapping');
@@ -88,6 +88,7 @@ chmod 0600, "$shard/seg-00000000000000000000000000000000", "$hot/indices/$uuid/o
 for my $f ("$shard/notes.txt", "$hot/.tmp/half") { open my $h, '>', $f or die "$f: $!"; print $h 'x' x 1000; close $h }
 chmod 0600, "$shard/notes.txt";
 $node->start;
+ok($node->wait_for(sub { ($node->get('/_cluster/health')->{json}{status} // 'red') ne 'red' }, 60), 'the shards are up');
 my @aside = map { s{.*/}{}r } sort glob "$hot/lost+found/*";
 is(scalar(grep { /seg-0{32}$/ } @aside), 1, 'a whole segment of another name is moved to lost+found') or diag "@aside";
 is(scalar(grep { /old-backup$/ } @aside), 1, 'so is a whole file that is none of ours') or diag "@aside";
