@@ -201,6 +201,7 @@ static void end_all(qd_coord *c, int32_t rc, const char *reason)
 static void end_now(qd_coord *c)
 {
     if (c->ending == 2) return;
+    cr_flush(c); /* what others asked for in this turn */
     c->ending = 2;
     uv_timer_stop(&c->timer);
     uv_close((uv_handle_t *)&c->after, handle_closed);
@@ -227,6 +228,7 @@ static void on_left(void *arg, int32_t rc)
 static void begin_end(qd_coord *c)
 {
     if (c->ending) return;
+    cr_flush(c);
     c->ending = 1;
     c->ready = 0;
     end_all(c, QD_E_CLOSED, "the coordination store is closed");

@@ -610,7 +610,7 @@ static int32_t finish(rig *r, int i, waiting *w, qd_op *op, int32_t submitted, i
     if (submitted == 0) {
         if (!wait_until(w, timeout_ms)) {
             r->nodes[i].vt->cancel(r->nodes[i].store, op);
-            if (!wait_until(w, 30000)) abort();
+            if (!wait_until(w, 120000)) abort();
         }
         submitted = w->rc;
     }
@@ -718,7 +718,7 @@ bool rig_members(rig *r, int by, int *voters, int *standbys)
 
 bool rig_wait_members(rig *r, int by, int voters, int standbys)
 {
-    for (int64_t end = rig_now_ms() + 40000; rig_now_ms() < end; rig_pause(20)) {
+    for (int64_t end = rig_now_ms() + 120000; rig_now_ms() < end; rig_pause(20)) {
         int v, s;
         if (rig_members(r, by, &v, &s) && v == voters && s == standbys) return true;
     }
@@ -739,7 +739,7 @@ int rig_leader(rig *r, int by)
 bool rig_settled(rig *r)
 {
     for (int i = 0; i < r->n; i++) {
-        int64_t end = rig_now_ms() + 20000;
+        int64_t end = rig_now_ms() + 120000;
         char value[8];
         if (!r->nodes[i].store) continue;
         int32_t rc;

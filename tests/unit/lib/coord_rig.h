@@ -47,7 +47,7 @@ const qd_coord_vtable *rig_vtable(rig *r);
 /* 1 when a log line of node i (-1: of any) has this text in it. */
 bool rig_logged(rig *r, int i, const char *text);
 
-/* Waits until all running nodes know a leader and answer; false: not within 20 s. */
+/* Waits until all running nodes know a leader and answer; false: not within 120 s. */
 bool rig_settled(rig *r);
 /* The node that leads, as node `by` sees it; -1: none. */
 int rig_leader(rig *r, int by);
