@@ -6,6 +6,7 @@
  */
 #include "config/config.h"
 #include "base/vec.h"
+#include "config/addresses_int.h"
 #include "config/roles_int.h"
 #include "config/schema_int.h"
 #include "config/value.h"
@@ -409,7 +410,9 @@ int qd_config_ready(qd_config *c, qd_err *err)
         rc = qd_settings_seal(c->layers[LAYER_FILE], err);
     qd_values *v = NULL;
     if (rc == 0) rc = make_values(c, c->layers, &v, err);
-    if (rc == 0 && (rc = publish(c, v, err)) != 0) qd_values_unref(v);
+    if (rc == 0) rc = qdi_addresses_check(c, v, err);
+    if (rc == 0) rc = publish(c, v, err);
+    if (rc != 0) qd_values_unref(v);
     if (rc == 0) c->ready = true;
     return rc;
 }

@@ -80,6 +80,8 @@ int qd_node_need_storage(qd_node *node, const struct qd_plugin_host *host, qd_er
 /* Has the host a plugin for coordination.mode? QD_E_PLUGIN tells why not. */
 QD_MUST_CHECK
 int qd_node_need_coordination(qd_node *node, const struct qd_plugin_host *host, qd_err *err);
+/* Where masters are looked for, by the settings: host:port each, in the arena; *n how many. */
+const qd_str *qd_node_master_addresses(const qd_node *node, qd_arena *arena, uint32_t *n);
 /* Lets requests under way end and closes all front ends; once more does nothing. */
 void qd_node_http_close(qd_node *node);
 /* --check-config: loads the plugins of the configuration and asks for all that it needs. */

@@ -10,9 +10,11 @@
 #include "cluster/remote/remote.h"
 #include "main/node.h"
 #include "plugin/host.h"
+#include "runtime/proc.h"
 #include <stdio.h>
 #include <string.h>
 
+#define LOG "discovery"
 #define DEFAULT_MASTER "coordination-raft"
 #define DEFAULT_KUBERNETES "coordination-k8s"
 
@@ -30,6 +32,15 @@ static uint32_t take_options(const qd_node *node, char text[3][32], qd_pair opti
     return 3;
 }
 
+/* transport.port, the first of a range; 9300 where that says nothing. */
+static unsigned default_port(const qd_values *v)
+{
+    uint64_t port = 0;
+    qd_str text = qd_values_text(v, QD_SET_TRANSPORT_PORT);
+    qd_str first = qd_str_trim(qd_str_split(&text, '-'));
+    return qd_str_u64(first, &port) && port > 0 && port < 65536 ? (unsigned)port : 9300;
+}
+
 /* "host" gets the port of the transport; in the arena. */
 static qd_str with_port(const qd_values *v, qd_str address, qd_arena *arena)
 {
@@ -39,18 +50,22 @@ static qd_str with_port(const qd_values *v, qd_str address, qd_arena *arena)
     bool closed = address.n && address.p[address.n - 1] == ']';
     if (colon && !bare6 && !closed) return address;
     char text[320];
-    int64_t port = qd_values_i64(v, QD_SET_TRANSPORT_PORT);
-    int n = snprintf(text, sizeof text, bare6 ? "[%.*s]:%lld" : "%.*s:%lld", (int)address.n,
-                     address.p, (long long)(port > 0 ? port : 9300));
+    int n = snprintf(text, sizeof text, bare6 ? "[%.*s]:%u" : "%.*s:%u", (int)address.n, address.p,
+                     default_port(v));
     return qd_arena_str(arena, (qd_str){text, n > 0 && n < (int)sizeof text ? (size_t)n : 0});
 }
 
-/* A list of addresses with ports. */
-static const qd_str *addresses(const qd_values *v, uint32_t id, qd_arena *arena, uint32_t *n)
+/* A list of addresses with ports; names: "name@host:port" stays that. */
+static const qd_str *addresses(const qd_values *v, uint32_t id, bool keep_names, qd_arena *arena,
+                               uint32_t *n)
 {
     const qd_str *list = qd_values_list(v, id, n);
+    if (*n == 1 && !list[0].n) *n = 0;
     qd_str *out = qd_arena_alloc(arena, (*n + 1) * sizeof *out);
-    for (uint32_t i = 0; out && i < *n; i++) out[i] = with_port(v, list[i], arena);
+    for (uint32_t i = 0; out && i < *n; i++) {
+        ptrdiff_t name = keep_names ? -1 : qd_str_find(list[i], '@');
+        out[i] = with_port(v, qd_str_sub(list[i], (size_t)(name + 1), list[i].n), arena);
+    }
     if (!out) *n = 0;
     return out;
 }
@@ -60,10 +75,11 @@ static void take_others(const qd_node *node, qd_arena *arena, qd_coord_config *k
 {
     const qd_values *v = qd_config_values(node->config);
     if (qd_str_is(qd_config_text(node->config, QD_SET_DISCOVERY_TYPE), "single-node")) return;
-    k->peers = addresses(v, QD_SET_COORDINATION_PEERS, arena, &k->npeers);
+    k->peers = addresses(v, QD_SET_COORDINATION_PEERS, true, arena, &k->npeers);
     k->first = qd_values_list(v, QD_SET_CLUSTER_INITIAL_MASTERS, &k->nfirst);
-    k->seeds = addresses(v, QD_SET_DISCOVERY_SEED_HOSTS, arena, &k->nseeds);
-    if (k->nseeds == 0) k->seeds = addresses(v, QD_SET_COORDINATION_MASTERS, arena, &k->nseeds);
+    k->seeds = addresses(v, QD_SET_DISCOVERY_SEED_HOSTS, false, arena, &k->nseeds);
+    if (k->nseeds == 0)
+        k->seeds = addresses(v, QD_SET_COORDINATION_MASTERS, false, arena, &k->nseeds);
 }
 
 static qd_str plugin_of(const qd_node *node)
@@ -93,16 +109,28 @@ static bool own_store(const qd_node *node)
     return own;
 }
 
+const qd_str *qd_node_master_addresses(const qd_node *node, qd_arena *arena, uint32_t *n)
+{
+    static const uint32_t of_master[] = {QD_SET_DISCOVERY_SEED_HOSTS, QD_SET_COORDINATION_PEERS,
+                                         QD_SET_COORDINATION_MASTERS};
+    static const uint32_t of_other[] = {QD_SET_COORDINATION_MASTERS, QD_SET_DISCOVERY_SEED_HOSTS,
+                                        QD_SET_COORDINATION_PEERS};
+    const qd_values *v = qd_config_values(node->config);
+    const uint32_t *order = own_store(node) ? of_master : of_other;
+    const qd_str *list = NULL;
+    *n = 0;
+    for (size_t i = 0; i < QD_COUNT_OF(of_master) && !*n; i++)
+        list = addresses(v, order[i], false, arena, n);
+    return *n ? list : NULL;
+}
+
 static int open_remote(qd_node *node, qd_err *err)
 {
-    const qd_values *v = qd_config_values(node->config);
     char learned[QD_PATH_MAX + 32];
     qd_arena arena;
     uint32_t n;
     qd_arena_init(&arena, NULL, 1 << 20);
-    const qd_str *masters = addresses(v, QD_SET_COORDINATION_MASTERS, &arena, &n);
-    if (!n) masters = addresses(v, QD_SET_DISCOVERY_SEED_HOSTS, &arena, &n);
-    if (!n) masters = addresses(v, QD_SET_COORDINATION_PEERS, &arena, &n);
+    const qd_str *masters = qd_node_master_addresses(node, &arena, &n);
     snprintf(learned, sizeof learned, "%s/masters.json", node->data);
     qd_remote_config c = {.env = node->env,
                           .rpc = node->rpc,
@@ -133,8 +161,44 @@ static int open_authority(qd_node *node, qd_err *err)
 
 static int open_store(qd_node *node, qd_err *err);
 
+/* Whoever has no store must know where one is. */
+static int coordination_check(qd_node *node, qd_err *err)
+{
+    qd_arena arena;
+    uint32_t n;
+    if (own_store(node)) return 0;
+    qd_arena_init(&arena, NULL, 1 << 20);
+    (void)qd_node_master_addresses(node, &arena, &n);
+    qd_arena_fini(&arena);
+    return n ? 0
+             : qd_err_set(err, QD_E_CONFIG,
+                          "a node without the role master has to know one: set "
+                          "coordination.master_addresses (or MASTER_ADDRESSES)");
+}
+
+/* Settings of which only one counts. */
+static void tell_ignored(const qd_node *node)
+{
+    const qd_values *v = qd_config_values(node->config);
+    const char *one = qd_proc_env("MASTER_ADDR"), *many = qd_proc_env("MASTER_ADDRESSES");
+    qd_str peers = qd_values_text(v, QD_SET_COORDINATION_PEERS);
+    qd_str first = qd_values_text(v, QD_SET_CLUSTER_INITIAL_MASTERS);
+    if (one && many && *one && *many && !strstr(many, one))
+        qd_log_warn(LOG,
+                    "MASTER_ADDR [%s] is none of MASTER_ADDRESSES [%s]: the latter counts, unset "
+                    "one of them",
+                    one, many);
+    if (own_store(node) && peers.n && first.n)
+        qd_log_warn(LOG,
+                    "both RAFT_PEERS (coordination.raft_peers) [%.*s] and "
+                    "cluster.initial_master_nodes [%.*s] name the first masters: the former "
+                    "counts, unset one of them",
+                    QD_STR_ARG(peers), QD_STR_ARG(first));
+}
+
 static int coordination_start(qd_node *node, qd_err *err)
 {
+    tell_ignored(node);
     int rc = open_authority(node, err);
     if (!rc) rc = open_store(node, err);
     if (rc) {
@@ -193,5 +257,5 @@ static void coordination_stop(qd_node *node)
     node->authority = NULL;
 }
 
-const qd_step qd_step_coordination = {"coordination", NULL, coordination_start, coordination_stop,
-                                      NULL};
+const qd_step qd_step_coordination = {"coordination", coordination_check, coordination_start,
+                                      coordination_stop, NULL};

@@ -1,14 +1,18 @@
 /*
  * quidditchd_join.c: waits until the store of cluster state answers: this node's own when it has a
- * leader, else that of the masters. Says what it waits for every ten seconds; a signal ends it.
+ * leader, else that of the masters. Says what it waits for soon, then every ten seconds; a signal
+ * ends it.
  */
 #include "base/log.h"
 #include "cluster/coord.h"
 #include "main/node.h"
+#include "rpc/rpc.h"
+#include <stdio.h>
 
 #define LOG "discovery"
 #define ATTEMPT_MS 500
 #define FORM_NS UINT64_C(100000000)
+#define FIRST_NS UINT64_C(6000000000) /* a store waits for a leader as long before it says why */
 #define SAY_NS UINT64_C(10000000000)
 
 static bool worth_waiting(int rc)
@@ -16,16 +20,53 @@ static bool worth_waiting(int rc)
     return rc == QD_E_NO_COORDINATION || rc == QD_E_NOT_LEADER || rc == QD_E_TIMEOUT;
 }
 
+/* " (coordination.master_addresses [a,b])", where anything is set. */
+static void add_setting(const qd_values *v, uint32_t id, qd_buf *out)
+{
+    qd_str text = qd_values_text(v, id);
+    if (text.n)
+        (void)qd_buf_printf(out, "%s%s [%.*s]", out->n ? ", " : "", qd_schema_node.defs[id].key,
+                            QD_STR_ARG(text));
+}
+
+/* What is wrong with each address, unless it has been said. */
+static void add_troubles(qd_node *node, qd_str said, qd_buf *out)
+{
+    qd_arena arena;
+    char why[256];
+    uint32_t n;
+    qd_arena_init(&arena, NULL, 1 << 20);
+    const qd_str *list = qd_node_master_addresses(node, &arena, &n);
+    for (uint32_t i = 0; i < n; i++) {
+        qd_rpc_node there;
+        if (qd_rpc_peer_up(node->rpc, list[i], &there)) {
+            if (there.roles & QD_RPC_ROLE_MASTER) continue;
+            snprintf(why, sizeof why, "the node [%.100s] there is no master", there.name);
+        } else if (!qd_rpc_peer_trouble(node->rpc, list[i], why)) {
+            continue;
+        }
+        if (qd_str_find_str(said, qd_str_c(why)) >= 0) continue;
+        (void)qd_buf_printf(out, "; [%.*s]: %s", QD_STR_ARG(list[i]), why);
+    }
+    qd_arena_fini(&arena);
+}
+
 static void say(qd_node *node, const qd_err *err)
 {
     const qd_values *v = qd_config_values(node->config);
-    qd_str masters = qd_values_text(v, QD_SET_COORDINATION_MASTERS);
-    qd_str peers = qd_values_text(v, QD_SET_COORDINATION_PEERS);
-    qd_str first = qd_values_text(v, QD_SET_CLUSTER_INITIAL_MASTERS);
-    qd_log_warn(LOG,
-                "no leader answers yet, still looking: %s (coordination.master_addresses [%.*s], "
-                "coordination.raft_peers [%.*s], cluster.initial_master_nodes [%.*s])",
-                qd_err_reason(err), QD_STR_ARG(masters), QD_STR_ARG(peers), QD_STR_ARG(first));
+    qd_str why = qd_str_c(qd_err_reason(err));
+    qd_buf troubles, settings;
+    qd_buf_init(&troubles, NULL, 8192);
+    qd_buf_init(&settings, NULL, 8192);
+    add_troubles(node, why, &troubles);
+    add_setting(v, QD_SET_COORDINATION_MASTERS, &settings);
+    add_setting(v, QD_SET_COORDINATION_PEERS, &settings);
+    add_setting(v, QD_SET_DISCOVERY_SEED_HOSTS, &settings);
+    add_setting(v, QD_SET_CLUSTER_INITIAL_MASTERS, &settings);
+    qd_log_warn(LOG, "no leader answers yet, still looking: %.*s%.*s (%.*s)", QD_STR_ARG(why),
+                QD_STR_ARG(qd_buf_view(&troubles)), QD_STR_ARG(qd_buf_view(&settings)));
+    qd_buf_fini(&troubles);
+    qd_buf_fini(&settings);
 }
 
 static bool is_master(const qd_node *node)
@@ -40,7 +81,7 @@ static bool is_master(const qd_node *node)
 
 static int join_start(qd_node *node, qd_err *err)
 {
-    uint64_t said = qd_env_mono_ns(node->env);
+    uint64_t next = qd_env_mono_ns(node->env) + FIRST_NS;
     for (;;) {
         qd_coord_list found;
         qd_arena arena;
@@ -57,8 +98,8 @@ static int join_start(qd_node *node, qd_err *err)
         qd_arena_fini(&arena);
         bool stop = atomic_load(&node->stopping), wait = worth_waiting(rc) && !stop;
         uint64_t now = qd_env_mono_ns(node->env);
-        if (wait && now - said > SAY_NS) {
-            said = now;
+        if (wait && now > next) {
+            next = now + SAY_NS;
             say(node, &why);
         }
         if (!wait && rc && !stop) qd_err_copy(err, &why);

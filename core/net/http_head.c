@@ -63,7 +63,15 @@ long qdi_http_head_length(const qd_http_config *c, const char *p, size_t n, cons
             text(why, "HTTP header is larger than http.max_header_size");
             return -400;
         }
-        if (!lf) return 0;
+        if (!lf) {
+            /* no use to wait for the end of what is no request */
+            if (lines > 0 || request_line_fits(p, line && p[line - 1] == '\r' ? line - 1 : line))
+                return 0;
+            text(why, line >= 4 && memcmp(p, "QDR1", 4) == 0
+                          ? "this is the REST API: nodes reach each other at transport.port"
+                          : "control character in the request line");
+            return -400;
+        }
         if (line == 0 || lf[-1] != '\r') {
             text(why, "line ends with a bare LF");
             return -400;

@@ -56,10 +56,21 @@ static int32_t log_on(qd_self *self, int32_t level)
 {
     return qd_log_on(self->component, level_of(level));
 }
+/* Lines about what concerns the whole node have the component that people look for. */
+static const char *const shared[] = {"discovery"};
+
 static void log_write(qd_self *self, int32_t level, qd_str line)
 {
+    const char *component = self->component;
     if (line.n > 65536) line.n = 65536;
-    qd_log(self->component, level_of(level), "%.*s", QD_STR_ARG(line));
+    for (size_t i = 0; i < QD_COUNT_OF(shared); i++) {
+        size_t n = strlen(shared[i]);
+        if (!qd_str_starts(line, qd_str_c(shared[i])) || line.n < n + 2 || line.p[n] != ':')
+            continue;
+        component = shared[i];
+        line = qd_str_sub(line, n + 2, line.n);
+    }
+    qd_log(component, level_of(level), "%.*s", QD_STR_ARG(line));
 }
 static const qd_svc_log svc_log = {HEAD(qd_svc_log), log_on, log_write};
 

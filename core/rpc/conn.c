@@ -206,7 +206,7 @@ static void on_handshake_timeout(qd_timer *t)
 {
     rpc_conn *c = t->user;
     if (c->peer) c->silent = true;
-    qdi_conn_end(c, false, "no answer to the handshake");
+    qdi_conn_end(c, false, "no answer to the handshake; is the port right?");
 }
 
 /* The handshake is done. */
@@ -673,7 +673,10 @@ static void feed(rpc_conn *c, const uint8_t *p, size_t n)
             p += take;
             n -= take;
             if (first && c->head_n >= 4 && qd_get_u32le(c->head) != FRAME_MAGIC) {
-                if (c->peer)
+                if (c->peer && memcmp(c->head, "HTTP", 4) == 0)
+                    garbage(c, "HTTP answers there: it is a port of the REST API or of metrics; "
+                               "nodes talk at transport.port, 9300");
+                else if (c->peer)
                     garbage(c, "what it sends is not the protocol of nodes; is the port right?");
                 else
                     stranger(c);

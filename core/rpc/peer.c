@@ -253,6 +253,13 @@ void qdi_peer_send(rpc_peer *p, rpc_out *o)
 
 /* --- dialing --- */
 
+static void said_set(rpc_peer *p, const char *why)
+{
+    qd_mutex_lock(&p->loop->lock);
+    snprintf(p->said, sizeof p->said, "%s", why);
+    qd_mutex_unlock(&p->loop->lock);
+}
+
 static void state_set(rpc_peer *p, peer_state now)
 {
     peer_state was = (peer_state)atomic_load(&p->state);
@@ -327,6 +334,7 @@ static void dial_failed(rpc_peer *p, uint32_t class, bool refused, const char *w
     if (class == QD_RPC_CONTROL) {
         char reason[256];
         snprintf(reason, sizeof reason, "%s", why);
+        said_set(p, reason);
         state_set(p, PEER_DOWN);
         atomic_store(&p->version, 0);
         if (refused ? p->last_event != QD_RPC_GONE
@@ -394,6 +402,7 @@ void qdi_peer_opened(rpc_peer *p, rpc_conn *c)
     qd_mutex_lock(&l->lock);
     rpc_who *old = p->who;
     p->who = qdi_who_ref(c->who);
+    p->said[0] = 0;
     qd_mutex_unlock(&l->lock);
     qdi_who_unref(old);
     atomic_store(&p->version, c->version);
@@ -424,6 +433,7 @@ void qdi_peer_self(rpc_peer *p, rpc_conn *c)
     qd_mutex_lock(&p->loop->lock);
     rpc_who *old = p->who;
     p->who = qdi_who_ref(p->rpc->self);
+    p->said[0] = 0;
     qd_mutex_unlock(&p->loop->lock);
     qdi_who_unref(old);
     p->self = true;
@@ -455,6 +465,7 @@ void qdi_peer_refused(rpc_peer *p, rpc_conn *c, const char *ours, const char *wh
         return;
     }
     p->failed_ns = qd_env_mono_ns(p->rpc->c.env);
+    said_set(p, reason);
     if (p->last_event != QD_RPC_REFUSED || strcmp(p->reason, reason) != 0) {
         qd_log_warn(RPC_LOG, "no connection to the node at [%s]: %s", p->address, ours);
         state_set(p, PEER_DOWN);
@@ -618,6 +629,19 @@ uint64_t qd_rpc_peer_heard_ns(qd_rpc *rpc, qd_str address)
     uint64_t heard = atomic_load(&p->heard_ns);
     qdi_peer_put(p);
     return heard;
+}
+
+bool qd_rpc_peer_trouble(qd_rpc *rpc, qd_str address, char out[256])
+{
+    QD_CHECK(rpc, QD_RPC_MAGIC);
+    rpc_peer *p = qdi_peer_find(rpc, address);
+    if (!p) return false;
+    qd_mutex_lock(&p->loop->lock);
+    bool waits = !p->said[0] && atomic_load(&p->state) == PEER_DIALING;
+    snprintf(out, 256, "%s", waits ? "no answer yet" : p->said);
+    qd_mutex_unlock(&p->loop->lock);
+    qdi_peer_put(p);
+    return out[0] != 0;
 }
 
 uint16_t qd_rpc_version_to(qd_rpc *rpc, qd_str to)

@@ -302,6 +302,8 @@ bool qd_rpc_peer_up(qd_rpc *rpc, qd_str address, qd_rpc_node *out);
 /* When something came from there last on a connection of this node to it, monotonic; 0: never. A peer
  * that lives is heard of every 1.5 pings at least. */
 uint64_t qd_rpc_peer_heard_ns(qd_rpc *rpc, qd_str address);
+/* Could the address not be reached when that was tried last? *out then has why, in words. [any] */
+bool qd_rpc_peer_trouble(qd_rpc *rpc, qd_str address, char out[256]);
 
 /* ---- counters ---------------------------------------------------------------------------------
  */

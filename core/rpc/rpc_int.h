@@ -272,6 +272,7 @@ struct rpc_peer {
     _Atomic uint64_t queued[QD_RPC_CLASSES];
     room_wait *waiters; /* under loop->lock */
     rpc_who *who;       /* under loop->lock; changed by the loop */
+    char said[256];     /* under loop->lock: why it could not be reached last; empty: it could */
     /* the loop's */
     _Atomic bool self; /* its address leads here */
     rpc_conn *conns[QD_RPC_CLASSES];

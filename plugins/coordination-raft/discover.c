@@ -242,6 +242,11 @@ static int first_members(cr_search *s, int64_t now, cr_decision *out, words *w,
         }
         f->members[f->nmembers++] = who;
     }
+    int self = 0;
+    for (uint32_t k = 0; k < s->nfirst; k++) self |= s->first[k].incarnation == s->incarnation;
+    if (missing && s->nseeds == 0)
+        say(w, ", but no address is given to look at: set discovery.seed_hosts");
+    if (missing && !self && strange++ == 0) say(w, "; there is also [%s], this node", s->name);
     for (uint32_t k = 0; missing && k < s->nfound; k++) {
         const cr_found *o = &s->found[k];
         int listed = now - o->heard_ns >= CR_FOUND_NS;

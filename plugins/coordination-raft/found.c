@@ -46,7 +46,7 @@ static int32_t add_first(qd_coord *c, qd_str item, int named, qd_err *err)
             name.n = i;
             address = (qd_str){item.p + i + 1, item.n - i - 1};
         }
-    if (named) {
+    if (named && (!memchr(item.p, ':', item.n) || cr_compare(item, c->node_name) == 0)) {
         name = item;
         address = (qd_str){item.p, 0};
     }
@@ -351,7 +351,7 @@ static void look_around(qd_coord *c)
     }
     cr_search_decide(&c->search, now, d);
     snprintf(c->status, sizeof c->status, "%s", d->why);
-    if (now - c->no_leader_ns > CR_PATIENCE_NS || d->trouble) say_status(c, d->trouble);
+    if (d->trouble) say_status(c, 1); /* what else there is says whoever waits for the store */
     act(c, d);
     cr_free(c->heap, d);
 }

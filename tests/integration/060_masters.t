@@ -45,7 +45,7 @@ sub qd { my $o = qx(@{[QdNode::qd()]} @_ 2>&1); return ($? >> 8, $o) }
 
 # --- forming: two wait for the third and say so ---
 $_->launch for @m[0, 1];
-ok(soon(sub { $m[0]->log_text =~ /discovery: waiting for \[m3\]/ }), 'who is missing is told');
+ok(soon(sub { $m[0]->log_text =~ /still looking: waiting for \[m3\]/ }), 'who is missing is told');
 $m[2]->launch;
 ok(soon(sub { roles($m[0]) eq 'm1:voter m2:voter m3:voter' }), 'three form one cluster of three voters');
 ok(soon(sub { !grep { $_->log_text !~ /\bstarted in \d+ ms/ } @m[0 .. 2] }), 'all start');

@@ -154,7 +154,7 @@ enum {
     QD_SERVICE_TASK = 11,
     QD_SERVICE_ACTION = 12, /* qd_svc_action of frontend.h */
     QD_SERVICE_FAULT = 13,
-    QD_SERVICE_UV = 14, /* only with QD_PLUGIN_NEEDS_UV */
+    QD_SERVICE_UV = 14,    /* only with QD_PLUGIN_NEEDS_UV */
     QD_SERVICE_PEERS = 15, /* qd_svc_peers of peers.h; since 1.1 */
     QD_SERVICE_COUNT = 16
 };
@@ -172,7 +172,8 @@ typedef struct qd_svc_mem {
 } qd_svc_mem;
 
 enum { QD_LEVEL_TRACE, QD_LEVEL_DEBUG, QD_LEVEL_INFO, QD_LEVEL_WARN, QD_LEVEL_ERROR };
-/* Log lines under "plugin.<name>". [any] */
+/* Log lines under "plugin.<name>"; one that begins with "discovery: " under that component. [any]
+ */
 typedef struct qd_svc_log {
     qd_vtable head;
     int32_t (*on)(qd_self *, int32_t level);              /* 1 when a line would be written */
