@@ -351,7 +351,7 @@ static void look_around(qd_coord *c)
     }
     cr_search_decide(&c->search, now, d);
     snprintf(c->status, sizeof c->status, "%s", d->why);
-    if (d->trouble) say_status(c, 1); /* what else there is says whoever waits for the store */
+    if (now - c->no_leader_ns > CR_PATIENCE_NS || d->trouble) say_status(c, d->trouble);
     act(c, d);
     cr_free(c->heap, d);
 }
