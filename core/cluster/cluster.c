@@ -377,6 +377,7 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     c->timeout_ms = config->timeout_ms;
     c->listener = config->listener;
     c->listener_arg = config->listener_arg;
+    c->failed = config->failed;
     qd_arena_init(&c->arena, NULL, (size_t)1 << 20);
     qd_map_init(&c->kv, NULL);
     qd_state_changes_init(&c->changes);

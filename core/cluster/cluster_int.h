@@ -36,6 +36,7 @@ struct qd_cluster {
     int64_t session_ttl_ms, timeout_ms;
     qd_cluster_listener listener;
     void *listener_arg;
+    void (*failed)(void *arg, const char *why); /* the keeper's; NULL: told, or nobody listens */
     qd_arena arena; /* strings above */
     uint64_t session;
 

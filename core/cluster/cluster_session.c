@@ -216,6 +216,11 @@ void qdi_session_keep(void *arg)
             qd_log_warn(CLUSTER_LOG, "session of this node: %s", qd_err_reason(&err));
         }
         if (!rc) said = 0;
+        bool over = rc && qd_coord_failed(c->store);
+        if (over && c->failed) {
+            c->failed(c->listener_arg, qd_err_reason(&err));
+            c->failed = NULL;
+        }
         qd_err_fini(&err);
         if (c->authority && qd_authority_flush(c->authority, &err)) {
             qd_log_warn(CLUSTER_LOG, "the revision acted on could not be recorded: %s",

@@ -124,6 +124,7 @@ static bool again(qd_coord_store *s, int rc, uint64_t until_ns, int64_t *pause_m
     bool passing =
         rc == QD_E_NOT_LEADER || rc == QD_E_NO_COORDINATION || rc == QD_E_UNKNOWN_OUTCOME;
     uint64_t now = qd_env_mono_ns(s->env);
+    if (passing && qd_coord_failed(s)) return false;
     if (!passing || now + (uint64_t)*pause_ms * 1000000u >= soonest(s, until_ns)) return false;
     qd_env_sleep_ns(s->env, (uint64_t)*pause_ms * 1000000u);
     *pause_ms = *pause_ms * 2 < RETRY_MS_MAX ? *pause_ms * 2 : RETRY_MS_MAX;
@@ -193,6 +194,13 @@ void qd_coord_identity_get(qd_coord_store *s, qd_coord_identity *out)
     memset(out, 0, sizeof *out);
     out->struct_size = sizeof *out;
     s->vt.identity(s->handle, out);
+}
+
+bool qd_coord_failed(qd_coord_store *s)
+{
+    qd_coord_identity i;
+    qd_coord_identity_get(s, &i);
+    return i.failed != 0;
 }
 
 static int copy_list(const qd_coord_range *r, qd_arena *arena, qd_coord_list *out, qd_err *err)

@@ -28,6 +28,9 @@ const qd_coord_info *qd_coord_limits(const qd_coord_store *s);
 const qd_coord_vtable *qd_coord_table(const qd_coord_store *s, qd_coord **handle);
 /* What the plugin knows of itself now. [any] */
 void qd_coord_identity_get(qd_coord_store *s, qd_coord_identity *out);
+/* Is what this process holds of the store at its end, so that only a new start goes on? Nothing is
+ * tried again then. [any] */
+bool qd_coord_failed(qd_coord_store *s);
 
 /* Keys and values of one read, copied into an arena. */
 typedef struct qd_coord_list {

@@ -28,15 +28,21 @@ static int not_there(const copy_args *a, qd_str id, qd_err *err)
                       QD_STR_ARG(id));
 }
 
-static int fail_own(qd_cluster *c, const copy_args *a, qd_shard_edit *e)
+/* What passes does not use up the attempts. */
+static void bound_failures(qd_cluster *c, const copy_args *a, qd_shard_edit *e)
 {
-    int rc = qd_shard_edit_fail(e, a->self, QD_UNASSIGNED_ALLOCATION_FAILED, a->text,
-                                a->failure == QD_COPY_LOST);
     for (uint32_t i = 0; i < e->s.ncopies && a->failure == QD_COPY_PASSES; i++) {
         qd_copy *x = &e->copies[i];
         bool mine = !qd_copy_is_assigned(x) && qd_str_eq(x->last_node, c->self.id);
         if (mine && x->failures > PASSING_FAILURES) x->failures = PASSING_FAILURES;
     }
+}
+
+static int fail_own(qd_cluster *c, const copy_args *a, qd_shard_edit *e)
+{
+    int rc = qd_shard_edit_fail(e, a->self, QD_UNASSIGNED_ALLOCATION_FAILED, a->text,
+                                a->failure == QD_COPY_LOST);
+    bound_failures(c, a, e);
     return rc;
 }
 
@@ -46,6 +52,7 @@ static int reopen(qd_cluster *c, copy_args *a, qd_shard_edit *e)
     bool primary = qd_str_eq(e->s.primary, a->self);
     int rc = qd_shard_edit_fail(e, a->self, QD_UNASSIGNED_ALLOCATION_FAILED, a->text, false);
     a->new_term = 0;
+    bound_failures(c, a, e);
     if (rc || !primary || e->s.primary.n) return rc;
     rc = qd_shard_edit_assign_primary(e, &p, QD_FORCE_NONE);
     if (!rc) a->new_term = e->s.primary_term;
@@ -197,14 +204,15 @@ int qd_cluster_copy_failed(qd_cluster *c, const qd_copy_ref *copy, qd_str text,
     return make(c, &a, out, err);
 }
 
-int qd_cluster_copy_reopen(qd_cluster *c, const qd_copy_ref *copy, qd_str text, uint64_t *term,
-                           qd_err *err)
+int qd_cluster_copy_reopen(qd_cluster *c, const qd_copy_ref *copy, qd_str text,
+                           qd_copy_failure failure, uint64_t *term, qd_err *err)
 {
     copy_args a = {.step = REOPEN,
                    .uuid = copy->uuid,
                    .number = copy->number,
                    .self = copy->allocation_id,
-                   .text = text};
+                   .text = text,
+                   .failure = failure};
     int rc = make(c, &a, NULL, err);
     if (!rc) *term = a.new_term;
     return rc;

@@ -40,8 +40,8 @@ int qd_cluster_copy_failed(qd_cluster *c, const qd_copy_ref *copy, qd_str text,
  * INITIALIZING until it is started. *term 0: another copy is primary now, or this was a replica;
  * the copy is unassigned. QD_E_NOTFOUND: it was before. */
 QD_MUST_CHECK
-int qd_cluster_copy_reopen(qd_cluster *c, const qd_copy_ref *copy, qd_str text, uint64_t *term,
-                           qd_err *err);
+int qd_cluster_copy_reopen(qd_cluster *c, const qd_copy_ref *copy, qd_str text,
+                           qd_copy_failure failure, uint64_t *term, qd_err *err);
 
 /* A primary names itself in what it asks for: another primary or term, and it is refused with
  * QD_E_NOT_PRIMARY. */

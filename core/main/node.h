@@ -31,6 +31,7 @@ typedef struct qd_node {
     qd_file_lock *lock; /* path.data/node.lock */
     qd_loop *main_loop; /* of the main thread: signals only */
     _Atomic bool stopping; /* a signal has come: a step that waits gives up */
+    _Atomic bool failed;   /* something that only a new start mends: the node ends, not with 0 */
     qd_loop *loop;      /* of a thread of its own: plugins' posts and timers, housekeeping */
     qd_pools pools;     /* by Elasticsearch's names */
     qd_tasks *tasks;

@@ -229,6 +229,9 @@ static int live(qd_node *node, const request *r, qd_err *err)
         qd_thread_join(node->env, starter);
         rc = d.rc;
         if (rc == 0) stop_steps(node);
+        if (rc == 0 && atomic_load(&node->failed)) {
+            rc = qd_err_set(err, QD_E_IO, "ended by itself, to be started again: see the log");
+        }
         if (r->pid_file) (void)!qd_file_remove(r->pid_file, NULL);
     }
     qd_signals_stop(signals);

@@ -65,6 +65,16 @@ static void follow(void *arg, const qd_state *old, const qd_state *now)
     qd_action_settings_follow(node->config, node->plugins, old, now);
 }
 
+/* A node whose part of the store has failed is of no use to its cluster, and others hold its place
+ * free: it ends, and whoever supervises it starts it again, from what is verifiably on its disk. */
+static void store_failed(void *arg, const char *why)
+{
+    qd_node *node = arg;
+    qd_log_error("main", "this node ends, to be started again: %s", why);
+    atomic_store(&node->failed, true);
+    qd_loop_stop(node->main_loop);
+}
+
 /* Where others reach this node: its transport's host, and its REST API there. */
 static void announced(const qd_node *node, char host[QD_RPC_ADDRESS_MAX],
                       char http[QD_RPC_ADDRESS_MAX + 8])
@@ -133,6 +143,7 @@ static int cluster_start(qd_node *node, qd_err *err)
         .timeout_ms = 30000,
         .listener = follow,
         .listener_arg = node,
+        .failed = store_failed,
     };
     rc = qd_cluster_open(&c, &node->cluster, err);
     if (rc) {

@@ -695,7 +695,7 @@ void repl_lead(repl_shard *g)
         qd_mutex_unlock(&g->lock);
         if (!again) {
             if (rc != QD_E_NO_SHARD && rc != QD_E_NOT_PRIMARY && rc != QD_E_TERM_OLD) {
-                repl_fail_shard(g, "it could not become primary", false);
+                repl_fail_shard(g, "it could not become primary", QD_E_IO);
             }
             return;
         }

@@ -170,8 +170,8 @@ void repl_leave(qd_shard *s);
 int repl_submit(qd_replication *r, qd_pool *pool, qd_work *work);
 /* Runs fn(g) on a pool with a reference. false: closing. */
 bool repl_run(repl_shard *g, qd_pool *pool, void (*fn)(repl_shard *g));
-/* The engine cannot go on. */
-void repl_fail_shard(repl_shard *g, const char *text, bool lost);
+/* The engine cannot go on; why: see qd_shard_fail. */
+void repl_fail_shard(repl_shard *g, const char *text, int why);
 /* Waits so that n bytes more stay within half of what disk and network give, or within
  * indices.recovery.max_bytes_per_sec where it is set (0: no bound); returns how long. */
 uint64_t repl_rate_wait(qd_replication *r, uint64_t n);

@@ -108,14 +108,14 @@ bool repl_run(repl_shard *g, qd_pool *pool, void (*fn)(repl_shard *g))
     return false;
 }
 
-void repl_fail_shard(repl_shard *g, const char *text, bool lost)
+void repl_fail_shard(repl_shard *g, const char *text, int why)
 {
     qd_mutex_lock(&g->lock);
     qd_shard *s = g->shard ? qd_shard_ref(g->shard) : NULL;
     qd_mutex_unlock(&g->lock);
     if (!s) return;
     qd_log_warn(REPL_LOG, "%s copy [%s] fails: %s", g->name, g->aid, text);
-    qd_shard_fail(s, qd_str_c(text), lost);
+    qd_shard_fail(s, qd_str_c(text), why);
     qd_shard_unref(s);
 }
 
@@ -178,7 +178,7 @@ static void opened(void *arg, qd_shard *s, bool primary, qd_engine *e)
     qd_index_meta *m = qd_shard_index(s);
     qd_engine_checkpoints at;
     if (!g) {
-        qd_shard_fail(s, QD_STR("not enough memory for its replication"), false);
+        qd_shard_fail(s, QD_STR("not enough memory for its replication"), QD_E_NOMEM);
         qd_index_meta_unref(m);
         return;
     }
@@ -203,7 +203,7 @@ static void opened(void *arg, qd_shard *s, bool primary, qd_engine *e)
     if (old) repl_unref(old);
     if (rc) {
         repl_unref(g);
-        qd_shard_fail(s, QD_STR("not enough memory for its replication"), false);
+        qd_shard_fail(s, QD_STR("not enough memory for its replication"), QD_E_NOMEM);
         return;
     }
     qd_state *state = newest(r);
@@ -392,7 +392,8 @@ static void tick_one(repl_shard *g)
     if (retain) g->retention_ns = repl_now(g) + REPL_RETENTION_NS;
     repl_unlock(g);
     if (publish) repl_publish_queue(g);
-    if (stuck) repl_fail_shard(g, "the record names it as primary, which it could not stay", false);
+    if (stuck) repl_fail_shard(g, "the record names it as primary, which it could not stay",
+                               QD_E_IO);
     repl_holds_end(g, false);
     if (retain) repl_retention(g);
 }

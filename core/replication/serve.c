@@ -121,7 +121,7 @@ static void failed(repl_shard *g, qd_engine *e, repl_reply *a, int rc, const qd_
         return;
     }
     refuse_err(a, err);
-    if (qd_engine_failure(e, NULL)) repl_fail_shard(g, qd_err_reason(err), false);
+    if (qd_engine_failure(e, NULL)) repl_fail_shard(g, qd_err_reason(err), QD_E_IO);
 }
 
 static int take_ops(repl_shard *g, qd_engine *e, const repl_request *q, qd_err *err)

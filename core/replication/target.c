@@ -305,7 +305,8 @@ void repl_recover(repl_shard *g)
         if (final || attempt >= ATTEMPTS) {
             char text[200];
             snprintf(text, sizeof text, "recovery failed: %s", qd_err_reason(&err));
-            repl_fail_shard(g, text, false);
+            /* a full disk there may have room again, or another node has */
+            repl_fail_shard(g, text, rc == QD_E_NOSPACE || rc == QD_E_NOMEM ? rc : QD_E_IO);
             break;
         }
         qd_err_fini(&err);

@@ -444,15 +444,15 @@ static void reopen(qd_shard *s)
     qd_rwlock_unlock(&s->gate);
     qd_mutex_lock(&s->lock);
     snprintf(reason, sizeof reason, "%s", s->reason);
+    qd_copy_failure failure = failure_of(s->report_rc);
     qd_mutex_unlock(&s->lock);
     atomic_store(&s->reopening, true);
-    int rc = s->shards->cluster
-                 ? qd_cluster_copy_reopen(s->shards->cluster, &copy, qd_str_c(reason), &term, &err)
-                 : QD_E_NOTFOUND;
+    int rc = s->shards->cluster ? qd_cluster_copy_reopen(s->shards->cluster, &copy,
+                                                         qd_str_c(reason), failure, &term, &err)
+                                : QD_E_NOTFOUND;
     if (rc || !term) {
         qd_mutex_lock(&s->lock);
         if (s->phase == SHARD_OPENING) s->phase = SHARD_FAILED;
-        s->report_rc = QD_E_IO;
         qd_cond_broadcast(&s->changed);
         qd_mutex_unlock(&s->lock);
         atomic_store(&s->reopening, false);
@@ -499,16 +499,17 @@ void qdi_shard_failed(qd_shard *s)
     }
     qd_rwlock_unlock(&s->gate);
     qd_err_fini(&err);
-    qd_shard_fail(s, qd_str_c(reason), false);
+    qd_shard_fail(s, qd_str_c(reason), QD_E_IO);
 }
 
-void qd_shard_fail(qd_shard *s, qd_str text, bool lost)
+void qd_shard_fail(qd_shard *s, qd_str text, int32_t why)
 {
+    bool lost = failure_of(why) == QD_COPY_LOST;
     qd_mutex_lock(&s->lock);
     bool now = s->phase == SHARD_OPEN;
     if (now) {
         s->phase = lost ? SHARD_FAILED : SHARD_OPENING;
-        s->report_rc = lost ? QD_E_CORRUPT : QD_E_IO;
+        s->report_rc = why;
         snprintf(s->reason, sizeof s->reason, "%.*s", QD_STR_ARG(text));
         qd_cond_broadcast(&s->changed);
     }

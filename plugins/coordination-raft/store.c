@@ -48,6 +48,7 @@ void cr_identity_update(qd_coord *c)
     i->compacted = m->compacted;
     i->role = c->view.role ? c->view.role : QD_COORD_SPARE;
     i->connected = cr_leads(c) || cr_follows(c);
+    i->failed = (uint32_t)c->disk_failed;
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -396,6 +397,7 @@ static void on_failed(void *arg, const char *why)
 {
     char text[600];
     snprintf(text, sizeof text, "%.400s; no changes until the node is started again", why);
+    ((qd_coord *)arg)->disk_failed = 1;
     cr_give_up(arg, QD_E_NO_COORDINATION, text);
 }
 

@@ -267,7 +267,7 @@ struct qd_coord {
     qd_coord_watch *watches;
     cr_deadline *deadlines; /* by session */
     size_t ndeadlines, deadlines_cap;
-    int ready, failed, ending, dirty;
+    int ready, failed, disk_failed, ending, dirty;
     int unsure;        /* something waits for a leader: look again soon */
     int32_t fail_code; /* what requests are told then */
     char fail_reason[4400];

@@ -231,6 +231,8 @@ double qdi_alloc_gain_bound(const alloc_work *w, uint32_t g);
 void qdi_alloc_hint(alloc_work *w, uint32_t g, uint32_t *node, double *score);
 /* The allowed node of the plan on which g weighs least (its own left out), NONE. */
 uint32_t qdi_alloc_find(alloc_work *w, uint32_t g);
+/* The same among all nodes but one: O(nodes). */
+uint32_t qdi_alloc_find_but(alloc_work *w, uint32_t g, uint32_t avoid);
 
 /* --- steps of a round --- */
 void qdi_alloc_mend(alloc_work *w);  /* mend.c: lost nodes, promotions, fewer replicas */

@@ -81,19 +81,28 @@ uint32_t qdi_alloc_holder(alloc_work *w, uint32_t g, qd_alloc_verdict *verdict, 
     return best;
 }
 
+/* The node on which the last two attempts or more failed: another one is tried next, as its disk may be
+ * full. NONE. */
+static uint32_t failing(const alloc_work *w, uint32_t g)
+{
+    const qd_alloc_unassigned *u = &alloc_copy_of(w, g)->info;
+    return u->why == QD_ALLOC_WHY_ALLOCATION_FAILED && u->failures > 1 ? u->last_node
+                                                                       : QD_ALLOC_NONE;
+}
+
 /* A node with files of the shard, where a replica needs only what it lacks. */
-static uint32_t reuse(alloc_work *w, uint32_t g)
+static uint32_t reuse(alloc_work *w, uint32_t g, uint32_t avoid)
 {
     const qd_alloc_shard *s = alloc_shard_of(w, g);
     for (int in_sync = 1; in_sync >= 0; in_sync--)
         for (uint32_t i = 0; i < s->nholders; i++) {
             uint32_t n = s->holders[i].node;
-            if (n != QD_ALLOC_NONE && s->holders[i].in_sync == (bool)in_sync &&
+            if (n != QD_ALLOC_NONE && n != avoid && s->holders[i].in_sync == (bool)in_sync &&
                 qdi_alloc_allowed(w, &w->plan, g, n) == QD_ALLOC_YES)
                 return n;
         }
     uint32_t last = alloc_copy_of(w, g)->info.last_node;
-    if (last != QD_ALLOC_NONE && qdi_alloc_allowed(w, &w->plan, g, last) == QD_ALLOC_YES)
+    if (last != QD_ALLOC_NONE && last != avoid && qdi_alloc_allowed(w, &w->plan, g, last) == QD_ALLOC_YES)
         return last;
     return QD_ALLOC_NONE;
 }
@@ -115,7 +124,10 @@ void qdi_alloc_place(alloc_work *w)
             /* a replica that nothing can fill takes no room */
             uint32_t p = qdi_alloc_primary(w, w->shard_of[g]);
             if (p != g && (p == QD_ALLOC_NONE || w->plan.node[p] == QD_ALLOC_NONE)) continue;
-            node = w->primary[g] ? QD_ALLOC_NONE : reuse(w, g);
+            uint32_t avoid = failing(w, g);
+            node = w->primary[g] ? QD_ALLOC_NONE : reuse(w, g, avoid);
+            if (node == QD_ALLOC_NONE && avoid != QD_ALLOC_NONE)
+                node = qdi_alloc_find_but(w, g, avoid);
             if (node == QD_ALLOC_NONE) node = qdi_alloc_find(w, g);
         }
         if (node != QD_ALLOC_NONE) qdi_alloc_put(w, &w->plan, g, node);

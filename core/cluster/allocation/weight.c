@@ -318,6 +318,16 @@ static void search_group(alloc_work *w, uint32_t g, uint32_t k, uint32_t c, best
     }
 }
 
+uint32_t qdi_alloc_find_but(alloc_work *w, uint32_t g, uint32_t avoid)
+{
+    best_place b = {QD_ALLOC_NONE, 0};
+    for (uint32_t n = 0; n < w->view->nnodes; n++)
+        if (n != avoid && w->data[n] && n != w->plan.node[g] &&
+            qdi_alloc_allowed(w, &w->plan, g, n) == QD_ALLOC_YES)
+            consider(w, g, n, &b);
+    return b.node;
+}
+
 uint32_t qdi_alloc_find(alloc_work *w, uint32_t g)
 {
     const alloc_sig *sig = &w->sigs.at[w->sig_of[alloc_shard_of(w, g)->index]];

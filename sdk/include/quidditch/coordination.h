@@ -110,6 +110,10 @@ typedef struct qd_coord_identity {
     uint32_t role;      /* of this node: QD_COORD_VOTER ... */
     uint32_t connected; /* 1: a leader of the store is known and answers */
     uint8_t history[16]; /* store_id until the first recovery, another random one after each */
+    /* 1: what this process holds of the store is at its end, its disk failed: every request is refused,
+     * and only a new start goes on, from what is verifiably there. */
+    uint32_t failed;
+    uint32_t reserved;
 } qd_coord_identity;
 
 typedef struct qd_coord_kv {

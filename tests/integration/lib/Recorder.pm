@@ -3,7 +3,7 @@ package Recorder;
 # what was sent and what came back; readers check at once that what was acknowledged is what a realtime
 # get through any node shows. Afterwards everything acknowledged must be there.
 #
-#   my $r = Recorder->new(nodes => [...], dir => $folder, seed => 1, writers => 4);
+#   my $r = Recorder->new(nodes => [...], dir => $folder, seed => 1, writers => 4, batch => 8, reads => 0.25);
 #   $r->start;  ... faults ...  $r->stop;
 #   my @wrong = $r->check($node);
 #
@@ -18,7 +18,7 @@ use Time::HiRes qw(time);
 
 our $IDS = 200;
 
-sub new { my ($class, %o) = @_; return bless { writers => 4, index => 'docs', children => [], files => [], life => 0, batch => 8, %o }, $class }
+sub new { my ($class, %o) = @_; return bless { writers => 4, index => 'docs', children => [], files => [], life => 0, batch => 8, reads => 0.25, %o }, $class }
 
 sub start {
     my ($self) = @_;
@@ -63,11 +63,14 @@ sub write_forever {
     my @urls = map { $_->url } @{ $self->{nodes} };
     my $http = HTTP::Tiny->new(timeout => $self->{timeout} || 2, keep_alive => 1);
     my $value = $self->{life} * 10_000_000 + $w * 1_000_000;
+    my %silent; # until when a node that gave no answer is left alone: as clients do
     while ($run) {
-        my $url = $urls[rand @urls];
+        my @ready = grep { ($silent{$_} // 0) < time } @urls;
+        my $url = @ready ? $ready[rand @ready] : $urls[rand @urls];
         my (%used, @ops);
         my $body = '';
-        while (@ops < 1 + int rand $self->{batch}) {
+        my $size = 1 + int rand $self->{batch};
+        while (@ops < $size) {
             my $id = "w$w-" . int rand $IDS;
             next if $used{$id}++;
             $value++;
@@ -79,15 +82,20 @@ sub write_forever {
         my $r = ask($http, "$url/$self->{index}/_bulk", 'POST', $body);
         my $items = $r && $r->{json} ? $r->{json}{items} || [] : [];
         my $now = time;
+        $silent{$url} = $now + 2 unless $r;
         select undef, undef, undef, 0.02 unless @$items; # a client does not storm a node that is down
+        my $answered = 1;
         for my $i (0 .. $#ops) {
             my ($item) = values %{ $items->[$i] || {} };
             my $ok = $item && ($item->{status} < 300 || ($ops[$i][1] eq '-' && $item->{status} == 404));
             printf $log "%s %s %s %.4f%s\n", $ok ? 'ack' : 'unknown', @{ $ops[$i] }, $now,
                 $ok ? '' : ' ' . ($item ? "$item->{status} " . substr($item->{error}{reason} // '', 0, 100) : $r ? $r->{status} : 'no answer');
-            next unless $ok && rand() < 0.25;
+            next unless $ok && rand() < $self->{reads};
             # the writer of an id is the only one: what it read is what was acknowledged
-            my $g = ask($http, $urls[rand @urls] . "/$self->{index}/_doc/$ops[$i][0]", 'GET') or next;
+            next if $answered == 0;
+            my $asked = (@ready ? @ready : @urls)[rand(@ready || @urls)];
+            my $g = ask($http, "$asked/$self->{index}/_doc/$ops[$i][0]", 'GET');
+            if (!$g) { $silent{$asked} = time + 2; $answered = 0; next }
             next unless $g->{status} == 200 || ($g->{status} == 404 && $g->{json} && exists $g->{json}{found});
             my $got = $g->{json}{found} ? $g->{json}{_source}{v} : '-';
             printf $log "read %s %s %s\n", @{ $ops[$i] }, $got;
