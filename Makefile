@@ -153,7 +153,7 @@ ALL_OBJS += $(patsubst %.c,$(OBJ)/%.o,$(UNIT_SRCS)) $(UNIT_HELPERS)
 units: $(UNITS)
 
 -include $(ALL_OBJS:.o=.d)
--include $(wildcard tests/*/module.mk tests/sim/raft.mk)
+-include $(wildcard tests/*/module.mk tests/sim/raft.mk tests/sim/cluster.mk)
 
 .PHONY: check lint clean format help coverage install uninstall
 check: all

@@ -65,7 +65,7 @@ static void loop_thread(void *arg)
 static int loop_start(qd_loop *loop, qd_err *err)
 {
     sim_loop *l = loop_of(loop);
-    l->thread = qdi_fiber_start(l->sim, loop_thread, loop);
+    l->thread = qdi_fiber_start(loop->env, loop_thread, loop);
     return l->thread ? 0 : qd_err_nomem(err, "a simulated loop");
 }
 
@@ -175,7 +175,7 @@ static int add_worker(sim_pool *p)
     sim_worker *w = qd_calloc(NULL, sizeof *w);
     if (!w) return QD_E_NOMEM;
     w->pool = p;
-    w->fiber = qdi_fiber_start(p->sim, worker_main, w);
+    w->fiber = qdi_fiber_start(p->base.env, worker_main, w);
     if (!w->fiber) {
         qd_free(w);
         return QD_E_NOMEM;

@@ -28,6 +28,11 @@ void qd_sim_close(qd_sim *sim);
 qd_env *qd_sim_env(qd_sim *sim, const char *name);
 /* Moves the wall clock of one env by delta_ms, as an administrator or NTP would. */
 void qd_sim_wall_jump(qd_env *env, int64_t delta_ms);
+/* Nothing of this env's threads, pools and loops runs until then, as of a process that was stopped;
+ * a time in the past lets it go on with what is due from now on. */
+void qd_sim_freeze(qd_env *env, uint64_t until_ns);
+/* The env of the fiber that runs; NULL: the driver. */
+qd_env *qd_sim_env_here(const qd_sim *sim);
 
 /* Runs what is due until virtual time has reached `until_ns`. [driver] */
 void qd_sim_run_until(qd_sim *sim, uint64_t until_ns);

@@ -33,6 +33,7 @@
 #define GUARD_BYTES 4096u
 #define CLOCK_STEP_NS 20u
 #define YIELD_MAX_NS 1000000u
+#define THAW_MAX_NS 3000000u
 #define STUCK_YIELDS 200000u             /* a lock that nobody gives back */
 #define WALL_START_US 1767225600000000ll /* 2026-01-01 */
 
@@ -46,6 +47,7 @@ typedef struct event {
 
 struct qdi_fiber {
     qd_sim *sim;
+    qdi_sim_env *env; /* whose; NULL: the driver's */
     ucontext_t context;
     void *stack;
     void (*fn)(void *arg);
@@ -70,6 +72,11 @@ struct qd_sim {
 };
 
 static _Thread_local qd_sim *current;
+
+static qdi_sim_env *env_of(qd_env *env)
+{
+    return QD_CONTAINER_OF(env, qdi_sim_env, base);
+}
 
 static void trace(qd_sim *sim, uint64_t a, uint64_t b)
 {
@@ -156,8 +163,10 @@ static void fiber_main(void)
     qd_assert(!"a finished fiber runs again");
 }
 
-qdi_fiber *qdi_fiber_start(qd_sim *sim, void (*fn)(void *arg), void *arg)
+qdi_fiber *qdi_fiber_start(qd_env *env, void (*fn)(void *arg), void *arg)
 {
+    qdi_sim_env *owner = env_of(env);
+    qd_sim *sim = owner->sim;
     QD_CHECK(sim, SIM_MAGIC);
     qdi_fiber *f = qd_calloc(NULL, sizeof *f);
     if (!f) return NULL;
@@ -169,6 +178,7 @@ qdi_fiber *qdi_fiber_start(qd_sim *sim, void (*fn)(void *arg), void *arg)
     }
     mprotect(f->stack, GUARD_BYTES, PROT_NONE);
     f->sim = sim;
+    f->env = owner;
     f->fn = fn;
     f->arg = arg;
     f->number = ++sim->fibers_made;
@@ -202,6 +212,12 @@ static bool step(qd_sim *sim)
     event e = pop(sim);
     if (e.at_ns > sim->now_ns) sim->now_ns = e.at_ns;
     if (e.fiber && (e.fiber->gen != e.gen || !e.fiber->blocked)) return true; /* late wake */
+    if (e.fiber && e.fiber->env && e.fiber->env->frozen_ns > sim->now_ns) {
+        e.at_ns = e.fiber->env->frozen_ns + qd_prng_below(&sim->prng, THAW_MAX_NS);
+        int rc = push(sim, e);
+        qd_assert(rc == 0);
+        return true;
+    }
     sim->steps++;
     trace(sim, e.fiber ? e.fiber->number : 0, e.seq);
     if (!e.fiber)
@@ -328,11 +344,6 @@ static const struct qdi_sim_hooks hooks = {yield, cond_wait, cond_wake};
 /* --- env
  * ------------------------------------------------------------------------------------------- */
 
-static qdi_sim_env *env_of(qd_env *env)
-{
-    return QD_CONTAINER_OF(env, qdi_sim_env, base);
-}
-
 static uint64_t sim_mono_ns(qd_env *env)
 {
     return env_of(env)->sim->now_ns += CLOCK_STEP_NS;
@@ -364,7 +375,7 @@ static void sim_sleep_ns(qd_env *env, uint64_t ns)
 static int sim_thread_start(qd_env *env, const char *name, void (*fn)(void *arg), void *arg,
                             qd_thread **out, qd_err *err)
 {
-    qdi_fiber *f = qdi_fiber_start(env_of(env)->sim, fn, arg);
+    qdi_fiber *f = qdi_fiber_start(env, fn, arg);
     if (!f) return qd_err_set(err, QD_E_NOMEM, "cannot start the thread [%s]", name);
     *out = (qd_thread *)(void *)f;
     return 0;
@@ -436,6 +447,16 @@ qd_env *qd_sim_env(qd_sim *sim, const char *name)
 void qd_sim_wall_jump(qd_env *env, int64_t delta_ms)
 {
     env_of(env)->wall_us += delta_ms * 1000;
+}
+
+void qd_sim_freeze(qd_env *env, uint64_t until_ns)
+{
+    env_of(env)->frozen_ns = until_ns;
+}
+
+qd_env *qd_sim_env_here(const qd_sim *sim)
+{
+    return sim->here->env ? &sim->here->env->base : NULL;
 }
 
 void qd_sim_run_until(qd_sim *sim, uint64_t until_ns)

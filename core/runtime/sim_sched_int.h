@@ -14,12 +14,13 @@ typedef struct qdi_sim_env {
     qd_env base;
     qd_sim *sim;
     qd_prng prng;
-    int64_t wall_us; /* wall time at virtual time 0 */
+    int64_t wall_us;    /* wall time at virtual time 0 */
+    uint64_t frozen_ns; /* no fiber of it runs before */
     struct qdi_sim_env *next;
 } qdi_sim_env;
 
-/* Starts a fiber that runs fn(arg), soon. NULL when out of memory. */
-qdi_fiber *qdi_fiber_start(qd_sim *sim, void (*fn)(void *arg), void *arg);
+/* Starts a fiber of env that runs fn(arg), soon. NULL when out of memory. */
+qdi_fiber *qdi_fiber_start(qd_env *env, void (*fn)(void *arg), void *arg);
 /* Waits for its end and frees it. */
 void qdi_fiber_join(qd_sim *sim, qdi_fiber *f);
 /* The running fiber; the driver counts as one. */

@@ -73,12 +73,28 @@ static void say_slow(qd_coord *c, const cr_flight *f)
            (long long)(took / 1000000), c->path);
 }
 
+/* A candidate that was to be withdrawn, and nobody took that: whoever cancelled it need not wait
+ * for a leader to come. */
+static void left_waiting(qd_coord *c, uint64_t number)
+{
+    for (cr_node *n = c->pending.first; n; n = n->next) {
+        if (n->kind != CR_ELECTION_REQUEST || n->state != CR_WAITING || n->number != number)
+            continue;
+        cr_end(c, n, QD_E_UNKNOWN_OUTCOME, cr_reason_of(QD_E_UNKNOWN_OUTCOME));
+        return;
+    }
+}
+
 void cr_flight_done(qd_coord *c, cr_flight *f, const cr_answering *a)
 {
     cr_node *n = f->node;
+    /* u8 type, u64 owner, u64 number: store.c */
+    uint64_t withdrawn =
+        !n && a->rc && f->command.p[0] == CR_WITHDRAW ? cr_load64(f->command.p + 9) : 0;
     say_slow(c, f);
     drop(c, f);
     if (n) cr_finish(c, n, a);
+    if (withdrawn) left_waiting(c, withdrawn);
 }
 
 static void end(qd_coord *c, cr_flight *f, int32_t rc)

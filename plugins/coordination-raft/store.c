@@ -2,7 +2,9 @@
 #include "store.h"
 #include <signal.h>
 
+#ifndef CR_SEGMENT_BYTES /* simulations have smaller ones */
 #define CR_SEGMENT_BYTES (4u << 20)
+#endif
 #define TICK_NS 100000000         /* while something waits for others */
 #define SOON_NS 20000000          /* while something waits for a leader */
 #define HAND_OVER_NS 2000000000ll /* at most, at the end */
@@ -106,12 +108,15 @@ static void cancel(qd_coord *c, const qd_op *op)
     for (cr_node *n = c->pending.first; n; n = n->next) {
         if (cr_op_of(n) != op) continue;
         cr_flight *f = n->state == CR_FLYING ? cr_flight_find(c, n->number) : NULL;
-        if (elects(n) && n->state != CR_QUEUED && !(f && !f->tried))
+        if (elects(n) && n->state != CR_QUEUED && !(f && !f->tried)) {
             withdraw(c, n); /* its end tells whether it had won */
-        else if (f)
+            if (n->state == CR_WAITING && c->no_leader_ns)
+                cr_end(c, n, QD_E_UNKNOWN_OUTCOME, cr_reason_of(QD_E_UNKNOWN_OUTCOME));
+        } else if (f) {
             cr_flight_cancel(c, f);
-        else
+        } else {
             cr_end(c, n, QD_E_CANCELLED, "cancelled");
+        }
         return;
     }
 }

@@ -42,6 +42,8 @@ struct sim_disk {
     uint32_t nchanges, changes_cap;
     int full, fail_sync, dead;
     int64_t calls;
+    void (*pause)(void *arg);
+    void *pause_arg;
 };
 typedef struct handle {
     cr_file file; /* first */
@@ -177,6 +179,11 @@ static void changes_free(sim_disk *d)
 
 /* --- the calls --- */
 
+static void take_time(sim_disk *d)
+{
+    if (d->pause) d->pause(d->pause_arg);
+}
+
 /* 0: the call has no effect any more. */
 static int lives(sim_disk *d)
 {
@@ -273,6 +280,7 @@ static int32_t do_sync(cr_file *f)
 {
     sim_disk *d = (sim_disk *)f->disk;
     inode *i = ((handle *)f)->of;
+    take_time(d);
     if (!lives(d)) return QD_E_IO;
     if (!d->fail_sync) {
         if (i->cap) memcpy(i->kept, i->now, i->cap);
@@ -311,6 +319,7 @@ static int32_t do_rename(cr_disk *disk, const char *from, const char *to)
 static int32_t do_sync_names(cr_disk *disk)
 {
     sim_disk *d = (sim_disk *)disk;
+    take_time(d);
     if (!lives(d)) return QD_E_IO;
     for (uint32_t i = 0; i < d->nchanges; i++) change_keep(d, &d->changes[i]);
     changes_free(d);
@@ -381,6 +390,28 @@ sim_disk *sim_disk_copy(const sim_disk *from)
         inode_drop(i);
     }
     return d;
+}
+
+sim_disk *sim_disk_take(sim_disk *d)
+{
+    sim_disk *to = sim_disk_make();
+    to->now = d->now;
+    to->kept = d->kept;
+    to->changes = d->changes;
+    to->nchanges = d->nchanges;
+    to->changes_cap = d->changes_cap;
+    to->full = d->full;
+    d->now = d->kept = (names){0};
+    d->changes = NULL;
+    d->nchanges = d->changes_cap = 0;
+    d->dead = 1;
+    return to;
+}
+
+void sim_disk_pause(sim_disk *d, void (*fn)(void *arg), void *arg)
+{
+    d->pause = fn;
+    d->pause_arg = arg;
 }
 
 void sim_disk_full(sim_disk *d, int full)

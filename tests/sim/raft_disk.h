@@ -17,6 +17,10 @@ cr_disk *sim_disk_of(sim_disk *d);
 /* A copy of what would be there after a kill of the process. */
 sim_disk *sim_disk_copy(const sim_disk *d);
 
+/* Takes everything over into another one: whoever has this one open gets errors from now on. */
+sim_disk *sim_disk_take(sim_disk *d);
+/* Calls fn(arg) before each sync: it may take its time. */
+void sim_disk_pause(sim_disk *d, void (*fn)(void *arg), void *arg);
 /* Nothing more can be laid in. */
 void sim_disk_full(sim_disk *d, int full);
 /* The next sync of a file fails, and what it was to sync is lost. */

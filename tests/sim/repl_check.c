@@ -40,15 +40,18 @@ static void begin_op(world *w, int k)
     send_msg(w, &m);
 }
 
+void client_begin(world *w)
+{
+    (void)w;
+    memset(open_op, 0, sizeof open_op);
+    memset(idle_until, 0, sizeof idle_until);
+    for (int k = 0; k < CLIENTS; k++) {
+        for (int d = 0; d < DOCS; d++) seen[k][d] = -1;
+    }
+}
+
 void client_next(world *w)
 {
-    if (w->now < ms(600)) {
-        memset(open_op, 0, sizeof open_op);
-        memset(idle_until, 0, sizeof idle_until);
-        for (int k = 0; k < CLIENTS; k++) {
-            for (int d = 0; d < DOCS; d++) seen[k][d] = -1;
-        }
-    }
     for (int k = 0; k < CLIENTS; k++) {
         if (open_op[k] || w->now < idle_until[k]) continue;
         if (w->quiet && chance(w, 0.9)) continue;

@@ -538,14 +538,12 @@ static void lead(world *w, node *n, uint64_t term)
 
 static void node_record(world *w, node *n, const srec *r)
 {
-    char eph[REPL_AID];
     if (r->rev <= n->view.rev) return;
     n->view = *r;
     trace(w, "n%d sees %llu open %d leading %d promoting %d ncas %u busy %d", n->id,
           (unsigned long long)r->rev, n->open, n->leading, n->promoting, n->ncas, n->cas_busy);
-    snprintf(eph, sizeof eph, "n%d.%u", n->id, n->inc);
     const scopy *me = rec_copy_of(r, n->id);
-    if (me && strcmp(me->eph, eph) != 0) me = NULL;
+    if (me && strcmp(me->eph, n->eph) != 0) me = NULL;
     if (n->ncas && n->casq[0].op == CAS_FAILED && !n->open) {
         if (me && strcmp(me->aid, n->casq[0].aid) == 0) return; /* not yet */
         n->ncas = 0;
@@ -644,6 +642,15 @@ static void recovery_again(world *w, node *n)
     timer(w, n, T_RETRY, ms(50 + rnd(w, 200)), &(msg){.round = n->rec_id});
 }
 
+/* In sync: it says that it has started, unless the primary hands over to it. */
+static void started(world *w, node *n)
+{
+    const scopy *me = rec_copy(&n->view, n->aid);
+    if (!w->cluster || (me && me->partner[0] && strcmp(me->partner, n->view.primary) == 0)) return;
+    cas_push(w, n, CAS_START, n->aid, 0);
+    cas_pump(w, n);
+}
+
 static void recovery_answer(world *w, node *n, const msg *q, const msg *a)
 {
     if (q->round != n->rec_id || n->rec == R_NONE || !n->open) return;
@@ -706,6 +713,7 @@ static void recovery_answer(world *w, node *n, const msg *q, const msg *a)
     case M_FINAL:
         if (a->in_sync) {
             n->rec = R_NONE;
+            started(w, n);
         } else if (a->more) {
             n->rec = R_PULL;
             timer(w, n, T_RETRY, ms(5), &(msg){.round = n->rec_id, .open_gen = n->d.stamps});
@@ -1133,7 +1141,7 @@ static void cas_answer(world *w, node *n, const msg *q, const msg *a)
     memmove(&n->casq[0], &n->casq[1], --n->ncas * sizeof n->casq[0]);
     uint64_t now = local_ns(w, n);
     if (c.op == CAS_FAILED) n->view.rev = 0; /* whatever came meanwhile is looked at again */
-    if (!n->leading) {
+    if (!n->leading || (c.op == CAS_START && c.term != n->pm.term)) {
         cas_pump(w, n);
         return;
     }
@@ -1333,6 +1341,8 @@ void node_start(world *w, node *n)
     n->cas_busy = false;
     n->gen = 0;
     n->base = rnd(w, ms(1000000));
+    n->eph[0] = 0;
+    if (!w->cluster) snprintf(n->eph, sizeof n->eph, "n%d.%u", n->id, n->inc);
     close_copy(n);
     timer(w, n, T_TICK, ms(rnd(w, 50)), NULL);
 }

@@ -143,8 +143,8 @@ typedef struct node {
     double rate;
     uint64_t base, frozen;
     disk d;
-    char aid[REPL_AID];
-    uint64_t target_term; /* promotion under way */
+    char aid[REPL_AID], eph[REPL_AID]; /* eph: of its process, as records name it */
+    uint64_t target_term;              /* promotion under way */
     repl_copy cm;
     repl_primary pm;
     srec view;
@@ -204,6 +204,7 @@ int repl_sim_run(uint64_t seed, bool trace, repl_sim_report *report);
 /* --- the world, for repl_node.c and repl_check.c --- */
 typedef struct world world;
 struct world {
+    struct cluster *cluster; /* its coordination and allocator; NULL: those of repl_world.c */
     uint64_t seed, now;
     bool trace, quiet; /* quiet: faults have ended */
     qd_prng prng;
@@ -272,6 +273,8 @@ bool rec_in_sync(const srec *r, const char *aid);
 const scopy *rec_copy_of(const srec *r, int node);
 int node_of(const char *name);
 
+/* Nobody has asked anything yet. */
+void client_begin(world *w);
 void client_message(world *w, msg *m);
 void client_next(world *w);
 void client_timeouts(world *w);

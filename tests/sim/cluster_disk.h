@@ -1,0 +1,17 @@
+/* cluster_disk.h: a process's folder and disk, for cluster_store.c, which knows the plugin only. */
+#ifndef QD_TESTS_CLUSTER_DISK_H
+#define QD_TESTS_CLUSTER_DISK_H
+
+#include <coordination-raft/consensus/disk.h>
+#include <stdbool.h>
+
+/* What was written last; false: nothing. */
+bool cluster_folder_read(qd_self *self, void *out, size_t n);
+/* Replaces it; false: the process was killed. */
+bool cluster_folder_write(qd_self *self, const void *p, size_t n);
+cr_disk *cluster_disk_of(qd_self *self);
+/* Removes all files. */
+void cluster_disk_empty(qd_self *self);
+bool cluster_disk_is_full(qd_self *self);
+
+#endif

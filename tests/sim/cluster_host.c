@@ -1,0 +1,353 @@
+/* cluster_host.c: what the plugin coordination-raft gets from its host: services, and the network
+ * between masters, which loses, doubles, delays and reorders. */
+#include "cluster_disk.h"
+#include "cluster_int.h"
+#include "plugin/op.h"
+#include <quidditch/plugin.h>
+
+const qd_plugin *qd_plugin_entry_coordination_raft(void);
+
+static proc *of(qd_self *self)
+{
+    return (proc *)(void *)self;
+}
+
+/* --- memory, log, clock, random --------------------------------------------------------------- */
+
+static void *mem_alloc(qd_self *self, size_t n)
+{
+    (void)self;
+    return malloc(n);
+}
+static void *mem_calloc(qd_self *self, size_t n)
+{
+    (void)self;
+    return calloc(1, n);
+}
+static void *mem_realloc(qd_self *self, void *p, size_t n)
+{
+    (void)self;
+    return realloc(p, n);
+}
+static const qd_svc_mem svc_mem = {
+    .alloc = mem_alloc, .calloc = mem_calloc, .realloc = mem_realloc, .free = free};
+
+static int32_t log_on(qd_self *self, int32_t level)
+{
+    (void)self;
+    return level >= QD_LEVEL_ERROR || cluster_now()->w->trace;
+}
+
+static void log_write(qd_self *self, int32_t level, qd_str line)
+{
+    proc *p = of(self);
+    char text[1200];
+    snprintf(text, sizeof text, "%.*s", (int)line.n, line.p);
+    trace(cluster_enter(), "%s.%u plugin: %s", p->name, p->inc, text);
+    if (level < QD_LEVEL_ERROR || p->dying) return;
+    p->sick = true; /* no changes until it is started again */
+    if (strstr(text, "old copy")) p->old_copy = true;
+}
+static const qd_svc_log svc_log = {.on = log_on, .write = log_write};
+
+static int32_t err_set(qd_err *err, int32_t code, qd_str reason)
+{
+    return qd_err_set(err, code, "%.*s", QD_STR_ARG(reason));
+}
+static const qd_svc_err svc_err = {.set = err_set};
+
+static int32_t conf_i64(qd_self *self, const char *key, int64_t *out)
+{
+    (void)self;
+    (void)key;
+    (void)out;
+    return QD_E_NOTFOUND;
+}
+static const qd_svc_conf svc_conf = {.i64 = conf_i64};
+
+static int64_t mono_ns(qd_self *self)
+{
+    return (int64_t)proc_local_ns(of(self));
+}
+static const qd_svc_clock svc_clock = {.mono_ns = mono_ns};
+
+static void rand_bytes(qd_self *self, void *dst, size_t n)
+{
+    qd_env_random(of(self)->env, dst, n);
+}
+static uint64_t rand_u64(qd_self *self)
+{
+    uint64_t v;
+    rand_bytes(self, &v, sizeof v);
+    return v;
+}
+static const qd_svc_rand svc_rand = {.bytes = rand_bytes, .u64 = rand_u64};
+
+static void complete(qd_op *op, int32_t rc)
+{
+    cluster_now()->r->unknown_txns += rc == QD_E_UNKNOWN_OUTCOME;
+    qd_op_complete(op, rc);
+}
+static const qd_svc_loop svc_loop = {.complete = complete};
+
+/* --- folder and disk -------------------------------------------------------------------------- */
+
+bool cluster_folder_read(qd_self *self, void *out, size_t n)
+{
+    const folder *f = &cluster_now()->m[of(self)->node].folder;
+    if (!f->made || f->n != n) return false;
+    memcpy(out, f->bytes, n);
+    return true;
+}
+
+bool cluster_folder_write(qd_self *self, const void *p, size_t n)
+{
+    folder *f = &cluster_now()->m[of(self)->node].folder;
+    if (of(self)->dying || n > sizeof f->bytes) return false;
+    f->made = true;
+    f->n = n;
+    memcpy(f->bytes, p, n);
+    return true;
+}
+
+cr_disk *cluster_disk_of(qd_self *self)
+{
+    return sim_disk_of(of(self)->disk);
+}
+
+void cluster_disk_empty(qd_self *self)
+{
+    for (const char *name; (name = sim_disk_pick(of(self)->disk, "", 0));) {
+        sim_disk_lose(of(self)->disk, name);
+    }
+}
+
+bool cluster_disk_is_full(qd_self *self)
+{
+    return cluster_now()->m[of(self)->node].full;
+}
+
+/* --- the masters' network --------------------------------------------------------------------- */
+
+typedef struct letter {
+    int from, to;
+    uint32_t inc; /* of the sender's process, and of the receiver's */
+    uint32_t to_inc;
+    size_t n;
+    char bytes[];
+} letter;
+
+static int node_at(qd_str address)
+{
+    for (int i = 0; i < NODES; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "%s:9300", node_name(i));
+        if (qd_str_is(address, text)) return i;
+    }
+    return -1;
+}
+
+static void deliver(void *arg)
+{
+    letter *l = arg;
+    cluster *x = cluster_now();
+    proc *p = x->m[l->to].now;
+    uint64_t frozen = x->w->n[l->to].frozen;
+    (void)cluster_enter();
+    if (p && frozen > x->w->now) {
+        if (qd_sim_after(x->sim, frozen - x->w->now + us(rnd(x->w, 3000)), deliver, l)) abort();
+        return;
+    }
+    if (p && !p->dying && p->peers_open && p->inc == l->to_inc && !x->w->cut[l->from][l->to]) {
+        char address[32];
+        snprintf(address, sizeof address, "%s:9300", node_name(l->from));
+        qd_peer peer = {.address = qd_str_c(address),
+                        .node_id = qd_str_c(node_name(l->from)),
+                        .node_name = qd_str_c(node_name(l->from))};
+        p->events.message(p->events.arg, &peer, (qd_str){l->bytes, l->n});
+    }
+    free(l);
+}
+
+static uint64_t travel(world *w)
+{
+    if (!w->quiet && chance(w, w->slow)) return ms(rnd(w, 700));
+    return us(50 + rnd(w, 1200));
+}
+
+static int32_t peers_send(qd_peers *peers, qd_str address, const qd_iovec *pieces, uint32_t npieces)
+{
+    proc *p = (proc *)(void *)peers;
+    cluster *x = cluster_now();
+    world *w = cluster_enter();
+    size_t n = 0;
+    int to = node_at(address);
+    if (p->dying || to < 0 || !x->m[to].now || x->m[to].now->dying) return QD_E_CLOSED;
+    for (uint32_t i = 0; i < npieces; i++) n += pieces[i].len;
+    if (w->cut[p->node][to] || (!w->quiet && to != p->node && chance(w, w->loss))) {
+        x->r->dropped++;
+        return 0;
+    }
+    int copies = !w->quiet && chance(w, w->twice) ? 2 : 1;
+    x->r->doubled += copies == 2;
+    while (copies--) {
+        letter *l = malloc(sizeof *l + n);
+        if (!l) abort();
+        *l = (letter){p->node, to, p->inc, x->m[to].now->inc, n};
+        size_t at = 0;
+        for (uint32_t i = 0; i < npieces; i++) {
+            if (pieces[i].len) memcpy(l->bytes + at, pieces[i].data, pieces[i].len);
+            at += pieces[i].len;
+        }
+        if (qd_sim_after(x->sim, travel(w), deliver, l)) abort();
+    }
+    return 0;
+}
+
+static int32_t peers_open(qd_self *self, qd_str channel, const qd_peers_events *events,
+                          qd_peers **out, qd_err *err)
+{
+    (void)channel;
+    (void)err;
+    of(self)->events = *events;
+    of(self)->peers_open = true;
+    *out = (qd_peers *)(void *)self;
+    return 0;
+}
+
+static int32_t peers_watch(qd_peers *peers, qd_str address, qd_err *err)
+{
+    int to = node_at(address);
+    (void)err;
+    if (to >= 0) ((proc *)(void *)peers)->watched[to] = true;
+    return 0;
+}
+
+static void peers_unwatch(qd_peers *peers, qd_str address)
+{
+    int to = node_at(address);
+    if (to >= 0) ((proc *)(void *)peers)->watched[to] = false;
+}
+
+static qd_str peers_address(qd_self *self)
+{
+    return qd_str_c(of(self)->address);
+}
+
+static void cluster_set(qd_self *self, qd_str uuid)
+{
+    (void)self;
+    (void)uuid;
+}
+
+static void peers_close(qd_peers *peers)
+{
+    ((proc *)(void *)peers)->peers_open = false;
+}
+static const qd_svc_peers svc_peers = {.open = peers_open,
+                                       .send = peers_send,
+                                       .watch = peers_watch,
+                                       .unwatch = peers_unwatch,
+                                       .address = peers_address,
+                                       .cluster_set = cluster_set,
+                                       .close = peers_close};
+
+typedef struct leaving {
+    int node;
+    int to;
+} leaving;
+
+static void tell_gone(void *arg)
+{
+    leaving l = *(leaving *)arg;
+    cluster *x = cluster_now();
+    proc *p = x->m[l.to].now;
+    char address[32];
+    free(arg);
+    (void)cluster_enter();
+    if (!p || p->dying || !p->peers_open || !p->watched[l.node] || x->w->cut[l.node][l.to]) return;
+    snprintf(address, sizeof address, "%s:9300", node_name(l.node));
+    p->events.changed(p->events.arg, qd_str_c(address), QD_PEER_GONE, NULL, QD_STR("refused"));
+}
+
+void host_gone(cluster *x, int id)
+{
+    for (int i = 0; i < NODES; i++) {
+        if (i == id || !x->m[i].now) continue;
+        leaving *l = malloc(sizeof *l);
+        if (!l) abort();
+        *l = (leaving){id, i};
+        if (qd_sim_after(x->sim, us(100 + rnd(x->w, 4000)), tell_gone, l)) abort();
+    }
+}
+
+/* --- the plugin ------------------------------------------------------------------------------- */
+
+static const void *service(qd_self *self, uint32_t id, uint16_t min_minor)
+{
+    (void)self;
+    (void)min_minor;
+    switch (id) {
+    case QD_SERVICE_MEM:
+        return &svc_mem;
+    case QD_SERVICE_LOG:
+        return &svc_log;
+    case QD_SERVICE_ERR:
+        return &svc_err;
+    case QD_SERVICE_CONF:
+        return &svc_conf;
+    case QD_SERVICE_CLOCK:
+        return &svc_clock;
+    case QD_SERVICE_RAND:
+        return &svc_rand;
+    case QD_SERVICE_LOOP:
+        return &svc_loop;
+    case QD_SERVICE_PEERS:
+        return &svc_peers;
+    default:
+        return NULL;
+    }
+}
+
+static int32_t provide(qd_self *self, uint32_t kind, const char *name, const void *vtable,
+                       qd_err *err)
+{
+    (void)kind;
+    (void)name;
+    (void)err;
+    of(self)->vt = vtable;
+    return 0;
+}
+static void data_set(qd_self *self, void *data)
+{
+    of(self)->data = data;
+}
+static void *data_get(qd_self *self)
+{
+    return of(self)->data;
+}
+static const qd_host host = {.struct_size = sizeof host,
+                             .abi_major = QD_ABI_MAJOR,
+                             .abi_minor = QD_ABI_MINOR,
+                             .flags = QD_HOST_SIMULATED,
+                             .service = service,
+                             .provide = provide,
+                             .data_set = data_set,
+                             .data = data_get};
+
+const qd_coord_vtable *host_plugin(proc *p)
+{
+    if (qd_plugin_entry_coordination_raft()->init((qd_self *)(void *)p, &host, NULL)) abort();
+    return p->vt;
+}
+
+static void stopped(void *arg)
+{
+    (void)arg;
+}
+
+void host_plugin_stop(proc *p)
+{
+    if (p->data) qd_plugin_entry_coordination_raft()->stop((qd_self *)(void *)p, stopped, NULL);
+    p->data = NULL;
+}

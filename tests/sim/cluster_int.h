@@ -1,0 +1,160 @@
+/*
+ * cluster_int.h: what the files of the composed simulation share. See cluster_sim.h.
+ *
+ *   cluster_world.c      a schedule: time, network, the repl machines' world
+ *   cluster_proc.c       a node's process: core/cluster over the plugin's store or the remote one
+ *   cluster_host.c       what the plugin coordination-raft gets from its host
+ *   cluster_store.c      its folder, rows and disk
+ *   cluster_uv.c         its loops and threads
+ *   cluster_faults.c     what goes wrong
+ *   cluster_scenario.c   named schedules
+ *   cluster_check.c      what must hold beyond repl_check.c
+ */
+#ifndef QD_TESTS_CLUSTER_INT_H
+#define QD_TESTS_CLUSTER_INT_H
+
+#include "cluster/authority/authority.h"
+#include "cluster/cluster.h"
+#include "cluster/remote/remote.h"
+#include "raft_disk.h"
+#include "repl_sim.h"
+#include "rpc/rpc.h"
+#include "rpc/sim_wire.h"
+#include "runtime/sim_env.h"
+#include "runtime/sync.h"
+#include <quidditch/peers.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cluster_sim.h"
+
+#define INDEX_NAME "docs"
+#define FOLDER_MEMBERS 16
+
+typedef struct proc proc;
+
+/* What the plugin keeps in its file "node", as bytes of its own making. */
+typedef struct folder {
+    bool made;
+    size_t n;
+    uint8_t bytes[8192];
+} folder;
+
+/* What a machine keeps over the lives of its processes. */
+typedef struct machine {
+    bool master;
+    proc *now;      /* NULL: none runs */
+    proc *before;   /* one that was killed and is being cleared away; cut off from everything */
+    sim_disk *disk; /* of the plugin; of masters */
+    folder folder;
+    char authority[4096];
+    size_t authority_n;
+    uint64_t start_at; /* 0: nobody starts it */
+    bool full, slow;
+    uint64_t lives, store_lives;
+    double rate;
+    uint64_t base;
+    /* an old copy of the disk, and what it is put back to when it was refused */
+    sim_disk *copy, *newest;
+    folder copy_folder, newest_folder;
+    uint64_t skew_ms;
+} machine;
+
+typedef struct request {
+    struct request *next;
+    msg m;
+} request;
+
+/* A process of a node. */
+struct proc {
+    cluster *x;
+    int node;
+    uint32_t inc;
+    bool master, dying, ended, sick, old_copy;
+    char name[8], address[32];
+    qd_env *env;
+    qd_thread *main;
+    qd_thread *left[4]; /* threads that end by themselves */
+    uint32_t nleft;
+    sim_disk *disk;
+    qd_pools pools;
+    qd_loop *loop;
+    qd_rpc *rpc;
+    qd_coord_store *store;
+    qd_remote_server *server;
+    qd_authority *authority;
+    qd_cluster *cluster;
+    /* as the plugin's host */
+    void *data;
+    const qd_coord_vtable *vt;
+    bool peers_open;
+    qd_peers_events events;
+    bool watched[NODES];
+    /* what its worker does */
+    qd_mutex lock;
+    qd_cond wake;
+    request *first, *last;
+    srec latest; /* the shard's record as the process has applied it */
+};
+
+struct cluster {
+    world *w;
+    qd_sim *sim;
+    qd_sim_net *net;
+    machine m[NODES];
+    cluster_report *r;
+    char uuid[40]; /* of the index; empty: not created */
+    uint32_t replicas, masters;
+    uint64_t ready_at; /* the index was there */
+    bool creating;
+    const char *scenario;
+    uint64_t settled; /* revision of the state that a majority has shown */
+    uint64_t max_revision;
+    uint64_t alloc_term, alloc_epoch;
+};
+
+/* --- cluster_world.c --- */
+qd_sim *cluster_sim(void);
+cluster *cluster_now(void);
+/* Brings the repl world's clock up to date; to be called before its functions. */
+world *cluster_enter(void);
+/* A record as an applied state shows it reaches the repl machines of its node. */
+void cluster_record(proc *p, const srec *r);
+
+/* --- cluster_proc.c --- */
+proc *proc_of_env(qd_env *env);
+uint64_t proc_local_ns(const proc *p);
+/* A thread that nobody waits for: it is joined when the process is gone. */
+void proc_leaves(proc *p, qd_thread *t);
+void proc_start(cluster *x, int id);
+/* Ends at once; power: its machine's, too. */
+void proc_kill(cluster *x, int id, bool power);
+/* Frees what has ended; called between fibers. */
+void proc_reap(cluster *x, int id);
+/* A change of the record that the repl machine asks for: answered by node_answer. */
+void proc_ask(proc *p, const msg *m);
+/* Has the process a cluster that follows? */
+bool proc_follows(const proc *p);
+const char *node_name(int id);
+
+/* --- cluster_host.c --- */
+/* The plugin's table for the process; prepares it. */
+const qd_coord_vtable *host_plugin(proc *p);
+void host_plugin_stop(proc *p);
+/* Others learn that its connections are closed and refused. */
+void host_gone(cluster *x, int id);
+
+/* --- cluster_faults.c --- */
+void cluster_fault(cluster *x);
+void cluster_partition(cluster *x, int kind, int a, int b);
+void cluster_heal(cluster *x);
+/* The rpc's network follows w->cut. */
+void cluster_cuts(cluster *x);
+
+/* --- cluster_check.c --- */
+bool cluster_green(cluster *x);
+void cluster_check_state(cluster *x, proc *p, const qd_state *s);
+void cluster_check_end(cluster *x);
+
+#endif

@@ -1,0 +1,425 @@
+/*
+ * cluster_world.c: a schedule of the composed simulation: the simulated world's clock turns it; what
+ * the repl machines send and wait for becomes events of it. See cluster_sim.h.
+ */
+#include "base/log.h"
+#include "base/str.h"
+#include "cluster_int.h"
+#include "config/settings.h"
+
+static cluster *the_cluster;
+
+cluster *cluster_now(void)
+{
+    return the_cluster;
+}
+
+qd_sim *cluster_sim(void)
+{
+    return the_cluster->sim;
+}
+
+world *cluster_enter(void)
+{
+    world *w = the_cluster->w;
+    w->now = qd_sim_now_ns(the_cluster->sim);
+    return w;
+}
+
+/* --- events of the repl machines -------------------------------------------------------------- */
+
+typedef enum ekind { E_DELIVER, E_TIMER, E_TIMEOUT } ekind;
+typedef struct event {
+    struct event *next; /* among the spare ones */
+    ekind kind;
+    int node, timer;
+    uint32_t inc;
+    uint64_t call;
+    bool has;
+    msg m;
+} event;
+
+static event *spare;
+static uint64_t calls;
+#define CALLS_MAX 16384
+static struct {
+    uint64_t id;
+    msg *request;
+} call[CALLS_MAX];
+
+static event *event_make(ekind kind, int id, const msg *m)
+{
+    event *e = spare;
+    if (e) {
+        spare = e->next;
+    } else {
+        e = malloc(sizeof *e);
+    }
+    if (!e) abort();
+    e->next = NULL;
+    e->kind = kind;
+    e->node = id;
+    e->timer = 0;
+    e->inc = 0;
+    e->call = 0;
+    e->has = m != NULL;
+    if (m) e->m = *m;
+    return e;
+}
+
+static void event_free(event *e)
+{
+    e->next = spare;
+    spare = e;
+}
+
+static void call_end(world *w, uint64_t id, const msg *a)
+{
+    uint32_t k = (uint32_t)(id % CALLS_MAX);
+    if (call[k].id != id || !call[k].request) return;
+    msg *q = call[k].request;
+    call[k].request = NULL;
+    node *n = &w->n[q->from];
+    if (n->up && n->inc == q->inc) node_answer(w, n, q, a);
+    free(q);
+}
+
+static void deliver(world *w, event *e)
+{
+    node *n = &w->n[e->node < NODES ? e->node : 0];
+    if (e->node == CLIENT) {
+        client_message(w, &e->m);
+    } else if (e->node == STORE || !n->up) {
+        return;
+    } else if (e->m.type == M_ANSWER) {
+        call_end(w, e->m.call, &e->m);
+    } else {
+        node_message(w, n, &e->m);
+    }
+}
+
+static void happens(void *arg)
+{
+    event *e = arg;
+    world *w = cluster_enter();
+    node *n = e->node < NODES ? &w->n[e->node] : NULL;
+    if (w->failed) {
+        event_free(e);
+        return;
+    }
+    if (n && n->frozen > w->now) { /* who wakes up does not say in which order */
+        if (qd_sim_after(the_cluster->sim, n->frozen - w->now + us(rnd(w, 3000)), happens, e)) {
+            abort();
+        }
+        return;
+    }
+    w->r->events++;
+    qd_sim_trace(the_cluster->sim, "repl",
+                 (uint64_t)e->kind << 32 | (uint64_t)e->node << 16 |
+                     (uint64_t)(e->has ? (int)e->m.type : e->timer));
+    if (e->kind == E_DELIVER) {
+        deliver(w, e);
+    } else if (n && n->up && n->inc == e->inc && e->kind == E_TIMER) {
+        node_timer(w, n, e->timer, e->has ? &e->m : NULL);
+    } else if (e->kind == E_TIMEOUT) {
+        call_end(w, e->call, NULL);
+    }
+    event_free(e);
+}
+
+static void after(uint64_t delay, void (*fn)(void *arg), void *arg)
+{
+    if (qd_sim_after(the_cluster->sim, delay, fn, arg)) abort();
+}
+
+static uint64_t travel(world *w)
+{
+    if (!w->quiet && chance(w, w->slow)) return ms(rnd(w, 900));
+    return us(50 + rnd(w, 1500));
+}
+
+void send_msg(world *w, const msg *m)
+{
+    if (m->to == STORE || w->cut[m->from][m->to] || (!w->quiet && chance(w, w->loss))) return;
+    bool client = m->type == M_CLIENT || m->type == M_CLIENT_ANSWER; /* retries are theirs */
+    int copies = !w->quiet && !client && chance(w, w->twice) ? 2 : 1;
+    if (copies == 2) w->r->doubled++;
+    while (copies--) after(travel(w), happens, event_make(E_DELIVER, m->to, m));
+}
+
+void send_call(world *w, msg *m, uint64_t timeout)
+{
+    m->call = ++calls;
+    if (m->type == M_CAS) {
+        if (the_cluster->m[m->from].now) proc_ask(the_cluster->m[m->from].now, m);
+        return;
+    }
+    uint32_t k = (uint32_t)(m->call % CALLS_MAX);
+    free(call[k].request);
+    call[k].id = m->call;
+    call[k].request = malloc(sizeof *m);
+    if (!call[k].request) abort();
+    *call[k].request = *m;
+    send_msg(w, m);
+    event *e = event_make(E_TIMEOUT, m->from, NULL);
+    e->call = m->call;
+    after(timeout, happens, e);
+}
+
+void answer(world *w, const msg *q, msg *a)
+{
+    a->type = M_ANSWER;
+    a->from = q->to;
+    a->to = q->from;
+    a->call = q->call;
+    send_msg(w, a);
+}
+
+void timer(world *w, node *n, int kind, uint64_t delay, const msg *m)
+{
+    (void)w;
+    event *e = event_make(E_TIMER, n->id, m);
+    e->timer = kind;
+    e->inc = n->inc;
+    after(delay, happens, e);
+}
+
+void cluster_record(proc *p, const srec *r)
+{
+    world *w = cluster_enter();
+    node *n = &w->n[p->node];
+    if (p->dying || !r->rev) return;
+    p->latest = *r;
+    if (r->rev > w->record.rev) w->record = *r;
+    if (!n->up || !n->eph[0]) return;
+    msg m = {.type = M_RECORD, .from = STORE, .to = p->node, .record = *r};
+    node_message(w, n, &m);
+}
+
+/* --- the index -------------------------------------------------------------------------------- */
+
+static void create(void *arg)
+{
+    proc *p = arg;
+    cluster *x = p->x;
+    qd_settings *s;
+    qd_err err;
+    char replicas[8], delay[16];
+    world *w = cluster_enter();
+    snprintf(replicas, sizeof replicas, "%u", x->replicas);
+    snprintf(delay, sizeof delay, "%llums", (unsigned long long)(rnd(w, 3) * 700));
+    qd_err_init(&err);
+    if (qd_settings_new(NULL, &s, &err)) abort();
+    int rc = qd_settings_put(s, QD_STR("index.number_of_shards"), QD_STR("1"), &err);
+    if (!rc) rc = qd_settings_put(s, QD_STR("index.number_of_replicas"), qd_str_c(replicas), &err);
+    if (!rc) {
+        rc = qd_settings_put(s, QD_STR("index.unassigned.node_left.delayed_timeout"),
+                             qd_str_c(delay), &err);
+    }
+    if (!rc) rc = qd_settings_seal(s, &err);
+    if (!rc) {
+        rc = qd_cluster_create_index(p->cluster, QD_STR(INDEX_NAME), s, QD_STR(""), NULL, 0, NULL,
+                                     &err);
+    }
+    if (rc) trace(cluster_enter(), "creation of the index: %s", qd_err_reason(&err));
+    qd_err_fini(&err);
+    qd_settings_unref(s);
+    x->creating = false;
+}
+
+static void create_somewhere(cluster *x)
+{
+    proc *p = x->m[rnd(x->w, NODES)].now;
+    qd_thread *t;
+    if (x->uuid[0] || x->creating || !proc_follows(p) || p->nleft > 1) return;
+    x->creating = true;
+    if (qd_thread_start(p->env, "create", create, p, &t, NULL)) abort();
+    proc_leaves(p, t);
+}
+
+/* --- a schedule ------------------------------------------------------------------------------- */
+
+static void tick(void *arg)
+{
+    cluster *x = arg;
+    world *w = cluster_enter();
+    if (w->failed) return;
+    for (int i = 0; i < NODES; i++) {
+        machine *m = &x->m[i];
+        if (m->now && m->now->sick && chance(w, 0.2)) proc_kill(x, i, false);
+        if (m->now) cluster_record(m->now, &m->now->latest);
+        if (m->now || m->before) continue;
+        if (!m->start_at && (w->quiet || chance(w, 0.02))) m->start_at = w->now;
+        if (m->start_at && m->start_at <= w->now) proc_start(x, i);
+    }
+    if (!x->uuid[0]) create_somewhere(x);
+    after(ms(50), tick, x);
+}
+
+static void clients(void *arg)
+{
+    cluster *x = arg;
+    world *w = cluster_enter();
+    if (w->failed) return;
+    client_timeouts(w);
+    client_next(w);
+    after(ms(10), clients, x);
+}
+
+static void faults(void *arg)
+{
+    cluster *x = arg;
+    world *w = cluster_enter();
+    if (w->quiet || w->failed) return;
+    cluster_fault(x);
+    after(ms(100 + rnd(w, 1400)), faults, x);
+}
+
+static void begin(cluster *x)
+{
+    world *w = x->w;
+    w->loss = chance(w, 0.5) ? 0 : qd_prng_double(&w->prng) * 0.04;
+    w->twice = chance(w, 0.5) ? 0 : qd_prng_double(&w->prng) * 0.1;
+    w->slow = chance(w, 0.5) ? 0 : qd_prng_double(&w->prng) * 0.05;
+    w->refreshed = -1;
+    x->masters = chance(w, 0.25) ? 5 : 3;
+    x->replicas = (uint32_t)(1 + rnd(w, 2));
+    for (int i = 0; i < NODES; i++) {
+        node *n = &w->n[i];
+        machine *m = &x->m[i];
+        n->id = i;
+        n->rate = 0.97 + qd_prng_double(&w->prng) * 0.06;
+        n->shown = n->pub_wait = -1;
+        n->d.pub = -1;
+        m->master = i < (int)x->masters;
+        m->rate = 0.97 + qd_prng_double(&w->prng) * 0.06;
+        m->base = 1 + rnd(w, ms(1000000));
+        if (m->master) m->disk = sim_disk_make();
+        m->start_at = 1 + rnd(w, ms(200));
+        (void)qd_sim_net_wire(x->net, node_name(i));
+    }
+    client_begin(w);
+    after(0, tick, x);
+}
+
+static bool more(void *arg)
+{
+    return !((cluster *)arg)->w->failed;
+}
+
+static bool until_created(void *arg)
+{
+    cluster *x = arg;
+    return !x->w->failed && !x->w->record.primary[0];
+}
+
+static bool until_green(void *arg)
+{
+    cluster *x = arg;
+    return !x->w->failed && !cluster_green(x);
+}
+
+static bool until_gone(void *arg)
+{
+    cluster *x = arg;
+    for (int i = 0; i < NODES; i++) {
+        if (x->m[i].now || x->m[i].before) return true;
+    }
+    return false;
+}
+
+static void quiet(cluster *x)
+{
+    world *w = cluster_enter();
+    trace(w, "faults end");
+    w->quiet = true;
+    cluster_heal(x);
+    for (int i = 0; i < NODES; i++) {
+        w->n[i].frozen = 0;
+        x->m[i].full = x->m[i].slow = false;
+        if (x->m[i].disk) sim_disk_full(x->m[i].disk, 0);
+        if (x->m[i].now) qd_sim_freeze(x->m[i].now->env, 0);
+    }
+}
+
+static void schedule(cluster *x)
+{
+    world *w = x->w;
+    (void)qd_sim_run_while(x->sim, until_created, x, ms(30000));
+    if (!w->failed && !w->record.primary[0]) fail(cluster_enter(), "no index after 30 s");
+    if (w->failed) return;
+    (void)cluster_enter();
+    x->ready_at = w->now;
+    after(ms(1), clients, x);
+    after(ms(300 + rnd(w, 700)), faults, x);
+    (void)qd_sim_run_while(x->sim, more, x, ms(7000 + rnd(w, 7000)));
+    if (w->failed) return;
+    quiet(x);
+    (void)qd_sim_run_while(x->sim, until_green, x, ms(60000));
+    (void)cluster_enter();
+    if (!w->failed && !cluster_green(x)) fail(w, "not green 60 s after the faults ended");
+    if (!w->failed) check_end(w);
+    if (!w->failed) cluster_check_end(x);
+}
+
+static void end(cluster *x)
+{
+    x->w->failed = true; /* nothing is looked at any more */
+    for (int i = 0; i < NODES; i++) proc_kill(x, i, false);
+    (void)qd_sim_run_while(x->sim, until_gone, x, ms(120000));
+    if (until_gone(x)) {
+        fprintf(stderr, "simulation of seed %llu: a process does not end\n",
+                (unsigned long long)x->w->seed);
+        abort();
+    }
+    (void)qd_sim_run_idle(x->sim, ms(120000));
+    for (uint32_t i = 0; i < CALLS_MAX; i++) {
+        free(call[i].request);
+        call[i].request = NULL;
+    }
+    for (int i = 0; i < x->w->npubs; i++) free(x->w->pub[i].at);
+    for (int i = 0; i < NODES; i++) {
+        sim_disk_free(x->m[i].disk);
+        sim_disk_free(x->m[i].copy);
+        sim_disk_free(x->m[i].newest);
+    }
+    qd_sim_net_close(x->net);
+    qd_sim_close(x->sim);
+}
+
+int cluster_sim_run(uint64_t seed, const char *scenario, bool traced, cluster_report *report)
+{
+    static world *w;
+    static hop ops[OPS_MAX];
+    static repl_sim_report repl;
+    cluster *x = calloc(1, sizeof *x);
+    if (!w) w = malloc(sizeof *w);
+    if (!w || !x) abort();
+    memset(w, 0, sizeof *w);
+    memset(ops, 0, sizeof ops);
+    memset(report, 0, sizeof *report);
+    memset(&repl, 0, sizeof repl);
+    calls = 0;
+    report->seed = seed;
+    report->repl = w->r = &repl;
+    w->cluster = x;
+    w->seed = seed;
+    w->trace = traced;
+    w->op = ops;
+    qd_prng_init(&w->prng, seed);
+    x->w = w;
+    x->r = report;
+    x->scenario = scenario;
+    the_cluster = x;
+    qd_log_level_set(NULL, traced ? QD_LOG_INFO : QD_LOG_OFF);
+    if (qd_sim_open(seed, &x->sim, NULL) || qd_sim_net_open(x->sim, &x->net, NULL)) abort();
+    begin(x);
+    schedule(x);
+    bool failed = w->failed;
+    report->steps = qd_sim_steps(x->sim);
+    report->digest = qd_sim_digest(x->sim);
+    end(x);
+    free(x);
+    the_cluster = NULL;
+    return failed;
+}
