@@ -9,19 +9,31 @@ void cluster_check_state(cluster *x, proc *p, const qd_state *s)
     if (m && !x->uuid[0]) snprintf(x->uuid, sizeof x->uuid, "%s", m->uuid);
 }
 
-bool cluster_green(cluster *x)
+const char *cluster_not_green(cluster *x)
 {
-    if (!green(x->w)) return false;
+    static char why[200];
     for (int i = 0; i < NODES; i++) {
         proc *p = x->m[i].now;
-        if (!proc_follows(p)) return false;
+        snprintf(why, sizeof why, "n%d has not joined", i);
+        if (!proc_follows(p)) return why;
         qd_state *s = qd_cluster_state(p->cluster);
         const qd_index_meta *m = qd_state_index(s, QD_STR(INDEX_NAME));
-        bool ok = m && qd_index_health(s, m) == QD_HEALTH_GREEN && s->nnodes == NODES;
+        const qd_shard_meta *shard = m ? qd_state_shard(s, m, 0) : NULL;
+        bool healthy = m && qd_index_health(s, m) == QD_HEALTH_GREEN;
+        uint32_t nodes = s->nnodes;
+        snprintf(why, sizeof why, "n%d at revision %llu sees %s shard %llu with %u copies, %u nodes",
+                 i, (unsigned long long)s->revision, healthy ? "a green" : "a",
+                 (unsigned long long)(shard ? shard->mod_revision : 0), shard ? shard->ncopies : 0,
+                 nodes);
         qd_state_unref(s);
-        if (!ok) return false;
+        if (!healthy || nodes != NODES) return why;
     }
-    return true;
+    return green(x->w) ? NULL : "replication goes on";
+}
+
+bool cluster_green(cluster *x)
+{
+    return green(x->w) && !cluster_not_green(x);
 }
 
 void cluster_check_end(cluster *x)

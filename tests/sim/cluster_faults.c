@@ -1,5 +1,9 @@
 /* cluster_faults.c: what goes wrong in the composed simulation. */
+#include "cluster/masters.h"
 #include "cluster_int.h"
+#include <quidditch/coordination.h>
+
+/* --- network ---------------------------------------------------------------------------------- */
 
 void cluster_cuts(cluster *x)
 {
@@ -14,9 +18,237 @@ void cluster_heal(cluster *x)
 {
     memset(x->w->cut, 0, sizeof x->w->cut);
     cluster_cuts(x);
+    trace(x->w, "healed");
+}
+
+void cluster_partition(cluster *x, partition_kind kind, int a, int b)
+{
+    world *w = x->w;
+    bool side[NODES];
+    for (int i = 0; i < NODES; i++) side[i] = chance(w, 0.5);
+    for (int i = 0; i < NODES; i++) {
+        switch (kind) {
+        case CUT_NODE:
+            if (i != a) w->cut[a][i] = w->cut[i][a] = true;
+            break;
+        case CUT_OUT:
+            if (i != a) w->cut[a][i] = true;
+            break;
+        case CUT_IN:
+            if (i != a) w->cut[i][a] = true;
+            break;
+        case CUT_MASTERS:
+            if (i != a && x->m[i].master) w->cut[a][i] = w->cut[i][a] = true;
+            break;
+        case CUT_LINK:
+            if (a != b) w->cut[a][b] = w->cut[b][a] = true;
+            break;
+        case CUT_ONE_WAY:
+            if (a != b) w->cut[a][b] = true;
+            break;
+        case CUT_HALVES:
+        case CUT_BRIDGE: /* a sees both */
+            for (int k = 0; k < NODES; k++) {
+                bool bridged = kind == CUT_BRIDGE && (i == a || k == a);
+                w->cut[i][k] = !bridged && side[i] != side[k];
+            }
+            break;
+        case CUT_KINDS:
+            break;
+        }
+    }
+    if (kind == CUT_NODE) w->cut[a][CLIENT] = w->cut[CLIENT][a] = chance(w, 0.3);
+    cluster_cuts(x);
+    x->r->partitions++;
+    w->r->partitions++;
+    trace(w, "partition %d of n%d, n%d", (int)kind, a, b);
+}
+
+/* --- processes and disks ---------------------------------------------------------------------- */
+
+void cluster_freeze(cluster *x, int id, uint64_t ns)
+{
+    world *w = x->w;
+    proc *p = x->m[id].now;
+    if (!p) return;
+    w->n[id].frozen = w->now + ns;
+    qd_sim_freeze(p->env, w->now + ns);
+    x->r->freezes++;
+    w->r->freezes++;
+    trace(w, "n%d is stopped for %llu ms", id, (unsigned long long)(ns / 1000000));
+}
+
+void cluster_full(cluster *x, int id, bool full)
+{
+    machine *m = &x->m[id];
+    if (!m->disk) return;
+    m->full = full;
+    sim_disk_full(m->disk, full);
+    x->r->full += full;
+    trace(x->w, "disk of n%d %s", id, full ? "is full" : "has room");
+}
+
+void cluster_clock(cluster *x, int id, int64_t delta_ms)
+{
+    machine *m = &x->m[id];
+    m->skew_ms += delta_ms;
+    if (m->now) qd_sim_wall_jump(m->now->env, delta_ms);
+    x->r->clock_jumps++;
+    trace(x->w, "clock of n%d jumps by %lld ms", id, (long long)delta_ms);
+}
+
+void cluster_compact(cluster *x, int id)
+{
+    proc *p = x->m[id].now;
+    qd_coord *handle;
+    qd_coord_identity i = {.struct_size = sizeof i};
+    if (!p || !p->master || !proc_follows(p)) return;
+    const qd_coord_vtable *vt = qd_coord_table(p->store, &handle);
+    vt->identity(handle, &i);
+    if (vt->compact(handle, i.revision) == 0) x->r->compacted++;
+    trace(x->w, "n%d forgets its history up to %llu", id, (unsigned long long)i.revision);
+}
+
+int cluster_leader(cluster *x)
+{
+    for (int i = 0; i < NODES; i++) {
+        proc *p = x->m[i].now;
+        qd_coord *handle;
+        if (!p || !p->master || !proc_follows(p)) continue;
+        (void)qd_coord_table(p->store, &handle);
+        if (cluster_store_leads(handle)) return i;
+    }
+    return -1;
+}
+
+int cluster_primary(const cluster *x)
+{
+    const scopy *c = rec_copy(&x->w->record, x->w->record.primary);
+    return c ? node_of(c->node) : -1;
+}
+
+/* --- members ---------------------------------------------------------------------------------- */
+
+typedef struct excluding {
+    proc *p;
+    int id;
+    bool exclude;
+} excluding;
+
+static void exclude(void *arg)
+{
+    excluding e = *(excluding *)arg;
+    cluster *x = e.p->x;
+    qd_err err;
+    qd_err_init(&err);
+    free(arg);
+    if (!e.p->cluster) {
+        e.p->asking = false;
+        e.p->helpers--;
+        return;
+    }
+    int rc = qd_masters_change(e.p->cluster,
+                               e.exclude ? QD_COORD_MEMBERS_EXCLUDE : QD_COORD_MEMBERS_INCLUDE,
+                               qd_str_c(node_name(e.id)), 3000, &err);
+    trace(cluster_enter(), "master n%d %s: %s", e.id, e.exclude ? "shall not vote" : "may vote",
+          rc ? qd_err_reason(&err) : "done");
+    x->r->members += rc == 0;
+    qd_err_fini(&err);
+    e.p->asking = false;
+    e.p->helpers--;
+}
+
+void cluster_members(cluster *x, int id, bool not)
+{
+    for (int i = 0; i < NODES; i++) {
+        proc *p = x->m[(i + id) % NODES].now;
+        qd_thread *t;
+        if (!proc_follows(p) || p->asking || p->nleft + 1 >= QD_COUNT_OF(p->left)) continue;
+        excluding *e = malloc(sizeof *e);
+        if (!e) abort();
+        *e = (excluding){p, id, not};
+        p->asking = true;
+        p->helpers++;
+        if (qd_thread_start(p->env, "members", exclude, e, &t, NULL)) abort();
+        proc_leaves(p, t);
+        return;
+    }
+}
+
+/* --- by chance -------------------------------------------------------------------------------- */
+
+/* Those that matter most are hit most often. */
+static int victim(cluster *x)
+{
+    world *w = x->w;
+    int id = -1;
+    if (chance(w, 0.35)) id = cluster_primary(x);
+    if (id < 0 && chance(w, 0.4)) id = cluster_leader(x);
+    return id >= 0 ? id : (int)rnd(w, NODES);
+}
+
+static void all_end(cluster *x)
+{
+    bool power = chance(x->w, 0.5);
+    trace(x->w, "all end");
+    for (int i = 0; i < NODES; i++) {
+        if (!x->m[i].now) continue;
+        x->w->r->crashes++;
+        proc_kill(x, i, power);
+        x->m[i].start_at = x->w->now + ms(rnd(x->w, 1500));
+    }
 }
 
 void cluster_fault(cluster *x)
 {
-    (void)x;
+    world *w = x->w;
+    int id = victim(x), other = (int)rnd(w, NODES);
+    switch (rnd(w, 14)) {
+    case 0:
+    case 1:
+    case 2:
+        if (!x->m[id].now) break;
+        w->r->crashes++;
+        proc_kill(x, id, chance(w, 0.4));
+        if (chance(w, 0.4)) x->m[id].start_at = w->now + ms(rnd(w, 400));
+        break;
+    case 3:
+    case 4:
+    case 5:
+        cluster_partition(x, (partition_kind)rnd(w, CUT_KINDS), id, other);
+        break;
+    case 6:
+    case 7:
+        cluster_heal(x);
+        break;
+    case 8:
+        cluster_freeze(x, id, ms(chance(w, 0.3) ? 2000 + rnd(w, 5000) : rnd(w, 1500)));
+        break;
+    case 9:
+        cluster_full(x, id, !x->m[id].full);
+        break;
+    case 10:
+        x->m[id].slow = !x->m[id].slow;
+        x->r->slow_disks += x->m[id].slow;
+        if (x->m[id].disk && chance(w, 0.3)) {
+            sim_disk_fail_sync(x->m[id].disk);
+            x->r->failed_syncs++;
+        }
+        break;
+    case 11:
+        cluster_clock(x, id, chance(w, 0.5) ? 3600000 : -3600000);
+        if (chance(w, 0.1)) all_end(x);
+        break;
+    case 12:
+        cluster_compact(x, id);
+        break;
+    case 13:
+        id = (int)rnd(w, x->masters);
+        cluster_members(x, id, !x->excluded[id]);
+        x->excluded[id] = !x->excluded[id];
+        break;
+    }
+    for (int i = 0; i < NODES; i++) {
+        if (x->m[i].full && chance(w, 0.2)) cluster_full(x, i, false);
+    }
 }

@@ -58,7 +58,7 @@ typedef struct machine {
     /* an old copy of the disk, and what it is put back to when it was refused */
     sim_disk *copy, *newest;
     folder copy_folder, newest_folder;
-    uint64_t skew_ms;
+    int64_t skew_ms;
 } machine;
 
 typedef struct request {
@@ -71,12 +71,13 @@ struct proc {
     cluster *x;
     int node;
     uint32_t inc;
-    bool master, dying, ended, sick, old_copy;
+    bool master, dying, ended, sick, old_copy, asking;
     char name[8], address[32];
     qd_env *env;
     qd_thread *main;
-    qd_thread *left[4]; /* threads that end by themselves */
+    qd_thread *left[32]; /* threads that end by themselves */
     uint32_t nleft;
+    uint32_t helpers; /* threads of the world's that use its cluster */
     sim_disk *disk;
     qd_pools pools;
     qd_loop *loop;
@@ -107,11 +108,9 @@ struct cluster {
     char uuid[40]; /* of the index; empty: not created */
     uint32_t replicas, masters;
     uint64_t ready_at; /* the index was there */
-    bool creating;
+    bool creating, excluded[NODES];
     const char *scenario;
-    uint64_t settled; /* revision of the state that a majority has shown */
-    uint64_t max_revision;
-    uint64_t alloc_term, alloc_epoch;
+    uint64_t term; /* of the masters' newest leader */
 };
 
 /* --- cluster_world.c --- */
@@ -146,14 +145,40 @@ void host_plugin_stop(proc *p);
 void host_gone(cluster *x, int id);
 
 /* --- cluster_faults.c --- */
+typedef enum partition_kind {
+    CUT_NODE,    /* a from everybody */
+    CUT_OUT,     /* nothing of a's arrives */
+    CUT_IN,      /* nothing arrives at a */
+    CUT_MASTERS, /* a from the masters */
+    CUT_LINK,    /* a and b */
+    CUT_ONE_WAY, /* from a to b */
+    CUT_HALVES,
+    CUT_BRIDGE, /* halves, and a sees both */
+    CUT_KINDS
+} partition_kind;
+/* Something, by chance. */
 void cluster_fault(cluster *x);
-void cluster_partition(cluster *x, int kind, int a, int b);
+void cluster_partition(cluster *x, partition_kind kind, int a, int b);
 void cluster_heal(cluster *x);
 /* The rpc's network follows w->cut. */
 void cluster_cuts(cluster *x);
+void cluster_freeze(cluster *x, int id, uint64_t ns);
+void cluster_full(cluster *x, int id, bool full);
+void cluster_clock(cluster *x, int id, int64_t delta_ms);
+void cluster_compact(cluster *x, int id);
+/* A master shall not vote, or may. */
+void cluster_members(cluster *x, int id, bool not);
+/* The node whose master leads the store, the one with the primary; -1: none. */
+int cluster_leader(cluster *x);
+int cluster_primary(const cluster *x);
+/* cluster_store.c */
+bool cluster_store_leads(const struct qd_coord *handle);
+uint64_t cluster_store_term(const struct qd_coord *handle);
 
 /* --- cluster_check.c --- */
 bool cluster_green(cluster *x);
+/* What is missing; NULL: nothing. */
+const char *cluster_not_green(cluster *x);
 void cluster_check_state(cluster *x, proc *p, const qd_state *s);
 void cluster_check_end(cluster *x);
 

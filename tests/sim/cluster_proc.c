@@ -312,6 +312,7 @@ static void close_all(proc *p)
 {
     qd_cluster *c = p->cluster;
     p->cluster = NULL;
+    while (p->helpers) qd_env_sleep_ns(p->env, ms(1));
     qd_cluster_close(c);
     qd_remote_server_close(p->server);
     qd_coord_close(p->store);
@@ -384,7 +385,7 @@ void proc_start(cluster *x, int id)
     m->now = p;
     m->start_at = 0;
     qd_sim_net_revive(x->net, p->name);
-    if (m->skew_ms) qd_sim_wall_jump(p->env, (int64_t)m->skew_ms);
+    if (m->skew_ms) qd_sim_wall_jump(p->env, m->skew_ms);
     trace(x->w, "%s starts, life %u", p->name, p->inc);
     node_start(x->w, &x->w->n[id]);
     if (qd_thread_start(p->env, "main", process, p, &p->main, NULL)) abort();

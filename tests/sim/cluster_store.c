@@ -152,3 +152,17 @@ void cr_disk_files_free(cr_disk *d)
 {
     (void)d; /* the machine's */
 }
+
+/* --- for the world ---------------------------------------------------------------------------- */
+
+bool cluster_store_leads(const qd_coord *c);
+bool cluster_store_leads(const qd_coord *c)
+{
+    return cr_leads(c);
+}
+
+uint64_t cluster_store_term(const qd_coord *c);
+uint64_t cluster_store_term(const qd_coord *c)
+{
+    return c->view.term;
+}

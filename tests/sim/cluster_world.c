@@ -204,6 +204,11 @@ static void create(void *arg)
     cluster *x = p->x;
     qd_settings *s;
     qd_err err;
+    if (!p->cluster) {
+        p->helpers--;
+        x->creating = false;
+        return;
+    }
     char replicas[8], delay[16];
     world *w = cluster_enter();
     snprintf(replicas, sizeof replicas, "%u", x->replicas);
@@ -225,14 +230,16 @@ static void create(void *arg)
     qd_err_fini(&err);
     qd_settings_unref(s);
     x->creating = false;
+    p->helpers--;
 }
 
 static void create_somewhere(cluster *x)
 {
     proc *p = x->m[rnd(x->w, NODES)].now;
     qd_thread *t;
-    if (x->uuid[0] || x->creating || !proc_follows(p) || p->nleft > 1) return;
+    if (x->uuid[0] || x->creating || !proc_follows(p) || p->nleft > 4) return;
     x->creating = true;
+    p->helpers++;
     if (qd_thread_start(p->env, "create", create, p, &t, NULL)) abort();
     proc_leaves(p, t);
 }
@@ -253,6 +260,14 @@ static void tick(void *arg)
         if (m->start_at && m->start_at <= w->now) proc_start(x, i);
     }
     if (!x->uuid[0]) create_somewhere(x);
+    int leader = cluster_leader(x);
+    if (leader >= 0) {
+        qd_coord *handle;
+        (void)qd_coord_table(x->m[leader].now->store, &handle);
+        uint64_t term = cluster_store_term(handle);
+        if (term > x->term) x->r->leaders += x->term != 0;
+        if (term > x->term) x->term = term;
+    }
     after(ms(50), tick, x);
 }
 
@@ -339,6 +354,8 @@ static void quiet(cluster *x)
         x->m[i].full = x->m[i].slow = false;
         if (x->m[i].disk) sim_disk_full(x->m[i].disk, 0);
         if (x->m[i].now) qd_sim_freeze(x->m[i].now->env, 0);
+        if (x->excluded[i]) cluster_members(x, i, false);
+        x->excluded[i] = false;
     }
 }
 
@@ -357,7 +374,9 @@ static void schedule(cluster *x)
     quiet(x);
     (void)qd_sim_run_while(x->sim, until_green, x, ms(60000));
     (void)cluster_enter();
-    if (!w->failed && !cluster_green(x)) fail(w, "not green 60 s after the faults ended");
+    if (!w->failed && !cluster_green(x)) {
+        fail(w, "not green 60 s after the faults ended: %s", cluster_not_green(x));
+    }
     if (!w->failed) check_end(w);
     if (!w->failed) cluster_check_end(x);
 }
