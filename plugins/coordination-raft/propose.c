@@ -112,6 +112,7 @@ void cr_flush(qd_coord *c)
         return;
     }
     if (rc == QD_E_REJECTED) rc = QD_E_NOT_LEADER; /* leadership is being handed over */
+    cr_deadlines_again(c);
     lost(c, b, rc);
     cr_free(c->heap, b);
 }
@@ -203,6 +204,7 @@ static void batch_done(cr_proposal *p, int32_t rc)
     cr_batch *b = (cr_batch *)p;
     qd_coord *c = b->store;
     c->coming -= b->n;
+    if (rc) cr_deadlines_again(c);
     /* With 0 only those are left whose parts another leader took: nothing happened. */
     lost(c, b, rc ? rc : QD_E_NOT_LEADER);
     cr_free(c->heap, b);

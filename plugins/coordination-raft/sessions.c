@@ -50,6 +50,11 @@ void cr_sessions_expire(qd_coord *c)
     cr_flush(c);
 }
 
+void cr_deadlines_again(qd_coord *c)
+{
+    for (size_t i = 0; i < c->ndeadlines; i++) c->deadlines[i].ending = 0;
+}
+
 int64_t cr_sessions_next(const qd_coord *c)
 {
     int64_t at = INT64_MAX;

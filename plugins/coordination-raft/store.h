@@ -337,6 +337,8 @@ void cr_finish(qd_coord *c, cr_node *n, const cr_answering *a);
 /* --- sessions.c --- */
 /* Renews, drops, makes deadlines after the sessions changed; anew: all begin again. */
 void cr_deadlines_update(qd_coord *c, int anew);
+/* Ends that were in an entry that was lost are looked at again. */
+void cr_deadlines_again(qd_coord *c);
 /* Ends the sessions whose time has passed. */
 void cr_sessions_expire(qd_coord *c);
 /* The next deadline; INT64_MAX: none. */

@@ -25,6 +25,12 @@ const char *cluster_not_green(cluster *x)
                  i, (unsigned long long)s->revision, healthy ? "a green" : "a",
                  (unsigned long long)(shard ? shard->mod_revision : 0), shard ? shard->ncopies : 0,
                  nodes);
+        for (int k = 0; k < NODES && nodes != NODES; k++) {
+            size_t at = strlen(why);
+            if (!qd_state_node(s, qd_str_c(node_name(k)))) {
+                snprintf(why + at, sizeof why - at, ", without n%d", k);
+            }
+        }
         qd_state_unref(s);
         if (!healthy || nodes != NODES) return why;
     }

@@ -113,6 +113,17 @@ void proc_ask(proc *p, const msg *m)
     qd_cond_signal(&p->wake);
 }
 
+/* As replication does: a primary that was promoted says first that it can be used. */
+static void started_first(proc *p, const msg *m)
+{
+    const scopy *c = rec_copy(&p->latest, m->by);
+    qd_copy_ref ref = {cluster_now()->uuid, 0, qd_str_c(m->by)};
+    bool own = m->cas == CAS_FAIL || m->cas == CAS_ADMIT || m->cas == CAS_HANDOVER;
+    if (!own || (c && c->state != QD_SHARD_INITIALIZING)) return;
+    int rc = qd_cluster_copy_started(p->cluster, &ref, NULL, NULL);
+    (void)rc; /* what follows tells */
+}
+
 static int change(proc *p, const msg *m, uint64_t *revision, qd_err *err)
 {
     cluster *x = cluster_now();
@@ -121,6 +132,7 @@ static int change(proc *p, const msg *m, uint64_t *revision, qd_err *err)
     qd_str aid = qd_str_c(m->aid);
     qd_state *s = NULL;
     int rc = 0;
+    started_first(p, m);
     switch (m->cas) {
     case CAS_FAIL:
         rc = qd_cluster_primary_fail(p->cluster, &primary, &aid, 1, QD_STR("it failed"), &s, err);
@@ -338,12 +350,7 @@ static void process(void *arg)
     int rc = open_rpc(p, &err);
     if (!rc) rc = qd_authority_open(&files, &p->authority, &err);
     if (!rc && !p->dying) rc = open_store(p, &err);
-    while (!rc && !p->dying) {
-        rc = open_cluster(p, &err);
-        if (rc != QD_E_TIMEOUT && rc != QD_E_NO_COORDINATION) break;
-        qd_err_fini(&err);
-        rc = 0;
-    }
+    if (!rc && !p->dying) rc = open_cluster(p, &err);
     if (rc && !p->dying) {
         trace(cluster_enter(), "%s.%u cannot go on: %s", p->name, p->inc, qd_err_reason(&err));
         p->sick = true;

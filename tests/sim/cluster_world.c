@@ -384,6 +384,7 @@ static void schedule(cluster *x)
 static void end(cluster *x)
 {
     x->w->failed = true; /* nothing is looked at any more */
+    cluster_heal(x);
     for (int i = 0; i < NODES; i++) proc_kill(x, i, false);
     (void)qd_sim_run_while(x->sim, until_gone, x, ms(120000));
     if (until_gone(x)) {
@@ -404,6 +405,18 @@ static void end(cluster *x)
     }
     qd_sim_net_close(x->net);
     qd_sim_close(x->sim);
+}
+
+/* A line of the product's log. */
+static void say(void *arg, int64_t wall_ms, qd_log_level level, const char *component, qd_str line)
+{
+    qd_env *env = the_cluster ? qd_sim_env_here(the_cluster->sim) : NULL;
+    (void)arg;
+    (void)wall_ms;
+    (void)level;
+    if (!env) return;
+    const proc *p = proc_of_env(env);
+    trace(cluster_enter(), "%s.%u [%s] %.*s", p->name, p->inc, component, QD_STR_ARG(line));
 }
 
 int cluster_sim_run(uint64_t seed, const char *scenario, bool traced, cluster_report *report)
@@ -430,6 +443,7 @@ int cluster_sim_run(uint64_t seed, const char *scenario, bool traced, cluster_re
     x->r = report;
     x->scenario = scenario;
     the_cluster = x;
+    qd_log_init(say, NULL, NULL);
     qd_log_level_set(NULL, traced ? QD_LOG_INFO : QD_LOG_OFF);
     if (qd_sim_open(seed, &x->sim, NULL) || qd_sim_net_open(x->sim, &x->net, NULL)) abort();
     begin(x);
