@@ -150,6 +150,10 @@ static int change(proc *p, const msg *m, uint64_t *revision, qd_err *err)
         rc = qd_cluster_copy_failed(p->cluster, &copy, QD_STR("its disk failed"), QD_COPY_PASSES,
                                     &s, err);
         break;
+    case CAS_LOST:
+        rc = qd_cluster_copy_failed(p->cluster, &copy, QD_STR("it is not there"), QD_COPY_LOST, &s,
+                                    err);
+        break;
     }
     *revision = 0;
     if (!rc && s) {
@@ -191,7 +195,7 @@ static void serve_one(proc *p, const msg *m)
     if (!n->up || n->inc != m->inc) return;
     trace(w, "%s change %d of %s: %s", p->name, (int)m->cas, m->aid, qd_code_name(rc));
     count(x, m, rc);
-    msg a = {.ok = rc == 0 || (m->cas == CAS_FAILED && rc == QD_E_NOTFOUND),
+    msg a = {.ok = rc == 0 || (m->cas >= CAS_FAILED && rc == QD_E_NOTFOUND),
              .stale = rc == QD_E_NOT_PRIMARY || (m->cas == CAS_START && rc == QD_E_NOTFOUND),
              .first = (int64_t)revision};
     node_answer(w, n, m, settled(rc) ? &a : NULL);

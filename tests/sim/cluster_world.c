@@ -388,8 +388,11 @@ static void end(cluster *x)
     for (int i = 0; i < NODES; i++) proc_kill(x, i, false);
     (void)qd_sim_run_while(x->sim, until_gone, x, ms(120000));
     if (until_gone(x)) {
-        fprintf(stderr, "simulation of seed %llu: a process does not end\n",
-                (unsigned long long)x->w->seed);
+        for (int i = 0; i < NODES; i++) {
+            if (!x->m[i].before) continue;
+            fprintf(stderr, "simulation of seed %llu: the process of n%d does not end\n",
+                    (unsigned long long)x->w->seed, i);
+        }
         abort();
     }
     (void)qd_sim_run_idle(x->sim, ms(120000));

@@ -417,6 +417,7 @@ static void pump(world *w, node *n)
             pub_look(w, n);
             if (pub_max(w, n->shown) >= n->pm.global) {
                 n->reported = true;
+                n->behind = false;
                 cas_push(w, n, CAS_START, n->aid, 0);
             }
         }
@@ -440,6 +441,7 @@ static void open_copy(world *w, node *n, const scopy *me, bool create)
     }
     snprintf(n->d.aid, sizeof n->d.aid, "%s", me->aid);
     n->shown = n->d.pub;
+    n->behind = true;
     repl_copy_init(&n->cm, n->d.term, n->d.global, local_ns(w, n));
 }
 
@@ -544,7 +546,7 @@ static void node_record(world *w, node *n, const srec *r)
           (unsigned long long)r->rev, n->open, n->leading, n->promoting, n->ncas, n->cas_busy);
     const scopy *me = rec_copy_of(r, n->id);
     if (me && strcmp(me->eph, n->eph) != 0) me = NULL;
-    if (n->ncas && n->casq[0].op == CAS_FAILED && !n->open) {
+    if (n->ncas && (n->casq[0].op == CAS_FAILED || n->casq[0].op == CAS_LOST) && !n->open) {
         if (me && strcmp(me->aid, n->casq[0].aid) == 0) return; /* not yet */
         n->ncas = 0;
     }
@@ -565,7 +567,7 @@ static void node_record(world *w, node *n, const srec *r)
         bool create = me->recovery == QD_RECOVERY_EMPTY_STORE && me->state == QD_SHARD_INITIALIZING;
         if (!n->open && !create && !(n->d.exists && strcmp(n->d.aid, me->aid) == 0)) {
             n->target_term = r->term;
-            if (!n->ncas) cas_push(w, n, CAS_FAILED, me->aid, 0);
+            if (!n->ncas) cas_push(w, n, CAS_LOST, me->aid, 0);
             cas_pump(w, n);
             return;
         }
@@ -713,6 +715,7 @@ static void recovery_answer(world *w, node *n, const msg *q, const msg *a)
     case M_FINAL:
         if (a->in_sync) {
             n->rec = R_NONE;
+            n->behind = false;
             started(w, n);
         } else if (a->more) {
             n->rec = R_PULL;
@@ -1043,6 +1046,10 @@ static void client_write(world *w, node *n, hop *h, uint32_t op)
 static void client_request(world *w, node *n, msg *m)
 {
     hop *h = &w->op[m->op];
+    if (h->kind == O_SEARCH && w->cluster && n->behind) {
+        client_reply(w, n, m->op, S_REFUSED, -1, 0, 0);
+        return;
+    }
     if (h->kind == O_SEARCH) {
         if (n->open && n->shown >= 0) node_shown_check(w, n->shown);
         const scopy *c = rec_copy(&w->record, n->aid);
@@ -1140,7 +1147,7 @@ static void cas_answer(world *w, node *n, const msg *q, const msg *a)
     cas c = n->casq[0];
     memmove(&n->casq[0], &n->casq[1], --n->ncas * sizeof n->casq[0]);
     uint64_t now = local_ns(w, n);
-    if (c.op == CAS_FAILED) n->view.rev = 0; /* whatever came meanwhile is looked at again */
+    if (c.op == CAS_FAILED || c.op == CAS_LOST) n->view.rev = 0; /* whatever came meanwhile is looked at again */
     if (!n->leading || (c.op == CAS_START && c.term != n->pm.term)) {
         cas_pump(w, n);
         return;

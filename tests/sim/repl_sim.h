@@ -75,7 +75,7 @@ typedef enum mtype {
     M_CLIENT,
     M_CLIENT_ANSWER
 } mtype;
-typedef enum casop { CAS_FAIL, CAS_ADMIT, CAS_HANDOVER, CAS_START, CAS_FAILED } casop;
+typedef enum casop { CAS_FAIL, CAS_ADMIT, CAS_HANDOVER, CAS_START, CAS_FAILED, CAS_LOST } casop;
 
 typedef struct msg {
     mtype type, of; /* of: ANSWER: to what */
@@ -139,6 +139,7 @@ typedef enum rstate { R_NONE, R_HELLO, R_TRACK, R_FILES, R_PULL, R_FINAL } rstat
 typedef struct node {
     int id;
     bool up, open, leading, promoting, adopting, reported;
+    bool behind; /* opened from its disk, not yet at what was shown before */
     uint32_t inc;
     double rate;
     uint64_t base, frozen;

@@ -285,6 +285,7 @@ static void store_cas(world *w, msg *m)
         if (!a.stale) rc = qd_shard_edit_start(&e, aid);
         break;
     case CAS_FAILED:
+    case CAS_LOST:
         if (w->record.term != m->term && strcmp(w->record.primary, m->aid) == 0) {
             a.ok = true; /* of an earlier life */
             break;

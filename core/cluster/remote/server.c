@@ -10,9 +10,10 @@
 #include "cluster/remote/server_int.h"
 #include "plugin/op.h"
 
-typedef struct server_request {
+struct server_request {
     qd_work work; /* first */
     qd_remote_server *s;
+    server_request *next, **link; /* in the server's list, under its lock */
     qd_rpc_request *request;
     qd_arena arena;
     qd_err err;
@@ -25,8 +26,8 @@ typedef struct server_request {
         qd_coord_session session;
         qd_coord_election election;
         qd_coord_members members;
-    } q;
-} server_request;
+    } q; /* the op is the first member of each */
+};
 
 bool qdi_server_enter(qd_remote_server *s)
 {
@@ -117,6 +118,10 @@ static void reply(server_request *x)
     qd_writer_fini(&w);
     qd_err_fini(&x->err);
     qd_arena_fini(&x->arena);
+    qd_mutex_lock(&s->lock);
+    *x->link = x->next;
+    if (x->next) x->next->link = x->link;
+    qd_mutex_unlock(&s->lock);
     qd_free(x);
     qdi_server_leave(s);
 }
@@ -149,16 +154,33 @@ static void done(qd_op *op, int32_t rc)
 
 /* --- requests -------------------------------------------------------------------------------- */
 
+/* Whoever asked is gone, or waits no longer. */
+static void cancelled(void *arg)
+{
+    server_request *x = arg;
+    if (!atomic_load(&x->over)) x->s->vt->cancel(x->s->handle, &x->q.range.op);
+}
+
 static server_request *begin(qd_remote_server *s, qd_rpc_request *request, uint32_t action)
 {
     qd_err err;
-    server_request *x = qdi_server_enter(s) ? qd_calloc(NULL, sizeof *x) : NULL;
+    bool in = qdi_server_enter(s);
+    server_request *x = in ? qd_calloc(NULL, sizeof *x) : NULL;
+    if (in && !x) qdi_server_leave(s);
     if (x) {
         x->s = s;
         x->request = request;
         x->action = action;
         qd_err_init(&x->err);
         qd_arena_init(&x->arena, NULL, REMOTE_BODY_MAX);
+        qd_mutex_lock(&s->lock);
+        x->next = s->requests;
+        x->link = &s->requests;
+        if (x->next) x->next->link = &x->next;
+        s->requests = x;
+        qd_mutex_unlock(&s->lock);
+        /* before it is submitted: afterwards it may have been answered already */
+        qd_rpc_request_on_cancel(request, cancelled, x);
         return x;
     }
     qd_err_init(&err);
@@ -221,13 +243,6 @@ static void on_session(void *arg, qd_rpc_request *request)
     submitted(x, rc ? rc : s->vt->session(s->handle, &x->q.session));
 }
 
-/* The candidate's node is gone, or has withdrawn. */
-static void withdraw(void *arg)
-{
-    server_request *x = arg;
-    if (!atomic_load(&x->over)) x->s->vt->cancel(x->s->handle, &x->q.election.op);
-}
-
 static void on_election(void *arg, qd_rpc_request *request)
 {
     qd_remote_server *s = arg;
@@ -238,10 +253,7 @@ static void on_election(void *arg, qd_rpc_request *request)
     qdi_remote_read_election(&r, &x->q.election);
     x->q.election.err = &x->err;
     int rc = qd_body_reader_end(&r, &x->err);
-    bool waits = !rc && x->q.election.action == QD_COORD_ELECT;
     qd_op_anywhere(&x->q.election.op, done, x);
-    /* before it is submitted: afterwards it may have been answered already */
-    if (waits) qd_rpc_request_on_cancel(request, withdraw, x);
     submitted(x, rc ? rc : s->vt->election(s->handle, &x->q.election));
 }
 
@@ -309,6 +321,10 @@ void qd_remote_server_close(qd_remote_server *s)
     for (size_t i = 0; i < QD_COUNT_OF(handlers); i++) qd_rpc_unhandle(s->rpc, handlers[i].action);
     qdi_server_watches_end(s);
     qd_mutex_lock(&s->lock);
+    /* those that wait for a leader may wait for ever */
+    for (server_request *x = s->requests; x; x = x->next) {
+        if (!atomic_load(&x->over)) s->vt->cancel(s->handle, &x->q.range.op);
+    }
     while (s->users) qd_cond_wait(&s->idle, &s->lock);
     qd_mutex_unlock(&s->lock);
     qd_map_fini(&s->watches);

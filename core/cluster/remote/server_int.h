@@ -11,6 +11,8 @@
 #define SERVER_WATCH_BYTES_MAX ((size_t)8 << 20) /* kept for a reader that is slow */
 #define SERVER_WATCH_IDLE_NS UINT64_C(60000000000)
 
+typedef struct server_request server_request;
+
 struct qd_remote_server {
     qd_env *env;
     qd_rpc *rpc;
@@ -23,6 +25,7 @@ struct qd_remote_server {
     qd_cond idle;
     bool closing;
     uint32_t users; /* requests and watches that are not gone */
+    server_request *requests;
     qd_map watches; /* id of watch and client's process -> server_watch */
 };
 
