@@ -31,6 +31,8 @@ void qd_sim_wall_jump(qd_env *env, int64_t delta_ms);
 /* Nothing of this env's threads, pools and loops runs until then, as of a process that was stopped;
  * a time in the past lets it go on with what is due from now on. */
 void qd_sim_freeze(qd_env *env, uint64_t until_ns);
+/* Has a simulated thread come to its end? Joining it does not wait then. [any] */
+bool qd_sim_thread_ended(const qd_thread *t);
 /* The env of the fiber that runs; NULL: the driver. */
 qd_env *qd_sim_env_here(const qd_sim *sim);
 

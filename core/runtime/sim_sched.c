@@ -454,6 +454,11 @@ void qd_sim_freeze(qd_env *env, uint64_t until_ns)
     env_of(env)->frozen_ns = until_ns;
 }
 
+bool qd_sim_thread_ended(const qd_thread *t)
+{
+    return ((const qdi_fiber *)(const void *)t)->done;
+}
+
 qd_env *qd_sim_env_here(const qd_sim *sim)
 {
     return sim->here->env ? &sim->here->env->base : NULL;

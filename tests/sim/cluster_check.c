@@ -1,13 +1,119 @@
 /* cluster_check.c: what must hold of the cluster's state, beyond what repl_check.c looks at. */
+#include "base/hash.h"
 #include "base/str.h"
 #include "cluster_int.h"
+
+/* --- what nodes apply ------------------------------------------------------------------------- */
+
+static uint64_t hash_of(const qd_shard_meta *s)
+{
+    uint64_t h = qd_xxh3(s->primary.p, s->primary.n) ^ s->primary_term * 0x9e3779b97f4a7c15ull;
+    for (uint32_t i = 0; i < s->ncopies; i++) {
+        const qd_copy *c = &s->copies[i];
+        uint64_t v[5] = {h, (uint64_t)c->state, qd_xxh3(c->allocation_id.p, c->allocation_id.n),
+                         qd_xxh3(c->node.p, c->node.n), qd_xxh3(c->partner.p, c->partner.n)};
+        h = qd_xxh3(v, sizeof v);
+    }
+    for (uint32_t i = 0; i < s->nin_sync; i++) {
+        uint64_t v[2] = {h, qd_xxh3(s->in_sync[i].allocation_id.p, s->in_sync[i].allocation_id.n)};
+        h = qd_xxh3(v, sizeof v);
+    }
+    return h | 1;
+}
+
+/* One chain of records: whoever sees a revision sees the same, and terms rise with it. */
+static void check_record(cluster *x, const proc *p, const qd_shard_meta *s)
+{
+    uint64_t r = s->mod_revision, h = hash_of(s);
+    world *w = cluster_enter();
+    if (r >= REVISIONS) return;
+    if (!x->record_at[r].hash) {
+        x->record_at[r].hash = h;
+        x->record_at[r].term = s->primary_term;
+        x->r->records++;
+    } else if (x->record_at[r].hash != h) {
+        fail(w, "%s sees another record of revision %llu", p->name, (unsigned long long)r);
+    }
+    if (r > x->record_max) {
+        if (x->record_max && s->primary_term < x->record_at[x->record_max].term) {
+            fail(w, "the shard's term fell to %llu", (unsigned long long)s->primary_term);
+        }
+        x->record_max = r;
+    }
+}
+
+/* A session does not end before its time: not while its process lives and renewed it within that. */
+static void check_gone(cluster *x, int id, uint64_t session, const char *eph)
+{
+    world *w = cluster_enter();
+    const proc *q = x->m[id].now;
+    x->r->sessions_lost++;
+    if (!q || q->dying || strcmp(w->n[id].eph, eph) != 0) return;
+    uint64_t kept = x->kept[session % SESSIONS].session == session ? x->kept[session % SESSIONS].ns : 0;
+    if (kept && w->now - kept < ms(SESSION_TTL_MS) * 9 / 10) {
+        fail(w, "the session of n%d ended %llu ms after it was renewed", id,
+             (unsigned long long)((w->now - kept) / 1000000));
+    }
+}
+
+static void check_sessions(cluster *x, const proc *p, const qd_state *s)
+{
+    for (int i = 0; i < NODES; i++) {
+        const qd_node_meta *n = qd_state_node(s, qd_str_c(node_name(i)));
+        uint64_t session = n ? n->session : 0, had = x->saw[p->node][i].session;
+        if (had && had != session) check_gone(x, i, had, x->saw[p->node][i].eph);
+        x->saw[p->node][i].session = session;
+        if (n) snprintf(x->saw[p->node][i].eph, REPL_AID, "%.*s", QD_STR_ARG(n->ephemeral));
+    }
+}
 
 void cluster_check_state(cluster *x, proc *p, const qd_state *s)
 {
     const qd_index_meta *m = qd_state_index(s, QD_STR(INDEX_NAME));
-    (void)p;
+    const qd_shard_meta *shard = m ? qd_state_shard(s, m, 0) : NULL;
+    world *w = cluster_enter();
     if (m && !x->uuid[0]) snprintf(x->uuid, sizeof x->uuid, "%s", m->uuid);
+    if (s->revision < x->shown[p->node]) {
+        fail(w, "%s acts on revision %llu, it had acted on %llu", p->name,
+             (unsigned long long)s->revision, (unsigned long long)x->shown[p->node]);
+    }
+    x->shown[p->node] = s->revision;
+    if (m && strcmp(m->uuid, x->uuid) != 0) fail(w, "%s sees another index", p->name);
+    if (shard && shard->mod_revision) check_record(x, p, shard);
+    if (s->master.n && s->master.n < sizeof x->allocator && !qd_str_is(s->master, x->allocator)) {
+        x->r->allocators += x->allocator[0] != 0;
+        snprintf(x->allocator, sizeof x->allocator, "%.*s", QD_STR_ARG(s->master));
+    }
+    check_sessions(x, p, s);
 }
+
+/* --- the masters ------------------------------------------------------------------------------ */
+
+void cluster_look(cluster *x)
+{
+    world *w = x->w;
+    bool deep = chance(w, 0.2);
+    for (int i = 0; i < NODES && !w->failed; i++) {
+        const proc *p = x->m[i].now;
+        qd_coord *handle;
+        if (!p || !p->master || !proc_follows(p)) continue;
+        (void)qd_coord_table(p->store, &handle);
+        uint64_t term = cluster_store_term(handle), at;
+        if (cluster_store_leads(handle) && term > x->term) {
+            x->r->leaders += x->term != 0;
+            x->term = term;
+        }
+        if (!deep) continue;
+        uint64_t h = cluster_store_hash(handle, &at) | 1;
+        if (at >= INDICES) continue;
+        if (x->store_at[at] && x->store_at[at] != h) {
+            fail(w, "the masters' states differ at entry %llu", (unsigned long long)at);
+        }
+        x->store_at[at] = h;
+    }
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
 
 const char *cluster_not_green(cluster *x)
 {
@@ -42,7 +148,29 @@ bool cluster_green(cluster *x)
     return green(x->w) && !cluster_not_green(x);
 }
 
+static void check_register(cluster *x)
+{
+    uint64_t n = x->register_values < REGISTER_MAX ? x->register_values : REGISTER_MAX - 1;
+    world *w = x->w;
+    for (uint64_t i = 1; i <= n && !w->failed; i++) {
+        const told *a = &x->register_of[i];
+        if (!a->ended) continue;
+        if (a->before && a->before <= n && x->register_of[a->before].ended &&
+            x->register_of[a->before].rc == QD_E_CONFLICT) {
+            fail(w, "change %llu of the register was refused and is there",
+                 (unsigned long long)a->before);
+        }
+        for (uint64_t k = 1; k < i && !a->rc; k++) {
+            const told *b = &x->register_of[k];
+            if (!b->ended || b->rc || (b->base != a->base && b->revision != a->revision)) continue;
+            fail(w, "changes %llu and %llu of the register were both made on revision %llu",
+                 (unsigned long long)k, (unsigned long long)i, (unsigned long long)a->base);
+        }
+    }
+}
+
 void cluster_check_end(cluster *x)
 {
-    (void)x;
+    check_register(x);
+    for (int i = 0; i < 20 && !x->w->failed; i++) cluster_look(x);
 }

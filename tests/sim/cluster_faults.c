@@ -1,5 +1,4 @@
 /* cluster_faults.c: what goes wrong in the composed simulation. */
-#include "cluster/masters.h"
 #include "cluster_int.h"
 #include <quidditch/coordination.h>
 
@@ -127,54 +126,6 @@ int cluster_primary(const cluster *x)
     return c ? node_of(c->node) : -1;
 }
 
-/* --- members ---------------------------------------------------------------------------------- */
-
-typedef struct excluding {
-    proc *p;
-    int id;
-    bool exclude;
-} excluding;
-
-static void exclude(void *arg)
-{
-    excluding e = *(excluding *)arg;
-    cluster *x = e.p->x;
-    qd_err err;
-    qd_err_init(&err);
-    free(arg);
-    if (!e.p->cluster) {
-        e.p->asking = false;
-        e.p->helpers--;
-        return;
-    }
-    int rc = qd_masters_change(e.p->cluster,
-                               e.exclude ? QD_COORD_MEMBERS_EXCLUDE : QD_COORD_MEMBERS_INCLUDE,
-                               qd_str_c(node_name(e.id)), 3000, &err);
-    trace(cluster_enter(), "master n%d %s: %s", e.id, e.exclude ? "shall not vote" : "may vote",
-          rc ? qd_err_reason(&err) : "done");
-    x->r->members += rc == 0;
-    qd_err_fini(&err);
-    e.p->asking = false;
-    e.p->helpers--;
-}
-
-void cluster_members(cluster *x, int id, bool not)
-{
-    for (int i = 0; i < NODES; i++) {
-        proc *p = x->m[(i + id) % NODES].now;
-        qd_thread *t;
-        if (!proc_follows(p) || p->asking || p->nleft + 1 >= QD_COUNT_OF(p->left)) continue;
-        excluding *e = malloc(sizeof *e);
-        if (!e) abort();
-        *e = (excluding){p, id, not};
-        p->asking = true;
-        p->helpers++;
-        if (qd_thread_start(p->env, "members", exclude, e, &t, NULL)) abort();
-        proc_leaves(p, t);
-        return;
-    }
-}
-
 /* --- by chance -------------------------------------------------------------------------------- */
 
 /* Those that matter most are hit most often. */
@@ -203,7 +154,7 @@ void cluster_fault(cluster *x)
 {
     world *w = x->w;
     int id = victim(x), other = (int)rnd(w, NODES);
-    switch (rnd(w, 14)) {
+    switch (rnd(w, 16)) {
     case 0:
     case 1:
     case 2:
@@ -245,8 +196,14 @@ void cluster_fault(cluster *x)
     case 13:
         id = (int)rnd(w, x->masters);
         cluster_members(x, id, !x->excluded[id]);
-        x->excluded[id] = !x->excluded[id];
         break;
+    case 14:
+    case 15: {
+        const scopy *c = w->record.n ? &w->record.copies[rnd(w, w->record.n)] : NULL;
+        if (c && chance(w, 0.6)) c = &w->record.copies[0];
+        if (c && c->state == QD_SHARD_STARTED) cluster_move(x, node_of(c->node), other);
+        break;
+    }
     }
     for (int i = 0; i < NODES; i++) {
         if (x->m[i].full && chance(w, 0.2)) cluster_full(x, i, false);

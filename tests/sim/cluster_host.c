@@ -83,8 +83,37 @@ static uint64_t rand_u64(qd_self *self)
 }
 static const qd_svc_rand svc_rand = {.bytes = rand_bytes, .u64 = rand_u64};
 
+void host_keeps(const void *op, uint64_t session)
+{
+    cluster *x = cluster_now();
+    for (size_t i = 0; i < QD_COUNT_OF(x->keeping); i++) {
+        if (x->keeping[i].op) continue;
+        x->keeping[i].op = op;
+        x->keeping[i].session = session;
+        x->keeping[i].sent_ns = qd_sim_now_ns(x->sim);
+        return;
+    }
+}
+
+static void kept(cluster *x, const qd_op *op, int32_t rc)
+{
+    for (size_t i = 0; i < QD_COUNT_OF(x->keeping); i++) {
+        uint64_t session = x->keeping[i].session;
+        if (x->keeping[i].op != op) continue;
+        x->keeping[i].op = NULL;
+        if (rc) return;
+        if (x->kept[session % SESSIONS].session != session) x->kept[session % SESSIONS].ns = 0;
+        x->kept[session % SESSIONS].session = session;
+        if (x->keeping[i].sent_ns > x->kept[session % SESSIONS].ns) {
+            x->kept[session % SESSIONS].ns = x->keeping[i].sent_ns;
+        }
+        return;
+    }
+}
+
 static void complete(qd_op *op, int32_t rc)
 {
+    kept(cluster_now(), op, rc);
     cluster_now()->r->unknown_txns += rc == QD_E_UNKNOWN_OUTCOME;
     qd_op_complete(op, rc);
 }
@@ -335,10 +364,22 @@ static const qd_host host = {.struct_size = sizeof host,
                              .data_set = data_set,
                              .data = data_get};
 
+/* The plugin's own, looked at in passing. */
+static int32_t session(qd_coord *c, qd_coord_session *s)
+{
+    if (s->action == QD_COORD_SESSION_KEEP) host_keeps(&s->op, s->session);
+    int32_t rc = cluster_now()->vt.session(c, s);
+    if (rc) kept(cluster_now(), &s->op, rc);
+    return rc;
+}
+
 const qd_coord_vtable *host_plugin(proc *p)
 {
+    static qd_coord_vtable watched;
     if (qd_plugin_entry_coordination_raft()->init((qd_self *)(void *)p, &host, NULL)) abort();
-    return p->vt;
+    cluster_now()->vt = watched = *p->vt;
+    watched.session = session;
+    return &watched;
 }
 
 static void stopped(void *arg)

@@ -8,6 +8,7 @@
  *   cluster_uv.c         its loops and threads
  *   cluster_faults.c     what goes wrong
  *   cluster_scenario.c   named schedules
+ *   cluster_helper.c     operators, clients of the store
  *   cluster_check.c      what must hold beyond repl_check.c
  */
 #ifndef QD_TESTS_CLUSTER_INT_H
@@ -71,7 +72,7 @@ struct proc {
     cluster *x;
     int node;
     uint32_t inc;
-    bool master, dying, ended, sick, old_copy, asking;
+    bool master, dying, ended, sick, old_copy, bumping;
     char name[8], address[32];
     qd_env *env;
     qd_thread *main;
@@ -99,18 +100,54 @@ struct proc {
     srec latest; /* the shard's record as the process has applied it */
 };
 
+/* What became of a change of the register. */
+typedef struct told {
+    uint64_t base, revision;
+    int rc;
+    uint64_t before; /* the value read */
+    bool ended;
+} told;
+#define REGISTER_MAX 2048
+#define REVISIONS 8192
+#define INDICES 16384 /* of the masters' log */
+#define SESSION_TTL_MS 3000
+#define SESSIONS 1024
+
 struct cluster {
     world *w;
     qd_sim *sim;
     qd_sim_net *net;
     machine m[NODES];
     cluster_report *r;
+    qd_coord_vtable vt; /* of the plugin */
     char uuid[40]; /* of the index; empty: not created */
     uint32_t replicas, masters;
     uint64_t ready_at; /* the index was there */
     bool creating, excluded[NODES];
     const char *scenario;
     uint64_t term; /* of the masters' newest leader */
+    /* the register */
+    uint64_t register_told, register_values;
+    told register_of[REGISTER_MAX];
+    /* what applied states have shown, by revision */
+    struct {
+        uint64_t hash, term;
+    } record_at[REVISIONS];
+    uint64_t record_max, shown[NODES]; /* shown: highest revision that a machine has acted on */
+    char allocator[8];
+    /* node records that a node has seen, sessions as they were renewed */
+    struct {
+        uint64_t session;
+        char eph[REPL_AID];
+    } saw[NODES][NODES];
+    struct {
+        const void *op;
+        uint64_t session, sent_ns;
+    } keeping[64];
+    struct {
+        uint64_t session, ns;
+    } kept[SESSIONS];
+    uint64_t store_at[INDICES];
 };
 
 /* --- cluster_world.c --- */
@@ -126,6 +163,8 @@ proc *proc_of_env(qd_env *env);
 uint64_t proc_local_ns(const proc *p);
 /* A thread that nobody waits for: it is joined when the process is gone. */
 void proc_leaves(proc *p, qd_thread *t);
+/* Joins those that have ended. */
+void proc_tidy(proc *p);
 void proc_start(cluster *x, int id);
 /* Ends at once; power: its machine's, too. */
 void proc_kill(cluster *x, int id, bool power);
@@ -141,6 +180,8 @@ const char *node_name(int id);
 /* The plugin's table for the process; prepares it. */
 const qd_coord_vtable *host_plugin(proc *p);
 void host_plugin_stop(proc *p);
+/* A renewal of a session went out, or came to this. */
+void host_keeps(const void *op, uint64_t session);
 /* Others learn that its connections are closed and refused. */
 void host_gone(cluster *x, int id);
 
@@ -166,16 +207,29 @@ void cluster_freeze(cluster *x, int id, uint64_t ns);
 void cluster_full(cluster *x, int id, bool full);
 void cluster_clock(cluster *x, int id, int64_t delta_ms);
 void cluster_compact(cluster *x, int id);
-/* A master shall not vote, or may. */
-void cluster_members(cluster *x, int id, bool not);
 /* The node whose master leads the store, the one with the primary; -1: none. */
 int cluster_leader(cluster *x);
 int cluster_primary(const cluster *x);
 /* cluster_store.c */
 bool cluster_store_leads(const struct qd_coord *handle);
 uint64_t cluster_store_term(const struct qd_coord *handle);
+/* Hash of all keys, and the revision that they are of. */
+uint64_t cluster_store_hash(const struct qd_coord *handle, uint64_t *revision);
+
+/* --- cluster_helper.c --- */
+/* Runs fn on a thread of the process, if that follows its cluster. */
+bool cluster_help(proc *p, void (*fn)(proc *p, int a, int b), int a, int b);
+void cluster_create(cluster *x, proc *p);
+void cluster_move(cluster *x, int from, int to);
+void cluster_retry_failed(cluster *x);
+/* A master shall not vote, or may. */
+void cluster_members(cluster *x, int id, bool not);
+/* Somebody reads and changes the register. */
+void cluster_bump(cluster *x);
 
 /* --- cluster_check.c --- */
+/* Looks at all, every now and then. */
+void cluster_look(cluster *x);
 bool cluster_green(cluster *x);
 /* What is missing; NULL: nothing. */
 const char *cluster_not_green(cluster *x);

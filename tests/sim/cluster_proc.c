@@ -10,7 +10,6 @@
 #include "cluster/copies.h"
 #include "cluster_int.h"
 
-#define SESSION_TTL_MS 3000
 #define CHANGE_MS 5000
 
 const char *node_name(int id)
@@ -39,6 +38,19 @@ void proc_leaves(proc *p, qd_thread *t)
 {
     if (p->nleft == QD_COUNT_OF(p->left)) abort();
     p->left[p->nleft++] = t;
+}
+
+void proc_tidy(proc *p)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < p->nleft; i++) {
+        if (qd_sim_thread_ended(p->left[i])) {
+            qd_thread_join(p->env, p->left[i]);
+        } else {
+            p->left[kept++] = p->left[i];
+        }
+    }
+    p->nleft = kept;
 }
 
 bool proc_follows(const proc *p)

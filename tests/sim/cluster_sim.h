@@ -40,7 +40,8 @@ typedef struct cluster cluster;
     X(members, "change of members")                                                                \
     X(old_copies, "store restored from an old copy")                                               \
     X(old_refused, "old copy refused")                                                             \
-    X(mends, "change of the record by the allocator")
+    X(records, "change of the shard's record")                                                     \
+    X(register_reads, "linearizable read of the store")
 
 typedef struct cluster_report {
     uint64_t seed, digest, steps;

@@ -166,3 +166,15 @@ uint64_t cluster_store_term(const qd_coord *c)
 {
     return c->view.term;
 }
+
+uint64_t cluster_store_hash(const qd_coord *c, uint64_t *revision);
+uint64_t cluster_store_hash(const qd_coord *c, uint64_t *revision)
+{
+    cr_items rows = {0};
+    uint64_t sum = 0;
+    cr_machine_rows(c->machine, &rows);
+    for (size_t i = 0; i < rows.n; i++) sum ^= cr_item_sum(rows.at[i]);
+    cr_items_free(c->heap, &rows);
+    *revision = c->applied;
+    return sum;
+}

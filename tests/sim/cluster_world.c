@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster_int.h"
-#include "config/settings.h"
 
 static cluster *the_cluster;
 
@@ -196,54 +195,6 @@ void cluster_record(proc *p, const srec *r)
     node_message(w, n, &m);
 }
 
-/* --- the index -------------------------------------------------------------------------------- */
-
-static void create(void *arg)
-{
-    proc *p = arg;
-    cluster *x = p->x;
-    qd_settings *s;
-    qd_err err;
-    if (!p->cluster) {
-        p->helpers--;
-        x->creating = false;
-        return;
-    }
-    char replicas[8], delay[16];
-    world *w = cluster_enter();
-    snprintf(replicas, sizeof replicas, "%u", x->replicas);
-    snprintf(delay, sizeof delay, "%llums", (unsigned long long)(rnd(w, 3) * 700));
-    qd_err_init(&err);
-    if (qd_settings_new(NULL, &s, &err)) abort();
-    int rc = qd_settings_put(s, QD_STR("index.number_of_shards"), QD_STR("1"), &err);
-    if (!rc) rc = qd_settings_put(s, QD_STR("index.number_of_replicas"), qd_str_c(replicas), &err);
-    if (!rc) {
-        rc = qd_settings_put(s, QD_STR("index.unassigned.node_left.delayed_timeout"),
-                             qd_str_c(delay), &err);
-    }
-    if (!rc) rc = qd_settings_seal(s, &err);
-    if (!rc) {
-        rc = qd_cluster_create_index(p->cluster, QD_STR(INDEX_NAME), s, QD_STR(""), NULL, 0, NULL,
-                                     &err);
-    }
-    if (rc) trace(cluster_enter(), "creation of the index: %s", qd_err_reason(&err));
-    qd_err_fini(&err);
-    qd_settings_unref(s);
-    x->creating = false;
-    p->helpers--;
-}
-
-static void create_somewhere(cluster *x)
-{
-    proc *p = x->m[rnd(x->w, NODES)].now;
-    qd_thread *t;
-    if (x->uuid[0] || x->creating || !proc_follows(p) || p->nleft > 4) return;
-    x->creating = true;
-    p->helpers++;
-    if (qd_thread_start(p->env, "create", create, p, &t, NULL)) abort();
-    proc_leaves(p, t);
-}
-
 /* --- a schedule ------------------------------------------------------------------------------- */
 
 static void tick(void *arg)
@@ -259,15 +210,10 @@ static void tick(void *arg)
         if (!m->start_at && (w->quiet || chance(w, 0.02))) m->start_at = w->now;
         if (m->start_at && m->start_at <= w->now) proc_start(x, i);
     }
-    if (!x->uuid[0]) create_somewhere(x);
-    int leader = cluster_leader(x);
-    if (leader >= 0) {
-        qd_coord *handle;
-        (void)qd_coord_table(x->m[leader].now->store, &handle);
-        uint64_t term = cluster_store_term(handle);
-        if (term > x->term) x->r->leaders += x->term != 0;
-        if (term > x->term) x->term = term;
-    }
+    if (!x->uuid[0]) cluster_create(x, x->m[rnd(w, NODES)].now);
+    if (w->quiet && chance(w, 0.02)) cluster_retry_failed(x);
+    if (x->ready_at && chance(w, 0.3)) cluster_bump(x);
+    cluster_look(x);
     after(ms(50), tick, x);
 }
 
@@ -355,7 +301,6 @@ static void quiet(cluster *x)
         if (x->m[i].disk) sim_disk_full(x->m[i].disk, 0);
         if (x->m[i].now) qd_sim_freeze(x->m[i].now->env, 0);
         if (x->excluded[i]) cluster_members(x, i, false);
-        x->excluded[i] = false;
     }
 }
 

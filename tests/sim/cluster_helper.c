@@ -1,0 +1,184 @@
+/* cluster_helper.c: what operators and clients do to the cluster, on threads of a node's process. */
+#include "base/str.h"
+#include "cluster/masters.h"
+#include "cluster/reroute.h"
+#include "cluster_int.h"
+#include "config/settings.h"
+
+typedef struct helper {
+    proc *p;
+    void (*fn)(proc *p, int a, int b);
+    int a, b;
+} helper;
+
+static void run(void *arg)
+{
+    helper h = *(helper *)arg;
+    free(arg);
+    if (h.p->cluster) h.fn(h.p, h.a, h.b);
+    h.p->helpers--;
+}
+
+bool cluster_help(proc *p, void (*fn)(proc *p, int a, int b), int a, int b)
+{
+    qd_thread *t;
+    if (!proc_follows(p)) return false;
+    proc_tidy(p);
+    if (p->nleft + 1 >= QD_COUNT_OF(p->left)) return false;
+    helper *h = malloc(sizeof *h);
+    if (!h) abort();
+    *h = (helper){p, fn, a, b};
+    p->helpers++;
+    if (qd_thread_start(p->env, "helper", run, h, &t, NULL)) abort();
+    proc_leaves(p, t);
+    return true;
+}
+
+/* --- the index -------------------------------------------------------------------------------- */
+
+static void create(proc *p, int a, int b)
+{
+    cluster *x = p->x;
+    qd_settings *s;
+    qd_err err;
+    char replicas[8], delay[16];
+    world *w = cluster_enter();
+    (void)a;
+    (void)b;
+    snprintf(replicas, sizeof replicas, "%u", x->replicas);
+    snprintf(delay, sizeof delay, "%llums", (unsigned long long)(rnd(w, 3) * 700));
+    qd_err_init(&err);
+    if (qd_settings_new(NULL, &s, &err)) abort();
+    int rc = qd_settings_put(s, QD_STR("index.number_of_shards"), QD_STR("1"), &err);
+    if (!rc) rc = qd_settings_put(s, QD_STR("index.number_of_replicas"), qd_str_c(replicas), &err);
+    if (!rc) {
+        rc = qd_settings_put(s, QD_STR("index.unassigned.node_left.delayed_timeout"),
+                             qd_str_c(delay), &err);
+    }
+    if (!rc) rc = qd_settings_seal(s, &err);
+    if (!rc) {
+        rc = qd_cluster_create_index(p->cluster, QD_STR(INDEX_NAME), s, QD_STR(""), NULL, 0, NULL,
+                                     &err);
+    }
+    if (rc) trace(cluster_enter(), "creation of the index: %s", qd_err_reason(&err));
+    qd_err_fini(&err);
+    qd_settings_unref(s);
+    x->creating = false;
+}
+
+void cluster_create(cluster *x, proc *p)
+{
+    if (!x->creating) x->creating = cluster_help(p, create, 0, 0);
+}
+
+/* --- copies ----------------------------------------------------------------------------------- */
+
+static void reroute(proc *p, int from, int to)
+{
+    qd_arena arena;
+    qd_err err;
+    qd_alloc_command move = {.order = QD_ALLOC_MOVE,
+                             .index = QD_STR(INDEX_NAME),
+                             .node = qd_str_c(from < 0 ? "" : node_name(from)),
+                             .to = qd_str_c(to < 0 ? "" : node_name(to))};
+    qd_reroute r = {.commands = &move,
+                    .n = from >= 0,
+                    .retry_failed = from < 0,
+                    .facts = {.now_ms = qd_env_wall_ms(p->env)}};
+    qd_arena_init(&arena, NULL, (size_t)1 << 24);
+    qd_err_init(&err);
+    int rc = qd_cluster_reroute_run(p->cluster, &r, &arena, NULL, &err);
+    trace(cluster_enter(), "reroute of %d to %d: %s", from, to, rc ? qd_err_reason(&err) : "done");
+    qd_err_fini(&err);
+    qd_arena_fini(&arena);
+}
+
+void cluster_move(cluster *x, int from, int to)
+{
+    (void)cluster_help(x->m[rnd(x->w, NODES)].now, reroute, from, to);
+}
+
+void cluster_retry_failed(cluster *x)
+{
+    (void)cluster_help(x->m[rnd(x->w, NODES)].now, reroute, -1, -1);
+}
+
+/* --- members ---------------------------------------------------------------------------------- */
+
+static void exclude(proc *p, int id, int not)
+{
+    qd_err err;
+    qd_err_init(&err);
+    int rc = qd_masters_change(p->cluster,
+                               not ? QD_COORD_MEMBERS_EXCLUDE : QD_COORD_MEMBERS_INCLUDE,
+                               qd_str_c(node_name(id)), 3000, &err);
+    trace(cluster_enter(), "master n%d %s: %s", id, not ? "shall not vote" : "may vote",
+          rc ? qd_err_reason(&err) : "done");
+    p->x->r->members += rc == 0;
+    p->x->excluded[id] = not ? true : p->x->excluded[id] && rc != 0;
+    qd_err_fini(&err);
+}
+
+void cluster_members(cluster *x, int id, bool not)
+{
+    for (int i = 0; i < NODES; i++) {
+        if (cluster_help(x->m[(i + id) % NODES].now, exclude, id, not)) return;
+    }
+}
+
+/* --- a register ------------------------------------------------------------------------------- */
+
+/*
+ * Clients of the store: a linearizable read, then a compare-and-set on what was read. What a read
+ * shows is not older than what any of them had been told before it began; of two changes that were
+ * made on the same revision at most one is told as done; a change that is told as refused is not
+ * there.
+ */
+#define REGISTER QD_STR("sim/register")
+
+static uint64_t value_of(const qd_coord_list *l)
+{
+    uint64_t v = 0;
+    if (l->n && l->at[0].value_len == 8) memcpy(&v, l->at[0].value, 8);
+    return v;
+}
+
+static void bump(proc *p, int a, int b)
+{
+    cluster *x = p->x;
+    qd_arena arena;
+    qd_coord_list l;
+    uint64_t floor = x->register_told;
+    (void)a;
+    (void)b;
+    qd_arena_init(&arena, NULL, 1 << 16);
+    int rc = qd_coord_read(p->store, REGISTER, false, 2000, &arena, &l, NULL);
+    if (!rc) {
+        uint64_t seen = l.n ? l.at[0].mod_revision : 0;
+        x->r->register_reads++;
+        if (seen < floor && !p->dying) {
+            fail(cluster_enter(), "n%d reads revision %llu of the register, %llu was told before",
+                 p->node, (unsigned long long)seen, (unsigned long long)floor);
+        }
+        if (seen > x->register_told) x->register_told = seen;
+        uint64_t mine = ++x->register_values, revision = 0;
+        qd_coord_compare c = {.key = REGISTER,
+                              .type = seen ? QD_COORD_CMP_MOD : QD_COORD_CMP_EXISTS,
+                              .number = seen};
+        qd_coord_change put = {
+            .type = QD_COORD_PUT, .key = REGISTER, .value = {(const char *)&mine, 8}};
+        rc = qd_coord_commit(p->store, &c, 1, &put, 1, 2000, &revision, NULL, NULL);
+        if (mine < REGISTER_MAX) {
+            x->register_of[mine] = (told){seen, revision, rc, value_of(&l), true};
+        }
+        if (!rc && revision > x->register_told) x->register_told = revision;
+    }
+    qd_arena_fini(&arena);
+    p->bumping = false;
+}
+
+void cluster_bump(cluster *x)
+{
+    proc *p = x->m[rnd(x->w, NODES)].now;
+    if (p && !p->bumping) p->bumping = cluster_help(p, bump, 0, 0);
+}
