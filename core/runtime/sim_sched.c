@@ -150,6 +150,30 @@ static void switch_stack(ucontext_t *from, ucontext_t *to, const void *stack, si
 #endif
 }
 
+/* Stacks are kept for the next fibers, as simulations start many; not with ASan, which marks them. */
+#define SPARE_STACKS (FIBER_ASAN ? 0 : 64)
+static _Thread_local void *spare_stack[64];
+static _Thread_local uint32_t spare_stacks;
+
+static void *stack_take(void)
+{
+    if (spare_stacks) return spare_stack[--spare_stacks];
+    void *p = mmap(NULL, STACK_BYTES + GUARD_BYTES, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) return NULL;
+    mprotect(p, GUARD_BYTES, PROT_NONE);
+    return p;
+}
+
+static void stack_give(void *p)
+{
+    if (spare_stacks < SPARE_STACKS) {
+        spare_stack[spare_stacks++] = p;
+    } else {
+        munmap(p, STACK_BYTES + GUARD_BYTES);
+    }
+}
+
 static void fiber_main(void)
 {
     qd_sim *sim = current;
@@ -170,13 +194,11 @@ qdi_fiber *qdi_fiber_start(qd_env *env, void (*fn)(void *arg), void *arg)
     QD_CHECK(sim, SIM_MAGIC);
     qdi_fiber *f = qd_calloc(NULL, sizeof *f);
     if (!f) return NULL;
-    f->stack = mmap(NULL, STACK_BYTES + GUARD_BYTES, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
-    if (f->stack == MAP_FAILED) {
+    f->stack = stack_take();
+    if (!f->stack) {
         qd_free(f);
         return NULL;
     }
-    mprotect(f->stack, GUARD_BYTES, PROT_NONE);
     f->sim = sim;
     f->env = owner;
     f->fn = fn;
@@ -298,7 +320,7 @@ void qdi_fiber_join(qd_sim *sim, qdi_fiber *f)
     }
     *f->link = f->next;
     if (f->next) f->next->link = f->link;
-    munmap(f->stack, STACK_BYTES + GUARD_BYTES);
+    stack_give(f->stack);
     qd_free(f);
 }
 

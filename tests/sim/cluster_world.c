@@ -183,13 +183,35 @@ void timer(world *w, node *n, int kind, uint64_t delay, const msg *m)
     after(delay, happens, e);
 }
 
+static void say_record(world *w, const srec *r)
+{
+    char line[1200];
+    int k = 0;
+    if (!w->trace) return;
+    for (uint32_t i = 0; i < r->n; i++) {
+        const scopy *c = &r->copies[i];
+        k += snprintf(line + k, sizeof line - (size_t)k, " %.6s@%s:%u%s%s%.6s", c->aid, c->node,
+                      c->state, rec_in_sync(r, c->aid) && c->aid[0] ? "*" : "",
+                      c->partner[0] ? "->" : "", c->partner);
+    }
+    for (uint32_t i = 0; i < r->nsync; i++) {
+        k += snprintf(line + k, sizeof line - (size_t)k, "%s%.6s@%s", i ? "," : " in sync ",
+                      r->sync[i].aid, r->sync[i].node);
+    }
+    trace(w, "record %llu term %llu primary %.6s:%s", (unsigned long long)r->rev,
+          (unsigned long long)r->term, r->primary, line);
+}
+
 void cluster_record(proc *p, const srec *r)
 {
     world *w = cluster_enter();
     node *n = &w->n[p->node];
     if (p->dying || !r->rev) return;
     p->latest = *r;
-    if (r->rev > w->record.rev) w->record = *r;
+    if (r->rev > w->record.rev) {
+        w->record = *r;
+        say_record(w, r);
+    }
     if (!n->up || !n->eph[0]) return;
     msg m = {.type = M_RECORD, .from = STORE, .to = p->node, .record = *r};
     node_message(w, n, &m);

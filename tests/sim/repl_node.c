@@ -909,7 +909,11 @@ static void copy_resync(world *w, node *n, msg *m)
         w->r->rollbacks++;
         if (m->first - 1 > n->d.global) n->d.global = m->first - 1;
         d_roll_back(&n->d, n->d.global);
-        n->rec = R_NONE;
+        if (w->cluster && n->rec != R_NONE) {
+            recovery_again(w, n); /* nobody has said yet that it has started */
+        } else {
+            n->rec = R_NONE;
+        }
         break;
     case REPL_COPY_TAKE:
         break;
