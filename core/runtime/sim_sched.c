@@ -150,7 +150,8 @@ static void switch_stack(ucontext_t *from, ucontext_t *to, const void *stack, si
 #endif
 }
 
-/* Stacks are kept for the next fibers, as simulations start many; not with ASan, which marks them. */
+/* Stacks are kept for the next fibers, as simulations start many; not with ASan, which marks them.
+ */
 #define SPARE_STACKS (FIBER_ASAN ? 0 : 64)
 static _Thread_local void *spare_stack[64];
 static _Thread_local uint32_t spare_stacks;

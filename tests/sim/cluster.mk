@@ -14,5 +14,9 @@ $(CLUSTER_SIM_OBJS): $(OBJ)/tests/sim/cluster/%.o: %.c $(SDK_HEADERS)
 $(CLUSTER_SIM): $(CLUSTER_SIM_OBJS) $(CORE_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $(CLUSTER_SIM_OBJS) -Wl,--start-group $(CORE_LIBS) -Wl,--end-group $(SYSLIBS)
+$(OUT)/tests/unit/cluster/sim_t: $(CLUSTER_SIM)
+	@mkdir -p $(@D)
+	ln -f $< $@
+units: $(OUT)/tests/unit/cluster/sim_t
 -include $(CLUSTER_SIM_OBJS:.o=.d)
 ALL_OBJS += $(CLUSTER_SIM_OBJS)

@@ -42,14 +42,16 @@ static void check_record(cluster *x, const proc *p, const qd_shard_meta *s)
     }
 }
 
-/* A session does not end before its time: not while its process lives and renewed it within that. */
+/* A session does not end before its time: not while its process lives and renewed it within that.
+ */
 static void check_gone(cluster *x, int id, uint64_t session, const char *eph)
 {
     world *w = cluster_enter();
     const proc *q = x->m[id].now;
     x->r->sessions_lost++;
     if (!q || q->dying || strcmp(w->n[id].eph, eph) != 0) return;
-    uint64_t kept = x->kept[session % SESSIONS].session == session ? x->kept[session % SESSIONS].ns : 0;
+    uint64_t kept =
+        x->kept[session % SESSIONS].session == session ? x->kept[session % SESSIONS].ns : 0;
     if (kept && w->now - kept < ms(SESSION_TTL_MS) * 9 / 10) {
         fail(w, "the session of n%d ended %llu ms after it was renewed", id,
              (unsigned long long)((w->now - kept) / 1000000));
@@ -127,8 +129,9 @@ const char *cluster_not_green(cluster *x)
         const qd_shard_meta *shard = m ? qd_state_shard(s, m, 0) : NULL;
         bool healthy = m && qd_index_health(s, m) == QD_HEALTH_GREEN;
         uint32_t nodes = s->nnodes;
-        snprintf(why, sizeof why, "n%d at revision %llu sees %s shard %llu with %u copies, %u nodes",
-                 i, (unsigned long long)s->revision, healthy ? "a green" : "a",
+        snprintf(why, sizeof why,
+                 "n%d at revision %llu sees %s shard %llu with %u copies, %u nodes", i,
+                 (unsigned long long)s->revision, healthy ? "a green" : "a",
                  (unsigned long long)(shard ? shard->mod_revision : 0), shard ? shard->ncopies : 0,
                  nodes);
         for (int k = 0; k < NODES && nodes != NODES; k++) {
@@ -171,6 +174,9 @@ static void check_register(cluster *x)
 
 void cluster_check_end(cluster *x)
 {
+    for (int i = 0; i < NODES; i++) {
+        if (x->m[i].newest) fail(x->w, "n%d runs on an old copy of its disk, and is let in", i);
+    }
     check_register(x);
     for (int i = 0; i < 20 && !x->w->failed; i++) cluster_look(x);
 }

@@ -14,4 +14,10 @@ cr_disk *cluster_disk_of(qd_self *self);
 void cluster_disk_empty(qd_self *self);
 bool cluster_disk_is_full(qd_self *self);
 
+struct cr_engine;
+/* The life of its folder, and the fewest voters of the lists of members that it knows. */
+uint64_t cluster_engine_life(const struct cr_engine *e, uint32_t *voters);
+/* The life of another member that it knows of durably. */
+uint64_t cluster_engine_knows(const struct cr_engine *e, uint64_t raft_id);
+
 #endif

@@ -126,6 +126,53 @@ int cluster_primary(const cluster *x)
     return c ? node_of(c->node) : -1;
 }
 
+/* --- old copies ------------------------------------------------------------------------------- */
+
+/* All other masters know durably of a life of the folder that the copy does not. */
+static bool lives_known(cluster *x, int id)
+{
+    const machine *m = &x->m[id];
+    uint64_t raft_id;
+    memcpy(&raft_id, m->folder.bytes, sizeof raft_id);
+    for (int i = 0; i < (int)x->masters; i++) {
+        const proc *p = x->m[i].now;
+        qd_coord *handle;
+        if (i == id) continue;
+        if (!proc_follows(p) || x->m[i].newest) return false;
+        (void)qd_coord_table(p->store, &handle);
+        if (cluster_store_knows(handle, raft_id) < m->copy_life + 1) return false;
+    }
+    return true;
+}
+
+void cluster_copy_put(cluster *x, int id)
+{
+    machine *m = &x->m[id];
+    trace(x->w, "n%d starts on an old copy of its disk", id);
+    x->r->old_copies++;
+    m->newest = m->disk;
+    m->disk = m->copy;
+    m->copy = NULL;
+    sim_disk_full(m->disk, m->full);
+}
+
+void cluster_copies(cluster *x, int id)
+{
+    machine *m = &x->m[id];
+    world *w = x->w;
+    bool stale = false;
+    for (int i = 0; i < NODES; i++) stale |= x->m[i].newest != NULL;
+    if (w->quiet || stale || !m->folder.made || !m->life || x->scenario) return;
+    if (m->copy) {
+        if (lives_known(x, id) && chance(w, 0.7)) cluster_copy_put(x, id);
+        return;
+    }
+    /* an only voter asks nobody: who gives it an old copy is not found out */
+    if (m->voters < 2 || chance(w, 0.3)) return;
+    m->copy = sim_disk_copy(m->disk);
+    m->copy_life = m->life;
+}
+
 /* --- by chance -------------------------------------------------------------------------------- */
 
 /* Those that matter most are hit most often. */
@@ -154,7 +201,7 @@ void cluster_fault(cluster *x)
 {
     world *w = x->w;
     int id = victim(x), other = (int)rnd(w, NODES);
-    switch (rnd(w, 16)) {
+    switch (rnd(w, 17)) {
     case 0:
     case 1:
     case 2:
@@ -197,8 +244,16 @@ void cluster_fault(cluster *x)
         id = (int)rnd(w, x->masters);
         cluster_members(x, id, !x->excluded[id]);
         break;
-    case 14:
-    case 15: {
+    case 14: /* somebody restores a backup */
+        for (int i = 0; i < (int)x->masters; i++) {
+            if (!x->m[i].copy || !x->m[i].now) continue;
+            proc_kill(x, i, false);
+            x->m[i].start_at = w->now + ms(50 + rnd(w, 300));
+            break;
+        }
+        break;
+    case 15:
+    case 16: {
         const scopy *c = w->record.n ? &w->record.copies[rnd(w, w->record.n)] : NULL;
         if (c && chance(w, 0.6)) c = &w->record.copies[0];
         if (c && c->state == QD_SHARD_STARTED) cluster_move(x, node_of(c->node), other);

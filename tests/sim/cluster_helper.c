@@ -1,4 +1,5 @@
-/* cluster_helper.c: what operators and clients do to the cluster, on threads of a node's process. */
+/* cluster_helper.c: what operators and clients do to the cluster, on threads of a node's process.
+ */
 #include "base/str.h"
 #include "cluster/masters.h"
 #include "cluster/reroute.h"
@@ -105,13 +106,13 @@ void cluster_retry_failed(cluster *x)
 
 /* --- members ---------------------------------------------------------------------------------- */
 
-static void exclude(proc *p, int id, int not)
+static void exclude(proc *p, int id, int not )
 {
     qd_err err;
     qd_err_init(&err);
-    int rc = qd_masters_change(p->cluster,
-                               not ? QD_COORD_MEMBERS_EXCLUDE : QD_COORD_MEMBERS_INCLUDE,
-                               qd_str_c(node_name(id)), 3000, &err);
+    int rc =
+        qd_masters_change(p->cluster, not ? QD_COORD_MEMBERS_EXCLUDE : QD_COORD_MEMBERS_INCLUDE,
+                          qd_str_c(node_name(id)), 3000, &err);
     trace(cluster_enter(), "master n%d %s: %s", id, not ? "shall not vote" : "may vote",
           rc ? qd_err_reason(&err) : "done");
     p->x->r->members += rc == 0;
@@ -119,10 +120,10 @@ static void exclude(proc *p, int id, int not)
     qd_err_fini(&err);
 }
 
-void cluster_members(cluster *x, int id, bool not)
+void cluster_members(cluster *x, int id, bool not )
 {
     for (int i = 0; i < NODES; i++) {
-        if (cluster_help(x->m[(i + id) % NODES].now, exclude, id, not)) return;
+        if (cluster_help(x->m[(i + id) % NODES].now, exclude, id, not )) return;
     }
 }
 
@@ -162,9 +163,8 @@ static void bump(proc *p, int a, int b)
         }
         if (seen > x->register_told) x->register_told = seen;
         uint64_t mine = ++x->register_values, revision = 0;
-        qd_coord_compare c = {.key = REGISTER,
-                              .type = seen ? QD_COORD_CMP_MOD : QD_COORD_CMP_EXISTS,
-                              .number = seen};
+        qd_coord_compare c = {
+            .key = REGISTER, .type = seen ? QD_COORD_CMP_MOD : QD_COORD_CMP_EXISTS, .number = seen};
         qd_coord_change put = {
             .type = QD_COORD_PUT, .key = REGISTER, .value = {(const char *)&mine, 8}};
         rc = qd_coord_commit(p->store, &c, 1, &put, 1, 2000, &revision, NULL, NULL);

@@ -53,12 +53,13 @@ typedef struct machine {
     size_t authority_n;
     uint64_t start_at; /* 0: nobody starts it */
     bool full, slow;
-    uint64_t lives, store_lives;
+    uint64_t lives;
     double rate;
     uint64_t base;
     /* an old copy of the disk, and what it is put back to when it was refused */
     sim_disk *copy, *newest;
-    folder copy_folder, newest_folder;
+    uint64_t life, copy_life; /* of the folder, when its process ended */
+    uint32_t voters;          /* as that knew them */
     int64_t skew_ms;
 } machine;
 
@@ -120,7 +121,7 @@ struct cluster {
     machine m[NODES];
     cluster_report *r;
     qd_coord_vtable vt; /* of the plugin */
-    char uuid[40]; /* of the index; empty: not created */
+    char uuid[40];      /* of the index; empty: not created */
     uint32_t replicas, masters;
     uint64_t ready_at; /* the index was there */
     bool creating, excluded[NODES];
@@ -201,6 +202,9 @@ typedef enum partition_kind {
 void cluster_fault(cluster *x);
 void cluster_partition(cluster *x, partition_kind kind, int a, int b);
 void cluster_heal(cluster *x);
+/* Before a master starts, by chance: an old copy of its disk is made, or put in its place. */
+void cluster_copies(cluster *x, int id);
+void cluster_copy_put(cluster *x, int id);
 /* The rpc's network follows w->cut. */
 void cluster_cuts(cluster *x);
 void cluster_freeze(cluster *x, int id, uint64_t ns);
@@ -213,7 +217,11 @@ int cluster_primary(const cluster *x);
 /* cluster_store.c */
 bool cluster_store_leads(const struct qd_coord *handle);
 uint64_t cluster_store_term(const struct qd_coord *handle);
-/* Hash of all keys, and the revision that they are of. */
+/* The life of its log's folder, and the fewest voters of the lists of members that it knows. */
+uint64_t cluster_store_life(const struct qd_coord *handle, uint32_t *voters);
+/* The life of another member that it knows of durably. */
+uint64_t cluster_store_knows(const struct qd_coord *handle, uint64_t raft_id);
+/* Hash of all keys, and the entry that they are of. */
 uint64_t cluster_store_hash(const struct qd_coord *handle, uint64_t *revision);
 
 /* --- cluster_helper.c --- */
@@ -223,7 +231,7 @@ void cluster_create(cluster *x, proc *p);
 void cluster_move(cluster *x, int from, int to);
 void cluster_retry_failed(cluster *x);
 /* A master shall not vote, or may. */
-void cluster_members(cluster *x, int id, bool not);
+void cluster_members(cluster *x, int id, bool not );
 /* Somebody reads and changes the register. */
 void cluster_bump(cluster *x);
 

@@ -268,7 +268,8 @@ static int open_rpc(proc *p, qd_err *err)
                        .node_id = qd_str_c(p->name),
                        .node_name = qd_str_c(p->name),
                        .product = QD_STR("0.1.0"),
-                       .roles = p->master ? QD_RPC_ROLE_MASTER | QD_RPC_ROLE_DATA : QD_RPC_ROLE_DATA,
+                       .roles =
+                           p->master ? QD_RPC_ROLE_MASTER | QD_RPC_ROLE_DATA : QD_RPC_ROLE_DATA,
                        .publish_host = qd_str_c(p->name),
                        .listen = &at,
                        .nlisten = 1};
@@ -277,9 +278,8 @@ static int open_rpc(proc *p, qd_err *err)
 
 static int open_store(proc *p, qd_err *err)
 {
-    const qd_str masters[NODES] = {QD_STR("n0:9300"), QD_STR("n1:9300"),
-                                          QD_STR("n2:9300"), QD_STR("n3:9300"),
-                                          QD_STR("n4:9300")};
+    const qd_str masters[NODES] = {QD_STR("n0:9300"), QD_STR("n1:9300"), QD_STR("n2:9300"),
+                                   QD_STR("n3:9300"), QD_STR("n4:9300")};
     const cluster *x = cluster_now();
     if (!p->master) {
         qd_remote_config c = {.env = p->env,
@@ -305,8 +305,7 @@ static int open_store(proc *p, qd_err *err)
                          .options = options,
                          .noptions = QD_COUNT_OF(options)};
     int rc = qd_coord_open(p->env, host_plugin(p), (qd_self *)(void *)p, &c, &p->store, err);
-    return rc ? rc
-              : qd_remote_server_open(p->rpc, p->store, p->loop, &p->pools, &p->server, err);
+    return rc ? rc : qd_remote_server_open(p->rpc, p->store, p->loop, &p->pools, &p->server, err);
 }
 
 static int open_cluster(proc *p, qd_err *err)
@@ -401,6 +400,7 @@ void proc_start(cluster *x, int id)
     snprintf(p->name, sizeof p->name, "%s", node_name(id));
     snprintf(p->address, sizeof p->address, "%s:9300", p->name);
     p->env = qd_sim_env(x->sim, node_name(id));
+    if (m->disk) cluster_copies(x, id);
     p->disk = m->disk;
     if (p->disk) sim_disk_pause(p->disk, disk_pause, p);
     qd_mutex_init(&p->lock);
@@ -433,9 +433,21 @@ void proc_kill(cluster *x, int id, bool power)
     w->n[id].frozen = 0;
     qd_sim_freeze(p->env, 0);
     qd_sim_net_kill(x->net, p->name);
+    if (p->store && p->master) {
+        qd_coord *handle;
+        (void)qd_coord_table(p->store, &handle);
+        if (!m->newest) m->life = cluster_store_life(handle, &m->voters);
+    }
     if (p->disk) {
         x->r->lost_sectors += sim_disk_crash(p->disk, power, random_of, w);
         m->disk = sim_disk_take(p->disk);
+        if (m->newest && p->old_copy) {
+            sim_disk_free(m->disk);
+            m->disk = m->newest;
+            m->newest = NULL;
+            sim_disk_full(m->disk, m->full);
+            x->r->old_refused++;
+        }
     }
     host_gone(x, id);
     if (p->store) qd_coord_hurry(p->store, 0);

@@ -1,15 +1,15 @@
 /*
  * cluster_sim.h: a whole cluster of five nodes in one process, from one seed.
  *
- * Real: core/cluster (state, transactions, sessions, allocator loop and round, authority, the remote
- * store of nodes without role master), core/rpc over its simulated wire, the whole of the plugin
- * coordination-raft but for SQLite and the file system (its store, forwarding, rounds, sessions,
- * watches, membership, consensus, log, machine, libuv glue), and the machines of core/replication.
- * Threads, pools and loops are fibers of runtime/sim_env.h.
+ * Real: core/cluster (state, transactions, sessions, allocator loop and round, authority, the
+ * remote store of nodes without role master), core/rpc over its simulated wire, the whole of the
+ * plugin coordination-raft but for SQLite and the file system (its store, forwarding, rounds,
+ * sessions, watches, membership, consensus, log, machine, libuv glue), and the machines of
+ * core/replication. Threads, pools and loops are fibers of runtime/sim_env.h.
  *
- * Modelled: a copy's log and segments (repl_disk.c), what carries replication's requests (repl_node.c
- * and its like, over a network that loses, doubles and reorders them), the file system below the
- * masters' log (raft_disk.c), clients.
+ * Modelled: a copy's log and segments (repl_disk.c), what carries replication's requests
+ * (repl_node.c and its like, over a network that loses, doubles and reorders them), the file system
+ * below the masters' log (raft_disk.c), clients.
  */
 #ifndef QD_TESTS_CLUSTER_SIM_H
 #define QD_TESTS_CLUSTER_SIM_H

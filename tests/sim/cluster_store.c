@@ -34,7 +34,8 @@ int32_t cr_folder_open(qd_coord *c, qd_err *err)
         cr_free(c->heap, c->forming_text);
         c->forming_text = text;
         for (uint32_t i = 0; i < k.nmembers; i++, text += sizeof k.member[0]) {
-            const char *name = text + sizeof k.member[0].id, *address = name + sizeof k.member[0].name;
+            const char *name = text + sizeof k.member[0].id,
+                       *address = name + sizeof k.member[0].name;
             c->forming.members[c->forming.nmembers++] = (cr_who){.id = k.member[i].id,
                                                                  .role = QD_COORD_VOTER,
                                                                  .name = qd_plug_str(name),
@@ -177,4 +178,23 @@ uint64_t cluster_store_hash(const qd_coord *c, uint64_t *revision)
     cr_items_free(c->heap, &rows);
     *revision = c->applied;
     return sum;
+}
+
+/* consensus_uv.c's struct begins with it. */
+static const struct cr_engine *engine_of(const qd_coord *c)
+{
+    return c->consensus ? *(struct cr_engine *const *)(const void *)c->consensus : NULL;
+}
+
+uint64_t cluster_store_life(const qd_coord *c, uint32_t *voters);
+uint64_t cluster_store_life(const qd_coord *c, uint32_t *voters)
+{
+    *voters = 0;
+    return engine_of(c) ? cluster_engine_life(engine_of(c), voters) : 0;
+}
+
+uint64_t cluster_store_knows(const qd_coord *c, uint64_t raft_id);
+uint64_t cluster_store_knows(const qd_coord *c, uint64_t raft_id)
+{
+    return engine_of(c) ? cluster_engine_knows(engine_of(c), raft_id) : 0;
 }

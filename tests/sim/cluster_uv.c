@@ -1,6 +1,6 @@
 /* cluster_uv.c: loops and threads of the plugin as fibers. See cluster_shim/uv.h. */
-#include "cluster_shim/uv.h"
 #include "cluster_int.h"
+#include "cluster_shim/uv.h"
 
 static qd_env *here(void)
 {

@@ -1,6 +1,6 @@
 /*
- * cluster_world.c: a schedule of the composed simulation: the simulated world's clock turns it; what
- * the repl machines send and wait for becomes events of it. See cluster_sim.h.
+ * cluster_world.c: a schedule of the composed simulation: the simulated world's clock turns it;
+ * what the repl machines send and wait for becomes events of it. See cluster_sim.h.
  */
 #include "base/log.h"
 #include "base/str.h"
@@ -421,7 +421,9 @@ int cluster_sim_run(uint64_t seed, const char *scenario, bool traced, cluster_re
     bool failed = w->failed;
     report->steps = qd_sim_steps(x->sim);
     report->digest = qd_sim_digest(x->sim);
+    cluster_report kept = *report;
     end(x);
+    *report = kept;
     free(x);
     the_cluster = NULL;
     return failed;

@@ -1151,7 +1151,8 @@ static void cas_answer(world *w, node *n, const msg *q, const msg *a)
     cas c = n->casq[0];
     memmove(&n->casq[0], &n->casq[1], --n->ncas * sizeof n->casq[0]);
     uint64_t now = local_ns(w, n);
-    if (c.op == CAS_FAILED || c.op == CAS_LOST) n->view.rev = 0; /* whatever came meanwhile is looked at again */
+    if (c.op == CAS_FAILED || c.op == CAS_LOST)
+        n->view.rev = 0; /* whatever came meanwhile is looked at again */
     if (!n->leading || (c.op == CAS_START && c.term != n->pm.term)) {
         cas_pump(w, n);
         return;
