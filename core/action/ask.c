@@ -42,15 +42,20 @@ static qd_str address_of(const qd_state *s, qd_str node)
 
 /* --- cancelling --- */
 
-static void stop(qd_task *task)
+static void stop(void *arg)
 {
-    qd_asks *q = task->user;
+    qd_asks *q = arg;
     qd_mutex_lock(&q->lock);
     q->stopped = true;
     for (uint32_t i = 0; i < q->n; i++) {
         if (q->at[i].started && !q->at[i].done) qd_rpc_call_cancel(q->a->rpc, &q->at[i].call);
     }
     qd_mutex_unlock(&q->lock);
+}
+
+static void on_cancel(qd_task *task)
+{
+    stop(task->user);
 }
 
 static void on_done(qd_rpc_call *call, int rc)
@@ -83,7 +88,7 @@ int qdi_asks_begin(qd_actions *a, const qd_state *s, qd_task *task, uint32_t n, 
     q->room = n;
     qd_mutex_init(&q->lock);
     qd_latch_init(&q->latch, 0);
-    qd_task_on_cancel(task, stop, q);
+    if (task) qd_task_on_cancel(task, on_cancel, q);
     *out = q;
     return 0;
 }
@@ -94,10 +99,10 @@ uint16_t qdi_ask_version(const qd_actions *a, const qd_state *s, qd_str node)
     return a->rpc && to.n ? qd_rpc_version_to(a->rpc, to) : QD_RPC_OLDEST;
 }
 
-static int start(qd_asks *q, question *x, qd_str node, uint32_t action, qd_writer *body)
+/* node: for words. */
+static int start(qd_asks *q, question *x, qd_str node, qd_str to, uint32_t action, qd_writer *body)
 {
     qd_err *err = &x->call.err;
-    qd_str to = address_of(q->state, node);
     qd_err_init(err);
     int rc = qd_writer_end(body, "question to another node", err);
     if (!rc && !q->a->rpc) rc = qd_err_set(err, QD_E_CLOSED, "this node has no transport");
@@ -111,20 +116,20 @@ static int start(qd_asks *q, question *x, qd_str node, uint32_t action, qd_write
     x->call.timeout_ms = q->timeout_ms;
     x->call.body = qd_writer_view(body);
     x->call.version = body->version;
-    x->call.parent_node = q->a->node_id.p;
-    x->call.parent_task = q->task->id;
+    x->call.parent_node = q->task ? q->a->node_id.p : NULL;
+    x->call.parent_task = q->task ? q->task->id : 0;
     x->call.done = on_done;
     return qd_rpc_call_start(q->a->rpc, &x->call, err);
 }
 
-uint32_t qdi_ask(qd_asks *q, qd_str node, uint32_t action, qd_writer *body)
+static uint32_t ask(qd_asks *q, qd_str node, qd_str to, uint32_t action, qd_writer *body)
 {
     qd_assert(q->n < q->room);
     question *x = &q->at[q->n];
     x->all = q;
     x->begun_ns = qd_env_mono_ns(q->a->env);
     qd_latch_add(&q->latch, 1);
-    int rc = start(q, x, node, action, body);
+    int rc = start(q, x, node, to, action, body);
     qd_writer_fini(body);
     qd_mutex_lock(&q->lock);
     uint32_t number = q->n++;
@@ -139,10 +144,20 @@ uint32_t qdi_ask(qd_asks *q, qd_str node, uint32_t action, qd_writer *body)
     return number;
 }
 
+uint32_t qdi_ask(qd_asks *q, qd_str node, uint32_t action, qd_writer *body)
+{
+    return ask(q, node, address_of(q->state, node), action, body);
+}
+
+uint32_t qdi_ask_at(qd_asks *q, qd_str address, uint32_t action, qd_writer *body)
+{
+    return ask(q, address, address, action, body);
+}
+
 void qdi_asks_wait(qd_asks *q)
 {
-    (void)qd_latch_wait(&q->latch);
-    qd_task_on_cancel(q->task, NULL, NULL);
+    (void)qd_latch_wait_stop(&q->latch, q->task ? NULL : stop, q);
+    if (q->task) qd_task_on_cancel(q->task, NULL, NULL);
 }
 
 int qdi_answer(qd_asks *q, uint32_t i, qd_str *bytes, uint16_t *version, qd_err *err)
@@ -157,6 +172,12 @@ int qdi_answer(qd_asks *q, uint32_t i, qd_str *bytes, uint16_t *version, qd_err 
     *bytes = x->call.answer;
     *version = x->call.answer_version;
     return 0;
+}
+
+bool qdi_answer_sent(const qd_asks *q, uint32_t i)
+{
+    qd_assert(i < q->n);
+    return q->at[i].call.sent;
 }
 
 uint64_t qdi_answer_ns(const qd_asks *q, uint32_t i)

@@ -114,7 +114,7 @@ static void encode(void *arg, const scatter_part *p, qd_writer *w)
 /* Every item of the part gets the error of the call. */
 static void fail_part(round *x, const scatter_part *p, int rc)
 {
-    bool unknown = p->call.sent && (rc == QD_E_CLOSED || rc == QD_E_TIMEOUT || rc == QD_E_CORRUPT);
+    bool unknown = p->sent && (rc == QD_E_CLOSED || rc == QD_E_TIMEOUT || rc == QD_E_CORRUPT);
     bool closed = rc == QD_E_CLOSED;
     for (uint32_t t = 0; t < p->n; t++) {
         qd_err err;
@@ -122,11 +122,11 @@ static void fail_part(round *x, const scatter_part *p, int rc)
         if (unknown) {
             (void)qd_err_set(&err, QD_E_WRITE_UNKNOWN,
                              "node [%.*s] did not answer, the write may have been carried out: %s",
-                             QD_STR_ARG(p->node), qd_err_reason(&p->call.err));
+                             QD_STR_ARG(p->node), qd_err_reason(&p->err));
         } else if (closed) {
             (void)no_primary(&x->items[p->pick[t]], x, &err);
         } else {
-            qd_err_copy(&err, &p->call.err);
+            qd_err_copy(&err, &p->err);
             if (!err.code) (void)qd_err_set(&err, rc, "node [%.*s]", QD_STR_ARG(p->node));
         }
         failed(x, p->pick[t], &err);
@@ -138,11 +138,11 @@ static void take_answer(round *x, scatter_part *p)
 {
     qd_err err;
     qd_err_init(&err);
-    int rc = p->call.err.code;
+    int rc = p->err.code;
     if (!rc) {
-        rc = qdi_wire_results_read(p->call.answer, p->call.answer_version, x->arena, x->items,
+        rc = qdi_wire_results_read(p->answer, p->version, x->arena, x->items,
                                    p->pick, p->n, &err);
-        if (rc) qd_err_move(&p->call.err, &err);
+        if (rc) qd_err_move(&p->err, &err);
     }
     if (rc) {
         fail_part(x, p, rc);
@@ -373,9 +373,9 @@ void qdi_marks_refresh(doc_marks *m, qd_actions *a, qd_task *task)
     qdi_marks_refresh_here(&own, a);
     qdi_scatter_wait(&nodes);
     for (const scatter_part *p = nodes.parts; p; p = p->next) {
-        if (p->call.err.code)
+        if (p->err.code)
             qd_log_warn("action", "refresh on [%.*s]: %s", QD_STR_ARG(p->address),
-                        qd_err_reason(&p->call.err));
+                        qd_err_reason(&p->err));
     }
     for (size_t k = 0; k < own.at.n; k++) m->at.at[0].forced |= own.at.at[k].forced;
     qdi_marks_fini(&own);

@@ -124,12 +124,12 @@ static void encode(void *arg, const scatter_part *p, qd_writer *w)
 static void take(reading *x, const scatter_part *p)
 {
     qd_body_reader r;
-    qd_body_reader_init(&r, p->call.answer, "documents", p->call.answer_version);
+    qd_body_reader_init(&r, p->answer, "documents", p->version);
     for (uint32_t t = 0; t < p->n; t++) {
         doc_read *d = &x->reads[p->pick[t]];
-        if (p->call.err.code) {
-            d->rc = p->call.err.code;
-            qd_err_copy(&d->err, &p->call.err);
+        if (p->err.code) {
+            d->rc = p->err.code;
+            qd_err_copy(&d->err, &p->err);
         } else {
             d->rc = qdi_wire_got_read(&r, x->arena, &d->doc, &d->err);
         }

@@ -222,15 +222,15 @@ static void take_answer(gathering *g, const scatter_part *p, figures *out)
     qd_err err;
     size_t had = g->list.n;
     qd_err_init(&err);
-    qd_body_reader_init(&r, p->call.answer, "figures of shards", p->call.answer_version);
-    size_t n = p->call.err.code ? 0 : qd_read_array(&r, "shards", SHARDS_MAX, 8);
+    qd_body_reader_init(&r, p->answer, "figures of shards", p->version);
+    size_t n = p->err.code ? 0 : qd_read_array(&r, "shards", SHARDS_MAX, 8);
     for (size_t i = 0; i < n && !qd_body_reader_bad(&r); i++) {
         figure f;
         read_figure(&r, g->arena, &f);
         f.node = p->node;
         if (qd_vec_push(&g->list, NULL, f)) g->rc = QD_E_NOMEM;
     }
-    if (p->call.err.code || qd_body_reader_check(&r, &err)) {
+    if (p->err.code || qd_body_reader_check(&r, &err)) {
         g->list.n = had;
         out->nodes_failed++;
     }

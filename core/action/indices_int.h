@@ -44,5 +44,7 @@ typedef struct shard_counts {
 void qdi_shards_refresh_handle(void *arg, qd_rpc_request *request);
 void qdi_shards_flush_handle(void *arg, qd_rpc_request *request);
 void qdi_shards_force_merge_handle(void *arg, qd_rpc_request *request);
+/* The same: QD_ACTION_CACHE_CLEAR. */
+void qdi_cache_clear_handle(void *arg, qd_rpc_request *request);
 
 #endif

@@ -110,9 +110,9 @@ static int decode(qd_str body, uint16_t version, qd_arena *arena, operation *x, 
 static void take_counts(const scatter_part *p, shard_counts *out)
 {
     qd_body_reader r;
-    qd_body_reader_init(&r, p->call.answer, "counts of shards", p->call.answer_version);
-    uint64_t good = p->call.err.code ? 0 : qd_read_varint_max(&r, "successful", p->n);
-    uint64_t bad = p->call.err.code ? p->n : qd_read_varint_max(&r, "failed", p->n);
+    qd_body_reader_init(&r, p->answer, "counts of shards", p->version);
+    uint64_t good = p->err.code ? 0 : qd_read_varint_max(&r, "successful", p->n);
+    uint64_t bad = p->err.code ? p->n : qd_read_varint_max(&r, "failed", p->n);
     out->successful += (uint32_t)good;
     out->failed += (uint32_t)(qd_body_reader_bad(&r) ? p->n - good : bad);
 }

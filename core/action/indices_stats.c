@@ -1,6 +1,5 @@
 /* indices_stats.c: _stats, _segments, _recovery: figures of indices and shards as JSON. */
 #include "action/figures.h"
-#include "action/request_cache.h"
 #include "base/str.h"
 #include <stdio.h>
 #include <string.h>
@@ -471,32 +470,4 @@ int qdi_api_indices_recovery(qd_request *q, qd_response *r, qd_err *err)
     if (!rc) qd_json_object_end(&r->w);
     qd_state_unref(s);
     return rc;
-}
-
-/* There is no cache to clear that a search would not fill anew at once. */
-int qdi_api_indices_clear_cache(qd_request *q, qd_response *r, qd_err *err)
-{
-    qd_resolved found;
-    uint32_t total = 0, open = 0;
-    qd_state *s = qd_cluster_state(q->a->cluster);
-    int rc = qd_param_indices(q, s, QD_INDICES_SEARCH, &found, err);
-    qd_str kind =
-        qd_param(q, "request"); /* ?request=false spares it, as does naming another cache */
-    bool others = qd_param(q, "fielddata").n || qd_param(q, "query").n;
-    bool requests = kind.n ? !qd_str_is(kind, "false") : !others;
-    for (uint32_t i = 0; !rc && i < found.n; i++) {
-        total += found.at[i]->shards * (found.at[i]->replicas + 1);
-        if (requests) qd_request_cache_clear(q->a->request_cache, qd_str_c(found.at[i]->uuid));
-        for (uint32_t k = 0; k < found.at[i]->shards; k++) {
-            qd_shard *shard = qd_shards_get(q->a->shards, found.at[i]->uuid, k);
-            open += shard && qd_shard_ready(shard, NULL);
-            qd_shard_unref(shard);
-        }
-    }
-    qd_state_unref(s);
-    if (rc) return rc;
-    qd_json_object(&r->w);
-    qd_shards_write(&r->w, total, open, 0);
-    qd_json_object_end(&r->w);
-    return 0;
 }

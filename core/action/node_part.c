@@ -96,12 +96,12 @@ int qdi_node_parts(qd_request *q, const qd_state *s, qd_str filter, node_part pa
         const qd_node_meta *n = &s->nodes[i];
         const scatter_part *p = part_of(&x.nodes, n, q->a->node_id);
         if (!p) continue;
-        if (p->node.n && p->call.err.code) {
+        if (p->node.n && p->err.code) {
             counts->failed++;
             continue;
         }
         counts->successful++;
-        each(arg, n, p->node.n ? p->call.answer : own);
+        each(arg, n, p->node.n ? p->answer : own);
     }
     qdi_scatter_fini(&x.nodes);
     return rc;
@@ -169,7 +169,7 @@ static void take_rows(cat_table *t, const scatter_part *p)
 {
     qd_body_reader r;
     size_t had = t->cells.n;
-    qd_body_reader_init(&r, p->call.answer, "rows of a table", p->call.answer_version);
+    qd_body_reader_init(&r, p->answer, "rows of a table", p->version);
     if (qd_read_varint(&r, "columns") != t->columns.n) return;
     size_t n = qd_read_array(&r, "cells", CELLS_MAX, 4);
     for (size_t i = 0; i < n && !qd_body_reader_bad(&r); i++) {
@@ -195,7 +195,7 @@ int qdi_node_rows(cat_table *t, const qd_state *s, qd_str filter, node_part part
     qdi_scatter_wait(&x.nodes);
     for (uint32_t i = 0; i < s->nnodes && !rc; i++) {
         const scatter_part *p = part_of(&x.nodes, &s->nodes[i], t->q->a->node_id);
-        if (p && p->node.n && !p->call.err.code) take_rows(t, p);
+        if (p && p->node.n && !p->err.code) take_rows(t, p);
     }
     qdi_scatter_fini(&x.nodes);
     return rc;

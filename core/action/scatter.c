@@ -1,11 +1,11 @@
 /* scatter.c: see scatter.h. */
 #include "action/scatter.h"
+#include "rpc/rpc.h"
 #include <string.h>
 
 void qdi_scatter_init(scatter *s, qd_actions *a, qd_task *task, qd_arena *arena, uint32_t room)
 {
     *s = (scatter){.a = a, .task = task, .arena = arena, .room = room};
-    qd_mutex_init(&s->lock);
 }
 
 static scatter_part *part_of(scatter *s, qd_str node, qd_str address)
@@ -17,7 +17,8 @@ static scatter_part *part_of(scatter *s, qd_str node, qd_str address)
     uint32_t *pick = qd_arena_alloc(s->arena, s->room * sizeof *pick);
     qd_str id = qd_arena_str(s->arena, node), to = qd_arena_str(s->arena, address);
     if (!p || !pick || !id.p || !to.p) return NULL;
-    *p = (scatter_part){.next = s->parts, .node = id, .address = to, .pick = pick, .scatter = s};
+    *p = (scatter_part){.next = s->parts, .node = id, .address = to, .pick = pick};
+    qd_err_init(&p->err);
     return s->parts = p;
 }
 
@@ -37,82 +38,53 @@ scatter_part *qdi_scatter_here(const scatter *s)
     return p;
 }
 
-static void over(scatter_part *p)
+/* All that is not this node's. */
+static scatter_part *first_of(scatter_part *p)
 {
-    scatter *s = p->scatter;
-    qd_mutex_lock(&s->lock);
-    p->over = true;
-    qd_mutex_unlock(&s->lock);
-    qd_latch_done(&s->done, 0);
+    while (p && !p->node.n) p = p->next;
+    return p;
 }
-
-static void answered(qd_rpc_call *call, int rc)
-{
-    (void)rc;
-    over(call->user);
-}
-
-static void send(scatter *s, scatter_part *p, uint32_t action, int64_t timeout_ms,
-                 void (*encode)(void *arg, const scatter_part *p, qd_writer *w), void *arg)
-{
-    qd_writer w;
-    qd_err err;
-    qd_err_init(&err);
-    uint16_t version = qd_rpc_version_to(s->a->rpc, p->address);
-    qd_writer_init(&w, s->a->account, QDI_SCATTER_BODY_MAX, version);
-    encode(arg, p, &w);
-    int rc = qd_writer_end(&w, qd_rpc_action_name(action), &err);
-    p->call =
-        (qd_rpc_call){.to = p->address,
-                      .action = action,
-                      .class = QD_RPC_DATA,
-                      .timeout_ms = timeout_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)timeout_ms,
-                      .body = qd_writer_view(&w),
-                      .version = version,
-                      .parent_node = s->task ? s->a->node_id.p : NULL,
-                      .parent_task = s->task ? s->task->id : 0,
-                      .done = answered,
-                      .user = p};
-    if (!rc) rc = qd_rpc_call_start(s->a->rpc, &p->call, &err);
-    if (rc) {
-        qd_err_move(&p->call.err, &err);
-        over(p);
-    }
-    qd_writer_fini(&w);
-    qd_err_fini(&err);
-}
+#define EACH_OTHER(p, s)                                                                           \
+    for (scatter_part *p = first_of((s)->parts); p; p = first_of(p->next))
 
 void qdi_scatter_send(scatter *s, uint32_t action, int64_t timeout_ms,
                       void (*encode)(void *arg, const scatter_part *p, qd_writer *w), void *arg)
 {
-    uint32_t calls = 0;
-    for (scatter_part *p = s->parts; p; p = p->next) calls += p->node.n != 0;
-    qd_latch_init(&s->done, calls);
-    for (scatter_part *p = s->parts; p; p = p->next) {
-        if (p->node.n) send(s, p, action, timeout_ms, encode, arg);
+    uint32_t n = 0, ms = timeout_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)timeout_ms;
+    qd_err err;
+    EACH_OTHER(p, s) n++;
+    if (!n) return;
+    qd_err_init(&err);
+    int rc = qdi_asks_begin(s->a, NULL, s->task, n, ms, &s->asks, &err);
+    EACH_OTHER(p, s)
+    {
+        if (rc) {
+            qd_err_copy(&p->err, &err);
+            continue;
+        }
+        qd_writer w;
+        qd_writer_init(&w, s->a->account, QDI_SCATTER_BODY_MAX,
+                       qd_rpc_version_to(s->a->rpc, p->address));
+        encode(arg, p, &w);
+        p->question = qdi_ask_at(s->asks, p->address, action, &w);
     }
-}
-
-/* The waiting task was cancelled: so are its children on the other nodes. */
-static void stop(void *arg)
-{
-    scatter *s = arg;
-    qd_mutex_lock(&s->lock);
-    for (scatter_part *p = s->parts; p; p = p->next) {
-        if (p->node.n && !p->over) qd_rpc_call_cancel(s->a->rpc, &p->call);
-    }
-    qd_mutex_unlock(&s->lock);
+    qd_err_fini(&err);
 }
 
 void qdi_scatter_wait(scatter *s)
 {
-    (void)qd_latch_wait_stop(&s->done, stop, s);
+    if (!s->asks) return;
+    qdi_asks_wait(s->asks);
+    EACH_OTHER(p, s)
+    {
+        p->sent = qdi_answer_sent(s->asks, p->question);
+        if (qdi_answer(s->asks, p->question, &p->answer, &p->version, &p->err))
+            p->answer = (qd_str){NULL, 0};
+    }
 }
 
 void qdi_scatter_fini(scatter *s)
 {
-    for (scatter_part *p = s->parts; p; p = p->next) {
-        if (p->node.n) qd_rpc_call_fini(&p->call);
-    }
-    qd_mutex_fini(&s->lock);
+    EACH_OTHER(p, s) qd_err_fini(&p->err);
+    qdi_asks_end(s->asks);
 }

@@ -1,14 +1,13 @@
 /*
  * scatter.h: one request to each of several nodes: what belongs to a node is gathered in its part,
- * all parts are sent at once, and the caller waits for all of them (on a fiber without its worker).
+ * all parts are asked at once (ask_int.h), and the caller waits for all of them (on a fiber without
+ * its worker).
  */
 #ifndef QD_ACTION_SCATTER_H
 #define QD_ACTION_SCATTER_H
 
 #include "action/action_int.h"
-#include "rpc/codec.h"
-#include "rpc/rpc.h"
-#include "runtime/sync.h"
+#include "action/ask_int.h"
 
 #define QDI_SCATTER_BODY_MAX ((size_t)256 << 20)
 
@@ -17,9 +16,13 @@ typedef struct scatter_part {
     qd_str node; /* id; empty: this node, to which nothing is sent */
     qd_str address;
     uint32_t n, *pick; /* numbers of the caller's things that belong to the node */
-    qd_rpc_call call;  /* after the wait: answer, or err */
-    struct scatter *scatter;
-    bool over; /* under the scatter's lock: done has run, or the call was never started */
+    /* after the wait, of other nodes */
+    qd_str answer; /* until fini */
+    uint16_t version;
+    qd_err err; /* code 0: it has answered */
+    bool sent;  /* after an error: it may have been carried out */
+    /* the scatter's own */
+    uint32_t question;
 } scatter_part;
 
 typedef struct scatter {
@@ -28,8 +31,7 @@ typedef struct scatter {
     qd_arena *arena;
     uint32_t room;       /* things that a part may have */
     scatter_part *parts; /* the newest first */
-    qd_latch done;
-    qd_mutex lock;
+    qd_asks *asks;
 } scatter;
 
 /* Begins one; all memory is of the arena. room: how many things there are in all. */
@@ -39,7 +41,7 @@ QD_MUST_CHECK
 int qdi_scatter_add(scatter *s, const qd_node_meta *node, uint32_t k, qd_err *err);
 /* This node's part, NULL: it has none. */
 scatter_part *qdi_scatter_here(const scatter *s);
-/* Sends every other part: encode writes its body. What cannot be sent has its error in call.err. */
+/* Sends every other part: encode writes its body. What cannot be sent has its error in err. */
 void qdi_scatter_send(scatter *s, uint32_t action, int64_t timeout_ms,
                       void (*encode)(void *arg, const scatter_part *p, qd_writer *w), void *arg);
 /* Waits for all answers. */

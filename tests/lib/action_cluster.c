@@ -1,11 +1,8 @@
 /* action_cluster.c: see action_cluster.h. */
 #include "lib/action_cluster.h"
-#include "action/counters.h"
-#include "action/request_cache.h"
-#include "analysis/analysis.h"
 #include "base/log.h"
+#include "lib/action_parts.h"
 #include "lib/coord_memory.h"
-#include "lib/store_crash.h"
 #include "net/wire_tcp.h"
 #include "replication/replication.h"
 #include "rest/rest_int.h"
@@ -43,46 +40,12 @@ struct action_cluster {
     const store_crash_options *disk;
 };
 
-static void must(int rc, qd_err *err, const char *what)
-{
-    if (!rc) return;
-    fprintf(stderr, "# %s: %s\n", what, qd_err_reason(err));
-    qd_assert(rc == 0);
-}
-
-static const char *const pools[] = {"search",  "write",       "get",      "analyze",
-                                    "generic", "management",  "refresh",  "flush",
-                                    "merge",   "force_merge", "snapshot", "warmer"};
-
-static void open_base(member *n)
-{
-    qd_err err;
-    qd_err_init(&err);
-    must(qd_config_open((int64_t)2 << 30, &n->a.config, &err), &err, "config");
-    for (qd_str rest = qd_str_c(n->c->settings); rest.p;) {
-        qd_str line = qd_str_trim(qd_str_split(&rest, '\n'));
-        if (line.n) must(qd_config_flag(n->a.config, line, &err), &err, "setting");
-    }
-    must(qd_config_ready(n->a.config, &err), &err, "config");
-    for (size_t i = 0; i < QD_COUNT_OF(pools); i++) {
-        must(qd_pools_add(&n->pools, n->a.env, pools[i], 2, 1000, &err), &err, "pools");
-    }
-    must(qd_tasks_open(n->a.env, &n->a.tasks, &err), &err, "tasks");
-    qd_plugin_host_config c = {
-        .env = n->a.env, .pool = qd_pools_get(&n->pools, "generic"), .build_tree = true};
-    must(qd_plugin_host_open(&c, &n->a.plugins, &err), &err, "plugins");
-    must(qd_plugin_builtin(n->a.plugins, qd_analysis_plugin(), &err), &err, "analysis");
-    must(qd_plugin_host_load(n->a.plugins, &err), &err, "plugins");
-    must(qd_plugin_host_start(n->a.plugins, &err), &err, "plugins");
-    must(store_crash_open(n->disk, &n->a.store, &err), &err, "store");
-}
-
 static void open_rpc(member *n)
 {
     qd_err err;
     qd_err_init(&err);
     qd_wire_tcp_config w = {.env = n->a.env, .resolver = qd_pools_get(&n->pools, "generic")};
-    must(qd_wire_tcp_open(&w, &n->wire, &err), &err, "wire");
+    action_must(qd_wire_tcp_open(&w, &n->wire, &err), &err, "wire");
     qd_rpc_listen listen = {.host = "127.0.0.1", .setting = "transport.port"};
     qd_rpc_config c = {.env = n->a.env,
                        .wire = n->wire,
@@ -96,7 +59,7 @@ static void open_rpc(member *n)
                        .publish_host = QD_STR("127.0.0.1"),
                        .listen = &listen,
                        .nlisten = 1};
-    must(qd_rpc_open(&c, &n->a.rpc, &err), &err, "transport");
+    action_must(qd_rpc_open(&c, &n->a.rpc, &err), &err, "transport");
 }
 
 static void follow(void *arg, const qd_state *old, const qd_state *now)
@@ -122,7 +85,7 @@ static void open_cluster(member *n)
                           .node_id = n->a.node_id,
                           .node_name = n->a.node_name,
                           .path = qd_str_c(n->c->store)};
-    must(qd_coord_open(n->a.env, coord_memory_vtable(), NULL, &cc, &n->coord, &err), &err,
+    action_must(qd_coord_open(n->a.env, coord_memory_vtable(), NULL, &cc, &n->coord, &err), &err,
          "coordination");
     qd_shards_config sc = {.env = n->a.env,
                            .store = n->a.store,
@@ -130,7 +93,7 @@ static void open_cluster(member *n)
                            .account = &n->account,
                            .buffer_bytes = BUFFER_BYTES,
                            .slots = 1};
-    must(qd_shards_open(&sc, &n->a.shards, &err), &err, "shards");
+    action_must(qd_shards_open(&sc, &n->a.shards, &err), &err, "shards");
     n->self = (qd_node_meta){.id = n->a.node_id,
                              .name = n->a.node_name,
                              .host = n->a.node_host,
@@ -150,7 +113,7 @@ static void open_cluster(member *n)
                            .timeout_ms = 30000,
                            .listener = follow,
                            .listener_arg = n};
-    must(qd_cluster_open(&k, &n->a.cluster, &err), &err, "cluster");
+    action_must(qd_cluster_open(&k, &n->a.cluster, &err), &err, "cluster");
     qd_replication_config rc = {.env = n->a.env,
                                 .rpc = n->a.rpc,
                                 .shards = n->a.shards,
@@ -159,7 +122,7 @@ static void open_cluster(member *n)
                                 .pools = &n->pools,
                                 .account = &n->account,
                                 .config = n->a.config};
-    must(qd_replication_open(&rc, &n->a.replication, &err), &err, "replication");
+    action_must(qd_replication_open(&rc, &n->a.replication, &err), &err, "replication");
     atomic_store(&n->replication, n->a.replication);
     qd_shards_cluster(n->a.shards, n->a.cluster);
     qd_state *s = qd_cluster_state(n->a.cluster);
@@ -180,25 +143,13 @@ static void open_node(action_cluster *c, uint32_t i)
     qd_account_init(&n->account, "action_cluster", NULL, 0);
     qd_mutex_init(&n->lock);
     if (!n->disk) n->disk = store_crash_make(c->disk);
-    n->a = (qd_actions){
-        .env = qd_env_system(),
-        .pools = &n->pools,
-        .account = &n->account,
-        .start_wall_ms = qd_env_wall_ms(qd_env_system()),
-        .start_ns = qd_env_mono_ns(qd_env_system()),
-        .node_id = qd_str_c(n->id),
-        .node_name = qd_str_c(n->name),
-        .node_host = QD_STR("127.0.0.1"),
-        .data_path = QD_STR("/data"),
-    };
-    open_base(n);
+    n->a = action_parts_of(n->id, n->name, &n->account, &n->pools);
+    action_parts_open(&n->a, &n->pools, n->disk, c->settings);
     open_rpc(n);
     open_cluster(n);
-    must(qdi_routes_make(&err), &err, "routes");
-    must(qd_action_counters_open(&n->a.counters, &err), &err, "counters");
-    must(qd_scrolls_open(&n->a, &err), &err, "scrolls");
-    must(qd_action_serve(&n->a, &err), &err, "searches of other nodes");
-    atomic_store(&n->a.started, true);
+    action_must(qd_scrolls_open(&n->a, &err), &err, "scrolls");
+    action_must(qd_action_serve(&n->a, &err), &err, "searches of other nodes");
+    action_parts_ready(&n->a);
 }
 
 static bool knows_nodes(void *arg, const qd_state *s)
@@ -245,12 +196,7 @@ static void close_node(member *n)
     qd_coord_close(n->coord);
     qd_rpc_close(n->a.rpc);
     qd_wire_tcp_close(n->wire);
-    qd_pools_close(&n->pools);
-    qd_store_close(n->a.store);
-    qd_plugin_host_close(n->a.plugins);
-    qd_tasks_close(n->a.tasks);
-    qd_config_close(n->a.config);
-    qd_action_counters_close(n->a.counters);
+    action_parts_close(&n->a, &n->pools);
     qd_assert(qd_account_used(&n->account) == 0);
     qd_mutex_fini(&n->lock);
     n->open = false;
@@ -298,7 +244,7 @@ void action_cluster_cut(action_cluster *c, uint32_t i)
     qd_err_init(&err);
     for (size_t k = 0; k < QD_COUNT_OF(searches); k++) {
         qd_rpc_unhandle(c->at[i].a.rpc, searches[k]);
-        must(qd_rpc_handle(c->at[i].a.rpc, searches[k], NULL, 0, on_cut, NULL, &err), &err, "cut");
+        action_must(qd_rpc_handle(c->at[i].a.rpc, searches[k], NULL, 0, on_cut, NULL, &err), &err, "cut");
     }
 }
 

@@ -1,9 +1,7 @@
 /* action_node.c: see action_node.h. */
 #include "lib/action_node.h"
-#include "action/counters.h"
-#include "action/request_cache.h"
-#include "analysis/analysis.h"
 #include "base/log.h"
+#include "lib/action_parts.h"
 #include "lib/coord_memory.h"
 #include "plugin/op.h"
 #include "rest/rest_int.h"
@@ -31,42 +29,6 @@ struct action_node {
     qd_json_node *json;
 };
 
-/* Asserts success with the error's text. */
-static void must(int rc, qd_err *err, const char *what)
-{
-    if (!rc) return;
-    fprintf(stderr, "# %s: %s\n", what, qd_err_reason(err));
-    qd_assert(rc == 0);
-}
-
-static const char *const pools[] = {"search",  "write",       "get",      "analyze",
-                                    "generic", "management",  "refresh",  "flush",
-                                    "merge",   "force_merge", "snapshot", "warmer"};
-
-static void open_config(action_node *n)
-{
-    qd_err err;
-    qd_err_init(&err);
-    must(qd_config_open((int64_t)2 << 30, &n->a.config, &err), &err, "config");
-    for (qd_str rest = qd_str_c(n->settings); rest.p;) {
-        qd_str line = qd_str_trim(qd_str_split(&rest, '\n'));
-        if (line.n) must(qd_config_flag(n->a.config, line, &err), &err, "setting");
-    }
-    must(qd_config_ready(n->a.config, &err), &err, "config");
-}
-
-static void open_plugins(action_node *n)
-{
-    qd_err err;
-    qd_err_init(&err);
-    qd_plugin_host_config c = {
-        .env = n->a.env, .pool = qd_pools_get(&n->pools, "generic"), .build_tree = true};
-    must(qd_plugin_host_open(&c, &n->a.plugins, &err), &err, "plugins");
-    must(qd_plugin_builtin(n->a.plugins, qd_analysis_plugin(), &err), &err, "analysis");
-    must(qd_plugin_host_load(n->a.plugins, &err), &err, "plugins");
-    must(qd_plugin_host_start(n->a.plugins, &err), &err, "plugins");
-}
-
 /* What main's listener does: shards and settings follow the state. */
 static void follow(void *arg, const qd_state *old, const qd_state *now)
 {
@@ -85,7 +47,7 @@ static void open_cluster(action_node *n)
                           .node_id = n->a.node_id,
                           .node_name = n->a.node_name,
                           .path = QD_STR(STORE_NAME)};
-    must(qd_coord_open(n->a.env, coord_memory_vtable(), NULL, &cc, &n->coord_store, &err), &err,
+    action_must(qd_coord_open(n->a.env, coord_memory_vtable(), NULL, &cc, &n->coord_store, &err), &err,
          "coordination");
     qd_shards_config sc = {.env = n->a.env,
                            .store = n->a.store,
@@ -93,7 +55,7 @@ static void open_cluster(action_node *n)
                            .account = &n->account,
                            .buffer_bytes = BUFFER_BYTES,
                            .slots = 2};
-    must(qd_shards_open(&sc, &n->a.shards, &err), &err, "shards");
+    action_must(qd_shards_open(&sc, &n->a.shards, &err), &err, "shards");
     qd_pair attributes[QD_NODE_ATTRIBUTES_MAX];
     uint32_t nattributes = qd_node_attributes(qd_config_settings(n->a.config), attributes);
     qd_cluster_config k = {.env = n->a.env,
@@ -114,7 +76,7 @@ static void open_cluster(action_node *n)
                            .timeout_ms = 30000,
                            .listener = follow,
                            .listener_arg = n};
-    must(qd_cluster_open(&k, &n->a.cluster, &err), &err, "cluster");
+    action_must(qd_cluster_open(&k, &n->a.cluster, &err), &err, "cluster");
     qd_shards_cluster(n->a.shards, n->a.cluster);
     qd_state *s = qd_cluster_state(n->a.cluster);
     if (s->n) qd_shards_apply(n->a.shards, NULL, s);
@@ -123,35 +85,11 @@ static void open_cluster(action_node *n)
 
 static void start(action_node *n)
 {
-    qd_err err;
-    qd_err_init(&err);
-    n->a = (qd_actions){
-        .env = qd_env_system(),
-        .pools = &n->pools,
-        .account = &n->account,
-        .start_wall_ms = qd_env_wall_ms(qd_env_system()),
-        .start_ns = qd_env_mono_ns(qd_env_system()),
-        .node_id = QD_STR("nodeidnodeidnodeid0001"),
-        .node_name = QD_STR("node-1"),
-        .node_host = QD_STR("127.0.0.1"),
-        .data_path = QD_STR("/data"),
-    };
+    n->a = action_parts_of("nodeidnodeidnodeid0001", "node-1", &n->account, &n->pools);
     n->pools = (qd_pools){0};
-    open_config(n);
-    for (size_t i = 0; i < QD_COUNT_OF(pools); i++) {
-        must(qd_pools_add(&n->pools, n->a.env, pools[i], 2, 1000, &err), &err, "pools");
-    }
-    must(qd_tasks_open(n->a.env, &n->a.tasks, &err), &err, "tasks");
-    open_plugins(n);
-    must(store_crash_open(n->disk, &n->a.store, &err), &err, "store");
+    action_parts_open(&n->a, &n->pools, n->disk, n->settings);
     open_cluster(n);
-    must(qdi_routes_make(&err), &err, "routes");
-    must(qd_action_counters_open(&n->a.counters, &err), &err, "counters");
-    must(qd_request_cache_open(&n->a, qd_config_i64(n->a.config, QD_SET_REQUEST_CACHE), 0,
-                               &n->a.request_cache, &err),
-         &err, "request cache");
-    atomic_store(&n->a.serving, true);
-    atomic_store(&n->a.started, true);
+    action_parts_ready(&n->a);
 }
 
 static void stop(action_node *n)
@@ -159,13 +97,7 @@ static void stop(action_node *n)
     qd_shards_close(n->a.shards);
     qd_cluster_close(n->a.cluster);
     qd_coord_close(n->coord_store);
-    qd_pools_close(&n->pools);
-    qd_store_close(n->a.store);
-    qd_plugin_host_close(n->a.plugins);
-    qd_tasks_close(n->a.tasks);
-    qd_config_close(n->a.config);
-    qd_action_counters_close(n->a.counters);
-    qd_request_cache_close(n->a.request_cache);
+    action_parts_close(&n->a, &n->pools);
 }
 
 action_node *action_node_open(const char *settings)

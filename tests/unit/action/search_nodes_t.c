@@ -6,6 +6,7 @@
 #include "lib/action_cluster.h"
 #include "unit/unit.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 #define DOCS 240u
 #define NODES 3u
@@ -472,6 +473,45 @@ static void deletions(void **state)
 
 /* --- a node that does not answer --- */
 
+/* A figure of the request cache, over all nodes. */
+static long cached(action_cluster *c, uint32_t node, const char *name)
+{
+    char field[64];
+    assert_int_equal(action_cluster_call(c, node, "GET", "/one/_stats/request_cache", NULL), 200);
+    snprintf(field, sizeof field, "\"%s\":", name);
+    const char *at = strstr(action_cluster_body(c), field);
+    assert_non_null(at);
+    return strtol(at + strlen(field), NULL, 10);
+}
+
+/* Caches are cleared on all nodes, whichever is asked. */
+static void caches_are_cleared_everywhere(void **state)
+{
+    (void)state;
+    action_cluster *c = action_cluster_open(NODES, NULL);
+    action_cluster_index(c, "one",
+                         "{\"settings\":{\"number_of_shards\":1,\"number_of_replicas\":0}}");
+    action_cluster_put(c, "one", "1", "{\"a\":1}");
+    action_cluster_refresh(c);
+    for (uint32_t i = 0; i < NODES; i++) { /* the node of the shard keeps the answer */
+        assert_int_equal(action_cluster_call(c, i, "GET", "/one/_search?size=0", NULL), 200);
+    }
+    for (uint32_t i = 0; i < NODES; i++) {
+        assert_int_equal(action_cluster_call(c, i, "GET", "/one/_search?size=0", NULL), 200);
+        assert_true(cached(c, i, "memory_size_in_bytes") > 0);
+        assert_int_equal(
+            action_cluster_call(c, i, "POST", "/one/_cache/clear?request=false", NULL), 200);
+        assert_true(cached(c, i, "memory_size_in_bytes") > 0);
+        assert_int_equal(action_cluster_call(c, i, "POST", "/one/_cache/clear", NULL), 200);
+        assert_string_equal(action_cluster_body(c),
+                            "{\"_shards\":{\"total\":1,\"successful\":1,\"failed\":0}}");
+        assert_int_equal(cached(c, i, "memory_size_in_bytes"), 0);
+        for (uint32_t k = 0; k < NODES; k++)
+            assert_int_equal(action_cluster_call(c, k, "GET", "/one/_search?size=0", NULL), 200);
+    }
+    action_cluster_close(c);
+}
+
 static void a_node_is_lost(void **state)
 {
     both *b = *state;
@@ -508,6 +548,7 @@ int main(void)
         cmocka_unit_test(shards_are_skipped),
         cmocka_unit_test(explanations),
         cmocka_unit_test(deletions),
+        cmocka_unit_test(caches_are_cleared_everywhere),
         cmocka_unit_test(a_node_is_lost),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
