@@ -96,8 +96,8 @@ void repl_on_act(void *arg, const repl_act *a)
         }
         break;
     case REPL_ACT_BATCH_DONE:
-        ((repl_shipment *)(void *)a->batch)->done = true;
-        break;
+        qd_latch_done(&((repl_shipment *)(void *)a->batch)->over, 0);
+        return;
     case REPL_ACT_READ_DONE:
         ((repl_waiter *)(void *)a->read)->done = true;
         break;

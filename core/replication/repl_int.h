@@ -40,8 +40,8 @@ typedef struct repl_shard repl_shard;
 typedef struct repl_shipment {
     repl_batch b; /* first */
     _Atomic int32_t refs;
-    uint16_t group;
-    bool done;
+    qd_latch over;     /* the batch has ended; who commits waits for it, once */
+    uint64_t until_ns; /* it is waited for; 0: not yet */
     qd_buf ops;
 } repl_shipment;
 
@@ -127,6 +127,7 @@ struct repl_shard {
     bool installing;
     uint32_t install_ends; /* who waits for its end: it gives up */
     uint64_t fenced_ns;    /* since when, while the record names this copy still */
+    bool stale;            /* the record could not be taken for want of memory */
     /* recovery of this copy */
     bool recovers;
     qd_recovery_progress progress;
@@ -195,6 +196,9 @@ bool repl_address(repl_shard *g, const char *aid, char out[QD_RPC_ADDRESS_MAX]);
 void repl_checkpoints(repl_shard *g, qd_engine *e, int64_t *persisted, int64_t *max);
 uint64_t repl_now(const repl_shard *g);
 void repl_shipment_unref(repl_shipment *s);
+/* Gives up the commits that were to end before `mono_ns`: their outcome is unknown. Under the lock.
+ */
+void repl_commits_end(repl_shard *g, uint64_t mono_ns);
 /* A hand-over may be possible. */
 void repl_relocate_look(repl_shard *g);
 /* Sends a request and waits. *call's answer is read into a; qd_rpc_call_fini afterwards in every

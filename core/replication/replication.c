@@ -309,7 +309,8 @@ void repl_record_take(repl_shard *g, const qd_state *s)
     if (!r || !r->ncopies) return;
     qd_mutex_lock(&g->lock);
     /* again too: nodes' addresses may have changed. Without memory the next state is taken */
-    if (r->mod_revision >= g->revision && places_set(g, s, r)) {
+    g->stale = r->mod_revision >= g->revision && !places_set(g, s, r);
+    if (r->mod_revision >= g->revision && !g->stale) {
         g->revision = r->mod_revision;
         g->record_term = r->primary_term;
         g->async = qd_values_i64(m->values, QD_IX_TRANSLOG_DURABILITY) != 0;
@@ -346,10 +347,26 @@ static void list_all(qd_replication *r, shard_list *list)
     qd_mutex_unlock(&r->lock);
 }
 
+/* Is all that is taken from a state as it was in the one before? Nodes are shared between states in
+ * which they are the same. */
+static bool unchanged(repl_shard *g, const qd_state *old, const qd_state *now)
+{
+    const qd_index_meta *m = qd_state_index_uuid(now, qd_str_c(g->uuid));
+    if (!old || !m || old->nodes != now->nodes ||
+        qd_state_index_uuid(old, qd_str_c(g->uuid)) != m)
+        return false;
+    const qd_shard_meta *is = qd_state_shard(now, m, g->number);
+    const qd_shard_meta *was = qd_state_shard(old, m, g->number);
+    if (!is || !was || is->mod_revision != was->mod_revision) return false;
+    qd_mutex_lock(&g->lock);
+    bool taken = !g->stale && g->revision >= is->mod_revision;
+    qd_mutex_unlock(&g->lock);
+    return taken;
+}
+
 void qd_replication_apply(qd_replication *r, const qd_state *old, const qd_state *now)
 {
     shard_list list = {0};
-    (void)old;
     if (atomic_load(&r->closing)) return;
     qd_mutex_lock(&r->lock);
     qd_state *before = r->state;
@@ -358,7 +375,7 @@ void qd_replication_apply(qd_replication *r, const qd_state *old, const qd_state
     qd_state_unref(before);
     list_all(r, &list);
     for (size_t i = 0; i < list.n; i++) {
-        repl_record_take(list.at[i], now);
+        if (!unchanged(list.at[i], old, now)) repl_record_take(list.at[i], now);
         repl_unref(list.at[i]);
     }
     qd_vec_fini(&list);
@@ -375,6 +392,7 @@ static void tick_one(repl_shard *g)
         uint64_t now = repl_now(g);
         repl_primary_progress(&g->pm, persisted, max, now);
         repl_primary_tick(&g->pm, now);
+        repl_commits_end(g, qd_env_mono_ns(g->r->env));
         repl_relocate_look(g);
     }
     bool publish = g->leading && g->publish_again && !g->publish_runs;
@@ -559,8 +577,9 @@ static void wake_all(qd_replication *r)
     list_all(r, &list);
     for (size_t i = 0; i < list.n; i++) {
         qd_mutex_lock(&list.at[i]->lock);
+        repl_commits_end(list.at[i], UINT64_MAX);
         qd_cond_broadcast(&list.at[i]->changed);
-        qd_mutex_unlock(&list.at[i]->lock);
+        repl_unlock(list.at[i]);
         repl_unref(list.at[i]);
     }
     qd_vec_fini(&list);

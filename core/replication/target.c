@@ -140,7 +140,7 @@ static int operations(target *t, qd_err *err)
         rc = ask(t, QD_ACTION_RECOVERY_OPS, &q, &call, &a, err);
         if (!rc && a.tail.n) rc = qd_engine_replicate(t->e, t->term, a.tail, &n, &at, err);
         if (!rc && n) rc = qd_engine_sync(t->e, &at, err);
-        more = !rc && a.flags & REPL_MORE;
+        more = !rc && n && a.flags & REPL_MORE;
         qd_mutex_lock(&t->g->lock);
         t->g->progress.ops_recovered += n;
         if (!rc && a.max + 1 > (int64_t)t->g->progress.ops_total) {

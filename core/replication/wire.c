@@ -44,7 +44,7 @@ int repl_request_read(qd_str bytes, uint16_t version, repl_request *q, qd_err *e
     q->shard = (uint32_t)qd_read_varint_max(&r, "shard", UINT32_MAX);
     qd_read_text(&r, "copy", q->aid, sizeof q->aid);
     qd_read_text(&r, "sender", q->by, sizeof q->by);
-    q->term = qd_read_varint(&r, "term");
+    q->term = qd_read_varint_max(&r, "term", INT64_MAX);
     q->flags = (uint32_t)qd_read_varint_max(&r, "flags", UINT32_MAX);
     q->global = qd_read_zigzag(&r, "global checkpoint");
     q->sent_ns = qd_read_varint(&r, "sent");
@@ -58,6 +58,7 @@ int repl_request_read(qd_str bytes, uint16_t version, repl_request *q, qd_err *e
     q->open_generation = qd_read_varint(&r, "publication generation");
     history_of(&r, q->history);
     q->tail = tail_of(&r);
+    if (q->first < 0) qd_body_reader_fail(&r, "first", "is below zero");
     return qd_body_reader_end(&r, err);
 }
 
@@ -82,7 +83,7 @@ int repl_reply_read(qd_str bytes, uint16_t version, repl_reply *a, qd_err *err)
     uint8_t verdict = qd_read_u8(&r, "verdict");
     if (verdict > REPL_FAILED) qd_body_reader_fail(&r, "verdict", "is none that is known");
     a->verdict = (repl_verdict)verdict;
-    a->term = qd_read_varint(&r, "term");
+    a->term = qd_read_varint_max(&r, "term", INT64_MAX);
     a->flags = (uint32_t)qd_read_varint_max(&r, "flags", UINT32_MAX);
     a->persisted = qd_read_zigzag(&r, "persisted");
     a->max = qd_read_zigzag(&r, "max");

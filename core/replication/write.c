@@ -202,6 +202,7 @@ void qd_replication_ship(qd_permit *p, qd_str encoded, int64_t min, int64_t max,
         return;
     }
     c->shipment = s;
+    qd_latch_init(&s->over, 1);
     atomic_fetch_add(&g->r->batches, 1);
     atomic_fetch_add(&g->r->operations, (uint64_t)(max - min + 1));
     atomic_fetch_add(&g->r->bytes, encoded.n);
@@ -209,8 +210,9 @@ void qd_replication_ship(qd_permit *p, qd_str encoded, int64_t min, int64_t max,
     if (g->leading && g->pm.term == p->primary_term) {
         repl_primary_batch(&g->pm, &s->b, min, max);
     } else { /* applied by a primary that is none any more */
-        s->b.done = s->done = true;
+        s->b.done = true;
         s->b.rc = QD_E_WRITE_UNKNOWN;
+        qd_latch_done(&s->over, 0);
     }
     repl_unlock(g);
 }
@@ -226,23 +228,32 @@ static void counts_of(repl_shard *g, const repl_shipment *s, qd_write_counts *ou
     out->total = out->successful + out->failed > total ? out->successful + out->failed : total;
 }
 
-/* Waits for the copies; the batch is not the machine's any more afterwards. */
+void repl_commits_end(repl_shard *g, uint64_t mono_ns)
+{
+    repl_batch *next;
+    for (repl_batch *b = g->pm.first; b; b = next) {
+        repl_shipment *s = (repl_shipment *)(void *)b;
+        next = b->next;
+        if (!s->until_ns || s->until_ns > mono_ns) continue;
+        repl_primary_batch_forget(&g->pm, b);
+        qd_latch_done(&s->over, 0);
+    }
+}
+
+/* Waits for the copies, on a fiber without its worker; the batch is not the machine's any more
+ * afterwards. */
 static int commit_wait(repl_shard *g, repl_shipment *s, int rc, qd_engine *e, qd_err *err)
 {
     int64_t persisted = -1, max = -1;
-    uint64_t until = until_of(g->r, COMMIT_MS);
     if (!rc) repl_checkpoints(g, e, &persisted, &max);
     qd_mutex_lock(&g->lock);
+    s->until_ns = until_of(g->r, COMMIT_MS);
     repl_primary_local(&g->pm, &s->b, rc, persisted, max, repl_now(g));
     repl_relocate_look(g);
+    if (atomic_load(&g->r->closing)) repl_commits_end(g, UINT64_MAX);
     repl_unlock(g);
-    qd_mutex_lock(&g->lock);
-    while (!s->done && !s->b.done && qd_env_mono_ns(g->r->env) < until && g->engine) {
-        (void)qd_cond_wait_until(&g->changed, &g->lock, until);
-    }
-    if (!s->b.done) repl_primary_batch_forget(&g->pm, &s->b);
+    (void)qd_latch_wait(&s->over);
     int result = s->b.rc;
-    qd_mutex_unlock(&g->lock);
     if (rc || !result) return rc;
     return qd_err_set(err, QD_E_WRITE_UNKNOWN,
                       "%s the primary was replaced, or its copies and the cluster state did not "

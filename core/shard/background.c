@@ -43,12 +43,12 @@ static void run_on_engine(shard_job *j, const char *what, int (*fn)(qd_engine *,
     qd_err err;
     bool failed = false;
     qd_err_init(&err);
-    qd_rwlock_read(&s->gate);
+    qdi_gate_enter(&s->gate);
     if (s->engine && fn(s->engine, &err)) {
         warn(s, what, &err);
         failed = qd_engine_failure(s->engine, NULL) != 0;
     }
-    qd_rwlock_unlock(&s->gate);
+    qdi_gate_leave(&s->gate);
     qd_err_fini(&err);
     if (failed) qdi_shard_failed(s);
     qdi_shard_job_end(j);
@@ -163,12 +163,12 @@ static int look(void *arg, qd_shard *s)
         qdi_shard_queue(s, &s->report, "generic", qdi_shard_report_run);
     }
     qd_index_meta *m = qd_shard_index(s);
-    qd_rwlock_read(&s->gate);
+    qdi_gate_enter(&s->gate);
     if (s->engine) {
         failed = qd_engine_failure(s->engine, NULL) != 0;
         if (!failed) look_at_engine(s, l, m);
     }
-    qd_rwlock_unlock(&s->gate);
+    qdi_gate_leave(&s->gate);
     qd_index_meta_unref(m);
     if (failed) qdi_shard_failed(s);
     return 0;

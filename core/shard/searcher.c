@@ -66,12 +66,12 @@ static void wake(qd_shard *s)
                 now - last >= (uint64_t)qd_values_ms(m->values, QD_IX_SEARCH_IDLE) * 1000000u;
     qd_index_meta_unref(m);
     if (!idle) return;
-    qd_rwlock_read(&s->gate);
+    qdi_gate_enter(&s->gate);
     if (s->engine && qd_engine_refresh_needed(s->engine) &&
         qd_engine_refresh_start(s->engine, NULL, NULL)) {
         qd_log_debug(SHARD_LOG, "%s a search woke it, but the refresh failed", s->name);
     }
-    qd_rwlock_unlock(&s->gate);
+    qdi_gate_leave(&s->gate);
 }
 
 int qd_shard_searcher(qd_shard *s, qd_searcher **out, qd_err *err)

@@ -51,7 +51,7 @@ void qd_shard_unref(qd_shard *s)
     if (s->removing) delete_folder(s);
     for (uint32_t i = 0; i < QD_SLOTS_MAX; i++) qd_document_writer_free(s->writer[i]);
     qd_index_meta_unref(s->index);
-    qd_rwlock_fini(&s->gate);
+    qdi_gate_fini(&s->gate);
     qd_cond_fini(&s->changed);
     qd_mutex_fini(&s->lock);
     qd_mutex_fini(&s->searcher_lock);
@@ -138,7 +138,7 @@ int qdi_shard_make(qd_shards *all, const qd_index_meta *m, uint32_t number, cons
     qd_mutex_init(&s->lock);
     qd_mutex_init(&s->searcher_lock);
     qd_cond_init(&s->changed);
-    qd_rwlock_init(&s->gate);
+    qdi_gate_init(&s->gate);
     shard_job *jobs[] = {&s->open,   &s->refresh, &s->flush, &s->sync,
                          &s->reopen, &s->report,  &s->close};
     for (size_t i = 0; i < QD_COUNT_OF(jobs); i++) jobs[i]->shard = s;
@@ -157,9 +157,9 @@ void qdi_shard_index_set(qd_shard *s, const qd_index_meta *m)
     qd_index_meta_unref(old);
     if (!changed) return;
     qdi_shard_engine_settings(m, &settings);
-    qd_rwlock_read(&s->gate);
+    qdi_gate_enter(&s->gate);
     if (s->engine) qd_engine_settings_set(s->engine, &settings);
-    qd_rwlock_unlock(&s->gate);
+    qdi_gate_leave(&s->gate);
     atomic_store(&s->refresh_due_ns, 0);
 }
 
@@ -415,9 +415,9 @@ static void open_now(qd_shard *s)
         qd_engine_close(e, false);
         abandon(s, arg);
     } else {
-        qd_rwlock_write(&s->gate);
+        qdi_gate_close(&s->gate);
         settle(s, e, rc, &err);
-        qd_rwlock_unlock(&s->gate);
+        qdi_gate_open(&s->gate);
     }
     qd_err_fini(&err);
     if (rc) report_failure(s);
@@ -439,9 +439,9 @@ static void reopen(qd_shard *s)
     char reason[sizeof s->reason];
     qd_copy_ref copy = ref_of(s);
     qd_err_init(&err);
-    qd_rwlock_write(&s->gate);
+    qdi_gate_close(&s->gate);
     close_engine(s, false);
-    qd_rwlock_unlock(&s->gate);
+    qdi_gate_open(&s->gate);
     qd_mutex_lock(&s->lock);
     snprintf(reason, sizeof reason, "%s", s->reason);
     qd_copy_failure failure = failure_of(s->report_rc);
@@ -493,11 +493,11 @@ void qdi_shard_failed(qd_shard *s)
     char reason[sizeof s->reason] = "";
     qd_err err;
     qd_err_init(&err);
-    qd_rwlock_read(&s->gate);
+    qdi_gate_enter(&s->gate);
     if (s->engine && qd_engine_failure(s->engine, &err)) {
         snprintf(reason, sizeof reason, "%s", qd_err_reason(&err));
     }
-    qd_rwlock_unlock(&s->gate);
+    qdi_gate_leave(&s->gate);
     qd_err_fini(&err);
     qd_shard_fail(s, qd_str_c(reason), QD_E_IO);
 }
@@ -544,9 +544,9 @@ void qdi_shard_stop(qd_shard *s, bool flush)
     s->phase = SHARD_CLOSED;
     qd_cond_broadcast(&s->changed);
     qd_mutex_unlock(&s->lock);
-    qd_rwlock_write(&s->gate);
+    qdi_gate_close(&s->gate);
     close_engine(s, flush);
-    qd_rwlock_unlock(&s->gate);
+    qdi_gate_open(&s->gate);
     qd_mutex_lock(&s->shards->lock);
     s->stopped = true;
     qd_cond_broadcast(&s->shards->idle);
@@ -561,13 +561,13 @@ int qd_shard_enter(qd_shard *s, int64_t timeout_ms, qd_engine **out, qd_err *err
     uint64_t until = qd_env_mono_ns(s->shards->env) + (uint64_t)timeout_ms * 1000000u;
     char reason[256];
     for (;;) {
-        qd_rwlock_read(&s->gate);
+        qdi_gate_enter(&s->gate);
         if (QD_LIKELY(s->engine && !qd_engine_failure(s->engine, NULL))) {
             *out = s->engine;
             return 0;
         }
         bool failed = s->engine != NULL;
-        qd_rwlock_unlock(&s->gate);
+        qdi_gate_leave(&s->gate);
         if (failed) qdi_shard_failed(s);
         qd_mutex_lock(&s->lock);
         int late = 0;
@@ -589,7 +589,7 @@ int qd_shard_enter(qd_shard *s, int64_t timeout_ms, qd_engine **out, qd_err *err
 void qd_shard_leave(qd_shard *s)
 {
     bool failed = s->engine && qd_engine_failure(s->engine, NULL);
-    qd_rwlock_unlock(&s->gate);
+    qdi_gate_leave(&s->gate);
     if (QD_UNLIKELY(failed)) qdi_shard_failed(s);
 }
 
@@ -658,8 +658,8 @@ bool qd_shard_settled(qd_shard *s, int64_t timeout_ms)
 
 qd_reader *qd_shard_reader(qd_shard *s)
 {
-    qd_rwlock_read(&s->gate);
+    qdi_gate_enter(&s->gate);
     qd_reader *r = s->engine ? qd_engine_reader(s->engine) : NULL;
-    qd_rwlock_unlock(&s->gate);
+    qdi_gate_leave(&s->gate);
     return r;
 }

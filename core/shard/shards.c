@@ -81,9 +81,9 @@ int qd_shards_each(qd_shards *s, int (*fn)(void *arg, qd_shard *shard), void *ar
 
 static int add_bytes(void *arg, qd_shard *s)
 {
-    qd_rwlock_read(&s->gate);
+    qdi_gate_enter(&s->gate);
     if (s->engine) *(uint64_t *)arg += qd_engine_buffer_bytes(s->engine, NULL);
-    qd_rwlock_unlock(&s->gate);
+    qdi_gate_leave(&s->gate);
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "base/vec.h"
 #include "runtime/sync.h"
+#include "shard/gate_int.h"
 #include "shard/shards.h"
 
 #define SHARD_LOG "shard"
@@ -43,7 +44,7 @@ struct qd_shard {
     struct qd_shard *next_ended;
     bool removing; /* delete the folder when the last reference goes */
 
-    qd_rwlock gate; /* read: the engine is in use; write: it is replaced */
+    qdi_gate gate; /* users of the engine; closed while it is replaced */
     qd_engine *engine;
     qd_document_writer *writer[QD_SLOTS_MAX];
 

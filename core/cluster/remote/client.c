@@ -391,6 +391,9 @@ static int outcome(remote_call *k, int rc)
     if (rc == QD_E_CANCELLED && k->cancelled) {
         return k->call.sent && changes(k) ? QD_E_UNKNOWN_OUTCOME : QD_E_CANCELLED;
     }
+    /* nobody says whether it was the request or its answer that found no memory */
+    bool memory = rc == QD_E_NOMEM || rc == QD_E_BREAKER || rc == QD_E_TOO_LARGE;
+    if (memory && k->call.sent && changes(k)) return QD_E_UNKNOWN_OUTCOME;
     if (!qdi_remote_on_the_way(rc)) {
         /* the store said so; another master may see its leader */
         if (rc == QD_E_NOT_LEADER || rc == QD_E_NO_COORDINATION) {

@@ -10,6 +10,8 @@
 
 #define SERVER_WATCH_BYTES_MAX ((size_t)8 << 20) /* kept for a reader that is slow */
 #define SERVER_WATCH_IDLE_NS UINT64_C(60000000000)
+#define SERVER_SWEEP_NS UINT64_C(1000000000) /* between looks for those */
+#define SERVER_WATCHES_MAX 65536u
 
 typedef struct server_request server_request;
 
@@ -27,6 +29,7 @@ struct qd_remote_server {
     uint32_t users; /* requests and watches that are not gone */
     server_request *requests;
     qd_map watches; /* id of watch and client's process -> server_watch */
+    uint64_t swept_ns;
 };
 
 /* Writes what the store knows of itself, at the head of every answer. */

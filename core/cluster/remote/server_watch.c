@@ -189,7 +189,11 @@ static void on_gone(void *arg)
 static void sweep(qd_remote_server *s)
 {
     uint64_t now = qd_env_mono_ns(s->env);
-    for (;;) {
+    qd_mutex_lock(&s->lock);
+    bool due = now - s->swept_ns >= SERVER_SWEEP_NS;
+    if (due) s->swept_ns = now;
+    qd_mutex_unlock(&s->lock);
+    while (due) {
         size_t pos = 0;
         const qd_map_entry *e;
         server_watch *old = NULL;
@@ -221,7 +225,9 @@ static server_watch *make(qd_remote_server *s, const char *name, uint64_t from)
     qd_writer_init(&w->events, NULL, SERVER_WATCH_BYTES_MAX, QD_RPC_OLDEST);
     w->gone = (qd_post){.fn = on_gone_post, .user = w};
     qd_mutex_lock(&s->lock);
-    int rc = qd_map_put(&s->watches, qd_str_c(name), w, NULL);
+    int rc = s->watches.n < SERVER_WATCHES_MAX
+                 ? qd_map_put(&s->watches, qd_str_c(name), w, NULL)
+                 : QD_E_LIMIT;
     if (rc) w->refs = 1;
     qd_mutex_unlock(&s->lock);
     if (!rc) return w;
@@ -385,10 +391,18 @@ void qdi_server_watch(void *arg, qd_rpc_request *request)
     /* before it can be answered, after which it is gone */
     qd_rpc_request_on_cancel(request, on_gone, w);
     qd_mutex_lock(&w->lock);
-    w->identity = identity;
-    w->waiting = request;
-    w->polled_ns = qd_env_mono_ns(s->env);
+    bool taken = w->waiting != NULL; /* by another connection of the same process */
+    if (!taken) {
+        w->identity = identity;
+        w->waiting = request;
+        w->polled_ns = qd_env_mono_ns(s->env);
+    }
     qd_mutex_unlock(&w->lock);
+    if (taken) {
+        unref(w);
+        refuse(request, &err, QD_E_CONFLICT);
+        return;
+    }
     int rc = 0;
     if (fresh && from > identity.revision + 1) {
         rc = ask_first(w, flags, key, last, from);

@@ -238,6 +238,83 @@ static void a_primary_moves(void **state)
     action_cluster_close(c);
 }
 
+/* --- copies that do not answer --- */
+
+#define HELD_MAX 64u
+static qd_mutex held_lock = QD_MUTEX_INIT;
+static qd_rpc_request *held[HELD_MAX];
+static uint32_t nheld;
+static bool letting_go;
+
+static void fail_one(qd_rpc_request *request)
+{
+    qd_err err;
+    qd_err_init(&err);
+    (void)qd_err_set(&err, QD_E_IO, "its disk has failed");
+    qd_rpc_fail(request, &err);
+    qd_err_fini(&err);
+}
+
+static void hold(void *arg, qd_rpc_request *request)
+{
+    (void)arg;
+    qd_mutex_lock(&held_lock);
+    bool keep = !letting_go && nheld < HELD_MAX;
+    if (keep) held[nheld++] = request;
+    qd_mutex_unlock(&held_lock);
+    if (!keep) fail_one(request);
+}
+
+static uint32_t held_now(void)
+{
+    qd_mutex_lock(&held_lock);
+    uint32_t n = nheld;
+    qd_mutex_unlock(&held_lock);
+    return n;
+}
+
+static void fail_held(void)
+{
+    qd_mutex_lock(&held_lock);
+    uint32_t n = nheld;
+    letting_go = true;
+    qd_mutex_unlock(&held_lock);
+    for (uint32_t i = 0; i < n; i++) fail_one(held[i]);
+}
+
+/* Writes that wait for a copy leave their workers: more of them are under way than there are
+ * threads. When the copy fails, all are acknowledged without it. */
+static void waiting_writes_hold_no_worker(void **state)
+{
+    (void)state;
+    enum { WRITES = 12 };
+    uint32_t p, r;
+    char paths[WRITES][32];
+    action_errand *errands[WRITES];
+    qd_env *env = qd_env_system();
+    action_cluster *c = action_cluster_open(2, NULL);
+    action_cluster_index(c, "x", ONE_REPLICA);
+    wait_green(c, 0, "x");
+    put(c, 0, "x", 100, 1, "");
+    where(c, 0, "x", &p, &r);
+    qd_rpc *rpc = action_cluster_actions(c, r)->rpc;
+    qd_rpc_unhandle(rpc, QD_ACTION_COPY_OPS);
+    assert_int_equal(qd_rpc_handle(rpc, QD_ACTION_COPY_OPS, NULL, 0, hold, NULL, NULL), 0);
+    for (int i = 0; i < WRITES; i++) {
+        snprintf(paths[i], sizeof paths[i], "/x/_doc/%d", i);
+        errands[i] = action_cluster_start(c, p, "PUT", paths[i], "{\"v\":1}");
+    }
+    uint64_t until = qd_env_mono_ns(env) + UINT64_C(30000000000);
+    while (held_now() < WRITES && qd_env_mono_ns(env) < until) qd_env_sleep_ns(env, 1000000);
+    assert_int_equal(held_now(), WRITES);
+    fail_held();
+    for (int i = 0; i < WRITES; i++) {
+        assert_int_equal(action_cluster_wait(c, errands[i]), 201);
+        assert_non_null(strstr(action_cluster_body(c), "\"failed\":1"));
+    }
+    action_cluster_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +323,7 @@ int main(void)
         cmocka_unit_test(a_copy_comes_back),
         cmocka_unit_test(a_replica_is_added),
         cmocka_unit_test(a_primary_moves),
+        cmocka_unit_test(waiting_writes_hold_no_worker),
     };
     return unit_run(tests);
 }
