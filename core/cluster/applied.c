@@ -1,8 +1,8 @@
 /*
  * applied.c: what a change's answer promises: every node that can be reached has applied it, so
  * whoever is asked next knows of it. A node asks each other one for a revision; one that has not
- * applied it yet answers when it has. Whoever leaves the cluster, cannot be connected to or gives no
- * sign of life for a moment is not waited for.
+ * applied it yet answers when it has. Whoever leaves the cluster, cannot be connected to or gives
+ * no sign of life for a moment is not waited for.
  */
 #include "cluster/cluster_int.h"
 #include "rpc/codec.h"
@@ -55,6 +55,17 @@ void qdi_applied_tell(qd_cluster *c)
     answer(list);
 }
 
+void qdi_applied_left(const qd_cluster *c, const qd_state *old, const qd_state *now)
+{
+    for (uint32_t i = 0; c->rpc && old && i < old->nnodes; i++) {
+        const qd_node_meta *n = &old->nodes[i];
+        bool there = n->transport_address.n == 0 || qd_state_node(now, n->id) != NULL;
+        for (uint32_t k = 0; k < now->nnodes && !there; k++)
+            there = qd_str_eq(now->nodes[k].transport_address, n->transport_address);
+        if (!there) qd_rpc_peer_left(c->rpc, n->transport_address);
+    }
+}
+
 /* [loop] */
 static void on_request(void *arg, qd_rpc_request *request)
 {
@@ -85,8 +96,7 @@ static void on_request(void *arg, qd_rpc_request *request)
 int qdi_applied_open(qd_cluster *c, qd_err *err)
 {
     if (!c->rpc) return 0;
-    int rc =
-        qd_rpc_handle(c->rpc, QD_ACTION_STATE_APPLIED, NULL, 0, on_request, c, err);
+    int rc = qd_rpc_handle(c->rpc, QD_ACTION_STATE_APPLIED, NULL, 0, on_request, c, err);
     c->answers = !rc;
     return rc;
 }

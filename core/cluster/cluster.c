@@ -132,6 +132,7 @@ static int publish(qd_cluster *c, uint64_t revision, qd_err *err)
     c->state = now;
     qd_cond_broadcast(&c->applied);
     qd_mutex_unlock(&c->lock);
+    qdi_applied_left(c, old, now);
     qd_state_unref(old);
     qdi_applied_tell(c);
     return 0;

@@ -106,6 +106,8 @@ int qdi_session_begin(qd_cluster *c, qd_err *err);
 int qdi_applied_open(qd_cluster *c, qd_err *err);
 void qdi_applied_tell(qd_cluster *c);
 void qdi_applied_close(qd_cluster *c);
+/* Whoever waits for a connection to a node that is not in the cluster any more waits no longer. */
+void qdi_applied_left(const qd_cluster *c, const qd_state *old, const qd_state *now);
 /* The thread that keeps the session; arg is the cluster. */
 void qdi_session_keep(void *arg);
 

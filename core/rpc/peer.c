@@ -326,6 +326,38 @@ void qdi_peer_nudge(qd_rpc *rpc, qd_str address)
     qd_loop_post(p->loop->loop, &n->post);
 }
 
+static void left_here(qd_post *post)
+{
+    nudge *n = (nudge *)(void *)post;
+    rpc_peer *p = n->peer;
+    static const char why[] = "the node has left the cluster";
+    rpc_conn *control = p->conns[QD_RPC_CONTROL];
+    if (!control || control->state != CONN_OPEN) /* who has not heard of it yet does not dial */
+        p->failed_ns = qd_env_mono_ns(p->rpc->c.env);
+    for (uint32_t k = 0; k < QD_RPC_CLASSES && !p->self; k++) {
+        rpc_conn *c = p->conns[k];
+        if (c && c->state == CONN_OPEN) continue;
+        if (c && k != QD_RPC_CONTROL) qdi_conn_end(c, false, why);
+        drop_waiting(p, k, QD_E_CLOSED, why);
+    }
+    qdi_peer_put(p);
+    qd_free(n);
+}
+
+void qd_rpc_peer_left(qd_rpc *rpc, qd_str address)
+{
+    QD_CHECK(rpc, QD_RPC_MAGIC);
+    rpc_peer *p = qdi_peer_find(rpc, address);
+    if (!p) return;
+    nudge *n = qd_alloc(&rpc->control, sizeof *n);
+    if (!n) { /* the dial fails in its time */
+        qdi_peer_put(p);
+        return;
+    }
+    *n = (nudge){{NULL, left_here, NULL}, p};
+    qd_loop_post(p->loop->loop, &n->post);
+}
+
 static void dial_failed(rpc_peer *p, uint32_t class, bool refused, const char *why)
 {
     peer_state was = (peer_state)atomic_load(&p->state);

@@ -299,6 +299,9 @@ int qd_rpc_peer_watch(qd_rpc *rpc, qd_str address, qd_rpc_watch_fn fn, void *arg
 void qd_rpc_unwatch(qd_rpc *rpc, qd_rpc_watch *watch);
 /* Is the address connected; *out (may be NULL) gets who it is. */
 bool qd_rpc_peer_up(qd_rpc *rpc, qd_str address, qd_rpc_node *out);
+/* The node there has left the cluster: what waits for a connection to it ends with QD_E_CLOSED now, not
+ * when the dial has failed. What was sent is let be, a watch goes on. [any] */
+void qd_rpc_peer_left(qd_rpc *rpc, qd_str address);
 /* When something came from there last on a connection of this node to it, monotonic; 0: never. A peer
  * that lives is heard of every 1.5 pings at least. */
 uint64_t qd_rpc_peer_heard_ns(qd_rpc *rpc, qd_str address);

@@ -383,6 +383,64 @@ static void silence_is_noticed(void **state)
     qd_rpc_unwatch(w.nodes[0].rpc, a);
 }
 
+static _Atomic int ended; /* the code of a call, 1: none yet */
+
+static void on_ended(qd_rpc_call *call, int rc)
+{
+    (void)call;
+    atomic_store(&ended, rc);
+}
+
+static bool has_ended(void *arg)
+{
+    (void)arg;
+    return atomic_load(&ended) != 1;
+}
+
+/* A dial to a node that is silent takes seconds; when the cluster knows that it has gone, no call
+ * waits for that. */
+static void who_has_left_is_waited_for_no_more(void **state)
+{
+    (void)state;
+    qd_rpc *rpc = w.nodes[0].rpc;
+    qd_str to = qd_str_c(w.nodes[1].address);
+    qd_rpc_watch *a = watch_of(0, 1);
+    UNTIL(QD_RPC_UP);
+    qd_sim_net_cut(w.net, "n0", "n1", true);
+    qd_sim_net_cut(w.net, "n1", "n0", true);
+    UNTIL(QD_RPC_LOST);
+    world_pass(&w, 1000 * MS);
+    qd_rpc_call c = {.to = to,
+                     .action = QD_ACTION_ECHO,
+                     .class = QD_RPC_DATA,
+                     .done = on_ended,
+                     .timeout_ms = 60000};
+    atomic_store(&ended, 1);
+    assert_int_equal(qd_rpc_call_start(rpc, &c, NULL), 0);
+    world_pass(&w, 500 * MS);
+    assert_false(has_ended(NULL));
+    uint64_t before = qd_sim_now_ns(w.s);
+    qd_rpc_peer_left(rpc, to);
+    assert_true(world_until(&w, has_ended, NULL));
+    assert_int_equal(ended, QD_E_CLOSED);
+    assert_false(c.sent);
+    qd_rpc_call_fini(&c);
+    atomic_store(&ended, 1); /* nor by who has not heard of it */
+    assert_int_equal(qd_rpc_call_start(rpc, &c, NULL), 0);
+    assert_true(world_until(&w, has_ended, NULL));
+    assert_int_equal(ended, QD_E_CLOSED);
+    qd_rpc_call_fini(&c);
+    assert_true(qd_sim_now_ns(w.s) - before < 10 * MS);
+    qd_sim_net_heal(w.net); /* the watch goes on */
+    UNTIL(QD_RPC_UP);
+    qd_rpc_peer_left(rpc, to); /* what is open is let be */
+    c.timeout_ms = 0;
+    int rc = qd_rpc_call_wait(rpc, &c, NULL);
+    assert_int_equal(rc, QD_E_UNSUPPORTED);
+    qd_rpc_call_fini(&c);
+    qd_rpc_unwatch(rpc, a);
+}
+
 static void a_node_that_comes_back_is_met_at_once(void **state)
 {
     (void)state;
@@ -507,6 +565,7 @@ int main(void)
         BOTH(two_clusters_of_one_name, start),
         BOTH(neighbouring_versions_talk, start),
         SIM(silence_is_noticed, two),
+        SIM(who_has_left_is_waited_for_no_more, two),
         SIM(a_node_that_comes_back_is_met_at_once, two),
         SIM(a_broken_connection_alone_is_no_event, two),
         cmocka_unit_test(seeds_repeat),
