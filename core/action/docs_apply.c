@@ -270,7 +270,9 @@ static int touch(doc_batch *b, const qd_index_meta *m, uint32_t number, uint32_t
     if (qd_vec_reserve(&b->touched, b->a->account, 1)) return qd_err_nomem(err, "bulk request");
     int rc = enter(b, m, number, &t, err);
     if (rc) return rc;
-    qd_buf_init(&t.encoded, b->a->account, ENCODED_MAX);
+    qd_buf_init(&t.encoded,
+                b->a->replication ? qd_replication_account(b->a->replication) : b->a->account,
+                ENCODED_MAX);
     t.min = INT64_MAX;
     t.max = -1;
     t.meta = qd_index_meta_ref(m);
@@ -282,8 +284,7 @@ static int touch(doc_batch *b, const qd_index_meta *m, uint32_t number, uint32_t
 
 /* --- copies on other nodes --- */
 
-/* Numbers of what was appended for them, also of a no-op in the place of an operation that failed.
- */
+/* Numbers of what was appended for them by an operation that failed: of the no-op in its place. */
 static void note_encoded(doc_touched *t, size_t from)
 {
     qd_str in = qd_str_sub(qd_buf_view(&t->encoded), from, SIZE_MAX);
@@ -297,8 +298,7 @@ static void note_encoded(doc_touched *t, size_t from)
 static void ship(doc_touched *t)
 {
     if (t->permit.group && t->more) {
-        qd_replication_ship(&t->permit, qd_buf_view(&t->encoded), t->min, t->max, &t->last,
-                            &t->commit);
+        qd_replication_ship(&t->permit, &t->encoded, t->min, t->max, &t->last, &t->commit);
     }
 }
 
@@ -353,7 +353,12 @@ static int apply_op(doc_batch *b, doc_touched *t, qd_engine_op *op, qd_engine_re
         op->encoded = t->permit.encode ? &t->encoded : NULL;
         op->mapping = (uint32_t)t->meta->mapping_version;
         int rc = qd_engine_apply(t->engine, b->hint, op, r, err);
-        if (t->encoded.n > before) note_encoded(t, before);
+        if (!rc && t->encoded.n > before) {
+            if (r->seq_no < t->min) t->min = r->seq_no;
+            if (r->seq_no > t->max) t->max = r->seq_no;
+        } else if (t->encoded.n > before) {
+            note_encoded(t, before);
+        }
         if (rc == QD_E_VERSION_CONFLICT && t->permit.group) {
             qd_err other;
             qd_err_init(&other);

@@ -266,7 +266,7 @@ static int transport_open(qd_node *node, const listen_set *s, qd_err *err)
     int64_t ping = qd_values_ms(v, QD_SET_TRANSPORT_PING);
     int64_t port = qd_config_i64(node->config, QD_SET_TRANSPORT_PUBLISH_PORT);
     unsigned cpus = qd_cpu_count();
-    bool never = qd_str_is(qd_config_text(node->config, QD_SET_TRANSPORT_COMPRESS), "false");
+    qd_str compress = qd_config_text(node->config, QD_SET_TRANSPORT_COMPRESS);
     qd_rpc_config c = {
         .env = node->env,
         .wire = node->wire,
@@ -288,7 +288,8 @@ static int transport_open(qd_node *node, const listen_set *s, qd_err *err)
         .connect_timeout_ns =
             (uint64_t)qd_values_ms(v, QD_SET_TRANSPORT_CONNECT_TIMEOUT) * 1000000u,
         .ping_ns = ping > 0 ? (uint64_t)ping * 1000000u : UINT64_MAX,
-        .compress_min = never ? UINT64_MAX : 0,
+        .compress_min = qd_str_is(compress, "false") ? UINT64_MAX : 0,
+        .near_plain = !qd_str_is(compress, "true"),
     };
     return qd_rpc_open(&c, &node->rpc, err);
 }

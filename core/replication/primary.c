@@ -6,6 +6,7 @@
 #define IDLE_SYNC_NS 2000000000ull /* a copy hears of its primary this often */
 #define TELL_SYNC_NS 200000000ull  /* a new global checkpoint waits that long for a write */
 #define SILENT_NS 5000000000ull    /* somebody waits and the copy has said nothing for so long */
+#define ORPHAN_NS 1000000000ull    /* a number that is lacking so long has no batch to come */
 
 static void emit(repl_primary *p, const repl_act *a)
 {
@@ -193,11 +194,14 @@ static void global_look(repl_primary *p)
     emit(p, &(repl_act){.kind = REPL_ACT_GLOBAL, .to = g});
 }
 
-/* Numbers whose owners failed here have no batch: whoever lacks them gets them now. */
-static void catch_up_look(repl_primary *p, repl_peer *c)
+/* Numbers whose owners failed here have no batch: whoever lacks them gets them now. While others
+ * write, what is lacking is most likely theirs: durable here by somebody else's sync, and not yet
+ * on its way. */
+static void catch_up_look(repl_primary *p, repl_peer *c, uint64_t now)
 {
     if (!c->counts || !c->synced || c->failing || c->catching || c->ships) return;
     if (c->persisted >= p->persisted || p->phase == REPL_FENCED) return;
+    if (p->writers && !(c->behind_ns && now - c->behind_ns > ORPHAN_NS)) return;
     c->catching = true;
     c->ships++;
     emit(p,
@@ -243,7 +247,7 @@ static void look(repl_primary *p, uint64_t now)
     EACH_PEER(p, c)
     {
         admit_look(p, c);
-        catch_up_look(p, c);
+        catch_up_look(p, c, now);
     }
     batches_look(p);
     reads_look(p, now);

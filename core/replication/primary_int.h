@@ -136,6 +136,7 @@ typedef struct repl_primary {
     uint32_t top; /* places above are free */
     uint64_t peer_ids, batch_ids, rounds, attempts;
     uint64_t lease_floor_ns; /* requests sent up to here give no lease: they were given back */
+    uint32_t writers;        /* the owner's: who may hold numbers that no batch has yet */
     repl_batch *first, *last;
     repl_read *reads;
     uint64_t higher_term; /* that fenced it; 0: none */

@@ -101,14 +101,17 @@ typedef struct qd_commit {
     int rc;
 } qd_commit;
 
+/* What gathers operations for other copies is counted here. [any] */
+qd_account *qd_replication_account(qd_replication *r);
 /*
  * Ships operations applied under the permit to all copies, without waiting. encoded: what
  * qd_engine_op.encoded gathered where the permit asks for it, in any order, also no-ops of those
- * that failed; min, max: their numbers' range. at: where the last of them stands in the translog.
+ * that failed; its bytes are taken, it is empty afterwards (they are of qd_replication_account).
+ * min, max: their numbers' range. at: where the last of them stands in the translog.
  * Several shards are shipped first and committed then, so that their copies work at one time.
  * [worker] Never fails: what goes wrong comes from qd_replication_commit, which must be called.
  */
-void qd_replication_ship(qd_permit *p, qd_str encoded, int64_t min, int64_t max,
+void qd_replication_ship(qd_permit *p, qd_buf *encoded, int64_t min, int64_t max,
                          const qd_translog_location *at, qd_commit *c);
 /*
  * Makes the batch durable here (as index.translog.durability asks) and waits for the same on every

@@ -78,7 +78,7 @@ static int wait_ready(repl_shard *g, const qd_write_target *t, int64_t active, b
         (void)qd_cond_wait_until(&g->changed, &g->lock, step < until ? step : until);
     }
     if (!rc && write) {
-        g->writers++;
+        g->pm.writers = ++g->writers;
         *encode = g->replicated || g->pm.top;
         g->plain += !*encode;
     }
@@ -90,7 +90,7 @@ static void writer_ends(repl_shard *g, bool encode)
 {
     qd_mutex_lock(&g->lock);
     qd_assert(g->writers > 0 && (encode || g->plain > 0));
-    g->writers--;
+    g->pm.writers = --g->writers;
     if (!encode && --g->plain == 0) qd_cond_broadcast(&g->changed);
     if (!g->writers) {
         qd_cond_broadcast(&g->changed);
@@ -182,7 +182,12 @@ void qd_replication_leave(qd_permit *p)
 
 /* --- batches ---------------------------------------------------------------------------------- */
 
-void qd_replication_ship(qd_permit *p, qd_str encoded, int64_t min, int64_t max,
+qd_account *qd_replication_account(qd_replication *r)
+{
+    return &r->account;
+}
+
+void qd_replication_ship(qd_permit *p, qd_buf *encoded, int64_t min, int64_t max,
                          const qd_translog_location *at, qd_commit *c)
 {
     repl_shard *g = p->group;
@@ -194,18 +199,19 @@ void qd_replication_ship(qd_permit *p, qd_str encoded, int64_t min, int64_t max,
         return;
     }
     atomic_store(&s->refs, 1);
-    qd_buf_init(&s->ops, &g->r->account, REPL_TAIL_MAX);
-    if (qd_buf_str(&s->ops, encoded)) {
+    if (encoded->failed || encoded->n > REPL_TAIL_MAX) {
         /* found as a gap and sent later, but this batch cannot be acknowledged */
-        repl_shipment_unref(s);
+        qd_free(s);
         c->rc = QD_E_WRITE_UNKNOWN;
         return;
     }
+    s->ops = *encoded;
+    qd_buf_init(encoded, s->ops.account, s->ops.max);
     c->shipment = s;
     qd_latch_init(&s->over, 1);
     atomic_fetch_add(&g->r->batches, 1);
     atomic_fetch_add(&g->r->operations, (uint64_t)(max - min + 1));
-    atomic_fetch_add(&g->r->bytes, encoded.n);
+    atomic_fetch_add(&g->r->bytes, s->ops.n);
     qd_mutex_lock(&g->lock);
     if (g->leading && g->pm.term == p->primary_term) {
         repl_primary_batch(&g->pm, &s->b, min, max);

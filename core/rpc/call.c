@@ -204,7 +204,7 @@ static int make(qd_rpc *rpc, qd_rpc_call *call, rpc_peer *p, rpc_out **out, qd_e
         .fields = qd_writer_view(&w),
         .pieces = pieces,
         .npieces = 2,
-        .compress = !(call->flags & QD_RPC_PLAIN) && !p->self,
+        .compress = !(call->flags & QD_RPC_PLAIN) && !p->self && !(p->near && rpc->c.near_plain),
     };
     int rc = qd_writer_end(&w, "request", err);
     if (!rc) rc = qdi_out_make(rpc, &spec, out, err);

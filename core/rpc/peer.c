@@ -37,6 +37,14 @@ static rpc_loop *loop_of(qd_rpc *rpc, qd_str address)
 
 static void on_redial(qd_timer *t);
 
+bool qdi_near(const qd_rpc *rpc, qd_str address)
+{
+    qd_str own = qd_str_c(rpc->address), host = address;
+    while (host.n && host.p[host.n - 1] != ':') host.n--;
+    return qd_str_starts(host, QD_STR("127.")) || qd_str_is(host, "localhost:") ||
+           qd_str_is(host, "[::1]:") || (host.n && qd_str_starts(own, host));
+}
+
 static rpc_peer *peer_make(rpc_loop *l, qd_str address)
 {
     qd_rpc *rpc = l->rpc;
@@ -47,6 +55,7 @@ static rpc_peer *peer_make(rpc_loop *l, qd_str address)
     memcpy(p->address, address.p, address.n);
     for (uint32_t i = 0; i < QD_RPC_CLASSES; i++) qdi_queue_init(&p->waiting[i]);
     qd_timer_init(&p->redial, l->loop, on_redial, p);
+    p->near = qdi_near(rpc, address);
     p->self = qd_str_is(address, rpc->address);
     for (uint32_t i = 0; i < rpc->nown; i++) p->self |= qd_str_is(address, rpc->own[i]);
     if (p->self) {

@@ -404,6 +404,11 @@ static void send_answer(qd_rpc_request *r, rpc_out *o)
     qd_loop_post(r->loop->loop, &r->post);
 }
 
+static bool plain_for(const qd_rpc_request *r)
+{
+    return r->rpc->c.near_plain && r->from && qdi_near(r->rpc, qd_str_c(r->from->node.address));
+}
+
 void qd_rpc_reply(qd_rpc_request *r, qd_str body, qd_str tail)
 {
     QD_CHECK(r, RPC_REQUEST_MAGIC);
@@ -417,7 +422,7 @@ void qd_rpc_reply(qd_rpc_request *r, qd_str body, qd_str tail)
         .action = r->action,
         .pieces = pieces,
         .npieces = 2,
-        .compress = r->local == NULL && r->class != QD_RPC_BULK,
+        .compress = r->local == NULL && r->class != QD_RPC_BULK && !plain_for(r),
     };
     qd_err_init(&err);
     if (qdi_out_make(r->rpc, &spec, &o, &err))

@@ -112,6 +112,7 @@ typedef struct qd_rpc_config {
     uint64_t message_max;               /* bytes of a body, decompressed; 256 MiB */
     uint64_t queue_max[QD_RPC_CLASSES]; /* bytes not yet sent of one peer: 16, 64, 64 MiB */
     uint64_t compress_min; /* bytes from which a body is tried; 16 KiB; UINT64_MAX: never */
+    bool near_plain;       /* not to peers on this machine: there is no network to spare */
     uint16_t version_max;  /* QD_RPC_NEWEST; lower: acts as an older build */
 } qd_rpc_config;
 

@@ -275,6 +275,7 @@ struct rpc_peer {
     char said[256];     /* under loop->lock: why it could not be reached last; empty: it could */
     /* the loop's */
     _Atomic bool self; /* its address leads here */
+    bool near;         /* ... or to this machine; never changes */
     rpc_conn *conns[QD_RPC_CLASSES];
     out_queue waiting[QD_RPC_CLASSES]; /* for the connection to open */
     uint64_t failed_ns;                /* when the last dial of a class failed; 0: not */
@@ -497,6 +498,8 @@ int qdi_peer_get(qd_rpc *rpc, qd_str address, rpc_peer **out, qd_err *err);
 rpc_peer *qdi_peer_find(qd_rpc *rpc, qd_str address);
 /* One user less. [any] */
 void qdi_peer_put(rpc_peer *p);
+/* Is the host of the address one of this machine: loopback, or the one that this node publishes? */
+bool qdi_near(const qd_rpc *rpc, qd_str address);
 /* Reserves room for n bytes; false: the queue is full. [any] */
 bool qdi_peer_room(rpc_peer *p, uint32_t class, uint64_t n, bool forced);
 /* Waits until n bytes may have room, at most until mono_ns. [worker] */
