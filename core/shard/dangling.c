@@ -283,6 +283,7 @@ void qd_shards_tidy(qd_shards *all)
             qd_log_warn(SHARD_LOG, "what is strange on the tier could not be listed: %s",
                         qd_err_reason(&err));
         }
+        qdi_leftovers_find(all);
     }
     qd_err_fini(&err);
 }

@@ -14,41 +14,15 @@ qd_shard *qdi_shard_ref(qd_shard *s)
     return s;
 }
 
-static int some_file(void *arg, qd_str name, uint64_t bytes)
-{
-    (void)arg;
-    (void)name;
-    (void)bytes;
-    return 1;
-}
-
-static void delete_folder(qd_shard *s)
-{
-    qd_err err;
-    char prefix[96];
-    qd_err_init(&err);
-    int n = snprintf(prefix, sizeof prefix, "%s/", s->folder);
-    if (qd_store_delete_all(s->shards->store, (qd_str){prefix, (size_t)n}, &err)) {
-        qd_log_warn(SHARD_LOG, "%s files of the deleted shard could not be removed: %s", s->name,
-                    qd_err_reason(&err));
-    }
-    qd_err_fini(&err);
-    n = snprintf(prefix, sizeof prefix, "indices/%s/meta", s->uuid);
-    /* what stays of these is cleared at the next start */
-    int rc = qd_store_delete(s->shards->store, (qd_str){prefix, (size_t)n}, NULL);
-    n = snprintf(prefix, sizeof prefix, "indices/%s/", s->uuid);
-    qd_str folder = {prefix, (size_t)n};
-    if (!rc) rc = qd_store_list(s->shards->store, folder, some_file, NULL, NULL);
-    if (!rc) rc = qd_store_delete_all(s->shards->store, folder, NULL);
-    (void)rc;
-}
-
 void qd_shard_unref(qd_shard *s)
 {
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
     qd_shards *all = s->shards;
     qdi_shard_stop(s, false);
-    if (s->removing) delete_folder(s);
+    qd_mutex_lock(&all->lock);
+    s->deleting = s->removing;
+    qd_mutex_unlock(&all->lock);
+    if (s->deleting) qdi_shard_files_remove(all, s->uuid, s->number, s->name, s->index_gone);
     for (uint32_t i = 0; i < QD_SLOTS_MAX; i++) qd_document_writer_free(s->writer[i]);
     qd_index_meta_unref(s->index);
     qdi_gate_fini(&s->gate);
@@ -223,11 +197,11 @@ static void wait_for_former(qd_shard *s)
     qd_mutex_lock(&all->lock);
     for (;;) {
         qd_shard *before = all->ended;
-        while (before && (before == s || before->stopped || before->number != s->number ||
-                          strcmp(before->uuid, s->uuid) != 0)) {
+        while (before && (before == s || (before->stopped && !before->deleting) ||
+                          before->number != s->number || strcmp(before->uuid, s->uuid) != 0)) {
             before = before->next_ended;
         }
-        if (!before) break;
+        if (!before && !qdi_leftover_going(all, s->uuid, s->number)) break;
         qd_cond_wait(&all->idle, &all->lock);
     }
     qd_mutex_unlock(&all->lock);

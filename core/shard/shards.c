@@ -30,6 +30,7 @@ int qd_shards_open(const qd_shards_config *c, qd_shards **out, qd_err *err)
     qd_cond_init(&s->tick);
     qd_map_init(&s->map, NULL);
     qd_map_init(&s->metas, NULL);
+    qd_map_init(&s->left, NULL);
     int rc = qd_thread_start(s->env, "shards", qdi_shards_tick, s, &s->ticker, err);
     if (rc) {
         qd_free(s);
@@ -181,7 +182,8 @@ static void queue_meta(qd_shards *all, const qd_index_meta *m)
     void *old = NULL;
     qd_mutex_lock(&all->lock);
     qd_index_meta *mine = qd_index_meta_ref(m);
-    if (qd_map_put(&all->metas, qd_str_c(m->uuid), mine, &old)) old = mine; /* with the next change */
+    if (qd_map_put(&all->metas, qd_str_c(m->uuid), mine, &old))
+        old = mine; /* with the next change */
     bool begin = !all->meta_queued && all->metas.n;
     if (begin) {
         all->meta_queued = true;
@@ -203,6 +205,7 @@ static void begin(qd_shards *all, const qd_index_meta *m, uint32_t number, const
     qd_shard *shard;
     qd_err err;
     qd_err_init(&err);
+    qdi_leftover_taken(all, m->uuid, number);
     if (qdi_shard_make(all, m, number, r, c, &shard, &err)) {
         qd_log_error(SHARD_LOG, "[%.*s][%u] %s", QD_STR_ARG(m->name), number, qd_err_reason(&err));
         qd_err_fini(&err);
@@ -228,13 +231,15 @@ static void end(qd_shards *all, const char *uuid, uint32_t number, bool remove)
     qd_shard *shard = qd_map_del(&all->map, key_of(uuid, number, key));
     if (shard) {
         shard->ended = true;
+        shard->removing = shard->index_gone = remove;
         shard->next_ended = all->ended;
         all->ended = shard;
     }
     qd_mutex_unlock(&all->lock);
+    if (!shard && remove) qdi_leftover_look(all, uuid, number, NULL, NULL);
     if (!shard) return;
+    if (!remove) qdi_leftover_add(all, uuid, number);
     qd_mutex_lock(&shard->lock);
-    shard->removing = remove;
     shard->phase = SHARD_CLOSED;
     qd_cond_broadcast(&shard->changed);
     qd_mutex_unlock(&shard->lock);
@@ -287,6 +292,8 @@ static void follow_index(qd_shards *all, const qd_state *now, uint32_t i, const 
                 qdi_shard_index_set(shard, m);
             }
             qd_index_meta_unref(had);
+        } else if (!c) {
+            qdi_leftover_look(all, m->uuid, k, r, self);
         }
         qd_shard_unref(shard);
     }
@@ -357,6 +364,7 @@ void qd_shards_close(qd_shards *s)
     qd_mutex_unlock(&s->lock);
     qd_map_fini(&s->map);
     qd_map_fini(&s->metas);
+    qd_map_fini(&s->left);
     qd_cond_fini(&s->idle);
     qd_cond_fini(&s->tick);
     qd_mutex_fini(&s->lock);

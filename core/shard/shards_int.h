@@ -39,10 +39,12 @@ struct qd_shard {
     shard_phase phase;
     qd_index_meta *index;
     char reason[256];
-    bool ended;   /* taken out of the map; under qd_shards.lock: */
-    bool stopped; /* its engine is closed for good */
+    bool ended;    /* taken out of the map; under qd_shards.lock: */
+    bool stopped;  /* its engine is closed for good */
+    bool deleting; /* its files are being removed */
     struct qd_shard *next_ended;
-    bool removing; /* delete the folder when the last reference goes */
+    bool removing;   /* delete the folder when the last reference goes */
+    bool index_gone; /* with the index's metadata, when it has no other shard here */
 
     qdi_gate gate; /* users of the engine; closed while it is replaced */
     qd_engine *engine;
@@ -84,6 +86,7 @@ struct qd_shards {
     const qd_shards_copies *copies; /* NULL: no replication */
     void *copies_arg;
     bool stop;
+    qd_map left; /* "<uuid>/<number>" of shards not held whose files are here (leftovers.c) */
     qd_map metas; /* uuid -> qd_index_meta to be saved beside its data, a reference each */
     qd_work meta_work;
     bool meta_queued;
@@ -133,6 +136,21 @@ void qdi_shard_searcher_drop(qd_shard *s, bool all);
 void qdi_shards_space(qd_shards *s, uint64_t now, uint64_t buffered);
 /* Background thread. */
 void qdi_shards_tick(void *arg);
+/* Removes a shard's files; with the last one of an index that is gone, its metadata. */
+void qdi_shard_files_remove(qd_shards *s, const char *uuid, uint32_t number, const char *name,
+                            bool index_gone);
+/* Files of a shard that is not held (any more) are here. */
+void qdi_leftover_add(qd_shards *s, const char *uuid, uint32_t number);
+/* The shard is held again: they stay. */
+void qdi_leftover_taken(qd_shards *s, const char *uuid, uint32_t number);
+/* Are they being removed right now? Under s->lock. */
+bool qdi_leftover_going(const qd_shards *s, const char *uuid, uint32_t number);
+/* The record of a shard that is not held (NULL: its index is deleted): are its files here of no use
+ * any more? Then they go. */
+void qdi_leftover_look(qd_shards *s, const char *uuid, uint32_t number, const qd_shard_meta *r,
+                       const qd_node_meta *self);
+/* At start: notes what is here of shards that are not held. */
+void qdi_leftovers_find(qd_shards *s);
 /* Runs one job of each kind. */
 void qdi_shard_refresh_run(qd_work *w);
 void qdi_shard_flush_run(qd_work *w);
