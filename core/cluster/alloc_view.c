@@ -231,7 +231,8 @@ static int make_copy(making *m, const qd_shard_meta *s, uint32_t i, qd_alloc_cop
         .info = {.why = why_of(c->reason),
                  .at_ms = c->since_ms,
                  .failures = c->failures,
-                 .delayed = c->reason == QD_UNASSIGNED_NODE_LEFT,
+                 .delayed = c->reason == QD_UNASSIGNED_NODE_LEFT ||
+                            c->reason == QD_UNASSIGNED_NODE_RESTARTING,
                  .details = c->failure},
     };
     int rc = place_of(m, c->node, &out->node);

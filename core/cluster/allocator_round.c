@@ -6,10 +6,12 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/allocator_int.h"
+#include "cluster/permits.h"
 
 #define GROUP_SHARDS 256u
 #define ROUND_ARENA_MAX ((size_t)2 << 30)
 #define BACKOFF_MS_MAX 60000
+#define LEFT_EARLY_MS 10000
 
 /* Changed records on their way. */
 typedef struct group {
@@ -85,16 +87,48 @@ static bool lives(void *arg, const qd_copy *c)
            (qd_str_eq(c->node, l->self->id) && qd_str_eq(c->ephemeral, l->self->ephemeral));
 }
 
-static bool needs_mending(const living *l, const qd_shard_meta *s, uint32_t replicas)
+/* Did a primary take the copy away because its node was going? */
+static bool left_early(const qd_state *s, const qd_copy *c, int64_t now_ms)
+{
+    return !qd_copy_is_assigned(c) && c->reason == QD_UNASSIGNED_ALLOCATION_FAILED &&
+           c->last_node.n && !qd_state_node(s, c->last_node) && now_ms >= c->since_ms &&
+           now_ms - c->since_ms < LEFT_EARLY_MS;
+}
+
+static bool needs_mending(const living *l, const qd_shard_meta *s, uint32_t replicas,
+                          int64_t now_ms)
 {
     uint32_t places = 0;
     for (uint32_t i = 0; i < s->ncopies; i++) {
         const qd_copy *c = &s->copies[i];
         places += !qd_copy_is_target(c);
+        if (i && left_early(l->s, c, now_ms)) return true;
         if (qd_copy_is_assigned(c) && !lives((void *)(uintptr_t)l, c)) return true;
     }
     uint32_t wanted = replicas < QD_COPIES_MAX / 2 ? replicas + 1 : QD_COPIES_MAX / 2;
     return places != wanted;
+}
+
+/* Nodes that said that they come back. */
+typedef struct restarting {
+    const qd_permit *list;
+    uint32_t n;
+} restarting;
+
+/* Copies of nodes that left, or said that they come back. */
+static void name_reasons(qd_shard_edit *e, const qd_state *s, const restarting *r, int64_t now_ms)
+{
+    for (uint32_t i = 0; i < e->s.ncopies; i++) {
+        qd_copy *c = &e->copies[i];
+        if (i && left_early(s, c, now_ms)) {
+            c->reason = QD_UNASSIGNED_NODE_LEFT;
+            c->failures = 0;
+            e->changed = true;
+        }
+        if (c->reason != QD_UNASSIGNED_NODE_LEFT || qd_copy_is_assigned(c)) continue;
+        const qd_permit *p = qd_permit_of(r->list, r->n, c->last_node);
+        if (p && !p->remove) c->reason = QD_UNASSIGNED_NODE_RESTARTING;
+    }
 }
 
 int qdi_allocator_mend(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err)
@@ -104,16 +138,19 @@ int qdi_allocator_mend(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *
     qd_arena arena;
     int rc = 0;
     int64_t now = qd_env_wall_ms(a->c->env);
+    restarting permits = {0};
     qd_arena_init(&arena, NULL, ROUND_ARENA_MAX);
     group_init(&g, a);
+    if (qd_permits_read(s, now, &arena, &permits.list, &permits.n, NULL)) permits.n = 0;
     for (uint32_t i = 0; i < s->n && !rc; i++) {
         const qd_index_meta *m = s->indices[i];
         for (uint32_t k = 0; k < m->shards && !rc; k++) {
             const qd_shard_meta *shard = &s->shards[i][k];
             qd_shard_edit e;
-            if (!shard->ncopies || !needs_mending(&l, shard, m->replicas)) continue;
+            if (!shard->ncopies || !needs_mending(&l, shard, m->replicas, now)) continue;
             rc = qd_shard_edit_begin(&e, &arena, shard, now);
             if (!rc) rc = qd_shard_edit_gone(&e, lives, &l, QD_UNASSIGNED_NODE_LEFT);
+            if (!rc) name_reasons(&e, s, &permits, now);
             if (!rc) rc = qd_shard_edit_replicas(&e, m->replicas);
             if (rc) {
                 rc = qd_err_nomem(err, "mending of shards");
@@ -145,8 +182,10 @@ typedef struct deciding {
 static bool must_wait(deciding *d, const qd_alloc_shard *s, uint32_t copy)
 {
     const qd_alloc_unassigned *u = &s->copies[copy].info;
-    if (u->why != QD_ALLOC_WHY_ALLOCATION_FAILED || u->failures < 2) return false;
-    uint32_t shift = u->failures - 2 < 6 ? u->failures - 2 : 6;
+    /* a replica that its primary failed may be of a node about to be known as gone */
+    uint32_t free = copy ? 0 : 1;
+    if (u->why != QD_ALLOC_WHY_ALLOCATION_FAILED || u->failures <= free) return false;
+    uint32_t shift = u->failures - free - 1 < 6 ? u->failures - free - 1 : 6;
     int64_t wait = (int64_t)1000 << shift;
     int64_t due = u->at_ms + (wait < BACKOFF_MS_MAX ? wait : BACKOFF_MS_MAX);
     if (due <= d->view->now_ms || due > d->view->now_ms + BACKOFF_MS_MAX) return false;

@@ -20,7 +20,7 @@ sub shards { @{ $n->get('/_cat/shards?format=json&h=index,shard,prirep,state,nod
 sub on { my ($node) = @_; grep { ($_->{node} // '') =~ /^\Q$node\E\b/ } shards() }
 sub until_true { # a condition, polled
     my ($what, $test) = @_;
-    my $end = time + 60;
+    my $end = time + 120;
     while (time < $end) { return pass($what) if $test->(); sleep 0.1 }
     fail($what);
     diag($n->get('/_cat/shards?v&h=index,shard,prirep,state,node,unassigned.reason,unassigned.details')->{content});
@@ -30,9 +30,9 @@ sub explained { $n->post('/_cluster/allocation/explain?include_yes_decisions=tru
 sub cluster { $n->put('/_cluster/settings', { persistent => {@_} })->{status} }
 
 is($n->put('/a', { settings => { number_of_shards => 3, number_of_replicas => 1 } })->{status}, 200, 'an index');
-$n->put("/a/_doc/$_", { n => $_ }) for 1 .. 20;
+is($n->put("/a/_doc/$_", { n => $_ })->{status}, 201, "document $_") for 1 .. 20;
 until_true('green', sub { $n->get('/_cluster/health')->{json}{status} eq 'green' });
-is(scalar on("al$_"), 2, "node $_ holds its share") for 0 .. 2;
+until_true('each node holds its share', sub { my @each = map { scalar on("al$_") } 0 .. 2; "@each" eq '2 2 2' });
 
 # one copy in each zone, and no more than the zones there are
 is(cluster('cluster.routing.allocation.awareness.attributes' => 'zone'), 200, 'awareness');
@@ -74,8 +74,11 @@ is($n->post('/_cluster/reroute', { commands => [$move] })->{status}, 400, 'not a
 cluster('cluster.routing.rebalance.enable' => undef);
 
 # leave to stop
-until_true('all is well', sub { my $h = $n->get('/_cluster/health')->{json}; $h->{status} eq 'green' && !$h->{relocating_shards} });
-$r = $n->post('/_nodes/al2/_may_stop?reason=restart&holder=test&expires_after=2m');
+until_true('each node has its share again', sub {
+    my $h = $n->get('/_cluster/health')->{json};
+    $h->{status} eq 'green' && !$h->{relocating_shards} && join(' ', map { scalar on("al$_") } 0 .. 2) eq '2 2 2';
+});
+$r = $n->post('/_nodes/al2/_may_stop?reason=restart&holder=test&expires_after=20m');
 is($r->{status}, 200, 'a permit');
 ok($r->{json}{may_stop}, 'it may stop');
 $r = $n->post('/_nodes/al1/_may_stop?reason=restart&holder=test');
@@ -85,14 +88,13 @@ like($r->{json}{error}{reason}, qr/no quorum|no other copy/, 'says why');
 # a node that left is waited for
 $n->put('/a/_settings', { 'index.unassigned.node_left.delayed_timeout' => '0s' });
 $c->kill9(2);
-$c->wait_nodes(2);
-until_true('its copies wait: the permit is open', sub { $n->get('/_cluster/health')->{json}{unassigned_shards} > 0 });
-$e = explained('a', $no);
+ok($c->wait_nodes(2, 120), 'a node with leave to restart is gone');
+until_true('its copies wait: the permit is open', sub { $n->get('/_cluster/health')->{json}{unassigned_shards} == 2 });
 for my $shard (0 .. 2) {
     my $x = $n->post('/_cluster/allocation/explain', { index => 'a', shard => $shard, primary => $no })->{json};
     next unless $x->{current_state} eq 'unassigned';
     is($x->{can_allocate}, 'allocation_delayed', "shard $shard is delayed by the permit");
-    is($x->{unassigned_info}{reason}, 'NODE_LEFT', 'reason');
+    is($x->{unassigned_info}{reason}, 'NODE_RESTARTING', 'reason');
     last;
 }
 is($n->delete('/_nodes/al2/_may_stop')->{status}, 200, 'the permit is given back');
@@ -100,5 +102,5 @@ until_true('the copies are made elsewhere', sub { $n->get('/_cluster/health')->{
 is($n->post('/a/_refresh')->{status}, 200, 'refresh');
 is($n->get('/a/_count')->{json}{count}, 20, 'all there');
 
-$c->stop;
+is($c->stop, 0, 'they stop cleanly');
 done_testing;
