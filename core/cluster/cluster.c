@@ -306,6 +306,7 @@ static int form(qd_cluster *c, qd_err *err)
     qd_uuid_text(random, uuid);
     qdi_txn_exists(&t, QD_STR("cluster/uuid"), false);
     qdi_txn_put(&t, QD_STR("cluster/uuid"), qd_str_c(uuid), 0);
+    qdi_txn_put(&t, QD_STR("features"), qdi_txn_key(&t, "%u", c->self.features), 0);
     int rc = qdi_txn_commit(c, &t, NULL, err);
     qdi_txn_fini(&t);
     return rc == QD_E_CONFLICT ? 0 : rc;
@@ -329,6 +330,7 @@ static int copy_self(qd_cluster *c, const qd_node_meta *n, qd_err *err)
         .roles = qd_arena_str(a, n->roles),
         .version = qd_arena_str(a, n->version),
         .ephemeral = qd_arena_str(a, n->ephemeral.n ? n->ephemeral : qd_str_c(made)),
+        .features = n->features ? n->features : QD_FEATURES_LEVEL,
         .attributes = pairs,
     };
     if (!pairs || !c->self.ephemeral.p) return qd_err_nomem(err, "cluster");
@@ -389,6 +391,7 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     c->name = qd_arena_str(&c->arena, config->name);
     int rc = copy_self(c, &config->self, err);
     if (!rc) rc = form(c, err);
+    if (!rc) rc = qdi_features_known(c, err);
     if (!rc) rc = qdi_session_begin(c, err);
     if (!rc) rc = read_all(c, &revision, err);
     if (!rc) rc = publish(c, revision, err);

@@ -20,14 +20,14 @@ typedef void (*qd_cluster_listener)(void *arg, const qd_state *old, const qd_sta
 
 typedef struct qd_cluster_config {
     qd_env *env;
-    qd_coord_store *store;  /* opened; closed by its owner after qd_cluster_close */
-    qd_str name;            /* cluster.name */
-    qd_node_meta self;      /* this node, announced under its session; ephemeral is made if empty */
-    bool data;              /* may hold shards */
-    bool control;           /* a control node: may be elected to allocate shards */
+    qd_coord_store *store; /* opened; closed by its owner after qd_cluster_close */
+    qd_str name;           /* cluster.name */
+    qd_node_meta self;     /* this node, announced under its session; ephemeral is made if empty */
+    bool data;             /* may hold shards */
+    bool control;          /* a control node: may be elected to allocate shards */
     struct qd_authority *authority; /* what this node has acted on (authority/); NULL: not kept */
-    const qd_config *config; /* with the cluster's settings; NULL: defaults */
-    struct qd_rpc *rpc;     /* transport between nodes; NULL: this node is alone */
+    const qd_config *config;        /* with the cluster's settings; NULL: defaults */
+    struct qd_rpc *rpc;             /* transport between nodes; NULL: this node is alone */
     int64_t session_ttl_ms; /* 30,000 */
     int64_t timeout_ms;     /* of one change: 30,000 */
     /* Told once, on a thread of the cluster's, when the store of this process is at its end
@@ -70,6 +70,11 @@ uint32_t qd_cluster_pending(qd_cluster *c);
 
 /* All below: [worker]; *out (may be NULL) gets the applied state with a reference. Errors beside
  * the named: those of qd_coord_commit, and QD_E_PROCESS_CLUSTER_EVENT_TIMEOUT after timeout_ms. */
+
+/* Raises the level of formats to what every node knows; *level gets it. QD_E_STATE names a node
+ * that does not know this node's. */
+QD_MUST_CHECK
+int qd_cluster_finalize_upgrade(qd_cluster *c, uint32_t *level, qd_err *err);
 
 /* Creates an index: settings sealed and prefixed with "index.", mapping JSON (may be empty).
  * QD_E_INDEX_EXISTS, QD_E_INVALID_INDEX_NAME, and what settings, analysis, mapping complain of. */
@@ -125,8 +130,8 @@ int qd_cluster_update_settings(qd_cluster *c, const qd_settings *persistent,
 QD_MUST_CHECK
 int qd_cluster_put_document(qd_cluster *c, qd_str key, qd_str value, bool create, qd_state **out,
                             qd_err *err);
-/* Tells the others how full this node's tier is, and of its shards, as text, those whose size is worth
- * telling: "<uuid>/<n>=<bytes> ...". Belongs to the node's session. */
+/* Tells the others how full this node's tier is, and of its shards, as text, those whose size is
+ * worth telling: "<uuid>/<n>=<bytes> ...". Belongs to the node's session. */
 QD_MUST_CHECK
 int qd_cluster_report_disk(qd_cluster *c, uint64_t total, uint64_t available, qd_str sizes,
                            qd_err *err);

@@ -529,6 +529,7 @@ static int read_node(const building *b, qd_str id, const qd_state_kv *kv, qd_nod
             .roles = member(root, "roles", a),
             .version = member(root, "version", a),
             .ephemeral = member(root, "ephemeral_id", a),
+            .features = (uint32_t)bytes_of(root, "features"),
             .session = kv->session,
             .mod_revision = kv->mod_revision,
         };
@@ -694,6 +695,14 @@ int qd_state_build(const qd_map *kv, uint64_t revision, const qd_state *old,
     s->revision = revision;
     const qd_state_kv *uuid = key(&b, "cluster/", QD_STR("uuid"));
     if (uuid && uuid->value.n == QD_UUID_TEXT - 1) memcpy(s->uuid, uuid->value.p, uuid->value.n);
+    const qd_state_kv *features = key(&b, "features", (qd_str){NULL, 0});
+    uint64_t level = 1;
+    if (features) s->features_revision = features->mod_revision;
+    /* what cannot be read is of a version to come */
+    if (features && (!qd_str_u64(features->value, &level) || level > UINT32_MAX)) {
+        level = UINT32_MAX;
+    }
+    s->features = (uint32_t)level;
     int rc = make_indices(&b, err);
     if (!rc) rc = make_shards(&b, err);
     if (!rc) rc = make_aliases(&b, err);

@@ -8,16 +8,22 @@
 #include "base/map.h"
 #include "cluster/index_meta.h"
 
+/* Formats of state, shards and messages are numbered as one level: a node writes those of the
+ * cluster's level (key "features"), and knows those up to its own. Raised by
+ * POST /_cluster/upgrade/finalize once every node knows the higher one. */
+#define QD_FEATURES_LEVEL 1u
+
 /* A node as it announced itself ("node/<id>"), with what it last told of its disk ("disk/<id>"). */
 typedef struct qd_node_meta {
     qd_str id, name, host, transport_address, http_address,
         roles; /* roles: letters of _cat/nodes, see below */
     qd_str version;
+    uint32_t features;         /* highest level of formats that it knows; 0: of an old record */
     qd_str ephemeral;          /* random, made by each process; empty only in old records */
     const qd_pair *attributes; /* node.attr.* without the prefix, by key */
     uint32_t nattributes;
     uint64_t disk_total, disk_free; /* bytes of the tier; 0: not told */
-    qd_str shard_sizes; /* "<uuid>/<n>=<bytes> ...", of its large shards */
+    qd_str shard_sizes;             /* "<uuid>/<n>=<bytes> ...", of its large shards */
     uint64_t session;      /* of the coordination store; 0: not known (of qd_cluster_self) */
     uint64_t mod_revision; /* of its record */
 } qd_node_meta;
@@ -79,7 +85,9 @@ typedef struct qd_state {
     qd_map buried;   /* uuid of a deleted index -> revision of its record in the graveyard */
     const qd_node_meta *nodes; /* by id */
     uint32_t nnodes;
-    qd_str master; /* id of the node whose allocator leads; empty: none is elected */
+    uint32_t features;          /* level of formats that nodes may write; see docs/state.md */
+    uint64_t features_revision; /* of its record; 0: none, which is level 1 */
+    qd_str master;             /* id of the node whose allocator leads; empty: none is elected */
     const qd_state_document_record *documents; /* by key */
     uint32_t ndocuments;
     /* what has not changed since an earlier state is shared with it: whose it is, NULL: own */

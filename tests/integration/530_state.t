@@ -1,5 +1,6 @@
-# 530_state.t: the state of a cluster and who obeys it: a second process of one identity, masters restored
-# from an old copy, an empty store, and the way back by `qd recover`.
+# 530_state.t: the state of a cluster and who obeys it: draining, replicas that follow the number of nodes,
+# a second process of one identity, masters restored from an old copy, an empty store, and the way back
+# by `qd recover`.
 use strict;
 use warnings;
 use Test::More;
@@ -16,6 +17,35 @@ $d[0]->put('/books', { settings => { number_of_shards => 3, number_of_replicas =
 ok($c->wait_status('green'), 'an index with replicas is green');
 is($d[$_ % 3]->put("/books/_doc/$_", { n => $_ })->{status}, 201, "document $_") for 0 .. 29;
 $d[0]->post('/books/_refresh');
+
+# --- draining
+my ($drained) = grep { ($_->{node} // '') ne '' } @{ $m->get('/_cat/shards/books?format=json&h=node')->{json} };
+($drained) = grep { $_->{name} eq $drained->{node} } @d;
+sub cluster { $m->put('/_cluster/settings', { persistent => {@_} })->{status} }
+sub files { my ($n) = @_; my @found = glob "$n->{dir}/data/hot/indices/*/*/commit"; return scalar @found }
+cmp_ok(files($drained), '>', 0, 'a node has files of copies');
+is(cluster('cluster.routing.allocation.exclude._name' => $drained->{name}), 200, 'it is to have none');
+ok($m->wait_for(sub { !grep { ($_->{node} // '') =~ /\Q$drained->{name}\E/ } @{ $m->get('/_cat/shards?format=json&h=node')->{json} } }, 120), 'a node is drained');
+ok($c->wait_status('green'), 'without losing a copy');
+ok($m->wait_for(sub { !files($drained) }, 120), 'and its files go');
+is($_->get('/books/_count')->{json}{count}, 30, "everything is found, asked at $_->{name}") for @d;
+is(cluster('cluster.routing.allocation.exclude._name' => undef), 200, 'it may have some again');
+ok($m->wait_for(sub { grep { ($_->{node} // '') eq $drained->{name} && $_->{state} eq 'STARTED' } @{ $m->get('/_cat/shards?format=json&h=node,state')->{json} } }, 120), 'and gets some');
+ok($c->wait_status('green') && $drained->get('/books/_count')->{json}{count} == 30, 'with everything');
+
+# --- replicas by the number of nodes
+is($d[0]->put('/all', { settings => { number_of_shards => 1, auto_expand_replicas => '0-all' } })->{status}, 200, 'an index on all nodes');
+sub replicas { $m->get('/all/_settings')->{json}{all}{settings}{index}{number_of_replicas} // '' }
+ok($m->wait_for(sub { replicas() eq '2' }, 120), 'two replicas on three data nodes');
+ok($c->wait_status('green'), 'all of them started');
+is($d[2]->stop, 0, 'a node stops');
+ok($m->wait_for(sub { replicas() eq '1' }, 120), 'one on two');
+$d[2]->start;
+ok($c->wait_nodes(4, 120) && $m->wait_for(sub { replicas() eq '2' }, 120), 'and two again');
+ok($c->wait_status('green'), 'which start');
+
+# --- the end of an upgrade
+is($d[0]->post('/_cluster/upgrade/finalize')->{json}{features}, 1, 'formats are of level 1');
 
 # --- a second process of one identity
 my $twin = QdNode->new('twin', settings => { %{ $d[2]{settings} }, 'cluster.name' => 'test-s' });

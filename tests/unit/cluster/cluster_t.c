@@ -13,20 +13,19 @@ typedef struct node {
     qd_cluster *cluster;
 } node;
 
-static node node_open(const char *store, const char *id)
+static uint32_t features; /* of the nodes to be opened; 0: this build's */
+
+static int node_try(node *n, const char *store, const char *id, qd_err *err)
 {
-    node n;
-    qd_err err;
-    qd_err_init(&err);
     qd_coord_config c = {.struct_size = sizeof c,
                          .cluster = QD_STR("test"),
                          .node_id = qd_str_c(id),
                          .path = qd_str_c(store)};
     assert_int_equal(
-        qd_coord_open(qd_env_system(), coord_memory_vtable(), NULL, &c, &n.store, &err), 0);
+        qd_coord_open(qd_env_system(), coord_memory_vtable(), NULL, &c, &n->store, err), 0);
     qd_cluster_config k = {
         .env = qd_env_system(),
-        .store = n.store,
+        .store = n->store,
         .name = QD_STR("test"),
         .self = {.id = qd_str_c(id),
                  .name = qd_str_c(id),
@@ -34,13 +33,22 @@ static node node_open(const char *store, const char *id)
                  .transport_address = QD_STR("t"),
                  .http_address = QD_STR("a"),
                  .roles = QD_STR("dm"),
-                 .version = QD_STR("1")},
+                 .version = QD_STR("1"),
+                 .features = features},
         .data = true,
         .control = true,
         .session_ttl_ms = 30000,
         .timeout_ms = 10000,
     };
-    if (qd_cluster_open(&k, &n.cluster, &err)) fail_msg("%s", qd_err_reason(&err));
+    return qd_cluster_open(&k, &n->cluster, err);
+}
+
+static node node_open(const char *store, const char *id)
+{
+    node n;
+    qd_err err;
+    qd_err_init(&err);
+    if (node_try(&n, store, id, &err)) fail_msg("%s", qd_err_reason(&err));
     return n;
 }
 
@@ -330,6 +338,45 @@ static void routing_is_elasticsearchs(void **state)
     }
 }
 
+static bool is_alone(void *arg, const qd_state *s)
+{
+    (void)arg;
+    return s->nnodes == 1;
+}
+
+static void formats_are_raised_when_all_know_them(void **state)
+{
+    (void)state;
+    qd_err err;
+    uint32_t level = 0;
+    coord_memory *store = coord_memory_make(qd_env_system(), "formats");
+    qd_err_init(&err);
+    features = 1;
+    node old = node_open("formats", "node-old"), none;
+    features = 2;
+    node new = node_open("formats", "node-new");
+    assert_int_equal(qd_cluster_finalize_upgrade(new.cluster, &level, &err), QD_E_STATE);
+    assert_non_null(strstr(qd_err_reason(&err), "node [node-old]"));
+    qd_err_fini(&err);
+    assert_int_equal(qd_cluster_finalize_upgrade(old.cluster, &level, &err), 0);
+    assert_int_equal(level, 1);
+    node_close(&old);
+    assert_int_equal(qd_cluster_wait_for(new.cluster, is_alone, NULL, 60000), 0);
+    for (int i = 0; i < 2; i++) { /* again: nothing more */
+        assert_int_equal(qd_cluster_finalize_upgrade(new.cluster, &level, &err), 0);
+        assert_int_equal(level, 2);
+    }
+    features = 1;
+    assert_int_equal(node_try(&none, "formats", "node-old", &err), QD_E_STATE);
+    assert_non_null(strstr(qd_err_reason(&err), "of level 2, this node (version [1]) knows those up "
+                                                "to 1"));
+    qd_err_fini(&err);
+    qd_coord_close(none.store);
+    features = 0;
+    node_close(&new);
+    coord_memory_free(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +386,7 @@ int main(void)
         cmocka_unit_test(restart_takes_shards_up_under_the_next_term),
         cmocka_unit_test(names_resolve),
         cmocka_unit_test(routing_is_elasticsearchs),
+        cmocka_unit_test(formats_are_raised_when_all_know_them),
     };
     return unit_run(tests);
 }
