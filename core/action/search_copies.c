@@ -20,6 +20,8 @@
 #define UNKNOWN_RANK -1.0 /* nobody has asked it yet: it comes first */
 #define FAILED_NS 5000000000u
 #define SHARDS_N (sizeof "_shards:" - 1)
+#define MOVED_NS UINT64_C(1000000000)
+#define MOVED_SLICE_MS 100
 
 typedef struct node_figures {
     _Atomic bool used;
@@ -379,4 +381,82 @@ int qdi_copies_choose(search_run *x, search_shard *s, qd_err *err)
     adjust(x->a->search_nodes, nodes, n);
     s->copies = c;
     return qd_str_eq(nodes[0], x->a->node_id) ? take_own(x, s) : 0;
+}
+
+/* --- copies that have moved --- */
+
+static bool is_newer(void *arg, const qd_state *s)
+{
+    return s->revision > *(const uint64_t *)arg;
+}
+
+static bool was_tried(const search_shard *s, qd_str allocation_id)
+{
+    for (uint32_t i = 0; i < s->ntried; i++) {
+        if (qd_str_eq(s->tried[i], allocation_id)) return true;
+    }
+    return false;
+}
+
+/* Remembers the active copies of a record as tried. */
+static int note_tried(search_run *x, search_shard *s, const qd_shard_meta *r)
+{
+    uint32_t n = r ? r->ncopies : 0;
+    qd_str *all = qd_arena_alloc(x->arena, (s->ntried + n + 1ul) * sizeof *all);
+    if (!all) return QD_E_NOMEM;
+    if (s->ntried) memcpy(all, s->tried, s->ntried * sizeof *all);
+    s->tried = all;
+    for (uint32_t i = 0; i < n; i++) {
+        const qd_copy *c = &r->copies[i];
+        if (!qd_copy_is_active(c) || was_tried(s, c->allocation_id)) continue;
+        all[s->ntried] = qd_arena_str(x->arena, c->allocation_id);
+        if (!all[s->ntried++].p) return QD_E_NOMEM;
+    }
+    return 0;
+}
+
+/* Takes the copies of a newer state that were not tried yet. */
+static bool take_new(search_run *x, search_shard *s, const qd_state *now)
+{
+    const qd_index_meta *m = qd_state_index_uuid(now, qd_str_c(s->index->meta->uuid));
+    const qd_shard_meta *r = m ? qd_state_shard(now, m, s->number) : NULL;
+    uint32_t n = 0;
+    candidate *at = r ? qd_arena_alloc(x->arena, (r->ncopies + 1ul) * sizeof *at) : NULL;
+    for (uint32_t i = 0; at && i < r->ncopies; i++) {
+        const qd_copy *c = &r->copies[i];
+        if (!qd_copy_is_active(c) || was_tried(s, c->allocation_id)) continue;
+        if (x->r->primaries && c != qd_shard_meta_primary(r)) continue;
+        at[n++] = (candidate){qd_arena_str(x->arena, c->node), 0, true};
+        if (!at[n - 1].node.p) return false;
+    }
+    if (!n || note_tried(x, s, r)) return false;
+    n = order(x, s, at, n);
+    search_copies *c = qd_arena_alloc(x->arena, sizeof *c);
+    qd_str *nodes = qd_arena_alloc(x->arena, (n + 1ul) * sizeof *nodes);
+    if (!n || !c || !nodes) return false;
+    for (uint32_t i = 0; i < n; i++) nodes[i] = at[i].node;
+    *c = (search_copies){nodes, n, 0};
+    s->copies = c;
+    return true;
+}
+
+bool qdi_copies_again(search_run *x, search_shard *s)
+{
+    if (x->part || x->pit || x->r->q->forwarded || !x->a->rpc || x->state->nnodes <= 1)
+        return false;
+    if (!s->tried && note_tried(x, s, record_of(x, s))) return false;
+    /* a node that lives and has not the copy any more knows a newer state, which will come here */
+    bool moved = s->rc == QD_E_NO_SHARD && s->ntried && (!s->target || !s->target->rc);
+    uint64_t now = qd_env_mono_ns(x->a->env);
+    if (!x->moved_until_ns) x->moved_until_ns = now + MOVED_NS;
+    for (;;) {
+        qd_state *newest = qd_cluster_state(x->a->cluster);
+        uint64_t seen = newest->revision;
+        bool found = seen > x->state->revision && take_new(x, s, newest);
+        qd_state_unref(newest);
+        if (found) return true;
+        now = qd_env_mono_ns(x->a->env);
+        if (!moved || now >= x->moved_until_ns || qd_task_stopped(x->task)) return false;
+        (void)qd_cluster_wait_for(x->a->cluster, is_newer, &seen, MOVED_SLICE_MS);
+    }
 }

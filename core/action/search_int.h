@@ -214,6 +214,8 @@ typedef struct search_shard {
     /* the coordinating part's: who is asked */
     struct search_target *target; /* NULL: this run searches it itself */
     struct search_copies *copies; /* in the order they are tried; NULL: only here */
+    qd_str *tried;                /* allocation ids of all copies tried, once they failed */
+    uint32_t ntried;
     bool open;                    /* it has no result yet */
     bool skipped;                 /* can_match: nothing can match */
     qd_str *json;                 /* of hits that a target has fetched, by hit; NULL: none */
@@ -272,6 +274,7 @@ typedef struct search_run {
     const qd_aggs_result *aggs;
     uint32_t doubles; /* sort keys that became doubles, by bit */
     uint32_t failed;
+    uint64_t moved_until_ns; /* until when copies that have moved are looked for; 0: not yet */
     size_t answer_from; /* in the answer's buffer: behind "took"; 0: not written */
 } search_run;
 

@@ -203,6 +203,10 @@ void qdi_copies_told(qd_actions *a, qd_str node, uint64_t ns, const struct searc
 /* Chooses who searches a shard: s->shard when it is this node (and nobody else could), else
  * s->copies. The preference was checked by qdi_search_params. */
 int qdi_copies_choose(search_run *x, search_shard *s, qd_err *err);
+/* All copies of a shard have failed that the search's state knows: chooses among those that have come
+ * since, as when it was moved in this moment. A state that another node is known to have is waited
+ * for, 1 s at most in a search. false: there are none. [worker] */
+bool qdi_copies_again(search_run *x, search_shard *s);
 
 /* What the pages of a scroll have in common, and what is known of an index there: enough for any
  * node to go on with it. */

@@ -285,7 +285,7 @@ static int run_round(ask_round *k, qd_err *err)
 /* Would another copy do better? Not what the request itself is refused for. */
 static bool another_may(const search_run *x, const search_shard *s)
 {
-    if (!s->rc || s->index->rc || !s->copies || s->copies->at + 1 >= s->copies->n) return false;
+    if (!s->rc || s->index->rc) return false;
     if (s->rc == QD_E_CANCELLED || qd_task_stopped(x->task)) return false;
     /* what a context keeps for the next pages is not searched elsewhere as well */
     if ((x->scroll || x->opens_pit) && s->target && !s->target->rc) return false;
@@ -293,13 +293,27 @@ static bool another_may(const search_run *x, const search_shard *s)
     return status >= 500 || status == 429 || s->rc == QD_E_NO_SHARD;
 }
 
-static void leave_copy(search_shard *s)
+/* Opens a shard that failed where it was searched, if there is another copy: of those known when the
+ * search began, or one that has come since. */
+static bool try_again(search_run *x, search_shard *s)
 {
+    if (!another_may(x, s)) return false;
+    bool known = s->copies && s->copies->at + 1 < s->copies->n;
+    if (known) {
+        s->copies->at++;
+    } else if (!qdi_copies_again(x, s)) {
+        return false;
+    }
     clear_result(s);
     qd_arena_reset(&s->arena); /* plans hold the searcher */
     qd_searcher_unref(s->searcher);
     s->searcher = NULL;
-    s->copies->at++;
+    if (!known) {
+        qd_shard_unref(s->shard); /* of a copy that was here */
+        s->shard = NULL;
+    }
+    s->open = true;
+    return true;
 }
 
 /* Opens shards that failed here and have a copy elsewhere; true when there are some. */
@@ -307,10 +321,7 @@ static bool open_failed(search_run *x)
 {
     bool any = false;
     for (uint32_t i = 0; i < x->nshards; i++) {
-        search_shard *s = &x->shards[i];
-        if (!another_may(x, s)) continue;
-        leave_copy(s);
-        s->open = any = true;
+        any |= try_again(x, &x->shards[i]);
     }
     return any;
 }
@@ -331,10 +342,7 @@ static int run_rounds(ask_round *k, qd_err *err)
         if (!rc) rc = run_round(k, err);
         for (uint32_t i = 0; i < x->nshards && !rc; i++) {
             search_shard *s = &x->shards[i];
-            if (!s->skipped && !s->open && another_may(x, s)) {
-                leave_copy(s);
-                s->open = true;
-            }
+            if (!s->skipped && !s->open) (void)try_again(x, s);
             open += s->open;
         }
         if (!rc && open) rc = qdi_search_reduce(x, err);

@@ -4,6 +4,8 @@ use strict;
 use warnings;
 use Test::More;
 use JSON::PP;
+use POSIX ();
+use File::Temp qw(tempdir);
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use QdCluster;
@@ -16,7 +18,7 @@ my $bulk = join '', map { qq({"index":{"_id":"$_"}}\n{"n":$_,"tag":"t@{[$_ % 7]}
 my $r = $first->request('POST', '/x/_bulk?refresh=true', $bulk);
 ok($r->{json}{items} && !$r->{json}{errors}, '500 documents') or diag $r->{content};
 for my $n ($c->nodes) {
-    ok($n->wait_for(sub { ($n->get('/_cluster/health/x')->{json}{status} // '') eq 'green' }, 30), "$n->{name} sees it green");
+    ok($n->wait_for(sub { ($n->get('/_cluster/health/x')->{json}{status} // '') eq 'green' }, 120), "$n->{name} sees it green");
 }
 my %holders = map { $_->{node} => 1 } @{ $first->get('/_cat/shards/x?format=json')->{json} };
 is(scalar keys %holders, 3, 'each node has shards');
@@ -103,9 +105,50 @@ subtest 'copies' => sub {
     $first->delete('/r');
 };
 
+subtest 'shards are moved while they are searched' => sub {
+    my @nodes = $c->nodes;
+    is($first->put('/m', { settings => { number_of_shards => 4, number_of_replicas => 0 } })->{status}, 200, 'an index with one copy of each shard');
+    my $docs = join '', map { qq({"index":{"_id":"$_"}}\n{"n":$_}\n) } 1 .. 300;
+    ok(!$first->post('/m/_bulk?refresh=true', $docs)->{json}{errors}, '300 documents');
+    my $dir = tempdir(CLEANUP => 1);
+    my @clients;
+    for my $n (@nodes) { # one client of each node searches until it is told that all moves are made
+        push @clients, fork // die "fork: $!";
+        next if $clients[-1];
+        delete $n->{http};
+        my %seen;
+        until (-e "$dir/over") {
+            my $j = $n->post('/m/_search', { size => 3, track_total_hits => JSON::PP::true })->{json};
+            $seen{"$j->{hits}{total}{value}/$j->{_shards}{failed}"}++;
+            $seen{"$_->{count}/$_->{_shards}{failed}"}++ for $n->post('/m/_count', {})->{json};
+        }
+        open my $f, '>', "$dir/$n->{name}" or POSIX::_exit(1);
+        print $f JSON::PP->new->canonical->encode(\%seen);
+        close $f;
+        POSIX::_exit(0);
+    }
+    my $exclude = sub { $first->put('/_cluster/settings', { persistent => { 'cluster.routing.allocation.exclude._name' => $_[0] } }) };
+    my $moved = 0;
+    for my $name (map { $_->{name} } (@nodes) x 4) {
+        $exclude->($name);
+        $moved += $first->wait_for(sub { !grep { $_->{node} =~ /\Q$name\E/ } @{ $first->get('/_cat/shards/m?format=json&h=node')->{json} } }, 120);
+    }
+    $exclude->(undef);
+    is($moved, 12, 'each node has been drained four times');
+    open my $over, '>', "$dir/over" or die $!;
+    waitpid $_, 0 for @clients;
+    is(QdNode::slurp("$dir/$_->{name}") =~ s/:\d+/:n/gr, '{"300/0":n}', "no search through $_->{name} missed a shard") for @nodes;
+    is($first->delete('/m')->{status}, 200, 'deleted');
+    ok($c->wait_status('green'), 'green');
+};
+
 subtest 'a node is killed' => sub {
-    my %of = map { $_->{node} => 0 } @{ $first->get('/_cat/shards/x?format=json')->{json} };
-    $of{ $_->{node} }++ for @{ $first->get('/_cat/shards/x?format=json')->{json} };
+    my %of;
+    ok($first->wait_for(sub { # the balance comes to rest
+        %of = ();
+        $of{ $_->{node} }++ for @{ $first->get('/_cat/shards/x?format=json')->{json} };
+        return join(' ', map { $of{ $_->{name} } // 0 } $c->nodes) eq '2 2 2';
+    }, 120), 'each node has two shards') or diag explain \%of;
     my $lost = $of{ $others[1]{name} };
     $c->kill9(2);
     $r = $first->post('/x/_search', { size => 0 });
@@ -115,7 +158,7 @@ subtest 'a node is killed' => sub {
     $r = $others[0]->post('/x/_search?allow_partial_search_results=false', { size => 0 });
     is($r->{status}, 503, 'no partial answer where none is allowed');
     $others[1]->start;
-    ok($first->wait_for(sub { ($first->post('/x/_search', { size => 0 })->{json}{_shards}{failed} // 1) == 0 }, 30), 'all shards are back');
+    ok($first->wait_for(sub { ($first->post('/x/_search', { size => 0 })->{json}{_shards}{failed} // 1) == 0 }, 120), 'all shards are back');
 };
 subtest 'an old answer says so' => sub {
     is($first->put('/r', { settings => { number_of_shards => 2, number_of_replicas => 2 } })->{status}, 200, 'a copy on each node');

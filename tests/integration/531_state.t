@@ -1,4 +1,4 @@
-# 530_state.t: the state of a cluster and who obeys it: draining, replicas that follow the number of nodes,
+# 531_state.t: the state of a cluster and who obeys it: draining, replicas that follow the number of nodes,
 # a second process of one identity, masters restored from an old copy, an empty store, and the way back
 # by `qd recover`.
 use strict;
