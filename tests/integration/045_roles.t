@@ -29,7 +29,7 @@ $node->stop;
 my $port = QdNode::free_port();
 my $master = QdNode->new('m', settings => { 'node.roles' => 'master', 'metrics.port' => $port, 'transport.rpc_port' => '-1', 'http.port' => '-1' });
 $master->launch;
-ok($master->wait_for(sub { status($port, '/ready') == 200 }, 20), 'a master is ready');
+ok($master->wait_for(sub { status($port, '/ready') == 200 }, 120), 'a master is ready');
 is(status($port, '/health'), 200, 'and alive');
 unlike($master->log_text, qr/REST API on/, 'it has no REST port');
 $master->stop;
@@ -39,7 +39,7 @@ my ($observe, $nobody) = (QdNode::free_port(), QdNode::free_port());
 my $waiting = QdNode->new('d', settings => { 'node.roles' => 'data', 'metrics.port' => $observe, 'transport.rpc_port' => '-1',
     'coordination.master_addresses' => "127.0.0.1:$nobody" });
 $waiting->launch;
-ok($waiting->wait_for(sub { status($observe, '/health') == 200 }, 20), 'a data node without masters is alive');
+ok($waiting->wait_for(sub { status($observe, '/health') == 200 }, 120), 'a data node without masters is alive');
 SKIP: {
     skip 'it has a store of its own', 2 if $waiting->log_text =~ /started in/;
     is(status($observe, '/ready'), 503, 'and not ready');

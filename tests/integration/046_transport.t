@@ -62,7 +62,7 @@ my $second = QdNode::free_port();
 my $master = QdNode->new('m', settings => { 'node.roles' => 'master', 'metrics.port' => QdNode::free_port(),
     'transport.rpc_port' => $second, 'network.host' => '127.0.0.2', 'http.port' => '-1' });
 $master->launch;
-ok($master->wait_for(sub { dial('127.0.0.2', $second) }, 20), 'a second port takes connections');
+ok($master->wait_for(sub { dial('127.0.0.2', $second) }, 120), 'a second port takes connections');
 ok(dial('127.0.0.2', $master->{transport}), 'beside the first');
 $r = $http->get("http://127.0.0.2:$second/");
 is($r->{status}, 400, 'HTTP is answered there too');

@@ -21,7 +21,7 @@ sub spoken {
 }
 sub speaks {
     my ($from, $to, $version, $what) = @_;
-    $c->node($from)->wait_for(sub { spoken($from, $to) eq $version }, 20);
+    $c->node($from)->wait_for(sub { spoken($from, $to) eq $version }, 120);
     is(spoken($from, $to), $version, $what);
 }
 speaks(0, 2, '1.0', 'a node of an older version joins');

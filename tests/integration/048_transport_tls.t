@@ -52,8 +52,8 @@ sub outside {
     my $n = QdNode->new($name, settings => { 'cluster.name' => 'test-s', 'node.roles' => 'data,ingest', 'metrics.port' => -1,
         'transport.rpc_port' => -1, 'coordination.master_addresses' => $seeds, %tls });
     $n->launch;
-    ok($n->wait_for(sub { $n->log_text =~ $own }, 30), "$what: its log tells") or diag $n->log_text;
-    ok($n->wait_for(sub { grep { $_->log_text =~ $theirs } $c->nodes }, 30), "$what: theirs too") or diag $c->node(0)->log_text;
+    ok($n->wait_for(sub { $n->log_text =~ $own }, 120), "$what: its log tells") or diag $n->log_text;
+    ok($n->wait_for(sub { grep { $_->log_text =~ $theirs } $c->nodes }, 120), "$what: theirs too") or diag $c->node(0)->log_text;
     is($c->health->{number_of_nodes}, 3, "$what: it is no member");
     $n->stop;
 }
@@ -63,10 +63,10 @@ outside('x3', 'another name', qr/certificate of this node is made out to neither
 
 # --- SIGHUP
 $c->node(0)->signal('HUP');
-ok($c->node(0)->wait_for(sub { $c->node(0)->log_text =~ /certificates read again/ }, 20), 'SIGHUP reads the certificates again');
+ok($c->node(0)->wait_for(sub { $c->node(0)->log_text =~ /certificates read again/ }, 120), 'SIGHUP reads the certificates again');
 rename "$dir/node.key", "$dir/node.key.away";
 $c->node(0)->signal('HUP');
-ok($c->node(0)->wait_for(sub { $c->node(0)->log_text =~ /the certificates in use stay: security\.transport\.ssl\.key: \[/ }, 20), 'a file that is missing changes nothing');
+ok($c->node(0)->wait_for(sub { $c->node(0)->log_text =~ /the certificates in use stay: security\.transport\.ssl\.key: \[/ }, 120), 'a file that is missing changes nothing');
 is($c->node(0)->get('/books/_count')->{json}{count}, 500, 'the cluster stands');
 $c->stop;
 done_testing;

@@ -55,12 +55,13 @@ for my $round (1 .. 3) {
     my ($asked) = grep { $_ != $p } 0 .. 2;
     my $file = "$n[$asked]{dir}/acked.$round";
     my $pid = writer($n[$asked], $file, $round * 1_000_000);
-    sleep 1;
+    my $acked = sub { scalar grep { / 20[01] / } split /^/, QdNode::slurp($file) };
+    ok($n[$asked]->wait_for(sub { $acked->() > 20 }, 120), 'writes are acknowledged');
     $frozen ? $n[$p]->signal('STOP') : $c->kill9($p);
-    my $killed = time;
-    ok($n[$asked]->wait_for(sub { my ($q) = primary_of($n[$asked]); defined $q && $q != $p }, 20),
+    ok($n[$asked]->wait_for(sub { my ($q) = primary_of($n[$asked]); defined $q && $q != $p }, 120),
         'another copy is primary');
-    sleep 1.5;
+    my $before = $acked->();
+    ok($n[$asked]->wait_for(sub { $acked->() > $before + 20 }, 120), 'writes go on');
     kill TERM => $pid;
     waitpid $pid, 0;
     my (@acked, $longest, %other);
@@ -71,15 +72,13 @@ for my $round (1 .. 3) {
         if ($status == 200 || $status == 201) { push @acked, $id } else { $other{$status}++ }
         $longest = $took if $took > $longest;
     }
-    cmp_ok(scalar @acked, '>', 20, scalar(@acked) . ' writes were acknowledged');
     note(sprintf 'the longest pause between two answers: %.3f s; others: %s', $longest, join ' ', %other);
-    cmp_ok($longest, '<', 60, 'writes go on');
     my $lost = 0;
     for my $id (@acked) { $lost++ if ($n[$asked]->get("/x/_doc/$id")->{status} // 0) != 200 }
     is($lost, 0, 'none of them is lost');
     $frozen ? $n[$p]->signal('CONT') : $n[$p]->start;
     ok($c->wait_nodes(3), 'all nodes are there');
-    ok($c->wait_status('green', 40), 'green again, by itself') or diag($n[$asked]->get('/_cat/shards?v')->{content});
+    ok($c->wait_status('green'), 'green again, by itself') or diag($n[$asked]->get('/_cat/shards?v')->{content});
     ok_json($n[$p]->post('/x/_refresh'), 'refresh on all copies');
     my %counts = map { $n[$_]->get('/x/_count')->{json}{count} => 1 } 0 .. 2;
     is(scalar keys %counts, 1, 'every node counts the same: ' . join ' ', keys %counts);

@@ -61,7 +61,7 @@ my ($name) = keys %master;
 my ($old) = grep { $_->{name} eq $name } @n;
 my ($other) = grep { $_->{name} ne $name } @n;
 $old->kill9;
-ok($other->wait_for(sub { my $m = $other->get('/_cat/master?h=node&format=json')->{json}[0]{node} // ''; $m ne '-' && $m ne $name }, 20),
+ok($other->wait_for(sub { my $m = $other->get('/_cat/master?h=node&format=json')->{json}[0]{node} // ''; $m ne '-' && $m ne $name }, 120),
     'a killed master is replaced');
 is($other->put('/after', { settings => { number_of_shards => 1, number_of_replicas => 0 } })->{status}, 200, 'indices are made');
 is($other->put('/after/_doc/1?refresh=true', { a => 1 })->{status}, 201, 'and written to');

@@ -115,7 +115,7 @@ is(ask(3, 9200, '/docs/_count')->{json}{count}, 6, 'and found');
 # --- a pod's process is killed and comes back with its name and volume
 kill 'KILL', $pid{0};
 waitpid $pid{0}, 0;
-ok(wait_for(sub { ask(4, 9200, '/more', 'PUT', '{"settings":{"number_of_replicas":0}}')->{status} == 200 || ask(4, 9200, '/more')->{status} == 200 }, 30), 'without one master indices are made');
+ok(wait_for(sub { ask(4, 9200, '/more', 'PUT', '{"settings":{"number_of_replicas":0}}')->{status} == 200 || ask(4, 9200, '/more')->{status} == 200 }, 120), 'without one master indices are made');
 start(0);
 ok(wait_for(sub { ask(0, 9400, '/ready')->{status} == 200 }), 'the master comes back') or diag(logs());
 ok(wait_for(sub { (ask(3, 9200, '/_cluster/health')->{json}{number_of_nodes} // 0) == 8 }), 'as one of eight') or diag(logs());

@@ -75,7 +75,7 @@ sub wait_nodes {
     my ($n) = grep { $_->{pid} } $self->nodes;
     my $ok = $n->wait_for(sub {
         !grep { ($self->health($_)->{number_of_nodes} // 0) != $count } grep { $_->alive && $_->has_rest } $self->nodes;
-    }, $seconds || 30);
+    }, $seconds || 120);
     Test::More::diag("wanted $count nodes: " . join ', ', map { "$_->{name} sees " . ($self->health($_)->{number_of_nodes} // 'nothing') } grep { $_->alive && $_->has_rest } $self->nodes) unless $ok;
     return $ok;
 }
