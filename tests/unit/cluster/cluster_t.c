@@ -338,6 +338,41 @@ static void routing_is_elasticsearchs(void **state)
     }
 }
 
+/* From a name and an id to the node of the primary, from the snapshot alone. */
+static void a_document_finds_its_node_at_once(void **state)
+{
+    (void)state;
+    qd_err err;
+    coord_memory *store = coord_memory_make(qd_env_system(), "route");
+    node a = node_open("route", "node-a");
+    qd_settings *s = settings("index.number_of_shards", "4");
+    qd_err_init(&err);
+    for (int i = 0; i < 200; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "r%03d", i);
+        assert_int_equal(create(&a, name, s, "", &err), 0);
+    }
+    enum { ROUNDS = 100000 };
+    uint64_t began = qd_env_mono_ns(qd_env_system()), found = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        char name[16], id[24];
+        int n = snprintf(name, sizeof name, "r%03d", i % 200);
+        int k = snprintf(id, sizeof id, "document-%d", i);
+        qd_state *now = qd_cluster_state(a.cluster);
+        const qd_index_meta *m = qd_state_index(now, (qd_str){name, (size_t)n});
+        uint32_t shard = qd_index_meta_route(m, (qd_str){id, (size_t)k}, (qd_str){NULL, 0});
+        const qd_copy *c = qd_shard_meta_primary(qd_state_shard(now, m, shard));
+        found += qd_state_node(now, c->node) != NULL;
+        qd_state_unref(now);
+    }
+    uint64_t each = (qd_env_mono_ns(qd_env_system()) - began) / ROUNDS;
+    assert_int_equal(found, ROUNDS);
+    print_message("# %llu ns a look-up\n", (unsigned long long)each);
+    qd_settings_unref(s);
+    node_close(&a);
+    coord_memory_free(store);
+}
+
 static bool is_alone(void *arg, const qd_state *s)
 {
     (void)arg;
@@ -386,6 +421,7 @@ int main(void)
         cmocka_unit_test(restart_takes_shards_up_under_the_next_term),
         cmocka_unit_test(names_resolve),
         cmocka_unit_test(routing_is_elasticsearchs),
+        cmocka_unit_test(a_document_finds_its_node_at_once),
         cmocka_unit_test(formats_are_raised_when_all_know_them),
     };
     return unit_run(tests);
