@@ -54,8 +54,8 @@ typedef struct qd_actions {
     void (*http_stats)(void *arg, qd_action_http_stats *out);
     void *http_stats_arg;
     /* main: serving: cluster, shards and store above are set, all APIs answer; started: /ready says
-     * so. A node that stops is not ready any more and still serves what comes. */
-    _Atomic bool serving, started;
+     * so. A node that stops (stopping) is not ready any more and still serves what comes. */
+    _Atomic bool serving, started, stopping;
     bool alone_ready; /* neither data nor coordination: ready without the cluster */
 } qd_actions;
 

@@ -77,11 +77,13 @@ int qdi_api_ready(qd_request *q, qd_response *r, qd_err *err)
     if (started && q->a->shards) (void)qd_shards_each(q->a->shards, look_at_shard, &o);
     /* a master waits for the others without being asked: who waits for it to be ready would wait
      * for ever, as they start one after the other */
-    bool ready = q->a->alone_ready || (started && o.open + o.failed == o.shards);
+    bool stopping = atomic_load(&q->a->stopping);
+    bool ready = !stopping && (q->a->alone_ready || (started && o.open + o.failed == o.shards));
     r->status = ready ? 200 : 503;
     qd_json_object(&r->w);
     qd_json_field_bool(&r->w, "ready", ready);
     qd_json_field_bool(&r->w, "started", started);
+    if (stopping) qd_json_field_bool(&r->w, "stopping", true);
     qd_json_key_c(&r->w, "shards");
     qd_json_object(&r->w);
     qd_json_field_int(&r->w, "total", o.shards);

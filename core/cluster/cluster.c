@@ -414,6 +414,44 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     return 0;
 }
 
+/* What the others still have of a node that leaves: its record, its copies; is anybody there? */
+static bool has_left(void *arg, const qd_state *s)
+{
+    const qd_cluster *c = arg;
+    bool others = false, listed = false;
+    for (uint32_t i = 0; i < s->nnodes; i++) {
+        bool own = qd_str_eq(s->nodes[i].id, c->self.id);
+        listed |= own;
+        others |= !own && qd_node_has_role(&s->nodes[i], 'm');
+    }
+    for (uint32_t i = 0; others && i < s->n; i++) {
+        for (uint32_t k = 0; k < s->indices[i]->shards; k++) {
+            if (qd_shard_meta_copy_of(&s->shards[i][k], c->self.id)) return false;
+        }
+    }
+    return !others || !listed;
+}
+
+void qd_cluster_leave(qd_cluster *c, int64_t timeout_ms)
+{
+    qd_coord_hurry(c->store, STOP_MS);
+    qd_mutex_lock(&c->lock);
+    qd_allocator *a = c->allocator;
+    c->allocator = NULL;
+    c->leaving = true;
+    qd_cond_broadcast(&c->keeper_wake);
+    qd_mutex_unlock(&c->lock);
+    if (c->keeper) qd_thread_join(c->env, c->keeper); /* it joins anew with no session */
+    c->keeper = NULL;
+    qdi_allocator_close(a);
+    qd_mutex_lock(&c->lock);
+    uint64_t session = c->session;
+    c->session = 0;
+    qd_mutex_unlock(&c->lock);
+    if (session) qd_coord_session_end(c->store, session);
+    (void)qd_cluster_wait_for(c, has_left, c, timeout_ms);
+}
+
 void qd_cluster_close(qd_cluster *c)
 {
     if (!c) return;

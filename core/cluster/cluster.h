@@ -44,6 +44,10 @@ typedef struct qd_cluster_config {
  * QD_E_TIMEOUT. */
 QD_MUST_CHECK
 int qd_cluster_open(const qd_cluster_config *c, qd_cluster **out, qd_err *err);
+/* Of a node that stops: gives up allocation and session, so that others take over its shards, and
+ * waits, at most timeout_ms, until the state shows that they have; with no master left nothing is
+ * waited for. The state goes on being followed until qd_cluster_close. Once. [worker] */
+void qd_cluster_leave(qd_cluster *c, int64_t timeout_ms);
 /* Ends the session and the watch. [worker] */
 void qd_cluster_close(qd_cluster *c);
 /* The newest applied state with a reference for the caller; never NULL. [any] */

@@ -45,6 +45,7 @@ struct qd_cluster {
     cluster_batch *first, *last;
     qd_state *state;
     uint64_t applying; /* revision last shown to the listener; published right after */
+    bool leaving;      /* the session is given back and not begun again */
     bool stop, lost;   /* lost: a batch could not be queued */
     qd_thread *applier, *keeper;
     qd_coord_watch *watch;

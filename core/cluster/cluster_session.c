@@ -188,12 +188,12 @@ void qdi_session_keep(void *arg)
     qd_cluster *c = arg;
     uint64_t period = (uint64_t)c->session_ttl_ms / 3 * 1000000u, said = 0;
     qd_mutex_lock(&c->lock);
-    while (!c->stop) {
+    while (!c->stop && !c->leaving) {
         uint64_t until = qd_env_mono_ns(c->env) + period;
-        while (!c->stop && qd_env_mono_ns(c->env) < until) {
+        while (!c->stop && !c->leaving && qd_env_mono_ns(c->env) < until) {
             (void)qd_cond_wait_until(&c->keeper_wake, &c->lock, until);
         }
-        if (c->stop) break;
+        if (c->stop || c->leaving) break;
         uint64_t session = c->session;
         qd_mutex_unlock(&c->lock);
         qd_err err;

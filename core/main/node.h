@@ -46,7 +46,8 @@ typedef struct qd_node {
     char id[QD_UUID_TEXT];               /* path.data/node.json */
     qd_account index_account, request_account, inflight_account;
     qd_shards *shards;
-    qd_mutex following; /* shards, for the listener of the cluster's states */
+    qd_mutex following; /* shards, leaving, for the listener of the cluster's states */
+    bool leaving;       /* this node stops: its shards follow the state no more */
     qd_cluster *cluster;
     struct qd_replication *_Atomic replication;
     qd_actions actions;

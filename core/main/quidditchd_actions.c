@@ -5,9 +5,14 @@
  */
 #include "action/counters.h"
 #include "action/request_cache.h"
+#include "base/log.h"
 #include "main/node.h"
+#include "replication/replication.h"
 #include "rest/rest.h"
 #include <stdio.h>
+
+#define RETIRE_MS 3000 /* for operations under way on primaries */
+#define LEAVE_MS 2000  /* for others to take over */
 
 /* A breaker counts what is reserved times its overhead; the account what is reserved. */
 static int64_t reserved_limit(const qd_values *v, qd_set limit, qd_set overhead)
@@ -49,7 +54,8 @@ static bool is_alone(const qd_node *node)
     uint32_t n;
     const qd_str *roles = qd_values_list(qd_config_values(node->config), QD_SET_NODE_ROLES, &n);
     for (uint32_t i = 0; i < n; i++) {
-        if (qd_str_starts(roles[i], QD_STR("data")) || qd_str_is(roles[i], "coordination")) return false;
+        if (qd_str_starts(roles[i], QD_STR("data")) || qd_str_is(roles[i], "coordination"))
+            return false;
     }
     return true;
 }
@@ -115,13 +121,52 @@ static int serve_start(qd_node *node, qd_err *err)
     return 0;
 }
 
+/* Is there anybody who goes on when this node stops? */
+static bool has_others(const qd_node *node)
+{
+    qd_state *s = qd_cluster_state(node->cluster);
+    bool many = s->nnodes > 1;
+    qd_state_unref(s);
+    return many;
+}
+
+/* Balancers see /ready and send their requests elsewhere, clients leave their connections. */
+static void wait_unready(qd_node *node, bool others)
+{
+    const qd_values *v = qd_config_values(node->config);
+    int64_t ms = qd_values_ms(v, QD_SET_HTTP_SHUTDOWN_DELAY);
+    bool asked = qd_values_is_set(v, QD_SET_HTTP_SHUTDOWN_DELAY);
+    atomic_store(&node->actions.stopping, true);
+    if (ms <= 0 || (!asked && (!others || !node->http))) return;
+    qd_log_info("main", "not ready any more, requests are served for %lld ms (http.shutdown_delay)",
+                (long long)ms);
+    qd_rest_retire(true);
+    qd_env_sleep_ns(node->env, (uint64_t)ms * 1000000u);
+}
+
+/* Others take over before this node stops to answer them, so that no request of theirs fails. */
+static void leave(qd_node *node)
+{
+    qd_replication_retire(atomic_load(&node->replication), RETIRE_MS);
+    /* own copies stay open for who has not heard yet: the state does not end them */
+    qd_mutex_lock(&node->following);
+    node->leaving = true;
+    qd_mutex_unlock(&node->following);
+    qd_cluster_leave(node->cluster, LEAVE_MS);
+    qd_log_info("main", "left the cluster");
+}
+
 /* Requests under way are answered before what they work with goes. */
 static void serve_stop(qd_node *node)
 {
+    bool others = has_others(node);
+    wait_unready(node, others);
     atomic_store(&node->actions.started, false);
     qd_node_http_close(node);
+    if (others) leave(node);
     atomic_store(&node->actions.serving, false);
     qd_action_unserve(&node->actions);
+    qd_rest_retire(false);
 }
 
 const qd_step qd_step_serve = {"serve", NULL, serve_start, serve_stop, NULL};

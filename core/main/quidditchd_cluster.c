@@ -58,7 +58,7 @@ static void follow(void *arg, const qd_state *old, const qd_state *now)
     qd_mutex_lock(&node->following);
     if (node->shards) {
         qd_replication *r = atomic_load(&node->replication);
-        qd_shards_apply(node->shards, old, now);
+        if (!node->leaving) qd_shards_apply(node->shards, old, now);
         if (r) qd_replication_apply(r, old, now);
     }
     qd_mutex_unlock(&node->following);

@@ -68,7 +68,9 @@ typedef struct qd_http_config {
     uint64_t keep_alive_ns;   /* idle between requests */
     bool compression;         /* gzip answers where asked for */
     int compression_level;
-    uint32_t compression_min;   /* bytes */
+    uint32_t compression_min; /* bytes */
+    const _Atomic bool
+        *retiring;              /* answers end their connections, new ones are taken; NULL: never */
     const char *server_headers; /* "X: y\r\n…" added to every answer, or "" */
     qd_http_handler handler;
     qd_account *account;
@@ -84,8 +86,10 @@ int qd_http_listen(const qd_http_config *c, qd_http_server **out, qd_err *err);
 qd_str qd_http_address(const qd_http_server *s);
 /* Port it listens on. [any] */
 uint16_t qd_http_port(const qd_http_server *s);
-/* Accepts no more; answers of requests under way are completed with Connection: close. Waits for
- * them until wait_ns have passed. [worker] */
+/* Accepts no more; answers of requests under way, and of those that come on open connections within
+ * a moment, are completed with Connection: close. Waits for them until wait_ns have passed.
+ * [worker]
+ */
 void qd_http_drain(qd_http_server *s, uint64_t wait_ns);
 /* Closes all connections, waits until the handler has ended all answers, and frees the server. Not
  * from a loop of the server. [worker] */

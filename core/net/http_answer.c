@@ -253,7 +253,9 @@ static void head_lines(http_conn *c, qd_http_exchange *x, int status, const char
     if (unread && (x->expect || (!x->request.chunked && c->frame.left > HTTP_DISCARD_MAX))) {
         x->want_close = true;
     }
-    if (atomic_load(&c->server->draining)) x->want_close = true;
+    const _Atomic bool *retiring = c->server->c.retiring;
+    if (atomic_load(&c->server->draining) || (retiring && atomic_load(retiring)))
+        x->want_close = true;
     (void)qd_buf_printf(&c->out, "HTTP/1.1 %d %s\r\n", status, qd_http_reason(status));
     (void)qd_buf_c(&c->out, c->server->server_headers);
     if (type && type[0]) (void)qd_buf_printf(&c->out, "content-type: %s\r\n", type);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#define IDLE_NS UINT64_C(100000000) /* for a request that is on its way on an idle connection */
 
 static void on_connection(uv_stream_t *s, int status)
 {
@@ -147,11 +148,17 @@ static void close_here(qd_post *post)
     qdi_http_listener_told(l);
 }
 
+static void unlisten_here(qd_post *post)
+{
+    command *cmd = (command *)(void *)post;
+    stop_listening(cmd->l);
+    qd_latch_done(&cmd->latch, 0);
+}
+
 static void drain_here(qd_post *post)
 {
     command *cmd = (command *)(void *)post;
     http_listener *l = cmd->l;
-    stop_listening(l);
     for (http_conn *c = l->first; c; c = c->next) {
         if (!c->x && !c->close_after) qdi_http_conn_close(c);
     }
@@ -217,14 +224,22 @@ uint16_t qd_http_port(const qd_http_server *s)
     return s->port;
 }
 
-void qd_http_drain(qd_http_server *s, uint64_t wait_ns)
+static void wait_closed(qd_http_server *s, uint64_t until)
 {
-    uint64_t until = qd_env_mono_ns(s->c.env) + wait_ns;
-    atomic_store(&s->draining, true);
-    for (uint32_t i = 0; i < s->c.nloops; i++) run_on(&s->listeners[i], drain_here);
     qd_mutex_lock(&s->lock);
     while (atomic_load(&s->open) && qd_cond_wait_until(&s->idle, &s->lock, until) == 0) {}
     qd_mutex_unlock(&s->lock);
+}
+
+void qd_http_drain(qd_http_server *s, uint64_t wait_ns)
+{
+    uint64_t until = qd_env_mono_ns(s->c.env) + wait_ns;
+    uint64_t idle = qd_env_mono_ns(s->c.env) + (wait_ns < IDLE_NS ? wait_ns : IDLE_NS);
+    atomic_store(&s->draining, true);
+    for (uint32_t i = 0; i < s->c.nloops; i++) run_on(&s->listeners[i], unlisten_here);
+    wait_closed(s, idle);
+    for (uint32_t i = 0; i < s->c.nloops; i++) run_on(&s->listeners[i], drain_here);
+    wait_closed(s, until);
 }
 
 void qd_http_close(qd_http_server *s)

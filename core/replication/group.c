@@ -480,10 +480,50 @@ static void cas_run(repl_shard *g)
     }
 }
 
+/* Is there another copy that can be the primary? */
+static bool replaceable(repl_shard *g)
+{
+    for (uint32_t i = 0; i < g->nplaces; i++) {
+        const repl_place *p = &g->place[i];
+        if (strcmp(p->c.aid, g->aid) == 0 || !p->c.started || !p->c.in_sync) continue;
+        repl_peer *c = repl_primary_find(&g->pm, p->c.aid);
+        if (c && c->in_sync && !c->failing) return true;
+    }
+    return false;
+}
+
+/* This node stops: writes wait for the next primary, those under way end, leases go back. */
+static void retire_look(repl_shard *g)
+{
+    if (!replaceable(g)) {
+        repl_primary_resume(&g->pm, repl_now(g));
+        return;
+    }
+    if (g->pm.phase == REPL_ACTIVE) repl_primary_drain(&g->pm);
+    if (g->pm.phase == REPL_DRAINING && !g->writers && !repl_primary_busy(&g->pm)) {
+        repl_primary_handing(&g->pm);
+        qd_cond_broadcast(&g->changed);
+    }
+}
+
+bool repl_retired(repl_shard *g)
+{
+    qd_mutex_lock(&g->lock);
+    if (g->leading && g->pm.phase != REPL_FENCED && g->r->retiring) retire_look(g);
+    bool done =
+        !g->leading || g->pm.phase == REPL_FENCED || g->pm.phase == REPL_HANDING || !replaceable(g);
+    repl_unlock(g);
+    return done;
+}
+
 void repl_relocate_look(repl_shard *g)
 {
     const repl_place *me = NULL;
     if (!g->leading || g->pm.phase == REPL_FENCED) return;
+    if (g->r->retiring) {
+        retire_look(g);
+        return;
+    }
     for (uint32_t i = 0; i < g->nplaces; i++) {
         if (strcmp(g->place[i].c.aid, g->aid) == 0) me = &g->place[i];
     }

@@ -149,6 +149,7 @@ struct qd_replication {
     qd_map map;      /* "<uuid>/<number>" -> repl_shard, one reference each */
     qd_state *state; /* the newest that was shown */
     _Atomic bool closing;
+    _Atomic bool retiring;    /* primaries are given up to other copies */
     _Atomic uint32_t submits; /* of work, under way */
     qd_thread *ticker;
     _Atomic uint32_t calls; /* under way */
@@ -201,6 +202,9 @@ void repl_shipment_unref(repl_shipment *s);
 void repl_commits_end(repl_shard *g, uint64_t mono_ns);
 /* A hand-over may be possible. */
 void repl_relocate_look(repl_shard *g);
+/* While the node retires: nothing is under way at this primary any more, or nobody can replace it.
+ */
+bool repl_retired(repl_shard *g);
 /* Sends a request and waits. *call's answer is read into a; qd_rpc_call_fini afterwards in every
  * case. [worker] */
 int repl_ask(qd_replication *r, const char *to, uint32_t action, qd_rpc_class class,

@@ -3,6 +3,7 @@
 #include "runtime/cpu.h"
 #include <stdio.h>
 
+#define RETIRE_NS UINT64_C(1000000)
 #define KEY_MAX 48
 #define RATE_START ((uint64_t)40 << 20) /* bytes a second until something was measured */
 #define RATE_LEAST ((uint64_t)4 << 20)
@@ -580,6 +581,22 @@ static void wake_all(qd_replication *r)
         repl_commits_end(list.at[i], UINT64_MAX);
         qd_cond_broadcast(&list.at[i]->changed);
         repl_unlock(list.at[i]);
+        repl_unref(list.at[i]);
+    }
+    qd_vec_fini(&list);
+}
+
+void qd_replication_retire(qd_replication *r, int64_t timeout_ms)
+{
+    shard_list list = {0};
+    if (!r || atomic_load(&r->closing)) return;
+    uint64_t until = qd_env_mono_ns(r->env) + (uint64_t)timeout_ms * 1000000u;
+    atomic_store(&r->retiring, true);
+    list_all(r, &list);
+    for (size_t i = 0; i < list.n; i++) (void)repl_retired(list.at[i]); /* all begin at once */
+    for (size_t i = 0; i < list.n; i++) {
+        while (!repl_retired(list.at[i]) && qd_env_mono_ns(r->env) < until)
+            qd_env_sleep_ns(r->env, RETIRE_NS);
         repl_unref(list.at[i]);
     }
     qd_vec_fini(&list);

@@ -38,6 +38,11 @@ typedef struct qd_replication_config {
 /* Opens the node's replication and registers its actions with rpc. [worker] QD_E_NOMEM */
 QD_MUST_CHECK
 int qd_replication_open(const qd_replication_config *c, qd_replication **out, qd_err *err);
+/* Before a node that stops leaves its cluster: primaries that another copy can replace take no more
+ * operations (who wants to write waits until the next primary is known), those under way end, at
+ * most timeout_ms, and read leases are given back, so that the next one need not wait them out.
+ * [worker] */
+void qd_replication_retire(qd_replication *r, int64_t timeout_ms);
 /* Answers no copy any more and lets what waits here end; before qd_shards_close. NULL is fine.
  * [worker] */
 void qd_replication_stop(qd_replication *r);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+static _Atomic bool the_retiring; /* the node stops soon: answers end their connections */
+
 static qd_str option(const qd_frontend_config *c, const char *key)
 {
     for (uint32_t i = 0; i < c->noptions; i++) {
@@ -112,11 +114,17 @@ static int http_config(const qd_frontend_config *c, qd_frontend *f, char host[12
         .compression = !qd_str_is(option(c, "compression"), "false"),
         .compression_level = (int)level,
         .compression_min = (uint32_t)min,
+        .retiring = &the_retiring,
         .server_headers = f->server_headers,
         .in_flight = f->in_flight,
     };
     qdi_rest_handler(f, &h->handler);
     return 0;
+}
+
+void qd_rest_retire(bool on)
+{
+    atomic_store(&the_retiring, on);
 }
 
 /* For figures: the server of the front-end opened first. */

@@ -7,6 +7,7 @@
 #define QD_REST_REST_H
 
 #include <quidditch/plugin.h>
+#include <stdbool.h>
 
 /* The descriptor to register with qd_plugin_builtin: provides front-end "rest". Its options are the
  * settings http.* and compatibility.identity as text. */
@@ -16,6 +17,10 @@ struct qd_action_http_stats;
 /* Connections and traffic of the front-end opened last, for qd_actions.http_stats; zeros when none
  * is open. arg is not used. [any] while no front-end is being closed */
 void qd_rest_http_stats(void *arg, struct qd_action_http_stats *out);
+
+/* From now on answers of all REST front-ends end their connections (Connection: close), while new
+ * ones are taken as before: clients go elsewhere by themselves. [any] */
+void qd_rest_retire(bool on);
 
 struct qd_account;
 /* The account of whole bodies and of answers not yet taken by their clients: the in-flight breaker.

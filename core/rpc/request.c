@@ -6,6 +6,8 @@
 #include "runtime/fiber.h"
 #include <stdio.h>
 
+#define OF_SHARDS 300u /* actions from here on are served by nodes with shards, when they run */
+
 /* --- handlers --- */
 
 int qd_rpc_handle(qd_rpc *rpc, uint32_t action, const char *pool, uint32_t flags, qd_rpc_handler fn,
@@ -100,9 +102,15 @@ static void dispatch(qd_rpc_request *r)
     qd_mutex_unlock(&rpc->lock);
     if (!r->handler) {
         const char *name = qd_rpc_action_name(r->action);
-        snprintf(text, sizeof text, "node [%.120s] has no handler for [%.60s] (%u)",
-                 rpc->self->node.name, name, r->action);
-        fail_text(r, QD_E_UNSUPPORTED, text);
+        /* of shards: the asker finds another copy */
+        bool later = r->action >= OF_SHARDS && qdi_action_since(r->action);
+        if (later)
+            snprintf(text, sizeof text, "node [%.120s] does not serve [%.60s], it starts or stops",
+                     rpc->self->node.name, name);
+        else
+            snprintf(text, sizeof text, "node [%.120s] has no handler for [%.60s] (%u)",
+                     rpc->self->node.name, name, r->action);
+        fail_text(r, later ? QD_E_NO_SHARD : QD_E_UNSUPPORTED, text);
         return;
     }
     if (!r->handler->pool) {

@@ -70,7 +70,7 @@ sub arguments {
     my %s = (
         'node.name' => $self->{name}, 'cluster.name' => 'test', 'path.data' => "$self->{dir}/data",
         'path.logs' => "$self->{dir}/logs", 'logger.stderr' => 'false', 'http.port' => $self->{port},
-        'transport.port' => $self->{transport}, %everywhere, %{$self->{settings}},
+        'http.shutdown_delay' => 0, 'transport.port' => $self->{transport}, %everywhere, %{$self->{settings}},
     );
     return map { ('-E', "$_=$s{$_}") } sort keys %s;
 }
