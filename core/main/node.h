@@ -84,6 +84,9 @@ QD_MUST_CHECK
 int qd_node_need_coordination(qd_node *node, const struct qd_plugin_host *host, qd_err *err);
 /* Where masters are looked for, by the settings: host:port each, in the arena; *n how many. */
 const qd_str *qd_node_master_addresses(const qd_node *node, qd_arena *arena, uint32_t *n);
+/* The node is to stop: it is not ready any more. Returns for how many milliseconds it goes on serving
+ * before its steps are stopped. */
+int64_t qd_node_stop_begin(qd_node *node);
 /* Lets requests under way end and closes all front ends; once more does nothing. */
 void qd_node_http_close(qd_node *node);
 /* --check-config: loads the plugins of the configuration and asks for all that it needs. */

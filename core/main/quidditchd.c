@@ -2,8 +2,8 @@
  * quidditchd.c: the daemon: arguments, configuration, the steps of life, signals.
  *
  * A thread starts the steps in order while the main thread runs its loop, which receives signals
- * only; after SIGTERM or SIGINT it stops the steps in reverse. A second signal while stopping ends
- * the process at once: everything acknowledged is on disk at any moment.
+ * only; after SIGTERM or SIGINT it is not ready any more, serves on for http.shutdown_delay, and
+ * stops the steps in reverse. A second signal cuts the delay short.
  */
 #include "base/log.h"
 #include "main/args.h"
@@ -35,6 +35,7 @@ typedef struct daemon_state {
     qd_err *err; /* of the start */
     int rc;
     _Atomic bool started;
+    qd_timer wait; /* http.shutdown_delay */
 } daemon_state;
 
 static void print_help(void)
@@ -179,6 +180,12 @@ static void reload(qd_node *node)
     qd_err_fini(&err);
 }
 
+static void waited(qd_timer *t)
+{
+    qd_node *node = t->user;
+    qd_loop_stop(node->main_loop);
+}
+
 static void on_signal(void *user, qd_signal what, int signo)
 {
     daemon_state *d = user;
@@ -186,9 +193,15 @@ static void on_signal(void *user, qd_signal what, int signo)
         if (atomic_load(&d->started)) reload(d->node);
         return;
     }
+    if (atomic_exchange(&d->node->stopping, true)) {
+        qd_log_info("main", "signal %d once more: waits no longer", signo);
+        qd_loop_stop(d->node->main_loop);
+        return;
+    }
     qd_log_info("main", "stopping on signal %d", signo);
-    atomic_store(&d->node->stopping, true);
-    qd_loop_stop(d->node->main_loop);
+    int64_t ms = atomic_load(&d->started) ? qd_node_stop_begin(d->node) : 0;
+    if (ms <= 0 || qd_timer_start(&d->wait, (uint64_t)ms * 1000000u, 0))
+        qd_loop_stop(d->node->main_loop);
 }
 
 static int write_pid(const char *path, qd_err *err)
@@ -223,6 +236,7 @@ static int live(qd_node *node, const request *r, qd_err *err)
     int rc = qd_loop_open(node->env, "main", &node->main_loop, err);
     if (rc != 0) return rc;
     rc = qd_signals_start(node->main_loop, on_signal, &d, &signals, err);
+    qd_timer_init(&d.wait, node->main_loop, waited, node);
     if (rc == 0) rc = qd_thread_start(node->env, "starter", start, &d, &starter, err);
     if (rc == 0) {
         qd_loop_run(node->main_loop);
@@ -234,6 +248,7 @@ static int live(qd_node *node, const request *r, qd_err *err)
         }
         if (r->pid_file) (void)!qd_file_remove(r->pid_file, NULL);
     }
+    qd_timer_stop(&d.wait);
     qd_signals_stop(signals);
     qd_loop_close(node->main_loop);
     node->main_loop = NULL;

@@ -131,17 +131,17 @@ static bool has_others(const qd_node *node)
 }
 
 /* Balancers see /ready and send their requests elsewhere, clients leave their connections. */
-static void wait_unready(qd_node *node, bool others)
+int64_t qd_node_stop_begin(qd_node *node)
 {
     const qd_values *v = qd_config_values(node->config);
     int64_t ms = qd_values_ms(v, QD_SET_HTTP_SHUTDOWN_DELAY);
     bool asked = qd_values_is_set(v, QD_SET_HTTP_SHUTDOWN_DELAY);
     atomic_store(&node->actions.stopping, true);
-    if (ms <= 0 || (!asked && (!others || !node->http))) return;
+    if (ms <= 0 || (!asked && (!has_others(node) || !node->http))) return 0;
     qd_log_info("main", "not ready any more, requests are served for %lld ms (http.shutdown_delay)",
                 (long long)ms);
     qd_rest_retire(true);
-    qd_env_sleep_ns(node->env, (uint64_t)ms * 1000000u);
+    return ms;
 }
 
 /* Others take over before this node stops to answer them, so that no request of theirs fails. */
@@ -160,7 +160,7 @@ static void leave(qd_node *node)
 static void serve_stop(qd_node *node)
 {
     bool others = has_others(node);
-    wait_unready(node, others);
+    atomic_store(&node->actions.stopping, true);
     atomic_store(&node->actions.started, false);
     qd_node_http_close(node);
     if (others) leave(node);
