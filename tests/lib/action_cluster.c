@@ -12,7 +12,7 @@
 
 #define NODES_MAX 8u
 #define BUFFER_BYTES (64 << 20)
-#define WAIT_MS 30000
+#define WAIT_MS 120000
 
 typedef struct member {
     action_cluster *c;

@@ -141,7 +141,7 @@ static int open_cluster(const char *store, bool control, qd_authority *a, qd_coo
                            .control = control,
                            .authority = a,
                            .session_ttl_ms = 30000,
-                           .timeout_ms = 10000};
+                           .timeout_ms = 120000};
     int rc = qd_cluster_open(&k, out, err);
     if (rc) {
         *out = NULL;

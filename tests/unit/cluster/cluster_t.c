@@ -38,7 +38,7 @@ static int node_try(node *n, const char *store, const char *id, qd_err *err)
         .data = true,
         .control = true,
         .session_ttl_ms = 30000,
-        .timeout_ms = 10000,
+        .timeout_ms = 120000,
     };
     return qd_cluster_open(&k, &n->cluster, err);
 }
@@ -84,7 +84,7 @@ static void nodes_see_each_others_changes(void **state)
     assert_int_equal(create(&a, "logs", s, "{\"properties\":{\"x\":{\"type\":\"long\"}}}", &err),
                      0);
     qd_state *sa = qd_cluster_state(a.cluster);
-    assert_int_equal(qd_cluster_wait(b.cluster, sa->revision, 10000, &err), 0);
+    assert_int_equal(qd_cluster_wait(b.cluster, sa->revision, 120000, &err), 0);
     qd_state *sb = qd_cluster_state(b.cluster);
     const qd_index_meta *i = qd_state_index(sb, QD_STR("logs"));
     assert_non_null(i);
@@ -150,7 +150,7 @@ static void concurrent_mapping_updates_all_land(void **state)
     qd_err_init(&err);
     assert_int_equal(create(&n[0], "i", s, "", &err), 0);
     qd_state *now = qd_cluster_state(n[0].cluster);
-    assert_int_equal(qd_cluster_wait(n[1].cluster, now->revision, 10000, &err), 0);
+    assert_int_equal(qd_cluster_wait(n[1].cluster, now->revision, 120000, &err), 0);
     for (int k = 0; k < 4; k++) {
         m[k] = (mapper){.n = &n[k % 2], .from = k * 100};
         memcpy(m[k].uuid, now->indices[0]->uuid, sizeof m[k].uuid);
@@ -166,7 +166,7 @@ static void concurrent_mapping_updates_all_land(void **state)
     qd_state *other = qd_cluster_state(n[1].cluster);
     uint64_t newest = now->revision > other->revision ? now->revision : other->revision;
     qd_state_unref(other);
-    assert_int_equal(qd_cluster_wait(n[0].cluster, newest, 10000, &err), 0);
+    assert_int_equal(qd_cluster_wait(n[0].cluster, newest, 120000, &err), 0);
     qd_state_unref(now);
     now = qd_cluster_state(n[0].cluster);
     for (int k = 0; k < 4; k++) {
@@ -199,7 +199,7 @@ static void a_compacted_watch_reads_again(void **state)
         if (i % 5 == 0) coord_memory_compact(store);
     }
     qd_state *sa = qd_cluster_state(a.cluster);
-    assert_int_equal(qd_cluster_wait(b.cluster, sa->revision, 10000, &err), 0);
+    assert_int_equal(qd_cluster_wait(b.cluster, sa->revision, 120000, &err), 0);
     qd_state *sb = qd_cluster_state(b.cluster);
     assert_int_equal(sb->n, 20);
     qd_state_unref(sa);

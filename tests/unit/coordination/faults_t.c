@@ -61,8 +61,9 @@ static bool passing(int32_t rc)
            rc == QD_E_TIMEOUT || rc == QD_E_CANCELLED || rc == QD_E_CLOSED || rc == QD_E_REJECTED;
 }
 
-/* One number more; the same request id until it is known what became of it. After an unknown outcome
- * a conflict may be with itself: others may have asked for so much since that the id is forgotten. */
+/* One number more; the same request id until it is known what became of it. After an unknown
+ * outcome a conflict may be with itself: others may have asked for so much since that the id is
+ * forgotten. */
 static void count_up(user *u, uint64_t value, uint64_t mod)
 {
     world *w = u->w;

@@ -17,7 +17,7 @@ static rig *form(int n, int first, int how)
 
 static bool logged_soon(rig *r, int i, const char *text)
 {
-    for (int64_t end = rig_now_ms() + 25000; rig_now_ms() < end; rig_pause(20))
+    for (int64_t end = rig_now_ms() + RIG_WAIT; rig_now_ms() < end; rig_pause(20))
         if (rig_logged(r, i, text)) return true;
     return false;
 }
@@ -39,7 +39,7 @@ static void nobody_forms_before_all_are_there(void **state)
     char value[8];
     assert_int_equal(rig_start(r, 0, RIG_NAMES, 3, B), 0);
     assert_int_equal(rig_start(r, 1, RIG_NAMES, 3, B), 0);
-    assert_int_equal(rig_get(r, 0, "k", value, sizeof value, NULL, 0, 9000), QD_E_NO_COORDINATION);
+    assert_int_equal(rig_get(r, 0, "k", value, sizeof value, NULL, 0, 60000), QD_E_NO_COORDINATION);
     assert_true(logged_soon(r, 0, "discovery: waiting for [m3]"));
     assert_int_equal(rig_start(r, 2, RIG_NAMES, 3, B), 0);
     assert_true(rig_settled(r));
@@ -55,7 +55,7 @@ static void voters_are_odd(void **state)
     for (int i = 0; i < 6; i++) {
         if (i) assert_int_equal(rig_start_with(r, i, NULL, NULL, NULL, NULL, seeds, 0), 0);
         assert_true(rig_wait_members(r, 0, voters[i], standbys[i]));
-        assert_int_equal(rig_put(r, i, "k", "v", 1, 0, 10000, NULL), 0);
+        assert_int_equal(rig_put(r, i, "k", "v", 1, 0, RIG_WAIT, NULL), 0);
     }
     rig_free(r);
 }
@@ -66,19 +66,19 @@ static void a_wiped_master_comes_back(void **state)
     rig *r = form(3, 3, RIG_PEERS);
     char value[8];
     int voters, standbys;
-    assert_int_equal(rig_put(r, 0, "k", "v", 1, 0, 10000, NULL), 0);
+    assert_int_equal(rig_put(r, 0, "k", "v", 1, 0, RIG_WAIT, NULL), 0);
     rig_kill(r, 1);
     rig_wipe(r, 1);
     assert_int_equal(rig_start(r, 1, RIG_PEERS, 3, B), 0);
     assert_true(logged_soon(r, -1, "master [m2] came back empty"));
     assert_true(rig_settled(r));
     assert_true(rig_wait_members(r, 1, 3, 0));
-    assert_int_equal(rig_get(r, 1, "k", value, sizeof value, NULL, QD_COORD_STALE, 5000), 0);
+    assert_int_equal(rig_get(r, 1, "k", value, sizeof value, NULL, QD_COORD_STALE, RIG_WAIT), 0);
     assert_true(rig_members(r, 1, &voters, &standbys));
     assert_int_equal(voters, 3);
     /* its vote is a real one */
     rig_kill(r, 2);
-    assert_int_equal(rig_put(r, 1, "k", "w", 1, 0, 10000, NULL), 0);
+    assert_int_equal(rig_put(r, 1, "k", "w", 1, 0, RIG_WAIT, NULL), 0);
     rig_free(r);
 }
 
@@ -87,7 +87,7 @@ static void one_wiped_while_another_is_down(void **state)
     (void)state;
     rig *r = form(3, 3, RIG_PEERS);
     char value[8];
-    assert_int_equal(rig_put(r, 0, "k", "v", 1, 0, 10000, NULL), 0);
+    assert_int_equal(rig_put(r, 0, "k", "v", 1, 0, RIG_WAIT, NULL), 0);
     rig_kill(r, 1);
     rig_kill(r, 2);
     rig_wipe(r, 2);
@@ -98,7 +98,7 @@ static void one_wiped_while_another_is_down(void **state)
     assert_true(rig_settled(r));
     assert_true(logged_soon(r, -1, "master [m3] came back empty"));
     assert_true(rig_wait_members(r, 0, 3, 0));
-    assert_int_equal(rig_get(r, 2, "k", value, sizeof value, NULL, 0, 5000), 0);
+    assert_int_equal(rig_get(r, 2, "k", value, sizeof value, NULL, 0, RIG_WAIT), 0);
     rig_free(r);
 }
 
@@ -108,20 +108,20 @@ static void two_wiped_wait_for_an_operator(void **state)
     rig *r = form(3, 3, RIG_PEERS);
     char value[8];
     uint64_t revision;
-    assert_int_equal(rig_put(r, 0, "k", "v", 1, 0, 10000, &revision), 0);
-    assert_int_equal(rig_get(r, 0, "k", value, sizeof value, NULL, 0, 5000), 0);
+    assert_int_equal(rig_put(r, 0, "k", "v", 1, 0, RIG_WAIT, &revision), 0);
+    assert_int_equal(rig_get(r, 0, "k", value, sizeof value, NULL, 0, RIG_WAIT), 0);
     for (int i = 0; i < 3; i++) rig_kill(r, i);
     rig_wipe(r, 1);
     rig_wipe(r, 2);
     for (int i = 0; i < 3; i++) assert_int_equal(rig_start(r, i, RIG_PEERS, 3, B), 0);
-    assert_int_equal(rig_get(r, 1, "k", value, sizeof value, NULL, 0, 9000), QD_E_NO_COORDINATION);
+    assert_int_equal(rig_get(r, 1, "k", value, sizeof value, NULL, 0, 60000), QD_E_NO_COORDINATION);
     assert_true(logged_soon(r, 1, "qd master recover --unsafe"));
     assert_true(logged_soon(r, 0, "qd master recover --unsafe"));
     /* the operator's order: the store goes on, fenced from what was */
     rig_stop(r, 0);
     assert_int_equal(rig_start(r, 0, RIG_PEERS, 3, B | QD_COORD_OPEN_RECOVER), 0);
     int32_t rc;
-    int64_t end = rig_now_ms() + 15000;
+    int64_t end = rig_now_ms() + RIG_WAIT;
     while ((rc = rig_get(r, 0, "k", value, sizeof value, NULL, 0, 3000)) != 0 && rig_now_ms() < end)
         rig_pause(10);
     assert_int_equal(rc, 0);
@@ -134,7 +134,7 @@ static void two_wiped_wait_for_an_operator(void **state)
     /* the others come in again by themselves */
     assert_true(rig_wait_members(r, 0, 3, 0));
     assert_true(rig_settled(r));
-    assert_int_equal(rig_get(r, 2, "k", value, sizeof value, NULL, 0, 5000), 0);
+    assert_int_equal(rig_get(r, 2, "k", value, sizeof value, NULL, 0, RIG_WAIT), 0);
     rig_free(r);
 }
 
@@ -143,15 +143,15 @@ static void who_was_left_behind_is_refused(void **state)
     (void)state;
     rig *r = form(3, 3, RIG_PEERS);
     char value[8];
-    assert_int_equal(rig_put(r, 0, "k", "v", 1, 0, 10000, NULL), 0);
+    assert_int_equal(rig_put(r, 0, "k", "v", 1, 0, RIG_WAIT, NULL), 0);
     for (int i = 0; i < 3; i++) rig_kill(r, i);
     assert_int_equal(rig_start(r, 0, RIG_PEERS, 3, B | QD_COORD_OPEN_RECOVER), 0);
     assert_true(rig_settled(r));
     assert_int_equal(rig_start(r, 1, RIG_PEERS, 3, B), 0);
     assert_int_equal(rig_start(r, 2, RIG_PEERS, 3, B), 0);
     assert_true(logged_soon(r, 1, "recovered by force without this node"));
-    assert_int_not_equal(rig_put(r, 1, "k", "old", 3, 0, 6000, NULL), 0);
-    assert_int_equal(rig_get(r, 0, "k", value, sizeof value, NULL, 0, 5000), 0);
+    assert_int_not_equal(rig_put(r, 1, "k", "old", 3, 0, 60000, NULL), 0);
+    assert_int_equal(rig_get(r, 0, "k", value, sizeof value, NULL, 0, RIG_WAIT), 0);
     assert_string_equal(value, "v");
     rig_free(r);
 }
@@ -162,25 +162,25 @@ static void an_old_copy_is_refused(void **state)
     (void)state;
     rig *r = form(3, 3, RIG_PEERS);
     char value[8];
-    assert_int_equal(rig_put(r, 0, "k", "a", 1, 0, 10000, NULL), 0);
+    assert_int_equal(rig_put(r, 0, "k", "a", 1, 0, RIG_WAIT, NULL), 0);
     rig_stop(r, 2);
     rig_copy(r, 2);
     assert_int_equal(rig_start(r, 2, RIG_PEERS, 3, B), 0);
     assert_true(rig_settled(r));
-    assert_int_equal(rig_put(r, 2, "k", "b", 1, 0, 10000, NULL), 0);
+    assert_int_equal(rig_put(r, 2, "k", "b", 1, 0, RIG_WAIT, NULL), 0);
     rig_kill(r, 2);
     rig_restore(r, 2);
     assert_int_equal(rig_start(r, 2, RIG_PEERS, 3, B), 0);
     assert_true(logged_soon(r, 2, "this folder is an old copy"));
     assert_int_not_equal(rig_get(r, 2, "k", value, sizeof value, NULL, 0, 3000), 0);
-    assert_int_equal(rig_get(r, 0, "k", value, sizeof value, NULL, 0, 5000), 0);
+    assert_int_equal(rig_get(r, 0, "k", value, sizeof value, NULL, 0, RIG_WAIT), 0);
     assert_string_equal(value, "b");
     rig_stop(r, 2);
     rig_wipe(r, 2); /* what the message says */
     assert_int_equal(rig_start(r, 2, RIG_PEERS, 3, B), 0);
     assert_true(rig_wait_members(r, 0, 3, 0));
     assert_true(rig_settled(r));
-    assert_int_equal(rig_get(r, 2, "k", value, sizeof value, NULL, 0, 5000), 0);
+    assert_int_equal(rig_get(r, 2, "k", value, sizeof value, NULL, 0, RIG_WAIT), 0);
     assert_string_equal(value, "b");
     rig_free(r);
 }
@@ -195,14 +195,14 @@ static void the_excluded_do_not_vote(void **state)
     int leader = rig_leader(r, 0);
     char name[8];
     snprintf(name, sizeof name, "m%d", leader + 1);
-    assert_int_equal(rig_member(r, 3, QD_COORD_MEMBERS_EXCLUDE, name, 40000), 0);
+    assert_int_equal(rig_member(r, 3, QD_COORD_MEMBERS_EXCLUDE, name, RIG_WAIT), 0);
     assert_true(rig_settled(r));
     assert_int_not_equal(rig_leader(r, 3), leader);
     assert_true(rig_wait_members(r, 3, 3, 1));
     rig_stop(r, leader); /* nobody misses it */
-    assert_int_equal(rig_put(r, 3, "k", "v", 1, 0, 10000, NULL), 0);
+    assert_int_equal(rig_put(r, 3, "k", "v", 1, 0, RIG_WAIT, NULL), 0);
     assert_int_equal(rig_start(r, leader, RIG_PEERS, 3, B), 0);
-    assert_int_equal(rig_member(r, 3, QD_COORD_MEMBERS_INCLUDE, "", 40000), 0);
+    assert_int_equal(rig_member(r, 3, QD_COORD_MEMBERS_INCLUDE, "", RIG_WAIT), 0);
     assert_true(rig_settled(r));
     rig_free(r);
 }
@@ -215,13 +215,13 @@ static void a_removed_master_is_gone(void **state)
     char name[8];
     snprintf(name, sizeof name, "m%d", gone + 1);
     rig_kill(r, gone);
-    assert_int_equal(rig_member(r, leader, QD_COORD_MEMBERS_REMOVE, name, 40000), 0);
-    assert_int_equal(rig_member(r, leader, QD_COORD_MEMBERS_REMOVE, "nobody", 40000),
+    assert_int_equal(rig_member(r, leader, QD_COORD_MEMBERS_REMOVE, name, RIG_WAIT), 0);
+    assert_int_equal(rig_member(r, leader, QD_COORD_MEMBERS_REMOVE, "nobody", RIG_WAIT),
                      QD_E_NOTFOUND);
     int voters, standbys;
     assert_true(rig_members(r, leader, &voters, &standbys));
     assert_true(voters <= 2);
-    assert_int_equal(rig_put(r, leader, "k", "v", 1, 0, 10000, NULL), 0);
+    assert_int_equal(rig_put(r, leader, "k", "v", 1, 0, RIG_WAIT, NULL), 0);
     rig_free(r);
 }
 

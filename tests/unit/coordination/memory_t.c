@@ -58,7 +58,7 @@ static void hold_all(void **state)
         n = 0;
         snprintf(keys[0], sizeof keys[0], "mapping/%064x", i);
         put(mapping, len);
-        assert_int_equal(rig_txn(r, 0, changes, n, 20000), 0);
+        assert_int_equal(rig_txn(r, 0, changes, n, RIG_WAIT), 0);
     }
     for (int i = 0; i < INDICES;) {
         n = 0;
@@ -84,7 +84,7 @@ static void hold_all(void **state)
                            i, i, i % 30, i + 1, i % 29, i, i + 1);
             put(values[3 * k + 2], (size_t)len);
         }
-        assert_int_equal(rig_txn(r, 0, changes, n, 20000), 0);
+        assert_int_equal(rig_txn(r, 0, changes, n, RIG_WAIT), 0);
     }
     int64_t full = rig_memory() - before;
     print_message("# %d indices, %d mappings of %d KiB: %.1f MiB\n", INDICES, MAPPINGS,
@@ -98,7 +98,7 @@ static void hold_all(void **state)
     print_message("# after a restart: %.1f MiB\n", (double)again / (1 << 20));
     assert_true(again < LIMIT);
     assert_int_equal(
-        rig_get(r, 0, "name/logs-application-09999", value, sizeof value, NULL, 0, 9000), 0);
+        rig_get(r, 0, "name/logs-application-09999", value, sizeof value, NULL, 0, 60000), 0);
     rig_free(r);
 }
 

@@ -619,12 +619,28 @@ static int32_t finish(rig *r, int i, waiting *w, qd_op *op, int32_t submitted, i
     return submitted;
 }
 
+/* Who asks with RIG_WAIT wants it done: refusals for want of a leader, which a busy machine may
+ * lose, are asked again. */
+static bool once_more(int32_t rc, bool has_id, int timeout_ms, int64_t end)
+{
+    bool passes = rc == QD_E_NO_COORDINATION || rc == QD_E_NOT_LEADER || rc == QD_E_REJECTED ||
+                  (has_id && (rc == QD_E_UNKNOWN_OUTCOME || rc == QD_E_TIMEOUT));
+    if (timeout_ms < RIG_WAIT || !passes || rig_now_ms() >= end) return false;
+    rig_pause(10);
+    return true;
+}
+
 static int32_t txn(rig *r, int i, qd_coord_txn *t, int timeout_ms)
 {
     waiting w;
     node *x = &r->nodes[i];
-    waiting_begin(&w, &t->op);
-    return finish(r, i, &w, &t->op, x->vt->txn(x->store, t), timeout_ms);
+    int64_t end = rig_now_ms() + timeout_ms;
+    int32_t rc;
+    do {
+        waiting_begin(&w, &t->op);
+        rc = finish(r, i, &w, &t->op, x->vt->txn(x->store, t), timeout_ms);
+    } while (once_more(rc, true, timeout_ms, end));
+    return rc;
 }
 
 int32_t rig_txn(rig *r, int i, const qd_coord_change *changes, uint32_t n, int timeout_ms)
@@ -663,8 +679,12 @@ int32_t rig_get(rig *r, int i, const char *key, char *value, size_t cap, uint64_
     waiting w;
     node *x = &r->nodes[i];
     qd_coord_range q = {.key = qd_plug_str(key), .flags = flags};
-    waiting_begin(&w, &q.op);
-    int32_t rc = finish(r, i, &w, &q.op, x->vt->range(x->store, &q), timeout_ms);
+    int64_t end = rig_now_ms() + timeout_ms;
+    int32_t rc;
+    do {
+        waiting_begin(&w, &q.op);
+        rc = finish(r, i, &w, &q.op, x->vt->range(x->store, &q), timeout_ms);
+    } while (once_more(rc, true, timeout_ms, end));
     if (rc) return rc;
     rc = q.nkvs ? 0 : QD_E_NOTFOUND;
     if (q.nkvs && q.kvs[0].value_len < cap) {
@@ -683,8 +703,12 @@ int32_t rig_session(rig *r, int i, uint32_t action, uint64_t *session, int ttl_m
     qd_coord_session s = {
         .action = action, .session = *session, .ttl_ns = (int64_t)ttl_ms * 1000000};
     rand_bytes(NULL, s.id, 16);
-    waiting_begin(&w, &s.op);
-    int32_t rc = finish(r, i, &w, &s.op, x->vt->session(x->store, &s), timeout_ms);
+    int64_t end = rig_now_ms() + timeout_ms;
+    int32_t rc;
+    do {
+        waiting_begin(&w, &s.op);
+        rc = finish(r, i, &w, &s.op, x->vt->session(x->store, &s), timeout_ms);
+    } while (once_more(rc, action == QD_COORD_SESSION_OPEN, timeout_ms, end));
     if (rc == 0) *session = s.session;
     return rc;
 }
@@ -693,8 +717,13 @@ static int32_t members(rig *r, int i, qd_coord_members *m, int timeout_ms)
 {
     waiting w;
     node *x = &r->nodes[i];
-    waiting_begin(&w, &m->op);
-    return finish(r, i, &w, &m->op, x->vt->members(x->store, m), timeout_ms);
+    int64_t end = rig_now_ms() + timeout_ms;
+    int32_t rc;
+    do {
+        waiting_begin(&w, &m->op);
+        rc = finish(r, i, &w, &m->op, x->vt->members(x->store, m), timeout_ms);
+    } while (once_more(rc, false, timeout_ms, end));
+    return rc;
 }
 
 int32_t rig_member(rig *r, int i, uint32_t action, const char *name, int timeout_ms)
@@ -723,6 +752,22 @@ bool rig_wait_members(rig *r, int by, int voters, int standbys)
         if (rig_members(r, by, &v, &s) && v == voters && s == standbys) return true;
     }
     return false;
+}
+
+int rig_leader_of_all(rig *r)
+{
+    for (int64_t end = rig_now_ms() + RIG_WAIT; rig_now_ms() < end; rig_pause(10)) {
+        int leader = -1, seen = 0;
+        for (int i = 0; i < r->n; i++) {
+            if (!r->nodes[i].store) continue;
+            int l = rig_leader(r, i);
+            if (seen++ && l != leader) leader = -1;
+            if (seen == 1) leader = l;
+            if (leader < 0) break;
+        }
+        if (leader >= 0) return leader;
+    }
+    return -1;
 }
 
 int rig_leader(rig *r, int by)
@@ -803,7 +848,7 @@ int32_t rig_resign(rig *r, int i, const char *name, uint64_t session, qd_coord_t
     qd_coord_election e = {
         .action = QD_COORD_RESIGN, .name = qd_plug_str(name), .session = session, .token = token};
     waiting_begin(&w, &e.op);
-    return finish(r, i, &w, &e.op, x->vt->election(x->store, &e), 10000);
+    return finish(r, i, &w, &e.op, x->vt->election(x->store, &e), RIG_WAIT);
 }
 
 /* --- the kit --- */

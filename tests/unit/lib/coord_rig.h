@@ -49,6 +49,8 @@ bool rig_logged(rig *r, int i, const char *text);
 
 /* Waits until all running nodes know a leader and answer; false: not within 120 s. */
 bool rig_settled(rig *r);
+/* The node that leads as all that run see it; waits until they agree. */
+int rig_leader_of_all(rig *r);
 /* The node that leads, as node `by` sees it; -1: none. */
 int rig_leader(rig *r, int by);
 /* Members as node `by` is told: how many vote, stand by; false: no answer. */
@@ -56,7 +58,9 @@ bool rig_members(rig *r, int by, int *voters, int *standbys);
 /* Waits for such numbers. */
 bool rig_wait_members(rig *r, int by, int voters, int standbys);
 
-/* One request each, waited for at most timeout_ms, then cancelled; the code. */
+/* One request each, waited for at most timeout_ms, then cancelled; the code. With RIG_WAIT it is
+ * asked again, within that time, while it is refused for want of a leader. */
+enum { RIG_WAIT = 120000 };
 int32_t rig_put(rig *r, int i, const char *key, const void *value, size_t n, uint64_t session,
                 int timeout_ms, uint64_t *revision);
 /* Several changes in one. */

@@ -38,7 +38,7 @@ int world_node_open_tls(world *w, unsigned i, const qd_wire_tls *tls,
 void world_node_close(world *w, unsigned i);
 /* Closes all. */
 void world_close(world *w);
-/* Waits until done(arg), at most 20 s; is it so? */
+/* Waits until done(arg), at most 120 s (simulated: 20 s); is it so? */
 bool world_until(world *w, bool (*done)(void *arg), void *arg);
 /* Lets time go by. */
 void world_pass(world *w, uint64_t ns);

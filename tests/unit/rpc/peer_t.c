@@ -253,7 +253,7 @@ static void refusals_say_why(void **state)
     assert_true(st.refused_in >= 1);
     /* a call says it too */
     qd_rpc_call call = {
-        .to = qd_str_c(w.nodes[1].address), .action = QD_ACTION_ECHO, .timeout_ms = 5000};
+        .to = qd_str_c(w.nodes[1].address), .action = QD_ACTION_ECHO, .timeout_ms = 120000};
     qd_err err;
     qd_err_init(&err);
     world_pass(&w, 2000 * MS);
@@ -345,7 +345,7 @@ static void neighbouring_versions_talk(void **state)
         qd_str to = qd_str_c(w.nodes[pairs[i].to].address);
         qd_rpc_call call = {.to = to,
                             .action = QD_ACTION_ECHO,
-                            .timeout_ms = 5000,
+                            .timeout_ms = 120000,
                             .version = qd_rpc_version_to(rpc, to),
                             .parent_node = "id-9",
                             .parent_task = 77};
