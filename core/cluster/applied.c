@@ -212,7 +212,7 @@ int qd_cluster_wait_all(qd_cluster *c, uint64_t revision, int64_t timeout_ms)
     asking a = {.c = c};
     qd_writer w;
     if (!c->rpc) return 0;
-    if (timeout_ms <= 0) return QD_E_TIMEOUT;
+    if (timeout_ms < 0) timeout_ms = 0;
     uint64_t until = qd_env_mono_ns(c->env) + (uint64_t)timeout_ms * 1000000u;
     a.s = qd_cluster_state(c);
     a.at = qd_calloc(NULL, (a.s->nnodes + 1ul) * sizeof *a.at);
