@@ -460,3 +460,12 @@ bool qdi_copies_again(search_run *x, search_shard *s)
         (void)qd_cluster_wait_for(x->a->cluster, is_newer, &seen, MOVED_SLICE_MS);
     }
 }
+
+bool qdi_search_moved(search_run *x)
+{
+    for (uint32_t i = 0; i < x->nshards; i++) {
+        search_shard *s = &x->shards[i];
+        if (s->rc == QD_E_NO_SHARD && !s->skipped && qdi_copies_again(x, s)) return true;
+    }
+    return false;
+}

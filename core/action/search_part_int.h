@@ -207,6 +207,10 @@ int qdi_copies_choose(search_run *x, search_shard *s, qd_err *err);
  * since, as when it was moved in this moment. A state that another node is known to have is waited
  * for, 1 s at most in a search. false: there are none. [worker] */
 bool qdi_copies_again(search_run *x, search_shard *s);
+#define SEARCH_ATTEMPTS 4 /* to open what stays over shards that are being moved */
+/* Has a shard that was missing come elsewhere? What a context keeps for later is not searched
+ * elsewhere as well: who opens one begins all of it again. [worker] */
+bool qdi_search_moved(search_run *x);
 
 /* What the pages of a scroll have in common, and what is known of an index there: enough for any
  * node to go on with it. */

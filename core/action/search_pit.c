@@ -81,10 +81,15 @@ static int open_pit(qd_request *q, search_run *x, search_request *r, qd_str *id,
     r->size = 0;
     r->total = 0;
     if (rc) return rc;
-    rc = qdi_search_begin(x, r, &q->task, qd_param(q, "index"), options, qd_param(q, "routing"),
-                          err);
-    x->opens_pit = true;
-    if (!rc) rc = qdi_targets_query(x, err);
+    for (int attempt = 1;; attempt++) {
+        rc = qdi_search_begin(x, r, &q->task, qd_param(q, "index"), options, qd_param(q, "routing"),
+                              err);
+        x->opens_pit = true;
+        if (!rc) rc = qdi_targets_query(x, err);
+        if (rc || attempt == SEARCH_ATTEMPTS || !qdi_search_moved(x)) break;
+        qdi_targets_end(x, false);
+        qdi_search_end(x);
+    }
     if (!rc) rc = qdi_search_merge(x, err);
     if (!rc) rc = make_id(x, id, err);
     qdi_targets_end(x, rc == 0);

@@ -40,8 +40,16 @@ int qdi_scroll_open(search_request *r, qd_str expression, uint32_t options, qd_s
     if (!r->total_given) r->total = QD_TOTAL_EXACT;
     r->total_given = true;
     qdi_search_task_begin(r, &task);
-    int rc = qdi_search_begin(&x, r, &task, expression, options, routing, err);
-    if (!rc) rc = qdi_search_query_phase(&x, err);
+    int rc;
+    for (int attempt = 1;; attempt++) {
+        rc = qdi_search_begin(&x, r, &task, expression, options, routing, err);
+        bool begun = !rc;
+        if (!rc) rc = qdi_search_query_phase(&x, err);
+        if (!begun || attempt == SEARCH_ATTEMPTS || !qdi_search_moved(&x)) break;
+        qdi_targets_end(&x, false);
+        qdi_search_end(&x);
+        if (rc && err) qd_err_fini(err);
+    }
     if (!rc) rc = make_id(&x, &id, err);
     if (!rc) rc = qdi_search_write(&x, id, w, err);
     qdi_targets_end(&x, rc == 0);

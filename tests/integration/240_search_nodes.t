@@ -121,6 +121,18 @@ subtest 'shards are moved while they are searched' => sub {
             my $j = $n->post('/m/_search', { size => 3, track_total_hits => JSON::PP::true })->{json};
             $seen{"$j->{hits}{total}{value}/$j->{_shards}{failed}"}++;
             $seen{"$_->{count}/$_->{_shards}{failed}"}++ for $n->post('/m/_count', {})->{json};
+            my ($hits, $failed, $page) = (0, 0, $n->post('/m/_search?scroll=1m', { size => 200 })->{json});
+            for (1 .. 3) {
+                $hits += @{ $page->{hits}{hits} };
+                $failed += $page->{_shards}{failed};
+                $page = $n->post('/_search/scroll', { scroll => '1m', scroll_id => $page->{_scroll_id} })->{json};
+            }
+            $n->delete('/_search/scroll', { scroll_id => $page->{_scroll_id} });
+            $seen{"$hits/$failed"}++;
+            my $id = $n->post('/m/_pit?keep_alive=1m', undef)->{json}{id};
+            $j = $n->post('/_search', { pit => { id => $id }, size => 0, track_total_hits => JSON::PP::true })->{json};
+            $seen{"$j->{hits}{total}{value}/$j->{_shards}{failed}"}++;
+            $n->delete('/_pit', { id => $id });
         }
         open my $f, '>', "$dir/$n->{name}" or POSIX::_exit(1);
         print $f JSON::PP->new->canonical->encode(\%seen);
@@ -137,7 +149,7 @@ subtest 'shards are moved while they are searched' => sub {
     is($moved, 12, 'each node has been drained four times');
     open my $over, '>', "$dir/over" or die $!;
     waitpid $_, 0 for @clients;
-    is(QdNode::slurp("$dir/$_->{name}") =~ s/:\d+/:n/gr, '{"300/0":n}', "no search through $_->{name} missed a shard") for @nodes;
+    is(QdNode::slurp("$dir/$_->{name}") =~ s/:\d+/:n/gr, '{"300/0":n}', "no search, count, scroll or point in time through $_->{name} missed a shard") for @nodes;
     is($first->delete('/m')->{status}, 200, 'deleted');
     ok($c->wait_status('green'), 'green');
 };
