@@ -78,14 +78,15 @@ is($n->put('/a', { settings => { number_of_shards => 1, 'index.auto_expand_repli
 sub replicas { $n->get('/a/_settings?flat_settings=true')->{json}{a}{settings}{'index.number_of_replicas'} }
 is(replicas(), 2, 'are two of three nodes');
 $n->put('/_cluster/settings', { persistent => { 'cluster.routing.allocation.exclude._name' => 'u2' } });
-ok($n->wait_for(sub { replicas() == 1 }, 60), 'a node that may not hold them does not count');
+ok($n->wait_for(sub { replicas() == 1 }, 120), 'a node that may not hold them does not count');
 $n->put('/_cluster/settings', { persistent => { 'cluster.routing.allocation.*' => undef } });
-ok($n->wait_for(sub { replicas() == 2 }, 60), 'and counts again; a pattern resets settings');
-$n[2]->stop;
-ok($n->wait_for(sub { replicas() == 1 }, 60), 'a node that leaves takes its replica with it');
-ok($n->wait_for(sub { ($n->get('/_cluster/health/a')->{json}{status} // '') eq 'green' }, 60), 'the index stays green');
+ok($n->wait_for(sub { replicas() == 2 }, 120), 'and counts again; a pattern resets settings');
+ok($c->wait_status('green'), 'all of them started');
+is($n[2]->stop, 0, 'a node stops');
+ok($n->wait_for(sub { replicas() == 1 }, 120), 'a node that leaves takes its replica with it');
+ok($n->wait_for(sub { ($n->get('/_cluster/health/a')->{json}{status} // '') eq 'green' }, 120), 'the index stays green');
 $n[2]->start;
-ok($n->wait_for(sub { replicas() == 2 }, 60), 'one that comes gets one');
+ok($n->wait_for(sub { replicas() == 2 }, 120), 'one that comes gets one');
 is($n->put('/a/_settings', { 'index.auto_expand_replicas' => '0-1' })->{status}, 200, 'other bounds');
 is(replicas(), 1, 'hold at once');
 like($n->put('/a/_settings', { 'index.auto_expand_replicas' => '3-1' })->{json}{error}{reason}, qr/minReplicas must be =< maxReplicas/, 'bounds that are none');
@@ -98,13 +99,13 @@ is($n->put('/_cluster/settings', { persistent => { '*' => undef } })->{status}, 
 is_deeply($n->get('/_cluster/settings')->{json}{persistent}, {}, 'and gone');
 $n->put('/_cluster/settings', { persistent => { 'cluster.blocks.read_only_allow_delete' => 'true' } });
 for my $node (@n) {
-    ok($node->wait_for(sub { $node->put('/t/_doc/1', {})->{status} == 403 }, 60), "$node->{name} refuses writes to a read-only cluster");
+    ok($node->wait_for(sub { $node->put('/t/_doc/1', {})->{status} == 403 }, 120), "$node->{name} refuses writes to a read-only cluster");
     is($node->put('/new')->{json}{error}{reason}, 'blocked by: [FORBIDDEN/13/cluster read-only / allow delete (api)];', 'and new indices');
     is($node->get('/t/_doc/1')->{json}{_source}{n}, 1, 'but reads');
 }
 is($n->delete('/a')->{status}, 200, 'and deletes');
 is($n->put('/_cluster/settings', { persistent => { 'cluster.blocks.*' => undef } })->{status}, 200, 'the block goes');
-ok($n->wait_for(sub { $n->put('/t/_doc/1', { n => 1 })->{status} == 200 }, 60), 'and writes come');
+ok($n->wait_for(sub { $n->put('/t/_doc/1', { n => 1 })->{status} == 200 }, 120), 'and writes come');
 
 # --- what the nodes do
 my $hot = $n->get('/_nodes/hot_threads?interval=20ms&ignore_idle_threads=false&threads=2');
