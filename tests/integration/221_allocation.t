@@ -18,7 +18,7 @@ is($r->{status}, 400, 'nothing is unassigned');
 like($r->{json}{error}{reason}, qr/there are no unassigned shards in this cluster/, 'and it says so');
 
 $node->put('/books', {settings => {number_of_shards => 1, number_of_replicas => 1}});
-$node->get('/_cluster/health/books?wait_for_status=yellow&timeout=20s');
+$node->get('/_cluster/health/books?wait_for_status=yellow&timeout=120s');
 $r = $node->get('/_cluster/health');
 is($r->{json}{unassigned_shards}, 1, 'the replica has no place');
 
@@ -74,7 +74,7 @@ is($r->{node_allocation_decisions}[0]{deciders}[0]{explanation},
     'no allocations are allowed due to cluster setting [cluster.routing.allocation.enable=none]', 'says which setting');
 is($node->get('/_cluster/health/later')->{json}{status}, 'red', 'red');
 $node->put('/_cluster/settings', {persistent => {'cluster.routing.allocation.enable' => undef}});
-is($node->get('/_cluster/health/later?wait_for_status=green&timeout=20s')->{json}{status}, 'green', 'on again');
+is($node->get('/_cluster/health/later?wait_for_status=green&timeout=120s')->{json}{status}, 'green', 'on again');
 
 # an index of its own
 $node->put('/filtered?wait_for_active_shards=0', {settings => {
@@ -83,10 +83,10 @@ $r = $node->post('/_cluster/allocation/explain', {index => 'filtered', shard => 
 is($r->{node_allocation_decisions}[0]{deciders}[0]{explanation},
     'node does not match index setting [index.routing.allocation.include] filters [_name:"nowhere"]', 'filter');
 $node->put('/filtered/_settings', {'index.routing.allocation.include._name' => 'al*'});
-is($node->get('/_cluster/health/filtered?wait_for_status=green&timeout=20s')->{json}{status}, 'green', 'a pattern fits');
+is($node->get('/_cluster/health/filtered?wait_for_status=green&timeout=120s')->{json}{status}, 'green', 'a pattern fits');
 $node->put('/tiered?wait_for_active_shards=0', {settings => {
     number_of_replicas => 0, 'index.routing.allocation.include._tier_preference' => 'data_warm,data_hot'}});
-is($node->get('/_cluster/health/tiered?wait_for_status=green&timeout=20s')->{json}{status}, 'green', 'a data node is of every tier');
+is($node->get('/_cluster/health/tiered?wait_for_status=green&timeout=120s')->{json}{status}, 'green', 'a data node is of every tier');
 
 # reroute
 $r = $node->post('/_cluster/reroute?metric=none');
@@ -121,7 +121,7 @@ is($node->get('/_cluster/health/stuck')->{json}{status}, 'red', 'and does nothin
 $r = $node->post('/_cluster/reroute?metric=none', {commands => [{allocate_empty_primary => {
     index => 'stuck', shard => 0, node => 'alloc', accept_data_loss => JSON::PP::true}}]});
 is($r->{status}, 200, 'for good');
-is($node->get('/_cluster/health/stuck?wait_for_status=green&timeout=20s')->{json}{status}, 'green', 'the shard is there');
+is($node->get('/_cluster/health/stuck?wait_for_status=green&timeout=120s')->{json}{status}, 'green', 'the shard is there');
 is($node->post('/_cluster/reroute', {commands => [{dance => {}}]})->{status}, 400, 'unknown command');
 is($node->post('/_cluster/reroute', {commands => [{cancel => {index => 'books', shard => 0}}]})->{status}, 400, 'missing field');
 is($node->post('/_cluster/reroute', {commands => [{cancel => {index => 'no', shard => 0, node => 'alloc'}}]})->{status}, 404, 'missing index');

@@ -59,7 +59,7 @@ END {
     rmdir $mount if $made;
 }
 
-my $http = HTTP::Tiny->new(timeout => 10);
+my $http = HTTP::Tiny->new(timeout => 120);
 sub ask {
     my ($i, $port, $path, $method, $body) = @_;
     my %o = defined $body ? (content => $body, headers => { 'content-type' => 'application/json' }) : ();
@@ -69,7 +69,7 @@ sub ask {
 }
 sub wait_for {
     my ($condition, $seconds) = @_;
-    my $end = time + ($seconds || 30);
+    my $end = time + ($seconds || 120);
     while (time < $end) {
         return 1 if $condition->();
         select undef, undef, undef, 0.05;
@@ -94,7 +94,7 @@ for my $i (0 .. 7) {
     my $metrics = 9400 + ($pods[$i]{role} eq 'master' ? 0 : $pods[$i]{role} eq 'coordination' ? 1 : 2);
     is(ask($i, $metrics, $_)->{status}, 200, "$pods[$i]{name} serves $_ on $metrics") for '/health', '/metrics', '/_cluster/health';
     for my $port (@{ $pods[$i]{ports} }) {
-        my $s = IO::Socket::INET->new(PeerAddr => $pods[$i]{address}, PeerPort => $port, Timeout => 5);
+        my $s = IO::Socket::INET->new(PeerAddr => $pods[$i]{address}, PeerPort => $port, Timeout => 60);
         ok($s, "and listens on $port");
     }
     my $out = join ' ', $net->command($i);
@@ -107,7 +107,7 @@ isnt(ask(5, 9200, '/')->{status}, 200, 'data nodes have no REST port');
 
 # --- it works
 is(ask(3, 9200, '/docs', 'PUT', '{"settings":{"number_of_shards":3,"number_of_replicas":1}}')->{status}, 200, 'an index is made');
-ok(wait_for(sub { (ask(4, 9200, '/_cluster/health')->{json}{status} // '') eq 'green' }, 60), 'and green') or diag(ask(4, 9200, '/_cat/shards?v')->{content} . logs());
+ok(wait_for(sub { (ask(4, 9200, '/_cluster/health')->{json}{status} // '') eq 'green' }), 'and green') or diag(ask(4, 9200, '/_cat/shards?v')->{content} . logs());
 is(ask(3 + $_ % 2, 9200, "/docs/_doc/$_", 'PUT', qq({"n":$_}))->{status}, 201, "document $_") for 1 .. 6;
 ask(4, 9200, '/docs/_refresh', 'POST');
 is(ask(3, 9200, '/docs/_count')->{json}{count}, 6, 'and found');

@@ -175,7 +175,7 @@ sub wait_for {
 # One request; body may be text or a structure (sent as JSON). The answer's json is set when it is.
 sub request {
     my ($self, $method, $path, $body, %headers) = @_;
-    $self->{http} ||= HTTP::Tiny->new(timeout => 60, keep_alive => 1);
+    $self->{http} ||= HTTP::Tiny->new(timeout => 120, keep_alive => 1);
     my %o = (headers => {%headers});
     if (defined $body) {
         $o{content} = ref $body ? JSON::PP->new->utf8->canonical->encode($body) : $body;
