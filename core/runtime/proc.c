@@ -93,32 +93,36 @@ void qd_proc_memory_get(qd_proc_memory *out)
     out->virtual_size = kb_of(text, "VmSize:");
 }
 
-/* The least limit on the way from our cgroup to the root; 0 = none. */
-static uint64_t cgroup_memory_limit(void)
+/* The least limit on the way from a group to the root of its hierarchy; 0 = none. */
+static uint64_t least_limit(const char *root, const char *file, const char *line)
 {
-    char text[4096], path[4096 + 64];
+    char path[4096 + 64], group[2048] = "";
     uint64_t least = 0;
-    slurp("/proc/self/cgroup", text, sizeof text);
-    char *line = strstr(text, "0::/");
-    char group[2048] = "";
-    if (line) snprintf(group, sizeof group, "%.*s", (int)strcspn(line + 3, "\n"), line + 3);
+    if (line) snprintf(group, sizeof group, "%.*s", (int)strcspn(line, "\n"), line);
     for (;;) {
         char value[64];
-        snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", strcmp(group, "/") ? group : "");
+        snprintf(path, sizeof path, "%s%s/%s", root, strcmp(group, "/") ? group : "", file);
         if (slurp(path, value, sizeof value) > 0 && value[0] >= '0' && value[0] <= '9') {
             uint64_t v = strtoull(value, NULL, 10);
-            if (v > 0 && (least == 0 || v < least)) least = v;
+            /* version 1 has no "max", but a number of nearly 2^63 */
+            if (v > 0 && v < (1ull << 60) && (least == 0 || v < least)) least = v;
         }
         char *slash = strrchr(group, '/');
         if (!slash) break;
         *slash = 0;
     }
-    char value[64];
-    if (slurp("/sys/fs/cgroup/memory/memory.limit_in_bytes", value, sizeof value) > 0) {
-        uint64_t v = strtoull(value, NULL, 10);
-        if (v > 0 && v < (1ull << 60) && (least == 0 || v < least)) least = v;
-    }
     return least;
+}
+
+/* The least limit of our cgroup, of version 2 and 1; 0 = none. */
+static uint64_t cgroup_memory_limit(void)
+{
+    char text[4096];
+    slurp("/proc/self/cgroup", text, sizeof text);
+    const char *two = strstr(text, "0::/"), *one = strstr(text, ":memory:/");
+    uint64_t a = least_limit("/sys/fs/cgroup", "memory.max", two ? two + 3 : NULL);
+    uint64_t b = least_limit("/sys/fs/cgroup/memory", "memory.limit_in_bytes", one ? one + 8 : NULL);
+    return a && (!b || a < b) ? a : b;
 }
 
 void qd_machine_memory_get(qd_machine_memory *out)

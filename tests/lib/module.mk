@@ -1,12 +1,15 @@
 # Tools of the tests: the recorder of file changes (LD_PRELOAD), the maker of power losses, and a
-# seeded load on a store; calls on files that fail (LD_PRELOAD).
-TEST_TOOLS := $(OUT)/tests/librecorder.so $(OUT)/tests/libfaulty.so $(OUT)/tests/powerloss $(OUT)/tests/record_probe $(OUT)/tests/store_tool $(OUT)/tests/coord_tool
+# seeded load on a store; calls on files that fail (LD_PRELOAD), a network.
+TEST_TOOLS := $(OUT)/tests/librecorder.so $(OUT)/tests/libfaulty.so $(OUT)/tests/relay $(OUT)/tests/powerloss $(OUT)/tests/record_probe $(OUT)/tests/store_tool $(OUT)/tests/coord_tool
 $(OUT)/tests/librecorder.so: tests/lib/recorder.c tests/lib/record.h
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -O2 -g $(WARN) -Itests -fPIC -shared -o $@ $< -ldl -pthread
 $(OUT)/tests/libfaulty.so: tests/lib/faulty.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -O2 -g $(WARN) -fPIC -shared -o $@ $< -ldl
+$(OUT)/tests/relay: tests/lib/relay.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -O2 -g $(WARN) -o $@ $<
 $(OUT)/tests/powerloss: tests/lib/powerloss.c tests/lib/record.h
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -O2 -g $(WARN) -Itests -o $@ $<

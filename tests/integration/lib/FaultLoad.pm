@@ -45,7 +45,20 @@ sub more {
     my $from = $self->acked;
     my $end = time + ($seconds || 120);
     while (time < $end && $self->acked < $from + $count) { select undef, undef, undef, 0.02 }
-    return ok($self->acked >= $from + $count, $what);
+    return 1 if ok($self->acked >= $from + $count, $what);
+    $self->stuck;
+    return 0;
+}
+
+# What the nodes are doing, for who looks for the cause; QD_STACKS=1: where all their threads are, too.
+sub stuck {
+    my ($self) = @_;
+    for my $n ($self->{cluster}->alive) {
+        $n->{keep} = 1;
+        system("gdb -p $n->{pid} -batch -ex 'thread apply all bt 30' > $n->{dir}/stacks 2>/dev/null") if $ENV{QD_STACKS};
+        next unless $n->has_rest;
+        diag("$n->{name}: " . substr($n->get($_)->{content}, 0, 3000)) for '/_cat/thread_pool?v', '/_cat/shards?v', '/_tasks?nodes=_local&detailed';
+    }
 }
 
 sub heals {
@@ -83,7 +96,7 @@ sub ends {
     $w->stop;
     $r->stop;
     $self->heals('in the end');
-    for my $n (grep { $_->has_rest } $c->nodes) {
+    for my $n (grep { $_->has_rest && "@{ $_->{roles} }" ne 'master' } $c->nodes) {
         my @wrong = $w->check($n);
         is(scalar @wrong, 0, "$n->{name} has everything acknowledged") or $self->wrong(@wrong);
     }

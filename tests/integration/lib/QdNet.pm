@@ -7,9 +7,15 @@ package QdNet;
 #   $net->address(2)                         # its address
 #   $net->cut([0], [1, 2]);  $net->cut_one_way([0], [1]);  $net->lose(0, 0.3);  $net->heal;
 #   $net->down(1); $net->up(1);
+#   my $net = QdNet->new(5, relay => 1);     # over tests/lib/relay.c, which can do more to packets:
+#   $net->disturb([0], [1, 2], delay_ms => 20, jitter_ms => 50, lose => 0.1, twice => 0.01);
+#   $net->calm;  my $counts = $net->counts;  # {carried, lost, doubled, overtaken}
 use strict;
 use warnings;
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
 
+my $relay = abs_path(dirname(__FILE__) . '/../../..') . '/build/tests/relay';
 my $why = '';
 my @all;
 sub why { $why }
@@ -23,7 +29,7 @@ sub run {
 }
 
 sub new {
-    my ($class, $n) = @_;
+    my ($class, $n, %o) = @_;
     $why = 'root is needed for network namespaces';
     return undef if $> != 0;
     for my $tool (qw(ip iptables)) {
@@ -35,6 +41,7 @@ sub new {
     my $net = sprintf '10.%d.%d', 64 + (($$ >> 8) & 63), $$ & 255;
     my $self = bless { tag => $tag, net => $net, n => 0, owner => $$ }, $class;
     push @all, $self;
+    return $self->over_relay($n, $o{seed} || 1) if $o{relay};
     run("ip link add ${tag}br type bridge") && run("ip addr add $net.254/24 dev ${tag}br") && run("ip link set ${tag}br up")
         or return $self->gone;
     for my $i (0 .. $n - 1) {
@@ -47,6 +54,53 @@ sub new {
             or return $self->gone;
     }
     return $self;
+}
+
+# Hosts whose packets go through the relay, this one as the last of them.
+sub over_relay {
+    my ($self, $n, $seed) = @_;
+    my ($tag, $net) = @$self{qw(tag net)};
+    $why = 'make test-tools: there is no relay';
+    return $self->gone unless -x $relay;
+    my @hosts;
+    for my $i (0 .. $n - 1) {
+        $self->{n} = $i + 1;
+        run("ip netns add $tag-$i") && run("ip -n $tag-$i link set lo up") && run("ip netns exec $tag-$i iptables -w -L -n") or return $self->gone;
+        push @hosts, "${tag}i$i:$tag-$i";
+    }
+    $self->{control} = "/tmp/$tag.relay";
+    $self->{relay_pid} = open $self->{relay}, '|-', "exec $relay $self->{control} $seed @hosts ${tag}br: >$self->{control}.out 2>&1" or return $self->gone;
+    my $said = '';
+    for (1 .. 600) {
+        if (open my $f, "<", "$self->{control}.out") { local $/; $said = <$f> // "" }
+        last if $said =~ /ready/ || waitpid($self->{relay_pid}, 1) != 0;
+        select undef, undef, undef, 0.05;
+    }
+    $why = "relay: $said";
+    return $self->gone unless $said =~ /ready/;
+    for my $i (0 .. $n - 1) {
+        run("ip -n $tag-$i addr add $net.@{[$i + 1]}/24 dev ${tag}i$i") && run("ip -n $tag-$i link set ${tag}i$i up") or return $self->gone;
+    }
+    run("ip addr add $net.254/24 dev ${tag}br") && run("ip link set ${tag}br up") or return $self->gone;
+    return $self;
+}
+# What happens to packets from some hosts to others.
+sub disturb {
+    my ($self, $from, $to, %o) = @_;
+    my $way = pack 'L<4', map { int } ($o{lose} || 0) * 1e6, ($o{twice} || 0) * 1e6, ($o{delay_ms} || 0) * 1000, ($o{jitter_ms} || 0) * 1000;
+    open my $f, '+<:raw', $self->{control} or die "$self->{control}: $!";
+    for my $a (@$from) {
+        for my $b (grep { $_ != $a } @$to) { sysseek $f, 32 + 16 * (16 * $a + $b), 0; syswrite $f, $way }
+    }
+}
+sub calm { my ($self) = @_; my @all = 0 .. $self->{n}; $self->disturb(\@all, \@all) }
+sub counts {
+    my ($self) = @_;
+    open my $f, '<:raw', $self->{control} or die;
+    sysread $f, my $text, 32;
+    my %c;
+    @c{qw(carried lost doubled overtaken)} = unpack 'Q<4', $text;
+    return \%c;
 }
 
 # Names that all hosts know: (name => number of the host, ...).
@@ -69,7 +123,13 @@ sub gone {
         my $ns = "$self->{tag}-$i";
         system("ip netns del $ns 2>/dev/null; rm -rf /etc/netns/$ns; rmdir /etc/netns 2>/dev/null");
     }
-    system("ip link del $self->{tag}br 2>/dev/null");
+    if ($self->{relay_pid}) {
+        kill 'KILL', $self->{relay_pid};
+        close $self->{relay};
+        unlink $self->{control}, "$self->{control}.out";
+    } else {
+        system("ip link del $self->{tag}br 2>/dev/null");
+    }
     $self->{n} = 0;
     $why = $said;
     return undef;

@@ -1,0 +1,78 @@
+# One node of three has little memory (a cgroup) while clients write and others ask for much of it at once:
+# what does not fit is refused, the node lives, answers, and nothing acknowledged is lost.
+use strict;
+use warnings;
+use Test::More;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use File::Temp qw(tempdir);
+use FaultLoad;
+use POSIX ();
+use QdCluster;
+
+my $limit = 256 << 20;
+# A group of version 1 or 2 with that limit: (folder, file that counts kills).
+sub group {
+    for my $try (['/sys/fs/cgroup/memory', 'memory.limit_in_bytes', 'memory.oom_control'], ['/sys/fs/cgroup', 'memory.max', 'memory.events']) {
+        my ($base, $file, $kills) = @$try;
+        my $g = "$base/qd-test-$$";
+        next unless -e "$base/cgroup.procs" && mkdir $g;
+        if (open my $f, '>', "$g/$file") {
+            return ($g, "$g/$kills") if syswrite($f, "$limit\n") && close $f;
+        }
+        rmdir $g;
+    }
+    return;
+}
+my ($group, $kills) = group() or plan skip_all => 'LOUD: no memory group can be made here';
+my $dir = tempdir('qd-memory-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+my $c = QdCluster->new('m', nodes => 3);
+my @n = $c->nodes;
+END { local $?; if ($group) { $n[2]->kill9 if $n[2]{pid}; for (1 .. 100) { last if rmdir $group; select undef, undef, undef, 0.05 } } }
+$n[2]{wrap} = ['sh', '-c', "echo \$\$ > $group/cgroup.procs && exec \"\$0\" \"\$@\""];
+$c->start;
+my $f = FaultLoad->new($c, $dir, seed => $ENV{SEED} || 1, timeout => 30);
+$f->start;
+my ($jvm) = values %{ $n[2]->get('/_nodes/_local/stats/jvm,os')->{json}{nodes} || {} };
+my $known = $jvm->{os}{mem}{total_in_bytes} // 0;
+cmp_ok($known, '<=', $limit, "the node knows its limit: $known bytes");
+
+# Bulks of 8 MiB and aggregations over as many different values, many at once, all at the small node.
+my $text = 'x' x 2000;
+my @pids;
+for my $client (1 .. 8) {
+    my $pid = fork // die;
+    if (!$pid) {
+        my %status;
+        for my $round (1 .. ($ENV{ROUNDS} || 1) * 3) {
+            my $body = join '', map { my $k = "$client-$round-$_"; qq({"index":{"_id":"$k"}}\n{"k":"$k","t":"$text $k"}\n) } 1 .. 4000;
+            my $r = $n[2]->post('/big/_bulk', $body);
+            $status{ $r->{status} }++;
+            $r = $n[2]->post('/big/_search?size=1000', { aggs => { a => { terms => { field => 'k.keyword', size => 20000 },
+                aggs => { b => { top_hits => { size => 10 } } } } } });
+            $status{"search $r->{status}"}++;
+        }
+        open my $o, '>', "$dir/status-$client";
+        print $o join(', ', map { "$_: $status{$_}" } sort keys %status), "\n";
+        close $o;
+        POSIX::_exit(0);
+    }
+    push @pids, $pid;
+}
+my $asked = 0;
+while (@pids) {
+    @pids = grep { waitpid($_, POSIX::WNOHANG()) == 0 } @pids;
+    last unless $n[2]->alive;
+    $asked++ if $n[2]->get('/_cluster/health')->{status} == 200;
+    select undef, undef, undef, 0.1;
+}
+kill 'KILL', @pids if @pids;
+ok($n[2]->alive, 'the node lives') or diag(QdNode::slurp($kills), $n[2]->stderr_text);
+cmp_ok($asked, '>', 0, "and answered meanwhile, $asked times");
+diag(map { QdNode::slurp("$dir/status-$_") } 1 .. 8);
+unlike(QdNode::slurp($kills), qr/oom_kill [1-9]/, 'nothing of it was killed for want of memory');
+$f->more(500, 'writes go on');
+$f->heals('less is asked for');
+$f->ends;
+is($c->stop, 0, 'they stop cleanly');
+done_testing;
