@@ -90,7 +90,7 @@ static void read_indices(qd_body_reader *r, qd_arena *arena, search_id *id)
 {
     id->nindices = (uint32_t)qd_read_array(r, "indices", SEARCH_ID_SHARDS_MAX, 3);
     id->indices = qd_arena_calloc(arena, (id->nindices + 1ul) * sizeof *id->indices);
-    if (!id->indices) qd_body_reader_fail(r, "indices", "does not fit in memory");
+    if (!id->indices) qd_body_reader_nomem(r, "indices");
     for (uint32_t i = 0; i < id->nindices && !qd_body_reader_bad(r); i++) {
         id->indices[i].uuid = qd_read_str(r, "uuid", QD_UUID_TEXT);
         id->indices[i].name = qd_read_str(r, "index", NAME_MAX_BYTES);
@@ -101,7 +101,7 @@ static void read_indices(qd_body_reader *r, qd_arena *arena, search_id *id)
 static void read_shards(qd_body_reader *r, qd_arena *arena, const search_id *id, search_id_node *n)
 {
     search_part_shard *at = qd_arena_calloc(arena, (n->nshards + 1ul) * sizeof *at);
-    if (!at) qd_body_reader_fail(r, "shards", "does not fit in memory");
+    if (!at) qd_body_reader_nomem(r, "shards");
     n->shards = at;
     for (uint32_t k = 0; k < n->nshards && !qd_body_reader_bad(r); k++) {
         at[k].index = (uint32_t)qd_read_varint_max(r, "index", UINT32_MAX);
@@ -115,7 +115,7 @@ static void read_nodes(qd_body_reader *r, qd_arena *arena, search_id *id)
     uint64_t shards = 0;
     id->nnodes = (uint32_t)qd_read_array(r, "nodes", SEARCH_ID_NODES_MAX, 18);
     id->nodes = qd_arena_calloc(arena, (id->nnodes + 1ul) * sizeof *id->nodes);
-    if (!id->nodes) qd_body_reader_fail(r, "nodes", "does not fit in memory");
+    if (!id->nodes) qd_body_reader_nomem(r, "nodes");
     for (uint32_t i = 0; i < id->nnodes && !qd_body_reader_bad(r); i++) {
         search_id_node *n = &id->nodes[i];
         bool pit = id->kind == SEARCH_CONTEXT_PIT;

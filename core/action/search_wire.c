@@ -103,7 +103,7 @@ void qdi_part_write(const search_part *p, qd_writer *w)
 static void *room(qd_body_reader *r, size_t n, size_t size, qd_arena *arena)
 {
     void *p = qd_body_reader_bad(r) ? NULL : qd_arena_calloc(arena, (n + 1) * size);
-    if (!p) qd_body_reader_fail(r, "array", "does not fit in memory");
+    if (!p) qd_body_reader_nomem(r, "array");
     return p;
 }
 
@@ -286,7 +286,7 @@ static void read_hits(qd_body_reader *r, search_shard *s)
         qd_str json = qd_read_str(r, "hit.json", TEXT_BYTES);
         if (!json.n) continue;
         s->json[i] = qd_arena_str(&s->arena, json);
-        if (!s->json[i].p) qd_body_reader_fail(r, "hit.json", "does not fit in memory");
+        if (!s->json[i].p) qd_body_reader_nomem(r, "hit.json");
     }
     if (qd_body_reader_bad(r)) s->nhits = 0;
 }

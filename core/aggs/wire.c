@@ -41,7 +41,7 @@ void qd_sort_values_write(const qd_sort_value *v, uint32_t n, qd_writer *w)
 qd_sort_value *qd_sort_values_read(qd_body_reader *r, uint32_t n, qd_arena *arena)
 {
     qd_sort_value *v = qd_arena_calloc(arena, (n + 1ul) * sizeof *v);
-    if (!v) qd_body_reader_fail(r, "sort", "does not fit in memory");
+    if (!v) qd_body_reader_nomem(r, "sort");
     for (uint32_t i = 0; i < n && !qd_body_reader_bad(r); i++) {
         uint8_t head = qd_read_u8(r, "sort.kind");
         v[i].kind = head >> 1;
@@ -118,7 +118,7 @@ static qdi_hll *read_hll(qd_body_reader *r, const qdi_agg *def, qd_arena *arena)
     qdi_hll *h = how == HLL_NONE ? NULL : qd_arena_calloc(arena, sizeof *h);
     if (how == HLL_NONE) return NULL;
     if (!h) {
-        qd_body_reader_fail(r, "cardinality", "does not fit in memory");
+        qd_body_reader_nomem(r, "cardinality");
     } else if (how == HLL_REGISTERS) {
         qd_str bytes = qd_read_raw(r, "cardinality.registers", (size_t)1 << p);
         if (!qd_body_reader_bad(r) && !qdi_aggs_hll_load(h, p, bytes, NULL, 0, arena))
@@ -156,7 +156,7 @@ static qdi_digest *read_digest(qd_body_reader *r, const qdi_agg *def, const qd_a
     if (!qd_read_bool(r, "percentiles.there")) return NULL;
     qdi_digest *d = qd_arena_alloc(arena, sizeof *d);
     if (!d) {
-        qd_body_reader_fail(r, "percentiles", "does not fit in memory");
+        qd_body_reader_nomem(r, "percentiles");
         return NULL;
     }
     qdi_aggs_digest_init(d, def->u.percents.compression, tree->flavour);
@@ -199,7 +199,7 @@ static qdi_hdr *read_hdr(qd_body_reader *r, const qdi_agg *def, qd_arena *arena)
     if (!qd_read_bool(r, "percentiles.there")) return NULL;
     qdi_hdr *h = qd_arena_alloc(arena, sizeof *h);
     if (!h) {
-        qd_body_reader_fail(r, "percentiles", "does not fit in memory");
+        qd_body_reader_nomem(r, "percentiles");
         return NULL;
     }
     qdi_aggs_hdr_init(h, (uint32_t)def->u.percents.digits);
@@ -294,7 +294,7 @@ static void write_slots(const qdi_slot *s, uint32_t n, qd_writer *w)
 static qdi_slot *read_slots(qd_body_reader *r, uint32_t n, qd_arena *arena)
 {
     qdi_slot *s = qd_arena_calloc(arena, (n + 1ul) * sizeof *s);
-    if (!s) qd_body_reader_fail(r, "composite.key", "does not fit in memory");
+    if (!s) qd_body_reader_nomem(r, "composite.key");
     for (uint32_t i = 0; i < n && !qd_body_reader_bad(r); i++) {
         uint8_t head = qd_read_u8(r, "composite.kind");
         s[i].kind = head >> 1;
@@ -457,7 +457,7 @@ static qdi_out *read_out(qd_body_reader *r, const qdi_agg *def, const qd_aggs_bo
     uint32_t is = qdi_aggs_type_flags(def->type);
     qdi_out *o = qd_arena_calloc(arena, sizeof *o);
     if (!o) {
-        qd_body_reader_fail(r, "aggregation", "does not fit in memory");
+        qd_body_reader_nomem(r, "aggregation");
         return NULL;
     }
     uint8_t flags = qd_read_u8(r, "aggregation.flags");

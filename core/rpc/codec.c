@@ -150,9 +150,17 @@ void qd_body_reader_fail(qd_body_reader *r, const char *field, const char *why)
     fail(r, field, why, 0, 0);
 }
 
+static const char no_memory[] = "does not fit in memory";
+
+void qd_body_reader_nomem(qd_body_reader *r, const char *field)
+{
+    fail(r, field, no_memory, 0, 0);
+}
+
 int qd_body_reader_check(const qd_body_reader *r, qd_err *err)
 {
     if (!r->bad) return 0;
+    if (r->why == no_memory) return qd_err_nomem(err, r->what); /* the message is sound */
     if (r->bad_max)
         return qd_err_set(err, QD_E_CORRUPT, "%s: [%s] at offset %zu %s: %llu, at most %llu",
                           r->what, r->bad, r->bad_at, r->why, (unsigned long long)r->bad_value,
@@ -281,7 +289,7 @@ qd_str qd_read_str_copy(qd_body_reader *r, const char *field, size_t max, qd_are
     if (r->bad) return s;
     s = qd_arena_str(a, s);
     if (!s.p) {
-        fail(r, field, "does not fit in memory", 0, 0);
+        qd_body_reader_nomem(r, field);
         return (qd_str){"", 0};
     }
     return s;
@@ -316,7 +324,7 @@ uint64_t *qd_read_varints(qd_body_reader *r, const char *field, size_t max, qd_a
     if (!count) return NULL;
     uint64_t *out = qd_arena_alloc(a, count * sizeof *out);
     if (!out) {
-        fail(r, field, "does not fit in memory", 0, 0);
+        qd_body_reader_nomem(r, field);
         return NULL;
     }
     for (size_t i = 0; i < count; i++) out[i] = qd_read_varint(r, field);
