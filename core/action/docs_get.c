@@ -157,6 +157,13 @@ static void read_args(const get_args *g, const qd_index_meta *m, uint32_t number
     qd_err_init(&out->err);
 }
 
+/* Was the copy here at first, and is it another node's by now? */
+static bool moved_away(qd_actions *a, int rc)
+{
+    return qdi_docs_many(a) &&
+           (rc == QD_E_NOT_PRIMARY || rc == QD_E_NO_SHARD || rc == QD_E_CLOSED);
+}
+
 /* The document as the engine has it. */
 static int get_doc(qd_actions *a, const get_args *g, const qd_index_meta *m, uint32_t number,
                    qd_arena *arena, qd_engine_doc *out, qd_err *err)
@@ -171,10 +178,17 @@ static int get_doc(qd_actions *a, const get_args *g, const qd_index_meta *m, uin
         else
             d->rc = QDI_READ_HERE;
     }
+    if (d->rc == QDI_READ_HERE) {
+        d->rc = qdi_read_here(a, m->uuid, number, d, arena, &d->doc, &d->err);
+        if (moved_away(a, d->rc)) {
+            qd_err_fini(&d->err);
+            read_args(g, m, number, &one);
+            d = &one;
+            qdi_docs_read(a, d, 1, arena);
+        }
+    }
     rc = d->rc;
-    if (rc == QDI_READ_HERE) {
-        rc = qdi_read_here(a, m->uuid, number, d, arena, out, err);
-    } else if (rc) {
+    if (rc) {
         qd_err_move(err, &d->err);
     } else {
         *out = d->doc;

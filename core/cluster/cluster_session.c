@@ -41,8 +41,16 @@ static qd_str record(qd_cluster *c, cluster_txn *t)
     return qdi_txn_value(t, &b);
 }
 
-/* Opens a session and puts the record, if there is none of this node. QD_E_CONFLICT: there is. */
-static int announce(qd_cluster *c, qd_err *err)
+/* The process that this node was before. */
+typedef struct former {
+    bool there;
+    uint64_t session, life_at; /* revision of its record below life/; 0: none */
+    char ephemeral[64], address[300];
+} former;
+
+/* Opens a session and puts the record, if there is none of this node. QD_E_CONFLICT: there is. first: of
+ * this process, whose start takes the place of the one before, of that revision. */
+static int announce(qd_cluster *c, const former *first, qd_err *err)
 {
     cluster_txn t;
     uint64_t session;
@@ -52,6 +60,11 @@ static int announce(qd_cluster *c, qd_err *err)
     qd_str key = qdi_txn_key(&t, "node/%.*s", QD_STR_ARG(c->self.id));
     qdi_txn_exists(&t, key, false);
     qdi_txn_put(&t, key, record(c, &t), session);
+    if (first && c->data && c->authority) {
+        key = qdi_txn_key(&t, "life/%.*s", QD_STR_ARG(c->self.id));
+        qdi_txn_at(&t, key, first->life_at);
+        qdi_txn_put(&t, key, c->self.ephemeral, 0);
+    }
     rc = qdi_txn_commit(c, &t, NULL, err);
     qdi_txn_fini(&t);
     if (rc) {
@@ -67,12 +80,6 @@ static int announce(qd_cluster *c, qd_err *err)
 }
 
 /* --- the process of before -------------------------------------------------------------------- */
-
-typedef struct former {
-    bool there;
-    uint64_t session;
-    char ephemeral[64], address[300];
-} former;
 
 static void text_to(const qd_json_node *root, const char *key, char *out, size_t size)
 {
@@ -143,6 +150,38 @@ static int end_former(qd_cluster *c, const former *f, qd_err *err)
     return 0;
 }
 
+/* Is this folder the one with which the node started last? Then this start is written down in it. What
+ * holds no data has nothing that could be old. */
+static int begin_life(qd_cluster *c, former *f, qd_err *err)
+{
+    qd_arena a;
+    qd_coord_list list;
+    if (!c->data || !c->authority) return 0;
+    qd_arena_init(&a, NULL, 1 << 20);
+    qd_str key = qd_arena_printf(&a, "life/%.*s", QD_STR_ARG(c->self.id)), life = {"", 0};
+    int rc = key.p ? qd_coord_read(c->store, key, false, c->timeout_ms, &a, &list, err)
+                   : qd_err_nomem(err, "node");
+    if (!rc) {
+        qd_authority_record r;
+        qd_authority_get(c->authority, &r);
+        if (list.n) life = (qd_str){(const char *)list.at[0].value, list.at[0].value_len};
+        f->life_at = list.n ? list.at[0].mod_revision : 0;
+        /* masters of an older state than this node's are refused for that */
+        if (list.revision >= r.revision && !qd_authority_remembers(c->authority, life)) {
+            rc = qd_err_set(err, QD_E_FENCED,
+                            "this node's path.data is an old copy: the cluster knows the node from a "
+                            "later start than the folder remembers, as after a restore from a backup, "
+                            "and what was acknowledged since is not in it. Put the newer folder back, "
+                            "or start with an empty one, which is filled from other copies. If the old "
+                            "one is right, and what came later may be lost, run: qd recover "
+                            "--accept-older-state");
+            qd_log_error(CLUSTER_LOG, "%s", qd_err_reason(err));
+        }
+    }
+    qd_arena_fini(&a);
+    return rc ? rc : qd_authority_live(c->authority, c->self.ephemeral, err);
+}
+
 int qdi_session_begin(qd_cluster *c, qd_err *err)
 {
     former f;
@@ -150,6 +189,7 @@ int qdi_session_begin(qd_cluster *c, qd_err *err)
     uint64_t said = 0;
     for (;;) {
         rc = read_former(c, &f, err);
+        if (!rc) rc = begin_life(c, &f, err);
         if (!rc) rc = end_former(c, &f, err);
         if (rc < 0) return rc;
         uint64_t now = qd_env_mono_ns(c->env);
@@ -163,7 +203,7 @@ int qdi_session_begin(qd_cluster *c, qd_err *err)
         }
         qd_err why;
         qd_err_init(&why);
-        rc = announce(c, &why);
+        rc = announce(c, &f, &why);
         if (rc && rc != QD_E_CONFLICT) qd_err_copy(err, &why);
         qd_err_fini(&why);
         if (rc != QD_E_CONFLICT) return rc;
@@ -205,7 +245,7 @@ void qdi_session_keep(void *arg)
         if (rc == QD_E_SESSION_EXPIRED) {
             qd_err_fini(&err);
             qd_log_warn(CLUSTER_LOG, "this node's session has expired, it joins anew");
-            rc = announce(c, &err);
+            rc = announce(c, NULL, &err);
             if (rc == QD_E_CONFLICT) {
                 (void)qd_err_set(&err, rc, "another process has taken this node's identity [%.*s]",
                                  QD_STR_ARG(c->self.id));

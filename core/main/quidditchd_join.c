@@ -96,7 +96,8 @@ static int join_start(qd_node *node, qd_err *err)
             qd_env_sleep_ns(node->env, FORM_NS);
         }
         qd_arena_fini(&arena);
-        bool stop = atomic_load(&node->stopping), wait = worth_waiting(rc) && !stop;
+        bool stop = atomic_load(&node->stopping);
+        bool wait = worth_waiting(rc) && !stop && !qd_coord_failed(node->coordination);
         uint64_t now = qd_env_mono_ns(node->env);
         if (wait && now > next) {
             next = now + SAY_NS;

@@ -33,9 +33,11 @@ static int file_write(void *arg, qd_str text, qd_err *err)
 
 static uint64_t sum_of(const qd_authority_record *r)
 {
-    char text[160];
+    char text[160 + QD_AUTHORITY_LIVES * (QD_AUTHORITY_LIFE + 1)];
     int n = snprintf(text, sizeof text, "%s/%llu/%llu/%d%s", r->uuid, (unsigned long long)r->epoch,
                      (unsigned long long)r->revision, r->accept_older, r->refused ? "/refused" : "");
+    for (uint32_t i = 0; i < QD_AUTHORITY_LIVES && r->lives[i][0]; i++)
+        n += snprintf(text + n, sizeof text - (size_t)n, "/%s", r->lives[i]);
     return qd_xxh3(text, n > 0 ? (size_t)n : 0);
 }
 
@@ -51,6 +53,13 @@ static void write_text(const qd_authority_record *r, qd_buf *b)
     qd_json_field_int(&w, "revision", (int64_t)r->revision);
     qd_json_field_bool(&w, "refused", r->refused);
     qd_json_field_bool(&w, "accept_older", r->accept_older);
+    if (r->lives[0][0]) {
+        qd_json_key_c(&w, "starts");
+        qd_json_array(&w);
+        for (uint32_t i = 0; i < QD_AUTHORITY_LIVES && r->lives[i][0]; i++)
+            qd_json_str(&w, qd_str_c(r->lives[i]));
+        qd_json_array_end(&w);
+    }
     qd_json_field_c(&w, "checksum", sum);
     qd_json_object_end(&w);
 }
@@ -77,6 +86,20 @@ static size_t difference(qd_str text, const qd_authority_record *r)
     return at;
 }
 
+static bool read_lives(const qd_json_node *root, qd_authority_record *out)
+{
+    const qd_json_node *list = qd_json_get(root, "starts");
+    uint32_t n = 0;
+    if (list && list->type != QD_JSON_T_ARRAY) return false;
+    for (const qd_json_node *x = list ? list->first : NULL; x; x = x->next, n++) {
+        if (n == QD_AUTHORITY_LIVES || x->type != QD_JSON_T_STRING || !x->text.n ||
+            x->text.n >= QD_AUTHORITY_LIFE)
+            return false;
+        snprintf(out->lives[n], QD_AUTHORITY_LIFE, "%.*s", QD_STR_ARG(x->text));
+    }
+    return true;
+}
+
 static int read_text(qd_str text, qd_authority_record *out, qd_err *err)
 {
     qd_arena a;
@@ -96,6 +119,7 @@ static int read_text(qd_str text, qd_authority_record *out, qd_err *err)
         const qd_json_node *refused = qd_json_get(root, "refused");
         out->refused = refused && refused->truth;
         out->accept_older = older && older->truth;
+        ok = read_lives(root, out) && ok;
         snprintf(sum, sizeof sum, "%016llx", (unsigned long long)sum_of(out));
         ok = ok && check && check->type == QD_JSON_T_STRING && qd_str_is(check->text, sum);
     }
@@ -246,6 +270,28 @@ int qd_authority_flush(qd_authority *a, qd_err *err)
     }
     qd_mutex_unlock(&a->writing);
     return rc;
+}
+
+bool qd_authority_remembers(qd_authority *a, qd_str life)
+{
+    qd_authority_record r;
+    qd_authority_get(a, &r);
+    bool found = !life.n || r.accept_older;
+    for (uint32_t i = 0; i < QD_AUTHORITY_LIVES; i++) found |= qd_str_is(life, r.lives[i]);
+    return found;
+}
+
+int qd_authority_live(qd_authority *a, qd_str life, qd_err *err)
+{
+    qd_mutex_lock(&a->lock);
+    qd_authority_record *r = &a->now;
+    if (!qd_str_is(life, r->lives[0])) {
+        memmove(r->lives[1], r->lives[0], sizeof r->lives - sizeof r->lives[0]);
+        snprintf(r->lives[0], sizeof r->lives[0], "%.*s", QD_STR_ARG(life));
+        a->noted++;
+    }
+    qd_mutex_unlock(&a->lock);
+    return qd_authority_flush(a, err);
 }
 
 int qd_authority_note(qd_authority *a, qd_str uuid, uint64_t epoch, uint64_t revision, bool durable,
