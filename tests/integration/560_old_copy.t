@@ -79,7 +79,7 @@ is(system("cp -a $n[2]{dir}/data $n[2]{dir}/backup"), 0, 'the folder of a master
 $n[2]->start;
 ok($v->wait_nodes(3) && $v->wait_status('green', 120), 'it runs on');
 write_all($n[0], 'two', 2);
-is($n[0]->put('/three', { settings => { number_of_replicas => 1 } })->{status}, 200, 'the state changes');
+is($n[0]->put('/three', { settings => { number_of_replicas => 1, 'index.unassigned.node_left.delayed_timeout' => '0s' } })->{status}, 200, 'the state changes');
 ok($v->wait_status('green', 120), 'and has a copy elsewhere');
 $n[2]->kill9;
 put_back($n[2], 'backup', 'newer');
