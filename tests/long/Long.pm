@@ -14,7 +14,7 @@ use Exporter 'import';
 use File::Basename qw(dirname);
 use Test::More;
 
-our @EXPORT = qw(build count finish jobs programs step);
+our @EXPORT = qw(build count finish jobs programs step step_passed);
 my $top = abs_path(dirname(__FILE__) . '/../..');
 chdir $top or die "$top: $!";
 my ($steps, $commit) = @ENV{qw(LONG_STEPS LONG_COMMIT)};
@@ -48,6 +48,9 @@ sub build {
     diag($out) if $?;
     return $? == 0;
 }
+
+# Has a step passed before, at this commit?
+sub step_passed { my ($name) = @_; return $passed{$name} }
 
 # Runs a step: a command whose status counts, or code. True when it passed, now or before.
 sub step {
