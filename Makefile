@@ -152,8 +152,9 @@ ALL_OBJS += $(patsubst %.c,$(OBJ)/%.o,$(UNIT_SRCS)) $(UNIT_HELPERS)
 .PHONY: units
 units: $(UNITS)
 
--include $(ALL_OBJS:.o=.d)
 -include $(wildcard tests/*/module.mk tests/sim/raft.mk tests/sim/cluster.mk)
+# last: the parts above add their objects
+-include $(ALL_OBJS:.o=.d)
 
 .PHONY: check lint clean format help coverage install uninstall
 check: all
