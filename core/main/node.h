@@ -53,6 +53,7 @@ typedef struct qd_node {
     qd_actions actions;
     struct qd_frontend *http;
     const qd_frontend_vtable *http_vtable;
+    struct qd_node_seeds *seeds;         /* masters that the settings name, watched */
     struct qd_node_frontends *frontends; /* those of plugins, beside REST */
 } qd_node;
 

@@ -71,7 +71,7 @@ typedef struct qd_coord_config {
 } qd_coord_config;
 enum {
     QD_COORD_OPEN_BOOTSTRAP = 1, /* may form a new store if none is there */
-    QD_COORD_OPEN_OBSERVER = 2,  /* never a voter */
+    QD_COORD_OPEN_OBSERVER = 2,  /* reserved: not asked for, a store refuses it with ARG */
     /* Forces the store of this folder, whose other voters are lost for good, to go on with this
      * node alone, under a higher epoch and a new history id: changes that only others had are lost,
      * and members that were left behind are refused until they are wiped. Only by an operator's

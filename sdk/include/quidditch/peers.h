@@ -75,7 +75,8 @@ typedef struct qd_svc_peers {
     /* "host:port" under which other nodes reach this one; keep until stop. [any] */
     qd_str (*address)(qd_self *);
     /* The cluster's uuid is known now: handshakes name it, peers of another cluster are cut off.
-     * [any] */
+     * Only for a plugin that learns it first: the node knows it from its own record, or says so
+     * itself once it has joined. [any] */
     void (*cluster_set)(qd_self *, qd_str uuid);
     /* Closes the channel and its watches; no event is told afterwards. Not from an event. [worker]
      */
