@@ -327,6 +327,10 @@ int qdi_aggs_build_subs(qdi_aggr *a, uint32_t bucket, qdi_out ***out, qd_err *er
 {
     *out = NULL;
     if (!a->def->nsubs) return 0;
+    /* building may take longer than collecting; a passed deadline shows what was collected */
+    struct qd_task *task = a->shard->o.task;
+    if (qd_task_stopped(task) && qd_task_poll(task) == QD_E_CANCELLED)
+        return qd_task_check(task, err);
     qdi_out **subs = qd_arena_calloc(&a->shard->partial->arena, a->def->nsubs * sizeof *subs);
     if (!subs) return qdi_aggs_no_memory(a->shard->account, 64, "results of aggregations", err);
     for (uint32_t i = 0; i < a->nsubs; i++) {
