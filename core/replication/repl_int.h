@@ -177,8 +177,9 @@ void repl_fail_shard(repl_shard *g, const char *text, int why);
 /* Waits so that n bytes more stay within half of what disk and network give, or within
  * indices.recovery.max_bytes_per_sec where it is set (0: no bound); returns how long. */
 uint64_t repl_rate_wait(qd_replication *r, uint64_t n);
-/* A transfer has kept a device busy since begun_ns. */
-void repl_rate_observe(qd_replication *r, qd_rate_kind kind, uint64_t bytes, uint64_t begun_ns);
+/* A transfer has kept a device busy from begun_ns to end_ns. */
+void repl_rate_observe(qd_replication *r, qd_rate_kind kind, uint64_t bytes, uint64_t begun_ns,
+                       uint64_t end_ns);
 /* Takes over the record of a state. [applier, worker] */
 void repl_record_take(repl_shard *g, const qd_state *s);
 
@@ -222,10 +223,10 @@ void repl_due(void *arg);
 /* Keeps a publication (its reference is taken over) for fetches; a full list lets the oldest go. */
 void repl_hold_put(repl_shard *g, qd_publication *p);
 void repl_holds_end(repl_shard *g, bool all);
+/* --- install.c --- */
 /* Fetches what is missing of p from its source and shows it. */
 int repl_install(repl_shard *g, qd_engine *e, const qd_publication *p, const char *from,
                  const char *source_aid, qd_recovery_progress *progress, qd_err *err);
-
 /* Ends an install that is under way, and waits for that. */
 void repl_install_end(repl_shard *g);
 

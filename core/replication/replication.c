@@ -353,8 +353,7 @@ static void list_all(qd_replication *r, shard_list *list)
 static bool unchanged(repl_shard *g, const qd_state *old, const qd_state *now)
 {
     const qd_index_meta *m = qd_state_index_uuid(now, qd_str_c(g->uuid));
-    if (!old || !m || old->nodes != now->nodes ||
-        qd_state_index_uuid(old, qd_str_c(g->uuid)) != m)
+    if (!old || !m || old->nodes != now->nodes || qd_state_index_uuid(old, qd_str_c(g->uuid)) != m)
         return false;
     const qd_shard_meta *is = qd_state_shard(now, m, g->number);
     const qd_shard_meta *was = qd_state_shard(old, m, g->number);
@@ -411,8 +410,8 @@ static void tick_one(repl_shard *g)
     if (retain) g->retention_ns = repl_now(g) + REPL_RETENTION_NS;
     repl_unlock(g);
     if (publish) repl_publish_queue(g);
-    if (stuck) repl_fail_shard(g, "the record names it as primary, which it could not stay",
-                               QD_E_IO);
+    if (stuck)
+        repl_fail_shard(g, "the record names it as primary, which it could not stay", QD_E_IO);
     repl_holds_end(g, false);
     if (retain) repl_retention(g);
 }
@@ -456,11 +455,11 @@ uint64_t repl_rate_wait(qd_replication *r, uint64_t n)
     return wait;
 }
 
-void repl_rate_observe(qd_replication *r, qd_rate_kind kind, uint64_t bytes, uint64_t begun_ns)
+void repl_rate_observe(qd_replication *r, qd_rate_kind kind, uint64_t bytes, uint64_t begun_ns,
+                       uint64_t end_ns)
 {
-    uint64_t now = qd_env_mono_ns(r->env);
     qd_mutex_lock(&r->rate_lock);
-    qd_rate_observe(&r->rate, kind, bytes, now > begun_ns ? now - begun_ns : 1, now);
+    qd_rate_observe(&r->rate, kind, bytes, end_ns > begun_ns ? end_ns - begun_ns : 1, end_ns);
     qd_mutex_unlock(&r->rate_lock);
 }
 

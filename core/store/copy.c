@@ -5,6 +5,9 @@
 #include "store/store_int.h"
 #include <inttypes.h>
 
+/* What was written just now, or is searched, need not be read from the medium again. */
+#define CACHED (QD_STORAGE_READ_SEQUENTIAL | QD_STORAGE_READ_CACHED)
+
 struct qd_file_receiver {
     uint32_t magic;
     qd_store *store;
@@ -33,7 +36,7 @@ int qd_file_bytes_at(qd_file *f, uint64_t offset, void *buf, size_t n, size_t *g
     if (offset >= f->bytes || n == 0) return 0;
     if (n > f->bytes - offset) n = (size_t)(f->bytes - offset);
     qd_storage_range r = {offset, n, buf};
-    int rc = qdi_object_read(f->store, f->object, &r, 1, QD_STORAGE_READ_SEQUENTIAL, err);
+    int rc = qdi_object_read(f->store, f->object, &r, 1, CACHED, err);
     if (rc < 0) return qdi_tier_error(err, rc, "reading", qd_file_name(f));
     *got = n;
     return 0;
@@ -100,8 +103,8 @@ void qd_file_receive_abort(qd_file_receiver *r)
     receiver_free(r);
 }
 
-int qd_file_matches(qd_store *s, qd_str name, uint64_t bytes, uint64_t hash, qd_account *account,
-                    qd_err *err)
+static int matches(qd_store *s, qd_str name, uint64_t bytes, uint64_t hash, uint32_t flags,
+                   qd_account *account, qd_err *err)
 {
     qd_file *f;
     int rc = qd_file_open(s, name, NULL, account, &f, err);
@@ -110,9 +113,15 @@ int qd_file_matches(qd_store *s, qd_str name, uint64_t bytes, uint64_t hash, qd_
         rc = qdi_damage(err, name, "footer", qd_file_bytes(f),
                         "not the file that was asked for: length or hash differ");
     }
-    if (!rc) rc = qd_file_verify(f, err);
+    if (!rc) rc = qdi_file_verify(f, flags, err);
     qd_file_unref(f);
     return rc;
+}
+
+int qd_file_matches(qd_store *s, qd_str name, uint64_t bytes, uint64_t hash, qd_account *account,
+                    qd_err *err)
+{
+    return matches(s, name, bytes, hash, QD_STORAGE_READ_SEQUENTIAL, account, err);
 }
 
 int qd_file_receive_finish(qd_file_receiver *r, uint64_t hash, qd_err *err)
@@ -132,7 +141,7 @@ int qd_file_receive_finish(qd_file_receiver *r, uint64_t hash, qd_err *err)
     rc = s->vt.put_commit(r->put, QD_STORAGE_COMMIT_LAZY, err);
     rc = qdi_tier_error(err, rc, "receiving", name);
     if (!rc) {
-        rc = qd_file_matches(s, name, r->bytes, hash, r->account, err);
+        rc = matches(s, name, r->bytes, hash, CACHED, r->account, err);
         if (rc) { /* it has no name anywhere but here: what cannot be removed is a stray */
             int gone = qd_store_delete(s, name, NULL);
             (void)gone;

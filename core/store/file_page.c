@@ -52,20 +52,20 @@ int qdi_file_pages_check(qd_file *f, const frame_section *s, uint64_t first, uin
     return 0;
 }
 
-/* Reads pages from the tier, not from a mapping, so that the medium itself is looked at. */
+/* Reads pages from the tier, not from a mapping: by its flags the medium itself is looked at. */
 static int verify_window(qd_file *f, const frame_section *s, uint64_t first, uint64_t last,
-                         uint8_t *window, qd_err *err)
+                         uint8_t *window, uint32_t flags, qd_err *err)
 {
     uint64_t off = first << FRAME_PAGE_SHIFT;
     uint64_t end = (last << FRAME_PAGE_SHIFT) + frame_page_bytes(s->bytes, last);
     qd_storage_range r = {s->offset + off, end - off, window};
-    int rc = qdi_object_read(f->store, f->object, &r, 1, QD_STORAGE_READ_SEQUENTIAL, err);
+    int rc = qdi_object_read(f->store, f->object, &r, 1, flags, err);
     if (rc < 0) return qdi_tier_error(err, rc, "reading", qd_file_name(f));
     return qdi_file_pages_check(f, s, first, last, window, true, err);
 }
 
 /* Header, checksums, table and tail again. */
-static int verify_frame(qd_file *f, uint8_t *window, qd_err *err)
+static int verify_frame(qd_file *f, uint8_t *window, uint32_t flags, qd_err *err)
 {
     qd_str name = qd_file_name(f);
     uint64_t n = f->bytes - f->tail.checksums;
@@ -75,7 +75,7 @@ static int verify_frame(qd_file *f, uint8_t *window, qd_err *err)
     uint8_t head[FRAME_HEADER];
     qd_storage_range r[2] = {{0, FRAME_HEADER, head}, {f->tail.checksums, n, p}};
     if (!rc) {
-        rc = qdi_object_read(f->store, f->object, r, 2, QD_STORAGE_READ_SEQUENTIAL, err);
+        rc = qdi_object_read(f->store, f->object, r, 2, flags, err);
         rc = qdi_tier_error(err, rc, "reading", name);
     }
     frame_header h;
@@ -92,14 +92,14 @@ static int verify_frame(qd_file *f, uint8_t *window, qd_err *err)
     return rc;
 }
 
-int qd_file_verify_some(qd_file *f, uint64_t *at, uint64_t bytes, qd_err *err)
+static int verify_some(qd_file *f, uint64_t *at, uint64_t bytes, uint32_t flags, qd_err *err)
 {
     QD_CHECK(f, STORE_FILE_MAGIC);
     uint8_t *window = qd_alloc_aligned(f->account, 4096, STORE_WINDOW);
     if (!window) return qdi_no_memory(f->account, STORE_WINDOW, "window to verify", err);
     int rc = 0;
     uint32_t i = 0;
-    if (*at == 0) rc = verify_frame(f, window, err);
+    if (*at == 0) rc = verify_frame(f, window, flags, err);
     if (!rc && *at == 0) *at = FRAME_HEADER;
     while (i < f->nsections &&
            f->sections[i].at.offset + frame_padded(f->sections[i].at.bytes) <= *at) {
@@ -112,7 +112,7 @@ int qd_file_verify_some(qd_file *f, uint64_t *at, uint64_t bytes, qd_err *err)
         uint64_t last = first + STORE_WINDOW / QD_FILE_PAGE - 1;
         if (last - first > (bytes - 1) / QD_FILE_PAGE) last = first + (bytes - 1) / QD_FILE_PAGE;
         if (last >= pages) last = pages - 1;
-        rc = verify_window(f, s, first, last, window, err);
+        rc = verify_window(f, s, first, last, window, flags, err);
         uint64_t done = (last - first + 1) * (uint64_t)QD_FILE_PAGE;
         bytes = bytes > done ? bytes - done : 0;
         *at = s->offset + ((last + 1) << FRAME_PAGE_SHIFT);
@@ -123,12 +123,22 @@ int qd_file_verify_some(qd_file *f, uint64_t *at, uint64_t bytes, qd_err *err)
     return rc;
 }
 
-int qd_file_verify(qd_file *f, qd_err *err)
+int qd_file_verify_some(qd_file *f, uint64_t *at, uint64_t bytes, qd_err *err)
+{
+    return verify_some(f, at, bytes, QD_STORAGE_READ_SEQUENTIAL, err);
+}
+
+int qdi_file_verify(qd_file *f, uint32_t flags, qd_err *err)
 {
     uint64_t at = 0;
     int rc = 0;
-    while (!rc && at < qd_file_bytes(f)) rc = qd_file_verify_some(f, &at, UINT64_MAX, err);
+    while (!rc && at < qd_file_bytes(f)) rc = verify_some(f, &at, UINT64_MAX, flags, err);
     return rc;
+}
+
+int qd_file_verify(qd_file *f, qd_err *err)
+{
+    return qdi_file_verify(f, QD_STORAGE_READ_SEQUENTIAL, err);
 }
 
 bool qd_file_damaged(const qd_file *f)

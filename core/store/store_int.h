@@ -73,6 +73,9 @@ int qdi_no_memory(qd_account *account, uint64_t bytes, const char *what, qd_err 
 uint32_t qdi_file_find(const qd_file *f, uint32_t id);
 /* Are pages first..last of a section verified? */
 bool qdi_file_pages_seen(const qd_file *f, const frame_section *s, uint64_t first, uint64_t last);
+/* qd_file_verify with QD_STORAGE_READ_* of the caller's choice. */
+QD_MUST_CHECK
+int qdi_file_verify(qd_file *f, uint32_t flags, qd_err *err);
 /* Verifies pages first..last of a section, whose bytes stand at p; with again also those seen. */
 QD_MUST_CHECK
 int qdi_file_pages_check(qd_file *f, const frame_section *s, uint64_t first, uint64_t last,

@@ -5,10 +5,12 @@
  * a mapped tier rarely reads.
  *
  * Sequential reads are a scrubber's or a copy's: they look at the medium itself, past the page
- * cache, through an aligned buffer, and always run on the threads.
+ * cache, through an aligned buffer, and always run on the threads. A copy takes what the cache
+ * holds from there, and leaves the cache as it is.
  */
 #include "readers.h"
 #include <errno.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define BLOCK 4096u
@@ -26,6 +28,19 @@ static int read_plain(int fd, uint64_t offset, uint8_t *dst, uint64_t len)
         len -= (uint64_t)k;
     }
     return 0;
+}
+
+/* What the page cache holds of it, from its beginning: bytes. */
+static uint64_t read_cached(int fd, uint64_t offset, uint8_t *dst, uint64_t len)
+{
+    uint64_t have = 0;
+    while (have < len) {
+        struct iovec v = {dst + have, (size_t)(len - have)};
+        ssize_t k = preadv2(fd, &v, 1, (off_t)(offset + have), RWF_NOWAIT);
+        if (k <= 0) break; /* EAGAIN, or a file system that cannot tell */
+        have += (uint64_t)k;
+    }
+    return have;
 }
 
 static int read_direct(int fd, uint64_t offset, uint8_t *dst, uint64_t len, uint8_t *bounce)
@@ -54,7 +69,12 @@ int nvme_read_range(qd_storage_object *o, const qd_storage_range *g, uint32_t fl
     if ((flags & QD_STORAGE_READ_SEQUENTIAL) && bounce) {
         int fd = nvme_object_direct(o, &direct);
         if (direct) {
-            number = read_direct(fd, g->offset, g->dst, g->len, bounce);
+            uint64_t have = 0;
+            if (flags & QD_STORAGE_READ_CACHED) {
+                have = read_cached(nvme_object_fd(o), g->offset, g->dst, g->len);
+            }
+            number =
+                read_direct(fd, g->offset + have, (uint8_t *)g->dst + have, g->len - have, bounce);
             if (number != EINVAL) return number; /* EINVAL: blocks larger than ours */
         }
     }

@@ -144,13 +144,19 @@ static void reads_fill_their_ranges(suite *s)
         uint64_t at = i == 0 ? size - n : (x >> 20) % (size - n);
         ranges[i] = (qd_storage_range){at, n, room + i * ROOM};
     }
-    qd_storage_read r = {.ranges = ranges, .nranges = N, .err = s->c->err};
-    s->c->prepare(s->c, &r.op);
-    CHECK_EQ(s->c, s->vt->read_v(o, &r), 0);
-    CHECK_EQ(s->c, s->c->wait(s->c, &r.op, SECONDS(30)), 0);
-    for (size_t i = 0; i < N; i++) {
-        CHECK(s->c, same(room + i * ROOM, 5, ranges[i].offset, ranges[i].len));
-        CHECK_EQ(s->c, room[i * ROOM + ranges[i].len], 0xEE);
+    static const uint32_t flags[] = {0, QD_STORAGE_READ_URGENT, QD_STORAGE_READ_SEQUENTIAL,
+                                     QD_STORAGE_READ_SEQUENTIAL | QD_STORAGE_READ_CACHED};
+    for (size_t k = 0; k < COUNT(flags); k++) {
+        memset(room, 0xEE, sizeof room);
+        qd_storage_read r = {
+            .ranges = ranges, .nranges = N, .flags = flags[k], .err = s->c->err};
+        s->c->prepare(s->c, &r.op);
+        CHECK_EQ(s->c, s->vt->read_v(o, &r), 0);
+        CHECK_EQ(s->c, s->c->wait(s->c, &r.op, SECONDS(30)), 0);
+        for (size_t i = 0; i < N; i++) {
+            CHECK(s->c, same(room + i * ROOM, 5, ranges[i].offset, ranges[i].len));
+            CHECK_EQ(s->c, room[i * ROOM + ranges[i].len], 0xEE);
+        }
     }
     s->vt->object_close(o);
 }

@@ -88,7 +88,8 @@ typedef struct qd_storage_range {
 
 enum {
     QD_STORAGE_READ_SEQUENTIAL = 1, /* a merge or copy: read ahead, keep nothing in caches */
-    QD_STORAGE_READ_URGENT = 2      /* somebody waits */
+    QD_STORAGE_READ_URGENT = 2,     /* somebody waits */
+    QD_STORAGE_READ_CACHED = 4      /* with SEQUENTIAL: what a cache holds may come from there */
 };
 /* A vectored read, embedded in the caller's request; everything is kept until op.done. Bytes of dst
  * are undefined unless it ends with 0: there are no short reads, a range past the end is QD_E_EOF.
