@@ -477,6 +477,7 @@ static void cas_run(repl_shard *g)
             repl_relocate_look(g);
         }
         repl_unlock(g);
+        if (rc && !stale) qd_env_sleep_ns(g->r->env, RETRY_NS); /* it may be asked for at once */
     }
 }
 

@@ -140,7 +140,8 @@ static bool publish_answered(repl_shard *g, uint64_t peer, int rc, const repl_re
 {
     repl_follower *f = follower_of(g, peer);
     if (!f || !g->leading) return false;
-    f->busy = false;
+    bool again = f->again;
+    f->busy = f->again = false;
     if (!rc && a->verdict == REPL_STALE_TERM) {
         repl_primary_fence(&g->pm, a->term);
         return false;
@@ -151,7 +152,7 @@ static bool publish_answered(repl_shard *g, uint64_t peer, int rc, const repl_re
         f->generation = generation;
         f->max_seq_no = a->max;
         qd_cond_broadcast(&g->changed);
-        return g->publish_again;
+        return again || g->publish_again;
     }
     g->publish_again = true; /* by the next tick */
     if (++f->fails > PUBLISH_FAILURES) {
@@ -242,6 +243,7 @@ static uint32_t publish_list(repl_shard *g, const qd_publication *p, repl_peer o
         if (f->peer != c->id) *f = (repl_follower){.peer = c->id, .max_seq_no = -1};
         bool has = f->term > p->primary_term ||
                    (f->term == p->primary_term && f->generation >= p->generation);
+        if (f->busy) f->again = true; /* its answer sends what is newest then */
         if (f->busy || has) continue;
         if (!repl_address(g, c->aid, to[n])) {
             g->publish_again = true;

@@ -79,7 +79,7 @@ typedef struct repl_place {
 typedef struct repl_follower {
     uint64_t peer, term, generation;
     int64_t max_seq_no;
-    bool busy;
+    bool busy, again; /* again: there was more to send meanwhile */
     uint32_t fails;
 } repl_follower;
 
