@@ -356,7 +356,7 @@ sub recovery {
         good($n->post('/big/_flush'), 'flush');
         $bytes = good($n->get('/big/_stats/store'), 'stats')->{json}{_all}{primaries}{store}{size_in_bytes};
     }
-    good($n->post('/big/_forcemerge?max_num_segments=4'), 'merge');
+    $n->wait_for(sub { !$n->get('/big/_stats/merge')->{json}{_all}{primaries}{merges}{current} }, 300) or die "it merges for ever\n";
     good($n->post('/big/_flush'), 'flush');
     my $uuid = $n->get('/big/_settings')->{json}{big}{settings}{index}{uuid};
     my ($holder) = grep { shard_files($_, $uuid) } $c->nodes;
