@@ -60,6 +60,14 @@ static const char *const blanked[] = {"\"took\":",       "\"_node\":",  "\"node\
                                       "\"_scroll_id\":", "\"pit_id\":", "\"id\":\"[",
                                       "\"index_uuid\":"};
 
+/* " in 27)": the number of a document in its segment, which depends on when segments were cut. */
+static size_t number_in_segment(const char *text)
+{
+    if (strncmp(text, " in ", 4) != 0) return 0;
+    size_t n = 4 + strspn(text + 4, "0123456789");
+    return n > 4 && text[n] == ')' ? n : 0;
+}
+
 /* The answer with what differs by nature left out. */
 static char *blank(const char *text)
 {
@@ -74,6 +82,7 @@ static char *blank(const char *text)
             skip = len;
             while (i + skip < n && text[i + skip] != ',' && text[i + skip] != '}') skip++;
         }
+        if (!skip) skip = number_in_segment(text + i);
         if (skip)
             i += skip;
         else
