@@ -19,7 +19,7 @@ sub new {
     my @rest = grep { $_->has_rest } $cluster->nodes;
     mkdir "$dir/$_" for 'writers', 'clients';
     $self->{writers} = Recorder->new(nodes => \@rest, dir => "$dir/writers", seed => $self->{seed}, writers => $o{writers} || 12,
-        batch => $o{batch} || 160, reads => 0.01, timeout => $o{timeout} || 5);
+        batch => $o{batch} || 160, reads => 0.01, pause => 0.1, timeout => $o{timeout} || 5);
     $self->{clients} = Registers->new(nodes => \@rest, dir => "$dir/clients", seed => $self->{seed}, timeout => $o{timeout} || 5);
     return $self;
 }
@@ -31,7 +31,7 @@ sub start {
         is($n->put("/$index", { settings => { number_of_shards => $self->{shards}, number_of_replicas => $self->{replicas},
             'index.unassigned.node_left.delayed_timeout' => '0s', %{ $self->{settings} } } })->{status}, 200, "an index $index with a replica");
     }
-    ok($self->{cluster}->wait_status('green'), 'is green');
+    ok($self->{cluster}->wait_status('green', 300), 'is green');
     $self->{writers}->start;
     $self->{clients}->start;
     $self->more(2000, 'the load is under way');
@@ -43,7 +43,7 @@ sub acked { $_[0]{writers}->acked }
 sub more {
     my ($self, $count, $what, $seconds) = @_;
     my $from = $self->acked;
-    my $end = time + ($seconds || 120);
+    my $end = time + ($seconds || 300);
     while (time < $end && $self->acked < $from + $count) { select undef, undef, undef, 0.02 }
     return 1 if ok($self->acked >= $from + $count, $what);
     $self->stuck;
@@ -65,8 +65,8 @@ sub heals {
     my ($self, $what) = @_;
     my $c = $self->{cluster};
     my ($n) = grep { $_->has_rest } $c->alive;
-    ok($c->wait_nodes(scalar $c->nodes, 90), "$what: all nodes again");
-    return 1 if ok($c->wait_status('green', 120, $n), "$what: green by itself");
+    ok($c->wait_nodes(scalar $c->nodes, 300), "$what: all nodes again");
+    return 1 if ok($c->wait_status('green', 300, $n), "$what: green by itself");
     diag($n->get('/_cluster/allocation/explain')->{content});
     $_->{keep} = 1 for $c->nodes;
     return 0;
@@ -86,7 +86,7 @@ sub copies_agree {
             $bad .= " shard $k: " . join(' ', sort keys %seen) if keys %seen > 1 || @{ $shards->{$k} } != 1 + $self->{replicas};
         }
         return !$bad && keys %$shards == $self->{shards};
-    }, 60);
+    }, 300);
     ok($ok, "copies of $index are the same") or diag($bad, $n->get('/_cat/shards?v')->{content});
 }
 

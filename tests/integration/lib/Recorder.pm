@@ -18,7 +18,7 @@ use Time::HiRes qw(time);
 
 our $IDS = 200;
 
-sub new { my ($class, %o) = @_; return bless { writers => 4, index => 'docs', children => [], files => [], life => 0, batch => 8, reads => 0.25, %o }, $class }
+sub new { my ($class, %o) = @_; return bless { writers => 4, index => 'docs', children => [], files => [], life => 0, batch => 8, reads => 0.25, pause => 0, %o }, $class }
 
 sub start {
     my ($self) = @_;
@@ -83,6 +83,7 @@ sub write_forever {
         my $items = $r && $r->{json} ? $r->{json}{items} || [] : [];
         my $now = time;
         $silent{$url} = $now + 2 unless $r;
+        select undef, undef, undef, $self->{pause} if $self->{pause};
         select undef, undef, undef, 0.02 unless @$items; # a client does not storm a node that is down
         my $answered = 1;
         for my $i (0 .. $#ops) {
