@@ -3,8 +3,9 @@
 # without what is taken away, one line of seconds for each round. KIND:
 #   data_killed, data_cut       the longest time without an acknowledgement, from the moment on, of writers to
 #                               an index whose primary is on the data node that is killed, or cut off silently
-#   master_killed, master_cut   from the moment on until another master says that there is a new leader, and
-#                               until a change of state is acknowledged
+#   master_killed, master_cut   from the moment on until a master that is left answers, linearizably, that
+#                               another one leads; until another one allocates shards (_cat/master); until
+#                               a change of state is answered, which waits for all nodes that can be reached
 use strict;
 use warnings;
 use FindBin qw($Bin);
@@ -80,7 +81,7 @@ for my $round (1 .. $rounds) {
         printf "%.3f\n", $longest;
         give_back($victim);
     } else {
-        my ($name) = named($n[3], '/_cat/master?h=node&format=json', 'node');
+        my ($name) = map { $_->{name} } grep { $_->{leader} } @{ $n[3]->get('/_quidditch/masters')->{json}{masters} || [] };
         my ($victim) = grep { $n[$_]{name} eq ($name // '') } @of or die "no leader\n";
         my ($asked) = grep { $_ != $victim } @of;
         my $file = "$n[0]{dir}/change.$round";
@@ -94,7 +95,14 @@ for my $round (1 .. $rounds) {
             close $f;
             POSIX::_exit(0);
         }
-        my $found = '';
+        my ($found, $leads) = ('');
+        while (time < $moment + 60) {
+            my $list = $n[$asked]->get('/_quidditch/masters?timeout=1s')->{json}{masters} || [];
+            ($found) = map { $_->{name} } grep { $_->{leader} } @$list;
+            last if $found && $found ne $name;
+            sleep 0.005;
+        }
+        $leads = time - $moment;
         while (time < $moment + 60) {
             ($found) = named($n[$asked], '/_cat/master?h=node&format=json', 'node');
             last if $found && $found ne '-' && $found ne $name;
@@ -102,7 +110,7 @@ for my $round (1 .. $rounds) {
         }
         my $took = time - $moment;
         waitpid $pid, 0;
-        printf "%.3f %s\n", $took, QdNode::slurp($file);
+        printf "%.3f %.3f %s\n", $leads, $took, QdNode::slurp($file);
         give_back($victim);
     }
     STDOUT->flush;
