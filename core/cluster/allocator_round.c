@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/allocator_int.h"
+#include "cluster/broken_int.h"
 #include "cluster/permits.h"
 
 #define GROUP_SHARDS 256u
@@ -83,7 +84,7 @@ typedef struct living {
 static bool lives(void *arg, const qd_copy *c)
 {
     const living *l = arg;
-    return qd_state_copy_lives(l->s, c) ||
+    return cluster_broken(NODES_STAY) || qd_state_copy_lives(l->s, c) ||
            (qd_str_eq(c->node, l->self->id) && qd_str_eq(c->ephemeral, l->self->ephemeral));
 }
 

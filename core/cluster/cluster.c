@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/allocator_int.h"
+#include "cluster/broken_int.h"
 #include "cluster/cluster_int.h"
 #include <string.h>
 
@@ -208,6 +209,9 @@ static int start_over(qd_cluster *c, qd_err *err)
     c->lost = false;
     qd_mutex_unlock(&c->lock);
     free_batches(old);
+    if (cluster_broken(GAP_IGNORED)) {
+        return qd_coord_watch_open(c->store, QD_STR(""), 0, on_events, c, &c->watch, err);
+    }
     int rc = read_all(c, &revision, err);
     if (!rc) rc = publish(c, revision, err);
     if (!rc) {

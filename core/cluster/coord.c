@@ -1,6 +1,7 @@
 /* coord.c: waiting for requests to the coordination store. See coord.h. */
 #include "cluster/coord.h"
 #include "base/str.h"
+#include "cluster/broken_int.h"
 #include "plugin/op.h"
 #include "runtime/sync.h"
 #include <string.h>
@@ -275,11 +276,12 @@ int qd_coord_commit_as(qd_coord_store *s, const qd_coord_fence *fence,
         memcpy(t.id, id, sizeof id);
         if (fence) {
             t.election = fence->election;
-            t.token = fence->token;
+            if (!cluster_broken(NO_FENCE)) t.token = fence->token;
         }
         waiting_init(&w, &t.op);
         int rc = wait_for(s, &w, &t.op, s->vt.txn(s->handle, &t), until);
         if (rc && again(s, rc, until, &pause)) {
+            if (cluster_broken(RETRY_IS_NEW)) qd_env_random(s->env, id, sizeof id);
             qd_err_fini(&failure);
             continue;
         }

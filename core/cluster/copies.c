@@ -2,6 +2,7 @@
 #include "cluster/copies.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "cluster/broken_int.h"
 #include "cluster/cluster_int.h"
 #include <stdio.h>
 
@@ -92,8 +93,9 @@ static int fail_others(const copy_args *a, qd_shard_edit *e)
 
 static int primary_step(const copy_args *a, qd_shard_edit *e, qd_err *err)
 {
-    if (!qd_str_eq(e->s.primary, a->self) || e->s.primary_term != a->term ||
-        !qd_shard_meta_is_started(&e->s)) {
+    bool mine = qd_str_eq(e->s.primary, a->self) && e->s.primary_term == a->term &&
+                qd_shard_meta_is_started(&e->s);
+    if (!mine && !(cluster_broken(PRIMARY_UNNAMED) && qd_shard_meta_is_started(&e->s))) {
         return qd_err_set(err, QD_E_NOT_PRIMARY,
                           "shard %s: copy [%.*s] is not primary of term %llu any more, the record "
                           "names [%.*s] and term %llu",

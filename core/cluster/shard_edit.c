@@ -1,5 +1,6 @@
 /* shard_edit.c: transitions of a shard's record. See shard_edit.h. */
 #include "cluster/shard_edit.h"
+#include "cluster/broken_int.h"
 #include "base/str.h"
 #include <string.h>
 
@@ -274,11 +275,24 @@ static void take_unfinished(qd_shard_edit *e)
     }
 }
 
+/* A copy that the primary was filling, as if it were filled. */
+static uint32_t broken_next(qd_shard_edit *e)
+{
+    for (uint32_t i = 1; i < e->s.ncopies; i++) {
+        const qd_copy *c = &e->copies[i];
+        if (c->state != QD_SHARD_INITIALIZING || qd_copy_is_target(c)) continue;
+        if (qd_shard_meta_in_sync(&e->s, c->allocation_id)) return i;
+        return add_in_sync(e, (qd_in_sync){c->allocation_id, c->node}) ? 0 : i;
+    }
+    return 0;
+}
+
 static int take_primary(qd_shard_edit *e, qd_unassigned_reason reason, qd_str failure)
 {
     uint32_t next = 0;
     if (e->s.primary_term >= INT64_MAX) return QD_E_CONFLICT;
-    take_unfinished(e);
+    if (cluster_broken(PROMOTE_OUT_OF_SYNC)) next = broken_next(e);
+    if (!next) take_unfinished(e);
     for (uint32_t i = 1; i < e->s.ncopies && !next; i++) {
         if (qd_copy_is_active(&e->copies[i])) next = i;
     }
@@ -291,7 +305,7 @@ static int take_primary(qd_shard_edit *e, qd_unassigned_reason reason, qd_str fa
     e->copies[next] = old;
     unassign(e, next, reason, failure);
     e->s.primary = e->copies[0].allocation_id;
-    e->s.primary_term++;
+    if (!cluster_broken(TERM_KEPT)) e->s.primary_term++;
     return 0;
 }
 

@@ -5,6 +5,7 @@
  * until it is applied here. Renewals of sessions wait for a round of the leader's too: only then is
  * it sure that no other leader counts their time already.
  */
+#include "consensus/variant.h"
 #include "store.h"
 
 #define RESEND_NS 300000000
@@ -171,11 +172,15 @@ static void begin(qd_coord *c)
     r->busy = 1;
     r->number++;
     (void)gather(c, r->number, 1);
+    if (!cr_leads(c) && CR_BROKEN(CR_BAD_READ_LOCAL)) {
+        confirmed(c);
+        return;
+    }
     if (!cr_leads(c)) {
         ask_leader(c);
         return;
     }
-    if (cr_consensus_sole(c->consensus)) {
+    if (cr_consensus_sole(c->consensus) || CR_BROKEN(CR_BAD_ROUND_NOT_ASKED)) {
         confirmed(c);
         return;
     }

@@ -2,6 +2,7 @@
  * sessions.c: sessions' time. It is the leader's own: not in the log, begun anew by each leader, so
  * that a session never ends early. Its end is an entry.
  */
+#include "consensus/variant.h"
 #include "store.h"
 
 void cr_deadlines_update(qd_coord *c, int anew)
@@ -14,7 +15,7 @@ void cr_deadlines_update(qd_coord *c, int anew)
         const cr_session *s = &m->sessions[i];
         list[i] = (cr_deadline){s->id, now + s->ttl_ns, 0};
         while (old < c->ndeadlines && c->deadlines[old].session < s->id) old++;
-        if (!anew && old < c->ndeadlines && c->deadlines[old].session == s->id)
+        if ((!anew || CR_BROKEN(CR_BAD_SESSION_NO_GRACE)) && old < c->ndeadlines && c->deadlines[old].session == s->id)
             list[i] = c->deadlines[old];
     }
     cr_free(c->heap, c->deadlines);
@@ -38,6 +39,7 @@ static cr_deadline *deadline_of(qd_coord *c, uint64_t session)
 void cr_sessions_expire(qd_coord *c)
 {
     if (!cr_leads(c) || c->machine->state != QD_COORD_ACTIVE) return;
+    if (CR_BROKEN(CR_BAD_SESSION_NEVER)) return;
     int64_t now = cr_now(c);
     for (size_t i = 0; i < c->ndeadlines; i++) {
         cr_deadline *d = &c->deadlines[i];

@@ -2,6 +2,7 @@
  * watch.c: watches read the machine's history on the loop's thread, each from where it stands, in
  * whole revisions. A watch outlives its store: its lock keeps the two apart.
  */
+#include "consensus/variant.h"
 #include "store.h"
 
 #define EVENTS_MAX 1024u     /* of one call, but for a larger revision */
@@ -135,6 +136,7 @@ static void tell(qd_coord *c, qd_coord_watch *w)
         w->events(w->arg, NULL, 0, m->revision, QD_E_FENCED);
         return;
     }
+    if (CR_BROKEN(CR_BAD_WATCH_GAP) && w->from <= m->compacted) w->from = m->compacted + 1;
     if (w->from <= m->compacted) {
         w->ended = 1;
         w->events(w->arg, NULL, 0, m->compacted, QD_E_COMPACTED);

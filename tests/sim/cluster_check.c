@@ -1,6 +1,7 @@
 /* cluster_check.c: what must hold of the cluster's state, beyond what repl_check.c looks at. */
 #include "base/hash.h"
 #include "base/str.h"
+#include "cluster_disk.h"
 #include "cluster_int.h"
 
 /* --- what nodes apply ------------------------------------------------------------------------- */
@@ -19,6 +20,26 @@ static uint64_t hash_of(const qd_shard_meta *s)
         h = qd_xxh3(v, sizeof v);
     }
     return h | 1;
+}
+
+void cluster_committed(qd_str key, qd_str value, uint64_t revision)
+{
+    cluster *x = cluster_now();
+    if (revision >= REVISIONS) return;
+    if (qd_str_starts(key, QD_STR("shard/"))) x->record_made[revision] = true;
+    if (!qd_str_is(key, "_election/allocator")) return;
+    x->elected[revision] = value.n == 2 ? value.p[1] : '-';
+}
+
+/* A state of a revision holds the newest record up to there. */
+static void check_newest(const cluster *x, const proc *p, const qd_state *s, uint64_t has)
+{
+    uint64_t r = s->revision < REVISIONS ? s->revision : REVISIONS - 1;
+    while (r && !x->record_made[r]) r--;
+    if (r > has) {
+        fail(cluster_enter(), "%s at revision %llu sees record %llu, it has missed %llu", p->name,
+             (unsigned long long)s->revision, (unsigned long long)has, (unsigned long long)r);
+    }
 }
 
 /* One chain of records: whoever sees a revision sees the same, and terms rise with it. */
@@ -82,6 +103,7 @@ void cluster_check_state(cluster *x, proc *p, const qd_state *s)
     x->shown[p->node] = s->revision;
     if (m && strcmp(m->uuid, x->uuid) != 0) fail(w, "%s sees another index", p->name);
     if (shard && shard->mod_revision) check_record(x, p, shard);
+    check_newest(x, p, s, shard ? shard->mod_revision : 0);
     if (s->master.n && s->master.n < sizeof x->allocator && !qd_str_is(s->master, x->allocator)) {
         x->r->allocators += x->allocator[0] != 0;
         snprintf(x->allocator, sizeof x->allocator, "%.*s", QD_STR_ARG(s->master));

@@ -14,6 +14,9 @@ cr_disk *cluster_disk_of(qd_self *self);
 void cluster_disk_empty(qd_self *self);
 bool cluster_disk_is_full(qd_self *self);
 
+/* A key has changed by this revision; value empty: it is gone. */
+void cluster_committed(qd_str key, qd_str value, uint64_t revision);
+
 struct cr_engine;
 /* The life of its folder, and the fewest voters of the lists of members that it knows. */
 uint64_t cluster_engine_life(const struct cr_engine *e, uint32_t *voters);

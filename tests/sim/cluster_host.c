@@ -111,8 +111,26 @@ static void kept(cluster *x, const qd_op *op, int32_t rc)
     }
 }
 
+/* A transaction in the allocator's name is committed only while its node holds the election. */
+static void fenced(cluster *x, qd_op *op, int32_t rc)
+{
+    for (size_t i = 0; i < QD_COUNT_OF(x->fenced); i++) {
+        if (x->fenced[i].op != op) continue;
+        x->fenced[i].op = NULL;
+        uint64_t revision = ((const qd_coord_txn *)(const void *)op)->revision, r = revision;
+        if (rc || r >= REVISIONS) return;
+        while (r && !x->elected[r]) r--;
+        if (x->elected[r] != '0' + x->fenced[i].node) {
+            fail(cluster_enter(), "n%d commits %llu as allocator, which is n%c", x->fenced[i].node,
+                 (unsigned long long)revision, x->elected[r] ? x->elected[r] : '?');
+        }
+        return;
+    }
+}
+
 static void complete(qd_op *op, int32_t rc)
 {
+    fenced(cluster_now(), op, rc);
     kept(cluster_now(), op, rc);
     cluster_now()->r->unknown_txns += rc == QD_E_UNKNOWN_OUTCOME;
     qd_op_complete(op, rc);
@@ -373,12 +391,28 @@ static int32_t session(qd_coord *c, qd_coord_session *s)
     return rc;
 }
 
+static int32_t txn(qd_coord *c, qd_coord_txn *t)
+{
+    cluster *x = cluster_now();
+    proc *p = proc_of_env(qd_sim_env_here(x->sim));
+    for (size_t i = 0; t->election.n && i < QD_COUNT_OF(x->fenced); i++) {
+        if (x->fenced[i].op) continue;
+        x->fenced[i].op = &t->op;
+        x->fenced[i].node = p->node;
+        break;
+    }
+    int32_t rc = x->vt.txn(c, t);
+    if (rc && t->election.n) fenced(x, &t->op, rc);
+    return rc;
+}
+
 const qd_coord_vtable *host_plugin(proc *p)
 {
     static qd_coord_vtable watched;
     if (qd_plugin_entry_coordination_raft()->init((qd_self *)(void *)p, &host, NULL)) abort();
     cluster_now()->vt = watched = *p->vt;
     watched.session = session;
+    watched.txn = txn;
     return &watched;
 }
 

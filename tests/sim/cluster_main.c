@@ -8,8 +8,11 @@
  *   --scenario NAME          one of them, with SEED or SEEDS
  *   --defects [NAME]         each defect (or one), until it is found, within DEFECT_SEEDS=5000
  */
+#include "cluster/broken_int.h"
 #include "cluster_sim.h"
 #include "repl_sim.h"
+#include "replication/broken_int.h"
+#include <coordination-raft/consensus/variant.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +24,7 @@
 #endif
 #define LEAST_SHARE 5.0 /* percent of schedules that each kind of event must be in */
 
-int repl_variant, cr_variant;
+int repl_variant, cr_variant, cluster_variant;
 
 static uint64_t number(const char *name, uint64_t otherwise)
 {
@@ -147,6 +150,44 @@ static bool replays(const char *self, uint64_t from, uint64_t n, uint64_t digest
     return other == digest;
 }
 
+/* --- defects ---------------------------------------------------------------------------------- */
+
+typedef struct defect {
+    int *variable, number;
+    const char *name, *scenario;
+} defect;
+static const defect defects[] = {
+#define DEFECT(variable, constant, name, scenario) {&variable, constant, name, scenario},
+#include "cluster_defects.def"
+#undef DEFECT
+};
+
+static int find_defects(const char *name)
+{
+    uint64_t most = number("DEFECT_SEEDS", 5000), from = number("FROM", 1);
+    int test = 0, missed = 0;
+    for (size_t i = 0; i < QD_COUNT_OF(defects); i++) {
+        const defect *d = &defects[i];
+        cluster_report r;
+        uint64_t s = from;
+        bool found = false;
+        if (name && strcmp(name, d->name) != 0) continue;
+        *d->variable = d->number;
+        for (; s < from + most && !found; s++) {
+            found = cluster_sim_run(s, d->scenario, getenv("TRACE") != NULL, &r) != 0;
+        }
+        *d->variable = 0;
+        printf("%sok %d - found: %s\n", found ? "" : "not ", ++test, d->name);
+        if (found) {
+            printf("# after %llu schedules%s%s: %s\n", (unsigned long long)(s - from),
+                   d->scenario ? " of " : "", d->scenario ? d->scenario : "", r.repl->violation);
+        }
+        missed += !found;
+    }
+    printf("1..%d\n", test);
+    return missed || !test;
+}
+
 static int one_scenario(const char *name)
 {
     uint64_t ran, digest = 0, seed = number("SEED", 0);
@@ -173,6 +214,9 @@ int main(int argc, char **argv)
             printf("%-28s %s\n", s->name, s->what);
         }
         return 0;
+    }
+    if (argc > 1 && strcmp(argv[1], "--defects") == 0) {
+        return find_defects(argc > 2 ? argv[2] : NULL);
     }
     if (argc > 2 && strcmp(argv[1], "--scenario") == 0) return one_scenario(argv[2]);
     if (one) {

@@ -133,6 +133,13 @@ void cr_rows_push(cr_rows *r, cr_items *rows, uint64_t applied, int replaced)
 {
     (void)applied;
     (void)replaced;
+    for (size_t i = 0; i < rows->n; i++) {
+        const cr_item *row = rows->at[i];
+        qd_str value = {NULL, 0};
+        if (row->kind != CR_ROW_KEY) continue;
+        if (row->version && !cr_item_packed(row)) value = cr_item_value(row);
+        cluster_committed(cr_item_key(row), value, row->mod_revision);
+    }
     cr_items_free(r->heap, rows);
 }
 

@@ -1,6 +1,7 @@
 /* authority.c: the record of what was acted on. See authority.h. */
 #include "cluster/authority/authority.h"
 #include "base/hash.h"
+#include "cluster/broken_int.h"
 #include "base/mem.h"
 #include "runtime/file.h"
 #include "runtime/sync.h"
@@ -214,7 +215,7 @@ int qd_authority_check(qd_authority *a, qd_str uuid, uint64_t epoch, uint64_t re
                               "--accept-older-state";
     qd_authority_record r;
     qd_authority_get(a, &r);
-    if (r.accept_older || !r.uuid[0]) return 0;
+    if (r.accept_older || !r.uuid[0] || cluster_broken(OLDER_TAKEN)) return 0;
     if (!uuid.n) {
         return qd_err_set(err, QD_E_FENCED,
                           "this node belongs to the cluster with uuid [%s]; the store of the "

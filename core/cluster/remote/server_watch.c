@@ -26,6 +26,7 @@ typedef struct server_watch {
     int32_t rc;        /* the store's last call */
     bool over, full, ended;
     qd_rpc_request *waiting;
+    qd_op *asking; /* how far the store is, before the watch begins */
     uint64_t polled_ns;
     qd_coord_identity identity; /* at the last poll: the store is not asked from its own call */
     qd_post gone;               /* the waiting poll was cancelled */
@@ -153,6 +154,7 @@ static void end(server_watch *w, int32_t rc)
     w->waiting = NULL;
     w->ended = w->over = true;
     w->rc = rc;
+    if (w->asking) s->vt->cancel(s->handle, w->asking);
     qd_mutex_unlock(&w->lock);
     if (watch) s->vt->watch_close(watch, watch_closed, w);
     if (request) {
@@ -214,8 +216,12 @@ static void sweep(qd_remote_server *s)
 
 static server_watch *make(qd_remote_server *s, const char *name, uint64_t from)
 {
-    server_watch *w = qdi_server_enter(s) ? qd_calloc(NULL, sizeof *w) : NULL;
-    if (!w) return NULL;
+    if (!qdi_server_enter(s)) return NULL;
+    server_watch *w = qd_calloc(NULL, sizeof *w);
+    if (!w) {
+        qdi_server_leave(s);
+        return NULL;
+    }
     w->s = s;
     w->refs = 3; /* the map's, the store's, the caller's */
     w->from = from;
@@ -322,6 +328,9 @@ static void ahead_answered(qd_work *work)
 static void ahead_done(qd_op *op, int32_t rc)
 {
     ahead *x = op->user;
+    qd_mutex_lock(&x->w->lock);
+    x->w->asking = NULL;
+    qd_mutex_unlock(&x->w->lock);
     x->rc = rc;
     x->work.run = ahead_answered;
     if (qd_pool_submit_forced(x->w->s->pool, &x->work, NULL)) ahead_answered(&x->work);
@@ -343,8 +352,14 @@ static int ask_first(server_watch *w, uint32_t flags, qd_str key, qd_str last, u
     x->range.key = QD_STR("cluster/uuid");
     ref(w);
     qd_op_anywhere(&x->range.op, ahead_done, x);
+    qd_mutex_lock(&w->lock);
+    w->asking = &x->range.op;
+    qd_mutex_unlock(&w->lock);
     int rc = s->vt->range(s->handle, &x->range);
     if (rc) {
+        qd_mutex_lock(&w->lock);
+        w->asking = NULL;
+        qd_mutex_unlock(&w->lock);
         unref(w);
         qd_free(x);
     }

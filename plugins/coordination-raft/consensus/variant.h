@@ -34,7 +34,15 @@ enum {
     CR_BAD_WAL_ERROR_RETRIED,   /* after a failed sync it goes on as if nothing were */
     CR_BAD_WAL_TAIL_UNSYNCED,   /* what is read at an opening is taken as durable */
     CR_BAD_LIFE_IGNORED,        /* an old copy of a folder is let in */
-    CR_VARIANTS_END
+    CR_VARIANTS_END,
+    /* of what stands around the core, for the simulation of a whole cluster */
+    CR_BAD_SESSION_NO_GRACE = 64, /* a new leader goes on with deadlines of before */
+    CR_BAD_SESSION_NEVER,         /* no session expires */
+    CR_BAD_ROUND_NOT_ASKED,       /* a leader confirms reads and renewals by itself */
+    CR_BAD_READ_LOCAL,            /* a follower answers reads by what it has */
+    CR_BAD_WATCH_GAP,             /* a watch begins behind what was forgotten, and does not say so */
+    CR_BAD_TOKEN_IGNORED,         /* a transaction's token is not looked at */
+    CR_SHELL_END
 };
 
 #ifdef CR_VARIANTS

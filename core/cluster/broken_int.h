@@ -1,0 +1,29 @@
+/*
+ * broken_int.h: defects that can be built into the cluster state's code, one at a time
+ * (-DCLUSTER_VARIANTS, for the simulation), to show that it finds each. The product is built with
+ * none; every test is on a constant there.
+ */
+#ifndef QD_CLUSTER_BROKEN_INT_H
+#define QD_CLUSTER_BROKEN_INT_H
+
+enum {
+    CLUSTER_BROKEN_PROMOTE_OUT_OF_SYNC = 1, /* a copy that was never in sync becomes primary */
+    CLUSTER_BROKEN_TERM_KEPT,               /* a new primary under the old term */
+    CLUSTER_BROKEN_PRIMARY_UNNAMED,         /* a change of a primary's whatever term it has */
+    CLUSTER_BROKEN_NO_COMPARE,              /* a shard's record is put over whatever is there */
+    CLUSTER_BROKEN_NO_FENCE,                /* the allocator names no token of its election */
+    CLUSTER_BROKEN_RETRY_IS_NEW,            /* after an unknown outcome: the change under a new id */
+    CLUSTER_BROKEN_SILENT_IS_GONE,          /* of a node that is silent the session is closed */
+    CLUSTER_BROKEN_NODES_STAY,              /* copies of nodes that left stay where they were */
+    CLUSTER_BROKEN_GAP_IGNORED,             /* a watch that lacks history goes on without it */
+    CLUSTER_BROKEN_OLDER_TAKEN,             /* a state older than one acted on is acted on */
+    CLUSTER_BROKEN_END
+};
+#ifdef CLUSTER_VARIANTS /* the simulation: all in one program, chosen when it runs */
+extern int cluster_variant;
+#define cluster_broken(x) (cluster_variant == CLUSTER_BROKEN_##x)
+#else
+#define cluster_broken(x) 0
+#endif
+
+#endif
