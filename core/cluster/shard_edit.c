@@ -281,7 +281,8 @@ static uint32_t broken_next(qd_shard_edit *e)
     for (uint32_t i = 1; i < e->s.ncopies; i++) {
         const qd_copy *c = &e->copies[i];
         if (c->state != QD_SHARD_INITIALIZING || qd_copy_is_target(c)) continue;
-        if (qd_shard_meta_in_sync(&e->s, c->allocation_id)) return i;
+        if (qd_shard_meta_in_sync(&e->s, c->allocation_id)) continue;
+        mark_started(&e->copies[i]);
         return add_in_sync(e, (qd_in_sync){c->allocation_id, c->node}) ? 0 : i;
     }
     return 0;

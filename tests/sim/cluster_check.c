@@ -25,7 +25,7 @@ static uint64_t hash_of(const qd_shard_meta *s)
 void cluster_committed(qd_str key, qd_str value, uint64_t revision)
 {
     cluster *x = cluster_now();
-    if (revision >= REVISIONS) return;
+    if (revision >= REVISIONS || x->restored) return;
     if (qd_str_starts(key, QD_STR("shard/"))) x->record_made[revision] = true;
     if (!qd_str_is(key, "_election/allocator")) return;
     x->elected[revision] = value.n == 2 ? value.p[1] : '-';
@@ -102,8 +102,8 @@ void cluster_check_state(cluster *x, proc *p, const qd_state *s)
     }
     x->shown[p->node] = s->revision;
     if (m && strcmp(m->uuid, x->uuid) != 0) fail(w, "%s sees another index", p->name);
-    if (shard && shard->mod_revision) check_record(x, p, shard);
-    check_newest(x, p, s, shard ? shard->mod_revision : 0);
+    if (shard && shard->mod_revision && !x->restored) check_record(x, p, shard);
+    if (!x->restored) check_newest(x, p, s, shard ? shard->mod_revision : 0);
     if (s->master.n && s->master.n < sizeof x->allocator && !qd_str_is(s->master, x->allocator)) {
         x->r->allocators += x->allocator[0] != 0;
         snprintf(x->allocator, sizeof x->allocator, "%.*s", QD_STR_ARG(s->master));
@@ -127,7 +127,7 @@ void cluster_look(cluster *x)
             x->r->leaders += x->term != 0;
             x->term = term;
         }
-        if (!deep) continue;
+        if (!deep || x->restored) continue;
         uint64_t h = cluster_store_hash(handle, &at) | 1;
         if (at >= INDICES) continue;
         if (x->store_at[at] && x->store_at[at] != h) {

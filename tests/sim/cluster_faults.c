@@ -113,7 +113,7 @@ int cluster_leader(cluster *x)
     for (int i = 0; i < NODES; i++) {
         proc *p = x->m[i].now;
         qd_coord *handle;
-        if (!p || !p->master || !proc_follows(p)) continue;
+        if (!p || !p->master || !proc_follows(p) || x->w->n[i].frozen > x->w->now) continue;
         (void)qd_coord_table(p->store, &handle);
         if (cluster_store_leads(handle)) return i;
     }
@@ -201,7 +201,7 @@ void cluster_fault(cluster *x)
 {
     world *w = x->w;
     int id = victim(x), other = (int)rnd(w, NODES);
-    switch (rnd(w, 17)) {
+    switch (rnd(w, 18)) {
     case 0:
     case 1:
     case 2:
@@ -235,7 +235,9 @@ void cluster_fault(cluster *x)
         break;
     case 11:
         cluster_clock(x, id, chance(w, 0.5) ? 3600000 : -3600000);
-        if (chance(w, 0.1)) all_end(x);
+        break;
+    case 17:
+        if (chance(w, 0.4)) all_end(x);
         break;
     case 12:
         cluster_compact(x, id);

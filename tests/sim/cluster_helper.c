@@ -157,7 +157,7 @@ static void bump(proc *p, int a, int b)
     if (!rc) {
         uint64_t seen = l.n ? l.at[0].mod_revision : 0;
         x->r->register_reads++;
-        if (seen < floor && !p->dying) {
+        if (seen < floor && !p->dying && !x->restored) {
             fail(cluster_enter(), "n%d reads revision %llu of the register, %llu was told before",
                  p->node, (unsigned long long)seen, (unsigned long long)floor);
         }
@@ -168,6 +168,9 @@ static void bump(proc *p, int a, int b)
         qd_coord_change put = {
             .type = QD_COORD_PUT, .key = REGISTER, .value = {(const char *)&mine, 8}};
         rc = qd_coord_commit(p->store, &c, 1, &put, 1, 2000, &revision, NULL, NULL);
+        trace(cluster_enter(), "n%d change %llu of the register on %llu: %s %llu", p->node,
+              (unsigned long long)mine, (unsigned long long)seen, qd_code_name(rc),
+              (unsigned long long)revision);
         if (mine < REGISTER_MAX) {
             x->register_of[mine] = (told){seen, revision, rc, value_of(&l), true};
         }
@@ -180,5 +183,5 @@ static void bump(proc *p, int a, int b)
 void cluster_bump(cluster *x)
 {
     proc *p = x->m[rnd(x->w, NODES)].now;
-    if (p && !p->bumping) p->bumping = cluster_help(p, bump, 0, 0);
+    if (p && !p->bumping && !x->restored) p->bumping = cluster_help(p, bump, 0, 0);
 }

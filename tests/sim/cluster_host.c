@@ -118,7 +118,7 @@ static void fenced(cluster *x, qd_op *op, int32_t rc)
         if (x->fenced[i].op != op) continue;
         x->fenced[i].op = NULL;
         uint64_t revision = ((const qd_coord_txn *)(const void *)op)->revision, r = revision;
-        if (rc || r >= REVISIONS) return;
+        if (rc || r >= REVISIONS || x->restored) return;
         while (r && !x->elected[r]) r--;
         if (x->elected[r] != '0' + x->fenced[i].node) {
             fail(cluster_enter(), "n%d commits %llu as allocator, which is n%c", x->fenced[i].node,

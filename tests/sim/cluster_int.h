@@ -52,7 +52,8 @@ typedef struct machine {
     char authority[4096];
     size_t authority_n;
     uint64_t start_at; /* 0: nobody starts it */
-    bool full, slow;
+    bool full, slow, stays_down;
+    bool accept; /* its operator takes what the masters show */
     uint64_t lives;
     double rate;
     uint64_t base;
@@ -125,7 +126,8 @@ struct cluster {
     uint32_t replicas, masters;
     uint64_t ready_at; /* the index was there */
     bool creating, excluded[NODES];
-    const char *scenario;
+    const cluster_scenario *scenario;
+    bool restored; /* the masters' disks are older ones: their history is another */
     uint64_t term; /* of the masters' newest leader */
     /* the register */
     uint64_t register_told, register_values;

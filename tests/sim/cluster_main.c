@@ -174,7 +174,9 @@ static int find_defects(const char *name)
         if (name && strcmp(name, d->name) != 0) continue;
         *d->variable = d->number;
         for (; s < from + most && !found; s++) {
-            found = cluster_sim_run(s, d->scenario, getenv("TRACE") != NULL, &r) != 0;
+            /* by what is wrong, not by what takes long */
+            found = cluster_sim_run(s, d->scenario, getenv("TRACE") != NULL, &r) != 0 &&
+                    !strstr(r.repl->violation, "not green");
         }
         *d->variable = 0;
         printf("%sok %d - found: %s\n", found ? "" : "not ", ++test, d->name);

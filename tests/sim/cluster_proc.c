@@ -364,6 +364,10 @@ static void process(void *arg)
     qd_err_init(&err);
     int rc = open_rpc(p, &err);
     if (!rc) rc = qd_authority_open(&files, &p->authority, &err);
+    if (!rc && p->x->m[p->node].accept) {
+        p->x->m[p->node].accept = false;
+        rc = qd_authority_accept_older(p->authority, &err);
+    }
     if (!rc && !p->dying) rc = open_store(p, &err);
     if (!rc && !p->dying) rc = open_cluster(p, &err);
     if (rc && !p->dying) {

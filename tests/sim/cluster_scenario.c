@@ -1,4 +1,524 @@
-/* cluster_scenario.c: named schedules of the composed simulation. */
+/*
+ * cluster_scenario.c: named faults, each under load from clients, and the promise that it must keep
+ * beside what every schedule must. The cluster is green when one begins; it has to be green again
+ * after it, with nothing lost.
+ */
 #include "cluster_int.h"
 
-const cluster_scenario cluster_scenarios[] = {{NULL, NULL, NULL}};
+/* --- steps ------------------------------------------------------------------------------------ */
+
+static bool goes_on(void *arg)
+{
+    return !((cluster *)arg)->w->failed;
+}
+
+static void pass(cluster *x, uint64_t milliseconds)
+{
+    (void)qd_sim_run_while(x->sim, goes_on, x, ms(milliseconds));
+    (void)cluster_enter();
+}
+
+typedef struct wanted {
+    cluster *x;
+    bool (*done)(cluster *x);
+} wanted;
+
+static bool not_yet(void *arg)
+{
+    const wanted *a = arg;
+    return !a->x->w->failed && !a->done(a->x);
+}
+
+/* Waits for something, which must come. */
+static void until(cluster *x, bool (*done)(cluster *x), uint64_t milliseconds, const char *what)
+{
+    wanted a = {x, done};
+    (void)qd_sim_run_while(x->sim, not_yet, &a, ms(milliseconds));
+    (void)cluster_enter();
+    if (!x->w->failed && !done(x)) {
+        fail(x->w, "%s after %llu ms", what, (unsigned long long)milliseconds);
+    }
+}
+
+static void expect(cluster *x, bool holds, const char *what)
+{
+    if (!holds && !x->w->failed) fail(cluster_enter(), "%s", what);
+}
+
+static bool leads(cluster *x)
+{
+    return cluster_leader(x) >= 0;
+}
+
+static bool serves(cluster *x)
+{
+    int id = cluster_primary(x);
+    const node *n = id < 0 ? NULL : &x->w->n[id];
+    return n && n->up && n->leading && n->pm.phase == REPL_ACTIVE &&
+           strcmp(n->aid, x->w->record.primary) == 0 && n->pm.term == x->w->record.term;
+}
+
+static bool is_green(cluster *x)
+{
+    x->w->quiet = true; /* as cluster_green wants it */
+    bool is = cluster_green(x);
+    x->w->quiet = false;
+    return is;
+}
+
+static bool all_down(cluster *x)
+{
+    for (int i = 0; i < NODES; i++) {
+        if (x->m[i].now || x->m[i].before) return false;
+    }
+    return true;
+}
+
+static void back(cluster *x, int id, uint64_t milliseconds)
+{
+    x->m[id].stays_down = false;
+    x->m[id].start_at = x->w->now + ms(milliseconds) + 1;
+}
+
+static void down(cluster *x, int id, bool power)
+{
+    x->m[id].stays_down = true;
+    x->m[id].start_at = 0;
+    if (!x->m[id].now) return;
+    x->w->r->crashes++;
+    proc_kill(x, id, power);
+}
+
+static int some_other(cluster *x, int than)
+{
+    int id = (int)rnd(x->w, NODES - 1);
+    return id >= than ? id + 1 : id;
+}
+
+static uint64_t acked(const cluster *x)
+{
+    return x->w->r->acked;
+}
+
+static int primary(cluster *x)
+{
+    int id = cluster_primary(x);
+    return id < 0 ? 0 : id;
+}
+
+/* --- 1 to 3: ends of processes and machines --------------------------------------------------- */
+
+static void data_node_killed(cluster *x)
+{
+    for (int i = 0; i < 4 && !x->w->failed; i++) {
+        int id = i % 2 ? (int)rnd(x->w, NODES) : primary(x);
+        down(x, id, false);
+        pass(x, 300 + rnd(x->w, 1500));
+        until(x, serves, 20000, "no primary serves");
+        back(x, id, 200);
+        until(x, is_green, 60000, "not green");
+    }
+}
+
+static void all_killed(cluster *x)
+{
+    for (int i = 0; i < NODES; i++) down(x, i, false);
+    until(x, all_down, 60000, "processes do not end");
+    for (int i = 0; i < NODES; i++) back(x, i, rnd(x->w, 2000));
+    until(x, is_green, 90000, "not green by itself");
+}
+
+static void power_cut(cluster *x)
+{
+    for (int round = 0; round < 2 && !x->w->failed; round++) {
+        for (int i = 0; i < NODES; i++) down(x, i, true);
+        until(x, all_down, 60000, "processes do not end");
+        for (int i = 0; i < NODES; i++) back(x, i, rnd(x->w, 1000));
+        until(x, is_green, 90000, "not green by itself");
+    }
+}
+
+/* --- 4 to 8: partitions ----------------------------------------------------------------------- */
+
+static void primary_isolated(cluster *x)
+{
+    int id = primary(x);
+    uint64_t term = x->w->record.term;
+    cluster_partition(x, CUT_NODE, id, id);
+    x->w->cut[id][CLIENT] = x->w->cut[CLIENT][id] = false; /* its clients are still there */
+    until(x, serves, 20000, "no primary serves on the other side");
+    pass(x, 4000 + rnd(x->w, 3000));
+    expect(x, x->w->record.term > term, "nobody was promoted");
+    cluster_heal(x);
+    pass(x, 2000);
+}
+
+static void primary_cut_from_masters(cluster *x)
+{
+    int id = primary(x);
+    cluster_partition(x, CUT_MASTERS, id, id);
+    pass(x, 7000 + rnd(x->w, 4000));
+    cluster_heal(x);
+    pass(x, 2000);
+}
+
+static void bridge(cluster *x)
+{
+    for (int i = 0; i < 3 && !x->w->failed; i++) {
+        cluster_partition(x, CUT_BRIDGE, (int)rnd(x->w, NODES), 0);
+        pass(x, 4000 + rnd(x->w, 3000));
+        cluster_heal(x);
+        pass(x, 1000);
+    }
+}
+
+static void lossy_and_slow(cluster *x)
+{
+    world *w = x->w;
+    int id = primary(x);
+    w->loss = 0.3;
+    w->slow = 0.3;
+    w->twice = 0.1;
+    pass(x, 6000);
+    w->loss = w->slow = 0;
+    cluster_partition(x, chance(w, 0.5) ? CUT_OUT : CUT_IN, id, id);
+    pass(x, 6000);
+    cluster_heal(x);
+    w->twice = 0;
+    pass(x, 1000);
+}
+
+static void partitions_again_and_again(cluster *x)
+{
+    for (int i = 0; i < 20 && !x->w->failed; i++) {
+        cluster_partition(x, (partition_kind)rnd(x->w, CUT_KINDS), (int)rnd(x->w, NODES),
+                          (int)rnd(x->w, NODES));
+        pass(x, 500 + rnd(x->w, 3000));
+        cluster_heal(x);
+        pass(x, 300 + rnd(x->w, 1500));
+    }
+}
+
+/* --- 9 to 13: copies and clients -------------------------------------------------------------- */
+
+static void primary_dies_in_flight(cluster *x)
+{
+    for (int i = 0; i < 4 && !x->w->failed; i++) {
+        int id = primary(x);
+        x->w->loss = 0.1; /* so that copies have got different parts of what is under way */
+        pass(x, 200 + rnd(x->w, 400));
+        down(x, id, chance(x->w, 0.5));
+        x->w->loss = 0;
+        until(x, serves, 20000, "no primary serves");
+        back(x, id, 100);
+        until(x, is_green, 60000, "not green");
+    }
+}
+
+/* Copies in sync go one after the other; the one that was put out first comes back first. */
+static void stale_copy_first(cluster *x)
+{
+    world *w = x->w;
+    int stale = -1, held[NODES], n = 0;
+    for (uint32_t i = 0; i < w->record.n; i++) {
+        const scopy *c = &w->record.copies[i];
+        if (strcmp(c->aid, w->record.primary) != 0 && c->node[0]) stale = node_of(c->node);
+    }
+    if (stale < 0) return;
+    down(x, stale, false);
+    pass(x, 8000);
+    for (uint32_t i = 0; i < w->record.nsync; i++) held[n++] = node_of(w->record.sync[i].node);
+    for (int i = 0; i < n; i++) {
+        if (held[i] == stale) return; /* nothing was written meanwhile */
+    }
+    for (int i = 0; i < n; i++) down(x, held[i], false);
+    back(x, stale, 500);
+    pass(x, 15000);
+    expect(x, !serves(x), "a copy that was not in sync was promoted");
+    for (int i = 0; i < n; i++) back(x, held[i], 100 + rnd(w, 500));
+    until(x, serves, 60000, "no primary serves when copies in sync are back");
+}
+
+static void clients_retry(cluster *x)
+{
+    for (int i = 0; i < 6 && !x->w->failed; i++) {
+        for (int k = 0; k < NODES; k++) { /* answers are lost */
+            x->w->cut[k][CLIENT] = chance(x->w, 0.6);
+        }
+        pass(x, 1000 + rnd(x->w, 2000));
+        for (int k = 0; k < NODES; k++) x->w->cut[k][CLIENT] = false;
+        pass(x, 500);
+    }
+}
+
+static void compare_and_set_over_failovers(cluster *x)
+{
+    for (int i = 0; i < 5 && !x->w->failed; i++) {
+        int id = primary(x);
+        if (chance(x->w, 0.5)) {
+            cluster_freeze(x, id, ms(4000 + rnd(x->w, 2000)));
+        } else {
+            down(x, id, false);
+            back(x, id, 1000);
+        }
+        pass(x, 5000);
+    }
+}
+
+static void reordered_on_copies(cluster *x)
+{
+    world *w = x->w;
+    w->twice = 0.3;
+    w->slow = 0.3;
+    pass(x, 6000);
+    down(x, primary(x), false);
+    pass(x, 4000);
+    w->twice = w->slow = 0;
+}
+
+/* --- 15 to 19: time and disks ----------------------------------------------------------------- */
+
+static void leader_frozen(cluster *x)
+{
+    int id = cluster_leader(x);
+    if (id < 0) return;
+    uint64_t before = acked(x);
+    cluster_freeze(x, id, ms(60000));
+    pass(x, 3000);
+    until(x, leads, 20000, "no other master leads");
+    until(x, serves, 30000, "no primary serves");
+    expect(x, cluster_leader(x) != id, "a frozen master leads");
+    pass(x, 70000);
+    expect(x, acked(x) > before, "nothing was written while a master was frozen");
+}
+
+static void clock_jumps(cluster *x)
+{
+    uint64_t term = x->w->record.term, lost = x->r->sessions_lost, master = x->r->leaders;
+    for (int i = 0; i < 8 && !x->w->failed; i++) {
+        cluster_clock(x, (int)rnd(x->w, NODES), chance(x->w, 0.5) ? 3600000 : -3600000);
+        pass(x, 700);
+    }
+    expect(x, x->w->record.term == term, "a clock that jumped cost a primary its place");
+    expect(x, x->r->sessions_lost == lost, "a clock that jumped ended a session");
+    expect(x, x->r->leaders == master, "a clock that jumped cost a master its lead");
+}
+
+static void disks_full(cluster *x)
+{
+    for (int i = 0; i < (int)x->masters && !x->w->failed; i++) {
+        uint64_t before = acked(x);
+        cluster_full(x, i, true);
+        pass(x, 2500);
+        expect(x, acked(x) > before, "a master's full disk stopped writes");
+        cluster_full(x, i, false);
+        pass(x, 1500);
+    }
+    for (int i = 0; i < (int)x->masters; i++) cluster_full(x, i, true);
+    pass(x, 3000);
+    for (int i = 0; i < (int)x->masters; i++) cluster_full(x, i, false);
+}
+
+static void sync_fails(cluster *x)
+{
+    for (int i = 0; i < 3 && !x->w->failed; i++) {
+        int id = i == 0 ? cluster_leader(x) : (int)rnd(x->w, x->masters);
+        if (id >= 0 && x->m[id].disk) sim_disk_fail_sync(x->m[id].disk);
+        x->r->failed_syncs++;
+        x->w->io_fails = 0.02;
+        pass(x, 2000);
+        x->w->io_fails = 0;
+        until(x, is_green, 90000, "not green");
+    }
+}
+
+/* A byte of a master's log is another one: it is not served, and what it was is put back. */
+static void bit_flipped(cluster *x)
+{
+    int id = (int)rnd(x->w, x->masters);
+    machine *m = &x->m[id];
+    down(x, id, false);
+    until(x, leads, 30000, "no master leads");
+    pass(x, 200);
+    sim_disk *sound = sim_disk_copy(m->disk);
+    uint32_t logs = sim_disk_count(m->disk, ".log");
+    const char *name = logs ? sim_disk_pick(m->disk, ".log", rnd(x->w, logs)) : NULL;
+    if (name) {
+        uint64_t size = sim_disk_size(m->disk, name);
+        sim_disk_flip(m->disk, name, rnd(x->w, size < 1200 ? size : 1200),
+                      (uint8_t)(1u << rnd(x->w, 8)));
+    }
+    back(x, id, 10);
+    pass(x, 6000);
+    if (!proc_follows(m->now) || m->now->sick) { /* refused */
+        down(x, id, false);
+        pass(x, 10000);
+        sim_disk_free(m->disk);
+        m->disk = sound;
+        sound = NULL;
+        back(x, id, 10);
+    }
+    sim_disk_free(sound);
+    until(x, is_green, 90000, "not green");
+}
+
+/* --- 22 and what is of this cluster alone ----------------------------------------------------- */
+
+static void masters_lost(cluster *x)
+{
+    world *w = x->w;
+    int n = (int)x->masters, few = n / 2 + 1;
+    uint64_t before = acked(x);
+    for (int i = 0; i < few; i++) down(x, i, false);
+    pass(x, 4000);
+    expect(x, !leads(x), "a minority of the masters leads");
+    for (int i = 0; i < few; i++) back(x, i, rnd(w, 1000));
+    until(x, is_green, 90000, "not green by itself");
+    for (int i = 0; i < n; i++) down(x, i, chance(w, 0.5));
+    pass(x, 4000);
+    for (int i = 0; i < n; i++) back(x, i, rnd(w, 1000));
+    until(x, is_green, 90000, "not green by itself");
+    pass(x, 2000);
+    expect(x, acked(x) > before, "nothing was written");
+}
+
+static void members_change(cluster *x)
+{
+    for (int i = 0; i < 6 && !x->w->failed; i++) {
+        int id = (int)rnd(x->w, x->masters);
+        cluster_members(x, id, !x->excluded[id]);
+        pass(x, 1500);
+        if (chance(x->w, 0.5)) {
+            int leader = cluster_leader(x);
+            if (leader >= 0) down(x, leader, chance(x->w, 0.5));
+            pass(x, 500);
+            if (leader >= 0) back(x, leader, 500);
+            pass(x, 3000);
+        }
+    }
+}
+
+static void moves_under_load(cluster *x)
+{
+    uint64_t moved = x->w->r->relocations;
+    for (int i = 0; i < 8 && !x->w->failed; i++) {
+        int from = primary(x);
+        cluster_move(x, from, some_other(x, from));
+        pass(x, 1500);
+        if (i == 5) down(x, primary(x), false);
+        if (i == 5) pass(x, 5000);
+    }
+    expect(x, x->w->r->relocations > moved, "no primary has moved");
+}
+
+static void node_gone(cluster *x)
+{
+    int id = primary(x);
+    uint64_t term = x->w->record.term;
+    cluster_partition(x, CUT_NODE, id, id);
+    down(x, id, true);
+    pass(x, 15000);
+    expect(x, x->w->record.term > term, "the primary's node is gone, and nobody was promoted");
+    expect(x, serves(x), "no primary serves");
+    for (int i = 0; i < NODES; i++) {
+        if (i == id || !proc_follows(x->m[i].now)) continue;
+        qd_state *s = qd_cluster_state(x->m[i].now->cluster);
+        expect(x, !qd_state_node(s, qd_str_c(node_name(id))), "a node that is gone is in the state");
+        qd_state_unref(s);
+    }
+    cluster_heal(x);
+    back(x, id, 100);
+}
+
+static void master_restored_from_a_backup(cluster *x)
+{
+    int id = (int)rnd(x->w, x->masters);
+    machine *m = &x->m[id];
+    down(x, id, false);
+    until(x, leads, 30000, "no master leads");
+    pass(x, 500);
+    m->copy = sim_disk_copy(m->disk);
+    back(x, id, 10);
+    until(x, is_green, 60000, "not green");
+    pass(x, 4000); /* its life is known to the others */
+    down(x, id, false);
+    until(x, leads, 30000, "no master leads");
+    pass(x, 3000);
+    if (m->before) pass(x, 20000);
+    cluster_copy_put(x, id);
+    back(x, id, 10);
+    pass(x, 15000);
+    expect(x, !m->newest, "a master runs on an old copy of its disk, and is let in");
+}
+
+/* All masters' disks are older ones: no node acts on what they show. */
+static void store_restored_from_a_backup(cluster *x)
+{
+    sim_disk *newest[NODES] = {0}, *old[NODES] = {0};
+    for (int i = 0; i < (int)x->masters; i++) down(x, i, false);
+    pass(x, 12000);
+    for (int i = 0; i < (int)x->masters; i++) old[i] = sim_disk_copy(x->m[i].disk);
+    for (int i = 0; i < (int)x->masters; i++) back(x, i, 10);
+    until(x, is_green, 90000, "not green");
+    down(x, primary(x), false);
+    pass(x, 6000);
+    for (int i = 0; i < NODES; i++) back(x, i, 10);
+    until(x, is_green, 90000, "not green");
+    pass(x, 3000); /* a master's own record of what it acted on follows within a second */
+    for (int i = 0; i < (int)x->masters; i++) down(x, i, false);
+    x->restored = true; /* records of revisions that were will be others */
+    pass(x, 12000);
+    for (int i = 0; i < (int)x->masters; i++) {
+        newest[i] = x->m[i].disk;
+        x->m[i].disk = old[i];
+        back(x, i, 10);
+    }
+    pass(x, 20000);
+    for (int i = 0; i < (int)x->masters; i++) down(x, i, false);
+    pass(x, 12000);
+    for (int i = 0; i < (int)x->masters; i++) {
+        sim_disk_free(x->m[i].disk);
+        x->m[i].disk = newest[i];
+        back(x, i, 10);
+    }
+    for (int i = 0; i < NODES; i++) { /* they have seen that the store was an older one */
+        if (i >= (int)x->masters) down(x, i, false);
+        x->m[i].accept = true;
+        back(x, i, 2500);
+    }
+    x->restored = false;
+    until(x, is_green, 90000, "not green with the newest store");
+}
+
+const cluster_scenario cluster_scenarios[] = {
+    {"01-data-node-killed", "kill -9 of nodes with copies", data_node_killed},
+    {"02-all-killed", "kill -9 of all nodes at once", all_killed},
+    {"03-power-cut", "loss of power everywhere, what was not synced is lost", power_cut},
+    {"04-primary-isolated", "a primary cut off from all nodes, its clients are not",
+     primary_isolated},
+    {"05-primary-cut-from-masters", "a primary cut off from the masters alone",
+     primary_cut_from_masters},
+    {"06-bridge", "two halves, and a node that sees both", bridge},
+    {"07-lossy-and-slow", "loss of 30 %, jitter, a node that hears or is heard only",
+     lossy_and_slow},
+    {"08-partitions", "partitions again and again", partitions_again_and_again},
+    {"09-primary-dies-in-flight", "a primary ends with writes under way", primary_dies_in_flight},
+    {"10-stale-copy-first", "all copies in sync are down, a stale one comes first",
+     stale_copy_first},
+    {"11-clients-retry", "answers to clients are lost", clients_retry},
+    {"12-compare-and-set", "compare-and-set over failovers", compare_and_set_over_failovers},
+    {"13-reordered-on-copies", "operations doubled and in another order", reordered_on_copies},
+    {"15-leader-frozen", "the masters' leader stands still for 60 s", leader_frozen},
+    {"16-clock-jumps", "clocks jump by an hour", clock_jumps},
+    {"17-disks-full", "masters' disks are full, one by one and all", disks_full},
+    {"18-sync-fails", "a sync fails once, of masters and of copies", sync_fails},
+    {"19-bit-flipped", "a bit of a master's log is another", bit_flipped},
+    {"22-masters-lost", "most masters are lost, then all", masters_lost},
+    {"members-change", "masters lose and get their votes, leaders end meanwhile", members_change},
+    {"moves-under-load", "primaries move, and end while they do", moves_under_load},
+    {"node-gone", "a node is gone for good, its session expires", node_gone},
+    {"master-restored", "a master starts on an old copy of its disk",
+     master_restored_from_a_backup},
+    {"store-restored", "all masters start on old copies of their disks",
+     store_restored_from_a_backup},
+    {NULL, NULL, NULL}};

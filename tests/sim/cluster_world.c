@@ -229,7 +229,8 @@ static void tick(void *arg)
         if (m->now && m->now->sick && chance(w, 0.2)) proc_kill(x, i, false);
         if (m->now) cluster_record(m->now, &m->now->latest);
         if (m->now || m->before) continue;
-        if (!m->start_at && (w->quiet || chance(w, 0.02))) m->start_at = w->now;
+        bool comes = !m->stays_down && (w->quiet || chance(w, x->scenario ? 0.1 : 0.02));
+        if (!m->start_at && comes) m->start_at = w->now;
         if (m->start_at && m->start_at <= w->now) proc_start(x, i);
     }
     if (!x->uuid[0]) cluster_create(x, x->m[rnd(w, NODES)].now);
@@ -261,9 +262,11 @@ static void faults(void *arg)
 static void begin(cluster *x)
 {
     world *w = x->w;
-    w->loss = chance(w, 0.5) ? 0 : qd_prng_double(&w->prng) * 0.04;
-    w->twice = chance(w, 0.5) ? 0 : qd_prng_double(&w->prng) * 0.1;
-    w->slow = chance(w, 0.5) ? 0 : qd_prng_double(&w->prng) * 0.05;
+    bool calm = x->scenario != NULL;
+    w->loss = calm || chance(w, 0.5) ? 0 : qd_prng_double(&w->prng) * 0.04;
+    w->twice = calm || chance(w, 0.5) ? 0 : qd_prng_double(&w->prng) * 0.1;
+    w->slow = calm || chance(w, 0.5) ? 0 : qd_prng_double(&w->prng) * 0.05;
+    w->io_fails = calm ? 0 : 0.0004;
     w->refreshed = -1;
     x->masters = chance(w, 0.25) ? 5 : 3;
     x->replicas = (uint32_t)(1 + rnd(w, 2));
@@ -319,11 +322,17 @@ static void quiet(cluster *x)
     cluster_heal(x);
     for (int i = 0; i < NODES; i++) {
         w->n[i].frozen = 0;
-        x->m[i].full = x->m[i].slow = false;
+        x->m[i].full = x->m[i].slow = x->m[i].stays_down = false;
         if (x->m[i].disk) sim_disk_full(x->m[i].disk, 0);
         if (x->m[i].now) qd_sim_freeze(x->m[i].now->env, 0);
         if (x->excluded[i]) cluster_members(x, i, false);
     }
+}
+
+static void pass_some(cluster *x)
+{
+    (void)qd_sim_run_while(x->sim, more, x, ms(500 + rnd(x->w, 1500)));
+    (void)cluster_enter();
 }
 
 static void schedule(cluster *x)
@@ -335,8 +344,17 @@ static void schedule(cluster *x)
     (void)cluster_enter();
     x->ready_at = w->now;
     after(ms(1), clients, x);
-    after(ms(300 + rnd(w, 700)), faults, x);
-    (void)qd_sim_run_while(x->sim, more, x, ms(7000 + rnd(w, 7000)));
+    if (x->scenario) {
+        w->quiet = true;
+        (void)qd_sim_run_while(x->sim, until_green, x, ms(30000));
+        if (!w->failed && !cluster_green(x)) fail(cluster_enter(), "not green before it begins");
+        w->quiet = false;
+        if (!w->failed) pass_some(x);
+        if (!w->failed) x->scenario->run(x);
+    } else {
+        after(ms(300 + rnd(w, 700)), faults, x);
+        (void)qd_sim_run_while(x->sim, more, x, ms(7000 + rnd(w, 7000)));
+    }
     if (w->failed) return;
     quiet(x);
     (void)qd_sim_run_while(x->sim, until_green, x, ms(60000));
@@ -411,7 +429,10 @@ int cluster_sim_run(uint64_t seed, const char *scenario, bool traced, cluster_re
     qd_prng_init(&w->prng, seed);
     x->w = w;
     x->r = report;
-    x->scenario = scenario;
+    for (const cluster_scenario *k = cluster_scenarios; scenario && k->name; k++) {
+        if (strcmp(k->name, scenario) == 0) x->scenario = k;
+    }
+    if (scenario && !x->scenario) abort();
     the_cluster = x;
     qd_log_init(say, NULL, NULL);
     qd_log_level_set(NULL, traced ? QD_LOG_INFO : QD_LOG_OFF);

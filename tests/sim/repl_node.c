@@ -1264,7 +1264,7 @@ void node_timer(world *w, node *n, int kind, msg *m)
         return;
     case T_FSYNC_COPY:
         if (!n->open || strcmp(n->aid, m->aid) != 0) return;
-        if (!w->quiet && chance(w, 0.0004)) {
+        if (!w->quiet && chance(w, w->io_fails)) {
             io_failed(w, n);
             return;
         }
@@ -1281,7 +1281,7 @@ void node_timer(world *w, node *n, int kind, msg *m)
         return;
     case T_FSYNC_BATCH: {
         if (!n->open || !n->leading || n->pm.term != m->term) return;
-        bool bad = !w->quiet && chance(w, 0.0004);
+        bool bad = !w->quiet && chance(w, w->io_fails);
         if (!bad) d_sync(&n->d, (uint32_t)m->open_gen);
         pbatch *b = NULL;
         for (uint32_t i = 0; i < BATCHES && !b; i++) {

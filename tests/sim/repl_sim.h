@@ -223,7 +223,7 @@ struct world {
     int64_t refreshed; /* highest number that an answered refresh covered */
     uint64_t refreshed_at;
     bool cut[NODES + 2][NODES + 2];
-    double loss, twice, slow, unknown;
+    double loss, twice, slow, unknown, io_fails;
     uint64_t rec_ids;
     repl_sim_report *r;
     bool failed;

@@ -560,6 +560,7 @@ static void begin(world *w)
     w->twice = chance(w, 0.5) ? 0 : qd_prng_double(&w->prng) * 0.1;
     w->slow = chance(w, 0.5) ? 0 : qd_prng_double(&w->prng) * 0.05;
     w->unknown = chance(w, 0.5) ? 0 : 0.15;
+    w->io_fails = 0.0004;
     w->refreshed = -1;
     if (qd_shard_edit_new(&e, &arena, (uint32_t)(1 + rnd(w, 2)), 0)) abort();
     commit(w, &e);
