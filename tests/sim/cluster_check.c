@@ -1,6 +1,7 @@
 /* cluster_check.c: what must hold of the cluster's state, beyond what repl_check.c looks at. */
 #include "base/hash.h"
 #include "base/str.h"
+#include "cluster/allocator.h"
 #include "cluster_disk.h"
 #include "cluster_int.h"
 
@@ -141,7 +142,7 @@ void cluster_look(cluster *x)
 
 const char *cluster_not_green(cluster *x)
 {
-    static char why[200];
+    static char why[400];
     for (int i = 0; i < NODES; i++) {
         proc *p = x->m[i].now;
         snprintf(why, sizeof why, "n%d has not joined", i);
@@ -162,6 +163,17 @@ const char *cluster_not_green(cluster *x)
                 snprintf(why + at, sizeof why - at, ", without n%d", k);
             }
         }
+        for (int k = 0; k < NODES; k++) {
+            size_t at = strlen(why);
+            qd_allocator_stats a = {0};
+            if (proc_follows(x->m[k].now)) qd_cluster_allocator_stats(x->m[k].now->cluster, &a);
+            if (!a.leads) continue;
+            snprintf(why + at, sizeof why - at,
+                     "; n%d allocates: %llu rounds, %u unassigned, %u delayed, %u stuck", k,
+                     (unsigned long long)a.rounds, a.unassigned, a.delayed, a.stuck);
+        }
+        size_t end = strlen(why);
+        snprintf(why + end, sizeof why - end, "; elected: %.*s", QD_STR_ARG(s->master));
         qd_state_unref(s);
         if (!healthy || nodes != NODES) return why;
     }

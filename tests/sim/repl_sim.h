@@ -19,12 +19,12 @@
 #define NODES 5
 #define STORE NODES /* the address of the coordination store */
 #define CLIENT (NODES + 1)
-#define SEQS 640
+#define SEQS 1024
 #define DOCS 3
 #define CLIENTS 5
 #define CHUNK 12
 #define COPIES 12
-#define PUBS 96
+#define PUBS 512
 #define BATCHES 192
 #define OPS_MAX 4096
 
@@ -196,7 +196,7 @@ typedef struct repl_sim_report {
         unknown_cas, round_trips, lease_reads, crashes, freezes, partitions, acked, unknown,
         refreshes, searches, lost, doubled, resyncs, store_down, catch_ups, io_errors, conflicts;
     uint64_t digest, events;
-    char violation[200];
+    char violation[500];
 } repl_sim_report;
 
 /* Runs a schedule; 0, or 1 with report->violation. */

@@ -2,6 +2,7 @@
 #include "repl_sim.h"
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 uint64_t rnd(world *w, uint64_t n)
@@ -30,6 +31,7 @@ void fail(world *w, const char *fmt, ...)
     int n = snprintf(w->r->violation, sizeof w->r->violation, "%.3f s: ", (double)w->now / 1e9);
     vsnprintf(w->r->violation + n, sizeof w->r->violation - (size_t)n, fmt, a);
     va_end(a);
+    if (getenv("STOP_THERE")) abort(); /* to be looked at with a debugger */
 }
 
 void trace(world *w, const char *fmt, ...)
