@@ -327,13 +327,21 @@ static void on_after(uv_prepare_t *p)
 /* --- leading --- */
 
 static void on_failed(void *arg, const char *why);
+static void on_lead(void *arg, uint64_t term);
 
 /* The first entry of a term is applied: everything before it is, too. */
 static void leading_done(cr_proposal *p, int32_t rc)
 {
     qd_coord *c = (qd_coord *)((char *)p - offsetof(qd_coord, leading));
     c->leading_out = 0;
-    if (rc || c->failed || c->ending) return;
+    if (c->failed || c->ending) return;
+    look(c);
+    if (!c->view.leads) return;
+    if (p->term != c->view.term) { /* of an earlier lead, perhaps committed by another leader */
+        on_lead(c, c->view.term);
+        return;
+    }
+    if (rc) return;
     c->dirty = 1;
     c->ready = 1;
     c->ready_ns = c->even_ns = cr_now(c);

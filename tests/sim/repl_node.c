@@ -1221,6 +1221,21 @@ void node_answer(world *w, node *n, const msg *q, const msg *a)
     pump(w, n);
 }
 
+/* The record names this process's copy, which has stepped down: nobody else will be it. */
+static void stuck_look(world *w, node *n)
+{
+    const scopy *me = rec_copy_of(&n->view, n->id);
+    uint64_t now = local_ns(w, n);
+    if (!w->cluster || n->open || n->ncas || !me || strcmp(me->eph, n->eph) != 0) {
+        n->stuck = 0;
+    } else if (!n->stuck) {
+        n->stuck = now;
+    } else if (now - n->stuck > ms(1000)) {
+        n->stuck = 0;
+        cas_push(w, n, CAS_FAILED, me->aid, 0);
+    }
+}
+
 static void tick(world *w, node *n)
 {
     msg alive = {.type = M_ALIVE, .from = n->id, .to = STORE, .inc = n->inc};
@@ -1229,6 +1244,8 @@ static void tick(world *w, node *n)
         repl_primary_progress(&n->pm, d_persisted(&n->d), n->d.max, local_ns(w, n));
         repl_primary_tick(&n->pm, local_ns(w, n));
     }
+    stuck_look(w, n);
+    cas_pump(w, n);
     pump(w, n);
     n->lease_seen = n->open && n->leading && repl_primary_lease(&n->pm, local_ns(w, n));
     timer(w, n, T_TICK, ms(100), NULL);

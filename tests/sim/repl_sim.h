@@ -142,7 +142,7 @@ typedef struct node {
     bool behind; /* opened from its disk, not yet at what was shown before */
     uint32_t inc;
     double rate;
-    uint64_t base, frozen;
+    uint64_t base, frozen, stuck; /* stuck: since when the record names it, and it is closed */
     disk d;
     char aid[REPL_AID], eph[REPL_AID]; /* eph: of its process, as records name it */
     uint64_t target_term;              /* promotion under way */
