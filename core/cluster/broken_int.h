@@ -12,11 +12,11 @@ enum {
     CLUSTER_BROKEN_PRIMARY_UNNAMED,         /* a change of a primary's whatever term it has */
     CLUSTER_BROKEN_NO_COMPARE,              /* a shard's record is put over whatever is there */
     CLUSTER_BROKEN_NO_FENCE,                /* the allocator names no token of its election */
-    CLUSTER_BROKEN_RETRY_IS_NEW,            /* after an unknown outcome: the change under a new id */
-    CLUSTER_BROKEN_SILENT_IS_GONE,          /* of a node that is silent the session is closed */
-    CLUSTER_BROKEN_NODES_STAY,              /* copies of nodes that left stay where they were */
-    CLUSTER_BROKEN_GAP_IGNORED,             /* a watch that lacks history goes on without it */
-    CLUSTER_BROKEN_OLDER_TAKEN,             /* a state older than one acted on is acted on */
+    CLUSTER_BROKEN_RETRY_IS_NEW,   /* after an unknown outcome: the change under a new id */
+    CLUSTER_BROKEN_SILENT_IS_GONE, /* of a node that is silent the session is closed */
+    CLUSTER_BROKEN_NODES_STAY,     /* copies of nodes that left stay where they were */
+    CLUSTER_BROKEN_GAP_IGNORED,    /* a watch that lacks history goes on without it */
+    CLUSTER_BROKEN_OLDER_TAKEN,    /* a state older than one acted on is acted on */
     CLUSTER_BROKEN_END
 };
 #ifdef CLUSTER_VARIANTS /* the simulation: all in one program, chosen when it runs */

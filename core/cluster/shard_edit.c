@@ -1,7 +1,7 @@
 /* shard_edit.c: transitions of a shard's record. See shard_edit.h. */
 #include "cluster/shard_edit.h"
-#include "cluster/broken_int.h"
 #include "base/str.h"
+#include "cluster/broken_int.h"
 #include <string.h>
 
 /* --- arrays ---------------------------------------------------------------------------------- */

@@ -78,8 +78,10 @@ static void say_slow(qd_coord *c, const cr_flight *f)
 static void left_waiting(qd_coord *c, uint64_t number)
 {
     for (cr_node *n = c->pending.first; n; n = n->next) {
-        if (n->kind != CR_ELECTION_REQUEST || n->state != CR_WAITING || n->number != number)
-            continue;
+        if (n->kind != CR_ELECTION_REQUEST || n->number != number) continue;
+        cr_flight *f = n->state == CR_FLYING ? cr_flight_find(c, number) : NULL;
+        if (f) cr_flight_cancel(c, f);
+        if (f || n->state != CR_WAITING) return;
         cr_end(c, n, QD_E_UNKNOWN_OUTCOME, cr_reason_of(QD_E_UNKNOWN_OUTCOME));
         return;
     }
@@ -227,6 +229,31 @@ static void send_part(qd_coord *c, cr_flight *f, size_t offset)
     f->told_ns = cr_now(c);
 }
 
+/* A candidate is one until it is cancelled: told that nobody knows, its node would stand anew, and
+ * not know of it when the first one wins. */
+static int stays(const cr_flight *f)
+{
+    return f->command.p[0] == CR_ELECT;
+}
+
+/* What may be told when there is no time left to find out. */
+static int32_t unclear(const cr_flight *f, int32_t clear)
+{
+    return f->tried && !cr_is_soft(f->command.p[0]) ? QD_E_UNKNOWN_OUTCOME : clear;
+}
+
+/* No room on the leader's disk: what was tried before may be in the log all the same. */
+static void no_room(qd_coord *c, cr_flight *f, int tried)
+{
+    if (stays(f)) {
+        f->where = CR_HERE;
+        f->told_ns = cr_now(c) + PAUSE_NS;
+        c->unsure = 1;
+    } else {
+        end(c, f, tried ? unclear(f, QD_E_NOSPACE) : QD_E_NOSPACE);
+    }
+}
+
 /* Into this node's log. */
 static void log_it(qd_coord *c, cr_flight *f)
 {
@@ -236,7 +263,7 @@ static void log_it(qd_coord *c, cr_flight *f)
         return;
     }
     if (cr_space(c)) {
-        end(c, f, QD_E_NOSPACE);
+        no_room(c, f, f->tried);
         return;
     }
     if (!f->tried) {
@@ -280,12 +307,6 @@ void cr_flight_back(qd_coord *c, cr_flight *f, int32_t rc)
     c->unsure = 1;
 }
 
-/* What may be told when there is no time left to find out. */
-static int32_t unclear(const cr_flight *f, int32_t clear)
-{
-    return f->tried && !cr_is_soft(f->command.p[0]) ? QD_E_UNKNOWN_OUTCOME : clear;
-}
-
 void cr_flight_cancel(qd_coord *c, cr_flight *f)
 {
     end(c, f, unclear(f, QD_E_CANCELLED));
@@ -300,7 +321,7 @@ void cr_flights_turn(qd_coord *c)
             end(c, f, unclear(f, c->fail_code));
             continue;
         }
-        if (f->where == CR_SENT && now - f->heard_ns > SILENT_NS) {
+        if (f->where == CR_SENT && now - f->heard_ns > SILENT_NS && !stays(f)) {
             end(c, f, unclear(f, QD_E_TIMEOUT));
             continue;
         }
@@ -311,7 +332,8 @@ void cr_flights_turn(qd_coord *c)
     if (c->no_leader_ns && now - c->no_leader_ns > CR_PATIENCE_NS) {
         for (cr_flight *f = c->flights.first, *next; f; f = next) {
             next = f->next;
-            if (now - f->began_ns > CR_PATIENCE_NS) end(c, f, unclear(f, QD_E_NO_COORDINATION));
+            if (now - f->began_ns > CR_PATIENCE_NS && !stays(f))
+                end(c, f, unclear(f, QD_E_NO_COORDINATION));
         }
     }
     cr_flush(c);
@@ -381,6 +403,8 @@ void cr_on_answer(qd_coord *c, const cr_answering *a)
             f->tried = 0;
             go(c, f);
         }
+    } else if (a->rc == QD_E_NOSPACE) {
+        no_room(c, f, f->tried > 1);
     } else if (a->rc == QD_E_UNKNOWN_OUTCOME) {
         cr_flight_back(c, f, a->rc); /* its name is remembered: it is asked again */
     } else if (a->rc == 0 && f->command.p[0] == CR_AUTHORITY) {

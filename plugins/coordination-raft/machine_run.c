@@ -1,6 +1,5 @@
 /* machine_run.c: the pure step. Each command is read whole and checked before it changes anything.
  */
-#include "consensus/variant.h"
 #include "machine_int.h"
 
 #define MIRRORED_TTL_NS 60000000000ll /* of sessions that came with keys from another store */
@@ -51,7 +50,7 @@ static int32_t txn_check(cr_machine *m, cr_reader *r, cr_reader *changes, uint32
     qd_coord_token token = {cr_get64(r), 0};
     token.term = cr_get64(r);
     qd_str name = cr_get_str(r);
-    if (token.term && !r->bad && !CR_BROKEN(CR_BAD_TOKEN_IGNORED)) {
+    if (token.term && !r->bad) {
         const cr_election *e = cr_machine_election(m, name);
         if (!e || !e->session || e->token.epoch != token.epoch || e->token.term != token.term)
             rc = QD_E_FENCED;

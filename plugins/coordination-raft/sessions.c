@@ -15,7 +15,8 @@ void cr_deadlines_update(qd_coord *c, int anew)
         const cr_session *s = &m->sessions[i];
         list[i] = (cr_deadline){s->id, now + s->ttl_ns, 0};
         while (old < c->ndeadlines && c->deadlines[old].session < s->id) old++;
-        if ((!anew || CR_BROKEN(CR_BAD_SESSION_NO_GRACE)) && old < c->ndeadlines && c->deadlines[old].session == s->id)
+        if ((!anew || CR_BROKEN(CR_BAD_SESSION_NO_GRACE)) && old < c->ndeadlines &&
+            c->deadlines[old].session == s->id)
             list[i] = c->deadlines[old];
     }
     cr_free(c->heap, c->deadlines);

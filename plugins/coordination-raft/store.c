@@ -110,7 +110,9 @@ static void cancel(qd_coord *c, const qd_op *op)
         cr_flight *f = n->state == CR_FLYING ? cr_flight_find(c, n->number) : NULL;
         if (elects(n) && n->state != CR_QUEUED && !(f && !f->tried)) {
             withdraw(c, n); /* its end tells whether it had won */
-            if (n->state == CR_WAITING && c->no_leader_ns)
+            if (f && c->no_leader_ns)
+                cr_flight_cancel(c, f);
+            else if (n->state == CR_WAITING && c->no_leader_ns)
                 cr_end(c, n, QD_E_UNKNOWN_OUTCOME, cr_reason_of(QD_E_UNKNOWN_OUTCOME));
         } else if (f) {
             cr_flight_cancel(c, f);

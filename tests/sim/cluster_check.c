@@ -193,7 +193,8 @@ static void check_register(cluster *x)
         const told *a = &x->register_of[i];
         if (!a->ended) continue;
         if (a->before && a->before <= n && x->register_of[a->before].ended &&
-            x->register_of[a->before].rc == QD_E_CONFLICT) {
+            (x->register_of[a->before].rc == QD_E_CONFLICT ||
+             x->register_of[a->before].rc == QD_E_NOSPACE)) {
             fail(w, "change %llu of the register was refused and is there",
                  (unsigned long long)a->before);
         }

@@ -137,11 +137,12 @@ struct cluster {
         uint64_t hash, term;
     } record_at[REVISIONS];
     bool record_made[REVISIONS]; /* one was committed by this revision */
-    char elected[REVISIONS];     /* node that won the allocator's election by it, '-': lost; 0: neither */
+    char elected[REVISIONS]; /* node that won the allocator's election by it, '-': lost; 0: neither
+                              */
     struct {
         const void *op;
         int node;
-    } fenced[32]; /* transactions in the allocator's name */
+    } fenced[32];                      /* transactions in the allocator's name */
     uint64_t record_max, shown[NODES]; /* shown: highest revision that a machine has acted on */
     char allocator[8];
     /* node records that a node has seen, sessions as they were renewed */

@@ -423,7 +423,8 @@ static void node_gone(cluster *x)
     for (int i = 0; i < NODES; i++) {
         if (i == id || !proc_follows(x->m[i].now)) continue;
         qd_state *s = qd_cluster_state(x->m[i].now->cluster);
-        expect(x, !qd_state_node(s, qd_str_c(node_name(id))), "a node that is gone is in the state");
+        expect(x, !qd_state_node(s, qd_str_c(node_name(id))),
+               "a node that is gone is in the state");
         qd_state_unref(s);
     }
     cluster_heal(x);
