@@ -445,8 +445,10 @@ bool qdi_copies_again(search_run *x, search_shard *s)
     if (x->part || x->pit || x->r->q->forwarded || !x->a->rpc || x->state->nnodes <= 1)
         return false;
     if (!s->tried && note_tried(x, s, record_of(x, s))) return false;
-    /* a node that lives and has not the copy any more knows a newer state, which will come here */
-    bool moved = s->rc == QD_E_NO_SHARD && s->ntried && (!s->target || !s->target->rc);
+    /* a node that lives and has not the copy any more knows a newer state, which will come here; so
+     * does one that stops and serves no shards any more */
+    bool answered = !s->target || !s->target->rc || s->target->rc == QD_E_NO_SHARD;
+    bool moved = s->rc == QD_E_NO_SHARD && s->ntried && answered;
     uint64_t now = qd_env_mono_ns(x->a->env);
     if (!x->moved_until_ns) x->moved_until_ns = now + MOVED_NS;
     for (;;) {

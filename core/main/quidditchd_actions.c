@@ -166,6 +166,7 @@ static void serve_stop(qd_node *node)
     if (others) leave(node);
     atomic_store(&node->actions.serving, false);
     qd_action_unserve(&node->actions);
+    qd_scrolls_close(&node->actions); /* its thread looks at the cluster, which goes next */
     qd_rest_retire(false);
 }
 

@@ -3,6 +3,7 @@
 #include "runtime/cpu.h"
 #include <dirent.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -17,6 +18,16 @@ int64_t qd_proc_pid(void)
 {
     return getpid();
 }
+bool qd_proc_runs(int64_t pid)
+{
+    return pid > 1 && kill((pid_t)pid, 0) == 0;
+}
+
+bool qd_proc_stop(int64_t pid)
+{
+    return pid > 1 && kill((pid_t)pid, SIGTERM) == 0;
+}
+
 bool qd_proc_is_root(void)
 {
     return geteuid() == 0;

@@ -25,6 +25,10 @@ void qd_signals_stop(qd_signals *s);
 
 /* Process id. [any] */
 int64_t qd_proc_pid(void);
+/* Does a process of this id run, and may it be sent signals? [any] */
+bool qd_proc_runs(int64_t pid);
+/* Asks it to stop (SIGTERM). false as above. [any] */
+bool qd_proc_stop(int64_t pid);
 /* Is the effective user root? [any] */
 bool qd_proc_is_root(void);
 /* Effective user id. [any] */

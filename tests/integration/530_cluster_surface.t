@@ -6,6 +6,7 @@ use Test::More;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use QdCluster;
+use POSIX ();
 
 my $c = QdCluster->new('u', nodes => 3);
 $c->node($_)->{settings}{'node.attr.zone'} = "z$_" for 0 .. 2;
@@ -121,5 +122,25 @@ is($r->{json}{permit}{holder}, 'me', 'a permit, asked for by a body');
 is($n[2]->post('/_nodes/u2/_may_stop?reason=restart')->{status}, 409, 'is the only one that the masters bear');
 is($n[2]->delete('/_nodes/u1/_may_stop')->{status}, 200, 'given back');
 is($n->post('/_nodes/u1/_may_stop', { holdr => 'me' })->{status}, 400, 'a mistyped field is told');
+sub qd_node { my ($rc, $out) = $n->run_qd('node', @_, '--url', $n->url); return "$rc $out" }
+like(qd_node('may-stop', 'u1'), qr/^0 u1 may stop/, 'qd node may-stop');
+like(qd_node('stop', 'u1', '--holder', 'me'), qr/^0 the node may stop, it has the permit\nflushed/, 'qd node stop takes a permit and flushes');
+like(qd_node('may-stop', 'u2'), qr/^1 u2 may not stop:\n.*no quorum/, 'another one may not');
+like(qd_node('stop', 'u2', '--timeout', '0'), qr/^1 .*409.*no quorum/, 'and gets none');
+like(qd_node('release', 'u1'), qr/^0 the permit is given back/, 'qd node release');
+like(qd_node('stop', 'nobody'), qr/^1 .*404: no node \[nobody\]/, 'a node that is not there');
+open my $pid, '>', "$n[2]{dir}/pid" or die;
+print $pid "$n[2]{pid}\n";
+close $pid;
+# the test is the parent: without it the process would not be gone when it has ended
+my $ends = fork // die "fork: $!";
+if (!$ends) { my $out = qd_node('stop', 'u2', '--pidfile', "$n[2]{dir}/pid"); open my $f, '>', "$n[2]{dir}/out"; print $f $out; close $f; POSIX::_exit(0) }
+is($n[2]->wait_end(120), 0, 'with a pidfile it ends the process cleanly');
+waitpid $ends, 0;
+like(QdNode::slurp("$n[2]{dir}/out"), qr/^0 .*flushed\nstopped/s, 'and says so');
+ok($n->wait_for(sub { $n->get('/_cluster/health')->{json}{number_of_nodes} == 2 }, 60), 'it has left');
+$n[2]->start;
+ok($c->wait_nodes(3, 60), 'and comes back');
+ok($n->wait_for(sub { $n->get('/_nodes/u1/_may_stop')->{json}{may_stop} }, 60), 'which ends its permit');
 is($c->stop, 0, 'they stop cleanly');
 done_testing;
