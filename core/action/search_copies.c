@@ -460,6 +460,7 @@ bool qdi_copies_again(search_run *x, search_shard *s)
         now = qd_env_mono_ns(x->a->env);
         if (!moved || now >= x->moved_until_ns || qd_task_stopped(x->task)) return false;
         (void)qd_cluster_wait_for(x->a->cluster, is_newer, &seen, MOVED_SLICE_MS);
+        s->ntried = 0; /* a copy that was just being taken over may answer by now */
     }
 }
 
