@@ -27,7 +27,7 @@ my $load = Recorder->new(nodes => \@n, dir => $dir, seed => $seed);
 $load->start;
 
 sub acked { $load->acked }
-sub more { my ($n, $what) = @_; my $from = acked(); ok($n[0]->wait_for(sub { acked() >= $from + $n }, 60) || $n[1]->wait_for(sub { acked() >= $from + $n }, 30), $what) }
+sub more { my ($n, $what) = @_; my $from = acked(); ok($n[0]->wait_for(sub { acked() >= $from + $n }, 120) || $n[1]->wait_for(sub { acked() >= $from + $n }, 60), $what) }
 # Every copy of every shard has the same operations.
 sub copies_agree {
     my ($what) = @_;
@@ -48,8 +48,8 @@ sub copies_agree {
 sub heals {
     my ($what) = @_;
     my ($n) = $c->alive;
-    ok($c->wait_nodes(3, 60), "$what: three nodes again");
-    ok($c->wait_status('green', 90, $n), "$what: green by itself") or diag($n->get('/_cluster/allocation/explain')->{content});
+    ok($c->wait_nodes(3), "$what: three nodes again");
+    ok($c->wait_status('green'), "$what: green by itself, say all") or diag($n->get('/_cluster/allocation/explain')->{content});
 }
 
 more(1000, 'the load is under way');
