@@ -180,6 +180,16 @@ uint32_t qd_scrolls_count(const qd_actions *a)
     return n;
 }
 
+uint32_t qdi_contexts_waiting(const qd_actions *a)
+{
+    qd_scrolls *t = a->scrolls;
+    if (!t) return 0;
+    qd_mutex_lock(&t->lock);
+    uint32_t n = t->n[SEARCH_CONTEXT_QUERY];
+    qd_mutex_unlock(&t->lock);
+    return n;
+}
+
 /* --- one context --- */
 
 static int too_many(const search_context *c, uint32_t most, qd_err *err)

@@ -128,6 +128,8 @@ int qdi_context_take(qd_actions *a, const uint8_t id[SEARCH_CONTEXT_ID], search_
 void qdi_context_give_back(search_context *c, bool drop);
 /* Makes a context live as long as ms at least from its next return on. */
 void qdi_context_keep(search_context *c, int64_t ms);
+/* Contexts whose search has not fetched yet. [any] */
+uint32_t qdi_contexts_waiting(const qd_actions *a);
 /* Ends contexts: the one of this id, or all of a kind (id NULL). Returns how many. */
 uint32_t qdi_context_drop(qd_actions *a, const uint8_t *id, search_context_kind kind);
 /* Calls fn for each context of a kind under the table's lock. */
@@ -203,9 +205,9 @@ void qdi_copies_told(qd_actions *a, qd_str node, uint64_t ns, const struct searc
 /* Chooses who searches a shard: s->shard when it is this node (and nobody else could), else
  * s->copies. The preference was checked by qdi_search_params. */
 int qdi_copies_choose(search_run *x, search_shard *s, qd_err *err);
-/* All copies of a shard have failed that the search's state knows: chooses among those that have come
- * since, as when it was moved in this moment. A state that another node is known to have is waited
- * for, 1 s at most in a search. false: there are none. [worker] */
+/* All copies of a shard have failed that the search's state knows: chooses among those that have
+ * come since, as when it was moved in this moment. A state that another node is known to have is
+ * waited for, 1 s at most in a search. false: there are none. [worker] */
 bool qdi_copies_again(search_run *x, search_shard *s);
 #define SEARCH_ATTEMPTS 4 /* to open what stays over shards that are being moved */
 /* Has a shard that was missing come elsewhere? What a context keeps for later is not searched

@@ -9,6 +9,8 @@
 #include "rpc/rpc.h"
 #include "store/store.h"
 
+#define FETCHES_NS UINT64_C(2000000000) /* at the end, for fetches that are on their way */
+#define FETCHES_LOOK_NS UINT64_C(1000000)
 #define MESSAGE_MAX ((size_t)256 << 20)
 #define ARENA_MAX ((size_t)512 << 20)
 
@@ -310,8 +312,18 @@ int qdi_search_serve(qd_actions *a, qd_err *err)
     return rc;
 }
 
+/* Searches that have asked here come for the documents they show. */
+static void await_fetches(qd_actions *a)
+{
+    uint64_t until = qd_env_mono_ns(a->env) + FETCHES_NS;
+    while (qdi_contexts_waiting(a) && qd_env_mono_ns(a->env) < until)
+        qd_env_sleep_ns(a->env, FETCHES_LOOK_NS);
+}
+
 void qdi_search_unserve(qd_actions *a)
 {
+    if (a->rpc) qd_rpc_unhandle(a->rpc, QD_ACTION_SEARCH_QUERY);
+    if (a->rpc) await_fetches(a);
     for (size_t i = 0; i < QD_COUNT_OF(handlers) && a->rpc; i++) {
         qd_rpc_unhandle(a->rpc, handlers[i].action);
     }
