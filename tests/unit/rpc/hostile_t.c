@@ -178,12 +178,14 @@ static void bodies_travel_encrypted(void **state)
     qd_prng_init(&rnd, 1);
     for (size_t i = 0; i < sizeof body; i++) body[i] = (char)qd_prng_u64(&rnd);
     for (int i = 0; i < 5; i++) {
+        qd_err err;
+        qd_err_init(&err);
         qd_rpc_call call = {.to = qd_str_c(w.nodes[1].address),
                             .action = QD_ACTION_ECHO,
                             .class = QD_RPC_BULK,
                             .timeout_ms = 120000,
                             .body = {body, sizeof body - (size_t)i}};
-        assert_int_equal(qd_rpc_call_wait(w.nodes[0].rpc, &call, NULL), 0);
+        if (qd_rpc_call_wait(w.nodes[0].rpc, &call, &err)) fail_msg("%s", qd_err_reason(&err));
         assert_int_equal(call.answer.n, sizeof body - (size_t)i);
         assert_memory_equal(call.answer.p, body, call.answer.n);
         qd_rpc_call_fini(&call);
