@@ -39,8 +39,11 @@ is(system("cp -a $x->{dir}/data $x->{dir}/backup"), 0, 'a folder is copied');
 $x->start;
 ok($c->wait_nodes(3) && $c->wait_status('green'), 'its node runs on');
 write_all($n, $_, 2) for 'one', 'two';
-$n->stop; # both copies of two are in sync
-$x->stop;
+# both at once, and nobody writes down that one went before the other: both copies of two stay in sync
+$m->signal('STOP');
+$_->signal('KILL') for $n, $x;
+$_->wait_end for $n, $x;
+$m->signal('CONT');
 put_back($x, 'backup', 'newer');
 $n->launch;
 $x->launch;
