@@ -61,7 +61,7 @@ static int reopen(qd_cluster *c, copy_args *a, qd_shard_edit *e)
 }
 
 /* A copy's own report. */
-static int own_step(qd_cluster *c, copy_args *a, qd_shard_edit *e, qd_err *err)
+static int own_step(qd_cluster *c, copy_args *a, bool closed, qd_shard_edit *e, qd_err *err)
 {
     const qd_copy *mine = qd_shard_meta_copy(&e->s, a->self);
     if (!mine || !qd_str_eq(mine->node, c->self.id) ||
@@ -72,6 +72,8 @@ static int own_step(qd_cluster *c, copy_args *a, qd_shard_edit *e, qd_err *err)
     if (a->step == REOPEN) return reopen(c, a, e);
     bool of_primary = qd_copy_is_target(mine) && qd_str_eq(mine->partner, e->s.primary);
     int rc = of_primary ? QD_E_CONFLICT : qd_shard_edit_start(e, a->self);
+    /* of a closed index nothing was opened */
+    if (!rc && !closed && qd_str_eq(e->s.primary, a->self)) qd_shard_edit_opened(e);
     return rc == QD_E_CONFLICT
                ? qd_err_set(err, rc, "copy [%.*s] of shard %s is not in sync, it cannot start",
                             QD_STR_ARG(a->self), a->name)
@@ -131,7 +133,7 @@ static int change_copy(qd_cluster *c, void *arg, const qd_state *s, cluster_txn 
     if (qd_shard_edit_begin(&e, &t->arena, now, qd_env_wall_ms(c->env))) {
         return qd_err_nomem(err, "change of the cluster state");
     }
-    int rc = a->step <= REOPEN ? own_step(c, a, &e, err) : primary_step(a, &e, err);
+    int rc = a->step <= REOPEN ? own_step(c, a, m->closed, &e, err) : primary_step(a, &e, err);
     if (rc) {
         if (rc == QD_E_NOMEM) (void)qd_err_nomem(err, "change of the cluster state");
         return rc;

@@ -107,6 +107,7 @@ int qd_shard_edit_assign_primary(qd_shard_edit *e, const qd_shard_place *p, qd_p
     } else if (force != QD_FORCE_NONE) {
         if (known) return QD_E_CONFLICT; /* a forced primary is a copy of its own */
         if (force == QD_FORCE_EMPTY) recovery = QD_RECOVERY_EMPTY_STORE;
+        s->forced = force == QD_FORCE_STALE;
         s->nin_sync = 0;
         int rc = add_in_sync(e, (qd_in_sync){p->allocation_id, p->node});
         if (rc) return rc;
@@ -219,6 +220,12 @@ int qd_shard_edit_start(qd_shard_edit *e, qd_str allocation_id)
     mark_started(&e->copies[i]);
     e->changed = true;
     return 0;
+}
+
+void qd_shard_edit_opened(qd_shard_edit *e)
+{
+    e->changed |= e->s.forced;
+    e->s.forced = false;
 }
 
 /* --- failing --------------------------------------------------------------------------------- */

@@ -64,6 +64,8 @@ int qd_shard_edit_admit(qd_shard_edit *e, qd_str allocation_id);
  * of its source: for a primary, under the next term. 0 too when it is there already. */
 QD_MUST_CHECK
 int qd_shard_edit_start(qd_shard_edit *e, qd_str allocation_id);
+/* The primary is open: if it was forced, its history has its own name now. */
+void qd_shard_edit_opened(qd_shard_edit *e);
 /*
  * Takes an assigned copy away. A failed primary is replaced by an active copy, under the next term,
  * and copies that it was filling begin again; without such a copy all become unassigned. stale: the

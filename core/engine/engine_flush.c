@@ -248,7 +248,7 @@ int qd_engine_flush(qd_engine *e, bool force, qd_err *err)
     qd_mutex_lock(&e->flush_lock);
     int rc = qdi_engine_alive(e, &failure);
     /* a recovery that has forgotten the operations commits with its first publication */
-    bool doing = !rc && !e->reset_generation && (force || needed(e));
+    bool doing = !rc && !atomic_load(&e->reset_generation) && (force || needed(e));
     if (doing) {
         qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
         rc = qd_translog_roll(e->translog, NULL, &failure);

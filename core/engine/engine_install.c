@@ -153,7 +153,7 @@ static int check(qd_engine *e, const qd_publication *p, qd_err *err)
      * saw more sees it vanish */
     bool less = p->max_seq_no < e->shown_seq_no;
     qd_mutex_unlock(&e->publish_lock);
-    if (!e->reset_generation && (!newer || less)) {
+    if (!atomic_load(&e->reset_generation) && (!newer || less)) {
         return qd_err_set(err, QD_E_EXISTS,
                           "%s what is shown is as new as publication [%llu, %llu]", e->name,
                           (unsigned long long)p->primary_term, (unsigned long long)p->generation);
@@ -519,10 +519,10 @@ static int commit(qd_install *i, arrival *a, qd_err *err)
         rc = qd_translog_trim(e->translog, qd_translog_generation_above(e->translog, INT64_MAX - 1),
                               INT64_MAX, err);
     }
-    if (!rc) rc = qdi_engine_commit(e, &a->s, e->reset_generation, err);
+    if (!rc) rc = qdi_engine_commit(e, &a->s, atomic_load(&e->reset_generation), err);
     if (!rc) {
-        e->reset_generation = 0;
         rc = swap(i, a, &list, old_files, err);
+        atomic_store(&e->reset_generation, 0);
     }
     qd_vec_fini(&list);
     qd_free(old_files);

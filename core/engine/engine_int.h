@@ -145,7 +145,7 @@ struct qd_engine {
     _Atomic int64_t committed_checkpoint;
     engine_pairs committed;        /* of the last commit point */
     _Atomic int64_t complete_from; /* the translog holds every operation from here on */
-    uint64_t reset_generation;     /* of a recovery that has not installed anything yet; 0: none */
+    _Atomic uint64_t reset_generation; /* of a recovery that has not installed anything yet */
     qd_install *install;           /* under way */
     qd_mutex orphans_lock;
     QD_VEC(engine_orphan) orphans;

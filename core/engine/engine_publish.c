@@ -256,8 +256,9 @@ int qd_publication_decode(qd_str in, qd_account *account, qd_publication **out, 
 void qd_engine_published(qd_engine *e, uint64_t *term, uint64_t *generation, int64_t *max_seq_no)
 {
     qd_mutex_lock(&e->publish_lock);
-    if (term) *term = e->published_term;
-    if (generation) *generation = e->published_generation;
-    if (max_seq_no) *max_seq_no = e->shown_seq_no;
+    bool none = atomic_load(&e->reset_generation) != 0;
+    if (term) *term = none ? 0 : e->published_term;
+    if (generation) *generation = none ? 0 : e->published_generation;
+    if (max_seq_no) *max_seq_no = none ? QD_SEQ_NO_NONE : e->shown_seq_no;
     qd_mutex_unlock(&e->publish_lock);
 }

@@ -234,7 +234,7 @@ static int find_target(qd_engine *e, int64_t global, int64_t *target, qd_err *er
     qd_mutex_lock(&e->publish_lock);
     *target = atomic_load(&e->global);
     /* what is shown still is of another history while that is being replaced */
-    if (*target < e->shown_seq_no && !e->reset_generation) *target = e->shown_seq_no;
+    if (*target < e->shown_seq_no && !atomic_load(&e->reset_generation)) *target = e->shown_seq_no;
     qd_mutex_unlock(&e->publish_lock);
     if (global <= *target) return 0;
     int rc = qd_translog_cursor_open(e->translog, *target + 1, global, &c, err);
@@ -339,9 +339,10 @@ int qd_engine_promote(qd_engine *e, uint64_t term, qd_err *err)
     qd_mutex_lock(&e->flush_lock);
     qdi_engine_hold(e);
     int rc = check_term(e, term, err);
-    if (!rc && (atomic_load(&e->mode) != QD_ENGINE_REPLICA || e->reset_generation || e->install)) {
+    bool filled = atomic_load(&e->reset_generation) || e->install;
+    if (!rc && (atomic_load(&e->mode) != QD_ENGINE_REPLICA || filled)) {
         rc = qd_err_set(err, QD_E_STATE, "%s cannot become primary: it %s", e->name,
-                        e->reset_generation || e->install ? "is being recovered" : "is one");
+                        filled ? "is being recovered" : "is one");
     }
     if (!rc) rc = turn(e, &t, NULL, err);
     int64_t shown = QD_SEQ_NO_NONE;
@@ -382,7 +383,7 @@ int qd_engine_recovery_reset(qd_engine *e, const uint8_t *history, qd_err *err)
                               .trim_below_term = INT64_MAX};
         rc = turn(e, &t, &generation, err);
         if (!rc) {
-            e->reset_generation = generation;
+            atomic_store(&e->reset_generation, generation);
             memcpy(e->history_uuid, history, 16);
             qdi_engine_uuid_text(e->history_uuid, e->history_text);
             atomic_store(&e->global, QD_SEQ_NO_NONE);

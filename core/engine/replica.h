@@ -193,7 +193,8 @@ int qd_publication_encode(const qd_publication *p, qd_buf *out, qd_err *err);
 QD_MUST_CHECK
 int qd_publication_decode(qd_str in, qd_account *account, qd_publication **out, qd_err *err);
 /* What is shown now: term and generation of the last publication made or installed (0, 0: none),
- * its max_seq_no. [any] */
+ * its max_seq_no. After qd_engine_recovery_reset nothing, as what is still shown is of another
+ * history. [any] */
 void qd_engine_published(qd_engine *e, uint64_t *term, uint64_t *generation, int64_t *max_seq_no);
 
 typedef struct qd_install qd_install;

@@ -103,6 +103,7 @@ int qdi_shard_make(qd_shards *all, const qd_index_meta *m, uint32_t number, cons
     atomic_store(&s->primary_term, r->primary_term);
     s->primary = c == &r->copies[0];
     s->existing = s->primary && c->recovery == QD_RECOVERY_EXISTING_STORE;
+    s->forced = s->primary && r->forced;
     s->index = qd_index_meta_ref(m);
     snprintf(s->uuid, sizeof s->uuid, "%s", m->uuid);
     snprintf(s->allocation_id, sizeof s->allocation_id, "%.*s", QD_STR_ARG(c->allocation_id));
@@ -186,6 +187,7 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
         all->copies->configure(all->copies_arg, s, s->primary, &c);
     }
     int rc = open_or_make(s, &c, out, err);
+    if (!rc && s->forced && (rc = qd_engine_history_renew(*out, err))) qd_engine_close(*out, false);
     if (rc) abandon(s, c.copies_arg);
     return rc;
 }
@@ -341,6 +343,7 @@ static void settle(qd_shard *s, qd_engine *e, int rc, const qd_err *err)
         s->phase = rc ? SHARD_FAILED : SHARD_OPEN;
         s->report_rc = rc;
         if (!rc) s->existing = true; /* from now on a missing commit point is a loss */
+        if (!rc) s->forced = false;
         snprintf(s->reason, sizeof s->reason, "%s", rc ? qd_err_reason(err) : "");
     }
     qd_cond_broadcast(&s->changed);

@@ -175,6 +175,51 @@ static void a_copy_comes_back(void **state)
     action_cluster_close(c);
 }
 
+/* Files that were not in sync are made the primary's by force; then the copy comes back whose
+ * operations are lost, with others under the same numbers: it takes the new primary's, all of them.
+ */
+static void a_stale_copy_is_forced(void **state)
+{
+    (void)state;
+    uint32_t p, r, now_p = UINT32_MAX, now_r;
+    char body[256];
+    action_cluster *c = action_cluster_open(3, NULL); /* the third node keeps the cluster together */
+    action_cluster_index(c, "x",
+                         "{\"settings\":{\"index\":{\"number_of_shards\":1,\"number_of_replicas\":1,"
+                         "\"refresh_interval\":\"-1\"}}}");
+    wait_green(c, 0, "x");
+    for (int i = 0; i < 10; i++) put(c, 0, "x", i, i, "");
+    where(c, 0, "x", &p, &r);
+    uint32_t third = 3 - p - r;
+    snprintf(body, sizeof body, "{\"index.routing.allocation.exclude._name\":\"node-%u\"}", third);
+    assert_int_equal(action_cluster_call(c, third, "PUT", "/x/_settings", body), 200);
+    action_cluster_leave(c, r);
+    for (int i = 10; i < 20; i++) put(c, p, "x", i, i, "");
+    action_cluster_leave(c, p);
+    action_cluster_back(c, r);
+    snprintf(body, sizeof body,
+             "{\"commands\":[{\"allocate_stale_primary\":{\"index\":\"x\",\"shard\":0,"
+             "\"node\":\"node-%u\",\"accept_data_loss\":true}}]}",
+             r);
+    int status = action_cluster_call(c, r, "POST", "/_cluster/reroute", body);
+    if (status != 200) fprintf(stderr, "# %s\n", action_cluster_body(c));
+    assert_int_equal(status, 200);
+    for (int i = 100; i < 110; i++) put(c, r, "x", i, i, "");
+    action_cluster_back(c, p);
+    wait_green(c, third, "x");
+    same_copies(c, "x", 3, 19);
+    action_cluster_leave(c, r);
+    for (int i = 0; i < 300 && now_p != p; i++) {
+        qd_env_sleep_ns(qd_env_system(), 20000000);
+        where(c, third, "x", &now_p, &now_r);
+    }
+    assert_int_equal(now_p, p);
+    for (int i = 0; i < 10; i++) assert_int_equal(got(c, p, "x", i), i);
+    for (int i = 10; i < 20; i++) assert_int_equal(got(c, p, "x", i), -1);
+    for (int i = 100; i < 110; i++) assert_int_equal(got(c, p, "x", i), i);
+    action_cluster_close(c);
+}
+
 /* A replica that is added later gets files and operations. */
 static void a_replica_is_added(void **state)
 {
@@ -341,9 +386,13 @@ static void waiting_writes_hold_no_worker(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(writes_go_to_both_copies), cmocka_unit_test(a_replica_takes_over),
-        cmocka_unit_test(a_copy_comes_back),        cmocka_unit_test(a_replica_is_added),
-        cmocka_unit_test(a_primary_moves),          cmocka_unit_test(waiting_writes_hold_no_worker),
+        cmocka_unit_test(writes_go_to_both_copies),
+        cmocka_unit_test(a_replica_takes_over),
+        cmocka_unit_test(a_copy_comes_back),
+        cmocka_unit_test(a_stale_copy_is_forced),
+        cmocka_unit_test(a_replica_is_added),
+        cmocka_unit_test(a_primary_moves),
+        cmocka_unit_test(waiting_writes_hold_no_worker),
     };
     return unit_run(tests);
 }
