@@ -9,7 +9,6 @@
 #define SHARDS_MAX 1000000u
 #define SEGMENTS_MAX 100000u
 #define PATH_BYTES 4096u
-#define OPEN_MS 1000 /* between the record of a shard that is started and its opening here */
 
 /* --- of this node --- */
 
@@ -39,20 +38,6 @@ static void take_segments(gathering *g, qd_engine *e, figure *f)
     qd_reader_unref(r);
 }
 
-/* The state tells that a shard has started a moment before it is open here. */
-static void wait_open(const gathering *g, qd_shard *s, const char *uuid)
-{
-    qd_engine *e;
-    if (qd_shard_ready(s, NULL)) return;
-    qd_state *state = qd_cluster_state(g->a->cluster);
-    const qd_index_meta *m = qd_state_index_uuid(state, qd_str_c(uuid));
-    const qd_shard_meta *r = m ? qd_state_shard(state, m, qd_shard_number(s)) : NULL;
-    const qd_copy *c = r ? qd_shard_meta_copy_of(r, g->a->node_id) : NULL;
-    bool started = c && qd_copy_is_active(c);
-    qd_state_unref(state);
-    if (started && !qd_shard_enter(s, OPEN_MS, &e, NULL)) qd_shard_leave(s);
-}
-
 static void take_shard(gathering *g, qd_shard *s)
 {
     qd_engine *e;
@@ -61,7 +46,6 @@ static void take_shard(gathering *g, qd_shard *s)
     figure f = {.number = qd_shard_number(s), .node = g->a->node_id, .path = g->a->data_path};
     memcpy(f.uuid, m->uuid, sizeof f.uuid);
     qd_index_meta_unref(m);
-    wait_open(g, s, f.uuid);
     f.open = qdi_stats_of_shard(s, &f.stats);
     if (!f.open) {
         (void)qd_shard_ready(s, reason);

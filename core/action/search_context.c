@@ -327,20 +327,6 @@ uint32_t qdi_context_drop(qd_actions *a, const uint8_t *id, search_context_kind 
     return n;
 }
 
-void qdi_contexts_each(qd_actions *a, search_context_kind kind,
-                       void (*fn)(void *arg, const search_context *c), void *arg)
-{
-    qd_scrolls *t = a->scrolls;
-    if (!t) return;
-    qd_mutex_lock(&t->lock);
-    for (uint32_t i = 0; i < SLOTS; i++) {
-        for (const search_context *c = t->slot[i]; c; c = c->next) {
-            if (c->kind == kind && !c->drop) fn(arg, c);
-        }
-    }
-    qd_mutex_unlock(&t->lock);
-}
-
 int qdi_context_missing(qd_str shown, qd_err *err)
 {
     int rc = qd_err_set(err, QD_E_SEARCH_PHASE, "all shards failed");

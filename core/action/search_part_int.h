@@ -132,9 +132,6 @@ void qdi_context_keep(search_context *c, int64_t ms);
 uint32_t qdi_contexts_waiting(const qd_actions *a);
 /* Ends contexts: the one of this id, or all of a kind (id NULL). Returns how many. */
 uint32_t qdi_context_drop(qd_actions *a, const uint8_t *id, search_context_kind kind);
-/* Calls fn for each context of a kind under the table's lock. */
-void qdi_contexts_each(qd_actions *a, search_context_kind kind,
-                       void (*fn)(void *arg, const search_context *c), void *arg);
 /* The refusal of an id that is not there. shown: as the client gave it. */
 int qdi_context_missing(qd_str shown, qd_err *err);
 

@@ -32,9 +32,6 @@ static void lose(qd_allocator *a, const char *why)
     a->fence.token = (qd_coord_token){0};
     qd_state_unref(a->looked);
     a->looked = NULL;
-    qd_mutex_lock(&a->c->lock);
-    a->stats.leads = false;
-    qd_mutex_unlock(&a->c->lock);
 }
 
 static void withdraw(qd_allocator *a)
@@ -62,9 +59,6 @@ static int ended(qd_allocator *a, int32_t rc, qd_coord_token token)
     a->leads = true;
     a->confirmed = false;
     a->fence.token = token;
-    qd_mutex_lock(&a->c->lock);
-    a->stats.leads = true;
-    qd_mutex_unlock(&a->c->lock);
     qd_log_info(CLUSTER_LOG, "elected as master: this node allocates shards, term %llu",
                 (unsigned long long)token.term);
     return 0;
@@ -117,7 +111,6 @@ static outcome look(qd_allocator *a, const qd_state *s)
 {
     qd_err err;
     uint32_t n = 0;
-    uint64_t begun = qd_env_mono_ns(a->c->env);
     qd_err_init(&err);
     a->again_ns = UINT64_MAX;
     int rc = qdi_allocator_mend(a, s, &n, &err);
@@ -126,10 +119,6 @@ static outcome look(qd_allocator *a, const qd_state *s)
     if (!rc && !n) rc = qdi_allocator_assign(a, s, &n, &err);
     outcome o = judge(rc, &err);
     qd_err_fini(&err);
-    qd_mutex_lock(&a->c->lock);
-    a->stats.rounds++;
-    a->stats.round_ns = qd_env_mono_ns(a->c->env) - begun;
-    qd_mutex_unlock(&a->c->lock);
     return o;
 }
 
@@ -267,13 +256,6 @@ void qdi_allocator_close(qd_allocator *a)
     qd_state_unref(a->looked);
     qd_map_fini(&a->peers);
     qd_free(a);
-}
-
-void qd_cluster_allocator_stats(qd_cluster *c, qd_allocator_stats *out)
-{
-    qd_mutex_lock(&c->lock);
-    *out = c->allocator ? c->allocator->stats : (qd_allocator_stats){0};
-    qd_mutex_unlock(&c->lock);
 }
 
 void qd_cluster_reroute(qd_cluster *c)

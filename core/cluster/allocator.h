@@ -19,14 +19,6 @@ struct qd_rpc;
 
 typedef struct qd_allocator qd_allocator;
 
-typedef struct qd_allocator_stats {
-    bool leads;
-    uint64_t rounds, commits, conflicts;
-    uint64_t round_ns; /* of the last one */
-    uint32_t unassigned, delayed, stuck, moves;
-} qd_allocator_stats;
-/* Figures of the allocator of this node; zeros when it is no control node. [any] */
-void qd_cluster_allocator_stats(qd_cluster *c, qd_allocator_stats *out);
 /* Asks for a round although nothing has changed (reroute). [any] */
 void qd_cluster_reroute(qd_cluster *c);
 

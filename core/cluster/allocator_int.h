@@ -29,7 +29,6 @@ struct qd_allocator {
     bool stop, ended, kicked, peer_event;
     int32_t ended_rc;
     qd_coord_token ended_token;
-    qd_allocator_stats stats;
 
     /* the thread's */
     qd_coord_campaign *campaign;

@@ -44,10 +44,6 @@ static int group_commit(group *g, qd_err *err)
     if (revision > g->revision) g->revision = revision;
     if (!rc) g->committed += g->shards;
     g->shards = 0;
-    qd_mutex_lock(&g->a->c->lock);
-    g->a->stats.commits += rc == 0;
-    g->a->stats.conflicts += rc == QD_E_CONFLICT;
-    qd_mutex_unlock(&g->a->c->lock);
     if (rc != QD_E_CONFLICT) return rc;
     g->conflict = true;
     return 0;
@@ -261,12 +257,6 @@ int qdi_allocator_assign(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err
         group_init(&d.g, a);
         rc = group_end(&d.g, apply(&d, &result, err), n, err);
         a->again_ns = mono_of(a, d.later_ms, view.now_ms);
-        qd_mutex_lock(&a->c->lock);
-        a->stats.unassigned = result.unassigned;
-        a->stats.delayed = result.delayed;
-        a->stats.stuck = result.stuck;
-        a->stats.moves = result.moves;
-        qd_mutex_unlock(&a->c->lock);
     }
     qd_arena_fini(&arena);
     return rc;

@@ -408,16 +408,6 @@ void qd_coord_campaign_end(qd_coord_store *s, qd_coord_campaign *c)
     qd_free(c);
 }
 
-void qd_coord_resign(qd_coord_store *s, qd_str name, uint64_t session, qd_coord_token token)
-{
-    waiting w;
-    qd_coord_election e = {
-        .action = QD_COORD_RESIGN, .name = name, .session = session, .token = token};
-    waiting_init(&w, &e.op);
-    int rc = wait_for(s, &w, &e.op, s->vt.election(s->handle, &e), deadline(s, 1000));
-    (void)rc; /* it ends with the session at the latest */
-}
-
 int qd_coord_watch_open(qd_coord_store *s, qd_str prefix, uint64_t from,
                         void (*events)(void *arg, const qd_coord_event *events, uint32_t n,
                                        uint64_t revision, int32_t rc),

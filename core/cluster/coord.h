@@ -77,8 +77,6 @@ int qd_coord_campaign_start(qd_coord_store *s, qd_str name, qd_str value, uint64
                             qd_coord_campaign **out, qd_err *err);
 /* Withdraws, waits until ended was told, frees. What was won stays won. NULL is fine. [worker] */
 void qd_coord_campaign_end(qd_coord_store *s, qd_coord_campaign *c);
-/* Gives an election back. [worker] */
-void qd_coord_resign(qd_coord_store *s, qd_str name, uint64_t session, qd_coord_token token);
 
 /* Opens a session of ttl_ms. [worker] */
 QD_MUST_CHECK

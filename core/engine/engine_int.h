@@ -143,10 +143,10 @@ struct qd_engine {
     qd_mutex flush_lock;
     uint64_t commit_generation, committed_translog;
     _Atomic int64_t committed_checkpoint;
-    engine_pairs committed;        /* of the last commit point */
-    _Atomic int64_t complete_from; /* the translog holds every operation from here on */
+    engine_pairs committed;            /* of the last commit point */
+    _Atomic int64_t complete_from;     /* the translog holds every operation from here on */
     _Atomic uint64_t reset_generation; /* of a recovery that has not installed anything yet */
-    qd_install *install;           /* under way */
+    qd_install *install;               /* under way */
     qd_mutex orphans_lock;
     QD_VEC(engine_orphan) orphans;
     qd_mutex save_lock; /* writing of live documents */

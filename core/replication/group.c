@@ -71,7 +71,6 @@ static void cas_push(repl_shard *g, repl_change change, const repl_peer *c, cons
     memcpy(x.aid, c->aid, sizeof x.aid);
     snprintf(x.why, sizeof x.why, "%s", why ? why : "");
     if (qd_vec_push(&g->cas, NULL, x)) g->nomem = true;
-    if (change == REPL_CHANGE_FAIL) atomic_fetch_add(&g->r->failed_copies, 1);
 }
 
 void repl_on_act(void *arg, const repl_act *a)
@@ -356,7 +355,6 @@ static void stream_run(qd_work *w)
     }
     if (rc) answer_of(&x, rc, NULL, &err);
     if (s->t.kind == REPL_ACT_RESYNC) {
-        atomic_fetch_add(&g->r->resyncs, 1);
         x.resync = s->t.number;
     } else {
         x.catch_up = true;
@@ -471,7 +469,6 @@ static void cas_run(repl_shard *g)
             g->cas.n--;
         }
         bool stale = rc == QD_E_NOT_PRIMARY || rc == QD_E_INDEX_NOT_FOUND;
-        if (c.change == REPL_CHANGE_HANDOVER && !rc) atomic_fetch_add(&g->r->relocations, 1);
         if (g->leading) {
             repl_primary_changed(&g->pm, c.change, c.peer, !rc, stale, revision, repl_now(g));
             repl_relocate_look(g);
@@ -696,7 +693,6 @@ static int lead_once(repl_shard *g, uint64_t term, qd_err *err)
             g->replicated = true;
             qd_mutex_unlock(&g->lock);
             qd_shard_promoted(s, term);
-            atomic_fetch_add(&g->r->promotions, 1);
         }
     }
     if (!rc) {

@@ -155,8 +155,7 @@ struct qd_replication {
     _Atomic uint32_t calls; /* under way */
     qd_mutex rate_lock;
     qd_rate rate;
-    _Atomic uint64_t batches, operations, bytes, failed_copies, promotions, resyncs, relocations,
-        as_source, as_target, lease_hits, lease_trips, in_flight;
+    _Atomic uint64_t in_flight; /* bytes of operations sent and not yet confirmed */
 };
 
 /* --- replication.c --- */

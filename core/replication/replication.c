@@ -649,18 +649,6 @@ int64_t qd_replication_stale_ms(qd_replication *r, const char *uuid, uint32_t nu
     return ms;
 }
 
-int64_t qd_replication_global_checkpoint(qd_replication *r, const char *uuid, uint32_t number)
-{
-    repl_shard *g = repl_get(r, uuid, number);
-    qd_engine_checkpoints at = {.global = -1};
-    if (!g) return -1;
-    qd_mutex_lock(&g->lock);
-    if (g->engine) qd_engine_checkpoints_get(g->engine, &at);
-    qd_mutex_unlock(&g->lock);
-    repl_unref(g);
-    return at.global;
-}
-
 bool qd_replication_recovery(qd_replication *r, const char *uuid, uint32_t number,
                              qd_recovery_progress *out)
 {
@@ -674,41 +662,4 @@ bool qd_replication_recovery(qd_replication *r, const char *uuid, uint32_t numbe
     qd_mutex_unlock(&g->lock);
     repl_unref(g);
     return out->uuid[0] != 0;
-}
-
-int qd_replication_recoveries(qd_replication *r,
-                              int (*each)(void *arg, const qd_recovery_progress *p), void *arg)
-{
-    shard_list list = {0};
-    int rc = 0;
-    list_all(r, &list);
-    for (size_t i = 0; i < list.n; i++) {
-        repl_shard *g = list.at[i];
-        qd_mutex_lock(&g->lock);
-        qd_recovery_progress p = g->progress;
-        if (p.uuid[0] && !p.stop_wall_ms) p.elapsed_ns = qd_env_mono_ns(r->env) - g->progress_ns;
-        qd_mutex_unlock(&g->lock);
-        if (p.uuid[0] && !rc) rc = each(arg, &p);
-        repl_unref(g);
-    }
-    qd_vec_fini(&list);
-    return rc;
-}
-
-void qd_replication_stats_get(qd_replication *r, qd_replication_stats *out)
-{
-    *out = (qd_replication_stats){
-        .batches = atomic_load(&r->batches),
-        .operations = atomic_load(&r->operations),
-        .bytes = atomic_load(&r->bytes),
-        .failed_copies = atomic_load(&r->failed_copies),
-        .promotions = atomic_load(&r->promotions),
-        .resyncs = atomic_load(&r->resyncs),
-        .relocations = atomic_load(&r->relocations),
-        .recoveries_as_source = atomic_load(&r->as_source),
-        .recoveries_as_target = atomic_load(&r->as_target),
-        .lease_hits = atomic_load(&r->lease_hits),
-        .lease_round_trips = atomic_load(&r->lease_trips),
-        .in_flight_bytes = atomic_load(&r->in_flight),
-    };
 }

@@ -152,8 +152,6 @@ int qd_replication_refresh(qd_replication *r, const qd_write_target *target, int
  * plane and for a copy that heard its primary within 5 s. X-Quidditch-Stale is this in seconds.
  * [any] */
 int64_t qd_replication_stale_ms(qd_replication *r, const char *uuid, uint32_t shard);
-/* The global checkpoint of a shard held here, -1: nothing is known. [any] */
-int64_t qd_replication_global_checkpoint(qd_replication *r, const char *uuid, uint32_t shard);
 
 typedef enum qd_recovery_stage {
     QD_STAGE_INIT,
@@ -178,22 +176,9 @@ typedef struct qd_recovery_progress {
     uint64_t ops_total, ops_recovered;
     uint64_t throttle_ns; /* waited for the rate limit */
 } qd_recovery_progress;
-/* Calls each for the newest recovery of every shard held here (running or done); a result other
- * than 0 ends it and is returned. [worker] */
-int qd_replication_recoveries(qd_replication *r,
-                              int (*each)(void *arg, const qd_recovery_progress *p), void *arg);
 
 /* The newest recovery of one copy held here; false: there was none from a peer. [any] */
 bool qd_replication_recovery(qd_replication *r, const char *uuid, uint32_t shard,
                              qd_recovery_progress *out);
-
-typedef struct qd_replication_stats {
-    uint64_t batches, operations, bytes, failed_copies, promotions, resyncs, relocations;
-    uint64_t recoveries_as_source, recoveries_as_target; /* running */
-    uint64_t lease_hits, lease_round_trips;
-    uint64_t in_flight_bytes;
-} qd_replication_stats;
-/* Figures of the node. [any] */
-void qd_replication_stats_get(qd_replication *r, qd_replication_stats *out);
 
 #endif

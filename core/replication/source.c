@@ -298,7 +298,6 @@ void repl_source(repl_shard *g, uint32_t action, const repl_request *q, repl_rep
     a->verdict = REPL_FAILED;
     int rc = repl_enter(g, &s, &e, &err);
     if (!rc) {
-        atomic_fetch_add(&g->r->as_source, 1);
         if (action == QD_ACTION_RECOVERY_FILE) {
             file(g, q, a, tail, &err);
         } else if (is_primary(g, q, a)) {
@@ -317,7 +316,6 @@ void repl_source(repl_shard *g, uint32_t action, const repl_request *q, repl_rep
                 break;
             }
         }
-        atomic_fetch_sub(&g->r->as_source, 1);
         repl_leave(s);
     }
     if (a->verdict != REPL_OK) {

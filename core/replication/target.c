@@ -290,7 +290,6 @@ void repl_recover(repl_shard *g)
     qd_err err;
     int rc = QD_E_CLOSED;
     qd_err_init(&err);
-    atomic_fetch_add(&g->r->as_target, 1);
     progress_begin(g);
     for (uint32_t attempt = 0;; attempt++) {
         qd_mutex_lock(&g->lock);
@@ -313,6 +312,5 @@ void repl_recover(repl_shard *g)
         pause_for(g, attempt);
     }
     progress_end(g, !rc);
-    atomic_fetch_sub(&g->r->as_target, 1);
     qd_err_fini(&err);
 }

@@ -209,9 +209,6 @@ void qd_replication_ship(qd_permit *p, qd_buf *encoded, int64_t min, int64_t max
     qd_buf_init(encoded, s->ops.account, s->ops.max);
     c->shipment = s;
     qd_latch_init(&s->over, 1);
-    atomic_fetch_add(&g->r->batches, 1);
-    atomic_fetch_add(&g->r->operations, (uint64_t)(max - min + 1));
-    atomic_fetch_add(&g->r->bytes, s->ops.n);
     qd_mutex_lock(&g->lock);
     if (g->leading && g->pm.term == p->primary_term) {
         repl_primary_batch(&g->pm, &s->b, min, max);
@@ -302,11 +299,6 @@ int qd_replication_confirm(qd_permit *p, int64_t seq_no, int64_t timeout_ms, qd_
         int rc = not_primary(g, err);
         qd_mutex_unlock(&g->lock);
         return rc;
-    }
-    if (repl_primary_lease(&g->pm, now)) {
-        atomic_fetch_add(&g->r->lease_hits, 1);
-    } else {
-        atomic_fetch_add(&g->r->lease_trips, 1);
     }
     repl_primary_read(&g->pm, &w.r, seq_no, now);
     repl_unlock(g);

@@ -403,17 +403,14 @@ static const char *const methods[] = {"GET ", "POST", "PUT ", "HEAD", "DELE",
 static void answer_http(rpc_conn *c)
 {
     qd_rpc *rpc = c->rpc;
-    char body[1024], rest[QD_RPC_ADDRESS_MAX];
-    qd_mutex_lock(&rpc->lock);
-    snprintf(rest, sizeof rest, "%s", rpc->rest);
-    qd_mutex_unlock(&rpc->lock);
+    char body[1024];
     int n = snprintf(body, sizeof body,
                      "{\"error\":{\"root_cause\":[],\"type\":\"bad_request_exception\",\"reason\":"
                      "\"this is not an HTTP "
                      "port: nodes talk to each other here; %s%s\"},\"status\":400}\n",
-                     rest[0] ? "the REST API is at http://"
-                             : "this node has no REST API, ask a coordination node, port 9200",
-                     rest);
+                     rpc->rest[0] ? "the REST API is at http://"
+                                  : "this node has no REST API, ask a coordination node, port 9200",
+                     rpc->rest);
     int all =
         snprintf((char *)c->small, FRAME_SMALL_MAX,
                  "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: "

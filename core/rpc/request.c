@@ -461,10 +461,6 @@ const qd_rpc_node *qd_rpc_request_from(const qd_rpc_request *r)
 {
     return &r->from->node;
 }
-uint64_t qd_rpc_request_deadline_ns(const qd_rpc_request *r)
-{
-    return r->deadline_ns;
-}
 qd_str qd_rpc_request_parent(const qd_rpc_request *r, uint64_t *task)
 {
     if (task) *task = r->parent_task;

@@ -343,13 +343,6 @@ uint16_t qd_rpc_port(const qd_rpc *rpc, uint32_t i)
     return rpc->ports[i];
 }
 
-void qd_rpc_rest_set(qd_rpc *rpc, qd_str address)
-{
-    qd_mutex_lock(&rpc->lock);
-    text(rpc->rest, sizeof rpc->rest, address);
-    qd_mutex_unlock(&rpc->lock);
-}
-
 typedef struct told {
     qd_post post; /* first */
     rpc_loop *l;

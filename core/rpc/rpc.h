@@ -136,10 +136,6 @@ uint16_t qd_rpc_port(const qd_rpc *rpc, uint32_t i);
  * connected and named another are cut off. */
 void qd_rpc_cluster_uuid_set(qd_rpc *rpc, qd_str uuid);
 
-/* What is told to those who send HTTP here ("host:port" of the REST API, known when that listens).
- */
-void qd_rpc_rest_set(qd_rpc *rpc, qd_str address);
-
 /* ---- calls ------------------------------------------------------------------------------------
  */
 
@@ -240,8 +236,6 @@ qd_str qd_rpc_request_body(const qd_rpc_request *request);
 uint16_t qd_rpc_request_version(const qd_rpc_request *request);
 /* Who asks; until the reply. */
 const qd_rpc_node *qd_rpc_request_from(const qd_rpc_request *request);
-/* Until when an answer is of use, monotonic; UINT64_MAX: no end. */
-uint64_t qd_rpc_request_deadline_ns(const qd_rpc_request *request);
 /* Has the caller cancelled, its deadline passed, or its connection ended? Cheap. */
 bool qd_rpc_request_cancelled(const qd_rpc_request *request);
 /* Calls fn(arg) once when that happens, on some thread that must not block; at once if it has. Ends
@@ -300,11 +294,11 @@ int qd_rpc_peer_watch(qd_rpc *rpc, qd_str address, qd_rpc_watch_fn fn, void *arg
 void qd_rpc_unwatch(qd_rpc *rpc, qd_rpc_watch *watch);
 /* Is the address connected; *out (may be NULL) gets who it is. */
 bool qd_rpc_peer_up(qd_rpc *rpc, qd_str address, qd_rpc_node *out);
-/* The node there has left the cluster: what waits for a connection to it ends with QD_E_CLOSED now, not
- * when the dial has failed. What was sent is let be, a watch goes on. [any] */
+/* The node there has left the cluster: what waits for a connection to it ends with QD_E_CLOSED now,
+ * not when the dial has failed. What was sent is let be, a watch goes on. [any] */
 void qd_rpc_peer_left(qd_rpc *rpc, qd_str address);
-/* When something came from there last on a connection of this node to it, monotonic; 0: never. A peer
- * that lives is heard of every 1.5 pings at least. */
+/* When something came from there last on a connection of this node to it, monotonic; 0: never. A
+ * peer that lives is heard of every 1.5 pings at least. */
 uint64_t qd_rpc_peer_heard_ns(qd_rpc *rpc, qd_str address);
 /* Could the address not be reached when that was tried last? *out then has why, in words. [any] */
 bool qd_rpc_peer_trouble(qd_rpc *rpc, qd_str address, char out[256]);

@@ -84,7 +84,6 @@ struct qd_sim_net {
     uint32_t nhosts;
     bool cut[HOSTS_MAX][HOSTS_MAX];
     sim_conn *conns;
-    qd_sim_net_stats stats;
 };
 
 static sim_end *of(const qd_wire_link *l)
@@ -215,7 +214,6 @@ static void arrive(void *arg)
     qd_sim_net *net = c->net;
     e->arriving = false;
     if (e->way.first && net->cut[other(e)->host->index][e->host->index]) {
-        net->stats.delayed_by_cut++;
         arm(e, RETRY_NS + qd_prng_below(qd_sim_prng(net->sim), RETRY_NS));
         conn_unref(c);
         return;
@@ -321,7 +319,6 @@ static void syn(void *arg)
     }
     for (l = a->host->dead ? NULL : a->host->listeners; l && l->port != c->port;) l = l->next;
     if (!l || l->done) {
-        net->stats.refused++;
         finish(d, QD_WIRE_REFUSED, "connection refused");
         conn_unref(c);
         return;
@@ -374,7 +371,6 @@ static int op_dial(qd_wire *wire, qd_loop *loop, qd_str address, uint64_t timeou
     if (a->host) a->link.wire = &a->host->wire;
     snprintf(d->link.remote, sizeof d->link.remote, "%.*s", QD_STR_ARG(address));
     snprintf(a->link.remote, sizeof a->link.remote, "%.50s:%u", h->name, 40000u);
-    net->stats.dials++;
     int rc = qd_sim_after(net->sim, latency(net), syn, c);
     qd_assert(rc == 0);
     *out = &d->link;
@@ -467,13 +463,11 @@ static void send_frames(sim_end *to, const uint8_t *p, size_t n)
         to->unread += take;
         if (post && !held && chance(net, net->faults.reorder_ppm)) {
             held = f;
-            net->stats.reordered++;
         } else {
             bool again = post && chance(net, net->faults.double_ppm);
             piece *twice = again ? piece_of(net, f->bytes, f->n) : NULL;
             send_to(to, f);
             if (twice) {
-                net->stats.doubled++;
                 to->unread += take;
                 send_to(to, twice);
             }
@@ -505,9 +499,7 @@ static int op_write(qd_wire_link *link, const qd_iovec *pieces_, uint32_t n)
     qd_assert(!e->pending);
     if (e->over || !e->open) return QD_E_CLOSED;
     for (uint32_t i = 0; i < n; i++) total += pieces_[i].len;
-    net->stats.bytes += total;
     if (chance(net, net->faults.break_ppm)) {
-        net->stats.broken++;
         break_conn(e->conn);
         return 1; /* into the void, as TCP would */
     }
@@ -663,9 +655,4 @@ void qd_sim_net_revive(qd_sim_net *net, const char *name)
 {
     sim_host *h = host_named(net, qd_str_c(name));
     if (h) h->dead = false;
-}
-
-void qd_sim_net_stats_get(const qd_sim_net *net, qd_sim_net_stats *out)
-{
-    *out = net->stats;
 }

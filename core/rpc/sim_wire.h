@@ -51,11 +51,4 @@ void qd_sim_net_kill(qd_sim_net *net, const char *name);
 /* The host may listen and dial again. */
 void qd_sim_net_revive(qd_sim_net *net, const char *name);
 
-/* Counters of a run. */
-typedef struct qd_sim_net_stats {
-    uint64_t dials, refused, broken, doubled, reordered, delayed_by_cut, bytes;
-} qd_sim_net_stats;
-/* Reads them. */
-void qd_sim_net_stats_get(const qd_sim_net *net, qd_sim_net_stats *out);
-
 #endif

@@ -83,11 +83,6 @@ int qd_file_receive_append(qd_file_receiver *r, const void *p, size_t n, qd_err 
     return 0;
 }
 
-uint64_t qd_file_received(const qd_file_receiver *r)
-{
-    return r->at;
-}
-
 static void receiver_free(qd_file_receiver *r)
 {
     atomic_fetch_sub(&r->store->open, 1);

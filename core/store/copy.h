@@ -23,8 +23,6 @@ int qd_file_receive_begin(qd_store *s, qd_str name, uint64_t bytes, qd_account *
 /* The next bytes. QD_E_CORRUPT: more than announced. [worker] */
 QD_MUST_CHECK
 int qd_file_receive_append(qd_file_receiver *r, const void *p, size_t n, qd_err *err);
-/* Bytes that came so far. [any] */
-uint64_t qd_file_received(const qd_file_receiver *r);
 /* Names the file and checks length, every page and the hash; readable at once, durable after
  * qd_store_sync. On failure nothing is left behind. Frees r. [worker] QD_E_CORRUPT. */
 QD_MUST_CHECK

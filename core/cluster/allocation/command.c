@@ -12,11 +12,6 @@ static const struct {
     {"allocate_empty_primary", "allocate_empty_primary_allocation_command"},
 };
 
-const char *qd_alloc_order_name(qd_alloc_order order)
-{
-    return orders[order].name;
-}
-
 typedef struct commanding {
     alloc_work w;
     const qd_alloc_command *c;

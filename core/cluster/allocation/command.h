@@ -29,8 +29,6 @@ typedef struct qd_alloc_command_word {
     uint32_t nwords;
 } qd_alloc_command_word;
 
-/* "move", "cancel", "allocate_replica", ... [any] */
-const char *qd_alloc_order_name(qd_alloc_order order);
 /*
  * Makes decisions of commands. words (n of them; may be NULL) get what the deciders said; with
  * explain a command that is refused is explained there instead of being an error. retry: failures

@@ -352,20 +352,3 @@ int qd_allocation_explain(const qd_alloc_view *view, uint32_t shard, uint32_t co
     qdi_alloc_work_fini(&x.w);
     return rc;
 }
-
-int qd_allocation_statuses(const qd_alloc_view *view, qd_arena *arena, const uint8_t **status,
-                           const uint32_t **first, qd_err *err)
-{
-    alloc_work w;
-    qd_alloc_result result = {.again_ms = QD_ALLOC_NEVER};
-    int rc = prepare(&w, view, &result, arena, err);
-    if (!rc) {
-        qdi_alloc_place(&w);
-        qdi_alloc_emit(&w);
-        if (w.failed) rc = qd_err_nomem(err, "allocating shards");
-        *status = w.status;
-        *first = w.first;
-    }
-    qdi_alloc_work_fini(&w);
-    return rc;
-}

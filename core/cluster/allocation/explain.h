@@ -53,12 +53,6 @@ typedef struct qd_alloc_explanation {
     uint32_t nnodes;
 } qd_alloc_explanation;
 
-/* Status of every unassigned copy, as a round would leave it: by shard and place, in *first's order
- * (first[shard] + copy). In arena. [worker] QD_E_NOMEM, QD_E_ARG. */
-QD_MUST_CHECK
-int qd_allocation_statuses(const qd_alloc_view *view, qd_arena *arena, const uint8_t **status,
-                           const uint32_t **first, qd_err *err);
-
 /* Explains one copy of a shard (places in the view). Words of deciders that say yes are left out
  * unless with_yes. Everything in *out lives in arena. [worker] QD_E_NOMEM, QD_E_ARG. */
 QD_MUST_CHECK

@@ -183,10 +183,12 @@ static void a_stale_copy_is_forced(void **state)
     (void)state;
     uint32_t p, r, now_p = UINT32_MAX, now_r;
     char body[256];
-    action_cluster *c = action_cluster_open(3, NULL); /* the third node keeps the cluster together */
-    action_cluster_index(c, "x",
-                         "{\"settings\":{\"index\":{\"number_of_shards\":1,\"number_of_replicas\":1,"
-                         "\"refresh_interval\":\"-1\"}}}");
+    action_cluster *c =
+        action_cluster_open(3, NULL); /* the third node keeps the cluster together */
+    action_cluster_index(
+        c, "x",
+        "{\"settings\":{\"index\":{\"number_of_shards\":1,\"number_of_replicas\":1,"
+        "\"refresh_interval\":\"-1\"}}}");
     wait_green(c, 0, "x");
     for (int i = 0; i < 10; i++) put(c, 0, "x", i, i, "");
     where(c, 0, "x", &p, &r);
