@@ -96,7 +96,8 @@ static int open_pit(qd_request *q, search_run *x, search_request *r, qd_str *id,
     return rc;
 }
 
-int qdi_api_pit_open(qd_request *q, qd_response *w, qd_err *err)
+static int begin_pit(qd_request *q, qd_response *w, const char *id_key, bool tells_time,
+                     qd_err *err)
 {
     search_run x = {0};
     search_request r;
@@ -104,29 +105,23 @@ int qdi_api_pit_open(qd_request *q, qd_response *w, qd_err *err)
     int rc = open_pit(q, &x, &r, &id, err);
     if (!rc) {
         qd_json_object(&w->w);
-        qd_json_field_str(&w->w, "id", id);
+        qd_json_field_str(&w->w, id_key, id);
         qdi_search_shards_write(&x, &w->w);
+        if (tells_time) qd_json_field_int(&w->w, "creation_time", x.now_ms);
         qd_json_object_end(&w->w);
     }
     qdi_search_end(&x);
     return rc;
 }
 
+int qdi_api_pit_open(qd_request *q, qd_response *w, qd_err *err)
+{
+    return begin_pit(q, w, "id", false, err);
+}
+
 int qdi_api_pit_create(qd_request *q, qd_response *w, qd_err *err)
 {
-    search_run x = {0};
-    search_request r;
-    qd_str id;
-    int rc = open_pit(q, &x, &r, &id, err);
-    if (!rc) {
-        qd_json_object(&w->w);
-        qd_json_field_str(&w->w, "pit_id", id);
-        qdi_search_shards_write(&x, &w->w);
-        qd_json_field_int(&w->w, "creation_time", x.now_ms);
-        qd_json_object_end(&w->w);
-    }
-    qdi_search_end(&x);
-    return rc;
+    return begin_pit(q, w, "pit_id", true, err);
 }
 
 /* --- ending --- */

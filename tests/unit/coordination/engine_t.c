@@ -276,15 +276,23 @@ static void test_one_voter(void **state)
     end(w);
 }
 
-static void test_join_and_leave(void **state)
+/* Three nodes that have formed, with a leader. */
+static world *of_three(node **leader)
 {
-    (void)state;
     char why[CR_WHY] = "";
     world *w = make();
     for (uint64_t id = 1; id <= 3; id++)
         assert_int_equal(start(w, id, CR_OPEN_FORM, three, 3, 0, why), 0);
-    node *l = await_leader(w);
-    assert_non_null(l);
+    assert_non_null(*leader = await_leader(w));
+    return w;
+}
+
+static void test_join_and_leave(void **state)
+{
+    (void)state;
+    char why[CR_WHY] = "";
+    node *l;
+    world *w = of_three(&l);
     write_some(w, l, 300); /* snapshots: who joins gets one */
     cr_member fourth = {4, QD_COORD_VOTER, {"d", 1}, {"d:1", 3}};
     assert_int_equal(start(w, 4, CR_OPEN_JOIN, NULL, 0, 0, why), 0);
@@ -313,10 +321,8 @@ static void test_recovery(void **state)
 {
     (void)state;
     char why[CR_WHY] = "";
-    world *w = make();
-    for (uint64_t id = 1; id <= 3; id++)
-        assert_int_equal(start(w, id, CR_OPEN_FORM, three, 3, 0, why), 0);
-    node *l = await_leader(w);
+    node *l;
+    world *w = of_three(&l);
     write_some(w, l, 100);
     run(w, 200);
     uint64_t sum = w->nodes[0].sum;
@@ -361,10 +367,8 @@ static void test_old_copy(void **state)
 {
     (void)state;
     char why[CR_WHY] = "";
-    world *w = make();
-    for (uint64_t id = 1; id <= 3; id++)
-        assert_int_equal(start(w, id, CR_OPEN_FORM, three, 3, 0, why), 0);
-    node *l = await_leader(w);
+    node *l;
+    world *w = of_three(&l);
     write_some(w, l, 20);
     uint64_t id = l->id % 3 + 1;
     stop(w, id);

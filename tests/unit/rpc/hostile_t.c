@@ -221,6 +221,13 @@ static long drain(int s, char *out, size_t size)
     return (long)n;
 }
 
+static bool something_in(void *rpc)
+{
+    qd_rpc_stats st;
+    qd_rpc_stats_get(rpc, &st);
+    return st.rx_bytes > 0;
+}
+
 static void http_gets_an_answer(void **state)
 {
     (void)state;
@@ -230,7 +237,7 @@ static void http_gets_an_answer(void **state)
     static const char get[] = "GET /_cluster/health HTTP/1.1\r\nHost: x\r\n\r\n";
     /* however it is cut */
     assert_int_equal(write(s, get, 2), 2);
-    usleep(20000);
+    assert_true(world_until(&w, something_in, w.nodes[0].rpc));
     assert_true(write(s, get + 2, sizeof get - 3) > 0);
     assert_true(drain(s, text, sizeof text) > 0);
     close(s);
@@ -411,6 +418,13 @@ static void a_peer_that_takes_no_answers_is_given_up(void **state)
     close(s);
 }
 
+static bool answers_wait(void *rpc)
+{
+    qd_rpc_stats st;
+    qd_rpc_stats_get(rpc, &st);
+    return st.memory >= 16 << 20;
+}
+
 static void a_slow_peer_gets_all(void **state)
 {
     (void)state;
@@ -432,6 +446,7 @@ static void a_slow_peer_gets_all(void **state)
         size_t n = frame(bytes, h, request, sizeof request);
         assert_int_equal(write(s, bytes, n), (ssize_t)n);
     }
+    assert_true(world_until(&w, answers_wait, rpc)); /* before anything is read */
     while (total <
            whole << 20) { /* pings of the node and heads of frames count too: a little more */
         struct pollfd p = {s, POLLIN, 0};
@@ -439,7 +454,6 @@ static void a_slow_peer_gets_all(void **state)
         ssize_t n = read(s, got, sizeof got);
         assert_true(n > 0);
         total += (uint64_t)n;
-        if (total % 7 == 0) usleep(1000);
         qd_rpc_stats_get(rpc, &st);
         if (st.memory > most) most = st.memory;
     }
