@@ -12,6 +12,8 @@
 #define TICK_NS 1000000000u
 #define SLOTS 256u
 #define QUERIES_MAX 20000u /* contexts that wait for a fetch */
+#define BUSY_MAX_MS 2000u /* for another page of the same scroll */
+#define BUSY_STEP_MS 100u
 
 struct qd_scrolls {
     qd_actions *a;
@@ -254,23 +256,38 @@ static search_context *find(qd_scrolls *t, const uint8_t *id)
     return c;
 }
 
-int qdi_context_take(qd_actions *a, const uint8_t id[SEARCH_CONTEXT_ID], search_context **out,
-                     qd_err *err)
+/* Another page of the same scroll is being made. Two that are asked for at two nodes wait for each
+ * other's contexts: nobody waits long. */
+static int wait_unused(qd_scrolls *t, qd_task *task, uint64_t until, qd_err *err)
+{
+    uint64_t now = qd_env_mono_ns(t->a->env), step = now + BUSY_STEP_MS * UINT64_C(1000000);
+    int rc = qd_task_check(task, err);
+    if (!rc && now >= until) {
+        rc = qd_err_set(err, QD_E_REJECTED, "another page of the same scroll is being made");
+    }
+    if (!rc) (void)qd_cond_wait_until(&t->changed, &t->lock, step < until ? step : until);
+    return rc;
+}
+
+int qdi_context_take(qd_actions *a, const uint8_t id[SEARCH_CONTEXT_ID], qd_task *task,
+                     search_context **out, qd_err *err)
 {
     qd_scrolls *t = a->scrolls;
     search_context *c = NULL;
+    int rc = 0;
     if (t) {
+        uint64_t until = qd_env_mono_ns(a->env) + BUSY_MAX_MS * UINT64_C(1000000);
         qd_mutex_lock(&t->lock);
-        while ((c = find(t, id)) && c->users && c->kind != SEARCH_CONTEXT_PIT) {
-            qd_cond_wait(&t->changed, &t->lock); /* another page of the same scroll */
+        while (!rc && (c = find(t, id)) && c->users && c->kind != SEARCH_CONTEXT_PIT) {
+            rc = wait_unused(t, task, until, err);
         }
+        if (rc) c = NULL;
         if (c) c->users++;
         qd_mutex_unlock(&t->lock);
     }
     *out = c;
-    if (c) return 0;
-    int rc = qd_err_set(err, QD_E_SEARCH_CONTEXT_MISSING, "No search context found for id");
-    return rc;
+    if (c || rc) return rc;
+    return qd_err_set(err, QD_E_SEARCH_CONTEXT_MISSING, "No search context found for id");
 }
 
 void qdi_context_give_back(search_context *c, bool drop)

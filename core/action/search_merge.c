@@ -11,11 +11,11 @@
 /* Numbers, words and addresses of different indices have no order between them. */
 static int check_kinds(const search_run *x, qd_err *err)
 {
-    static const char *const names[] = {[SEARCH_VALUE_I64] = "LONG",
-                                        [SEARCH_VALUE_F64] = "DOUBLE",
-                                        [SEARCH_VALUE_F32] = "FLOAT",
-                                        [SEARCH_VALUE_TERM] = "STRING",
-                                        [SEARCH_VALUE_IP] = "STRING"};
+    static const char *const names[] = {
+        [SEARCH_VALUE_I64] = "LONG",  [SEARCH_VALUE_F64] = "DOUBLE",
+        [SEARCH_VALUE_F32] = "FLOAT", [SEARCH_VALUE_TERM] = "STRING",
+        [SEARCH_VALUE_IP] = "STRING", [SEARCH_VALUE_SCORE] = "SCORE",
+        [SEARCH_VALUE_DOC] = "DOC"};
     for (uint32_t k = 0; k < x->r->sort.n; k++) {
         int first = -1;
         for (uint32_t i = 0; i < x->nshards; i++) {

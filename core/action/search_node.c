@@ -46,7 +46,7 @@ static int borrow_searchers(search_context *c, qd_err *err)
 {
     search_context *pit;
     if (!c->part.context) return 0;
-    int rc = qdi_context_take(c->x.a, c->part.context, &pit, err);
+    int rc = qdi_context_take(c->x.a, c->part.context, c->x.task, &pit, err);
     if (rc) return rc;
     for (uint32_t i = 0; i < c->x.nshards; i++) {
         search_shard *s = &c->x.shards[i];
@@ -175,7 +175,7 @@ int qdi_node_next(qd_actions *a, const uint8_t id[SEARCH_CONTEXT_ID], int64_t ke
                   qd_task *task, search_context **out, qd_err *err)
 {
     search_context *c;
-    int rc = qdi_context_take(a, id, &c, err);
+    int rc = qdi_context_take(a, id, task, &c, err);
     if (rc) return rc;
     if (c->kind != SEARCH_CONTEXT_SCROLL) {
         qdi_context_give_back(c, false);
@@ -220,8 +220,9 @@ static int remember(search_context *c, const search_picks *picks, uint32_t n)
     for (uint32_t i = 0; i < c->x.nshards && !rc; i++) {
         const search_hit *h = c->has_last[i] ? &c->last[i] : NULL;
         for (uint32_t k = 0; k < n; k++) {
-            if (picks[k].shard != i || !picks[k].n) continue;
-            h = &c->x.shards[i].hits[picks[k].at[picks[k].n - 1]];
+            const search_picks *p = &picks[k];
+            bool given = p->shard == i && p->n && p->at[p->n - 1] < c->x.shards[i].nhits;
+            if (given) h = &c->x.shards[i].hits[p->at[p->n - 1]];
         }
         if (h) rc = keep_hit(c, i, h, to);
     }

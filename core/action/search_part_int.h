@@ -120,10 +120,11 @@ int qdi_context_make(qd_actions *a, const search_part *p, search_context_kind ki
 void qdi_context_free(search_context *c);
 /* Puts it into the table under a new id, in use by the caller. QD_E_REJECTED: too many are open. */
 int qdi_context_add(search_context *c, qd_err *err);
-/* Finds a context and takes it into use; waits while another uses it, but for points in time, which
- * are shared. QD_E_SEARCH_CONTEXT_MISSING. */
-int qdi_context_take(qd_actions *a, const uint8_t id[SEARCH_CONTEXT_ID], search_context **out,
-                     qd_err *err);
+/* Finds a context and takes it into use; waits a while when another uses it, but for points in time,
+ * which are shared. QD_E_SEARCH_CONTEXT_MISSING; QD_E_REJECTED: it stays in use; errors of
+ * qd_task_check. */
+int qdi_context_take(qd_actions *a, const uint8_t id[SEARCH_CONTEXT_ID], qd_task *task,
+                     search_context **out, qd_err *err);
 /* Ends its use: its time begins anew, or, with drop, it ends. */
 void qdi_context_give_back(search_context *c, bool drop);
 /* Makes a context live as long as ms at least from its next return on. */

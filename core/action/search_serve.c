@@ -242,7 +242,7 @@ static int serve_fetch(served *s)
     qd_str id = qd_read_raw(&s->in, "context", SEARCH_CONTEXT_ID);
     qdi_picks_read(&s->in, &s->arena, &picks, &n);
     int rc = qd_body_reader_check(&s->in, &s->err);
-    if (!rc) rc = qdi_context_take(s->a, (const uint8_t *)id.p, &c, &s->err);
+    if (!rc) rc = qdi_context_take(s->a, (const uint8_t *)id.p, &s->task, &c, &s->err);
     if (rc) return rc;
     if (c->kind == SEARCH_CONTEXT_PIT) {
         qdi_context_give_back(c, false);

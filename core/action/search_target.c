@@ -432,7 +432,10 @@ static int no_index(search_shard *s, qd_str name)
 static int take_shape(search_run *x, const search_shape *shape, qd_err *err)
 {
     search_request *r = x->r;
-    if (r->sort.at) return 0;
+    if (r->sort.at) {
+        bool same = !shape->nindices || shape->indices[0].keys.n == r->sort.n;
+        return same ? 0 : qd_err_set(err, QD_E_STATE, "parts of a scroll differ in their sort");
+    }
     r->size = shape->size;
     r->batched_reduce_size = shape->batched_reduce_size;
     r->terminate_after = shape->terminate_after;
@@ -522,6 +525,12 @@ static void take_next(search_run *x, search_target *t, qd_asks *q)
         qdi_shape_read(&r, x->arena, &shape);
         t->rc = qd_body_reader_check(&r, &t->err);
         if (!t->rc) t->rc = take_page(x, t, &shape, &t->err);
+        for (uint32_t i = 0; i < t->n && !t->rc;
+             i++) { /* what its results look like says its index */
+            if (t->shards[i]->index) continue;
+            qd_err_copy(&t->err, &t->shards[i]->err);
+            t->rc = t->shards[i]->rc;
+        }
         if (!t->rc) t->rc = qdi_results_read(&r, t, &load, &t->err);
     }
     if (t->rc) fail_target(t, t->rc, &t->err);

@@ -413,6 +413,9 @@ void qdi_shape_read(qd_body_reader *r, qd_arena *arena, search_shape *s)
         s->indices[i].uuid = qd_read_str_copy(r, "index.uuid", QD_UUID_TEXT, arena);
         s->indices[i].name = qd_read_str_copy(r, "index.name", NAME_BYTES, arena);
         read_keys(r, arena, &s->indices[i].keys);
+        if (s->indices[i].keys.n != s->indices[0].keys.n) {
+            qd_body_reader_fail(r, "keys", "are not as many as of other indices");
+        }
     }
     s->nshards = (uint32_t)qd_read_array(r, "shards", SEARCH_PART_SHARDS_MAX, 3);
     search_part_shard *at = room(r, s->nshards, sizeof *at, arena);
@@ -444,8 +447,11 @@ void qdi_picks_read(qd_body_reader *r, qd_arena *arena, search_picks **out, uint
     search_picks *p = room(r, n, sizeof *p, arena);
     for (uint32_t i = 0; i < n && !qd_body_reader_bad(r); i++) {
         p[i].shard = (uint32_t)qd_read_varint_max(r, "pick.shard", UINT32_MAX);
+        if (i && p[i].shard <= p[i - 1].shard)
+            qd_body_reader_fail(r, "pick.shard", "is out of order");
         p[i].doubles = (uint32_t)qd_read_varint_max(r, "pick.doubles", UINT16_MAX);
         p[i].n = (uint32_t)qd_read_array(r, "pick.hits", HITS_MAX, 1);
+        if (!p[i].n) qd_body_reader_fail(r, "pick.hits", "is empty");
         uint32_t *at = room(r, p[i].n, sizeof *at, arena);
         for (uint32_t k = 0; k < p[i].n && !qd_body_reader_bad(r); k++) {
             at[k] = (uint32_t)qd_read_varint_max(r, "pick.hit", UINT32_MAX);

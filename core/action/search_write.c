@@ -129,7 +129,7 @@ static bool name_missing(const search_run *x, qd_buf *b)
 {
     for (uint32_t i = 0; i < x->nshards && !x->r->allow_partial; i++) {
         const search_shard *s = &x->shards[i];
-        if (!s->rc || has_cause(s)) continue;
+        if (!s->rc || has_cause(s) || !s->index) continue; /* of a scroll: not known here */
         (void)qd_buf_printf(b, "%s[%.*s][%u]", b->n ? ", " : "", QD_STR_ARG(s->index->meta->name),
                             s->number);
     }

@@ -508,8 +508,8 @@ static void caches_are_cleared_everywhere(void **state)
     for (uint32_t i = 0; i < NODES; i++) {
         assert_int_equal(action_cluster_call(c, i, "GET", "/one/_search?size=0", NULL), 200);
         assert_true(cached(c, i, "memory_size_in_bytes") > 0);
-        assert_int_equal(
-            action_cluster_call(c, i, "POST", "/one/_cache/clear?request=false", NULL), 200);
+        assert_int_equal(action_cluster_call(c, i, "POST", "/one/_cache/clear?request=false", NULL),
+                         200);
         assert_true(cached(c, i, "memory_size_in_bytes") > 0);
         assert_int_equal(action_cluster_call(c, i, "POST", "/one/_cache/clear", NULL), 200);
         assert_string_equal(action_cluster_body(c),
@@ -517,6 +517,64 @@ static void caches_are_cleared_everywhere(void **state)
         assert_int_equal(cached(c, i, "memory_size_in_bytes"), 0);
         for (uint32_t k = 0; k < NODES; k++)
             assert_int_equal(action_cluster_call(c, k, "GET", "/one/_search?size=0", NULL), 200);
+    }
+    action_cluster_close(c);
+}
+
+static char *next_of(action_cluster *c, char *next, size_t n)
+{
+    char *id = text_of(action_cluster_body(c), "_scroll_id");
+    snprintf(next, n, "{\"scroll\":\"1m\",\"scroll_id\":\"%s\"}", id);
+    free(id);
+    return next;
+}
+
+/* The same page asked for at all nodes at once: who comes late is told so or gets a page; none
+ * waits for ever, and none ends a node. */
+static void a_page_is_asked_for_twice(void **state)
+{
+    both *b = *state;
+    char next[8192];
+    for (int round = 0; round < 2; round++) {
+        action_errand *e[2 * NODES];
+        int begun = action_cluster_call(b->many, 0, "POST", "/x/_search?scroll=1m",
+                                        "{\"size\":60,\"sort\":[{\"n\":\"desc\"}]}");
+        if (begun != 200) fprintf(stderr, "# %s\n", action_cluster_body(b->many));
+        assert_int_equal(begun, 200);
+        next_of(b->many, next, sizeof next);
+        for (uint32_t i = 0; i < QD_COUNT_OF(e); i++) {
+            e[i] = action_cluster_start(b->many, i % NODES, "POST", "/_search/scroll", next);
+        }
+        for (uint32_t i = 0; i < QD_COUNT_OF(e); i++) {
+            int status = action_cluster_wait(b->many, e[i]);
+            assert_true(status == 200 || status == 429 || status == 503);
+        }
+        assert_int_equal(action_cluster_call(b->many, 1, "DELETE", "/_search/scroll/_all", NULL),
+                         200);
+    }
+}
+
+/* Where an index has gone already, a node that does not know yet may still send its hits. */
+static void an_index_goes_between_pages(void **state)
+{
+    (void)state;
+    char next[8192], id[16];
+    action_cluster *c = action_cluster_open(NODES, NULL);
+    for (int round = 0; round < 6; round++) {
+        action_cluster_index(c, "gone",
+                             "{\"settings\":{\"number_of_shards\":3,\"number_of_replicas\":0}}");
+        for (uint32_t i = 0; i < 30; i++) {
+            snprintf(id, sizeof id, "%u", i);
+            action_cluster_put(c, "gone", id, "{\"a\":1}");
+        }
+        action_cluster_refresh(c);
+        assert_int_equal(
+            action_cluster_call(c, 0, "POST", "/gone/_search?scroll=1m", "{\"size\":3}"), 200);
+        next_of(c, next, sizeof next);
+        assert_int_equal(action_cluster_call(c, 0, "DELETE", "/gone", NULL), 200);
+        int status = action_cluster_call(c, 0, "POST", "/_search/scroll", next);
+        assert_true(status == 404 || status == 200 || status == 503);
+        assert_null(strstr(action_cluster_body(c), "\"_index\":\"gone\""));
     }
     action_cluster_close(c);
 }
@@ -558,6 +616,8 @@ int main(void)
         cmocka_unit_test(explanations),
         cmocka_unit_test(deletions),
         cmocka_unit_test(caches_are_cleared_everywhere),
+        cmocka_unit_test(a_page_is_asked_for_twice),
+        cmocka_unit_test(an_index_goes_between_pages),
         cmocka_unit_test(a_node_is_lost),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
