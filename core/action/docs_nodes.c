@@ -8,6 +8,7 @@
  */
 #include "action/docs_wire.h"
 #include "action/scatter.h"
+#include "action/served_int.h"
 #include "base/log.h"
 #include <stdio.h>
 #include <string.h>
@@ -140,8 +141,7 @@ static void take_answer(round *x, scatter_part *p)
     qd_err_init(&err);
     int rc = p->err.code;
     if (!rc) {
-        rc = qdi_wire_results_read(p->answer, p->version, x->arena, x->items,
-                                   p->pick, p->n, &err);
+        rc = qdi_wire_results_read(p->answer, p->version, x->arena, x->items, p->pick, p->n, &err);
         if (rc) qd_err_move(&p->err, &err);
     }
     if (rc) {
@@ -275,11 +275,6 @@ void qdi_docs_free(doc_run *run)
 
 /* --- what a node does for another --- */
 
-static void cancelled(void *arg)
-{
-    qd_task_cancel(arg, "the caller has gone away");
-}
-
 /* Applies what has been read; the answer goes into w. */
 static int apply_for(qd_actions *a, qd_task *task, const doc_wire_head *h, doc_item *items,
                      qd_arena *arena, qd_writer *w, qd_err *err)
@@ -296,10 +291,7 @@ static int apply_for(qd_actions *a, qd_task *task, const doc_wire_head *h, doc_i
     for (uint32_t k = 0; k < h->n; k++) bytes += items[k].source.n;
     int rc = qd_cluster_wait(a->cluster, h->revision, h->timeout_ms, err);
     if (!rc) rc = qdi_groups_run(&r, items, h->n, bytes, arena, &g, err);
-    if (!rc) {
-        qdi_wire_results(w, items, h->n);
-        rc = qd_writer_end(w, "results of a write", err);
-    }
+    if (!rc) qdi_wire_results(w, items, h->n);
     for (uint32_t k = 0; k < h->n; k++) qdi_item_fini(&items[k]);
     qdi_groups_free(g);
     return rc;
@@ -307,29 +299,13 @@ static int apply_for(qd_actions *a, qd_task *task, const doc_wire_head *h, doc_i
 
 void qdi_docs_write_handle(void *arg, qd_rpc_request *request)
 {
-    qd_actions *a = arg;
-    qd_arena arena;
-    qd_task task;
-    qd_writer w;
-    qd_err err;
+    qdi_served s;
     doc_wire_head h;
     doc_item *items = NULL;
-    uint16_t version = qd_rpc_request_version(request);
-    qd_err_init(&err);
-    qd_arena_init(&arena, a->account, 0);
-    qd_writer_init(&w, a->account, QDI_SCATTER_BODY_MAX, version);
-    qd_task_begin(a->tasks, &task, qd_rpc_action_name(QD_ACTION_DOCS_WRITE), QD_STR(""), true);
-    qd_rpc_request_on_cancel(request, cancelled, &task);
-    int rc = qdi_wire_items_read(qd_rpc_request_body(request), version, &arena, &h, &items, &err);
-    if (!rc) rc = apply_for(a, &task, &h, items, &arena, &w, &err);
-    if (rc)
-        qd_rpc_fail(request, &err);
-    else
-        qd_rpc_reply(request, qd_writer_view(&w), (qd_str){NULL, 0});
-    qd_task_end(&task);
-    qd_writer_fini(&w);
-    qd_arena_fini(&arena);
-    qd_err_fini(&err);
+    qdi_served_begin(&s, arg, request, QD_ACTION_DOCS_WRITE, "write", QDI_SCATTER_BODY_MAX);
+    int rc = qdi_wire_items_read(s.body, s.version, &s.arena, &h, &items, &s.err);
+    if (!rc) rc = apply_for(s.a, &s.task, &h, items, &s.arena, &s.out, &s.err);
+    qdi_served_end(&s, rc, "results of a write");
 }
 
 /* --- refreshes --- */

@@ -5,6 +5,7 @@
  */
 #include "action/docs_wire.h"
 #include "action/scatter.h"
+#include "action/served_int.h"
 #include "replication/replication.h"
 
 #define GATE_MS 30000
@@ -202,37 +203,24 @@ void qdi_docs_read(qd_actions *a, doc_read *reads, uint32_t n, qd_arena *arena)
 
 void qdi_docs_get_handle(void *arg, qd_rpc_request *request)
 {
-    qd_actions *a = arg;
-    qd_arena arena;
-    qd_writer w;
-    qd_err err;
+    qdi_served s;
     doc_read *gets = NULL;
     uint64_t revision = 0;
     uint32_t n = 0;
-    uint16_t version = qd_rpc_request_version(request);
-    qd_err_init(&err);
-    qd_arena_init(&arena, a->account, 0);
-    qd_writer_init(&w, a->account, QDI_SCATTER_BODY_MAX, version);
-    int rc = qdi_wire_gets_read(qd_rpc_request_body(request), version, &arena, &revision, &gets, &n,
-                                &err);
-    if (!rc) rc = qd_cluster_wait(a->cluster, revision, GATE_MS, &err);
+    qdi_served_begin(&s, arg, request, QD_ACTION_DOCS_GET, "documents wanted",
+                     QDI_SCATTER_BODY_MAX);
+    int rc = qdi_wire_gets_read(s.body, s.version, &s.arena, &revision, &gets, &n, &s.err);
+    if (!rc) rc = qd_cluster_wait(s.a->cluster, revision, GATE_MS, &s.err);
     for (uint32_t k = 0; k < n && !rc; k++) {
         qd_arena one;
         qd_err why;
         qd_err_init(&why);
-        qd_arena_init(&one, a->account, 0);
+        qd_arena_init(&one, s.a->account, 0);
         doc_read *d = &gets[k];
-        int got = qdi_read_here(a, d->uuid, d->shard, d, &one, &d->doc, &why);
-        qdi_wire_got(&w, got, &d->doc, &why);
+        int got = qdi_read_here(s.a, d->uuid, d->shard, d, &one, &d->doc, &why);
+        qdi_wire_got(&s.out, got, &d->doc, &why);
         qd_arena_fini(&one);
         qd_err_fini(&why);
     }
-    if (!rc) rc = qd_writer_end(&w, "documents", &err);
-    if (rc)
-        qd_rpc_fail(request, &err);
-    else
-        qd_rpc_reply(request, qd_writer_view(&w), (qd_str){NULL, 0});
-    qd_writer_fini(&w);
-    qd_arena_fini(&arena);
-    qd_err_fini(&err);
+    qdi_served_end(&s, rc, "documents");
 }

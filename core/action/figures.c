@@ -1,6 +1,7 @@
 /* figures.c: see figures.h. */
 #include "action/figures.h"
 #include "action/scatter.h"
+#include "action/served_int.h"
 #include "base/vec.h"
 #include <stdlib.h>
 #include <string.h>
@@ -343,48 +344,34 @@ void qdi_figures_node(const figures *f, qd_str node, qdi_stats *out)
 
 /* --- what a node does for another --- */
 
-static int gather_for(gathering *g, qd_str body, uint16_t version, qd_err *err)
+static int gather_for(gathering *g, qd_body_reader *r, qd_err *err)
 {
-    qd_body_reader r;
-    qd_body_reader_init(&r, body, "figures wanted", version);
-    g->flags = qd_read_u8(&r, "flags");
-    bool all = qd_read_bool(&r, "all");
-    size_t n = qd_read_array(&r, "indices", SHARDS_MAX, 1);
+    g->flags = qd_read_u8(r, "flags");
+    bool all = qd_read_bool(r, "all");
+    size_t n = qd_read_array(r, "indices", SHARDS_MAX, 1);
     qd_state *s = qd_cluster_state(g->a->cluster);
     if (all) (void)qd_shards_each(g->a->shards, take_each, g);
-    for (size_t i = 0; i < n && !all && !qd_body_reader_bad(&r); i++) {
+    for (size_t i = 0; i < n && !all && !qd_body_reader_bad(r); i++) {
         char uuid[QD_UUID_TEXT];
-        qd_read_text(&r, "uuid of an index", uuid, sizeof uuid);
-        if (!qd_body_reader_bad(&r)) take_index(g, s, uuid);
+        qd_read_text(r, "uuid of an index", uuid, sizeof uuid);
+        if (!qd_body_reader_bad(r)) take_index(g, s, uuid);
     }
     qd_state_unref(s);
-    int rc = qd_body_reader_check(&r, err);
+    int rc = qd_body_reader_check(r, err);
     return rc || !g->rc ? rc : qd_err_nomem(err, "figures of shards");
 }
 
 void qdi_node_shards_handle(void *arg, qd_rpc_request *request)
 {
-    qd_arena arena;
-    qd_writer w;
-    qd_err err;
-    qd_actions *a = arg;
-    uint16_t version = qd_rpc_request_version(request);
-    gathering g = {.a = a, .arena = &arena};
-    qd_err_init(&err);
-    qd_arena_init(&arena, a->account, 0);
-    qd_writer_init(&w, a->account, QDI_SCATTER_BODY_MAX, version);
-    int rc = gather_for(&g, qd_rpc_request_body(request), version, &err);
+    qdi_served s;
+    gathering g = {.a = arg, .arena = &s.arena};
+    qdi_served_begin(&s, arg, request, QD_ACTION_NODE_SHARDS, "figures wanted",
+                     QDI_SCATTER_BODY_MAX);
+    int rc = gather_for(&g, &s.in, &s.err);
     if (!rc) {
-        qd_write_array(&w, g.list.n);
-        for (size_t i = 0; i < g.list.n; i++) write_figure(&w, &g.list.at[i]);
-        rc = qd_writer_end(&w, "figures of shards", &err);
+        qd_write_array(&s.out, g.list.n);
+        for (size_t i = 0; i < g.list.n; i++) write_figure(&s.out, &g.list.at[i]);
     }
-    if (rc)
-        qd_rpc_fail(request, &err);
-    else
-        qd_rpc_reply(request, qd_writer_view(&w), (qd_str){NULL, 0});
+    qdi_served_end(&s, rc, "figures of shards");
     qd_vec_fini(&g.list);
-    qd_writer_fini(&w);
-    qd_arena_fini(&arena);
-    qd_err_fini(&err);
 }

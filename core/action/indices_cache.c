@@ -3,6 +3,7 @@
 #include "action/indices_int.h"
 #include "action/request_cache.h"
 #include "action/scatter.h"
+#include "action/served_int.h"
 #include "base/str.h"
 
 #define CLEAR_MS 15000 /* for a node to answer; one that does not keeps what it has */
@@ -76,8 +77,7 @@ static int clear(qd_request *q, const qd_state *s, const clearing *x, shard_coun
         n->successful += clear_here(q->a, x->found->at[i], x->requests);
     }
     qdi_scatter_wait(&nodes);
-    for (const scatter_part *p = nodes.parts; p && !rc; p = p->next)
-        take_answer(s, x->found, p, n);
+    for (const scatter_part *p = nodes.parts; p && !rc; p = p->next) take_answer(s, x->found, p, n);
     qdi_scatter_fini(&nodes);
     return rc;
 }
@@ -103,31 +103,18 @@ int qdi_api_indices_clear_cache(qd_request *q, qd_response *r, qd_err *err)
 
 void qdi_cache_clear_handle(void *arg, qd_rpc_request *request)
 {
-    qd_actions *a = arg;
-    qd_body_reader r;
-    qd_writer w;
-    qd_err err;
+    qdi_served s;
     uint32_t open = 0;
-    uint16_t version = qd_rpc_request_version(request);
-    qd_err_init(&err);
-    qd_writer_init(&w, a->account, 64, version);
-    qd_state *s = qd_cluster_state(a->cluster);
-    qd_body_reader_init(&r, qd_rpc_request_body(request), "caches to clear", version);
-    bool requests = qd_read_bool(&r, "request");
-    size_t n = qd_read_array(&r, "indices", INDICES_MAX, 1);
-    for (size_t i = 0; i < n && !qd_body_reader_bad(&r); i++) {
+    qdi_served_begin(&s, arg, request, QD_ACTION_CACHE_CLEAR, "caches to clear", 64);
+    qd_state *state = qd_cluster_state(s.a->cluster);
+    bool requests = qd_read_bool(&s.in, "request");
+    size_t n = qd_read_array(&s.in, "indices", INDICES_MAX, 1);
+    for (size_t i = 0; i < n && !qd_body_reader_bad(&s.in); i++) {
         const qd_index_meta *m =
-            qd_state_index_uuid(s, qd_read_str(&r, "uuid of an index", QD_UUID_TEXT));
-        if (m) open += clear_here(a, m, requests);
+            qd_state_index_uuid(state, qd_read_str(&s.in, "uuid of an index", QD_UUID_TEXT));
+        if (m) open += clear_here(s.a, m, requests);
     }
-    int rc = qd_body_reader_end(&r, &err);
-    qd_state_unref(s);
-    qd_write_varint(&w, open);
-    if (!rc) rc = qd_writer_end(&w, "answer of a cleared cache", &err);
-    if (rc)
-        qd_rpc_fail(request, &err);
-    else
-        qd_rpc_reply(request, qd_writer_view(&w), (qd_str){NULL, 0});
-    qd_writer_fini(&w);
-    qd_err_fini(&err);
+    qd_state_unref(state);
+    qd_write_varint(&s.out, open);
+    qdi_served_end(&s, qd_body_reader_end(&s.in, &s.err), "answer of a cleared cache");
 }

@@ -1,6 +1,7 @@
 /* indices_ops.c: refresh, flush, force merge of all copies, wherever they are. */
 #include "action/indices_int.h"
 #include "action/scatter.h"
+#include "action/served_int.h"
 #include "base/str.h"
 #include "replication/replication.h"
 #include <string.h>
@@ -174,41 +175,20 @@ static int each(qd_request *q, qd_response *r, const shard_op *op, qd_err *err)
     return 0;
 }
 
-static void cancelled(void *arg)
-{
-    qd_task_cancel(arg, "the caller has gone away");
-}
-
 static void handle(qd_actions *a, qd_rpc_request *request, uint32_t action)
 {
-    qd_arena arena;
-    qd_task task;
-    qd_writer w;
-    qd_err err;
+    qdi_served s;
     operation x = {.op.action = action};
     shard_counts n = {0};
-    uint16_t version = qd_rpc_request_version(request);
-    qd_err_init(&err);
-    qd_arena_init(&arena, a->account, 0);
-    qd_writer_init(&w, a->account, 64, version);
-    qd_task_begin(a->tasks, &task, qd_rpc_action_name(action), QD_STR(""), true);
-    qd_rpc_request_on_cancel(request, cancelled, &task);
-    int rc = decode(qd_rpc_request_body(request), version, &arena, &x, &err);
+    qdi_served_begin(&s, a, request, action, "operation on shards", 64);
+    int rc = decode(s.body, s.version, &s.arena, &x, &s.err);
     if (!rc) {
-        apply_here(a, &x, NULL, x.n, &task, &n);
-        qd_write_varint(&w, n.successful);
-        qd_write_varint(&w, n.failed);
-        rc = qd_task_check(&task, &err);
+        apply_here(a, &x, NULL, x.n, &s.task, &n);
+        qd_write_varint(&s.out, n.successful);
+        qd_write_varint(&s.out, n.failed);
+        rc = qd_task_check(&s.task, &s.err);
     }
-    if (!rc) rc = qd_writer_end(&w, "counts of shards", &err);
-    if (rc)
-        qd_rpc_fail(request, &err);
-    else
-        qd_rpc_reply(request, qd_writer_view(&w), (qd_str){NULL, 0});
-    qd_task_end(&task);
-    qd_writer_fini(&w);
-    qd_arena_fini(&arena);
-    qd_err_fini(&err);
+    qdi_served_end(&s, rc, "counts of shards");
 }
 
 void qdi_shards_refresh_handle(void *arg, qd_rpc_request *request)

@@ -5,6 +5,7 @@
 #include "action/admin_int.h"
 #include "action/forward_int.h"
 #include "action/search_wire_int.h"
+#include "action/served_int.h"
 #include "base/str.h"
 #include "rpc/rpc.h"
 #include "store/store.h"
@@ -12,56 +13,6 @@
 #define FETCHES_NS UINT64_C(2000000000) /* at the end, for fetches that are on their way */
 #define FETCHES_LOOK_NS UINT64_C(1000000)
 #define MESSAGE_MAX ((size_t)256 << 20)
-#define ARENA_MAX ((size_t)512 << 20)
-
-/* One request being served. */
-typedef struct served {
-    qd_actions *a;
-    qd_rpc_request *request;
-    qd_arena arena;
-    qd_task task;
-    qd_body_reader in;
-    qd_writer out;
-    qd_err err;
-} served;
-
-static void cancelled(void *arg)
-{
-    served *s = arg;
-    (void)qd_task_cancel(&s->task, "the node that asked has cancelled or gone");
-}
-
-static void begin(served *s, qd_actions *a, qd_rpc_request *request, uint32_t action,
-                  const char *what)
-{
-    uint16_t version = qd_rpc_request_version(request);
-    uint64_t id;
-    s->a = a;
-    s->request = request;
-    qd_err_init(&s->err);
-    qd_arena_init(&s->arena, a->account, ARENA_MAX);
-    qd_body_reader_init(&s->in, qd_rpc_request_body(request), what, version);
-    qd_writer_init(&s->out, a->account, MESSAGE_MAX, version);
-    qd_task_begin(a->tasks, &s->task, qd_rpc_action_name(action), (qd_str){"", 0}, true);
-    qd_str parent = qd_rpc_request_parent(request, &id);
-    if (id) qd_task_parent_remote(&s->task, parent, id);
-    qd_rpc_request_on_cancel(request, cancelled, s);
-}
-
-static void end(served *s, int rc)
-{
-    if (!rc) rc = qd_writer_end(&s->out, "answer of a search", &s->err);
-    if (rc) {
-        if (!s->err.code) (void)qd_err_set(&s->err, rc, "search was stopped");
-        qd_rpc_fail(s->request, &s->err);
-    } else {
-        qd_rpc_reply(s->request, qd_writer_view(&s->out), (qd_str){NULL, 0});
-    }
-    qd_task_end(&s->task);
-    qd_writer_fini(&s->out);
-    qd_arena_fini(&s->arena);
-    qd_err_fini(&s->err);
-}
 
 static uint64_t queued(qd_actions *a)
 {
@@ -74,7 +25,7 @@ static uint64_t queued(qd_actions *a)
 
 /* Fetches what the whole search will show, when this node has all its shards: one round trip less.
  * What cannot be fetched now is asked for again, and fails then. */
-static void fetch_at_once(search_context *c, served *s)
+static void fetch_at_once(search_context *c, qdi_served *s)
 {
     search_run *x = &c->x;
     bool whole = c->part.alone && x->r->size > 0 && (x->nindices == 1 || !x->r->sort.n);
@@ -123,7 +74,7 @@ static bool waits_for_fetch(const search_context *c)
     return false;
 }
 
-static int serve_query(served *s)
+static int serve_query(qdi_served *s)
 {
     search_part p;
     search_context *c;
@@ -148,15 +99,15 @@ static int serve_query(served *s)
 
 static void on_query(void *arg, qd_rpc_request *request)
 {
-    served s;
-    begin(&s, arg, request, QD_ACTION_SEARCH_QUERY, "search of shards");
-    end(&s, serve_query(&s));
+    qdi_served s;
+    qdi_served_begin(&s, arg, request, QD_ACTION_SEARCH_QUERY, "search of shards", MESSAGE_MAX);
+    qdi_served_end(&s, serve_query(&s), "answer of a search");
 }
 
 /* --- before it --- */
 
 /* A part whose shards are opened, not searched. */
-static int begin_part(served *s, search_context **out)
+static int begin_part(qdi_served *s, search_context **out)
 {
     search_part p;
     qdi_part_read(&s->in, &s->arena, &p);
@@ -164,7 +115,7 @@ static int begin_part(served *s, search_context **out)
     return rc ? rc : qdi_node_begin(s->a, &p, &s->task, out, &s->err);
 }
 
-static int serve_match(served *s)
+static int serve_match(qdi_served *s)
 {
     search_context *c;
     int rc = begin_part(s, &c);
@@ -176,12 +127,13 @@ static int serve_match(served *s)
 
 static void on_match(void *arg, qd_rpc_request *request)
 {
-    served s;
-    begin(&s, arg, request, QD_ACTION_SEARCH_CAN_MATCH, "shards that can match");
-    end(&s, serve_match(&s));
+    qdi_served s;
+    qdi_served_begin(&s, arg, request, QD_ACTION_SEARCH_CAN_MATCH, "shards that can match",
+                     MESSAGE_MAX);
+    qdi_served_end(&s, serve_match(&s), "answer of a search");
 }
 
-static int serve_dfs(served *s)
+static int serve_dfs(qdi_served *s)
 {
     search_context *c;
     search_stat *stats;
@@ -196,14 +148,14 @@ static int serve_dfs(served *s)
 
 static void on_dfs(void *arg, qd_rpc_request *request)
 {
-    served s;
-    begin(&s, arg, request, QD_ACTION_SEARCH_DFS, "statistics of terms");
-    end(&s, serve_dfs(&s));
+    qdi_served s;
+    qdi_served_begin(&s, arg, request, QD_ACTION_SEARCH_DFS, "statistics of terms", MESSAGE_MAX);
+    qdi_served_end(&s, serve_dfs(&s), "answer of a search");
 }
 
 /* --- pages of scrolls --- */
 
-static int serve_next(served *s)
+static int serve_next(qdi_served *s)
 {
     search_context *c;
     search_shape shape;
@@ -227,14 +179,14 @@ static int serve_next(served *s)
 
 static void on_next(void *arg, qd_rpc_request *request)
 {
-    served s;
-    begin(&s, arg, request, QD_ACTION_SEARCH_NEXT, "next page of a scroll");
-    end(&s, serve_next(&s));
+    qdi_served s;
+    qdi_served_begin(&s, arg, request, QD_ACTION_SEARCH_NEXT, "next page of a scroll", MESSAGE_MAX);
+    qdi_served_end(&s, serve_next(&s), "answer of a search");
 }
 
 /* --- fetching --- */
 
-static int serve_fetch(served *s)
+static int serve_fetch(qdi_served *s)
 {
     search_context *c;
     search_picks *picks;
@@ -257,14 +209,14 @@ static int serve_fetch(served *s)
 
 static void on_fetch(void *arg, qd_rpc_request *request)
 {
-    served s;
-    begin(&s, arg, request, QD_ACTION_SEARCH_FETCH, "fetch of hits");
-    end(&s, serve_fetch(&s));
+    qdi_served s;
+    qdi_served_begin(&s, arg, request, QD_ACTION_SEARCH_FETCH, "fetch of hits", MESSAGE_MAX);
+    qdi_served_end(&s, serve_fetch(&s), "answer of a search");
 }
 
 /* --- ends of contexts --- */
 
-static int serve_free(served *s)
+static int serve_free(qdi_served *s)
 {
     bool one = qd_read_bool(&s->in, "one");
     qd_str id = one ? qd_read_raw(&s->in, "context", SEARCH_CONTEXT_ID) : (qd_str){NULL, 0};
@@ -279,9 +231,10 @@ static int serve_free(served *s)
 
 static void on_free(void *arg, qd_rpc_request *request)
 {
-    served s;
-    begin(&s, arg, request, QD_ACTION_SEARCH_FREE, "end of a search context");
-    end(&s, serve_free(&s));
+    qdi_served s;
+    qdi_served_begin(&s, arg, request, QD_ACTION_SEARCH_FREE, "end of a search context",
+                     MESSAGE_MAX);
+    qdi_served_end(&s, serve_free(&s), "answer of a search");
 }
 
 /* --- the table --- */

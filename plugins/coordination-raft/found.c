@@ -289,6 +289,7 @@ void cr_on_join(qd_coord *c, const cr_envelope *e)
 
 void cr_on_joined(qd_coord *c, const cr_envelope *e, int32_t rc, qd_str why)
 {
+    static const uint8_t none[16];
     int64_t now = cr_now(c);
     if (rc && rc != QD_E_NOT_LEADER && now - c->said_ns > SAY_NS) {
         c->said_ns = now;
@@ -296,6 +297,7 @@ void cr_on_joined(qd_coord *c, const cr_envelope *e, int32_t rc, qd_str why)
                (int)why.n, why.p);
     }
     if (rc || c->consensus || c->node_state != CR_NODE_NEW || c->failed) return;
+    if (!c->joined_ns || memcmp(e->store_id, none, 16) == 0) return; /* nobody was asked */
     cr_decision *d = cr_must(c->heap, sizeof *d);
     memcpy(d->store_id, e->store_id, 16);
     d->recoveries = e->recoveries;
