@@ -153,7 +153,7 @@ static inline uint64_t qd_json_key_hash(qd_str key)
 {
     const char *p = key.p;
     size_t n = key.n;
-    uint64_t a = 0, b = 0, h = 0x9E3779B97F4A7C15ull ^ n;
+    uint64_t a = 0, b = 0, h = 0x9E3779B97F4A7C15ull, length = n;
     for (; n > 16; p += 16, n -= 16) {
         memcpy(&a, p, 8);
         memcpy(&b, p + 8, 8);
@@ -174,7 +174,8 @@ static inline uint64_t qd_json_key_hash(qd_str key)
         b = 0;
     }
     h = qdi_json_mix(a ^ 0xE7037ED1A0B428DBull, b ^ h);
-    return qdi_json_mix(h, 0x8EBC6AF09C88C6E3ull);
+    /* the length apart from the bytes: "fw2300" and "fw23300" have the same a, and b ^ length */
+    return qdi_json_mix(h, 0x8EBC6AF09C88C6E3ull ^ length << 32);
 }
 
 #endif

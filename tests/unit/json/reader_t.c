@@ -180,8 +180,9 @@ static void errors_name_place_and_reason(void **state)
     expect("{\"a\":1,\"a\":2}", "![1:11] Duplicate field 'a'");
     expect("{\"a\":1,\"\\u0061\":2}", "![1:16] Duplicate field 'a'");
     expect("{} {}", "!Malformed content, found extra data after parsing: START_OBJECT");
-    expect("[1]]", "![1:4] Unexpected close marker ']': expected '}' (for root starting at [Source: "
-                    "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1])");
+    expect("[1]]",
+           "![1:4] Unexpected close marker ']': expected '}' (for root starting at [Source: "
+           "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1])");
     expect("[\"a\xFF\"]", "![1:5] Invalid UTF-8 start byte 0xff");
     expect("[\"a\xC3(\"]", "![1:6] Invalid UTF-8 middle byte 0x28");
     expect("[\x01]", "![1:2] Illegal character ((CTRL-CHAR, code 1)): only regular white space "
@@ -240,6 +241,34 @@ static void depth_is_limited(void **state)
     assert_int_equal(got[0], '[');
     got = events("[[[1]]]", 7, 0, 2);
     assert_int_equal(got[0], '!');
+}
+
+static uint64_t hash_of(const char *format, unsigned number, unsigned digits)
+{
+    char text[64];
+    int n = snprintf(text, sizeof text, format, (int)digits, number);
+    return qd_json_key_hash((qd_str){text, (size_t)n});
+}
+
+static int by_value(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Keys are told apart by their hashes: numbered names of every length have one each. */
+static void numbered_keys_have_hashes_of_their_own(void **state)
+{
+    static const char *const forms[] = {"%0*u", "f%0*u", "fw2%0*u", "field_%0*u",
+                                        "a.long.path.of.keys.%0*u"};
+    static uint64_t all[5 * (10 + 100 + 1000 + 10000)];
+    size_t n = 0;
+    (void)state;
+    for (size_t f = 0; f < 5; f++)
+        for (unsigned digits = 1, end = 10; digits <= 4; digits++, end *= 10)
+            for (unsigned i = 0; i < end; i++) all[n++] = hash_of(forms[f], i, digits);
+    qsort(all, n, sizeof *all, by_value);
+    for (size_t i = 1; i < n; i++) assert_true(all[i] != all[i - 1]);
 }
 
 static void duplicates_among_many_keys(void **state)
@@ -435,6 +464,7 @@ int main(void)
         cmocka_unit_test(errors_name_place_and_reason),
         cmocka_unit_test(a_cut_input_is_end_of_input),
         cmocka_unit_test(depth_is_limited),
+        cmocka_unit_test(numbered_keys_have_hashes_of_their_own),
         cmocka_unit_test(duplicates_among_many_keys),
         cmocka_unit_test(skips_and_captures),
         cmocka_unit_test(decoded_strings_live_through_the_document),
