@@ -163,15 +163,6 @@ const char *cluster_not_green(cluster *x)
                 snprintf(why + at, sizeof why - at, ", without n%d", k);
             }
         }
-        for (int k = 0; k < NODES; k++) {
-            size_t at = strlen(why);
-            qd_allocator_stats a = {0};
-            if (proc_follows(x->m[k].now)) qd_cluster_allocator_stats(x->m[k].now->cluster, &a);
-            if (!a.leads) continue;
-            snprintf(why + at, sizeof why - at,
-                     "; n%d allocates: %llu rounds, %u unassigned, %u delayed, %u stuck", k,
-                     (unsigned long long)a.rounds, a.unassigned, a.delayed, a.stuck);
-        }
         size_t end = strlen(why);
         snprintf(why + end, sizeof why - end, "; elected: %.*s", QD_STR_ARG(s->master));
         qd_state_unref(s);
