@@ -1219,6 +1219,7 @@ void node_answer(world *w, node *n, const msg *q, const msg *a)
                      .round = q->round};
     repl_primary_answer(&n->pm, q->peer, &x, now);
     pump(w, n);
+    n->lease_seen = n->open && n->leading && repl_primary_lease(&n->pm, local_ns(w, n));
 }
 
 /* The record names this process's copy, which has stepped down: nobody else will be it. */
@@ -1247,7 +1248,6 @@ static void tick(world *w, node *n)
     stuck_look(w, n);
     cas_pump(w, n);
     pump(w, n);
-    n->lease_seen = n->open && n->leading && repl_primary_lease(&n->pm, local_ns(w, n));
     timer(w, n, T_TICK, ms(100), NULL);
 }
 
