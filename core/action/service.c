@@ -56,8 +56,9 @@ static qd_actions *bound;
 static void note_stale(running *x)
 {
     qd_request *q = &x->q;
-    bool primary = strcmp(q->api->pool, "write") == 0 ||
-                   (strcmp(q->api->pool, "get") == 0 && !qd_str_is(qd_param(q, "realtime"), "false"));
+    bool primary =
+        strcmp(q->api->pool, "write") == 0 ||
+        (strcmp(q->api->pool, "get") == 0 && !qd_str_is(qd_param(q, "realtime"), "false"));
     int64_t ms = q->a->cluster && !primary ? qd_cluster_stale_ms(q->a->cluster) : 0;
     if (ms > q->stale_ms) q->stale_ms = ms;
 }
@@ -149,11 +150,23 @@ static int common_params(qd_request *q, qd_err *err)
     return rc;
 }
 
+/* How long changes of the cluster's state may take that this request asks for. */
+static int patience(qd_request *q, qd_err *err)
+{
+    const char *key =
+        qd_param_has(q, "master_timeout") ? "master_timeout" : "cluster_manager_timeout";
+    int64_t ms = 0;
+    int rc = qd_param_has(q, key) ? qd_param_ms(q, key, 0, &ms, err) : 0;
+    q->task.change_ms = ms > 0 ? ms : 0;
+    return rc;
+}
+
 void qd_action_run(qd_request *q, qd_response *r)
 {
     qd_err err;
     qd_err_init(&err);
     int rc = qd_task_check(&q->task, &err);
+    if (!rc) rc = patience(q, &err);
     if (!rc) rc = q->api->run(q, r, &err);
     if (rc) {
         if (qd_never(!err.code)) { /* a handler that fails says why */

@@ -302,6 +302,7 @@ static int rpc_check(qd_node *node, qd_err *err)
     if (rc || !tls_on(node)) return rc;
     if (!(s = qd_calloc(NULL, sizeof *s))) return qd_err_nomem(err, "TLS");
     rc = tls_make(node, s, err);
+    if (!rc) rc = qd_wire_tls_check(&s->tls, err);
     qd_free(s);
     return rc;
 }

@@ -3,13 +3,17 @@
  * show certificates. Names are asked for by the user of the link (qd_wire_named), as a node name is
  * known only after the first frame.
  */
+#include "base/log.h"
 #include "net/wire_int.h"
+#include "runtime/file.h"
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
 #define PLAIN_BYTES 65536u
+#define FILE_BYTES_MAX (1u << 20)
 
 struct tls_files {
     SSL_CTX *ctx;
@@ -49,8 +53,63 @@ static int take_any(int ok, X509_STORE_CTX *store)
 static int fail_file(qd_err *err, const char *setting, const char *path)
 {
     char text[200];
+    unsigned long e = ERR_peek_error();
+    int lib = ERR_GET_LIB(e), reason = ERR_GET_REASON(e);
+    const char *why = ssl_text(text);
+    if (lib == ERR_LIB_PEM && reason == PEM_R_NO_START_LINE)
+        why = "there is nothing in PEM form in it";
+    else if (lib == ERR_LIB_X509 && reason == X509_R_KEY_VALUES_MISMATCH)
+        why = "it is not the key of security.transport.ssl.certificate";
+    else if (strcmp(setting, "key") == 0 && reason == ERR_R_INTERRUPTED_OR_CANCELLED)
+        why = "it is encrypted; give one without a passphrase, readable by this node only";
     return qd_err_set(err, QD_E_CONFIG, "security.transport.ssl.%s: [%s] cannot be used: %s",
-                      setting, path, ssl_text(text));
+                      setting, path, why);
+}
+
+/* Can the file be read at all? OpenSSL does not say why not. */
+static int check_file(const char *setting, const char *path, qd_err *err)
+{
+    qd_buf b;
+    qd_err why;
+    qd_err_init(&why);
+    qd_buf_init(&b, NULL, FILE_BYTES_MAX);
+    int rc = qd_file_read(path, &b, &why);
+    if (b.p) OPENSSL_cleanse(b.p, b.n);
+    if (rc)
+        rc = qd_err_set(err, QD_E_CONFIG, "security.transport.ssl.%s: [%s] cannot be read: %s",
+                        setting, path, qd_err_reason(&why));
+    qd_buf_fini(&b);
+    qd_err_fini(&why);
+    return rc;
+}
+
+/* A key is nobody else's. Links are followed: secrets are mounted as such. */
+static void check_private(const char *path)
+{
+    qd_buf real;
+    qd_file_info info;
+    qd_buf_init(&real, NULL, 4096);
+    if (qd_path_real(path, &real, NULL) == 0 && qd_file_stat(real.p, &info, NULL) == 0 &&
+        (info.mode & 0007))
+        qd_log_warn(WIRE_LOG,
+                    "security.transport.ssl.key: [%s] can be read by everybody on this machine "
+                    "(mode %04o)",
+                    path, info.mode);
+    qd_buf_fini(&real);
+}
+
+/* A certificate out of its time is refused by all others: their lines do not reach who runs this.
+ */
+static void check_time(SSL_CTX *ctx, const char *path)
+{
+    const X509 *x = SSL_CTX_get0_certificate(ctx);
+    bool over = x && X509_cmp_current_time(X509_get0_notAfter(x)) < 0;
+    bool early = x && X509_cmp_current_time(X509_get0_notBefore(x)) > 0;
+    if (over || early)
+        qd_log_error(WIRE_LOG,
+                     "security.transport.ssl.certificate: [%s] %s: other nodes refuse it; exchange "
+                     "it and send SIGHUP, or mend the clock",
+                     path, over ? "has expired" : "is not valid yet");
 }
 
 static int load(SSL_CTX *ctx, const qd_wire_tls *tls, qd_err *err)
@@ -60,6 +119,11 @@ static int load(SSL_CTX *ctx, const qd_wire_tls *tls, qd_err *err)
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    int rc = check_file("certificate", tls->certificate, err);
+    if (!rc) rc = check_file("key", tls->key, err);
+    for (uint32_t i = 0; i < tls->nauthorities && !rc; i++)
+        rc = check_file("certificate_authorities", tls->authorities[i], err);
+    if (rc) return rc;
     if (SSL_CTX_use_certificate_chain_file(ctx, tls->certificate) != 1)
         return fail_file(err, "certificate", tls->certificate);
     if (SSL_CTX_use_PrivateKey_file(ctx, tls->key, SSL_FILETYPE_PEM) != 1)
@@ -74,6 +138,12 @@ static int load(SSL_CTX *ctx, const qd_wire_tls *tls, qd_err *err)
     else
         SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     return 0;
+}
+
+void qdi_tls_files_look(const qd_wire_tls *tls, tls_files *f)
+{
+    check_private(tls->key);
+    check_time(f->ctx, tls->certificate);
 }
 
 int qdi_tls_files_open(const qd_wire_tls *tls, tls_files **out, qd_err *err)

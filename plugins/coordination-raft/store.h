@@ -245,6 +245,7 @@ struct qd_coord {
     char gone[8][CR_WIRE_ADDRESS_MAX + 1]; /* addresses whose process has ended */
     uint32_t ngone;
     int64_t refused_ns; /* when a refusal was last told */
+    char refused[400];  /* the last one, by a peer that is not connected; empty: none */
     uint64_t compact;
     qd_coord_identity identity;
     void (*closed)(void *arg);
@@ -280,6 +281,7 @@ struct qd_coord {
     int leading_out; /* it is under way */
     cr_search search;
     int64_t probed_ns, said_ns, joined_ns, strange_ns;
+    int64_t seeds_ns;    /* when the addresses of its configuration were asked last */
     int64_t slow_ns;     /* when a slow change was last told */
     int64_t stranger_ns; /* since when it belongs to no store */
     cr_forming forming;  /* members of a store being formed; its texts in forming_text */

@@ -51,6 +51,25 @@ for my $case (@cases) {
     like($out, $says, 'in words');
 }
 
+# --- certificates that cannot be used
+SKIP: {
+    skip 'no openssl to make certificates with', 9 unless grep { -x "$_/openssl" } split /:/, $ENV{PATH};
+    my $dir = $none->{dir};
+    my $made = `cd $dir && for n in a b; do openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=\$n -keyout \$n.key -out \$n.crt; done 2>&1
+        openssl ec -aes256 -passout pass:xx -in a.key -out locked.key 2>&1; echo garbage > junk.crt`;
+    my %good = (certificate => 'a.crt', key => 'a.key', certificate_authorities => 'a.crt');
+    my $tls = sub { my %t = (%good, @_); return check(['security.transport.ssl.enabled=true', map { "security.transport.ssl.$_=$dir/$t{$_}" } sort keys %t]) };
+    my ($ok, $text) = $tls->();
+    is($ok, 0, 'certificates that are fine') or diag $made . $text;
+    for my $case (['key', 'missing', 'cannot be read: .*No such file'], ['certificate', 'junk.crt', 'nothing in PEM form'],
+        ['key', 'b.key', 'is not the key of security\.transport\.ssl\.certificate'], ['key', 'locked.key', 'is encrypted; give one without a passphrase'],
+        ['certificate_authorities', 'none', 'cannot be read: .*No such file'], ['certificate_authorities', 'junk.crt', 'cannot be used'], ['key', '.', 'cannot be read']) {
+        my ($key, $file, $says) = @$case;
+        my ($rc, $out) = $tls->($key => $file);
+        ok($rc == 78 && $out =~ /security\.transport\.ssl\.$key: \[[^]]*\] (?:cannot be used: it |cannot be used: there is )?.*$says/, "$key $file is refused") or diag "$rc: $out";
+    }
+}
+
 # --- what may come to be right: the node looks on and says what is wrong with each
 sub listener { IO::Socket::INET->new(Listen => 50, LocalAddr => '127.0.0.1', LocalPort => 0) or die "no listener: $!" }
 my $other = QdNode->new('other', settings => {'cluster.name' => 'elsewhere'});
@@ -88,4 +107,33 @@ is($_->stop, 0, "$_->{name} stops when told to") for @lost, $bare;
 kill 'KILL', $talker;
 waitpid $talker, 0;
 $other->stop;
+
+# --- two clusters that formed apart, with one name, and addresses of each other
+my @apart = map { QdNode->new("apart$_") } 1, 2;
+for my $n (@apart) { $n->start; $n->stop }
+$_->{settings}{'discovery.seed_hosts'} = join ',', map { "127.0.0.1:$_->{transport}" } @apart for @apart;
+$_->start for @apart;
+for my $n (@apart) {
+    ok($n->wait_for(sub { $n->log_text =~ /two clusters have the name \[test\]: its uuid is \[[^]]+\], that of this node's \[[^]]+\]; correct the addresses or cluster\.name/ }, 120), 'another cluster of the same name is told') or diag $n->log_text;
+    is($n->get('/_cluster/health')->{json}{number_of_nodes}, 1, 'they stay apart');
+}
+my $both = QdNode->new('both', settings => $apart[0]{settings});
+$both->launch;
+ok($both->wait_for(sub { $both->log_text =~ /two clusters answer under this name: .*Give discovery\.seed_hosts \(or RAFT_PEERS\) of one of them only/ }, 120), 'who has addresses of both joins none');
+is($_->stop, 0, "$_->{name} stops") for @apart, $both;
+
+# --- a copied data folder, a name twice
+my $one = QdNode->new('one');
+$one->start;
+$one->stop;
+my $copy = QdNode->new('copy');
+system('cp', '-a', "$one->{dir}/data", "$copy->{dir}/data");
+$one->start;
+my $twin = QdNode->new('one', settings => {'node.roles' => 'data', 'metrics.port' => -1, 'transport.rpc_port' => -1, 'coordination.master_addresses' => "127.0.0.1:$one->{transport}"});
+$copy->{settings} = {%{$twin->{settings}}};
+$_->launch for $copy, $twin;
+ok($copy->wait_for(sub { $copy->log_text =~ /it has the node id \[[^]]+\] itself: was the data folder copied\? A copy has to be emptied/ }, 120), 'a copied data folder is told') or diag $copy->log_text;
+ok($twin->wait_for(sub { $twin->log_text =~ /it has the name \[one\] itself; give each node its own node\.name/ }, 120), 'a name used twice is told') or diag $twin->log_text;
+is($one->get('/_cluster/health')->{json}{number_of_nodes}, 1, 'neither is let in');
+is($_->stop, 0, 'and stops when told to') for $copy, $twin, $one;
 done_testing;
