@@ -36,6 +36,15 @@ uint32_t qd_proc_uid(void)
 {
     return geteuid();
 }
+bool qd_proc_in_group(uint32_t gid)
+{
+    gid_t list[256];
+    int n = getgroups((int)QD_COUNT_OF(list), list);
+    if (getegid() == gid) return true;
+    for (int i = 0; i < n; i++)
+        if (list[i] == gid) return true;
+    return false;
+}
 size_t qd_proc_page_size(void)
 {
     return (size_t)sysconf(_SC_PAGESIZE);
