@@ -500,6 +500,24 @@ static int op_dial(qd_wire *wire, qd_loop *loop, qd_str address, uint64_t timeou
     return 0;
 }
 
+static uint32_t op_addresses(qd_wire *wire, qd_str address, char (*out)[QD_WIRE_ADDRESS_MAX],
+                             uint32_t max)
+{
+    qd_str host;
+    uint16_t port;
+    qd_addr found[QD_RESOLVE_MAX];
+    uint32_t n = 0;
+    (void)wire;
+    if (split_address(address, &host, &port, NULL) || qd_addr_parse(host, port, &found[0]) ||
+        qd_resolve_now(host, port, found, QD_RESOLVE_MAX, &n, NULL))
+        return 0;
+    for (uint32_t i = 0; i < n && i < max; i++) {
+        char text[QD_ADDR_TEXT_MAX];
+        snprintf(out[i], QD_WIRE_ADDRESS_MAX, "%s", qd_addr_text(&found[i], true, text));
+    }
+    return n < max ? n : max;
+}
+
 /* --- listening --- */
 
 static void on_connection(uv_stream_t *s, int status)
@@ -615,6 +633,7 @@ static const qd_wire_ops ops = {
     .close = op_close,
     .backlog = op_backlog,
     .named = op_named,
+    .addresses = op_addresses,
 };
 
 int qd_wire_tcp_open(const qd_wire_tcp_config *config, qd_wire **out, qd_err *err)
