@@ -108,6 +108,47 @@ kill 'KILL', $talker;
 waitpid $talker, 0;
 $other->stop;
 
+# --- folders
+sub folder {
+    my ($what, $prepare, $says, %o) = @_;
+    my $n = QdNode->new('folder', %o);
+    chmod 0755, $n->{dir};
+    mkdir "$n->{dir}/data", 0700;
+    $n->config_file;
+    if ($o{wrap}) { system("mkdir $n->{dir}/logs; touch $n->{dir}/stdout $n->{dir}/stderr; chown 4711 $n->{dir}/logs $n->{dir}/stdout $n->{dir}/stderr") }
+    $prepare->("$n->{dir}/data");
+    $n->launch;
+    if ($says) {
+        is($n->wait_end(120), 1, "$what ends the start");
+        like($n->stderr_text, $says, 'in words');
+        like($n->log_text, qr/ERROR.*the start failed: /, 'in the log too');
+    } else {
+        ok($n->wait_for(sub { $n->log_text =~ /\bstarted in \d+ ms/ }, 120), "$what is taken") or diag $n->stderr_text;
+        $n->stop;
+    }
+    $n->forget;
+}
+my $full = QdNode->new('full');
+$full->start;
+$full->stop;
+my $with = sub { my ($file, $from, $to) = @_; return sub { my ($d) = @_; system("cp -a $full->{dir}/data/. $d/ && sed -i 's/$from/$to/' $d/$file") } };
+folder('a folder of a newer format', $with->('node.json', '"format" : 1', '"format" : 99'), qr/node\.json\] is of format 99, this version reads 1: the data folder was written by a newer version/);
+folder('coordination of a newer format', $with->('coordination/node', '^quidditch coordination-raft .*', 'quidditch coordination-raft 99'), qr/is of format 99, this version reads \d+: start the newer version/);
+folder('a file in place of a folder', sub { rmdir $_[0]; open my $f, '>', $_[0]; close $f }, qr/path\.data: \[.*\] cannot be written by this process|cannot make the folder \[.*\]: Not a directory/);
+folder('a folder open to others', sub { chmod 0777, $_[0] }, qr/path\.data: \[.*\] is writable by others \(mode 0777\)/);
+SKIP: {
+    skip 'LOUD: setpriv and root are needed', 4 unless $> == 0 && system('setpriv --reuid 4711 --regid 4711 --groups 4712 test -x ' . QdNode::daemon()) == 0;
+    my @as = (wrap => ['setpriv', '--reuid', 4711, '--regid', 4711, '--groups', 4712]);
+    folder("root's folder", sub { chown 0, 0, $_[0]; chmod 0755, $_[0] }, qr/belongs to another user \(uid 0, this process runs as 4711\): .*fsGroup/, @as);
+    folder("a volume for the process' group", sub { chown 0, 4712, $_[0]; chmod 02775, $_[0] }, undef, @as);
+}
+my $foreign = QdNode->new('foreign');
+mkdir "$foreign->{dir}/data", 0700;
+system("mkdir $foreign->{dir}/data/nodes; touch $foreign->{dir}/data/ibdata1");
+$foreign->start;
+like($foreign->log_text, qr/is new to this node, but holds 2 things of others, which stay as they are: \[ibdata1\], \[nodes\]; is it the right folder\?/, "somebody else's folder is told");
+$foreign->stop;
+
 # --- two clusters that formed apart, with one name, and addresses of each other
 my @apart = map { QdNode->new("apart$_") } 1, 2;
 for my $n (@apart) { $n->start; $n->stop }
