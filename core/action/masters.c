@@ -95,8 +95,12 @@ int qdi_api_masters_remove(qd_request *q, qd_response *r, qd_err *err)
     if (!rc && !gone)
         rc = qd_masters_change(q->a->cluster, QD_COORD_MEMBERS_EXCLUDE, name, ms, err);
     if (!rc && gone) rc = qd_masters_change(q->a->cluster, QD_COORD_MEMBERS_REMOVE, name, ms, err);
-    if (!rc) qd_response_acknowledged(r);
-    return rc;
+    if (rc) return rc;
+    qd_json_object(&r->w);
+    qd_json_field_bool(&r->w, "acknowledged", true);
+    qd_json_field_bool(&r->w, "gone", gone);
+    qd_json_object_end(&r->w);
+    return 0;
 }
 
 /* --- as Elasticsearch has it --- */

@@ -145,7 +145,11 @@ static int ask(const words *w, const char *verb, qd_err *err)
         rc = print_list(qd_buf_view(&answer), err);
     else if (!rc)
         printf("%s: %s\n", w->name,
-               strcmp(verb, "add") == 0 ? "may vote again" : "votes no more, and may be stopped");
+               strcmp(verb, "add") == 0 ? "may vote again"
+               : qd_str_find_str(qd_buf_view(&answer), QD_STR("\"gone\":true")) >= 0
+                   ? "was gone, and has left the cluster"
+                   : "votes no more, and may be stopped; once it is, the same again lets it leave "
+                     "the list of masters");
     qd_buf_fini(&answer);
     qd_client_close(c);
     return rc;

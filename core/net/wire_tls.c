@@ -5,7 +5,6 @@
  */
 #include "base/log.h"
 #include "net/wire_int.h"
-#include "runtime/file.h"
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -13,7 +12,6 @@
 #include <stdio.h>
 
 #define PLAIN_BYTES 65536u
-#define FILE_BYTES_MAX (1u << 20)
 
 struct tls_files {
     SSL_CTX *ctx;
@@ -66,38 +64,6 @@ static int fail_file(qd_err *err, const char *setting, const char *path)
                       setting, path, why);
 }
 
-/* Can the file be read at all? OpenSSL does not say why not. */
-static int check_file(const char *setting, const char *path, qd_err *err)
-{
-    qd_buf b;
-    qd_err why;
-    qd_err_init(&why);
-    qd_buf_init(&b, NULL, FILE_BYTES_MAX);
-    int rc = qd_file_read(path, &b, &why);
-    if (b.p) OPENSSL_cleanse(b.p, b.n);
-    if (rc)
-        rc = qd_err_set(err, QD_E_CONFIG, "security.transport.ssl.%s: [%s] cannot be read: %s",
-                        setting, path, qd_err_reason(&why));
-    qd_buf_fini(&b);
-    qd_err_fini(&why);
-    return rc;
-}
-
-/* A key is nobody else's. Links are followed: secrets are mounted as such. */
-static void check_private(const char *path)
-{
-    qd_buf real;
-    qd_file_info info;
-    qd_buf_init(&real, NULL, 4096);
-    if (qd_path_real(path, &real, NULL) == 0 && qd_file_stat(real.p, &info, NULL) == 0 &&
-        (info.mode & 0007))
-        qd_log_warn(WIRE_LOG,
-                    "security.transport.ssl.key: [%s] can be read by everybody on this machine "
-                    "(mode %04o)",
-                    path, info.mode);
-    qd_buf_fini(&real);
-}
-
 /* A certificate out of its time is refused by all others: their lines do not reach who runs this.
  */
 static void check_time(SSL_CTX *ctx, const char *path)
@@ -119,11 +85,6 @@ static int load(SSL_CTX *ctx, const qd_wire_tls *tls, qd_err *err)
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    int rc = check_file("certificate", tls->certificate, err);
-    if (!rc) rc = check_file("key", tls->key, err);
-    for (uint32_t i = 0; i < tls->nauthorities && !rc; i++)
-        rc = check_file("certificate_authorities", tls->authorities[i], err);
-    if (rc) return rc;
     if (SSL_CTX_use_certificate_chain_file(ctx, tls->certificate) != 1)
         return fail_file(err, "certificate", tls->certificate);
     if (SSL_CTX_use_PrivateKey_file(ctx, tls->key, SSL_FILETYPE_PEM) != 1)
@@ -142,7 +103,6 @@ static int load(SSL_CTX *ctx, const qd_wire_tls *tls, qd_err *err)
 
 void qdi_tls_files_look(const qd_wire_tls *tls, tls_files *f)
 {
-    check_private(tls->key);
     check_time(f->ctx, tls->certificate);
 }
 

@@ -3,6 +3,7 @@
  * leader (discover.h decides); and what is said while one is missing. A line of it is of the
  * component "discovery".
  */
+#include "policy.h"
 #include "store.h"
 
 #define SAY_NS 10000000000ll
@@ -326,7 +327,16 @@ static void act(qd_coord *c, cr_decision *d)
         break;
     case CR_GO_FORM:
         keep_forming(c, &d->forming);
-        cr_say(c, QD_LEVEL_INFO, "discovery: forming a cluster of %u masters", d->forming.nmembers);
+        if (d->forming.nmembers > 1 &&
+            (d->forming.nmembers % 2 == 0 || d->forming.nmembers > CR_VOTERS_MAX))
+            cr_say(c, QD_LEVEL_WARN,
+                   "discovery: forming a cluster of %u masters, of which %u will vote: give three "
+                   "or five",
+                   d->forming.nmembers,
+                   d->forming.nmembers > CR_VOTERS_MAX ? CR_VOTERS_MAX : d->forming.nmembers - 1);
+        else
+            cr_say(c, QD_LEVEL_INFO, "discovery: forming a cluster of %u masters",
+                   d->forming.nmembers);
         enter(c, d, CR_NODE_FORMING, CR_OPEN_FORM);
         break;
     case CR_GO_PROMISED:
