@@ -139,6 +139,20 @@ static void answer_whole(running *x)
 
 /* --- running --- */
 
+/* How long changes of the cluster's state may take that this request asks for; one that writes
+ * documents may make an index first, or a field. */
+static int patience(qd_request *q, qd_err *err)
+{
+    const char *key = qd_param_has(q, "master_timeout")            ? "master_timeout"
+                      : qd_param_has(q, "cluster_manager_timeout") ? "cluster_manager_timeout"
+                                                                   : "timeout";
+    bool counts = strcmp(key, "timeout") != 0 || strcmp(q->api->pool, "write") == 0;
+    int64_t ms = 0;
+    int rc = counts && qd_param_has(q, key) ? qd_param_ms(q, key, 0, &ms, err) : 0;
+    q->task.change_ms = ms > 0 ? ms : 0;
+    return rc;
+}
+
 static int common_params(qd_request *q, qd_err *err)
 {
     bool page = strcmp(q->api->name, "info") == 0; /* a person's first request, mostly */
@@ -147,18 +161,7 @@ static int common_params(qd_request *q, qd_err *err)
     if (!rc) rc = qd_param_bool(q, "error_trace", false, &q->error_trace, err);
     qd_str filter = qd_param(q, "filter_path");
     if (!rc && filter.n) rc = qd_json_filter_path(q->arena, filter, &q->filter, err);
-    return rc;
-}
-
-/* How long changes of the cluster's state may take that this request asks for. */
-static int patience(qd_request *q, qd_err *err)
-{
-    const char *key =
-        qd_param_has(q, "master_timeout") ? "master_timeout" : "cluster_manager_timeout";
-    int64_t ms = 0;
-    int rc = qd_param_has(q, key) ? qd_param_ms(q, key, 0, &ms, err) : 0;
-    q->task.change_ms = ms > 0 ? ms : 0;
-    return rc;
+    return rc ? rc : patience(q, err);
 }
 
 void qd_action_run(qd_request *q, qd_response *r)
@@ -166,7 +169,6 @@ void qd_action_run(qd_request *q, qd_response *r)
     qd_err err;
     qd_err_init(&err);
     int rc = qd_task_check(&q->task, &err);
-    if (!rc) rc = patience(q, &err);
     if (!rc) rc = q->api->run(q, r, &err);
     if (rc) {
         if (qd_never(!err.code)) { /* a handler that fails says why */

@@ -58,6 +58,8 @@ for my $change (@changes) {
     is($r->{status}, 503, "$method $path without masters") or diag $r->{content};
     like(reason($r), qr/^(?:process_cluster_event_timeout_exception: failed to process cluster event within 1s|coordination_unavailable|coordination_unknown_outcome_exception: the change may or may not be committed)/, 'says so');
 }
+my $auto = $n->put('/auto/_doc/1?timeout=1s', { a => 1 });
+is($auto->{status}, 503, 'a document of an index that is not there, with a time-out of its own') or diag $auto->{content};
 my $long = $n->put('/longer?master_timeout=8s', {});
 is($long->{status}, 503, 'with more time too') or diag $long->{content};
 like(reason($long), qr/no leader|did not answer|outcome/, 'it says what is missing');
