@@ -9,7 +9,6 @@
 #define SAY_NS 10000000000ll
 #define PROBE_NS 200000000
 #define PROBE_LATER_NS 1000000000ll
-#define SEEDS_NS 10000000000ll
 #define JOIN_NS 1000000000ll
 #define PATIENT_NS 2000000000ll /* without a leader, before others are asked */
 
@@ -369,22 +368,6 @@ static void look_around(qd_coord *c)
     cr_free(c->heap, d);
 }
 
-/* The addresses of the configuration that are no member's are asked on, rarely: another cluster
- * that answers there is told by the transport's handshake. */
-static void look_at_seeds(qd_coord *c)
-{
-    const cr_search *s = &c->search;
-    int64_t now = cr_now(c);
-    if (now - c->seeds_ns < SEEDS_NS) return;
-    c->seeds_ns = now;
-    for (uint32_t i = 0; i < s->nseeds; i++) {
-        int member = strcmp(s->seeds[i], s->address) == 0;
-        for (uint32_t k = 0; c->view.members && k < c->view.members->n; k++)
-            member |= qd_plug_is(c->view.members->at[k].address, s->seeds[i]);
-        if (!member) say_info(c, CR_SAY_PROBE, 0, text(s->seeds[i]), text(s->seeds[i]));
-    }
-}
-
 /* A member, or one to be, that hears of no leader. */
 static void look_for_leader(qd_coord *c)
 {
@@ -437,7 +420,6 @@ void cr_found_turn(qd_coord *c)
         look_around(c);
     else
         look_for_leader(c);
-    if (c->consensus) look_at_seeds(c);
     if (c->consensus && !c->no_leader_ns && c->view.role) c->status[0] = 0;
 }
 

@@ -281,7 +281,6 @@ struct qd_coord {
     int leading_out; /* it is under way */
     cr_search search;
     int64_t probed_ns, said_ns, joined_ns, strange_ns;
-    int64_t seeds_ns;    /* when the addresses of its configuration were asked last */
     int64_t slow_ns;     /* when a slow change was last told */
     int64_t stranger_ns; /* since when it belongs to no store */
     cr_forming forming;  /* members of a store being formed; its texts in forming_text */
