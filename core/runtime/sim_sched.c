@@ -168,7 +168,7 @@ static void *stack_take(void)
 
 static void stack_give(void *p)
 {
-    if (spare_stacks < SPARE_STACKS) {
+    if ((int)spare_stacks < SPARE_STACKS) {
         spare_stack[spare_stacks++] = p;
     } else {
         munmap(p, STACK_BYTES + GUARD_BYTES);
