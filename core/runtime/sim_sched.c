@@ -152,8 +152,8 @@ static void switch_stack(ucontext_t *from, ucontext_t *to, const void *stack, si
 
 /* Stacks are kept for the next fibers, as simulations start many; not with ASan, which marks them.
  */
-#define SPARE_STACKS (FIBER_ASAN ? 0 : 64)
-static _Thread_local void *spare_stack[64];
+enum { SPARE_STACKS = 64 };
+static _Thread_local void *spare_stack[SPARE_STACKS];
 static _Thread_local uint32_t spare_stacks;
 
 static void *stack_take(void)
@@ -168,7 +168,7 @@ static void *stack_take(void)
 
 static void stack_give(void *p)
 {
-    if ((int)spare_stacks < SPARE_STACKS) {
+    if (!FIBER_ASAN && spare_stacks < SPARE_STACKS) {
         spare_stack[spare_stacks++] = p;
     } else {
         munmap(p, STACK_BYTES + GUARD_BYTES);
