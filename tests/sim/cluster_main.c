@@ -17,6 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* LeakSanitizer asks: what a node held that is killed in the middle goes with its world. */
+int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void)
+{
+    return 1;
+}
+
 #ifdef __SANITIZE_ADDRESS__
 #define SHORT 40
 #else
@@ -159,17 +166,8 @@ typedef struct defect {
 static const defect defects[] = {
 #define DEFECT(variable, constant, name, scenario) {&variable, constant, name, scenario},
 #include "cluster_defects.def"
-
-    /* LeakSanitizer asks: what a node held that is killed in the middle goes with its world, not by
-       free. */
-    int __lsan_is_turned_off(void);
-int __lsan_is_turned_off(void)
-{
-    return 1;
-}
 #undef DEFECT
-}
-;
+};
 
 static int find_defects(const char *name)
 {
