@@ -118,15 +118,16 @@ static int list(const search_run *x, const qd_map *map, search_stat **out, uint3
 
 /* --- other nodes --- */
 
-static int add_answer(qd_asks *q, const search_target *t, summing *m, qd_err *err)
+static int add_answer(qd_asks *q, search_target *t, summing *m, qd_err *err)
 {
     qd_str bytes;
     uint16_t version;
     qd_body_reader r;
     search_stat *at;
     uint32_t n;
-    if (qdi_answer(q, t->question, &bytes, &version, NULL))
-        return 0; /* the query phase tells why */
+    int rc = qdi_answer(q, t->question, &bytes, &version, NULL);
+    if (rc == QD_E_TIMEOUT || rc == QD_E_CLOSED) qdi_target_silent(m->x, t);
+    if (rc) return 0; /* the query phase tells why */
     qd_body_reader_init(&r, bytes, "statistics of terms", version);
     qdi_stats_read(&r, m->x->r->arena, &at, &n);
     return qd_body_reader_bad(&r) ? 0 : add_all(m, at, n, err);

@@ -61,13 +61,15 @@ static bool is_wanted(const search_run *x)
 
 /* --- other nodes --- */
 
-/* A node that does not answer has its shards searched. */
-static void take(search_target *t, qd_asks *q)
+/* A node that does not answer has its shards searched, elsewhere if that is possible. */
+static void take(search_run *x, search_target *t, qd_asks *q)
 {
     qd_str bytes;
     uint16_t version;
     qd_body_reader r;
-    if (qdi_answer(q, t->question, &bytes, &version, NULL)) return;
+    int rc = qdi_answer(q, t->question, &bytes, &version, NULL);
+    if (rc == QD_E_TIMEOUT || rc == QD_E_CLOSED) qdi_target_silent(x, t);
+    if (rc) return;
     qd_body_reader_init(&r, bytes, "shards that can match", version);
     if (qd_read_array(&r, "shards", SEARCH_PART_SHARDS_MAX, 1) != t->n) return;
     for (uint32_t i = 0; i < t->n; i++) {
@@ -85,7 +87,7 @@ static int ask_others(search_run *x, search_target *first, uint32_t n, qd_err *e
         rc = qdi_ask_part(x, t, QD_ACTION_SEARCH_CAN_MATCH, q, err);
     }
     qdi_asks_wait(q);
-    for (search_target *t = first; t && !rc; t = t->next) take(t, q);
+    for (search_target *t = first; t && !rc; t = t->next) take(x, t, q);
     qdi_asks_end(q);
     return rc;
 }

@@ -116,6 +116,7 @@ static void merge_totals(search_run *x)
 {
     for (uint32_t i = 0; i < x->nshards; i++) {
         const search_shard *s = &x->shards[i];
+        x->timed_out |= s->rc == QD_E_TIMEOUT && x->r->timeout_ms; /* its node was silent */
         if (s->rc) continue;
         x->total += s->total;
         x->total_lower_bound |= s->total_lower_bound;
@@ -151,11 +152,19 @@ static int merge_aggs(search_run *x, qd_err *err)
     return rc ? rc : qd_aggs_reducer_finish(x->reducer, &x->aggs, err);
 }
 
+/* Where all or nothing is wanted, what was found in time is nothing. */
+static void fail_timed_out(search_shard *s)
+{
+    s->rc = qd_err_set(&s->err, QD_E_TIMEOUT, "Time exceeded");
+    qd_err_type(&s->err, "search_timeout_exception", 504);
+}
+
 int qdi_search_merge(search_run *x, qd_err *err)
 {
     x->failed = 0;
     for (uint32_t i = 0; i < x->nshards; i++) {
-        const search_shard *s = &x->shards[i];
+        search_shard *s = &x->shards[i];
+        if (!s->rc && s->timed_out && !x->r->allow_partial) fail_timed_out(s);
         x->failed += s->rc != 0;
         /* cancelled: not a matter of one shard, unless it was the part of another node alone */
         bool alone = s->target && !s->target->local && !qd_task_stopped(x->task);

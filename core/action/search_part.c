@@ -48,7 +48,7 @@ int qdi_part_make(search_run *x, search_shard *const *shards, uint32_t n, search
         .now_ms = x->now_ms,
         .from = r->from,
         .size = r->size,
-        .timeout_ms = r->timeout_ms,
+        .timeout_ms = qdi_search_left_ms(x),
         .terminate_after = r->terminate_after,
         .at_once = r->at_once,
         .total = r->total,

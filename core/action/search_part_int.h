@@ -271,6 +271,11 @@ void qdi_part_match(search_run *x, struct qd_writer *w);
 int qdi_targets_of_others(search_run *x, search_target **first, uint32_t *n, qd_err *err);
 /* Asks a target with the part that its shards are. */
 int qdi_ask_part(search_run *x, search_target *t, uint32_t action, qd_asks *q, qd_err *err);
+/* Milliseconds of the request's time limit that are left, at least 1; 0: it has none. */
+int64_t qdi_search_left_ms(const search_run *x);
+/* A node did not answer a question before the search: its shards are searched at their next copy,
+ * where they have one. */
+void qdi_target_silent(search_run *x, search_target *t);
 /* Begins a round of questions of a search. */
 int qdi_search_ask(search_run *x, uint32_t n, qd_asks **out, qd_err *err);
 /* Adds a target; *out is x's. */

@@ -8,7 +8,8 @@
 #include <math.h>
 
 #define MESSAGE_MAX ((size_t)256 << 20)
-#define GRACE_MS 5000u
+#define GRACE_MIN_MS 500 /* for the way of what shards have when the search's time is over */
+#define GRACE_MAX_MS 5000
 #define QUESTION_SHARDS 256u /* of a node asked for at one time */
 
 int qdi_target_add(search_run *x, qd_str node, uint32_t shards, search_target **out, qd_err *err)
@@ -120,11 +121,36 @@ static void query_here(search_run *x, search_target *t)
     qd_err_fini(&err);
 }
 
+/* Shards keep the time limit themselves; a node that says nothing is not waited for much longer. */
+static uint32_t patience_ms(const search_run *x)
+{
+    int64_t limit = x->r->timeout_ms, grace = limit / 8;
+    if (limit <= 0 || limit >= INT32_MAX) return 0;
+    if (grace < GRACE_MIN_MS) grace = GRACE_MIN_MS;
+    if (grace > GRACE_MAX_MS) grace = GRACE_MAX_MS;
+    return (uint32_t)(qdi_search_left_ms(x) + grace);
+}
+
+int64_t qdi_search_left_ms(const search_run *x)
+{
+    int64_t limit = x->r->timeout_ms;
+    if (limit <= 0) return 0;
+    int64_t gone = (int64_t)((qd_env_mono_ns(x->a->env) - x->start_ns) / 1000000);
+    return gone < limit ? limit - gone : 1;
+}
+
 int qdi_search_ask(search_run *x, uint32_t n, qd_asks **out, qd_err *err)
 {
-    int64_t limit = x->r->timeout_ms; /* that the shards keep themselves; this is for the way */
-    uint32_t ms = limit > 0 && limit < INT32_MAX ? (uint32_t)limit + GRACE_MS : 0;
-    return qdi_asks_begin(x->a, x->state, x->task, n, ms, out, err);
+    return qdi_asks_begin(x->a, x->state, x->task, n, patience_ms(x), out, err);
+}
+
+void qdi_target_silent(search_run *x, search_target *t)
+{
+    qdi_copies_told(x->a, t->node, 0, NULL);
+    for (uint32_t i = 0; i < t->n; i++) {
+        search_copies *c = t->shards[i]->copies;
+        if (c && c->at + 1 < c->n) c->at++;
+    }
 }
 
 int qdi_ask_part(search_run *x, search_target *t, uint32_t action, qd_asks *q, qd_err *err)
@@ -286,7 +312,7 @@ static int run_round(ask_round *k, qd_err *err)
 static bool another_may(const search_run *x, const search_shard *s)
 {
     if (!s->rc || s->index->rc) return false;
-    if (s->rc == QD_E_CANCELLED || qd_task_stopped(x->task)) return false;
+    if (s->rc == QD_E_CANCELLED || qd_task_poll(x->task)) return false;
     /* what a context keeps for the next pages is not searched elsewhere as well */
     if ((x->scroll || x->opens_pit) && s->target && !s->target->rc) return false;
     int status = qd_err_status(&s->err);

@@ -28,6 +28,8 @@ typedef struct member {
     qd_node_meta self;
     qd_replication *_Atomic replication;
     bool open;
+    qd_rpc_request *unanswered[64]; /* of a silent node */
+    uint32_t nunanswered;
 } member;
 
 struct action_cluster {
@@ -182,8 +184,19 @@ action_cluster *action_cluster_open_on(uint32_t nodes, const char *settings,
     return c;
 }
 
+static void on_cut(void *arg, qd_rpc_request *request)
+{
+    qd_err err;
+    (void)arg;
+    qd_err_init(&err);
+    (void)qd_err_set(&err, QD_E_CLOSED, "the connection has ended");
+    qd_rpc_fail(request, &err);
+    qd_err_fini(&err);
+}
+
 static void close_node(member *n)
 {
+    while (n->nunanswered) on_cut(n, n->unanswered[--n->nunanswered]);
     if (n->a.rpc) qd_action_unserve(&n->a);
     qd_scrolls_close(&n->a);
     qd_mutex_lock(&n->lock);
@@ -226,26 +239,36 @@ void action_cluster_close(action_cluster *c)
 }
 
 static const uint32_t searches[] = {QD_ACTION_SEARCH_QUERY, QD_ACTION_SEARCH_NEXT,
-                                    QD_ACTION_SEARCH_FETCH};
+                                    QD_ACTION_SEARCH_FETCH, QD_ACTION_SEARCH_CAN_MATCH,
+                                    QD_ACTION_SEARCH_DFS};
 
-static void on_cut(void *arg, qd_rpc_request *request)
-{
-    qd_err err;
-    (void)arg;
-    qd_err_init(&err);
-    (void)qd_err_set(&err, QD_E_CLOSED, "the connection has ended");
-    qd_rpc_fail(request, &err);
-    qd_err_fini(&err);
-}
-
-void action_cluster_cut(action_cluster *c, uint32_t i)
+static void handle_by(member *n, qd_rpc_handler fn)
 {
     qd_err err;
     qd_err_init(&err);
     for (size_t k = 0; k < QD_COUNT_OF(searches); k++) {
-        qd_rpc_unhandle(c->at[i].a.rpc, searches[k]);
-        action_must(qd_rpc_handle(c->at[i].a.rpc, searches[k], NULL, 0, on_cut, NULL, &err), &err, "cut");
+        qd_rpc_unhandle(n->a.rpc, searches[k]);
+        action_must(qd_rpc_handle(n->a.rpc, searches[k], NULL, 0, fn, n, &err), &err, "cut");
     }
+}
+
+void action_cluster_cut(action_cluster *c, uint32_t i)
+{
+    handle_by(&c->at[i], on_cut);
+}
+
+static void on_silent(void *arg, qd_rpc_request *request)
+{
+    member *n = arg;
+    qd_mutex_lock(&n->lock);
+    qd_assert(n->nunanswered < QD_COUNT_OF(n->unanswered));
+    n->unanswered[n->nunanswered++] = request;
+    qd_mutex_unlock(&n->lock);
+}
+
+void action_cluster_silence(action_cluster *c, uint32_t i)
+{
+    handle_by(&c->at[i], on_silent);
 }
 
 /* --- calls --- */

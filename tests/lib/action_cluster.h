@@ -48,6 +48,8 @@ void action_cluster_delete(action_cluster *c, const char *index, const char *id)
 void action_cluster_refresh(action_cluster *c);
 /* A node answers no searches of others from now on, as if the connection had ended. */
 void action_cluster_cut(action_cluster *c, uint32_t node);
+/* It is asked, and says nothing until it is closed, as a frozen process does. */
+void action_cluster_silence(action_cluster *c, uint32_t node);
 /* Stops a node cleanly, and starts it again on its disk. */
 void action_cluster_leave(action_cluster *c, uint32_t node);
 void action_cluster_back(action_cluster *c, uint32_t node);
