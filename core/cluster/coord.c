@@ -247,6 +247,15 @@ int qd_coord_read(qd_coord_store *s, qd_str key, bool prefix, int64_t timeout_ms
     }
 }
 
+/* Does it say nothing of an earlier try that may be there? A request that is refused before it is
+ * in the log says none; what is decided there is the first try's result. */
+static bool says_nothing(int rc)
+{
+    bool decided =
+        rc == 0 || rc == QD_E_CONFLICT || rc == QD_E_FENCED || rc == QD_E_SESSION_EXPIRED;
+    return !decided && rc != QD_E_UNKNOWN_OUTCOME && rc != QD_E_TIMEOUT;
+}
+
 int qd_coord_commit(qd_coord_store *s, const qd_coord_compare *compares, uint32_t ncompares,
                     const qd_coord_change *changes, uint32_t nchanges, int64_t timeout_ms,
                     uint64_t *revision, uint32_t *failed, qd_err *err)
@@ -263,6 +272,7 @@ int qd_coord_commit_as(qd_coord_store *s, const qd_coord_fence *fence,
     uint64_t until = deadline(s, timeout_ms);
     int64_t pause = RETRY_MS_MIN;
     uint8_t id[16];
+    bool maybe = false; /* an earlier try may be there */
     qd_err failure;
     qd_env_random(s->env, id, sizeof id);
     qd_err_init(&failure);
@@ -280,6 +290,7 @@ int qd_coord_commit_as(qd_coord_store *s, const qd_coord_fence *fence,
         }
         waiting_init(&w, &t.op);
         int rc = wait_for(s, &w, &t.op, s->vt.txn(s->handle, &t), until);
+        maybe |= rc == QD_E_UNKNOWN_OUTCOME || rc == QD_E_TIMEOUT;
         if (rc && again(s, rc, until, &pause)) {
             if (cluster_broken(RETRY_IS_NEW)) qd_env_random(s->env, id, sizeof id);
             qd_err_fini(&failure);
@@ -287,6 +298,10 @@ int qd_coord_commit_as(qd_coord_store *s, const qd_coord_fence *fence,
         }
         if (revision) *revision = t.revision;
         if (failed) *failed = t.failed;
+        if (maybe && says_nothing(rc)) {
+            rc = qd_err_wrap(&failure, QD_E_UNKNOWN_OUTCOME,
+                             "the change may or may not be committed: an earlier try had no answer");
+        }
         if (rc) {
             if (!failure.code) {
                 qd_err_set(&failure, rc, "coordination store: transaction failed (%s)",

@@ -48,7 +48,8 @@ int qd_coord_read(qd_coord_store *s, qd_str key, bool prefix, int64_t timeout_ms
  * Commits a transaction: compares and changes are the caller's, *revision gets its revision. The
  * request id is made here and kept over retries of unknown outcomes and of changes of leader, until
  * timeout_ms has passed. QD_E_CONFLICT: a compare did not hold (*failed says which);
- * QD_E_UNKNOWN_OUTCOME, QD_E_TIMEOUT: it may have been committed. [worker]
+ * QD_E_UNKNOWN_OUTCOME, QD_E_TIMEOUT: it may have been committed, also when the last try was
+ * refused (a full disk) and an earlier one had no answer. Else certainly not. [worker]
  */
 QD_MUST_CHECK
 int qd_coord_commit(qd_coord_store *s, const qd_coord_compare *compares, uint32_t ncompares,

@@ -176,6 +176,12 @@ bool cluster_green(cluster *x)
     return green(x->w) && !cluster_not_green(x);
 }
 
+/* Told that it was certainly not made. */
+static bool refused(const told *t)
+{
+    return t->ended && t->rc && t->rc != QD_E_UNKNOWN_OUTCOME && t->rc != QD_E_TIMEOUT;
+}
+
 static void check_register(cluster *x)
 {
     uint64_t n = x->register_values < REGISTER_MAX ? x->register_values : REGISTER_MAX - 1;
@@ -183,11 +189,9 @@ static void check_register(cluster *x)
     for (uint64_t i = 1; i <= n && !w->failed; i++) {
         const told *a = &x->register_of[i];
         if (!a->ended) continue;
-        if (a->before && a->before <= n && x->register_of[a->before].ended &&
-            (x->register_of[a->before].rc == QD_E_CONFLICT ||
-             x->register_of[a->before].rc == QD_E_NOSPACE)) {
-            fail(w, "change %llu of the register was refused and is there",
-                 (unsigned long long)a->before);
+        if (a->before && a->before <= n && refused(&x->register_of[a->before])) {
+            fail(w, "change %llu of the register was refused (%s) and is there",
+                 (unsigned long long)a->before, qd_code_name(x->register_of[a->before].rc));
         }
         for (uint64_t k = 1; k < i && !a->rc; k++) {
             const told *b = &x->register_of[k];
