@@ -3,7 +3,7 @@ package Recorder;
 # what was sent and what came back; readers check at once that what was acknowledged is what a realtime
 # get through any node shows. Afterwards everything acknowledged must be there.
 #
-#   my $r = Recorder->new(nodes => [...], dir => $folder, seed => 1, writers => 4, batch => 8, reads => 0.25);
+#   my $r = Recorder->new(nodes => [...], dir => $folder, seed => 1, clients => 4, batch => 8, reads => 0.25);
 #   $r->start;  ... faults ...  $r->stop;
 #   my @wrong = $r->check($node);
 #
@@ -11,62 +11,17 @@ package Recorder;
 # value is that of its last acknowledged operation, or of an unknown one.
 use strict;
 use warnings;
-use HTTP::Tiny;
-use JSON::PP ();
-use POSIX ();
+use parent 'Clients';
 use Time::HiRes qw(time);
 
 our $IDS = 200;
 
-sub new { my ($class, %o) = @_; return bless { writers => 4, index => 'docs', children => [], files => [], life => 0, batch => 8, reads => 0.25, pause => 0, %o }, $class }
+sub new { my ($class, %o) = @_; return $class->SUPER::new(index => 'docs', batch => 8, reads => 0.25, pause => 0, %o) }
 
-sub start {
-    my ($self) = @_;
-    $self->{life}++;
-    for my $w (1 .. $self->{writers}) {
-        my $file = "$self->{dir}/writer-$self->{life}-$w";
-        my $pid = fork // die "fork: $!";
-        if (!$pid) {
-            $self->write_forever($w, $file);
-            POSIX::_exit(0);
-        }
-        push @{ $self->{children} }, $pid;
-        push @{ $self->{files} }, $file;
-    }
-}
-
-sub stop {
-    my ($self) = @_;
-    kill 'TERM', @{ $self->{children} };
-    waitpid $_, 0 for @{ $self->{children} };
-    $self->{children} = [];
-}
-sub DESTROY { my ($self) = @_; local $?; kill 'KILL', @{ $self->{children} || [] } if ($self->{owner} //= $$) == $$ }
-
-# One request to one of the nodes; undef without an answer.
-sub ask {
-    my ($http, $url, $method, $body) = @_;
-    my %o = defined $body ? (content => $body, headers => { 'content-type' => $url =~ /_bulk/ ? 'application/x-ndjson' : 'application/json' }) : ();
-    my $r = $http->request($method, $url, \%o);
-    return undef if $r->{status} == 599;
-    $r->{json} = eval { JSON::PP->new->utf8->decode($r->{content}) };
-    return $r;
-}
-
-sub write_forever {
-    my ($self, $w, $file) = @_;
-    my $run = 1;
-    local $SIG{TERM} = sub { $run = 0 };
-    open my $log, '>', $file or POSIX::_exit(1);
-    $log->autoflush(1);
-    srand($self->{seed} * 100 + $self->{life} * 10 + $w);
-    my @urls = map { $_->url } @{ $self->{nodes} };
-    my $http = HTTP::Tiny->new(timeout => $self->{timeout} || 2, keep_alive => 1);
+sub client {
+    my ($self, $w, $log) = @_;
     my $value = $self->{life} * 10_000_000 + $w * 1_000_000;
-    my %silent; # until when a node that gave no answer is left alone: as clients do
-    while ($run) {
-        my @ready = grep { ($silent{$_} // 0) < time } @urls;
-        my $url = @ready ? $ready[rand @ready] : $urls[rand @urls];
+    while ($self->{run}) {
         my (%used, @ops);
         my $body = '';
         my $size = 1 + int rand $self->{batch};
@@ -79,12 +34,10 @@ sub write_forever {
             push @ops, [$id, $gone ? '-' : $value];
         }
         print $log "sent $_->[0] $_->[1]\n" for @ops;
-        my $r = ask($http, "$url/$self->{index}/_bulk", 'POST', $body);
+        my $r = $self->ask($self->url, 'POST', '_bulk', $body);
         my $items = $r && $r->{json} ? $r->{json}{items} || [] : [];
         my $now = time;
-        $silent{$url} = $now + 2 unless $r;
-        select undef, undef, undef, $self->{pause} if $self->{pause};
-        select undef, undef, undef, 0.02 unless @$items; # a client does not storm a node that is down
+        $self->pace($self->{pause} + (@$items ? 0 : 0.02));
         my $answered = 1;
         for my $i (0 .. $#ops) {
             my ($item) = values %{ $items->[$i] || {} };
@@ -94,15 +47,13 @@ sub write_forever {
             next unless $ok && rand() < $self->{reads};
             # the writer of an id is the only one: what it read is what was acknowledged
             next if $answered == 0;
-            my $asked = (@ready ? @ready : @urls)[rand(@ready || @urls)];
-            my $g = ask($http, "$asked/$self->{index}/_doc/$ops[$i][0]", 'GET');
-            if (!$g) { $silent{$asked} = time + 2; $answered = 0; next }
+            my $g = $self->ask($self->url, 'GET', "_doc/$ops[$i][0]");
+            if (!$g) { $answered = 0; next }
             next unless $g->{status} == 200 || ($g->{status} == 404 && $g->{json} && exists $g->{json}{found});
             my $got = $g->{json}{found} ? $g->{json}{_source}{v} : '-';
             printf $log "read %s %s %s\n", @{ $ops[$i] }, $got;
         }
     }
-    close $log;
 }
 
 # How many operations are acknowledged so far.

@@ -13,59 +13,24 @@ package Registers;
 # state. A write without a clear answer is unknown: it counts from when somebody saw it.
 use strict;
 use warnings;
-use HTTP::Tiny;
-use POSIX ();
-use Recorder;
-use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
+use parent 'Clients';
 
-sub new { my ($class, %o) = @_; return bless { clients => 4, docs => 8, index => 'registers', children => [], files => [], life => 0, seed => 1, %o }, $class }
-
-sub start {
-    my ($self) = @_;
-    $self->{life}++;
-    for my $c (1 .. $self->{clients}) {
-        my $file = "$self->{dir}/client-$self->{life}-$c";
-        my $pid = fork // die "fork: $!";
-        if (!$pid) { $self->client($c, $file); POSIX::_exit(0) }
-        push @{ $self->{children} }, $pid;
-        push @{ $self->{files} }, $file;
-    }
-}
-sub stop {
-    my ($self) = @_;
-    kill 'TERM', @{ $self->{children} };
-    waitpid $_, 0 for @{ $self->{children} };
-    $self->{children} = [];
-}
-sub DESTROY { my ($self) = @_; local $?; kill 'KILL', @{ $self->{children} || [] } if ($self->{owner} //= $$) == $$ }
-sub now { clock_gettime(CLOCK_MONOTONIC) }
+sub new { my ($class, %o) = @_; return $class->SUPER::new(docs => 8, index => 'registers', %o) }
 
 sub client {
-    my ($self, $c, $file) = @_;
-    my $run = 1;
-    local $SIG{TERM} = sub { $run = 0 };
-    open my $log, '>', $file or POSIX::_exit(1);
-    $log->autoflush(1);
-    srand($self->{seed} * 1000 + $self->{life} * 50 + $c);
-    my @urls = map { $_->url } @{ $self->{nodes} };
-    my $http = HTTP::Tiny->new(timeout => $self->{timeout} || 2, keep_alive => 1);
+    my ($self, $c, $log) = @_;
     my $value = "$self->{life}-$c-";
-    my ($n, %silent) = (0);
+    my $n = 0;
     my $ask = sub {
-        my ($method, $path, $body) = @_;
-        my @ready = grep { ($silent{$_} // 0) < now() } @urls;
-        @ready = @urls unless @ready;
-        my $url = $ready[rand @ready];
-        my $r = Recorder::ask($http, "$url/$self->{index}/$path", $method, $body);
-        $silent{$url} = now() + 2 unless $r;
-        select undef, undef, undef, 0.01 unless $r && $r->{status} < 500;
+        my $r = $self->ask($self->url, @_);
+        $self->pace(0.01) unless $r && $r->{status} < 500;
         return $r && $r->{json} ? $r : { status => 0, json => {} };
     };
-    while ($run) {
+    while ($self->{run}) {
         my $id = 'r' . int rand $self->{docs};
-        my $from = now();
+        my $from = $self->now;
         my $r = $ask->('GET', "_doc/$id");
-        my $to = now();
+        my $to = $self->now;
         my $j = $r->{json};
         next unless defined $j->{found} && ($r->{status} == 200 || $r->{status} == 404);
         my ($seq, $term) = $j->{found} ? ($j->{_seq_no}, $j->{_primary_term}) : (-1, 0);
@@ -76,17 +41,16 @@ sub client {
         my $blind = $what > 0.9;
         my $how = $blind ? '' : $seq < 0 ? '?op_type=create' : "?if_seq_no=$seq&if_primary_term=$term";
         my $pred = $blind ? 'any' : $seq;
-        $from = now();
+        $from = $self->now;
         print $log join(' ', 'sent', $id, $from, $pred, $next), "\n";
         $r = $ask->('PUT', "_doc/$id$how", qq({"v":"$next"}));
-        $to = now();
+        $to = $self->now;
         my $ok = $r->{status} == 200 || $r->{status} == 201;
         my $reason = $r->{status} == 409 ? $r->{json}{error}{reason} // '' : '';
         my ($there) = $reason =~ /current document has seqNo \[(\d+)\]/;
         print $log join(' ', $ok ? 'ack' : $reason ? 'refused' : 'unknown', $id, $from, $to, $pred,
             $ok ? $r->{json}{_seq_no} : $there // -1, $next), "\n";
     }
-    close $log;
 }
 
 # {id => {writes => {value => {...}}, reads => [...], refused => [...]}}
