@@ -12,7 +12,6 @@ use File::Temp ();
 use JSON::PP ();
 use POSIX qw(WNOHANG);
 use QdNode;
-use Time::HiRes qw(sleep time);
 
 my ($server, $client, @all);
 
@@ -82,8 +81,7 @@ sub leader { # its place, -1 when they do not agree
 }
 sub wait_healthy {
     my ($self) = @_;
-    my $end = time + 60;
-    until ($self->leader >= 0) { die "etcd did not form, see $self->{dir}\n" if time > $end; sleep 0.1 }
+    QdNode->wait_for(sub { $self->leader >= 0 }, 60, 0.1) or die "etcd did not form, see $self->{dir}\n";
 }
 sub to { my ($self, $without) = @_; join ',', map { "127.0.0.1:$self->{members}[$_]{client}" } grep { $_ != ($without // -1) } 0 .. $#{ $self->{members} } }
 sub pids { map { $_->{pid} || () } @{ $_[0]{members} } }

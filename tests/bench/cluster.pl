@@ -82,6 +82,8 @@ sub memory_kb {
     for (split /\n/, QdNode::slurp("/proc/$pid/status")) { $kb += $1 if /^Rss(?:Anon|Shmem):\s+(\d+)/ }
     return $kb;
 }
+# Nobody asks the nodes for anything: what they use of a core meanwhile is what is measured.
+sub idle_span { my ($seconds) = @_; sleep $seconds }
 sub load_average { (split ' ', QdNode::slurp('/proc/loadavg'))[0] }
 
 sub good { # an answer that must be one
@@ -247,7 +249,7 @@ sub fill {
     die "bulk: $r->{error}\n" if $r->{bad} || $r->{lost};
     good($c->node(0)->post("/$name/_refresh"), 'refresh');
     my $n = good($c->node(0)->get("/$name/_count"), 'count')->{json}{count};
-    sleep 1;
+    idle_span(1); # what follows the answers is theirs, too
     my @cpu = map { cpu_s($c->node($_)->{pid}) - $from[$_] } 0 .. $#from;
     return ($n / $took, $n, @cpu);
 }
@@ -409,10 +411,10 @@ sub scale {
     $c->wait_status('green', 180, $n) or die "not green\n";
     my @last = @ms > 50 ? @ms[-50 .. -1] : @ms;
     my @first = @ms > 50 ? @ms[0 .. 49] : @ms;
-    sleep 5;
+    idle_span(5); # what the last index left to do
     my @masters = @{ $c->{masters} };
     my @from = map { cpu_s($_->{pid}) } $c->nodes;
-    sleep $o{idle};
+    idle_span($o{idle});
     my @cpu = map { 100 * (cpu_s($c->node($_)->{pid}) - $from[$_]) / $o{idle} } 0 .. $#from;
     my @kb = map { memory_kb($_->{pid}) } $c->nodes;
     my %by = (master => [0 .. 2], data => [3 .. $o{nodes} - 4], coordination => [$o{nodes} - 3 .. $o{nodes} - 1]);

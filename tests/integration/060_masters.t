@@ -8,7 +8,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use QdNode;
 use Test::More;
-use Time::HiRes qw(time sleep);
+use Time::HiRes qw(time);
 
 my @m = map { QdNode->new("m$_") } 1 .. 4;
 my $seeds = join ',', map { "127.0.0.1:$_->{transport}" } @m[0 .. 2];
@@ -35,12 +35,7 @@ sub masters {
 sub leader { my ($node) = @_; my $l = masters($node); return (grep { $l->{$_}{leader} } keys %$l)[0] }
 sub roles { my ($node) = @_; my $l = masters($node); return join ' ', map { "$_:$l->{$_}{role}" } sort keys %$l }
 sub node_of { my ($name) = @_; return (grep { $_->{name} eq $name } @m)[0] }
-sub soon {
-    my ($what, $seconds) = @_;
-    my $end = time + ($seconds || 120);
-    while (time < $end) { return 1 if eval { $what->() }; sleep 0.05 }
-    return 0;
-}
+sub soon { my ($what, $seconds) = @_; return QdNode->wait_for(sub { eval { $what->() } }, $seconds || 120) }
 sub qd { my $o = qx(@{[QdNode::qd()]} @_ 2>&1); return ($? >> 8, $o) }
 
 # --- forming: two wait for the third and say so ---

@@ -8,7 +8,6 @@ use lib "$FindBin::Bin/lib";
 use JSON::PP ();
 use QdCluster;
 use Test::More;
-use Time::HiRes qw(sleep time);
 
 my $c = QdCluster->new('al', nodes => 3);
 $c->node($_)->{settings}{'node.attr.zone'} = "z$_" for 0 .. 2;
@@ -20,8 +19,7 @@ sub shards { @{ $n->get('/_cat/shards?format=json&h=index,shard,prirep,state,nod
 sub on { my ($node) = @_; grep { ($_->{node} // '') =~ /^\Q$node\E\b/ } shards() }
 sub until_true { # a condition, polled
     my ($what, $test) = @_;
-    my $end = time + 120;
-    while (time < $end) { return pass($what) if $test->(); sleep 0.1 }
+    return pass($what) if $n->wait_for($test, 120);
     fail($what);
     diag($n->get('/_cat/shards?v&h=index,shard,prirep,state,node,unassigned.reason,unassigned.details')->{content});
     diag($n->get('/_cluster/allocation/explain?pretty')->{content});

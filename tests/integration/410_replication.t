@@ -9,7 +9,7 @@ use JSON::PP;
 use POSIX ();
 use QdCluster;
 use Test::More;
-use Time::HiRes qw(time sleep);
+use Time::HiRes qw(time);
 
 my $c = QdCluster->new('repl', nodes => 3)->start;
 my @n = $c->nodes;

@@ -67,15 +67,7 @@ sub ask {
     $r->{json} = eval { JSON::PP->new->utf8->decode($r->{content}) };
     return $r;
 }
-sub wait_for {
-    my ($condition, $seconds) = @_;
-    my $end = time + ($seconds || 120);
-    while (time < $end) {
-        return 1 if $condition->();
-        select undef, undef, undef, 0.05;
-    }
-    return 0;
-}
+sub wait_for { my ($condition, $seconds) = @_; return QdNode->wait_for($condition, $seconds || 120) }
 sub logs { join '', map { "--- $_->{name}\n" . substr(QdNode::slurp("$dir/$_->{name}.log"), -2000) } @pods }
 
 # The controller starts the next master only when the one before is ready: alone it must become so.

@@ -10,7 +10,6 @@ use QdCluster;
 use HTTP::Tiny;
 use JSON::PP ();
 use POSIX ();
-use Time::HiRes qw(sleep time);
 
 my $c = QdCluster->new('e', nodes => 3, settings => { 'http.shutdown_delay' => '6s' });
 $c->start;
@@ -20,11 +19,14 @@ ok($c->wait_status('green'), 'green');
 my $bulk = join '', map { qq({"index":{"_id":"k$_"}}\n{"n":$_}\n) } 1 .. 200;
 is($n[0]->post('/t/_bulk?refresh=true', $bulk)->{json}{errors}, JSON::PP::false, 'with documents');
 
-# One client: requests of one kind, one after the other; what failed is written down. At the node that
-# stops it looks at /ready first, as a balancer does for it, and goes to the next one.
+# One client: requests of one kind, one after the other; what failed is written down, and a byte for each
+# one when it is answered. At the node that stops it looks at /ready first, as a balancer does for it,
+# and goes to the next one.
 sub client {
     my ($k, $kind, $stop, $first, @nodes) = @_;
     my $file = "$first->{dir}/client-$k";
+    open my $answers, '>', "$file.answers" or die "$file.answers: $!";
+    $answers->autoflush(1);
     my $pid = fork // die "fork: $!";
     return ($pid, $file) if $pid;
     my $http = HTTP::Tiny->new(timeout => 60, keep_alive => $k % 2);
@@ -37,7 +39,7 @@ sub client {
             : $kind eq 'search'  ? $http->get($at->url . '/t/_search?size=1&allow_partial_search_results=false')
             :                      $http->request('PUT', $at->url . '/t/_settings', { %json, content => qq({"index.priority":$i}) });
         $r->{status} =~ /^2/ ? $done++ : $wrong{"$r->{status} " . substr $r->{content}, 0, 300}++;
-        sleep 0.01 if $kind eq 'state';
+        print $answers '.';
     }
     open my $out, '>', $file;
     print $out "$done\n", map { "$kind $wrong{$_} times: $_\n" } sort keys %wrong;
@@ -62,7 +64,11 @@ for my $round (0 .. 2) {
         push @pids, $pid;
         push @files, $file;
     }
-    sleep 0.5;
+    my $all_go_on = sub {
+        my @from = map { -s "$_.answers" || 0 } @files;
+        $others[0]->wait_for(sub { !grep { (-s "$files[$_].answers" || 0) < $from[$_] + 10 } 0 .. $#files }, 120);
+    };
+    ok($all_go_on->(), "round $round: clients are at work");
     $victim->signal('TERM');
     my $r;
     ok($victim->wait_for(sub { $r = $victim->get('/ready'); $r->{status} == 503 }, 60), "round $round: /ready says that the node stops");
@@ -74,7 +80,7 @@ for my $round (0 .. 2) {
     is($victim->wait_end(120), 0, 'and ends by itself');
     ok($others[0]->wait_for(sub { my $h = $others[0]->get('/_cluster/health')->{json}; $h->{number_of_nodes} == 2 && $h->{active_primary_shards} == 6 }, 120),
         'others have all primaries');
-    sleep 0.5;
+    ok($all_go_on->(), 'clients go on without the node');
     open my $f, '>', $stop;
     close $f;
     waitpid $_, 0 for @pids;
@@ -102,7 +108,6 @@ is($_->wait_end(120), 0, 'all stopped at once end too') for @n;
 # a node by itself has nobody who goes on for it: unless it is asked to, it does not wait
 my $alone = QdNode->new('z');
 $alone->start;
-my $at = time;
 $alone->stop;
 unlike($alone->log_text, qr/requests are served for/, 'a node by itself does not wait');
 done_testing;

@@ -28,7 +28,7 @@ my ($group, $kills) = group() or plan skip_all => 'LOUD: no memory group can be 
 my $dir = tempdir('qd-memory-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my $c = QdCluster->new('m', nodes => 3);
 my @n = $c->nodes;
-END { local $?; if ($group) { $n[2]->kill9 if $n[2]{pid}; for (1 .. 100) { last if rmdir $group; select undef, undef, undef, 0.05 } } }
+END { local $?; if ($group) { $n[2]->kill9 if $n[2]{pid}; QdNode->wait_for(sub { rmdir $group }, 5) } }
 $n[2]{wrap} = ['sh', '-c', "echo \$\$ > $group/cgroup.procs && exec \"\$0\" \"\$@\""];
 $c->start;
 my $f = FaultLoad->new($c, $dir, seed => $ENV{SEED} || 1, timeout => 30);
@@ -63,12 +63,11 @@ for my $client (1 .. 6) {
     push @pids, $pid;
 }
 my $asked = 0;
-while (@pids) {
+$n[2]->wait_for(sub {
     @pids = grep { waitpid($_, POSIX::WNOHANG()) == 0 } @pids;
-    last unless $n[2]->alive;
     $asked++ if $n[2]->get('/_cluster/health')->{status} == 200;
-    select undef, undef, undef, 0.1;
-}
+    return !@pids;
+}, 1200, 0.1);
 kill 'KILL', @pids if @pids;
 ok($n[2]->alive, 'the node lives') or diag(QdNode::slurp($kills), $n[2]->stderr_text);
 cmp_ok($asked, '>', 0, "and answered meanwhile, $asked times");

@@ -14,7 +14,7 @@ use POSIX ();
 use QdCluster;
 use QdNet;
 use Test::More;
-use Time::HiRes qw(time sleep);
+use Time::HiRes qw(time);
 
 my ($kind, $rounds) = @ARGV;
 my ($what, $how) = ($kind // '') =~ /^(data|master)_(killed|cut)$/ or die "usage: failover.pl KIND ROUNDS\n";
@@ -96,18 +96,16 @@ for my $round (1 .. $rounds) {
             POSIX::_exit(0);
         }
         my ($found, $leads) = ('');
-        while (time < $moment + 60) {
+        $n[$asked]->wait_for(sub {
             my $list = $n[$asked]->get('/_quidditch/masters?timeout=1s')->{json}{masters} || [];
             ($found) = map { $_->{name} } grep { $_->{leader} } @$list;
-            last if $found && $found ne $name;
-            sleep 0.005;
-        }
+            return $found && $found ne $name;
+        }, 60, 0.005);
         $leads = time - $moment;
-        while (time < $moment + 60) {
+        $n[$asked]->wait_for(sub {
             ($found) = named($n[$asked], '/_cat/master?h=node&format=json', 'node');
-            last if $found && $found ne '-' && $found ne $name;
-            sleep 0.005;
-        }
+            return $found && $found ne '-' && $found ne $name;
+        }, 60, 0.005);
         my $took = time - $moment;
         waitpid $pid, 0;
         printf "%.3f %.3f %s\n", $leads, $took, QdNode::slurp($file);

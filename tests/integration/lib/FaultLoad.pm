@@ -9,6 +9,7 @@ package FaultLoad;
 #   $f->ends;                     # stops the load and checks everything
 use strict;
 use warnings;
+use QdNode;
 use Recorder;
 use Registers;
 use Test::More;
@@ -18,7 +19,7 @@ sub new {
     my $self = bless { cluster => $cluster, seed => 1, shards => 3, replicas => 1, settings => {}, %o }, $class;
     my @rest = grep { $_->has_rest } $cluster->nodes;
     mkdir "$dir/$_" for 'writers', 'clients';
-    $self->{writers} = Recorder->new(nodes => \@rest, dir => "$dir/writers", seed => $self->{seed}, writers => $o{writers} || 12,
+    $self->{writers} = Recorder->new(nodes => \@rest, dir => "$dir/writers", seed => $self->{seed}, clients => $o{writers} || 12,
         batch => $o{batch} || 160, reads => 0.01, pause => 0.1, timeout => $o{timeout} || 5);
     $self->{clients} = Registers->new(nodes => \@rest, dir => "$dir/clients", seed => $self->{seed}, timeout => $o{timeout} || 5);
     return $self;
@@ -43,9 +44,7 @@ sub acked { $_[0]{writers}->acked }
 sub more {
     my ($self, $count, $what, $seconds) = @_;
     my $from = $self->acked;
-    my $end = time + ($seconds || 300);
-    while (time < $end && $self->acked < $from + $count) { select undef, undef, undef, 0.02 }
-    return 1 if ok($self->acked >= $from + $count, $what);
+    return 1 if ok(QdNode->wait_for(sub { $self->acked >= $from + $count }, $seconds || 300), $what);
     $self->stuck;
     return 0;
 }

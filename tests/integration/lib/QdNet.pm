@@ -14,6 +14,8 @@ use strict;
 use warnings;
 use Cwd qw(abs_path);
 use File::Basename qw(dirname);
+use POSIX qw(WNOHANG);
+use QdNode;
 
 my $relay = abs_path(dirname(__FILE__) . '/../../..') . '/build/tests/relay';
 my $why = '';
@@ -71,11 +73,7 @@ sub over_relay {
     $self->{control} = "/tmp/$tag.relay";
     $self->{relay_pid} = open $self->{relay}, '|-', "exec $relay $self->{control} $seed @hosts ${tag}br: >$self->{control}.out 2>&1" or return $self->gone;
     my $said = '';
-    for (1 .. 600) {
-        if (open my $f, "<", "$self->{control}.out") { local $/; $said = <$f> // "" }
-        last if $said =~ /ready/ || waitpid($self->{relay_pid}, 1) != 0;
-        select undef, undef, undef, 0.05;
-    }
+    QdNode->wait_for(sub { ($said = QdNode::slurp("$self->{control}.out")) =~ /ready/ || waitpid($self->{relay_pid}, WNOHANG) != 0 });
     $why = "relay: $said";
     return $self->gone unless $said =~ /ready/;
     for my $i (0 .. $n - 1) {

@@ -139,12 +139,8 @@ sub alive {
 # Waits for its end; the exit status, or -1 when it took too long.
 sub wait_end {
     my ($self, $seconds) = @_;
-    my $end = time + ($seconds || 60);
-    while (time < $end) {
-        return $self->{status} >> 8 | ($self->{status} & 127) << 8 unless $self->alive;
-        sleep 0.02;
-    }
-    return -1;
+    return -1 unless QdNode->wait_for(sub { !$self->alive }, $seconds || 60);
+    return $self->{status} >> 8 | ($self->{status} & 127) << 8;
 }
 
 sub signal { my ($self, $signal) = @_; kill $signal, $self->{pid} if $self->{pid} }
@@ -171,14 +167,15 @@ sub log_text {
 }
 sub stderr_text { slurp("$_[0]{dir}/stderr") }
 
-# Polls until the condition holds; false after so many seconds, or when the node ended meanwhile.
+# Polls until the condition holds; false after so many seconds, or when the node ended meanwhile. Where no
+# node is meant: QdNode->wait_for(...). This is how tests wait, for anything.
 sub wait_for {
-    my ($self, $condition, $seconds) = @_;
+    my ($self, $condition, $seconds, $every) = @_;
     my $end = time + ($seconds || 30);
     while (time < $end) {
         return 1 if $condition->();
-        return $condition->() ? 1 : 0 if $self->{pid} && !$self->alive;
-        sleep 0.02;
+        return $condition->() ? 1 : 0 if ref $self && $self->{pid} && !$self->alive;
+        sleep($every || 0.02);
     }
     return 0;
 }
