@@ -137,6 +137,7 @@ typedef struct cas {
 typedef enum rstate { R_NONE, R_HELLO, R_TRACK, R_FILES, R_PULL, R_FINAL } rstate;
 
 typedef struct node {
+    struct world *world;
     int id;
     bool up, open, leading, promoting, adopting, reported;
     bool behind; /* opened from its disk, not yet at what was shown before */
@@ -202,7 +203,7 @@ typedef struct repl_sim_report {
 /* Runs a schedule; 0, or 1 with report->violation. */
 int repl_sim_run(uint64_t seed, bool trace, repl_sim_report *report);
 
-/* --- the world, for repl_node.c and repl_check.c --- */
+/* --- the world, for the nodes and repl_check.c --- */
 typedef struct world world;
 struct world {
     struct cluster *cluster; /* its coordination and allocator; NULL: those of repl_world.c */
