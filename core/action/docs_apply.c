@@ -40,7 +40,10 @@ void qdi_item_fail(doc_item *i, qd_arena *arena, qd_err *err)
     i->rc = err->code ? err->code : QD_E_INTERNAL;
     i->status = qd_err_status(err);
     qd_err *kept = i->err ? i->err : qd_arena_alloc(arena, sizeof *kept);
-    if (kept && !i->err) qd_err_init(kept);
+    if (i->err)
+        qd_err_fini(kept); /* of an attempt before */
+    else if (kept)
+        qd_err_init(kept);
     i->err = kept;
     if (kept) {
         qd_err_move(kept, err);

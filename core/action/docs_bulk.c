@@ -268,10 +268,7 @@ static int run_batch(bulk *b, qd_err *err)
     if (b->batch.n == 0) return 0;
     int rc = qdi_docs_run(&b->request, b->batch.at, b->batch.n, b->batch_bytes, &b->arena, &g, err);
     if (rc) return rc;
-    for (size_t i = 0; i < b->batch.n; i++) {
-        render(b, &b->batch.at[i]);
-        qdi_item_fini(&b->batch.at[i]);
-    }
+    for (size_t i = 0; i < b->batch.n; i++) render(b, &b->batch.at[i]);
     qdi_docs_free(g);
     b->batch.n = 0;
     b->batch_bytes = 0;

@@ -140,7 +140,7 @@ typedef struct doc_groups doc_groups;
 QD_MUST_CHECK
 int qdi_groups_run(const doc_request *r, doc_item *items, size_t n, size_t bytes, qd_arena *arena,
                    doc_groups **out, qd_err *err);
-/* Frees it; NULL is fine. */
+/* Frees it; NULL is fine. Items that failed are ended before. */
 void qdi_groups_free(doc_groups *g);
 
 /* --- docs_nodes.c: a batch on the nodes that hold the primaries --- */
@@ -152,7 +152,8 @@ typedef struct doc_run doc_run;
 QD_MUST_CHECK
 int qdi_docs_run(const doc_request *r, doc_item *items, size_t n, size_t bytes, qd_arena *arena,
                  doc_run **out, qd_err *err);
-/* Frees it; NULL is fine. */
+/* Frees it and ends its items, whose errors go with it; NULL is fine. Before the items' memory goes;
+ * a run that fails has done so itself. */
 void qdi_docs_free(doc_run *run);
 /* Does this node belong, or has it belonged, to a cluster of several? */
 bool qdi_docs_many(qd_actions *a);
@@ -203,8 +204,9 @@ void qdi_answer_close(doc_answer *x);
 qd_str qdi_doc_new_id(qd_actions *a, qd_arena *arena);
 /* An empty item. */
 void qdi_item_init(doc_item *i);
-/* Takes over err, which is set, as the item's; in arena. */
+/* Takes over err, which is set, as the item's, in place of one that it has; in arena. */
 void qdi_item_fail(doc_item *i, qd_arena *arena, qd_err *err);
+/* Frees what its error holds, before the arena of that goes. */
 void qdi_item_fini(doc_item *i);
 /* The error of an item that failed, as an object. */
 void qdi_item_error_write(const doc_item *i, qd_json_writer *w);

@@ -18,6 +18,8 @@
 #define SLACK_MS 2000 /* of a call over the time-out that its operations have */
 
 struct doc_run {
+    doc_item *items; /* the caller's; what failed here has its error in a group */
+    size_t nitems;
     QD_VEC(doc_groups *) groups;
 };
 
@@ -247,6 +249,8 @@ int qdi_docs_run(const doc_request *r, doc_item *items, size_t n, size_t bytes, 
         qd_free(x.run);
         return qd_err_nomem(err, "operations");
     }
+    x.run->items = items;
+    x.run->nitems = n;
     if (!qdi_docs_many(r->a)) {
         rc = qdi_groups_run(r, items, n, bytes, arena, &g, err);
         if (g) x.run->groups.at[x.run->groups.n++] = g;
@@ -268,6 +272,7 @@ int qdi_docs_run(const doc_request *r, doc_item *items, size_t n, size_t bytes, 
 void qdi_docs_free(doc_run *run)
 {
     if (!run) return;
+    for (size_t k = 0; k < run->nitems; k++) qdi_item_fini(&run->items[k]);
     for (size_t k = 0; k < run->groups.n; k++) qdi_groups_free(run->groups.at[k]);
     qd_vec_fini(&run->groups);
     qd_free(run);
