@@ -64,6 +64,79 @@ static void check_record(cluster *x, const proc *p, const qd_shard_meta *s)
     }
 }
 
+/* --- who is in sync --------------------------------------------------------------------------- */
+
+void cluster_check_asked(cluster *x, const msg *m)
+{
+    uint32_t i = x->nasked++;
+    if (i >= ASKED_MAX) return;
+    x->asked[i].op = m->cas;
+    x->asked[i].term = m->term;
+    snprintf(x->asked[i].aid, REPL_AID, "%s", m->aid);
+    snprintf(x->asked[i].by, REPL_AID, "%s", m->by);
+}
+
+/* Was it asked for, about this copy (NULL: any), by who was primary of this term or a later one? */
+static bool asked(const cluster *x, casop op, const char *aid, uint64_t term)
+{
+    for (uint32_t i = 0; i < x->nasked; i++) {
+        if (x->asked[i].op == op && x->asked[i].term >= term &&
+            (!aid || strcmp(x->asked[i].aid, aid) == 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Its place is another's now: it was the primary and handed over, or a replica that has moved. */
+static bool has_moved(const cluster *x, const srec *was, const srec *now, const char *aid)
+{
+    const scopy *c = rec_copy(was, aid);
+    for (uint32_t i = 0; i < x->nasked; i++) {
+        if (x->asked[i].op == CAS_HANDOVER && x->asked[i].term >= was->term &&
+            strcmp(x->asked[i].by, aid) == 0) {
+            return true;
+        }
+    }
+    if (c && c->partner[0] && asked(x, CAS_START, c->partner, 0)) return true;
+    for (uint32_t i = 0; i < now->nsync; i++) {
+        const char *other = now->sync[i].aid;
+        if (!rec_in_sync(was, other) && asked(x, CAS_START, other, 0)) return true;
+    }
+    return false;
+}
+
+/* A copy leaves those in sync: its primary or itself says so, or its files are another's. */
+static bool may_leave(const cluster *x, const srec *was, const srec *now, const char *aid)
+{
+    return asked(x, CAS_FAIL, aid, was->term) || asked(x, CAS_FAILED, aid, 0) ||
+           asked(x, CAS_LOST, aid, 0) || has_moved(x, was, now, aid) ||
+           (!rec_copy(was, aid) && asked(x, CAS_ADMIT, NULL, was->term));
+}
+
+/* Who is in sync with a primary says that primary alone, not one of an earlier term. */
+void cluster_check_in_sync(cluster *x, const srec *now)
+{
+    const srec was = x->newest;
+    if (x->restored || now->rev <= was.rev) return;
+    x->newest = *now;
+    if (!was.rev || was.fresh || x->nasked > ASKED_MAX) return;
+    for (uint32_t i = 0; i < now->nsync; i++) {
+        const char *aid = now->sync[i].aid;
+        if (rec_in_sync(&was, aid) || asked(x, CAS_ADMIT, aid, was.term)) continue;
+        fail(cluster_enter(), "copy %s is in sync at revision %llu, no primary since term %llu asked",
+             aid, (unsigned long long)now->rev, (unsigned long long)was.term);
+    }
+    for (uint32_t i = 0; i < was.nsync; i++) {
+        const char *aid = was.sync[i].aid;
+        if (rec_in_sync(now, aid) || may_leave(x, &was, now, aid)) continue;
+        fail(cluster_enter(), "copy %s left those in sync at revision %llu, no primary since %llu asked",
+             aid, (unsigned long long)now->rev, (unsigned long long)was.term);
+    }
+}
+
+/* --- sessions --------------------------------------------------------------------------------- */
+
 /* A session does not end before its time: not while its process lives and renewed it within that.
  */
 static void check_gone(cluster *x, int id, uint64_t session, const char *eph)

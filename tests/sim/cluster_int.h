@@ -114,6 +114,7 @@ typedef struct told {
 #define INDICES 16384 /* of the masters' log */
 #define SESSION_TTL_MS 3000
 #define SESSIONS 1024
+#define ASKED_MAX 1024
 
 struct cluster {
     world *w;
@@ -145,6 +146,14 @@ struct cluster {
     } fenced[32];                      /* transactions in the allocator's name */
     uint64_t record_max, shown[NODES]; /* shown: highest revision that a machine has acted on */
     char allocator[8];
+    /* the newest record that anybody was shown; changes of it that copies asked for */
+    srec newest;
+    uint32_t nasked;
+    struct {
+        casop op;
+        char aid[REPL_AID], by[REPL_AID];
+        uint64_t term;
+    } asked[ASKED_MAX];
     /* node records that a node has seen, sessions as they were renewed */
     struct {
         uint64_t session;
@@ -251,6 +260,9 @@ bool cluster_green(cluster *x);
 /* What is missing; NULL: nothing. */
 const char *cluster_not_green(cluster *x);
 void cluster_check_state(cluster *x, proc *p, const qd_state *s);
+/* A copy asks for a change of the record; a state that was applied shows one. */
+void cluster_check_asked(cluster *x, const msg *m);
+void cluster_check_in_sync(cluster *x, const srec *r);
 void cluster_check_end(cluster *x);
 
 #endif

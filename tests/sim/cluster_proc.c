@@ -105,6 +105,7 @@ static void listen(void *arg, const qd_state *old, const qd_state *now)
         fail(cluster_enter(), "too many copies in the record");
         return;
     }
+    cluster_check_in_sync(cluster_now(), &r);
     cluster_record(p, &r);
 }
 
@@ -116,6 +117,7 @@ void proc_ask(proc *p, const msg *m)
     if (!q) abort();
     q->next = NULL;
     q->m = *m;
+    cluster_check_asked(p->x, m);
     if (p->last) {
         p->last->next = q;
     } else {

@@ -420,6 +420,10 @@ static void node_gone(cluster *x)
     pass(x, 15000);
     expect(x, x->w->record.term > term, "the primary's node is gone, and nobody was promoted");
     expect(x, serves(x), "no primary serves");
+    for (uint32_t i = 0; i < x->w->record.n; i++) {
+        expect(x, strcmp(x->w->record.copies[i].node, node_name(id)) != 0,
+               "a copy is still on a node that is gone");
+    }
     for (int i = 0; i < NODES; i++) {
         if (i == id || !proc_follows(x->m[i].now)) continue;
         qd_state *s = qd_cluster_state(x->m[i].now->cluster);
