@@ -156,6 +156,7 @@ static int begin_life(qd_cluster *c, former *f, qd_err *err)
 {
     qd_arena a;
     qd_coord_list list;
+    bool ours = false; /* the start that the cluster knows was one of this folder */
     if (!c->data || !c->authority) return 0;
     qd_arena_init(&a, NULL, 1 << 20);
     qd_str key = qd_arena_printf(&a, "life/%.*s", QD_STR_ARG(c->self.id)), life = {"", 0};
@@ -167,7 +168,8 @@ static int begin_life(qd_cluster *c, former *f, qd_err *err)
         if (list.n) life = (qd_str){(const char *)list.at[0].value, list.at[0].value_len};
         f->life_at = list.n ? list.at[0].mod_revision : 0;
         /* masters of an older state than this node's are refused for that */
-        if (list.revision >= r.revision && !qd_authority_remembers(c->authority, life)) {
+        ours = qd_authority_remembers(c->authority, life);
+        if (list.revision >= r.revision && !ours) {
             rc = qd_err_set(err, QD_E_FENCED,
                             "this node's path.data is an old copy: the cluster knows the node from a "
                             "later start than the folder remembers, as after a restore from a backup, "
@@ -178,8 +180,10 @@ static int begin_life(qd_cluster *c, former *f, qd_err *err)
             qd_log_error(CLUSTER_LOG, "%s", qd_err_reason(err));
         }
     }
+    if (!ours) life = (qd_str){"", 0};
+    if (!rc) rc = qd_authority_live(c->authority, c->self.ephemeral, life, err);
     qd_arena_fini(&a);
-    return rc ? rc : qd_authority_live(c->authority, c->self.ephemeral, err);
+    return rc;
 }
 
 int qdi_session_begin(qd_cluster *c, qd_err *err)

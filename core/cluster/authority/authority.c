@@ -282,13 +282,22 @@ bool qd_authority_remembers(qd_authority *a, qd_str life)
     return found;
 }
 
-int qd_authority_live(qd_authority *a, qd_str life, qd_err *err)
+/* Becomes the newest of the list; the oldest goes when it is full. */
+static void life_add(qd_authority_record *r, qd_str life)
+{
+    uint32_t i = 0;
+    while (i < QD_AUTHORITY_LIVES - 1 && r->lives[i][0] && !qd_str_is(life, r->lives[i])) i++;
+    memmove(r->lives[1], r->lives[0], i * sizeof r->lives[0]);
+    snprintf(r->lives[0], sizeof r->lives[0], "%.*s", QD_STR_ARG(life));
+}
+
+int qd_authority_live(qd_authority *a, qd_str life, qd_str known, qd_err *err)
 {
     qd_mutex_lock(&a->lock);
     qd_authority_record *r = &a->now;
     if (!qd_str_is(life, r->lives[0])) {
-        memmove(r->lives[1], r->lives[0], sizeof r->lives - sizeof r->lives[0]);
-        snprintf(r->lives[0], sizeof r->lives[0], "%.*s", QD_STR_ARG(life));
+        if (known.n) life_add(r, known); /* however many starts never came so far as to be known */
+        life_add(r, life);
         a->noted++;
     }
     qd_mutex_unlock(&a->lock);

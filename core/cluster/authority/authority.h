@@ -9,8 +9,9 @@
  * batches, and nothing of documents waits for them. A control node's own store is durable already;
  * there the file follows within a second and at a clean stop, as a second witness.
  *
- * It also remembers the ids of this folder's last starts, and the store the one of the node's last start: a
- * folder that does not remember that one is an old copy, and what was acknowledged since is not in it.
+ * It also remembers the ids of this folder's last starts, and the store the one of the node's last
+ * start: a folder that does not remember that one is an old copy, and what was acknowledged since
+ * is not in it.
  */
 #ifndef QD_CLUSTER_AUTHORITY_AUTHORITY_H
 #define QD_CLUSTER_AUTHORITY_AUTHORITY_H
@@ -60,13 +61,14 @@ void qd_authority_get(qd_authority *a, qd_authority_record *out);
 QD_MUST_CHECK
 int qd_authority_check(qd_authority *a, qd_str uuid, uint64_t epoch, uint64_t revision,
                        qd_err *err);
-/* Is the folder the one that the cluster knows: the store's id of this node's last start (empty: none) is
- * remembered, or the operator has said that an older one is right? [any] */
+/* Is the folder the one that the cluster knows: the store's id of this node's last start (empty:
+ * none) is remembered, or the operator has said that an older one is right? [any] */
 bool qd_authority_remembers(qd_authority *a, qd_str life);
-/* Another start, at most QD_AUTHORITY_LIFE - 1 bytes; durable on return. Before the store is told.
- * [worker] */
+/* Another start, at most QD_AUTHORITY_LIFE - 1 bytes; durable on return. Before the store is told,
+ * which knows of the start `known` (empty: of none): that one is remembered too, until the next is
+ * known. [worker] */
 QD_MUST_CHECK
-int qd_authority_live(qd_authority *a, qd_str life, qd_err *err);
+int qd_authority_live(qd_authority *a, qd_str life, qd_str known, qd_err *err);
 /* It is going to be acted on; durable: it is on return, else soon. [worker] Errors of the disk. */
 QD_MUST_CHECK
 int qd_authority_note(qd_authority *a, qd_str uuid, uint64_t epoch, uint64_t revision, bool durable,

@@ -178,12 +178,41 @@ static void an_emptied_store_is_not_obeyed(void **state)
     coord_memory_free(m);
 }
 
+/* Starts that end before the cluster knows of them do not make the folder an old copy, however
+ * many; the copy of the folder from before is one. */
+static void many_starts_that_failed_are_no_old_copy(void **state)
+{
+    (void)state;
+    static disk d, copy;
+    d = (disk){0};
+    qd_authority *a = open_on(&d);
+    assert_int_equal(qd_authority_live(a, QD_STR("s0"), QD_STR(""), NULL), 0);
+    copy = d;
+    assert_int_equal(qd_authority_live(a, QD_STR("s1"), QD_STR("s0"), NULL), 0);
+    for (uint32_t i = 2; i < 3 * QD_AUTHORITY_LIVES; i++) {
+        char life[16];
+        int n = snprintf(life, sizeof life, "s%u", i);
+        qd_authority_close(a);
+        a = open_on(&d);
+        assert_true(qd_authority_remembers(a, QD_STR("s1")));
+        assert_int_equal(qd_authority_live(a, (qd_str){life, (size_t)n}, QD_STR("s1"), NULL), 0);
+        assert_true(qd_authority_remembers(a, (qd_str){life, (size_t)n}));
+    }
+    assert_true(qd_authority_remembers(a, QD_STR("s1")));
+    assert_false(qd_authority_remembers(a, QD_STR("s2")));
+    qd_authority_close(a);
+    a = open_on(&copy);
+    assert_false(qd_authority_remembers(a, QD_STR("s1")));
+    qd_authority_close(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(older_states_are_refused),
         cmocka_unit_test(damage_is_not_none),
         cmocka_unit_test(a_note_is_durable_or_fails),
+        cmocka_unit_test(many_starts_that_failed_are_no_old_copy),
         cmocka_unit_test(an_emptied_store_is_not_obeyed),
     };
     return unit_run(tests);
