@@ -28,6 +28,7 @@
 #define REPL_SYNC_MS 5000u
 #define REPL_OPS_BYTES ((size_t)1 << 20)   /* of a part of a resync, of a recovery */
 #define REPL_CHUNK_BYTES ((size_t)1 << 20) /* of a file */
+#define REPL_HEAD_MAX 512u                 /* of the answer that brings a piece of one */
 #define REPL_STUCK_NS 3000000000ull
 #define REPL_RETENTION_NS 5000000000ull
 #define REPL_HOLDS 16u
@@ -82,6 +83,13 @@ typedef struct repl_follower {
     bool busy, again; /* again: there was more to send meanwhile */
     uint32_t fails;
 } repl_follower;
+
+/* Bytes of a file, read into the answer to the request: n of them behind room for its head. */
+typedef struct repl_piece {
+    qd_rpc_request *request;
+    char *room;
+    size_t n;
+} repl_piece;
 
 /* A publication kept for those who fetch its files. */
 typedef struct repl_hold {
@@ -232,7 +240,7 @@ void repl_install_end(repl_shard *g);
 /* --- handlers: serve.c, source.c --- */
 void repl_serve(qd_replication *r, uint32_t action, qd_rpc_request *request);
 void repl_source(repl_shard *g, uint32_t action, const repl_request *q, repl_reply *a,
-                 qd_writer *tail);
+                 qd_writer *tail, repl_piece *piece);
 void repl_reply_send(qd_rpc_request *request, const repl_reply *a, qd_str tail);
 
 /* Lets what copies are known to have go from the log, and what nobody will ask for any more. */

@@ -20,6 +20,25 @@ void repl_reply_send(qd_rpc_request *request, const repl_reply *a, qd_str tail)
     qd_err_fini(&err);
 }
 
+/* The same where the tail has been written into the answer's room. */
+static void piece_send(repl_piece *piece, const repl_reply *a)
+{
+    qd_writer w;
+    qd_err err;
+    qd_err_init(&err);
+    qd_writer_init(&w, NULL, REPL_HEAD_MAX, qd_rpc_request_version(piece->request));
+    repl_reply_write(&w, a);
+    qd_str head = qd_writer_view(&w);
+    if (qd_writer_end(&w, "answer between copies", &err)) {
+        qd_rpc_fail(piece->request, &err);
+    } else {
+        memcpy(piece->room + REPL_HEAD_MAX - head.n, head.p, head.n);
+        qd_rpc_reply_filled(piece->request, REPL_HEAD_MAX - head.n, head.n + piece->n);
+    }
+    qd_writer_fini(&w);
+    qd_err_fini(&err);
+}
+
 static void refuse(repl_reply *a, const char *why)
 {
     a->verdict = REPL_FAILED;
@@ -273,6 +292,7 @@ void repl_serve(qd_replication *r, uint32_t action, qd_rpc_request *request)
 {
     repl_request q;
     repl_reply a = {.persisted = -1, .max = -1, .global = -1};
+    repl_piece piece = {.request = request};
     qd_writer tail;
     qd_err err;
     qd_err_init(&err);
@@ -287,13 +307,15 @@ void repl_serve(qd_replication *r, uint32_t action, qd_rpc_request *request)
     if (!g || strcmp(g->aid, q.aid) != 0) {
         refuse(&a, "there is no such copy on its node");
     } else if (action >= QD_ACTION_RECOVERY_HELLO) {
-        repl_source(g, action, &q, &a, &tail);
+        repl_source(g, action, &q, &a, &tail, &piece);
     } else {
         serve_copy(g, action, &q, &a);
     }
     repl_unref(g);
     if (qd_writer_end(&tail, "answer between copies", &err)) {
         qd_rpc_fail(request, &err);
+    } else if (piece.n) {
+        piece_send(&piece, &a);
     } else {
         repl_reply_send(request, &a, qd_writer_view(&tail));
     }

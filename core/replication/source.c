@@ -254,7 +254,8 @@ static void finalize(repl_shard *g, qd_engine *e, const repl_request *q, repl_re
     }
 }
 
-static void file(repl_shard *g, const repl_request *q, repl_reply *a, qd_writer *tail, qd_err *err)
+static void file(repl_shard *g, const repl_request *q, repl_reply *a, repl_piece *piece,
+                 qd_err *err)
 {
     repl_hold *h = NULL;
     size_t want =
@@ -274,11 +275,13 @@ static void file(repl_shard *g, const repl_request *q, repl_reply *a, qd_writer 
     if (!h || q->part >= qd_publication_files(h->p) || q->first < 0) {
         refuse(a, "the publication is not kept any more");
     } else {
-        char *at = qd_buf_reserve(&tail->buf, want);
-        int rc = at ? qd_publication_read(h->p, q->part, (uint64_t)q->first, at, want, &got, err)
-                    : qd_err_nomem(err, "a file's bytes");
+        int rc = qd_rpc_reply_room(piece->request, REPL_HEAD_MAX + want, &piece->room, err);
         if (!rc) {
-            tail->buf.n += got;
+            rc = qd_publication_read(h->p, q->part, (uint64_t)q->first, piece->room + REPL_HEAD_MAX,
+                                     want, &got, err);
+        }
+        if (!rc) {
+            piece->n = got;
             a->verdict = REPL_OK;
         }
     }
@@ -289,7 +292,7 @@ static void file(repl_shard *g, const repl_request *q, repl_reply *a, qd_writer 
 }
 
 void repl_source(repl_shard *g, uint32_t action, const repl_request *q, repl_reply *a,
-                 qd_writer *tail)
+                 qd_writer *tail, repl_piece *piece)
 {
     qd_shard *s;
     qd_engine *e;
@@ -299,7 +302,7 @@ void repl_source(repl_shard *g, uint32_t action, const repl_request *q, repl_rep
     int rc = repl_enter(g, &s, &e, &err);
     if (!rc) {
         if (action == QD_ACTION_RECOVERY_FILE) {
-            file(g, q, a, tail, &err);
+            file(g, q, a, piece, &err);
         } else if (is_primary(g, q, a)) {
             switch (action) {
             case QD_ACTION_RECOVERY_HELLO:

@@ -264,7 +264,10 @@ void qd_rpc_call_cancel(qd_rpc *rpc, qd_rpc_call *call)
 void qd_rpc_call_fini(qd_rpc_call *call)
 {
     call_host *h = host_of(call);
-    qd_free(h->body.block);
+    if (call->class == QD_RPC_BULK && h->body.block)
+        qdi_bytes_free(h->rpc, h->body.block);
+    else
+        qd_free(h->body.block);
     memset(call->host, 0, sizeof call->host);
     call->answer = (qd_str){NULL, 0};
     qd_err_fini(&call->err);

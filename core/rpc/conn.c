@@ -99,11 +99,11 @@ static void over(rpc_conn *c, qd_wire_end end, const char *reason)
     }
     for (rpc_in *in = c->partials, *next; in; in = next) {
         next = in->next;
-        if (in != c->in) qdi_in_free(in);
+        if (in != c->in) qdi_in_free(rpc, in);
     }
     c->partials = NULL;
     if (c->in) {
-        qdi_in_free(c->in);
+        qdi_in_free(rpc, c->in);
         c->in = NULL;
     }
     if (c->peer) qdi_peer_closed(c->peer, c, end, reason);
@@ -478,6 +478,26 @@ static void no_memory(rpc_conn *c, rpc_in *in)
     qd_err_fini(&err);
 }
 
+/* Makes room for `least` bytes and more of a message. */
+static bool grow(rpc_conn *c, rpc_in *in, size_t least)
+{
+    qd_rpc *rpc = c->rpc;
+    size_t cap = in->cap * 2 < least ? least : in->cap * 2;
+    if (cap > in->total) cap = in->total;
+    bool block = c->class == QD_RPC_BULK && in->total < BLOCK_BYTES && in->total > BLOCK_BYTES / 2;
+    char *grown = block ? qdi_bytes_alloc(rpc, c->class, BLOCK_BYTES)
+                        : qd_realloc(qdi_account(rpc, c->class), in->block, cap + 1);
+    if (!grown) return false;
+    if (block) {
+        memcpy(grown, in->block, in->have);
+        qdi_bytes_free(rpc, in->block);
+        cap = BLOCK_BYTES - 1;
+    }
+    in->block = grown;
+    in->cap = cap;
+    return true;
+}
+
 /* The head of a message's frame has come: where does its payload go? False: the connection ends. */
 static bool begin_part(rpc_conn *c)
 {
@@ -504,7 +524,9 @@ static bool begin_part(rpc_conn *c)
         c->npartials++;
         bool wanted = h->type != FRAME_ANSWER || qdi_ids_get(&c->calls, h->id);
         in->cap = h->length;
-        if (wanted && !(in->block = qd_alloc(a, in->cap + 1))) no_memory(c, in);
+        if (wanted && h->length == FRAME_MAX) in->block = qdi_block_kept(c->rpc, c->class);
+        if (in->block) in->cap = BLOCK_BYTES - 1;
+        if (wanted && !in->block && !(in->block = qd_alloc(a, in->cap + 1))) no_memory(c, in);
         if (c->state == CONN_ENDING) return false;
     } else {
         if (!in) {
@@ -516,16 +538,8 @@ static bool begin_part(rpc_conn *c)
             return false;
         }
         if (in->block && in->have + h->length > in->cap) {
-            size_t cap = in->cap * 2 < in->have + h->length ? in->have + h->length : in->cap * 2;
-            if (cap > in->total) cap = in->total;
-            char *grown = qd_realloc(a, in->block, cap + 1);
-            if (grown) {
-                in->block = grown;
-                in->cap = cap;
-            } else {
-                no_memory(c, in);
-                if (c->state == CONN_ENDING) return false;
-            }
+            if (!grow(c, in, in->have + h->length)) no_memory(c, in);
+            if (c->state == CONN_ENDING) return false;
         }
     }
     c->in = in;
@@ -550,7 +564,7 @@ static void deliver(rpc_conn *c, rpc_in *in)
             qdi_call_answered(QD_CONTAINER_OF(n, rpc_out, node), in->head.version,
                               in->head.flags & FRAME_ERROR, &body);
         else
-            qd_free(body.block);
+            qdi_bytes_free(rpc, body.block);
         return;
     }
     if (!body.raw && body.bytes.n <= QD_RPC_POST_MAX)
@@ -579,7 +593,7 @@ static void end_part(rpc_conn *c)
     if (!end) return;
     forget_in(c, in);
     if (in->block) deliver(c, in);
-    qdi_in_free(in);
+    qdi_in_free(c->rpc, in);
 }
 
 static void cancelled(rpc_conn *c, uint64_t id)
@@ -590,7 +604,7 @@ static void cancelled(rpc_conn *c, uint64_t id)
     rpc_in *in = find_in(c, &h);
     if (!in || n) return;
     forget_in(c, in); /* its rest will not come */
-    qdi_in_free(in);
+    qdi_in_free(c->rpc, in);
 }
 
 /* A frame without a message is complete. */
@@ -900,7 +914,7 @@ static void write_done(rpc_conn *c)
         bool last = true;
         for (uint32_t k = i + 1; k < c->nwrite; k++) last &= c->write[k].out != o;
         if (last && o->at == o->n && !o->queued) {
-            qd_free(o->bytes);
+            qdi_bytes_free(c->rpc, o->bytes);
             o->bytes = NULL;
             qdi_out_room_end(o);
         }

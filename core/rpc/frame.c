@@ -187,15 +187,13 @@ int qdi_body_inflate(qd_rpc *rpc, uint32_t class, rpc_body *b, qd_err *err)
 
 /* --- messages --- */
 
-int qdi_out_make(qd_rpc *rpc, const out_spec *s, rpc_out **out, qd_err *err)
+/* The struct of a message of n bytes. */
+static int make_head(qd_rpc *rpc, const out_spec *s, size_t n, rpc_out **out, qd_err *err)
 {
-    size_t n = 0, packed = 0, room;
-    qd_account *a = qdi_account(rpc, s->class);
-    for (uint32_t i = 0; i < s->npieces; i++) n += s->pieces[i].len;
     if (n > rpc->c.message_max)
         return qd_err_set(err, QD_E_TOO_LARGE, "a message of %zu bytes is larger than %llu bytes",
                           n, (unsigned long long)rpc->c.message_max);
-    rpc_out *o = qd_calloc(a, sizeof *o);
+    rpc_out *o = qd_calloc(qdi_account(rpc, s->class), sizeof *o);
     if (!o) return qd_err_nomem(err, "<transport_message>");
     o->rpc = rpc;
     o->type = s->type;
@@ -204,6 +202,43 @@ int qdi_out_make(qd_rpc *rpc, const out_spec *s, rpc_out **out, qd_err *err)
     o->version = s->version;
     o->action = s->action;
     atomic_store_explicit(&o->refs, 1, memory_order_relaxed);
+    *out = o;
+    return 0;
+}
+
+int qdi_out_room(qd_rpc *rpc, const out_spec *s, size_t n, rpc_out **out, char **room, qd_err *err)
+{
+    rpc_out *o;
+    int rc = make_head(rpc, s, n, &o, err);
+    if (rc) return rc;
+    o->bytes = qdi_bytes_alloc(rpc, s->class, PREFIX_MAX + n);
+    if (!o->bytes) {
+        qd_free(o);
+        return qd_err_nomem(err, "<transport_message>");
+    }
+    *room = o->bytes + PREFIX_MAX;
+    *out = o;
+    return 0;
+}
+
+void qdi_out_filled(rpc_out *o, size_t from, size_t n)
+{
+    uint8_t prefix[PREFIX_MAX], *end = qd_put_varint(prefix, n);
+    end = qd_put_varint(end, 0);
+    size_t np = (size_t)(end - prefix), at = PREFIX_MAX + from;
+    memcpy(o->bytes + at - np, prefix, np);
+    o->at = at - np;
+    o->n = at + n;
+}
+
+int qdi_out_make(qd_rpc *rpc, const out_spec *s, rpc_out **out, qd_err *err)
+{
+    size_t n = 0, packed = 0, room;
+    qd_account *a = qdi_account(rpc, s->class);
+    for (uint32_t i = 0; i < s->npieces; i++) n += s->pieces[i].len;
+    rpc_out *o;
+    int rc = make_head(rpc, s, n, &o, err);
+    if (rc) return rc;
     if (s->compress && n >= rpc->c.compress_min) {
         room = n - n / 8;
         o->bytes = qd_alloc(a, PREFIX_MAX + s->fields.n + room);
@@ -220,7 +255,7 @@ int qdi_out_make(qd_rpc *rpc, const out_spec *s, rpc_out **out, qd_err *err)
             o->bytes = NULL;
         }
     }
-    if (!packed) o->bytes = qd_alloc(a, PREFIX_MAX + s->fields.n + n);
+    if (!packed) o->bytes = qdi_bytes_alloc(rpc, s->class, PREFIX_MAX + s->fields.n + n);
     if (!o->bytes) {
         qd_free(o);
         return qd_err_nomem(err, "<transport_message>");
@@ -246,7 +281,7 @@ void qdi_out_unref(rpc_out *o)
     if (!o || atomic_fetch_sub(&o->refs, 1) != 1) return;
     qdi_out_room_end(o);
     if (o->peer) qdi_peer_put(o->peer);
-    qd_free(o->bytes);
+    qdi_bytes_free(o->rpc, o->bytes);
     qd_free(o);
 }
 
@@ -267,9 +302,9 @@ const char *qdi_in_begin(const qd_rpc *rpc, rpc_in *in)
     return in->have > in->total ? "a message longer than announced" : NULL;
 }
 
-void qdi_in_free(rpc_in *in)
+void qdi_in_free(qd_rpc *rpc, rpc_in *in)
 {
     if (!in) return;
-    qd_free(in->block);
+    qdi_bytes_free(rpc, in->block);
     qd_free(in);
 }

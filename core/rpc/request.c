@@ -158,7 +158,7 @@ static void request_free(qd_rpc_request *r)
     qdi_who_unref(r->from);
     qdi_flow_unref(r->flow);
     if (r->local) qdi_out_unref(r->local);
-    qd_free(r->body.block);
+    qdi_bytes_free(rpc, r->body.block);
     qd_mutex_fini(&r->lock);
     r->magic = 0;
     qd_mutex_lock(&rpc->lock);
@@ -402,6 +402,7 @@ static void send_answer(qd_rpc_request *r, rpc_out *o)
 {
     bool again = atomic_exchange(&r->replied, true);
     qd_assert(!again);
+    if (r->answer && r->answer != o) qdi_out_unref(r->answer); /* another one than was begun */
     qd_mutex_lock(&r->lock); /* on_cancel has ended when we have it, and begins no more */
     r->on_cancel = NULL;
     atomic_store(&r->cancelled, true);
@@ -437,6 +438,23 @@ void qd_rpc_reply(qd_rpc_request *r, qd_str body, qd_str tail)
         o = make_answer(r->rpc, r->class, r->version, r->action, &err);
     qd_err_fini(&err);
     send_answer(r, o);
+}
+
+int qd_rpc_reply_room(qd_rpc_request *r, size_t n, char **room, qd_err *err)
+{
+    QD_CHECK(r, RPC_REQUEST_MAGIC);
+    qd_assert(!r->answer && !atomic_load(&r->replied));
+    out_spec spec = {
+        .type = FRAME_ANSWER, .class = r->class, .version = r->version, .action = r->action};
+    return qdi_out_room(r->rpc, &spec, n, &r->answer, room, err);
+}
+
+void qd_rpc_reply_filled(qd_rpc_request *r, size_t from, size_t n)
+{
+    QD_CHECK(r, RPC_REQUEST_MAGIC);
+    qd_assert(r->answer);
+    qdi_out_filled(r->answer, from, n);
+    send_answer(r, r->answer);
 }
 
 void qd_rpc_fail(qd_rpc_request *r, const qd_err *err)

@@ -59,7 +59,9 @@ static int self_make(qd_rpc *rpc, qd_err *err)
 
 static void on_tick(qd_timer *t)
 {
-    qdi_peers_tick(t->user);
+    rpc_loop *l = t->user;
+    qdi_peers_tick(l);
+    qdi_blocks_tick(l->rpc, qd_env_mono_ns(l->rpc->c.env));
 }
 
 static int loop_make(qd_rpc *rpc, uint32_t i, qd_err *err)
@@ -201,6 +203,7 @@ int qd_rpc_open(const qd_rpc_config *config, qd_rpc **out, qd_err *err)
     rpc->c = *config;
     defaults(&rpc->c);
     qd_mutex_init(&rpc->lock);
+    qd_mutex_init(&rpc->blocks.lock);
     qd_cond_init(&rpc->idle);
     qd_account_init(&rpc->control, "transport", NULL, 0);
     qd_account_init(&rpc->data, "transport requests", config->account, 0);
@@ -317,6 +320,8 @@ void qd_rpc_close(qd_rpc *rpc)
         ZSTD_freeCCtx(rpc->zstd_c[i]);
         ZSTD_freeDCtx(rpc->zstd_d[i]);
     }
+    qdi_blocks_end(rpc);
+    qd_mutex_fini(&rpc->blocks.lock);
     qd_cond_fini(&rpc->idle);
     qd_mutex_fini(&rpc->lock);
     rpc->magic = 0;

@@ -246,6 +246,13 @@ qd_str qd_rpc_request_parent(const qd_rpc_request *request, uint64_t *task);
 /* Answers with the bytes of body and tail, copied. The request is gone. When the answer cannot be
  * sent for lack of memory or for its size, the caller gets that error. */
 void qd_rpc_reply(qd_rpc_request *request, qd_str body, qd_str tail);
+/* Room for an answer of at most n bytes, to be filled where it stands and sent by
+ * qd_rpc_reply_filled; or not, then qd_rpc_reply or qd_rpc_fail answers instead. Once for each
+ * request. Never compressed. QD_E_TOO_LARGE, QD_E_NOMEM, QD_E_BREAKER. [any] */
+QD_MUST_CHECK
+int qd_rpc_reply_room(qd_rpc_request *request, size_t n, char **room, qd_err *err);
+/* Answers with n bytes from `from` on of the room. The request is gone. */
+void qd_rpc_reply_filled(qd_rpc_request *request, size_t from, size_t n);
 /* Answers with an error: code, type, text and details come out there as they are here. The request
  * is gone; err is the caller's still. */
 void qd_rpc_fail(qd_rpc_request *request, const qd_err *err);

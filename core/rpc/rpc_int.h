@@ -135,7 +135,7 @@ struct rpc_out {
     qd_rpc_call *call; /* NULL: told already, or none */
     id_node node;      /* in its connection's calls */
     rpc_conn *conn;    /* that carries it; NULL while it waits */
-    uint64_t due_ns; /* 0: no end */
+    uint64_t due_ns;   /* 0: no end */
     qd_timer timer;
     struct qd_rpc_request *local_request;
     _Atomic bool cancel_posted;
@@ -373,6 +373,10 @@ typedef struct garbage_line {
 
 #define ZSTD_IDLE 4u
 
+#define BLOCK_BYTES (((size_t)1 << 20) + 4096) /* a piece of a file, with what stands before it */
+#define BLOCKS_KEPT 16u
+#define BLOCKS_IDLE_NS 5000000000ull
+
 struct qd_rpc {
     uint32_t magic;
     qd_rpc_config c;
@@ -393,7 +397,13 @@ struct qd_rpc {
     qd_map nodes; /* node id -> rpc_ident */
     garbage_line garbage[GARBAGE_LINES];
     void *zstd_c[ZSTD_IDLE], *zstd_d[ZSTD_IDLE];
-    uint64_t busy; /* requests not yet answered, handlers and done functions on pools */
+    struct {
+        qd_mutex lock; /* the innermost */
+        char *kept[BLOCKS_KEPT];
+        uint32_t n, least; /* least: since the last look */
+        uint64_t looked_ns;
+    } blocks;
+    uint64_t busy;        /* requests not yet answered, handlers and done functions on pools */
     qd_rpc_request *open; /* those requests */
     uint64_t nopen;
     _Atomic bool closing, ready;
@@ -412,6 +422,19 @@ static inline qd_account *qdi_account(qd_rpc *rpc, uint32_t class)
 {
     return class == QD_RPC_CONTROL ? &rpc->control : &rpc->data;
 }
+
+/* --- blocks.c --- */
+
+/* Memory of a message of a class; large ones of files come from blocks that are kept. NULL: none.
+ * [any] */
+char *qdi_bytes_alloc(qd_rpc *rpc, uint32_t class, size_t n);
+/* A block of BLOCK_BYTES if one is at hand and the class has them. [any] */
+char *qdi_block_kept(qd_rpc *rpc, uint32_t class);
+/* Gives either back. [any] */
+void qdi_bytes_free(qd_rpc *rpc, char *p);
+/* Frees what was not used for some seconds. [loop] */
+void qdi_blocks_tick(qd_rpc *rpc, uint64_t now_ns);
+void qdi_blocks_end(qd_rpc *rpc);
 
 /* --- frame.c --- */
 
@@ -446,10 +469,16 @@ typedef struct out_spec {
 /* Makes it; QD_E_TOO_LARGE, QD_E_NOMEM, QD_E_BREAKER. */
 QD_MUST_CHECK
 int qdi_out_make(qd_rpc *rpc, const out_spec *spec, rpc_out **out, qd_err *err);
+/* One of n bytes that the caller fills in from *room on; the same errors. Before it is sent,
+ * qdi_out_filled says which of them are the body. */
+QD_MUST_CHECK
+int qdi_out_room(qd_rpc *rpc, const out_spec *spec, size_t n, rpc_out **out, char **room,
+                 qd_err *err);
+void qdi_out_filled(rpc_out *o, size_t from, size_t n);
 void qdi_out_unref(rpc_out *o);
 /* Starts a message by its first frame's payload: reads the prefix. NULL, or what is wrong. */
 const char *qdi_in_begin(const qd_rpc *rpc, rpc_in *in);
-void qdi_in_free(rpc_in *in);
+void qdi_in_free(qd_rpc *rpc, rpc_in *in);
 
 /* --- handshake.c --- */
 

@@ -153,6 +153,62 @@ static void the_node_itself_answers(void **state)
     qd_rpc_call_fini(&call);
 }
 
+/* Answers in a room of its own: from the place that the body's first byte says, as many bytes as
+ * the body has; none where it begins with 'f' or 'r'. */
+static void fill(void *arg, qd_rpc_request *r)
+{
+    (void)arg;
+    qd_str b = qd_rpc_request_body(r);
+    char *room;
+    qd_err err;
+    qd_err_init(&err);
+    int rc = qd_rpc_reply_room(r, 256 + b.n, &room, &err);
+    if (!rc && b.p[0] == 'f') rc = qd_err_set(&err, QD_E_EOF, "it ends early");
+    if (rc) {
+        qd_rpc_fail(r, &err);
+    } else if (b.p[0] == 'r') {
+        qd_rpc_reply(r, QD_STR("another"), (qd_str){NULL, 0});
+    } else {
+        size_t from = (uint8_t)b.p[0];
+        memcpy(room + from, b.p, b.n);
+        qd_rpc_reply_filled(r, from, b.n);
+    }
+    qd_err_fini(&err);
+}
+
+static void answers_are_filled_where_they_stand(void **state)
+{
+    (void)state;
+    static char body[1100000];
+    size_t sizes[] = {1, 300, 262144, 600000, 1048576, 1052000, 1100000, 7};
+    qd_rpc_call call;
+    qd_err err;
+    qd_err_init(&err);
+    for (unsigned to = 0; to < 2; to++)
+        assert_int_equal(
+            qd_rpc_handle(w.nodes[to].rpc, QD_ACTION_ECHO, "generic", 0, fill, NULL, NULL), 0);
+    for (unsigned i = 0; i < 64; i++) {
+        size_t n = sizes[i % 8];
+        qd_rpc_class class = i % 3 ? QD_RPC_BULK : QD_RPC_DATA;
+        memset(body, (int)(128 + i), n);
+        assert_int_equal(ask(0, i % 5 ? 1 : 0, class, (qd_str){body, n}, &call, NULL), 0);
+        assert_int_equal(call.answer.n, n);
+        assert_memory_equal(call.answer.p, body, n);
+        qd_rpc_call_fini(&call);
+    }
+    for (unsigned to = 0; to < 2; to++) {
+        body[0] = 'f';
+        assert_int_equal(ask(0, to, QD_RPC_BULK, (qd_str){body, 700000}, &call, &err), QD_E_EOF);
+        assert_string_equal(qd_err_reason(&err), "it ends early");
+        qd_err_fini(&err);
+        qd_rpc_call_fini(&call);
+        body[0] = 'r';
+        assert_int_equal(ask(0, to, QD_RPC_BULK, (qd_str){body, 700000}, &call, NULL), 0);
+        assert_true(qd_str_is(call.answer, "another"));
+        qd_rpc_call_fini(&call);
+    }
+}
+
 static void large_bodies_travel(void **state)
 {
     (void)state;
@@ -160,7 +216,9 @@ static void large_bodies_travel(void **state)
     assert_int_equal(
         qd_rpc_handle(w.nodes[1].rpc, QD_ACTION_ECHO, "generic", QD_RPC_ON_FIBER, echo, NULL, NULL),
         0);
-    size_t sizes[] = {0, 1, 16383, 16384, 262100, 262144, 300000, 5000000};
+    /* about a block that is kept, half of it and a frame */
+    size_t sizes[] = {0,      1,      16383,  16384,   262100,  262144,  300000,  526336,
+                      526337, 540000, 790000, 1048576, 1052660, 1052672, 1052673, 5000000};
     qd_prng rnd;
     qd_prng_init(&rnd, 7);
     char *p = malloc(5000000);
@@ -469,6 +527,7 @@ int main(void)
         BOTH(calls_are_answered),
         BOTH(the_node_itself_answers),
         BOTH(large_bodies_travel),
+        BOTH(answers_are_filled_where_they_stand),
         BOTH(many_calls_at_once),
         BOTH(time_outs_and_cancels_reach_the_handler),
         BOTH(a_pool_that_is_full_refuses),
