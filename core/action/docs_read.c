@@ -55,7 +55,9 @@ int qdi_read_here(qd_actions *a, const char *uuid, uint32_t number, const doc_re
         return qd_err_set(err, QD_E_NO_SHARD, "No shard available for [get [%s][%.*s]]", uuid,
                           QD_STR_ARG(what->id));
     }
-    int rc = qd_shard_enter(shard, GATE_MS, &e, err);
+    int rc = 0;
+    if (!what->realtime && qd_shard_behind(shard)) rc = qd_shard_searchable(shard, GATE_MS, err);
+    if (!rc) rc = qd_shard_enter(shard, GATE_MS, &e, err);
     if (!rc) {
         if (what->refresh) rc = qd_engine_refresh(e, err);
         if (!rc) {

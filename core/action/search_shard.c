@@ -431,16 +431,14 @@ static int query(search_run *x, search_shard *s, qd_err *err)
 
 int qdi_search_shard_open(search_shard *s, qd_err *err)
 {
-    qd_engine *e;
     if (s->searcher) return 0; /* a scroll keeps its own */
     if (!s->shard) {
         return qd_err_set(err, QD_E_NO_SHARD, "[%.*s][%u] is not on this node",
                           QD_STR_ARG(s->index->meta->name), s->number);
     }
-    if (!qd_shard_ready(s->shard, NULL)) {
-        int rc = qd_shard_enter(s->shard, OPEN_WAIT_MS, &e, err);
+    if (!qd_shard_ready(s->shard, NULL) || qd_shard_behind(s->shard)) {
+        int rc = qd_shard_searchable(s->shard, OPEN_WAIT_MS, err);
         if (rc) return rc;
-        qd_shard_leave(s->shard);
     }
     return qd_shard_searcher(s->shard, &s->searcher, err);
 }

@@ -33,6 +33,7 @@ enum {
     REPL_BROKEN_HISTORY_IGNORED,        /* operations only, onto another history */
     REPL_BROKEN_REFUSED_IS_OUT,         /* a refused change is taken as "not in the set" */
     REPL_BROKEN_UNSTARTED_PRIMARY,      /* a new copy acknowledges before it has started */
+    REPL_BROKEN_SEARCH_BEHIND,          /* an opened primary is searched before it is back */
     REPL_BROKEN_END
 };
 #ifdef REPL_VARIANTS /* the simulation: all in one program, chosen when it starts */

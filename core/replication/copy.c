@@ -109,6 +109,11 @@ bool repl_publish_allowed(int64_t max_seq_no, int64_t global)
     return max_seq_no <= global || repl_broken(REFRESH_ABOVE);
 }
 
+int64_t repl_search_from(int64_t processed)
+{
+    return repl_broken(SEARCH_BEHIND) ? -1 : processed;
+}
+
 uint64_t repl_record_term(uint64_t record_term, uint64_t sender_term)
 {
     return repl_broken(REQUEST_TERM_AS_RECORD) ? sender_term : record_term;

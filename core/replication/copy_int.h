@@ -71,6 +71,10 @@ bool repl_copy_publication(uint64_t term, uint64_t generation, int64_t max_seq_n
                            uint64_t open_term, uint64_t open_generation, int64_t open_max_seq_no);
 /* May segments up to max_seq_no be shown and published? Rule 12. */
 bool repl_publish_allowed(int64_t max_seq_no, int64_t global);
+/* What a primary must show before it is searched, when its disk has everything up to `processed`
+ * without a gap: whatever it showed before it was opened was at or below a checkpoint of its own.
+ */
+int64_t repl_search_from(int64_t processed);
 /* Term that a record is kept with. */
 uint64_t repl_record_term(uint64_t record_term, uint64_t sender_term);
 

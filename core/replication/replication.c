@@ -195,6 +195,7 @@ static void opened(void *arg, qd_shard *s, bool primary, qd_engine *e)
     g->engine = e;
     g->recovers = !primary;
     repl_copy_init(&g->cm, qd_engine_primary_term(e), at.global, repl_now(g));
+    qd_shard_search_from(s, primary ? repl_search_from(at.processed) : QD_SEQ_NO_NONE);
     qd_mutex_unlock(&g->lock);
     qd_mutex_lock(&r->lock);
     void *old = NULL;

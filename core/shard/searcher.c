@@ -6,6 +6,7 @@
 #include "engine/replica.h"
 #include "shard/shards_int.h"
 
+#define BEHIND_SLICE_MS 100
 #define IDLE_MIN_NS 1000000000ull /* shards searched more often are not asked whether they idle */
 
 qd_shard *qd_shard_ref(qd_shard *s)
@@ -74,10 +75,67 @@ static void wake(qd_shard *s)
     qdi_gate_leave(&s->gate);
 }
 
+/* --- what was shown before ------------------------------------------------------------------- */
+
+void qd_shard_search_from(qd_shard *s, int64_t seq_no)
+{
+    atomic_store(&s->search_from, seq_no);
+}
+
+/* With the gate held. A replica has started only once it showed what its primary did: the record's
+ * rule, whatever it was before. */
+static bool shows(qd_engine *e, int64_t from)
+{
+    qd_engine_checkpoints at;
+    qd_engine_checkpoints_get(e, &at);
+    return at.shown >= from || qd_engine_mode_get(e) == QD_ENGINE_REPLICA;
+}
+
+bool qd_shard_behind(qd_shard *s)
+{
+    int64_t from = atomic_load_explicit(&s->search_from, memory_order_relaxed);
+    if (QD_LIKELY(from == QD_SEQ_NO_NONE)) return false;
+    qdi_gate_enter(&s->gate);
+    bool behind = s->engine && !shows(s->engine, from);
+    /* another opening sets it anew, while nobody is in the gate */
+    if (s->engine && !behind) atomic_store(&s->search_from, QD_SEQ_NO_NONE);
+    qdi_gate_leave(&s->gate);
+    return behind;
+}
+
+static int refuse_behind(qd_shard *s, qd_err *err)
+{
+    return qd_err_set(err, QD_E_NO_SHARD,
+                      "%s was opened again and does not show yet what it showed before: its other "
+                      "copies have not confirmed that",
+                      s->name);
+}
+
+int qd_shard_searchable(qd_shard *s, int64_t timeout_ms, qd_err *err)
+{
+    uint64_t now, until = qd_env_mono_ns(s->shards->env) + (uint64_t)timeout_ms * 1000000u;
+    qd_engine *e;
+    do {
+        now = qd_env_mono_ns(s->shards->env);
+        int64_t left = until > now ? (int64_t)((until - now) / 1000000u) : 0;
+        int rc = qd_shard_enter(s, left, &e, err);
+        if (rc) return rc;
+        /* who closes or reopens it waits for whoever is in the gate */
+        int64_t slice = left < BEHIND_SLICE_MS ? left : BEHIND_SLICE_MS;
+        if (!shows(e, atomic_load(&s->search_from))) {
+            qd_engine_shown_wait(e, atomic_load(&s->search_from), slice);
+        }
+        qd_shard_leave(s);
+        if (!qd_shard_behind(s)) return 0;
+    } while (qd_env_mono_ns(s->shards->env) < until);
+    return refuse_behind(s, err);
+}
+
 int qd_shard_searcher(qd_shard *s, qd_searcher **out, qd_err *err)
 {
     qd_searcher *found = NULL;
     wake(s);
+    if (qd_shard_behind(s)) return refuse_behind(s, err);
     qd_reader *r = qd_shard_reader(s);
     if (!r) {
         char reason[256];

@@ -102,9 +102,19 @@ bool qd_shard_settled(qd_shard *s, int64_t timeout_ms);
 /* The newest reader with a reference, without waiting; NULL when not open. Give it back before the
  * shard: its memory is accounted there. [any] */
 qd_reader *qd_shard_reader(qd_shard *s);
+/* A primary that was opened from its disk is searched only once it shows everything up to seq_no;
+ * before that, searches and gets that are not in real time are refused. For each opening, before
+ * anybody can use the engine (qd_shards_copies.opened). */
+void qd_shard_search_from(qd_shard *s, int64_t seq_no);
+/* Is it open, but does it not show yet what it showed before it was opened? Cheap. [any] */
+bool qd_shard_behind(qd_shard *s);
+/* Waits, at most timeout_ms, until it is open and shows what it showed before. QD_E_NO_SHARD: it
+ * does not, with the reason. [worker] */
+QD_MUST_CHECK
+int qd_shard_searchable(qd_shard *s, int64_t timeout_ms, qd_err *err);
 /* A searcher over the newest reader with a reference, made once for each reader and shared. Give it
  * back (qd_searcher_unref) before the shard: its memory is accounted there. QD_E_NO_SHARD when not
- * open, QD_E_LIMIT, QD_E_NOMEM. [any] */
+ * open or behind, QD_E_LIMIT, QD_E_NOMEM. [any] */
 QD_MUST_CHECK
 int qd_shard_searcher(qd_shard *s, qd_searcher **out, qd_err *err);
 /* One more reference of a shard; returns s. [any] */
@@ -117,8 +127,8 @@ void qd_shard_term_set(qd_shard *s, uint64_t term);
 void qd_shard_promoted(qd_shard *s, uint64_t term);
 /* The copy cannot go on (its engine failed, it cannot be filled): it is closed without a flush,
  * opened again under a new term if it is the only started one, else reported as failed, with text.
- * why: QD_E_CORRUPT when its files cannot be used; QD_E_NOSPACE, QD_E_NOMEM, QD_E_BREAKER for want of
- * room, which passes; else QD_E_IO. [any] */
+ * why: QD_E_CORRUPT when its files cannot be used; QD_E_NOSPACE, QD_E_NOMEM, QD_E_BREAKER for want
+ * of room, which passes; else QD_E_IO. [any] */
 void qd_shard_fail(qd_shard *s, qd_str text, int32_t why);
 /* Allocation id. [any] */
 qd_str qd_shard_allocation_id(const qd_shard *s);

@@ -63,6 +63,7 @@ struct qd_shard {
     uint32_t idle_ticks; /* the ticker's: looks at empty buffers in a row */
     _Atomic uint64_t refresh_due_ns, sync_due_ns, report_due_ns, flush_due_ns;
     _Atomic uint64_t searched_ns; /* when a searcher was last asked for */
+    _Atomic int64_t search_from;  /* what it must show before it is searched */
     /* ticker only: since when no operation has come */
     int64_t quiet_seq_no;
     uint64_t quiet_ns;
@@ -87,7 +88,7 @@ struct qd_shards {
     const qd_shards_copies *copies; /* NULL: no replication */
     void *copies_arg;
     bool stop;
-    qd_map left; /* "<uuid>/<number>" of shards not held whose files are here (leftovers.c) */
+    qd_map left;  /* "<uuid>/<number>" of shards not held whose files are here (leftovers.c) */
     qd_map metas; /* uuid -> qd_index_meta to be saved beside its data, a reference each */
     qd_work meta_work;
     bool meta_queued;

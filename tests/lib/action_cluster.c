@@ -226,6 +226,11 @@ void action_cluster_back(action_cluster *c, uint32_t i)
     open_node(c, i);
 }
 
+coord_memory *action_cluster_store(action_cluster *c)
+{
+    return c->coord;
+}
+
 void action_cluster_close(action_cluster *c)
 {
     if (!c) return;

@@ -68,6 +68,7 @@ struct coord_memory {
     qd_cond work;
     qd_thread *thread;
     bool stop, off, off_applies;
+    char keep[64]; /* "": nothing */
     qd_arena arena;
     uint64_t revision, compacted, epoch, last_session;
     uint32_t state, handles;
@@ -420,10 +421,23 @@ static void apply(coord_memory *m, const qd_coord_txn *t)
     if (any) committed(m);
 }
 
+/* Would it take away what is to be kept? */
+static bool takes_away(coord_memory *m, const qd_coord_txn *t)
+{
+    for (uint32_t i = 0; m->keep[0] && i < t->nchanges; i++) {
+        const qd_coord_change *c = &t->changes[i];
+        const key *k = c->type == QD_COORD_PUT ? find_key(m, c->key, false) : NULL;
+        if (!k || !k->kv.version) continue;
+        qd_str now = {(const char *)k->kv.value, k->kv.value_len}, kept = qd_str_c(m->keep);
+        if (qd_str_find_str(now, kept) >= 0 && qd_str_find_str(c->value, kept) < 0) return true;
+    }
+    return false;
+}
+
 static int32_t do_txn(coord_memory *m, qd_coord_txn *t)
 {
     uint64_t first = m->nanswers > ID_WINDOW ? m->nanswers - ID_WINDOW : 0;
-    if (m->off && !m->off_applies) return QD_E_NO_COORDINATION;
+    if ((m->off && !m->off_applies) || takes_away(m, t)) return QD_E_NO_COORDINATION;
     if (m->state != QD_COORD_ACTIVE) return QD_E_FENCED;
     for (uint64_t i = first; i < m->nanswers; i++) {
         const answer *a = &m->answers[i % ID_WINDOW];
@@ -752,6 +766,13 @@ void coord_memory_free(coord_memory *m)
     qd_cond_fini(&m->work);
     qd_mutex_fini(&m->lock);
     free(m);
+}
+
+void coord_memory_keep(coord_memory *m, const char *text)
+{
+    qd_mutex_lock(&m->lock);
+    snprintf(m->keep, sizeof m->keep, "%s", text);
+    qd_mutex_unlock(&m->lock);
 }
 
 void coord_memory_off(coord_memory *m, bool off, bool applied)

@@ -26,6 +26,9 @@ const qd_coord_vtable *coord_memory_vtable(void);
 /* While off, requests end with QD_E_NO_COORDINATION (transactions with QD_E_UNKNOWN_OUTCOME when
  * `applied`: they were committed, but the answer was lost). */
 void coord_memory_off(coord_memory *m, bool off, bool applied);
+/* Until "" is given, changes of values that hold this text (at most 63 bytes) to such without it
+ * end with QD_E_NO_COORDINATION. */
+void coord_memory_keep(coord_memory *m, const char *text);
 /* Forgets history up to now: watches from the past get COMPACTED. */
 void coord_memory_compact(coord_memory *m);
 

@@ -13,7 +13,8 @@ static int64_t seen[CLIENTS][DOCS];
 static int target_of(world *w, okind kind)
 {
     int id = (int)rnd(w, NODES);
-    if (kind == O_SEARCH) return id;
+    if (kind == O_SEARCH && chance(w, 0.5))
+        return id; /* else the primary: a shard may have no more */
     for (int i = 0; i < NODES; i++, id = (id + 1) % NODES) {
         const node *n = &w->n[id];
         if (!n->up || !n->view.rev) continue;

@@ -72,7 +72,7 @@ static void client_write(world *w, node *n, hop *h, uint32_t op)
 void client_request(world *w, node *n, msg *m)
 {
     hop *h = &w->op[m->op];
-    if (h->kind == O_SEARCH && w->cluster && n->behind) {
+    if (h->kind == O_SEARCH && n->open && pub_max(w, n->shown) < n->search_from) {
         client_reply(w, n, m->op, S_REFUSED, -1, 0, 0);
         return;
     }

@@ -129,7 +129,6 @@ void recovery_answer(world *w, node *n, const msg *q, const msg *a)
     case M_FINAL:
         if (a->in_sync) {
             n->rec = R_NONE;
-            n->behind = false;
             started(w, n);
         } else if (a->more) {
             n->rec = R_PULL;

@@ -264,14 +264,14 @@ void pump(world *w, node *n)
     }
     if (n->leading) {
         pub_look(w, n);
-        if ((n->pm.phase == REPL_ACTIVE || n->pm.phase == REPL_READY) && !n->reported) {
+        if (!n->reported) { /* searches are refused as long as need be */
+            n->reported = true;
+            cas_push(w, n, CAS_START, n->aid, 0);
+        }
+        if ((n->pm.phase == REPL_ACTIVE || n->pm.phase == REPL_READY) && !n->opened_cut) {
+            n->opened_cut = true;
             pub_cut(w, n);
             pub_look(w, n);
-            if (pub_max(w, n->shown) >= n->pm.global) {
-                n->reported = true;
-                n->behind = false;
-                cas_push(w, n, CAS_START, n->aid, 0);
-            }
         }
     }
     cas_pump(w, n);

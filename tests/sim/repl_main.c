@@ -104,10 +104,16 @@ static uint64_t schedules(uint64_t from, uint64_t n, uint64_t stop, bool *same, 
     return bad;
 }
 
-static const char *const defects[] = {
-#define DEFECT(x) #x,
+typedef struct defect {
+    const char *name;
+    bool here;
+} defect;
+static const defect defects[] = {
+#define DEFECT(x) {#x, true},
+#define COMPOSED(x) {#x, false},
 #include "repl_defects.def"
 #undef DEFECT
+#undef COMPOSED
 };
 _Static_assert(QD_COUNT_OF(defects) == REPL_BROKEN_END - 1, "each defect has its name");
 
@@ -142,9 +148,10 @@ int main(void)
            ++test, LEAST_SHARE);
     failed += bad || !same || low;
     for (int v = 1; suite && !repl_variant && v < REPL_BROKEN_END; v++) {
+        if (!defects[v - 1].here) continue;
         repl_variant = v;
         bool found = schedules(1, DEFECT_SEEDS, 1, NULL, &ran) > 0;
-        printf("%sok %d - found: %s\n", found ? "" : "not ", ++test, defects[v - 1]);
+        printf("%sok %d - found: %s\n", found ? "" : "not ", ++test, defects[v - 1].name);
         failed += !found;
         repl_variant = 0;
     }

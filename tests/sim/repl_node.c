@@ -33,7 +33,7 @@ void cas_pump(world *w, node *n)
 
 void close_copy(node *n)
 {
-    n->open = n->leading = n->promoting = n->reported = n->adopting = false;
+    n->open = n->leading = n->promoting = n->reported = n->adopting = n->opened_cut = false;
     n->fenced = n->drained = n->lease_seen = false;
     n->rec = R_NONE;
     n->ncas = 0;
@@ -62,7 +62,7 @@ static void open_copy(world *w, node *n, const scopy *me, bool create)
     }
     snprintf(n->d.aid, sizeof n->d.aid, "%s", me->aid);
     n->shown = n->d.pub;
-    n->behind = true;
+    n->search_from = strcmp(n->view.primary, me->aid) == 0 ? INT64_MAX : -1;
     repl_copy_init(&n->cm, n->d.term, n->d.global, local_ns(w, n));
 }
 
@@ -142,6 +142,7 @@ static void lead(world *w, node *n, uint64_t term)
     n->leading = true;
     n->fenced = n->drained = false;
     w->r->promotions++;
+    if (n->search_from == INT64_MAX) n->search_from = repl_search_from(n->d.max);
     repl_copy_leads(&n->cm);
     repl_primary_init(&n->pm, n->aid, term, r.revision - 1, d_persisted(&n->d), n->d.max,
                       n->d.global, primary_act, n);

@@ -139,8 +139,9 @@ typedef enum rstate { R_NONE, R_HELLO, R_TRACK, R_FILES, R_PULL, R_FINAL } rstat
 typedef struct node {
     struct world *world;
     int id;
-    bool up, open, leading, promoting, adopting, reported;
-    bool behind; /* opened from its disk, not yet at what was shown before */
+    bool up, open, leading, promoting, adopting, reported, opened_cut;
+    /* what it must show before it is searched; a primary learns it once its log is replayed */
+    int64_t search_from;
     uint32_t inc;
     double rate;
     uint64_t base, frozen, stuck; /* stuck: since when the record names it, and it is closed */

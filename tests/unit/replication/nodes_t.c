@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "engine/replica.h"
 #include "lib/action_cluster.h"
+#include "lib/coord_memory.h"
 #include "replication/replication.h"
 #include "unit/unit.h"
 #include <stdio.h>
@@ -398,6 +399,82 @@ static void waiting_writes_hold_no_worker(void **state)
     action_cluster_close(c);
 }
 
+/* --- a primary that is opened again from its disk --- */
+
+static qd_shard *shard_of(action_cluster *c, uint32_t node, const char *index, char *other_copy)
+{
+    qd_actions *a = action_cluster_actions(c, node);
+    qd_state *s = qd_cluster_state(a->cluster);
+    const qd_index_meta *m = qd_state_index(s, qd_str_c(index));
+    const qd_shard_meta *r = qd_state_shard(s, m, 0);
+    qd_shard *shard = qd_shards_get(a->shards, m->uuid, 0);
+    if (other_copy) snprintf(other_copy, 64, "%.*s", QD_STR_ARG(r->copies[1].allocation_id));
+    qd_state_unref(s);
+    return shard;
+}
+
+/* Ends the processes of two nodes; what they wrote is there, nothing is flushed, nobody is told. */
+static void kill_both(action_cluster *c)
+{
+    coord_memory_off(action_cluster_store(c), true, false);
+    for (uint32_t i = 0; i < 2; i++) store_crash_power_off(action_cluster_disk(c, i));
+    for (uint32_t i = 0; i < 2; i++) action_cluster_leave(c, i);
+    for (uint32_t i = 0; i < 2; i++) store_crash_kill(action_cluster_disk(c, i));
+    coord_memory_off(action_cluster_store(c), false, false);
+}
+
+static qd_shard *opened_shard(action_cluster *c, uint32_t node)
+{
+    for (int ms = 0; ms < WAIT_MS; ms++) {
+        qd_shard *s = shard_of(c, node, "x", NULL);
+        if (s && qd_shard_ready(s, NULL)) return s;
+        qd_shard_unref(s);
+        qd_env_sleep_ns(qd_env_system(), 1000000);
+    }
+    return NULL;
+}
+
+/* All copies are killed at once. What a primary's disk has in segments is older than what a refresh
+ * had shown: until the other copy has confirmed what stands in the log, or is out, it shows nothing
+ * rather than less. */
+static void what_was_shown_is_waited_for(void **state)
+{
+    (void)state;
+    enum { DOCS = 20 };
+    uint32_t p, r;
+    char body[128], other[64];
+    qd_searcher *searcher = NULL;
+    action_cluster *c = action_cluster_open(2, NULL);
+    action_cluster_index(
+        c, "x",
+        "{\"settings\":{\"index\":{\"number_of_shards\":1,\"number_of_replicas\":1,"
+        "\"refresh_interval\":\"-1\"}}}");
+    wait_green(c, 0, "x");
+    for (int i = 0; i < DOCS; i++) put(c, 0, "x", i, i, i == DOCS - 1 ? "?refresh=true" : "");
+    where(c, 0, "x", &p, &r);
+    snprintf(body, sizeof body, "{\"index.routing.allocation.exclude._name\":\"node-%u\"}", r);
+    assert_int_equal(action_cluster_call(c, p, "PUT", "/x/_settings", body), 200);
+    qd_shard_unref(shard_of(c, p, "x", other));
+    kill_both(c);
+    coord_memory_keep(action_cluster_store(c), other); /* it cannot be taken out */
+    action_cluster_back(c, r);
+    action_cluster_back(c, p);
+    qd_shard *shard = opened_shard(c, p);
+    assert_non_null(shard);
+    int rc = qd_shard_searcher(shard, &searcher, NULL);
+    if (!rc) qd_searcher_unref(searcher);
+    qd_shard_unref(shard);
+    assert_int_equal(rc, QD_E_NO_SHARD);
+    action_errand *search = action_cluster_start(c, p, "GET", "/x/_count", NULL);
+    action_errand *get = action_cluster_start(c, r, "GET", "/x/_doc/7?realtime=false", NULL);
+    coord_memory_keep(action_cluster_store(c), "");
+    assert_int_equal(action_cluster_wait(c, search), 200);
+    snprintf(body, sizeof body, "\"count\":%d", DOCS);
+    assert_non_null(strstr(action_cluster_body(c), body));
+    assert_int_equal(action_cluster_wait(c, get), 200);
+    action_cluster_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,6 +485,7 @@ int main(void)
         cmocka_unit_test(a_replica_is_added),
         cmocka_unit_test(a_primary_moves),
         cmocka_unit_test(waiting_writes_hold_no_worker),
+        cmocka_unit_test(what_was_shown_is_waited_for),
     };
     return unit_run(tests);
 }
