@@ -41,7 +41,9 @@ int qd_masters_list(qd_cluster *c, int64_t timeout_ms, qd_arena *arena, const qd
 int qd_masters_change(qd_cluster *c, uint32_t action, qd_str name, int64_t timeout_ms, qd_err *err)
 {
     qd_coord_members m = {.action = action, .change = {.name = name}};
-    return qd_coord_members_call(c->store, &m, timeout_ms, err);
+    int rc = qd_coord_members_call(c->store, &m, timeout_ms, err);
+    if (!rc) qd_coord_members_free(c->store, &m); /* bytes of a remote store's answer */
+    return rc;
 }
 
 const char *qd_master_role(uint32_t role)

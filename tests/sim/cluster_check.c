@@ -124,13 +124,13 @@ void cluster_check_in_sync(cluster *x, const srec *now)
     for (uint32_t i = 0; i < now->nsync; i++) {
         const char *aid = now->sync[i].aid;
         if (rec_in_sync(&was, aid) || asked(x, CAS_ADMIT, aid, was.term)) continue;
-        fail(cluster_enter(), "copy %s is in sync at revision %llu, no primary since term %llu asked",
+        fail(cluster_enter(), "copy %s is in sync at revision %llu, no primary of term %llu asked",
              aid, (unsigned long long)now->rev, (unsigned long long)was.term);
     }
     for (uint32_t i = 0; i < was.nsync; i++) {
         const char *aid = was.sync[i].aid;
         if (rec_in_sync(now, aid) || may_leave(x, &was, now, aid)) continue;
-        fail(cluster_enter(), "copy %s left those in sync at revision %llu, no primary since %llu asked",
+        fail(cluster_enter(), "copy %s is out of sync at revision %llu, none of term %llu asked",
              aid, (unsigned long long)now->rev, (unsigned long long)was.term);
     }
 }
