@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NEWER_MS 250 /* at most, for a newer state before the next attempt */
+#define NEWER_MS 250 /* at most, for a newer state before nodes are asked again */
 #define REFRESH_MS 60000
 #define SLACK_MS 2000 /* of a call over the time-out that its operations have */
 
@@ -34,6 +34,7 @@ typedef struct round {
     scatter nodes;
     uint32_t *todo, ntodo; /* still to be done */
     uint32_t *again, nagain;
+    bool asked; /* some node was asked: it may answer otherwise without a newer state */
 } round;
 
 bool qdi_docs_many(qd_actions *a)
@@ -204,6 +205,7 @@ static int run_round(round *x, qd_err *err)
     x->revision = x->look.state->revision;
     qdi_scatter_send(&x->nodes, QD_ACTION_DOCS_WRITE, left_ms(x) + SLACK_MS, encode, x);
     const scatter_part *here = qdi_scatter_here(&x->nodes);
+    x->asked = x->nodes.parts != NULL;
     if (here) rc = run_here(x, here, err);
     qdi_scatter_wait(&x->nodes);
     for (scatter_part *p = x->nodes.parts; p; p = p->next) {
@@ -233,7 +235,7 @@ static int run_rounds(round *x, qd_err *err)
         int64_t left = left_ms(x);
         if (rc || !x->ntodo || !left) break;
         (void)qd_cluster_wait_for(x->r->a->cluster, is_newer, &x->revision,
-                                  left < NEWER_MS ? left : NEWER_MS);
+                                  x->asked && left > NEWER_MS ? NEWER_MS : left);
     }
     return rc;
 }

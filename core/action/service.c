@@ -269,7 +269,9 @@ static void feed(running *x, bool last)
     size_t used = 0;
     int rc = qd_task_check(&x->q.task, &x->err);
     if (!rc) {
+        qd_task *before = qd_fiber_task_set(&x->q.task);
         rc = x->q.api->stream->feed(x->state, qd_buf_view(&x->feeding), last, &used, &x->err);
+        (void)qd_fiber_task_set(before);
     }
     if (rc) used = x->feeding.n;
     if (used) memmove(x->feeding.p, x->feeding.p + used, x->feeding.n - used);

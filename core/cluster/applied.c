@@ -126,7 +126,7 @@ struct asking {
     qd_cluster *c;
     qd_state *s;
     qd_mutex lock;
-    qd_cond ended;
+    qd_waitq ended;
     uint32_t n, left;
     question *at;
 };
@@ -139,7 +139,7 @@ static void on_done(qd_rpc_call *call, int rc)
     qd_mutex_lock(&a->lock);
     x->over = true;
     a->left--;
-    qd_cond_signal(&a->ended);
+    qd_waitq_wake(&a->ended);
     qd_mutex_unlock(&a->lock);
 }
 
@@ -195,9 +195,7 @@ static bool wait_all(asking *a, uint64_t until)
     qd_mutex_lock(&a->lock);
     while (a->left) {
         uint64_t now = qd_env_mono_ns(a->c->env), next = now + SLICE_NS;
-        if (qd_cond_wait_until(&a->ended, &a->lock, late || next < until ? next : until) == 0) {
-            continue;
-        }
+        if (qd_waitq_wait(&a->ended, late || next < until ? next : until) == 0) continue;
         late |= qd_env_mono_ns(a->c->env) >= until;
         qd_mutex_unlock(&a->lock);
         let_go(a, late);
@@ -220,7 +218,7 @@ int qd_cluster_wait_all(qd_cluster *c, uint64_t revision, int64_t timeout_ms)
     qd_write_varint(&w, revision);
     int rc = a.at ? qd_writer_end(&w, "question for a revision", NULL) : QD_E_NOMEM;
     qd_mutex_init(&a.lock);
-    qd_cond_init(&a.ended);
+    qd_waitq_init(&a.ended, &a.lock);
     for (uint32_t i = 0; i < a.s->nnodes && !rc; i++) {
         const qd_node_meta *n = &a.s->nodes[i];
         if (qd_str_eq(n->id, c->self.id) || !n->transport_address.n) continue;
@@ -228,7 +226,6 @@ int qd_cluster_wait_all(qd_cluster *c, uint64_t revision, int64_t timeout_ms)
     }
     if (!wait_all(&a, until)) rc = QD_E_TIMEOUT;
     for (uint32_t i = 0; i < a.n; i++) qd_rpc_call_fini(&a.at[i].call);
-    qd_cond_fini(&a.ended);
     qd_mutex_fini(&a.lock);
     qd_writer_fini(&w);
     qd_free(a.at);

@@ -132,6 +132,7 @@ static int publish(qd_cluster *c, uint64_t revision, qd_err *err)
     qd_mutex_lock(&c->lock);
     c->state = now;
     qd_cond_broadcast(&c->applied);
+    qd_waitq_wake(&c->newer);
     qd_mutex_unlock(&c->lock);
     qdi_applied_left(c, old, now);
     qd_state_unref(old);
@@ -392,6 +393,7 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     qd_cond_init(&c->wake);
     qd_cond_init(&c->applied);
     qd_cond_init(&c->keeper_wake);
+    qd_waitq_init(&c->newer, &c->lock);
     c->name = qd_arena_str(&c->arena, config->name);
     int rc = copy_self(c, &config->self, err);
     if (!rc) rc = form(c, err);
@@ -519,7 +521,7 @@ int qd_cluster_wait_for(qd_cluster *c, bool (*done)(void *arg, const qd_state *s
     int rc = 0;
     qd_mutex_lock(&c->lock);
     while (!done(arg, c->state) && !rc) {
-        rc = qd_cond_wait_until(&c->applied, &c->lock, until);
+        rc = qd_waitq_wait_task(&c->newer, until);
         if (rc && done(arg, c->state)) rc = 0;
         if (rc) break;
     }

@@ -59,7 +59,8 @@ qd_str qd_cluster_name(const qd_cluster *c);
 /* Waits until this node has applied revision. [worker] QD_E_TIMEOUT */
 QD_MUST_CHECK
 int qd_cluster_wait(qd_cluster *c, uint64_t revision, int64_t timeout_ms, qd_err *err);
-/* Waits until done(arg, state) is true. [worker] QD_E_TIMEOUT without text */
+/* Waits until done(arg, state) is true, on a fiber without its worker. [worker] QD_E_TIMEOUT
+ * without text, also when the fiber's task has ended */
 int qd_cluster_wait_for(qd_cluster *c, bool (*done)(void *arg, const qd_state *s), void *arg,
                         int64_t timeout_ms);
 /* Waits until every node of the cluster has applied revision; those that cannot be reached are not

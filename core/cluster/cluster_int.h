@@ -6,7 +6,7 @@
 #include "cluster/authority/authority.h"
 #include "cluster/cluster.h"
 #include "cluster/shard_edit.h"
-#include "runtime/sync.h"
+#include "runtime/waitq.h"
 
 #define CLUSTER_LOG "cluster"
 #define CLUSTER_ATTEMPTS 100
@@ -41,7 +41,8 @@ struct qd_cluster {
     uint64_t session;
 
     qd_mutex lock; /* queue, state pointer */
-    qd_cond wake, applied, keeper_wake;
+    qd_cond wake, applied, keeper_wake; /* applied: the allocator's */
+    qd_waitq newer;                     /* of requests: state is another one */
     cluster_batch *first, *last;
     qd_state *state;
     uint64_t applying; /* revision last shown to the listener; published right after */

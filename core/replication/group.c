@@ -115,7 +115,7 @@ void repl_on_act(void *arg, const repl_act *a)
         g->fenced = true;
         break;
     }
-    qd_cond_broadcast(&g->changed);
+    qd_waitq_wake(&g->changed);
 }
 
 /* --- calls ------------------------------------------------------------------------------------ */
@@ -176,7 +176,7 @@ static void call_done(qd_rpc_call *call, int rc)
     if (!rc) rc = repl_reply_read(call->answer, call->answer_version, &a, &err);
     answer_of(&c->answer, rc, &a, read ? &err : &call->err);
     answered(g, c->peer, &c->answer);
-    if (c->shipment) atomic_fetch_sub(&g->r->in_flight, c->shipment->ops.n);
+    if (c->shipment) repl_flight_ends(g->r, c->shipment->ops.n);
     qd_err_fini(&err);
     qd_rpc_call_fini(call);
     repl_shipment_unref(c->shipment);
@@ -215,7 +215,7 @@ static void send_now(repl_shard *g, const repl_todo *t)
         c->shipment = t->shipment;
         if (t->shipment) {
             atomic_fetch_add(&t->shipment->refs, 1);
-            atomic_fetch_add(&g->r->in_flight, t->shipment->ops.n);
+            repl_flight_begins(g->r, t->shipment->ops.n);
         }
         bool ship = t->kind == REPL_ACT_SHIP;
         c->call = (qd_rpc_call){.to = qd_str_c(to),
@@ -233,7 +233,7 @@ static void send_now(repl_shard *g, const repl_todo *t)
         if (rc) {
             atomic_fetch_sub(&g->r->calls, 1);
             if (t->shipment) {
-                atomic_fetch_sub(&g->r->in_flight, t->shipment->ops.n);
+                repl_flight_ends(g->r, t->shipment->ops.n);
                 repl_shipment_unref(t->shipment);
             }
             repl_unref(g);
@@ -500,7 +500,7 @@ static void retire_look(repl_shard *g)
     if (g->pm.phase == REPL_ACTIVE) repl_primary_drain(&g->pm);
     if (g->pm.phase == REPL_DRAINING && !g->writers && !repl_primary_busy(&g->pm)) {
         repl_primary_handing(&g->pm);
-        qd_cond_broadcast(&g->changed);
+        qd_waitq_wake(&g->changed);
     }
 }
 
@@ -630,7 +630,7 @@ static int wait_to_lead(repl_shard *g, qd_engine *e, uint64_t term, bool one, qd
         }
         uint64_t now = repl_now(g);
         uint64_t left = g->cm.lease_until_ns > now ? g->cm.lease_until_ns - now : 0;
-        (void)qd_cond_wait_until(&g->changed, &g->lock, qd_env_mono_ns(g->r->env) + left + 1000u);
+        (void)qd_waitq_wait(&g->changed, qd_env_mono_ns(g->r->env) + left + 1000u);
     }
     qd_mutex_unlock(&g->lock);
     return rc;
@@ -665,7 +665,7 @@ static void leads(repl_shard *g, qd_engine *e, uint64_t term)
         }
         repl_primary_begin(&g->pm, repl_now(g));
         repl_primary_record(&g->pm, &rec, repl_now(g));
-        qd_cond_broadcast(&g->changed);
+        qd_waitq_wake(&g->changed);
     }
     repl_unlock(g);
 }

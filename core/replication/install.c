@@ -40,7 +40,7 @@ static void piece_done(qd_rpc_call *call, int rc)
     c->rc = rc;
     c->done_ns = qd_env_mono_ns(g->r->env);
     c->done = true;
-    qd_cond_broadcast(&g->changed);
+    qd_waitq_wake(&g->changed);
     qd_mutex_unlock(&g->lock);
 }
 
@@ -98,7 +98,7 @@ static int piece_wait(file_fetch *x, qd_err *err)
             cancelled = true;
             qd_rpc_call_cancel(g->r->rpc, &c->call); /* under the lock it has not ended */
         } else {
-            qd_cond_wait(&g->changed, &g->lock);
+            (void)qd_waitq_wait(&g->changed, 0);
         }
     }
     int rc = c->rc;
@@ -272,7 +272,7 @@ int repl_install(repl_shard *g, qd_engine *e, const qd_publication *p, const cha
                  const char *source_aid, qd_recovery_progress *progress, qd_err *err)
 {
     qd_mutex_lock(&g->lock);
-    while (g->installing && g->engine) qd_cond_wait(&g->changed, &g->lock);
+    while (g->installing && g->engine) (void)qd_waitq_wait(&g->changed, 0);
     bool open = g->engine && !g->install_ends;
     if (open) g->installing = true;
     qd_mutex_unlock(&g->lock);
@@ -280,7 +280,7 @@ int repl_install(repl_shard *g, qd_engine *e, const qd_publication *p, const cha
     int rc = install_now(g, e, p, from, source_aid, progress, err);
     qd_mutex_lock(&g->lock);
     g->installing = false;
-    qd_cond_broadcast(&g->changed);
+    qd_waitq_wake(&g->changed);
     qd_mutex_unlock(&g->lock);
     return rc;
 }
@@ -289,8 +289,8 @@ void repl_install_end(repl_shard *g)
 {
     qd_mutex_lock(&g->lock);
     g->install_ends++;
-    qd_cond_broadcast(&g->changed);
-    while (g->installing && g->engine) qd_cond_wait(&g->changed, &g->lock);
+    qd_waitq_wake(&g->changed);
+    while (g->installing && g->engine) (void)qd_waitq_wait(&g->changed, 0);
     g->install_ends--;
     qd_mutex_unlock(&g->lock);
 }

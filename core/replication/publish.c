@@ -151,7 +151,7 @@ static bool publish_answered(repl_shard *g, uint64_t peer, int rc, const repl_re
         f->term = term;
         f->generation = generation;
         f->max_seq_no = a->max;
-        qd_cond_broadcast(&g->changed);
+        qd_waitq_wake(&g->changed);
         return again || g->publish_again;
     }
     g->publish_again = true; /* by the next tick */

@@ -21,6 +21,7 @@
 #include "replication/replication.h"
 #include "replication/wire_int.h"
 #include "rpc/rpc.h"
+#include "runtime/waitq.h"
 
 #define REPL_LOG "replication"
 #define REPL_TICK_NS 100000000ull
@@ -107,7 +108,7 @@ struct repl_shard {
     _Atomic int64_t mapping_revision;
 
     qd_mutex lock;
-    qd_cond changed;
+    qd_waitq changed;
     qd_shard *shard;   /* weak; NULL once the engine is closing */
     qd_engine *engine; /* the same */
     repl_copy cm;
@@ -164,6 +165,8 @@ struct qd_replication {
     qd_mutex rate_lock;
     qd_rate rate;
     _Atomic uint64_t in_flight; /* bytes of operations sent and not yet confirmed */
+    qd_mutex room_lock;
+    qd_waitq room; /* in_flight has fallen below its bound, or this node stops */
 };
 
 /* --- replication.c --- */
@@ -205,6 +208,11 @@ bool repl_address(repl_shard *g, const char *aid, char out[QD_RPC_ADDRESS_MAX]);
 void repl_checkpoints(repl_shard *g, qd_engine *e, int64_t *persisted, int64_t *max);
 uint64_t repl_now(const repl_shard *g);
 void repl_shipment_unref(repl_shipment *s);
+/* Bytes of operations are on their way to a copy; they have been confirmed, or given up. */
+void repl_flight_begins(qd_replication *r, uint64_t n);
+void repl_flight_ends(qd_replication *r, uint64_t n);
+/* Wakes writes that wait for room. */
+void repl_flight_wake(qd_replication *r);
 /* Gives up the commits that were to end before `mono_ns`: their outcome is unknown. Under the lock.
  */
 void repl_commits_end(repl_shard *g, uint64_t mono_ns);

@@ -30,7 +30,6 @@ void repl_unref(repl_shard *g)
     qd_vec_fini(&g->outbox);
     qd_vec_fini(&g->cas);
     qd_free(g->place);
-    qd_cond_fini(&g->changed);
     qd_mutex_fini(&g->lock);
     qd_free(g);
 }
@@ -163,7 +162,7 @@ static void configure(void *arg, qd_shard *s, bool primary, qd_engine_config *c)
     atomic_store(&g->refs, 1);
     g->r = r;
     qd_mutex_init(&g->lock);
-    qd_cond_init(&g->changed);
+    qd_waitq_init(&g->changed, &g->lock);
     g->replicated = primary && others(r, s);
     c->replicated = g->replicated;
     c->published = repl_published;
@@ -237,7 +236,7 @@ static void closing(void *arg, qd_shard *s, qd_engine *e)
     g->shard = NULL;
     g->engine = NULL;
     if (g->leading) repl_primary_fence(&g->pm, 0);
-    qd_cond_broadcast(&g->changed);
+    qd_waitq_wake(&g->changed);
     repl_unlock(g);
     repl_holds_end(g, true);
     if (mine) repl_unref(g);
@@ -331,7 +330,7 @@ void repl_record_take(repl_shard *g, const qd_state *s)
         } else if (lead) {
             g->lead_runs = true;
         }
-        qd_cond_broadcast(&g->changed);
+        qd_waitq_wake(&g->changed);
     }
     repl_unlock(g);
     if (lead) (void)repl_run(g, g->r->change_pool, repl_lead);
@@ -555,6 +554,8 @@ int qd_replication_open(const qd_replication_config *c, qd_replication **out, qd
     qd_account_init(&r->account, "replication", c->account, 0);
     qd_mutex_init(&r->lock);
     qd_mutex_init(&r->rate_lock);
+    qd_mutex_init(&r->room_lock);
+    qd_waitq_init(&r->room, &r->room_lock);
     qd_rate_init(&r->rate, RATE_START, RATE_LEAST, 0, qd_env_mono_ns(r->env));
     qd_cond_init(&r->tick);
     qd_map_init(&r->map, NULL);
@@ -575,11 +576,12 @@ int qd_replication_open(const qd_replication_config *c, qd_replication **out, qd
 static void wake_all(qd_replication *r)
 {
     shard_list list = {0};
+    repl_flight_wake(r);
     list_all(r, &list);
     for (size_t i = 0; i < list.n; i++) {
         qd_mutex_lock(&list.at[i]->lock);
         repl_commits_end(list.at[i], UINT64_MAX);
-        qd_cond_broadcast(&list.at[i]->changed);
+        qd_waitq_wake(&list.at[i]->changed);
         repl_unlock(list.at[i]);
         repl_unref(list.at[i]);
     }
@@ -629,6 +631,7 @@ void qd_replication_close(qd_replication *r)
     qd_map_fini(&r->map);
     qd_cond_fini(&r->tick);
     qd_mutex_fini(&r->rate_lock);
+    qd_mutex_fini(&r->room_lock);
     qd_mutex_fini(&r->lock);
     qd_free(r);
 }

@@ -84,8 +84,7 @@ static bool heard(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply
         a->term = g->cm.term;
         if (v == REPL_COPY_WAIT && g->engine) { /* it may be given back before */
             left = g->cm.lease_until_ns - now;
-            (void)qd_cond_wait_until(&g->changed, &g->lock,
-                                     qd_env_mono_ns(g->r->env) + left + 1000u);
+            (void)qd_waitq_wait(&g->changed, qd_env_mono_ns(g->r->env) + left + 1000u);
         }
         qd_mutex_unlock(&g->lock);
         if (v == REPL_COPY_TAKE) return true;
@@ -267,7 +266,7 @@ static void serve_copy(repl_shard *g, uint32_t action, const repl_request *q, re
     if (q->flags & REPL_RELEASE) {
         qd_mutex_lock(&g->lock);
         repl_copy_release(&g->cm, q->term, q->sent_ns);
-        qd_cond_broadcast(&g->changed); /* it may wait to lead */
+        qd_waitq_wake(&g->changed); /* it may wait to lead */
         qd_mutex_unlock(&g->lock);
     }
     if (heard(g, e, q, a)) {

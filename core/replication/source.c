@@ -151,7 +151,7 @@ static void track(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply
     uint64_t until = qd_env_mono_ns(g->r->env) + PLAIN_NS;
     qd_mutex_lock(&g->lock);
     while (g->plain && qd_env_mono_ns(g->r->env) < until) {
-        (void)qd_cond_wait_until(&g->changed, &g->lock, until);
+        (void)qd_waitq_wait(&g->changed, until);
     }
     g->first_writer--;
     progress_now(g, e);

@@ -280,7 +280,7 @@ static void pause_for(repl_shard *g, uint32_t attempt)
     if (ms > PAUSE_MAX_MS) ms = PAUSE_MAX_MS;
     qd_mutex_lock(&g->lock);
     if (wanted(g)) {
-        (void)qd_cond_wait_until(&g->changed, &g->lock, qd_env_mono_ns(g->r->env) + ms * 1000000u);
+        (void)qd_waitq_wait(&g->changed, qd_env_mono_ns(g->r->env) + ms * 1000000u);
     }
     qd_mutex_unlock(&g->lock);
 }

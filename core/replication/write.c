@@ -1,5 +1,6 @@
 /* write.c: writes, realtime reads and refreshes on a primary. See replication.h. */
 #include "replication/repl_int.h"
+#include "runtime/fiber.h"
 #include <stdio.h>
 
 #define COMMIT_MS 120000 /* a write whose copies and record do not answer: unknown */
@@ -24,7 +25,43 @@ static uint32_t active_copies(const repl_shard *g)
     return n;
 }
 
-/* May the request go on? 0, an error, or 1: wait. Under the lock. */
+/* --- bytes under way to copies --- */
+
+void repl_flight_begins(qd_replication *r, uint64_t n)
+{
+    atomic_fetch_add(&r->in_flight, n);
+}
+
+void repl_flight_wake(qd_replication *r)
+{
+    qd_mutex_lock(&r->room_lock);
+    qd_waitq_wake(&r->room);
+    qd_mutex_unlock(&r->room_lock);
+}
+
+void repl_flight_ends(qd_replication *r, uint64_t n)
+{
+    uint64_t before = atomic_fetch_sub(&r->in_flight, n);
+    if (before > IN_FLIGHT_MAX && before - n <= IN_FLIGHT_MAX) repl_flight_wake(r);
+}
+
+/* Waits for room, or for the end of this node; the shard is looked at anew afterwards. */
+static int flight_wait(qd_replication *r, uint64_t until)
+{
+    int rc = 0;
+    qd_mutex_lock(&r->room_lock);
+    while (!rc && atomic_load(&r->in_flight) > IN_FLIGHT_MAX && !atomic_load(&r->closing))
+        rc = qd_waitq_wait_task(&r->room, until);
+    qd_mutex_unlock(&r->room_lock);
+    return rc;
+}
+
+/* --- entering --- */
+
+#define WAIT 1      /* for a change of the shard */
+#define WAIT_ROOM 2 /* for others' operations to be confirmed */
+
+/* May the request go on? 0, an error, or what to wait for. Under the lock. */
 static int look(repl_shard *g, const qd_write_target *t, int64_t active, bool write, qd_err *err)
 {
     bool mine = strcmp(g->record_primary, g->aid) == 0;
@@ -39,12 +76,12 @@ static int look(repl_shard *g, const qd_write_target *t, int64_t active, bool wr
         g->pm.term > t->primary_term) {
         return not_primary(g, err);
     }
-    if (!g->leading) return 1;
+    if (!g->leading) return WAIT;
     if (g->pm.phase == REPL_FENCED)
-        return mine && g->record_term > g->pm.term ? 1 : not_primary(g, err);
-    if (g->pm.phase != REPL_ACTIVE && (write || g->pm.phase != REPL_DRAINING)) return 1;
-    if (write && active > 0 && active_copies(g) < (uint64_t)active) return 1;
-    if (write && atomic_load(&g->r->in_flight) > IN_FLIGHT_MAX) return 1;
+        return mine && g->record_term > g->pm.term ? WAIT : not_primary(g, err);
+    if (g->pm.phase != REPL_ACTIVE && (write || g->pm.phase != REPL_DRAINING)) return WAIT;
+    if (write && active > 0 && active_copies(g) < (uint64_t)active) return WAIT;
+    if (write && atomic_load(&g->r->in_flight) > IN_FLIGHT_MAX) return WAIT_ROOM;
     return 0;
 }
 
@@ -69,13 +106,18 @@ static int timed_out(repl_shard *g, int64_t active, bool write, int64_t timeout_
 static int wait_ready(repl_shard *g, const qd_write_target *t, int64_t active, bool write,
                       uint64_t until, int64_t timeout_ms, bool *encode, qd_err *err)
 {
-    int rc;
+    int rc, stopped = 0;
     qd_mutex_lock(&g->lock);
     for (;;) {
         rc = look(g, t, active, write, err);
-        if (rc <= 0 || qd_env_mono_ns(g->r->env) >= until) break;
-        uint64_t step = qd_env_mono_ns(g->r->env) + 100000000u; /* in_flight tells nobody */
-        (void)qd_cond_wait_until(&g->changed, &g->lock, step < until ? step : until);
+        if (rc <= 0 || stopped || qd_env_mono_ns(g->r->env) >= until) break;
+        if (rc == WAIT_ROOM) {
+            qd_mutex_unlock(&g->lock);
+            stopped = flight_wait(g->r, until);
+            qd_mutex_lock(&g->lock);
+        } else {
+            stopped = qd_waitq_wait_task(&g->changed, until);
+        }
     }
     if (!rc && write) {
         g->pm.writers = ++g->writers;
@@ -83,7 +125,9 @@ static int wait_ready(repl_shard *g, const qd_write_target *t, int64_t active, b
         g->plain += !*encode;
     }
     qd_mutex_unlock(&g->lock);
-    return rc > 0 ? timed_out(g, active, write, timeout_ms, err) : rc;
+    if (rc <= 0) return rc;
+    rc = qd_task_check(qd_fiber_task(), err);
+    return rc ? rc : timed_out(g, active, write, timeout_ms, err);
 }
 
 static void writer_ends(repl_shard *g, bool encode)
@@ -91,9 +135,9 @@ static void writer_ends(repl_shard *g, bool encode)
     qd_mutex_lock(&g->lock);
     qd_assert(g->writers > 0 && (encode || g->plain > 0));
     g->pm.writers = --g->writers;
-    if (!encode && --g->plain == 0) qd_cond_broadcast(&g->changed);
+    if (!encode && --g->plain == 0) qd_waitq_wake(&g->changed);
     if (!g->writers) {
-        qd_cond_broadcast(&g->changed);
+        qd_waitq_wake(&g->changed);
         repl_relocate_look(g);
     }
     repl_unlock(g);
@@ -304,7 +348,7 @@ int qd_replication_confirm(qd_permit *p, int64_t seq_no, int64_t timeout_ms, qd_
     repl_unlock(g);
     qd_mutex_lock(&g->lock);
     while (!w.done && qd_env_mono_ns(g->r->env) < until) {
-        (void)qd_cond_wait_until(&g->changed, &g->lock, until);
+        (void)qd_waitq_wait(&g->changed, until);
     }
     bool done = w.done;
     if (!done) repl_primary_read_forget(&g->pm, &w.r);
@@ -358,7 +402,7 @@ static int followers_wait(repl_shard *g, int64_t seq_no, qd_write_counts *counts
             continue;
         }
         if (now >= until) break;
-        (void)qd_cond_wait_until(&g->changed, &g->lock, until);
+        (void)qd_waitq_wait(&g->changed, until);
     }
     bool lost = !g->leading || g->pm.phase == REPL_FENCED || !g->engine;
     int rc = lost ? not_primary(g, err) : 0;

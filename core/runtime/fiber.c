@@ -230,11 +230,14 @@ void qd_fiber_run(qd_pool *pool, void (*fn)(void *arg), void *arg)
     enter(f);
 }
 
-void qdi_fiber_park(qd_latch *l, void (*stop)(void *arg), void *stop_arg)
+void qdi_fiber_park(qd_latch *l, uint64_t until_ns, bool task_ends, void (*stop)(void *arg),
+                    void *stop_arg)
 {
     qd_fiber *f = qdi_fiber_now();
     f->parked.stop = stop;
     f->parked.stop_arg = stop_arg;
+    f->parked.until_ns = until_ns;
+    f->parked.task_ends = task_ends;
     f->parked.stopped = f->parked.came = false;
     f->parked.held = true;
     l->fiber = f;

@@ -164,12 +164,21 @@ static void pool_resume(qd_pool *pool, qdi_parked *x)
     qd_mutex_unlock(&p->lock);
 }
 
-/* Under the lock, given back for each call of stop: asks the waits of stopped tasks to end. */
+/* Is the wait to end early? */
+static bool is_over(const qdi_parked *x, uint64_t now)
+{
+    if (!x->stop || x->stopped || x->held) return false;
+    if (x->until_ns && now >= x->until_ns) return true;
+    return x->task_ends && x->task && qd_task_poll(x->task) != 0;
+}
+
+/* Under the lock, given back for each call of stop: asks waits whose time is over, and those of
+ * stopped tasks, to end. */
 static void watch(thread_pool *p)
 {
     p->watched_ns = qd_env_mono_ns(p->base.env);
     for (qdi_parked *x = p->parked; x;) {
-        if (!x->stop || x->stopped || x->held || !x->task || qd_task_poll(x->task) == 0) {
+        if (!is_over(x, p->watched_ns)) {
             x = x->next;
             continue;
         }

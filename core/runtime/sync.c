@@ -163,19 +163,38 @@ void qd_latch_done(qd_latch *l, int32_t rc)
     if (f) qdi_fiber_resume(f);
 }
 
-int32_t qd_latch_wait_stop(qd_latch *l, void (*stop)(void *arg), void *arg)
+/* Under the latch's lock, on a thread that has nothing else to do meanwhile. */
+static void wait_here(qd_latch *l, uint64_t mono_ns, void (*stop)(void *arg), void *arg)
 {
-    qd_mutex_lock(&l->m);
-    if (l->left > 0 && qdi_fiber_now() && locks_held() == 1) {
-        qdi_fiber_park(l, stop, arg); /* gives the lock back */
+    while (l->left > 0 && mono_ns) {
+        if (qd_cond_wait_until(&l->c, &l->m, mono_ns) == 0 || l->left == 0) continue;
+        mono_ns = 0;
+        qd_mutex_unlock(&l->m);
+        stop(arg);
         qd_mutex_lock(&l->m);
     }
     while (l->left > 0) qd_cond_wait(&l->c, &l->m);
+}
+
+int32_t qd_latch_wait_until(qd_latch *l, uint64_t mono_ns, bool task, void (*stop)(void *arg),
+                            void *arg)
+{
+    qd_mutex_lock(&l->m);
+    if (l->left > 0 && qdi_fiber_now() && locks_held() == 1) {
+        qdi_fiber_park(l, mono_ns, task, stop, arg); /* gives the lock back */
+        qd_mutex_lock(&l->m);
+    }
+    wait_here(l, mono_ns, stop, arg);
     int32_t rc = l->rc;
     qd_mutex_unlock(&l->m);
     qd_cond_fini(&l->c);
     qd_mutex_fini(&l->m);
     return rc;
+}
+
+int32_t qd_latch_wait_stop(qd_latch *l, void (*stop)(void *arg), void *arg)
+{
+    return qd_latch_wait_until(l, 0, true, stop, arg);
 }
 
 int32_t qd_latch_wait(qd_latch *l)

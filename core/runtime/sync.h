@@ -127,5 +127,9 @@ int32_t qd_latch_wait(qd_latch *l);
  * stop(arg) is called once, on some thread that may not wait, to make the completions come early.
  * They are waited for nevertheless, and stop has returned before this does. [worker] */
 int32_t qd_latch_wait_stop(qd_latch *l, void (*stop)(void *arg), void *arg);
+/* The same with a time: stop(arg) is called once mono_ns has come (0: never), some milliseconds
+ * late on a fiber; with task also as above. [worker] */
+int32_t qd_latch_wait_until(qd_latch *l, uint64_t mono_ns, bool task, void (*stop)(void *arg),
+                            void *arg);
 
 #endif

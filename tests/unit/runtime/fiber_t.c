@@ -1,7 +1,7 @@
 /* fiber_t.c: work on fibers leaves its worker while it waits, and comes back once. */
 #include "base/str.h"
 #include "runtime/fiber.h"
-#include "runtime/sync.h"
+#include "runtime/waitq.h"
 #include "unit/unit.h"
 #include <stdatomic.h>
 
@@ -169,6 +169,97 @@ static void cancelled_and_late_tasks_stop_their_waits(void **state)
     qd_pool_close(pool);
 }
 
+/* --- queues of waiters --- */
+
+typedef struct queue_job {
+    job j; /* first */
+    qd_mutex *lock;
+    qd_waitq *q;
+    uint64_t until_ns;
+    bool with_task;
+} queue_job;
+
+static void wait_in_queue(void *arg)
+{
+    queue_job *x = arg;
+    (void)qd_fiber_task_set(x->j.task);
+    qd_mutex_lock(x->lock);
+    x->j.rc =
+        x->with_task ? qd_waitq_wait_task(x->q, x->until_ns) : qd_waitq_wait(x->q, x->until_ns);
+    qd_mutex_unlock(x->lock);
+    (void)qd_fiber_task_set(NULL);
+    qd_latch_done(x->j.ended, 0);
+}
+
+static void in_queue_on_fiber(qd_work *w)
+{
+    queue_job *x = w->user;
+    qd_fiber_run(x->j.pool, wait_in_queue, x);
+}
+
+static void in_queue_on_thread(qd_work *w)
+{
+    wait_in_queue(w->user);
+}
+
+/* Woken, late, of a task that was cancelled: on fibers of one thread, each gets its own end. */
+static void waiters_of_a_queue(void **state)
+{
+    enum { WOKEN, ALSO_WOKEN, LATE, CANCELLED, DEAF, N };
+    (void)state;
+    qd_pool *pool = open_pool(1);
+    qd_tasks *tasks;
+    qd_task task;
+    qd_mutex lock = QD_MUTEX_INIT;
+    qd_waitq q;
+    qd_latch gone, woken;
+    qd_pool_stats s;
+    queue_job x[N];
+    qd_waitq_init(&q, &lock);
+    qd_latch_init(&gone, 2);
+    qd_latch_init(&woken, N - 2);
+    assert_int_equal(qd_tasks_open(qd_env_system(), &tasks, NULL), 0);
+    qd_task_begin(tasks, &task, "test", QD_STR(""), true);
+    uint64_t far = qd_env_mono_ns(qd_env_system()) + 600000000000u;
+    for (int i = 0; i < N; i++) {
+        bool goes = i == LATE || i == CANCELLED;
+        x[i] = (queue_job){.j = {.work = {.run = in_queue_on_fiber, .user = &x[i]},
+                                 .pool = pool,
+                                 .ended = goes ? &gone : &woken,
+                                 .task = i >= CANCELLED ? &task : NULL},
+                           .lock = &lock,
+                           .q = &q,
+                           .until_ns = i == LATE ? 1 : i == WOKEN ? far : 0,
+                           .with_task = i == CANCELLED || i == WOKEN};
+        assert_int_equal(qd_pool_submit(pool, &x[i].j.work, NULL), 0);
+    }
+    until_behind(pool);
+    assert_true(qd_task_cancel(&task, "by user request"));
+    assert_int_equal(qd_latch_wait(&gone), 0);
+    qd_pool_stats_get(pool, &s);
+    assert_int_equal(s.threads, 1);
+    assert_int_equal(s.parked, N - 2);
+    qd_mutex_lock(&lock);
+    qd_waitq_wake(&q);
+    qd_mutex_unlock(&lock);
+    assert_int_equal(qd_latch_wait(&woken), 0);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(x[i].j.rc, i == LATE || i == CANCELLED ? QD_E_TIMEOUT : 0);
+    /* on a thread of its own stack the time ends a wait too */
+    qd_latch_init(&gone, 1);
+    x[LATE].j.work = (qd_work){.run = in_queue_on_thread, .user = &x[LATE]};
+    x[LATE].j.ended = &gone;
+    x[LATE].j.rc = 0;
+    assert_int_equal(qd_pool_submit(pool, &x[LATE].j.work, NULL), 0);
+    assert_int_equal(qd_latch_wait(&gone), 0);
+    assert_int_equal(x[LATE].j.rc, QD_E_TIMEOUT);
+    assert_null(q.first);
+    qd_task_end(&task);
+    qd_tasks_close(tasks);
+    qd_pool_close(pool);
+    qd_mutex_fini(&lock);
+}
+
 /* --- a crowd: completions race with leaving, with each other and with the closing pool --- */
 
 enum { CROWD = 300, ROUNDS = 40 };
@@ -232,6 +323,7 @@ int main(void)
         cmocka_unit_test(one_thread_has_many_waiting),
         cmocka_unit_test(a_wait_under_a_lock_keeps_its_worker),
         cmocka_unit_test(cancelled_and_late_tasks_stop_their_waits),
+        cmocka_unit_test(waiters_of_a_queue),
         cmocka_unit_test(a_crowd_waits_and_ends),
     };
     return unit_run(tests);

@@ -1,0 +1,63 @@
+/*
+ * waits_t.c: writes that wait for copies hold no worker, however many they are; their tasks can be
+ * cancelled meanwhile, and they go on when the copies come.
+ */
+#include "lib/action_cluster.h"
+#include "unit/unit.h"
+#include <stdio.h>
+
+#define WAITING 24u
+#define WAIT_NS 20000000000u
+
+static uint32_t parked(action_cluster *c, uint32_t node)
+{
+    qd_pool_stats s;
+    qd_pool *pool = qd_pools_get(action_cluster_actions(c, node)->pools, "search");
+    qd_pool_stats_get(pool, &s);
+    assert_true(s.threads_max < WAITING);
+    return s.parked;
+}
+
+static action_errand *write_for(action_cluster *c, const char *path)
+{
+    return action_cluster_start(c, 0, "PUT", path, "{\"n\":1}");
+}
+
+#define PATH(copies) "/x/_doc/1?timeout=10m&wait_for_active_shards=" copies
+
+static void writes_wait_without_their_worker(void **state)
+{
+    (void)state;
+    action_errand *e[WAITING];
+    action_cluster *c = action_cluster_open(2, NULL);
+    action_cluster_index(c, "x",
+                         "{\"settings\":{\"number_of_shards\":1,\"number_of_replicas\":2}}");
+    for (uint32_t i = 0; i < WAITING; i++) e[i] = write_for(c, PATH("3"));
+    /* others are answered meanwhile by the same pool */
+    assert_int_equal(action_cluster_wait(c, write_for(c, PATH("1"))), 201);
+    assert_int_equal(action_cluster_wait(c, action_cluster_start(c, 0, "GET", "/x/_search", NULL)),
+                     200);
+    uint64_t end = qd_env_mono_ns(qd_env_system()) + WAIT_NS;
+    while (parked(c, 0) < WAITING) assert_true(qd_env_mono_ns(qd_env_system()) < end);
+    assert_int_equal(
+        action_cluster_call(c, 1, "POST", "/_tasks/_cancel?actions=*write/index&nodes=node-0", NULL), 200);
+    for (uint32_t i = 0; i < WAITING; i++) {
+        assert_int_equal(action_cluster_wait(c, e[i]), 400);
+        assert_non_null(strstr(action_cluster_body(c), "task_cancelled_exception"));
+    }
+    action_errand *late = write_for(c, PATH("2")), *later = write_for(c, PATH("all"));
+    assert_int_equal(action_cluster_call(c, 1, "PUT", "/x/_settings",
+                                         "{\"index\":{\"number_of_replicas\":1}}"),
+                     200);
+    assert_int_equal(action_cluster_wait(c, late), 200);
+    assert_int_equal(action_cluster_wait(c, later), 200);
+    action_cluster_close(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writes_wait_without_their_worker),
+    };
+    return unit_run(tests);
+}
