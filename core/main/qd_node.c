@@ -113,12 +113,12 @@ static int refused(const answer *a, qd_err *err)
 
 static void path_of(const words *w, bool take, char *out, size_t room)
 {
-    char name[700], holder[700], expires[200];
+    char name[700], holder[700], expires[200], reason[200];
     qd_client_escape(w->name ? w->name : "_local", name, sizeof name);
     qd_client_escape(w->holder ? w->holder : "qd node stop", holder, sizeof holder);
     qd_client_escape(w->expires ? w->expires : "", expires, sizeof expires);
-    int n = snprintf(out, room, "/_nodes/%s/_may_stop?reason=%s", name,
-                     w->reason ? w->reason : "restart");
+    qd_client_escape(w->reason ? w->reason : "restart", reason, sizeof reason);
+    int n = snprintf(out, room, "/_nodes/%s/_may_stop?reason=%s", name, reason);
     if (take && n > 0 && (size_t)n < room)
         snprintf(out + n, room - (size_t)n, "&holder=%s%s%s", holder,
                  w->expires ? "&expires_after=" : "", expires);

@@ -18,14 +18,21 @@ int64_t qd_proc_pid(void)
 {
     return getpid();
 }
+/* Is it one process, and not the first one? Other ids mean groups of processes, or all of them, also
+ * those that become so when they are cut to 32 bits. */
+static bool one_process(int64_t pid)
+{
+    return pid > 1 && pid <= INT32_MAX;
+}
+
 bool qd_proc_runs(int64_t pid)
 {
-    return pid > 1 && kill((pid_t)pid, 0) == 0;
+    return one_process(pid) && kill((pid_t)pid, 0) == 0;
 }
 
 bool qd_proc_stop(int64_t pid)
 {
-    return pid > 1 && kill((pid_t)pid, SIGTERM) == 0;
+    return one_process(pid) && kill((pid_t)pid, SIGTERM) == 0;
 }
 
 bool qd_proc_is_root(void)

@@ -132,6 +132,10 @@ static void children_give_output_and_are_killed_when_late(void **state)
 static void the_machine_is_described(void **state)
 {
     (void)state;
+    assert_true(qd_proc_runs(qd_proc_pid()));
+    /* no ids of a process: all of them, groups, the first one, and what is that in 32 bits */
+    static const int64_t none[] = {-1, 0, 1, UINT32_MAX, (INT64_C(1) << 32) + 1, INT64_MIN};
+    for (size_t i = 0; i < QD_COUNT_OF(none); i++) assert_false(qd_proc_runs(none[i]));
     qd_proc_memory m;
     qd_proc_memory_get(&m);
     assert_true(m.rss > 0 && m.virtual_size >= m.rss);
