@@ -16,7 +16,7 @@ const qdi_stat_column qdi_stat_columns[QDI_STAT_COLUMNS] = {
 #undef T
 };
 
-#define SETTLE_MS 1000 /* for a shard that the state calls started */
+#define SETTLE_MS 3000 /* for a shard that the state calls started */
 
 static void from_engine(const qd_engine_stats *e, qdi_stats *out)
 {

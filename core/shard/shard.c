@@ -292,7 +292,7 @@ static bool report_started(qd_shard *s)
 {
     qd_copy_ref copy = ref_of(s);
     qd_mutex_lock(&s->lock);
-    s->reporting = true;
+    s->reporting_ns = qd_env_mono_ns(s->shards->env) | 1;
     qd_mutex_unlock(&s->lock);
     for (;;) {
         qd_err err;
@@ -338,7 +338,7 @@ static void settle(qd_shard *s, qd_engine *e, int rc, const qd_err *err)
     const qd_shards_copies *k = s->shards->copies;
     qd_mutex_lock(&s->lock);
     bool closed = s->phase == SHARD_CLOSED;
-    s->reporting = false;
+    s->reporting_ns = 0;
     if (!closed) {
         s->engine = e;
         s->phase = rc ? SHARD_FAILED : SHARD_OPEN;
@@ -624,11 +624,11 @@ bool qd_shard_ready(qd_shard *s, char *reason)
 
 bool qd_shard_settled(qd_shard *s, int64_t timeout_ms)
 {
-    uint64_t until = qd_env_mono_ns(s->shards->env) + (uint64_t)timeout_ms * 1000000u;
     int late = 0;
     qd_mutex_lock(&s->lock);
-    while (s->phase == SHARD_OPENING && s->reporting && !late)
-        late = qd_cond_wait_until(&s->changed, &s->lock, until);
+    while (s->phase == SHARD_OPENING && s->reporting_ns && !late)
+        late = qd_cond_wait_until(&s->changed, &s->lock,
+                                  s->reporting_ns + (uint64_t)timeout_ms * 1000000u);
     bool ready = s->phase == SHARD_OPEN;
     qd_mutex_unlock(&s->lock);
     return ready;

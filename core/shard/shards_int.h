@@ -59,7 +59,7 @@ struct qd_shard {
     shard_job open, refresh, flush, sync, reopen, report, close;
     int32_t
         report_rc;  /* what is to be reported: 0 started, else the failure; `reason` has its text */
-    bool reporting; /* opened; that it has started is being committed, or was just now */
+    uint64_t reporting_ns; /* opened; since when that it has started is being committed; 0: not */
     uint32_t idle_ticks; /* the ticker's: looks at empty buffers in a row */
     _Atomic uint64_t refresh_due_ns, sync_due_ns, report_due_ns, flush_due_ns;
     _Atomic uint64_t searched_ns; /* when a searcher was last asked for */
