@@ -164,7 +164,7 @@ static void read_segments(qd_body_reader *r, qd_arena *arena, figure *f)
 {
     f->nsegments = (uint32_t)qd_read_array(r, "segments", SEGMENTS_MAX, 5);
     figure_segment *at = qd_arena_alloc(arena, (f->nsegments + 1) * sizeof *at);
-    if (!at) qd_body_reader_fail(r, "segments", "do not fit in memory");
+    if (!at) qd_body_reader_nomem(r, "segments");
     for (uint32_t i = 0; at && i < f->nsegments; i++) {
         at[i].unit = qd_read_varint(r, "number of a segment");
         at[i].bytes = qd_read_varint(r, "bytes of a segment");

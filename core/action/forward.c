@@ -97,7 +97,7 @@ static void read_request(qd_body_reader *r, running *x)
     if (!q->api || !q->api->run) qd_body_reader_fail(r, "api", "is not known here");
     q->nparams = (uint32_t)qd_read_array(r, "params", PARAMS_MAX, 2);
     qd_pair *params = qd_arena_calloc(&x->arena, (q->nparams + 1ul) * sizeof *params);
-    if (!params) qd_body_reader_fail(r, "params", "do not fit in memory");
+    if (!params) qd_body_reader_nomem(r, "params");
     for (uint32_t i = 0; i < q->nparams && !qd_body_reader_bad(r); i++) {
         params[i].key = qd_read_str(r, "param.name", TEXT_BYTES);
         params[i].value = qd_read_str(r, "param.value", TEXT_BYTES);

@@ -165,7 +165,7 @@ static qdi_digest *read_digest(qd_body_reader *r, const qdi_agg *def, const qd_a
     d->max = qd_read_double(r, "percentiles.max");
     d->n = (uint32_t)qd_read_array(r, "percentiles.centroids", UINT32_MAX / 32, d->exact ? 8 : 16);
     d->at = qd_arena_alloc(arena, (d->n + 1ul) * sizeof *d->at);
-    if (!d->at) qd_body_reader_fail(r, "percentiles.centroids", "do not fit in memory");
+    if (!d->at) qd_body_reader_nomem(r, "percentiles.centroids");
     for (uint32_t i = 0; i < d->n && !qd_body_reader_bad(r); i++) {
         qdi_centroid *c = &d->at[i];
         c->mean = qd_read_double(r, "percentiles.mean");
@@ -205,7 +205,7 @@ static qdi_hdr *read_hdr(qd_body_reader *r, const qdi_agg *def, qd_arena *arena)
     qdi_aggs_hdr_init(h, (uint32_t)def->u.percents.digits);
     uint32_t n = (uint32_t)qd_read_array(r, "percentiles.cells", UINT32_MAX / 32, 2);
     h->at = qd_arena_alloc(arena, (n + 1ul) * sizeof *h->at);
-    if (!h->at) qd_body_reader_fail(r, "percentiles.cells", "do not fit in memory");
+    if (!h->at) qd_body_reader_nomem(r, "percentiles.cells");
     for (uint32_t i = 0; i < n && !qd_body_reader_bad(r); i++) {
         h->at[i].key = (int64_t)(before + (uint64_t)qd_read_zigzag(r, "percentiles.cell"));
         h->at[i].n = qd_read_varint(r, "percentiles.count");
@@ -239,7 +239,7 @@ static void read_hits(qd_body_reader *r, qdi_out *o, qd_arena *arena)
     o->u.hits.best = qd_read_float(r, "top_hits.max_score");
     o->u.hits.n = (uint32_t)qd_read_array(r, "top_hits.hits", UINT32_MAX / 64, 7);
     o->u.hits.at = qd_arena_calloc(arena, (o->u.hits.n + 1ul) * sizeof *o->u.hits.at);
-    if (!o->u.hits.at) qd_body_reader_fail(r, "top_hits.hits", "do not fit in memory");
+    if (!o->u.hits.at) qd_body_reader_nomem(r, "top_hits.hits");
     for (uint32_t i = 0; i < o->u.hits.n && !qd_body_reader_bad(r); i++) {
         qdi_hit *h = &o->u.hits.at[i];
         h->shard = (uint32_t)qd_read_varint_max(r, "top_hits.shard", UINT32_MAX);
@@ -272,7 +272,7 @@ static qdi_out **read_subs(qd_body_reader *r, const qdi_agg *def, const qd_aggs_
                            qd_arena *arena)
 {
     qdi_out **subs = qd_arena_calloc(arena, (def->nsubs + 1ul) * sizeof(qdi_out *));
-    if (!subs) qd_body_reader_fail(r, "aggregations", "do not fit in memory");
+    if (!subs) qd_body_reader_nomem(r, "aggregations");
     for (uint32_t i = 0; i < def->nplain && !qd_body_reader_bad(r); i++) {
         if (qd_read_bool(r, "aggregation.there")) subs[i] = read_out(r, def->subs[i], b, arena);
     }
@@ -357,7 +357,7 @@ static void read_buckets(qd_body_reader *r, qdi_out *o, const qd_aggs_bound *bou
     uint64_t before = 0;
     o->n = (uint32_t)qd_read_array(r, "buckets", buckets_max(o->def), 4);
     o->b = qd_arena_calloc(arena, (o->n + 1ul) * sizeof *o->b);
-    if (!o->b) qd_body_reader_fail(r, "buckets", "do not fit in memory");
+    if (!o->b) qd_body_reader_nomem(r, "buckets");
     for (uint32_t i = 0; i < o->n && !qd_body_reader_bad(r); i++) {
         qdi_bucket_out *b = &o->b[i];
         uint8_t flags = qd_read_u8(r, "bucket.flags");
@@ -502,7 +502,7 @@ int qd_aggs_partial_read(qd_body_reader *r, const qd_aggs_bound *b, qd_account *
     p->bound = b;
     p->n = tree->nroots;
     p->at = qd_arena_calloc(&p->arena, (p->n + 1ul) * sizeof *p->at);
-    if (!p->at) qd_body_reader_fail(r, "aggregations", "do not fit in memory");
+    if (!p->at) qd_body_reader_nomem(r, "aggregations");
     uint64_t n = qd_read_varint_max(r, "aggregations", tree->nroots);
     if (n != tree->nroots) qd_body_reader_fail(r, "aggregations", "are of another request");
     for (uint32_t i = 0; i < p->n && !qd_body_reader_bad(r); i++) {
