@@ -271,7 +271,8 @@ static int touch(doc_batch *b, const qd_index_meta *m, uint32_t number, uint32_t
     }
     doc_touched t = {.max_seq_no = -1};
     if (qd_vec_reserve(&b->touched, b->a->account, 1)) return qd_err_nomem(err, "bulk request");
-    int rc = enter(b, m, number, &t, err);
+    int rc = qdi_active_enough(b->state, m, number, b->active, b->timeout_ms, err);
+    if (!rc) rc = enter(b, m, number, &t, err);
     if (rc) return rc;
     qd_buf_init(&t.encoded,
                 b->a->replication ? qd_replication_account(b->a->replication) : b->a->account,
@@ -545,8 +546,6 @@ static int apply(doc_batch *b, doc_item *i, qd_err *err)
 {
     const qd_index_meta *m;
     int rc = qdi_batch_place(b, i, &m, err);
-    if (rc) return rc;
-    rc = qdi_active_enough(b->state, m, i->shard, b->active, b->timeout_ms, err);
     if (rc) return rc;
     if ((rc = touch(b, m, i->shard, &i->touched, err))) return rc;
     doc_touched *t = &b->touched.at[i->touched];
