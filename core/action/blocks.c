@@ -4,11 +4,13 @@
 #include "config/value.h"
 #include <stdio.h>
 
-static const struct {
-    qd_ix id;
+typedef struct block {
+    int id; /* of its setting: qd_ix, or qd_set */
     uint32_t levels;
     const char *text;
-} blocks[] = {
+} block;
+
+static const block blocks[] = {
     {QD_IX_BLOCK_READ_ONLY, QDI_BLOCK_WRITE | QDI_BLOCK_METADATA_WRITE | QDI_BLOCK_DELETE,
      "FORBIDDEN/5/index read-only (api)"},
     {QD_IX_BLOCK_READ, QDI_BLOCK_READ, "FORBIDDEN/7/index read (api)"},
@@ -21,11 +23,7 @@ static const struct {
 };
 
 /* What cluster.blocks.* refuses, whatever the index. */
-static const struct {
-    qd_set id;
-    uint32_t levels;
-    const char *text;
-} everywhere[] = {
+static const block everywhere[] = {
     {QD_SET_CLUSTER_BLOCKS_READ_ONLY, QDI_BLOCK_WRITE | QDI_BLOCK_METADATA_WRITE | QDI_BLOCK_DELETE,
      "FORBIDDEN/6/cluster read-only (api)"},
     {QD_SET_CLUSTER_BLOCKS_READ_ONLY_DELETE, QDI_BLOCK_WRITE | QDI_BLOCK_METADATA_WRITE,
@@ -35,19 +33,18 @@ static const struct {
 int qdi_cluster_block_check(const qd_actions *a, uint32_t level, qd_err *err)
 {
     for (size_t i = 0; i < QD_COUNT_OF(everywhere); i++) {
-        if (!(everywhere[i].levels & level) || !qd_config_bool(a->config, everywhere[i].id))
+        if (!(everywhere[i].levels & level) || !qd_config_bool(a->config, (qd_set)everywhere[i].id))
             continue;
         return qd_err_set(err, QD_E_CLUSTER_BLOCK, "blocked by: [%s];", everywhere[i].text);
     }
     return 0;
 }
 
-int qdi_block_check(const qd_actions *a, const qd_index_meta *m, uint32_t level, qd_err *err)
+static int index_block_check(const qd_index_meta *m, uint32_t level, qd_err *err)
 {
-    int any = qdi_cluster_block_check(a, level, err);
-    if (any) return any;
     for (size_t i = 0; i < QD_COUNT_OF(blocks); i++) {
-        if (!(blocks[i].levels & level) || !qd_values_bool(m->values, blocks[i].id)) continue;
+        if (!(blocks[i].levels & level)) continue;
+        if (!qd_values_bool(m->values, (qd_ix)blocks[i].id)) continue;
         int rc = qd_err_set(err, QD_E_CLUSTER_BLOCK, "index [%.*s] blocked by: [%s];",
                             QD_STR_ARG(m->name), blocks[i].text);
         if (blocks[i].id == QD_IX_BLOCK_READ_ONLY_DELETE) {
@@ -58,10 +55,16 @@ int qdi_block_check(const qd_actions *a, const qd_index_meta *m, uint32_t level,
     return 0;
 }
 
+int qdi_block_check(const qd_actions *a, const qd_index_meta *m, uint32_t level, qd_err *err)
+{
+    int rc = qdi_cluster_block_check(a, level, err);
+    return rc ? rc : index_block_check(m, level, err);
+}
+
 int qdi_blocks_check(const qd_actions *a, const qd_resolved *r, uint32_t level, qd_err *err)
 {
     int rc = qdi_cluster_block_check(a, level, err);
-    for (uint32_t i = 0; i < r->n && !rc; i++) rc = qdi_block_check(a, r->at[i], level, err);
+    for (uint32_t i = 0; i < r->n && !rc; i++) rc = index_block_check(r->at[i], level, err);
     return rc;
 }
 
