@@ -94,11 +94,8 @@ int qdi_api_indices_clear_cache(qd_request *q, qd_response *r, qd_err *err)
     clearing x = {&found, kind.n ? !qd_str_is(kind, "false") : !others};
     if (!rc) rc = clear(q, s, &x, &n, err);
     qd_state_unref(s);
-    if (rc) return rc;
-    qd_json_object(&r->w);
-    qd_shards_write(&r->w, n.total, n.successful, n.failed);
-    qd_json_object_end(&r->w);
-    return 0;
+    if (!rc) qdi_answer_shards(r, &n);
+    return rc;
 }
 
 void qdi_cache_clear_handle(void *arg, qd_rpc_request *request)

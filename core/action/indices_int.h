@@ -39,6 +39,8 @@ int qdi_admin_timeout(const qd_request *q, int64_t *out, qd_err *err);
 typedef struct shard_counts {
     uint32_t total, successful, failed;
 } shard_counts;
+/* {"_shards": {...}}, the whole answer. */
+void qdi_answer_shards(qd_response *r, const shard_counts *n);
 
 /* What a node does for another: QD_ACTION_SHARDS_*; arg is the qd_actions. */
 void qdi_shards_refresh_handle(void *arg, qd_rpc_request *request);

@@ -147,6 +147,13 @@ static int targets(qd_request *q, const qd_state *s, const qd_resolved *found, o
     return rc;
 }
 
+void qdi_answer_shards(qd_response *r, const shard_counts *n)
+{
+    qd_json_object(&r->w);
+    qd_shards_write(&r->w, n->total, n->successful, n->failed);
+    qd_json_object_end(&r->w);
+}
+
 static int each(qd_request *q, qd_response *r, const shard_op *op, qd_err *err)
 {
     qd_resolved found;
@@ -168,11 +175,8 @@ static int each(qd_request *q, qd_response *r, const shard_op *op, qd_err *err)
         rc = qd_task_check(&q->task, err);
     }
     qd_state_unref(s);
-    if (rc) return rc;
-    qd_json_object(&r->w);
-    qd_shards_write(&r->w, n.total, n.successful, n.failed);
-    qd_json_object_end(&r->w);
-    return 0;
+    if (!rc) qdi_answer_shards(r, &n);
+    return rc;
 }
 
 static void handle(qd_actions *a, qd_rpc_request *request, uint32_t action)
