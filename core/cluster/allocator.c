@@ -107,6 +107,21 @@ static outcome judge(int rc, qd_err *err)
     return o;
 }
 
+/* Numbers of replicas, and where copies go. */
+static int arrange(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err)
+{
+    qd_arena arena;
+    qd_alloc_view view;
+    qd_alloc_facts facts = {.now_ms = qd_env_wall_ms(a->c->env),
+                            .values = a->config ? qd_config_values(a->config) : NULL};
+    qd_arena_init(&arena, NULL, ALLOCATOR_ARENA_MAX);
+    int rc = qd_alloc_view_make(s, &facts, &arena, &view, err);
+    if (!rc) rc = qdi_allocator_expand(a, s, &view, n, err);
+    if (!rc && !*n) rc = qdi_allocator_assign(a, s, &view, &arena, n, err);
+    qd_arena_fini(&arena);
+    return rc;
+}
+
 static outcome look(qd_allocator *a, const qd_state *s)
 {
     qd_err err;
@@ -115,8 +130,7 @@ static outcome look(qd_allocator *a, const qd_state *s)
     a->again_ns = UINT64_MAX;
     int rc = qdi_allocator_mend(a, s, &n, &err);
     /* what was mended comes back as a new state: replicas are thought of then */
-    if (!rc && !n) rc = qdi_allocator_expand(a, s, &n, &err);
-    if (!rc && !n) rc = qdi_allocator_assign(a, s, &n, &err);
+    if (!rc && !n) rc = arrange(a, s, &n, &err);
     outcome o = judge(rc, &err);
     qd_err_fini(&err);
     return o;

@@ -7,8 +7,6 @@
 #include "cluster/allocator_int.h"
 #include "cluster/index_rules.h"
 
-#define VIEW_MAX ((size_t)2 << 30)
-
 /* A value of an older record that cannot be read counts as false. */
 static bool expands(const qd_index_meta *m, qd_auto_expand *x)
 {
@@ -21,10 +19,11 @@ static bool expands(const qd_index_meta *m, qd_auto_expand *x)
     return on;
 }
 
-static int follow(qd_allocator *a, const qd_state *s, const qd_alloc_view *view, uint32_t *n,
-                  qd_err *err)
+int qdi_allocator_expand(qd_allocator *a, const qd_state *s, const qd_alloc_view *view, uint32_t *n,
+                         qd_err *err)
 {
     int rc = 0;
+    *n = 0;
     for (uint32_t i = 0; i < s->n && !rc; i++) {
         const qd_index_meta *m = s->indices[i];
         qd_auto_expand x;
@@ -47,23 +46,5 @@ static int follow(qd_allocator *a, const qd_state *s, const qd_alloc_view *view,
         qd_log_info(CLUSTER_LOG, "[%.*s] has %u replicas for %u data nodes that may hold it",
                     QD_STR_ARG(m->name), wanted, nodes);
     }
-    return rc;
-}
-
-int qdi_allocator_expand(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err)
-{
-    qd_arena arena;
-    qd_alloc_view view;
-    qd_auto_expand x;
-    qd_alloc_facts facts = {.now_ms = qd_env_wall_ms(a->c->env),
-                            .values = a->config ? qd_config_values(a->config) : NULL};
-    uint32_t i = 0;
-    *n = 0;
-    while (i < s->n && !expands(s->indices[i], &x)) i++;
-    if (i == s->n) return 0;
-    qd_arena_init(&arena, NULL, VIEW_MAX);
-    int rc = qd_alloc_view_make(s, &facts, &arena, &view, err);
-    if (!rc) rc = follow(a, s, &view, n, err);
-    qd_arena_fini(&arena);
     return rc;
 }

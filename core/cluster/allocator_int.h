@@ -6,6 +6,8 @@
 #include "cluster/allocator.h"
 #include "cluster/cluster_int.h"
 
+#define ALLOCATOR_ARENA_MAX ((size_t)2 << 30) /* of a round */
+
 struct qd_rpc_watch;
 
 /* A watched peer: one for each other node that the state names. */
@@ -48,10 +50,14 @@ void qdi_allocator_close(qd_allocator *a);
 /* Takes away copies of processes that are gone, brings the number of places in line. *n gets how
  * many records were changed. */
 int qdi_allocator_mend(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err);
-/* Brings replicas in line with index.auto_expand_replicas; *n: indices that were changed. */
-int qdi_allocator_expand(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err);
-/* One round of the allocation over s; *n as above. Sets again_ns. */
-int qdi_allocator_assign(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err);
+/* Brings replicas in line with index.auto_expand_replicas; view: of s. *n: indices that were
+ * changed. */
+int qdi_allocator_expand(qd_allocator *a, const qd_state *s, const qd_alloc_view *view, uint32_t *n,
+                         qd_err *err);
+/* One round of the allocation over s and its view, which is in arena; *n as of mend. Sets again_ns.
+ */
+int qdi_allocator_assign(qd_allocator *a, const qd_state *s, const qd_alloc_view *view,
+                         qd_arena *arena, uint32_t *n, qd_err *err);
 
 /* One decision as a step of the record being edited. QD_E_CONFLICT: the record does not allow it;
  * QD_E_NOMEM. */

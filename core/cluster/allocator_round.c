@@ -10,7 +10,6 @@
 #include "cluster/permits.h"
 
 #define GROUP_SHARDS 256u
-#define ROUND_ARENA_MAX ((size_t)2 << 30)
 #define BACKOFF_MS_MAX 60000
 #define LEFT_EARLY_MS 10000
 
@@ -136,7 +135,7 @@ int qdi_allocator_mend(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *
     int rc = 0;
     int64_t now = qd_env_wall_ms(a->c->env);
     restarting permits = {0};
-    qd_arena_init(&arena, NULL, ROUND_ARENA_MAX);
+    qd_arena_init(&arena, NULL, ALLOCATOR_ARENA_MAX);
     group_init(&g, a);
     if (qd_permits_read(s, now, &arena, &permits.list, &permits.n, NULL)) permits.n = 0;
     for (uint32_t i = 0; i < s->n && !rc; i++) {
@@ -236,28 +235,22 @@ static uint64_t mono_of(qd_allocator *a, int64_t wall_ms, int64_t now_ms)
     return qd_env_mono_ns(a->c->env) + (uint64_t)left * 1000000u + 1000000u;
 }
 
-int qdi_allocator_assign(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err)
+int qdi_allocator_assign(qd_allocator *a, const qd_state *s, const qd_alloc_view *view,
+                         qd_arena *arena, uint32_t *n, qd_err *err)
 {
-    qd_arena arena;
-    qd_alloc_view view;
     qd_alloc_result result;
-    qd_alloc_facts facts = {.now_ms = qd_env_wall_ms(a->c->env),
-                            .values = a->config ? qd_config_values(a->config) : NULL};
     *n = 0;
-    qd_arena_init(&arena, NULL, ROUND_ARENA_MAX);
-    int rc = qd_alloc_view_make(s, &facts, &arena, &view, err);
-    if (!rc) rc = qd_allocation_round(&view, &arena, &result, err);
+    int rc = qd_allocation_round(view, arena, &result, err);
     if (!rc) {
         deciding d = {.a = a,
                       .s = s,
-                      .view = &view,
-                      .arena = &arena,
+                      .view = view,
+                      .arena = arena,
                       .shard = QD_ALLOC_NONE,
                       .later_ms = result.again_ms};
         group_init(&d.g, a);
         rc = group_end(&d.g, apply(&d, &result, err), n, err);
-        a->again_ns = mono_of(a, d.later_ms, view.now_ms);
+        a->again_ns = mono_of(a, d.later_ms, view->now_ms);
     }
-    qd_arena_fini(&arena);
     return rc;
 }
