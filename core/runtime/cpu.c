@@ -1,5 +1,6 @@
 /* cpu.c: the instruction sets of this machine, capped by QD_CPU. See cpu.h. */
 #include "runtime/cpu.h"
+#include "runtime/cgroup_int.h"
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -59,25 +60,6 @@ const char *qd_cpu_name(qd_cpu level)
     return level == QD_CPU_V4 ? "v4" : level == QD_CPU_V3 ? "v3" : "v2";
 }
 
-/* CPUs allowed by the cgroup's quota (version 2, then 1), rounded up; 0 = no quota. */
-static unsigned cgroup_cpus(void)
-{
-    long long quota = -1, period = 0;
-    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
-    if (f) {
-        if (fscanf(f, "%lld %lld", &quota, &period) != 2) quota = -1;
-        fclose(f);
-    } else if ((f = fopen("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "re"))) {
-        if (fscanf(f, "%lld", &quota) != 1) quota = -1;
-        fclose(f);
-        if ((f = fopen("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "re"))) {
-            if (fscanf(f, "%lld", &period) != 1) period = 0;
-            fclose(f);
-        }
-    }
-    return quota > 0 && period > 0 ? (unsigned)((quota + period - 1) / period) : 0;
-}
-
 unsigned qd_cpu_count(void)
 {
     static _Atomic unsigned count;
@@ -86,7 +68,7 @@ unsigned qd_cpu_count(void)
     cpu_set_t set;
     CPU_ZERO(&set);
     n = sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
-    unsigned quota = cgroup_cpus();
+    unsigned quota = qdi_cgroup_cpus();
     if (quota && quota < n) n = quota;
     if (n == 0) n = 1;
     atomic_store_explicit(&count, n, memory_order_relaxed);

@@ -1,5 +1,6 @@
 /* proc.c: the process and its machine, read from /proc, /sys and the C library. See proc.h. */
 #include "runtime/proc.h"
+#include "runtime/cgroup_int.h"
 #include "runtime/cpu.h"
 #include <dirent.h>
 #include <malloc.h>
@@ -43,6 +44,15 @@ uint32_t qd_proc_uid(void)
 {
     return geteuid();
 }
+bool qd_proc_in_group(uint32_t gid)
+{
+    gid_t list[256];
+    int n = getgroups((int)QD_COUNT_OF(list), list);
+    if (getegid() == gid) return true;
+    for (int i = 0; i < n; i++)
+        if (list[i] == gid) return true;
+    return false;
+}
 size_t qd_proc_page_size(void)
 {
     return (size_t)sysconf(_SC_PAGESIZE);
@@ -79,8 +89,7 @@ uint64_t qd_thread_cpu_ns(void)
     return cpu_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
-/* Reads the start of a small file of /proc or /sys as text; empty when it cannot. */
-static size_t slurp(const char *path, char *out, size_t room)
+size_t qdi_slurp(const char *path, char *out, size_t room)
 {
     FILE *f = fopen(path, "re");
     size_t n = f ? fread(out, 1, room - 1, f) : 0;
@@ -103,7 +112,7 @@ static uint64_t kb_of(const char *text, const char *key)
 void qd_proc_memory_get(qd_proc_memory *out)
 {
     char text[4096];
-    slurp("/proc/self/status", text, sizeof text);
+    qdi_slurp("/proc/self/status", text, sizeof text);
     out->rss = kb_of(text, "VmRSS:");
     out->rss_anon = kb_of(text, "RssAnon:");
     out->rss_file = kb_of(text, "RssFile:");
@@ -111,45 +120,13 @@ void qd_proc_memory_get(qd_proc_memory *out)
     out->virtual_size = kb_of(text, "VmSize:");
 }
 
-/* The least limit on the way from a group to the root of its hierarchy; 0 = none. */
-static uint64_t least_limit(const char *root, const char *file, const char *line)
-{
-    char path[4096 + 64], group[2048] = "";
-    uint64_t least = 0;
-    if (line) snprintf(group, sizeof group, "%.*s", (int)strcspn(line, "\n"), line);
-    for (;;) {
-        char value[64];
-        snprintf(path, sizeof path, "%s%s/%s", root, strcmp(group, "/") ? group : "", file);
-        if (slurp(path, value, sizeof value) > 0 && value[0] >= '0' && value[0] <= '9') {
-            uint64_t v = strtoull(value, NULL, 10);
-            /* version 1 has no "max", but a number of nearly 2^63 */
-            if (v > 0 && v < (1ull << 60) && (least == 0 || v < least)) least = v;
-        }
-        char *slash = strrchr(group, '/');
-        if (!slash) break;
-        *slash = 0;
-    }
-    return least;
-}
-
-/* The least limit of our cgroup, of version 2 and 1; 0 = none. */
-static uint64_t cgroup_memory_limit(void)
-{
-    char text[4096];
-    slurp("/proc/self/cgroup", text, sizeof text);
-    const char *two = strstr(text, "0::/"), *one = strstr(text, ":memory:/");
-    uint64_t a = least_limit("/sys/fs/cgroup", "memory.max", two ? two + 3 : NULL);
-    uint64_t b = least_limit("/sys/fs/cgroup/memory", "memory.limit_in_bytes", one ? one + 8 : NULL);
-    return a && (!b || a < b) ? a : b;
-}
-
 void qd_machine_memory_get(qd_machine_memory *out)
 {
     char text[2048];
-    slurp("/proc/meminfo", text, sizeof text);
+    qdi_slurp("/proc/meminfo", text, sizeof text);
     out->total = kb_of(text, "MemTotal:");
     out->available = kb_of(text, "MemAvailable:");
-    uint64_t limit = cgroup_memory_limit();
+    uint64_t limit = qdi_cgroup_memory();
     out->limit = limit && limit < out->total ? limit : out->total;
 }
 
@@ -163,7 +140,7 @@ int qd_machine_cpu_percent(void)
     static _Atomic uint64_t last_busy, last_total;
     char text[512];
     unsigned long long v[8] = {0};
-    slurp("/proc/stat", text, sizeof text);
+    qdi_slurp("/proc/stat", text, sizeof text);
     if (sscanf(text, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2], &v[3],
                &v[4], &v[5], &v[6], &v[7]) < 5)
         return -1;
@@ -195,7 +172,7 @@ void qd_machine_os_get(qd_machine_os *out)
         snprintf(out->arch, sizeof out->arch, "%.31s",
                  strcmp(u.machine, "x86_64") == 0 ? "amd64" : u.machine);
     }
-    slurp("/etc/os-release", text, sizeof text);
+    qdi_slurp("/etc/os-release", text, sizeof text);
     const char *at = strstr(text, "PRETTY_NAME=\"");
     if (at)
         snprintf(out->pretty, sizeof out->pretty, "%.*s", (int)strcspn(at + 13, "\""), at + 13);
@@ -209,7 +186,7 @@ static bool read_thread(int64_t id, qd_proc_thread *out)
     char path[64], text[512];
     unsigned long long user, kernel;
     snprintf(path, sizeof path, "/proc/self/task/%lld/stat", (long long)id);
-    if (!slurp(path, text, sizeof text)) return false;
+    if (!qdi_slurp(path, text, sizeof text)) return false;
     char *open = strchr(text, '('), *close = strrchr(text, ')');
     if (!open || !close || close < open) return false;
     if (sscanf(close + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &out->state,
@@ -261,7 +238,8 @@ uint64_t qd_proc_max_files(void)
 uint64_t qd_proc_max_maps(void)
 {
     char text[64];
-    return slurp("/proc/sys/vm/max_map_count", text, sizeof text) ? strtoull(text, NULL, 10) : 0;
+    return qdi_slurp("/proc/sys/vm/max_map_count", text, sizeof text) ? strtoull(text, NULL, 10)
+                                                                      : 0;
 }
 
 uint64_t qd_proc_raise_files(void)

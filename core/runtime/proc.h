@@ -33,6 +33,8 @@ bool qd_proc_stop(int64_t pid);
 bool qd_proc_is_root(void);
 /* Effective user id. [any] */
 uint32_t qd_proc_uid(void);
+/* Is the process in the group, effectively or by a supplementary one? [any] */
+bool qd_proc_in_group(uint32_t gid);
 /* Bytes of a page. [any] */
 size_t qd_proc_page_size(void);
 /* Sets the mask of new files' permissions to 0077; once, at start. */
