@@ -48,6 +48,8 @@ typedef struct qd_wire_user {
  * qd_wire_link_user or closes it, at once. */
 typedef void (*qd_wire_accept_fn)(void *arg, qd_wire_link *link);
 
+#define QD_WIRE_ADDRESS_MAX 64 /* "number:port" with its NUL */
+
 typedef struct qd_wire_ops {
     int (*listen)(qd_wire *wire, qd_loop *loop, const char *host, uint16_t port, bool shared,
                   qd_wire_accept_fn fn, void *arg, qd_wire_listener **out, qd_err *err);
@@ -60,6 +62,10 @@ typedef struct qd_wire_ops {
     void (*close)(qd_wire_link *link, bool flush);
     size_t (*backlog)(const qd_wire_link *link);
     bool (*named)(const qd_wire_link *link, qd_str name);
+    /* The addresses behind "name:port" as "number:port", at most max; 0: it is a number, unknown,
+     * or this wire looks nothing up (then NULL). Blocks. [worker] */
+    uint32_t (*addresses)(qd_wire *wire, qd_str address, char (*out)[QD_WIRE_ADDRESS_MAX],
+                          uint32_t max);
 } qd_wire_ops;
 
 /* Head of every implementation. */

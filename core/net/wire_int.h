@@ -94,6 +94,8 @@ int qdi_link_write(tcp_link *l, const qd_iovec *pieces, uint32_t n);
 /* Reads the files into a context. */
 QD_MUST_CHECK
 int qdi_tls_files_open(const qd_wire_tls *tls, tls_files **out, qd_err *err);
+/* Logs what is no error yet: a certificate out of its time. */
+void qdi_tls_files_look(const qd_wire_tls *tls, tls_files *f);
 /* One more user. */
 tls_files *qdi_tls_files_ref(tls_files *f);
 /* One user less; NULL is fine. */

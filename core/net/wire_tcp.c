@@ -57,6 +57,10 @@ static void end_uv(tcp_link *l, int status)
     char text[192];
     snprintf(text, sizeof text, "%s",
              status == UV_EOF ? "closed by the other side" : uv_strerror(status));
+    if (l->dialed && l->state == LINK_SECURING)
+        snprintf(text, sizeof text,
+                 "closed by the other side instead of a TLS handshake: is "
+                 "security.transport.ssl.enabled set there, and the port right?");
     qdi_link_end(l, QD_WIRE_CLOSED, text);
 }
 
@@ -66,12 +70,18 @@ static void on_shutdown(uv_shutdown_t *s, int status)
     if (status < 0) close_now(l); /* else: until the other side closes, or the timer */
 }
 
+static void dial_next(tcp_link *l);
+
 static void on_timer(qd_timer *t)
 {
     tcp_link *l = t->user;
-    if (l->state == LINK_FLUSHING)
+    if (l->state == LINK_FLUSHING) {
         close_now(l);
-    else
+    } else if (l->state == LINK_CONNECTING && l->at + 1 < l->resolve.n) {
+        l->all_refused = false; /* of several addresses the next one may answer */
+        l->at++;
+        dial_next(l);
+    } else
         qdi_link_end(l, QD_WIRE_UNREACHABLE,
                      l->state == LINK_SECURING ? "no answer to the TLS handshake" : "no answer");
 }
@@ -334,14 +344,18 @@ void qdi_link_opened(tcp_link *l)
 
 /* --- dialing --- */
 
-static void dial_next(tcp_link *l);
-
 static void on_connect(uv_connect_t *c, int status)
 {
     tcp_link *l = c->data;
-    if (l->state == LINK_CLOSING) return;
+    if (l->state == LINK_CLOSING || status == UV_ECANCELED) return;
     if (status == 0) {
         connected(l);
+        uint64_t now = qd_loop_now_ns(l->loop);
+        if (l->resolve.n > 1 &&
+            qd_timer_start(&l->timer, l->deadline_ns > now ? l->deadline_ns - now : 1, 0)) {
+            qdi_link_end(l, QD_WIRE_BROKEN, "out of memory");
+            return;
+        }
         l->state = l->wire->base.secure ? LINK_SECURING : LINK_OPEN;
         l->paused = false;
         reading(l);
@@ -399,7 +413,14 @@ static void dial_next(tcp_link *l)
     struct sockaddr_storage sa;
     if (l->tcp_made) {
         l->tcp_made = false;
+        qd_timer_stop(&l->timer); /* the next address has a time of its own */
         uv_close((uv_handle_t *)&l->tcp, on_reopened);
+        return;
+    }
+    /* each address has its share of the time that is left; the last one all of it */
+    uint64_t now = qd_loop_now_ns(l->loop), left = l->deadline_ns > now ? l->deadline_ns - now : 1;
+    if (l->resolve.n > 1 && qd_timer_start(&l->timer, left / (l->resolve.n - l->at) + 1, 0)) {
+        qdi_link_end(l, QD_WIRE_BROKEN, "out of memory");
         return;
     }
     l->state = LINK_CONNECTING;
@@ -465,6 +486,7 @@ static int op_dial(qd_wire *wire, qd_loop *loop, qd_str address, uint64_t timeou
     snprintf(l->host, sizeof l->host, "%.*s", QD_STR_ARG(host));
     snprintf(l->base.remote, sizeof l->base.remote, "%.*s", QD_STR_ARG(address));
     l->resolving = true;
+    l->deadline_ns = qd_loop_now_ns(loop) + timeout_ns;
     rc = qd_timer_start(&l->timer, timeout_ns, 0);
     if (rc) qd_err_nomem(err, "a connection");
     if (!rc)
@@ -477,6 +499,24 @@ static int op_dial(qd_wire *wire, qd_loop *loop, qd_str address, uint64_t timeou
     }
     *out = &l->base;
     return 0;
+}
+
+static uint32_t op_addresses(qd_wire *wire, qd_str address, char (*out)[QD_WIRE_ADDRESS_MAX],
+                             uint32_t max)
+{
+    qd_str host;
+    uint16_t port;
+    qd_addr found[QD_RESOLVE_MAX];
+    uint32_t n = 0;
+    (void)wire;
+    if (split_address(address, &host, &port, NULL) || qd_addr_parse(host, port, &found[0]) ||
+        qd_resolve_now(host, port, found, QD_RESOLVE_MAX, &n, NULL))
+        return 0;
+    for (uint32_t i = 0; i < n && i < max; i++) {
+        char text[QD_ADDR_TEXT_MAX];
+        snprintf(out[i], QD_WIRE_ADDRESS_MAX, "%s", qd_addr_text(&found[i], true, text));
+    }
+    return n < max ? n : max;
 }
 
 /* --- listening --- */
@@ -594,6 +634,7 @@ static const qd_wire_ops ops = {
     .close = op_close,
     .backlog = op_backlog,
     .named = op_named,
+    .addresses = op_addresses,
 };
 
 int qd_wire_tcp_open(const qd_wire_tcp_config *config, qd_wire **out, qd_err *err)
@@ -609,6 +650,7 @@ int qd_wire_tcp_open(const qd_wire_tcp_config *config, qd_wire **out, qd_err *er
             qd_wire_tcp_close(&w->base);
             return rc;
         }
+        qdi_tls_files_look(config->tls, w->files);
         w->base.secure = true;
         w->base.names = config->tls->verify == QD_WIRE_VERIFY_FULL;
     }
@@ -633,10 +675,19 @@ int qd_wire_tcp_reload(qd_wire *wire, const qd_wire_tls *tls, qd_err *err)
     tls_files *f = NULL;
     int rc = qdi_tls_files_open(tls, &f, err);
     if (rc) return rc;
+    qdi_tls_files_look(tls, f);
     qd_mutex_lock(&w->lock);
     tls_files *old = w->files;
     w->files = f;
     qd_mutex_unlock(&w->lock);
     qdi_tls_files_unref(old);
     return 0;
+}
+
+int qd_wire_tls_check(const qd_wire_tls *tls, qd_err *err)
+{
+    tls_files *f = NULL;
+    int rc = qdi_tls_files_open(tls, &f, err);
+    if (!rc) qdi_tls_files_unref(f);
+    return rc;
 }

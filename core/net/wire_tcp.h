@@ -39,4 +39,8 @@ void qd_wire_tcp_close(qd_wire *wire);
 QD_MUST_CHECK
 int qd_wire_tcp_reload(qd_wire *wire, const qd_wire_tls *tls, qd_err *err);
 
+/* Can these files be used? QD_E_CONFIG names the one that cannot, and why; QD_E_NOMEM. [worker] */
+QD_MUST_CHECK
+int qd_wire_tls_check(const qd_wire_tls *tls, qd_err *err);
+
 #endif

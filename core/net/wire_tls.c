@@ -3,8 +3,10 @@
  * show certificates. Names are asked for by the user of the link (qd_wire_named), as a node name is
  * known only after the first frame.
  */
+#include "base/log.h"
 #include "net/wire_int.h"
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -49,8 +51,31 @@ static int take_any(int ok, X509_STORE_CTX *store)
 static int fail_file(qd_err *err, const char *setting, const char *path)
 {
     char text[200];
+    unsigned long e = ERR_peek_error();
+    int lib = ERR_GET_LIB(e), reason = ERR_GET_REASON(e);
+    const char *why = ssl_text(text);
+    if (lib == ERR_LIB_PEM && reason == PEM_R_NO_START_LINE)
+        why = "there is nothing in PEM form in it";
+    else if (lib == ERR_LIB_X509 && reason == X509_R_KEY_VALUES_MISMATCH)
+        why = "it is not the key of security.transport.ssl.certificate";
+    else if (strcmp(setting, "key") == 0 && reason == ERR_R_INTERRUPTED_OR_CANCELLED)
+        why = "it is encrypted; give one without a passphrase, readable by this node only";
     return qd_err_set(err, QD_E_CONFIG, "security.transport.ssl.%s: [%s] cannot be used: %s",
-                      setting, path, ssl_text(text));
+                      setting, path, why);
+}
+
+/* A certificate out of its time is refused by all others: their lines do not reach who runs this.
+ */
+static void check_time(SSL_CTX *ctx, const char *path)
+{
+    const X509 *x = SSL_CTX_get0_certificate(ctx);
+    bool over = x && X509_cmp_current_time(X509_get0_notAfter(x)) < 0;
+    bool early = x && X509_cmp_current_time(X509_get0_notBefore(x)) > 0;
+    if (over || early)
+        qd_log_error(WIRE_LOG,
+                     "security.transport.ssl.certificate: [%s] %s: other nodes refuse it; exchange "
+                     "it and send SIGHUP, or mend the clock",
+                     path, over ? "has expired" : "is not valid yet");
 }
 
 static int load(SSL_CTX *ctx, const qd_wire_tls *tls, qd_err *err)
@@ -74,6 +99,11 @@ static int load(SSL_CTX *ctx, const qd_wire_tls *tls, qd_err *err)
     else
         SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     return 0;
+}
+
+void qdi_tls_files_look(const qd_wire_tls *tls, tls_files *f)
+{
+    check_time(f->ctx, tls->certificate);
 }
 
 int qdi_tls_files_open(const qd_wire_tls *tls, tls_files **out, qd_err *err)

@@ -206,7 +206,9 @@ static void on_handshake_timeout(qd_timer *t)
 {
     rpc_conn *c = t->user;
     if (c->peer) c->silent = true;
-    qdi_conn_end(c, false, "no answer to the handshake; is the port right?");
+    qdi_conn_end(c, false,
+                 c->peer && c->peer->who ? "no answer to the handshake"
+                                         : "no answer to the handshake; is the port right?");
 }
 
 /* The handshake is done. */
@@ -261,10 +263,9 @@ static void take_hello(rpc_conn *c, qd_str payload)
     int rc;
     if (c->link->plain) {
         COUNT(rpc, refused_in, 1);
-        qd_log_warn(RPC_LOG,
-                    "refused a node at [%s]: it connects without TLS, which "
-                    "security.transport.ssl.enabled demands here",
-                    c->link->remote);
+        qdi_garbage_log(rpc, c->link->remote,
+                        "refused a node: it connects without TLS, which "
+                        "security.transport.ssl.enabled demands here");
         send_refuse(c, QD_E_PERMISSION,
                     "it demands TLS; set security.transport.ssl.enabled with a certificate");
         qdi_conn_end(c, true, "refused");
