@@ -135,12 +135,25 @@ static int check_steps(qd_node *node, qd_err *err)
     return rc;
 }
 
+/* Where lines go to a file, why it does not start is looked for there. */
+static void log_failure(const qd_node *node, const qd_err *err)
+{
+    qd_buf text;
+    if (!qd_config_text(node->config, QD_SET_PATH_LOGS).n) return; /* main prints it */
+    qd_buf_init(&text, NULL, 8192);
+    for (const qd_err *e = err; e; e = e->cause)
+        (void)qd_buf_printf(&text, "%s%s", text.n ? ": " : "", qd_err_reason(e));
+    qd_log_error("main", "the start failed: %.*s", QD_STR_ARG(qd_buf_view(&text)));
+    qd_buf_fini(&text);
+}
+
 /* Starts all; on a failure stops those that were started. */
 static int start_steps(qd_node *node, qd_err *err)
 {
     for (size_t i = 0; i < QD_COUNT_OF(steps); i++) {
         int rc = steps[i]->start(node, err);
         if (rc == 0) continue;
+        if (i > 0 && rc != QD_E_CANCELLED) log_failure(node, err);
         while (i-- > 0) {
             if (steps[i]->stop) steps[i]->stop(node);
         }

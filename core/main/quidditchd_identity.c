@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define FORMAT 1
+
 static void node_text(const char *id, qd_buf *b)
 {
     qd_json_writer w;
@@ -18,7 +20,7 @@ static void node_text(const char *id, qd_buf *b)
     qd_json_writer_init(&w, b, true);
     qd_json_object(&w);
     qd_json_field_c(&w, "node_id", id);
-    qd_json_field_int(&w, "format", 1);
+    qd_json_field_int(&w, "format", FORMAT);
     qd_json_field_c(&w, "checksum", sum);
     qd_json_object_end(&w);
 }
@@ -69,7 +71,15 @@ static int identity_start(qd_node *node, qd_err *err)
     }
     if (!rc) {
         const qd_json_node *id = qd_json_get(root, "node_id");
-        if (!id || id->type != QD_JSON_T_STRING || id->text.n != QD_UUID_TEXT - 1) {
+        const qd_json_node *format = qd_json_get(root, "format");
+        uint64_t number = 0;
+        bool known = format && qd_str_u64(qd_str_trim(format->raw), &number);
+        if (known && number != FORMAT) {
+            rc = qd_err_set(err, QD_E_UNSUPPORTED,
+                            "[%s] is of format %llu, this version reads %d: the data folder was "
+                            "written by a newer version; start that one, or give another path.data",
+                            path, (unsigned long long)number, FORMAT);
+        } else if (!id || id->type != QD_JSON_T_STRING || id->text.n != QD_UUID_TEXT - 1) {
             rc = qd_err_set(err, QD_E_CORRUPT,
                             "[%s] is damaged at offset 0: no node id of %d characters", path,
                             QD_UUID_TEXT - 1);

@@ -13,6 +13,7 @@
 #define ATTEMPT_MS 500
 #define FORM_NS UINT64_C(100000000)
 #define FIRST_NS UINT64_C(6000000000) /* a store waits for a leader as long before it says why */
+#define SAID_MAX 80 /* of a reason: enough to know it again where it was cut */
 #define SAY_NS UINT64_C(10000000000)
 
 static bool worth_waiting(int rc)
@@ -45,7 +46,7 @@ static void add_troubles(qd_node *node, qd_str said, qd_buf *out)
         } else if (!qd_rpc_peer_trouble(node->rpc, list[i], why)) {
             continue;
         }
-        if (qd_str_find_str(said, qd_str_c(why)) >= 0) continue;
+        if (qd_str_find_str(said, qd_str_sub(qd_str_c(why), 0, SAID_MAX)) >= 0) continue;
         (void)qd_buf_printf(out, "; [%.*s]: %s", QD_STR_ARG(list[i]), why);
     }
     qd_arena_fini(&arena);

@@ -16,6 +16,7 @@
 #define LOG "transport"
 #define ADDRESSES_MAX 7
 #define AUTHORITIES_MAX 16
+#define TLS_FILE_MAX (1u << 20)
 
 /* --- addresses and ports --- */
 
@@ -172,6 +173,46 @@ static void place(const qd_node *node, qd_str path, char out[QD_PATH_MAX])
         snprintf(out, QD_PATH_MAX, "%.*s", QD_STR_ARG(path));
 }
 
+/* Can the file be read at all? OpenSSL does not say why not. */
+static int check_file(const char *setting, const char *path, qd_err *err)
+{
+    qd_buf b;
+    qd_err why;
+    qd_err_init(&why);
+    qd_buf_init(&b, NULL, TLS_FILE_MAX);
+    int rc = qd_file_read(path, &b, &why);
+    if (rc)
+        rc = qd_err_set(err, QD_E_CONFIG, "security.transport.ssl.%s: [%s] cannot be read: %s",
+                        setting, path, qd_err_reason(&why));
+    qd_buf_fini(&b);
+    qd_err_fini(&why);
+    return rc;
+}
+
+static int check_files(const tls_set *s, qd_err *err)
+{
+    int rc = check_file("certificate", s->certificate, err);
+    if (!rc) rc = check_file("key", s->key, err);
+    for (uint32_t i = 0; i < s->tls.nauthorities && !rc; i++)
+        rc = check_file("certificate_authorities", s->authorities[i], err);
+    return rc;
+}
+
+/* A key is nobody else's. Links are followed: secrets are mounted as such. */
+static void look_at_key(const char *path)
+{
+    qd_buf real;
+    qd_file_info info;
+    qd_buf_init(&real, NULL, QD_PATH_MAX);
+    if (qd_path_real(path, &real, NULL) == 0 && qd_file_stat(real.p, &info, NULL) == 0 &&
+        (info.mode & 0007))
+        qd_log_warn(LOG,
+                    "security.transport.ssl.key: [%s] can be read by everybody on this machine "
+                    "(mode %04o)",
+                    path, info.mode);
+    qd_buf_fini(&real);
+}
+
 static int tls_make(const qd_node *node, tls_set *s, qd_err *err)
 {
     const qd_values *v = qd_config_values(node->config);
@@ -196,7 +237,7 @@ static int tls_make(const qd_node *node, tls_set *s, qd_err *err)
     s->tls.verify = qd_str_is(mode, "none")          ? QD_WIRE_VERIFY_NONE
                     : qd_str_is(mode, "certificate") ? QD_WIRE_VERIFY_CERTIFICATE
                                                      : QD_WIRE_VERIFY_FULL;
-    return 0;
+    return check_files(s, err);
 }
 
 static bool tls_on(const qd_node *node)
@@ -249,6 +290,7 @@ static int wire_open(qd_node *node, qd_err *err)
     if (tls_on(node)) {
         if (!(s = qd_calloc(NULL, sizeof *s))) return qd_err_nomem(err, "TLS");
         rc = tls_make(node, s, err);
+        if (!rc) look_at_key(s->key);
     }
     qd_wire_tcp_config c = {
         .env = node->env,
@@ -302,6 +344,7 @@ static int rpc_check(qd_node *node, qd_err *err)
     if (rc || !tls_on(node)) return rc;
     if (!(s = qd_calloc(NULL, sizeof *s))) return qd_err_nomem(err, "TLS");
     rc = tls_make(node, s, err);
+    if (!rc) rc = qd_wire_tls_check(&s->tls, err);
     qd_free(s);
     return rc;
 }

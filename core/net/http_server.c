@@ -204,8 +204,13 @@ int qd_http_listen(const qd_http_config *c, qd_http_server **out, qd_err *err)
         rc = s->listeners[i].rc;
     }
     if (rc) {
-        int code = qd_err_set(err, QD_E_IO, "cannot listen for HTTP on [%s:%u]: %s", c->host,
-                              c->port, uv_strerror(rc));
+        int code = qd_err_set(err, QD_E_IO, "cannot listen for HTTP on [%s:%u]: %s%s", c->host,
+                              c->port, uv_strerror(rc),
+                              rc == UV_EADDRINUSE ? " (is another node or server running here? "
+                                                    "http.port or metrics.port sets another one)"
+                              : rc == UV_EADDRNOTAVAIL
+                                  ? " (network.host or http.host is no address of this machine)"
+                                  : "");
         qd_http_close(s);
         return code;
     }

@@ -173,6 +173,12 @@ static int32_t node_file(qd_coord *c, qd_err *err)
         if (n < 0) return failed(c, err, QD_E_IO, "reading", "node");
         text[n] = 0;
         if (parse_node(c, text, (size_t)n) == 0) return 0;
+        int format = 0;
+        if (sscanf(text, "quidditch coordination-raft %d\n", &format) == 1 && format != FORMAT)
+            return qd_plug_fail(c->plugin->err, err, QD_E_UNSUPPORTED,
+                                "coordination store %s is of format %d, this version reads %d: "
+                                "start the %s version it was written by",
+                                c->path, format, FORMAT, format > FORMAT ? "newer" : "older");
         return qd_plug_fail(c->plugin->err, err, QD_E_CORRUPT,
                             "coordination store %s: file node at offset 0: damaged (its checksum "
                             "covers all of it) or of another format",

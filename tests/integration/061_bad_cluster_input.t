@@ -51,6 +51,25 @@ for my $case (@cases) {
     like($out, $says, 'in words');
 }
 
+# --- certificates that cannot be used
+SKIP: {
+    skip 'no openssl to make certificates with', 9 unless grep { -x "$_/openssl" } split /:/, $ENV{PATH};
+    my $dir = $none->{dir};
+    my $made = `cd $dir && for n in a b; do openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=\$n -keyout \$n.key -out \$n.crt; done 2>&1
+        openssl ec -aes256 -passout pass:xx -in a.key -out locked.key 2>&1; echo garbage > junk.crt`;
+    my %good = (certificate => 'a.crt', key => 'a.key', certificate_authorities => 'a.crt');
+    my $tls = sub { my %t = (%good, @_); return check(['security.transport.ssl.enabled=true', map { "security.transport.ssl.$_=$dir/$t{$_}" } sort keys %t]) };
+    my ($ok, $text) = $tls->();
+    is($ok, 0, 'certificates that are fine') or diag $made . $text;
+    for my $case (['key', 'missing', 'cannot be read: .*No such file'], ['certificate', 'junk.crt', 'nothing in PEM form'],
+        ['key', 'b.key', 'is not the key of security\.transport\.ssl\.certificate'], ['key', 'locked.key', 'is encrypted; give one without a passphrase'],
+        ['certificate_authorities', 'none', 'cannot be read: .*No such file'], ['certificate_authorities', 'junk.crt', 'cannot be used'], ['key', '.', 'cannot be read']) {
+        my ($key, $file, $says) = @$case;
+        my ($rc, $out) = $tls->($key => $file);
+        ok($rc == 78 && $out =~ /security\.transport\.ssl\.$key: \[[^]]*\] (?:cannot be used: it |cannot be used: there is )?.*$says/, "$key $file is refused") or diag "$rc: $out";
+    }
+}
+
 # --- what may come to be right: the node looks on and says what is wrong with each
 sub listener { IO::Socket::INET->new(Listen => 50, LocalAddr => '127.0.0.1', LocalPort => 0) or die "no listener: $!" }
 my $other = QdNode->new('other', settings => {'cluster.name' => 'elsewhere'});
@@ -88,4 +107,74 @@ is($_->stop, 0, "$_->{name} stops when told to") for @lost, $bare;
 kill 'KILL', $talker;
 waitpid $talker, 0;
 $other->stop;
+
+# --- folders
+sub folder {
+    my ($what, $prepare, $says, %o) = @_;
+    my $n = QdNode->new('folder', %o);
+    chmod 0755, $n->{dir};
+    mkdir "$n->{dir}/data", 0700;
+    $n->config_file;
+    if ($o{wrap}) { system("mkdir $n->{dir}/logs; touch $n->{dir}/stdout $n->{dir}/stderr; chown 4711 $n->{dir}/logs $n->{dir}/stdout $n->{dir}/stderr") }
+    $prepare->("$n->{dir}/data");
+    $n->launch;
+    if ($says) {
+        is($n->wait_end(120), 1, "$what ends the start");
+        like($n->stderr_text, $says, 'in words');
+        like($n->log_text, qr/ERROR.*the start failed: /, 'in the log too');
+    } else {
+        ok($n->wait_for(sub { $n->log_text =~ /\bstarted in \d+ ms/ }, 120), "$what is taken") or diag $n->stderr_text;
+        $n->stop;
+    }
+    $n->forget;
+}
+my $full = QdNode->new('full');
+$full->start;
+$full->stop;
+my $with = sub { my ($file, $from, $to) = @_; return sub { my ($d) = @_; system("cp -a $full->{dir}/data/. $d/ && sed -i 's/$from/$to/' $d/$file") } };
+folder('a folder of a newer format', $with->('node.json', '"format" : 1', '"format" : 99'), qr/node\.json\] is of format 99, this version reads 1: the data folder was written by a newer version/);
+folder('coordination of a newer format', $with->('coordination/node', '^quidditch coordination-raft .*', 'quidditch coordination-raft 99'), qr/is of format 99, this version reads \d+: start the newer version/);
+folder('a file in place of a folder', sub { rmdir $_[0]; open my $f, '>', $_[0]; close $f }, qr/path\.data: \[.*\] cannot be written by this process|cannot make the folder \[.*\]: Not a directory/);
+folder('a folder open to others', sub { chmod 0777, $_[0] }, qr/path\.data: \[.*\] is writable by others \(mode 0777\)/);
+SKIP: {
+    skip 'LOUD: setpriv and root are needed', 4 unless $> == 0 && system('setpriv --reuid 4711 --regid 4711 --groups 4712 test -x ' . QdNode::daemon()) == 0;
+    my @as = (wrap => ['setpriv', '--reuid', 4711, '--regid', 4711, '--groups', 4712]);
+    folder("root's folder", sub { chown 0, 0, $_[0]; chmod 0755, $_[0] }, qr/belongs to another user \(uid 0, this process runs as 4711\): .*fsGroup/, @as);
+    folder("a volume for the process' group", sub { chown 0, 4712, $_[0]; chmod 02775, $_[0] }, undef, @as);
+}
+my $foreign = QdNode->new('foreign');
+mkdir "$foreign->{dir}/data", 0700;
+system("mkdir $foreign->{dir}/data/nodes; touch $foreign->{dir}/data/ibdata1");
+$foreign->start;
+like($foreign->log_text, qr/is new to this node, but holds 2 things of others, which stay as they are: \[ibdata1\], \[nodes\]; is it the right folder\?/, "somebody else's folder is told");
+$foreign->stop;
+
+# --- two clusters that formed apart, with one name, and addresses of each other
+my @apart = map { QdNode->new("apart$_") } 1, 2;
+for my $n (@apart) { $n->start; $n->stop }
+$_->{settings}{'discovery.seed_hosts'} = join ',', map { "127.0.0.1:$_->{transport}" } @apart for @apart;
+$_->start for @apart;
+for my $n (@apart) {
+    ok($n->wait_for(sub { $n->log_text =~ /two clusters have the name \[test\]: its uuid is \[[^]]+\], that of this node's \[[^]]+\]; correct the addresses or cluster\.name/ }, 120), 'another cluster of the same name is told') or diag $n->log_text;
+    is($n->get('/_cluster/health')->{json}{number_of_nodes}, 1, 'they stay apart');
+}
+my $both = QdNode->new('both', settings => $apart[0]{settings});
+$both->launch;
+ok($both->wait_for(sub { $both->log_text =~ /two clusters answer under this name: .*Give discovery\.seed_hosts \(or RAFT_PEERS\) of one of them only/ }, 120), 'who has addresses of both joins none');
+is($_->stop, 0, "$_->{name} stops") for @apart, $both;
+
+# --- a copied data folder, a name twice
+my $one = QdNode->new('one');
+$one->start;
+$one->stop;
+my $copy = QdNode->new('copy');
+system('cp', '-a', "$one->{dir}/data", "$copy->{dir}/data");
+$one->start;
+my $twin = QdNode->new('one', settings => {'node.roles' => 'data', 'metrics.port' => -1, 'transport.rpc_port' => -1, 'coordination.master_addresses' => "127.0.0.1:$one->{transport}"});
+$copy->{settings} = {%{$twin->{settings}}};
+$_->launch for $copy, $twin;
+ok($copy->wait_for(sub { $copy->log_text =~ /it has the node id \[[^]]+\] itself: was the data folder copied\? A copy has to be emptied/ }, 120), 'a copied data folder is told') or diag $copy->log_text;
+ok($twin->wait_for(sub { $twin->log_text =~ /it has the name \[one\] itself; give each node its own node\.name/ }, 120), 'a name used twice is told') or diag $twin->log_text;
+is($one->get('/_cluster/health')->{json}{number_of_nodes}, 1, 'neither is let in');
+is($_->stop, 0, 'and stops when told to') for $copy, $twin, $one;
 done_testing;
