@@ -57,6 +57,22 @@ static const qd_master *find(qd_request *q, qd_str name, int64_t ms, int *rc, qd
     return NULL;
 }
 
+/* Without the master of this name nobody would vote: it cannot be taken out. */
+static int check_others(qd_request *q, const qd_master *m, int64_t ms, qd_err *err)
+{
+    const qd_master *list;
+    uint32_t n, others = 0;
+    int rc = qd_masters_list(q->a->cluster, ms, q->arena, &list, &n, err);
+    for (uint32_t i = 0; !rc && i < n; i++)
+        others += !qd_str_eq(list[i].name, m->name) && list[i].alive && !list[i].excluded &&
+                  list[i].role <= QD_COORD_STANDBY;
+    if (rc || others || m->role != QD_COORD_VOTER) return rc;
+    return qd_err_set(err, QD_E_ARG,
+                      "[%.*s] is the last master that may vote and runs: start another one, or "
+                      "let one vote again (qd master add), before it is taken out",
+                      QD_STR_ARG(m->name));
+}
+
 int qdi_api_masters_add(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_str name = qd_param(q, "name");
@@ -75,11 +91,16 @@ int qdi_api_masters_remove(qd_request *q, qd_response *r, qd_err *err)
     int rc = timeout_of(q, &ms, err);
     const qd_master *m = rc ? NULL : find(q, name, ms, &rc, err);
     bool gone = m && !m->alive;
+    if (!rc && !gone) rc = check_others(q, m, ms, err);
     if (!rc && !gone)
         rc = qd_masters_change(q->a->cluster, QD_COORD_MEMBERS_EXCLUDE, name, ms, err);
     if (!rc && gone) rc = qd_masters_change(q->a->cluster, QD_COORD_MEMBERS_REMOVE, name, ms, err);
-    if (!rc) qd_response_acknowledged(r);
-    return rc;
+    if (rc) return rc;
+    qd_json_object(&r->w);
+    qd_json_field_bool(&r->w, "acknowledged", true);
+    qd_json_field_bool(&r->w, "gone", gone);
+    qd_json_object_end(&r->w);
+    return 0;
 }
 
 /* --- as Elasticsearch has it --- */
@@ -102,11 +123,22 @@ int qdi_api_voting_exclude(qd_request *q, qd_response *r, qd_err *err)
     int rc = timeout_of(q, &ms, err);
     qd_state *s = qd_cluster_state(q->a->cluster);
     qd_str rest = names.n ? names : ids;
+    qd_err why;
+    qd_err_init(&why);
     while (!rc && rest.n) {
         qd_str one = qd_str_trim(qd_str_split(&rest, ','));
         if (one.n == 0) continue;
         rc = qd_masters_change(q->a->cluster, QD_COORD_MEMBERS_EXCLUDE,
-                               names.n ? one : name_of(s, one), ms, err);
+                               names.n ? one : name_of(s, one), ms, &why);
+        if (rc == QD_E_TIMEOUT)
+            (void)qd_err_set(err, rc,
+                             "timed out waiting for voting config exclusions [%.*s] to take "
+                             "effect: no other master can take the vote over, or most of them do "
+                             "not answer",
+                             QD_STR_ARG(one));
+        else if (rc)
+            qd_err_copy(err, &why);
+        qd_err_fini(&why);
     }
     qd_state_unref(s);
     return rc;

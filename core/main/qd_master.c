@@ -64,6 +64,8 @@ static int read_words(words *w, int argc, char **argv, qd_err *err)
         if (id == CONFIG) w->config = a.value;
         if (id == HELP) w->help = true;
         if (id == SET) rc = qd_config_flag(w->settings, qd_str_c(a.value), err);
+        if (id == QD_ARGS_WORD && w->name)
+            rc = qd_err_set(err, QD_E_ARG, "one master at a time: [%s] or [%s]?", w->name, a.value);
         if (id == QD_ARGS_WORD) w->name = a.value;
     }
     return rc;
@@ -120,7 +122,7 @@ static int ask(const words *w, const char *verb, qd_err *err)
 {
     bool list = strcmp(verb, "list") == 0;
     char path[1024] = "/_quidditch/masters", name[900];
-    if (!list && !w->name) return qd_err_set(err, QD_E_ARG, "name the master (qd master --help)");
+    if (!list && (!w->name || !*w->name)) return qd_err_set(err, QD_E_ARG, "name the master (qd master --help)");
     if (!list) {
         qd_client_escape(w->name, name, sizeof name);
         snprintf(path, sizeof path, "/_quidditch/masters/%s", name);
@@ -143,7 +145,11 @@ static int ask(const words *w, const char *verb, qd_err *err)
         rc = print_list(qd_buf_view(&answer), err);
     else if (!rc)
         printf("%s: %s\n", w->name,
-               strcmp(verb, "add") == 0 ? "may vote again" : "votes no more, and may be stopped");
+               strcmp(verb, "add") == 0 ? "may vote again"
+               : qd_str_find_str(qd_buf_view(&answer), QD_STR("\"gone\":true")) >= 0
+                   ? "was gone, and has left the cluster"
+                   : "votes no more, and may be stopped; once it is, the same again lets it leave "
+                     "the list of masters");
     qd_buf_fini(&answer);
     qd_client_close(c);
     return rc;

@@ -3,6 +3,7 @@
  * leader (discover.h decides); and what is said while one is missing. A line of it is of the
  * component "discovery".
  */
+#include "policy.h"
 #include "store.h"
 
 #define SAY_NS 10000000000ll
@@ -325,7 +326,16 @@ static void act(qd_coord *c, cr_decision *d)
         break;
     case CR_GO_FORM:
         keep_forming(c, &d->forming);
-        cr_say(c, QD_LEVEL_INFO, "discovery: forming a cluster of %u masters", d->forming.nmembers);
+        if (d->forming.nmembers > 1 &&
+            (d->forming.nmembers % 2 == 0 || d->forming.nmembers > CR_VOTERS_MAX))
+            cr_say(c, QD_LEVEL_WARN,
+                   "discovery: forming a cluster of %u masters, of which %u will vote: give three "
+                   "or five",
+                   d->forming.nmembers,
+                   d->forming.nmembers > CR_VOTERS_MAX ? CR_VOTERS_MAX : d->forming.nmembers - 1);
+        else
+            cr_say(c, QD_LEVEL_INFO, "discovery: forming a cluster of %u masters",
+                   d->forming.nmembers);
         enter(c, d, CR_NODE_FORMING, CR_OPEN_FORM);
         break;
     case CR_GO_PROMISED:
@@ -362,6 +372,10 @@ static void look_around(qd_coord *c)
 static void look_for_leader(qd_coord *c)
 {
     int64_t now = cr_now(c);
+    char refused[sizeof c->refused];
+    pthread_mutex_lock(&c->lock);
+    memcpy(refused, c->refused, sizeof refused);
+    pthread_mutex_unlock(&c->lock);
     int stranger = c->view.role == 0;
     if (!stranger || !c->stranger_ns) c->stranger_ns = now;
     if (!stranger && (!c->no_leader_ns || now - c->no_leader_ns < PATIENT_NS)) return;
@@ -386,6 +400,8 @@ static void look_for_leader(qd_coord *c)
         snprintf(c->status, sizeof c->status, "%s",
                  stranger ? "waiting for the leader to let this node in"
                           : "the masters are electing a leader");
+    else if (refused[0] && n < sizeof c->status - 120)
+        snprintf(c->status + n, sizeof c->status - n, "; they run: %s", refused);
     else if (n < sizeof c->status - 120)
         snprintf(c->status + n, sizeof c->status - n,
                  "; if their data is lost for good: qd master recover --unsafe");

@@ -46,10 +46,17 @@ static void on_changed(void *arg, qd_str address, uint32_t event, const qd_peer 
         pthread_mutex_lock(&c->lock);
         int tell = now - c->refused_ns > SAY_NS;
         if (tell) c->refused_ns = now;
+        snprintf(c->refused, sizeof c->refused, "%.*s", (int)(reason.n < 390 ? reason.n : 390),
+                 reason.p);
         pthread_mutex_unlock(&c->lock);
         if (tell)
             cr_say(c, QD_LEVEL_WARN, "discovery: %.*s: %.*s", (int)address.n, address.p,
                    (int)(reason.n < 700 ? reason.n : 700), reason.p);
+    }
+    if (event == QD_PEER_UP) {
+        pthread_mutex_lock(&c->lock);
+        c->refused[0] = 0;
+        pthread_mutex_unlock(&c->lock);
     }
     if (event != QD_PEER_GONE || address.n > CR_WIRE_ADDRESS_MAX) return;
     pthread_mutex_lock(&c->lock);

@@ -65,6 +65,8 @@ cr_step cr_policy_step(const cr_policy *p, const cr_fact *f, uint32_t n, uint64_
         if (out->id != self) return role(out, QD_COORD_STANDBY);
         return others ? (cr_step){CR_STEP_HAND_OVER, 0, 0} : none;
     }
+    if (voters > CR_VOTERS_MAX) /* formed by a longer list */
+        return role(dead ? dead : spare(p, f, n, self), QD_COORD_STANDBY);
     if (voters % 2 == 0) {
         const cr_fact *s = spare(p, f, n, self);
         if (dead && voters > 2) return role(dead, QD_COORD_STANDBY);

@@ -245,6 +245,7 @@ struct qd_coord {
     char gone[8][CR_WIRE_ADDRESS_MAX + 1]; /* addresses whose process has ended */
     uint32_t ngone;
     int64_t refused_ns; /* when a refusal was last told */
+    char refused[400];  /* the last one, by a peer that is not connected; empty: none */
     uint64_t compact;
     qd_coord_identity identity;
     void (*closed)(void *arg);

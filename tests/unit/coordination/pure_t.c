@@ -128,6 +128,21 @@ static void voters_become_odd(void **state)
     assert_int_equal(step(three, 4).type, CR_STEP_NONE);
 }
 
+static void five_vote_of_seven(void **state)
+{
+    (void)state;
+    cr_fact f[7];
+    for (uint32_t i = 0; i < 7; i++) f[i] = (cr_fact){i + 1, V, i ? 5 : 0, 1, 0};
+    for (int left = 6; left >= 5; left--) { /* those who stand by already do not keep the others */
+        cr_step s = step(f, 7);
+        assert_int_equal(s.type, CR_STEP_ROLE);
+        assert_int_equal(s.role, S);
+        assert_int_not_equal(s.id, 1);
+        f[s.id - 1].role = S;
+    }
+    assert_int_equal(step(f, 7).type, CR_STEP_NONE);
+}
+
 static void the_excluded_go_first(void **state)
 {
     (void)state;
@@ -440,6 +455,7 @@ int main(void)
         cmocka_unit_test(messages_come_back),
         cmocka_unit_test(commands_are_looked_at),
         cmocka_unit_test(voters_become_odd),
+        cmocka_unit_test(five_vote_of_seven),
         cmocka_unit_test(the_excluded_go_first),
         cmocka_unit_test(one_forms_when_all_promised),
         cmocka_unit_test(a_promise_ends_with_who_asked),
