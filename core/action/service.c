@@ -56,8 +56,9 @@ static qd_actions *bound;
 static void note_stale(running *x)
 {
     qd_request *q = &x->q;
-    bool primary = strcmp(q->api->pool, "write") == 0 ||
-                   (strcmp(q->api->pool, "get") == 0 && !qd_str_is(qd_param(q, "realtime"), "false"));
+    bool primary =
+        strcmp(q->api->pool, "write") == 0 ||
+        (strcmp(q->api->pool, "get") == 0 && !qd_str_is(qd_param(q, "realtime"), "false"));
     int64_t ms = q->a->cluster && !primary ? qd_cluster_stale_ms(q->a->cluster) : 0;
     if (ms > q->stale_ms) q->stale_ms = ms;
 }
@@ -138,6 +139,20 @@ static void answer_whole(running *x)
 
 /* --- running --- */
 
+/* How long changes of the cluster's state may take that this request asks for; one that writes
+ * documents may make an index first, or a field. */
+static int patience(qd_request *q, qd_err *err)
+{
+    const char *key = qd_param_has(q, "master_timeout")            ? "master_timeout"
+                      : qd_param_has(q, "cluster_manager_timeout") ? "cluster_manager_timeout"
+                                                                   : "timeout";
+    bool counts = strcmp(key, "timeout") != 0 || strcmp(q->api->pool, "write") == 0;
+    int64_t ms = 0;
+    int rc = counts && qd_param_has(q, key) ? qd_param_ms(q, key, 0, &ms, err) : 0;
+    q->task.change_ms = ms > 0 ? ms : 0;
+    return rc;
+}
+
 static int common_params(qd_request *q, qd_err *err)
 {
     bool page = strcmp(q->api->name, "info") == 0; /* a person's first request, mostly */
@@ -146,7 +161,7 @@ static int common_params(qd_request *q, qd_err *err)
     if (!rc) rc = qd_param_bool(q, "error_trace", false, &q->error_trace, err);
     qd_str filter = qd_param(q, "filter_path");
     if (!rc && filter.n) rc = qd_json_filter_path(q->arena, filter, &q->filter, err);
-    return rc;
+    return rc ? rc : patience(q, err);
 }
 
 void qd_action_run(qd_request *q, qd_response *r)

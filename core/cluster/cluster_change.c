@@ -33,7 +33,8 @@ int qdi_change(qd_cluster *c, qdi_change_fn fn, void *arg, qd_state **out, qd_er
         bool conflict = commit && rc == QD_E_CONFLICT;
         if (!commit && rc == 1) rc = 0;
         /* after a conflict too: the next attempt needs the state that somebody else made */
-        if (commit && (!rc || conflict)) rc = qd_cluster_wait(c, revision, c->timeout_ms, err);
+        if (commit && (!rc || conflict))
+            rc = qd_cluster_wait(c, revision, qdi_cluster_patience_ms(c), err);
         again = !rc && conflict;
         if (!again) break;
     }

@@ -83,6 +83,9 @@ void qdi_txn_delete(cluster_txn *t, qd_str key);
 qd_str qdi_txn_key(cluster_txn *t, const char *fmt, ...) QD_PRINTF(2, 3);
 /* Takes what a writer wrote as a value. */
 qd_str qdi_txn_value(cluster_txn *t, qd_buf *b);
+/* For how long a change is tried that is made now: as the request wants it on whose behalf this
+ * runs, else as the cluster's configuration says. */
+int64_t qdi_cluster_patience_ms(const qd_cluster *c);
 /* Commits: 0, QD_E_CONFLICT (without text: try again), or an error. */
 int qdi_txn_commit(qd_cluster *c, cluster_txn *t, uint64_t *revision, qd_err *err);
 

@@ -2,6 +2,8 @@
 #include "base/str.h"
 #include "cluster/broken_int.h"
 #include "cluster/cluster_int.h"
+#include "runtime/fiber.h"
+#include "runtime/task.h"
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -90,6 +92,12 @@ void qdi_txn_put_shard(cluster_txn *t, const char *uuid, uint32_t number, const 
     qdi_txn_put(t, key, qdi_txn_value(t, &b), 0);
 }
 
+int64_t qdi_cluster_patience_ms(const qd_cluster *c)
+{
+    const qd_task *t = qd_fiber_task();
+    return t && t->change_ms ? t->change_ms : c->timeout_ms;
+}
+
 int qdi_txn_commit(qd_cluster *c, cluster_txn *t, uint64_t *revision, qd_err *err)
 {
     if (t->failed) return qd_err_nomem(err, "change of the cluster state");
@@ -101,14 +109,17 @@ int qdi_txn_commit(qd_cluster *c, cluster_txn *t, uint64_t *revision, qd_err *er
                           t->changes.n + t->compares.n, limits->txn_ops_max);
     }
     qd_err why;
+    int64_t patience_ms = qdi_cluster_patience_ms(c);
     qd_err_init(&why);
     int rc = qd_coord_commit_as(c->store, t->fence, t->compares.at, (uint32_t)t->compares.n,
-                                t->changes.at, (uint32_t)t->changes.n, c->timeout_ms, revision,
-                                NULL, &why);
+                                t->changes.at, (uint32_t)t->changes.n, patience_ms, revision, NULL,
+                                &why);
     if (rc == QD_E_TIMEOUT) {
         rc = qd_err_set(err, QD_E_PROCESS_CLUSTER_EVENT_TIMEOUT,
-                        "failed to process cluster event within %llds",
-                        (long long)c->timeout_ms / 1000);
+                        "failed to process cluster event within %lld%s: the masters did not "
+                        "answer in time",
+                        (long long)(patience_ms % 1000 ? patience_ms : patience_ms / 1000),
+                        patience_ms % 1000 ? "ms" : "s");
     } else if (rc && rc != QD_E_CONFLICT && err) {
         qd_err_copy(err, &why);
     }

@@ -132,6 +132,29 @@ static bool again(qd_coord_store *s, int rc, uint64_t until_ns, int64_t *pause_m
     return true;
 }
 
+/* What went wrong before is kept, for the caller whose time is up. */
+typedef struct attempts {
+    int rc; /* of the one before; 0: there was none */
+    qd_err why;
+} attempts;
+
+static void attempts_note(attempts *a, int rc, qd_err *failure)
+{
+    a->rc = rc;
+    qd_err_fini(&a->why);
+    qd_err_copy(&a->why, failure);
+    qd_err_fini(failure);
+}
+
+/* Time is up: rc and failure become what they were before, if they were; else stay. */
+static int attempts_last(attempts *a, int rc, qd_err *failure)
+{
+    if ((rc != QD_E_CANCELLED && rc != QD_E_TIMEOUT) || !a->rc) return rc;
+    qd_err_fini(failure);
+    qd_err_copy(failure, &a->why);
+    return a->rc;
+}
+
 /* A timed-out read or check changes nothing: say what was waited for. */
 static int timed_out(int rc, const char *what, qd_err *err)
 {
@@ -226,7 +249,9 @@ int qd_coord_read(qd_coord_store *s, qd_str key, bool prefix, int64_t timeout_ms
     uint64_t until = deadline(s, timeout_ms);
     int64_t pause = RETRY_MS_MIN;
     qd_err failure;
+    attempts past = {0};
     qd_err_init(&failure);
+    qd_err_init(&past.why);
     for (;;) {
         waiting w;
         qd_coord_range r = {.err = &failure, .key = key, .flags = prefix ? QD_COORD_PREFIX : 0};
@@ -236,13 +261,15 @@ int qd_coord_read(qd_coord_store *s, qd_str key, bool prefix, int64_t timeout_ms
             rc = copy_list(&r, arena, out, err);
             s->vt.result_free(s->handle, r.result);
         } else if (again(s, rc, until, &pause)) {
-            qd_err_fini(&failure);
+            attempts_note(&past, rc, &failure);
             continue;
         } else {
-            rc = timed_out(rc, "read", &failure);
+            int last = attempts_last(&past, rc, &failure);
+            rc = last == rc ? timed_out(rc, "read", &failure) : last;
             qd_err_copy(err, &failure);
         }
         qd_err_fini(&failure);
+        qd_err_fini(&past.why);
         return rc;
     }
 }
@@ -273,9 +300,11 @@ int qd_coord_commit_as(qd_coord_store *s, const qd_coord_fence *fence,
     int64_t pause = RETRY_MS_MIN;
     uint8_t id[16];
     bool maybe = false; /* an earlier try may be there */
+    attempts past = {0};
     qd_err failure;
     qd_env_random(s->env, id, sizeof id);
     qd_err_init(&failure);
+    qd_err_init(&past.why);
     for (;;) {
         waiting w;
         qd_coord_txn t = {.err = &failure,
@@ -293,8 +322,13 @@ int qd_coord_commit_as(qd_coord_store *s, const qd_coord_fence *fence,
         maybe |= rc == QD_E_UNKNOWN_OUTCOME || rc == QD_E_TIMEOUT;
         if (rc && again(s, rc, until, &pause)) {
             if (cluster_broken(RETRY_IS_NEW)) qd_env_random(s->env, id, sizeof id);
-            qd_err_fini(&failure);
+            attempts_note(&past, rc, &failure);
             continue;
+        }
+        rc = attempts_last(&past, rc, &failure);
+        if (rc == QD_E_CANCELLED) { /* by the deadline */
+            qd_err_fini(&failure);
+            rc = QD_E_TIMEOUT;
         }
         if (revision) *revision = t.revision;
         if (failed) *failed = t.failed;
@@ -310,6 +344,7 @@ int qd_coord_commit_as(qd_coord_store *s, const qd_coord_fence *fence,
             qd_err_copy(err, &failure);
         }
         qd_err_fini(&failure);
+        qd_err_fini(&past.why);
         return rc;
     }
 }
@@ -455,22 +490,26 @@ int qd_coord_members_call(qd_coord_store *s, qd_coord_members *m, int64_t timeou
     uint64_t until = deadline(s, timeout_ms);
     int64_t pause = RETRY_MS_MIN;
     qd_err failure;
+    attempts past = {0};
     if (!s->vt.members)
         return qd_err_set(err, QD_E_UNSUPPORTED, "this coordination store has no members");
     qd_err_init(&failure);
+    qd_err_init(&past.why);
     for (;;) {
         waiting w;
         m->err = &failure;
         waiting_init(&w, &m->op);
         int rc = wait_for(s, &w, &m->op, s->vt.members(s->handle, m), until);
         if (rc && again(s, rc, until, &pause)) {
-            qd_err_fini(&failure);
+            attempts_note(&past, rc, &failure);
             continue;
         }
+        rc = attempts_last(&past, rc, &failure);
         if (rc == QD_E_CANCELLED || rc == QD_E_TIMEOUT) rc = timed_out(rc, "members", &failure);
         if (rc) qd_err_copy(err, &failure);
         if (rc && err && !err->code) (void)qd_err_set(err, rc, "members: %s", qd_code_name(rc));
         qd_err_fini(&failure);
+        qd_err_fini(&past.why);
         return rc;
     }
 }

@@ -34,6 +34,7 @@ typedef struct qd_task {
     uint64_t start_ns;
     uint64_t deadline_ns;         /* mono; 0 = none */
     _Atomic uint64_t done, total; /* progress, units of the action's own; total 0 = unknown */
+    int64_t change_ms; /* for a change of the cluster's state on its behalf; 0: as usual */
     bool cancellable;
     char cancel_reason[96];
     void (*on_cancel)(struct qd_task *task); /* may be NULL; any thread, under no lock of ours */

@@ -115,12 +115,30 @@ static void without_one_it_is_certain(void **state)
     assert_int_equal(told(1, nobody, 20, NULL), QD_E_NO_COORDINATION);
 }
 
+/* Time is up while a try waits for an answer: what the one before met says more. */
+static void at_the_end_of_time_the_reason_is_what_was_met_before(void **state)
+{
+    (void)state;
+    qd_err err;
+    qd_err_init(&err);
+    assert_int_equal(TOLD(&err, QD_E_NO_COORDINATION, QD_E_CANCELLED), QD_E_NO_COORDINATION);
+    assert_int_equal(err.code, QD_E_NO_COORDINATION);
+    qd_err_fini(&err);
+    assert_int_equal(TOLD(&err, QD_E_CANCELLED), QD_E_TIMEOUT);
+    assert_int_equal(err.code, QD_E_TIMEOUT);
+    qd_err_fini(&err);
+    assert_int_equal(TOLD(NULL, QD_E_UNKNOWN_OUTCOME, QD_E_CANCELLED), QD_E_UNKNOWN_OUTCOME);
+    assert_int_equal(TOLD(NULL, QD_E_UNKNOWN_OUTCOME, QD_E_NO_COORDINATION, QD_E_CANCELLED),
+                     QD_E_UNKNOWN_OUTCOME);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_change_without_an_answer_is_tried_again),
         cmocka_unit_test(a_refusal_says_nothing_of_an_earlier_try),
         cmocka_unit_test(without_one_it_is_certain),
+        cmocka_unit_test(at_the_end_of_time_the_reason_is_what_was_met_before),
     };
     return unit_run(tests);
 }
