@@ -136,6 +136,10 @@ void qdi_shard_index_set(qd_shard *s, const qd_index_meta *m)
     qdi_gate_enter(&s->gate);
     if (s->engine) qd_engine_settings_set(s->engine, &settings);
     qdi_gate_leave(&s->gate);
+    /* what was written without a sync gets one, whatever the interval was */
+    if (settings.durability == QD_DURABILITY_REQUEST) {
+        qdi_shard_queue(s, &s->sync, "flush", qdi_shard_sync_run);
+    }
     atomic_store(&s->refresh_due_ns, 0);
 }
 
@@ -188,7 +192,12 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
         all->copies->configure(all->copies_arg, s, s->primary, &c);
     }
     int rc = open_or_make(s, &c, out, err);
-    if (!rc && s->forced && (rc = qd_engine_history_renew(*out, err))) qd_engine_close(*out, false);
+    /* What a crash took of operations that were acknowledged without a sync another copy may have:
+     * its log goes on under numbers that have other operations here by now. */
+    bool shorter = s->primary && s->existing && c.settings.durability == QD_DURABILITY_ASYNC;
+    if (!rc && (s->forced || shorter) && (rc = qd_engine_history_renew(*out, err))) {
+        qd_engine_close(*out, false);
+    }
     if (rc) abandon(s, c.copies_arg);
     return rc;
 }

@@ -1,13 +1,14 @@
 /*
  * powerloss.c: makes the folder that a power loss could have left.
  *
- *   powerloss LOG OUT SEED CUT     records up to number CUT happened; OUT must not exist
+ *   powerloss LOG OUT SEED CUT [all|none]
+ *                                  records up to number CUT happened; OUT must not exist
  *   powerloss LOG                  prints the last number, and what the recorder could not follow
  *
  * Content of a file and names of a folder each have a durable state and a list of changes since.
  * A sync applies the changes recorded before it began. What is left in the lists at the cut may
- * have happened or not, in any combination: by SEED all, none, or each by itself, writes torn at
- * 512 bytes; the two halves of a rename go together, as journaling file systems have it.
+ * have happened or not, in any combination: by SEED (or as said) all, none, or each by itself, torn
+ * at 512 bytes; the two halves of a rename go together, as journaling file systems have it.
  */
 #define _GNU_SOURCE
 #include "lib/record.h"
@@ -443,14 +444,15 @@ static int write_out(const node *dir, const char *path, int depth)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2 && argc != 5) {
-        fprintf(stderr, "usage: powerloss LOG [OUT SEED CUT]\n");
+    bool make = argc == 5 || argc == 6;
+    if (argc != 2 && !make) {
+        fprintf(stderr, "usage: powerloss LOG [OUT SEED CUT [all|none]]\n");
         return 2;
     }
     size_t n;
     uint8_t *log = load(argv[1], &n);
-    uint64_t cut = argc == 5 ? strtoull(argv[4], NULL, 10) : UINT64_MAX, last = 0;
-    rnd_state = argc == 5 ? strtoull(argv[3], NULL, 10) * 0x2545F4914F6CDD1Dull : 0;
+    uint64_t cut = make ? strtoull(argv[4], NULL, 10) : UINT64_MAX, last = 0;
+    rnd_state = make ? strtoull(argv[3], NULL, 10) * 0x2545F4914F6CDD1Dull : 0;
     by_ino = xalloc(ino_cap * sizeof *by_ino);
     for (size_t at = 0; at + sizeof(record) <= n;) {
         record r;
@@ -462,7 +464,7 @@ int main(int argc, char **argv)
         }
         if (r.seq > last) last = r.seq;
         if (r.kind == RECORD_UNSEEN && argc == 2) printf("unseen: %.*s\n", (int)r.text, log + at);
-        if (r.seq <= cut && argc == 5) take(&r, log + at);
+        if (r.seq <= cut && make) take(&r, log + at);
         at += r.text + r.more;
     }
     if (argc == 2) {
@@ -474,9 +476,11 @@ int main(int argc, char **argv)
         return 2;
     }
     /* One taste a run for names, one for each file: mixed losses find what uniform ones do not. */
-    lose_names((unsigned)(rnd() % 3));
+    bool said = argc == 6;
+    unsigned taste = said && strcmp(argv[5], "all") != 0;
+    lose_names(said ? taste : (unsigned)(rnd() % 3));
     for (node *x = nodes; x; x = x->all) {
-        if (!x->folder) lose_content(x, (unsigned)(rnd() % 3));
+        if (!x->folder) lose_content(x, said ? taste : (unsigned)(rnd() % 3));
     }
     return write_out(root, argv[2], 0) ? 2 : 0;
 }

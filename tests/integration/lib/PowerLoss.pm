@@ -47,9 +47,9 @@ sub unseen {
 }
 
 sub rebuild {
-    my ($self, $seed, $cut) = @_;
+    my ($self, $seed, $cut, $taste) = @_; # all, none: what was not synced is kept, or lost; else by seed
     my $out = "$self->{work}/out" . ++$self->{n};
-    system("$self->{build}/tests/powerloss", "$self->{work}/log", $out, $seed, $cut) == 0
+    system("$self->{build}/tests/powerloss", "$self->{work}/log", $out, $seed, $cut, $taste // ()) == 0
         or die "powerloss failed for seed $seed, cut $cut";
     return $out;
 }
