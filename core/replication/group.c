@@ -651,6 +651,7 @@ static void leads(repl_shard *g, qd_engine *e, uint64_t term)
     repl_record_view(g, copies, &rec);
     bool mine = rec.term == term && strcmp(rec.primary, g->aid) == 0 && g->cm.term == term;
     if (mine) {
+        qd_assert(!g->leading && !g->pm.first);
         repl_copy_leads(&g->cm);
         repl_primary_init(&g->pm, g->aid, term, rec.revision - 1,
                           g->async ? at.processed : at.persisted, at.max_seq_no, at.global,

@@ -170,6 +170,18 @@ static void configure(void *arg, qd_shard *s, bool primary, qd_engine_config *c)
     c->copies_arg = g;
 }
 
+/* Under the lock: true for the one who is to run repl_lead. A second run beside it would take the
+ * copy for a primary anew, and the writes that wait at the first one would never be answered. */
+static bool lead_claim(repl_shard *g)
+{
+    if (g->lead_runs) {
+        g->lead_again = true;
+        return false;
+    }
+    g->lead_runs = true;
+    return true;
+}
+
 static void opened(void *arg, qd_shard *s, bool primary, qd_engine *e)
 {
     qd_replication *r = arg;
@@ -212,9 +224,9 @@ static void opened(void *arg, qd_shard *s, bool primary, qd_engine *e)
     qd_state_unref(state);
     if (primary) {
         qd_mutex_lock(&g->lock);
-        g->lead_runs = true;
+        bool lead = lead_claim(g); /* the record, or a state since, may have begun it */
         qd_mutex_unlock(&g->lock);
-        (void)repl_run(g, r->change_pool, repl_lead);
+        if (lead) (void)repl_run(g, r->change_pool, repl_lead);
     } else {
         (void)repl_run(g, r->slow_pool, repl_recover);
     }
@@ -323,13 +335,7 @@ void repl_record_take(repl_shard *g, const qd_state *s)
             repl_relocate_look(g);
         }
         bool mine = strcmp(g->record_primary, g->aid) == 0;
-        lead = g->engine && mine && !(g->leading && g->pm.term >= g->record_term);
-        if (lead && g->lead_runs) {
-            g->lead_again = true;
-            lead = false;
-        } else if (lead) {
-            g->lead_runs = true;
-        }
+        lead = g->engine && mine && !(g->leading && g->pm.term >= g->record_term) && lead_claim(g);
         qd_waitq_wake(&g->changed);
     }
     repl_unlock(g);
