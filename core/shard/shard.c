@@ -103,7 +103,9 @@ int qdi_shard_make(qd_shards *all, const qd_index_meta *m, uint32_t number, cons
     s->number = number;
     atomic_store(&s->primary_term, r->primary_term);
     s->primary = c == &r->copies[0];
-    s->existing = s->primary && c->recovery == QD_RECOVERY_EXISTING_STORE;
+    s->started = qd_copy_is_active(c);
+    s->existing = s->primary && (c->recovery == QD_RECOVERY_EXISTING_STORE ||
+                                 (s->started && c->recovery != QD_RECOVERY_EMPTY_STORE));
     s->forced = s->primary && r->forced;
     s->index = qd_index_meta_ref(m);
     snprintf(s->uuid, sizeof s->uuid, "%s", m->uuid);
@@ -154,9 +156,11 @@ static int open_or_make(qd_shard *s, const qd_engine_config *c, qd_engine **out,
 {
     qd_shards *all = s->shards;
     int rc = qd_engine_open(c, out, err);
-    /* a new primary has no commit point yet; one that had started must have it */
+    /* A new primary has no commit point yet; one that had started must have it, but for a new one
+     * whose index was closed before it was opened. What is there of one that had not is the rest of
+     * another copy. */
     bool make = rc == QD_E_NOTFOUND && !s->existing;
-    if (s->primary && !s->existing && rc != QD_E_NOTFOUND) make = true; /* rests of another one */
+    if (s->primary && !s->existing && !s->started && rc != QD_E_NOTFOUND) make = true;
     if (!make) return rc;
     if (!rc) qd_engine_close(*out, false);
     if (err) qd_err_fini(err);

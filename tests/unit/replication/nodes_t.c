@@ -270,6 +270,47 @@ static void a_primary_is_opened_once(void **state)
     action_cluster_close(c);
 }
 
+/* Closing an index and opening it takes nothing away: of a new primary, of one that moved here, of
+ * one that was a replica; nor does it need that the index was ever opened. */
+static void closed_indices_keep_their_documents(void **state)
+{
+    (void)state;
+    char body[256];
+    uint32_t p, r;
+    action_cluster *c = action_cluster_open(2, NULL);
+    action_cluster_index(c, "x", "{\"settings\":{\"index\":{\"number_of_replicas\":0}}}");
+    for (int round = 0; round < 4; round++) {
+        put(c, 0, "x", round, round, "");
+        assert_int_equal(action_cluster_call(c, 1, "POST", "/x/_close", NULL), 200);
+        assert_int_equal(action_cluster_call(c, 0, "POST", "/x/_open", NULL), 200);
+        for (int i = 0; i <= round; i++) assert_int_equal(got(c, 1, "x", i), i);
+        where(c, 0, "x", &p, &r);
+        snprintf(body, sizeof body,
+                 "{\"commands\":[{\"move\":{\"index\":\"x\",\"shard\":0,\"from_node\":\"node-%u\","
+                 "\"to_node\":\"node-%u\"}}]}",
+                 p, 1 - p);
+        if (round == 1) {
+            assert_int_equal(action_cluster_call(c, 0, "POST", "/_cluster/reroute", body), 200);
+            assert_true(primary_comes_to(c, 0, "x", 1 - p));
+        }
+        if (round == 2) {
+            assert_int_equal(action_cluster_call(c, 0, "PUT", "/x/_settings",
+                                                 "{\"index\":{\"number_of_replicas\":1}}"),
+                             200);
+            wait_green(c, 0, "x");
+            action_cluster_leave(c, p);
+            assert_true(primary_comes_to(c, 1 - p, "x", 1 - p));
+            action_cluster_back(c, p);
+            wait_green(c, 0, "x");
+        }
+    }
+    assert_int_equal(action_cluster_call(c, 0, "PUT", "/y?wait_for_active_shards=0", NULL), 200);
+    assert_int_equal(action_cluster_call(c, 0, "POST", "/y/_close", NULL), 200);
+    assert_int_equal(action_cluster_call(c, 0, "POST", "/y/_open", NULL), 200);
+    put(c, 1, "y", 1, 1, "");
+    action_cluster_close(c);
+}
+
 typedef struct writer {
     action_cluster *c;
     uint32_t node;
@@ -502,6 +543,7 @@ int main(void)
         cmocka_unit_test(a_stale_copy_is_forced),
         cmocka_unit_test(a_replica_is_added),
         cmocka_unit_test(a_primary_is_opened_once),
+        cmocka_unit_test(closed_indices_keep_their_documents),
         cmocka_unit_test(a_primary_moves),
         cmocka_unit_test(waiting_writes_hold_no_worker),
         cmocka_unit_test(what_was_shown_is_waited_for),
