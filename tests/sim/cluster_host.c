@@ -330,57 +330,16 @@ void host_gone(cluster *x, int id)
 
 /* --- the plugin ------------------------------------------------------------------------------- */
 
-static const void *service(qd_self *self, uint32_t id, uint16_t min_minor)
-{
-    (void)self;
-    (void)min_minor;
-    switch (id) {
-    case QD_SERVICE_MEM:
-        return &svc_mem;
-    case QD_SERVICE_LOG:
-        return &svc_log;
-    case QD_SERVICE_ERR:
-        return &svc_err;
-    case QD_SERVICE_CONF:
-        return &svc_conf;
-    case QD_SERVICE_CLOCK:
-        return &svc_clock;
-    case QD_SERVICE_RAND:
-        return &svc_rand;
-    case QD_SERVICE_LOOP:
-        return &svc_loop;
-    case QD_SERVICE_PEERS:
-        return &svc_peers;
-    default:
-        return NULL;
-    }
-}
-
-static int32_t provide(qd_self *self, uint32_t kind, const char *name, const void *vtable,
-                       qd_err *err)
-{
-    (void)kind;
-    (void)name;
-    (void)err;
-    of(self)->vt = vtable;
-    return 0;
-}
-static void data_set(qd_self *self, void *data)
-{
-    of(self)->data = data;
-}
-static void *data_get(qd_self *self)
-{
-    return of(self)->data;
-}
-static const qd_host host = {.struct_size = sizeof host,
-                             .abi_major = QD_ABI_MAJOR,
-                             .abi_minor = QD_ABI_MINOR,
-                             .flags = QD_HOST_SIMULATED,
-                             .service = service,
-                             .provide = provide,
-                             .data_set = data_set,
-                             .data = data_get};
+static const void *const services[QD_SERVICE_COUNT] = {[QD_SERVICE_MEM] = &svc_mem,
+                                                        [QD_SERVICE_LOG] = &svc_log,
+                                                        [QD_SERVICE_ERR] = &svc_err,
+                                                        [QD_SERVICE_CONF] = &svc_conf,
+                                                        [QD_SERVICE_CLOCK] = &svc_clock,
+                                                        [QD_SERVICE_RAND] = &svc_rand,
+                                                        [QD_SERVICE_LOOP] = &svc_loop,
+                                                        [QD_SERVICE_PEERS] = &svc_peers};
+#define HOST_FLAGS QD_HOST_SIMULATED
+#include "lib/coord_host.h"
 
 /* The plugin's own, looked at in passing. */
 static int32_t session(qd_coord *c, qd_coord_session *s)
