@@ -64,6 +64,12 @@ static void says(bench *b, uint32_t node, const char *decider, qd_alloc_verdict 
     if (text && !strstr(w->text.p, text)) fail_msg("%s: %s", decider, w->text.p);
 }
 
+/* The place that is to be explained, while it is nobody's. */
+static qd_alloc_copy *replica_of(bench *b)
+{
+    return (qd_alloc_copy *)&b->m.shards[0].copies[1];
+}
+
 static void test_yes(void **state)
 {
     (void)state;
@@ -222,7 +228,7 @@ static void test_rest_of_deciders(void **state)
 {
     (void)state;
     bench b = begin(3, 1, 0);
-    qd_alloc_copy *r = (qd_alloc_copy *)&b.m.shards[0].copies[1];
+    qd_alloc_copy *r = replica_of(&b);
     r->info.failures = 5;
     r->info.why = QD_ALLOC_WHY_ALLOCATION_FAILED;
     r->info.details = QD_STR("no luck");
@@ -254,7 +260,7 @@ static void test_delayed(void **state)
 {
     (void)state;
     bench b = begin(3, 1, 0);
-    qd_alloc_copy *r = (qd_alloc_copy *)&b.m.shards[0].copies[1];
+    qd_alloc_copy *r = replica_of(&b);
     r->info = (qd_alloc_unassigned){.why = QD_ALLOC_WHY_NODE_LEFT,
                                     .at_ms = b.m.view.now_ms - 10000,
                                     .last_node = 2,

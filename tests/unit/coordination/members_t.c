@@ -22,6 +22,14 @@ static bool logged_soon(rig *r, int i, const char *text)
     return false;
 }
 
+/* Three masters whose store holds a value. */
+static rig *form_with(const char *value)
+{
+    rig *r = form(3, 3, RIG_PEERS);
+    assert_int_equal(rig_put(r, 0, "k", value, strlen(value), 0, RIG_WAIT, NULL), 0);
+    return r;
+}
+
 static void names_and_seed_hosts_form(void **state)
 {
     (void)state;
@@ -63,10 +71,9 @@ static void voters_are_odd(void **state)
 static void a_wiped_master_comes_back(void **state)
 {
     (void)state;
-    rig *r = form(3, 3, RIG_PEERS);
+    rig *r = form_with("v");
     char value[8];
     int voters, standbys;
-    assert_int_equal(rig_put(r, 0, "k", "v", 1, 0, RIG_WAIT, NULL), 0);
     rig_kill(r, 1);
     rig_wipe(r, 1);
     assert_int_equal(rig_start(r, 1, RIG_PEERS, 3, B), 0);
@@ -85,9 +92,8 @@ static void a_wiped_master_comes_back(void **state)
 static void one_wiped_while_another_is_down(void **state)
 {
     (void)state;
-    rig *r = form(3, 3, RIG_PEERS);
+    rig *r = form_with("v");
     char value[8];
-    assert_int_equal(rig_put(r, 0, "k", "v", 1, 0, RIG_WAIT, NULL), 0);
     rig_kill(r, 1);
     rig_kill(r, 2);
     rig_wipe(r, 2);
@@ -141,9 +147,8 @@ static void two_wiped_wait_for_an_operator(void **state)
 static void who_was_left_behind_is_refused(void **state)
 {
     (void)state;
-    rig *r = form(3, 3, RIG_PEERS);
+    rig *r = form_with("v");
     char value[8];
-    assert_int_equal(rig_put(r, 0, "k", "v", 1, 0, RIG_WAIT, NULL), 0);
     for (int i = 0; i < 3; i++) rig_kill(r, i);
     assert_int_equal(rig_start(r, 0, RIG_PEERS, 3, B | QD_COORD_OPEN_RECOVER), 0);
     assert_true(rig_settled(r));
@@ -160,9 +165,8 @@ static void who_was_left_behind_is_refused(void **state)
 static void an_old_copy_is_refused(void **state)
 {
     (void)state;
-    rig *r = form(3, 3, RIG_PEERS);
+    rig *r = form_with("a");
     char value[8];
-    assert_int_equal(rig_put(r, 0, "k", "a", 1, 0, RIG_WAIT, NULL), 0);
     rig_stop(r, 2);
     rig_copy(r, 2);
     assert_int_equal(rig_start(r, 2, RIG_PEERS, 3, B), 0);
