@@ -99,14 +99,7 @@ static void damage_is_not_none(void **state)
     for (size_t i = 0; i < d.n; i++) {
         char was = d.text[i];
         d.text[i] = was == '1' ? '2' : '1';
-        int rc = qd_authority_open(&files, &a, NULL);
-        assert_true(rc == QD_E_CORRUPT || rc == 0);
-        if (!rc) { /* what differs says nothing */
-            qd_authority_record r;
-            qd_authority_get(a, &r);
-            assert_true(r.revision == 100 && r.epoch == 1 && strcmp(r.uuid, "u1") == 0);
-            qd_authority_close(a);
-        }
+        assert_int_equal(qd_authority_open(&files, &a, NULL), QD_E_CORRUPT);
         d.text[i] = was;
     }
 }
