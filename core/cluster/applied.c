@@ -57,7 +57,8 @@ void qdi_applied_tell(qd_cluster *c)
 
 void qdi_applied_left(const qd_cluster *c, const qd_state *old, const qd_state *now)
 {
-    for (uint32_t i = 0; c->rpc && old && i < old->nnodes; i++) {
+    if (!c->rpc || !old || old->nodes == now->nodes) return; /* shared while they are the same */
+    for (uint32_t i = 0; i < old->nnodes; i++) {
         const qd_node_meta *n = &old->nodes[i];
         bool there = n->transport_address.n == 0 || qd_state_node(now, n->id) != NULL;
         for (uint32_t k = 0; k < now->nnodes && !there; k++)
