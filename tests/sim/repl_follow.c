@@ -67,6 +67,16 @@ static void started(world *w, node *n)
     cas_pump(w, n);
 }
 
+/* Operations that a primary of this term sent go into the log. */
+static void take_ops(world *w, node *n, const msg *m, uint64_t term)
+{
+    for (uint32_t i = 0; i < m->nops; i++) {
+        rec r = m->ops[i].r;
+        r.term = repl_record_term(r.term, term);
+        d_append(w, n, m->ops[i].seq, &r);
+    }
+}
+
 void recovery_answer(world *w, node *n, const msg *q, const msg *a)
 {
     if (q->round != n->rec_id || n->rec == R_NONE || !n->open) return;
@@ -116,11 +126,7 @@ void recovery_answer(world *w, node *n, const msg *q, const msg *a)
         }
         return;
     case M_PULL:
-        for (uint32_t i = 0; i < a->nops; i++) {
-            rec r = a->ops[i].r;
-            r.term = repl_record_term(r.term, q->term);
-            d_append(w, n, a->ops[i].seq, &r);
-        }
+        take_ops(w, n, a, q->term);
         n->rec = a->more ? R_PULL : R_FINAL;
         /* numbers above what the source had when it began: of this term, or of nobody */
         if (!a->more && !repl_broken(RECOVERY_NO_TRIM)) d_trim(&n->d, n->rec_max, n->cm.term);
@@ -186,11 +192,7 @@ static void copy_ops(world *w, node *n, msg *m)
         copy_reply(w, n, m, REPL_NOT_SYNCED);
         return;
     }
-    for (uint32_t i = 0; i < m->nops; i++) {
-        rec r = m->ops[i].r;
-        r.term = repl_record_term(r.term, m->term);
-        d_append(w, n, m->ops[i].seq, &r);
-    }
+    take_ops(w, n, m, m->term);
     (void)repl_copy_told(&n->cm, m->global, now);
     d_told(&n->d, m->global);
     if (m->lease) repl_copy_lease(&n->cm, m->sent_ns, now);
@@ -227,11 +229,7 @@ static void copy_resync(world *w, node *n, msg *m)
         copy_reply(w, n, m, REPL_NOT_SYNCED);
         return;
     }
-    for (uint32_t i = 0; i < m->nops; i++) {
-        rec r = m->ops[i].r;
-        r.term = repl_record_term(r.term, m->term);
-        d_append(w, n, m->ops[i].seq, &r);
-    }
+    take_ops(w, n, m, m->term);
     if (m->last && !repl_broken(RESYNC_NO_TRIM)) d_trim(&n->d, m->max, m->term);
     repl_copy_resynced(&n->cm, m->last);
     (void)repl_copy_told(&n->cm, m->global, now);
