@@ -2,20 +2,46 @@
  * coord_host.h: a host that tests make for a plugin of the coordination kind, without a loader.
  * Whoever includes it has defined before
  *   of(self)     the node, with the members data (the plugin's) and vt (what it provides),
- *   services[]   what it is given, by QD_SERVICE_*, and
+ *   svc_mem, svc_log, svc_clock, svc_rand, svc_loop, svc_peers, and
  *   HOST_FLAGS   of the host.
  */
 #ifndef TESTS_LIB_COORD_HOST_H
 #define TESTS_LIB_COORD_HOST_H
 
+#include "base/err.h"
+#include "base/str.h"
 #include <quidditch/plugin.h>
+
+static int32_t err_set(qd_err *err, int32_t code, qd_str reason)
+{
+    return qd_err_set(err, code, "%.*s", QD_STR_ARG(reason));
+}
+static const qd_svc_err svc_err = {.set = err_set};
+
+static int32_t conf_i64(qd_self *self, const char *key, int64_t *out)
+{
+    (void)self;
+    (void)key;
+    (void)out;
+    return QD_E_NOTFOUND;
+}
+static const qd_svc_conf svc_conf = {.i64 = conf_i64};
 
 static const void *service(qd_self *self, uint32_t id, uint16_t min_minor)
 {
+    static const void *const services[QD_SERVICE_COUNT] = {[QD_SERVICE_MEM] = &svc_mem,
+                                                           [QD_SERVICE_LOG] = &svc_log,
+                                                           [QD_SERVICE_ERR] = &svc_err,
+                                                           [QD_SERVICE_CONF] = &svc_conf,
+                                                           [QD_SERVICE_CLOCK] = &svc_clock,
+                                                           [QD_SERVICE_RAND] = &svc_rand,
+                                                           [QD_SERVICE_LOOP] = &svc_loop,
+                                                           [QD_SERVICE_PEERS] = &svc_peers};
     (void)self;
     (void)min_minor;
-    return id < sizeof services / sizeof services[0] ? services[id] : NULL;
+    return id < QD_SERVICE_COUNT ? services[id] : NULL;
 }
+
 static int32_t provide(qd_self *self, uint32_t kind, const char *name, const void *vtable,
                        qd_err *err)
 {

@@ -50,21 +50,6 @@ static void log_write(qd_self *self, int32_t level, qd_str line)
 }
 static const qd_svc_log svc_log = {.on = log_on, .write = log_write};
 
-static int32_t err_set(qd_err *err, int32_t code, qd_str reason)
-{
-    return qd_err_set(err, code, "%.*s", QD_STR_ARG(reason));
-}
-static const qd_svc_err svc_err = {.set = err_set};
-
-static int32_t conf_i64(qd_self *self, const char *key, int64_t *out)
-{
-    (void)self;
-    (void)key;
-    (void)out;
-    return QD_E_NOTFOUND;
-}
-static const qd_svc_conf svc_conf = {.i64 = conf_i64};
-
 static int64_t mono_ns(qd_self *self)
 {
     return (int64_t)proc_local_ns(of(self));
@@ -330,14 +315,6 @@ void host_gone(cluster *x, int id)
 
 /* --- the plugin ------------------------------------------------------------------------------- */
 
-static const void *const services[QD_SERVICE_COUNT] = {[QD_SERVICE_MEM] = &svc_mem,
-                                                        [QD_SERVICE_LOG] = &svc_log,
-                                                        [QD_SERVICE_ERR] = &svc_err,
-                                                        [QD_SERVICE_CONF] = &svc_conf,
-                                                        [QD_SERVICE_CLOCK] = &svc_clock,
-                                                        [QD_SERVICE_RAND] = &svc_rand,
-                                                        [QD_SERVICE_LOOP] = &svc_loop,
-                                                        [QD_SERVICE_PEERS] = &svc_peers};
 #define HOST_FLAGS QD_HOST_SIMULATED
 #include "lib/coord_host.h"
 
