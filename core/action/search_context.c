@@ -6,19 +6,21 @@
  */
 #include "action/search_part_int.h"
 #include "base/str.h"
-#include "runtime/sync.h"
+#include "runtime/waitq.h"
 
 #define ARENA_MAX ((size_t)256 << 20)
 #define TICK_NS 1000000000u
 #define SLOTS 256u
 #define QUERIES_MAX 20000u /* contexts that wait for a fetch */
 #define BUSY_MAX_MS 2000u /* for another page of the same scroll */
-#define BUSY_STEP_MS 100u
+#define YIELD_MS 300u
+#define RESERVED_NS UINT64_C(10000000000) /* for the next call of a page */
 
 struct qd_scrolls {
     qd_actions *a;
     qd_mutex lock;
-    qd_cond changed;
+    qd_cond changed; /* the ticker's */
+    qd_waitq unused;
     search_context *slot[SLOTS];
     uint32_t n[SEARCH_CONTEXT_PIT + 1]; /* by kind */
     bool stop;
@@ -137,6 +139,7 @@ int qd_scrolls_open(qd_actions *a, qd_err *err)
     t->a = a;
     qd_mutex_init(&t->lock);
     qd_cond_init(&t->changed);
+    qd_waitq_init(&t->unused, &t->lock);
     int rc = qd_thread_start(a->env, "scrolls", tick, t, &t->ticker, err);
     if (rc) {
         qd_cond_fini(&t->changed);
@@ -256,33 +259,51 @@ static search_context *find(qd_scrolls *t, const uint8_t *id)
     return c;
 }
 
-/* Another page of the same scroll is being made. Two that are asked for at two nodes wait for each
- * other's contexts: nobody waits long. */
-static int wait_unused(qd_scrolls *t, qd_task *task, uint64_t until, qd_err *err)
+uint64_t qdi_context_owner(const qd_actions *a, const qd_task *task, bool asked)
 {
-    uint64_t now = qd_env_mono_ns(t->a->env), step = now + BUSY_STEP_MS * UINT64_C(1000000);
+    qd_str node = asked ? qd_str_c(task->parent_node) : qd_str_sub(a->node_id, 0, 31);
+    uint64_t id = asked ? task->parent : task->id;
+    return node.n && id ? qd_xxh3_seed(node.p, node.n, id) | 1 : 0;
+}
+
+/* Is it not to be had by this request now? */
+static bool is_taken(const qd_scrolls *t, const search_context *c, uint64_t owner)
+{
+    if (c->kind == SEARCH_CONTEXT_PIT) return false;
+    if (c->users) return true;
+    return c->owner && c->owner != owner && qd_env_mono_ns(t->a->env) < c->owned_until_ns;
+}
+
+/* Another page of the same scroll is being made. Two that have begun at different nodes wait for
+ * each other: the one of the higher number soon gives up. */
+static int wait_unused(qd_scrolls *t, const search_context *c, uint64_t owner, qd_task *task,
+                       uint64_t begun, qd_err *err)
+{
     int rc = qd_task_check(task, err);
-    if (!rc && now >= until) {
+    bool yields = owner && c->owner && owner > c->owner;
+    uint64_t until = begun + (yields ? YIELD_MS : BUSY_MAX_MS) * UINT64_C(1000000);
+    if (!rc && qd_env_mono_ns(t->a->env) >= until) {
         rc = qd_err_set(err, QD_E_REJECTED, "another page of the same scroll is being made");
     }
-    if (!rc) (void)qd_cond_wait_until(&t->changed, &t->lock, step < until ? step : until);
+    if (!rc) (void)qd_waitq_wait_task(&t->unused, until);
     return rc;
 }
 
-int qdi_context_take(qd_actions *a, const uint8_t id[SEARCH_CONTEXT_ID], qd_task *task,
-                     search_context **out, qd_err *err)
+int qdi_context_take(qd_actions *a, const uint8_t id[SEARCH_CONTEXT_ID], uint64_t owner,
+                     qd_task *task, search_context **out, qd_err *err)
 {
     qd_scrolls *t = a->scrolls;
     search_context *c = NULL;
     int rc = 0;
     if (t) {
-        uint64_t until = qd_env_mono_ns(a->env) + BUSY_MAX_MS * UINT64_C(1000000);
+        uint64_t begun = qd_env_mono_ns(a->env);
         qd_mutex_lock(&t->lock);
-        while (!rc && (c = find(t, id)) && c->users && c->kind != SEARCH_CONTEXT_PIT) {
-            rc = wait_unused(t, task, until, err);
+        while (!rc && (c = find(t, id)) && is_taken(t, c, owner)) {
+            rc = wait_unused(t, c, owner, task, begun, err);
         }
         if (rc) c = NULL;
         if (c) c->users++;
+        if (c && c->kind == SEARCH_CONTEXT_SCROLL) c->owner = owner;
         qd_mutex_unlock(&t->lock);
     }
     *out = c;
@@ -290,13 +311,15 @@ int qdi_context_take(qd_actions *a, const uint8_t id[SEARCH_CONTEXT_ID], qd_task
     return qd_err_set(err, QD_E_SEARCH_CONTEXT_MISSING, "No search context found for id");
 }
 
-void qdi_context_give_back(search_context *c, bool drop)
+static void give_back(search_context *c, bool drop, bool reserve)
 {
     qd_scrolls *t = c->x.a->scrolls;
     bool gone = !t || !c->listed;
     if (!gone) {
         qd_mutex_lock(&t->lock);
         c->users--;
+        if (!reserve) c->owner = 0;
+        c->owned_until_ns = qd_env_mono_ns(t->a->env) + RESERVED_NS;
         c->drop |= drop;
         c->expires_ns = qd_env_mono_ns(t->a->env) + (uint64_t)c->keep_ms * 1000000u;
         gone = c->drop && !c->users;
@@ -305,10 +328,21 @@ void qdi_context_give_back(search_context *c, bool drop)
             unlist(t, p);
             break;
         }
-        qd_cond_broadcast(&t->changed);
+        qd_waitq_wake(&t->unused);
         qd_mutex_unlock(&t->lock);
     }
     if (gone) qdi_context_free(c);
+}
+
+void qdi_context_give_back(search_context *c, bool drop)
+{
+    give_back(c, drop, false);
+}
+
+void qdi_context_reserve(search_context *c)
+{
+    c->x.task = NULL;
+    give_back(c, false, true);
 }
 
 void qdi_context_keep(search_context *c, int64_t ms)

@@ -46,7 +46,7 @@ static int borrow_searchers(search_context *c, qd_err *err)
 {
     search_context *pit;
     if (!c->part.context) return 0;
-    int rc = qdi_context_take(c->x.a, c->part.context, c->x.task, &pit, err);
+    int rc = qdi_context_take(c->x.a, c->part.context, 0, c->x.task, &pit, err);
     if (rc) return rc;
     for (uint32_t i = 0; i < c->x.nshards; i++) {
         search_shard *s = &c->x.shards[i];
@@ -171,11 +171,11 @@ static void clear_page(search_context *c)
     x->later = true;
 }
 
-int qdi_node_next(qd_actions *a, const uint8_t id[SEARCH_CONTEXT_ID], int64_t keep_ms,
-                  qd_task *task, search_context **out, qd_err *err)
+int qdi_node_next(qd_actions *a, const uint8_t id[SEARCH_CONTEXT_ID], uint64_t owner,
+                  int64_t keep_ms, qd_task *task, search_context **out, qd_err *err)
 {
     search_context *c;
-    int rc = qdi_context_take(a, id, task, &c, err);
+    int rc = qdi_context_take(a, id, owner, task, &c, err);
     if (rc) return rc;
     if (c->kind != SEARCH_CONTEXT_SCROLL) {
         qdi_context_give_back(c, false);

@@ -110,6 +110,8 @@ typedef struct search_context {
     int64_t opened_ms; /* wall clock */
     uint64_t expires_ns;
     uint32_t users; /* of a point in time: searches; of others: 1 while busy */
+    /* of a scroll: the request whose page it makes, between that page's calls too; 0: none */
+    uint64_t owner, owned_until_ns;
     bool drop, listed;
 } search_context;
 
@@ -120,13 +122,19 @@ int qdi_context_make(qd_actions *a, const search_part *p, search_context_kind ki
 void qdi_context_free(search_context *c);
 /* Puts it into the table under a new id, in use by the caller. QD_E_REJECTED: too many are open. */
 int qdi_context_add(search_context *c, qd_err *err);
-/* Finds a context and takes it into use; waits a while when another uses it, but for points in time,
- * which are shared. QD_E_SEARCH_CONTEXT_MISSING; QD_E_REJECTED: it stays in use; errors of
- * qd_task_check. */
-int qdi_context_take(qd_actions *a, const uint8_t id[SEARCH_CONTEXT_ID], qd_task *task,
-                     search_context **out, qd_err *err);
+/* Finds a context and takes it into use for the request that `owner` stands for; waits a while when
+ * another uses it, but for points in time, which are shared. Of two requests that both have some
+ * contexts of a scroll, one waits and the other is refused. QD_E_SEARCH_CONTEXT_MISSING;
+ * QD_E_REJECTED: it stays in use; errors of qd_task_check. */
+int qdi_context_take(qd_actions *a, const uint8_t id[SEARCH_CONTEXT_ID], uint64_t owner,
+                     qd_task *task, search_context **out, qd_err *err);
+/* The request behind a task: of the node that asks, or, where nobody else does, the task's own; 0:
+ * the asking node does not tell. */
+uint64_t qdi_context_owner(const qd_actions *a, const qd_task *task, bool asked);
 /* Ends its use: its time begins anew, or, with drop, it ends. */
 void qdi_context_give_back(search_context *c, bool drop);
+/* Ends its use until the next call of the same request, which comes soon. */
+void qdi_context_reserve(search_context *c);
 /* Makes a context live as long as ms at least from its next return on. */
 void qdi_context_keep(search_context *c, int64_t ms);
 /* Contexts whose search has not fetched yet. [any] */
@@ -154,9 +162,9 @@ int qdi_part_dfs(search_run *x, search_stat **out, uint32_t *n, qd_err *err);
  * who ends it with qdi_node_done. A failure is one of the whole part. [worker] */
 int qdi_node_query(qd_actions *a, const search_part *p, qd_task *task, search_context **out,
                    qd_err *err);
-/* The next page of a scroll, the same way. [worker] */
-int qdi_node_next(qd_actions *a, const uint8_t id[SEARCH_CONTEXT_ID], int64_t keep_ms,
-                  qd_task *task, search_context **out, qd_err *err);
+/* The next page of a scroll, the same way; owner: see qdi_context_take. [worker] */
+int qdi_node_next(qd_actions *a, const uint8_t id[SEARCH_CONTEXT_ID], uint64_t owner,
+                  int64_t keep_ms, qd_task *task, search_context **out, qd_err *err);
 /* Hits of one shard that are to be shown. */
 typedef struct search_picks {
     uint32_t shard;     /* in the part */
@@ -240,6 +248,7 @@ typedef struct search_target {
     uint32_t n;
     uint8_t context[SEARCH_CONTEXT_ID]; /* there */
     bool kept;                          /* it waits there under this id */
+    bool reserved;                      /* for the rest of this page, until it is told otherwise */
     search_context *here;               /* local: in use by this search */
     uint32_t question;                  /* number in the round of questions under way */
     int rc;                             /* the whole target failed */
@@ -262,6 +271,8 @@ int qdi_targets_next(search_run *x, int64_t keep_ms, qd_err *err);
 /* Fetches the hits shown that targets hold into their shards' json. A shard that fails has rc and
  * err set. */
 int qdi_targets_fetch(search_run *x, qd_err *err);
+/* A page of a scroll has ended early: its contexts are there for the next one. */
+void qdi_targets_release(search_run *x);
 /* Marks shards where nothing can match as skipped, if that is worth the question. */
 int qdi_search_prefilter(search_run *x, qd_err *err);
 /* A node's part of that: an answer for each of its shards. */

@@ -348,7 +348,7 @@ static void own_searchers(search_run *x, const search_id_node *n)
     search_context *pit;
     qd_err err;
     qd_err_init(&err);
-    int rc = qdi_context_take(x->a, n->context, x->task, &pit, &err);
+    int rc = qdi_context_take(x->a, n->context, 0, x->task, &pit, &err);
     for (uint32_t i = 0; i < x->nshards; i++) {
         search_shard *s = &x->shards[i];
         if (!s->copies || !qd_str_eq(s->copies->nodes[0], x->a->node_id)) continue;

@@ -128,6 +128,7 @@ static int next_page(qd_request *q, qd_str text, int64_t keep_ms, bool as_int, q
         x.max_score = id.max_score;
         rc = qdi_search_write(&x, text, w, err);
     }
+    qdi_targets_release(&x);
     qdi_targets_end(&x, true);
     qdi_search_end(&x);
     return rc;

@@ -161,10 +161,11 @@ static int serve_next(qdi_served *s)
     search_shape shape;
     uint64_t begun = qd_env_mono_ns(s->a->env);
     qd_str id = qd_read_raw(&s->in, "context", SEARCH_CONTEXT_ID);
+    uint64_t owner = qdi_context_owner(s->a, &s->task, true);
     int64_t keep_ms = (int64_t)qd_read_varint_max(&s->in, "keep_alive", INT64_MAX / 1000000);
     int rc = qd_body_reader_check(&s->in, &s->err);
     if (!rc) {
-        rc = qdi_node_next(s->a, (const uint8_t *)id.p, keep_ms, &s->task, &c, &s->err);
+        rc = qdi_node_next(s->a, (const uint8_t *)id.p, owner, keep_ms, &s->task, &c, &s->err);
     }
     if (rc) return rc;
     rc = qdi_shape_of(c, &s->arena, &shape, &s->err);
@@ -173,7 +174,11 @@ static int serve_next(qdi_served *s)
         qdi_shape_write(&shape, &s->out);
         qdi_results_write(c, &load, &s->out);
     }
-    qdi_node_done(c, true);
+    if (!rc && owner) { /* no other page comes between it and its hits */
+        qdi_context_reserve(c);
+    } else {
+        qdi_node_done(c, true);
+    }
     return rc;
 }
 
@@ -194,7 +199,8 @@ static int serve_fetch(qdi_served *s)
     qd_str id = qd_read_raw(&s->in, "context", SEARCH_CONTEXT_ID);
     qdi_picks_read(&s->in, &s->arena, &picks, &n);
     int rc = qd_body_reader_check(&s->in, &s->err);
-    if (!rc) rc = qdi_context_take(s->a, (const uint8_t *)id.p, &s->task, &c, &s->err);
+    uint64_t owner = qdi_context_owner(s->a, &s->task, true);
+    if (!rc) rc = qdi_context_take(s->a, (const uint8_t *)id.p, owner, &s->task, &c, &s->err);
     if (rc) return rc;
     if (c->kind == SEARCH_CONTEXT_PIT) {
         qdi_context_give_back(c, false);
@@ -243,10 +249,14 @@ static const struct {
     uint32_t action;
     const char *pool;
     qd_rpc_handler fn;
+    bool waits; /* for another page of its scroll */
 } handlers[] = {
-    {QD_ACTION_SEARCH_QUERY, "search", on_query}, {QD_ACTION_SEARCH_FETCH, "search", on_fetch},
-    {QD_ACTION_SEARCH_NEXT, "search", on_next},   {QD_ACTION_SEARCH_FREE, "generic", on_free},
-    {QD_ACTION_SEARCH_DFS, "search", on_dfs},     {QD_ACTION_SEARCH_CAN_MATCH, "search", on_match},
+    {QD_ACTION_SEARCH_QUERY, "search", on_query, false},
+    {QD_ACTION_SEARCH_FETCH, "search", on_fetch, true},
+    {QD_ACTION_SEARCH_NEXT, "search", on_next, true},
+    {QD_ACTION_SEARCH_FREE, "generic", on_free, false},
+    {QD_ACTION_SEARCH_DFS, "search", on_dfs, false},
+    {QD_ACTION_SEARCH_CAN_MATCH, "search", on_match, false},
 };
 
 int qdi_search_serve(qd_actions *a, qd_err *err)
@@ -257,7 +267,8 @@ int qdi_search_serve(qd_actions *a, qd_err *err)
     int rc = qdi_search_nodes_open(a, err);
     for (size_t i = 0; i < QD_COUNT_OF(handlers) && !rc; i++) {
         rc = qd_rpc_handle(a->rpc, handlers[i].action, handlers[i].pool,
-                           waits ? QD_RPC_ON_FIBER : 0, handlers[i].fn, a, err);
+                           waits || handlers[i].waits ? QD_RPC_ON_FIBER : 0, handlers[i].fn, a,
+                           err);
     }
     if (!rc) rc = qdi_forward_serve(a, err);
     if (!rc) rc = qdi_tasks_serve(a, err);

@@ -513,7 +513,8 @@ static void next_here(search_run *x, search_target *t, int64_t keep_ms)
 {
     search_context *c;
     search_shape shape;
-    t->rc = qdi_node_next(x->a, t->context, keep_ms, x->task, &c, &t->err);
+    uint64_t owner = qdi_context_owner(x->a, x->task, false);
+    t->rc = qdi_node_next(x->a, t->context, owner, keep_ms, x->task, &c, &t->err);
     if (!t->rc) {
         t->here = c;
         t->kept = true;
@@ -545,6 +546,7 @@ static void take_next(search_run *x, search_target *t, qd_asks *q)
     search_load load;
     search_shape shape;
     t->rc = qdi_answer(q, t->question, &bytes, &version, &t->err);
+    t->reserved = !t->rc;
     if (!t->rc) {
         qd_body_reader r;
         qd_body_reader_init(&r, bytes, "page of a scroll", version);
@@ -580,6 +582,11 @@ int qdi_targets_next(search_run *x, int64_t keep_ms, qd_err *err)
         if (!t->local) take_next(x, t, q);
     }
     qdi_asks_end(q);
+    for (search_target *t = x->targets; t; t = t->next) {
+        if (t->rc != QD_E_REJECTED) continue;
+        qd_err_copy(err, &t->err); /* without its shards the page would lack what comes later */
+        return t->rc;
+    }
     return 0;
 }
 
@@ -669,8 +676,15 @@ static void read_picks(search_run *x, search_target *t, pick_list *l, qd_asks *q
         rc = qd_body_reader_check(&r, &err);
     }
     if (rc) fail_picks(l, rc, &err);
+    t->reserved = false;
     if (!x->scroll) t->kept = false; /* its node lets it go with the fetch */
     qd_err_fini(&err);
+}
+
+/* Is the node asked? For hits, or to be told that there are none of its own in a page. */
+static bool asks_for(const search_target *t, const pick_list *l)
+{
+    return !t->local && (l->n || t->reserved);
 }
 
 static int fetch(search_run *x, pick_list *lists, uint32_t remote, qd_err *err)
@@ -680,7 +694,7 @@ static int fetch(search_run *x, pick_list *lists, uint32_t remote, qd_err *err)
     int rc = remote ? qdi_search_ask(x, remote, &q, err) : 0;
     if (rc) return rc;
     for (search_target *t = x->targets; t; t = t->next, l++) {
-        if (l->n && !t->local) ask_picks(x, t, l, q);
+        if (asks_for(t, l)) ask_picks(x, t, l, q);
     }
     l = lists;
     for (search_target *t = x->targets; t; t = t->next, l++) {
@@ -689,7 +703,7 @@ static int fetch(search_run *x, pick_list *lists, uint32_t remote, qd_err *err)
     if (q) qdi_asks_wait(q);
     l = lists;
     for (search_target *t = x->targets; t; t = t->next, l++) {
-        if (l->n && !t->local) read_picks(x, t, l, q);
+        if (asks_for(t, l)) read_picks(x, t, l, q);
         take_picks(l);
     }
     qdi_asks_end(q);
@@ -711,9 +725,24 @@ int qdi_targets_fetch(search_run *x, qd_err *err)
     for (search_target *t = x->targets; t && !rc; t = t->next, at++) {
         rc = list_picks(x, t, count, &lists[at], err);
         for (uint32_t i = 0; i < lists[at].n; i++) qd_err_init(&lists[at].picks[i].err);
-        remote += lists[at].n && !t->local;
+        remote += asks_for(t, &lists[at]);
     }
     return rc ? rc : fetch(x, lists, remote, err);
+}
+
+void qdi_targets_release(search_run *x)
+{
+    static const pick_list none = {0};
+    uint32_t n = 0;
+    qd_asks *q;
+    for (const search_target *t = x->targets; t; t = t->next) n += t->reserved;
+    if (!n || qdi_search_ask(x, n, &q, NULL)) return; /* their reservation ends by itself */
+    for (search_target *t = x->targets; t; t = t->next) {
+        if (t->reserved) ask_picks(x, t, &none, q);
+        t->reserved = false;
+    }
+    qdi_asks_wait(q);
+    qdi_asks_end(q);
 }
 
 void qdi_targets_end(search_run *x, bool keep)
