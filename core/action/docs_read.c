@@ -7,6 +7,7 @@
 #include "action/scatter.h"
 #include "action/served_int.h"
 #include "replication/replication.h"
+#include "runtime/fiber.h"
 
 #define GATE_MS 30000
 #define NEWER_MS 250
@@ -195,7 +196,7 @@ void qdi_docs_read(qd_actions *a, doc_read *reads, uint32_t n, qd_arena *arena)
         x.state = s;
         uint32_t more = run_round(&x, left);
         qd_state_unref(s);
-        if (!more || now >= until) return;
+        if (!more || now >= until || qd_task_poll(qd_fiber_task())) return;
         (void)qd_cluster_wait_for(a->cluster, is_newer, &revision,
                                   left < NEWER_MS ? left : NEWER_MS);
     }
