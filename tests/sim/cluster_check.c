@@ -183,6 +183,11 @@ void cluster_check_state(cluster *x, proc *p, const qd_state *s)
         snprintf(x->allocator, sizeof x->allocator, "%.*s", QD_STR_ARG(s->master));
     }
     check_sessions(x, p, s);
+    for (uint32_t i = 0; i < s->nnodes; i++) {
+        if (s->nodes[i].features >= s->features) continue;
+        fail(w, "%.*s, which knows formats up to level %u, is in a cluster that writes level %u",
+             QD_STR_ARG(s->nodes[i].id), s->nodes[i].features, s->features);
+    }
 }
 
 /* --- the masters ------------------------------------------------------------------------------ */

@@ -5,6 +5,7 @@
 #include "cluster/reroute.h"
 #include "cluster_int.h"
 #include "config/settings.h"
+#include "mapping/mapping.h"
 
 typedef struct helper {
     proc *p;
@@ -102,6 +103,73 @@ void cluster_move(cluster *x, int from, int to)
 void cluster_retry_failed(cluster *x)
 {
     (void)cluster_help(x->m[rnd(x->w, NODES)].now, reroute, -1, -1);
+}
+
+/* --- fields ----------------------------------------------------------------------------------- */
+
+static const char *const field_types[2] = {"long", "boolean"};
+
+static void put_field(proc *p, int field, int type)
+{
+    cluster *x = p->x;
+    char update[100];
+    qd_err err;
+    qd_err_init(&err);
+    snprintf(update, sizeof update, "{\"properties\":{\"race%d\":{\"type\":\"%s\"}}}", field,
+             field_types[type]);
+    int rc = qd_cluster_put_mapping(p->cluster, qd_str_c(x->uuid), qd_str_c(update), NULL, &err);
+    trace(cluster_enter(), "field %d as %s: %s", field, field_types[type],
+          rc ? qd_err_reason(&err) : "done");
+    x->races[field].asked[type] = !rc ? 1 : rc == QD_E_ARG ? 2 : 3;
+    qd_err_fini(&err);
+}
+
+void cluster_field(cluster *x, int id, int field, int type)
+{
+    (void)cluster_help(x->m[id].now, put_field, field, type);
+}
+
+static int type_seen(cluster *x, int id, qd_str name)
+{
+    int type = -1;
+    if (!proc_follows(x->m[id].now)) return -1;
+    qd_state *s = qd_cluster_state(x->m[id].now->cluster);
+    const qd_index_meta *m = qd_state_index(s, QD_STR(INDEX_NAME));
+    const qd_field *f = m ? qd_mapping_field(m->mapping, name) : NULL;
+    if (f) type = f->kind == QD_FIELD_LONG ? 0 : 1;
+    qd_state_unref(s);
+    return type;
+}
+
+int cluster_field_type(cluster *x, int field)
+{
+    char name[16];
+    snprintf(name, sizeof name, "race%d", field);
+    int type = type_seen(x, 0, qd_str_c(name));
+    for (int i = 1; i < NODES; i++) {
+        if (type_seen(x, i, qd_str_c(name)) != type) return -1;
+    }
+    return type;
+}
+
+/* --- upgrades --------------------------------------------------------------------------------- */
+
+static void finalize(proc *p, int a, int b)
+{
+    uint32_t level = 0;
+    qd_err err;
+    (void)a;
+    (void)b;
+    qd_err_init(&err);
+    int rc = qd_cluster_finalize_upgrade(p->cluster, &level, &err);
+    trace(cluster_enter(), "n%d finalizes the upgrade, level %u: %s", p->node, level,
+          rc ? qd_err_reason(&err) : "done");
+    qd_err_fini(&err);
+}
+
+void cluster_finalize(cluster *x, int id)
+{
+    (void)cluster_help(x->m[id].now, finalize, 0, 0);
 }
 
 /* --- members ---------------------------------------------------------------------------------- */

@@ -54,6 +54,7 @@ typedef struct machine {
     uint64_t start_at; /* 0: nobody starts it */
     bool full, slow, stays_down;
     bool accept; /* its operator takes what the masters show */
+    uint32_t features; /* level of formats that its program knows; 0: that of this build */
     uint64_t lives;
     double rate;
     uint64_t base;
@@ -115,6 +116,7 @@ typedef struct told {
 #define SESSION_TTL_MS 3000
 #define SESSIONS 1024
 #define ASKED_MAX 1024
+#define RACES 16 /* fields that two nodes ask for, each of another type */
 
 struct cluster {
     world *w;
@@ -154,6 +156,9 @@ struct cluster {
         char aid[REPL_AID], by[REPL_AID];
         uint64_t term;
     } asked[ASKED_MAX];
+    struct {
+        int asked[2]; /* 0: no answer yet; 1: done; 2: refused as a clash; 3: another error */
+    } races[RACES];
     /* node records that a node has seen, sessions as they were renewed */
     struct {
         uint64_t session;
@@ -250,6 +255,12 @@ void cluster_move(cluster *x, int from, int to);
 void cluster_retry_failed(cluster *x);
 /* A master shall not vote, or may. */
 void cluster_members(cluster *x, int id, bool not );
+/* A node asks for a field of one of two types; which one all nodes see at the end: -1: none, or not
+ * the same. */
+void cluster_field(cluster *x, int id, int field, int type);
+int cluster_field_type(cluster *x, int field);
+/* An operator says that no node goes back to an older version. */
+void cluster_finalize(cluster *x, int id);
 /* Somebody reads and changes the register. */
 void cluster_bump(cluster *x);
 

@@ -322,6 +322,7 @@ static int open_cluster(proc *p, qd_err *err)
                                     .http_address = qd_str_c(p->address),
                                     .roles = qd_str_c(p->master ? "dm" : "d"),
                                     .version = QD_STR(QD_VERSION),
+                                    .features = p->x->m[p->node].features,
                                     .ephemeral = qd_str_c(qd_rpc_self(p->rpc)->ephemeral)},
                            .data = true,
                            .control = p->master,

@@ -276,6 +276,38 @@ static void reordered_on_copies(cluster *x)
     w->twice = w->slow = 0;
 }
 
+/* --- 14: mappings ----------------------------------------------------------------------------- */
+
+/* Of two types that two nodes ask for one wins, everywhere; who is refused is told so. */
+static void mapping_race(cluster *x)
+{
+    for (int i = 0; i < RACES && !x->w->failed; i++) {
+        int a = (int)rnd(x->w, NODES), leader = cluster_leader(x);
+        bool ends = leader >= 0 && chance(x->w, 0.3);
+        cluster_field(x, a, i, 0);
+        cluster_field(x, some_other(x, a), i, 1);
+        if (ends) pass(x, rnd(x->w, 60));
+        if (ends) down(x, leader, chance(x->w, 0.5));
+        if (chance(x->w, 0.2)) cluster_partition(x, CUT_ONE_WAY, a, some_other(x, a));
+        pass(x, 200 + rnd(x->w, 600));
+        cluster_heal(x);
+        if (ends) back(x, leader, 100);
+    }
+    pass(x, 7000); /* nobody waits longer for the masters */
+    until(x, is_green, 90000, "not green");
+    for (int i = 0; i < RACES && !x->w->failed; i++) {
+        const int *asked = x->races[i].asked;
+        int type = cluster_field_type(x, i);
+        expect(x, asked[0] != 1 || asked[1] != 1, "a field was told to be of both types");
+        expect(x, asked[0] != 1 || type == 0, "a field is not of the type that was told");
+        expect(x, asked[1] != 1 || type == 1, "a field is not of the type that was told");
+        expect(x, (asked[0] != 2 && asked[1] != 2) || type >= 0,
+               "a field was refused for another, which is not there");
+        expect(x, asked[0] != 2 || type == 1, "a field was refused for its own type");
+        expect(x, asked[1] != 2 || type == 0, "a field was refused for its own type");
+    }
+}
+
 /* --- 15 to 19: time and disks ----------------------------------------------------------------- */
 
 static void leader_frozen(cluster *x)
@@ -360,6 +392,78 @@ static void bit_flipped(cluster *x)
     }
     sim_disk_free(sound);
     until(x, is_green, 90000, "not green");
+}
+
+/* --- 21: upgrades ----------------------------------------------------------------------------- */
+
+#define OLDER 1u
+#define NEWER 2u
+
+/* Of formats, as any node knows it. */
+static uint32_t level(cluster *x)
+{
+    uint32_t highest = 0;
+    for (int i = 0; i < NODES; i++) {
+        if (!proc_follows(x->m[i].now)) continue;
+        qd_state *s = qd_cluster_state(x->m[i].now->cluster);
+        if (s->features > highest) highest = s->features;
+        qd_state_unref(s);
+    }
+    return highest;
+}
+
+static void finalized(cluster *x)
+{
+    for (int i = 0; i < 300 && level(x) != NEWER && !x->w->failed; i++) {
+        cluster_finalize(x, (int)rnd(x->w, NODES));
+        pass(x, 200);
+    }
+    expect(x, level(x) == NEWER, "the upgrade is not finalized");
+}
+
+static void change_version(cluster *x, int id, uint32_t features)
+{
+    uint64_t before = acked(x);
+    down(x, id, false);
+    pass(x, 300 + rnd(x->w, 700));
+    x->m[id].features = features;
+    back(x, id, 10);
+    until(x, is_green, 90000, "not green with nodes of two versions");
+    pass(x, 1500);
+    expect(x, acked(x) > before, "nothing was written while a node was upgraded");
+}
+
+/* Node by node, while somebody tries to finalize all the time; some go back before that. A node of
+ * the older version that was away meanwhile is not let in. */
+static void rolling_upgrade(cluster *x)
+{
+    int first = (int)rnd(x->w, NODES), last = (first + NODES - 1) % NODES;
+    for (int i = 0; i < NODES - 1 && !x->w->failed; i++) {
+        int id = (first + i) % NODES;
+        change_version(x, id, NEWER);
+        cluster_finalize(x, id);
+        if (chance(x->w, 0.3)) {
+            change_version(x, id, OLDER);
+            change_version(x, id, NEWER);
+        }
+    }
+    expect(x, level(x) == OLDER, "formats were raised though a node does not know them");
+    cluster_partition(x, CUT_NODE, last, last);
+    if (chance(x->w, 0.5)) finalized(x);
+    pass(x, rnd(x->w, 3000));
+    if (chance(x->w, 0.5)) cluster_finalize(x, first);
+    cluster_heal(x);
+    pass(x, 6000);
+    change_version(x, last, NEWER);
+    finalized(x);
+    down(x, first, false);
+    x->m[first].features = OLDER;
+    back(x, first, 10);
+    pass(x, 8000);
+    expect(x, !proc_follows(x->m[first].now), "a node of the older version was let in");
+    x->m[first].features = NEWER;
+    if (x->m[first].now) proc_kill(x, first, false);
+    until(x, is_green, 90000, "not green after the upgrade");
 }
 
 /* --- 22 and what is of this cluster alone ----------------------------------------------------- */
@@ -513,11 +617,14 @@ const cluster_scenario cluster_scenarios[] = {
     {"11-clients-retry", "answers to clients are lost", clients_retry},
     {"12-compare-and-set", "compare-and-set over failovers", compare_and_set_over_failovers},
     {"13-reordered-on-copies", "operations doubled and in another order", reordered_on_copies},
+    {"14-mapping-race", "two nodes give one field two types", mapping_race},
     {"15-leader-frozen", "the masters' leader stands still for 60 s", leader_frozen},
     {"16-clock-jumps", "clocks jump by an hour", clock_jumps},
     {"17-disks-full", "masters' disks are full, one by one and all", disks_full},
     {"18-sync-fails", "a sync fails once, of masters and of copies", sync_fails},
     {"19-bit-flipped", "a bit of a master's log is another", bit_flipped},
+    {"21-rolling-upgrade", "nodes of two versions, and back, until it is finalized",
+     rolling_upgrade},
     {"22-masters-lost", "most masters are lost, then all", masters_lost},
     {"members-change", "masters lose and get their votes, leaders end meanwhile", members_change},
     {"moves-under-load", "primaries move, and end while they do", moves_under_load},
