@@ -17,6 +17,7 @@ enum {
     CLUSTER_BROKEN_NODES_STAY,     /* copies of nodes that left stay where they were */
     CLUSTER_BROKEN_GAP_IGNORED,    /* a watch that lacks history goes on without it */
     CLUSTER_BROKEN_OLDER_TAKEN,    /* a state older than one acted on is acted on */
+    CLUSTER_BROKEN_JOINS_UNASKED,  /* whatever formats the cluster writes by then */
     CLUSTER_BROKEN_END
 };
 #ifdef CLUSTER_VARIANTS /* the simulation: all in one program, chosen when it runs */

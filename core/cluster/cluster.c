@@ -397,7 +397,6 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     c->name = qd_arena_str(&c->arena, config->name);
     int rc = copy_self(c, &config->self, err);
     if (!rc) rc = form(c, err);
-    if (!rc) rc = qdi_features_known(c, err);
     if (!rc) rc = qdi_session_begin(c, err);
     if (!rc) rc = read_all(c, &revision, err);
     if (!rc) rc = publish(c, revision, err);

@@ -101,8 +101,14 @@ int qdi_change(qd_cluster *c, qdi_change_fn fn, void *arg, qd_state **out, qd_er
 /* Sets number_of_replicas of an index for itself (index.auto_expand_replicas). */
 int qdi_cluster_replicas(qd_cluster *c, qd_str uuid, uint32_t replicas, qd_err *err);
 
+/* Revisions of the level of formats that the cluster writes, and of the one it is raised to. */
+typedef struct qdi_features_at {
+    uint64_t level, next, next_level;
+} qdi_features_at;
 /* Can this build work with the formats that the cluster writes? QD_E_STATE: no, they are newer. */
-int qdi_features_known(qd_cluster *c, qd_err *err);
+int qdi_features_known(qd_cluster *c, qdi_features_at *at, qd_err *err);
+/* They must be as they were then. */
+void qdi_features_compare(cluster_txn *t, const qdi_features_at *at);
 /* A new random allocation id. */
 qd_str qdi_allocation_id(qd_cluster *c, cluster_txn *t);
 /* Ends the session of this node's former process, opens one, announces the node. QD_E_STATE: a

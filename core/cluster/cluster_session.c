@@ -48,25 +48,44 @@ typedef struct former {
     char ephemeral[64], address[300];
 } former;
 
-/* Opens a session and puts the record, if there is none of this node. QD_E_CONFLICT: there is. first: of
- * this process, whose start takes the place of the one before, of that revision. */
-static int announce(qd_cluster *c, const former *first, qd_err *err)
+/* Puts the record under a session, if there is none of this node, and the cluster's formats are
+ * those that were looked at. */
+static int put_record(qd_cluster *c, const former *first, uint64_t session,
+                      const qdi_features_at *formats, qd_err *err)
 {
     cluster_txn t;
-    uint64_t session;
-    int rc = qd_coord_session_open(c->store, c->session_ttl_ms, c->timeout_ms, &session, err);
-    if (rc) return rc;
     qdi_txn_init(&t);
     qd_str key = qdi_txn_key(&t, "node/%.*s", QD_STR_ARG(c->self.id));
     qdi_txn_exists(&t, key, false);
+    qdi_features_compare(&t, formats);
     qdi_txn_put(&t, key, record(c, &t), session);
     if (first && c->data && c->authority) {
         key = qdi_txn_key(&t, "life/%.*s", QD_STR_ARG(c->self.id));
         qdi_txn_at(&t, key, first->life_at);
         qdi_txn_put(&t, key, c->self.ephemeral, 0);
     }
-    rc = qdi_txn_commit(c, &t, NULL, err);
+    int rc = qdi_txn_commit(c, &t, NULL, err);
     qdi_txn_fini(&t);
+    return rc;
+}
+
+/* Opens a session and puts the record. QD_E_CONFLICT: there is one of this node. QD_E_STATE: the
+ * cluster writes formats that this build does not know. first: of this process, whose start takes
+ * the place of the one before, of that revision. */
+static int announce(qd_cluster *c, const former *first, qd_err *err)
+{
+    uint64_t session;
+    qdi_features_at formats, now;
+    int rc = qdi_features_known(c, &now, err);
+    if (!rc) rc = qd_coord_session_open(c->store, c->session_ttl_ms, c->timeout_ms, &session, err);
+    if (rc) return rc;
+    do {
+        formats = now;
+        rc = put_record(c, first, session, &formats, err);
+        if (rc != QD_E_CONFLICT) break;
+        int known = qdi_features_known(c, &now, err);
+        if (known) rc = known;
+    } while (rc == QD_E_CONFLICT && (now.level != formats.level || now.next != formats.next));
     if (rc) {
         qd_coord_session_end(c->store, session);
         return rc;
@@ -261,7 +280,8 @@ void qdi_session_keep(void *arg)
             qd_log_warn(CLUSTER_LOG, "session of this node: %s", qd_err_reason(&err));
         }
         if (!rc) said = 0;
-        bool over = rc && qd_coord_failed(c->store);
+        /* without its record it is none of the cluster, whose formats it does not know */
+        bool over = rc && (rc == QD_E_STATE || qd_coord_failed(c->store));
         if (over && c->failed) {
             c->failed(c->listener_arg, qd_err_reason(&err));
             c->failed = NULL;
