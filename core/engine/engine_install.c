@@ -332,6 +332,18 @@ int qd_install_file_finish(qd_install *i, uint32_t file, qd_err *err)
     return 0;
 }
 
+int qd_install_file_sync(qd_install *i, uint32_t file, qd_err *err)
+{
+    char path[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES];
+    qd_publication_file f;
+    qd_assert(file < i->files && atomic_load(&i->there[file]));
+    qd_publication_file_at(i->p, file, &f);
+    qd_str name = path_of(i->e, f.name, path, sizeof path);
+    int rc = qd_store_sync(i->e->store, &name, 1, err);
+    /* the commit's own sync of it would prove nothing any more */
+    return rc ? qdi_engine_fail(i->e, err) : 0;
+}
+
 void qd_install_abort(qd_install *i)
 {
     if (!i) return;

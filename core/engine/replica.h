@@ -221,6 +221,10 @@ int qd_install_file_append(qd_install *i, uint32_t file, const void *p, size_t n
  * [worker] QD_E_CORRUPT. */
 QD_MUST_CHECK
 int qd_install_file_finish(qd_install *i, uint32_t file, qd_err *err);
+/* Syncs a finished file before the commit does, which is the shorter then: what is not done while
+ * others come is done at the end. A failure fails the engine. [worker] */
+QD_MUST_CHECK
+int qd_install_file_sync(qd_install *i, uint32_t file, qd_err *err);
 /* All files are there: syncs them, writes the commit point, shows the new reader in one step, lets
  * old files and covered translog go. Frees i in any case. [worker] QD_E_STATE: a file is missing,
  * or the term was raised meanwhile; a failed sync fails the engine. */

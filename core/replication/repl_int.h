@@ -238,6 +238,11 @@ void repl_due(void *arg);
 /* Keeps a publication (its reference is taken over) for fetches; a full list lets the oldest go. */
 void repl_hold_put(repl_shard *g, qd_publication *p);
 void repl_holds_end(repl_shard *g, bool all);
+/* --- fetch.c --- */
+/* Receives, verifies and finishes the files that the install lacks; QD_E_CORRUPT: one was bad
+ * twice. */
+int repl_fetch(repl_shard *g, qd_install *i, const qd_publication *p, const char *from,
+               const char *source_aid, qd_recovery_progress *progress, qd_err *err);
 /* --- install.c --- */
 /* Fetches what is missing of p from its source and shows it. */
 int repl_install(repl_shard *g, qd_engine *e, const qd_publication *p, const char *from,

@@ -21,6 +21,10 @@
 #define WRITE_BEHIND (8u << 20) /* handed to the disk early, so that the sync at the end is short  \
                                  */
 
+/* Through the cache at one time: a larger write gets larger pieces of memory, such as was not used
+ * for long, and a virtual machine's host may have taken that away: two to four times the CPU. */
+#define CACHED_WRITE 65536u
+
 struct qd_storage_put {
     qd_storage *tier;
     int fd;
@@ -125,6 +129,16 @@ static int write_direct(qd_storage_put *p, const uint8_t *data, size_t len)
     return 0;
 }
 
+static int write_slices(int fd, const uint8_t *data, size_t len)
+{
+    int number = 0;
+    for (size_t n; len > 0 && !number; data += n, len -= n) {
+        n = len < CACHED_WRITE ? len : CACHED_WRITE;
+        number = nvme_write_all(fd, data, n);
+    }
+    return number;
+}
+
 static int write_cached(qd_storage_put *p, const uint8_t *data, size_t len)
 {
     uint64_t upto = p->len + len;
@@ -132,16 +146,16 @@ static int write_cached(qd_storage_put *p, const uint8_t *data, size_t len)
     if (upto >= p->tier->direct_min && p->tier->direct_min != UINT64_MAX &&
         upto / BLOCK * BLOCK > p->len) {
         size_t first = (size_t)(upto / BLOCK * BLOCK - p->len); /* up to a block, then direct */
-        number = nvme_write_all(p->fd, data, first);
+        number = write_slices(p->fd, data, first);
         if (number) return number;
         p->len += first;
         go_direct(p);
         number = p->buf ? write_direct(p, data + first, len - first)
-                        : nvme_write_all(p->fd, data + first, len - first);
+                        : write_slices(p->fd, data + first, len - first);
         p->len -= first;
         return number;
     }
-    number = nvme_write_all(p->fd, data, len);
+    number = write_slices(p->fd, data, len);
     if (!number && upto - p->behind >= WRITE_BEHIND) {
         (void)sync_file_range(p->fd, (off_t)p->behind, (off_t)(upto - p->behind),
                               SYNC_FILE_RANGE_WRITE);
