@@ -1,6 +1,8 @@
 /* node_part.c: see node_part.h. */
 #include "action/node_part.h"
 #include "action/scatter.h"
+#include "action/served_int.h"
+#include "runtime/fiber.h"
 #include <string.h>
 
 #define TIMEOUT_MS 15000 /* a node that does not answer in time is left out */
@@ -203,19 +205,17 @@ int qdi_node_rows(cat_table *t, const qd_state *s, qd_str filter, node_part part
 
 /* --- what a node does for another --- */
 
-static int read_request(qd_str body, uint16_t version, qd_request *q, node_part *part, qd_err *err)
+static int read_request(qd_body_reader *r, qd_request *q, node_part *part, qd_err *err)
 {
-    qd_body_reader r;
-    qd_body_reader_init(&r, body, "part of a node", version);
-    uint64_t number = qd_read_varint(&r, "part");
-    q->human = qd_read_bool(&r, "human");
-    q->nparams = (uint32_t)qd_read_array(&r, "parameters", PARAMS_MAX, 3);
+    uint64_t number = qd_read_varint(r, "part");
+    q->human = qd_read_bool(r, "human");
+    q->nparams = (uint32_t)qd_read_array(r, "parameters", PARAMS_MAX, 3);
     qd_pair *params = qd_arena_calloc(q->arena, (q->nparams + 1) * sizeof *params);
     if (!params) return qd_err_nomem(err, "parameters");
     for (uint32_t i = 0; i < q->nparams; i++) {
-        params[i].key = qd_read_str(&r, "parameter", TEXT_MAX);
-        bool value = qd_read_bool(&r, "has a value");
-        params[i].value = qd_read_str(&r, "value", TEXT_MAX);
+        params[i].key = qd_read_str(r, "parameter", TEXT_MAX);
+        bool value = qd_read_bool(r, "has a value");
+        params[i].value = qd_read_str(r, "value", TEXT_MAX);
         if (!value) params[i].value = (qd_str){NULL, 0};
     }
     q->params = params;
@@ -224,7 +224,7 @@ static int read_request(qd_str body, uint16_t version, qd_request *q, node_part 
                           (unsigned long long)number);
     }
     *part = (node_part)number;
-    return qd_body_reader_check(&r, err);
+    return qd_body_reader_check(r, err);
 }
 
 /* The table's columns are made by the part's function when there are none. */
@@ -246,26 +246,13 @@ static int make(qd_request *q, node_part part, qd_writer *w, qd_err *err)
 
 void qdi_node_part_handle(void *arg, qd_rpc_request *request)
 {
-    qd_arena arena;
-    qd_writer w;
-    qd_err err;
-    qd_actions *a = arg;
+    qdi_served s;
     node_part part = NODE_PARTS;
-    uint16_t version = qd_rpc_request_version(request);
-    qd_request q = {.a = a, .arena = &arena};
-    qd_err_init(&err);
-    qd_arena_init(&arena, a->account, 0);
-    qd_writer_init(&w, a->account, TEXT_MAX * 2, version);
-    qd_task_begin(a->tasks, &q.task, qd_rpc_action_name(QD_ACTION_NODE_PART), QD_STR(""), true);
-    int rc = read_request(qd_rpc_request_body(request), version, &q, &part, &err);
-    if (!rc) rc = make(&q, part, &w, &err);
-    if (!rc) rc = qd_writer_end(&w, "part of a node", &err);
-    if (rc)
-        qd_rpc_fail(request, &err);
-    else
-        qd_rpc_reply(request, qd_writer_view(&w), (qd_str){NULL, 0});
-    qd_task_end(&q.task);
-    qd_writer_fini(&w);
-    qd_arena_fini(&arena);
-    qd_err_fini(&err);
+    qdi_served_begin(&s, arg, request, QD_ACTION_NODE_PART, "part of a node", TEXT_MAX * 2);
+    qd_request q = {.a = s.a, .arena = &s.arena};
+    qd_task *before = qd_fiber_task_set(&s.task);
+    int rc = read_request(&s.in, &q, &part, &s.err);
+    if (!rc) rc = make(&q, part, &s.out, &s.err);
+    (void)qd_fiber_task_set(before);
+    qdi_served_end(&s, rc, "part of a node");
 }

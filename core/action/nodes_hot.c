@@ -6,7 +6,9 @@
 #include "action/admin_int.h"
 #include "action/node_part.h"
 #include "base/str.h"
+#include "runtime/fiber.h"
 #include "runtime/proc.h"
+#include "runtime/waitq.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -90,6 +92,20 @@ static void write_threads(const hot_request *x, const qd_proc_thread *t, uint32_
     (void)qd_buf_c(b, "\n");
 }
 
+/* Lets the moment pass, on a fiber without its worker; the request's end ends it. */
+static int let_pass(const qd_request *q, int64_t ms, qd_err *err)
+{
+    qd_mutex lock;
+    qd_waitq nobody; /* wakes it */
+    qd_mutex_init(&lock);
+    qd_waitq_init(&nobody, &lock);
+    qd_mutex_lock(&lock);
+    (void)qd_waitq_wait_task(&nobody, qd_env_mono_ns(q->a->env) + (uint64_t)ms * 1000000u);
+    qd_mutex_unlock(&lock);
+    qd_mutex_fini(&lock);
+    return qd_task_check(qd_fiber_task(), err);
+}
+
 int qdi_part_nodes_hot(qd_request *q, qd_json_writer *w, qd_err *err)
 {
     hot_request x;
@@ -99,7 +115,7 @@ int qdi_part_nodes_hot(qd_request *q, qd_json_writer *w, qd_err *err)
     if (!t) return qd_err_nomem(err, "threads");
     uint64_t from = qd_env_mono_ns(q->a->env);
     uint32_t before = qd_proc_threads(t, THREADS_MAX);
-    qd_env_sleep_ns(q->a->env, (uint64_t)x.interval_ms * 1000000u);
+    if ((rc = let_pass(q, x.interval_ms, err))) return rc;
     uint32_t n = qd_proc_threads(t + THREADS_MAX, THREADS_MAX);
     uint64_t spent = qd_env_mono_ns(q->a->env) - from;
     subtract(t, before, t + THREADS_MAX, n);

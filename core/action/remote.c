@@ -17,7 +17,7 @@ static const struct {
     {QD_ACTION_SHARDS_REFRESH, "refresh", QD_RPC_ON_FIBER, qdi_shards_refresh_handle},
     {QD_ACTION_SHARDS_FLUSH, "flush", QD_RPC_ON_FIBER, qdi_shards_flush_handle},
     {QD_ACTION_CACHE_CLEAR, "management", 0, qdi_cache_clear_handle},
-    {QD_ACTION_NODE_PART, "management", 0, qdi_node_part_handle},
+    {QD_ACTION_NODE_PART, "management", QD_RPC_ON_FIBER, qdi_node_part_handle},
     {QD_ACTION_NODE_SHARDS, "management", 0, qdi_node_shards_handle},
     {QD_ACTION_SHARDS_FORCE_MERGE, "force_merge", QD_RPC_ON_FIBER, qdi_shards_force_merge_handle},
 };

@@ -9,10 +9,10 @@
 #define WAITING 24u
 #define WAIT_NS 20000000000u
 
-static uint32_t parked(action_cluster *c, uint32_t node)
+static uint32_t parked(action_cluster *c, uint32_t node, const char *name)
 {
     qd_pool_stats s;
-    qd_pool *pool = qd_pools_get(action_cluster_actions(c, node)->pools, "search");
+    qd_pool *pool = qd_pools_get(action_cluster_actions(c, node)->pools, name);
     qd_pool_stats_get(pool, &s);
     assert_true(s.threads_max < WAITING);
     return s.parked;
@@ -38,7 +38,7 @@ static void writes_wait_without_their_worker(void **state)
     assert_int_equal(action_cluster_wait(c, action_cluster_start(c, 0, "GET", "/x/_search", NULL)),
                      200);
     uint64_t end = qd_env_mono_ns(qd_env_system()) + WAIT_NS;
-    while (parked(c, 0) < WAITING) assert_true(qd_env_mono_ns(qd_env_system()) < end);
+    while (parked(c, 0, "search") < WAITING) assert_true(qd_env_mono_ns(qd_env_system()) < end);
     assert_int_equal(
         action_cluster_call(c, 1, "POST", "/_tasks/_cancel?actions=*write/index&nodes=node-0", NULL), 200);
     for (uint32_t i = 0; i < WAITING; i++) {
@@ -54,10 +54,31 @@ static void writes_wait_without_their_worker(void **state)
     action_cluster_close(c);
 }
 
+/* Looks at threads take seconds: a node that is asked for many of them by another one answers other
+ * questions meanwhile, and none of them outlives who asked. */
+static void looks_at_threads_hold_no_worker(void **state)
+{
+    (void)state;
+    action_errand *e[WAITING];
+    action_cluster *c = action_cluster_open(2, NULL);
+    static const char look[] = "/_nodes/node-1/hot_threads?interval=10s";
+    for (uint32_t i = 0; i < WAITING; i++) e[i] = action_cluster_start(c, 0, "GET", look, NULL);
+    uint64_t end = qd_env_mono_ns(qd_env_system()) + WAIT_NS;
+    while (parked(c, 1, "management") < WAITING)
+        assert_true(qd_env_mono_ns(qd_env_system()) < end);
+    assert_int_equal(action_cluster_call(c, 0, "GET", "/_nodes/node-1/stats/os", NULL), 200);
+    assert_int_equal(
+        action_cluster_call(c, 0, "POST", "/_tasks/_cancel?actions=*hot_threads*", NULL), 200);
+    for (uint32_t i = 0; i < WAITING; i++) (void)action_cluster_wait(c, e[i]);
+    while (parked(c, 1, "management") > 0) assert_true(qd_env_mono_ns(qd_env_system()) < end);
+    action_cluster_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_wait_without_their_worker),
+        cmocka_unit_test(looks_at_threads_hold_no_worker),
     };
     return unit_run(tests);
 }
