@@ -3,6 +3,7 @@
 #include "action/forward_int.h"
 #include "base/str.h"
 #include "rpc/rpc.h"
+#include "runtime/fiber.h"
 
 #define MESSAGE_MAX ((size_t)256 << 20)
 #define TEXT_BYTES ((size_t)256 << 20)
@@ -120,7 +121,9 @@ static void run(running *x, qd_rpc_request *request, qd_writer *w)
     qd_task_begin(x->a->tasks, &x->q.task, x->q.api->name, qd_param(&x->q, "index"), true);
     if (parent) qd_task_parent_remote(&x->q.task, node, parent);
     qd_rpc_request_on_cancel(request, cancelled, x);
+    qd_task *before = qd_fiber_task_set(&x->q.task);
     qd_action_run(&x->q, &r);
+    (void)qd_fiber_task_set(before);
     qd_write_varint(w, (uint64_t)r.status);
     qd_write_varint(w, r.format);
     qd_write_str(w, qd_buf_view(&out));

@@ -2,7 +2,6 @@
 #include "action/node_part.h"
 #include "action/scatter.h"
 #include "action/served_int.h"
-#include "runtime/fiber.h"
 #include <string.h>
 
 #define TIMEOUT_MS 15000 /* a node that does not answer in time is left out */
@@ -250,9 +249,7 @@ void qdi_node_part_handle(void *arg, qd_rpc_request *request)
     node_part part = NODE_PARTS;
     qdi_served_begin(&s, arg, request, QD_ACTION_NODE_PART, "part of a node", TEXT_MAX * 2);
     qd_request q = {.a = s.a, .arena = &s.arena};
-    qd_task *before = qd_fiber_task_set(&s.task);
     int rc = read_request(&s.in, &q, &part, &s.err);
     if (!rc) rc = make(&q, part, &s.out, &s.err);
-    (void)qd_fiber_task_set(before);
     qdi_served_end(&s, rc, "part of a node");
 }

@@ -1,5 +1,6 @@
 /* served.c: see served_int.h. */
 #include "action/served_int.h"
+#include "runtime/fiber.h"
 
 static void cancelled(void *arg)
 {
@@ -22,6 +23,7 @@ void qdi_served_begin(qdi_served *s, qd_actions *a, qd_rpc_request *request, uin
     qd_task_begin(a->tasks, &s->task, qd_rpc_action_name(action), QD_STR(""), true);
     qd_str parent = qd_rpc_request_parent(request, &id);
     if (id) qd_task_parent_remote(&s->task, parent, id);
+    s->before = qd_fiber_task_set(&s->task);
     qd_rpc_request_on_cancel(request, cancelled, s);
 }
 
@@ -34,6 +36,7 @@ void qdi_served_end(qdi_served *s, int rc, const char *what)
     } else {
         qd_rpc_reply(s->request, qd_writer_view(&s->out), (qd_str){NULL, 0});
     }
+    (void)qd_fiber_task_set(s->before);
     qd_task_end(&s->task);
     qd_writer_fini(&s->out);
     qd_arena_fini(&s->arena);

@@ -1,6 +1,7 @@
 /*
  * served_int.h: a request of another node while this one answers it: an arena, a task that is a
- * child of the asking node's and ends with its cancellation, what came in, and the answer.
+ * child of the asking node's and ends with its cancellation, as do waits of its fiber, what came in,
+ * and the answer.
  *
  *   qdi_served s;
  *   qdi_served_begin(&s, a, request, QD_ACTION_X, "question", ANSWER_MAX);
@@ -21,7 +22,7 @@ typedef struct qdi_served {
     qd_str body;      /* what came in, also by the reader: */
     qd_body_reader in;
     qd_arena arena;
-    qd_task task;
+    qd_task task, *before; /* before: the fiber's until the end */
     qd_writer out;
     qd_err err;
 } qdi_served;
