@@ -44,6 +44,17 @@ void qdi_remote_failed(qd_coord *c, const char *address, const qd_err *why)
     qd_mutex_unlock(&c->lock);
 }
 
+bool qdi_remote_others(qd_coord *c, const char *address)
+{
+    bool some = false;
+    qd_mutex_lock(&c->lock);
+    for (uint32_t i = 0; i < c->nmasters; i++) {
+        some |= c->masters[i]->up && strcmp(c->masters[i]->address, address) != 0;
+    }
+    qd_mutex_unlock(&c->lock);
+    return some;
+}
+
 bool qdi_remote_on_the_way(int rc)
 {
     return rc == QD_E_CLOSED || rc == QD_E_TIMEOUT || rc == QD_E_SECURITY ||

@@ -74,6 +74,8 @@ struct qd_coord_result {
 void qdi_remote_pick(qd_coord *c, char out[QD_RPC_ADDRESS_MAX]);
 /* What was asked of this address failed on the way: the next one is asked. */
 void qdi_remote_failed(qd_coord *c, const char *address, const qd_err *why);
+/* Is there a connection to another master than the one of this address? */
+bool qdi_remote_others(qd_coord *c, const char *address);
 /* Did a call fail on the way and not in the store? */
 bool qdi_remote_on_the_way(int rc);
 /* One user less; the last one of a closing store ends it. */

@@ -1,12 +1,16 @@
 /*
  * client_watch.c: watches of the remote store. One request asks a master for the changes from a
  * revision on and is answered as soon as there are any; the next one asks from behind them. So the
- * reader sets the pace, nothing is lost when a master ends, and any other one goes on. Everything
- * runs on the configured loop.
+ * reader sets the pace, nothing is lost when a master ends, and any other one goes on: also before
+ * the connection to one that has fallen silent is given up, as the others may have a newer state by
+ * then. Everything runs on the configured loop.
  */
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/remote/client_int.h"
+
+#define QUIET_NS UINT64_C(1600000000) /* who lives is heard of every 1.5 s at least */
+#define AGAIN_NS UINT64_C(100000000)
 
 struct qd_coord_watch {
     qd_rpc_call call; /* first */
@@ -24,7 +28,10 @@ struct qd_coord_watch {
 
     /* the loop's */
     qd_post begin, ended, close, finish;
-    qd_timer retry;
+    qd_timer retry, look;
+    uint64_t asked_ns;
+    bool again;  /* nothing had been heard of its master at the last look */
+    bool turned; /* away from a silent master: the call is cancelled */
     int call_rc;
     bool returned; /* under the store's lock: the call has ended, it cannot be cancelled any more */
     bool begun, in_flight, over; /* over: the last call was made */
@@ -48,6 +55,7 @@ static void maybe_closed(qd_coord_watch *w)
     if (!w->closing || w->in_flight) return;
     qd_coord *c = w->c;
     qd_timer_stop(&w->retry);
+    qd_timer_stop(&w->look);
     void (*done)(void *arg) = w->close_done;
     void *arg = w->close_arg;
     qd_mutex_lock(&c->lock);
@@ -109,7 +117,9 @@ static void on_ended(qd_post *post)
 {
     qd_coord_watch *w = post->user;
     int rc = w->call_rc;
-    w->in_flight = false;
+    bool turned = w->turned;
+    w->in_flight = w->turned = false;
+    qd_timer_stop(&w->look);
     if (w->closing || atomic_load(&w->stopping)) {
         if (!w->closing) last_call(w, QD_E_CLOSED);
         maybe_closed(w);
@@ -120,7 +130,7 @@ static void on_ended(qd_post *post)
     bool answered = rc == QD_E_COMPACTED || rc == QD_E_FENCED;
     if (rc && !answered) qdi_remote_failed(w->c, w->to, &w->call.err);
     qd_rpc_call_fini(&w->call);
-    if (!rc) {
+    if (!rc || (turned && !answered)) {
         w->pause_ns = REMOTE_RETRY_NS;
         ask(w);
     } else if (answered) {
@@ -135,6 +145,28 @@ static void cancel(qd_coord_watch *w)
     qd_mutex_lock(&w->c->lock);
     if (!w->returned) qd_rpc_call_cancel(w->c->rpc, &w->call);
     qd_mutex_unlock(&w->c->lock);
+}
+
+/* Nothing has been heard for a while of the master that was asked: another one is, if there is. */
+static void on_look(qd_timer *t)
+{
+    qd_coord_watch *w = t->user;
+    if (!w->in_flight || w->turned || w->closing || atomic_load(&w->stopping)) return;
+    uint64_t now = qd_env_mono_ns(w->c->env);
+    uint64_t since = qd_rpc_peer_heard_ns(w->c->rpc, qd_str_c(w->to)), wait = AGAIN_NS;
+    if (since < w->asked_ns) since = w->asked_ns;
+    if (now < since + QUIET_NS) {
+        w->again = false;
+        wait = since + QUIET_NS - now;
+    } else if (w->again && qdi_remote_others(w->c, w->to)) {
+        w->turned = true;
+        cancel(w);
+        return;
+    } else { /* after this process stood still, what came meanwhile is not read yet */
+        w->again = true;
+    }
+    int rc = qd_timer_start(&w->look, wait, 0);
+    (void)rc; /* without memory the connection's end tells */
 }
 
 static void call_done(qd_rpc_call *call, int rc)
@@ -171,10 +203,14 @@ static void ask(qd_coord_watch *w)
     w->call.body = qd_writer_view(&out);
     w->in_flight = true;
     w->returned = false;
+    w->asked_ns = qd_env_mono_ns(w->c->env);
+    w->again = false;
+    if (!rc) rc = qd_timer_start(&w->look, QUIET_NS, 0);
     if (!rc) rc = qd_rpc_call_start(w->c->rpc, &w->call, &w->call.err);
     qd_writer_fini(&out);
     if (!rc) return;
     w->in_flight = false;
+    qd_timer_stop(&w->look);
     qdi_remote_failed(w->c, w->to, &w->call.err);
     qd_rpc_call_fini(&w->call);
     later(w);
@@ -245,6 +281,7 @@ int32_t qdi_remote_watch(qd_coord *c, const qd_coord_watch_config *config, qd_co
     w->close = (qd_post){.fn = on_close, .user = w};
     w->finish = (qd_post){.fn = on_finish, .user = w};
     qd_timer_init(&w->retry, c->loop, on_retry, w);
+    qd_timer_init(&w->look, c->loop, on_look, w);
     qd_mutex_lock(&c->lock);
     bool closing = c->closing;
     if (!closing) {

@@ -303,6 +303,80 @@ static void a_master_that_ends_costs_nothing(void **state)
     }
 }
 
+/* --- a master that says nothing any more, over connections that stand --- */
+
+static struct {
+    qd_mutex lock;
+    qd_cond changed;
+    bool holds, ends;
+} standstill;
+
+/* On the loop of its transport. */
+static void hold_still(void *arg, qd_rpc_request *request)
+{
+    (void)arg;
+    qd_mutex_lock(&standstill.lock);
+    standstill.holds = true;
+    qd_cond_broadcast(&standstill.changed);
+    while (!standstill.ends) qd_cond_wait(&standstill.changed, &standstill.lock);
+    standstill.holds = false;
+    qd_cond_broadcast(&standstill.changed);
+    qd_mutex_unlock(&standstill.lock);
+    qd_rpc_reply(request, (qd_str){NULL, 0}, (qd_str){NULL, 0});
+}
+
+static void still_over(qd_rpc_call *call, int rc)
+{
+    (void)rc;
+    qd_latch_done(call->user, 0);
+}
+
+static void a_silent_master_is_left(void **state)
+{
+    (void)state;
+    uint32_t four = 4;
+    qd_latch over;
+    qd_str silent = qd_str_c(w.nodes[0].address);
+    for (unsigned i = 0; i < NODES; i++) {
+        assert_int_equal(qd_cluster_wait_for(nodes[i].cluster, sees_all_nodes, &four, 60000), 0);
+    }
+    qd_mutex_init(&standstill.lock);
+    qd_cond_init(&standstill.changed);
+    standstill.holds = standstill.ends = false;
+    qd_latch_init(&over, 1);
+    assert_int_equal(
+        qd_rpc_handle(w.nodes[0].rpc, QD_ACTION_COPY_SYNC, NULL, 0, hold_still, NULL, NULL), 0);
+    qd_rpc_call call = {.to = silent,
+                        .action = QD_ACTION_COPY_SYNC,
+                        .class = QD_RPC_DATA,
+                        .version = QD_RPC_OLDEST,
+                        .done = still_over,
+                        .user = &over};
+    qd_err_init(&call.err);
+    assert_int_equal(qd_rpc_call_start(w.nodes[1].rpc, &call, &call.err), 0);
+    qd_mutex_lock(&standstill.lock);
+    while (!standstill.holds) qd_cond_wait(&standstill.changed, &standstill.lock);
+    qd_mutex_unlock(&standstill.lock);
+    create(1, "quiet");
+    bool seen = true, connected = true;
+    for (unsigned i = MASTERS; i < NODES; i++) {
+        seen &= !qd_cluster_wait_for(nodes[i].cluster, has_index, NULL, 60000);
+        /* before anybody has given the connection up */
+        connected &= qd_rpc_peer_up(w.nodes[i].rpc, silent, NULL);
+    }
+    qd_mutex_lock(&standstill.lock);
+    standstill.ends = true;
+    qd_cond_broadcast(&standstill.changed);
+    qd_mutex_unlock(&standstill.lock);
+    (void)qd_latch_wait(&over);
+    qd_rpc_call_fini(&call);
+    qd_rpc_unhandle(w.nodes[0].rpc, QD_ACTION_COPY_SYNC);
+    assert_true(seen);
+    assert_true(connected);
+    qd_cond_fini(&standstill.changed);
+    qd_mutex_fini(&standstill.lock);
+}
+
 static uint64_t revision_of(unsigned i)
 {
     qd_state *s = qd_cluster_state(nodes[i].cluster);
@@ -388,6 +462,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(data_nodes_join_and_hold_copies, begin, finish),
         cmocka_unit_test_setup_teardown(a_lost_primary_is_replaced, begin, finish),
         cmocka_unit_test_setup_teardown(a_master_that_ends_costs_nothing, begin, finish),
+        cmocka_unit_test_setup_teardown(a_silent_master_is_left, begin, finish),
         cmocka_unit_test_setup_teardown(all_know_what_one_has_changed, begin, finish),
         cmocka_unit_test_setup_teardown(a_compacted_watch_begins_again, begin, finish),
         cmocka_unit_test_setup_teardown(nobody_answers, begin, finish),
