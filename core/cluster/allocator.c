@@ -181,7 +181,8 @@ static bool elected(qd_allocator *a, bool was_ended, int32_t rc, qd_coord_token 
 static void lead(qd_allocator *a, qd_state *s, bool kicked)
 {
     bool timer = qd_env_mono_ns(a->c->env) >= a->again_ns;
-    bool mine = qd_str_eq(s->master, a->c->self.id);
+    /* a state from before this election may name this node for an earlier one */
+    bool mine = qd_str_eq(s->master, a->c->self.id) && s->master_session == a->session;
     if (a->confirmed && !mine) {
         lose(a, "another node was elected");
         return;

@@ -551,6 +551,7 @@ static int make_nodes(building *b, qd_err *err)
         s->nodes = b->old->nodes;
         s->nnodes = b->old->nnodes;
         s->master = b->old->master;
+        s->master_session = b->old->master_session;
         return 0;
     }
     while ((e = qd_map_next(b->kv, &pos))) room += qd_str_starts(e->key, prefix);
@@ -571,6 +572,7 @@ static int make_nodes(building *b, qd_err *err)
     qsort(nodes, s->nnodes, sizeof *nodes, by_id);
     const qd_state_kv *master = key(b, "_election/", QD_STR("allocator"));
     if (master) {
+        s->master_session = master->session;
         s->master = qd_arena_str(&s->arena, master->value);
         if (!s->master.p && master->value.n) return qd_err_nomem(err, "cluster state");
     }

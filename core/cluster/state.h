@@ -88,6 +88,7 @@ typedef struct qd_state {
     uint32_t features;          /* level of formats that nodes may write; see docs/state.md */
     uint64_t features_revision; /* of its record; 0: none, which is level 1 */
     qd_str master;             /* id of the node whose allocator leads; empty: none is elected */
+    uint64_t master_session;   /* under which it was elected */
     const qd_state_document_record *documents; /* by key */
     uint32_t ndocuments;
     /* what has not changed since an earlier state is shared with it: whose it is, NULL: own */
