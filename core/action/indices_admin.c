@@ -302,13 +302,25 @@ int qdi_api_indices_exists(qd_request *q, qd_response *r, qd_err *err)
 
 /* --- open, close --- */
 
+static int closing_allowed(qd_request *q, qd_err *err)
+{
+    if (qd_config_bool(q->a->config, QD_SET_CLUSTER_INDICES_CLOSE)) return 0;
+    int rc = qd_err_set(err, QD_E_STATE,
+                        "closing indices is disabled - set [cluster.indices.close.enable: true] to "
+                        "enable it. NOTE: closed indices still consume a significant amount of "
+                        "diskspace");
+    qd_err_type(err, "illegal_state_exception", 500);
+    return rc;
+}
+
 static int set_closed(qd_request *q, qd_response *r, bool closed, qd_err *err)
 {
     qd_resolved found;
     int64_t timeout, asked;
     bool active = true;
     qd_state *s = qd_cluster_state(q->a->cluster);
-    int rc = qdi_admin_timeout(q, &timeout, err);
+    int rc = closed ? closing_allowed(q, err) : 0;
+    if (!rc) rc = qdi_admin_timeout(q, &timeout, err);
     if (!rc) rc = qdi_active_param(q, &asked, err);
     if (!rc && !qd_param(q, "index").p) {
         rc = qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: index is missing;");

@@ -10,6 +10,7 @@
 #include "cluster/allocator_int.h"
 #include "cluster/permits.h"
 
+#define GATHER_MS 300000
 #define PAUSE_NS UINT64_C(200000000) /* after an error of the store */
 
 static void on_ended(void *arg, int32_t rc, qd_coord_token token)
@@ -122,15 +123,57 @@ static int arrange(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err)
     return rc;
 }
 
+/* Does a process that runs hold a primary? Then nothing has begun anew. */
+static bool any_runs(const qd_state *s)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        for (uint32_t k = 0; k < s->indices[i]->shards; k++) {
+            const qd_copy *p = qd_shard_meta_primary(&s->shards[i][k]);
+            const qd_node_meta *n = p && qd_copy_is_active(p) ? qd_state_node(s, p->node) : NULL;
+            if (n && qd_str_eq(n->ephemeral, p->ephemeral)) return true;
+        }
+    }
+    return false;
+}
+
+/* After the start of a whole cluster: are more data nodes to come before shards are allocated
+ * (gateway.*)? Sets again_ns. */
+static bool gathers(qd_allocator *a, const qd_state *s)
+{
+    if (a->gathered || !a->config) return false;
+    int64_t expected = qd_config_i64(a->config, QD_SET_GATEWAY_EXPECTED), nodes = 0;
+    int64_t least = qd_config_i64(a->config, QD_SET_GATEWAY_RECOVER_AFTER);
+    int64_t ms = qd_config_ms(a->config, QD_SET_GATEWAY_RECOVER_TIME);
+    if (expected > 0 && ms == 0) ms = GATHER_MS;
+    for (uint32_t i = 0; i < s->nnodes; i++) nodes += qd_node_is_data(&s->nodes[i]);
+    uint64_t now = qd_env_mono_ns(a->c->env);
+    if (nodes < least) {
+        a->enough_ns = 0;
+    } else if (!a->enough_ns) {
+        a->enough_ns = now;
+    }
+    bool all = expected > 0 && nodes >= expected;
+    uint64_t until = a->enough_ns + (uint64_t)ms * 1000000u;
+    a->gathered = any_runs(s) || (a->enough_ns && (all || now >= until));
+    if (a->gathered) return false;
+    if (a->enough_ns && until < a->again_ns) a->again_ns = until;
+    if (!a->looked)
+        qd_log_info(CLUSTER_LOG, "no shards are allocated before more data nodes have come (%lld "
+                                 "are there): gateway.recover_after_data_nodes, "
+                                 "gateway.expected_data_nodes, gateway.recover_after_time",
+                    (long long)nodes);
+    return true;
+}
+
 static outcome look(qd_allocator *a, const qd_state *s)
 {
     qd_err err;
     uint32_t n = 0;
-    qd_err_init(&err);
     a->again_ns = UINT64_MAX;
+    qd_err_init(&err);
     int rc = qdi_allocator_mend(a, s, &n, &err);
     /* what was mended comes back as a new state: replicas are thought of then */
-    if (!rc && !n) rc = arrange(a, s, &n, &err);
+    if (!rc && !n && !gathers(a, s)) rc = arrange(a, s, &n, &err);
     outcome o = judge(rc, &err);
     qd_err_fini(&err);
     return o;

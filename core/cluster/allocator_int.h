@@ -39,6 +39,8 @@ struct qd_allocator {
     bool leads, confirmed; /* confirmed: the state has shown this node as the winner */
     qd_state *looked;      /* state of the last round, NULL: none yet */
     uint64_t again_ns;     /* mono; UINT64_MAX: never */
+    bool gathered;         /* gateway.* waits for no data nodes any more */
+    uint64_t enough_ns;    /* since when there are as many as are needed; 0: there are not */
 };
 
 /* Opens and starts it; c is open. */

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define RECORD_MAX ((size_t)16 << 20)
-#define GRAVES_MAX 500u
+#define GRAVES_STANDARD 500u
 
 int qdi_change(qd_cluster *c, qdi_change_fn fn, void *arg, qd_state **out, qd_err *err)
 {
@@ -332,27 +332,40 @@ static void bury(qd_cluster *c, cluster_txn *t, const qd_index_meta *m)
     qdi_txn_put(t, qdi_txn_key(t, "graveyard/%s", m->uuid), qdi_txn_value(t, &b), 0);
 }
 
-/* The graveyard keeps the newest only: what is deleted longer ago has no files left anywhere. */
-static void exhume(const qd_state *s, cluster_txn *t)
+static bool is_older(const qd_map_entry *x, const qd_map_entry *y)
 {
-    size_t pos = 0;
-    const qd_map_entry *e, *oldest = NULL;
-    if (s->buried.n < GRAVES_MAX) return;
-    while ((e = qd_map_next(&s->buried, &pos))) {
-        if (!oldest || (uintptr_t)e->value < (uintptr_t)oldest->value) oldest = e;
+    if (x->value != y->value) return (uintptr_t)x->value < (uintptr_t)y->value;
+    return qd_str_cmp(x->key, y->key) < 0;
+}
+
+/* The graveyard keeps the newest only: what is deleted longer ago has no files left anywhere. n are
+ * buried now. */
+static void exhume(const qd_cluster *c, const qd_state *s, cluster_txn *t, uint32_t n)
+{
+    size_t most = c->config ? (size_t)qd_config_i64(c->config, QD_SET_CLUSTER_TOMBSTONES)
+                            : GRAVES_STANDARD;
+    const qd_map_entry *last = NULL;
+    for (size_t have = s->buried.n + n, left = s->buried.n; have > most && left; have--, left--) {
+        size_t pos = 0;
+        const qd_map_entry *e, *oldest = NULL;
+        while ((e = qd_map_next(&s->buried, &pos))) {
+            if (last && !is_older(last, e)) continue;
+            if (!oldest || is_older(e, oldest)) oldest = e;
+        }
+        qdi_txn_delete(t, qdi_txn_key(t, "graveyard/%.*s", QD_STR_ARG(oldest->key)));
+        last = oldest;
     }
-    qdi_txn_delete(t, qdi_txn_key(t, "graveyard/%.*s", QD_STR_ARG(oldest->key)));
 }
 
 static int delete_indices(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
 {
     const delete_args *a = arg;
-    bool any = false;
+    uint32_t any = 0;
     (void)err;
     for (uint32_t i = 0; i < a->n; i++) {
         const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(a->m[i]->uuid));
         if (!m) continue; /* somebody else deleted it */
-        any = true;
+        any++;
         qdi_txn_exists(t, index_key(t, m->uuid), true);
         qdi_txn_delete(t, index_key(t, m->uuid));
         qdi_txn_delete(t, name_key(t, m->name));
@@ -361,7 +374,7 @@ static int delete_indices(qd_cluster *c, void *arg, const qd_state *s, cluster_t
         }
         bury(c, t, m);
     }
-    if (any) exhume(s, t);
+    if (any) exhume(c, s, t, any);
     /* a mapping goes when no index that stays uses it */
     for (uint32_t i = 0; i < s->n && any; i++) {
         const qd_index_meta *m = s->indices[i];

@@ -73,6 +73,12 @@ static const char *how(const qd_setting_def *d)
     return "static";
 }
 
+/* Of what is taken without an effect that too. */
+static const char *also(const qd_setting_def *d)
+{
+    return d->flags & QD_SF_IGNORED ? ", without effect" : "";
+}
+
 static void put_type(qd_buf *out, const qd_setting_def *d, const char *between)
 {
     if (d->type == QD_ST_ENUM)
@@ -131,7 +137,7 @@ static void yaml_row(qd_buf *out, qd_buf *line, const qd_setting_def *d)
     qd_buf_reset(line);
     qd_buf_printf(line, "%s (", d->help);
     put_type(line, d, ", ");
-    qd_buf_printf(line, "; %s)", how(d));
+    qd_buf_printf(line, "; %s%s)", how(d), also(d));
     put_comment(out, qd_buf_view(line));
     if (d->type == QD_ST_GROUP) {
         qd_buf_printf(out, "#%sNAME:\n\n", d->key);
@@ -189,7 +195,7 @@ static void markdown_table(const qd_schema *schema, qd_buf *out)
             qd_buf_printf(out, " | `%s` | ", d->value);
         else
             qd_buf_c(out, " | | ");
-        qd_buf_printf(out, "%s | %s |\n", how(d), d->help);
+        qd_buf_printf(out, "%s%s | %s |\n", how(d), also(d), d->help);
     }
 }
 

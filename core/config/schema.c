@@ -276,6 +276,11 @@ static int unknown_setting(const qd_schema *schema, const qd_setting_value *v, q
         QD_STR_ARG(v->key), place);
 }
 
+static bool is_default(const qd_setting_def *d, const qd_setting_value *v)
+{
+    return qd_str_is(v->text, d->value ? d->value : "");
+}
+
 static int check_one(const qd_schema *schema, const qd_setting_value *v, bool trusted, qd_err *err)
 {
     const qd_setting_def *d = qd_schema_find(schema, v->key, NULL);
@@ -289,6 +294,10 @@ static int check_one(const qd_schema *schema, const qd_setting_value *v, bool tr
     qd_err own;
     qd_err_init(&own);
     int rc = check_value(d, v, &own);
+    if (!rc && (d->flags & QD_SF_REFUSED) && !trusted && !is_default(d, v)) {
+        rc = qd_err_set(&own, QD_E_ARG, "%s setting [%.*s] is not supported by this version",
+                        schema->scope, QD_STR_ARG(v->key));
+    }
     if (rc != 0) {
         char place[256];
         place_of(v, place, sizeof place);

@@ -32,6 +32,7 @@ enum {
     QD_SF_SECRET = 16,     /* never shown */
     QD_SF_DEPRECATED = 32, /* accepted, logged */
     QD_SF_IGNORED = 64,    /* Elasticsearch has it; accepted and stored, without effect here */
+    QD_SF_REFUSED = 128,   /* not supported: other values than the default are refused */
 };
 
 typedef struct qd_setting_def {

@@ -67,6 +67,7 @@ typedef struct qd_engine_settings {
     qd_merge_policy merge;
     uint64_t merge_bytes_per_s; /* 0: no limit */
     uint32_t merges_max;        /* running at one time: 1 */
+    uint32_t refresh_waits_max; /* requests that wait for a refresh; one more forces it: 1,000 */
 } qd_engine_settings;
 
 /* Elasticsearch's defaults. */

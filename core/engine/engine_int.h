@@ -22,7 +22,6 @@
 
 #define ENGINE_LOG "engine"
 #define ENGINE_NAME_MAX 600u
-#define ENGINE_LISTENERS_MAX 1000u
 #define ENGINE_CURSORS 4u
 #define ENGINE_MAGIC 0x51454e47u
 

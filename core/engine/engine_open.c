@@ -21,6 +21,7 @@ void qd_engine_settings_default(qd_engine_settings *s)
         .gc_deletes_ms = 60000,
         .merge = QD_MERGE_POLICY_DEFAULT,
         .merges_max = 1,
+        .refresh_waits_max = 1000,
     };
 }
 

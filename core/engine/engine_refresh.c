@@ -435,9 +435,10 @@ bool qd_engine_waited_for(qd_engine *e)
 int qd_engine_refresh_wait(qd_engine *e, qd_refresh_wait *w, bool *forced, qd_err *err)
 {
     int rc = 0;
+    uint32_t most = qdi_engine_settings(e).refresh_waits_max;
     *forced = false;
     qd_mutex_lock(&e->publish_lock);
-    bool shown = e->shown_seq_no >= w->seq_no, full = e->nwaits >= ENGINE_LISTENERS_MAX;
+    bool shown = e->shown_seq_no >= w->seq_no, full = e->nwaits >= most;
     if (e->closed) {
         rc = QD_E_CLOSED;
     } else if (!shown && atomic_load(&e->failed)) {

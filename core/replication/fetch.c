@@ -6,7 +6,6 @@
 #include "replication/repl_int.h"
 #include <stdio.h>
 
-#define FILE_MS 60000u
 #define FREE_BYTES ((uint64_t)8 << 20)
 #define EARLY_SYNC_BYTES ((uint64_t)4 << 20) /* smaller ones are synced together at the end */
 #define PIECES_MAX 64u
@@ -187,7 +186,7 @@ static int piece_start(file_fetch *x, qd_err *err)
         c->call.to = qd_str_c(x->from);
         c->call.action = QD_ACTION_RECOVERY_FILE;
         c->call.class = QD_RPC_BULK;
-        c->call.timeout_ms = FILE_MS;
+        c->call.timeout_ms = repl_step_ms(g->r);
         c->call.body = qd_writer_view(&w);
         c->call.version = QD_RPC_OLDEST;
         c->call.done = piece_done;

@@ -106,6 +106,7 @@ struct repl_shard {
     uint32_t number;
     _Atomic bool async; /* index.translog.durability */
     _Atomic int64_t mapping_revision;
+    _Atomic int64_t away_ms; /* a copy that is away is expected back for so long */
 
     qd_mutex lock;
     qd_waitq changed;
@@ -184,6 +185,8 @@ int repl_submit(qd_replication *r, qd_pool *pool, qd_work *work);
 bool repl_run(repl_shard *g, qd_pool *pool, void (*fn)(repl_shard *g));
 /* The engine cannot go on; why: see qd_shard_fail. */
 void repl_fail_shard(repl_shard *g, const char *text, int why);
+/* Time for one step of a recovery: indices.recovery.internal_action_timeout. */
+uint32_t repl_step_ms(const qd_replication *r);
 /* Waits so that n bytes more stay within half of what disk and network give, or within
  * indices.recovery.max_bytes_per_sec where it is set (0: no bound); returns how long. */
 uint64_t repl_rate_wait(qd_replication *r, uint64_t n);

@@ -200,6 +200,7 @@ static void opened(void *arg, qd_shard *s, bool primary, qd_engine *e)
     snprintf(g->aid, sizeof g->aid, "%.*s", QD_STR_ARG(qd_shard_allocation_id(s)));
     g->number = qd_shard_number(s);
     g->async = qd_values_i64(m->values, QD_IX_TRANSLOG_DURABILITY) != 0;
+    g->away_ms = qd_values_ms(m->values, QD_IX_RETENTION_LEASE);
     qd_index_meta_unref(m);
     qd_mutex_lock(&g->lock);
     g->shard = s;
@@ -327,6 +328,7 @@ void repl_record_take(repl_shard *g, const qd_state *s)
         g->revision = r->mod_revision;
         g->record_term = r->primary_term;
         g->async = qd_values_i64(m->values, QD_IX_TRANSLOG_DURABILITY) != 0;
+        g->away_ms = qd_values_ms(m->values, QD_IX_RETENTION_LEASE);
         snprintf(g->record_primary, sizeof g->record_primary, "%.*s", QD_STR_ARG(r->primary));
         g->copies_wanted = m->replicas + 1;
         if (g->leading) {
@@ -640,6 +642,12 @@ void qd_replication_close(qd_replication *r)
     qd_mutex_fini(&r->room_lock);
     qd_mutex_fini(&r->lock);
     qd_free(r);
+}
+
+uint32_t repl_step_ms(const qd_replication *r)
+{
+    int64_t ms = r->config ? qd_config_ms(r->config, QD_SET_RECOVERY_ACTION_TIMEOUT) : 60000;
+    return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
 /* --- figures ---------------------------------------------------------------------------------- */

@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #define PLAIN_NS 30000000000ull
-#define RETENTION_MS (12 * 3600 * 1000) /* a copy that is away is expected back for so long */
 
 static void refuse(repl_reply *a, const char *why)
 {
@@ -56,7 +55,8 @@ static bool kept_has(const kept *k, const char *aid)
     return false;
 }
 
-/* Leases of copies that are not there: until everybody is, or for half a day. */
+/* Leases of copies that are not there: until everybody is, or for
+ * index.soft_deletes.retention_lease.period. */
 static void leases_end(repl_shard *g, qd_engine *e, const kept *k)
 {
     static const char prefix[] = "peer_recovery/";
@@ -67,7 +67,7 @@ static void leases_end(repl_shard *g, qd_engine *e, const kept *k)
     for (uint32_t i = 0; i < n && i < have; i++) {
         if (strncmp(lease[i].id, prefix, sizeof prefix - 1) != 0) continue;
         if (kept_has(k, lease[i].id + sizeof prefix - 1)) continue;
-        if (k->whole || now - lease[i].renewed_ms > RETENTION_MS) {
+        if (k->whole || now - lease[i].renewed_ms > atomic_load(&g->away_ms)) {
             qd_engine_lease_remove(e, qd_str_c(lease[i].id));
         }
     }

@@ -6,7 +6,6 @@
 #include "replication/repl_int.h"
 #include <stdio.h>
 
-#define STEP_MS 60000u
 #define PAUSE_MS 100
 #define PAUSE_MAX_MS 2000
 #define FINAL_PAUSE_MS 20
@@ -48,7 +47,7 @@ static void request(const target *t, repl_request *q)
 static int ask(target *t, uint32_t action, const repl_request *q, qd_rpc_call *call, repl_reply *a,
                qd_err *err)
 {
-    int rc = repl_ask(t->g->r, t->from, action, QD_RPC_DATA, STEP_MS, q, call, a, err);
+    int rc = repl_ask(t->g->r, t->from, action, QD_RPC_DATA, repl_step_ms(t->g->r), q, call, a, err);
     if (!rc && a->verdict != REPL_OK) rc = qd_err_set(err, QD_E_CLOSED, "%s", a->why);
     return rc;
 }

@@ -86,6 +86,7 @@ void qdi_shard_engine_settings(const qd_index_meta *m, qd_engine_settings *out)
     out->merge.deletes_allowed = qd_values_f64(v, QD_IX_MERGE_DELETES_PCT) / 100;
     int64_t threads = qd_values_i64(v, QD_IX_MERGE_THREADS);
     out->merges_max = threads ? (uint32_t)threads : 1;
+    out->refresh_waits_max = (uint32_t)qd_values_i64(v, QD_IX_MAX_REFRESH_LISTENERS);
 }
 
 /* --- opening
