@@ -369,16 +369,11 @@ void qdi_marks_refresh(doc_marks *m, qd_actions *a, qd_task *task)
 
 void qdi_docs_refresh_handle(void *arg, qd_rpc_request *request)
 {
-    qd_err err;
+    qdi_served s;
     doc_marks m = {0};
-    qd_err_init(&err);
-    int rc = qdi_wire_marks_read(qd_rpc_request_body(request), qd_rpc_request_version(request), &m,
-                                 &err);
-    if (!rc) qdi_marks_refresh_here(&m, arg);
-    if (rc)
-        qd_rpc_fail(request, &err);
-    else
-        qd_rpc_reply(request, (qd_str){NULL, 0}, (qd_str){NULL, 0});
+    qdi_served_begin(&s, arg, request, QD_ACTION_DOCS_REFRESH, "shards to refresh", 64);
+    int rc = qdi_wire_marks_read(s.body, s.version, &m, &s.err);
+    if (!rc) qdi_marks_refresh_here(&m, s.a);
     qdi_marks_fini(&m);
-    qd_err_fini(&err);
+    qdi_served_end(&s, rc, "answer of a refresh");
 }
