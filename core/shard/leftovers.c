@@ -135,7 +135,9 @@ void qdi_leftover_look(qd_shards *all, const char *uuid, uint32_t number, const 
         user = user->next_ended;
     }
     removal *x = look && !user ? qd_calloc(NULL, sizeof *x) : NULL;
-    if (user) { /* they go with its last user */
+    if (user && atomic_load(&user->refs) == 0) {
+        /* it goes just now and may have looked already: with a later state, or at the next start */
+    } else if (user) { /* they go with its last user */
         user->removing = true;
         user->index_gone |= !r;
         (void)qd_map_del(&all->left, key);
