@@ -101,8 +101,8 @@ static void feed_lanes(cr_consensus *c)
         if (!j) continue;
         pthread_mutex_lock(&c->lock);
         c->lanes[i].job = j;
+        pthread_mutex_unlock(&c->lock); /* before: who wakes would only wait for it */
         pthread_cond_signal(&c->lanes[i].work);
-        pthread_mutex_unlock(&c->lock);
     }
 }
 

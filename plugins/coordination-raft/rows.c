@@ -33,6 +33,7 @@ struct cr_rows {
     pthread_cond_t work, room;
     batch *first, *last;
     size_t backlog;
+    int gathering; /* the writer waits for company: one batch more does not wake it */
     int stop;
 };
 
@@ -302,8 +303,10 @@ static void gather(cr_rows *r)
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     int rc = 0;
+    r->gathering = 1;
     while (!r->stop && r->backlog < GATHER_MAX && rc != ETIMEDOUT)
         rc = pthread_cond_timedwait(&r->work, &r->lock, &until);
+    r->gathering = 0;
 }
 
 static void *write_behind(void *arg)
@@ -360,8 +363,9 @@ void cr_rows_push(cr_rows *r, cr_items *rows, uint64_t applied, int replaced)
         r->first = b;
     r->last = b;
     r->backlog += b->rows.n;
-    pthread_cond_signal(&r->work);
+    int wake = !r->gathering || r->backlog >= GATHER_MAX;
     pthread_mutex_unlock(&r->lock);
+    if (wake) pthread_cond_signal(&r->work); /* cr_rows_close comes from this thread too */
 }
 
 void cr_rows_close(cr_rows *r)
