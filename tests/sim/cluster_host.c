@@ -222,6 +222,9 @@ static int32_t peers_send(qd_peers *peers, qd_str address, const qd_iovec *piece
     }
     int copies = !w->quiet && chance(w, w->twice) ? 2 : 1;
     x->r->doubled += copies == 2;
+    /* a connection gives once what it was given: of two the second comes right behind the first, not
+     * when the first has been answered and forgotten */
+    uint64_t takes = travel(w);
     while (copies--) {
         letter *l = malloc(sizeof *l + n);
         if (!l) abort();
@@ -231,7 +234,7 @@ static int32_t peers_send(qd_peers *peers, qd_str address, const qd_iovec *piece
             if (pieces[i].len) memcpy(l->bytes + at, pieces[i].data, pieces[i].len);
             at += pieces[i].len;
         }
-        if (qd_sim_after(x->sim, travel(w), deliver, l)) abort();
+        if (qd_sim_after(x->sim, takes, deliver, l)) abort();
     }
     return 0;
 }
