@@ -195,10 +195,14 @@ int qd_engine_refresh_wait(qd_engine *e, qd_refresh_wait *w, bool *forced, qd_er
  * changed. [worker] */
 QD_MUST_CHECK
 int qd_engine_flush(qd_engine *e, bool force, qd_err *err);
-/* Merges down to max_segments, or only deletions away; waits for it. task may be NULL. [worker] */
+/* Merges down to max_segments, or only deletions away, what is there when it begins; waits for it.
+ * task may be NULL. [worker] */
 QD_MUST_CHECK
 int qd_engine_force_merge(qd_engine *e, uint32_t max_segments, bool only_deletes, qd_task *task,
                           qd_err *err);
+/* Merges end soon, also forced ones whose callers are inside, and no new ones begin: before the
+ * engine is closed. [any] */
+void qd_engine_merges_stop(qd_engine *e);
 /* Runs one natural merge on this thread if the policy finds one: *did tells. [worker] */
 QD_MUST_CHECK
 int qd_engine_merge_step(qd_engine *e, bool *did, qd_err *err);

@@ -54,7 +54,7 @@ engine_segment *qdi_engine_segment_make(qd_engine *e, qd_segment *s, uint64_t un
     bool listed = false;
     if (x) {
         x->segment = s;
-        x->unit = unit;
+        x->unit = x->oldest = unit;
         x->refs = 1;
         qd_mutex_lock(&e->all_lock);
         listed = !qd_vec_push(&e->all, e->account, x);

@@ -64,7 +64,7 @@ typedef struct engine_live {
 /* A segment of the shard. refs: one for the list, one for each commit point and publication that
  * names it; the last one removes the file. */
 typedef struct engine_segment {
-    uint64_t unit;
+    uint64_t unit, oldest; /* oldest: the first unit of which it may have documents */
     qd_segment *segment;
     qd_live *live;      /* current; NULL: all live */
     engine_live *file;  /* newest one on disk; NULL: none */
@@ -199,7 +199,7 @@ struct qd_engine {
 
     qd_mutex merge_lock;
     qd_cond merge_wake;
-    uint32_t merges_running;
+    uint32_t merges_running, merges_held; /* held: no natural ones are begun */
 
     struct {
         _Atomic uint64_t index_total, index_ns, index_failed, delete_total, delete_ns, noop_total;

@@ -74,15 +74,36 @@ static uint32_t pick_natural(qd_engine *e, const qd_merge_candidate *c, uint32_t
 
 typedef struct forced {
     uint32_t max_segments;
-    bool only_deletes;
+    bool only_deletes, nomem;
+    uint64_t below; /* units since then are not its business: writes go on, and it has an end */
 } forced;
 
+/* Of the segments that were there at the beginning, and what they were merged into. */
 static uint32_t pick_forced(qd_engine *e, const qd_merge_candidate *c, uint32_t n, void *arg,
                             uint32_t *pick)
 {
-    const forced *f = arg;
+    forced *f = arg;
     qd_merge_policy p = qdi_engine_settings(e).merge;
-    return qd_merge_policy_forced(&p, c, n, f->max_segments, f->only_deletes, pick);
+    qd_merge_candidate *mine = qd_alloc(e->account, (n + 1) * sizeof *mine);
+    uint32_t *at = qd_alloc(e->account, (n + 1) * sizeof *at), m = 0, picked = 0;
+    f->nomem = !mine || !at;
+    for (uint32_t i = 0; !f->nomem && i < n; i++) {
+        if (e->segments.at[i]->oldest >= f->below) continue;
+        at[m] = i;
+        mine[m++] = c[i];
+    }
+    /* nothing is left but deletions: they are merged away once, not those of each moment since */
+    bool alone = f->only_deletes || m <= f->max_segments;
+    for (uint32_t k = 0; alone && k < m; k++) {
+        mine[k].merging |= e->segments.at[at[k]]->unit >= f->below;
+    }
+    if (m) {
+        picked = qd_merge_policy_forced(&p, mine, m, f->max_segments, f->only_deletes, pick);
+    }
+    for (uint32_t k = 0; k < picked; k++) pick[k] = at[pick[k]];
+    qd_free(mine);
+    qd_free(at);
+    return picked;
 }
 
 /* --- running --------------------------------------------------------------------------------- */
@@ -228,6 +249,9 @@ static int publish_merged(merge_job *j, qd_segment *segment, qd_err *err)
     if (!rc && merged) rc = carry_deletions(j, merged, err);
     if (!rc) {
         if (j->result.map) retire(j);
+        for (uint32_t i = 0; merged && i < j->n; i++) {
+            if (j->source[i]->oldest < merged->oldest) merged->oldest = j->source[i]->oldest;
+        }
         replace(j, merged);
         rc = qdi_engine_publish(e, e->shown_seq_no, err); /* a failure shows at the next refresh */
         for (uint32_t i = 0; i < j->n; i++) j->source[i]->refs--; /* the list's */
@@ -306,7 +330,7 @@ void qdi_engine_merge_kick(qd_engine *e)
     if (!e->merge_pool || atomic_load(&e->stop_merges) || atomic_load(&e->failed)) return;
     qd_mutex_lock(&e->merge_lock);
     /* the kick at the end of a merge counts itself as running */
-    bool room = e->merges_running < qdi_engine_settings(e).merges_max + 1;
+    bool room = !e->merges_held && e->merges_running < qdi_engine_settings(e).merges_max + 1;
     if (room) e->merges_running++;
     qd_mutex_unlock(&e->merge_lock);
     if (!room) return;
@@ -333,6 +357,21 @@ void qdi_engine_merges_wait(qd_engine *e)
     qd_mutex_unlock(&e->merge_lock);
 }
 
+/* Until those under way have ended, which under load begin one after the other. */
+static void merges_pause(qd_engine *e)
+{
+    qd_mutex_lock(&e->merge_lock);
+    e->merges_held++;
+    while (e->merges_running) qd_cond_wait(&e->merge_wake, &e->merge_lock);
+    e->merges_held--;
+    qd_mutex_unlock(&e->merge_lock);
+}
+
+void qd_engine_merges_stop(qd_engine *e)
+{
+    atomic_store(&e->stop_merges, true);
+}
+
 int qd_engine_merge_step(qd_engine *e, bool *did, qd_err *err)
 {
     merge_job j;
@@ -344,12 +383,22 @@ int qd_engine_merge_step(qd_engine *e, bool *did, qd_err *err)
 int qd_engine_force_merge(qd_engine *e, uint32_t max_segments, bool only_deletes, qd_task *task,
                           qd_err *err)
 {
-    forced f = {max_segments ? max_segments : 1, only_deletes};
+    forced f = {max_segments ? max_segments : 1, only_deletes, false, 0};
     int rc = qd_engine_refresh_start(e, NULL, err);
-    qdi_engine_merges_wait(e);
+    f.below = atomic_load(&e->next_unit);
+    merges_pause(e);
     while (!rc) {
         merge_job j;
-        if (!choose(e, pick_forced, &f, &j, err, &rc)) break;
+        if (task && (rc = qd_task_check(task, err))) break;
+        if ((rc = qdi_engine_alive(e, err))) break;
+        if (atomic_load(&e->stop_merges)) {
+            rc = qd_err_set(err, QD_E_CANCELLED, "%s is closing", e->name);
+            break;
+        }
+        if (!choose(e, pick_forced, &f, &j, err, &rc)) {
+            if (f.nomem && !rc) rc = qd_err_nomem(err, "merge candidates");
+            break;
+        }
         j.task = task;
         rc = run(&j, err);
     }

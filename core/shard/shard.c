@@ -185,7 +185,8 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
         .slots = all->slots,
         .slot_bytes = atomic_load(&all->slot_bytes),
         .account = &s->account,
-        .merge_pool = qd_pools_get(all->pools, "force_merge"),
+        /* not that of forced merges, which wait for those under way */
+        .merge_pool = qd_pools_get(all->pools, "merge"),
         .disk_full = &all->disk_full,
         .write_doc = write_doc,
         .write_doc_arg = s,
@@ -388,6 +389,16 @@ static void close_engine(qd_shard *s, bool flush)
     }
 }
 
+/* Nobody is inside until the gate is opened; a forced merge, which may take hours, is not waited
+ * for. */
+static void shut(qd_shard *s)
+{
+    qdi_gate_enter(&s->gate);
+    if (s->engine) qd_engine_merges_stop(s->engine);
+    qdi_gate_leave(&s->gate);
+    qdi_gate_close(&s->gate);
+}
+
 static void open_now(qd_shard *s)
 {
     qd_err err;
@@ -431,7 +442,7 @@ static void reopen(qd_shard *s)
     char reason[sizeof s->reason];
     qd_copy_ref copy = ref_of(s);
     qd_err_init(&err);
-    qdi_gate_close(&s->gate);
+    shut(s);
     close_engine(s, false);
     qdi_gate_open(&s->gate);
     qd_mutex_lock(&s->lock);
@@ -536,7 +547,7 @@ void qdi_shard_stop(qd_shard *s, bool flush)
     s->phase = SHARD_CLOSED;
     qd_cond_broadcast(&s->changed);
     qd_mutex_unlock(&s->lock);
-    qdi_gate_close(&s->gate);
+    shut(s);
     close_engine(s, flush);
     qdi_gate_open(&s->gate);
     qd_mutex_lock(&s->shards->lock);

@@ -5,6 +5,7 @@
 #include "analysis/analysis.h"
 #include "rest/rest_int.h"
 #include <stdio.h>
+#include <string.h>
 
 void action_must(int rc, qd_err *err, const char *what)
 {
@@ -61,7 +62,9 @@ void action_parts_open(qd_actions *a, qd_pools *pools, store_crash *disk, const 
     qd_err_init(&err);
     open_config(a, settings);
     for (size_t i = 0; i < QD_COUNT_OF(names); i++)
-        action_must(qd_pools_add(pools, a->env, names[i], 2, 1000, &err), &err, "pools");
+        action_must(qd_pools_add(pools, a->env, names[i],
+                                 strcmp(names[i], "force_merge") == 0 ? 1 : 2, 1000, &err),
+                    &err, "pools");
     action_must(qd_tasks_open(a->env, &a->tasks, &err), &err, "tasks");
     open_plugins(a, pools);
     action_must(store_crash_open(disk, &a->store, &err), &err, "store");

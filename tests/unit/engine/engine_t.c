@@ -291,6 +291,63 @@ static void writers_refresh_flush_and_merge_at_once(void **state)
     store_crash_free(d);
 }
 
+#define UPDATES 3000
+#define DOCS 20000 /* a merge takes longer than a refresh */
+
+/* A segment and a deletion in another one, again and again. */
+static void update_and_refresh(void *arg)
+{
+    writer *w = arg;
+    for (int i = 0; i < UPDATES && !atomic_load(w->stop); i++) {
+        qd_engine_result res;
+        if (op_put(w->e, i % 40, i, false, &res, NULL)) fail_msg("an update failed");
+        if (qd_engine_refresh(w->e, NULL)) fail_msg("a refresh failed");
+        w->done++;
+    }
+}
+
+/* What is written meanwhile is not a forced merge's business: it has an end, long before the
+ * writer. */
+static void forced_merges_end_while_others_write(void **state)
+{
+    (void)state;
+    qd_err err;
+    qd_store *s;
+    qd_engine *e;
+    qd_thread *t;
+    _Atomic bool stop = false;
+    store_crash *d = store_crash_make(NULL);
+    qd_err_init(&err);
+    assert_int_equal(store_crash_open(d, &s, &err), 0);
+    qd_engine_config c = config(s);
+    assert_int_equal(qd_engine_create(&c, &e, &err), 0);
+    for (int i = 0; i < DOCS; i++) {
+        qd_engine_result res;
+        assert_int_equal(op_put(e, i, i, false, &res, &err), 0);
+        if (i % 1000 == 999) assert_int_equal(qd_engine_refresh(e, &err), 0);
+    }
+    writer w = {e, 1, &stop, 0};
+    assert_int_equal(qd_thread_start(qd_env_system(), "writer", update_and_refresh, &w, &t, &err),
+                     0);
+    assert_int_equal(qd_engine_force_merge(e, 3, false, NULL, &err), 0);
+    assert_int_equal(qd_engine_force_merge(e, 1, false, NULL, &err), 0);
+    assert_int_equal(qd_engine_force_merge(e, 1, true, NULL, &err), 0);
+    atomic_store(&stop, true);
+    qd_thread_join(qd_env_system(), t);
+    assert_true(w.done < UPDATES);
+    assert_int_equal(qd_engine_force_merge(e, 1, false, NULL, &err), 0);
+    qd_engine_stats st;
+    qd_engine_stats_get(e, &st);
+    assert_int_equal(st.segments, 1);
+    assert_int_equal(live_docs(e), DOCS);
+    qd_engine_merges_stop(e); /* as before its end */
+    assert_int_equal(qd_engine_force_merge(e, 1, false, NULL, &err), QD_E_CANCELLED);
+    qd_err_fini(&err);
+    qd_engine_close(e, true);
+    qd_store_close(s);
+    store_crash_free(d);
+}
+
 static void quiet_shards_give_their_buffers_back(void **state)
 {
     (void)state;
@@ -347,6 +404,7 @@ int main(void)
         cmocka_unit_test(suite_sees_broken_tiers),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(writers_refresh_flush_and_merge_at_once),
+        cmocka_unit_test(forced_merges_end_while_others_write),
     };
     return unit_run(tests);
 }

@@ -311,6 +311,26 @@ static void closed_indices_keep_their_documents(void **state)
     action_cluster_close(c);
 }
 
+/* A forced merge waits for natural ones, which its own refresh may have begun, also where another
+ * node asked for it. */
+static void forced_merges_end(void **state)
+{
+    (void)state;
+    uint32_t p, r;
+    action_cluster *c = action_cluster_open(2, NULL);
+    action_cluster_index(c, "x",
+                         "{\"settings\":{\"index\":{\"number_of_replicas\":0,"
+                         "\"merge.policy.segments_per_tier\":2}}}");
+    where(c, 0, "x", &p, &r);
+    for (int i = 0; i < 12; i++) {
+        put(c, 0, "x", i, i, "");
+        assert_int_equal(
+            action_cluster_call(c, 1 - p, "POST", "/x/_forcemerge?max_num_segments=9", NULL), 200);
+        assert_non_null(strstr(action_cluster_body(c), "\"failed\":0"));
+    }
+    action_cluster_close(c);
+}
+
 typedef struct writer {
     action_cluster *c;
     uint32_t node;
@@ -544,6 +564,7 @@ int main(void)
         cmocka_unit_test(a_replica_is_added),
         cmocka_unit_test(a_primary_is_opened_once),
         cmocka_unit_test(closed_indices_keep_their_documents),
+        cmocka_unit_test(forced_merges_end),
         cmocka_unit_test(a_primary_moves),
         cmocka_unit_test(waiting_writes_hold_no_worker),
         cmocka_unit_test(what_was_shown_is_waited_for),
