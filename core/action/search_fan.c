@@ -84,8 +84,8 @@ void qdi_search_fan(qd_actions *a, uint32_t n, void (*fn)(void *arg, uint32_t i)
     qdi_search_fan_of(a, n, 0, fn, arg);
 }
 
-void qdi_search_fan_of(qd_actions *a, uint32_t n, int64_t at_once,
-                       void (*fn)(void *arg, uint32_t i), void *arg)
+static void fan_out(qd_actions *a, uint32_t n, int64_t at_once, bool fibers,
+                    void (*fn)(void *arg, uint32_t i), void *arg)
 {
     if (at_once == 1) {
         for (uint32_t i = 0; i < n; i++) fn(arg, i);
@@ -101,7 +101,7 @@ void qdi_search_fan_of(qd_actions *a, uint32_t n, int64_t at_once,
     f->n = n;
     f->fn = fn;
     f->arg = arg;
-    f->fibers = qdi_search_waits(a) ? pool : NULL;
+    f->fibers = fibers ? pool : NULL;
     f->task = qd_fiber_task();
     qd_latch_init(&f->all, n);
     uint32_t helpers = fan_helpers(pool, n, f->fibers != NULL);
@@ -118,4 +118,16 @@ void qdi_search_fan_of(qd_actions *a, uint32_t n, int64_t at_once,
     fan_work(f);
     (void)qd_latch_wait(&f->all);
     fan_unref(f);
+}
+
+void qdi_search_fan_of(qd_actions *a, uint32_t n, int64_t at_once,
+                       void (*fn)(void *arg, uint32_t i), void *arg)
+{
+    fan_out(a, n, at_once, qdi_search_waits(a), fn, arg);
+}
+
+void qdi_search_fan_requests(qd_actions *a, uint32_t n, int64_t at_once,
+                             void (*fn)(void *arg, uint32_t i), void *arg)
+{
+    fan_out(a, n, at_once, qd_fiber_here(), fn, arg);
 }

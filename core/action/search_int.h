@@ -320,6 +320,9 @@ bool qdi_search_waits(const qd_actions *a);
 /* The same with at most so many under way at one time; 0: as many as there are workers. */
 void qdi_search_fan_of(qd_actions *a, uint32_t n, int64_t at_once,
                        void (*fn)(void *arg, uint32_t i), void *arg);
+/* The same for whole searches, which may ask other nodes: on a fiber the helpers are fibers too. */
+void qdi_search_fan_requests(qd_actions *a, uint32_t n, int64_t at_once,
+                             void (*fn)(void *arg, uint32_t i), void *arg);
 
 /* Begins the task of one search below its request's. */
 void qdi_search_task_begin(const search_request *r, qd_task *t);

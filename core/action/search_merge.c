@@ -112,6 +112,15 @@ int qdi_search_merge_hits(search_run *x, qd_err *err)
     return 0;
 }
 
+/* Searches of one request may end at the same time. */
+static void note_stale(qd_request *q, int64_t ms)
+{
+    int64_t now = __atomic_load_n(&q->stale_ms, __ATOMIC_RELAXED);
+    while (ms > now && !__atomic_compare_exchange_n(&q->stale_ms, &now, ms, true, __ATOMIC_RELAXED,
+                                                    __ATOMIC_RELAXED)) {
+    }
+}
+
 static void merge_totals(search_run *x)
 {
     for (uint32_t i = 0; i < x->nshards; i++) {
@@ -121,7 +130,7 @@ static void merge_totals(search_run *x)
         x->total += s->total;
         x->total_lower_bound |= s->total_lower_bound;
         x->timed_out |= s->timed_out;
-        if (s->stale_ms > x->r->q->stale_ms) x->r->q->stale_ms = s->stale_ms;
+        note_stale(x->r->q, s->stale_ms);
         x->terminated_early |= s->terminated_early;
         if (!isnan(s->max_score) && !(x->max_score >= s->max_score)) x->max_score = s->max_score;
     }

@@ -1,14 +1,20 @@
 /*
  * search_msearch.c: _msearch: lines of headers and bodies. All are read before the first runs, so a
- * malformed one refuses the request; a search that fails is an answer of its own.
+ * malformed one refuses the request; a search that fails is an answer of its own. Some run at one
+ * time, each with its memory for itself; answers stand in the order of the searches.
  */
 #include "action/search_int.h"
 #include "base/str.h"
+
+#define POOL_THREADS_MAX 10 /* of a node, in the standard number of searches at one time */
+#define ANSWERS_MAX ((uint64_t)1 << 31)
 
 #define SEARCHES_MAX 10000u
 
 typedef struct one_search {
     search_request r;
+    qd_arena arena; /* of the request and its run */
+    qd_buf answer;
     qd_str index, routing;
     qd_str type; /* search_type of the header; n 0: the request's */
     bool dfs;
@@ -118,7 +124,20 @@ static int header(qd_request *q, qd_str line, one_search *s, qd_err *err)
     return rc;
 }
 
-static int read_all(qd_request *q, one_search **out, uint32_t *n, qd_err *err)
+/* As Elasticsearch: what the search pools of the data nodes run at one time. */
+static int64_t standard_at_once(qd_actions *a)
+{
+    qd_pool_stats stats;
+    int64_t nodes = 0;
+    qd_state *s = qd_cluster_state(a->cluster);
+    for (uint32_t i = 0; i < s->nnodes; i++) nodes += qd_node_is_data(&s->nodes[i]);
+    qd_state_unref(s);
+    qd_pool_stats_get(qd_pools_get(a->pools, "search"), &stats);
+    int64_t threads = stats.threads_max < POOL_THREADS_MAX ? stats.threads_max : POOL_THREADS_MAX;
+    return threads > 0 ? threads * (nodes ? nodes : 1) : 1;
+}
+
+static int read_all(qd_request *q, one_search **out, uint32_t *n, int64_t *at_once, qd_err *err)
 {
     uint32_t lines = 0;
     int rc = 0;
@@ -127,9 +146,9 @@ static int read_all(qd_request *q, one_search **out, uint32_t *n, qd_err *err)
                           "The msearch request must be terminated by a newline [\\n]");
     }
     for (size_t i = 0; i < q->body.n; i++) lines += q->body.p[i] == '\n';
-    int64_t at_once = 1;
-    if ((rc = qd_param_i64(q, "max_concurrent_searches", 1, &at_once, err))) return rc;
-    if (at_once < 1) {
+    *at_once = standard_at_once(q->a);
+    if ((rc = qd_param_i64(q, "max_concurrent_searches", *at_once, at_once, err))) return rc;
+    if (*at_once < 1) {
         return qd_err_set(err, QD_E_ARG, "maxConcurrentSearchRequests must be positive");
     }
     if (lines / 2 > SEARCHES_MAX) {
@@ -144,7 +163,9 @@ static int read_all(qd_request *q, one_search **out, uint32_t *n, qd_err *err)
         }
         qd_str body = qd_str_split(&rest, '\n');
         one_search *s = &(*out)[(*n)++];
-        qdi_search_request_init(&s->r, q, q->arena);
+        qd_arena_init(&s->arena, q->a->account, 0);
+        qd_buf_init(&s->answer, q->a->account, ANSWERS_MAX);
+        qdi_search_request_init(&s->r, q, &s->arena);
         rc = header(q, head, s, err);
         if (!rc) rc = qdi_search_body(&s->r, body, err);
         if (!rc) rc = qdi_search_params(&s->r, err);
@@ -168,7 +189,7 @@ static int read_all(qd_request *q, one_search **out, uint32_t *n, qd_err *err)
 
 /* --- answers --- */
 
-static void run_one(one_search *s, qd_json_writer *w)
+static void write_one(one_search *s, qd_json_writer *w)
 {
     qd_json_writer before = *w;
     size_t bytes = w->out->n;
@@ -188,33 +209,65 @@ static void run_one(one_search *s, qd_json_writer *w)
     qd_err_fini(&err);
 }
 
+/* All of a request, while they run. */
+typedef struct msearch {
+    qd_request *q;
+    one_search *all;
+    _Atomic int32_t rc;
+    _Atomic uint64_t bytes;
+} msearch;
+
+static void run_one(void *arg, uint32_t i)
+{
+    msearch *m = arg;
+    one_search *s = &m->all[i];
+    qd_json_writer w;
+    int rc = qd_task_poll(&m->q->task), none = 0;
+    if (!rc && !atomic_load(&m->rc)) {
+        qd_json_writer_init(&w, &s->answer, false);
+        write_one(s, &w);
+        uint64_t bytes = atomic_fetch_add(&m->bytes, s->answer.n) + s->answer.n;
+        if (qd_buf_status(&s->answer) || bytes > ANSWERS_MAX) rc = QD_E_BREAKER;
+    }
+    qd_arena_fini(&s->arena);
+    qd_arena_init(&s->arena, m->q->a->account, 0); /* what it took goes before the next begins */
+    if (rc) (void)atomic_compare_exchange_strong(&m->rc, &none, rc);
+}
+
+static void write_answers(const msearch *m, uint32_t n, uint64_t ns, qd_json_writer *w)
+{
+    qd_json_object(w);
+    qd_json_field_int(w, "took", (int64_t)(ns / 1000000));
+    qd_json_key_c(w, "responses");
+    qd_json_array(w);
+    for (uint32_t i = 0; i < n; i++) {
+        qd_json_raw_value(w, qd_buf_view(&m->all[i].answer));
+        qd_buf_fini(&m->all[i].answer);
+        qd_buf_init(&m->all[i].answer, m->q->a->account, 0);
+    }
+    qd_json_array_end(w);
+    qd_json_object_end(w);
+}
+
 int qdi_api_msearch(qd_request *q, qd_response *r, qd_err *err)
 {
     uint64_t start = qd_env_mono_ns(q->a->env);
-    one_search *all = NULL;
+    msearch m = {.q = q};
     uint32_t n = 0;
-    int rc = read_all(q, &all, &n, err);
-    if (rc) return rc;
-    qd_buf answers; /* "took" stands before them */
-    qd_json_writer w;
-    qd_buf_init(&answers, q->a->account, (size_t)1 << 31);
-    qd_json_writer_init(&w, &answers, false);
-    qd_json_array(&w);
-    for (uint32_t i = 0; i < n && !rc; i++) {
-        rc = qd_task_check(&q->task, err);
-        if (!rc) run_one(&all[i], &w);
-    }
-    qd_json_array_end(&w);
-    if (!rc && qd_buf_status(&answers)) {
-        rc = qd_err_set(err, QD_E_BREAKER, "[request] answer is too large for the memory allowed");
-    }
+    int64_t at_once;
+    int rc = read_all(q, &m.all, &n, &at_once, err);
     if (!rc) {
-        qd_json_object(&r->w);
-        qd_json_field_int(&r->w, "took", (int64_t)((qd_env_mono_ns(q->a->env) - start) / 1000000));
-        qd_json_key_c(&r->w, "responses");
-        qd_json_raw_value(&r->w, qd_buf_view(&answers));
-        qd_json_object_end(&r->w);
+        qdi_search_fan_requests(q->a, n, at_once, run_one, &m);
+        rc = qd_task_check(&q->task, err);
+        if (!rc && m.rc) {
+            rc = qd_err_set(err, QD_E_BREAKER,
+                            "[request] answer is too large for the memory allowed");
+        }
     }
-    qd_buf_fini(&answers);
+    if (!rc) write_answers(&m, n, qd_env_mono_ns(q->a->env) - start, &r->w);
+    for (uint32_t i = 0; i < n; i++) {
+        qd_arena_fini(&m.all[i].arena);
+        qd_buf_fini(&m.all[i].answer);
+    }
     return rc;
 }

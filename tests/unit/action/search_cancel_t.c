@@ -55,6 +55,16 @@ static bool both_parts(const char *answer)
     return count(answer, "[phase/query]") == 2;
 }
 
+static bool four(const char *answer)
+{
+    return count(answer, "\"action\":\"indices:data/read/search\"") == 4;
+}
+
+static bool two(const char *answer)
+{
+    return count(answer, "\"action\":\"indices:data/read/search\"") == 2;
+}
+
 static bool none(const char *answer)
 {
     return !strstr(answer, "search");
@@ -90,6 +100,36 @@ static void the_tree_is_cancelled(void **state)
         }
         assert_int_equal(action_cluster_call(c, from, "POST", "/x/_search", search), 200);
         assert_non_null(strstr(action_cluster_body(c), "\"value\":20,"));
+    }
+    action_cluster_close(c);
+}
+
+/* Searches of one request run at one time, as many as it allows; answers are in their order. */
+static void searches_of_one_request(void **state)
+{
+    static const char *const body = "{}\n{\"size\":0,\"query\":{\"range\":{\"n\":{\"lt\":4}}}}\n"
+                                    "{\"index\":\"nowhere\"}\n{}\n"
+                                    "{}\n{\"size\":0,\"query\":{\"range\":{\"n\":{\"lt\":6}}}}\n"
+                                    "{}\n{\"size\":0,\"query\":{\"range\":{\"n\":{\"lt\":7}}}}\n"
+                                    "{}\n{\"size\":0,\"query\":{\"range\":{\"n\":{\"lt\":8}}}}\n";
+    static const char *const totals[] = {"\"value\":4,", "\"status\":404", "\"value\":6,",
+                                         "\"value\":7,", "\"value\":8,"};
+    static const char *const paths[] = {"/x/_msearch", "/x/_msearch?max_concurrent_searches=2",
+                                        "/x/_msearch?max_concurrent_searches=1"};
+    (void)state;
+    action_cluster *c = open_nodes();
+    for (size_t k = 0; k < QD_COUNT_OF(paths); k++) {
+        store_crash_reads_hold(action_cluster_disk(c, 2), k < 2);
+        action_errand *e = action_cluster_start(c, 0, "POST", paths[k], body);
+        const char *list = "/_tasks?actions=indices:data/read/search&group_by=none";
+        if (k < 2) wait_for_tasks(c, 1, list, k ? two : four);
+        store_crash_reads_hold(action_cluster_disk(c, 2), false);
+        assert_int_equal(action_cluster_wait(c, e), 200);
+        const char *at = action_cluster_body(c);
+        for (size_t i = 0; i < QD_COUNT_OF(totals); i++) {
+            at = strstr(at, totals[i]);
+            assert_non_null(at);
+        }
     }
     action_cluster_close(c);
 }
@@ -182,6 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_tree_is_cancelled),
+        cmocka_unit_test(searches_of_one_request),
         cmocka_unit_test(a_part_is_cancelled),
         cmocka_unit_test(time_passes),
         cmocka_unit_test(time_passes_at_a_silent_node),
