@@ -16,7 +16,7 @@
 int qdi_features_known(qd_cluster *c, qdi_features_at *at, qd_err *err)
 {
     qd_arena a;
-    qd_coord_list list;
+    qd_coord_list list = {0}; /* also where it cannot be read */
     uint64_t highest = 1;
     *at = (qdi_features_at){0};
     qd_arena_init(&a, NULL, 1 << 20);
