@@ -8,7 +8,7 @@
 #define COMPONENTS_MAX 64
 #define LINE_MAX_BYTES 8192
 
-static qd_log_sink sink_fn;
+static _Atomic(qd_log_sink) sink_fn; /* set last, read first: signals come at any time */
 static void *sink_arg;
 static int64_t (*clock_fn)(void);
 static _Atomic int root_level = QD_LOG_INFO;
@@ -22,9 +22,9 @@ static const char *const names[] = {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "
 
 void qd_log_init(qd_log_sink sink, void *arg, int64_t (*wall_ms)(void))
 {
-    sink_fn = sink;
     sink_arg = arg;
     clock_fn = wall_ms;
+    atomic_store(&sink_fn, sink);
 }
 
 void qd_log_level_set(const char *component, qd_log_level level)
@@ -81,8 +81,9 @@ void qd_log_write(const char *component, qd_log_level level, const char *fmt, ..
     for (size_t i = 0; i < len; i++) { /* one event stays one line */
         if (line[i] == '\n' || line[i] == '\r') line[i] = ' ';
     }
-    if (sink_fn) {
-        sink_fn(sink_arg, clock_fn ? clock_fn() : 0, level, component, (qd_str){line, len});
+    qd_log_sink sink = atomic_load_explicit(&sink_fn, memory_order_acquire);
+    if (sink) {
+        sink(sink_arg, clock_fn ? clock_fn() : 0, level, component, (qd_str){line, len});
     } else {
         fprintf(stderr, "[%s][%s] %s\n", names[level], component, line);
     }

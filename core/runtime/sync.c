@@ -6,7 +6,7 @@
 #include <time.h>
 
 _Thread_local const struct qdi_sim_hooks *qdi_sim;
-#if defined(__x86_64__)
+#if QDI_LOCKS_INLINE
 _Thread_local uint32_t qdi_locks_held;
 __attribute__((noinline)) static uint32_t locks_held(void)
 {

@@ -75,7 +75,7 @@ struct qd_shards {
     qd_store *store;
     qd_pools *pools;
     qd_account *account;
-    qd_cluster *cluster;
+    qd_cluster *_Atomic cluster; /* comes when threads run already */
     int64_t buffer_bytes;
     _Atomic uint64_t slot_bytes; /* of buffer_bytes, for each slot that is in use */
     uint32_t slots;
