@@ -18,6 +18,7 @@ for my $r (1 .. $rounds) {
     step("all masters killed at once: seed $s", "ROUNDS=3 SEED=$s prove -v tests/integration/541_no_masters.t");
     step("networks: seed $s", "ROUNDS=2 SEED=$s prove -v tests/integration/550_network.t");
     step("clocks: seed $s", "ROUNDS=2 SEED=$s prove -v tests/integration/551_clocks.t");
+    step("an administrator who does everything: seed $s", "ROUNDS=8 SEED=$s prove -v tests/integration/562_admin_churn.t");
     step("memory: seed $s", "ROUNDS=2 SEED=$s prove -v tests/integration/552_memory.t");
 }
 step('old copies of data folders', 'prove -v tests/integration/560_old_copy.t');

@@ -59,10 +59,26 @@ sub url {
 sub ask {
     my ($self, $url, $method, $path, $body) = @_;
     my %o = defined $body ? (content => $body, headers => { 'content-type' => $path =~ /_bulk/ ? 'application/x-ndjson' : 'application/json' }) : ();
+    my $from = now();
     my $r = $self->{http}->request($method, "$url/$self->{index}/$path", \%o);
+    $self->silent("$method $url/$self->{index}/$path") if now() - $from >= $self->{timeout};
     if ($r->{status} == 599) { $self->{silent}{$url} = now() + 2; return undef }
     $r->{json} = eval { JSON::PP->new->utf8->decode($r->{content}) };
     return $r;
+}
+
+# Requests that had no end within the time-out, as clients wrote them down.
+sub silent {
+    my ($self, $what) = @_;
+    open my $f, '>>', "$self->{dir}/silence" or return;
+    print $f "$what\n";
+    close $f;
+}
+sub silence {
+    my ($self) = @_;
+    open my $f, '<', "$self->{dir}/silence" or return;
+    chomp(my @lines = <$f>);
+    return @lines;
 }
 
 # A client does not storm nodes that are down, and may be one of those who do not ask all the time.

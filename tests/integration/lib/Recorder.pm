@@ -7,8 +7,9 @@ package Recorder;
 #   $r->start;  ... faults ...  $r->stop;
 #   my @wrong = $r->check($node);
 #
-# An operation that failed or got no answer is unknown: it may have happened, also later. An id's final
-# value is that of its last acknowledged operation, or of an unknown one.
+# An operation that failed or got no answer is unknown: it may have happened, also later; one that was
+# refused (a closed index, a block) has not. An id's final value is that of its last acknowledged
+# operation, or of an unknown one.
 use strict;
 use warnings;
 use parent 'Clients';
@@ -85,7 +86,7 @@ sub history {
             my $d = $docs{$id} ||= { value => '-', unknown => {} };
             if ($what eq 'sent') { $sent{$id} = $value }
             elsif ($what eq 'ack') { $d->{value} = $value; delete $sent{$id}; push @acks, $more }
-            elsif ($what eq 'unknown') { $d->{unknown}{$value} = 1; delete $sent{$id}; $self->{reasons}{ (split ' ', $more, 2)[1] // '' }++ }
+            elsif ($what eq 'unknown') { $d->{unknown}{$value} = 1 unless $more =~ /^(?:400|403) /; delete $sent{$id}; $self->{reasons}{ (split ' ', $more, 2)[1] // '' }++ }
             elsif ($more ne $value && !$d->{unknown}{$more}) { push @bad, "a realtime get of $id showed $more after $value was acknowledged" }
         }
         $docs{$_}{unknown}{ $sent{$_} } = 1 for keys %sent;
