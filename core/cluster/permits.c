@@ -2,6 +2,7 @@
 #include "cluster/permits.h"
 #include "base/str.h"
 #include "cluster/cluster_int.h"
+#include "cluster/masters.h"
 #include "json/tree.h"
 #include "json/writer.h"
 #include <string.h>
@@ -97,7 +98,7 @@ typedef struct advising {
     qd_arena *arena;
     qd_permit_advice *out;
     qd_str *reasons;
-    uint32_t room, shards;
+    uint32_t room, shards, voters;
     int rc;
 } advising;
 
@@ -124,6 +125,7 @@ static void check_quorum(advising *x)
         masters++;
         left += stays(x, n->id);
     }
+    if (x->voters > masters) masters = x->voters; /* those that are down count */
     /* a master that is alone has no quorum to keep while it restarts */
     if (left > masters / 2 || (masters == 1 && !x->remove)) return;
     x->out->breaks = true;
@@ -195,15 +197,17 @@ static void check_shards(advising *x)
     }
 }
 
-int qd_permit_check(const qd_state *s, const qd_permit *open, uint32_t nopen, qd_str node,
-                    bool remove, const qd_str *awareness, uint32_t nawareness, qd_arena *arena,
-                    qd_permit_advice *out, qd_err *err)
+/* voters: masters that vote, also those that are down; 0: not known. */
+static int check(const qd_state *s, const qd_permit *open, uint32_t nopen, qd_str node, bool remove,
+                 uint32_t voters, const qd_str *awareness, uint32_t nawareness, qd_arena *arena,
+                 qd_permit_advice *out, qd_err *err)
 {
     advising x = {.s = s,
                   .open = open,
                   .nopen = nopen,
                   .node = qd_state_node(s, node),
                   .remove = remove,
+                  .voters = voters,
                   .arena = arena,
                   .out = out,
                   .room = REASONS_MAX + 8 + nawareness * (nopen + 1)};
@@ -220,13 +224,20 @@ int qd_permit_check(const qd_state *s, const qd_permit *open, uint32_t nopen, qd
     return x.rc ? qd_err_nomem(err, "advice about a node") : 0;
 }
 
+int qd_permit_check(const qd_state *s, const qd_permit *open, uint32_t nopen, qd_str node,
+                    bool remove, const qd_str *awareness, uint32_t nawareness, qd_arena *arena,
+                    qd_permit_advice *out, qd_err *err)
+{
+    return check(s, open, nopen, node, remove, 0, awareness, nawareness, arena, out, err);
+}
+
 /* --- taking and giving back ------------------------------------------------------------------ */
 
 typedef struct permit_args {
     const qd_permit *wanted; /* NULL: release */
     qd_str node;
     const qd_str *awareness;
-    uint32_t nawareness;
+    uint32_t nawareness, voters;
 } permit_args;
 
 static int refuse(qd_arena *a, const qd_node_meta *n, const qd_permit_advice *advice, qd_err *err)
@@ -250,8 +261,8 @@ static int grant(const permit_args *a, const qd_state *s, cluster_txn *t, const 
     const qd_node_meta *node = qd_state_node(s, a->node);
     const qd_permit *held = qd_permit_of(open, nopen, a->node);
     qd_permit_advice advice;
-    int rc = qd_permit_check(s, open, nopen, a->node, a->wanted->remove, a->awareness,
-                             a->nawareness, &t->arena, &advice, err);
+    int rc = check(s, open, nopen, a->node, a->wanted->remove, a->voters, a->awareness,
+                   a->nawareness, &t->arena, &advice, err);
     if (rc) return rc;
     if (held && !qd_str_eq(held->holder, a->wanted->holder)) {
         return qd_err_set(err, QD_E_PERMIT_REFUSED,
@@ -297,12 +308,25 @@ static int change_permits(qd_cluster *c, void *arg, const qd_state *s, cluster_t
     return 0;
 }
 
+/* How many masters vote, as the store's leader says; 0: it does not. */
+static uint32_t voters_of(qd_cluster *c)
+{
+    qd_arena arena;
+    const qd_master *list;
+    uint32_t n = 0, voters = 0;
+    qd_arena_init(&arena, NULL, 1 << 20);
+    if (qd_masters_list(c, c->timeout_ms, &arena, &list, &n, NULL)) n = 0;
+    for (uint32_t i = 0; i < n; i++) voters += list[i].role == QD_COORD_VOTER;
+    qd_arena_fini(&arena);
+    return voters;
+}
+
 int qd_cluster_permit_take(qd_cluster *c, const qd_permit *wanted, const qd_str *awareness,
                            uint32_t nawareness, qd_state **out, qd_err *err)
 {
     qd_permit p = *wanted;
     p.granted_ms = qd_env_wall_ms(c->env);
-    permit_args a = {&p, p.node, awareness, nawareness};
+    permit_args a = {&p, p.node, awareness, nawareness, voters_of(c)};
     return qdi_change(c, change_permits, &a, out, err);
 }
 

@@ -38,7 +38,8 @@ typedef struct qd_permit_advice {
     bool holds;  /* remove: it still holds copies; they are moved once the permit is open */
 } qd_permit_advice;
 /* Advice about a node (by id). awareness: names of the attributes whose values are zones. In arena.
- * O(copies) [worker] QD_E_NOMEM, QD_E_NOTFOUND. */
+ * Masters that are down are not known here; who grants a permit counts them. O(copies) [worker]
+ * QD_E_NOMEM, QD_E_NOTFOUND. */
 QD_MUST_CHECK
 int qd_permit_check(const qd_state *s, const qd_permit *open, uint32_t nopen, qd_str node,
                     bool remove, const qd_str *awareness, uint32_t nawareness, qd_arena *arena,

@@ -2,6 +2,7 @@
  */
 #include "base/str.h"
 #include "cluster/masters.h"
+#include "cluster/permits.h"
 #include "cluster/reroute.h"
 #include "cluster_int.h"
 #include "config/settings.h"
@@ -170,6 +171,27 @@ static void finalize(proc *p, int a, int b)
 void cluster_finalize(cluster *x, int id)
 {
     (void)cluster_help(x->m[id].now, finalize, 0, 0);
+}
+
+/* --- permits ---------------------------------------------------------------------------------- */
+
+static void take_permit(proc *p, int id, int b)
+{
+    qd_permit wanted = {.node = qd_str_c(node_name(id)),
+                        .holder = qd_str_c(node_name(id)),
+                        .expires_ms = qd_env_wall_ms(p->env) + 3600000};
+    qd_err err;
+    (void)b;
+    qd_err_init(&err);
+    int rc = qd_cluster_permit_take(p->cluster, &wanted, NULL, 0, NULL, &err);
+    trace(cluster_enter(), "permit to stop n%d: %s", id, rc ? qd_err_reason(&err) : "given");
+    if (!rc) p->x->permitted[id] = true;
+    qd_err_fini(&err);
+}
+
+void cluster_permit(cluster *x, int by, int id)
+{
+    (void)cluster_help(x->m[by].now, take_permit, id, 0);
 }
 
 /* --- members ---------------------------------------------------------------------------------- */

@@ -128,7 +128,7 @@ struct cluster {
     char uuid[40];      /* of the index; empty: not created */
     uint32_t replicas, masters;
     uint64_t ready_at; /* the index was there */
-    bool creating, excluded[NODES];
+    bool creating, excluded[NODES], permitted[NODES];
     const cluster_scenario *scenario;
     bool restored; /* the masters' disks are older ones: their history is another */
     uint64_t term; /* of the masters' newest leader */
@@ -259,6 +259,8 @@ void cluster_members(cluster *x, int id, bool not );
  * the same. */
 void cluster_field(cluster *x, int id, int field, int type);
 int cluster_field_type(cluster *x, int field);
+/* Somebody asks another node for leave to stop one; x->permitted: of which it was given. */
+void cluster_permit(cluster *x, int by, int id);
 /* An operator says that no node goes back to an older version. */
 void cluster_finalize(cluster *x, int id);
 /* Somebody reads and changes the register. */

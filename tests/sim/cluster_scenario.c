@@ -521,6 +521,30 @@ static void moves_under_load(cluster *x)
     expect(x, x->w->r->relocations > moved, "no primary has moved");
 }
 
+/* Leave to stop is asked for all masters at once, from all nodes, while some are down: those that
+ * have it and those that are down are never so many that the others have no majority. */
+static void permits(cluster *x)
+{
+    int n = (int)x->masters, most = (n - 1) / 2, first = (int)rnd(x->w, (uint64_t)n), out = 0;
+    int off = (int)rnd(x->w, (uint64_t)most + 1);
+    for (int i = 0; i < off; i++) down(x, (first + i) % n, false);
+    if (off) pass(x, 8000); /* their sessions have ended */
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < n; i++) {
+            if (x->m[i].now && !x->permitted[i]) cluster_permit(x, (int)rnd(x->w, NODES), i);
+        }
+        pass(x, 500);
+    }
+    for (int i = 0; i < n; i++) out += x->permitted[i] || !x->m[i].now;
+    expect(x, out <= most, "so many masters may stop that the others have no majority");
+    for (int i = 0; i < n; i++) {
+        if (x->permitted[i]) down(x, i, false);
+    }
+    pass(x, 4000);
+    until(x, leads, 20000, "no master leads after those that may have stopped");
+    for (int i = 0; i < n; i++) back(x, i, 100);
+}
+
 static void node_gone(cluster *x)
 {
     int id = primary(x);
@@ -634,6 +658,7 @@ const cluster_scenario cluster_scenarios[] = {
     {"22-masters-lost", "most masters are lost, then all", masters_lost},
     {"members-change", "masters lose and get their votes, leaders end meanwhile", members_change},
     {"moves-under-load", "primaries move, and end while they do", moves_under_load},
+    {"permits", "leave to stop is asked for all masters, some are down", permits},
     {"node-gone", "a node is gone for good, its session expires", node_gone},
     {"master-restored", "a master starts on an old copy of its disk",
      master_restored_from_a_backup},
