@@ -184,17 +184,19 @@ static bool due(const qd_allocator *a)
 {
     if (a->ended || a->kicked || a->peer_event || a->looked != a->c->state) return true;
     if (a->session != a->c->session && a->again_ns == UINT64_MAX) return true;
-    return qd_env_mono_ns(a->c->env) >= a->again_ns;
+    uint64_t now = qd_env_mono_ns(a->c->env);
+    return now >= a->again_ns || now >= a->silence_ns;
 }
 
 static void wait_due(qd_allocator *a)
 {
     qd_cluster *c = a->c;
     while (!a->stop && !due(a)) {
-        if (a->again_ns == UINT64_MAX) {
+        uint64_t until = a->again_ns < a->silence_ns ? a->again_ns : a->silence_ns;
+        if (until == UINT64_MAX) {
             qd_cond_wait(&c->applied, &c->lock);
         } else {
-            (void)qd_cond_wait_until(&c->applied, &c->lock, a->again_ns);
+            (void)qd_cond_wait_until(&c->applied, &c->lock, until);
         }
     }
 }
@@ -265,6 +267,7 @@ static void allocate(void *arg)
         if (!a->leads && qd_env_mono_ns(c->env) >= a->again_ns) a->again_ns = UINT64_MAX;
         qdi_allocator_peers_follow(a, s);
         qdi_allocator_peers_close(a, s);
+        qdi_allocator_silence(a, s);
         if (elected(a, was_ended, rc, token, session)) {
             lead(a, s, kicked);
         } else if (a->looked != s) {
@@ -288,7 +291,7 @@ int qdi_allocator_open(qd_cluster *c, const qd_config *config, struct qd_rpc *rp
     a->config = config;
     a->rpc = rpc;
     a->fence.election = QD_STR(QD_ELECTION_ALLOCATOR);
-    a->again_ns = UINT64_MAX;
+    a->again_ns = a->silence_ns = UINT64_MAX;
     qd_map_init(&a->peers, NULL);
     int rc = qd_thread_start(c->env, "allocator", allocate, a, &a->thread, err);
     if (rc) {

@@ -41,6 +41,8 @@ struct qd_allocator {
     uint64_t again_ns;     /* mono; UINT64_MAX: never */
     bool gathered;         /* gateway.* waits for no data nodes any more */
     uint64_t enough_ns;    /* since when there are as many as are needed; 0: there are not */
+    uint64_t silence_ns;   /* mono: when to look at whether the one that leads is silent */
+    bool silent;           /* it was at the last look */
 };
 
 /* Opens and starts it; c is open. */
@@ -70,6 +72,9 @@ int qdi_decision_step(qd_env *env, const qd_state *state, const qd_alloc_view *v
 void qdi_allocator_peers_follow(qd_allocator *a, const qd_state *s);
 /* Closes the sessions of processes that have ended. */
 void qdi_allocator_peers_close(qd_allocator *a, const qd_state *s);
+/* Has the node that leads fallen silent? Then the election is taken from it, which costs it nothing
+ * else: its session, and with it its copies, stay as long as they would. Sets silence_ns. */
+void qdi_allocator_silence(qd_allocator *a, const qd_state *s);
 /* Ends all watches. */
 void qdi_allocator_peers_fini(qd_allocator *a);
 

@@ -2,7 +2,7 @@
  * allocator_peers.c: whose process has ended. A connection that is closed and whose redial is
  * refused, or answered by another process, proves the end of a process; its session is closed then
  * instead of waiting until it expires. The leader looks after all nodes, the others after the
- * leader.
+ * leader and each other.
  */
 #include "base/log.h"
 #include "base/str.h"
@@ -10,6 +10,10 @@
 #include "cluster/broken_int.h"
 #include "rpc/rpc.h"
 #include <stdio.h>
+
+#define SILENCE_NS UINT64_C(1600000000) /* who lives is heard of every 1.5 s at least */
+#define SILENCE_AGAIN_NS UINT64_C(100000000)
+#define RESIGN_MS 500
 
 /* On a loop of the transport. */
 static void on_peer(void *arg, qd_str address, qd_rpc_event event, const qd_rpc_node *node,
@@ -30,7 +34,9 @@ static void on_peer(void *arg, qd_str address, qd_rpc_event event, const qd_rpc_
 static bool looked_after(const qd_allocator *a, const qd_state *s, const qd_node_meta *n)
 {
     if (qd_str_eq(n->id, a->c->self.id) || !n->transport_address.n) return false;
-    return a->leads || qd_str_eq(n->id, s->master);
+    /* whoever may become the next one: that it is silent is known then, without a dial */
+    bool control = qd_str_find(n->roles, 'm') >= 0;
+    return a->leads || control || qd_str_eq(n->id, s->master);
 }
 
 static void watch_node(qd_allocator *a, const qd_node_meta *n)
@@ -99,6 +105,44 @@ void qdi_allocator_peers_close(qd_allocator *a, const qd_state *s)
                     QD_STR_ARG(n->name));
         qd_coord_session_end(a->c->store, n->session);
     }
+}
+
+/* --- who leads and says nothing ----------------------------------------------------------------
+ */
+
+void qdi_allocator_silence(qd_allocator *a, const qd_state *s)
+{
+    uint64_t now = qd_env_mono_ns(a->c->env);
+    const qd_node_meta *n = s->master.n ? qd_state_node(s, s->master) : NULL;
+    bool other = a->rpc && n && !a->leads && !qd_str_eq(n->id, a->c->self.id) && n->session;
+    if (!other) {
+        a->silence_ns = UINT64_MAX;
+        a->silent = false;
+        return;
+    }
+    if (a->silence_ns != UINT64_MAX && now < a->silence_ns) return;
+    uint64_t heard = qd_rpc_peer_heard_ns(a->rpc, n->transport_address);
+    if (!heard || now < heard + SILENCE_NS) { /* never: it is just being connected to */
+        a->silent = false;
+        a->silence_ns = (heard ? heard : now) + SILENCE_NS;
+        return;
+    }
+    if (!a->silent) { /* after this process stood still, what came meanwhile is not read yet */
+        a->silent = true;
+        a->silence_ns = now + SILENCE_AGAIN_NS;
+        return;
+    }
+    qd_err err;
+    qd_err_init(&err);
+    int rc = qd_coord_resign_for(a->c->store, a->fence.election, n->session, RESIGN_MS, &err);
+    if (!rc) {
+        qd_log_info(CLUSTER_LOG,
+                    "node [%.*s] allocates shards no more: no sign of life for %llu ms",
+                    QD_STR_ARG(n->name), (unsigned long long)((now - heard) / 1000000));
+    }
+    qd_err_fini(&err);
+    /* there may be no leader of the store yet: as long as the state names that node */
+    a->silence_ns = qd_env_mono_ns(a->c->env) + SILENCE_AGAIN_NS;
 }
 
 void qdi_allocator_peers_fini(qd_allocator *a)

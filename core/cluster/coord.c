@@ -333,8 +333,9 @@ int qd_coord_commit_as(qd_coord_store *s, const qd_coord_fence *fence,
         if (revision) *revision = t.revision;
         if (failed) *failed = t.failed;
         if (maybe && says_nothing(rc)) {
-            rc = qd_err_wrap(&failure, QD_E_UNKNOWN_OUTCOME,
-                             "the change may or may not be committed: an earlier try had no answer");
+            rc =
+                qd_err_wrap(&failure, QD_E_UNKNOWN_OUTCOME,
+                            "the change may or may not be committed: an earlier try had no answer");
         }
         if (rc) {
             if (!failure.code) {
@@ -456,6 +457,35 @@ void qd_coord_campaign_end(qd_coord_store *s, qd_coord_campaign *c)
     (void)qd_latch_wait(&c->latch);
     qd_err_fini(&c->err);
     qd_free(c);
+}
+
+int qd_coord_resign_for(qd_coord_store *s, qd_str name, uint64_t session, int64_t timeout_ms,
+                        qd_err *err)
+{
+    uint64_t until = deadline(s, timeout_ms);
+    qd_err why;
+    waiting w;
+    qd_err_init(&why);
+    qd_coord_election x = {.err = &why, .action = QD_COORD_LEADER, .name = name};
+    waiting_init(&w, &x.op);
+    int rc = wait_for(s, &w, &x.op, s->vt.election(s->handle, &x), until);
+    if (!rc && x.session != session) rc = QD_E_FENCED;
+    if (x.result) s->vt.result_free(s->handle, x.result);
+    if (!rc) { /* exactly this term of it: what is taken is fenced from then on */
+        qd_coord_election r = {.err = &why,
+                               .action = QD_COORD_RESIGN,
+                               .name = name,
+                               .session = session,
+                               .token = x.token};
+        waiting_init(&w, &r.op);
+        rc = wait_for(s, &w, &r.op, s->vt.election(s->handle, &r), until);
+    }
+    if (rc) {
+        rc = timed_out(rc, "resign for another node", &why);
+        qd_err_copy(err, &why);
+    }
+    qd_err_fini(&why);
+    return rc;
 }
 
 int qd_coord_watch_open(qd_coord_store *s, qd_str prefix, uint64_t from,
