@@ -584,6 +584,33 @@ static void a_page_is_asked_for_twice(void **state)
     }
 }
 
+/* Every shard with its copies, wherever it is asked; a routing leads to some of them. */
+static void shards_of_a_search(void **state)
+{
+    both *b = *state;
+    char node[64];
+    for (uint32_t i = 0; i < NODES; i++) {
+        assert_int_equal(action_cluster_call(b->many, i, "GET", "/odd/_search_shards", NULL), 200);
+        const char *at = action_cluster_body(b->many);
+        assert_non_null(strstr(at, "\"indices\":{\"x\":{\"filter\":{\"term\":{\"b\":true}}}}"));
+        for (uint32_t k = 0; k < NODES; k++) {
+            snprintf(node, sizeof node, "\"node\":\"nodeidnodeidnodeid%04u\"", k);
+            assert_non_null(strstr(at, node));
+        }
+        for (uint32_t k = 0; k < 7; k++) {
+            snprintf(node, sizeof node, "\"shard\":%u,\"index\":\"x\"", k);
+            at = strstr(at, node);
+            assert_non_null(at);
+        }
+        assert_int_equal(
+            action_cluster_call(b->many, i, "GET", "/x/_search_shards?routing=a", NULL), 200);
+        at = strstr(action_cluster_body(b->many), "\"state\":\"STARTED\",\"primary\":true");
+        assert_non_null(at);
+        assert_null(strstr(at + 1, "\"state\""));
+    }
+    assert_int_equal(action_cluster_call(b->many, 0, "GET", "/nowhere/_search_shards", NULL), 404);
+}
+
 /* Where an index has gone already, a node that does not know yet may still send its hits. */
 static void an_index_goes_between_pages(void **state)
 {
@@ -644,6 +671,7 @@ int main(void)
         cmocka_unit_test(points_in_time),
         cmocka_unit_test(shards_are_skipped),
         cmocka_unit_test(explanations),
+        cmocka_unit_test(shards_of_a_search),
         cmocka_unit_test(deletions),
         cmocka_unit_test(caches_are_cleared_everywhere),
         cmocka_unit_test(a_page_is_asked_for_twice),
