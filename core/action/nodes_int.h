@@ -2,6 +2,7 @@
 #ifndef QD_ACTION_NODES_INT_H
 #define QD_ACTION_NODES_INT_H
 
+#include "action/node_part.h"
 #include "action/stats_int.h"
 
 /* Machine and process at one moment. */
@@ -25,5 +26,15 @@ void qdi_machine_write_memory(const qd_request *q, const qdi_machine *m, qd_json
 /* Plugins as elements of the open array: loaded ones, or the built-in parts. */
 void qdi_plugins_write(const qd_actions *a, const qdi_identity *id, bool builtin,
                        qd_json_writer *w);
+
+/* Numbers of nodes for _cluster/stats, added up. */
+typedef struct qdi_node_sums qdi_node_sums;
+/* Asks the nodes that filter names (none: all); *out lives in the request's arena. QD_E_NOMEM */
+QD_MUST_CHECK
+int qdi_node_sums_get(qd_request *q, const qd_state *s, qd_str filter, node_counts *counts,
+                      qdi_node_sums **out, qd_err *err);
+/* "nodes" of _cluster/stats, as member of the open object. */
+void qdi_node_sums_write(const qd_request *q, const qdi_identity *id, const qd_state *s,
+                         const qdi_node_sums *x, qd_json_writer *w);
 
 #endif

@@ -108,6 +108,15 @@ static void writes_go_to_both_copies(void **state)
     for (int i = 0; i < 50; i++) put(c, (uint32_t)i % 2, "x", i, i, "");
     assert_non_null(strstr(action_cluster_body(c), "\"successful\":2"));
     same_copies(c, "x", 49);
+    /* a document counts once, its shard twice, each node's processors and names */
+    assert_int_equal(action_cluster_call(c, 1, "POST", "/x/_refresh", NULL), 200);
+    assert_int_equal(action_cluster_call(c, 1, "GET", "/_cluster/stats", NULL), 200);
+    static const char *const told[] = {
+        "\"docs\":{\"count\":50,", "\"replication\":{\"min\":1.0,\"max\":1.0,\"avg\":1.0}",
+        "\"primaries\":{\"min\":1.0,\"max\":1.0,\"avg\":1.0}", "\"name\":\"Linux\",\"count\":2"};
+    for (size_t i = 0; i < QD_COUNT_OF(told); i++) {
+        assert_non_null(strstr(action_cluster_body(c), told[i]));
+    }
     for (int i = 0; i < 50; i++) assert_int_equal(got(c, (uint32_t)(i / 2) % 2, "x", i), i);
     put(c, 0, "x", 100, 7, "?refresh=true");
     for (int i = 0; i < 6; i++) { /* either copy */
