@@ -208,21 +208,37 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
     return rc;
 }
 
-/* Waits until what was open in this folder before is closed: another life of the same shard. */
-static void wait_for_former(qd_shard *s)
+/* Is another life of the same shard still open in this folder, or about to be? Under the lock of
+ * all shards. */
+static bool former_there(const qd_shard *s)
+{
+    const qd_shards *all = s->shards;
+    for (const qd_shard *f = all->ended; f; f = f->next_ended) {
+        if (f == s || f->number != s->number || strcmp(f->uuid, s->uuid) != 0) continue;
+        if (!f->stopped || f->deleting || f->opening) return true;
+    }
+    return qdi_leftover_going(all, s->uuid, s->number);
+}
+
+/* Waits until the folder is s's alone, which it is until opening_ends; false: s has ended itself.
+ * Who has ended waits for nobody: its own end may be what a later life waits for. */
+static bool opening_begins(qd_shard *s)
 {
     qd_shards *all = s->shards;
     qd_mutex_lock(&all->lock);
-    for (;;) {
-        qd_shard *before = all->ended;
-        while (before && (before == s || (before->stopped && !before->deleting) ||
-                          before->number != s->number || strcmp(before->uuid, s->uuid) != 0)) {
-            before = before->next_ended;
-        }
-        if (!before && !qdi_leftover_going(all, s->uuid, s->number)) break;
-        qd_cond_wait(&all->idle, &all->lock);
-    }
+    while (!s->ended && former_there(s)) qd_cond_wait(&all->idle, &all->lock);
+    s->opening = !s->ended;
+    bool begins = s->opening;
     qd_mutex_unlock(&all->lock);
+    return begins;
+}
+
+static void opening_ends(qd_shard *s)
+{
+    qd_mutex_lock(&s->shards->lock);
+    s->opening = false;
+    qd_cond_broadcast(&s->shards->idle);
+    qd_mutex_unlock(&s->shards->lock);
 }
 
 /* --- reports ---------------------------------------------------------------------------------- */
@@ -403,8 +419,8 @@ static void open_now(qd_shard *s)
 {
     qd_err err;
     qd_engine *e = NULL;
+    if (!opening_begins(s)) return;
     qd_err_init(&err);
-    wait_for_former(s);
     uint64_t begun = qd_env_mono_ns(s->shards->env);
     int rc = open_engine(s, &e, &err);
     if (rc) {
@@ -422,6 +438,7 @@ static void open_now(qd_shard *s)
         settle(s, e, rc, &err);
         qdi_gate_open(&s->gate);
     }
+    opening_ends(s);
     qd_err_fini(&err);
     if (rc) report_failure(s);
 }

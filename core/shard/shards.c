@@ -234,6 +234,7 @@ static void end(qd_shards *all, const char *uuid, uint32_t number, bool remove)
         shard->removing = shard->index_gone = remove;
         shard->next_ended = all->ended;
         all->ended = shard;
+        qd_cond_broadcast(&all->idle); /* its opening waits no more */
     }
     qd_mutex_unlock(&all->lock);
     if (!shard && remove) qdi_leftover_look(all, uuid, number, NULL, NULL);

@@ -44,6 +44,7 @@ struct qd_shard {
     bool ended;    /* taken out of the map; under qd_shards.lock: */
     bool stopped;  /* its engine is closed for good */
     bool deleting; /* its files are being removed */
+    bool opening;  /* a worker opens its engine, and closes it again if it has ended meanwhile */
     struct qd_shard *next_ended;
     bool removing;   /* delete the folder when the last reference goes */
     bool index_gone; /* with the index's metadata, when it has no other shard here */

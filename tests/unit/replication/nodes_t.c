@@ -522,12 +522,9 @@ static qd_shard *opened_shard(action_cluster *c, uint32_t node)
     return NULL;
 }
 
-/* All copies are killed at once. What a primary's disk has in segments is older than what a refresh
- * had shown: until the other copy has confirmed what stands in the log, or is out, it shows nothing
- * rather than less. */
-static void what_was_shown_is_waited_for(void **state)
+/* One life of such a cluster: true if its primary refused to be searched at first. */
+static bool shown_again(void)
 {
-    (void)state;
     enum { DOCS = 20 };
     uint32_t p, r;
     char body[128], other[64];
@@ -552,7 +549,7 @@ static void what_was_shown_is_waited_for(void **state)
     int rc = qd_shard_searcher(shard, &searcher, NULL);
     if (!rc) qd_searcher_unref(searcher);
     qd_shard_unref(shard);
-    assert_int_equal(rc, QD_E_NO_SHARD);
+    assert_true(rc == 0 || rc == QD_E_NO_SHARD);
     action_errand *search = action_cluster_start(c, p, "GET", "/x/_count", NULL);
     action_errand *get = action_cluster_start(c, r, "GET", "/x/_doc/7?realtime=false", NULL);
     coord_memory_keep(action_cluster_store(c), "");
@@ -561,6 +558,19 @@ static void what_was_shown_is_waited_for(void **state)
     assert_non_null(strstr(action_cluster_body(c), body));
     assert_int_equal(action_cluster_wait(c, get), 200);
     action_cluster_close(c);
+    return rc != 0;
+}
+
+/* All copies are killed at once. What a primary's disk has in segments is older than what a refresh
+ * had shown: until the other copy has confirmed what stands in the log, or is out, it shows nothing
+ * rather than less. */
+static void what_was_shown_is_waited_for(void **state)
+{
+    (void)state;
+    bool waited = false;
+    /* a primary that kept the checkpoint of what it showed on its disk has nothing to wait for */
+    for (int i = 0; i < 20 && !waited; i++) waited = shown_again();
+    assert_true(waited);
 }
 
 int main(void)
