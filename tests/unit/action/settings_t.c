@@ -69,7 +69,10 @@ static void refresh_listeners(void **state)
     (void)state;
     action_cluster *c = action_cluster_open(1, NULL);
     action_cluster_index(c, "x", plain);
-    answers(c, "PUT", "/x/_settings", "{\"index.max_refresh_listeners\":0}", 200, "true");
+    answers(c, "PUT", "/x/_settings",
+            "{\"index.max_refresh_listeners\":0,"
+            "\"index.refresh_interval\":\"-1\"}",
+            200, "true");
     answers(c, "PUT", "/x/_doc/1?refresh=wait_for", "{\"a\":1}", 201, "\"forced_refresh\":true");
     action_cluster_close(c);
 }
@@ -129,9 +132,12 @@ static void data_nodes_are_waited_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(closing_can_be_forbidden), cmocka_unit_test(what_is_not_there_is_refused),
-        cmocka_unit_test(pipelines_of_an_index),    cmocka_unit_test(refresh_listeners),
-        cmocka_unit_test(graves),                   cmocka_unit_test(data_nodes_are_waited_for),
+        cmocka_unit_test(closing_can_be_forbidden),
+        cmocka_unit_test(what_is_not_there_is_refused),
+        cmocka_unit_test(pipelines_of_an_index),
+        cmocka_unit_test(refresh_listeners),
+        cmocka_unit_test(graves),
+        cmocka_unit_test(data_nodes_are_waited_for),
     };
     return unit_run(tests);
 }
