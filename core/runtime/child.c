@@ -64,6 +64,12 @@ void qd_signals_stop(qd_signals *s)
 {
     if (!s) return;
     unsigned open = s->open;
+    /* One that comes late, as a second SIGTERM at the very end, is not to end the process by
+     * itself. */
+    sigset_t late;
+    sigemptyset(&late);
+    for (unsigned i = 0; i < QD_COUNT_OF(signal_numbers); i++) sigaddset(&late, signal_numbers[i]);
+    (void)pthread_sigmask(SIG_BLOCK, &late, NULL);
     if (open == 0) qd_free(s);
     for (unsigned i = 0; i < open; i++) {
         s->handles[i].data = s;

@@ -12,7 +12,7 @@ use Lint;
 my $name = qr/(?<![\w.])(?:(?:coordination|storage)-)?(?:raft|k8s|kubernetes|nvme|ssd|s3|etcd)(?:-native)?(?![\w.])/i;
 my %default = map { $_ => 1 } qw(core/store/tier.c core/main/quidditchd_coordination.c);
 # What is written to people, and the benchmark's own node, which has one tier.
-my %told = ('core/action/cluster_stats.c' => qr/^\s*qd_json_field_int\(w, "raft", /,
+my %told = ('core/action/cluster_stats_nodes.c' => qr/^\s*qd_json_field_int\(w, "raft", /,
     'core/main/qd_bench.c' => qr/^\s*const qd_str allow\[\] = /,
     'core/main/quidditchd_coordination.c' => qr/^\s*qd_str_is\(qd_config_text\(node->config, QD_SET_COORDINATION_MODE\)/);
 my (@asks, @mode, @who);
