@@ -29,6 +29,7 @@ qd_alloc_verdict qdi_alloc_only_when_active(const alloc_ask *a);
 qd_alloc_verdict qdi_alloc_throttle(const alloc_ask *a);
 /* single.c */
 qd_alloc_verdict qdi_alloc_retry(const alloc_ask *a);
+qd_alloc_verdict qdi_alloc_open(const alloc_ask *a);
 qd_alloc_verdict qdi_alloc_after_primary(const alloc_ask *a);
 qd_alloc_verdict qdi_alloc_version(const alloc_ask *a);
 qd_alloc_verdict qdi_alloc_shutdown(const alloc_ask *a);

@@ -1,6 +1,7 @@
 /*
  * mend.c: what has to be put right before anything is placed: copies whose process is gone,
- * primaries to be promoted, replicas that are not wanted any more, files that are there again.
+ * primaries to be promoted, replicas that are not wanted any more, what an index that was closed
+ * was still filling.
  */
 #include "cluster/allocation/allocation_int.h"
 
@@ -106,6 +107,25 @@ static void mend_lost(alloc_work *w, uint32_t s)
     w->primary[g] = true;
 }
 
+/* Copies of a closed index that are being filled or moved have no engine to come from. */
+static void mend_closed(alloc_work *w, uint32_t s)
+{
+    if (!w->view->indices[w->view->shards[s].index].closed) return;
+    for (uint32_t g = w->first[s]; g < w->first[s + 1]; g++) {
+        bool moves = w->state[g] == QD_ALLOC_RELOCATING;
+        if (!moves && (w->state[g] != QD_ALLOC_INITIALIZING || w->primary[g])) continue;
+        w->mended[s] = true;
+        qdi_alloc_decide(w, moves ? QD_ALLOC_CANCEL : QD_ALLOC_REMOVE, g, w->now.node[g],
+                         "its index is closed")
+            ->why = QD_ALLOC_WHY_REINITIALIZED;
+        uint32_t from = w->now.from[g];
+        qdi_alloc_take(w, &w->now, g);
+        w->now.from[g] = QD_ALLOC_NONE;
+        if (moves) qdi_alloc_put(w, &w->now, g, from);
+        w->state[g] = moves ? QD_ALLOC_STARTED : QD_ALLOC_UNASSIGNED;
+    }
+}
+
 /* Copies beyond number_of_replicas: unassigned, then initializing, then the one on the fullest
  * node.
  */
@@ -152,5 +172,6 @@ void qdi_alloc_mend(alloc_work *w)
     for (uint32_t s = 0; s < w->view->nshards; s++) {
         mend_lost(w, s);
         mend_excess(w, s);
+        mend_closed(w, s);
     }
 }

@@ -1,4 +1,5 @@
-/* single.c: deciders of a few lines: retries, the primary first, versions, nodes that leave. */
+/* single.c: deciders of a few lines: retries, closed indices, the primary first, versions, nodes
+ * that leave. */
 #include "cluster/allocation/decide_int.h"
 
 qd_alloc_verdict qdi_alloc_retry(const alloc_ask *a)
@@ -18,6 +19,18 @@ qd_alloc_verdict qdi_alloc_retry(const alloc_ask *a)
         "[unassigned_info[[reason=%s], failed_attempts[%u], details[%.*s]]]",
         most, qd_alloc_why_name(u->why), failures, (int)(u->details.n < 300 ? u->details.n : 300),
         u->details.p ? u->details.p : "");
+}
+
+/* No engine of a closed index fills copies or is filled; its primary can be where its files are. */
+qd_alloc_verdict qdi_alloc_open(const alloc_ask *a)
+{
+    if (!alloc_index_of(a->w, a->g)->closed)
+        return qdi_alloc_say(a, QD_ALLOC_YES, "the index is open");
+    if (a->w->primary[a->g] && a->o->node[a->g] == QD_ALLOC_NONE)
+        return qdi_alloc_say(a, QD_ALLOC_YES, "the primary of a closed index stays with its files");
+    return qdi_alloc_say(a, QD_ALLOC_NO,
+                         "the index is closed: its copies are neither filled nor moved until it is "
+                         "opened");
 }
 
 qd_alloc_verdict qdi_alloc_after_primary(const alloc_ask *a)

@@ -340,6 +340,44 @@ static void forced_merges_end(void **state)
     action_cluster_close(c);
 }
 
+static bool yellow(void *arg, const qd_state *s)
+{
+    const qd_index_meta *m = qd_state_index(s, qd_str_c(arg));
+    return m && qd_index_health(s, m) == QD_HEALTH_YELLOW;
+}
+
+/* Copies of a closed index have no engine: none is filled or moved, and none keeps others from it.
+ */
+static void closed_indices_hold_nobody_up(void **state)
+{
+    (void)state;
+    char name[16];
+    uint32_t p, r;
+    action_cluster *c = action_cluster_open(2, NULL);
+    action_cluster_index(c, "x", ONE_REPLICA);
+    for (int i = 0; i < 4; i++) { /* as many as are filled at one time */
+        snprintf(name, sizeof name, "x%d", i);
+        action_cluster_index(c, name, ONE_REPLICA);
+    }
+    wait_green(c, 0, "x");
+    put(c, 0, "x", 1, 1, "");
+    where(c, 0, "x", &p, &r);
+    assert_int_equal(action_cluster_call(c, p, "POST", "/x*/_close", NULL), 200);
+    action_cluster_leave(c, r);
+    assert_int_equal(qd_cluster_wait_for(action_cluster_actions(c, p)->cluster, yellow,
+                                         (void *)(uintptr_t) "x", WAIT_MS),
+                     0);
+    action_cluster_back(c, r);
+    action_cluster_index(c, "y", ONE_REPLICA);
+    wait_green(c, p, "y");
+    assert_int_equal(action_cluster_call(c, p, "GET", "/_cat/shards/x", NULL), 200);
+    assert_null(strstr(action_cluster_body(c), "INITIALIZING"));
+    assert_int_equal(action_cluster_call(c, p, "POST", "/x/_open", NULL), 200);
+    wait_green(c, p, "x");
+    assert_int_equal(got(c, r, "x", 1), 1);
+    action_cluster_close(c);
+}
+
 typedef struct writer {
     action_cluster *c;
     uint32_t node;
@@ -584,6 +622,7 @@ int main(void)
         cmocka_unit_test(a_primary_is_opened_once),
         cmocka_unit_test(closed_indices_keep_their_documents),
         cmocka_unit_test(forced_merges_end),
+        cmocka_unit_test(closed_indices_hold_nobody_up),
         cmocka_unit_test(a_primary_moves),
         cmocka_unit_test(waiting_writes_hold_no_worker),
         cmocka_unit_test(what_was_shown_is_waited_for),
