@@ -197,10 +197,21 @@ static void check_shards(advising *x)
     }
 }
 
-/* voters: masters that vote, also those that are down; 0: not known. */
-static int check(const qd_state *s, const qd_permit *open, uint32_t nopen, qd_str node, bool remove,
-                 uint32_t voters, const qd_str *awareness, uint32_t nawareness, qd_arena *arena,
-                 qd_permit_advice *out, qd_err *err)
+uint32_t qd_permit_voters(qd_cluster *c)
+{
+    qd_arena arena;
+    const qd_master *list;
+    uint32_t n = 0, voters = 0;
+    qd_arena_init(&arena, NULL, 1 << 20);
+    if (qd_masters_list(c, c->timeout_ms, &arena, &list, &n, NULL)) n = 0;
+    for (uint32_t i = 0; i < n; i++) voters += list[i].role == QD_COORD_VOTER;
+    qd_arena_fini(&arena);
+    return voters;
+}
+
+int qd_permit_check(const qd_state *s, const qd_permit *open, uint32_t nopen, qd_str node,
+                    bool remove, uint32_t voters, const qd_str *awareness, uint32_t nawareness,
+                    qd_arena *arena, qd_permit_advice *out, qd_err *err)
 {
     advising x = {.s = s,
                   .open = open,
@@ -222,13 +233,6 @@ static int check(const qd_state *s, const qd_permit *open, uint32_t nopen, qd_st
     check_shards(&x);
     out->reasons = x.reasons;
     return x.rc ? qd_err_nomem(err, "advice about a node") : 0;
-}
-
-int qd_permit_check(const qd_state *s, const qd_permit *open, uint32_t nopen, qd_str node,
-                    bool remove, const qd_str *awareness, uint32_t nawareness, qd_arena *arena,
-                    qd_permit_advice *out, qd_err *err)
-{
-    return check(s, open, nopen, node, remove, 0, awareness, nawareness, arena, out, err);
 }
 
 /* --- taking and giving back ------------------------------------------------------------------ */
@@ -261,8 +265,8 @@ static int grant(const permit_args *a, const qd_state *s, cluster_txn *t, const 
     const qd_node_meta *node = qd_state_node(s, a->node);
     const qd_permit *held = qd_permit_of(open, nopen, a->node);
     qd_permit_advice advice;
-    int rc = check(s, open, nopen, a->node, a->wanted->remove, a->voters, a->awareness,
-                   a->nawareness, &t->arena, &advice, err);
+    int rc = qd_permit_check(s, open, nopen, a->node, a->wanted->remove, a->voters, a->awareness,
+                             a->nawareness, &t->arena, &advice, err);
     if (rc) return rc;
     if (held && !qd_str_eq(held->holder, a->wanted->holder)) {
         return qd_err_set(err, QD_E_PERMIT_REFUSED,
@@ -292,8 +296,8 @@ static int change_permits(qd_cluster *c, void *arg, const qd_state *s, cluster_t
     qd_permit *list = qd_arena_alloc(&t->arena, (nopen + 1) * sizeof *list);
     if (!list) return qd_err_nomem(err, "permits");
     for (uint32_t i = 0; i < nopen; i++) {
-        bool its = qd_str_eq(open[i].node, a->node) ||
-                   (!a->wanted && qd_str_eq(open[i].name, a->node));
+        bool its =
+            qd_str_eq(open[i].node, a->node) || (!a->wanted && qd_str_eq(open[i].name, a->node));
         if (!its) list[n++] = open[i];
     }
     if (a->wanted) rc = grant(a, s, t, open, nopen, list, &n, err);
@@ -308,25 +312,12 @@ static int change_permits(qd_cluster *c, void *arg, const qd_state *s, cluster_t
     return 0;
 }
 
-/* How many masters vote, as the store's leader says; 0: it does not. */
-static uint32_t voters_of(qd_cluster *c)
-{
-    qd_arena arena;
-    const qd_master *list;
-    uint32_t n = 0, voters = 0;
-    qd_arena_init(&arena, NULL, 1 << 20);
-    if (qd_masters_list(c, c->timeout_ms, &arena, &list, &n, NULL)) n = 0;
-    for (uint32_t i = 0; i < n; i++) voters += list[i].role == QD_COORD_VOTER;
-    qd_arena_fini(&arena);
-    return voters;
-}
-
 int qd_cluster_permit_take(qd_cluster *c, const qd_permit *wanted, const qd_str *awareness,
                            uint32_t nawareness, qd_state **out, qd_err *err)
 {
     qd_permit p = *wanted;
     p.granted_ms = qd_env_wall_ms(c->env);
-    permit_args a = {&p, p.node, awareness, nawareness, voters_of(c)};
+    permit_args a = {&p, p.node, awareness, nawareness, qd_permit_voters(c)};
     return qdi_change(c, change_permits, &a, out, err);
 }
 

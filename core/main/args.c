@@ -31,11 +31,19 @@ static const qd_option *match(const qd_args *a, const char *arg, const char **va
     return name.n > 1 ? find(a->options, name) : NULL;
 }
 
+/* Ids (of indices, nodes, copies) are 22 letters of base64, and one of 64 begins with '-'. */
+static bool is_id(const char *arg)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    return arg[1] != '-' && strlen(arg) == 22 && strspn(arg, letters) == 22;
+}
+
 int qd_args_next(qd_args *a, qd_err *err)
 {
     if (a->at >= a->argc) return QD_ARGS_END;
     const char *arg = a->argv[a->at++];
-    if (a->only_words || arg[0] != '-' || arg[1] == 0) {
+    if (a->only_words || arg[0] != '-' || arg[1] == 0 || is_id(arg)) {
         a->value = arg;
         return QD_ARGS_WORD;
     }

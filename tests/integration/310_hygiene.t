@@ -63,6 +63,8 @@ is($r->{json}{error}{reason}, 'accept_data_loss must be set to true', 'as Elasti
 is($node->post('/_dangling/AAAAAAAAAAAAAAAAAAAAAA?accept_data_loss=true')->{status}, 400, 'an unknown one is refused');
 my ($rc, $out) = $node->run_qd('index', 'import-dangling', '--url', $node->url);
 like($out, qr/^\Q$uuid\E\s+lost$/m, 'qd lists them') or diag $out;
+($rc, $out) = $node->run_qd('index', 'import-dangling', '-' . 'A' x 21, '--url', $node->url);
+unlike($out, qr/unknown option/, 'an id that begins with a dash is no option');
 ($rc, $out) = $node->run_qd('index', 'import-dangling', $uuid, '--url', $node->url);
 is($rc, 0, 'qd brings one back') or diag $out;
 ok($node->wait_for(sub { ($node->get('/_cluster/health')->{json}{status} // '') ne 'red' }, 60), 'it starts');
