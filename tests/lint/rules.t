@@ -46,6 +46,7 @@ my @rules = (
     ['banned', 'core/engine/a.c',  'void *f(void) { return malloc(3); }',     qr/malloc: use/],
     ['banned', 'Makefile',         'CFLAGS += -Ofast',                        qr/-Ofast/],
     ['words',  'core/engine/a.c',  '/* TO' . 'DO: later */',                  qr/unfinished/],
+    ['words',  'docs/a.md',        '<' x 7 . " HEAD\nx",                      qr/a\.md:1: .*mark of a merge/],
 );
 for my $r (@rules) {
     my ($test, $file, $text, $says) = @$r;

@@ -1,4 +1,5 @@
-# words.t: the tree speaks of the product: no notes of unfinished work, no paths of somebody's machine.
+# words.t: the tree speaks of the product: no notes of unfinished work, no paths of somebody's machine, no
+# marks of a merge that was not ended.
 use strict;
 use warnings;
 use FindBin;
@@ -11,6 +12,7 @@ my @rules = (
     [qr/\b(for now|placeholder implementation|not yet implemented)\b/i, 'note of unfinished work'],
     [qr{(?<![\w.])(/work/\S*|/home/\w+|/root/\S*|\.\./shared\b\S*)}, 'path of a machine'],
     [qr/\b(issue|ticket) ?#?\d+\b/i,                      'number of a task'],
+    [qr/^(<{7} |>{7} |\|{7} |={7}$)/,                      'mark of a merge'],
 );
 # Third-party text and data, and this file itself.
 my $skip = qr{^(LICENSE|tests/lint/words\.t|tests/fuzz/corpus/|.*\.(json|jsonl|bin|gz|zst|dat|txt|tsv|csv|so|png|ico|svg)$)};
@@ -30,5 +32,5 @@ for my $file (files(qr{.})) {
         }
     }
 }
-report('no note of unfinished work, no path of a machine', @bad);
+report('no note of unfinished work, no path of a machine, no mark of a merge', @bad);
 done_testing;
