@@ -14,7 +14,8 @@ CC ?= gcc
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-prefix ?= /usr/local
+# PREFIX is what others call it: who gives it does not mean /usr/local
+prefix ?= $(or $(PREFIX),/usr/local)
 libdir ?= $(prefix)/lib
 bindir ?= $(prefix)/bin
 datadir ?= $(prefix)/share

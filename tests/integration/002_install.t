@@ -16,6 +16,7 @@ my $home = "$dir/stage/opt/q";
 ok(-f "$home/$_", "$_ is installed")
     for qw(bin/quidditchd bin/qd include/quidditch/abi.h lib/pkgconfig/quidditch.pc
     etc/quidditch/quidditch.yml share/quidditch/LICENSE);
+like(`make -s -n -C '$top' install V=1 DESTDIR='$dir/other' PREFIX=/opt/p $cc`, qr{ \Q$dir\E/other/opt/p/bin$}m, 'PREFIX is taken too');
 my $moved = "$dir/somewhere else";
 rename $home, $moved or die;
 like(`'$moved/bin/quidditchd' --check-config`, qr{valid: \Q$moved\E/etc/quidditch/quidditch\.yml},
