@@ -122,20 +122,59 @@ static int explain_in(search_run *x, search_shard *s, qd_response *r, qd_err *er
     return rc;
 }
 
-/* The document's shard is on other nodes: the first of them that answers explains. */
-static int explain_there(search_run *x, const search_shard *s, qd_response *r, qd_err *err)
+/* Would another copy do better? As searches see it: after troubles on the way, 5xx and 429. */
+static bool another_may(const search_run *x, const search_shard *s, int status)
 {
-    qdi_forwarded f = {0};
-    for (uint32_t i = 0; i < s->copies->n; i++) {
+    if (x->r->q->forwarded || s->index->rc || qd_task_poll(x->task)) return false;
+    return status >= 500 || status == 429;
+}
+
+/* The next copy of those known, or one that has come since. */
+static bool next_copy(search_run *x, search_shard *s)
+{
+    qd_arena_reset(&s->arena); /* plans hold the searcher */
+    qd_searcher_unref(s->searcher);
+    s->searcher = NULL;
+    qd_shard_unref(s->shard);
+    s->shard = NULL;
+    if (!s->copies || s->copies->at + 1 >= s->copies->n) return qdi_copies_again(x, s);
+    s->copies->at++;
+    return true;
+}
+
+static bool is_here(const search_run *x, const search_shard *s)
+{
+    return x->r->q->forwarded || !s->copies || s->index->rc ||
+           qd_str_eq(s->copies->nodes[s->copies->at], x->a->node_id);
+}
+
+/* Asks one copy after the other until one explains. */
+static int explain(search_run *x, search_shard *s, qd_response *r, qd_err *err)
+{
+    for (;;) {
+        qdi_forwarded f = {0};
+        bool here = is_here(x, s);
+        int rc;
+        if (here && !s->shard)
+            s->shard = qd_shards_get(x->a->shards, s->index->meta->uuid, s->number);
+        if (here) {
+            rc = explain_in(x, s, r, err);
+        } else {
+            f.node = s->copies->nodes[s->copies->at];
+            rc = qdi_forward(x->r->q, x->state, &f, 1, err);
+        }
+        bool wrote = r->w.out->n != 0;
+        int status = rc ? qd_err_status(err) : here ? 200 : f.status ? f.status : 503;
+        /* what a node says that has the shard no more came as an answer */
+        s->rc = rc ? rc : f.status ? QD_E_NO_SHARD : f.rc;
+        if (wrote || !another_may(x, s, status) || !next_copy(x, s)) {
+            if (!rc && !here) rc = qdi_forward_answer(&f, r, err);
+            qd_err_fini(&f.err);
+            return rc;
+        }
         qd_err_fini(&f.err);
-        f = (qdi_forwarded){.node = s->copies->nodes[i]};
-        int rc = qdi_forward(x->r->q, x->state, &f, 1, err);
-        if (rc) return rc;
-        if (f.status && f.status < 500) break;
+        qd_err_fini(err);
     }
-    int rc = qdi_forward_answer(&f, r, err);
-    qd_err_fini(&f.err);
-    return rc;
 }
 
 int qdi_api_explain(qd_request *q, qd_response *r, qd_err *err)
@@ -160,11 +199,7 @@ int qdi_api_explain(qd_request *q, qd_response *r, qd_err *err)
     if (!rc && !x.nshards) {
         rc = qd_err_set(err, QD_E_NO_SHARD, "no shard for the document's routing");
     }
-    if (!rc) {
-        const search_shard *only = &x.shards[0];
-        bool here = q->forwarded || !only->copies || only->shard || only->index->rc;
-        rc = here ? explain_in(&x, &x.shards[0], r, err) : explain_there(&x, only, r, err);
-    }
+    if (!rc) rc = explain(&x, &x.shards[0], r, err);
     qdi_search_end(&x);
     return rc;
 }
