@@ -18,7 +18,8 @@ static cr_writer *entry(qd_coord *c)
         cr_flush(c);
     if (!c->batch) {
         c->batch = cr_must(c->heap, sizeof *c->batch);
-        *c->batch = (cr_batch){.proposal = {.done = batch_done}, .store = c};
+        *c->batch =
+            (cr_batch){.proposal = {.done = batch_done}, .store = c, .number = ++c->batches};
         cr_writer_begin(&c->writer, c->heap);
     }
     return &c->writer;
@@ -112,7 +113,7 @@ void cr_flush(qd_coord *c)
         return;
     }
     if (rc == QD_E_REJECTED) rc = QD_E_NOT_LEADER; /* leadership is being handed over */
-    cr_deadlines_again(c);
+    cr_deadlines_again(c, b->number);
     lost(c, b, rc);
     cr_free(c->heap, b);
 }
@@ -198,13 +199,13 @@ int32_t cr_on_apply(void *arg, uint64_t index, const uint8_t *bytes, size_t n)
     return 0;
 }
 
-/* Right after cr_on_apply, which told everybody, or when it will never come. */
+/* Right after cr_on_apply, which told everybody, or when it will never come: not while this node
+ * leads, and the next lead begins sessions' time anew. */
 static void batch_done(cr_proposal *p, int32_t rc)
 {
     cr_batch *b = (cr_batch *)p;
     qd_coord *c = b->store;
     c->coming -= b->n;
-    if (rc) cr_deadlines_again(c);
     /* With 0 only those are left whose parts another leader took: nothing happened. */
     lost(c, b, rc ? rc : QD_E_NOT_LEADER);
     cr_free(c->heap, b);

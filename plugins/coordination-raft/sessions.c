@@ -46,16 +46,17 @@ void cr_sessions_expire(qd_coord *c)
         cr_deadline *d = &c->deadlines[i];
         if (d->ending || d->at_ns > now || cr_space(c)) continue;
         uint8_t command[9] = {CR_CLOSE};
-        d->ending = 1;
         cr_store64(command + 1, d->session);
         cr_propose(c, (cr_name){0, 0}, command, sizeof command);
+        d->ending = c->batch->number;
     }
     cr_flush(c);
 }
 
-void cr_deadlines_again(qd_coord *c)
+void cr_deadlines_again(qd_coord *c, uint64_t batch)
 {
-    for (size_t i = 0; i < c->ndeadlines; i++) c->deadlines[i].ending = 0;
+    for (size_t i = 0; i < c->ndeadlines; i++)
+        if (c->deadlines[i].ending == batch) c->deadlines[i].ending = 0;
 }
 
 int64_t cr_sessions_next(const qd_coord *c)

@@ -122,6 +122,7 @@ typedef struct cr_name {
 typedef struct cr_batch {
     cr_proposal proposal;
     struct qd_coord *store;
+    uint64_t number; /* from 1 on */
     uint32_t n;
     cr_name names[CR_ENTRY_COMMANDS];
 } cr_batch;
@@ -154,7 +155,7 @@ typedef struct cr_place {
 typedef struct cr_deadline {
     uint64_t session;
     int64_t at_ns;
-    int ending; /* its end is in the log */
+    uint64_t ending; /* number of the batch with its end, which is in the log; 0: none */
 } cr_deadline;
 
 /* A message that came in. */
@@ -277,6 +278,7 @@ struct qd_coord {
     int64_t ready_ns;     /* since when it leads */
     cr_writer writer;
     cr_batch *batch; /* being written */
+    uint64_t batches;
     cr_proposal leading;
     int leading_out; /* it is under way */
     cr_search search;
@@ -338,8 +340,8 @@ void cr_finish(qd_coord *c, cr_node *n, const cr_answering *a);
 /* --- sessions.c --- */
 /* Renews, drops, makes deadlines after the sessions changed; anew: all begin again. */
 void cr_deadlines_update(qd_coord *c, int anew);
-/* Ends that were in an entry that was lost are looked at again. */
-void cr_deadlines_again(qd_coord *c);
+/* Ends in a batch that is not in the log are looked at again; others are still under way. */
+void cr_deadlines_again(qd_coord *c, uint64_t batch);
 /* Ends the sessions whose time has passed. */
 void cr_sessions_expire(qd_coord *c);
 /* The next deadline; INT64_MAX: none. */
