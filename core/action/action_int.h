@@ -70,11 +70,12 @@ int qdi_blocks_check(const qd_actions *a, const qd_resolved *r, uint32_t level, 
 #define QDI_ACTIVE_DEFAULT (-2)
 /* wait_for_active_shards: a count, QDI_ACTIVE_ALL or QDI_ACTIVE_DEFAULT. */
 int qdi_active_param(const qd_request *q, int64_t *out, qd_err *err);
+/* May a write wait for copies: is it asked to, or does some index want them? [any] */
+bool qdi_active_waits(const qd_actions *a, int64_t asked);
 /* Copies of a shard that must be active for what was asked, or by the index's own setting. */
 uint32_t qdi_active_needed(const qd_index_meta *m, int64_t asked);
 /* QD_E_UNAVAILABLE_SHARDS when a shard has too few active copies for a write. Nothing is waited
- * for here: who routes writes tries again until the time-out, and on a node by itself no copy can
- * come. */
+ * for here: who routes writes tries again until the time-out. */
 int qdi_active_enough(const qd_state *s, const qd_index_meta *m, uint32_t shard, int64_t asked,
                       int64_t timeout_ms, qd_err *err);
 

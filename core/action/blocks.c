@@ -95,6 +95,15 @@ static int64_t active_of(const qd_index_meta *m)
     return qd_str_i64(v, &n) && n >= 0 ? n : 1;
 }
 
+bool qdi_active_waits(const qd_actions *a, int64_t asked)
+{
+    if (asked != QDI_ACTIVE_DEFAULT) return asked == QDI_ACTIVE_ALL || asked > 1;
+    qd_state *s = qd_cluster_state(a->cluster);
+    bool waits = s->wants_copies;
+    qd_state_unref(s);
+    return waits;
+}
+
 uint32_t qdi_active_needed(const qd_index_meta *m, int64_t asked)
 {
     if (asked == QDI_ACTIVE_DEFAULT) asked = active_of(m);

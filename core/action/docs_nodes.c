@@ -253,7 +253,7 @@ int qdi_docs_run(const doc_request *r, doc_item *items, size_t n, size_t bytes, 
     }
     x.run->items = items;
     x.run->nitems = n;
-    if (!qdi_docs_many(r->a)) {
+    if (!qdi_docs_many(r->a) && !qdi_active_waits(r->a, r->active)) {
         rc = qdi_groups_run(r, items, n, bytes, arena, &g, err);
         if (g) x.run->groups.at[x.run->groups.n++] = g;
     } else {

@@ -50,7 +50,7 @@ static int write_one(qd_request *q, qd_response *r, doc_op op, qd_err *err)
         qdi_item_fini(&i);
         return rc;
     }
-    if (qdi_docs_many(q->a)) {
+    if (qdi_docs_many(q->a) || qdi_active_waits(q->a, active)) {
         rc = write_somewhere(q, &i, timeout, active, &marks, &run, err);
     } else {
         qdi_batch_begin(&b, q->a, q->arena, &q->task, timeout);

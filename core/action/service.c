@@ -194,11 +194,22 @@ static void run_fiber(void *arg)
     run_whole(arg);
 }
 
-/* Reads of a tier that cannot be mapped wait, and so does what asks other nodes: without its
- * worker, or workers that wait for one another would end all work. */
-static bool waits(const qd_api *api)
+/* A write that is to wait for copies, by its parameter or by the setting of an index. */
+static bool waits_for_copies(const qd_request *q)
 {
+    int64_t active;
+    if (strcmp(q->api->pool, "write") != 0 || qdi_active_param(q, &active, NULL)) return false;
+    return qdi_active_waits(bound, active);
+}
+
+/* Reads of a tier that cannot be mapped wait, and so does what asks other nodes, and what
+ * administrators wait for: without its worker, or workers that wait for one another would end all
+ * work. */
+static bool waits(const qd_request *q)
+{
+    const qd_api *api = q->api;
     if (bound->rpc && qdi_docs_many(bound)) return true;
+    if (strcmp(api->pool, "management") == 0 || waits_for_copies(q)) return true;
     if (!bound->store || (qd_store_caps(bound->store) & QD_STORE_MMAP)) return false;
     return strcmp(api->pool, "search") == 0 || strcmp(api->pool, "get") == 0;
 }
@@ -409,7 +420,8 @@ static int submit_stream(qd_action_call *call, running *x, qd_err *err)
     }
     x->last = !call->more;
     x->working = x->last || x->feeding.n >= FEED_BYTES;
-    x->work.run = bound->rpc && qdi_docs_many(bound) ? run_stream_on_fiber : run_stream;
+    bool fiber = (bound->rpc && qdi_docs_many(bound)) || waits_for_copies(&x->q);
+    x->work.run = fiber ? run_stream_on_fiber : run_stream;
     if (!x->last) call->host[0] = x;
     if (!x->working) return 0;
     int rc = qd_pool_submit(qd_pools_get(bound->pools, x->q.api->pool), &x->work, err);
@@ -437,7 +449,7 @@ static int32_t submit(qd_self *self, qd_action_call *call, qd_err *err)
     } else if (!rc && (api->flags & QD_API_LOOP)) {
         run_whole(&x->work);
     } else if (!rc) {
-        x->work.run = waits(api) ? run_on_fiber : run_whole;
+        x->work.run = waits(&x->q) ? run_on_fiber : run_whole;
         rc = qd_pool_submit(qd_pools_get(bound->pools, api->pool), &x->work, &why);
     }
     int32_t refused = rc ? refuse(call, x, &why) : 0;

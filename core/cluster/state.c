@@ -272,6 +272,7 @@ static int make_indices(building *b, qd_err *err)
         s->names = b->old->names;
         s->uuids = b->old->uuids;
         s->aliases = b->old->aliases;
+        s->wants_copies = b->old->wants_copies;
         return 0;
     }
     while ((e = qd_map_next(b->kv, &pos))) room += qd_str_starts(e->key, prefix);
@@ -287,6 +288,8 @@ static int make_indices(building *b, qd_err *err)
     }
     qsort(s->indices, s->n, sizeof *s->indices, by_name);
     for (uint32_t i = 0; i < s->n; i++) {
+        qd_str copies = qd_values_text(s->indices[i]->values, QD_IX_WAIT_FOR_ACTIVE);
+        s->wants_copies |= !qd_str_is(copies, "1") && !qd_str_is(copies, "0");
         if (qd_map_put(&s->names, s->indices[i]->name, s->indices[i], NULL) ||
             qd_map_put(&s->uuids, qd_str_c(s->indices[i]->uuid), s->indices[i], NULL)) {
             return qd_err_nomem(err, "cluster state");

@@ -79,6 +79,7 @@ typedef struct qd_state {
     uint32_t n;
     qd_map names, uuids;                              /* name, uuid -> qd_index_meta */
     qd_map aliases;                                   /* name -> qd_alias_group */
+    bool wants_copies; /* some index: a write waits for other active copies than the primary */
     qd_settings *persistent, *transient;              /* sealed */
     uint64_t persistent_revision, transient_revision; /* 0: none stored */
     qd_map mappings; /* hash -> revision of its record, as a number */
