@@ -19,6 +19,7 @@ typedef struct copy_args {
     const qd_str *ids; /* of others */
     qd_str text;
     qd_copy_failure failure;
+    uint64_t looked;   /* out: revision of the record that was looked at */
     uint64_t new_term; /* out: REOPEN */
     char name[96];     /* "[uuid][number]", for messages */
 } copy_args;
@@ -129,6 +130,7 @@ static int change_copy(qd_cluster *c, void *arg, const qd_state *s, cluster_txn 
     qd_shard_edit e;
     const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(a->uuid));
     const qd_shard_meta *now = m ? qd_state_shard(s, m, a->number) : NULL;
+    a->looked = now ? now->mod_revision : 0;
     if (!now || !now->ncopies) return not_there(a, a->self, err);
     if (qd_shard_edit_begin(&e, &t->arena, now, qd_env_wall_ms(c->env))) {
         return qd_err_nomem(err, "change of the cluster state");
@@ -143,49 +145,49 @@ static int change_copy(qd_cluster *c, void *arg, const qd_state *s, cluster_txn 
     return 0;
 }
 
-/* Has the store a newer record than this node had applied? Then waits for it. */
-static bool newer(qd_cluster *c, const copy_args *a, qd_err *err)
+/* A step was refused for the record that this node had applied. 1: the store has a newer one,
+ * applied here by now; 0: it has none, the step is refused; else nobody knows. */
+static int newer(qd_cluster *c, const copy_args *a, qd_err *err)
 {
     qd_arena arena;
     qd_coord_list list;
-    bool again = false;
     qd_arena_init(&arena, NULL, 1 << 20);
     qd_str key = qd_arena_printf(&arena, "shard/%s/%u", a->uuid, a->number);
-    qd_state *s = qd_cluster_state(c);
-    const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(a->uuid));
-    const qd_shard_meta *now = m ? qd_state_shard(s, m, a->number) : NULL;
-    uint64_t known = now ? now->mod_revision : 0;
-    qd_state_unref(s);
-    if (key.p && !qd_coord_read(c->store, key, false, c->timeout_ms, &arena, &list, NULL) &&
-        list.n && list.at[0].mod_revision > known) {
-        again = !qd_cluster_wait(c, list.at[0].mod_revision, c->timeout_ms, NULL);
-    }
+    int rc = key.p ? qd_coord_read(c->store, key, false, c->timeout_ms, &arena, &list, err)
+                   : qd_err_nomem(err, "record of a shard");
+    bool again = !rc && list.n && list.at[0].mod_revision > a->looked;
+    if (again) rc = qd_cluster_wait(c, list.at[0].mod_revision, c->timeout_ms, err);
     qd_arena_fini(&arena);
-    if (again) qd_err_fini(err);
-    return again;
+    return rc ? rc : again;
 }
 
 /*
  * A copy may act on what it was told before this node has applied it (the primary admitted it, the
  * listener was shown the state): a step that the applied record does not allow is tried again when
- * the store has a newer one.
+ * the store has a newer one, and is not said to be refused while the store cannot tell.
  */
 static int make(qd_cluster *c, copy_args *a, qd_state **out, qd_err *err)
 {
-    int rc;
-    qd_err why;
+    int rc, more;
+    qd_err why, unknown;
     snprintf(a->name, sizeof a->name, "[%s][%u]", a->uuid, a->number);
     qd_mutex_lock(&c->lock);
     uint64_t seen = c->applying;
     qd_mutex_unlock(&c->lock);
     if ((rc = qd_cluster_wait(c, seen, c->timeout_ms, err))) return rc;
     qd_err_init(&why);
-    do {
+    qd_err_init(&unknown);
+    for (;;) {
         rc = qdi_change(c, change_copy, a, out, &why);
-    } while ((rc == QD_E_CONFLICT || rc == QD_E_NOTFOUND || rc == QD_E_NOT_PRIMARY) &&
-             newer(c, a, &why));
-    if (rc) qd_err_copy(err, &why);
+        bool refused = rc == QD_E_CONFLICT || rc == QD_E_NOTFOUND || rc == QD_E_NOT_PRIMARY;
+        more = refused ? newer(c, a, &unknown) : 0;
+        if (more != 1) break;
+        qd_err_fini(&why);
+    }
+    if (more) rc = more;
+    if (rc) qd_err_copy(err, more ? &unknown : &why);
     qd_err_fini(&why);
+    qd_err_fini(&unknown);
     return rc;
 }
 

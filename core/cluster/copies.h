@@ -3,8 +3,10 @@
  * tried again from a newer state while it conflicts, and returns when this node has applied the
  * result. The allocator's changes stand in allocator.h; the steps themselves in shard_edit.h.
  *
- * Errors beside the named: those of qd_coord_commit; QD_E_PROCESS_CLUSTER_EVENT_TIMEOUT: it may
- * have been committed. All [worker]; *out (may be NULL) gets the applied state with a reference.
+ * Errors beside the named: those of qd_coord_commit and qd_coord_read; QD_E_TIMEOUT,
+ * QD_E_PROCESS_CLUSTER_EVENT_TIMEOUT: it may have been committed. What is named is final: the
+ * store's own record refuses the step. After any other error whoever needs the change asks again.
+ * All [worker]; *out (may be NULL) gets the applied state with a reference.
  */
 #ifndef QD_CLUSTER_COPIES_H
 #define QD_CLUSTER_COPIES_H

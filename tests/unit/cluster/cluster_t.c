@@ -14,6 +14,7 @@ typedef struct node {
 } node;
 
 static uint32_t features; /* of the nodes to be opened; 0: this build's */
+static int64_t timeout_ms = 120000;
 
 static int node_try(node *n, const char *store, const char *id, qd_err *err)
 {
@@ -38,7 +39,7 @@ static int node_try(node *n, const char *store, const char *id, qd_err *err)
         .data = true,
         .control = true,
         .session_ttl_ms = 30000,
-        .timeout_ms = 120000,
+        .timeout_ms = timeout_ms,
     };
     return qd_cluster_open(&k, &n->cluster, err);
 }
@@ -403,8 +404,9 @@ static void formats_are_raised_when_all_know_them(void **state)
     }
     features = 1;
     assert_int_equal(node_try(&none, "formats", "node-old", &err), QD_E_STATE);
-    assert_non_null(strstr(qd_err_reason(&err), "of level 2, this node (version [1]) knows those up "
-                                                "to 1"));
+    assert_non_null(strstr(qd_err_reason(&err),
+                           "of level 2, this node (version [1]) knows those up "
+                           "to 1"));
     qd_err_fini(&err);
     qd_coord_close(none.store);
     features = 0;
@@ -412,9 +414,66 @@ static void formats_are_raised_when_all_know_them(void **state)
     coord_memory_free(store);
 }
 
+static bool has_replica(void *arg, const qd_state *s)
+{
+    (void)arg;
+    return s->n == 1 && qd_copy_is_assigned(&s->shards[0][0].copies[1]);
+}
+
+static int ask(node *n, const qd_copy_ref *copy, const qd_primary_ref *other, int step)
+{
+    qd_copy_ref none = {copy->uuid, 0, QD_STR("nobody")};
+    return step == 0 ? qd_cluster_copy_started(n->cluster, copy, NULL, NULL)
+           : step == 1
+               ? qd_cluster_copy_started(n->cluster, &none, NULL, NULL)
+               : qd_cluster_primary_admit(n->cluster, other, copy->allocation_id, NULL, NULL);
+}
+
+/* What this node has applied may be old: without the masters no step of a copy is refused for good,
+ * so that it is asked for again. */
+static void nothing_is_refused_without_masters(void **state)
+{
+    static const int refused[] = {QD_E_CONFLICT, QD_E_NOTFOUND, QD_E_NOT_PRIMARY};
+    (void)state;
+    coord_memory *store = coord_memory_make(qd_env_system(), "refused");
+    node a = node_open("refused", "node-a");
+    timeout_ms = 1000;
+    node b = node_open("refused", "node-b");
+    timeout_ms = 120000;
+    qd_settings *s = settings("index.number_of_replicas", "1");
+    assert_int_equal(create(&a, "i", s, "", NULL), 0);
+    qd_state *now = qd_cluster_state(a.cluster);
+    node *with = qd_str_is(now->shards[0][0].copies[0].node, "node-a") ? &a : &b;
+    qd_copy_ref first = {now->indices[0]->uuid, 0, now->shards[0][0].primary};
+    assert_int_equal(qd_cluster_copy_started(with->cluster, &first, NULL, NULL), 0);
+    assert_int_equal(qd_cluster_wait_for(b.cluster, has_replica, NULL, 60000), 0);
+    qd_state_unref(now);
+    now = qd_cluster_state(b.cluster);
+    const qd_shard_meta *m = &now->shards[0][0];
+    const qd_copy *mine = qd_shard_meta_copy_of(m, QD_STR("node-b"));
+    qd_copy_ref copy = {now->indices[0]->uuid, 0, m->copies[1].allocation_id};
+    qd_primary_ref other = {copy.uuid, 0, copy.allocation_id, m->primary_term};
+    assert_non_null(mine);
+    for (int i = 0; i < 3; i++) {
+        bool own = mine == &m->copies[1];
+        int rc = i == 0 && !own ? QD_E_NOTFOUND : refused[i];
+        assert_int_equal(ask(&b, &copy, &other, i), rc);
+        coord_memory_off(store, true, false);
+        assert_int_equal(ask(&b, &copy, &other, i), QD_E_NO_COORDINATION);
+        coord_memory_off(store, false, false);
+        assert_int_equal(ask(&b, &copy, &other, i), rc);
+    }
+    qd_state_unref(now);
+    qd_settings_unref(s);
+    node_close(&a);
+    node_close(&b);
+    coord_memory_free(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_refused_without_masters),
         cmocka_unit_test(nodes_see_each_others_changes),
         cmocka_unit_test(concurrent_mapping_updates_all_land),
         cmocka_unit_test(a_compacted_watch_reads_again),
