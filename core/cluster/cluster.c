@@ -406,6 +406,9 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     if (!rc) rc = qdi_applied_open(c, err);
     if (!rc) rc = qd_thread_start(c->env, "cluster-applier", apply_all, c, &c->applier, err);
     if (!rc) rc = qd_thread_start(c->env, "cluster-session", qdi_session_keep, c, &c->keeper, err);
+    if (!rc && c->authority) {
+        rc = qd_thread_start(c->env, "cluster-record", qdi_session_record, c, &c->recorder, err);
+    }
     if (!rc && config->control) {
         rc = qdi_allocator_open(c, config->config, config->rpc, &c->allocator, err);
     }
@@ -470,6 +473,7 @@ void qd_cluster_close(qd_cluster *c)
     qd_cond_broadcast(&c->keeper_wake);
     qd_mutex_unlock(&c->lock);
     if (c->keeper) qd_thread_join(c->env, c->keeper);
+    if (c->recorder) qd_thread_join(c->env, c->recorder);
     if (c->applier) qd_thread_join(c->env, c->applier);
     qd_coord_watch_end(c->store, c->watch);
     if (c->session) qd_coord_session_end(c->store, c->session);

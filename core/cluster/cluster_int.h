@@ -40,15 +40,17 @@ struct qd_cluster {
     qd_arena arena; /* strings above */
     uint64_t session;
 
-    qd_mutex lock; /* queue, state pointer */
-    qd_cond wake, applied, keeper_wake; /* applied: the allocator's */
-    qd_waitq newer;                     /* of requests: state is another one */
+    qd_mutex lock;         /* queue, state pointer */
+    qd_cond wake, applied; /* applied: the allocator's */
+    qd_cond keeper_wake;   /* of keeper and recorder */
+    qd_waitq newer;        /* of requests: state is another one */
     cluster_batch *first, *last;
     qd_state *state;
     uint64_t applying; /* revision last shown to the listener; published right after */
     bool leaving;      /* the session is given back and not begun again */
     bool stop, lost;   /* lost: a batch could not be queued */
-    qd_thread *applier, *keeper;
+    qd_thread *applier, *keeper, *recorder;
+    _Atomic uint64_t recording_ns; /* since when a write of the authority's record is under way */
     qd_coord_watch *watch;
     qd_map kv;                /* the applier's: key -> qd_state_kv */
     qd_state_changes changes; /* of kv since the last state */
@@ -123,5 +125,7 @@ void qdi_applied_close(qd_cluster *c);
 void qdi_applied_left(const qd_cluster *c, const qd_state *old, const qd_state *now);
 /* The thread that keeps the session; arg is the cluster. */
 void qdi_session_keep(void *arg);
+/* The thread that makes durable what this node acted on: no session waits for a disk. */
+void qdi_session_record(void *arg);
 
 #endif

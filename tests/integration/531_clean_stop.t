@@ -7,9 +7,8 @@ use Test::More;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use QdCluster;
-use HTTP::Tiny;
+use Steady;
 use JSON::PP ();
-use POSIX ();
 
 my $c = QdCluster->new('e', nodes => 3, settings => { 'http.shutdown_delay' => '6s' });
 $c->start;
@@ -19,56 +18,14 @@ ok($c->wait_status('green'), 'green');
 my $bulk = join '', map { qq({"index":{"_id":"k$_"}}\n{"n":$_}\n) } 1 .. 200;
 is($n[0]->post('/t/_bulk?refresh=true', $bulk)->{json}{errors}, JSON::PP::false, 'with documents');
 
-# One client: requests of one kind, one after the other; what failed is written down, and a byte for each
-# one when it is answered. At the node that stops it looks at /ready first, as a balancer does for it,
-# and goes to the next one.
-sub client {
-    my ($k, $kind, $stop, $first, @nodes) = @_;
-    my $file = "$first->{dir}/client-$k";
-    open my $answers, '>', "$file.answers" or die "$file.answers: $!";
-    $answers->autoflush(1);
-    my $pid = fork // die "fork: $!";
-    return ($pid, $file) if $pid;
-    my $http = HTTP::Tiny->new(timeout => 60, keep_alive => $k % 2);
-    my ($at, $done, %wrong) = ($first, 0);
-    for (my $i = 0; !-e $stop; $i++) {
-        if (@nodes && $http->get($at->url . '/ready')->{status} == 503) { $at = shift @nodes; redo }
-        my %json = (headers => { 'content-type' => 'application/json' });
-        my $r = $kind eq 'write' ? $http->request('PUT', $at->url . "/t/_doc/$k-$i", { %json, content => qq({"n":$i}) })
-            : $kind eq 'get'     ? $http->get($at->url . '/t/_doc/k' . (1 + $i % 200))
-            : $kind eq 'search'  ? $http->get($at->url . '/t/_search?size=1&allow_partial_search_results=false')
-            :                      $http->request('PUT', $at->url . '/t/_settings', { %json, content => qq({"index.priority":$i}) });
-        $r->{status} =~ /^2/ ? $done++ : $wrong{"$r->{status} " . substr $r->{content}, 0, 300}++;
-        print $answers '.';
-    }
-    open my $out, '>', $file;
-    print $out "$done\n", map { "$kind $wrong{$_} times: $_\n" } sort keys %wrong;
-    close $out;
-    POSIX::_exit(0);
-}
-
+my $clients = Steady->new($n[0]{dir});
 for my $round (0 .. 2) {
     my $victim = $n[$round];
     my @others = grep { $_ != $victim } @n;
-    my $stop = "$others[0]{dir}/stop";
-    unlink $stop;
-    my (@pids, @files);
     my $k = 0;
-    for my $kind (qw(write write get search search state)) {
-        my ($pid, $file) = client($k++, $kind, $stop, $others[$k % 2]);
-        push @pids, $pid;
-        push @files, $file;
-    }
-    for my $kind (qw(write search get)) {
-        my ($pid, $file) = client($k++, $kind, $stop, $victim, @others);
-        push @pids, $pid;
-        push @files, $file;
-    }
-    my $all_go_on = sub {
-        my @from = map { -s "$_.answers" || 0 } @files;
-        $others[0]->wait_for(sub { !grep { (-s "$files[$_].answers" || 0) < $from[$_] + 10 } 0 .. $#files }, 120);
-    };
-    ok($all_go_on->(), "round $round: clients are at work");
+    $clients->add($_, $others[++$k % 2]) for qw(write write get search search state);
+    $clients->add($_, $victim, @others) for qw(write search get);
+    ok($clients->go_on, "round $round: clients are at work");
     $victim->signal('TERM');
     my $r;
     ok($victim->wait_for(sub { $r = $victim->get('/ready'); $r->{status} == 503 }, 60), "round $round: /ready says that the node stops");
@@ -80,17 +37,8 @@ for my $round (0 .. 2) {
     is($victim->wait_end(120), 0, 'and ends by itself');
     ok($others[0]->wait_for(sub { my $h = $others[0]->get('/_cluster/health')->{json}; $h->{number_of_nodes} == 2 && $h->{active_primary_shards} == 6 }, 120),
         'others have all primaries');
-    ok($all_go_on->(), 'clients go on without the node');
-    open my $f, '>', $stop;
-    close $f;
-    waitpid $_, 0 for @pids;
-    my ($done, @wrong) = (0);
-    for my $file (@files) {
-        open my $in, '<', $file or next;
-        my ($first, @rest) = <$in>;
-        $done += $first;
-        push @wrong, @rest;
-    }
+    ok($clients->go_on, 'clients go on without the node');
+    my ($done, @wrong) = $clients->end;
     cmp_ok($done, '>', 100, "$done requests");
     is(join('', @wrong), '', 'none failed');
     like($victim->log_text, qr/not ready any more.*left the cluster/s, 'the log tells the steps');

@@ -30,7 +30,7 @@ struct control {
     _Atomic int32_t sync_error, write_error, read_error; /* errno; 0: none */
     _Atomic int32_t left;                                /* calls that still fail; below 0: all */
     _Atomic uint32_t sync_ms;                            /* each sync takes so much longer */
-    uint32_t unused;
+    _Atomic uint32_t held;                               /* no sync ends as long as this is set */
     _Atomic uint64_t failed, syncs; /* so far: calls that failed; syncs that were asked for */
     char under[256];
 };
@@ -89,10 +89,19 @@ static int fails(_Atomic int32_t *error, int fd)
         return -1;                                                                                 \
     }
 
+static void pause_ms(uint32_t ms)
+{
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000L}, NULL);
+}
+
 static int do_sync(int fd, long call)
 {
     uint32_t ms = control ? atomic_load(&control->sync_ms) : 0;
-    if (ms && meant(fd)) nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000L}, NULL);
+    if (ms && meant(fd)) pause_ms(ms);
+    if (control && atomic_load(&control->held) && meant(fd)) {
+        atomic_fetch_add(&control->failed, 1);
+        while (atomic_load(&control->held)) pause_ms(5);
+    }
     if (control) atomic_fetch_add(&control->syncs, 1);
     FAIL(sync_error, fd)
     return (int)raw(call, fd);

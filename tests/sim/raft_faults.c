@@ -152,7 +152,13 @@ static void faults_of_disks(sim *s)
         }
         break;
     case 1:
-        if ((n = some(s, 1))) n->disk_slow = sim_below(s, 2) ? sim_below(s, 200) * MS : 0;
+        n = sim_below(s, 1000) < s->hunt ? sim_leading(s) : NULL;
+        if (!n && !(n = some(s, 1))) break;
+        n->disk_slow = sim_below(s, 2) ? sim_below(s, 200) * MS : 0;
+        if (sim_below(s, 8) == 0) { /* it stands still for longer than a leader may */
+            n->disk_slow = (1000 + sim_below(s, 5000)) * MS;
+            s->r->stalls++;
+        }
         break;
     case 2:
         if (sim_below(s, 3) == 0 && (n = some(s, 1))) {

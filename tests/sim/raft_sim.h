@@ -36,6 +36,7 @@
     X(full)                                                                                        \
     X(refused_full)                                                                                \
     X(failed_syncs)                                                                                \
+    X(stalls)                                                                                      \
     X(damaged)                                                                                     \
     X(damage_refused)                                                                              \
     X(old_copies)                                                                                  \

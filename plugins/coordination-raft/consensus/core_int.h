@@ -90,8 +90,9 @@ struct cr_core {
     /* leader */
     uint64_t first; /* index of its first entry */
     uint64_t beat_at, check_at;
-    uint64_t to, to_until; /* hand-over */
-    int to_told;           /* TIMEOUT_NOW was sent */
+    uint64_t disk_durable, disk_at; /* since then, committed entries behind it are not durable */
+    uint64_t to, to_until;          /* hand-over */
+    int to_told;                    /* TIMEOUT_NOW was sent */
     uint64_t round;
     cr_read *reads;
     uint32_t nreads, reads_cap;

@@ -193,6 +193,8 @@ void cr_lead(cr_core *c)
     }
     c->beat_at = c->now + c->config.heartbeat_ns;
     c->check_at = c->now + c->config.election_ns;
+    c->disk_durable = c->durable;
+    c->disk_at = c->now;
     cr_append(c, cr_log_entry_make(c->heap, last + 1, c->term, CR_LOG_FIRST, NULL, 0));
     cr_commit_more(c);
 }
@@ -219,6 +221,19 @@ uint64_t cr_hold(const cr_core *c, uint64_t keep, uint64_t floor)
     return keep;
 }
 
+/* What the majority has and this node's disk does not take is applied and read nowhere as long as
+ * this node leads: a disk that stands still for so long is another leader's turn. */
+static void look_at_disk(cr_core *c)
+{
+    if (c->durable >= c->commit || c->durable != c->disk_durable) {
+        c->disk_durable = c->durable;
+        c->disk_at = c->now;
+    } else if (c->now - c->disk_at >= 2 * c->config.election_ns && !c->to) {
+        c->disk_at = c->now;
+        (void)cr_core_hand_over(c, 0, c->now);
+    }
+}
+
 void cr_lead_tick(cr_core *c)
 {
     if (c->to && c->now >= c->to_until) cr_hand_over_end(c, QD_E_TIMEOUT);
@@ -232,6 +247,7 @@ void cr_lead_tick(cr_core *c)
     if (c->now < c->beat_at) return;
     c->beat_at = c->now + c->config.heartbeat_ns;
     c->to_told = 0; /* the message may have been lost */
+    look_at_disk(c);
     cr_feed_all(c, 1);
 }
 

@@ -5,7 +5,8 @@ package Faulty;
 #   my $node = QdNode->new('a', env => { $disk->env });
 #   $disk->fail(sync => 'EIO', under => '/hot/', times => 1);       # without times: all of them
 #   $disk->fail(sync_ms => 500, under => '/');                      # slow syncs
-#   $disk->failed;  $disk->heal;
+#   $disk->fail(hold => 1);                                         # no sync ends until it is sound
+#   $disk->failed;  $disk->heal;                                    # calls that failed or were held
 use strict;
 use warnings;
 use Errno ();
@@ -32,7 +33,7 @@ sub put {
     syswrite $f, pack('Z256', $under);
     my @errors = map { my $e = $o{$_}; !$e ? 0 : do { no strict 'refs'; &{"Errno::$e"}() } } qw(sync write read);
     sysseek $f, 0, 0;
-    syswrite $f, pack('l<4 L<2', @errors, $o{times} // -1, $o{sync_ms} // 0, 0);
+    syswrite $f, pack('l<4 L<2', @errors, $o{times} // -1, $o{sync_ms} // 0, $o{hold} // 0);
 }
 
 sub fail { my ($self, %o) = @_; $self->put($o{under} // '/', %o) }

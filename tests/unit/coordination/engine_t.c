@@ -20,6 +20,7 @@ typedef struct node {
     sim_disk *disk;
     cr_engine *e;
     uint64_t applied, sum, leads;
+    bool stuck; /* its disk ends nothing */
     char failed[600], warned[600];
 } node;
 struct world {
@@ -160,7 +161,7 @@ static void moment(world *w)
         if (!e) continue;
         cr_engine_turn(e, w->now);
         for (int lane = 0; lane < CR_LANES; lane++) {
-            cr_job *j = cr_engine_job(e, lane);
+            cr_job *j = w->nodes[i].stuck ? NULL : cr_engine_job(e, lane);
             if (!j) continue;
             cr_job_run(j);
             cr_engine_job_done(e, j, w->now);
@@ -317,6 +318,61 @@ static void test_join_and_leave(void **state)
     end(w);
 }
 
+static void propose(world *w, node *l)
+{
+    asked *a = calloc(1, sizeof *a);
+    a->p.done = on_done;
+    a->w = w;
+    assert_int_equal(cr_engine_propose(l->e, &a->p, (const uint8_t *)"entry of a test", 16), 0);
+}
+
+/* A leader whose disk stands still, while others have more than it: another one leads. */
+static void test_stuck_disk(void **state)
+{
+    (void)state;
+    node *l, *next = NULL;
+    world *w = of_three(&l);
+    l->stuck = true;
+    propose(w, l);
+    run(w, 500); /* as slow as that may happen */
+    assert_true(l->leads);
+    assert_int_equal(w->ended, 0); /* nothing is applied that is not on its disk */
+    for (int i = 0; i < 1000 && !next; i++) {
+        moment(w);
+        for (int k = 0; k < 3; k++)
+            if (w->nodes[k].leads && &w->nodes[k] != l) next = &w->nodes[k];
+    }
+    assert_non_null(next);
+    write_some(w, next, 10);
+    assert_int_equal(l->leads, 0);
+    l->stuck = false;
+    run(w, 500);
+    assert_true(next->leads);
+    assert_int_equal(w->ended, 11);
+    for (int k = 0; k < 3; k++) assert_int_equal(w->nodes[k].sum, next->sum);
+    end(w);
+}
+
+/* When all disks stand still nobody is ahead: the leader stays, and goes on when they do. */
+static void test_all_disks_stuck(void **state)
+{
+    (void)state;
+    node *l;
+    world *w = of_three(&l);
+    uint64_t term = l->leads;
+    for (int k = 0; k < 3; k++) w->nodes[k].stuck = true;
+    propose(w, l);
+    run(w, 5000);
+    assert_int_equal(l->leads, term);
+    assert_int_equal(w->ended, 0);
+    for (int k = 0; k < 3; k++) w->nodes[k].stuck = false;
+    run(w, 100);
+    assert_int_equal(l->leads, term);
+    assert_int_equal(w->ended, 1);
+    assert_int_equal(w->last, 0);
+    end(w);
+}
+
 static void test_recovery(void **state)
 {
     (void)state;
@@ -447,8 +503,9 @@ static void test_each_flip_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_voter), cmocka_unit_test(test_join_and_leave),
-        cmocka_unit_test(test_recovery), cmocka_unit_test(test_old_copy),
+        cmocka_unit_test(test_one_voter),        cmocka_unit_test(test_join_and_leave),
+        cmocka_unit_test(test_stuck_disk),       cmocka_unit_test(test_all_disks_stuck),
+        cmocka_unit_test(test_recovery),         cmocka_unit_test(test_old_copy),
         cmocka_unit_test(test_each_flip_is_told)};
     return unit_run(tests);
 }
