@@ -598,8 +598,8 @@ void repl_unlock(repl_shard *g)
     qd_mutex_unlock(&g->lock);
     for (size_t i = 0; i < n; i++) do_one(g, &at[i]);
     if (at != few) qd_free(at);
-    if (cas) (void)repl_run(g, g->r->change_pool, cas_run);
-    if (single) (void)repl_run(g, g->r->change_pool, replicated_run);
+    if (cas) repl_run(g, g->r->change_pool, REPL_JOB_RECORD, cas_run);
+    if (single) repl_run(g, g->r->change_pool, REPL_JOB_ALONE, replicated_run);
     if (fenced) {
         qd_log_info(REPL_LOG, "%s copy [%s] is not primary of term %llu any more", g->name, g->aid,
                     (unsigned long long)g->pm.term);

@@ -15,11 +15,7 @@ void repl_publish_queue(repl_shard *g)
     g->publish_again = g->publish_asked = true;
     if (run) g->publish_runs = true;
     qd_mutex_unlock(&g->lock);
-    if (run && !repl_run(g, g->r->slow_pool, repl_publish)) {
-        qd_mutex_lock(&g->lock);
-        g->publish_runs = false;
-        qd_mutex_unlock(&g->lock);
-    }
+    if (run) repl_run(g, g->r->slow_pool, REPL_JOB_PUBLISH, repl_publish);
 }
 
 void repl_published(void *arg, int64_t max_seq_no)
@@ -50,7 +46,7 @@ void repl_due(void *arg)
     repl_shard *g = arg;
     bool no = false;
     if (!atomic_compare_exchange_strong(&g->due_queued, &no, true)) return;
-    if (!repl_run(g, g->r->replica_pool, due_run)) atomic_store(&g->due_queued, false);
+    repl_run(g, g->r->replica_pool, REPL_JOB_DUE, due_run);
 }
 
 /* --- publications kept for fetches ------------------------------------------------------------ */

@@ -99,6 +99,26 @@ typedef struct repl_hold {
     uint32_t users;
 } repl_hold;
 
+/* What a shard has run on pools. */
+typedef enum repl_kind {
+    REPL_JOB_RECORD,
+    REPL_JOB_LEAD,
+    REPL_JOB_PUBLISH,
+    REPL_JOB_ALONE,
+    REPL_JOB_DUE,
+    REPL_JOB_RECOVER,
+    REPL_JOBS
+} repl_kind;
+
+/* One of a kind at most waits for a worker, so that nothing is left undone for want of memory. */
+typedef struct repl_job {
+    qd_work work; /* first */
+    repl_shard *g;
+    qd_pool *pool;
+    void (*fn)(repl_shard *g);
+    _Atomic bool late; /* the pool could not start a worker: the next tick tries again */
+} repl_job;
+
 struct repl_shard {
     _Atomic int32_t refs;
     qd_replication *r;
@@ -132,6 +152,7 @@ struct repl_shard {
     bool cas_runs, lead_runs, lead_again, publish_runs, publish_again, publish_asked,
         replicated_runs;
     _Atomic bool due_queued;
+    repl_job job[REPL_JOBS];
     repl_follower follower[REPL_PEERS_MAX];
     repl_hold hold[REPL_HOLDS];
     bool installing;
@@ -181,8 +202,11 @@ int repl_enter(repl_shard *g, qd_shard **s, qd_engine **e, qd_err *err);
 void repl_leave(qd_shard *s);
 /* Gives work to a pool unless the node stops. */
 int repl_submit(qd_replication *r, qd_pool *pool, qd_work *work);
-/* Runs fn(g) on a pool with a reference. false: closing. */
-bool repl_run(repl_shard *g, qd_pool *pool, void (*fn)(repl_shard *g));
+/* Runs fn(g) on a pool with a reference, unless the node stops. The caller sees to it that no other
+ * job of the kind is queued; it may be once fn has begun. */
+void repl_run(repl_shard *g, qd_pool *pool, repl_kind kind, void (*fn)(repl_shard *g));
+/* Queues what the pools had no worker for. */
+void repl_run_late(repl_shard *g);
 /* The engine cannot go on; why: see qd_shard_fail. */
 void repl_fail_shard(repl_shard *g, const char *text, int why);
 /* Time for one step of a recovery: indices.recovery.internal_action_timeout. */

@@ -73,19 +73,11 @@ void repl_leave(qd_shard *s)
     qd_shard_unref(s);
 }
 
-typedef struct repl_job {
-    qd_work work; /* first */
-    repl_shard *g;
-    void (*fn)(repl_shard *g);
-} repl_job;
-
 static void job_run(qd_work *w)
 {
     repl_job *j = (repl_job *)(void *)w;
     repl_shard *g = j->g;
-    void (*fn)(repl_shard *) = j->fn;
-    qd_free(j);
-    fn(g);
+    j->fn(g); /* which may be queued again before it returns */
     repl_unref(g);
 }
 
@@ -97,15 +89,26 @@ int repl_submit(qd_replication *r, qd_pool *pool, qd_work *work)
     return rc;
 }
 
-bool repl_run(repl_shard *g, qd_pool *pool, void (*fn)(repl_shard *g))
+static void job_queue(repl_shard *g, repl_job *j)
 {
-    repl_job *j = qd_calloc(NULL, sizeof *j);
-    if (!j) return false;
-    *j = (repl_job){.work = {.run = job_run}, .g = repl_ref(g), .fn = fn};
-    if (repl_submit(g->r, pool, &j->work) == 0) return true;
-    qd_free(j);
+    repl_ref(g);
+    if (repl_submit(g->r, j->pool, &j->work) == 0) return;
+    atomic_store(&j->late, true);
     repl_unref(g);
-    return false;
+}
+
+void repl_run(repl_shard *g, qd_pool *pool, repl_kind kind, void (*fn)(repl_shard *g))
+{
+    repl_job *j = &g->job[kind];
+    *j = (repl_job){.work = {.run = job_run}, .g = g, .pool = pool, .fn = fn};
+    job_queue(g, j);
+}
+
+void repl_run_late(repl_shard *g)
+{
+    for (size_t i = 0; i < REPL_JOBS; i++) {
+        if (atomic_exchange(&g->job[i].late, false)) job_queue(g, &g->job[i]);
+    }
 }
 
 void repl_fail_shard(repl_shard *g, const char *text, int why)
@@ -227,9 +230,9 @@ static void opened(void *arg, qd_shard *s, bool primary, qd_engine *e)
         qd_mutex_lock(&g->lock);
         bool lead = lead_claim(g); /* the record, or a state since, may have begun it */
         qd_mutex_unlock(&g->lock);
-        if (lead) (void)repl_run(g, r->change_pool, repl_lead);
+        if (lead) repl_run(g, r->change_pool, REPL_JOB_LEAD, repl_lead);
     } else {
-        (void)repl_run(g, r->slow_pool, repl_recover);
+        repl_run(g, r->slow_pool, REPL_JOB_RECOVER, repl_recover);
     }
 }
 
@@ -341,7 +344,7 @@ void repl_record_take(repl_shard *g, const qd_state *s)
         qd_waitq_wake(&g->changed);
     }
     repl_unlock(g);
-    if (lead) (void)repl_run(g, g->r->change_pool, repl_lead);
+    if (lead) repl_run(g, g->r->change_pool, REPL_JOB_LEAD, repl_lead);
 }
 
 typedef QD_VEC(repl_shard *) shard_list;
@@ -393,6 +396,7 @@ void qd_replication_apply(qd_replication *r, const qd_state *old, const qd_state
 
 static void tick_one(repl_shard *g)
 {
+    repl_run_late(g);
     qd_mutex_lock(&g->lock);
     if (g->leading && g->engine && (g->pm.top || g->replicated)) {
         int64_t persisted, max;
