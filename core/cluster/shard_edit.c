@@ -102,12 +102,13 @@ int qd_shard_edit_assign_primary(qd_shard_edit *e, const qd_shard_place *p, qd_p
     const qd_in_sync *known = qd_shard_meta_in_sync(s, p->allocation_id);
     if (s->fresh) {
         recovery = QD_RECOVERY_EMPTY_STORE;
+        s->unopened = true;
     } else if (force == QD_FORCE_NONE && (!known || !qd_str_eq(known->node, p->node))) {
         return QD_E_CONFLICT;
     } else if (force != QD_FORCE_NONE) {
         if (known) return QD_E_CONFLICT; /* a forced primary is a copy of its own */
         if (force == QD_FORCE_EMPTY) recovery = QD_RECOVERY_EMPTY_STORE;
-        s->forced = force == QD_FORCE_STALE;
+        s->unopened = true;
         s->nin_sync = 0;
         int rc = add_in_sync(e, (qd_in_sync){p->allocation_id, p->node});
         if (rc) return rc;
@@ -224,8 +225,8 @@ int qd_shard_edit_start(qd_shard_edit *e, qd_str allocation_id)
 
 void qd_shard_edit_opened(qd_shard_edit *e)
 {
-    e->changed |= e->s.forced;
-    e->s.forced = false;
+    e->changed |= e->s.unopened;
+    e->s.unopened = false;
 }
 
 /* --- failing --------------------------------------------------------------------------------- */

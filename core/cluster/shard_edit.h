@@ -64,7 +64,7 @@ int qd_shard_edit_admit(qd_shard_edit *e, qd_str allocation_id);
  * of its source: for a primary, under the next term. 0 too when it is there already. */
 QD_MUST_CHECK
 int qd_shard_edit_start(qd_shard_edit *e, qd_str allocation_id);
-/* The primary is open: if it was forced, its history has its own name now. */
+/* The primary is open: it has files from now on, and if it was forced, a history of its own. */
 void qd_shard_edit_opened(qd_shard_edit *e);
 /*
  * Takes an assigned copy away. A failed primary is replaced by an active copy, under the next term,

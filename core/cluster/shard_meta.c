@@ -189,7 +189,7 @@ void qd_shard_meta_encode(const qd_shard_meta *s, qd_json_writer *w)
     qd_json_object(w);
     qd_json_field_int(w, "primary_term", (int64_t)s->primary_term);
     qd_json_field_bool(w, "fresh", s->fresh);
-    if (s->forced) qd_json_field_bool(w, "forced", true);
+    if (s->unopened) qd_json_field_bool(w, "unopened", true);
     qd_json_key_c(w, "copies");
     qd_json_array(w);
     for (uint32_t i = 0; i < s->ncopies; i++) encode_copy(&s->copies[i], w);
@@ -292,11 +292,11 @@ static void *array_of(reading *r, const qd_json_node *root, const char *key, siz
 static void read_record(reading *r, const qd_json_node *root, qd_shard_meta *out)
 {
     const qd_json_node *list, *fresh = qd_json_get(root, "fresh");
-    const qd_json_node *forced = qd_json_get(root, "forced");
+    const qd_json_node *unopened = qd_json_get(root, "unopened");
     *out = (qd_shard_meta){.primary_term = number_of(r, root, "primary_term", INT64_MAX, true)};
     if (!fresh || fresh->type != QD_JSON_T_BOOL) wrong(r, "fresh");
     out->fresh = fresh && fresh->truth;
-    out->forced = forced && forced->truth;
+    out->unopened = unopened && unopened->truth;
     qd_copy *copies = array_of(r, root, "copies", sizeof *copies, &list);
     for (const qd_json_node *n = copies ? list->first : NULL; n; n = n->next) {
         if (n->type != QD_JSON_T_OBJECT) wrong(r, "copies");

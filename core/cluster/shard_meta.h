@@ -86,9 +86,10 @@ typedef struct qd_shard_meta {
     uint32_t nin_sync;
     uint64_t mod_revision; /* of the record, for compare-and-set; 0: not there */
     bool fresh;            /* has never been started: it has no operation to lose */
-    bool forced; /* files that were not in sync were made the primary's, and it has not been open
-                  * since: it must begin a history of its own, as other copies have operations
-                  * that it lacks under numbers that it will give away again */
+    bool unopened; /* no files, or ones that were not in sync, were made the primary's, and it has
+                    * not been open since: it may have none, and what it finds must begin a history
+                    * of its own, as other copies have operations that it lacks under numbers that
+                    * it will give away again */
 } qd_shard_meta;
 
 /* Is it on a node? [any] */

@@ -104,10 +104,11 @@ int qdi_shard_make(qd_shards *all, const qd_index_meta *m, uint32_t number, cons
     s->number = number;
     atomic_store(&s->primary_term, r->primary_term);
     s->primary = c == &r->copies[0];
-    s->started = qd_copy_is_active(c);
-    s->existing = s->primary && (c->recovery == QD_RECOVERY_EXISTING_STORE ||
-                                 (s->started && c->recovery != QD_RECOVERY_EMPTY_STORE));
-    s->forced = s->primary && r->forced;
+    /* it may have started before it was open, while its index was closed */
+    bool none = c->recovery == QD_RECOVERY_EMPTY_STORE && (r->unopened || !qd_copy_is_active(c));
+    s->existing =
+        s->primary && !none && (qd_copy_is_active(c) || c->recovery == QD_RECOVERY_EXISTING_STORE);
+    s->forced = s->existing && r->unopened;
     s->index = qd_index_meta_ref(m);
     snprintf(s->uuid, sizeof s->uuid, "%s", m->uuid);
     snprintf(s->allocation_id, sizeof s->allocation_id, "%.*s", QD_STR_ARG(c->allocation_id));
@@ -156,20 +157,15 @@ static void abandon(qd_shard *s, void *copies_arg)
 static int open_or_make(qd_shard *s, const qd_engine_config *c, qd_engine **out, qd_err *err)
 {
     qd_shards *all = s->shards;
-    int rc = qd_engine_open(c, out, err);
-    /* A new primary has no commit point yet; one that had started must have it, but for a new one
-     * whose index was closed before it was opened. What is there of one that had not is the rest of
-     * another copy. */
-    bool make = rc == QD_E_NOTFOUND && !s->existing;
-    if (s->primary && !s->existing && !s->started && rc != QD_E_NOTFOUND) make = true;
-    if (!make) return rc;
-    if (!rc) qd_engine_close(*out, false);
-    if (err) qd_err_fini(err);
     char prefix[96];
+    /* a new primary has no commit point yet, what is there is the rest of another copy; one that
+     * was open before must have it */
+    int rc = s->primary && !s->existing ? QD_E_NOTFOUND : qd_engine_open(c, out, err);
+    if (rc != QD_E_NOTFOUND || s->existing) return rc;
+    if (err) qd_err_fini(err);
     int n = snprintf(prefix, sizeof prefix, "%s/", s->folder);
     rc = qd_store_delete_all(all->store, (qd_str){prefix, (size_t)n}, err);
-    if (!rc) rc = qd_engine_create(c, out, err);
-    return rc;
+    return rc ? rc : qd_engine_create(c, out, err);
 }
 
 static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)

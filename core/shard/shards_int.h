@@ -28,8 +28,8 @@ struct qd_shard {
     uint32_t number;
     _Atomic uint64_t primary_term;
     bool primary;           /* this copy was given as the primary; else it is filled by one */
-    bool existing;          /* the files of this allocation id must be here */
-    bool started;           /* by the record, when this was begun: its files are never cleared */
+    bool existing;          /* the files of this allocation id must be here; else, of a primary,
+                             * those that are here are of no use */
     bool forced;            /* they were not in sync: they begin a history of their own */
     _Atomic bool reopening; /* its record changes by its own doing */
     char allocation_id[QD_UUID_TEXT];

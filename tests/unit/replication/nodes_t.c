@@ -195,13 +195,13 @@ static void a_copy_comes_back(void **state)
     action_cluster_close(c);
 }
 
-/* Files that were not in sync are made the primary's by force; then the copy comes back whose
- * operations are lost, with others under the same numbers: it takes the new primary's, all of them.
- */
-static void a_stale_copy_is_forced(void **state)
+/* A copy is made the primary by force, by this command, on the node of one that lacks operations,
+ * after this call; then the copy comes back whose operations are lost, with others under the same
+ * numbers: it takes the new primary's, all of them. Gives the nodes; p's copy is the primary at the
+ * end. */
+static action_cluster *forced_primary(const char *command, const char *before, const char *after,
+                                      uint32_t *p, uint32_t *r)
 {
-    (void)state;
-    uint32_t p, r;
     char body[256];
     action_cluster *c =
         action_cluster_open(3, NULL); /* the third node keeps the cluster together */
@@ -211,30 +211,110 @@ static void a_stale_copy_is_forced(void **state)
         "\"refresh_interval\":\"-1\"}}}");
     wait_green(c, 0, "x");
     for (int i = 0; i < 10; i++) put(c, 0, "x", i, i, "");
-    where(c, 0, "x", &p, &r);
-    uint32_t third = 3 - p - r;
+    where(c, 0, "x", p, r);
+    uint32_t third = 3 - *p - *r;
     snprintf(body, sizeof body, "{\"index.routing.allocation.exclude._name\":\"node-%u\"}", third);
     assert_int_equal(action_cluster_call(c, third, "PUT", "/x/_settings", body), 200);
-    action_cluster_leave(c, r);
-    for (int i = 10; i < 20; i++) put(c, p, "x", i, i, "");
-    action_cluster_leave(c, p);
-    action_cluster_back(c, r);
+    action_cluster_leave(c, *r);
+    for (int i = 10; i < 20; i++) put(c, *p, "x", i, i, "");
+    action_cluster_leave(c, *p);
+    action_cluster_back(c, *r);
+    if (before) assert_int_equal(action_cluster_call(c, *r, "POST", before, NULL), 200);
     snprintf(body, sizeof body,
-             "{\"commands\":[{\"allocate_stale_primary\":{\"index\":\"x\",\"shard\":0,"
+             "{\"commands\":[{\"%s\":{\"index\":\"x\",\"shard\":0,"
              "\"node\":\"node-%u\",\"accept_data_loss\":true}}]}",
-             r);
-    int status = action_cluster_call(c, r, "POST", "/_cluster/reroute", body);
+             command, *r);
+    int status = action_cluster_call(c, *r, "POST", "/_cluster/reroute", body);
     if (status != 200) fprintf(stderr, "# %s\n", action_cluster_body(c));
     assert_int_equal(status, 200);
-    for (int i = 100; i < 110; i++) put(c, r, "x", i, i, "");
-    action_cluster_back(c, p);
+    if (after) assert_int_equal(action_cluster_call(c, *r, "POST", after, NULL), 200);
+    for (int i = 100; i < 110; i++) put(c, *r, "x", i, i, "");
+    action_cluster_back(c, *p);
     wait_green(c, third, "x");
-    same_copies(c, "x", 19);
-    action_cluster_leave(c, r);
-    assert_true(primary_comes_to(c, third, "x", p));
+    same_copies(c, "x", strstr(command, "empty") ? 9 : 19);
+    action_cluster_leave(c, *r);
+    assert_true(primary_comes_to(c, third, "x", *p));
+    for (int i = 10; i < 20; i++) assert_int_equal(got(c, *p, "x", i), -1);
+    for (int i = 100; i < 110; i++) assert_int_equal(got(c, *p, "x", i), i);
+    return c;
+}
+
+static void a_stale_copy_is_forced(void **state)
+{
+    (void)state;
+    uint32_t p, r;
+    action_cluster *c = forced_primary("allocate_stale_primary", NULL, NULL, &p, &r);
     for (int i = 0; i < 10; i++) assert_int_equal(got(c, p, "x", i), i);
-    for (int i = 10; i < 20; i++) assert_int_equal(got(c, p, "x", i), -1);
-    for (int i = 100; i < 110; i++) assert_int_equal(got(c, p, "x", i), i);
+    action_cluster_close(c);
+}
+
+/* Of what the node has of the copy nothing is left. */
+static void an_empty_primary_is_forced(void **state)
+{
+    (void)state;
+    uint32_t p, r;
+    action_cluster *c = forced_primary("allocate_empty_primary", NULL, NULL, &p, &r);
+    for (int i = 0; i < 10; i++) assert_int_equal(got(c, p, "x", i), -1);
+    action_cluster_close(c);
+}
+
+/* It is empty, though nothing clears the files that are there while the index is closed. */
+static void an_empty_primary_is_forced_while_closed(void **state)
+{
+    (void)state;
+    uint32_t p, r;
+    action_cluster *c = forced_primary("allocate_empty_primary", "/x/_close",
+                                        "/x/_open?wait_for_active_shards=0", &p, &r);
+    for (int i = 0; i < 10; i++) assert_int_equal(got(c, p, "x", i), -1);
+    action_cluster_close(c);
+}
+
+static bool failed(void *arg, const qd_state *s)
+{
+    const qd_index_meta *m = qd_state_index(s, qd_str_c(arg));
+    const qd_shard_meta *r = m ? qd_state_shard(s, m, 0) : NULL;
+    return r && r->copies[0].failures > 0;
+}
+
+/* Waits until the shard is open there, or could not be opened; is it open? */
+static bool is_open(qd_actions *a, const char *index, const char *uuid)
+{
+    for (;;) {
+        qd_state *s = qd_cluster_state(a->cluster);
+        bool over = failed((void *)(uintptr_t)index, s), open = false;
+        qd_state_unref(s);
+        qd_shard *shard = qd_shards_get(a->shards, uuid, 0);
+        if (shard) open = qd_shard_ready(shard, NULL);
+        qd_shard_unref(shard);
+        if (over || open) return open;
+        qd_env_sleep_ns(a->env, 1000000);
+    }
+}
+
+/* Files that were there once are missed, also by a node that made them itself. */
+static void lost_files_are_not_made_anew(void **state)
+{
+    (void)state;
+    uint32_t p, r;
+    char folder[128], uuid[64];
+    action_cluster *c = action_cluster_open(2, NULL);
+    action_cluster_index(c, "x", "{\"settings\":{\"index\":{\"number_of_replicas\":0}}}");
+    put(c, 0, "x", 1, 1, "");
+    where(c, 0, "x", &p, &r);
+    qd_actions *a = action_cluster_actions(c, p);
+    qd_state *s = qd_cluster_state(a->cluster);
+    snprintf(uuid, sizeof uuid, "%s", qd_state_index(s, QD_STR("x"))->uuid);
+    snprintf(folder, sizeof folder, "indices/%s/0/", uuid);
+    qd_state_unref(s);
+    for (bool open = true; open;) {
+        assert_int_equal(action_cluster_call(c, p, "POST", "/x/_close", NULL), 200);
+        assert_int_equal(qd_store_delete_all(a->store, qd_str_c(folder), NULL), 0);
+        assert_int_equal(
+            action_cluster_call(c, p, "POST", "/x/_open?wait_for_active_shards=0", NULL), 200);
+        open = is_open(a, "x", uuid);
+        if (open) assert_int_equal(got(c, p, "x", 1), 1); /* it was being closed, and wrote them */
+    }
+    assert_int_equal(action_cluster_call(c, p, "GET", "/x/_count", NULL), 503);
     action_cluster_close(c);
 }
 
@@ -618,6 +698,9 @@ int main(void)
         cmocka_unit_test(a_replica_takes_over),
         cmocka_unit_test(a_copy_comes_back),
         cmocka_unit_test(a_stale_copy_is_forced),
+        cmocka_unit_test(an_empty_primary_is_forced),
+        cmocka_unit_test(an_empty_primary_is_forced_while_closed),
+        cmocka_unit_test(lost_files_are_not_made_anew),
         cmocka_unit_test(a_replica_is_added),
         cmocka_unit_test(a_primary_is_opened_once),
         cmocka_unit_test(closed_indices_keep_their_documents),
