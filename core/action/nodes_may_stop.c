@@ -7,6 +7,7 @@
 
 #define RESTART_MS (10ll * 60 * 1000)
 #define REMOVE_MS (24ll * 3600 * 1000)
+#define ADVICE_MS 5000 /* for the masters to answer; without them there is advice, too */
 
 typedef struct asking {
     qd_str id; /* of the node */
@@ -27,9 +28,12 @@ static const qd_node_meta *node_of(const qd_request *q, const qd_state *s)
     return n;
 }
 
-static int parse(const qd_request *q, qd_str reason, asking *x, qd_err *err)
+static int parse(qd_request *q, qd_str reason, asking *x, qd_err *err)
 {
+    int rc = qd_param_ms(q, "timeout", q->task.change_ms, &q->task.change_ms, err);
     *x = (asking){.remove = qd_str_is(reason, "remove")};
+    if (rc) return rc;
+    if (q->task.change_ms < 0) q->task.change_ms = 0;
     if (reason.n && !x->remove && !qd_str_is(reason, "restart")) {
         return qd_err_set(err, QD_E_ARG, "[reason] must be [restart] or [remove], not [%.*s]",
                           QD_STR_ARG(reason));
@@ -71,8 +75,9 @@ static int answer(qd_request *q, const qd_state *s, const asking *x, qd_response
     const qd_permit *own = rc ? NULL : qd_permit_of(open, n, x->id);
     bool remove = x->remove || (own && own->remove);
     if (!rc) {
-        rc = qd_permit_check(s, open, n, x->id, remove, qd_permit_voters(q->a->cluster),
-                             x->awareness, x->nawareness, q->arena, &advice, err);
+        rc = qd_permit_check(s, open, n, x->id, remove,
+                             qd_permit_voters(q->a->cluster, s, x->id), x->awareness,
+                             x->nawareness, q->arena, &advice, err);
     }
     if (rc) return rc;
     qd_json_writer *w = &r->w;
@@ -94,6 +99,7 @@ static int answer(qd_request *q, const qd_state *s, const asking *x, qd_response
 int qdi_api_nodes_may_stop(qd_request *q, qd_response *r, qd_err *err)
 {
     asking x;
+    q->task.change_ms = ADVICE_MS;
     int rc = parse(q, qd_param(q, "reason"), &x, err);
     if (rc) return rc;
     qd_state *s = qd_cluster_state(q->a->cluster);

@@ -119,6 +119,12 @@ static void check_quorum(advising *x)
 {
     uint32_t masters = 0, left = 0;
     if (!qd_node_has_role(x->node, 'm')) return;
+    if (x->voters == QD_PERMIT_UNKNOWN) {
+        x->out->breaks = true;
+        say(x, QD_STR("the masters did not answer in time: without this one there may be no "
+                      "quorum of them"));
+        return;
+    }
     for (uint32_t i = 0; i < x->s->nnodes; i++) {
         const qd_node_meta *n = &x->s->nodes[i];
         if (!qd_node_has_role(n, 'm')) continue;
@@ -197,16 +203,18 @@ static void check_shards(advising *x)
     }
 }
 
-uint32_t qd_permit_voters(qd_cluster *c)
+uint32_t qd_permit_voters(qd_cluster *c, const qd_state *s, qd_str node)
 {
     qd_arena arena;
     const qd_master *list;
+    const qd_node_meta *meta = qd_state_node(s, node);
     uint32_t n = 0, voters = 0;
+    if (!meta || !qd_node_has_role(meta, 'm')) return 0;
     qd_arena_init(&arena, NULL, 1 << 20);
-    if (qd_masters_list(c, c->timeout_ms, &arena, &list, &n, NULL)) n = 0;
-    for (uint32_t i = 0; i < n; i++) voters += list[i].role == QD_COORD_VOTER;
+    int rc = qd_masters_list(c, qdi_cluster_patience_ms(c), &arena, &list, &n, NULL);
+    for (uint32_t i = 0; i < n && !rc; i++) voters += list[i].role == QD_COORD_VOTER;
     qd_arena_fini(&arena);
-    return voters;
+    return rc && rc != QD_E_UNSUPPORTED ? QD_PERMIT_UNKNOWN : voters;
 }
 
 int qd_permit_check(const qd_state *s, const qd_permit *open, uint32_t nopen, qd_str node,
@@ -317,7 +325,9 @@ int qd_cluster_permit_take(qd_cluster *c, const qd_permit *wanted, const qd_str 
 {
     qd_permit p = *wanted;
     p.granted_ms = qd_env_wall_ms(c->env);
-    permit_args a = {&p, p.node, awareness, nawareness, qd_permit_voters(c)};
+    qd_state *s = qd_cluster_state(c);
+    permit_args a = {&p, p.node, awareness, nawareness, qd_permit_voters(c, s, p.node)};
+    qd_state_unref(s);
     return qdi_change(c, change_permits, &a, out, err);
 }
 

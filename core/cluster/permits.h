@@ -37,15 +37,16 @@ typedef struct qd_permit_advice {
     bool breaks; /* stopping it would break a shard, a zone or the quorum */
     bool holds;  /* remove: it still holds copies; they are moved once the permit is open */
 } qd_permit_advice;
-/* How many masters vote, also those that are down, as the store's leader says; 0: it does not. Asks
- * it. [worker] */
-uint32_t qd_permit_voters(qd_cluster *c);
-/* Advice about a node (by id). awareness: names of the attributes whose values are zones. voters: as
- * qd_permit_voters has it. In arena. O(copies) [worker] QD_E_NOMEM, QD_E_NOTFOUND. */
+/* How many masters vote, also those that are down; the store's leader is asked where the node is a
+ * master. 0: it does not matter; QD_PERMIT_UNKNOWN: it did not answer in time. [worker] */
+uint32_t qd_permit_voters(qd_cluster *c, const qd_state *s, qd_str node);
+#define QD_PERMIT_UNKNOWN UINT32_MAX
+/* Advice about a node (by id). awareness: names of the attributes whose values are zones. voters:
+ * as qd_permit_voters has it. In arena. O(copies) [worker] QD_E_NOMEM, QD_E_NOTFOUND. */
 QD_MUST_CHECK
 int qd_permit_check(const qd_state *s, const qd_permit *open, uint32_t nopen, qd_str node,
-                    bool remove, uint32_t voters, const qd_str *awareness, uint32_t nawareness, qd_arena *arena,
-                    qd_permit_advice *out, qd_err *err);
+                    bool remove, uint32_t voters, const qd_str *awareness, uint32_t nawareness,
+                    qd_arena *arena, qd_permit_advice *out, qd_err *err);
 /* Grants a permit (its granted_ms and ephemeral are filled in), or replaces that of the same node
  * and holder. One to remove is granted though the node still holds copies. [worker]
  * QD_E_PERMIT_REFUSED with the reasons; QD_E_NOTFOUND: no such node. */

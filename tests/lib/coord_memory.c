@@ -574,8 +574,10 @@ static void mem_cancel(qd_coord *c, qd_op *op)
 
 static int32_t mem_members(qd_coord *c, qd_coord_members *r)
 {
-    (void)c;
     int32_t rc = r->action == QD_COORD_MEMBERS_LIST ? 0 : QD_E_UNSUPPORTED;
+    qd_mutex_lock(&c->m->lock);
+    if (c->m->off) rc = QD_E_NO_COORDINATION;
+    qd_mutex_unlock(&c->m->lock);
     if (rc == 0) {
         r->result = calloc(1, sizeof *r->result);
         qd_assert(r->result != NULL);

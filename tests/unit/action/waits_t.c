@@ -3,6 +3,7 @@
  * cancelled meanwhile, and they go on when the copies come.
  */
 #include "lib/action_cluster.h"
+#include "lib/coord_memory.h"
 #include "unit/unit.h"
 #include <stdio.h>
 
@@ -74,11 +75,30 @@ static void looks_at_threads_hold_no_worker(void **state)
     action_cluster_close(c);
 }
 
+/* Whether a master may be stopped is told soon while the masters say nothing: not now. */
+static void advice_comes_without_the_masters(void **state)
+{
+    (void)state;
+    static const char path[] = "/_nodes/node-1/_may_stop?timeout=300ms";
+    action_cluster *c = action_cluster_open(3, NULL);
+    assert_int_equal(action_cluster_wait(c, action_cluster_start(c, 0, "GET", path, NULL)), 200);
+    assert_non_null(strstr(action_cluster_body(c), "\"may_stop\":true"));
+    coord_memory_off(action_cluster_store(c), true, false);
+    uint64_t begun = qd_env_mono_ns(qd_env_system());
+    assert_int_equal(action_cluster_wait(c, action_cluster_start(c, 0, "GET", path, NULL)), 200);
+    assert_true(qd_env_mono_ns(qd_env_system()) - begun < WAIT_NS);
+    assert_non_null(strstr(action_cluster_body(c), "\"may_stop\":false"));
+    assert_non_null(strstr(action_cluster_body(c), "the masters did not answer in time"));
+    coord_memory_off(action_cluster_store(c), false, false);
+    action_cluster_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_wait_without_their_worker),
         cmocka_unit_test(looks_at_threads_hold_no_worker),
+        cmocka_unit_test(advice_comes_without_the_masters),
     };
     return unit_run(tests);
 }
