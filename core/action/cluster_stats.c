@@ -168,8 +168,9 @@ int qdi_api_cluster_stats(qd_request *q, qd_response *r, qd_err *err)
     if (!rc) {
         qdi_health_of(s, &all, &h);
         qd_json_object(&r->w);
-        qdi_nodes_header(&r->w, counts.total,
-                         counts.failed > f.nodes_failed ? counts.failed : f.nodes_failed);
+        /* the same nodes were asked for their shards, unless some were named */
+        bool both = counts.total == s->nnodes && f.nodes_failed > counts.failed;
+        qdi_nodes_header(&r->w, counts.total, both ? f.nodes_failed : counts.failed);
         qd_json_field_str(&r->w, "cluster_name", qd_cluster_name(q->a->cluster));
         qd_json_field_c(&r->w, "cluster_uuid", s->uuid);
         qd_json_field_int(&r->w, "timestamp", qd_env_wall_ms(q->a->env));

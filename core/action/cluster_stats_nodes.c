@@ -98,8 +98,10 @@ struct qdi_node_sums {
     qd_arena *arena;
     uint32_t nodes;
     int64_t sum[SUMS], files_least, files_most, uptime_ns;
-    counted names, pretty, archs, versions, plugins, hosts;
+    counted names, pretty, archs, versions, plugins;
     qd_str plugin[NAMES_MAX]; /* as its first node tells it, by the place in plugins */
+    qd_str *hosts;            /* room for as many as there are nodes */
+    uint32_t nhosts;
 };
 
 /* Counts text; true when it is the first one. What does not fit is left out. */
@@ -116,11 +118,12 @@ static bool count(counted *c, qd_str text)
     return true;
 }
 
+/* What another node says is none that can be: 0. */
 static int64_t number(const qd_json_node *n, const char *key)
 {
     const qd_json_node *x = qd_json_get(n, key);
     int64_t v = 0;
-    return x && qd_str_i64(x->text, &v) ? v : 0;
+    return x && qd_str_i64(x->text, &v) && v > 0 ? v : 0;
 }
 
 /* The address without its port. */
@@ -129,6 +132,16 @@ static qd_str host_of(qd_str address)
     size_t n = address.n;
     while (n && address.p[n - 1] != ':') n--;
     return qd_str_sub(address, 0, n ? n - 1 : address.n);
+}
+
+/* Is it the first node at its address? */
+static bool first_of_host(qdi_node_sums *x, qd_str host)
+{
+    for (uint32_t i = 0; i < x->nhosts; i++) {
+        if (qd_str_eq(x->hosts[i], host)) return false;
+    }
+    x->hosts[x->nhosts++] = host;
+    return true;
 }
 
 static void add_plugins(qdi_node_sums *x, const qd_json_node *list)
@@ -146,10 +159,12 @@ static void add_node(void *arg, const qd_node_meta *node, qd_str json)
     qd_json_node *root;
     qd_str own = qd_arena_str(x->arena, json); /* the answer goes with its call */
     if (!own.p || qd_json_parse(x->arena, own, 0, &root, NULL)) return;
-    bool first_here = count(&x->hosts, host_of(node->transport_address));
+    bool first_here = first_of_host(x, host_of(node->transport_address));
     for (size_t i = 0; i < SUMS; i++) {
         bool disk = i == SUM_DISK || i == SUM_DISK_FREE;
-        if (!disk || first_here) x->sum[i] += number(root, sum_names[i]);
+        if (disk && !first_here) continue;
+        if (__builtin_add_overflow(x->sum[i], number(root, sum_names[i]), &x->sum[i]))
+            x->sum[i] = INT64_MAX;
     }
     int64_t files = number(root, sum_names[SUM_FILES]), uptime = number(root, "uptime_ns");
     if (!x->nodes || files < x->files_least) x->files_least = files;
@@ -278,6 +293,8 @@ int qdi_node_sums_get(qd_request *q, const qd_state *s, qd_str filter, node_coun
     qdi_node_sums *x = qd_arena_calloc(q->arena, sizeof *x);
     if (!x) return qd_err_nomem(err, "figures of nodes");
     x->arena = q->arena;
+    x->hosts = qd_arena_alloc(q->arena, (s->nnodes + 1) * sizeof *x->hosts);
+    if (!x->hosts) return qd_err_nomem(err, "figures of nodes");
     *out = x;
     return qdi_node_parts(q, s, filter, NODE_PART_CLUSTER, add_node, x, counts, err);
 }
