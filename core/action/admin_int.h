@@ -36,6 +36,12 @@ static inline bool qdi_identity_unassigned_primaries(const qdi_identity *id)
 
 /* Names of a node's roles in order of the alphabet, as elements of the open array. */
 void qdi_roles_write(const qdi_identity *id, qd_str letters, qd_json_writer *w);
+/* The same as member "roles" of the open object. */
+void qdi_roles_member(const qdi_identity *id, qd_str letters, qd_json_writer *w);
+/* A node's attributes as member "attributes" of the open object. */
+void qdi_attributes_member(const qd_node_meta *n, qd_json_writer *w);
+/* A node as member of the open "nodes", by its id. */
+void qdi_node_member(const qdi_identity *id, const qd_node_meta *n, qd_json_writer *w);
 /* Host part of "host:port". */
 qd_str qdi_host_of(qd_str address);
 /* Port of "host:port", 0 when there is none. */

@@ -232,14 +232,6 @@ static void write_attributes(const writing *x, const qd_alloc_node *n, const cha
     qd_json_object_end(x->w);
 }
 
-static void write_roles(const writing *x, const qd_alloc_node *n)
-{
-    qd_json_key_c(x->w, "roles");
-    qd_json_array(x->w);
-    qdi_roles_write(&x->id, n->roles, x->w);
-    qd_json_array_end(x->w);
-}
-
 static void write_unassigned(const writing *x)
 {
     char at[48];
@@ -264,7 +256,7 @@ static void write_current_node(const writing *x)
     qd_json_field_str(x->w, "name", n->name);
     qd_json_field_str(x->w, "transport_address", n->transport_address);
     write_attributes(x, n, "attributes", false);
-    write_roles(x, n);
+    qdi_roles_member(&x->id, n->roles, x->w);
     if (x->e->rank) qd_json_field_int(x->w, "weight_ranking", x->e->rank);
     qd_json_object_end(x->w);
 }
@@ -279,7 +271,7 @@ static void write_node(const writing *x, const qd_alloc_node_word *o)
     qd_json_field_str(x->w, "node_name", n->name);
     qd_json_field_str(x->w, "transport_address", n->transport_address);
     write_attributes(x, n, "node_attributes", true);
-    write_roles(x, n);
+    qdi_roles_member(&x->id, n->roles, x->w);
     qd_json_field_c(x->w, "node_decision",
                     o->worse ? "worse_balance" : verdict_name(o->verdict, false));
     if (bound || o->in_sync || o->stale) {

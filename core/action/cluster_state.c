@@ -182,25 +182,7 @@ static void write_nodes(const state_request *x)
 {
     qd_json_writer *w = x->w;
     open_part(w, "nodes");
-    for (uint32_t i = 0; i < x->s->nnodes; i++) {
-        const qd_node_meta *n = &x->s->nodes[i];
-        qd_json_key(w, n->id);
-        qd_json_object(w);
-        qd_json_field_str(w, "name", n->name);
-        qd_json_field_str(w, "ephemeral_id", n->ephemeral.n ? n->ephemeral : n->id);
-        qd_json_field_str(w, "transport_address", n->transport_address);
-        open_part(w, "attributes");
-        for (uint32_t k = 0; k < n->nattributes; k++) {
-            qd_json_key(w, n->attributes[k].key);
-            qd_json_str(w, n->attributes[k].value);
-        }
-        qd_json_object_end(w);
-        qd_json_key_c(w, "roles");
-        qd_json_array(w);
-        qdi_roles_write(&x->id, n->roles, w);
-        qd_json_array_end(w);
-        qd_json_object_end(w);
-    }
+    for (uint32_t i = 0; i < x->s->nnodes; i++) qdi_node_member(&x->id, &x->s->nodes[i], w);
     qd_json_object_end(w);
 }
 

@@ -126,14 +126,6 @@ static int64_t number(const qd_json_node *n, const char *key)
     return x && qd_str_i64(x->text, &v) && v > 0 ? v : 0;
 }
 
-/* The address without its port. */
-static qd_str host_of(qd_str address)
-{
-    size_t n = address.n;
-    while (n && address.p[n - 1] != ':') n--;
-    return qd_str_sub(address, 0, n ? n - 1 : address.n);
-}
-
 /* Is it the first node at its address? */
 static bool first_of_host(qdi_node_sums *x, qd_str host)
 {
@@ -159,7 +151,7 @@ static void add_node(void *arg, const qd_node_meta *node, qd_str json)
     qd_json_node *root;
     qd_str own = qd_arena_str(x->arena, json); /* the answer goes with its call */
     if (!own.p || qd_json_parse(x->arena, own, 0, &root, NULL)) return;
-    bool first_here = first_of_host(x, host_of(node->transport_address));
+    bool first_here = first_of_host(x, qdi_host_of(node->transport_address));
     for (size_t i = 0; i < SUMS; i++) {
         bool disk = i == SUM_DISK || i == SUM_DISK_FREE;
         if (disk && !first_here) continue;

@@ -98,6 +98,37 @@ void qdi_roles_write(const qdi_identity *id, qd_str letters, qd_json_writer *w)
     }
 }
 
+void qdi_roles_member(const qdi_identity *id, qd_str letters, qd_json_writer *w)
+{
+    qd_json_key_c(w, "roles");
+    qd_json_array(w);
+    qdi_roles_write(id, letters, w);
+    qd_json_array_end(w);
+}
+
+void qdi_attributes_member(const qd_node_meta *n, qd_json_writer *w)
+{
+    qd_json_key_c(w, "attributes");
+    qd_json_object(w);
+    for (uint32_t i = 0; i < n->nattributes; i++) {
+        qd_json_key(w, n->attributes[i].key);
+        qd_json_str(w, n->attributes[i].value);
+    }
+    qd_json_object_end(w);
+}
+
+void qdi_node_member(const qdi_identity *id, const qd_node_meta *n, qd_json_writer *w)
+{
+    qd_json_key(w, n->id);
+    qd_json_object(w);
+    qd_json_field_str(w, "name", n->name);
+    qd_json_field_str(w, "ephemeral_id", n->ephemeral.n ? n->ephemeral : n->id);
+    qd_json_field_str(w, "transport_address", n->transport_address);
+    qdi_attributes_member(n, w);
+    qdi_roles_member(id, n->roles, w);
+    qd_json_object_end(w);
+}
+
 static ptrdiff_t colon_of(qd_str address)
 {
     for (size_t i = address.n; i > 0; i--) {

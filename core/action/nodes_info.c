@@ -335,10 +335,7 @@ static void write_node(const qd_request *q, const qdi_identity *id, const qd_nod
     } else {
         qd_json_field_int(w, "total_indexing_buffer", qd_config_index_buffer(q->a->config));
     }
-    qd_json_key_c(w, "roles");
-    qd_json_array(w);
-    qdi_roles_write(id, n->roles, w);
-    qd_json_array_end(w);
+    qdi_roles_member(id, n->roles, w);
     write_attributes(q->a, w);
     write_own(q, id, wanted, w);
     qd_json_object_end(w);

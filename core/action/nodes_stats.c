@@ -431,15 +431,8 @@ static void write_node(const stats_request *x, const qd_node_meta *n, qd_json_wr
     qd_json_field_str(w, "transport_address", n->transport_address);
     qd_json_field_str(w, "host", n->host);
     qd_json_field_str(w, "ip", n->transport_address);
-    qd_json_key_c(w, "roles");
-    qd_json_array(w);
-    qdi_roles_write(&x->id, n->roles, w);
-    qd_json_array_end(w);
-    qd_json_key_c(w, "attributes");
-    qd_json_object(w);
-    for (uint32_t i = 0; i < n->nattributes; i++)
-        qd_json_key(w, n->attributes[i].key), qd_json_str(w, n->attributes[i].value);
-    qd_json_object_end(w);
+    qdi_roles_member(&x->id, n->roles, w);
+    qdi_attributes_member(n, w);
     if (x->wanted & ST_INDICES) write_indices(x, w);
     if (x->wanted & ST_OS) write_os(x, w);
     if (x->wanted & ST_PROCESS) write_process(x, w);

@@ -3,44 +3,27 @@
 #include "action/search_int.h"
 #include "base/str.h"
 
-/* Has the node a copy that may be searched? */
-static bool has_any(const search_run *x, const qd_node_meta *n)
+/* The nodes that have a copy that may be searched. */
+static int write_nodes(const search_run *x, const qdi_identity *id, qd_json_writer *w, qd_err *err)
 {
+    bool *has = qd_arena_calloc(x->arena, x->state->nnodes + 1);
+    if (!has) return qd_err_nomem(err, "nodes of a search");
     for (uint32_t i = 0; i < x->nshards; i++) {
         const search_shard *s = &x->shards[i];
         const qd_shard_meta *r = qd_state_shard(x->state, s->index->meta, s->number);
-        const qd_copy *c = r ? qd_shard_meta_copy_of(r, n->id) : NULL;
-        if (c && qd_copy_is_active(c)) return true;
+        for (uint32_t k = 0; r && k < r->ncopies; k++) {
+            const qd_copy *c = &r->copies[k];
+            const qd_node_meta *n = qd_copy_is_active(c) ? qd_state_node(x->state, c->node) : NULL;
+            if (n) has[n - x->state->nodes] = true;
+        }
     }
-    return false;
-}
-
-static void write_nodes(const search_run *x, const qdi_identity *id, qd_json_writer *w)
-{
     qd_json_key_c(w, "nodes");
     qd_json_object(w);
     for (uint32_t i = 0; i < x->state->nnodes; i++) {
-        const qd_node_meta *n = &x->state->nodes[i];
-        if (!has_any(x, n)) continue;
-        qd_json_key(w, n->id);
-        qd_json_object(w);
-        qd_json_field_str(w, "name", n->name);
-        qd_json_field_str(w, "ephemeral_id", n->ephemeral.n ? n->ephemeral : n->id);
-        qd_json_field_str(w, "transport_address", n->transport_address);
-        qd_json_key_c(w, "attributes");
-        qd_json_object(w);
-        for (uint32_t k = 0; k < n->nattributes; k++) {
-            qd_json_key(w, n->attributes[k].key);
-            qd_json_str(w, n->attributes[k].value);
-        }
-        qd_json_object_end(w);
-        qd_json_key_c(w, "roles");
-        qd_json_array(w);
-        qdi_roles_write(id, n->roles, w);
-        qd_json_array_end(w);
-        qd_json_object_end(w);
+        if (has[i]) qdi_node_member(id, &x->state->nodes[i], w);
     }
     qd_json_object_end(w);
+    return 0;
 }
 
 /* The filter of the aliases by which the index was named: a document must pass any of them. */
@@ -133,8 +116,8 @@ int qdi_api_search_shards(qd_request *q, qd_response *r, qd_err *err)
                           err);
     if (!rc) {
         qd_json_object(&r->w);
-        write_nodes(&x, &id, &r->w);
-        rc = write_indices(&x, &r->w, err);
+        rc = write_nodes(&x, &id, &r->w, err);
+        if (!rc) rc = write_indices(&x, &r->w, err);
         write_shards(&x, &r->w);
         qd_json_object_end(&r->w);
     }

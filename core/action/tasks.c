@@ -195,10 +195,7 @@ static size_t write_node(const qd_request *q, const qd_state *s, const task_list
     qd_json_field_str(w, "transport_address", meta->transport_address);
     qd_json_field_str(w, "host", meta->host);
     qd_json_field_str(w, "ip", meta->http_address);
-    qd_json_key_c(w, "roles");
-    qd_json_array(w);
-    qdi_roles_write(&id, meta->roles, w);
-    qd_json_array_end(w);
+    qdi_roles_member(&id, meta->roles, w);
     qd_json_key_c(w, "tasks");
     qd_json_object(w);
     for (; i < l->tasks.n && strcmp(l->tasks.at[i].node, node) == 0; i++) {
