@@ -1,9 +1,9 @@
 /* forward.c: see forward_int.h. */
 #include "action/ask_int.h"
 #include "action/forward_int.h"
+#include "action/served_int.h"
 #include "base/str.h"
 #include "rpc/rpc.h"
-#include "runtime/fiber.h"
 
 #define MESSAGE_MAX ((size_t)256 << 20)
 #define TEXT_BYTES ((size_t)256 << 20)
@@ -83,13 +83,8 @@ typedef struct running {
     qd_actions *a;
     qd_arena arena;
     qd_request q;
+    qd_task *before;
 } running;
-
-static void cancelled(void *arg)
-{
-    running *x = arg;
-    (void)qd_task_cancel(&x->q.task, "the node that asked has cancelled or gone");
-}
 
 static void read_request(qd_body_reader *r, running *x)
 {
@@ -112,18 +107,13 @@ static void read_request(qd_body_reader *r, running *x)
 
 static void run(running *x, qd_rpc_request *request, qd_writer *w)
 {
-    uint64_t parent;
     qd_response r;
     qd_buf out;
-    qd_str node = qd_rpc_request_parent(request, &parent);
     qd_buf_init(&out, x->a->account, MESSAGE_MAX);
     qd_response_init(&r, &out, x->q.pretty);
-    qd_task_begin(x->a->tasks, &x->q.task, x->q.api->name, qd_param(&x->q, "index"), true);
-    if (parent) qd_task_parent_remote(&x->q.task, node, parent);
-    qd_rpc_request_on_cancel(request, cancelled, x);
-    qd_task *before = qd_fiber_task_set(&x->q.task);
+    x->before = qdi_served_task_begin(x->a, request, &x->q.task, x->q.api->name,
+                                      qd_param(&x->q, "index"));
     qd_action_run(&x->q, &r);
-    (void)qd_fiber_task_set(before);
     qd_write_varint(w, (uint64_t)r.status);
     qd_write_varint(w, r.format);
     qd_write_str(w, qd_buf_view(&out));
@@ -153,7 +143,7 @@ static void on_request(void *arg, qd_rpc_request *request)
     } else {
         qd_rpc_reply(request, qd_writer_view(&w), (qd_str){NULL, 0});
     }
-    if (ran) qd_task_end(&x.q.task);
+    if (ran) qdi_served_task_end(&x.q.task, x.before);
     qd_writer_fini(&w);
     qd_arena_fini(&x.arena);
     qd_err_fini(&err);

@@ -34,4 +34,10 @@ void qdi_served_begin(qdi_served *s, qd_actions *a, qd_rpc_request *request, uin
  * answer where it does not fit. */
 void qdi_served_end(qdi_served *s, int rc, const char *what);
 
+/* The task of it alone, in the caller's memory, for who makes the rest itself; returns what
+ * qdi_served_task_end wants, after the answer. */
+qd_task *qdi_served_task_begin(qd_actions *a, qd_rpc_request *request, qd_task *task,
+                               const char *action, qd_str what);
+void qdi_served_task_end(qd_task *task, qd_task *before);
+
 #endif
