@@ -11,7 +11,7 @@
 
 /* --- source filtering --- */
 
-static uint32_t split_list(qd_arena *a, qd_str list, qd_str **out)
+uint32_t qdi_list_split(qd_arena *a, qd_str list, qd_str **out)
 {
     uint32_t n = 1, k = 0;
     for (size_t i = 0; i < list.n; i++) n += list.p[i] == ',';
@@ -47,7 +47,7 @@ int qdi_source_param(const qd_request *q, doc_source *out, qd_err *err)
         return 0;
     }
     if (v.n && !qd_str_is(v, "true") && !in.n) in = v;
-    uint32_t n = split_list(q->arena, in, &list), m = split_list(q->arena, ex, &drop);
+    uint32_t n = qdi_list_split(q->arena, in, &list), m = qdi_list_split(q->arena, ex, &drop);
     return make_filter(q->arena, list, n, drop, m, out, err);
 }
 

@@ -180,6 +180,11 @@ QD_MUST_CHECK
 int qdi_read_here(qd_actions *a, const char *uuid, uint32_t number, const doc_read *what,
                   qd_arena *arena, qd_engine_doc *out, qd_err *err);
 
+/* --- docs_get.c --- */
+
+/* The names of a comma-separated list, in arena; how many. */
+uint32_t qdi_list_split(qd_arena *a, qd_str list, qd_str **out);
+
 /* --- docs_answer.c: the items of a bulk's answer --- */
 
 typedef struct doc_answer doc_answer;

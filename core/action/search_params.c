@@ -3,19 +3,6 @@
 #include "base/str.h"
 #include <stdio.h>
 
-static uint32_t split(qd_arena *a, qd_str list, qd_str **out)
-{
-    uint32_t n = 1, k = 0;
-    for (size_t i = 0; i < list.n; i++) n += list.p[i] == ',';
-    *out = list.n ? qd_arena_alloc(a, n * sizeof **out) : NULL;
-    if (!*out) return 0;
-    for (qd_str rest = list; rest.p;) {
-        qd_str part = qd_str_trim(qd_str_split(&rest, ','));
-        if (part.n) (*out)[k++] = part;
-    }
-    return k;
-}
-
 /* q and its company as JSON of a query_string. */
 int qdi_search_param_query(search_request *r, qd_err *err)
 {
@@ -103,7 +90,7 @@ static int fields_params(search_request *r, qd_err *err)
     search_show *s = &r->show;
     qd_str *list;
     if (qd_param_has(q, "stored_fields")) {
-        s->nstored = split(r->arena, qd_param(q, "stored_fields"), &s->stored_fields);
+        s->nstored = qdi_list_split(r->arena, qd_param(q, "stored_fields"), &s->stored_fields);
         s->stored = true;
         for (uint32_t i = 0; i < s->nstored; i++) {
             if (qd_str_is(s->stored_fields[i], "_none_")) s->none = true;
@@ -111,7 +98,7 @@ static int fields_params(search_request *r, qd_err *err)
         if (s->none && s->nstored > 1)
             return qd_err_set(err, QD_E_ARG, "cannot combine _none_ with other fields");
     }
-    uint32_t n = split(r->arena, qd_param(q, "docvalue_fields"), &list);
+    uint32_t n = qdi_list_split(r->arena, qd_param(q, "docvalue_fields"), &list);
     if (n) {
         s->docvalues = qd_arena_calloc(r->arena, n * sizeof *s->docvalues);
         if (!s->docvalues) return qd_err_nomem(err, "docvalue_fields");
