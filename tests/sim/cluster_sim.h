@@ -58,6 +58,7 @@ int cluster_sim_run(uint64_t seed, const char *scenario, bool trace, cluster_rep
 typedef struct cluster_scenario {
     const char *name, *what;
     void (*run)(cluster *x);
+    uint32_t replicas; /* least number of the index */
 } cluster_scenario;
 extern const cluster_scenario cluster_scenarios[];
 

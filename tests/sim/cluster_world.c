@@ -270,6 +270,7 @@ static void begin(cluster *x)
     w->refreshed = -1;
     x->masters = chance(w, 0.25) ? 5 : 3;
     x->replicas = (uint32_t)(1 + rnd(w, 2));
+    if (calm && x->replicas < x->scenario->replicas) x->replicas = x->scenario->replicas;
     for (int i = 0; i < NODES; i++) {
         node *n = &w->n[i];
         machine *m = &x->m[i];
