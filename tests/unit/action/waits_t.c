@@ -55,23 +55,36 @@ static void writes_wait_without_their_worker(void **state)
     action_cluster_close(c);
 }
 
+#define LOOK_NS 10000000000u
+
+/* True if looks that were cancelled ended before their time. */
+static bool looks_are_cut_short(action_cluster *c)
+{
+    action_errand *e[WAITING];
+    uint64_t from = qd_env_mono_ns(qd_env_system());
+    static const char look[] = "/_nodes/node-1/hot_threads?interval=10s";
+    for (uint32_t i = 0; i < WAITING; i++) e[i] = action_cluster_start(c, 0, "GET", look, NULL);
+    while (parked(c, 1, "management") < WAITING)
+        assert_true(qd_env_mono_ns(qd_env_system()) < from + WAIT_NS);
+    assert_int_equal(action_cluster_call(c, 0, "GET", "/_nodes/node-1/stats/os", NULL), 200);
+    assert_int_equal(
+        action_cluster_call(c, 0, "POST", "/_tasks/_cancel?actions=*hot_threads*", NULL), 200);
+    for (uint32_t i = 0; i < WAITING; i++) assert_int_equal(action_cluster_wait(c, e[i]), 200);
+    while (parked(c, 1, "management") > 0)
+        assert_true(qd_env_mono_ns(qd_env_system()) < from + WAIT_NS);
+    return qd_env_mono_ns(qd_env_system()) < from + LOOK_NS;
+}
+
 /* Looks at threads take seconds: a node that is asked for many of them by another one answers other
  * questions meanwhile, and none of them outlives who asked. */
 static void looks_at_threads_hold_no_worker(void **state)
 {
     (void)state;
-    action_errand *e[WAITING];
+    bool cut_short = false;
     action_cluster *c = action_cluster_open(2, NULL);
-    static const char look[] = "/_nodes/node-1/hot_threads?interval=10s";
-    for (uint32_t i = 0; i < WAITING; i++) e[i] = action_cluster_start(c, 0, "GET", look, NULL);
-    uint64_t end = qd_env_mono_ns(qd_env_system()) + WAIT_NS;
-    while (parked(c, 1, "management") < WAITING)
-        assert_true(qd_env_mono_ns(qd_env_system()) < end);
-    assert_int_equal(action_cluster_call(c, 0, "GET", "/_nodes/node-1/stats/os", NULL), 200);
-    assert_int_equal(
-        action_cluster_call(c, 0, "POST", "/_tasks/_cancel?actions=*hot_threads*", NULL), 200);
-    for (uint32_t i = 0; i < WAITING; i++) (void)action_cluster_wait(c, e[i]);
-    while (parked(c, 1, "management") > 0) assert_true(qd_env_mono_ns(qd_env_system()) < end);
+    /* a machine that stands still for that long shows nothing */
+    for (int i = 0; i < 3 && !cut_short; i++) cut_short = looks_are_cut_short(c);
+    assert_true(cut_short);
     action_cluster_close(c);
 }
 
