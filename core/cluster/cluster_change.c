@@ -14,6 +14,7 @@
 
 #define RECORD_MAX ((size_t)16 << 20)
 #define GRAVES_STANDARD 500u
+#define GRAVES_AT_ONCE 64u /* fewer than a transaction holds: there are many after a lower setting */
 
 int qdi_change(qd_cluster *c, qdi_change_fn fn, void *arg, qd_state **out, qd_err *err)
 {
@@ -345,7 +346,9 @@ static void exhume(const qd_cluster *c, const qd_state *s, cluster_txn *t, uint3
     size_t most = c->config ? (size_t)qd_config_i64(c->config, QD_SET_CLUSTER_TOMBSTONES)
                             : GRAVES_STANDARD;
     const qd_map_entry *last = NULL;
-    for (size_t have = s->buried.n + n, left = s->buried.n; have > most && left; have--, left--) {
+    size_t have = s->buried.n + n, left = n + GRAVES_AT_ONCE;
+    if (left > s->buried.n) left = s->buried.n;
+    for (; have > most && left; have--, left--) {
         size_t pos = 0;
         const qd_map_entry *e, *oldest = NULL;
         while ((e = qd_map_next(&s->buried, &pos))) {

@@ -1,6 +1,7 @@
 /*
  * settings_t.c: settings have the effect that Elasticsearch documents, or are refused by name.
  */
+#include "cluster/cluster_int.h"
 #include "lib/action_cluster.h"
 #include "unit/unit.h"
 #include <stdio.h>
@@ -101,6 +102,37 @@ static void graves(void **state)
     action_cluster_close(c);
 }
 
+/* Graves from a time when more of them were kept go by and by, and hold up no deletion. */
+static void old_graves(void **state)
+{
+    (void)state;
+    enum { GRAVES = 12000, PART = 4000 };
+    static char keys[PART][40];
+    static qd_coord_change puts[PART];
+    action_cluster *c = action_cluster_open(1, "cluster.indices.tombstones.size=0");
+    qd_cluster *cluster = action_cluster_actions(c, 0)->cluster;
+    uint64_t revision;
+    for (uint32_t i = 0; i < GRAVES; i++) {
+        snprintf(keys[i % PART], sizeof keys[0], "graveyard/grave%017u", i);
+        puts[i % PART] = (qd_coord_change){.type = QD_COORD_PUT,
+                                           .key = qd_str_c(keys[i % PART]),
+                                           .value = QD_STR("{\"name\":\"x\"}")};
+        if (i % PART < PART - 1) continue;
+        assert_int_equal(
+            qd_coord_commit(cluster->store, NULL, 0, puts, PART, 10000, &revision, NULL, NULL), 0);
+    }
+    assert_int_equal(qd_cluster_wait(cluster, revision, 60000, NULL), 0);
+    qd_state *s = qd_cluster_state(cluster);
+    assert_int_equal(s->buried.n, GRAVES);
+    qd_state_unref(s);
+    answers(c, "PUT", "/x", plain, 200, "true");
+    answers(c, "DELETE", "/x", NULL, 200, "true");
+    s = qd_cluster_state(cluster);
+    assert_true(s->buried.n < GRAVES);
+    qd_state_unref(s);
+    action_cluster_close(c);
+}
+
 static void all_stop(action_cluster *c, uint32_t nodes)
 {
     for (uint32_t i = 0; i < nodes; i++) action_cluster_leave(c, i);
@@ -140,6 +172,7 @@ int main(void)
         cmocka_unit_test(pipelines_of_an_index),
         cmocka_unit_test(refresh_listeners),
         cmocka_unit_test(graves),
+        cmocka_unit_test(old_graves),
         cmocka_unit_test(data_nodes_are_waited_for),
     };
     return unit_run(tests);
