@@ -188,6 +188,8 @@ void qd_error_write_root(qd_json_writer *w, const qd_err *err);
 void qd_response_acknowledged(qd_response *r);
 /* "_shards":{"total":…,"successful":…,"failed":…} */
 void qd_shards_write(qd_json_writer *w, uint32_t total, uint32_t successful, uint32_t failed);
+/* Elasticsearch's name of an HTTP status: "INTERNAL_SERVER_ERROR". [any] */
+const char *qd_status_name(int status);
 
 /* Bytes of indexing requests in flight, for _nodes/stats. */
 typedef struct qd_action_pressure_stats {

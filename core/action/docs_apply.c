@@ -738,6 +738,7 @@ void qdi_marks_refresh_here(doc_marks *m, qd_actions *a)
             if (qd_replication_refresh(a->replication, &to, x->max_seq_no,
                                        m->refresh == DOC_REFRESH_WAIT, &x->forced, NULL, &err)) {
                 qd_log_warn("action", "refresh: %s", qd_err_reason(&err));
+                qdi_mark_failed(x, a->node_id, &err);
             }
             qd_err_fini(&err);
             continue;
@@ -751,7 +752,27 @@ void qdi_marks_refresh_here(doc_marks *m, qd_actions *a)
     }
 }
 
+void qdi_mark_failed(doc_mark *m, qd_str node, const qd_err *err)
+{
+    size_t n = node.n < sizeof m->node - 1 ? node.n : sizeof m->node - 1;
+    memcpy(m->node, node.p, n);
+    m->node[n] = 0;
+    qd_err_copy(&m->err, err);
+}
+
+void qdi_marks_tell(const doc_marks *m, doc_item *items, size_t n)
+{
+    for (size_t k = 0; k < m->at.n; k++) {
+        const doc_mark *x = &m->at.at[k];
+        for (size_t i = 0; i < n && x->err.code; i++) {
+            bool its = items[i].shard == x->shard && strcmp(items[i].index_uuid, x->uuid) == 0;
+            if (its && !items[i].rc && items[i].touched_shard) items[i].unrefreshed = x;
+        }
+    }
+}
+
 void qdi_marks_fini(doc_marks *m)
 {
+    for (size_t i = 0; i < m->at.n; i++) qd_err_fini(&m->at.at[i].err);
     qd_vec_fini(&m->at);
 }

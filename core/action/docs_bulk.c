@@ -40,6 +40,7 @@ typedef struct bulk {
     qd_buf item;    /* one to be filtered */
     bool lost;      /* memory was lacking for one */
     char tail[4];   /* what follows the items */
+    bool refreshed; /* what it wrote */
     bool answering; /* the answer has begun */
 } bulk;
 
@@ -262,12 +263,18 @@ static void render(bulk *b, const doc_item *i)
 
 /* --- sub-batches --- */
 
-static int run_batch(bulk *b, qd_err *err)
+/* last: the request's; shards that cannot be refreshed then are told with its items. */
+static int run_batch(bulk *b, bool last, qd_err *err)
 {
     doc_run *g;
     if (b->batch.n == 0) return 0;
     int rc = qdi_docs_run(&b->request, b->batch.at, b->batch.n, b->batch_bytes, &b->arena, &g, err);
     if (rc) return rc;
+    if (last && !b->q->task.stop) {
+        qdi_marks_refresh(&b->marks, b->q->a, &b->q->task);
+        qdi_marks_tell(&b->marks, b->batch.at, b->batch.n);
+        b->refreshed = true;
+    }
     for (size_t i = 0; i < b->batch.n; i++) render(b, &b->batch.at[i]);
     qdi_docs_free(g);
     b->batch.n = 0;
@@ -332,7 +339,7 @@ static int begin(qd_request *q, qd_response *r, void **state, qd_err *err)
 static int end_with_error(bulk *b, qd_err *why, qd_err *err)
 {
     doc_item i = b->standard;
-    int rc = run_batch(b, err);
+    int rc = run_batch(b, false, err);
     if (rc) return rc;
     i.concrete = i.index.p ? i.index : QD_STR("");
     qdi_item_fail(&i, &b->arena, why);
@@ -405,11 +412,11 @@ static int feed_whole(bulk *b, qd_str bytes, qd_err *err)
         rc = qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: no requests added;");
     }
     if (!rc) rc = validate_all(b, err);
-    return rc ? rc : run_batch(b, err);
+    return rc ? rc : run_batch(b, true, err);
 }
 
 /* The complete lines of what has come. */
-static int feed_lines(bulk *b, qd_str *rest, qd_err *err)
+static int feed_lines(bulk *b, qd_str *rest, bool last, qd_err *err)
 {
     bool more = true;
     int rc = 0;
@@ -419,12 +426,12 @@ static int feed_lines(bulk *b, qd_str *rest, qd_err *err)
         if (take_line(b, rest, false, &more, &why)) {
             rc = end_with_error(b, &why, err);
         } else if (b->batch_bytes >= BATCH_BYTES || b->batch.n >= BATCH_ITEMS) {
-            rc = run_batch(b, err);
+            rc = run_batch(b, false, err);
         }
         qd_err_fini(&why);
     }
     /* items point into the bytes: they are applied before the caller moves them */
-    return rc ? rc : run_batch(b, err);
+    return rc ? rc : run_batch(b, last, err);
 }
 
 static int feed(void *state, qd_str bytes, bool last, size_t *used, qd_err *err)
@@ -435,7 +442,7 @@ static int feed(void *state, qd_str bytes, bool last, size_t *used, qd_err *err)
         *used = bytes.n;
         return feed_whole(b, bytes, err);
     }
-    int rc = feed_lines(b, &rest, err);
+    int rc = feed_lines(b, &rest, last, err);
     if (!rc && last && !b->ended && rest.n && rest.p[rest.n - 1] != '\n') {
         qd_err why;
         qd_err_init(&why);
@@ -508,7 +515,7 @@ static int end(void *state, int (*emit)(void *arg, qd_str piece), void *arg, qd_
 {
     bulk *b = state;
     if (b->answering) return end_direct(b, emit, arg);
-    if (!b->q->task.stop) qdi_marks_refresh(&b->marks, b->q->a, &b->q->task);
+    if (!b->q->task.stop && !b->refreshed) qdi_marks_refresh(&b->marks, b->q->a, &b->q->task);
     int rc = qdi_answer_end(b->answer, err);
     if (rc) return rc;
     b->answering = true;

@@ -46,6 +46,7 @@ typedef struct doc_item {
     uint32_t shard, copies;
     uint32_t copies_good, copies_failed; /* of copies: that have it, that were taken out for it */
     bool forced_refresh;
+    const struct doc_mark *unrefreshed; /* its shard could not be refreshed; NULL: it could */
     qd_str got_source; /* update: the new source, if wanted */
     bool touched_shard;
     uint32_t touched; /* number in the batch's list */
@@ -103,6 +104,9 @@ typedef struct doc_mark {
     uint32_t shard;
     int64_t max_seq_no;
     bool forced; /* waiting was refused: refreshed at once */
+    /* why it is not refreshed, and where that was; code 0: it is */
+    char node[64];
+    qd_err err;
 } doc_mark;
 typedef struct doc_marks {
     doc_refresh refresh;
@@ -113,9 +117,13 @@ void qdi_batch_mark(doc_batch *b, doc_marks *m, doc_item *items, size_t n);
 /* Remembers one shard written up to max_seq_no; without memory for it, nothing. */
 void qdi_mark_add(doc_marks *m, qd_actions *a, const char *uuid, uint32_t shard,
                   int64_t max_seq_no);
-/* Refreshes the shards, or waits for their refresh, wherever they are. A shard that is gone needs
- * none. */
+/* Refreshes the shards, or waits for their refresh, wherever they are; what fails stands in their
+ * marks. A shard that is gone needs none. */
 void qdi_marks_refresh(doc_marks *m, qd_actions *a, qd_task *task);
+/* Tells the items that were written to a shard that could not be refreshed; the marks stay. */
+void qdi_marks_tell(const doc_marks *m, doc_item *items, size_t n);
+/* Why a mark's shard is not refreshed on a node. */
+void qdi_mark_failed(doc_mark *m, qd_str node, const qd_err *err);
 /* The same for those whose primary is here. */
 void qdi_marks_refresh_here(doc_marks *m, qd_actions *a);
 /* Frees the list. */

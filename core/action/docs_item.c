@@ -127,6 +127,35 @@ void qdi_item_error_write(const doc_item *i, qd_json_writer *w)
     qd_err_fini(&none);
 }
 
+/* The copies that have it; one that has, and could not show it, has failed too. */
+static void write_shards(const doc_item *i, bool counts, qd_json_writer *w)
+{
+    const doc_mark *not = i->unrefreshed;
+    if (!not || !counts) {
+        qd_shards_write(w, counts ? i->copies : 0, counts ? i->copies_good : 0,
+                        counts ? i->copies_failed : 0);
+        return;
+    }
+    qd_json_key_c(w, "_shards");
+    qd_json_object(w);
+    qd_json_field_int(w, "total", i->copies);
+    qd_json_field_int(w, "successful", i->copies_good);
+    qd_json_field_int(w, "failed", i->copies_failed + 1);
+    qd_json_key_c(w, "failures");
+    qd_json_array(w);
+    qd_json_object(w);
+    qd_json_field_str(w, "_index", i->concrete);
+    qd_json_field_int(w, "_shard", i->shard);
+    qd_json_field_c(w, "_node", not ->node);
+    qd_json_key_c(w, "reason");
+    qd_error_write(w, &not ->err);
+    qd_json_field_c(w, "status", qd_status_name(qd_err_status(&not ->err)));
+    qd_json_field_bool(w, "primary", true);
+    qd_json_object_end(w);
+    qd_json_array_end(w);
+    qd_json_object_end(w);
+}
+
 void qdi_item_write(const doc_item *i, qd_actions *a, bool bulk, qd_json_writer *w)
 {
     if (i->rc) {
@@ -152,8 +181,7 @@ void qdi_item_write(const doc_item *i, qd_actions *a, bool bulk, qd_json_writer 
     bool noop = i->result[0] == 'n' && i->result[2] == 'o';
     /* in a bulk request the shard counts for all of its items */
     bool counts = bulk || !noop;
-    qd_shards_write(w, counts ? i->copies : 0, counts ? i->copies_good : 0,
-                    counts ? i->copies_failed : 0);
+    write_shards(i, counts, w);
     qd_json_field_int(w, "_seq_no", i->done.seq_no);
     qd_json_field_int(w, "_primary_term", (int64_t)i->done.primary_term);
     if (i->want_source && i->op == DOC_UPDATE && i->got_source.p) write_got(i, w);

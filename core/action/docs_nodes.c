@@ -334,6 +334,37 @@ static void encode_marks(void *arg, const scatter_part *p, qd_writer *w)
     qdi_wire_marks(w, m->refresh == DOC_REFRESH_WAIT, m->at.at, p->pick, p->n);
 }
 
+/* What another node says of the shards that it was to refresh; one of protocol 1.0 says nothing. */
+static void take_refreshed(doc_marks *m, const scatter_part *p)
+{
+    qd_body_reader r;
+    qd_body_reader_init(&r, p->answer, "answer of a refresh", p->version);
+    if (p->err.code)
+        qd_log_warn("action", "refresh on [%.*s]: %s", QD_STR_ARG(p->address),
+                    qd_err_reason(&p->err));
+    if (!p->err.code && p->version < QD_RPC_1_1) return;
+    for (uint32_t k = 0; k < p->n; k++) {
+        qd_err err;
+        qd_err_init(&err);
+        if (p->err.code)
+            qd_err_copy(&err, &p->err);
+        else if (qd_read_bool(&r, "failed"))
+            qd_read_err(&r, &err);
+        int rc = qd_body_reader_check(&r, err.code ? NULL : &err);
+        if (rc || err.code) qdi_mark_failed(&m->at.at[p->pick[k]], p->node, &err);
+        qd_err_fini(&err);
+    }
+}
+
+static void take_own(doc_marks *m, const doc_mark *own)
+{
+    for (size_t k = 0; k < m->at.n && own->err.code; k++) {
+        doc_mark *x = &m->at.at[k];
+        if (x->shard == own->shard && strcmp(x->uuid, own->uuid) == 0)
+            qdi_mark_failed(x, qd_str_c(own->node), &own->err);
+    }
+}
+
 void qdi_marks_refresh(doc_marks *m, qd_actions *a, qd_task *task)
 {
     qd_arena arena;
@@ -356,11 +387,12 @@ void qdi_marks_refresh(doc_marks *m, qd_actions *a, qd_task *task)
     qdi_marks_refresh_here(&own, a);
     qdi_scatter_wait(&nodes);
     for (const scatter_part *p = nodes.parts; p; p = p->next) {
-        if (p->err.code)
-            qd_log_warn("action", "refresh on [%.*s]: %s", QD_STR_ARG(p->address),
-                        qd_err_reason(&p->err));
+        if (p->node.n) take_refreshed(m, p);
     }
-    for (size_t k = 0; k < own.at.n; k++) m->at.at[0].forced |= own.at.at[k].forced;
+    for (size_t k = 0; k < own.at.n; k++) {
+        m->at.at[0].forced |= own.at.at[k].forced;
+        take_own(m, &own.at.at[k]);
+    }
     qdi_marks_fini(&own);
     qdi_scatter_fini(&nodes);
     qd_state_unref(s);
@@ -371,9 +403,15 @@ void qdi_docs_refresh_handle(void *arg, qd_rpc_request *request)
 {
     qdi_served s;
     doc_marks m = {0};
-    qdi_served_begin(&s, arg, request, QD_ACTION_DOCS_REFRESH, "shards to refresh", 64);
+    qdi_served_begin(&s, arg, request, QD_ACTION_DOCS_REFRESH, "shards to refresh",
+                     QDI_SCATTER_BODY_MAX);
     int rc = qdi_wire_marks_read(s.body, s.version, &m, &s.err);
     if (!rc) qdi_marks_refresh_here(&m, s.a);
+    for (size_t k = 0; k < m.at.n && !rc && s.version >= QD_RPC_1_1; k++) {
+        const qd_err *why = &m.at.at[k].err;
+        qd_write_bool(&s.out, why->code != 0);
+        if (why->code) qd_write_err(&s.out, why);
+    }
     qdi_marks_fini(&m);
     qdi_served_end(&s, rc, "answer of a refresh");
 }

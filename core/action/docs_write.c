@@ -62,8 +62,9 @@ static int write_one(qd_request *q, qd_response *r, doc_op op, qd_err *err)
     }
     if (!rc) qdi_marks_refresh(&marks, q->a, &q->task);
     if (marks.at.n) i.forced_refresh |= marks.at.at[0].forced;
-    qdi_marks_fini(&marks);
+    qdi_marks_tell(&marks, &i, 1);
     if (rc) {
+        qdi_marks_fini(&marks);
         qdi_docs_free(run);
         qdi_item_fini(&i);
         return rc;
@@ -81,6 +82,7 @@ static int write_one(qd_request *q, qd_response *r, doc_op op, qd_err *err)
         qdi_item_write(&i, q->a, false, &r->w);
         qd_json_object_end(&r->w);
     }
+    qdi_marks_fini(&marks);
     qdi_docs_free(run);
     qdi_item_fini(&i);
     return rc;

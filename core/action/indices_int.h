@@ -35,10 +35,25 @@ bool qdi_wait_active(qd_actions *a, const char *uuid, int64_t asked, int64_t tim
 /* timeout, master_timeout and cluster_manager_timeout of a request. */
 int qdi_admin_timeout(const qd_request *q, int64_t *out, qd_err *err);
 
+/* A copy, or all copies that its node cares for, to which something could not be done. */
+typedef struct shard_failure {
+    struct shard_failure *next;
+    qd_str index, node;
+    uint32_t number;
+    qd_err err;
+} shard_failure;
+
 /* Counts as in _shards. */
 typedef struct shard_counts {
     uint32_t total, successful, failed;
+    shard_failure *failures; /* the first of them, the last first */
+    uint32_t nfailures;
 } shard_counts;
+/* Remembers why one failed, in arena; err is copied. Without memory for it nothing. */
+void qdi_shard_counts_fail(shard_counts *n, qd_arena *arena, qd_str index, uint32_t number,
+                           qd_str node, const qd_err *err);
+/* Frees the reasons. */
+void qdi_shard_counts_fini(shard_counts *n);
 /* {"_shards": {...}}, the whole answer. */
 void qdi_answer_shards(qd_response *r, const shard_counts *n);
 

@@ -124,6 +124,28 @@ void qd_response_acknowledged(qd_response *r)
     qd_json_object_end(&r->w);
 }
 
+const char *qd_status_name(int status)
+{
+    static const struct {
+        int status;
+        const char *name;
+    } names[] = {
+        {400, "BAD_REQUEST"},
+        {403, "FORBIDDEN"},
+        {404, "NOT_FOUND"},
+        {409, "CONFLICT"},
+        {429, "TOO_MANY_REQUESTS"},
+        {501, "NOT_IMPLEMENTED"},
+        {503, "SERVICE_UNAVAILABLE"},
+        {504, "GATEWAY_TIMEOUT"},
+        {507, "INSUFFICIENT_STORAGE"},
+    };
+    for (size_t i = 0; i < QD_COUNT_OF(names); i++) {
+        if (names[i].status == status) return names[i].name;
+    }
+    return "INTERNAL_SERVER_ERROR";
+}
+
 void qd_shards_write(qd_json_writer *w, uint32_t total, uint32_t successful, uint32_t failed)
 {
     qd_json_key_c(w, "_shards");

@@ -141,7 +141,8 @@ int qd_replication_confirm(qd_permit *p, int64_t seq_no, int64_t timeout_ms, qd_
 /*
  * Makes everything up to seq_no (QD_SEQ_NO_NONE: everything so far) visible on all started copies:
  * now, or with wait by the next refresh that comes (forced when too many wait: *forced). A copy
- * that does not follow within 30 s is failed. For a shard whose primary is here. [worker]
+ * that does not follow within 30 s is failed, which counts tell. For a shard whose primary is here.
+ * [worker]
  * QD_E_NOT_PRIMARY, QD_E_UNAVAILABLE_SHARDS.
  */
 QD_MUST_CHECK

@@ -368,7 +368,7 @@ int qd_replication_confirm(qd_permit *p, int64_t seq_no, int64_t timeout_ms, qd_
 static bool all_show(repl_shard *g, int64_t seq_no, qd_write_counts *counts)
 {
     bool all = true;
-    *counts = (qd_write_counts){.total = 1, .successful = 1};
+    *counts = (qd_write_counts){.total = 1, .successful = 1, .failed = counts->failed};
     for (uint32_t i = 0; i < g->pm.top; i++) {
         const repl_peer *c = &g->pm.peer[i];
         if (!c->id || !c->started) continue;
@@ -395,6 +395,7 @@ static int followers_wait(repl_shard *g, int64_t seq_no, qd_write_counts *counts
                 if (g->follower[i].peer == c->id && g->follower[i].max_seq_no >= seq_no) continue;
                 repl_primary_fail(&g->pm, c->id, "it does not show what is published for 30s",
                                   repl_now(g));
+                counts->failed++;
             }
             repl_unlock(g);
             qd_mutex_lock(&g->lock);
@@ -440,13 +441,14 @@ int qd_replication_refresh(qd_replication *r, const qd_write_target *target, int
     if (!counts) counts = &none;
     if (!forced) forced = &own;
     *forced = !wait;
+    *counts = (qd_write_counts){0};
     int rc = qd_replication_enter_read(r, target, 60000, &p, err);
     if (rc) return rc;
     qd_engine_checkpoints at;
     qd_engine_checkpoints_get(p.engine, &at);
     if (seq_no < 0 || seq_no > at.max_seq_no) seq_no = at.max_seq_no;
     rc = refresh_here(p.engine, seq_no, wait, forced, err);
-    *counts = (qd_write_counts){.total = 1, .successful = 1};
+    *counts = (qd_write_counts){.total = 1, .successful = !rc};
     qd_mutex_lock(&p.group->lock);
     bool alone = !p.group->pm.top;
     qd_mutex_unlock(&p.group->lock);

@@ -65,10 +65,90 @@ static void test_single(void **state)
     }
 }
 
+/* --- a disk that cannot be written ---
+ *
+ * Shard 0 of each index is on node 1; node 0 is asked.
+ */
+
+static void one_shard(action_cluster *c, const char *name)
+{
+    char body[200];
+    snprintf(body, sizeof body,
+             "{\"settings\":{\"number_of_shards\":1,\"number_of_replicas\":0,\"index\":{"
+             "\"routing.allocation.require._name\":\"node-1\",\"refresh_interval\":-1}}}");
+    action_cluster_index(c, name, body);
+}
+
+static bool tells(action_cluster *c, const char *index, const char *shard, const char *node)
+{
+    const char *body = action_cluster_body(c), *list = strstr(body, "\"failures\":[");
+    char text[128];
+    snprintf(text, sizeof text, "\"%s\":0", shard);
+    if (!list || !strstr(list, text)) return false;
+    snprintf(text, sizeof text, "\"%s\":\"nodeidnodeidnodeid0001\"", node);
+    if (!strstr(list, text) || !strstr(list, index)) return false;
+    return strstr(body, "\"failed\":1,") && strstr(list, "\"reason\":{\"type\":");
+}
+
+static void shards_that_fail_are_told(void **state)
+{
+    static const char *const ops[] = {"_refresh", "_flush?force=true", "_forcemerge"};
+    action_cluster *c = *state;
+    store_crash *disk = action_cluster_disk(c, 1);
+    char name[32], path[64];
+    for (size_t k = 0; k < QD_COUNT_OF(ops); k++) {
+        snprintf(name, sizeof name, "op%zu", k);
+        one_shard(c, name);
+        action_cluster_put(c, name, "1", "{\"n\":1}");
+        if (k == 2) {
+            action_cluster_refresh(c);
+            action_cluster_put(c, name, "2", "{\"n\":1}");
+        }
+        (void)store_crash_fail_at(disk, STORE_CRASH_WRITES, 1, QD_E_IO, true);
+        snprintf(path, sizeof path, "/%s/%s", name, ops[k]);
+        int status = action_cluster_call(c, 0, "POST", path, NULL);
+        (void)store_crash_fail_at(disk, 0, 0, 0, false);
+        if (!tells(c, name, "shard", "node") || status != (k ? 200 : 500))
+            fail_msg("%s: %d %s", path, status, action_cluster_body(c));
+        snprintf(path, sizeof path, "/%s", name);
+        assert_int_equal(action_cluster_call(c, 0, "DELETE", path, NULL), 200);
+    }
+}
+
+/* The write is in the log; the segment of its refresh cannot be written. */
+static void refreshes_of_writes(void **state)
+{
+    action_cluster *c = *state;
+    store_crash *disk = action_cluster_disk(c, 1);
+    char name[32], path[64];
+    for (uint32_t k = 0; k < NODES; k++) { /* by each node */
+        bool told = false;
+        for (uint32_t step = 1; step < 12 && !told; step++) {
+            snprintf(name, sizeof name, "w%u-%u", k, step);
+            one_shard(c, name);
+            action_cluster_put(c, name, "0", "{\"n\":1}");
+            action_cluster_refresh(c);
+            (void)store_crash_fail_at(disk, STORE_CRASH_WRITES, step, QD_E_IO, true);
+            snprintf(path, sizeof path, "/%s/_doc/1?refresh=true", name);
+            int status = action_cluster_call(c, k, "PUT", path, "{\"n\":1}");
+            (void)store_crash_fail_at(disk, 0, 0, 0, false);
+            bool written = status < 300 && !strstr(action_cluster_body(c), "\"error\":{");
+            told = written && tells(c, name, "_shard", "_node");
+            if (written && !told && strstr(action_cluster_body(c), "\"failed\":1"))
+                fail_msg("%s: %d %s", path, status, action_cluster_body(c));
+            snprintf(path, sizeof path, "/%s", name);
+            assert_int_equal(action_cluster_call(c, 0, "DELETE", path, NULL), 200);
+        }
+        if (!told) fail_msg("%u: no refresh failed", k);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_single, open_nodes, close_nodes),
+        cmocka_unit_test_setup_teardown(shards_that_fail_are_told, open_nodes, close_nodes),
+        cmocka_unit_test_setup_teardown(refreshes_of_writes, open_nodes, close_nodes),
     };
     return unit_run(tests);
 }
