@@ -8,6 +8,12 @@ cr_plugin *cr_plugin_of(qd_self *self)
     return the_host->data(self);
 }
 
+static void discard(cr_plugin *p)
+{
+    pthread_mutex_destroy(&p->lock);
+    p->heap.mem->free(p);
+}
+
 static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
 {
     const qd_svc_mem *mem = host->service(self, QD_SERVICE_MEM, QD_ABI_MINOR);
@@ -24,8 +30,9 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
                      .rand = host->service(self, QD_SERVICE_RAND, QD_ABI_MINOR),
                      .loop = host->service(self, QD_SERVICE_LOOP, QD_ABI_MINOR),
                      .peers = host->service(self, QD_SERVICE_PEERS, QD_ABI_MINOR)};
+    pthread_mutex_init(&p->lock, NULL);
     if (!p->log || !p->conf || !p->clock || !p->rand || !p->loop) {
-        mem->free(p);
+        discard(p);
         return e->set(err, QD_E_ABI,
                       QD_STR("the host lacks a service that coordination-raft needs"));
     }
@@ -34,7 +41,7 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
     int32_t rc = host->provide(self, QD_KIND_COORDINATION, "coordination-raft", &cr_vtable, err);
     if (rc) {
         host->data_set(self, NULL);
-        mem->free(p);
+        discard(p);
     }
     return rc;
 }
@@ -43,7 +50,8 @@ static void stop(qd_self *self, void (*done)(void *arg), void *arg)
 {
     cr_plugin *p = the_host->data(self);
     the_host->data_set(self, NULL);
-    p->heap.mem->free(p);
+    if (p->any_ended) pthread_join(p->ended, NULL);
+    discard(p);
     done(arg);
 }
 

@@ -592,6 +592,21 @@ static void run_until_closed(qd_coord *c)
     uv_run(&c->loop, UV_RUN_DEFAULT);
 }
 
+/* Whoever hears of the store's end cannot wait for its thread, which tells him: the next one that
+ * ends does, and the plugin's end. So none runs code of the plugin, or frees what is its own, when
+ * that or the process ends. */
+static void thread_ends(qd_coord *c)
+{
+    cr_plugin *p = c->plugin;
+    pthread_mutex_lock(&p->lock);
+    pthread_t before = p->ended;
+    int any = p->any_ended;
+    p->ended = c->thread;
+    p->any_ended = 1;
+    pthread_mutex_unlock(&p->lock);
+    if (any) pthread_join(before, NULL);
+}
+
 static void *run_loop(void *arg)
 {
     qd_coord *c = arg;
@@ -602,22 +617,24 @@ static void *run_loop(void *arg)
     void (*done)(void *arg) = c->closed;
     void *done_arg = c->closed_arg;
     cr_net_close(c);
+    thread_ends(c);
     cr_store_free(c);
     if (done) done(done_arg);
     return NULL;
 }
 
-/* A thread that gets no signals and that nobody waits for: the store's last word is `done`. */
+/* A thread that gets no signals. */
 static int start_thread(qd_coord *c)
 {
     sigset_t all, before;
     pthread_attr_t a;
     sigfillset(&all);
     pthread_attr_init(&a);
-    pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&a, 1 << 20);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_mutex_lock(&c->plugin->lock); /* who it is is known before it ends */
     int rc = pthread_create(&c->thread, &a, run_loop, c);
+    pthread_mutex_unlock(&c->plugin->lock);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&a);
     return rc;

@@ -38,6 +38,9 @@ typedef struct cr_plugin {
     const qd_svc_rand *rand;
     const qd_svc_loop *loop;
     const qd_svc_peers *peers; /* NULL: the host has no transport */
+    pthread_mutex_t lock;
+    pthread_t ended; /* under lock: the thread of the store that was closed last, not yet joined */
+    int any_ended;
 } cr_plugin;
 
 /* Kinds of requests, and what they wait for. */

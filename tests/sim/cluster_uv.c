@@ -215,14 +215,12 @@ int sim_uv_thread(pthread_t *out, const pthread_attr_t *a, void *(*fn)(void *), 
 {
     qd_env *env = here();
     qd_thread *t;
-    int detached = PTHREAD_CREATE_JOINABLE;
+    (void)a; /* the size of its stack; all are joined */
     started *s = malloc(sizeof *s);
     if (!s) abort();
     *s = (started){fn, arg};
-    if (a) pthread_attr_getdetachstate(a, &detached);
     if (qd_thread_start(env, "plugin", begin, s, &t, NULL)) abort();
     *out = (pthread_t)(uintptr_t)t;
-    if (detached == PTHREAD_CREATE_DETACHED) proc_leaves(proc_of_env(env), t);
     return 0;
 }
 
