@@ -82,6 +82,13 @@ int qd_shard_edit_new(qd_shard_edit *e, qd_arena *arena, uint32_t replicas, int6
     return rc;
 }
 
+/* Has its primary no files, as it has never been open? */
+static bool has_none(const qd_shard_edit *e)
+{
+    bool unmade = e->s.unopened && e->copies[0].recovery == QD_RECOVERY_EMPTY_STORE;
+    return e->s.fresh || unmade;
+}
+
 /* --- assigning ------------------------------------------------------------------------------- */
 
 static void put_at(qd_copy *c, const qd_shard_place *p, qd_recovery_source recovery)
@@ -105,7 +112,9 @@ int qd_shard_edit_assign_primary(qd_shard_edit *e, const qd_shard_place *p, qd_p
         s->unopened = true;
     } else if (force == QD_FORCE_NONE && (!known || !qd_str_eq(known->node, p->node))) {
         return QD_E_CONFLICT;
-    } else if (force != QD_FORCE_NONE) {
+    } else if (force == QD_FORCE_NONE) {
+        if (has_none(e)) recovery = QD_RECOVERY_EMPTY_STORE;
+    } else {
         if (known) return QD_E_CONFLICT; /* a forced primary is a copy of its own */
         if (force == QD_FORCE_EMPTY) recovery = QD_RECOVERY_EMPTY_STORE;
         s->unopened = true;
@@ -236,9 +245,9 @@ static void unassign(qd_shard_edit *e, uint32_t i, qd_unassigned_reason reason, 
     qd_copy *c = &e->copies[i];
     uint32_t failures = c->failures + (reason == QD_UNASSIGNED_ALLOCATION_FAILED);
     *c = (qd_copy){
-        .recovery = i            ? QD_RECOVERY_PEER
-                    : e->s.fresh ? QD_RECOVERY_EMPTY_STORE
-                                 : QD_RECOVERY_EXISTING_STORE,
+        .recovery = i             ? QD_RECOVERY_PEER
+                    : has_none(e) ? QD_RECOVERY_EMPTY_STORE
+                                  : QD_RECOVERY_EXISTING_STORE,
         .reason = reason,
         .since_ms = e->now_ms,
         .failures = failures,

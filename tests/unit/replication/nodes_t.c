@@ -400,6 +400,28 @@ static void closed_indices_keep_their_documents(void **state)
     action_cluster_close(c);
 }
 
+/* The same over a restart of its node: it has no files, and none were lost. */
+static void a_closed_index_is_opened_for_the_first_time(void **state)
+{
+    (void)state;
+    uint32_t p, r;
+    static const char nowhere[] = "{\"settings\":{\"index\":{\"number_of_replicas\":0,"
+                                  "\"routing.allocation.require._name\":\"none\"}}}";
+    static const char anywhere[] = "{\"index.routing.allocation.require._name\":null}";
+    action_cluster *c = action_cluster_open(3, NULL);
+    assert_int_equal(action_cluster_call(c, 0, "PUT", "/y?wait_for_active_shards=0", nowhere), 200);
+    assert_int_equal(action_cluster_call(c, 0, "POST", "/y/_close", NULL), 200);
+    assert_int_equal(action_cluster_call(c, 0, "PUT", "/y/_settings", anywhere), 200);
+    wait_green(c, 0, "y");
+    where(c, 0, "y", &p, &r);
+    action_cluster_leave(c, p);
+    action_cluster_back(c, p);
+    wait_green(c, p, "y");
+    assert_int_equal(action_cluster_call(c, p, "POST", "/y/_open", NULL), 200);
+    put(c, p, "y", 1, 1, "");
+    action_cluster_close(c);
+}
+
 /* A forced merge waits for natural ones, which its own refresh may have begun, also where another
  * node asked for it. */
 static void forced_merges_end(void **state)
@@ -704,6 +726,7 @@ int main(void)
         cmocka_unit_test(a_replica_is_added),
         cmocka_unit_test(a_primary_is_opened_once),
         cmocka_unit_test(closed_indices_keep_their_documents),
+        cmocka_unit_test(a_closed_index_is_opened_for_the_first_time),
         cmocka_unit_test(forced_merges_end),
         cmocka_unit_test(closed_indices_hold_nobody_up),
         cmocka_unit_test(a_primary_moves),
