@@ -51,11 +51,7 @@ close $in;
 my $node = QdNode->new('node-1', settings => {'compatibility.identity' => 'os2',
     'action.destructive_requires_name' => 'false'});
 $node->start;
-for (1 .. 1800) {
-    last if -f "$dir/http";
-    last if waitpid($pid, POSIX::WNOHANG()) != 0;
-    select undef, undef, undef, 0.1;
-}
+QdNode->wait_for(sub { -f "$dir/http" || waitpid($pid, POSIX::WNOHANG()) != 0 }, 180, 0.1);
 my ($address) = -f "$dir/http" ? QdNode::slurp("$dir/http") : ();
 ok($address, 'OpenSearch answers') or BAIL_OUT("see $log");
 

@@ -7,13 +7,7 @@ use File::Basename qw(dirname);
 use lib dirname(__FILE__);
 use Long;
 
-my $seeds = count(SEEDS => 100_000);
-my $sim   = 'build/tests/unit/replication/sim_t';
-step('everything builds', sub { build($sim) });
-for (my $from = 1; $from <= $seeds; $from += 10_000) {
-    my $n = $seeds - $from + 1 < 10_000 ? $seeds - $from + 1 : 10_000;
-    step("schedules from $from", "SEEDS=$n FROM=$from ./$sim");
-}
-delete $ENV{SEEDS};
+my $sim = 'build/tests/unit/replication/sim_t';
+schedules($sim, 20_000);
 step('defects', "./$sim");
 finish();

@@ -14,7 +14,7 @@ use Exporter 'import';
 use File::Basename qw(dirname);
 use Test::More;
 
-our @EXPORT = qw(build count finish jobs programs step step_passed);
+our @EXPORT = qw(build count finish jobs programs schedules step step_passed);
 my $top = abs_path(dirname(__FILE__) . '/../..');
 chdir $top or die "$top: $!";
 my ($steps, $commit) = @ENV{qw(LONG_STEPS LONG_COMMIT)};
@@ -68,6 +68,23 @@ sub step {
     ok($ok, sprintf '%s (%d s)', $name, time - $start);
     if ($ok && $steps && open my $f, '>>', $steps) { print $f "$name\n" }
     return $ok;
+}
+
+# Schedules of a simulation, as many as SEEDS says from the seed SEED on, two processes at a time, in
+# steps of so many. What runs behind it has neither in its environment: a simulation that is given
+# a SEED runs that one alone.
+sub schedules {
+    my ($sim, $step) = @_;
+    my ($n, $from) = (count(SEEDS => 100_000), count(SEED => 1));
+    delete @ENV{qw(SEEDS SEED FROM)};
+    step('everything builds', sub { build($sim) });
+    for (my $at = $from; $at < $from + $n; $at += $step) {
+        my $all = $from + $n - $at < $step ? $from + $n - $at : $step;
+        my $first = int(($all + 1) / 2);
+        my ($a, $b) = map { $_->[1] > 0 ? "{ SEEDS=$_->[1] FROM=$_->[0] ./$sim || touch build/sim.failed; }" : ':' }
+            [$at, $first], [$at + $first, $all - $first];
+        step("schedules from $at", "rm -f build/sim.failed; $a & $b; wait; test ! -e build/sim.failed");
+    }
 }
 
 sub finish {
