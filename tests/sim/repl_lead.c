@@ -34,13 +34,16 @@ static bool to_peer(world *w, node *n, const repl_peer *c, mtype type, msg *m)
     return true;
 }
 
-static void add_ops(node *n, msg *m, int64_t from, int64_t to)
+/* As many as a message holds; the number behind the last one. */
+static int64_t add_ops(node *n, msg *m, int64_t from, int64_t to)
 {
-    for (int64_t s = from; s <= to && m->nops < CHUNK; s++) {
+    int64_t s = from;
+    for (; s <= to && m->nops < CHUNK; s++) {
         if (s >= SEQS || !n->d.counted[s]) continue;
         m->ops[m->nops].seq = s;
         m->ops[m->nops++].r = n->d.mem[s];
     }
+    return s;
 }
 
 void resync_part(world *w, node *n, const repl_peer *c, uint64_t attempt, int64_t from,
@@ -48,12 +51,7 @@ void resync_part(world *w, node *n, const repl_peer *c, uint64_t attempt, int64_
 {
     msg m = {.resync = attempt, .part = part, .first = from, .max = n->pm.max_seq_no};
     /* `first` is where this part begins; part 0 tells the resync's beginning */
-    int64_t s = from;
-    for (; s <= m.max && m.nops < CHUNK; s++) {
-        if (s >= SEQS || !n->d.counted[s]) continue;
-        m.ops[m.nops].seq = s;
-        m.ops[m.nops++].r = n->d.mem[s];
-    }
+    int64_t s = add_ops(n, &m, from, m.max);
     m.last = s > m.max;
     m.persisted = s; /* where the next part begins */
     to_peer(w, n, c, M_RESYNC, &m);
@@ -92,7 +90,7 @@ void primary_act(void *arg, const repl_act *a)
     switch (a->kind) {
     case REPL_ACT_SHIP:
         m.batch = a->batch->id;
-        add_ops(n, &m, a->batch->min, a->batch->max);
+        (void)add_ops(n, &m, a->batch->min, a->batch->max);
         to_peer(w, n, a->peer, M_OPS, &m);
         send_call(w, &m, ms(1500));
         return;
@@ -110,7 +108,7 @@ void primary_act(void *arg, const repl_act *a)
     case REPL_ACT_CATCH_UP:
         w->r->catch_ups++;
         m.catch_up = true;
-        add_ops(n, &m, a->from, a->to);
+        (void)add_ops(n, &m, a->from, a->to);
         to_peer(w, n, a->peer, M_OPS, &m);
         send_call(w, &m, ms(1500));
         return;

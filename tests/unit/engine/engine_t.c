@@ -245,6 +245,15 @@ static void churn(void *arg)
     }
 }
 
+/* An engine on a new disk. */
+static qd_engine_config made_on(store_crash *d, qd_store **s, qd_engine **e)
+{
+    assert_int_equal(store_crash_open(d, s, NULL), 0);
+    qd_engine_config c = config(*s);
+    assert_int_equal(qd_engine_create(&c, e, NULL), 0);
+    return c;
+}
+
 static void writers_refresh_flush_and_merge_at_once(void **state)
 {
     (void)state;
@@ -254,11 +263,9 @@ static void writers_refresh_flush_and_merge_at_once(void **state)
     qd_thread *t[6];
     writer w[6];
     _Atomic bool stop = false;
-    store_crash *d = store_crash_make(NULL);
     qd_err_init(&err);
-    assert_int_equal(store_crash_open(d, &s, &err), 0);
-    qd_engine_config c = config(s);
-    assert_int_equal(qd_engine_create(&c, &e, &err), 0);
+    store_crash *d = store_crash_make(NULL);
+    qd_engine_config c = made_on(d, &s, &e);
     for (int i = 0; i < 6; i++) {
         w[i] = (writer){e, (uint64_t)i + 1, &stop, 0};
         assert_int_equal(qd_thread_start(qd_env_system(), "worker", i < 4 ? write_randomly : churn,
@@ -316,11 +323,9 @@ static void forced_merges_end_while_others_write(void **state)
     qd_engine *e;
     qd_thread *t;
     _Atomic bool stop = false;
-    store_crash *d = store_crash_make(NULL);
     qd_err_init(&err);
-    assert_int_equal(store_crash_open(d, &s, &err), 0);
-    qd_engine_config c = config(s);
-    assert_int_equal(qd_engine_create(&c, &e, &err), 0);
+    store_crash *d = store_crash_make(NULL);
+    (void)made_on(d, &s, &e);
     for (int i = 0; i < DOCS; i++) {
         qd_engine_result res;
         assert_int_equal(op_put(e, i, i, false, &res, &err), 0);
