@@ -54,12 +54,13 @@ sub load {
     return $count;
 }
 my ($next, $until) = (1, time + $interval * 5);
-while (time < $until) {
+# until the first ones are older than what may be lost
+while (time < $until || time - $acked[0][2] < $interval + $slack + 1) {
     my $took = load($n[$next % 3], $next, 2);
     ok(0, 'a write is refused') unless $took;
     $next += 2;
 }
-my ($shard) = map { my $s = $_; $s } $n[0]->get('/_cat/shards/one?format=json&h=prirep,node')->{json};
+my $shard = $n[0]->get('/_cat/shards/one?format=json&h=prirep,node')->{json};
 my ($p) = map { my $at = $_; grep { $n[$_]{name} eq $at->{node} } 0 .. 2 } grep { $_->{prirep} eq 'p' } @$shard;
 my ($r) = map { my $at = $_; grep { $n[$_]{name} eq $at->{node} } 0 .. 2 } grep { $_->{prirep} eq 'r' } @$shard;
 my $t = 2;
@@ -98,6 +99,7 @@ sub copies_agree {
 sub lost {
     my ($what) = @_;
     my %have = map { $_ => ids_of($n[0], $_) || {} } 'one', 'three';
+    cmp_ok(scalar(grep { $killed - $_->[2] > $interval + $slack } @acked), '>', 0, "$what: some are older than that");
     my @lost = grep { !exists $have{ $_->[0] }{ $_->[1] } } @acked;
     my $oldest = 0;
     for (@lost) { $oldest = $killed - $_->[2] if $killed - $_->[2] > $oldest }
