@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #define RETRY_NS 200000000ull
+#define START_AGAIN_NS 1000000000ull
 
 uint64_t repl_now(const repl_shard *g)
 {
@@ -410,27 +411,49 @@ static int change(repl_shard *g, const repl_cas *c, uint64_t term, uint64_t *rev
     return rc;
 }
 
-/* A primary that was opened again, or promoted while it was, says that it can be used: the record
- * takes no changes from it before. Its own phase keeps reads and writes away as long as need be. */
-static void started_first(repl_shard *g)
-{
-    bool started = false;
-    qd_copy_ref ref = {g->uuid, g->number, qd_str_c(g->aid)};
-    qd_mutex_lock(&g->lock);
-    for (uint32_t i = 0; i < g->nplaces; i++) {
-        started |= strcmp(g->place[i].c.aid, g->aid) == 0 && g->place[i].c.started;
-    }
-    qd_mutex_unlock(&g->lock);
-    if (started) return;
-    int rc = qd_cluster_copy_started(g->r->cluster, &ref, NULL, NULL);
-    (void)rc; /* what follows tells */
-}
-
 /* Is the answer final? Otherwise the same is asked again: its outcome is not known. */
 static bool settled(int rc)
 {
     return !rc || rc == QD_E_NOT_PRIMARY || rc == QD_E_NOTFOUND || rc == QD_E_CONFLICT ||
            rc == QD_E_INDEX_NOT_FOUND || rc == QD_E_ARG;
+}
+
+static bool has_started(const repl_shard *g)
+{
+    for (uint32_t i = 0; i < g->nplaces; i++) {
+        if (strcmp(g->place[i].c.aid, g->aid) == 0) return g->place[i].c.started;
+    }
+    return false;
+}
+
+/* A primary that was opened again, or promoted while it was, says that it can be used: the record
+ * takes no changes from it before. Its own phase keeps reads and writes away as long as need be.
+ * false: that is not known to be heard. */
+static bool started_first(repl_shard *g)
+{
+    qd_copy_ref ref = {g->uuid, g->number, qd_str_c(g->aid)};
+    qd_mutex_lock(&g->lock);
+    bool started = has_started(g);
+    qd_mutex_unlock(&g->lock);
+    return started || settled(qd_cluster_copy_started(g->r->cluster, &ref, NULL, NULL));
+}
+
+bool repl_start_due(repl_shard *g)
+{
+    bool leads = g->leading && g->engine && g->pm.phase != REPL_FENCED &&
+                 g->record_term == g->pm.term && strcmp(g->record_primary, g->aid) == 0;
+    if (!leads || has_started(g) || g->start_runs || repl_now(g) < g->start_ns) return false;
+    g->start_runs = true;
+    return true;
+}
+
+void repl_start(repl_shard *g)
+{
+    (void)started_first(g);
+    qd_mutex_lock(&g->lock);
+    g->start_runs = false;
+    g->start_ns = repl_now(g) + START_AGAIN_NS;
+    qd_mutex_unlock(&g->lock);
 }
 
 static void cas_run(repl_shard *g)
@@ -446,8 +469,11 @@ static void cas_run(repl_shard *g)
         uint64_t term = g->pm.term, revision;
         qd_mutex_unlock(&g->lock);
         qd_err err;
+        if (!started_first(g)) { /* refused as of no primary would be wrong */
+            qd_env_sleep_ns(g->r->env, RETRY_NS);
+            continue;
+        }
         qd_err_init(&err);
-        started_first(g);
         int rc = change(g, &c, term, &revision, &err);
         static const char *const names[] = {"leaves the in-sync set", "joins the in-sync set",
                                             "becomes primary", "starts"};
@@ -698,7 +724,7 @@ static int lead_once(repl_shard *g, uint64_t term, qd_err *err)
     }
     if (!rc) {
         leads(g, e, term);
-        started_first(g);
+        (void)started_first(g); /* said again by the clock until it is heard */
         if (promoted) {
             qd_log_info(REPL_LOG, "%s copy [%s] is primary of term %llu", g->name, g->aid,
                         (unsigned long long)term);

@@ -103,6 +103,7 @@ typedef struct repl_hold {
 typedef enum repl_kind {
     REPL_JOB_RECORD,
     REPL_JOB_LEAD,
+    REPL_JOB_START,
     REPL_JOB_PUBLISH,
     REPL_JOB_ALONE,
     REPL_JOB_DUE,
@@ -149,6 +150,8 @@ struct repl_shard {
     uint32_t nplaces, places_room;
     QD_VEC(repl_todo) outbox;
     QD_VEC(repl_cas) cas;
+    bool start_runs;
+    uint64_t start_ns; /* when it says again that it has started */
     bool cas_runs, lead_runs, lead_again, publish_runs, publish_again, publish_asked,
         replicated_runs;
     _Atomic bool due_queued;
@@ -227,6 +230,9 @@ void repl_on_act(void *arg, const repl_act *a);
 void repl_unlock(repl_shard *g);
 /* Makes this copy the primary of the record, if it is; again whenever the record says so. */
 void repl_lead(repl_shard *g);
+/* Must this primary say (again) that it has started? Then repl_start is to run. Under the lock. */
+bool repl_start_due(repl_shard *g);
+void repl_start(repl_shard *g);
 /* The places of the record as the machine reads them. Under the lock. */
 void repl_record_view(repl_shard *g, repl_record_copy copies[REPL_COPIES], repl_record *out);
 /* Address of a copy, false: none. Under the lock. */

@@ -418,10 +418,12 @@ static void tick_one(repl_shard *g)
     }
     stuck = stuck && repl_now(g) > g->fenced_ns + REPL_STUCK_NS;
     if (stuck) g->fenced_ns = 0;
+    bool start = repl_start_due(g);
     bool retain = g->leading && g->engine && repl_now(g) >= g->retention_ns;
     if (retain) g->retention_ns = repl_now(g) + REPL_RETENTION_NS;
     repl_unlock(g);
     if (publish) repl_publish_queue(g);
+    if (start) repl_run(g, g->r->change_pool, REPL_JOB_START, repl_start);
     if (stuck)
         repl_fail_shard(g, "the record names it as primary, which it could not stay", QD_E_IO);
     repl_holds_end(g, false);

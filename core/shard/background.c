@@ -10,7 +10,7 @@
 #include "shard/shards_int.h"
 
 #define IDLE_TICK_NS UINT64_C(5000000000) /* without shards */
-#define TICK_NS 50000000u            /* granularity of all intervals */
+#define TICK_NS 50000000u                 /* granularity of all intervals */
 #define SLOT_LEAST (UINT64_C(1) << 20)
 #define FLUSH_PAUSE_NS 1000000000ull /* a flush that did not help is not tried at once again */
 
@@ -182,9 +182,8 @@ void qdi_shards_tick(void *arg)
         uint64_t until = qd_env_mono_ns(all->env) + TICK_NS;
         if (all->map.n == 0) {
             /* nothing to look after but the disk */
-            uint64_t idle = atomic_load(&all->flood.queued) || !all->flood.told_total
-                                ? TICK_NS
-                                : IDLE_TICK_NS;
+            uint64_t idle =
+                atomic_load(&all->flood.queued) || !all->flood.told_total ? TICK_NS : IDLE_TICK_NS;
             (void)qd_cond_wait_until(&all->tick, &all->lock, until - TICK_NS + idle);
         } else {
             (void)qd_cond_wait_until(&all->tick, &all->lock, until);
@@ -194,6 +193,11 @@ void qdi_shards_tick(void *arg)
         looking l = {.now = qd_env_mono_ns(all->env)};
         (void)qd_shards_each(all, look, &l);
         qdi_shards_space(all, l.now, l.buffers);
+        uint64_t closed = atomic_load(&all->closed_due_ns);
+        if (closed && l.now >= closed) {
+            atomic_store(&all->closed_due_ns, 0);
+            qdi_closed_reports(all);
+        }
         /* all of it for one writer; what several write is shared, and none gets less than makes a
          * segment worth its merges */
         uint64_t share = (uint64_t)all->buffer_bytes / (l.used ? l.used : 1);

@@ -262,8 +262,14 @@ static void closed_report_run(qd_work *w)
     closed_report *r = (closed_report *)(void *)w;
     qd_copy_ref copy = {r->uuid, r->number, qd_str_c(r->allocation_id)};
     int rc = qd_cluster_copy_started(r->shards->cluster, &copy, NULL, NULL);
-    (void)rc; /* reported again with the next state if it did not get through */
+    if (rc && rc != QD_E_NOTFOUND && rc != QD_E_CONFLICT) qdi_closed_report_later(r->shards);
     closed_report_end(r);
+}
+
+void qdi_closed_report_later(qd_shards *all)
+{
+    atomic_store(&all->closed_due_ns,
+                 qd_env_mono_ns(all->env) + SHARD_REPORT_MS * UINT64_C(1000000));
 }
 
 static qd_copy_ref ref_of(const qd_shard *s)
@@ -540,7 +546,10 @@ void qd_shard_fail(qd_shard *s, qd_str text, int32_t why)
 void qdi_closed_report(qd_shards *all, const char *uuid, uint32_t number, qd_str allocation_id)
 {
     closed_report *r = qd_calloc(NULL, sizeof *r);
-    if (!r) return; /* the next state brings it again */
+    if (!r) {
+        qdi_closed_report_later(all);
+        return;
+    }
     r->shards = all;
     r->number = number;
     snprintf(r->uuid, sizeof r->uuid, "%s", uuid);

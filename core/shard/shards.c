@@ -266,6 +266,21 @@ static void report_closed(qd_shards *all, const qd_index_meta *m, uint32_t numbe
     qdi_closed_report(all, m->uuid, number, c->allocation_id);
 }
 
+void qdi_closed_reports(qd_shards *all)
+{
+    const qd_node_meta *self = qd_cluster_self(all->cluster);
+    qd_state *now = qd_cluster_state(all->cluster);
+    for (uint32_t i = 0; i < now->n; i++) {
+        const qd_index_meta *m = now->indices[i];
+        for (uint32_t k = 0; m->closed && k < m->shards; k++) {
+            const qd_shard_meta *r = &now->shards[i][k];
+            const qd_copy *c = qd_shard_meta_copy_of(r, self->id);
+            if (c && qd_str_eq(c->ephemeral, self->ephemeral)) report_closed(all, m, k, r, c);
+        }
+    }
+    qd_state_unref(now);
+}
+
 static void follow_index(qd_shards *all, const qd_state *now, uint32_t i, const qd_node_meta *self)
 {
     const qd_index_meta *m = now->indices[i];

@@ -60,9 +60,9 @@ struct qd_shard {
     qd_shard_counts counts;
     shard_job open, refresh, flush, sync, reopen, report, close;
     int32_t
-        report_rc;  /* what is to be reported: 0 started, else the failure; `reason` has its text */
+        report_rc; /* what is to be reported: 0 started, else the failure; `reason` has its text */
     uint64_t reporting_ns; /* opened; since when that it has started is being committed; 0: not */
-    uint32_t idle_ticks; /* the ticker's: looks at empty buffers in a row */
+    uint32_t idle_ticks;   /* the ticker's: looks at empty buffers in a row */
     _Atomic uint64_t refresh_due_ns, sync_due_ns, report_due_ns, flush_due_ns;
     _Atomic uint64_t searched_ns; /* when a searcher was last asked for */
     _Atomic int64_t search_from;  /* what it must show before it is searched */
@@ -97,7 +97,8 @@ struct qd_shards {
     qd_thread *ticker;
     qd_cond tick;
     qd_config *config;
-    _Atomic bool disk_full; /* read by every write */
+    _Atomic uint64_t closed_due_ns; /* when primaries of closed indices are reported again */
+    _Atomic bool disk_full;         /* read by every write */
     /* ticker only, but for queued: */
     struct {
         uint64_t due_ns; /* next look at the watermarks */
@@ -129,6 +130,10 @@ void qdi_shard_job_end(shard_job *job);
 void qdi_shard_stop(qd_shard *s, bool flush);
 /* Reports the primary of a closed index, which has no engine, as started. */
 void qdi_closed_report(qd_shards *all, const char *uuid, uint32_t number, qd_str allocation_id);
+/* That did not get through: all such are reported again in a while. */
+void qdi_closed_report_later(qd_shards *all);
+/* Does so, by the state of this moment. */
+void qdi_closed_reports(qd_shards *all);
 /* Reports that the shard is open, or why not. */
 void qdi_shard_report_run(qd_work *w);
 /* Starts to open the shard's engine again after a failure. */

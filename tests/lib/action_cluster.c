@@ -231,6 +231,11 @@ coord_memory *action_cluster_store(action_cluster *c)
     return c->coord;
 }
 
+qd_coord_store *action_cluster_coord(action_cluster *c, uint32_t node)
+{
+    return c->at[node].coord;
+}
+
 void action_cluster_close(action_cluster *c)
 {
     if (!c) return;

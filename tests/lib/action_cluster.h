@@ -55,6 +55,8 @@ void action_cluster_leave(action_cluster *c, uint32_t node);
 void action_cluster_back(action_cluster *c, uint32_t node);
 /* The coordination store of all nodes. */
 struct coord_memory *action_cluster_store(action_cluster *c);
+/* A node's handle to it. */
+struct qd_coord_store *action_cluster_coord(action_cluster *c, uint32_t node);
 /* What a node consists of. */
 store_crash *action_cluster_disk(action_cluster *c, uint32_t node);
 qd_actions *action_cluster_actions(action_cluster *c, uint32_t node);

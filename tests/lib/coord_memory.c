@@ -68,7 +68,9 @@ struct coord_memory {
     qd_cond work;
     qd_thread *thread;
     bool stop, off, off_applies;
-    char keep[64]; /* "": nothing */
+    char keep[64];    /* "": nothing */
+    int32_t keep_rc;  /* of changes that would take it away */
+    uint32_t refused; /* so many were */
     qd_arena arena;
     uint64_t revision, compacted, epoch, last_session;
     uint32_t state, handles;
@@ -437,7 +439,11 @@ static bool takes_away(coord_memory *m, const qd_coord_txn *t)
 static int32_t do_txn(coord_memory *m, qd_coord_txn *t)
 {
     uint64_t first = m->nanswers > ID_WINDOW ? m->nanswers - ID_WINDOW : 0;
-    if ((m->off && !m->off_applies) || takes_away(m, t)) return QD_E_NO_COORDINATION;
+    if (m->off && !m->off_applies) return QD_E_NO_COORDINATION;
+    if (takes_away(m, t)) {
+        m->refused++;
+        return m->keep_rc;
+    }
     if (m->state != QD_COORD_ACTIVE) return QD_E_FENCED;
     for (uint64_t i = first; i < m->nanswers; i++) {
         const answer *a = &m->answers[i % ID_WINDOW];
@@ -770,11 +776,31 @@ void coord_memory_free(coord_memory *m)
     free(m);
 }
 
-void coord_memory_keep(coord_memory *m, const char *text)
+static void keep_with(coord_memory *m, const char *text, int32_t rc)
 {
     qd_mutex_lock(&m->lock);
     snprintf(m->keep, sizeof m->keep, "%s", text);
+    m->keep_rc = rc;
+    m->refused = 0;
     qd_mutex_unlock(&m->lock);
+}
+
+void coord_memory_keep(coord_memory *m, const char *text)
+{
+    keep_with(m, text, QD_E_NO_COORDINATION);
+}
+
+void coord_memory_full(coord_memory *m, const char *text)
+{
+    keep_with(m, text, QD_E_NOSPACE);
+}
+
+uint32_t coord_memory_refused(coord_memory *m)
+{
+    qd_mutex_lock(&m->lock);
+    uint32_t n = m->refused;
+    qd_mutex_unlock(&m->lock);
+    return n;
 }
 
 void coord_memory_off(coord_memory *m, bool off, bool applied)

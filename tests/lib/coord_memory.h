@@ -29,6 +29,11 @@ void coord_memory_off(coord_memory *m, bool off, bool applied);
 /* Until "" is given, changes of values that hold this text (at most 63 bytes) to such without it
  * end with QD_E_NO_COORDINATION. */
 void coord_memory_keep(coord_memory *m, const char *text);
+/* The same with QD_E_NOSPACE, as of masters whose disks are full: nobody tries that again by
+ * itself. */
+void coord_memory_full(coord_memory *m, const char *text);
+/* So many changes have ended that way since. */
+uint32_t coord_memory_refused(coord_memory *m);
 /* Forgets history up to now: watches from the past get COMPACTED. */
 void coord_memory_compact(coord_memory *m);
 

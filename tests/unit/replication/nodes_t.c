@@ -713,6 +713,89 @@ static void what_was_shown_is_waited_for(void **state)
     assert_true(waited);
 }
 
+/* --- what the masters did not take --- */
+
+static const qd_shard_meta *record_in(const qd_state *s)
+{
+    const qd_index_meta *m = qd_state_index(s, QD_STR("x"));
+    return m ? qd_state_shard(s, m, 0) : NULL;
+}
+
+static bool has_started(void *arg, const qd_state *s)
+{
+    const qd_shard_meta *r = record_in(s);
+    (void)arg;
+    return r && qd_shard_meta_is_started(r);
+}
+
+/* Lets changes through again once some that a copy of index x asked for were refused; then it must
+ * start by itself. */
+static void starts_when_it_can(action_cluster *c)
+{
+    coord_memory *store = action_cluster_store(c);
+    qd_cluster *cluster = action_cluster_actions(c, 0)->cluster;
+    for (int ms = 0; ms < WAIT_MS && coord_memory_refused(store) < 2; ms++)
+        qd_env_sleep_ns(qd_env_system(), 1000000);
+    assert_true(coord_memory_refused(store) >= 2);
+    qd_state *s = qd_cluster_state(cluster);
+    assert_false(has_started(NULL, s));
+    qd_state_unref(s);
+    coord_memory_full(store, "");
+    assert_int_equal(qd_cluster_wait_for(cluster, has_started, NULL, WAIT_MS), 0);
+}
+
+/* The primary of a closed index has nothing to open, and says that it has started until that is
+ * taken. */
+static void a_closed_primary_starts_at_last(void **state)
+{
+    (void)state;
+    action_cluster *c = action_cluster_open(1, NULL);
+    action_cluster_index(c, "x", "{\"settings\":{\"index\":{\"number_of_replicas\":0}}}");
+    assert_int_equal(action_cluster_call(c, 0, "POST", "/x/_close", NULL), 200);
+    action_cluster_leave(c, 0);
+    coord_memory_full(action_cluster_store(c), "INITIALIZING");
+    action_cluster_back(c, 0);
+    starts_when_it_can(c);
+    action_cluster_close(c);
+}
+
+/* The record says of a primary that serves that it is still to start: as after it was opened again
+ * and promoted at the same time. */
+static void record_as_before_its_start(action_cluster *c)
+{
+    char text[1024];
+    qd_arena arena;
+    qd_coord_list list;
+    qd_coord_store *store = action_cluster_coord(c, 0);
+    qd_state *s = qd_cluster_state(action_cluster_actions(c, 0)->cluster);
+    qd_arena_init(&arena, NULL, 1 << 20);
+    qd_str key = qd_arena_printf(&arena, "shard/%s/0", qd_state_index(s, QD_STR("x"))->uuid);
+    assert_int_equal(qd_coord_read(store, key, false, WAIT_MS, &arena, &list, NULL), 0);
+    assert_int_equal(list.n, 1);
+    qd_str value = {(const char *)list.at[0].value, list.at[0].value_len};
+    int64_t at = qd_str_find_str(value, QD_STR("STARTED"));
+    assert_true(at > 0);
+    int n = snprintf(text, sizeof text, "%.*sINITIALIZING%.*s", (int)at, value.p,
+                     (int)(value.n - (size_t)at - 7), value.p + at + 7);
+    qd_coord_change put = {.type = QD_COORD_PUT, .key = key, .value = {text, (size_t)n}};
+    assert_int_equal(qd_coord_commit(store, NULL, 0, &put, 1, WAIT_MS, NULL, NULL, NULL), 0);
+    qd_arena_fini(&arena);
+    qd_state_unref(s);
+}
+
+static void a_primary_says_again_that_it_has_started(void **state)
+{
+    (void)state;
+    action_cluster *c = action_cluster_open(1, NULL);
+    action_cluster_index(c, "x", "{\"settings\":{\"index\":{\"number_of_replicas\":0}}}");
+    coord_memory_full(action_cluster_store(c), "INITIALIZING");
+    record_as_before_its_start(c);
+    starts_when_it_can(c);
+    put(c, 0, "x", 1, 1, "");
+    assert_int_equal(got(c, 0, "x", 1), 1);
+    action_cluster_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -732,6 +815,8 @@ int main(void)
         cmocka_unit_test(a_primary_moves),
         cmocka_unit_test(waiting_writes_hold_no_worker),
         cmocka_unit_test(what_was_shown_is_waited_for),
+        cmocka_unit_test(a_closed_primary_starts_at_last),
+        cmocka_unit_test(a_primary_says_again_that_it_has_started),
     };
     return unit_run(tests);
 }
