@@ -62,7 +62,8 @@ static void on_changed(cr_proposal *p, int32_t rc)
     qd_coord *c = (qd_coord *)((char *)p - offsetof(qd_coord, change));
     c->changing = 0;
     c->dirty = 1;
-    c->policy_ns = 0;
+    /* what was refused, for want of room maybe, is not asked for again at once, and again */
+    c->policy_ns = rc ? cr_now(c) : 0;
     if (rc && rc != QD_E_NOT_LEADER && rc != QD_E_EXISTS && !c->ending)
         cr_say(c, QD_LEVEL_WARN, "a change of the masters was not made (%d); it is tried again",
                rc);

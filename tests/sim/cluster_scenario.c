@@ -529,6 +529,27 @@ static void members_change(cluster *x)
     }
 }
 
+/* A leader loses its vote: it hands over to one whose disk is full, which can make none of the
+ * changes that it wants, and is there for all else. */
+static void members_change_on_full_disks(cluster *x)
+{
+    for (int i = 0; i < 4 && !x->w->failed; i++) {
+        int leader = cluster_leader(x);
+        for (int k = 0; k < (int)x->masters; k++) {
+            if (k != leader) cluster_full(x, k, true);
+        }
+        if (leader >= 0) cluster_members(x, leader, true);
+        pass(x, 500 + rnd(x->w, 3000));
+        if (leader >= 0 && chance(x->w, 0.5)) down(x, leader, false);
+        pass(x, 3000);
+        for (int k = 0; k < (int)x->masters; k++) cluster_full(x, k, false);
+        if (leader >= 0) back(x, leader, 10);
+        pass(x, 1000);
+        if (leader >= 0) cluster_members(x, leader, false);
+        pass(x, 2000);
+    }
+}
+
 static void moves_under_load(cluster *x)
 {
     uint64_t moved = x->w->r->relocations;
@@ -679,6 +700,8 @@ const cluster_scenario cluster_scenarios[] = {
     {"22-masters-lost", "most masters are lost, then all", masters_lost, 1},
     {"members-change", "masters lose and get their votes, leaders end meanwhile", members_change,
      1},
+    {"members-change-full", "masters lose and get their votes, disks of leaders are full meanwhile",
+     members_change_on_full_disks, 0},
     {"moves-under-load", "primaries move, and end while they do", moves_under_load, 1},
     {"permits", "leave to stop is asked for all masters, some are down", permits, 1},
     {"node-gone", "a node is gone for good, its session expires", node_gone, 1},
