@@ -43,11 +43,7 @@ sub start_ms { # from fork to the first 200 of /ready
     my ($n) = @_;
     my $from = time;
     $n->launch;
-    until (ready($n)) {
-        die "the node ended\n" unless $n->alive;
-        die "not ready after 60 s\n" if time - $from > 60;
-        sleep 0.001;
-    }
+    $n->wait_for(sub { ready($n) }, 60, 0.001) or die "the node ended, or was not ready after 60 s\n";
     return 1000 * (time - $from);
 }
 
@@ -109,6 +105,7 @@ sub catalogue {
     ($status, $out) = $n->run_qd('index', 'packages', $o{catalogue}, '--url', $n->url);
     $n->post('/packages/_refresh');
     my $least = memory_kb($n->{pid});
+    # nobody asks for anything meanwhile
     for (1 .. 60) { sleep 0.25; my $kb = memory_kb($n->{pid}); $least = $kb if $kb < $least }
     row('idle memory, 15 s after indexing it again', sprintf('%.1f MiB', $least / 1024), 'wanted < 50 MiB');
     $n->stop;
@@ -124,11 +121,12 @@ sub million {
         POSIX::_exit($status);
     }
     my ($from, $most) = (time, 0);
-    while (waitpid($pid, POSIX::WNOHANG()) == 0) {
+    my $ended = QdNode->wait_for(sub {
         my $kb = memory_kb($n->{pid});
         $most = $kb if $kb > $most;
-        sleep 0.05;
-    }
+        return waitpid($pid, POSIX::WNOHANG()) != 0;
+    }, 3600, 0.05);
+    die "indexing did not end\n" unless $ended;
     die "indexing failed\n" if $?;
     my $s = time - $from;
     $n->post('/one/_refresh');

@@ -7,7 +7,7 @@ use File::Basename qw(dirname);
 use lib dirname(__FILE__);
 use Long;
 
-my $rounds = count(ROUNDS => 10);
+my $rounds = count(ROUNDS => 8);
 my $seed = count(SEED => 1);
 step('everything builds', sub { build('all units') });
 for my $r (1 .. $rounds) {

@@ -85,7 +85,7 @@ sub disturber {
         my ($http) = @_;
         my @what = ('/_refresh', '/docs/_flush', '/docs/_flush?force=true', '/docs/_forcemerge?max_num_segments=1', '/_refresh', '/docs/_refresh');
         my $r = $self->call($http, 'POST', $what[rand @what]) or return 0;
-        sleep rand 0.03;
+        sleep rand 0.03; # of any length: what it meets is chance
         return 1;
     });
 }
