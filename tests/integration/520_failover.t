@@ -28,22 +28,10 @@ $load->start;
 
 sub acked { $load->acked }
 sub more { my ($n, $what) = @_; my $from = acked(); ok($n[0]->wait_for(sub { acked() >= $from + $n }, 120) || $n[1]->wait_for(sub { acked() >= $from + $n }, 60), $what) }
-# Every copy of every shard has the same operations.
 sub copies_agree {
     my ($what) = @_;
-    my $bad = '';
-    my ($n) = $c->alive;
-    $n->post('/docs/_refresh');
-    my $ok = $n->wait_for(sub {
-        my $shards = $n->get('/docs/_stats?level=shards')->{json}{indices}{docs}{shards} || {};
-        $bad = '';
-        for my $k (sort keys %$shards) {
-            my %seen = map { join('/', $_->{seq_no}{max_seq_no}, $_->{seq_no}{local_checkpoint}, $_->{docs}{count}) => 1 } @{ $shards->{$k} };
-            $bad .= " shard $k: " . join(' ', sort keys %seen) if keys %seen > 1 || @{ $shards->{$k} } != 2;
-        }
-        return !$bad && keys %$shards == 3;
-    }, 30);
-    ok($ok, "$what: copies are the same") or diag($bad, $n->get('/_cat/shards?v')->{content});
+    my $bad = $c->copies_differ('docs', 1, 60);
+    ok(!$bad, "$what: copies are the same") or diag($bad);
 }
 sub heals {
     my ($what) = @_;

@@ -197,19 +197,9 @@ sub green {
 }
 sub copies {
     my ($index) = @_;
-    my $bad = '';
-    $n[0]->post("/$index/_refresh");
     my $want = $n[0]->get("/$index/_settings?flat_settings=true")->{json}{$index}{settings}{'index.number_of_replicas'} // -1;
-    my $ok = QdNode->wait_for(sub {
-        my $shards = $n[0]->get("/$index/_stats?level=shards")->{json}{indices}{$index}{shards} || {};
-        $bad = keys %$shards ? '' : 'no shards';
-        for my $k (sort keys %$shards) {
-            my %seen = map { join('/', $_->{seq_no}{max_seq_no}, $_->{seq_no}{local_checkpoint}, $_->{docs}{count}) => 1 } @{ $shards->{$k} };
-            $bad .= " shard $k: " . join(' ', sort keys %seen) . ' of ' . @{ $shards->{$k} } if keys %seen > 1 || @{ $shards->{$k} } != 1 + $want;
-        }
-        return !$bad;
-    }, 60);
-    push @bad, "copies of $index differ: $bad" unless $ok;
+    my $bad = $c->copies_differ($index, $want, 60);
+    push @bad, "copies of $index differ: $bad" if $bad;
 }
 # What a search shows of one writer's documents is what there is, once.
 sub shown {

@@ -71,22 +71,11 @@ sub heals {
     return 0;
 }
 
-# Every copy of every shard has the same operations.
+# Every copy of every shard has the same operations and documents.
 sub copies_agree {
     my ($self, $index) = @_;
-    my ($n) = grep { $_->has_rest } $self->{cluster}->alive;
-    my $bad = '';
-    $n->post("/$index/_refresh");
-    my $ok = $n->wait_for(sub {
-        my $shards = $n->get("/$index/_stats?level=shards")->{json}{indices}{$index}{shards} || {};
-        $bad = '';
-        for my $k (sort keys %$shards) {
-            my %seen = map { join('/', $_->{seq_no}{max_seq_no}, $_->{seq_no}{local_checkpoint}, $_->{docs}{count}) => 1 } @{ $shards->{$k} };
-            $bad .= " shard $k: " . join(' ', sort keys %seen) if keys %seen > 1 || @{ $shards->{$k} } != 1 + $self->{replicas};
-        }
-        return !$bad && keys %$shards == $self->{shards};
-    }, 300);
-    ok($ok, "copies of $index are the same") or diag($bad, $n->get('/_cat/shards?v')->{content});
+    my $bad = $self->{cluster}->copies_differ($index, $self->{replicas}, 300);
+    ok(!$bad, "copies of $index are the same") or diag($bad);
 }
 
 sub ends {

@@ -10,6 +10,7 @@ package QdCluster;
 #   $c->kill9(1);  $c->node(1)->start;
 use strict;
 use warnings;
+use JSON::PP ();
 use Test::More ();
 use Time::HiRes qw(time);
 use QdNode;
@@ -87,6 +88,39 @@ sub wait_status {
     my $ok = $n->wait_for(sub { !grep { ($rank{ $self->health($_)->{status} // '' } // -1) < $rank{$status} } @asked }, $seconds || 120);
     Test::More::diag("not $status: " . ($n->get('/_cat/shards?v&h=index,shard,prirep,state,node,unassigned.reason')->{content} // '')) unless $ok;
     return $ok;
+}
+
+# What one copy of a shard shows: its documents with their numbers and what is in them.
+sub shown_by {
+    my ($n, $index, $shard, $node) = @_;
+    my $r = $n->post("/$index/_search?preference=_shards:$shard%7C_only_nodes:$node", { size => 10000, seq_no_primary_term => JSON::PP::true });
+    return "an error $r->{status}" if $r->{status} != 200 || $r->{json}{_shards}{failed} || $r->{json}{_shards}{total} != 1;
+    my $json = JSON::PP->new->canonical;
+    return join "\n", sort map { "$_->{_id} $_->{_seq_no} $_->{_primary_term} " . $json->encode($_->{_source}) } @{ $r->{json}{hits}{hits} };
+}
+
+# Waits until all copies of an index are there (so many besides the primary) and hold the same: operations,
+# documents, contents; '' or what differs.
+sub copies_differ {
+    my ($self, $index, $replicas, $seconds) = @_;
+    my ($n) = grep { $_->has_rest } $self->alive;
+    my $bad = '';
+    $n->wait_for(sub {
+        $n->post("/$index/_refresh");
+        my $shards = $n->get("/$index/_stats?level=shards")->{json}{indices}{$index}{shards} || {};
+        $bad = keys %$shards ? '' : 'no shards';
+        for my $k (sort keys %$shards) {
+            my %seen = map { join('/', $_->{seq_no}{max_seq_no}, $_->{seq_no}{local_checkpoint}, $_->{docs}{count}) => 1 } @{ $shards->{$k} };
+            $bad .= " shard $k: " . join(' ', sort keys %seen) . ' of ' . @{ $shards->{$k} } if keys %seen > 1 || @{ $shards->{$k} } != 1 + $replicas;
+            next if $bad;
+            my %shown = map { shown_by($n, $index, $k, $_->{routing}{node}) => $_->{routing}{node} } @{ $shards->{$k} };
+            next if keys %shown == 1 && !grep { /^an error/ } keys %shown;
+            my ($a, $b) = map { my %line = map { $_ => 1 } split /\n/; \%line } (sort keys %shown)[0, -1];
+            $bad .= " contents of shard $k: " . substr join('; ', grep({ !$b->{$_} } sort keys %$a), 'against', grep({ !$a->{$_} } sort keys %$b)), 0, 400;
+        }
+        return !$bad;
+    }, $seconds || 120);
+    return $bad;
 }
 
 sub kill9 { my ($self, $i) = @_; $self->node($i)->kill9 }
