@@ -5,6 +5,7 @@
 #include "config/value.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { NODE_ROWS = QD_SET_COUNT, INDEX_ROWS = QD_IX_COUNT };
 
@@ -225,6 +226,47 @@ int qdi_value_parse(const qd_setting_def *d, qd_str key, qd_str text, int64_t me
     return 0;
 }
 
+/* The position of text among values, with its case: what is compared as it stands. */
+static bool is_word(const char *values, qd_str text)
+{
+    int64_t i = word_index(values, text);
+    qd_str rest = qd_str_c(values), word = {NULL, 0};
+    for (; i >= 0; i--) word = qd_str_split(&rest, '|');
+    return word.p && qd_str_eq(word, text);
+}
+
+/* Four numbers; or with colons whatever consists of what an address of version 6 does. */
+static bool is_address(qd_str text)
+{
+    uint64_t v = 0;
+    int parts = 0;
+    bool colon = qd_str_find(text, ':') >= 0;
+    for (size_t i = 0; colon && i < text.n; i++)
+        if (!strchr("0123456789abcdefABCDEF:.", text.p[i])) return false;
+    for (qd_str rest = text; !colon && rest.p; parts++)
+        if (!qd_str_u64(qd_str_split(&rest, '.'), &v) || v > 255) return false;
+    return colon || parts == 4;
+}
+
+/* Names in one text, and what filters of nodes compare with addresses: a part that is none never
+ * matches. */
+static int check_parts(const qd_setting_def *d, const qd_setting_value *v, qd_err *err)
+{
+    bool ip = d->type == QD_ST_GROUP &&
+              (qd_str_ends(v->key, QD_STR("._ip")) || qd_str_ends(v->key, QD_STR("._host_ip")) ||
+               qd_str_ends(v->key, QD_STR("._publish_ip")));
+    qd_str rest = v->text;
+    while ((ip || d->values) && rest.p) {
+        qd_str part = qd_str_trim(qd_str_split(&rest, ','));
+        if (!part.n) continue;
+        if (!ip && !is_word(d->values, part)) return unknown_word(d, v->key, part, err);
+        if (ip && qd_str_find(part, '*') < 0 && !is_address(part))
+            return qd_err_set(err, QD_E_ARG, "invalid IP address [%.*s] for [%.*s]",
+                              QD_STR_ARG(part), QD_STR_ARG(v->key));
+    }
+    return 0;
+}
+
 /* Every text of a value: of a list each item, of one comma-separated text each part. */
 static int check_value(const qd_setting_def *d, const qd_setting_value *v, qd_err *err)
 {
@@ -235,6 +277,7 @@ static int check_value(const qd_setting_def *d, const qd_setting_value *v, qd_er
                               "Found list type value for setting [%.*s] but but did "
                               "not expect a list for it.",
                               QD_STR_ARG(v->key));
+        if (d->type == QD_ST_STRING || d->type == QD_ST_GROUP) return check_parts(d, v, err);
         return qdi_value_parse(d, v->key, v->text, INT64_MAX, &ignored, err);
     }
     int rc = 0;

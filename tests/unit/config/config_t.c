@@ -106,6 +106,8 @@ static void a_bad_file_is_refused_with_name_nearest_and_line(void **state)
             "missing or unrecognized");
     refusal("http.cors.enabled: yes\n", "Failed to parse value [yes] as only [true] or [false]");
     refusal("node.roles: [data, nurse]\n", "[node.roles] must be one of [master, coordination");
+    refusal("cluster.routing.allocation.exclude._ip: 10.0.0.*,fe80::1,10.1.2.3,host7\n",
+            "invalid IP address [host7] for [cluster.routing.allocation.exclude._ip]");
     refusal("node.memory: 1mb\n", "must be >= [64mb]");
     refusal("path.data: ${NO_SUCH_VARIABLE}\n", "Could not resolve placeholder 'NO_SUCH_VARIABLE'");
     refusal("a: &x [1]\nb: *x\n", "anchors");
@@ -326,6 +328,13 @@ static void index_settings_are_refused_with_elasticsearchs_words(void **state)
         "index.refresh_interval", "-5s", false,
         "failed to parse setting [index.refresh_interval] with value [-5s] as a time value: "
         "negative durations are not supported");
+    index_refusal("index.routing.allocation.include._tier_preference", "data_hot, data_lukewarm",
+                  false,
+                  "unknown value for [index.routing.allocation.include._tier_preference] must be "
+                  "one of [data_hot, data_warm, data_cold, data_content, data_frozen] but was: "
+                  "data_lukewarm");
+    index_refusal("index.routing.allocation.require._host_ip", "10.0.0", false,
+                  "invalid IP address [10.0.0] for [index.routing.allocation.require._host_ip]");
 }
 
 static void the_indexing_buffer_is_never_tiny_by_percentage(void **state)
