@@ -45,19 +45,34 @@ sub master {
     return $found // 0;
 }
 
+# What makes a node meet the fault, called until it has. Segments are mapped, and a node whose copies failed has
+# replicas only, which nobody reads by calls: an index that it alone has, and gets of what is in its translog.
+sub meets {
+    my ($i, %fault) = @_;
+    my $other = $n[($i + 1) % 3];
+    my $k = 0;
+    # changes of the cluster's state pass here, too
+    return sub { $other->put('/registers/_settings', { 'index.refresh_interval' => (1 + $k++ % 3) . 's' }) } if $fault{under} =~ /coordination/;
+    return sub { } unless $fault{read};
+    is($other->put('/alone', { settings => { number_of_shards => 1, number_of_replicas => 0, 'index.refresh_interval' => -1,
+        'index.routing.allocation.require._name' => $n[$i]{name} } })->{status}, 200, "an index on $n[$i]{name} alone");
+    return sub {
+        $k++;
+        $other->put("/alone/_doc/$k?timeout=1s", { n => $k });
+        $other->get("/alone/_doc/$k");
+    };
+}
+
 # Fails until something of it was met, and the others have acknowledged more; then the disk is sound.
 sub faulty {
     my ($i, $what, %fault) = @_;
     my $other = $n[($i + 1) % 3];
-    my $before = $disk[$i]->failed;
+    my $meets = meets($i, %fault);
     $disk[$i]->fail(%fault);
-    # changes of the cluster's state pass here, too
-    ok($other->wait_for(sub {
-        $other->put('/registers/_settings', { 'index.refresh_interval' => (1 + $before++ % 3) . 's' }) if $fault{under} =~ /coordination/;
-        $disk[$i]->failed > $failed[$i];
-    }, 90), "$what: calls on files failed");
+    ok($other->wait_for(sub { $meets->(); $disk[$i]->failed > $failed[$i] }, 90), "$what: calls on files failed");
     $failed[$i] = $disk[$i]->failed;
     $f->more(300, "$what: writes go on");
+    is($other->delete('/alone')->{status}, 200, 'the index of its own goes') if $fault{read};
 }
 sub sound { my ($i, $what) = @_; $disk[$i]->heal; return $f->heals($what) }
 
