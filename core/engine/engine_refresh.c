@@ -377,18 +377,6 @@ int qd_engine_refresh_finish(qd_engine *e, qd_err *err)
     return again || qd_engine_waited_for(e) ? qd_engine_refresh_start(e, NULL, err) : 0;
 }
 
-void qd_engine_shown_wait(qd_engine *e, int64_t seq_no, int64_t timeout_ms)
-{
-    uint64_t until = qd_env_mono_ns(e->env) + (uint64_t)timeout_ms * 1000000u;
-    int late = 0;
-    qd_mutex_lock(&e->publish_lock);
-    while (!late && e->shown_seq_no < seq_no && !atomic_load(&e->failed) && !e->closed &&
-           atomic_load(&e->mode) == QD_ENGINE_PRIMARY) {
-        late = qd_cond_wait_until(&e->shown, &e->publish_lock, until);
-    }
-    qd_mutex_unlock(&e->publish_lock);
-}
-
 #define REFRESH_WAIT_NS (30ull * 1000000000)
 
 int qd_engine_refresh(qd_engine *e, qd_err *err)

@@ -192,10 +192,6 @@ int qd_publication_encode(const qd_publication *p, qd_buf *out, qd_err *err);
 /* Reads it back: *out with one reference, holding no files. QD_E_CORRUPT with the place. [any] */
 QD_MUST_CHECK
 int qd_publication_decode(qd_str in, qd_account *account, qd_publication **out, qd_err *err);
-/* Waits until everything up to seq_no is shown, the engine has failed, is no primary any more or is
- * being closed; at most timeout_ms. [worker] */
-void qd_engine_shown_wait(qd_engine *e, int64_t seq_no, int64_t timeout_ms);
-
 /* What is shown now: term and generation of the last publication made or installed (0, 0: none),
  * its max_seq_no. After qd_engine_recovery_reset nothing, as what is still shown is of another
  * history. [any] */

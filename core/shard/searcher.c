@@ -4,9 +4,10 @@
  */
 #include "base/log.h"
 #include "engine/replica.h"
+#include "runtime/fiber.h"
 #include "shard/shards_int.h"
 
-#define BEHIND_SLICE_MS 100
+#define BEHIND_LOOK_NS 10000000u  /* between looks at whether it shows what it showed before */
 #define IDLE_MIN_NS 1000000000ull /* shards searched more often are not asked whether they idle */
 
 qd_shard *qd_shard_ref(qd_shard *s)
@@ -115,20 +116,20 @@ int qd_shard_searchable(qd_shard *s, int64_t timeout_ms, qd_err *err)
 {
     uint64_t now, until = qd_env_mono_ns(s->shards->env) + (uint64_t)timeout_ms * 1000000u;
     qd_engine *e;
-    do {
+    for (;;) {
         now = qd_env_mono_ns(s->shards->env);
-        int64_t left = until > now ? (int64_t)((until - now) / 1000000u) : 0;
-        int rc = qd_shard_enter(s, left, &e, err);
-        if (rc) return rc;
-        /* who closes or reopens it waits for whoever is in the gate */
-        int64_t slice = left < BEHIND_SLICE_MS ? left : BEHIND_SLICE_MS;
-        if (!shows(e, atomic_load(&s->search_from))) {
-            qd_engine_shown_wait(e, atomic_load(&s->search_from), slice);
-        }
-        qd_shard_leave(s);
-        if (!qd_shard_behind(s)) return 0;
-    } while (qd_env_mono_ns(s->shards->env) < until);
-    return refuse_behind(s, err);
+        int rc = qd_shard_enter(s, until > now ? (int64_t)((until - now) / 1000000u) : 0, &e, err);
+        if (!rc) qd_shard_leave(s);
+        if (!rc) rc = qd_task_check(qd_fiber_task(), err);
+        if (rc || !qd_shard_behind(s)) return rc;
+        now = qd_env_mono_ns(s->shards->env);
+        if (now >= until) return refuse_behind(s, err);
+        /* not in the gate: who closes or reopens it waits for whoever is there */
+        uint64_t next = now + BEHIND_LOOK_NS;
+        qd_mutex_lock(&s->lock);
+        (void)qd_waitq_wait_task(&s->changed, next < until ? next : until);
+        qd_mutex_unlock(&s->lock);
+    }
 }
 
 int qd_shard_searcher(qd_shard *s, qd_searcher **out, qd_err *err)

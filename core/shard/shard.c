@@ -26,7 +26,6 @@ void qd_shard_unref(qd_shard *s)
     for (uint32_t i = 0; i < QD_SLOTS_MAX; i++) qd_document_writer_free(s->writer[i]);
     qd_index_meta_unref(s->index);
     qdi_gate_fini(&s->gate);
-    qd_cond_fini(&s->changed);
     qd_mutex_fini(&s->lock);
     qd_mutex_fini(&s->searcher_lock);
     qd_mutex_lock(&all->lock);
@@ -117,7 +116,7 @@ int qdi_shard_make(qd_shards *all, const qd_index_meta *m, uint32_t number, cons
     qd_account_init(&s->account, "shard", all->account, 0);
     qd_mutex_init(&s->lock);
     qd_mutex_init(&s->searcher_lock);
-    qd_cond_init(&s->changed);
+    qd_waitq_init(&s->changed, &s->lock);
     qdi_gate_init(&s->gate);
     shard_job *jobs[] = {&s->open,   &s->refresh, &s->flush, &s->sync,
                          &s->reopen, &s->report,  &s->close};
@@ -342,7 +341,7 @@ static bool report_started(qd_shard *s)
         uint64_t until = qd_env_mono_ns(s->shards->env) + SHARD_REPORT_MS * UINT64_C(1000000);
         qd_mutex_lock(&s->lock);
         while (s->phase != SHARD_CLOSED && qd_env_mono_ns(s->shards->env) < until) {
-            (void)qd_cond_wait_until(&s->changed, &s->lock, until);
+            (void)qd_waitq_wait(&s->changed, until);
         }
         bool closed = s->phase == SHARD_CLOSED;
         qd_mutex_unlock(&s->lock);
@@ -380,7 +379,7 @@ static void settle(qd_shard *s, qd_engine *e, int rc, const qd_err *err)
         if (!rc) s->forced = false;
         snprintf(s->reason, sizeof s->reason, "%s", rc ? qd_err_reason(err) : "");
     }
-    qd_cond_broadcast(&s->changed);
+    qd_waitq_wake(&s->changed);
     qd_mutex_unlock(&s->lock);
     if (closed && e) {
         void *arg = qd_engine_copies_arg(e);
@@ -475,7 +474,7 @@ static void reopen(qd_shard *s)
     if (rc || !term) {
         qd_mutex_lock(&s->lock);
         if (s->phase == SHARD_OPENING) s->phase = SHARD_FAILED;
-        qd_cond_broadcast(&s->changed);
+        qd_waitq_wake(&s->changed);
         qd_mutex_unlock(&s->lock);
         atomic_store(&s->reopening, false);
         if (rc && rc != QD_E_NOTFOUND) { /* the store does not answer: tell it later */
@@ -533,7 +532,7 @@ void qd_shard_fail(qd_shard *s, qd_str text, int32_t why)
         s->phase = lost ? SHARD_FAILED : SHARD_OPENING;
         s->report_rc = why;
         snprintf(s->reason, sizeof s->reason, "%.*s", QD_STR_ARG(text));
-        qd_cond_broadcast(&s->changed);
+        qd_waitq_wake(&s->changed);
     }
     qd_mutex_unlock(&s->lock);
     if (now && lost) {
@@ -567,7 +566,7 @@ void qdi_shard_stop(qd_shard *s, bool flush)
 {
     qd_mutex_lock(&s->lock);
     s->phase = SHARD_CLOSED;
-    qd_cond_broadcast(&s->changed);
+    qd_waitq_wake(&s->changed);
     qd_mutex_unlock(&s->lock);
     shut(s);
     close_engine(s, flush);
@@ -597,7 +596,7 @@ int qd_shard_enter(qd_shard *s, int64_t timeout_ms, qd_engine **out, qd_err *err
         qd_mutex_lock(&s->lock);
         int late = 0;
         while (s->phase == SHARD_OPENING && !late) {
-            late = qd_cond_wait_until(&s->changed, &s->lock, until);
+            late = qd_waitq_wait(&s->changed, until);
         }
         shard_phase phase = s->phase;
         snprintf(reason, sizeof reason, "%s", s->reason);
@@ -674,8 +673,7 @@ bool qd_shard_settled(qd_shard *s, int64_t timeout_ms)
     int late = 0;
     qd_mutex_lock(&s->lock);
     while (s->phase == SHARD_OPENING && s->reporting_ns && !late)
-        late = qd_cond_wait_until(&s->changed, &s->lock,
-                                  s->reporting_ns + (uint64_t)timeout_ms * 1000000u);
+        late = qd_waitq_wait(&s->changed, s->reporting_ns + (uint64_t)timeout_ms * 1000000u);
     bool ready = s->phase == SHARD_OPEN;
     qd_mutex_unlock(&s->lock);
     return ready;

@@ -242,7 +242,7 @@ static void end(qd_shards *all, const char *uuid, uint32_t number, bool remove)
     if (!remove) qdi_leftover_add(all, uuid, number);
     qd_mutex_lock(&shard->lock);
     shard->phase = SHARD_CLOSED;
-    qd_cond_broadcast(&shard->changed);
+    qd_waitq_wake(&shard->changed);
     qd_mutex_unlock(&shard->lock);
     /* closed on a worker, as users may be inside; the job's reference keeps it until then */
     qdi_shard_queue(shard, &shard->close, "generic", qdi_shard_close_run);

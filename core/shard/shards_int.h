@@ -4,7 +4,7 @@
 
 #include "base/map.h"
 #include "base/vec.h"
-#include "runtime/sync.h"
+#include "runtime/waitq.h"
 #include "shard/gate_int.h"
 #include "shard/shards.h"
 
@@ -37,7 +37,7 @@ struct qd_shard {
     qd_account account;
 
     qd_mutex lock; /* phase, index, reason */
-    qd_cond changed;
+    qd_waitq changed;
     shard_phase phase;
     qd_index_meta *index;
     char reason[256];

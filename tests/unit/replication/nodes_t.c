@@ -663,6 +663,25 @@ static qd_shard *opened_shard(action_cluster *c, uint32_t node)
 }
 
 /* One life of such a cluster: true if its primary refused to be searched at first. */
+#define WAITING 24
+
+/* Gets that wait for what was shown before leave their workers to others. */
+static void gets_wait_aside(action_cluster *c, uint32_t p, action_errand *get[WAITING])
+{
+    qd_pool_stats s = {0};
+    qd_pool *pool = qd_pools_get(action_cluster_actions(c, p)->pools, "search");
+    for (int i = 0; i < WAITING; i++) {
+        get[i] = action_cluster_start(c, p, "GET", "/x/_doc/7?realtime=false", NULL);
+    }
+    assert_int_equal(action_cluster_wait(c, action_cluster_start(c, p, "GET", "/", NULL)), 200);
+    uint64_t end = qd_env_mono_ns(qd_env_system()) + 10000000000u; /* they end after 30 s */
+    while (s.parked < WAITING) {
+        qd_pool_stats_get(pool, &s);
+        assert_true(s.threads_max < WAITING);
+        assert_true(qd_env_mono_ns(qd_env_system()) < end);
+    }
+}
+
 static bool shown_again(void)
 {
     enum { DOCS = 20 };
@@ -690,6 +709,8 @@ static bool shown_again(void)
     if (!rc) qd_searcher_unref(searcher);
     qd_shard_unref(shard);
     assert_true(rc == 0 || rc == QD_E_NO_SHARD);
+    action_errand *aside[WAITING];
+    if (rc) gets_wait_aside(c, p, aside);
     action_errand *search = action_cluster_start(c, p, "GET", "/x/_count", NULL);
     action_errand *get = action_cluster_start(c, r, "GET", "/x/_doc/7?realtime=false", NULL);
     coord_memory_keep(action_cluster_store(c), "");
@@ -697,6 +718,9 @@ static bool shown_again(void)
     snprintf(body, sizeof body, "\"count\":%d", DOCS);
     assert_non_null(strstr(action_cluster_body(c), body));
     assert_int_equal(action_cluster_wait(c, get), 200);
+    for (int i = 0; rc && i < WAITING; i++) {
+        assert_int_equal(action_cluster_wait(c, aside[i]), 200);
+    }
     action_cluster_close(c);
     return rc != 0;
 }
