@@ -95,7 +95,7 @@ static void confirmed(qd_coord *c)
 {
     uint64_t number = c->rounds.number;
     c->rounds.busy = c->rounds.indexed = 0;
-    if (c->consensus) cr_consensus_look(c->consensus, &c->view);
+    if (c->consensus) cr_view_look(c);
     answer_asking(c, number, 0);
     for (cr_node *n = c->pending.first, *next; n; n = next) {
         next = n->next;

@@ -125,12 +125,21 @@ static void cancel(qd_coord *c, const qd_op *op)
 
 /* --- the engine's view --- */
 
+/* The list of members is kept until the next look: consensus may have let it go before. */
+void cr_view_look(qd_coord *c)
+{
+    cr_members *had = c->members;
+    cr_consensus_look(c->consensus, &c->view);
+    c->members = cr_members_ref((cr_members *)(uintptr_t)c->view.members);
+    cr_members_drop(had);
+}
+
 static void look(qd_coord *c)
 {
     if (!c->consensus) return;
     uint64_t leader = c->view.leader, term = c->view.term;
     int64_t now = cr_now(c);
-    cr_consensus_look(c->consensus, &c->view);
+    cr_view_look(c);
     qd_str a = cr_net_place(c, c->view.leader, c->view.leader_address);
     size_t n = a.n < sizeof c->leader_address ? a.n : 0;
     if (n) memcpy(c->leader_address, a.p, n);
@@ -674,6 +683,7 @@ void cr_store_free(qd_coord *c)
     if (c->has_loop) uv_loop_close(&c->loop);
     cr_rows_close(c->rows);
     cr_members_free(c);
+    cr_members_drop(c->members);
     cr_guests_free(c);
     cr_net_free(c);
     cr_found_free(c);

@@ -261,6 +261,7 @@ struct qd_coord {
     cr_machine *machine;
     cr_consensus *consensus; /* NULL: no store yet */
     cr_consensus_view view;  /* as of the last look; texts do not last: leader_address below */
+    cr_members *members;     /* those of the view, a reference */
     char leader_address[CR_WIRE_ADDRESS_MAX + 1];
     cr_rows *rows;
     uint64_t applied; /* index of the log */
@@ -313,6 +314,8 @@ int32_t cr_store_open(qd_coord *c, qd_err *err);
 void cr_store_free(qd_coord *c);
 /* Shows what identity answers. */
 void cr_identity_update(qd_coord *c);
+/* Makes c->view anew; there is a log. */
+void cr_view_look(qd_coord *c);
 /* The node belongs to a store now: opens its log. */
 void cr_store_engine(qd_coord *c, uint32_t how);
 /* Nothing goes on; every request gets the code and the reason. */
