@@ -145,6 +145,15 @@ static bool send_own(tcp_link *l)
     return true;
 }
 
+/* What to do about a certificate that is not accepted: theirs here, or this node's there. */
+static const char *advice(long verify)
+{
+    if (verify == X509_V_ERR_CERT_HAS_EXPIRED || verify == X509_V_ERR_CERT_NOT_YET_VALID)
+        return "give it one that is within its time, or set the clock right";
+    return "security.transport.ssl.certificate_authorities of the node that refuses has to hold "
+           "who signed it";
+}
+
 /* Ends the link for what OpenSSL says; an alert on its way to the peer is sent before. */
 static void broken(tcp_link *l, const char *doing)
 {
@@ -163,11 +172,14 @@ static void broken(tcp_link *l, const char *doing)
                                    code - SSL_AD_REASON_OFFSET == SSL_AD_CERTIFICATE_REQUIRED));
     ssl_text(text);
     if (verify != X509_V_OK)
-        snprintf(reason, sizeof reason, "its certificate is not accepted: %s",
-                 X509_verify_cert_error_string(verify));
+        snprintf(reason, sizeof reason, "its certificate is not accepted: %.100s; %s",
+                 X509_verify_cert_error_string(verify), advice(verify));
     else if (theirs && certificate)
-        snprintf(reason, sizeof reason, "it does not accept the certificate of this node: %s",
-                 text);
+        snprintf(reason, sizeof reason,
+                 "it does not accept the certificate of this node: %.80s; %s", text,
+                 advice(code - SSL_AD_REASON_OFFSET == SSL_AD_CERTIFICATE_EXPIRED
+                            ? X509_V_ERR_CERT_HAS_EXPIRED
+                            : X509_V_OK));
     else
         snprintf(reason, sizeof reason, "%s: %s", doing, text);
     if (!theirs && !send_own(l)) return;

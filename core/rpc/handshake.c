@@ -125,7 +125,9 @@ static int check_certificate(rpc_conn *c, const qd_rpc_node *node, char theirs[2
         qd_wire_named(c->link, host_of(c->link->remote)) ||
         (c->peer && qd_wire_named(c->link, host_of(c->peer->address))))
         return 0;
-    snprintf(t, sizeof t, "the certificate of this node is made out to neither [%.60s] nor [%.80s]",
+    snprintf(t, sizeof t,
+             "the certificate of this node is made out to neither [%.60s] nor [%.80s]; give it one "
+             "that is",
              node->name, node->address);
     snprintf(o, sizeof o,
              "its certificate is made out to neither its name [%.100s] nor its host [%.200s]; give "

@@ -125,10 +125,12 @@ static void certificates_are_checked(void **state)
         strstr(reason, "its certificate is made out to neither its name [n1] nor its host"));
     assert_int_equal(meet("other", full, "n1", full), QD_RPC_REFUSED);
     assert_non_null(strstr(reason, "the certificate of this node is made out to neither [n0] nor"));
+    assert_non_null(strstr(reason, "; give it one that is"));
     assert_int_equal(meet("other", signed_, "n1", signed_), QD_RPC_UP);
     /* of another authority */
     assert_int_equal(meet("n0", full, "foreign", none), QD_RPC_REFUSED);
     assert_non_null(strstr(reason, "its certificate is not accepted: "));
+    assert_non_null(strstr(reason, "security.transport.ssl.certificate_authorities"));
     assert_int_equal(meet("foreign", none, "n1", signed_), QD_RPC_REFUSED);
     assert_int_equal(meet("foreign", none, "n1", none), QD_RPC_UP);
     /* one side without TLS */
