@@ -1,6 +1,6 @@
 /* docs_apply.c: one operation from its index name to the engine's result. See docs_int.h. */
 #include "action/counters.h"
-#include "action/docs_int.h"
+#include "action/slow_int.h"
 #include "action/templates_int.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -279,6 +279,7 @@ static int touch(doc_batch *b, const qd_index_meta *m, uint32_t number, uint32_t
                 ENCODED_MAX);
     t.min = INT64_MAX;
     t.max = -1;
+    t.slow_ns = qdi_slow_index_ns(m->values);
     t.meta = qd_index_meta_ref(m);
     qd_err_init(&t.err);
     *out = (uint32_t)b->touched.n;
@@ -589,6 +590,8 @@ static int apply(doc_batch *b, doc_item *i, qd_err *err)
         t->any = t->more = true;
         if (i->done.seq_no > t->max_seq_no) t->max_seq_no = i->done.seq_no;
         i->touched_shard = true;
+        bool slow = i->done.took_ns > (uint64_t)t->slow_ns && i->op != DOC_DELETE;
+        if (slow) qdi_slow_index(t->meta, i, i->done.took_ns);
     }
     return rc;
 }

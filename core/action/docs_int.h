@@ -58,6 +58,7 @@ typedef struct doc_touched {
     qd_index_meta *meta;
     qd_translog_location last;
     int64_t max_seq_no;
+    int64_t slow_ns; /* an operation that takes as long stands in the slow log */
     bool any, more; /* more: since the last commit */
     int rc;         /* of its sync */
     qd_err err;

@@ -1,6 +1,7 @@
 /* search_hits.c: the fetch phase: hits of one shard fetched together and written one by one. */
 #include "action/admin_int.h"
 #include "action/search_int.h"
+#include "action/slow_int.h"
 #include "base/str.h"
 #include "engine/document.h"
 #include <stdio.h>
@@ -201,7 +202,9 @@ static void count_fetch(const search_hits *h, uint64_t begun)
     if (!shard) return;
     qd_shard_counts *c = qd_shard_counts_of(shard);
     atomic_fetch_add(&c->fetch_total, 1);
-    atomic_fetch_add(&c->fetch_ns, qd_env_mono_ns(h->x->a->env) - begun);
+    uint64_t took = qd_env_mono_ns(h->x->a->env) - begun;
+    atomic_fetch_add(&c->fetch_ns, took);
+    qdi_slow_fetch(h->x, h->index->meta, h->shard, h->n, took);
     qd_shard_unref(shard);
 }
 

@@ -5,6 +5,7 @@
  * all matches, in one pass where hits and aggregations want the same documents.
  */
 #include "action/search_int.h"
+#include "action/slow_int.h"
 #include "base/str.h"
 #include "replication/replication.h"
 #include "runtime/fiber.h"
@@ -474,7 +475,9 @@ static int counted_query(search_run *x, search_shard *s)
     if (c) {
         atomic_fetch_sub(&c->query_current, 1);
         atomic_fetch_add(&c->query_total, 1);
-        atomic_fetch_add(&c->query_ns, qd_env_mono_ns(x->a->env) - begun);
+        uint64_t took = qd_env_mono_ns(x->a->env) - begun;
+        atomic_fetch_add(&c->query_ns, took);
+        if (!rc) qdi_slow_query(x, s, took);
     }
     return rc;
 }

@@ -55,6 +55,7 @@ typedef struct qd_engine_result {
     /* after QD_E_VERSION_CONFLICT: number of the operation that the answer reveals, or -1 */
     int64_t revealed_seq_no;
     qd_translog_location at;
+    uint64_t took_ns;
 } qd_engine_result;
 
 typedef enum qd_durability { QD_DURABILITY_REQUEST = 0, QD_DURABILITY_ASYNC = 1 } qd_durability;

@@ -357,7 +357,7 @@ int qd_engine_apply(qd_engine *e, uint32_t slot_hint, const qd_engine_op *op, qd
         }
         qd_err_fini(&refresh);
     }
-    uint64_t took = qd_env_mono_ns(e->env) - start;
+    uint64_t took = r->took_ns = qd_env_mono_ns(e->env) - start;
     /* rc > 0: the document comes again when the mapping knows its fields */
     if (!rc) atomic_fetch_add(op->delete ? &e->stats.delete_total : &e->stats.index_total, 1);
     atomic_fetch_add(op->delete ? &e->stats.delete_ns : &e->stats.index_ns, took);
