@@ -111,8 +111,8 @@ static void run(running *x, qd_rpc_request *request, qd_writer *w)
     qd_buf out;
     qd_buf_init(&out, x->a->account, MESSAGE_MAX);
     qd_response_init(&r, &out, x->q.pretty);
-    x->before = qdi_served_task_begin(x->a, request, &x->q.task, x->q.api->name,
-                                      qd_param(&x->q, "index"));
+    x->before =
+        qdi_served_task_begin(x->a, request, &x->q.task, x->q.api->name, qd_param(&x->q, "index"));
     qd_action_run(&x->q, &r);
     qd_write_varint(w, (uint64_t)r.status);
     qd_write_varint(w, r.format);

@@ -41,32 +41,37 @@ int qdi_api_masters_list(qd_request *q, qd_response *r, qd_err *err)
     return 0;
 }
 
-/* The master of a name; NULL and *rc: there is none, or nobody answers. */
-static const qd_master *find(qd_request *q, qd_str name, int64_t ms, int *rc, qd_err *err)
-{
-    const qd_master *list;
+typedef struct masters {
+    const qd_master *list, *named;
     uint32_t n;
-    *rc = qd_masters_list(q->a->cluster, ms, q->arena, &list, &n, err);
-    for (uint32_t i = 0; !*rc && i < n; i++)
-        if (qd_str_eq(list[i].name, name)) return &list[i];
-    if (!*rc)
-        *rc = qd_err_set(err, QD_E_NOTFOUND,
-                         "there is no master [%.*s]: start it with discovery.seed_hosts naming the "
-                         "others, it joins by itself",
-                         QD_STR_ARG(name));
-    return NULL;
+} masters;
+
+/* All of them, and the one of a name, which must be there. */
+static int find(qd_request *q, qd_str name, int64_t ms, masters *out, qd_err *err)
+{
+    int rc = qd_masters_list(q->a->cluster, ms, q->arena, &out->list, &out->n, err);
+    if (rc) return rc;
+    for (uint32_t i = 0; i < out->n; i++) {
+        out->named = &out->list[i];
+        if (qd_str_eq(out->named->name, name)) return 0;
+    }
+    return qd_err_set(err, QD_E_NOTFOUND,
+                      "there is no master [%.*s]: start it with discovery.seed_hosts naming the "
+                      "others, it joins by itself",
+                      QD_STR_ARG(name));
 }
 
-/* Without the master of this name nobody would vote: it cannot be taken out. */
-static int check_others(qd_request *q, const qd_master *m, int64_t ms, qd_err *err)
+/* Without the one that was named nobody would vote: it cannot be taken out. */
+static int check_others(const masters *all, qd_err *err)
 {
-    const qd_master *list;
-    uint32_t n, others = 0;
-    int rc = qd_masters_list(q->a->cluster, ms, q->arena, &list, &n, err);
-    for (uint32_t i = 0; !rc && i < n; i++)
-        others += !qd_str_eq(list[i].name, m->name) && list[i].alive && !list[i].excluded &&
-                  list[i].role <= QD_COORD_STANDBY;
-    if (rc || others || m->role != QD_COORD_VOTER) return rc;
+    const qd_master *m = all->named;
+    uint32_t others = 0;
+    for (uint32_t i = 0; i < all->n; i++) {
+        const qd_master *x = &all->list[i];
+        if (qd_str_eq(x->name, m->name)) continue;
+        others += x->alive && !x->excluded && x->role <= QD_COORD_STANDBY;
+    }
+    if (others || m->role != QD_COORD_VOTER) return 0;
     return qd_err_set(err, QD_E_ARG,
                       "[%.*s] is the last master that may vote and runs: start another one, or "
                       "let one vote again (qd master add), before it is taken out",
@@ -77,8 +82,9 @@ int qdi_api_masters_add(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_str name = qd_param(q, "name");
     int64_t ms;
+    masters all;
     int rc = timeout_of(q, &ms, err);
-    if (!rc) (void)find(q, name, ms, &rc, err);
+    if (!rc) rc = find(q, name, ms, &all, err);
     if (!rc) rc = qd_masters_change(q->a->cluster, QD_COORD_MEMBERS_INCLUDE, name, ms, err);
     if (!rc) qd_response_acknowledged(r);
     return rc;
@@ -88,13 +94,13 @@ int qdi_api_masters_remove(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_str name = qd_param(q, "name");
     int64_t ms;
+    masters all;
     int rc = timeout_of(q, &ms, err);
-    const qd_master *m = rc ? NULL : find(q, name, ms, &rc, err);
-    bool gone = m && !m->alive;
-    if (!rc && !gone) rc = check_others(q, m, ms, err);
-    if (!rc && !gone)
-        rc = qd_masters_change(q->a->cluster, QD_COORD_MEMBERS_EXCLUDE, name, ms, err);
-    if (!rc && gone) rc = qd_masters_change(q->a->cluster, QD_COORD_MEMBERS_REMOVE, name, ms, err);
+    if (!rc) rc = find(q, name, ms, &all, err);
+    bool gone = !rc && !all.named->alive;
+    if (!rc && !gone) rc = check_others(&all, err);
+    uint32_t how = gone ? QD_COORD_MEMBERS_REMOVE : QD_COORD_MEMBERS_EXCLUDE;
+    if (!rc) rc = qd_masters_change(q->a->cluster, how, name, ms, err);
     if (rc) return rc;
     qd_json_object(&r->w);
     qd_json_field_bool(&r->w, "acknowledged", true);

@@ -75,9 +75,8 @@ static int answer(qd_request *q, const qd_state *s, const asking *x, qd_response
     const qd_permit *own = rc ? NULL : qd_permit_of(open, n, x->id);
     bool remove = x->remove || (own && own->remove);
     if (!rc) {
-        rc = qd_permit_check(s, open, n, x->id, remove,
-                             qd_permit_voters(q->a->cluster, s, x->id), x->awareness,
-                             x->nawareness, q->arena, &advice, err);
+        rc = qd_permit_check(s, open, n, x->id, remove, qd_permit_voters(q->a->cluster, s, x->id),
+                             x->awareness, x->nawareness, q->arena, &advice, err);
     }
     if (rc) return rc;
     qd_json_writer *w = &r->w;

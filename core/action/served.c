@@ -36,8 +36,7 @@ void qdi_served_begin(qdi_served *s, qd_actions *a, qd_rpc_request *request, uin
     qd_arena_init(&s->arena, a->account, 0);
     qd_body_reader_init(&s->in, s->body, what, s->version);
     qd_writer_init(&s->out, a->account, answer_max, s->version);
-    s->before =
-        qdi_served_task_begin(a, request, &s->task, qd_rpc_action_name(action), QD_STR(""));
+    s->before = qdi_served_task_begin(a, request, &s->task, qd_rpc_action_name(action), QD_STR(""));
 }
 
 void qdi_served_end(qdi_served *s, int rc, const char *what)

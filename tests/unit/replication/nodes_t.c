@@ -264,7 +264,7 @@ static void an_empty_primary_is_forced_while_closed(void **state)
     (void)state;
     uint32_t p, r;
     action_cluster *c = forced_primary("allocate_empty_primary", "/x/_close",
-                                        "/x/_open?wait_for_active_shards=0", &p, &r);
+                                       "/x/_open?wait_for_active_shards=0", &p, &r);
     for (int i = 0; i < 10; i++) assert_int_equal(got(c, p, "x", i), -1);
     action_cluster_close(c);
 }
