@@ -183,6 +183,13 @@ static void check_shard(advising *x, const qd_index_meta *m, uint32_t number,
     if (!x->remove) x->out->breaks = true;
     x->out->holds = true;
     if (x->shards++ >= REASONS_MAX) return;
+    if (x->remove && m->closed) {
+        say(x, qd_arena_printf(x->arena,
+                               "[%.*s][%u] is of a closed index, whose copies are not moved: "
+                               "open or delete the index",
+                               QD_STR_ARG(m->name), number));
+        return;
+    }
     say(x, qd_arena_printf(x->arena,
                            "[%.*s][%u] has no other copy that is in sync on a node that stays",
                            QD_STR_ARG(m->name), number));

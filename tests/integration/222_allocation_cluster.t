@@ -25,6 +25,7 @@ sub until_true { # a condition, polled
     diag($n->get('/_cluster/allocation/explain?pretty')->{content});
 }
 sub explained { $n->post('/_cluster/allocation/explain?include_yes_decisions=true', { index => $_[0], shard => 0, primary => $_[1] })->{json} }
+my $r;
 sub cluster { $n->put('/_cluster/settings', { persistent => {@_} })->{status} }
 
 is($n->put('/a', { settings => { number_of_shards => 3, number_of_replicas => 1 } })->{status}, 200, 'an index');
@@ -55,6 +56,24 @@ my ($filter) = grep { $_->{decider} eq 'filter' } @{ $word->{deciders} };
 is($filter->{explanation}, 'node matches cluster setting [cluster.routing.allocation.exclude] filters [_name:"al2"]', 'says why');
 is(cluster('cluster.routing.allocation.exclude._name' => undef), 200, 'no more');
 
+# a closed index stays where it is; who wants to empty the node is told what is in the way
+is($n->put('/shut', { settings => { number_of_shards => 1, number_of_replicas => 0 } })->{status}, 200, 'an index');
+my ($lies) = map { $_->{node} } grep { $_->{index} eq 'shut' } shards();
+is($n->post('/shut/_close')->{status}, 200, 'closed');
+is(cluster('cluster.routing.allocation.exclude._name' => $lies), 200, 'its node is excluded');
+until_true('all else has gone', sub { 1 == on($lies) });
+$r = $n->get("/_nodes/$lies/_may_stop?reason=remove")->{json};
+ok(!$r->{may_stop}, 'the node may not be removed');
+is_deeply($r->{explanations}, ['[shut][0] is of a closed index, whose copies are not moved: open or delete the index'], 'for the closed index');
+my %says = map { $_->{node_name} => { map { $_->{decider} => $_ } @{ $_->{deciders} } } } @{ explained('shut', $yes)->{node_allocation_decisions} };
+delete $says{$lies};
+is(scalar keys %says, 2, 'two other nodes');
+like($_->{closed_index}{explanation}, qr/the index is closed.*open or delete it/, 'which do not get it, for that reason') for values %says;
+is($n->post('/shut/_open')->{status}, 200, 'opened');
+until_true('it is moved', sub { !on($lies) });
+is($n->delete('/shut')->{status}, 200, 'deleted');
+is(cluster('cluster.routing.allocation.exclude._name' => undef), 200, 'no more');
+
 # a command
 cluster('cluster.routing.rebalance.enable' => 'none');
 until_true('rest', sub { !$n->get('/_cluster/health')->{json}{relocating_shards} });
@@ -62,7 +81,7 @@ my ($copy) = grep { $_->{index} eq 'a' && $_->{shard} == 0 && $_->{prirep} eq 'r
 my %held = map { $_->{node} => 1 } grep { $_->{index} eq 'a' && $_->{shard} == 0 } shards();
 my ($free) = grep { !$held{$_} } map { "al$_" } 0 .. 2;
 my $move = { move => { index => 'a', shard => 0, from_node => $copy->{node}, to_node => $free } };
-my $r = $n->post('/_cluster/reroute?dry_run=true', { commands => [$move] })->{json};
+$r = $n->post('/_cluster/reroute?dry_run=true', { commands => [$move] })->{json};
 is(scalar(grep { $_->{state} eq 'RELOCATING' } @{ $r->{state}{routing_table}{indices}{a}{shards}{0} }), 1, 'dry run shows the move');
 is(scalar(grep { $_->{state} ne 'STARTED' } shards()), 0, 'and does not make it');
 $r = $c->node(1)->post('/_cluster/reroute?metric=none', { commands => [$move] });

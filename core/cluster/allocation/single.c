@@ -30,7 +30,7 @@ qd_alloc_verdict qdi_alloc_open(const alloc_ask *a)
         return qdi_alloc_say(a, QD_ALLOC_YES, "the primary of a closed index stays with its files");
     return qdi_alloc_say(a, QD_ALLOC_NO,
                          "the index is closed: its copies are neither filled nor moved until it is "
-                         "opened");
+                         "opened; open or delete it to empty the node");
 }
 
 qd_alloc_verdict qdi_alloc_after_primary(const alloc_ask *a)
