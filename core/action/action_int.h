@@ -44,7 +44,8 @@ int qdi_pressure_refuse(const qd_actions *a, size_t n, qd_err *err);
 int64_t qdi_pressure_used(void);
 
 /* Waits, for the request's timeout at most, until every node knows what this one does: whoever is
- * asked next knows of the change that is answered. false: a node that lives does not, in this time. */
+ * asked next knows of the change that is answered. false: a node that lives does not, in this time.
+ */
 bool qdi_all_applied(const qd_request *q);
 /* {"acknowledged":…} of a change, after that. */
 void qdi_answer_acknowledged(const qd_request *q, qd_response *r);
@@ -61,7 +62,8 @@ enum {
 };
 /* QD_E_CLUSTER_BLOCK "blocked by: […];" when cluster.blocks.* refuses it. [any] */
 int qdi_cluster_block_check(const qd_actions *a, uint32_t level, qd_err *err);
-/* QD_E_CLUSTER_BLOCK "index [x] blocked by: […];" when the cluster's blocks or a block of the index refuses it. [any] */
+/* QD_E_CLUSTER_BLOCK "index [x] blocked by: […];" when the cluster's blocks or a block of the index
+ * refuses it. [any] */
 int qdi_block_check(const qd_actions *a, const qd_index_meta *m, uint32_t level, qd_err *err);
 /* The same for each of many. */
 int qdi_blocks_check(const qd_actions *a, const qd_resolved *r, uint32_t level, qd_err *err);

@@ -160,8 +160,7 @@ static void read_args(const get_args *g, const qd_index_meta *m, uint32_t number
 /* Was the copy here at first, and is it another node's by now? */
 static bool moved_away(qd_actions *a, int rc)
 {
-    return qdi_docs_many(a) &&
-           (rc == QD_E_NOT_PRIMARY || rc == QD_E_NO_SHARD || rc == QD_E_CLOSED);
+    return qdi_docs_many(a) && (rc == QD_E_NOT_PRIMARY || rc == QD_E_NO_SHARD || rc == QD_E_CLOSED);
 }
 
 /* The document as the engine has it. */

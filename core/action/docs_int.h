@@ -47,7 +47,7 @@ typedef struct doc_item {
     uint32_t copies_good, copies_failed; /* of copies: that have it, that were taken out for it */
     bool forced_refresh;
     const struct doc_mark *unrefreshed; /* its shard could not be refreshed; NULL: it could */
-    qd_str got_source; /* update: the new source, if wanted */
+    qd_str got_source;                  /* update: the new source, if wanted */
     bool touched_shard;
     uint32_t touched; /* number in the batch's list */
 } doc_item;
@@ -59,8 +59,8 @@ typedef struct doc_touched {
     qd_translog_location last;
     int64_t max_seq_no;
     int64_t slow_ns; /* an operation that takes as long stands in the slow log */
-    bool any, more; /* more: since the last commit */
-    int rc;         /* of its sync */
+    bool any, more;  /* more: since the last commit */
+    int rc;          /* of its sync */
     qd_err err;
     /* with replication: */
     qd_permit permit;
@@ -76,9 +76,9 @@ typedef struct doc_batch {
     qd_task *task;
     qd_state *state;
     int64_t timeout_ms;
-    int64_t active; /* wait_for_active_shards */
-    uint32_t hint;  /* indexing slot */
-    uint32_t group; /* whose items it syncs */
+    int64_t active;   /* wait_for_active_shards */
+    uint32_t hint;    /* indexing slot */
+    uint32_t group;   /* whose items it syncs */
     uint64_t changed; /* revision of the last change of an index or mapping that it made; 0: none */
     QD_VEC(doc_touched) touched;
 } doc_batch;
@@ -161,8 +161,8 @@ typedef struct doc_run doc_run;
 QD_MUST_CHECK
 int qdi_docs_run(const doc_request *r, doc_item *items, size_t n, size_t bytes, qd_arena *arena,
                  doc_run **out, qd_err *err);
-/* Frees it and ends its items, whose errors go with it; NULL is fine. Before the items' memory goes;
- * a run that fails has done so itself. */
+/* Frees it and ends its items, whose errors go with it; NULL is fine. Before the items' memory
+ * goes; a run that fails has done so itself. */
 void qdi_docs_free(doc_run *run);
 /* Does this node belong, or has it belonged, to a cluster of several? */
 bool qdi_docs_many(qd_actions *a);

@@ -44,8 +44,7 @@ static scatter_part *first_of(scatter_part *p)
     while (p && !p->node.n) p = p->next;
     return p;
 }
-#define EACH_OTHER(p, s)                                                                           \
-    for (scatter_part *p = first_of((s)->parts); p; p = first_of(p->next))
+#define EACH_OTHER(p, s) for (scatter_part *p = first_of((s)->parts); p; p = first_of(p->next))
 
 void qdi_scatter_send(scatter *s, uint32_t action, int64_t timeout_ms,
                       void (*encode)(void *arg, const scatter_part *p, qd_writer *w), void *arg)

@@ -12,7 +12,7 @@
 #define TICK_NS 1000000000u
 #define SLOTS 256u
 #define QUERIES_MAX 20000u /* contexts that wait for a fetch */
-#define BUSY_MAX_MS 2000u /* for another page of the same scroll */
+#define BUSY_MAX_MS 2000u  /* for another page of the same scroll */
 #define YIELD_MS 300u
 #define RESERVED_NS UINT64_C(10000000000) /* for the next call of a page */
 

@@ -216,9 +216,9 @@ typedef struct search_shard {
     struct search_copies *copies; /* in the order they are tried; NULL: only here */
     qd_str *tried;                /* allocation ids of all copies tried, once they failed */
     uint32_t ntried;
-    bool open;                    /* it has no result yet */
-    bool skipped;                 /* can_match: nothing can match */
-    qd_str *json;                 /* of hits that a target has fetched, by hit; NULL: none */
+    bool open;    /* it has no result yet */
+    bool skipped; /* can_match: nothing can match */
+    qd_str *json; /* of hits that a target has fetched, by hit; NULL: none */
     /* results */
     int rc;
     qd_err err;
@@ -275,7 +275,7 @@ typedef struct search_run {
     uint32_t doubles; /* sort keys that became doubles, by bit */
     uint32_t failed;
     uint64_t moved_until_ns; /* until when copies that have moved are looked for; 0: not yet */
-    size_t answer_from; /* in the answer's buffer: behind "took"; 0: not written */
+    size_t answer_from;      /* in the answer's buffer: behind "took"; 0: not written */
 } search_run;
 
 /* Begins: state, indices resolved from `expression` under options, everything bound, copies of the

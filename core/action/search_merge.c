@@ -117,8 +117,7 @@ static void note_stale(qd_request *q, int64_t ms)
 {
     int64_t now = __atomic_load_n(&q->stale_ms, __ATOMIC_RELAXED);
     while (ms > now && !__atomic_compare_exchange_n(&q->stale_ms, &now, ms, true, __ATOMIC_RELAXED,
-                                                    __ATOMIC_RELAXED)) {
-    }
+                                                    __ATOMIC_RELAXED)) {}
 }
 
 static void merge_totals(search_run *x)

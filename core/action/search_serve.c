@@ -266,9 +266,9 @@ int qdi_search_serve(qd_actions *a, qd_err *err)
     bool waits = !(qd_store_caps(a->store) & QD_STORE_MMAP);
     int rc = qdi_search_nodes_open(a, err);
     for (size_t i = 0; i < QD_COUNT_OF(handlers) && !rc; i++) {
-        rc = qd_rpc_handle(a->rpc, handlers[i].action, handlers[i].pool,
-                           waits || handlers[i].waits ? QD_RPC_ON_FIBER : 0, handlers[i].fn, a,
-                           err);
+        rc =
+            qd_rpc_handle(a->rpc, handlers[i].action, handlers[i].pool,
+                          waits || handlers[i].waits ? QD_RPC_ON_FIBER : 0, handlers[i].fn, a, err);
     }
     if (!rc) rc = qdi_forward_serve(a, err);
     if (!rc) rc = qdi_tasks_serve(a, err);

@@ -319,8 +319,8 @@ static bool another_may(const search_run *x, const search_shard *s)
     return status >= 500 || status == 429 || s->rc == QD_E_NO_SHARD;
 }
 
-/* Opens a shard that failed where it was searched, if there is another copy: of those known when the
- * search began, or one that has come since. */
+/* Opens a shard that failed where it was searched, if there is another copy: of those known when
+ * the search began, or one that has come since. */
 static bool try_again(search_run *x, search_shard *s)
 {
     if (!another_may(x, s)) return false;

@@ -1,7 +1,7 @@
 /*
  * served_int.h: a request of another node while this one answers it: an arena, a task that is a
- * child of the asking node's and ends with its cancellation, as do waits of its fiber, what came in,
- * and the answer.
+ * child of the asking node's and ends with its cancellation, as do waits of its fiber, what came
+ * in, and the answer.
  *
  *   qdi_served s;
  *   qdi_served_begin(&s, a, request, QD_ACTION_X, "question", ANSWER_MAX);

@@ -107,8 +107,14 @@ static void *take(qd_arena *a, size_t n, size_t align)
     }
 }
 
-void *qd_arena_alloc(qd_arena *a, size_t n) { return take(a, n, 16); }
-char *qd_arena_bytes(qd_arena *a, size_t n) { return take(a, n, 1); }
+void *qd_arena_alloc(qd_arena *a, size_t n)
+{
+    return take(a, n, 16);
+}
+char *qd_arena_bytes(qd_arena *a, size_t n)
+{
+    return take(a, n, 1);
+}
 
 void *qd_arena_calloc(qd_arena *a, size_t n)
 {
@@ -151,7 +157,10 @@ int qd_arena_on_reset(qd_arena *a, void (*fn)(void *), void *arg)
     return 0;
 }
 
-qd_arena_mark qd_arena_mark_get(qd_arena *a) { return (qd_arena_mark){a->chunk, a->at}; }
+qd_arena_mark qd_arena_mark_get(qd_arena *a)
+{
+    return (qd_arena_mark){a->chunk, a->at};
+}
 
 void qd_arena_mark_release(qd_arena *a, qd_arena_mark m)
 {

@@ -32,17 +32,21 @@ void qd_arena_fini(qd_arena *a);
 /* Runs the cleanups, keeps one chunk for reuse. */
 void qd_arena_reset(qd_arena *a);
 /* n bytes, 16-byte aligned, living until reset; NULL when out of memory or over max. */
-QD_MUST_CHECK void *qd_arena_alloc(qd_arena *a, size_t n);
+QD_MUST_CHECK
+void *qd_arena_alloc(qd_arena *a, size_t n);
 /* The same, zeroed. */
-QD_MUST_CHECK void *qd_arena_calloc(qd_arena *a, size_t n);
+QD_MUST_CHECK
+void *qd_arena_calloc(qd_arena *a, size_t n);
 /* n bytes at any alignment, for text. */
-QD_MUST_CHECK char *qd_arena_bytes(qd_arena *a, size_t n);
+QD_MUST_CHECK
+char *qd_arena_bytes(qd_arena *a, size_t n);
 /* Copies s with a NUL behind it; {NULL,0} when out of memory and s.n > 0. */
 qd_str qd_arena_str(qd_arena *a, qd_str s);
 /* printf into the arena, NUL-terminated; {NULL,0} when out of memory. */
 qd_str qd_arena_printf(qd_arena *a, const char *fmt, ...) QD_PRINTF(2, 3);
 /* Calls fn(arg) at reset or fini; QD_E_NOMEM runs fn at once. */
-QD_MUST_CHECK int qd_arena_on_reset(qd_arena *a, void (*fn)(void *arg), void *arg);
+QD_MUST_CHECK
+int qd_arena_on_reset(qd_arena *a, void (*fn)(void *arg), void *arg);
 /* Remembers the present end. No cleanup may be added between mark and release. */
 qd_arena_mark qd_arena_mark_get(qd_arena *a);
 /* Frees all that was allocated since the mark. */

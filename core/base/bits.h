@@ -35,11 +35,20 @@ QD_INLINE uint64_t qd_get_u64le(const void *p)
     return v;
 }
 /* Writes a little-endian integer at any address. */
-QD_INLINE void qd_put_u16le(void *p, uint16_t v) { memcpy(p, &v, 2); }
+QD_INLINE void qd_put_u16le(void *p, uint16_t v)
+{
+    memcpy(p, &v, 2);
+}
 /* Writes a little-endian integer at any address. */
-QD_INLINE void qd_put_u32le(void *p, uint32_t v) { memcpy(p, &v, 4); }
+QD_INLINE void qd_put_u32le(void *p, uint32_t v)
+{
+    memcpy(p, &v, 4);
+}
 /* Writes a little-endian integer at any address. */
-QD_INLINE void qd_put_u64le(void *p, uint64_t v) { memcpy(p, &v, 8); }
+QD_INLINE void qd_put_u64le(void *p, uint64_t v)
+{
+    memcpy(p, &v, 8);
+}
 
 /* Writes v at p (room for 10 bytes); returns the byte behind it. */
 QD_INLINE uint8_t *qd_put_varint(uint8_t *p, uint64_t v)
@@ -51,7 +60,8 @@ QD_INLINE uint8_t *qd_put_varint(uint8_t *p, uint64_t v)
     *p++ = (uint8_t)v;
     return p;
 }
-/* Reads a varint from [p, end); returns the byte behind it, NULL when cut or longer than 64 bits. */
+/* Reads a varint from [p, end); returns the byte behind it, NULL when cut or longer than 64 bits.
+ */
 QD_INLINE const uint8_t *qd_get_varint(const uint8_t *p, const uint8_t *end, uint64_t *out)
 {
     uint64_t v = 0;
@@ -72,10 +82,19 @@ QD_INLINE unsigned qd_varint_size(uint64_t v)
     return v ? (unsigned)(63 - __builtin_clzll(v)) / 7 + 1 : 1;
 }
 /* Maps small magnitudes of either sign to small unsigned values. */
-QD_INLINE uint64_t qd_zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63); }
+QD_INLINE uint64_t qd_zigzag(int64_t v)
+{
+    return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
+}
 /* The inverse of qd_zigzag. */
-QD_INLINE int64_t qd_unzigzag(uint64_t v) { return (int64_t)(v >> 1) ^ -(int64_t)(v & 1); }
+QD_INLINE int64_t qd_unzigzag(uint64_t v)
+{
+    return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
+}
 /* Bits needed for v: 0 for 0. */
-QD_INLINE unsigned qd_bits_of(uint64_t v) { return v ? 64 - (unsigned)__builtin_clzll(v) : 0; }
+QD_INLINE unsigned qd_bits_of(uint64_t v)
+{
+    return v ? 64 - (unsigned)__builtin_clzll(v) : 0;
+}
 
 #endif

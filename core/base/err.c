@@ -49,7 +49,10 @@ bool qd_code_retryable(int code)
     return r && r->retry;
 }
 
-void qd_err_init(qd_err *e) { *e = (qd_err){0}; }
+void qd_err_init(qd_err *e)
+{
+    *e = (qd_err){0};
+}
 
 static void clear_content(qd_err *e)
 {
@@ -138,16 +141,24 @@ int qd_err_nomem_at(qd_err *e, const char *file, int line, const char *what)
 static int code_of_errno(int errnum)
 {
     switch (errnum) {
-    case ENOMEM: return QD_E_NOMEM;
+    case ENOMEM:
+        return QD_E_NOMEM;
     case ENOSPC:
-    case EDQUOT: return QD_E_NOSPACE;
-    case ENOENT: return QD_E_NOTFOUND;
-    case EEXIST: return QD_E_EXISTS;
+    case EDQUOT:
+        return QD_E_NOSPACE;
+    case ENOENT:
+        return QD_E_NOTFOUND;
+    case EEXIST:
+        return QD_E_EXISTS;
     case EACCES:
-    case EPERM: return QD_E_PERMISSION;
-    case ECANCELED: return QD_E_CANCELLED;
-    case ETIMEDOUT: return QD_E_TIMEOUT;
-    default: return QD_E_IO;
+    case EPERM:
+        return QD_E_PERMISSION;
+    case ECANCELED:
+        return QD_E_CANCELLED;
+    case ETIMEDOUT:
+        return QD_E_TIMEOUT;
+    default:
+        return QD_E_IO;
     }
 }
 
@@ -261,5 +272,11 @@ const char *qd_err_reason(const qd_err *e)
     return e && e->reason ? e->reason : e && e->code ? qd_code_name(e->code) : "no error";
 }
 
-const char *qd_err_es_type(const qd_err *e) { return e->type ? e->type : qd_code_type(e->code); }
-int qd_err_status(const qd_err *e) { return e->status ? e->status : qd_code_status(e->code); }
+const char *qd_err_es_type(const qd_err *e)
+{
+    return e->type ? e->type : qd_code_type(e->code);
+}
+int qd_err_status(const qd_err *e)
+{
+    return e->status ? e->status : qd_code_status(e->code);
+}

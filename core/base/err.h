@@ -45,8 +45,8 @@ int qd_err_wrap_at(qd_err *e, int code, const char *file, int line, const char *
     QD_PRINTF(5, 6);
 #define qd_err_set(e, code, ...) qd_err_set_at((e), (code), __FILE__, __LINE__, __VA_ARGS__)
 #define qd_err_wrap(e, code, ...) qd_err_wrap_at((e), (code), __FILE__, __LINE__, __VA_ARGS__)
-/* After an allocation that failed: returns QD_E_NOMEM and sets it with a text naming what it was for;
- * when a limit refused it (mem.h), the error says QD_E_BREAKER in Elasticsearch's words. */
+/* After an allocation that failed: returns QD_E_NOMEM and sets it with a text naming what it was
+ * for; when a limit refused it (mem.h), the error says QD_E_BREAKER in Elasticsearch's words. */
 int qd_err_nomem_at(qd_err *e, const char *file, int line, const char *what);
 #define qd_err_nomem(e, what) qd_err_nomem_at((e), __FILE__, __LINE__, (what))
 /* From errno: EIO, ENOSPC … become QD_E_IO, QD_E_NOSPACE …; the text gets strerror behind it. */

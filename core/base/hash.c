@@ -7,7 +7,10 @@
 
 _Static_assert(sizeof(XXH3_state_t) <= sizeof(qd_xxh3_stream), "room for the library's state");
 
-uint64_t qd_xxh3(const void *p, size_t n) { return XXH3_64bits(p, n); }
+uint64_t qd_xxh3(const void *p, size_t n)
+{
+    return XXH3_64bits(p, n);
+}
 uint64_t qd_xxh3_seed(const void *p, size_t n, uint64_t seed)
 {
     return XXH3_64bits_withSeed(p, n, seed);
@@ -20,7 +23,10 @@ void qd_xxh3_128(const void *p, size_t n, uint8_t out[16])
     qd_put_u64le(out + 8, h.high64);
 }
 
-void qd_xxh3_begin(qd_xxh3_stream *s) { XXH3_64bits_reset((XXH3_state_t *)(void *)s->state); }
+void qd_xxh3_begin(qd_xxh3_stream *s)
+{
+    XXH3_64bits_reset((XXH3_state_t *)(void *)s->state);
+}
 void qd_xxh3_update(qd_xxh3_stream *s, const void *p, size_t n)
 {
     XXH3_64bits_update((XXH3_state_t *)(void *)s->state, p, n);
@@ -30,9 +36,15 @@ uint64_t qd_xxh3_digest(const qd_xxh3_stream *s)
     return XXH3_64bits_digest((const XXH3_state_t *)(const void *)s->state);
 }
 
-static uint32_t rotl(uint32_t x, int r) { return x << r | x >> (32 - r); }
+static uint32_t rotl(uint32_t x, int r)
+{
+    return x << r | x >> (32 - r);
+}
 
-static uint32_t murmur_mix(uint32_t k) { return rotl(k * 0xcc9e2d51u, 15) * 0x1b873593u; }
+static uint32_t murmur_mix(uint32_t k)
+{
+    return rotl(k * 0xcc9e2d51u, 15) * 0x1b873593u;
+}
 
 static uint32_t murmur_end(uint32_t h, size_t n)
 {

@@ -67,7 +67,10 @@ bool qd_log_level_parse(qd_str name, qd_log_level *out)
     return false;
 }
 
-const char *qd_log_level_name(qd_log_level level) { return names[level]; }
+const char *qd_log_level_name(qd_log_level level)
+{
+    return names[level];
+}
 
 void qd_log_write(const char *component, qd_log_level level, const char *fmt, ...)
 {

@@ -5,7 +5,10 @@
 
 #define GONE UINT32_MAX
 
-void qd_map_init(qd_map *m, qd_account *account) { *m = (qd_map){.account = account}; }
+void qd_map_init(qd_map *m, qd_account *account)
+{
+    *m = (qd_map){.account = account};
+}
 
 void qd_map_fini(qd_map *m)
 {

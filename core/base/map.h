@@ -30,7 +30,8 @@ void qd_map_fini(qd_map *m);
 void *qd_map_get(const qd_map *m, qd_str key);
 /* Sets key to value (not NULL), copying the key if new; *old (may be NULL) gets the value before.
  * 0 or QD_E_NOMEM. */
-QD_MUST_CHECK int qd_map_put(qd_map *m, qd_str key, void *value, void **old);
+QD_MUST_CHECK
+int qd_map_put(qd_map *m, qd_str key, void *value, void **old);
 /* Removes key; returns its value or NULL. */
 void *qd_map_del(qd_map *m, qd_str key);
 /* Steps through live entries in insertion order: start with *pos = 0; NULL at the end. Deleting

@@ -30,8 +30,7 @@ void qd_account_init(qd_account *a, const char *name, qd_account *parent, int64_
 static void raise_peak(qd_account *a, int64_t now)
 {
     int64_t peak = atomic_load_explicit(&a->peak, memory_order_relaxed);
-    while (now > peak && !atomic_compare_exchange_weak(&a->peak, &peak, now)) {
-    }
+    while (now > peak && !atomic_compare_exchange_weak(&a->peak, &peak, now)) {}
 }
 
 /* The last failure of this thread, if it was a limit's. */
@@ -64,8 +63,7 @@ int qd_account_charge(qd_account *a, int64_t bytes)
 {
     bool asked = false;
     for (qd_account *x = a; x; x = x->parent) {
-        int64_t now =
-            atomic_fetch_add_explicit(&x->used, bytes, memory_order_relaxed) + bytes;
+        int64_t now = atomic_fetch_add_explicit(&x->used, bytes, memory_order_relaxed) + bytes;
         int64_t limit = atomic_load_explicit(&x->limit, memory_order_relaxed);
         asked |= x->asked;
         /* the root refuses what is large: small requests, that tell what is going on, have a
@@ -139,8 +137,14 @@ static void *place(qd_account *a, size_t align, size_t n, bool zero)
     return raw + extra;
 }
 
-void *qd_alloc(qd_account *a, size_t n) { return place(a, 16, n, false); }
-void *qd_calloc(qd_account *a, size_t n) { return place(a, 16, n, true); }
+void *qd_alloc(qd_account *a, size_t n)
+{
+    return place(a, 16, n, false);
+}
+void *qd_calloc(qd_account *a, size_t n)
+{
+    return place(a, 16, n, true);
+}
 
 void *qd_alloc_aligned(qd_account *a, size_t align, size_t n)
 {
@@ -185,7 +189,10 @@ void qd_free(void *p)
     free((char *)p - h->shift);
 }
 
-size_t qd_alloc_size(const void *p) { return ((const head *)p - 1)->size; }
+size_t qd_alloc_size(const void *p)
+{
+    return ((const head *)p - 1)->size;
+}
 
 char *qd_memdup(qd_account *a, const void *p, size_t n)
 {

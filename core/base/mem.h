@@ -34,7 +34,8 @@ extern qd_account qd_account_general;
 /* Prepares an account below parent (NULL: the root); limit in bytes, 0 = none. */
 void qd_account_init(qd_account *a, const char *name, qd_account *parent, int64_t limit);
 /* Charges bytes without allocating (mmap, libraries); QD_E_BREAKER when a limit refuses. */
-QD_MUST_CHECK int qd_account_charge(qd_account *a, int64_t bytes);
+QD_MUST_CHECK
+int qd_account_charge(qd_account *a, int64_t bytes);
 /* Gives back what qd_account_charge took. */
 void qd_account_release(qd_account *a, int64_t bytes);
 /* Was the last allocation that failed on this thread refused by a limit? Forgets it; name gets the
@@ -45,19 +46,26 @@ int64_t qd_account_used(const qd_account *a);
 
 /* Allocates n bytes, 16-byte aligned, charged to a (NULL: general). NULL when out of memory or over
  * a limit. Give back with qd_free. */
-QD_MUST_CHECK void *qd_alloc(qd_account *a, size_t n);
+QD_MUST_CHECK
+void *qd_alloc(qd_account *a, size_t n);
 /* The same, zeroed. */
-QD_MUST_CHECK void *qd_calloc(qd_account *a, size_t n);
-/* Resizes p (NULL: allocates from a); the block stays with its first account. On NULL p lives on. */
-QD_MUST_CHECK void *qd_realloc(qd_account *a, void *p, size_t n);
-/* Allocates n bytes aligned to align (a power of two, 16 to 4096), for SIMD and O_DIRECT buffers. */
-QD_MUST_CHECK void *qd_alloc_aligned(qd_account *a, size_t align, size_t n);
+QD_MUST_CHECK
+void *qd_calloc(qd_account *a, size_t n);
+/* Resizes p (NULL: allocates from a); the block stays with its first account. On NULL p lives on.
+ */
+QD_MUST_CHECK
+void *qd_realloc(qd_account *a, void *p, size_t n);
+/* Allocates n bytes aligned to align (a power of two, 16 to 4096), for SIMD and O_DIRECT buffers.
+ */
+QD_MUST_CHECK
+void *qd_alloc_aligned(qd_account *a, size_t align, size_t n);
 /* Frees a block of any of the functions above; NULL is fine. */
 void qd_free(void *p);
 /* Usable bytes of a block, as asked for. */
 size_t qd_alloc_size(const void *p);
 /* Copies n bytes with a NUL behind them. */
-QD_MUST_CHECK char *qd_memdup(qd_account *a, const void *p, size_t n);
+QD_MUST_CHECK
+char *qd_memdup(qd_account *a, const void *p, size_t n);
 
 /*
  * Fault test: after this call the n-th allocation (from 1) fails, and with sticky every later one

@@ -24,7 +24,10 @@ ptrdiff_t qd_str_find_str(qd_str s, qd_str needle)
     return q ? q - s.p : -1;
 }
 
-static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 qd_str qd_str_trim(qd_str s)
 {
@@ -149,7 +152,10 @@ int qd_buf_add(qd_buf *b, const void *p, size_t n)
     return 0;
 }
 
-int qd_buf_char(qd_buf *b, char c) { return qd_buf_add(b, &c, 1); }
+int qd_buf_char(qd_buf *b, char c)
+{
+    return qd_buf_add(b, &c, 1);
+}
 
 int qd_buf_printf(qd_buf *b, const char *fmt, ...)
 {

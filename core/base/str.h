@@ -17,14 +17,20 @@
 #define QD_STR_ARG(s) ((int)(s).n), ((s).p ? (s).p : "")
 
 /* View of a C string (NULL: empty). */
-static inline qd_str qd_str_c(const char *s) { return (qd_str){s, s ? strlen(s) : 0}; }
+static inline qd_str qd_str_c(const char *s)
+{
+    return (qd_str){s, s ? strlen(s) : 0};
+}
 /* Equal bytes. */
 static inline bool qd_str_eq(qd_str a, qd_str b)
 {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 /* Equal to a C string. */
-static inline bool qd_str_is(qd_str a, const char *c) { return qd_str_eq(a, qd_str_c(c)); }
+static inline bool qd_str_is(qd_str a, const char *c)
+{
+    return qd_str_eq(a, qd_str_c(c));
+}
 /* Byte order; a prefix sorts first. */
 int qd_str_cmp(qd_str a, qd_str b);
 /* Does s begin with prefix? */
@@ -35,7 +41,8 @@ static inline bool qd_str_starts(qd_str s, qd_str prefix)
 /* Does s end with suffix? */
 static inline bool qd_str_ends(qd_str s, qd_str suffix)
 {
-    return s.n >= suffix.n && (suffix.n == 0 || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
+    return s.n >= suffix.n &&
+           (suffix.n == 0 || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
 }
 /* The part from byte `from`, at most n bytes. */
 static inline qd_str qd_str_sub(qd_str s, size_t from, size_t n)
@@ -80,17 +87,29 @@ char *qd_buf_reserve(qd_buf *b, size_t n);
 /* Appends bytes; 0, QD_E_NOMEM or QD_E_LIMIT. */
 int qd_buf_add(qd_buf *b, const void *p, size_t n);
 /* Appends a view. */
-static inline int qd_buf_str(qd_buf *b, qd_str s) { return qd_buf_add(b, s.p, s.n); }
+static inline int qd_buf_str(qd_buf *b, qd_str s)
+{
+    return qd_buf_add(b, s.p, s.n);
+}
 /* Appends a C string. */
-static inline int qd_buf_c(qd_buf *b, const char *s) { return qd_buf_add(b, s, strlen(s)); }
+static inline int qd_buf_c(qd_buf *b, const char *s)
+{
+    return qd_buf_add(b, s, strlen(s));
+}
 /* Appends one byte. */
 int qd_buf_char(qd_buf *b, char c);
 /* Appends formatted text. */
 int qd_buf_printf(qd_buf *b, const char *fmt, ...) QD_PRINTF(2, 3);
 /* 0, or the error of the first append that failed. */
-static inline int qd_buf_status(const qd_buf *b) { return b->failed; }
+static inline int qd_buf_status(const qd_buf *b)
+{
+    return b->failed;
+}
 /* The bytes as a view; valid until the next append. */
-static inline qd_str qd_buf_view(const qd_buf *b) { return (qd_str){b->p ? b->p : "", b->n}; }
+static inline qd_str qd_buf_view(const qd_buf *b)
+{
+    return (qd_str){b->p ? b->p : "", b->n};
+}
 /* Takes the bytes out (free with qd_free); the buffer is empty afterwards. NULL if it failed. */
 char *qd_buf_take(qd_buf *b, size_t *n);
 

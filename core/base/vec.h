@@ -15,8 +15,8 @@
     }
 
 /* Makes room for more elements of size bytes; 0 or QD_E_NOMEM. */
-QD_MUST_CHECK int qd_vec_grow(void **at, size_t *cap, size_t n, size_t more, size_t size,
-                              qd_account *account);
+QD_MUST_CHECK
+int qd_vec_grow(void **at, size_t *cap, size_t n, size_t more, size_t size, qd_account *account);
 
 /* Room for k more elements: 0 or QD_E_NOMEM. */
 #define qd_vec_reserve(v, account, k)                                                              \

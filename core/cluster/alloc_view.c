@@ -3,8 +3,8 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "cluster/broken_int.h"
-#include "config/config.h"
 #include "cluster/permits.h"
+#include "config/config.h"
 #include "config/value.h"
 #include <stdio.h>
 #include <string.h>

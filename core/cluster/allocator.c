@@ -158,9 +158,10 @@ static bool gathers(qd_allocator *a, const qd_state *s)
     if (a->gathered) return false;
     if (a->enough_ns && until < a->again_ns) a->again_ns = until;
     if (!a->looked)
-        qd_log_info(CLUSTER_LOG, "no shards are allocated before more data nodes have come (%lld "
-                                 "are there): gateway.recover_after_data_nodes, "
-                                 "gateway.expected_data_nodes, gateway.recover_after_time",
+        qd_log_info(CLUSTER_LOG,
+                    "no shards are allocated before more data nodes have come (%lld "
+                    "are there): gateway.recover_after_data_nodes, "
+                    "gateway.expected_data_nodes, gateway.recover_after_time",
                     (long long)nodes);
     return true;
 }

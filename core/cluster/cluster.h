@@ -28,8 +28,8 @@ typedef struct qd_cluster_config {
     struct qd_authority *authority; /* what this node has acted on (authority/); NULL: not kept */
     const qd_config *config;        /* with the cluster's settings; NULL: defaults */
     struct qd_rpc *rpc;             /* transport between nodes; NULL: this node is alone */
-    int64_t session_ttl_ms; /* 30,000 */
-    int64_t timeout_ms;     /* of one change: 30,000 */
+    int64_t session_ttl_ms;         /* 30,000 */
+    int64_t timeout_ms;             /* of one change: 30,000 */
     /* Told once, on a thread of the cluster's, when the store of this process is at its end
      * (qd_coord_failed) and the node with it: why, borrowed. May be NULL. */
     void (*failed)(void *arg, const char *why);

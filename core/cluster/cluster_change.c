@@ -14,7 +14,8 @@
 
 #define RECORD_MAX ((size_t)16 << 20)
 #define GRAVES_STANDARD 500u
-#define GRAVES_AT_ONCE 64u /* fewer than a transaction holds: there are many after a lower setting */
+#define GRAVES_AT_ONCE                                                                             \
+    64u /* fewer than a transaction holds: there are many after a lower setting */
 
 int qdi_change(qd_cluster *c, qdi_change_fn fn, void *arg, qd_state **out, qd_err *err)
 {
@@ -343,8 +344,8 @@ static bool is_older(const qd_map_entry *x, const qd_map_entry *y)
  * buried now. */
 static void exhume(const qd_cluster *c, const qd_state *s, cluster_txn *t, uint32_t n)
 {
-    size_t most = c->config ? (size_t)qd_config_i64(c->config, QD_SET_CLUSTER_TOMBSTONES)
-                            : GRAVES_STANDARD;
+    size_t most =
+        c->config ? (size_t)qd_config_i64(c->config, QD_SET_CLUSTER_TOMBSTONES) : GRAVES_STANDARD;
     const qd_map_entry *last = NULL;
     size_t have = s->buried.n + n, left = n + GRAVES_AT_ONCE;
     if (left > s->buried.n) left = s->buried.n;

@@ -37,7 +37,7 @@ struct qd_cluster {
     qd_cluster_listener listener;
     void *listener_arg;
     void (*failed)(void *arg, const char *why); /* the keeper's; NULL: told, or nobody listens */
-    qd_arena arena; /* strings above */
+    qd_arena arena;                             /* strings above */
     uint64_t session;
 
     qd_mutex lock;         /* queue, state pointer */

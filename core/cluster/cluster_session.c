@@ -170,8 +170,8 @@ static int end_former(qd_cluster *c, const former *f, qd_err *err)
     return 0;
 }
 
-/* Is this folder the one with which the node started last? Then this start is written down in it. What
- * holds no data has nothing that could be old. */
+/* Is this folder the one with which the node started last? Then this start is written down in it.
+ * What holds no data has nothing that could be old. */
 static int begin_life(qd_cluster *c, former *f, qd_err *err)
 {
     qd_arena a;
@@ -190,13 +190,14 @@ static int begin_life(qd_cluster *c, former *f, qd_err *err)
         /* masters of an older state than this node's are refused for that */
         ours = qd_authority_remembers(c->authority, life);
         if (list.revision >= r.revision && !ours) {
-            rc = qd_err_set(err, QD_E_FENCED,
-                            "this node's path.data is an old copy: the cluster knows the node from a "
-                            "later start than the folder remembers, as after a restore from a backup, "
-                            "and what was acknowledged since is not in it. Put the newer folder back, "
-                            "or start with an empty one, which is filled from other copies. If the old "
-                            "one is right, and what came later may be lost, run: qd recover "
-                            "--accept-older-state");
+            rc = qd_err_set(
+                err, QD_E_FENCED,
+                "this node's path.data is an old copy: the cluster knows the node from a "
+                "later start than the folder remembers, as after a restore from a backup, "
+                "and what was acknowledged since is not in it. Put the newer folder back, "
+                "or start with an empty one, which is filled from other copies. If the old "
+                "one is right, and what came later may be lost, run: qd recover "
+                "--accept-older-state");
             qd_log_error(CLUSTER_LOG, "%s", qd_err_reason(err));
         }
     }

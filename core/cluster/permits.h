@@ -53,7 +53,8 @@ int qd_permit_check(const qd_state *s, const qd_permit *open, uint32_t nopen, qd
 QD_MUST_CHECK
 int qd_cluster_permit_take(qd_cluster *c, const qd_permit *wanted, const qd_str *awareness,
                            uint32_t nawareness, qd_state **out, qd_err *err);
-/* Gives the permit of a node (id or name: it may be gone) back; nothing happens when it has none. [worker] */
+/* Gives the permit of a node (id or name: it may be gone) back; nothing happens when it has none.
+ * [worker] */
 QD_MUST_CHECK
 int qd_cluster_permit_release(qd_cluster *c, qd_str node, qd_state **out, qd_err *err);
 

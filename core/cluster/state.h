@@ -77,9 +77,9 @@ typedef struct qd_state {
     qd_shard_meta **shards;         /* by index as above: meta->shards records each */
     struct qd_state_group **groups; /* what holds them; of state.c */
     uint32_t n;
-    qd_map names, uuids;                              /* name, uuid -> qd_index_meta */
-    qd_map aliases;                                   /* name -> qd_alias_group */
-    bool wants_copies; /* some index: a write waits for other active copies than the primary */
+    qd_map names, uuids; /* name, uuid -> qd_index_meta */
+    qd_map aliases;      /* name -> qd_alias_group */
+    bool wants_copies;   /* some index: a write waits for other active copies than the primary */
     qd_settings *persistent, *transient;              /* sealed */
     uint64_t persistent_revision, transient_revision; /* 0: none stored */
     qd_map mappings; /* hash -> revision of its record, as a number */
@@ -88,8 +88,8 @@ typedef struct qd_state {
     uint32_t nnodes;
     uint32_t features;          /* level of formats that nodes may write; see docs/state.md */
     uint64_t features_revision; /* of its record; 0: none, which is level 1 */
-    qd_str master;             /* id of the node whose allocator leads; empty: none is elected */
-    uint64_t master_session;   /* under which it was elected */
+    qd_str master;              /* id of the node whose allocator leads; empty: none is elected */
+    uint64_t master_session;    /* under which it was elected */
     const qd_state_document_record *documents; /* by key */
     uint32_t ndocuments;
     /* what has not changed since an earlier state is shared with it: whose it is, NULL: own */

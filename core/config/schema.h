@@ -102,8 +102,8 @@ typedef struct qd_values qd_values;
 QD_MUST_CHECK
 int qd_values_new(const qd_schema *schema, qd_settings *s, int64_t memory_bytes, qd_values **out,
                   qd_err *err);
-/* Do values of a node fit each other? The disk watermarks: low before high before flood stage, all as
- * shares or all as bytes. QD_E_ARG in Elasticsearch's words. [any] */
+/* Do values of a node fit each other? The disk watermarks: low before high before flood stage, all
+ * as shares or all as bytes. QD_E_ARG in Elasticsearch's words. [any] */
 QD_MUST_CHECK
 int qd_values_check(const qd_values *v, qd_err *err);
 /* One more reference; returns v. [any] */

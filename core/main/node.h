@@ -28,22 +28,22 @@ typedef struct qd_node {
     char name[256];              /* node.name */
     uint64_t start_ns;           /* mono */
     int64_t start_wall_ms;
-    qd_file_lock *lock; /* path.data/node.lock */
-    qd_loop *main_loop; /* of the main thread: signals only */
+    qd_file_lock *lock;    /* path.data/node.lock */
+    qd_loop *main_loop;    /* of the main thread: signals only */
     _Atomic bool stopping; /* a signal has come: a step that waits gives up */
     _Atomic bool failed;   /* something that only a new start mends: the node ends, not with 0 */
-    qd_loop *loop;      /* of a thread of its own: plugins' posts and timers, housekeeping */
-    qd_pools pools;     /* by Elasticsearch's names */
+    qd_loop *loop;         /* of a thread of its own: plugins' posts and timers, housekeeping */
+    qd_pools pools;        /* by Elasticsearch's names */
     qd_tasks *tasks;
     /* of later steps, typed where they are used */
     struct qd_plugin_host *plugins;
-    struct qd_wire *wire; /* what the transport stands on */
-    struct qd_rpc *rpc;   /* transport to other nodes */
-    qd_store *store;                     /* tier of this node's shards */
-    struct qd_coord_store *coordination; /* the store in charge */
-    struct qd_authority *authority; /* path.data/authority.json: what was acted on */
+    struct qd_wire *wire;                         /* what the transport stands on */
+    struct qd_rpc *rpc;                           /* transport to other nodes */
+    qd_store *store;                              /* tier of this node's shards */
+    struct qd_coord_store *coordination;          /* the store in charge */
+    struct qd_authority *authority;               /* path.data/authority.json: what was acted on */
     struct qd_remote_server *coordination_server; /* of control nodes: serves the others */
-    char id[QD_UUID_TEXT];               /* path.data/node.json */
+    char id[QD_UUID_TEXT];                        /* path.data/node.json */
     qd_account index_account, request_account, inflight_account;
     qd_shards *shards;
     qd_mutex following; /* shards, leaving, for the listener of the cluster's states */
@@ -85,8 +85,8 @@ QD_MUST_CHECK
 int qd_node_need_coordination(qd_node *node, const struct qd_plugin_host *host, qd_err *err);
 /* Where masters are looked for, by the settings: host:port each, in the arena; *n how many. */
 const qd_str *qd_node_master_addresses(const qd_node *node, qd_arena *arena, uint32_t *n);
-/* The node is to stop: it is not ready any more. Returns for how many milliseconds it goes on serving
- * before its steps are stopped. */
+/* The node is to stop: it is not ready any more. Returns for how many milliseconds it goes on
+ * serving before its steps are stopped. */
 int64_t qd_node_stop_begin(qd_node *node);
 /* Lets requests under way end and closes all front ends; once more does nothing. */
 void qd_node_http_close(qd_node *node);

@@ -122,7 +122,8 @@ static int ask(const words *w, const char *verb, qd_err *err)
 {
     bool list = strcmp(verb, "list") == 0;
     char path[1024] = "/_quidditch/masters", name[900];
-    if (!list && (!w->name || !*w->name)) return qd_err_set(err, QD_E_ARG, "name the master (qd master --help)");
+    if (!list && (!w->name || !*w->name))
+        return qd_err_set(err, QD_E_ARG, "name the master (qd master --help)");
     if (!list) {
         qd_client_escape(w->name, name, sizeof name);
         snprintf(path, sizeof path, "/_quidditch/masters/%s", name);

@@ -13,7 +13,7 @@
 #define ATTEMPT_MS 500
 #define FORM_NS UINT64_C(100000000)
 #define FIRST_NS UINT64_C(6000000000) /* a store waits for a leader as long before it says why */
-#define SAID_MAX 80 /* of a reason: enough to know it again where it was cut */
+#define SAID_MAX 80                   /* of a reason: enough to know it again where it was cut */
 #define SAY_NS UINT64_C(10000000000)
 
 static bool worth_waiting(int rc)

@@ -16,7 +16,7 @@
 #define HTTP_TRAILER_MAX 8192u
 #define HTTP_OUT_MAX ((size_t)3 << 30)
 #define HTTP_ANSWER_SMALL 65536u /* answers up to this go out whatever the breakers say */
-#define HTTP_KEEP_BYTES 16384u /* of an idle connection's buffers */
+#define HTTP_KEEP_BYTES 16384u   /* of an idle connection's buffers */
 #define HTTP_DISCARD_MAX                                                                           \
     ((uint64_t)1 << 20)       /* of a refused request's body, to keep the connection */
 #define HTTP_GZIP_SLICE 4096u /* of a streamed gzip body at a time: some MiB inflated */
@@ -108,8 +108,8 @@ struct http_conn {
     bool write_busy, closing, close_after, reading, paused, in_handler;
     bool linger, lingering; /* bytes of the client are thrown away before the end */
     bool head_begun, head_done;
-    bool eof;         /* the client sends no more; perhaps it still reads */
-    size_t body_news; /* bytes of the body since its timer was started */
+    bool eof;            /* the client sends no more; perhaps it still reads */
+    size_t body_news;    /* bytes of the body since its timer was started */
     qd_http_exchange *x; /* current request */
     http_body frame;
     qd_timer timer, write_timer;

@@ -47,7 +47,8 @@ static void request(const target *t, repl_request *q)
 static int ask(target *t, uint32_t action, const repl_request *q, qd_rpc_call *call, repl_reply *a,
                qd_err *err)
 {
-    int rc = repl_ask(t->g->r, t->from, action, QD_RPC_DATA, repl_step_ms(t->g->r), q, call, a, err);
+    int rc =
+        repl_ask(t->g->r, t->from, action, QD_RPC_DATA, repl_step_ms(t->g->r), q, call, a, err);
     if (!rc && a->verdict != REPL_OK) rc = qd_err_set(err, QD_E_CLOSED, "%s", a->why);
     return rc;
 }

@@ -103,7 +103,8 @@ static inline bool qd_body_reader_bad(const qd_body_reader *r)
 /* Marks the field as wrong for a reason of the caller's ("is no known kind"; static texts), unless
  * an error is already there. */
 void qd_body_reader_fail(qd_body_reader *r, const char *field, const char *why);
-/* The same when there is no memory for the field: the reading ends with QD_E_BREAKER or QD_E_NOMEM. */
+/* The same when there is no memory for the field: the reading ends with QD_E_BREAKER or QD_E_NOMEM.
+ */
 void qd_body_reader_nomem(qd_body_reader *r, const char *field);
 /* Bytes not yet read; 0 after an error. */
 static inline size_t qd_body_reader_left(const qd_body_reader *r)

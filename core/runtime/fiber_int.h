@@ -16,9 +16,9 @@ typedef struct qdi_parked {
     void *stop_arg;
     uint64_t until_ns; /* stop is called then; 0: never */
     bool task_ends;    /* stop is called when the task ends */
-    bool stopped; /* stop was called in this wait */
-    bool held;    /* still leaving its worker, or stop runs just now: not to be queued */
-    bool came;    /* what it waits for came while it was held */
+    bool stopped;      /* stop was called in this wait */
+    bool held;         /* still leaving its worker, or stop runs just now: not to be queued */
+    bool came;         /* what it waits for came while it was held */
 } qdi_parked;
 
 /* On a fiber: gives l->m back, which is held, and leaves the worker; the latch's last completion

@@ -19,8 +19,8 @@ int64_t qd_proc_pid(void)
 {
     return getpid();
 }
-/* Is it one process, and not the first one? Other ids mean groups of processes, or all of them, also
- * those that become so when they are cut to 32 bits. */
+/* Is it one process, and not the first one? Other ids mean groups of processes, or all of them,
+ * also those that become so when they are cut to 32 bits. */
 static bool one_process(int64_t pid)
 {
     return pid > 1 && pid <= INT32_MAX;

@@ -42,9 +42,9 @@ QD_MUST_CHECK
 int qd_resolve_now(qd_str host, uint16_t port, qd_addr *out, uint32_t max, uint32_t *n,
                    qd_err *err);
 /* Addresses that a word of network.host means, for start-up: a literal address, a name, _local_
- * (loopback, 127.0.0.1), _site_ (private ones of this machine), _global_ (its public ones), _eth0_ (those
- * of an interface), each of the last three with :ipv4_ or :ipv6_ at its end. At least one, or
- * QD_E_NOTFOUND. Link-local addresses are never meant. */
+ * (loopback, 127.0.0.1), _site_ (private ones of this machine), _global_ (its public ones), _eth0_
+ * (those of an interface), each of the last three with :ipv4_ or :ipv6_ at its end. At least one,
+ * or QD_E_NOTFOUND. Link-local addresses are never meant. */
 QD_MUST_CHECK
 int qd_resolve_listen(qd_str word, qd_addr *out, uint32_t max, uint32_t *n, qd_err *err);
 /* Reads a literal IPv4 or IPv6 address (with or without brackets). [any] */

@@ -38,8 +38,8 @@ typedef struct qd_kern {
      * all of a. */
     uint32_t (*isect)(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb, uint32_t *ia,
                       uint32_t *ib);
-    /* Bit q (q < na, 1 to 16) of the result: is a[q] - q + diff one of b[r] - r, r < nb, nb at least
-     * 1, modulo 2^32? */
+    /* Bit q (q < na, 1 to 16) of the result: is a[q] - q + diff one of b[r] - r, r < nb, nb at
+     * least 1, modulo 2^32? */
     uint32_t (*meet)(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb, uint32_t diff);
     /* How many of n ascending docs (n <= 128, 16 readable words behind) are below d. */
     uint32_t (*rank)(const uint32_t *docs, uint32_t n, uint32_t d);

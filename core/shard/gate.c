@@ -1,6 +1,6 @@
 /* gate.c: see gate_int.h. */
-#include "shard/gate_int.h"
 #include "base/assert.h"
+#include "shard/gate_int.h"
 
 #define GATE_ALONE UINT32_MAX
 

@@ -1,6 +1,6 @@
 /*
- * gate_int.h: many may use a thing, or one alone may replace it. Like a read-write lock that prefers
- * readers, but it belongs to no thread: a fiber may wait inside and go on elsewhere.
+ * gate_int.h: many may use a thing, or one alone may replace it. Like a read-write lock that
+ * prefers readers, but it belongs to no thread: a fiber may wait inside and go on elsewhere.
  */
 #ifndef QD_SHARD_GATE_INT_H
 #define QD_SHARD_GATE_INT_H

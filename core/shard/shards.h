@@ -96,9 +96,9 @@ uint32_t qd_shard_number(const qd_shard *s);
 qd_account *qd_shard_account(qd_shard *s);
 /* Is it open? Else *reason (may be NULL, 256 bytes) says why not. [any] */
 bool qd_shard_ready(qd_shard *s, char *reason);
-/* Is it open? Where others may have learnt already that it is, waits until this node has as well, at
- * most timeout_ms from when that was first told: while the masters are away nobody waits for every
- * shard anew. [worker] */
+/* Is it open? Where others may have learnt already that it is, waits until this node has as well,
+ * at most timeout_ms from when that was first told: while the masters are away nobody waits for
+ * every shard anew. [worker] */
 bool qd_shard_settled(qd_shard *s, int64_t timeout_ms);
 /* The newest reader with a reference, without waiting; NULL when not open. Give it back before the
  * shard: its memory is accounted there. [any] */

@@ -18,8 +18,9 @@
 
 #define BLOCK 4096u
 #define DIRECT_BUFFER (1u << 20)
-#define WRITE_BEHIND (8u << 20) /* handed to the disk early, so that the sync at the end is short  \
-                                 */
+#define WRITE_BEHIND                                                                               \
+    (8u << 20) /* handed to the disk early, so that the sync at the end is short                   \
+                */
 
 /* Through the cache at one time: a larger write gets larger pieces of memory, such as was not used
  * for long, and a virtual machine's host may have taken that away: two to four times the CPU. */

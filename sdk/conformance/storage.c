@@ -148,8 +148,7 @@ static void reads_fill_their_ranges(suite *s)
                                      QD_STORAGE_READ_SEQUENTIAL | QD_STORAGE_READ_CACHED};
     for (size_t k = 0; k < COUNT(flags); k++) {
         memset(room, 0xEE, sizeof room);
-        qd_storage_read r = {
-            .ranges = ranges, .nranges = N, .flags = flags[k], .err = s->c->err};
+        qd_storage_read r = {.ranges = ranges, .nranges = N, .flags = flags[k], .err = s->c->err};
         s->c->prepare(s->c, &r.op);
         CHECK_EQ(s->c, s->vt->read_v(o, &r), 0);
         CHECK_EQ(s->c, s->c->wait(s->c, &r.op, SECONDS(30)), 0);

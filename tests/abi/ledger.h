@@ -1,8 +1,9 @@
 /*
- * ledger.h: where each member of each public struct lies and what type it has, and the value of each
- * public enumerator, as released. Lines are appended (tests/abi/ledger-lines prints those missing),
- * never edited: an edit is a break of the ABI and needs a new major.
+ * ledger.h: where each member of each public struct lies and what type it has, and the value of
+ * each public enumerator, as released. Lines are appended (tests/abi/ledger-lines prints those
+ * missing), never edited: an edit is a break of the ABI and needs a new major.
  */
+/* clang-format off */
 PIN(qd_str, p, 0, const char *)
 PIN(qd_str, n, 8, size_t)
 PIN(qd_slice, data, 0, const uint8_t *)

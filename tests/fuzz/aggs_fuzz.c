@@ -72,7 +72,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     qd_aggs_host host = {.hits_bind = hits_bind};
     int rc = qd_json_parse(&arena, text, 0, &json, &e);
     if (rc == 0) rc = qd_aggs_parse(&how, json, &tree, &e);
-    if (rc == 0) rc = qd_aggs_bind(tree, &(qd_aggs_binding){.query = &q, .host = &host}, &bound, &e);
+    if (rc == 0)
+        rc = qd_aggs_bind(tree, &(qd_aggs_binding){.query = &q, .host = &host}, &bound, &e);
     if (rc == 0) rc = answer(&arena, tree, &e);
     qd_assert(rc == 0 || qd_err_reason(&e)[0]);
     qd_arena_fini(&arena);

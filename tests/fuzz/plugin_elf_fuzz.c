@@ -1,6 +1,6 @@
 /*
- * plugin_elf_fuzz.c: any bytes as a plugin's file. The reader may refuse them, with a reason; what it
- * accepts has texts that end, counts within bounds, and symbols that can be walked.
+ * plugin_elf_fuzz.c: any bytes as a plugin's file. The reader may refuse them, with a reason; what
+ * it accepts has texts that end, counts within bounds, and symbols that can be walked.
  */
 #include "base/str.h"
 #include "plugin/elf.h"

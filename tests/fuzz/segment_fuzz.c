@@ -4,10 +4,10 @@
  * (little-endian) and its bytes.
  */
 #include "base/bits.h"
+#include "lib/store_crash.h"
 #include "segment/merge.h"
 #include "segment/postings/postings_int.h"
 #include "segment/segment_int.h"
-#include "lib/store_crash.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

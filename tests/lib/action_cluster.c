@@ -88,7 +88,7 @@ static void open_cluster(member *n)
                           .node_name = n->a.node_name,
                           .path = qd_str_c(n->c->store)};
     action_must(qd_coord_open(n->a.env, coord_memory_vtable(), NULL, &cc, &n->coord, &err), &err,
-         "coordination");
+                "coordination");
     qd_shards_config sc = {.env = n->a.env,
                            .store = n->a.store,
                            .pools = &n->pools,

@@ -47,8 +47,8 @@ static void open_cluster(action_node *n)
                           .node_id = n->a.node_id,
                           .node_name = n->a.node_name,
                           .path = QD_STR(STORE_NAME)};
-    action_must(qd_coord_open(n->a.env, coord_memory_vtable(), NULL, &cc, &n->coord_store, &err), &err,
-         "coordination");
+    action_must(qd_coord_open(n->a.env, coord_memory_vtable(), NULL, &cc, &n->coord_store, &err),
+                &err, "coordination");
     qd_shards_config sc = {.env = n->a.env,
                            .store = n->a.store,
                            .pools = &n->pools,

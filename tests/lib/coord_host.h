@@ -29,14 +29,11 @@ static const qd_svc_conf svc_conf = {.i64 = conf_i64};
 
 static const void *service(qd_self *self, uint32_t id, uint16_t min_minor)
 {
-    static const void *const services[QD_SERVICE_COUNT] = {[QD_SERVICE_MEM] = &svc_mem,
-                                                           [QD_SERVICE_LOG] = &svc_log,
-                                                           [QD_SERVICE_ERR] = &svc_err,
-                                                           [QD_SERVICE_CONF] = &svc_conf,
-                                                           [QD_SERVICE_CLOCK] = &svc_clock,
-                                                           [QD_SERVICE_RAND] = &svc_rand,
-                                                           [QD_SERVICE_LOOP] = &svc_loop,
-                                                           [QD_SERVICE_PEERS] = &svc_peers};
+    static const void *const services[QD_SERVICE_COUNT] = {
+        [QD_SERVICE_MEM] = &svc_mem,     [QD_SERVICE_LOG] = &svc_log,
+        [QD_SERVICE_ERR] = &svc_err,     [QD_SERVICE_CONF] = &svc_conf,
+        [QD_SERVICE_CLOCK] = &svc_clock, [QD_SERVICE_RAND] = &svc_rand,
+        [QD_SERVICE_LOOP] = &svc_loop,   [QD_SERVICE_PEERS] = &svc_peers};
     (void)self;
     (void)min_minor;
     return id < QD_SERVICE_COUNT ? services[id] : NULL;

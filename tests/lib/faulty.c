@@ -1,11 +1,13 @@
 /*
- * faulty.c: LD_PRELOAD library that makes reads, writes and syncs of files fail while a program runs.
+ * faulty.c: LD_PRELOAD library that makes reads, writes and syncs of files fail while a program
+ * runs.
  *
- *   QD_FAULTY   a control file (see struct control), mapped: what a test writes there counts at once
+ *   QD_FAULTY   a control file (see struct control), mapped: what a test writes there counts at
+ * once
  *
- * Only regular files and folders are meant whose path holds the text `under`. A write that fails has
- * written nothing; a sync that fails has synced nothing. io_uring is refused with ENOSYS, so that
- * readers fall back on calls that are seen here. Pages of mapped files are not seen.
+ * Only regular files and folders are meant whose path holds the text `under`. A write that fails
+ * has written nothing; a sync that fails has synced nothing. io_uring is refused with ENOSYS, so
+ * that readers fall back on calls that are seen here. Pages of mapped files are not seen.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -4,8 +4,9 @@
  *
  *   relay CONTROL SEED DEVICE:NAMESPACE...     namespace empty: the one in which it runs
  *
- * Each host gets a tun device; the n-th host has addresses that end in n, the host without a namespace
- * the one that ends in 254. Says "ready" when all devices are there, and ends with its standard input.
+ * Each host gets a tun device; the n-th host has addresses that end in n, the host without a
+ * namespace the one that ends in 254. Says "ready" when all devices are there, and ends with its
+ * standard input.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -30,8 +31,9 @@
 
 /* The same bytes as in integration/lib/QdNet.pm. */
 struct way {
-    _Atomic uint32_t lose, twice;         /* of a million */
-    _Atomic uint32_t delay_us, jitter_us; /* each packet: delay and up to jitter; so they overtake */
+    _Atomic uint32_t lose, twice; /* of a million */
+    _Atomic uint32_t delay_us,
+        jitter_us; /* each packet: delay and up to jitter; so they overtake */
 };
 struct control {
     _Atomic uint64_t carried, lost, doubled, overtaken;

@@ -39,8 +39,8 @@ typedef struct store_crash_options {
     uint32_t mutants;  /* STORE_CRASH_NO_* */
 } store_crash_options;
 
-/* An empty disk; o may be NULL. The environment's QD_TEST_TIER=copies makes every disk copy ranges, and
- * =late answer 1 ms later too, so that suites run over such tiers as they are. */
+/* An empty disk; o may be NULL. The environment's QD_TEST_TIER=copies makes every disk copy ranges,
+ * and =late answer 1 ms later too, so that suites run over such tiers as they are. */
 store_crash *store_crash_make(const store_crash_options *o);
 /* Frees it; no tier is open. */
 void store_crash_free(store_crash *d);

@@ -222,8 +222,8 @@ static int32_t peers_send(qd_peers *peers, qd_str address, const qd_iovec *piece
     }
     int copies = !w->quiet && chance(w, w->twice) ? 2 : 1;
     x->r->doubled += copies == 2;
-    /* a connection gives once what it was given: of two the second comes right behind the first, not
-     * when the first has been answered and forgotten */
+    /* a connection gives once what it was given: of two the second comes right behind the first,
+     * not when the first has been answered and forgotten */
     uint64_t takes = travel(w);
     while (copies--) {
         letter *l = malloc(sizeof *l + n);

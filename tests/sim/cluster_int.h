@@ -53,7 +53,7 @@ typedef struct machine {
     size_t authority_n;
     uint64_t start_at; /* 0: nobody starts it */
     bool full, slow, stays_down;
-    bool accept; /* its operator takes what the masters show */
+    bool accept;       /* its operator takes what the masters show */
     uint32_t features; /* level of formats that its program knows; 0: that of this build */
     uint64_t lives;
     double rate;

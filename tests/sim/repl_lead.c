@@ -1,5 +1,5 @@
-/* repl_lead.c: a simulated node whose copy is the primary: actions of its machine, publications, the
- * source's side of recovery. */
+/* repl_lead.c: a simulated node whose copy is the primary: actions of its machine, publications,
+ * the source's side of recovery. */
 #include "repl_node.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ static int64_t add_ops(node *n, msg *m, int64_t from, int64_t to)
 }
 
 void resync_part(world *w, node *n, const repl_peer *c, uint64_t attempt, int64_t from,
-                        uint32_t part)
+                 uint32_t part)
 {
     msg m = {.resync = attempt, .part = part, .first = from, .max = n->pm.max_seq_no};
     /* `first` is where this part begins; part 0 tells the resync's beginning */
@@ -61,7 +61,7 @@ void resync_part(world *w, node *n, const repl_peer *c, uint64_t attempt, int64_
 /* --- what the primary's machine asks for ------------------------------------------------------ */
 
 void client_reply(world *w, node *n, uint32_t op, ostate state, int64_t seq, uint32_t val,
-                         uint64_t term)
+                  uint64_t term)
 {
     msg m = {.type = M_CLIENT_ANSWER,
              .from = n->id,

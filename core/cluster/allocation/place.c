@@ -81,8 +81,8 @@ uint32_t qdi_alloc_holder(alloc_work *w, uint32_t g, qd_alloc_verdict *verdict, 
     return best;
 }
 
-/* The node on which the last two attempts or more failed: another one is tried next, as its disk may be
- * full. NONE. */
+/* The node on which the last two attempts or more failed: another one is tried next, as its disk
+ * may be full. NONE. */
 static uint32_t failing(const alloc_work *w, uint32_t g)
 {
     const qd_alloc_unassigned *u = &alloc_copy_of(w, g)->info;
@@ -102,7 +102,8 @@ static uint32_t reuse(alloc_work *w, uint32_t g, uint32_t avoid)
                 return n;
         }
     uint32_t last = alloc_copy_of(w, g)->info.last_node;
-    if (last != QD_ALLOC_NONE && last != avoid && qdi_alloc_allowed(w, &w->plan, g, last) == QD_ALLOC_YES)
+    if (last != QD_ALLOC_NONE && last != avoid &&
+        qdi_alloc_allowed(w, &w->plan, g, last) == QD_ALLOC_YES)
         return last;
     return QD_ALLOC_NONE;
 }

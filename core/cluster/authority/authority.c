@@ -1,8 +1,8 @@
 /* authority.c: the record of what was acted on. See authority.h. */
 #include "cluster/authority/authority.h"
 #include "base/hash.h"
-#include "cluster/broken_int.h"
 #include "base/mem.h"
+#include "cluster/broken_int.h"
 #include "runtime/file.h"
 #include "runtime/sync.h"
 #include "json/tree.h"
@@ -35,8 +35,9 @@ static int file_write(void *arg, qd_str text, qd_err *err)
 static uint64_t sum_of(const qd_authority_record *r)
 {
     char text[160 + QD_AUTHORITY_LIVES * (QD_AUTHORITY_LIFE + 1)];
-    int n = snprintf(text, sizeof text, "%s/%llu/%llu/%d%s", r->uuid, (unsigned long long)r->epoch,
-                     (unsigned long long)r->revision, r->accept_older, r->refused ? "/refused" : "");
+    int n =
+        snprintf(text, sizeof text, "%s/%llu/%llu/%d%s", r->uuid, (unsigned long long)r->epoch,
+                 (unsigned long long)r->revision, r->accept_older, r->refused ? "/refused" : "");
     for (uint32_t i = 0; i < QD_AUTHORITY_LIVES && r->lives[i][0]; i++)
         n += snprintf(text + n, sizeof text - (size_t)n, "/%s", r->lives[i]);
     return qd_xxh3(text, n > 0 ? (size_t)n : 0);

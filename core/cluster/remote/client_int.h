@@ -20,7 +20,7 @@ typedef struct remote_master {
     qd_rpc_watch *watch;
     bool up, learned;
     char ephemeral[40]; /* of the process that was connected last */
-    char reason[200]; /* why it does not answer */
+    char reason[200];   /* why it does not answer */
 } remote_master;
 
 typedef enum remote_kind {

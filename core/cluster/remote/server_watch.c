@@ -231,9 +231,8 @@ static server_watch *make(qd_remote_server *s, const char *name, uint64_t from)
     qd_writer_init(&w->events, NULL, SERVER_WATCH_BYTES_MAX, QD_RPC_OLDEST);
     w->gone = (qd_post){.fn = on_gone_post, .user = w};
     qd_mutex_lock(&s->lock);
-    int rc = s->watches.n < SERVER_WATCHES_MAX
-                 ? qd_map_put(&s->watches, qd_str_c(name), w, NULL)
-                 : QD_E_LIMIT;
+    int rc = s->watches.n < SERVER_WATCHES_MAX ? qd_map_put(&s->watches, qd_str_c(name), w, NULL)
+                                               : QD_E_LIMIT;
     if (rc) w->refs = 1;
     qd_mutex_unlock(&s->lock);
     if (!rc) return w;

@@ -1,7 +1,7 @@
 /*
- * codec_pack_scalar.c: packing of blocks, one unrolled loop a width. Eight values of b bits are b bytes,
- * so each step of eight begins and ends on a byte; with b known at compile time every shift is a
- * constant (some 30 ns a block, against 130 with the width in a register).
+ * codec_pack_scalar.c: packing of blocks, one unrolled loop a width. Eight values of b bits are b
+ * bytes, so each step of eight begins and ends on a byte; with b known at compile time every shift
+ * is a constant (some 30 ns a block, against 130 with the width in a register).
  */
 #include "segment/codec/codec.h"
 
@@ -25,11 +25,12 @@ static inline __attribute__((always_inline)) void pack8(const uint32_t *in, uint
     for (; fill > 0; fill -= 8, acc >>= 8) *p++ = (uint8_t)acc;
 }
 
-#define WIDTHS(X)                                                                                  \
-    X(1)                                                                                           \
-    X(2)                                                                                           \
-    X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) \
-        X(20) X(21) X(22) X(23) X(24) X(25) X(32)
+/* A list of numbers is moved by every run of clang-format. */
+/* clang-format off */
+#define WIDTHS(X) \
+    X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) \
+    X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(32)
+/* clang-format on */
 
 #define PACK_W(w)                                                                                  \
     static void pack_##w(const uint32_t *in, uint8_t *out)                                         \

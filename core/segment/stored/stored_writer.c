@@ -9,7 +9,7 @@
 #include <zstd_errors.h>
 
 #define LEVEL_DEFAULT 1
-#define LEVEL_BEST 5 /* 9 takes three times as long for 2 % */
+#define LEVEL_BEST 5                  /* 9 takes three times as long for 2 % */
 #define TRAIN_AT ((size_t)1 << 20)    /* bytes of documents to wait for */
 #define TRAIN_LEAST ((size_t)1 << 18) /* with less no dictionary pays */
 #define TRAIN_SAMPLE 16384u           /* bytes taken of a long document */

@@ -39,8 +39,8 @@ typedef struct cr_core_config {
     uint64_t election_ns, heartbeat_ns; /* waits are election_ns to twice that */
     uint32_t trailing;                  /* entries kept behind a snapshot for who lags */
     uint32_t hold; /* entries kept, at most, for a peer that is catching up; 256 MiB of them */
-    uint32_t message_bytes;             /* at most, of one message's entries or chunk */
-    uint32_t window_messages;           /* under way to one peer */
+    uint32_t message_bytes;   /* at most, of one message's entries or chunk */
+    uint32_t window_messages; /* under way to one peer */
     uint64_t window_bytes;
 } cr_core_config;
 

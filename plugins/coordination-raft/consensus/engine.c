@@ -540,12 +540,13 @@ static void warn_of_damage(const cr_consensus_config *k, const cr_wal_found *f)
         k->warn(k->arg, text);
     }
     if (f->stray_segment) {
-        snprintf(text, sizeof text,
-                 "%016llx.log at offset %llu: %s; nothing acknowledged was there, it is passed over",
-                 (unsigned long long)f->stray_segment, (unsigned long long)f->stray,
-                 f->stray_tail ? "bytes behind the end of the log, of a write that was interrupted "
-                                 "by a loss of power, or damaged"
-                               : "damaged between two batches");
+        snprintf(
+            text, sizeof text,
+            "%016llx.log at offset %llu: %s; nothing acknowledged was there, it is passed over",
+            (unsigned long long)f->stray_segment, (unsigned long long)f->stray,
+            f->stray_tail ? "bytes behind the end of the log, of a write that was interrupted "
+                            "by a loss of power, or damaged"
+                          : "damaged between two batches");
         k->warn(k->arg, text);
     }
 }

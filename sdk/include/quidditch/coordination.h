@@ -7,7 +7,8 @@
  * over a move to another store. A key has: create_revision, mod_revision, version (1 at creation,
  * +1 with each put; 0 = absent). Keys are 1 to key_max bytes and sort by bytes; values 0 to
  * value_max (info). Keys that begin with "_election/" or "_members/" are the plugin's to write,
- * anybody's to read and watch: "_members/excluded/<name>" is there while that member shall not vote.
+ * anybody's to read and watch: "_members/excluded/<name>" is there while that member shall not
+ * vote.
  *
  * Epoch and authority: of two stores at most one is in charge. `epoch` counts hand-overs; only a
  * store in state ACTIVE takes transactions, sessions and elections, every other answers
@@ -105,13 +106,13 @@ typedef struct qd_coord_identity {
     uint32_t struct_size, state; /* QD_COORD_EMPTY ... */
     uint8_t store_id[16];        /* random, made when the store was formed; zeros: not formed */
     uint64_t epoch;
-    uint64_t revision;  /* applied here */
-    uint64_t compacted; /* no watch from at or below it */
-    uint32_t role;      /* of this node: QD_COORD_VOTER ... */
-    uint32_t connected; /* 1: a leader of the store is known and answers */
+    uint64_t revision;   /* applied here */
+    uint64_t compacted;  /* no watch from at or below it */
+    uint32_t role;       /* of this node: QD_COORD_VOTER ... */
+    uint32_t connected;  /* 1: a leader of the store is known and answers */
     uint8_t history[16]; /* store_id until the first recovery, another random one after each */
-    /* 1: what this process holds of the store is at its end, its disk failed: every request is refused,
-     * and only a new start goes on, from what is verifiably there. */
+    /* 1: what this process holds of the store is at its end, its disk failed: every request is
+     * refused, and only a new start goes on, from what is verifiably there. */
     uint32_t failed;
     uint32_t reserved;
 } qd_coord_identity;

@@ -21,7 +21,8 @@ typedef struct qd_str {
     size_t n;
 } qd_str;
 
-/* A counted reference to bytes that somebody else owns; release drops one reference, may be NULL. */
+/* A counted reference to bytes that somebody else owns; release drops one reference, may be NULL.
+ */
 typedef struct qd_slice {
     const uint8_t *data;
     size_t len;

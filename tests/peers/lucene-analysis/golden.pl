@@ -39,7 +39,7 @@ sub quote {
     my $s = $_[0] =~ s/([^A-Za-z0-9 .,:;<>=_+*\/&#@!()'-])/sprintf '\\%03o', ord $1/ger;
     return join "\n     ", map { qq("$_") } $s =~ /(?:\\\d{3}|.){1,70}/g, $s eq '' ? '' : ();
 }
-print "/* golden_data.h: texts and digests of Lucene's tokens. Written by tests/peers/lucene-analysis/golden.pl. */\n/* clang-format off */\n";
+print "/* golden_data.h: texts, digests of Lucene's tokens, by tests/peers/lucene-analysis/golden.pl. */\n/* clang-format off */\n";
 print "static const char *const golden_texts[] = {\n", (map { "    " . quote($_) . ",\n" } @texts), "};\n";
 print "static const struct golden_chain {\n    const char *words; /* name, settings */\n    uint64_t digests[", scalar @texts, "];\n} golden_chains[] = {\n";
 open(my $list, '<', "$here/chains.txt") or die;

@@ -1,6 +1,7 @@
 /*
- * docs_nodes_t.c: writes that fail, on the node of their primary and on others: each is answered, and
- * nothing of an answer is looked at after it was freed (what is freed is filled, so that it shows).
+ * docs_nodes_t.c: writes that fail, on the node of their primary and on others: each is answered,
+ * and nothing of an answer is looked at after it was freed (what is freed is filled, so that it
+ * shows).
  */
 #include "lib/action_cluster.h"
 #include "unit/unit.h"

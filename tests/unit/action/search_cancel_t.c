@@ -187,17 +187,17 @@ static void time_passes_at_a_silent_node(void **state)
     action_cluster *c = open_nodes();
     action_cluster_silence(c, 2);
     for (size_t i = 0; i < QD_COUNT_OF(paths); i++) {
-        assert_int_equal(action_cluster_wait(c, action_cluster_start(c, 0, "POST", paths[i], range)),
-                         200);
+        assert_int_equal(
+            action_cluster_wait(c, action_cluster_start(c, 0, "POST", paths[i], range)), 200);
         assert_non_null(strstr(action_cluster_body(c), "\"timed_out\":true"));
         assert_non_null(strstr(action_cluster_body(c), "\"failed\":2,\"failures\":["));
         assert_non_null(strstr(action_cluster_body(c), "timeout_exception"));
     }
     assert_int_equal(
-        action_cluster_wait(c, action_cluster_start(
-                                   c, 0, "POST",
-                                   "/x/_search?timeout=20ms&allow_partial_search_results=false",
-                                   range)),
+        action_cluster_wait(
+            c, action_cluster_start(c, 0, "POST",
+                                    "/x/_search?timeout=20ms&allow_partial_search_results=false",
+                                    range)),
         504);
     action_cluster_close(c);
 }
@@ -209,9 +209,8 @@ static void all_or_nothing_in_time(void **state)
     action_cluster *c = open_nodes();
     store_crash_reads_hold(action_cluster_disk(c, 2), true);
     int status = action_cluster_wait(
-        c, action_cluster_start(c, 0, "POST",
-                                "/x/_search?timeout=50ms&allow_partial_search_results=false",
-                                search));
+        c, action_cluster_start(
+               c, 0, "POST", "/x/_search?timeout=50ms&allow_partial_search_results=false", search));
     assert_int_equal(status, 504);
     assert_non_null(strstr(action_cluster_body(c), "search_timeout_exception"));
     store_crash_reads_hold(action_cluster_disk(c, 2), false);
@@ -221,12 +220,9 @@ static void all_or_nothing_in_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_tree_is_cancelled),
-        cmocka_unit_test(searches_of_one_request),
-        cmocka_unit_test(a_part_is_cancelled),
-        cmocka_unit_test(time_passes),
-        cmocka_unit_test(time_passes_at_a_silent_node),
-        cmocka_unit_test(all_or_nothing_in_time),
+        cmocka_unit_test(the_tree_is_cancelled),        cmocka_unit_test(searches_of_one_request),
+        cmocka_unit_test(a_part_is_cancelled),          cmocka_unit_test(time_passes),
+        cmocka_unit_test(time_passes_at_a_silent_node), cmocka_unit_test(all_or_nothing_in_time),
     };
     return unit_run(tests);
 }

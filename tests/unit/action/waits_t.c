@@ -40,16 +40,17 @@ static void writes_wait_without_their_worker(void **state)
                      200);
     uint64_t end = qd_env_mono_ns(qd_env_system()) + WAIT_NS;
     while (parked(c, 0, "search") < WAITING) assert_true(qd_env_mono_ns(qd_env_system()) < end);
-    assert_int_equal(
-        action_cluster_call(c, 1, "POST", "/_tasks/_cancel?actions=*write/index&nodes=node-0", NULL), 200);
+    assert_int_equal(action_cluster_call(c, 1, "POST",
+                                         "/_tasks/_cancel?actions=*write/index&nodes=node-0", NULL),
+                     200);
     for (uint32_t i = 0; i < WAITING; i++) {
         assert_int_equal(action_cluster_wait(c, e[i]), 400);
         assert_non_null(strstr(action_cluster_body(c), "task_cancelled_exception"));
     }
     action_errand *late = write_for(c, PATH("2")), *later = write_for(c, PATH("all"));
-    assert_int_equal(action_cluster_call(c, 1, "PUT", "/x/_settings",
-                                         "{\"index\":{\"number_of_replicas\":1}}"),
-                     200);
+    assert_int_equal(
+        action_cluster_call(c, 1, "PUT", "/x/_settings", "{\"index\":{\"number_of_replicas\":1}}"),
+        200);
     assert_int_equal(action_cluster_wait(c, late), 200);
     assert_int_equal(action_cluster_wait(c, later), 200);
     action_cluster_close(c);

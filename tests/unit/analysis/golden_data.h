@@ -1,4 +1,4 @@
-/* golden_data.h: texts and digests of Lucene's tokens. Written by tests/peers/lucene-analysis/golden.pl. */
+/* golden_data.h: texts, digests of Lucene's tokens, by tests/peers/lucene-analysis/golden.pl. */
 /* clang-format off */
 static const char *const golden_texts[] = {
     "_-\013\013\015\015 \012 \341\216\202\013 _\341\205\205 gqmgie  \014\015\013hpgky\341\217\225\341\211\223\341\212\256\341\217\217\341\205\216\341\214\211\013\341\204\210\341\207\256\341\217\215\341\202\247\341\216\265\341"

@@ -25,7 +25,8 @@ static void map_iterates_in_insertion_order(void **state)
     char key[16];
     for (int i = 0; i < 1000; i++) {
         int n = snprintf(key, sizeof key, "key%d", i);
-        assert_int_equal(qd_map_put(&m, (qd_str){key, (size_t)n}, (void *)(intptr_t)(i + 1), NULL), 0);
+        assert_int_equal(qd_map_put(&m, (qd_str){key, (size_t)n}, (void *)(intptr_t)(i + 1), NULL),
+                         0);
     }
     for (int i = 0; i < 1000; i += 2) {
         int n = snprintf(key, sizeof key, "key%d", i);
@@ -33,7 +34,8 @@ static void map_iterates_in_insertion_order(void **state)
     }
     size_t pos = 0;
     const qd_map_entry *e;
-    for (int i = 1; (e = qd_map_next(&m, &pos)); i += 2) assert_int_equal((intptr_t)e->value, i + 1);
+    for (int i = 1; (e = qd_map_next(&m, &pos)); i += 2)
+        assert_int_equal((intptr_t)e->value, i + 1);
     assert_int_equal(m.n, 500);
     qd_map_fini(&m);
 }

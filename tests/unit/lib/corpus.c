@@ -240,7 +240,8 @@ static int read_postings(qd_segment *s, const qd_term *t, qd_reads *r, qd_postin
         uint32_t n = qd_postings_docs(p, b, docs);
         uint32_t m = qd_postings_freqs(p, b, freqs);
         assert_true(m == n || p->damaged);
-        for (uint32_t i = 0; i < n && !p->damaged; i++) { /* what kernels rely on, whatever the bytes are */
+        for (uint32_t i = 0; i < n && !p->damaged;
+             i++) { /* what kernels rely on, whatever the bytes are */
             assert_true(docs[i] < qd_segment_docs(s));
             assert_true(freqs[i] > 0 && (b + i == 0 || docs[i] > last));
             last = docs[i];

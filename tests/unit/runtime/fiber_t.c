@@ -229,7 +229,9 @@ static void waiters_of_a_queue(void **state)
                                  .task = i >= CANCELLED ? &task : NULL},
                            .lock = &lock,
                            .q = &q,
-                           .until_ns = i == LATE ? 1 : i == WOKEN ? far : 0,
+                           .until_ns = i == LATE    ? 1
+                                       : i == WOKEN ? far
+                                                    : 0,
                            .with_task = i == CANCELLED || i == WOKEN};
         assert_int_equal(qd_pool_submit(pool, &x[i].j.work, NULL), 0);
     }
