@@ -18,14 +18,14 @@ static bool level_of(const qd_values *v, uint32_t first, uint64_t took, qd_log_l
     return false;
 }
 
-/* At most n characters of text, on one line. */
-static void on_one_line(qd_buf *b, qd_str text, size_t n)
+/* At most n characters of text, and what a line has room for; one_line: no breaks in it. */
+static void as_wanted(qd_buf *b, qd_str text, size_t n, bool one_line)
 {
     for (size_t i = 0; i < text.n; i++) {
         bool begins = ((uint8_t)text.p[i] & 0xc0) != 0x80;
         if (begins && n-- == 0) return;
         if (b->n > SOURCE_MAX && begins) return;
-        (void)qd_buf_char(b, (uint8_t)text.p[i] < ' ' ? ' ' : text.p[i]);
+        (void)qd_buf_char(b, one_line && (uint8_t)text.p[i] < ' ' ? ' ' : text.p[i]);
     }
 }
 
@@ -41,14 +41,6 @@ int64_t qdi_slow_index_ns(const qd_values *v)
     return least;
 }
 
-static size_t characters(const qd_values *v)
-{
-    int64_t n;
-    qd_str s = qd_values_text(v, QD_IX_SLOW_INDEX_SOURCE);
-    if (qd_str_is(s, "true")) return SIZE_MAX;
-    return qd_str_i64(s, &n) && n > 0 ? (size_t)n : 0;
-}
-
 void qdi_slow_index(const qd_index_meta *m, const doc_item *i, uint64_t took_ns)
 {
     static const char component[] = "index.indexing.slowlog.index";
@@ -58,10 +50,9 @@ void qdi_slow_index(const qd_index_meta *m, const doc_item *i, uint64_t took_ns)
     if (!level_of(m->values, QD_IX_SLOW_INDEX_WARN, took_ns, &level)) return;
     if (!qd_log_on(component, level)) return;
     qd_buf_init(&source, NULL, 4 * SOURCE_MAX);
-    if (qd_values_bool(m->values, QD_IX_SLOW_INDEX_REFORMAT))
-        on_one_line(&source, i->source, characters(m->values));
-    else
-        (void)qd_buf_str(&source, qd_str_sub(i->source, 0, characters(m->values)));
+    size_t most = (size_t)qd_values_i64(m->values, QD_IX_SLOW_INDEX_SOURCE);
+    bool reformat = qd_values_bool(m->values, QD_IX_SLOW_INDEX_REFORMAT);
+    as_wanted(&source, i->source, most, reformat);
     qd_log_write(
         component, level,
         "[%.*s/%s] took[%s], took_millis[%llu], shard[%u], id[%.*s], routing[%.*s], source[%.*s]",
@@ -80,14 +71,14 @@ static void tell_search(const char *component, qd_log_level level, const search_
     qd_buf source;
     qd_str id = x->r->q->origin.opaque_id;
     qd_buf_init(&source, NULL, 4 * SOURCE_MAX);
-    on_one_line(&source, x->r->body, SIZE_MAX);
+    as_wanted(&source, x->r->body, SIZE_MAX, true);
     qd_log_write(component, level,
                  "[%.*s][%u] took[%s], took_millis[%llu], total_hits[%llu hits], search_type[%s], "
                  "total_shards[%u], source[%.*s], id[%.*s]",
                  QD_STR_ARG(m->name), shard, qd_time_text((int64_t)took_ns, took),
                  (unsigned long long)(took_ns / 1000000), (unsigned long long)hits,
-                 qd_param_has(x->r->q, "search_type") ? "DFS_QUERY_THEN_FETCH" : "QUERY_THEN_FETCH",
-                 x->nshards, QD_STR_ARG(qd_buf_view(&source)), QD_STR_ARG(id));
+                 x->stats ? "DFS_QUERY_THEN_FETCH" : "QUERY_THEN_FETCH", x->nshards,
+                 QD_STR_ARG(qd_buf_view(&source)), QD_STR_ARG(id));
     qd_buf_fini(&source);
 }
 

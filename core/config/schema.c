@@ -194,6 +194,12 @@ int qdi_value_parse(const qd_setting_def *d, qd_str key, qd_str text, int64_t me
         out->i = truth;
         return 0;
     case QD_ST_INT:
+        /* words of a number: the first stands for the least, any other for the largest */
+        out->i = d->values ? word_index(d->values, text) : -1;
+        if (out->i >= 0) {
+            out->i = out->i ? d->max : d->min;
+            return 0;
+        }
         if (!qd_str_i64(qd_str_trim(text), &out->i)) {
             (void)qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
                              QD_STR_ARG(text));

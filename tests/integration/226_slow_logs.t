@@ -37,6 +37,25 @@ like($query[0], qr/WARN.*\[i\]\[0\] took\[[\d.]+\w+\], took_millis\[\d+\], total
 is(scalar lines('index.search.slowlog.fetch'), 1, 'and its fetch');
 is(scalar lines('slowlog', $n), 0, 'the node that was asked did none of it');
 
+is($n->put('/two', { settings => { number_of_shards => 2, number_of_replicas => 0, 'routing.allocation.require._name' => $holder->{name}, 'search.slowlog.threshold.query.warn' => '0ms' } })->{status}, 200, 'an index of two shards');
+is($n->post('/two/_bulk?refresh=true', join '', map { qq({"index":{"_id":"$_"}}\n{"text":"slow $_"}\n) } 1 .. 8)->{status}, 200, 'with documents');
+for my $case ([two => 'query_then_fetch'], [two => 'dfs_query_then_fetch'], [i => 'dfs_query_then_fetch', 'query_then_fetch']) {
+    my ($index, $type, $told) = (@$case, $case->[1]);
+    is($n->post("/$index/_search?search_type=$type", { query => { match => { text => 'slow' } } })->{status}, 200, "$type of $index");
+    like((lines('index.search.slowlog.query'))[-1], qr/\[$index\].*search_type\[\U$told\E\]/, "is told as what was done: $told");
+}
+settings('index.indexing.slowlog.source' => 'true');
+is($n->put('/i/_doc/whole', { text => 'y' x 1500 })->{status}, 201, 'a long document');
+like((lines('index.indexing.slowlog.index'))[-1], qr/id\[whole\].*source\[\{"text":"y{1500}"\}\]/, 'wanted whole');
+settings('index.indexing.slowlog.source' => 'false');
+is($n->put('/i/_doc/none', { text => 'z' })->{status}, 201, 'another one');
+like((lines('index.indexing.slowlog.index'))[-1], qr/id\[none\].*source\[\]/, 'not at all');
+for my $bad ('some', '-3') {
+    my $r = $n->put('/i/_settings', { 'index.indexing.slowlog.source' => $bad });
+    is($r->{status}, 400, "$bad is refused");
+    like($r->{content}, qr/\[\Q$bad\E\] for setting \[index.indexing.slowlog.source\]/, 'by its name');
+}
+
 # thresholds that nothing passes, and switched off
 settings('index.indexing.slowlog.threshold.index.info' => '1h', 'index.search.slowlog.threshold.query.warn' => -1,
     'index.search.slowlog.threshold.query.info' => undef, 'index.search.slowlog.threshold.fetch.info' => '10m');
