@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define VOTERS_MS 300 /* that the store is asked for who votes */
+#define VOTERS_MS 300 /* that the store is asked for who votes, and for the term */
 
 enum {
     PART_VERSION = 1,
@@ -271,6 +271,14 @@ static void write_voting(const state_request *x)
     qd_json_array_end(w);
 }
 
+/* Of the elected master; 0 when no store says. */
+static int64_t term_of(const state_request *x)
+{
+    uint64_t term = 0;
+    if (!x->s->master.n || qd_masters_term(x->q->a->cluster, VOTERS_MS, &term, NULL)) return 0;
+    return (int64_t)term;
+}
+
 static void write_metadata(const state_request *x)
 {
     qd_json_writer *w = x->w;
@@ -278,7 +286,7 @@ static void write_metadata(const state_request *x)
     qd_json_field_c(w, "cluster_uuid", x->s->uuid);
     qd_json_field_bool(w, "cluster_uuid_committed", x->s->uuid[0] != 0);
     open_part(w, "cluster_coordination");
-    qd_json_field_int(w, "term", 1);
+    qd_json_field_int(w, "term", term_of(x));
     write_voting(x);
     qd_json_object_end(w);
     empty(w, "templates");

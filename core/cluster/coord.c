@@ -459,27 +459,42 @@ void qd_coord_campaign_end(qd_coord_store *s, qd_coord_campaign *c)
     qd_free(c);
 }
 
-int qd_coord_resign_for(qd_coord_store *s, qd_str name, uint64_t session, int64_t timeout_ms,
-                        qd_err *err)
+int qd_coord_leader(qd_coord_store *s, qd_str name, int64_t timeout_ms, uint64_t *session,
+                    qd_coord_token *token, qd_err *err)
 {
-    uint64_t until = deadline(s, timeout_ms);
     qd_err why;
     waiting w;
     qd_err_init(&why);
     qd_coord_election x = {.err = &why, .action = QD_COORD_LEADER, .name = name};
     waiting_init(&w, &x.op);
-    int rc = wait_for(s, &w, &x.op, s->vt.election(s->handle, &x), until);
-    if (!rc && x.session != session) rc = QD_E_FENCED;
+    int rc = wait_for(s, &w, &x.op, s->vt.election(s->handle, &x), deadline(s, timeout_ms));
+    *session = rc ? 0 : x.session;
+    *token = rc ? (qd_coord_token){0} : x.token;
     if (x.result) s->vt.result_free(s->handle, x.result);
-    if (!rc) { /* exactly this term of it: what is taken is fenced from then on */
-        qd_coord_election r = {.err = &why,
-                               .action = QD_COORD_RESIGN,
-                               .name = name,
-                               .session = session,
-                               .token = x.token};
-        waiting_init(&w, &r.op);
-        rc = wait_for(s, &w, &r.op, s->vt.election(s->handle, &r), until);
+    if (rc) {
+        rc = timed_out(rc, "ask who is elected", &why);
+        qd_err_copy(err, &why);
     }
+    qd_err_fini(&why);
+    return rc;
+}
+
+int qd_coord_resign_for(qd_coord_store *s, qd_str name, uint64_t session, int64_t timeout_ms,
+                        qd_err *err)
+{
+    uint64_t until = deadline(s, timeout_ms), who;
+    qd_coord_token token;
+    qd_err why;
+    waiting w;
+    int rc = qd_coord_leader(s, name, timeout_ms, &who, &token, err);
+    if (rc) return rc;
+    if (who != session) return qd_err_set(err, QD_E_FENCED, "another node is elected");
+    /* exactly this term of it: what is taken is fenced from then on */
+    qd_err_init(&why);
+    qd_coord_election r = {
+        .err = &why, .action = QD_COORD_RESIGN, .name = name, .session = session, .token = token};
+    waiting_init(&w, &r.op);
+    rc = wait_for(s, &w, &r.op, s->vt.election(s->handle, &r), until);
     if (rc) {
         rc = timed_out(rc, "resign for another node", &why);
         qd_err_copy(err, &why);

@@ -78,6 +78,11 @@ int qd_coord_campaign_start(qd_coord_store *s, qd_str name, qd_str value, uint64
                             qd_coord_campaign **out, qd_err *err);
 /* Withdraws, waits until ended was told, frees. What was won stays won. NULL is fine. [worker] */
 void qd_coord_campaign_end(qd_coord_store *s, qd_coord_campaign *c);
+/* Who is elected, as the store's leader says: under which session, and the token of it.
+ * QD_E_NOTFOUND: nobody. [worker] */
+QD_MUST_CHECK
+int qd_coord_leader(qd_coord_store *s, qd_str name, int64_t timeout_ms, uint64_t *session,
+                    qd_coord_token *token, qd_err *err);
 /* Takes an election from this session, which need not be the caller's, if it leads it still: the
  * next candidate wins under a higher term, and what is committed in the name of the former one is
  * refused. QD_E_FENCED, QD_E_NOTFOUND: another one leads, or nobody. May be repeated. [worker] */

@@ -1,6 +1,7 @@
 /* masters.c: see masters.h. */
 #include "cluster/masters.h"
 #include "base/str.h"
+#include "cluster/allocator.h"
 #include "cluster/cluster_int.h"
 
 static int copy_all(const qd_coord_members *m, qd_arena *arena, const qd_master **out, uint32_t *n,
@@ -35,6 +36,16 @@ int qd_masters_list(qd_cluster *c, int64_t timeout_ms, qd_arena *arena, const qd
     if (rc) return rc;
     rc = copy_all(&m, arena, out, n, err);
     qd_coord_members_free(c->store, &m);
+    return rc;
+}
+
+int qd_masters_term(qd_cluster *c, int64_t timeout_ms, uint64_t *term, qd_err *err)
+{
+    uint64_t session;
+    qd_coord_token token;
+    int rc =
+        qd_coord_leader(c->store, QD_STR(QD_ELECTION_ALLOCATOR), timeout_ms, &session, &token, err);
+    *term = token.term;
     return rc;
 }
 

@@ -21,7 +21,7 @@ static bool worth_waiting(int rc)
     return rc == QD_E_NO_COORDINATION || rc == QD_E_NOT_LEADER || rc == QD_E_TIMEOUT;
 }
 
-/* " (coordination.master_addresses [a,b])", where anything is set. */
+/* "coordination.master_addresses [a,b]", where anything is set. */
 static void add_setting(const qd_values *v, uint32_t id, qd_buf *out)
 {
     qd_str text = qd_values_text(v, id);
@@ -47,7 +47,8 @@ static void add_troubles(qd_node *node, qd_str said, qd_buf *out)
             continue;
         }
         if (qd_str_find_str(said, qd_str_sub(qd_str_c(why), 0, SAID_MAX)) >= 0) continue;
-        (void)qd_buf_printf(out, "; [%.*s]: %s", QD_STR_ARG(list[i]), why);
+        (void)qd_buf_printf(out, "%s[%.*s]: %s", out->n || said.n ? "; " : "", QD_STR_ARG(list[i]),
+                            why);
     }
     qd_arena_fini(&arena);
 }
@@ -64,8 +65,9 @@ static void say(qd_node *node, const qd_err *err)
     add_setting(v, QD_SET_COORDINATION_PEERS, &settings);
     add_setting(v, QD_SET_DISCOVERY_SEED_HOSTS, &settings);
     add_setting(v, QD_SET_CLUSTER_INITIAL_MASTERS, &settings);
-    qd_log_warn(LOG, "no leader answers yet, still looking: %.*s%.*s (%.*s)", QD_STR_ARG(why),
-                QD_STR_ARG(qd_buf_view(&troubles)), QD_STR_ARG(qd_buf_view(&settings)));
+    qd_log_warn(LOG, "no leader answers yet, still looking: %.*s%.*s%s%.*s%s", QD_STR_ARG(why),
+                QD_STR_ARG(qd_buf_view(&troubles)), settings.n ? " (" : "",
+                QD_STR_ARG(qd_buf_view(&settings)), settings.n ? ")" : "");
     qd_buf_fini(&troubles);
     qd_buf_fini(&settings);
 }

@@ -138,11 +138,6 @@ __attribute__((format(printf, 2, 3))) static void say(words *w, const char *form
     if (k > 0) w->n = w->n + (size_t)k < w->cap ? w->n + (size_t)k : w->cap - 1;
 }
 
-static void uuid_text(const uint8_t id[16], char out[33])
-{
-    for (int i = 0; i < 16; i++) snprintf(out + 2 * i, 3, "%02x", id[i]);
-}
-
 static const char *call(const cr_first *f)
 {
     return f->name[0] ? f->name : f->address;
@@ -152,21 +147,18 @@ static const char *call(const cr_first *f)
 static void decide_formed(cr_search *s, const cr_found *f, int64_t now, cr_decision *out, words *w)
 {
     const cr_found *leader = NULL;
-    char mine[33], other[33];
     memcpy(out->store_id, f->store_id, 16);
     out->recoveries = f->recoveries;
-    uuid_text(f->store_id, mine);
     for (uint32_t k = 0; k < s->nfound; k++) {
         const cr_found *o = &s->found[k];
         if (now - o->heard_ns >= CR_FOUND_NS || !is_set(o->store_id)) continue;
         if (memcmp(o->store_id, f->store_id, 16) != 0) {
-            uuid_text(o->store_id, other);
             out->trouble = 1;
             say(w,
-                "two clusters answer under this name: %s with %s at %s, and %s with %s at %s. Give "
+                "two clusters answer under this name: that of %s at %s, and that of %s at %s. Give "
                 "discovery.seed_hosts (or RAFT_PEERS) of one of them only, and each cluster a "
                 "cluster.name of its own",
-                mine, f->name, f->address, other, o->name, o->address);
+                f->name, f->address, o->name, o->address);
             return;
         }
         if (o->recoveries > out->recoveries) {
@@ -184,26 +176,40 @@ static void decide_formed(cr_search *s, const cr_found *f, int64_t now, cr_decis
     int all = 1; /* so that a second cluster is seen before one of them is joined */
     for (uint32_t k = 0; k < s->nseeds; k++) all &= s->answered[k];
     if (!all && now - s->began_ns < FIRST_LOOK_NS) {
-        say(w, "cluster %s is at %s; waiting for the other addresses", mine, f->address);
+        say(w, "a cluster is at %s; waiting for the other addresses", f->address);
         return;
     }
     if (leader || f->leader_address[0]) {
         out->type = CR_GO_JOIN;
-        say(w, "asking the leader of cluster %s to let this node in", mine);
+        say(w, "asking the leader of the cluster at %s to let this node in", f->address);
         return;
     }
     say(w,
-        "cluster %s at %s (%s) has no leader, so it can let nobody in: more than half of its "
+        "the cluster at %s (%s) has no leader, so it can let nobody in: more than half of its "
         "voting masters are needed. Start them; if their data is lost for good, run \"qd master "
         "recover --unsafe\" on the one that has the newest",
-        mine, f->name, f->address);
+        f->address, f->name);
+}
+
+/* Who of the first members has not been found. */
+static uint32_t say_missing(const cr_search *s, int64_t now, words *w)
+{
+    uint32_t missing = 0;
+    for (uint32_t k = 0; k < s->nfirst; k++) {
+        const cr_first *one = &s->first[k];
+        if (one->incarnation == s->incarnation || by_incarnation(s, one->incarnation, now))
+            continue;
+        say(w, "%s[%s]", missing ? ", " : w->n ? "; waiting for " : "waiting for ", call(one));
+        missing++;
+    }
+    return missing;
 }
 
 /* The first members, in the order of their names. 0: something is wrong or missing (words say). */
 static int first_members(cr_search *s, int64_t now, cr_decision *out, words *w,
                          uint32_t *coordinator)
 {
-    uint32_t missing = 0, strange = 0;
+    uint32_t strange = 0;
     cr_forming *f = &out->forming;
     *f = (cr_forming){0};
     for (uint32_t k = 0; k < s->nfirst; k++) {
@@ -221,13 +227,11 @@ static int first_members(cr_search *s, int64_t now, cr_decision *out, words *w,
             if (o->lists) {
                 out->trouble = 1;
                 say(w,
-                    "%s at %s names other cluster.initial_master_nodes (or RAFT_PEERS) than this "
-                    "node: give all masters the same list; ",
-                    o->name, o->address);
+                    "%s%s at %s names other cluster.initial_master_nodes (or RAFT_PEERS) than this "
+                    "node: give all masters the same list",
+                    w->n ? "; " : "", o->name, o->address);
             }
         } else {
-            if (!missing++) say(w, "waiting for ");
-            say(w, "%s[%s]", missing > 1 ? ", " : "", call(one));
             continue;
         }
         for (uint32_t j = 0; j < f->nmembers; j++) {
@@ -235,13 +239,14 @@ static int first_members(cr_search *s, int64_t now, cr_decision *out, words *w,
                 continue;
             out->trouble = 1;
             say(w,
-                "two masters are named [%.*s], at %.*s and at %.*s: give each a node.name of its "
-                "own; ",
-                (int)who.name.n, who.name.p, (int)who.address.n, who.address.p,
+                "%stwo masters are named [%.*s], at %.*s and at %.*s: give each a node.name of its "
+                "own",
+                w->n ? "; " : "", (int)who.name.n, who.name.p, (int)who.address.n, who.address.p,
                 (int)f->members[j].address.n, f->members[j].address.p);
         }
         f->members[f->nmembers++] = who;
     }
+    uint32_t missing = say_missing(s, now, w);
     int self = 0;
     for (uint32_t k = 0; k < s->nfirst; k++) self |= s->first[k].incarnation == s->incarnation;
     if (missing && s->nseeds == 0)

@@ -57,6 +57,18 @@ for my $how ('killed', 'stopped') {
     ok(soon(sub { defined change($lead) }), 'it comes back');
 }
 
+# --- the term of the elected master: one for all, higher for the next one ---
+sub term { return $_[0]->get('/_cluster/state/metadata')->{json}{metadata}{cluster_coordination}{term} }
+my ($elected) = $m[0]->get('/_cat/master?h=node')->{content} =~ /(\S+)/;
+my $term = term($m[0]);
+cmp_ok($term, '>=', 1, 'the cluster state has the term of the elected master');
+is(term($_), $term, "$_->{name} tells the same one") for @m[1, 2];
+$elected = node_of($elected);
+$elected->stop;
+my ($left) = grep { $_ != $elected } @m[0 .. 2];
+ok(soon(sub { term($left) > $term }), 'the next one is elected under a higher one') or diag term($left);
+$elected->start;
+
 # --- a fourth stands by; exclusions ---
 $m[3]->start;
 ok(soon(sub { roles($m[0]) =~ /m4:standby/ }), 'a fourth master stands by');

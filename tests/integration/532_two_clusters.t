@@ -21,7 +21,7 @@ $y->{settings}{'discovery.seed_hosts'} = "127.0.0.1:$x->{transport}";
 $y->start;
 ok($y->wait_for(sub { $y->log_text =~ /discovery.*which this node's settings name, is not of its cluster: .*two clusters have the name \[same\]: its uuid is \[\Q$uuid{x}\E\].*empty its path.data/ }, 60),
     'told to join each other, the one says why it does not, and what to do');
-ok($x->wait_for(sub { $x->log_text =~ /refused node \[y\].*two clusters have the name \[same\]/ }, 60), 'and the other one whom it refused');
+ok($x->wait_for(sub { $x->log_text =~ /refused node \[y\].*two clusters have the name \[same\]: its uuid is \[\Q$uuid{y}\E\], that of this node's \[\Q$uuid{x}\E\]/ }, 60), 'and the other one whom it refused');
 is($y->get('/mine/_count')->{json}{count}, 1, 'it serves what it has');
 is($_->get('/_cluster/health')->{json}{number_of_nodes}, 1, "$_->{name} is alone") for $x, $y;
 
