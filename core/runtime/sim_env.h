@@ -35,6 +35,8 @@ void qd_sim_freeze(qd_env *env, uint64_t until_ns);
 bool qd_sim_thread_ended(const qd_thread *t);
 /* The env of the fiber that runs; NULL: the driver. */
 qd_env *qd_sim_env_here(const qd_sim *sim);
+/* The env of the fiber that the last step ran; NULL: it ran something between fibers. [driver] */
+qd_env *qd_sim_env_last(const qd_sim *sim);
 
 /* Runs what is due until virtual time has reached `until_ns`. [driver] */
 void qd_sim_run_until(qd_sim *sim, uint64_t until_ns);

@@ -65,6 +65,7 @@ struct qd_sim {
     qd_prng prng;
     QD_VEC(event) heap;
     qdi_fiber driver, *here, *fibers;
+    qdi_sim_env *last; /* whose fiber the last step ran */
     ucontext_t scheduler;
     qdi_sim_env *envs;
     const void *driver_stack; /* for ASan */
@@ -242,6 +243,7 @@ static bool step(qd_sim *sim)
         return true;
     }
     sim->steps++;
+    sim->last = e.fiber ? e.fiber->env : NULL;
     trace(sim, e.fiber ? e.fiber->number : 0, e.seq);
     if (!e.fiber)
         e.fn(e.arg);
@@ -485,6 +487,11 @@ bool qd_sim_thread_ended(const qd_thread *t)
 qd_env *qd_sim_env_here(const qd_sim *sim)
 {
     return sim->here->env ? &sim->here->env->base : NULL;
+}
+
+qd_env *qd_sim_env_last(const qd_sim *sim)
+{
+    return sim->last ? &sim->last->base : NULL;
 }
 
 void qd_sim_run_until(qd_sim *sim, uint64_t until_ns)

@@ -179,6 +179,8 @@ qd_sim *cluster_sim(void);
 cluster *cluster_now(void);
 /* Brings the repl world's clock up to date; to be called before its functions. */
 world *cluster_enter(void);
+/* Asked before each step: false once the schedule has failed, also because time does not pass. */
+bool cluster_goes_on(cluster *x);
 /* A record as an applied state shows it reaches the repl machines of its node. */
 void cluster_record(proc *p, const srec *r);
 

@@ -176,7 +176,7 @@ static int find_defects(const char *name)
         for (; s < from + most && !found; s++) {
             /* by what is wrong, not by what takes long */
             found = cluster_sim_run(s, d->scenario, getenv("TRACE") != NULL, &r) != 0 &&
-                    !strstr(r.repl->violation, "not green");
+                    !strstr(r.repl->violation, "not green") && !strstr(r.repl->violation, STILL);
         }
         *d->variable = 0;
         printf("%sok %d - found: %s\n", found ? "" : "not ", ++test, d->name);

@@ -9,7 +9,7 @@
 
 static bool goes_on(void *arg)
 {
-    return !((cluster *)arg)->w->failed;
+    return cluster_goes_on(arg);
 }
 
 static void pass(cluster *x, uint64_t milliseconds)
@@ -26,7 +26,7 @@ typedef struct wanted {
 static bool not_yet(void *arg)
 {
     const wanted *a = arg;
-    return !a->x->w->failed && !a->done(a->x);
+    return cluster_goes_on(a->x) && !a->done(a->x);
 }
 
 /* Waits for something, which must come. */

@@ -183,9 +183,21 @@ static int alive(const uv_loop_t *l)
     return 0;
 }
 
+/* After a loop that does not wait has failed its schedule, time passes with each of its turns, so
+ * that the schedule ends. */
+static void turn(still *s)
+{
+    if (still_turn(s, qd_sim_now_ns(cluster_sim()), STILL_LOOP_MOST)) return;
+    fail(cluster_enter(), STILL ": the store's loop of %s turned %u times within %u ns",
+         proc_of_env(here())->name, STILL_LOOP_MOST, STILL_NS);
+    qd_env_sleep_ns(here(), STILL_NS);
+}
+
 int uv_run(uv_loop_t *l, uv_run_mode mode)
 {
+    still turns = {0};
     while (alive(l)) {
+        turn(&turns);
         (void)run_kind(l, SIM_UV_TIMER);
         (void)run_kind(l, SIM_UV_IDLE);
         (void)run_kind(l, SIM_UV_PREPARE);

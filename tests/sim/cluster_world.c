@@ -289,30 +289,47 @@ static void begin(cluster *x)
     after(0, tick, x);
 }
 
+bool cluster_goes_on(cluster *x)
+{
+    world *w = x->w;
+    if (w->failed || still_turn(&w->still, qd_sim_now_ns(x->sim), STILL_STEPS_MOST)) {
+        return !w->failed;
+    }
+    qd_env *env = qd_sim_env_last(x->sim);
+    fail(cluster_enter(), STILL ": %u steps within %u ns, the last %s%s", STILL_STEPS_MOST,
+         STILL_NS, env ? "in " : "between the nodes", env ? proc_of_env(env)->name : "");
+    return false;
+}
+
 static bool more(void *arg)
 {
-    return !((cluster *)arg)->w->failed;
+    return cluster_goes_on(arg);
 }
 
 static bool until_created(void *arg)
 {
     cluster *x = arg;
-    return !x->w->failed && !x->w->record.primary[0];
+    return cluster_goes_on(x) && !x->w->record.primary[0];
 }
 
 static bool until_green(void *arg)
 {
     cluster *x = arg;
-    return !x->w->failed && !cluster_green(x);
+    return cluster_goes_on(x) && !cluster_green(x);
+}
+
+static bool any_left(const cluster *x)
+{
+    for (int i = 0; i < NODES; i++) {
+        if (x->m[i].now || x->m[i].before) return true;
+    }
+    return false;
 }
 
 static bool until_gone(void *arg)
 {
     cluster *x = arg;
-    for (int i = 0; i < NODES; i++) {
-        if (x->m[i].now || x->m[i].before) return true;
-    }
-    return false;
+    return any_left(x) && still_turn(&x->w->still, qd_sim_now_ns(x->sim), STILL_STEPS_MOST);
 }
 
 static void quiet(cluster *x)
@@ -370,14 +387,15 @@ static void schedule(cluster *x)
 static void end(cluster *x)
 {
     x->w->failed = true; /* nothing is looked at any more */
+    x->w->still = (still){0};
     cluster_heal(x);
     for (int i = 0; i < NODES; i++) proc_kill(x, i, false);
     (void)qd_sim_run_while(x->sim, until_gone, x, ms(120000));
-    if (until_gone(x)) {
+    if (any_left(x)) {
         for (int i = 0; i < NODES; i++) {
             if (!x->m[i].before) continue;
-            fprintf(stderr, "simulation of seed %llu: the process of n%d does not end\n",
-                    (unsigned long long)x->w->seed, i);
+            fprintf(stderr, "simulation of seed %llu: the process of n%d does not end; %s\n",
+                    (unsigned long long)x->w->seed, i, x->w->r->violation);
         }
         abort();
     }

@@ -15,6 +15,7 @@
 #include "cluster/shard_meta.h"
 #include "replication/copy_int.h"
 #include "runtime/env.h"
+#include "still.h"
 
 #define NODES 5
 #define STORE NODES /* the address of the coordination store */
@@ -228,6 +229,7 @@ struct world {
     double loss, twice, slow, unknown, io_fails;
     uint64_t rec_ids;
     repl_sim_report *r;
+    still still; /* its steps */
     bool failed;
 };
 
