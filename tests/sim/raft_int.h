@@ -11,6 +11,7 @@
 
 #include "raft_disk.h"
 #include "raft_sim.h"
+#include "still.h"
 #include <coordination-raft/consensus/core_int.h>
 #include <coordination-raft/consensus/engine_int.h>
 #include <coordination-raft/consensus/wal_int.h>
@@ -109,6 +110,7 @@ struct sim {
     uint64_t leader_of[TERMS];
     uint8_t outcome[ENTRIES], was_applied[ENTRIES];
     uint64_t nentries, waiting;
+    still still; /* its steps */
 };
 
 #define SAY(s, ...)                                                                                \

@@ -602,6 +602,9 @@ static void step(sim *s)
     event e = take_first(s);
     node *n = s->nodes[e.node];
     if (e.at > s->now) s->now = e.at;
+    if (!still_turn(&s->still, s->now, STILL_STEPS_MOST))
+        BAD(s, STILL ": %u events within %u ns, the last of node %u", STILL_STEPS_MOST, STILL_NS,
+            e.node + 1);
     s->trace = sim_mix(s->trace, sim_mix(e.at, e.kind * 64 + e.node));
     int up = n && n->engine && (!of_a_life(e.kind) || e.life == n->life);
     switch (e.kind) {

@@ -9,6 +9,7 @@
 #include "repl_sim.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SHORT 300
 #define DEFECT_SEEDS 5000
@@ -91,7 +92,8 @@ static uint64_t schedules(uint64_t from, uint64_t n, uint64_t stop, bool *same, 
         int rc = repl_sim_run(s, false, &r);
         ++*ran;
         cover(&r);
-        if (rc) {
+        /* a defect is found by what is wrong, not by what takes long */
+        if (rc && !(repl_variant && strstr(r.violation, STILL))) {
             printf("# %sSEED=%llu: %s\n", repl_variant ? "found by " : "", (unsigned long long)s,
                    r.violation);
             if (++bad >= stop) break;

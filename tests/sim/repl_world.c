@@ -531,6 +531,10 @@ static void run_until(world *w, uint64_t until, bool (*stop)(const world *w))
         w->r->events++;
         digest(w, &e);
         dispatch(w, &e);
+        if (!still_turn(&w->still, w->now, STILL_STEPS_MOST)) {
+            fail(w, STILL ": %u events within %u ns, the last of node %d", STILL_STEPS_MOST,
+                 STILL_NS, e.node);
+        }
         msg_give(e.m);
         if (stop && (w->r->events & 255) == 0 && stop(w)) return;
     }
