@@ -380,6 +380,7 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     c->config = config->config;
     c->rpc = config->rpc;
     c->authority = config->authority;
+    c->disks = config->disks;
     c->control = config->control;
     c->session_ttl_ms = config->session_ttl_ms;
     c->timeout_ms = config->timeout_ms;
@@ -406,7 +407,7 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     if (!rc) rc = qdi_applied_open(c, err);
     if (!rc) rc = qd_thread_start(c->env, "cluster-applier", apply_all, c, &c->applier, err);
     if (!rc) rc = qd_thread_start(c->env, "cluster-session", qdi_session_keep, c, &c->keeper, err);
-    if (!rc && c->authority) {
+    if (!rc && (c->authority || c->disks.n)) {
         rc = qd_thread_start(c->env, "cluster-record", qdi_session_record, c, &c->recorder, err);
     }
     if (!rc && config->control) {

@@ -18,6 +18,17 @@ typedef struct qd_cluster qd_cluster;
  * not block for long nor change the cluster. */
 typedef void (*qd_cluster_listener)(void *arg, const qd_state *old, const qd_state *now);
 
+/* The disks of this node, which it looks after itself (monitor.fs.health.*). */
+typedef struct qd_cluster_disks {
+    uint32_t n; /* 0: they are not looked after */
+    /* Writes a few bytes there and syncs them; returns when the disk answers. On a thread that
+     * waits for nothing else. QD_E_NOSPACE is no failure. [worker] */
+    int (*probe)(void *arg, uint32_t disk, qd_err *err);
+    /* The folder, for people. */
+    const char *(*name)(void *arg, uint32_t disk);
+    void *arg;
+} qd_cluster_disks;
+
 typedef struct qd_cluster_config {
     qd_env *env;
     qd_coord_store *store; /* opened; closed by its owner after qd_cluster_close */
@@ -26,10 +37,11 @@ typedef struct qd_cluster_config {
     bool data;             /* may hold shards */
     bool control;          /* a control node: may be elected to allocate shards */
     struct qd_authority *authority; /* what this node has acted on (authority/); NULL: not kept */
-    const qd_config *config;        /* with the cluster's settings; NULL: defaults */
-    struct qd_rpc *rpc;             /* transport between nodes; NULL: this node is alone */
-    int64_t session_ttl_ms;         /* 30,000 */
-    int64_t timeout_ms;             /* of one change: 30,000 */
+    qd_cluster_disks disks;
+    const qd_config *config; /* with the cluster's settings; NULL: defaults */
+    struct qd_rpc *rpc;      /* transport between nodes; NULL: this node is alone */
+    int64_t session_ttl_ms;  /* 30,000 */
+    int64_t timeout_ms;      /* of one change: 30,000 */
     /* Told once, on a thread of the cluster's, when the store of this process is at its end
      * (qd_coord_failed) and the node with it: why, borrowed. May be NULL. */
     void (*failed)(void *arg, const char *why);

@@ -50,7 +50,9 @@ struct qd_cluster {
     bool leaving;      /* the session is given back and not begun again */
     bool stop, lost;   /* lost: a batch could not be queued */
     qd_thread *applier, *keeper, *recorder;
-    _Atomic uint64_t recording_ns; /* since when a write of the authority's record is under way */
+    qd_cluster_disks disks;
+    _Atomic uint64_t disk_since_ns;   /* since when a write to a disk is under way; 0: none is */
+    uint64_t probed_ns, disk_said_ns; /* the recorder's */
     qd_coord_watch *watch;
     qd_map kv;                /* the applier's: key -> qd_state_kv */
     qd_state_changes changes; /* of kv since the last state */
@@ -127,5 +129,9 @@ void qdi_applied_left(const qd_cluster *c, const qd_state *old, const qd_state *
 void qdi_session_keep(void *arg);
 /* The thread that makes durable what this node acted on: no session waits for a disk. */
 void qdi_session_record(void *arg);
+/* What that thread does each time: writes down what was noted, looks after the disks. */
+void qdi_disks_turn(qd_cluster *c);
+/* A node whose disk takes nothing any more is none that others should wait for: QD_E_IO. */
+int qdi_disks_live(qd_cluster *c, qd_err *err);
 
 #endif

@@ -14,7 +14,6 @@
 #define FORMER_ANSWER_MS 1000u
 #define FORMER_WAIT_NS UINT64_C(100000000)
 #define FORMER_SAY_NS UINT64_C(10000000000)
-#define STUCK_NS UINT64_C(10000000000) /* a disk that takes longer to sync is as good as none */
 
 static qd_str record(qd_cluster *c, cluster_txn *t)
 {
@@ -248,17 +247,6 @@ static int obeys(qd_cluster *c, qd_err *err)
                : 0;
 }
 
-/* A node whose disk takes nothing any more is none that others should wait for. */
-static int disk_lives(qd_cluster *c, qd_err *err)
-{
-    uint64_t since = atomic_load(&c->recording_ns), now = qd_env_mono_ns(c->env);
-    if (!since || now < since + STUCK_NS) return 0;
-    return qd_err_set(err, QD_E_IO,
-                      "the disk of this node has not synced a small file for %llu ms: the node "
-                      "leaves the cluster to the others until it does",
-                      (unsigned long long)((now - since) / 1000000u));
-}
-
 /* Waits for a third of the session's time; false: no more. Under the lock. */
 static bool next_turn(qd_cluster *c)
 {
@@ -275,15 +263,7 @@ void qdi_session_record(void *arg)
     qd_mutex_lock(&c->lock);
     while (next_turn(c)) {
         qd_mutex_unlock(&c->lock);
-        qd_err err;
-        qd_err_init(&err);
-        atomic_store(&c->recording_ns, qd_env_mono_ns(c->env));
-        if (qd_authority_flush(c->authority, &err)) {
-            qd_log_warn(CLUSTER_LOG, "the revision acted on could not be recorded: %s",
-                        qd_err_reason(&err));
-        }
-        atomic_store(&c->recording_ns, 0);
-        qd_err_fini(&err);
+        qdi_disks_turn(c);
         qd_mutex_lock(&c->lock);
     }
     qd_mutex_unlock(&c->lock);
@@ -301,7 +281,7 @@ void qdi_session_keep(void *arg)
         qd_err_init(&err);
         uint64_t asked = qd_env_mono_ns(c->env);
         int rc = obeys(c, &err);
-        if (!rc) rc = disk_lives(c, &err);
+        if (!rc) rc = qdi_disks_live(c, &err);
         if (!rc) rc = qd_coord_session_keep(c->store, session, c->session_ttl_ms / 3, &err);
         if (!rc) atomic_store(&c->contact_ns, asked);
         if (rc == QD_E_SESSION_EXPIRED) {

@@ -22,11 +22,15 @@ typedef struct qd_node {
     qd_env *env;
     qd_paths paths;
     qd_config *config;
-    char conf_file[QD_PATH_MAX]; /* empty: none was found */
-    char data[QD_PATH_MAX];      /* path.data, absolute */
-    char logs[QD_PATH_MAX];      /* path.logs, absolute; empty: standard error only */
-    char name[256];              /* node.name */
-    uint64_t start_ns;           /* mono */
+    char conf_file[QD_PATH_MAX];      /* empty: none was found */
+    char data[QD_PATH_MAX];           /* path.data, absolute */
+    char logs[QD_PATH_MAX];           /* path.logs, absolute; empty: standard error only */
+    char tier_path[QD_PATH_MAX + 64]; /* of the tier of its shards */
+    char
+        coordination_path[QD_PATH_MAX + 32]; /* of its store of cluster state; empty: it has none */
+    const char *disks[3];                    /* of the three folders, one for each disk */
+    char name[256];                          /* node.name */
+    uint64_t start_ns;                       /* mono */
     int64_t start_wall_ms;
     qd_file_lock *lock;    /* path.data/node.lock */
     qd_loop *main_loop;    /* of the main thread: signals only */
@@ -80,6 +84,8 @@ int qd_node_paths_set(qd_node *node, qd_err *err);
 /* Has every tier of storage.tiers a plugin in the host? QD_E_PLUGIN tells why not. */
 QD_MUST_CHECK
 int qd_node_need_storage(qd_node *node, const struct qd_plugin_host *host, qd_err *err);
+/* The disks that hold data of this node, which is started so far as to have them. */
+qd_cluster_disks qd_node_disks(qd_node *node);
 /* Has the host a plugin for coordination.mode? QD_E_PLUGIN tells why not. */
 QD_MUST_CHECK
 int qd_node_need_coordination(qd_node *node, const struct qd_plugin_host *host, qd_err *err);

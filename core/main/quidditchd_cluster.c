@@ -136,6 +136,7 @@ static int cluster_start(qd_node *node, qd_err *err)
         .data = data,
         .rpc = node->rpc,
         .authority = node->authority,
+        .disks = qd_node_disks(node),
         .control = strchr(roles, 'm') != NULL,
         .config = node->config,
         .session_ttl_ms =

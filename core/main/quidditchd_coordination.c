@@ -211,11 +211,11 @@ static int coordination_start(qd_node *node, qd_err *err)
 static int open_store(qd_node *node, qd_err *err)
 {
     if (!own_store(node)) return open_remote(node, err);
-    char path[QD_PATH_MAX + 32], text[3][32];
+    char *path = node->coordination_path, text[3][32];
     qd_pair options[3];
     const void *vt;
     qd_self *self;
-    snprintf(path, sizeof path, "%s/coordination", node->data);
+    snprintf(path, sizeof node->coordination_path, "%s/coordination", node->data);
     int rc = qd_plugin_need(node->plugins, QD_KIND_COORDINATION, plugin_of(node),
                             "coordination.mode", &vt, &self, err);
     if (rc == 0) rc = qd_dir_make(path, 0700, err);

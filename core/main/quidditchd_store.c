@@ -66,14 +66,15 @@ int qd_node_need_storage(qd_node *node, const qd_plugin_host *host, qd_err *err)
 
 static int store_start(qd_node *node, qd_err *err)
 {
-    char path[QD_PATH_MAX + 64];
+    char *path = node->tier_path;
+    const size_t size = sizeof node->tier_path;
     tier_conf t;
     int rc = read_tiers(node, node->plugins, &t, err);
     if (rc) return rc;
     if (t.tier.path.n)
-        snprintf(path, sizeof path, "%.*s", QD_STR_ARG(t.tier.path));
+        snprintf(path, size, "%.*s", QD_STR_ARG(t.tier.path));
     else
-        snprintf(path, sizeof path, "%s/%.*s", node->data, QD_STR_ARG(t.tier.name));
+        snprintf(path, size, "%s/%.*s", node->data, QD_STR_ARG(t.tier.name));
     rc = qd_dir_make(path, 0700, err);
     if (rc == QD_E_EXISTS) {
         qd_err_fini(err);

@@ -147,6 +147,21 @@ int qd_file_write_atomic(const char *path, qd_str data, uint32_t mode, qd_err *e
     return sync_folder(path, err);
 }
 
+int qd_dir_probe(const char *path, qd_err *err)
+{
+    static const char text[] = "a sign of life of the disk\n";
+    char name[PATH_BYTES];
+    if (snprintf(name, sizeof name, "%s/.probe", path) >= (int)sizeof name)
+        return qdi_file_error(err, ENAMETOOLONG, "write", path);
+    int fd = open_retry(name, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600);
+    if (fd < 0) return qdi_file_error(err, errno, "create", name);
+    int rc = write_all(fd, text, sizeof text - 1);
+    /* the same block each time: its data and no names, nothing for a journal */
+    if (rc == 0 && fdatasync(fd) != 0) rc = errno;
+    if (close(fd) != 0 && rc == 0) rc = errno;
+    return rc ? qdi_file_error(err, rc, "sync", name) : 0;
+}
+
 int qd_file_stat(const char *path, qd_file_info *out, qd_err *err)
 {
     struct stat st;

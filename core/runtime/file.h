@@ -32,6 +32,11 @@ int qd_file_read_at(const char *path, uint64_t offset, size_t n, qd_buf *out, qd
  * chmod. 0, QD_E_PERMISSION, QD_E_NOSPACE, QD_E_IO. [worker] */
 QD_MUST_CHECK
 int qd_file_write_atomic(const char *path, qd_str data, uint32_t mode, qd_err *err);
+/* Does the disk below the folder take anything? Writes a few bytes of a hidden file there in place
+ * and syncs them, which takes as long as the disk does. 0, QD_E_PERMISSION, QD_E_NOSPACE, QD_E_IO.
+ * [worker] */
+QD_MUST_CHECK
+int qd_dir_probe(const char *path, qd_err *err);
 /* Facts of a path, without following a last link. 0, QD_E_NOTFOUND, QD_E_PERMISSION, QD_E_IO. */
 QD_MUST_CHECK
 int qd_file_stat(const char *path, qd_file_info *out, qd_err *err);

@@ -54,27 +54,35 @@ for my $case (['all disks', sub { 0 .. 2 }], ['the disk of the master', sub { ma
 }
 unlike(said(), qr/session has expired|lost copies/, 'no node was taken for dead');
 
-# --- a disk that takes nothing any more
-my $hung = master();
-my @others = grep { $_ != $hung } 0 .. 2;
-$clients->add('write', $n[$others[0]]); # what is noted of it does not come to the disk
-ok($clients->go_on, 'a client is at work');
-$disk[$hung]->fail(hold => 1);
-ok(QdNode->wait_for(sub {
-    $n[$others[0]]->put('/t/_settings?timeout=1s', { 'index.priority' => int rand 1000 });
-    my $h = $n[$others[0]]->get('/_cluster/health')->{json};
-    $h->{number_of_nodes} == 2 && $h->{active_primary_shards} == 6;
-}, 60), 'a disk stays as it is: the others have all primaries');
-like($n[$hung]->log_text, qr/the disk of this node has not synced .*leaves the cluster to the others/, 'and the node says why');
-my $later = Steady->new($dir, name => 'later');
-$later->add($_, $n[$others[1]]) for qw(write get search state);
-ok($later->go_on, 'who comes now is served without it');
-$disk[$hung]->heal;
-ok($c->wait_nodes(3), 'sound again, it is back');
-ok($c->wait_status('green'), 'and all is green');
-my ($done, @wrong) = $later->end;
-is(join('', @wrong), '', "of $done requests since none failed");
-$clients->end; # a write that was at the old primary may have an unknown outcome
+# What a node writes down when the state changes.
+sub record { return "$_[0]{dir}/data/authority.json" }
+
+# --- a disk that takes nothing any more, of the master: of a cluster whose state does not change
+for my $load (0, 1) {
+    my $what = $load ? 'documents are written' : 'nobody asks for anything';
+    my $hung = master();
+    my @others = grep { $_ != $hung } 0 .. 2;
+    if ($load) {
+        $clients->add('write', $n[$others[0]]); # what is noted of it does not come to the disk
+        ok($clients->go_on, 'a client is at work');
+    }
+    ok(QdNode->wait_for(sub { time > 5 + ((stat record($n[$hung]))[9] // time) }, 60), 'the state has come to rest');
+    $disk[$hung]->fail(hold => 1);
+    ok(QdNode->wait_for(sub {
+        my $h = $n[$others[0]]->get('/_cluster/health')->{json};
+        $h->{number_of_nodes} == 2 && $h->{active_primary_shards} == 6;
+    }, 60), "$what, and a disk stays as it is: the others have all primaries");
+    like($n[$hung]->log_text, qr/the disk of this node has not synced .*leaves the cluster to the others/, 'and the node says why');
+    my $later = Steady->new($dir, name => "later$load");
+    $later->add($_, $n[$others[1]]) for qw(write get search state);
+    ok($later->go_on, 'who comes now is served without it');
+    $disk[$hung]->heal;
+    ok($c->wait_nodes(3), 'sound again, it is back');
+    ok($c->wait_status('green'), 'and all is green');
+    my ($done, @wrong) = $later->end;
+    is(join('', @wrong), '', "of $done requests since none failed");
+    $clients->end; # a write that was at the old primary may have an unknown outcome
+}
 my %seen;
 $n[0]->post('/t/_refresh');
 $seen{ $_->get('/t/_count')->{json}{count} } = 1 for @n;

@@ -257,6 +257,25 @@ static int authority_write(void *arg, qd_str s, qd_err *err)
     return 0;
 }
 
+/* A small file beside it. */
+static int disk_probe(void *arg, uint32_t which, qd_err *err)
+{
+    proc *p = arg;
+    (void)which;
+    world *w = cluster_enter();
+    uint64_t takes = us(100 + rnd(w, 1500));
+    if (cluster_now()->m[p->node].slow && !w->quiet && chance(w, 0.3)) takes += ms(rnd(w, 400));
+    qd_env_sleep_ns(p->env, takes);
+    return p->dying ? qd_err_set(err, QD_E_IO, "no disk") : 0;
+}
+
+static const char *disk_name(void *arg, uint32_t which)
+{
+    const proc *p = arg;
+    (void)which;
+    return p->name;
+}
+
 static int open_rpc(proc *p, qd_err *err)
 {
     int rc = qd_pools_add(&p->pools, p->env, "generic", 3, 1000, err);
@@ -327,6 +346,7 @@ static int open_cluster(proc *p, qd_err *err)
                            .data = true,
                            .control = p->master,
                            .authority = p->authority,
+                           .disks = {1, disk_probe, disk_name, p},
                            .rpc = p->rpc,
                            .session_ttl_ms = SESSION_TTL_MS,
                            .timeout_ms = CHANGE_MS,

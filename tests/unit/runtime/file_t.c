@@ -62,6 +62,25 @@ static int add_name(void *arg, const char *name)
     return 0;
 }
 
+static void a_disk_gives_a_sign_of_life(void **state)
+{
+    (void)state;
+    qd_file_info info;
+    assert_int_equal(qd_dir_probe(dir, NULL), 0);
+    assert_int_equal(qd_file_stat(in_dir(".probe"), &info, NULL), 0);
+    uint64_t size = info.size, inode = info.inode;
+    assert_int_equal(qd_dir_probe(dir, NULL), 0);
+    assert_int_equal(qd_file_stat(in_dir(".probe"), &info, NULL), 0);
+    assert_int_equal(info.size, size); /* in place */
+    assert_int_equal(info.inode, inode);
+    assert_int_equal(qd_dir_probe(in_dir("none"), NULL), QD_E_NOTFOUND);
+    /* what lies there under the name is not followed elsewhere */
+    assert_int_equal(unlink(in_dir(".probe")), 0);
+    assert_int_equal(symlink("/dev/full", in_dir(".probe")), 0);
+    assert_int_equal(qd_dir_probe(dir, NULL), QD_E_IO);
+    assert_int_equal(unlink(in_dir(".probe")), 0);
+}
+
 static void folders_are_made_listed_in_order_and_removed(void **state)
 {
     (void)state;
@@ -221,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_is_replaced_whole_and_read_within_bounds),
+        cmocka_unit_test(a_disk_gives_a_sign_of_life),
         cmocka_unit_test(folders_are_made_listed_in_order_and_removed),
         cmocka_unit_test(a_lock_names_its_holder_to_others),
         cmocka_unit_test(children_give_output_and_are_killed_when_late),
