@@ -32,23 +32,32 @@ void qd_values_unref(qd_values *v)
     qd_free(v);
 }
 
-/* Parts of a comma-separated text, as Elasticsearch reads a list given as one string. */
-static int split_list(qd_values *v, qdi_parsed *p, qd_str text, qd_err *err)
+/* Trimmed; an empty one is none: an attribute without a name no node has. */
+static int add_item(qd_values *v, qdi_parsed *p, qd_str *items, qd_str item, qd_err *err)
 {
-    uint32_t n = 1;
-    for (size_t i = 0; i < text.n; i++) n += text.p[i] == ',';
+    item = qd_str_trim(item);
+    if (item.n == 0) return 0;
+    items[p->n] = qd_arena_str(&v->arena, item);
+    return items[p->n++].p ? 0 : qd_err_nomem(err, "settings");
+}
+
+/* The items of a list, or the parts of a comma-separated text, as Elasticsearch reads a list given
+ * as one string. */
+static int split_list(qd_values *v, qdi_parsed *p, const qd_setting_value *own, qd_err *err)
+{
+    bool list = own && own->kind == QD_SETTING_LIST;
+    uint32_t n = list ? own->n + 1 : 1;
+    for (size_t i = 0; !list && i < p->text.n; i++) n += p->text.p[i] == ',';
     qd_str *items = qd_arena_alloc(&v->arena, n * sizeof *items);
     if (!items) return qd_err_nomem(err, "settings");
-    qd_str rest = text;
+    qd_str rest = list ? (qd_str){NULL, 0} : p->text;
+    int rc = 0;
     p->n = 0;
-    while (rest.p && rest.n) {
-        qd_str item = qd_str_trim(qd_str_split(&rest, ','));
-        if (item.n == 0) continue;
-        items[p->n] = qd_arena_str(&v->arena, item);
-        if (!items[p->n++].p) return qd_err_nomem(err, "settings");
-    }
+    for (uint32_t i = 0; list && i < own->n && !rc; i++)
+        rc = add_item(v, p, items, own->items[i], err);
+    while (rest.p && rest.n && !rc) rc = add_item(v, p, items, qd_str_split(&rest, ','), err);
     p->items = items;
-    return 0;
+    return rc;
 }
 
 static int fill(qd_values *v, uint32_t id, int64_t memory, qd_err *err)
@@ -66,10 +75,7 @@ static int fill(qd_values *v, uint32_t id, int64_t memory, qd_err *err)
     }
     p->text = own ? own->text : qd_str_c(d->value);
     if (d->type != QD_ST_LIST) return qdi_value_parse(d, key, p->text, memory, p, err);
-    if (!own || own->kind == QD_SETTING_TEXT) return split_list(v, p, p->text, err);
-    p->items = own->items;
-    p->n = own->n;
-    return 0;
+    return split_list(v, p, own, err);
 }
 
 int qd_values_new(const qd_schema *schema, qd_settings *s, int64_t memory_bytes, qd_values **out,

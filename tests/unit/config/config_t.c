@@ -198,6 +198,27 @@ static void cluster_settings_are_checked_by_all_before_any_applies(void **state)
     qd_config_close(c);
 }
 
+/* An attribute without a name no node has: awareness of it would leave every copy unassigned. */
+static void lists_have_no_empty_items(void **state)
+{
+    (void)state;
+    static const char *const forms[] = {"[\" zone \", \"\", rack]", "zone,,rack,"};
+    for (size_t i = 0; i < 2; i++) {
+        char yaml[128];
+        qd_config *c;
+        uint32_t n;
+        snprintf(yaml, sizeof yaml, "cluster.routing.allocation.awareness.attributes: %s\n",
+                 forms[i]);
+        assert_int_equal(open_config(&c, yaml, NULL), 0);
+        assert_int_equal(qd_config_ready(c, NULL), 0);
+        const qd_str *names = qd_values_list(qd_config_values(c), QD_SET_ALLOC_AWARENESS, &n);
+        assert_int_equal(n, 2);
+        assert_true(qd_str_is(names[0], "zone"));
+        assert_true(qd_str_is(names[1], "rack"));
+        qd_config_close(c);
+    }
+}
+
 static void reload_applies_what_it_can_and_names_the_rest(void **state)
 {
     (void)state;
@@ -441,6 +462,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flags_come_before_environment_before_file),
+        cmocka_unit_test(lists_have_no_empty_items),
         cmocka_unit_test(a_bad_file_is_refused_with_name_nearest_and_line),
         cmocka_unit_test(modes_that_contradict_each_other_are_refused),
         cmocka_unit_test(cluster_settings_are_checked_by_all_before_any_applies),
