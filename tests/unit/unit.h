@@ -14,6 +14,28 @@
 
 #include <cmocka.h>
 
+/* How many of so many rounds, and how far from one to the next: under a sanitizer, where each costs
+ * several times as much, a seventh of them, but for the long suite, which sets QD_FULL. */
+#ifdef __SANITIZE_ADDRESS__
+static inline uint64_t unit_share(void)
+{
+    return getenv("QD_FULL") ? 1 : 7;
+}
+#else
+static inline uint64_t unit_share(void)
+{
+    return 1;
+}
+#endif
+static inline uint64_t unit_rounds(uint64_t n)
+{
+    return (n + unit_share() - 1) / unit_share();
+}
+static inline uint64_t unit_stride(uint64_t n)
+{
+    return n * unit_share();
+}
+
 #define unit_run(tests)                                                                            \
     (cmocka_set_message_output(CM_OUTPUT_TAP), cmocka_run_group_tests((tests), NULL, NULL))
 

@@ -127,7 +127,7 @@ static void naive_nested(lib *l, int64_t lo, int64_t hi, qd_buf *out)
 static void nested(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 2; seed++) {
+    for (uint64_t seed = 1; seed <= unit_rounds(2); seed++) {
         lib l;
         qd_buf want, got;
         qd_buf_init(&want, NULL, 1 << 26);

@@ -130,7 +130,7 @@ static void random_trees(void **state)
     (void)state;
     lib_begin(&l, 11, 900, 5, lib_random_doc);
     qd_buf_init(&b, NULL, 1 << 20);
-    for (int i = 0; i < 120; i++) {
+    for (int i = 0; i < (int)unit_rounds(120); i++) {
         qd_buf_reset(&b);
         random_tree(&l, &b, 0);
         l.repeat = i % 5 ? 1 : 24;
@@ -149,7 +149,7 @@ static void damage(void **state)
     lib_begin(&l, 21, 300, 5, lib_random_doc);
     qd_buf_init(&out, NULL, 1 << 28);
     l.wire = true;
-    for (int i = 0; i < 4000; i++) {
+    for (int i = 0; i < (int)unit_rounds(4000); i++) {
         l.damage = 1 + (uint64_t)i;
         (void)lib_run(&l, requests[(size_t)i % QD_COUNT_OF(requests)], INT64_MIN, INT64_MAX, &out);
     }

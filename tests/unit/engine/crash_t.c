@@ -222,8 +222,8 @@ static void a_full_disk_refuses_before_a_number_is_taken(void **state)
 static void every_byte_of_slack_on_a_full_disk(void **state)
 {
     (void)state;
-    uint64_t refused = 0, runs = 0, stride = is_long() ? 1 : 997;
-    for (uint64_t slack = 0; slack <= 65536; slack += slack < 64 ? 1 : stride) {
+    uint64_t refused = 0, runs = 0, stride = is_long() ? 1 : unit_stride(997);
+    for (uint64_t slack = 0; slack <= 65536; slack += slack < unit_rounds(64) ? 1 : stride) {
         bench b;
         uint64_t total, available;
         int fails = 0;
@@ -346,10 +346,10 @@ static void every_step_of_the_disk_may_fail(void **state)
         {STORE_CRASH_SYNCS, QD_E_NOSPACE, false},  {STORE_CRASH_SYNCS, QD_E_IO, true},
         {STORE_CRASH_READS, QD_E_IO, false},       {STORE_CRASH_READS, QD_E_IO, true},
     };
-    uint64_t stride = is_long() ? 1 : 5;
+    uint64_t stride = is_long() ? 1 : unit_stride(5);
     for (size_t k = 0; k < QD_COUNT_OF(faults); k++) {
         bool reached = true;
-        for (uint64_t n = 1; reached && n < 4000; n += n < 40 ? 1 : stride) {
+        for (uint64_t n = 1; reached && n < 4000; n += n < unit_rounds(40) ? 1 : stride) {
             reached = fault_run(&faults[k], n, n % 3 != 0);
         }
         assert_false(reached);
@@ -359,11 +359,11 @@ static void every_step_of_the_disk_may_fail(void **state)
 static void every_allocation_may_fail_in_a_running_shard(void **state)
 {
     (void)state;
-    uint64_t stride = is_long() ? 3 : 41;
+    uint64_t stride = is_long() ? 3 : unit_stride(41);
     for (int sticky = 0; sticky < 2; sticky++) {
         const fault f = {0, 0, sticky};
         bool reached = true;
-        for (uint64_t n = 1; reached && n < 60000; n += n < 100 ? 1 : stride) {
+        for (uint64_t n = 1; reached && n < 60000; n += n < unit_rounds(100) ? 1 : stride) {
             reached = fault_run(&f, n, n % 2 == 0);
         }
         assert_false(reached);

@@ -180,7 +180,7 @@ static inline bool step(qd_engine *e, qd_prng *r, shadow *model, qd_err *err)
 static inline uint64_t rounds(uint64_t normal)
 {
     const char *n = getenv("SEEDS");
-    return n ? strtoull(n, NULL, 10) : normal;
+    return n ? strtoull(n, NULL, 10) : unit_rounds(normal);
 }
 
 #endif

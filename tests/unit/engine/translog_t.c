@@ -211,7 +211,8 @@ static void acknowledged_survives_power_loss(void **state)
     (void)state;
     const char *rounds = getenv("SEEDS");
     uint64_t lost = 0;
-    for (uint64_t seed = 1; seed <= (rounds ? strtoull(rounds, NULL, 10) : 300); seed++) {
+    for (uint64_t seed = 1; seed <= (rounds ? strtoull(rounds, NULL, 10) : unit_rounds(300));
+         seed++) {
         crash_run(seed, 0, &lost);
     }
     assert_int_equal(lost, 0);

@@ -107,7 +107,7 @@ static void reads_the_nearest_double(void **state)
     for (size_t i = 0; i < sizeof hard / sizeof *hard; i++) expect_f64(hard[i]);
     print_message("seed %llx\n", (unsigned long long)seed);
     char text[1200];
-    for (int i = 0; i < 300000; i++) {
+    for (int i = 0; i < (int)unit_rounds(300000); i++) {
         double v = bits_f64(next());
         if (!isfinite(v)) continue;
         snprintf(text, sizeof text, "%.*e", (int)(next() % 25), v);
@@ -125,7 +125,7 @@ static void ties_and_their_neighbours(void **state)
 {
     (void)state;
     char text[1400];
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < (int)unit_rounds(3000); i++) {
         uint64_t b = next() & 0x7FFFFFFFFFFFFFFFu;
         double v = bits_f64(b);
         if (!isfinite(v) || v == 0) continue;
@@ -138,7 +138,7 @@ static void ties_and_their_neighbours(void **state)
         e[-1] = '1';
         expect_f64(text);
     }
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < (int)unit_rounds(20000); i++) {
         uint32_t b = (uint32_t)next() & 0x7FFFFFFF;
         float v = bits_f32(b);
         if (!isfinite(v) || !isfinite(bits_f32(b + 1))) continue;

@@ -114,7 +114,7 @@ static void damaged_segments_are_searched_without_a_crash(void **state)
     qd_err_init(&x.err);
     qd_arena_init(&x.arena, &x.account, 0);
     const char *from = "seg-00000000000000000000000000000000";
-    uint32_t errors = 0, opened = 0, rounds = getenv("QD_LONG") ? 400 : 12;
+    uint32_t errors = 0, opened = 0, rounds = getenv("QD_LONG") ? 400 : (uint32_t)unit_rounds(12);
     for (uint32_t i = 0; i < QD_COUNT_OF(sections); i++) {
         uint64_t bytes = 0;
         if (!qd_file_section(qd_segment_file(C.seg[0]), sections[i], &bytes) || !bytes) continue;

@@ -44,7 +44,7 @@ static void nothing_acknowledged_is_lost(void **state)
     (void)state;
     char why[300] = "";
     uint64_t digest;
-    for (uint64_t seed = 1; seed <= 3000; seed++) {
+    for (uint64_t seed = 1; seed <= unit_rounds(3000); seed++) {
         store_crash_options o = {.copies = seed & 1};
         if (one_run(seed, &o, &digest, why, sizeof why))
             fail_msg("seed %" PRIu64 ": %s", seed, why);
@@ -87,7 +87,7 @@ static void a_kill_loses_nothing(void **state)
 {
     (void)state;
     char why[300] = "";
-    for (uint64_t seed = 1; seed <= 100; seed++) {
+    for (uint64_t seed = 1; seed <= unit_rounds(100); seed++) {
         store_crash *d = store_crash_make(NULL);
         qd_store *s;
         store_load *l = store_load_make(seed, steps, d);
@@ -144,7 +144,7 @@ static void a_full_disk_under_load(void **state)
 {
     (void)state;
     char why[300] = "";
-    for (uint64_t slack = 0; slack <= 65536; slack += 1021) {
+    for (uint64_t slack = 0; slack <= 65536; slack += unit_stride(1021)) {
         store_crash *d = store_crash_make(&(store_crash_options){.capacity = 1u << 18});
         qd_store *s;
         store_load *l = store_load_make(slack + 1, steps, d);
