@@ -100,7 +100,10 @@ static void job_queue(repl_shard *g, repl_job *j)
 void repl_run(repl_shard *g, qd_pool *pool, repl_kind kind, void (*fn)(repl_shard *g))
 {
     repl_job *j = &g->job[kind];
-    *j = (repl_job){.work = {.run = job_run}, .g = g, .pool = pool, .fn = fn};
+    j->work = (qd_work){.run = job_run};
+    j->g = g;
+    j->pool = pool;
+    j->fn = fn; /* late is the tick's too */
     job_queue(g, j);
 }
 

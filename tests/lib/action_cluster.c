@@ -194,9 +194,16 @@ static void on_cut(void *arg, qd_rpc_request *request)
     qd_err_fini(&err);
 }
 
+static void fail_unanswered(member *n)
+{
+    qd_mutex_lock(&n->lock);
+    while (n->nunanswered) on_cut(n, n->unanswered[--n->nunanswered]);
+    qd_mutex_unlock(&n->lock);
+}
+
 static void close_node(member *n)
 {
-    while (n->nunanswered) on_cut(n, n->unanswered[--n->nunanswered]);
+    fail_unanswered(n);
     if (n->a.rpc) qd_action_unserve(&n->a);
     qd_scrolls_close(&n->a);
     qd_mutex_lock(&n->lock);
