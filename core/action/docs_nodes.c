@@ -115,10 +115,17 @@ static void encode(void *arg, const scatter_part *p, qd_writer *w)
     qdi_wire_items(w, &h, x->items, p->pick);
 }
 
+/* The node may have carried out what it was sent: nobody heard how that ended. */
+static bool is_unknown(const scatter_part *p, int rc)
+{
+    return p->sent &&
+           (rc == QD_E_CLOSED || rc == QD_E_TIMEOUT || rc == QD_E_CANCELLED || rc == QD_E_CORRUPT);
+}
+
 /* Every item of the part gets the error of the call. */
 static void fail_part(round *x, const scatter_part *p, int rc)
 {
-    bool unknown = p->sent && (rc == QD_E_CLOSED || rc == QD_E_TIMEOUT || rc == QD_E_CORRUPT);
+    bool unknown = is_unknown(p, rc);
     bool closed = rc == QD_E_CLOSED;
     for (uint32_t t = 0; t < p->n; t++) {
         qd_err err;

@@ -255,17 +255,17 @@ void action_cluster_close(action_cluster *c)
     qd_free(c);
 }
 
-static const uint32_t searches[] = {QD_ACTION_SEARCH_QUERY, QD_ACTION_SEARCH_NEXT,
+static const uint32_t requests[] = {QD_ACTION_SEARCH_QUERY, QD_ACTION_SEARCH_NEXT,
                                     QD_ACTION_SEARCH_FETCH, QD_ACTION_SEARCH_CAN_MATCH,
-                                    QD_ACTION_SEARCH_DFS};
+                                    QD_ACTION_SEARCH_DFS,   QD_ACTION_DOCS_WRITE};
 
 static void handle_by(member *n, qd_rpc_handler fn)
 {
     qd_err err;
     qd_err_init(&err);
-    for (size_t k = 0; k < QD_COUNT_OF(searches); k++) {
-        qd_rpc_unhandle(n->a.rpc, searches[k]);
-        action_must(qd_rpc_handle(n->a.rpc, searches[k], NULL, 0, fn, n, &err), &err, "cut");
+    for (size_t k = 0; k < QD_COUNT_OF(requests); k++) {
+        qd_rpc_unhandle(n->a.rpc, requests[k]);
+        action_must(qd_rpc_handle(n->a.rpc, requests[k], NULL, 0, fn, n, &err), &err, "cut");
     }
 }
 
@@ -286,6 +286,15 @@ static void on_silent(void *arg, qd_rpc_request *request)
 void action_cluster_silence(action_cluster *c, uint32_t i)
 {
     handle_by(&c->at[i], on_silent);
+}
+
+uint32_t action_cluster_unanswered(action_cluster *c, uint32_t i)
+{
+    member *n = &c->at[i];
+    qd_mutex_lock(&n->lock);
+    uint32_t asked = n->nunanswered;
+    qd_mutex_unlock(&n->lock);
+    return asked;
 }
 
 /* --- calls --- */

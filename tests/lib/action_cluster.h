@@ -46,10 +46,12 @@ void action_cluster_put(action_cluster *c, const char *index, const char *id, co
 void action_cluster_delete(action_cluster *c, const char *index, const char *id);
 /* Refreshes all shards of all nodes. */
 void action_cluster_refresh(action_cluster *c);
-/* A node answers no searches of others from now on, as if the connection had ended. */
+/* A node answers no searches and writes of others from now on, as if the connection had ended. */
 void action_cluster_cut(action_cluster *c, uint32_t node);
 /* It is asked, and says nothing until it is closed, as a frozen process does. */
 void action_cluster_silence(action_cluster *c, uint32_t node);
+/* How often it was asked since. */
+uint32_t action_cluster_unanswered(action_cluster *c, uint32_t node);
 /* Stops a node cleanly, and starts it again on its disk. */
 void action_cluster_leave(action_cluster *c, uint32_t node);
 void action_cluster_back(action_cluster *c, uint32_t node);

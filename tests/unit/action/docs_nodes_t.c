@@ -144,9 +144,31 @@ static void refreshes_of_writes(void **state)
     }
 }
 
+/* What a node was sent may have been carried out when nobody waits for its answer any more. */
+static void a_cancelled_write_is_unknown(void **state)
+{
+    action_cluster *c = *state;
+    qd_env *env = qd_env_system();
+    one_shard(c, "y");
+    uint32_t holder = action_cluster_shards(c, 1, "y"), other = 1 - holder;
+    action_cluster_silence(c, holder);
+    action_errand *e = action_cluster_start(c, other, "PUT", "/y/_doc/1", "{\"n\":1}");
+    uint64_t end = qd_env_mono_ns(env) + 20000000000u;
+    while (!action_cluster_unanswered(c, holder) && qd_env_mono_ns(env) < end) {
+        qd_env_sleep_ns(env, 100000);
+    }
+    assert_int_equal(action_cluster_unanswered(c, holder), 1);
+    assert_int_equal(
+        action_cluster_call(c, other, "POST", "/_tasks/_cancel?actions=indices:data/write/*", NULL),
+        200);
+    assert_int_equal(action_cluster_wait(c, e), 503);
+    assert_non_null(strstr(action_cluster_body(c), "write_outcome_unknown_exception"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_cancelled_write_is_unknown, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(test_single, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(shards_that_fail_are_told, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(refreshes_of_writes, open_nodes, close_nodes),
