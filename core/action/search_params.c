@@ -221,6 +221,20 @@ int qdi_search_preference(const search_request *r, qd_err *err)
     return preference_word(qd_str_sub(v, (size_t)bar + 1, v.n), v, true, err);
 }
 
+/* Hits of a point in time that are equal under a sort are told apart by shard and document, so that
+ * no page misses one; not where search_after has no value for that. */
+static void break_ties(search_request *r)
+{
+    search_sort *s = &r->sort;
+    uint32_t n = s->n;
+    if (!r->pit.n || !s->at) return;
+    if (!n && qd_str_is(s->at[0].field, "_score")) n = 1; /* the standard order, asked for */
+    if (!n || n >= QD_SORT_KEYS_MAX || qd_str_is(s->at[n - 1].field, "_shard_doc")) return;
+    if (r->after && r->after->n != n + 1) return;
+    s->at[n] = (search_sort_field){.field = QD_STR("_shard_doc")}; /* there is room for one more */
+    s->n = n + 1;
+}
+
 int qdi_search_params(search_request *r, qd_err *err)
 {
     int rc = numbers(r, err);
@@ -234,6 +248,7 @@ int qdi_search_params(search_request *r, qd_err *err)
     }
     if (!rc) rc = qdi_search_param_query(r, err);
     if (!rc && r->total_as_int && !r->total_given) r->total = QD_TOTAL_EXACT;
+    if (!rc) break_ties(r);
     return rc;
 }
 

@@ -284,7 +284,7 @@ static int drop_plain(search_sort *s, qd_err *err)
 int qdi_search_sort_parse(search_request *r, const qd_json_node *n, search_sort *out, qd_err *err)
 {
     bool array = n->type == QD_JSON_T_ARRAY;
-    uint32_t room = 1;
+    uint32_t room = 1; /* one more, to break ties */
     int rc = 0;
     for (const qd_json_node *x = array ? n->first : n; x; x = array ? x->next : NULL) {
         room += x->type == QD_JSON_T_OBJECT ? x->n : 1;
@@ -304,7 +304,7 @@ int qdi_search_sort_parse(search_request *r, const qd_json_node *n, search_sort 
 
 int qdi_search_sort_param(search_request *r, qd_str v, qd_err *err)
 {
-    uint32_t room = 1;
+    uint32_t room = 2; /* one more, to break ties */
     for (size_t i = 0; i < v.n; i++) room += v.p[i] == ',';
     search_sort *s = &r->sort;
     s->n = 0;

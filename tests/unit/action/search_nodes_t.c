@@ -335,15 +335,14 @@ static char *search_pit(action_cluster *c, uint32_t node, const char *id, const 
     return blank(action_cluster_body(c));
 }
 
-/* Pages behind each other by _shard_doc: every document once, whichever node is asked. */
-static void walk(action_cluster *c, uint32_t nodes, const char *id, const char *order)
+/* Pages behind each other by a sort: every document once, whichever node is asked. */
+static void walk(action_cluster *c, uint32_t nodes, const char *id, const char *sort)
 {
     char rest[256], last[64] = "";
     uint32_t seen = 0;
     for (uint32_t page = 0; page < 60; page++) {
-        snprintf(rest, sizeof rest,
-                 ",\"size\":7,\"track_total_hits\":true,\"sort\":[{\"_shard_doc\":\"%s\"}]%s",
-                 order, last);
+        snprintf(rest, sizeof rest, ",\"size\":7,\"track_total_hits\":true,\"sort\":[%s]%s", sort,
+                 last);
         char *got = search_pit(c, page % nodes, id, rest);
         uint32_t n = 0;
         const char *end = NULL;
@@ -370,17 +369,26 @@ static void points_in_time(void **state)
         ",\"size\":0,\"aggs\":{\"t\":{\"terms\":{\"field\":\"tag\"}}}",
         ",\"size\":7,\"sort\":[{\"n\":\"desc\"}],\"search_after\":[300]",
         ",\"size\":9,\"slice\":{\"id\":0,\"max\":2}",
-        ",\"size\":40,\"sort\":[{\"tag\":\"asc\"},{\"_shard_doc\":\"asc\"}]",
+        ",\"size\":40,\"sort\":[{\"tag\":\"asc\"}]",
         ",\"size\":9,\"sort\":[{\"tag\":\"asc\"},{\"_shard_doc\":\"asc\"}],"
         "\"search_after\":[\"t1\",12884901890]",
         ",\"size\":9,\"sort\":[{\"tag\":\"asc\"},{\"_shard_doc\":\"desc\"}],"
         "\"search_after\":[\"t1\",12884901890]",
     };
+    /* also those with many hits for one value: by shard and document they are told apart */
+    static const char *const sorts[] = {
+        "{\"_shard_doc\":\"asc\"}",
+        "{\"_shard_doc\":\"desc\"}",
+        "{\"tag\":\"asc\"}",
+        "\"_score\"",
+        "{\"tag\":\"desc\"},{\"_shard_doc\":\"desc\"}",
+    };
     char body[8192], *want[QD_COUNT_OF(asked)];
     char *one = open_pit(b->one, 0), *many = open_pit(b->many, 1);
-    walk(b->one, 1, one, "asc");
-    walk(b->many, NODES, many, "asc");
-    walk(b->many, NODES, many, "desc");
+    for (size_t i = 0; i < QD_COUNT_OF(sorts); i++) {
+        walk(b->one, 1, one, sorts[i]);
+        walk(b->many, NODES, many, sorts[i]);
+    }
     for (size_t i = 0; i < QD_COUNT_OF(asked); i++) want[i] = search_pit(b->one, 0, one, asked[i]);
     action_cluster_put(b->one, "x", "new", "{\"words\":\"red\",\"b\":true,\"n\":5}");
     action_cluster_put(b->many, "x", "new", "{\"words\":\"red\",\"b\":true,\"n\":5}");
