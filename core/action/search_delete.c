@@ -34,8 +34,9 @@ typedef struct deletion {
     qd_request *q;
     search_run *x;
     doc_marks marks;
-    int64_t timeout_ms, batch;
+    int64_t timeout_ms, batch, active;
     bool proceed, stopped;
+    int status; /* the worst of what stopped it */
     uint64_t total, deleted, handled, conflicts;
     qd_json_writer *failures;
 } deletion;
@@ -64,8 +65,29 @@ static void settle(deletion *d, doc_item *items, uint32_t n, const search_shard 
         d->conflicts += it->rc == QD_E_VERSION_CONFLICT;
         if (it->rc == QD_E_VERSION_CONFLICT && d->proceed) continue;
         d->stopped = true;
+        if (it->status > d->status) d->status = it->status;
         write_failure(d, it, s);
     }
+}
+
+typedef struct active_wait {
+    const search_shard *s;
+    int64_t asked;
+} active_wait;
+
+static bool active_enough(void *arg, const qd_state *state)
+{
+    const active_wait *w = arg;
+    const qd_index_meta *m = qd_state_index_uuid(state, qd_str_c(w->s->index->meta->uuid));
+    return !m || !qdi_active_enough(state, m, w->s->number, w->asked, 0, NULL);
+}
+
+/* A shard whose copies do not come in time refuses its documents, with the reason. */
+static void wait_active(const deletion *d, const search_shard *s)
+{
+    active_wait w = {s, d->active};
+    if (!qdi_active_waits(d->q->a, d->active)) return;
+    (void)qd_cluster_wait_for(d->q->a->cluster, active_enough, &w, d->timeout_ms);
 }
 
 /* Deletes n documents of a shard and makes that durable. */
@@ -80,7 +102,9 @@ static int delete_batch(deletion *d, search_shard *s, const uint32_t *docs, uint
     int rc = got && items ? qd_fetch(s->searcher, docs, n, &o, &arena, got, err)
                           : qd_err_nomem(err, "documents to delete");
     if (!rc) {
+        wait_active(d, s);
         qdi_batch_begin(&b, d->q->a, &arena, &d->q->task, d->timeout_ms);
+        b.active = d->active;
         for (uint32_t i = 0; i < n; i++) {
             qdi_item_init(&items[i]);
             items[i].op = DOC_DELETE;
@@ -187,6 +211,7 @@ static int params(const qd_request *q, search_request *s, deletion *d, bool *ref
                          : qd_err_set(err, QD_E_ARG, "[max_docs] should be >= [slices]");
     }
     if (!rc) rc = qd_param_ms(q, "timeout", TIMEOUT_MS, &d->timeout_ms, err);
+    if (!rc) rc = qdi_active_param(q, &d->active, err);
     if (!rc) rc = qd_param_i64(q, "scroll_size", BATCH, &d->batch, err);
     if (!rc && (d->batch < 1 || d->batch > 10000)) {
         rc = qd_err_set(err, QD_E_ARG, "[scroll_size] must be between 1 and 10000");
@@ -261,10 +286,10 @@ static int delete_there(deletion *d, qd_str node, uint64_t *left, qd_err *err)
     if (!f.params) return QD_E_NOMEM;
     int rc = qdi_forward(d->q, d->x->state, &f, 1, err);
     if (rc) return rc;
-    bool answered = f.status == 200 || f.status == 409 || f.status == 500;
-    if (answered) {
+    if (qd_str_starts(f.body, QD_STR("{\"took\":"))) { /* also with failures, of any status */
         rc = add_answer(d, &f, left, err);
         d->stopped |= f.status != 200;
+        if (f.status != 200 && f.status > d->status) d->status = f.status;
     } else {
         rc = f.status
                  ? qd_err_set(err, QD_E_INTERNAL, "node [%.*s] answered %d: %.*s", QD_STR_ARG(node),
@@ -334,7 +359,7 @@ int qdi_api_delete_by_query(qd_request *q, qd_response *r, qd_err *err)
     qdi_marks_fini(&d.marks);
     qd_json_array_end(&failures);
     if (!rc) {
-        if (d.stopped) r->status = d.conflicts ? 409 : 500;
+        if (d.stopped) r->status = d.status ? d.status : 500;
         write_answer(&d, start, qd_buf_view(&b), &r->w);
     }
     qd_buf_fini(&b);

@@ -488,6 +488,37 @@ static void deletions(void **state)
     }
 }
 
+/* A shard with too few copies keeps its documents, and the answer says why. */
+static void deletions_wait_for_copies(void **state)
+{
+    (void)state;
+    action_cluster *c = action_cluster_open(NODES, NULL);
+    action_cluster_index(c, "one",
+                         "{\"settings\":{\"number_of_shards\":1,\"number_of_replicas\":0}}");
+    action_cluster_put(c, "one", "1", "{\"a\":1}");
+    action_cluster_refresh(c);
+    for (uint32_t i = 0; i < NODES; i++) { /* of the node with the shard, and of others */
+        assert_int_equal(
+            action_cluster_call(c, i, "POST",
+                                "/one/_delete_by_query?wait_for_active_shards=2&timeout=20ms",
+                                "{\"query\":{\"match_all\":{}}}"),
+            503);
+        assert_non_null(strstr(action_cluster_body(c), "\"deleted\":0,"));
+        assert_non_null(strstr(action_cluster_body(c), "unavailable_shards_exception"));
+        assert_non_null(strstr(action_cluster_body(c), "Not enough active copies"));
+        assert_int_equal(action_cluster_call(c, i, "POST",
+                                             "/one/_delete_by_query?wait_for_active_shards=-1",
+                                             "{\"query\":{\"match_all\":{}}}"),
+                         400);
+    }
+    assert_int_equal(action_cluster_call(c, 1, "POST",
+                                         "/one/_delete_by_query?wait_for_active_shards=1",
+                                         "{\"query\":{\"match_all\":{}}}"),
+                     200);
+    assert_non_null(strstr(action_cluster_body(c), "\"deleted\":1,"));
+    action_cluster_close(c);
+}
+
 /* --- a node that does not answer --- */
 
 /* A figure of the request cache, over all nodes. */
@@ -681,6 +712,7 @@ int main(void)
         cmocka_unit_test(explanations),
         cmocka_unit_test(shards_of_a_search),
         cmocka_unit_test(deletions),
+        cmocka_unit_test(deletions_wait_for_copies),
         cmocka_unit_test(caches_are_cleared_everywhere),
         cmocka_unit_test(a_page_is_asked_for_twice),
         cmocka_unit_test(an_index_goes_between_pages),
