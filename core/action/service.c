@@ -44,7 +44,7 @@ typedef struct running {
     qd_pressure_hold hold; /* bytes of the body */
     /* the worker's */
     qd_buf feeding;
-    bool begun;
+    bool begun, fed;
     void *state;
 } running;
 
@@ -293,7 +293,9 @@ static bool stay(running *x)
 static void feed(running *x, bool last)
 {
     size_t used = 0;
-    int rc = qd_task_check(&x->q.task, &x->err);
+    /* what was fed before may have had its effect: of the rest the stream tells that it had none */
+    int rc = x->fed ? 0 : qd_task_check(&x->q.task, &x->err);
+    x->fed = true;
     if (!rc) {
         qd_task *before = qd_fiber_task_set(&x->q.task);
         rc = x->q.api->stream->feed(x->state, qd_buf_view(&x->feeding), last, &used, &x->err);

@@ -75,6 +75,27 @@ ok($n[0]->wait_for(sub { spread(tree($n[0], 'third')) == 3 }, 120), 'and again')
 close $s;
 ok($n[0]->wait_for(sub { !tree($n[0], 'third') }, 120), 'ended, on all nodes, with the client that wanted it');
 
+# --- a bulk in whose middle it is cancelled: part of it has been done, and each document tells
+my ($done, $rest) = map { my $p = $_; join '', map { qq({"index":{"_id":"$p$_"}}\n{"k":"$p","x":") . 'x' x 900 . qq("}\n) } 1 .. 3000 } qw(done rest);
+$s = IO::Socket::INET->new(PeerAddr => $n[0]{host}, PeerPort => $n[0]{port}) or die "connect: $!";
+print $s "POST /b/_bulk HTTP/1.0\r\nX-Opaque-Id: bulk\r\nContent-Type: application/x-ndjson\r\nContent-Length: " . (length($done) + length $rest) . "\r\n\r\n$done";
+$s->flush;
+ok($n[1]->wait_for(sub { $n[1]->get('/b/_doc/done1')->{status} == 200 }, 60), 'the first documents of a bulk are there before its last ones are sent');
+is($n[2]->post('/_tasks/_cancel?actions=*bulk')->{status}, 200, 'it is cancelled');
+print $s $rest;
+$s->flush;
+$answer = '';
+1 while sysread($s, $answer, 65536, length $answer);
+like($answer, qr{^HTTP/1\.1 200 .*"errors":true}s, 'its answer has items');
+my $items = JSON::PP->new->decode($answer =~ /\r\n\r\n(\{.*\})/s ? $1 : '{}')->{items} || [];
+my %told = map { $_->{index}{_id} => $_->{index} } @$items;
+is(scalar(keys %told), 6000, 'one for each document');
+is($told{done1}{status}, 201, 'what was done is told');
+is($told{rest3000}{error}{type}, 'task_cancelled_exception', 'what was not has the reason');
+$n[0]->post('/b/_refresh');
+my @not = grep { ($told{$_}{error}{type} // '') eq 'task_cancelled_exception' } sort keys %told;
+is($n[0]->post('/b/_count', { query => { ids => { values => \@not } } })->{json}{count}, 0, 'and is not there');
+
 is($n[0]->post("/_tasks/$id->{k1}:999999/_cancel")->{status}, 404, 'a task that is not there');
 is($n[0]->get('/b/_search?size=0')->{json}{hits}{total}{value}, 10000, 'searches go on');
 is($c->stop, 0, 'they stop cleanly');
