@@ -17,12 +17,18 @@
 void qdi_shard_queue(qd_shard *s, shard_job *job, const char *pool, void (*run)(qd_work *))
 {
     bool no = false;
+    atomic_store(&job->due, true);
     if (!atomic_compare_exchange_strong(&job->queued, &no, true)) return;
     qdi_shard_ref(s);
     job->work.run = run;
     if (qd_pool_submit_forced(qd_pools_get(s->shards->pools, pool), &job->work, NULL)) {
-        qdi_shard_job_end(job); /* the pools are closing */
+        qdi_shard_job_end(job); /* the pools are closing, or there is no memory for a worker */
     }
+}
+
+void qdi_shard_job_begin(shard_job *job)
+{
+    atomic_store(&job->due, false);
 }
 
 void qdi_shard_job_end(shard_job *job)
@@ -42,6 +48,7 @@ static void run_on_engine(shard_job *j, const char *what, int (*fn)(qd_engine *,
     qd_shard *s = j->shard;
     qd_err err;
     bool failed = false;
+    qdi_shard_job_begin(j);
     qd_err_init(&err);
     qdi_gate_enter(&s->gate);
     if (s->engine && fn(s->engine, &err)) {
@@ -153,6 +160,16 @@ static void look_at_engine(qd_shard *s, looking *l, const qd_index_meta *m)
     }
 }
 
+/* What nobody else would ask for again: without it the shard would never be open, or told of. */
+static void queue_due(qd_shard *s)
+{
+    if (atomic_load(&s->open.due)) qdi_shard_queue(s, &s->open, "generic", qdi_shard_open_run);
+    if (atomic_load(&s->reopen.due))
+        qdi_shard_queue(s, &s->reopen, "generic", qdi_shard_reopen_run);
+    if (atomic_load(&s->report.due))
+        qdi_shard_queue(s, &s->report, "generic", qdi_shard_report_run);
+}
+
 static int look(void *arg, qd_shard *s)
 {
     looking *l = arg;
@@ -162,6 +179,7 @@ static int look(void *arg, qd_shard *s)
         atomic_store(&s->report_due_ns, 0);
         qdi_shard_queue(s, &s->report, "generic", qdi_shard_report_run);
     }
+    queue_due(s);
     qd_index_meta *m = qd_shard_index(s);
     qdi_gate_enter(&s->gate);
     if (s->engine) {

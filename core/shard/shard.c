@@ -352,6 +352,7 @@ static bool report_started(qd_shard *s)
 void qdi_shard_report_run(qd_work *w)
 {
     shard_job *j = (shard_job *)(void *)w;
+    qdi_shard_job_begin(j);
     report_failure(j->shard);
     qdi_shard_job_end(j);
 }
@@ -447,6 +448,7 @@ static void open_now(qd_shard *s)
 void qdi_shard_open_run(qd_work *w)
 {
     shard_job *j = (shard_job *)(void *)w;
+    qdi_shard_job_begin(j);
     open_now(j->shard);
     qdi_shard_job_end(j);
 }
@@ -495,6 +497,7 @@ static void reopen(qd_shard *s)
 void qdi_shard_reopen_run(qd_work *w)
 {
     shard_job *j = (shard_job *)(void *)w;
+    qdi_shard_job_begin(j);
     qd_mutex_lock(&j->shard->lock);
     bool closed = j->shard->phase == SHARD_CLOSED;
     qd_mutex_unlock(&j->shard->lock);

@@ -18,7 +18,8 @@ typedef enum shard_phase { SHARD_OPENING, SHARD_OPEN, SHARD_FAILED, SHARD_CLOSED
 typedef struct shard_job {
     qd_work work; /* first */
     struct qd_shard *shard;
-    _Atomic bool queued;
+    _Atomic bool queued; /* until it has ended */
+    _Atomic bool due;    /* wanted since it last began: asked for while it ran, or not queued */
 } shard_job;
 
 struct qd_shard {
@@ -122,8 +123,12 @@ void qdi_shard_index_set(qd_shard *s, const qd_index_meta *m);
 void qdi_shard_engine_settings(const qd_index_meta *m, qd_engine_settings *out);
 /* One more reference. */
 qd_shard *qdi_shard_ref(qd_shard *s);
-/* Queues a job unless it is queued already; keeps a reference meanwhile. */
+/* Queues a job unless it is queued already; keeps a reference meanwhile. What finds it running, or
+ * cannot be queued, leaves it due: opening, opening again and reports are queued by the next tick.
+ */
 void qdi_shard_queue(qd_shard *s, shard_job *job, const char *pool, void (*run)(qd_work *));
+/* A job begins: what is asked for from now on is not done by it. */
+void qdi_shard_job_begin(shard_job *job);
 /* The ends of a job: not queued any more, reference given back. */
 void qdi_shard_job_end(shard_job *job);
 /* Closes the engine; with flush a clean stop. */

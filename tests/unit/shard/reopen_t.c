@@ -1,0 +1,51 @@
+/*
+ * reopen_t.c: a shard that fails again before the job that opened it again has ended is opened once
+ * more: nobody else would ask for that.
+ */
+#include "lib/action_node.h"
+#include "shard/shards_int.h"
+#include "unit/unit.h"
+
+#define WAIT_NS 20000000000u
+
+static shard_phase phase_after_opening(qd_shard *s)
+{
+    uint64_t until = qd_env_mono_ns(s->shards->env) + WAIT_NS;
+    int late = 0;
+    qd_mutex_lock(&s->lock);
+    while (s->phase == SHARD_OPENING && !late) late = qd_waitq_wait(&s->changed, until);
+    shard_phase phase = s->phase;
+    qd_mutex_unlock(&s->lock);
+    return phase;
+}
+
+static void failing_at_the_end_of_a_reopening(void **state)
+{
+    (void)state;
+    action_node *n = action_node_open(NULL);
+    assert_int_equal(action_call(n, "PUT", "/x/_doc/1", "{\"a\":1}"), 201);
+    assert_int_equal(action_call(n, "GET", "/x/_settings", NULL), 200);
+    char uuid[QD_UUID_TEXT];
+    snprintf(uuid, sizeof uuid, "%s", action_at(n, "x.settings.index.uuid"));
+    qd_shard *s = qd_shards_get(action_node_actions(n)->shards, uuid, 0);
+    assert_non_null(s);
+    for (int i = 0; i < 3; i++) {
+        /* the run that opened it has settled, and is not at its end */
+        while (atomic_exchange(&s->reopen.queued, true)) qd_env_sleep_ns(s->shards->env, 1000);
+        qd_shard_fail(s, QD_STR("as a test wants"), QD_E_IO);
+        atomic_store(&s->reopen.queued, false);
+        assert_int_equal(phase_after_opening(s), SHARD_OPEN);
+    }
+    qd_shard_unref(s);
+    assert_int_equal(action_call(n, "GET", "/x/_doc/1", NULL), 200);
+    assert_int_equal(action_call(n, "PUT", "/x/_doc/2", "{\"a\":1}"), 201);
+    action_node_close(n);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(failing_at_the_end_of_a_reopening),
+    };
+    return unit_run(tests);
+}
