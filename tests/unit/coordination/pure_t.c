@@ -184,7 +184,7 @@ static void begin(master *m, int i, int n)
     memcpy(m->s.name, m->name, sizeof m->name);
     memcpy(m->s.address, m->address, sizeof m->address);
     m->s.nfirst = (uint32_t)n;
-    for (int k = 0; k < n; k++) snprintf(m->s.first[k].name, 8, "m%d", k + 1);
+    for (int k = 0; k < n; k++) snprintf(m->s.first[k].name, 8, "m%u", (unsigned)(k + 1) % 100u);
     for (int k = 0; k < n; k++)
         if (k == i) m->s.first[k].incarnation = m->s.incarnation;
 }
