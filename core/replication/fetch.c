@@ -9,6 +9,7 @@
 #define FREE_BYTES ((uint64_t)8 << 20)
 #define EARLY_SYNC_BYTES ((uint64_t)4 << 20) /* smaller ones are synced together at the end */
 #define PIECES_MAX 64u
+#define SETTING_NS UINT64_C(100000000) /* so soon a changed limit is seen */
 
 /* A piece of a file on its way. Its source may be a primary that does not answer any more, and this
  * copy is to take its place: waiting for it ends when the install is to end. */
@@ -285,6 +286,22 @@ static int piece_append(file_fetch *x, const file_piece *c, qd_str bytes, qd_err
     return rc;
 }
 
+/* Holds a recovery up that would be too fast, as the setting is at each moment; returns how long.
+ */
+static uint64_t slow_down(repl_shard *g, uint64_t n)
+{
+    qd_env *env = g->r->env;
+    uint64_t begun = qd_env_mono_ns(env), left, now = begun;
+    double asked = repl_rate_ask(g->r, n);
+    qd_mutex_lock(&g->lock);
+    while (!ends(g) && (left = repl_rate_left(g->r, asked)) > 0) {
+        (void)qd_waitq_wait(&g->changed, now + (left < SETTING_NS ? left : SETTING_NS));
+        now = qd_env_mono_ns(env);
+    }
+    qd_mutex_unlock(&g->lock);
+    return now - begun;
+}
+
 /* Writes the oldest piece; *n: how many bytes it had. */
 static int piece_write(file_fetch *x, const qd_publication_file *f, uint64_t *n, qd_err *err)
 {
@@ -304,7 +321,7 @@ static int piece_write(file_fetch *x, const qd_publication_file *f, uint64_t *n,
     if (rc) return rc;
     *n = a.tail.n;
     /* what a refresh waits for is small, and is not held up */
-    uint64_t waited = x->progress || f->bytes > FREE_BYTES ? repl_rate_wait(g->r, a.tail.n) : 0;
+    uint64_t waited = x->progress || f->bytes > FREE_BYTES ? slow_down(g, a.tail.n) : 0;
     qd_mutex_lock(&g->lock);
     if (x->progress) {
         x->progress->bytes_recovered += a.tail.n;

@@ -22,9 +22,10 @@ static void fetch_begins(repl_shard *g, qd_install *i, const qd_publication *p,
     }
     qd_mutex_lock(&g->lock);
     if (progress) {
-        progress->files_total = all;
+        /* what came before belongs to publications that this one goes on from */
+        progress->files_total = progress->files_recovered + all;
         progress->files_reused = all - n;
-        progress->bytes_total = bytes;
+        progress->bytes_total = progress->bytes_recovered + bytes;
         progress->bytes_reused = bytes - missing;
     }
     qd_mutex_unlock(&g->lock);

@@ -58,15 +58,30 @@ double qd_rate_limit(const qd_rate *r, uint64_t now_ns)
     return limit > 1 ? limit : 1;
 }
 
-uint64_t qd_rate_take(qd_rate *r, uint64_t bytes, uint64_t now_ns)
+static double refill(qd_rate *r, uint64_t now_ns)
 {
     double limit = qd_rate_limit(r, now_ns), burst = limit * BURST;
     if (now_ns > r->filled_ns) {
-        r->room += limit * (double)(now_ns - r->filled_ns) / 1e9;
+        double more = limit * (double)(now_ns - r->filled_ns) / 1e9;
+        r->room += more;
+        r->given += more;
         r->filled_ns = now_ns;
     }
     if (r->room > burst) r->room = burst;
-    double wait = r->room >= 0 ? 0 : -r->room / limit * 1e9;
+    return limit;
+}
+
+double qd_rate_ask(qd_rate *r, uint64_t bytes, uint64_t now_ns)
+{
+    (void)refill(r, now_ns);
+    double asked = r->given + (r->room < 0 ? -r->room : 0);
     r->room -= (double)bytes;
+    return asked;
+}
+
+uint64_t qd_rate_left(qd_rate *r, double asked, uint64_t now_ns)
+{
+    double limit = refill(r, now_ns);
+    double wait = r->given >= asked ? 0 : (asked - r->given) / limit * 1e9;
     return wait < 9e18 ? (uint64_t)wait : UINT64_C(9000000000000000000);
 }

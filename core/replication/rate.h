@@ -22,7 +22,8 @@ typedef struct qd_rate {
     double least, most;                                  /* bytes a second; most 0: no bound */
     double start;                                        /* as long as nothing was measured */
     double room;                                         /* bytes that may go now; below 0: owed */
-    uint64_t filled_ns;                                  /* when room was last reckoned */
+    double given;                                        /* bytes of leave since the start */
+    uint64_t filled_ns;                                  /* when both were last reckoned */
 } qd_rate;
 
 /* Starts with nothing measured: start bytes a second until then. [any] */
@@ -36,8 +37,10 @@ void qd_rate_observe(qd_rate *r, qd_rate_kind kind, uint64_t bytes, uint64_t bus
 double qd_rate_capacity(const qd_rate *r, qd_rate_kind kind, uint64_t now_ns);
 /* The present limit, bytes a second. */
 double qd_rate_limit(const qd_rate *r, uint64_t now_ns);
-/* Takes leave to move bytes: nanoseconds to wait before it. Leave is given in the order of asking;
- * a tenth of a second's worth may go at once. */
-uint64_t qd_rate_take(qd_rate *r, uint64_t bytes, uint64_t now_ns);
+/* Asks for leave to move bytes; returns how much has to be given in all before. It is given in the
+ * order of asking; a tenth of a second's worth may go at once. */
+double qd_rate_ask(qd_rate *r, uint64_t bytes, uint64_t now_ns);
+/* Nanoseconds to wait for that, as the limit is now; 0: it may go. */
+uint64_t qd_rate_left(qd_rate *r, double asked, uint64_t now_ns);
 
 #endif

@@ -214,9 +214,11 @@ void repl_run_late(repl_shard *g);
 void repl_fail_shard(repl_shard *g, const char *text, int why);
 /* Time for one step of a recovery: indices.recovery.internal_action_timeout. */
 uint32_t repl_step_ms(const qd_replication *r);
-/* Waits so that n bytes more stay within half of what disk and network give, or within
- * indices.recovery.max_bytes_per_sec where it is set (0: no bound); returns how long. */
-uint64_t repl_rate_wait(qd_replication *r, uint64_t n);
+/* Asks that n bytes more stay within half of what disk and network give, or within
+ * indices.recovery.max_bytes_per_sec where it is set (0: no bound). */
+double repl_rate_ask(qd_replication *r, uint64_t n);
+/* Nanoseconds to wait for what was asked, by the setting of this moment. [any] */
+uint64_t repl_rate_left(qd_replication *r, double asked);
 /* A transfer has kept a device busy from begun_ns to end_ns. */
 void repl_rate_observe(qd_replication *r, qd_rate_kind kind, uint64_t bytes, uint64_t begun_ns,
                        uint64_t end_ns);

@@ -457,19 +457,32 @@ static void tick(void *arg)
     qd_mutex_unlock(&r->lock);
 }
 
-uint64_t repl_rate_wait(qd_replication *r, uint64_t n)
+/* Those of the setting as it is now; false: somebody said that there is none. */
+static bool rate_bounds(qd_replication *r)
 {
     const qd_values *v = r->config ? qd_config_values(r->config) : NULL;
     bool set = v && qd_values_is_set(v, QD_SET_RECOVERY_RATE);
     int64_t most = set ? qd_values_i64(v, QD_SET_RECOVERY_RATE) : 0;
-    if (set && most <= 0) return 0; /* somebody said: no bound */
+    qd_rate_bounds(&r->rate, RATE_LEAST, most > 0 ? (uint64_t)most : 0);
+    return !set || most > 0;
+}
+
+double repl_rate_ask(qd_replication *r, uint64_t n)
+{
     uint64_t now = qd_env_mono_ns(r->env);
     qd_mutex_lock(&r->rate_lock);
-    qd_rate_bounds(&r->rate, RATE_LEAST, (uint64_t)most);
-    uint64_t wait = qd_rate_take(&r->rate, n, now);
+    double asked = rate_bounds(r) ? qd_rate_ask(&r->rate, n, now) : 0;
     qd_mutex_unlock(&r->rate_lock);
-    if (wait) qd_env_sleep_ns(r->env, wait);
-    return wait;
+    return asked;
+}
+
+uint64_t repl_rate_left(qd_replication *r, double asked)
+{
+    uint64_t now = qd_env_mono_ns(r->env);
+    qd_mutex_lock(&r->rate_lock);
+    uint64_t left = rate_bounds(r) ? qd_rate_left(&r->rate, asked, now) : 0;
+    qd_mutex_unlock(&r->rate_lock);
+    return left;
 }
 
 void repl_rate_observe(qd_replication *r, qd_rate_kind kind, uint64_t bytes, uint64_t begun_ns,

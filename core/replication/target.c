@@ -143,9 +143,10 @@ static int operations(target *t, qd_err *err)
         more = !rc && n && a.flags & REPL_MORE;
         qd_mutex_lock(&t->g->lock);
         t->g->progress.ops_recovered += n;
-        if (!rc && a.max + 1 > (int64_t)t->g->progress.ops_total) {
+        int64_t left = more ? a.max + 1 - q.first - n : 0;
+        if (!rc) {
             t->g->progress.ops_total =
-                t->g->progress.ops_recovered + (uint64_t)(more ? a.max - q.first : 0);
+                t->g->progress.ops_recovered + (uint64_t)(left > 0 ? left : 0);
         }
         bool closed = !t->g->engine || t->g->r->closing;
         qd_mutex_unlock(&t->g->lock);

@@ -17,7 +17,7 @@ static void copy_for(world *w, uint64_t ns)
 {
     uint64_t end = w->now + ns, piece = 512000;
     while (w->now < end) {
-        w->now += qd_rate_take(&w->r, piece, w->now);
+        w->now += qd_rate_left(&w->r, qd_rate_ask(&w->r, piece, w->now), w->now);
         uint64_t read = (uint64_t)((double)piece / w->read * 1e9);
         uint64_t sent = (uint64_t)((double)piece / w->net * 1e9);
         w->now += read;
@@ -101,9 +101,29 @@ static void test_forgets(void **state)
     assert_true(qd_rate_capacity(&w.r, QD_RATE_NET, w.now) == 0);
     near(qd_rate_limit(&w.r, w.now), 40 * MB);
     /* what was not used meanwhile is not saved up */
-    assert_true(qd_rate_take(&w.r, 4000000, w.now) == 0);
-    assert_true(qd_rate_take(&w.r, 4000000, w.now) == 0);
-    assert_true(qd_rate_take(&w.r, 4000000, w.now) > 0);
+    assert_true(qd_rate_left(&w.r, qd_rate_ask(&w.r, 4000000, w.now), w.now) == 0);
+    assert_true(qd_rate_left(&w.r, qd_rate_ask(&w.r, 4000000, w.now), w.now) == 0);
+    assert_true(qd_rate_left(&w.r, qd_rate_ask(&w.r, 4000000, w.now), w.now) > 0);
+}
+
+/* Who waits waits as long as the limit of the moment wants, not as that of when it asked. */
+static void test_raised_while_one_waits(void **state)
+{
+    (void)state;
+    world w = begin(400 * MB, 1000 * MB);
+    qd_rate_bounds(&w.r, 0, 1000);
+    (void)qd_rate_ask(&w.r, 1000000, w.now);
+    double second = qd_rate_ask(&w.r, 1000000, w.now), third = qd_rate_ask(&w.r, 1000, w.now);
+    assert_true(qd_rate_left(&w.r, second, w.now) > 900 * S);
+    w.now += 100 * S;
+    assert_true(qd_rate_left(&w.r, second, w.now) > 800 * S);
+    qd_rate_bounds(&w.r, 0, 1000000);
+    assert_true(qd_rate_left(&w.r, second, w.now) < S);
+    assert_true(qd_rate_left(&w.r, third, w.now) > S); /* still behind it */
+    w.now += S;
+    assert_true(qd_rate_left(&w.r, second, w.now) == 0);
+    w.now += S;
+    assert_true(qd_rate_left(&w.r, third, w.now) == 0);
 }
 
 int main(void)
@@ -111,7 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_start),        cmocka_unit_test(test_half_of_the_slower),
         cmocka_unit_test(test_follows_load), cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_forgets),
+        cmocka_unit_test(test_forgets),      cmocka_unit_test(test_raised_while_one_waits),
     };
     return unit_run(tests);
 }
