@@ -417,6 +417,17 @@ static void shut(qd_shard *s)
     qdi_gate_close(&s->gate);
 }
 
+/* Metadata may have changed since the engine began to be opened. The gate is closed: who changes it
+ * from now on finds the engine. */
+static void settings_again(qd_shard *s, qd_engine *e)
+{
+    qd_engine_settings settings;
+    qd_index_meta *m = qd_shard_index(s);
+    qdi_shard_engine_settings(m, &settings);
+    qd_engine_settings_set(e, &settings);
+    qd_index_meta_unref(m);
+}
+
 static void open_now(qd_shard *s)
 {
     qd_err err;
@@ -437,6 +448,7 @@ static void open_now(qd_shard *s)
         abandon(s, arg);
     } else {
         qdi_gate_close(&s->gate);
+        if (e) settings_again(s, e);
         settle(s, e, rc, &err);
         qdi_gate_open(&s->gate);
     }

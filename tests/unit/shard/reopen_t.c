@@ -1,6 +1,6 @@
 /*
- * reopen_t.c: a shard that fails again before the job that opened it again has ended is opened once
- * more: nobody else would ask for that.
+ * reopen_t.c: what happens to a shard just while it is opened again: it fails once more, its index
+ * gets other settings.
  */
 #include "lib/action_node.h"
 #include "shard/shards_int.h"
@@ -19,16 +19,23 @@ static shard_phase phase_after_opening(qd_shard *s)
     return phase;
 }
 
-static void failing_at_the_end_of_a_reopening(void **state)
+static qd_shard *shard_of_x(action_node *n)
 {
-    (void)state;
-    action_node *n = action_node_open(NULL);
     assert_int_equal(action_call(n, "PUT", "/x/_doc/1", "{\"a\":1}"), 201);
     assert_int_equal(action_call(n, "GET", "/x/_settings", NULL), 200);
     char uuid[QD_UUID_TEXT];
     snprintf(uuid, sizeof uuid, "%s", action_at(n, "x.settings.index.uuid"));
     qd_shard *s = qd_shards_get(action_node_actions(n)->shards, uuid, 0);
     assert_non_null(s);
+    return s;
+}
+
+/* Nobody else would ask for it to be opened once more. */
+static void failing_at_the_end_of_a_reopening(void **state)
+{
+    (void)state;
+    action_node *n = action_node_open(NULL);
+    qd_shard *s = shard_of_x(n);
     for (int i = 0; i < 3; i++) {
         /* the run that opened it has settled, and is not at its end */
         while (atomic_exchange(&s->reopen.queued, true)) qd_env_sleep_ns(s->shards->env, 1000);
@@ -42,9 +49,32 @@ static void failing_at_the_end_of_a_reopening(void **state)
     action_node_close(n);
 }
 
+static void settings_that_change_meanwhile(void **state)
+{
+    (void)state;
+    static const store_crash_options disk = {.copies = true, .late_us = 1000};
+    action_node *n = action_node_open_on(NULL, &disk);
+    assert_int_equal(
+        action_call(n, "PUT", "/x", "{\"settings\":{\"index.refresh_interval\":\"-1\"}}"), 200);
+    qd_shard *s = shard_of_x(n);
+    assert_int_equal(action_call(n, "POST", "/x/_flush", NULL), 200);
+    store_crash_reads_hold(action_node_disk(n), true);
+    qd_shard_fail(s, QD_STR("as a test wants"), QD_E_IO);
+    assert_int_equal(action_call(n, "PUT", "/x/_settings", "{\"index.max_refresh_listeners\":0}"),
+                     200);
+    assert_int_equal(s->phase, SHARD_OPENING);
+    store_crash_reads_hold(action_node_disk(n), false);
+    assert_int_equal(phase_after_opening(s), SHARD_OPEN);
+    qd_shard_unref(s);
+    assert_int_equal(action_call(n, "PUT", "/x/_doc/2?refresh=wait_for", "{\"a\":1}"), 201);
+    assert_string_equal(action_at(n, "forced_refresh"), "true");
+    action_node_close(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(settings_that_change_meanwhile),
         cmocka_unit_test(failing_at_the_end_of_a_reopening),
     };
     return unit_run(tests);
