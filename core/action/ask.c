@@ -2,15 +2,18 @@
 #include "action/ask_int.h"
 #include "base/str.h"
 #include "rpc/rpc.h"
-#include "runtime/sync.h"
+#include "runtime/fiber.h"
+#include "runtime/waitq.h"
 
 #define TELL_TIMEOUT_MS 10000u
+#define LOOK_MS 1000 /* how often long answers are looked at, from the end of a session on */
 
 typedef struct question {
     qd_rpc_call call; /* first */
     qd_asks *all;
     uint64_t begun_ns, took_ns;
     bool started, done;
+    bool left; /* its node is not in the cluster any more: it is not waited for */
     int rc;
 } question;
 
@@ -19,9 +22,10 @@ struct qd_asks {
     const qd_state *state;
     qd_task *task;
     uint32_t timeout_ms;
-    qd_mutex lock; /* guards done, stopped */
+    qd_mutex lock; /* guards done, left, stopped, open */
     bool stopped;
-    qd_latch latch;
+    uint32_t open; /* questions that are not done */
+    qd_waitq over; /* none is */
     question *at;
     uint32_t n, room;
 };
@@ -58,6 +62,30 @@ static void on_cancel(qd_task *task)
     stop(task->user);
 }
 
+static bool is_there(const qd_state *s, qd_str address)
+{
+    uint32_t i = 0;
+    while (i < s->nnodes && !qd_str_eq(s->nodes[i].transport_address, address)) i++;
+    return i < s->nnodes;
+}
+
+/* A node may be heard here and not by the masters. Its copies are others' then, and it may wait for
+ * what does not come: long answers of nodes that the cluster has given up are given up too. */
+static void look(void *arg)
+{
+    qd_asks *q = arg;
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    qd_mutex_lock(&q->lock);
+    for (uint32_t i = 0; i < q->n; i++) {
+        question *x = &q->at[i];
+        if (!x->started || x->done || is_there(s, x->call.to)) continue;
+        x->left = true;
+        qd_rpc_call_cancel(q->a->rpc, &x->call);
+    }
+    qd_mutex_unlock(&q->lock);
+    qd_state_unref(s);
+}
+
 static void on_done(qd_rpc_call *call, int rc)
 {
     question *x = (question *)(void *)call;
@@ -66,8 +94,8 @@ static void on_done(qd_rpc_call *call, int rc)
     x->done = true;
     x->rc = rc;
     x->took_ns = qd_env_mono_ns(q->a->env) - x->begun_ns;
+    if (--q->open == 0) qd_waitq_wake(&q->over);
     qd_mutex_unlock(&q->lock);
-    qd_latch_done(&q->latch, 0);
 }
 
 /* --- asking --- */
@@ -87,7 +115,7 @@ int qdi_asks_begin(qd_actions *a, const qd_state *s, qd_task *task, uint32_t n, 
     q->timeout_ms = timeout_ms;
     q->room = n;
     qd_mutex_init(&q->lock);
-    qd_latch_init(&q->latch, 0);
+    qd_waitq_init(&q->over, &q->lock);
     if (task) qd_task_on_cancel(task, on_cancel, q);
     *out = q;
     return 0;
@@ -128,7 +156,9 @@ static uint32_t ask(qd_asks *q, qd_str node, qd_str to, uint32_t action, qd_writ
     question *x = &q->at[q->n];
     x->all = q;
     x->begun_ns = qd_env_mono_ns(q->a->env);
-    qd_latch_add(&q->latch, 1);
+    qd_mutex_lock(&q->lock);
+    q->open++;
+    qd_mutex_unlock(&q->lock);
     int rc = start(q, x, node, to, action, body);
     qd_writer_fini(body);
     qd_mutex_lock(&q->lock);
@@ -137,10 +167,10 @@ static uint32_t ask(qd_asks *q, qd_str node, qd_str to, uint32_t action, qd_writ
     if (rc) {
         x->rc = rc;
         x->done = true;
+        q->open--;
     }
     if (q->stopped && !x->done) qd_rpc_call_cancel(q->a->rpc, &x->call);
     qd_mutex_unlock(&q->lock);
-    if (rc) qd_latch_done(&q->latch, 0);
     return number;
 }
 
@@ -154,9 +184,32 @@ uint32_t qdi_ask_at(qd_asks *q, qd_str address, uint32_t action, qd_writer *body
     return ask(q, address, address, action, body);
 }
 
+/* When long answers are looked at first: the masters give up a node that went silent meanwhile. */
+static uint64_t look_ns(const qd_asks *q)
+{
+    if (!q->a->cluster) return 0;
+    int64_t ms = qd_config_ms(q->a->config, QD_SET_COORDINATION_SESSION_TTL) + LOOK_MS;
+    return qd_env_mono_ns(q->a->env) + (uint64_t)ms * 1000000u;
+}
+
 void qdi_asks_wait(qd_asks *q)
 {
-    (void)qd_latch_wait_stop(&q->latch, q->task ? NULL : stop, q);
+    uint64_t at = look_ns(q);
+    qd_mutex_lock(&q->lock);
+    while (q->open) {
+        int rc =
+            q->task || q->stopped ? qd_waitq_wait(&q->over, at) : qd_waitq_wait_task(&q->over, at);
+        if (!rc) continue;
+        qd_mutex_unlock(&q->lock);
+        if (at && qd_env_mono_ns(q->a->env) >= at) {
+            look(q);
+            at = qd_env_mono_ns(q->a->env) + LOOK_MS * UINT64_C(1000000);
+        } else { /* the fiber's task has ended */
+            stop(q);
+        }
+        qd_mutex_lock(&q->lock);
+    }
+    qd_mutex_unlock(&q->lock);
     if (q->task) qd_task_on_cancel(q->task, NULL, NULL);
 }
 
@@ -164,6 +217,10 @@ int qdi_answer(qd_asks *q, uint32_t i, qd_str *bytes, uint16_t *version, qd_err 
 {
     question *x = &q->at[i];
     qd_assert(i < q->n);
+    if (x->rc == QD_E_CANCELLED && x->left) {
+        return qd_err_set(err, QD_E_CLOSED, "the node at [%.*s] has left the cluster",
+                          QD_STR_ARG(x->call.to));
+    }
     if (x->rc) {
         if (err) qd_err_copy(err, &x->call.err);
         if (err && !err->code) (void)qd_err_set(err, x->rc, "node did not answer");
