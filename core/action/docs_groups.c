@@ -132,6 +132,8 @@ int qdi_groups_run(const doc_request *r, doc_item *items, size_t n, size_t bytes
     } else {
         g->n = 1;
         g->at[0].items = (uint32_t)n;
+        /* of an attempt before, with more of them, they may have been of another */
+        for (size_t i = 0; i < n; i++) items[i].group = 0;
     }
     for (uint32_t k = 0; k < g->n; k++) begin_group(g, k);
     qd_latch_init(&g->done, g->n);

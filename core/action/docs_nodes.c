@@ -177,6 +177,7 @@ static int run_here(round *x, const scatter_part *p, qd_err *err)
     for (uint32_t t = 0; t < p->n; t++) {
         own[t] = x->items[p->pick[t]];
         own[t].rc = 0;
+        own[t].result = NULL;
         own[t].touched_shard = false;
         bytes += own[t].source.n;
     }

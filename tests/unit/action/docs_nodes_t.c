@@ -3,6 +3,7 @@
  * and nothing of an answer is looked at after it was freed (what is freed is filled, so that it
  * shows).
  */
+#include "action/docs_int.h"
 #include "lib/action_cluster.h"
 #include "unit/unit.h"
 #include <malloc.h>
@@ -165,9 +166,47 @@ static void a_cancelled_write_is_unknown(void **state)
     assert_non_null(strstr(action_cluster_body(c), "write_outcome_unknown_exception"));
 }
 
+/* Of many operations few were refused, as their primary moved: they are done by the second attempt,
+ * in whichever group they were in the first one. */
+static void a_second_attempt_takes_all(void **state)
+{
+    action_cluster *c = *state;
+    qd_arena arena;
+    qd_task task;
+    qd_err err;
+    doc_marks marks = {0};
+    doc_run *run = NULL;
+    doc_item items[8];
+    one_shard(c, "z");
+    qd_actions *a = action_cluster_actions(c, action_cluster_shards(c, 1, "z"));
+    doc_request r = {
+        .a = a, .task = &task, .timeout_ms = 20000, .active = QDI_ACTIVE_DEFAULT, .marks = &marks};
+    qd_err_init(&err);
+    qd_arena_init(&arena, NULL, 0);
+    qd_task_begin(a->tasks, &task, "bulk", QD_STR("z"), true);
+    for (uint32_t k = 0; k < QD_COUNT_OF(items); k++) {
+        qdi_item_init(&items[k]);
+        items[k].op = DOC_INDEX;
+        items[k].index = QD_STR("z");
+        items[k].source = QD_STR("{\"n\":1}");
+        items[k].group = k;
+    }
+    assert_int_equal(qdi_docs_run(&r, items, QD_COUNT_OF(items), 100, &arena, &run, &err), 0);
+    for (uint32_t k = 0; k < QD_COUNT_OF(items); k++) {
+        assert_int_equal(items[k].rc, 0);
+        assert_string_equal(items[k].result, "created");
+    }
+    qdi_docs_free(run);
+    qdi_marks_fini(&marks);
+    qd_task_end(&task);
+    qd_arena_fini(&arena);
+    qd_err_fini(&err);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_second_attempt_takes_all, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(a_cancelled_write_is_unknown, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(test_single, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(shards_that_fail_are_told, open_nodes, close_nodes),
