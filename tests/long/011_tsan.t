@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# 011_tsan.t: all unit tests under TSan; the stress of a shard (8 writers, 4 getters and 3 threads that
+# 011_tsan.t: all unit tests but simulations under TSan; the stress of a shard (8 writers, 4 getters and 3 threads that
 # refresh, flush and merge on 100 ids, each id's history checked) STRESS times; and the daemon under
 # TSan with a load of everything at once.
 use strict;
@@ -23,7 +23,8 @@ sub clean {
 my $stress = count(STRESS => 5);
 $ENV{TSAN_OPTIONS} = "suppressions=@{[Cwd::getcwd()]}/tests/lib/tsan.supp " . ($ENV{TSAN_OPTIONS} // '');
 step('units build with TSan', sub { build('SAN=thread units') });
-step($_, clean($_)) for programs('build/san-thread');
+# simulations are one thread, with nothing to race: what TSan keeps of their fibers outgrows memory
+step($_, clean($_)) for grep { !m{/(?:cluster|coordination|replication)/sim_t$} } programs('build/san-thread');
 for my $seed (1 .. $stress) {
     step("stress of a shard with seed $seed", "SEED=$seed STRESS_OPS=20000 setarch -R ./build/san-thread/tests/unit/engine/stress_t");
 }
