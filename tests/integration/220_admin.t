@@ -56,7 +56,7 @@ $node->stop;
 $node->start;
 is($node->get('/_cluster/settings?flat_settings')->{json}{persistent}{'search.max_buckets'}, 77, 'settings stay');
 is($node->get('/_cluster/health?wait_for_status=green&timeout=20s')->{json}{status}, 'green', 'green again');
-is($node->get('/ready')->{status}, 200, 'ready again');
+ok($node->wait_for(sub { $node->get('/ready')->{status} == 200 }, 20), 'ready again');
 $node->stop;
 
 # the other face

@@ -224,7 +224,13 @@ static action_cluster *forced_primary(const char *command, const char *before, c
              "{\"commands\":[{\"%s\":{\"index\":\"x\",\"shard\":0,"
              "\"node\":\"node-%u\",\"accept_data_loss\":true}}]}",
              command, *r);
-    int status = action_cluster_call(c, *r, "POST", "/_cluster/reroute", body);
+    /* the node may not have seen yet that the primary's is gone */
+    uint64_t end = qd_env_mono_ns(qd_env_system()) + 20000000000u;
+    int status;
+    do {
+        status = action_cluster_call(c, *r, "POST", "/_cluster/reroute", body);
+    } while (status == 400 && strstr(action_cluster_body(c), "is already assigned") &&
+             qd_env_mono_ns(qd_env_system()) < end);
     if (status != 200) fprintf(stderr, "# %s\n", action_cluster_body(c));
     assert_int_equal(status, 200);
     if (after) assert_int_equal(action_cluster_call(c, *r, "POST", after, NULL), 200);
