@@ -236,6 +236,8 @@ static void lead(qd_allocator *a, qd_state *s, bool kicked)
     bool wanted = kicked || timer || (mine && !a->confirmed) || matters(a->looked, s);
     a->confirmed |= mine;
     if (!mine || !wanted) {
+        /* a time that was set before the election: the state that tells of it is a turn's reason */
+        if (timer) a->again_ns = UINT64_MAX;
         qd_state_unref(a->looked);
         a->looked = qd_state_ref(s);
         return;
