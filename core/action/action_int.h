@@ -80,6 +80,11 @@ uint32_t qdi_active_needed(const qd_index_meta *m, int64_t asked);
  * for here: who routes writes tries again until the time-out. */
 int qdi_active_enough(const qd_state *s, const qd_index_meta *m, uint32_t shard, int64_t asked,
                       int64_t timeout_ms, qd_err *err);
+#define QDI_ALL_SHARDS UINT32_MAX
+/* Waits until so many copies (qdi_active_param) of a shard, or of each, are started, or the index
+ * is gone. false: not in time. */
+bool qdi_wait_active(qd_actions *a, const char *uuid, uint32_t shard, int64_t asked,
+                     int64_t timeout_ms);
 
 /* Where long answers wait on the node's tier for their clients; a start empties it. */
 #define QDI_ANSWERS_FOLDER "answers"

@@ -132,3 +132,34 @@ int qdi_active_enough(const qd_state *s, const qd_index_meta *m, uint32_t shard,
                       QD_STR_ARG(m->name), shard, asked == QDI_ACTIVE_ALL ? "ALL" : text, have,
                       needed, qd_time_text(timeout_ms * 1000000, wait));
 }
+
+typedef struct active_wait {
+    const char *uuid;
+    uint32_t shard; /* or QDI_ALL_SHARDS */
+    int64_t asked;
+} active_wait;
+
+static bool enough(void *arg, const qd_state *s)
+{
+    const active_wait *w = arg;
+    const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(w->uuid));
+    if (!m) return true;
+    bool all = w->shard == QDI_ALL_SHARDS;
+    uint32_t needed = qdi_active_needed(m, w->asked);
+    uint32_t end = all ? m->shards : w->shard + 1;
+    for (uint32_t k = all ? 0 : w->shard; k < end && needed; k++) {
+        qd_shard_counts_meta n;
+        const qd_shard_meta *record = qd_state_shard(s, m, k);
+        if (!record) return false;
+        qd_shard_meta_count(record, m->replicas, &n);
+        if (n.active < needed) return false;
+    }
+    return true;
+}
+
+bool qdi_wait_active(qd_actions *a, const char *uuid, uint32_t shard, int64_t asked,
+                     int64_t timeout_ms)
+{
+    active_wait w = {uuid, shard, asked};
+    return qd_cluster_wait_for(a->cluster, enough, &w, timeout_ms) == 0;
+}

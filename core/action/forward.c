@@ -23,7 +23,7 @@ static void write_request(const qd_request *q, const qdi_forwarded *f, qd_writer
         qd_write_str(w, params[i].value);
     }
     qd_write_varint(w, q->body_format);
-    qd_write_bool(w, q->pretty);
+    qd_write_bool(w, q->pretty && !f->read);
     qd_write_bool(w, q->human);
     qd_write_str(w, q->body);
 }

@@ -11,6 +11,7 @@ typedef struct qdi_forwarded {
     qd_str node;           /* id */
     const qd_pair *params; /* instead of q's own; NULL: those */
     uint32_t nparams;
+    bool read; /* the answer is read, not handed on: it is not made pretty */
     /* the answer, in the request's arena: status 0: the node did not answer, rc and err tell */
     int status;
     uint32_t format;

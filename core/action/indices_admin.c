@@ -131,34 +131,6 @@ int qdi_aliases_of(const qd_json_node *n, qd_arena *arena, qd_alias **out, uint3
 
 /* --- waiting --- */
 
-typedef struct active_wait {
-    const char *uuid;
-    int64_t asked;
-} active_wait;
-
-/* Enough copies of every shard. */
-static bool enough(void *arg, const qd_state *s)
-{
-    const active_wait *w = arg;
-    const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(w->uuid));
-    if (!m) return true;
-    uint32_t needed = qdi_active_needed(m, w->asked);
-    for (uint32_t k = 0; k < m->shards && needed; k++) {
-        qd_shard_counts_meta n;
-        const qd_shard_meta *record = qd_state_shard(s, m, k);
-        if (!record) return false;
-        qd_shard_meta_count(record, m->replicas, &n);
-        if (n.active < needed) return false;
-    }
-    return true;
-}
-
-bool qdi_wait_active(qd_actions *a, const char *uuid, int64_t asked, int64_t timeout_ms)
-{
-    active_wait w = {uuid, asked};
-    return qd_cluster_wait_for(a->cluster, enough, &w, timeout_ms) == 0;
-}
-
 bool qdi_all_applied(const qd_request *q)
 {
     int64_t timeout;
@@ -247,7 +219,7 @@ int qdi_api_indices_create(qd_request *q, qd_response *r, qd_err *err)
     qd_settings_unref(settings);
     if (rc) return rc;
     const qd_index_meta *m = qd_state_index(now, name);
-    bool started = m && qdi_wait_active(q->a, m->uuid, active, timeout);
+    bool started = m && qdi_wait_active(q->a, m->uuid, QDI_ALL_SHARDS, active, timeout);
     qd_json_object(&r->w);
     qd_json_field_bool(&r->w, "acknowledged", qdi_all_applied(q));
     qd_json_field_bool(&r->w, "shards_acknowledged", started);
@@ -335,7 +307,7 @@ static int set_closed(qd_request *q, qd_response *r, bool closed, qd_err *err)
         rc = qd_cluster_set_closed(q->a->cluster, qd_str_c(found.at[i]->uuid), closed, NULL, err);
     }
     for (uint32_t i = 0; !rc && !closed && i < found.n; i++) {
-        active &= qdi_wait_active(q->a, found.at[i]->uuid, asked, timeout);
+        active &= qdi_wait_active(q->a, found.at[i]->uuid, QDI_ALL_SHARDS, asked, timeout);
     }
     if (!rc) {
         qd_json_object(&r->w);

@@ -30,8 +30,6 @@ bool qdi_mapping_typed(const qd_request *q, const qd_json_node *n);
 /* The body as a tree; QD_E_ES_PARSE "Failed to parse content to map" around what is wrong. */
 int qdi_body_map(qd_request *q, qd_json_node **out, qd_err *err);
 
-/* Waits until so many copies of each shard (qdi_active_param) are started. false: not in time. */
-bool qdi_wait_active(qd_actions *a, const char *uuid, int64_t asked, int64_t timeout_ms);
 /* timeout, master_timeout and cluster_manager_timeout of a request. */
 int qdi_admin_timeout(const qd_request *q, int64_t *out, qd_err *err);
 

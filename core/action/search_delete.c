@@ -70,26 +70,6 @@ static void settle(deletion *d, doc_item *items, uint32_t n, const search_shard 
     }
 }
 
-typedef struct active_wait {
-    const search_shard *s;
-    int64_t asked;
-} active_wait;
-
-static bool active_enough(void *arg, const qd_state *state)
-{
-    const active_wait *w = arg;
-    const qd_index_meta *m = qd_state_index_uuid(state, qd_str_c(w->s->index->meta->uuid));
-    return !m || !qdi_active_enough(state, m, w->s->number, w->asked, 0, NULL);
-}
-
-/* A shard whose copies do not come in time refuses its documents, with the reason. */
-static void wait_active(const deletion *d, const search_shard *s)
-{
-    active_wait w = {s, d->active};
-    if (!qdi_active_waits(d->q->a, d->active)) return;
-    (void)qd_cluster_wait_for(d->q->a->cluster, active_enough, &w, d->timeout_ms);
-}
-
 /* Deletes n documents of a shard and makes that durable. */
 static int delete_batch(deletion *d, search_shard *s, const uint32_t *docs, uint32_t n, qd_err *err)
 {
@@ -102,7 +82,10 @@ static int delete_batch(deletion *d, search_shard *s, const uint32_t *docs, uint
     int rc = got && items ? qd_fetch(s->searcher, docs, n, &o, &arena, got, err)
                           : qd_err_nomem(err, "documents to delete");
     if (!rc) {
-        wait_active(d, s);
+        /* a shard whose copies do not come in time refuses its documents, with the reason */
+        if (qdi_active_waits(d->q->a, d->active))
+            (void)qdi_wait_active(d->q->a, s->index->meta->uuid, s->number, d->active,
+                                  d->timeout_ms);
         qdi_batch_begin(&b, d->q->a, &arena, &d->q->task, d->timeout_ms);
         b.active = d->active;
         for (uint32_t i = 0; i < n; i++) {
@@ -240,12 +223,10 @@ static uint64_t number_of(const qd_json_node *root, const char *key)
     return n && qd_str_u64(qd_json_text(n), &v) ? v : 0;
 }
 
-/* Adds up what another node answered. */
-static int add_answer(deletion *d, qdi_forwarded *f, uint64_t *left, qd_err *err)
+/* Adds up what another node answered, also with failures, of any status. */
+static void add_answer(deletion *d, const qdi_forwarded *f, const qd_json_node *root,
+                       uint64_t *left)
 {
-    qd_json_node *root;
-    int rc = qd_json_parse(d->q->arena, f->body, 0, &root, err);
-    if (rc) return rc;
     uint64_t total = number_of(root, "total");
     d->total += total;
     d->deleted += number_of(root, "deleted");
@@ -257,7 +238,19 @@ static int add_answer(deletion *d, qdi_forwarded *f, uint64_t *left, qd_err *err
         qd_json_raw_value(d->failures, n->raw);
         d->stopped = true;
     }
-    return 0;
+    d->stopped |= f->status != 200;
+    if (f->status != 200 && f->status > d->status) d->status = f->status;
+}
+
+/* What is wrong with a node's answer that has no counts. */
+static int no_counts(const qdi_forwarded *f, qd_err *err)
+{
+    if (!f->status) {
+        qd_err_copy(err, &f->err);
+        return f->rc;
+    }
+    return qd_err_set(err, QD_E_INTERNAL, "node [%.*s] answered %d: %.*s", QD_STR_ARG(f->node),
+                      f->status, (int)(f->body.n < 512 ? f->body.n : 512), f->body.p);
 }
 
 /* The parameters with what is left of max_docs. */
@@ -281,21 +274,17 @@ static const qd_pair *params_there(const qd_request *q, uint64_t left, uint32_t 
 /* Lets the node delete in all primaries that it has. */
 static int delete_there(deletion *d, qd_str node, uint64_t *left, qd_err *err)
 {
-    qdi_forwarded f = {.node = node};
+    qdi_forwarded f = {.node = node, .read = true};
+    qd_json_node *root = NULL;
     f.params = params_there(d->q, *left, &f.nparams, err);
     if (!f.params) return QD_E_NOMEM;
     int rc = qdi_forward(d->q, d->x->state, &f, 1, err);
     if (rc) return rc;
-    if (qd_str_starts(f.body, QD_STR("{\"took\":"))) { /* also with failures, of any status */
-        rc = add_answer(d, &f, left, err);
-        d->stopped |= f.status != 200;
-        if (f.status != 200 && f.status > d->status) d->status = f.status;
+    if (f.status && qd_json_parse(d->q->arena, f.body, 0, &root, NULL)) root = NULL;
+    if (root && qd_json_get(root, "deleted")) {
+        add_answer(d, &f, root, left);
     } else {
-        rc = f.status
-                 ? qd_err_set(err, QD_E_INTERNAL, "node [%.*s] answered %d: %.*s", QD_STR_ARG(node),
-                              f.status, (int)(f.body.n < 512 ? f.body.n : 512), f.body.p)
-                 : f.rc;
-        if (!f.status) qd_err_copy(err, &f.err);
+        rc = no_counts(&f, err);
     }
     qd_err_fini(&f.err);
     return rc;

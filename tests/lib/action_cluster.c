@@ -310,7 +310,6 @@ static int call(member *n, const char *method, const char *path, const char *bod
     qd_err_init(&err);
     qd_arena_init(&arena, &n->account, 0);
     qd_buf_reset(answer);
-    qd_response_init(&r, answer, false);
     int rc = qdi_route(&head, &arena, &m, &err);
     qd_assert(!rc && m.api && m.api->run);
     qd_request q = {.a = &n->a,
@@ -320,6 +319,8 @@ static int call(member *n, const char *method, const char *path, const char *bod
                     .body = qd_str_c(body ? body : ""),
                     .body_format = QD_FORMAT_JSON,
                     .arena = &arena};
+    q.pretty = qd_param_has(&q, "pretty");
+    qd_response_init(&r, answer, q.pretty);
     qd_task_begin(n->a.tasks, &q.task, m.api->name, qd_param(&q, "index"), true);
     rc = qd_params_check(&q, where, &err);
     if (rc) {

@@ -475,9 +475,10 @@ static void deletions(void **state)
     both *b = *state;
     char path[64];
     action_cluster *all[] = {b->one, b->many};
+    static const char *const more[NODES] = {"&max_docs=4", "&pretty"};
     for (uint32_t node = 0; node < NODES; node++) {
         snprintf(path, sizeof path, "/x/_delete_by_query?refresh=true%s",
-                 node ? "" : "&max_docs=4");
+                 more[node] ? more[node] : "");
         for (int k = 0; k < 2; k++) {
             char body[128];
             snprintf(body, sizeof body, "{\"query\":{\"term\":{\"tag\":\"t%u\"}}}", node);
@@ -503,6 +504,13 @@ static void deletions_wait_for_copies(void **state)
     action_cluster_put(c, "one", "1", "{\"a\":1}");
     action_cluster_refresh(c);
     for (uint32_t i = 0; i < NODES; i++) { /* of the node with the shard, and of others */
+        assert_int_equal(action_cluster_call(
+                             c, i, "POST",
+                             "/one/_delete_by_query?pretty&wait_for_active_shards=2&timeout=20ms",
+                             "{\"query\":{\"match_all\":{}}}"),
+                         503);
+        assert_non_null(strstr(action_cluster_body(c), "\n  \"deleted\" : 0,"));
+        assert_non_null(strstr(action_cluster_body(c), "\"unavailable_shards_exception\""));
         assert_int_equal(
             action_cluster_call(c, i, "POST",
                                 "/one/_delete_by_query?wait_for_active_shards=2&timeout=20ms",
