@@ -2,7 +2,6 @@
 #include "action/ask_int.h"
 #include "base/str.h"
 #include "rpc/rpc.h"
-#include "runtime/fiber.h"
 #include "runtime/waitq.h"
 
 #define TELL_TIMEOUT_MS 10000u
@@ -46,9 +45,8 @@ static qd_str address_of(const qd_state *s, qd_str node)
 
 /* --- cancelling --- */
 
-static void stop(void *arg)
+static void stop(qd_asks *q)
 {
-    qd_asks *q = arg;
     qd_mutex_lock(&q->lock);
     q->stopped = true;
     for (uint32_t i = 0; i < q->n; i++) {
@@ -71,14 +69,13 @@ static bool is_there(const qd_state *s, qd_str address)
 
 /* A node may be heard here and not by the masters. Its copies are others' then, and it may wait for
  * what does not come: long answers of nodes that the cluster has given up are given up too. */
-static void look(void *arg)
+static void look(qd_asks *q)
 {
-    qd_asks *q = arg;
     qd_state *s = qd_cluster_state(q->a->cluster);
     qd_mutex_lock(&q->lock);
     for (uint32_t i = 0; i < q->n; i++) {
         question *x = &q->at[i];
-        if (!x->started || x->done || is_there(s, x->call.to)) continue;
+        if (!x->started || x->done || x->left || is_there(s, x->call.to)) continue;
         x->left = true;
         qd_rpc_call_cancel(q->a->rpc, &x->call);
     }

@@ -10,9 +10,9 @@
 
 typedef struct qd_asks qd_asks;
 
-/* Begins to ask at most n nodes of state s, which stays (NULL: they are asked by address);
- * timeout_ms 0: no limit but the connection's. From now to qdi_asks_wait the task's cancellation is
- * theirs; task NULL: that of the waiting fiber's. [worker] QD_E_NOMEM */
+/* Begins to ask at most n nodes of state s, which stays until qdi_asks_end (NULL: they are asked by
+ * address); timeout_ms 0: no limit but the connection's. From now to qdi_asks_wait the task's
+ * cancellation is theirs; task NULL: that of the waiting fiber's. [worker] QD_E_NOMEM */
 QD_MUST_CHECK
 int qdi_asks_begin(qd_actions *a, const qd_state *s, qd_task *task, uint32_t n, uint32_t timeout_ms,
                    qd_asks **out, qd_err *err);
@@ -21,7 +21,7 @@ uint16_t qdi_ask_version(const qd_actions *a, const qd_state *s, qd_str node);
 /* Asks a node (id) with a body, which is freed. Returns the question's number; a failure is told
  * with the answer. */
 uint32_t qdi_ask(qd_asks *q, qd_str node, uint32_t action, qd_writer *body);
-/* The same of the node at an address, which stays until the answer. */
+/* The same of the node at an address, which stays until qdi_asks_end. */
 uint32_t qdi_ask_at(qd_asks *q, qd_str address, uint32_t action, qd_writer *body);
 /* Waits for all answers. Once, before any of them is looked at. [worker] */
 void qdi_asks_wait(qd_asks *q);
