@@ -242,14 +242,15 @@ static qd_str id_of(const qd_state *s, qd_str name)
     return name;
 }
 
-/* Who votes, as the coordination store's leader says; without one the masters of the state. */
-static void write_voting(const state_request *x)
+/* Who votes, as the coordination store's leader says; without one (asked: false) the masters of the
+ * state. */
+static void write_voting(const state_request *x, bool asked)
 {
     static const char *const configs[] = {"last_committed_config", "last_accepted_config"};
     qd_json_writer *w = x->w;
     const qd_master *list = NULL;
     uint32_t n = 0;
-    if (qd_masters_list(x->q->a->cluster, VOTERS_MS, x->q->arena, &list, &n, NULL)) n = 0;
+    if (!asked || qd_masters_list(x->q->a->cluster, VOTERS_MS, x->q->arena, &list, &n, NULL)) n = 0;
     for (size_t i = 0; i < 2; i++) {
         qd_json_key_c(w, configs[i]);
         qd_json_array(w);
@@ -271,12 +272,16 @@ static void write_voting(const state_request *x)
     qd_json_array_end(w);
 }
 
-/* Of the elected master; 0 when no store says. */
-static int64_t term_of(const state_request *x)
+/* The store is asked once: one that does not answer would hold the request for both. */
+static void write_coordination(const state_request *x)
 {
     uint64_t term = 0;
-    if (!x->s->master.n || qd_masters_term(x->q->a->cluster, VOTERS_MS, &term, NULL)) return 0;
-    return (int64_t)term;
+    int rc = QD_E_NOTFOUND;
+    if (x->s->master.n) rc = qd_masters_term(x->q->a->cluster, VOTERS_MS, &term, NULL);
+    open_part(x->w, "cluster_coordination");
+    qd_json_field_int(x->w, "term", rc ? 0 : (int64_t)term);
+    write_voting(x, !rc || rc == QD_E_NOTFOUND);
+    qd_json_object_end(x->w);
 }
 
 static void write_metadata(const state_request *x)
@@ -285,10 +290,7 @@ static void write_metadata(const state_request *x)
     open_part(w, "metadata");
     qd_json_field_c(w, "cluster_uuid", x->s->uuid);
     qd_json_field_bool(w, "cluster_uuid_committed", x->s->uuid[0] != 0);
-    open_part(w, "cluster_coordination");
-    qd_json_field_int(w, "term", term_of(x));
-    write_voting(x);
-    qd_json_object_end(w);
+    write_coordination(x);
     empty(w, "templates");
     open_part(w, "indices");
     for (uint32_t i = 0; i < x->found.n; i++) write_index(x, x->found.at[i]);
