@@ -186,6 +186,18 @@ static int run_there(qd_request *q, const qd_state *s, const dangling *d, uint32
     return rc;
 }
 
+/* What nodes have that did not tell could be missed: nothing is done before all have told. */
+static int check_all_told(const node_counts *counts, qd_err *err)
+{
+    if (!counts->failed) return 0;
+    int rc = qd_err_set(err, QD_E_CLOSED,
+                        "%u of %u nodes did not tell which dangling indices they have; try again "
+                        "when all nodes answer, and run the same version",
+                        counts->failed, counts->total);
+    qd_err_type(err, "failed_node_exception", 503);
+    return rc;
+}
+
 /* On all nodes that have the index, or on one of them. */
 static int run(qd_request *q, bool all, int (*here)(qd_request *, qd_response *, qd_err *),
                qd_response *r, qd_err *err)
@@ -195,8 +207,9 @@ static int run(qd_request *q, bool all, int (*here)(qd_request *, qd_response *,
     if (rc || q->forwarded) return rc ? rc : here(q, r, err);
     qd_state *s = qd_cluster_state(q->a->cluster);
     rc = find(&f, q, s, err);
+    if (!rc) rc = check_all_told(&f.counts, err);
     const dangling *d = rc ? NULL : dangling_of(&f, qd_param(q, "index_uuid"));
-    bool own = !d; /* which says that there is none */
+    bool own = !d; /* with what it does not know: it says so */
     for (uint32_t i = 0; d && i < d->nnodes; i++) {
         own |= qd_str_eq(d->nodes[i], q->a->node_id) && (!all || d->nnodes == 1);
     }
