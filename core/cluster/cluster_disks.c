@@ -61,6 +61,11 @@ static void probe(qd_cluster *c, uint32_t disk)
     qd_err_fini(&err);
 }
 
+uint64_t qdi_disks_interval_ns(const qd_cluster *c)
+{
+    return setting_ns(c, QD_SET_FS_HEALTH_INTERVAL, INTERVAL_MS);
+}
+
 void qdi_disks_turn(qd_cluster *c)
 {
     qd_err err;
@@ -73,7 +78,7 @@ void qdi_disks_turn(qd_cluster *c)
     uint64_t now = qd_env_mono_ns(c->env);
     atomic_store(&c->disk_since_ns, 0);
     qd_err_fini(&err);
-    bool due = now >= c->probed_ns + setting_ns(c, QD_SET_FS_HEALTH_INTERVAL, INTERVAL_MS);
+    bool due = now >= c->probed_ns + qdi_disks_interval_ns(c);
     if (!due || !watched(c)) return;
     c->probed_ns = now;
     for (uint32_t i = 0; i < c->disks.n; i++) probe(c, i);

@@ -131,6 +131,8 @@ void qdi_session_keep(void *arg);
 void qdi_session_record(void *arg);
 /* What that thread does each time: writes down what was noted, looks after the disks. */
 void qdi_disks_turn(qd_cluster *c);
+/* How often at most the disks are looked after. */
+uint64_t qdi_disks_interval_ns(const qd_cluster *c);
 /* A node whose disk takes nothing any more is none that others should wait for: QD_E_IO. */
 int qdi_disks_live(qd_cluster *c, qd_err *err);
 

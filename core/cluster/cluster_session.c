@@ -247,21 +247,27 @@ static int obeys(qd_cluster *c, qd_err *err)
                : 0;
 }
 
-/* Waits for a third of the session's time; false: no more. Under the lock. */
-static bool next_turn(qd_cluster *c)
+/* Waits; false: no more. Under the lock. */
+static bool next_turn(qd_cluster *c, uint64_t wait_ns)
 {
-    uint64_t until = qd_env_mono_ns(c->env) + (uint64_t)c->session_ttl_ms / 3 * 1000000u;
+    uint64_t until = qd_env_mono_ns(c->env) + wait_ns;
     while (!c->stop && !c->leaving && qd_env_mono_ns(c->env) < until) {
         (void)qd_cond_wait_until(&c->keeper_wake, &c->lock, until);
     }
     return !c->stop && !c->leaving;
 }
 
+static uint64_t third_of_session_ns(const qd_cluster *c)
+{
+    return (uint64_t)c->session_ttl_ms / 3 * 1000000u;
+}
+
 void qdi_session_record(void *arg)
 {
     qd_cluster *c = arg;
+    uint64_t third_ns = third_of_session_ns(c), disks_ns = qdi_disks_interval_ns(c);
     qd_mutex_lock(&c->lock);
-    while (next_turn(c)) {
+    while (next_turn(c, third_ns < disks_ns ? third_ns : disks_ns)) {
         qd_mutex_unlock(&c->lock);
         qdi_disks_turn(c);
         qd_mutex_lock(&c->lock);
@@ -274,7 +280,7 @@ void qdi_session_keep(void *arg)
     qd_cluster *c = arg;
     uint64_t said = 0;
     qd_mutex_lock(&c->lock);
-    while (next_turn(c)) {
+    while (next_turn(c, third_of_session_ns(c))) {
         uint64_t session = c->session;
         qd_mutex_unlock(&c->lock);
         qd_err err;

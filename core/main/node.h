@@ -26,11 +26,11 @@ typedef struct qd_node {
     char data[QD_PATH_MAX];           /* path.data, absolute */
     char logs[QD_PATH_MAX];           /* path.logs, absolute; empty: standard error only */
     char tier_path[QD_PATH_MAX + 64]; /* of the tier of its shards */
-    char
-        coordination_path[QD_PATH_MAX + 32]; /* of its store of cluster state; empty: it has none */
-    const char *disks[3];                    /* of the three folders, one for each disk */
-    char name[256];                          /* node.name */
-    uint64_t start_ns;                       /* mono */
+    /* of its store of cluster state; empty: it has none */
+    char coordination_path[QD_PATH_MAX + 32];
+    const char *disks[3]; /* of data, tier_path and coordination_path one for each disk */
+    char name[256];       /* node.name */
+    uint64_t start_ns;    /* mono */
     int64_t start_wall_ms;
     qd_file_lock *lock;    /* path.data/node.lock */
     qd_loop *main_loop;    /* of the main thread: signals only */

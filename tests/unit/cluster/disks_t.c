@@ -50,8 +50,13 @@ static void looked_after(void)
 {
     qd_mutex_lock(&disk.lock);
     unsigned to = disk.probes[1] + 3;
-    while (disk.probes[0] < to || disk.probes[1] < to) qd_cond_wait(&disk.changed, &disk.lock);
+    int rc = 0;
+    uint64_t until = qd_env_mono_ns(qd_env_system()) + PATIENCE_MS * UINT64_C(1000000);
+    while (!rc && (disk.probes[0] < to || disk.probes[1] < to)) {
+        rc = qd_cond_wait_until(&disk.changed, &disk.lock, until);
+    }
     qd_mutex_unlock(&disk.lock);
+    assert_int_equal(rc, 0);
 }
 
 static qd_config *config_of(const char *const *flags, size_t n)
