@@ -22,7 +22,7 @@ int64_t qdi_shard_bytes(const qd_actions *a, const char *uuid, uint32_t number)
 {
     qdi_stats st = {0};
     qd_shard *s = qd_shards_get(a->shards, uuid, number);
-    bool open = s && qdi_stats_of_shard(s, &st);
+    bool open = s && qdi_stats_of_shard(a, s, &st);
     qd_shard_unref(s);
     return open ? (int64_t)st.v[QDI_STORE] : 0;
 }

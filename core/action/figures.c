@@ -47,7 +47,7 @@ static void take_shard(gathering *g, qd_shard *s)
     figure f = {.number = qd_shard_number(s), .node = g->a->node_id, .path = g->a->data_path};
     memcpy(f.uuid, m->uuid, sizeof f.uuid);
     qd_index_meta_unref(m);
-    f.open = qdi_stats_of_shard(s, &f.stats);
+    f.open = qdi_stats_of_shard(g->a, s, &f.stats);
     if (!f.open) {
         (void)qd_shard_ready(s, reason);
         f.reason = qd_arena_str(g->arena, qd_str_c(reason));

@@ -106,7 +106,7 @@ static void write_shard_list(const stats_request *x, const qd_index_meta *m, qd_
         char number[16];
         qd_shard *s = qd_shards_get(x->q->a->shards, m->uuid, k);
         snprintf(number, sizeof number, "%u", k);
-        if (s && qdi_stats_of_shard(s, &one)) {
+        if (s && qdi_stats_of_shard(x->q->a, s, &one)) {
             qd_json_object(w);
             open_part(w, number);
             qdi_sections_write(x->q, &x->id, &one, x->sections, w);

@@ -1,5 +1,6 @@
 /* stats.c: figures of shards gathered and summed. See stats_int.h. */
 #include "action/stats_int.h"
+#include "replication/replication.h"
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -77,11 +78,24 @@ static void from_counts(qd_shard_counts *c, int64_t *v)
     v[QDI_NOOP_UPDATES] = (int64_t)atomic_load(&c->noop_updates);
 }
 
-bool qdi_stats_of_shard(qd_shard *shard, qdi_stats *out)
+static void from_recoveries(const qd_actions *a, const char *uuid, uint32_t number, int64_t *v)
+{
+    qd_recovery_counts c;
+    if (!a->replication) return;
+    qd_replication_recovering(a->replication, uuid, number, &c);
+    v[QDI_RECOVERY_SOURCE] = c.as_source;
+    v[QDI_RECOVERY_TARGET] = c.as_target;
+    v[QDI_RECOVERY_THROTTLE] = (int64_t)c.throttle_ns;
+}
+
+bool qdi_stats_of_shard(const qd_actions *a, qd_shard *shard, qdi_stats *out)
 {
     qd_engine *e;
     qd_engine_stats es;
     *out = (qdi_stats){.max_seq_no = -1, .local_checkpoint = -1, .global_checkpoint = -1};
+    qd_index_meta *m = qd_shard_index(shard);
+    from_recoveries(a, m->uuid, qd_shard_number(shard), out->v);
+    qd_index_meta_unref(m);
     if (!qd_shard_settled(shard, SETTLE_MS) || qd_shard_enter(shard, 0, &e, NULL)) return false;
     qd_engine_stats_get(e, &es);
     snprintf(out->history_uuid, sizeof out->history_uuid, "%s", qd_engine_history_uuid(e));
@@ -111,7 +125,7 @@ void qdi_stats_of_index(qd_actions *a, const qd_index_meta *m, qdi_stats *out, u
     for (uint32_t i = 0; i < m->shards; i++) {
         qdi_stats one;
         qd_shard *s = qd_shards_get(a->shards, m->uuid, i);
-        if (s && qdi_stats_of_shard(s, &one)) {
+        if (s && qdi_stats_of_shard(a, s, &one)) {
             qdi_stats_add(out, &one);
             (*open)++;
         }
@@ -119,15 +133,23 @@ void qdi_stats_of_index(qd_actions *a, const qd_index_meta *m, qdi_stats *out, u
     }
 }
 
+typedef struct node_sum {
+    qd_actions *a;
+    qdi_stats *out;
+} node_sum;
+
 static int add_shard(void *arg, qd_shard *s)
 {
+    const node_sum *sum = arg;
     qdi_stats one;
-    if (qdi_stats_of_shard(s, &one)) qdi_stats_add(arg, &one);
+    if (qdi_stats_of_shard(sum->a, s, &one)) qdi_stats_add(sum->out, &one);
     return 0;
 }
 
 void qdi_stats_of_node(qd_actions *a, qdi_stats *out)
 {
     *out = (qdi_stats){0};
-    (void)qd_shards_each(a->shards, add_shard, out);
+    node_sum sum = {a, out};
+    (void)qd_shards_each(a->shards, add_shard, &sum);
+    from_recoveries(a, NULL, 0, out->v); /* also of shards that are not open yet */
 }

@@ -19,6 +19,9 @@ typedef enum qdi_stat {
     QDI_TRANSLOG_UNCOMMITTED_OPS,
     QDI_TRANSLOG_UNCOMMITTED_BYTES,
     QDI_SHARDS, /* open shards summed */
+    QDI_RECOVERY_SOURCE,
+    QDI_RECOVERY_TARGET,
+    QDI_RECOVERY_THROTTLE, /* ns */
     QDI_STAT_COUNT
 } qdi_stat;
 
@@ -35,8 +38,8 @@ typedef struct qdi_stats {
     char history_uuid[QD_UUID_TEXT];
 } qdi_stats;
 
-/* Figures of an open shard; false when it is not open. [worker] */
-bool qdi_stats_of_shard(qd_shard *shard, qdi_stats *out);
+/* Figures of a shard; false when it is not open: those of its recovery alone. [worker] */
+bool qdi_stats_of_shard(const qd_actions *a, qd_shard *shard, qdi_stats *out);
 /* Adds one to the sum. */
 void qdi_stats_add(qdi_stats *sum, const qdi_stats *one);
 /* Sum over the shards of an index that are here; *open counts them. [worker] */

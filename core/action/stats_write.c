@@ -270,9 +270,9 @@ static void write_rest(const writing *x, const qdi_identity *id, uint32_t wanted
     }
     if (wanted & QDI_SEC_RECOVERY) {
         begin(x, "recovery");
-        num(x, "current_as_source", -1);
-        num(x, "current_as_target", -1);
-        time_of(x, "throttle_time", -1);
+        num(x, "current_as_source", QDI_RECOVERY_SOURCE);
+        num(x, "current_as_target", QDI_RECOVERY_TARGET);
+        time_of(x, "throttle_time", QDI_RECOVERY_THROTTLE);
         end(x);
     }
     if (id->opensearch || id->product == QDI_ES7102) return;

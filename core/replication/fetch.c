@@ -326,6 +326,7 @@ static int piece_write(file_fetch *x, const qd_publication_file *f, uint64_t *n,
     if (x->progress) {
         x->progress->bytes_recovered += a.tail.n;
         x->progress->throttle_ns += waited;
+        atomic_fetch_add(&g->r->throttle_ns, waited);
     }
     bool closed = ends(g);
     qd_mutex_unlock(&g->lock);

@@ -189,7 +189,8 @@ struct qd_replication {
     _Atomic uint32_t calls; /* under way */
     qd_mutex rate_lock;
     qd_rate rate;
-    _Atomic uint64_t in_flight; /* bytes of operations sent and not yet confirmed */
+    _Atomic uint64_t throttle_ns; /* waited for it by recoveries */
+    _Atomic uint64_t in_flight;   /* bytes of operations sent and not yet confirmed */
     qd_mutex room_lock;
     qd_waitq room; /* in_flight has fallen below its bound, or this node stops */
 };

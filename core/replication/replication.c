@@ -703,3 +703,34 @@ bool qd_replication_recovery(qd_replication *r, const char *uuid, uint32_t numbe
     repl_unref(g);
     return out->uuid[0] != 0;
 }
+
+static void recovering(repl_shard *g, qd_recovery_counts *out)
+{
+    qd_mutex_lock(&g->lock);
+    out->as_target += g->progress.uuid[0] && !g->progress.stop_wall_ms;
+    out->throttle_ns += g->progress.throttle_ns;
+    for (uint32_t i = 0; g->leading && i < REPL_PEERS_MAX; i++) {
+        out->as_source += g->pm.peer[i].id && !g->pm.peer[i].started;
+    }
+    qd_mutex_unlock(&g->lock);
+}
+
+void qd_replication_recovering(qd_replication *r, const char *uuid, uint32_t number,
+                               qd_recovery_counts *out)
+{
+    shard_list list = {0};
+    *out = (qd_recovery_counts){0};
+    repl_shard *one = uuid ? repl_get(r, uuid, number) : NULL;
+    if (one) {
+        recovering(one, out);
+        repl_unref(one);
+    }
+    if (uuid) return;
+    list_all(r, &list);
+    for (size_t i = 0; i < list.n; i++) {
+        recovering(list.at[i], out);
+        repl_unref(list.at[i]);
+    }
+    qd_vec_fini(&list);
+    out->throttle_ns = atomic_load(&r->throttle_ns);
+}

@@ -182,4 +182,13 @@ typedef struct qd_recovery_progress {
 bool qd_replication_recovery(qd_replication *r, const char *uuid, uint32_t shard,
                              qd_recovery_progress *out);
 
+/* Recoveries between this node and others. */
+typedef struct qd_recovery_counts {
+    uint32_t as_source, as_target; /* under way */
+    uint64_t throttle_ns;          /* waited for the rate limit, by all since the node's start */
+} qd_recovery_counts;
+/* Of one copy held here (throttle_ns: of its newest one), or of all: uuid NULL. [any] */
+void qd_replication_recovering(qd_replication *r, const char *uuid, uint32_t shard,
+                               qd_recovery_counts *out);
+
 #endif

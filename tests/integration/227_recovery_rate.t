@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # indices.recovery.max_bytes_per_sec while a recovery runs: a raised limit is followed at once, a low one
-# keeps no node from stopping; and what _cat/recovery shows of a recovery over several publications.
+# keeps no node from stopping; what _cat/recovery shows of a recovery over several publications, and the counters
+# of nodes and of the index while it runs and after.
 use strict;
 use warnings;
 use FindBin;
@@ -28,6 +29,11 @@ sub fill { # some MB that do not shrink
 }
 sub copies { $n->put('/a/_settings', { index => { number_of_replicas => $_[0] } }) }
 sub recovery { (grep { $_->{target_node} eq $to->{name} } @{ $n->get("/_cat/recovery/a?format=json&bytes=b&h=$columns")->{json} || [] })[0] }
+sub counters {
+    my ($node) = @_;
+    my ($r) = values %{ $node->get('/_nodes/_local/stats/indices/recovery')->{json}{nodes} };
+    return $r->{indices}{recovery};
+}
 sub slow_recovery {
     is(limit('1kb'), 200, 'hardly any recovery');
     copies(1);
@@ -40,6 +46,8 @@ fill(8);
 $n->put('/a/_settings', { 'index.routing.allocation.require._name' => undef });
 
 ok(slow_recovery(), 'a recovery goes on slowly');
+is_deeply([map { my $r = counters($_); "$r->{current_as_source} $r->{current_as_target}" } $n, $to], ['1 0', '0 1'], 'from one node to the other');
+is($n->get('/a/_stats/recovery')->{json}{indices}{a}{primaries}{recovery}{current_as_source}, 1, 'of the index');
 fill(4); # what is shown now is another publication than the one that is copied
 is(limit('200mb'), 200, 'the limit is raised');
 ok($c->wait_status('green', 45), 'the recovery follows it');
@@ -47,6 +55,9 @@ my $r = recovery();
 is($r->{stage}, 'done', 'it is done');
 is($r->{$_}, '100.0%', "$_ of what there was") for qw(bytes_percent files_percent translog_ops_percent);
 is($r->{files_recovered}, $r->{files}, 'as many files');
+
+is_deeply([map { my $r = counters($_); "$r->{current_as_source} $r->{current_as_target}" } $n, $to], ['0 0', '0 0'], 'none goes on');
+cmp_ok(counters($to)->{throttle_time_in_millis}, '>', 0, 'the limit held it up');
 
 copies(0);
 fill(2);
