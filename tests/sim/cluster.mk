@@ -2,7 +2,7 @@
 # SQLite, on fibers in place of libuv and threads; replication's machines with their defects.
 CLUSTER_SIM := $(OUT)/tests/sim/cluster
 CLUSTER_SIM_OBJS := $(patsubst %.c,$(OBJ)/tests/sim/cluster/%.o,$(sort $(wildcard tests/sim/cluster_*.c) \
-	$(filter-out %/repl_main.c %/repl_world.c,$(wildcard tests/sim/repl_*.c)) tests/sim/raft_disk.c \
+	$(filter-out %/repl_main.c %/repl_world.c,$(wildcard tests/sim/repl_*.c)) tests/sim/raft_disk.c tests/sim/watch.c \
 	core/replication/primary.c core/replication/copy.c $(wildcard core/cluster/*.c core/cluster/*/*.c) \
 	$(filter-out %/rows.c %/folder.c,$(wildcard plugins/coordination-raft/*.c)) \
 	$(filter-out %/disk_files.c,$(wildcard plugins/coordination-raft/consensus/*.c))))

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster_int.h"
+#include "watch.h"
 
 static cluster *the_cluster;
 
@@ -431,6 +432,7 @@ int cluster_sim_run(uint64_t seed, const char *scenario, bool traced, cluster_re
     static world *w;
     static hop ops[OPS_MAX];
     static repl_sim_report repl;
+    watch_schedule(seed, scenario);
     cluster *x = calloc(1, sizeof *x);
     if (!w) w = malloc(sizeof *w);
     if (!w || !x) abort();

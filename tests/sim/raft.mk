@@ -1,7 +1,7 @@
 # The simulation of coordination-raft: its pure parts once more, with the broken variants that can be
 # switched on. A unit test runs its schedules too.
 RAFT_SIM := $(OUT)/tests/sim/raft
-RAFT_SIM_OBJS := $(patsubst %.c,$(OBJ)/tests/sim/raft/%.o,$(sort $(wildcard tests/sim/raft_*.c) \
+RAFT_SIM_OBJS := $(patsubst %.c,$(OBJ)/tests/sim/raft/%.o,$(sort $(wildcard tests/sim/raft_*.c) tests/sim/watch.c \
 	$(filter-out %/disk_files.c,$(wildcard plugins/coordination-raft/consensus/*.c)) \
 	$(wildcard $(patsubst %,plugins/coordination-raft/%.c,bytes keys entry pack snapshot machine machine_*))))
 $(RAFT_SIM_OBJS): $(OBJ)/tests/sim/raft/%.o: %.c $(SDK_HEADERS)

@@ -1,6 +1,7 @@
 /* raft_sim.c: events, nodes, clients. See raft_sim.h. */
 #include "../unit/coordination/heap.h"
 #include "raft_int.h"
+#include "watch.h"
 
 const cr_heap *sim_heap(void)
 {
@@ -758,6 +759,7 @@ int raft_sim_run(uint64_t seed, int verbose, raft_sim_report *out)
     sim *s = calloc(1, sizeof *s);
     long blocks = unit_blocks;
     if (!s) abort();
+    watch_schedule(seed, NULL);
     memset(out, 0, sizeof *out);
     out->seed = seed;
     s->r = out;

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "cluster/shard_edit.h"
 #include "repl_sim.h"
+#include "watch.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -586,6 +587,7 @@ int repl_sim_run(uint64_t seed, bool traced, repl_sim_report *report)
 {
     static world *w;
     static hop ops[OPS_MAX];
+    watch_schedule(seed, NULL);
     if (!w) w = malloc(sizeof *w);
     if (!w) abort();
     memset(w, 0, sizeof *w);
