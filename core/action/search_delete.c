@@ -6,6 +6,7 @@
 #include "action/search_part_int.h"
 #include "base/str.h"
 #include "config/value.h"
+#include "runtime/waitq.h"
 
 #define BATCH 1000u
 #define TIMEOUT_MS 60000
@@ -35,11 +36,20 @@ typedef struct deletion {
     search_run *x;
     doc_marks marks;
     int64_t timeout_ms, batch, active;
-    bool proceed, stopped;
+    double rate;       /* documents a second; 0: as fast as it goes */
+    uint64_t before_n; /* documents of the batch before, which began at before_ns */
+    uint64_t before_ns, throttled_ns;
+    bool proceed, stopped, cancelled;
     int status; /* the worst of what stopped it */
     uint64_t total, deleted, handled, conflicts;
     qd_json_writer *failures;
 } deletion;
+
+static void worse(deletion *d, int status)
+{
+    d->stopped = true;
+    if (status > d->status) d->status = status;
+}
 
 static void write_failure(deletion *d, const doc_item *i, const search_shard *s)
 {
@@ -64,10 +74,53 @@ static void settle(deletion *d, doc_item *items, uint32_t n, const search_shard 
         }
         d->conflicts += it->rc == QD_E_VERSION_CONFLICT;
         if (it->rc == QD_E_VERSION_CONFLICT && d->proceed) continue;
-        d->stopped = true;
-        if (it->status > d->status) d->status = it->status;
+        worse(d, it->status);
         write_failure(d, it, s);
     }
+}
+
+/* What stopped it on a node, other than a document; err is emptied. */
+static void write_node_failure(deletion *d, qd_str node, qd_err *err)
+{
+    qd_json_writer *w = d->failures;
+    int status = qd_err_status(err);
+    qd_json_object(w);
+    qd_json_field_str(w, "node", node);
+    qd_json_field_int(w, "status", status);
+    qd_json_key_c(w, "reason");
+    qd_error_write(w, err);
+    qd_json_object_end(w);
+    worse(d, status);
+    qd_err_fini(err);
+}
+
+/* Waits until the batch before has had the time that the rate gives it; the request's end ends it.
+ */
+static void pause(deletion *d)
+{
+    qd_mutex lock;
+    qd_waitq nothing;
+    qd_env *env = d->q->a->env;
+    uint64_t now = qd_env_mono_ns(env), from = now;
+    double ns = d->rate > 0 ? (double)d->before_n / d->rate * 1e9 : 0;
+    uint64_t until = d->before_ns + (uint64_t)(ns < 0x1p62 ? ns : 0x1p62);
+    if (until <= now) return;
+    qd_mutex_init(&lock);
+    qd_waitq_init(&nothing, &lock);
+    qd_mutex_lock(&lock);
+    while (now < until && !qd_task_poll(&d->q->task)) {
+        (void)qd_waitq_wait_task(&nothing, until);
+        now = qd_env_mono_ns(env);
+    }
+    qd_mutex_unlock(&lock);
+    qd_mutex_fini(&lock);
+    d->throttled_ns += now - from;
+}
+
+static void batch_begins(deletion *d, uint64_t n)
+{
+    d->before_n = n;
+    d->before_ns = qd_env_mono_ns(d->q->a->env);
 }
 
 /* Deletes n documents of a shard and makes that durable. */
@@ -117,7 +170,9 @@ static int delete_in(deletion *d, search_shard *s, uint64_t *left, qd_err *err)
     d->total += f.docs.n;
     for (size_t at = 0; at < f.docs.n && !rc && !d->stopped;) {
         size_t n = f.docs.n - at < (size_t)d->batch ? f.docs.n - at : (size_t)d->batch;
+        pause(d);
         rc = qd_task_check(&d->q->task, err);
+        batch_begins(d, n);
         if (!rc) rc = delete_batch(d, s, f.docs.at + at, (uint32_t)n, err);
         at += n;
     }
@@ -141,21 +196,21 @@ static void write_answer(const deletion *d, uint64_t start, qd_str failures, qd_
     qd_json_field_int(w, "bulk", 0);
     qd_json_field_int(w, "search", 0);
     qd_json_object_end(w);
-    qd_json_field_int(w, "throttled_millis", 0);
+    qd_json_field_int(w, "throttled_millis", (int64_t)(d->throttled_ns / 1000000));
     qd_json_key_c(w, "requests_per_second");
-    qd_json_float(w, -1.0f);
+    qd_json_float(w, d->rate > 0 ? (float)d->rate : -1.0f);
+    if (d->cancelled) qd_json_field_c(w, "canceled", d->q->task.cancel_reason);
     qd_json_field_int(w, "throttled_until_millis", 0);
     qd_json_key_c(w, "failures");
     qd_json_raw_value(w, failures);
     qd_json_object_end(w);
 }
 
-/* slices and requests_per_second change nothing here, but they must make sense. */
-static int pace(const qd_request *q, qd_err *err)
+/* slices change nothing here, but they must make sense. */
+static int pace(const qd_request *q, deletion *d, qd_err *err)
 {
     qd_str slices = qd_param(q, "slices"), rate = qd_param(q, "requests_per_second");
     int64_t n;
-    double d;
     if (slices.n && !qd_str_is(slices, "auto") && (!qd_str_i64(slices, &n) || n < 1)) {
         return qd_err_set(err, QD_E_ARG,
                           "[slices] must be a positive integer or the string \"auto\", but was "
@@ -163,7 +218,7 @@ static int pace(const qd_request *q, qd_err *err)
                           QD_STR_ARG(slices));
     }
     if (!rate.n || qd_str_is(rate, "-1")) return 0;
-    if (!qd_value_double(rate, &d) || !(d > 0)) {
+    if (!qd_value_double(rate, &d->rate) || !(d->rate > 0)) {
         return qd_err_set(err, QD_E_ARG,
                           "[requests_per_second] must be a float greater than 0. Use -1 to disable "
                           "throttling.");
@@ -181,7 +236,7 @@ static int params(const qd_request *q, search_request *s, deletion *d, bool *ref
         rc = qd_err_set(err, QD_E_ARG, "[max_docs] parameter cannot be negative, found [%lld]",
                         (long long)most);
     }
-    if (!rc) rc = pace(q, err);
+    if (!rc) rc = pace(q, d, err);
     if (!rc && most < 0) rc = qd_param_i64(q, "size", -1, &most, err);
     if (!rc && (qd_param_has(q, "max_docs") || qd_param_has(q, "size"))) {
         s->size = most;
@@ -232,22 +287,26 @@ static void add_answer(deletion *d, const qdi_forwarded *f, const qd_json_node *
     d->deleted += number_of(root, "deleted");
     d->handled += number_of(root, "batches") * (uint64_t)d->batch;
     d->conflicts += number_of(root, "version_conflicts");
+    d->throttled_ns += number_of(root, "throttled_millis") * 1000000;
+    batch_begins(d, total < (uint64_t)d->batch ? total : (uint64_t)d->batch);
     *left -= total < *left ? total : *left;
     const qd_json_node *failures = qd_json_get(root, "failures");
     for (const qd_json_node *n = failures ? failures->first : NULL; n; n = n->next) {
         qd_json_raw_value(d->failures, n->raw);
         d->stopped = true;
     }
-    d->stopped |= f->status != 200;
-    if (f->status != 200 && f->status > d->status) d->status = f->status;
+    if (f->status != 200) worse(d, f->status);
 }
 
-/* What is wrong with a node's answer that has no counts. */
-static int no_counts(const qdi_forwarded *f, qd_err *err)
+/* A node's answer that has no counts: an error, or what came in its place. */
+static int no_counts(deletion *d, const qdi_forwarded *f, qd_err *err)
 {
     if (!f->status) {
-        qd_err_copy(err, &f->err);
-        return f->rc;
+        (void)qd_err_set(err, QD_E_CLOSED,
+                         "it is not known how many documents node [%.*s] has deleted: %s",
+                         QD_STR_ARG(f->node), qd_err_reason(&f->err));
+        write_node_failure(d, f->node, err);
+        return 0;
     }
     return qd_err_set(err, QD_E_INTERNAL, "node [%.*s] answered %d: %.*s", QD_STR_ARG(f->node),
                       f->status, (int)(f->body.n < 512 ? f->body.n : 512), f->body.p);
@@ -278,13 +337,15 @@ static int delete_there(deletion *d, qd_str node, uint64_t *left, qd_err *err)
     qd_json_node *root = NULL;
     f.params = params_there(d->q, *left, &f.nparams, err);
     if (!f.params) return QD_E_NOMEM;
-    int rc = qdi_forward(d->q, d->x->state, &f, 1, err);
+    pause(d);
+    int rc = qd_task_check(&d->q->task, err);
+    if (!rc) rc = qdi_forward(d->q, d->x->state, &f, 1, err);
     if (rc) return rc;
     if (f.status && qd_json_parse(d->q->arena, f.body, 0, &root, NULL)) root = NULL;
     if (root && qd_json_get(root, "deleted")) {
         add_answer(d, &f, root, left);
     } else {
-        rc = no_counts(&f, err);
+        rc = no_counts(d, &f, err);
     }
     qd_err_fini(&f.err);
     return rc;
@@ -309,6 +370,15 @@ static int delete_all(deletion *d, uint64_t left, qd_err *err)
         bool there = s->copies && !s->shard;
         if (there && (d->q->forwarded || came_before(x, i))) continue;
         rc = there ? delete_there(d, s->copies->nodes[0], &left, err) : delete_in(d, s, &left, err);
+    }
+    d->cancelled = qd_task_poll(&d->q->task) == QD_E_CANCELLED;
+    if (d->cancelled && rc == QD_E_CANCELLED) {
+        qd_err_fini(err);
+        rc = 0;
+    }
+    if (rc && d->handled) { /* what was done is told */
+        write_node_failure(d, d->q->a->node_id, err);
+        rc = 0;
     }
     return rc;
 }

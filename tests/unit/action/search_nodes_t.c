@@ -532,6 +532,59 @@ static void deletions_wait_for_copies(void **state)
     action_cluster_close(c);
 }
 
+static void wait_for_docs(action_cluster *c, const char *text)
+{
+    uint64_t end = qd_env_mono_ns(qd_env_system()) + UINT64_C(60000000000);
+    do {
+        action_cluster_refresh(c);
+        assert_int_equal(action_cluster_call(c, 0, "GET", "/one/_count", NULL), 200);
+        if (strstr(action_cluster_body(c), text)) return;
+    } while (qd_env_mono_ns(qd_env_system()) < end);
+    fail_msg("%s: %s", text, action_cluster_body(c));
+}
+
+/* It waits between batches as long as it was told to; cancelled then, it says what it has done, and
+ * a node that only had it done, that it does not know. */
+static void deletions_have_a_pace(void **state)
+{
+    (void)state;
+    action_cluster *c = action_cluster_open(NODES, NULL);
+    action_cluster_index(c, "one",
+                         "{\"settings\":{\"number_of_shards\":1,\"number_of_replicas\":0}}");
+    for (int i = 0; i < 8; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "%d", i);
+        action_cluster_put(c, "one", id, "{\"a\":1}");
+    }
+    action_cluster_refresh(c);
+    for (uint32_t i = 0; i < NODES; i++) {
+        char left[32];
+        action_errand *e = action_cluster_start(
+            c, i, "POST", "/one/_delete_by_query?scroll_size=1&requests_per_second=0.001",
+            "{\"query\":{\"match_all\":{}}}");
+        snprintf(left, sizeof left, "\"count\":%u,", 7 - i);
+        wait_for_docs(c, left);
+        assert_int_equal(
+            action_cluster_call(c, (i + 1) % NODES, "POST",
+                                "/_tasks/_cancel?actions=indices:data/write/delete/byquery", NULL),
+            200);
+        int status = action_cluster_wait(c, e);
+        const char *body = action_cluster_body(c);
+        assert_non_null(strstr(body, "\"canceled\":\"by user request\""));
+        if (action_cluster_shards(c, i, "one")) {
+            assert_int_equal(status, 200);
+            assert_non_null(strstr(body, "\"deleted\":1,"));
+            assert_non_null(strstr(body, "\"failures\":[]"));
+            assert_non_null(strstr(body, "\"requests_per_second\":0.001,"));
+        } else {
+            assert_int_equal(status, 503);
+            assert_non_null(strstr(body, "it is not known how many documents node"));
+        }
+        wait_for_docs(c, left);
+    }
+    action_cluster_close(c);
+}
+
 /* --- a node that does not answer --- */
 
 /* A figure of the request cache, over all nodes. */
@@ -726,6 +779,7 @@ int main(void)
         cmocka_unit_test(shards_of_a_search),
         cmocka_unit_test(deletions),
         cmocka_unit_test(deletions_wait_for_copies),
+        cmocka_unit_test(deletions_have_a_pace),
         cmocka_unit_test(caches_are_cleared_everywhere),
         cmocka_unit_test(a_page_is_asked_for_twice),
         cmocka_unit_test(an_index_goes_between_pages),
