@@ -70,12 +70,11 @@ enum {                   /* parts of a state that are made, and shared, each for
 
 typedef struct qd_state {
     _Atomic int32_t refs;
-    qd_arena arena;
     uint64_t revision;
     char uuid[QD_UUID_TEXT];        /* of the cluster; empty: not formed */
     qd_index_meta **indices;        /* by name, referenced */
     qd_shard_meta **shards;         /* by index as above: meta->shards records each */
-    struct qd_state_group **groups; /* what holds them; of state.c */
+    struct qd_state_group **groups; /* what holds them; state_int.h */
     uint32_t n;
     qd_map names, uuids; /* name, uuid -> qd_index_meta */
     qd_map aliases;      /* name -> qd_alias_group */
@@ -92,8 +91,8 @@ typedef struct qd_state {
     uint64_t master_session;    /* under which it was elected */
     const qd_state_document_record *documents; /* by key */
     uint32_t ndocuments;
-    /* what has not changed since an earlier state is shared with it: whose it is, NULL: own */
-    const struct qd_state *owner[QD_STATE_PARTS];
+    /* what holds all that is above; one that has not changed is shared with earlier states */
+    struct qd_state_part *part[QD_STATE_PARTS];
 } qd_state;
 
 /* One more reference. [any] */

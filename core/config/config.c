@@ -1,8 +1,9 @@
 /*
  * config.c: the layers of a node's configuration and their updates. See config.h.
  *
- * A reader holds no reference: every qd_values ever published is kept until close. They are few
- * (one for each change by a person) and small.
+ * A reader holds no reference: every qd_values ever published is kept until close, one (20 KB) for
+ * each different set of settings that there was. A set that was there before is taken again, so
+ * what switches settings to and fro costs nothing.
  */
 #include "config/config.h"
 #include "base/vec.h"
@@ -39,7 +40,7 @@ struct qd_config {
     char file[256], role[32];
     qd_settings *layers[LAYERS]; /* sealed once ready */
     _Atomic(qd_values *) values;
-    QD_VEC(qd_values *) kept; /* every one published, the present last */
+    QD_VEC(qd_values *) kept; /* every one published */
     QD_VEC(listener) listeners;
     bool ready, k8s_by_environment, bind_by_environment;
 };
@@ -345,10 +346,19 @@ static int make_values(qd_config *c, qd_settings *const layers[LAYERS], qd_value
     return rc;
 }
 
-static int publish(qd_config *c, qd_values *v, qd_err *err)
+/* Takes *v, or gives it up for the same of before. */
+static int publish(qd_config *c, qd_values **v, qd_err *err)
 {
-    if (qd_vec_push(&c->kept, NULL, v) != 0) return qd_err_nomem(err, "settings");
-    atomic_store_explicit(&c->values, v, memory_order_release);
+    const qd_settings *s = qd_values_settings(*v);
+    size_t i = 0;
+    while (i < c->kept.n && !qd_settings_equal(qd_values_settings(c->kept.at[i]), s)) i++;
+    if (i < c->kept.n) {
+        qd_values_unref(*v);
+        *v = c->kept.at[i];
+    } else if (qd_vec_push(&c->kept, NULL, *v) != 0) {
+        return qd_err_nomem(err, "settings");
+    }
+    atomic_store_explicit(&c->values, *v, memory_order_release);
     return 0;
 }
 
@@ -411,7 +421,7 @@ int qd_config_ready(qd_config *c, qd_err *err)
     qd_values *v = NULL;
     if (rc == 0) rc = make_values(c, c->layers, &v, err);
     if (rc == 0) rc = qdi_addresses_check(c, v, err);
-    if (rc == 0) rc = publish(c, v, err);
+    if (rc == 0) rc = publish(c, &v, err);
     if (rc != 0) qd_values_unref(v);
     if (rc == 0) c->ready = true;
     return rc;
@@ -548,11 +558,12 @@ static int update(qd_config *c, qd_settings *const layers[LAYERS], qd_err *err)
         listener *l = &c->listeners.at[i];
         if (l->check && concerns(l, before, after)) rc = l->check(l->arg, next, err);
     }
-    if (rc == 0) rc = publish(c, next, err);
+    if (rc == 0) rc = publish(c, &next, err);
     if (rc != 0) {
         qd_values_unref(next);
         return rc;
     }
+    after = qd_values_settings(next);
     for (int i = 0; i < LAYERS; i++) {
         if (layers[i] == c->layers[i]) continue;
         qd_settings_unref(c->layers[i]);

@@ -192,6 +192,7 @@ static void cluster_settings_are_checked_by_all_before_any_applies(void **state)
                         "persistent setting [path.data], not dynamically updateable");
     qd_err_fini(&err);
     assert_int_equal(qd_config_cluster(c, NULL, NULL, NULL), 0); /* back to the file's */
+    assert_ptr_equal(qd_config_values(c), before);               /* which takes no more memory */
     assert_int_equal(first.last, 5);
     qd_settings_unref(s);
     qd_settings_unref(fixed);
