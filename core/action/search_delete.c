@@ -180,6 +180,20 @@ static int delete_in(deletion *d, search_shard *s, uint64_t *left, qd_err *err)
     return rc;
 }
 
+/* Why it was cancelled: what the task's error says between brackets, as others may cancel it now.
+ */
+static void write_cancelled(const deletion *d, qd_json_writer *w)
+{
+    qd_err why;
+    qd_err_init(&why);
+    (void)!qd_task_check(&d->q->task, &why);
+    qd_str text = qd_str_c(qd_err_reason(&why)), rest = text;
+    (void)qd_str_split(&rest, '[');
+    if (rest.n) text = qd_str_sub(rest, 0, rest.n - 1);
+    qd_json_field_str(w, "canceled", text);
+    qd_err_fini(&why);
+}
+
 static void write_answer(const deletion *d, uint64_t start, qd_str failures, qd_json_writer *w)
 {
     qd_json_object(w);
@@ -199,7 +213,7 @@ static void write_answer(const deletion *d, uint64_t start, qd_str failures, qd_
     qd_json_field_int(w, "throttled_millis", (int64_t)(d->throttled_ns / 1000000));
     qd_json_key_c(w, "requests_per_second");
     qd_json_float(w, d->rate > 0 ? (float)d->rate : -1.0f);
-    if (d->cancelled) qd_json_field_c(w, "canceled", d->q->task.cancel_reason);
+    if (d->cancelled) write_cancelled(d, w);
     qd_json_field_int(w, "throttled_until_millis", 0);
     qd_json_key_c(w, "failures");
     qd_json_raw_value(w, failures);

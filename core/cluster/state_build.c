@@ -89,6 +89,14 @@ static const qd_state_kv *key(const building *b, const char *prefix, qd_str rest
     return n > 0 && (size_t)n < sizeof name ? qd_map_get(b->kv, (qd_str){name, (size_t)n}) : NULL;
 }
 
+static size_t keys_below(const building *b, qd_str prefix)
+{
+    size_t pos = 0, n = 0;
+    const qd_map_entry *e;
+    while ((e = qd_map_next(b->kv, &pos))) n += qd_str_starts(e->key, prefix);
+    return n;
+}
+
 /* A want of memory says nothing about a record: the whole state is built again later. */
 static bool passes(int rc)
 {
@@ -176,8 +184,8 @@ static int make_aliases(qd_state_part *p, qd_err *err)
     }
     size_t pos = 0;
     const qd_map_entry *e;
-    while (
-        (e = qd_map_next(&p->map[ALIASES], &pos))) { /* a single index is written to by default */
+    /* a single index is written to by default */
+    while ((e = qd_map_next(&p->map[ALIASES], &pos))) {
         qd_alias_group *g = e->value;
         if (!g->write_index && g->n == 1 &&
             qd_index_meta_alias(g->indices[0], g->name)->is_write_index != 0) {
@@ -191,7 +199,7 @@ static int make_indices(building *b, qd_err *err)
 {
     static const qd_str prefix = {"index/", 6};
     qd_state *s = b->s;
-    size_t pos = 0, room = 0;
+    size_t pos = 0;
     const qd_map_entry *e;
     if (shared(b, QD_STATE_INDICES)) {
         s->indices = b->old->indices;
@@ -204,10 +212,9 @@ static int make_indices(building *b, qd_err *err)
     }
     qd_state_part *p = make_part(b, QD_STATE_INDICES, err);
     if (!p) return QD_E_NOMEM;
-    while ((e = qd_map_next(b->kv, &pos))) room += qd_str_starts(e->key, prefix);
+    size_t room = keys_below(b, prefix);
     p->indices = qd_arena_calloc(&p->arena, (room + 1) * sizeof *p->indices);
     if (!p->indices) return qd_err_nomem(err, "cluster state");
-    pos = 0;
     while ((e = qd_map_next(b->kv, &pos))) {
         if (!qd_str_starts(e->key, prefix)) continue;
         qd_index_meta *m;
@@ -430,7 +437,7 @@ static int make_nodes(building *b, qd_err *err)
 {
     static const qd_str prefix = {"node/", 5};
     qd_state *s = b->s;
-    size_t pos = 0, room = 0;
+    size_t pos = 0;
     const qd_map_entry *e;
     if (shared(b, QD_STATE_NODES)) {
         s->nodes = b->old->nodes;
@@ -441,11 +448,10 @@ static int make_nodes(building *b, qd_err *err)
     }
     qd_state_part *p = make_part(b, QD_STATE_NODES, err);
     if (!p) return QD_E_NOMEM;
-    while ((e = qd_map_next(b->kv, &pos))) room += qd_str_starts(e->key, prefix);
+    size_t room = keys_below(b, prefix);
     qd_node_meta *nodes = qd_arena_calloc(&p->arena, (room + 1) * sizeof *nodes);
     if (!nodes) return qd_err_nomem(err, "cluster state");
     s->nodes = nodes;
-    pos = 0;
     while ((e = qd_map_next(b->kv, &pos))) {
         if (!qd_str_starts(e->key, prefix)) continue;
         int rc = read_node(b, qd_str_sub(e->key, prefix.n, e->key.n), e->value, &nodes[s->nnodes]);
