@@ -104,15 +104,25 @@ $(foreach p,$(PROGRAM_NAMES),$(eval $(call program_rules,$(p))))
 .PHONY: programs
 programs: $(CORE_LIBS) $(PROGRAMS)
 
-# --- plugins: built as a user's would be, against the SDK alone; plugin.def names their libraries ---
+# --- plugins: built as a user's would be, against the SDK alone; plugin.def names their libraries, and
+# folders of sources that are compiled into several plugins, once for each (PLUGIN_PARTS) ---
 include sdk/flags.mk
 PLUGIN_FLAGS = -D_GNU_SOURCE -DQD_BUILD_ID='"$(BUILD_ID)"' -Isdk/include $(filter-out -fvisibility=hidden,$(CFLAGS_ALL)) $(QD_PLUGIN_CFLAGS)
 PLUGIN_LDFLAGS = $(QD_PLUGIN_LDFLAGS)
 define plugin_rules
 PLUGIN_LIBS :=
+PLUGIN_PARTS :=
 include plugins/$(1)/plugin.def
 PLIBS_$(1) := $$(PLUGIN_LIBS)
-POBJS_$(1) := $$(patsubst %.c,$(OBJ)/%.pic.o,$$(sort $$(wildcard plugins/$(1)/*.c plugins/$(1)/*/*.c)))
+PINC_$(1) := $$(patsubst %,-I%,plugins/$(1) $$(PLUGIN_PARTS))
+PPARTS_$(1) := $$(sort $$(foreach d,$$(PLUGIN_PARTS),$$(wildcard $$(d)/*.c)))
+POBJS_$(1) := $$(patsubst %.c,$(OBJ)/%.pic.o,$$(sort $$(wildcard plugins/$(1)/*.c plugins/$(1)/*/*.c))) \
+	$$(patsubst %.c,$(OBJ)/parts/$(1)/%.pic.o,$$(PPARTS_$(1)))
+$$(POBJS_$(1)): PLUGIN_FLAGS += $$(PINC_$(1))
+$(OBJ)/parts/$(1)/%.pic.o: %.c $(SDK_HEADERS)
+	@mkdir -p $$(@D)
+	@$$(say) CC $$< "($(1))"
+	$$(CC) $$(PLUGIN_FLAGS) -MMD -MP -c $$< -o $$@
 $(OUT)/lib/quidditch/plugins/$(1).so: $$(POBJS_$(1))
 	@mkdir -p $$(@D)
 	@$$(say) PLUGIN $$@
@@ -136,10 +146,10 @@ $(TEST_NVME): $(OBJ)/tests/plugins/%.o: plugins/%.c $(SDK_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(PLUGIN_FLAGS) -Dqd_plugin_entry=qd_plugin_entry_storage_nvme -Dqd_plugin_note_=qd_plugin_note_storage_nvme -MMD -MP -c $< -o $@
 # coordination-raft too: its pure parts by themselves, and all of it, several nodes in one process.
-TEST_COORD := $(patsubst plugins/%.c,$(OBJ)/tests/plugins/%.o,$(sort $(wildcard plugins/coordination-raft/*.c plugins/coordination-raft/*/*.c)))
+TEST_COORD := $(patsubst plugins/%.c,$(OBJ)/tests/plugins/%.o,$(sort $(wildcard plugins/coordination-common/*.c plugins/coordination-raft/*.c plugins/coordination-raft/*/*.c)))
 $(TEST_COORD): $(OBJ)/tests/plugins/%.o: plugins/%.c $(SDK_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(PLUGIN_FLAGS) -Dqd_plugin_entry=qd_plugin_entry_coordination_raft -Dqd_plugin_note_=qd_plugin_note_coordination_raft -MMD -MP -c $< -o $@
+	$(CC) $(PLUGIN_FLAGS) $(PINC_coordination-raft) -Dqd_plugin_entry=qd_plugin_entry_coordination_raft -Dqd_plugin_note_=qd_plugin_note_coordination_raft -MMD -MP -c $< -o $@
 TEST_LIB := $(OUT)/lib/libqd-tests.a
 $(TEST_LIB): $(UNIT_HELPERS) $(TEST_NVME) $(TEST_COORD) Makefile
 	@mkdir -p $(@D)
@@ -151,7 +161,7 @@ $(OUT)/tests/unit/%_t: $(OBJ)/tests/unit/%_t.o $(TEST_LIB) $(CORE_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
 $(OBJ)/tests/%.o: CPPFLAGS_ALL += -Itests
-$(OBJ)/tests/unit/coordination/%.o $(OBJ)/tests/fuzz/coord%.o: CPPFLAGS_ALL += -Iplugins
+$(OBJ)/tests/unit/coordination/%.o $(OBJ)/tests/fuzz/coord%.o: CPPFLAGS_ALL += -Iplugins $(PINC_coordination-raft)
 ALL_OBJS += $(patsubst %.c,$(OBJ)/%.o,$(UNIT_SRCS)) $(UNIT_HELPERS)
 .PHONY: units
 units: $(UNITS)

@@ -43,10 +43,10 @@ static int32_t lock_it(qd_coord *c, qd_err *err)
 {
     char name[4096];
     join(c, "lock", name);
-    c->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (c->lock_fd < 0) return failed(c, err, QD_E_IO, "opening", "lock");
+    c->home.lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (c->home.lock_fd < 0) return failed(c, err, QD_E_IO, "opening", "lock");
     struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(c->lock_fd, F_OFD_SETLK, &l) == 0) return 0;
+    if (fcntl(c->home.lock_fd, F_OFD_SETLK, &l) == 0) return 0;
     if (errno != EAGAIN && errno != EACCES) return failed(c, err, QD_E_IO, "locking", "lock");
     return qd_plug_fail(c->plugin->err, err, QD_E_LOCKED,
                         "coordination store %s is open in another process", c->path);
@@ -69,8 +69,8 @@ static void node_text(const qd_coord *c, int state, cr_bytes *out)
                      FORMAT, (unsigned long long)c->raft_id, uuid,
                      (unsigned long long)c->recoveries, states[state]);
     cr_put(out, line, (size_t)n);
-    for (uint32_t i = 0; state == CR_NODE_FORMING && i < c->forming.nmembers; i++) {
-        const cr_who *m = &c->forming.members[i];
+    for (uint32_t i = 0; state == CR_NODE_FORMING && i < c->home.forming.nmembers; i++) {
+        const cr_who *m = &c->home.forming.members[i];
         n = snprintf(line, sizeof line, "member %llu %.*s %.*s\n", (unsigned long long)m->id,
                      (int)m->address.n, m->address.p, (int)m->name.n, m->name.p);
         cr_put(out, line, (size_t)n);
@@ -105,12 +105,12 @@ static int parse_member(qd_coord *c, char *line)
     int at = 0;
     char *address, *name;
     if (sscanf(line, "member %llu %n", &id, &at) != 1 || at == 0 || id == 0 ||
-        c->forming.nmembers == CR_WIRE_MEMBERS_MAX)
+        c->home.forming.nmembers == CR_WIRE_MEMBERS_MAX)
         return -1;
     address = line + at;
     name = strchr(address, ' ');
     if (!name) return -1;
-    c->forming.members[c->forming.nmembers++] =
+    c->home.forming.members[c->home.forming.nmembers++] =
         (cr_who){.id = id,
                  .role = QD_COORD_VOTER,
                  .name = {name + 1, strlen(name + 1)},
@@ -121,8 +121,8 @@ static int parse_member(qd_coord *c, char *line)
 static int parse_state(qd_coord *c, char *line)
 {
     for (int i = CR_NODE_FORMING; i <= CR_NODE_FORMED; i++)
-        if (strcmp(line, states[i]) == 0) c->node_state = i;
-    return c->node_state == CR_NODE_NEW ? -1 : 0;
+        if (strcmp(line, states[i]) == 0) c->home.node_state = i;
+    return c->home.node_state == CR_NODE_NEW ? -1 : 0;
 }
 
 /* Keeps text for the names in it. */
@@ -155,7 +155,7 @@ static int parse_node(qd_coord *c, char *text, size_t n)
         *next++ = 0;
         if (first ? parse_state(c, line) : parse_member(c, line)) return -1;
     }
-    return c->node_state == CR_NODE_NEW ? -1 : 0;
+    return c->home.node_state == CR_NODE_NEW ? -1 : 0;
 }
 
 static int32_t node_file(qd_coord *c, qd_err *err)
@@ -168,8 +168,8 @@ static int32_t node_file(qd_coord *c, qd_err *err)
         char *text = cr_must(c->heap, TEXT_MAX + 1);
         ssize_t n = read(fd, text, TEXT_MAX);
         close(fd);
-        cr_free(c->heap, c->forming_text);
-        c->forming_text = text;
+        cr_free(c->heap, c->home.forming_text);
+        c->home.forming_text = text;
         if (n < 0) return failed(c, err, QD_E_IO, "reading", "node");
         text[n] = 0;
         if (parse_node(c, text, (size_t)n) == 0) return 0;
@@ -226,26 +226,26 @@ int32_t cr_folder_open(qd_coord *c, qd_err *err)
     /* node must not outlive it */
     if (made && sync_folder(c->path)) return failed(c, err, QD_E_IO, "syncing", "the folder");
     rc = node_file(c, err);
-    if (rc == 0 && c->node_state == CR_NODE_NEW && !made) rc = begin_anew(c, raft, err);
+    if (rc == 0 && c->home.node_state == CR_NODE_NEW && !made) rc = begin_anew(c, raft, err);
     struct stat st;
     char name[4096];
     join(c, "reserve", name);
-    c->reserve_there = stat(name, &st) == 0;
+    c->home.reserve_there = stat(name, &st) == 0;
     return rc;
 }
 
 int32_t cr_folder_write(qd_coord *c, int state)
 {
-    if (c->node_state == CR_NODE_NEW) c->young = 1;
+    if (c->home.node_state == CR_NODE_NEW) c->home.young = 1;
     if (node_write(c, state)) return QD_E_IO;
-    c->node_state = state;
+    c->home.node_state = state;
     return 0;
 }
 
 void cr_folder_close(qd_coord *c)
 {
-    if (c->lock_fd >= 0) close(c->lock_fd);
-    c->lock_fd = -1;
+    if (c->home.lock_fd >= 0) close(c->home.lock_fd);
+    c->home.lock_fd = -1;
 }
 
 uint64_t cr_folder_free(qd_coord *c)
@@ -258,7 +258,7 @@ void cr_reserve_spend(qd_coord *c)
 {
     char name[4096];
     join(c, "reserve", name);
-    c->reserve_there = 0;
+    c->home.reserve_there = 0;
     if (unlink(name) == 0)
         cr_say(c, QD_LEVEL_WARN, "the disk of %s is nearly full: living off the reserve", c->path);
 }
@@ -269,8 +269,8 @@ void cr_reserve_fill(qd_coord *c)
     join(c, "reserve", name);
     int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return;
-    if (posix_fallocate(fd, 0, (off_t)c->reserve_bytes) == 0)
-        c->reserve_there = 1;
+    if (posix_fallocate(fd, 0, (off_t)c->home.reserve_bytes) == 0)
+        c->home.reserve_there = 1;
     else
         (void)unlink(name);
     close(fd);

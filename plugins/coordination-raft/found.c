@@ -36,7 +36,7 @@ static int label_is(qd_str address, qd_str name)
 
 static int32_t add_first(qd_coord *c, qd_str item, int named, qd_err *err)
 {
-    cr_search *s = &c->search;
+    cr_search *s = &c->home.search;
     qd_str name = {item.p, 0}, address = item;
     if (s->nfirst == CR_WIRE_MEMBERS_MAX || item.n == 0 || item.n > CR_WIRE_ADDRESS_MAX)
         return qd_plug_fail(c->plugin->err, err, QD_E_CONFIG,
@@ -74,7 +74,7 @@ static void add_seed(cr_search *s, qd_str address)
 
 int32_t cr_found_config(qd_coord *c, const qd_coord_config *k, qd_err *err)
 {
-    cr_search *s = &c->search;
+    cr_search *s = &c->home.search;
     int32_t rc = 0;
     int newer = k->struct_size >= offsetof(qd_coord_config, nfirst) + sizeof k->nfirst;
     s->id = c->raft_id;
@@ -101,18 +101,19 @@ static void fill_info(qd_coord *c, cr_info *i, qd_str asked)
     *i = (cr_info){.cluster = c->cluster_name,
                    .asked = asked,
                    .incarnation = c->incarnation,
-                   .pristine = c->node_state == CR_NODE_NEW && !c->consensus,
+                   .pristine = c->home.node_state == CR_NODE_NEW && !c->consensus,
                    .leads = (uint32_t)cr_leads(c),
                    .epoch = c->machine->epoch,
                    .leader = c->view.leader};
     if (c->view.leader) i->leader_address = text(c->leader_address);
     if (cr_leads(c)) i->leader_address = c->address;
-    memcpy(i->promised, c->search.promised, 16);
+    memcpy(i->promised, c->home.search.promised, 16);
     if (memcmp(c->cluster, none, 16) != 0 && c->consensus)
         i->nmembers = cr_members_seen(c, i->members);
-    for (uint32_t k = 0; i->pristine && k < c->search.nfirst; k++)
+    for (uint32_t k = 0; i->pristine && k < c->home.search.nfirst; k++)
         i->first[i->nfirst++] =
-            text(c->search.first[k].name[0] ? c->search.first[k].name : c->search.first[k].address);
+            text(c->home.search.first[k].name[0] ? c->home.search.first[k].name
+                                                 : c->home.search.first[k].address);
 }
 
 static void say_info(qd_coord *c, uint8_t type, uint64_t to, qd_str address, qd_str asked)
@@ -133,7 +134,7 @@ void cr_found_tell(qd_coord *c, const cr_envelope *e)
 
 static void probe_all(qd_coord *c)
 {
-    const cr_search *s = &c->search;
+    const cr_search *s = &c->home.search;
     for (uint32_t i = 0; i < s->nseeds; i++)
         say_info(c, CR_SAY_PROBE, 0, text(s->seeds[i]), text(s->seeds[i]));
     for (uint32_t i = 0; i < s->nfound; i++) {
@@ -151,7 +152,7 @@ static void probe_all(qd_coord *c)
 
 void cr_on_info(qd_coord *c, const cr_envelope *e, const cr_info *i)
 {
-    cr_search *s = &c->search;
+    cr_search *s = &c->home.search;
     int own = i->incarnation == c->incarnation;
     if (cr_compare(i->cluster, c->cluster_name) != 0) {
         int64_t now = cr_now(c);
@@ -195,15 +196,15 @@ static void keep_forming(qd_coord *c, const cr_forming *f)
             at += parts[k]->n;
         }
     }
-    cr_free(c->heap, c->forming_text);
-    c->forming_text = p;
-    c->forming = kept;
+    cr_free(c->heap, c->home.forming_text);
+    c->home.forming_text = p;
+    c->home.forming = kept;
 }
 
 void cr_on_forming(qd_coord *c, const cr_envelope *e, const cr_forming *f)
 {
-    if (c->consensus || c->node_state != CR_NODE_NEW) return;
-    if (cr_search_promise(&c->search, e, f)) keep_forming(c, f);
+    if (c->consensus || c->home.node_state != CR_NODE_NEW) return;
+    if (cr_search_promise(&c->home.search, e, f)) keep_forming(c, f);
     say_info(c, CR_SAY_INFO, e->from, e->address, QD_STR(""));
 }
 
@@ -238,9 +239,9 @@ static void enter(qd_coord *c, const cr_decision *d, int state, uint32_t how)
 static void alone(qd_coord *c)
 {
     static const cr_forming none;
-    c->forming = none;
-    c->forming.nmembers = 1;
-    c->forming.members[0] = (cr_who){
+    c->home.forming = none;
+    c->home.forming.nmembers = 1;
+    c->home.forming.members[0] = (cr_who){
         .id = c->raft_id, .role = QD_COORD_VOTER, .name = c->node_name, .address = c->address};
     c->plugin->rand->bytes(c->plugin->self, c->cluster, 16);
     cr_store_engine(c, CR_OPEN_FORM); /* the file node is written behind it */
@@ -248,15 +249,15 @@ static void alone(qd_coord *c)
 
 void cr_found_begin(qd_coord *c)
 {
-    cr_search *s = &c->search;
+    cr_search *s = &c->home.search;
     s->id = c->raft_id;
-    if (c->recover && c->node_state == CR_NODE_NEW) {
+    if (c->recover && c->home.node_state == CR_NODE_NEW) {
         cr_give_up(c, QD_E_NOTFOUND, "there is no store to recover");
-    } else if (c->node_state != CR_NODE_NEW) {
-        cr_store_engine(c, c->recover                         ? CR_OPEN_RECOVER
-                           : c->node_state == CR_NODE_FORMED  ? CR_OPEN_THERE
-                           : c->node_state == CR_NODE_FORMING ? CR_OPEN_FORM
-                                                              : CR_OPEN_JOIN);
+    } else if (c->home.node_state != CR_NODE_NEW) {
+        cr_store_engine(c, c->recover                              ? CR_OPEN_RECOVER
+                           : c->home.node_state == CR_NODE_FORMED  ? CR_OPEN_THERE
+                           : c->home.node_state == CR_NODE_FORMING ? CR_OPEN_FORM
+                                                                   : CR_OPEN_JOIN);
     } else if (s->nfirst == 0 && s->nseeds == 0) {
         alone(c);
     } else if (!c->peers) {
@@ -269,8 +270,8 @@ void cr_found_begin(qd_coord *c)
 static void ask_join(qd_coord *c, const cr_found *who)
 {
     int64_t now = cr_now(c);
-    if (now - c->joined_ns < JOIN_NS) return;
-    c->joined_ns = now;
+    if (now - c->home.joined_ns < JOIN_NS) return;
+    c->home.joined_ns = now;
     cr_net_say(c, CR_SAY_JOIN, 0,
                text(who->leads || !who->leader_address[0] ? who->address : who->leader_address),
                NULL, 0);
@@ -292,13 +293,13 @@ void cr_on_joined(qd_coord *c, const cr_envelope *e, int32_t rc, qd_str why)
 {
     static const uint8_t none[16];
     int64_t now = cr_now(c);
-    if (rc && rc != QD_E_NOT_LEADER && now - c->said_ns > SAY_NS) {
-        c->said_ns = now;
+    if (rc && rc != QD_E_NOT_LEADER && now - c->home.said_ns > SAY_NS) {
+        c->home.said_ns = now;
         cr_say(c, QD_LEVEL_ERROR, "discovery: the leader does not let this node in: %.*s",
                (int)why.n, why.p);
     }
-    if (rc || c->consensus || c->node_state != CR_NODE_NEW || c->failed) return;
-    if (!c->joined_ns || memcmp(e->store_id, none, 16) == 0) return; /* nobody was asked */
+    if (rc || c->consensus || c->home.node_state != CR_NODE_NEW || c->failed) return;
+    if (!c->home.joined_ns || memcmp(e->store_id, none, 16) == 0) return; /* nobody was asked */
     cr_decision *d = cr_must(c->heap, sizeof *d);
     memcpy(d->store_id, e->store_id, 16);
     d->recoveries = e->recoveries;
@@ -313,8 +314,8 @@ void cr_on_joined(qd_coord *c, const cr_envelope *e, int32_t rc, qd_str why)
 static void say_status(qd_coord *c, int trouble)
 {
     int64_t now = cr_now(c);
-    if (now - c->said_ns < SAY_NS || !*c->status) return;
-    c->said_ns = now;
+    if (now - c->home.said_ns < SAY_NS || !*c->status) return;
+    c->home.said_ns = now;
     cr_say(c, trouble ? QD_LEVEL_WARN : QD_LEVEL_INFO, "discovery: %.980s", c->status);
 }
 
@@ -361,7 +362,7 @@ static void look_around(qd_coord *c)
         c->probed_ns = now;
         probe_all(c);
     }
-    cr_search_decide(&c->search, now, d);
+    cr_search_decide(&c->home.search, now, d);
     snprintf(c->status, sizeof c->status, "%s", d->why);
     if (now - c->no_leader_ns > CR_PATIENCE_NS || d->trouble) say_status(c, d->trouble);
     act(c, d);
@@ -377,7 +378,7 @@ static void look_for_leader(qd_coord *c)
     memcpy(refused, c->refused, sizeof refused);
     pthread_mutex_unlock(&c->lock);
     int stranger = c->view.role == 0;
-    if (!stranger || !c->stranger_ns) c->stranger_ns = now;
+    if (!stranger || !c->home.stranger_ns) c->home.stranger_ns = now;
     if (!stranger && (!c->no_leader_ns || now - c->no_leader_ns < PATIENT_NS)) return;
     if (now - c->probed_ns >= PROBE_LATER_NS) {
         c->probed_ns = now;
@@ -388,9 +389,9 @@ static void look_for_leader(qd_coord *c)
     for (uint32_t i = 0; c->view.members && i < c->view.members->n; i++) {
         const cr_member *m = &c->view.members->at[i];
         int heard = m->id == c->raft_id || m->role != QD_COORD_VOTER;
-        for (uint32_t k = 0; k < c->search.nfound; k++)
-            heard |=
-                c->search.found[k].id == m->id && now - c->search.found[k].heard_ns < CR_FOUND_NS;
+        for (uint32_t k = 0; k < c->home.search.nfound; k++)
+            heard |= c->home.search.found[k].id == m->id &&
+                     now - c->home.search.found[k].heard_ns < CR_FOUND_NS;
         if (heard || n > sizeof c->status - 300) continue;
         n += (size_t)snprintf(c->status + n, sizeof c->status - n, "%s [%.*s] at %.*s",
                               silent++ ? "," : "", (int)m->name.n, m->name.p, (int)m->address.n,
@@ -405,12 +406,12 @@ static void look_for_leader(qd_coord *c)
     else if (n < sizeof c->status - 120)
         snprintf(c->status + n, sizeof c->status - n,
                  "; if their data is lost for good: qd master recover --unsafe");
-    if (now - (stranger ? c->stranger_ns : c->no_leader_ns) > CR_PATIENCE_NS)
+    if (now - (stranger ? c->home.stranger_ns : c->no_leader_ns) > CR_PATIENCE_NS)
         say_status(c, silent > 0);
-    for (uint32_t k = 0; stranger && k < c->search.nfound; k++)
-        if (c->search.found[k].leads && now - c->search.found[k].heard_ns < CR_FOUND_NS &&
-            memcmp(c->search.found[k].store_id, c->cluster, 16) == 0)
-            ask_join(c, &c->search.found[k]);
+    for (uint32_t k = 0; stranger && k < c->home.search.nfound; k++)
+        if (c->home.search.found[k].leads && now - c->home.search.found[k].heard_ns < CR_FOUND_NS &&
+            memcmp(c->home.search.found[k].store_id, c->cluster, 16) == 0)
+            ask_join(c, &c->home.search.found[k]);
 }
 
 void cr_found_turn(qd_coord *c)
@@ -425,6 +426,6 @@ void cr_found_turn(qd_coord *c)
 
 void cr_found_free(qd_coord *c)
 {
-    cr_free(c->heap, c->forming_text);
-    c->forming_text = NULL;
+    cr_free(c->heap, c->home.forming_text);
+    c->home.forming_text = NULL;
 }

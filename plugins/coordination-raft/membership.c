@@ -48,9 +48,9 @@ uint32_t cr_members_seen(qd_coord *c, cr_who *out)
         if (c->view.leads && m->id != c->raft_id)
             w->alive =
                 cr_consensus_peer_look(c->consensus, m->id, &p) == 0 && p.heard_ms < alive_ms(c);
-        for (uint32_t k = 0; !c->view.leads && k < c->search.nfound; k++)
-            w->alive |=
-                c->search.found[k].id == m->id && now - c->search.found[k].heard_ns < CR_FOUND_NS;
+        for (uint32_t k = 0; !c->view.leads && k < c->home.search.nfound; k++)
+            w->alive |= c->home.search.found[k].id == m->id &&
+                        now - c->home.search.found[k].heard_ns < CR_FOUND_NS;
     }
     return n;
 }
@@ -59,11 +59,11 @@ uint32_t cr_members_seen(qd_coord *c, cr_who *out)
 
 static void on_changed(cr_proposal *p, int32_t rc)
 {
-    qd_coord *c = (qd_coord *)((char *)p - offsetof(qd_coord, change));
-    c->changing = 0;
+    qd_coord *c = (qd_coord *)((char *)p - offsetof(qd_coord, home.change));
+    c->home.changing = 0;
     c->dirty = 1;
     /* what was refused, for want of room maybe, is not asked for again at once, and again */
-    c->policy_ns = rc ? cr_now(c) : 0;
+    c->home.policy_ns = rc ? cr_now(c) : 0;
     if (rc && rc != QD_E_NOT_LEADER && rc != QD_E_EXISTS && !c->ending)
         cr_say(c, QD_LEVEL_WARN, "a change of the masters was not made (%d); it is tried again",
                rc);
@@ -71,11 +71,11 @@ static void on_changed(cr_proposal *p, int32_t rc)
 
 static int change(qd_coord *c, const cr_member *m, int remove)
 {
-    if (c->changing) return 0;
-    c->change.done = on_changed;
-    c->changing = 1;
-    if (cr_consensus_change(c->consensus, &c->change, m, remove, CHANGE_MS) == 0) return 1;
-    c->changing = 0;
+    if (c->home.changing) return 0;
+    c->home.change.done = on_changed;
+    c->home.changing = 1;
+    if (cr_consensus_change(c->consensus, &c->home.change, m, remove, CHANGE_MS) == 0) return 1;
+    c->home.changing = 0;
     return 0;
 }
 
@@ -123,7 +123,7 @@ int32_t cr_members_admit(qd_coord *c, const cr_who *who, char *why, size_t size)
 
 void cr_members_moved(qd_coord *c, uint64_t id, qd_str name, qd_str address)
 {
-    if (!cr_leads(c) || c->changing || address.n == 0 || name.n == 0) return;
+    if (!cr_leads(c) || c->home.changing || address.n == 0 || name.n == 0) return;
     const cr_member *m = cr_members_find(c->view.members, id);
     if (!m || (cr_compare(m->address, address) == 0 && cr_compare(m->name, name) == 0)) return;
     const cr_member *other = by_name(c, name);
@@ -202,7 +202,7 @@ static int fulfilled(const qd_coord *c, const cr_wish *w)
 
 static void wish_end(qd_coord *c, cr_wish *w, int32_t rc, const char *why)
 {
-    cr_wish **link = &c->wishes;
+    cr_wish **link = &c->home.wishes;
     while (*link != w) link = &(*link)->next;
     *link = w->next;
     cr_answering a = {.rc = rc, .text = {why, why ? strlen(why) : 0}};
@@ -265,18 +265,18 @@ void cr_members_ask(qd_coord *c, cr_name name, const uint8_t *command, size_t n)
         cr_free(c->heap, a);
         return;
     }
-    for (const cr_wish *w = c->wishes; w; w = w->next) /* sent again */
+    for (const cr_wish *w = c->home.wishes; w; w = w->next) /* sent again */
         if (w->name.owner == name.owner && w->name.number == name.number) return;
     cr_wish *w = cr_must(c->heap, sizeof *w);
-    *w = (cr_wish){.next = c->wishes,
+    *w = (cr_wish){.next = c->home.wishes,
                    .store = c,
                    .name = name,
                    .action = action,
                    .until_ns = cr_now(c) + WISH_NS};
     if (who.n) memcpy(w->member, who.p, who.n);
     w->member[who.n] = 0;
-    c->wishes = w;
-    c->policy_ns = 0;
+    c->home.wishes = w;
+    c->home.policy_ns = 0;
     c->dirty = 1;
     if (action == QD_COORD_MEMBERS_EXCLUDE || action == QD_COORD_MEMBERS_INCLUDE) {
         wish_write(c, w);
@@ -289,7 +289,7 @@ void cr_members_ask(qd_coord *c, cr_name name, const uint8_t *command, size_t n)
 static void wishes_turn(qd_coord *c)
 {
     int64_t now = cr_now(c);
-    for (cr_wish *w = c->wishes, *next; w; w = next) {
+    for (cr_wish *w = c->home.wishes, *next; w; w = next) {
         next = w->next;
         if (w->under_way) continue;
         if (!cr_leads(c))
@@ -333,8 +333,9 @@ void cr_members_turn(qd_coord *c)
 {
     int64_t now = cr_now(c);
     wishes_turn(c);
-    if (!cr_leads(c) || c->changing || c->ending || now - c->policy_ns < POLICY_NS) return;
-    c->policy_ns = now;
+    if (!cr_leads(c) || c->home.changing || c->ending || now - c->home.policy_ns < POLICY_NS)
+        return;
+    c->home.policy_ns = now;
     const cr_members *list = c->view.members;
     cr_fact facts[CR_MEMBERS_MAX];
     uint32_t n = 0, voters = 0;
@@ -350,19 +351,19 @@ void cr_members_turn(qd_coord *c)
                                .excluded = is_excluded(c, m->name)};
         voters += m->role == QD_COORD_VOTER;
     }
-    if (voters % 2) c->even_ns = now;
+    if (voters % 2) c->home.even_ns = now;
     cr_members_moved(c, c->raft_id, c->node_name, c->address);
     cr_policy p = {.alive_ms = alive_ms(c), .replace_ms = REPLACE_MS, .even_ms = EVEN_MS};
     cr_step step =
-        cr_policy_step(&p, facts, n, c->raft_id, (uint64_t)((now - c->even_ns) / 1000000));
-    if (step.type != CR_STEP_NONE && !c->changing) take_step(c, &step);
+        cr_policy_step(&p, facts, n, c->raft_id, (uint64_t)((now - c->home.even_ns) / 1000000));
+    if (step.type != CR_STEP_NONE && !c->home.changing) take_step(c, &step);
 }
 
 void cr_members_free(qd_coord *c)
 {
-    while (c->wishes) {
-        cr_wish *next = c->wishes->next;
-        cr_free(c->heap, c->wishes);
-        c->wishes = next;
+    while (c->home.wishes) {
+        cr_wish *next = c->home.wishes->next;
+        cr_free(c->heap, c->home.wishes);
+        c->home.wishes = next;
     }
 }

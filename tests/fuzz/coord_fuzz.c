@@ -3,9 +3,9 @@
  * sums and lengths are put right, so that what lies behind them is reached. A machine that took the
  * bytes must write a snapshot that it can read.
  */
-#include <coordination-raft/entry.h>
-#include <coordination-raft/machine.h>
-#include <coordination-raft/snapshot.h>
+#include <coordination-common/entry.h>
+#include <coordination-common/machine.h>
+#include <coordination-common/snapshot.h>
 #include <stdlib.h>
 
 static void *heap_alloc(qd_self *self, size_t n)

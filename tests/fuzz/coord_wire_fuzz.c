@@ -4,9 +4,9 @@
  * read and written again reads the same.
  */
 #include <coordination-raft/discover.h>
-#include <coordination-raft/entry.h>
-#include <coordination-raft/machine.h>
-#include <coordination-raft/wire.h>
+#include <coordination-common/entry.h>
+#include <coordination-common/machine.h>
+#include <coordination-common/wire.h>
 #include <stdlib.h>
 
 static void *heap_alloc(qd_self *self, size_t n)

@@ -153,9 +153,9 @@ for my $file (files(qr{^core/.*\.[ch]$})) {
 # coordination-raft: its machine is pure, so that a simulation runs it without SQLite and libuv; libraft
 # and SQLite have one file each.
 my @shell;
-my $pure = qr{^plugins/coordination-raft/(?:bytes|keys|entry|check|machine|machine_int|machine_run|machine_rows|snapshot|wire|discover|policy)\.[ch]$};
+my $pure = qr{^plugins/coordination-(?:common|raft)/(?:bytes|keys|entry|check|machine|machine_int|machine_run|machine_rows|snapshot|wire|discover|policy)\.[ch]$};
 my %only = ('raft.h' => qr/consensus(?:_raft)?\.[ch]$/, 'raft/uv.h' => qr/consensus_raft\.c$/, 'sqlite3.h' => qr/rows\.c$/);
-for my $file (files(qr{^plugins/coordination-raft/.*\.[ch]$})) {
+for my $file (files(qr{^plugins/coordination-(?:common|raft)/.*\.[ch]$})) {
     my $code = code_of($file);
     each_match(slurp($file), qr/^\s*#\s*include\s*["<]([^">]+)[">]/m, sub {
         my ($line, $inc) = @_;

@@ -84,8 +84,8 @@ report('modules use what core/LAYERS lets them include', @layer);
 # The pure part of coordination-raft, which a simulation runs without SQLite and libuv.
 my @pure;
 for my $part (qw(bytes keys entry check machine machine_run machine_rows snapshot wire discover policy)) {
-    my $o = "$build/obj/plugins/coordination-raft/$part.pic.o";
-    next unless -f $o;
+    my ($o) = grep { -f } "$build/obj/parts/coordination-raft/plugins/coordination-common/$part.pic.o",
+        "$build/obj/plugins/coordination-raft/$part.pic.o" or next;
     for (`nm -u '$o'`) {
         my ($s) = /(\S+)$/;
         push @pure, "coordination-raft/$part: $s" unless $s =~ /^crm?_/ || $s =~ /^ZSTD_/ || $s =~ $pure || $s eq 'abort';

@@ -12,7 +12,7 @@
 #include "cluster_sim.h"
 #include "repl_sim.h"
 #include "replication/broken_int.h"
-#include <coordination-raft/consensus/variant.h>
+#include <coordination-common/variant.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * file "node" is written at once and for good; there are no rows, so that each start reads snapshot
  * and log; log and snapshots lie on a simulated disk.
  */
-#include <coordination-raft/store.h>
+#include <coordination-common/store.h>
 
 #include "cluster_disk.h"
 
@@ -28,15 +28,15 @@ int32_t cr_folder_open(qd_coord *c, qd_err *err)
         c->raft_id = k.raft_id;
         c->recoveries = k.recoveries;
         memcpy(c->cluster, k.cluster, 16);
-        c->node_state = k.state;
+        c->home.node_state = k.state;
         char *text = cr_must(c->heap, sizeof k.member);
         memcpy(text, k.member, sizeof k.member);
-        cr_free(c->heap, c->forming_text);
-        c->forming_text = text;
+        cr_free(c->heap, c->home.forming_text);
+        c->home.forming_text = text;
         for (uint32_t i = 0; i < k.nmembers; i++, text += sizeof k.member[0]) {
             const char *name = text + sizeof k.member[0].id,
                        *address = name + sizeof k.member[0].name;
-            c->forming.members[c->forming.nmembers++] = (cr_who){.id = k.member[i].id,
+            c->home.forming.members[c->home.forming.nmembers++] = (cr_who){.id = k.member[i].id,
                                                                  .role = QD_COORD_VOTER,
                                                                  .name = qd_plug_str(name),
                                                                  .address = qd_plug_str(address)};
@@ -63,21 +63,21 @@ int32_t cr_folder_write(qd_coord *c, int state)
     k.recoveries = c->recoveries;
     memcpy(k.cluster, c->cluster, 16);
     k.state = state;
-    for (uint32_t i = 0; state == CR_NODE_FORMING && i < c->forming.nmembers; i++) {
-        k.member[i].id = c->forming.members[i].id;
-        text_of(k.member[i].name, sizeof k.member[i].name, c->forming.members[i].name);
-        text_of(k.member[i].address, sizeof k.member[i].address, c->forming.members[i].address);
+    for (uint32_t i = 0; state == CR_NODE_FORMING && i < c->home.forming.nmembers; i++) {
+        k.member[i].id = c->home.forming.members[i].id;
+        text_of(k.member[i].name, sizeof k.member[i].name, c->home.forming.members[i].name);
+        text_of(k.member[i].address, sizeof k.member[i].address, c->home.forming.members[i].address);
         k.nmembers++;
     }
-    if (c->node_state == CR_NODE_NEW) c->young = 1;
+    if (c->home.node_state == CR_NODE_NEW) c->home.young = 1;
     if (!cluster_folder_write(c->plugin->self, &k, sizeof k)) return QD_E_IO;
-    c->node_state = state;
+    c->home.node_state = state;
     return 0;
 }
 
 void cr_folder_close(qd_coord *c)
 {
-    c->lock_fd = -1;
+    c->home.lock_fd = -1;
 }
 
 uint64_t cr_folder_free(qd_coord *c)
@@ -87,12 +87,12 @@ uint64_t cr_folder_free(qd_coord *c)
 
 void cr_reserve_spend(qd_coord *c)
 {
-    c->reserve_there = 0;
+    c->home.reserve_there = 0;
 }
 
 void cr_reserve_fill(qd_coord *c)
 {
-    c->reserve_there = 1;
+    c->home.reserve_there = 1;
 }
 
 /* --- rows.c ----------------------------------------------------------------------------------- */

@@ -3,10 +3,10 @@
 RAFT_SIM := $(OUT)/tests/sim/raft
 RAFT_SIM_OBJS := $(patsubst %.c,$(OBJ)/tests/sim/raft/%.o,$(sort $(wildcard tests/sim/raft_*.c) tests/sim/watch.c \
 	$(filter-out %/disk_files.c,$(wildcard plugins/coordination-raft/consensus/*.c)) \
-	$(wildcard $(patsubst %,plugins/coordination-raft/%.c,bytes keys entry pack snapshot machine machine_*))))
+	$(wildcard $(patsubst %,plugins/coordination-common/%.c,bytes keys entry pack snapshot members machine machine_*))))
 $(RAFT_SIM_OBJS): $(OBJ)/tests/sim/raft/%.o: %.c $(SDK_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) -Itests -Iplugins -DCR_VARIANTS $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+	$(CC) $(CPPFLAGS_ALL) -Itests -Iplugins $(PINC_coordination-raft) -DCR_VARIANTS $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 $(RAFT_SIM): $(RAFT_SIM_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $(RAFT_SIM_OBJS) -lcrypto -lzstd

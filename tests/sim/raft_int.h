@@ -15,8 +15,8 @@
 #include <coordination-raft/consensus/core_int.h>
 #include <coordination-raft/consensus/engine_int.h>
 #include <coordination-raft/consensus/wal_int.h>
-#include <coordination-raft/entry.h>
-#include <coordination-raft/machine.h>
+#include <coordination-common/entry.h>
+#include <coordination-common/machine.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

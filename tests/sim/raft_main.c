@@ -8,7 +8,7 @@
  */
 #include "raft_sim.h"
 #include "still.h"
-#include <coordination-raft/consensus/variant.h>
+#include <coordination-common/variant.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -11,7 +11,7 @@
 #ifndef COORDINATION_RAFT_DISK_H
 #define COORDINATION_RAFT_DISK_H
 
-#include "../bytes.h"
+#include "bytes.h"
 
 typedef struct cr_disk cr_disk;
 typedef struct cr_file {

@@ -16,7 +16,7 @@
 #ifndef COORDINATION_RAFT_ENGINE_H
 #define COORDINATION_RAFT_ENGINE_H
 
-#include "../consensus.h"
+#include "consensus.h"
 #include "core.h"
 #include "disk.h"
 

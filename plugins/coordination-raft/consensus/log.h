@@ -5,7 +5,7 @@
 #ifndef COORDINATION_RAFT_LOG_H
 #define COORDINATION_RAFT_LOG_H
 
-#include "../bytes.h"
+#include "bytes.h"
 
 /* Numbers are part of the formats. */
 enum { CR_LOG_FIRST = 0, CR_LOG_DATA = 1, CR_LOG_MEMBERS = 2 };

@@ -6,7 +6,7 @@
 #ifndef COORDINATION_RAFT_SNAPFILE_H
 #define COORDINATION_RAFT_SNAPFILE_H
 
-#include "../snapshot.h"
+#include "snapshot.h"
 #include "disk.h"
 #include "members.h"
 

@@ -2,7 +2,7 @@
 #ifndef QD_TESTS_COORDINATION_HEAP_H
 #define QD_TESTS_COORDINATION_HEAP_H
 
-#include <coordination-raft/bytes.h>
+#include <coordination-common/bytes.h>
 #include <stdlib.h>
 
 static long unit_blocks;

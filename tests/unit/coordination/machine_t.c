@@ -3,9 +3,9 @@
 #include "unit/unit.h"
 
 #include "unit/coordination/heap.h"
-#include <coordination-raft/entry.h>
-#include <coordination-raft/machine.h>
-#include <coordination-raft/snapshot.h>
+#include <coordination-common/entry.h>
+#include <coordination-common/machine.h>
+#include <coordination-common/snapshot.h>
 
 #define KEYS 40
 #define SESSIONS 6

@@ -6,7 +6,7 @@
 
 #include "unit/coordination/heap.h"
 #include <coordination-raft/discover.h>
-#include <coordination-raft/entry.h>
+#include <coordination-common/entry.h>
 #include <coordination-raft/policy.h>
 
 #define SECOND 1000000000ll

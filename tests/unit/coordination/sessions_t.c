@@ -6,7 +6,7 @@
 #include "unit/unit.h"
 
 #include "unit/coordination/heap.h"
-#include <coordination-raft/store.h>
+#include <coordination-common/store.h>
 
 #define TTL_NS 2000000000ll
 
@@ -40,21 +40,13 @@ int32_t cr_consensus_propose(cr_consensus *c, cr_proposal *p, const uint8_t *ent
     return 0;
 }
 
-uint64_t cr_folder_free(qd_coord *c)
+int32_t cr_space(qd_coord *c)
 {
     (void)c;
-    return UINT64_MAX;
+    return 0;
 }
 
 void cr_consensus_snapshot_soon(cr_consensus *c)
-{
-    (void)c;
-}
-void cr_reserve_fill(qd_coord *c)
-{
-    (void)c;
-}
-void cr_reserve_spend(qd_coord *c)
 {
     (void)c;
 }
@@ -62,9 +54,9 @@ void cr_identity_update(qd_coord *c)
 {
     (void)c;
 }
-void cr_rows_push(cr_rows *r, cr_items *rows, uint64_t index, int replaced)
+void cr_home_applied(qd_coord *c, cr_items *rows, uint64_t index, int replaced)
 {
-    (void)r;
+    (void)c;
     (void)index;
     (void)replaced;
     cr_items_free(unit_heap(), rows);
@@ -153,7 +145,7 @@ static qd_coord *leader(uint64_t *session)
     c->machine = cr_machine_make(unit_heap(), 1000, 1u << 20);
     c->consensus = (cr_consensus *)(void *)c; /* only the stand-in above gets it */
     c->incarnation = 7;
-    c->ready = c->reserve_there = 1;
+    c->ready = 1;
     clock_ns = 1000000000;
     refuses = 0;
     cr_writer_begin(&w, unit_heap());

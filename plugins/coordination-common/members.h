@@ -4,10 +4,10 @@
  *
  * Encoding: u32 version 1, u32 n, each: u64 id, u8 role, text name, text address; sorted by id.
  */
-#ifndef COORDINATION_RAFT_MEMBERS_H
-#define COORDINATION_RAFT_MEMBERS_H
+#ifndef COORDINATION_COMMON_MEMBERS_H
+#define COORDINATION_COMMON_MEMBERS_H
 
-#include "../bytes.h"
+#include "bytes.h"
 #include <quidditch/coordination.h>
 
 enum { CR_MEMBERS_MAX = 64, CR_MEMBER_NAME_MAX = 256, CR_MEMBER_ADDRESS_MAX = 272 };

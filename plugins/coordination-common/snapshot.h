@@ -6,8 +6,8 @@
  *   payloads one after the other: u32 version, u64 index of the log, u64 records; each record u8
  *            kind, key, then create_revision, mod_revision, version, session and value as one text
  */
-#ifndef COORDINATION_RAFT_SNAPSHOT_H
-#define COORDINATION_RAFT_SNAPSHOT_H
+#ifndef COORDINATION_COMMON_SNAPSHOT_H
+#define COORDINATION_COMMON_SNAPSHOT_H
 
 #include "bytes.h"
 

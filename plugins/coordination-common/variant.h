@@ -2,8 +2,8 @@
  * variant.h: deliberately broken variants of the core, for the simulation to find. They are in no
  * build but that of the tests with CR_VARIANTS: elsewhere CR_BROKEN is 0.
  */
-#ifndef COORDINATION_RAFT_VARIANT_H
-#define COORDINATION_RAFT_VARIANT_H
+#ifndef COORDINATION_COMMON_VARIANT_H
+#define COORDINATION_COMMON_VARIANT_H
 
 enum {
     CR_SOUND,

@@ -4,7 +4,6 @@
  */
 #include "store.h"
 
-#define SPACE_LOOK_NS 1000000 /* between looks at the free space */
 #define SNAPSHOT_BYTES (32u << 20)
 
 /* --- writing --- */
@@ -118,24 +117,6 @@ void cr_flush(qd_coord *c)
     cr_free(c->heap, b);
 }
 
-int32_t cr_space(qd_coord *c)
-{
-    int64_t now = cr_now(c);
-    if (c->space_checked_ns && now - c->space_checked_ns < SPACE_LOOK_NS) return 0;
-    uint64_t need = c->reserve_bytes, space = cr_folder_free(c);
-    if (space < need && c->reserve_there) {
-        cr_reserve_spend(c);
-        space = cr_folder_free(c);
-    } else if (!c->reserve_there && space > 4 * need &&
-               (!c->young || now - c->ready_ns > CR_YOUNG_NS)) {
-        cr_reserve_fill(c);
-    }
-    c->space_checked_ns = now;
-    if (space >= need / 2) return 0;
-    c->space_checked_ns = 0; /* look again for the next one */
-    return QD_E_NOSPACE;
-}
-
 /* --- outcomes --- */
 
 /* Candidates that wait no more. */
@@ -195,7 +176,7 @@ int32_t cr_on_apply(void *arg, uint64_t index, const uint8_t *bytes, size_t n)
     for (uint32_t i = 0; i < m->out.nresults; i++)
         if (m->out.results[i].owner) tell(c, &m->out.results[i]);
     end_candidates(c);
-    cr_rows_push(c->rows, &m->out.rows, index, m->out.replaced);
+    cr_home_applied(c, &m->out.rows, index, m->out.replaced);
     return 0;
 }
 

@@ -13,8 +13,8 @@
  * Memory: what is committed must be applied, so memory here is by cr_must. One thread at a time;
  * items may be held by others.
  */
-#ifndef COORDINATION_RAFT_MACHINE_H
-#define COORDINATION_RAFT_MACHINE_H
+#ifndef COORDINATION_COMMON_MACHINE_H
+#define COORDINATION_COMMON_MACHINE_H
 
 #include "keys.h"
 #include <quidditch/coordination.h>

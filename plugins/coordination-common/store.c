@@ -2,9 +2,6 @@
 #include "store.h"
 #include <signal.h>
 
-#ifndef CR_SEGMENT_BYTES /* simulations have smaller ones */
-#define CR_SEGMENT_BYTES (4u << 20)
-#endif
 #define TICK_NS 100000000         /* while something waits for others */
 #define SOON_NS 20000000          /* while something waits for a leader */
 #define HAND_OVER_NS 2000000000ll /* at most, at the end */
@@ -134,7 +131,7 @@ void cr_view_look(qd_coord *c)
     cr_members_drop(had);
 }
 
-static void look(qd_coord *c)
+void cr_store_look(qd_coord *c)
 {
     if (!c->consensus) return;
     uint64_t leader = c->view.leader, term = c->view.term;
@@ -156,9 +153,7 @@ static void look(qd_coord *c)
         c->no_leader_ns = 0;
     else if (!c->no_leader_ns)
         c->no_leader_ns = now;
-    if (c->node_state == CR_NODE_JOINING && c->view.last && c->view.role &&
-        cr_folder_write(c, CR_NODE_FORMED))
-        cr_give_up(c, QD_E_IO, "its file node could not be written");
+    cr_home_looked(c);
     cr_identity_update(c);
 }
 
@@ -166,7 +161,7 @@ static void on_changed(void *arg)
 {
     qd_coord *c = arg;
     c->dirty = 1;
-    look(c);
+    cr_store_look(c);
     cr_net_watch(c);
 }
 
@@ -177,11 +172,10 @@ static void on_timer(uv_timer_t *t);
 static void arm(qd_coord *c)
 {
     int64_t now = cr_now(c), at = cr_sessions_next(c);
-    int64_t grown = c->ready_ns + CR_YOUNG_NS + 1;
     int alone = c->view.leads && c->view.members && c->view.members->n == 1;
-    if (c->ready && c->young && !c->reserve_there && grown > now && grown < at) at = grown;
-    int waits = c->flights.n || c->rounds.busy || c->guests.n || c->wishes || c->no_leader_ns ||
-                !c->consensus || (c->view.leads && !alone) || c->view.role == 0;
+    at = cr_home_next(c, now, at);
+    int waits = c->flights.n || c->rounds.busy || c->guests.n || cr_home_waits(c) ||
+                c->no_leader_ns || !c->consensus || (c->view.leads && !alone) || c->view.role == 0;
     if (waits && now + TICK_NS < at) at = now + TICK_NS;
     if (c->unsure && now + SOON_NS < at) at = now + SOON_NS;
     c->unsure = 0;
@@ -302,7 +296,7 @@ static void turn(qd_coord *c)
         cr_machine_compact(c->machine, compact);
         cr_identity_update(c);
     }
-    look(c);
+    cr_store_look(c);
     cr_found_turn(c);
     cr_sessions_expire(c);
     serve_all(c);
@@ -318,7 +312,7 @@ static void turn(qd_coord *c)
 static void on_timer(uv_timer_t *t)
 {
     qd_coord *c = t->data;
-    if (c->ready && !c->reserve_there && !c->failed) (void)cr_space(c); /* fills the reserve */
+    cr_home_tick(c);
     turn(c);
 }
 
@@ -346,7 +340,7 @@ static void leading_done(cr_proposal *p, int32_t rc)
     qd_coord *c = (qd_coord *)((char *)p - offsetof(qd_coord, leading));
     c->leading_out = 0;
     if (c->failed || c->ending) return;
-    look(c);
+    cr_store_look(c);
     if (!c->view.leads) return;
     if (p->term != c->view.term) { /* of an earlier lead, perhaps committed by another leader */
         on_lead(c, c->view.term);
@@ -355,9 +349,10 @@ static void leading_done(cr_proposal *p, int32_t rc)
     if (rc) return;
     c->dirty = 1;
     c->ready = 1;
-    c->ready_ns = c->even_ns = cr_now(c);
+    c->ready_ns = cr_now(c);
+    cr_home_ready(c);
     cr_deadlines_update(c, 1);
-    look(c);
+    cr_store_look(c);
 }
 
 static void write_leading(qd_coord *c, cr_writer *w)
@@ -370,7 +365,7 @@ static void write_leading(qd_coord *c, cr_writer *w)
     if (memcmp(c->machine->store_id, nobody, 16) == 0) {
         cr_command_begin(w, CR_FORM);
         cr_put(&w->bytes, c->cluster, 16);
-        cr_put64(&w->bytes, c->bootstrap || c->view.members->n > 1 ? 1 : 0);
+        cr_put64(&w->bytes, c->bootstrap || (c->view.members && c->view.members->n > 1) ? 1 : 0);
         cr_command_end(w);
     }
     if (c->view.recoveries > c->machine->recoveries) {
@@ -388,7 +383,7 @@ static void on_lead(void *arg, uint64_t term)
     qd_coord *c = arg;
     c->ready = 0;
     c->dirty = 1;
-    look(c);
+    cr_store_look(c);
     if (term == 0 || c->ending || c->failed || c->leading_out) return;
     cr_writer w;
     write_leading(c, &w);
@@ -399,7 +394,7 @@ static void on_lead(void *arg, uint64_t term)
         c->leading_out = 0;
         cr_say(c, QD_LEVEL_ERROR, "the first entry of term %llu was refused (%d)",
                (unsigned long long)term, rc);
-    } else if (c->node_state == CR_NODE_NEW && cr_folder_write(c, CR_NODE_FORMED)) {
+    } else if (cr_home_led(c)) {
         /* While that is written. Nothing is acknowledged before both are there. */
         on_failed(c, "its file node could not be written");
     }
@@ -462,7 +457,7 @@ static void snapshot_end(void *arg)
     cr_free(s->heap, s);
 }
 
-static int32_t load_row(void *arg, cr_item *row)
+int32_t cr_store_load_row(void *arg, cr_item *row)
 {
     return cr_machine_load(arg, row);
 }
@@ -474,13 +469,13 @@ static int32_t restore(void *arg, const uint8_t *p, size_t n)
     int32_t rc = cr_snapshot_index(p, n, &index);
     if (rc || index <= c->applied) return rc;
     cr_machine_reset(c->machine);
-    rc = cr_snapshot_read(c->heap, p, n, &index, load_row, c->machine);
+    rc = cr_snapshot_read(c->heap, p, n, &index, cr_store_load_row, c->machine);
     if (rc == 0) rc = cr_machine_loaded(c->machine);
     if (rc) return rc;
     cr_items rows = {0};
     cr_machine_rows(c->machine, &rows);
     c->applied = index;
-    cr_rows_push(c->rows, &rows, index, 1);
+    cr_home_applied(c, &rows, index, 1);
     c->dirty = 1;
     cr_deadlines_update(c, 0);
     cr_candidates_recheck(c);
@@ -491,108 +486,24 @@ static int32_t restore(void *arg, const uint8_t *p, size_t n)
 
 /* --- opening --- */
 
-static void say_rows(void *arg, int32_t level, const char *line)
+void cr_store_callbacks(qd_coord *c, cr_consensus_config *k)
 {
-    cr_say(arg, level, "%s", line);
-}
-
-static int32_t open_rows(qd_coord *c, qd_err *err)
-{
-    char path[4096], why[256];
-    snprintf(path, sizeof path, "%s/state.db", c->path);
-    int32_t rc =
-        cr_rows_open(c->heap, path, load_row, c->machine, &c->applied, why, say_rows, c, &c->rows);
-    if (rc == 0 && c->applied && cr_machine_loaded(c->machine)) {
-        snprintf(why, sizeof why, "rows do not fit together");
-        cr_rows_discard(c->rows);
-    }
-    if (rc == 0 && *why) {
-        cr_say(c, QD_LEVEL_WARN, "%s is damaged (%s): it is made again from the log", path, why);
-        cr_machine_reset(c->machine);
-        c->applied = 0;
-    }
-    if (rc == 0) rc = cr_rows_start(c->rows);
-    return rc ? qd_plug_fail(c->plugin->err, err, rc, "coordination store %s: rows cannot be read",
-                             c->path)
-              : 0;
-}
-
-/* What an opened log must fit to; NULL: it does. */
-static const char *misfit(qd_coord *c)
-{
-    static const uint8_t nobody[16];
-    uint64_t last = cr_consensus_last(c->consensus);
-    if (c->node_state == CR_NODE_FORMED && last == 0) return "it was formed, but its log is gone";
-    if (memcmp(c->machine->store_id, nobody, 16) != 0 &&
-        memcmp(c->machine->store_id, c->cluster, 16) != 0)
-        return "file node and state belong to two clusters";
-    return NULL;
-}
-
-static void opened(qd_coord *c)
-{
-    const char *wrong = c->failed ? NULL : misfit(c);
-    if (wrong) cr_give_up(c, QD_E_CORRUPT, wrong);
-    if (c->failed) { /* an entry of the log was damaged */
-        c->fail_code = QD_E_CORRUPT;
-        return;
-    }
-    look(c);
-    cr_net_watch(c);
-    int formed = c->node_state == CR_NODE_FORMING;
-    if (c->view.recoveries != c->recoveries) {
-        c->recoveries = c->view.recoveries;
-        formed = c->node_state != CR_NODE_NEW;
-    }
-    if (formed && cr_folder_write(c, CR_NODE_FORMED))
-        cr_give_up(c, QD_E_IO, "its file node could not be written");
-}
-
-void cr_store_engine(qd_coord *c, uint32_t how)
-{
-    char dir[4096], why[CR_WHY], text[CR_WHY + 16];
-    cr_member first[CR_WIRE_MEMBERS_MAX];
-    snprintf(dir, sizeof dir, "%s/raft", c->path);
-    for (uint32_t i = 0; i < c->forming.nmembers; i++) {
-        const cr_who *w = &c->forming.members[i];
-        first[i] = (cr_member){w->id, QD_COORD_VOTER, w->name, w->address};
-    }
-    cr_consensus_config k = {.loop = &c->loop,
-                             .heap = c->heap,
-                             .dir = dir,
-                             .warn = on_damage,
-                             .id = c->raft_id,
-                             .how = how,
-                             .recoveries = how == CR_OPEN_JOIN ? c->recoveries : 0,
-                             .first = how == CR_OPEN_FORM ? first : NULL,
-                             .nfirst = how == CR_OPEN_FORM ? c->forming.nmembers : 0,
-                             .seed = c->plugin->rand->u64(c->plugin->self),
-                             .applied = c->applied,
-                             .election_ms = c->election_ms,
-                             .heartbeat_ms = c->heartbeat_ms,
-                             .snapshot_entries = c->snapshot_entries,
-                             .segment_bytes = CR_SEGMENT_BYTES,
-                             .arg = c,
-                             .apply = cr_on_apply,
-                             .lead = on_lead,
-                             .changed = on_changed,
-                             .send = c->peers ? cr_on_send : NULL,
-                             .failed = on_failed,
-                             .snapshot_begin = snapshot_begin,
-                             .snapshot_write = snapshot_write,
-                             .snapshot_end = snapshot_end,
-                             .restore = restore};
-    memcpy(k.cluster, c->cluster, 16);
-    int32_t rc = cr_consensus_open(&k, &c->consensus, why);
-    if (rc) {
-        c->consensus = NULL;
-        snprintf(text, sizeof text, "log: %s", why);
-        cr_give_up(c, rc, text);
-        return;
-    }
-    opened(c);
-    cr_identity_update(c);
-    c->dirty = 1;
+    k->loop = &c->loop;
+    k->heap = c->heap;
+    k->warn = on_damage;
+    k->seed = c->plugin->rand->u64(c->plugin->self);
+    k->applied = c->applied;
+    k->arg = c;
+    k->apply = cr_on_apply;
+    k->lead = on_lead;
+    k->changed = on_changed;
+    k->send = c->peers ? cr_on_send : NULL;
+    k->failed = on_failed;
+    k->snapshot_begin = snapshot_begin;
+    k->snapshot_write = snapshot_write;
+    k->snapshot_end = snapshot_end;
+    k->restore = restore;
+    memcpy(k->cluster, c->cluster, 16);
 }
 
 static void run_until_closed(qd_coord *c)
@@ -651,7 +562,7 @@ static int start_thread(qd_coord *c)
 
 int32_t cr_store_open(qd_coord *c, qd_err *err)
 {
-    int32_t rc = cr_folder_open(c, err);
+    int32_t rc = cr_home_open(c, err);
     if (rc) return rc;
     c->machine = cr_machine_make(c->heap, (size_t)c->history_max, c->history_bytes);
     c->leading.done = leading_done;
@@ -665,7 +576,7 @@ int32_t cr_store_open(qd_coord *c, qd_err *err)
     uv_prepare_init(&c->loop, &c->after);
     c->wake.data = c->timer.data = c->after.data = c;
     uv_prepare_start(&c->after, on_after);
-    rc = open_rows(c, err);
+    rc = cr_home_load(c, err);
     if (rc == 0) rc = cr_net_open(c, err);
     if (rc == 0) {
         cr_identity_update(c);
@@ -681,14 +592,11 @@ void cr_store_free(qd_coord *c)
 {
     const cr_heap *h = c->heap;
     if (c->has_loop) uv_loop_close(&c->loop);
-    cr_rows_close(c->rows);
-    cr_members_free(c);
+    cr_home_free(c);
     cr_members_drop(c->members);
     cr_guests_free(c);
     cr_net_free(c);
-    cr_found_free(c);
     cr_machine_free(c->machine);
-    cr_folder_close(c);
     cr_free(h, c->rounds.asking);
     cr_free(h, c->deadlines);
     cr_free(h, c->cancels);

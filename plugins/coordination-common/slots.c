@@ -262,53 +262,21 @@ static void slot_close(qd_coord *c, void (*done)(void *arg), void *arg)
 
 /* --- opening --- */
 
-/* "500ms", "1s", "2m", or a bare number of milliseconds. 0: not such a thing. */
-static uint64_t parse_ms(qd_str s)
-{
-    uint64_t v = 0;
-    size_t i = 0;
-    for (; i < s.n && s.p[i] >= '0' && s.p[i] <= '9' && v < 1ull << 40; i++)
-        v = v * 10 + (uint64_t)(s.p[i] - '0');
-    qd_str unit = {s.p + i, s.n - i};
-    if (i == 0) return 0;
-    if (unit.n == 0 || qd_plug_is(unit, "ms")) return v;
-    if (qd_plug_is(unit, "s")) return v * 1000;
-    return qd_plug_is(unit, "m") ? v * 60000 : 0;
-}
-
-static int32_t take_option(qd_coord *c, const qd_pair *o, qd_err *err)
-{
-    uint64_t v = parse_ms(o->value);
-    if (qd_plug_is(o->key, "election_timeout") && v >= 50 && v <= 60000)
-        c->election_ms = (uint32_t)v;
-    else if (qd_plug_is(o->key, "heartbeat_interval") && v >= 10 && v <= 10000)
-        c->heartbeat_ms = (uint32_t)v;
-    else if (qd_plug_is(o->key, "snapshot_threshold") && v >= 16 && v <= 10000000)
-        c->snapshot_entries = (uint32_t)v;
-    else
-        return REFUSE(c, err, QD_E_CONFIG,
-                      "coordination.%.*s: unknown option or bad value \"%.*s\" (known: "
-                      "election_timeout, heartbeat_interval, snapshot_threshold)",
-                      (int)o->key.n, o->key.p, (int)o->value.n, o->value.p);
-    return 0;
-}
-
 static int32_t take_config(qd_coord *c, const qd_coord_config *k, qd_err *err)
 {
     if (k->flags & ~(uint32_t)(QD_COORD_OPEN_BOOTSTRAP | QD_COORD_OPEN_RECOVER))
         return REFUSE(c, err, QD_E_UNSUPPORTED,
-                      "coordination-raft does not know this way of opening (%x)", k->flags);
-    if (k->path.n == 0 || k->path.n >= sizeof c->path)
-        return REFUSE(c, err, QD_E_ARG,
-                      "the folder of the coordination store is empty or too long");
+                      "the coordination store does not know this way of opening (%x)", k->flags);
+    if (k->path.n >= sizeof c->path)
+        return REFUSE(c, err, QD_E_ARG, "the folder of the coordination store has too long a path");
     if (k->node_name.n == 0 || k->node_name.n > CR_WIRE_NAME_MAX ||
         memchr(k->node_name.p, '\n', k->node_name.n) || k->publish.n > CR_WIRE_ADDRESS_MAX)
         return REFUSE(c, err, QD_E_ARG, "node.name or the published address cannot be a master's");
-    memcpy(c->path, k->path.p, k->path.n);
+    if (k->path.n) memcpy(c->path, k->path.p, k->path.n);
     c->bootstrap = (k->flags & QD_COORD_OPEN_BOOTSTRAP) != 0;
     c->recover = (k->flags & QD_COORD_OPEN_RECOVER) != 0;
     for (uint32_t i = 0; i < k->noptions; i++) {
-        int32_t rc = take_option(c, &k->options[i], err);
+        int32_t rc = cr_home_option(c, &k->options[i], err);
         if (rc) return rc;
     }
     qd_str address = k->publish;
@@ -336,13 +304,11 @@ static int32_t slot_open(qd_self *self, const qd_coord_config *k, qd_coord **out
     memset(c, 0, sizeof *c);
     c->plugin = p;
     c->heap = &p->heap;
-    c->lock_fd = -1;
     c->election_ms = 500;
     c->heartbeat_ms = 100;
-    c->snapshot_entries = 8192;
     c->history_max = CR_HISTORY_MIN;
     c->history_bytes = p->conf->i64(self, "history", &v) == 0 ? (uint64_t)v : 16u << 20;
-    c->reserve_bytes = p->conf->i64(self, "reserve", &v) == 0 ? (uint64_t)v : 16u << 20;
+    cr_home_defaults(c);
     c->incarnation = p->rand->u64(self) | 1;    /* 0 is nobody */
     c->rounds.number = p->rand->u64(self) >> 1; /* answers to a life before are no answers */
     pthread_mutex_init(&c->lock, NULL);
@@ -357,8 +323,7 @@ static int32_t slot_open(qd_self *self, const qd_coord_config *k, qd_coord **out
 }
 
 const qd_coord_vtable cr_vtable = {
-    .head = QD_VTABLE(qd_coord_vtable, COORDINATION,
-                      QD_COORD_LINEARIZABLE | QD_COORD_AUTHORITY | QD_COORD_DYNAMIC_MEMBERS),
+    .head = QD_VTABLE(qd_coord_vtable, COORDINATION, CR_HOME_FLAGS),
     .open = slot_open,
     .close = slot_close,
     .info = slot_info,

@@ -2,8 +2,8 @@
  * watch.c: watches read the machine's history on the loop's thread, each from where it stands, in
  * whole revisions. A watch outlives its store: its lock keeps the two apart.
  */
-#include "consensus/variant.h"
 #include "store.h"
+#include "variant.h"
 
 #define EVENTS_MAX 1024u     /* of one call, but for a larger revision */
 #define BYTES_MAX (4u << 20) /* of them that are unpacked */

@@ -12,10 +12,10 @@
  * delayed and reordered, not altered; they carry the cluster's id, and those of another cluster, of
  * a life before a recovery, or malformed, are dropped and counted.
  */
-#ifndef COORDINATION_RAFT_CONSENSUS_H
-#define COORDINATION_RAFT_CONSENSUS_H
+#ifndef COORDINATION_COMMON_CONSENSUS_H
+#define COORDINATION_COMMON_CONSENSUS_H
 
-#include "consensus/members.h"
+#include "members.h"
 #include "snapshot.h"
 #include <uv.h>
 

@@ -2,8 +2,8 @@
  * keys.h: the sorted map of keys: a skip list whose heights come from hashes of the keys, so that
  * the same keys make the same list. Pure. One thread at a time.
  */
-#ifndef COORDINATION_RAFT_KEYS_H
-#define COORDINATION_RAFT_KEYS_H
+#ifndef COORDINATION_COMMON_KEYS_H
+#define COORDINATION_COMMON_KEYS_H
 
 #include "bytes.h"
 

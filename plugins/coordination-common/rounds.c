@@ -5,8 +5,8 @@
  * until it is applied here. Renewals of sessions wait for a round of the leader's too: only then is
  * it sure that no other leader counts their time already.
  */
-#include "consensus/variant.h"
 #include "store.h"
+#include "variant.h"
 
 #define RESEND_NS 300000000
 #define ASKING_MAX 1024

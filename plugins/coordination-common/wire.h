@@ -8,8 +8,8 @@
  * Store id and recoveries are zeros as long as the sender knows of no store. Ids are those of
  * consensus; `to` is 0 when the sender does not know it.
  */
-#ifndef COORDINATION_RAFT_WIRE_H
-#define COORDINATION_RAFT_WIRE_H
+#ifndef COORDINATION_COMMON_WIRE_H
+#define COORDINATION_COMMON_WIRE_H
 
 #include "bytes.h"
 #include "machine.h"

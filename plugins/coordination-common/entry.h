@@ -9,8 +9,8 @@
  * A command larger than CR_ENTRY_MAX goes in parts, PART commands of an entry each, named by the
  * XXH3-128 of the whole, and then WHOLE, which puts them together and runs them. Pure.
  */
-#ifndef COORDINATION_RAFT_ENTRY_H
-#define COORDINATION_RAFT_ENTRY_H
+#ifndef COORDINATION_COMMON_ENTRY_H
+#define COORDINATION_COMMON_ENTRY_H
 
 #include "bytes.h"
 #include <quidditch/coordination.h>

@@ -2,8 +2,8 @@
  * sessions.c: sessions' time. It is the leader's own: not in the log, begun anew by each leader, so
  * that a session never ends early. Its end is an entry.
  */
-#include "consensus/variant.h"
 #include "store.h"
+#include "variant.h"
 
 void cr_deadlines_update(qd_coord *c, int anew)
 {

@@ -14,15 +14,12 @@
  * (guest.c), again and again until it is seen applied here, or answered; the machine does a command
  * of one name once.
  */
-#ifndef COORDINATION_RAFT_STORE_H
-#define COORDINATION_RAFT_STORE_H
+#ifndef COORDINATION_COMMON_STORE_H
+#define COORDINATION_COMMON_STORE_H
 
 #include "consensus.h"
-#include "discover.h"
 #include "entry.h"
 #include "machine.h"
-#include "policy.h"
-#include "rows.h"
 #include "wire.h"
 #include <pthread.h>
 #include <quidditch/peers.h>
@@ -168,18 +165,6 @@ typedef struct cr_mail {
     uint8_t bytes[];
 } cr_mail;
 
-/* A change of members that somebody asked for, on the leader. */
-typedef struct cr_wish {
-    struct cr_wish *next;
-    cr_proposal proposal; /* of ADD, ROLE, REMOVE */
-    struct qd_coord *store;
-    cr_name name;
-    uint32_t action;
-    int under_way; /* the engine has it */
-    int64_t until_ns, wrote_ns;
-    char member[CR_WIRE_NAME_MAX + 1];
-} cr_wish;
-
 struct qd_coord_watch {
     const cr_heap *heap;
     pthread_mutex_t lock; /* of store */
@@ -202,13 +187,8 @@ struct qd_coord_result {
     cr_item **items;
 };
 
-/* What the file node says. */
-enum {
-    CR_NODE_NEW,     /* there is none */
-    CR_NODE_FORMING, /* with the members in it */
-    CR_NODE_JOINING,
-    CR_NODE_FORMED
-};
+/* What the plugin keeps beside: where its log lives, how it comes to its store (cr_home). */
+#include "home.h"
 
 struct qd_coord {
     cr_plugin *plugin;
@@ -220,15 +200,12 @@ struct qd_coord {
     uint64_t last_number; /* ... and the last one's number */
     uint8_t cluster[16];  /* the store's id; zeros: not known yet */
     uint64_t recoveries;
-    int node_state; /* CR_NODE_... */
-    int young;   /* it was formed by this process: its reserve waits until the node has started */
     char *texts; /* of the next ones */
     qd_str cluster_name, node_id, node_name, address;
-    uint32_t election_ms, heartbeat_ms, snapshot_entries;
-    uint64_t reserve_bytes, history_bytes;
+    uint32_t election_ms, heartbeat_ms;
+    uint64_t history_bytes;
     int64_t history_max;
-    int lock_fd, reserve_there, has_loop;
-    int64_t space_checked_ns;
+    int has_loop;
     uint64_t since_snapshot; /* bytes of entries */
     uv_loop_t loop;
     uv_async_t wake;
@@ -263,7 +240,6 @@ struct qd_coord {
     cr_consensus_view view;  /* as of the last look; texts do not last: leader_address below */
     cr_members *members;     /* those of the view, a reference */
     char leader_address[CR_WIRE_ADDRESS_MAX + 1];
-    cr_rows *rows;
     uint64_t applied; /* index of the log */
     cr_nodes pending; /* all that the loop knows and has not ended, in order of arrival */
     cr_flights flights;
@@ -285,19 +261,12 @@ struct qd_coord {
     uint64_t batches;
     cr_proposal leading;
     int leading_out; /* it is under way */
-    cr_search search;
-    int64_t probed_ns, said_ns, joined_ns, strange_ns;
-    int64_t slow_ns;     /* when a slow change was last told */
-    int64_t stranger_ns; /* since when it belongs to no store */
-    cr_forming forming;  /* members of a store being formed; its texts in forming_text */
-    char *forming_text;
-    cr_wish *wishes;
-    cr_proposal change; /* of the store's own, by policy */
-    int changing;
-    int64_t policy_ns, even_ns;
+    int64_t probed_ns, strange_ns;
+    int64_t slow_ns; /* when a slow change was last told */
     cr_place places[CR_WIRE_MEMBERS_MAX];
     uint32_t nplaces;
     int handing_over;
+    cr_home home;
 };
 
 enum { CR_HISTORY_MIN = 65536 };
@@ -316,8 +285,12 @@ void cr_store_free(qd_coord *c);
 void cr_identity_update(qd_coord *c);
 /* Makes c->view anew; there is a log. */
 void cr_view_look(qd_coord *c);
-/* The node belongs to a store now: opens its log. */
-void cr_store_engine(qd_coord *c, uint32_t how);
+/* The same, and what follows from it: another leader, none, one again. */
+void cr_store_look(qd_coord *c);
+/* What consensus tells the shell. */
+void cr_store_callbacks(qd_coord *c, cr_consensus_config *k);
+/* Takes one record into the machine that is being loaded. */
+int32_t cr_store_load_row(void *arg, cr_item *row);
 /* Nothing goes on; every request gets the code and the reason. */
 void cr_give_up(qd_coord *c, int32_t code, const char *why);
 /* Writes a log line. [any] */
@@ -361,8 +334,6 @@ int32_t cr_session_keep(qd_coord *c, uint64_t session);
 void cr_propose(qd_coord *c, cr_name name, const uint8_t *command, size_t n);
 /* Proposes what was written. */
 void cr_flush(qd_coord *c);
-/* 0 when there is room on the disk, else QD_E_NOSPACE. */
-int32_t cr_space(qd_coord *c);
 /* Callback of the engine. */
 int32_t cr_on_apply(void *arg, uint64_t index, const uint8_t *entry, size_t n);
 
@@ -446,9 +417,36 @@ qd_str cr_net_place(const qd_coord *c, uint64_t id, qd_str told);
 /* Callback of the engine. */
 void cr_on_send(void *arg, uint64_t to, qd_str address, const uint8_t *p, size_t n);
 
-/* --- found.c: forming, joining, looking for others --- */
-/* The node's own lists of the config. */
+/* --- the plugin's own: where its log lives --- */
+/* An option of the configuration, coordination.<key>. QD_E_CONFIG. */
+int32_t cr_home_option(qd_coord *c, const qd_pair *o, qd_err *err);
+/* All options are known: checks and keeps lists of others. */
 int32_t cr_found_config(qd_coord *c, const qd_coord_config *k, qd_err *err);
+/* Before anything else: what is set when nothing is configured. */
+void cr_home_defaults(qd_coord *c);
+/* Finds out which node this is (folder, lock), before the machine is there. */
+int32_t cr_home_open(qd_coord *c, qd_err *err);
+/* Loads what is known of the state; the machine and the loop are there, the thread is not. */
+int32_t cr_home_load(qd_coord *c, qd_err *err);
+/* Rows that an applied entry changed, or all of them (replaced); takes the references. */
+void cr_home_applied(qd_coord *c, cr_items *rows, uint64_t index, int replaced);
+/* The view was looked at again. */
+void cr_home_looked(qd_coord *c);
+/* The first entry of a lead is on its way: 0, or the home cannot keep that it leads. */
+int32_t cr_home_led(qd_coord *c);
+/* The first entry of a term is applied. */
+void cr_home_ready(qd_coord *c);
+/* When the loop has to look again at the latest. */
+int64_t cr_home_next(const qd_coord *c, int64_t now, int64_t at);
+/* Is there something for which the loop has to look again soon? */
+int cr_home_waits(const qd_coord *c);
+/* The timer ran. */
+void cr_home_tick(qd_coord *c);
+/* Frees what the home has; also before it was opened. */
+void cr_home_free(qd_coord *c);
+/* 0 when there is room for what is proposed, else QD_E_NOSPACE. */
+int32_t cr_space(qd_coord *c);
+
 /* Begins: forms at once, goes on, or looks for others. */
 void cr_found_begin(qd_coord *c);
 /* Probes, decides, says what is missing. */
@@ -459,9 +457,8 @@ void cr_found_tell(qd_coord *c, const cr_envelope *e);
 void cr_on_forming(qd_coord *c, const cr_envelope *e, const cr_forming *f);
 void cr_on_join(qd_coord *c, const cr_envelope *e);
 void cr_on_joined(qd_coord *c, const cr_envelope *e, int32_t rc, qd_str text);
-void cr_found_free(qd_coord *c);
 
-/* --- membership.c: on the leader --- */
+/* Members, on the leader: */
 /* Carries out a CR_ASK_MEMBERS command. */
 void cr_members_ask(qd_coord *c, cr_name name, const uint8_t *command, size_t n);
 /* Members as this node sees them; the number. */
@@ -472,21 +469,6 @@ int32_t cr_members_admit(qd_coord *c, const cr_who *who, char *why, size_t size)
 void cr_members_moved(qd_coord *c, uint64_t id, qd_str name, qd_str address);
 /* Follows the policy, ends wishes. */
 void cr_members_turn(qd_coord *c);
-void cr_members_free(qd_coord *c);
-
-/* --- folder.c --- */
-/* Makes and locks the folder, reads the node's file. */
-int32_t cr_folder_open(qd_coord *c, qd_err *err);
-#define CR_YOUNG_NS 1000000000 /* forming a node's reserve would delay its first start */
-/* Writes the node's file in this state. 0 or a negative code. */
-int32_t cr_folder_write(qd_coord *c, int state);
-void cr_folder_close(qd_coord *c);
-/* Free bytes of the file system; UINT64_MAX when unknown. */
-uint64_t cr_folder_free(qd_coord *c);
-/* Gives the reserve's blocks up, or lays them in again. */
-void cr_reserve_spend(qd_coord *c);
-void cr_reserve_fill(qd_coord *c);
-
 /* --- slots.c: entry points of the kind --- */
 extern const qd_coord_vtable cr_vtable;
 

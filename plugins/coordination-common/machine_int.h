@@ -1,6 +1,6 @@
 /* machine_int.h: shared by machine.c (what the state is made of) and machine_run.c (commands). */
-#ifndef COORDINATION_RAFT_MACHINE_INT_H
-#define COORDINATION_RAFT_MACHINE_INT_H
+#ifndef COORDINATION_COMMON_MACHINE_INT_H
+#define COORDINATION_COMMON_MACHINE_INT_H
 
 #include "entry.h"
 #include "machine.h"

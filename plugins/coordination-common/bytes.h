@@ -5,8 +5,8 @@
  * what is committed already, where there is nobody to tell: it ends the process, which then reads
  * its log again. Numbers are little-endian; a text is its length in 32 bits and its bytes.
  */
-#ifndef COORDINATION_RAFT_BYTES_H
-#define COORDINATION_RAFT_BYTES_H
+#ifndef COORDINATION_COMMON_BYTES_H
+#define COORDINATION_COMMON_BYTES_H
 
 #include <quidditch/plugin.h>
 #include <stdatomic.h>
