@@ -3,10 +3,10 @@
  * commands of other members: one that is found sound must be one that every machine takes. What was
  * read and written again reads the same.
  */
-#include <coordination-raft/discover.h>
 #include <coordination-common/entry.h>
 #include <coordination-common/machine.h>
 #include <coordination-common/wire.h>
+#include <coordination-raft/discover.h>
 #include <stdlib.h>
 
 static void *heap_alloc(qd_self *self, size_t n)

@@ -36,10 +36,11 @@ int32_t cr_folder_open(qd_coord *c, qd_err *err)
         for (uint32_t i = 0; i < k.nmembers; i++, text += sizeof k.member[0]) {
             const char *name = text + sizeof k.member[0].id,
                        *address = name + sizeof k.member[0].name;
-            c->home.forming.members[c->home.forming.nmembers++] = (cr_who){.id = k.member[i].id,
-                                                                 .role = QD_COORD_VOTER,
-                                                                 .name = qd_plug_str(name),
-                                                                 .address = qd_plug_str(address)};
+            c->home.forming.members[c->home.forming.nmembers++] =
+                (cr_who){.id = k.member[i].id,
+                         .role = QD_COORD_VOTER,
+                         .name = qd_plug_str(name),
+                         .address = qd_plug_str(address)};
         }
         return 0;
     }
@@ -66,7 +67,8 @@ int32_t cr_folder_write(qd_coord *c, int state)
     for (uint32_t i = 0; state == CR_NODE_FORMING && i < c->home.forming.nmembers; i++) {
         k.member[i].id = c->home.forming.members[i].id;
         text_of(k.member[i].name, sizeof k.member[i].name, c->home.forming.members[i].name);
-        text_of(k.member[i].address, sizeof k.member[i].address, c->home.forming.members[i].address);
+        text_of(k.member[i].address, sizeof k.member[i].address,
+                c->home.forming.members[i].address);
         k.nmembers++;
     }
     if (c->home.node_state == CR_NODE_NEW) c->home.young = 1;

@@ -12,11 +12,11 @@
 #include "raft_disk.h"
 #include "raft_sim.h"
 #include "still.h"
+#include <coordination-common/entry.h>
+#include <coordination-common/machine.h>
 #include <coordination-raft/consensus/core_int.h>
 #include <coordination-raft/consensus/engine_int.h>
 #include <coordination-raft/consensus/wal_int.h>
-#include <coordination-common/entry.h>
-#include <coordination-common/machine.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -6,9 +6,9 @@
 #ifndef COORDINATION_RAFT_SNAPFILE_H
 #define COORDINATION_RAFT_SNAPFILE_H
 
-#include "snapshot.h"
 #include "disk.h"
 #include "members.h"
+#include "snapshot.h"
 
 enum { CR_SNAP_BLOCK = 1 << 20, CR_SNAPS_MAX = 64 };
 #define CR_INCOMING_NAME "incoming.tmp"

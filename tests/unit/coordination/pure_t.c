@@ -5,8 +5,8 @@
 #include "unit/unit.h"
 
 #include "unit/coordination/heap.h"
-#include <coordination-raft/discover.h>
 #include <coordination-common/entry.h>
+#include <coordination-raft/discover.h>
 #include <coordination-raft/policy.h>
 
 #define SECOND 1000000000ll
