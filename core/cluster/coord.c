@@ -564,3 +564,79 @@ void qd_coord_members_free(qd_coord_store *s, qd_coord_members *m)
     s->vt.result_free(s->handle, m->result);
     m->result = NULL;
 }
+
+/* --- authority --- */
+
+/* One step of such a request: its op, the rest is the caller's. */
+typedef int32_t (*authority_submit)(qd_coord_store *s, void *request);
+
+/* Submits it until it is answered; the request keeps its id. `changes`: it may have been done. */
+static int authority_wait(qd_coord_store *s, authority_submit submit, void *request, qd_op *op,
+                          qd_err **where, bool changes, const char *what, int64_t timeout_ms,
+                          qd_err *err)
+{
+    uint64_t until = deadline(s, timeout_ms);
+    int64_t pause = RETRY_MS_MIN;
+    bool maybe = false;
+    qd_err failure;
+    attempts past = {0};
+    if (!(s->vt.head.flags & QD_COORD_AUTHORITY))
+        return qd_err_set(err, QD_E_UNSUPPORTED, "this coordination store hands nothing over");
+    qd_err_init(&failure);
+    qd_err_init(&past.why);
+    *where = &failure;
+    for (;;) {
+        waiting w;
+        waiting_init(&w, op);
+        int rc = wait_for(s, &w, op, submit(s, request), until);
+        maybe |= changes && (rc == QD_E_UNKNOWN_OUTCOME || rc == QD_E_TIMEOUT);
+        if (rc && again(s, rc, until, &pause)) {
+            attempts_note(&past, rc, &failure);
+            continue;
+        }
+        rc = attempts_last(&past, rc, &failure);
+        if (rc == QD_E_CANCELLED || rc == QD_E_TIMEOUT) rc = timed_out(rc, what, &failure);
+        if (maybe && says_nothing(rc))
+            rc = qd_err_wrap(&failure, QD_E_UNKNOWN_OUTCOME, "%s may or may not be done", what);
+        if (rc && !failure.code)
+            (void)qd_err_set(&failure, rc, "coordination store: %s: %s", what, qd_code_name(rc));
+        if (rc) qd_err_copy(err, &failure);
+        qd_err_fini(&failure);
+        qd_err_fini(&past.why);
+        *where = NULL;
+        return rc;
+    }
+}
+
+static int32_t submit_authority(qd_coord_store *s, void *request)
+{
+    return s->vt.authority(s->handle, request);
+}
+
+static int32_t submit_export(qd_coord_store *s, void *request)
+{
+    return s->vt.export_at(s->handle, request);
+}
+
+static int32_t submit_import(qd_coord_store *s, void *request)
+{
+    return s->vt.import(s->handle, request);
+}
+
+int qd_coord_authority_step(qd_coord_store *s, qd_coord_authority *a, int64_t timeout_ms,
+                            qd_err *err)
+{
+    qd_env_random(s->env, a->id, sizeof a->id);
+    return authority_wait(s, submit_authority, a, &a->op, &a->err, true, "a step of a hand-over",
+                          timeout_ms, err);
+}
+
+int qd_coord_export_all(qd_coord_store *s, qd_coord_export *x, int64_t timeout_ms, qd_err *err)
+{
+    return authority_wait(s, submit_export, x, &x->op, &x->err, false, "export", timeout_ms, err);
+}
+
+int qd_coord_import_some(qd_coord_store *s, qd_coord_import *x, int64_t timeout_ms, qd_err *err)
+{
+    return authority_wait(s, submit_import, x, &x->op, &x->err, true, "import", timeout_ms, err);
+}

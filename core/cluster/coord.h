@@ -110,6 +110,22 @@ int qd_coord_watch_open(qd_coord_store *s, qd_str prefix, uint64_t from,
 /* Ends a watch and waits until events cannot run any more. NULL is fine. [worker] */
 void qd_coord_watch_end(qd_coord_store *s, qd_coord_watch *w);
 
+/* One step of a hand-over, a compare-and-set on the store's epoch and state; a->id is made here and
+ * kept over retries. QD_E_CONFLICT: the store is in another epoch or state; UNKNOWN_OUTCOME,
+ * TIMEOUT: it may be done, or be done later. QD_E_UNSUPPORTED: the store hands nothing over.
+ * [worker] */
+QD_MUST_CHECK
+int qd_coord_authority_step(qd_coord_store *s, qd_coord_authority *a, int64_t timeout_ms,
+                            qd_err *err);
+/* All keys at one revision, in batches, and their hash. A try that fails begins again: a batch of
+ * x->revision 0 may come from another revision than those before. [worker] QD_E_COMPACTED, and what
+ * x->batch returns. */
+QD_MUST_CHECK
+int qd_coord_export_all(qd_coord_store *s, qd_coord_export *x, int64_t timeout_ms, qd_err *err);
+/* Changes of whole revisions into a mirror. [worker] QD_E_CONFLICT: it is none of that epoch. */
+QD_MUST_CHECK
+int qd_coord_import_some(qd_coord_store *s, qd_coord_import *x, int64_t timeout_ms, qd_err *err);
+
 /* One request about members (coordination.h), its result in m; err is set here. [worker] */
 QD_MUST_CHECK
 int qd_coord_members_call(qd_coord_store *s, qd_coord_members *m, int64_t timeout_ms, qd_err *err);

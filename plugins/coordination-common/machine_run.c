@@ -2,6 +2,7 @@
  */
 #include "machine_int.h"
 
+#define MIRRORED_SESSIONS (1u << 20)
 #define MIRRORED_TTL_NS 60000000000ll /* of sessions that came with keys from another store */
 
 /* --- commands: each returns what goes into result.rc, or sets r->bad --- */
@@ -223,6 +224,7 @@ static void adopt_sessions(cr_machine *m)
         s->nkeys++;
         if (id > m->last_session) m->last_session = id;
     }
+    m->last_session += MIRRORED_SESSIONS; /* those without keys did not come, and may be in use */
 }
 
 static int32_t authority_step(cr_machine *m, uint32_t action, uint64_t new_epoch, uint64_t revision)
@@ -251,6 +253,7 @@ static int32_t authority_step(cr_machine *m, uint32_t action, uint64_t new_epoch
         if (m->state != QD_COORD_MIRROR || revision != m->revision) return QD_E_CONFLICT;
         adopt_sessions(m);
         m->state = QD_COORD_ACTIVE;
+        cr_machine_compact(m, m->revision); /* a copy's history has gaps */
         m->revision++;
         return 0;
     case QD_COORD_MAKE_VOID:

@@ -1,6 +1,7 @@
 /*
  * coordination.c: the contract of the coordination kind as tests: transactions with compare,
- * ranges, request ids, limits, authority. Watches, sessions and elections are coordination_watch.c.
+ * ranges, request ids, limits, authority. Watches, sessions and elections are coordination_watch.c,
+ * mirrors coordination_mirror.c.
  */
 #include "coordination_suite.h"
 #include <stdlib.h>
@@ -511,6 +512,7 @@ void qd_conform_coordination(qd_conform *c, const char *name, const qd_coord_vta
         {"members are known", members_are_known, 0},
         {"members are excluded", members_are_excluded, QD_COORD_DYNAMIC_MEMBERS},
         {"a sealed store takes nothing", a_sealed_store_takes_nothing, QD_COORD_AUTHORITY},
+        {"a mirror takes over", coord_suite_mirror, QD_COORD_AUTHORITY},
         {"a store opened again keeps all", a_reopened_store_keeps_all, 0},
     };
     suite s = {.c = c, .vt = vt};

@@ -29,6 +29,8 @@ void coord_suite_close(suite *s);
 void coord_suite_pause(void);
 
 /* coordination_watch.c */
+/* A watch from there ends with this code. */
+void coord_suite_watch_ends(suite *s, uint64_t from, int32_t rc);
 void coord_suite_watch_order(suite *s);
 void coord_suite_watch_past(suite *s);
 void coord_suite_watch_compacted(suite *s);
@@ -39,5 +41,7 @@ void coord_suite_session_keep(suite *s);
 void coord_suite_election(suite *s);
 void coord_suite_election_cancel(suite *s);
 void coord_suite_election_session(suite *s);
+/* coordination_mirror.c */
+void coord_suite_mirror(suite *s);
 
 #endif

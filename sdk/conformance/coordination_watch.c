@@ -83,6 +83,17 @@ static int finish(suite *s, seen *w, qd_coord_watch *watch)
     return wait_for(w, 0, 0, 1) && !w->backwards;
 }
 
+void coord_suite_watch_ends(suite *s, uint64_t from, int32_t rc)
+{
+    seen w = SEEN;
+    qd_coord_watch *watch;
+    CHECK_EQ(s->c, begin(s, &w, "none/", from, &watch), 0);
+    int ended = wait_for(&w, 0, 1, 0);
+    CHECK(s->c, finish(s, &w, watch));
+    CHECK(s->c, ended);
+    CHECK_EQ(s->c, w.rc, rc);
+}
+
 void coord_suite_watch_order(suite *s)
 {
     seen w = SEEN;

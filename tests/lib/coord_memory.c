@@ -2,97 +2,15 @@
  * coord_memory.c: see coord_memory.h. One lock over everything; every request is done at its
  * submit, but for candidates that wait. One thread a store tells watches and ends sessions.
  */
-#include "lib/coord_memory.h"
-#include "base/arena.h"
 #include "base/str.h"
-#include "base/vec.h"
+#include "lib/coord_memory_int.h"
 #include "plugin/op.h"
-#include "runtime/sync.h"
 #include <openssl/evp.h>
 #include <stdlib.h>
 
-#define VALUE_MAX (16u << 20)
-#define KEY_MAX 1024u
-#define ID_WINDOW 4096u
-
-typedef struct key {
-    qd_str name;
-    qd_coord_kv kv; /* version 0: absent */
-} key;
-
-typedef struct session {
-    uint64_t id;
-    int64_t ttl_ns;
-    uint64_t deadline_ns;
-    bool open;
-} session;
-
-typedef struct election {
-    qd_str name, value;
-    uint64_t session, term; /* session 0: nobody */
-    QD_VEC(qd_coord_election *) waiting;
-} election;
-
-typedef struct answer {
-    uint8_t id[16];
-    int32_t rc;
-    uint32_t failed;
-    uint64_t revision;
-} answer;
-
-struct qd_coord_watch {
-    qd_coord *handle;
-    qd_coord_watch_config config;
-    uint64_t next; /* revision not yet told */
-    bool ended, busy, closing;
-    void (*closed)(void *arg);
-    void *closed_arg;
-    qd_coord_watch *link;
-};
-
-struct qd_coord {
-    coord_memory *m;
-    uint32_t pending;
-};
-
-struct qd_coord_result {
-    qd_coord_kv *kvs;
-    qd_coord_member member;
-};
-
-struct coord_memory {
-    qd_env *env;
-    const char *name;
-    coord_memory *link;
-    qd_mutex lock;
-    qd_cond work;
-    qd_thread *thread;
-    bool stop, off, off_applies;
-    char keep[64];    /* "": nothing */
-    int32_t keep_rc;  /* of changes that would take it away */
-    uint32_t refused; /* so many were */
-    qd_arena arena;
-    uint64_t revision, compacted, epoch, last_session;
-    uint32_t state, handles;
-    QD_VEC(key) keys; /* sorted; absent ones stay */
-    QD_VEC(qd_coord_event) history;
-    QD_VEC(session) sessions;
-    QD_VEC(election) elections;
-    answer answers[ID_WINDOW];
-    uint64_t nanswers;
-    qd_coord_watch *watches;
-};
-
 static coord_memory *stores;
 
-/* A store has memory: where a test lets an allocation fail, it is asked for again. */
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        int tries = 0;                                                                             \
-        while (!(condition)) qd_assert(++tries < 10);                                              \
-    } while (0)
-
-static qd_str keep(coord_memory *m, qd_str s)
+qd_str cmi_keep(coord_memory *m, qd_str s)
 {
     qd_str copy = QD_STR("");
     if (s.n) MUST((copy = qd_arena_str(&m->arena, s)).p != NULL);
@@ -101,7 +19,7 @@ static qd_str keep(coord_memory *m, qd_str s)
 
 /* --- keys --- */
 
-static key *find_key(coord_memory *m, qd_str name, bool make)
+key *cmi_find_key(coord_memory *m, qd_str name, bool make)
 {
     size_t lo = 0, hi = m->keys.n;
     while (lo < hi) {
@@ -114,7 +32,7 @@ static key *find_key(coord_memory *m, qd_str name, bool make)
             hi = mid;
     }
     if (!make) return NULL;
-    key k = {.name = keep(m, name)};
+    key k = {.name = cmi_keep(m, name)};
     MUST(qd_vec_push(&m->keys, NULL, k) == 0);
     memmove(m->keys.at + lo + 1, m->keys.at + lo, (m->keys.n - 1 - lo) * sizeof k);
     m->keys.at[lo] = k;
@@ -122,7 +40,7 @@ static key *find_key(coord_memory *m, qd_str name, bool make)
     return &m->keys.at[lo];
 }
 
-static void record(coord_memory *m, uint32_t type, const qd_coord_kv *kv)
+void cmi_record(coord_memory *m, uint32_t type, const qd_coord_kv *kv)
 {
     qd_coord_event e = {type, 0, *kv};
     MUST(qd_vec_push(&m->history, NULL, e) == 0);
@@ -130,27 +48,27 @@ static void record(coord_memory *m, uint32_t type, const qd_coord_kv *kv)
 
 static void put_key(coord_memory *m, qd_str name, qd_str value, uint64_t owner)
 {
-    key *k = find_key(m, name, true);
-    qd_str v = keep(m, value);
+    key *k = cmi_find_key(m, name, true);
+    qd_str v = cmi_keep(m, value);
     if (k->kv.version == 0) k->kv.create_revision = m->revision + 1;
     k->kv.version++;
     k->kv.mod_revision = m->revision + 1;
     k->kv.value = (const uint8_t *)v.p;
     k->kv.value_len = v.n;
     k->kv.session = owner;
-    record(m, QD_COORD_PUT, &k->kv);
+    cmi_record(m, QD_COORD_PUT, &k->kv);
 }
 
 static bool delete_key(coord_memory *m, key *k)
 {
     if (!k || k->kv.version == 0) return false;
     qd_coord_kv gone = {.key = k->name, .mod_revision = m->revision + 1};
-    record(m, QD_COORD_DELETE, &gone);
+    cmi_record(m, QD_COORD_DELETE, &gone);
     k->kv = (qd_coord_kv){.key = k->name};
     return true;
 }
 
-static void committed(coord_memory *m)
+void cmi_committed(coord_memory *m)
 {
     m->revision++;
     qd_cond_broadcast(&m->work);
@@ -158,7 +76,7 @@ static void committed(coord_memory *m)
 
 /* --- elections, sessions --- */
 
-static session *find_session(coord_memory *m, uint64_t id)
+session *cmi_find_session(coord_memory *m, uint64_t id)
 {
     for (size_t i = 0; i < m->sessions.n; i++)
         if (m->sessions.at[i].id == id && m->sessions.at[i].open) return &m->sessions.at[i];
@@ -177,7 +95,7 @@ static election *find_election(coord_memory *m, qd_str name, bool make)
     for (size_t i = 0; i < m->elections.n; i++)
         if (qd_str_eq(m->elections.at[i].name, name)) return &m->elections.at[i];
     if (!make) return NULL;
-    election e = {.name = keep(m, name)};
+    election e = {.name = cmi_keep(m, name)};
     MUST(qd_vec_push(&m->elections, NULL, e) == 0);
     return &m->elections.at[m->elections.n - 1];
 }
@@ -189,9 +107,10 @@ static void win(coord_memory *m, election *e, qd_coord_election *r)
 {
     e->session = r->session;
     e->term++;
-    r->token = (qd_coord_token){m->epoch, e->term};
+    e->epoch = m->epoch;
+    r->token = (qd_coord_token){e->epoch, e->term};
     put_key(m, election_key(m, e->name), r->value, r->session);
-    committed(m);
+    cmi_committed(m);
 }
 
 /* The place is free: the next candidate whose session lives gets it. */
@@ -202,7 +121,7 @@ static void next_leader(coord_memory *m, election *e, candidates *won)
         qd_coord_election *r = e->waiting.at[0];
         memmove(e->waiting.at, e->waiting.at + 1, --e->waiting.n * sizeof r);
         r->plugin[0] = NULL;
-        r->plugin[1] = find_session(m, r->session) ? r : NULL; /* its code, read by finish */
+        r->plugin[1] = cmi_find_session(m, r->session) ? r : NULL; /* its code, read by finish */
         MUST(qd_vec_push(won, NULL, r) == 0);
         if (!r->plugin[1]) continue;
         win(m, e, r);
@@ -225,7 +144,7 @@ static void end_session(coord_memory *m, session *s, candidates *won)
     s->open = false;
     for (size_t i = 0; i < m->keys.n; i++)
         if (m->keys.at[i].kv.session == s->id) any |= delete_key(m, &m->keys.at[i]);
-    if (any) committed(m);
+    if (any) cmi_committed(m);
     for (size_t i = 0; i < m->elections.n; i++)
         if (m->elections.at[i].session == s->id) next_leader(m, &m->elections.at[i], won);
 }
@@ -244,6 +163,7 @@ static bool tell(coord_memory *m, qd_coord_watch *w)
 {
     QD_VEC(qd_coord_event) batch = {0};
     int32_t rc = w->next <= m->compacted ? QD_E_COMPACTED : 0;
+    if (m->state == QD_COORD_RETIRED && w->next > m->revision) rc = QD_E_FENCED;
     uint64_t upto = m->revision;
     if (rc == 0 && w->next > upto) return false;
     for (size_t i = 0; rc == 0 && i < m->history.n; i++) {
@@ -286,7 +206,7 @@ static bool work_once(coord_memory *m)
     uint64_t now = qd_env_mono_ns(m->env);
     for (size_t i = 0; i < m->sessions.n; i++) {
         session *s = &m->sessions.at[i];
-        if (!s->open || s->deadline_ns > now) continue;
+        if (!s->open || s->deadline_ns > now || m->state != QD_COORD_ACTIVE) continue;
         candidates won = {0};
         end_session(m, s, &won);
         qd_mutex_unlock(&m->lock);
@@ -303,9 +223,10 @@ static void run_store(void *arg)
     qd_mutex_lock(&m->lock);
     while (!m->stop) {
         if (work_once(m)) continue;
+        bool runs = m->state == QD_COORD_ACTIVE; /* no session ends while it is not */
         uint64_t until = UINT64_MAX;
         for (size_t i = 0; i < m->sessions.n; i++)
-            if (m->sessions.at[i].open && m->sessions.at[i].deadline_ns < until)
+            if (runs && m->sessions.at[i].open && m->sessions.at[i].deadline_ns < until)
                 until = m->sessions.at[i].deadline_ns;
         if (until == UINT64_MAX)
             qd_cond_wait(&m->work, &m->lock);
@@ -359,8 +280,9 @@ static int32_t do_range(coord_memory *m, qd_coord_range *r)
 
 static int32_t mem_range(qd_coord *c, qd_coord_range *r)
 {
+    coord_memory_fault fault = cmi_ask(c->m, 'r', 0);
     qd_mutex_lock(&c->m->lock);
-    int32_t rc = do_range(c->m, r);
+    int32_t rc = fault ? QD_E_NO_COORDINATION : do_range(c->m, r);
     qd_mutex_unlock(&c->m->lock);
     qd_op_complete(&r->op, rc);
     return 0;
@@ -368,7 +290,7 @@ static int32_t mem_range(qd_coord *c, qd_coord_range *r)
 
 static bool holds(coord_memory *m, const qd_coord_compare *cmp)
 {
-    const key *k = find_key(m, cmp->key, false);
+    const key *k = cmi_find_key(m, cmp->key, false);
     qd_coord_kv none = {0};
     const qd_coord_kv *kv = k ? &k->kv : &none;
     unsigned char digest[32];
@@ -396,12 +318,12 @@ static int32_t check_txn(coord_memory *m, const qd_coord_txn *t)
         if (c->key.n == 0 || qd_str_starts(c->key, QD_STR("_election/"))) return QD_E_ARG;
         if (c->key.n > KEY_MAX || (c->type == QD_COORD_PUT && c->value.n > VALUE_MAX))
             return QD_E_LIMIT;
-        if (c->type == QD_COORD_PUT && c->session && !find_session(m, c->session))
+        if (c->type == QD_COORD_PUT && c->session && !cmi_find_session(m, c->session))
             return QD_E_SESSION_EXPIRED;
     }
     if (!t->token.term) return 0;
     const election *e = find_election(m, t->election, false);
-    bool fits = e && e->session && t->token.epoch == m->epoch && e->term == t->token.term;
+    bool fits = e && e->session && e->epoch == t->token.epoch && e->term == t->token.term;
     return fits ? 0 : QD_E_FENCED;
 }
 
@@ -414,13 +336,13 @@ static void apply(coord_memory *m, const qd_coord_txn *t)
             put_key(m, c->key, c->value, c->session);
             any = true;
         } else if (c->type == QD_COORD_DELETE) {
-            any |= delete_key(m, find_key(m, c->key, false));
+            any |= delete_key(m, cmi_find_key(m, c->key, false));
         } else {
             for (size_t k = 0; k < m->keys.n; k++)
                 if (qd_str_starts(m->keys.at[k].name, c->key)) any |= delete_key(m, &m->keys.at[k]);
         }
     }
-    if (any) committed(m);
+    if (any) cmi_committed(m);
 }
 
 /* Would it take away what is to be kept? */
@@ -428,7 +350,7 @@ static bool takes_away(coord_memory *m, const qd_coord_txn *t)
 {
     for (uint32_t i = 0; m->keep[0] && i < t->nchanges; i++) {
         const qd_coord_change *c = &t->changes[i];
-        const key *k = c->type == QD_COORD_PUT ? find_key(m, c->key, false) : NULL;
+        const key *k = c->type == QD_COORD_PUT ? cmi_find_key(m, c->key, false) : NULL;
         if (!k || !k->kv.version) continue;
         qd_str now = {(const char *)k->kv.value, k->kv.value_len}, kept = qd_str_c(m->keep);
         if (qd_str_find_str(now, kept) >= 0 && qd_str_find_str(c->value, kept) < 0) return true;
@@ -438,20 +360,18 @@ static bool takes_away(coord_memory *m, const qd_coord_txn *t)
 
 static int32_t do_txn(coord_memory *m, qd_coord_txn *t)
 {
-    uint64_t first = m->nanswers > ID_WINDOW ? m->nanswers - ID_WINDOW : 0;
     if (m->off && !m->off_applies) return QD_E_NO_COORDINATION;
     if (takes_away(m, t)) {
         m->refused++;
         return m->keep_rc;
     }
-    if (m->state != QD_COORD_ACTIVE) return QD_E_FENCED;
-    for (uint64_t i = first; i < m->nanswers; i++) {
-        const answer *a = &m->answers[i % ID_WINDOW];
-        if (memcmp(a->id, t->id, 16) != 0) continue;
-        t->revision = a->revision;
-        t->failed = a->failed;
-        return a->rc;
+    const answer *known = cmi_answered(m, t->id);
+    if (known) {
+        t->revision = known->revision;
+        t->failed = known->failed;
+        return known->rc;
     }
+    if (m->state != QD_COORD_ACTIVE) return QD_E_FENCED;
     int32_t rc = check_txn(m, t);
     for (t->failed = 0; rc == 0 && t->failed < t->ncompares; t->failed++)
         if (!holds(m, &t->compares[t->failed])) {
@@ -460,16 +380,19 @@ static int32_t do_txn(coord_memory *m, qd_coord_txn *t)
         }
     if (rc == 0) apply(m, t);
     t->revision = m->revision;
-    answer *a = &m->answers[m->nanswers++ % ID_WINDOW];
-    *a = (answer){.rc = rc, .failed = t->failed, .revision = t->revision};
-    memcpy(a->id, t->id, 16);
+    cmi_answer(m, t->id, rc, t->failed, t->revision);
     return m->off ? QD_E_UNKNOWN_OUTCOME : rc;
 }
 
 static int32_t mem_txn(qd_coord *c, qd_coord_txn *t)
 {
+    coord_memory_fault fault = cmi_ask(c->m, 't', 0);
     qd_mutex_lock(&c->m->lock);
-    int32_t rc = do_txn(c->m, t);
+    int32_t rc = fault == COORD_MEMORY_OFF ? QD_E_NO_COORDINATION : QD_E_UNKNOWN_OUTCOME;
+    if (fault == COORD_MEMORY_PASS || fault == COORD_MEMORY_DEAF) {
+        int32_t done = do_txn(c->m, t);
+        if (!fault) rc = done;
+    }
     qd_mutex_unlock(&c->m->lock);
     qd_op_complete(&t->op, rc);
     return 0;
@@ -489,7 +412,7 @@ static int32_t do_session(coord_memory *m, qd_coord_session *r, candidates *won)
         qd_cond_broadcast(&m->work);
         return 0;
     }
-    session *s = find_session(m, r->session);
+    session *s = cmi_find_session(m, r->session);
     if (!s) return QD_E_SESSION_EXPIRED;
     if (r->action == QD_COORD_SESSION_KEEP)
         s->deadline_ns = qd_env_mono_ns(m->env) + (uint64_t)s->ttl_ns;
@@ -517,20 +440,20 @@ static int32_t do_election(coord_memory *m, qd_coord *c, qd_coord_election *r, c
     election *e = find_election(m, r->name, r->action == QD_COORD_ELECT);
     if (r->action == QD_COORD_LEADER) {
         if (!e || !e->session) return QD_E_NOTFOUND;
-        const key *k = find_key(m, election_key(m, r->name), false);
+        const key *k = cmi_find_key(m, election_key(m, r->name), false);
         r->value = (qd_str){(const char *)k->kv.value, k->kv.value_len};
         r->session = e->session;
-        r->token = (qd_coord_token){m->epoch, e->term};
+        r->token = (qd_coord_token){e->epoch, e->term};
         r->result = NULL;
         return 0;
     }
     if (r->action == QD_COORD_RESIGN) {
         if (!e || e->session != r->session || e->term != r->token.term) return QD_E_FENCED;
-        if (delete_key(m, find_key(m, election_key(m, r->name), false))) committed(m);
+        if (delete_key(m, cmi_find_key(m, election_key(m, r->name), false))) cmi_committed(m);
         next_leader(m, e, won);
         return 0;
     }
-    if (!find_session(m, r->session)) return QD_E_SESSION_EXPIRED;
+    if (!cmi_find_session(m, r->session)) return QD_E_SESSION_EXPIRED;
     if (!e->session) {
         win(m, e, r);
         return 0;
@@ -615,8 +538,8 @@ static int32_t mem_watch(qd_coord *c, const qd_coord_watch_config *config, qd_co
     qd_mutex_lock(&m->lock);
     w->handle = c;
     w->config = *config;
-    w->config.key = keep(m, config->key);
-    w->config.end = keep(m, config->end);
+    w->config.key = cmi_keep(m, config->key);
+    w->config.end = cmi_keep(m, config->end);
     w->next = config->from ? config->from : m->revision + 1;
     w->link = m->watches;
     m->watches = w;
@@ -690,12 +613,12 @@ static void mem_identity(qd_coord *c, qd_coord_identity *out)
     qd_mutex_lock(&m->lock);
     qd_coord_identity i = {.struct_size = out->struct_size,
                            .state = m->state,
-                           .store_id = "memory",
                            .epoch = m->epoch,
                            .revision = m->revision,
                            .compacted = m->compacted,
                            .role = QD_COORD_VOTER,
                            .connected = !m->off};
+    snprintf((char *)i.store_id, sizeof i.store_id, "memory%p", (void *)m);
     qd_mutex_unlock(&m->lock);
     memcpy(out, &i, out->struct_size < sizeof i ? out->struct_size : sizeof i);
 }
@@ -712,7 +635,8 @@ static int32_t mem_compact(qd_coord *c, uint64_t revision)
 const qd_coord_vtable *coord_memory_vtable(void)
 {
     static const qd_coord_vtable vt = {
-        .head = QD_VTABLE(qd_coord_vtable, COORDINATION, QD_COORD_LINEARIZABLE),
+        .head =
+            QD_VTABLE(qd_coord_vtable, COORDINATION, QD_COORD_LINEARIZABLE | QD_COORD_AUTHORITY),
         .open = mem_open,
         .close = mem_close,
         .info = mem_info,
@@ -727,6 +651,9 @@ const qd_coord_vtable *coord_memory_vtable(void)
         .watch_close = mem_watch_close,
         .cancel = mem_cancel,
         .compact = mem_compact,
+        .authority = cmi_authority,
+        .export_at = cmi_export,
+        .import = cmi_import,
     };
     return &vt;
 }
@@ -767,6 +694,7 @@ void coord_memory_free(coord_memory *m)
     *p = m->link;
     for (size_t i = 0; i < m->elections.n; i++) qd_vec_fini(&m->elections.at[i].waiting);
     qd_vec_fini(&m->elections);
+    qd_vec_fini(&m->late);
     qd_vec_fini(&m->sessions);
     qd_vec_fini(&m->history);
     qd_vec_fini(&m->keys);

@@ -34,6 +34,27 @@ void coord_memory_keep(coord_memory *m, const char *text);
 void coord_memory_full(coord_memory *m, const char *text);
 /* So many changes have ended that way since. */
 uint32_t coord_memory_refused(coord_memory *m);
+/* A store made before any handle: EMPTY, of epoch 0, as one that may become a mirror. */
+void coord_memory_empty(coord_memory *m);
+
+/* What becomes of a request. */
+typedef enum coord_memory_fault {
+    COORD_MEMORY_PASS,
+    COORD_MEMORY_OFF,  /* not done: QD_E_NO_COORDINATION */
+    COORD_MEMORY_LOST, /* not done: UNKNOWN_OUTCOME */
+    COORD_MEMORY_DEAF, /* done: UNKNOWN_OUTCOME */
+    COORD_MEMORY_LATE  /* UNKNOWN_OUTCOME, and done by coord_memory_land; steps of authority and
+                          imports only, others are lost */
+} coord_memory_fault;
+/* Is asked before each request: 'r'ange, 't'ransaction, 'e'xport, 'i'mport, 'a'uthority with its
+ * action. NULL: nobody. */
+void coord_memory_hook(coord_memory *m,
+                       coord_memory_fault (*hook)(void *arg, char kind, uint32_t action),
+                       void *arg);
+/* Does what is late, the oldest first; false: nothing is. */
+bool coord_memory_land(coord_memory *m);
+/* Puts another value to a key, under the same numbers: as no store ever should. */
+void coord_memory_damage(coord_memory *m, const char *name, const char *value);
 /* Forgets history up to now: watches from the past get COMPACTED. */
 void coord_memory_compact(coord_memory *m);
 

@@ -269,9 +269,11 @@ enum {
     QD_COORD_SEAL = 1,         /* ACTIVE -> SEALED; revision out: the last change */
     QD_COORD_UNSEAL = 2,       /* SEALED -> ACTIVE under new_epoch */
     QD_COORD_BEGIN_MIRROR = 3, /* EMPTY, VOID, MIRROR -> MIRROR under new_epoch, all keys deleted */
-    QD_COORD_ACTIVATE = 4,     /* MIRROR -> ACTIVE, at revision + 1, only if revision is as given */
-    QD_COORD_MAKE_VOID = 5,    /* MIRROR -> VOID */
-    QD_COORD_RETIRE = 6        /* SEALED -> RETIRED */
+    /* MIRROR -> ACTIVE, at revision + 1, only if revision is as given; history up to there is gone,
+     * sessions that have keys live on */
+    QD_COORD_ACTIVATE = 4,
+    QD_COORD_MAKE_VOID = 5, /* MIRROR -> VOID */
+    QD_COORD_RETIRE = 6     /* SEALED -> RETIRED */
 };
 /* A step of a hand-over: one compare-and-set on (epoch, state). QD_E_CONFLICT: it was otherwise. */
 typedef struct qd_coord_authority {

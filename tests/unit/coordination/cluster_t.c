@@ -11,12 +11,17 @@
 
 #define B QD_COORD_OPEN_BOOTSTRAP
 
-static rig *three(void)
+static rig *three_of(int n)
 {
-    rig *r = rig_make(3);
+    rig *r = rig_make(n);
     for (int i = 0; i < 3; i++) assert_int_equal(rig_start(r, i, RIG_PEERS, 3, B), 0);
     assert_true(rig_settled(r));
     return r;
+}
+
+static rig *three(void)
+{
+    return three_of(3);
 }
 
 static int other(int i, int k)
@@ -74,7 +79,7 @@ static void kit_line(void *arg, const char *text)
 
 static void conforms(bool through_leader)
 {
-    rig *r = three();
+    rig *r = three_of(4); /* the fourth one is another store */
     int leader = rig_leader_of_all(r);
     qd_buf out;
     qd_conform_run run;

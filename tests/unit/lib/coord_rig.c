@@ -795,9 +795,13 @@ static rig *kit;
 static int32_t kit_open(qd_self *self, const qd_coord_config *k, qd_coord **out, qd_err *err)
 {
     (void)self;
-    (void)k;
     (void)err;
     int32_t rc = 0;
+    if (!(k->flags & QD_COORD_OPEN_BOOTSTRAP)) { /* a store of its own, one master */
+        rc = rig_start_with(kit, kit->n - 1, "alone", "mirror", NULL, NULL, NULL, k->flags);
+        *out = rig_store(kit, kit->n - 1);
+        return rc;
+    }
     if (!rig_store(kit, kit->conform))
         rc = rig_start(kit, kit->conform, RIG_PEERS, 3, QD_COORD_OPEN_BOOTSTRAP);
     *out = rig_store(kit, kit->conform);
@@ -806,7 +810,8 @@ static int32_t kit_open(qd_self *self, const qd_coord_config *k, qd_coord **out,
 
 static void kit_close(qd_coord *co, void (*done)(void *arg), void *arg)
 {
-    kit->nodes[kit->conform].store = NULL;
+    for (int i = 0; i < kit->n; i++)
+        if (kit->nodes[i].store == co) kit->nodes[i].store = NULL;
     kit->nodes[0].vt->close(co, done, arg);
 }
 

@@ -81,7 +81,8 @@ bool rig_elected(rig_candidate *c, int timeout_ms, int32_t *rc, qd_coord_token *
 void rig_elect_cancel(rig_candidate *c);
 int32_t rig_resign(rig *r, int i, const char *name, uint64_t session, qd_coord_token token);
 
-/* A vtable for the conformance kit: open is node i's, started and stopped with it. */
+/* A vtable for the conformance kit: open is node i's, started and stopped with it; without
+ * QD_COORD_OPEN_BOOTSTRAP a store that the last node, which does not run yet, has for itself. */
 const qd_coord_vtable *rig_conform_vtable(rig *r, int i);
 
 /* Bytes that all nodes hold. */

@@ -69,6 +69,8 @@ static void memory_coordination_conforms(void **state)
 {
     (void)state;
     coord_memory *store = coord_memory_make(qd_env_system(), "/nowhere");
+    coord_memory *second = coord_memory_make(qd_env_system(), "/nowhere/mirror");
+    coord_memory_empty(second);
     qd_buf out;
     uint32_t failures =
         run_suite(QD_KIND_COORDINATION, "memory", coord_memory_vtable(), NULL, &out);
@@ -76,6 +78,7 @@ static void memory_coordination_conforms(void **state)
     assert_int_equal(failures, 0);
     qd_buf_fini(&out);
     coord_memory_free(store);
+    coord_memory_free(second);
 }
 
 /* --- variants with one defect each --- */
@@ -199,6 +202,8 @@ static void broken_stores_are_caught(void **state)
     if (__lsan_disable) __lsan_disable(); /* a failed test keeps its results */
     for (size_t i = 0; i < QD_COUNT_OF(cases); i++) {
         coord_memory *store = coord_memory_make(qd_env_system(), "/nowhere");
+        coord_memory *second = coord_memory_make(qd_env_system(), "/nowhere/mirror");
+        coord_memory_empty(second);
         qd_coord_vtable vt = *coord_memory_vtable();
         if (cases[i].txn) vt.txn = cases[i].txn;
         if (cases[i].range) vt.range = cases[i].range;
