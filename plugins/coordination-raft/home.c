@@ -179,6 +179,7 @@ int32_t cr_space(qd_coord *c)
     c->home.space_checked_ns = now;
     if (space >= need / 2) return 0;
     c->home.space_checked_ns = 0; /* look again for the next one */
+    c->home.full_ns = now;
     return QD_E_NOSPACE;
 }
 

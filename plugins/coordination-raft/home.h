@@ -37,6 +37,8 @@ typedef struct cr_home {
     int young;      /* formed by this process: its reserve waits until the node has started */
     int lock_fd, reserve_there;
     int64_t space_checked_ns;
+    int64_t full_ns, lent_ns; /* when changes were last refused for want of room; when leadership
+                                 was given to somebody with room */
     uint64_t reserve_bytes;
     uint32_t snapshot_entries;
     cr_rows *rows;

@@ -11,6 +11,8 @@
 #define AGAIN_NS 1000000000ll
 #define REPLACE_MS 30000
 #define EVEN_MS 10000
+#define FULL_NS 2000000000ll  /* so long a refusal for want of room is remembered */
+#define LENT_NS 30000000000ll /* between two tries to let another one lead instead */
 
 static qd_str excluded_key(char *p, size_t cap, qd_str name)
 {
@@ -313,6 +315,35 @@ static void on_handed_over(void *arg, int32_t rc)
     c->dirty = 1;
 }
 
+/* A disk that is nearly full takes no changes, but the log has room ahead: consensus itself would
+ * go on leading. Not again soon: where all disks are full it is of no use. */
+static void lead_elsewhere(qd_coord *c)
+{
+    int64_t now = cr_now(c);
+    const cr_members *list = c->view.members;
+    if (now - c->home.full_ns > FULL_NS) c->home.full_ns = 0;
+    if (!c->home.full_ns || !cr_leads(c) || c->handing_over || c->ending ||
+        (c->home.lent_ns && now - c->home.lent_ns < LENT_NS))
+        return;
+    for (uint32_t i = 0; list && i < list->n; i++) {
+        const cr_member *m = &list->at[i];
+        cr_consensus_peer p;
+        if (m->id == c->raft_id || m->role != QD_COORD_VOTER || is_excluded(c, m->name) ||
+            cr_consensus_peer_look(c->consensus, m->id, &p) || p.full || p.heard_ms >= alive_ms(c))
+            continue;
+        c->handing_over = 1;
+        if (cr_consensus_hand_over(c->consensus, m->id, on_handed_over, c)) {
+            c->handing_over = 0;
+            continue;
+        }
+        c->home.lent_ns = now;
+        cr_say(c, QD_LEVEL_WARN,
+               "there is hardly room below %.400s: master [%.*s] shall lead, which has some",
+               c->path, (int)m->name.n, m->name.p);
+        return;
+    }
+}
+
 static void take_step(qd_coord *c, const cr_step *step)
 {
     const cr_member *m = cr_members_find(c->view.members, step->id);
@@ -333,6 +364,7 @@ void cr_members_turn(qd_coord *c)
 {
     int64_t now = cr_now(c);
     wishes_turn(c);
+    if (c->home.full_ns) lead_elsewhere(c);
     if (!cr_leads(c) || c->home.changing || c->ending || now - c->home.policy_ns < POLICY_NS)
         return;
     c->home.policy_ns = now;

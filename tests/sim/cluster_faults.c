@@ -87,6 +87,12 @@ void cluster_full(cluster *x, int id, bool full)
     trace(x->w, "disk of n%d %s", id, full ? "is full" : "has room");
 }
 
+void cluster_low(cluster *x, int id, bool low)
+{
+    if (x->m[id].disk) x->m[id].full = low;
+    trace(x->w, "n%d sees %s on its disk", id, low ? "hardly any room" : "room");
+}
+
 void cluster_clock(cluster *x, int id, int64_t delta_ms)
 {
     machine *m = &x->m[id];

@@ -234,6 +234,8 @@ void cluster_copy_put(cluster *x, int id);
 void cluster_cuts(cluster *x);
 void cluster_freeze(cluster *x, int id, uint64_t ns);
 void cluster_full(cluster *x, int id, bool full);
+/* Its disk is nearly full: no changes are taken, what the log has laid in is there. */
+void cluster_low(cluster *x, int id, bool low);
 void cluster_clock(cluster *x, int id, int64_t delta_ms);
 void cluster_compact(cluster *x, int id);
 /* The node whose master leads the store, the one with the primary; -1: none. */

@@ -368,6 +368,27 @@ static void disks_full(cluster *x)
     for (int i = 0; i < (int)x->masters; i++) cluster_full(x, i, false);
 }
 
+/* A leader that takes no changes for want of room lets one lead that has some. */
+static void leader_has_no_room(cluster *x)
+{
+    for (int i = 0; i < 2 && x->masters > 1 && !x->w->failed; i++) {
+        int leader = cluster_leader(x), now = leader;
+        if (leader < 0) {
+            pass(x, 2000);
+            continue;
+        }
+        cluster_low(x, leader, true);
+        for (int k = 0; k < 15 && (now < 0 || now == leader) && !x->w->failed; k++) {
+            cluster_move(x, primary(x), free_node(x)); /* somebody wants a change */
+            pass(x, 1000);
+            now = cluster_leader(x);
+        }
+        expect(x, now >= 0 && now != leader, "a master whose disk is nearly full went on leading");
+        cluster_low(x, leader, false);
+        pass(x, 1000);
+    }
+}
+
 static void sync_fails(cluster *x)
 {
     for (int i = 0; i < 3 && !x->w->failed; i++) {
@@ -693,6 +714,8 @@ const cluster_scenario cluster_scenarios[] = {
     {"15-leader-frozen", "the masters' leader stands still for 60 s", leader_frozen, 1},
     {"16-clock-jumps", "clocks jump by an hour", clock_jumps, 1},
     {"17-disks-full", "masters' disks are full, one by one and all", disks_full, 1},
+    {"17-leader-has-no-room", "the disk of the masters' leader is nearly full", leader_has_no_room,
+     0},
     {"18-sync-fails", "a sync fails once, of masters and of copies", sync_fails, 1},
     {"19-bit-flipped", "a bit of a master's log is another", bit_flipped, 1},
     {"21-rolling-upgrade", "nodes of two versions, and back, until it is finalized",
