@@ -43,6 +43,7 @@ struct qd_config {
     QD_VEC(qd_values *) kept; /* every one published */
     QD_VEC(listener) listeners;
     bool ready, k8s_by_environment, bind_by_environment;
+    char mode_by_name[32]; /* coordination.mode of the environment, beside USE_K8S_COORDINATION */
 };
 
 static const struct {
@@ -284,6 +285,8 @@ int qd_config_environment_names(qd_config *c, const char *(*at)(size_t i), qd_er
         if (eq <= 0 || (size_t)eq + 1 == key.n) continue; /* an empty one counts as unset */
         qd_str value = qd_str_sub(key, (size_t)eq + 1, SIZE_MAX);
         key = qd_str_sub(key, 0, (size_t)eq);
+        if (c->k8s_by_environment && qd_str_is(key, "coordination.mode"))
+            snprintf(c->mode_by_name, sizeof c->mode_by_name, "%.*s", QD_STR_ARG(value));
         if (!is_setting_name(key) || qd_settings_get(s, key)) continue;
         const qd_setting_def *d = qd_schema_find(&qd_schema_node, key, NULL);
         int rc = d && d->type == QD_ST_LIST ? put_addresses(s, key, value, err)
@@ -362,23 +365,25 @@ static int publish(qd_config *c, qd_values **v, qd_err *err)
     return 0;
 }
 
+static int two_modes(qd_str wanted, qd_str mode, const char *where, qd_err *err)
+{
+    if (!mode.n || qd_str_ieq(mode, wanted)) return 0;
+    return qd_err_set(err, QD_E_CONFIG,
+                      "USE_K8S_COORDINATION asks for coordination.mode [%.*s], but it is set to "
+                      "[%.*s] (%s): unset one of them",
+                      QD_STR_ARG(wanted), QD_STR_ARG(mode), where);
+}
+
 /* USE_K8S_COORDINATION beside another coordination.mode: nobody can know which one is meant. */
 static int check_mode(const qd_config *c, qd_err *err)
 {
+    static const char key[] = "coordination.mode";
     if (!c->k8s_by_environment) return 0;
-    qd_str wanted = qd_settings_text(c->layers[LAYER_ENVIRONMENT], "coordination.mode");
-    static const int others[] = {LAYER_FILE, LAYER_FLAGS};
-    for (size_t i = 0; i < QD_COUNT_OF(others); i++) {
-        qd_str mode = qd_settings_text(c->layers[others[i]], "coordination.mode");
-        if (mode.p && !qd_str_ieq(mode, wanted) && !qd_str_ieq(mode, QD_STR("auto")))
-            return qd_err_set(
-                err, QD_E_CONFIG,
-                "USE_K8S_COORDINATION asks for coordination.mode [%.*s], but it is set "
-                "to [%.*s] (%s)",
-                QD_STR_ARG(wanted), QD_STR_ARG(mode),
-                others[i] == LAYER_FILE ? c->file : "flag -E");
-    }
-    return 0;
+    qd_str wanted = qd_settings_text(c->layers[LAYER_ENVIRONMENT], key);
+    int rc = two_modes(wanted, qd_settings_text(c->layers[LAYER_FILE], key), c->file, err);
+    if (!rc) rc = two_modes(wanted, qd_settings_text(c->layers[LAYER_FLAGS], key), "flag -E", err);
+    if (!rc) rc = two_modes(wanted, qd_str_c(c->mode_by_name), "environment", err);
+    return rc;
 }
 
 int qd_config_role(qd_config *c, qd_str role, qd_err *err)

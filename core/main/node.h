@@ -9,6 +9,7 @@
 #define QD_MAIN_NODE_H
 
 #include "action/action.h"
+#include "cluster/authority/mode.h"
 #include "config/config.h"
 #include "main/paths.h"
 #include "runtime/env.h"
@@ -41,11 +42,14 @@ typedef struct qd_node {
     qd_tasks *tasks;
     /* of later steps, typed where they are used */
     struct qd_plugin_host *plugins;
-    struct qd_wire *wire;                         /* what the transport stands on */
-    struct qd_rpc *rpc;                           /* transport to other nodes */
-    qd_store *store;                              /* tier of this node's shards */
-    struct qd_coord_store *coordination;          /* the store in charge */
-    struct qd_authority *authority;               /* path.data/authority.json: what was acted on */
+    struct qd_wire *wire;                /* what the transport stands on */
+    struct qd_rpc *rpc;                  /* transport to other nodes */
+    qd_store *store;                     /* tier of this node's shards */
+    struct qd_coord_store *coordination; /* the store in charge */
+    struct qd_authority *authority;      /* path.data/authority.json: what was acted on */
+    qd_mode_decision mode;               /* which store holds the cluster's state */
+    bool control;                        /* may be elected to allocate shards */
+    const qd_mode_claims *claims;        /* who is asked when two stores could be; NULL: nobody */
     struct qd_remote_server *coordination_server; /* of control nodes: serves the others */
     char id[QD_UUID_TEXT];                        /* path.data/node.json */
     qd_account index_account, request_account, inflight_account;
@@ -86,6 +90,15 @@ QD_MUST_CHECK
 int qd_node_need_storage(qd_node *node, const struct qd_plugin_host *host, qd_err *err);
 /* The disks that hold data of this node, which is started so far as to have them. */
 qd_cluster_disks qd_node_disks(qd_node *node);
+/* Fills node->mode and node->control from settings, environment and what lies in path.data, which
+ * is only read. QD_E_CONFIG: there is no store for this node, or settings contradict each other. */
+QD_MUST_CHECK
+int qd_node_mode(qd_node *node, qd_err *err);
+/* The kind of store that holds the cluster's state, as known now: by the decision, else as the
+ * control nodes tell. */
+qd_store_kind qd_node_store_kind(const qd_node *node);
+/* The plugin that serves this node's own store; empty: it has none. */
+qd_str qd_node_store_plugin(const qd_node *node);
 /* Has the host a plugin for coordination.mode? QD_E_PLUGIN tells why not. */
 QD_MUST_CHECK
 int qd_node_need_coordination(qd_node *node, const struct qd_plugin_host *host, qd_err *err);

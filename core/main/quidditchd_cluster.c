@@ -137,7 +137,7 @@ static int cluster_start(qd_node *node, qd_err *err)
         .rpc = node->rpc,
         .authority = node->authority,
         .disks = qd_node_disks(node),
-        .control = strchr(roles, 'm') != NULL,
+        .control = node->control,
         .config = node->config,
         .session_ttl_ms =
             qd_values_ms(qd_config_values(node->config), QD_SET_COORDINATION_SESSION_TTL),

@@ -1,6 +1,7 @@
 /*
- * quidditchd_coordination.c: the store of cluster state: the plugin of coordination.plugin, else of
- * coordination.mode, over path.data/coordination.
+ * quidditchd_coordination.c: the store of cluster state, as the step `mode` has decided: that of a
+ * plugin, with a folder below path.data, served to other nodes; or the one of control nodes, from
+ * afar.
  */
 #include "base/arena.h"
 #include "base/log.h"
@@ -15,21 +16,48 @@
 #include <string.h>
 
 #define LOG "discovery"
-#define DEFAULT_MASTER "coordination-raft"
-#define DEFAULT_KUBERNETES "coordination-k8s"
+#define OPTIONS_MAX 12
+#define OPTION_TEXT 32
 
-/* Settings of the host's that the store is told: coordination.<key>, times in milliseconds. */
-static uint32_t take_options(const qd_node *node, char text[3][32], qd_pair options[3])
+typedef struct store_options {
+    qd_pair at[OPTIONS_MAX];
+    char text[OPTIONS_MAX][OPTION_TEXT];
+    uint32_t n;
+} store_options;
+
+/* Settings of the host's that the store is told: coordination.<key>. Times in milliseconds; what is
+ * empty is left to the plugin. */
+static void add_text(store_options *o, const char *key, qd_str value)
+{
+    if (value.n) o->at[o->n++] = (qd_pair){qd_str_c(key), value};
+}
+
+static void add_number(store_options *o, const char *key, int64_t value, const char *unit)
+{
+    char *text = o->text[o->n];
+    snprintf(text, OPTION_TEXT, "%lld%s", (long long)value, unit);
+    o->at[o->n++] = (qd_pair){qd_str_c(key), qd_str_c(text)};
+}
+
+static void take_options(const qd_node *node, store_options *o)
 {
     const qd_values *v = qd_config_values(node->config);
-    snprintf(text[0], 32, "%lldms",
-             (long long)qd_values_ms(v, QD_SET_COORDINATION_ELECTION_TIMEOUT));
-    snprintf(text[1], 32, "%lldms", (long long)qd_values_ms(v, QD_SET_COORDINATION_HEARTBEAT));
-    snprintf(text[2], 32, "%lld", (long long)qd_values_i64(v, QD_SET_COORDINATION_SNAPSHOT_OPS));
-    options[0] = (qd_pair){QD_STR("election_timeout"), qd_str_c(text[0])};
-    options[1] = (qd_pair){QD_STR("heartbeat_interval"), qd_str_c(text[1])};
-    options[2] = (qd_pair){QD_STR("snapshot_threshold"), qd_str_c(text[2])};
-    return 3;
+    if (node->mode.store != QD_STORE_KUBERNETES) {
+        add_number(o, "election_timeout", qd_values_ms(v, QD_SET_COORDINATION_ELECTION_TIMEOUT),
+                   "ms");
+        add_number(o, "heartbeat_interval", qd_values_ms(v, QD_SET_COORDINATION_HEARTBEAT), "ms");
+        add_number(o, "snapshot_threshold", qd_values_i64(v, QD_SET_COORDINATION_SNAPSHOT_OPS), "");
+        return;
+    }
+    add_text(o, "k8s.api_server", qd_values_text(v, QD_SET_K8S_API_SERVER));
+    add_text(o, "k8s.namespace", qd_values_text(v, QD_SET_K8S_NAMESPACE));
+    add_text(o, "k8s.kubeconfig", qd_values_text(v, QD_SET_K8S_KUBECONFIG));
+    add_text(o, "k8s.context", qd_values_text(v, QD_SET_K8S_CONTEXT));
+    add_text(o, "k8s.token_file", qd_values_text(v, QD_SET_K8S_TOKEN_FILE));
+    add_text(o, "k8s.ca_file", qd_values_text(v, QD_SET_K8S_CA_FILE));
+    add_number(o, "k8s.lease_duration", qd_values_ms(v, QD_SET_K8S_LEASE), "ms");
+    add_number(o, "k8s.renew_interval", qd_values_ms(v, QD_SET_K8S_RENEW), "ms");
+    add_number(o, "k8s.retry_interval", qd_values_ms(v, QD_SET_K8S_RETRY), "ms");
 }
 
 /* transport.port, the first of a range; 9300 where that says nothing. */
@@ -70,11 +98,13 @@ static const qd_str *addresses(const qd_values *v, uint32_t id, bool keep_names,
     return out;
 }
 
-/* Who else there may be: nobody with discovery.type single-node. */
+/* Who else there may be: nobody with discovery.type single-node, nobody to be found with a store
+ * that is elsewhere. */
 static void take_others(const qd_node *node, qd_arena *arena, qd_coord_config *k)
 {
     const qd_values *v = qd_config_values(node->config);
     if (qd_str_is(qd_config_text(node->config, QD_SET_DISCOVERY_TYPE), "single-node")) return;
+    if (node->mode.store == QD_STORE_KUBERNETES) return;
     k->peers = addresses(v, QD_SET_COORDINATION_PEERS, true, arena, &k->npeers);
     k->first = qd_values_list(v, QD_SET_CLUSTER_INITIAL_MASTERS, &k->nfirst);
     k->seeds = addresses(v, QD_SET_DISCOVERY_SEED_HOSTS, false, arena, &k->nseeds);
@@ -82,31 +112,13 @@ static void take_others(const qd_node *node, qd_arena *arena, qd_coord_config *k
         k->seeds = addresses(v, QD_SET_COORDINATION_MASTERS, false, arena, &k->nseeds);
 }
 
-static qd_str plugin_of(const qd_node *node)
-{
-    qd_str name = qd_config_text(node->config, QD_SET_COORDINATION_PLUGIN);
-    if (name.n) return name;
-    bool kubernetes =
-        qd_str_is(qd_config_text(node->config, QD_SET_COORDINATION_MODE), "k8s-native");
-    return kubernetes ? QD_STR(DEFAULT_KUBERNETES) : QD_STR(DEFAULT_MASTER);
-}
-
 int qd_node_need_coordination(qd_node *node, const qd_plugin_host *host, qd_err *err)
 {
     const void *vt;
     qd_self *self;
-    return qd_plugin_need(host, QD_KIND_COORDINATION, plugin_of(node), "coordination.mode", &vt,
-                          &self, err);
-}
-
-/* Has this node a store of its own? Else it uses that of the masters, from afar. */
-static bool own_store(const qd_node *node)
-{
-    uint32_t n;
-    const qd_str *roles = qd_values_list(qd_config_values(node->config), QD_SET_NODE_ROLES, &n);
-    bool own = qd_config_text(node->config, QD_SET_COORDINATION_PLUGIN).n != 0;
-    for (uint32_t i = 0; i < n; i++) own |= qd_str_is(roles[i], "master");
-    return own;
+    if (!node->mode.own) return 0;
+    return qd_plugin_need(host, QD_KIND_COORDINATION, qd_node_store_plugin(node),
+                          "coordination.mode", &vt, &self, err);
 }
 
 const qd_str *qd_node_master_addresses(const qd_node *node, qd_arena *arena, uint32_t *n)
@@ -116,7 +128,7 @@ const qd_str *qd_node_master_addresses(const qd_node *node, qd_arena *arena, uin
     static const uint32_t of_other[] = {QD_SET_COORDINATION_MASTERS, QD_SET_DISCOVERY_SEED_HOSTS,
                                         QD_SET_COORDINATION_PEERS};
     const qd_values *v = qd_config_values(node->config);
-    const uint32_t *order = own_store(node) ? of_master : of_other;
+    const uint32_t *order = node->mode.own ? of_master : of_other;
     const qd_str *list = NULL;
     *n = 0;
     for (size_t i = 0; i < QD_COUNT_OF(of_master) && !*n; i++)
@@ -144,36 +156,13 @@ static int open_remote(qd_node *node, qd_err *err)
     return rc;
 }
 
-/* What this node has acted on; peers of another cluster are refused by its uuid from now on. */
-static int open_authority(qd_node *node, qd_err *err)
+/* Peers of another cluster than the one that this node has acted on are refused from now on. */
+static void tell_uuid(qd_node *node)
 {
-    char path[QD_PATH_MAX + 32];
     qd_authority_record known;
-    snprintf(path, sizeof path, "%s/authority.json", node->data);
-    int rc = qd_authority_open_file(path, &node->authority, err);
-    if (rc) return rc;
     qd_authority_get(node->authority, &known);
-    if (known.uuid[0] && !known.accept_older) {
+    if (known.uuid[0] && !known.accept_older)
         qd_rpc_cluster_uuid_set(node->rpc, qd_str_c(known.uuid));
-    }
-    return 0;
-}
-
-static int open_store(qd_node *node, qd_err *err);
-
-/* Whoever has no store must know where one is. */
-static int coordination_check(qd_node *node, qd_err *err)
-{
-    qd_arena arena;
-    uint32_t n;
-    if (own_store(node)) return 0;
-    qd_arena_init(&arena, NULL, 1 << 20);
-    (void)qd_node_master_addresses(node, &arena, &n);
-    qd_arena_fini(&arena);
-    return n ? 0
-             : qd_err_set(err, QD_E_CONFIG,
-                          "a node without the role master has to know one: set "
-                          "coordination.master_addresses (or MASTER_ADDRESSES)");
 }
 
 /* Settings of which only one counts. */
@@ -188,7 +177,7 @@ static void tell_ignored(const qd_node *node)
                     "MASTER_ADDR [%s] is none of MASTER_ADDRESSES [%s]: the latter counts, unset "
                     "one of them",
                     one, many);
-    if (own_store(node) && peers.n && first.n)
+    if (node->mode.own && peers.n && first.n)
         qd_log_warn(LOG,
                     "both RAFT_PEERS (coordination.raft_peers) [%.*s] and "
                     "cluster.initial_master_nodes [%.*s] name the first masters: the former "
@@ -196,30 +185,26 @@ static void tell_ignored(const qd_node *node)
                     QD_STR_ARG(peers), QD_STR_ARG(first));
 }
 
-static int coordination_start(qd_node *node, qd_err *err)
+/* The folder of the node's own store: each kind has one, what the other left stays as it is. */
+static int make_folder(qd_node *node, qd_err *err)
 {
-    tell_ignored(node);
-    int rc = open_authority(node, err);
-    if (!rc) rc = open_store(node, err);
-    if (rc) {
-        qd_authority_close(node->authority);
-        node->authority = NULL;
-    }
-    return rc;
+    bool copy = node->mode.store == QD_STORE_KUBERNETES;
+    snprintf(node->coordination_path, sizeof node->coordination_path, "%s/%s", node->data,
+             copy ? "coordination-copy" : "coordination");
+    return qd_dir_make(node->coordination_path, 0700, err);
 }
 
-static int open_store(qd_node *node, qd_err *err)
+static int open_plugin(qd_node *node, qd_err *err)
 {
-    if (!own_store(node)) return open_remote(node, err);
-    char *path = node->coordination_path, text[3][32];
-    qd_pair options[3];
     const void *vt;
     qd_self *self;
-    snprintf(path, sizeof node->coordination_path, "%s/coordination", node->data);
-    int rc = qd_plugin_need(node->plugins, QD_KIND_COORDINATION, plugin_of(node),
+    store_options options = {.n = 0};
+    qd_arena arena;
+    int rc = qd_plugin_need(node->plugins, QD_KIND_COORDINATION, qd_node_store_plugin(node),
                             "coordination.mode", &vt, &self, err);
-    if (rc == 0) rc = qd_dir_make(path, 0700, err);
+    if (rc == 0) rc = make_folder(node, err);
     if (rc) return rc;
+    take_options(node, &options);
     qd_str name = qd_str_c(node->name), id = node->id[0] ? qd_str_c(node->id) : name;
     qd_coord_config config = {
         .struct_size = sizeof config,
@@ -227,22 +212,29 @@ static int open_store(qd_node *node, qd_err *err)
         .cluster = qd_config_text(node->config, QD_SET_CLUSTER_NAME),
         .node_id = id,
         .node_name = name,
-        .path = qd_str_c(path),
-        .options = options,
-        .noptions = take_options(node, text, options),
+        .path = qd_str_c(node->coordination_path),
+        .options = options.at,
+        .noptions = options.n,
     };
-    qd_arena arena;
     qd_arena_init(&arena, NULL, 1 << 20);
     take_others(node, &arena, &config);
     rc = qd_coord_open(node->env, vt, self, &config, &node->coordination, err);
     qd_arena_fini(&arena);
-    if (!rc) {
-        rc = qd_remote_server_open(node->rpc, node->coordination, node->loop, &node->pools,
-                                   &node->coordination_server, err);
-        if (rc) {
-            qd_coord_close(node->coordination);
-            node->coordination = NULL;
-        }
+    return rc;
+}
+
+static int coordination_start(qd_node *node, qd_err *err)
+{
+    tell_ignored(node);
+    tell_uuid(node);
+    if (!node->mode.own) return open_remote(node, err);
+    int rc = open_plugin(node, err);
+    if (rc) return rc;
+    rc = qd_remote_server_open(node->rpc, node->coordination, node->loop, &node->pools,
+                               &node->coordination_server, err);
+    if (rc) {
+        qd_coord_close(node->coordination);
+        node->coordination = NULL;
     }
     return rc;
 }
@@ -253,9 +245,7 @@ static void coordination_stop(qd_node *node)
     node->coordination_server = NULL;
     qd_coord_close(node->coordination);
     node->coordination = NULL;
-    qd_authority_close(node->authority);
-    node->authority = NULL;
 }
 
-const qd_step qd_step_coordination = {"coordination", coordination_check, coordination_start,
-                                      coordination_stop, NULL};
+const qd_step qd_step_coordination = {"coordination", NULL, coordination_start, coordination_stop,
+                                      NULL};

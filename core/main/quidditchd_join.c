@@ -4,6 +4,7 @@
  * ends it.
  */
 #include "base/log.h"
+#include "cluster/authority/authority.h"
 #include "cluster/coord.h"
 #include "main/node.h"
 #include "rpc/rpc.h"
@@ -41,8 +42,10 @@ static void add_troubles(qd_node *node, qd_str said, qd_buf *out)
     for (uint32_t i = 0; i < n; i++) {
         qd_rpc_node there;
         if (qd_rpc_peer_up(node->rpc, list[i], &there)) {
-            if (there.roles & QD_RPC_ROLE_MASTER) continue;
-            snprintf(why, sizeof why, "the node [%.100s] there is no master", there.name);
+            if (there.roles & (QD_RPC_ROLE_MASTER | QD_RPC_ROLE_CONTROL)) continue;
+            snprintf(why, sizeof why,
+                     "the node [%.100s] there is no master, nor does it hold the state for others",
+                     there.name);
         } else if (!qd_rpc_peer_trouble(node->rpc, list[i], why)) {
             continue;
         }
@@ -72,19 +75,10 @@ static void say(qd_node *node, const qd_err *err)
     qd_buf_fini(&settings);
 }
 
-static bool is_master(const qd_node *node)
-{
-    uint32_t n;
-    const qd_str *roles = qd_values_list(qd_config_values(node->config), QD_SET_NODE_ROLES, &n);
-    for (uint32_t i = 0; i < n; i++) {
-        if (qd_str_is(roles[i], "master")) return true;
-    }
-    return false;
-}
-
 static int join_start(qd_node *node, qd_err *err)
 {
     uint64_t next = qd_env_mono_ns(node->env) + FIRST_NS;
+    bool told = false;
     for (;;) {
         qd_coord_list found;
         qd_arena arena;
@@ -94,7 +88,7 @@ static int join_start(qd_node *node, qd_err *err)
         int rc = qd_coord_read(node->coordination, QD_STR("cluster/uuid"), false, ATTEMPT_MS,
                                &arena, &found, &why);
         /* masters that are there but have not formed a cluster yet: only they do */
-        if (!rc && !found.n && !is_master(node)) {
+        if (!rc && !found.n && !node->control) {
             rc = qd_err_set(&why, QD_E_NO_COORDINATION, "the masters have formed no cluster yet");
             qd_env_sleep_ns(node->env, FORM_NS);
         }
@@ -105,11 +99,17 @@ static int join_start(qd_node *node, qd_err *err)
         if (wait && now > next) {
             next = now + SAY_NS;
             say(node, &why);
+            if (!told && node->mode.asked == QD_MODE_AUTO && !node->mode.formed)
+                qd_log_warn(LOG, "no coordination backend available, waiting for one; tried: %s",
+                            node->mode.tried);
+            told = true;
         }
         if (!wait && rc && !stop) qd_err_copy(err, &why);
         qd_err_fini(&why);
         if (stop) return qd_err_set(err, QD_E_CANCELLED, "stopped before it joined a cluster");
-        if (!wait) return rc;
+        if (wait) continue;
+        if (!rc) qd_authority_store(node->authority, node->env, qd_node_store_kind(node));
+        return rc;
     }
 }
 

@@ -52,8 +52,8 @@ typedef struct strange_list {
 static int note_strange(void *arg, const char *name)
 {
     static const char *const usual[] = {"node.lock",    "node.json",    "authority.json",
-                                        "masters.json", "coordination", "lost+found",
-                                        "logs",         "tiers"};
+                                        "masters.json", "coordination", "coordination-copy",
+                                        "lost+found",   "logs",         "tiers"};
     strange_list *l = arg;
     if (name[0] == '.') return 0;
     for (size_t i = 0; i < QD_COUNT_OF(usual); i++)

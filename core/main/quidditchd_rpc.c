@@ -273,7 +273,8 @@ static uint32_t roles_of(const qd_node *node)
                  {"data", QD_RPC_ROLE_DATA},
                  {"ingest", QD_RPC_ROLE_INGEST},
                  {"operator", QD_RPC_ROLE_OPERATOR}};
-    uint32_t n, bits = 0;
+    bool control = node->mode.own && node->mode.store == QD_STORE_KUBERNETES;
+    uint32_t n, bits = control ? QD_RPC_ROLE_CONTROL : 0;
     const qd_str *roles = qd_values_list(qd_config_values(node->config), QD_SET_NODE_ROLES, &n);
     for (uint32_t i = 0; i < n; i++)
         for (size_t k = 0; k < QD_COUNT_OF(known); k++)

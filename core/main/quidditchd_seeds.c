@@ -53,6 +53,7 @@ static int seeds_start(qd_node *node, qd_err *err)
     uint32_t n = 0;
     qd_arena_init(&arena, NULL, 1 << 20);
     const qd_str *list = qd_node_master_addresses(node, &arena, &n);
+    if (node->mode.own && node->mode.store == QD_STORE_KUBERNETES) n = 0; /* none are its peers */
     struct qd_node_seeds *all = qd_calloc(NULL, sizeof *all + n * sizeof all->at[0]);
     for (uint32_t i = 0; all && i < n; i++) {
         seed *s = &all->at[all->n++];

@@ -56,7 +56,8 @@ enum {
     QD_RPC_ROLE_COORDINATION = 2,
     QD_RPC_ROLE_DATA = 4,
     QD_RPC_ROLE_INGEST = 8,
-    QD_RPC_ROLE_OPERATOR = 16
+    QD_RPC_ROLE_OPERATOR = 16,
+    QD_RPC_ROLE_CONTROL = 32 /* serves the cluster's state to others, which no masters hold */
 };
 
 #define QD_RPC_ADDRESS_MAX 272            /* "host:port" with its NUL */

@@ -18,6 +18,7 @@ struct qd_authority {
     qd_mutex writing; /* one write at a time; taken before lock */
     qd_authority_record now;
     uint64_t noted, written; /* numbers of changes */
+    qd_env *env;             /* NULL: no time is told yet */
 };
 
 /* --- file ------------------------------------------------------------------------------------ */
@@ -34,12 +35,15 @@ static int file_write(void *arg, qd_str text, qd_err *err)
 
 static uint64_t sum_of(const qd_authority_record *r)
 {
-    char text[160 + QD_AUTHORITY_LIVES * (QD_AUTHORITY_LIFE + 1)];
+    char text[240 + QD_AUTHORITY_LIVES * (QD_AUTHORITY_LIFE + 1)];
     int n =
         snprintf(text, sizeof text, "%s/%llu/%llu/%d%s", r->uuid, (unsigned long long)r->epoch,
                  (unsigned long long)r->revision, r->accept_older, r->refused ? "/refused" : "");
     for (uint32_t i = 0; i < QD_AUTHORITY_LIVES && r->lives[i][0]; i++)
         n += snprintf(text + n, sizeof text - (size_t)n, "/%s", r->lives[i]);
+    if (r->store)
+        n += snprintf(text + n, sizeof text - (size_t)n, "/store/%s/%lld",
+                      qd_store_kind_name(r->store), (long long)r->since_ms);
     return qd_xxh3(text, n > 0 ? (size_t)n : 0);
 }
 
@@ -61,6 +65,10 @@ static void write_text(const qd_authority_record *r, qd_buf *b)
         for (uint32_t i = 0; i < QD_AUTHORITY_LIVES && r->lives[i][0]; i++)
             qd_json_str(&w, qd_str_c(r->lives[i]));
         qd_json_array_end(&w);
+    }
+    if (r->store) {
+        qd_json_field_c(&w, "store", qd_store_kind_name(r->store));
+        qd_json_field_int(&w, "since_in_millis", r->since_ms);
     }
     qd_json_field_c(&w, "checksum", sum);
     qd_json_object_end(&w);
@@ -102,6 +110,17 @@ static bool read_lives(const qd_json_node *root, qd_authority_record *out)
     return true;
 }
 
+/* Of records that name the store; older builds did not. */
+static bool read_store(const qd_json_node *root, qd_authority_record *out)
+{
+    const qd_json_node *n = qd_json_get(root, "store");
+    bool ok = true;
+    if (!n) return true;
+    out->store = qd_store_kind_parse(n->type == QD_JSON_T_STRING ? n->text : QD_STR(""));
+    out->since_ms = (int64_t)number(root, "since_in_millis", &ok);
+    return ok && out->store;
+}
+
 static int read_text(qd_str text, qd_authority_record *out, qd_err *err)
 {
     qd_arena a;
@@ -122,6 +141,7 @@ static int read_text(qd_str text, qd_authority_record *out, qd_err *err)
         out->refused = refused && refused->truth;
         out->accept_older = older && older->truth;
         ok = read_lives(root, out) && ok;
+        ok = read_store(root, out) && ok;
         snprintf(sum, sizeof sum, "%016llx", (unsigned long long)sum_of(out));
         ok = ok && check && check->type == QD_JSON_T_STRING && qd_str_is(check->text, sum);
     }
@@ -315,6 +335,8 @@ int qd_authority_note(qd_authority *a, qd_str uuid, uint64_t epoch, uint64_t rev
     if (uuid.n && (other || higher || r->accept_older)) {
         durable |= r->accept_older || other; /* the word of the operator holds once */
         snprintf(r->uuid, sizeof r->uuid, "%.*s", QD_STR_ARG(uuid));
+        if (r->store && a->env && (other || epoch != r->epoch))
+            r->since_ms = qd_env_wall_ms(a->env);
         r->epoch = epoch;
         r->revision = revision;
         r->accept_older = r->refused = false;
@@ -322,6 +344,18 @@ int qd_authority_note(qd_authority *a, qd_str uuid, uint64_t epoch, uint64_t rev
     }
     qd_mutex_unlock(&a->lock);
     return durable ? qd_authority_flush(a, err) : 0;
+}
+
+void qd_authority_store(qd_authority *a, qd_env *env, qd_store_kind kind)
+{
+    qd_mutex_lock(&a->lock);
+    a->env = env;
+    if (kind && kind != a->now.store) {
+        a->now.store = kind;
+        a->now.since_ms = qd_env_wall_ms(env);
+        a->noted++;
+    }
+    qd_mutex_unlock(&a->lock);
 }
 
 int qd_authority_accept_older(qd_authority *a, qd_err *err)

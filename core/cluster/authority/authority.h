@@ -9,6 +9,9 @@
  * batches, and nothing of documents waits for them. A control node's own store is durable already;
  * there the file follows within a second and at a clean stop, as a second witness.
  *
+ * It names the kind of store that holds the cluster's state, and since when: a node that starts
+ * with other settings stays with that store (mode.h).
+ *
  * It also remembers the ids of this folder's last starts, and the store the one of the node's last
  * start: a folder that does not remember that one is an old copy, and what was acknowledged since
  * is not in it.
@@ -18,6 +21,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "cluster/authority/mode.h"
 #include "runtime/env.h"
 
 typedef struct qd_authority qd_authority;
@@ -33,6 +37,8 @@ typedef struct qd_authority_record {
                           also when that store has grown beyond `revision` meanwhile */
     bool accept_older; /* the next state is taken whatever it is, once */
     char lives[QD_AUTHORITY_LIVES][QD_AUTHORITY_LIFE]; /* the newest starts, the last one first */
+    qd_store_kind store; /* which holds the state; UNKNOWN: an older build wrote the record */
+    int64_t since_ms;    /* by this node's clock: it does so, under this epoch; 0: not known */
 } qd_authority_record;
 
 /* Where the record is kept; the file for nodes, a simulated disk for simulations. */
@@ -73,6 +79,9 @@ int qd_authority_live(qd_authority *a, qd_str life, qd_str known, qd_err *err);
 QD_MUST_CHECK
 int qd_authority_note(qd_authority *a, qd_str uuid, uint64_t epoch, uint64_t revision, bool durable,
                       qd_err *err);
+/* The state is in a store of this kind: noted with the time when it is another one than before, and
+ * soon durable. env tells the time from then on, also of a higher epoch. [any] */
+void qd_authority_store(qd_authority *a, qd_env *env, qd_store_kind kind);
 /* Makes what was noted durable; writes only when something is not. [worker] */
 QD_MUST_CHECK
 int qd_authority_flush(qd_authority *a, qd_err *err);

@@ -77,6 +77,19 @@ void qdi_remote_nobody(qd_coord *c, qd_err *err, int code)
     (void)qd_err_set(err, code, "no master answers: %s", text);
 }
 
+/* Masters serve the state that they hold; one that is elsewhere is served by control nodes. */
+static void told_first(const qd_rpc_node *node, const char *address)
+{
+    bool control = node && (node->roles & QD_RPC_ROLE_CONTROL);
+    bool master = !node || (node->roles & QD_RPC_ROLE_MASTER);
+    if (master || control)
+        qd_log_info(REMOTE_LOG, "connected to %s [%s] at [%s]", control ? "control node" : "master",
+                    node ? node->name : "", address);
+    else
+        qd_log_warn(REMOTE_LOG, "the node [%s] at [%s] is no master, nor a control node",
+                    node->name, address);
+}
+
 /* On a loop of the transport. */
 static void on_peer(void *arg, qd_str address, qd_rpc_event event, const qd_rpc_node *node,
                     qd_str reason)
@@ -100,8 +113,7 @@ static void on_peer(void *arg, qd_str address, qd_rpc_event event, const qd_rpc_
     if (lost) c->said = false;
     qd_mutex_unlock(&c->lock);
     if (first) {
-        qd_log_info(REMOTE_LOG, "connected to master [%s] at [%s]", node ? node->name : "",
-                    m->address);
+        told_first(node, m->address);
     } else if (lost) {
         qd_log_warn(REMOTE_LOG, "no master is connected any more, serving the last state: %.*s",
                     QD_STR_ARG(reason));
@@ -221,14 +233,19 @@ void qdi_remote_leave(qd_coord *c)
 void qdi_remote_heard(qd_coord *c, qd_body_reader *r)
 {
     qd_coord_identity i;
-    qdi_remote_read_identity(r, &i);
+    qd_store_kind kind;
+    qdi_remote_read_identity(r, &i, &kind);
     if (qd_body_reader_bad(r)) return;
     qd_mutex_lock(&c->lock);
+    bool kubernetes = kind == QD_STORE_KUBERNETES && kind != c->kind;
+    c->kind = kind;
     if (i.revision < c->identity.revision && i.epoch == c->identity.epoch) {
         i.revision = c->identity.revision; /* of a master that is behind */
     }
     c->identity = i;
     qd_mutex_unlock(&c->lock);
+    if (kubernetes)
+        qd_log_info(REMOTE_LOG, "using k8s-native: the control nodes hold the state there");
 }
 
 static qd_err *err_of(const remote_call *k)
@@ -669,6 +686,16 @@ static const qd_coord_vtable vtable = {
     .cancel = slot_cancel,
     .compact = slot_compact,
 };
+
+qd_store_kind qd_remote_kind(const qd_coord_store *s)
+{
+    qd_coord *c;
+    if (qd_coord_table(s, &c)->open != slot_open) return QD_STORE_UNKNOWN;
+    qd_mutex_lock(&c->lock);
+    qd_store_kind kind = c->kind;
+    qd_mutex_unlock(&c->lock);
+    return kind;
+}
 
 int qd_remote_open(const qd_remote_config *config, qd_coord_store **out, qd_err *err)
 {

@@ -57,6 +57,7 @@ struct qd_coord {
     bool closing, said, learning;
     uint64_t lives; /* processes of masters that took another's place: their store may be a copy */
     qd_coord_identity identity;
+    qd_store_kind kind; /* UNKNOWN: nothing has been heard of the store yet */
     remote_call *calls;
     uint32_t users; /* calls and watches that are not gone */
     struct qd_coord_watch *watches;

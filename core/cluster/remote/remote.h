@@ -13,6 +13,7 @@
 #ifndef QD_CLUSTER_REMOTE_REMOTE_H
 #define QD_CLUSTER_REMOTE_REMOTE_H
 
+#include "cluster/authority/mode.h"
 #include "cluster/coord.h"
 #include "rpc/rpc.h"
 
@@ -30,6 +31,10 @@ typedef struct qd_remote_config {
 /* Opens it. [worker] QD_E_ARG: no master is named, or an address is none; QD_E_NOMEM. */
 QD_MUST_CHECK
 int qd_remote_open(const qd_remote_config *config, qd_coord_store **out, qd_err *err);
+
+/* The kind of store behind it, as the control nodes have told; UNKNOWN: they have not yet, or the
+ * store is none from afar. [any] */
+qd_store_kind qd_remote_kind(const qd_coord_store *s);
 
 typedef struct qd_remote_server qd_remote_server;
 /* Answers remote nodes from now on with this store. The pools need "generic". [worker]

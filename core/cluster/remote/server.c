@@ -45,11 +45,16 @@ void qdi_server_leave(qd_remote_server *s)
     qd_mutex_unlock(&s->lock);
 }
 
+qd_store_kind qdi_server_kind(const qd_remote_server *s)
+{
+    return s->vt->head.flags & QD_COORD_EXTERNAL ? QD_STORE_KUBERNETES : QD_STORE_MASTERS;
+}
+
 void qdi_server_write_identity(qd_remote_server *s, qd_writer *w)
 {
     qd_coord_identity i = {.struct_size = sizeof i};
     s->vt->identity(s->handle, &i);
-    qdi_remote_write_identity(w, &i);
+    qdi_remote_write_identity(w, &i, qdi_server_kind(s));
 }
 
 /* --- answers --------------------------------------------------------------------------------- */

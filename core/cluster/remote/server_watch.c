@@ -62,7 +62,7 @@ static void answer(server_watch *w, qd_rpc_request *request, qd_writer *events, 
     qd_err_init(&err);
     qd_writer_init(&head, NULL, 65536, QD_RPC_OLDEST);
     w->identity.revision = revision > w->identity.revision ? revision : w->identity.revision;
-    qdi_remote_write_identity(&head, &w->identity);
+    qdi_remote_write_identity(&head, &w->identity, qdi_server_kind(w->s));
     qd_write_varint(&head, revision);
     qd_write_array(&head, n);
     if (!rc) rc = qd_writer_end(&head, "changes of the coordination store", &err);

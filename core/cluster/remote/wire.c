@@ -30,7 +30,7 @@ qd_coord_kv qdi_remote_read_kv(qd_body_reader *r)
     return kv;
 }
 
-void qdi_remote_write_identity(qd_writer *w, const qd_coord_identity *i)
+void qdi_remote_write_identity(qd_writer *w, const qd_coord_identity *i, qd_store_kind kind)
 {
     size_t part = qd_write_part(w);
     qd_write_varint(w, i->state);
@@ -39,10 +39,11 @@ void qdi_remote_write_identity(qd_writer *w, const qd_coord_identity *i)
     qd_write_varint(w, i->revision);
     qd_write_varint(w, i->compacted);
     qd_write_varint(w, i->connected);
+    qd_write_varint(w, kind);
     qd_write_part_end(w, part);
 }
 
-void qdi_remote_read_identity(qd_body_reader *r, qd_coord_identity *out)
+void qdi_remote_read_identity(qd_body_reader *r, qd_coord_identity *out, qd_store_kind *kind)
 {
     qd_body_reader p = qd_read_part(r, "identity");
     *out = (qd_coord_identity){.struct_size = sizeof *out, .role = QD_COORD_CLIENT};
@@ -53,6 +54,11 @@ void qdi_remote_read_identity(qd_body_reader *r, qd_coord_identity *out)
     out->revision = qd_read_varint(&p, "revision");
     out->compacted = qd_read_varint(&p, "compacted");
     out->connected = (uint32_t)qd_read_varint_max(&p, "connected", 1);
+    *kind = QD_STORE_MASTERS; /* older masters do not tell */
+    if (!qd_body_reader_bad(&p) && qd_body_reader_left(&p)) {
+        uint64_t n = qd_read_varint(&p, "kind");
+        *kind = n <= QD_STORE_KUBERNETES ? (qd_store_kind)n : QD_STORE_UNKNOWN;
+    }
     if (qd_body_reader_bad(&p)) qd_body_reader_fail(r, "identity", "is damaged");
 }
 

@@ -2,6 +2,7 @@
 #ifndef QD_CLUSTER_REMOTE_WIRE_INT_H
 #define QD_CLUSTER_REMOTE_WIRE_INT_H
 
+#include "cluster/authority/mode.h"
 #include "rpc/codec.h"
 #include <quidditch/coordination.h>
 
@@ -14,8 +15,8 @@
 
 void qdi_remote_write_kv(qd_writer *w, const qd_coord_kv *kv);
 qd_coord_kv qdi_remote_read_kv(qd_body_reader *r);
-void qdi_remote_write_identity(qd_writer *w, const qd_coord_identity *i);
-void qdi_remote_read_identity(qd_body_reader *r, qd_coord_identity *out);
+void qdi_remote_write_identity(qd_writer *w, const qd_coord_identity *i, qd_store_kind kind);
+void qdi_remote_read_identity(qd_body_reader *r, qd_coord_identity *out, qd_store_kind *kind);
 
 /* Requests; what is read lives in the body and the arena. */
 void qdi_remote_write_range(qd_writer *w, const qd_coord_range *r);

@@ -199,6 +199,50 @@ static void many_starts_that_failed_are_no_old_copy(void **state)
     qd_authority_close(a);
 }
 
+/* Which store, and since when; records of builds that did not tell are read as before. */
+static void the_store_is_named_and_since_when(void **state)
+{
+    (void)state;
+    static disk d;
+    qd_authority_record r;
+    qd_env *env = qd_env_system();
+    d = (disk){0};
+    qd_authority *a = open_on(&d);
+    assert_int_equal(qd_authority_note(a, QD_STR("u1"), 1, 5, true, NULL), 0);
+    assert_null(strstr(d.text, "store"));
+    qd_authority_close(a);
+    a = open_on(&d);
+    qd_authority_get(a, &r);
+    assert_int_equal(r.store, QD_STORE_UNKNOWN);
+    int64_t before = qd_env_wall_ms(env);
+    qd_authority_store(a, env, QD_STORE_UNKNOWN); /* nobody has told yet */
+    qd_authority_store(a, env, QD_STORE_KUBERNETES);
+    qd_authority_close(a);
+    a = open_on(&d);
+    qd_authority_get(a, &r);
+    assert_int_equal(r.store, QD_STORE_KUBERNETES);
+    assert_true(r.since_ms >= before && r.since_ms <= qd_env_wall_ms(env));
+    int64_t since = r.since_ms;
+    uint32_t writes = d.writes;
+    qd_authority_store(a, env, QD_STORE_KUBERNETES); /* nothing new */
+    assert_int_equal(qd_authority_note(a, QD_STR("u1"), 1, 6, true, NULL), 0);
+    qd_authority_get(a, &r);
+    assert_int_equal(r.since_ms, since);
+    assert_int_equal(d.writes, writes + 1);
+    while (qd_env_wall_ms(env) == since) qd_env_sleep_ns(env, 1000000);
+    assert_int_equal(qd_authority_note(a, QD_STR("u1"), 2, 7, true, NULL), 0); /* a new epoch */
+    qd_authority_get(a, &r);
+    assert_true(r.since_ms > since);
+    qd_authority_close(a);
+    qd_authority_files files = {disk_read, disk_write, &d};
+    for (size_t i = 0; i < d.n; i++) {
+        char was = d.text[i];
+        d.text[i] = was == '1' ? '2' : '1';
+        assert_int_equal(qd_authority_open(&files, &a, NULL), QD_E_CORRUPT);
+        d.text[i] = was;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +251,7 @@ int main(void)
         cmocka_unit_test(a_note_is_durable_or_fails),
         cmocka_unit_test(many_starts_that_failed_are_no_old_copy),
         cmocka_unit_test(an_emptied_store_is_not_obeyed),
+        cmocka_unit_test(the_store_is_named_and_since_when),
     };
     return unit_run(tests);
 }

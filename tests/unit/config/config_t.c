@@ -25,6 +25,13 @@ static const char *k8s_env(const char *name)
     return strcmp(name, "USE_K8S_COORDINATION") == 0 ? "true" : NULL;
 }
 
+static const char *named_env;
+
+static const char *named_at(size_t i)
+{
+    return i == 0 ? named_env : NULL;
+}
+
 static int open_config(qd_config **c, const char *yaml, qd_err *err)
 {
     int rc = qd_config_open(4ll << 30, c, err);
@@ -129,6 +136,36 @@ static void modes_that_contradict_each_other_are_refused(void **state)
     assert_non_null(strstr(qd_err_reason(&err), "[master] (quidditch.yml)"));
     qd_config_close(c);
     qd_err_fini(&err);
+}
+
+/* USE_K8S_COORDINATION=true beside coordination.mode of file, flag, or the environment. */
+static void another_mode(const char *yaml, const char *flag, const char *named, const char *want)
+{
+    qd_err err;
+    qd_config *c;
+    qd_err_init(&err);
+    assert_int_equal(open_config(&c, yaml, &err), 0);
+    assert_int_equal(qd_config_environment(c, k8s_env, &err), 0);
+    named_env = named;
+    assert_int_equal(qd_config_environment_names(c, named_at, &err), 0);
+    if (flag) assert_int_equal(qd_config_flag(c, qd_str_c(flag), &err), 0);
+    int rc = qd_config_ready(c, &err);
+    assert_int_equal(rc, want ? QD_E_CONFIG : 0);
+    if (want) assert_non_null(strstr(qd_err_reason(&err), want));
+    if (!want) assert_string_equal(qd_config_text(c, QD_SET_COORDINATION_MODE).p, "k8s-native");
+    qd_config_close(c);
+    qd_err_fini(&err);
+}
+
+static void use_k8s_coordination_stands_alone(void **state)
+{
+    (void)state;
+    another_mode("", NULL, NULL, NULL);
+    another_mode("coordination.mode: k8s-native\n", "coordination.mode=k8s-native",
+                 "coordination.mode=k8s-native", NULL);
+    another_mode("coordination.mode: auto\n", NULL, NULL, "[auto] (quidditch.yml)");
+    another_mode("", "coordination.mode=master", NULL, "[master] (flag -E)");
+    another_mode("", NULL, "coordination.mode=master", "[master] (environment)");
 }
 
 typedef struct seen {
@@ -466,6 +503,7 @@ int main(void)
         cmocka_unit_test(lists_have_no_empty_items),
         cmocka_unit_test(a_bad_file_is_refused_with_name_nearest_and_line),
         cmocka_unit_test(modes_that_contradict_each_other_are_refused),
+        cmocka_unit_test(use_k8s_coordination_stands_alone),
         cmocka_unit_test(cluster_settings_are_checked_by_all_before_any_applies),
         cmocka_unit_test(reload_applies_what_it_can_and_names_the_rest),
         cmocka_unit_test(values_are_read_as_elasticsearch_reads_them),

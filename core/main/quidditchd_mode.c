@@ -1,0 +1,258 @@
+/*
+ * quidditchd_mode.c: coordination.mode: which store holds the cluster's state (the decision itself:
+ * cluster/authority/mode.h), before anything is opened. Says so in the log, in words that people
+ * and scripts look for.
+ */
+#include "base/log.h"
+#include "cluster/authority/authority.h"
+#include "cluster/remote/remote.h"
+#include "main/node.h"
+#include "runtime/proc.h"
+#include <stdio.h>
+#include <string.h>
+
+#define LOG "discovery"
+#define DEFAULT_MASTER "coordination-raft"
+#define DEFAULT_KUBERNETES "coordination-k8s"
+#define SAY_NS UINT64_C(10000000000)
+#define PAUSE_NS UINT64_C(200000000)
+
+/* --- what there is to decide from --- */
+
+static bool has_role(const qd_node *node, const char *role)
+{
+    uint32_t n;
+    const qd_str *roles = qd_values_list(qd_config_values(node->config), QD_SET_NODE_ROLES, &n);
+    for (uint32_t i = 0; i < n; i++)
+        if (qd_str_is(roles[i], role)) return true;
+    return false;
+}
+
+/* A setting's text; nothing of a master with discovery.type single-node. */
+static qd_str named(const qd_node *node, uint32_t id)
+{
+    qd_str type = qd_config_text(node->config, QD_SET_DISCOVERY_TYPE);
+    bool alone = qd_str_is(type, "single-node") && has_role(node, "master");
+    return alone ? QD_STR("") : qd_config_text(node->config, id);
+}
+
+static qd_str others(const qd_node *node)
+{
+    static const uint32_t ids[] = {QD_SET_COORDINATION_PEERS, QD_SET_DISCOVERY_SEED_HOSTS,
+                                   QD_SET_CLUSTER_INITIAL_MASTERS};
+    for (size_t i = 0; i < QD_COUNT_OF(ids); i++) {
+        qd_str text = named(node, ids[i]);
+        if (text.n) return text;
+    }
+    return QD_STR("");
+}
+
+/* In a pod: its token, and the API server's address. */
+static qd_str service_account(const qd_node *node)
+{
+    char path[QD_PATH_MAX];
+    const char *host = qd_proc_env("KUBERNETES_SERVICE_HOST");
+    qd_str file = qd_config_text(node->config, QD_SET_K8S_TOKEN_FILE);
+    bool address = (host && *host) || qd_config_text(node->config, QD_SET_K8S_API_SERVER).n;
+    snprintf(path, sizeof path, "%.*s", QD_STR_ARG(file));
+    return address && file.n && qd_file_exists(path) ? file : QD_STR("");
+}
+
+static bool in_data(const qd_node *node, const char *name)
+{
+    char path[QD_PATH_MAX + 64];
+    snprintf(path, sizeof path, "%s/%s", node->data, name);
+    return qd_file_exists(path);
+}
+
+/* coordination.mode, or the plugin that was named in its place. QD_E_CONFIG: both, and differently.
+ */
+static int take_mode(const qd_node *node, char by[200], qd_mode_input *in, qd_err *err)
+{
+    qd_str plugin = qd_config_text(node->config, QD_SET_COORDINATION_PLUGIN);
+    qd_str text = qd_config_text(node->config, QD_SET_COORDINATION_MODE);
+    qd_buf b;
+    in->asked = qd_mode_parse(text);
+    in->asked_set = qd_values_is_set(qd_config_values(node->config), QD_SET_COORDINATION_MODE);
+    qd_buf_init(&b, NULL, 4096);
+    if (!qd_config_origin(node->config, QD_STR("coordination.mode"), &b))
+        snprintf(by, 200, "%.*s", QD_STR_ARG(qd_buf_view(&b)));
+    qd_buf_fini(&b);
+    bool kubernetes = qd_str_is(plugin, DEFAULT_KUBERNETES);
+    if (kubernetes || qd_str_is(plugin, DEFAULT_MASTER)) {
+        qd_mode of_plugin = kubernetes ? QD_MODE_KUBERNETES : QD_MODE_MASTER;
+        if (in->asked != QD_MODE_AUTO && in->asked != of_plugin)
+            return qd_err_set(err, QD_E_CONFIG,
+                              "coordination.mode is [%.*s] (%s), but coordination.plugin is "
+                              "[%.*s], which serves [%s]: unset one of them",
+                              QD_STR_ARG(text), by, QD_STR_ARG(plugin), qd_mode_name(of_plugin));
+        in->asked = of_plugin;
+        in->asked_set = true;
+        snprintf(by, 200, "coordination.plugin: %.*s", QD_STR_ARG(plugin));
+    }
+    in->asked_by = qd_str_c(by);
+    return 0;
+}
+
+/* What the node belongs to. A damaged record is found when the node starts. */
+static void take_record(const qd_node *node, qd_mode_input *in)
+{
+    char path[QD_PATH_MAX + 32];
+    qd_authority *a = node->authority;
+    qd_authority_record r = {0};
+    snprintf(path, sizeof path, "%s/authority.json", node->data);
+    if (!a && (!qd_file_exists(path) || qd_authority_open_file(path, &a, NULL))) return;
+    qd_authority_get(a, &r);
+    if (a != node->authority) qd_authority_close(a);
+    if (!r.uuid[0]) return;
+    in->record = r.store ? r.store : QD_STORE_MASTERS; /* there was no other before it was named */
+    in->epoch = r.epoch;
+}
+
+static int take_all(const qd_node *node, char by[200], qd_mode_input *in, qd_err *err)
+{
+    int64_t lease = qd_config_ms(node->config, QD_SET_K8S_LEASE);
+    int64_t renew = qd_config_ms(node->config, QD_SET_K8S_RENEW);
+    int64_t retry = qd_config_ms(node->config, QD_SET_K8S_RETRY);
+    *in = (qd_mode_input){
+        .fallback = qd_config_bool(node->config, QD_SET_COORDINATION_K8S_FALLBACK),
+        .master = has_role(node, "master"),
+        .coordination = has_role(node, "coordination"),
+        .masters = named(node, QD_SET_COORDINATION_MASTERS),
+        .others = others(node),
+        .learned = in_data(node, "masters.json"),
+        .account = service_account(node),
+        .kubeconfig = qd_config_text(node->config, QD_SET_K8S_KUBECONFIG),
+        .folder = in_data(node, "coordination/node"),
+    };
+    take_record(node, in);
+    if (renew >= lease || retry >= renew)
+        return qd_err_set(err, QD_E_CONFIG,
+                          "coordination.k8s.lease_duration [%lldms] has to be more than "
+                          "coordination.k8s.renew_interval [%lldms], and that more than "
+                          "coordination.k8s.retry_interval [%lldms]",
+                          (long long)lease, (long long)renew, (long long)retry);
+    return take_mode(node, by, in, err);
+}
+
+/* A store of somebody else's plugin: every node opens it itself. */
+static bool is_foreign(const qd_node *node)
+{
+    qd_str plugin = qd_config_text(node->config, QD_SET_COORDINATION_PLUGIN);
+    return plugin.n && !qd_str_is(plugin, DEFAULT_MASTER) && !qd_str_is(plugin, DEFAULT_KUBERNETES);
+}
+
+static void decide_foreign(qd_node *node, const qd_mode_input *in)
+{
+    qd_mode_decision *d = &node->mode;
+    *d = (qd_mode_decision){.asked = in->asked, .own = true, .n = 1};
+    snprintf(d->why[0], sizeof d->why[0], "coordination.plugin is [%.*s]",
+             QD_STR_ARG(qd_config_text(node->config, QD_SET_COORDINATION_PLUGIN)));
+    snprintf(d->tried, sizeof d->tried, "%s", d->why[0]);
+    node->control = in->master;
+}
+
+static bool waiting(void *arg, const qd_err *why)
+{
+    qd_node *node = arg;
+    static uint64_t said; /* of the one thread that starts the node */
+    uint64_t now = qd_env_mono_ns(node->env);
+    if (!said || now - said > SAY_NS) {
+        said = now;
+        qd_log_warn(LOG,
+                    "no coordination backend available yet: masters and Kubernetes are both "
+                    "configured, and which one a new cluster has is written down in Kubernetes, "
+                    "which cannot be asked: %s. Waiting for it",
+                    qd_err_reason(why));
+    }
+    qd_env_sleep_ns(node->env, PAUSE_NS);
+    return !atomic_load(&node->stopping);
+}
+
+static int decide(qd_node *node, const qd_mode_claims *claims, qd_err *err)
+{
+    char by[200] = "";
+    qd_mode_input in;
+    int rc = take_all(node, by, &in, err);
+    if (!rc && is_foreign(node)) {
+        decide_foreign(node, &in);
+        return 0;
+    }
+    if (!rc) rc = qd_mode_settle(&in, claims, waiting, node, &node->mode, err);
+    node->control = node->mode.own;
+    return rc;
+}
+
+int qd_node_mode(qd_node *node, qd_err *err)
+{
+    return decide(node, NULL, err);
+}
+
+/* --- what others ask --- */
+
+qd_store_kind qd_node_store_kind(const qd_node *node)
+{
+    if (node->mode.own || !node->coordination) return node->mode.store;
+    qd_store_kind told = qd_remote_kind(node->coordination);
+    return told ? told : node->mode.store;
+}
+
+qd_str qd_node_store_plugin(const qd_node *node)
+{
+    qd_str name = qd_config_text(node->config, QD_SET_COORDINATION_PLUGIN);
+    if (!node->mode.own) return QD_STR("");
+    if (is_foreign(node)) return name;
+    return node->mode.store == QD_STORE_KUBERNETES ? QD_STR(DEFAULT_KUBERNETES)
+                                                   : QD_STR(DEFAULT_MASTER);
+}
+
+/* --- the step --- */
+
+/* Both spellings are looked for. */
+static void tell_kubernetes(const qd_mode_decision *d)
+{
+    const char *why = d->n ? d->why[d->n - 1] : "";
+    if (d->asked == QD_MODE_AUTO && !d->formed)
+        qd_log_warn(LOG, "Master nodes unavailable, using K8S-native mode");
+    else
+        qd_log_info(LOG, "using K8S-native mode");
+    qd_log_info(LOG, "using k8s-native: %s", why);
+}
+
+static void tell(const qd_mode_decision *d)
+{
+    qd_buf b;
+    qd_buf_init(&b, NULL, 4096);
+    for (uint32_t i = 0; i < d->n; i++) (void)qd_buf_printf(&b, "%s%s", i ? "; " : "", d->why[i]);
+    if (d->store == QD_STORE_KUBERNETES && d->own)
+        tell_kubernetes(d);
+    else if (d->store == QD_STORE_MASTERS)
+        qd_log_info(LOG, "using master mode: %.*s", QD_STR_ARG(qd_buf_view(&b)));
+    else
+        qd_log_info(LOG, "coordination: %.*s", QD_STR_ARG(qd_buf_view(&b)));
+    if (d->kept || d->claim) qd_log_warn(LOG, "%.*s", QD_STR_ARG(qd_buf_view(&b)));
+    qd_buf_fini(&b);
+}
+
+static int mode_start(qd_node *node, qd_err *err)
+{
+    char path[QD_PATH_MAX + 32];
+    snprintf(path, sizeof path, "%s/authority.json", node->data);
+    int rc = qd_authority_open_file(path, &node->authority, err);
+    if (!rc) rc = decide(node, node->claims, err);
+    if (rc) {
+        qd_authority_close(node->authority);
+        node->authority = NULL;
+        return rc;
+    }
+    tell(&node->mode);
+    return 0;
+}
+
+static void mode_stop(qd_node *node)
+{
+    qd_authority_close(node->authority);
+    node->authority = NULL;
+}
+
+const qd_step qd_step_mode = {"mode", qd_node_mode, mode_start, mode_stop, NULL};
