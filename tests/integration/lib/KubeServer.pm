@@ -13,6 +13,7 @@ package KubeServer;
 #   $kube->freeze; $kube->thaw;
 #   $kube->compact;                                    # etcd's history up to now
 #   my @calls = $kube->audited(user => $account->{user}, verb => 'watch');
+#   is_deeply($kube->role_use($account), {refused => [], unused => []});
 #   my $link = $kube->relay(delay_ms => 200);          # a TcpRelay before the server, with ->{kubeconfig}
 #
 # For the programs under test: $kube->{kubeconfig} is the administrator's; an account has {namespace, user,
@@ -163,7 +164,8 @@ sub patch  { my ($self, $path, $body, %o) = @_; return $self->request('PATCH',  
 # Runs kubectl as the administrator: (status, output of both streams).
 sub kubectl {
     my ($self, @arguments) = @_;
-    open my $p, '-|', 'sh', '-c', 'exec "$0" "$@" 2>&1', "$bin/kubectl", '--kubeconfig', $self->{kubeconfig}, @arguments or die "kubectl: $!";
+    open my $p, '-|', 'sh', '-c', 'exec "$0" "$@" 2>&1', "$bin/kubectl", '--kubeconfig', $self->{kubeconfig},
+        '--cache-dir', "$self->{dir}/kubectl", @arguments or die "kubectl: $!";
     local $/;
     my $out = <$p>;
     close $p;
@@ -204,6 +206,27 @@ sub audited {
     my ($self, %want) = @_;
     return grep { my $c = $_; !grep { ref $want{$_} ? $c->{$_} !~ $want{$_} : $c->{$_} ne $want{$_} } keys %want } $self->calls;
 }
+# What an account's roles grant, beside what it has done since: {refused => [...], unused => [...]}, each
+# "verb resource.group". What everybody may do (asking what one may) is neither.
+sub role_use {
+    my ($self, $account) = @_;
+    my $roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/$account->{namespace}";
+    my (%unused, %refused);
+    for my $binding (@{$self->get("$roles/rolebindings")->{json}{items}}) {
+        next unless grep { $_->{kind} eq 'ServiceAccount' && $_->{name} eq $account->{name} } @{$binding->{subjects}};
+        for my $rule (@{$self->get("$roles/roles/$binding->{roleRef}{name}")->{json}{rules}}) {
+            for my $group (@{$rule->{apiGroups}}) {
+                for my $resource (@{$rule->{resources}}) { $unused{"$_ $resource.$group"} = 1 for @{$rule->{verbs}} }
+            }
+        }
+    }
+    for my $c (grep { $_->{group} ne 'authorization.k8s.io' } $self->audited(user => $account->{user})) {
+        my $did = "$c->{verb} $c->{resource}" . ($c->{subresource} ? "/$c->{subresource}" : '') . ".$c->{group}";
+        $refused{$did} = 1 if $c->{code} == 403;
+        delete $unused{$did};
+    }
+    return {refused => [sort keys %refused], unused => [sort keys %unused]};
+}
 sub forget_calls { my ($self) = @_; $self->{audit_from} = -s "$self->{dir}/audit.log" || 0 }
 
 # --- what a cluster needs ---------------------------------------------------------------------------------------
@@ -218,6 +241,7 @@ sub install_crds {
     for my $kind (map { m{/(\w+)\.yaml$} ? $1 : () } glob "$crds/*.yaml") {    # established is not served yet
         QdNode->wait_for(sub { $self->get("/apis/quidditch.io/v1/$kind")->{status} == 200 }) or die "$kind is not served\n";
     }
+    remove_tree("$self->{dir}/kubectl");    # it remembers which kinds there are
     $self->{crds} = 1;
     return $self;
 }
