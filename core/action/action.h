@@ -12,6 +12,7 @@
 #define QD_ACTION_ACTION_H
 
 #include "base/arena.h"
+#include "cluster/authority/mode.h"
 #include "cluster/cluster.h"
 #include "config/config.h"
 #include "plugin/host.h"
@@ -26,6 +27,20 @@
 typedef struct qd_action_http_stats {
     uint64_t open, opened, requests, bytes_in, bytes_out, rejected;
 } qd_action_http_stats;
+
+/* Where the cluster's state is: what the node's start has decided, and what it knows of the store
+ * at this moment. */
+typedef struct qd_action_coordination {
+    const char *asked, *mode; /* as coordination.mode has them; mode "unknown": not told yet */
+    const char *kind;         /* of store: "raft" */
+    char why[QD_MODE_REASONS][320];
+    uint32_t nwhy;
+    qd_str plugin;    /* empty: this node has no store of its own */
+    bool own, kept;   /* kept: the settings ask for another store than the one that is kept */
+    int64_t since_ms; /* 0: not known */
+    bool open;        /* identity is told */
+    qd_coord_identity identity;
+} qd_action_coordination;
 
 /* What the node's actions work with; filled by main, constant while requests run. */
 typedef struct qd_actions {
@@ -53,6 +68,9 @@ typedef struct qd_actions {
     /* what the front-end told of its connections, NULL: unknown */
     void (*http_stats)(void *arg, qd_action_http_stats *out);
     void *http_stats_arg;
+    /* where the state is; NULL: nobody tells */
+    void (*coordination)(void *arg, qd_action_coordination *out);
+    void *coordination_arg;
     /* main: serving: cluster, shards and store above are set, all APIs answer; started: /ready says
      * so. A node that stops (stopping) is not ready any more and still serves what comes. */
     _Atomic bool serving, started, stopping;

@@ -98,6 +98,38 @@ int64_t qdi_cluster_patience_ms(const qd_cluster *c)
     return t && t->change_ms ? t->change_ms : c->timeout_ms;
 }
 
+static bool is_connected(qd_cluster *c)
+{
+    qd_coord_identity i;
+    qd_coord_identity_get(c->store, &i);
+    return i.connected != 0;
+}
+
+/* The store in charge does not answer: which one that is, and what helps. Nothing else takes over.
+ */
+static int unavailable(qd_cluster *c, int code, const char *why, qd_err *err)
+{
+    static const struct {
+        const char *store, *help;
+    } of[] = {
+        [QD_STORE_UNKNOWN] = {"the coordination store", "bring that store back"},
+        [QD_STORE_MASTERS] = {"that of the masters (raft)", "bring back a majority of the masters"},
+        [QD_STORE_KUBERNETES] = {"the one in Kubernetes (k8s)",
+                                 "let the control nodes reach the API of Kubernetes again"},
+    };
+    qd_coord_identity i;
+    qd_authority_record r = {0};
+    qd_coord_identity_get(c->store, &i);
+    if (c->authority) qd_authority_get(c->authority, &r);
+    return qd_err_set(err, code,
+                      "the store in charge of the cluster's state, %s, control epoch %llu, cannot "
+                      "be reached: %s. Searches and writes of documents go on, changes of the "
+                      "state are refused until it answers: %s. No other store takes over by itself "
+                      "(see GET /_cluster/coordination, qd mode)",
+                      of[r.store].store, (unsigned long long)(i.epoch ? i.epoch : r.epoch), why,
+                      of[r.store].help);
+}
+
 int qdi_txn_commit(qd_cluster *c, cluster_txn *t, uint64_t *revision, qd_err *err)
 {
     if (t->failed) return qd_err_nomem(err, "change of the cluster state");
@@ -114,7 +146,13 @@ int qdi_txn_commit(qd_cluster *c, cluster_txn *t, uint64_t *revision, qd_err *er
     int rc = qd_coord_commit_as(c->store, t->fence, t->compares.at, (uint32_t)t->compares.n,
                                 t->changes.at, (uint32_t)t->changes.n, patience_ms, revision, NULL,
                                 &why);
-    if (rc == QD_E_TIMEOUT) {
+    if (rc == QD_E_NO_COORDINATION || rc == QD_E_NOT_LEADER) {
+        rc = unavailable(c, QD_E_NO_COORDINATION, qd_err_reason(&why), err);
+    } else if (rc == QD_E_TIMEOUT && !is_connected(c)) {
+        rc = unavailable(c, QD_E_PROCESS_CLUSTER_EVENT_TIMEOUT,
+                         "no answer came in time, the change may or may not be committed", err);
+        qd_err_type(err, "coordination_unavailable", 503);
+    } else if (rc == QD_E_TIMEOUT) {
         rc = qd_err_set(err, QD_E_PROCESS_CLUSTER_EVENT_TIMEOUT,
                         "failed to process cluster event within %lld%s: the masters did not "
                         "answer in time",

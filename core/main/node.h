@@ -47,6 +47,7 @@ typedef struct qd_node {
     qd_store *store;                     /* tier of this node's shards */
     struct qd_coord_store *coordination; /* the store in charge */
     struct qd_authority *authority;      /* path.data/authority.json: what was acted on */
+    qd_mutex deciding;                   /* mode, coordination, authority: requests look at them */
     qd_mode_decision mode;               /* which store holds the cluster's state */
     bool control;                        /* may be elected to allocate shards */
     const qd_mode_claims *claims;        /* who is asked when two stores could be; NULL: nobody */
@@ -97,6 +98,8 @@ int qd_node_mode(qd_node *node, qd_err *err);
 /* The kind of store that holds the cluster's state, as known now: by the decision, else as the
  * control nodes tell. */
 qd_store_kind qd_node_store_kind(const qd_node *node);
+/* Fills a qd_action_coordination; arg is the node. [any] */
+void qd_node_coordination(void *arg, qd_action_coordination *out);
 /* The plugin that serves this node's own store; empty: it has none. */
 qd_str qd_node_store_plugin(const qd_node *node);
 /* Has the host a plugin for coordination.mode? QD_E_PLUGIN tells why not. */

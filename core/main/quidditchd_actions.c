@@ -82,6 +82,8 @@ static int actions_start(qd_node *node, qd_err *err)
         .data_path = qd_str_c(node->data),
         .counters = counters,
         .http_stats = qd_rest_http_stats,
+        .coordination = qd_node_coordination,
+        .coordination_arg = node,
         .alone_ready = is_alone(node),
     };
     rc = qd_request_cache_open(&node->actions, qd_config_i64(node->config, QD_SET_REQUEST_CACHE),

@@ -4,6 +4,7 @@
  */
 #include "action/action.h"
 #include "base/log.h"
+#include "cluster/authority/authority.h"
 #include "main/node.h"
 #include "replication/replication.h"
 #include "rpc/rpc.h"
@@ -52,9 +53,25 @@ static int open_shards(qd_node *node, qd_err *err)
     return qd_shards_open(&c, &node->shards, err);
 }
 
+/* Who leads now, once for each leader; scripts look for these words. */
+static void tell_leader(qd_node *node, const qd_state *old, const qd_state *now)
+{
+    const qd_node_meta *n = now->master.n ? qd_state_node(now, now->master) : NULL;
+    bool same = old && qd_str_eq(old->master, now->master);
+    if (!n || same || qd_str_is(n->id, node->id)) return;
+    if (qd_node_store_kind(node) == QD_STORE_KUBERNETES)
+        qd_log_info("discovery", "using k8s-native: the leader is [%.*s] at [%.*s]",
+                    QD_STR_ARG(n->name), QD_STR_ARG(n->transport_address));
+    else
+        qd_log_info("discovery", "connected to master [%.*s] at [%.*s], the leader",
+                    QD_STR_ARG(n->name), QD_STR_ARG(n->transport_address));
+}
+
 static void follow(void *arg, const qd_state *old, const qd_state *now)
 {
     qd_node *node = arg;
+    tell_leader(node, old, now);
+    qd_authority_store(node->authority, node->env, qd_node_store_kind(node));
     qd_mutex_lock(&node->following);
     if (node->shards) {
         qd_replication *r = atomic_load(&node->replication);

@@ -136,7 +136,7 @@ const qd_str *qd_node_master_addresses(const qd_node *node, qd_arena *arena, uin
     return *n ? list : NULL;
 }
 
-static int open_remote(qd_node *node, qd_err *err)
+static int open_remote(qd_node *node, qd_coord_store **out, qd_err *err)
 {
     char learned[QD_PATH_MAX + 32];
     qd_arena arena;
@@ -151,7 +151,7 @@ static int open_remote(qd_node *node, qd_err *err)
                           .masters = masters,
                           .nmasters = n,
                           .learned = learned};
-    int rc = qd_remote_open(&c, &node->coordination, err);
+    int rc = qd_remote_open(&c, out, err);
     qd_arena_fini(&arena);
     return rc;
 }
@@ -194,7 +194,7 @@ static int make_folder(qd_node *node, qd_err *err)
     return qd_dir_make(node->coordination_path, 0700, err);
 }
 
-static int open_plugin(qd_node *node, qd_err *err)
+static int open_plugin(qd_node *node, qd_coord_store **out, qd_err *err)
 {
     const void *vt;
     qd_self *self;
@@ -218,24 +218,35 @@ static int open_plugin(qd_node *node, qd_err *err)
     };
     qd_arena_init(&arena, NULL, 1 << 20);
     take_others(node, &arena, &config);
-    rc = qd_coord_open(node->env, vt, self, &config, &node->coordination, err);
+    rc = qd_coord_open(node->env, vt, self, &config, out, err);
     qd_arena_fini(&arena);
     return rc;
 }
 
+/* Requests look at the store while it is there. */
+static void set_store(qd_node *node, qd_coord_store *s)
+{
+    qd_mutex_lock(&node->deciding);
+    qd_coord_store *was = node->coordination;
+    node->coordination = s;
+    qd_mutex_unlock(&node->deciding);
+    qd_coord_close(was);
+}
+
 static int coordination_start(qd_node *node, qd_err *err)
 {
+    qd_coord_store *s = NULL;
     tell_ignored(node);
     tell_uuid(node);
-    if (!node->mode.own) return open_remote(node, err);
-    int rc = open_plugin(node, err);
+    int rc = node->mode.own ? open_plugin(node, &s, err) : open_remote(node, &s, err);
     if (rc) return rc;
-    rc = qd_remote_server_open(node->rpc, node->coordination, node->loop, &node->pools,
-                               &node->coordination_server, err);
-    if (rc) {
-        qd_coord_close(node->coordination);
-        node->coordination = NULL;
-    }
+    if (node->mode.own)
+        rc = qd_remote_server_open(node->rpc, s, node->loop, &node->pools,
+                                   &node->coordination_server, err);
+    if (rc)
+        qd_coord_close(s);
+    else
+        set_store(node, s);
     return rc;
 }
 
@@ -243,8 +254,7 @@ static void coordination_stop(qd_node *node)
 {
     qd_remote_server_close(node->coordination_server);
     node->coordination_server = NULL;
-    qd_coord_close(node->coordination);
-    node->coordination = NULL;
+    set_store(node, NULL);
 }
 
 const qd_step qd_step_coordination = {"coordination", NULL, coordination_start, coordination_stop,

@@ -142,14 +142,12 @@ static bool is_foreign(const qd_node *node)
     return plugin.n && !qd_str_is(plugin, DEFAULT_MASTER) && !qd_str_is(plugin, DEFAULT_KUBERNETES);
 }
 
-static void decide_foreign(qd_node *node, const qd_mode_input *in)
+static void decide_foreign(const qd_node *node, const qd_mode_input *in, qd_mode_decision *d)
 {
-    qd_mode_decision *d = &node->mode;
     *d = (qd_mode_decision){.asked = in->asked, .own = true, .n = 1};
     snprintf(d->why[0], sizeof d->why[0], "coordination.plugin is [%.*s]",
              QD_STR_ARG(qd_config_text(node->config, QD_SET_COORDINATION_PLUGIN)));
     snprintf(d->tried, sizeof d->tried, "%s", d->why[0]);
-    node->control = in->master;
 }
 
 static bool waiting(void *arg, const qd_err *why)
@@ -173,13 +171,17 @@ static int decide(qd_node *node, const qd_mode_claims *claims, qd_err *err)
 {
     char by[200] = "";
     qd_mode_input in;
+    qd_mode_decision d = {0};
+    bool foreign = is_foreign(node);
     int rc = take_all(node, by, &in, err);
-    if (!rc && is_foreign(node)) {
-        decide_foreign(node, &in);
-        return 0;
-    }
-    if (!rc) rc = qd_mode_settle(&in, claims, waiting, node, &node->mode, err);
-    node->control = node->mode.own;
+    if (!rc && foreign)
+        decide_foreign(node, &in, &d);
+    else if (!rc)
+        rc = qd_mode_settle(&in, claims, waiting, node, &d, err);
+    qd_mutex_lock(&node->deciding);
+    node->mode = d;
+    node->control = foreign ? in.master : d.own;
+    qd_mutex_unlock(&node->deciding);
     return rc;
 }
 
@@ -204,6 +206,28 @@ qd_str qd_node_store_plugin(const qd_node *node)
     if (is_foreign(node)) return name;
     return node->mode.store == QD_STORE_KUBERNETES ? QD_STR(DEFAULT_KUBERNETES)
                                                    : QD_STR(DEFAULT_MASTER);
+}
+
+void qd_node_coordination(void *arg, qd_action_coordination *out)
+{
+    qd_node *node = arg;
+    qd_authority_record r = {0};
+    qd_mutex_lock(&node->deciding);
+    const qd_mode_decision *d = &node->mode;
+    qd_store_kind kind = qd_node_store_kind(node);
+    *out = (qd_action_coordination){.asked = qd_mode_name(d->asked),
+                                    .mode = kind ? qd_mode_name(qd_mode_of(kind)) : "unknown",
+                                    .kind = qd_store_kind_name(kind),
+                                    .plugin = qd_node_store_plugin(node),
+                                    .own = d->own,
+                                    .kept = d->kept};
+    out->nwhy = d->n;
+    memcpy(out->why, d->why, sizeof out->why);
+    if (node->authority) qd_authority_get(node->authority, &r);
+    out->since_ms = r.since_ms;
+    out->open = node->coordination != NULL;
+    if (out->open) qd_coord_identity_get(node->coordination, &out->identity);
+    qd_mutex_unlock(&node->deciding);
 }
 
 /* --- the step --- */
@@ -234,25 +258,34 @@ static void tell(const qd_mode_decision *d)
     qd_buf_fini(&b);
 }
 
+static void set_authority(qd_node *node, qd_authority *a)
+{
+    qd_mutex_lock(&node->deciding);
+    qd_authority *was = node->authority;
+    node->authority = a;
+    qd_mutex_unlock(&node->deciding);
+    qd_authority_close(was);
+}
+
 static int mode_start(qd_node *node, qd_err *err)
 {
     char path[QD_PATH_MAX + 32];
+    qd_authority *a;
     snprintf(path, sizeof path, "%s/authority.json", node->data);
-    int rc = qd_authority_open_file(path, &node->authority, err);
-    if (!rc) rc = decide(node, node->claims, err);
-    if (rc) {
-        qd_authority_close(node->authority);
-        node->authority = NULL;
-        return rc;
-    }
-    tell(&node->mode);
-    return 0;
+    int rc = qd_authority_open_file(path, &a, err);
+    if (rc) return rc;
+    set_authority(node, a);
+    rc = decide(node, node->claims, err);
+    if (rc)
+        set_authority(node, NULL);
+    else
+        tell(&node->mode);
+    return rc;
 }
 
 static void mode_stop(qd_node *node)
 {
-    qd_authority_close(node->authority);
-    node->authority = NULL;
+    set_authority(node, NULL);
 }
 
 const qd_step qd_step_mode = {"mode", qd_node_mode, mode_start, mode_stop, NULL};

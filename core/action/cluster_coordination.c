@@ -1,0 +1,136 @@
+/*
+ * cluster_coordination.c: GET _cluster/coordination: which store holds the cluster's state, why,
+ * since when, under which epoch, and who leads. Told from what this node knows, so that it answers
+ * also while nobody leads and before the node has found its cluster; what the leader could not be
+ * asked is marked by "answered_by".
+ */
+#include "action/admin_int.h"
+#include "base/str.h"
+#include "cluster/masters.h"
+#include <stdatomic.h>
+
+#define LEADER_MS 1000
+
+static const char *state_name(uint32_t state)
+{
+    static const char *const names[] = {"empty", "active", "sealed", "mirror", "void", "retired"};
+    return state < QD_COUNT_OF(names) ? names[state] : "unknown";
+}
+
+/* A random id as text; null while there is none. */
+static void field_id(qd_json_writer *w, const char *key, const uint8_t id[16])
+{
+    static const char digits[] = "0123456789abcdef";
+    char text[33] = "";
+    uint8_t some = 0;
+    for (int i = 0; i < 16; i++) {
+        some |= id[i];
+        text[2 * i] = digits[id[i] >> 4];
+        text[2 * i + 1] = digits[id[i] & 15];
+    }
+    if (some) {
+        qd_json_field_c(w, key, text);
+    } else {
+        qd_json_key_c(w, key);
+        qd_json_null(w);
+    }
+}
+
+static void field_time(qd_json_writer *w, const char *key, const char *millis, int64_t wall_ms)
+{
+    char text[48];
+    qd_json_field_c(w, key, qdi_time_text(wall_ms, text));
+    qd_json_field_int(w, millis, wall_ms);
+}
+
+static void write_mode(qd_json_writer *w, const qd_action_coordination *c)
+{
+    qd_json_key_c(w, "mode");
+    qd_json_object(w);
+    qd_json_field_c(w, "asked", c->asked);
+    qd_json_field_c(w, "chosen", c->mode);
+    qd_json_field_bool(w, "migration_wanted", c->kept);
+    qd_json_key_c(w, "why");
+    qd_json_array(w);
+    for (uint32_t i = 0; i < c->nwhy; i++) qd_json_c(w, c->why[i]);
+    qd_json_array_end(w);
+    if (c->since_ms) field_time(w, "since", "since_in_millis", c->since_ms);
+    qd_json_object_end(w);
+}
+
+/* stale_ms: for how long the store has not answered; 0: it does, or never did. */
+static void write_store(const qd_request *q, qd_json_writer *w, const qd_action_coordination *c,
+                        bool reachable, int64_t stale_ms)
+{
+    qd_json_key_c(w, "store");
+    qd_json_object(w);
+    qd_json_field_c(w, "kind", c->kind);
+    if (c->plugin.n) qd_json_field_str(w, "plugin", c->plugin);
+    if (c->open) {
+        field_id(w, "id", c->identity.store_id);
+        field_id(w, "history", c->identity.history);
+        qd_json_field_c(w, "state", state_name(c->identity.state));
+        qd_json_field_int(w, "epoch", (int64_t)c->identity.epoch);
+        qd_json_field_int(w, "revision", (int64_t)c->identity.revision);
+    }
+    qd_json_field_bool(w, "reachable", reachable);
+    if (!reachable && stale_ms)
+        field_time(w, "unreachable_since", "unreachable_since_in_millis",
+                   qd_env_wall_ms(q->a->env) - stale_ms);
+    qd_json_object_end(w);
+}
+
+static void write_leader(qd_json_writer *w, const qd_state *s, uint64_t term)
+{
+    const qd_node_meta *n = s && s->master.n ? qd_state_node(s, s->master) : NULL;
+    qd_json_key_c(w, "leader");
+    if (!n) {
+        qd_json_null(w);
+        return;
+    }
+    qd_json_object(w);
+    qd_json_field_str(w, "id", n->id);
+    qd_json_field_str(w, "name", n->name);
+    qd_json_field_str(w, "address", n->transport_address);
+    if (term) qd_json_field_int(w, "term", (int64_t)term);
+    qd_json_object_end(w);
+}
+
+static void write_node(const qd_request *q, qd_json_writer *w, const qd_action_coordination *c)
+{
+    qd_json_key_c(w, "node");
+    qd_json_object(w);
+    qd_json_field_str(w, "id", q->a->node_id);
+    qd_json_field_str(w, "name", q->a->node_name);
+    qd_json_field_bool(w, "holds_store", c->own);
+    qd_json_field_c(w, "role", c->open ? qd_master_role(c->identity.role) : "none");
+    qd_json_object_end(w);
+}
+
+int qdi_api_cluster_coordination(qd_request *q, qd_response *r, qd_err *err)
+{
+    qd_action_coordination c = {.asked = "unknown", .mode = "unknown", .kind = "unknown"};
+    qd_cluster *cluster = atomic_load(&q->a->serving) ? q->a->cluster : NULL;
+    qd_json_writer *w = &r->w;
+    uint64_t term = 0;
+    int64_t ms;
+    int rc = qd_param_ms(q, qd_param_has(q, "timeout") ? "timeout" : "master_timeout", LEADER_MS,
+                         &ms, err);
+    if (rc) return rc;
+    if (q->a->coordination) q->a->coordination(q->a->coordination_arg, &c);
+    qd_state *s = cluster ? qd_cluster_state(cluster) : NULL;
+    int64_t stale_ms = cluster ? qd_cluster_stale_ms(cluster) : 0;
+    bool reachable = c.open && c.identity.connected && !c.identity.failed && !stale_ms;
+    bool asked = cluster && reachable && qd_masters_term(cluster, ms, &term, NULL) == 0;
+    qd_json_object(w);
+    qd_json_field_str(w, "cluster_name", qd_config_text(q->a->config, QD_SET_CLUSTER_NAME));
+    qd_json_field_c(w, "cluster_uuid", s && s->uuid[0] ? s->uuid : "_na_");
+    write_mode(w, &c);
+    write_store(q, w, &c, reachable, stale_ms);
+    write_leader(w, s, term);
+    write_node(q, w, &c);
+    qd_json_field_c(w, "answered_by", asked ? "leader" : "this node");
+    qd_json_object_end(w);
+    qd_state_unref(s);
+    return 0;
+}
