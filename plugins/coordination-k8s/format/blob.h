@@ -128,9 +128,10 @@ typedef struct ck_join {
     const cr_heap *heap;
     int kind;
     ck_hash hash;
-    uint32_t slices; /* 0: slice 0 was not there yet */
+    uint32_t slices; /* 0: none came yet */
     uint32_t got;
     uint64_t length;
+    uint8_t came[CK_SLICES_MAX];
     cr_bytes at[CK_SLICES_MAX];
 } ck_join;
 /* Of a blob with this hash. make; free: ck_join_free. */

@@ -20,12 +20,14 @@
 enum {
     CK_PAGES = 96,
     CK_IDS = 256,
-    CK_TAIL_ENTRIES = 256,    /* in the tail at most: all of them have their ids in the root */
-    CK_TAIL_MAX = 24 << 10,   /* text of the tail from which a checkpoint is wanted */
-    CK_ROOT_MAX = 48 << 10,   /* text of the spec */
-    CK_INLINE_MAX = 4 << 10,  /* bytes of a packed entry that stands in the tail itself */
-    CK_ENTRY_BYTES = 4 << 20, /* of an entry, unpacked */
-    CK_TEXT = 256             /* name, address: room with 0 */
+    CK_TAIL_ENTRIES = 256,       /* in the tail at most: all of them have their ids in the root */
+    CK_TAIL_MAX = 24 << 10,      /* text of the tail from which a checkpoint is wanted */
+    CK_ROOT_MAX = 48 << 10,      /* text of the spec */
+    CK_INLINE_MAX = 4 << 10,     /* bytes of a packed entry that stands in the tail itself */
+    CK_INLINE_BYTES = 256 << 10, /* of such an entry, unpacked */
+    CK_EXTRA_MAX = 8 << 10,      /* text of fields that are not known */
+    CK_ENTRY_BYTES = 4 << 20,    /* of an entry, unpacked */
+    CK_TEXT = 256                /* name, address: room with 0 */
 };
 
 /* An entry of the log, immutable, counted. One that is not small stands in a blob (CK_BLOB_ENTRY)
@@ -60,10 +62,11 @@ typedef struct ck_root {
     const cr_heap *heap;
     /* of the object; texts are opaque, "": not created yet */
     char uid[64], version[64];
-    int deleting;   /* read only: somebody asked for its deletion */
-    json_t *meta;   /* labels, annotations, finalizers, ownerReferences as read; NULL: none.
-                       Written back, with our labels. Immutable: replace it, never change it */
-    uint32_t minor; /* of the format, as read; at least CK_MINOR when written */
+    char cluster[CK_TEXT]; /* as read; written is what the site says */
+    int deleting;          /* read only: somebody asked for its deletion */
+    json_t *meta;          /* labels, annotations, finalizers, ownerReferences as read; NULL: none.
+                              Written back, with our labels. Immutable: replace it, never change it */
+    uint32_t minor;        /* of the format, as read; at least CK_MINOR when written */
     uint8_t store_id[16], history_id[16]; /* zeros: not formed */
     uint64_t recoveries;
     /* as of entry `shown` */
@@ -94,8 +97,8 @@ void ck_root_free(ck_root *r);
 /* Reads an object of kind QuidditchState with everything in it. QD_E_CORRUPT; QD_E_FORMAT_NEW; *out
  * is untouched then. Entries in blobs come without their bytes. [any] */
 int32_t ck_root_read(const cr_heap *heap, const json_t *object, ck_root **out, char *why);
-/* The whole object for POST or PUT: with uid and resourceVersion when the root has them, labels,
- * what meta holds, spec. make; NULL: no memory. [any] */
+/* All texts are UTF-8. The whole object for POST or PUT: with uid and resourceVersion when the root
+ * has them, labels, what meta holds, spec. make; NULL: no memory. [any] */
 json_t *ck_root_object(const ck_root *r, const ck_site *site);
 /* The spec alone. make; NULL: no memory. [any] */
 json_t *ck_root_write(const ck_root *r, const ck_site *site);

@@ -1,0 +1,15 @@
+/* root_int.h: entries as they stand in the tail; of root.c and entry.c. */
+#ifndef COORDINATION_K8S_FORMAT_ROOT_INT_H
+#define COORDINATION_K8S_FORMAT_ROOT_INT_H
+
+#include "root.h"
+
+/* NULL: no memory. */
+json_t *ck_entry_write(const ck_entry *e);
+/* Bytes of that as text with a comma; never too few. */
+size_t ck_entry_size(const ck_entry *e);
+/* QD_E_CORRUPT. */
+int32_t ck_entry_read(const cr_heap *heap, const json_t *o, uint64_t index, uint64_t id,
+                      ck_entry **out, char *why);
+
+#endif
