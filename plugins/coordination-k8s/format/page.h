@@ -23,10 +23,11 @@
 #include "root.h"
 
 enum {
-    CK_PAGE_KEYS = 0,      /* 64 pages of keys, by hash */
-    CK_PAGE_ANSWERS = 64,  /* 16 of answers, by slot */
-    CK_PAGE_OTHERS = 80,   /* 16 of everything else, by hash */
-    CK_VALUE_INLINE = 256, /* bytes of a value as stored that stands in the page */
+    CK_PAGE_KEYS = 0,             /* 64 pages of keys, by hash */
+    CK_PAGE_ANSWERS = 64,         /* 16 of answers, by slot */
+    CK_PAGE_OTHERS = 80,          /* 16 of everything else, by hash */
+    CK_VALUE_INLINE = 256,        /* bytes of a value as stored that stands in the page, */
+    CK_VALUE_UNPACKED = 64 << 10, /* and when it is packed at most so many unpacked */
     CK_KEY_MAX = 1024
 };
 
