@@ -16,3 +16,12 @@ $(OUT)/tests/unit/%_broken_t: $(OBJ)/tests/unit/%_broken_t.o $(BROKEN_LIB) $(TES
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(BROKEN_LIB) $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
 -include $(BROKEN_OBJS:.o=.d)
+# The pure parts of coordination-k8s, linked into tests.
+TEST_K8S := $(patsubst plugins/%.c,$(OBJ)/tests/plugins/%.o,$(sort $(wildcard plugins/coordination-k8s/*/*.c)))
+$(TEST_K8S): $(OBJ)/tests/plugins/%.o: plugins/%.c $(SDK_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(PLUGIN_FLAGS) -Iplugins/coordination-common -Iplugins/coordination-k8s -MMD -MP -c $< -o $@
+$(TEST_LIB): $(TEST_K8S)
+ALL_OBJS += $(TEST_K8S)
+$(OBJ)/tests/unit/coordination_k8s/%.o $(OBJ)/tests/fuzz/kube%.o: CPPFLAGS_ALL += -Iplugins -Iplugins/coordination-common -Iplugins/coordination-k8s
+$(OUT)/tests/unit/coordination_k8s/%_t $(OUT)/tests/fuzz/kube%_fuzz: SYSLIBS += -ljansson
