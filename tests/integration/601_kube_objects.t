@@ -123,10 +123,11 @@ like($out, qr/^quidditch +1\.0\.0 +k8s /m, 'kubectl get qcluster');
 my %labels = (labels => {'quidditch.io/cluster' => 'quidditch', 'quidditch.io/part' => 'root'});
 my $most = '18446744073709551615';
 my $spec = {
-    format => 1, cluster => 'quidditch', storeId => 's', historyId => 'h', epoch => '1', state => 'active', revision => $most, index => $most,
-    leader => {id => 'n1', term => $most, name => 'coordination-0', address => '10.0.0.1:9302', newer => 1}, ids => [map { "id$_" } 1 .. 256],
-    tail => [{index => $most, term => $most, id => 'i', data => 'AAAA', newer => {x => [1]}}, {index => '2', term => '1', id => 'j', parts => ['aa', 'bb']}],
-    pages => ['a' x 64, 'b' x 64], claim => {inCharge => 'k8s', epoch => '1', newer => [JSON::PP::true, undef, 1.5]}, newer => {deep => {a => [{}]}},
+    format => 1, minor => 0, cluster => 'quidditch', storeId => 'a' x 32, historyId => 'b' x 32, recoveries => '0', epoch => '1', state => 'active', revision => $most,
+    shown => $most, index => $most, checkpoint => '18446744073709551613', ids => 'AQIDBAUGBwgJ' x 200, pages => 'A' x 4096,
+    leader => {id => $most, term => $most, name => 'coordination-0', address => '10.0.0.1:9302', newer => 1},
+    tail => [{term => $most, data => 'AAAA', newer => {x => [1]}}, {term => $most, sha256 => 'a' x 64, length => $most}],
+    claim => {inCharge => 'k8s', epoch => '1', newer => [JSON::PP::true, undef, 1.5]}, newer => {deep => {a => [{}]}},
 };
 my $root = $kube->post($states, object('QuidditchState', 'quidditch', $spec, %labels), as => $account);
 is($root->{status}, 201, 'the root of a state') or diag $root->{content};
@@ -141,11 +142,11 @@ is($put->(uid => '5b1e9f56-0000-4000-8000-000000000000', resourceVersion => $kub
     409, '... of an object that had this name before too');
 is($kube->post($states, object('QuidditchState', 'quidditch', $spec))->{json}{reason}, 'AlreadyExists', '... and nobody makes a second root');
 is($kube->delete("$states/quidditch", {preconditions => {resourceVersion => $was->{resourceVersion}}}, as => $account)->{status}, 409, 'so is a deletion');
-for my $bad ([epoch => 1], [revision => 'x'], [revision => '123456789012345678901'], [ids => [1]], [data => {}]) {
+for my $bad ([epoch => 1], [revision => 'x'], [revision => '123456789012345678901'], [ids => [1]], [pages => 1], [storeId => 'x'], [data => {}]) {
     is($kube->put("$states/quidditch", object('QuidditchState', 'quidditch', {%$spec, @$bad}, resourceVersion => '0'))->{status}, 422, "$bad->[0]: " . $json->encode($bad->[1]) . ' is no state');
 }
 my $large = 'x' x (512 * 1024);
-my $value = $kube->post($states, object('QuidditchState', 'value', {data => $large, sha256 => 'a' x 64, part => 0, parts => 1}), as => $account);
+my $value = $kube->post($states, object('QuidditchState', 'value', {data => $large, sha256 => 'a' x 64, part => 'value', length => '1', slice => 0, slices => 1}), as => $account);
 is($value->{status}, 201, 'half a MiB in one object');
 is($kube->get("$states/value")->{json}{spec}{data}, $large, '... comes back');
 

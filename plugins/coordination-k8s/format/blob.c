@@ -204,7 +204,7 @@ int32_t ck_name_read(const char *root, qd_str name, int *kind, ck_hash *h, uint3
 
 /* --- slices --- */
 
-static const char *record_of(int kind)
+static const char *part_of(int kind)
 {
     return kind == CK_BLOB_PAGE ? "page" : kind == CK_BLOB_VALUE ? "value" : "entry";
 }
@@ -226,26 +226,26 @@ json_t *ck_blob_write(const cr_heap *heap, const ck_site *site, int kind, const 
                ck_set(spec, "format", json_integer(CK_FORMAT)) &&
                ck_set_text(spec, "cluster", site->cluster) &&
                ck_set_hex(spec, "storeId", site->store_id, 16) &&
-               ck_set(spec, "record", json_string(record_of(kind))) &&
+               ck_set(spec, "part", json_string(part_of(kind))) &&
                ck_set_hex(spec, "sha256", h->b, 32) && ck_set_number(spec, "length", n) &&
                ck_set(spec, "slice", json_integer(slice)) &&
                ck_set(spec, "slices", json_integer(ck_blob_slices(n))) &&
                ck_set_bytes(spec, "data", heap, packed.p, packed.n);
     cr_bytes_free(&packed);
-    if (good) return ck_object(site, name, record_of(kind), NULL, spec);
+    if (good) return ck_object(site, name, part_of(kind), NULL, spec);
     json_decref(spec);
     return NULL;
 }
 
 static void kind_read(ck_fields *f, int *kind)
 {
-    qd_str s = ck_field_text(f, "record", 16, 0);
+    qd_str s = ck_field_text(f, "part", 16, 0);
     for (const char *k = "pve"; *k; k++) {
-        const char *record = record_of(*k);
-        if (cr_compare(s, (qd_str){record, strlen(record)}) == 0) *kind = *k;
+        const char *part = part_of(*k);
+        if (cr_compare(s, (qd_str){part, strlen(part)}) == 0) *kind = *k;
     }
     if (f->rc == 0 && *kind == 0)
-        f->rc = ck_wrong(f->why, QD_E_CORRUPT, "spec.record is %.*s, not page, value or entry",
+        f->rc = ck_wrong(f->why, QD_E_CORRUPT, "spec.part is %.*s, not page, value or entry",
                          (int)s.n, s.p);
 }
 
@@ -319,7 +319,7 @@ int32_t ck_join_add(ck_join *j, const json_t *object, char *why)
     int32_t rc = ck_slice_read(j->heap, object, &s, why);
     if (rc) return rc;
     if (s.kind != j->kind || !ck_hash_same(&s.hash, &j->hash))
-        rc = ck_wrong(why, QD_E_CORRUPT, "spec.sha256 or spec.record is another blob's");
+        rc = ck_wrong(why, QD_E_CORRUPT, "spec.sha256 or spec.part is another blob's");
     else if (j->slices && s.length != j->length)
         rc = ck_wrong(why, QD_E_CORRUPT, "spec.length is %llu, but another slice says %llu",
                       (unsigned long long)s.length, (unsigned long long)j->length);

@@ -20,10 +20,10 @@
 
 #define CK_API_VERSION "quidditch.io/v1"
 #define CK_KIND "QuidditchState"
-/* Labels of every object: the cluster's object name; CK_RECORD_ROOT or what a blob is of. */
+/* Labels of every object: the cluster's object name; CK_PART_ROOT or what a blob is of. */
 #define CK_LABEL_CLUSTER "quidditch.io/cluster"
-#define CK_LABEL_RECORD "quidditch.io/record"
-#define CK_RECORD_ROOT "root"
+#define CK_LABEL_PART "quidditch.io/part"
+#define CK_PART_ROOT "root"
 
 enum {
     CK_FORMAT = 1, /* a higher one is refused */

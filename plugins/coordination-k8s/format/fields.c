@@ -190,18 +190,18 @@ int ck_set_bytes(json_t *object, const char *name, const cr_heap *heap, const ui
 }
 
 /* Labels that others gave it, then ours. */
-static json_t *labels_of(const ck_site *site, const char *record, const json_t *kept)
+static json_t *labels_of(const ck_site *site, const char *part, const json_t *kept)
 {
     json_t *labels = kept ? json_copy((json_t *)kept) : json_object();
     if (ck_set_text(labels, "app.kubernetes.io/managed-by", QD_STR("quidditch")) &&
         ck_set(labels, CK_LABEL_CLUSTER, json_string(site->root)) &&
-        ck_set(labels, CK_LABEL_RECORD, json_string(record)))
+        ck_set(labels, CK_LABEL_PART, json_string(part)))
         return labels;
     json_decref(labels);
     return NULL;
 }
 
-json_t *ck_object(const ck_site *site, const char *name, const char *record, const json_t *labels,
+json_t *ck_object(const ck_site *site, const char *name, const char *part, const json_t *labels,
                   json_t *spec)
 {
     json_t *object = json_object(), *meta = json_object();
@@ -209,7 +209,7 @@ json_t *ck_object(const ck_site *site, const char *name, const char *record, con
         ck_set_text(object, "apiVersion", QD_STR(CK_API_VERSION)) &&
         ck_set_text(object, "kind", QD_STR(CK_KIND)) && ck_set(meta, "name", json_string(name)) &&
         (!site->space || !site->space[0] || ck_set(meta, "namespace", json_string(site->space))) &&
-        ck_set(meta, "labels", labels_of(site, record, labels));
+        ck_set(meta, "labels", labels_of(site, part, labels));
     good = ck_set(object, "metadata", meta) && good; /* takes it also when something else failed */
     good = ck_set(object, "spec", spec) && good;
     if (good) return object;

@@ -46,7 +46,7 @@ int ck_set_hex(json_t *object, const char *name, const uint8_t *p, size_t n);
 int ck_set_bytes(json_t *object, const char *name, const cr_heap *heap, const uint8_t *p, size_t n);
 /* An object of our kind: apiVersion, kind, metadata with name, namespace and labels, to which kept
  * ones of `labels` (NULL) are added; spec is taken. NULL: no memory. */
-json_t *ck_object(const ck_site *site, const char *name, const char *record, const json_t *labels,
+json_t *ck_object(const ck_site *site, const char *name, const char *part, const json_t *labels,
                   json_t *spec);
 /* Checks apiVersion and kind; the spec, NULL when wrong. */
 const json_t *ck_object_spec(const json_t *object, char *why, int32_t *rc);

@@ -239,7 +239,7 @@ json_t *ck_root_object(const ck_root *r, const ck_site *site)
 {
     json_t *spec = ck_root_write(r, site);
     json_t *object =
-        spec ? ck_object(site, site->root, CK_RECORD_ROOT, json_object_get(r->meta, "labels"), spec)
+        spec ? ck_object(site, site->root, CK_PART_ROOT, json_object_get(r->meta, "labels"), spec)
              : NULL;
     if (!object) return NULL;
     json_t *meta = json_object_get(object, "metadata");

@@ -146,8 +146,8 @@ static void blob_looks_like_this(void **state)
         "{\"apiVersion\":\"quidditch.io/v1\",\"kind\":\"QuidditchState\",\"metadata\":{\"name\":"
         "\"quidditch-v-cd42404d52ad55ccfa9aca4adc828aa5800ad9d3\",\"namespace\":\"default\","
         "\"labels\":{\"app.kubernetes.io/managed-by\":\"quidditch\",\"quidditch.io/cluster\":"
-        "\"quidditch\",\"quidditch.io/record\":\"value\"}},\"spec\":{\"format\":1,\"cluster\":"
-        "\"quidditch\",\"storeId\":\"01020300000000000000000000000000\",\"record\":\"value\","
+        "\"quidditch\",\"quidditch.io/part\":\"value\"}},\"spec\":{\"format\":1,\"cluster\":"
+        "\"quidditch\",\"storeId\":\"01020300000000000000000000000000\",\"part\":\"value\","
         "\"sha256\":\"cd42404d52ad55ccfa9aca4adc828aa5800ad9d385a0671fbcbf724118320619\","
         "\"length\":\"5\",\"slice\":0,\"slices\":1}}",
         0, NULL);
