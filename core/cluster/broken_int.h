@@ -18,6 +18,15 @@ enum {
     CLUSTER_BROKEN_GAP_IGNORED,    /* a watch that lacks history goes on without it */
     CLUSTER_BROKEN_OLDER_TAKEN,    /* a state older than one acted on is acted on */
     CLUSTER_BROKEN_JOINS_UNASKED,  /* whatever formats the cluster writes by then */
+    /* of a hand-over between two stores (tests/unit/cluster/handover_t.c) */
+    CLUSTER_BROKEN_NO_REST,       /* decided without the sealed store's last changes */
+    CLUSTER_BROKEN_COPY_TRUSTED,  /* ... without comparing the copy */
+    CLUSTER_BROKEN_EARLY_SEAL,    /* sealed without a clean comparison */
+    CLUSTER_BROKEN_SEAL_ASSUMED,  /* a seal whose outcome is unknown is taken for done */
+    CLUSTER_BROKEN_VOID_ASSUMED,  /* the same of making the mirror void */
+    CLUSTER_BROKEN_FAILED_IS_NOT, /* a decision without an answer is taken for not made */
+    CLUSTER_BROKEN_UNSEAL_FIRST,  /* unsealed whatever the other store says */
+    CLUSTER_BROKEN_TARGET_ANY,    /* any mirror takes over for a sealed store */
     CLUSTER_BROKEN_END
 };
 #ifdef CLUSTER_VARIANTS /* the simulation: all in one program, chosen when it runs */

@@ -242,7 +242,7 @@ static int32_t authority_step(cr_machine *m, uint32_t action, uint64_t new_epoch
         return 0;
     case QD_COORD_BEGIN_MIRROR:
         if ((m->state != QD_COORD_EMPTY && m->state != QD_COORD_VOID &&
-             m->state != QD_COORD_MIRROR) ||
+             m->state != QD_COORD_MIRROR && m->state != QD_COORD_RETIRED) ||
             new_epoch <= m->epoch)
             return QD_E_CONFLICT;
         begin_mirror(m);

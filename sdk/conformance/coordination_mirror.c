@@ -183,6 +183,8 @@ static void retires(suite *n, uint64_t epoch, uint64_t revision)
     CHECK_EQ(n->c, rc, 0);
     CHECK(n->c, left > 0);
     coord_suite_watch_ends(n, revision + 1, QD_E_FENCED);
+    CHECK_EQ(n->c, code(n, QD_COORD_BEGIN_MIRROR, epoch, epoch, 0), QD_E_CONFLICT);
+    CHECK_EQ(n->c, code(n, QD_COORD_BEGIN_MIRROR, epoch, epoch + 1, 0), 0); /* the way back */
 }
 
 static int32_t open_second(suite *s, suite *n, char path[1024])

@@ -77,7 +77,8 @@ static int32_t step(coord_memory *m, const qd_coord_authority *r)
                 qd_env_mono_ns(m->env) + (uint64_t)m->sessions.at[i].ttl_ns;
         return 0;
     case QD_COORD_BEGIN_MIRROR:
-        if ((s != QD_COORD_EMPTY && s != QD_COORD_VOID && s != QD_COORD_MIRROR) ||
+        if ((s != QD_COORD_EMPTY && s != QD_COORD_VOID && s != QD_COORD_MIRROR &&
+             s != QD_COORD_RETIRED) ||
             r->new_epoch <= m->epoch)
             return QD_E_CONFLICT;
         empty(m);

@@ -266,9 +266,10 @@ typedef struct qd_coord_members {
 } qd_coord_members;
 
 enum {
-    QD_COORD_SEAL = 1,         /* ACTIVE -> SEALED; revision out: the last change */
-    QD_COORD_UNSEAL = 2,       /* SEALED -> ACTIVE under new_epoch */
-    QD_COORD_BEGIN_MIRROR = 3, /* EMPTY, VOID, MIRROR -> MIRROR under new_epoch, all keys deleted */
+    QD_COORD_SEAL = 1,   /* ACTIVE -> SEALED; revision out: the last change */
+    QD_COORD_UNSEAL = 2, /* SEALED -> ACTIVE under new_epoch */
+    /* EMPTY, VOID, RETIRED, MIRROR -> MIRROR under new_epoch, all keys deleted */
+    QD_COORD_BEGIN_MIRROR = 3,
     /* MIRROR -> ACTIVE, at revision + 1, only if revision is as given; history up to there is gone,
      * sessions that have keys live on */
     QD_COORD_ACTIVATE = 4,

@@ -1,0 +1,423 @@
+/*
+ * handover_copy.c: the mirror. It follows one watch of the store it copies; what the watch cannot
+ * tell any more (a first copy, a compacted history) is found by comparing keys: those of the store
+ * with a later revision are put, in the order of their revisions and in batches of bounded size,
+ * those that it has no more are deleted with the last one. In between the mirror is no state that
+ * the store ever had; at the end, or once the watch has caught up, it is again.
+ */
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/str.h"
+#include "cluster/authority/handover_int.h"
+#include "cluster/broken_int.h"
+#include <stdlib.h>
+
+#define BATCH_ARENA_MAX ((size_t)1 << 30)
+#define REST_WAIT_NS UINT64_C(200000000)
+#define REST_TRIES 100
+
+/* --- the watch ------------------------------------------------------------------------------- */
+
+static void free_batches(handover_batch *b)
+{
+    while (b) {
+        handover_batch *next = b->next;
+        qd_arena_fini(&b->arena);
+        qd_free(b);
+        b = next;
+    }
+}
+
+/* Keys and values become the arena's. */
+static bool copy_events(handover_batch *b, const qd_coord_event *events, uint32_t n)
+{
+    b->events = qd_arena_alloc(&b->arena, (n + 1ul) * sizeof *b->events);
+    for (uint32_t i = 0; i < n && b->events; i++) {
+        b->events[i] = events[i];
+        qd_coord_kv *kv = &b->events[i].kv;
+        qd_str value = qd_arena_str(&b->arena, (qd_str){(const char *)kv->value, kv->value_len});
+        kv->key = qd_arena_str(&b->arena, kv->key);
+        kv->value = (const uint8_t *)value.p;
+        b->bytes += kv->key.n + kv->value_len + sizeof *kv;
+        if (!kv->key.p || !value.p) return false;
+    }
+    b->n = n;
+    return b->events != NULL;
+}
+
+static void on_events(void *arg, const qd_coord_event *events, uint32_t n, uint64_t revision,
+                      int32_t rc)
+{
+    qd_handover *h = arg;
+    handover_batch *b = rc ? NULL : qd_calloc(NULL, sizeof *b);
+    if (b) {
+        qd_arena_init(&b->arena, NULL, BATCH_ARENA_MAX);
+        b->revision = revision;
+        if (!copy_events(b, events, n)) {
+            free_batches(b);
+            b = NULL;
+        }
+    }
+    qd_mutex_lock(&h->lock);
+    if (!b || h->lost || (h->first && h->queued + b->bytes > HANDOVER_QUEUE_MAX)) {
+        h->lost = true;
+    } else {
+        h->queued += b->bytes;
+        if (h->last) {
+            h->last->next = b;
+        } else {
+            h->first = b;
+        }
+        h->last = b;
+        b = NULL;
+    }
+    qd_cond_signal(&h->wake);
+    qd_mutex_unlock(&h->lock);
+    free_batches(b);
+}
+
+void qdi_handover_unfollow(qd_handover *h)
+{
+    if (h->watch) qd_coord_watch_end(h->watched, h->watch);
+    h->watch = NULL;
+    qd_mutex_lock(&h->lock);
+    handover_batch *b = h->first;
+    h->first = h->last = NULL;
+    h->queued = 0;
+    h->lost = false;
+    qd_mutex_unlock(&h->lock);
+    free_batches(b);
+    h->mirror_epoch = 0;
+}
+
+/* --- importing ------------------------------------------------------------------------------- */
+
+/* Events in order of revision, in imports of whole revisions; the last one is up to `revision`. */
+static int import_all(qd_handover *h, const handover_look *l, const qd_coord_event *e, uint32_t n,
+                      uint64_t revision, qd_err *err)
+{
+    qd_coord_store *to = h->config.store[l->to];
+    uint32_t most = qd_coord_limits(to)->txn_ops_max;
+    int rc = 0;
+    for (uint32_t i = 0, end; (i < n || i == 0) && !rc; i = end ? end : 1) {
+        size_t bytes = 0;
+        for (end = i; end < n; end++) {
+            bool whole = end > i && e[end].kv.mod_revision != e[end - 1].kv.mod_revision;
+            size_t more = e[end].kv.key.n + e[end].kv.value_len;
+            if (whole && (bytes + more > h->config.batch_bytes || end - i >= most)) break;
+            bytes += more;
+        }
+        qd_coord_import x = {.epoch = l->id[l->to].epoch,
+                             .revision = end < n ? e[end].kv.mod_revision - 1 : revision,
+                             .events = e + i,
+                             .nevents = end - i};
+        rc = qd_coord_import_some(to, &x, h->config.timeout_ms, err);
+    }
+    return rc;
+}
+
+/* What came by the watch, one batch after the other. */
+static int drain(qd_handover *h, const handover_look *l, uint64_t *revision, qd_err *err)
+{
+    for (;;) {
+        qd_mutex_lock(&h->lock);
+        handover_batch *b = h->first;
+        if (b) {
+            h->first = b->next;
+            h->queued -= b->bytes;
+            if (!h->first) h->last = NULL;
+            b->next = NULL;
+        }
+        qd_mutex_unlock(&h->lock);
+        if (!b) return 0;
+        int rc = 0;
+        if (b->revision > *revision) {
+            uint32_t from = 0;
+            while (from < b->n && b->events[from].kv.mod_revision <= *revision) from++;
+            rc = import_all(h, l, b->events + from, b->n - from, b->revision, err);
+            if (!rc) *revision = b->revision;
+        }
+        free_batches(b);
+        if (rc) return rc;
+    }
+}
+
+/* --- what differs ---------------------------------------------------------------------------- */
+
+typedef struct gathering {
+    qd_map have;                /* the mirror's keys -> mod_revision */
+    QD_VEC(qd_coord_event) put; /* each with memory of its own */
+    size_t bytes, budget;
+    uint64_t above, limit; /* revision of the mirror; only what is below is gathered */
+    char last[1100];       /* key of the store's, to know a second try */
+    size_t last_n;
+    bool strange; /* an old key differs */
+} gathering;
+
+static void drop_from(gathering *g, size_t n)
+{
+    for (size_t i = n; i < g->put.n; i++) {
+        g->bytes -= g->put.at[i].kv.key.n + g->put.at[i].kv.value_len;
+        qd_free((char *)(uintptr_t)g->put.at[i].kv.key.p);
+    }
+    g->put.n = n;
+}
+
+static int by_revision(const void *a, const void *b)
+{
+    const qd_coord_event *x = a, *y = b;
+    return (x->kv.mod_revision > y->kv.mod_revision) - (x->kv.mod_revision < y->kv.mod_revision);
+}
+
+/* Keeps the earliest revisions that fit, at least one. */
+static void trim(gathering *g)
+{
+    size_t bytes = 0, keep = 0;
+    if (g->put.n) qsort(g->put.at, g->put.n, sizeof *g->put.at, by_revision);
+    for (size_t i = 0; i < g->put.n; i++) {
+        const qd_coord_kv *kv = &g->put.at[i].kv;
+        if (i && kv->mod_revision != g->put.at[i - 1].kv.mod_revision) keep = i;
+        bytes += kv->key.n + kv->value_len;
+        if (bytes > g->budget && keep) {
+            g->limit = g->put.at[keep].kv.mod_revision;
+            drop_from(g, keep);
+            return;
+        }
+    }
+}
+
+static int gather_one(gathering *g, const qd_coord_kv *kv)
+{
+    qd_coord_event e = {.type = QD_COORD_PUT, .kv = *kv};
+    char *bytes = qd_alloc(NULL, kv->key.n + kv->value_len + 1);
+    if (!bytes) return QD_E_NOMEM;
+    memcpy(bytes, kv->key.p, kv->key.n);
+    if (kv->value_len) memcpy(bytes + kv->key.n, kv->value, kv->value_len);
+    e.kv.key.p = bytes;
+    e.kv.value = (const uint8_t *)bytes + kv->key.n;
+    if (qd_vec_push(&g->put, NULL, e)) {
+        qd_free(bytes);
+        return QD_E_NOMEM;
+    }
+    g->bytes += kv->key.n + kv->value_len;
+    if (g->bytes > 2 * g->budget) trim(g);
+    return 0;
+}
+
+static int32_t take_have(void *arg, const qd_coord_kv *kvs, uint32_t n)
+{
+    gathering *g = arg;
+    int rc = 0;
+    for (uint32_t i = 0; i < n && !rc; i++)
+        rc = qd_map_put(&g->have, kvs[i].key, (void *)(uintptr_t)kvs[i].mod_revision, NULL);
+    return rc;
+}
+
+static int32_t take_put(void *arg, const qd_coord_kv *kvs, uint32_t n)
+{
+    gathering *g = arg;
+    int rc = 0;
+    for (uint32_t i = 0; i < n && !rc; i++) {
+        const qd_coord_kv *kv = &kvs[i];
+        if (g->last_n && qd_str_cmp(kv->key, (qd_str){g->last, g->last_n}) <= 0)
+            return QD_E_CONFLICT; /* the export began once more: so does all of this */
+        g->last_n = kv->key.n < sizeof g->last ? kv->key.n : sizeof g->last;
+        memcpy(g->last, kv->key.p, g->last_n);
+        uint64_t had = (uintptr_t)qd_map_del(&g->have, kv->key);
+        if (kv->mod_revision <= g->above) {
+            g->strange |= had != kv->mod_revision;
+        } else if (kv->mod_revision < g->limit) {
+            rc = gather_one(g, kv);
+        }
+    }
+    return rc;
+}
+
+/* The mirror's keys that the store has no more, all with its last revision. */
+static int gather_deleted(gathering *g, uint64_t revision)
+{
+    size_t pos = 0;
+    const qd_map_entry *e;
+    while ((e = qd_map_next(&g->have, &pos))) {
+        qd_coord_event gone = {.type = QD_COORD_DELETE, .kv = {.mod_revision = revision}};
+        char *bytes = qd_alloc(NULL, e->key.n + 1);
+        if (!bytes) return QD_E_NOMEM;
+        memcpy(bytes, e->key.p, e->key.n);
+        gone.kv.key = (qd_str){bytes, e->key.n};
+        gone.kv.value = (const uint8_t *)bytes + e->key.n;
+        if (qd_vec_push(&g->put, NULL, gone)) {
+            qd_free(bytes);
+            return QD_E_NOMEM;
+        }
+        g->bytes += e->key.n;
+    }
+    return 0;
+}
+
+/* One batch of what differs. *revision gets the mirror's, *whole: nothing is left. */
+static int differ_once(qd_handover *h, const handover_look *l, uint64_t *revision, bool *whole,
+                       qd_err *err)
+{
+    gathering g = {.budget = h->config.batch_bytes, .limit = UINT64_MAX};
+    qd_coord_export have = {.batch = take_have, .arg = &g};
+    qd_coord_export put = {.batch = take_put, .arg = &g};
+    qd_map_init(&g.have, NULL);
+    int rc = qd_coord_export_all(h->config.store[l->to], &have, h->config.timeout_ms, err);
+    g.above = have.revision;
+    if (!rc) rc = qd_coord_export_all(h->config.store[l->from], &put, h->config.timeout_ms, err);
+    if (!rc) trim(&g);
+    *whole = g.limit == UINT64_MAX;
+    if (!rc && *whole) rc = gather_deleted(&g, put.revision);
+    /* a copy that is ahead, or whose past differs, is a copy of something else */
+    if (!rc && (g.strange || g.above > put.revision || (g.above == put.revision && g.put.n)))
+        rc = qd_err_set(err, QD_E_CORRUPT, "the mirror is no copy of the store");
+    uint64_t upto = *whole ? put.revision : g.limit - 1;
+    if (!rc && upto > g.above) {
+        qsort(g.put.at, g.put.n, g.put.n ? sizeof *g.put.at : 1, by_revision);
+        rc = import_all(h, l, g.put.at, (uint32_t)g.put.n, upto, err);
+    }
+    if (!rc) *revision = upto;
+    if (rc == QD_E_NOMEM) rc = qd_err_nomem(err, "copy of the cluster's state");
+    drop_from(&g, 0);
+    qd_vec_fini(&g.put);
+    qd_map_fini(&g.have);
+    return rc;
+}
+
+static int differ(qd_handover *h, const handover_look *l, uint64_t *revision, qd_err *err)
+{
+    bool whole = false;
+    int rc = 0;
+    while (!rc && !whole) {
+        rc = differ_once(h, l, revision, &whole, err);
+        qd_mutex_lock(&h->lock);
+        if (!rc) h->status.copied = *revision;
+        qd_mutex_unlock(&h->lock);
+    }
+    return rc;
+}
+
+/* --- following ------------------------------------------------------------------------------- */
+
+/* How far a store is, as it says itself. */
+static int revision_of(qd_handover *h, qd_coord_store *s, uint64_t *out, qd_err *err)
+{
+    qd_arena a;
+    qd_coord_list list;
+    qd_arena_init(&a, NULL, 1 << 20);
+    int rc =
+        qd_coord_read(s, QD_STR(QD_HANDOVER_PLAN), false, h->config.timeout_ms, &a, &list, err);
+    if (!rc) *out = list.revision;
+    qd_arena_fini(&a);
+    return rc;
+}
+
+/* Copies what the watch cannot tell, and watches from there. */
+static int begin(qd_handover *h, const handover_look *l, uint64_t *revision, qd_err *err)
+{
+    qdi_handover_unfollow(h);
+    int rc = differ(h, l, revision, err);
+    if (rc) return rc;
+    h->watched = h->config.store[l->from];
+    h->mirror_epoch = l->id[l->to].epoch;
+    return qd_coord_watch_open(h->watched, QD_STR(""), *revision + 1, on_events, h, &h->watch, err);
+}
+
+int qdi_handover_follow(qd_handover *h, const handover_look *l, uint64_t *revision, qd_err *err)
+{
+    qd_mutex_lock(&h->lock);
+    bool lost = h->lost;
+    qd_mutex_unlock(&h->lock);
+    if (!h->watch || lost || h->mirror_epoch != l->id[l->to].epoch ||
+        h->watched != h->config.store[l->from])
+        return begin(h, l, revision, err);
+    int rc = revision_of(h, h->config.store[l->to], revision, err);
+    if (!rc) rc = drain(h, l, revision, err);
+    if (rc) qdi_handover_unfollow(h);           /* what was taken from the queue may not be there */
+    return rc == QD_E_ARG ? QD_E_CONFLICT : rc; /* another driver was faster */
+}
+
+int qdi_handover_rest(qd_handover *h, const handover_look *l, uint64_t *revision, qd_err *err)
+{
+    uint64_t last, until = qd_env_mono_ns(h->config.env) + REST_WAIT_NS;
+    int rc = revision_of(h, h->config.store[l->from], &last, err);
+    for (int i = 0; !rc && i < REST_TRIES; i++) {
+        rc = qdi_handover_follow(h, l, revision, err);
+        if (rc || *revision >= last) break;
+        uint64_t now = qd_env_mono_ns(h->config.env);
+        if (now >= until) qdi_handover_unfollow(h); /* this node's view lags: all at once */
+        qd_handover_wait(h, now < until ? until - now : 0);
+    }
+    if (!rc && *revision != last)
+        rc = qd_err_set(err, QD_E_CORRUPT, "the copy is at revision %llu, the sealed store at %llu",
+                        (unsigned long long)*revision, (unsigned long long)last);
+    return rc;
+}
+
+/* --- comparing ------------------------------------------------------------------------------- */
+
+/* A key's numbers and value in one. */
+static uint64_t sum_of(const qd_coord_kv *kv)
+{
+    uint64_t n[4] = {kv->create_revision, kv->mod_revision, kv->version,
+                     qd_xxh3(kv->value, kv->value_len)};
+    return qd_xxh3(n, sizeof n) | 1;
+}
+
+typedef struct listing {
+    qd_map sums; /* key -> sum */
+    uint64_t differ;
+} listing;
+
+static int32_t list_from(void *arg, const qd_coord_kv *kvs, uint32_t n)
+{
+    listing *x = arg;
+    int rc = 0;
+    for (uint32_t i = 0; i < n && !rc; i++)
+        rc = qd_map_put(&x->sums, kvs[i].key, (void *)(uintptr_t)sum_of(&kvs[i]), NULL);
+    return rc;
+}
+
+static int32_t list_to(void *arg, const qd_coord_kv *kvs, uint32_t n)
+{
+    listing *x = arg;
+    for (uint32_t i = 0; i < n; i++)
+        x->differ += (uintptr_t)qd_map_del(&x->sums, kvs[i].key) != sum_of(&kvs[i]);
+    return 0;
+}
+
+/* How many keys differ; at least one does. */
+static int count_differences(qd_handover *h, const handover_look *l, uint64_t revision,
+                             uint64_t *out, qd_err *err)
+{
+    listing x = {.differ = 0};
+    qd_coord_export from = {.revision = revision, .batch = list_from, .arg = &x};
+    qd_coord_export to = {.batch = list_to, .arg = &x};
+    qd_map_init(&x.sums, NULL);
+    int rc = qd_coord_export_all(h->config.store[l->from], &from, h->config.timeout_ms, err);
+    if (!rc) rc = qd_coord_export_all(h->config.store[l->to], &to, h->config.timeout_ms, err);
+    if (!rc && to.revision != revision) rc = QD_E_CONFLICT; /* another driver goes on */
+    *out = x.differ + x.sums.n;
+    if (!*out) *out = 1;
+    qd_map_fini(&x.sums);
+    return rc;
+}
+
+int qdi_handover_compare(qd_handover *h, const handover_look *l, uint64_t *revision,
+                         uint64_t *differences, qd_err *err)
+{
+    bool sealed = l->id[l->from].state == QD_COORD_SEALED;
+    qd_coord_export to = {0}, from = {0};
+    *differences = 0;
+    int rc = qd_coord_export_all(h->config.store[l->to], &to, h->config.timeout_ms, err);
+    *revision = to.revision;
+    from.revision = sealed ? 0 : to.revision;
+    if (!rc) rc = qd_coord_export_all(h->config.store[l->from], &from, h->config.timeout_ms, err);
+    if (rc) return rc == QD_E_COMPACTED ? QD_E_CONFLICT : rc; /* too old meanwhile: again */
+    if (from.revision == to.revision && memcmp(from.hash, to.hash, sizeof to.hash) == 0) return 0;
+    if (from.revision != to.revision) { /* of a sealed store: the copy is not at its end */
+        *differences = 1;
+        return 0;
+    }
+    return count_differences(h, l, *revision, differences, err);
+}

@@ -1,0 +1,771 @@
+/*
+ * handover_t.c: the authority moves between two stores in memory while clients write: the driver
+ * crashes at every request and with every outcome, stores cannot be reached, steps land late,
+ * migrations are given up. At every instant at most one store takes a change, it holds everything
+ * that was committed, and revisions and epochs never fall. Broken variants of the driver are found.
+ */
+#define CLUSTER_VARIANTS
+#include "../core/cluster/authority/handover.c"
+#include "../core/cluster/authority/handover_copy.c"
+#include "../core/cluster/authority/handover_plan.c"
+#include "lib/coord_memory.h"
+#include "unit/unit.h"
+
+#define KEYS 40
+#define TURNS_MAX 4000
+
+int cluster_variant;
+
+typedef struct world {
+    coord_memory *m[2];
+    qd_coord_store *s[2];
+    qd_handover *h;
+    char value[KEYS][48]; /* the model: "" is absent */
+    uint64_t revision, epoch, numbers;
+    uint64_t random;
+    char wrong[200]; /* the first thing that was; empty: nothing */
+
+    /* faults */
+    uint32_t asked, strike; /* requests of the driver's; at which one it crashes, 0: none */
+    coord_memory_fault fault;
+    char kind; /* only at such a request, 0: at any */
+    uint32_t action;
+    bool crashed, off[2], client;
+    bool survives; /* the request meets its fault, the driver goes on */
+    size_t batch_bytes;
+} world;
+
+static world *w;
+
+static uint64_t rnd(uint64_t n)
+{
+    w->random ^= w->random << 13;
+    w->random ^= w->random >> 7;
+    w->random ^= w->random << 17;
+    return w->random % n;
+}
+
+static void QD_PRINTF(1, 2) wrong(const char *fmt, ...)
+{
+    va_list ap;
+    if (w->wrong[0]) return;
+    va_start(ap, fmt);
+    vsnprintf(w->wrong, sizeof w->wrong, fmt, ap);
+    va_end(ap);
+}
+
+static void identity(int i, qd_coord_identity *id)
+{
+    qd_coord_identity_get(w->s[i], id);
+}
+
+static uint32_t state_of(int i)
+{
+    qd_coord_identity id;
+    identity(i, &id);
+    return id.state;
+}
+
+static uint64_t epoch_in(int i)
+{
+    qd_coord_identity id;
+    identity(i, &id);
+    return id.epoch;
+}
+
+/* --- faults --- */
+
+static coord_memory_fault ask(int i, char kind, uint32_t action)
+{
+    if (w->client) return COORD_MEMORY_PASS;
+    if (w->crashed || w->off[i]) return COORD_MEMORY_OFF;
+    if (w->kind && (w->kind != kind || w->action != action)) return COORD_MEMORY_PASS;
+    if (++w->asked != w->strike) return COORD_MEMORY_PASS;
+    w->strike = 0;
+    w->crashed = !w->survives;
+    return w->fault;
+}
+static coord_memory_fault ask_first(void *arg, char kind, uint32_t action)
+{
+    (void)arg;
+    return ask(0, kind, action);
+}
+static coord_memory_fault ask_second(void *arg, char kind, uint32_t action)
+{
+    (void)arg;
+    return ask(1, kind, action);
+}
+
+/* What becomes of the next step of that kind, and whether the driver lives on. */
+static void next_step(uint32_t action, coord_memory_fault fault, bool survives)
+{
+    w->kind = 'a';
+    w->action = action;
+    w->strike = 1;
+    w->asked = 0;
+    w->fault = fault;
+    w->survives = survives;
+}
+
+/* --- the world --- */
+
+static void driver_open(void)
+{
+    qd_handover_config c = {.env = qd_env_system(),
+                            .store = {w->s[0], w->s[1]},
+                            .name = {"old", "new"},
+                            .timeout_ms = 1, /* no second try: it would be the same process */
+                            .batch_bytes = w->batch_bytes};
+    assert_int_equal(qd_handover_open(&c, &w->h, NULL), 0);
+}
+
+static void restart(void)
+{
+    w->client = true;
+    qd_handover_close(w->h);
+    w->client = w->crashed = false;
+    w->strike = 0;
+    w->kind = 0;
+    driver_open();
+}
+
+static void put(int i, int k, const char *text);
+
+static world *make_world(uint64_t seed)
+{
+    static const char *const names[] = {"old", "new"};
+    w = calloc(1, sizeof *w);
+    w->random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
+    w->batch_bytes = 200;
+    for (int i = 0; i < 2; i++) {
+        qd_coord_config k = {.struct_size = sizeof k, .path = qd_str_c(names[i])};
+        w->m[i] = coord_memory_make(qd_env_system(), names[i]);
+        if (i) coord_memory_empty(w->m[i]);
+        assert_int_equal(
+            qd_coord_open(qd_env_system(), coord_memory_vtable(), NULL, &k, &w->s[i], NULL), 0);
+        coord_memory_hook(w->m[i], i ? ask_second : ask_first, NULL);
+    }
+    w->client = true;
+    qd_coord_change uuid = {QD_COORD_PUT, 0, QD_STR("cluster/uuid"), QD_STR("u1"), 0};
+    assert_int_equal(qd_coord_commit(w->s[0], NULL, 0, &uuid, 1, 1000, &w->revision, NULL, NULL),
+                     0);
+    w->client = false;
+    for (int k = 0; k < KEYS / 2; k++) put(0, k, NULL);
+    driver_open();
+    return w;
+}
+
+static void free_world(void)
+{
+    w->client = true;
+    qd_handover_close(w->h);
+    for (int i = 0; i < 2; i++) {
+        qd_coord_close(w->s[i]);
+        coord_memory_free(w->m[i]);
+    }
+    free(w);
+    w = NULL;
+}
+
+/* --- clients and checks --- */
+
+/* One change by a client; whether the store took it. text "": a deletion; NULL: a new value. */
+static bool change(int i, int k, const char *text)
+{
+    char key[16], value[48];
+    uint64_t revision;
+    snprintf(key, sizeof key, "key/%02d", k);
+    snprintf(value, sizeof value, "%s%llu", text ? text : "value number ",
+             (unsigned long long)++w->numbers);
+    bool gone = text && !*text;
+    qd_coord_change c = {.type = gone ? QD_COORD_DELETE : QD_COORD_PUT,
+                         .key = qd_str_c(key),
+                         .value = qd_str_c(value)};
+    bool client = w->client;
+    w->client = true;
+    int rc = qd_coord_commit(w->s[i], NULL, 0, &c, 1, 1000, &revision, NULL, NULL);
+    w->client = client;
+    if (rc) return false;
+    if (revision < w->revision || (!gone && revision == w->revision))
+        wrong("revision %llu after %llu", (unsigned long long)revision,
+              (unsigned long long)w->revision);
+    w->revision = revision;
+    snprintf(w->value[k], sizeof w->value[k], "%s", gone ? "" : value);
+    return true;
+}
+
+static void put(int i, int k, const char *text)
+{
+    (void)change(i, k, text);
+}
+
+static void check_keys(int i)
+{
+    qd_arena a;
+    qd_coord_list list;
+    int there = 0;
+    qd_arena_init(&a, NULL, 0);
+    w->client = true;
+    assert_int_equal(qd_coord_read(w->s[i], QD_STR("key/"), true, 1000, &a, &list, NULL), 0);
+    w->client = false;
+    for (int k = 0; k < KEYS; k++) there += w->value[k][0] != 0;
+    if ((int)list.n != there) wrong("%u keys, %d were committed", list.n, there);
+    for (uint32_t x = 0; x < list.n; x++) {
+        int k = atoi(list.at[x].key.p + 4);
+        if (list.at[x].value_len != strlen(w->value[k]) ||
+            memcmp(list.at[x].value, w->value[k], list.at[x].value_len) != 0)
+            wrong("key %d is not as committed", k);
+    }
+    qd_arena_fini(&a);
+}
+
+static void check(void)
+{
+    qd_coord_identity id[2];
+    for (int i = 0; i < 2; i++) identity(i, &id[i]);
+    if (id[0].state == QD_COORD_ACTIVE && id[1].state == QD_COORD_ACTIVE) wrong("two are active");
+    for (int i = 0; i < 2; i++) {
+        if (id[i].state != QD_COORD_ACTIVE) continue;
+        if (id[i].epoch < w->epoch) wrong("epoch %d fell", (int)id[i].epoch);
+        w->epoch = id[i].epoch;
+        check_keys(i);
+    }
+}
+
+/* Clients try both stores: at most one takes it. */
+static void clients(void)
+{
+    int k = (int)rnd(KEYS);
+    const char *text = rnd(4) ? NULL : "";
+    bool first = change(0, k, text), second = change(1, k, text);
+    if (first && second) wrong("both stores took a change");
+    check();
+}
+
+static int turn(void)
+{
+    uint64_t again;
+    int rc = qd_handover_turn(w->h, &again, NULL);
+    if (w->crashed) restart();
+    check();
+    return rc;
+}
+
+static bool settled(void)
+{
+    qd_handover_status s;
+    qd_handover_status_get(w->h, &s);
+    return (s.step == QD_HANDOVER_NONE || s.step == QD_HANDOVER_DONE) &&
+           state_of(0) != QD_COORD_SEALED && state_of(1) != QD_COORD_SEALED;
+}
+
+/* Turns until nothing is left to do. */
+static void settle(void)
+{
+    for (int i = 0; i < TURNS_MAX && !w->wrong[0]; i++) {
+        (void)turn();
+        if (settled()) return;
+    }
+    if (!w->wrong[0]) wrong("it does not come to an end");
+}
+
+/* Turns until a step is reached. */
+static void until(int i, uint32_t state)
+{
+    for (int k = 0; k < TURNS_MAX && state_of(i) != state; k++) (void)turn();
+    assert_int_equal(state_of(i), state);
+}
+
+static int start(const char *to)
+{
+    return qd_handover_start(w->h, qd_str_c(to), NULL);
+}
+
+static void is_sound(void)
+{
+    if (w->wrong[0]) fail_msg("%s", w->wrong);
+}
+
+static qd_handover_status status(void)
+{
+    qd_handover_status s;
+    qd_handover_status_get(w->h, &s);
+    return s;
+}
+
+static int raw(int i, uint32_t action, uint64_t epoch, uint64_t new_epoch)
+{
+    qd_coord_authority a = {.action = action, .epoch = epoch, .new_epoch = new_epoch};
+    w->client = true;
+    int rc = qd_coord_authority_step(w->s[i], &a, 1, NULL);
+    w->client = false;
+    return rc;
+}
+
+/* What the operator is told does not matter. */
+static void wish(int rc)
+{
+    (void)rc;
+}
+
+/* --- tests --- */
+
+static void there_and_back(void **state)
+{
+    (void)state;
+    make_world(1);
+    assert_int_equal(qd_handover_abort(w->h, NULL), QD_E_NOTFOUND);
+    assert_int_equal(qd_handover_finish(w->h, NULL), QD_E_NOTFOUND);
+    assert_int_equal(start("old"), QD_E_ARG);
+    assert_int_equal(start("elsewhere"), QD_E_ARG);
+    assert_int_equal(start("new"), 0);
+    assert_int_equal(start("new"), 0); /* once more */
+    assert_int_equal(qd_handover_finish(w->h, NULL), QD_E_STATE);
+    for (int i = 0; i < 30 && state_of(1) != QD_COORD_ACTIVE; i++) {
+        clients();
+        (void)turn();
+    }
+    settle();
+    assert_int_equal(state_of(0), QD_COORD_RETIRED);
+    assert_int_equal(state_of(1), QD_COORD_ACTIVE);
+    assert_int_equal(epoch_in(1), 2);
+    assert_int_equal(status().step, QD_HANDOVER_DONE);
+    assert_string_equal(status().to, "new");
+    assert_int_equal(qd_handover_abort(w->h, NULL), QD_E_STATE); /* migrate back instead */
+    clients();
+    assert_int_equal(qd_handover_finish(w->h, NULL), 0);
+    (void)turn();
+    assert_int_equal(status().step, QD_HANDOVER_NONE);
+    assert_int_equal(start("old"), 0); /* the way back */
+    settle();
+    assert_int_equal(state_of(0), QD_COORD_ACTIVE);
+    assert_int_equal(epoch_in(0), 3);
+    clients();
+    is_sound();
+    free_world();
+}
+
+static void given_up_before_the_seal(void **state)
+{
+    (void)state;
+    make_world(2);
+    assert_int_equal(start("new"), 0);
+    until(1, QD_COORD_MIRROR);
+    (void)turn();
+    assert_int_equal(qd_handover_abort(w->h, NULL), 0);
+    assert_int_equal(qd_handover_abort(w->h, NULL), 0);
+    settle();
+    assert_int_equal(state_of(0), QD_COORD_ACTIVE);
+    assert_int_equal(state_of(1), QD_COORD_VOID);
+    assert_int_equal(epoch_in(0), 1);
+    assert_true(change(0, 1, NULL));
+    assert_int_equal(start("new"), 0); /* a later one */
+    settle();
+    assert_int_equal(state_of(1), QD_COORD_ACTIVE);
+    assert_int_equal(epoch_in(1), 3);
+    is_sound();
+    free_world();
+}
+
+/* Crashes the driver when it has sealed the old store, the new one unreachable. */
+static void seal_and_lose_the_other(void)
+{
+    assert_int_equal(start("new"), 0);
+    next_step(QD_COORD_SEAL, COORD_MEMORY_DEAF, false);
+    until(0, QD_COORD_SEALED);
+    assert_int_equal(state_of(1), QD_COORD_MIRROR);
+    w->off[1] = true;
+}
+
+static void given_up_after_the_seal(void **state)
+{
+    (void)state;
+    make_world(3);
+    seal_and_lose_the_other();
+    for (int i = 0; i < 5; i++) assert_int_not_equal(turn(), 0); /* blocked: nothing else is safe */
+    assert_int_equal(state_of(0), QD_COORD_SEALED);
+    assert_int_equal(status().step, QD_HANDOVER_SEALED);
+    assert_true(status().error[0]);
+    assert_false(change(0, 1, NULL));
+    assert_int_not_equal(qd_handover_abort(w->h, NULL), 0);
+    w->off[1] = false;
+    /* the decision is under way, unknown to all */
+    next_step(QD_COORD_ACTIVATE, COORD_MEMORY_LATE, false);
+    (void)turn();
+    assert_int_equal(qd_handover_abort(w->h, NULL), 0);
+    settle();
+    assert_int_equal(epoch_in(0), 3);
+    assert_true(coord_memory_land(w->m[1]));
+    assert_int_equal(state_of(1), QD_COORD_VOID);
+    assert_true(change(0, 1, NULL));
+    check();
+    is_sound();
+    free_world();
+}
+
+/* Nobody knows whether the new store was made void, nor whether it has taken over: the old one
+ * stays sealed. */
+static void a_void_without_an_answer(void)
+{
+    make_world(10);
+    seal_and_lose_the_other();
+    w->off[1] = false;
+    next_step(QD_COORD_ACTIVATE, COORD_MEMORY_LATE, false);
+    for (int i = 0; i < 50 && w->strike; i++) (void)turn();
+    next_step(QD_COORD_MAKE_VOID, COORD_MEMORY_LOST, true);
+    wish(qd_handover_abort(w->h, NULL));
+    assert_true(coord_memory_land(w->m[1])); /* it has */
+    check();
+    settle();
+}
+
+static void what_is_not_known_is_not_assumed(void **state)
+{
+    (void)state;
+    a_void_without_an_answer();
+    assert_int_equal(state_of(1), QD_COORD_ACTIVE);
+    is_sound();
+    free_world();
+}
+
+static void a_store_of_others_is_left_alone(void **state)
+{
+    (void)state;
+    qd_err err;
+    qd_err_init(&err);
+    make_world(4);
+    assert_int_equal(raw(1, QD_COORD_BEGIN_MIRROR, 0, 5), 0);
+    qd_coord_event e = {
+        QD_COORD_PUT, 0, {QD_STR("cluster/uuid"), (const uint8_t *)"u2", 2, 1, 1, 1, 0}};
+    qd_coord_import x = {.epoch = 5, .revision = 1, .events = &e, .nevents = 1};
+    w->client = true;
+    assert_int_equal(qd_coord_import_some(w->s[1], &x, 1000, NULL), 0);
+    w->client = false;
+    assert_int_equal(qd_handover_start(w->h, QD_STR("new"), &err), QD_E_STATE);
+    assert_non_null(strstr(qd_err_reason(&err), "[u1]"));
+    assert_non_null(strstr(qd_err_reason(&err), "[u2]"));
+    qd_err_fini(&err);
+    (void)turn();
+    assert_int_equal(state_of(1), QD_COORD_MIRROR);
+    assert_int_equal(raw(1, QD_COORD_MAKE_VOID, 5, 0), 0);
+    assert_int_equal(start("new"), QD_E_STATE);
+    free_world();
+}
+
+static void a_copy_that_differs_is_made_anew(void **state)
+{
+    (void)state;
+    make_world(5);
+    assert_int_equal(start("new"), 0);
+    until(1, QD_COORD_MIRROR);
+    (void)turn(); /* the plan */
+    (void)turn(); /* copied */
+    uint64_t epoch = epoch_in(1);
+    coord_memory_damage(w->m[1], "key/03", "other");
+    uint64_t seen = 0;
+    for (int i = 0; i < 50 && epoch_in(1) == epoch; i++) {
+        (void)turn();
+        if (status().differences) seen = status().differences;
+    }
+    assert_int_equal(seen, 1);
+    assert_int_equal(epoch_in(1), epoch + 1);
+    settle();
+    assert_int_equal(state_of(1), QD_COORD_ACTIVE);
+    is_sound();
+    free_world();
+}
+
+/* Whatever happens to the copy after the seal: it does not take over with it. */
+static void a_copy_that_differs_never_takes_over(void)
+{
+    make_world(6);
+    seal_and_lose_the_other();
+    coord_memory_damage(w->m[1], "key/03", "other");
+    w->off[1] = false;
+    settle();
+    if (state_of(0) != QD_COORD_ACTIVE) wrong("a damaged copy is in charge");
+}
+
+static void damage_after_the_seal(void **state)
+{
+    (void)state;
+    a_copy_that_differs_never_takes_over();
+    assert_int_equal(state_of(1), QD_COORD_VOID);
+    assert_int_equal(epoch_in(0), 3);
+    is_sound();
+    free_world();
+}
+
+/* Many small keys and a large one, through small imports; the history is cut in between. */
+static void large_states_come_in_batches(void **state)
+{
+    (void)state;
+    make_world(7);
+    static char big[300000];
+    memset(big, 'v', sizeof big);
+    for (int k = 0; k < 500; k++) {
+        char key[32];
+        snprintf(key, sizeof key, "many/%03d", k);
+        qd_coord_change c[2] = {{QD_COORD_PUT, 0, qd_str_c(key), {big, (size_t)k * 3}, 0},
+                                {QD_COORD_PUT, 0, QD_STR("big"), {big, sizeof big}, 0}};
+        w->client = true;
+        assert_int_equal(
+            qd_coord_commit(w->s[0], NULL, 0, c, k % 50 ? 1 : 2, 1000, &w->revision, NULL, NULL),
+            0);
+        w->client = false;
+    }
+    restart();
+    assert_int_equal(start("new"), 0);
+    until(1, QD_COORD_MIRROR);
+    (void)turn();
+    (void)turn();
+    for (int i = 0; i < 30; i++) clients();
+    coord_memory_compact(w->m[0]);
+    restart(); /* the new driver finds no history, and keys that are gone */
+    for (int i = 0; i < 5; i++) clients();
+    settle();
+    assert_int_equal(state_of(1), QD_COORD_ACTIVE);
+    assert_int_equal(epoch_in(1), 2); /* the first copy was brought on */
+    is_sound();
+    free_world();
+}
+
+/* Three clean rounds come before the seal. */
+static bool seals_after_three_rounds(void)
+{
+    make_world(8);
+    assert_int_equal(start("new"), 0);
+    uint32_t rounds = 0;
+    for (int i = 0; i < 100 && state_of(1) != QD_COORD_ACTIVE; i++) {
+        if (state_of(0) == QD_COORD_ACTIVE) rounds = status().rounds;
+        (void)turn();
+    }
+    bool ok = rounds == 3;
+    free_world();
+    return ok;
+}
+
+static void three_clean_rounds(void **state)
+{
+    (void)state;
+    assert_true(seals_after_three_rounds());
+}
+
+/* A driver that is late begins another mirror while the store is sealed for the one before, and an
+ * unseal is still under way: that mirror must not take over. */
+static void only_the_plans_mirror(void)
+{
+    make_world(9);
+    assert_int_equal(start("new"), 0);
+    next_step(QD_COORD_SEAL, COORD_MEMORY_LATE, false);
+    for (int i = 0; i < 50 && w->strike; i++) (void)turn();
+    uint64_t t = epoch_in(1);
+    assert_int_equal(raw(1, QD_COORD_MAKE_VOID, t, 0), 0);
+    assert_true(coord_memory_land(w->m[0])); /* sealed, for a mirror that is void */
+    assert_int_equal(state_of(0), QD_COORD_SEALED);
+    next_step(QD_COORD_UNSEAL, COORD_MEMORY_LATE, false);
+    for (int i = 0; i < 50 && w->strike; i++) (void)turn();
+    assert_int_equal(raw(1, QD_COORD_BEGIN_MIRROR, t, t + 1), 0);
+    for (int i = 0; i < 20 && state_of(1) != QD_COORD_ACTIVE; i++) (void)turn();
+    while (coord_memory_land(w->m[0])) check();
+    check();
+    settle();
+}
+
+static void other_mirrors_never_take_over(void **state)
+{
+    (void)state;
+    only_the_plans_mirror();
+    assert_int_equal(state_of(0), QD_COORD_ACTIVE);
+    is_sound();
+    free_world();
+}
+
+/* --- crashes --- */
+
+static const coord_memory_fault faults[] = {COORD_MEMORY_OFF, COORD_MEMORY_LOST, COORD_MEMORY_DEAF,
+                                            COORD_MEMORY_LATE};
+
+/* One migration whose driver crashes at request `strike`, or only that request fails; then it is
+ * given up or not. false: there are not so many requests. */
+static bool crash_at(uint32_t strike, coord_memory_fault fault, bool give_up, bool survives)
+{
+    make_world(strike);
+    w->survives = survives;
+    assert_int_equal(start("new"), 0);
+    w->asked = 0;
+    w->strike = strike;
+    w->fault = fault;
+    bool met = false;
+    for (int i = 0; i < 200 && !met && !w->wrong[0]; i++) {
+        if (i % 3 == 0) clients();
+        (void)turn();
+        met = !w->strike;
+        if (settled()) break;
+    }
+    w->strike = 0;
+    if (give_up) wish(qd_handover_abort(w->h, NULL));
+    if (rnd(2)) clients();
+    for (int i = 0; i < 2; i++) (void)turn();
+    clients();
+    for (int i = 0; i < 2; i++)
+        while (coord_memory_land(w->m[i])) check();
+    settle();
+    clients();
+    if (state_of(0) != QD_COORD_ACTIVE && state_of(1) != QD_COORD_ACTIVE) wrong("none is active");
+    return met;
+}
+
+static void crashes_at_every_request(void **state)
+{
+    (void)state;
+    uint32_t last = 0;
+    for (size_t f = 0; f < QD_COUNT_OF(faults); f++) {
+        for (int how = 0; how < 4; how++) {
+            bool met = true;
+            for (uint32_t k = 1; met; k++) {
+                met = crash_at(k, faults[f], how & 1, how & 2);
+                if (w->wrong[0])
+                    fail_msg("request %u, fault %d, way %d: %s", k, (int)faults[f], how, w->wrong);
+                free_world();
+                last = k;
+            }
+        }
+    }
+    assert_true(last > 30);
+}
+
+/* --- seeds --- */
+
+static void random_step(void)
+{
+    switch (rnd(14)) {
+    case 0:
+        (void)start(state_of(0) == QD_COORD_ACTIVE ? "new" : "old");
+        break;
+    case 1:
+        if (rnd(3) == 0) wish(qd_handover_abort(w->h, NULL));
+        break;
+    case 2:
+        if (rnd(3) == 0) wish(qd_handover_finish(w->h, NULL));
+        break;
+    case 3:
+        w->off[rnd(2)] = rnd(2);
+        break;
+    case 4:
+        (void)coord_memory_land(w->m[rnd(2)]);
+        break;
+    case 5:
+        if (rnd(4) == 0) coord_memory_compact(w->m[rnd(2)]);
+        break;
+    case 6:
+        w->asked = 0;
+        w->strike = 1 + (uint32_t)rnd(12);
+        w->fault = faults[rnd(4)];
+        w->survives = rnd(2);
+        w->kind = rnd(2) ? 'a' : 0;
+        w->action = QD_COORD_SEAL + (uint32_t)rnd(6);
+        if (w->kind) w->strike = 1;
+        break;
+    case 7:
+    case 8:
+        clients();
+        break;
+    default:
+        (void)turn();
+    }
+    if (w->crashed) restart();
+    check();
+}
+
+static void run_seed(uint64_t seed)
+{
+    make_world(seed);
+    for (int i = 0; i < 150 && !w->wrong[0]; i++) random_step();
+    w->off[0] = w->off[1] = false;
+    w->strike = 0;
+    for (int i = 0; i < 2; i++)
+        while (coord_memory_land(w->m[i])) check();
+    if (!w->wrong[0]) settle();
+    if (!w->wrong[0] && state_of(0) != QD_COORD_ACTIVE && state_of(1) != QD_COORD_ACTIVE)
+        wrong("none is active");
+    clients();
+}
+
+static void seeds(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= unit_rounds(150); seed++) {
+        run_seed(seed);
+        if (w->wrong[0]) fail_msg("seed %llu: %s", (unsigned long long)seed, w->wrong);
+        free_world();
+    }
+}
+
+/* --- broken variants --- */
+
+static bool end_found(void)
+{
+    bool found = w->wrong[0] != 0;
+    free_world();
+    return found;
+}
+
+static bool is_found(int variant)
+{
+    bool found = false;
+    cluster_variant = variant;
+    if (variant == CLUSTER_BROKEN_EARLY_SEAL) found = !seals_after_three_rounds();
+    if (!found) {
+        a_copy_that_differs_never_takes_over();
+        found = end_found();
+    }
+    if (!found) {
+        only_the_plans_mirror();
+        found = end_found();
+    }
+    if (!found) {
+        a_void_without_an_answer();
+        found = end_found();
+    }
+    for (size_t f = 0; f < QD_COUNT_OF(faults) && !found; f++) {
+        for (uint32_t k = 1; k < 60 && !found; k++) {
+            (void)crash_at(k, faults[f], k % 2, k % 3 == 0);
+            found = end_found();
+        }
+    }
+    for (uint64_t seed = 1; seed <= 300 && !found; seed++) {
+        run_seed(seed);
+        found = end_found();
+    }
+    cluster_variant = 0;
+    return found;
+}
+
+static void broken_variants_are_found(void **state)
+{
+    (void)state;
+    for (int v = CLUSTER_BROKEN_NO_REST; v < CLUSTER_BROKEN_END; v++) {
+        if (!is_found(v)) fail_msg("variant %d is not found", v);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(there_and_back),
+        cmocka_unit_test(given_up_before_the_seal),
+        cmocka_unit_test(given_up_after_the_seal),
+        cmocka_unit_test(what_is_not_known_is_not_assumed),
+        cmocka_unit_test(a_store_of_others_is_left_alone),
+        cmocka_unit_test(a_copy_that_differs_is_made_anew),
+        cmocka_unit_test(damage_after_the_seal),
+        cmocka_unit_test(large_states_come_in_batches),
+        cmocka_unit_test(three_clean_rounds),
+        cmocka_unit_test(other_mirrors_never_take_over),
+        cmocka_unit_test(crashes_at_every_request),
+        cmocka_unit_test(seeds),
+        cmocka_unit_test(broken_variants_are_found),
+    };
+    return unit_run(tests);
+}
