@@ -123,7 +123,7 @@ like($out, qr/^quidditch +1\.0\.0 +k8s /m, 'kubectl get qcluster');
 my %labels = (labels => {'quidditch.io/cluster' => 'quidditch', 'quidditch.io/part' => 'root'});
 my $most = '18446744073709551615';
 my $spec = {
-    format => 1, minor => 0, cluster => 'quidditch', storeId => 'a' x 32, historyId => 'b' x 32, recoveries => '0', epoch => '1', state => 'active', revision => $most,
+    format => 1, minor => 0, cluster => 'quidditch', storeId => 'a' x 32, historyId => 'b' x 32, recoveries => '0', writes => $most, epoch => '1', state => 'active', revision => $most,
     shown => $most, index => $most, checkpoint => '18446744073709551613', ids => 'AQIDBAUGBwgJ' x 200, pages => 'A' x 4096,
     leader => {id => $most, term => $most, name => 'coordination-0', address => '10.0.0.1:9302', newer => 1},
     tail => [{term => $most, data => 'AAAA', newer => {x => [1]}}, {term => $most, sha256 => 'a' x 64, length => $most}],

@@ -7,7 +7,7 @@ typedef struct measure {
     const char *name;
     uint64_t known, came;
 } measure;
-enum { MEASURES = 7 };
+enum { MEASURES = 8 };
 
 static void measures(const ck_root *known, const ck_root *came, measure m[MEASURES])
 {
@@ -18,6 +18,7 @@ static void measures(const ck_root *known, const ck_root *came, measure m[MEASUR
     m[4] = (measure){"revision", known->revision, came->revision};
     m[5] = (measure){"shown", known->shown, came->shown};
     m[6] = (measure){"checkpoint", known->checkpoint, came->checkpoint};
+    m[7] = (measure){"writes", known->writes, came->writes};
 }
 
 static int all_zeros(const uint8_t *p, size_t n)

@@ -14,7 +14,7 @@ _Static_assert(STATES == QD_COORD_RETIRED + 1, "each state has a name");
 static const char *const known[] = {"format",     "minor", "cluster",    "storeId",  "historyId",
                                     "recoveries", "state", "epoch",      "revision", "shown",
                                     "leader",     "index", "checkpoint", "ids",      "pages",
-                                    "tail",       "claim", NULL};
+                                    "tail",       "claim", "writes",     NULL};
 static const char *const kept_meta[] = {"labels", "annotations", "finalizers", "ownerReferences",
                                         NULL};
 
@@ -149,7 +149,7 @@ static size_t tail_size(const ck_root *r)
 }
 
 /* All names and punctuation, and numbers and ids at their longest. */
-enum { FIXED = 640 };
+enum { FIXED = 680 };
 
 size_t ck_root_size(const ck_root *r, const ck_site *site)
 {
@@ -206,6 +206,7 @@ static int history_write(json_t *spec, const ck_root *r)
     return ck_set_hex(spec, "storeId", r->store_id, 16) &&
            ck_set_hex(spec, "historyId", r->history_id, 16) &&
            ck_set_number(spec, "recoveries", r->recoveries) &&
+           ck_set_number(spec, "writes", r->writes) &&
            ck_set(spec, "state", json_string(states[r->state < STATES ? r->state : 0])) &&
            ck_set_number(spec, "epoch", r->epoch) && ck_set_number(spec, "revision", r->revision) &&
            ck_set_number(spec, "shown", r->shown);
@@ -392,6 +393,7 @@ static void numbers_read(ck_fields *f, ck_root *r)
     ck_field_hex(f, "storeId", r->store_id, 16);
     ck_field_hex(f, "historyId", r->history_id, 16);
     r->recoveries = ck_field_number(f, "recoveries");
+    r->writes = ck_field_number(f, "writes");
     r->state = state_read(f);
     r->epoch = ck_field_number(f, "epoch");
     r->revision = ck_field_number(f, "revision");

@@ -6,7 +6,7 @@
  * `checkpoint` is in the pages (page.h) whose hashes stand here. ids are of the last CK_IDS
  * entries, so that a writer who does not know what became of its PUT can see it.
  *
- * Every writer keeps the order: recoveries, epoch, revision, shown, leader.term, index and
+ * Every writer keeps the order: recoveries, writes, epoch, revision, shown, leader.term, index and
  * checkpoint never fall from one root to the next. A new one is made as a clone of the one before
  * with changes. ck_root_follows relies on that.
  *
@@ -69,6 +69,7 @@ typedef struct ck_root {
     uint32_t minor;        /* of the format, as read; at least CK_MINOR when written */
     uint8_t store_id[16], history_id[16]; /* zeros: not formed */
     uint64_t recoveries;
+    uint64_t writes; /* of this object so far: each one changes it, and shows which came later */
     /* as of entry `shown` */
     uint32_t state; /* QD_COORD_EMPTY ... */
     uint64_t epoch, revision, shown;

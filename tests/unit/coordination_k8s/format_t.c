@@ -236,6 +236,7 @@ static void same_root(const ck_root *a, const ck_root *b)
     assert_memory_equal(a->store_id, b->store_id, 16);
     assert_memory_equal(a->history_id, b->history_id, 16);
     assert_int_equal(a->recoveries, b->recoveries);
+    assert_int_equal(a->writes, b->writes);
     assert_int_equal(a->state, b->state);
     assert_int_equal(a->epoch, b->epoch);
     assert_int_equal(a->revision, b->revision);
@@ -303,7 +304,8 @@ static void root_looks_like_this(void **state)
              "{\"format\":1,\"minor\":0,\"cluster\":\"quidditch\","
              "\"storeId\":\"abababababababababababababababab\","
              "\"historyId\":\"cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd\",\"recoveries\":\"0\","
-             "\"state\":\"active\",\"epoch\":\"3\",\"revision\":\"18446744073709551615\","
+             "\"writes\":\"0\",\"state\":\"active\",\"epoch\":\"3\",\"revision\":"
+             "\"18446744073709551615\","
              "\"shown\":\"0\",\"leader\":{\"id\":\"7\",\"term\":\"2\",\"name\":\"n\",\"address\":"
              "\"h:1\"},\"index\":\"2\",\"checkpoint\":\"0\",\"ids\":\"AQIDBAUGBwj/AAAAAAAAAA==\","
              "\"pages\":\"%s\",\"tail\":[{\"term\":\"1\",\"data\":\"ZW50cnk=\"},"
@@ -572,7 +574,7 @@ static void a_root_never_grows_over_its_limit(void **state)
         size_t length = 1 + dice(&s) % 7000;
         memset(r->leader.name, '\n', CK_TEXT - 1); /* the worst: six bytes each */
         memset(r->leader.address, '"', CK_TEXT - 1);
-        r->recoveries = r->epoch = r->revision = r->leader.id = UINT64_MAX;
+        r->recoveries = r->writes = r->epoch = r->revision = r->leader.id = UINT64_MAX;
         r->leader.term = 10000000000000000000ull;
         r->extra = json_pack("{s:s}", "newer", "field");
         for (int more = 1; more;) {
@@ -675,8 +677,8 @@ static void change_and_compare(const ck_root *known, int field, int by, int want
 {
     ck_root *came = ck_root_clone(known);
     memcpy(came->version, "4712", 5);
-    uint64_t *fields[] = {&came->recoveries, &came->epoch, &came->leader.term,
-                          &came->revision,   &came->shown, &came->checkpoint};
+    uint64_t *fields[] = {&came->recoveries, &came->epoch,      &came->leader.term, &came->revision,
+                          &came->shown,      &came->checkpoint, &came->writes};
     *fields[field] += (uint64_t)(int64_t)by;
     why[0] = 0;
     assert_int_equal(ck_root_follows(known, came, why), want);
@@ -688,11 +690,11 @@ static void later_roots_are_told_from_earlier_ones(void **state)
 {
     (void)state;
     ck_root *old = sample_root(13, 40, 50), *r = ck_root_clone(old);
-    old->recoveries = r->recoveries = 2;
+    old->recoveries = r->recoveries = old->writes = r->writes = 2;
     ck_root_checkpoint(old, 5, old->pages);
     ck_root_checkpoint(r, 5, r->pages);
     assert_int_equal(ck_root_follows(old, r, why), CK_SAME);
-    for (int field = 0; field < 6; field++) {
+    for (int field = 0; field < 7; field++) {
         change_and_compare(old, field, 1, CK_NEXT);
         change_and_compare(old, field, -1, CK_STALE);
     }
