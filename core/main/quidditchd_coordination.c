@@ -49,12 +49,15 @@ static void take_options(const qd_node *node, store_options *o)
         add_number(o, "snapshot_threshold", qd_values_i64(v, QD_SET_COORDINATION_SNAPSHOT_OPS), "");
         return;
     }
-    add_text(o, "k8s.api_server", qd_values_text(v, QD_SET_K8S_API_SERVER));
+    if (qd_values_is_set(v, QD_SET_K8S_API_SERVER))
+        add_text(o, "k8s.api_server", qd_values_text(v, QD_SET_K8S_API_SERVER));
     add_text(o, "k8s.namespace", qd_values_text(v, QD_SET_K8S_NAMESPACE));
     add_text(o, "k8s.kubeconfig", qd_values_text(v, QD_SET_K8S_KUBECONFIG));
     add_text(o, "k8s.context", qd_values_text(v, QD_SET_K8S_CONTEXT));
-    add_text(o, "k8s.token_file", qd_values_text(v, QD_SET_K8S_TOKEN_FILE));
-    add_text(o, "k8s.ca_file", qd_values_text(v, QD_SET_K8S_CA_FILE));
+    if (qd_values_is_set(v, QD_SET_K8S_TOKEN_FILE))
+        add_text(o, "k8s.token_file", qd_values_text(v, QD_SET_K8S_TOKEN_FILE));
+    if (qd_values_is_set(v, QD_SET_K8S_CA_FILE))
+        add_text(o, "k8s.ca_file", qd_values_text(v, QD_SET_K8S_CA_FILE));
     add_number(o, "k8s.lease_duration", qd_values_ms(v, QD_SET_K8S_LEASE), "ms");
     add_number(o, "k8s.renew_interval", qd_values_ms(v, QD_SET_K8S_RENEW), "ms");
     add_number(o, "k8s.retry_interval", qd_values_ms(v, QD_SET_K8S_RETRY), "ms");

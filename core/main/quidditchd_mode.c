@@ -126,20 +126,23 @@ static int take_all(const qd_node *node, char by[200], qd_mode_input *in, qd_err
         .folder = in_data(node, "coordination/node"),
     };
     take_record(node, in);
-    if (renew >= lease || retry >= renew)
+    if (renew + retry >= lease || retry >= renew)
         return qd_err_set(err, QD_E_CONFIG,
                           "coordination.k8s.lease_duration [%lldms] has to be more than "
-                          "coordination.k8s.renew_interval [%lldms], and that more than "
-                          "coordination.k8s.retry_interval [%lldms]",
+                          "coordination.k8s.renew_interval [%lldms] and "
+                          "coordination.k8s.retry_interval [%lldms] together, and the second more "
+                          "than the third",
                           (long long)lease, (long long)renew, (long long)retry);
     return take_mode(node, by, in, err);
 }
 
-/* A store of somebody else's plugin: every node opens it itself. */
+/* Somebody else's plugin, and no mode that says whose its store is: every node opens it itself. */
 static bool is_foreign(const qd_node *node)
 {
     qd_str plugin = qd_config_text(node->config, QD_SET_COORDINATION_PLUGIN);
-    return plugin.n && !qd_str_is(plugin, DEFAULT_MASTER) && !qd_str_is(plugin, DEFAULT_KUBERNETES);
+    qd_str mode = qd_config_text(node->config, QD_SET_COORDINATION_MODE);
+    return plugin.n && !qd_str_is(plugin, DEFAULT_MASTER) &&
+           !qd_str_is(plugin, DEFAULT_KUBERNETES) && qd_mode_parse(mode) == QD_MODE_AUTO;
 }
 
 static void decide_foreign(const qd_node *node, const qd_mode_input *in, qd_mode_decision *d)
@@ -203,7 +206,8 @@ qd_str qd_node_store_plugin(const qd_node *node)
 {
     qd_str name = qd_config_text(node->config, QD_SET_COORDINATION_PLUGIN);
     if (!node->mode.own) return QD_STR("");
-    if (is_foreign(node)) return name;
+    bool ours = qd_str_is(name, DEFAULT_MASTER) || qd_str_is(name, DEFAULT_KUBERNETES);
+    if (name.n && !ours) return name;
     return node->mode.store == QD_STORE_KUBERNETES ? QD_STR(DEFAULT_KUBERNETES)
                                                    : QD_STR(DEFAULT_MASTER);
 }
@@ -233,14 +237,13 @@ void qd_node_coordination(void *arg, qd_action_coordination *out)
 /* --- the step --- */
 
 /* Both spellings are looked for. */
-static void tell_kubernetes(const qd_mode_decision *d)
+static void tell_kubernetes(const qd_mode_decision *d, qd_str why)
 {
-    const char *why = d->n ? d->why[d->n - 1] : "";
     if (d->asked == QD_MODE_AUTO && !d->formed)
         qd_log_warn(LOG, "Master nodes unavailable, using K8S-native mode");
     else
         qd_log_info(LOG, "using K8S-native mode");
-    qd_log_info(LOG, "using k8s-native: %s", why);
+    qd_log_info(LOG, "using k8s-native: %.*s", QD_STR_ARG(why));
 }
 
 static void tell(const qd_mode_decision *d)
@@ -248,13 +251,14 @@ static void tell(const qd_mode_decision *d)
     qd_buf b;
     qd_buf_init(&b, NULL, 4096);
     for (uint32_t i = 0; i < d->n; i++) (void)qd_buf_printf(&b, "%s%s", i ? "; " : "", d->why[i]);
+    qd_str why = qd_buf_view(&b);
     if (d->store == QD_STORE_KUBERNETES && d->own)
-        tell_kubernetes(d);
+        tell_kubernetes(d, why);
     else if (d->store == QD_STORE_MASTERS)
-        qd_log_info(LOG, "using master mode: %.*s", QD_STR_ARG(qd_buf_view(&b)));
+        qd_log_info(LOG, "using master mode: %.*s", QD_STR_ARG(why));
     else
-        qd_log_info(LOG, "coordination: %.*s", QD_STR_ARG(qd_buf_view(&b)));
-    if (d->kept || d->claim) qd_log_warn(LOG, "%.*s", QD_STR_ARG(qd_buf_view(&b)));
+        qd_log_info(LOG, "coordination: %.*s", QD_STR_ARG(why));
+    if (d->kept || d->claim) qd_log_warn(LOG, "%.*s", QD_STR_ARG(why));
     qd_buf_fini(&b);
 }
 

@@ -34,3 +34,10 @@ $(OUT)/tests/plugins/toy-%.so: tests/plugins/toy.c tests/plugins/module.mk $(SDK
 
 $(OUT)/tests/unit/plugin/loader_t $(OUT)/tests/unit/plugin/conform_t: $(TOY_FILES)
 $(OBJ)/tests/unit/plugin/%.o: CPPFLAGS_ALL += -DTOY_DIR='"$(abspath $(OUT))/tests/plugins"'
+
+# The skeleton of a coordination store, saying that it is not run by the node: one process long.
+$(OUT)/tests/plugins/toy-outside.so: sdk/templates/coordination/plugin.c tests/plugins/module.mk $(SDK_HEADERS)
+	@mkdir -p $(@D)
+	sed -e '/define _GNU_SOURCE/d' -e 's/@NAME@/toy-outside/g' -e 's/, QD_COORD_LINEARIZABLE)/, QD_COORD_LINEARIZABLE | QD_COORD_EXTERNAL)/' $< > $(@:.so=.c)
+	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -shared -Wl,-z,now,-z,relro,-z,nodelete \
+		-o $@ $(@:.so=.c) -lcrypto
