@@ -54,8 +54,9 @@ $kube->forget_calls;
 is($kube->get("$maps/a", as => $nobody)->{status}, 403, 'who has no role reads nothing');
 is($kube->get("$maps/a", as => {token => 'wrong'})->{status}, 401, 'and a wrong token is nobody');
 is($kube->get("$maps/a")->{status}, 200, 'the administrator may');
+ok(QdNode->wait_for(sub { $kube->audited(user => 'admin', resource => 'configmaps') }), 'the log of calls has what was asked');
 my @calls = $kube->audited(resource => 'configmaps', user => qr/^system:serviceaccount:/);
-is(scalar @calls, 1, 'the log of calls has it once');
+is(scalar @calls, 1, '... once');
 is_deeply([@{$calls[0]}{qw(user verb namespace name code)}], [$nobody->{user}, 'get', 'default', 'a', 403], '... with user, verb, object and answer');
 is(scalar $kube->audited(user => 'admin', resource => 'configmaps'), 1, '... and the administrator by name');
 

@@ -96,7 +96,7 @@ sub serve {
                     if    ($1 eq 'delay') { $delay = $2 / 2000 }
                     elsif ($1 eq 'heal')  { $state = '' }
                     else                  { $state = $1 }
-                    if ($state eq 'cut') { my @ways = values %way; $close->($_, 1) for grep { defined fileno $_->{from} } @ways }
+                    if ($state eq 'cut') { for my $way (my @ways = values %way) { $close->($way, 1) if defined fileno $way->{from} } }
                     syswrite $control, '.';
                 }
             } elsif ($s == $listener) {
