@@ -32,7 +32,7 @@ typedef struct kube_result {
     json_t *object;                 /* the answer's JSON; NULL: none. borrow until done returns */
     int64_t date_ms;                /* the server's Date; 0: none */
     int64_t retry_after_ns;         /* -1: none told */
-    uint32_t attempts;              /* how often it was sent; 0: never */
+    uint32_t attempts;              /* how often it was tried */
 } kube_result;
 
 typedef struct kube_client kube_client;
@@ -103,9 +103,8 @@ const char *kube_object_version(const json_t *object); /* metadata.resourceVersi
 const char *kube_object_uid(const json_t *object);
 const char *kube_object_name(const json_t *object);
 
-/* Fills a result from an exchange that has ended, object included (make: kube_result_clear);
- * reading is whether the method was GET. */
-void kube_result_read(kube_result *out, const kube_exchange *x, int32_t reading);
+/* Fills a result from an exchange that has ended, object included (make: kube_result_clear). */
+void kube_result_read(kube_result *out, const kube_exchange *x);
 /* Drops the object. */
 void kube_result_clear(kube_result *r);
 

@@ -32,9 +32,8 @@ typedef struct kube_list {
     /* The list's own; request.result tells the last page's. */
     kube_request request;
     kube_client *client;
-    char *next; /* the continue token */
-    char path[KUBE_PATH_MAX];
-    char *long_path;
+    char *next, *path; /* the continue token; the page's path */
+    uint32_t page_limit;
     uint32_t restarts;
     int32_t running;
 } kube_list;

@@ -35,7 +35,8 @@ typedef struct kube_exchange {
     int64_t timeout_ns;       /* of the whole exchange, from start on; 0: none */
     size_t answer_max;        /* bytes of a gathered answer; 0: KUBE_ANSWER_MAX */
     /* NULL: the answer is gathered. Else the body of a 2xx answer comes in pieces as they arrive,
-     * status being set; other answers are gathered. Bytes are borrowed for the call. */
+     * status being set; a first call with n == 0 says that the header has come. Other answers are
+     * gathered. Bytes are borrowed for the call. */
     void (*chunk)(struct kube_exchange *, qd_str bytes);
     void (*done)(struct kube_exchange *);
     void *user;

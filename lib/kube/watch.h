@@ -45,6 +45,7 @@ typedef struct kube_watch {
     void (*connected)(struct kube_watch *, int32_t yes);
     void *user;
     int64_t first_wait_ns, max_wait_ns; /* back-off; 0: 0.25 s, 10 s */
+    int64_t idle_ns;                    /* without a byte for so long it reconnects; 0: 120 s */
 
     char resource_version[KUBE_VERSION_MAX]; /* the last one seen */
     kube_result result;                      /* how the last connection ended; no object */
