@@ -105,6 +105,10 @@ const char *kube_object_name(const json_t *object);
 
 /* Fills a result from an exchange that has ended, object included (make: kube_result_clear). */
 void kube_result_read(kube_result *out, const kube_exchange *x);
+/* The result as an error code, for callers that only pass it on: 0 when done; QD_E_TIMEOUT,
+ * QD_E_IO, QD_E_SECURITY (401, 403), QD_E_NOTFOUND, QD_E_CONFLICT (409), QD_E_COMPACTED (410),
+ * QD_E_REJECTED (429), QD_E_ARG (other 4xx). */
+int32_t kube_result_rc(const kube_result *r);
 /* Drops the object. */
 void kube_result_clear(kube_result *r);
 

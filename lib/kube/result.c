@@ -84,6 +84,30 @@ void kube_result_read(kube_result *out, const kube_exchange *x)
     }
 }
 
+int32_t kube_result_rc(const kube_result *r)
+{
+    if (r->outcome == KUBE_DONE) return 0;
+    switch (r->code) {
+    case 0:
+        return r->attempts ? QD_E_IO : QD_E_TIMEOUT;
+    case 401:
+    case 403:
+        return QD_E_SECURITY;
+    case 404:
+        return QD_E_NOTFOUND;
+    case 409:
+        return QD_E_CONFLICT;
+    case 410:
+        return QD_E_COMPACTED;
+    case 429:
+        return QD_E_REJECTED;
+    case 504:
+        return QD_E_TIMEOUT;
+    default:
+        return r->code >= 400 && r->code < 500 ? QD_E_ARG : QD_E_IO;
+    }
+}
+
 void kube_result_clear(kube_result *r)
 {
     json_decref(r->object);

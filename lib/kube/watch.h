@@ -56,7 +56,7 @@ typedef struct kube_watch {
     kube_exchange exchange;
     kube_lines lines;
     kube_timer timer;
-    char path[KUBE_PATH_MAX];
+    char path[KUBE_PATH_MAX], target[KUBE_PATH_MAX + 256];
     int32_t state, gone, inside, open_told;
 } kube_watch;
 
@@ -65,7 +65,8 @@ typedef struct kube_watch {
 int32_t kube_watch_start(kube_client *c, kube_watch *w, const char *resource_version);
 /* Goes on after relist. 0 or QD_E_ARG. */
 int32_t kube_watch_resume(kube_watch *w, const char *resource_version);
-/* Ends it: no callback comes any more. Fine from inside its callbacks, and when it does not run. */
+/* Ends it: no callback comes any more. Fine from inside its callbacks (the memory then stays until
+ * that callback has returned), and when it does not run. */
 void kube_watch_stop(kube_watch *w);
 
 #endif
