@@ -32,8 +32,7 @@ typedef struct kube_rules {
     uint32_t missing; /* how many (resource, verb) pairs */
     char *text; /* missing > 0: a sentence for each need and the YAML; make: kube_rules_clear */
 
-    kube_request request;
-    char *body;
+    kube_request request; /* its result tells what went wrong */
 } kube_rules;
 
 /* 0: done comes exactly once. Else as kube_send. */

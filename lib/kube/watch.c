@@ -14,6 +14,7 @@ enum { SERVER_SECONDS_MIN = 300, SERVER_SECONDS_SPREAD = 300, GRACE_SECONDS = 15
 #define FIRST_WAIT_NS (KUBE_SECOND_NS / 4)
 #define MAX_WAIT_NS (10 * KUBE_SECOND_NS)
 #define IDLE_NS (120 * KUBE_SECOND_NS)
+#define LIVED_NS (30 * KUBE_SECOND_NS)
 /* What line() returns to end a connection. */
 enum { ENDED = 1 };
 
@@ -57,8 +58,14 @@ static void tell(kube_watch *w, int32_t yes)
 /* The connection is over: what now? Runs outside the exchange's callbacks' own work. */
 static void after(kube_watch *w)
 {
+    const kube_env *env = env_of(w);
+    /* one that was accepted and lived was none */
+    if (w->open_told && env->mono_ns(env->arg) - w->opened_ns >= LIVED_NS) w->failures = 0;
     int64_t wait = wait_ns(w);
     int32_t was = w->failures++ > 0;
+    if (!was && !w->open_told && !w->gone)
+        kube_log(env, QD_LEVEL_WARN, "watch of %s%s%s: %s; trying again", w->plural,
+                 w->name ? " " : "", w->name ? w->name : "", w->result.message);
     kube_lines_clear(&w->lines);
     w->state = w->gone ? GONE_WAIT : WAIT;
     set_timer(w, w->gone && !was ? 0 : wait);
@@ -181,6 +188,7 @@ static void go_on(kube_watch *w)
                                   .user = w};
     w->gone = 0;
     w->state = OPEN;
+    w->opened_ns = env->mono_ns(env->arg);
     if (t->start(t, &w->exchange) == 0) {
         set_timer(w, w->idle_ns > 0 ? w->idle_ns : IDLE_NS);
         return;
@@ -224,11 +232,11 @@ int32_t kube_watch_start(kube_client *c, kube_watch *w, const char *resource_ver
 {
     char one[512];
     int32_t rc;
-    if (w->state != REST) return QD_E_STATE;
+    if (w->state != REST || w->inside) return QD_E_STATE;
     if (!w->event || !w->relist || !w->group || !w->version || !w->plural) return QD_E_ARG;
     w->client = c;
     w->failures = 0;
-    w->gone = w->inside = w->open_told = 0;
+    w->gone = w->open_told = 0;
     w->lines =
         (kube_lines){.env = env_of(w), .max = KUBE_WATCH_LINE_MAX, .line = on_line, .arg = w};
     w->timer = (kube_timer){.fired = on_timer, .user = w};

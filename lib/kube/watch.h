@@ -57,11 +57,12 @@ typedef struct kube_watch {
     kube_lines lines;
     kube_timer timer;
     char path[KUBE_PATH_MAX], target[KUBE_PATH_MAX + 256];
+    int64_t opened_ns;
     int32_t state, gone, inside, open_told;
 } kube_watch;
 
 /* Begins behind a resourceVersion as a GET or list told it. 0, or QD_E_ARG (no version, a path too
- * long). */
+ * long), QD_E_STATE (it runs, or this is one of its callbacks). */
 int32_t kube_watch_start(kube_client *c, kube_watch *w, const char *resource_version);
 /* Goes on after relist. 0 or QD_E_ARG. */
 int32_t kube_watch_resume(kube_watch *w, const char *resource_version);
