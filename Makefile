@@ -55,6 +55,8 @@ PLUGINS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard plugins/*/plugin.def
 # Libraries of Debian that the core links; module.mk files add to it.
 LIBS :=
 -include $(wildcard core/*/module.mk)
+# of lib/kube, in tests; programs are linked with what they call alone
+LIBS += -ljansson -lcurl -lyaml
 LIBS := $(sort $(LIBS))
 SYSLIBS = $(LIBS) -ldl -lm -lrt
 
@@ -107,7 +109,7 @@ programs: $(CORE_LIBS) $(PROGRAMS)
 # --- plugins: built as a user's would be, against the SDK alone; plugin.def names their libraries, and
 # folders of sources that are compiled into several plugins, once for each (PLUGIN_PARTS) ---
 include sdk/flags.mk
-PLUGIN_FLAGS = -D_GNU_SOURCE -DQD_BUILD_ID='"$(BUILD_ID)"' -Isdk/include $(filter-out -fvisibility=hidden,$(CFLAGS_ALL)) $(QD_PLUGIN_CFLAGS)
+PLUGIN_FLAGS = -D_GNU_SOURCE -DQD_BUILD_ID='"$(BUILD_ID)"' -Isdk/include -Ilib $(filter-out -fvisibility=hidden,$(CFLAGS_ALL)) $(QD_PLUGIN_CFLAGS)
 PLUGIN_LDFLAGS = $(QD_PLUGIN_LDFLAGS)
 define plugin_rules
 PLUGIN_LIBS :=
@@ -139,7 +141,7 @@ plugins: $(patsubst %,$(OUT)/lib/quidditch/plugins/%.so,$(PLUGINS))
 
 # --- unit tests: every tests/unit/<module>/*_t.c is one cmocka program with TAP output ---------
 UNIT_SRCS := $(sort $(wildcard tests/unit/*/*_t.c))
-UNIT_HELPERS := $(patsubst %.c,$(OBJ)/%.o,$(filter-out %_t.c,$(sort $(wildcard tests/unit/lib/*.c) $(filter-out tests/lib/store_tool.c,$(wildcard tests/lib/store_*.c tests/lib/coord_*.c tests/lib/action_*.c tests/lib/alloc_*.c)))))
+UNIT_HELPERS := $(patsubst %.c,$(OBJ)/%.o,$(filter-out %_t.c,$(sort $(wildcard tests/unit/lib/*.c) $(filter-out tests/lib/store_tool.c,$(wildcard tests/lib/store_*.c tests/lib/coord_*.c tests/lib/action_*.c tests/lib/alloc_*.c tests/lib/kube_*.c)))))
 # storage-nvme once more, linked into tests: entry and note get names of their own.
 TEST_NVME := $(patsubst plugins/%.c,$(OBJ)/tests/plugins/%.o,$(sort $(wildcard plugins/storage-nvme/*.c)))
 $(TEST_NVME): $(OBJ)/tests/plugins/%.o: plugins/%.c $(SDK_HEADERS)
@@ -150,17 +152,23 @@ TEST_COORD := $(patsubst plugins/%.c,$(OBJ)/tests/plugins/%.o,$(sort $(wildcard 
 $(TEST_COORD): $(OBJ)/tests/plugins/%.o: plugins/%.c $(SDK_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(PLUGIN_FLAGS) $(PINC_coordination-raft) -Dqd_plugin_entry=qd_plugin_entry_coordination_raft -Dqd_plugin_note_=qd_plugin_note_coordination_raft -MMD -MP -c $< -o $@
+# lib/kube, which plugins compile in by PLUGIN_PARTS.
+TEST_KUBE := $(patsubst lib/%.c,$(OBJ)/tests/parts/lib/%.o,$(sort $(wildcard lib/*/*.c)))
+$(TEST_KUBE): $(OBJ)/tests/parts/lib/%.o: lib/%.c $(SDK_HEADERS)
+	@mkdir -p $(@D)
+	@$(say) CC $<
+	$(CC) $(PLUGIN_FLAGS) -MMD -MP -c $< -o $@
 TEST_LIB := $(OUT)/lib/libqd-tests.a
-$(TEST_LIB): $(UNIT_HELPERS) $(TEST_NVME) $(TEST_COORD) Makefile
+$(TEST_LIB): $(UNIT_HELPERS) $(TEST_NVME) $(TEST_COORD) $(TEST_KUBE) Makefile
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(AR) rcs $@ $(filter %.o,$^)
-ALL_OBJS += $(TEST_NVME) $(TEST_COORD)
+ALL_OBJS += $(TEST_NVME) $(TEST_COORD) $(TEST_KUBE)
 UNITS := $(patsubst %.c,$(OUT)/%,$(UNIT_SRCS))
 $(OUT)/tests/unit/%_t: $(OBJ)/tests/unit/%_t.o $(TEST_LIB) $(CORE_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
-$(OBJ)/tests/%.o: CPPFLAGS_ALL += -Itests
+$(OBJ)/tests/%.o: CPPFLAGS_ALL += -Itests -Ilib
 $(OBJ)/tests/unit/coordination/%.o $(OBJ)/tests/fuzz/coord%.o: CPPFLAGS_ALL += -Iplugins $(PINC_coordination-raft)
 ALL_OBJS += $(patsubst %.c,$(OBJ)/%.o,$(UNIT_SRCS)) $(UNIT_HELPERS)
 .PHONY: units

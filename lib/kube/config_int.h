@@ -20,4 +20,11 @@ const char *kube_server_check(char *server);
 /* Overwrites and frees a secret. */
 void kube_secret_free(const kube_env *env, char *secret);
 
+/* Sets out->ns to a copy if it may be a namespace. where is the file and field. */
+int32_t kube_config_namespace(const kube_env *env, kube_config *out, const char *name,
+                              const char *where, kube_error *err);
+/* A file that a field names; the error says both. make: kube_secret_free. */
+int32_t kube_config_read(const kube_env *env, const kube_sources *from, const char *path,
+                         const char *field, size_t max, char **out, kube_error *err);
+
 #endif
