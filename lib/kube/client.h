@@ -75,10 +75,13 @@ kube_client *kube_client_make(const kube_env *env, kube_transport *transport,
 /* Cancels what is open (done is not called) and frees. Lists and watches are stopped before. Not
  * from inside a callback of this client. */
 void kube_client_free(kube_client *c);
+/* What it was made with; borrow. */
 const kube_env *kube_client_env(const kube_client *c);
+/* The same. */
 kube_transport *kube_client_transport(const kube_client *c);
-/* How many wait for their turn, and how many are open. */
+/* How many wait for their turn. */
 uint32_t kube_client_waiting(const kube_client *c);
+/* How many are open. */
 uint32_t kube_client_open(const kube_client *c);
 
 /* Sends or queues. 0: done comes exactly once, never from inside. Else QD_E_REJECTED (queue full),
@@ -98,9 +101,12 @@ int32_t kube_path(char out[KUBE_PATH_MAX], const char *group, const char *versio
 /* Percent-encodes a value for a query or a path segment, NUL-terminated; QD_E_ARG: no room. */
 int32_t kube_encode(char *out, size_t room, const char *value);
 
-/* Reads results and objects. Borrowed texts; "" when it is not there. */
-const char *kube_object_version(const json_t *object); /* metadata.resourceVersion */
+/* metadata.resourceVersion of an object, or of a list; borrow; "" when it is not there, as the next
+ * two. */
+const char *kube_object_version(const json_t *object);
+/* metadata.uid */
 const char *kube_object_uid(const json_t *object);
+/* metadata.name */
 const char *kube_object_name(const json_t *object);
 
 /* Fills a result from an exchange that has ended, object included (make: kube_result_clear). */

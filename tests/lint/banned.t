@@ -35,7 +35,7 @@ my %home = (
 my @bad;
 my %all = (%instead, %heap);
 my $names = join '|', sort keys %all;
-for my $file (files(qr{^(core|plugins|sdk)/.*\.[ch]$})) {
+for my $file (files(qr{^(core|plugins|lib|sdk)/.*\.[ch]$})) {
     each_match(code_of($file), qr/(?<![\w.>*])(?:$names)\s*\((?!\*)/, sub {
         my ($line, $hit) = @_;
         $hit =~ s/\s*\($//;
@@ -58,7 +58,7 @@ for my $file (files(qr{^(Makefile|.*\.mk|.*/plugin\.def)$})) {
             if !/^\s*#/ && /(-ffast-math|-Ofast|-funsafe-math\S*|-ffp-contract=fast|-march=native)/;
     }
 }
-for my $file (files(qr{^(core|plugins)/.*\.[ch]$})) {
+for my $file (files(qr{^(core|plugins|lib)/.*\.[ch]$})) {
     each_match(slurp($file), qr/(#\s*pragma[^\n]*(?:fast-math|FP_CONTRACT\s+ON)|optimize\s*\(\s*"[^"]*fast-math)/, sub {
         push @vla, "$file:$_[0]: $_[1]";
     });

@@ -10,7 +10,7 @@ use Lint;
 # A declaration is documented when a comment of its own stands before it, or behind it in its line; a
 # comment at the head of a file, or of the function before, is not its own.
 my @bare;
-for my $file (files(qr{^(core|sdk/include)/.*\.h$})) {
+for my $file (files(qr{^(core|lib|sdk/include)/.*\.h$})) {
     next if $file =~ /_int\.h$/;
     my @code = split /\n/, code_of($file), -1;
     my @raw  = split /\n/, slurp($file),   -1;
@@ -46,9 +46,9 @@ for my $file (files(qr{^(core|sdk/include)/.*\.h$})) {
 report('public functions have a doc comment', @bare);
 
 my @readme;
-my %module = map { m{^core/([^/]+)/.*\.c$} ? ($1 => 1) : () } files(qr{^core/});
+my %module = map { m{^((?:core|lib)/[^/]+)/.*\.c$} ? ($1 => 1) : () } files(qr{^(?:core|lib)/});
 for my $m (sort keys %module) {
-    my $file = "core/$m/README.md";
+    my $file = "$m/README.md";
     if (!-f top() . "/$file") {
         push @readme, "$file is missing";
         next;
@@ -61,7 +61,7 @@ report('every module has a README of at most 60 lines', @readme);
 # A newcomer finds every folder and every page from one place, and what it names is there.
 my $map = -f top() . '/docs/ARCHITECTURE.md' ? slurp('docs/ARCHITECTURE.md') : '';
 my @lost;
-my %folder = map { m{^((?:core|plugins|sdk|conf|deploy|tests|docs)(?:/[^/]+)?)/} ? ($1 => 1) : () } files(qr{/});
+my %folder = map { m{^((?:core|plugins|lib|sdk|conf|deploy|tests|docs)(?:/[^/]+)?)/} ? ($1 => 1) : () } files(qr{/});
 for my $f (sort keys %folder) {
     my ($name) = $f =~ m{([^/]+)$};
     push @lost, "$f is not in docs/ARCHITECTURE.md" unless $map =~ /\b\Q$name\E\b/;
@@ -70,13 +70,13 @@ for my $f (files(qr{^docs/[^/]+\.md$})) {
     my ($name) = $f =~ m{([^/]+)$};
     push @lost, "$f is not linked from docs/ARCHITECTURE.md" unless $name eq 'ARCHITECTURE.md' || $map =~ /\]\(\Q$name\E\)/;
 }
-for my $file (files(qr{^(?:README|docs/[^/]+|core/[^/]+/README)\.md$})) {
+for my $file (files(qr{^(?:README|docs/[^/]+|(?:core|lib)/[^/]+/README)\.md$})) {
     my $here = $file =~ m{^(.*/)} ? $1 : '';
     each_match(slurp($file), qr{\]\(([^)#:]+)(?:#[^)]*)?\)}, sub {
         push @lost, "$file:$_[0]: $_[1] is not there" unless -e top() . "/$here$_[1]";
     });
 }
-for my $path ($map =~ m{`((?:core|plugins|sdk|conf|tests|deploy|docs)/[\w./-]+)`}g) {
+for my $path ($map =~ m{`((?:core|plugins|lib|sdk|conf|tests|deploy|docs)/[\w./-]+)`}g) {
     push @lost, "docs/ARCHITECTURE.md: $path is not there" unless -e top() . "/$path";
 }
 report('every folder and page is found from docs/ARCHITECTURE.md, and links lead somewhere', @lost);

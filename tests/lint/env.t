@@ -174,7 +174,40 @@ for my $file (files(qr{^plugins/coordination-(?:common|raft)/.*\.[ch]$})) {
 }
 report('the machine of coordination-raft is pure', @shell);
 
-for my $file (files(qr{^(core|plugins)/.*\.[ch]$})) {
+# lib/kube runs in a simulation: time, random numbers and timers are handed in; the machine's files and
+# variables are in sources.c, libcurl and libuv in the transport and the loop.
+my @kube;
+my %kube_home = (
+    'sources.c'      => qr/^(?:fcntl\.h|unistd\.h|getenv|open|read|close)$/,
+    'curl_request.c' => qr/^(?:sys\/socket\.h|netinet\/(?:in|tcp)\.h|setsockopt)$/,
+);
+for my $file (files(qr{^lib/kube/.*\.[ch]$})) {
+    my ($name) = $file =~ m{([^/]+)$};
+    my $real = $name =~ /^(?:curl\w*|loop)\.[ch]$/;
+    my $home = $kube_home{$name} // qr/^$/;
+    my $code = code_of($file);
+    each_match(slurp($file), qr/^\s*#\s*include\s*["<]([^">]+)[">]/m, sub {
+        my ($line, $inc) = @_;
+        return unless exists $header{$inc} || $inc =~ /^(?:time|curl\.h)/;
+        return if $inc =~ $home || ($real && $inc =~ /^(?:uv|curl\/curl|curl)\.h$/);
+        push @kube, "$file:$line: <$inc>: handed in by kube_env and kube_sources, or in curl*.c";
+    });
+    each_match($code, qr/(?<![\w.>*])(?:(?:$mention|pthread_\w+|uv_\w+|curl_(?!int\b)\w+)\b|\(?\s*\b(?:$words)\s*\)?\s*\()/, sub {
+        my ($line, $hit) = @_;
+        $hit =~ s/[\s()]//g;
+        return if $hit =~ $home || ($real && $hit =~ /^(?:uv_(?!hrtime|now|queue|fs_|getaddr)|curl_)/);
+        push @kube, "$file:$line: $hit: handed in by kube_env and kube_sources, or in curl*.c";
+    });
+    each_match($code, qr/(?<![\w.>*])(?:$sys)\s*\(/, sub {
+        my ($line, $hit) = @_;
+        $hit =~ s/[\s()]//g;
+        return if $hit =~ $home || $code =~ /^static\b[^;{}=]*\b$hit\s*\(/m;
+        push @kube, "$file:$line: $hit(): handed in by kube_env and kube_sources";
+    });
+}
+report('lib/kube reaches the machine through its owner', @kube);
+
+for my $file (files(qr{^(core|plugins|lib)/.*\.[ch]$})) {
     my $names = join '|', @pool;
     each_match(code_of($file), qr/\b(?:uv_fs_(?!t\b|event|poll)\w+|$names)\s*\(/, sub {
         push @uvpool, "$file:$_[0]: $_[1]: libuv's thread pool belongs to libraft";

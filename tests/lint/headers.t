@@ -21,8 +21,10 @@ sub alone {
 my $flags = '-fsyntax-only -D_GNU_SOURCE -DQD_VERSION=\'"0"\' -Icore -Isdk/include -Itests -Wall -Wextra '
     . '-Wno-unused -Wno-unused-function -Werror';
 my @core = grep { !m{^core/[^/]+/.*_(tmpl|body)(_int)?\.h$} } files(qr{^core/.*\.h$});
+my @lib  = files(qr{^lib/.*\.h$});
 my @sdk  = files(qr{^sdk/include/quidditch/.*\.h$});
 alone('every header of core compiles alone', "$cc -x c -std=c17 $flags", @core) if @core;
+alone('every header of lib compiles alone', "$cc -x c -std=c17 -D_GNU_SOURCE -fsyntax-only -Isdk/include -Ilib -Wall -Wextra -Wno-unused -Werror", @lib) if @lib;
 alone('every header of the SDK compiles alone as C11', "$cc -x c -std=c11 $flags -Wpedantic", @sdk) if @sdk;
 SKIP: {
     skip 'there is no g++', 1 if system("$cxx --version >/dev/null 2>&1") != 0;

@@ -46,7 +46,7 @@ report('private headers stay in their module',       @private);
 report('core includes "module/header.h"',            @style);
 
 my @sdk;
-for my $file (files(qr{^(plugins|sdk/examples)/.*\.[ch]$}), files(qr{^sdk/include/})) {
+for my $file (files(qr{^(plugins|lib|sdk/examples)/.*\.[ch]$}), files(qr{^sdk/include/})) {
     my $n = 0;
     for (split /\n/, slurp($file)) {
         $n++;
@@ -60,5 +60,20 @@ for my $file (files(qr{^(plugins|sdk/examples)/.*\.[ch]$}), files(qr{^sdk/includ
             if (exists $level{$to} && $inc =~ m{/}) || $inc =~ m{\.\./|\bcore/};
     }
 }
-report('plugins and the SDK include nothing of core', @sdk);
+report('plugins, lib and the SDK include nothing of core', @sdk);
+
+# lib/: the SDK, Debian's libraries and the folder's own headers; no plugin's.
+my @lib;
+for my $file (files(qr{^lib/[^/]+/.*\.[ch]$})) {
+    my ($own) = $file =~ m{^(lib/[^/]+)/};
+    each_match(slurp($file), qr/^\s*#\s*include\s*"([^"]+)"/m, sub {
+        my ($line, $inc) = @_;
+        push @lib, "$file:$line: include \"$inc\": lib knows <quidditch/...> and its own folder" unless $inc =~ m{^\w+\.h$} && -f top() . "/$own/$inc";
+    });
+    each_match(slurp($file), qr/^\s*#\s*include\s*<(quidditch\/[^>]+|coordination-[^>]+)>/m, sub {
+        my ($line, $inc) = @_;
+        push @lib, "$file:$line: include <$inc>: lib knows <quidditch/...> and its own folder" unless $inc =~ m{^quidditch/\w+\.h$} && -f top() . "/sdk/include/$inc";
+    });
+}
+report('lib includes the SDK, libraries and its own folder', @lib);
 done_testing;
