@@ -150,11 +150,10 @@ static inline int server_serve(server_side *c, const char *body, size_t len)
         server_say(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"a\":");
         return -1;
     } else if (strncmp(path, "/big", 4) == 0) {
-        static char big[100001];
-        pthread_mutex_lock(&c->s->lock);
+        char *big = calloc(1, 100001);
         memset(big, 'x', 100000);
-        pthread_mutex_unlock(&c->s->lock);
         server_answer(c, "200 OK", big);
+        free(big);
     } else if (strncmp(path, "/watch", 6) == 0) {
         server_say(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         server_say(c, "9\r\n{\"a\":1}\n{\r\n");
