@@ -43,13 +43,29 @@ static void field_time(qd_json_writer *w, const char *key, const char *millis, i
     qd_json_field_int(w, millis, wall_ms);
 }
 
-static void write_mode(qd_json_writer *w, const qd_action_coordination *c)
+/* Nodes whose settings ask for another store than the cluster's: a migration waits for all. */
+static void write_wishes(qd_json_writer *w, const qd_state *s)
+{
+    qd_json_key_c(w, "wanted_by");
+    qd_json_array(w);
+    for (uint32_t i = 0; s && i < s->nnodes; i++) {
+        if (!s->nodes[i].wants.n) continue;
+        qd_json_object(w);
+        qd_json_field_str(w, "name", s->nodes[i].name);
+        qd_json_field_str(w, "mode", s->nodes[i].wants);
+        qd_json_object_end(w);
+    }
+    qd_json_array_end(w);
+}
+
+static void write_mode(qd_json_writer *w, const qd_action_coordination *c, const qd_state *s)
 {
     qd_json_key_c(w, "mode");
     qd_json_object(w);
     qd_json_field_c(w, "asked", c->asked);
     qd_json_field_c(w, "chosen", c->mode);
     qd_json_field_bool(w, "migration_wanted", c->kept);
+    write_wishes(w, s);
     qd_json_key_c(w, "why");
     qd_json_array(w);
     for (uint32_t i = 0; i < c->nwhy; i++) qd_json_c(w, c->why[i]);
@@ -125,7 +141,7 @@ int qdi_api_cluster_coordination(qd_request *q, qd_response *r, qd_err *err)
     qd_json_object(w);
     qd_json_field_str(w, "cluster_name", qd_config_text(q->a->config, QD_SET_CLUSTER_NAME));
     qd_json_field_c(w, "cluster_uuid", s && s->uuid[0] ? s->uuid : "_na_");
-    write_mode(w, &c);
+    write_mode(w, &c, s);
     write_store(q, w, &c, reachable, stale_ms);
     write_leader(w, s, term);
     write_node(q, w, &c);

@@ -421,6 +421,7 @@ static int read_node(const building *b, qd_str id, const qd_state_kv *kv, qd_nod
             .roles = member(root, "roles", a),
             .version = member(root, "version", a),
             .ephemeral = member(root, "ephemeral_id", a),
+            .wants = member(root, "wants", a),
             .features = (uint32_t)bytes_of(root, "features"),
             .session = kv->session,
             .mod_revision = kv->mod_revision,

@@ -80,9 +80,10 @@ is($one->get('/_cluster/coordination?nonsense=1')->{status}, 400, 'a parameter t
 $one->stop;
 $one->{settings}{'coordination.mode'} = 'k8s-native';
 $one->start;
-$j = $one->get('/_cluster/coordination')->{json};
+$one->wait_for(sub { $j = coordination($one); @{ $j->{mode}{wanted_by} } }, 60);
 is("$j->{mode}{asked} $j->{mode}{chosen} $j->{store}{kind}", 'k8s-native master raft', 'a changed setting is a wish');
 ok($j->{mode}{migration_wanted}, 'that waits');
+is_deeply($j->{mode}{wanted_by}, [{ name => 'one', mode => 'k8s-native' }], 'and that the cluster knows') or diag explain $j;
 is($j->{mode}{since_in_millis}, $since, 'the store is the one of before');
 like($one->log_text, qr/WARN.*the setting \[k8s-native\] waits: .*qd migrate start --to k8s-native/, 'for what the log names');
 like(($one->run_qd('mode', '--url', $one->url))[1], qr/waits for qd migrate/, 'and qd mode');

@@ -58,6 +58,7 @@ $data->start;
 $j = coordination($data);
 is("$j->{mode}{asked} $j->{mode}{chosen} $j->{store}{kind}", 'master k8s-native k8s', 'a changed setting is a wish');
 ok($j->{mode}{migration_wanted}, 'that waits for a migration');
+ok($control->wait_for(sub { my $w = coordination($control)->{mode}{wanted_by}; @$w == 1 && "$w->[0]{name} $w->[0]{mode}" eq 'data master' }, 60), 'and that the control node knows');
 like($data->log_text, qr/WARN.*the setting \[master\] waits: .*qd migrate start --to master/, 'as the log says');
 ok($data->wait_for(sub { 2 == grep { ($_->get('/_cluster/health')->{json}{status} // '') eq 'green' } $control, $data }, 120), 'its shards are opened again');
 is($control->get('/docs/_count')->{json}{count}, 2, 'all is as it was');
