@@ -249,4 +249,15 @@ $kube->restart;
 $event = $kube->watch("$states?watch=1&resourceVersion=$from&timeoutSeconds=60", as => $account)->next;
 is("$event->{type} $event->{object}{code}", 'ERROR 410', '... and a watch cannot begin there');
 is($kube->get("$states/quidditch", as => $account)->{json}{spec}{epoch}, '4', '... but the state is whole');
+
+# --- a namespace is deleted -------------------------------------------------------------------------------------
+my $second = $kube->install('second');
+my $theirs = '/apis/quidditch.io/v1/namespaces/second/quidditchstates';
+is($kube->post($theirs, object('QuidditchState', 'quidditch', $spec), as => $second)->{status}, 201, 'a second cluster in another namespace');
+is($kube->get("$states/quidditch", as => $second)->{status}, 403, '... does not see the first');
+$kube->end_namespace('second');
+is($kube->post($theirs, object('QuidditchState', 'again', $spec))->{status}, 403, 'in a namespace that is deleted nothing is created');
+is($kube->get("$theirs/quidditch")->{status}, 404, '... and nothing stays');
+like($kube->get("$theirs/quidditch", as => $second)->{status}, qr{^40[13]$}, '... not even the account');
+is($kube->get("$states/quidditch", as => $account)->{status}, 200, 'the other namespace is as it was');
 done_testing;

@@ -11,6 +11,7 @@ package KubeServer;
 #   my ($status, $out) = $kube->kubectl('get', 'qidx', '-A');
 #   $kube->kill9; $kube->revive; $kube->restart;       # the API server; or name another of its processes
 #   $kube->freeze; $kube->thaw;
+#   $kube->end_namespace('quidditch');
 #   $kube->compact;                                    # etcd's history up to now
 #   my @calls = $kube->audited(user => $account->{user}, verb => 'watch');
 #   is_deeply($kube->role_use($account), {refused => [], unused => []});
@@ -263,6 +264,17 @@ sub install {
         die "kubectl apply $file: $out" if $status;
     }
     return $self->account($namespace, 'quidditch-coordination');
+}
+# Deletes a namespace, and what is in it, as the controllers would that do not run here: nothing is created in it
+# any more, its objects go, at last the roles and the service accounts.
+sub end_namespace {
+    my ($self, $namespace) = @_;
+    my $r = $self->delete("/api/v1/namespaces/$namespace");
+    die "namespace $namespace: $r->{content}" unless $r->{status} =~ /^2/;
+    my %group = ('quidditch.io/v1' => [map { "quidditch$_" } qw(states indices shards clusters)], 'coordination.k8s.io/v1' => ['leases'],
+        'rbac.authorization.k8s.io/v1' => [qw(rolebindings roles)]);
+    for my $group (sort keys %group) { $self->delete("/apis/$group/namespaces/$namespace/$_") for @{$group{$group}} }
+    $self->delete("/api/v1/namespaces/$namespace/serviceaccounts");
 }
 # A service account that exists, with a fresh token.
 sub account {
