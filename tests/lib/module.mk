@@ -1,6 +1,6 @@
 # Tools of the tests: the recorder of file changes (LD_PRELOAD), the maker of power losses, and a
 # seeded load on a store; calls on files that fail (LD_PRELOAD), a network.
-TEST_TOOLS := $(OUT)/tests/librecorder.so $(OUT)/tests/libfaulty.so $(OUT)/tests/relay $(OUT)/tests/powerloss $(OUT)/tests/record_probe $(OUT)/tests/store_tool $(OUT)/tests/coord_tool
+TEST_TOOLS := $(OUT)/tests/librecorder.so $(OUT)/tests/libfaulty.so $(OUT)/tests/relay $(OUT)/tests/powerloss $(OUT)/tests/record_probe $(OUT)/tests/store_tool $(OUT)/tests/coord_tool $(OUT)/tests/kube_replay
 $(OUT)/tests/librecorder.so: tests/lib/recorder.c tests/lib/record.h
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -O2 -g $(WARN) -Itests -fPIC -shared -o $@ $< -ldl -pthread
@@ -22,6 +22,10 @@ $(OUT)/tests/store_tool: $(OBJ)/tests/lib/store_tool.o $(TEST_LIB) $(CORE_LIBS)
 $(OUT)/tests/coord_tool: $(OBJ)/tests/lib/coord_tool.o $(TEST_LIB) $(CORE_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group $(SYSLIBS)
+# Recorded requests to a real API server.
+$(OUT)/tests/kube_replay: $(OBJ)/tests/k8s/replay.o $(TEST_LIB) $(CORE_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group $(SYSLIBS)
 # A daemon that speaks the transport's oldest version, for tests of rolling upgrades: its module once more
 # with another QD_RPC_NEWEST.
 OLDER_OBJS := $(patsubst core/rpc/%.c,$(OBJ)/tests/older/%.o,$(sort $(wildcard core/rpc/*.c)))
@@ -33,7 +37,7 @@ $(OUT)/tests/older/bin/quidditchd: $(OBJS_prog_quidditchd) $(OLDER_OBJS) $(CORE_
 	$(CC) $(LDFLAGS_ALL) -Wl,--as-needed -Wl,--version-script=core/main/host.map -o $@ $(OBJS_prog_quidditchd) $(OLDER_OBJS) -Wl,--start-group $(filter-out $(call lib_of,rpc),$(CORE_LIBS)) -Wl,--end-group $(SYSLIBS)
 TEST_TOOLS += $(OUT)/tests/older/bin/quidditchd
 ALL_OBJS += $(OLDER_OBJS)
-ALL_OBJS += $(OBJ)/tests/lib/store_tool.o $(OBJ)/tests/lib/coord_tool.o
+ALL_OBJS += $(OBJ)/tests/lib/store_tool.o $(OBJ)/tests/lib/coord_tool.o $(OBJ)/tests/k8s/replay.o
 .PHONY: test-tools
 test-tools: $(TEST_TOOLS)
 units: $(TEST_TOOLS)
