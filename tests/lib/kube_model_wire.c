@@ -512,8 +512,20 @@ static int32_t start(kube_transport *t, kube_exchange *x)
     return 0;
 }
 
+/* The caller's side of an exchange ends: nothing more is delivered. */
 static void leave(km_exchange *e)
 {
+    kube_model_client *c = e->c;
+    size_t n = 0;
+    for (size_t i = 0; i < c->nqueue; i++) {
+        if (c->queue[i].e != e) {
+            c->queue[n++] = c->queue[i];
+            continue;
+        }
+        free(c->queue[i].bytes);
+        e->refs--; /* never the last: there is its own */
+    }
+    c->nqueue = n;
     if (e->watch) e->watch->over = true;
     e->x->host = NULL;
     e->x = NULL;
