@@ -171,6 +171,15 @@ void km_now(kube_model *m, uint64_t now_ns)
     if (now_ns > m->now_ns) m->now_ns = now_ns;
 }
 
+uint64_t kube_model_now(kube_model *m)
+{
+    qd_mutex_lock(&m->lock);
+    km_now(m, 0);
+    uint64_t now = m->now_ns;
+    qd_mutex_unlock(&m->lock);
+    return now;
+}
+
 /* The delivery that comes first; NULL: none until then. */
 static km_delivery *first_of(kube_model *m, kube_model_client *only, uint64_t until,
                              kube_model_client **whose)

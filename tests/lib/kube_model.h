@@ -60,6 +60,8 @@ void kube_model_quidditch(kube_model *m);
 /* Does what is due and runs the callbacks of all transports, until nothing is due any more. Time
  * never goes back. Not from inside a callback. */
 void kube_model_turn(kube_model *m, uint64_t now_ns);
+/* The time: config.mono_ns, else the last turn's. */
+uint64_t kube_model_now(kube_model *m);
 /* When something is due next; KUBE_MODEL_NEVER: nothing is until somebody starts something. */
 uint64_t kube_model_next(kube_model *m);
 /* The same for one transport, on its thread. */

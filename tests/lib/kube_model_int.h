@@ -43,6 +43,7 @@ typedef struct km_change {
     uint64_t revision, at_ns;
     km_kind *kind;
     json_t *after, *before; /* after a deletion: its last state */
+    char *text;             /* of after, once somebody was told */
     bool deleted;
 } km_change;
 

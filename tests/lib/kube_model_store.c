@@ -140,6 +140,7 @@ static void forget(kube_model *m, size_t n)
     km_watches_forget(m, n);
     for (size_t i = 0; i < n; i++) {
         m->compacted = m->history[i].revision;
+        free(m->history[i].text);
         json_decref(m->history[i].after);
         json_decref(m->history[i].before);
     }

@@ -8,6 +8,7 @@
 
 typedef struct on_loop {
     kube_transport base; /* first */
+    kube_model *m;
     kube_transport *inner;
     uv_timer_t timer;
     uv_async_t async;
@@ -35,9 +36,9 @@ static void on_async(uv_async_t *a)
 static void turn(on_loop *l)
 {
     kube_model_client *c = kube_model_client_of(l->inner);
-    kube_model_client_turn(c, uv_hrtime());
+    kube_model_client_turn(c, kube_model_now(l->m));
     if (l->open < 2 || uv_is_closing((uv_handle_t *)&l->timer)) return;
-    uint64_t next = kube_model_client_next(c), now = uv_hrtime();
+    uint64_t next = kube_model_client_next(c), now = kube_model_now(l->m);
     if (next == KUBE_MODEL_NEVER) {
         uv_timer_stop(&l->timer);
         return;
@@ -94,6 +95,7 @@ kube_transport *kube_model_uv_connect(kube_model *m, const char *name, const cha
     qd_assert(rc == 0);
     l->timer.data = l->async.data = l;
     l->open = 2;
+    l->m = m;
     l->inner = kube_model_connect(m, name, user);
     kube_model_client_wake(kube_model_client_of(l->inner), wake, l);
     return &l->base;

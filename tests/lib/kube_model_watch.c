@@ -15,15 +15,20 @@ void km_watch_free(km_watch *w)
     free(w);
 }
 
-/* {"type": ..., "object": ...} and a newline; object is borrowed. */
+/* {"type": ..., "object": ...} and a newline. */
+static char *line_of(const char *type, const char *text, size_t *n)
+{
+    size_t room = strlen(text) + 64;
+    char *out = km_alloc(room);
+    *n = (size_t)snprintf(out, room, "{\"type\":\"%s\",\"object\":%s}\n", type, text);
+    return out;
+}
+
 static char *line(const char *type, json_t *object, size_t *n)
 {
-    json_t *e = json_pack("{s:s, s:O}", "type", type, "object", object);
-    *n = json_dumpb(e, NULL, 0, JSON_COMPACT);
-    char *out = km_alloc(*n + 2);
-    json_dumpb(e, out, *n, JSON_COMPACT);
-    out[(*n)++] = '\n';
-    json_decref(e);
+    char *text = json_dumps(object, JSON_COMPACT);
+    char *out = line_of(type, text, n);
+    free(text);
     return out;
 }
 
@@ -101,12 +106,17 @@ static bool concerns(const km_watch *w, const json_t *o)
            (!*w->ns || !strcmp(w->ns, km_ns(o))) && km_selected(w->labels, o);
 }
 
-static bool tell(kube_model *m, km_exchange *e, const km_change *c)
+static bool tell(kube_model *m, km_exchange *e, km_change *c)
 {
     km_watch *w = e->watch;
     bool was = concerns(w, c->before), is = !c->deleted && concerns(w, c->after);
     w->sent = c->revision;
-    if (is) return event(m, e, was ? "MODIFIED" : "ADDED", c->after);
+    if (is) { /* the same text for all that watch */
+        size_t n;
+        if (!c->text) c->text = json_dumps(c->after, JSON_COMPACT);
+        char *bytes = line_of(was ? "MODIFIED" : "ADDED", c->text, &n);
+        return goes_on(m, e, bytes, n);
+    }
     if (!was) return true;
     /* deleted, or not selected any more: its last state that was, with the new version */
     json_t *o = with_version(w->kind, c->deleted ? c->after : c->before, c->revision);
@@ -123,7 +133,7 @@ static void pump_at(kube_model *m, km_exchange *e, uint64_t due_ns)
 }
 
 /* The first change of its kind that it was not told. */
-static const km_change *next_change(const kube_model *m, const km_watch *w)
+static km_change *next_change(const kube_model *m, const km_watch *w)
 {
     for (size_t i = km_history_above(m, w->sent); i < m->nhistory; i++)
         if (m->history[i].kind == w->kind) return &m->history[i];
@@ -133,7 +143,7 @@ static const km_change *next_change(const kube_model *m, const km_watch *w)
 void km_watch_pump(kube_model *m, km_exchange *e)
 {
     km_watch *w = e->watch;
-    const km_change *c;
+    km_change *c;
     if (!w) return;
     w->pumping = false;
     if (w->over || w->silent) return;

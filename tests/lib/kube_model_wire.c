@@ -22,7 +22,13 @@ uint64_t km_between(kube_model *m, uint64_t min, uint64_t max)
 void km_hash(kube_model *m, const void *p, size_t n)
 {
     const unsigned char *s = p;
-    for (size_t i = 0; i < n; i++) m->digest = (m->digest ^ s[i]) * 0x100000001b3ull;
+    for (; n >= 8; n -= 8, s += 8) {
+        uint64_t v;
+        memcpy(&v, s, 8);
+        m->digest = (m->digest ^ v) * 0x9e3779b97f4a7c15ull;
+        m->digest ^= m->digest >> 29;
+    }
+    for (; n > 0; n--, s++) m->digest = (m->digest ^ *s) * 0x100000001b3ull;
 }
 
 static uint64_t way(kube_model_client *c)
