@@ -55,6 +55,10 @@ void kube_model_kind(kube_model *m, const char *group, const char *version, cons
 /* The kinds of quidditch.io/v1 in that way. */
 void kube_model_quidditch(kube_model *m);
 
+/* Custom resources with their schemas, from files of definitions (deploy/crds, as a shell pattern).
+ * false: no such file, or one that the model does not take. */
+bool kube_model_apply(kube_model *m, const char *pattern);
+
 /* --- time --- */
 
 /* Does what is due and runs the callbacks of all transports, until nothing is due any more. Time

@@ -6,23 +6,29 @@
 #include <limits.h>
 #include <unistd.h>
 
+/* A path in the tree that this program was built in. */
+static void in_tree(char path[PATH_MAX], const char *rest)
+{
+    ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 64);
+    assert_true(n > 0);
+    path[n] = 0;
+    for (;;) {
+        char *slash = strrchr(path, '/');
+        assert_non_null(slash);
+        snprintf(slash, 64, "/tests/k8s/requests");
+        bool there = access(path, R_OK) == 0;
+        snprintf(slash, 64, "%s", there ? rest : "");
+        if (there) return;
+    }
+}
+
 /* --- as the real server answered --- */
 
 static void test_requests(void **state)
 {
     (void)state;
     char path[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 64);
-    assert_true(n > 0);
-    for (path[n] = 0;;) { /* the tree that this program was built in */
-        char *slash = strrchr(path, '/');
-        assert_non_null(slash);
-        snprintf(slash, 64, "/tests/k8s/requests");
-        bool there = access(path, R_OK) == 0;
-        if (there) break;
-        *slash = 0;
-    }
-    strcat(path, "/*.txt");
+    in_tree(path, "/tests/k8s/requests/*.txt");
     glob_t files;
     assert_int_equal(glob(path, 0, NULL, &files), 0);
     unsigned requests = 0;
@@ -35,6 +41,33 @@ static void test_requests(void **state)
     }
     globfree(&files);
     assert_true(requests > 60);
+}
+
+/* The definitions that are deployed: what they do not know is dropped, what they forbid refused. */
+static void test_definitions(void **state)
+{
+    (void)state;
+    char path[PATH_MAX];
+    world w = world_make(NULL, 1);
+    in_tree(path, "/deploy/crds/*.yaml");
+    assert_true(kube_model_apply(w.m, path));
+    json_t *o;
+    static const char index[] =
+        "{\"kind\":\"QuidditchIndex\",\"apiVersion\":\"quidditch.io/v1\",\"metadata\":{\"name\":"
+        "\"books\"},\"spec\":{\"shards\":%s,\"nonsense\":1,\"mappings\":{\"properties\":{\"free\":"
+        "{\"type\":\"text\"}}}}}";
+    char body[512];
+    static const char target[] = "/apis/quidditch.io/v1/namespaces/default/quidditchindices";
+    snprintf(body, sizeof body, index, "\"three\"");
+    assert_int_equal(tell(&w, w.t, "POST", target, body, NULL), 422);
+    snprintf(body, sizeof body, index, "3");
+    assert_int_equal(tell(&w, w.t, "POST", target, body, &o), 201);
+    const json_t *spec = json_object_get(o, "spec");
+    assert_null(json_object_get(spec, "nonsense"));
+    const json_t *properties = json_object_get(json_object_get(spec, "mappings"), "properties");
+    assert_non_null(json_object_get(properties, "free"));
+    json_decref(o);
+    world_free(&w);
 }
 
 /* --- what a transport promises --- */
@@ -587,14 +620,14 @@ static void test_chaos(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_requests),   cmocka_unit_test(test_transport),
-        cmocka_unit_test(test_faults),     cmocka_unit_test(test_late_write),
-        cmocka_unit_test(test_scripts),    cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_restart),    cmocka_unit_test(test_watch_faults),
-        cmocka_unit_test(test_bookmarks),  cmocka_unit_test(test_lag),
-        cmocka_unit_test(test_compaction), cmocka_unit_test(test_rights),
-        cmocka_unit_test(test_namespace),  cmocka_unit_test(test_backup),
-        cmocka_unit_test(test_chaos),
+        cmocka_unit_test(test_requests),     cmocka_unit_test(test_definitions),
+        cmocka_unit_test(test_transport),    cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_late_write),   cmocka_unit_test(test_scripts),
+        cmocka_unit_test(test_cut),          cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_watch_faults), cmocka_unit_test(test_bookmarks),
+        cmocka_unit_test(test_lag),          cmocka_unit_test(test_compaction),
+        cmocka_unit_test(test_rights),       cmocka_unit_test(test_namespace),
+        cmocka_unit_test(test_backup),       cmocka_unit_test(test_chaos),
     };
     return unit_run(tests);
 }

@@ -1,4 +1,4 @@
-# 601_kube_model.t: the requests of tests/k8s/requests, played to a real API server. unit/kube/model_t plays the
+# 602_kube_model.t: the requests of tests/k8s/requests, played to a real API server. unit/kube/model_t plays the
 # same ones to the model: so both answer alike.
 use strict;
 use warnings;
