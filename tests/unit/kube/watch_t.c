@@ -46,14 +46,15 @@ static void lines_survive_every_split(void **state)
 static void lines_have_a_bound(void **state)
 {
     (void)state;
+    static const char eleven[] = "0123456789a\n";
     rig w;
     rig_init(&w);
     for (size_t split = 1; split < 12; split++) {
         gathered g = {{0}, 0, 0};
         kube_lines l = {.env = &w.env, .max = 10, .line = on_line, .arg = &g};
         assert_int_equal(kube_lines_feed(&l, (qd_str){"0123456789\n", 11}), 0);
-        int32_t rc = kube_lines_feed(&l, (qd_str){"0123456789a\n", split});
-        if (!rc) rc = kube_lines_feed(&l, (qd_str){"0123456789a\n" + split, 12 - split});
+        int32_t rc = kube_lines_feed(&l, (qd_str){eleven, split});
+        if (!rc) rc = kube_lines_feed(&l, (qd_str){eleven + split, 12 - split});
         assert_int_equal(rc, QD_E_TOO_LARGE);
         assert_int_equal(g.n, 1);
         kube_lines_clear(&l);
