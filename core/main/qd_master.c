@@ -3,6 +3,7 @@
  * works on the folder of a node that does not run.
  */
 #include "base/arena.h"
+#include "cluster/authority/authority.h"
 #include "cluster/coord.h"
 #include "main/args.h"
 #include "main/node.h"
@@ -209,6 +210,26 @@ static int find_store(qd_node *node, const qd_coord_vtable **out, qd_self **self
     return qd_err_set(err, QD_E_PLUGIN, "no plugin here has masters (qd plugin list)");
 }
 
+/* A store of masters that is not in charge any more is not forced to be: its cluster goes on
+ * elsewhere. */
+static int check_in_charge(const qd_node *node, qd_err *err)
+{
+    char path[QD_PATH_MAX + 32];
+    qd_authority *a;
+    qd_authority_record r;
+    snprintf(path, sizeof path, "%s/authority.json", node->data);
+    if (!qd_file_exists(path)) return 0;
+    int rc = qd_authority_open_file(path, &a, err);
+    if (rc) return rc;
+    qd_authority_get(a, &r);
+    qd_authority_close(a);
+    if (r.store != QD_STORE_KUBERNETES) return 0;
+    return qd_err_set(err, QD_E_STATE,
+                      "the state of this node's cluster [%s] is in Kubernetes since epoch %llu or "
+                      "before, no masters hold it: there is nothing to recover here (qd mode)",
+                      r.uuid, (unsigned long long)r.epoch);
+}
+
 static int recover_store(qd_node *node, qd_err *err)
 {
     char path[QD_PATH_MAX + 32];
@@ -217,7 +238,8 @@ static int recover_store(qd_node *node, qd_err *err)
     qd_coord_store *s = NULL;
     qd_coord_identity id = {0};
     snprintf(path, sizeof path, "%s/coordination", node->data);
-    int rc = find_store(node, &vt, &self, err);
+    int rc = check_in_charge(node, err);
+    if (rc == 0) rc = find_store(node, &vt, &self, err);
     if (rc == 0 && !qd_file_exists(path))
         rc = qd_err_set(err, QD_E_NOTFOUND, "there is no %s: is path.data right?", path);
     qd_coord_config config = {.struct_size = sizeof config,

@@ -89,7 +89,8 @@ static int join_start(qd_node *node, qd_err *err)
                                &arena, &found, &why);
         /* masters that are there but have not formed a cluster yet: only they do */
         if (!rc && !found.n && !node->control) {
-            rc = qd_err_set(&why, QD_E_NO_COORDINATION, "the masters have formed no cluster yet");
+            rc = qd_err_set(&why, QD_E_NO_COORDINATION,
+                            "the masters, or the control nodes, have formed no cluster yet");
             qd_env_sleep_ns(node->env, FORM_NS);
         }
         qd_arena_fini(&arena);

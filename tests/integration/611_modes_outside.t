@@ -63,12 +63,16 @@ like($data->log_text, qr/WARN.*the setting \[master\] waits: .*qd migrate start 
 ok($data->wait_for(sub { 2 == grep { ($_->get('/_cluster/health')->{json}{status} // '') eq 'green' } $control, $data }, 120), 'its shards are opened again');
 is($control->get('/docs/_count')->{json}{count}, 2, 'all is as it was');
 
-# --- the control node is gone
+# --- the control node is gone, having written down where the state is
+ok($control->wait_for(sub { QdNode::slurp("$control->{dir}/data/authority.json") =~ /"store" : "k8s"/ }, 60), 'it is in the record');
 $control->kill9;
 ok($data->wait_for(sub { my $s = coordination($data)->{store}; defined $s->{reachable} && !$s->{reachable} }, 120), 'the store is not reached') or diag explain coordination($data);
+my ($rc, $out) = $control->run_qd('master', 'recover', '--unsafe', '-E', "path.data=$control->{dir}/data");
+ok($rc == 1 && $out =~ /is in Kubernetes since epoch 1 or before, no masters hold it/, 'masters are not made of it by force') or diag "$rc: $out";
 my $r = $data->put('/more?master_timeout=1s', {});
 is($r->{status}, 503, 'no index is made');
 like($r->{content}, qr/"coordination_unavailable".*the one in Kubernetes \(k8s\), control epoch 1, cannot be reached: .*let the control nodes reach the API of Kubernetes again/, 'why, and what helps') or diag $r->{content};
 is($data->get('/docs/_count')->{json}{count}, 2, 'searches go on');
+like($data->log_text, qr/no control node is connected any more/, 'as the log says');
 is($data->stop, 0, 'it stops cleanly');
 done_testing;

@@ -62,19 +62,26 @@ bool qdi_remote_on_the_way(int rc)
            rc == QD_E_CORRUPT;
 }
 
+/* What those who serve a store of this kind are called. */
+static const char *called(qd_store_kind kind)
+{
+    return kind == QD_STORE_KUBERNETES ? "control node" : "master";
+}
+
 void qdi_remote_nobody(qd_coord *c, qd_err *err, int code)
 {
     char text[900] = "";
     size_t n = 0;
     if (!err || err->code) return;
     qd_mutex_lock(&c->lock);
+    qd_store_kind kind = c->kind;
     for (uint32_t i = 0; i < c->nmasters && n < sizeof text - 1; i++) {
         const remote_master *m = c->masters[i];
         n += (size_t)snprintf(text + n, sizeof text - n, "%s[%s]%s%s", i ? ", " : "", m->address,
                               m->reason[0] ? ": " : "", m->reason);
     }
     qd_mutex_unlock(&c->lock);
-    (void)qd_err_set(err, code, "no master answers: %s", text);
+    (void)qd_err_set(err, code, "no %s answers: %s", called(kind), text);
 }
 
 /* Masters serve the state that they hold; one that is elsewhere is served by control nodes. */
@@ -110,15 +117,16 @@ static void on_peer(void *arg, qd_str address, qd_rpc_event event, const qd_rpc_
     uint32_t up = 0;
     for (uint32_t i = 0; i < c->nmasters; i++) up += c->masters[i]->up;
     bool lost = c->said && !up && !m->up;
+    qd_store_kind kind = c->kind;
     if (lost) c->said = false;
     qd_mutex_unlock(&c->lock);
     if (first) {
         told_first(node, m->address);
     } else if (lost) {
-        qd_log_warn(REMOTE_LOG, "no master is connected any more, serving the last state: %.*s",
-                    QD_STR_ARG(reason));
+        qd_log_warn(REMOTE_LOG, "no %s is connected any more, serving the last state: %.*s",
+                    called(kind), QD_STR_ARG(reason));
     } else if (event == QD_RPC_REFUSED) {
-        qd_log_warn(REMOTE_LOG, "master at [%s]: %.*s", m->address, QD_STR_ARG(reason));
+        qd_log_warn(REMOTE_LOG, "%s at [%s]: %.*s", called(kind), m->address, QD_STR_ARG(reason));
     }
 }
 
