@@ -11,6 +11,7 @@
 #include "cluster/permits.h"
 
 #define GATHER_MS 300000
+#define LEADER_MS 1000
 #define PAUSE_NS UINT64_C(200000000) /* after an error of the store */
 
 static void on_ended(void *arg, int32_t rc, qd_coord_token token)
@@ -60,6 +61,7 @@ static int ended(qd_allocator *a, int32_t rc, qd_coord_token token)
     a->leads = true;
     a->confirmed = false;
     a->fence.token = token;
+    a->epoch = token.epoch;
     qd_log_info(CLUSTER_LOG, "elected as master: this node allocates shards, term %llu",
                 (unsigned long long)token.term);
     return 0;
@@ -223,10 +225,29 @@ static bool elected(qd_allocator *a, bool was_ended, int32_t rc, qd_coord_token 
     return a->leads;
 }
 
+/* Another store is in charge that knows nothing of this election (authority/stores.h)? One that was
+ * sealed for a while and is in charge again knows it still. */
+static bool lost_by_move(qd_allocator *a)
+{
+    qd_coord_identity id;
+    uint64_t session;
+    qd_coord_token token;
+    qd_coord_identity_get(a->c->store, &id);
+    if (id.state != QD_COORD_ACTIVE || id.epoch == a->epoch) return false;
+    int rc = qd_coord_leader(a->c->store, a->fence.election, LEADER_MS, &session, &token, NULL);
+    if (rc == 0 && token.epoch == a->fence.token.epoch && token.term == a->fence.token.term)
+        a->epoch = id.epoch;
+    return rc == QD_E_NOTFOUND || (rc == 0 && a->epoch != id.epoch);
+}
+
 /* The allocator's part of one turn, without the lock. */
 static void lead(qd_allocator *a, qd_state *s, bool kicked)
 {
     bool timer = qd_env_mono_ns(a->c->env) >= a->again_ns;
+    if (lost_by_move(a)) {
+        lose(a, "another store is in charge of the cluster's state, it stands there");
+        return;
+    }
     /* a state from before this election may name this node for an earlier one */
     bool mine = qd_str_eq(s->master, a->c->self.id) && s->master_session == a->session;
     if (a->confirmed && !mine) {

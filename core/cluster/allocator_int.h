@@ -36,6 +36,7 @@ struct qd_allocator {
     qd_coord_campaign *campaign;
     uint64_t session; /* under which it stands or leads */
     qd_coord_fence fence;
+    uint64_t epoch;        /* of the store, when this election was last known to hold in it */
     bool leads, confirmed; /* confirmed: the state has shown this node as the winner */
     qd_state *looked;      /* state of the last round, NULL: none yet */
     uint64_t again_ns;     /* mono; UINT64_MAX: never */

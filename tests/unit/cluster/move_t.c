@@ -1,0 +1,187 @@
+/*
+ * move_t.c: a cluster of two nodes whose state moves from one store to another and back, while
+ * indices are created: no change is refused, no node is missed, and a master is elected there.
+ */
+#include "base/str.h"
+#include "cluster/authority/handover.h"
+#include "cluster/authority/stores.h"
+#include "cluster/cluster.h"
+#include "lib/coord_memory.h"
+#include "runtime/sync.h"
+#include "unit/unit.h"
+
+#define PATIENCE_MS 120000
+
+typedef struct node {
+    qd_coord_store *s[2];
+    qd_stores *stores;
+    qd_cluster *cluster;
+} node;
+
+static const char *const names[] = {"first", "second"};
+static coord_memory *m[2];
+
+static node node_open(const char *id)
+{
+    node n;
+    qd_err err;
+    qd_err_init(&err);
+    for (int i = 0; i < 2; i++) {
+        qd_coord_config c = {.struct_size = sizeof c, .path = qd_str_c(names[i])};
+        assert_int_equal(
+            qd_coord_open(qd_env_system(), coord_memory_vtable(), NULL, &c, &n.s[i], NULL), 0);
+    }
+    qd_stores_config f = {
+        .env = qd_env_system(), .store = {n.s[0], n.s[1]}, .name = {names[0], names[1]}};
+    assert_int_equal(qd_stores_open(&f, &n.stores, NULL), 0);
+    qd_cluster_config k = {
+        .env = qd_env_system(),
+        .store = qd_stores_front(n.stores),
+        .name = QD_STR("test"),
+        .self = {.id = qd_str_c(id),
+                 .name = qd_str_c(id),
+                 .host = QD_STR("h"),
+                 .transport_address = QD_STR("t"),
+                 .http_address = QD_STR("a"),
+                 .roles = QD_STR("dm"),
+                 .version = QD_STR("1")},
+        .data = true,
+        .control = true,
+        .session_ttl_ms = 30000,
+        .timeout_ms = PATIENCE_MS,
+    };
+    if (qd_cluster_open(&k, &n.cluster, &err)) fail_msg("%s", qd_err_reason(&err));
+    return n;
+}
+
+static void node_close(node *n)
+{
+    qd_cluster_close(n->cluster);
+    qd_stores_close(n->stores);
+    for (int i = 0; i < 2; i++) qd_coord_close(n->s[i]);
+}
+
+typedef struct maker {
+    node *n;
+    qd_thread *thread;
+    const char *prefix;
+    _Atomic bool stop;
+    _Atomic uint32_t made;
+    char wrong[300];
+} maker;
+
+static void make_indices(void *arg)
+{
+    maker *k = arg;
+    while (!atomic_load(&k->stop) && !k->wrong[0]) {
+        char name[32];
+        qd_settings *s;
+        qd_err err;
+        qd_err_init(&err);
+        snprintf(name, sizeof name, "%s-%u", k->prefix, atomic_load(&k->made));
+        assert_int_equal(qd_settings_new(NULL, &s, NULL), 0);
+        assert_int_equal(qd_settings_seal(s, NULL), 0);
+        int rc = qd_cluster_create_index(k->n->cluster, qd_str_c(name), s, QD_STR(""), NULL, 0,
+                                         NULL, &err);
+        if (rc) snprintf(k->wrong, sizeof k->wrong, "%s: %s", name, qd_err_reason(&err));
+        if (!rc) atomic_fetch_add(&k->made, 1);
+        qd_err_fini(&err);
+        qd_settings_unref(s);
+    }
+}
+
+static void wait_made(maker *k, uint32_t more)
+{
+    uint32_t from = atomic_load(&k->made);
+    while (atomic_load(&k->made) < from + more && !k->wrong[0])
+        qd_env_sleep_ns(qd_env_system(), 1000000);
+    if (k->wrong[0]) fail_msg("%s", k->wrong);
+}
+
+/* Until the migration is done, by a driver of its own. */
+static void migrate(node *n, const char *to)
+{
+    qd_handover *h;
+    qd_handover_status s = {0};
+    qd_handover_config c = {
+        .env = qd_env_system(), .store = {n->s[0], n->s[1]}, .name = {names[0], names[1]}};
+    assert_int_equal(qd_handover_open(&c, &h, NULL), 0);
+    assert_int_equal(qd_handover_start(h, qd_str_c(to), NULL), 0);
+    for (bool done = false; !done;) {
+        uint64_t again;
+        assert_int_equal(qd_handover_turn(h, &again, NULL), 0);
+        qd_handover_status_get(h, &s);
+        done = s.step == QD_HANDOVER_DONE && again == UINT64_MAX;
+    }
+    assert_int_equal(qd_handover_finish(h, NULL), 0);
+    qd_handover_close(h);
+}
+
+/* Until a master is elected in the store in charge. */
+static void wait_master(node *n, uint64_t epoch)
+{
+    qd_coord_token token = {0};
+    uint64_t session;
+    while (qd_coord_leader(qd_stores_front(n->stores), QD_STR("allocator"), PATIENCE_MS, &session,
+                           &token, NULL) ||
+           token.epoch < epoch)
+        qd_env_sleep_ns(qd_env_system(), 1000000);
+}
+
+static void a_cluster_moves(uint32_t nodes)
+{
+    node n[2];
+    maker k[2] = {{.prefix = "a"}, {.prefix = "b"}};
+    for (int i = 0; i < 2; i++) m[i] = coord_memory_make(qd_env_system(), names[i]);
+    coord_memory_empty(m[1]);
+    n[0] = node_open("node-a");
+    if (nodes > 1) n[1] = node_open("node-b");
+    for (uint32_t i = 0; i < nodes; i++) {
+        k[i].n = &n[i];
+        assert_int_equal(
+            qd_thread_start(qd_env_system(), "maker", make_indices, &k[i], &k[i].thread, NULL), 0);
+    }
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < nodes; i++) wait_made(&k[i], 3);
+        migrate(&n[nodes - 1], names[round == 0]);
+        for (uint32_t i = 0; i < nodes; i++) wait_made(&k[i], 3);
+        wait_master(&n[0], 2 + (uint64_t)round);
+    }
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < nodes; i++) {
+        atomic_store(&k[i].stop, true);
+        qd_thread_join(qd_env_system(), k[i].thread);
+        if (k[i].wrong[0]) fail_msg("%s", k[i].wrong);
+        sum += atomic_load(&k[i].made);
+    }
+    qd_state *last = qd_cluster_state(n[nodes - 1].cluster);
+    assert_int_equal(qd_cluster_wait(n[0].cluster, last->revision, PATIENCE_MS, NULL), 0);
+    qd_state *s = qd_cluster_state(n[0].cluster);
+    assert_int_equal(s->n, sum);
+    assert_int_equal(s->nnodes, nodes);
+    qd_state_unref(s);
+    qd_state_unref(last);
+    for (uint32_t i = 0; i < nodes; i++) node_close(&n[i]);
+    for (int i = 0; i < 2; i++) coord_memory_free(m[i]);
+}
+
+static void two_nodes_move(void **state)
+{
+    (void)state;
+    a_cluster_moves(2);
+}
+
+static void one_node_moves(void **state)
+{
+    (void)state;
+    a_cluster_moves(1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_nodes_move),
+        cmocka_unit_test(one_node_moves),
+    };
+    return unit_run(tests);
+}
