@@ -323,19 +323,50 @@ static int turn_sealed(qd_handover *h, handover_look *l, uint64_t *again, qd_err
                       h->config.name[l->from], h->config.name[l->to]);
 }
 
-static void note_look(qd_handover *h, const handover_look *l)
+/* From where to where; empty: nowhere. */
+static void fill(qd_handover *h, const handover_look *l, qd_handover_status *s)
 {
-    qd_handover_status *s = &h->status;
     bool done = l->plan.there && strcmp(l->plan.to, h->config.name[l->from]) == 0;
     int from = done ? l->to : l->from;
-    qd_mutex_lock(&h->lock);
     bool any = l->plan.there || l->id[l->from].state == QD_COORD_SEALED;
     snprintf(s->from, sizeof s->from, "%s", any ? h->config.name[from] : "");
     snprintf(s->to, sizeof s->to, "%s", any ? h->config.name[!from] : "");
     s->from_epoch = l->id[from].epoch;
     s->to_epoch = l->id[!from].epoch;
     s->since_ms = l->plan.since_ms;
+}
+
+static void note_look(qd_handover *h, const handover_look *l)
+{
+    qd_mutex_lock(&h->lock);
+    fill(h, l, &h->status);
     qd_mutex_unlock(&h->lock);
+}
+
+void qd_handover_aside(qd_handover *h)
+{
+    qdi_handover_unfollow(h);
+    h->rounds = 0;
+}
+
+int qd_handover_see(qd_handover *h, qd_handover_status *out, qd_err *err)
+{
+    handover_look l;
+    *out = (qd_handover_status){.step = QD_HANDOVER_NONE};
+    int rc = qdi_handover_look(h, &l, err);
+    if (rc || l.from < 0) return rc;
+    fill(h, &l, out);
+    out->revision = l.id[l.from].revision;
+    out->copied = l.id[l.to].revision;
+    if (l.id[l.from].state == QD_COORD_SEALED)
+        out->step = QD_HANDOVER_SEALED;
+    else if (l.plan.there && strcmp(l.plan.to, h->config.name[l.from]) == 0)
+        out->step = QD_HANDOVER_DONE;
+    else if (l.plan.there && l.plan.abort)
+        out->step = QD_HANDOVER_ABORT;
+    else if (l.plan.there)
+        out->step = l.id[l.to].state == QD_COORD_MIRROR ? QD_HANDOVER_MIRROR : QD_HANDOVER_PREPARE;
+    return 0;
 }
 
 int qd_handover_turn(qd_handover *h, uint64_t *again_ns, qd_err *err)

@@ -77,12 +77,19 @@ int qd_handover_turn(qd_handover *h, uint64_t *again_ns, qd_err *err);
 void qd_handover_wait(qd_handover *h, uint64_t ns);
 /* Ends such a wait. [any] */
 void qd_handover_kick(qd_handover *h);
+/* Another one drives: what only this one kept in memory is forgotten. By the thread of the turns.
+ * [worker] */
+void qd_handover_aside(qd_handover *h);
+/* What both stores show of it, without a turn. [worker] */
+QD_MUST_CHECK
+int qd_handover_see(qd_handover *h, qd_handover_status *out, qd_err *err);
 /* How far the last turn found it. [any] */
 void qd_handover_status_get(qd_handover *h, qd_handover_status *out);
 /* "none", "prepare", ... [any] */
 const char *qd_handover_step_name(qd_handover_step step);
 
-/* The operator's wishes, on whichever node with both handles; may be repeated. [worker] */
+/* The operator's wishes, on whichever node with both handles, also beside a turn; may be repeated.
+ * [worker] */
 
 /* Migrates to the store of this name. QD_E_ARG: there is none, or it is in charge already;
  * QD_E_STATE: another cluster's, or another migration is under way. */

@@ -3,7 +3,7 @@
  * indices are created: no change is refused, no node is missed, and a master is elected there.
  */
 #include "base/str.h"
-#include "cluster/authority/handover.h"
+#include "cluster/authority/driver.h"
 #include "cluster/authority/stores.h"
 #include "cluster/cluster.h"
 #include "lib/coord_memory.h"
@@ -16,12 +16,25 @@ typedef struct node {
     qd_coord_store *s[2];
     qd_stores *stores;
     qd_cluster *cluster;
+    qd_driver *driver;
 } node;
+
+static bool nobody_leads; /* as after the end of the one that did */
+
+/* Is it elected, as its own state says? */
+static bool leads(void *arg)
+{
+    node *n = arg;
+    qd_state *s = qd_cluster_state(n->cluster);
+    bool mine = qd_str_eq(s->master, qd_cluster_self(n->cluster)->id);
+    qd_state_unref(s);
+    return mine && !nobody_leads;
+}
 
 static const char *const names[] = {"first", "second"};
 static coord_memory *m[2];
 
-static node node_open(const char *id)
+static void node_open(node *at, const char *id)
 {
     node n;
     qd_err err;
@@ -51,11 +64,20 @@ static node node_open(const char *id)
         .timeout_ms = PATIENCE_MS,
     };
     if (qd_cluster_open(&k, &n.cluster, &err)) fail_msg("%s", qd_err_reason(&err));
-    return n;
+    *at = n;
+    qd_driver_config d = {.env = qd_env_system(),
+                          .store = {n.s[0], n.s[1]},
+                          .name = {names[0], names[1]},
+                          .front = qd_stores_front(n.stores),
+                          .leads = leads,
+                          .arg = at,
+                          .take_ms = 50};
+    assert_int_equal(qd_driver_open(&d, &at->driver, NULL), 0);
 }
 
 static void node_close(node *n)
 {
+    qd_driver_close(n->driver);
     qd_cluster_close(n->cluster);
     qd_stores_close(n->stores);
     for (int i = 0; i < 2; i++) qd_coord_close(n->s[i]);
@@ -98,23 +120,19 @@ static void wait_made(maker *k, uint32_t more)
     if (k->wrong[0]) fail_msg("%s", k->wrong);
 }
 
-/* Until the migration is done, by a driver of its own. */
+/* Asks this node for it, and waits until the migration is done as that one tells. */
 static void migrate(node *n, const char *to)
 {
-    qd_handover *h;
     qd_handover_status s = {0};
-    qd_handover_config c = {
-        .env = qd_env_system(), .store = {n->s[0], n->s[1]}, .name = {names[0], names[1]}};
-    assert_int_equal(qd_handover_open(&c, &h, NULL), 0);
+    qd_handover *h = qd_driver_handover(n->driver);
     assert_int_equal(qd_handover_start(h, qd_str_c(to), NULL), 0);
-    for (bool done = false; !done;) {
-        uint64_t again;
-        assert_int_equal(qd_handover_turn(h, &again, NULL), 0);
-        qd_handover_status_get(h, &s);
-        done = s.step == QD_HANDOVER_DONE && again == UINT64_MAX;
+    while (s.step != QD_HANDOVER_DONE) {
+        int rc = qd_driver_status(n->driver, &s, NULL);
+        if (rc) s.step = QD_HANDOVER_NONE; /* while nobody is in charge */
+        qd_env_sleep_ns(qd_env_system(), 1000000);
     }
-    assert_int_equal(qd_handover_finish(h, NULL), 0);
-    qd_handover_close(h);
+    assert_string_equal(s.to, to);
+    while (qd_handover_finish(h, NULL)) qd_env_sleep_ns(qd_env_system(), 1000000);
 }
 
 /* Until a master is elected in the store in charge. */
@@ -134,8 +152,8 @@ static void a_cluster_moves(uint32_t nodes)
     maker k[2] = {{.prefix = "a"}, {.prefix = "b"}};
     for (int i = 0; i < 2; i++) m[i] = coord_memory_make(qd_env_system(), names[i]);
     coord_memory_empty(m[1]);
-    n[0] = node_open("node-a");
-    if (nodes > 1) n[1] = node_open("node-b");
+    node_open(&n[0], "node-a");
+    if (nodes > 1) node_open(&n[1], "node-b");
     for (uint32_t i = 0; i < nodes; i++) {
         k[i].n = &n[i];
         assert_int_equal(
@@ -171,6 +189,29 @@ static void two_nodes_move(void **state)
     a_cluster_moves(2);
 }
 
+/* The one that drove is gone when it has sealed the old store: another node goes on. */
+static void whoever_sees_a_seal_goes_on(void **state)
+{
+    (void)state;
+    node n;
+    for (int i = 0; i < 2; i++) m[i] = coord_memory_make(qd_env_system(), names[i]);
+    coord_memory_empty(m[1]);
+    node_open(&n, "node-a");
+    nobody_leads = true;
+    qd_coord_authority seal = {.action = QD_COORD_SEAL, .epoch = 1};
+    assert_int_equal(qd_coord_authority_step(n.s[0], &seal, PATIENCE_MS, NULL), 0);
+    /* there was no plan: it is in charge again, under a higher epoch */
+    qd_coord_identity id = {0};
+    while (id.state != QD_COORD_ACTIVE) {
+        qd_env_sleep_ns(qd_env_system(), 1000000);
+        qd_coord_identity_get(n.s[0], &id);
+    }
+    assert_true(id.epoch > 1);
+    nobody_leads = false;
+    node_close(&n);
+    for (int i = 0; i < 2; i++) coord_memory_free(m[i]);
+}
+
 static void one_node_moves(void **state)
 {
     (void)state;
@@ -182,6 +223,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_nodes_move),
         cmocka_unit_test(one_node_moves),
+        cmocka_unit_test(whoever_sees_a_seal_goes_on),
     };
     return unit_run(tests);
 }

@@ -1,0 +1,163 @@
+/* driver.c: the thread that takes the turns. See driver.h. */
+#include "cluster/authority/driver.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "runtime/sync.h"
+
+#define LOG "coordination"
+#define PREFIX "migration/"
+#define TAKE_MS 3000
+#define IDLE_NS UINT64_C(5000000000)  /* looks without a word of a plan */
+#define ASIDE_NS UINT64_C(500000000)  /* while another node drives */
+#define FAILED_NS UINT64_C(200000000) /* after a store did not answer */
+#define SAY_NS UINT64_C(10000000000)
+
+struct qd_driver {
+    qd_driver_config config;
+    qd_handover *h;
+    qd_coord_watch *watch;
+    qd_thread *thread;
+    qd_mutex lock;
+    bool stop, watched;
+    _Atomic bool drives;
+    uint64_t sealed_ns, said_ns; /* the thread's: since when a store is seen sealed; 0: none is */
+};
+
+static void on_plan(void *arg, const qd_coord_event *events, uint32_t n, uint64_t revision,
+                    int32_t rc)
+{
+    qd_driver *d = arg;
+    (void)events;
+    (void)revision;
+    if (rc) {
+        qd_mutex_lock(&d->lock);
+        d->watched = false; /* begun again by the thread */
+        qd_mutex_unlock(&d->lock);
+    }
+    if (n || rc) qd_handover_kick(d->h);
+}
+
+static void watch_again(qd_driver *d)
+{
+    qd_mutex_lock(&d->lock);
+    bool watched = d->watched;
+    d->watched = true;
+    qd_mutex_unlock(&d->lock);
+    if (watched) return;
+    qd_coord_watch_end(d->config.front, d->watch);
+    d->watch = NULL;
+    if (!qd_coord_watch_open(d->config.front, QD_STR(PREFIX), 0, on_plan, d, &d->watch, NULL))
+        return;
+    qd_mutex_lock(&d->lock);
+    d->watched = false;
+    qd_mutex_unlock(&d->lock);
+}
+
+/* Has a store been sealed for longer than its driver should need? */
+static bool left_sealed(qd_driver *d)
+{
+    bool sealed = false, active = false;
+    for (int i = 0; i < 2; i++) {
+        qd_coord_identity id;
+        qd_coord_identity_get(d->config.store[i], &id);
+        sealed |= id.state == QD_COORD_SEALED;
+        active |= id.state == QD_COORD_ACTIVE;
+    }
+    uint64_t now = qd_env_mono_ns(d->config.env);
+    if (!sealed || active) d->sealed_ns = 0;
+    if (sealed && !active && !d->sealed_ns) d->sealed_ns = now;
+    return d->sealed_ns && now > d->sealed_ns + (uint64_t)d->config.take_ms * 1000000u;
+}
+
+/* One turn; for how long there is nothing to do. */
+static uint64_t turn(qd_driver *d, bool *failed)
+{
+    uint64_t again;
+    qd_err err;
+    qd_err_init(&err);
+    int rc = qd_handover_turn(d->h, &again, &err);
+    uint64_t now = qd_env_mono_ns(d->config.env);
+    if (rc && (!d->said_ns || now > d->said_ns + SAY_NS)) {
+        d->said_ns = now;
+        qd_log_warn(LOG, "migration: %s", qd_err_reason(&err));
+    }
+    if (!rc) d->said_ns = 0;
+    qd_err_fini(&err);
+    *failed = rc != 0;
+    return again < IDLE_NS ? again : IDLE_NS;
+}
+
+static bool stopped(qd_driver *d)
+{
+    qd_mutex_lock(&d->lock);
+    bool stop = d->stop;
+    qd_mutex_unlock(&d->lock);
+    return stop;
+}
+
+static void run(void *arg)
+{
+    qd_driver *d = arg;
+    while (!stopped(d)) {
+        watch_again(d);
+        bool drives = d->config.leads(d->config.arg) || left_sealed(d);
+        atomic_store(&d->drives, drives);
+        bool failed = false;
+        if (!drives) qd_handover_aside(d->h);
+        uint64_t wait = drives ? turn(d, &failed) : ASIDE_NS;
+        if (failed) {
+            qd_env_sleep_ns(d->config.env, FAILED_NS);
+        } else if (wait && !stopped(d)) {
+            qd_handover_wait(d->h, wait);
+        }
+    }
+}
+
+int qd_driver_open(const qd_driver_config *config, qd_driver **out, qd_err *err)
+{
+    qd_driver *d = qd_calloc(NULL, sizeof *d);
+    if (!d) return qd_err_nomem(err, "migration");
+    d->config = *config;
+    if (!d->config.take_ms) d->config.take_ms = TAKE_MS;
+    qd_mutex_init(&d->lock);
+    qd_handover_config h = {.env = config->env,
+                            .store = {config->store[0], config->store[1]},
+                            .name = {config->name[0], config->name[1]},
+                            .round_ms = config->round_ms};
+    int rc = qd_handover_open(&h, &d->h, err);
+    if (!rc) rc = qd_thread_start(config->env, "migration", run, d, &d->thread, err);
+    if (rc) {
+        qd_driver_close(d);
+        return rc;
+    }
+    *out = d;
+    return 0;
+}
+
+void qd_driver_close(qd_driver *d)
+{
+    if (!d) return;
+    qd_mutex_lock(&d->lock);
+    d->stop = true;
+    qd_mutex_unlock(&d->lock);
+    if (d->thread) {
+        qd_handover_kick(d->h);
+        qd_thread_join(d->config.env, d->thread);
+        qd_coord_watch_end(d->config.front, d->watch);
+    }
+    qd_handover_close(d->h);
+    qd_mutex_fini(&d->lock);
+    qd_free(d);
+}
+
+qd_handover *qd_driver_handover(qd_driver *d)
+{
+    return d->h;
+}
+
+int qd_driver_status(qd_driver *d, qd_handover_status *out, qd_err *err)
+{
+    if (!atomic_load(&d->drives)) return qd_handover_see(d->h, out, err);
+    qd_handover_status_get(d->h, out);
+    return 0;
+}
