@@ -5,10 +5,10 @@
 #include "lib/kube_model_int.h"
 
 static const char *const fault_names[KUBE_FAULTS] = {
-    "NONE",         "REFUSED",    "LOST",       "LOST_DONE",   "SILENT",     "SILENT_DONE",
-    "LATE",         "401",        "429",        "500",         "503",        "504",
-    "500_DONE",     "504_DONE",   "504_LATE",   "SLOW",        "SLOW_START", "TORN",
-    "WATCH_SILENT", "WATCH_TORN", "WATCH_GONE", "WATCH_ENDED",
+    "NONE",         "REFUSED",    "LOST",       "LOST_DONE",   "SILENT",        "SILENT_DONE",
+    "LATE",         "401",        "429",        "500",         "503",           "504",
+    "500_DONE",     "504_DONE",   "504_LATE",   "SLOW",        "SLOW_START",    "TORN",
+    "WATCH_SILENT", "WATCH_TORN", "WATCH_GONE", "WATCH_ENDED", "WATCH_REFUSED",
 };
 
 const char *kube_model_fault_name(kube_model_fault_kind kind)

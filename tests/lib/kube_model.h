@@ -112,7 +112,7 @@ typedef enum kube_model_fault_kind {
     KUBE_FAULT_SILENT_DONE, /* never answered */
     KUBE_FAULT_LATE,        /* the connection breaks; it takes effect delay_ns later */
     KUBE_FAULT_401,
-    KUBE_FAULT_429, /* with Retry-After, 1 s or delay_ns */
+    KUBE_FAULT_429, /* with Retry-After: delay_ns, else 1 to 3 s */
     KUBE_FAULT_500,
     KUBE_FAULT_503,
     KUBE_FAULT_504,
@@ -123,10 +123,11 @@ typedef enum kube_model_fault_kind {
     KUBE_FAULT_SLOW_START, /* reaches the server delay_ns later */
     KUBE_FAULT_TORN,       /* took effect; the answer breaks off at some byte */
     /* Watches, after `events` of them. */
-    KUBE_FAULT_WATCH_SILENT, /* nothing comes any more */
-    KUBE_FAULT_WATCH_TORN,   /* breaks at some byte of the next event */
-    KUBE_FAULT_WATCH_GONE,   /* an ERROR event, 410 */
-    KUBE_FAULT_WATCH_ENDED,  /* ends in order */
+    KUBE_FAULT_WATCH_SILENT,  /* nothing comes any more */
+    KUBE_FAULT_WATCH_TORN,    /* breaks at some byte of the next event */
+    KUBE_FAULT_WATCH_GONE,    /* an ERROR event, 410 */
+    KUBE_FAULT_WATCH_ENDED,   /* ends in order */
+    KUBE_FAULT_WATCH_REFUSED, /* answered 410: its version is gone */
     KUBE_FAULTS
 } kube_model_fault_kind;
 

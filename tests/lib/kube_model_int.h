@@ -149,7 +149,7 @@ struct km_exchange {
     kube_model_fault_kind fault;
     uint64_t delay_ns, sent_ns, wait_until_ns, last_ns;
     uint32_t events;
-    bool unsent, late, answered;
+    bool unsent, late, answered, scripted;
     size_t entry; /* in the log */
     km_watch *watch;
     char *gathered; /* of a stream that nobody reads in pieces */

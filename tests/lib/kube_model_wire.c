@@ -225,6 +225,7 @@ static void draw_fault(kube_model *m, km_exchange *e, const km_call *c)
         }
         e->fault = f->kind;
         e->delay_ns = f->delay_ns;
+        e->scripted = true;
         e->events = f->events;
         if (f->times <= 1)
             drop_fault(m, i);
@@ -250,7 +251,12 @@ static void canned(kube_model *m, km_exchange *e, int code)
     if (code == 429) {
         /* as the server's own limit says it, without a Status */
         r.text = "Too many requests, please try again later.";
-        r.retry_after_s = 1;
+        r.retry_after_s =
+            e->scripted ? (int)(e->delay_ns / (1000 * KM_MS)) : 1 + (int)km_below(m, 3);
+        if (!r.retry_after_s) r.retry_after_s = 1;
+    } else if (code == 410) {
+        r.body =
+            km_status(410, "Expired", "The resourceVersion for the provided watch is too old.");
     } else if (code == 401) {
         r.body = km_status(401, "Unauthorized", "Unauthorized");
     } else {
@@ -286,6 +292,9 @@ static bool refuse(kube_model *m, km_exchange *e)
         break;
     case KUBE_FAULT_504:
         canned(m, e, 504);
+        break;
+    case KUBE_FAULT_WATCH_REFUSED:
+        canned(m, e, 410);
         break;
     case KUBE_FAULT_504_LATE:
         if (e->late) return false;

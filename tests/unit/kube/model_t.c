@@ -124,6 +124,36 @@ static void test_transport(void **state)
     world_free(&w);
 }
 
+static kube_transport *stop;
+static void chunk_cancels(kube_exchange *x, qd_str bytes)
+{
+    ask *a = x->user;
+    ask_chunk(x, bytes);
+    stop->cancel(stop, x);
+    a->lines = 1000;
+}
+
+/* A stream that is ended from inside its own callback. */
+static void test_cancel_inside(void **state)
+{
+    (void)state;
+    world w = world_make(NULL, 12);
+    for (int i = 0; i < 5; i++) {
+        ask a;
+        json_decref(put_map(&w, "a", i));
+        ask_start(w.t, &a, "WATCH", MAPS "?watch=1", NULL);
+        stop = w.t;
+        a.x.chunk = chunk_cancels;
+        pass(&w, 100 * SECOND);
+        json_decref(put_map(&w, "a", 100 + i));
+        pass(&w, 100 * SECOND);
+        assert_int_equal(a.lines, 1000);
+        assert_false(a.done);
+        ask_clear(&a);
+    }
+    world_free(&w);
+}
+
 /* --- faults, one by one --- */
 
 static int fault(world *w, kube_model_fault_kind kind, int32_t *outcome, int64_t *retry)
@@ -174,7 +204,7 @@ static void test_faults(void **state)
         int64_t retry;
         assert_int_equal(fault(&w, all[i].kind, &outcome, &retry), all[i].status);
         assert_int_equal(outcome, all[i].outcome);
-        assert_int_equal(retry, all[i].kind == KUBE_FAULT_429 ? KUBE_SECOND_NS : -1);
+        assert_int_equal(retry, all[i].kind == KUBE_FAULT_429 ? 5 * KUBE_SECOND_NS : -1);
         assert_int_equal(stored(&w, "f"), all[i].effect == 1 ? 1 : -1);
         pass(&w, 6 * SECOND);
         assert_int_equal(stored(&w, "f"), all[i].effect ? 1 : -1);
@@ -314,6 +344,11 @@ static void test_watch_faults(void **state)
     (void)state;
     static const kube_model_fault_kind all[] = {KUBE_FAULT_WATCH_SILENT, KUBE_FAULT_WATCH_TORN,
                                                 KUBE_FAULT_WATCH_GONE, KUBE_FAULT_WATCH_ENDED};
+    world refused = world_make(NULL, 1);
+    kube_model_fault_add(refused.m, &(kube_model_fault){.kind = KUBE_FAULT_WATCH_REFUSED});
+    assert_int_equal(tell(&refused, refused.t, "GET", MAPS, NULL, NULL), 200);
+    assert_int_equal(tell(&refused, refused.t, "WATCH", MAPS "?watch=1", NULL, NULL), 410);
+    world_free(&refused);
     for (size_t i = 0; i < 4; i++) {
         world w = world_make(NULL, i + 11);
         ask a;
@@ -620,14 +655,15 @@ static void test_chaos(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_requests),     cmocka_unit_test(test_definitions),
-        cmocka_unit_test(test_transport),    cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_late_write),   cmocka_unit_test(test_scripts),
-        cmocka_unit_test(test_cut),          cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_watch_faults), cmocka_unit_test(test_bookmarks),
-        cmocka_unit_test(test_lag),          cmocka_unit_test(test_compaction),
-        cmocka_unit_test(test_rights),       cmocka_unit_test(test_namespace),
-        cmocka_unit_test(test_backup),       cmocka_unit_test(test_chaos),
+        cmocka_unit_test(test_requests),   cmocka_unit_test(test_definitions),
+        cmocka_unit_test(test_transport),  cmocka_unit_test(test_cancel_inside),
+        cmocka_unit_test(test_faults),     cmocka_unit_test(test_late_write),
+        cmocka_unit_test(test_scripts),    cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_restart),    cmocka_unit_test(test_watch_faults),
+        cmocka_unit_test(test_bookmarks),  cmocka_unit_test(test_lag),
+        cmocka_unit_test(test_compaction), cmocka_unit_test(test_rights),
+        cmocka_unit_test(test_namespace),  cmocka_unit_test(test_backup),
+        cmocka_unit_test(test_chaos),
     };
     return unit_run(tests);
 }
