@@ -1,9 +1,10 @@
 /*
  * kube_model_schema.c: custom resource definitions: their kinds, and as much of structural schemas
- * as decides what is kept of an object: types, required, enum, bounds, lengths, defaults, and the
- * pruning of unknown fields.
+ * as decides what is kept of an object: types, required, enum, bounds, lengths, patterns, defaults,
+ * and the pruning of unknown fields.
  */
 #include "lib/kube_model_int.h"
+#include <regex.h>
 
 static const char *type_of(const json_t *v)
 {
@@ -91,6 +92,23 @@ static bool check_type(const json_t *schema, const json_t *v)
            (!strcmp(is, "null") && flag(schema, "nullable"));
 }
 
+/* A pattern that is not of POSIX too says nothing here. */
+static bool fits_pattern(const char *pattern, const char *text)
+{
+    regex_t r;
+    if (regcomp(&r, pattern, REG_EXTENDED | REG_NOSUB) != 0) return true;
+    bool fits = regexec(&r, text, 0, NULL, 0) == 0;
+    regfree(&r);
+    return fits;
+}
+
+/* Is a number within minimum and maximum members of the schema? */
+static bool within(const json_t *schema, const char *min, const char *max, double n)
+{
+    const json_t *lo = json_object_get(schema, min), *hi = json_object_get(schema, max);
+    return (!lo || n >= json_number_value(lo)) && (!hi || n <= json_number_value(hi));
+}
+
 static bool check_scalar(const json_t *schema, const json_t *v, const char **why)
 {
     const json_t *e = json_object_get(schema, "enum");
@@ -104,18 +122,14 @@ static bool check_scalar(const json_t *schema, const json_t *v, const char **why
         }
         if (!found) return fail(why, "FieldValueNotSupported");
     }
-    const json_t *min = json_object_get(schema, "minimum"),
-                 *max = json_object_get(schema, "maximum");
-    if (json_is_number(v) && min && json_number_value(v) < json_number_value(min))
-        return fail(why, "FieldValueInvalid");
-    if (json_is_number(v) && max && json_number_value(v) > json_number_value(max))
-        return fail(why, "FieldValueInvalid");
-    const json_t *len = json_object_get(schema, "maxLength");
-    if (json_is_string(v) && len && (json_int_t)json_string_length(v) > json_integer_value(len))
-        return fail(why, "FieldValueInvalid");
-    len = json_object_get(schema, "minLength");
-    if (json_is_string(v) && len && (json_int_t)json_string_length(v) < json_integer_value(len))
-        return fail(why, "FieldValueInvalid");
+    const char *pattern = km_text(schema, "pattern");
+    bool fine = true;
+    if (json_is_number(v)) fine = within(schema, "minimum", "maximum", json_number_value(v));
+    if (json_is_array(v)) fine = within(schema, "minItems", "maxItems", (double)json_array_size(v));
+    if (json_is_string(v))
+        fine = within(schema, "minLength", "maxLength", (double)json_string_length(v)) &&
+               (!*pattern || fits_pattern(pattern, json_string_value(v)));
+    if (!fine) return fail(why, "FieldValueInvalid");
     return true;
 }
 
