@@ -105,9 +105,15 @@ static bool is_connected(qd_cluster *c)
     return i.connected != 0;
 }
 
-/* The store in charge does not answer: which one that is, and what helps. Nothing else takes over.
- */
-static int unavailable(qd_cluster *c, int code, const char *why, qd_err *err)
+#define DOUBT "the change may or may not be committed"
+
+/* The store in charge, for people: which one, its epoch, what helps where it does not answer. */
+typedef struct in_charge {
+    const char *store, *help;
+    unsigned long long epoch;
+} in_charge;
+
+static in_charge who_is_in_charge(qd_cluster *c)
 {
     static const struct {
         const char *store, *help;
@@ -121,13 +127,32 @@ static int unavailable(qd_cluster *c, int code, const char *why, qd_err *err)
     qd_authority_record r = {0};
     qd_coord_identity_get(c->store, &i);
     if (c->authority) qd_authority_get(c->authority, &r);
+    return (in_charge){of[r.store].store, of[r.store].help,
+                       (unsigned long long)(i.epoch ? i.epoch : r.epoch)};
+}
+
+/* It does not answer, and nothing else takes over. */
+static int unavailable(qd_cluster *c, int code, const char *why, qd_err *err)
+{
+    in_charge x = who_is_in_charge(c);
     return qd_err_set(err, code,
                       "the store in charge of the cluster's state, %s, control epoch %llu, cannot "
                       "be reached: %s. Searches and writes of documents go on, changes of the "
                       "state are refused until it answers: %s. No other store takes over by itself "
                       "(see GET /_cluster/coordination, qd mode)",
-                      of[r.store].store, (unsigned long long)(i.epoch ? i.epoch : r.epoch), why,
-                      of[r.store].help);
+                      x.store, x.epoch, why, x.help);
+}
+
+/* It was asked and has not said what came of it. */
+static int unknown(qd_cluster *c, const char *why, qd_err *err)
+{
+    in_charge x = who_is_in_charge(c);
+    bool told = qd_str_starts(qd_str_c(why), QD_STR(DOUBT));
+    return qd_err_set(err, QD_E_UNKNOWN_OUTCOME,
+                      "%s%s%s. It was asked of the store in charge of the cluster's state, %s, "
+                      "control epoch %llu; where that cannot be reached %s (see GET "
+                      "/_cluster/coordination, qd mode)",
+                      told ? "" : DOUBT, told ? "" : ": ", why, x.store, x.epoch, x.help);
 }
 
 int qdi_txn_commit(qd_cluster *c, cluster_txn *t, uint64_t *revision, qd_err *err)
@@ -158,6 +183,8 @@ int qdi_txn_commit(qd_cluster *c, cluster_txn *t, uint64_t *revision, qd_err *er
                         "answer in time",
                         (long long)(patience_ms % 1000 ? patience_ms : patience_ms / 1000),
                         patience_ms % 1000 ? "ms" : "s");
+    } else if (rc == QD_E_UNKNOWN_OUTCOME) {
+        rc = unknown(c, qd_err_reason(&why), err);
     } else if (rc && rc != QD_E_CONFLICT && err) {
         qd_err_copy(err, &why);
     }

@@ -145,8 +145,9 @@ void cr_store_look(qd_coord *c)
         cr_flights_anew(c);
         cr_rounds_anew(c);
         if (c->view.leader && c->view.leader != leader && !c->view.leads)
-            cr_say(c, QD_LEVEL_INFO, "connected to master %s, the leader of term %llu",
-                   c->leader_address, (unsigned long long)c->view.term);
+            cr_say(c, QD_LEVEL_INFO, "connected to %s %s, the leader of term %llu",
+                   CR_HOME_FLAGS & QD_COORD_EXTERNAL ? "control node" : "master", c->leader_address,
+                   (unsigned long long)c->view.term);
     }
     int there = cr_leads(c) || cr_follows(c);
     if (there)
