@@ -166,8 +166,19 @@ static void ask_leader(qd_coord *c)
     c->rounds.told_ns = cr_now(c);
 }
 
+/* Whether all that waits for the next round are renewals and the like. */
+static int soft_only(const qd_coord *c)
+{
+    for (const cr_node *n = c->pending.first; n; n = n->next)
+        if (n->state == CR_READING && n->number == 0) return 0;
+    for (uint32_t i = 0; i < c->rounds.nasking; i++)
+        if (c->rounds.asking[i].round == 0) return 0;
+    return 1;
+}
+
 static void begin(qd_coord *c)
 {
+    int soft = soft_only(c);
     cr_rounds *r = &c->rounds;
     r->busy = 1;
     r->number++;
@@ -180,7 +191,8 @@ static void begin(qd_coord *c)
         ask_leader(c);
         return;
     }
-    if (cr_consensus_sole(c->consensus) || CR_BROKEN(CR_BAD_ROUND_NOT_ASKED)) {
+    if (cr_consensus_sole(c->consensus) || (soft && cr_consensus_sure(c->consensus)) ||
+        CR_BROKEN(CR_BAD_ROUND_NOT_ASKED)) {
         confirmed(c);
         return;
     }

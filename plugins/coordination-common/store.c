@@ -366,7 +366,7 @@ static void write_leading(qd_coord *c, cr_writer *w)
     if (memcmp(c->machine->store_id, nobody, 16) == 0) {
         cr_command_begin(w, CR_FORM);
         cr_put(&w->bytes, c->cluster, 16);
-        cr_put64(&w->bytes, c->bootstrap || (c->view.members && c->view.members->n > 1) ? 1 : 0);
+        cr_put64(&w->bytes, cr_home_forms(c) ? 1 : 0);
         cr_command_end(w);
     }
     if (c->view.recoveries > c->machine->recoveries) {
@@ -463,6 +463,17 @@ int32_t cr_store_load_row(void *arg, cr_item *row)
     return cr_machine_load(arg, row);
 }
 
+/* The machine has another state now, as of an index. */
+static void restored(qd_coord *c, uint64_t index)
+{
+    c->applied = index;
+    c->dirty = 1;
+    cr_deadlines_update(c, 0);
+    cr_candidates_recheck(c);
+    cr_flights_anew(c); /* what became of them may be in what was not seen */
+    cr_identity_update(c);
+}
+
 static int32_t restore(void *arg, const uint8_t *p, size_t n)
 {
     qd_coord *c = arg;
@@ -475,14 +486,20 @@ static int32_t restore(void *arg, const uint8_t *p, size_t n)
     if (rc) return rc;
     cr_items rows = {0};
     cr_machine_rows(c->machine, &rows);
-    c->applied = index;
+    restored(c, index);
     cr_home_applied(c, &rows, index, 1);
-    c->dirty = 1;
-    cr_deadlines_update(c, 0);
-    cr_candidates_recheck(c);
-    cr_flights_anew(c); /* what became of them may be in what was not seen */
-    cr_identity_update(c);
     return 0;
+}
+
+int32_t cr_store_restore(qd_coord *c, const cr_items *rows, uint64_t index)
+{
+    int32_t rc = 0;
+    cr_machine_reset(c->machine);
+    for (size_t i = 0; i < rows->n && rc == 0; i++)
+        rc = cr_machine_load(c->machine, cr_item_ref(rows->at[i]));
+    if (rc == 0) rc = cr_machine_loaded(c->machine);
+    if (rc == 0) restored(c, index);
+    return rc;
 }
 
 /* --- opening --- */

@@ -291,6 +291,9 @@ void cr_store_look(qd_coord *c);
 void cr_store_callbacks(qd_coord *c, cr_consensus_config *k);
 /* Takes one record into the machine that is being loaded. */
 int32_t cr_store_load_row(void *arg, cr_item *row);
+/* Makes the machine's state that of all these rows, of a state as of an index of the log. What the
+ * home keeps of rows is the caller's matter. QD_E_CORRUPT. */
+int32_t cr_store_restore(qd_coord *c, const cr_items *rows, uint64_t index);
 /* Nothing goes on; every request gets the code and the reason. */
 void cr_give_up(qd_coord *c, int32_t code, const char *why);
 /* Writes a log line. [any] */
@@ -444,6 +447,8 @@ int cr_home_waits(const qd_coord *c);
 void cr_home_tick(qd_coord *c);
 /* Frees what the home has; also before it was opened. */
 void cr_home_free(qd_coord *c);
+/* 1: a store that is formed now is in charge at once. */
+int cr_home_forms(const qd_coord *c);
 /* 0 when there is room for what is proposed, else QD_E_NOSPACE. */
 int32_t cr_space(qd_coord *c);
 

@@ -209,6 +209,11 @@ int64_t cr_home_next(const qd_coord *c, int64_t now, int64_t at)
     return due && grown < at ? grown : at;
 }
 
+int cr_home_forms(const qd_coord *c)
+{
+    return c->bootstrap || (c->view.members && c->view.members->n > 1);
+}
+
 int cr_home_waits(const qd_coord *c)
 {
     return c->home.wishes != NULL;

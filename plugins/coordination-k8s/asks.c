@@ -1,0 +1,347 @@
+/*
+ * asks.c: what the core asks for, each as one request to the API, and what it came to as the core's
+ * answer. A request that was certainly not sent counts as "perhaps", too: the core then goes on
+ * trying, and whoever waits is told while that lasts.
+ */
+#include "k8s.h"
+
+#define TIMEOUT_NS 10000000000ll
+#define LIST_LIMIT 16 /* an object may have half a MiB, an answer sixteen */
+
+/* --- answers --- */
+
+static int reads(uint32_t type)
+{
+    return type == CK_GET_ROOT || type == CK_BLOB_GET || type == CK_BLOB_LIST ||
+           type == CK_LEASE_GET;
+}
+
+static int creates(uint32_t type)
+{
+    return type == CK_CREATE_ROOT || type == CK_BLOB_CREATE || type == CK_LEASE_CREATE;
+}
+
+/* Is it the object that is missing, and not its kind or its namespace? */
+static int object_missing(const ck_io *io, const kube_result *r)
+{
+    const json_t *details = json_object_get(r->object, "details");
+    const char *kind = json_string_value(json_object_get(details, "kind"));
+    const char *name = json_string_value(json_object_get(details, "name"));
+    (void)io;
+    return strcmp(r->reason, "NotFound") == 0 && name && *name && kind &&
+           strcmp(kind, "namespaces") != 0;
+}
+
+static uint32_t outcome_of(const ck_io *io, const kube_result *r)
+{
+    uint32_t type = io->ask->type;
+    uint32_t perhaps = reads(type) ? CK_FAILED : CK_UNKNOWN;
+    if (r->outcome == KUBE_DONE) return CK_OK;
+    if (r->outcome == KUBE_UNKNOWN || r->code == 0) return perhaps;
+    if (r->code == 409 && !reads(type)) return creates(type) ? CK_EXISTS : CK_CONFLICT;
+    if (r->code == 404 && !creates(type) && object_missing(io, r)) return CK_MISSING;
+    return reads(type) ? CK_FAILED : CK_REFUSED;
+}
+
+/* What proposals are told of a refusal. */
+static int32_t code_of(const kube_result *r)
+{
+    return r->code == 413 || r->code == 422 || r->code == 400 ? QD_E_LIMIT : QD_E_NO_COORDINATION;
+}
+
+int ck_root_refused(cr_consensus *c, const ck_root *r)
+{
+    const ck_record *known = &c->store->home.record;
+    if (memcmp(known->store_id, r->store_id, 16) != 0) return 0; /* the core looks at that */
+    if (r->epoch >= known->epoch && r->index >= known->index) return 0;
+    char text[400];
+    snprintf(text, sizeof text,
+             "the state in the Kubernetes API is older than what this node has acted on (epoch %llu "
+             "entry %llu, here epoch %llu entry %llu): it was restored from a backup. To go on "
+             "from there remove %.200s/kubernetes and start again",
+             (unsigned long long)r->epoch, (unsigned long long)r->index,
+             (unsigned long long)known->epoch, (unsigned long long)known->index, c->store->path);
+    ck_trouble(c->store, text);
+    c->trouble = CK_PUT_ROOT; /* reading it again does not end that */
+    return 1;
+}
+
+static void take_root(cr_consensus *c, ck_io *io, ck_answer *a)
+{
+    char why[CK_WHY], text[CK_WHY + 64];
+    ck_root *root = NULL;
+    int32_t rc = ck_root_read(c->heap, io->request.result.object, &root, why);
+    if (rc) {
+        snprintf(text, sizeof text, "the root object %s cannot be read: %s",
+                 c->store->home.root, why);
+        ck_trouble(c->store, text);
+        c->trouble = CK_PUT_ROOT;
+    } else if (ck_root_refused(c, root)) {
+        ck_root_free(root);
+        rc = QD_E_CONFLICT;
+    }
+    if (rc) {
+        a->outcome = CK_FAILED;
+        return;
+    }
+    a->root = root;
+    ck_watches_read(c, root->version);
+}
+
+/* When an object was created or written last. */
+static int64_t written_at(const json_t *meta)
+{
+    const json_t *fields = json_object_get(meta, "managedFields");
+    int64_t at = ck_time_read(json_string_value(json_object_get(meta, "creationTimestamp")));
+    int64_t t = ck_time_read(json_string_value(
+        json_object_get(json_object_get(meta, "annotations"), CK_TOUCHED)));
+    if (t > at) at = t;
+    for (size_t i = 0; i < json_array_size(fields); i++) {
+        t = ck_time_read(
+            json_string_value(json_object_get(json_array_get(fields, i), "time")));
+        if (t > at) at = t;
+    }
+    return at;
+}
+
+static void copy(char to[64], const char *from)
+{
+    size_t n = strnlen(from, 64);
+    if (n == 64) n = 0;
+    memcpy(to, from, n);
+    to[n] = 0;
+}
+
+static ck_listed *take_list(cr_consensus *c, const json_t *object, ck_answer *a)
+{
+    const json_t *items = json_object_get(object, "items");
+    const char *next =
+        json_string_value(json_object_get(json_object_get(object, "metadata"), "continue"));
+    size_t n = json_array_size(items);
+    ck_listed *list = cr_must(c->heap, (n + 1) * sizeof *list);
+    a->listed = list;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *o = json_array_get(items, i);
+        ck_listed *l = &list[a->nlisted];
+        *l = (ck_listed){.written = written_at(json_object_get(o, "metadata"))};
+        const char *name = kube_object_name(o);
+        if (ck_name_read(c->store->home.root, (qd_str){name, strlen(name)}, &l->blob.kind,
+                         &l->blob.hash, &l->blob.slice))
+            continue;
+        copy(l->uid, kube_object_uid(o));
+        copy(l->version, kube_object_version(o));
+        a->nlisted++;
+    }
+    if (next) a->next_page = (qd_str){next, strlen(next)};
+    return list;
+}
+
+static void drop(ck_io *io)
+{
+    cr_consensus *c = io->c;
+    *(io->previous ? &io->previous->next : &c->out) = io->next;
+    if (io->next) io->next->previous = io->previous;
+    json_decref(io->body);
+    cr_free(c->heap, io);
+}
+
+static void on_done(kube_request *r)
+{
+    ck_io *io = r->user;
+    cr_consensus *c = io->c;
+    ck_ask *ask = io->ask;
+    kube_result *result = &r->result;
+    ck_answer a = {.outcome = outcome_of(io, result)};
+    ck_lease lease;
+    ck_listed *list = NULL;
+    ck_told(c, ask->type, result);
+    if (a.outcome == CK_REFUSED) a.rc = code_of(result);
+    if (result->retry_after_ns > 0) a.retry_ns = (uint64_t)result->retry_after_ns;
+    if (a.outcome == CK_OK) {
+        a.uid = kube_object_uid(result->object);
+        a.version = kube_object_version(result->object);
+        a.object = result->object;
+        if (ask->type == CK_GET_ROOT) take_root(c, io, &a);
+        if (ask->type == CK_LEASE_GET || ask->type == CK_LEASE_CREATE ||
+            ask->type == CK_LEASE_PUT) {
+            ck_lease_read(result->object, &lease);
+            ck_lease_keep(c, result->object);
+            a.lease = &lease;
+        }
+        if (ask->type == CK_BLOB_LIST) {
+            list = take_list(c, result->object, &a);
+            a.date = result->date_ms / 1000;
+        }
+        if (ask->type == CK_PUT_ROOT || ask->type == CK_CREATE_ROOT)
+            ck_others_push(c, result->object);
+    }
+    ck_core_answer(c->core, ask, &a, (uint64_t)ck_now(c));
+    cr_free(c->heap, list);
+    drop(io);
+    ck_soon(c);
+}
+
+/* --- requests --- */
+
+/* The path of a state object; name NULL: of all. */
+static int32_t state_path(cr_consensus *c, ck_io *io, const char *name, const char *query)
+{
+    return kube_path(io->path, CK_GROUP, CK_VERSION, c->store->home.space, CK_PLURAL, name, NULL,
+                     query);
+}
+
+static int32_t lease_path(cr_consensus *c, ck_io *io, const char *name)
+{
+    return kube_path(io->path, CK_LEASE_GROUP, "v1", c->store->home.space, CK_LEASE_PLURAL, name,
+                     NULL, NULL);
+}
+
+static int32_t list_path(cr_consensus *c, ck_io *io)
+{
+    char label[160], next[KUBE_PATH_MAX / 2] = "", text[KUBE_PATH_MAX / 2], query[KUBE_PATH_MAX];
+    qd_str page = io->ask->next_page;
+    snprintf(text, sizeof text, CK_LABEL_CLUSTER "=%s", c->store->home.root);
+    int32_t rc = kube_encode(label, sizeof label, text);
+    if (rc == 0 && page.n) {
+        if (page.n >= sizeof text) return QD_E_ARG;
+        memcpy(text, page.p, page.n);
+        text[page.n] = 0;
+        rc = kube_encode(next, sizeof next, text);
+    }
+    if (rc) return rc;
+    int n = snprintf(query, sizeof query, "limit=%d&labelSelector=%s%s%s", LIST_LIMIT, label,
+                     page.n ? "&continue=" : "", next);
+    if (n < 0 || (size_t)n >= sizeof query) return QD_E_ARG;
+    return state_path(c, io, NULL, query);
+}
+
+/* The object of a blob written again: another version, not another content. */
+static void touch(cr_consensus *c, json_t *object, const ck_ask *a)
+{
+    const cr_plugin *p = c->store->plugin;
+    char now[40];
+    json_t *meta = json_object_get(object, "metadata");
+    ck_time_write(p->clock->wall_ns(p->self), now);
+    json_t *notes = json_object_get(meta, "annotations");
+    if (!notes) {
+        (void)json_object_set_new(meta, "annotations", json_object());
+        notes = json_object_get(meta, "annotations");
+    }
+    (void)json_object_set_new(notes, CK_TOUCHED, json_string(now));
+    (void)json_object_set_new(meta, "uid", json_string(a->uid));
+    (void)json_object_set_new(meta, "resourceVersion", json_string(a->version));
+}
+
+static int32_t blob_request(cr_consensus *c, ck_io *io)
+{
+    const ck_ask *a = io->ask;
+    char name[CK_NAME];
+    ck_blob_name(c->store->home.root, a->blob.kind, &a->blob.hash, a->blob.slice, name);
+    if (a->type == CK_BLOB_CREATE || a->type == CK_BLOB_TOUCH) {
+        io->body = ck_blob_write(c->heap, &c->store->home.site, a->blob.kind, &a->blob.hash,
+                                 a->bytes, a->nbytes, a->blob.slice);
+        if (!io->body) return QD_E_NOMEM;
+    }
+    switch (a->type) {
+    case CK_BLOB_CREATE:
+        io->request.method = "POST";
+        return state_path(c, io, NULL, NULL);
+    case CK_BLOB_TOUCH:
+        touch(c, io->body, a);
+        io->request.method = "PUT";
+        break;
+    case CK_BLOB_DELETE:
+        io->request.method = "DELETE";
+        io->body = json_pack("{s:s,s:s,s:{s:s,s:s}}", "apiVersion", "v1", "kind", "DeleteOptions",
+                             "preconditions", "uid", a->uid, "resourceVersion", a->version);
+        if (!io->body) return QD_E_NOMEM;
+        break;
+    default:
+        io->request.method = "GET";
+    }
+    return state_path(c, io, name, NULL);
+}
+
+static int32_t root_request(cr_consensus *c, ck_io *io)
+{
+    const ck_ask *a = io->ask;
+    io->request.method = a->type == CK_GET_ROOT ? "GET" : a->type == CK_PUT_ROOT ? "PUT" : "POST";
+    if (a->type != CK_GET_ROOT) {
+        io->body = ck_root_object(a->root, &c->store->home.site);
+        if (!io->body) return QD_E_NOMEM;
+    }
+    return state_path(c, io, a->type == CK_CREATE_ROOT ? NULL : c->store->home.root, NULL);
+}
+
+static int32_t lease_request(cr_consensus *c, ck_io *io)
+{
+    const ck_ask *a = io->ask;
+    io->request.method =
+        a->type == CK_LEASE_GET ? "GET" : a->type == CK_LEASE_PUT ? "PUT" : "POST";
+    if (a->type != CK_LEASE_GET) {
+        io->body = ck_lease_object(c, &a->lease, c->lease);
+        if (!io->body) return QD_E_NOMEM;
+    }
+    return lease_path(c, io, a->type == CK_LEASE_CREATE ? NULL : c->store->home.lease);
+}
+
+static int32_t fill(cr_consensus *c, ck_io *io)
+{
+    switch (io->ask->type) {
+    case CK_GET_ROOT:
+    case CK_CREATE_ROOT:
+    case CK_PUT_ROOT:
+        return root_request(c, io);
+    case CK_LEASE_GET:
+    case CK_LEASE_CREATE:
+    case CK_LEASE_PUT:
+        return lease_request(c, io);
+    case CK_BLOB_LIST:
+        io->request.method = "GET";
+        return list_path(c, io);
+    default:
+        return blob_request(c, io);
+    }
+}
+
+static void freeze(cr_consensus *c, ck_ask *a)
+{
+    ck_answer answer = {.outcome = CK_OK, .checkpoint = ck_state_freeze(c->state, a)};
+    ck_core_answer(c->core, a, &answer, (uint64_t)ck_now(c));
+    ck_soon(c);
+}
+
+void ck_ask_start(cr_consensus *c, ck_ask *a)
+{
+    if (a->type == CK_FREEZE) {
+        freeze(c, a);
+        return;
+    }
+    ck_io *io = cr_must(c->heap, sizeof *io);
+    memset(io, 0, sizeof *io);
+    io->c = c;
+    io->ask = a;
+    io->next = c->out;
+    if (c->out) c->out->previous = io;
+    c->out = io;
+    io->request.done = on_done;
+    io->request.user = io;
+    io->request.timeout_ns = TIMEOUT_NS;
+    int32_t rc = fill(c, io);
+    io->request.path = io->path;
+    io->request.object = io->body;
+    if (rc == 0) rc = kube_send(c->client, &io->request);
+    if (rc == 0) return;
+    ck_answer answer = {.outcome = reads(a->type) ? CK_FAILED : CK_UNKNOWN};
+    ck_core_answer(c->core, a, &answer, (uint64_t)ck_now(c));
+    drop(io);
+    ck_soon(c);
+}
+
+void ck_asks_cancel(cr_consensus *c)
+{
+    while (c->out) {
+        (void)kube_cancel(&c->out->request);
+        drop(c->out);
+    }
+}

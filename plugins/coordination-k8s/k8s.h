@@ -1,0 +1,147 @@
+/*
+ * k8s.h: the log in the root object (consensus.h) as ck_core over lib/kube: what its files share.
+ *
+ *   consensus_k8s.c  the functions of consensus.h, turns of the core
+ *   asks.c           what the core asks for, as requests to the API
+ *   watches.c        what changed in the API: root and Lease; what the server refuses
+ *   lease.c          the Lease as an object
+ *   others.c         the other control nodes: roots pushed to them, who was heard from
+ *   state.c          the state as pages: checkpoints are made and loaded
+ *
+ * All of it runs on the store's loop.
+ */
+#ifndef COORDINATION_K8S_K8S_H
+#define COORDINATION_K8S_K8S_H
+
+#include "core/core.h"
+#include "curl.h"
+#include "list.h"
+#include "rules.h"
+#include "store.h"
+#include "watch.h"
+
+#define CK_GROUP "quidditch.io"
+#define CK_VERSION "v1"
+#define CK_PLURAL "quidditchstates"
+#define CK_LEASE_GROUP "coordination.k8s.io"
+#define CK_LEASE_PLURAL "leases"
+#define CK_TOUCHED "quidditch.io/touched"
+
+/* An ask under way. */
+typedef struct ck_io {
+    struct ck_io *next, *previous;
+    cr_consensus *c;
+    ck_ask *ask;
+    kube_request request;
+    json_t *body;
+    char path[KUBE_PATH_MAX];
+} ck_io;
+
+/* state.c */
+typedef struct ck_state ck_state;
+
+struct cr_consensus {
+    qd_coord *store;
+    const cr_heap *heap;
+    cr_consensus_config k;
+    kube_loop env;
+    kube_transport *transport;
+    kube_client *client;
+    ck_core *core;
+    ck_root *first; /* what a new store begins with */
+    ck_state *state;
+    uv_timer_t timer;
+    uv_idle_t idle;
+    ck_io *out;
+    cr_proposal *proposals; /* with the core */
+    cr_read_wait *reads;
+    kube_watch root_watch, lease_watch;
+    kube_list lease_list;
+    char lease_field[CK_NAME + 32];
+    int watches, lease_watches; /* the watch was started */
+    int root_relist;            /* it rests until the root was read */
+    int64_t lease_again_ns;     /* list it then; 0: not */
+    json_t *lease;              /* as last seen; NULL: none */
+    kube_rules rules;
+    int rules_out;
+    int64_t rules_ns; /* when they were last asked for */
+    uint32_t trouble; /* the ask that brought what is told as trouble; 0: none */
+    int64_t well_ns;  /* when the API last did as asked */
+    int outage;       /* this node led, and cannot reach the API: it says that nobody leads */
+    uint64_t leader;  /* as last looked at */
+    int64_t leader_ns;
+    int leader_silent; /* it was told so, or is */
+    int64_t spoke_ns;
+    cr_members *members;
+    uint64_t members_sum;
+    int members_old;
+    int in_turn, asked, closing, handles;
+    int64_t close_ns;
+    void (*closed)(void *arg);
+    void *closed_arg;
+};
+
+/* --- consensus_k8s.c --- */
+/* A turn of the core soon. */
+void ck_soon(cr_consensus *c);
+int64_t ck_now(const cr_consensus *c);
+
+/* --- asks.c --- */
+/* Begins what the core asks for. */
+void ck_ask_start(cr_consensus *c, ck_ask *a);
+/* Gives up all that are out. */
+void ck_asks_cancel(cr_consensus *c);
+/* A root as it came, by a read of the quorum: refused when this node has acted on a later one. */
+int ck_root_refused(cr_consensus *c, const ck_root *r);
+
+/* --- watches.c --- */
+/* Starts what can be started. */
+void ck_watches_turn(cr_consensus *c);
+/* Stops all. */
+void ck_watches_stop(cr_consensus *c);
+/* The root was read: a watch that rests goes on. */
+void ck_watches_read(cr_consensus *c, const char *version);
+/* What became of a request; of an ask of this type. */
+void ck_told(cr_consensus *c, uint32_t type, const kube_result *r);
+/* Asks what this identity may do, and says what is missing. */
+void ck_rules_look(cr_consensus *c);
+
+/* --- lease.c --- */
+/* The object for a POST or PUT of l; before: as last seen, NULL: none. make; NULL: no memory. */
+json_t *ck_lease_object(cr_consensus *c, const ck_lease *l, const json_t *before);
+/* Reads one. */
+void ck_lease_read(const json_t *object, ck_lease *out);
+/* Keeps the object as the last seen one. */
+void ck_lease_keep(cr_consensus *c, json_t *object);
+/* Seconds since 1970 of an RFC 3339 text in UTC; 0: it is none. */
+int64_t ck_time_read(const char *text);
+/* Such a text, with microseconds. */
+void ck_time_write(int64_t wall_ns, char out[40]);
+
+/* --- others.c --- */
+/* Says that this node is there, now and then. */
+void ck_others_turn(cr_consensus *c);
+/* The next moment for that. */
+int64_t ck_others_next(const cr_consensus *c);
+/* The root that was just written goes to the others. */
+void ck_others_push(cr_consensus *c, const json_t *root);
+void ck_others_receive(cr_consensus *c, const uint8_t *p, size_t n);
+/* The control nodes that are known, this one among them. */
+void ck_others_list(cr_consensus *c, const ck_core_view *v);
+
+/* --- state.c --- */
+ck_state *ck_state_make(cr_consensus *c);
+void ck_state_free(ck_state *s);
+/* A newer root: pages that are the same here as in its checkpoint. */
+void ck_state_seen(ck_state *s, const ck_root *r);
+/* The answer to FREEZE. */
+ck_checkpoint *ck_state_freeze(ck_state *s, const ck_ask *a);
+/* Callbacks of the core. */
+void ck_state_thaw(void *arg, ck_checkpoint *p, int committed);
+int32_t ck_state_load_begin(void *arg, uint32_t what, const ck_root *r);
+uint32_t ck_state_load_want(void *arg, ck_blob *out, uint32_t max);
+int32_t ck_state_load_blob(void *arg, int kind, const ck_hash *h, const uint8_t *p, size_t n);
+int32_t ck_state_load_end(void *arg, int32_t rc);
+int ck_state_reaches(void *arg, const ck_hash *h);
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * record.c: what this node has acted on, as a small file in its folder: so that a state that was
+ * put back from a backup is noticed, also after a restart. Two places in the file are written in
+ * turn, each with its sum: one of them is always whole.
+ *
+ *   place  512 bytes: magic "QDK1", u32 version, u64 number, 16 store id, u64 epoch, u64 index,
+ *          u64 XXH3 of all that, zeros
+ */
+#include "store.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PLACE = 512, MAGIC = 0x314b4451, VERSION = 1, LENGTH = 56 };
+
+static int32_t failed(qd_coord *c, qd_err *err, const char *what)
+{
+    char words[128];
+    const char *w = strerror_r(errno, words, sizeof words);
+    return qd_plug_fail(c->plugin->err, err, QD_E_IO, "coordination store %s: %s: %s", c->path,
+                        what, w);
+}
+
+static int32_t lock_it(qd_coord *c, qd_err *err)
+{
+    char name[4096];
+    snprintf(name, sizeof name, "%s/lock", c->path);
+    c->home.lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (c->home.lock_fd < 0) return failed(c, err, "opening lock");
+    struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(c->home.lock_fd, F_OFD_SETLK, &l) == 0) return 0;
+    if (errno != EAGAIN && errno != EACCES) return failed(c, err, "locking lock");
+    return qd_plug_fail(c->plugin->err, err, QD_E_LOCKED,
+                        "coordination store %s is open in another process", c->path);
+}
+
+/* Reads one place; 0: it is not whole. */
+static uint64_t take(const uint8_t p[PLACE], ck_record *out)
+{
+    if (cr_load32(p) != MAGIC || cr_load32(p + 4) != VERSION) return 0;
+    if (cr_load64(p + LENGTH) != cr_sum64(p, LENGTH, 0)) return 0;
+    memcpy(out->store_id, p + 16, 16);
+    out->epoch = cr_load64(p + 32);
+    out->index = cr_load64(p + 40);
+    return cr_load64(p + 8);
+}
+
+int32_t ck_record_open(qd_coord *c, qd_err *err)
+{
+    char name[4096];
+    uint8_t both[2 * PLACE];
+    ck_record r[2];
+    if (!*c->path) return 0;
+    int32_t rc = lock_it(c, err);
+    if (rc) return rc;
+    snprintf(name, sizeof name, "%s/kubernetes", c->path);
+    c->home.record_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (c->home.record_fd < 0) return failed(c, err, "opening the record");
+    memset(both, 0, sizeof both);
+    ssize_t n = pread(c->home.record_fd, both, sizeof both, 0);
+    if (n < 0) return failed(c, err, "reading the record");
+    int fd = open(c->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* its name lasts */
+    if (fd < 0 || fsync(fd)) rc = failed(c, err, "syncing the folder");
+    if (fd >= 0) close(fd);
+    uint64_t first = take(both, &r[0]), second = take(both + PLACE, &r[1]);
+    if (n > 0 && !first && !second)
+        return qd_plug_fail(c->plugin->err, err, QD_E_CORRUPT,
+                            "coordination store %s: its record is damaged: which state this node "
+                            "has acted on is not known; remove the file to take the present one",
+                            c->path);
+    if (first || second) c->home.record = r[second > first];
+    c->home.record_number = first > second ? first : second;
+    return rc;
+}
+
+int32_t ck_record_put(qd_coord *c, const uint8_t store_id[16], uint64_t epoch, uint64_t index)
+{
+    cr_home *h = &c->home;
+    uint8_t p[PLACE] = {0};
+    int same = memcmp(h->record.store_id, store_id, 16) == 0;
+    if (same && epoch <= h->record.epoch && index <= h->record.index) return 0;
+    ck_record r = {.epoch = epoch, .index = index};
+    memcpy(r.store_id, store_id, 16);
+    if (same && h->record.epoch > epoch) r.epoch = h->record.epoch;
+    if (same && h->record.index > index) r.index = h->record.index;
+    h->record = r;
+    if (h->record_fd < 0) return 0;
+    uint64_t number = ++h->record_number;
+    cr_store32(p, MAGIC);
+    cr_store32(p + 4, VERSION);
+    cr_store64(p + 8, number);
+    memcpy(p + 16, r.store_id, 16);
+    cr_store64(p + 32, r.epoch);
+    cr_store64(p + 40, r.index);
+    cr_store64(p + LENGTH, cr_sum64(p, LENGTH, 0));
+    if (pwrite(h->record_fd, p, PLACE, (off_t)(number % 2) * PLACE) != PLACE) return QD_E_IO;
+    return fdatasync(h->record_fd) ? QD_E_IO : 0;
+}
+
+void ck_record_close(qd_coord *c)
+{
+    if (c->home.record_fd >= 0) close(c->home.record_fd);
+    if (c->home.lock_fd >= 0) close(c->home.lock_fd);
+    c->home.record_fd = c->home.lock_fd = -1;
+}
