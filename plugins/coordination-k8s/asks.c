@@ -54,7 +54,7 @@ int ck_root_refused(cr_consensus *c, const ck_root *r)
     const ck_record *known = &c->store->home.record;
     if (memcmp(known->store_id, r->store_id, 16) != 0) return 0; /* the core looks at that */
     if (r->epoch >= known->epoch && r->index >= known->index) return 0;
-    char text[400];
+    char text[700];
     snprintf(text, sizeof text,
              "the state in the Kubernetes API is older than what this node has acted on (epoch %llu "
              "entry %llu, here epoch %llu entry %llu): it was restored from a backup. To go on "
@@ -68,7 +68,7 @@ int ck_root_refused(cr_consensus *c, const ck_root *r)
 
 static void take_root(cr_consensus *c, ck_io *io, ck_answer *a)
 {
-    char why[CK_WHY], text[CK_WHY + 64];
+    char why[CK_WHY], text[CK_WHY + 128];
     ck_root *root = NULL;
     int32_t rc = ck_root_read(c->heap, io->request.result.object, &root, why);
     if (rc) {

@@ -32,8 +32,8 @@ void ck_time_write(int64_t wall_ns, char out[40])
     int64_t m = (5 * of_year + 2) / 153, d = of_year - (153 * m + 2) / 5 + 1;
     m = m < 10 ? m + 3 : m - 9;
     snprintf(out, 40, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ",
-             (int)(year + era * 400 + (m <= 2)) % 10000, (int)m, (int)d, (int)(of_day / 3600),
-             (int)(of_day / 60 % 60), (int)(of_day % 60), (int)micros);
+             (int)((uint64_t)(year + era * 400 + (m <= 2)) % 10000), (int)((uint64_t)m % 100), (int)((uint64_t)d % 100), (int)((uint64_t)of_day / 3600 % 100),
+             (int)((uint64_t)of_day / 60 % 60), (int)((uint64_t)of_day % 60), (int)((uint64_t)micros % 1000000));
 }
 
 void ck_lease_keep(cr_consensus *c, json_t *object)

@@ -13,7 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-const qd_plugin *qd_plugin_entry_coordination_raft(void);
+#ifndef RIG_ENTRY
+#define RIG_ENTRY qd_plugin_entry_coordination_raft
+#endif
+const qd_plugin *RIG_ENTRY(void);
 
 typedef struct node {
     rig *r;
@@ -149,7 +152,14 @@ static int64_t mono_ns(qd_self *self)
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
-static const qd_svc_clock svc_clock = {.mono_ns = mono_ns};
+static int64_t wall_ns(qd_self *self)
+{
+    (void)self;
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+static const qd_svc_clock svc_clock = {.mono_ns = mono_ns, .wall_ns = wall_ns};
 
 static void rand_bytes(qd_self *self, void *dst, size_t n)
 {
@@ -325,7 +335,7 @@ rig *rig_make(int n)
         snprintf(x->folder, sizeof x->folder, "%s/m%d", r->base, i + 1);
         snprintf(x->copy, sizeof x->copy, "%s/copy%d", r->base, i + 1);
         shell("mkdir -m 700 %s", x->folder, "");
-        if (qd_plugin_entry_coordination_raft()->init((qd_self *)x, &host, NULL)) abort();
+        if (RIG_ENTRY()->init((qd_self *)x, &host, NULL)) abort();
     }
     if (pthread_create(&r->post, NULL, run_post, r)) abort();
     return r;
@@ -351,7 +361,7 @@ void rig_free(rig *r)
     }
     for (int i = 0; i < r->n; i++) {
         _Atomic int done = 0;
-        qd_plugin_entry_coordination_raft()->stop((qd_self *)&r->nodes[i], stopped, &done);
+        RIG_ENTRY()->stop((qd_self *)&r->nodes[i], stopped, &done);
         free(r->nodes[i].log);
     }
     shell("rm -rf %s", r->base, "");
@@ -484,6 +494,18 @@ qd_coord *rig_store(rig *r, int i)
 const qd_coord_vtable *rig_vtable(rig *r)
 {
     return r->nodes[0].vt;
+}
+
+void rig_tell_gone(rig *r, int i)
+{
+    pthread_mutex_lock(&r->lock);
+    for (int k = 0; k < r->n; k++) {
+        node *x = &r->nodes[k];
+        if (k != i && x->open && x->events.changed)
+            x->events.changed(x->events.arg, qd_plug_str(r->nodes[i].address), QD_PEER_GONE, NULL,
+                              QD_STR("closed, and refused when dialled"));
+    }
+    pthread_mutex_unlock(&r->lock);
 }
 
 bool rig_logged(rig *r, int i, const char *text)

@@ -29,6 +29,8 @@ int32_t rig_start_with(rig *r, int i, const char *name, const char *cluster,
 void rig_stop(rig *r, int i);
 /* Cuts it off, then ends it: nobody hears a word of it. */
 void rig_kill(rig *r, int i);
+/* All others hear that the process of node i has ended. */
+void rig_tell_gone(rig *r, int i);
 /* Empties its folder; it must not run. */
 void rig_wipe(rig *r, int i);
 /* A copy of its folder's present content is put back by rig_restore; it must not run. */

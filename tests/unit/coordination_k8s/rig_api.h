@@ -1,0 +1,21 @@
+/*
+ * rig_api.h: what plugins/coordination-k8s/api.c is in tests: a model of an API server in place of
+ * a real one, for the nodes of coord_rig.h.
+ */
+#ifndef QD_TESTS_RIG_API_H
+#define QD_TESTS_RIG_API_H
+
+#include "lib/kube_model.h"
+
+/* A server for all nodes that are started from now on. */
+kube_model *rig_api_make(uint64_t seed);
+/* No node runs any more. */
+void rig_api_free(void);
+/* The connection of node i (0 ...), as it was opened last; NULL: none. */
+kube_model_client *rig_api_client(int i);
+/* Node i cannot reach the server, or can again; also when it is started later. */
+void rig_api_cut(int i, bool on);
+/* The user as whom nodes connect from now on; NULL: an administrator. */
+void rig_api_user(const char *user);
+
+#endif
