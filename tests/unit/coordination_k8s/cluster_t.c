@@ -11,10 +11,11 @@
 
 #define B QD_COORD_OPEN_BOOTSTRAP
 
+/* n control nodes that run, and room for one more. */
 static rig *nodes(int n)
 {
     rig_api_make(7);
-    rig *r = rig_make(n);
+    rig *r = rig_make(n + 1);
     for (int i = 0; i < n; i++) assert_int_equal(rig_start(r, i, RIG_PEERS, 0, B), 0);
     assert_true(rig_settled(r));
     return r;

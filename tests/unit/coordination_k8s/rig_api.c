@@ -159,7 +159,7 @@ void ck_api_close(struct qd_coord *c)
 kube_transport *ck_api_connect(struct qd_coord *c, const kube_env *env, kube_error *err)
 {
     char name[32];
-    int node = c->node_name.n == 2 ? c->node_name.p[1] - '1' : 0;
+    int node = c->address.n > 1 ? (c->address.p[1] - '1') & (NODES - 1) : 0; /* m1:1 */
     wire *w = calloc(1, sizeof *w);
     (void)env;
     (void)err;
