@@ -5,10 +5,65 @@
 #include "curl.h"
 #include "store.h"
 
+#define ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount/"
+
 /* What lib/kube needs of memory alone: configuration is read before there is a loop. */
 static kube_env memory(qd_coord *c)
 {
     return (kube_env){.mem = c->heap->mem, .self = c->heap->self};
+}
+
+/* --- a service account's files where the settings say --- */
+
+static const char *variable(void *arg, const char *name)
+{
+    const cr_home *h = &((qd_coord *)arg)->home;
+    const char *v = kube_sources_system.variable(kube_sources_system.arg, name);
+    /* the address is replaced afterwards */
+    if (h->api_server && (!v || !*v)) {
+        if (strcmp(name, "KUBERNETES_SERVICE_HOST") == 0) return "localhost";
+        if (strcmp(name, "KUBERNETES_SERVICE_PORT") == 0) return "443";
+    }
+    return v;
+}
+
+static int32_t read_file(void *arg, const kube_env *env, const char *path, size_t max, char **out,
+                         size_t *n)
+{
+    const cr_home *h = &((qd_coord *)arg)->home;
+    char beside[4096];
+    if (h->token_file && strcmp(path, ACCOUNT "token") == 0) path = h->token_file;
+    if (h->ca_file && strcmp(path, ACCOUNT "ca.crt") == 0) path = h->ca_file;
+    const char *slash = h->token_file ? strrchr(h->token_file, '/') : NULL;
+    if (slash && strcmp(path, ACCOUNT "namespace") == 0) {
+        snprintf(beside, sizeof beside, "%.*snamespace", (int)(slash + 1 - h->token_file),
+                 h->token_file);
+        path = beside;
+    }
+    return kube_sources_system.read(kube_sources_system.arg, env, path, max, out, n);
+}
+
+/* --- finding it --- */
+
+static int32_t find(qd_coord *c, const kube_env *env, kube_error *why)
+{
+    cr_home *h = &c->home;
+    if (h->kubeconfig)
+        return kube_config_files(env, &h->from, h->kubeconfig, h->context, &h->api, why);
+    if (h->context || !kube_config_in_pod(env, &h->from))
+        return kube_config_default(env, &h->from, 1, h->context, &h->api, why);
+    int32_t rc = kube_config_pod(env, &h->from, &h->api, why);
+    if (rc || !h->api_server) return rc;
+    size_t n = strlen(h->api_server);
+    while (n && h->api_server[n - 1] == '/') n--;
+    if (strncmp(h->api_server, "https://", 8) != 0 || n < 9)
+        return kube_fail(why, QD_E_CONFIG, "coordination.k8s.api_server: \"%s\" is no https:// URL",
+                         h->api_server);
+    char *server = kube_copy(env, h->api_server, n);
+    if (!server) return kube_fail(why, QD_E_NOMEM, "out of memory");
+    kube_free(env, h->api.server);
+    h->api.server = server;
+    return 0;
 }
 
 int32_t ck_api_open(qd_coord *c, qd_err *err)
@@ -16,13 +71,8 @@ int32_t ck_api_open(qd_coord *c, qd_err *err)
     cr_home *h = &c->home;
     kube_env env = memory(c);
     kube_error why = {{0}};
-    int32_t rc;
-    if (h->kubeconfig)
-        rc = kube_config_files(&env, &kube_sources_system, h->kubeconfig, h->context, &h->api, &why);
-    else if (!h->context && kube_config_in_pod(&env, &kube_sources_system))
-        rc = kube_config_pod(&env, &kube_sources_system, &h->api, &why);
-    else
-        rc = kube_config_default(&env, &kube_sources_system, 1, h->context, &h->api, &why);
+    h->from = (kube_sources){.arg = c, .variable = variable, .read = read_file};
+    int32_t rc = find(c, &env, &why);
     if (rc)
         return qd_plug_fail(c->plugin->err, err, rc == QD_E_NOMEM ? rc : QD_E_CONFIG,
                             "Kubernetes API: %s%s", why.text,
@@ -36,8 +86,8 @@ int32_t ck_api_open(qd_coord *c, qd_err *err)
                             "Kubernetes API: %s: \"%.100s\" cannot be a namespace", h->api.source,
                             space);
     snprintf(h->space, sizeof h->space, "%s", space);
-    cr_say(c, QD_LEVEL_INFO, "using k8s-native coordination: %s, namespace %s, by %s",
-           h->api.server, h->space, h->api.source);
+    cr_say(c, QD_LEVEL_INFO, "Kubernetes API: %s, namespace %s, by %s", h->api.server, h->space,
+           h->api.source);
     return 0;
 }
 
@@ -49,5 +99,5 @@ void ck_api_close(qd_coord *c)
 
 kube_transport *ck_api_connect(qd_coord *c, const kube_env *env, kube_error *err)
 {
-    return kube_curl_make(env, &c->loop, &c->home.api, &kube_sources_system, NULL, err);
+    return kube_curl_make(env, &c->loop, &c->home.api, &c->home.from, NULL, err);
 }

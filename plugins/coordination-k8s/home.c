@@ -58,6 +58,9 @@ int32_t cr_home_option(qd_coord *c, const qd_pair *o, qd_err *err)
     if (qd_plug_is(o->key, "k8s.namespace")) return keep(c, &h->space_wanted, o, 63, err);
     if (qd_plug_is(o->key, "k8s.kubeconfig")) return keep(c, &h->kubeconfig, o, 4000, err);
     if (qd_plug_is(o->key, "k8s.context")) return keep(c, &h->context, o, 253, err);
+    if (qd_plug_is(o->key, "k8s.api_server")) return keep(c, &h->api_server, o, 500, err);
+    if (qd_plug_is(o->key, "k8s.token_file")) return keep(c, &h->token_file, o, 4000, err);
+    if (qd_plug_is(o->key, "k8s.ca_file")) return keep(c, &h->ca_file, o, 4000, err);
     if (qd_plug_is(o->key, "k8s.lease_duration")) return keep_time(c, &h->lease_ns, o, err);
     if (qd_plug_is(o->key, "k8s.renew_interval")) return keep_time(c, &h->renew_ns, o, err);
     if (qd_plug_is(o->key, "k8s.retry_interval")) return keep_time(c, &h->retry_ns, o, err);
@@ -67,7 +70,8 @@ int32_t cr_home_option(qd_coord *c, const qd_pair *o, qd_err *err)
         return 0;
     return qd_plug_fail(c->plugin->err, err, QD_E_CONFIG,
                         "coordination.%.*s: unknown option (known: k8s.namespace, k8s.kubeconfig, "
-                        "k8s.context, k8s.lease_duration, k8s.renew_interval, k8s.retry_interval)",
+                        "k8s.context, k8s.api_server, k8s.token_file, k8s.ca_file, "
+                        "k8s.lease_duration, k8s.renew_interval, k8s.retry_interval)",
                         (int)o->key.n, o->key.p);
 }
 
@@ -131,6 +135,9 @@ void cr_home_free(qd_coord *c)
     cr_free(c->heap, h->space_wanted);
     cr_free(c->heap, h->kubeconfig);
     cr_free(c->heap, h->context);
+    cr_free(c->heap, h->api_server);
+    cr_free(c->heap, h->token_file);
+    cr_free(c->heap, h->ca_file);
 }
 
 void cr_home_applied(qd_coord *c, cr_items *rows, uint64_t index, int replaced)

@@ -28,9 +28,10 @@ typedef struct ck_other {
 
 typedef struct cr_home {
     /* as configured; texts owned, NULL: not given */
-    char *space_wanted, *kubeconfig, *context;
+    char *space_wanted, *kubeconfig, *context, *api_server, *token_file, *ca_file;
     int64_t lease_ns, renew_ns, retry_ns;
     kube_config api;      /* api.c */
+    kube_sources from;
     char space[CK_LABEL]; /* namespace */
     char root[CK_LABEL], lease[CK_NAME];
     ck_site site;
