@@ -25,3 +25,4 @@ $(TEST_LIB): $(TEST_K8S)
 ALL_OBJS += $(TEST_K8S)
 $(OBJ)/tests/unit/coordination_k8s/%.o $(OBJ)/tests/fuzz/kube%.o: CPPFLAGS_ALL += -Iplugins -Iplugins/coordination-common -Iplugins/coordination-k8s
 $(OUT)/tests/unit/coordination_k8s/%_t $(OUT)/tests/fuzz/kube%_fuzz: SYSLIBS += -ljansson
+-include tests/unit/k8s.mk
