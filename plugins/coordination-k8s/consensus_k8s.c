@@ -183,8 +183,10 @@ static void on_warn(void *arg, const char *text)
 static void on_failed(void *arg, const char *why)
 {
     cr_consensus *c = arg;
+    char text[600];
+    snprintf(text, sizeof text, "%.400s; no changes until this node is started again", why);
     ck_trouble(c->store, why);
-    c->k.failed(c->k.arg, why);
+    cr_give_up(c->store, QD_E_NO_COORDINATION, text); /* not the disk: what is there is served */
 }
 
 static void stamp(void *arg, ck_root *next)

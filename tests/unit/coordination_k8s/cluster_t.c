@@ -11,10 +11,12 @@
 
 #define B QD_COORD_OPEN_BOOTSTRAP
 
+static kube_model *the_model;
+
 /* n control nodes that run, and room for one more. */
 static rig *nodes(int n)
 {
-    rig_api_make(7);
+    the_model = rig_api_make(7);
     rig *r = rig_make(n + 1);
     for (int i = 0; i < n; i++) assert_int_equal(rig_start(r, i, RIG_PEERS, 0, B), 0);
     assert_true(rig_settled(r));
@@ -74,12 +76,186 @@ static void three_conform_through_a_follower(void **state)
     conforms(3, false);
 }
 
+/* --- changes of leader --- */
+
+static void large_values_come_back(void **state)
+{
+    (void)state;
+    rig *r = nodes(3);
+    int follower = other(rig_leader_of_all(r), 0);
+    size_t n = 5u << 20;
+    char *value = malloc(n + 1), *back = malloc(n + 1);
+    for (size_t i = 0; i < n; i++) value[i] = (char)('a' + (i * 7 + i / 4099) % 26);
+    value[n] = 0;
+    assert_int_equal(rig_put(r, follower, "large", value, n, 0, RIG_WAIT, NULL), 0);
+    for (int k = 0; k < 3; k++) {
+        assert_int_equal(rig_get(r, k, "large", back, n + 1, NULL, 0, RIG_WAIT), 0);
+        assert_memory_equal(back, value, n);
+    }
+    free(value);
+    free(back);
+    end(r);
+}
+
+/* Puts so many keys that checkpoints are made. */
+static void put_many(rig *r, int i, int n)
+{
+    char key[32], value[400];
+    for (int k = 0; k < n; k++) {
+        snprintf(key, sizeof key, "many/%03d", k);
+        memset(value, 'a' + k % 26, sizeof value);
+        assert_int_equal(rig_put(r, i, key, value, 200 + (size_t)k % 200, 0, RIG_WAIT, NULL), 0);
+    }
+}
+
+static void see_many(rig *r, int i, int n)
+{
+    char key[32], value[400];
+    for (int k = 0; k < n; k++) {
+        snprintf(key, sizeof key, "many/%03d", k);
+        assert_int_equal(rig_get(r, i, key, value, sizeof value, NULL, 0, RIG_WAIT), 0);
+        assert_int_equal(strlen(value), 200 + k % 200);
+        assert_int_equal(value[0], 'a' + k % 26);
+    }
+}
+
+/* All stop; whoever starts again loads pages and tail. */
+static void the_state_outlives_all_nodes(void **state)
+{
+    (void)state;
+    enum { KEYS = 150 };
+    rig *r = nodes(3);
+    put_many(r, 0, KEYS);
+    for (int i = 0; i < 3; i++) rig_stop(r, i);
+    json_t *root = kube_model_get(the_model, "quidditchstates", "default", "rig");
+    const char *checkpoint = json_string_value(
+        json_object_get(json_object_get(root, "spec"), "checkpoint"));
+    assert_non_null(checkpoint);
+    assert_string_not_equal(checkpoint, "0");
+    json_decref(root);
+    for (int i = 0; i < 3; i++) assert_int_equal(rig_start(r, i, RIG_PEERS, 0, B), 0);
+    assert_true(rig_settled(r));
+    for (int i = 0; i < 3; i++) see_many(r, i, KEYS);
+    end(r);
+}
+
+static void who_stops_is_followed_at_once(void **state)
+{
+    (void)state;
+    rig *r = nodes(3);
+    for (int round = 0; round < 3; round++) {
+        int leader = rig_leader_of_all(r);
+        assert_true(leader >= 0);
+        rig_stop(r, leader);
+        json_t *lease = kube_model_get(the_model, "leases", "default", "rig-leader");
+        const char *holder = json_string_value(
+            json_object_get(json_object_get(lease, "spec"), "holderIdentity"));
+        char name[8];
+        snprintf(name, sizeof name, "m%d_", leader + 1);
+        assert_true(!holder || strncmp(holder, name, 3) != 0); /* given up, or taken already */
+        json_decref(lease);
+        assert_int_equal(rig_put(r, other(leader, 0), "k", "v", 1, 0, RIG_WAIT, NULL), 0);
+        assert_int_not_equal(rig_leader_of_all(r), leader);
+        assert_int_equal(rig_start(r, leader, RIG_PEERS, 0, B), 0);
+        assert_true(rig_settled(r));
+    }
+    end(r);
+}
+
+/* It ends without a word; its connections tell. */
+static void who_is_gone_is_followed_before_its_lease_ends(void **state)
+{
+    (void)state;
+    rig *r = nodes(3);
+    int leader = rig_leader_of_all(r);
+    assert_int_equal(rig_put(r, leader, "k", "v", 1, 0, RIG_WAIT, NULL), 0);
+    rig_api_cut(leader, true);
+    rig_kill(r, leader);
+    rig_tell_gone(r, leader);
+    int64_t at = rig_now_ms();
+    assert_int_equal(rig_put(r, other(leader, 1), "k", "w", 1, 0, RIG_WAIT, NULL), 0);
+    assert_true(rig_now_ms() - at < 12000); /* of a lease of 15 s */
+    rig_api_cut(leader, false);
+    assert_int_equal(rig_start(r, leader, RIG_PEERS, 0, B), 0);
+    assert_true(rig_settled(r));
+    char value[8];
+    assert_int_equal(rig_get(r, leader, "k", value, sizeof value, NULL, 0, RIG_WAIT), 0);
+    assert_string_equal(value, "w");
+    end(r);
+}
+
+/* --- the API server --- */
+
+static void without_the_api_what_is_there_is_read(void **state)
+{
+    (void)state;
+    rig *r = nodes(3);
+    char value[8];
+    assert_int_equal(rig_put(r, 0, "k", "v", 1, 0, RIG_WAIT, NULL), 0);
+    for (int k = 0; k < 3; k++)
+        assert_int_equal(rig_get(r, k, "k", value, sizeof value, NULL, 0, RIG_WAIT), 0);
+    for (int k = 0; k < 3; k++) rig_api_cut(k, true);
+    int32_t rc = rig_put(r, 1, "k", "w", 1, 0, 2000, NULL);
+    assert_true(rc == QD_E_CANCELLED || rc == QD_E_UNKNOWN_OUTCOME || rc == QD_E_NO_COORDINATION ||
+                rc == QD_E_TIMEOUT);
+    for (int k = 0; k < 3; k++) {
+        assert_int_equal(
+            rig_get(r, k, "k", value, sizeof value, NULL, QD_COORD_STALE, RIG_WAIT), 0);
+        assert_string_equal(value, "v");
+    }
+    for (int k = 0; k < 3; k++) rig_api_cut(k, false);
+    assert_int_equal(rig_put(r, 1, "after", "x", 1, 0, RIG_WAIT, NULL), 0);
+    assert_true(rig_settled(r));
+    for (int k = 0; k < 3; k++)
+        assert_int_equal(rig_get(r, k, "after", value, sizeof value, NULL, 0, RIG_WAIT), 0);
+    end(r);
+}
+
+static void sessions_are_renewed_without_requests(void **state)
+{
+    (void)state;
+    rig *r = nodes(1);
+    uint64_t session = 0;
+    assert_int_equal(rig_session(r, 0, QD_COORD_SESSION_OPEN, &session, 60000, RIG_WAIT), 0);
+    uint64_t before = kube_model_log_size(the_model);
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(rig_session(r, 0, QD_COORD_SESSION_KEEP, &session, 0, RIG_WAIT), 0);
+    assert_true(kube_model_log_size(the_model) - before < 20); /* the lease, and the like */
+    end(r);
+}
+
+static void a_missing_permission_is_named_and_waited_for(void **state)
+{
+    (void)state;
+    the_model = rig_api_make(8);
+    rig *r = rig_make(2);
+    rig_api_user("system:serviceaccount:default:q");
+    assert_int_equal(rig_start(r, 0, RIG_PEERS, 0, B), 0);
+    for (int64_t end = rig_now_ms() + RIG_WAIT; rig_now_ms() < end; rig_pause(10))
+        if (rig_logged(r, 0, "quidditchstates") && rig_logged(r, 0, "no leader: ")) break;
+    assert_true(rig_logged(r, 0, "quidditchstates"));
+    assert_true(rig_logged(r, 0, "no leader: "));
+    const char *user = "system:serviceaccount:default:q";
+    kube_model_allow(the_model, user, "*", "quidditch.io", "quidditchstates", "default", NULL);
+    kube_model_allow(the_model, user, "*", "coordination.k8s.io", "leases", "default", NULL);
+    assert_true(rig_settled(r));
+    assert_int_equal(rig_put(r, 0, "k", "v", 1, 0, RIG_WAIT, NULL), 0);
+    end(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_conforms),
         cmocka_unit_test(three_conform_through_the_leader),
         cmocka_unit_test(three_conform_through_a_follower),
+        cmocka_unit_test(large_values_come_back),
+        cmocka_unit_test(the_state_outlives_all_nodes),
+        cmocka_unit_test(who_stops_is_followed_at_once),
+        cmocka_unit_test(who_is_gone_is_followed_before_its_lease_ends),
+        cmocka_unit_test(without_the_api_what_is_there_is_read),
+        cmocka_unit_test(sessions_are_renewed_without_requests),
+        cmocka_unit_test(a_missing_permission_is_named_and_waited_for),
     };
     return unit_run(tests);
 }
