@@ -55,12 +55,13 @@ int ck_root_refused(cr_consensus *c, const ck_root *r)
     if (memcmp(known->store_id, r->store_id, 16) != 0) return 0; /* the core looks at that */
     if (r->epoch >= known->epoch && r->index >= known->index) return 0;
     char text[700];
-    snprintf(text, sizeof text,
-             "the state in the Kubernetes API is older than what this node has acted on (epoch %llu "
-             "entry %llu, here epoch %llu entry %llu): it was restored from a backup. To go on "
-             "from there remove %.200s/kubernetes and start again",
-             (unsigned long long)r->epoch, (unsigned long long)r->index,
-             (unsigned long long)known->epoch, (unsigned long long)known->index, c->store->path);
+    snprintf(
+        text, sizeof text,
+        "the state in the Kubernetes API is older than what this node has acted on (epoch %llu "
+        "entry %llu, here epoch %llu entry %llu): it was restored from a backup. To go on "
+        "from there remove %.200s/kubernetes and start again",
+        (unsigned long long)r->epoch, (unsigned long long)r->index,
+        (unsigned long long)known->epoch, (unsigned long long)known->index, c->store->path);
     ck_trouble(c->store, text);
     c->trouble = CK_PUT_ROOT; /* reading it again does not end that */
     return 1;
@@ -72,8 +73,8 @@ static void take_root(cr_consensus *c, ck_io *io, ck_answer *a)
     ck_root *root = NULL;
     int32_t rc = ck_root_read(c->heap, io->request.result.object, &root, why);
     if (rc) {
-        snprintf(text, sizeof text, "the root object %s cannot be read: %s",
-                 c->store->home.root, why);
+        snprintf(text, sizeof text, "the root object %s cannot be read: %s", c->store->home.root,
+                 why);
         ck_trouble(c->store, text);
         c->trouble = CK_PUT_ROOT;
     } else if (ck_root_refused(c, root)) {
@@ -93,12 +94,11 @@ static int64_t written_at(const json_t *meta)
 {
     const json_t *fields = json_object_get(meta, "managedFields");
     int64_t at = ck_time_read(json_string_value(json_object_get(meta, "creationTimestamp")));
-    int64_t t = ck_time_read(json_string_value(
-        json_object_get(json_object_get(meta, "annotations"), CK_TOUCHED)));
+    int64_t t = ck_time_read(
+        json_string_value(json_object_get(json_object_get(meta, "annotations"), CK_TOUCHED)));
     if (t > at) at = t;
     for (size_t i = 0; i < json_array_size(fields); i++) {
-        t = ck_time_read(
-            json_string_value(json_object_get(json_array_get(fields, i), "time")));
+        t = ck_time_read(json_string_value(json_object_get(json_array_get(fields, i), "time")));
         if (t > at) at = t;
     }
     return at;
@@ -276,8 +276,7 @@ static int32_t root_request(cr_consensus *c, ck_io *io)
 static int32_t lease_request(cr_consensus *c, ck_io *io)
 {
     const ck_ask *a = io->ask;
-    io->request.method =
-        a->type == CK_LEASE_GET ? "GET" : a->type == CK_LEASE_PUT ? "PUT" : "POST";
+    io->request.method = a->type == CK_LEASE_GET ? "GET" : a->type == CK_LEASE_PUT ? "PUT" : "POST";
     if (a->type != CK_LEASE_GET) {
         io->body = ck_lease_object(c, &a->lease, c->lease);
         if (!io->body) return QD_E_NOMEM;

@@ -64,8 +64,7 @@ static void turn(cr_consensus *c)
         ck_others_turn(c);
     }
     c->in_turn = 0;
-    if (c->closing &&
-        (ck_core_resigned(c->core) || ck_now(c) - c->close_ns >= CLOSE_NS)) {
+    if (c->closing && (ck_core_resigned(c->core) || ck_now(c) - c->close_ns >= CLOSE_NS)) {
         tear_down(c);
         return;
     }
@@ -443,7 +442,9 @@ void cr_consensus_look(const cr_consensus *known, cr_consensus_view *out)
     int follows = v.leader && v.leader != c->k.id && !silent(c, &v);
     *out = (cr_consensus_view){.id = c->k.id,
                                .term = v.term,
-                               .leader = leads ? c->k.id : follows ? v.leader : 0,
+                               .leader = leads     ? c->k.id
+                                         : follows ? v.leader
+                                                   : 0,
                                .leads = leads,
                                .role = QD_COORD_VOTER, /* each may lead */
                                .applied = v.applied,

@@ -79,8 +79,7 @@ int32_t cr_found_config(qd_coord *c, const qd_coord_config *k, qd_err *err)
 {
     const cr_home *h = &c->home;
     (void)k; /* who else there is, the root tells */
-    if (h->space_wanted &&
-        !ck_is_label((qd_str){h->space_wanted, strlen(h->space_wanted)}))
+    if (h->space_wanted && !ck_is_label((qd_str){h->space_wanted, strlen(h->space_wanted)}))
         return qd_plug_fail(c->plugin->err, err, QD_E_CONFIG,
                             "coordination.k8s.namespace: \"%s\" cannot be a namespace",
                             h->space_wanted);
@@ -230,8 +229,8 @@ uint32_t cr_members_seen(qd_coord *c, cr_who *out)
                       .address = m->address};
         w->alive = w->leader || m->id == c->raft_id;
         for (uint32_t k = 0; k < c->home.nothers; k++)
-            w->alive |= c->home.others[k].id == m->id &&
-                        now - c->home.others[k].heard_ns < CK_HEARD_NS;
+            w->alive |=
+                c->home.others[k].id == m->id && now - c->home.others[k].heard_ns < CK_HEARD_NS;
     }
     return n;
 }
@@ -282,10 +281,9 @@ void cr_found_turn(qd_coord *c)
         c->status[0] = 0;
         return;
     }
-    const char *why = *h->trouble ? h->trouble
-                      : c->view.leader
-                          ? "the one that led is silent, its lease is waited for"
-                          : "waiting for a control node to take the lead";
+    const char *why = *h->trouble      ? h->trouble
+                      : c->view.leader ? "the one that led is silent, its lease is waited for"
+                                       : "waiting for a control node to take the lead";
     snprintf(c->status, sizeof c->status, "no leader: %.900s", why);
     int64_t since = now - c->no_leader_ns;
     if (since < CR_PATIENCE_NS && !*h->trouble) return;

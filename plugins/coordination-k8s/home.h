@@ -7,8 +7,8 @@
 #define COORDINATION_K8S_HOME_H
 
 #include "config.h"
-#include "transport.h"
 #include "format/page.h"
+#include "transport.h"
 
 #define CR_HOME_FLAGS (QD_COORD_LINEARIZABLE | QD_COORD_AUTHORITY | QD_COORD_EXTERNAL)
 #define CK_HEARD_NS 4000000000ll /* a control node that was silent for so long is not counted */
@@ -30,7 +30,7 @@ typedef struct cr_home {
     /* as configured; texts owned, NULL: not given */
     char *space_wanted, *kubeconfig, *context, *api_server, *token_file, *ca_file;
     int64_t lease_ns, renew_ns, retry_ns;
-    kube_config api;      /* api.c */
+    kube_config api; /* api.c */
     kube_sources from;
     char space[CK_LABEL]; /* namespace */
     char root[CK_LABEL], lease[CK_NAME];

@@ -32,8 +32,10 @@ void ck_time_write(int64_t wall_ns, char out[40])
     int64_t m = (5 * of_year + 2) / 153, d = of_year - (153 * m + 2) / 5 + 1;
     m = m < 10 ? m + 3 : m - 9;
     snprintf(out, 40, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ",
-             (int)((uint64_t)(year + era * 400 + (m <= 2)) % 10000), (int)((uint64_t)m % 100), (int)((uint64_t)d % 100), (int)((uint64_t)of_day / 3600 % 100),
-             (int)((uint64_t)of_day / 60 % 60), (int)((uint64_t)of_day % 60), (int)((uint64_t)micros % 1000000));
+             (int)((uint64_t)(year + era * 400 + (m <= 2)) % 10000), (int)((uint64_t)m % 100),
+             (int)((uint64_t)d % 100), (int)((uint64_t)of_day / 3600 % 100),
+             (int)((uint64_t)of_day / 60 % 60), (int)((uint64_t)of_day % 60),
+             (int)((uint64_t)micros % 1000000));
 }
 
 void ck_lease_keep(cr_consensus *c, json_t *object)
@@ -83,13 +85,13 @@ json_t *ck_lease_object(cr_consensus *c, const ck_lease *l, const json_t *before
     if (before) ck_lease_read(before, &had);
     ck_time_write(wall, now);
     if (l->holder)
-        snprintf(who, sizeof who, "%.*s_%016llx", (int)c->store->node_name.n,
-                 c->store->node_name.p, (unsigned long long)l->holder);
+        snprintf(who, sizeof who, "%.*s_%016llx", (int)c->store->node_name.n, c->store->node_name.p,
+                 (unsigned long long)l->holder);
     const char *since = json_string_value(json_object_get(spec, "acquireTime"));
     if (!since || had.holder != l->holder || had.term != l->term) since = now;
-    return json_pack("{s:s,s:s,s:o,s:{s:s,s:I,s:s,s:s,s:I}}", "apiVersion",
-                     CK_LEASE_GROUP "/v1", "kind", "Lease", "metadata", metadata(c, l, before),
-                     "spec", "holderIdentity", who, "leaseDurationSeconds",
+    return json_pack("{s:s,s:s,s:o,s:{s:s,s:I,s:s,s:s,s:I}}", "apiVersion", CK_LEASE_GROUP "/v1",
+                     "kind", "Lease", "metadata", metadata(c, l, before), "spec", "holderIdentity",
+                     who, "leaseDurationSeconds",
                      (json_int_t)(l->holder && seconds > 0 ? seconds : 1), "acquireTime", since,
                      "renewTime", now, "leaseTransitions", (json_int_t)(l->term & 0x7fffffff));
 }

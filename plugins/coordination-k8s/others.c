@@ -77,8 +77,8 @@ void ck_others_push(cr_consensus *c, const json_t *root)
             text[0] = ROOT;
             if (json_dumpb(root, text + 1, n, JSON_COMPACT) != n) break;
         }
-        c->k.send(c->k.arg, o->id, (qd_str){o->address, strlen(o->address)},
-                  (const uint8_t *)text, n + 1);
+        c->k.send(c->k.arg, o->id, (qd_str){o->address, strlen(o->address)}, (const uint8_t *)text,
+                  n + 1);
     }
     cr_free(c->heap, text);
 }
@@ -118,8 +118,8 @@ void ck_others_list(cr_consensus *c, const ck_core_view *v)
         list[n++] = (cr_member){v->leader, QD_COORD_VOTER, v->leader_name, v->leader_address};
     for (uint32_t i = 0; i < h->nothers && n < CR_MEMBERS_MAX; i++) {
         const ck_other *o = &h->others[i];
-        cr_member m = {o->id, QD_COORD_VOTER, {o->name, strlen(o->name)},
-                       {o->address, strlen(o->address)}};
+        cr_member m = {
+            o->id, QD_COORD_VOTER, {o->name, strlen(o->name)}, {o->address, strlen(o->address)}};
         int there = 0; /* by id, or a former life of the same node */
         for (uint32_t k = 0; k < n; k++)
             there |= list[k].id == m.id || cr_compare(list[k].name, m.name) == 0;

@@ -189,8 +189,7 @@ void ck_state_thaw(void *arg, ck_checkpoint *p, int committed)
         known *k = &s->pages[e->page];
         if (committed) {
             values_begin(k, &e->hash);
-            for (size_t v = 0; v < e->nvalues; v++)
-                value_add((void *[]){k, s}, &e->values[v].hash);
+            for (size_t v = 0; v < e->nvalues; v++) value_add((void *[]){k, s}, &e->values[v].hash);
             values_end(k);
         }
         ck_encoded_free(e);

@@ -52,8 +52,7 @@ void ck_told(cr_consensus *c, uint32_t type, const kube_result *r)
     else if (r->code)
         snprintf(text, sizeof text,
                  "the Kubernetes API server at %.200s answers %d for %s in namespace %s: %.400s",
-                 h->api.server ? h->api.server : "?", r->code, what_of(type), h->space,
-                 r->message);
+                 h->api.server ? h->api.server : "?", r->code, what_of(type), h->space, r->message);
     else
         snprintf(text, sizeof text, "the Kubernetes API server at %.200s does not answer: %.400s",
                  h->api.server ? h->api.server : "?", r->message);

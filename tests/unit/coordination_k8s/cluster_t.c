@@ -128,8 +128,8 @@ static void the_state_outlives_all_nodes(void **state)
     put_many(r, 0, KEYS);
     for (int i = 0; i < 3; i++) rig_stop(r, i);
     json_t *root = kube_model_get(the_model, "quidditchstates", "default", "rig");
-    const char *checkpoint = json_string_value(
-        json_object_get(json_object_get(root, "spec"), "checkpoint"));
+    const char *checkpoint =
+        json_string_value(json_object_get(json_object_get(root, "spec"), "checkpoint"));
     assert_non_null(checkpoint);
     assert_string_not_equal(checkpoint, "0");
     json_decref(root);
@@ -148,8 +148,8 @@ static void who_stops_is_followed_at_once(void **state)
         assert_true(leader >= 0);
         rig_stop(r, leader);
         json_t *lease = kube_model_get(the_model, "leases", "default", "rig-leader");
-        const char *holder = json_string_value(
-            json_object_get(json_object_get(lease, "spec"), "holderIdentity"));
+        const char *holder =
+            json_string_value(json_object_get(json_object_get(lease, "spec"), "holderIdentity"));
         char name[8];
         snprintf(name, sizeof name, "m%d_", leader + 1);
         assert_true(!holder || strncmp(holder, name, 3) != 0); /* given up, or taken already */
@@ -199,8 +199,8 @@ static void without_the_api_what_is_there_is_read(void **state)
     assert_true(rc == QD_E_CANCELLED || rc == QD_E_UNKNOWN_OUTCOME || rc == QD_E_NO_COORDINATION ||
                 rc == QD_E_TIMEOUT);
     for (int k = 0; k < 3; k++) {
-        assert_int_equal(
-            rig_get(r, k, "k", value, sizeof value, NULL, QD_COORD_STALE, RIG_WAIT), 0);
+        assert_int_equal(rig_get(r, k, "k", value, sizeof value, NULL, QD_COORD_STALE, RIG_WAIT),
+                         0);
         assert_string_equal(value, "v");
     }
     for (int k = 0; k < 3; k++) rig_api_cut(k, false);
