@@ -64,12 +64,6 @@ static void one_conforms(void **state)
     conforms(1, true);
 }
 
-static void three_conform_through_the_leader(void **state)
-{
-    (void)state;
-    conforms(3, true);
-}
-
 static void three_conform_through_a_follower(void **state)
 {
     (void)state;
@@ -247,7 +241,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_conforms),
-        cmocka_unit_test(three_conform_through_the_leader),
         cmocka_unit_test(three_conform_through_a_follower),
         cmocka_unit_test(large_values_come_back),
         cmocka_unit_test(the_state_outlives_all_nodes),

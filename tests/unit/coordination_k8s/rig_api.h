@@ -11,8 +11,6 @@
 kube_model *rig_api_make(uint64_t seed);
 /* No node runs any more. */
 void rig_api_free(void);
-/* The connection of node i (0 ...), as it was opened last; NULL: none. */
-kube_model_client *rig_api_client(int i);
 /* Node i cannot reach the server, or can again; also when it is started later. */
 void rig_api_cut(int i, bool on);
 /* The user as whom nodes connect from now on; NULL: an administrator. */
