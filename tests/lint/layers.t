@@ -56,7 +56,7 @@ for my $file (files(qr{^(plugins|lib|sdk/examples)/.*\.[ch]$}), files(qr{^sdk/in
         # a folder inside a plugin may name its plugin's own headers
         next if $inc =~ m{^\.\./(\w+\.h)$} && $file =~ m{^(plugins/[^/]+)/[^/]+/} && -f top() . "/$1/" . ($inc =~ s{^\.\./}{}r);
         # a plugin may name headers of its own folders, from its own folder on
-        next if $file =~ m{^(plugins/[^/]+)/} && $inc =~ m{^\w+/\w+\.h$} && -f top() . "/$1/$inc";
+        next if $inc =~ m{^\w+/\w+\.h$} && $file =~ m{^(plugins/[^/]+)/} && -f top() . "/$1/$inc";
         $to =~ s{/.*}{};
         push @sdk, "$file:$n: include \"$inc\": plugins and the SDK know <quidditch/...> only"
             if (exists $level{$to} && $inc =~ m{/}) || $inc =~ m{\.\./|\bcore/};
