@@ -52,7 +52,10 @@ typedef struct qd_node {
     bool control;                        /* may be elected to allocate shards */
     const qd_mode_claims *claims;        /* who is asked when two stores could be; NULL: nobody */
     struct qd_remote_server *coordination_server; /* of control nodes: serves the others */
-    char id[QD_UUID_TEXT];                        /* path.data/node.json */
+    struct qd_coord_store *both[2]; /* of a control node with both stores: first the mode's */
+    struct qd_stores *stores;       /* in front of them; NULL: there is one */
+    struct qd_driver *driver;       /* of migrations between them */
+    char id[QD_UUID_TEXT];          /* path.data/node.json */
     qd_account index_account, request_account, inflight_account;
     qd_shards *shards;
     qd_mutex following; /* shards, leaving, for the listener of the cluster's states */
@@ -102,6 +105,18 @@ qd_store_kind qd_node_store_kind(const qd_node *node);
 void qd_node_coordination(void *arg, qd_action_coordination *out);
 /* The plugin that serves this node's own store; empty: it has none. */
 qd_str qd_node_store_plugin(const qd_node *node);
+/* The plugin that serves a store of this kind. */
+qd_str qd_node_plugin_of(const qd_node *node, qd_store_kind kind);
+/* The store that a control node opens beside the mode's, so that the cluster's state may be moved:
+ * its settings ask for that one, or name both. UNKNOWN: none. */
+qd_store_kind qd_node_second_store(const qd_node *node);
+/* Drives migrations, once the cluster is open; before it is closed. Nothing with one store.
+ * [worker]
+ */
+QD_MUST_CHECK
+int qd_node_driver_start(qd_node *node, qd_err *err);
+/* Ends that. NULL of it is fine. [worker] */
+void qd_node_driver_stop(qd_node *node);
 /* Has the host a plugin for coordination.mode? QD_E_PLUGIN tells why not. */
 QD_MUST_CHECK
 int qd_node_need_coordination(qd_node *node, const struct qd_plugin_host *host, qd_err *err);

@@ -116,6 +116,7 @@ static int serve_start(qd_node *node, qd_err *err)
     node->actions.shards = node->shards;
     node->actions.replication = atomic_load(&node->replication);
     node->actions.rpc = node->rpc;
+    node->actions.driver = node->driver;
     int rc = qd_action_serve(&node->actions, err);
     if (rc) return rc;
     atomic_store(&node->actions.serving, true);

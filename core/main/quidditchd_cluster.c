@@ -113,6 +113,7 @@ static void cluster_stop(qd_node *node)
 {
     qd_shards *shards = node->shards;
     qd_replication *r = atomic_load(&node->replication);
+    qd_node_driver_stop(node);
     qd_mutex_lock(&node->following);
     node->shards = NULL;
     qd_mutex_unlock(&node->following);
@@ -197,7 +198,9 @@ static int cluster_start(qd_node *node, qd_err *err)
     qd_state_unref(s);
     qd_action_tidy(node->store);
     qd_shards_tidy(node->shards);
-    return 0;
+    rc = qd_node_driver_start(node, err);
+    if (rc) cluster_stop(node);
+    return rc;
 }
 
 const qd_step qd_step_cluster = {"cluster", NULL, cluster_start, cluster_stop, NULL};

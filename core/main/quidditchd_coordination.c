@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/authority/authority.h"
+#include "cluster/authority/driver.h"
+#include "cluster/authority/stores.h"
 #include "cluster/coord.h"
 #include "cluster/remote/remote.h"
 #include "main/node.h"
@@ -16,6 +18,7 @@
 #include <string.h>
 
 #define LOG "discovery"
+#define ROUND_MS 1000 /* between two comparisons of a migration */
 #define OPTIONS_MAX 12
 #define OPTION_TEXT 32
 
@@ -39,10 +42,10 @@ static void add_number(store_options *o, const char *key, int64_t value, const c
     o->at[o->n++] = (qd_pair){qd_str_c(key), qd_str_c(text)};
 }
 
-static void take_options(const qd_node *node, store_options *o)
+static void take_options(const qd_node *node, qd_store_kind kind, store_options *o)
 {
     const qd_values *v = qd_config_values(node->config);
-    if (node->mode.store != QD_STORE_KUBERNETES) {
+    if (kind != QD_STORE_KUBERNETES) {
         add_number(o, "election_timeout", qd_values_ms(v, QD_SET_COORDINATION_ELECTION_TIMEOUT),
                    "ms");
         add_number(o, "heartbeat_interval", qd_values_ms(v, QD_SET_COORDINATION_HEARTBEAT), "ms");
@@ -103,11 +106,12 @@ static const qd_str *addresses(const qd_values *v, uint32_t id, bool keep_names,
 
 /* Who else there may be: nobody with discovery.type single-node, nobody to be found with a store
  * that is elsewhere. */
-static void take_others(const qd_node *node, qd_arena *arena, qd_coord_config *k)
+static void take_others(const qd_node *node, qd_store_kind kind, qd_arena *arena,
+                        qd_coord_config *k)
 {
     const qd_values *v = qd_config_values(node->config);
     if (qd_str_is(qd_config_text(node->config, QD_SET_DISCOVERY_TYPE), "single-node")) return;
-    if (node->mode.store == QD_STORE_KUBERNETES) return;
+    if (kind == QD_STORE_KUBERNETES) return;
     k->peers = addresses(v, QD_SET_COORDINATION_PEERS, true, arena, &k->npeers);
     k->first = qd_values_list(v, QD_SET_CLUSTER_INITIAL_MASTERS, &k->nfirst);
     k->seeds = addresses(v, QD_SET_DISCOVERY_SEED_HOSTS, false, arena, &k->nseeds);
@@ -189,41 +193,128 @@ static void tell_ignored(const qd_node *node)
 }
 
 /* The folder of the node's own store: each kind has one, what the other left stays as it is. */
-static int make_folder(qd_node *node, qd_err *err)
+static int make_folder(const qd_node *node, qd_store_kind kind, char *path, size_t size,
+                       qd_err *err)
 {
-    bool copy = node->mode.store == QD_STORE_KUBERNETES;
-    snprintf(node->coordination_path, sizeof node->coordination_path, "%s/%s", node->data,
-             copy ? "coordination-copy" : "coordination");
-    return qd_dir_make(node->coordination_path, 0700, err);
+    bool copy = kind == QD_STORE_KUBERNETES;
+    snprintf(path, size, "%s/%s", node->data, copy ? "coordination-copy" : "coordination");
+    return qd_dir_make(path, 0700, err);
 }
 
-static int open_plugin(qd_node *node, qd_coord_store **out, qd_err *err)
+/* Opens a store of its own; flags: QD_COORD_OPEN_BOOTSTRAP of the one that the mode decided on. */
+static int open_plugin(qd_node *node, qd_store_kind kind, uint32_t flags, char *path, size_t size,
+                       qd_coord_store **out, qd_err *err)
 {
     const void *vt;
     qd_self *self;
     store_options options = {.n = 0};
     qd_arena arena;
-    int rc = qd_plugin_need(node->plugins, QD_KIND_COORDINATION, qd_node_store_plugin(node),
+    int rc = qd_plugin_need(node->plugins, QD_KIND_COORDINATION, qd_node_plugin_of(node, kind),
                             "coordination.mode", &vt, &self, err);
-    if (rc == 0) rc = make_folder(node, err);
+    if (rc == 0) rc = make_folder(node, kind, path, size, err);
     if (rc) return rc;
-    take_options(node, &options);
+    take_options(node, kind, &options);
     qd_str name = qd_str_c(node->name), id = node->id[0] ? qd_str_c(node->id) : name;
     qd_coord_config config = {
         .struct_size = sizeof config,
-        .flags = QD_COORD_OPEN_BOOTSTRAP,
+        .flags = flags,
         .cluster = qd_config_text(node->config, QD_SET_CLUSTER_NAME),
         .node_id = id,
         .node_name = name,
-        .path = qd_str_c(node->coordination_path),
+        .path = qd_str_c(path),
         .options = options.at,
         .noptions = options.n,
     };
     qd_arena_init(&arena, NULL, 1 << 20);
-    take_others(node, &arena, &config);
+    take_others(node, kind, &arena, &config);
     rc = qd_coord_open(node->env, vt, self, &config, out, err);
     qd_arena_fini(&arena);
     return rc;
+}
+
+/* --- two stores: of a control node whose settings ask for the other one, or name both ----------
+ */
+
+static void close_both(qd_node *node)
+{
+    qd_stores_close(node->stores);
+    node->stores = NULL;
+    for (int i = 0; i < 2; i++) {
+        qd_coord_close(node->both[i]);
+        node->both[i] = NULL;
+    }
+}
+
+/* The other store beside the first, which stays alone where that one cannot be opened: only a
+ * migration needs it. *s becomes the store in front of both. */
+static void open_second(qd_node *node, qd_coord_store **s)
+{
+    char path[QD_PATH_MAX + 32];
+    qd_err err;
+    qd_authority_record known;
+    qd_store_kind kind = qd_node_second_store(node);
+    if (kind == QD_STORE_UNKNOWN) return;
+    qd_err_init(&err);
+    qd_authority_get(node->authority, &known);
+    node->both[0] = *s;
+    int rc = open_plugin(node, kind, 0, path, sizeof path, &node->both[1], &err);
+    qd_stores_config config = {
+        .env = node->env,
+        .store = {node->both[0], node->both[1]},
+        .name = {qd_mode_name(qd_mode_of(node->mode.store)), qd_mode_name(qd_mode_of(kind))},
+        .uuid = known.accept_older ? "" : known.uuid};
+    if (!rc) rc = qd_stores_open(&config, &node->stores, &err);
+    if (!rc) {
+        *s = qd_stores_front(node->stores);
+        qd_log_info(LOG,
+                    "both stores are open, [%s] and [%s]: the cluster's state may be moved "
+                    "(qd migrate)",
+                    config.name[0], config.name[1]);
+    } else {
+        qd_log_warn(LOG,
+                    "the store [%s] is not there, the cluster's state cannot be moved to it "
+                    "from this node: %s",
+                    config.name[1], qd_err_reason(&err));
+        qd_coord_close(node->both[1]);
+        node->both[0] = node->both[1] = NULL;
+    }
+    qd_err_fini(&err);
+}
+
+static qd_store_kind kind_now(void *arg)
+{
+    return qd_node_store_kind(arg);
+}
+
+static bool leads(void *arg)
+{
+    qd_node *node = arg;
+    qd_state *s = qd_cluster_state(node->cluster);
+    bool mine = qd_str_is(s->master, node->id);
+    qd_state_unref(s);
+    return mine;
+}
+
+int qd_node_driver_start(qd_node *node, qd_err *err)
+{
+    if (!node->stores) return 0;
+    qd_driver_config config = {.env = node->env,
+                               .store = {node->both[0], node->both[1]},
+                               .front = qd_stores_front(node->stores),
+                               .leads = leads,
+                               .arg = node,
+                               .round_ms = ROUND_MS};
+    qd_store_kind first = node->mode.store;
+    bool masters = first == QD_STORE_MASTERS;
+    config.name[0] = qd_mode_name(qd_mode_of(first));
+    config.name[1] = qd_mode_name(qd_mode_of(masters ? QD_STORE_KUBERNETES : QD_STORE_MASTERS));
+    return qd_driver_open(&config, &node->driver, err);
+}
+
+void qd_node_driver_stop(qd_node *node)
+{
+    qd_driver_close(node->driver);
+    node->driver = NULL;
 }
 
 /* Requests look at the store while it is there. */
@@ -233,7 +324,11 @@ static void set_store(qd_node *node, qd_coord_store *s)
     qd_coord_store *was = node->coordination;
     node->coordination = s;
     qd_mutex_unlock(&node->deciding);
-    qd_coord_close(was);
+    if (s) return;
+    if (node->stores)
+        close_both(node);
+    else
+        qd_coord_close(was);
 }
 
 static int coordination_start(qd_node *node, qd_err *err)
@@ -241,15 +336,22 @@ static int coordination_start(qd_node *node, qd_err *err)
     qd_coord_store *s = NULL;
     tell_ignored(node);
     tell_uuid(node);
-    int rc = node->mode.own ? open_plugin(node, &s, err) : open_remote(node, &s, err);
+    int rc = node->mode.own
+                 ? open_plugin(node, node->mode.store, QD_COORD_OPEN_BOOTSTRAP,
+                               node->coordination_path, sizeof node->coordination_path, &s, err)
+                 : open_remote(node, &s, err);
     if (rc) return rc;
+    if (node->mode.own) open_second(node, &s);
     if (node->mode.own)
         rc = qd_remote_server_open(node->rpc, s, node->loop, &node->pools,
                                    &node->coordination_server, err);
-    if (rc)
-        qd_coord_close(s);
-    else
+    if (!rc && node->stores) qd_remote_server_kind(node->coordination_server, kind_now, node);
+    if (!rc)
         set_store(node, s);
+    else if (node->stores)
+        close_both(node);
+    else
+        qd_coord_close(s);
     return rc;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "cluster/authority/authority.h"
+#include "cluster/authority/stores.h"
 #include "cluster/remote/remote.h"
 #include "main/node.h"
 #include "runtime/proc.h"
@@ -195,21 +196,45 @@ int qd_node_mode(qd_node *node, qd_err *err)
 
 /* --- what others ask --- */
 
+/* Of a node with both stores: the one in charge. */
+static qd_store_kind kind_of_both(const qd_node *node)
+{
+    bool masters = node->mode.store == QD_STORE_MASTERS;
+    if (qd_stores_current(node->stores) == 0) return node->mode.store;
+    return masters ? QD_STORE_KUBERNETES : QD_STORE_MASTERS;
+}
+
 qd_store_kind qd_node_store_kind(const qd_node *node)
 {
+    if (node->stores) return kind_of_both(node);
     if (node->mode.own || !node->coordination) return node->mode.store;
     qd_store_kind told = qd_remote_kind(node->coordination);
     return told ? told : node->mode.store;
 }
 
-qd_str qd_node_store_plugin(const qd_node *node)
+qd_str qd_node_plugin_of(const qd_node *node, qd_store_kind kind)
 {
     qd_str name = qd_config_text(node->config, QD_SET_COORDINATION_PLUGIN);
-    if (!node->mode.own) return QD_STR("");
     bool ours = qd_str_is(name, DEFAULT_MASTER) || qd_str_is(name, DEFAULT_KUBERNETES);
-    if (name.n && !ours) return name;
-    return node->mode.store == QD_STORE_KUBERNETES ? QD_STR(DEFAULT_KUBERNETES)
-                                                   : QD_STR(DEFAULT_MASTER);
+    /* somebody else's serves the mode that is asked for, while another one is kept */
+    bool kept = node->mode.kept && kind != qd_store_of(node->mode.asked);
+    if (name.n && !ours && !kept) return name;
+    return kind == QD_STORE_KUBERNETES ? QD_STR(DEFAULT_KUBERNETES) : QD_STR(DEFAULT_MASTER);
+}
+
+qd_str qd_node_store_plugin(const qd_node *node)
+{
+    return node->mode.own ? qd_node_plugin_of(node, qd_node_store_kind(node)) : QD_STR("");
+}
+
+qd_store_kind qd_node_second_store(const qd_node *node)
+{
+    bool masters = node->mode.store == QD_STORE_MASTERS;
+    if (!node->mode.own || node->mode.store == QD_STORE_UNKNOWN) return QD_STORE_UNKNOWN;
+    if (node->mode.kept) return masters ? QD_STORE_KUBERNETES : QD_STORE_MASTERS;
+    bool access = service_account(node).n || qd_config_text(node->config, QD_SET_K8S_KUBECONFIG).n;
+    bool both = qd_config_bool(node->config, QD_SET_COORDINATION_K8S_FALLBACK) && access;
+    return masters && both ? QD_STORE_KUBERNETES : QD_STORE_UNKNOWN;
 }
 
 void qd_node_coordination(void *arg, qd_action_coordination *out)

@@ -41,3 +41,13 @@ $(OUT)/tests/plugins/toy-outside.so: sdk/templates/coordination/plugin.c tests/p
 	sed -e '/define _GNU_SOURCE/d' -e 's/@NAME@/toy-outside/g' -e 's/, QD_COORD_LINEARIZABLE)/, QD_COORD_LINEARIZABLE | QD_COORD_EXTERNAL)/' $< > $(@:.so=.c)
 	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -shared -Wl,-z,now,-z,relro,-z,nodelete \
 		-o $@ $(@:.so=.c) -lcrypto
+
+# coordination-raft under another name, which takes settings of whatever store it stands in for: two
+# stores in one node, for migrations.
+SECOND_DIR := $(OUT)/tests/plugins/second
+$(OUT)/tests/plugins/toy-second.so: $(POBJS_coordination-raft) tests/plugins/module.mk
+	@mkdir -p $(SECOND_DIR)
+	sed -e 's/"coordination-raft"/"toy-second"/g' plugins/coordination-raft/plugin.c > $(SECOND_DIR)/plugin.c
+	sed -e 's/^    else$$/    else if (o->key.n > 4 \&\& memcmp(o->key.p, "k8s.", 4) == 0) return 0; else/' plugins/coordination-raft/home.c > $(SECOND_DIR)/home.c
+	$(CC) $(PLUGIN_FLAGS) $(PINC_coordination-raft) $(LDFLAGS_ALL) $(PLUGIN_LDFLAGS) -o $@ $(SECOND_DIR)/plugin.c \
+		$(SECOND_DIR)/home.c $(filter-out %/plugin.pic.o %/home.pic.o,$(POBJS_coordination-raft)) $(PLIBS_coordination-raft)

@@ -24,6 +24,11 @@ qd_mode qd_mode_of(qd_store_kind k)
     return (qd_mode)k; /* in the same order */
 }
 
+qd_store_kind qd_store_of(qd_mode m)
+{
+    return (qd_store_kind)m;
+}
+
 const char *qd_store_kind_name(qd_store_kind k)
 {
     return kind_names[k];

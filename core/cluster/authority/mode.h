@@ -92,6 +92,8 @@ const char *qd_mode_name(qd_mode m);
 qd_mode qd_mode_parse(qd_str text);
 /* The mode in which a store of this kind is used; AUTO of UNKNOWN. [any] */
 qd_mode qd_mode_of(qd_store_kind k);
+/* The kind of store that a mode uses; UNKNOWN of AUTO. [any] */
+qd_store_kind qd_store_of(qd_mode m);
 /* "raft", "k8s", "unknown": as records and answers have them. [any] */
 const char *qd_store_kind_name(qd_store_kind k);
 /* UNKNOWN: none of these names. [any] */

@@ -42,6 +42,10 @@ typedef struct qd_remote_server qd_remote_server;
 QD_MUST_CHECK
 int qd_remote_server_open(qd_rpc *rpc, qd_coord_store *store, qd_loop *loop, const qd_pools *pools,
                           qd_remote_server **out, qd_err *err);
+/* Of a store in front of two: which kind is in charge, told from now on; kind must not block.
+ * [worker]
+ */
+void qd_remote_server_kind(qd_remote_server *s, qd_store_kind (*kind)(void *arg), void *arg);
 /* Ends it; before the store and the transport. NULL is fine. [worker] */
 void qd_remote_server_close(qd_remote_server *s);
 

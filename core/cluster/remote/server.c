@@ -45,8 +45,13 @@ void qdi_server_leave(qd_remote_server *s)
     qd_mutex_unlock(&s->lock);
 }
 
-qd_store_kind qdi_server_kind(const qd_remote_server *s)
+qd_store_kind qdi_server_kind(qd_remote_server *s)
 {
+    qd_mutex_lock(&s->lock);
+    qd_store_kind (*kind)(void *arg) = s->kind;
+    void *arg = s->kind_arg;
+    qd_mutex_unlock(&s->lock);
+    if (kind) return kind(arg);
     return s->vt->head.flags & QD_COORD_EXTERNAL ? QD_STORE_KUBERNETES : QD_STORE_MASTERS;
 }
 
@@ -315,6 +320,14 @@ int qd_remote_server_open(qd_rpc *rpc, qd_coord_store *store, qd_loop *loop, con
     qd_mutex_fini(&s->lock);
     qd_free(s);
     return rc;
+}
+
+void qd_remote_server_kind(qd_remote_server *s, qd_store_kind (*kind)(void *arg), void *arg)
+{
+    qd_mutex_lock(&s->lock);
+    s->kind = kind;
+    s->kind_arg = arg;
+    qd_mutex_unlock(&s->lock);
 }
 
 void qd_remote_server_close(qd_remote_server *s)

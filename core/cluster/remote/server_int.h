@@ -22,6 +22,8 @@ struct qd_remote_server {
     qd_pool *pool;
     const qd_coord_vtable *vt;
     qd_coord *handle;
+    qd_store_kind (*kind)(void *arg); /* NULL: by the flags */
+    void *kind_arg;
 
     qd_mutex lock;
     qd_cond idle;
@@ -32,8 +34,8 @@ struct qd_remote_server {
     uint64_t swept_ns;
 };
 
-/* The kind of the store, as its plugin's flags tell. */
-qd_store_kind qdi_server_kind(const qd_remote_server *s);
+/* The kind of the store, as its plugin's flags tell, or who was named for it. */
+qd_store_kind qdi_server_kind(qd_remote_server *s);
 /* Writes what the store knows of itself, at the head of every answer. */
 void qdi_server_write_identity(qd_remote_server *s, qd_writer *w);
 /* One user more, unless it is closing. */

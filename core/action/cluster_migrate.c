@@ -1,0 +1,108 @@
+/*
+ * cluster_migrate.c: _cluster/coordination/_migrate: moving the cluster's state from one store to
+ * the other. Asked of a control node that has both stores open; how it goes on is the elected
+ * master's (cluster/authority/driver.h).
+ */
+#include "action/admin_int.h"
+#include "base/str.h"
+#include "cluster/authority/driver.h"
+#include "json/tree.h"
+
+#define BODY_DEPTH 4
+
+static int driver_of(const qd_request *q, qd_driver **out, qd_err *err)
+{
+    *out = q->a->driver;
+    if (*out) return 0;
+    return qd_err_set(err, QD_E_STATE,
+                      "this node has one store of the cluster's state: a migration is asked of a "
+                      "control node that has access to both (docs/migration.md)");
+}
+
+static void field_number(qd_json_writer *w, const char *key, uint64_t v)
+{
+    qd_json_key_c(w, key);
+    qd_json_uint(w, v);
+}
+
+static void write_status(qd_json_writer *w, const qd_handover_status *s)
+{
+    char text[48];
+    bool any = s->to[0] != 0;
+    qd_json_object(w);
+    qd_json_field_c(w, "step", qd_handover_step_name(s->step));
+    qd_json_field_bool(w, "under_way", any && s->step != QD_HANDOVER_DONE);
+    if (any) {
+        qd_json_field_c(w, "from", s->from);
+        qd_json_field_c(w, "to", s->to);
+        qd_json_key_c(w, "epoch");
+        qd_json_object(w);
+        field_number(w, "from", s->from_epoch);
+        field_number(w, "to", s->to_epoch);
+        qd_json_object_end(w);
+        field_number(w, "revision", s->revision);
+        field_number(w, "copied", s->copied);
+        field_number(w, "lag", s->revision > s->copied ? s->revision - s->copied : 0);
+        field_number(w, "clean_rounds", s->rounds);
+        field_number(w, "differences", s->differences);
+        if (s->since_ms) {
+            qd_json_field_c(w, "since", qdi_time_text(s->since_ms, text));
+            qd_json_field_int(w, "since_in_millis", s->since_ms);
+        }
+    }
+    if (s->error[0]) qd_json_field_c(w, "waits_for", s->error);
+    qd_json_object_end(w);
+}
+
+int qdi_api_cluster_migrate_status(qd_request *q, qd_response *r, qd_err *err)
+{
+    qd_driver *d;
+    qd_handover_status s;
+    int rc = driver_of(q, &d, err);
+    if (!rc) rc = qd_driver_status(d, &s, err);
+    if (!rc) write_status(&r->w, &s);
+    return rc;
+}
+
+/* Where to: of the parameter, else of the body. */
+static int target_of(qd_request *q, qd_str *out, qd_err *err)
+{
+    qd_json_node *root;
+    *out = qd_param(q, "to");
+    if (!out->n && q->body.n) {
+        int rc = qd_json_parse(q->arena, q->body, BODY_DEPTH, &root, err);
+        if (rc) return rc;
+        const qd_json_node *to = qd_json_get(root, "to");
+        if (to && to->type == QD_JSON_T_STRING) *out = to->text;
+    }
+    return out->n ? 0 : qd_err_set(err, QD_E_ARG, "[to] is missing: where to?");
+}
+
+int qdi_api_cluster_migrate_start(qd_request *q, qd_response *r, qd_err *err)
+{
+    qd_driver *d;
+    qd_str to;
+    int rc = target_of(q, &to, err);
+    if (!rc) rc = driver_of(q, &d, err);
+    if (!rc) rc = qd_handover_start(qd_driver_handover(d), to, err);
+    if (!rc) qd_response_acknowledged(r);
+    return rc;
+}
+
+int qdi_api_cluster_migrate_abort(qd_request *q, qd_response *r, qd_err *err)
+{
+    qd_driver *d;
+    int rc = driver_of(q, &d, err);
+    if (!rc) rc = qd_handover_abort(qd_driver_handover(d), err);
+    if (!rc) qd_response_acknowledged(r);
+    return rc;
+}
+
+int qdi_api_cluster_migrate_finish(qd_request *q, qd_response *r, qd_err *err)
+{
+    qd_driver *d;
+    int rc = driver_of(q, &d, err);
+    if (!rc) rc = qd_handover_finish(qd_driver_handover(d), err);
+    if (!rc) qd_response_acknowledged(r);
+    return rc;
+}

@@ -1,0 +1,113 @@
+#!/usr/bin/perl
+# 620_migrate.t: the cluster's state moves from one store to the other while documents are written and indices made:
+# no request fails, a data node goes on without a restart, the control node starts again from the new store; and back.
+# The second store is the masters' own plugin under another name, which serves mode k8s-native here.
+use strict;
+use warnings;
+use Test::More;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use File::Copy qw(copy);
+use Time::HiRes qw(time);
+use QdNode;
+
+delete @ENV{qw(KUBERNETES_SERVICE_HOST KUBECONFIG POD_NAMESPACE LEADER_ELECTION_NAMESPACE)};
+my $top = QdNode::top();
+my $toy = "$QdNode::OUT/tests/plugins/toy-second.so";
+my $cc = $ENV{CC} ? "CC='$ENV{CC}'" : '';
+(my $rel = $toy) =~ s{^\Q$top\E/}{};
+is(system("make -s -C '$top' $cc $rel"), 0, 'the second store is built');
+
+my %both = ('cluster.name' => 'moving', 'cluster.routing.allocation.disk.threshold_enabled' => 'false');
+my $control = QdNode->new('control');
+my $data = QdNode->new('data');
+my $plugins = "$control->{dir}/plugins";
+mkdir $plugins or die "$plugins: $!";
+copy($toy, $plugins) or die "$toy: $!";
+chmod 0755, $plugins;
+chmod 0644, "$plugins/toy-second.so";
+my %control = (%both, 'node.roles' => 'master,coordination,ingest', 'plugins.path' => $plugins,
+    'plugins.allow' => 'toy-second,storage-nvme,coordination-raft', 'plugins.allow_unstable' => 'true');
+$control->{settings} = { %control, 'coordination.mode' => 'master' };
+$data->{settings} = { %both, 'node.roles' => 'data,coordination', 'coordination.mode' => 'master' };
+$data->{env} = { MASTER_ADDRESSES => "127.0.0.1:$control->{transport}" };
+$control->start;
+$data->start;
+
+sub coordination { my ($n) = @_; return $n->get('/_cluster/coordination?master_timeout=30s')->{json} || {} }
+sub migration { return $control->get('/_cluster/coordination/_migrate')->{json} || {} }
+sub error_of { my ($r) = @_; return "$r->{status} " . ($r->{json}{error}{reason} // '') }
+
+is($data->put('/docs', { settings => { number_of_shards => 1, number_of_replicas => 0 } })->{status}, 200, 'an index');
+like(error_of($control->get('/_cluster/coordination/_migrate')), qr/^400 this node has one store/, 'a node with one store has nothing to move');
+
+# --- the settings ask for the other store: both are opened
+$control->stop;
+$control->{settings} = { %control, 'coordination.mode' => 'k8s-native', 'coordination.plugin' => 'toy-second' };
+$control->start;
+ok($control->wait_for(sub { $control->log_text =~ /both stores are open, \[master\] and \[k8s-native\]/ }, 60), 'both stores are open') or diag $control->log_text;
+is(migration()->{step}, 'none', 'no migration');
+my ($rc, $text) = $control->run_qd('migrate', 'abort', '--url', $control->url);
+isnt($rc, 0, 'nothing to give up');
+like($text, qr/no migration is under way/, 'in words');
+is($control->post('/_cluster/coordination/_migrate?to=elsewhere')->{status}, 400, 'a store that there is not');
+like(error_of($control->post('/_cluster/coordination/_migrate?to=master')), qr/^400 the store \[master\] is in charge already/, 'nor the one in charge');
+
+# --- there, under load
+my ($wrote, $made, $slowest) = (0, 0, 0);
+my @failed;
+sub load {
+    my $began = time;
+    my $r = $data->put("/made-$made?master_timeout=60s", { settings => { number_of_shards => 1, number_of_replicas => 0 } });
+    my $took = time - $began;
+    $slowest = $took if $took > $slowest;
+    $r->{status} == 200 ? $made++ : push @failed, error_of($r);
+    $r = $data->put("/docs/_doc/$wrote", { n => $wrote });
+    $r->{status} == 201 ? $wrote++ : push @failed, error_of($r);
+}
+sub migrate {
+    my ($to) = @_;
+    my ($status, $out) = $control->run_qd('migrate', 'start', '--to', $to, '--url', $control->url);
+    is($status, 0, "qd migrate start --to $to") or diag $out;
+    my $until = time + 120;
+    load() while time < $until && (migration()->{step} // '') ne 'done';
+    is(migration()->{step}, 'done', 'it is done') or diag explain migration();
+    load() for 1 .. 3;
+    is_deeply(\@failed, [], 'no request failed') or diag explain \@failed;
+}
+load();
+migrate('k8s-native');
+note("slowest change: $slowest s, $made indices, $wrote documents");
+my $j = coordination($control);
+is_deeply([@{ $j->{store} }{qw(kind epoch state)}], ['k8s', 2, 'active'], 'the other store is in charge') or diag explain $j;
+ok($data->wait_for(sub { ($j = coordination($data))->{store}{kind} eq 'k8s' && $j->{store}{epoch} == 2 }, 60), 'the data node has followed') or diag explain $j;
+($rc, $text) = $control->run_qd('migrate', 'status', '--url', $control->url);
+like($text, qr/^step +done$/m, 'qd migrate status');
+like($text, qr/^to +k8s-native, epoch 2$/m, 'where to');
+like(error_of($control->delete('/_cluster/coordination/_migrate')), qr/^400 the store \[k8s-native\] is in charge already, epoch 2: migrate back instead/, 'it is not given up any more');
+($rc, $text) = $control->run_qd('migrate', 'finish', '--url', $control->url);
+is($rc, 0, 'qd migrate finish') or diag $text;
+is(migration()->{step}, 'none', 'it is forgotten');
+
+# --- and back, and there once more
+for my $to (['master', 'raft', 3], ['k8s-native', 'k8s', 4]) {
+    migrate($to->[0]);
+    $j = coordination($control);
+    is_deeply([@{ $j->{store} }{qw(kind epoch)}], [@$to[1, 2]], "the store is that of $to->[0]") or diag explain $j;
+    is($control->post('/_cluster/coordination/_migrate/_finish')->{status}, 200, 'finished');
+}
+
+# --- a new start is one from the new store alone
+$control->stop;
+$control->start;
+ok($control->wait_for(sub { coordination($control)->{leader} }, 120), 'after a restart somebody leads');
+$j = coordination($control);
+is_deeply([@{ $j->{store} }{qw(kind epoch)}, @{ $j->{mode} }{qw(asked chosen)}], ['k8s', 4, 'k8s-native', 'k8s-native'], 'of the new store') or diag explain $j;
+load();
+is_deeply(\@failed, [], 'changes are made') or diag explain \@failed;
+
+my $r = $data->get('/_cat/indices?format=json');
+is(scalar(grep { $_->{index} =~ /^made-/ } @{ $r->{json} }), $made, 'every index is there');
+is($data->stop, 0, 'the data node ends');
+is($control->stop, 0, 'the control node too');
+done_testing;
