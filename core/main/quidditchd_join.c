@@ -75,6 +75,24 @@ static void say(qd_node *node, const qd_err *err)
     qd_buf_fini(&settings);
 }
 
+/* A store that has handed the cluster over answers, but takes nothing: this node missed it. */
+static int handed_over(qd_node *node, qd_err *err)
+{
+    qd_coord_identity id;
+    qd_coord_identity_get(node->coordination, &id);
+    if (node->stores || (id.state != QD_COORD_SEALED && id.state != QD_COORD_RETIRED)) return 0;
+    qd_env_sleep_ns(node->env, FORM_NS);
+    bool masters = qd_node_store_kind(node) == QD_STORE_MASTERS;
+    return qd_err_set(
+        err, QD_E_NO_COORDINATION,
+        "the store that this node knows (%s, control epoch %llu) is %s: the cluster's "
+        "state has been moved, or is just being moved, to another store. Start this "
+        "node with coordination.mode: %s",
+        qd_store_kind_name(qd_node_store_kind(node)), (unsigned long long)id.epoch,
+        id.state == QD_COORD_SEALED ? "sealed" : "retired",
+        qd_mode_name(masters ? QD_MODE_KUBERNETES : QD_MODE_MASTER));
+}
+
 static int join_start(qd_node *node, qd_err *err)
 {
     uint64_t next = qd_env_mono_ns(node->env) + FIRST_NS;
@@ -94,6 +112,7 @@ static int join_start(qd_node *node, qd_err *err)
             qd_env_sleep_ns(node->env, FORM_NS);
         }
         qd_arena_fini(&arena);
+        if (!rc) rc = handed_over(node, &why);
         bool stop = atomic_load(&node->stopping);
         bool wait = worth_waiting(rc) && !stop && !qd_coord_failed(node->coordination);
         uint64_t now = qd_env_mono_ns(node->env);

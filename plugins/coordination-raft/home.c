@@ -211,7 +211,7 @@ int64_t cr_home_next(const qd_coord *c, int64_t now, int64_t at)
 
 int cr_home_forms(const qd_coord *c)
 {
-    return c->bootstrap || (c->view.members && c->view.members->n > 1);
+    return c->bootstrap; /* else it waits to be a mirror */
 }
 
 int cr_home_waits(const qd_coord *c)

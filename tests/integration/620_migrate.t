@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # 620_migrate.t: the cluster's state moves from one store to the other while documents are written and indices made:
-# no request fails, a data node goes on without a restart, the control node starts again from the new store; and back.
+# no request fails, a data node goes on without a restart, also after a crash in the middle; the control node starts again from the new store; and back.
 # The second store is the masters' own plugin under another name, which serves mode k8s-native here.
 use strict;
 use warnings;
@@ -66,9 +66,16 @@ sub load {
     $r->{status} == 201 ? $wrote++ : push @failed, error_of($r);
 }
 sub migrate {
-    my ($to) = @_;
+    my ($to, $kill) = @_;
     my ($status, $out) = $control->run_qd('migrate', 'start', '--to', $to, '--url', $control->url);
     is($status, 0, "qd migrate start --to $to") or diag $out;
+    if ($kill) { # whoever drives it ends, and goes on when it is there again
+        $control->wait_for(sub { (migration()->{step} // '') =~ /mirror|compare|sealed/ }, 60);
+        $control->kill9;
+        $control->start;
+        ok($control->wait_for(sub { coordination($control)->{leader} }, 120), 'after a crash in the middle somebody leads');
+        is(migration()->{to}, $to, 'the migration is not forgotten') or diag explain migration();
+    }
     my $until = time + 120;
     load() while time < $until && (migration()->{step} // '') ne 'done';
     is(migration()->{step}, 'done', 'it is done') or diag explain migration();
@@ -76,7 +83,7 @@ sub migrate {
     is_deeply(\@failed, [], 'no request failed') or diag explain \@failed;
 }
 load();
-migrate('k8s-native');
+migrate('k8s-native', 1);
 note("slowest change: $slowest s, $made indices, $wrote documents");
 my $j = coordination($control);
 is_deeply([@{ $j->{store} }{qw(kind epoch state)}], ['k8s', 2, 'active'], 'the other store is in charge') or diag explain $j;
@@ -110,4 +117,11 @@ my $r = $data->get('/_cat/indices?format=json');
 is(scalar(grep { $_->{index} =~ /^made-/ } @{ $r->{json} }), $made, 'every index is there');
 is($data->stop, 0, 'the data node ends');
 is($control->stop, 0, 'the control node too');
+
+# --- a master that missed it finds the old store: it says so and forms nothing
+unlink "$control->{dir}/data/authority.json" or die "authority.json: $!";
+$control->{settings} = { %control, 'coordination.mode' => 'master' };
+$control->launch;
+ok($control->wait_for(sub { $control->log_text =~ /the store that this node knows \(raft, control epoch 3\) is retired: the cluster's state has been moved/ }, 120), 'a store that was handed over is not obeyed') or diag $control->log_text;
+$control->kill9;
 done_testing;

@@ -110,7 +110,6 @@ static int drop_mirror(qd_handover *h, const handover_look *l, qd_err *err)
 
 static int forget_plan(qd_handover *h, handover_look *l, qd_err *err)
 {
-    qdi_handover_unfollow(h);
     l->plan.to[0] = 0;
     return qdi_handover_plan_write(h, h->config.store[l->from], &l->plan, err);
 }
@@ -230,6 +229,7 @@ static int turn_active(qd_handover *h, handover_look *l, uint64_t *again, qd_err
     bool given_up = y->state == QD_COORD_VOID && p->target && y->epoch >= p->target;
     if (p->abort || given_up) {
         at(h, QD_HANDOVER_ABORT);
+        qdi_handover_unfollow(h);
         return y->state == QD_COORD_MIRROR ? drop_mirror(h, l, err) : forget_plan(h, l, err);
     }
     if (idle || (y->state == QD_COORD_MIRROR && y->epoch <= x->epoch)) {

@@ -175,11 +175,11 @@ static void cancel_child(front_request *r)
 }
 
 /* Has the former store to be asked first? Its ids are those of changes that may be in it. */
-static bool asks_former(const front_request *r, int former)
+static bool asks_former(const front_request *r, int former, uint64_t moved_ns)
 {
     const qd_coord *c = r->front;
     if (r->kind != FRONT_TXN || !r->q.txn.nchanges || r->asked) return false;
-    if (!c->moved_ns || qd_env_mono_ns(c->env) > c->moved_ns + FORMER_NS) return false;
+    if (qd_env_mono_ns(c->env) > moved_ns + FORMER_NS) return false;
     qd_coord_identity id = {.struct_size = sizeof id};
     c->child[former].vt->identity(c->child[former].handle, &id);
     return id.connected && (id.state == QD_COORD_SEALED || id.state == QD_COORD_RETIRED);
@@ -208,8 +208,9 @@ static int32_t dispatch(front_request *r)
     qd_coord *c = r->front;
     qd_mutex_lock(&c->lock);
     int to = c->current;
+    uint64_t moved_ns = c->moved_ns;
     qd_mutex_unlock(&c->lock);
-    bool former = asks_former(r, !to);
+    bool former = asks_former(r, !to, moved_ns);
     qd_mutex_lock(&c->lock);
     r->child = former ? !to : to;
     r->former = former;

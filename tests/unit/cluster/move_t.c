@@ -19,7 +19,7 @@ typedef struct node {
     qd_driver *driver;
 } node;
 
-static bool nobody_leads; /* as after the end of the one that did */
+static _Atomic bool nobody_leads; /* as after the end of the one that did */
 
 /* Is it elected, as its own state says? */
 static bool leads(void *arg)

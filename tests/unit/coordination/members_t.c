@@ -2,8 +2,10 @@
  * members_t.c: who belongs to the store: forming by names, joining, wiped masters, odd numbers of
  * voters, exclusions, recovery by force, and what is said when the configuration is wrong.
  */
+#include "plugin/op.h"
 #include "unit/lib/coord_rig.h"
 #include "unit/unit.h"
+#include <stdatomic.h>
 
 #define B QD_COORD_OPEN_BOOTSTRAP
 
@@ -268,6 +270,47 @@ static void two_clusters_of_one_name(void **state)
     rig_free(r);
 }
 
+typedef struct step {
+    qd_coord_authority a;
+    _Atomic int32_t rc; /* 1: not yet */
+} step;
+
+static void step_done(qd_op *op, int32_t rc)
+{
+    atomic_store(&((step *)op->user)->rc, rc);
+}
+
+/* A step of authority, asked of node i, again while there is no leader. */
+static int32_t authority(rig *r, int i, uint32_t action, uint64_t epoch, uint64_t new_epoch)
+{
+    step s = {.a = {.action = action, .epoch = epoch, .new_epoch = new_epoch}};
+    s.a.id[0] = (uint8_t)action;
+    for (;;) {
+        atomic_store(&s.rc, 1);
+        qd_op_anywhere(&s.a.op, step_done, &s);
+        assert_int_equal(rig_vtable(r)->authority(rig_store(r, i), &s.a), 0);
+        while (atomic_load(&s.rc) == 1) rig_pause(1);
+        int32_t rc = atomic_load(&s.rc);
+        if (rc != QD_E_NOT_LEADER && rc != QD_E_NO_COORDINATION && rc != QD_E_UNKNOWN_OUTCOME)
+            return rc;
+        rig_pause(10);
+    }
+}
+
+/* Masters that are to take a cluster over form a store that is in charge of nothing. */
+static void a_store_to_be_forms_empty(void **state)
+{
+    (void)state;
+    rig *r = rig_make(3);
+    for (int i = 0; i < 3; i++) assert_int_equal(rig_start(r, i, RIG_PEERS, 3, 0), 0);
+    assert_true(rig_settled(r));
+    assert_int_equal(rig_put(r, 1, "k", "v", 1, 0, RIG_WAIT, NULL), QD_E_FENCED);
+    assert_int_equal(authority(r, 0, QD_COORD_BEGIN_MIRROR, 0, 2), 0);
+    assert_int_equal(authority(r, 1, QD_COORD_ACTIVATE, 2, 0), 0);
+    assert_int_equal(rig_put(r, 2, "k", "v", 1, 0, RIG_WAIT, NULL), 0);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +327,7 @@ int main(void)
         cmocka_unit_test(one_name_for_two),
         cmocka_unit_test(a_name_mistyped),
         cmocka_unit_test(two_clusters_of_one_name),
+        cmocka_unit_test(a_store_to_be_forms_empty),
     };
     return unit_run(tests);
 }
