@@ -58,6 +58,9 @@ void kube_model_quidditch(kube_model *m);
 /* Custom resources with their schemas, from files of definitions (deploy/crds, as a shell pattern).
  * false: no such file, or one that the model does not take. */
 bool kube_model_apply(kube_model *m, const char *pattern);
+/* Those of the tree that this program was built in: the kinds of quidditch.io/v1 as they are
+ * deployed. false: they are not there. */
+bool kube_model_deployed(kube_model *m);
 
 /* --- time --- */
 

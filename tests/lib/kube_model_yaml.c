@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "lib/kube_model_int.h"
 #include <glob.h>
+#include <unistd.h>
 #include <yaml.h>
 
 static json_t *scalar(const yaml_node_t *n)
@@ -61,6 +62,20 @@ static bool apply_file(kube_model *m, const char *path)
     yaml_parser_delete(&parser);
     fclose(f);
     return fine;
+}
+
+bool kube_model_deployed(kube_model *m)
+{
+    static const char folder[] = "/deploy/crds/*.yaml";
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof folder);
+    for (path[n > 0 ? n : 0] = 0;;) { /* the tree that this program was built in */
+        char *slash = strrchr(path, '/');
+        if (!slash) return false;
+        memcpy(slash, folder, sizeof folder);
+        if (kube_model_apply(m, path)) return true;
+        *slash = 0;
+    }
 }
 
 bool kube_model_apply(kube_model *m, const char *pattern)
