@@ -19,7 +19,9 @@ my %common = ('cluster.name' => 'quidditch', 'metrics.port' => -1, 'transport.rp
 my %env = (KUBECONFIG => $account->{kubeconfig}, LEADER_ELECTION_NAMESPACE => 'quidditch');
 my @control = (
     QdNode->new('c0', settings => { %common, 'node.roles' => 'coordination,ingest' }, env => { %env, USE_K8S_COORDINATION => 'true' }),
-    QdNode->new('c1', settings => { %common, 'node.roles' => 'coordination,ingest', 'coordination.mode' => 'auto' }, env => { %env, K8S_FALLBACK => 'true' }));
+    QdNode->new('c1', settings => { %common, 'node.roles' => 'coordination,ingest', 'coordination.mode' => 'auto', # as in a pod
+        'coordination.k8s.token_file' => "$account->{folder}/token", 'coordination.k8s.ca_file' => "$account->{folder}/ca.crt" },
+        env => { KUBERNETES_SERVICE_HOST => $kube->{host}, KUBERNETES_SERVICE_PORT => $kube->{port}, K8S_FALLBACK => 'true' }));
 my $data = QdNode->new('data', settings => { %common, 'node.roles' => 'data' },
     env => { USE_K8S_COORDINATION => 'true', MASTER_ADDRESSES => join ',', map { "127.0.0.1:$_->{transport}" } @control });
 my @all = (@control, $data);
@@ -43,7 +45,7 @@ is(keys %told, 1, 'all nodes tell the same') or diag explain \%told;
 like((keys %told)[0], qr/^k8s-native k8s 1 [0-9a-f]{32} c[01] /, 'of one store in Kubernetes, which a node that coordinates leads');
 $j = settled($control[1]);
 is_deeply([$j->{mode}{asked}, @{ $j->{store} }{qw(plugin state reachable)}, $j->{node}{holds_store}], ['auto', 'coordination-k8s', 'active', JSON::PP::true(), JSON::PP::true()], 'auto has found it') or diag explain $j;
-like($control[1]->log_text, qr/WARN.*Master nodes unavailable, using K8S-native mode\n.*using k8s-native: /, 'as the log says in both spellings');
+like($control[1]->log_text, qr/WARN.*Master nodes unavailable, using K8S-native mode\n.*using k8s-native: .*can be reached by a service account/, 'as the log says in both spellings');
 like($control[0]->log_text, qr/using K8S-native mode\n.*using k8s-native: /, 'also where it was asked for');
 like($data->log_text, qr/connected to control node \[c[01]\].*\n(?:.*\n)*.*using k8s-native: /, 'a data node says to what it is connected');
 unlike($_->log_text, qr/connected to master/, "$_->{name}: to no master") for @all;
