@@ -44,12 +44,12 @@ static void field_time(qd_json_writer *w, const char *key, const char *millis, i
 }
 
 /* Nodes whose settings ask for another store than the cluster's: a migration waits for all. */
-static void write_wishes(qd_json_writer *w, const qd_state *s)
+static void write_wishes(qd_json_writer *w, const qd_action_coordination *c, const qd_state *s)
 {
     qd_json_key_c(w, "wanted_by");
     qd_json_array(w);
     for (uint32_t i = 0; s && i < s->nnodes; i++) {
-        if (!s->nodes[i].wants.n) continue;
+        if (!s->nodes[i].wants.n || qd_str_is(s->nodes[i].wants, c->mode)) continue;
         qd_json_object(w);
         qd_json_field_str(w, "name", s->nodes[i].name);
         qd_json_field_str(w, "mode", s->nodes[i].wants);
@@ -65,7 +65,7 @@ static void write_mode(qd_json_writer *w, const qd_action_coordination *c, const
     qd_json_field_c(w, "asked", c->asked);
     qd_json_field_c(w, "chosen", c->mode);
     qd_json_field_bool(w, "migration_wanted", c->kept);
-    write_wishes(w, s);
+    write_wishes(w, c, s);
     qd_json_key_c(w, "why");
     qd_json_array(w);
     for (uint32_t i = 0; i < c->nwhy; i++) qd_json_c(w, c->why[i]);

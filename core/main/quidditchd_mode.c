@@ -249,7 +249,7 @@ void qd_node_coordination(void *arg, qd_action_coordination *out)
                                     .kind = qd_store_kind_name(kind),
                                     .plugin = qd_node_store_plugin(node),
                                     .own = d->own,
-                                    .kept = d->kept};
+                                    .kept = d->kept && kind != qd_store_of(d->asked)};
     out->nwhy = d->n;
     memcpy(out->why, d->why, sizeof out->why);
     if (node->authority) qd_authority_get(node->authority, &r);

@@ -87,6 +87,7 @@ migrate('k8s-native', 1);
 note("slowest change: $slowest s, $made indices, $wrote documents");
 my $j = coordination($control);
 is_deeply([@{ $j->{store} }{qw(kind epoch state)}], ['k8s', 2, 'active'], 'the other store is in charge') or diag explain $j;
+ok(!$j->{mode}{migration_wanted} && !@{ $j->{mode}{wanted_by} }, 'which is what was asked for') or diag explain $j->{mode};
 ok($data->wait_for(sub { ($j = coordination($data))->{store}{kind} eq 'k8s' && $j->{store}{epoch} == 2 }, 60), 'the data node has followed') or diag explain $j;
 ($rc, $text) = $control->run_qd('migrate', 'status', '--url', $control->url);
 like($text, qr/^step +done$/m, 'qd migrate status');
