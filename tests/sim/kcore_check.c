@@ -20,7 +20,7 @@ static op *op_by(sim *s, uint64_t sum)
 }
 
 /* A new entry of the chain: the only one at its place, of nobody who was told that it never is. */
-static void link_add(sim *s, const ck_root *r, uint64_t index)
+static void place_add(sim *s, const ck_root *r, uint64_t index)
 {
     const ck_entry *e = ck_root_entry(r, index);
     if (!e || index >= CHAIN) {
@@ -34,7 +34,7 @@ static void link_add(sim *s, const ck_root *r, uint64_t index)
         content *c = library_find(s, CK_BLOB_ENTRY, &e->hash);
         if (c) sum = cr_sum64(c->p, c->n, 0);
     }
-    s->chain[index] = (link){e->id, sum};
+    s->chain[index] = (place){e->id, sum};
     op *o = op_by(s, sum);
     if (!o) return;
     if (o->state == OP_NEVER)
@@ -56,7 +56,7 @@ void check_root(sim *s, const ck_root *before, const ck_root *after)
     for (uint64_t i = after->index; i > 0 && i + CK_IDS > after->index && i <= from; i--)
         if (after->ids[i % CK_IDS] != s->chain[i].id)
             violation(s, "entry %llu became another one", (unsigned long long)i);
-    for (uint64_t i = from + 1; i <= after->index; i++) link_add(s, after, i);
+    for (uint64_t i = from + 1; i <= after->index; i++) place_add(s, after, i);
     check_objects(s, "after a write of the root");
 }
 

@@ -57,9 +57,9 @@ typedef struct op {
     int state, unique, node;
     uint64_t life;
 } op;
-typedef struct link {
+typedef struct place {
     uint64_t id, sum;
-} link;
+} place;
 
 typedef struct sim sim;
 
@@ -130,7 +130,7 @@ struct sim {
     int64_t date;
     content *library[256];
     /* what must hold */
-    link chain[CHAIN];
+    place chain[CHAIN];
     op ops[OPS];
     uint32_t nops;
     uint64_t read_from[1024];

@@ -4,6 +4,7 @@
  *   SEEDS=300 FROM=1   so many, from that one on
  *   SEED=n VERBOSE=1   one of them, told on stderr
  *   VARIANT=n          all that with a broken variant (variant.h)
+ *   DEPTH=12 STATES=n  the exploration alone, so many steps deep, so many states at most
  *   VARIANTS=5000      each broken variant, until the checker finds it, so many seeds at most
  */
 #include "kcore_sim.h"
@@ -15,9 +16,9 @@
 
 int ck_variant;
 #ifdef __SANITIZE_ADDRESS__
-enum { SEEDS = 8, COVERED = 0 };
+enum { SEEDS = 8, COVERED = 0, STEPS = 3 };
 #else
-enum { SEEDS = 40, COVERED = 300 };
+enum { SEEDS = 30, COVERED = 300, STEPS = 5 };
 #endif
 
 static uint64_t number(const char *name, uint64_t otherwise)
@@ -52,6 +53,18 @@ static uint64_t schedules(uint64_t from, uint64_t seeds, kcore_report *all, kcor
     return bad;
 }
 
+/* All orders of a few steps. */
+static int explored(int test, uint32_t depth, uint64_t states)
+{
+    kcore_explored e;
+    int bad = kcore_explore(depth, states, &e);
+    printf("%s %d - %llu states, %llu deep, %llu steps hold\n", bad ? "not ok" : "ok", test,
+           (unsigned long long)e.states, (unsigned long long)e.depth + 1,
+           (unsigned long long)e.steps);
+    if (bad) printf("# %s\n", e.violation);
+    return bad;
+}
+
 static int variants(uint64_t seeds)
 {
     int missed = 0;
@@ -81,6 +94,10 @@ int main(void)
                first.violation);
         return bad;
     }
+    if (number("DEPTH", 0)) {
+        printf("1..1\n");
+        return explored(1, (uint32_t)number("DEPTH", 0), number("STATES", 1000000));
+    }
     if (number("VARIANTS", 0)) return variants(number("VARIANTS", 0));
     uint64_t bad = schedules(from, seeds, &all, &in);
     printf("%s 1 - %llu schedules from %llu hold\n", bad ? "not ok" : "ok",
@@ -105,7 +122,9 @@ int main(void)
         KCORE_COUNTS(X)
 #undef X
     }
-    printf("%s 3 - each kind of event is in more than one of 20 schedules\n1..3\n",
+    printf("%s 3 - each kind of event is in more than one of 20 schedules\n",
            rare ? "not ok" : "ok");
-    return bad || !same || rare;
+    int wrong = explored(4, STEPS, UINT64_MAX);
+    printf("1..4\n");
+    return bad || !same || rare || wrong;
 }

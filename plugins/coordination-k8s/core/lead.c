@@ -117,8 +117,8 @@ void ck_write_end(ck_core *c)
     c->again = 1;
 }
 
-/* A token for one write of the root; 0: later. */
-static int token(ck_core *c)
+/* 1 when there is a token for one write of the root; else a turn is wanted when there will be. */
+static int token_there(ck_core *c)
 {
     uint64_t since = c->now - c->tokens_at;
     double more = (double)since / (double)CK_TOKEN_NS;
@@ -128,7 +128,6 @@ static int token(ck_core *c)
         (void)ck_due(c, c->now + (uint64_t)((1 - c->tokens) * (double)CK_TOKEN_NS) + 1);
         return 0;
     }
-    c->tokens -= 1;
     return 1;
 }
 
@@ -142,7 +141,8 @@ static void early(ck_core *c)
 static void send(ck_core *c)
 {
     if (c->w.kind == CK_W_NONE || c->w.state != CK_W_READY) return;
-    if (!ck_due(c, c->w.at) || !token(c)) return;
+    if (!ck_due(c, c->w.at) || !token_there(c)) return;
+    c->tokens -= 1;
     ck_ask *a = ck_ask_new(c, c->w.kind == CK_W_CREATE ? CK_CREATE_ROOT : CK_PUT_ROOT);
     a->root = ck_root_clone(c->w.next);
     if (CK_BROKEN(CK_BAD_TAKEOVER_NO_CAS) && c->w.kind == CK_W_TAKE) a->root->version[0] = 0;
@@ -198,7 +198,8 @@ static void commit(ck_core *c)
     if (!ck_leads(c) || c->w.kind != CK_W_NONE || c->applied < c->root->index) return;
     int prove = c->pending > c->now; /* the lease counts once a write comes behind it */
     if (!may_go(queue(c)) && c->cp != CK_CP_READY && !c->stamp && !prove) return;
-    if (!ck_due(c, c->hold)) return;
+    /* until there is a token the group grows */
+    if (!ck_due(c, c->hold) || !token_there(c)) return;
     ck_root *next = ck_root_clone(c->root);
     int pages = c->cp == CK_CP_READY;
     if (pages) {

@@ -32,6 +32,7 @@ static void take(ck_core *c, ck_root *r)
     c->root = r;
     c->seq++;
     c->missing = 0;
+    c->get_at = 0;
     if (r->epoch > c->epoch) c->epoch = r->epoch;
     c->news = 1;
     c->again = 1;

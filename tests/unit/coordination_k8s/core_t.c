@@ -1,0 +1,692 @@
+/* core_t.c: the protocol of coordination-k8s, one situation at a time; all of them in random order
+ * are in tests/sim/kcore_*.c. */
+#include "unit/coordination/heap.h"
+#include "unit/unit.h"
+#include <coordination-k8s/core/core.h>
+#include <quidditch/coordination.h>
+
+#define S 1000000000ull
+#define expect(f, t) expect_at(f, t, __LINE__)
+#define MS 1000000ull
+
+enum { ASKS = 64, ENDS = 1024 };
+
+static const ck_site site = {"default", "quidditch", {"quidditch", 9}, {7}};
+
+/* One core and all that it asked for and told. */
+typedef struct fix {
+    ck_core *c;
+    uint64_t now, id;
+    ck_ask *asks[ASKS];
+    uint32_t n, asked;
+    uint64_t term, applied, version;
+    uint32_t lost; /* how often leadership was lost */
+    int32_t ends[ENDS];
+    uint32_t nends, nreads;
+    char failed[CK_WHY];
+    char first[64]; /* of the last entry applied */
+} fix;
+
+static int32_t on_apply(void *arg, uint64_t index, const uint8_t *p, size_t n)
+{
+    fix *f = arg;
+    assert_int_equal(index, f->applied + 1);
+    f->applied = index;
+    snprintf(f->first, sizeof f->first, "%.*s", n > 60 ? 60 : (int)n, (const char *)p);
+    return 0;
+}
+static void on_lead(void *arg, uint64_t term)
+{
+    fix *f = arg;
+    f->term = term;
+    f->lost += term == 0;
+}
+static void on_changed(void *arg)
+{
+    (void)arg;
+}
+static void on_done(void *arg, void *proposal, uint64_t index, int32_t rc)
+{
+    fix *f = arg;
+    (void)proposal;
+    if (rc == 0) assert_int_equal(index, f->applied);
+    f->ends[f->nends++ % ENDS] = rc;
+}
+static void on_read(void *arg, void *wait, int32_t rc)
+{
+    fix *f = arg;
+    (void)wait;
+    assert_int_equal(rc, 0);
+    f->nreads++;
+}
+static void on_warn(void *arg, const char *text)
+{
+    (void)arg;
+    (void)text;
+}
+static void on_failed(void *arg, const char *why)
+{
+    fix *f = arg;
+    snprintf(f->failed, sizeof f->failed, "%s", why);
+}
+static int32_t on_load_begin(void *arg, uint32_t what, const ck_root *r)
+{
+    (void)arg;
+    (void)what;
+    (void)r;
+    return 0;
+}
+static uint32_t on_load_want(void *arg, ck_blob *out, uint32_t max)
+{
+    (void)arg;
+    (void)out;
+    (void)max;
+    return 0;
+}
+static int32_t on_load_blob(void *arg, int kind, const ck_hash *h, const uint8_t *p, size_t n)
+{
+    (void)arg;
+    (void)kind;
+    (void)h;
+    (void)p;
+    (void)n;
+    return 0;
+}
+static int32_t on_load_end(void *arg, int32_t rc)
+{
+    (void)arg;
+    (void)rc;
+    return 0;
+}
+static int on_reaches(void *arg, const ck_hash *h)
+{
+    (void)arg;
+    (void)h;
+    return 1;
+}
+static void on_thaw(void *arg, ck_checkpoint *p, int committed)
+{
+    (void)arg;
+    (void)p;
+    (void)committed;
+}
+
+static void begin(fix *f, uint64_t id, uint32_t form)
+{
+    ck_root *first = ck_root_make(unit_heap());
+    memset(first->store_id, 7, 16);
+    memset(first->history_id, 7, 16);
+    first->epoch = 1;
+    first->state = QD_COORD_ACTIVE;
+    *f = (fix){.now = 1000 * S, .id = id, .version = 100 * id};
+    ck_core_config k = {.heap = unit_heap(),
+                        .id = id,
+                        .name = {"n", 1},
+                        .address = {"h:1", 3},
+                        .seed = id,
+                        .form = form,
+                        .first = first,
+                        .site = &site,
+                        .candidate = 1,
+                        .arg = f,
+                        .apply = on_apply,
+                        .lead = on_lead,
+                        .changed = on_changed,
+                        .done = on_done,
+                        .read_done = on_read,
+                        .warn = on_warn,
+                        .failed = on_failed,
+                        .load_begin = on_load_begin,
+                        .load_want = on_load_want,
+                        .load_blob = on_load_blob,
+                        .load_end = on_load_end,
+                        .reaches = on_reaches,
+                        .thaw = on_thaw};
+    f->c = ck_core_make(&k);
+    ck_root_free(first);
+}
+
+static void finish(fix *f)
+{
+    ck_core_free(f->c);
+    unit_heap_check();
+}
+
+/* Time passes; what is asked for is kept. */
+static void pass(fix *f, uint64_t ns)
+{
+    f->now += ns;
+    ck_core_turn(f->c, f->now);
+    for (ck_ask *a; (a = ck_core_ask(f->c, f->now));) {
+        assert_true(f->n < ASKS);
+        f->asks[f->n++] = a;
+        f->asked++;
+    }
+}
+
+static ck_ask *find(const fix *f, uint32_t type)
+{
+    for (uint32_t i = 0; i < f->n; i++)
+        if (f->asks[i]->type == type) return f->asks[i];
+    return NULL;
+}
+
+static ck_ask *expect_at(const fix *f, uint32_t type, int line)
+{
+    ck_ask *a = find(f, type);
+    if (!a) fail_msg("line %d: ask %u is not out", line, type);
+    return a;
+}
+
+static void answer(fix *f, ck_ask *ask, const ck_answer *a)
+{
+    uint32_t i = 0;
+    while (f->asks[i] != ask) i++;
+    memmove(f->asks + i, f->asks + i + 1, (--f->n - i) * sizeof *f->asks);
+    ck_core_answer(f->c, ask, a, f->now);
+    pass(f, 0);
+}
+
+#define ends(f, t, o) ends_at(f, t, o, __LINE__)
+static void ends_at(fix *f, uint32_t type, uint32_t outcome, int line)
+{
+    answer(f, expect_at(f, type, line), &(ck_answer){.outcome = outcome, .rc = QD_E_NOSPACE});
+}
+
+static void version_of(ck_root *r, const char *uid, uint64_t version)
+{
+    snprintf(r->uid, sizeof r->uid, "%s", uid);
+    snprintf(r->version, sizeof r->version, "%llu", (unsigned long long)version);
+}
+
+/* The write of the root that is asked for succeeds; the root as it is then. */
+#define put(f, t) put_at(f, t, __LINE__)
+static ck_root *put_at(fix *f, uint32_t type, int line)
+{
+    char version[64];
+    ck_ask *a = expect_at(f, type, line);
+    ck_root *r = ck_root_clone(a->root);
+    version_of(r, "u", ++f->version);
+    memcpy(version, r->version, 64);
+    answer(f, a, &(ck_answer){.outcome = CK_OK, .uid = "u", .version = version});
+    return r;
+}
+
+#define get(f, r) get_at(f, r, __LINE__)
+static void get_at(fix *f, const ck_root *r, int line)
+{
+    answer(f, expect_at(f, CK_GET_ROOT, line),
+           &(ck_answer){.outcome = CK_OK, .root = ck_root_clone(r)});
+}
+
+static void see(fix *f, const ck_root *r)
+{
+    ck_core_root_seen(f->c, ck_root_clone(r), f->now);
+    pass(f, 0);
+}
+
+/* What the lease is asked for is done. */
+static void lease(fix *f)
+{
+    ck_ask *a;
+    while ((a = find(f, CK_LEASE_GET))) ends(f, CK_LEASE_GET, CK_MISSING);
+    while ((a = find(f, CK_LEASE_CREATE)) || (a = find(f, CK_LEASE_PUT))) {
+        ck_lease l = a->lease;
+        snprintf(l.version, sizeof l.version, "%llu", (unsigned long long)++f->version);
+        answer(f, a, &(ck_answer){.outcome = CK_OK, .lease = &l});
+    }
+}
+
+/* A leader of a new store; the root. */
+static ck_root *leader(fix *f, uint64_t id)
+{
+    begin(f, id, CK_FORM_ACTIVE);
+    pass(f, 0);
+    ends(f, CK_GET_ROOT, CK_MISSING);
+    ck_root *r = put(f, CK_CREATE_ROOT);
+    assert_int_equal(f->term, 1);
+    lease(f);
+    ck_root_free(r);
+    return put(f, CK_PUT_ROOT); /* what makes the lease count */
+}
+
+/* A node that follows a root. */
+static void follower(fix *f, uint64_t id, const ck_root *r)
+{
+    begin(f, id, CK_FORM_NO);
+    pass(f, 0);
+    get(f, r);
+}
+
+static void propose(fix *f, const char *text)
+{
+    assert_int_equal(ck_core_propose(f->c, f, (const uint8_t *)text, strlen(text)), 0);
+}
+
+/* A root with one more entry, or another leader. */
+static ck_root *next_root(const ck_root *r, uint64_t version, const char *entry, uint64_t lead)
+{
+    ck_root *n = ck_root_clone(r);
+    n->writes++;
+    version_of(n, "u", version);
+    if (lead) {
+        n->leader.id = lead;
+        n->leader.term++;
+    }
+    if (entry)
+        ck_root_push(n, ck_entry_make(unit_heap(), n->index + 1, n->leader.term, 4711,
+                                      (const uint8_t *)entry, strlen(entry)));
+    return n;
+}
+
+/* --- */
+
+static void a_store_is_formed_once(void **state)
+{
+    (void)state;
+    fix a, b;
+    ck_root *r = leader(&a, 1);
+    assert_int_equal(r->leader.id, 1);
+    assert_int_equal(r->store_id[0], 7);
+    begin(&b, 2, CK_FORM_ACTIVE);
+    pass(&b, 0);
+    ends(&b, CK_GET_ROOT, CK_MISSING);
+    ends(&b, CK_CREATE_ROOT, CK_EXISTS);
+    get(&b, r);
+    ck_core_view v;
+    ck_core_look(b.c, &v);
+    assert_int_equal(v.role, CK_FOLLOWS);
+    assert_int_equal(v.leader, 1);
+    ck_root_free(r);
+    ck_core_free(b.c);
+    finish(&a);
+}
+
+static void a_commit_is_told_after_its_put(void **state)
+{
+    (void)state;
+    fix f;
+    ck_root *r = leader(&f, 1);
+    propose(&f, "one");
+    propose(&f, "two");
+    pass(&f, 0);
+    assert_int_equal(expect(&f, CK_PUT_ROOT)->root->index, 2); /* both in one */
+    propose(&f, "three");
+    pass(&f, 0);
+    assert_int_equal(f.nends + f.applied, 0);
+    ck_root_free(r);
+    r = put(&f, CK_PUT_ROOT);
+    assert_int_equal(f.nends, 2);
+    assert_int_equal(f.applied, 2);
+    assert_int_equal(expect(&f, CK_PUT_ROOT)->root->index, 3); /* what came meanwhile */
+    ck_root_free(r);
+    ck_root_free(put(&f, CK_PUT_ROOT));
+    assert_string_equal(f.first, "three");
+    finish(&f);
+}
+
+static void an_unknown_put_is_sent_again_with_its_ids(void **state)
+{
+    (void)state;
+    fix f;
+    ck_root *r = leader(&f, 1);
+    propose(&f, "one");
+    pass(&f, 0);
+    ck_root *lost = ck_root_clone(expect(&f, CK_PUT_ROOT)->root);
+    ends(&f, CK_PUT_ROOT, CK_UNKNOWN);
+    get(&f, r); /* the old one still: that settles nothing */
+    assert_int_equal(f.nends, 0);
+    assert_int_equal(expect(&f, CK_PUT_ROOT)->root->ids[1], lost->ids[1]);
+    ends(&f, CK_PUT_ROOT, CK_CONFLICT); /* the first one landed just before */
+    version_of(lost, "u", 999);
+    get(&f, lost);
+    assert_int_equal(f.nends, 1);
+    assert_int_equal(f.ends[0], 0);
+    assert_int_equal(f.applied, 1);
+    ck_root_free(lost);
+    ck_root_free(r);
+    finish(&f);
+}
+
+static void another_leader_decides_what_is_in_doubt(void **state)
+{
+    (void)state;
+    for (int there = 0; there < 2; there++) {
+        fix f;
+        ck_root *r = leader(&f, 1);
+        propose(&f, "one");
+        pass(&f, 0);
+        ck_root *mine = ck_root_clone(expect(&f, CK_PUT_ROOT)->root);
+        ends(&f, CK_PUT_ROOT, CK_UNKNOWN);
+        ck_root *other = next_root(there ? mine : r, 999, "other", 2);
+        propose(&f, "waits");
+        get(&f, other);
+        assert_int_equal(f.lost, 1);
+        assert_int_equal(f.nends, 2);
+        assert_int_equal(f.ends[0], QD_E_NOT_LEADER);
+        assert_int_equal(f.applied, there ? 2 : 1);
+        int committed = 0;
+        for (int i = 0; i < 2; i++) committed += f.ends[i] == 0;
+        assert_int_equal(committed, there);
+        assert_int_equal(ck_core_propose(f.c, &f, (const uint8_t *)"x", 1), QD_E_NOT_LEADER);
+        ck_root_free(other);
+        ck_root_free(mine);
+        ck_root_free(r);
+        finish(&f);
+    }
+}
+
+static void one_refused_entry_fails_alone(void **state)
+{
+    (void)state;
+    fix f;
+    ck_root *r = leader(&f, 1);
+    propose(&f, "bad");
+    propose(&f, "good");
+    pass(&f, 0);
+    ends(&f, CK_PUT_ROOT, CK_REFUSED); /* both */
+    assert_int_equal(f.nends, 0);
+    ends(&f, CK_PUT_ROOT, CK_REFUSED); /* the first one alone */
+    assert_int_equal(f.nends, 1);
+    assert_int_equal(f.ends[0], QD_E_NOSPACE);
+    ck_root_free(r);
+    r = put(&f, CK_PUT_ROOT);
+    assert_int_equal(f.ends[1], 0);
+    assert_string_equal(f.first, "good");
+    ck_root_free(r);
+    finish(&f);
+}
+
+static void a_refusal_does_not_settle_what_was_sent_before(void **state)
+{
+    (void)state;
+    for (int landed = 0; landed < 2; landed++) {
+        fix f;
+        ck_root *r = leader(&f, 1);
+        propose(&f, "one");
+        pass(&f, 0);
+        ck_root *mine = ck_root_clone(expect(&f, CK_PUT_ROOT)->root);
+        ends(&f, CK_PUT_ROOT, CK_UNKNOWN);
+        get(&f, r);
+        ends(&f, CK_PUT_ROOT, CK_REFUSED);
+        assert_int_equal(f.nends, 0);
+        pass(&f, 3 * S);
+        assert_int_equal(expect(&f, CK_PUT_ROOT)->root->index, 0); /* one without it */
+        if (landed) {
+            ends(&f, CK_PUT_ROOT, CK_CONFLICT);
+            version_of(mine, "u", 999);
+            get(&f, mine);
+        } else
+            ck_root_free(put(&f, CK_PUT_ROOT));
+        assert_int_equal(f.nends, 1);
+        assert_int_equal(f.ends[0], landed ? 0 : QD_E_NOSPACE);
+        ck_root_free(mine);
+        ck_root_free(r);
+        finish(&f);
+    }
+}
+
+static void a_silent_leader_is_followed_after_its_lease(void **state)
+{
+    (void)state;
+    fix a, f;
+    ck_root *r = leader(&a, 1);
+    follower(&f, 2, r);
+    ck_lease l = {.uid = "l", .version = "5", .holder = 1, .term = 1};
+    pass(&f, 0);
+    answer(&f, expect(&f, CK_LEASE_GET), &(ck_answer){.outcome = CK_OK, .lease = &l});
+    pass(&f, 14 * S);
+    assert_null(find(&f, CK_LEASE_GET));
+    pass(&f, 1500 * MS);
+    memcpy(l.version, "6", 2); /* it is alive: only the watch was silent */
+    answer(&f, expect(&f, CK_LEASE_GET), &(ck_answer){.outcome = CK_OK, .lease = &l});
+    pass(&f, 14 * S);
+    assert_null(find(&f, CK_PUT_ROOT));
+    pass(&f, 1500 * MS);
+    answer(&f, expect(&f, CK_LEASE_GET), &(ck_answer){.outcome = CK_OK, .lease = &l});
+    assert_string_equal(expect(&f, CK_PUT_ROOT)->root->version, r->version); /* a CAS */
+    ck_root *won = put(&f, CK_PUT_ROOT);
+    assert_int_equal(won->leader.id, 2);
+    assert_int_equal(f.term, 2);
+    assert_false(ck_core_sure(f.c, f.now));
+    see(&a, won);
+    assert_int_equal(a.lost, 1);
+    ck_root_free(won);
+    ck_root_free(r);
+    ck_core_free(f.c);
+    finish(&a);
+}
+
+static void a_dead_leader_is_followed_at_once(void **state)
+{
+    (void)state;
+    fix a, f;
+    ck_root *r = leader(&a, 1);
+    follower(&f, 2, r);
+    ck_core_gone(f.c, 3, f.now); /* somebody else */
+    pass(&f, 0);
+    assert_null(find(&f, CK_PUT_ROOT));
+    ck_core_gone(f.c, 1, f.now);
+    pass(&f, 0);
+    ck_root_free(put(&f, CK_PUT_ROOT));
+    assert_int_equal(f.term, 2);
+    ck_root_free(r);
+    ck_core_free(f.c);
+    finish(&a);
+}
+
+static void a_clean_stop_gives_root_and_lease_up(void **state)
+{
+    (void)state;
+    fix a, f;
+    ck_root *r = leader(&a, 1);
+    follower(&f, 2, r);
+    assert_true(ck_core_sure(a.c, a.now));
+    ck_core_resign(a.c);
+    assert_false(ck_core_sure(a.c, a.now));
+    pass(&a, 0);
+    ck_root *given = put(&a, CK_PUT_ROOT);
+    assert_int_equal(given->leader.id, 0);
+    pass(&a, 0);
+    assert_int_equal(expect(&a, CK_LEASE_PUT)->lease.holder, 0);
+    assert_false(ck_core_resigned(a.c));
+    lease(&a);
+    assert_true(ck_core_resigned(a.c));
+    see(&f, given);
+    pass(&f, 300 * MS);
+    ck_root_free(put(&f, CK_PUT_ROOT));
+    assert_int_equal(f.term, 2);
+    ck_root_free(given);
+    ck_root_free(r);
+    ck_core_free(f.c);
+    finish(&a);
+}
+
+static void sure_counts_from_the_sending_and_after_a_write(void **state)
+{
+    (void)state;
+    fix f;
+    begin(&f, 1, CK_FORM_ACTIVE);
+    pass(&f, 0);
+    ends(&f, CK_GET_ROOT, CK_MISSING);
+    ck_root_free(put(&f, CK_CREATE_ROOT));
+    uint64_t sent = f.now;
+    while (find(&f, CK_LEASE_GET)) ends(&f, CK_LEASE_GET, CK_MISSING);
+    pass(&f, 3 * S); /* the answer takes its time */
+    lease(&f);
+    assert_false(ck_core_sure(f.c, f.now)); /* a candidate may have read the lease before */
+    ck_root_free(put(&f, CK_PUT_ROOT));
+    assert_true(ck_core_sure(f.c, sent + 12 * S - 1));
+    assert_false(ck_core_sure(f.c, sent + 12 * S));
+    pass(&f, sent + 10 * S - f.now);
+    lease(&f); /* renewed while it counts: no write is needed */
+    assert_null(find(&f, CK_PUT_ROOT));
+    assert_true(ck_core_sure(f.c, sent + 22 * S - 1));
+    finish(&f);
+}
+
+static void a_read_waits_for_a_get_that_begins_after_it(void **state)
+{
+    (void)state;
+    fix a, f;
+    ck_root *r = leader(&a, 1);
+    follower(&f, 2, r);
+    assert_int_equal(ck_core_read(f.c, &f), 0);
+    pass(&f, 0);
+    assert_int_equal(ck_core_read(f.c, &f), 0); /* one GET is out already: too late for it */
+    pass(&f, 0);
+    get(&f, r);
+    assert_int_equal(f.nreads, 1);
+    ck_root *n = next_root(r, 999, "new", 0);
+    get(&f, n);
+    assert_int_equal(f.nreads, 2);
+    assert_int_equal(f.applied, 1);
+    ck_root_free(n);
+    ck_root_free(r);
+    ck_core_free(f.c);
+    finish(&a);
+}
+
+static void old_roots_are_dropped_others_end_it(void **state)
+{
+    (void)state;
+    fix a, f;
+    ck_root *r = leader(&a, 1), *n = next_root(r, 999, "new", 0);
+    follower(&f, 2, n);
+    see(&f, r); /* from a cache */
+    assert_int_equal(f.applied, 1);
+    assert_string_equal(f.failed, "");
+    ck_root *other = ck_root_clone(n);
+    version_of(other, "another", 1000);
+    see(&f, other); /* a cache may be wrong: the quorum is asked */
+    assert_string_equal(f.failed, "");
+    get(&f, other);
+    assert_non_null(strstr(f.failed, "uid"));
+    ck_core_free(f.c);
+    follower(&f, 2, n);
+    ck_core_root_look(f.c);
+    pass(&f, 0);
+    get(&f, r); /* the quorum never goes back: a backup was restored */
+    assert_string_not_equal(f.failed, "");
+    ck_root_free(other);
+    ck_root_free(n);
+    ck_root_free(r);
+    ck_core_free(f.c);
+    finish(&a);
+}
+
+/* An object as the server has it. */
+static json_t *object_of(const ck_ask *a, const char *version)
+{
+    json_t *o = ck_blob_write(unit_heap(), &site, a->blob.kind, &a->blob.hash, a->bytes, a->nbytes,
+                              a->blob.slice);
+    json_object_set_new(json_object_get(o, "metadata"), "uid", json_string("b"));
+    json_object_set_new(json_object_get(o, "metadata"), "resourceVersion", json_string(version));
+    return o;
+}
+
+static void an_object_that_is_there_is_touched(void **state)
+{
+    (void)state;
+    fix f;
+    char text[9000];
+    ck_root *r = leader(&f, 1);
+    uint64_t x = 1;
+    for (size_t i = 0; i < sizeof text; i++) {
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        text[i] = (char)(x >> 20);
+    }
+    assert_int_equal(ck_core_propose(f.c, &f, (const uint8_t *)text, sizeof text), 0);
+    pass(&f, 0);
+    assert_null(find(&f, CK_PUT_ROOT));
+    json_t *o = object_of(expect(&f, CK_BLOB_CREATE), "31");
+    ends(&f, CK_BLOB_CREATE, CK_EXISTS);
+    answer(&f, expect(&f, CK_BLOB_GET), &(ck_answer){.outcome = CK_OK, .object = o});
+    assert_string_equal(expect(&f, CK_BLOB_TOUCH)->version, "31");
+    ends(&f, CK_BLOB_TOUCH, CK_MISSING); /* a collector was faster: from the start */
+    assert_null(find(&f, CK_PUT_ROOT));
+    ends(&f, CK_BLOB_CREATE, CK_OK);
+    ck_root_free(r);
+    r = put(&f, CK_PUT_ROOT);
+    assert_int_equal(f.applied, 1);
+    assert_true(r->tail[0]->large);
+    json_decref(o);
+    ck_root_free(r);
+    finish(&f);
+}
+
+static void writes_of_the_root_are_paced(void **state)
+{
+    (void)state;
+    fix f;
+    ck_root_free(leader(&f, 1));
+    uint32_t n = 0;
+    for (; n < 700; n++) {
+        propose(&f, "x");
+        pass(&f, 0);
+        if (find(&f, CK_FREEZE)) ends(&f, CK_FREEZE, CK_FAILED);
+        if (!find(&f, CK_PUT_ROOT)) break;
+        ck_root *r = put(&f, CK_PUT_ROOT);
+        int full = r->ntail > 200;
+        ck_root_free(r);
+        if (!full) continue;
+        pass(&f, 2 * S);
+        static ck_checkpoint p;
+        p = (ck_checkpoint){.index = f.applied};
+        answer(&f, expect(&f, CK_FREEZE), &(ck_answer){.outcome = CK_OK, .checkpoint = &p});
+        ck_root_free(put(&f, CK_PUT_ROOT));
+    }
+    assert_in_range(n, 590, 680);
+    propose(&f, "y");
+    pass(&f, 0);
+    assert_null(find(&f, CK_PUT_ROOT));
+    pass(&f, 150 * MS);
+    ck_root *r = put(&f, CK_PUT_ROOT); /* both */
+    assert_int_equal(f.nends, n + 2);
+    ck_root_free(r);
+    finish(&f);
+}
+
+static void an_idle_node_asks_little(void **state)
+{
+    (void)state;
+    fix a;
+    ck_root *r = leader(&a, 1);
+    uint32_t before = a.asked, of_lease = 0;
+    for (int i = 0; i < 3000; i++) { /* 10 minutes */
+        pass(&a, 200 * MS);
+        while (find(&a, CK_LEASE_PUT)) {
+            lease(&a);
+            of_lease++;
+        }
+        if (find(&a, CK_GET_ROOT)) get(&a, r);
+        if (find(&a, CK_BLOB_LIST)) ends(&a, CK_BLOB_LIST, CK_OK);
+    }
+    assert_in_range(of_lease, 55, 65);
+    assert_in_range(a.asked - before - of_lease, 1, 50);
+    assert_true(ck_core_sure(a.c, a.now));
+    ck_root_free(r);
+    finish(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_store_is_formed_once),
+        cmocka_unit_test(a_commit_is_told_after_its_put),
+        cmocka_unit_test(an_unknown_put_is_sent_again_with_its_ids),
+        cmocka_unit_test(another_leader_decides_what_is_in_doubt),
+        cmocka_unit_test(one_refused_entry_fails_alone),
+        cmocka_unit_test(a_refusal_does_not_settle_what_was_sent_before),
+        cmocka_unit_test(a_silent_leader_is_followed_after_its_lease),
+        cmocka_unit_test(a_dead_leader_is_followed_at_once),
+        cmocka_unit_test(a_clean_stop_gives_root_and_lease_up),
+        cmocka_unit_test(sure_counts_from_the_sending_and_after_a_write),
+        cmocka_unit_test(a_read_waits_for_a_get_that_begins_after_it),
+        cmocka_unit_test(old_roots_are_dropped_others_end_it),
+        cmocka_unit_test(an_object_that_is_there_is_touched),
+        cmocka_unit_test(writes_of_the_root_are_paced),
+        cmocka_unit_test(an_idle_node_asks_little),
+    };
+    return unit_run(tests);
+}
