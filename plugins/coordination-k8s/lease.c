@@ -49,7 +49,9 @@ void ck_lease_read(const json_t *object, ck_lease *out)
     const json_t *spec = json_object_get(object, "spec");
     const char *who = json_string_value(json_object_get(spec, "holderIdentity"));
     json_int_t term = json_integer_value(json_object_get(spec, "leaseTransitions"));
+    json_int_t seconds = json_integer_value(json_object_get(spec, "leaseDurationSeconds"));
     *out = (ck_lease){.term = term > 0 ? (uint64_t)term : 0};
+    if (seconds > 0 && seconds < 1000000) out->duration_ns = (uint64_t)seconds * 1000000000;
     snprintf(out->uid, sizeof out->uid, "%s", kube_object_uid(object));
     snprintf(out->version, sizeof out->version, "%s", kube_object_version(object));
     if (!who || !*who) return;
@@ -79,7 +81,8 @@ json_t *ck_lease_object(cr_consensus *c, const ck_lease *l, const json_t *before
 {
     const cr_plugin *p = c->store->plugin;
     char now[40], who[CR_WIRE_NAME_MAX + 20] = "";
-    int64_t wall = p->clock->wall_ns(p->self), seconds = c->store->home.lease_ns / 1000000000;
+    int64_t wall = p->clock->wall_ns(p->self),
+            seconds = (c->store->home.lease_ns + 999999999) / 1000000000;
     ck_lease had = {.holder = 0};
     json_t *spec = json_object_get(before, "spec");
     if (before) ck_lease_read(before, &had);

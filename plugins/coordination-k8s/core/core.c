@@ -130,6 +130,9 @@ ck_core *ck_core_make(const ck_core_config *config)
     c->random = config->seed ^ config->id;
     c->applied = config->applied;
     c->epoch = config->epoch;
+    if (!c->config.lease_ns) c->config.lease_ns = CK_LEASE_NS;
+    if (!c->config.renew_ns) c->config.renew_ns = CK_RENEW_NS;
+    if (!c->config.retry_ns) c->config.retry_ns = CK_RETRY_NS;
     c->tokens = CK_TOKENS;
     c->want_get = 1;
     c->spread = ck_random(c, CK_SPREAD_NS);

@@ -22,7 +22,8 @@
  * - leadership goes by evidence in the root alone; the Lease says when to try
  * - ck_core_sure of two leaders never overlaps, unless one of them was told dead and was not
  *
- * How `sure` is counted. A write of the lease counts from its sending for CK_SURE_NS, when it was
+ * How `sure` is counted. A write of the lease counts from its sending for four fifths of its
+ * duration (clocks may differ by a quarter), when it was
  * answered before the one that counted before it ran out; else only when a write of the root that
  * was sent after that answer succeeded. A candidate reads root, then lease, and writes the root as
  * it read it: so its write fails if the leader's write of the root came between; and if not, its
@@ -74,6 +75,7 @@ typedef struct ck_lease {
     char uid[64], version[64]; /* "": there is none */
     uint64_t holder;           /* id; 0: given up */
     uint64_t term;             /* of the holder (leaseTransitions) */
+    uint64_t duration_ns;      /* as its holder counts; 0: not told */
 } ck_lease;
 
 /* One object of a blob (blob.h): a slice of it. */
@@ -158,6 +160,8 @@ typedef struct ck_core_config {
     uint64_t epoch;       /* a root of a lower one is refused */
     uint64_t applied;     /* the state holds all up to here already */
     int candidate;        /* may lead */
+    /* of the lease; 0: 15 s, 10 s, 2 s */
+    uint64_t lease_ns, renew_ns, retry_ns;
     void *arg;
     /* A committed entry; each once and in order. A code other than 0 stops the core. */
     int32_t (*apply)(void *arg, uint64_t index, const uint8_t *entry, size_t n);

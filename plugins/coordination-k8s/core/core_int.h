@@ -33,10 +33,12 @@ enum {
     CK_MISSING_MAX = 5 /* how often an object that the newest root names may be missing */
 };
 #define CK_TOKEN_NS (100 * CK_MS) /* one more root write */
-#define CK_LEASE_NS (15 * CK_S)   /* candidates wait for so long */
-#define CK_SURE_NS (12 * CK_S)    /* a leader's lease counts: clocks may differ by a quarter */
+/* Of the lease, where nothing else is configured: candidates wait for so long; a leader renews so
+ * often; so long after a failure. */
+#define CK_LEASE_NS (15 * CK_S)
 #define CK_RENEW_NS (10 * CK_S)
-#define CK_RETRY_NS (2 * CK_S)
+#define CK_RETRY_NS (2 * CK_S) /* of other requests, too */
+#define CK_LEASE_MAX_NS (3600 * CK_S)
 #define CK_SPREAD_NS (300 * CK_MS) /* candidates wait longer by a random part of this */
 #define CK_LOOK_NS (60 * CK_S)     /* the root is read when nothing was heard for so long */
 #define CK_TELL_NS (10 * CK_S)     /* proposals and reads are not left without an answer */

@@ -46,10 +46,10 @@ void ck_sure_written(ck_core *c, uint64_t first)
 /* A write of the lease was answered: it counts from its sending. */
 static void renewed(ck_core *c, const ck_ask *ask)
 {
-    uint64_t until = ask->sent + CK_SURE_NS;
-    c->lease_at = ask->sent + CK_RENEW_NS;
+    uint64_t until = ask->sent + c->config.lease_ns / 5 * 4;
+    c->lease_at = ask->sent + c->config.renew_ns;
     if (CK_BROKEN(CK_BAD_SURE_LONG)) {
-        c->sure = c->now + 2 * CK_LEASE_NS;
+        c->sure = c->now + 2 * c->config.lease_ns;
         return;
     }
     if (CK_BROKEN(CK_BAD_SURE_NO_WRITE) || c->now < c->sure)
@@ -89,6 +89,14 @@ void ck_core_lease_seen(ck_core *c, const ck_lease *l, uint64_t now)
     if (c->term) c->want_get = 1; /* another one writes it: who leads? */
 }
 
+/* For so long the lease must not have changed: this node's duration, or the holder's if that is
+ * longer. */
+static uint64_t patience(const ck_core *c)
+{
+    uint64_t told = c->lease.duration_ns < CK_LEASE_MAX_NS ? c->lease.duration_ns : CK_LEASE_MAX_NS;
+    return told > c->config.lease_ns ? told : c->config.lease_ns;
+}
+
 static void lease_look(ck_core *c)
 {
     c->lease_ask = ck_ask_new(c, CK_LEASE_GET);
@@ -110,7 +118,8 @@ static void lease_write(ck_core *c, uint64_t holder, uint64_t term)
 
 static void lease_later(ck_core *c, const ck_answer *a)
 {
-    c->lease_at = c->now + (a->retry_ns > CK_RETRY_NS ? a->retry_ns : CK_RETRY_NS);
+    uint64_t wait = c->config.retry_ns;
+    c->lease_at = c->now + (a->retry_ns > wait ? a->retry_ns : wait);
 }
 
 static void lease_read(ck_core *c, const ck_ask *ask, const ck_answer *a)
@@ -125,7 +134,7 @@ static void lease_read(ck_core *c, const ck_ask *ask, const ck_answer *a)
     c->looked = 1;
     lease_is(c, l); /* changed: not looked */
     /* it counts when it was asked for after the wait, and nothing changed until now */
-    if (!fresh || c->look_seq != c->seq || ask->sent < c->changed + CK_LEASE_NS) c->looked = 0;
+    if (!fresh || c->look_seq != c->seq || ask->sent < c->changed + patience(c)) c->looked = 0;
     c->lease_at = c->now;
 }
 
@@ -150,7 +159,7 @@ static void lease_written(ck_core *c, const ck_ask *ask, const ck_answer *a)
         return;
     }
     c->want_get = 1; /* another one writes it: who leads? */
-    c->lease_at = ck_back_off(c, &c->lease_wait, 10 * CK_MS, CK_RETRY_NS);
+    c->lease_at = ck_back_off(c, &c->lease_wait, 10 * CK_MS, c->config.retry_ns);
 }
 
 void ck_lease_answered(ck_core *c, ck_ask *ask, const ck_answer *a)
@@ -189,7 +198,7 @@ static int may_take(ck_core *c)
         if (!c->lease_ask && ck_due(c, c->lease_at)) lease_look(c);
         return 0;
     }
-    if (!ck_due(c, c->changed + CK_LEASE_NS + c->spread)) return 0;
+    if (!ck_due(c, c->changed + patience(c) + c->spread)) return 0;
     if (CK_BROKEN(CK_BAD_TAKEOVER_NO_LOOK)) return 1;
     /* watches may be behind: nobody is followed whose lease was not read after the root that will
      * be replaced */

@@ -178,7 +178,80 @@ static void who_is_gone_is_followed_before_its_lease_ends(void **state)
     end(r);
 }
 
+/* Nobody hears that it is cut off: its lease runs out, and it does not lead any more. */
+static void who_is_cut_off_is_followed_when_its_lease_ends(void **state)
+{
+    (void)state;
+    static const qd_pair quick[] = {{QD_STR("k8s.lease_duration"), QD_STR("3s")},
+                                    {QD_STR("k8s.renew_interval"), QD_STR("1s")},
+                                    {QD_STR("k8s.retry_interval"), QD_STR("200ms")}};
+    rig_options(quick, 3);
+    rig *r = nodes(3);
+    int leader = rig_leader_of_all(r), here = other(leader, 0);
+    uint64_t session = 0;
+    assert_int_equal(rig_session(r, here, QD_COORD_SESSION_OPEN, &session, 60000, RIG_WAIT), 0);
+    rig_api_cut(leader, true);
+    rig_isolate(r, leader, true);
+    int64_t at = rig_now_ms();
+    assert_int_equal(rig_put(r, here, "k", "w", 1, 0, RIG_WAIT, NULL), 0);
+    assert_true(rig_now_ms() - at >=
+                1000); /* not before: its lease was renewed a second ago at most */
+    /* what it says itself: neither is anything renewed nor changed */
+    int32_t rc = rig_session(r, leader, QD_COORD_SESSION_KEEP, &session, 0, 2000);
+    assert_int_not_equal(rc, 0);
+    assert_int_not_equal(rig_put(r, leader, "k", "old", 3, 0, 2000, NULL), 0);
+    rig_api_cut(leader, false);
+    rig_isolate(r, leader, false);
+    assert_true(rig_settled(r));
+    char value[8];
+    assert_int_equal(rig_get(r, leader, "k", value, sizeof value, NULL, 0, RIG_WAIT), 0);
+    assert_string_equal(value, "w");
+    assert_int_not_equal(rig_leader_of_all(r), leader);
+    rig_options(NULL, 0);
+    end(r);
+}
+
+/* It finds itself in the root, and knows that it is not that process any more. */
+static void a_single_node_need_not_wait_for_its_own_lease(void **state)
+{
+    (void)state;
+    rig *r = nodes(1);
+    assert_int_equal(rig_put(r, 0, "k", "v", 1, 0, RIG_WAIT, NULL), 0);
+    rig_api_cut(0, true);
+    rig_kill(r, 0);
+    rig_api_cut(0, false);
+    int64_t at = rig_now_ms();
+    assert_int_equal(rig_start(r, 0, RIG_PEERS, 0, B), 0);
+    assert_int_equal(rig_put(r, 0, "k", "w", 1, 0, RIG_WAIT, NULL), 0);
+    assert_true(rig_now_ms() - at < 12000); /* of a lease of 15 s */
+    end(r);
+}
+
 /* --- the API server --- */
+
+static void a_state_of_before_is_refused(void **state)
+{
+    (void)state;
+    rig *r = nodes(1);
+    assert_int_equal(rig_put(r, 0, "k", "v", 1, 0, RIG_WAIT, NULL), 0);
+    kube_model_backup *b = kube_model_backup_make(the_model);
+    assert_int_equal(rig_put(r, 0, "k", "w", 1, 0, RIG_WAIT, NULL), 0);
+    rig_stop(r, 0);
+    kube_model_restore(the_model, b, 0);
+    kube_model_backup_free(b);
+    assert_int_equal(rig_start(r, 0, RIG_PEERS, 0, B), 0);
+    for (int64_t end = rig_now_ms() + RIG_WAIT; rig_now_ms() < end; rig_pause(10))
+        if (rig_logged(r, 0, "restored from a backup")) break;
+    assert_true(rig_logged(r, 0, "restored from a backup"));
+    char value[8];
+    assert_int_not_equal(rig_get(r, 0, "k", value, sizeof value, NULL, 0, 1000), 0);
+    rig_stop(r, 0);
+    rig_wipe(r, 0); /* an operator takes it */
+    assert_int_equal(rig_start(r, 0, RIG_PEERS, 0, B), 0);
+    assert_int_equal(rig_get(r, 0, "k", value, sizeof value, NULL, 0, RIG_WAIT), 0);
+    assert_string_equal(value, "v");
+    end(r);
+}
 
 static void without_the_api_what_is_there_is_read(void **state)
 {
@@ -246,6 +319,9 @@ int main(void)
         cmocka_unit_test(the_state_outlives_all_nodes),
         cmocka_unit_test(who_stops_is_followed_at_once),
         cmocka_unit_test(who_is_gone_is_followed_before_its_lease_ends),
+        cmocka_unit_test(who_is_cut_off_is_followed_when_its_lease_ends),
+        cmocka_unit_test(a_single_node_need_not_wait_for_its_own_lease),
+        cmocka_unit_test(a_state_of_before_is_refused),
         cmocka_unit_test(without_the_api_what_is_there_is_read),
         cmocka_unit_test(sessions_are_renewed_without_requests),
         cmocka_unit_test(a_missing_permission_is_named_and_waited_for),

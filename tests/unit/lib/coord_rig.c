@@ -377,6 +377,15 @@ static uint32_t list_of(const char *const *texts, qd_str *out)
     return n;
 }
 
+static qd_pair more[3];
+static uint32_t nmore;
+
+void rig_options(const qd_pair *options, uint32_t n)
+{
+    nmore = n < 3 ? n : 3;
+    for (uint32_t i = 0; i < nmore; i++) more[i] = options[i];
+}
+
 int32_t rig_start_with(rig *r, int i, const char *name, const char *cluster,
                        const char *const *peers, const char *const *names, const char *const *seeds,
                        uint32_t flags)
@@ -385,7 +394,11 @@ int32_t rig_start_with(rig *r, int i, const char *name, const char *cluster,
     qd_str lists[3][RIG_NODES + 1];
     qd_pair options[] = {{QD_STR("election_timeout"), QD_STR("250ms")},
                          {QD_STR("heartbeat_interval"), QD_STR("50ms")},
-                         {QD_STR("snapshot_threshold"), QD_STR("200")}};
+                         {QD_STR("snapshot_threshold"), QD_STR("200")},
+                         {QD_STR(""), QD_STR("")},
+                         {QD_STR(""), QD_STR("")},
+                         {QD_STR(""), QD_STR("")}};
+    for (uint32_t o = 0; o < nmore; o++) options[3 + o] = more[o];
     if (name) snprintf(x->name, sizeof x->name, "%s", name);
     qd_coord_config k = {.struct_size = sizeof k,
                          .flags = flags,
@@ -395,7 +408,7 @@ int32_t rig_start_with(rig *r, int i, const char *name, const char *cluster,
                          .path = qd_plug_str(x->folder),
                          .publish = qd_plug_str(x->address),
                          .options = options,
-                         .noptions = 3,
+                         .noptions = 3 + nmore,
                          .peers = lists[0],
                          .npeers = list_of(peers, lists[0]),
                          .first = lists[1],

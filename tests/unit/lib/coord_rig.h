@@ -25,6 +25,8 @@ int32_t rig_start(rig *r, int i, int how, int first, uint32_t flags);
 int32_t rig_start_with(rig *r, int i, const char *name, const char *cluster,
                        const char *const *peers, const char *const *names, const char *const *seeds,
                        uint32_t flags);
+/* Options more (at most 3, kept by the caller) for all that are started from now on. */
+void rig_options(const qd_pair *options, uint32_t n);
 /* Stops it cleanly. */
 void rig_stop(rig *r, int i);
 /* Cuts it off, then ends it: nobody hears a word of it. */
