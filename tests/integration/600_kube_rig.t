@@ -41,7 +41,9 @@ my $next = $page->{json}{metadata}{continue};
 ok($next, 'a list comes in pages');
 $kube->put("$maps/a", map_of('a', 'four'));
 ok($kube->compact > $old, 'etcd forgets its history');
-is($kube->get("$maps?limit=2&continue=$next")->{status}, 410, '... and with it the next page of a list');
+my $paged = $kube->get("$maps?limit=2&continue=$next")->{status};
+# newer servers may have that page in their cache
+ok($paged == 410 || $kube->{minor} > 30 && $paged == 200, '... and with it the next page of a list') or diag $paged;
 $kube->restart;
 $event = $kube->watch("$maps?watch=1&resourceVersion=$old&timeoutSeconds=60")->next;
 is("$event->{type} $event->{object}{code}", 'ERROR 410', '... and watches from an older version');

@@ -244,9 +244,13 @@ is($kube->get('/api/v1/namespaces/quidditch/secrets', as => $account)->{status},
 my $continue = $kube->get("$states?limit=3", as => $account)->{json}{metadata}{continue};
 $kube->patch("$states/quidditch", {spec => {epoch => '4'}});
 $kube->compact;
-is($kube->get("$states?limit=3&continue=$continue", as => $account)->{status}, 410, 'after a compaction a list cannot go on');
+my $paged = $kube->get("$states?limit=3&continue=$continue", as => $account)->{status};
+# newer servers may have the next page in their cache
+ok($paged == 410 || $kube->{minor} > 30 && $paged == 200, 'after a compaction a list cannot go on') or diag $paged;
 $kube->restart;
-$event = $kube->watch("$states?watch=1&resourceVersion=$from&timeoutSeconds=60", as => $account)->next;
+# newer servers say 429 while their caches are filled
+QdNode->wait_for(sub { ($watch = $kube->watch("$states?watch=1&resourceVersion=$from&timeoutSeconds=60", as => $account))->{status} != 429 }, 60, 0.2);
+$event = $watch->{status} == 200 ? $watch->next : {type => 'ERROR', object => {code => $watch->{status}}};
 is("$event->{type} $event->{object}{code}", 'ERROR 410', '... and a watch cannot begin there');
 is($kube->get("$states/quidditch", as => $account)->{json}{spec}{epoch}, '4', '... but the state is whole');
 

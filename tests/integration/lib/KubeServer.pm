@@ -17,7 +17,7 @@ package KubeServer;
 #   is_deeply($kube->role_use($account), {refused => [], unused => []});
 #   my $link = $kube->relay(delay_ms => 200);          # a TcpRelay before the server, with ->{kubeconfig}
 #
-# For the programs under test: $kube->{kubeconfig} is the administrator's; an account has {namespace, user,
+# For the programs under test: $kube->{minor} is 20 for 1.20; $kube->{kubeconfig} is the administrator's; an account has {namespace, user,
 # token, kubeconfig, folder}, the folder with the three files that a pod finds mounted (token, ca.crt, namespace);
 # $kube->{host}, {port} are what KUBERNETES_SERVICE_HOST and _PORT say in a pod.
 use strict;
@@ -80,6 +80,7 @@ sub start {
     chomp(my $proxy = QdNode::slurp("$dir/proxy.url"));
     ($self->{proxy_host}, $self->{proxy_port}) = $proxy =~ m{//(.*):(\d+)};
     @$self{qw(host port)} = $url =~ m{//(.*):(\d+)};
+    $self->{minor} = $self->get('/version')->{json}{minor} =~ s/\D//gr;
     @$self{qw(url kubeconfig ca audit_from)} = ($url, "$dir/kubeconfig", "$dir/ca.crt", 0);
     return $self;
 }
