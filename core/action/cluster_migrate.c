@@ -78,12 +78,30 @@ static int target_of(qd_request *q, qd_str *out, qd_err *err)
     return out->n ? 0 : qd_err_set(err, QD_E_ARG, "[to] is missing: where to?");
 }
 
+/* A control node with one store could not follow to the other one. */
+static int all_have_both(const qd_request *q, qd_err *err)
+{
+    int rc = 0;
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    for (uint32_t i = 0; i < s->nnodes && !rc; i++) {
+        if (s->nodes[i].stores != 1) continue;
+        rc = qd_err_set(err, QD_E_STATE,
+                        "the control node [%.*s] has one store open and could not follow: set "
+                        "coordination.mode of all control nodes to the mode that is wanted and "
+                        "start them anew, one after the other",
+                        QD_STR_ARG(s->nodes[i].name));
+    }
+    qd_state_unref(s);
+    return rc;
+}
+
 int qdi_api_cluster_migrate_start(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_driver *d;
     qd_str to;
     int rc = target_of(q, &to, err);
     if (!rc) rc = driver_of(q, &d, err);
+    if (!rc) rc = all_have_both(q, err);
     if (!rc) rc = qd_handover_start(qd_driver_handover(d), to, err);
     if (!rc) qd_response_acknowledged(r);
     return rc;

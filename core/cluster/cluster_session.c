@@ -30,6 +30,7 @@ static qd_str record(qd_cluster *c, cluster_txn *t)
     qd_json_field_str(&w, "version", c->self.version);
     qd_json_field_str(&w, "ephemeral_id", c->self.ephemeral);
     qd_json_field_int(&w, "features", c->self.features);
+    if (c->self.stores) qd_json_field_int(&w, "stores", c->self.stores);
     if (c->self.wants.n) qd_json_field_str(&w, "wants", c->self.wants);
     qd_json_key_c(&w, "attributes");
     qd_json_object(&w);

@@ -18,9 +18,10 @@ typedef struct qd_node_meta {
     qd_str id, name, host, transport_address, http_address,
         roles; /* roles: letters of _cat/nodes, see below */
     qd_str version;
-    uint32_t features;         /* highest level of formats that it knows; 0: of an old record */
-    qd_str ephemeral;          /* random, made by each process; empty only in old records */
-    qd_str wants;              /* mode that its settings ask for, not the cluster's; else empty */
+    uint32_t features; /* highest level of formats that it knows; 0: of an old record */
+    qd_str ephemeral;  /* random, made by each process; empty only in old records */
+    uint32_t stores;   /* of the state that it opens itself: 0 to 2 (migrations need both) */
+    qd_str wants;      /* mode that its settings ask for, not the cluster's; else empty */
     const qd_pair *attributes; /* node.attr.* without the prefix, by key */
     uint32_t nattributes;
     uint64_t disk_total, disk_free; /* bytes of the tier; 0: not told */

@@ -423,6 +423,7 @@ static int read_node(const building *b, qd_str id, const qd_state_kv *kv, qd_nod
             .ephemeral = member(root, "ephemeral_id", a),
             .wants = member(root, "wants", a),
             .features = (uint32_t)bytes_of(root, "features"),
+            .stores = (uint32_t)bytes_of(root, "stores"),
             .session = kv->session,
             .mod_revision = kv->mod_revision,
         };

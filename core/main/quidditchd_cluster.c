@@ -149,6 +149,7 @@ static int cluster_start(qd_node *node, qd_err *err)
                  .roles = qd_str_c(roles),
                  .version = QD_STR(QD_VERSION),
                  .ephemeral = qd_str_c(qd_rpc_self(node->rpc)->ephemeral),
+                 .stores = node->stores ? 2 : node->mode.own,
                  .wants = qd_str_c(node->mode.kept ? qd_mode_name(node->mode.asked) : ""),
                  .attributes = attributes,
                  .nattributes = nattributes},

@@ -295,21 +295,27 @@ static void look(qd_coord *c, qd_coord_identity id[2])
     }
 }
 
-/* Does that store hold this cluster? What is not known is no. */
-static bool is_ours(qd_coord *c, int i)
+static int read_uuid(qd_coord *c, int i, char out[64], qd_err *err)
 {
     qd_arena a;
     qd_coord_list list;
-    qd_err err;
-    char uuid[64] = "";
-    qd_err_init(&err);
+    out[0] = 0;
     qd_arena_init(&a, NULL, 1 << 20);
     int rc =
-        qd_coord_read(c->child[i].store, QD_STR("cluster/uuid"), false, READ_MS, &a, &list, &err);
-    if (!rc && list.n && list.at[0].value_len < sizeof uuid)
-        memcpy(uuid, list.at[0].value, list.at[0].value_len);
+        qd_coord_read(c->child[i].store, QD_STR("cluster/uuid"), false, READ_MS, &a, &list, err);
+    if (!rc && list.n && list.at[0].value_len < 64)
+        snprintf(out, 64, "%.*s", (int)list.at[0].value_len, (const char *)list.at[0].value);
     qd_arena_fini(&a);
-    if (!rc && !c->uuid[0]) snprintf(c->uuid, sizeof c->uuid, "%s", uuid);
+    return rc;
+}
+
+/* Does that store hold this cluster? What is not known is no. */
+static bool is_ours(qd_coord *c, int i)
+{
+    qd_err err;
+    char uuid[64];
+    qd_err_init(&err);
+    int rc = read_uuid(c, i, uuid, &err);
     bool ours = !rc && uuid[0] && strcmp(uuid, c->uuid) == 0;
     uint64_t now = qd_env_mono_ns(c->env);
     if (!ours && (!c->said_ns || now > c->said_ns + SAY_NS)) {
@@ -326,7 +332,9 @@ static void learn_uuid(qd_coord *c, const qd_coord_identity *now)
 {
     bool known = now->state == QD_COORD_ACTIVE || now->state == QD_COORD_SEALED ||
                  now->state == QD_COORD_RETIRED;
-    if (!c->uuid[0] && known && now->connected) (void)is_ours(c, c->current);
+    char uuid[64];
+    if (c->uuid[0] || !known || !now->connected) return;
+    if (!read_uuid(c, c->current, uuid, NULL)) snprintf(c->uuid, sizeof c->uuid, "%s", uuid);
 }
 
 /* Waiting candidates stand in the other store; what they had won is lost with the former one. */
@@ -601,23 +609,6 @@ static void merge_limits(qd_coord *c)
     c->info.session_ttl_max_ns = LESS(a->session_ttl_max_ns, b->session_ttl_max_ns);
 }
 
-/* In charge first: the one that says so, under the higher epoch; else one that was. */
-static int first_of(qd_coord *c)
-{
-    qd_coord_identity id[2];
-    look(c, id);
-    static const uint32_t order[] = {QD_COORD_ACTIVE, QD_COORD_SEALED};
-    for (size_t k = 0; k < QD_COUNT_OF(order); k++) {
-        int best = -1;
-        for (int i = 0; i < 2; i++) {
-            if (id[i].state != order[k]) continue;
-            if (best < 0 || id[i].epoch > id[best].epoch) best = i;
-        }
-        if (best >= 0) return best;
-    }
-    return 0;
-}
-
 int qd_stores_open(const qd_stores_config *config, qd_stores **out, qd_err *err)
 {
     qd_stores *s = qd_calloc(NULL, sizeof *s);
@@ -636,7 +627,6 @@ int qd_stores_open(const qd_stores_config *config, qd_stores **out, qd_err *err)
     qd_cond_init(&c->wake);
     qd_cond_init(&c->idle);
     merge_limits(c);
-    c->current = first_of(c);
     c->moved_ns = qd_env_mono_ns(c->env); /* perhaps just before this start */
     int rc = qd_thread_start(c->env, "coord-stores", run, c, &s->thread, err);
     if (!rc) {

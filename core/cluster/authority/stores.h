@@ -21,14 +21,13 @@ typedef struct qd_stores_config {
     qd_env *env;
     qd_coord_store *store[2]; /* opened; closed by their owner after qd_stores_close */
     const char *name[2];      /* as configured; borrow */
-    const char *uuid;         /* of the cluster that this node belongs to; NULL or "": of the store
-                                 that is in charge first */
+    const char *uuid;         /* of the cluster that this node belongs to; NULL or "": that of the
+                                 first store, once it is in charge */
     int64_t held_ms;          /* for how long what a sealed store refuses is kept; 0: 5,000 */
 } qd_stores_config;
 
-/* Puts the front up. In charge at first is the store that says so; with none, the first one.
- * [worker]
- */
+/* Puts the front up. In charge at first is the first store, until the other one says that it is and
+ * holds the cluster of this uuid. [worker] */
 QD_MUST_CHECK
 int qd_stores_open(const qd_stores_config *config, qd_stores **out, qd_err *err);
 /* The store for everybody else; it lives as long as s. [any] */

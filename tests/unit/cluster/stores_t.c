@@ -29,11 +29,13 @@ static void put(qd_coord_store *s, const char *key, const char *value)
 }
 
 static int64_t held_ms;
+static const char *uuid;
 
 static void open_front(int first)
 {
     qd_stores_config c = {.env = qd_env_system(),
                           .held_ms = held_ms,
+                          .uuid = uuid,
                           .store = {w.s[first], w.s[!first]},
                           .name = {names[first], names[!first]}};
     assert_int_equal(qd_stores_open(&c, &w.stores, NULL), 0);
@@ -400,6 +402,7 @@ static void a_mirror_is_no_state(void **state)
     step(1, QD_COORD_BEGIN_MIRROR, 0, 2);
     put(w.s[0], "k", "v");
     qd_stores_close(w.stores);
+    uuid = "u1";
     open_front(1);
     qd_arena a;
     qd_coord_list list;
@@ -408,6 +411,7 @@ static void a_mirror_is_no_state(void **state)
     assert_int_equal(list.n, 1);
     qd_arena_fini(&a);
     end();
+    uuid = NULL;
 }
 
 /* A store of another cluster is not followed, however high its epoch. */
