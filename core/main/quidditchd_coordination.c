@@ -235,10 +235,19 @@ static int open_plugin(qd_node *node, qd_store_kind kind, uint32_t flags, char *
 /* --- two stores: of a control node whose settings ask for the other one, or name both ----------
  */
 
+/* Requests that ask for the mode look at it. */
+static void set_stores(qd_node *node, qd_stores *stores)
+{
+    qd_mutex_lock(&node->deciding);
+    qd_stores *was = node->stores;
+    node->stores = stores;
+    qd_mutex_unlock(&node->deciding);
+    qd_stores_close(was);
+}
+
 static void close_both(qd_node *node)
 {
-    qd_stores_close(node->stores);
-    node->stores = NULL;
+    set_stores(node, NULL);
     for (int i = 0; i < 2; i++) {
         qd_coord_close(node->both[i]);
         node->both[i] = NULL;
@@ -263,9 +272,11 @@ static void open_second(qd_node *node, qd_coord_store **s)
         .store = {node->both[0], node->both[1]},
         .name = {qd_mode_name(qd_mode_of(node->mode.store)), qd_mode_name(qd_mode_of(kind))},
         .uuid = known.accept_older ? "" : known.uuid};
-    if (!rc) rc = qd_stores_open(&config, &node->stores, &err);
+    qd_stores *stores = NULL;
+    if (!rc) rc = qd_stores_open(&config, &stores, &err);
     if (!rc) {
-        *s = qd_stores_front(node->stores);
+        set_stores(node, stores);
+        *s = qd_stores_front(stores);
         qd_log_info(LOG,
                     "both stores are open, [%s] and [%s]: the cluster's state may be moved "
                     "(qd migrate)",

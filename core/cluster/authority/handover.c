@@ -216,6 +216,7 @@ static int turn_active(qd_handover *h, handover_look *l, uint64_t *again, qd_err
     }
     if (strcmp(p->to, h->config.name[l->from]) == 0) {
         at(h, QD_HANDOVER_DONE);
+        qdi_handover_unfollow(h); /* the retired store has ended that watch: waits would not wait */
         *again = y->state == QD_COORD_RETIRED ? NEVER : LATER_NS;
         return 0;
     }

@@ -199,7 +199,7 @@ static int32_t send_to(front_request *r, const front_child *k)
     case FRONT_MEMBERS:
         break;
     }
-    return k->vt->members(k->handle, &r->q.members);
+    return k->vt->members ? k->vt->members(k->handle, &r->q.members) : QD_E_UNSUPPORTED;
 }
 
 /* Submits it where it belongs now. Not under the lock; a code: it was refused at once. */
@@ -318,7 +318,7 @@ static bool is_ours(qd_coord *c, int i)
     int rc = read_uuid(c, i, uuid, &err);
     bool ours = !rc && uuid[0] && strcmp(uuid, c->uuid) == 0;
     uint64_t now = qd_env_mono_ns(c->env);
-    if (!ours && (!c->said_ns || now > c->said_ns + SAY_NS)) {
+    if (!ours && i != c->current && (!c->said_ns || now > c->said_ns + SAY_NS)) {
         c->said_ns = now;
         qd_log_warn(STORES_LOG, "the store [%s] says that it is in charge and is not followed: %s",
                     c->child[i].name, rc ? qd_err_reason(&err) : "it holds another cluster");

@@ -165,17 +165,28 @@ static bool lags(const qd_coord_watch *w, const qd_coord_identity *former)
     return sealed && w->from <= former->revision; /* else it is used for something new already */
 }
 
+/* Is it where it belongs? A store that was retired and is in charge again tells nothing more to the
+ * watches that it ended. Under the lock. */
+static bool stays(const qd_coord_watch *w, int to, const qd_coord_identity *now,
+                  const qd_coord_identity *former)
+{
+    if (w->moving || w->closing || w->ended) return true;
+    if (w->child == to) return !w->stopped || now->state != QD_COORD_ACTIVE;
+    return lags(w, former);
+}
+
 void qdi_front_watches_move(qd_coord *c)
 {
     for (;;) {
-        qd_coord_identity former = {.struct_size = sizeof former};
-        const front_child *k = &c->child[!c->current]; /* this thread changes it */
-        k->vt->identity(k->handle, &former);
+        int to = c->current; /* this thread changes it */
+        qd_coord_identity id[2];
+        for (int i = 0; i < 2; i++) {
+            id[i] = (qd_coord_identity){.struct_size = sizeof id[i]};
+            c->child[i].vt->identity(c->child[i].handle, &id[i]);
+        }
         qd_mutex_lock(&c->lock);
-        int to = c->current;
         qd_coord_watch *w = c->watches;
-        while (w && (w->child == to || w->moving || w->closing || w->ended || lags(w, &former)))
-            w = w->next;
+        while (w && stays(w, to, &id[to], &id[!to])) w = w->next;
         if (w) w->moving = true;
         qd_mutex_unlock(&c->lock);
         if (!w) return;

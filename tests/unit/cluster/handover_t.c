@@ -331,6 +331,10 @@ static void there_and_back(void **state)
     assert_int_equal(epoch_in(1), 2);
     assert_int_equal(status().step, QD_HANDOVER_DONE);
     assert_string_equal(status().to, "new");
+    qd_handover_wait(w->h, 0); /* of the wish */
+    uint64_t begun = qd_env_mono_ns(qd_env_system()), pause = 20000000;
+    qd_handover_wait(w->h, pause); /* a driver with nothing to do takes no turns meanwhile */
+    assert_true(qd_env_mono_ns(qd_env_system()) >= begun + pause);
     assert_int_equal(qd_handover_abort(w->h, NULL), QD_E_STATE); /* migrate back instead */
     clients();
     assert_int_equal(qd_handover_finish(w->h, NULL), 0);

@@ -228,6 +228,47 @@ static void nothing_is_lost_or_refused(void **state)
     end();
 }
 
+/* A node that cannot see the store which is in charge for a while goes on where it was, once that
+ * one is in charge again: the retired store has ended its watches. */
+static void a_watch_goes_on_where_it_was(void **state)
+{
+    (void)state;
+    begin();
+    qd_stores_close(w.stores);
+    seen x = {.calls = 0};
+    qd_coord_watch *watch;
+    qd_coord_store *hidden = w.s[1], *nothing;
+    qd_coord_config k = {.struct_size = sizeof k, .path = QD_STR("nothing")};
+    coord_memory *m = coord_memory_make(qd_env_system(), "nothing");
+    coord_memory_empty(m);
+    assert_int_equal(
+        qd_coord_open(qd_env_system(), coord_memory_vtable(), NULL, &k, &nothing, NULL), 0);
+    w.s[1] = nothing;
+    open_front(0);
+    w.s[1] = hidden;
+    qd_mutex_init(&x.lock);
+    assert_int_equal(qd_coord_watch_open(w.front, QD_STR(""), 0, on_events, &x, &watch, NULL), 0);
+    migrate("new");
+    assert_int_equal(qd_handover_finish(w.h, NULL), 0);
+    migrate("old");
+    uint64_t one = 1;
+    qd_coord_change c = {QD_COORD_PUT, 0, QD_STR("counter"), {(const char *)&one, sizeof one}, 0};
+    assert_int_equal(qd_coord_commit(w.front, NULL, 0, &c, 1, MANY, NULL, NULL, NULL), 0);
+    for (bool told = false; !told;) {
+        qd_mutex_lock(&x.lock);
+        told = x.counter || x.compacted; /* it hears of it, or is told to read again */
+        qd_mutex_unlock(&x.lock);
+        if (!told) qd_env_sleep_ns(qd_env_system(), 1000000);
+    }
+    qd_coord_watch_end(w.front, watch);
+    qd_mutex_fini(&x.lock);
+    qd_stores_close(w.stores);
+    w.stores = NULL;
+    qd_coord_close(nothing);
+    coord_memory_free(m);
+    end();
+}
+
 /* --- elections --- */
 
 typedef struct candidate {
@@ -462,6 +503,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_lost_or_refused),
+        cmocka_unit_test(a_watch_goes_on_where_it_was),
         cmocka_unit_test(candidates_stand_again),
         cmocka_unit_test(an_answer_that_was_lost_is_found),
         cmocka_unit_test(what_waits_goes_on_after_an_unseal),
