@@ -22,9 +22,10 @@ static void tear_down(cr_consensus *c);
 static void arm(cr_consensus *c)
 {
     uint64_t at = ck_core_deadline(c->core), now = (uint64_t)ck_now(c);
-    uint64_t next = (uint64_t)ck_others_next(c);
+    uint64_t next = c->closing ? UINT64_MAX : (uint64_t)ck_others_next(c);
     if (next < at) at = next;
-    if (c->lease_again_ns && (uint64_t)c->lease_again_ns < at) at = (uint64_t)c->lease_again_ns;
+    if (!c->closing && c->lease_again_ns && (uint64_t)c->lease_again_ns < at)
+        at = (uint64_t)c->lease_again_ns;
     if (c->closing && (uint64_t)(c->close_ns + CLOSE_NS) < at)
         at = (uint64_t)(c->close_ns + CLOSE_NS);
     uv_update_time(&c->store->loop);

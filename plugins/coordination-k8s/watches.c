@@ -243,4 +243,5 @@ void ck_watches_stop(cr_consensus *c)
     kube_list_cancel(&c->lease_list);
     kube_rules_clear(&c->rules);
     c->watches = c->lease_watches = c->rules_out = 0;
+    c->lease_again_ns = 0;
 }
