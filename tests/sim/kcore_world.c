@@ -179,6 +179,8 @@ static void request_send(sim *s, request *r)
         fails(s, r, limit);
         there = limit + dice(s, chance(s, 300) ? 60 * S : 2 * S);
     }
+    if (r->type == CK_PUT_ROOT && s->nodes[r->node].core->gc.state != CK_GC_IDLE && !s->healing)
+        there += chance(s, 300) ? dice(s, 3 * S) : 0;
     if (r->type == CK_BLOB_LIST || r->type == CK_BLOB_DELETE)
         there += s->healing || !chance(s, 300) ? 0 : dice(s, 40 * S);
     e = event_add(s, EV_ARRIVE, there);
@@ -218,14 +220,15 @@ static void arrive(sim *s, request *r)
 static void while_collecting(sim *s, node *n)
 {
     static const record common = {.key = 3, .length = 700, .seed = 1, .padding = 5000};
-    if (s->healing || s->nops > OPS / 2 || !chance(s, 60)) return;
+    if (s->healing || s->nops > OPS / 2) return;
+    if (!chance(s, n->core->gc.state == CK_GC_LIST ? 300 : 60)) return;
     if (n->core->gc.state == CK_GC_LIST && chance(s, 100)) {
         n->paused = s->now + dice(s, 60 * S);
         say(s, "node %d stands still until %.3f, collecting", n->number, (double)n->paused / 1e6);
     }
     for (int i = 0; i < NODES; i++) {
         node *m = &s->nodes[i];
-        if (!m->core || m->paused > s->now || !chance(s, 300)) continue;
+        if (!m->core || m->paused > s->now || (m != n && !chance(s, 300))) continue;
         for (int k = 0; k < 4; k++) (void)node_propose(s, m);
         (void)node_propose_this(s, m, &common);
         m->turn_at = s->now;

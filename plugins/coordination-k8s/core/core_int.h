@@ -53,7 +53,7 @@ typedef struct ck_flight {
     ck_entry *entry; /* without its place */
     uint32_t state;  /* THERE: in the root, to be applied */
     uint64_t index;  /* SENT, THERE */
-    uint64_t until;  /* its end is told then at the latest */
+    uint64_t until;  /* its end is told then at the latest; 0: from the next turn on */
     uint32_t left;   /* objects to be written before it may be sent */
     int32_t refused; /* why it never will be, if it is not there */
 } ck_flight;

@@ -10,7 +10,6 @@ int32_t ck_core_propose(ck_core *c, void *proposal, const uint8_t *entry, size_t
     uint64_t id = ck_random(c, 0);
     f->entry = ck_entry_make(c->heap, 0, 0, id ? id : 1, entry, n);
     f->proposal = proposal;
-    f->until = c->now + CK_TELL_NS;
     if (c->last)
         c->last->next = f;
     else
@@ -221,6 +220,8 @@ static void time_out(ck_core *c)
 {
     for (ck_flight *f = c->first, *next; f; f = next) {
         next = f->next;
+        if (!f->until)
+            f->until = c->now + CK_TELL_NS; /* the time of a turn: that of a call may be old */
         if (!f->proposal || !ck_due(c, f->until)) continue;
         if (f->state == CK_QUEUED)
             ck_flight_end(c, f, QD_E_NO_COORDINATION);

@@ -9,7 +9,7 @@ int32_t ck_core_read(ck_core *c, void *wait)
         c->waits_cap = c->waits_cap ? c->waits_cap * 2 : 16;
         c->waits = cr_must_grow(c->heap, c->waits, c->waits_cap * sizeof *c->waits);
     }
-    ck_wait w = {.wait = wait, .after = c->number, .until = c->now + CK_TELL_NS};
+    ck_wait w = {.wait = wait, .after = c->number};
     if (CK_BROKEN(CK_BAD_READ_SHARED) && c->get) w.after = 0;
     if (CK_BROKEN(CK_BAD_READ_LOCAL) && ck_leads(c)) w.served = 1, w.index = c->applied;
     c->waits[c->nwaits++] = w;
@@ -41,6 +41,7 @@ void ck_reads_end(ck_core *c, int32_t rc)
 void ck_reads_turn(ck_core *c)
 {
     for (uint32_t i = 0; i < c->nwaits;) {
+        if (!c->waits[i].until) c->waits[i].until = c->now + CK_TELL_NS;
         ck_wait w = c->waits[i];
         int good = w.served && c->applied >= w.index;
         if (!good && !ck_due(c, w.until)) {

@@ -647,6 +647,28 @@ static void writes_of_the_root_are_paced(void **state)
     finish(&f);
 }
 
+static void after_a_quiet_time_there_is_as_much_patience(void **state)
+{
+    (void)state;
+    fix f;
+    ck_root *r = leader(&f, 1);
+    f.now += 30 * S; /* nothing was due, so there was no turn */
+    propose(&f, "one");
+    assert_int_equal(ck_core_read(f.c, &f), 0);
+    pass(&f, 0);
+    pass(&f, 9 * S);
+    assert_int_equal(f.nends + f.nreads, 0);
+    ck_root_free(r);
+    ck_root_free(put(&f, CK_PUT_ROOT));
+    assert_int_equal(f.ends[0], 0);
+    assert_int_equal(f.nreads, 1);
+    propose(&f, "two");
+    pass(&f, 0);
+    pass(&f, 11 * S);
+    assert_int_equal(f.ends[1], QD_E_UNKNOWN_OUTCOME); /* it was sent */
+    finish(&f);
+}
+
 static void an_idle_node_asks_little(void **state)
 {
     (void)state;
@@ -686,6 +708,7 @@ int main(void)
         cmocka_unit_test(old_roots_are_dropped_others_end_it),
         cmocka_unit_test(an_object_that_is_there_is_touched),
         cmocka_unit_test(writes_of_the_root_are_paced),
+        cmocka_unit_test(after_a_quiet_time_there_is_as_much_patience),
         cmocka_unit_test(an_idle_node_asks_little),
     };
     return unit_run(tests);
