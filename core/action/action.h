@@ -246,6 +246,10 @@ void qd_action_run(qd_request *q, qd_response *r);
 void qd_action_settings_follow(qd_config *config, qd_plugin_host *plugins, const qd_state *old,
                                const qd_state *now);
 
+/* Waits until no call of a plugin's own is under way, those that came from no client; a->serving is
+ * false. Whether it is so. [worker] */
+bool qd_action_quiet(qd_env *env, int64_t wait_ms);
+
 /* The service table that front-ends get (qd_plugin_host_service QD_SERVICE_ACTION). One per
  * process, bound to the actions given. */
 const qd_vtable *qd_action_service(qd_actions *a);

@@ -49,6 +49,7 @@ typedef struct running {
 } running;
 
 static qd_actions *bound;
+static _Atomic uint32_t own_calls; /* under way, of plugins of this process, not of clients */
 
 /* --- answering --- */
 
@@ -75,6 +76,7 @@ static int emit(void *arg, qd_str piece)
 static void finish(running *x)
 {
     qd_action_call *call = x->call;
+    bool own = call->origin.remote.n == 0;
     qd_count_request(x->q.a, x->q.api, x->r.status,
                      qd_env_mono_ns(x->q.a->env) - x->q.task.start_ns);
     qdi_pressure_end(&x->hold);
@@ -88,6 +90,7 @@ static void finish(running *x)
     qd_arena_fini(&x->arena);
     qd_free(x);
     qd_op_complete(&call->op, 0);
+    if (own) atomic_fetch_sub(&own_calls, 1);
 }
 
 /* filter_path keeps part of an answer that is JSON. */
@@ -366,6 +369,7 @@ static int prepare(qd_action_call *call, const qd_api *api, running **out, qd_er
     running *x = qd_calloc(bound->account, sizeof *x);
     if (!x) return qd_err_nomem(err, "request");
     x->call = call;
+    if (call->origin.remote.n == 0) atomic_fetch_add(&own_calls, 1);
     qd_mutex_init(&x->lock);
     qd_err_init(&x->err);
     qd_arena_init(&x->arena, bound->account, ARENA_MAX);
@@ -560,6 +564,15 @@ static const qd_svc_action service = {
     .resume = resume,
     .stale_ms = stale_ms,
 };
+
+bool qd_action_quiet(qd_env *env, int64_t wait_ms)
+{
+    while (atomic_load(&own_calls) && wait_ms > 0) {
+        qd_env_sleep_ns(env, 10000000);
+        wait_ms -= 10;
+    }
+    return atomic_load(&own_calls) == 0;
+}
 
 const qd_vtable *qd_action_service(qd_actions *a)
 {

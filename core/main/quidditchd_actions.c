@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #define RETIRE_MS 3000 /* for operations under way on primaries */
+#define QUIET_MS 20000 /* for what plugins asked for */
 #define LEAVE_MS 2000  /* for others to take over */
 
 /* A breaker counts what is reserved times its overhead; the account what is reserved. */
@@ -168,6 +169,8 @@ static void serve_stop(qd_node *node)
     qd_node_http_close(node);
     if (others) leave(node);
     atomic_store(&node->actions.serving, false);
+    if (!qd_action_quiet(node->env, QUIET_MS))
+        qd_log_warn("main", "requests of a plugin are still under way");
     qd_action_unserve(&node->actions);
     qd_scrolls_close(&node->actions); /* its thread looks at the cluster, which goes next */
     qd_rest_retire(false);

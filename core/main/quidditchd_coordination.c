@@ -61,6 +61,8 @@ static void take_options(const qd_node *node, qd_store_kind kind, store_options 
         add_text(o, "k8s.token_file", qd_values_text(v, QD_SET_K8S_TOKEN_FILE));
     if (qd_values_is_set(v, QD_SET_K8S_CA_FILE))
         add_text(o, "k8s.ca_file", qd_values_text(v, QD_SET_K8S_CA_FILE));
+    add_text(o, "k8s.projections",
+             qd_str_c(qd_values_bool(v, QD_SET_K8S_PROJECTIONS) ? "true" : "false"));
     add_number(o, "k8s.lease_duration", qd_values_ms(v, QD_SET_K8S_LEASE), "ms");
     add_number(o, "k8s.renew_interval", qd_values_ms(v, QD_SET_K8S_RENEW), "ms");
     add_number(o, "k8s.retry_interval", qd_values_ms(v, QD_SET_K8S_RETRY), "ms");

@@ -2,6 +2,7 @@
  * home.c: coordination-k8s's own part of an open store: options, who the control nodes are, and
  * what is said while nobody leads. See home.h.
  */
+#include "projections.h"
 #include "store.h"
 
 #define SAY_NS 10000000000ll /* between lines about the same */
@@ -64,6 +65,10 @@ int32_t cr_home_option(qd_coord *c, const qd_pair *o, qd_err *err)
     if (qd_plug_is(o->key, "k8s.lease_duration")) return keep_time(c, &h->lease_ns, o, err);
     if (qd_plug_is(o->key, "k8s.renew_interval")) return keep_time(c, &h->renew_ns, o, err);
     if (qd_plug_is(o->key, "k8s.retry_interval")) return keep_time(c, &h->retry_ns, o, err);
+    if (qd_plug_is(o->key, "k8s.projections")) {
+        h->projections_wanted = qd_plug_is(o->value, "true");
+        return 0;
+    }
     /* of masters of our own: the host hands them to whatever back end there is */
     if (qd_plug_is(o->key, "election_timeout") || qd_plug_is(o->key, "heartbeat_interval") ||
         qd_plug_is(o->key, "snapshot_threshold"))
@@ -71,7 +76,8 @@ int32_t cr_home_option(qd_coord *c, const qd_pair *o, qd_err *err)
     return qd_plug_fail(c->plugin->err, err, QD_E_CONFIG,
                         "coordination.%.*s: unknown option (known: k8s.namespace, k8s.kubeconfig, "
                         "k8s.context, k8s.api_server, k8s.token_file, k8s.ca_file, "
-                        "k8s.lease_duration, k8s.renew_interval, k8s.retry_interval)",
+                        "k8s.lease_duration, k8s.renew_interval, k8s.retry_interval, "
+                        "k8s.projections)",
                         (int)o->key.n, o->key.p);
 }
 
@@ -120,14 +126,15 @@ int32_t cr_home_open(qd_coord *c, qd_err *err)
 
 int32_t cr_home_load(qd_coord *c, qd_err *err)
 {
-    (void)err;
     c->home.pages = ck_pages_make(c->heap);
-    return 0;
+    return ck_projections_open(c, err);
 }
 
 void cr_home_free(qd_coord *c)
 {
     cr_home *h = &c->home;
+    ck_projections_close(h->projections);
+    h->projections = NULL;
     ck_pages_free(h->pages);
     ck_api_close(c);
     ck_record_close(c);
@@ -143,13 +150,14 @@ void cr_home_applied(qd_coord *c, cr_items *rows, uint64_t index, int replaced)
 {
     ck_pages_push(c->home.pages, index, rows, replaced);
     cr_items_free(c->heap, rows);
+    ck_projections_changed(c->home.projections, c->machine->revision);
 }
 
 /* --- moments --- */
 
 void cr_home_looked(qd_coord *c)
 {
-    (void)c;
+    ck_projections_lead(c->home.projections, cr_leads(c));
 }
 int32_t cr_home_led(qd_coord *c)
 {

@@ -42,6 +42,8 @@ typedef struct cr_home {
     ck_other others[CR_WIRE_MEMBERS_MAX];
     uint32_t nothers;
     int64_t said_ns;
+    struct ck_projections *projections; /* NULL: none */
+    int projections_wanted;
     char trouble[900]; /* what the API server last refused, or why it is silent; empty: nothing */
 } cr_home;
 
@@ -62,6 +64,11 @@ int32_t ck_record_open(struct qd_coord *c, qd_err *err);
 int32_t ck_record_put(struct qd_coord *c, const uint8_t store_id[16], uint64_t epoch,
                       uint64_t index);
 void ck_record_close(struct qd_coord *c);
+
+/* --- plugin.c --- */
+struct qd_svc_action;
+/* The host's actions; NULL: it has none. */
+const struct qd_svc_action *ck_actions_of(const cr_plugin *p);
 
 /* --- home.c --- */
 /* A control node spoke. */

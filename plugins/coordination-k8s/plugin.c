@@ -1,11 +1,17 @@
 /* plugin.c: descriptor, settings, services. */
 #include "store.h"
+#include <quidditch/frontend.h>
 
 static const qd_host *the_host; /* one table for every node of the process */
 
 cr_plugin *cr_plugin_of(qd_self *self)
 {
     return the_host->data(self);
+}
+
+const qd_svc_action *ck_actions_of(const cr_plugin *p)
+{
+    return the_host->service(p->self, QD_SERVICE_ACTION, 0);
 }
 
 static void discard(cr_plugin *p)

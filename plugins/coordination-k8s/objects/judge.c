@@ -1,0 +1,435 @@
+/*
+ * judge.c: what an object asks for, and what is to be done next for it. See objects.h.
+ *
+ * One thing at a time: after it the object, or the state, is another one and is judged again. So
+ * every step may be lost, repeated, or be carried out by another leader.
+ */
+#include "objects.h"
+#include "settings.h"
+
+/* --- looking at an object --- */
+
+static const json_t *at(const json_t *object, const char *a, const char *b)
+{
+    return json_object_get(json_object_get(object, a), b);
+}
+
+static const char *text_at(const json_t *object, const char *a, const char *b)
+{
+    const char *v = json_string_value(at(object, a, b));
+    return v ? v : "";
+}
+
+static const char *wanted_index(const json_t *object)
+{
+    const char *name = text_at(object, "spec", "indexName");
+    return *name ? name : text_at(object, "metadata", "name");
+}
+
+static const char *wanted_cluster(const json_t *object)
+{
+    const char *name = json_string_value(json_object_get(at(object, "spec", "clusterRef"), "name"));
+    return name && *name ? name : CK_DEFAULT_CLUSTER;
+}
+
+const char *ck_object_index(const json_t *object)
+{
+    const char *seen = text_at(object, "status", "indexName");
+    return *seen ? seen : wanted_index(object);
+}
+
+const char *ck_object_cluster(const json_t *object)
+{
+    const char *seen = text_at(object, "status", "cluster");
+    return *seen ? seen : wanted_cluster(object);
+}
+
+int64_t ck_object_generation(const json_t *object)
+{
+    return json_integer_value(at(object, "metadata", "generation"));
+}
+
+int ck_object_ends(const json_t *object)
+{
+    return *text_at(object, "metadata", "deletionTimestamp") != 0;
+}
+
+static size_t finalizer_at(const json_t *object)
+{
+    const json_t *list = at(object, "metadata", "finalizers");
+    size_t n = json_array_size(list);
+    for (size_t i = 0; i < n; i++) {
+        const char *v = json_string_value(json_array_get(list, i));
+        if (v && strcmp(v, CK_FINALIZER) == 0) return i;
+    }
+    return (size_t)-1;
+}
+
+static int has_finalizer(const json_t *object)
+{
+    return finalizer_at(object) != (size_t)-1;
+}
+
+static int is_clusters(const json_t *object)
+{
+    const json_t *labels = at(object, "metadata", "labels");
+    const char *origin = json_string_value(json_object_get(labels, CK_LABEL_ORIGIN));
+    return origin && strcmp(origin, "cluster") == 0;
+}
+
+/* The spec is what the cluster itself wrote last. */
+static int is_own_spec(const ck_case *in)
+{
+    const json_t *notes = at(in->object, "metadata", "annotations");
+    const char *said = json_string_value(json_object_get(notes, CK_OWN_SPEC));
+    char hash[65];
+    if (!said) return 0;
+    ck_spec_hash(in->truth->heap, json_object_get(in->object, "spec"), hash);
+    return strcmp(hash, said) == 0;
+}
+
+static int64_t observed(const json_t *object)
+{
+    return json_integer_value(at(object, "status", "observedGeneration"));
+}
+
+/* A wish that nobody has judged yet. */
+static int is_wish(const ck_case *in)
+{
+    int64_t generation = ck_object_generation(in->object);
+    return generation != observed(in->object) && !is_own_spec(in) &&
+           (!in->verdict || in->verdict->generation != generation);
+}
+
+/* --- objects as they are to be --- */
+
+static json_t *without_noise(const json_t *object)
+{
+    json_t *out = json_deep_copy(object);
+    (void)json_object_del(json_object_get(out, "metadata"), "managedFields");
+    return out;
+}
+
+static json_t *with_finalizer(const json_t *object)
+{
+    json_t *out = without_noise(object), *meta = json_object_get(out, "metadata");
+    if (!json_is_array(json_object_get(meta, "finalizers")))
+        (void)json_object_set_new(meta, "finalizers", json_array());
+    (void)json_array_append_new(json_object_get(meta, "finalizers"), json_string(CK_FINALIZER));
+    return out;
+}
+
+static json_t *without_finalizer(const json_t *object)
+{
+    json_t *out = without_noise(object);
+    json_t *list = json_object_get(json_object_get(out, "metadata"), "finalizers");
+    (void)json_array_remove(list, finalizer_at(object));
+    return out;
+}
+
+/* --- conditions --- */
+
+static json_t *old_condition(const json_t *object, const char *type)
+{
+    json_t *c;
+    size_t i;
+    json_array_foreach(at(object, "status", "conditions"), i, c)
+    {
+        const char *v = json_string_value(json_object_get(c, "type"));
+        if (v && strcmp(v, type) == 0) return c;
+    }
+    return NULL;
+}
+
+static json_t *condition(const ck_case *in, const char *type, const char *status,
+                         const char *reason, const char *message, int64_t generation)
+{
+    const json_t *old = old_condition(in->object, type);
+    const char *was = json_string_value(json_object_get(old, "status"));
+    const char *since = json_string_value(json_object_get(old, "lastTransitionTime"));
+    if (!since || !was || strcmp(was, status) != 0) since = in->now;
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:I}", "type", type, "status", status, "reason", reason,
+                     "message", message, "lastTransitionTime", since, "observedGeneration",
+                     (json_int_t)generation);
+}
+
+/* Accepted, as the newest verdict says, else as it is; NULL: nothing is known yet. */
+static json_t *accepted(const ck_case *in, const ck_verdict *v, int64_t generation)
+{
+    if (v->generation == generation && generation)
+        return condition(in, "Accepted", v->accepted ? "True" : "False", v->reason, v->message,
+                         generation);
+    json_t *old = old_condition(in->object, "Accepted");
+    if (old && observed(in->object) == generation) return json_incref(old);
+    if (is_own_spec(in))
+        return condition(in, "Accepted", "True", "Shown", "as the cluster's state is", generation);
+    return old ? json_incref(old) : NULL;
+}
+
+/* Finishes a status: conditions, the generation that they speak of. */
+static void conclude(const ck_case *in, const ck_verdict *v, json_t *status, const char *ready,
+                     const char *reason, const char *message)
+{
+    int64_t generation = ck_object_generation(in->object);
+    int known =
+        v->generation == generation || observed(in->object) == generation || is_own_spec(in);
+    json_t *list = json_array(), *first = accepted(in, v, generation);
+    if (first) (void)json_array_append_new(list, first);
+    (void)json_array_append_new(list, condition(in, "Ready", ready, reason, message, generation));
+    (void)json_object_set_new(status, "conditions", list);
+    int64_t seen = known ? generation : observed(in->object);
+    if (seen) (void)json_object_set_new(status, "observedGeneration", json_integer(seen));
+}
+
+static int same_but_revision(const json_t *a, const json_t *b)
+{
+    json_t *x = json_copy((json_t *)(uintptr_t)a), *y = json_copy((json_t *)(uintptr_t)b);
+    (void)json_object_del(x, "observedRevision");
+    (void)json_object_del(y, "observedRevision");
+    int same = x && y && json_equal(x, y);
+    json_decref(x);
+    json_decref(y);
+    return same;
+}
+
+static uint64_t revision_of(const json_t *status)
+{
+    const char *p = json_string_value(json_object_get(status, "observedRevision"));
+    uint64_t v = 0;
+    for (; p && *p >= '0' && *p <= '9'; p++) v = v * 10 + (uint64_t)(*p - '0');
+    return v;
+}
+
+/* Proposes the status unless it is there already, or a later one is. Takes it over. */
+static void show(const ck_case *in, json_t *status, ck_judgement *out)
+{
+    const json_t *had = json_object_get(in->object, "status");
+    if (!status || same_but_revision(had, status) || revision_of(had) > in->truth->revision) {
+        json_decref(status);
+        return;
+    }
+    json_t *body = without_noise(in->object);
+    (void)json_object_set_new(body, "status", status);
+    out->what = CK_DO_STATUS;
+    out->body = body;
+}
+
+/* --- verdicts --- */
+
+void ck_reason_of(const char *type, char out[64])
+{
+    size_t n = 0;
+    int up = 1;
+    for (; *type && n < 63; type++) {
+        char ch = *type;
+        int letter =
+            (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9' && n);
+        if (letter) out[n++] = up && ch >= 'a' && ch <= 'z' ? (char)(ch - 32) : ch;
+        up = !letter;
+    }
+    out[n] = 0;
+    if (n == 0) memcpy(out, "Refused", 8);
+}
+
+static void decide(const ck_case *in, ck_judgement *out, int yes, const char *reason,
+                   const char *message)
+{
+    out->decided = 1;
+    out->verdict = (ck_verdict){.generation = ck_object_generation(in->object), .accepted = yes};
+    snprintf(out->verdict.reason, sizeof out->verdict.reason, "%s", reason);
+    snprintf(out->verdict.message, sizeof out->verdict.message, "%s", message);
+}
+
+/* 1 when the wish is refused without asking the cluster. */
+static int refused_here(const ck_case *in, ck_judgement *out)
+{
+    char why[CK_MESSAGE];
+    const char *index = ck_object_index(in->object), *cluster = ck_object_cluster(in->object);
+    if (strcmp(index, wanted_index(in->object)) != 0) {
+        snprintf(why, sizeof why,
+                 "spec.indexName cannot be changed: this object is of index [%.255s]", index);
+        decide(in, out, 0, "Immutable", why);
+    } else if (strcmp(cluster, wanted_cluster(in->object)) != 0) {
+        snprintf(why, sizeof why,
+                 "spec.clusterRef cannot be changed: this object is of cluster [%.255s]", cluster);
+        decide(in, out, 0, "Immutable", why);
+    } else if (in->holder) {
+        snprintf(why, sizeof why, "index [%.255s] belongs to the older object [%.253s]", index,
+                 in->holder);
+        decide(in, out, 0, "Duplicate", why);
+    }
+    return out->decided;
+}
+
+/* --- a QuidditchIndex --- */
+
+static void judge_end(const ck_case *in, const json_t *index, ck_judgement *out)
+{
+    const json_t *object = in->object;
+    if (!has_finalizer(object)) return; /* others' finalizers are waited for */
+    /* data go only by the word of the object whose index this is: one that was made anew under the
+     * name since is another */
+    int erase = index && !in->holder && !in->namespace_ends &&
+                strcmp(text_at(object, "spec", "deletionPolicy"), "Delete") == 0 &&
+                strcmp(text_at(object, "status", "uuid"), ck_setting(index, "index.uuid")) == 0;
+    if (!erase) {
+        out->what = index && !in->holder && !in->namespace_ends ? CK_DO_RETAIN : CK_DO_PUT;
+        out->body = without_finalizer(object);
+        return;
+    }
+    if (strcmp(text_at(object, "status", "state"), "DELETING") != 0) {
+        json_t *status = json_deep_copy(json_object_get(object, "status"));
+        (void)json_object_set_new(status, "state", json_string("DELETING"));
+        show(in, status, out);
+        if (out->what) return;
+    }
+    out->what = CK_DO_ERASE;
+    out->steps = json_pack("[{s:s,s:{s:s,s:s,s:s}}]", "action", "indices.delete", "params", "index",
+                           ck_object_index(object), "timeout", "5s", "master_timeout", "10s");
+}
+
+static void show_index(const ck_case *in, const json_t *index, const ck_verdict *v,
+                       ck_judgement *out)
+{
+    const char *ready = "False", *reason, *message;
+    json_t *status;
+    if (index && !in->holder) {
+        status = ck_index_status(in->truth, ck_object_index(in->object));
+        const char *state = json_string_value(json_object_get(status, "state"));
+        const char *health = json_string_value(json_object_get(status, "health"));
+        reason = "Creating", message = "its first copies are being made";
+        if (state && strcmp(state, "CLOSED") == 0)
+            reason = "Closed", message = "the index is closed";
+        else if (health && strcmp(health, "red") != 0)
+            ready = "True", reason = "Serving", message = "all its shards have a primary";
+        else if (state && strcmp(state, "ACTIVE") == 0)
+            reason = "Red", message = "a shard has no primary";
+        conclude(in, v, status, ready, reason, message);
+        show(in, status, out);
+        return;
+    }
+    status = json_object();
+    /* whose it was: an index of the name that comes later is another */
+    const char *was = text_at(in->object, "status", "indexName");
+    if (*was && !in->holder) {
+        if (!in->gone && v->generation != ck_object_generation(in->object)) {
+            json_decref(status);
+            return;
+        }
+        (void)json_object_set_new(status, "indexName", json_string(was));
+        (void)json_object_set_new(status, "cluster", json_string(ck_object_cluster(in->object)));
+    }
+    (void)json_object_set_new(status, "observedRevision",
+                              json_sprintf("%llu", (unsigned long long)in->truth->revision));
+    conclude(in, v, status, "False", "NotFound",
+             *was ? "the index was deleted; a changed spec has it made anew"
+                  : "there is no index for this object");
+    show(in, status, out);
+}
+
+/* The spec of an object that the cluster made follows what is. */
+static void follow(const ck_case *in, ck_judgement *out)
+{
+    json_t *had = json_object_get(in->object, "spec"), *spec;
+    json_t *is = ck_index_spec(in->truth, ck_object_index(in->object),
+                               text_at(in->object, "metadata", "name"));
+    char hash[65];
+    spec = json_copy(had);
+    (void)json_object_set(spec, "shards", json_object_get(is, "shards"));
+    (void)json_object_set(spec, "replicas", json_object_get(is, "replicas"));
+    json_decref(is);
+    if (!spec || json_equal(spec, had)) {
+        json_decref(spec);
+        return;
+    }
+    ck_spec_hash(in->truth->heap, spec, hash);
+    out->what = CK_DO_PUT;
+    out->body = without_noise(in->object);
+    json_t *meta = json_object_get(out->body, "metadata");
+    if (!json_object_get(meta, "annotations"))
+        (void)json_object_set_new(meta, "annotations", json_object());
+    (void)json_object_set_new(json_object_get(meta, "annotations"), CK_OWN_SPEC, json_string(hash));
+    (void)json_object_set_new(out->body, "spec", spec);
+}
+
+/* The object of an index that is gone. */
+static void drop(const ck_case *in, ck_judgement *out)
+{
+    out->what = has_finalizer(in->object) ? CK_DO_PUT : CK_DO_DROP;
+    if (out->what == CK_DO_PUT) out->body = without_finalizer(in->object);
+}
+
+void ck_judge_index(const ck_case *in, ck_judgement *out)
+{
+    const json_t *index = ck_truth_index(in->truth, ck_object_index(in->object));
+    ck_verdict verdict = {0};
+    *out = (ck_judgement){0};
+    if (ck_object_ends(in->object)) {
+        judge_end(in, index, out);
+        return;
+    }
+    if (in->verdict) verdict = *in->verdict;
+    int wish = is_wish(in);
+    if (!index && !wish && in->gone && !in->holder && is_clusters(in->object)) {
+        drop(in, out);
+        return;
+    }
+    if (index && !in->holder && !has_finalizer(in->object)) {
+        out->what = CK_DO_PUT;
+        out->body = with_finalizer(in->object);
+        return;
+    }
+    if (wish && !refused_here(in, out)) {
+        out->steps = index ? ck_wish_change(in->object, index) : ck_wish_create(in->object);
+        if (json_array_size(out->steps)) {
+            out->what = CK_DO_WISH;
+            return;
+        }
+        json_decref(out->steps);
+        out->steps = NULL;
+        decide(in, out, 1, "Applied", "the index is as spec says");
+    }
+    if (out->decided) verdict = out->verdict;
+    show_index(in, index, &verdict, out);
+    if (!out->what && index && !in->holder && is_clusters(in->object)) follow(in, out);
+}
+
+/* --- the QuidditchCluster --- */
+
+void ck_judge_cluster(const ck_case *in, ck_judgement *out)
+{
+    ck_verdict verdict = {0};
+    int ignored = 0;
+    *out = (ck_judgement){0};
+    if (ck_object_ends(in->object)) return;
+    if (in->verdict) verdict = *in->verdict;
+    if (is_wish(in)) {
+        out->steps = ck_wish_settings(in->object, &ignored);
+        if (json_array_size(out->steps)) {
+            out->what = CK_DO_WISH;
+            return;
+        }
+        json_decref(out->steps);
+        out->steps = NULL;
+        decide(in, out, 1, "Applied", "there is nothing to set");
+        verdict = out->verdict;
+    }
+    json_t *status = ck_cluster_status(in->truth);
+    /* what others keep in the status is theirs */
+    json_t *all = json_copy(json_object_get(in->object, "status"));
+    if (!all) all = json_object();
+    (void)json_object_update(all, status);
+    json_decref(status);
+    const char *health = json_string_value(json_object_get(all, "health"));
+    int red = health && strcmp(health, "red") == 0;
+    conclude(in, &verdict, all, red ? "False" : "True", red ? "Red" : "Serving",
+             red ? "an index has a shard without primary" : "all shards have a primary");
+    show(in, all, out);
+}
+
+void ck_judgement_clear(ck_judgement *j)
+{
+    json_decref(j->body);
+    json_decref(j->steps);
+    j->body = j->steps = NULL;
+}

@@ -1,0 +1,115 @@
+/*
+ * objects.h: what custom resources and the cluster's state have to do with each other: how the
+ * state looks as objects, and what an object asks for. The state is the truth; a spec is a wish,
+ * applied when it is newer than status.observedGeneration and not of the cluster's own writing.
+ *
+ *   wanted.c  from the state to statuses and specs
+ *   judge.c   from an object and the state to the next thing to do
+ *
+ * Pure: no I/O, no clock, no thread. JSON that is returned is the caller's to release; NULL: no
+ * memory.
+ */
+#ifndef COORDINATION_K8S_OBJECTS_OBJECTS_H
+#define COORDINATION_K8S_OBJECTS_OBJECTS_H
+
+#include "format/blob.h"
+
+#define CK_FINALIZER "quidditch.io/data"
+#define CK_LABEL_ORIGIN "quidditch.io/origin" /* "cluster": made by the cluster, not by a user */
+#define CK_OWN_SPEC "quidditch.io/spec"       /* annotation: hash of the spec that we wrote */
+#define CK_DEFAULT_CLUSTER "quidditch"
+
+enum { CK_COPIES_MAX = 1000 }; /* in one status */
+enum { CK_MESSAGE = 1024 };
+
+/* The answer to GET /_cluster/state?flat_settings=true, taken apart; borrows from state. */
+typedef struct ck_truth {
+    const cr_heap *heap; /* for texts */
+    const json_t *state;
+    const json_t *indices, *tables, *nodes; /* by name, by name, by id */
+    const char *leader;                     /* id of a node; "" */
+    uint64_t revision;
+    const char *cluster; /* cluster.name; of the caller */
+} ck_truth;
+/* 0, or QD_E_CORRUPT when it is no such answer. */
+int32_t ck_truth_read(const cr_heap *heap, const json_t *state, const char *cluster, ck_truth *out);
+
+/* --- wanted.c --- */
+/* metadata of an index of the state; borrow; NULL: there is none. */
+const json_t *ck_truth_index(const ck_truth *t, const char *index);
+/* Whether an index is shown: not those of systems, whose names begin with a dot. */
+int ck_is_shown(const char *index);
+/* An index's setting ("index.uuid"), "" when it has none; borrow. */
+const char *ck_setting(const json_t *index, const char *key);
+/* "green", "yellow" or "red": of an index, and of all of them. */
+const char *ck_index_health(const ck_truth *t, const char *index);
+/* The same. */
+const char *ck_cluster_health(const ck_truth *t);
+/* What a QuidditchIndex shows of an index, without conditions and observedGeneration. */
+json_t *ck_index_status(const ck_truth *t, const char *index);
+/* The spec that the cluster writes for an index whose object it makes under this name. */
+json_t *ck_index_spec(const ck_truth *t, const char *index, const char *object);
+/* What the QuidditchCluster shows, likewise. */
+json_t *ck_cluster_status(const ck_truth *t);
+/* The object's name for an index; taken: the plain one is another cluster's. */
+void ck_index_object_name(const char *cluster, const char *index, int taken, char out[CK_LABEL]);
+/* A new object for an index; before: spec, labels and annotations of one that comes back under its
+ * name, or NULL. */
+json_t *ck_index_object(const ck_truth *t, const char *space, const char *index, const char *name,
+                        const json_t *before);
+/* Hash of a spec as CK_OWN_SPEC has it. */
+void ck_spec_hash(const cr_heap *heap, const json_t *spec, char out[65]);
+
+/* --- judge.c --- */
+/* Which index, of which cluster, an object is of: as first seen, else as its spec says. borrow. */
+const char *ck_object_index(const json_t *object);
+/* The same. */
+const char *ck_object_cluster(const json_t *object);
+/* metadata.generation; 0: none. */
+int64_t ck_object_generation(const json_t *object);
+/* 1 when it is being deleted. */
+int ck_object_ends(const json_t *object);
+
+/* What became of a wish. */
+typedef struct ck_verdict {
+    int64_t generation; /* of the object; 0: none yet */
+    int accepted;
+    char reason[64], message[CK_MESSAGE];
+} ck_verdict;
+
+enum {
+    CK_DO_NOTHING,
+    CK_DO_WISH,   /* ask the cluster for `steps`, in order */
+    CK_DO_STATUS, /* PUT body to the status */
+    CK_DO_PUT,    /* PUT body */
+    CK_DO_RETAIN, /* PUT body, without finalizer: the object goes, the data stay */
+    CK_DO_ERASE,  /* delete the index, unless the namespace ends */
+    CK_DO_DROP    /* delete the object, which has no finalizer */
+};
+typedef struct ck_judgement {
+    int what;
+    json_t *body;  /* make */
+    json_t *steps; /* make: [{"action", "params", "body"}] */
+    int decided;   /* `verdict` is new */
+    ck_verdict verdict;
+} ck_judgement;
+
+typedef struct ck_case {
+    const json_t *object;
+    const ck_truth *truth;
+    const char *holder;        /* the object that has the index, NULL: this one */
+    int gone;                  /* that the index is missing is certain */
+    int namespace_ends;        /* as found out for an object that is being deleted */
+    const ck_verdict *verdict; /* the last one, generation 0: none */
+    const char *now;           /* RFC 3339 */
+} ck_case;
+/* The next thing to do for a QuidditchIndex. out is filled; its JSON: ck_judgement_clear. */
+void ck_judge_index(const ck_case *in, ck_judgement *out);
+/* The same for the QuidditchCluster of this cluster. */
+void ck_judge_cluster(const ck_case *in, ck_judgement *out);
+/* Releases JSON. */
+void ck_judgement_clear(ck_judgement *j);
+/* "illegal_argument_exception" as a reason: "IllegalArgumentException". */
+void ck_reason_of(const char *type, char out[64]);
+
+#endif

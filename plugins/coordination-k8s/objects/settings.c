@@ -1,0 +1,206 @@
+/* settings.c: what a spec asks for, as requests to the cluster. See settings.h. */
+#include "settings.h"
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { KEY_MAX = 512, DEPTH_MAX = 20 };
+
+/* --- settings as flat keys --- */
+
+/* Adds what is in `from` to `to` under `prefix`, with dots. Objects are taken apart. */
+static void flatten(const json_t *from, const char *prefix, int depth, json_t *to)
+{
+    const char *key;
+    json_t *value;
+    char name[KEY_MAX];
+    json_object_foreach((json_t *)(uintptr_t)from, key, value)
+    {
+        int n = snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", key);
+        if (n < 0 || n >= (int)sizeof name) continue;
+        if (json_is_object(value) && depth < DEPTH_MAX)
+            flatten(value, name, depth + 1, to);
+        else
+            (void)json_object_set(to, name, value);
+    }
+}
+
+/* Settings of an index, keys with "index." before them, shards and replicas among them. make. */
+static json_t *index_settings(const json_t *spec)
+{
+    json_t *flat = json_object(), *out = json_object(), *value;
+    const char *key;
+    char name[KEY_MAX + 8];
+    flatten(json_object_get(spec, "settings"), "", 0, flat);
+    json_object_foreach(flat, key, value)
+    {
+        snprintf(name, sizeof name, "%s%s", strncmp(key, "index.", 6) == 0 ? "" : "index.", key);
+        (void)json_object_set(out, name, value);
+    }
+    json_decref(flat);
+    value = json_object_get(spec, "shards");
+    if (value) (void)json_object_set(out, "index.number_of_shards", value);
+    value = json_object_get(spec, "replicas");
+    if (value) (void)json_object_set(out, "index.number_of_replicas", value);
+    return out;
+}
+
+/* 1 when a setting as the state tells it, a text, says what a spec does. */
+static int is_set(const json_t *now, const json_t *wanted)
+{
+    char digits[40];
+    const char *has = json_string_value(now), *wants = json_string_value(wanted);
+    if (json_is_null(wanted)) return !now;
+    if (json_is_array(wanted))
+        return now && json_equal((json_t *)(uintptr_t)now, (json_t *)(uintptr_t)wanted);
+    if (json_is_boolean(wanted)) wants = json_is_true(wanted) ? "true" : "false";
+    if (json_is_integer(wanted)) {
+        snprintf(digits, sizeof digits, "%lld", (long long)json_integer_value(wanted));
+        wants = digits;
+    }
+    return has && wants && strcmp(has, wants) == 0;
+}
+
+/* --- steps --- */
+
+static const char *name_of(const json_t *object)
+{
+    const char *n =
+        json_string_value(json_object_get(json_object_get(object, "spec"), "indexName"));
+    if (!n || !*n)
+        n = json_string_value(json_object_get(json_object_get(object, "metadata"), "name"));
+    return n ? n : "";
+}
+
+static json_t *step(const char *action, const char *index, json_t *body)
+{
+    json_t *params = json_pack("{s:s,s:s}", "timeout", "5s", "master_timeout", "10s");
+    if (index) (void)json_object_set_new(params, "index", json_string(index));
+    return json_pack("{s:s,s:o,s:o}", "action", action, "params", params, "body", body);
+}
+
+json_t *ck_wish_create(const json_t *object)
+{
+    const json_t *spec = json_object_get(object, "spec");
+    json_t *body = json_object(), *part;
+    part = index_settings(spec);
+    if (json_object_size(part)) (void)json_object_set(body, "settings", part);
+    json_decref(part);
+    if ((part = json_object_get(spec, "mappings"))) (void)json_object_set(body, "mappings", part);
+    if ((part = json_object_get(spec, "aliases"))) (void)json_object_set(body, "aliases", part);
+    json_t *out = json_array(), *s = step("indices.create", name_of(object), body);
+    (void)json_object_set_new(json_object_get(s, "params"), "wait_for_active_shards",
+                              json_string("0"));
+    (void)json_array_append_new(out, s);
+    return out;
+}
+
+static void change_settings(const json_t *spec, const json_t *index, const char *name, json_t *out)
+{
+    json_t *wanted = index_settings(spec), *body = json_object(), *value;
+    const json_t *now = json_object_get(index, "settings");
+    const char *key;
+    json_object_foreach(wanted, key, value)
+    {
+        if (!is_set(json_object_get(now, key), value)) (void)json_object_set(body, key, value);
+    }
+    json_decref(wanted);
+    if (json_object_size(body))
+        (void)json_array_append_new(out, step("indices.put_settings", name, body));
+    else
+        json_decref(body);
+}
+
+static int has_alias(const json_t *index, const char *alias)
+{
+    json_t *v;
+    size_t i;
+    json_array_foreach(json_object_get(index, "aliases"), i, v)
+    {
+        if (json_is_string(v) && strcmp(json_string_value(v), alias) == 0) return 1;
+    }
+    return 0;
+}
+
+/* spec.aliases, where given, is the whole list. */
+static void change_aliases(const json_t *spec, const json_t *index, const char *name, json_t *out)
+{
+    json_t *wanted = json_object_get(spec, "aliases"), *actions = json_array(), *value;
+    const char *key;
+    size_t i;
+    if (!json_is_object(wanted)) {
+        json_decref(actions);
+        return;
+    }
+    json_object_foreach(wanted, key, value)
+    {
+        if (has_alias(index, key) && json_object_size(value) == 0) continue;
+        json_t *add = json_is_object(value) ? json_deep_copy(value) : json_object();
+        (void)json_object_set_new(add, "index", json_string(name));
+        (void)json_object_set_new(add, "alias", json_string(key));
+        (void)json_array_append_new(actions, json_pack("{s:o}", "add", add));
+    }
+    json_array_foreach(json_object_get(index, "aliases"), i, value)
+    {
+        if (!json_is_string(value) || json_object_get(wanted, json_string_value(value))) continue;
+        (void)json_array_append_new(
+            actions, json_pack("{s:{s:s,s:O}}", "remove", "index", name, "alias", value));
+    }
+    if (json_array_size(actions) == 0) {
+        json_decref(actions);
+        return;
+    }
+    (void)json_array_append_new(
+        out, step("indices.update_aliases", NULL, json_pack("{s:o}", "actions", actions)));
+}
+
+json_t *ck_wish_change(const json_t *object, const json_t *index)
+{
+    const json_t *spec = json_object_get(object, "spec");
+    const char *name = name_of(object);
+    json_t *out = json_array(), *mappings = json_object_get(spec, "mappings");
+    change_settings(spec, index, name, out);
+    if (json_object_size(mappings))
+        (void)json_array_append_new(out,
+                                    step("indices.put_mapping", name, json_deep_copy(mappings)));
+    change_aliases(spec, index, name, out);
+    return out;
+}
+
+/* --- the cluster's --- */
+
+/* Names of before, and ours for them. */
+static const char *renamed(const char *key)
+{
+    static const char *const names[][2] = {
+        {"cluster.routing.allocation.disk.low_watermark",
+         "cluster.routing.allocation.disk.watermark.low"},
+        {"cluster.routing.allocation.disk.high_watermark",
+         "cluster.routing.allocation.disk.watermark.high"},
+        {"cluster.routing.allocation.disk.flood_stage",
+         "cluster.routing.allocation.disk.watermark.flood_stage"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(key, names[i][0]) == 0) return names[i][1];
+    return key;
+}
+
+json_t *ck_wish_settings(const json_t *object, int *ignored)
+{
+    json_t *flat = json_object(), *body = json_object(), *value, *out = json_array();
+    const char *key;
+    flatten(json_object_get(json_object_get(object, "spec"), "settings"), "", 0, flat);
+    json_object_foreach(flat, key, value)
+    {
+        if (strncmp(key, "index.", 6) == 0 || strncmp(key, "translog.", 9) == 0)
+            (*ignored)++;
+        else
+            (void)json_object_set(body, renamed(key), value);
+    }
+    json_decref(flat);
+    if (json_object_size(body))
+        (void)json_array_append_new(
+            out, step("cluster.put_settings", NULL, json_pack("{s:o}", "persistent", body)));
+    else
+        json_decref(body);
+    return out;
+}

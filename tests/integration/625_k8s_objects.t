@@ -1,0 +1,161 @@
+# 625_k8s_objects.t: indices with kubectl, on a real API server and real nodes: a QuidditchIndex makes, changes and
+# deletes an index; what the cluster refuses is told in its status; what is done by REST is shown; leaders come and
+# go; the namespace goes without its data.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use JSON::PP ();
+use KubeServer;
+use QdNode;
+use Test::More;
+
+KubeServer->skip_unless_built;
+my $kube = KubeServer->new('objects')->start;
+my $account = $kube->install('quidditch', more => ['projections.yaml']);
+my %common = ('cluster.name' => 'quidditch', 'metrics.port' => -1, 'cluster.routing.allocation.disk.threshold_enabled' => 'false',
+    'coordination.mode' => 'k8s-native', 'coordination.k8s.kubeconfig' => $account->{kubeconfig});
+my @nodes = map { QdNode->new("k$_", settings => {%common, 'node.attr.zone' => "z$_", 'node.attr.rack' => "r$_"}) } 0, 1;
+my $path = '/apis/quidditch.io/v1/namespaces/quidditch';
+
+sub started {
+    my ($n) = @_;
+    return 1 if $n->wait_for(sub { $n->log_text =~ /\bstarted in \d+ ms/ }, 90);
+    diag("$n->{name} did not start:\n" . $n->stderr_text . $n->log_text);
+    $_->{keep} = 1 for @nodes;
+    return 0;
+}
+# Runs kubectl with a manifest; JSON is one.
+sub apply {
+    my ($object) = @_;
+    my $file = "$kube->{dir}/applied.json";
+    open my $f, '>', $file or die "$file: $!";
+    print $f JSON::PP->new->canonical->encode({apiVersion => 'quidditch.io/v1', %$object});
+    close $f;
+    my ($status, $out) = $kube->kubectl('apply', '-n', 'quidditch', '-f', $file);
+    diag $out if $status;
+    return $status == 0;
+}
+sub index_object {
+    my ($name, %spec) = @_;
+    return {kind => 'QuidditchIndex', metadata => {name => $name}, spec => \%spec};
+}
+sub object { my ($name) = @_; return $kube->get("$path/quidditchindices/$name")->{json} }
+sub condition {
+    my ($o, $type) = @_;
+    my ($c) = grep { $_->{type} eq $type } @{$o->{status}{conditions} || []};
+    return $c || {};
+}
+# Waits until an object (undef while it is not there) is as wanted.
+sub becomes {
+    my ($what, $name, $check, $kind) = @_;
+    my ($r, $there);
+    my $ok = QdNode->wait_for(sub {
+        $r = $kube->get("$path/" . ($kind || 'quidditchindices') . "/$name");
+        $there = $r->{status} == 200 ? $r->{json} : undef;
+        $check->($there);
+    }, 90);
+    ok($ok, $what) or diag(explain($there)), map { $_->{keep} = 1 } @nodes;
+    return $there || {};
+}
+sub settled { my ($o) = @_; return ($o->{status}{observedGeneration} // 0) == $o->{metadata}{generation} }
+
+$_->launch for @nodes;
+ok(started($_), "$_->{name} starts") for @nodes;
+my $n = $nodes[0];
+sub settings { my ($index) = @_; return $n->get("/$index/_settings")->{json}{$index}{settings}{index} || {} }
+
+# --- an index by kubectl ----------------------------------------------------------------------------------------
+ok(apply(index_object('books', shards => 2, replicas => 1, settings => {refresh_interval => '7s'},
+    mappings => {properties => {title => {type => 'text'}}}, aliases => {library => {}})), 'kubectl makes an index');
+my $o = becomes('... which serves', 'books', sub { $_[0] && condition($_[0], 'Ready')->{status} && condition($_[0], 'Ready')->{status} eq 'True' && ($_[0]{status}{health} // '') eq 'green' });
+is(condition($o, 'Accepted')->{status}, 'True', '... and is accepted');
+is_deeply([@{$o->{status}}{qw(state shards replicas indexName)}, $o->{status}{aliases}], ['ACTIVE', 2, 1, 'books', ['library']], '... as its status says');
+is(scalar(@{$o->{status}{shardAllocations}}), 4, '... with four copies');
+is_deeply([sort keys %{{map { $_->{nodeId} => 1 } @{$o->{status}{shardAllocations}}}}], ['k0', 'k1'], '... on two nodes');
+my $is = settings('books');
+is_deeply([@$is{qw(number_of_shards number_of_replicas refresh_interval)}], [2, 1, '7s'], 'the index is as the spec says');
+is($n->get('/library/_mapping')->{json}{books}{mappings}{properties}{title}{type}, 'text', '... mapping and alias too');
+my ($status, $out) = $kube->kubectl('get', 'qidx', '-n', 'quidditch');
+like($out, qr/^books +2 +1 +ACTIVE +green /m, 'kubectl shows it') or diag $out;
+
+# --- changed, and refused ---------------------------------------------------------------------------------------
+$kube->patch("$path/quidditchindices/books", {spec => {replicas => 0, mappings => {properties => {year => {type => 'integer'}}}, aliases => {shelf => {}, library => undef}}});
+becomes('a changed spec is applied', 'books', sub { settled($_[0]) && $_[0]{status}{replicas} == 0 && "@{$_[0]{status}{aliases}}" eq 'shelf' });
+is($n->get('/books/_mapping')->{json}{books}{mappings}{properties}{year}{type}, 'integer', '... also to the mapping');
+$kube->patch("$path/quidditchindices/books", {spec => {shards => 5}});
+$o = becomes('what the cluster refuses', 'books', sub { settled($_[0]) && condition($_[0], 'Accepted')->{status} eq 'False' });
+like(condition($o, 'Accepted')->{message}, qr/number_of_shards/, '... is told in its words');
+is(condition($o, 'Ready')->{status}, 'True', '... while the index goes on');
+ok(apply(index_object('wrong', settings => {number_of_shards => 'many'})), 'an index that cannot be');
+$o = becomes('... is refused', 'wrong', sub { $_[0] && (condition($_[0], 'Accepted')->{status} // '') eq 'False' });
+like(condition($o, 'Accepted')->{message}, qr/number_of_shards/, '... in words');
+is(condition($o, 'Accepted')->{reason}, 'IllegalArgumentException', '... with its type as reason');
+is($n->get('/wrong')->{status}, 404, '... and there is none');
+is(($kube->kubectl('delete', 'qidx', 'wrong', '-n', 'quidditch', '--timeout=60s'))[0], 0, '... its object goes');
+ok(apply({kind => 'QuidditchIndex', metadata => {name => 'books-again'}, spec => {indexName => 'books', deletionPolicy => 'Delete'}}), 'a second object for an index');
+$o = becomes('... is refused', 'books-again', sub { $_[0] && (condition($_[0], 'Accepted')->{reason} // '') eq 'Duplicate' });
+is(($kube->kubectl('delete', 'qidx', 'books-again', '-n', 'quidditch', '--timeout=60s'))[0], 0, '... and goes');
+is($n->get('/books')->{status}, 200, '... without the index');
+
+# --- by REST ----------------------------------------------------------------------------------------------------
+is($n->put('/Odd_name', {})->{status}, 400, 'an index name that cannot be');
+is($n->put('/films', {settings => {number_of_replicas => 0}})->{status}, 200, 'an index by REST');
+$o = becomes('... has an object', 'films', sub { $_[0] && ($_[0]{status}{health} // '') eq 'green' });
+is($o->{metadata}{labels}{'quidditch.io/origin'}, 'cluster', '... made by the cluster');
+is($n->put('/films/_settings', {index => {number_of_replicas => 1}})->{status}, 200, 'a change by REST');
+becomes('... is shown in status and spec', 'films', sub { $_[0]{status}{replicas} == 1 && $_[0]{spec}{replicas} == 1 && settled($_[0]) });
+$kube->patch("$path/quidditchindices/films", {spec => {replicas => 0}});
+becomes('its object can be changed as well', 'films', sub { settled($_[0]) && $_[0]{status}{replicas} == 0 && $_[0]{spec}{replicas} == 0 });
+is(settings('films')->{number_of_replicas}, 0, '... and the index follows');
+is($n->put('/under_score', {settings => {number_of_replicas => 0}})->{status}, 200, 'an index whose name Kubernetes does not allow');
+my $odd;
+ok(QdNode->wait_for(sub { ($odd) = grep { ($_->{spec}{indexName} // '') eq 'under_score' } @{$kube->get("$path/quidditchindices")->{json}{items}}; $odd }, 90), '... has an object');
+like($odd->{metadata}{name}, qr/^[a-z0-9-]+-[0-9a-f]{10}$/, '... with a name made of it');
+is($n->delete('/under_score')->{status}, 200, 'an index deleted by REST');
+becomes('... takes its object along', $odd->{metadata}{name}, sub { !$_[0] });
+is($n->post('/films/_close')->{status}, 200, 'an index is closed');
+becomes('... and shown so', 'films', sub { ($_[0]{status}{state} // '') eq 'CLOSED' });
+
+# --- deletion ---------------------------------------------------------------------------------------------------
+is($n->put('/books/_doc/1', {title => 'x'})->{status}, 201, 'a document');
+my $uid = object('books')->{metadata}{uid};
+is(($kube->kubectl('delete', 'qidx', 'books', '-n', 'quidditch', '--timeout=60s'))[0], 0, 'an object is deleted');
+$o = becomes('... and comes back', 'books', sub { $_[0] && $_[0]{metadata}{uid} ne $uid && ($_[0]{status}{state} // '') eq 'ACTIVE' });
+is($o->{spec}{settings}{refresh_interval}, '7s', '... as it was');
+is($n->get('/books/_doc/1')->{status}, 200, '... the data never went');
+ok(QdNode->wait_for(sub { grep { $_->{reason} eq 'Retained' && $_->{involvedObject}{uid} eq $uid } @{$kube->get('/api/v1/namespaces/quidditch/events')->{json}{items}} }, 60), '... an Event says why');
+ok(apply(index_object('short', replicas => 0, deletionPolicy => 'Delete')), 'an index with deletionPolicy Delete');
+becomes('... serves', 'short', sub { $_[0] && (condition($_[0], 'Ready')->{status} // '') eq 'True' && $_[0]{metadata}{finalizers} });
+is(($kube->kubectl('delete', 'qidx', 'short', '-n', 'quidditch', '--timeout=60s'))[0], 0, '... is deleted');
+is($n->get('/short')->{status}, 404, '... with its data');
+
+# --- the cluster ------------------------------------------------------------------------------------------------
+ok(apply({kind => 'QuidditchCluster', metadata => {name => 'quidditch'}, spec => {settings => {cluster => {routing => {allocation => {awareness => {attributes => ['zone', 'rack']}}}}}}}), 'a QuidditchCluster');
+$o = becomes('... is accepted', 'quidditch', sub { $_[0] && (condition($_[0], 'Accepted')->{status} // '') eq 'True' && ($_[0]{status}{health} // '') eq 'green' }, 'quidditchclusters');
+is_deeply([map { $_->{name} } @{$o->{status}{nodes}}], ['k0', 'k1'], '... and shows the nodes');
+is_deeply($n->get('/_cluster/settings')->{json}{persistent}{cluster}{routing}{allocation}{awareness}{attributes}, ['zone', 'rack'], 'its settings are the cluster\'s');
+
+# --- another leader ---------------------------------------------------------------------------------------------
+my $name = $kube->get("$path/quidditchstates/quidditch")->{json}{spec}{leader}{name};
+my ($was) = grep { $_->{name} eq $name } @nodes;
+($n) = grep { $_ != $was } @nodes;
+is($was->stop, 0, 'the leader is stopped');
+ok(apply(index_object('later', replicas => 0)), 'an index afterwards');
+becomes('... is made by the next leader', 'later', sub { $_[0] && (condition($_[0], 'Ready')->{status} // '') eq 'True' });
+my $use = $kube->role_use($account);
+is_deeply($use->{refused}, [], 'nothing was asked for that the roles do not grant');
+is_deeply([grep { !/quidditchstates|leases/ } @{$use->{unused}}], [], '... and all that projections.yaml grants was used');
+
+# --- the namespace goes -----------------------------------------------------------------------------------------
+$kube->patch("$path/quidditchindices/later", {spec => {deletionPolicy => 'Delete'}});
+becomes('an index that may be deleted', 'later', sub { settled($_[0]) && $_[0]{metadata}{finalizers} });
+$kube->delete('/api/v1/namespaces/quidditch');
+# no controller is there to delete what is in it
+$kube->delete("$path/quidditchindices/$_->{metadata}{name}") for @{$kube->get("$path/quidditchindices")->{json}{items}};
+ok(QdNode->wait_for(sub { !@{$kube->get("$path/quidditchindices")->{json}{items}} }, 90), 'with the namespace the objects go');
+is($n->get('/later/_search')->{status}, 200, '... the data stay');
+
+$_->signal('TERM') for grep { $_->alive } @nodes;
+is($_->stop, 0, "$_->{name} ends") for grep { $_->alive } @nodes;
+done_testing;
