@@ -146,18 +146,25 @@ void cr_home_free(qd_coord *c)
     cr_free(c->heap, h->ca_file);
 }
 
+/* Only a store that is in charge is shown: not one that follows another or was followed. */
+static void show(qd_coord *c)
+{
+    ck_projections_lead(c->home.projections, cr_leads(c) && c->machine->state == QD_COORD_ACTIVE);
+    ck_projections_changed(c->home.projections, c->machine->revision);
+}
+
 void cr_home_applied(qd_coord *c, cr_items *rows, uint64_t index, int replaced)
 {
     ck_pages_push(c->home.pages, index, rows, replaced);
     cr_items_free(c->heap, rows);
-    ck_projections_changed(c->home.projections, c->machine->revision);
+    show(c);
 }
 
 /* --- moments --- */
 
 void cr_home_looked(qd_coord *c)
 {
-    ck_projections_lead(c->home.projections, cr_leads(c));
+    show(c);
 }
 int32_t cr_home_led(qd_coord *c)
 {

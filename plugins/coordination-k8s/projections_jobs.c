@@ -122,7 +122,7 @@ static void tell(ck_projections *p, const json_t *object, const char *reason, co
     ask(j, "POST", j->body, event_sent);
 }
 
-/* The object goes for now: what it was comes back with its index. */
+/* The object goes, and comes back with its index as it was. */
 static void retained(ck_job *j)
 {
     ck_projections *p = j->p;

@@ -237,7 +237,8 @@ my ($rule) = grep { $_->{resources} && "@{$_->{resources}}" eq 'quidditchstates'
 is_deeply([sort @{$rule->{verbs}}], [qw(create delete get list update watch)], '... and is told');
 $kube->install('quidditch', more => ['projections.yaml']);
 is($kube->get($indices, as => $account)->{status}, 200, 'with projections.yaml it reads indices');
-is($kube->patch("$indices/products/status", {status => {health => 'red'}}, as => $account)->{status}, 200, '... and writes their status');
+my $shown = $kube->get("$indices/products")->{json};
+is($kube->put("$indices/products/status", {%$shown, status => {health => 'red'}}, as => $account)->{status}, 200, '... and writes their status');
 is($kube->get('/api/v1/namespaces/quidditch/secrets', as => $account)->{status}, 403, '... and nothing else');
 
 # --- history ends -----------------------------------------------------------------------------------------------

@@ -403,17 +403,17 @@ void ck_judge_cluster(const ck_case *in, ck_judgement *out)
     *out = (ck_judgement){0};
     if (ck_object_ends(in->object)) return;
     if (in->verdict) verdict = *in->verdict;
+    out->steps = ck_wish_settings(in->object, &ignored);
     if (is_wish(in)) {
-        out->steps = ck_wish_settings(in->object, &ignored);
         if (json_array_size(out->steps)) {
             out->what = CK_DO_WISH;
             return;
         }
-        json_decref(out->steps);
-        out->steps = NULL;
         decide(in, out, 1, "Applied", "there is nothing to set");
         verdict = out->verdict;
     }
+    json_decref(out->steps);
+    out->steps = NULL;
     json_t *status = ck_cluster_status(in->truth);
     /* what others keep in the status is theirs */
     json_t *all = json_copy(json_object_get(in->object, "status"));
@@ -424,6 +424,12 @@ void ck_judge_cluster(const ck_case *in, ck_judgement *out)
     int red = health && strcmp(health, "red") == 0;
     conclude(in, &verdict, all, red ? "False" : "True", red ? "Red" : "Serving",
              red ? "an index has a shard without primary" : "all shards have a primary");
+    if (ignored)
+        (void)json_array_append_new(
+            json_object_get(all, "conditions"),
+            condition(in, "IndexDefaults", "False", "NotSupported",
+                      "settings index.* and translog.* are not applied: use an index template",
+                      ck_object_generation(in->object)));
     show(in, all, out);
 }
 
