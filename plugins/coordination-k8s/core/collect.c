@@ -33,7 +33,11 @@ static int named(const ck_core *c, const ck_listed *l)
 static int is_garbage(ck_core *c, const ck_listed *l)
 {
     if (l->written > c->gc.date - CK_OLD_S || named(c, l)) return 0;
-    return l->blob.kind != CK_BLOB_VALUE || c->config.reaches(c->config.arg, &l->blob.hash) == 0;
+    if (l->blob.kind != CK_BLOB_VALUE) return 1;
+    /* what is reached is known of the pages that were read: newer ones may name a value that was
+     * written before the list, by a checkpoint that was under way then */
+    if (c->root->checkpoint != c->gc.checkpoint) return 0;
+    return c->config.reaches(c->config.arg, &l->blob.hash) == 0;
 }
 
 static void later(ck_core *c, uint64_t ns)
@@ -143,6 +147,7 @@ void ck_collect_root(ck_core *c, uint64_t number)
     for (uint32_t i = 0; i < c->gc.n; i++) values |= c->gc.listed[i].blob.kind == CK_BLOB_VALUE;
     c->again = 1;
     c->gc.state = values ? CK_GC_REACH : CK_GC_DELETE;
+    c->gc.checkpoint = c->root->checkpoint;
     if (!values) return;
     c->reaching = 1;
     if (c->config.load_begin(c->config.arg, CK_LOAD_REACH, c->root)) {

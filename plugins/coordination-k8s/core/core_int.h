@@ -180,6 +180,7 @@ struct ck_core {
         int64_t date;
         char *next;
         uint64_t due, term, number;
+        uint64_t checkpoint; /* of the root whose pages tell what is reached */
         ck_ask *ask;
     } gc;
 };
