@@ -196,6 +196,7 @@ void cluster_look(cluster *x)
 {
     world *w = x->w;
     bool deep = chance(w, 0.2);
+    store_look(x);
     for (int i = 0; i < NODES && !w->failed; i++) {
         const proc *p = x->m[i].now;
         qd_coord *handle;

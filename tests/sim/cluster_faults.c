@@ -16,6 +16,7 @@ void cluster_cuts(cluster *x)
 void cluster_heal(cluster *x)
 {
     memset(x->w->cut, 0, sizeof x->w->cut);
+    store_heal(x);
     cluster_cuts(x);
     trace(x->w, "healed");
 }
@@ -56,6 +57,7 @@ void cluster_partition(cluster *x, partition_kind kind, int a, int b)
             break;
         }
     }
+    if (kind <= CUT_MASTERS) store_cut(x, a);
     if (kind == CUT_NODE) w->cut[a][CLIENT] = w->cut[CLIENT][a] = chance(w, 0.3);
     cluster_cuts(x);
     x->r->partitions++;
@@ -207,6 +209,7 @@ void cluster_fault(cluster *x)
 {
     world *w = x->w;
     int id = victim(x), other = (int)rnd(w, NODES);
+    if (store_fault(x, id)) return;
     switch (rnd(w, 18)) {
     case 0:
     case 1:
@@ -250,6 +253,7 @@ void cluster_fault(cluster *x)
         break;
     case 13:
         id = (int)rnd(w, x->masters);
+        if (!x->m[id].disk) break;
         cluster_members(x, id, !x->excluded[id]);
         break;
     case 14: /* somebody restores a backup */

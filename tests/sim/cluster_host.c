@@ -1,11 +1,11 @@
-/* cluster_host.c: what the plugin coordination-raft gets from its host: services, and the network
- * between masters, which loses, doubles, delays and reorders. */
+/* cluster_host.c: what the plugin (coordination-raft, or coordination-k8s) gets from its host:
+ * services, and the network between masters, which loses, doubles, delays and reorders. */
 #include "cluster_disk.h"
 #include "cluster_int.h"
 #include "plugin/op.h"
 #include <quidditch/plugin.h>
 
-const qd_plugin *qd_plugin_entry_coordination_raft(void);
+const qd_plugin *CLUSTER_PLUGIN(void);
 
 static proc *of(qd_self *self)
 {
@@ -54,7 +54,11 @@ static int64_t mono_ns(qd_self *self)
 {
     return (int64_t)proc_local_ns(of(self));
 }
-static const qd_svc_clock svc_clock = {.mono_ns = mono_ns};
+static int64_t wall_ns(qd_self *self)
+{
+    return qd_env_wall_ms(of(self)->env) * 1000000;
+}
+static const qd_svc_clock svc_clock = {.mono_ns = mono_ns, .wall_ns = wall_ns};
 
 static void rand_bytes(qd_self *self, void *dst, size_t n)
 {
@@ -305,14 +309,18 @@ static void tell_gone(void *arg)
     p->events.changed(p->events.arg, qd_str_c(address), QD_PEER_GONE, NULL, QD_STR("refused"));
 }
 
+void host_mistaken(cluster *x, int id, int to)
+{
+    leaving *l = malloc(sizeof *l);
+    if (!l) abort();
+    *l = (leaving){id, to};
+    if (qd_sim_after(x->sim, us(100 + rnd(x->w, 4000)), tell_gone, l)) abort();
+}
+
 void host_gone(cluster *x, int id)
 {
     for (int i = 0; i < NODES; i++) {
-        if (i == id || !x->m[i].now) continue;
-        leaving *l = malloc(sizeof *l);
-        if (!l) abort();
-        *l = (leaving){id, i};
-        if (qd_sim_after(x->sim, us(100 + rnd(x->w, 4000)), tell_gone, l)) abort();
+        if (i != id && x->m[i].now) host_mistaken(x, id, i);
     }
 }
 
@@ -348,7 +356,7 @@ static int32_t txn(qd_coord *c, qd_coord_txn *t)
 const qd_coord_vtable *host_plugin(proc *p)
 {
     static qd_coord_vtable watched;
-    if (qd_plugin_entry_coordination_raft()->init((qd_self *)(void *)p, &host, NULL)) abort();
+    if (CLUSTER_PLUGIN()->init((qd_self *)(void *)p, &host, NULL)) abort();
     cluster_now()->vt = watched = *p->vt;
     watched.session = session;
     watched.txn = txn;
@@ -362,6 +370,6 @@ static void stopped(void *arg)
 
 void host_plugin_stop(proc *p)
 {
-    if (p->data) qd_plugin_entry_coordination_raft()->stop((qd_self *)(void *)p, stopped, NULL);
+    if (p->data) CLUSTER_PLUGIN()->stop((qd_self *)(void *)p, stopped, NULL);
     p->data = NULL;
 }

@@ -7,7 +7,9 @@
  *   cluster_store.c      its folder, rows and disk
  *   cluster_uv.c         its loops and threads
  *   cluster_faults.c     what goes wrong
- *   cluster_scenario.c   named schedules
+ *   cluster_scenario.c   named schedules; cluster_steps.c  their steps
+ *   cluster_raft.c       what masters have by themselves; or, in a program of its own,
+ *   cluster_k8s.c        the API server, what goes wrong with it; cluster_k8s_*.c
  *   cluster_helper.c     operators, clients of the store
  *   cluster_check.c      what must hold beyond repl_check.c
  */
@@ -92,6 +94,7 @@ struct proc {
     qd_cluster *cluster;
     /* as the plugin's host */
     void *data;
+    struct cluster_api *api; /* its connection to the API server; NULL: it has none */
     const qd_coord_vtable *vt;
     bool peers_open;
     qd_peers_events events;
@@ -129,6 +132,7 @@ struct cluster {
     uint32_t replicas, masters;
     uint64_t ready_at; /* the index was there */
     bool creating, excluded[NODES], permitted[NODES];
+    bool idle; /* nobody wants anything */
     const cluster_scenario *scenario;
     bool restored; /* the masters' disks are older ones: their history is another */
     uint64_t term; /* of the masters' newest leader */
@@ -202,6 +206,21 @@ void proc_ask(proc *p, const msg *m);
 bool proc_follows(const proc *p);
 const char *node_name(int id);
 
+/* --- cluster_raft.c or cluster_k8s.c: the store's own part --- */
+void store_begin(cluster *x);
+void store_end(cluster *x);
+/* No faults any more. */
+void store_quiet(cluster *x);
+/* A process was killed just now. */
+void store_killed(proc *p, bool power);
+/* A fault of its own, by chance; false: another one, please. */
+bool store_fault(cluster *x, int id);
+/* A partition that separates a node from what is not a node; all of them end. */
+void store_cut(cluster *x, int id);
+void store_heal(cluster *x);
+/* Checks, every now and then. */
+void store_look(cluster *x);
+
 /* --- cluster_host.c --- */
 /* The plugin's table for the process; prepares it. */
 const qd_coord_vtable *host_plugin(proc *p);
@@ -210,6 +229,8 @@ void host_plugin_stop(proc *p);
 void host_keeps(const void *op, uint64_t session);
 /* Others learn that its connections are closed and refused. */
 void host_gone(cluster *x, int id);
+/* A node is told so of another, which lives. */
+void host_mistaken(cluster *x, int id, int to);
 
 /* --- cluster_faults.c --- */
 typedef enum partition_kind {

@@ -476,6 +476,7 @@ void proc_kill(cluster *x, int id, bool power)
             x->r->old_refused++;
         }
     }
+    store_killed(p, power);
     host_gone(x, id);
     if (p->store) qd_coord_hurry(p->store, 0);
     qd_cond_signal(&p->wake);

@@ -15,6 +15,7 @@
 #define QD_TESTS_CLUSTER_SIM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct cluster cluster;
@@ -25,7 +26,6 @@ typedef struct cluster cluster;
     X(allocators, "change of the allocator")                                                       \
     X(kills, "process killed")                                                                     \
     X(power_losses, "power lost")                                                                  \
-    X(lost_sectors, "un-synced sector or name of a master lost")                                   \
     X(freezes, "process stopped")                                                                  \
     X(partitions, "partition")                                                                     \
     X(dropped, "message of the masters lost")                                                      \
@@ -33,33 +33,65 @@ typedef struct cluster cluster;
     X(unknown_txns, "unknown outcome of a transaction")                                            \
     X(compacted, "watch compacted")                                                                \
     X(sessions_lost, "session expired")                                                            \
-    X(full, "disk full")                                                                           \
-    X(failed_syncs, "failed sync of a master")                                                     \
     X(slow_disks, "slow disk")                                                                     \
     X(clock_jumps, "clock jump")                                                                   \
-    X(members, "change of members")                                                                \
-    X(old_copies, "store restored from an old copy")                                               \
-    X(old_refused, "old copy refused")                                                             \
     X(records, "change of the shard's record")                                                     \
     X(register_reads, "linearizable read of the store")
 
+#define CLUSTER_DISK_COUNTS(X)                                                                     \
+    X(lost_sectors, "un-synced sector or name of a master lost")                                   \
+    X(full, "disk full")                                                                           \
+    X(failed_syncs, "failed sync of a master")                                                     \
+    X(members, "change of members")                                                                \
+    X(old_copies, "store restored from an old copy")                                               \
+    X(old_refused, "old copy refused")
+#define CLUSTER_API_COUNTS(X)                                                                      \
+    X(api_cut, "API not reached by a node")                                                        \
+    X(api_gone, "API not reached by any")                                                          \
+    X(api_slow, "API slow")                                                                        \
+    X(api_stale, "API server behind")                                                              \
+    X(api_restarts, "API server restarted")                                                        \
+    X(api_compacted, "etcd compacted")                                                             \
+    X(api_restored, "etcd restored from an older copy")                                            \
+    X(api_lost, "answer of the API lost")                                                          \
+    X(api_unsent, "request to the API lost")                                                       \
+    X(api_late, "write that lands late")                                                           \
+    X(api_429, "429")                                                                              \
+    X(api_5xx, "5xx before the write")                                                             \
+    X(api_5xx_done, "5xx after the write")                                                         \
+    X(api_silent, "watch silent")                                                                  \
+    X(api_torn, "watch that breaks or ends")                                                       \
+    X(api_410, "410 of a watch")                                                                   \
+    X(api_409, "409 of a write of the root")                                                       \
+    X(record_lost, "un-synced record of a control node lost")                                      \
+    X(record_failed, "failed sync of a control node's record")
+#ifdef CLUSTER_K8S
+#define CLUSTER_OWN_COUNTS CLUSTER_API_COUNTS
+#else
+#define CLUSTER_OWN_COUNTS CLUSTER_DISK_COUNTS
+#endif
+
 typedef struct cluster_report {
     uint64_t seed, digest, steps;
+    struct repl_sim_report *repl;
 #define X(name, text) uint64_t name;
     CLUSTER_COUNTS(X)
+    CLUSTER_DISK_COUNTS(X)
+    CLUSTER_API_COUNTS(X)
 #undef X
-    struct repl_sim_report *repl;
 } cluster_report;
 
 /* Runs a schedule, or a named scenario; 0, or 1 with repl->violation. */
 int cluster_sim_run(uint64_t seed, const char *scenario, bool trace, cluster_report *out);
 
-/* The named scenarios; ends with name NULL. */
+/* The named scenarios, those of any store and those of this one; end with name NULL. */
 typedef struct cluster_scenario {
     const char *name, *what;
     void (*run)(cluster *x);
     uint32_t replicas; /* least number of the index */
 } cluster_scenario;
-extern const cluster_scenario cluster_scenarios[];
+extern const cluster_scenario cluster_scenarios[], cluster_scenarios_own[];
+/* The i-th of all, NULL: there are not so many. */
+const cluster_scenario *cluster_scenario_at(size_t i);
 
 #endif

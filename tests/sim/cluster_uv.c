@@ -201,10 +201,10 @@ int uv_run(uv_loop_t *l, uv_run_mode mode)
         (void)run_kind(l, SIM_UV_TIMER);
         (void)run_kind(l, SIM_UV_IDLE);
         (void)run_kind(l, SIM_UV_PREPARE);
-        wait(l);
+        if (mode != UV_RUN_NOWAIT) wait(l);
         (void)run_kind(l, SIM_UV_ASYNC);
         run_closing(l);
-        if (mode == UV_RUN_ONCE) break;
+        if (mode != UV_RUN_DEFAULT) break;
     }
     return alive(l);
 }

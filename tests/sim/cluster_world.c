@@ -7,6 +7,14 @@
 #include "cluster_int.h"
 #include "watch.h"
 
+#ifdef CLUSTER_K8S /* a Lease has to run out before a silent leader is followed */
+#define SCHEDULE_MS 15000
+#define FAULT_MS 2400
+#else
+#define SCHEDULE_MS 7000
+#define FAULT_MS 1400
+#endif
+
 static cluster *the_cluster;
 
 cluster *cluster_now(void)
@@ -236,7 +244,7 @@ static void tick(void *arg)
     }
     if (!x->uuid[0]) cluster_create(x, x->m[rnd(w, NODES)].now);
     if (w->quiet && chance(w, 0.02)) cluster_retry_failed(x);
-    if (x->ready_at && chance(w, 0.3)) cluster_bump(x);
+    if (x->ready_at && !x->idle && chance(w, 0.3)) cluster_bump(x);
     cluster_look(x);
     after(ms(50), tick, x);
 }
@@ -247,7 +255,7 @@ static void clients(void *arg)
     world *w = cluster_enter();
     if (w->failed) return;
     client_timeouts(w);
-    client_next(w);
+    if (!x->idle) client_next(w);
     after(ms(10), clients, x);
 }
 
@@ -257,7 +265,7 @@ static void faults(void *arg)
     world *w = cluster_enter();
     if (w->quiet || w->failed) return;
     cluster_fault(x);
-    after(ms(100 + rnd(w, 1400)), faults, x);
+    after(ms(100 + rnd(w, FAULT_MS)), faults, x);
 }
 
 static void begin(cluster *x)
@@ -282,12 +290,21 @@ static void begin(cluster *x)
         m->master = i < (int)x->masters;
         m->rate = 0.97 + qd_prng_double(&w->prng) * 0.06;
         m->base = 1 + rnd(w, ms(1000000));
-        if (m->master) m->disk = sim_disk_make();
         m->start_at = 1 + rnd(w, ms(200));
         (void)qd_sim_net_wire(x->net, node_name(i));
     }
+    store_begin(x);
     client_begin(w);
     after(0, tick, x);
+}
+
+const cluster_scenario *cluster_scenario_at(size_t i)
+{
+    const cluster_scenario *k = cluster_scenarios;
+    while (k->name && i) k++, i--;
+    if (k->name) return k;
+    for (k = cluster_scenarios_own; k->name && i; i--) k++;
+    return k->name ? k : NULL;
 }
 
 bool cluster_goes_on(cluster *x)
@@ -346,6 +363,7 @@ static void quiet(cluster *x)
         if (x->m[i].now) qd_sim_freeze(x->m[i].now->env, 0);
         if (x->excluded[i]) cluster_members(x, i, false);
     }
+    store_quiet(x);
 }
 
 static void pass_some(cluster *x)
@@ -372,7 +390,7 @@ static void schedule(cluster *x)
         if (!w->failed) x->scenario->run(x);
     } else {
         after(ms(300 + rnd(w, 700)), faults, x);
-        (void)qd_sim_run_while(x->sim, more, x, ms(7000 + rnd(w, 7000)));
+        (void)qd_sim_run_while(x->sim, more, x, ms(SCHEDULE_MS + rnd(w, SCHEDULE_MS)));
     }
     if (w->failed) return;
     quiet(x);
@@ -401,6 +419,7 @@ static void end(cluster *x)
         abort();
     }
     (void)qd_sim_run_idle(x->sim, ms(120000));
+    store_end(x);
     for (uint32_t i = 0; i < CALLS_MAX; i++) {
         free(call[i].request);
         call[i].request = NULL;
@@ -450,8 +469,10 @@ int cluster_sim_run(uint64_t seed, const char *scenario, bool traced, cluster_re
     qd_prng_init(&w->prng, seed);
     x->w = w;
     x->r = report;
-    for (const cluster_scenario *k = cluster_scenarios; scenario && k->name; k++) {
-        if (strcmp(k->name, scenario) == 0) x->scenario = k;
+    for (size_t i = 0; scenario && cluster_scenario_at(i); i++) {
+        if (strcmp(cluster_scenario_at(i)->name, scenario) == 0) {
+            x->scenario = cluster_scenario_at(i);
+        }
     }
     if (scenario && !x->scenario) abort();
     the_cluster = x;

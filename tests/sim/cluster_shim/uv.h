@@ -11,7 +11,7 @@
 
 typedef struct uv_loop_s uv_loop_t;
 typedef struct uv_handle_s uv_handle_t;
-typedef enum { UV_RUN_DEFAULT, UV_RUN_ONCE } uv_run_mode;
+typedef enum { UV_RUN_DEFAULT, UV_RUN_ONCE, UV_RUN_NOWAIT } uv_run_mode;
 enum { SIM_UV_ASYNC = 1, SIM_UV_TIMER, SIM_UV_PREPARE, SIM_UV_IDLE };
 
 /* One kind of struct for all kinds of handles. */

@@ -1,0 +1,223 @@
+/*
+ * cluster_k8s_scenario.c: named faults of the API server and of those that use it. See
+ * cluster_scenario.c.
+ */
+#include "cluster_k8s.h"
+#include "cluster_steps.h"
+
+#define STATES "quidditchstates"
+
+static bool writes_more(cluster *x, uint64_t than)
+{
+    return acked(x) > than || log_full(x);
+}
+
+/* --- 23: the API server ----------------------------------------------------------------------- */
+
+static void api_down(cluster *x)
+{
+    uint64_t before = acked(x), term = x->w->record.term;
+    kube_model_restart(cluster_api_model(), ms(600000));
+    pass(x, 5000);
+    expect(x, writes_more(x, before), "nothing was written while the API server was down");
+    pass(x, 595000);
+    expect(x, x->w->record.term == term, "the API server's absence cost a primary its place");
+    until(x, is_green, 60000, "not green when the API server was back");
+    before = acked(x);
+    pass(x, 3000);
+    expect(x, writes_more(x, before), "nothing was written afterwards");
+}
+
+static void compacted(cluster *x)
+{
+    for (int i = 0; i < 5 && !x->w->failed; i++) {
+        int id = (int)rnd(x->w, x->masters);
+        kube_model_odds(cluster_api_model(), NULL, KUBE_FAULT_WATCH_GONE, 2);
+        cluster_api_cut(x, id, true);
+        cluster_move(x, primary(x), free_node(x));
+        pass(x, 500 + rnd(x->w, 3000));
+        kube_model_compact(cluster_api_model());
+        if (chance(x->w, 0.5)) kube_model_restart(cluster_api_model(), ms(rnd(x->w, 500)));
+        cluster_api_cut(x, id, false);
+        pass(x, 500 + rnd(x->w, 2000));
+    }
+}
+
+static void watch_gap(cluster *x)
+{
+    for (int i = 0; i < 5 && !x->w->failed; i++) {
+        kube_model_odds(cluster_api_model(), NULL,
+                        (kube_model_fault_kind)(KUBE_FAULT_WATCH_SILENT + i % 4), 1);
+        kube_model_restart(cluster_api_model(), ms(rnd(x->w, 300)));
+        pass(x, 500 + rnd(x->w, 1000));
+        cluster_move(x, primary(x), free_node(x));
+        pass(x, 2000 + rnd(x->w, 2000));
+        if (chance(x->w, 0.3)) down(x, primary(x), false);
+        pass(x, 1000);
+        kube_model_calm(cluster_api_model());
+        for (int k = 0; k < NODES; k++) back(x, k, 100);
+        pass(x, 1000);
+    }
+}
+
+/* Caches of API servers are behind, each by another time; nodes start on what they say. */
+static void stale_lists(cluster *x)
+{
+    kube_model_fault behind = {.kind = KUBE_FAULT_SLOW, .verb = "list", .times = 5};
+    for (int i = 0; i < 4 && !x->w->failed; i++) {
+        int id = (int)rnd(x->w, x->masters);
+        down(x, id, false);
+        pass(x, 1000 + rnd(x->w, 2000));
+        cluster_move(x, primary(x), free_node(x));
+        pass(x, 1000);
+        kube_model_fault_add(cluster_api_model(), &behind);
+        back(x, id, 10);
+        pass(x, 300);
+        cluster_api_lag(x, 60000);
+        pass(x, 4000 + rnd(x->w, 3000));
+        cluster_api_lag(x, 0);
+    }
+}
+
+/* --- leaders ---------------------------------------------------------------------------------- */
+
+/* The leader stands still until another one leads, again and again: each finds its place taken. */
+static void two_leaders(cluster *x)
+{
+    uint64_t terms = x->r->leaders;
+    for (int i = 0; i < 4 && !x->w->failed; i++) {
+        until(x, leads, 20000, "no node leads");
+        int id = cluster_leader(x);
+        if (id < 0) return;
+        kube_model_fault late = {.kind = KUBE_FAULT_LATE,
+                                 .verb = "update",
+                                 .plural = STATES,
+                                 .name = "sim",
+                                 .delay_ns = ms(15000 + rnd(x->w, 8000)),
+                                 .times = 2};
+        kube_model_fault_add(cluster_api_model(), &late);
+        pass(x, rnd(x->w, 300));
+        cluster_freeze(x, id, ms(15000 + rnd(x->w, 5000)));
+        for (int k = 0; k < 10 && !x->w->failed; k++) {
+            pass(x, 2000);
+            cluster_move(x, primary(x), free_node(x));
+        }
+    }
+    expect(x, x->r->leaders > terms, "nobody took a frozen leader's place");
+}
+
+static void leader_without_api(cluster *x)
+{
+    until(x, leads, 20000, "no node leads");
+    int id = cluster_leader(x);
+    uint64_t before = acked(x);
+    if (id < 0) return;
+    cluster_api_cut(x, id, true);
+    pass(x, LEASE_MS + 5000);
+    until(x, leads, 20000, "no other node leads");
+    expect(x, cluster_leader(x) != id, "a leader that does not reach the API leads");
+    until(x, serves, 20000, "no primary serves");
+    expect(x, writes_more(x, before), "nothing was written");
+    before = acked(x);
+    pass(x, 3000);
+    expect(x, writes_more(x, before), "nothing was written under the new leader");
+    cluster_api_cut(x, id, false);
+    pass(x, 3000);
+}
+
+static void all_control_nodes_killed(cluster *x)
+{
+    int n = (int)x->masters;
+    for (int round = 0; round < 2 && !x->w->failed; round++) {
+        uint64_t before = acked(x);
+        for (int i = 0; i < n; i++) down(x, i, round != 0);
+        pass(x, 4000);
+        for (int i = 0; i < n; i++) back(x, i, rnd(x->w, 1000));
+        until(x, is_green, 90000, "not green by itself");
+        pass(x, 3000);
+        expect(x, writes_more(x, before), "nothing was written");
+    }
+}
+
+/* A leader ends with a write under way, which lands when another one leads, or before. */
+static void late_write(cluster *x)
+{
+    for (int i = 0; i < 4 && !x->w->failed; i++) {
+        until(x, leads, 20000, "no node leads");
+        int id = cluster_leader(x);
+        if (id < 0) return;
+        kube_model_fault late = {.kind = chance(x->w, 0.5) ? KUBE_FAULT_LATE : KUBE_FAULT_504_LATE,
+                                 .verb = "update",
+                                 .plural = STATES,
+                                 .name = "sim",
+                                 .delay_ns = ms(rnd(x->w, 3000)),
+                                 .times = 1};
+        kube_model_fault_add(cluster_api_model(), &late);
+        pass(x, 200 + rnd(x->w, 2000));
+        down(x, id, false);
+        pass(x, 4000 + rnd(x->w, 4000));
+        back(x, id, 10);
+        pass(x, 2000);
+    }
+}
+
+/* --- restored, idle --------------------------------------------------------------------------- */
+
+/* All control nodes remember more than what the API server has then: none acts on it. */
+static void etcd_restored(cluster *x)
+{
+    cluster_api_backup(x);
+    pass(x, 500);
+    for (int i = 0; i < 30 && !x->w->failed; i++) {
+        cluster_move(x, primary(x), free_node(x));
+        pass(x, 1000);
+        if (i > 2 && cluster_api_restore(x)) break;
+    }
+    uint64_t revision = x->record_max;
+    pass(x, 5000);
+    if (chance(x->w, 0.5)) {
+        for (int i = 0; i < (int)x->masters; i++) down(x, i, false);
+        pass(x, 4000);
+        for (int i = 0; i < (int)x->masters; i++) back(x, i, 10);
+    }
+    pass(x, LEASE_MS + 5000);
+    expect(x, x->r->api_restored > 0, "nothing was restored");
+    expect(x, x->record_max == revision, "a state older than one acted on was changed");
+    cluster_api_newest(x);
+    pass(x, 3000);
+}
+
+/* Nobody wants anything: hardly any requests beside watches and the leader's renewals. */
+static void idle(cluster *x)
+{
+    pass(x, 5000);
+    x->idle = true;
+    pass(x, 40000);
+    uint64_t from = qd_sim_now_ns(x->sim) + 1;
+    pass(x, 120000);
+    uint64_t to = qd_sim_now_ns(x->sim) + 1;
+    for (int i = 0; i < (int)x->masters && !x->w->failed; i++) {
+        uint64_t n = cluster_api_asked(i, from, to), renewals = cluster_api_renewals(i, from, to);
+        trace(x->w, "n%d: %llu requests, %llu renewals", i, (unsigned long long)n,
+              (unsigned long long)renewals);
+        if (n > 10) {
+            fail(x->w, "n%d made %llu requests in 2 idle minutes", i, (unsigned long long)n);
+        }
+        expect(x, renewals <= 14, "a leader renews its Lease too often");
+    }
+    x->idle = false;
+}
+
+const cluster_scenario cluster_scenarios_own[] = {
+    {"23-api-down", "the API server is down for 10 minutes", api_down, 1},
+    {"23-compacted", "etcd is compacted, nodes that were cut off get 410", compacted, 1},
+    {"23-watch-gap", "watches that are silent, break, end, get 410", watch_gap, 1},
+    {"23-stale-lists", "caches of API servers are a minute old", stale_lists, 1},
+    {"two-leaders", "leaders stand still until others lead, their writes land late", two_leaders,
+     1},
+    {"leader-without-api", "the leader alone does not reach the API server", leader_without_api, 1},
+    {"control-nodes-killed", "all control nodes end at once", all_control_nodes_killed, 1},
+    {"late-write", "writes of leaders that ended land late", late_write, 1},
+    {"etcd-restored", "etcd is restored from a backup", etcd_restored, 1},
+    {"idle", "hardly any requests when nobody wants anything", idle, 1},
+    {NULL, NULL, NULL, 0}};

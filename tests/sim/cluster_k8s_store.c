@@ -1,0 +1,179 @@
+/*
+ * cluster_k8s_store.c: what stands below coordination-k8s's shell in a simulation: its connection
+ * to the API server, and what the world wants to know of it.
+ */
+#include <store.h>
+
+#include "cluster_k8s.h"
+#include <kube/curl.h>
+#include <zstd.h>
+
+/* --- api.c --- */
+
+int32_t ck_api_open(struct qd_coord *c, qd_err *err)
+{
+    (void)err;
+    snprintf(c->home.space, sizeof c->home.space, "default");
+    return 0;
+}
+
+void ck_api_close(struct qd_coord *c)
+{
+    (void)c;
+}
+
+kube_transport *ck_api_connect(struct qd_coord *c, const kube_env *env, kube_error *err)
+{
+    (void)env;
+    (void)err;
+    return cluster_api_connect(c->plugin->self, &c->loop);
+}
+
+/* --- what is committed, on its way to pages --- */
+
+void cluster_pages_push(ck_pages *p, uint64_t index, cr_items *rows, int replaced);
+void cluster_pages_push(ck_pages *p, uint64_t index, cr_items *rows, int replaced)
+{
+    for (size_t i = 0; i < rows->n; i++) {
+        const cr_item *row = rows->at[i];
+        qd_str value = {NULL, 0};
+        if (row->kind != CR_ROW_KEY) continue;
+        if (row->version && !cr_item_packed(row)) value = cr_item_value(row);
+        cluster_committed(cr_item_key(row), value, row->mod_revision);
+    }
+    ck_pages_push(p, index, rows, replaced);
+}
+
+/* --- for the world --- */
+
+bool cluster_store_leads(const qd_coord *c);
+bool cluster_store_leads(const qd_coord *c)
+{
+    return cr_leads(c);
+}
+
+uint64_t cluster_store_term(const qd_coord *c);
+uint64_t cluster_store_term(const qd_coord *c)
+{
+    return c->view.term;
+}
+
+uint64_t cluster_store_hash(const qd_coord *c, uint64_t *revision);
+uint64_t cluster_store_hash(const qd_coord *c, uint64_t *revision)
+{
+    cr_items rows = {0};
+    uint64_t sum = 0;
+    cr_machine_rows(c->machine, &rows);
+    for (size_t i = 0; i < rows.n; i++) sum ^= cr_item_sum(rows.at[i]);
+    cr_items_free(c->heap, &rows);
+    *revision = c->applied;
+    return sum;
+}
+
+uint64_t cluster_store_life(const qd_coord *c, uint32_t *voters);
+uint64_t cluster_store_life(const qd_coord *c, uint32_t *voters)
+{
+    (void)c;
+    *voters = 0;
+    return 0;
+}
+
+uint64_t cluster_store_knows(const qd_coord *c, uint64_t id);
+uint64_t cluster_store_knows(const qd_coord *c, uint64_t id)
+{
+    (void)c;
+    (void)id;
+    return 0;
+}
+
+/* --- in place of ZSTD_decompress --- */
+
+#undef ZSTD_decompress
+size_t ZSTD_decompress(void *to, size_t room, const void *p, size_t n);
+size_t cluster_unpack(void *to, size_t room, const void *p, size_t n)
+{
+    static struct {
+        size_t n, room, out_n;
+        uint8_t *bytes; /* packed, then unpacked */
+    } known[4096];
+    size_t k = (size_t)(cr_sum64(p, n, 0) % (sizeof known / sizeof *known));
+    if (known[k].bytes && known[k].n == n && known[k].room == room &&
+        memcmp(known[k].bytes, p, n) == 0) {
+        memcpy(to, known[k].bytes + n, known[k].out_n);
+        return known[k].out_n;
+    }
+    size_t got = ZSTD_decompress(to, room, p, n);
+    if (ZSTD_isError(got)) return got;
+    free(known[k].bytes);
+    known[k].bytes = malloc(n + got);
+    if (!known[k].bytes) abort();
+    known[k].n = n;
+    known[k].room = room;
+    known[k].out_n = got;
+    memcpy(known[k].bytes, p, n);
+    memcpy(known[k].bytes + n, to, got);
+    return got;
+}
+
+/* --- the root --- */
+
+static void *mem_alloc(qd_self *self, size_t n)
+{
+    (void)self;
+    return malloc(n);
+}
+static void *mem_calloc(qd_self *self, size_t n)
+{
+    (void)self;
+    return calloc(1, n);
+}
+static void *mem_realloc(qd_self *self, void *p, size_t n)
+{
+    (void)self;
+    return realloc(p, n);
+}
+static const qd_svc_mem memory = {
+    .alloc = mem_alloc, .calloc = mem_calloc, .realloc = mem_realloc, .free = free};
+static const cr_heap heap = {&memory, NULL};
+static ck_root *known;
+
+void cluster_root_forget(void)
+{
+    ck_root_free(known);
+    known = NULL;
+}
+
+bool cluster_root_next(const json_t *object, cluster_root *out, char why[400])
+{
+    static const char *const words[] = {"the same", "later", "earlier", "another one"};
+    ck_root *r = NULL;
+    char text[CK_WHY] = "";
+    if (ck_root_read(&heap, object, &r, text)) {
+        snprintf(why, 400, "the root cannot be read: %.300s", text);
+        return false;
+    }
+    *out = (cluster_root){r->writes, r->index, r->epoch};
+    int how = known ? ck_root_follows(known, r, text) : CK_NEXT;
+    if (how == CK_SAME || how == CK_NEXT) {
+        ck_root_free(known);
+        known = r;
+        return true;
+    }
+    snprintf(why, 400, "the root is %s than the one before: %.300s", words[how], text);
+    ck_root_free(r);
+    return false;
+}
+
+/* Projections are off here: they would run on a thread of their own. */
+kube_transport *kube_curl_make(const kube_env *env, uv_loop_t *uv, const kube_config *config,
+                               const kube_sources *from, const kube_curl_options *options,
+                               kube_error *err)
+{
+    (void)env;
+    (void)uv;
+    (void)config;
+    (void)from;
+    (void)options;
+    (void)err;
+    return NULL;
+}
