@@ -517,6 +517,10 @@ void qd_conform_coordination(qd_conform *c, const char *name, const qd_coord_vta
     };
     suite s = {.c = c, .vt = vt};
     (void)name;
+    if ((vt->head.flags & QD_COORD_EXTERNAL) && c->noptions == 0) {
+        SKIP(c, "the store opens", "it is outside this process: say where by --option");
+        return;
+    }
     RUN(c, "the store opens", opens(&s));
     if (c->outcome != QD_CONFORM_OK) return;
     for (size_t i = 0; i < COUNT(tests); i++) {

@@ -46,9 +46,11 @@ static void conforms(int n, bool through_leader)
     rig *r = nodes(n);
     int leader = rig_leader_of_all(r);
     qd_buf out;
+    /* the rig knows where its API is; the kit wants to be told that there is one */
+    static const qd_pair where = {QD_STR("k8s.namespace"), QD_STR("default")};
     qd_conform_run run;
     qd_buf_init(&out, NULL, 1 << 20);
-    qd_conform_begin(&run, qd_env_system(), NULL, QD_STR("/nowhere"), NULL, 0, kit_line, &out);
+    qd_conform_begin(&run, qd_env_system(), NULL, QD_STR("/nowhere"), &where, 1, kit_line, &out);
     qd_conform_kind(&run, QD_KIND_COORDINATION, "control nodes",
                     rig_conform_vtable(r, through_leader ? leader : other(leader, 0)));
     uint32_t failures = qd_conform_end(&run);
