@@ -150,6 +150,45 @@ static void prepare(world *w)
         violation(s, "the exploration does not begin");
 }
 
+/* Requests end well, but for those of one type. */
+static void settle_but(world *w, uint32_t type)
+{
+    turns(w);
+    for (uint32_t i = 0; i < w->n;) {
+        request *r = w->requests[i];
+        if (r->type == type) {
+            i++;
+            continue;
+        }
+        take_out(w, i);
+        store_take(&w->s, r);
+        request_answer(&w->s, r);
+        request_drop(r);
+        turns(w);
+        i = 0;
+    }
+}
+
+/* And where the other one leads, and has used the object again while the list was under way (1), or
+ * has not while the deletes are (2). */
+static void prepare_later(world *w, int start)
+{
+    sim *s = &w->s;
+    uint32_t but = start == 1 ? CK_BLOB_LIST : CK_BLOB_DELETE;
+    settle_but(w, but);
+    w->gone = 1;
+    ck_core_gone(s->nodes[1].core, s->nodes[0].id, node_time(s, &s->nodes[1]));
+    settle_but(w, but);
+    if (start == 1) {
+        w->proposed[1] = 1;
+        (void)node_propose_this(s, &s->nodes[1], &common);
+        settle_but(w, but);
+        s->date += 7200;
+    }
+    if (s->root->leader.id != s->nodes[1].id || w->n == 0)
+        violation(s, "the exploration does not begin");
+}
+
 /* --- steps --- */
 
 static int is_read(uint32_t type)
@@ -382,7 +421,7 @@ static void go(world *w, shared *m, uint32_t depth, uint32_t left)
         go_one(w, m, steps[i], depth, left);
 }
 
-int kcore_explore(uint32_t depth, uint64_t states_max, kcore_explored *out)
+int kcore_explore(int start, uint32_t depth, uint64_t states_max, kcore_explored *out)
 {
     shared *m = mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     world *w = calloc(1, sizeof *w);
@@ -393,6 +432,7 @@ int kcore_explore(uint32_t depth, uint64_t states_max, kcore_explored *out)
     if (child < 0) abort();
     if (child == 0) {
         prepare(w);
+        if (start) prepare_later(w, start);
         if (w->report.violation[0])
             snprintf(m->out.violation, sizeof m->out.violation, "%s", w->report.violation);
         else

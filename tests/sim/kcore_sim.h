@@ -52,8 +52,9 @@ typedef struct kcore_explored {
     uint64_t states, steps, depth;
     char violation[600];
 } kcore_explored;
-/* Every order of so many steps of two leaders and a collector, states that were seen left out.
+/* Every order of so many steps of two leaders and a collector, states that were seen left out;
+ * start 1 and 2: from where the other one leads already, and the collector does not know it.
  * Returns 0, or 1 on a violation. */
-int kcore_explore(uint32_t depth, uint64_t states_max, kcore_explored *out);
+int kcore_explore(int start, uint32_t depth, uint64_t states_max, kcore_explored *out);
 
 #endif

@@ -222,7 +222,7 @@ static void while_collecting(sim *s, node *n)
     static const record common = {.key = 3, .length = 700, .seed = 1, .padding = 5000};
     if (s->healing || s->nops > OPS / 2) return;
     if (!chance(s, n->core->gc.state == CK_GC_LIST ? 300 : 60)) return;
-    if (n->core->gc.state == CK_GC_LIST && chance(s, 100)) {
+    if (n->core->gc.state == CK_GC_LIST && n->paused <= s->now && chance(s, 100)) {
         n->paused = s->now + dice(s, 60 * S);
         say(s, "node %d stands still until %.3f, collecting", n->number, (double)n->paused / 1e6);
     }
@@ -240,7 +240,11 @@ static void node_turn(sim *s, node *n)
 {
     uint64_t now = node_time(s, n);
     ck_core_turn(n->core, now);
-    if (n->core->gc.state != CK_GC_IDLE) while_collecting(s, n);
+    for (int i = 0; i < NODES; i++) { /* of this node, or of one that stands still */
+        node *m = &s->nodes[i];
+        if (m->core && (m == n || m->paused > s->now) && m->core->gc.state != CK_GC_IDLE)
+            while_collecting(s, m);
+    }
     for (ck_ask *a; (a = ck_core_ask(n->core, now));) {
         if (a->type != CK_FREEZE) {
             request_send(s, request_of(s, n, a));
@@ -302,6 +306,10 @@ static void happens(sim *s, event *e)
     uint64_t version = s->version;
     if ((e->type == EV_ROOT || e->type == EV_LEASE || e->type == EV_ANSWER) &&
         (e->type == EV_ANSWER ? s->nodes[e->r->node].paused : n->paused) > s->now) {
+        if (e->type != EV_ANSWER && chance(s, 700)) { /* its watch was closed meanwhile */
+            ck_root_free(e->root);
+            return;
+        }
         uint64_t until = e->type == EV_ANSWER ? s->nodes[e->r->node].paused : n->paused;
         event *again = event_add(s, e->type, until);
         uint64_t order = again->order;
