@@ -53,6 +53,7 @@ sub load {
     $r->{status} == 200 ? $made++ : push @failed, error_of($r);
     $r = $data->put("/docs/_doc/$wrote", { n => $wrote });
     $r->{status} == 201 ? $wrote++ : push @failed, error_of($r);
+    select undef, undef, undef, 0.1; # a steady load: an index more each time is not without end
 }
 
 # The settings of all ask for a mode, one node after the other; then it is done as they ask.

@@ -116,27 +116,43 @@ static int import_all(qd_handover *h, const handover_look *l, const qd_coord_eve
     return rc;
 }
 
-/* What came by the watch, one batch after the other. */
+/* All that came by the watch up to now; the caller's. */
+static handover_batch *take_queued(qd_handover *h)
+{
+    qd_mutex_lock(&h->lock);
+    handover_batch *b = h->first;
+    h->first = h->last = NULL;
+    h->queued = 0;
+    qd_mutex_unlock(&h->lock);
+    return b;
+}
+
+/* What came by the watch: what waits is imported together, as a store may be slow at each import
+ * and fast at large ones. */
 static int drain(qd_handover *h, const handover_look *l, uint64_t *revision, qd_err *err)
 {
     for (;;) {
-        qd_mutex_lock(&h->lock);
-        handover_batch *b = h->first;
-        if (b) {
-            h->first = b->next;
-            h->queued -= b->bytes;
-            if (!h->first) h->last = NULL;
-            b->next = NULL;
-        }
-        qd_mutex_unlock(&h->lock);
+        handover_batch *b = take_queued(h);
         if (!b) return 0;
+        uint64_t upto = *revision;
+        size_t n = 0;
         int rc = 0;
-        if (b->revision > *revision) {
-            uint32_t from = 0;
-            while (from < b->n && b->events[from].kv.mod_revision <= *revision) from++;
-            rc = import_all(h, l, b->events + from, b->n - from, b->revision, err);
-            if (!rc) *revision = b->revision;
+        for (const handover_batch *x = b; x; x = x->next) n += x->n;
+        qd_coord_event *all = qd_alloc(NULL, (n + 1) * sizeof *all);
+        if (!all) rc = qd_err_nomem(err, "migration");
+        n = 0;
+        for (const handover_batch *x = b; x && !rc; x = x->next) {
+            if (x->revision <= upto) continue;
+            for (uint32_t i = 0; i < x->n; i++) {
+                if (x->events[i].kv.mod_revision > upto) all[n++] = x->events[i];
+            }
+            upto = x->revision;
         }
+        if (!rc && upto > *revision) {
+            rc = import_all(h, l, all, (uint32_t)n, upto, err);
+            if (!rc) *revision = upto;
+        }
+        qd_free(all);
         free_batches(b);
         if (rc) return rc;
     }
