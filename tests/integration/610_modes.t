@@ -7,9 +7,9 @@ use warnings;
 use Test::More;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Coordination;
 use QdCluster;
 
-delete @ENV{qw(KUBERNETES_SERVICE_HOST KUBECONFIG POD_NAMESPACE LEADER_ELECTION_NAMESPACE)};
 my $none = QdNode->new('none');
 my $token = "$none->{dir}/token";
 { open my $f, '>', $token or die; print $f "t\n" }
@@ -52,9 +52,6 @@ for my $case (
 # --- one node; fallback off Kubernetes makes nobody wait
 my $one = QdNode->new('one', settings => { 'cluster.name' => 'alone', 'coordination.mode' => 'auto' }, env => { K8S_FALLBACK => 'true' });
 $one->start;
-# What a node tells once its leader has been asked.
-sub coordination { my ($n) = @_; return $n->get('/_cluster/coordination?master_timeout=30s')->{json} || {} }
-sub settled { my ($n) = @_; my $j; $n->wait_for(sub { $j = coordination($n); $j->{leader} && $j->{answered_by} eq 'leader' }, 120); return $j }
 my $r = $one->get('/_cluster/coordination');
 is($r->{status}, 200, 'where the state is');
 my $j = settled($one);
@@ -94,12 +91,8 @@ my $c = QdCluster->new('o', masters => 3, data => 1);
 $c->start;
 my @m = @{ $c->{masters} };
 my ($data) = grep { $_->{roles}[0] eq 'data' } $c->nodes;
-my %told;
-$data->wait_for(sub {
-    %told = map { my $j = settled($_); join(' ', $j->{mode}{chosen}, $j->{store}{kind}, $j->{store}{epoch}, $j->{store}{id}, $j->{leader}{name} // '-', $j->{cluster_uuid}) => 1 } $c->nodes;
-    return keys %told == 1;
-}, 60);
-is(keys %told, 1, 'all nodes tell the same') or diag explain \%told;
+my @told = same_told([$c->nodes], qw(mode.chosen store.kind store.epoch store.id leader.name cluster_uuid));
+is(@told, 1, 'all nodes tell the same') or diag explain \@told;
 $j = settled($data);
 is_deeply([@{ $j->{node} }{qw(role holds_store)}, $j->{mode}{asked}, $j->{store}{plugin}, $j->{answered_by}], ['client', JSON::PP::false(), 'auto', undef, 'leader'], 'a data node holds no store') or diag explain $j;
 like($data->log_text, qr/connected to master \[o\d\] at \[127\.0\.0\.1:\d+\]$/m, 'it is connected to a master');

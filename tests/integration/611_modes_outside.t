@@ -7,32 +7,18 @@ use warnings;
 use Test::More;
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use File::Copy qw(copy);
+use Coordination;
 use QdNode;
-
-delete @ENV{qw(KUBERNETES_SERVICE_HOST KUBECONFIG POD_NAMESPACE LEADER_ELECTION_NAMESPACE)};
-my $top = QdNode::top();
-my $toy = "$QdNode::OUT/tests/plugins/toy-outside.so";
-my $cc = $ENV{CC} ? "CC='$ENV{CC}'" : '';
-(my $rel = $toy) =~ s{^\Q$top\E/}{};
-is(system("make -s -C '$top' $cc $rel"), 0, 'the toy is built');
 
 my %both = ('cluster.name' => 'outside', 'cluster.routing.allocation.disk.threshold_enabled' => 'false', 'metrics.port' => -1, 'transport.rpc_port' => -1);
 my $control = QdNode->new('control');
 my $data = QdNode->new('data');
-my $plugins = "$control->{dir}/plugins";
-mkdir $plugins or die "$plugins: $!";
-copy($toy, $plugins) or die "$toy: $!";
-chmod 0755, $plugins;
-chmod 0644, "$plugins/toy-outside.so";
-$control->{settings} = { %both, 'node.roles' => 'coordination,ingest', 'coordination.plugin' => 'toy-outside', 'plugins.path' => $plugins,
-    'plugins.allow' => 'toy-outside,storage-nvme,coordination-raft', 'plugins.allow_unstable' => 'true' };
+$control->{settings} = { %both, 'node.roles' => 'coordination,ingest', 'coordination.plugin' => 'toy-outside', plugin_for($control, 'toy-outside') };
 $control->{env} = { USE_K8S_COORDINATION => 'true' };
 $data->{settings} = { %both, 'node.roles' => 'data' };
 $data->{env} = { USE_K8S_COORDINATION => 'true', MASTER_ADDRESSES => "127.0.0.1:$control->{transport}" };
 $control->start;
 $data->start;
-sub coordination { my ($n) = @_; return $n->get('/_cluster/coordination?master_timeout=30s')->{json} || {} }
 my $j;
 ok($data->wait_for(sub { $j = coordination($data); $j->{leader} && $j->{answered_by} eq 'leader' }, 120), 'somebody leads') or diag explain $j;
 is_deeply([@{ $j->{mode} }{qw(asked chosen)}, $j->{store}{kind}, $j->{leader}{name}, @{ $j->{node} }{qw(role holds_store)}],

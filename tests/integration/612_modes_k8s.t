@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Coordination;
 use JSON::PP ();
 use KubeServer;
 use QdNode;
@@ -12,7 +13,6 @@ use Test::More;
 
 -f "$QdNode::OUT/lib/quidditch/plugins/coordination-k8s.so" or plan skip_all => q(coordination-k8s is not built here);
 KubeServer->skip_unless_built;
-delete @ENV{qw(KUBERNETES_SERVICE_HOST KUBECONFIG POD_NAMESPACE LEADER_ELECTION_NAMESPACE)};
 my $kube = KubeServer->new('modes')->start;
 my $account = $kube->install('quidditch');
 my %common = ('cluster.name' => 'quidditch', 'metrics.port' => -1, 'transport.rpc_port' => -1, 'cluster.routing.allocation.disk.threshold_enabled' => 'false');
@@ -25,24 +25,11 @@ my @control = (
 my $data = QdNode->new('data', settings => { %common, 'node.roles' => 'data' },
     env => { USE_K8S_COORDINATION => 'true', MASTER_ADDRESSES => join ',', map { "127.0.0.1:$_->{transport}" } @control });
 my @all = (@control, $data);
-sub started {
-    my ($n) = @_;
-    return 1 if $n->wait_for(sub { $n->log_text =~ /\bstarted in \d+ ms/ }, 120);
-    diag("$n->{name} did not start:\n" . $n->stderr_text . $n->log_text);
-    return 0;
-}
-sub coordination { my ($n) = @_; return $n->get('/_cluster/coordination?master_timeout=30s')->{json} || {} }
-sub settled { my ($n) = @_; my $j; $n->wait_for(sub { $j = coordination($n); $j->{leader} && $j->{answered_by} eq 'leader' }, 120); return $j }
-
-$_->launch for @all;
-ok(started($_), "$_->{name} starts") for @all;
-my (%told, $j);
-$data->wait_for(sub {
-    %told = map { my $j = settled($_); join(' ', $j->{mode}{chosen}, $j->{store}{kind}, $j->{store}{epoch}, $j->{store}{id}, $j->{leader}{name} // '-', $j->{cluster_uuid}) => 1 } @all;
-    return keys %told == 1;
-}, 120);
-is(keys %told, 1, 'all nodes tell the same') or diag explain \%told;
-like((keys %told)[0], qr/^k8s-native k8s 1 [0-9a-f]{32} c[01] /, 'of one store in Kubernetes, which a node that coordinates leads');
+start_all(@all);
+my $j;
+my @told = same_told(\@all, qw(mode.chosen store.kind store.epoch store.id leader.name cluster_uuid));
+is(@told, 1, 'all nodes tell the same') or diag explain \@told;
+like($told[0], qr/^k8s-native k8s 1 [0-9a-f]{32} c[01] /, 'of one store in Kubernetes, which a node that coordinates leads');
 $j = settled($control[1]);
 is_deeply([$j->{mode}{asked}, @{ $j->{store} }{qw(plugin state reachable)}, $j->{node}{holds_store}], ['auto', 'coordination-k8s', 'active', JSON::PP::true(), JSON::PP::true()], 'auto has found it') or diag explain $j;
 like($control[1]->log_text, qr/WARN.*Master nodes unavailable, using K8S-native mode\n.*using k8s-native: .*can be reached by a service account/, 'as the log says in both spellings');

@@ -7,36 +7,19 @@ use warnings;
 use Test::More;
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use File::Copy qw(copy);
-use Time::HiRes qw(time);
+use Coordination;
 use QdNode;
-
-delete @ENV{qw(KUBERNETES_SERVICE_HOST KUBECONFIG POD_NAMESPACE LEADER_ELECTION_NAMESPACE)};
-my $top = QdNode::top();
-my $toy = "$QdNode::OUT/tests/plugins/toy-second.so";
-my $cc = $ENV{CC} ? "CC='$ENV{CC}'" : '';
-(my $rel = $toy) =~ s{^\Q$top\E/}{};
-is(system("make -s -C '$top' $cc $rel"), 0, 'the second store is built');
 
 my %both = ('cluster.name' => 'moving', 'cluster.routing.allocation.disk.threshold_enabled' => 'false');
 my $control = QdNode->new('control');
 my $data = QdNode->new('data');
-my $plugins = "$control->{dir}/plugins";
-mkdir $plugins or die "$plugins: $!";
-copy($toy, $plugins) or die "$toy: $!";
-chmod 0755, $plugins;
-chmod 0644, "$plugins/toy-second.so";
-my %control = (%both, 'node.roles' => 'master,coordination,ingest', 'plugins.path' => $plugins,
-    'plugins.allow' => 'toy-second,storage-nvme,coordination-raft', 'plugins.allow_unstable' => 'true');
+my %control = (%both, 'node.roles' => 'master,coordination,ingest', plugin_for($control, 'toy-second'));
 $control->{settings} = { %control, 'coordination.mode' => 'master' };
 $data->{settings} = { %both, 'node.roles' => 'data,coordination', 'coordination.mode' => 'master' };
 $data->{env} = { MASTER_ADDRESSES => "127.0.0.1:$control->{transport}" };
 $control->start;
 $data->start;
 
-sub coordination { my ($n) = @_; return $n->get('/_cluster/coordination?master_timeout=30s')->{json} || {} }
-sub migration { return $control->get('/_cluster/coordination/_migrate')->{json} || {} }
-sub error_of { my ($r) = @_; return "$r->{status} " . ($r->{json}{error}{reason} // '') }
 
 is($data->put('/docs', { settings => { number_of_shards => 1, number_of_replicas => 0 } })->{status}, 200, 'an index');
 like(error_of($control->get('/_cluster/coordination/_migrate')), qr/^400 this node has one store/, 'a node with one store has nothing to move');
@@ -46,7 +29,7 @@ $control->stop;
 $control->{settings} = { %control, 'coordination.mode' => 'k8s-native', 'coordination.plugin' => 'toy-second' };
 $control->start;
 ok($control->wait_for(sub { $control->log_text =~ /both stores are open, \[master\] and \[k8s-native\]/ }, 60), 'both stores are open') or diag $control->log_text;
-is(migration()->{step}, 'none', 'no migration');
+is(migration($control)->{step}, 'none', 'no migration');
 my ($rc, $text) = $control->run_qd('migrate', 'abort', '--url', $control->url);
 isnt($rc, 0, 'nothing to give up');
 like($text, qr/no migration is under way/, 'in words');
@@ -54,38 +37,25 @@ is($control->post('/_cluster/coordination/_migrate?to=elsewhere')->{status}, 400
 like(error_of($control->post('/_cluster/coordination/_migrate?to=master')), qr/^400 the store \[master\] is in charge already/, 'nor the one in charge');
 
 # --- there, under load
-my ($wrote, $made, $slowest) = (0, 0, 0);
-my @failed;
-sub load {
-    my $began = time;
-    my $r = $data->put("/made-$made?master_timeout=60s", { settings => { number_of_shards => 1, number_of_replicas => 0 } });
-    my $took = time - $began;
-    $slowest = $took if $took > $slowest;
-    $r->{status} == 200 ? $made++ : push @failed, error_of($r);
-    $r = $data->put("/docs/_doc/$wrote", { n => $wrote });
-    $r->{status} == 201 ? $wrote++ : push @failed, error_of($r);
-    select undef, undef, undef, 0.1; # a steady load: an index more each time is not without end
-}
+my $load = Coordination::Load->new($data);
 sub migrate {
     my ($to, $kill) = @_;
     my ($status, $out) = $control->run_qd('migrate', 'start', '--to', $to, '--url', $control->url);
     is($status, 0, "qd migrate start --to $to") or diag $out;
     if ($kill) { # whoever drives it ends, and goes on when it is there again
-        $control->wait_for(sub { (migration()->{step} // '') =~ /mirror|compare|sealed/ }, 60);
+        $control->wait_for(sub { (migration($control)->{step} // '') =~ /mirror|compare|sealed/ }, 60);
         $control->kill9;
         $control->start;
         ok($control->wait_for(sub { coordination($control)->{leader} }, 120), 'after a crash in the middle somebody leads');
-        is(migration()->{to}, $to, 'the migration is not forgotten') or diag explain migration();
+        is(migration($control)->{to}, $to, 'the migration is not forgotten') or diag explain migration($control);
     }
-    my $until = time + 120;
-    load() while time < $until && (migration()->{step} // '') ne 'done';
-    is(migration()->{step}, 'done', 'it is done') or diag explain migration();
-    load() for 1 .. 3;
-    is_deeply(\@failed, [], 'no request failed') or diag explain \@failed;
+    ok($load->until(sub { (migration($control)->{step} // '') eq 'done' }), 'it is done') or diag explain migration($control);
+    $load->more(3);
+    is_deeply($load->{failed}, [], 'no request failed') or diag explain $load->{failed};
 }
-load();
+$load->more;
 migrate('k8s-native', 1);
-note("slowest change: $slowest s, $made indices, $wrote documents");
+note(sprintf 'slowest change: %.2f s, %d indices, %d documents', @$load{qw(slowest made wrote)});
 my $j = coordination($control);
 is_deeply([@{ $j->{store} }{qw(kind epoch state)}], ['k8s', 2, 'active'], 'the other store is in charge') or diag explain $j;
 ok(!$j->{mode}{migration_wanted} && !@{ $j->{mode}{wanted_by} }, 'which is what was asked for') or diag explain $j->{mode};
@@ -96,7 +66,7 @@ like($text, qr/^to +k8s-native, epoch 2$/m, 'where to');
 like(error_of($control->delete('/_cluster/coordination/_migrate')), qr/^400 the store \[k8s-native\] is in charge already, epoch 2: migrate back instead/, 'it is not given up any more');
 ($rc, $text) = $control->run_qd('migrate', 'finish', '--url', $control->url);
 is($rc, 0, 'qd migrate finish') or diag $text;
-is(migration()->{step}, 'none', 'it is forgotten');
+is(migration($control)->{step}, 'none', 'it is forgotten');
 
 # --- and back, and there once more
 for my $to (['master', 'raft', 3], ['k8s-native', 'k8s', 4]) {
@@ -112,11 +82,9 @@ $control->start;
 ok($control->wait_for(sub { coordination($control)->{leader} }, 120), 'after a restart somebody leads');
 $j = coordination($control);
 is_deeply([@{ $j->{store} }{qw(kind epoch)}, @{ $j->{mode} }{qw(asked chosen)}], ['k8s', 4, 'k8s-native', 'k8s-native'], 'of the new store') or diag explain $j;
-load();
-is_deeply(\@failed, [], 'changes are made') or diag explain \@failed;
-
-my $r = $data->get('/_cat/indices?format=json');
-is(scalar(grep { $_->{index} =~ /^made-/ } @{ $r->{json} }), $made, 'every index is there');
+$load->more;
+is_deeply($load->{failed}, [], 'changes are made') or diag explain $load->{failed};
+is_deeply($load->wrong, [], 'every index and document is there');
 is($data->stop, 0, 'the data node ends');
 is($control->stop, 0, 'the control node too');
 

@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Coordination;
 use JSON::PP ();
 use KubeServer;
 use QdNode;
@@ -18,13 +19,6 @@ my %common = ('cluster.name' => 'quidditch', 'metrics.port' => -1, 'cluster.rout
 my @nodes = map { QdNode->new("k$_", settings => {%common, 'node.attr.zone' => "z$_", 'node.attr.rack' => "r$_"}) } 0, 1;
 my $path = '/apis/quidditch.io/v1/namespaces/quidditch';
 
-sub started {
-    my ($n) = @_;
-    return 1 if $n->wait_for(sub { $n->log_text =~ /\bstarted in \d+ ms/ }, 90);
-    diag("$n->{name} did not start:\n" . $n->stderr_text . $n->log_text);
-    $_->{keep} = 1 for @nodes;
-    return 0;
-}
 # Runs kubectl with a manifest; JSON is one.
 sub apply {
     my ($object) = @_;
@@ -58,10 +52,9 @@ sub becomes {
     ok($ok, $what) or diag(explain($there)), map { $_->{keep} = 1 } @nodes;
     return $there || {};
 }
-sub settled { my ($o) = @_; return ($o->{status}{observedGeneration} // 0) == $o->{metadata}{generation} }
+sub observed { my ($o) = @_; return ($o->{status}{observedGeneration} // 0) == $o->{metadata}{generation} }
 
-$_->launch for @nodes;
-ok(started($_), "$_->{name} starts") for @nodes;
+start_all(@nodes);
 my $n = $nodes[0];
 sub settings { my ($index) = @_; return $n->get("/$index/_settings")->{json}{$index}{settings}{index} || {} }
 
@@ -81,10 +74,10 @@ like($out, qr/^books +2 +1 +ACTIVE +green /m, 'kubectl shows it') or diag $out;
 
 # --- changed, and refused ---------------------------------------------------------------------------------------
 $kube->patch("$path/quidditchindices/books", {spec => {replicas => 0, mappings => {properties => {year => {type => 'integer'}}}, aliases => {shelf => {}, library => undef}}});
-becomes('a changed spec is applied', 'books', sub { settled($_[0]) && $_[0]{status}{replicas} == 0 && "@{$_[0]{status}{aliases}}" eq 'shelf' });
+becomes('a changed spec is applied', 'books', sub { observed($_[0]) && $_[0]{status}{replicas} == 0 && "@{$_[0]{status}{aliases}}" eq 'shelf' });
 is($n->get('/books/_mapping')->{json}{books}{mappings}{properties}{year}{type}, 'integer', '... also to the mapping');
 $kube->patch("$path/quidditchindices/books", {spec => {shards => 5}});
-$o = becomes('what the cluster refuses', 'books', sub { settled($_[0]) && condition($_[0], 'Accepted')->{status} eq 'False' });
+$o = becomes('what the cluster refuses', 'books', sub { observed($_[0]) && condition($_[0], 'Accepted')->{status} eq 'False' });
 like(condition($o, 'Accepted')->{message}, qr/number_of_shards/, '... is told in its words');
 is(condition($o, 'Ready')->{status}, 'True', '... while the index goes on');
 ok(apply(index_object('wrong', settings => {number_of_shards => 'many'})), 'an index that cannot be');
@@ -104,9 +97,9 @@ is($n->put('/films', {settings => {number_of_replicas => 0}})->{status}, 200, 'a
 $o = becomes('... has an object', 'films', sub { $_[0] && ($_[0]{status}{health} // '') eq 'green' });
 is($o->{metadata}{labels}{'quidditch.io/origin'}, 'cluster', '... made by the cluster');
 is($n->put('/films/_settings', {index => {number_of_replicas => 1}})->{status}, 200, 'a change by REST');
-becomes('... is shown in status and spec', 'films', sub { $_[0]{status}{replicas} == 1 && $_[0]{spec}{replicas} == 1 && settled($_[0]) });
+becomes('... is shown in status and spec', 'films', sub { $_[0]{status}{replicas} == 1 && $_[0]{spec}{replicas} == 1 && observed($_[0]) });
 $kube->patch("$path/quidditchindices/films", {spec => {replicas => 0}});
-becomes('its object can be changed as well', 'films', sub { settled($_[0]) && $_[0]{status}{replicas} == 0 && $_[0]{spec}{replicas} == 0 });
+becomes('its object can be changed as well', 'films', sub { observed($_[0]) && $_[0]{status}{replicas} == 0 && $_[0]{spec}{replicas} == 0 });
 is(settings('films')->{number_of_replicas}, 0, '... and the index follows');
 is($n->put('/under_score', {settings => {number_of_replicas => 0}})->{status}, 200, 'an index whose name Kubernetes does not allow');
 my $odd;
@@ -149,7 +142,7 @@ is_deeply([grep { !/quidditchstates|leases/ } @{$use->{unused}}], [], '... and a
 
 # --- the namespace goes -----------------------------------------------------------------------------------------
 $kube->patch("$path/quidditchindices/later", {spec => {deletionPolicy => 'Delete'}});
-becomes('an index that may be deleted', 'later', sub { settled($_[0]) && $_[0]{metadata}{finalizers} });
+becomes('an index that may be deleted', 'later', sub { observed($_[0]) && $_[0]{metadata}{finalizers} });
 $kube->delete('/api/v1/namespaces/quidditch');
 # no controller is there to delete what is in it
 $kube->delete("$path/quidditchindices/$_->{metadata}{name}") for @{$kube->get("$path/quidditchindices")->{json}{items}};

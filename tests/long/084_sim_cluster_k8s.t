@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# 083_sim_cluster_k8s.t: SEEDS schedules of a whole cluster over coordination-k8s and a model of an API server
+# 084_sim_cluster_k8s.t: SEEDS schedules of a whole cluster over coordination-k8s and a model of an API server
 # (tests/sim/cluster_*), in steps that are resumed, each named scenario, and each defect that they have to find.
 use strict;
 use warnings;

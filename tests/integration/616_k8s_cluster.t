@@ -1,15 +1,15 @@
-# 620_k8s_cluster.t: a cluster without masters: three nodes whose state is in a real Kubernetes API server, and
+# 616_k8s_cluster.t: a cluster without masters: three nodes whose state is in a real Kubernetes API server, and
 # one with data alone, which has no token. Leaders that are killed and stopped, an API server that goes and comes
 # back under load.
 use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Coordination;
 use JSON::PP ();
 use KubeServer;
 use QdNode;
 use Test::More;
-use Time::HiRes qw(time);
 
 KubeServer->skip_unless_built;
 my $kube = KubeServer->new('cluster')->start;
@@ -21,13 +21,6 @@ my @nodes = map {
 my $data = QdNode->new('data', settings => {%common, 'node.roles' => 'data,ingest',
     'coordination.master_addresses' => join ',', map { "127.0.0.1:$_->{transport}" } @nodes});
 
-sub started {
-    my ($n) = @_;
-    return 1 if $n->wait_for(sub { $n->log_text =~ /\bstarted in \d+ ms/ }, 90);
-    diag("$n->{name} did not start:\n" . $n->stderr_text . $n->log_text);
-    $_->{keep} = 1 for @nodes, $data;
-    return 0;
-}
 sub sees {
     my ($count) = @_;
     my @all = grep { $_->alive } @nodes, $data;
@@ -56,9 +49,7 @@ sub create {
 }
 
 # --- forming ----------------------------------------------------------------------------------------------------
-$_->launch for @nodes, $data;
-ok(started($_), "$_->{name} starts") for @nodes;
-ok(started($data), 'a node with data alone joins by the addresses of control nodes');
+start_all(@nodes, $data); # $data alone has no kubeconfig: it joins by the addresses of control nodes
 ok(sees(4), 'they are one cluster');
 is(scalar(grep { $_->get('/_cluster/health')->{json}{number_of_nodes} } @nodes), 3, 'each tells');
 unlike($data->log_text, qr/Kubernetes API:/, 'the node with data alone asks nothing of the API');

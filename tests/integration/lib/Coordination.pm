@@ -1,0 +1,131 @@
+package Coordination;
+# Coordination.pm: what tests of the coordination's stores, modes and migrations ask of nodes, and the load of state
+# changes beside which a cluster's state moves. Loading it takes from the environment what would lead a node to
+# another Kubernetes than the test's own.
+#
+#   start_all(@nodes) or ...;            # told in words, each
+#   my $j = settled($node);              # GET _cluster/coordination, once the leader has answered
+#   plugin_for($node, 'toy-second');     # a plugin of tests/plugins, where $node (and it alone) finds it
+#   my $load = Coordination::Load->new($node);
+#   $load->more(3);                      # an index, a document, an old index deleted, each time
+#   is_deeply($load->{failed}, []); is_deeply($load->wrong, []);
+use strict;
+use warnings;
+use Exporter 'import';
+use File::Copy qw(copy);
+use QdNode;
+use Test::More ();
+
+our @EXPORT = qw(coordination error_of migration plugin_for same_told settled start_all started);
+delete @ENV{qw(KUBERNETES_SERVICE_HOST KUBECONFIG POD_NAMESPACE LEADER_ELECTION_NAMESPACE)};
+
+# Has a launched node started? If not, it is told why, and its folder stays.
+sub started {
+    my ($n) = @_;
+    return 1 if $n->wait_for(sub { $n->log_text =~ /\bstarted in \d+ ms/ }, 120);
+    Test::More::diag("$n->{name} did not start:\n" . $n->stderr_text . $n->log_text);
+    $n->{keep} = 1;
+    return 0;
+}
+# Launches nodes and asserts that each starts.
+sub start_all {
+    my (@nodes) = @_;
+    $_->launch for @nodes;
+    Test::More::ok(started($_), "$_->{name} starts") for @nodes;
+}
+
+# What a node tells of where the state is; settled: what it tells once its leader has been asked.
+sub coordination { my ($n) = @_; return $n->get('/_cluster/coordination?master_timeout=30s')->{json} || {} }
+sub settled {
+    my ($n) = @_;
+    my $j;
+    $n->wait_for(sub { $j = coordination($n); $j->{leader} && $j->{answered_by} eq 'leader' }, 120);
+    return $j;
+}
+# Waits until all nodes tell the same of these fields, "store.kind" for one: what they tell, one line each.
+sub same_told {
+    my ($nodes, @fields) = @_;
+    my %told;
+    $nodes->[0]->wait_for(sub {
+        %told = ();
+        for my $n (@$nodes) {
+            my $j = settled($n);
+            $told{join ' ', map { my $at = $j; $at = $at->{$_} for split /\./; $at // '-' } @fields} = 1;
+        }
+        return keys %told == 1;
+    }, 120);
+    return sort keys %told;
+}
+
+sub migration { my ($n) = @_; return $n->get('/_cluster/coordination/_migrate')->{json} || {} }
+sub error_of { my ($r) = @_; return "$r->{status} " . ($r->{json}{error}{reason} // '') }
+
+# Builds a plugin of tests/plugins and gives it to a node: the settings that make it found and allowed.
+sub plugin_for {
+    my ($n, $name) = @_;
+    my ($top, $built) = (QdNode::top(), "$QdNode::OUT/tests/plugins/$name.so");
+    my $cc = $ENV{CC} ? "CC='$ENV{CC}'" : '';
+    (my $target = $built) =~ s{^\Q$top\E/}{};
+    die "$name is not built\n" if system "make -s -C '$top' $cc $target";
+    my $folder = "$n->{dir}/plugins";
+    mkdir $folder or die "$folder: $!";
+    copy($built, $folder) or die "$built: $!";
+    chmod 0755, $folder;
+    chmod 0644, "$folder/$name.so";
+    return ('plugins.path' => $folder, 'plugins.allow' => "$name,storage-nvme,coordination-raft", 'plugins.allow_unstable' => 'true');
+}
+
+package Coordination::Load;
+use Time::HiRes qw(time);
+
+my $kept = 20; # indices; older ones are deleted, so that a load without end is none of memory
+
+# A client of one node that does not retry: each failure is kept with its words.
+sub new {
+    my ($class, $n) = @_;
+    return bless {node => $n, made => 0, wrote => 0, slowest => 0, failed => []}, $class;
+}
+sub expect {
+    my ($self, $status, $r) = @_;
+    push @{$self->{failed}}, Coordination::error_of($r) if $r->{status} != $status;
+    return $r->{status} == $status;
+}
+sub change {
+    my ($self, $method, $path, @body) = @_;
+    my $began = time;
+    my $ok = $self->expect(200, $self->{node}->$method("$path?master_timeout=60s", @body));
+    my $took = time - $began;
+    $self->{slowest} = $took if $took > $self->{slowest};
+    return $ok;
+}
+sub more {
+    my ($self, $times) = @_;
+    for (1 .. $times || 1) {
+        $self->change('put', "/made-$self->{made}", {settings => {number_of_shards => 1, number_of_replicas => 0}}) and $self->{made}++;
+        my $old = $self->{made} - $kept - 1;
+        $self->change('delete', "/made-$old") if $old >= 0 && !$self->{deleted}{$old}++;
+        $self->expect(201, $self->{node}->put("/docs/_doc/$self->{wrote}", {n => $self->{wrote}})) and $self->{wrote}++;
+    }
+}
+# Goes on until a condition holds: false when it did not so many seconds later.
+sub until {
+    my ($self, $condition, $seconds) = @_;
+    my $end = time + ($seconds || 120);
+    while (time < $end) {
+        return 1 if $condition->();
+        $self->more;
+    }
+    return 0;
+}
+# What is there and should not be, or the reverse, by this load's own account: a list of names.
+sub wrong {
+    my ($self) = @_;
+    my %there = map { $_->{index} => 1 } grep { $_->{index} =~ /^made-/ } @{$self->{node}->get('/_cat/indices?format=json')->{json} || []};
+    my @expected = map { "made-$_" } grep { !$self->{deleted}{$_} } 0 .. $self->{made} - 1;
+    my @lost = grep { !delete $there{$_} } @expected;
+    $self->{node}->post('/docs/_refresh');
+    my $count = $self->{node}->get('/docs/_count')->{json}{count} // 'none';
+    return [@lost, (map { "$_ is back" } sort keys %there), $count eq $self->{wrote} ? () : "$count documents of $self->{wrote}"];
+}
+
+1;
