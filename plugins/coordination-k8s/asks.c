@@ -67,11 +67,18 @@ int ck_root_refused(cr_consensus *c, const ck_root *r)
     return 1;
 }
 
+int32_t ck_root_take(const cr_consensus *c, const json_t *object, ck_root **out, char *why)
+{
+    ck_core_view v;
+    ck_core_look(c->core, &v);
+    return ck_root_read_after(c->heap, object, v.root, out, why);
+}
+
 static void take_root(cr_consensus *c, ck_io *io, ck_answer *a)
 {
     char why[CK_WHY], text[CK_WHY + 128];
     ck_root *root = NULL;
-    int32_t rc = ck_root_read(c->heap, io->request.result.object, &root, why);
+    int32_t rc = ck_root_take(c, io->request.result.object, &root, why);
     if (rc) {
         snprintf(text, sizeof text, "the root object %s cannot be read: %s", c->store->home.root,
                  why);

@@ -91,6 +91,8 @@ int64_t ck_now(const cr_consensus *c);
 void ck_ask_start(cr_consensus *c, ck_ask *a);
 /* Gives up all that are out. */
 void ck_asks_cancel(cr_consensus *c);
+/* Reads a root; what its tail shares with the one that is known is not unpacked again. */
+int32_t ck_root_take(const cr_consensus *c, const json_t *object, ck_root **out, char *why);
 /* A root as it came, by a read of the quorum: refused when this node has acted on a later one. */
 int ck_root_refused(cr_consensus *c, const ck_root *r);
 

@@ -96,7 +96,7 @@ void ck_others_receive(cr_consensus *c, const uint8_t *p, size_t n)
     if (n < 2 || p[0] != ROOT) return;
     json_t *object =
         json_loadb((const char *)p + 1, n - 1, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
-    if (object && ck_root_read(c->heap, object, &root, why) == 0) {
+    if (object && ck_root_take(c, object, &root, why) == 0) {
         ck_core_root_seen(c->core, root, (uint64_t)ck_now(c));
         ck_soon(c);
     }

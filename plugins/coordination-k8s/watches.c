@@ -107,7 +107,7 @@ static void root_event(kube_watch *w, int32_t type, json_t *object)
     }
     ck_core_look(c->core, &v); /* most of what a leader sees it has written itself */
     if (v.root && strcmp(v.root->version, kube_object_version(object)) == 0) return;
-    if (ck_root_read(c->heap, object, &root, why)) {
+    if (ck_root_take(c, object, &root, why)) {
         ck_core_root_look(c->core);
         ck_soon(c);
         return;

@@ -21,9 +21,8 @@ CLUSTER_SIM_K8S_OBJS := $(patsubst %.c,$(OBJ)/tests/sim/cluster_k8s/%.o,$(filter
 	$(patsubst %,lib/kube/%.c,client kube lines list loop result rules watch))
 $(CLUSTER_SIM_K8S_OBJS): $(OBJ)/tests/sim/cluster_k8s/%.o: %.c $(SDK_HEADERS)
 	@mkdir -p $(@D)
-	$(CLUSTER_SIM_CC) $(PINC_coordination-k8s) -Itests/sim -Dqd_plugin_entry=qd_plugin_entry_coordination_k8s -DCLUSTER_K8S -DZSTD_decompress=cluster_unpack \
+	$(CLUSTER_SIM_CC) $(PINC_coordination-k8s) -Itests/sim -Dqd_plugin_entry=qd_plugin_entry_coordination_k8s -DCLUSTER_K8S \
 		-DCLUSTER_PLUGIN=qd_plugin_entry_coordination_k8s -Dqd_plugin_note_=qd_plugin_note_coordination_k8s $(CFLAGS_ALL) -MMD -MP -c $< -o $@
-# Each root that is read is unpacked entry by entry, here half of all time: what was unpacked is remembered.
 # The file of a control node is one of the simulation; what is committed is looked at on its way to pages.
 $(OBJ)/tests/sim/cluster_k8s/plugins/coordination-k8s/record.o: CPPFLAGS_ALL += -include tests/sim/cluster_shim/files.h
 $(OBJ)/tests/sim/cluster_k8s/plugins/coordination-k8s/home.o: CPPFLAGS_ALL += -Dck_pages_push=cluster_pages_push

@@ -6,7 +6,6 @@
 
 #include "cluster_k8s.h"
 #include <kube/curl.h>
-#include <zstd.h>
 
 /* --- api.c --- */
 
@@ -86,35 +85,6 @@ uint64_t cluster_store_knows(const qd_coord *c, uint64_t id)
     return 0;
 }
 
-/* --- in place of ZSTD_decompress --- */
-
-#undef ZSTD_decompress
-size_t ZSTD_decompress(void *to, size_t room, const void *p, size_t n);
-size_t cluster_unpack(void *to, size_t room, const void *p, size_t n)
-{
-    static struct {
-        size_t n, room, out_n;
-        uint8_t *bytes; /* packed, then unpacked */
-    } known[4096];
-    size_t k = (size_t)(cr_sum64(p, n, 0) % (sizeof known / sizeof *known));
-    if (known[k].bytes && known[k].n == n && known[k].room == room &&
-        memcmp(known[k].bytes, p, n) == 0) {
-        memcpy(to, known[k].bytes + n, known[k].out_n);
-        return known[k].out_n;
-    }
-    size_t got = ZSTD_decompress(to, room, p, n);
-    if (ZSTD_isError(got)) return got;
-    free(known[k].bytes);
-    known[k].bytes = malloc(n + got);
-    if (!known[k].bytes) abort();
-    known[k].n = n;
-    known[k].room = room;
-    known[k].out_n = got;
-    memcpy(known[k].bytes, p, n);
-    memcpy(known[k].bytes + n, to, got);
-    return got;
-}
-
 /* --- the root --- */
 
 static void *mem_alloc(qd_self *self, size_t n)
@@ -148,7 +118,7 @@ bool cluster_root_next(const json_t *object, cluster_root *out, char why[400])
     static const char *const words[] = {"the same", "later", "earlier", "another one"};
     ck_root *r = NULL;
     char text[CK_WHY] = "";
-    if (ck_root_read(&heap, object, &r, text)) {
+    if (ck_root_read_after(&heap, object, known, &r, text)) {
         snprintf(why, 400, "the root cannot be read: %.300s", text);
         return false;
     }

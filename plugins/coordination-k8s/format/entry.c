@@ -166,21 +166,44 @@ static ck_entry *small_read(const cr_heap *heap, ck_fields *f)
     return e;
 }
 
+/* 1 when this is what was read from the same text before. */
+static int is_small(const ck_entry *e, const json_t *o)
+{
+    const json_t *text = json_object_get(o, e->packed ? "zstd" : "data");
+    return e->text && json_is_string(text) && !json_object_get(o, "sha256") &&
+           !json_object_get(o, e->packed ? "data" : "zstd") &&
+           json_string_length(text) == e->text_len &&
+           memcmp(json_string_value(text), e->text, e->text_len) == 0;
+}
+
+static ck_entry *read_after(const cr_heap *heap, ck_fields *f, ck_entry *before)
+{
+    if (!json_object_get(f->object, "sha256"))
+        return before && is_small(before, f->object) ? ck_entry_ref(before) : small_read(heap, f);
+    ck_entry *e = large_read(heap, f);
+    if (!e || !before || !before->bytes || !before->large || before->n != e->n ||
+        !ck_hash_same(&before->hash, &e->hash))
+        return e;
+    ck_entry_drop(e);
+    return ck_entry_ref(before);
+}
+
 int32_t ck_entry_read(const cr_heap *heap, const json_t *o, uint64_t index, uint64_t id,
-                      ck_entry **out, char *why)
+                      ck_entry *before, ck_entry **out, char *why)
 {
     char path[48];
     snprintf(path, sizeof path, "spec.tail (entry %llu)", (unsigned long long)index);
     ck_fields f = {o, path, why, 0};
     if (!json_is_object(o)) return ck_wrong(why, QD_E_CORRUPT, "%s is not an object", path);
     uint64_t term = ck_field_number(&f, "term");
-    ck_entry *e = f.rc                           ? NULL
-                  : json_object_get(o, "sha256") ? large_read(heap, &f)
-                                                 : small_read(heap, &f);
+    if (before && (before->index != index || before->id != id || before->term != term))
+        before = NULL;
+    ck_entry *e = f.rc ? NULL : read_after(heap, &f, before);
     if (!e) return f.rc;
+    *out = e;
+    if (e == before) return 0; /* shared: nobody changes it any more */
     e->index = index;
     e->term = term;
     e->id = id;
-    *out = e;
     return 0;
 }

@@ -328,7 +328,7 @@ static void pages_read(ck_fields *f, ck_root *r)
 }
 
 /* Entries of the tail; terms never fall and none is above the leader's. */
-static void tail_read(ck_fields *f, ck_root *r)
+static void tail_read(ck_fields *f, ck_root *r, const ck_root *before)
 {
     const json_t *tail = f->rc ? NULL : json_object_get(f->object, "tail");
     uint64_t term = 0, n = r->index - r->checkpoint;
@@ -341,8 +341,9 @@ static void tail_read(ck_fields *f, ck_root *r)
     for (uint64_t i = 0; i < n && f->rc == 0; i++) {
         uint64_t index = r->checkpoint + 1 + i;
         ck_entry *e = NULL;
-        f->rc = ck_entry_read(r->heap, json_array_get(tail, (size_t)i), index,
-                              r->ids[index % CK_IDS], &e, f->why);
+        f->rc =
+            ck_entry_read(r->heap, json_array_get(tail, (size_t)i), index, r->ids[index % CK_IDS],
+                          before ? ck_root_entry(before, index) : NULL, &e, f->why);
         if (f->rc) return;
         tail_add(r, e);
         if (e->term < term || e->term > r->leader.term)
@@ -411,6 +412,12 @@ static void numbers_read(ck_fields *f, ck_root *r)
 
 int32_t ck_root_read(const cr_heap *heap, const json_t *object, ck_root **out, char *why)
 {
+    return ck_root_read_after(heap, object, NULL, out, why);
+}
+
+int32_t ck_root_read_after(const cr_heap *heap, const json_t *object, const ck_root *before,
+                           ck_root **out, char *why)
+{
     ck_root *r = ck_root_make(heap);
     ck_fields f = {.path = "spec", .why = why};
     f.object = ck_object_spec(object, why, &f.rc);
@@ -421,7 +428,7 @@ int32_t ck_root_read(const cr_heap *heap, const json_t *object, ck_root **out, c
     leader_read(&f, r);
     ids_read(&f, r);
     pages_read(&f, r);
-    tail_read(&f, r);
+    tail_read(&f, r, before);
     claim_read(&f, r);
     extra_read(&f, r);
     if (f.rc == 0)

@@ -98,6 +98,10 @@ void ck_root_free(ck_root *r);
 /* Reads an object of kind QuidditchState with everything in it. QD_E_CORRUPT; QD_E_FORMAT_NEW; *out
  * is untouched then. Entries in blobs come without their bytes. [any] */
 int32_t ck_root_read(const cr_heap *heap, const json_t *object, ck_root **out, char *why);
+/* The same, by one who has the root before (or NULL): entries that both have are shared, with the
+ * bytes of those in blobs; what is new alone is unpacked. */
+int32_t ck_root_read_after(const cr_heap *heap, const json_t *object, const ck_root *before,
+                           ck_root **out, char *why);
 /* All texts are UTF-8. The whole object for POST or PUT: with uid and resourceVersion when the root
  * has them, labels, what meta holds, spec. make; NULL: no memory. [any] */
 json_t *ck_root_object(const ck_root *r, const ck_site *site);

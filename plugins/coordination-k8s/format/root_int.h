@@ -8,8 +8,8 @@
 json_t *ck_entry_write(const ck_entry *e);
 /* Bytes of that as text with a comma; never too few. */
 size_t ck_entry_size(const ck_entry *e);
-/* QD_E_CORRUPT. */
+/* before: what stood there the last time, or NULL; the same again is shared. QD_E_CORRUPT. */
 int32_t ck_entry_read(const cr_heap *heap, const json_t *o, uint64_t index, uint64_t id,
-                      ck_entry **out, char *why);
+                      ck_entry *before, ck_entry **out, char *why);
 
 #endif

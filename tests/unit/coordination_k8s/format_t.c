@@ -342,6 +342,42 @@ static void roots_come_back(void **state)
     memory_check();
 }
 
+/* One root after another: what both have is there once. */
+static void entries_that_are_known_are_shared(void **state)
+{
+    (void)state;
+    static uint8_t large[5000];
+    uint64_t seed = 1;
+    fill(&seed, large, sizeof large, 0);
+    ck_root *r = sample_root(5, 4, 40), *back = NULL;
+    ck_root_push(r, ck_entry_make(r->heap, 5, r->leader.term, 77, large, sizeof large));
+    json_t *o = ck_root_object(r, &site);
+    assert_int_equal(ck_root_read_after(r->heap, o, r, &back, why), 0);
+    for (uint32_t i = 0; i < r->ntail; i++) assert_ptr_equal(back->tail[i], r->tail[i]);
+    same_root(r, back);
+    ck_root_free(back);
+    json_decref(o);
+    /* the last two were another leader's: same place, other ids; then the same id, another text */
+    ck_root *other = ck_root_clone(r);
+    other->ids[4] = r->ids[4] + 1;
+    other->ids[5] = 78;
+    o = ck_root_object(other, &site);
+    json_t *tail = json_object_get(json_object_get(o, "spec"), "tail");
+    json_array_set_new(tail, 1, json_pack("{s:s,s:s}", "term", "1", "data", "ZW50cnk="));
+    assert_int_equal(ck_root_read_after(r->heap, o, r, &back, why), 0);
+    assert_ptr_equal(back->tail[0], r->tail[0]);
+    assert_memory_equal(back->tail[1]->bytes, "entry", 5);
+    assert_ptr_equal(back->tail[2], r->tail[2]);
+    assert_ptr_not_equal(back->tail[3], r->tail[3]);
+    assert_int_equal(back->tail[3]->id, r->ids[4] + 1);
+    assert_null(back->tail[4]->bytes);
+    ck_root_free(back);
+    ck_root_free(other);
+    ck_root_free(r);
+    json_decref(o);
+    memory_check();
+}
+
 static void what_others_wrote_is_kept(void **state)
 {
     (void)state;
@@ -747,6 +783,7 @@ int main(void)
         cmocka_unit_test(other_bytes_are_found),
         cmocka_unit_test(root_looks_like_this),
         cmocka_unit_test(roots_come_back),
+        cmocka_unit_test(entries_that_are_known_are_shared),
         cmocka_unit_test(what_others_wrote_is_kept),
         cmocka_unit_test(newer_formats_are_refused_in_words),
         cmocka_unit_test(whatever_is_wrong_is_said),
