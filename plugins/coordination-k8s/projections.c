@@ -12,16 +12,11 @@
 #include "k8s.h"
 #include <signal.h>
 
-#define SECOND 1000000000ll
 #define READ_GAP_NS 100000000ll   /* after a change, before the state is read */
 #define SETTLE_NS 1000000000ll    /* and once more */
 #define READ_BACK_NS 1000000000ll /* when it could not be read */
 #define LIST_BACK_NS 5000000000ll
-#define RULES_BACK_NS 300000000000ll /* rights that were missing are looked for again */
-#define GONE_NS 1500000000ll         /* a state that lacks an index may be an old one */
-#define LEAD_NS 3000000000ll         /* so may that of a new leader */
-
-static const char *const plurals[CK_KINDS] = {"quidditchindices", "quidditchclusters"};
+#define RULES_BACK_NS 60000000000ll /* rights that were missing are looked for again */
 
 int64_t ck_projections_now(const ck_projections *p)
 {
@@ -36,228 +31,47 @@ void ck_projections_time(const ck_projections *p, char out[40])
     memcpy(out + 19, "Z", 2); /* whole seconds */
 }
 
-void ck_object_path(const ck_projections *p, int kind, const char *name, const char *sub,
-                    char out[KUBE_PATH_MAX])
-{
-    (void)kube_path(out, CK_QUIDDITCH, "v1", p->store->home.space, plurals[kind], name, sub, NULL);
-}
-
-static void arm(ck_projections *p);
-
-/* --- objects --- */
-
-static ck_object **place_of(ck_projections *p, int kind, const char *name)
-{
-    uint64_t h = cr_sum64(name, strlen(name), (uint64_t)kind + 1);
-    ck_object **at = &p->buckets[h % CK_BUCKETS];
-    while (*at && ((*at)->kind != kind || strcmp((*at)->name, name) != 0)) at = &(*at)->chain;
-    return at;
-}
-
-ck_object *ck_object_find(ck_projections *p, int kind, const char *name)
-{
-    return *place_of(p, kind, name);
-}
-
-static void object_free(ck_projections *p, ck_object *o)
-{
-    json_decref(o->json);
-    cr_free(p->heap, o->verdict);
-    cr_free(p->heap, o);
-}
-
-void ck_look_again(ck_projections *p)
-{
-    p->left = CK_BUCKETS;
-    p->holders_old = 1;
-}
-
-static uint64_t number_of(const char *version)
-{
-    uint64_t v = 0;
-    for (; *version >= '0' && *version <= '9'; version++) v = v * 10 + (uint64_t)(*version - '0');
-    return *version ? 0 : v;
-}
-
-void ck_object_take(ck_projections *p, int kind, json_t *json, uint32_t mark)
-{
-    const char *name = kube_object_name(json);
-    if (!*name || strlen(name) >= CK_NAME) return;
-    ck_object **at = place_of(p, kind, name), *o = *at;
-    if (o && strcmp(kube_object_uid(o->json), kube_object_uid(json)) == 0 &&
-        number_of(kube_object_version(json)) < number_of(kube_object_version(o->json))) {
-        if (mark) o->mark = mark;
-        return;
-    }
-    if (o && strcmp(kube_object_uid(o->json), kube_object_uid(json)) != 0) {
-        if (!mark && o->busy) return; /* the answer to a request for the one of before */
-        cr_free(p->heap, o->verdict);
-        o->verdict = NULL;
-        o->namespace_ends = 0;
-        o->failures = 0;
-        o->again_ns = o->missing_ns = 0;
-    }
-    if (!o) {
-        o = cr_must(p->heap, sizeof *o);
-        memset(o, 0, sizeof *o);
-        o->kind = kind;
-        snprintf(o->name, sizeof o->name, "%s", name);
-        o->chain = *at;
-        *at = o;
-    }
-    json_decref(o->json);
-    o->json = json_incref(json);
-    if (mark) o->mark = mark;
-    o->ours = kind == CK_OF_CLUSTER ? strcmp(name, p->cluster) == 0
-                                    : strcmp(ck_object_cluster(json), p->cluster) == 0;
-    ck_look_again(p);
-}
-
-static void object_gone(ck_projections *p, int kind, const char *name)
-{
-    ck_object **at = place_of(p, kind, name), *o = *at;
-    if (!o) return;
-    *at = o->chain;
-    object_free(p, o);
-    ck_look_again(p);
-}
-
-/* --- lists and watches --- */
-
-static void list_begin(ck_source *s);
-
-static void on_event(kube_watch *w, int32_t type, json_t *object)
-{
-    ck_source *s = w->user;
-    if (type == KUBE_DELETED) {
-        const ck_object *o = ck_object_find(s->p, s->kind, kube_object_name(object));
-        if (o && strcmp(kube_object_uid(o->json), kube_object_uid(object)) == 0)
-            object_gone(s->p, s->kind, kube_object_name(object));
-    } else if (type != KUBE_BOOKMARK) {
-        ck_object_take(s->p, s->kind, object, s->mark);
-    }
-    arm(s->p);
-}
-
-static void on_relist(kube_watch *w)
-{
-    list_begin(w->user);
-}
-
-static int32_t on_page(kube_list *l, json_t *items)
-{
-    ck_source *s = l->user;
-    json_t *object;
-    size_t i;
-    json_array_foreach(items, i, object)
-    {
-        /* items of a list do not tell what they are */
-        (void)json_object_set_new(object, "apiVersion", json_string(CK_API_VERSION));
-        (void)json_object_set_new(
-            object, "kind",
-            json_string(s->kind == CK_OF_CLUSTER ? "QuidditchCluster" : "QuidditchIndex"));
-        ck_object_take(s->p, s->kind, object, s->mark);
-    }
-    return 0;
-}
-
-static void on_again(kube_list *l)
-{
-    ck_source *s = l->user;
-    s->mark++;
-}
-
-/* Those that the list did not have are gone. */
-static void sweep(ck_source *s)
-{
-    ck_projections *p = s->p;
-    for (uint32_t b = 0; b < CK_BUCKETS; b++) {
-        for (ck_object **at = &p->buckets[b], *o; (o = *at);) {
-            if (o->kind != s->kind || o->mark == s->mark) {
-                at = &o->chain;
-                continue;
-            }
-            *at = o->chain;
-            object_free(p, o);
-        }
-    }
-    ck_look_again(p);
-}
-
-static void on_listed(kube_list *l)
-{
-    ck_source *s = l->user;
-    ck_projections *p = s->p;
-    if (l->rc) {
-        if (!p->warned)
-            kube_log(&p->env.env, QD_LEVEL_WARN, "%s cannot be listed, and are not served: %d %s",
-                     plurals[s->kind], (int)l->request.result.code, l->request.result.message);
-        p->warned = 1;
-        s->again_ns =
-            ck_projections_now(p) +
-            (l->rc == QD_E_NOTFOUND || l->rc == QD_E_SECURITY ? RULES_BACK_NS : LIST_BACK_NS);
-        arm(p);
-        return;
-    }
-    sweep(s);
-    s->listed = 1;
-    if (s->watching && kube_watch_resume(&s->watch, l->resource_version) == 0) {
-        arm(p);
-        return;
-    }
-    kube_watch_stop(&s->watch);
-    s->watch = (kube_watch){.group = CK_QUIDDITCH,
-                            .version = "v1",
-                            .ns = p->store->home.space,
-                            .plural = plurals[s->kind],
-                            .event = on_event,
-                            .relist = on_relist,
-                            .user = s};
-    s->watching = kube_watch_start(p->client, &s->watch, l->resource_version) == 0;
-    if (!s->watching) s->again_ns = ck_projections_now(p) + LIST_BACK_NS;
-    arm(p);
-}
-
-static void list_begin(ck_source *s)
-{
-    ck_projections *p = s->p;
-    if (s->list.running) return;
-    s->again_ns = 0;
-    s->mark++;
-    s->list = (kube_list){.group = CK_QUIDDITCH,
-                          .version = "v1",
-                          .ns = p->store->home.space,
-                          .plural = plurals[s->kind],
-                          .page = on_page,
-                          .again = on_again,
-                          .done = on_listed,
-                          .user = s};
-    if (kube_list_start(p->client, &s->list)) s->again_ns = ck_projections_now(p) + LIST_BACK_NS;
-}
-
 /* --- rights --- */
+
+static void say_missing(ck_projections *p)
+{
+    kube_log(&p->env.env, QD_LEVEL_WARN,
+             "indices are not shown as QuidditchIndex: rights are missing: kubectl apply -f "
+             "deploy/rbac/projections.yaml adds them, coordination.k8s.projections: false ends "
+             "this");
+    for (const char *t = p->rules.text; t && *t;) {
+        size_t n = strcspn(t, "\n");
+        kube_log(&p->env.env, QD_LEVEL_INFO, "%.*s", (int)n, t);
+        t += n + (t[n] == '\n');
+    }
+    p->warned = 1;
+}
 
 static void on_rules(kube_rules *r)
 {
     ck_projections *p = r->user;
+    int before = p->allowed;
     p->rules_out = 0;
-    p->allowed = r->rc == 0 && (r->missing == 0 || r->partly);
-    if (!p->allowed)
+    p->allowed = r->rc ? before : r->missing == 0 || r->partly;
+    if (!p->allowed) {
         p->rules_again_ns = ck_projections_now(p) + (r->rc ? LIST_BACK_NS : RULES_BACK_NS);
-    if (r->rc == 0 && !p->allowed && !p->warned) {
-        kube_log(&p->env.env, QD_LEVEL_WARN,
-                 "indices are not shown as QuidditchIndex: rights are missing: kubectl apply -f "
-                 "deploy/rbac/projections.yaml adds them, coordination.k8s.projections: false ends "
-                 "this");
-        for (const char *t = r->text; t && *t;) {
-            size_t n = strcspn(t, "\n");
-            kube_log(&p->env.env, QD_LEVEL_INFO, "%.*s", (int)n, t);
-            t += n + (t[n] == '\n');
+        if (r->rc == 0 && !p->warned) say_missing(p);
+        if (before) { /* taken away: begun anew when they are back */
+            ck_sources_stop(p);
+            ck_jobs_drop(p, 0);
+            p->epoch++;
+            ck_objects_clear(p);
         }
-        p->warned = 1;
+    } else if (!before) {
+        if (p->warned) kube_log(&p->env.env, QD_LEVEL_INFO, "the rights are there now");
+        p->warned = p->making = 0;
+        ck_read_soon(p, 0);
     }
-    for (int k = 0; p->allowed && p->leads && k < CK_KINDS; k++) list_begin(&p->sources[k]);
-    arm(p);
+    for (int k = 0; p->allowed && p->leads && k < CK_KINDS; k++) {
+        ck_source *s = &p->sources[k];
+        if (!s->listed && !s->again_ns) ck_list_begin(s);
+    }
+    ck_arm(p);
 }
 
 static void rules_begin(ck_projections *p)
@@ -270,6 +84,7 @@ static void rules_begin(ck_projections *p)
         {"", "namespaces", "get", NULL},
         {"", "events", "create", NULL}};
     p->rules_again_ns = 0;
+    p->rules_asked_ns = ck_projections_now(p);
     kube_rules_clear(&p->rules);
     p->rules = (kube_rules){.ns = p->store->home.space,
                             .wanted = wanted,
@@ -279,6 +94,13 @@ static void rules_begin(ck_projections *p)
                             .user = p};
     p->rules_out = kube_rules_start(p->client, &p->rules) == 0;
     if (!p->rules_out) p->rules_again_ns = ck_projections_now(p) + LIST_BACK_NS;
+}
+
+void ck_rights_refused(ck_projections *p)
+{
+    if (!p->allowed || p->rules_out) return;
+    p->rules_again_ns = p->rules_asked_ns + RULES_BACK_NS;
+    ck_arm(p);
 }
 
 /* --- the state --- */
@@ -313,7 +135,7 @@ static void state_read(ck_call *x)
         p->truth_read = p->reads;
         ck_look_again(p);
     }
-    arm(p);
+    ck_arm(p);
 }
 
 static void state_begin(ck_projections *p)
@@ -327,149 +149,6 @@ static void state_begin(ck_projections *p)
     p->read_began_ns = ck_projections_now(p);
     ck_call_start(p->calls, "cluster.state", params, NULL, state_read, p);
     json_decref(params);
-}
-
-/* --- who has which index --- */
-
-static int is_before(const ck_object *a, const ck_object *b)
-{
-    const json_t *x = json_object_get(a->json, "metadata"),
-                 *y = json_object_get(b->json, "metadata");
-    const char *s = json_string_value(json_object_get(x, "creationTimestamp"));
-    const char *t = json_string_value(json_object_get(y, "creationTimestamp"));
-    int order = strcmp(s ? s : "", t ? t : "");
-    return order ? order < 0 : strcmp(a->name, b->name) < 0;
-}
-
-static ck_object *holder_of(ck_projections *p, const json_t *held, const char *index)
-{
-    const char *name = json_string_value(json_object_get(held, index));
-    return name ? ck_object_find(p, CK_OF_INDEX, name) : NULL;
-}
-
-/* Of several objects for one index the oldest has it; indices that none has get one. */
-static void hold(ck_projections *p)
-{
-    json_t *held = json_object(), *meta;
-    const char *index;
-    p->holders_old = 0;
-    for (uint32_t b = 0; b < CK_BUCKETS; b++) {
-        for (ck_object *o = p->buckets[b]; o; o = o->chain) {
-            if (!o->ours || o->kind != CK_OF_INDEX) continue;
-            index = ck_object_index(o->json);
-            const ck_object *other = holder_of(p, held, index);
-            if (!other || is_before(o, other))
-                (void)json_object_set_new(held, index, json_string(o->name));
-            if (!ck_object_ends(o->json)) (void)json_object_del(p->returning, o->name);
-        }
-    }
-    for (uint32_t b = 0; b < CK_BUCKETS; b++) {
-        for (ck_object *o = p->buckets[b]; o; o = o->chain) {
-            o->holder = NULL;
-            if (!o->ours || o->kind != CK_OF_INDEX) continue;
-            const ck_object *has = holder_of(p, held, ck_object_index(o->json));
-            if (has && has != o) o->holder = has->name;
-        }
-    }
-    json_array_clear(p->missing);
-    json_object_foreach((json_t *)(uintptr_t)p->truth.indices, index, meta)
-    {
-        if (ck_is_shown(index) && !json_object_get(held, index))
-            (void)json_array_append_new(p->missing, json_string(index));
-    }
-    json_decref(held);
-}
-
-/* --- looking at all of them --- */
-
-static void wait_until(ck_projections *p, int64_t at)
-{
-    if (!p->earliest_ns || at < p->earliest_ns) p->earliest_ns = at;
-}
-
-/* Whether another thing may begin now. */
-static int may_begin(ck_projections *p, int64_t now)
-{
-    if (p->jobs >= CK_JOBS_MAX) return 0; /* its end looks again */
-    return now >= p->next_ns;             /* the timer goes on where this stopped */
-}
-
-/* Whether its index is gone for certain. */
-static int is_gone(ck_projections *p, ck_object *o, int64_t now)
-{
-    if (o->kind != CK_OF_INDEX || ck_truth_index(&p->truth, ck_object_index(o->json))) {
-        o->missing_ns = 0;
-        return 0;
-    }
-    if (!o->missing_ns) {
-        o->missing_ns = now;
-        o->missing_read = p->truth_read;
-    }
-    if (now - o->missing_ns >= GONE_NS && p->truth_read > o->missing_read &&
-        now - p->lead_ns >= LEAD_NS)
-        return 1;
-    if (!p->read_ns && !p->reading && *ck_object_index(o->json) &&
-        json_object_get(json_object_get(o->json, "status"), "uuid"))
-        ck_read_soon(p, GONE_NS);
-    return 0;
-}
-
-/* 0: there is something to do, but not now. */
-static int consider(ck_projections *p, ck_object *o, int64_t now)
-{
-    static const ck_verdict none;
-    ck_judgement j;
-    char time[40];
-    if (!o->ours || o->busy || p->truth_read < o->after_read) return 1;
-    if (o->again_ns > now) {
-        wait_until(p, o->again_ns);
-        return 1;
-    }
-    ck_projections_time(p, time);
-    ck_case about = {.object = o->json,
-                     .truth = &p->truth,
-                     .holder = o->holder,
-                     .gone = is_gone(p, o, now),
-                     .namespace_ends = o->namespace_ends,
-                     .verdict = o->verdict ? o->verdict : &none,
-                     .now = time};
-    o->kind == CK_OF_CLUSTER ? ck_judge_cluster(&about, &j) : ck_judge_index(&about, &j);
-    if (j.decided) {
-        if (!o->verdict) o->verdict = cr_must(p->heap, sizeof *o->verdict);
-        *o->verdict = j.verdict;
-    }
-    int begin = j.what != CK_DO_NOTHING && may_begin(p, now);
-    int done = j.what == CK_DO_NOTHING || begin;
-    if (begin) {
-        p->next_ns = now + CK_WRITE_GAP_NS;
-        ck_job_start(p, o, &j);
-    }
-    ck_judgement_clear(&j);
-    return done;
-}
-
-static void look(ck_projections *p)
-{
-    int64_t now = ck_projections_now(p);
-    if (!p->leads || !p->state) return;
-    for (int k = 0; k < CK_KINDS; k++)
-        if (!p->sources[k].listed) return;
-    if (p->holders_old) hold(p);
-    if (p->left == CK_BUCKETS) p->earliest_ns = 0;
-    for (; p->left; p->left--, p->cursor = (p->cursor + 1) % CK_BUCKETS) {
-        for (ck_object *o = p->buckets[p->cursor], *next; o; o = next) {
-            next = o->chain;
-            if (!consider(p, o, now)) return;
-        }
-    }
-    size_t n = json_array_size(p->missing);
-    if (n == 0 || p->making) return;
-    if (p->make_again_ns > now || !may_begin(p, now)) return;
-    p->next_ns = now + CK_WRITE_GAP_NS;
-    char index[300];
-    snprintf(index, sizeof index, "%.299s", json_string_value(json_array_get(p->missing, n - 1)));
-    (void)json_array_remove(p->missing, n - 1);
-    ck_job_make(p, index);
 }
 
 /* --- leading --- */
@@ -493,20 +172,9 @@ static void lead_end(ck_projections *p)
     kube_rules_clear(&p->rules);
     p->rules_out = 0;
     p->rules_again_ns = p->read_ns = p->settle_ns = 0;
-    for (int k = 0; k < CK_KINDS; k++) {
-        ck_source *s = &p->sources[k];
-        kube_list_cancel(&s->list);
-        kube_watch_stop(&s->watch);
-        s->watching = s->listed = 0;
-        s->again_ns = 0;
-    }
+    ck_sources_stop(p);
     ck_jobs_drop(p, 0);
-    for (uint32_t b = 0; b < CK_BUCKETS; b++) {
-        for (ck_object *o; (o = p->buckets[b]);) {
-            p->buckets[b] = o->chain;
-            object_free(p, o);
-        }
-    }
+    ck_objects_clear(p);
     json_decref(p->state);
     p->state = NULL;
     json_object_clear(p->returning);
@@ -529,7 +197,7 @@ static int64_t read_at(const ck_projections *p)
 }
 
 /* Everything that is due, then the timer. */
-static void arm(ck_projections *p)
+void ck_arm(ck_projections *p)
 {
     if (p->closed) return;
     int64_t now = ck_projections_now(p), at = INT64_MAX;
@@ -558,7 +226,8 @@ static void turn(ck_projections *p)
     if (p->leads) {
         if (p->rules_again_ns && now >= p->rules_again_ns) rules_begin(p);
         for (int k = 0; k < CK_KINDS; k++)
-            if (p->sources[k].again_ns && now >= p->sources[k].again_ns) list_begin(&p->sources[k]);
+            if (p->sources[k].again_ns && now >= p->sources[k].again_ns)
+                ck_list_begin(&p->sources[k]);
         if (p->settle_ns && now >= p->settle_ns) {
             p->settle_ns = 0;
             ck_read_soon(p, 0);
@@ -566,9 +235,9 @@ static void turn(ck_projections *p)
         int64_t read = read_at(p);
         if (read && now >= read) state_begin(p);
         if (p->earliest_ns && now >= p->earliest_ns) p->left = CK_BUCKETS;
-        look(p);
+        ck_look(p);
     }
-    arm(p);
+    ck_arm(p);
 }
 
 static void on_timer(uv_timer_t *t)

@@ -3,7 +3,9 @@
  * a thread of their own, so that nothing here keeps the store waiting. Only the node that leads the
  * store reads and writes them. What is to be done for an object, objects/ says; here is the rest:
  *
- *   projections.c          the thread, lists and watches, who is judged when
+ *   projections.c          the thread, rights, the state, leading
+ *   projections_objects.c  the objects as the API has them: lists and watches
+ *   projections_look.c     which of them is judged when
  *   projections_jobs.c     one thing that is being done: requests to the cluster and to the API
  *   projections_calls.c    requests to the cluster, by the host's action service
  *
@@ -41,6 +43,7 @@ typedef struct ck_object {
     uint64_t missing_read;
     ck_verdict *verdict; /* NULL: none */
     uint32_t mark;       /* of the last list that had it */
+    uint32_t looked;     /* the look that was the last one; another than p's: it is its turn */
     char name[CK_NAME];
 } ck_object;
 
@@ -79,7 +82,7 @@ typedef struct ck_source {
     int kind;
     kube_list list;
     kube_watch watch;
-    int watching, listed;
+    int watching, listed, warned;
     int64_t again_ns; /* list it then; 0: not */
     uint32_t mark;
 } ck_source;
@@ -105,7 +108,7 @@ struct ck_projections {
     int64_t lead_ns;
     kube_rules rules;
     int rules_out, allowed, warned;
-    int64_t rules_again_ns;
+    int64_t rules_again_ns, rules_asked_ns;
     ck_source sources[CK_KINDS];
     ck_object *buckets[CK_BUCKETS];
     /* the state as last read */
@@ -119,6 +122,7 @@ struct ck_projections {
     /* who is looked at */
     int holders_old;
     uint32_t cursor, left; /* buckets still to be looked at */
+    uint32_t look;         /* number of the present look at all of them, from 1 */
     json_t *missing;       /* names of indices without object */
     json_t *returning;     /* objects that come back: name -> {index, spec, labels, annotations} */
     int making;
@@ -127,6 +131,8 @@ struct ck_projections {
     int64_t earliest_ns; /* an object waits until then; 0: none */
     uint32_t jobs;
     ck_job *first;
+    int64_t said_ns; /* when a refusal was last logged */
+    uint32_t unsaid; /* since then */
 };
 typedef struct ck_projections ck_projections;
 
@@ -143,17 +149,35 @@ void ck_projections_changed(ck_projections *p, uint64_t revision);
 int64_t ck_projections_now(const ck_projections *p);
 /* Now as the API has times. */
 void ck_projections_time(const ck_projections *p, char out[40]);
+/* Reads the state, at the latest in so long. */
+void ck_read_soon(ck_projections *p, int64_t in_ns);
+/* Something was refused as forbidden: whether rights are missing is asked for, now and then. */
+void ck_rights_refused(ck_projections *p);
+/* Sets the timer to what is due next. */
+void ck_arm(ck_projections *p);
+
+/* --- projections_objects.c --- */
 /* An object by its name; NULL: there is none. */
 ck_object *ck_object_find(ck_projections *p, int kind, const char *name);
 /* The object as an answer or event shows it, unless that is older than what is known. */
 void ck_object_take(ck_projections *p, int kind, json_t *json, uint32_t mark);
-/* Everything may have to be looked at again. */
-void ck_look_again(ck_projections *p);
-/* Reads the state at once. */
-void ck_read_soon(ck_projections *p, int64_t in_ns);
+/* It may have to be looked at again. */
+void ck_look_at(ck_projections *p, ck_object *o);
+/* Forgets all objects. */
+void ck_objects_clear(ck_projections *p);
 /* The path of an object, or of the collection (name NULL). */
 void ck_object_path(const ck_projections *p, int kind, const char *name, const char *sub,
                     char out[KUBE_PATH_MAX]);
+/* Lists a kind, and watches it from there. */
+void ck_list_begin(ck_source *s);
+/* Ends lists and watches. */
+void ck_sources_stop(ck_projections *p);
+
+/* --- projections_look.c --- */
+/* Everything may have to be looked at again. */
+void ck_look_again(ck_projections *p);
+/* Looks at what is to be looked at, and begins what may begin now. */
+void ck_look(ck_projections *p);
 
 /* --- projections_jobs.c --- */
 /* Begins what was judged for an object; takes j's JSON. */

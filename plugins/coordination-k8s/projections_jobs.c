@@ -7,6 +7,7 @@
 #define BACK_NS 1000000000ll /* after a failure, doubling */
 #define BACK_MAX_NS 60000000000ll
 #define MAKE_BACK_NS 5000000000ll
+#define SAY_GAP_NS 10000000000ll /* between lines about failures */
 
 enum { DO_MAKE = 100, DO_EVENT };
 
@@ -77,9 +78,10 @@ static void job_end(ck_job *j, int again)
                 o->again_ns = ck_projections_now(p) +
                               kube_backoff_ns(&p->env.env, o->failures, BACK_NS, BACK_MAX_NS);
         }
-        ck_look_again(p);
+        if (o) ck_look_at(p, o);
     }
     job_free(j);
+    ck_arm(p);
 }
 
 /* --- to the API --- */
@@ -141,6 +143,18 @@ static void retained(ck_job *j)
          "or the index is another one than this object was of");
 }
 
+/* One of many, when many fail. */
+static void say(ck_projections *p, const kube_request *r)
+{
+    int64_t now = ck_projections_now(p);
+    p->unsaid++;
+    if (p->said_ns && now - p->said_ns < SAY_GAP_NS) return;
+    kube_log(&p->env.env, QD_LEVEL_WARN, "%s %s: %d %s (%u such failures since the last line)",
+             r->method, r->path, (int)r->result.code, r->result.message, (unsigned)p->unsaid);
+    p->said_ns = now;
+    p->unsaid = 0;
+}
+
 static void api_done(kube_request *r)
 {
     ck_job *j = r->user;
@@ -148,9 +162,8 @@ static void api_done(kube_request *r)
     const kube_result *x = &r->result;
     j->sent = 0;
     int done = x->outcome == KUBE_DONE;
-    if (!done && x->code != 409 && x->code != 404)
-        kube_log(&p->env.env, QD_LEVEL_WARN, "%s %s: %d %s", r->method, j->path, (int)x->code,
-                 x->message);
+    if (!done && x->code != 409 && x->code != 404) say(p, r);
+    if (x->code == 403) ck_rights_refused(p);
     /* its last event may have come before this answer: what is gone does not come back by it */
     if (done && (j->what == DO_MAKE || (j->what != CK_DO_DROP && object_of(j))))
         ck_object_take(p, j->kind, x->object, 0);
