@@ -164,6 +164,7 @@ static void start(kube_request *r)
     x->method = r->method;
     x->target = r->path;
     x->content_type = r->content_type ? r->content_type : "application/json";
+    x->accept = r->accept;
     x->body = r->text;
     if (r->written) x->body = (qd_str){r->written, strlen(r->written)};
     x->timeout_ns = r->deadline_ns - now(c);

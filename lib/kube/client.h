@@ -41,12 +41,16 @@ typedef struct kube_client_options {
     uint32_t queue_max; /* waiting for their turn; 0: 1024 */
 } kube_client_options;
 
+/* Of a list: names, labels, versions, dates, and nothing else of its objects. */
+#define KUBE_METADATA_LIST "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
 /* Embedded by the caller, zeroed, filled, and given to kube_send; its memory stays until done, or
  * until kube_cancel. */
 typedef struct kube_request {
     const char *method;       /* GET, PUT, POST, PATCH, DELETE */
     const char *path;         /* with query, encoded; borrow (kube_path writes one) */
     const char *content_type; /* NULL: application/json */
+    const char *accept;       /* NULL: application/json; borrow. KUBE_METADATA_LIST */
     json_t *object;           /* the body: borrow, written out by kube_send; NULL: text */
     qd_str text;              /* or the body as text; borrow until done; n == 0: none */
     int64_t timeout_ns;       /* of all of it, waiting and repeats included; 0: 30 s */

@@ -179,8 +179,10 @@ static int32_t add_headers(flight *f)
     const char *token = t->config->token_file ? t->token : t->config->token;
     (void)snprintf(line, sizeof line, "Content-Type: %s",
                    f->x->content_type ? f->x->content_type : "application/json");
-    if (add_header(f, "Accept: application/json") || add_header(f, "Expect:")) return QD_E_NOMEM;
     if (f->x->body.n && add_header(f, line)) return QD_E_NOMEM;
+    (void)snprintf(line, sizeof line, "Accept: %s",
+                   f->x->accept ? f->x->accept : "application/json");
+    if (add_header(f, line) || add_header(f, "Expect:")) return QD_E_NOMEM;
     if (!token) return 0;
     size_t room = strlen(token) + sizeof "Authorization: Bearer ";
     char *bearer = kube_alloc(t->env, room);

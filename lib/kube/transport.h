@@ -31,6 +31,7 @@ typedef struct kube_exchange {
     const char *target; /* path and query, from '/' on, encoded; the server's own prefix is the
                            transport's */
     const char *content_type; /* of the body; NULL: application/json */
+    const char *accept;       /* of the answer; NULL: application/json */
     qd_str body;              /* n == 0: none */
     int64_t timeout_ns;       /* of the whole exchange, from start on; 0: none */
     size_t answer_max;        /* bytes of a gathered answer; 0: KUBE_ANSWER_MAX */

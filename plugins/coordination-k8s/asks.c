@@ -6,7 +6,7 @@
 #include "k8s.h"
 
 #define TIMEOUT_NS 10000000000ll
-#define LIST_LIMIT 16 /* an object may have half a MiB, an answer sixteen */
+#define LIST_LIMIT 500
 
 /* --- answers --- */
 
@@ -304,6 +304,7 @@ static int32_t fill(cr_consensus *c, ck_io *io)
         return lease_request(c, io);
     case CK_BLOB_LIST:
         io->request.method = "GET";
+        io->request.accept = KUBE_METADATA_LIST;
         return list_path(c, io);
     default:
         return blob_request(c, io);

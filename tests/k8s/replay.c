@@ -46,7 +46,8 @@ static kube_answer ask(void *arg, const char *user, const char *method, const ch
     struct curl_slist *headers = NULL;
     snprintf(header, sizeof header, "Authorization: Bearer %s", *user ? r->nobody : r->token);
     headers = curl_slist_append(headers, header);
-    snprintf(header, sizeof header, "Content-Type: %s", type);
+    snprintf(header, sizeof header, "%s: %s", strcmp(method, "GET") ? "Content-Type" : "Accept",
+             type);
     headers = curl_slist_append(headers, header);
     headers = curl_slist_append(headers, "Expect:");
     curl_easy_reset(r->curl);

@@ -105,6 +105,7 @@ void km_call_init(km_call *c, kube_model *m, const char *method, const char *tar
     *c = (km_call){.m = m,
                    .method = method,
                    .type = "application/json",
+                   .accept = "",
                    .user = "",
                    .group = "",
                    .version = "",

@@ -63,7 +63,7 @@ typedef struct km_exchange km_exchange;
 /* A request, read. Texts belong to buf, or to who asked. */
 typedef struct km_call {
     kube_model *m;
-    const char *method, *type, *user;
+    const char *method, *type, *accept, *user;
     const char *body;
     size_t n;
     uint64_t cache; /* the newest revision that this server's cache knows */
@@ -144,7 +144,7 @@ struct km_exchange {
     int refs;
     kube_model_client *c;
     kube_exchange *x; /* NULL: the caller has gone */
-    char *method, *target, *type, *body;
+    char *method, *target, *type, *accept, *body;
     size_t n;
     kube_model_fault_kind fault;
     uint64_t delay_ns, sent_ns, wait_until_ns, last_ns;

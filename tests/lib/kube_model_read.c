@@ -167,9 +167,19 @@ static int behind(const page *p, const json_t *o)
     return cmp ? cmp : strcmp(km_name(o), p->name);
 }
 
-/* Items of builtin kinds do not say what they are. */
-static json_t *item_of(const km_kind *k, json_t *o)
+/* 1: nothing but metadata of the objects is wanted. */
+static bool bare(const km_call *c)
 {
+    return strstr(c->accept, "as=PartialObjectMetadataList") != NULL;
+}
+
+/* Items of builtin kinds do not say what they are. */
+static json_t *item_of(const km_call *c, json_t *o)
+{
+    const km_kind *k = c->kind;
+    if (bare(c))
+        return json_pack("{s:s, s:s, s:O}", "kind", "PartialObjectMetadata", "apiVersion",
+                         "meta.k8s.io/v1", "metadata", km_meta(o));
     if (k->custom) return json_incref(o);
     json_t *copy = json_copy(o);
     json_object_del(copy, "kind");
@@ -191,14 +201,14 @@ static json_t *gather(km_call *c, const page *p, const char *name, const char *n
         l.at[i - 1] = l.at[k];
         l.at[k] = o;
     }
-    if (c->kind->custom) json_object_set_new(meta, "continue", json_string(""));
-    bool all = !*name && !*ns && !json_array_size(labels);
+    if (c->kind->custom && !bare(c)) json_object_set_new(meta, "continue", json_string(""));
+    bool all = !bare(c) && !*name && !*ns && !json_array_size(labels);
     for (size_t i = 0; i < l.n; i++) {
         json_t *o = l.at[i];
         if ((p->go_on && behind(p, o) <= 0) || (*name && strcmp(name, km_name(o))) ||
             (*ns && strcmp(ns, km_ns(o))) || !km_selected(labels, o))
             continue;
-        json_array_append_new(items, item_of(c->kind, o));
+        json_array_append_new(items, item_of(c, o));
         if (json_array_size(items) != p->limit || i + 1 == l.n) continue;
         json_object_set_new(meta, "continue", token(p->revision, km_ns(o), km_name(o)));
         if (all)
@@ -210,8 +220,9 @@ static json_t *gather(km_call *c, const page *p, const char *name, const char *n
     char kind[128], gv[160];
     snprintf(kind, sizeof kind, "%sList", c->kind->kind);
     snprintf(gv, sizeof gv, "%s%s%s", c->group, *c->group ? "/" : "", c->version);
-    return json_pack("{s:s, s:s, s:o, s:o}", "kind", kind, "apiVersion", gv, "metadata", meta,
-                     "items", items);
+    return json_pack("{s:s, s:s, s:o, s:o}", "kind", bare(c) ? "PartialObjectMetadataList" : kind,
+                     "apiVersion", bare(c) ? "meta.k8s.io/v1" : gv, "metadata", meta, "items",
+                     items);
 }
 
 km_reply km_list_reply(km_call *c)

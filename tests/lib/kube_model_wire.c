@@ -53,6 +53,7 @@ void km_release(km_exchange *e)
     free(e->method);
     free(e->target);
     free(e->type);
+    free(e->accept);
     free(e->body);
     free(e->gathered);
     free(e);
@@ -356,6 +357,7 @@ static void arrive(kube_model *m, km_exchange *e)
     km_call c;
     km_call_init(&c, m, e->method, e->target);
     c.type = e->type;
+    c.accept = e->accept;
     c.body = e->body;
     c.n = e->n;
     c.user = e->c->user;
@@ -480,6 +482,7 @@ static int32_t start(kube_transport *t, kube_exchange *x)
                        .method = km_dup(x->method),
                        .target = km_dup(x->target),
                        .type = km_dup(x->content_type ? x->content_type : "application/json"),
+                       .accept = km_dup(x->accept ? x->accept : ""),
                        .body = km_alloc(x->body.n + 1),
                        .n = x->body.n};
     memcpy(e->body, x->body.p ? x->body.p : "", x->body.n);

@@ -174,7 +174,7 @@ static void save(play *p, const char *name, const json_t *o)
 /* --- one block --- */
 
 typedef struct words {
-    char method[16], user[64], type[64], name[64], *target;
+    char method[16], user[96], type[96], name[96], *target;
     int events;
     bool until;
 } words;
@@ -201,7 +201,7 @@ static void read_request(const char *request, words *w)
                    : !strcmp(s, ">")    ? w->name
                                         : NULL;
         w->until |= !strcmp(s, "until");
-        if (to && (s = strtok_r(NULL, " ", &at))) snprintf(to, 64, "%s", s);
+        if (to && (s = strtok_r(NULL, " ", &at))) snprintf(to, 96, "%s", s);
     }
     free(text);
 }

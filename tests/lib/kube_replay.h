@@ -18,7 +18,8 @@ typedef struct kube_answer {
     size_t n;
 } kube_answer;
 
-/* Who asks. events > 0: a watch, until so many lines have come, or it ends. */
+/* Who asks. type: of the body; of a GET: of the answer. events > 0: a watch, until so many lines
+ * have come, or it ends. */
 typedef struct kube_player {
     kube_answer (*ask)(void *arg, const char *user, const char *method, const char *target,
                        const char *type, const char *body, size_t n, int events);

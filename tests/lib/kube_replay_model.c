@@ -48,6 +48,7 @@ static kube_answer ask(void *arg, const char *user, const char *method, const ch
     kube_exchange x = {.method = method,
                        .target = target,
                        .content_type = type,
+                       .accept = strcmp(method, "GET") ? NULL : type,
                        .body = {body, n},
                        .timeout_ns = 60 * KUBE_SECOND_NS,
                        .chunk = events ? chunk : NULL,

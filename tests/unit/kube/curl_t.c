@@ -180,6 +180,27 @@ static void requests_reach_the_server(void **state)
     leave(&w);
 }
 
+static void answers_come_as_asked_for(void **state)
+{
+    (void)state;
+    world w;
+    trip t = {0};
+    connect_to(&w, "127.0.0.1", NULL);
+    trip_to(&w, &t, "GET", "/echo", "");
+    assert_non_null(strstr(t.answer, "\"accept\":\"application/json\""));
+    memset(&t, 0, sizeof t);
+    t.x = (kube_exchange){.method = "GET",
+                          .target = "/echo",
+                          .accept = KUBE_METADATA_LIST,
+                          .timeout_ns = 60 * KUBE_SECOND_NS,
+                          .done = on_done,
+                          .user = &t};
+    assert_int_equal(w.t->start(w.t, &t.x), 0);
+    until(&w, &t.done);
+    assert_non_null(strstr(t.answer, "\"accept\":\"application/json;as=PartialObjectMetadataList"));
+    leave(&w);
+}
+
 static void many_at_once(void **state)
 {
     (void)state;
@@ -502,11 +523,17 @@ int main(void)
 {
     (void)signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(requests_reach_the_server),  cmocka_unit_test(many_at_once),
-        cmocka_unit_test(what_was_not_sent_is_known), cmocka_unit_test(what_was_sent_is_unknown),
-        cmocka_unit_test(writes_are_sent_once),       cmocka_unit_test(answers_have_a_bound),
-        cmocka_unit_test(streams_come_in_chunks),     cmocka_unit_test(tokens_rotate),
-        cmocka_unit_test(tls_verifies_both_ends),     cmocka_unit_test(timers_run_on_the_loop),
+        cmocka_unit_test(requests_reach_the_server),
+        cmocka_unit_test(answers_come_as_asked_for),
+        cmocka_unit_test(many_at_once),
+        cmocka_unit_test(what_was_not_sent_is_known),
+        cmocka_unit_test(what_was_sent_is_unknown),
+        cmocka_unit_test(writes_are_sent_once),
+        cmocka_unit_test(answers_have_a_bound),
+        cmocka_unit_test(streams_come_in_chunks),
+        cmocka_unit_test(tokens_rotate),
+        cmocka_unit_test(tls_verifies_both_ends),
+        cmocka_unit_test(timers_run_on_the_loop),
     };
     return unit_run(tests);
 }

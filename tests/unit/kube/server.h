@@ -112,15 +112,16 @@ static inline int server_read(server_side *c, char **body, size_t *len)
 static inline void server_echo(server_side *c, const char *body, size_t len)
 {
     static const char head[] = "200 OK\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT";
-    char method[16], type[128], auth[256], host[128], text[4096];
+    char method[16], type[128], accept[128], auth[256], host[128], text[4096];
     (void)snprintf(method, sizeof method, "%.*s", (int)strcspn(c->in, " "), c->in);
     server_header(c->in, "Content-Type", type, sizeof type);
+    server_header(c->in, "Accept", accept, sizeof accept);
     server_header(c->in, "Authorization", auth, sizeof auth);
     server_header(c->in, "Host", host, sizeof host);
     (void)snprintf(text, sizeof text,
                    "{\"method\":\"%s\",\"type\":\"%s\",\"auth\":\"%s\",\"host\":\"%s\","
-                   "\"body\":\"%.*s\"}",
-                   method, type, auth, host, (int)(len < 1000 ? len : 1000), body);
+                   "\"accept\":\"%s\",\"body\":\"%.*s\"}",
+                   method, type, auth, host, accept, (int)(len < 1000 ? len : 1000), body);
     server_answer(c, head, text);
 }
 
