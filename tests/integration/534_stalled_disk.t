@@ -1,6 +1,7 @@
 # Disks that stand still for longer than a session lasts: of all nodes, of the master, of one node. Nobody
 # is dead, so nobody is given up: requests wait and are answered. A disk that stays as it is costs its node
-# its place, and the others go on without it. STALL: how long the first ones take, in seconds (4).
+# its place, and the others go on without it.
+# Runs alone: how long a disk stands still is measured. STALL: how long the first ones take, in seconds (4).
 use strict;
 use warnings;
 use Test::More;

@@ -63,13 +63,14 @@ sub start {
     my ($self, %o) = @_;
     built() or die "there is no kube-apiserver\n";
     my $dir = $self->{dir} = File::Temp::tempdir("qd-kube-$self->{name}-XXXXXX", TMPDIR => 1);
+    my $ports = join ',', map { QdNode::free_port() } 1 .. 3; # nobody else's while a server is killed and started again
     # The guard behind kube-up takes all down when this pipe's other end is closed, with our death at the latest.
     pipe my $read, $self->{held} or die "pipe: $!";
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
         open STDIN, '<&', $read or POSIX::_exit(127);
         open STDOUT, '>', '/dev/null';
-        exec "$scripts/kube-up", '--api-only', '--guard', '--audit', '--proxy', (map { ('--api-arg', $_) } @{$o{api_arguments} || []}), $dir
+        exec "$scripts/kube-up", '--api-only', '--guard', '--audit', '--proxy', '--ports', $ports, (map { ('--api-arg', $_) } @{$o{api_arguments} || []}), $dir
             or POSIX::_exit(127);
     }
     close $read;

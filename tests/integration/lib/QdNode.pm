@@ -11,8 +11,10 @@ package QdNode;
 use strict;
 use warnings;
 use Cwd qw(abs_path);
+use Fcntl qw(LOCK_EX LOCK_NB);
 use File::Basename qw(dirname);
 use File::Path qw(make_path remove_tree);
+use File::Spec ();
 use File::Temp ();
 use HTTP::Tiny;
 use IO::Socket::INET;
@@ -45,17 +47,22 @@ sub daemon { "$OUT/bin/quidditchd" }
 sub qd { "$OUT/bin/qd" }
 
 # A port that nobody listens on, below those which the kernel gives to clients: a node that is killed and
-# started again finds it free, however many connections there are meanwhile.
+# started again finds it free, however many connections there are meanwhile. No other test that runs has it:
+# a lock on a file of its number, until this process ends.
 my ($port, %given) = (0);
 sub free_port {
     my ($client) = slurp('/proc/sys/net/ipv4/ip_local_port_range') =~ /^(\d+)/;
     my ($low, $high) = (10240, $client && $client > 12000 ? $client : 32768);
+    my $locks = File::Spec->tmpdir . "/qd-ports-$>";
+    mkdir $locks;
     for (1 .. $high - $low) {
         $port = $port ? $port + 1 : $low + $$ * 37 % ($high - $low); # other tests begin elsewhere
         $port = $low if $port >= $high;
         next if $given{$port};
+        open my $lock, '>>', "$locks/$port" or die "$locks/$port: $!";
+        flock $lock, LOCK_EX | LOCK_NB or next;
         my $s = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => $port) or next;
-        $given{$port} = 1;
+        $given{$port} = $lock;
         return $port;
     }
     die 'no free port';
