@@ -1,22 +1,39 @@
 /*
  * cluster_migrate.c: _cluster/coordination/_migrate: moving the cluster's state from one store to
- * the other. Asked of a control node that has both stores open; how it goes on is the elected
- * master's (cluster/authority/driver.h).
+ * the other. A control node that has both stores open answers, any other node asks one; how it goes
+ * on is the elected master's (cluster/authority/driver.h).
  */
 #include "action/admin_int.h"
+#include "action/forward_int.h"
 #include "base/str.h"
 #include "cluster/authority/driver.h"
 #include "json/tree.h"
 
 #define BODY_DEPTH 4
 
-static int driver_of(const qd_request *q, qd_driver **out, qd_err *err)
+#define STORES_BOTH 2u
+
+/* Asks one node after the other of those that have both stores, until one answers. */
+static int ask_others(qd_request *q, qd_response *r, qd_err *err)
 {
-    *out = q->a->driver;
-    if (*out) return 0;
+    qd_state *s = q->forwarded ? NULL : qd_cluster_state(q->a->cluster);
+    int rc = QD_E_STATE;
+    bool answered = false;
+    for (uint32_t i = 0; s && i < s->nnodes && !answered; i++) {
+        qdi_forwarded at = {.node = s->nodes[i].id};
+        if (s->nodes[i].stores != STORES_BOTH) continue;
+        if (qd_str_eq(at.node, q->a->node_id)) continue; /* it stops, or starts */
+        rc = qdi_forward(q, s, &at, 1, err);
+        if (rc) break;
+        answered = at.status != 0;
+        if (err) qd_err_fini(err);
+        rc = qdi_forward_answer(&at, r, err);
+    }
+    qd_state_unref(s);
+    if (answered || rc != QD_E_STATE) return rc;
     return qd_err_set(err, QD_E_STATE,
-                      "this node has one store of the cluster's state: a migration is asked of a "
-                      "control node that has access to both (docs/migration.md)");
+                      "no node has both stores of the cluster's state open: start the control "
+                      "nodes with access to both (docs/migration.md)");
 }
 
 static void field_number(qd_json_writer *w, const char *key, uint64_t v)
@@ -56,10 +73,9 @@ static void write_status(qd_json_writer *w, const qd_handover_status *s)
 
 int qdi_api_cluster_migrate_status(qd_request *q, qd_response *r, qd_err *err)
 {
-    qd_driver *d;
     qd_handover_status s;
-    int rc = driver_of(q, &d, err);
-    if (!rc) rc = qd_driver_status(d, &s, err);
+    if (!q->a->driver) return ask_others(q, r, err);
+    int rc = qd_driver_status(q->a->driver, &s, err);
     if (!rc) write_status(&r->w, &s);
     return rc;
 }
@@ -97,30 +113,27 @@ static int all_have_both(const qd_request *q, qd_err *err)
 
 int qdi_api_cluster_migrate_start(qd_request *q, qd_response *r, qd_err *err)
 {
-    qd_driver *d;
     qd_str to;
     int rc = target_of(q, &to, err);
-    if (!rc) rc = driver_of(q, &d, err);
+    if (!rc && !q->a->driver) return ask_others(q, r, err);
     if (!rc) rc = all_have_both(q, err);
-    if (!rc) rc = qd_handover_start(qd_driver_handover(d), to, err);
+    if (!rc) rc = qd_handover_start(qd_driver_handover(q->a->driver), to, err);
     if (!rc) qd_response_acknowledged(r);
     return rc;
 }
 
 int qdi_api_cluster_migrate_abort(qd_request *q, qd_response *r, qd_err *err)
 {
-    qd_driver *d;
-    int rc = driver_of(q, &d, err);
-    if (!rc) rc = qd_handover_abort(qd_driver_handover(d), err);
+    if (!q->a->driver) return ask_others(q, r, err);
+    int rc = qd_handover_abort(qd_driver_handover(q->a->driver), err);
     if (!rc) qd_response_acknowledged(r);
     return rc;
 }
 
 int qdi_api_cluster_migrate_finish(qd_request *q, qd_response *r, qd_err *err)
 {
-    qd_driver *d;
-    int rc = driver_of(q, &d, err);
-    if (!rc) rc = qd_handover_finish(qd_driver_handover(d), err);
+    if (!q->a->driver) return ask_others(q, r, err);
+    int rc = qd_handover_finish(qd_driver_handover(q->a->driver), err);
     if (!rc) qd_response_acknowledged(r);
     return rc;
 }

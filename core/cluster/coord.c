@@ -138,6 +138,14 @@ typedef struct attempts {
     qd_err why;
 } attempts;
 
+/* Was it kept where it waits for a store that takes over, for as long as a change may wait? */
+static bool was_kept(const qd_err *failure)
+{
+    for (uint32_t i = 0; i < failure->ndetails; i++)
+        if (strcmp(failure->details[i].key, QD_COORD_SEALED_STORE) == 0) return true;
+    return false;
+}
+
 static void attempts_note(attempts *a, int rc, qd_err *failure)
 {
     a->rc = rc;
@@ -320,7 +328,7 @@ int qd_coord_commit_as(qd_coord_store *s, const qd_coord_fence *fence,
         waiting_init(&w, &t.op);
         int rc = wait_for(s, &w, &t.op, s->vt.txn(s->handle, &t), until);
         maybe |= rc == QD_E_UNKNOWN_OUTCOME || rc == QD_E_TIMEOUT;
-        if (rc && again(s, rc, until, &pause)) {
+        if (rc && !was_kept(&failure) && again(s, rc, until, &pause)) {
             if (cluster_broken(RETRY_IS_NEW)) qd_env_random(s->env, id, sizeof id);
             attempts_note(&past, rc, &failure);
             continue;

@@ -17,6 +17,9 @@ typedef struct qd_coord_store qd_coord_store;
 QD_MUST_CHECK
 int qd_coord_open(qd_env *env, const qd_coord_vtable *vt, qd_self *self,
                   const qd_coord_config *config, qd_coord_store **out, qd_err *err);
+/* Detail of a QD_E_NO_COORDINATION: that store is sealed, and the request was kept for as long as
+ * it may wait. It is not tried again here. */
+#define QD_COORD_SEALED_STORE "sealed_store"
 /* Ends everything and waits for it; watches are closed before. NULL is fine. [worker] */
 void qd_coord_close(qd_coord_store *s);
 /* From now on nothing is waited for longer than timeout_ms from this call, whatever its time-out:

@@ -1,6 +1,8 @@
 /* qd_client.c: libcurl behind one function. See qd_client.h. */
 #include "main/qd_client.h"
+#include "base/arena.h"
 #include "runtime/proc.h"
+#include "json/tree.h"
 #include <curl/curl.h>
 #include <stdio.h>
 
@@ -97,4 +99,18 @@ int qd_client_call(qd_client *c, const char *method, const char *path, qd_str bo
     (void)curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &code);
     *status = (int)code;
     return 0;
+}
+
+int qd_client_refused(qd_str answer, int status, qd_err *err)
+{
+    qd_arena a;
+    qd_json_node *root;
+    qd_arena_init(&a, NULL, 0);
+    const qd_json_node *e =
+        qd_json_parse(&a, answer, 0, &root, NULL) ? NULL : qd_json_get(root, "error");
+    const qd_json_node *reason = e ? qd_json_get(e, "reason") : NULL;
+    qd_str text = reason ? qd_json_text(reason) : qd_str_sub(answer, 0, 200);
+    int rc = qd_err_set(err, QD_E_STATE, "the node answered %d: %.*s", status, QD_STR_ARG(text));
+    qd_arena_fini(&a);
+    return rc;
 }

@@ -21,6 +21,8 @@ const char *qd_client_url(const qd_client *c);
 QD_MUST_CHECK
 int qd_client_call(qd_client *c, const char *method, const char *path, qd_str body, bool ndjson,
                    int *status, qd_buf *answer, qd_err *err);
+/* The error of an answer that was not what was hoped for: status and reason. QD_E_STATE */
+int qd_client_refused(qd_str answer, int status, qd_err *err);
 /* Percent-encodes a part of a path into out (room bytes). */
 void qd_client_escape(const char *part, char *out, size_t room);
 

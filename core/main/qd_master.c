@@ -105,20 +105,6 @@ static int print_list(qd_str answer, qd_err *err)
     return rc;
 }
 
-/* The reason of an error answer. */
-static int refused(qd_str answer, int status, qd_err *err)
-{
-    qd_arena a;
-    qd_json_node *root;
-    qd_arena_init(&a, NULL, 0);
-    const qd_json_node *e =
-        qd_json_parse(&a, answer, 0, &root, NULL) ? NULL : qd_json_get(root, "error");
-    qd_str reason = e ? text_of(e, "reason") : QD_STR("");
-    int rc = qd_err_set(err, QD_E_STATE, "the node answered %d: %.*s", status, QD_STR_ARG(reason));
-    qd_arena_fini(&a);
-    return rc;
-}
-
 static int ask(const words *w, const char *verb, qd_err *err)
 {
     bool list = strcmp(verb, "list") == 0;
@@ -140,7 +126,7 @@ static int ask(const words *w, const char *verb, qd_err *err)
                             : strcmp(verb, "add") == 0 ? "PUT"
                                                        : "DELETE",
                             path, (qd_str){NULL, 0}, false, &status, &answer, err);
-    if (!rc && status >= 300) rc = refused(qd_buf_view(&answer), status, err);
+    if (!rc && status >= 300) rc = qd_client_refused(qd_buf_view(&answer), status, err);
     if (!rc && w->json)
         printf("%.*s\n", QD_STR_ARG(qd_buf_view(&answer)));
     else if (!rc && list)

@@ -87,20 +87,6 @@ static int print_status(qd_str answer, qd_err *err)
     return rc;
 }
 
-/* The reason of an error answer. */
-static int refused(qd_str answer, int status, qd_err *err)
-{
-    qd_arena a;
-    qd_json_node *root;
-    qd_arena_init(&a, NULL, 0);
-    const qd_json_node *e =
-        qd_json_parse(&a, answer, 0, &root, NULL) ? NULL : qd_json_get(root, "error");
-    int rc = qd_err_set(err, QD_E_STATE, "the node answered %d: %.*s", status,
-                        QD_STR_ARG(text(e, "reason")));
-    qd_arena_fini(&a);
-    return rc;
-}
-
 static int ask(const words *w, const char *method, const char *path, qd_err *err)
 {
     qd_client *c = NULL;
@@ -110,7 +96,7 @@ static int ask(const words *w, const char *method, const char *path, qd_err *err
     qd_buf_init(&answer, NULL, ANSWER_BYTES_MAX);
     int rc = qd_client_open(w->url, &c, err);
     if (!rc) rc = qd_client_call(c, method, path, (qd_str){NULL, 0}, false, &status, &answer, err);
-    if (!rc && status != 200) rc = refused(qd_buf_view(&answer), status, err);
+    if (!rc && status != 200) rc = qd_client_refused(qd_buf_view(&answer), status, err);
     if (!rc && (w->json || !show)) printf("%.*s\n", QD_STR_ARG(qd_buf_view(&answer)));
     if (!rc && !w->json && show) rc = print_status(qd_buf_view(&answer), err);
     qd_buf_fini(&answer);

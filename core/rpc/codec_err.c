@@ -20,7 +20,7 @@ static const char *const types[] = {
 };
 static const char *const keys[] = {
     "index",      "shard",         "index_uuid",  "line", "col",   "bytes_wanted", "bytes_limit",
-    "durability", "resource.type", "resource.id", "node", "phase", "grouped"};
+    "durability", "resource.type", "resource.id", "node", "phase", "grouped",      "sealed_store"};
 
 static struct {
     qd_mutex lock;

@@ -22,14 +22,14 @@ $data->start;
 
 
 is($data->put('/docs', { settings => { number_of_shards => 1, number_of_replicas => 0 } })->{status}, 200, 'an index');
-like(error_of($control->get('/_cluster/coordination/_migrate')), qr/^400 this node has one store/, 'a node with one store has nothing to move');
+like(error_of($control->get('/_cluster/coordination/_migrate')), qr/^400 no node has both stores/, 'with one store there is nothing to move');
 
 # --- the settings ask for the other store: both are opened
 $control->stop;
 $control->{settings} = { %control, 'coordination.mode' => 'k8s-native', 'coordination.plugin' => 'toy-second' };
 $control->start;
 ok($control->wait_for(sub { $control->log_text =~ /both stores are open, \[master\] and \[k8s-native\]/ }, 60), 'both stores are open') or diag $control->log_text;
-is(migration($control)->{step}, 'none', 'no migration');
+is_deeply([map { migration($_)->{step} } $control, $data], ['none', 'none'], 'no migration, as any node tells');
 my ($rc, $text) = $control->run_qd('migrate', 'abort', '--url', $control->url);
 isnt($rc, 0, 'nothing to give up');
 like($text, qr/no migration is under way/, 'in words');
@@ -40,7 +40,7 @@ like(error_of($control->post('/_cluster/coordination/_migrate?to=master')), qr/^
 my $load = Coordination::Load->new($data);
 sub migrate {
     my ($to, $kill) = @_;
-    my ($status, $out) = $control->run_qd('migrate', 'start', '--to', $to, '--url', $control->url);
+    my ($status, $out) = $control->run_qd('migrate', 'start', '--to', $to, '--url', $data->url); # it has no store: it asks
     is($status, 0, "qd migrate start --to $to") or diag $out;
     if ($kill) { # whoever drives it ends, and goes on when it is there again
         $control->wait_for(sub { (migration($control)->{step} // '') =~ /mirror|compare|sealed/ }, 60);
@@ -52,6 +52,7 @@ sub migrate {
     ok($load->until(sub { (migration($control)->{step} // '') eq 'done' }), 'it is done') or diag explain migration($control);
     $load->more(3);
     is_deeply($load->{failed}, [], 'no request failed') or diag explain $load->{failed};
+    cmp_ok($load->{slowest}, '<=', 2, 'no change of the state took longer than 2 s');
 }
 $load->more;
 migrate('k8s-native', 1);

@@ -393,8 +393,9 @@ static int32_t mem_txn(qd_coord *c, qd_coord_txn *t)
         int32_t done = do_txn(c->m, t);
         if (!fault) rc = done;
     }
+    if (fault == COORD_MEMORY_SILENT) MUST(qd_vec_push(&c->m->silent, NULL, &t->op) == 0);
     qd_mutex_unlock(&c->m->lock);
-    qd_op_complete(&t->op, rc);
+    if (fault != COORD_MEMORY_SILENT) qd_op_complete(&t->op, rc);
     return 0;
 }
 
@@ -496,7 +497,15 @@ static void mem_cancel(qd_coord *c, qd_op *op)
     candidates out = {0};
     qd_mutex_lock(&c->m->lock);
     take_waiting(c->m, c, op, &out);
+    bool silent = false;
+    for (size_t i = 0; i < c->m->silent.n; i++) {
+        if (c->m->silent.at[i] != op) continue;
+        c->m->silent.at[i] = c->m->silent.at[--c->m->silent.n];
+        silent = true;
+        break;
+    }
     qd_mutex_unlock(&c->m->lock);
+    if (silent) qd_op_complete(op, QD_E_UNKNOWN_OUTCOME);
     for (size_t i = 0; i < out.n; i++) qd_op_complete(&out.at[i]->op, QD_E_CANCELLED);
     qd_vec_fini(&out);
 }

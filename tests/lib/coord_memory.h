@@ -40,11 +40,12 @@ void coord_memory_empty(coord_memory *m);
 /* What becomes of a request. */
 typedef enum coord_memory_fault {
     COORD_MEMORY_PASS,
-    COORD_MEMORY_OFF,  /* not done: QD_E_NO_COORDINATION */
-    COORD_MEMORY_LOST, /* not done: UNKNOWN_OUTCOME */
-    COORD_MEMORY_DEAF, /* done: UNKNOWN_OUTCOME */
-    COORD_MEMORY_LATE  /* UNKNOWN_OUTCOME, and done by coord_memory_land; steps of authority and
-                          imports only, others are lost */
+    COORD_MEMORY_OFF,    /* not done: QD_E_NO_COORDINATION */
+    COORD_MEMORY_LOST,   /* not done: UNKNOWN_OUTCOME */
+    COORD_MEMORY_DEAF,   /* done: UNKNOWN_OUTCOME */
+    COORD_MEMORY_SILENT, /* of a transaction: not done, and ends when it is cancelled */
+    COORD_MEMORY_LATE    /* UNKNOWN_OUTCOME, and done by coord_memory_land; steps of authority and
+                            imports only, others are lost */
 } coord_memory_fault;
 /* Is asked before each request: 'r'ange, 't'ransaction, 'e'xport, 'i'mport, 'a'uthority with its
  * action. NULL: nobody. */

@@ -85,6 +85,7 @@ struct coord_memory {
     uint64_t nanswers;
     qd_coord_watch *watches;
     QD_VEC(late) late;
+    QD_VEC(qd_op *) silent;
     coord_memory_fault (*hook)(void *arg, char kind, uint32_t action);
     void *hook_arg;
 };

@@ -6,9 +6,10 @@
 
 #define LOG "coordination"
 #define PREFIX "migration/"
-#define TAKE_MS 3000
+#define TAKE_MS 500                   /* and as much again by chance, so that one comes first */
+#define STOP_MS 300                   /* what is under way when it ends may take so long */
 #define IDLE_NS UINT64_C(5000000000)  /* looks without a word of a plan */
-#define ASIDE_NS UINT64_C(500000000)  /* while another node drives */
+#define ASIDE_NS UINT64_C(100000000)  /* while another node drives */
 #define FAILED_NS UINT64_C(200000000) /* after a store did not answer */
 #define SAY_NS UINT64_C(10000000000)
 
@@ -20,7 +21,9 @@ struct qd_driver {
     qd_mutex lock;
     bool stop, watched;
     _Atomic bool drives;
-    uint64_t sealed_ns, said_ns; /* the thread's: since when a store is seen sealed; 0: none is */
+    /* the thread's: since when a store is seen sealed and nothing goes on (0: none is), for how
+     * long that is another one's, and how far the stores were */
+    uint64_t sealed_ns, take_ns, seen[2], said_ns;
 };
 
 static void on_plan(void *arg, const qd_coord_event *events, uint32_t n, uint64_t revision,
@@ -53,20 +56,28 @@ static void watch_again(qd_driver *d)
     qd_mutex_unlock(&d->lock);
 }
 
-/* Has a store been sealed for longer than its driver should need? */
+/* Has a store been sealed for longer than its driver should need? While the copy grows it works. */
 static bool left_sealed(qd_driver *d)
 {
-    bool sealed = false, active = false;
+    bool sealed = false, active = false, moved = false;
+    uint64_t take_ns = (uint64_t)d->config.take_ms * 1000000u, chance;
     for (int i = 0; i < 2; i++) {
         qd_coord_identity id;
         qd_coord_identity_get(d->config.store[i], &id);
         sealed |= id.state == QD_COORD_SEALED;
         active |= id.state == QD_COORD_ACTIVE;
+        moved |= id.revision != d->seen[i];
+        d->seen[i] = id.revision;
     }
     uint64_t now = qd_env_mono_ns(d->config.env);
-    if (!sealed || active) d->sealed_ns = 0;
-    if (sealed && !active && !d->sealed_ns) d->sealed_ns = now;
-    return d->sealed_ns && now > d->sealed_ns + (uint64_t)d->config.take_ms * 1000000u;
+    if (!sealed || active) {
+        d->sealed_ns = 0;
+    } else if (!d->sealed_ns || (moved && !atomic_load(&d->drives))) {
+        qd_env_random(d->config.env, &chance, sizeof chance);
+        d->sealed_ns = now;
+        d->take_ns = take_ns + chance % (take_ns + 1);
+    }
+    return d->sealed_ns && now > d->sealed_ns + d->take_ns;
 }
 
 /* One turn; for how long there is nothing to do. */
@@ -141,6 +152,8 @@ void qd_driver_close(qd_driver *d)
     d->stop = true;
     qd_mutex_unlock(&d->lock);
     if (d->thread) {
+        /* a step that is under way is taken up by another node's driver, where it fails here */
+        for (int i = 0; i < 2; i++) qd_coord_hurry(d->config.store[i], STOP_MS);
         qd_handover_kick(d->h);
         qd_thread_join(d->config.env, d->thread);
         qd_coord_watch_end(d->config.front, d->watch);

@@ -1,8 +1,8 @@
 /*
  * driver.h: who drives a hand-over (handover.h). Each control node that has both stores open has
  * one of these: it drives while its node is the elected master, which it stays to the end of the
- * seal; when a store stays sealed for some seconds whoever sees it goes on, as a sealed store
- * elects nobody. Two that drive at once disturb each other, never the state. Wishes are written
+ * seal; when a store stays sealed for a moment whoever sees it goes on, as a sealed store elects
+ * nobody. Two that drive at once disturb each other, never the state. Wishes are written
  * into the store in charge, by any of them.
  */
 #ifndef QD_CLUSTER_AUTHORITY_DRIVER_H
@@ -20,13 +20,14 @@ typedef struct qd_driver_config {
     /* Is this node elected, as far as it knows? [any] */
     bool (*leads)(void *arg);
     void *arg;
-    int64_t take_ms, round_ms; /* sealed for so long: anybody goes on; 0: 3,000. handover.h */
+    int64_t take_ms, round_ms; /* sealed, nothing going on for so long: anybody does; 0: 500.
+                                  handover.h */
 } qd_driver_config;
 
 /* Starts it. [worker] */
 QD_MUST_CHECK
 int qd_driver_open(const qd_driver_config *config, qd_driver **out, qd_err *err);
-/* Ends it; before the front. NULL is fine. [worker] */
+/* Ends it, soon also in the middle of a step; before the front. NULL is fine. [worker] */
 void qd_driver_close(qd_driver *d);
 /* For the wishes of handover.h; not for turns. [any] */
 qd_handover *qd_driver_handover(qd_driver *d);

@@ -192,6 +192,14 @@ static int mirror(qd_handover *h, const handover_look *l, uint64_t *again, qd_er
     return seal(h, l, err);
 }
 
+/* Is this the store that the plan means? */
+static bool is_peer(const handover_plan *p, const qd_coord_identity *y)
+{
+    char id[33];
+    qdi_handover_peer(y, id);
+    return !p->peer[0] || strcmp(p->peer, id) == 0;
+}
+
 /* While the old store is in charge. */
 static int turn_active(qd_handover *h, handover_look *l, uint64_t *again, qd_err *err)
 {
@@ -241,8 +249,13 @@ static int turn_active(qd_handover *h, handover_look *l, uint64_t *again, qd_err
         *again = SOON_NS;
         return 0;
     }
+    if (p->target == y->epoch && !is_peer(p, y)) { /* another one has that name by now */
+        at(h, QD_HANDOVER_PREPARE);
+        return begin_mirror(h, l, err);
+    }
     if (p->target != y->epoch) { /* before the seal, after which it stays as it is */
         p->target = y->epoch;
+        qdi_handover_peer(y, p->peer);
         return qdi_handover_plan_write(h, h->config.store[l->from], p, err);
     }
     return mirror(h, l, again, err);
@@ -264,12 +277,13 @@ static int decide(qd_handover *h, const handover_look *l, qd_err *err)
     }
     if (rc && rc != QD_E_CORRUPT) return rc;
     if (rc || differences) { /* no other copy may take over for this seal */
-        qd_log_error(HANDOVER_LOG,
-                     "migration: the copy differs from the sealed store [%s], it is "
-                     "given up",
-                     h->config.name[l->from]);
         if (err) qd_err_fini(err);
-        return drop_mirror(h, l, err);
+        rc = drop_mirror(h, l, err);
+        if (!rc) /* else another driver was faster, and this one saw what was no more */
+            qd_log_error(HANDOVER_LOG,
+                         "migration: the copy differs from the sealed store [%s], it is given up",
+                         h->config.name[l->from]);
+        return rc;
     }
     note_progress(h, l, revision);
     rc = qdi_handover_step(h, n, QD_COORD_ACTIVATE, l->id[l->to].epoch, 0, &revision, err);
@@ -295,6 +309,11 @@ static int turn_sealed(qd_handover *h, handover_look *l, uint64_t *again, qd_err
     bool ours = p->there && strcmp(p->to, h->config.name[l->to]) == 0;
     bool meant = ours && p->target == y->epoch && y->epoch > x->epoch;
     *again = 0;
+    if (ours && p->target && y->epoch && !is_peer(p, y))
+        return qd_err_set(err, QD_E_NO_COORDINATION,
+                          "[%s] is sealed, and [%s] is another store than the one that was to take "
+                          "over: nobody can say whether that one has",
+                          h->config.name[l->from], h->config.name[l->to]);
     if (cluster_broken(TARGET_ANY)) meant = ours;
     if (y->state == QD_COORD_MIRROR && meant && !p->abort) {
         at(h, QD_HANDOVER_SEALED);
@@ -436,6 +455,7 @@ static int start_once(qd_handover *h, qd_str to, qd_err *err)
     if ((rc = may_mirror(h, &l, err))) return rc;
     l.plan.abort = false;
     l.plan.target = 0;
+    l.plan.peer[0] = 0;
     l.plan.since_ms = qd_env_wall_ms(h->config.env);
     snprintf(l.plan.to, sizeof l.plan.to, "%.*s", QD_STR_ARG(to));
     return qdi_handover_plan_write(h, h->config.store[l.from], &l.plan, err);

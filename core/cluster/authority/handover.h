@@ -15,10 +15,10 @@
  *   follow   nodes go to the store in charge (stores.h)
  *   retire   the old one is kept, for reading, until it is used again
  *
- * The plan is a key of the store in charge ("migration/plan"): where to, the mirror's epoch, and
- * whether it is to be given up. A sealed store's plan does not change any more: a mirror of another
- * epoch than the plan's is never activated, and the old store is unsealed only when the plan's
- * mirror never can be.
+ * The plan is a key of the store in charge ("migration/plan"): where to, the mirror's epoch and the
+ * id of its store, and whether it is to be given up. A sealed store's plan does not change any
+ * more: a mirror of another epoch than the plan's is never activated, and the old store is unsealed
+ * only when the plan's mirror never can be.
  */
 #ifndef QD_CLUSTER_AUTHORITY_HANDOVER_H
 #define QD_CLUSTER_AUTHORITY_HANDOVER_H

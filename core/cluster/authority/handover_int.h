@@ -26,6 +26,7 @@ typedef struct handover_plan {
     bool there, abort;
     char to[QD_HANDOVER_NAME];
     uint64_t target; /* epoch of the mirror; 0: none yet */
+    char peer[33];   /* id of the mirror's store; empty: as target, or the store tells none */
     int64_t since_ms;
     uint64_t mod_revision;
 } handover_plan;
@@ -57,6 +58,8 @@ typedef struct handover_look {
     handover_plan plan;
 } handover_look;
 
+/* The id of a store as text; empty: none. */
+void qdi_handover_peer(const qd_coord_identity *id, char out[33]);
 /* Reads the plan of a store. */
 int qdi_handover_plan_read(qd_handover *h, qd_coord_store *s, handover_plan *out, qd_err *err);
 /* Puts it, if it is still as it was read; an empty `to` deletes it. */

@@ -15,6 +15,14 @@ static uint64_t number(const qd_json_node *root, const char *key)
     return n && n->type == QD_JSON_T_NUMBER && qd_str_u64(n->text, &v) ? v : 0;
 }
 
+void qdi_handover_peer(const qd_coord_identity *id, char out[33])
+{
+    uint8_t any = 0;
+    for (int i = 0; i < 16; i++) any |= id->store_id[i];
+    out[0] = 0;
+    for (int i = 0; i < 16 && any; i++) snprintf(out + 2 * i, 3, "%02x", id->store_id[i]);
+}
+
 static int parse(qd_str text, handover_plan *out, qd_err *err)
 {
     qd_arena a;
@@ -23,11 +31,14 @@ static int parse(qd_str text, handover_plan *out, qd_err *err)
     int rc = qd_json_parse(&a, text, 4, &root, err);
     const qd_json_node *to = rc ? NULL : qd_json_get(root, "to");
     const qd_json_node *abort = rc ? NULL : qd_json_get(root, "abort");
+    const qd_json_node *peer = rc ? NULL : qd_json_get(root, "peer");
     if (to && to->type == QD_JSON_T_STRING && to->text.n && to->text.n < sizeof out->to) {
         snprintf(out->to, sizeof out->to, "%.*s", QD_STR_ARG(to->text));
         out->there = true;
         out->abort = abort && abort->truth;
         out->target = number(root, "epoch");
+        if (peer && peer->type == QD_JSON_T_STRING && peer->text.n < sizeof out->peer)
+            snprintf(out->peer, sizeof out->peer, "%.*s", QD_STR_ARG(peer->text));
         out->since_ms = (int64_t)number(root, "since");
     } else if (!rc) {
         rc = qd_err_set(err, QD_E_CORRUPT,
@@ -61,6 +72,7 @@ static void write_text(const handover_plan *p, qd_buf *b)
     qd_json_field_c(&w, "to", p->to);
     qd_json_field_bool(&w, "abort", p->abort);
     qd_json_field_int(&w, "epoch", (int64_t)p->target);
+    if (p->peer[0]) qd_json_field_c(&w, "peer", p->peer);
     qd_json_field_int(&w, "since", p->since_ms);
     qd_json_object_end(&w);
 }

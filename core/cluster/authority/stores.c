@@ -13,10 +13,12 @@
 
 #define LOOK_NS UINT64_C(100000000)
 #define LOOK_SOON_NS UINT64_C(10000000)
-#define AGAIN_NS UINT64_C(20000000) /* a store that refuses and says it is in charge */
-#define FENCED_MAX 3u               /* so often; then it is the request that is fenced */
-#define HELD_MS 5000
+#define AGAIN_NS UINT64_C(20000000)     /* a store that refuses and says it is in charge */
+#define FENCED_MAX 3u                   /* so often; then it is the request that is fenced */
+#define HELD_MS 1700                    /* and the change itself: 2 s in all */
 #define FORMER_NS UINT64_C(60000000000) /* ids of the former store are asked for */
+#define FORMER_WAIT_NS UINT64_C(300000000)
+#define SILENT_NS UINT64_C(5000000000) /* for so long a silent one is not asked again */
 #define READ_MS 1000
 #define SAY_NS UINT64_C(10000000000)
 
@@ -150,7 +152,8 @@ static void on_done(qd_op *op, int32_t rc)
     qd_mutex_lock(&c->lock);
     if (!r->cancelled && !c->closing) {
         if (r->former) { /* not among those it did, or it does not say */
-            again = rc != 0 && rc != QD_E_CONFLICT && rc != QD_E_UNKNOWN_OUTCOME;
+            bool untold = rc == QD_E_UNKNOWN_OUTCOME && !r->late;
+            again = rc != 0 && rc != QD_E_CONFLICT && !untold;
         } else {
             again = rc == QD_E_FENCED || (r->moving && rc == QD_E_CANCELLED);
         }
@@ -161,12 +164,13 @@ static void on_done(qd_op *op, int32_t rc)
     if (!again) finish(r, rc);
 }
 
-/* Asks for the early end of one that is under way. Under the lock, which is given back meanwhile.
- */
+/* Asks for the early end of one that is under way; of one that no store has yet, whoever sends it
+ * does so. Under the lock, which is given back meanwhile. */
 static void cancel_child(front_request *r)
 {
     qd_coord *c = r->front;
     const front_child *k = &c->child[r->child];
+    if (!r->sent) return;
     r->refs++;
     qd_mutex_unlock(&c->lock);
     k->vt->cancel(k->handle, &r->q.op);
@@ -174,12 +178,14 @@ static void cancel_child(front_request *r)
     unref(r);
 }
 
-/* Has the former store to be asked first? Its ids are those of changes that may be in it. */
-static bool asks_former(const front_request *r, int former, uint64_t moved_ns)
+/* Has the former store to be asked first? Its ids are those of changes that may be in it. One that
+ * was silent just now is not waited for by each. */
+static bool asks_former(const front_request *r, int former, uint64_t moved_ns, uint64_t silent_ns)
 {
     const qd_coord *c = r->front;
+    uint64_t now = qd_env_mono_ns(c->env);
     if (r->kind != FRONT_TXN || !r->q.txn.nchanges || r->asked) return false;
-    if (qd_env_mono_ns(c->env) > moved_ns + FORMER_NS) return false;
+    if (now > moved_ns + FORMER_NS || (silent_ns && now < silent_ns + SILENT_NS)) return false;
     qd_coord_identity id = {.struct_size = sizeof id};
     c->child[former].vt->identity(c->child[former].handle, &id);
     return id.connected && (id.state == QD_COORD_SEALED || id.state == QD_COORD_RETIRED);
@@ -208,19 +214,22 @@ static int32_t dispatch(front_request *r)
     qd_coord *c = r->front;
     qd_mutex_lock(&c->lock);
     int to = c->current;
-    uint64_t moved_ns = c->moved_ns;
+    uint64_t moved_ns = c->moved_ns, silent_ns = c->silent_ns;
     qd_mutex_unlock(&c->lock);
-    bool former = asks_former(r, !to, moved_ns);
+    bool former = asks_former(r, !to, moved_ns, silent_ns);
     qd_mutex_lock(&c->lock);
     r->child = former ? !to : to;
     r->former = former;
     r->asked |= former;
-    r->held = r->moving = false;
+    r->former_ns = qd_env_mono_ns(c->env);
+    r->held = r->moving = r->sent = r->late = false;
     r->refs++;
+    if (former) qd_cond_signal(&c->wake); /* looks whether that one is silent */
     qd_mutex_unlock(&c->lock);
     qd_op_anywhere(&r->q.op, on_done, r);
     int32_t rc = send_to(r, &c->child[r->child]);
     qd_mutex_lock(&c->lock);
+    r->sent = !rc;
     if (!rc && r->link && !r->held) { /* what was asked of it before it was there is asked again */
         bool candidate = r->kind == FRONT_ELECTION && r->q.election.action == QD_COORD_ELECT;
         r->cancelled |= c->closing;
@@ -395,10 +404,34 @@ static void refuse(front_request *r)
     const qd_coord *c = r->front;
     qd_err *err = err_of(r);
     if (err) qd_err_fini(err);
-    finish(r, qd_err_set(err, QD_E_NO_COORDINATION,
-                         "no store of the cluster's state is in charge: [%s] takes no changes, and "
-                         "[%s] has not taken over",
-                         c->child[c->current].name, c->child[!c->current].name));
+    int rc = qd_err_set(err, QD_E_NO_COORDINATION,
+                        "no store of the cluster's state is in charge: [%s] takes no changes, and "
+                        "[%s] has not taken over",
+                        c->child[c->current].name, c->child[!c->current].name);
+    /* it was kept for as long as it may wait: callers do not try again by themselves */
+    if (err) qd_err_detail_str(err, QD_COORD_SEALED_STORE, qd_str_c(c->child[c->current].name));
+    finish(r, rc);
+}
+
+/* A former store that does not say whether it had done a change is left: one that was done there
+ * finds its compares not to hold here. True: some are with it still. Under the lock. */
+static bool leave_former(qd_coord *c)
+{
+    uint64_t now = qd_env_mono_ns(c->env);
+    bool left = false;
+    for (front_request *r = c->requests; r;) {
+        bool with = r->former && !r->held && !r->late && !r->cancelled && r->sent;
+        left |= with;
+        if (!with || now < r->former_ns + FORMER_WAIT_NS) {
+            r = r->next;
+            continue;
+        }
+        r->late = true;
+        c->silent_ns = now;
+        cancel_child(r);
+        r = c->requests; /* the list is another one */
+    }
+    return left;
 }
 
 /* Asks again what was held; true: something still is. */
@@ -464,6 +497,7 @@ static void run(void *arg)
         follow(c);
         waits = serve_held(c);
         qd_mutex_lock(&c->lock);
+        waits |= leave_former(c);
         waits |= qdi_front_watches_wait(c);
     }
     if (c->closing) end_requests(c);

@@ -4,8 +4,8 @@
  * watches and elections go on in the other store, without a restart and without a gap.
  *
  * In charge is the store that is ACTIVE under the highest epoch and holds this cluster. While it is
- * sealed, what it refuses is kept and asked again where the decision falls; for some
- * seconds, then it is refused with a sentence that names both. For a minute after a move a
+ * sealed, what it refuses is kept and asked again where the decision falls; for 1.7 s,
+ * then it is refused with a sentence that names both. For a minute after a move a
  * transaction is shown to the former store first: that one knows the ids of those it had committed,
  * whose answers were lost, and commits nothing any more. A watch goes on behind the last revision
  * it told; sessions live on under their numbers; candidates stand again.
@@ -23,7 +23,7 @@ typedef struct qd_stores_config {
     const char *name[2];      /* as configured; borrow */
     const char *uuid;         /* of the cluster that this node belongs to; NULL or "": that of the
                                  first store, once it is in charge */
-    int64_t held_ms;          /* for how long what a sealed store refuses is kept; 0: 5,000 */
+    int64_t held_ms;          /* for how long what a sealed store refuses is kept; 0: 1,700 */
 } qd_stores_config;
 
 /* Puts the front up. In charge at first is the first store, until the other one says that it is and

@@ -34,8 +34,10 @@ typedef struct front_request {
     int child;               /* asked last */
     uint32_t refs, fenced;   /* fenced: so often while its store was in charge */
     bool held, cancelled, moving;
-    bool former, asked;               /* it is with the former store; was */
-    uint64_t since_ns, not_before_ns; /* held since; asked again then */
+    bool sent;                /* a store has it: before that there is nothing to cancel */
+    bool former, asked, late; /* it is with the former store; was; for too long */
+    /* held since; asked again then; with the former store since */
+    uint64_t since_ns, not_before_ns, former_ns;
 } front_request;
 
 struct qd_coord_result {
@@ -73,7 +75,8 @@ struct qd_coord {
     qd_mutex lock;
     qd_cond wake, idle;
     int current;
-    uint64_t moved_ns; /* of the last move; 0: none */
+    uint64_t moved_ns;  /* of the last move; 0: none */
+    uint64_t silent_ns; /* when the former store was found to be silent; 0: never */
     front_request *requests;
     qd_coord_watch *watches;
     bool closing, stop, work; /* work: look now */

@@ -389,6 +389,32 @@ static void an_answer_that_was_lost_is_found(void **state)
     end();
 }
 
+static coord_memory_fault silent(void *arg, char kind, uint32_t action)
+{
+    (void)arg;
+    (void)action;
+    return kind == 't' ? COORD_MEMORY_SILENT : COORD_MEMORY_PASS;
+}
+
+/* A former store that does not say whether it knows a change is waited for once, for a moment. */
+static void a_silent_former_store_is_not_waited_for(void **state)
+{
+    (void)state;
+    begin();
+    call k;
+    migrate("new");
+    wait_current(1);
+    coord_memory_hook(w.m[0], silent, NULL);
+    uint64_t began = qd_env_mono_ns(qd_env_system());
+    for (uint8_t i = 1; i < 20; i++) {
+        send(&k, "k", i);
+        assert_int_equal(qd_latch_wait(&k.latch), 0);
+    }
+    assert_in_range((qd_env_mono_ns(qd_env_system()) - began) / 1000000, 0, 2000);
+    coord_memory_hook(w.m[0], NULL, NULL);
+    end();
+}
+
 /* What waits while the store is sealed goes on there when that is taken back. */
 static void what_waits_goes_on_after_an_unseal(void **state)
 {
@@ -426,8 +452,10 @@ static void a_blocked_move_says_so(void **state)
     qd_err_init(&err);
     step(0, QD_COORD_SEAL, 1, 0);
     qd_coord_change c = {QD_COORD_PUT, 0, QD_STR("k"), QD_STR("v"), 0};
-    assert_int_equal(qd_coord_commit(w.front, NULL, 0, &c, 1, 1000, NULL, NULL, &err),
+    /* at once: it was kept for as long as it may wait, and is not tried again behind that */
+    assert_int_equal(qd_coord_commit(w.front, NULL, 0, &c, 1, MANY, NULL, NULL, &err),
                      QD_E_NO_COORDINATION);
+    assert_string_equal(err.details[0].key, QD_COORD_SEALED_STORE);
     assert_non_null(strstr(qd_err_reason(&err), "[old]"));
     assert_non_null(strstr(qd_err_reason(&err), "[new]"));
     qd_err_fini(&err);
@@ -506,6 +534,7 @@ int main(void)
         cmocka_unit_test(a_watch_goes_on_where_it_was),
         cmocka_unit_test(candidates_stand_again),
         cmocka_unit_test(an_answer_that_was_lost_is_found),
+        cmocka_unit_test(a_silent_former_store_is_not_waited_for),
         cmocka_unit_test(what_waits_goes_on_after_an_unseal),
         cmocka_unit_test(a_blocked_move_says_so),
         cmocka_unit_test(a_mirror_is_no_state),
