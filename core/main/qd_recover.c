@@ -1,6 +1,6 @@
 /*
  * qd_recover.c: `qd recover --accept-older-state`: lets a node that is stopped take the next state
- * of the masters although it has acted on a newer one, and says what that may cost.
+ * of the store in charge although it has acted on a newer one, and says what that may cost.
  */
 #include "cluster/authority/authority.h"
 #include "main/args.h"
@@ -50,6 +50,21 @@ static int each_tier(void *arg, const char *name)
     return rc == QD_E_NOMEM ? rc : 0;
 }
 
+/* A control node's folder for a store whose state is elsewhere holds no more than what the node has
+ * acted on of it. */
+static int forget_copy(const char *data, qd_err *err)
+{
+    char path[QD_PATH_MAX + 32];
+    snprintf(path, sizeof path, "%s/coordination-copy", data);
+    if (!qd_file_exists(path)) return 0;
+    int rc = qd_dir_remove(path, err);
+    if (!rc)
+        printf("What it remembered of a state that is kept elsewhere (%s) is removed: as a control "
+               "node it follows whatever state is found there, and forms one if there is none.\n",
+               path);
+    return rc;
+}
+
 static int accept_older(const char *data, qd_err *err)
 {
     char path[QD_PATH_MAX + 32];
@@ -63,15 +78,17 @@ static int accept_older(const char *data, qd_err *err)
     rc = qd_authority_open_file(path, &a, err);
     if (!rc) {
         qd_authority_get(a, &r);
-        printf("This node has acted on the state of cluster [%s], epoch %llu, revision %llu.\n"
-               "At its next start it takes the state of the masters whatever it is. What the older "
-               "state does not know of these shards may be lost or come back:\n",
-               r.uuid, (unsigned long long)r.epoch, (unsigned long long)r.revision);
+        printf(
+            "This node has acted on the state of cluster [%s], epoch %llu, revision %llu.\n"
+            "At its next start it takes the state of the store in charge whatever it is. What the "
+            "older state does not know of these shards may be lost or come back:\n",
+            r.uuid, (unsigned long long)r.epoch, (unsigned long long)r.revision);
         shards_listing l = {0};
         snprintf(l.path, sizeof l.path, "%s", data);
         rc = qd_dir_list(data, each_tier, &l, err);
         if (!l.shards) printf("  none\n");
         if (!rc) rc = qd_authority_accept_older(a, err);
+        if (!rc) rc = forget_copy(data, err);
         qd_authority_close(a);
     }
     qd_file_lock_release(lock);
@@ -101,8 +118,8 @@ int qd_command_recover(int argc, char **argv)
             printf(
                 "usage: qd recover --accept-older-state --data PATH\n\n"
                 "PATH is the node's path.data; the node is stopped. It has acted on a state newer "
-                "than the masters' (they were restored from a backup, or lost), refuses to start, "
-                "and shall take theirs.\n");
+                "than that of the masters, or of Kubernetes (restored from a backup, or lost), "
+                "refuses to start, and shall take theirs.\n");
             return 0;
         }
         if (id == QD_ARGS_BAD || id == QD_ARGS_WORD) {

@@ -59,9 +59,9 @@ int ck_root_refused(cr_consensus *c, const ck_root *r)
         text, sizeof text,
         "the state in the Kubernetes API is older than what this node has acted on (epoch %llu "
         "entry %llu, here epoch %llu entry %llu): it was restored from a backup. To go on "
-        "from there remove %.200s/kubernetes and start again",
+        "from there stop this node, and qd recover --accept-older-state --data its path.data",
         (unsigned long long)r->epoch, (unsigned long long)r->index,
-        (unsigned long long)known->epoch, (unsigned long long)known->index, c->store->path);
+        (unsigned long long)known->epoch, (unsigned long long)known->index);
     ck_trouble(c->store, text);
     c->trouble = CK_PUT_ROOT; /* reading it again does not end that */
     return 1;

@@ -1,9 +1,11 @@
 /*
  * record.c: what this node has acted on, as a small file in its folder: so that a state that was
- * put back from a backup is noticed, also after a restart. Two places in the file are written in
- * turn, each with its sum: one of them is always whole.
+ * put back from a backup is noticed, also after a restart. The file is made whole: written aside,
+ * synced, renamed, its name synced. From then on two places in it are written in turn, each with
+ * its sum and in a block of its own: whatever a loss of power does to one, the other is whole. So a
+ * file without a whole place is damaged, never one that was just begun.
  *
- *   place  512 bytes: magic "QDK1", u32 version, u64 number, 16 store id, u64 epoch, u64 index,
+ *   place  4096 bytes: magic "QDK1", u32 version, u64 number, 16 store id, u64 epoch, u64 index,
  *          u64 XXH3 of all that, zeros
  */
 #include "store.h"
@@ -13,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PLACE = 512, MAGIC = 0x314b4451, VERSION = 1, LENGTH = 56 };
+enum { PLACE = 4096, MAGIC = 0x314b4451, VERSION = 1, LENGTH = 56, PATH = 4096 };
 
 static int32_t failed(qd_coord *c, qd_err *err, const char *what)
 {
@@ -25,7 +27,7 @@ static int32_t failed(qd_coord *c, qd_err *err, const char *what)
 
 static int32_t lock_it(qd_coord *c, qd_err *err)
 {
-    char name[4096];
+    char name[PATH];
     snprintf(name, sizeof name, "%s/lock", c->path);
     c->home.lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (c->home.lock_fd < 0) return failed(c, err, "opening lock");
@@ -47,38 +49,87 @@ static uint64_t take(const uint8_t p[PLACE], ck_record *out)
     return cr_load64(p + 8);
 }
 
-int32_t ck_record_open(qd_coord *c, qd_err *err)
+static void name_of(const qd_coord *c, const char *suffix, char out[PATH])
 {
-    char name[4096];
+    snprintf(out, PATH, "%s/kubernetes%s", c->path, suffix);
+}
+
+/* The newer one of the places, if one is whole. */
+static int32_t read_it(qd_coord *c, qd_err *err)
+{
     uint8_t both[2 * PLACE];
     ck_record r[2];
-    if (!*c->path) return 0;
-    int32_t rc = lock_it(c, err);
-    if (rc) return rc;
-    snprintf(name, sizeof name, "%s/kubernetes", c->path);
-    c->home.record_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (c->home.record_fd < 0) return failed(c, err, "opening the record");
     memset(both, 0, sizeof both);
     ssize_t n = pread(c->home.record_fd, both, sizeof both, 0);
     if (n < 0) return failed(c, err, "reading the record");
-    int fd = open(c->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* its name lasts */
-    if (fd < 0 || fsync(fd)) rc = failed(c, err, "syncing the folder");
-    if (fd >= 0) close(fd);
     uint64_t first = take(both, &r[0]), second = take(both + PLACE, &r[1]);
     if (n > 0 && !first && !second)
         return qd_plug_fail(c->plugin->err, err, QD_E_CORRUPT,
                             "coordination store %s: its record is damaged: which state this node "
-                            "has acted on is not known; remove the file to take the present one",
+                            "has acted on is not known; to take the present one stop the node, and "
+                            "qd recover --accept-older-state",
                             c->path);
     if (first || second) c->home.record = r[second > first];
     c->home.record_number = first > second ? first : second;
+    return 0;
+}
+
+int32_t ck_record_open(qd_coord *c, qd_err *err)
+{
+    char name[PATH];
+    if (!*c->path) return 0;
+    int32_t rc = lock_it(c, err);
+    if (rc) return rc;
+    name_of(c, "", name);
+    c->home.record_fd = open(name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (c->home.record_fd < 0)
+        return errno == ENOENT ? 0 : failed(c, err, "opening the record"); /* nothing acted on */
+    return read_it(c, err);
+}
+
+static void fill(uint8_t p[PLACE], const ck_record *r, uint64_t number)
+{
+    memset(p, 0, PLACE);
+    cr_store32(p, MAGIC);
+    cr_store32(p + 4, VERSION);
+    cr_store64(p + 8, number);
+    memcpy(p + 16, r->store_id, 16);
+    cr_store64(p + 32, r->epoch);
+    cr_store64(p + 40, r->index);
+    cr_store64(p + LENGTH, cr_sum64(p, LENGTH, 0));
+}
+
+static int sync_folder(const qd_coord *c)
+{
+    int fd = open(c->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return -1;
+    int rc = fsync(fd);
+    close(fd);
     return rc;
+}
+
+/* The file appears with both places written. */
+static int32_t make(qd_coord *c, const uint8_t place[PLACE])
+{
+    char name[PATH], aside[PATH];
+    name_of(c, "", name);
+    name_of(c, ".new", aside);
+    int fd = open(aside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return QD_E_IO;
+    for (int i = 0; i < 2; i++)
+        if (pwrite(fd, place, PLACE, (off_t)i * PLACE) != PLACE) goto fail;
+    if (fsync(fd) || rename(aside, name) || sync_folder(c)) goto fail;
+    c->home.record_fd = fd;
+    return 0;
+fail:
+    close(fd);
+    return QD_E_IO;
 }
 
 int32_t ck_record_put(qd_coord *c, const uint8_t store_id[16], uint64_t epoch, uint64_t index)
 {
     cr_home *h = &c->home;
-    uint8_t p[PLACE] = {0};
+    uint8_t p[PLACE];
     int same = memcmp(h->record.store_id, store_id, 16) == 0;
     if (same && epoch <= h->record.epoch && index <= h->record.index) return 0;
     ck_record r = {.epoch = epoch, .index = index};
@@ -86,15 +137,10 @@ int32_t ck_record_put(qd_coord *c, const uint8_t store_id[16], uint64_t epoch, u
     if (same && h->record.epoch > epoch) r.epoch = h->record.epoch;
     if (same && h->record.index > index) r.index = h->record.index;
     h->record = r;
-    if (h->record_fd < 0) return 0;
+    if (!*c->path) return 0;
     uint64_t number = ++h->record_number;
-    cr_store32(p, MAGIC);
-    cr_store32(p + 4, VERSION);
-    cr_store64(p + 8, number);
-    memcpy(p + 16, r.store_id, 16);
-    cr_store64(p + 32, r.epoch);
-    cr_store64(p + 40, r.index);
-    cr_store64(p + LENGTH, cr_sum64(p, LENGTH, 0));
+    fill(p, &r, number);
+    if (h->record_fd < 0) return make(c, p);
     if (pwrite(h->record_fd, p, PLACE, (off_t)(number % 2) * PLACE) != PLACE) return QD_E_IO;
     return fdatasync(h->record_fd) ? QD_E_IO : 0;
 }

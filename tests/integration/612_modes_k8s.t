@@ -63,4 +63,15 @@ $kube->revive;
 ok($data->wait_for(sub { my $s = $data->put('/more', {})->{status}; $s == 200 || $s == 400 }, 120), 'with it all is well again');
 $_->signal('TERM') for @all;
 is($_->stop, 0, "$_->{name} ends") for @all;
+
+# --- an operator's word: what a node remembers of the state in Kubernetes does not bind it any more
+my $folder = "$control[0]{dir}/data/coordination-copy";
+ok(-s "$folder/kubernetes", 'a control node remembers what it has acted on');
+my ($rc, $out) = $control[0]->run_qd('recover', '--accept-older-state', '--data', "$control[0]{dir}/data");
+is($rc, 0, 'it may be told to forget that') or diag $out;
+like($out, qr/has acted on the state of cluster \[\S+\], epoch 1, revision \d+.*remembered of a state that is kept elsewhere \(\Q$folder\E\) is removed/s, 'which is said');
+ok(!-e $folder, 'and done');
+$control[0]->start(seconds => 120);
+ok($control[0]->wait_for(sub { settled($control[0])->{store}{state} eq 'active' }, 60), 'it takes what is there');
+is($control[0]->stop, 0, 'and ends');
 done_testing;

@@ -29,6 +29,7 @@ int sim_file_open(const char *name);
 ssize_t sim_file_read(int fd, void *out, size_t n);
 ssize_t sim_file_write(int fd, const void *p, size_t n, off_t at);
 int sim_file_sync(int fd);
+int sim_file_rename(void);
 void cluster_files_begin(void);
 /* A sync fails once. */
 void cluster_file_fails(int id);

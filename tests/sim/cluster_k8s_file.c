@@ -1,15 +1,24 @@
-/* cluster_k8s_file.c: the file of a control node, two sectors on its machine's disk. See
- * cluster_shim/files.h. */
+/*
+ * cluster_k8s_file.c: the file of a control node on its machine's disk: made aside and renamed,
+ * then two blocks that are written in turn. What was not synced a loss of power takes, or tears;
+ * also the name. See cluster_shim/files.h.
+ */
 #include "cluster_int.h"
 #include "cluster_k8s.h"
 #include <errno.h>
 
-enum { SECTOR = 512, FOLDER_FD = 1000, RECORD_FD, INDEX_AT = 40, NUMBER_AT = 8 };
+enum { BLOCK = 4096, FOLDER_FD = 1000, RECORD_FD, ASIDE_FD, INDEX_AT = 40, NUMBER_AT = 8 };
+
+typedef struct file {
+    size_t n, synced_n;
+    uint8_t now[2 * BLOCK], synced[2 * BLOCK];
+} file;
 
 static struct {
     bool fails;
-    size_t n, synced_n;
-    uint8_t now[2 * SECTOR], synced[2 * SECTOR];
+    bool there, name_synced; /* the file has its name; for good */
+    bool renamed;            /* what the process that runs opened aside is the file now */
+    file it, aside;
 } files[NODES];
 
 void cluster_files_begin(void)
@@ -27,28 +36,59 @@ static proc *here(void)
     return proc_of_env(qd_sim_env_here(cluster_sim()));
 }
 
+static bool ends(const char *name, const char *with)
+{
+    size_t n = strlen(name), k = strlen(with);
+    return n > k && strcmp(name + n - k, with) == 0;
+}
+
+static file *of(int fd, int id)
+{
+    if (fd != RECORD_FD && fd != ASIDE_FD) abort();
+    return fd == RECORD_FD || files[id].renamed ? &files[id].it : &files[id].aside;
+}
+
 int sim_file_open(const char *name)
 {
-    size_t n = strlen(name);
-    return n > 11 && strcmp(name + n - 11, "/kubernetes") == 0 ? RECORD_FD : FOLDER_FD;
+    int id = here()->node;
+    if (ends(name, "/kubernetes.new")) {
+        memset(&files[id].aside, 0, sizeof files[id].aside);
+        files[id].renamed = false;
+        return ASIDE_FD;
+    }
+    if (!ends(name, "/kubernetes")) return FOLDER_FD;
+    if (files[id].there) return RECORD_FD;
+    errno = ENOENT;
+    return -1;
 }
 
 ssize_t sim_file_read(int fd, void *out, size_t n)
 {
-    int id = here()->node;
-    if (fd != RECORD_FD || n < files[id].n) abort();
-    memcpy(out, files[id].now, files[id].n);
-    return (ssize_t)files[id].n;
+    const file *f = of(fd, here()->node);
+    if (n < f->n) abort();
+    memcpy(out, f->now, f->n);
+    return (ssize_t)f->n;
 }
 
 ssize_t sim_file_write(int fd, const void *p, size_t n, off_t at)
 {
     const proc *q = here();
-    if (fd != RECORD_FD || (size_t)at + n > sizeof files[0].now) abort();
+    file *f = of(fd, q->node);
+    if ((size_t)at + n > sizeof f->now) abort();
     if (q->dying) return (ssize_t)n;
-    memcpy(files[q->node].now + at, p, n);
-    if (files[q->node].n < (size_t)at + n) files[q->node].n = (size_t)at + n;
+    memcpy(f->now + at, p, n);
+    if (f->n < (size_t)at + n) f->n = (size_t)at + n;
     return (ssize_t)n;
+}
+
+int sim_file_rename(void)
+{
+    const proc *q = here();
+    if (q->dying) return 0;
+    files[q->node].it = files[q->node].aside;
+    files[q->node].there = files[q->node].renamed = true;
+    files[q->node].name_synced = false;
+    return 0;
 }
 
 int sim_file_sync(int fd)
@@ -56,7 +96,6 @@ int sim_file_sync(int fd)
     proc *q = here();
     world *w = cluster_enter();
     uint64_t takes = us(60 + rnd(w, 1200));
-    if (fd != RECORD_FD) abort();
     if (cluster_now()->m[q->node].slow && !w->quiet && chance(w, 0.3)) takes += ms(rnd(w, 400));
     qd_env_sleep_ns(q->env, takes);
     if (q->dying || files[q->node].fails) {
@@ -65,37 +104,48 @@ int sim_file_sync(int fd)
         errno = EIO;
         return -1;
     }
-    memcpy(files[q->node].synced, files[q->node].now, sizeof files[0].now);
-    files[q->node].synced_n = files[q->node].n;
+    if (fd == FOLDER_FD) {
+        files[q->node].name_synced = true;
+        return 0;
+    }
+    file *f = of(fd, q->node);
+    memcpy(f->synced, f->now, sizeof f->now);
+    f->synced_n = f->n;
     return 0;
 }
 
 bool cluster_file_crash(int id, bool power)
 {
     world *w = cluster_enter();
+    file *f = &files[id].it;
     bool lost = false;
-    for (size_t at = 0; power && at < sizeof files[id].now; at += SECTOR) {
-        uint8_t *now = files[id].now + at, *synced = files[id].synced + at;
-        if (memcmp(now, synced, SECTOR) == 0) continue;
+    if (power && files[id].there && !files[id].name_synced && chance(w, 0.5)) {
+        files[id].there = false;
+        lost = true;
+    }
+    for (size_t at = 0; power && at < sizeof f->now; at += BLOCK) {
+        uint8_t *now = f->now + at, *synced = f->synced + at;
+        if (memcmp(now, synced, BLOCK) == 0) continue;
         lost = true;
         if (chance(w, 0.3)) continue; /* it had been written already */
-        memcpy(now, synced, chance(w, 0.5) ? SECTOR : rnd(w, SECTOR));
+        memcpy(now, synced, chance(w, 0.5) ? BLOCK : rnd(w, BLOCK));
     }
-    if (power && files[id].n > files[id].synced_n && chance(w, 0.5))
-        files[id].n = files[id].synced_n;
-    memset(files[id].now + files[id].n, 0, sizeof files[id].now - files[id].n);
-    memcpy(files[id].synced, files[id].now, sizeof files[id].now);
-    files[id].synced_n = files[id].n;
-    files[id].fails = false;
+    if (power && f->n > f->synced_n && chance(w, 0.5)) f->n = f->synced_n;
+    memset(f->now + f->n, 0, sizeof f->now - f->n);
+    memcpy(f->synced, f->now, sizeof f->now);
+    f->synced_n = f->n;
+    files[id].name_synced = files[id].there;
+    files[id].fails = files[id].renamed = false;
     return lost;
 }
 
 uint64_t cluster_file_index(int id)
 {
     uint64_t number[2], index[2];
+    if (!files[id].there) return 0;
     for (size_t i = 0; i < 2; i++) {
-        memcpy(&number[i], files[id].synced + i * SECTOR + NUMBER_AT, 8);
-        memcpy(&index[i], files[id].synced + i * SECTOR + INDEX_AT, 8);
+        memcpy(&number[i], files[id].it.synced + i * BLOCK + NUMBER_AT, 8);
+        memcpy(&index[i], files[id].it.synced + i * BLOCK + INDEX_AT, 8);
     }
     return index[number[1] > number[0]];
 }

@@ -458,6 +458,11 @@ void rig_kill(rig *r, int i)
     rig_stop(r, i);
 }
 
+const char *rig_folder(const rig *r, int i)
+{
+    return r->nodes[i].folder;
+}
+
 void rig_wipe(rig *r, int i)
 {
     shell("rm -rf %s && mkdir -m 700 %s", r->nodes[i].folder, r->nodes[i].folder);

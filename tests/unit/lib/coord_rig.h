@@ -33,6 +33,8 @@ void rig_stop(rig *r, int i);
 void rig_kill(rig *r, int i);
 /* All others hear that the process of node i has ended. */
 void rig_tell_gone(rig *r, int i);
+/* Where it is. */
+const char *rig_folder(const rig *r, int i);
 /* Empties its folder; it must not run. */
 void rig_wipe(rig *r, int i);
 /* A copy of its folder's present content is put back by rig_restore; it must not run. */
