@@ -170,7 +170,10 @@ qd_handover *qd_driver_handover(qd_driver *d)
 
 int qd_driver_status(qd_driver *d, qd_handover_status *out, qd_err *err)
 {
-    if (!atomic_load(&d->drives)) return qd_handover_see(d->h, out, err);
-    qd_handover_status_get(d->h, out);
-    return 0;
+    /* what is asked for or forgotten shows at once, not with the driver's next turn */
+    if (atomic_load(&d->drives)) {
+        qd_handover_status_get(d->h, out);
+        if (out->step != QD_HANDOVER_NONE && out->step != QD_HANDOVER_DONE) return 0;
+    }
+    return qd_handover_see(d->h, out, err);
 }
