@@ -140,9 +140,11 @@ static void state_read(ck_call *x)
 
 static void state_begin(ck_projections *p)
 {
+    /* mappings are asked for where they changed, and may be what no object can hold */
     json_t *params =
-        json_pack("{s:s,s:s,s:s}", "metric", "version,master_node,nodes,metadata,routing_table",
-                  "flat_settings", "true", "expand_wildcards", "all");
+        json_pack("{s:s,s:s,s:s,s:s}", "metric", "version,master_node,nodes,metadata,routing_table",
+                  "flat_settings", "true", "expand_wildcards", "all", "filter_path",
+                  "-metadata.indices.*.mappings,-metadata.indices.*.in_sync_allocations");
     p->read_ns = 0;
     p->reading = 1;
     p->reads++;

@@ -36,6 +36,7 @@ typedef struct ck_object {
     const char *holder; /* another object has its index; borrow until the next hold; NULL: it has */
     int busy;           /* a job is on */
     int namespace_ends; /* as found out at its end */
+    int partly;         /* it took no spec with all of its index */
     int64_t again_ns;   /* not before; 0: at once */
     uint32_t failures;  /* in a row */
     uint64_t after_read; /* only a reading of the state of this number or later counts */

@@ -130,7 +130,8 @@ static void retained(ck_job *j)
     ck_projections *p = j->p;
     const json_t *meta = json_object_get(j->body, "metadata");
     json_t *spec = json_object_get(j->body, "spec");
-    json_t *keep = json_pack("{s:s,s:O}", "index", j->index, "spec", spec ? spec : json_null());
+    json_t *keep = json_pack("{s:s,s:O,s:b}", "index", j->index, "spec", spec ? spec : json_null(),
+                             "settled", ck_object_settled(j->body));
     json_t *labels = json_object_get(meta, "labels");
     json_t *notes = json_copy(json_object_get(meta, "annotations"));
     if (labels) (void)json_object_set(keep, "labels", labels);
@@ -155,6 +156,12 @@ static void say(ck_projections *p, const kube_request *r)
     p->unsaid = 0;
 }
 
+/* The API server does not take what was written. */
+static int is_refused(int32_t code)
+{
+    return code == 400 || code == 413 || code == 422;
+}
+
 static void api_done(kube_request *r)
 {
     ck_job *j = r->user;
@@ -168,6 +175,10 @@ static void api_done(kube_request *r)
     if (done && (j->what == DO_MAKE || (j->what != CK_DO_DROP && object_of(j))))
         ck_object_take(p, j->kind, x->object, 0);
     if (done && j->what == CK_DO_RETAIN) retained(j);
+    if (j->what == CK_DO_FOLLOW && is_refused(x->code)) {
+        ck_object *o = object_of(j);
+        if (o) o->partly = 1; /* less of it, then */
+    }
     if (done && j->what == DO_MAKE) (void)json_object_del(p->returning, j->name);
     job_end(j, !done);
 }
@@ -182,34 +193,10 @@ static void drop(ck_job *j)
     ask(j, "DELETE", j->body, api_done);
 }
 
-void ck_job_make(ck_projections *p, const char *index)
-{
-    char name[CK_NAME];
-    const char *key;
-    json_t *v, *before = NULL;
-    ck_index_object_name(p->cluster, index, 0, name);
-    json_object_foreach(p->returning, key, v)
-    {
-        const char *of = json_string_value(json_object_get(v, "index"));
-        if (before || !of || strcmp(of, index) != 0) continue;
-        before = v;
-        snprintf(name, sizeof name, "%s", key);
-    }
-    if (ck_object_find(p, CK_OF_INDEX, name)) {
-        before = NULL;
-        ck_index_object_name(p->cluster, index, 1, name);
-    }
-    ck_job *j = job_make(p, CK_OF_INDEX, DO_MAKE, name);
-    p->making = 1;
-    snprintf(j->index, sizeof j->index, "%.255s", index);
-    j->body = ck_index_object(&p->truth, p->store->home.space, index, name, before);
-    ck_object_path(p, CK_OF_INDEX, NULL, NULL, j->path);
-    ask(j, "POST", j->body, api_done);
-}
-
 /* --- to the cluster --- */
 
 static void step(ck_job *j);
+static void index_read(ck_call *x);
 
 static void decided(ck_job *j, int accepted, const char *reason, const char *message)
 {
@@ -272,8 +259,73 @@ static void step(ck_job *j)
 {
     const json_t *s = json_array_get(j->steps, j->at);
     const char *action = json_string_value(json_object_get(s, "action"));
+    int reads = j->what == DO_MAKE || j->what == CK_DO_FOLLOW;
     ck_call_start(j->p->calls, action ? action : "", json_object_get(s, "params"),
-                  json_object_get(s, "body"), step_done, j);
+                  json_object_get(s, "body"), reads ? index_read : step_done, j);
+}
+
+/* --- showing an index --- */
+
+/* What the cluster tells of an index goes into an object: a new one, or that of the job. */
+static void index_read(ck_call *x)
+{
+    ck_job *j = x->user;
+    ck_projections *p = j->p;
+    char shown[CK_SHOWN_MAX];
+    if (j->epoch != p->epoch) {
+        job_free(j);
+        return;
+    }
+    const ck_object *o = object_of(j);
+    if (x->status != 200 || !ck_truth_index(&p->truth, j->index)) {
+        job_end(j, 1);
+        return;
+    }
+    json_t *answer = NULL; /* one that cannot be read, as for a number, is not shown */
+    if (!o || !o->partly)
+        answer = json_loadb((const char *)x->answer.p, x->answer.n, JSON_ALLOW_NUL, NULL);
+    const json_t *is = json_object_get(answer, j->index);
+    if (j->what == DO_MAKE) {
+        j->body = ck_index_object(&p->truth, p->store->home.space, j->index, j->name, is, NULL);
+        ask(j, "POST", j->body, api_done);
+    } else {
+        json_t *spec = ck_shown_spec(&p->truth, j->index, j->name, is,
+                                     json_object_get(j->body, "spec"), shown);
+        ck_spec_put(p->heap, j->body, spec, shown);
+        ck_object_path(p, j->kind, j->name, NULL, j->path);
+        ask(j, "PUT", j->body, api_done);
+    }
+    json_decref(answer);
+}
+
+void ck_job_make(ck_projections *p, const char *index)
+{
+    char name[CK_NAME];
+    const char *key;
+    json_t *v, *before = NULL;
+    ck_index_object_name(p->cluster, index, 0, name);
+    json_object_foreach(p->returning, key, v)
+    {
+        const char *of = json_string_value(json_object_get(v, "index"));
+        if (before || !of || strcmp(of, index) != 0) continue;
+        before = v;
+        snprintf(name, sizeof name, "%s", key);
+    }
+    if (ck_object_find(p, CK_OF_INDEX, name)) {
+        before = NULL;
+        ck_index_object_name(p->cluster, index, 1, name);
+    }
+    ck_job *j = job_make(p, CK_OF_INDEX, DO_MAKE, name);
+    p->making = 1;
+    snprintf(j->index, sizeof j->index, "%.255s", index);
+    ck_object_path(p, CK_OF_INDEX, NULL, NULL, j->path);
+    if (before) {
+        j->body = ck_index_object(&p->truth, p->store->home.space, index, name, NULL, before);
+        ask(j, "POST", j->body, api_done);
+        return;
+    }
+    j->steps = json_pack("[{s:s,s:{s:s}}]", "action", "indices.get", "params", "index", index);
+    step(j);
 }
 
 /* Data go only when their object was deleted, and not the namespace with all that is in it. */
@@ -313,6 +365,9 @@ void ck_job_start(ck_projections *p, ck_object *o, ck_judgement *judged)
     case CK_DO_ERASE:
         snprintf(j->path, sizeof j->path, "/api/v1/namespaces/%s", p->store->home.space);
         ask(j, "GET", NULL, namespace_read);
+        return;
+    case CK_DO_FOLLOW:
+        step(j);
         return;
     case CK_DO_DROP:
         drop(j);

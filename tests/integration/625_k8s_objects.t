@@ -101,6 +101,22 @@ becomes('... is shown in status and spec', 'films', sub { $_[0]{status}{replicas
 $kube->patch("$path/quidditchindices/films", {spec => {replicas => 0}});
 becomes('its object can be changed as well', 'films', sub { observed($_[0]) && $_[0]{status}{replicas} == 0 && $_[0]{spec}{replicas} == 0 });
 is(settings('films')->{number_of_replicas}, 0, '... and the index follows');
+# all of an index is in its object's spec, and follows
+is($n->put('/films/_mapping', {properties => {year => {type => 'integer', null_value => 1900}, pid => {type => 'keyword'}}, _meta => {of => 'films'}})->{status}, 200, 'a mapping by REST');
+is($n->post('/_aliases', {actions => [{add => {index => 'films', alias => 'new', filter => {range => {year => {gte => 2000}}}, is_write_index => JSON::PP::true}}]})->{status}, 200, '... an alias');
+is($n->put('/films/_settings', {index => {refresh_interval => '9s', search => {slowlog => {threshold => {query => {warn => '3s'}}}}}})->{status}, 200, '... settings');
+$o = becomes('... are in the spec of its object', 'films', sub { my $s = $_[0]{spec}; $s->{mappings} && $s->{aliases} && $s->{settings} && observed($_[0]) && ($s->{settings}{refresh_interval} // '') eq '9s' });
+is_deeply($o->{spec}{mappings}, $n->get('/films/_mapping')->{json}{films}{mappings}, '... mappings as the index has them');
+is_deeply($o->{spec}{aliases}, $n->get('/films/_alias')->{json}{films}{aliases}, '... aliases too');
+is_deeply($o->{spec}{settings}, {refresh_interval => '9s', search => {slowlog => {threshold => {query => {warn => '3s'}}}}}, '... settings without what the index was made with');
+$kube->patch("$path/quidditchindices/films", {spec => {settings => {refresh_interval => '8s'}, aliases => {new => {filter => undef}}}});
+becomes('the object is changed as well', 'films', sub { observed($_[0]) && $_[0]{spec}{settings}{refresh_interval} eq '8s' && ($_[0]{metadata}{annotations}{'quidditch.io/shown'} // '') ne $o->{metadata}{annotations}{'quidditch.io/shown'} });
+is_deeply([settings('films')->{refresh_interval}, $n->get('/films/_alias')->{json}{films}{aliases}{new}], ['8s', {is_write_index => JSON::PP::true}], '... and the index follows');
+# what no object can hold: a number of more than 64 bits, a name with a NUL
+is($n->put('/films/_mapping', '{"_meta":{"n":123456789012345678901234567890,"x\\u0000y":1}}')->{status}, 200, 'a mapping that no object can hold');
+$o = becomes('... is left out', 'films', sub { !$_[0]{spec}{mappings} && observed($_[0]) && condition($_[0], 'Accepted')->{message} =~ /too large|cannot/ });
+is($o->{status}{health}, 'green', '... the rest is shown');
+
 is($n->put('/under_score', {settings => {number_of_replicas => 0}})->{status}, 200, 'an index whose name Kubernetes does not allow');
 my $odd;
 ok(QdNode->wait_for(sub { ($odd) = grep { ($_->{spec}{indexName} // '') eq 'under_score' } @{$kube->get("$path/quidditchindices")->{json}{items}}; $odd }, 90), '... has an object');

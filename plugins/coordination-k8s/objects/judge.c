@@ -141,6 +141,13 @@ static json_t *old_condition(const json_t *object, const char *type)
     return NULL;
 }
 
+int ck_object_settled(const json_t *object)
+{
+    const char *is =
+        json_string_value(json_object_get(old_condition(object, "Accepted"), "status"));
+    return observed(object) == ck_object_generation(object) && is && strcmp(is, "True") == 0;
+}
+
 static json_t *condition(const ck_case *in, const char *type, const char *status,
                          const char *reason, const char *message, int64_t generation)
 {
@@ -153,6 +160,15 @@ static json_t *condition(const ck_case *in, const char *type, const char *status
                      (json_int_t)generation);
 }
 
+/* Its spec leaves things out that it has no room for. */
+static int is_partly(const json_t *object)
+{
+    const char *shown =
+        json_string_value(json_object_get(at(object, "metadata", "annotations"), CK_SHOWN));
+    size_t n = shown ? strlen(shown) : 0, k = strlen(CK_SHOWN_PARTLY);
+    return n > k && strcmp(shown + n - k, CK_SHOWN_PARTLY) == 0;
+}
+
 /* Accepted, as the newest verdict says, else as it is; NULL: nothing is known yet. */
 static json_t *accepted(const ck_case *in, const ck_verdict *v, int64_t generation)
 {
@@ -162,7 +178,12 @@ static json_t *accepted(const ck_case *in, const ck_verdict *v, int64_t generati
     json_t *old = old_condition(in->object, "Accepted");
     if (old && observed(in->object) == generation) return json_incref(old);
     if (is_own_spec(in))
-        return condition(in, "Accepted", "True", "Shown", "as the cluster's state is", generation);
+        return condition(in, "Accepted", "True", "Shown",
+                         is_partly(in->object)
+                             ? "as the cluster's state is; settings, mappings and "
+                               "aliases are too large for an object"
+                             : "as the cluster's state is",
+                         generation);
     return old ? json_incref(old) : NULL;
 }
 
@@ -327,29 +348,26 @@ static void show_index(const ck_case *in, const json_t *index, const ck_verdict 
     show(in, status, out);
 }
 
-/* The spec of an object that the cluster made follows what is. */
-static void follow(const ck_case *in, ck_judgement *out)
+/* The spec of an object that the cluster made follows what is. A wish that was refused stays to be
+ * read, and put right. */
+static void follow(const ck_case *in, const ck_verdict *v, const json_t *index, ck_judgement *out)
 {
-    json_t *had = json_object_get(in->object, "spec"), *spec;
-    json_t *is = ck_index_spec(in->truth, ck_object_index(in->object),
-                               text_at(in->object, "metadata", "name"));
-    char hash[65];
-    spec = json_copy(had);
-    (void)json_object_set(spec, "shards", json_object_get(is, "shards"));
-    (void)json_object_set(spec, "replicas", json_object_get(is, "replicas"));
-    json_decref(is);
-    if (!spec || json_equal(spec, had)) {
-        json_decref(spec);
+    const json_t *notes = at(in->object, "metadata", "annotations");
+    const char *said = json_string_value(json_object_get(notes, CK_SHOWN));
+    char shown[CK_SHOWN_MAX];
+    size_t n;
+    int64_t generation = ck_object_generation(in->object);
+    int refused = v->generation == generation ? !v->accepted : !ck_object_settled(in->object);
+    ck_index_shown(index, shown);
+    n = strlen(shown);
+    if (said && strncmp(said, shown, n) == 0 &&
+        (said[n] == 0 || strcmp(said + n, CK_SHOWN_PARTLY) == 0))
         return;
-    }
-    ck_spec_hash(in->truth->heap, spec, hash);
-    out->what = CK_DO_PUT;
+    if (refused && !is_own_spec(in)) return;
+    out->what = CK_DO_FOLLOW;
     out->body = without_noise(in->object);
-    json_t *meta = json_object_get(out->body, "metadata");
-    if (!json_object_get(meta, "annotations"))
-        (void)json_object_set_new(meta, "annotations", json_object());
-    (void)json_object_set_new(json_object_get(meta, "annotations"), CK_OWN_SPEC, json_string(hash));
-    (void)json_object_set_new(out->body, "spec", spec);
+    out->steps = json_pack("[{s:s,s:{s:s}}]", "action", "indices.get", "params", "index",
+                           ck_object_index(in->object));
 }
 
 /* The object of an index that is gone. */
@@ -391,7 +409,8 @@ void ck_judge_index(const ck_case *in, ck_judgement *out)
     }
     if (out->decided) verdict = out->verdict;
     show_index(in, index, &verdict, out);
-    if (!out->what && index && !in->holder && is_clusters(in->object)) follow(in, out);
+    if (!out->what && index && !in->holder && is_clusters(in->object))
+        follow(in, &verdict, index, out);
 }
 
 /* --- the QuidditchCluster --- */

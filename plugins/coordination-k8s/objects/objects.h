@@ -3,7 +3,8 @@
  * state looks as objects, and what an object asks for. The state is the truth; a spec is a wish,
  * applied when it is newer than status.observedGeneration and not of the cluster's own writing.
  *
- *   wanted.c  from the state to statuses and specs
+ *   wanted.c  from the state to statuses
+ *   specs.c   from the state to specs, and objects as the cluster makes them
  *   judge.c   from an object and the state to the next thing to do
  *
  * Pure: no I/O, no clock, no thread. JSON that is returned is the caller's to release; NULL: no
@@ -17,10 +18,12 @@
 #define CK_FINALIZER "quidditch.io/data"
 #define CK_LABEL_ORIGIN "quidditch.io/origin" /* "cluster": made by the cluster, not by a user */
 #define CK_OWN_SPEC "quidditch.io/spec"       /* annotation: hash of the spec that we wrote */
+#define CK_SHOWN "quidditch.io/shown"         /* annotation: the state of the index that it shows */
+#define CK_SHOWN_PARTLY " partly"             /* at its end: not all of it could be shown */
 #define CK_DEFAULT_CLUSTER "quidditch"
 
 enum { CK_COPIES_MAX = 1000 }; /* in one status */
-enum { CK_MESSAGE = 1024 };
+enum { CK_MESSAGE = 1024, CK_SHOWN_MAX = 200 };
 
 /* The answer to GET /_cluster/state?flat_settings=true, taken apart; borrows from state. */
 typedef struct ck_truth {
@@ -47,16 +50,27 @@ const char *ck_index_health(const ck_truth *t, const char *index);
 const char *ck_cluster_health(const ck_truth *t);
 /* What a QuidditchIndex shows of an index, without conditions and observedGeneration. */
 json_t *ck_index_status(const ck_truth *t, const char *index);
-/* The spec that the cluster writes for an index whose object it makes under this name. */
-json_t *ck_index_spec(const ck_truth *t, const char *index, const char *object);
 /* What the QuidditchCluster shows, likewise. */
 json_t *ck_cluster_status(const ck_truth *t);
+
+/* --- specs.c --- */
 /* The object's name for an index; taken: the plain one is another cluster's. */
 void ck_index_object_name(const char *cluster, const char *index, int taken, char out[CK_LABEL]);
-/* A new object for an index; before: spec, labels and annotations of one that comes back under its
- * name, or NULL. */
+/* Which state of an index (as ck_truth_index) that is, for CK_SHOWN. */
+void ck_index_shown(const json_t *index, char out[CK_SHOWN_MAX]);
+/* The spec that shows an index: is, what GET /{index} tells of it, NULL: shards and replicas alone;
+ * had: the spec before, whose other fields stay, NULL: none. */
+json_t *ck_index_spec(const ck_truth *t, const char *index, const char *object, const json_t *is,
+                      const json_t *had);
+/* The same, and what CK_SHOWN says of it; is too large, or NULL: without it. */
+json_t *ck_shown_spec(const ck_truth *t, const char *index, const char *object, const json_t *is,
+                      const json_t *had, char shown[CK_SHOWN_MAX]);
+/* Puts a spec into an object, with its annotations; takes it over. shown NULL: as it is. */
+void ck_spec_put(const cr_heap *heap, json_t *object, json_t *spec, const char *shown);
+/* A new object for an index. before: of one that comes back under its name {"spec", "labels",
+ * "annotations", "settled": its spec was applied}, or NULL. */
 json_t *ck_index_object(const ck_truth *t, const char *space, const char *index, const char *name,
-                        const json_t *before);
+                        const json_t *is, const json_t *before);
 /* Hash of a spec as CK_OWN_SPEC has it. */
 void ck_spec_hash(const cr_heap *heap, const json_t *spec, char out[65]);
 
@@ -69,6 +83,8 @@ const char *ck_object_cluster(const json_t *object);
 int64_t ck_object_generation(const json_t *object);
 /* 1 when it is being deleted. */
 int ck_object_ends(const json_t *object);
+/* 1 when its spec was judged, and accepted. */
+int ck_object_settled(const json_t *object);
 
 /* What became of a wish. */
 typedef struct ck_verdict {
@@ -82,6 +98,7 @@ enum {
     CK_DO_WISH,   /* ask the cluster for `steps`, in order */
     CK_DO_STATUS, /* PUT body to the status */
     CK_DO_PUT,    /* PUT body */
+    CK_DO_FOLLOW, /* ask for `steps`, put what they tell as spec into body, PUT that */
     CK_DO_RETAIN, /* PUT body, without finalizer: the object goes, the data stay */
     CK_DO_ERASE,  /* delete the index, unless the namespace ends */
     CK_DO_DROP    /* delete the object, which has no finalizer */

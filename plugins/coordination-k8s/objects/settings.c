@@ -111,17 +111,6 @@ static void change_settings(const json_t *spec, const json_t *index, const char 
         json_decref(body);
 }
 
-static int has_alias(const json_t *index, const char *alias)
-{
-    json_t *v;
-    size_t i;
-    json_array_foreach(json_object_get(index, "aliases"), i, v)
-    {
-        if (json_is_string(v) && strcmp(json_string_value(v), alias) == 0) return 1;
-    }
-    return 0;
-}
-
 /* spec.aliases, where given, is the whole list. */
 static void change_aliases(const json_t *spec, const json_t *index, const char *name, json_t *out)
 {
@@ -134,7 +123,6 @@ static void change_aliases(const json_t *spec, const json_t *index, const char *
     }
     json_object_foreach(wanted, key, value)
     {
-        if (has_alias(index, key) && json_object_size(value) == 0) continue;
         json_t *add = json_is_object(value) ? json_deep_copy(value) : json_object();
         (void)json_object_set_new(add, "index", json_string(name));
         (void)json_object_set_new(add, "alias", json_string(key));

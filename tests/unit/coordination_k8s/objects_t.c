@@ -100,12 +100,50 @@ static const char *status_of(const world *w, const char *field)
     return v ? v : "";
 }
 
+/* What GET /books tells: the state's settings and aliases, and these mappings. */
+static json_t *told(const world *w, const char *mappings)
+{
+    const json_t *meta = ck_truth_index(&w->truth, "books");
+    json_t *out =
+        json("{'settings':{'index':{'uuid':'U1','creation_date':'5','version':{'created':"
+             "'1'},'provided_name':'books','refresh_interval':'1s','routing':{'allocation'"
+             ":{'initial_recovery':{'_id':'x'},'include':{'zone':'a'}}}}},"
+             "'aliases':{'a':{'filter':{'term':{'x':1}}},'z':{}}}");
+    json_t *settings = json_object_get(json_object_get(out, "settings"), "index");
+    static const char *const numbers[] = {"number_of_shards", "number_of_replicas"};
+    for (size_t i = 0; i < 2; i++) {
+        char key[40];
+        (void)snprintf(key, sizeof key, "index.%s", numbers[i]);
+        (void)json_object_set_new(settings, numbers[i], json_string(ck_setting(meta, key)));
+    }
+    if (mappings) (void)json_object_set_new(out, "mappings", json(mappings));
+    return out;
+}
+
+/* What index_read (projections_jobs.c) makes of it. */
+static void follow(world *w, json_t *is)
+{
+    char shown[CK_SHOWN_MAX];
+    json_t *spec =
+        ck_shown_spec(&w->truth, "books", "books", is, json_object_get(w->j.body, "spec"), shown);
+    ck_spec_put(unit_heap(), w->j.body, spec, shown);
+    json_decref(is);
+    put(w);
+}
+
 /* Judges and writes until nothing is to be done, at most so often. */
 static void settle(world *w)
 {
     for (int i = 0; i < 10; i++) {
         judge(w);
         if (w->j.what == CK_DO_NOTHING) return;
+        if (w->j.what == CK_DO_FOLLOW) {
+            assert_string_equal(
+                json_string_value(json_object_get(json_array_get(w->j.steps, 0), "action")),
+                "indices.get");
+            follow(w, told(w, "{'properties':{'n':{'type':'long','null_value':7}}}"));
+            continue;
+        }
         assert_true(w->j.what == CK_DO_STATUS || w->j.what == CK_DO_PUT);
         put(w);
     }
@@ -232,7 +270,8 @@ static void a_changed_wish_changes_the_index(void **unused)
              "'indices.put_mapping','params':{'timeout':'5s','master_timeout':'10s','index':"
              "'books'},'body':{'properties':{'a':{}}}},{'action':'indices.update_aliases','params':"
              "{'timeout':'5s','master_timeout':'10s'},'body':{'actions':[{'add':{'index':'books',"
-             "'alias':'b','is_write_index':true}},{'remove':{'index':'books','alias':'z'}}]}}]");
+             "'alias':'a'}},{'add':{'index':'books','alias':'b','is_write_index':true}},{'remove':{"
+             "'index':'books','alias':'z'}}]}}]");
     assert_true(json_equal(w.j.steps, is));
     json_decref(is);
     end(&w);
@@ -265,15 +304,31 @@ static void an_own_spec_is_no_wish(void **unused)
     world w;
     begin(&w, state_text, "{}");
     json_decref(w.object);
-    w.about.object = w.object = ck_index_object(&w.truth, "space", "books", "books", NULL);
+    json_t *is = told(&w, "{'properties':{'n':{'type':'long','null_value':7.0}}}");
+    w.about.object = w.object = ck_index_object(&w.truth, "space", "books", "books", is, NULL);
+    json_decref(is);
     (void)json_object_set_new(json_object_get(w.object, "metadata"), "generation", json_integer(1));
+    is =
+        json("{'shards':1,'replicas':1,'settings':{'refresh_interval':'1s','routing':{'allocation':"
+             "{'include':{'zone':'a'}}}},'mappings':{'properties':{'n':{'type':'long',"
+             "'null_value':7.0}}},'aliases':{'a':{'filter':{'term':{'x':1}}},'z':{}}}");
+    assert_true(json_equal(json_object_get(w.object, "spec"), is));
+    json_decref(is);
+    /* an API server writes numbers in its own way: that is no wish */
+    json_t *field = json_object_get(json_object_get(w.object, "spec"), "mappings");
+    field = json_object_get(json_object_get(field, "properties"), "n");
+    (void)json_object_set_new(field, "null_value", json_integer(7));
     settle(&w);
     assert_string_equal(said(&w, "Accepted", "status"), "True");
+    assert_string_equal(said(&w, "Accepted", "reason"), "Shown");
     assert_string_equal(status_of(&w, "health"), "yellow");
+    assert_int_equal(ck_object_generation(w.object), 1);
     /* a change by REST is followed by the spec, and that is no wish either */
     json_t *meta = json_object_get(json_object_get(w.state, "metadata"), "indices");
-    json_t *settings = json_object_get(json_object_get(meta, "books"), "settings");
+    meta = json_object_get(meta, "books");
+    json_t *settings = json_object_get(meta, "settings");
     (void)json_object_set_new(settings, "index.number_of_replicas", json_string("4"));
+    (void)json_object_set_new(meta, "settings_version", json_integer(2));
     settle(&w);
     json_t *spec = json_object_get(w.object, "spec");
     assert_int_equal(json_integer_value(json_object_get(spec, "replicas")), 4);
@@ -282,6 +337,7 @@ static void an_own_spec_is_no_wish(void **unused)
     (void)json_object_set_new(json_object_get(w.object, "status"), "observedGeneration",
                               json_integer(1));
     (void)json_object_set_new(settings, "index.number_of_replicas", json_string("5"));
+    (void)json_object_set_new(meta, "settings_version", json_integer(3));
     settle(&w);
     assert_int_equal(
         json_integer_value(json_object_get(json_object_get(w.object, "spec"), "replicas")), 5);
@@ -291,6 +347,61 @@ static void an_own_spec_is_no_wish(void **unused)
     judge(&w);
     assert_int_equal(w.j.what, CK_DO_WISH);
     assert_string_equal(step_of(&w, 0), "indices.put_settings");
+    /* what is refused stays to be read, whatever changes meanwhile */
+    w.verdict = (ck_verdict){.generation = 9, .reason = "Why", .message = "why"};
+    (void)json_object_set_new(meta, "settings_version", json_integer(4));
+    settle(&w);
+    assert_string_equal(said(&w, "Accepted", "message"), "why");
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(w.object, "spec"), "replicas")), 0);
+    assert_int_equal(ck_object_generation(w.object), 9);
+    end(&w);
+    memory_check();
+}
+
+static void what_has_no_room_is_left_out(void **unused)
+{
+    (void)unused;
+    world w;
+    begin(&w, state_text, "{}");
+    json_decref(w.object);
+    json_t *is = told(&w, NULL), *large = json_object();
+    char name[32];
+    for (int i = 0; i < 40000; i++) {
+        (void)snprintf(name, sizeof name, "field%d", i);
+        (void)json_object_set_new(large, name, json_string("keyword"));
+    }
+    (void)json_object_set_new(is, "mappings", large);
+    w.about.object = w.object = ck_index_object(&w.truth, "space", "books", "books", is, NULL);
+    json_decref(is);
+    (void)json_object_set_new(json_object_get(w.object, "metadata"), "generation", json_integer(1));
+    settle(&w);
+    is = json("{'shards':1,'replicas':1}");
+    assert_true(json_equal(json_object_get(w.object, "spec"), is));
+    json_decref(is);
+    assert_non_null(strstr(said(&w, "Accepted", "message"), "too large"));
+    end(&w);
+    memory_check();
+}
+
+static void what_comes_back_was_applied_or_not(void **unused)
+{
+    (void)unused;
+    world w;
+    begin(&w, state_text, "{}");
+    json_decref(w.object);
+    for (int settled = 0; settled < 2; settled++) {
+        json_t *before = json("{'spec':{'replicas':3}}");
+        (void)json_object_set_new(before, "settled", json_boolean(settled));
+        w.about.object = w.object =
+            ck_index_object(&w.truth, "space", "books", "books", NULL, before);
+        json_decref(before);
+        (void)json_object_set_new(json_object_get(w.object, "metadata"), "generation",
+                                  json_integer(1));
+        judge(&w);
+        assert_int_equal(w.j.what, settled ? CK_DO_STATUS : CK_DO_WISH);
+        if (!settled) json_decref(w.object);
+    }
     end(&w);
     memory_check();
 }
@@ -461,6 +572,8 @@ int main(void)
         cmocka_unit_test(a_changed_wish_changes_the_index),
         cmocka_unit_test(who_it_is_of_does_not_change),
         cmocka_unit_test(an_own_spec_is_no_wish),
+        cmocka_unit_test(what_has_no_room_is_left_out),
+        cmocka_unit_test(what_comes_back_was_applied_or_not),
         cmocka_unit_test(data_go_only_when_asked),
         cmocka_unit_test(an_index_that_is_gone),
         cmocka_unit_test(an_older_state_is_not_shown),
