@@ -79,8 +79,10 @@ static void rules_begin(ck_projections *p)
     static const kube_wanted wanted[] = {
         {CK_QUIDDITCH, "quidditchindices", "list,watch,create,update,delete", NULL},
         {CK_QUIDDITCH, "quidditchclusters", "list,watch", NULL},
+        {CK_QUIDDITCH, "quidditchshards", "list,watch,create,delete", NULL},
         {CK_QUIDDITCH, "quidditchindices/status", "update", NULL},
         {CK_QUIDDITCH, "quidditchclusters/status", "update", NULL},
+        {CK_QUIDDITCH, "quidditchshards/status", "update", NULL},
         {"", "namespaces", "get", NULL},
         {"", "events", "create", NULL}};
     p->rules_again_ns = 0;

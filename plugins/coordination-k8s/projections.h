@@ -1,7 +1,8 @@
 /*
- * projections.h: indices and the cluster as custom resources (QuidditchIndex, QuidditchCluster), on
- * a thread of their own, so that nothing here keeps the store waiting. Only the node that leads the
- * store reads and writes them. What is to be done for an object, objects/ says; here is the rest:
+ * projections.h: indices and the cluster as custom resources (QuidditchIndex, QuidditchShard,
+ * QuidditchCluster), on a thread of their own, so that nothing here keeps the store waiting. Only
+ * the node that leads the store reads and writes them. What is to be done for an object, objects/
+ * says; here is the rest:
  *
  *   projections.c          the thread, rights, the state, leading
  *   projections_objects.c  the objects as the API has them: lists and watches
@@ -25,7 +26,7 @@
 #define CK_QUIDDITCH "quidditch.io"
 #define CK_WRITE_GAP_NS 50000000ll /* between things begun: at most 20 a second */
 
-enum { CK_OF_INDEX, CK_OF_CLUSTER, CK_KINDS };
+enum { CK_OF_INDEX, CK_OF_CLUSTER, CK_OF_SHARD, CK_KINDS };
 enum { CK_BUCKETS = 1024, CK_JOBS_MAX = 8 };
 
 /* An object of the API. */
@@ -124,7 +125,7 @@ struct ck_projections {
     int holders_old;
     uint32_t cursor, left; /* buckets still to be looked at */
     uint32_t look;         /* number of the present look at all of them, from 1 */
-    json_t *missing;       /* names of indices without object */
+    json_t *missing;       /* indices without object: names; shards: {index, shard, name} */
     json_t *returning;     /* objects that come back: name -> {index, spec, labels, annotations} */
     int making;
     int64_t make_again_ns;
@@ -183,8 +184,8 @@ void ck_look(ck_projections *p);
 /* --- projections_jobs.c --- */
 /* Begins what was judged for an object; takes j's JSON. */
 void ck_job_start(ck_projections *p, ck_object *o, ck_judgement *j);
-/* Makes the object of an index. */
-void ck_job_make(ck_projections *p, const char *index);
+/* Makes the object of an index, or of a shard: one of p's `missing`. */
+void ck_job_make(ck_projections *p, const json_t *what);
 /* Gives up requests to the API; all: those to the cluster too, which then are not called back. */
 void ck_jobs_drop(ck_projections *p, int all);
 

@@ -179,7 +179,8 @@ static void api_done(kube_request *r)
         ck_object *o = object_of(j);
         if (o) o->partly = 1; /* less of it, then */
     }
-    if (done && j->what == DO_MAKE) (void)json_object_del(p->returning, j->name);
+    if (done && j->what == DO_MAKE && j->kind == CK_OF_INDEX)
+        (void)json_object_del(p->returning, j->name);
     job_end(j, !done);
 }
 
@@ -298,7 +299,7 @@ static void index_read(ck_call *x)
     json_decref(answer);
 }
 
-void ck_job_make(ck_projections *p, const char *index)
+static void make_index(ck_projections *p, const char *index)
 {
     char name[CK_NAME];
     const char *key;
@@ -326,6 +327,22 @@ void ck_job_make(ck_projections *p, const char *index)
     }
     j->steps = json_pack("[{s:s,s:{s:s}}]", "action", "indices.get", "params", "index", index);
     step(j);
+}
+
+void ck_job_make(ck_projections *p, const json_t *what)
+{
+    const char *index = json_string_value(json_object_get(what, "index"));
+    const char *name = json_string_value(json_object_get(what, "name"));
+    if (json_is_string(what)) {
+        make_index(p, json_string_value(what));
+        return;
+    }
+    ck_job *j = job_make(p, CK_OF_SHARD, DO_MAKE, name);
+    p->making = 1;
+    j->body = ck_shard_object(&p->truth, p->store->home.space, index,
+                              json_integer_value(json_object_get(what, "shard")), name);
+    ck_object_path(p, CK_OF_SHARD, NULL, NULL, j->path);
+    ask(j, "POST", j->body, api_done);
 }
 
 /* Data go only when their object was deleted, and not the namespace with all that is in it. */

@@ -27,6 +27,33 @@ static ck_object *holder_of(ck_projections *p, const json_t *held, const char *i
     return name ? ck_object_find(p, CK_OF_INDEX, name) : NULL;
 }
 
+/* The name of a shard's object that is to be made; 0: it is there. */
+static int shard_name(ck_projections *p, const char *index, int64_t shard, char out[CK_SHARD_NAME])
+{
+    for (int taken = 0; taken < 2; taken++) {
+        ck_shard_object_name(p->cluster, index, shard, taken, out);
+        const ck_object *o = ck_object_find(p, CK_OF_SHARD, out);
+        if (!o) return 1;
+        if (o->ours && strcmp(ck_object_index(o->json), index) == 0 &&
+            ck_object_shard(o->json) == shard)
+            return 0;
+    }
+    return 0; /* both names are others' */
+}
+
+/* Shards without object, of an index whose copies have no room in its own. */
+static void miss_shards(ck_projections *p, const char *index, const json_t *meta)
+{
+    char name[CK_SHARD_NAME];
+    int64_t n = ck_index_shards(meta);
+    for (int64_t k = n - 1; k >= 0; k--) { /* the first one is made first */
+        if (shard_name(p, index, k, name))
+            (void)json_array_append_new(
+                p->missing,
+                json_pack("{s:s,s:I,s:s}", "index", index, "shard", (json_int_t)k, "name", name));
+    }
+}
+
 /* Of several objects for one index the oldest has it; indices that none has get one. */
 static void hold(ck_projections *p)
 {
@@ -56,6 +83,10 @@ static void hold(ck_projections *p)
     json_array_clear(p->missing);
     json_object_foreach((json_t *)(uintptr_t)p->truth.indices, index, meta)
     {
+        if (ck_is_shown(index) && ck_is_large(meta)) miss_shards(p, index, meta);
+    }
+    json_object_foreach((json_t *)(uintptr_t)p->truth.indices, index, meta)
+    {
         if (ck_is_shown(index) && !json_object_get(held, index))
             (void)json_array_append_new(p->missing, json_string(index));
     }
@@ -79,7 +110,7 @@ static int may_begin(ck_projections *p, int64_t now)
 /* Whether its index is gone for certain. */
 static int is_gone(ck_projections *p, ck_object *o, int64_t now)
 {
-    if (o->kind != CK_OF_INDEX || ck_truth_index(&p->truth, ck_object_index(o->json))) {
+    if (o->kind == CK_OF_CLUSTER || ck_truth_index(&p->truth, ck_object_index(o->json))) {
         o->missing_ns = 0;
         return 0;
     }
@@ -91,7 +122,7 @@ static int is_gone(ck_projections *p, ck_object *o, int64_t now)
         now - p->lead_ns >= LEAD_NS)
         return 1;
     if (!p->read_ns && !p->reading && *ck_object_index(o->json) &&
-        json_object_get(json_object_get(o->json, "status"), "uuid"))
+        (o->kind == CK_OF_SHARD || json_object_get(json_object_get(o->json, "status"), "uuid")))
         ck_read_soon(p, GONE_NS);
     return 0;
 }
@@ -106,6 +137,8 @@ void ck_look_again(ck_projections *p)
 /* 0: there is something to do, but not now. */
 static int consider(ck_projections *p, ck_object *o, int64_t now)
 {
+    static void (*const judges[CK_KINDS])(const ck_case *, ck_judgement *) = {
+        ck_judge_index, ck_judge_cluster, ck_judge_shard};
     static const ck_verdict none;
     ck_judgement j;
     char time[40];
@@ -122,7 +155,7 @@ static int consider(ck_projections *p, ck_object *o, int64_t now)
                      .namespace_ends = o->namespace_ends,
                      .verdict = o->verdict ? o->verdict : &none,
                      .now = time};
-    o->kind == CK_OF_CLUSTER ? ck_judge_cluster(&about, &j) : ck_judge_index(&about, &j);
+    judges[o->kind](&about, &j);
     if (j.decided) {
         if (!o->verdict) o->verdict = cr_must(p->heap, sizeof *o->verdict);
         *o->verdict = j.verdict;
@@ -156,8 +189,8 @@ void ck_look(ck_projections *p)
     if (n == 0 || p->making) return;
     if (p->make_again_ns > now || !may_begin(p, now)) return;
     p->next_ns = now + CK_WRITE_GAP_NS;
-    char index[300];
-    snprintf(index, sizeof index, "%.299s", json_string_value(json_array_get(p->missing, n - 1)));
+    json_t *what = json_incref(json_array_get(p->missing, n - 1));
     (void)json_array_remove(p->missing, n - 1);
-    ck_job_make(p, index);
+    ck_job_make(p, what);
+    json_decref(what);
 }

@@ -8,7 +8,9 @@
 #define LIST_BACK_NS 5000000000ll
 #define LATER_NS 60000000000ll /* a kind that is missing is looked for again */
 
-static const char *const plurals[CK_KINDS] = {"quidditchindices", "quidditchclusters"};
+static const char *const plurals[CK_KINDS] = {"quidditchindices", "quidditchclusters",
+                                              "quidditchshards"};
+static const char *const kinds[CK_KINDS] = {"QuidditchIndex", "QuidditchCluster", "QuidditchShard"};
 
 void ck_object_path(const ck_projections *p, int kind, const char *name, const char *sub,
                     char out[KUBE_PATH_MAX])
@@ -86,6 +88,7 @@ void ck_object_take(ck_projections *p, int kind, json_t *json, uint32_t mark)
     }
     int ours = kind == CK_OF_CLUSTER ? strcmp(name, p->cluster) == 0
                                      : strcmp(ck_object_cluster(json), p->cluster) == 0;
+    if (kind == CK_OF_SHARD && !ck_object_is_clusters(json)) ours = 0;
     if (!o->json || ours != o->ours || ck_object_ends(json) != ck_object_ends(o->json) ||
         strcmp(ck_object_index(json), ck_object_index(o->json)) != 0)
         set_changed(p);
@@ -144,9 +147,7 @@ static int32_t on_page(kube_list *l, json_t *items)
     {
         /* items of a list do not tell what they are */
         (void)json_object_set_new(object, "apiVersion", json_string(CK_API_VERSION));
-        (void)json_object_set_new(
-            object, "kind",
-            json_string(s->kind == CK_OF_CLUSTER ? "QuidditchCluster" : "QuidditchIndex"));
+        (void)json_object_set_new(object, "kind", json_string(kinds[s->kind]));
         ck_object_take(s->p, s->kind, object, s->mark);
     }
     return 0;

@@ -126,6 +126,18 @@ becomes('... takes its object along', $odd->{metadata}{name}, sub { !$_[0] });
 is($n->post('/films/_close')->{status}, 200, 'an index is closed');
 becomes('... and shown so', 'films', sub { ($_[0]{status}{state} // '') eq 'CLOSED' });
 
+# --- more copies than one object holds --------------------------------------------------------------------------
+ok(apply(index_object('wide', shards => 2, replicas => 500)), 'an index with more than 1,000 copies');
+$o = becomes('... shows the first of them', 'wide', sub { $_[0] && @{$_[0]{status}{shardAllocations} || []} == 1000 && (condition($_[0], 'Ready')->{status} // '') eq 'True' });
+ok($o->{status}{truncated}, '... and says so');
+$o = becomes('... each shard has an object', "wide-$_", sub { $_[0] && 2 <= grep { $_->{state} eq 'STARTED' } @{$_[0]{status}{shardAllocations} || []} }, 'quidditchshards') for 0, 1;
+is_deeply([$o->{spec}{indexName}, $o->{spec}{shardId}, scalar(@{$o->{status}{shardAllocations}}), $o->{status}{health}], ['wide', 1, 501, 'yellow'], '... with all its copies');
+($status, $out) = $kube->kubectl('get', 'qshard', '-n', 'quidditch');
+like($out, qr/^wide-0 +wide +0 +yellow +k[01] /m, '... which kubectl shows') or diag $out;
+$kube->patch("$path/quidditchindices/wide", {spec => {replicas => 0}});
+becomes('with fewer copies they go', 'wide-1', sub { !$_[0] }, 'quidditchshards');
+becomes('... and all have room', 'wide', sub { !$_[0]{status}{truncated} && @{$_[0]{status}{shardAllocations}} == 2 });
+
 # --- deletion ---------------------------------------------------------------------------------------------------
 is($n->put('/books/_doc/1', {title => 'x'})->{status}, 201, 'a document');
 my $uid = object('books')->{metadata}{uid};

@@ -49,6 +49,11 @@ int64_t ck_object_generation(const json_t *object)
     return json_integer_value(at(object, "metadata", "generation"));
 }
 
+int64_t ck_object_shard(const json_t *object)
+{
+    return json_integer_value(at(object, "spec", "shardId"));
+}
+
 int ck_object_ends(const json_t *object)
 {
     return *text_at(object, "metadata", "deletionTimestamp") != 0;
@@ -70,7 +75,7 @@ static int has_finalizer(const json_t *object)
     return finalizer_at(object) != (size_t)-1;
 }
 
-static int is_clusters(const json_t *object)
+int ck_object_is_clusters(const json_t *object)
 {
     const json_t *labels = at(object, "metadata", "labels");
     const char *origin = json_string_value(json_object_get(labels, CK_LABEL_ORIGIN));
@@ -388,7 +393,7 @@ void ck_judge_index(const ck_case *in, ck_judgement *out)
     }
     if (in->verdict) verdict = *in->verdict;
     int wish = is_wish(in);
-    if (!index && !wish && in->gone && !in->holder && is_clusters(in->object)) {
+    if (!index && !wish && in->gone && !in->holder && ck_object_is_clusters(in->object)) {
         drop(in, out);
         return;
     }
@@ -409,8 +414,24 @@ void ck_judge_index(const ck_case *in, ck_judgement *out)
     }
     if (out->decided) verdict = out->verdict;
     show_index(in, index, &verdict, out);
-    if (!out->what && index && !in->holder && is_clusters(in->object))
+    if (!out->what && index && !in->holder && ck_object_is_clusters(in->object))
         follow(in, &verdict, index, out);
+}
+
+/* --- a QuidditchShard --- */
+
+void ck_judge_shard(const ck_case *in, ck_judgement *out)
+{
+    const char *index = ck_object_index(in->object);
+    const json_t *meta = ck_truth_index(in->truth, index);
+    int64_t shard = ck_object_shard(in->object);
+    *out = (ck_judgement){0};
+    if (ck_object_ends(in->object) || (!meta && !in->gone)) return;
+    if (!meta || !ck_is_large(meta) || shard >= ck_index_shards(meta)) {
+        out->what = CK_DO_DROP;
+        return;
+    }
+    show(in, ck_shard_status(in->truth, index, shard), out);
 }
 
 /* --- the QuidditchCluster --- */

@@ -23,7 +23,7 @@
 #define CK_DEFAULT_CLUSTER "quidditch"
 
 enum { CK_COPIES_MAX = 1000 }; /* in one status */
-enum { CK_MESSAGE = 1024, CK_SHOWN_MAX = 200 };
+enum { CK_MESSAGE = 1024, CK_SHOWN_MAX = 200, CK_SHARD_NAME = CK_LABEL + 24 };
 
 /* The answer to GET /_cluster/state?flat_settings=true, taken apart; borrows from state. */
 typedef struct ck_truth {
@@ -48,6 +48,12 @@ const char *ck_setting(const json_t *index, const char *key);
 const char *ck_index_health(const ck_truth *t, const char *index);
 /* The same. */
 const char *ck_cluster_health(const ck_truth *t);
+/* Whether its copies have no room in one object: then each shard has a QuidditchShard. */
+int ck_is_large(const json_t *index);
+/* How many shards it has. */
+int64_t ck_index_shards(const json_t *index);
+/* What a QuidditchShard shows. */
+json_t *ck_shard_status(const ck_truth *t, const char *index, int64_t shard);
 /* What a QuidditchIndex shows of an index, without conditions and observedGeneration. */
 json_t *ck_index_status(const ck_truth *t, const char *index);
 /* What the QuidditchCluster shows, likewise. */
@@ -56,6 +62,9 @@ json_t *ck_cluster_status(const ck_truth *t);
 /* --- specs.c --- */
 /* The object's name for an index; taken: the plain one is another cluster's. */
 void ck_index_object_name(const char *cluster, const char *index, int taken, char out[CK_LABEL]);
+/* The same, for a shard of it. */
+void ck_shard_object_name(const char *cluster, const char *index, int64_t shard, int taken,
+                          char out[CK_SHARD_NAME]);
 /* Which state of an index (as ck_truth_index) that is, for CK_SHOWN. */
 void ck_index_shown(const json_t *index, char out[CK_SHOWN_MAX]);
 /* The spec that shows an index: is, what GET /{index} tells of it, NULL: shards and replicas alone;
@@ -71,6 +80,9 @@ void ck_spec_put(const cr_heap *heap, json_t *object, json_t *spec, const char *
  * "annotations", "settled": its spec was applied}, or NULL. */
 json_t *ck_index_object(const ck_truth *t, const char *space, const char *index, const char *name,
                         const json_t *is, const json_t *before);
+/* A new QuidditchShard. */
+json_t *ck_shard_object(const ck_truth *t, const char *space, const char *index, int64_t shard,
+                        const char *name);
 /* Hash of a spec as CK_OWN_SPEC has it. */
 void ck_spec_hash(const cr_heap *heap, const json_t *spec, char out[65]);
 
@@ -83,6 +95,10 @@ const char *ck_object_cluster(const json_t *object);
 int64_t ck_object_generation(const json_t *object);
 /* 1 when it is being deleted. */
 int ck_object_ends(const json_t *object);
+/* Whether the cluster made it, and not a user. */
+int ck_object_is_clusters(const json_t *object);
+/* Which shard a QuidditchShard is of. */
+int64_t ck_object_shard(const json_t *object);
 /* 1 when its spec was judged, and accepted. */
 int ck_object_settled(const json_t *object);
 
@@ -124,6 +140,8 @@ typedef struct ck_case {
 void ck_judge_index(const ck_case *in, ck_judgement *out);
 /* The same for the QuidditchCluster of this cluster. */
 void ck_judge_cluster(const ck_case *in, ck_judgement *out);
+/* The same for a QuidditchShard that the cluster made. */
+void ck_judge_shard(const ck_case *in, ck_judgement *out);
 /* Releases JSON. */
 void ck_judgement_clear(ck_judgement *j);
 /* "illegal_argument_exception" as a reason: "IllegalArgumentException". */

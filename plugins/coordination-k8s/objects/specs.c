@@ -65,6 +65,14 @@ void ck_index_object_name(const char *cluster, const char *index, int taken, cha
     ck_object_name(c, (qd_str){longer, strlen(longer)}, out);
 }
 
+void ck_shard_object_name(const char *cluster, const char *index, int64_t shard, int taken,
+                          char out[CK_SHARD_NAME])
+{
+    char name[CK_LABEL];
+    ck_index_object_name(cluster, index, taken, name);
+    snprintf(out, CK_SHARD_NAME, "%s-%lld", name, (long long)shard);
+}
+
 /* --- specs --- */
 
 void ck_index_shown(const json_t *index, char out[CK_SHOWN_MAX])
@@ -158,17 +166,23 @@ void ck_spec_put(const cr_heap *heap, json_t *object, json_t *spec, const char *
 
 /* --- objects --- */
 
+static json_t *label_of(const char *cluster)
+{
+    char root[CK_LABEL];
+    qd_str name = {cluster, strlen(cluster)};
+    ck_object_name(name, name, root);
+    return json_string(root);
+}
+
 json_t *ck_index_object(const ck_truth *t, const char *space, const char *index, const char *name,
                         const json_t *is, const json_t *before)
 {
-    char root[CK_LABEL], shown[CK_SHOWN_MAX];
+    char shown[CK_SHOWN_MAX];
     json_t *labels = json_deep_copy(json_object_get(before, "labels"));
     json_t *notes = json_deep_copy(json_object_get(before, "annotations"));
     if (!labels) labels = json_object();
     if (!notes) notes = json_object();
-    ck_object_name((qd_str){t->cluster, strlen(t->cluster)},
-                   (qd_str){t->cluster, strlen(t->cluster)}, root);
-    (void)json_object_set_new(labels, CK_LABEL_CLUSTER, json_string(root));
+    (void)json_object_set_new(labels, CK_LABEL_CLUSTER, label_of(t->cluster));
     if (!before) (void)json_object_set_new(labels, CK_LABEL_ORIGIN, json_string("cluster"));
     json_t *out = json_pack("{s:s,s:s,s:{s:s,s:s,s:o,s:o,s:[s]}}", "apiVersion", CK_API_VERSION,
                             "kind", "QuidditchIndex", "metadata", "name", name, "namespace", space,
@@ -181,4 +195,14 @@ json_t *ck_index_object(const ck_truth *t, const char *space, const char *index,
     else
         (void)json_object_set_new(out, "spec", spec ? spec : json_object());
     return out;
+}
+
+json_t *ck_shard_object(const ck_truth *t, const char *space, const char *index, int64_t shard,
+                        const char *name)
+{
+    return json_pack("{s:s,s:s,s:{s:s,s:s,s:{s:o,s:s}},s:{s:s,s:I,s:{s:s}}}", "apiVersion",
+                     CK_API_VERSION, "kind", "QuidditchShard", "metadata", "name", name,
+                     "namespace", space, "labels", CK_LABEL_CLUSTER, label_of(t->cluster),
+                     CK_LABEL_ORIGIN, "cluster", "spec", "indexName", index, "shardId",
+                     (json_int_t)shard, "clusterRef", "name", t->cluster);
 }

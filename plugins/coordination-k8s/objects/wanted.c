@@ -54,30 +54,41 @@ static int is_active(const json_t *copy)
            strcmp(text(copy, "state"), "RELOCATING") == 0;
 }
 
-/* 0 green, 1 yellow, 2 red. *fresh: 1 when all that keeps it from green was never there before. */
+/* 0 green, 1 yellow, 2 red, of one shard. *fresh: 0 when something that is not there was before. */
+static int shard_level(const json_t *copies, int *fresh)
+{
+    const json_t *copy;
+    size_t i;
+    int level = 0;
+    json_array_foreach(copies, i, copy)
+    {
+        if (is_active(copy)) continue;
+        int primary = json_is_true(json_object_get(copy, "primary"));
+        /* where a copy is going to, beside the one that it comes from, is none yet */
+        if (!primary && json_is_string(json_object_get(copy, "relocating_node"))) continue;
+        if (primary) level = 2;
+        if (level == 0) level = 1;
+        const json_t *why = json_object_get(copy, "unassigned_info");
+        const char *source = text(json_object_get(copy, "recovery_source"), "type");
+        if (primary && strcmp(text(why, "reason"), "INDEX_CREATED") != 0 &&
+            strcmp(source, "EMPTY_STORE") != 0)
+            *fresh = 0;
+    }
+    return level;
+}
+
+/* Of all shards of an index. *fresh: 1 when all that keeps it from green was never there before. */
 static int index_level(const ck_truth *t, const char *index, int *fresh)
 {
-    const json_t *shards = shards_of(t, index), *copies, *copy;
+    const json_t *shards = shards_of(t, index);
+    json_t *copies;
     const char *number;
-    size_t i;
     int level = 0;
     *fresh = 1;
     json_object_foreach((json_t *)(uintptr_t)shards, number, copies)
     {
-        json_array_foreach(copies, i, copy)
-        {
-            if (is_active(copy)) continue;
-            int primary = json_is_true(json_object_get(copy, "primary"));
-            /* where a copy is going to, beside the one that it comes from, is none yet */
-            if (!primary && json_is_string(json_object_get(copy, "relocating_node"))) continue;
-            if (primary) level = 2;
-            if (level == 0) level = 1;
-            const json_t *why = json_object_get(copy, "unassigned_info");
-            const char *source = text(json_object_get(copy, "recovery_source"), "type");
-            if (primary && strcmp(text(why, "reason"), "INDEX_CREATED") != 0 &&
-                strcmp(source, "EMPTY_STORE") != 0)
-                *fresh = 0;
-        }
+        int its = shard_level(copies, fresh);
+        if (its > level) level = its;
     }
     if (json_object_size(shards) == 0) level = 2;
     return level;
@@ -131,23 +142,28 @@ static json_t *allocation(const ck_truth *t, const json_t *copy)
     return out;
 }
 
+/* Copies of one shard behind those of others; 0: not all of them have room. */
+static int add_copies(const ck_truth *t, const json_t *copies, json_t *out)
+{
+    const json_t *copy;
+    size_t i;
+    json_array_foreach(copies, i, copy)
+    {
+        if (json_array_size(out) >= CK_COPIES_MAX) return 0;
+        (void)json_array_append_new(out, allocation(t, copy));
+    }
+    return 1;
+}
+
 static json_t *allocations(const ck_truth *t, const char *index, int *truncated)
 {
     json_t *out = json_array();
-    const json_t *shards = shards_of(t, index), *copy;
+    const json_t *shards = shards_of(t, index);
     char number[24];
-    size_t i;
     *truncated = 0;
-    for (size_t k = 0; k < json_object_size(shards); k++) {
+    for (size_t k = 0; k < json_object_size(shards) && !*truncated; k++) {
         snprintf(number, sizeof number, "%zu", k);
-        json_array_foreach(json_object_get(shards, number), i, copy)
-        {
-            if (json_array_size(out) >= CK_COPIES_MAX) {
-                *truncated = 1;
-                return out;
-            }
-            (void)json_array_append_new(out, allocation(t, copy));
-        }
+        *truncated = !add_copies(t, json_object_get(shards, number), out);
     }
     return out;
 }
@@ -199,6 +215,36 @@ json_t *ck_index_status(const ck_truth *t, const char *index)
         number_of(meta, "index.number_of_replicas"), "aliases", alias_names(meta),
         "shardAllocations", copies, "observedRevision", revision_text(t));
     if (truncated) (void)json_object_set_new(out, "truncated", json_true());
+    return out;
+}
+
+int64_t ck_index_shards(const json_t *index)
+{
+    return number_of(index, "index.number_of_shards");
+}
+
+int ck_is_large(const json_t *index)
+{
+    int64_t copies = number_of(index, "index.number_of_replicas") + 1;
+    return ck_index_shards(index) * copies > CK_COPIES_MAX;
+}
+
+json_t *ck_shard_status(const ck_truth *t, const char *index, int64_t shard)
+{
+    const json_t *meta = ck_truth_index(t, index), *copies;
+    char number[24], term[24];
+    int fresh;
+    snprintf(number, sizeof number, "%lld", (long long)shard);
+    snprintf(term, sizeof term, "%lld",
+             (long long)json_integer_value(
+                 json_object_get(json_object_get(meta, "primary_terms"), number)));
+    copies = json_object_get(shards_of(t, index), number);
+    json_t *list = json_array();
+    int all = add_copies(t, copies, list);
+    json_t *out = json_pack("{s:s,s:s,s:o,s:o}", "health",
+                            health_names[copies ? shard_level(copies, &fresh) : 2], "primaryTerm",
+                            term, "shardAllocations", list, "observedRevision", revision_text(t));
+    if (!all) (void)json_object_set_new(out, "truncated", json_true());
     return out;
 }
 

@@ -469,6 +469,48 @@ static void an_index_that_is_gone(void **unused)
     memory_check();
 }
 
+#define SHARD(index, number, version)                                                              \
+    "{'metadata':{'name':'s','labels':{'quidditch.io/"                                             \
+    "origin':'cluster'}},'spec':{'indexName':'" index "','shardId':" number                        \
+    "},'status':{'observedRevision':'" version "'}}"
+
+static void shards_of_large_indices(void **unused)
+{
+    (void)unused;
+    world w;
+    char name[CK_SHARD_NAME];
+    begin(&w, state_text, SHARD("books", "0", "3"));
+    ck_judge_shard(&w.about, &w.j); /* it has room in the index's own */
+    assert_int_equal(w.j.what, CK_DO_DROP);
+    json_t *meta = json_object_get(json_object_get(w.state, "metadata"), "indices");
+    meta = json_object_get(meta, "books");
+    (void)json_object_set_new(json_object_get(meta, "settings"), "index.number_of_replicas",
+                              json_string("1000"));
+    (void)json_object_set_new(meta, "primary_terms", json("{'0':7}"));
+    ck_judge_shard(&w.about, &w.j);
+    assert_int_equal(w.j.what, CK_DO_STATUS);
+    put(&w);
+    assert_string_equal(status_of(&w, "health"), "yellow");
+    assert_string_equal(status_of(&w, "primaryTerm"), "7");
+    assert_string_equal(status_of(&w, "observedRevision"), "17");
+    ck_judgement_clear(&w.j);
+    ck_judge_shard(&w.about, &w.j);
+    assert_int_equal(w.j.what, CK_DO_NOTHING);
+    end(&w);
+    begin(&w, state_text, SHARD("gone", "0", "3"));
+    ck_judge_shard(&w.about, &w.j);
+    assert_int_equal(w.j.what, CK_DO_NOTHING); /* the state may be an old one */
+    w.about.gone = 1;
+    ck_judge_shard(&w.about, &w.j);
+    assert_int_equal(w.j.what, CK_DO_DROP);
+    end(&w);
+    ck_shard_object_name("quidditch", "books", 1023, 0, name);
+    assert_string_equal(name, "books-1023");
+    ck_shard_object_name("quidditch", "b_\xc3\xa4", 2, 0, name);
+    assert_true(ck_is_label((qd_str){name, strlen(name)}));
+    memory_check();
+}
+
 static void an_older_state_is_not_shown(void **unused)
 {
     (void)unused;
@@ -576,6 +618,7 @@ int main(void)
         cmocka_unit_test(what_comes_back_was_applied_or_not),
         cmocka_unit_test(data_go_only_when_asked),
         cmocka_unit_test(an_index_that_is_gone),
+        cmocka_unit_test(shards_of_large_indices),
         cmocka_unit_test(an_older_state_is_not_shown),
         cmocka_unit_test(settings_of_the_cluster),
         cmocka_unit_test(reasons_are_words),
