@@ -1,5 +1,6 @@
 /* cluster_settings.c: _cluster/settings: what is set, what applies, changes while running. */
 #include "action/admin_int.h"
+#include "action/templates_int.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "json/tree.h"
@@ -129,6 +130,7 @@ static int check(const qd_actions *a, const qd_settings *s, const char *what, qd
     int rc = without_patterns(s, &named, err);
     if (!rc) rc = qd_schema_check_dynamic(&qd_schema_node, named, what, err);
     if (!rc) rc = qd_schema_check(&qd_schema_node, named, false, err);
+    if (!rc) rc = qdi_index_defaults_check(named, err);
     if (!rc) rc = check_plugins(a, named, err);
     qd_settings_unref(named);
     return rc;

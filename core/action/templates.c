@@ -649,6 +649,7 @@ int qdi_templates_apply(qd_actions *a, qd_arena *arena, qd_str index, qd_setting
         if (!rc) rc = merge_settings(l, settings, err);
         if (!rc) rc = merge_aliases(l, arena, aliases, naliases, err);
     }
+    if (!rc) rc = qdi_index_defaults_apply(a, s, index, settings, err);
     qd_state_unref(s);
     return rc;
 }

@@ -5,9 +5,15 @@
 #include "action/action_int.h"
 
 /* Puts what templates say about an index of this name below settings (one reference, replaced),
- * mapping and aliases of its creation. Strings live in the arena. Nothing changes without
- * templates. */
+ * mapping and aliases of its creation, and the cluster's defaults below that. Strings live in the
+ * arena. */
 int qdi_templates_apply(qd_actions *a, qd_arena *arena, qd_str index, qd_settings **settings,
                         qd_str *mapping, qd_alias **aliases, uint32_t *naliases, qd_err *err);
+
+/* Whether defaults of new indices among a cluster's settings (cluster.default.index.*) may be. */
+int qdi_index_defaults_check(const qd_settings *s, qd_err *err);
+/* Puts them below settings (one reference, replaced). */
+int qdi_index_defaults_apply(const qd_actions *a, const qd_state *s, qd_str index,
+                             qd_settings **settings, qd_err *err);
 
 #endif

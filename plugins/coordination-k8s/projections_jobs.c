@@ -19,8 +19,12 @@ struct ck_job {
     char name[CK_NAME];
     char index[300];
     json_t *body, *steps;
-    size_t at; /* step */
-    int sent;  /* a request to the API is out */
+    size_t at;       /* step */
+    json_t *refused; /* texts; NULL: nothing was */
+    int applied;     /* a step was done */
+    int apart;       /* each by itself: a refusal is not the end */
+    char reason[64]; /* of the last refusal */
+    int sent;        /* a request to the API is out */
     kube_request request;
     char path[KUBE_PATH_MAX];
 };
@@ -52,6 +56,7 @@ static void job_free(ck_job *j)
     p->jobs--;
     json_decref(j->body);
     json_decref(j->steps);
+    json_decref(j->refused);
     cr_free(p->heap, j);
 }
 
@@ -205,10 +210,8 @@ static void decided(ck_job *j, int accepted, const char *reason, const char *mes
     ck_object *o = object_of(j);
     if (!o || j->what != CK_DO_WISH) return;
     if (!o->verdict) o->verdict = cr_must(p->heap, sizeof *o->verdict);
-    *o->verdict = (ck_verdict){.accepted = accepted};
-    o->verdict->generation = json_integer_value(json_object_get(j->body, "generation"));
-    snprintf(o->verdict->reason, sizeof o->verdict->reason, "%s", reason);
-    snprintf(o->verdict->message, sizeof o->verdict->message, "%s", message);
+    ck_verdict_set(o->verdict, json_integer_value(json_object_get(j->body, "generation")), accepted,
+                   reason, message);
 }
 
 /* The state has changed by this: what was read before does not count. */
@@ -218,6 +221,49 @@ static void acted(ck_job *j)
     ck_object *o = object_of(j);
     if (o) o->after_read = p->reads + 1;
     ck_read_soon(p, 0);
+}
+
+/* All steps are done, but for those that were refused. */
+static void steps_done(ck_job *j)
+{
+    char why[CK_MESSAGE];
+    ck_refusals(j->refused, why);
+    if (*why)
+        decided(j, 0, j->applied ? "PartlyApplied" : j->reason, why);
+    else
+        decided(j, 1, "Applied", "the spec is applied");
+    job_end(j, 0);
+}
+
+static void next_step(ck_job *j)
+{
+    if (++j->at < json_array_size(j->steps))
+        step(j);
+    else
+        steps_done(j);
+}
+
+/* The cluster refuses a step: what was to be done at once is done in parts, or all ends. */
+static void step_refused(ck_job *j, const char *type, const char *reason)
+{
+    json_t *apart = json_object_get(json_array_get(j->steps, j->at), "apart");
+    ck_reason_of(type ? type : "", j->reason);
+    if (json_array_size(apart) > 1) {
+        json_incref(apart);
+        json_decref(j->steps);
+        j->steps = apart;
+        j->at = 0;
+        j->apart = 1;
+        step(j);
+        return;
+    }
+    if (!j->refused) j->refused = json_array();
+    (void)json_array_append_new(j->refused,
+                                json_string(reason ? reason : "the cluster refuses it"));
+    if (j->apart)
+        next_step(j);
+    else
+        steps_done(j);
 }
 
 static void step_done(ck_call *x)
@@ -237,19 +283,12 @@ static void step_done(ck_call *x)
     int gone = type && strcmp(type, "index_not_found_exception") == 0;
     acted(j);
     if (x->status >= 200 && x->status < 300) {
-        if (++j->at < json_array_size(j->steps)) {
-            step(j);
-        } else {
-            decided(j, 1, "Applied", "the spec is applied");
-            job_end(j, 0);
-        }
+        j->applied = 1;
+        next_step(j);
     } else if (j->what == CK_DO_ERASE) {
         job_end(j, !gone);
     } else if (refused && !there && !gone) {
-        char word[64];
-        ck_reason_of(type ? type : "", word);
-        decided(j, 0, word, reason ? reason : "the cluster refuses it");
-        job_end(j, 0);
+        step_refused(j, type, reason);
     } else {
         job_end(j, 1);
     }
@@ -372,6 +411,9 @@ void ck_job_start(ck_projections *p, ck_object *o, ck_judgement *judged)
     j->body = judged->body;
     j->steps = judged->steps;
     *judged = (ck_judgement){0};
+    json_t *before = json_object_get(json_array_get(j->steps, 0), "refused");
+    if (json_array_size(before)) j->refused = json_incref(before);
+    snprintf(j->reason, sizeof j->reason, "Immutable");
     o->busy = 1;
     snprintf(j->index, sizeof j->index, "%.255s", ck_object_index(o->json));
     switch (j->what) {

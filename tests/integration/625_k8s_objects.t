@@ -152,10 +152,24 @@ is(($kube->kubectl('delete', 'qidx', 'short', '-n', 'quidditch', '--timeout=60s'
 is($n->get('/short')->{status}, 404, '... with its data');
 
 # --- the cluster ------------------------------------------------------------------------------------------------
-ok(apply({kind => 'QuidditchCluster', metadata => {name => 'quidditch'}, spec => {settings => {cluster => {routing => {allocation => {awareness => {attributes => ['zone', 'rack']}}}}}}}), 'a QuidditchCluster');
-$o = becomes('... is accepted', 'quidditch', sub { $_[0] && (condition($_[0], 'Accepted')->{status} // '') eq 'True' && ($_[0]{status}{health} // '') eq 'green' }, 'quidditchclusters');
+my %of_disk = (low_watermark => '85%', high_watermark => '90%', flood_stage => '95%', threshold_enabled => 'false');
+my %of_cluster = (name => 'quidditch', routing => {allocation => {enable => 'all', awareness => {attributes => ['zone', 'rack']}, disk => \%of_disk}});
+my %of_index = (number_of_shards => 2, number_of_replicas => 1, refresh_interval => '1s', codec => 'diagon_best_compression');
+ok(apply({kind => 'QuidditchCluster', metadata => {name => 'quidditch'}, spec => {settings => {cluster => \%of_cluster, index => \%of_index,
+    translog => {durability => 'request', flush_threshold_size => '512mb'}}}}), 'a QuidditchCluster');
+$o = becomes('... is accepted', 'quidditch', sub { $_[0] && (condition($_[0], 'Accepted')->{status} // '') eq 'True' && ($_[0]{status}{health} // '') ne 'red' }, 'quidditchclusters');
 is_deeply([map { $_->{name} } @{$o->{status}{nodes}}], ['k0', 'k1'], '... and shows the nodes');
-is_deeply($n->get('/_cluster/settings')->{json}{persistent}{cluster}{routing}{allocation}{awareness}{attributes}, ['zone', 'rack'], 'its settings are the cluster\'s');
+my $persistent = $n->get('/_cluster/settings')->{json}{persistent}{cluster};
+is_deeply($persistent->{routing}{allocation}{awareness}{attributes}, ['zone', 'rack'], 'its settings are the cluster\'s');
+is($persistent->{routing}{allocation}{disk}{watermark}{high}, '90%', '... under their names');
+is($n->put('/by-default', {})->{status}, 200, 'an index');
+is_deeply([@{settings('by-default')}{qw(number_of_shards codec)}, settings('by-default')->{translog}{flush_threshold_size}], [2, 'diagon_best_compression', '512mb'], '... has the defaults of its spec');
+$kube->patch("$path/quidditchclusters/quidditch", {spec => {settings => {index => {nope => 1}, cluster => {max_shards_per_node => -5, name => 'other'}, indices => {recovery => {max_bytes_per_sec => '50mb'}}}}});
+$o = becomes('settings that cannot be', 'quidditch', sub { observed($_[0]) && condition($_[0], 'Accepted')->{status} eq 'False' }, 'quidditchclusters');
+my $said = condition($o, 'Accepted');
+is($said->{reason}, 'PartlyApplied', '... are refused');
+like($said->{message}, $_, "... each in words: $_") for qr/cluster\.name.* cannot be changed/, qr/nope/, qr/max_shards_per_node/;
+is($n->get('/_cluster/settings')->{json}{persistent}{indices}{recovery}{max_bytes_per_sec}, '50mb', '... and the others set');
 
 # --- another leader ---------------------------------------------------------------------------------------------
 my $name = $kube->get("$path/quidditchstates/quidditch")->{json}{spec}{leader}{name};

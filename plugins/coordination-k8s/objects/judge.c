@@ -257,13 +257,49 @@ void ck_reason_of(const char *type, char out[64])
     if (n == 0) memcpy(out, "Refused", 8);
 }
 
+/* Length of the UTF-8 character at p; 0: there is none. */
+static size_t character(const unsigned char *p)
+{
+    size_t n = *p < 0x80 ? 1 : *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : *p >= 0xc2 ? 2 : 0;
+    if (*p > 0xf4) return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80) return 0;
+    return n;
+}
+
+void ck_verdict_set(ck_verdict *v, int64_t generation, int accepted, const char *reason,
+                    const char *message)
+{
+    *v = (ck_verdict){.generation = generation, .accepted = accepted};
+    snprintf(v->reason, sizeof v->reason, "%s", reason);
+    snprintf(v->message, sizeof v->message, "%s", message);
+    /* a name that was cut in the middle of a character would be no text for JSON */
+    for (unsigned char *p = (unsigned char *)v->message; *p;) {
+        size_t n = character(p);
+        if (!n) *p = '?';
+        p += n ? n : 1;
+    }
+}
+
+void ck_refusals(const json_t *texts, char out[CK_MESSAGE])
+{
+    json_t *text;
+    size_t i, n = 0;
+    out[0] = 0;
+    json_array_foreach(texts, i, text)
+    {
+        const char *t = json_string_value(text);
+        int k = snprintf(out + n, CK_MESSAGE - n, "%s%s", n ? "; " : "", t ? t : "?");
+        n += k > 0 ? (size_t)k : 0;
+        if (n >= CK_MESSAGE) return;
+    }
+}
+
 static void decide(const ck_case *in, ck_judgement *out, int yes, const char *reason,
                    const char *message)
 {
     out->decided = 1;
-    out->verdict = (ck_verdict){.generation = ck_object_generation(in->object), .accepted = yes};
-    snprintf(out->verdict.reason, sizeof out->verdict.reason, "%s", reason);
-    snprintf(out->verdict.message, sizeof out->verdict.message, "%s", message);
+    ck_verdict_set(&out->verdict, ck_object_generation(in->object), yes, reason, message);
 }
 
 /* 1 when the wish is refused without asking the cluster. */
@@ -436,24 +472,38 @@ void ck_judge_shard(const ck_case *in, ck_judgement *out)
 
 /* --- the QuidditchCluster --- */
 
-void ck_judge_cluster(const ck_case *in, ck_judgement *out)
+/* The wish of a QuidditchCluster: 1 when there is something to ask for. */
+static int wish_settings(const ck_case *in, ck_judgement *out)
 {
-    ck_verdict verdict = {0};
-    int ignored = 0;
-    *out = (ck_judgement){0};
-    if (ck_object_ends(in->object)) return;
-    if (in->verdict) verdict = *in->verdict;
-    out->steps = ck_wish_settings(in->object, &ignored);
-    if (is_wish(in)) {
-        if (json_array_size(out->steps)) {
-            out->what = CK_DO_WISH;
-            return;
-        }
-        decide(in, out, 1, "Applied", "there is nothing to set");
-        verdict = out->verdict;
+    json_t *refused = json_array();
+    char why[CK_MESSAGE];
+    out->steps = ck_wish_settings(in->object, in->truth->cluster, refused);
+    if (json_array_size(out->steps)) {
+        (void)json_object_set_new(json_array_get(out->steps, 0), "refused", refused);
+        out->what = CK_DO_WISH;
+        return 1;
     }
     json_decref(out->steps);
     out->steps = NULL;
+    ck_refusals(refused, why);
+    if (*why)
+        decide(in, out, 0, "Immutable", why);
+    else
+        decide(in, out, 1, "Applied", "there is nothing to set");
+    json_decref(refused);
+    return 0;
+}
+
+void ck_judge_cluster(const ck_case *in, ck_judgement *out)
+{
+    ck_verdict verdict = {0};
+    *out = (ck_judgement){0};
+    if (ck_object_ends(in->object)) return;
+    if (in->verdict) verdict = *in->verdict;
+    if (is_wish(in)) {
+        if (wish_settings(in, out)) return;
+        verdict = out->verdict;
+    }
     json_t *status = ck_cluster_status(in->truth);
     /* what others keep in the status is theirs */
     json_t *all = json_copy(json_object_get(in->object, "status"));
@@ -464,12 +514,6 @@ void ck_judge_cluster(const ck_case *in, ck_judgement *out)
     int red = health && strcmp(health, "red") == 0;
     conclude(in, &verdict, all, red ? "False" : "True", red ? "Red" : "Serving",
              red ? "an index has a shard without primary" : "all shards have a primary");
-    if (ignored)
-        (void)json_array_append_new(
-            json_object_get(all, "conditions"),
-            condition(in, "IndexDefaults", "False", "NotSupported",
-                      "settings index.* and translog.* are not applied: use an index template",
-                      ck_object_generation(in->object)));
     show(in, all, out);
 }
 

@@ -109,6 +109,12 @@ typedef struct ck_verdict {
     char reason[64], message[CK_MESSAGE];
 } ck_verdict;
 
+/* Sets it; texts that are too long are cut. */
+void ck_verdict_set(ck_verdict *v, int64_t generation, int accepted, const char *reason,
+                    const char *message);
+/* Texts about what was refused as one. */
+void ck_refusals(const json_t *texts, char out[CK_MESSAGE]);
+
 enum {
     CK_DO_NOTHING,
     CK_DO_WISH,   /* ask the cluster for `steps`, in order */
@@ -122,7 +128,8 @@ enum {
 typedef struct ck_judgement {
     int what;
     json_t *body;  /* make */
-    json_t *steps; /* make: [{"action", "params", "body"}] */
+    json_t *steps; /* make: [{"action", "params", "body"}]; of the first also "apart": the steps in
+                      its place when it is refused, "refused": texts of what was refused already */
     int decided;   /* `verdict` is new */
     ck_verdict verdict;
 } ck_judgement;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { KEY_MAX = 512, DEPTH_MAX = 20 };
+enum { DEPTH_MAX = 20 };
 
 /* --- settings as flat keys --- */
 
@@ -13,15 +13,15 @@ static void flatten(const json_t *from, const char *prefix, int depth, json_t *t
 {
     const char *key;
     json_t *value;
-    char name[KEY_MAX];
     json_object_foreach((json_t *)(uintptr_t)from, key, value)
     {
-        int n = snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", key);
-        if (n < 0 || n >= (int)sizeof name) continue;
-        if (json_is_object(value) && depth < DEPTH_MAX)
+        json_t *whole = json_sprintf("%s%s%s", prefix, *prefix ? "." : "", key);
+        const char *name = json_string_value(whole);
+        if (json_is_object(value) && depth < DEPTH_MAX && name)
             flatten(value, name, depth + 1, to);
         else
-            (void)json_object_set(to, name, value);
+            (void)json_object_set(to, name ? name : key, value);
+        json_decref(whole);
     }
 }
 
@@ -30,12 +30,12 @@ static json_t *index_settings(const json_t *spec)
 {
     json_t *flat = json_object(), *out = json_object(), *value;
     const char *key;
-    char name[KEY_MAX + 8];
     flatten(json_object_get(spec, "settings"), "", 0, flat);
     json_object_foreach(flat, key, value)
     {
-        snprintf(name, sizeof name, "%s%s", strncmp(key, "index.", 6) == 0 ? "" : "index.", key);
-        (void)json_object_set(out, name, value);
+        json_t *name = json_sprintf("%s%s", strncmp(key, "index.", 6) == 0 ? "" : "index.", key);
+        (void)json_object_set(out, json_string_value(name), value);
+        json_decref(name);
     }
     json_decref(flat);
     value = json_object_get(spec, "shards");
@@ -157,38 +157,72 @@ json_t *ck_wish_change(const json_t *object, const json_t *index)
 
 /* --- the cluster's --- */
 
-/* Names of before, and ours for them. */
-static const char *renamed(const char *key)
+#define DISK "cluster.routing.allocation.disk."
+#define WATERMARK DISK "watermark."
+
+/* What a key of spec.settings is called in the cluster's: names of before have new ones, settings
+ * of indices are defaults. make. */
+static json_t *renamed(const char *key)
 {
-    static const char *const names[][2] = {
-        {"cluster.routing.allocation.disk.low_watermark",
-         "cluster.routing.allocation.disk.watermark.low"},
-        {"cluster.routing.allocation.disk.high_watermark",
-         "cluster.routing.allocation.disk.watermark.high"},
-        {"cluster.routing.allocation.disk.flood_stage",
-         "cluster.routing.allocation.disk.watermark.flood_stage"}};
+    static const char *const names[][2] = {{DISK "low_watermark", WATERMARK "low"},
+                                           {DISK "high_watermark", WATERMARK "high"},
+                                           {DISK "flood_stage", WATERMARK "flood_stage"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(key, names[i][0]) == 0) return names[i][1];
-    return key;
+        if (strcmp(key, names[i][0]) == 0) return json_string(names[i][1]);
+    if (strncmp(key, "index.", 6) == 0) return json_sprintf("cluster.default.%s", key);
+    if (strncmp(key, "translog.", 9) == 0) return json_sprintf("cluster.default.index.%s", key);
+    return json_string(key);
 }
 
-json_t *ck_wish_settings(const json_t *object, int *ignored)
+static json_t *set_step(json_t *settings)
+{
+    return step("cluster.put_settings", NULL, json_pack("{s:o}", "persistent", settings));
+}
+
+/* Each setting by itself, for when not all of them can be; watermarks are looked at together. */
+static json_t *set_apart(const json_t *settings)
+{
+    json_t *out = json_array(), *marks = json_object(), *value;
+    const char *key;
+    json_object_foreach((json_t *)(uintptr_t)settings, key, value)
+    {
+        if (strncmp(key, WATERMARK, sizeof WATERMARK - 1) == 0)
+            (void)json_object_set(marks, key, value);
+        else
+            (void)json_array_append_new(out, set_step(json_pack("{s:O}", key, value)));
+    }
+    if (json_object_size(marks))
+        (void)json_array_append_new(out, set_step(marks));
+    else
+        json_decref(marks);
+    return out;
+}
+
+json_t *ck_wish_settings(const json_t *object, const char *cluster, json_t *refused)
 {
     json_t *flat = json_object(), *body = json_object(), *value, *out = json_array();
     const char *key;
     flatten(json_object_get(json_object_get(object, "spec"), "settings"), "", 0, flat);
     json_object_foreach(flat, key, value)
     {
-        if (strncmp(key, "index.", 6) == 0 || strncmp(key, "translog.", 9) == 0)
-            (*ignored)++;
-        else
-            (void)json_object_set(body, renamed(key), value);
+        const char *v = json_string_value(value);
+        if (strcmp(key, "cluster.name") == 0) {
+            if (!v || strcmp(v, cluster) != 0)
+                (void)json_array_append_new(
+                    refused, json_sprintf("[cluster.name] cannot be changed: it is [%s]", cluster));
+            continue;
+        }
+        json_t *name = renamed(key);
+        (void)json_object_set(body, json_string_value(name), value);
+        json_decref(name);
     }
     json_decref(flat);
-    if (json_object_size(body))
-        (void)json_array_append_new(
-            out, step("cluster.put_settings", NULL, json_pack("{s:o}", "persistent", body)));
-    else
+    if (json_object_size(body)) {
+        json_t *parts = set_apart(body), *all = set_step(body);
+        (void)json_object_set_new(all, "apart", parts);
+        (void)json_array_append_new(out, all);
+    } else {
         json_decref(body);
+    }
     return out;
 }

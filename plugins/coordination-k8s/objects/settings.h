@@ -9,8 +9,9 @@ json_t *ck_wish_create(const json_t *object);
 /* Steps that make an index (as ck_truth_index) what the object's spec says; an empty array: it is.
  * make. */
 json_t *ck_wish_change(const json_t *object, const json_t *index);
-/* Steps that set what a QuidditchCluster's spec.settings say; *ignored: settings that are for new
- * indices, and are not set. make. */
-json_t *ck_wish_settings(const json_t *object, int *ignored);
+/* Steps that set what a QuidditchCluster's spec.settings say, settings of indices as defaults of
+ * new ones. One step, whose "apart" are the steps to take in its place if it is refused. refused:
+ * an array to which texts about what cannot be set are added. make. */
+json_t *ck_wish_settings(const json_t *object, const char *cluster, json_t *refused);
 
 #endif

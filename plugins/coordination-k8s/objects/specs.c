@@ -83,10 +83,18 @@ void ck_index_shown(const json_t *index, char out[CK_SHOWN_MAX])
              (long long)json_integer_value(json_object_get(index, "aliases_version")));
 }
 
-static json_int_t number_in(const json_t *settings, const char *key)
+static json_t *number_of(const char *text)
 {
-    const char *v = json_string_value(json_object_get(settings, key));
-    return v ? strtoll(v, NULL, 10) : 0;
+    return json_integer(strtoll(text ? text : "", NULL, 10));
+}
+
+/* A number of the index's: as told, else as the state has it. */
+static json_t *number_in(const json_t *told, const json_t *meta, const char *key)
+{
+    char whole[64];
+    if (told) return number_of(json_string_value(json_object_get(told, key)));
+    snprintf(whole, sizeof whole, "index.%s", key);
+    return number_of(ck_setting(meta, whole));
 }
 
 /* Settings that a user may write: not those that an index gets with its making. */
@@ -124,12 +132,8 @@ json_t *ck_index_spec(const ck_truth *t, const char *index, const char *object, 
     const json_t *settings = json_object_get(json_object_get(is, "settings"), "index");
     json_t *spec = had ? json_copy((json_t *)(uintptr_t)had) : json_object();
     const json_t *meta = ck_truth_index(t, index);
-    json_int_t shards = settings ? number_in(settings, "number_of_shards")
-                                 : atoll(ck_setting(meta, "index.number_of_shards"));
-    json_int_t replicas = settings ? number_in(settings, "number_of_replicas")
-                                   : atoll(ck_setting(meta, "index.number_of_replicas"));
-    (void)json_object_set_new(spec, "shards", json_integer(shards));
-    (void)json_object_set_new(spec, "replicas", json_integer(replicas));
+    (void)json_object_set_new(spec, "shards", number_in(settings, meta, "number_of_shards"));
+    (void)json_object_set_new(spec, "replicas", number_in(settings, meta, "number_of_replicas"));
     if (strcmp(index, object) != 0)
         (void)json_object_set_new(spec, "indexName", json_string(index));
     if (strcmp(t->cluster, CK_DEFAULT_CLUSTER) != 0)
@@ -147,7 +151,8 @@ json_t *ck_shown_spec(const ck_truth *t, const char *index, const char *object, 
     ck_index_shown(ck_truth_index(t, index), shown);
     if (is && json_dumpb(spec, NULL, 0, JSON_COMPACT) <= SPEC_MAX) return spec;
     json_decref(spec);
-    (void)strncat(shown, CK_SHOWN_PARTLY, CK_SHOWN_MAX - strlen(shown) - 1);
+    size_t n = strlen(shown);
+    snprintf(shown + n, CK_SHOWN_MAX - n, "%s", CK_SHOWN_PARTLY);
     return ck_index_spec(t, index, object, NULL, had);
 }
 

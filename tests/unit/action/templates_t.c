@@ -122,12 +122,53 @@ static void wrong_templates(void **state)
     action_node_close(n);
 }
 
+static void defaults_of_new_indices(void **state)
+{
+    (void)state;
+    action_node *n = action_node_open(NULL);
+    assert_int_equal(
+        action_call(n, "PUT", "/_cluster/settings",
+                    "{\"persistent\":{\"cluster.default.index\":{\"number_of_shards\":3,"
+                    "\"refresh_interval\":\"7s\",\"translog.durability\":\"async\"}},"
+                    "\"transient\":{\"cluster.default.index.refresh_interval\":\"8s\"}}"),
+        200);
+    assert_int_equal(action_call(n, "PUT", "/_index_template/t",
+                                 "{\"index_patterns\":[\"b*\"],\"template\":{\"settings\":"
+                                 "{\"number_of_shards\":2}}}"),
+                     200);
+    assert_int_equal(action_call(n, "PUT", "/a/_doc/1", "{}"), 201); /* made by a write */
+    assert_int_equal(
+        action_call(n, "PUT", "/b", "{\"settings\":{\"translog.durability\":\"request\"}}"), 200);
+    action_call(n, "GET", "/a,b/_settings", NULL);
+    assert_string_equal(action_at(n, "a.settings.index.number_of_shards"), "3");
+    assert_string_equal(action_at(n, "a.settings.index.refresh_interval"), "8s");
+    assert_string_equal(action_at(n, "a.settings.index.translog.durability"), "async");
+    assert_string_equal(action_at(n, "b.settings.index.number_of_shards"), "2");
+    assert_string_equal(action_at(n, "b.settings.index.refresh_interval"), "8s");
+    assert_string_equal(action_at(n, "b.settings.index.translog.durability"), "request");
+    static const char *const wrong[] = {
+        "{\"persistent\":{\"cluster.default.index.nope\":1}}",
+        "{\"persistent\":{\"cluster.default.index.number_of_shards\":0}}",
+        "{\"persistent\":{\"cluster.default.index.uuid\":\"x\"}}"};
+    for (size_t i = 0; i < QD_COUNT_OF(wrong); i++)
+        assert_int_equal(action_call(n, "PUT", "/_cluster/settings", wrong[i]), 400);
+    assert_int_equal(action_call(n, "PUT", "/_cluster/settings",
+                                 "{\"persistent\":{\"cluster.default.*\":null},\"transient\":"
+                                 "{\"cluster.default.index.refresh_interval\":null}}"),
+                     200);
+    assert_int_equal(action_call(n, "PUT", "/c", NULL), 200);
+    action_call(n, "GET", "/c/_settings", NULL);
+    assert_string_equal(action_at(n, "c.settings.index.number_of_shards"), "1");
+    action_node_close(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(legacy),
         cmocka_unit_test(composable),
         cmocka_unit_test(wrong_templates),
+        cmocka_unit_test(defaults_of_new_indices),
     };
     return unit_run(tests);
 }

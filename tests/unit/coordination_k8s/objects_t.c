@@ -529,16 +529,21 @@ static void settings_of_the_cluster(void **unused)
     (void)unused;
     world w;
     begin(&w, state_text,
-          "{'metadata':{'name':'quidditch','generation':1},'spec':{'settings':{'index':{'x':1},"
-          "'translog':{'y':2},'cluster':{'routing':{'allocation':{'disk':{'low_watermark':'85%'},"
-          "'awareness':{'attributes':['zone']}}}}}},'status':{'others':'field'}}");
+          "{'metadata':{'name':'quidditch','generation':1},'spec':{'settings':{'index':{'codec':"
+          "'x'},'translog':{'durability':'async'},'cluster':{'name':'quidditch','routing':"
+          "{'allocation':{'disk':{'low_watermark':'85%','flood_stage':'95%'}}}}}},"
+          "'status':{'others':'field'}}");
     ck_judge_cluster(&w.about, &w.j);
     assert_int_equal(w.j.what, CK_DO_WISH);
-    json_t *body = json_object_get(json_array_get(w.j.steps, 0), "body");
-    json_t *is = json("{'persistent':{'cluster.routing.allocation.disk.watermark.low':'85%',"
-                      "'cluster.routing.allocation.awareness.attributes':['zone']}}");
-    assert_true(json_equal(body, is));
+    json_t *all = json_array_get(w.j.steps, 0);
+    json_t *is = json("{'persistent':{'cluster.default.index.codec':'x',"
+                      "'cluster.default.index.translog.durability':'async',"
+                      "'cluster.routing.allocation.disk.watermark.low':'85%',"
+                      "'cluster.routing.allocation.disk.watermark.flood_stage':'95%'}}");
+    assert_true(json_equal(json_object_get(all, "body"), is));
     json_decref(is);
+    assert_int_equal(json_array_size(json_object_get(all, "apart")), 3); /* watermarks in one */
+    assert_int_equal(json_array_size(json_object_get(all, "refused")), 0);
     ck_judgement_clear(&w.j);
     w.verdict = (ck_verdict){.generation = 1, .accepted = 1};
     ck_judge_cluster(&w.about, &w.j);
@@ -546,11 +551,43 @@ static void settings_of_the_cluster(void **unused)
     put(&w);
     assert_string_equal(status_of(&w, "others"), "field");
     assert_string_equal(status_of(&w, "leader"), "n1");
-    assert_string_equal(said(&w, "IndexDefaults", "reason"), "NotSupported");
     ck_judgement_clear(&w.j);
     ck_judge_cluster(&w.about, &w.j);
     assert_int_equal(w.j.what, CK_DO_NOTHING);
     end(&w);
+    begin(&w, state_text,
+          "{'metadata':{'name':'quidditch','generation':1},'spec':{'settings':{'cluster.name':"
+          "'other'}}}");
+    ck_judge_cluster(&w.about, &w.j);
+    assert_true(w.j.decided && !w.j.verdict.accepted);
+    assert_non_null(strstr(w.j.verdict.message, "it is [quidditch]"));
+    end(&w);
+    memory_check();
+}
+
+static void texts_are_cut_between_characters(void **unused)
+{
+    (void)unused;
+    char text[2 * CK_MESSAGE], refused[CK_MESSAGE];
+    ck_verdict v;
+    for (size_t shift = 0; shift < 4; shift++) {
+        size_t n = shift;
+        memset(text, 'x', n);
+        while (n + 4 < sizeof text) {
+            memcpy(text + n, "\xf0\x9f\x90\x98", 4);
+            n += 4;
+        }
+        text[n] = 0;
+        ck_verdict_set(&v, 1, 0, "Why", text);
+        json_t *s = json_string(v.message); /* NULL when it is no UTF-8 */
+        assert_non_null(s);
+        json_decref(s);
+    }
+    json_t *many = json_array();
+    for (int i = 0; i < 1000; i++) (void)json_array_append_new(many, json_string("[a.b] is wrong"));
+    ck_refusals(many, refused);
+    assert_int_equal(strlen(refused), CK_MESSAGE - 1);
+    json_decref(many);
     memory_check();
 }
 
@@ -621,6 +658,7 @@ int main(void)
         cmocka_unit_test(shards_of_large_indices),
         cmocka_unit_test(an_older_state_is_not_shown),
         cmocka_unit_test(settings_of_the_cluster),
+        cmocka_unit_test(texts_are_cut_between_characters),
         cmocka_unit_test(reasons_are_words),
         cmocka_unit_test(any_object_can_be_judged),
     };
