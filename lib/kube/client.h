@@ -44,6 +44,9 @@ typedef struct kube_client_options {
 /* Of a list: names, labels, versions, dates, and nothing else of its objects. */
 #define KUBE_METADATA_LIST "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
+/* The content_type of a PATCH: members of the body replace those of the object, null removes. */
+#define KUBE_MERGE_PATCH "application/merge-patch+json"
+
 /* Embedded by the caller, zeroed, filled, and given to kube_send; its memory stays until done, or
  * until kube_cancel. */
 typedef struct kube_request {

@@ -67,11 +67,13 @@ int ck_root_refused(cr_consensus *c, const ck_root *r)
     return 1;
 }
 
-int32_t ck_root_take(const cr_consensus *c, const json_t *object, ck_root **out, char *why)
+int32_t ck_root_take(cr_consensus *c, const json_t *object, ck_root **out, char *why)
 {
     ck_core_view v;
     ck_core_look(c->core, &v);
-    return ck_root_read_after(c->heap, object, v.root, out, why);
+    int32_t rc = ck_root_read_after(c->heap, object, v.root, out, why);
+    if (rc == 0) ck_marked_look(c, *out);
+    return rc;
 }
 
 static void take_root(cr_consensus *c, ck_io *io, ck_answer *a)
@@ -152,9 +154,36 @@ static void drop(ck_io *io)
     cr_free(c->heap, io);
 }
 
+static void on_done(kube_request *r);
+
+/* A blob that has no finalizer any more is deleted, unless it went with it or has changed since. */
+static int goes_on(ck_io *io)
+{
+    const kube_result *r = &io->request.result;
+    cr_consensus *c = io->c;
+    if (io->ask->type != CK_BLOB_DELETE || io->freed || r->outcome != KUBE_DONE) return 0;
+    const json_t *meta = json_object_get(r->object, "metadata");
+    if (json_object_get(meta, "deletionTimestamp")) return 0;
+    io->freed = 1;
+    json_decref(io->body);
+    io->body = json_pack("{s:s,s:s,s:{s:s,s:s}}", "apiVersion", "v1", "kind", "DeleteOptions",
+                         "preconditions", "uid", io->ask->uid, "resourceVersion",
+                         kube_object_version(r->object));
+    io->request = (kube_request){.method = "DELETE",
+                                 .path = io->path,
+                                 .object = io->body,
+                                 .timeout_ns = TIMEOUT_NS,
+                                 .done = on_done,
+                                 .user = io};
+    if (io->body && kube_send(c->client, &io->request) == 0) return 1;
+    io->request.result.outcome = KUBE_UNKNOWN;
+    return 0;
+}
+
 static void on_done(kube_request *r)
 {
     ck_io *io = r->user;
+    if (goes_on(io)) return;
     cr_consensus *c = io->c;
     ck_ask *ask = io->ask;
     kube_result *result = &r->result;
@@ -258,9 +287,10 @@ static int32_t blob_request(cr_consensus *c, ck_io *io)
         io->request.method = "PUT";
         break;
     case CK_BLOB_DELETE:
-        io->request.method = "DELETE";
-        io->body = json_pack("{s:s,s:s,s:{s:s,s:s}}", "apiVersion", "v1", "kind", "DeleteOptions",
-                             "preconditions", "uid", a->uid, "resourceVersion", a->version);
+        io->request.method = "PATCH"; /* the finalizer first */
+        io->request.content_type = KUBE_MERGE_PATCH;
+        io->body = json_pack("{s:{s:s,s:s,s:n}}", "metadata", "uid", a->uid, "resourceVersion",
+                             a->version, "finalizers");
         if (!io->body) return QD_E_NOMEM;
         break;
     default:

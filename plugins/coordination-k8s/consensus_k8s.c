@@ -24,6 +24,7 @@ static void arm(cr_consensus *c)
     uint64_t at = ck_core_deadline(c->core), now = (uint64_t)ck_now(c);
     uint64_t next = c->closing ? UINT64_MAX : (uint64_t)ck_others_next(c);
     if (next < at) at = next;
+    if (!c->closing && (uint64_t)ck_marked_next(c) < at) at = (uint64_t)ck_marked_next(c);
     if (!c->closing && c->lease_again_ns && (uint64_t)c->lease_again_ns < at)
         at = (uint64_t)c->lease_again_ns;
     if (c->closing && (uint64_t)(c->close_ns + CLOSE_NS) < at)
@@ -63,6 +64,7 @@ static void turn(cr_consensus *c)
         ck_watches_turn(c);
         outage_turn(c);
         ck_others_turn(c);
+        ck_marked_turn(c);
     }
     c->in_turn = 0;
     if (c->closing && (ck_core_resigned(c->core) || ck_now(c) - c->close_ns >= CLOSE_NS)) {
@@ -205,18 +207,6 @@ static void stamp(void *arg, ck_root *next)
 
 /* --- life --- */
 
-/* Which of two stores is to form the cluster, and under which uuid: the store's id as uuids are
- * written, so that whoever reads the one knows the other. */
-static json_t *claim_of(const ck_root *r, const char *in_charge)
-{
-    char uuid[32];
-    ck_base64_write(r->store_id, 16, uuid);
-    uuid[22] = 0; /* without padding */
-    for (char *p = uuid; *p; p++) *p = *p == '+' ? '-' : *p == '/' ? '_' : *p;
-    return json_pack("{s:s, s:s, s:s}", "epoch", "1", "inCharge", in_charge, "clusterUuid", uuid);
-}
-
-/* What is created when there is no root. Creating it is the claim: of all who try one does. */
 static ck_root *first_root(cr_consensus *c)
 {
     ck_root *r = ck_root_make(c->heap);
@@ -225,16 +215,7 @@ static ck_root *first_root(cr_consensus *c)
     memcpy(r->history_id, r->store_id, 16);
     r->state = c->store->bootstrap ? QD_COORD_ACTIVE : QD_COORD_EMPTY;
     r->epoch = c->store->bootstrap ? 1 : 0;
-    if (c->store->home.claims) r->claim = claim_of(r, c->store->bootstrap ? "k8s" : "raft");
     return r;
-}
-
-int ck_root_forms(const qd_coord *s)
-{
-    ck_core_view v;
-    if (!s->consensus || !s->consensus->core) return 0;
-    ck_core_look(s->consensus->core, &v);
-    return v.root && v.root->state == QD_COORD_ACTIVE;
 }
 
 static void make_core(cr_consensus *c)
@@ -365,6 +346,7 @@ static void tear_down(cr_consensus *c)
     c->closing = 2;
     ck_asks_cancel(c);
     ck_watches_stop(c);
+    ck_marked_stop(c);
     while (c->proposals) on_done(c, c->proposals, 0, QD_E_UNKNOWN_OUTCOME);
     while (c->reads) {
         cr_read_wait *r = c->reads;

@@ -7,6 +7,7 @@
  *   lease.c          the Lease as an object
  *   others.c         the other control nodes: roots pushed to them, who was heard from
  *   state.c          the state as pages: checkpoints are made and loaded
+ *   marked.c         the state's objects are marked for deletion
  *
  * All of it runs on the store's loop.
  */
@@ -34,8 +35,21 @@ typedef struct ck_io {
     ck_ask *ask;
     kube_request request;
     json_t *body;
+    int freed; /* of CK_BLOB_DELETE: the finalizer is off */
     char path[KUBE_PATH_MAX];
 } ck_io;
+
+/* What marked.c keeps. */
+typedef struct ck_marked {
+    int is;           /* the root is marked, as far as was seen */
+    int busy;         /* a request or the list is out */
+    int64_t again_ns; /* not looked at the namespace before that */
+    kube_request request;
+    kube_list list;
+    json_t *names; /* objects whose finalizer goes, the root first */
+    json_t *body;
+    char path[KUBE_PATH_MAX], label[160];
+} ck_marked;
 
 /* state.c */
 typedef struct ck_state ck_state;
@@ -72,6 +86,7 @@ struct cr_consensus {
     int64_t leader_ns;
     int leader_silent; /* it was told so, or is */
     int64_t spoke_ns;
+    ck_marked marked;
     cr_members *members;
     uint64_t members_sum;
     int members_old;
@@ -92,7 +107,7 @@ void ck_ask_start(cr_consensus *c, ck_ask *a);
 /* Gives up all that are out. */
 void ck_asks_cancel(cr_consensus *c);
 /* Reads a root; what its tail shares with the one that is known is not unpacked again. */
-int32_t ck_root_take(const cr_consensus *c, const json_t *object, ck_root **out, char *why);
+int32_t ck_root_take(cr_consensus *c, const json_t *object, ck_root **out, char *why);
 /* A root as it came, by a read of the quorum: refused when this node has acted on a later one. */
 int ck_root_refused(cr_consensus *c, const ck_root *r);
 
@@ -130,6 +145,16 @@ void ck_others_push(cr_consensus *c, const json_t *root);
 void ck_others_receive(cr_consensus *c, const uint8_t *p, size_t n);
 /* The control nodes that are known, this one among them. */
 void ck_others_list(cr_consensus *c, const ck_core_view *v);
+
+/* --- marked.c --- */
+/* A root as it came: says once that it is marked. */
+void ck_marked_look(cr_consensus *c, const ck_root *r);
+/* Whether the namespace is going, asked now and then by a leader whose root is marked. */
+void ck_marked_turn(cr_consensus *c);
+/* The next moment for that. */
+int64_t ck_marked_next(const cr_consensus *c);
+/* Gives up what is out. */
+void ck_marked_stop(cr_consensus *c);
 
 /* --- state.c --- */
 ck_state *ck_state_make(cr_consensus *c);

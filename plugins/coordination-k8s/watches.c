@@ -77,7 +77,7 @@ static void on_rules(kube_rules *r)
 void ck_rules_look(cr_consensus *c)
 {
     static const kube_wanted wanted[] = {
-        {CK_GROUP, CK_PLURAL, "get,list,watch,create,update,delete", NULL},
+        {CK_GROUP, CK_PLURAL, "get,list,watch,create,update,patch,delete", NULL},
         {CK_LEASE_GROUP, CK_LEASE_PLURAL, "get,list,watch,create,update", NULL}};
     int64_t now = ck_now(c);
     if (c->rules_out || c->closing || (c->rules_ns && now - c->rules_ns < RULES_NS)) return;

@@ -219,7 +219,7 @@ for my $path ($states, $leases) {
     is(may($path, 'GET'), 1, '... get');
     is(may($path, 'PUT', $body), 1, '... update');
     is(may($path, 'DELETE'), $path eq $states ? 1 : 0, $path eq $states ? '... delete' : '... not delete');
-    is(may($path, 'PATCH', {}), 0, '... not patch');
+    is(may($path, 'PATCH', {}), $path eq $states ? 1 : 0, $path eq $states ? '... patch' : '... not patch');
     is($kube->delete($path, undef, as => $account)->{status}, 403, '... not delete all at once');
 }
 for my $other ('/api/v1/namespaces/quidditch/configmaps', '/api/v1/namespaces/quidditch/secrets', '/api/v1/namespaces/quidditch/pods', $indices,
@@ -234,7 +234,7 @@ is(scalar(grep { /^get quidditchstates/ } @{$kube->role_use($account)->{unused}}
 my $review = $kube->post('/apis/authorization.k8s.io/v1/selfsubjectrulesreviews', {spec => {namespace => 'quidditch'}}, as => $account);
 is($review->{status}, 201, 'it may ask what it may');
 my ($rule) = grep { $_->{resources} && "@{$_->{resources}}" eq 'quidditchstates' } @{$review->{json}{status}{resourceRules}};
-is_deeply([sort @{$rule->{verbs}}], [qw(create delete get list update watch)], '... and is told');
+is_deeply([sort @{$rule->{verbs}}], [qw(create delete get list patch update watch)], '... and is told');
 $kube->install('quidditch', more => ['projections.yaml']);
 is($kube->get($indices, as => $account)->{status}, 200, 'with projections.yaml it reads indices');
 my $shown = $kube->get("$indices/products")->{json};

@@ -23,6 +23,7 @@
 /* Labels of every object: the cluster's object name; CK_PART_ROOT or what a blob is of. */
 #define CK_LABEL_CLUSTER "quidditch.io/cluster"
 #define CK_LABEL_PART "quidditch.io/part"
+#define CK_FINALIZER "quidditch.io/data" /* what kubectl deletes stays until we take this off */
 #define CK_PART_ROOT "root"
 
 enum {

@@ -209,7 +209,8 @@ json_t *ck_object(const ck_site *site, const char *name, const char *part, const
         ck_set_text(object, "apiVersion", QD_STR(CK_API_VERSION)) &&
         ck_set_text(object, "kind", QD_STR(CK_KIND)) && ck_set(meta, "name", json_string(name)) &&
         (!site->space || !site->space[0] || ck_set(meta, "namespace", json_string(site->space))) &&
-        ck_set(meta, "labels", labels_of(site, part, labels));
+        ck_set(meta, "labels", labels_of(site, part, labels)) &&
+        ck_set(meta, "finalizers", json_pack("[s]", CK_FINALIZER));
     good = ck_set(object, "metadata", meta) && good; /* takes it also when something else failed */
     good = ck_set(object, "spec", spec) && good;
     if (good) return object;

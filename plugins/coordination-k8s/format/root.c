@@ -15,7 +15,8 @@ static const char *const known[] = {"format",     "minor", "cluster",    "storeI
                                     "recoveries", "state", "epoch",      "revision", "shown",
                                     "leader",     "index", "checkpoint", "ids",      "pages",
                                     "tail",       "claim", "writes",     NULL};
-static const char *const kept_meta[] = {"labels", "annotations", "finalizers", "ownerReferences",
+/* Objects first, then arrays; the first and the last one are written in their own way. */
+static const char *const kept_meta[] = {"labels", "annotations", "ownerReferences", "finalizers",
                                         NULL};
 
 /* --- in memory --- */
@@ -236,6 +237,23 @@ json_t *ck_root_write(const ck_root *r, const ck_site *site)
     return NULL;
 }
 
+/* Those of others, and ours; none is added to what is being deleted, as the server refuses that. */
+static json_t *finalizers_of(const ck_root *r)
+{
+    const json_t *kept = json_object_get(r->meta, "finalizers"), *v;
+    json_t *all = kept ? json_copy((json_t *)kept) : json_array();
+    size_t i;
+    if (r->deleting) return all;
+    json_array_foreach(kept, i, v)
+    {
+        const char *name = json_string_value(v);
+        if (name && strcmp(name, CK_FINALIZER) == 0) return all;
+    }
+    if (json_array_append_new(all, json_string(CK_FINALIZER)) == 0) return all;
+    json_decref(all);
+    return NULL;
+}
+
 json_t *ck_root_object(const ck_root *r, const ck_site *site)
 {
     json_t *spec = ck_root_write(r, site);
@@ -245,9 +263,10 @@ json_t *ck_root_object(const ck_root *r, const ck_site *site)
     if (!object) return NULL;
     json_t *meta = json_object_get(object, "metadata");
     int good = (!r->uid[0] || ck_set(meta, "uid", json_string(r->uid))) &&
-               (!r->version[0] || ck_set(meta, "resourceVersion", json_string(r->version)));
-    for (const char *const *k = kept_meta + 1; *k && good; k++)
-        good = set_shared(meta, *k, json_object_get(r->meta, *k));
+               (!r->version[0] || ck_set(meta, "resourceVersion", json_string(r->version))) &&
+               ck_set(meta, "finalizers", finalizers_of(r));
+    for (int k = 1; k < 3 && good; k++)
+        good = set_shared(meta, kept_meta[k], json_object_get(r->meta, kept_meta[k]));
     if (good) return object;
     json_decref(object);
     return NULL;

@@ -15,7 +15,6 @@
 
 #include "format/blob.h"
 
-#define CK_FINALIZER "quidditch.io/data"
 #define CK_LABEL_ORIGIN "quidditch.io/origin" /* "cluster": made by the cluster, not by a user */
 #define CK_OWN_SPEC "quidditch.io/spec"       /* annotation: hash of the spec that we wrote */
 #define CK_SHOWN "quidditch.io/shown"         /* annotation: the state of the index that it shows */

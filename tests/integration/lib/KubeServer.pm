@@ -13,6 +13,7 @@ package KubeServer;
 #   $kube->freeze; $kube->thaw;
 #   $kube->end_namespace('quidditch');
 #   $kube->compact;                                    # etcd's history up to now
+#   $kube->fill; $kube->make_room;                     # etcd takes no write any more; it does again
 #   my @calls = $kube->audited(user => $account->{user}, verb => 'watch');
 #   is_deeply($kube->role_use($account), {refused => [], unused => []});
 #   my $link = $kube->relay(delay_ms => 200);          # a TcpRelay before the server, with ->{kubeconfig}
@@ -124,13 +125,47 @@ sub thaw    { my ($self, $name) = @_; kill 'CONT', $self->pid($name) }
 # watched from. Returns etcd's revision.
 sub compact {
     my ($self) = @_;
+    my ($revision) = $self->etcdctl(qw(endpoint status -w json)) =~ /"revision":(\d+)/ or die "etcd does not say its revision\n";
+    $self->etcdctl('compact', '--physical', $revision);
+    return $revision;
+}
+
+# Fills etcd until it takes no write any more (its alarm NOSPACE), after a restart with a limit of 16 MiB.
+sub fill {
+    my ($self) = @_;
+    $self->etcd_limit(16 << 20);
+    my $big = {data => {text => 'x' x 900_000}};
+    for my $i (1 .. 100) {
+        my $r = $self->post('/api/v1/namespaces/default/configmaps', {metadata => {name => "full-$i"}, %$big});
+        return if $r->{status} == 500 && $r->{content} =~ /database space exceeded/;
+        die "configmaps: $r->{content}" if $r->{status} != 201;
+    }
+    die "etcd is not full\n";
+}
+# What was filled in goes, and the alarm ends.
+sub make_room {
+    my ($self) = @_;
+    $self->etcd_limit(0);
+    $self->etcdctl('alarm', 'disarm');
+    $self->delete('/api/v1/namespaces/default/configmaps');
+}
+# etcd again with another limit, 0: its own.
+sub etcd_limit {
+    my ($self, $bytes) = @_;
+    my $file = "$self->{dir}/etcd.cmd";
+    (my $command = QdNode::slurp($file)) =~ s/--quota-backend-bytes \d+ //;
+    open my $f, '>', $file or die "$file: $!";
+    print $f $command, $bytes ? "--quota-backend-bytes $bytes " : '';
+    close $f;
+    $self->restart('etcd');
+}
+sub etcdctl {
+    my ($self, @arguments) = @_;
     chomp(my $etcd = QdNode::slurp("$self->{dir}/etcd.url"));
     local $ENV{ETCDCTL_API} = 3;
-    my $control = "'$bin/etcdctl' --endpoints '$etcd'";
-    my ($revision) = `$control endpoint status -w json` =~ /"revision":(\d+)/ or die "etcd does not say its revision\n";
-    `$control compact --physical $revision 2>&1`;
-    die "etcd does not compact\n" if $?;
-    return $revision;
+    my $out = `'$bin/etcdctl' --endpoints '$etcd' @arguments 2>&1`;
+    die "etcdctl @arguments: $out" if $?;
+    return $out;
 }
 
 # A TcpRelay in front of the API server; its {kubeconfig} is the administrator's, or that of the account
@@ -275,7 +310,12 @@ sub end_namespace {
     die "namespace $namespace: $r->{content}" unless $r->{status} =~ /^2/;
     my %group = ('quidditch.io/v1' => [map { "quidditch$_" } qw(states indices shards clusters)], 'coordination.k8s.io/v1' => ['leases'],
         'rbac.authorization.k8s.io/v1' => [qw(rolebindings roles)]);
-    for my $group (sort keys %group) { $self->delete("/apis/$group/namespaces/$namespace/$_") for @{$group{$group}} }
+    for my $group (sort { $b =~ /quidditch/ <=> $a =~ /quidditch/ } sort keys %group) {
+        my $from = "/apis/$group/namespaces/$namespace";
+        $self->delete("$from/$_") for @{$group{$group}};
+        # those with finalizers wait for who owns them, where somebody does
+        QdNode->wait_for(sub { !grep { @{$self->get("$from/$_")->{json}{items} || []} } @{$group{$group}} }, 10);
+    }
     $self->delete("/api/v1/namespaces/$namespace/serviceaccounts");
 }
 # A service account that exists, with a fresh token.

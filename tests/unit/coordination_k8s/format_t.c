@@ -145,6 +145,7 @@ static void blob_looks_like_this(void **state)
     json_t *want = json_loads(
         "{\"apiVersion\":\"quidditch.io/v1\",\"kind\":\"QuidditchState\",\"metadata\":{\"name\":"
         "\"quidditch-v-cd42404d52ad55ccfa9aca4adc828aa5800ad9d3\",\"namespace\":\"default\","
+        "\"finalizers\":[\"quidditch.io/data\"],"
         "\"labels\":{\"app.kubernetes.io/managed-by\":\"quidditch\",\"quidditch.io/cluster\":"
         "\"quidditch\",\"quidditch.io/part\":\"value\"}},\"spec\":{\"format\":1,\"cluster\":"
         "\"quidditch\",\"storeId\":\"01020300000000000000000000000000\",\"part\":\"value\","
@@ -378,6 +379,38 @@ static void entries_that_are_known_are_shared(void **state)
     memory_check();
 }
 
+/* kubectl delete takes nothing away: each object has our finalizer; none is added to one that is
+ * marked already, which the server would refuse. */
+static void objects_have_a_finalizer(void **state)
+{
+    (void)state;
+    ck_root *r = sample_root(3, 5, 100);
+    json_t *o = ck_root_object(r, &site), *meta = json_object_get(o, "metadata");
+    json_t *theirs = json_pack("[s]", "theirs"), *both = json_pack("[s,s]", "theirs", CK_FINALIZER);
+    json_t *ours = json_pack("[s]", CK_FINALIZER);
+    assert_true(json_equal(json_object_get(meta, "finalizers"), ours));
+    json_object_set(meta, "finalizers", theirs);
+    ck_root *back = read_back(o);
+    json_t *again = ck_root_object(back, &site);
+    assert_true(
+        json_equal(json_object_get(json_object_get(again, "metadata"), "finalizers"), both));
+    json_decref(again);
+    ck_root_free(back);
+    json_object_set_new(meta, "deletionTimestamp", json_string("2026-01-01T00:00:00Z"));
+    back = read_back(o);
+    again = ck_root_object(back, &site);
+    assert_true(
+        json_equal(json_object_get(json_object_get(again, "metadata"), "finalizers"), theirs));
+    json_decref(again);
+    ck_root_free(back);
+    ck_root_free(r);
+    json_decref(o);
+    json_decref(ours);
+    json_decref(theirs);
+    json_decref(both);
+    memory_check();
+}
+
 static void what_others_wrote_is_kept(void **state)
 {
     (void)state;
@@ -387,7 +420,7 @@ static void what_others_wrote_is_kept(void **state)
     json_object_set_new(spec, "minor", json_integer(9));
     json_object_set_new(spec, "newer", json_pack("{s:[i,i]}", "a", 1, 2));
     json_object_set_new(spec, "claim", json_pack("{s:s}", "inCharge", "k8s"));
-    json_object_set_new(meta, "finalizers", json_pack("[s]", "quidditch.io/data"));
+    json_object_set_new(meta, "finalizers", json_pack("[s,s]", "theirs", "quidditch.io/data"));
     json_object_set_new(meta, "annotations", json_pack("{s:s}", "who", "somebody"));
     json_object_set_new(json_object_get(meta, "labels"), "team", json_string("search"));
     json_object_set_new(meta, "deletionTimestamp", json_string("2026-01-01T00:00:00Z"));
@@ -785,6 +818,7 @@ int main(void)
         cmocka_unit_test(roots_come_back),
         cmocka_unit_test(entries_that_are_known_are_shared),
         cmocka_unit_test(what_others_wrote_is_kept),
+        cmocka_unit_test(objects_have_a_finalizer),
         cmocka_unit_test(newer_formats_are_refused_in_words),
         cmocka_unit_test(whatever_is_wrong_is_said),
         cmocka_unit_test(fields_that_contradict_each_other),
