@@ -298,7 +298,7 @@ static void apply_all(void *arg)
 
 /* The uuid is made by the control node that comes first; others wait for it. A node that was in a
  * cluster makes no other one. */
-static int form(qd_cluster *c, qd_err *err)
+static int form(qd_cluster *c, qd_str wanted, qd_err *err)
 {
     cluster_txn t;
     qd_authority_record known = {0};
@@ -310,7 +310,7 @@ static int form(qd_cluster *c, qd_err *err)
     qd_env_random(c->env, random, sizeof random);
     qd_uuid_text(random, uuid);
     qdi_txn_exists(&t, QD_STR("cluster/uuid"), false);
-    qdi_txn_put(&t, QD_STR("cluster/uuid"), qd_str_c(uuid), 0);
+    qdi_txn_put(&t, QD_STR("cluster/uuid"), wanted.n ? wanted : qd_str_c(uuid), 0);
     qdi_txn_put(&t, QD_STR("features"), qdi_txn_key(&t, "%u", c->self.features), 0);
     int rc = qdi_txn_commit(c, &t, NULL, err);
     qdi_txn_fini(&t);
@@ -399,7 +399,7 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     qd_waitq_init(&c->newer, &c->lock);
     c->name = qd_arena_str(&c->arena, config->name);
     int rc = copy_self(c, &config->self, err);
-    if (!rc) rc = form(c, err);
+    if (!rc) rc = form(c, config->uuid, err);
     if (!rc) rc = qdi_session_begin(c, err);
     if (!rc) rc = read_all(c, &revision, err);
     if (!rc) rc = publish(c, revision, err);

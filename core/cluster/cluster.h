@@ -38,6 +38,7 @@ typedef struct qd_cluster_config {
     bool control;          /* a control node: may be elected to allocate shards */
     struct qd_authority *authority; /* what this node has acted on (authority/); NULL: not kept */
     qd_cluster_disks disks;
+    qd_str uuid;             /* under which it is formed, if it is; empty: a random one */
     const qd_config *config; /* with the cluster's settings; NULL: defaults */
     struct qd_rpc *rpc;      /* transport between nodes; NULL: this node is alone */
     int64_t session_ttl_ms;  /* 30,000 */

@@ -50,7 +50,6 @@ typedef struct qd_node {
     qd_mutex deciding;                   /* mode, coordination, authority: requests look at them */
     qd_mode_decision mode;               /* which store holds the cluster's state */
     bool control;                        /* may be elected to allocate shards */
-    const qd_mode_claims *claims;        /* who is asked when two stores could be; NULL: nobody */
     struct qd_remote_server *coordination_server; /* of control nodes: serves the others */
     struct qd_coord_store *both[2]; /* of a control node with both stores: first the mode's */
     struct qd_stores *stores;       /* in front of them; NULL: there is one */
@@ -98,6 +97,20 @@ qd_cluster_disks qd_node_disks(qd_node *node);
  * is only read. QD_E_CONFIG: there is no store for this node, or settings contradict each other. */
 QD_MUST_CHECK
 int qd_node_mode(qd_node *node, qd_err *err);
+/* The same once more, with the claim: asked for until it is known, or the node stops. Says in the
+ * log what came of it. QD_E_CANCELLED. [worker] */
+QD_MUST_CHECK
+int qd_node_settle(qd_node *node, const qd_mode_claims *claims, qd_err *err);
+/* Of a node that could have either store, and belongs to no cluster: waits for the claim and fills
+ * node->mode by it. *kubernetes gets the store there, if this node is to have it open; else NULL.
+ * Nothing happens where no claim is needed. [worker] QD_E_CANCELLED: the node stops. */
+QD_MUST_CHECK
+int qd_node_claim(qd_node *node, struct qd_coord_store **kubernetes, qd_err *err);
+/* Opens a store of this node's own; flags: QD_COORD_OPEN_BOOTSTRAP where it may form one.
+ * [worker] */
+QD_MUST_CHECK
+int qd_node_store_open(qd_node *node, qd_store_kind kind, uint32_t flags,
+                       struct qd_coord_store **out, qd_err *err);
 /* The kind of store that holds the cluster's state, as known now: by the decision, else as the
  * control nodes tell. */
 qd_store_kind qd_node_store_kind(const qd_node *node);

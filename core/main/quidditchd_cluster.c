@@ -158,6 +158,7 @@ static int cluster_start(qd_node *node, qd_err *err)
         .authority = node->authority,
         .disks = qd_node_disks(node),
         .control = node->control,
+        .uuid = qd_str_c(node->mode.uuid),
         .config = node->config,
         .session_ttl_ms =
             qd_values_ms(qd_config_values(node->config), QD_SET_COORDINATION_SESSION_TTL),

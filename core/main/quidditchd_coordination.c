@@ -19,7 +19,7 @@
 
 #define LOG "discovery"
 #define ROUND_MS 1000 /* between two comparisons of a migration */
-#define OPTIONS_MAX 12
+#define OPTIONS_MAX 14
 #define OPTION_TEXT 32
 
 typedef struct store_options {
@@ -44,6 +44,7 @@ static void add_number(store_options *o, const char *key, int64_t value, const c
 
 static void take_options(const qd_node *node, qd_store_kind kind, store_options *o)
 {
+    bool claims = node->mode.claim && !node->mode.settled;
     const qd_values *v = qd_config_values(node->config);
     if (kind != QD_STORE_KUBERNETES) {
         add_number(o, "election_timeout", qd_values_ms(v, QD_SET_COORDINATION_ELECTION_TIMEOUT),
@@ -63,6 +64,7 @@ static void take_options(const qd_node *node, qd_store_kind kind, store_options 
         add_text(o, "k8s.ca_file", qd_values_text(v, QD_SET_K8S_CA_FILE));
     add_text(o, "k8s.projections",
              qd_str_c(qd_values_bool(v, QD_SET_K8S_PROJECTIONS) ? "true" : "false"));
+    if (claims) add_text(o, "k8s.claim", QD_STR("true"));
     add_number(o, "k8s.lease_duration", qd_values_ms(v, QD_SET_K8S_LEASE), "ms");
     add_number(o, "k8s.renew_interval", qd_values_ms(v, QD_SET_K8S_RENEW), "ms");
     add_number(o, "k8s.retry_interval", qd_values_ms(v, QD_SET_K8S_RETRY), "ms");
@@ -125,7 +127,12 @@ int qd_node_need_coordination(qd_node *node, const qd_plugin_host *host, qd_err 
 {
     const void *vt;
     qd_self *self;
-    if (!node->mode.own) return 0;
+    int rc = 0;
+    if (node->mode.claim) /* whatever this node is to do, it asks there */
+        rc =
+            qd_plugin_need(host, QD_KIND_COORDINATION, qd_node_plugin_of(node, QD_STORE_KUBERNETES),
+                           "coordination.k8s_fallback", &vt, &self, err);
+    if (rc || !node->mode.own) return rc;
     return qd_plugin_need(host, QD_KIND_COORDINATION, qd_node_store_plugin(node),
                           "coordination.mode", &vt, &self, err);
 }
@@ -203,17 +210,17 @@ static int make_folder(const qd_node *node, qd_store_kind kind, char *path, size
     return qd_dir_make(path, 0700, err);
 }
 
-/* Opens a store of its own; flags: QD_COORD_OPEN_BOOTSTRAP of the one that the mode decided on. */
-static int open_plugin(qd_node *node, qd_store_kind kind, uint32_t flags, char *path, size_t size,
-                       qd_coord_store **out, qd_err *err)
+int qd_node_store_open(qd_node *node, qd_store_kind kind, uint32_t flags, qd_coord_store **out,
+                       qd_err *err)
 {
+    char path[QD_PATH_MAX + 32];
     const void *vt;
     qd_self *self;
     store_options options = {.n = 0};
     qd_arena arena;
     int rc = qd_plugin_need(node->plugins, QD_KIND_COORDINATION, qd_node_plugin_of(node, kind),
                             "coordination.mode", &vt, &self, err);
-    if (rc == 0) rc = make_folder(node, kind, path, size, err);
+    if (rc == 0) rc = make_folder(node, kind, path, sizeof path, err);
     if (rc) return rc;
     take_options(node, kind, &options);
     qd_str name = qd_str_c(node->name), id = node->id[0] ? qd_str_c(node->id) : name;
@@ -257,10 +264,10 @@ static void close_both(qd_node *node)
 }
 
 /* The other store beside the first, which stays alone where that one cannot be opened: only a
- * migration needs it. *s becomes the store in front of both. */
-static void open_second(qd_node *node, qd_coord_store **s)
+ * migration needs it. *claimed: opened already, taken over. *s becomes the store in front of both.
+ */
+static void open_second(qd_node *node, qd_coord_store **s, qd_coord_store **claimed)
 {
-    char path[QD_PATH_MAX + 32];
     qd_err err;
     qd_authority_record known;
     qd_store_kind kind = qd_node_second_store(node);
@@ -268,7 +275,9 @@ static void open_second(qd_node *node, qd_coord_store **s)
     qd_err_init(&err);
     qd_authority_get(node->authority, &known);
     node->both[0] = *s;
-    int rc = open_plugin(node, kind, 0, path, sizeof path, &node->both[1], &err);
+    node->both[1] = *claimed;
+    *claimed = NULL;
+    int rc = node->both[1] ? 0 : qd_node_store_open(node, kind, 0, &node->both[1], &err);
     qd_stores_config config = {
         .env = node->env,
         .store = {node->both[0], node->both[1]},
@@ -344,17 +353,33 @@ static void set_store(qd_node *node, qd_coord_store *s)
         qd_coord_close(was);
 }
 
+/* The store that the mode has decided on; the one in Kubernetes may be open already. */
+static int open_first(qd_node *node, qd_coord_store **claimed, qd_coord_store **out, qd_err *err)
+{
+    qd_store_kind kind = node->mode.store;
+    if (!node->mode.own) return open_remote(node, out, err);
+    int rc = make_folder(node, kind, node->coordination_path, sizeof node->coordination_path, err);
+    if (rc) return rc;
+    if (kind != QD_STORE_KUBERNETES || !*claimed)
+        return qd_node_store_open(node, kind, QD_COORD_OPEN_BOOTSTRAP, out, err);
+    *out = *claimed;
+    *claimed = NULL;
+    return 0;
+}
+
 static int coordination_start(qd_node *node, qd_err *err)
 {
-    qd_coord_store *s = NULL;
+    qd_coord_store *s = NULL, *claimed;
     tell_ignored(node);
     tell_uuid(node);
-    int rc = node->mode.own
-                 ? open_plugin(node, node->mode.store, QD_COORD_OPEN_BOOTSTRAP,
-                               node->coordination_path, sizeof node->coordination_path, &s, err)
-                 : open_remote(node, &s, err);
-    if (rc) return rc;
-    if (node->mode.own) open_second(node, &s);
+    int rc = qd_node_claim(node, &claimed, err);
+    if (!rc) rc = open_first(node, &claimed, &s, err);
+    if (rc) {
+        qd_coord_close(claimed);
+        return rc;
+    }
+    if (node->mode.own) open_second(node, &s, &claimed);
+    qd_coord_close(claimed);
     if (node->mode.own)
         rc = qd_remote_server_open(node->rpc, s, node->loop, &node->pools,
                                    &node->coordination_server, err);

@@ -93,6 +93,32 @@ static int handed_over(qd_node *node, qd_err *err)
         qd_mode_name(masters ? QD_MODE_KUBERNETES : QD_MODE_MASTER));
 }
 
+/* A store that was made to wait for masters' to be moved there, or to be the other one of a cluster
+ * that masters form: nothing is formed in it. */
+static int not_in_charge(qd_node *node, qd_err *err)
+{
+    qd_coord_identity id;
+    qd_coord_identity_get(node->coordination, &id);
+    bool waits =
+        id.state == QD_COORD_EMPTY || id.state == QD_COORD_MIRROR || id.state == QD_COORD_VOID;
+    if (!node->mode.own || node->stores || !waits) return 0;
+    bool masters = node->mode.store == QD_STORE_MASTERS;
+    qd_env_sleep_ns(node->env, FORM_NS);
+    return qd_err_set(
+        err, QD_E_NO_COORDINATION,
+        "the store that this node is to use (%s) is there, but not in charge: it was made to "
+        "take over from %s some day, and a second cluster is not formed in it. Start this node "
+        "with coordination.mode: %s, or move the state here (qd migrate start --to %s)%s",
+        qd_store_kind_name(node->mode.store),
+        masters ? "the one in Kubernetes"
+                : "masters, which hold the state of the cluster of this name",
+        qd_mode_name(masters ? QD_MODE_KUBERNETES : QD_MODE_MASTER),
+        qd_mode_name(qd_mode_of(node->mode.store)),
+        masters ? ""
+                : "; if those masters never were and never will be, delete the root object "
+                  "(kubectl delete quidditchstate) and path.data/coordination-copy of each node");
+}
+
 static int join_start(qd_node *node, qd_err *err)
 {
     uint64_t next = qd_env_mono_ns(node->env) + FIRST_NS;
@@ -113,6 +139,7 @@ static int join_start(qd_node *node, qd_err *err)
         }
         qd_arena_fini(&arena);
         if (!rc) rc = handed_over(node, &why);
+        if (!rc && !found.n) rc = not_in_charge(node, &why);
         bool stop = atomic_load(&node->stopping);
         bool wait = worth_waiting(rc) && !stop && !qd_coord_failed(node->coordination);
         uint64_t now = qd_env_mono_ns(node->env);

@@ -154,9 +154,22 @@ static void decide_foreign(const qd_node *node, const qd_mode_input *in, qd_mode
     snprintf(d->tried, sizeof d->tried, "%s", d->why[0]);
 }
 
+/* What is waited for, for those who ask this node. */
+static void show_waiting(qd_node *node, const qd_err *why)
+{
+    qd_mutex_lock(&node->deciding);
+    qd_mode_decision *d = &node->mode;
+    if (!d->waits && d->n < QD_MODE_REASONS) d->waits = ++d->n;
+    if (d->waits)
+        snprintf(d->why[d->waits - 1], sizeof d->why[0],
+                 "waiting for the claim: Kubernetes cannot be asked: %s", qd_err_reason(why));
+    qd_mutex_unlock(&node->deciding);
+}
+
 static bool waiting(void *arg, const qd_err *why)
 {
     qd_node *node = arg;
+    show_waiting(node, why);
     static uint64_t said; /* of the one thread that starts the node */
     uint64_t now = qd_env_mono_ns(node->env);
     if (!said || now - said > SAY_NS) {
@@ -167,7 +180,7 @@ static bool waiting(void *arg, const qd_err *why)
                     "which cannot be asked: %s. Waiting for it",
                     qd_err_reason(why));
     }
-    qd_env_sleep_ns(node->env, PAUSE_NS);
+    if (!atomic_load(&node->stopping)) qd_env_sleep_ns(node->env, PAUSE_NS);
     return !atomic_load(&node->stopping);
 }
 
@@ -206,6 +219,7 @@ static qd_store_kind kind_of_both(const qd_node *node)
 
 qd_store_kind qd_node_store_kind(const qd_node *node)
 {
+    if (node->mode.claim && !node->mode.settled) return QD_STORE_UNKNOWN;
     if (node->stores) return kind_of_both(node);
     if (node->mode.own || !node->coordination) return node->mode.store;
     qd_store_kind told = qd_remote_kind(node->coordination);
@@ -277,13 +291,15 @@ static void tell(const qd_mode_decision *d)
     qd_buf_init(&b, NULL, 4096);
     for (uint32_t i = 0; i < d->n; i++) (void)qd_buf_printf(&b, "%s%s", i ? "; " : "", d->why[i]);
     qd_str why = qd_buf_view(&b);
-    if (d->store == QD_STORE_KUBERNETES && d->own)
+    if (d->claim && !d->settled)
+        qd_log_info(LOG, "coordination: %.*s", QD_STR_ARG(why));
+    else if (d->store == QD_STORE_KUBERNETES && d->own)
         tell_kubernetes(d, why);
     else if (d->store == QD_STORE_MASTERS)
         qd_log_info(LOG, "using master mode: %.*s", QD_STR_ARG(why));
     else
         qd_log_info(LOG, "coordination: %.*s", QD_STR_ARG(why));
-    if (d->kept || d->claim) qd_log_warn(LOG, "%.*s", QD_STR_ARG(why));
+    if (d->kept) qd_log_warn(LOG, "%.*s", QD_STR_ARG(why));
     qd_buf_fini(&b);
 }
 
@@ -296,6 +312,13 @@ static void set_authority(qd_node *node, qd_authority *a)
     qd_authority_close(was);
 }
 
+int qd_node_settle(qd_node *node, const qd_mode_claims *claims, qd_err *err)
+{
+    int rc = decide(node, claims, err);
+    if (!rc) tell(&node->mode);
+    return rc;
+}
+
 static int mode_start(qd_node *node, qd_err *err)
 {
     char path[QD_PATH_MAX + 32];
@@ -304,7 +327,7 @@ static int mode_start(qd_node *node, qd_err *err)
     int rc = qd_authority_open_file(path, &a, err);
     if (rc) return rc;
     set_authority(node, a);
-    rc = decide(node, node->claims, err);
+    rc = decide(node, NULL, err);
     if (rc)
         set_authority(node, NULL);
     else

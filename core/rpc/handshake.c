@@ -23,7 +23,7 @@ size_t qdi_hello_put(qd_rpc *rpc, uint32_t class, uint16_t version, char out[FRA
     qd_write_c(&w, self->id);
     qd_write_c(&w, self->ephemeral);
     qd_write_c(&w, self->name);
-    qd_write_varint(&w, self->roles);
+    qd_write_varint(&w, self->roles | atomic_load(&rpc->roles_more));
     qd_write_c(&w, self->address);
     qd_write_c(&w, self->product);
     qd_str s = qd_writer_view(&w);

@@ -379,6 +379,12 @@ void qd_rpc_cluster_uuid_set(qd_rpc *rpc, qd_str uuid)
     }
 }
 
+void qd_rpc_role_add(qd_rpc *rpc, uint32_t role)
+{
+    QD_CHECK(rpc, QD_RPC_MAGIC);
+    atomic_fetch_or(&rpc->roles_more, role);
+}
+
 void qd_rpc_stats_get(qd_rpc *rpc, qd_rpc_stats *out)
 {
     QD_CHECK(rpc, QD_RPC_MAGIC);

@@ -388,6 +388,7 @@ struct qd_rpc {
     char own[16][QD_RPC_ADDRESS_MAX]; /* addresses listened on */
     uint32_t nown;
     rpc_who *self;
+    _Atomic uint32_t roles_more; /* that this node got after it was opened */
     char cluster_name[256];
     qd_mutex lock; /* all of the following */
     qd_cond idle;

@@ -104,8 +104,9 @@ static int32_t pod_rest(const kube_env *env, const kube_sources *from, kube_conf
     rc = kube_config_namespace(env, out, name, ACCOUNT "namespace", err);
     kube_free(env, name);
     if (rc) return rc;
+    out->ca_file = kube_copy(env, ACCOUNT "ca.crt", strlen(ACCOUNT "ca.crt"));
     out->source = kube_copy(env, "service account", strlen("service account"));
-    return out->source ? 0 : kube_fail(err, QD_E_NOMEM, "no memory");
+    return out->source && out->ca_file ? 0 : kube_fail(err, QD_E_NOMEM, "no memory");
 }
 
 int32_t kube_config_pod(const kube_env *env, const kube_sources *from, kube_config *out,
@@ -143,6 +144,9 @@ void kube_config_clear(const kube_env *env, kube_config *c)
     kube_free(env, c->tls_server_name);
     kube_free(env, c->cert_pem);
     kube_secret_free(env, c->key_pem);
+    kube_free(env, c->ca_file);
+    kube_free(env, c->cert_file);
+    kube_free(env, c->key_file);
     kube_secret_free(env, c->token);
     kube_free(env, c->token_file);
     kube_free(env, c->ns);

@@ -30,6 +30,8 @@ typedef struct kube_config {
     char *ca_pem;          /* NULL: the system's authorities */
     char *tls_server_name; /* name to verify in place of the host's */
     char *cert_pem, *key_pem;
+    /* The files that these came from, NULL: from none. Re-read: they rotate. */
+    char *ca_file, *cert_file, *key_file;
     char *token;
     char *token_file; /* re-read: it rotates. Wins over token */
     char *ns;         /* namespace; never NULL, "default" when nothing names one */

@@ -27,6 +27,7 @@ static void drop(flight *f)
     if (f->added) (void)curl_multi_remove_handle(t->multi, f->easy);
     if (f->easy) curl_easy_cleanup(f->easy);
     curl_slist_free_all(f->headers);
+    kube_curl_pem_drop(t->env, f->pem);
     kube_free(t->env, f->answer);
     if (f->prev)
         f->prev->next = f->next;
@@ -60,7 +61,10 @@ static void end(flight *f, CURLcode rc)
     if (f->no_memory) (void)snprintf(f->why, sizeof f->why, "no memory for the answer");
     if (x->outcome != KUBE_ANSWERED) explain(x, f, rc);
     if (x->outcome == KUBE_NOT_SENT) x->status = 0;
-    if (x->status == 401) t->token_refused = 1;
+    if (x->status == 401) t->token_refused = t->pem_refused = 1;
+    if (rc == CURLE_SSL_CONNECT_ERROR || rc == CURLE_SSL_CERTPROBLEM ||
+        rc == CURLE_PEER_FAILED_VERIFICATION)
+        t->pem_refused = 1;
     x->host = NULL;
     f->answer = NULL;
     drop(f);
@@ -119,7 +123,7 @@ static void handle_closed(curl_transport *t)
     if (--t->handles || !t->closing) return;
     curl_slist_free_all(t->connect_to);
     kube_free(env, t->url_base);
-    kube_secret_free(env, t->token);
+    kube_curl_secrets_fini(t);
     kube_free(env, t);
     curl_global_cleanup();
     if (closed) closed(arg);
@@ -262,7 +266,7 @@ static void free_transport(kube_transport *base, void (*closed)(void *arg), void
 static int32_t set_up(curl_transport *t)
 {
     CURLMcode rc;
-    if (kube_curl_place(t)) return QD_E_NOMEM;
+    if (kube_curl_secrets_init(t) || kube_curl_place(t)) return QD_E_NOMEM;
     if (!(t->multi = curl_multi_init())) return QD_E_NOMEM;
     rc = curl_multi_setopt(t->multi, CURLMOPT_SOCKETFUNCTION, on_watch);
     if (!rc) rc = curl_multi_setopt(t->multi, CURLMOPT_SOCKETDATA, t);
@@ -294,6 +298,7 @@ kube_transport *kube_curl_make(const kube_env *env, uv_loop_t *uv, const kube_co
     if (set_up(t)) {
         curl_slist_free_all(t->connect_to);
         if (t->multi) (void)curl_multi_cleanup(t->multi);
+        kube_curl_secrets_fini(t);
         kube_free(env, t->url_base);
         kube_free(env, t);
         curl_global_cleanup();

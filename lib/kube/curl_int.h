@@ -6,6 +6,12 @@
 #include "curl.h"
 #include <curl/curl.h>
 
+/* Certificates and key of one moment; NULL: none. Exchanges that began with them keep them. */
+typedef struct tls_pem {
+    uint32_t refs;
+    char *ca, *cert, *key;
+} tls_pem;
+
 /* One exchange under way. */
 typedef struct flight {
     struct curl_transport *t;
@@ -13,6 +19,7 @@ typedef struct flight {
     kube_exchange *x; /* NULL: cancelled, curl is still to be told */
     CURL *easy;
     struct curl_slist *headers;
+    tls_pem *pem;
     char *answer;
     size_t n, cap, max;
     uint32_t sendings; /* how often curl had a connection and began to send */
@@ -38,12 +45,24 @@ typedef struct curl_transport {
     char *token; /* the present one */
     int64_t token_read_ns;
     int32_t token_refused; /* a 401 came since it was read */
+    tls_pem *pem;          /* the present ones */
+    int64_t pem_read_ns;
+    int32_t pem_refused; /* TLS failed, or a 401 came, since they were read */
     void (*closed)(void *arg);
     void *closed_arg;
 } curl_transport;
 
-/* Reads the token file again if it is time to. */
-void kube_curl_token(curl_transport *t);
+/* --- curl_secrets.c --- */
+/* The configuration's certificates as the present ones. 0 or QD_E_NOMEM. */
+int32_t kube_curl_secrets_init(curl_transport *t);
+/* Forgets token and certificates. */
+void kube_curl_secrets_fini(curl_transport *t);
+/* Reads the token file, and the files of certificates, again if it is time to. */
+void kube_curl_secrets_renew(curl_transport *t);
+/* Gives one reference to certificates back; NULL is fine. */
+void kube_curl_pem_drop(const kube_env *env, tls_pem *pem);
+
+/* --- curl_request.c --- */
 /* Makes a flight's easy handle ready. 0 or QD_E_NOMEM. */
 int32_t kube_curl_prepare(flight *f);
 /* Where the server is for curl: url_base and connect_to. 0 or QD_E_NOMEM. */

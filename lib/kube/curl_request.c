@@ -15,31 +15,6 @@
 #include <sys/socket.h>
 
 enum { KEEP_IDLE_S = 15, KEEP_EVERY_S = 5, UNANSWERED_MS = 30000, IDLE_CONNECTION_S = 60 };
-#define TOKEN_AGE_NS (60 * KUBE_SECOND_NS)
-
-/* --- credentials --- */
-
-void kube_curl_token(curl_transport *t)
-{
-    const kube_config *c = t->config;
-    int64_t now = t->env->mono_ns(t->env->arg);
-    char *token = NULL;
-    size_t n;
-    if (!c->token_file) return;
-    if (t->token && now - t->token_read_ns < (t->token_refused ? KUBE_SECOND_NS : TOKEN_AGE_NS))
-        return;
-    t->token_read_ns = now;
-    t->token_refused = 0;
-    int32_t rc = t->from->read(t->from->arg, t->env, c->token_file, KUBE_SECRET_MAX, &token, &n);
-    if (rc == 0 && strlen(token) == n && kube_token_trim(token) == 0) {
-        kube_secret_free(t->env, t->token);
-        t->token = token;
-        return;
-    }
-    if (rc == 0) kube_secret_free(t->env, token);
-    kube_log(t->env, QD_LEVEL_WARN, "the token file %s cannot be read; the token before is used",
-             c->token_file);
-}
 
 /* --- the answer --- */
 
@@ -199,20 +174,20 @@ static CURLcode set_blob(CURL *easy, CURLoption option, const char *text)
     return curl_easy_setopt(easy, option, &blob);
 }
 
-static CURLcode set_tls(CURL *e, const kube_config *c)
+static CURLcode set_tls(CURL *e, const kube_config *c, const tls_pem *pem)
 {
     CURLcode rc = curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, c->insecure ? 0L : 1L);
     if (!rc) rc = curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, c->insecure ? 0L : 2L);
     if (!rc) rc = curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (!rc && c->ca_pem) {
+    if (!rc && pem->ca) {
         /* these authorities and no others */
-        rc = set_blob(e, CURLOPT_CAINFO_BLOB, c->ca_pem);
+        rc = set_blob(e, CURLOPT_CAINFO_BLOB, pem->ca);
         if (!rc) rc = curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
     }
-    if (!rc && c->cert_pem) {
-        rc = set_blob(e, CURLOPT_SSLCERT_BLOB, c->cert_pem);
+    if (!rc && pem->cert) {
+        rc = set_blob(e, CURLOPT_SSLCERT_BLOB, pem->cert);
         if (!rc) rc = curl_easy_setopt(e, CURLOPT_SSLCERTTYPE, "PEM");
-        if (!rc) rc = set_blob(e, CURLOPT_SSLKEY_BLOB, c->key_pem);
+        if (!rc) rc = set_blob(e, CURLOPT_SSLKEY_BLOB, pem->key);
         if (!rc) rc = curl_easy_setopt(e, CURLOPT_SSLKEYTYPE, "PEM");
     }
     return rc;
@@ -276,11 +251,13 @@ int32_t kube_curl_prepare(flight *f)
     size_t room = strlen(t->url_base) + strlen(f->x->target) + 1;
     char *url = kube_alloc(t->env, room);
     int32_t rc = QD_E_NOMEM;
-    kube_curl_token(t);
+    kube_curl_secrets_renew(t);
+    f->pem = t->pem;
+    f->pem->refs++;
     if (url && (f->easy = curl_easy_init()) != NULL && add_headers(f) == 0) {
         (void)snprintf(url, room, "%s%s", t->url_base, f->x->target);
-        if (!set_connection(f->easy, t) && !set_tls(f->easy, t->config) && !set_callbacks(f) &&
-            !set_request(f, url))
+        if (!set_connection(f->easy, t) && !set_tls(f->easy, t->config, f->pem) &&
+            !set_callbacks(f) && !set_request(f, url))
             rc = 0;
     }
     kube_free(t->env, url);

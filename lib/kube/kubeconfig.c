@@ -172,7 +172,8 @@ static int32_t resolve(reading *r, const entry *e, const char *path, char **out)
 }
 
 /* PEM from "<field>-data" (base64) or from the file that "<field>" names; the first wins. */
-static int32_t pem(reading *r, const entry *e, const char *field, const char *holds, char **out)
+static int32_t pem(reading *r, const entry *e, const char *field, const char *holds, char **out,
+                   char **file_of)
 {
     const char *data, *path;
     char with[64], at[WHERE_MAX];
@@ -189,10 +190,9 @@ static int32_t pem(reading *r, const entry *e, const char *field, const char *ho
         if (!strstr(*out, holds)) return wrong(r, e, with, "this is no PEM of the right kind");
         return 0;
     }
-    char *full = NULL;
-    if ((rc = resolve(r, e, path, &full))) return rc;
-    rc = kube_config_read(r->env, r->from, full, where(e, field, at), KUBE_SECRET_MAX, out, r->err);
-    kube_free(r->env, full);
+    if ((rc = resolve(r, e, path, file_of))) return rc;
+    rc = kube_config_read(r->env, r->from, *file_of, where(e, field, at), KUBE_SECRET_MAX, out,
+                          r->err);
     if (rc) return rc;
     return strstr(*out, holds) ? 0 : wrong(r, e, field, "the file is no PEM of the right kind");
 }
@@ -218,7 +218,8 @@ static int32_t cluster(reading *r, const char *name)
         r->out->tls_server_name = kube_copy(r->env, tls_name, strlen(tls_name));
         if (!r->out->tls_server_name) return no_memory(r);
     }
-    rc = pem(r, &e, "certificate-authority", "-----BEGIN CERTIFICATE-----", &r->out->ca_pem);
+    rc = pem(r, &e, "certificate-authority", "-----BEGIN CERTIFICATE-----", &r->out->ca_pem,
+             &r->out->ca_file);
     if (rc) return rc;
     if (r->out->insecure && r->out->ca_pem)
         return wrong(r, &e, "insecure-skip-tls-verify",
@@ -261,8 +262,10 @@ static int32_t user(reading *r, const char *name)
     if (rc == 0) rc = text_of(r, &e, "token", &token);
     if (rc == 0) rc = text_of(r, &e, "tokenFile", &path);
     if (rc == 0)
-        rc = pem(r, &e, "client-certificate", "-----BEGIN CERTIFICATE-----", &r->out->cert_pem);
-    if (rc == 0) rc = pem(r, &e, "client-key", "PRIVATE KEY-----", &r->out->key_pem);
+        rc = pem(r, &e, "client-certificate", "-----BEGIN CERTIFICATE-----", &r->out->cert_pem,
+                 &r->out->cert_file);
+    if (rc == 0)
+        rc = pem(r, &e, "client-key", "PRIVATE KEY-----", &r->out->key_pem, &r->out->key_file);
     if (rc) return rc;
     if (!r->out->cert_pem != !r->out->key_pem)
         return wrong(r, &e, r->out->cert_pem ? "client-key" : "client-certificate",

@@ -155,6 +155,14 @@ static uint32_t put_need(text *t, const json_t *rules, const kube_wanted *w, int
     return n;
 }
 
+/* Of what is missing: a Role that has only this must not take the place of one with the rest. */
+static uint32_t mark_of(const text *t)
+{
+    uint32_t h = 2166136261u; /* FNV-1a */
+    for (size_t i = 0; i < t->n; i++) h = (h ^ (unsigned char)t->p[i]) * 16777619u;
+    return h;
+}
+
 int32_t kube_rules_compare(const kube_env *env, kube_rules *r, const json_t *review)
 {
     const json_t *status = json_object_get(review, "status");
@@ -170,9 +178,9 @@ int32_t kube_rules_compare(const kube_env *env, kube_rules *r, const json_t *rev
     if (r->missing) {
         put(&t,
             "In namespace %s this Role, bound to the identity of this process, grants it:\n"
-            "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata:\n  name: %s\n"
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata:\n  name: %s-%08x\n"
             "  namespace: %s\nrules:\n",
-            r->ns, r->role_name ? r->role_name : "quidditch", r->ns);
+            r->ns, r->role_name ? r->role_name : "quidditch", (unsigned)mark_of(&t), r->ns);
         for (uint32_t i = 0; i < r->n; i++) (void)put_need(&t, rules, &r->wanted[i], 1);
     }
     if (t.failed) {

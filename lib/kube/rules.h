@@ -20,7 +20,7 @@ typedef struct kube_rules {
     const char *ns;
     const kube_wanted *wanted;
     uint32_t n;
-    const char *role_name; /* in the YAML; NULL: "quidditch" */
+    const char *role_name; /* begins its name in the YAML; NULL: "quidditch" */
     int64_t timeout_ns;    /* 0: 30 s */
     void (*done)(struct kube_rules *);
     void *user;

@@ -207,6 +207,18 @@ static void stamp(void *arg, ck_root *next)
 
 /* --- life --- */
 
+/* Which of two stores is to form the cluster, and under which uuid: the store's id as uuids are
+ * written, so that whoever reads the one knows the other. */
+static json_t *claim_of(const ck_root *r, const char *in_charge)
+{
+    char uuid[32];
+    ck_base64_write(r->store_id, 16, uuid);
+    uuid[22] = 0; /* without padding */
+    for (char *p = uuid; *p; p++) *p = *p == '+' ? '-' : *p == '/' ? '_' : *p;
+    return json_pack("{s:s, s:s, s:s}", "epoch", "1", "inCharge", in_charge, "clusterUuid", uuid);
+}
+
+/* What is created when there is no root. Creating it is the claim: of all who try one does. */
 static ck_root *first_root(cr_consensus *c)
 {
     ck_root *r = ck_root_make(c->heap);
@@ -215,7 +227,16 @@ static ck_root *first_root(cr_consensus *c)
     memcpy(r->history_id, r->store_id, 16);
     r->state = c->store->bootstrap ? QD_COORD_ACTIVE : QD_COORD_EMPTY;
     r->epoch = c->store->bootstrap ? 1 : 0;
+    if (c->store->home.claims) r->claim = claim_of(r, c->store->bootstrap ? "k8s" : "raft");
     return r;
+}
+
+int ck_root_forms(const qd_coord *s)
+{
+    ck_core_view v;
+    if (!s->consensus || !s->consensus->core) return 0;
+    ck_core_look(s->consensus->core, &v);
+    return v.root && v.root->state == QD_COORD_ACTIVE;
 }
 
 static void make_core(cr_consensus *c)

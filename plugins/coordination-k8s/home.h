@@ -44,6 +44,7 @@ typedef struct cr_home {
     int64_t said_ns;
     struct ck_projections *projections; /* NULL: none */
     int projections_wanted;
+    int claims; /* a root that this node creates says which of two stores forms the cluster */
     char trouble[900]; /* what the API server last refused, or why it is silent; empty: nothing */
 } cr_home;
 
@@ -56,6 +57,10 @@ int32_t ck_api_open(struct qd_coord *c, qd_err *err);
 void ck_api_close(struct qd_coord *c);
 /* A transport to it on the store's loop; NULL: err tells. */
 kube_transport *ck_api_connect(struct qd_coord *c, const kube_env *env, kube_error *err);
+
+/* --- consensus_k8s.c --- */
+/* 1 when the root was created to be in charge, 0 when it waits for another store. */
+int ck_root_forms(const struct qd_coord *c);
 
 /* --- record.c --- */
 /* Locks the folder and reads the record. No folder: nothing is kept. */

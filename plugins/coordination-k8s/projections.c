@@ -16,7 +16,8 @@
 #define SETTLE_NS 1000000000ll    /* and once more */
 #define READ_BACK_NS 1000000000ll /* when it could not be read */
 #define LIST_BACK_NS 5000000000ll
-#define RULES_BACK_NS 60000000000ll /* rights that were missing are looked for again */
+#define RULES_FIRST_NS 2000000000ll /* rights that were missing are looked for again, */
+#define RULES_LAST_NS 60000000000ll /* less and less often */
 
 int64_t ck_projections_now(const ck_projections *p)
 {
@@ -54,7 +55,8 @@ static void on_rules(kube_rules *r)
     p->rules_out = 0;
     p->allowed = r->rc ? before : r->missing == 0 || r->partly;
     if (!p->allowed) {
-        p->rules_again_ns = ck_projections_now(p) + (r->rc ? LIST_BACK_NS : RULES_BACK_NS);
+        p->rules_again_ns = ck_projections_now(p) + kube_backoff_ns(&p->env.env, p->rules_tries++,
+                                                                    RULES_FIRST_NS, RULES_LAST_NS);
         if (r->rc == 0 && !p->warned) say_missing(p);
         if (before) { /* taken away: begun anew when they are back */
             ck_sources_stop(p);
@@ -65,6 +67,7 @@ static void on_rules(kube_rules *r)
     } else if (!before) {
         if (p->warned) kube_log(&p->env.env, QD_LEVEL_INFO, "the rights are there now");
         p->warned = p->making = 0;
+        p->rules_tries = 0;
         ck_read_soon(p, 0);
     }
     for (int k = 0; p->allowed && p->leads && k < CK_KINDS; k++) {
@@ -101,7 +104,7 @@ static void rules_begin(ck_projections *p)
 void ck_rights_refused(ck_projections *p)
 {
     if (!p->allowed || p->rules_out) return;
-    p->rules_again_ns = p->rules_asked_ns + RULES_BACK_NS;
+    p->rules_again_ns = p->rules_asked_ns + LIST_BACK_NS;
     ck_arm(p);
 }
 

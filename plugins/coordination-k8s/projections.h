@@ -111,6 +111,7 @@ struct ck_projections {
     kube_rules rules;
     int rules_out, allowed, warned;
     int64_t rules_again_ns, rules_asked_ns;
+    uint32_t rules_tries; /* that found rights missing */
     ck_source sources[CK_KINDS];
     ck_object *buckets[CK_BUCKETS];
     /* the state as last read */

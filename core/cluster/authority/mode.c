@@ -139,6 +139,8 @@ static void claimed(const qd_mode_input *in, qd_mode_decision *d)
 {
     d->claim = true;
     if (in->claim && in->claim->in_charge) {
+        d->settled = true;
+        snprintf(d->uuid, sizeof d->uuid, "%s", in->claim->uuid);
         d->store = in->claim->in_charge;
         why(d,
             "masters and Kubernetes are both there: the claim in Kubernetes says [%s], epoch %llu",
@@ -146,9 +148,9 @@ static void claimed(const qd_mode_input *in, qd_mode_decision *d)
         return;
     }
     d->store = QD_STORE_MASTERS;
-    why(d, "masters and Kubernetes are both there and no claim says which one: the masters, for as "
-           "long as it takes, since a node that chose Kubernetes by itself could form a second "
-           "cluster");
+    why(d, "masters and Kubernetes are both configured, and no cluster has formed that this node "
+           "knows of: the claim in Kubernetes says which one, and is waited for, since a node that "
+           "chose by itself could form a second cluster");
 }
 
 static void choose(const qd_mode_input *in, qd_mode_decision *d)

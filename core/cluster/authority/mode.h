@@ -55,19 +55,19 @@ typedef struct qd_mode_decision {
     qd_store_kind store; /* UNKNOWN: the control nodes that it joins tell */
     bool own;            /* this node opens the store itself; else it asks control nodes */
     bool formed;         /* it belongs to a cluster that has formed */
-    bool claim;          /* two stores are possible and nothing has formed: the claim decides, and
-                            without one `store` is the one that can be chosen safely */
+    bool claim;          /* two stores are possible and nothing has formed: the claim decides */
+    bool settled;        /* it has; until then `store` is only what is asked for first */
+    char uuid[64];       /* under which the claim lets the cluster be formed; empty: any */
     bool kept;           /* the settings ask for another store than the one that is kept */
-    uint32_t n;
+    uint32_t n, waits;   /* waits: reason n - 1 is what is waited for; 0: nothing is */
     char why[QD_MODE_REASONS][320];
     char tried[480]; /* all that was looked at, for "no coordination backend available" */
 } qd_mode_decision;
 
 /* Who can be asked for the claim; NULL where nobody can. */
 typedef struct qd_mode_claims {
-    /* The claim, made if there is none: of whom it says that it is in charge is the provider's to
-     * find out. [worker] QD_E_NO_COORDINATION, QD_E_TIMEOUT: ask again; another code ends the
-     * start. */
+    /* The claim, made if there is none. [worker] QD_E_NO_COORDINATION, QD_E_TIMEOUT: ask again;
+     * another code ends the start. */
     int (*claim)(void *arg, const qd_mode_input *in, qd_mode_claim *out, qd_err *err);
     void *arg;
 } qd_mode_claims;

@@ -63,7 +63,7 @@ static const row rows[] = {
     {"coordination, auto, no account", 2, A, "", "", 1, 0, 0, 0, NONE, 0, NONE, -1, NONE, 0, 0, 0, "there is no service account and no KUBECONFIG"},
     {"coordination, master, nothing", 2, M, "", "", 1, 1, 0, 0, NONE, 0, NONE, -1, NONE, 0, 0, 0, "not asked, coordination.mode is [master]"},
     /* both could be: never by this node alone */
-    {"both, no claim", 2, A, "m0:9301", "", 1, 1, 0, 0, NONE, 0, NONE, A, RAFT, 0, 1, 0, "could form a second cluster"},
+    {"both, no claim", 2, A, "m0:9301", "", 1, 1, 0, 0, NONE, 0, NONE, A, RAFT, 0, 1, 0, "the claim in Kubernetes says which one, and is waited for"},
     {"both, a master, no claim", 1, A, "", "m0,m1", 1, 1, 0, 0, NONE, 0, NONE, A, RAFT, 1, 1, 0, NULL},
     {"both, claimed for Kubernetes", 2, A, "m0:9301", "", 1, 1, 0, 0, NONE, 0, KUBE, A, KUBE, 1, 1, 0, "the claim in Kubernetes says [k8s]"},
     {"both, claimed for masters", 2, -1, "m0:9301", "", 1, 0, 1, 0, NONE, 0, RAFT, A, RAFT, 0, 1, 0, "the claim in Kubernetes says [raft]"},

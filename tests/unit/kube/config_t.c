@@ -88,6 +88,7 @@ static void a_pod_has_a_service_account(void **state)
     assert_string_equal(c.token_file, ACCOUNT "token");
     assert_null(c.token);
     assert_string_equal(c.ca_pem, CA);
+    assert_string_equal(c.ca_file, ACCOUNT "ca.crt");
     assert_string_equal(c.ns, "search");
     assert_int_equal(c.insecure, 0);
     kube_config_clear(&m.w.env, &c);

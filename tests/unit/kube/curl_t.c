@@ -445,6 +445,76 @@ static int32_t tls_outcome(SSL_CTX *tls, kube_config config, trip *t)
     return t->x.outcome;
 }
 
+/* A file of the folder as one of the configuration's; the token's source reads no other. */
+static int32_t read_pem(void *arg, const kube_env *env, const char *path, size_t max, char **out,
+                        size_t *n)
+{
+    (void)arg;
+    return kube_sources_system.read(NULL, env, path, max, out, n);
+}
+
+static void copy(const char *from, const char *to)
+{
+    char path[128], *text = slurp(from);
+    (void)snprintf(path, sizeof path, "%s/%s", folder, to);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fputs(text, f) < 0, 0);
+    fclose(f);
+    free(text);
+}
+
+/* Files that are replaced while the transport is open, and the server's side with them. */
+static void certificates_rotate(SSL_CTX *asks)
+{
+    char ca[128], crt[128], key[128];
+    world w;
+    trip t;
+    kube_error err;
+    (void)snprintf(ca, sizeof ca, "%s/now.ca", folder);
+    (void)snprintf(crt, sizeof crt, "%s/now.crt", folder);
+    (void)snprintf(key, sizeof key, "%s/now.key", folder);
+    copy("wrong.crt", "now.ca");
+    copy("stranger.crt", "now.crt");
+    copy("stranger.key", "now.key");
+    char *ca_pem = slurp("now.ca"), *crt_pem = slurp("now.crt"), *key_pem = slurp("now.key");
+    connect_to(&w, "127.0.0.1", asks);
+    w.t->free(w.t, on_closed, &w.closed);
+    w.config = (kube_config){.server = w.address,
+                             .ca_pem = ca_pem,
+                             .cert_pem = crt_pem,
+                             .key_pem = key_pem,
+                             .ca_file = ca,
+                             .cert_file = crt,
+                             .key_file = key};
+    w.from.read = read_pem;
+    w.t = kube_curl_make(&w.loop.env, &w.uv, &w.config, &w.from, NULL, &err);
+    assert_non_null(w.t);
+    trip_to(&w, &t, "PUT", "/echo", "x");
+    assert_int_not_equal(t.x.outcome, KUBE_ANSWERED); /* the server is of another authority */
+    copy("ca.crt", "now.ca");
+    w.ahead += 2 * KUBE_SECOND_NS;
+    trip_to(&w, &t, "PUT", "/echo", "x");
+    assert_int_not_equal(t.x.outcome, KUBE_ANSWERED); /* we are not known to it */
+    copy("client.crt", "now.crt");
+    copy("client.key", "now.key");
+    w.ahead += 61 * KUBE_SECOND_NS; /* with TLS 1.3 that was told behind the handshake */
+    trip_to(&w, &t, "PUT", "/echo", "x");
+    assert_int_equal(t.x.outcome, KUBE_ANSWERED);
+    copy("ca.key", "now.crt"); /* what is no certificate is not taken */
+    w.ahead += 61 * KUBE_SECOND_NS;
+    trip_to(&w, &t, "PUT", "/echo", "x");
+    assert_int_equal(t.x.outcome, KUBE_ANSWERED);
+    w.closed = 0;
+    leave(&w);
+    free(ca_pem);
+    free(crt_pem);
+    free(key_pem);
+    (void)remove(ca);
+    (void)remove(crt);
+    (void)remove(key);
+}
+
 static void tls_verifies_both_ends(void **state)
 {
     (void)state;
@@ -455,6 +525,7 @@ static void tls_verifies_both_ends(void **state)
     certs_make(folder, "server", "IP:127.0.0.1,DNS:api", "ca");
     certs_make(folder, "named", "DNS:api", "ca");
     certs_make(folder, "client", "DNS:me", "ca");
+    certs_make(folder, "stranger", "DNS:me", "wrong");
     char *ca = slurp("ca.crt"), *wrong = slurp("wrong.crt"), *crt = slurp("client.crt"),
          *key = slurp("client.key");
     char api[] = "api";
@@ -473,6 +544,7 @@ static void tls_verifies_both_ends(void **state)
         tls_outcome(asks, (kube_config){.ca_pem = ca, .cert_pem = crt, .key_pem = key}, &t),
         KUBE_ANSWERED);
     assert_int_not_equal(tls_outcome(asks, (kube_config){.ca_pem = ca}, &t), KUBE_ANSWERED);
+    certificates_rotate(asks);
     SSL_CTX_free(tls);
     SSL_CTX_free(named);
     SSL_CTX_free(asks);
@@ -480,8 +552,8 @@ static void tls_verifies_both_ends(void **state)
     free(wrong);
     free(crt);
     free(key);
-    static const char *const files[] = {"ca", "wrong", "server", "named", "client"};
-    for (int i = 0; i < 10; i++) {
+    static const char *const files[] = {"ca", "wrong", "server", "named", "client", "stranger"};
+    for (int i = 0; i < 12; i++) {
         char path[128];
         (void)snprintf(path, sizeof path, "%s/%s.%s", folder, files[i / 2], i % 2 ? "key" : "crt");
         (void)remove(path);

@@ -1,0 +1,144 @@
+/*
+ * quidditchd_claim.c: the claim of a cluster that could have two stores and has never formed: which
+ * one it has is what the root object in Kubernetes was created as. Creating it is a compare-and-set
+ * that one node wins; all others obey, masters among them, which form nothing before they have seen
+ * it. Who creates it asks for masters if it is one or if one answers within
+ * coordination.connect_timeout, else for Kubernetes: that time decides what is asked for, never
+ * what is so.
+ */
+#include "base/arena.h"
+#include "base/log.h"
+#include "cluster/coord.h"
+#include "cluster/state.h"
+#include "main/node.h"
+#include "rpc/rpc.h"
+#include <stdio.h>
+#include <string.h>
+
+#define LOG "discovery"
+#define LOOK_NS UINT64_C(20000000)
+#define ASK_MS 1000
+
+/* --- is there a master? --- */
+
+typedef struct master_watch {
+    qd_rpc_watch *watch;
+    _Atomic bool answers;
+} master_watch;
+
+/* One that refuses this node is there, too: what is wrong is told, and waited for. */
+static void on_peer(void *arg, qd_str address, qd_rpc_event event, const qd_rpc_node *there,
+                    qd_str reason)
+{
+    master_watch *m = arg;
+    bool master = event == QD_RPC_UP && there && (there->roles & QD_RPC_ROLE_MASTER);
+    if (event == QD_RPC_REFUSED)
+        qd_log_warn(LOG, "the master at [%.*s]: %.*s", QD_STR_ARG(address), QD_STR_ARG(reason));
+    if (master || event == QD_RPC_REFUSED) atomic_store(&m->answers, true);
+}
+
+static bool any_answers(master_watch *all, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (atomic_load(&all[i].answers)) return true;
+    return false;
+}
+
+/* Does a named master answer in time? */
+static bool masters_answer(qd_node *node, const qd_str *list, uint32_t n, int64_t timeout_ms)
+{
+    uint64_t end = qd_env_mono_ns(node->env) + (uint64_t)timeout_ms * 1000000u;
+    master_watch *all = qd_calloc(NULL, (n + 1) * sizeof *all);
+    bool found = !all; /* without memory nothing is given up */
+    for (uint32_t i = 0; all && i < n; i++) {
+        qd_err err; /* an address that is none was refused at the start, or is told by others */
+        qd_err_init(&err);
+        if (qd_rpc_peer_watch(node->rpc, list[i], on_peer, &all[i], &all[i].watch, &err))
+            all[i].watch = NULL;
+        qd_err_fini(&err);
+    }
+    while (!found && qd_env_mono_ns(node->env) < end && !atomic_load(&node->stopping)) {
+        found = any_answers(all, n);
+        if (!found) qd_env_sleep_ns(node->env, LOOK_NS);
+    }
+    for (uint32_t i = 0; all && i < n; i++)
+        if (all[i].watch) qd_rpc_unwatch(node->rpc, all[i].watch);
+    qd_free(all);
+    return found;
+}
+
+static qd_store_kind wish(qd_node *node)
+{
+    qd_arena arena;
+    uint32_t n = 0;
+    int64_t ms = qd_config_ms(node->config, QD_SET_COORDINATION_CONNECT_TIMEOUT);
+    if (node->mode.own) return QD_STORE_MASTERS; /* a master: it answers itself */
+    qd_arena_init(&arena, NULL, 1 << 20);
+    const qd_str *list = qd_node_master_addresses(node, &arena, &n);
+    bool found = masters_answer(node, list, n, ms);
+    qd_arena_fini(&arena);
+    if (found) return QD_STORE_MASTERS;
+    qd_log_warn(LOG,
+                "no master has answered for %lldms (coordination.connect_timeout); this node "
+                "belongs to no cluster yet: unless the claim in Kubernetes says otherwise, this "
+                "cluster gets its store there. Tried: %s",
+                (long long)ms, node->mode.tried);
+    return QD_STORE_KUBERNETES;
+}
+
+/* --- the claim --- */
+
+static qd_store_kind in_charge(uint32_t state)
+{
+    if (state == QD_COORD_ACTIVE) return QD_STORE_KUBERNETES;
+    return state == QD_COORD_SEALED ? QD_STORE_UNKNOWN : QD_STORE_MASTERS;
+}
+
+/* Reads it: the store in Kubernetes has a leader, who has shown what the root was created as. */
+static int ask(void *arg, const qd_mode_input *in, qd_mode_claim *out, qd_err *err)
+{
+    static const uint8_t nobody[16];
+    qd_coord_store *s = arg;
+    qd_coord_identity id;
+    qd_coord_list found = {.n = 0};
+    qd_arena arena;
+    (void)in;
+    qd_arena_init(&arena, NULL, 1 << 20);
+    int rc = qd_coord_read(s, QD_STR("cluster/uuid"), false, ASK_MS, &arena, &found, err);
+    qd_coord_identity_get(s, &id); /* of this node, which may be behind the one that was read */
+    if (!rc && !memcmp(id.store_id, nobody, sizeof nobody))
+        rc = qd_err_set(err, QD_E_NO_COORDINATION, "the store's first entry is not here yet");
+    if (!rc) {
+        *out = (qd_mode_claim){.in_charge = in_charge(id.state), .epoch = id.epoch ? id.epoch : 1};
+        qd_uuid_text(id.store_id, out->uuid);
+        if (found.n && found.at[0].value_len < sizeof out->uuid)
+            snprintf(out->uuid, sizeof out->uuid, "%.*s", (int)found.at[0].value_len,
+                     (const char *)found.at[0].value);
+    }
+    qd_arena_fini(&arena);
+    if (!rc && !out->in_charge)
+        return qd_err_set(err, QD_E_NO_COORDINATION,
+                          "the store in Kubernetes is just being handed over to masters");
+    return !rc || qd_coord_failed(s) || rc == QD_E_NOMEM ? rc : QD_E_NO_COORDINATION;
+}
+
+int qd_node_claim(qd_node *node, qd_coord_store **kubernetes, qd_err *err)
+{
+    qd_coord_store *s = NULL;
+    *kubernetes = NULL;
+    if (!node->mode.claim) return 0;
+    qd_store_kind wanted = wish(node);
+    int rc =
+        qd_node_store_open(node, QD_STORE_KUBERNETES,
+                           wanted == QD_STORE_KUBERNETES ? QD_COORD_OPEN_BOOTSTRAP : 0, &s, err);
+    if (rc) return rc;
+    qd_mode_claims claims = {ask, s};
+    rc = qd_node_settle(node, &claims, err);
+    if (rc || !node->mode.own) {
+        qd_coord_close(s);
+        return rc;
+    }
+    if (node->mode.store == QD_STORE_KUBERNETES) qd_rpc_role_add(node->rpc, QD_RPC_ROLE_CONTROL);
+    *kubernetes = s;
+    return 0;
+}
