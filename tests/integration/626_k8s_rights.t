@@ -57,7 +57,7 @@ sub grant {
 my $n = node('k0', 'quidditch', 'first');
 $n->launch;
 says($n, qr/the Kubernetes API server refuses .* in namespace search/, 'a node without rights says what is refused');
-says($n, qr/quidditchstates\.quidditch\.io: "get", "list", "watch", "create", "update", "delete" is not granted/, '... every verb, of states');
+says($n, qr/quidditchstates\.quidditch\.io: "get", "list", "watch", "create", "update", "patch", "delete" is not granted/, '... every verb, of states');
 says($n, qr/leases\.coordination\.k8s\.io: "get", "list", "watch", "create", "update" is not granted/, '... and of leases');
 my $r = $n->put('/books?master_timeout=1s', {});
 is($r->{status}, 503, '... what needs the state is refused');
