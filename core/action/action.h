@@ -40,6 +40,8 @@ typedef struct qd_action_coordination {
     int64_t since_ms; /* 0: not known */
     bool open;        /* identity is told */
     qd_coord_identity identity;
+    const char *other_mode; /* of the other store that this node has open; NULL: none */
+    qd_coord_identity other;
 } qd_action_coordination;
 
 /* What the node's actions work with; filled by main, constant while requests run. */

@@ -96,6 +96,25 @@ static void write_store(const qd_request *q, qd_json_writer *w, const qd_action_
     qd_json_object_end(w);
 }
 
+/* The other store, where this node has it open and it follows the one in charge. */
+static void write_mirror(qd_json_writer *w, const qd_action_coordination *c)
+{
+    qd_json_key_c(w, "mirror");
+    if (!c->other_mode || c->other.state != QD_COORD_MIRROR) {
+        qd_json_null(w);
+        return;
+    }
+    uint64_t to = c->other.revision, from = c->identity.revision;
+    qd_json_object(w);
+    qd_json_field_c(w, "mode", c->other_mode);
+    field_id(w, "id", c->other.store_id);
+    qd_json_field_int(w, "epoch", (int64_t)c->other.epoch);
+    qd_json_field_int(w, "revision", (int64_t)to);
+    qd_json_field_int(w, "lag", (int64_t)(from > to ? from - to : 0));
+    qd_json_field_bool(w, "reachable", c->other.connected);
+    qd_json_object_end(w);
+}
+
 static void write_leader(qd_json_writer *w, const qd_state *s, uint64_t term)
 {
     const qd_node_meta *n = s && s->master.n ? qd_state_node(s, s->master) : NULL;
@@ -143,6 +162,7 @@ int qdi_api_cluster_coordination(qd_request *q, qd_response *r, qd_err *err)
     qd_json_field_c(w, "cluster_uuid", s && s->uuid[0] ? s->uuid : "_na_");
     write_mode(w, &c, s);
     write_store(q, w, &c, reachable, stale_ms);
+    write_mirror(w, &c);
     write_leader(w, s, term);
     write_node(q, w, &c);
     qd_json_field_c(w, "answered_by", asked ? "leader" : "this node");

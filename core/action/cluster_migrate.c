@@ -11,8 +11,6 @@
 
 #define BODY_DEPTH 4
 
-#define STORES_BOTH 2u
-
 /* Asks one node after the other of those that have both stores, until one answers. */
 static int ask_others(qd_request *q, qd_response *r, qd_err *err)
 {
@@ -21,7 +19,7 @@ static int ask_others(qd_request *q, qd_response *r, qd_err *err)
     bool answered = false;
     for (uint32_t i = 0; s && i < s->nnodes && !answered; i++) {
         qdi_forwarded at = {.node = s->nodes[i].id};
-        if (s->nodes[i].stores != STORES_BOTH) continue;
+        if (s->nodes[i].stores != QD_NODE_STORES_BOTH) continue;
         if (qd_str_eq(at.node, q->a->node_id)) continue; /* it stops, or starts */
         rc = qdi_forward(q, s, &at, 1, err);
         if (rc) break;
@@ -48,7 +46,8 @@ static void write_status(qd_json_writer *w, const qd_handover_status *s)
     bool any = s->to[0] != 0;
     qd_json_object(w);
     qd_json_field_c(w, "step", qd_handover_step_name(s->step));
-    qd_json_field_bool(w, "under_way", any && s->step != QD_HANDOVER_DONE);
+    qd_json_field_bool(w, "under_way", any && s->step != QD_HANDOVER_DONE && !s->kept);
+    if (s->kept) qd_json_field_bool(w, "kept", true);
     if (any) {
         qd_json_field_c(w, "from", s->from);
         qd_json_field_c(w, "to", s->to);
@@ -100,7 +99,7 @@ static int all_have_both(const qd_request *q, qd_err *err)
     int rc = 0;
     qd_state *s = qd_cluster_state(q->a->cluster);
     for (uint32_t i = 0; i < s->nnodes && !rc; i++) {
-        if (s->nodes[i].stores != 1) continue;
+        if (s->nodes[i].stores != QD_NODE_STORES_ONE) continue;
         rc = qd_err_set(err, QD_E_STATE,
                         "the control node [%.*s] has one store open and could not follow: set "
                         "coordination.mode of all control nodes to the mode that is wanted and "

@@ -13,6 +13,7 @@
 #define GATHER_MS 300000
 #define LEADER_MS 1000
 #define PAUSE_NS UINT64_C(200000000) /* after an error of the store */
+#define ELIGIBLE_NS UINT64_C(1000000000)
 
 static void on_ended(void *arg, int32_t rc, qd_coord_token token)
 {
@@ -216,7 +217,14 @@ static bool elected(qd_allocator *a, bool was_ended, int32_t rc, qd_coord_token 
         was_ended = false;
     }
     bool failed = was_ended && ended(a, rc, token);
-    if (!failed && !a->leads && !a->campaign && session) failed = stand(a, &err);
+    bool may = !a->c->eligible || a->c->eligible(a->c->eligible_arg);
+    if (!may && a->campaign) withdraw(a);
+    if (!may && !a->leads) { /* looked at again when the state changes, or then */
+        a->session = 0;
+        a->again_ns = qd_env_mono_ns(a->c->env) + ELIGIBLE_NS;
+    } else if (!failed && !a->leads && !a->campaign && session) {
+        failed = stand(a, &err);
+    }
     if (failed) {
         a->session = 0;
         a->again_ns = qd_env_mono_ns(a->c->env) + PAUSE_NS;

@@ -384,6 +384,8 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     c->authority = config->authority;
     c->disks = config->disks;
     c->control = config->control;
+    c->eligible = config->eligible;
+    c->eligible_arg = config->eligible_arg;
     c->session_ttl_ms = config->session_ttl_ms;
     c->timeout_ms = config->timeout_ms;
     c->listener = config->listener;
@@ -412,11 +414,12 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     if (!rc && (c->authority || c->disks.n)) {
         rc = qd_thread_start(c->env, "cluster-record", qdi_session_record, c, &c->recorder, err);
     }
-    if (!rc && config->control) {
+    bool stands = config->control || config->eligible;
+    if (!rc && stands) {
         rc = qdi_allocator_open(c, config->config, config->rpc, &c->allocator, err);
     }
     /* a time-out is none: the allocator may be another node's, or wait for something */
-    if (!rc && config->control) (void)qd_cluster_wait_for(c, taken_up, c, TAKE_UP_MS);
+    if (!rc && stands) (void)qd_cluster_wait_for(c, taken_up, c, TAKE_UP_MS);
     if (rc) {
         qd_cluster_close(c);
         return rc;

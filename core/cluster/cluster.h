@@ -35,7 +35,10 @@ typedef struct qd_cluster_config {
     qd_str name;           /* cluster.name */
     qd_node_meta self;     /* this node, announced under its session; ephemeral is made if empty */
     bool data;             /* may hold shards */
-    bool control;          /* a control node: may be elected to allocate shards */
+    bool control;          /* a control node: may be elected to allocate shards, */
+    /* while this says so; NULL: always. [any] */
+    bool (*eligible)(void *arg);
+    void *eligible_arg;
     struct qd_authority *authority; /* what this node has acted on (authority/); NULL: not kept */
     qd_cluster_disks disks;
     qd_str uuid;             /* under which it is formed, if it is; empty: a random one */

@@ -33,6 +33,8 @@ struct qd_cluster {
     struct qd_rpc *rpc;      /* NULL: no peers */
     qd_authority *authority; /* NULL: not kept */
     bool control;
+    bool (*eligible)(void *arg); /* may it be elected now; NULL: always */
+    void *eligible_arg;
     int64_t session_ttl_ms, timeout_ms;
     qd_cluster_listener listener;
     void *listener_arg;

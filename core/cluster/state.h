@@ -14,14 +14,17 @@
 #define QD_FEATURES_LEVEL 1u
 
 /* A node as it announced itself ("node/<id>"), with what it last told of its disk ("disk/<id>"). */
+/* Which stores of the cluster's state a node opens: none, the one; both, so that it can move the
+ * state; the one in Kubernetes beside the masters', which it asks: it follows a move. */
+enum { QD_NODE_STORES_NONE, QD_NODE_STORES_ONE, QD_NODE_STORES_BOTH, QD_NODE_STORES_FOLLOWS };
 typedef struct qd_node_meta {
     qd_str id, name, host, transport_address, http_address,
         roles; /* roles: letters of _cat/nodes, see below */
     qd_str version;
-    uint32_t features; /* highest level of formats that it knows; 0: of an old record */
-    qd_str ephemeral;  /* random, made by each process; empty only in old records */
-    uint32_t stores;   /* of the state that it opens itself: 0 to 2 (migrations need both) */
-    qd_str wants;      /* mode that its settings ask for, not the cluster's; else empty */
+    uint32_t features;         /* highest level of formats that it knows; 0: of an old record */
+    qd_str ephemeral;          /* random, made by each process; empty only in old records */
+    uint32_t stores;           /* of the state that it opens: QD_NODE_STORES_* */
+    qd_str wants;              /* mode that its settings ask for; empty: none, or the cluster's */
     const qd_pair *attributes; /* node.attr.* without the prefix, by key */
     uint32_t nattributes;
     uint64_t disk_total, disk_free; /* bytes of the tier; 0: not told */

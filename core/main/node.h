@@ -51,10 +51,14 @@ typedef struct qd_node {
     qd_mode_decision mode;               /* which store holds the cluster's state */
     bool control;                        /* may be elected to allocate shards */
     struct qd_remote_server *coordination_server; /* of control nodes: serves the others */
-    struct qd_coord_store *both[2]; /* of a control node with both stores: first the mode's */
-    struct qd_stores *stores;       /* in front of them; NULL: there is one */
-    struct qd_driver *driver;       /* of migrations between them */
-    char id[QD_UUID_TEXT];          /* path.data/node.json */
+    /* Of a node with both stores: first the mode's. */
+    struct qd_coord_store *both[2];
+    bool follows;             /* one of both is from afar: this node moves nothing, it follows */
+    bool master;              /* has that role */
+    qd_store_kind told;       /* the listener's: where the state was when it last said so */
+    struct qd_stores *stores; /* in front of them; NULL: there is one */
+    struct qd_driver *driver; /* of migrations between them */
+    char id[QD_UUID_TEXT];    /* path.data/node.json */
     qd_account index_account, request_account, inflight_account;
     qd_shards *shards;
     qd_mutex following; /* shards, leaving, for the listener of the cluster's states */
@@ -123,6 +127,8 @@ qd_str qd_node_plugin_of(const qd_node *node, qd_store_kind kind);
 /* The store that a control node opens beside the mode's, so that the cluster's state may be moved:
  * its settings ask for that one, or name both. UNKNOWN: none. */
 qd_store_kind qd_node_second_store(const qd_node *node);
+/* The mode that this node's settings ask for by name; empty: none. */
+const char *qd_node_wants(const qd_node *node);
 /* Drives migrations, once the cluster is open; before it is closed. Nothing with one store.
  * [worker]
  */
@@ -130,6 +136,10 @@ QD_MUST_CHECK
 int qd_node_driver_start(qd_node *node, qd_err *err);
 /* Ends that. NULL of it is fine. [worker] */
 void qd_node_driver_stop(qd_node *node);
+/* May this node, which is told to stop, have to see the cluster's state handed over first? */
+bool qd_node_may_hand_over(const qd_node *node);
+/* Looks whether it has, and waits for that; *cut: it stops at once all the same. [worker] */
+void qd_node_leave(qd_node *node, const _Atomic bool *cut);
 /* Has the host a plugin for coordination.mode? QD_E_PLUGIN tells why not. */
 QD_MUST_CHECK
 int qd_node_need_coordination(qd_node *node, const struct qd_plugin_host *host, qd_err *err);

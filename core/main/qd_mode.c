@@ -89,6 +89,10 @@ static void print(const qd_json_node *o)
     if (!qd_str_is(plugin, "-")) printf(", plugin %.*s", QD_STR_ARG(plugin));
     printf("\nepoch      %.*s\n", QD_STR_ARG(text(o, "store", "epoch")));
     printf("revision   %.*s\n", QD_STR_ARG(text(o, "store", "revision")));
+    if (at(o, "mirror", "epoch"))
+        printf("mirror     in %.*s, %.*s revisions behind%s\n",
+               QD_STR_ARG(text(o, "mirror", "mode")), QD_STR_ARG(text(o, "mirror", "lag")),
+               is_true(o, "mirror", "reachable") ? "" : ", not reachable");
     print_leader(o);
     printf("this node  %.*s, %.*s\n", QD_STR_ARG(text(o, "node", "name")),
            QD_STR_ARG(text(o, "node", "role")));

@@ -17,6 +17,7 @@
 #define EXIT_USAGE 64
 #define EXIT_CONFIG 78
 #define FILE_BYTES_MAX (4u << 20)
+#define PAUSE_NS UINT64_C(50000000)
 
 static const qd_step *const steps[] = {
 #define QD_STEP(name) &qd_step_##name,
@@ -35,7 +36,10 @@ typedef struct daemon_state {
     qd_err *err; /* of the start */
     int rc;
     _Atomic bool started;
-    qd_timer wait; /* http.shutdown_delay */
+    qd_timer wait;       /* http.shutdown_delay */
+    qd_thread *leaver;   /* sees to what has to be done before the stop; NULL: nothing has */
+    _Atomic bool cut;    /* it stops at once */
+    uint64_t stop_at_ns; /* after http.shutdown_delay */
 } daemon_state;
 
 static void print_help(void)
@@ -199,6 +203,17 @@ static void waited(qd_timer *t)
     qd_loop_stop(node->main_loop);
 }
 
+/* On a thread of its own, while the main loop takes signals: the node serves on until then. */
+static void leave(void *arg)
+{
+    daemon_state *d = arg;
+    qd_node *node = d->node;
+    qd_node_leave(node, &d->cut);
+    while (!atomic_load(&d->cut) && qd_env_mono_ns(node->env) < d->stop_at_ns)
+        qd_env_sleep_ns(node->env, PAUSE_NS);
+    qd_loop_stop(node->main_loop);
+}
+
 static void on_signal(void *user, qd_signal what, int signo)
 {
     daemon_state *d = user;
@@ -208,11 +223,16 @@ static void on_signal(void *user, qd_signal what, int signo)
     }
     if (atomic_exchange(&d->node->stopping, true)) {
         qd_log_info("main", "signal %d once more: waits no longer", signo);
+        atomic_store(&d->cut, true);
         qd_loop_stop(d->node->main_loop);
         return;
     }
     qd_log_info("main", "stopping on signal %d", signo);
     int64_t ms = atomic_load(&d->started) ? qd_node_stop_begin(d->node) : 0;
+    if (atomic_load(&d->started) && qd_node_may_hand_over(d->node)) {
+        d->stop_at_ns = qd_env_mono_ns(d->node->env) + (uint64_t)(ms > 0 ? ms : 0) * 1000000u;
+        if (!qd_thread_start(d->node->env, "leave", leave, d, &d->leaver, NULL)) return;
+    }
     if (ms <= 0 || qd_timer_start(&d->wait, (uint64_t)ms * 1000000u, 0))
         qd_loop_stop(d->node->main_loop);
 }
@@ -254,6 +274,8 @@ static int live(qd_node *node, const request *r, qd_err *err)
     if (rc == 0) {
         qd_loop_run(node->main_loop);
         qd_thread_join(node->env, starter);
+        atomic_store(&d.cut, true);
+        if (d.leaver) qd_thread_join(node->env, d.leaver);
         rc = d.rc;
         if (rc == 0) stop_steps(node);
         if (rc == 0 && atomic_load(&node->failed)) {

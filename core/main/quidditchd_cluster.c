@@ -5,6 +5,7 @@
 #include "action/action.h"
 #include "base/log.h"
 #include "cluster/authority/authority.h"
+#include "cluster/remote/remote.h"
 #include "main/node.h"
 #include "replication/replication.h"
 #include "rpc/rpc.h"
@@ -67,10 +68,46 @@ static void tell_leader(qd_node *node, const qd_state *old, const qd_state *now)
                     QD_STR_ARG(n->name), QD_STR_ARG(n->transport_address));
 }
 
+/* The state has moved while this node runs; scripts look for these words. */
+static bool tell_move(qd_node *node)
+{
+    qd_store_kind was = node->told, kind = qd_node_store_kind(node);
+    node->told = kind;
+    if (!was || !kind || was == kind) return false;
+    if (kind == QD_STORE_KUBERNETES) {
+        qd_log_info("discovery", "using K8S-native mode");
+        qd_log_info("discovery", "using k8s-native: the cluster's state has been moved there");
+    } else {
+        qd_log_info("discovery", "using master mode: the cluster's state has been moved there");
+    }
+    return true;
+}
+
+/* A node that follows masters is elected where they are not in charge. */
+static bool may_lead(void *arg)
+{
+    return qd_node_store_kind(arg) == QD_STORE_KUBERNETES;
+}
+
+/* Nodes that serve the state, also those that will when it has moved. */
+static void learn_control(qd_node *node, const qd_state *old, const qd_state *now)
+{
+    bool afar = node->follows || !node->mode.own;
+    for (uint32_t i = 0; afar && i < now->nnodes; i++) {
+        const qd_node_meta *n = &now->nodes[i], *was = old ? qd_state_node(old, n->id) : NULL;
+        bool known = was && was->mod_revision == n->mod_revision;
+        if (known || !n->stores || qd_str_is(n->id, node->id)) continue;
+        for (int k = 0; k < (node->follows ? 2 : 1); k++)
+            qd_remote_learn(node->follows ? node->both[k] : node->coordination,
+                            n->transport_address);
+    }
+}
+
 static void follow(void *arg, const qd_state *old, const qd_state *now)
 {
     qd_node *node = arg;
-    tell_leader(node, old, now);
+    tell_leader(node, tell_move(node) ? NULL : old, now);
+    learn_control(node, old, now);
     qd_authority_store(node->authority, node->env, qd_node_store_kind(node));
     qd_mutex_lock(&node->following);
     if (node->shards) {
@@ -149,8 +186,11 @@ static int cluster_start(qd_node *node, qd_err *err)
                  .roles = qd_str_c(roles),
                  .version = QD_STR(QD_VERSION),
                  .ephemeral = qd_str_c(qd_rpc_self(node->rpc)->ephemeral),
-                 .stores = node->stores ? 2 : node->mode.own,
-                 .wants = qd_str_c(node->mode.kept ? qd_mode_name(node->mode.asked) : ""),
+                 .stores = node->follows    ? QD_NODE_STORES_FOLLOWS
+                           : node->stores   ? QD_NODE_STORES_BOTH
+                           : node->mode.own ? QD_NODE_STORES_ONE
+                                            : QD_NODE_STORES_NONE,
+                 .wants = qd_str_c(qd_node_wants(node)),
                  .attributes = attributes,
                  .nattributes = nattributes},
         .data = data,
@@ -159,6 +199,8 @@ static int cluster_start(qd_node *node, qd_err *err)
         .disks = qd_node_disks(node),
         .control = node->control,
         .uuid = qd_str_c(node->mode.uuid),
+        .eligible = node->follows ? may_lead : NULL,
+        .eligible_arg = node,
         .config = node->config,
         .session_ttl_ms =
             qd_values_ms(qd_config_values(node->config), QD_SET_COORDINATION_SESSION_TTL),

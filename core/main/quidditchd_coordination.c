@@ -263,6 +263,13 @@ static void close_both(qd_node *node)
     }
 }
 
+/* The second store: one of this node's own, or the masters' from afar. */
+static int open_other(qd_node *node, qd_store_kind kind, qd_coord_store **out, qd_err *err)
+{
+    if (kind == QD_STORE_MASTERS && !node->master) return open_remote(node, out, err);
+    return qd_node_store_open(node, kind, 0, out, err);
+}
+
 /* The other store beside the first, which stays alone where that one cannot be opened: only a
  * migration needs it. *claimed: opened already, taken over. *s becomes the store in front of both.
  */
@@ -275,9 +282,11 @@ static void open_second(qd_node *node, qd_coord_store **s, qd_coord_store **clai
     qd_err_init(&err);
     qd_authority_get(node->authority, &known);
     node->both[0] = *s;
-    node->both[1] = *claimed;
-    *claimed = NULL;
-    int rc = node->both[1] ? 0 : qd_node_store_open(node, kind, 0, &node->both[1], &err);
+    if (kind == QD_STORE_KUBERNETES) {
+        node->both[1] = *claimed;
+        *claimed = NULL;
+    }
+    int rc = node->both[1] ? 0 : open_other(node, kind, &node->both[1], &err);
     qd_stores_config config = {
         .env = node->env,
         .store = {node->both[0], node->both[1]},
@@ -286,6 +295,7 @@ static void open_second(qd_node *node, qd_coord_store **s, qd_coord_store **clai
     qd_stores *stores = NULL;
     if (!rc) rc = qd_stores_open(&config, &stores, &err);
     if (!rc) {
+        node->follows = !node->mode.own || (kind == QD_STORE_MASTERS && !node->master);
         set_stores(node, stores);
         *s = qd_stores_front(stores);
         qd_log_info(LOG,
@@ -308,28 +318,61 @@ static qd_store_kind kind_now(void *arg)
     return qd_node_store_kind(arg);
 }
 
+/* Drives migrations: who is elected, or, if that one cannot, the first that can. */
 static bool leads(void *arg)
 {
     qd_node *node = arg;
     qd_state *s = qd_cluster_state(node->cluster);
-    bool mine = qd_str_is(s->master, node->id);
+    const qd_node_meta *master = s->master.n ? qd_state_node(s, s->master) : NULL;
+    qd_str driver = s->master;
+    if (master && master->stores != QD_NODE_STORES_BOTH) {
+        uint32_t i = 0;
+        while (i < s->nnodes && s->nodes[i].stores != QD_NODE_STORES_BOTH) i++;
+        if (i < s->nnodes) driver = s->nodes[i].id;
+    }
+    bool mine = qd_str_is(driver, node->id);
     qd_state_unref(s);
     return mine;
 }
 
+/* The mode that the settings of all nodes that only coordinate ask for. NULL: they do not agree, or
+ * ask for nothing, or some control node has one store and could not follow. */
+static const char *wish(void *arg)
+{
+    const char *modes[] = {qd_mode_name(QD_MODE_MASTER), qd_mode_name(QD_MODE_KUBERNETES)};
+    qd_node *node = arg;
+    qd_state *s = qd_cluster_state(node->cluster);
+    uint32_t n = 0, wants[2] = {0}, single = 0;
+    for (uint32_t i = 0; i < s->nnodes; i++) {
+        qd_str roles = s->nodes[i].roles;
+        single += s->nodes[i].stores == QD_NODE_STORES_ONE;
+        bool other = qd_str_find(roles, 'm') >= 0 || qd_str_find(roles, 'd') >= 0;
+        if (other || qd_str_find(roles, 'r') < 0) continue;
+        n++;
+        for (int k = 0; k < 2; k++) wants[k] += qd_str_is(s->nodes[i].wants, modes[k]);
+    }
+    qd_state_unref(s);
+    for (int k = 0; k < 2; k++)
+        if (n && wants[k] == n && !single) return modes[k];
+    return NULL;
+}
+
 int qd_node_driver_start(qd_node *node, qd_err *err)
 {
-    if (!node->stores) return 0;
+    if (!node->stores || node->follows) return 0;
     qd_driver_config config = {.env = node->env,
                                .store = {node->both[0], node->both[1]},
                                .front = qd_stores_front(node->stores),
                                .leads = leads,
+                               .wish = wish,
                                .arg = node,
                                .round_ms = ROUND_MS};
     qd_store_kind first = node->mode.store;
     bool masters = first == QD_STORE_MASTERS;
     config.name[0] = qd_mode_name(qd_mode_of(first));
     config.name[1] = qd_mode_name(qd_mode_of(masters ? QD_STORE_KUBERNETES : QD_STORE_MASTERS));
+    if (qd_config_bool(node->config, QD_SET_COORDINATION_K8S_FALLBACK))
+        config.keep = qd_mode_name(QD_MODE_KUBERNETES);
     return qd_driver_open(&config, &node->driver, err);
 }
 
@@ -378,9 +421,9 @@ static int coordination_start(qd_node *node, qd_err *err)
         qd_coord_close(claimed);
         return rc;
     }
-    if (node->mode.own) open_second(node, &s, &claimed);
+    open_second(node, &s, &claimed);
     qd_coord_close(claimed);
-    if (node->mode.own)
+    if (node->mode.own || node->follows)
         rc = qd_remote_server_open(node->rpc, s, node->loop, &node->pools,
                                    &node->coordination_server, err);
     if (!rc && node->stores) qd_remote_server_kind(node->coordination_server, kind_now, node);

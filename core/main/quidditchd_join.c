@@ -139,7 +139,7 @@ static int join_start(qd_node *node, qd_err *err)
         }
         qd_arena_fini(&arena);
         if (!rc) rc = handed_over(node, &why);
-        if (!rc && !found.n) rc = not_in_charge(node, &why);
+        if (!rc) rc = not_in_charge(node, &why); /* also where it is a mirror of masters' */
         bool stop = atomic_load(&node->stopping);
         bool wait = worth_waiting(rc) && !stop && !qd_coord_failed(node->coordination);
         uint64_t now = qd_env_mono_ns(node->env);

@@ -198,6 +198,7 @@ static int decide(qd_node *node, const qd_mode_claims *claims, qd_err *err)
     qd_mutex_lock(&node->deciding);
     node->mode = d;
     node->control = foreign ? in.master : d.own;
+    node->master = in.master;
     qd_mutex_unlock(&node->deciding);
     return rc;
 }
@@ -209,11 +210,15 @@ int qd_node_mode(qd_node *node, qd_err *err)
 
 /* --- what others ask --- */
 
-/* Of a node with both stores: the one in charge. */
+/* Of a node with both stores: the one in charge. Control nodes that are asked from afar have both,
+ * too, and tell. */
 static qd_store_kind kind_of_both(const qd_node *node)
 {
     bool masters = node->mode.store == QD_STORE_MASTERS;
-    if (qd_stores_current(node->stores) == 0) return node->mode.store;
+    int current = qd_stores_current(node->stores);
+    qd_store_kind told = qd_remote_kind(node->both[current]);
+    if (told) return told;
+    if (current == 0) return node->mode.store;
     return masters ? QD_STORE_KUBERNETES : QD_STORE_MASTERS;
 }
 
@@ -243,12 +248,26 @@ qd_str qd_node_store_plugin(const qd_node *node)
 
 qd_store_kind qd_node_second_store(const qd_node *node)
 {
-    bool masters = node->mode.store == QD_STORE_MASTERS;
-    if (!node->mode.own || node->mode.store == QD_STORE_UNKNOWN) return QD_STORE_UNKNOWN;
-    if (node->mode.kept) return masters ? QD_STORE_KUBERNETES : QD_STORE_MASTERS;
+    const qd_mode_decision *d = &node->mode;
+    bool masters = d->store == QD_STORE_MASTERS, master = has_role(node, "master");
+    bool control = d->own || (has_role(node, "coordination") && masters);
+    if (!control || d->store == QD_STORE_UNKNOWN) return QD_STORE_UNKNOWN;
     bool access = service_account(node).n || qd_config_text(node->config, QD_SET_K8S_KUBECONFIG).n;
     bool both = qd_config_bool(node->config, QD_SET_COORDINATION_K8S_FALLBACK) && access;
-    return masters && both ? QD_STORE_KUBERNETES : QD_STORE_UNKNOWN;
+    if (d->kept && (d->own || access)) return masters ? QD_STORE_KUBERNETES : QD_STORE_MASTERS;
+    if (masters) return both ? QD_STORE_KUBERNETES : QD_STORE_UNKNOWN;
+    /* a master that came later, by its own settings */
+    bool named =
+        master ? others(node).n : qd_config_text(node->config, QD_SET_COORDINATION_MASTERS).n;
+    return both && named ? QD_STORE_MASTERS : QD_STORE_UNKNOWN;
+}
+
+const char *qd_node_wants(const qd_node *node)
+{
+    const qd_mode_decision *d = &node->mode;
+    bool by_name = d->asked != QD_MODE_AUTO &&
+                   qd_values_is_set(qd_config_values(node->config), QD_SET_COORDINATION_MODE);
+    return d->kept || by_name ? qd_mode_name(d->asked) : "";
 }
 
 void qd_node_coordination(void *arg, qd_action_coordination *out)
@@ -270,6 +289,12 @@ void qd_node_coordination(void *arg, qd_action_coordination *out)
     out->since_ms = r.since_ms;
     out->open = node->coordination != NULL;
     if (out->open) qd_coord_identity_get(node->coordination, &out->identity);
+    if (out->open && node->stores) {
+        int other = !qd_stores_current(node->stores);
+        bool masters = kind == QD_STORE_KUBERNETES;
+        qd_coord_identity_get(node->both[other], &out->other);
+        out->other_mode = qd_mode_name(masters ? QD_MODE_MASTER : QD_MODE_KUBERNETES);
+    }
     qd_mutex_unlock(&node->deciding);
 }
 

@@ -115,7 +115,7 @@ int32_t cr_members_result(qd_coord *c, qd_coord_members *r, const cr_who *from, 
 {
     char ids[CR_WIRE_MEMBERS_MAX][24];
     size_t text = 0;
-    if (r->action != QD_COORD_MEMBERS_LIST) return 0;
+    if (r->action != QD_COORD_MEMBERS_LIST && r->action != QD_COORD_MEMBERS_WANTED) return 0;
     for (uint32_t i = 0; i < n; i++) {
         snprintf(ids[i], sizeof ids[i], "%llu", (unsigned long long)from[i].id);
         text += strlen(ids[i]) + from[i].name.n + from[i].address.n;

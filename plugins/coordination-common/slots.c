@@ -143,7 +143,7 @@ static int32_t slot_election(qd_coord *c, qd_coord_election *r)
 static int32_t slot_members(qd_coord *c, qd_coord_members *r)
 {
     const qd_coord_member *m = &r->change;
-    if (r->action < QD_COORD_MEMBERS_LIST || r->action > QD_COORD_MEMBERS_INCLUDE)
+    if (r->action < QD_COORD_MEMBERS_LIST || r->action > QD_COORD_MEMBERS_WANTED)
         return REFUSE(c, r->err, QD_E_ARG, "unknown change of members %u", r->action);
     if (m->name.n > CR_WIRE_NAME_MAX || m->address.n > CR_WIRE_ADDRESS_MAX || m->id.n > 20)
         return REFUSE(c, r->err, QD_E_LIMIT, "id, name or address of a member is too long");

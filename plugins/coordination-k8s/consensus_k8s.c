@@ -140,7 +140,7 @@ static void on_lead(void *arg, uint64_t term)
     c->outage = 0;
     c->well_ns = ck_now(c);
     if (term) {
-        cr_say(c->store, QD_LEVEL_INFO, "using k8s-native: this node leads, term %llu",
+        cr_say(c->store, QD_LEVEL_INFO, "this node leads the store in Kubernetes, term %llu",
                (unsigned long long)term);
         ck_trouble(c->store, NULL);
     }
@@ -366,6 +366,7 @@ static void tear_down(cr_consensus *c)
     if (c->closing == 2) return;
     c->closing = 2;
     ck_asks_cancel(c);
+    ck_sets_cancel(c);
     ck_watches_stop(c);
     ck_marked_stop(c);
     while (c->proposals) on_done(c, c->proposals, 0, QD_E_UNKNOWN_OUTCOME);

@@ -2,8 +2,8 @@
  * home.c: coordination-k8s's own part of an open store: options, who the control nodes are, and
  * what is said while nobody leads. See home.h.
  */
+#include "k8s.h"
 #include "projections.h"
-#include "store.h"
 
 #define SAY_NS 10000000000ll /* between lines about the same */
 #define LEASE_NS 15000000000ll
@@ -259,6 +259,12 @@ void cr_members_ask(qd_coord *c, cr_name name, const uint8_t *command, size_t n)
 {
     cr_reader r = {.p = command + 1, .n = n - 1};
     uint32_t action = cr_get32(&r);
+    if (!r.bad && action == QD_COORD_MEMBERS_WANTED) {
+        (void)cr_get64(&r);
+        (void)cr_get32(&r);
+        ck_set_ask(c->consensus, name, cr_get_str(&r));
+        return;
+    }
     cr_answering *a = cr_must(c->heap, sizeof *a);
     *a = (cr_answering){.rc = QD_E_UNSUPPORTED,
                         .text = QD_STR("control nodes on Kubernetes have no votes: each that may "

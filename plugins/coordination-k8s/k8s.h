@@ -8,6 +8,7 @@
  *   others.c         the other control nodes: roots pushed to them, who was heard from
  *   state.c          the state as pages: checkpoints are made and loaded
  *   marked.c         the state's objects are marked for deletion
+ *   sets.c           which members the platform wants
  *
  * All of it runs on the store's loop.
  */
@@ -54,6 +55,9 @@ typedef struct ck_marked {
 /* state.c */
 typedef struct ck_state ck_state;
 
+/* sets.c */
+typedef struct ck_set ck_set;
+
 struct cr_consensus {
     qd_coord *store;
     const cr_heap *heap;
@@ -67,6 +71,7 @@ struct cr_consensus {
     uv_timer_t timer;
     uv_idle_t idle;
     ck_io *out;
+    ck_set *sets;           /* asked for */
     cr_proposal *proposals; /* with the core */
     cr_read_wait *reads;
     kube_watch root_watch, lease_watch;
@@ -155,6 +160,11 @@ void ck_marked_turn(cr_consensus *c);
 int64_t ck_marked_next(const cr_consensus *c);
 /* Gives up what is out. */
 void ck_marked_stop(cr_consensus *c);
+
+/* --- sets.c --- */
+/* Answers a command: the members that the set of this one has by its number of replicas. */
+void ck_set_ask(cr_consensus *c, cr_name name, qd_str member);
+void ck_sets_cancel(cr_consensus *c);
 
 /* --- state.c --- */
 ck_state *ck_state_make(cr_consensus *c);

@@ -21,6 +21,7 @@ struct qd_driver {
     qd_mutex lock;
     bool stop, watched;
     _Atomic bool drives;
+    const char *wished; /* the thread's: the wish that was followed last */
     /* the thread's: since when a store is seen sealed and nothing goes on (0: none is), for how
      * long that is another one's, and how far the stores were */
     uint64_t sealed_ns, take_ns, seen[2], said_ns;
@@ -95,7 +96,22 @@ static uint64_t turn(qd_driver *d, bool *failed)
     if (!rc) d->said_ns = 0;
     qd_err_fini(&err);
     *failed = rc != 0;
-    return again < IDLE_NS ? again : IDLE_NS;
+    return again == UINT64_MAX ? IDLE_NS : again;
+}
+
+/* What all ask for by their settings is begun, once: who gives it up is not overruled. */
+static void follow_wish(qd_driver *d)
+{
+    qd_err err;
+    const char *to = d->config.wish ? d->config.wish(d->config.arg) : NULL;
+    if (to == d->wished) return;
+    qd_err_init(&err);
+    int rc = to ? qd_handover_start(d->h, qd_str_c(to), &err) : 0;
+    if (!rc && to)
+        qd_log_info(LOG, "all coordination nodes ask for [%s]: the cluster's state moves there",
+                    to);
+    if (!rc || rc == QD_E_ARG) d->wished = to; /* ARG: it is in charge already */
+    qd_err_fini(&err);
 }
 
 static bool stopped(qd_driver *d)
@@ -115,6 +131,7 @@ static void run(void *arg)
         atomic_store(&d->drives, drives);
         bool failed = false;
         if (!drives) qd_handover_aside(d->h);
+        if (drives) follow_wish(d);
         uint64_t wait = drives ? turn(d, &failed) : ASIDE_NS;
         if (failed) {
             qd_env_sleep_ns(d->config.env, FAILED_NS);
@@ -134,7 +151,8 @@ int qd_driver_open(const qd_driver_config *config, qd_driver **out, qd_err *err)
     qd_handover_config h = {.env = config->env,
                             .store = {config->store[0], config->store[1]},
                             .name = {config->name[0], config->name[1]},
-                            .round_ms = config->round_ms};
+                            .round_ms = config->round_ms,
+                            .keep = config->keep};
     int rc = qd_handover_open(&h, &d->h, err);
     if (!rc) rc = qd_thread_start(config->env, "migration", run, d, &d->thread, err);
     if (rc) {

@@ -22,6 +22,10 @@ typedef struct qd_driver_config {
     void *arg;
     int64_t take_ms, round_ms; /* sealed, nothing going on for so long: anybody does; 0: 500.
                                   handover.h */
+    const char *keep;          /* handover.h */
+    /* The store that the settings of all coordination nodes ask for, a static text; NULL: none. May
+     * be NULL. [worker] */
+    const char *(*wish)(void *arg);
 } qd_driver_config;
 
 /* Starts it. [worker] */

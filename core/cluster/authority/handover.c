@@ -10,6 +10,13 @@
 #define LATER_NS UINT64_C(1000000000)
 #define NEVER UINT64_MAX
 #define WISH_TRIES 20
+#define KEPT_NS UINT64_C(500000000)        /* between two writes of a mirror that is kept */
+#define KEPT_LOOK_NS UINT64_C(30000000000) /* between two looks at it while nothing changes */
+#define KEPT_FAILED_NS UINT64_C(2000000000)
+#define KEPT_COMPARE_NS UINT64_C(300000000000) /* between two comparisons of it */
+#define FAR 1000u                              /* revisions behind, or so long: it is said */
+#define FAR_NS UINT64_C(10000000000)
+#define TELL_NS UINT64_C(60000000000)
 
 /* --- begin, end ------------------------------------------------------------------------------ */
 
@@ -49,7 +56,10 @@ void qd_handover_wait(qd_handover *h, uint64_t ns)
 {
     uint64_t now = qd_env_mono_ns(h->config.env), until = ns > NEVER - now ? NEVER : now + ns;
     qd_mutex_lock(&h->lock);
-    while (!h->kicked && !h->first && !h->lost) {
+    while (!h->kicked && !h->lost) {
+        bool some = h->first != NULL;
+        if (some && h->spares_ns < until) until = h->spares_ns;
+        if (some && qd_env_mono_ns(h->config.env) >= h->spares_ns) break;
         if (qd_cond_wait_until(&h->wake, &h->lock, until)) break;
     }
     h->kicked = false;
@@ -160,6 +170,50 @@ static int round_of(qd_handover *h, const handover_look *l, qd_err *err)
     return begin_mirror(h, l, err);
 }
 
+/* A mirror that is kept: how far behind it is, for people. */
+static void tell_lag(qd_handover *h, const handover_look *l, uint64_t copied)
+{
+    uint64_t now = qd_env_mono_ns(h->config.env), last = l->id[l->from].revision;
+    uint64_t lag = last > copied ? last - copied : 0;
+    if (!lag) {
+        if (h->told_ns)
+            qd_log_info(HANDOVER_LOG, "the mirror in [%s] is up to date again",
+                        h->config.name[l->to]);
+        h->lags_ns = h->told_ns = 0;
+        return;
+    }
+    if (!h->lags_ns) h->lags_ns = now;
+    bool far = lag > FAR || now > h->lags_ns + FAR_NS;
+    if (!far || (h->told_ns && now < h->told_ns + TELL_NS)) return;
+    h->told_ns = now;
+    qd_log_warn(HANDOVER_LOG,
+                "the mirror of the cluster's state in [%s] is %llu revisions behind, for %llu s",
+                h->config.name[l->to], (unsigned long long)lag,
+                (unsigned long long)((now - h->lags_ns) / 1000000000u));
+}
+
+/* It follows, slowly, and is compared now and then. */
+static int keep(qd_handover *h, const handover_look *l, uint64_t *again, qd_err *err)
+{
+    uint64_t copied = l->id[l->to].revision;
+    int rc = qdi_handover_follow(h, l, &copied, err);
+    if (rc == QD_E_CORRUPT) {
+        if (err) qd_err_fini(err);
+        *again = 0;
+        return begin_mirror(h, l, err);
+    }
+    at(h, QD_HANDOVER_MIRROR);
+    note_progress(h, l, copied);
+    tell_lag(h, l, copied);
+    h->spares_ns = qd_env_mono_ns(h->config.env) + (rc ? KEPT_FAILED_NS : KEPT_NS);
+    *again = KEPT_LOOK_NS;
+    if (rc) return rc;
+    if (h->rounds && qd_env_mono_ns(h->config.env) < h->compared_ns + KEPT_COMPARE_NS) return 0;
+    rc = round_of(h, l, err);
+    at(h, QD_HANDOVER_MIRROR);
+    return rc < 0 ? rc : 0;
+}
+
 /* The mirror follows; compared, and with all clean and near, the old store is sealed. */
 static int mirror(qd_handover *h, const handover_look *l, uint64_t *again, qd_err *err)
 {
@@ -192,6 +246,32 @@ static int mirror(qd_handover *h, const handover_look *l, uint64_t *again, qd_er
     return seal(h, l, err);
 }
 
+/* Is the other store to be kept as a mirror? */
+static bool keeps(const qd_handover *h, const handover_look *l)
+{
+    return h->config.keep && strcmp(h->config.keep, h->config.name[l->to]) == 0;
+}
+
+/* Begins it where that store answers and is none of another cluster's. */
+static int plan_mirror(qd_handover *h, handover_look *l, uint64_t *again, qd_err *err)
+{
+    const qd_coord_identity *y = &l->id[l->to];
+    at(h, QD_HANDOVER_NONE);
+    *again = 5 * LATER_NS;
+    if (!y->connected || y->state == QD_COORD_ACTIVE || y->state == QD_COORD_SEALED) return 0;
+    int rc = qdi_handover_same_cluster(h, l, err);
+    if (rc) return rc;
+    l->plan = (handover_plan){.there = true, .keep = true, .mod_revision = l->plan.mod_revision};
+    snprintf(l->plan.to, sizeof l->plan.to, "%s", h->config.keep);
+    l->plan.since_ms = qd_env_wall_ms(h->config.env);
+    *again = 0;
+    rc = qdi_handover_plan_write(h, h->config.store[l->from], &l->plan, err);
+    if (!rc)
+        qd_log_info(HANDOVER_LOG, "a mirror of the cluster's state is kept in [%s]",
+                    h->config.keep);
+    return rc;
+}
+
 /* Is this the store that the plan means? */
 static bool is_peer(const handover_plan *p, const qd_coord_identity *y)
 {
@@ -206,6 +286,7 @@ static int turn_active(qd_handover *h, handover_look *l, uint64_t *again, qd_err
     const qd_coord_identity *x = &l->id[l->from], *y = &l->id[l->to];
     handover_plan *p = &l->plan;
     *again = 0;
+    h->spares_ns = 0;
     if (y->state == QD_COORD_SEALED && y->epoch < x->epoch) {
         at(h, QD_HANDOVER_RETIRE);
         int rc = qdi_handover_same_cluster(h, l, err);
@@ -213,6 +294,7 @@ static int turn_active(qd_handover *h, handover_look *l, uint64_t *again, qd_err
                   : qdi_handover_step(h, h->config.store[l->to], QD_COORD_RETIRE, y->epoch, 0, NULL,
                                       err);
     }
+    if (!p->there && keeps(h, l)) return plan_mirror(h, l, again, err);
     if (!p->there) {
         at(h, QD_HANDOVER_NONE);
         qdi_handover_unfollow(h);
@@ -258,7 +340,7 @@ static int turn_active(qd_handover *h, handover_look *l, uint64_t *again, qd_err
         qdi_handover_peer(y, p->peer);
         return qdi_handover_plan_write(h, h->config.store[l->from], p, err);
     }
-    return mirror(h, l, again, err);
+    return p->keep ? keep(h, l, again, err) : mirror(h, l, again, err);
 }
 
 /* Gives the copy its last changes, compares it, and decides. */
@@ -354,6 +436,7 @@ static void fill(qd_handover *h, const handover_look *l, qd_handover_status *s)
     s->from_epoch = l->id[from].epoch;
     s->to_epoch = l->id[!from].epoch;
     s->since_ms = l->plan.since_ms;
+    s->kept = l->plan.keep && l->id[l->from].state == QD_COORD_ACTIVE;
 }
 
 static void note_look(qd_handover *h, const handover_look *l)
@@ -449,11 +532,16 @@ static int start_once(qd_handover *h, qd_str to, qd_err *err)
         return qd_err_set(err, QD_E_ARG, "there is no store [%.*s]: [%s] and [%s] are configured",
                           QD_STR_ARG(to), h->config.name[0], h->config.name[1]);
     bool same = l.plan.there && qd_str_is(to, l.plan.to);
+    if (same && l.plan.keep && !l.plan.abort) { /* its mirror is there already */
+        l.plan.keep = false;
+        l.plan.since_ms = qd_env_wall_ms(h->config.env);
+        return qdi_handover_plan_write(h, h->config.store[l.from], &l.plan, err);
+    }
     if (same && !l.plan.abort) return 0;
     if (same || l.id[l.from].state == QD_COORD_SEALED)
         return qd_err_set(err, QD_E_STATE, "a migration is being given up or decided: try again");
     if ((rc = may_mirror(h, &l, err))) return rc;
-    l.plan.abort = false;
+    l.plan.abort = l.plan.keep = false;
     l.plan.target = 0;
     l.plan.peer[0] = 0;
     l.plan.since_ms = qd_env_wall_ms(h->config.env);
@@ -468,7 +556,8 @@ static int abort_once(qd_handover *h, qd_err *err)
     if (rc) return rc;
     if (l.from < 0) return nobody(err);
     const qd_coord_identity *y = &l.id[l.to];
-    if (!l.plan.there) return qd_err_set(err, QD_E_NOTFOUND, "no migration is under way");
+    if (!l.plan.there || l.plan.keep)
+        return qd_err_set(err, QD_E_NOTFOUND, "no migration is under way");
     if (strcmp(l.plan.to, h->config.name[l.from]) == 0)
         return qd_err_set(err, QD_E_STATE,
                           "the store [%s] is in charge already, epoch %llu: migrate back instead",
@@ -502,7 +591,8 @@ static int finish_once(qd_handover *h, qd_err *err)
     if (rc) return rc;
     if (l.from < 0) return nobody(err);
     const qd_coord_identity *y = &l.id[l.to];
-    if (!l.plan.there) return qd_err_set(err, QD_E_NOTFOUND, "there is no migration to finish");
+    if (!l.plan.there || l.plan.keep)
+        return qd_err_set(err, QD_E_NOTFOUND, "there is no migration to finish");
     bool done = strcmp(l.plan.to, h->config.name[l.from]) == 0;
     if (!done || (y->state != QD_COORD_RETIRED && y->connected))
         return qd_err_set(err, QD_E_STATE, "the migration to [%s] is not done: %s is [%s]",

@@ -16,9 +16,9 @@
  *   retire   the old one is kept, for reading, until it is used again
  *
  * The plan is a key of the store in charge ("migration/plan"): where to, the mirror's epoch and the
- * id of its store, and whether it is to be given up. A sealed store's plan does not change any
- * more: a mirror of another epoch than the plan's is never activated, and the old store is unsealed
- * only when the plan's mirror never can be.
+ * id of its store, and whether it is to be given up, or to be kept as a mirror until it is wanted.
+ * A sealed store's plan does not change any more: a mirror of another epoch than the plan's is
+ * never activated, and the old store is unsealed only when the plan's mirror never can be.
  */
 #ifndef QD_CLUSTER_AUTHORITY_HANDOVER_H
 #define QD_CLUSTER_AUTHORITY_HANDOVER_H
@@ -39,6 +39,9 @@ typedef struct qd_handover_config {
     uint32_t rounds;          /* clean ones before the seal; 0: 3 */
     uint64_t lag_max;         /* revisions behind, for the seal; 0: 100 */
     size_t batch_bytes;       /* of one import, but for a larger revision; 0: 4 MiB */
+    /* A mirror in this store is kept while the other one is in charge, also without a migration;
+     * NULL: none. */
+    const char *keep;
 } qd_handover_config;
 
 typedef enum qd_handover_step {
@@ -60,6 +63,7 @@ typedef struct qd_handover_status {
     uint64_t differences;      /* keys, in the last comparison */
     uint32_t rounds;           /* clean ones, so far */
     int64_t since_ms;          /* when it was begun, by the clock of that node */
+    bool kept;                 /* a mirror that is kept; no migration is under way */
     char error[512];           /* why the last turn did not get on; empty: it did */
 } qd_handover_status;
 

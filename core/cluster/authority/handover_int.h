@@ -23,7 +23,7 @@ typedef struct handover_batch {
 
 /* The plan as it stands in the store in charge. */
 typedef struct handover_plan {
-    bool there, abort;
+    bool there, abort, keep; /* keep: a mirror, and no more until somebody wants it */
     char to[QD_HANDOVER_NAME];
     uint64_t target; /* epoch of the mirror; 0: none yet */
     char peer[33];   /* id of the mirror's store; empty: as target, or the store tells none */
@@ -46,7 +46,9 @@ struct qd_handover {
     size_t queued;
     bool lost; /* the watch has ended, or did not fit */
 
-    uint64_t compared_ns; /* when the last round was */
+    uint64_t spares_ns;        /* what comes waits until then, so that a mirror costs little */
+    uint64_t lags_ns, told_ns; /* since when it is behind; when that was said */
+    uint64_t compared_ns;      /* when the last round was */
     uint32_t rounds;
 };
 

@@ -31,11 +31,13 @@ static int parse(qd_str text, handover_plan *out, qd_err *err)
     int rc = qd_json_parse(&a, text, 4, &root, err);
     const qd_json_node *to = rc ? NULL : qd_json_get(root, "to");
     const qd_json_node *abort = rc ? NULL : qd_json_get(root, "abort");
+    const qd_json_node *keep = rc ? NULL : qd_json_get(root, "keep");
     const qd_json_node *peer = rc ? NULL : qd_json_get(root, "peer");
     if (to && to->type == QD_JSON_T_STRING && to->text.n && to->text.n < sizeof out->to) {
         snprintf(out->to, sizeof out->to, "%.*s", QD_STR_ARG(to->text));
         out->there = true;
         out->abort = abort && abort->truth;
+        out->keep = keep && keep->truth;
         out->target = number(root, "epoch");
         if (peer && peer->type == QD_JSON_T_STRING && peer->text.n < sizeof out->peer)
             snprintf(out->peer, sizeof out->peer, "%.*s", QD_STR_ARG(peer->text));
@@ -72,6 +74,7 @@ static void write_text(const handover_plan *p, qd_buf *b)
     qd_json_field_c(&w, "to", p->to);
     qd_json_field_bool(&w, "abort", p->abort);
     qd_json_field_int(&w, "epoch", (int64_t)p->target);
+    if (p->keep) qd_json_field_bool(&w, "keep", true);
     if (p->peer[0]) qd_json_field_c(&w, "peer", p->peer);
     qd_json_field_int(&w, "since", p->since_ms);
     qd_json_object_end(&w);

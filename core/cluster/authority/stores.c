@@ -188,7 +188,9 @@ static bool asks_former(const front_request *r, int former, uint64_t moved_ns, u
     if (now > moved_ns + FORMER_NS || (silent_ns && now < silent_ns + SILENT_NS)) return false;
     qd_coord_identity id = {.struct_size = sizeof id};
     c->child[former].vt->identity(c->child[former].handle, &id);
-    return id.connected && (id.state == QD_COORD_SEALED || id.state == QD_COORD_RETIRED);
+    /* from afar it is the one in charge by now: whoever serves it asks its own former one */
+    bool serves = id.state == QD_COORD_ACTIVE && qdi_front_from_afar(c, former);
+    return id.connected && (serves || id.state == QD_COORD_SEALED || id.state == QD_COORD_RETIRED);
 }
 
 static int32_t send_to(front_request *r, const front_child *k)
@@ -250,11 +252,15 @@ static bool fits(const front_request *r, uint32_t state)
     return past && r->kind == FRONT_RANGE && (r->q.range.flags & QD_COORD_STALE);
 }
 
+/* A store from afar tells its state by its answers, so it is asked; what it cannot serve it keeps
+ * itself. */
 static uint32_t state_now(qd_coord *c)
 {
     qd_mutex_lock(&c->lock);
     const front_child *k = &c->child[c->current];
+    bool afar = qdi_front_from_afar(c, c->current);
     qd_mutex_unlock(&c->lock);
+    if (afar) return QD_COORD_ACTIVE;
     qd_coord_identity id = {.struct_size = sizeof id};
     k->vt->identity(k->handle, &id);
     return id.state;
@@ -362,6 +368,14 @@ static void move_candidates(qd_coord *c)
     qd_mutex_unlock(&c->lock);
 }
 
+/* Are they the same store under the same epoch, seen in two ways? */
+static bool is_same(const qd_coord_identity *a, const qd_coord_identity *b)
+{
+    uint8_t any = 0;
+    for (size_t i = 0; i < sizeof a->store_id; i++) any |= a->store_id[i];
+    return any && memcmp(a->store_id, b->store_id, sizeof a->store_id) == 0 && a->epoch == b->epoch;
+}
+
 static void follow(qd_coord *c)
 {
     qd_coord_identity id[2];
@@ -370,8 +384,12 @@ static void follow(qd_coord *c)
     bool had = id[now].state == QD_COORD_ACTIVE || id[now].state == QD_COORD_SEALED ||
                id[now].state == QD_COORD_RETIRED;
     bool has = id[other].state == QD_COORD_ACTIVE || (!had && id[other].state == QD_COORD_SEALED);
+    qdi_front_probe(c, &id[now], &id[other]);
+    /* the nodes at the far end may have both stores too, and tell of the one that is in charge */
+    bool nearer =
+        qdi_front_from_afar(c, now) && is_same(&id[now], &id[other]) && id[other].connected;
     learn_uuid(c, &id[now]);
-    if (has && (!had || id[other].epoch > id[now].epoch) && is_ours(c, other)) {
+    if (has && (!had || id[other].epoch > id[now].epoch || nearer) && is_ours(c, other)) {
         qd_mutex_lock(&c->lock);
         c->current = other;
         c->moved_ns = qd_env_mono_ns(c->env);
@@ -441,7 +459,7 @@ static bool serve_held(qd_coord *c)
     bool left = false;
     look(c, id);
     qd_mutex_lock(&c->lock);
-    uint32_t state = id[c->current].state;
+    uint32_t state = qdi_front_from_afar(c, c->current) ? QD_COORD_ACTIVE : id[c->current].state;
     uint64_t now = qd_env_mono_ns(c->env);
     for (front_request *r = c->requests; r;) {
         verdict v = r->held ? judge(r, state, now) : WAIT;
@@ -502,6 +520,7 @@ static void run(void *arg)
     }
     if (c->closing) end_requests(c);
     qd_mutex_unlock(&c->lock);
+    qdi_front_probe_end(c);
     if (!c->closing) return;
     qdi_front_watches_end(c);
     c->close_done(c->close_arg);

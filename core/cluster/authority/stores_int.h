@@ -80,6 +80,13 @@ struct qd_coord {
     front_request *requests;
     qd_coord_watch *watches;
     bool closing, stop, work; /* work: look now */
+    struct {                  /* of a store from afar that is not in charge; the thread's */
+        qd_coord_range range;
+        int child;
+        int32_t rc;
+        bool under_way, over; /* over, rc: under the lock */
+        uint64_t at_ns;
+    } probe;
     void (*close_done)(void *arg);
     void *close_arg;
     uint64_t said_ns;
@@ -90,6 +97,13 @@ struct qd_stores {
     qd_coord_store *store; /* opened over the front */
     qd_thread *thread;
 };
+
+/* Does this store know the kind's steps? Those from afar do not (stores_probe.c). */
+bool qdi_front_from_afar(const qd_coord *c, int i);
+/* Asks one that is not in charge, now and then. [the front's thread] */
+void qdi_front_probe(qd_coord *c, const qd_coord_identity *now, const qd_coord_identity *other);
+/* Ends that. [the front's thread] */
+void qdi_front_probe_end(qd_coord *c);
 
 /* Watches (stores_watch.c): the two slots, and moving all to the store in charge. */
 int32_t qdi_front_watch(qd_coord *c, const qd_coord_watch_config *config, qd_coord_watch **out,

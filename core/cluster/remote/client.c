@@ -705,6 +705,34 @@ qd_store_kind qd_remote_kind(const qd_coord_store *s)
     return kind;
 }
 
+/* On a worker, or the loop that answers come on. */
+static void write_later(qd_work *work)
+{
+    qd_coord *c = (qd_coord *)((char *)work - offsetof(qd_coord, writing));
+    qd_mutex_lock(&c->lock);
+    c->writes = false;
+    qd_mutex_unlock(&c->lock);
+    write_learned(c);
+    qdi_remote_leave(c);
+}
+
+void qd_remote_learn(const qd_coord_store *s, qd_str address)
+{
+    qd_coord *c;
+    if (qd_coord_table(s, &c)->open != slot_open || !address.n) return;
+    if (add_master(c, address, true, NULL) != 1 || !c->learner) return;
+    qd_mutex_lock(&c->lock);
+    bool begin = !c->writes && !c->closing;
+    if (begin) {
+        c->writes = true;
+        c->users++;
+    }
+    qd_mutex_unlock(&c->lock);
+    if (!begin) return;
+    c->writing.run = write_later;
+    if (qd_pool_submit_forced(c->learner, &c->writing, NULL)) write_later(&c->writing);
+}
+
 int qd_remote_open(const qd_remote_config *config, qd_coord_store **out, qd_err *err)
 {
     qd_coord_config none = {.struct_size = sizeof none};

@@ -55,6 +55,8 @@ struct qd_coord {
     remote_master *masters[REMOTE_MASTERS_MAX];
     uint32_t nmasters, current;
     bool closing, said, learning;
+    bool writes; /* the learned list is about to be written */
+    qd_work writing;
     uint64_t lives; /* processes of masters that took another's place: their store may be a copy */
     qd_coord_identity identity;
     qd_store_kind kind; /* UNKNOWN: nothing has been heard of the store yet */

@@ -36,6 +36,10 @@ int qd_remote_open(const qd_remote_config *config, qd_coord_store **out, qd_err 
  * store is none from afar. [any] */
 qd_store_kind qd_remote_kind(const qd_coord_store *s);
 
+/* A node at this address serves the store, or will: it is asked when others do not answer. Nothing
+ * happens where it is known, or the store is none from afar. [any] */
+void qd_remote_learn(const qd_coord_store *s, qd_str address);
+
 typedef struct qd_remote_server qd_remote_server;
 /* Answers remote nodes from now on with this store. The pools need "generic". [worker]
  * QD_E_EXISTS, QD_E_NOMEM. */

@@ -247,20 +247,24 @@ enum {
     QD_COORD_MEMBERS_ROLE = 3,
     QD_COORD_MEMBERS_REMOVE = 4,
     QD_COORD_MEMBERS_EXCLUDE = 5,
-    QD_COORD_MEMBERS_INCLUDE = 6
+    QD_COORD_MEMBERS_INCLUDE = 6,
+    QD_COORD_MEMBERS_WANTED = 7
 };
 /* LIST: all members. The store itself keeps the number of voters odd, up to 5, and lets who joins
  * vote when that helps; ADD, ROLE and REMOVE (member by id, else by name) are single steps that it
  * may undo, but for a REMOVE of one who is dead. EXCLUDE (by name, also of one not there yet)
  * lasts: that member loses its vote, ends with 0 when it has, and leadership before it; INCLUDE
- * takes it back, with an empty name for all. Changes are serialised; QD_E_TIMEOUT: it could not be
+ * takes it back, with an empty name for all. WANTED: as LIST, but of names alone: the members that
+ * the platform which runs the one of this name wants to have of its kind now (a StatefulSet's
+ * number of replicas); NOTFOUND: it runs none such, SECURITY: it does not tell. ARG, UNSUPPORTED:
+ * the store knows no platform. Changes are serialised; QD_E_TIMEOUT: it could not be
  * done in time, and may be done later. */
 typedef struct qd_coord_members {
     qd_op op;
     qd_err *err;
-    uint32_t action, nmembers;      /* nmembers: result of LIST */
-    qd_coord_member change;         /* in: of ADD, ROLE, REMOVE */
-    const qd_coord_member *members; /* result of LIST, valid until result_free(result) */
+    uint32_t action, nmembers;      /* nmembers: result of LIST, WANTED */
+    qd_coord_member change;         /* in: of ADD, ROLE, REMOVE, WANTED */
+    const qd_coord_member *members; /* result of LIST, WANTED, valid until result_free(result) */
     qd_coord_result *result;
     void *plugin[4];
 } qd_coord_members;

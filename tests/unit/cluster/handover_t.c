@@ -36,6 +36,7 @@ typedef struct world {
 } world;
 
 static world *w;
+static const char *kept; /* a mirror is kept in this store */
 
 static uint64_t rnd(uint64_t n)
 {
@@ -115,7 +116,8 @@ static void driver_open(void)
                             .store = {w->s[0], w->s[1]},
                             .name = {"old", "new"},
                             .timeout_ms = 1, /* no second try: it would be the same process */
-                            .batch_bytes = w->batch_bytes};
+                            .batch_bytes = w->batch_bytes,
+                            .keep = kept};
     assert_int_equal(qd_handover_open(&c, &w->h, NULL), 0);
 }
 
@@ -555,6 +557,53 @@ static void three_clean_rounds(void **state)
     assert_true(seals_after_three_rounds());
 }
 
+/* Turns until the second store has all of the first. */
+static void catch_up(void)
+{
+    qd_coord_identity id[2];
+    for (int i = 0; i < 500; i++) {
+        (void)turn();
+        for (int k = 0; k < 2; k++) identity(k, &id[k]);
+        if (id[1].state == QD_COORD_MIRROR && id[1].revision == id[0].revision) return;
+        qd_env_sleep_ns(qd_env_system(), 1000000);
+    }
+    fail_msg("the mirror does not catch up");
+}
+
+/* A mirror is kept beside the store in charge, seals nothing, and is where a migration begins. */
+static void a_mirror_is_kept(void **state)
+{
+    (void)state;
+    kept = "new";
+    make_world(10);
+    catch_up();
+    for (int i = 0; i < 20; i++) {
+        clients();
+        catch_up();
+    }
+    assert_int_equal(state_of(0), QD_COORD_ACTIVE);
+    assert_true(status().kept);
+    assert_int_equal(status().step, QD_HANDOVER_MIRROR);
+    assert_int_equal(qd_handover_abort(w->h, NULL), QD_E_NOTFOUND);
+    assert_int_equal(qd_handover_finish(w->h, NULL), QD_E_NOTFOUND);
+    uint64_t epoch = epoch_in(1);
+    assert_int_equal(start("new"), 0);
+    until(1, QD_COORD_ACTIVE);
+    assert_int_equal(epoch_in(1), epoch); /* the same mirror */
+    settle();
+    assert_false(status().kept);
+    /* back, finished: it is kept again */
+    assert_int_equal(start("old"), 0);
+    until(0, QD_COORD_ACTIVE);
+    settle();
+    assert_int_equal(qd_handover_finish(w->h, NULL), 0);
+    catch_up();
+    assert_int_equal(state_of(0), QD_COORD_ACTIVE);
+    is_sound();
+    free_world();
+    kept = NULL;
+}
+
 /* A driver that is late begins another mirror while the store is sealed for the one before, and an
  * unseal is still under way: that mirror must not take over. */
 static void only_the_plans_mirror(void)
@@ -766,6 +815,7 @@ int main(void)
         cmocka_unit_test(damage_after_the_seal),
         cmocka_unit_test(large_states_come_in_batches),
         cmocka_unit_test(three_clean_rounds),
+        cmocka_unit_test(a_mirror_is_kept),
         cmocka_unit_test(other_mirrors_never_take_over),
         cmocka_unit_test(crashes_at_every_request),
         cmocka_unit_test(seeds),
