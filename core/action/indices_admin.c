@@ -231,6 +231,17 @@ int qdi_api_indices_create(qd_request *q, qd_response *r, qd_err *err)
 
 /* --- delete --- */
 
+/* if_uuid: who means one index does not get at another one that has its name since. */
+static int check_uuid(const qd_request *q, const qd_resolved *found, qd_err *err)
+{
+    qd_str wanted = qd_param(q, "if_uuid");
+    if (!wanted.n || (found->n == 1 && qd_str_is(wanted, found->at[0]->uuid))) return 0;
+    return qd_err_set(err, QD_E_VERSION_CONFLICT,
+                      "[%.*s] is not the index with if_uuid [%.*s]: it has uuid [%s]",
+                      QD_STR_ARG(qd_param(q, "index")), QD_STR_ARG(wanted),
+                      found->n == 1 ? found->at[0]->uuid : "_na_");
+}
+
 int qdi_api_indices_delete(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_resolved found;
@@ -244,6 +255,7 @@ int qdi_api_indices_delete(qd_request *q, qd_response *r, qd_err *err)
         rc = qd_err_set(err, QD_E_ARG, "Wildcard expressions or all indices are not allowed");
     }
     if (!rc) rc = qd_param_indices(q, s, EXPRESSION_OF_DELETE, &found, err);
+    if (!rc) rc = check_uuid(q, &found, err);
     if (!rc) rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_DELETE, err);
     if (!rc && found.n) {
         rc = qd_cluster_delete_indices(q->a->cluster, found.at, found.n, NULL, err);

@@ -57,8 +57,7 @@ typedef struct ck_call {
     ck_calls *owner;
     json_t *params;
     qd_pair pairs[8];
-    char *body;
-    cr_bytes answer;
+    cr_bytes body, answer;
     int32_t status, rc; /* status 0: no answer, rc tells why */
     void (*done)(struct ck_call *);
     void *user;

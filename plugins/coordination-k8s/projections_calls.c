@@ -31,7 +31,7 @@ ck_calls *ck_calls_make(const cr_heap *heap, const qd_svc_action *service, qd_se
 static void call_free(ck_call *x, const cr_heap *heap)
 {
     json_decref(x->params);
-    cr_free(heap, x->body);
+    cr_bytes_free(&x->body);
     cr_bytes_free(&x->answer);
     cr_free(heap, x);
 }
@@ -93,17 +93,14 @@ void ck_call_start(ck_calls *c, const char *action, const json_t *params, const 
         if (v && n < sizeof x->pairs / sizeof *x->pairs)
             x->pairs[n++] = (qd_pair){{key, strlen(key)}, {v, strlen(v)}};
     }
-    size_t length = body ? json_dumpb(body, NULL, 0, JSON_COMPACT) : 0;
-    if (length) {
-        x->body = cr_must(c->heap, length + 1);
-        (void)json_dumpb(body, x->body, length, JSON_COMPACT);
-    }
+    x->body.heap = c->heap;
+    if (body) ck_json_put(&x->body, body);
     x->call = (qd_action_call){.op = {.done = on_done},
                                .action = {action, strlen(action)},
                                .params = x->pairs,
                                .nparams = n,
-                               .format = length ? QD_FORMAT_JSON : QD_FORMAT_NONE,
-                               .body = {(const uint8_t *)x->body, length, NULL, NULL},
+                               .format = x->body.n ? QD_FORMAT_JSON : QD_FORMAT_NONE,
+                               .body = {(const uint8_t *)x->body.p, x->body.n, NULL, NULL},
                                .accept = QD_FORMAT_JSON,
                                .answer = on_answer};
     pthread_mutex_lock(&c->lock);

@@ -7,6 +7,7 @@
 #define BACK_NS 1000000000ll /* after a failure, doubling */
 #define BACK_MAX_NS 60000000000ll
 #define MAKE_BACK_NS 5000000000ll
+#define REST_MAX_NS 60000000000ll
 #define SAY_GAP_NS 10000000000ll /* between lines about failures */
 
 enum { DO_MAKE = 100, DO_EVENT };
@@ -167,6 +168,15 @@ static int is_refused(int32_t code)
     return code == 400 || code == 413 || code == 422;
 }
 
+/* The API server has too much to do: nothing is begun for as long as it says. */
+static void rest(ck_projections *p, const kube_result *x)
+{
+    int64_t wait = x->retry_after_ns > REST_MAX_NS ? REST_MAX_NS : x->retry_after_ns;
+    int64_t at = ck_projections_now(p) + (wait > 0 ? wait : BACK_NS) +
+                 kube_backoff_ns(&p->env.env, 0, BACK_NS, BACK_NS);
+    if (at > p->next_ns) p->next_ns = at;
+}
+
 static void api_done(kube_request *r)
 {
     ck_job *j = r->user;
@@ -176,6 +186,7 @@ static void api_done(kube_request *r)
     int done = x->outcome == KUBE_DONE;
     if (!done && x->code != 409 && x->code != 404) say(p, r);
     if (x->code == 403) ck_rights_refused(p);
+    if (x->code == 429) rest(p, x);
     /* its last event may have come before this answer: what is gone does not come back by it */
     if (done && (j->what == DO_MAKE || (j->what != CK_DO_DROP && object_of(j))))
         ck_object_take(p, j->kind, x->object, 0);

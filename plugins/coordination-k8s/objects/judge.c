@@ -89,7 +89,8 @@ static int is_own_spec(const ck_case *in)
     const char *said = json_string_value(json_object_get(notes, CK_OWN_SPEC));
     char hash[65];
     if (!said) return 0;
-    ck_spec_hash(in->truth->heap, json_object_get(in->object, "spec"), hash);
+    ck_spec_hash(in->truth->heap, text_at(in->object, "metadata", "name"),
+                 json_object_get(in->object, "spec"), hash);
     return strcmp(hash, said) == 0;
 }
 
@@ -319,6 +320,9 @@ static int refused_here(const ck_case *in, ck_judgement *out)
         snprintf(why, sizeof why, "index [%.255s] belongs to the older object [%.253s]", index,
                  in->holder);
         decide(in, out, 0, "Duplicate", why);
+    } else if (*index == '<') {
+        decide(in, out, 0, "InvalidIndexNameException",
+               "an index name with a date in it is another one each day: write the name itself");
     }
     return out->decided;
 }
@@ -346,8 +350,11 @@ static void judge_end(const ck_case *in, const json_t *index, ck_judgement *out)
         if (out->what) return;
     }
     out->what = CK_DO_ERASE;
-    out->steps = json_pack("[{s:s,s:{s:s,s:s,s:s}}]", "action", "indices.delete", "params", "index",
-                           ck_object_index(object), "timeout", "5s", "master_timeout", "10s");
+    /* by its UUID: a leader that was paused here must not get at an index that was made since */
+    out->steps =
+        json_pack("[{s:s,s:{s:s,s:s,s:s,s:s}}]", "action", "indices.delete", "params", "index",
+                  ck_object_index(object), "if_uuid", ck_setting(index, "index.uuid"), "timeout",
+                  "5s", "master_timeout", "10s");
 }
 
 static void show_index(const ck_case *in, const json_t *index, const ck_verdict *v,

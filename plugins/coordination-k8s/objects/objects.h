@@ -5,6 +5,7 @@
  *
  *   wanted.c  from the state to statuses
  *   specs.c   from the state to specs, and objects as the cluster makes them
+ *   text.c    JSON as text
  *   judge.c   from an object and the state to the next thing to do
  *
  * Pure: no I/O, no clock, no thread. JSON that is returned is the caller's to release; NULL: no
@@ -82,8 +83,13 @@ json_t *ck_index_object(const ck_truth *t, const char *space, const char *index,
 /* A new QuidditchShard. */
 json_t *ck_shard_object(const ck_truth *t, const char *space, const char *index, int64_t shard,
                         const char *name);
-/* Hash of a spec as CK_OWN_SPEC has it. */
-void ck_spec_hash(const cr_heap *heap, const json_t *spec, char out[65]);
+/* Hash of the spec of an object of that name as CK_OWN_SPEC has it: in a copy under another name it
+ * is a wish. */
+void ck_spec_hash(const cr_heap *heap, const char *name, const json_t *spec, char out[65]);
+
+/* --- text.c --- */
+/* Adds it as text, numbers as an API server writes them. */
+void ck_json_put(cr_bytes *out, const json_t *v);
 
 /* --- judge.c --- */
 /* Which index, of which cluster, an object is of: as first seen, else as its spec says. borrow. */

@@ -40,9 +40,9 @@ static json_t *as_server(const json_t *v)
     return out;
 }
 
-void ck_spec_hash(const cr_heap *heap, const json_t *spec, char out[65])
+void ck_spec_hash(const cr_heap *heap, const char *name, const json_t *spec, char out[65])
 {
-    json_t *v = as_server(spec);
+    json_t *v = json_pack("[s,o]", name, as_server(spec));
     size_t n = json_dumpb(v, NULL, 0, JSON_COMPACT | JSON_SORT_KEYS);
     char *p = cr_must(heap, n + 1);
     (void)json_dumpb(v, p, n, JSON_COMPACT | JSON_SORT_KEYS);
@@ -163,7 +163,8 @@ void ck_spec_put(const cr_heap *heap, json_t *object, json_t *spec, const char *
     if (!json_is_object(json_object_get(meta, "annotations")))
         (void)json_object_set_new(meta, "annotations", json_object());
     notes = json_object_get(meta, "annotations");
-    ck_spec_hash(heap, spec, hash);
+    const char *name = json_string_value(json_object_get(meta, "name"));
+    ck_spec_hash(heap, name ? name : "", spec, hash);
     (void)json_object_set_new(notes, CK_OWN_SPEC, json_string(hash));
     if (shown) (void)json_object_set_new(notes, CK_SHOWN, json_string(shown));
     (void)json_object_set_new(object, "spec", spec);

@@ -1,6 +1,7 @@
 /* admin_t.c: figures and state of nodes, indices and the cluster; tasks. */
 #include "lib/action_node.h"
 #include "unit/unit.h"
+#include <stdio.h>
 
 #define NODE "nodeidnodeidnodeid0001"
 
@@ -217,6 +218,20 @@ static void task_by_id(void **state)
     action_node_close(n);
 }
 
+static void deleted_by_uuid(void **state)
+{
+    (void)state;
+    char path[128];
+    action_node *n = with_documents(NULL);
+    assert_int_equal(action_call(n, "DELETE", "/test1?if_uuid=another", NULL), 409);
+    assert_string_equal(action_at(n, "error.type"), "version_conflict_engine_exception");
+    action_call(n, "GET", "/test1/_settings", NULL);
+    snprintf(path, sizeof path, "/test1?if_uuid=%s", action_at(n, "test1.settings.index.uuid"));
+    assert_int_equal(action_call(n, "DELETE", path, NULL), 200);
+    assert_int_equal(action_call(n, "GET", "/test1", NULL), 404);
+    action_node_close(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +240,7 @@ int main(void)
         cmocka_unit_test(nodes),
         cmocka_unit_test(nodes_stats),
         cmocka_unit_test(identities_of_state),
+        cmocka_unit_test(deleted_by_uuid),
         cmocka_unit_test(tasks),
         cmocka_unit_test(task_by_id),
     };

@@ -429,6 +429,8 @@ static void data_go_only_when_asked(void **unused)
     judge(&w);
     assert_int_equal(w.j.what, CK_DO_ERASE);
     assert_string_equal(step_of(&w, 0), "indices.delete");
+    const json_t *params = json_object_get(json_array_get(w.j.steps, 0), "params");
+    assert_string_equal(json_string_value(json_object_get(params, "if_uuid")), "U1");
     w.about.namespace_ends = 1; /* the namespace is what was deleted */
     judge(&w);
     assert_int_equal(w.j.what, CK_DO_PUT);
@@ -591,6 +593,45 @@ static void texts_are_cut_between_characters(void **unused)
     memory_check();
 }
 
+static void numbers_are_as_an_api_server_writes_them(void **unused)
+{
+    (void)unused;
+    static const char *const texts[][2] = {{"0.1", "0.1"},
+                                           {"1.0", "1"},
+                                           {"-0.5", "-0.5"},
+                                           {"123.25", "123.25"},
+                                           {"1e21", "1e+21"},
+                                           {"1e20", "100000000000000000000"},
+                                           {"1.5e-10", "1.5e-10"},
+                                           {"0.000001", "0.000001"},
+                                           {"0.00000123", "0.00000123"},
+                                           {"0.0000001", "1e-7"},
+                                           {"0.0", "0"},
+                                           {"1.7976931348623157e308", "1.7976931348623157e+308"},
+                                           {"5e-324", "5e-324"},
+                                           {"0.30000000000000004", "0.30000000000000004"},
+                                           {"9223372036854775807", "9223372036854775807"},
+                                           {"1234567.890625", "1234567.890625"}};
+    cr_bytes out = {.heap = unit_heap()};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        json_t *v = json(texts[i][0]);
+        out.n = 0;
+        ck_json_put(&out, v);
+        assert_int_equal(out.n, strlen(texts[i][1]));
+        assert_memory_equal(out.p, texts[i][1], out.n);
+        json_decref(v);
+    }
+    json_t *v = json("{'a\\u0001':[1,2.5,{'b':null,'c':true},'x\\\\'],'d':{},'e':[]}");
+    out.n = 0;
+    ck_json_put(&out, v);
+    json_t *again = json_loadb((const char *)out.p, out.n, 0, NULL);
+    assert_true(json_equal(v, again));
+    json_decref(v);
+    json_decref(again);
+    cr_bytes_free(&out);
+    memory_check();
+}
+
 static void reasons_are_words(void **unused)
 {
     (void)unused;
@@ -659,6 +700,7 @@ int main(void)
         cmocka_unit_test(an_older_state_is_not_shown),
         cmocka_unit_test(settings_of_the_cluster),
         cmocka_unit_test(texts_are_cut_between_characters),
+        cmocka_unit_test(numbers_are_as_an_api_server_writes_them),
         cmocka_unit_test(reasons_are_words),
         cmocka_unit_test(any_object_can_be_judged),
     };
