@@ -3,22 +3,12 @@
  * sums and lengths are put right, so that what lies behind them is reached. A machine that took the
  * bytes must write a snapshot that it can read.
  */
+#include "heap.h"
 #include <coordination-common/entry.h>
 #include <coordination-common/machine.h>
 #include <coordination-common/snapshot.h>
 #include <stdlib.h>
 
-static void *heap_alloc(qd_self *self, size_t n)
-{
-    (void)self;
-    return malloc(n);
-}
-static void *heap_realloc(qd_self *self, void *p, size_t n)
-{
-    (void)self;
-    return realloc(p, n);
-}
-static const qd_svc_mem mem = {.alloc = heap_alloc, .realloc = heap_realloc, .free = free};
 static const cr_heap heap = {&mem, NULL};
 
 static int32_t take(void *arg, cr_item *row)

@@ -2,20 +2,10 @@
  * coord_message_fuzz.c: messages of coordination-raft's consensus of any bytes, with their checksum
  * put right so that what lies behind it is reached. What was read is written again and equals.
  */
+#include "heap.h"
 #include <coordination-raft/consensus/message.h>
 #include <stdlib.h>
 
-static void *heap_alloc(qd_self *self, size_t n)
-{
-    (void)self;
-    return malloc(n);
-}
-static void *heap_realloc(qd_self *self, void *p, size_t n)
-{
-    (void)self;
-    return realloc(p, n);
-}
-static const qd_svc_mem mem = {.alloc = heap_alloc, .realloc = heap_realloc, .free = free};
 static const cr_heap heap = {&mem, NULL};
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);

@@ -3,23 +3,13 @@
  * commands of other members: one that is found sound must be one that every machine takes. What was
  * read and written again reads the same.
  */
+#include "heap.h"
 #include <coordination-common/entry.h>
 #include <coordination-common/machine.h>
 #include <coordination-common/wire.h>
 #include <coordination-raft/discover.h>
 #include <stdlib.h>
 
-static void *heap_alloc(qd_self *self, size_t n)
-{
-    (void)self;
-    return malloc(n);
-}
-static void *heap_realloc(qd_self *self, void *p, size_t n)
-{
-    (void)self;
-    return realloc(p, n);
-}
-static const qd_svc_mem mem = {.alloc = heap_alloc, .realloc = heap_realloc, .free = free};
 static const cr_heap heap = {&mem, NULL};
 
 /* A sound command in an entry: the machine must not call it damage. */

@@ -3,20 +3,10 @@
  * slice of a blob as JSON, a page's bytes, base64. What is taken must be written so that it is read
  * back as the same; what is refused has a sentence.
  */
+#include "heap.h"
 #include <coordination-k8s/format/page.h>
 #include <stdlib.h>
 
-static void *heap_alloc(qd_self *self, size_t n)
-{
-    (void)self;
-    return malloc(n);
-}
-static void *heap_realloc(qd_self *self, void *p, size_t n)
-{
-    (void)self;
-    return realloc(p, n);
-}
-static const qd_svc_mem mem = {.alloc = heap_alloc, .realloc = heap_realloc, .free = free};
 static const cr_heap heap = {&mem, NULL};
 static char why[CK_WHY];
 

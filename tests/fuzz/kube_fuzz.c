@@ -2,23 +2,12 @@
  * kube_fuzz.c: what the Kubernetes client reads from outside: kubeconfigs, watches in chunks,
  * reviews of rights, answers. The first byte chooses. What a good file says has to hold.
  */
+#include "heap.h"
 #include <kube/config.h>
 #include <kube/rules.h>
 #include <kube/watch.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void *heap_alloc(qd_self *self, size_t n)
-{
-    (void)self;
-    return malloc(n);
-}
-static void *heap_realloc(qd_self *self, void *p, size_t n)
-{
-    (void)self;
-    return realloc(p, n);
-}
-static const qd_svc_mem mem = {.alloc = heap_alloc, .realloc = heap_realloc, .free = free};
 
 static kube_timers timers;
 static int64_t now;
