@@ -10,9 +10,12 @@
 #include "kcore_sim.h"
 #include "still.h"
 #include <core/variant.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+typedef kcore_report sim_report;
+#define SIM_RUN kcore_run
+#define SIM_COUNTS KCORE_COUNTS
+#include "schedules.h"
 
 int ck_variant;
 #ifdef __SANITIZE_ADDRESS__
@@ -20,38 +23,6 @@ enum { SEEDS = 8, COVERED = 0, STEPS = 3 };
 #else
 enum { SEEDS = 30, COVERED = 300, STEPS = 5 };
 #endif
-
-static uint64_t number(const char *name, uint64_t otherwise)
-{
-    const char *v = getenv(name);
-    return v && *v ? strtoull(v, NULL, 10) : otherwise;
-}
-
-static void say(const char *name, uint64_t times, uint64_t schedules, uint64_t of)
-{
-    printf("# %-20s %12llu in %llu of %llu schedules\n", name, (unsigned long long)times,
-           (unsigned long long)schedules, (unsigned long long)of);
-}
-
-/* One schedule after the other; counts how often what happened, and in how many of them. */
-static uint64_t schedules(uint64_t from, uint64_t seeds, kcore_report *all, kcore_report *in)
-{
-    uint64_t bad = 0;
-    for (uint64_t i = from; i < from + seeds && bad < number("STOP", 5); i++) {
-        kcore_report r;
-        if (kcore_run(i, 0, &r)) {
-            printf("# SEED=%llu at %.3f ms: %s\n", (unsigned long long)i, (double)r.at_ns / 1e6,
-                   r.violation);
-            bad++;
-        }
-#define X(name)                                                                                    \
-    all->name += r.name;                                                                           \
-    in->name += r.name > 0;
-        KCORE_COUNTS(X)
-#undef X
-    }
-    return bad;
-}
 
 /* All orders of a few steps. */
 static int explored(int test, int start, uint32_t depth, uint64_t states)
@@ -102,15 +73,10 @@ static int variants(uint64_t seeds)
 int main(void)
 {
     uint64_t seeds = number("SEEDS", SEEDS), from = number("FROM", 1), one = number("SEED", 0);
-    kcore_report all = {0}, in = {0}, first, again;
+    kcore_report all = {0}, in = {0};
     setvbuf(stdout, NULL, _IOLBF, 0);
     ck_variant = (int)number("VARIANT", 0);
-    if (one) {
-        int bad = kcore_run(one, (int)number("VERBOSE", 0), &first);
-        printf("%s 1 - schedule %llu\n# %s\n1..1\n", bad ? "not ok" : "ok", (unsigned long long)one,
-               first.violation);
-        return bad;
-    }
+    if (one) return one_schedule(one);
     if (number("DEPTH", 0)) {
         uint32_t depth = (uint32_t)number("DEPTH", 0);
         uint64_t states = number("STATES", 1000000);
@@ -120,16 +86,8 @@ int main(void)
     }
     if (number("VARIANTS", 0)) return variants(number("VARIANTS", 0));
     uint64_t bad = schedules(from, seeds, &all, &in);
-    printf("%s 1 - %llu schedules from %llu hold\n", bad ? "not ok" : "ok",
-           (unsigned long long)seeds, (unsigned long long)from);
-#define X(name) say(#name, all.name, in.name, seeds);
-    KCORE_COUNTS(X)
-#undef X
-    (void)kcore_run(from, 0, &first);
-    (void)kcore_run(from, 0, &again);
-    int same = first.trace == again.trace;
-    printf("%s 2 - a seed is a schedule: trace %016llx\n", same ? "ok" : "not ok",
-           (unsigned long long)first.trace);
+    counts_say(&all, &in, seeds);
+    int same = repeats(from);
     int rare = 0;
     unsigned covered = COVERED;
     if (covered && seeds >= covered) {

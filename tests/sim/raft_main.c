@@ -9,9 +9,12 @@
 #include "raft_sim.h"
 #include "still.h"
 #include <coordination-common/variant.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+typedef raft_sim_report sim_report;
+#define SIM_RUN raft_sim_run
+#define SIM_COUNTS RAFT_COUNTS
+#include "schedules.h"
 
 int cr_variant;
 #ifdef __SANITIZE_ADDRESS__
@@ -19,38 +22,6 @@ enum { SEEDS = 40, COVERED = 0 };
 #else
 enum { SEEDS = 300, COVERED = 300 };
 #endif
-
-static uint64_t number(const char *name, uint64_t otherwise)
-{
-    const char *v = getenv(name);
-    return v && *v ? strtoull(v, NULL, 10) : otherwise;
-}
-
-static void say(const char *name, uint64_t times, uint64_t schedules, uint64_t of)
-{
-    printf("# %-20s %12llu in %llu of %llu schedules\n", name, (unsigned long long)times,
-           (unsigned long long)schedules, (unsigned long long)of);
-}
-
-/* One schedule after the other; counts how often what happened, and in how many of them. */
-static uint64_t schedules(uint64_t from, uint64_t seeds, raft_sim_report *all, raft_sim_report *in)
-{
-    uint64_t bad = 0;
-    for (uint64_t i = from; i < from + seeds && bad < number("STOP", 5); i++) {
-        raft_sim_report r;
-        if (raft_sim_run(i, 0, &r)) {
-            printf("# SEED=%llu at %.3f ms: %s\n", (unsigned long long)i, (double)r.at_ns / 1e6,
-                   r.violation);
-            bad++;
-        }
-#define X(name)                                                                                    \
-    all->name += r.name;                                                                           \
-    in->name += r.name > 0;
-        RAFT_COUNTS(X)
-#undef X
-    }
-    return bad;
-}
 
 static int variants(uint64_t seeds)
 {
@@ -72,27 +43,14 @@ static int variants(uint64_t seeds)
 int main(void)
 {
     uint64_t seeds = number("SEEDS", SEEDS), from = number("FROM", 1), one = number("SEED", 0);
-    raft_sim_report all = {0}, in = {0}, first, again;
+    raft_sim_report all = {0}, in = {0};
     setvbuf(stdout, NULL, _IOLBF, 0);
     cr_variant = (int)number("VARIANT", 0);
-    if (one) {
-        int bad = raft_sim_run(one, (int)number("VERBOSE", 0), &first);
-        printf("%s 1 - schedule %llu\n# %s\n1..1\n", bad ? "not ok" : "ok", (unsigned long long)one,
-               first.violation);
-        return bad;
-    }
+    if (one) return one_schedule(one);
     if (number("VARIANTS", 0)) return variants(number("VARIANTS", 0));
     uint64_t bad = schedules(from, seeds, &all, &in);
-    printf("%s 1 - %llu schedules from %llu hold\n", bad ? "not ok" : "ok",
-           (unsigned long long)seeds, (unsigned long long)from);
-#define X(name) say(#name, all.name, in.name, seeds);
-    RAFT_COUNTS(X)
-#undef X
-    (void)raft_sim_run(from, 0, &first);
-    (void)raft_sim_run(from, 0, &again);
-    int same = first.trace == again.trace;
-    printf("%s 2 - a seed is a schedule: trace %016llx\n", same ? "ok" : "not ok",
-           (unsigned long long)first.trace);
+    counts_say(&all, &in, seeds);
+    int same = repeats(from);
     int rare = 0;
     unsigned covered = COVERED;
     if (covered && seeds >= covered) {
