@@ -13,6 +13,7 @@ KubeServer->skip_unless_built;
 my $program = QdNode::top() . '/build/tests/kube_replay';
 plan skip_all => "there is no $program" unless -x $program;
 my $kube = KubeServer->new('requests')->start;
+plan skip_all => "the answers were recorded from 1.20, this is 1.$kube->{minor}" if $kube->{minor} != 20;
 my ($status, $out) = $kube->kubectl('create', 'serviceaccount', 'nobody');
 is($status, 0, 'a service account without rights') or diag $out;
 my $nobody = $kube->account('default', 'nobody');
