@@ -3,7 +3,8 @@
  * Put), so that both are asked by the same program; and the plain costs that they are held against.
  *
  *   load http|etcd --to HOST:PORT[,...] [--clients 64] [--seconds 5] [--warm 1] [--requests N]
- *        [--method PUT] [--path /x/%n] [--body TEXT] [--file FILE] [--timeout 0] [--kill PID]
+ *        [--method PUT] [--path /x/%n] [--body TEXT] [--file FILE] [--timeout 0]
+ *        [--kill PID] [--signal KILL|TERM|STOP]
  *   load sync FILE [N]             medians of a write of 4 KiB and its fdatasync, one after the
  * other load copy FROM TO              bytes a second of: copy, fsync, checksum of what was copied
  *
@@ -11,8 +12,9 @@
  * Each is to the next of the addresses. --file: its lines' halves of about 1 MiB are the bodies, in
  * turn.
  * --timeout MS gives a request up: the connection is closed and the next address asked. --kill:
- * halfway the process is killed, and restored_ms is the time from there to the first answer to a
- * request begun behind it. Prints one line of JSON; ends with 1 when no request was answered well.
+ * halfway the process gets the signal, and restored_ms is the time from there to the first answer
+ * to a request begun behind it. Prints one line of JSON; ends with 1 when no request was answered
+ * well.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -56,6 +58,7 @@ static struct {
     uint64_t timeout, warm_end, end, killed;
     uint64_t requests_max;
     pid_t victim;
+    int signal;
 } o;
 static struct {
     uint64_t requests, good, bad, lost, restored, number, first, last;
@@ -366,7 +369,7 @@ static void tick(void)
     uint64_t t = now();
     if (o.victim && !o.killed && t >= o.warm_end + (o.end - o.warm_end) / 2) {
         o.killed = now();
-        if (kill(o.victim, SIGKILL) != 0) die("kill");
+        if (kill(o.victim, o.signal) != 0) die("kill");
     }
     for (uint32_t i = 0; i < o.clients; i++) {
         client *c = &clients[i];
@@ -541,7 +544,8 @@ int main(int argc, char **argv)
         return sync_costs(argv[2], argc > 3 ? (size_t)atol(argv[3]) : 0);
     if (argc == 4 && !strcmp(argv[1], "copy")) return copy_costs(argv[2], argv[3]);
     double seconds = 5, warm = 1;
-    o.method = "PUT", o.path = "/", o.body = "", o.clients = 64, o.requests_max = UINT64_MAX;
+    o.method = "PUT", o.path = "/", o.body = "", o.clients = 64, o.signal = SIGKILL,
+    o.requests_max = UINT64_MAX;
     o.etcd = argc > 1 && !strcmp(argv[1], "etcd");
     for (int i = 2; i + 1 < argc; i += 2) {
         const char *k = argv[i];
@@ -568,6 +572,8 @@ int main(int argc, char **argv)
             o.timeout = strtoull(v, NULL, 10) * 1000000;
         else if (!strcmp(k, "--kill"))
             o.victim = atoi(v);
+        else if (!strcmp(k, "--signal"))
+            o.signal = !strcmp(v, "TERM") ? SIGTERM : !strcmp(v, "STOP") ? SIGSTOP : SIGKILL;
         else
             argc = 0;
     }

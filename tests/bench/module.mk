@@ -36,6 +36,7 @@ BENCH_LOAD := $(OUT)/tests/bench/load
 $(BENCH_LOAD): tests/bench/load.c
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -D_GNU_SOURCE -O2 -Wall -Wextra -Wshadow -o $@ $< -lxxhash
+# make bench PART=coordination: the state in a real Kubernetes API server, next to masters of their own.
 units: $(BENCH_COLUMNS) $(BENCH_ALLOCATION) $(BENCH_RPC) $(BENCH_HOP) $(BENCH_LOAD)
 .PHONY: bench
 bench: all $(BENCH_COLUMNS) $(BENCH_HOP) $(BENCH_LOAD)

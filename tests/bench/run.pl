@@ -361,7 +361,7 @@ part('machine', 1, sub { my $m = machine(); chomp($m->{commit} = `git describe -
 for my $p (@peers) { part("build lucene$p", 5, sub { run("sh $lucene $p build 2>$dir/lucene$p.err"); return {} }) }
 my @corpora = ('generated', $flag{'skip-catalogue'} ? () : 'catalogue');
 plan($_) for @corpora;
-my %beside = map { $_ => "tests/bench/$_.pl" } grep { -e "tests/bench/$_.pl" } qw(node columns);
+my %beside = map { $_ => "tests/bench/$_.pl" } grep { -e "tests/bench/$_.pl" } qw(node columns coordination);
 delete $beside{node} if $flag{'skip-node'};
 for my $name (sort keys %beside) {
     part("run $name", $name eq 'node' ? 60 * $o{docs} / 1e6 + 20 : 60, sub {
@@ -380,7 +380,8 @@ for my $i (0 .. $#parts) {
 my @r = map { gather($_) // () } @corpora;
 my $m = $result{machine};
 my ($md_to, $json_to) = $flag{'no-write'} ? ("$dir/PERFORMANCE.md", "$dir/performance.json") : ('docs/PERFORMANCE.md', 'docs/performance.json');
-spew($md_to, page($m, @r));
+my ($state) = (-e $md_to ? slurp($md_to) : '') =~ /^(## The state in Kubernetes .*?)(?=^## |\z)/ms; # coordination.pl's
+spew($md_to, page($m, @r) =~ s/^(?=## Commands\n)/$state || ''/mer);
 my %options = map { $_ => $o{$_} } grep { $_ ne 'dir' } keys %o;
 my %json = (machine => $m, options => \%options, peers => { map { $_ => peer_name($_) } @peers }, corpora => [ map { { name => $_->{name},
     bytes => $_->{bytes}, docs => $_->{docs}, index => $_->{index}, agreement => $_->{agree}, search => $_->{ratios} } } @r ]);
