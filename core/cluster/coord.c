@@ -3,17 +3,18 @@
 #include "base/str.h"
 #include "cluster/broken_int.h"
 #include "plugin/op.h"
-#include "runtime/sync.h"
+#include "runtime/waitq.h"
 #include <string.h>
 
 #define RETRY_MS_MIN 5
 #define RETRY_MS_MAX 500
 
-/* A request that a worker waits for. */
+/* A request that is waited for: on a fiber without its worker, or the few workers of a pool would
+ * be all changes that are under way at a time. */
 typedef struct waiting {
     struct waiting *next, **link; /* in the store's list, under its lock */
     qd_mutex lock;
-    qd_cond wake;
+    qd_waitq wake;
     bool done;
     int32_t rc;
 } waiting;
@@ -34,7 +35,7 @@ static void wake(qd_op *op, int32_t rc)
     qd_mutex_lock(&w->lock);
     w->rc = rc;
     w->done = true;
-    qd_cond_signal(&w->wake);
+    qd_waitq_wake(&w->wake);
     qd_mutex_unlock(&w->lock);
 }
 
@@ -43,7 +44,7 @@ static void waiting_init(waiting *w, qd_op *op)
     w->done = false;
     w->rc = 0;
     qd_mutex_init(&w->lock);
-    qd_cond_init(&w->wake);
+    qd_waitq_init(&w->wake, &w->lock);
     qd_op_anywhere(op, wake, w);
 }
 
@@ -79,7 +80,7 @@ void qd_coord_hurry(qd_coord_store *s, int64_t timeout_ms)
     qd_mutex_lock(&s->lock);
     for (waiting *w = s->waits; w; w = w->next) {
         qd_mutex_lock(&w->lock);
-        qd_cond_signal(&w->wake);
+        qd_waitq_wake(&w->wake);
         qd_mutex_unlock(&w->lock);
     }
     qd_mutex_unlock(&s->lock);
@@ -95,9 +96,8 @@ static int32_t wait_for(qd_coord_store *s, waiting *w, qd_op *op, int32_t submit
         qd_mutex_lock(&w->lock);
         while (!w->done) {
             if (cancelled) {
-                qd_cond_wait(&w->wake, &w->lock);
-            } else if (qd_cond_wait_until(&w->wake, &w->lock, soonest(s, deadline_ns)) ==
-                           QD_E_TIMEOUT &&
+                (void)qd_waitq_wait(&w->wake, 0);
+            } else if (qd_waitq_wait(&w->wake, soonest(s, deadline_ns)) == QD_E_TIMEOUT &&
                        !w->done) {
                 cancelled = true;
                 qd_mutex_unlock(&w->lock);
@@ -109,7 +109,6 @@ static int32_t wait_for(qd_coord_store *s, waiting *w, qd_op *op, int32_t submit
         list_remove(s, w);
         submitted = w->rc;
     }
-    qd_cond_fini(&w->wake);
     qd_mutex_fini(&w->lock);
     return submitted;
 }

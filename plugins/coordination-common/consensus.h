@@ -138,6 +138,9 @@ int32_t cr_consensus_read(cr_consensus *c, cr_read_wait *r);
 /* 1 when this node leads and is the only voter, with an entry of its term applied: what it has
  * applied is all there is, so that a read of it is linearizable. */
 int cr_consensus_sole(const cr_consensus *c);
+/* 1 while an entry that is proposed now would only wait for others: it may grow instead. The
+ * caller's loop turns (store dirty) when that ends. */
+int cr_consensus_crowded(const cr_consensus *c);
 /* 1 while this node leads and certainly no other does, by a promise that counts by time: enough for
  * sessions' time and for members, which a new leader begins anew; not for reads of the state. */
 int cr_consensus_sure(const cr_consensus *c);

@@ -336,7 +336,7 @@ void cr_flights_turn(qd_coord *c)
                 end(c, f, unclear(f, QD_E_NO_COORDINATION));
         }
     }
-    cr_flush(c);
+    cr_flush_soon(c);
 }
 
 void cr_flights_anew(qd_coord *c)

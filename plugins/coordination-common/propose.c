@@ -117,6 +117,12 @@ void cr_flush(qd_coord *c)
     cr_free(c->heap, b);
 }
 
+void cr_flush_soon(qd_coord *c)
+{
+    if (c->batch && c->consensus && cr_consensus_crowded(c->consensus)) return;
+    cr_flush(c);
+}
+
 /* --- outcomes --- */
 
 /* Candidates that wait no more. */

@@ -50,7 +50,7 @@ void cr_sessions_expire(qd_coord *c)
         cr_propose(c, (cr_name){0, 0}, command, sizeof command);
         d->ending = c->batch->number;
     }
-    cr_flush(c);
+    cr_flush_soon(c);
 }
 
 void cr_deadlines_again(qd_coord *c, uint64_t batch)

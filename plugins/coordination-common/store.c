@@ -305,7 +305,7 @@ static void turn(qd_coord *c)
     cr_rounds_turn(c);
     cr_members_turn(c);
     cr_guests_turn(c);
-    cr_flush(c);
+    cr_flush_soon(c);
     cr_watches_turn(c);
     arm(c);
 }

@@ -337,6 +337,8 @@ int32_t cr_session_keep(qd_coord *c, uint64_t session);
 void cr_propose(qd_coord *c, cr_name name, const uint8_t *command, size_t n);
 /* Proposes what was written. */
 void cr_flush(qd_coord *c);
+/* The same, or later when it would only wait: what comes until then joins it. */
+void cr_flush_soon(qd_coord *c);
 /* Callback of the engine. */
 int32_t cr_on_apply(void *arg, uint64_t index, const uint8_t *entry, size_t n);
 

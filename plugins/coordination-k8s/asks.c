@@ -76,11 +76,11 @@ int32_t ck_root_take(cr_consensus *c, const json_t *object, ck_root **out, char 
     return rc;
 }
 
-static void take_root(cr_consensus *c, ck_io *io, ck_answer *a)
+static void take_root(cr_consensus *c, const json_t *object, ck_answer *a)
 {
     char why[CK_WHY], text[CK_WHY + 128];
     ck_root *root = NULL;
-    int32_t rc = ck_root_take(c, io->request.result.object, &root, why);
+    int32_t rc = ck_root_take(c, object, &root, why);
     if (rc) {
         snprintf(text, sizeof text, "the root object %s cannot be read: %s", c->store->home.root,
                  why);
@@ -180,50 +180,64 @@ static int goes_on(ck_io *io)
     return 0;
 }
 
-static void on_done(kube_request *r)
+/* What an object that came means to the core. */
+static void take(ck_io *io, ck_answer *a, json_t *object, ck_lease *lease, ck_listed **list)
 {
-    ck_io *io = r->user;
-    if (goes_on(io)) return;
     cr_consensus *c = io->c;
-    ck_ask *ask = io->ask;
-    kube_result *result = &r->result;
-    ck_answer a = {.outcome = outcome_of(io, result)};
+    uint32_t type = io->ask->type;
+    a->uid = kube_object_uid(object);
+    a->version = kube_object_version(object);
+    a->object = object;
+    if (type == CK_GET_ROOT) take_root(c, object, a);
+    if (type == CK_LEASE_GET || type == CK_LEASE_CREATE || type == CK_LEASE_PUT) {
+        ck_lease_read(object, lease);
+        ck_lease_keep(c, object);
+        a->lease = lease;
+    }
+    if (type == CK_BLOB_LIST) *list = take_list(c, object, a);
+    if (type == CK_PUT_ROOT || type == CK_CREATE_ROOT) ck_others_push(c, object);
+}
+
+static void end(ck_io *io, ck_answer *a, json_t *object)
+{
+    cr_consensus *c = io->c;
     ck_lease lease;
     ck_listed *list = NULL;
-    ck_told(c, ask->type, result);
-    if (a.outcome == CK_REFUSED) a.rc = code_of(result);
-    if (result->retry_after_ns > 0) a.retry_ns = (uint64_t)result->retry_after_ns;
-    if (a.outcome == CK_OK) {
-        a.uid = kube_object_uid(result->object);
-        a.version = kube_object_version(result->object);
-        a.object = result->object;
-        if (ask->type == CK_GET_ROOT) take_root(c, io, &a);
-        if (ask->type == CK_LEASE_GET || ask->type == CK_LEASE_CREATE ||
-            ask->type == CK_LEASE_PUT) {
-            ck_lease_read(result->object, &lease);
-            ck_lease_keep(c, result->object);
-            a.lease = &lease;
-        }
-        if (ask->type == CK_BLOB_LIST) {
-            list = take_list(c, result->object, &a);
-            a.date = result->date_ms / 1000;
-        }
-        if (ask->type == CK_PUT_ROOT || ask->type == CK_CREATE_ROOT)
-            ck_others_push(c, result->object);
-    }
-    ck_core_answer(c->core, ask, &a, (uint64_t)ck_now(c));
+    if (a->outcome == CK_OK) take(io, a, object, &lease, &list);
+    ck_core_answer(c->core, io->ask, a, (uint64_t)ck_now(c));
     cr_free(c->heap, list);
     drop(io);
     ck_soon(c);
 }
 
+void ck_ask_relayed(ck_io *io, uint32_t outcome, json_t *object)
+{
+    ck_answer a = {.outcome = outcome};
+    end(io, &a, object);
+}
+
+static void on_done(kube_request *r)
+{
+    ck_io *io = r->user;
+    kube_result *result = &r->result;
+    if (goes_on(io)) return;
+    ck_answer a = {.outcome = outcome_of(io, result), .date = result->date_ms / 1000};
+    ck_told(io->c, io->ask->type, result);
+    if (a.outcome == CK_REFUSED) a.rc = code_of(result);
+    if (result->retry_after_ns > 0) a.retry_ns = (uint64_t)result->retry_after_ns;
+    end(io, &a, result->object);
+}
+
 /* --- requests --- */
 
-/* The path of a state object; name NULL: of all. */
+int32_t ck_state_path(cr_consensus *c, char out[KUBE_PATH_MAX], const char *name, const char *query)
+{
+    return kube_path(out, CK_GROUP, CK_VERSION, c->store->home.space, CK_PLURAL, name, NULL, query);
+}
+
 static int32_t state_path(cr_consensus *c, ck_io *io, const char *name, const char *query)
 {
-    return kube_path(io->path, CK_GROUP, CK_VERSION, c->store->home.space, CK_PLURAL, name, NULL,
-                     query);
+    return ck_state_path(c, io->path, name, query);
 }
 
 static int32_t lease_path(cr_consensus *c, ck_io *io, const char *name)
@@ -364,6 +378,7 @@ void ck_ask_start(cr_consensus *c, ck_ask *a)
     io->request.done = on_done;
     io->request.user = io;
     io->request.timeout_ns = TIMEOUT_NS;
+    if (c->listens && ck_relay_ask(c, io)) return;
     int32_t rc = fill(c, io);
     io->request.path = io->path;
     io->request.object = io->body;

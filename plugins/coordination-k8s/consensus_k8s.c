@@ -6,7 +6,6 @@
 
 #define CLOSE_NS 2000000000ll  /* for giving leadership up */
 #define OUTAGE_NS 5000000000ll /* without the API, when it is not sure that none other leads */
-#define SILENT_NS 3000000000ll /* of the leader, before it is not sent to any more */
 
 int64_t ck_now(const cr_consensus *c)
 {
@@ -25,6 +24,12 @@ static void arm(cr_consensus *c)
     uint64_t next = c->closing ? UINT64_MAX : (uint64_t)ck_others_next(c);
     if (next < at) at = next;
     if (!c->closing && (uint64_t)ck_marked_next(c) < at) at = (uint64_t)ck_marked_next(c);
+    next = c->closing ? UINT64_MAX : (uint64_t)ck_speakers_next(c);
+    if (next < at) at = next;
+    uint64_t free_at = c->store->batch ? ck_core_crowded(c->core, now) : UINT64_MAX;
+    if (free_at < at) at = free_at;
+    for (const ck_io *io = c->out; io; io = io->next)
+        if (io->relayed && (uint64_t)io->until_ns < at) at = (uint64_t)io->until_ns;
     if (!c->closing && c->lease_again_ns && (uint64_t)c->lease_again_ns < at)
         at = (uint64_t)c->lease_again_ns;
     if (c->closing && (uint64_t)(c->close_ns + CLOSE_NS) < at)
@@ -59,6 +64,7 @@ static void turn(cr_consensus *c)
     c->asked = 0;
     uv_idle_stop(&c->idle);
     ck_core_turn(c->core, (uint64_t)ck_now(c));
+    if (!c->closing) ck_speakers_turn(c);
     for (ck_ask *a; (a = ck_core_ask(c->core, (uint64_t)ck_now(c)));) ck_ask_start(c, a);
     if (!c->closing) {
         ck_watches_turn(c);
@@ -71,6 +77,7 @@ static void turn(cr_consensus *c)
         tear_down(c);
         return;
     }
+    if (c->store->batch && !cr_consensus_crowded(c)) c->store->dirty = 1; /* it is proposed now */
     if (c->asked) uv_idle_start(&c->idle, on_idle);
     arm(c);
 }
@@ -109,6 +116,7 @@ static void note_root(cr_consensus *c)
         c->leader_ns = ck_now(c);
         c->leader_silent = 0;
         c->members_old = 1;
+        c->spoke_ns = 0; /* it is greeted at once */
         /* a former life of this very node is certainly gone */
         if (v.leader && v.leader != c->k.id &&
             cr_compare(v.leader_address, c->store->address) == 0 &&
@@ -138,7 +146,7 @@ static void on_lead(void *arg, uint64_t term)
     cr_consensus *c = arg;
     note_root(c);
     c->outage = 0;
-    c->well_ns = ck_now(c);
+    c->well_ns = c->led_ns = ck_now(c);
     if (term) {
         cr_say(c->store, QD_LEVEL_INFO, "this node leads the store in Kubernetes, term %llu",
                (unsigned long long)term);
@@ -196,6 +204,7 @@ static void stamp(void *arg, ck_root *next)
     cr_consensus *c = arg;
     static const uint8_t none[16];
     const cr_machine *m = c->store->machine;
+    ck_speakers_stamp(c, next);
     if (memcmp(m->store_id, none, 16) == 0) return; /* the first entry is yet to come */
     memcpy(next->history_id, m->history_id, 16);
     next->recoveries = m->recoveries;
@@ -309,7 +318,9 @@ int32_t cr_consensus_open(const cr_consensus_config *config, cr_consensus **out,
                          .log = loop_log};
     kube_loop_init(&c->env);
     c->transport = ck_api_connect(c->store, &c->env.env, &error);
-    if (c->transport) c->client = kube_client_make(&c->env.env, c->transport, NULL);
+    /* objects being read and written leave room for the root */
+    const kube_client_options room = {.open_max = 32};
+    if (c->transport) c->client = kube_client_make(&c->env.env, c->transport, &room);
     if (!c->client) {
         /* the loop's handle is closed with the loop */
         snprintf(why, CR_WHY, "%s", *error.text ? error.text : "out of memory");
@@ -367,6 +378,7 @@ static void tear_down(cr_consensus *c)
     c->closing = 2;
     ck_asks_cancel(c);
     ck_sets_cancel(c);
+    ck_relay_stop(c);
     ck_watches_stop(c);
     ck_marked_stop(c);
     while (c->proposals) on_done(c, c->proposals, 0, QD_E_UNKNOWN_OUTCOME);
@@ -413,6 +425,11 @@ int32_t cr_consensus_propose(cr_consensus *c, cr_proposal *p, const uint8_t *ent
     return 0;
 }
 
+int cr_consensus_crowded(const cr_consensus *c)
+{
+    return c->core && !c->closing && ck_core_crowded(c->core, (uint64_t)ck_now(c)) != 0;
+}
+
 int32_t cr_consensus_read(cr_consensus *c, cr_read_wait *r)
 {
     ck_core_view v;
@@ -446,19 +463,9 @@ void cr_consensus_gone(cr_consensus *c, uint64_t id)
 {
     if (c->closing) return;
     if (id == c->leader) c->leader_silent = 1;
+    ck_speakers_gone(c, id);
     ck_core_gone(c->core, id, (uint64_t)ck_now(c));
     ck_soon(c);
-}
-
-/* Whether a leader that others see is one that answers. */
-static int silent(cr_consensus *c, const ck_core_view *v)
-{
-    int64_t heard = c->leader_ns;
-    if (c->leader_silent) return 1;
-    for (uint32_t i = 0; i < c->store->home.nothers; i++)
-        if (c->store->home.others[i].id == v->leader && c->store->home.others[i].heard_ns > heard)
-            heard = c->store->home.others[i].heard_ns;
-    return ck_now(c) - heard > SILENT_NS;
 }
 
 void cr_consensus_look(const cr_consensus *known, cr_consensus_view *out)
@@ -468,7 +475,7 @@ void cr_consensus_look(const cr_consensus *known, cr_consensus_view *out)
     ck_core_look(c->core, &v);
     ck_others_list(c, &v);
     int leads = v.role == CK_LEADS && !c->outage && !c->closing;
-    int follows = v.leader && v.leader != c->k.id && !silent(c, &v);
+    int follows = v.leader && v.leader != c->k.id && !ck_others_silent(c, &v);
     *out = (cr_consensus_view){.id = c->k.id,
                                .term = v.term,
                                .leader = leads     ? c->k.id

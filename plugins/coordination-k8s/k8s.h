@@ -6,6 +6,8 @@
  *   watches.c        what changed in the API: root and Lease; what the server refuses
  *   lease.c          the Lease as an object
  *   others.c         the other control nodes: roots pushed to them, who was heard from
+ *   speakers.c       which of them talk to the API, and whether this one does
+ *   relay.c          objects that a speaker reads for a node that is none
  *   state.c          the state as pages: checkpoints are made and loaded
  *   marked.c         the state's objects are marked for deletion
  *   sets.c           which members the platform wants
@@ -36,9 +38,14 @@ typedef struct ck_io {
     ck_ask *ask;
     kube_request request;
     json_t *body;
-    int freed; /* of CK_BLOB_DELETE: the finalizer is off */
+    int freed;        /* of CK_BLOB_DELETE: the finalizer is off */
+    uint64_t relayed; /* number under which another node asks it; 0: this one does */
+    int64_t until_ns; /* relayed: for so long */
     char path[KUBE_PATH_MAX];
 } ck_io;
+
+/* What one control node says to another: u8 kind, then (others.c, relay.c) */
+enum { CK_SAY_HELLO = 1, CK_SAY_ROOT, CK_SAY_ASK, CK_SAY_ANSWER };
 
 /* What marked.c keeps. */
 typedef struct ck_marked {
@@ -92,6 +99,19 @@ struct cr_consensus {
     int leader_silent; /* it was told so, or is */
     int64_t spoke_ns;
     ck_marked marked;
+    /* speakers.c */
+    int listens;      /* speakers are heard, and this node is none: it asks nothing of the API */
+    int alone;        /* it is none, and hears none */
+    int64_t heard_ns; /* a speaker was heard that reaches the API; 0: none was yet */
+    int64_t look_ns;  /* alone: the root is read then */
+    int64_t look_wait;
+    int64_t led_ns;   /* this node leads since then */
+    int64_t kept_ns;  /* leading: it looked at who speaks */
+    uint64_t gone[8]; /* processes that are certainly gone */
+    uint32_t ngone;
+    uint64_t relayed;         /* number of the last ask that was relayed */
+    struct ck_served *served; /* relay.c: what is read for others */
+    uint32_t nserved;
     cr_members *members;
     uint64_t members_sum;
     int members_old;
@@ -111,6 +131,11 @@ int64_t ck_now(const cr_consensus *c);
 void ck_ask_start(cr_consensus *c, ck_ask *a);
 /* Gives up all that are out. */
 void ck_asks_cancel(cr_consensus *c);
+/* One that was relayed has its answer: an object with CK_OK, else NULL. */
+void ck_ask_relayed(ck_io *io, uint32_t outcome, json_t *object);
+/* The path of a state object; name NULL: of all. */
+int32_t ck_state_path(cr_consensus *c, char out[KUBE_PATH_MAX], const char *name,
+                      const char *query);
 /* Reads a root; what its tail shares with the one that is known is not unpacked again. */
 int32_t ck_root_take(cr_consensus *c, const json_t *object, ck_root **out, char *why);
 /* A root as it came, by a read of the quorum: refused when this node has acted on a later one. */
@@ -121,6 +146,8 @@ int ck_root_refused(cr_consensus *c, const ck_root *r);
 void ck_watches_turn(cr_consensus *c);
 /* Stops all. */
 void ck_watches_stop(cr_consensus *c);
+/* Another node is told by speakers: it watches nothing. */
+void ck_watches_rest(cr_consensus *c);
 /* The root was read: a watch that rests goes on. */
 void ck_watches_read(cr_consensus *c, const char *version);
 /* What became of a request; of an ask of this type. */
@@ -150,6 +177,36 @@ void ck_others_push(cr_consensus *c, const json_t *root);
 void ck_others_receive(cr_consensus *c, const uint8_t *p, size_t n);
 /* The control nodes that are known, this one among them. */
 void ck_others_list(cr_consensus *c, const ck_core_view *v);
+
+/* 1 when nothing was heard of the leader for a while, or it said that it cannot lead. */
+int ck_others_silent(cr_consensus *c, const ck_core_view *v);
+/* Bytes for a control node that was heard from. */
+void ck_others_say(cr_consensus *c, uint64_t to, const void *p, size_t n);
+
+/* --- speakers.c --- */
+/* 1 when this node is one of those that talk to the API, as far as the root tells. */
+int ck_speaks(const cr_consensus *c);
+/* Whether it is told by others; what a leader changes about who speaks. */
+void ck_speakers_turn(cr_consensus *c);
+/* The next moment for that. */
+int64_t ck_speakers_next(const cr_consensus *c);
+/* A control node spoke, and says that it reaches the API. */
+void ck_speakers_heard(cr_consensus *c, uint64_t id);
+/* A process is certainly gone. */
+void ck_speakers_gone(cr_consensus *c, uint64_t id);
+/* Who speaks, in a root that this leader is about to write. */
+void ck_speakers_stamp(cr_consensus *c, ck_root *next);
+/* One that was heard, to be asked; 0: none. */
+uint64_t ck_speakers_one(cr_consensus *c);
+
+/* --- relay.c --- */
+/* Lets a speaker read it. 0: there is none, or it is nothing that others read. */
+int ck_relay_ask(cr_consensus *c, ck_io *io);
+/* Gives up what had no answer in time; all: also what had time yet. */
+void ck_relay_turn(cr_consensus *c, int all);
+void ck_relay_receive(cr_consensus *c, const uint8_t *p, size_t n);
+/* Nothing is read for others any more. */
+void ck_relay_stop(cr_consensus *c);
 
 /* --- marked.c --- */
 /* A root as it came: says once that it is marked. */

@@ -229,6 +229,7 @@ void ck_watches_turn(cr_consensus *c)
         ck_watches_stop(c);
         return;
     }
+    if (!ck_speaks(c)) return;
     if (!c->watches) start_root(c);
     /* who takes over reads the Lease itself; others begin once there is a root */
     if (!c->lease_list.client && !c->lease_again_ns && v.root) c->lease_again_ns = ck_now(c);
@@ -236,12 +237,19 @@ void ck_watches_turn(cr_consensus *c)
         list_lease(c);
 }
 
-void ck_watches_stop(cr_consensus *c)
+void ck_watches_rest(cr_consensus *c)
 {
     if (c->watches) kube_watch_stop(&c->root_watch);
     if (c->lease_watches) kube_watch_stop(&c->lease_watch);
     kube_list_cancel(&c->lease_list);
-    kube_rules_clear(&c->rules);
-    c->watches = c->lease_watches = c->rules_out = 0;
+    c->lease_list = (kube_list){0}; /* begun anew when it speaks */
+    c->watches = c->lease_watches = c->root_relist = 0;
     c->lease_again_ns = 0;
+}
+
+void ck_watches_stop(cr_consensus *c)
+{
+    ck_watches_rest(c);
+    kube_rules_clear(&c->rules);
+    c->rules_out = 0;
 }

@@ -216,6 +216,9 @@ void ck_core_answer(ck_core *c, ck_ask *ask, const ck_answer *answer, uint64_t n
 /* Proposes an entry (copied): done follows. Many may be under way; they keep their order.
  * QD_E_NOT_LEADER, QD_E_NO_COORDINATION (the core failed): done will not run. */
 int32_t ck_core_propose(ck_core *c, void *proposal, const uint8_t *entry, size_t n);
+/* When an entry proposed now would be sent at the earliest: 0: at once; UINT64_MAX: behind a write
+ * that is under way. Who can lets it grow until then. */
+uint64_t ck_core_crowded(const ck_core *c, uint64_t now);
 /* A linearizable read, on any node: read_done follows. QD_E_NO_COORDINATION. */
 int32_t ck_core_read(ck_core *c, void *wait);
 /* 1 while this node leads and certainly no other does: until when it may answer by itself. Not
@@ -229,6 +232,8 @@ void ck_core_root_look(ck_core *c);
 void ck_core_lease_seen(ck_core *c, const ck_lease *l, uint64_t now);
 /* A process is certainly gone: when it leads, it is followed at once. */
 void ck_core_gone(ck_core *c, uint64_t id, uint64_t now);
+/* Whether it may try to lead from now on; a write that is under way is brought to its end. */
+void ck_core_candidate(ck_core *c, int may);
 /* A write of the root soon, without an entry if there is none: stamp has something new. */
 void ck_core_stamp_soon(ck_core *c);
 /* A graceful stop: proposals that were not sent end (NOT_LEADER), what is under way is waited for,

@@ -216,6 +216,12 @@ static void candidate(ck_core *c)
     ck_write_begin(c, CK_W_TAKE, ck_root_clone(c->root));
 }
 
+void ck_core_candidate(ck_core *c, int may)
+{
+    c->again |= may && !c->config.candidate;
+    c->config.candidate = may;
+}
+
 void ck_core_resign(ck_core *c)
 {
     c->resigning = 1;
@@ -235,6 +241,7 @@ static void give_up(ck_core *c)
     ck_root *next = ck_root_clone(c->root);
     next->leader.id = 0;
     next->leader.name[0] = next->leader.address[0] = 0;
+    ck_root_speaker_drop(next, c->config.id);
     ck_write_begin(c, CK_W_GIVE_UP, next);
 }
 

@@ -97,6 +97,7 @@ void ck_flights_drop(ck_core *c, int32_t rc)
 void ck_write_begin(ck_core *c, uint32_t kind, ck_root *next)
 {
     int doubt = c->w.kind != CK_W_NONE && c->w.doubt;
+    uint64_t was = next->leader.id;
     ck_write_end(c);
     if (kind != CK_W_CREATE) next->writes = c->root->writes + 1;
     if (kind == CK_W_CREATE || kind == CK_W_TAKE) {
@@ -104,6 +105,7 @@ void ck_write_begin(ck_core *c, uint32_t kind, ck_root *next)
         next->leader.term = kind == CK_W_CREATE ? 1 : c->root->leader.term + 1;
         memcpy(next->leader.name, c->name, sizeof c->name);
         memcpy(next->leader.address, c->address, sizeof c->address);
+        ck_root_speaker_add(next, c->config.id, c->name, c->address, was);
     }
     c->w = (ck_write){.kind = kind, .next = next, .state = CK_W_READY, .doubt = doubt};
     c->again = 1;
@@ -116,12 +118,25 @@ void ck_write_end(ck_core *c)
     c->again = 1;
 }
 
+static double tokens_at(const ck_core *c, uint64_t now)
+{
+    double more = (double)(now - c->tokens_at) / (double)CK_TOKEN_NS;
+    return c->tokens + more > CK_TOKENS ? CK_TOKENS : c->tokens + more;
+}
+
+uint64_t ck_core_crowded(const ck_core *c, uint64_t now)
+{
+    if (c->failed || !ck_leads(c) || c->resigning || now < c->tokens_at) return 0;
+    if (c->w.kind == CK_W_COMMIT && c->w.state == CK_W_OUT && !c->w.doubt) return UINT64_MAX;
+    double there = tokens_at(c, now);
+    if (c->w.kind != CK_W_NONE || there >= 1) return 0;
+    return now + (uint64_t)((1 - there) * (double)CK_TOKEN_NS) + 1;
+}
+
 /* 1 when there is a token for one write of the root; else a turn is wanted when there will be. */
 static int token_there(ck_core *c)
 {
-    uint64_t since = c->now - c->tokens_at;
-    double more = (double)since / (double)CK_TOKEN_NS;
-    c->tokens = c->tokens + more > CK_TOKENS ? CK_TOKENS : c->tokens + more;
+    c->tokens = tokens_at(c, c->now);
     c->tokens_at = c->now;
     if (c->tokens < 1) {
         (void)ck_due(c, c->now + (uint64_t)((1 - c->tokens) * (double)CK_TOKEN_NS) + 1);

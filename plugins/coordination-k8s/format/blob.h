@@ -28,7 +28,7 @@
 
 enum {
     CK_FORMAT = 1, /* a higher one is refused */
-    CK_MINOR = 0,  /* a higher one is read; its fields are kept */
+    CK_MINOR = 1,  /* a higher one is read; its fields are kept */
     CK_WHY = 512,
     CK_LABEL = 64,           /* room for a name that is a DNS label: 63 bytes and 0 */
     CK_NAME = 254,           /* room for any name of an object */

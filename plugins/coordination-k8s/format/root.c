@@ -14,7 +14,7 @@ _Static_assert(STATES == QD_COORD_RETIRED + 1, "each state has a name");
 static const char *const known[] = {"format",     "minor", "cluster",    "storeId",  "historyId",
                                     "recoveries", "state", "epoch",      "revision", "shown",
                                     "leader",     "index", "checkpoint", "ids",      "pages",
-                                    "tail",       "claim", "writes",     NULL};
+                                    "tail",       "claim", "writes",     "speakers", NULL};
 /* Objects first, then arrays; the first and the last one are written in their own way. */
 static const char *const kept_meta[] = {"labels", "annotations", "ownerReferences", "finalizers",
                                         NULL};
@@ -152,9 +152,19 @@ static size_t tail_size(const ck_root *r)
 /* All names and punctuation, and numbers and ids at their longest. */
 enum { FIXED = 680 };
 
+static size_t speakers_size(const ck_root *r)
+{
+    enum { EACH = 64 }; /* names and punctuation, the id at its longest */
+    size_t size = r->nspeakers ? 16 : 0;
+    for (uint32_t i = 0; i < r->nspeakers; i++)
+        size += EACH + text_size(r->speakers[i].name, strlen(r->speakers[i].name)) +
+                text_size(r->speakers[i].address, strlen(r->speakers[i].address));
+    return size;
+}
+
 size_t ck_root_size(const ck_root *r, const ck_site *site)
 {
-    return FIXED + text_size(site->cluster.p, site->cluster.n) +
+    return FIXED + speakers_size(r) + text_size(site->cluster.p, site->cluster.n) +
            text_size(r->leader.name, strlen(r->leader.name)) +
            text_size(r->leader.address, strlen(r->leader.address)) +
            ck_base64_length(ids_there(r) * 8) + ck_base64_length(sizeof r->pages) + tail_size(r) +
@@ -226,7 +236,8 @@ json_t *ck_root_write(const ck_root *r, const ck_site *site)
     int good = ck_set(spec, "format", json_integer(CK_FORMAT)) &&
                ck_set(spec, "minor", json_integer(r->minor > CK_MINOR ? r->minor : CK_MINOR)) &&
                ck_set_text(spec, "cluster", site->cluster) && history_write(spec, r) &&
-               leader_write(spec, r) && ck_set_number(spec, "index", r->index) &&
+               leader_write(spec, r) && ck_speakers_write(spec, r) &&
+               ck_set_number(spec, "index", r->index) &&
                ck_set_number(spec, "checkpoint", r->checkpoint) && ids_write(spec, r) &&
                ck_set_bytes(spec, "pages", r->heap, r->pages[0].b, sizeof r->pages) &&
                tail_write(spec, r) && set_shared(spec, "claim", r->claim);
@@ -445,6 +456,7 @@ int32_t ck_root_read_after(const cr_heap *heap, const json_t *object, const ck_r
     ck_field_copy(&f, "cluster", r->cluster, CK_TEXT, 0);
     numbers_read(&f, r);
     leader_read(&f, r);
+    ck_speakers_read(&f, r);
     ids_read(&f, r);
     pages_read(&f, r);
     tail_read(&f, r, before);

@@ -27,8 +27,15 @@ enum {
     CK_INLINE_BYTES = 256 << 10, /* of such an entry, unpacked */
     CK_EXTRA_MAX = 8 << 10,      /* text of fields that are not known */
     CK_ENTRY_BYTES = 4 << 20,    /* of an entry, unpacked */
-    CK_TEXT = 256                /* name, address: room with 0 */
+    CK_TEXT = 256,               /* name, address: room with 0 */
+    CK_SPEAKERS = 5              /* control nodes that talk to the API at a time */
 };
+
+/* A control node that talks to the API; others are told by these. */
+typedef struct ck_speaker {
+    uint64_t id; /* not 0 */
+    char name[CK_TEXT], address[CK_TEXT];
+} ck_speaker;
 
 /* An entry of the log, immutable, counted. One that is not small stands in a blob (CK_BLOB_ENTRY)
  * of its bytes; then the tail has hash and length alone. */
@@ -78,9 +85,11 @@ typedef struct ck_root {
         uint64_t term;
         char name[CK_TEXT], address[CK_TEXT];
     } leader;
-    uint64_t index;      /* of the last entry; 0: none */
-    uint64_t checkpoint; /* pages hold the state as of it */
-    ck_entry **tail;     /* entries checkpoint + 1 .. index, a reference each */
+    ck_speaker speakers[CK_SPEAKERS]; /* the leader among them */
+    uint32_t nspeakers;               /* 0: not told, all talk to the API */
+    uint64_t index;                   /* of the last entry; 0: none */
+    uint64_t checkpoint;              /* pages hold the state as of it */
+    ck_entry **tail;                  /* entries checkpoint + 1 .. index, a reference each */
     uint32_t ntail, tail_cap;
     uint64_t ids[CK_IDS];    /* of entry i at i % CK_IDS; 0: there is none */
     ck_hash pages[CK_PAGES]; /* zeros: an empty page */
@@ -128,6 +137,14 @@ int ck_root_full(const ck_root *r);
 /* The state as of an index (checkpoint .. index) is in these pages now; entries up to there go from
  * the tail. */
 void ck_root_checkpoint(ck_root *r, uint64_t index, const ck_hash pages[CK_PAGES]);
+
+/* 1 when this control node is one that talks to the API. */
+int ck_root_speaks(const ck_root *r, uint64_t id);
+/* It is one from now on; when there are enough, in place of `instead`, or of the last one. */
+void ck_root_speaker_add(ck_root *r, uint64_t id, const char *name, const char *address,
+                         uint64_t instead);
+/* It is none. */
+void ck_root_speaker_drop(ck_root *r, uint64_t id);
 
 /* How a root that came stands to the one that is known. */
 enum {

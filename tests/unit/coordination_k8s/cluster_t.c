@@ -231,6 +231,104 @@ static void a_single_node_need_not_wait_for_its_own_lease(void **state)
 
 /* --- the API server --- */
 
+/* --- many of them --- */
+
+enum { MANY = 7, SPEAKERS = 5 };
+
+/* Those that the root names. */
+static int speakers(int at[MANY])
+{
+    json_t *root = kube_model_get(the_model, "quidditchstates", "default", "rig");
+    const json_t *list = json_object_get(json_object_get(root, "spec"), "speakers");
+    int n = (int)json_array_size(list);
+    for (int i = 0; i < MANY; i++) at[i] = 0;
+    for (int i = 0; i < n; i++) {
+        const char *name = json_string_value(json_object_get(json_array_get(list, i), "name"));
+        if (name && name[0] == 'm' && name[1] > '0' && name[1] <= '0' + MANY) at[name[1] - '1'] = 1;
+    }
+    json_decref(root);
+    return n;
+}
+
+static uint64_t asked(const char *verb, int i)
+{
+    char name[8];
+    snprintf(name, sizeof name, "m%d", i + 1);
+    return kube_model_count(the_model, verb, NULL, name);
+}
+
+static uint64_t asked_anything(int i)
+{
+    static const char *const verbs[] = {"get", "list", "watch", "create", "update", "delete"};
+    uint64_t n = 0;
+    for (size_t k = 0; k < sizeof verbs / sizeof *verbs; k++) n += asked(verbs[k], i);
+    return n;
+}
+
+static void wait_speakers(int want, int at[MANY])
+{
+    for (int64_t until = rig_now_ms() + 60000; speakers(at) != want; rig_pause(5))
+        assert_true(rig_now_ms() < until);
+}
+
+static void wait_value(rig *r, int i, const char *key, const char *want)
+{
+    char value[16] = "";
+    for (int64_t until = rig_now_ms() + 60000; strcmp(value, want); rig_pause(5)) {
+        assert_true(rig_now_ms() < until);
+        (void)rig_get(r, i, key, value, sizeof value, NULL, QD_COORD_STALE, RIG_WAIT);
+    }
+}
+
+/* Five of seven talk to the API; the others follow, take part, and lead when the five are gone. */
+static void five_of_seven_talk_to_the_api(void **state)
+{
+    (void)state;
+    int at[MANY];
+    uint64_t before[MANY];
+    rig *r = nodes(MANY);
+    wait_speakers(SPEAKERS, at);
+    assert_int_equal(at[rig_leader_of_all(r)], 1);
+    put_many(r, 0, 60); /* whoever asked for something when it came has its answer */
+    for (int i = 0; i < MANY; i++) before[i] = asked_anything(i);
+    put_many(r, 1, 150); /* through checkpoints */
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(rig_put(r, i, "who", &"0123456"[i], 1, 0, RIG_WAIT, NULL), 0);
+        see_many(r, i, 150);
+        if (at[i]) continue;
+        assert_int_equal(asked("watch", i), 0); /* told by others from its first day */
+        assert_int_equal(asked_anything(i), before[i]);
+    }
+    /* one that was away for so long that it has to load pages has them read for it */
+    int away = 0, leader = rig_leader_of_all(r), stopped = 0;
+    while (at[away]) away++;
+    rig_isolate(r, away, true);
+    rig_api_cut(away, true);
+    put_many(r, leader, 150);
+    assert_int_equal(rig_put(r, leader, "back", "yes", 3, 0, RIG_WAIT, NULL), 0);
+    rig_isolate(r, away, false);
+    wait_value(r, away, "back", "yes");
+    rig_api_cut(away, false);
+    /* a speaker that stops makes room */
+    wait_speakers(SPEAKERS, at);
+    while (!at[stopped] || stopped == leader) stopped++;
+    rig_stop(r, stopped);
+    rig_tell_gone(r, stopped);
+    for (int64_t until = rig_now_ms() + 60000; speakers(at) != SPEAKERS || at[stopped];
+         rig_pause(5))
+        assert_true(rig_now_ms() < until);
+    /* all five at once */
+    for (int i = 0; i < MANY; i++)
+        if (at[i]) rig_kill(r, i);
+    for (int i = 0; i < MANY; i++)
+        if (at[i]) rig_tell_gone(r, i);
+    int left = 0;
+    while (at[left] || left == stopped) left++;
+    assert_int_equal(rig_put(r, left, "after", "all", 3, 0, RIG_WAIT, NULL), 0);
+    see_many(r, left, 150);
+    end(r);
+}
+
 static void a_state_of_before_is_refused(void **state)
 {
     (void)state;
@@ -363,6 +461,7 @@ int main(void)
         cmocka_unit_test(who_is_gone_is_followed_before_its_lease_ends),
         cmocka_unit_test(who_is_cut_off_is_followed_when_its_lease_ends),
         cmocka_unit_test(a_single_node_need_not_wait_for_its_own_lease),
+        cmocka_unit_test(five_of_seven_talk_to_the_api),
         cmocka_unit_test(a_state_of_before_is_refused),
         cmocka_unit_test(a_torn_record_is_no_hindrance_a_damaged_one_is),
         cmocka_unit_test(without_the_api_what_is_there_is_read),

@@ -71,6 +71,12 @@ static inline ck_root *sample_root(uint64_t seed, uint64_t entries, size_t lengt
     r->leader.term = 1;
     memcpy(r->leader.name, "node-1", 7);
     memcpy(r->leader.address, "10.0.0.1:9300", 14);
+    for (uint64_t i = 0; i < seed % (CK_SPEAKERS + 2); i++) {
+        char name[32], address[32];
+        snprintf(name, sizeof name, "node-%d", (int)i + 1);
+        snprintf(address, sizeof address, "10.0.0.%d:9300", (int)i + 1);
+        ck_root_speaker_add(r, r->leader.id + i, name, address, r->leader.id + i / 2);
+    }
     for (uint64_t i = 1; i <= entries; i++) {
         size_t n = 1 + dice(&seed) % length_max;
         fill(&seed, bytes, n, (int)(dice(&seed) % 2));

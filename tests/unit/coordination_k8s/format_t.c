@@ -246,6 +246,12 @@ static void same_root(const ck_root *a, const ck_root *b)
     assert_int_equal(a->leader.term, b->leader.term);
     assert_string_equal(a->leader.name, b->leader.name);
     assert_string_equal(a->leader.address, b->leader.address);
+    assert_int_equal(a->nspeakers, b->nspeakers);
+    for (uint32_t i = 0; i < a->nspeakers; i++) {
+        assert_int_equal(a->speakers[i].id, b->speakers[i].id);
+        assert_string_equal(a->speakers[i].name, b->speakers[i].name);
+        assert_string_equal(a->speakers[i].address, b->speakers[i].address);
+    }
     assert_int_equal(a->index, b->index);
     assert_int_equal(a->checkpoint, b->checkpoint);
     assert_memory_equal(a->ids, b->ids, sizeof a->ids);
@@ -302,7 +308,7 @@ static void root_looks_like_this(void **state)
     memset(zeros, 'A', 4096);
     zeros[4096] = 0;
     snprintf(want, 10000,
-             "{\"format\":1,\"minor\":0,\"cluster\":\"quidditch\","
+             "{\"format\":1,\"minor\":1,\"cluster\":\"quidditch\","
              "\"storeId\":\"abababababababababababababababab\","
              "\"historyId\":\"cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd\",\"recoveries\":\"0\","
              "\"writes\":\"0\",\"state\":\"active\",\"epoch\":\"3\",\"revision\":"
@@ -340,6 +346,32 @@ static void roots_come_back(void **state)
         json_decref(o);
         ck_root_free(back);
     }
+    memory_check();
+}
+
+/* At most five speak; who leads, and who came back, have a place. */
+static void who_speaks_is_counted(void **state)
+{
+    (void)state;
+    ck_root *r = ck_root_make(unit_heap());
+    assert_true(ck_root_speaks(r, 77)); /* of before there were any: everybody */
+    for (uint64_t i = 1; i <= CK_SPEAKERS; i++) {
+        char name[8] = {'n', (char)('0' + i), 0};
+        ck_root_speaker_add(r, i, name, name, 0);
+    }
+    assert_int_equal(r->nspeakers, CK_SPEAKERS);
+    assert_false(ck_root_speaks(r, 77));
+    ck_root_speaker_add(r, 77, "n9", "n9", 2); /* in place of one */
+    assert_true(ck_root_speaks(r, 77) && !ck_root_speaks(r, 2));
+    ck_root_speaker_add(r, 78, "n9", "n9", 1); /* its next life, in place of itself */
+    assert_true(ck_root_speaks(r, 78) && ck_root_speaks(r, 1) && !ck_root_speaks(r, 77));
+    ck_root_speaker_add(r, 79, "n8", "n8", 77); /* in place of one that is none: of the last */
+    assert_true(ck_root_speaks(r, 79) && !ck_root_speaks(r, 78));
+    assert_int_equal(r->nspeakers, CK_SPEAKERS);
+    ck_root_speaker_drop(r, 79);
+    ck_root_speaker_drop(r, 79);
+    assert_int_equal(r->nspeakers, CK_SPEAKERS - 1);
+    ck_root_free(r);
     memory_check();
 }
 
@@ -481,8 +513,8 @@ static int is_one(const char *name, const char *const *of)
     return *of != NULL;
 }
 static const char *const optional[] = {
-    "metadata", "minor",           "claim",      "newer",     "uid",         "labels", "name",
-    "address",  "resourceVersion", "finalizers", "namespace", "annotations", NULL};
+    "metadata", "minor",           "claim",      "newer",     "uid",         "labels",   "name",
+    "address",  "resourceVersion", "finalizers", "namespace", "annotations", "speakers", NULL};
 
 /* Each field of an object, and of those in it: missing, and in place of it this and that. */
 static void garble(const json_t *whole, json_t *o, int root, int depth)
@@ -816,6 +848,7 @@ int main(void)
         cmocka_unit_test(other_bytes_are_found),
         cmocka_unit_test(root_looks_like_this),
         cmocka_unit_test(roots_come_back),
+        cmocka_unit_test(who_speaks_is_counted),
         cmocka_unit_test(entries_that_are_known_are_shared),
         cmocka_unit_test(what_others_wrote_is_kept),
         cmocka_unit_test(objects_have_a_finalizer),
