@@ -2,7 +2,8 @@
 #include "store.h"
 #include <signal.h>
 
-#define TICK_NS 100000000         /* while something waits for others */
+#define TICK_NS 100000000 /* while something waits for others */
+#define LEAD_AGAIN_NS 1000000000
 #define SOON_NS 20000000          /* while something waits for a leader */
 #define HAND_OVER_NS 2000000000ll /* at most, at the end */
 
@@ -169,6 +170,7 @@ static void on_changed(void *arg)
 /* --- the turn --- */
 
 static void on_timer(uv_timer_t *t);
+static void lead_turn(qd_coord *c);
 
 static void arm(qd_coord *c)
 {
@@ -180,6 +182,7 @@ static void arm(qd_coord *c)
     if (waits && now + TICK_NS < at) at = now + TICK_NS;
     if (c->unsure && now + SOON_NS < at) at = now + SOON_NS;
     c->unsure = 0;
+    if (c->leading_again_ns && c->leading_again_ns < at) at = c->leading_again_ns;
     if (c->failed && !c->pending.first) at = INT64_MAX;
     if (at == INT64_MAX || c->ending) {
         uv_timer_stop(&c->timer);
@@ -298,6 +301,7 @@ static void turn(qd_coord *c)
         cr_identity_update(c);
     }
     cr_store_look(c);
+    lead_turn(c);
     cr_found_turn(c);
     cr_sessions_expire(c);
     serve_all(c);
@@ -335,6 +339,20 @@ static void on_after(uv_prepare_t *p)
 static void on_failed(void *arg, const char *why);
 static void on_lead(void *arg, uint64_t term);
 
+/* Without its first entry a leader answers nothing. */
+static void lead_later(qd_coord *c)
+{
+    c->leading_again_ns = cr_now(c) + LEAD_AGAIN_NS;
+    c->dirty = 1;
+}
+
+static void lead_turn(qd_coord *c)
+{
+    if (!c->leading_again_ns || cr_now(c) < c->leading_again_ns) return;
+    c->leading_again_ns = 0;
+    if (c->view.leads && !c->ready) on_lead(c, c->view.term);
+}
+
 /* The first entry of a term is applied: everything before it is, too. */
 static void leading_done(cr_proposal *p, int32_t rc)
 {
@@ -347,7 +365,10 @@ static void leading_done(cr_proposal *p, int32_t rc)
         on_lead(c, c->view.term);
         return;
     }
-    if (rc) return;
+    if (rc) { /* it may or may not come, and nobody else is going to lead */
+        lead_later(c);
+        return;
+    }
     c->dirty = 1;
     c->ready = 1;
     c->ready_ns = cr_now(c);
@@ -393,6 +414,7 @@ static void on_lead(void *arg, uint64_t term)
     cr_bytes_free(&w.bytes);
     if (rc) {
         c->leading_out = 0;
+        lead_later(c);
         cr_say(c, QD_LEVEL_ERROR, "the first entry of term %llu was refused (%d)",
                (unsigned long long)term, rc);
     } else if (cr_home_led(c)) {

@@ -260,7 +260,8 @@ struct qd_coord {
     cr_batch *batch; /* being written */
     uint64_t batches;
     cr_proposal leading;
-    int leading_out; /* it is under way */
+    int leading_out;          /* it is under way */
+    int64_t leading_again_ns; /* it failed and this node leads still: once more then; 0: not */
     int64_t probed_ns, strange_ns;
     int64_t slow_ns; /* when a slow change was last told */
     cr_place places[CR_WIRE_MEMBERS_MAX];

@@ -35,8 +35,11 @@ $(CLUSTER_SIM_K8S): $(CLUSTER_SIM_K8S_OBJS) $(CLUSTER_SIM_PARTS) $(CORE_LIBS)
 $(OUT)/tests/unit/cluster/sim_t: $(CLUSTER_SIM)
 	@mkdir -p $(@D)
 	ln -f $< $@
-# Over Kubernetes in the long suite alone (tests/long/083): a schedule costs ten times as much.
+$(OUT)/tests/unit/coordination_k8s/sim_cluster_t: $(CLUSTER_SIM_K8S)
+	@mkdir -p $(@D)
+	ln -f $< $@
+# Over Kubernetes a few schedules, most in the long suite: one costs ten times as much.
 .PHONY: sims
 sims: $(CLUSTER_SIM) $(CLUSTER_SIM_K8S)
-units: $(OUT)/tests/unit/cluster/sim_t
+units: $(OUT)/tests/unit/cluster/sim_t $(OUT)/tests/unit/coordination_k8s/sim_cluster_t
 ALL_OBJS += $(CLUSTER_SIM_OBJS) $(CLUSTER_SIM_K8S_OBJS) $(CLUSTER_SIM_PARTS)

@@ -106,6 +106,34 @@ static void two_leaders(cluster *x)
     expect(x, x->r->leaders > terms, "nobody took a frozen leader's place");
 }
 
+/* The other control nodes hear nothing of the leader, and either it or their watches are cut off;
+ * nodes go on asking it. It says nothing that the next leader does not stand by. */
+static void leader_apart(cluster *x)
+{
+    for (int i = 0; i < 3 && !x->w->failed; i++) {
+        until(x, leads, 20000, "no node leads");
+        int id = cluster_leader(x);
+        bool lives = chance(x->w, 0.5);
+        if (id < 0) return;
+        for (int k = 0; k < (int)x->masters; k++) {
+            if (k != id) x->w->cut[id][k] = x->w->cut[k][id] = true;
+        }
+        cluster_cuts(x);
+        if (lives) {
+            kube_model_odds(cluster_api_model(), NULL, KUBE_FAULT_WATCH_SILENT, 1);
+            kube_model_restart(cluster_api_model(), 0);
+        } else {
+            cluster_api_cut(x, id, true);
+        }
+        pass(x, LEASE_MS + 10000);
+        expect(x, !lives || cluster_leader(x) == id, "a leader that lives was replaced");
+        kube_model_calm(cluster_api_model());
+        cluster_heal(x);
+        cluster_api_cut(x, id, false);
+        pass(x, 5000);
+    }
+}
+
 static void leader_without_api(cluster *x)
 {
     until(x, leads, 20000, "no node leads");
@@ -123,6 +151,35 @@ static void leader_without_api(cluster *x)
     expect(x, writes_more(x, before), "nothing was written under the new leader");
     cluster_api_cut(x, id, false);
     pass(x, 3000);
+}
+
+/* The API server is away until the leader knows that it may have lost its lead, and silent again as
+ * it leads anew: it leads still when the API answers. */
+static void away_twice(cluster *x)
+{
+    for (int i = 0; i < 3 && !x->w->failed; i++) {
+        until(x, leads, 20000, "no node leads");
+        kube_model_restart(cluster_api_model(), ms(13500));
+        pass(x, 13450);
+        /* its write of the root has no answer until its proposals are told that nothing is known;
+         * before that its Lease is renewed, so that it leads anew */
+        kube_model_fault silent = {.kind = KUBE_FAULT_SILENT_DONE,
+                                   .verb = "update",
+                                   .plural = STATES,
+                                   .name = "sim",
+                                   .times = 1};
+        kube_model_fault renewal = {.kind = KUBE_FAULT_503,
+                                    .verb = "update",
+                                    .plural = "leases",
+                                    .times = (uint32_t)(2 + rnd(x->w, 3))};
+        kube_model_fault_add(cluster_api_model(), &silent);
+        kube_model_fault_add(cluster_api_model(), &renewal);
+        pass(x, 30000);
+        until(x, is_green, 60000, "not green when the API server was back");
+        uint64_t before = acked(x);
+        pass(x, 3000);
+        expect(x, writes_more(x, before), "nothing was written afterwards");
+    }
 }
 
 static void all_control_nodes_killed(cluster *x)
@@ -187,6 +244,27 @@ static void etcd_restored(cluster *x)
     pass(x, 3000);
 }
 
+/* An older copy of etcd is in place of it for a moment, while a leader writes: what it wrote there
+ * is not in the state. Whoever saw the older one says so and stops. */
+static void etcd_put_back(cluster *x)
+{
+    for (int i = 0; i < 5 && !x->w->failed; i++) {
+        cluster_api_backup(x);
+        for (int k = 0; k < 40 && !x->w->failed && !cluster_api_restore(x); k++) {
+            cluster_move(x, primary(x), free_node(x));
+            pass(x, 20 + rnd(x->w, 400));
+        }
+        pass(x, rnd(x->w, 1500));
+        cluster_api_newest(x);
+        pass(x, 2000 + rnd(x->w, 3000));
+        for (int k = 0; k < (int)x->masters; k++) down(x, k, false);
+        pass(x, 1000);
+        for (int k = 0; k < (int)x->masters; k++) back(x, k, 10);
+        until(x, is_green, 60000, "not green with the newest state");
+    }
+    expect(x, x->r->api_restored > 0, "nothing was restored");
+}
+
 /* Nobody wants anything: hardly any requests beside watches and the leader's renewals. */
 static void idle(cluster *x)
 {
@@ -215,9 +293,14 @@ const cluster_scenario cluster_scenarios_own[] = {
     {"23-stale-lists", "caches of API servers are a minute old", stale_lists, 1},
     {"two-leaders", "leaders stand still until others lead, their writes land late", two_leaders,
      1},
+    {"leader-apart", "the leader and the other control nodes hear nothing of each other",
+     leader_apart, 1},
     {"leader-without-api", "the leader alone does not reach the API server", leader_without_api, 1},
+    {"away-twice", "the API server is away, and silent when the leader has it again", away_twice,
+     1},
     {"control-nodes-killed", "all control nodes end at once", all_control_nodes_killed, 1},
     {"late-write", "writes of leaders that ended land late", late_write, 1},
     {"etcd-restored", "etcd is restored from a backup", etcd_restored, 1},
+    {"etcd-put-back", "an older copy of etcd is in its place for a moment", etcd_put_back, 1},
     {"idle", "hardly any requests when nobody wants anything", idle, 1},
     {NULL, NULL, NULL, 0}};

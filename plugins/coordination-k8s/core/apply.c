@@ -76,6 +76,7 @@ static void load_ended(ck_core *c, int32_t rc, const char *why)
     if (rc == 0 && end == 0) {
         c->applied = c->load_checkpoint;
         c->counts.restores++;
+        c->missing = 0;
         passed(c);
     } else if (rc != QD_E_NOTFOUND)
         ck_fail(c, why ? why : "the pages of the cluster's state cannot be taken");
@@ -126,7 +127,8 @@ void ck_load_turn(ck_core *c)
     if (c->nfetches == 0) load_ended(c, 0, NULL);
 }
 
-/* Whoever meets a missing object reads the root again: it may name others by now. */
+/* Whoever meets a missing object reads the root again: it may name others by now. If that does not
+ * help, whatever else is written meanwhile, objects are lost. */
 static void blob_missing(ck_core *c, const char *what)
 {
     if (++c->missing > CK_MISSING_MAX) {
@@ -158,6 +160,7 @@ void ck_blob_came(ck_core *c, ck_fetch *f, int32_t rc, const uint8_t *p, size_t 
             return;
         }
         ck_root_entry_set(c->root, whole);
+        c->missing = 0;
         c->again = 1;
         return;
     }

@@ -69,6 +69,7 @@ typedef struct ck_upload {
     int dead;          /* nobody waits for it any more */
     char uid[64], version[64];
     ck_ask *ask;
+    uint64_t floor;    /* version of the root when it was sent */
     uint64_t at, wait; /* not before; how long it waited the last time */
 } ck_upload;
 
@@ -120,7 +121,7 @@ struct ck_core {
     uint64_t seq;   /* roots taken */
     uint64_t heard; /* when something was heard of the root */
     uint64_t applied, epoch;
-    int missing; /* objects that were missing since the root changed */
+    int missing; /* objects that were, one after another, each after another look at the root */
     int news;    /* the view changed */
 
     /* leading */

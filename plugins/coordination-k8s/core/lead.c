@@ -76,6 +76,11 @@ void ck_settle(ck_core *c)
     }
     if (c->w.kind == CK_W_NONE) return;
     const ck_root *n = c->w.next, *r = c->root;
+    if (CK_BROKEN(CK_BAD_TAKEOVER_NO_CAS) && c->w.kind == CK_W_TAKE &&
+        r->leader.id != c->config.id) {
+        memcpy(c->w.next->version, r->version, sizeof r->version);
+        return;
+    }
     int ours = r->leader.term == n->leader.term && r->leader.id == n->leader.id;
     if (c->w.checkpoint && r->checkpoint >= n->checkpoint)
         ck_checkpoint_end(c, r->checkpoint == n->checkpoint &&
@@ -159,7 +164,6 @@ static void send(ck_core *c)
     c->tokens -= 1;
     ck_ask *a = ck_ask_new(c, c->w.kind == CK_W_CREATE ? CK_CREATE_ROOT : CK_PUT_ROOT);
     a->root = ck_root_clone(c->w.next);
-    if (CK_BROKEN(CK_BAD_TAKEOVER_NO_CAS) && c->w.kind == CK_W_TAKE) a->root->version[0] = 0;
     if (!c->w.first) c->w.first = c->number + 1;
     c->w.ask = a;
     c->w.state = CK_W_OUT;

@@ -31,7 +31,6 @@ static void take(ck_core *c, ck_root *r)
     ck_root_free(c->root);
     c->root = r;
     c->seq++;
-    c->missing = 0;
     c->get_at = 0;
     if (r->epoch > c->epoch) c->epoch = r->epoch;
     c->news = 1;

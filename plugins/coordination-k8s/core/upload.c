@@ -1,6 +1,11 @@
 /* upload.c: objects being written: created; one that is there already is looked at and written
  * again, so that it has another version and a collector that paused cannot delete it; one that went
- * in between is created once more. */
+ * in between is created once more.
+ *
+ * Nothing else makes sure that the server which takes them has the root that is going to name them:
+ * while an older copy of its store is in place of it (a backup is tried out, say), it takes objects
+ * that are gone when the newest is back. A version there counts all writes; so an object that was
+ * written after the root, and has a lower version than it, is in another store. */
 #include "core_int.h"
 
 uint32_t ck_upload_begin(ck_core *c, const ck_content *of, ck_entry *entry, ck_flight *f)
@@ -42,6 +47,32 @@ int ck_uploading_checkpoint(const ck_core *c)
     return 0;
 }
 
+/* Versions are opaque: one that is no number tells nothing. */
+static uint64_t version_of(const char *text)
+{
+    uint64_t v = 0;
+    for (const char *p = text ? text : ""; *p; p++) {
+        if (*p < '0' || *p > '9' || v > UINT64_MAX / 10 - 9) return 0;
+        v = v * 10 + (uint64_t)(*p - '0');
+    }
+    return v;
+}
+
+/* 1 when the server that took it is behind the root: then nothing is known of what it took before.
+ */
+static int in_another_store(ck_core *c, const ck_upload *u, const ck_answer *a)
+{
+    uint64_t v = version_of(a->version);
+    char why[CK_WHY];
+    if (v == 0 || v >= u->floor) return 0;
+    snprintf(why, sizeof why,
+             "an object of the cluster's state was written as version %llu, the root object had "
+             "%llu before: the API server's store was exchanged for an older one",
+             (unsigned long long)v, (unsigned long long)u->floor);
+    ck_fail(c, why);
+    return 1;
+}
+
 static void send(ck_core *c, ck_upload *u)
 {
     static const uint32_t types[] = {CK_BLOB_CREATE, CK_BLOB_GET, CK_BLOB_TOUCH};
@@ -54,6 +85,7 @@ static void send(ck_core *c, ck_upload *u)
     memcpy(a->uid, u->uid, sizeof u->uid);
     memcpy(a->version, u->version, sizeof u->version);
     u->ask = a;
+    u->floor = c->root ? version_of(c->root->version) : 0;
     c->nuploads_out++;
 }
 
@@ -139,7 +171,7 @@ void ck_upload_answered(ck_core *c, ck_ask *ask, const ck_answer *a)
     case CK_OK:
         if (u->step == CK_UP_READ)
             looked(c, u, a);
-        else
+        else if (!in_another_store(c, u, a))
             ended(c, u, 0);
         break;
     case CK_EXISTS:

@@ -7,7 +7,7 @@
 
 enum {
     CK_SOUND,
-    CK_BAD_TAKEOVER_NO_CAS,    /* a candidate writes over whatever root there is */
+    CK_BAD_TAKEOVER_NO_CAS,    /* a candidate writes over whatever root came meanwhile */
     CK_BAD_ANSWER_EARLY,       /* committed is told when the PUT is sent */
     CK_BAD_FAILED_BY_READ,     /* the old version after an unknown outcome: told "never" */
     CK_BAD_REFUSED_SETTLES,    /* a refused retry is taken to settle the PUT before it */

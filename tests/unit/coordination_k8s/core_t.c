@@ -615,6 +615,22 @@ static void an_object_that_is_there_is_touched(void **state)
     finish(&f);
 }
 
+/* A server that counts less writes than the root has seen has another store. */
+static void an_object_in_an_older_store_ends_it(void **state)
+{
+    (void)state;
+    fix f;
+    static uint8_t large[300 << 10];
+    ck_root *r = leader(&f, 1);
+    assert_int_equal(ck_core_propose(f.c, &f, large, sizeof large), 0);
+    pass(&f, 0);
+    answer(&f, expect(&f, CK_BLOB_CREATE), &(ck_answer){.outcome = CK_OK, .version = "7"});
+    assert_non_null(strstr(f.failed, "exchanged for an older one"));
+    assert_null(find(&f, CK_PUT_ROOT));
+    ck_root_free(r);
+    finish(&f);
+}
+
 static void writes_of_the_root_are_paced(void **state)
 {
     (void)state;
@@ -707,6 +723,7 @@ int main(void)
         cmocka_unit_test(a_read_waits_for_a_get_that_begins_after_it),
         cmocka_unit_test(old_roots_are_dropped_others_end_it),
         cmocka_unit_test(an_object_that_is_there_is_touched),
+        cmocka_unit_test(an_object_in_an_older_store_ends_it),
         cmocka_unit_test(writes_of_the_root_are_paced),
         cmocka_unit_test(after_a_quiet_time_there_is_as_much_patience),
         cmocka_unit_test(an_idle_node_asks_little),
