@@ -286,6 +286,55 @@ static void limits_are_kept(suite *s)
     CHECK_EQ(s->c, coord_suite_put(s, "_election/mine", S("x"), 0, NULL), QD_E_ARG);
 }
 
+static void no_events(void *arg, const qd_coord_event *events, uint32_t n, uint64_t revision,
+                      int32_t rc)
+{
+    (void)arg;
+    (void)events;
+    (void)n;
+    (void)revision;
+    (void)rc;
+}
+
+/* Refused at once or in the end: nothing that a later minor adds is taken for something else. */
+static int refused(suite *s, int32_t rc, qd_op *op)
+{
+    if (rc == 0) rc = s->c->wait(s->c, op, SECONDS(60));
+    s->c->err_clear(s->c);
+    return rc == QD_E_ARG || rc == QD_E_UNSUPPORTED;
+}
+#define REFUSED(s, slot, request)                                                                  \
+    ((s)->c->prepare((s)->c, &(request).op),                                                       \
+     refused((s), (s)->vt->slot((s)->co, &(request)), &(request).op))
+
+static void what_is_unknown_is_refused(suite *s)
+{
+    enum { UNKNOWN = 1000 };
+    qd_err *err = s->c->err;
+    qd_coord_compare compare = {S("unknown"), UNKNOWN, 0, 0, {0}};
+    qd_coord_change change = {UNKNOWN, 0, S("unknown"), S("x"), 0};
+    qd_coord_txn compares = {.compares = &compare, .ncompares = 1, .err = err};
+    qd_coord_txn changes = {.changes = &change, .nchanges = 1, .err = err};
+    qd_coord_range r = {.key = S("unknown"), .flags = 1u << 31, .err = err};
+    qd_coord_session session = {.action = UNKNOWN, .ttl_ns = SECONDS(10), .err = err};
+    qd_coord_election election = {.action = UNKNOWN, .name = S("unknown"), .err = err};
+    qd_coord_members members = {.action = UNKNOWN, .err = err};
+    qd_coord_authority step = {.action = UNKNOWN, .err = err};
+    qd_coord_watch *w;
+    qd_coord_watch_config watch = {
+        .struct_size = sizeof watch, .flags = 1u << 31, .key = S("unknown"), .events = no_events};
+    CHECK(s->c, REFUSED(s, txn, compares));
+    CHECK(s->c, REFUSED(s, txn, changes));
+    CHECK(s->c, REFUSED(s, range, r));
+    CHECK(s->c, REFUSED(s, session, session));
+    CHECK(s->c, REFUSED(s, election, election));
+    CHECK(s->c, REFUSED(s, members, members));
+    if (s->vt->head.flags & QD_COORD_AUTHORITY) CHECK(s->c, REFUSED(s, authority, step));
+    int32_t rc = s->vt->watch(s->co, &watch, &w, err);
+    s->c->err_clear(s->c);
+    CHECK(s->c, rc == QD_E_ARG || rc == QD_E_UNSUPPORTED);
+}
+
 typedef struct adder {
     suite *s;
     pthread_t t;
@@ -496,6 +545,7 @@ void qd_conform_coordination(qd_conform *c, const char *name, const qd_coord_vta
         {"request ids work once", request_ids_work_once, 0},
         {"ranges are sorted and cut", ranges_are_sorted_and_cut, 0},
         {"limits are kept", limits_are_kept, 0},
+        {"what is unknown is refused", what_is_unknown_is_refused, 0},
         {"increments are not lost", increments_are_not_lost, 0},
         {"many at once keep their order", many_at_once_keep_their_order, 0},
         {"cancelled requests end once", cancelled_requests_end_once, 0},

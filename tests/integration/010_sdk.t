@@ -74,6 +74,19 @@ SKIP: {
         like($plugins, qr/ [0-9a-f]{64}$/, 'it is listed with its hash');
         is($node->stop, 0, 'the node stops with a client connected');
     }
+    # The coordination kind is stable: a store built here, by nobody the node knows, needs no leave but its name.
+    is((sh("make -C '$dir/my-coordination' install"))[0], 0, 'a store is installed');
+    {
+        local $QdNode::OUT = $home;
+        my $node = QdNode->new('st', settings => {'plugins.allow' => 'storage-nvme,my-coordination', 'coordination.plugin' => 'my-coordination'});
+        ($rc, $out) = $node->run_qd('plugin', 'list', $node->arguments);
+        like($out, qr/^my-coordination\s+\S+\s+loaded\s+coordination\s/m, 'and loaded as it is');
+        $node->start;
+        is($node->put('/books', {settings => {number_of_shards => 2, number_of_replicas => 0}})->{status}, 200, 'the cluster has its state there');
+        is($node->put('/books/_doc/1?refresh=true', {title => 'stones'})->{status}, 201, 'a document');
+        is($node->get('/books/_count')->{json}{count}, 1, 'is found');
+        is($node->stop, 0, 'the node stops');
+    }
     like((sh("'$home/bin/qd' plugin new cucumber x"))[1], qr/no skeleton of kind \[cucumber\]/, 'an unknown kind');
     like((sh("'$home/bin/qd' plugin new tokenizer ../x"))[1], qr/bad name \[\.\.\/x\]/, 'a bad name');
 }

@@ -21,6 +21,7 @@
  *        action fault uv; kinds coordination 0.1, storage 0.1, operator 0.1, analyzer 0.1, frontend
  * 0.1
  *   1.1  service peers; slot stale_ms of the service action
+ *   1.2  kind coordination 1.0
  */
 #ifndef QUIDDITCH_ABI_H
 #define QUIDDITCH_ABI_H
@@ -32,7 +33,7 @@ extern "C" {
 #endif
 
 #define QD_ABI_MAJOR 1
-#define QD_ABI_MINOR 1
+#define QD_ABI_MINOR 2
 /* Define it lower before the first include to build for older hosts: newer members stay hidden. */
 #ifndef QD_ABI_TARGET
 #define QD_ABI_TARGET QD_ABI_MINOR
@@ -71,8 +72,8 @@ enum {
     QD_KIND_FRONTEND = 7,     /* qd_frontend_vtable    frontend.h */
     QD_KIND_COUNT = 8
 };
-#define QD_COORDINATION_MAJOR 0
-#define QD_COORDINATION_MINOR 1
+#define QD_COORDINATION_MAJOR 1
+#define QD_COORDINATION_MINOR 0
 #define QD_STORAGE_MAJOR 0
 #define QD_STORAGE_MINOR 1
 #define QD_OPERATOR_MAJOR 0

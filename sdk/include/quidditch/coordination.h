@@ -1,5 +1,5 @@
 /*
- * coordination.h: the coordination kind, version 0.1: a small, strongly consistent store of keys
+ * coordination.h: the coordination kind, version 1.0: a small, strongly consistent store of keys
  * with versioned opaque values, shared by the nodes of a cluster.
  *
  * Model. The store has one history: a sequence of committed changes, numbered by `revision`, which
@@ -27,6 +27,19 @@
  *
  * Callbacks other than op.done (watch, export) run on a thread of the plugin's, one at a time for
  * one watch or export; they must not block nor call the plugin; what they show is borrowed.
+ *
+ * Ends. From close on every submit is refused with CLOSED; when its done runs the handle is gone,
+ * and nothing may be called with it. Results are given back before that. A watch is closed by
+ * watch_close alone, before or after its store. Every slot but open may be called from several
+ * threads at once.
+ *
+ * Growth within major 1. A host is never older than the plugin's header. Requests (they begin with
+ * a qd_op) and structs with struct_size grow at their end: what a plugin's header does not have it
+ * neither reads nor writes. Elements of arrays (kv, event, compare, change, member, pair) never
+ * grow; their `reserved` members are 0 until a minor gives them a name. What changes the meaning of
+ * a request has a flag of the vtable, and the host asks for it only where that is set. Actions,
+ * types and flags that a plugin does not know it refuses with ARG or UNSUPPORTED; it never ignores
+ * them.
  */
 #ifndef QUIDDITCH_COORDINATION_H
 #define QUIDDITCH_COORDINATION_H
@@ -47,7 +60,7 @@ enum {
         1,                 /* range without STALE is linearizable: every implementation so far */
     QD_COORD_EXTERNAL = 2, /* the store is not run by this process */
     QD_COORD_DYNAMIC_MEMBERS = 4, /* member_change */
-    QD_COORD_AUTHORITY = 8        /* authority, export_at, import, hash_at */
+    QD_COORD_AUTHORITY = 8        /* authority, export_at, import */
 };
 
 /* Who this node is and where the store lives; borrow. */
@@ -72,7 +85,7 @@ typedef struct qd_coord_config {
 } qd_coord_config;
 enum {
     QD_COORD_OPEN_BOOTSTRAP = 1, /* may form a new store if none is there */
-    QD_COORD_OPEN_OBSERVER = 2,  /* reserved: not asked for, a store refuses it with ARG */
+    QD_COORD_OPEN_OBSERVER = 2,  /* reserved: nobody asks for it */
     /* Forces the store of this folder, whose other voters are lost for good, to go on with this
      * node alone, under a higher epoch and a new history id: changes that only others had are lost,
      * and members that were left behind are refused until they are wiped. Only by an operator's
@@ -123,6 +136,7 @@ typedef struct qd_coord_kv {
     uint64_t value_len;   /* told with KEYS_ONLY too */
     uint64_t create_revision, mod_revision, version;
     uint64_t session; /* 0: of none */
+    uint64_t reserved;
 } qd_coord_kv;
 
 enum {
@@ -240,6 +254,7 @@ typedef struct qd_coord_member {
     uint32_t role;          /* QD_COORD_VOTER ... */
     uint32_t leader, alive; /* 1 or 0; alive as seen by the leader, else by this node */
     uint32_t excluded;      /* 1: is not made a voter */
+    uint64_t reserved[2];
 } qd_coord_member;
 enum {
     QD_COORD_MEMBERS_LIST = 1,
@@ -335,7 +350,8 @@ typedef struct qd_coord_vtable {
      * inside events. [any] */
     void (*watch_close)(qd_coord_watch *, void (*done)(void *arg), void *arg);
     /* Asks for an early end of a pending request (its op): done still follows, with CANCELLED or,
-     * for changes already under way, UNKNOWN_OUTCOME or the real result. [any] */
+     * for changes already under way, UNKNOWN_OUTCOME or the real result. For one that has ended
+     * nothing happens. [any] */
     void (*cancel)(qd_coord *, qd_op *);
     /* Forgets history at or below revision (watches from there get COMPACTED). [any] */
     int32_t (*compact)(qd_coord *, uint64_t revision);

@@ -382,6 +382,8 @@ static int in_range(const qd_coord_range *r, qd_str name)
 
 static int32_t do_range(store *m, qd_coord_range *r)
 {
+    const uint32_t known = QD_COORD_STALE | QD_COORD_KEYS_ONLY | QD_COORD_PREFIX;
+    if (r->flags & ~known) return QD_E_ARG;
     qd_coord_result *out = (qd_coord_result *)must(mem->calloc(m->self, sizeof *out));
     VEC(qd_coord_kv) found = {0};
     r->more = 0;
@@ -438,8 +440,12 @@ static int holds(store *m, const qd_coord_compare *cmp)
 
 static int32_t check_txn(store *m, const qd_coord_txn *t)
 {
+    for (uint32_t i = 0; i < t->ncompares; i++)
+        if (t->compares[i].type < QD_COORD_CMP_VERSION || t->compares[i].type > QD_COORD_CMP_HASH)
+            return QD_E_ARG;
     for (uint32_t i = 0; i < t->nchanges; i++) {
         const qd_coord_change *c = &t->changes[i];
+        if (c->type < QD_COORD_PUT || c->type > QD_COORD_DELETE_PREFIX) return QD_E_ARG;
         if (c->key.n == 0 || starts(c->key, QD_STR("_election/"))) return QD_E_ARG;
         if (c->key.n > KEY_MAX || (c->type == QD_COORD_PUT && c->value.n > VALUE_MAX))
             return QD_E_LIMIT;
@@ -508,6 +514,7 @@ static int32_t do_session(store *m, qd_coord_session *r, candidates *won)
 {
     int32_t rc = refuse(m);
     if (rc) return rc;
+    if (r->action < QD_COORD_SESSION_OPEN || r->action > QD_COORD_SESSION_CLOSE) return QD_E_ARG;
     if (r->action == QD_COORD_SESSION_OPEN) {
         session s = {.id = ++m->last_session, .ttl_ns = r->ttl_ns, .open = 1};
         if (s.ttl_ns < 100000000) s.ttl_ns = 100000000;
@@ -543,6 +550,7 @@ static int32_t do_election(store *m, qd_coord *c, qd_coord_election *r, candidat
 {
     int32_t rc = refuse(m);
     if (rc) return rc;
+    if (r->action < QD_COORD_ELECT || r->action > QD_COORD_LEADER) return QD_E_ARG;
     election *e = find_election(m, r->name, r->action == QD_COORD_ELECT);
     if (r->action == QD_COORD_LEADER) {
         if (!e || !e->session) return QD_E_NOTFOUND;
@@ -613,7 +621,7 @@ static int32_t coord_members(qd_coord *c, qd_coord_members *r)
     if (rc == 0) {
         r->result = (qd_coord_result *)must(mem->calloc(c->m->self, sizeof *r->result));
         r->result->member = (qd_coord_member){
-            QD_STR("memory"), QD_STR("memory"), QD_STR("local"), QD_COORD_VOTER, 1, 1, 0};
+            QD_STR("memory"), QD_STR("memory"), QD_STR("local"), QD_COORD_VOTER, 1, 1, 0, {0, 0}};
         r->members = &r->result->member;
         r->nmembers = 1;
     }
@@ -634,6 +642,7 @@ static int32_t coord_watch(qd_coord *c, const qd_coord_watch_config *config, qd_
                            qd_err *err)
 {
     (void)err;
+    if (config->flags & ~(uint32_t)QD_COORD_PREFIX) return QD_E_ARG;
     store *m = c->m;
     qd_coord_watch *w = (qd_coord_watch *)must(mem->calloc(m->self, sizeof *w));
     pthread_mutex_lock(&m->lock);

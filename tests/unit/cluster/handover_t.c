@@ -442,7 +442,7 @@ static void a_store_of_others_is_left_alone(void **state)
     make_world(4);
     assert_int_equal(raw(1, QD_COORD_BEGIN_MIRROR, 0, 5), 0);
     qd_coord_event e = {
-        QD_COORD_PUT, 0, {QD_STR("cluster/uuid"), (const uint8_t *)"u2", 2, 1, 1, 1, 0}};
+        QD_COORD_PUT, 0, {QD_STR("cluster/uuid"), (const uint8_t *)"u2", 2, 1, 1, 1, 0, 0}};
     qd_coord_import x = {.epoch = 5, .revision = 1, .events = &e, .nevents = 1};
     w->client = true;
     assert_int_equal(qd_coord_import_some(w->s[1], &x, 1000, NULL), 0);

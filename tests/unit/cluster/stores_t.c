@@ -491,7 +491,7 @@ static void another_cluster_is_not_followed(void **state)
     put(w.front, "before", "x");
     step(1, QD_COORD_BEGIN_MIRROR, 0, 9);
     qd_coord_event e = {
-        QD_COORD_PUT, 0, {QD_STR("cluster/uuid"), (const uint8_t *)"u2", 2, 1, 1, 1, 0}};
+        QD_COORD_PUT, 0, {QD_STR("cluster/uuid"), (const uint8_t *)"u2", 2, 1, 1, 1, 0, 0}};
     qd_coord_import x = {.epoch = 9, .revision = 1, .events = &e, .nevents = 1};
     assert_int_equal(qd_coord_import_some(w.s[1], &x, MANY, NULL), 0);
     qd_coord_authority a = {.action = QD_COORD_ACTIVATE, .epoch = 9, .revision = 1};

@@ -487,7 +487,7 @@ static void authority_moves(void **unused)
         e[i] = (qd_coord_event){QD_COORD_PUT,
                                 0,
                                 {cr_item_key(x), (const uint8_t *)cr_item_value(x).p, x->value_len,
-                                 x->create_revision, x->mod_revision, x->version, x->session}};
+                                 x->create_revision, x->mod_revision, x->version, x->session, 0}};
     }
     qd_coord_import import = {.epoch = 2, .revision = a.m->revision, .events = e, .nevents = 2};
     for (int i = 0; i < 2; i++) { /* the second time it is done already */
