@@ -35,6 +35,7 @@ typedef struct daemon_state {
     const char *pid_file;
     qd_err *err; /* of the start */
     int rc;
+    size_t steps; /* of them, to be stopped */
     _Atomic bool started;
     qd_timer wait;       /* http.shutdown_delay */
     qd_thread *leaver;   /* sees to what has to be done before the stop; NULL: nothing has */
@@ -151,25 +152,22 @@ static void log_failure(const qd_node *node, const qd_err *err)
     qd_buf_fini(&text);
 }
 
-/* Starts all; on a failure stops those that were started. */
-static int start_steps(qd_node *node, qd_err *err)
+/* Starts one after the other up to the first failure; done: how many are to be stopped. */
+static int start_steps(qd_node *node, size_t *done, qd_err *err)
 {
-    for (size_t i = 0; i < QD_COUNT_OF(steps); i++) {
-        int rc = steps[i]->start(node, err);
+    for (*done = 0; *done < QD_COUNT_OF(steps); (*done)++) {
+        int rc = steps[*done]->start(node, err);
         if (rc == 0) continue;
-        if (i > 0 && rc != QD_E_CANCELLED) log_failure(node, err);
-        while (i-- > 0) {
-            if (steps[i]->stop) steps[i]->stop(node);
-        }
+        if (*done > 0 && rc != QD_E_CANCELLED) log_failure(node, err);
         return rc;
     }
     return 0;
 }
 
-static void stop_steps(qd_node *node)
+static void stop_steps(qd_node *node, size_t done)
 {
-    for (size_t i = QD_COUNT_OF(steps); i-- > 0;) {
-        if (steps[i]->stop) steps[i]->stop(node);
+    while (done-- > 0) {
+        if (steps[done]->stop) steps[done]->stop(node);
     }
 }
 
@@ -249,8 +247,8 @@ static void start(void *arg)
 {
     daemon_state *d = arg;
     qd_node *node = d->node;
-    d->rc = start_steps(node, d->err);
-    if (d->rc == 0 && (d->rc = write_pid(d->pid_file, d->err)) != 0) stop_steps(node);
+    d->rc = start_steps(node, &d->steps, d->err);
+    if (d->rc == 0) d->rc = write_pid(d->pid_file, d->err);
     if (d->rc) {
         qd_loop_stop(node->main_loop);
         return;
@@ -277,7 +275,7 @@ static int live(qd_node *node, const request *r, qd_err *err)
         atomic_store(&d.cut, true);
         if (d.leaver) qd_thread_join(node->env, d.leaver);
         rc = d.rc;
-        if (rc == 0) stop_steps(node);
+        stop_steps(node, d.steps); /* not before: signals are logged while the loop runs */
         if (rc == 0 && atomic_load(&node->failed)) {
             rc = qd_err_set(err, QD_E_IO, "ended by itself, to be started again: see the log");
         }
