@@ -24,6 +24,7 @@ step("$_ on the daemon", "$daemon prove tests/integration/$_")
     for qw(040_rest.t 042_bulk.t 064_query_limits.t 210_search.t 220_admin.t 300_kill.t 340_bitflip.t);
 step("$_ on the daemons of a cluster", "$daemon prove tests/integration/$_")
     for qw(060_masters.t 410_replication.t 500_cluster.t 520_failover.t 530_disk_faults.t 540_frozen.t 541_no_masters.t 550_network.t);
+step("$_ on the daemons of a cluster", "$daemon prove $_") for sort glob 'tests/integration/6[1-3]*.t';
 step("$_ on the daemon, files not mapped", "$daemon QD_SETTINGS=storage.tiers.hot.mmap=false prove tests/integration/$_")
     for qw(040_rest.t 064_query_limits.t 210_search.t 220_admin.t 312_everything_at_once.t);
 finish();

@@ -24,7 +24,7 @@ my $stress = count(STRESS => 5);
 $ENV{TSAN_OPTIONS} = "suppressions=@{[Cwd::getcwd()]}/tests/lib/tsan.supp " . ($ENV{TSAN_OPTIONS} // '');
 step('units build with TSan', sub { build('SAN=thread units') });
 # simulations are one thread, with nothing to race: what TSan keeps of their fibers outgrows memory
-step($_, clean($_)) for grep { !m{/(?:cluster|coordination|replication)/sim_t$} } programs('build/san-thread');
+step($_, clean($_)) for grep { !m{/(?:cluster|coordination|coordination_k8s|replication)/sim_t$} } programs('build/san-thread');
 for my $seed (1 .. $stress) {
     step("stress of a shard with seed $seed", "SEED=$seed STRESS_OPS=20000 setarch -R ./build/san-thread/tests/unit/engine/stress_t");
 }
@@ -32,4 +32,6 @@ step('the daemon builds with TSan', sub { build('SAN=thread all') });
 my $daemon = 'QD_OUT=build/san-thread QD_WRAP="setarch -R"';
 step("everything at once on the daemon, seed $_", "$daemon SECONDS=60 SEED=$_ prove -v tests/integration/312_everything_at_once.t") for 1 .. $stress;
 step("$_ on the daemon", "$daemon prove tests/integration/$_") for qw(042_bulk.t 210_search.t 220_admin.t 300_kill.t);
+# two stores, modes, migrations: threads of the plugins, of the client of Kubernetes, of the driver
+step("$_ on the daemons of a cluster", "$daemon prove $_") for sort glob 'tests/integration/6[1-3]*.t';
 finish();
