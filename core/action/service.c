@@ -39,7 +39,8 @@ typedef struct running {
     qd_mutex lock;
     qd_buf gathered; /* not yet given to the worker */
     bool last, working, cancelled;
-    int failed; /* the rest of the body is dropped */
+    bool served; /* let in while the node serves: what that works with stays until it has ended */
+    int failed;  /* the rest of the body is dropped */
     void (*ready)(qd_action_call *);
     qd_pressure_hold hold; /* bytes of the body */
     /* the worker's */
@@ -57,6 +58,7 @@ static _Atomic uint32_t own_calls; /* under way, of plugins of this process, not
 static void note_stale(running *x)
 {
     qd_request *q = &x->q;
+    if (!x->served) return;
     bool primary =
         strcmp(q->api->pool, "write") == 0 ||
         (strcmp(q->api->pool, "get") == 0 && !qd_str_is(qd_param(q, "realtime"), "false"));
@@ -449,6 +451,7 @@ static int32_t submit(qd_self *self, qd_action_call *call, qd_err *err)
     if (!call->op.host[0]) qd_op_anywhere(&call->op, call->op.done, call->op.user);
     int rc = prepare(call, api, &x, &why);
     if (!rc) rc = check_serving(api, &why);
+    if (!rc) x->served = atomic_load(&bound->serving);
     if (!rc && !charge(x, call->body.len)) rc = qdi_pressure_refuse(bound, call->body.len, &why);
     if (!rc && (api->flags & QD_API_STREAM)) {
         rc = submit_stream(call, x, &why);
