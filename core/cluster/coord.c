@@ -250,8 +250,8 @@ static int copy_list(const qd_coord_range *r, qd_arena *arena, qd_coord_list *ou
     return 0;
 }
 
-int qd_coord_read(qd_coord_store *s, qd_str key, bool prefix, int64_t timeout_ms, qd_arena *arena,
-                  qd_coord_list *out, qd_err *err)
+static int read_keys(qd_coord_store *s, qd_str key, uint32_t flags, int64_t timeout_ms,
+                     qd_arena *arena, qd_coord_list *out, qd_err *err)
 {
     uint64_t until = deadline(s, timeout_ms);
     int64_t pause = RETRY_MS_MIN;
@@ -261,7 +261,7 @@ int qd_coord_read(qd_coord_store *s, qd_str key, bool prefix, int64_t timeout_ms
     qd_err_init(&past.why);
     for (;;) {
         waiting w;
-        qd_coord_range r = {.err = &failure, .key = key, .flags = prefix ? QD_COORD_PREFIX : 0};
+        qd_coord_range r = {.err = &failure, .key = key, .flags = flags};
         waiting_init(&w, &r.op);
         int rc = wait_for(s, &w, &r.op, s->vt.range(s->handle, &r), until);
         if (!rc) {
@@ -279,6 +279,18 @@ int qd_coord_read(qd_coord_store *s, qd_str key, bool prefix, int64_t timeout_ms
         qd_err_fini(&past.why);
         return rc;
     }
+}
+
+int qd_coord_read(qd_coord_store *s, qd_str key, bool prefix, int64_t timeout_ms, qd_arena *arena,
+                  qd_coord_list *out, qd_err *err)
+{
+    return read_keys(s, key, prefix ? QD_COORD_PREFIX : 0, timeout_ms, arena, out, err);
+}
+
+int qd_coord_read_here(qd_coord_store *s, qd_str key, int64_t timeout_ms, qd_arena *arena,
+                       qd_coord_list *out, qd_err *err)
+{
+    return read_keys(s, key, QD_COORD_STALE, timeout_ms, arena, out, err);
 }
 
 /* Does it say nothing of an earlier try that may be there? A request that is refused before it is

@@ -47,6 +47,11 @@ QD_MUST_CHECK
 int qd_coord_read(qd_coord_store *s, qd_str key, bool prefix, int64_t timeout_ms, qd_arena *arena,
                   qd_coord_list *out, qd_err *err);
 
+/* One key as this node has applied it, which may be old: also where nobody leads. [worker] */
+QD_MUST_CHECK
+int qd_coord_read_here(qd_coord_store *s, qd_str key, int64_t timeout_ms, qd_arena *arena,
+                       qd_coord_list *out, qd_err *err);
+
 /*
  * Commits a transaction: compares and changes are the caller's, *revision gets its revision. The
  * request id is made here and kept over retries of unknown outcomes and of changes of leader, until

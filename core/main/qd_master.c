@@ -3,20 +3,14 @@
  * works on the folder of a node that does not run.
  */
 #include "base/arena.h"
-#include "cluster/authority/authority.h"
-#include "cluster/coord.h"
 #include "main/args.h"
-#include "main/node.h"
-#include "main/plugins.h"
 #include "main/qd_client.h"
-#include "runtime/proc.h"
+#include "main/qd_offline.h"
 #include "json/tree.h"
 #include <stdio.h>
 #include <string.h>
 
-#define CONFIG_BYTES_MAX (4u << 20)
 #define ANSWER_BYTES_MAX (4u << 20)
-#define RECOVER_MS 60000
 
 int qd_command_master(int argc, char **argv);
 
@@ -145,97 +139,73 @@ static int ask(const words *w, const char *verb, qd_err *err)
 
 /* --- by force --- */
 
-static int read_config(qd_node *node, const char *file, qd_err *err)
+static int gone_over(const qd_store_seen *m, const char *what, qd_err *err)
 {
-    char found[QD_PATH_MAX + 32];
-    qd_buf b;
-    int rc = 0;
-    qd_buf_init(&b, NULL, CONFIG_BYTES_MAX);
-    if (!file) {
-        snprintf(found, sizeof found, "%s/quidditch.yml", node->paths.conf);
-        file = qd_file_exists(found) ? found : NULL;
-    }
-    if (file) rc = qd_file_read(file, &b, err);
-    if (file && rc == 0) rc = qd_config_file(node->config, qd_buf_view(&b), file, qd_proc_env, err);
-    qd_buf_fini(&b);
-    if (rc == 0) rc = qd_config_environment(node->config, qd_proc_env, err);
-    if (rc == 0) rc = qd_config_environment_names(node->config, qd_proc_env_at, err);
-    if (rc == 0) rc = qd_config_ready(node->config, err);
-    return rc ? rc
-              : qd_paths_setting(&node->paths, node->config, QD_SET_PATH_DATA, node->data, err);
-}
-
-/* Waits until the store leads itself and has raised its epoch. */
-static int wait_active(qd_coord_store *s, qd_coord_identity *id, qd_err *err)
-{
-    qd_coord_list found;
-    qd_arena arena;
-    qd_arena_init(&arena, NULL, 1 << 20);
-    int rc = qd_coord_read(s, QD_STR("cluster/uuid"), false, RECOVER_MS, &arena, &found, err);
-    qd_arena_fini(&arena);
-    if (rc == 0) qd_coord_identity_get(s, id);
-    return rc;
-}
-
-/* The store that the settings name, else the one whose members can be changed. */
-static int find_store(qd_node *node, const qd_coord_vtable **out, qd_self **self, qd_err *err)
-{
-    const void *vt;
-    size_t pos = 0;
-    qd_str name = qd_config_text(node->config, QD_SET_COORDINATION_PLUGIN);
-    if (name.n) {
-        int rc = qd_plugin_need(node->plugins, QD_KIND_COORDINATION, name, "coordination.plugin",
-                                &vt, self, err);
-        if (rc == 0) *out = vt;
-        return rc;
-    }
-    while ((vt = qd_plugin_next(node->plugins, QD_KIND_COORDINATION, &pos, &name, self))) {
-        *out = vt;
-        if ((*out)->head.flags & QD_COORD_DYNAMIC_MEMBERS) return 0;
-    }
-    return qd_err_set(err, QD_E_PLUGIN, "no plugin here has masters (qd plugin list)");
+    return qd_err_set(
+        err, QD_E_STATE,
+        "the masters' store of this node %s under epoch %llu%s%s: it is not forced to be in charge "
+        "again. If the other store (k8s) has the cluster, the cluster goes on there: start the "
+        "nodes with access to it (qd mode). If that one is lost for ever: qd mode force --to "
+        "master --epoch %llu --accept-data-loss",
+        what, (unsigned long long)m->epoch, m->to[0] ? ", for a migration to " : "", m->to,
+        (unsigned long long)m->epoch);
 }
 
 /* A store of masters that is not in charge any more is not forced to be: its cluster goes on
- * elsewhere. */
-static int check_in_charge(const qd_node *node, qd_err *err)
+ * elsewhere, also where this node was down when that was decided. */
+static int check_in_charge(qd_offline *o, const qd_store_seen *m, qd_err *err)
 {
-    char path[QD_PATH_MAX + 32];
-    qd_authority *a;
-    qd_authority_record r;
-    snprintf(path, sizeof path, "%s/authority.json", node->data);
-    if (!qd_file_exists(path)) return 0;
-    int rc = qd_authority_open_file(path, &a, err);
-    if (rc) return rc;
-    qd_authority_get(a, &r);
-    qd_authority_close(a);
-    if (r.store != QD_STORE_KUBERNETES) return 0;
+    qd_store_seen k;
+    qd_err why;
+    if (o->recorded && o->record.store == QD_STORE_KUBERNETES)
+        return qd_err_set(
+            err, QD_E_STATE,
+            "the state of this node's cluster [%s] is in Kubernetes since epoch %llu or "
+            "before, no masters hold it: there is nothing to recover here (qd mode)",
+            o->record.uuid, (unsigned long long)o->record.epoch);
+    if (m->state == QD_COORD_SEALED) return gone_over(m, "was sealed", err);
+    if (m->state == QD_COORD_RETIRED) return gone_over(m, "has handed the cluster over", err);
+    if (m->state == QD_COORD_MIRROR) return gone_over(m, "is a copy of another one", err);
+    if (m->state == QD_COORD_VOID) return gone_over(m, "is a copy that was given up", err);
+    if (!qd_offline_reaches_kubernetes(o)) return 0;
+    qd_err_init(&why);
+    int rc = qd_offline_look(o, &k, &why);
+    if (rc)
+        rc = qd_err_set(err, QD_E_STATE,
+                        "this node's settings give access to Kubernetes, which cannot be asked "
+                        "whether it has taken the cluster over since: %s. Bring it back; or, if it "
+                        "is lost for ever: qd mode force --to master --epoch %llu "
+                        "--accept-data-loss; or, if this cluster never had a store there, take "
+                        "KUBECONFIG (coordination.k8s.kubeconfig) away",
+                        qd_err_reason(&why), (unsigned long long)m->epoch);
+    qd_err_fini(&why);
+    bool in_charge = k.state == QD_COORD_ACTIVE || k.state == QD_COORD_SEALED;
+    if (rc || !k.there || !in_charge || strcmp(k.uuid, m->uuid) != 0 || k.epoch <= m->epoch)
+        return rc;
     return qd_err_set(err, QD_E_STATE,
-                      "the state of this node's cluster [%s] is in Kubernetes since epoch %llu or "
-                      "before, no masters hold it: there is nothing to recover here (qd mode)",
-                      r.uuid, (unsigned long long)r.epoch);
+                      "the state of this node's cluster [%s] is in Kubernetes (k8s), epoch %llu, "
+                      "which took over while this node was down; it knows epoch %llu. There is "
+                      "nothing to recover here (qd mode)",
+                      m->uuid, (unsigned long long)k.epoch, (unsigned long long)m->epoch);
 }
 
-static int recover_store(qd_node *node, qd_err *err)
+static int check_copy(qd_offline *o, qd_err *err)
 {
-    char path[QD_PATH_MAX + 32];
-    const qd_coord_vtable *vt = NULL;
-    qd_self *self;
+    qd_coord_store *copy = NULL;
+    qd_store_seen m;
+    int rc = qd_offline_copy(o, &copy, &m, err);
+    qd_coord_close(copy);
+    qd_offline_copy_remove(o);
+    return rc ? rc : check_in_charge(o, &m, err);
+}
+
+static int recover_store(qd_offline *o, qd_err *err)
+{
     qd_coord_store *s = NULL;
     qd_coord_identity id = {0};
-    snprintf(path, sizeof path, "%s/coordination", node->data);
-    int rc = check_in_charge(node, err);
-    if (rc == 0) rc = find_store(node, &vt, &self, err);
-    if (rc == 0 && !qd_file_exists(path))
-        rc = qd_err_set(err, QD_E_NOTFOUND, "there is no %s: is path.data right?", path);
-    qd_coord_config config = {.struct_size = sizeof config,
-                              .flags = QD_COORD_OPEN_BOOTSTRAP | QD_COORD_OPEN_RECOVER,
-                              .cluster = qd_config_text(node->config, QD_SET_CLUSTER_NAME),
-                              .node_id = qd_str_c(node->name),
-                              .node_name = qd_str_c(node->name),
-                              .path = qd_str_c(path)};
-    if (rc == 0) rc = qd_coord_open(node->env, vt, self, &config, &s, err);
-    if (rc == 0) rc = wait_active(s, &id, err);
+    int rc = check_copy(o, err);
+    if (!rc) rc = qd_offline_masters(o, "coordination", &s, err);
+    if (!rc) qd_coord_identity_get(s, &id);
     qd_coord_close(s);
     if (rc) return rc;
     printf("The cluster's state of this master, up to revision %llu, is in force again under epoch "
@@ -250,37 +220,21 @@ static int recover_store(qd_node *node, qd_err *err)
 
 static int recover(words *w, int argc, char **argv, qd_err *err)
 {
-    qd_node *node = qd_calloc(NULL, sizeof *node);
-    qd_machine_memory memory;
-    if (!node) return qd_err_nomem(err, "qd master");
-    node->env = qd_env_system();
-    qd_machine_memory_get(&memory);
-    int rc = qd_paths_find(&node->paths, err);
-    if (rc == 0) rc = qd_config_open((int64_t)memory.limit, &node->config, err);
-    w->settings = node->config;
+    qd_offline o;
+    int rc = qd_offline_make(&o, err);
+    if (rc == 0) w->settings = o.node->config;
     if (rc == 0) rc = read_words(w, argc, argv, err);
     if (rc == 0 && w->help) {
-        qd_config_close(node->config);
-        qd_free(node);
+        qd_offline_free(&o);
         return usage(stdout);
     }
     if (rc == 0 && !w->unsafe)
         rc = qd_err_set(err, QD_E_ARG,
                         "recover gives up what only the lost masters had: say --unsafe if they are "
                         "lost for good (qd master --help)");
-    if (rc == 0) rc = read_config(node, w->config, err);
-    if (rc == 0)
-        snprintf(node->name, sizeof node->name, "%.*s",
-                 QD_STR_ARG(qd_config_text(node->config, QD_SET_NODE_NAME)));
-    if (rc == 0 && !node->name[0]) snprintf(node->name, sizeof node->name, "recover");
-    if (rc == 0)
-        rc = qd_main_plugins_open(node->config, &node->paths, node->env, NULL, NULL, &node->plugins,
-                                  err);
-    if (rc == 0) rc = qd_plugin_host_load(node->plugins, err);
-    if (rc == 0) rc = recover_store(node, err);
-    qd_plugin_host_close(node->plugins);
-    qd_config_close(node->config);
-    qd_free(node);
+    if (rc == 0) rc = qd_offline_load(&o, w->config, err);
+    if (rc == 0) rc = recover_store(&o, err);
+    qd_offline_free(&o);
     return rc;
 }
 

@@ -1,4 +1,5 @@
 /* qd_mode.c: `qd mode`: where the cluster's state is, as one node knows it. */
+#include "main/qd_mode.h"
 #include "base/arena.h"
 #include "main/args.h"
 #include "main/qd_client.h"
@@ -14,12 +15,20 @@ static int usage(FILE *to)
 {
     fprintf(to,
             "usage: qd mode [--url URL] [--json]\n"
+            "       qd mode force --to k8s-native|master --epoch EPOCH --accept-data-loss\n"
+            "                     [--config FILE] [-E KEY=VALUE] ...\n"
             "\n"
             "Shows where the cluster's state is (coordination.mode): which mode was asked for,\n"
             "which was chosen and why, since when; the store with its control epoch and\n"
             "revision, who leads, and whether the store can be reached. The node at URL tells\n"
             "what it knows, also while nobody leads. The mode of a cluster that has formed is\n"
-            "changed by qd migrate only, never by a setting.\n");
+            "changed by qd migrate only, never by a setting.\n"
+            "\n"
+            "force is for a store that is lost for ever: the other one takes over, with its copy\n"
+            "of the state or with that of this node's path.data, under an epoch 1,000 higher.\n"
+            "Stop all control nodes, run it on one that was a master, with its settings. EPOCH is\n"
+            "that of the lost store, as qd mode showed it. It says which changes of the cluster's\n"
+            "state (never documents) may be lost, and writes that to path.data.\n");
     return to == stdout ? 0 : 64;
 }
 
@@ -137,15 +146,19 @@ int qd_command_mode(int argc, char **argv)
     qd_err err;
     qd_args a;
     qd_err_init(&err);
+    bool force = argc > 1 && strcmp(argv[1], "force") == 0;
+    if (force && argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0))
+        return usage(stdout);
+    if (force) rc = qd_mode_force(argc, argv, &err);
     qd_args_init(&a, argc, argv, 1, options);
-    while (!rc && (id = qd_args_next(&a, &err)) != QD_ARGS_END) {
+    while (!force && !rc && (id = qd_args_next(&a, &err)) != QD_ARGS_END) {
         if (id == URL) url = a.value;
         if (id == JSON) json = true;
         if (id == HELP) return usage(stdout);
         if (id == QD_ARGS_WORD) return usage(stderr);
         if (id == QD_ARGS_BAD) rc = QD_E_ARG;
     }
-    if (!rc) rc = show(url, json, &err);
+    if (!rc && !force) rc = show(url, json, &err);
     if (rc) fprintf(stderr, "qd mode: %s\n", qd_err_reason(&err));
     qd_err_fini(&err);
     return rc ? 1 : 0;

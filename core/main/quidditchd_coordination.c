@@ -12,6 +12,7 @@
 #include "cluster/coord.h"
 #include "cluster/remote/remote.h"
 #include "main/node.h"
+#include "main/store_options.h"
 #include "plugin/host.h"
 #include "runtime/proc.h"
 #include <stdio.h>
@@ -19,56 +20,6 @@
 
 #define LOG "discovery"
 #define ROUND_MS 1000 /* between two comparisons of a migration */
-#define OPTIONS_MAX 14
-#define OPTION_TEXT 32
-
-typedef struct store_options {
-    qd_pair at[OPTIONS_MAX];
-    char text[OPTIONS_MAX][OPTION_TEXT];
-    uint32_t n;
-} store_options;
-
-/* Settings of the host's that the store is told: coordination.<key>. Times in milliseconds; what is
- * empty is left to the plugin. */
-static void add_text(store_options *o, const char *key, qd_str value)
-{
-    if (value.n) o->at[o->n++] = (qd_pair){qd_str_c(key), value};
-}
-
-static void add_number(store_options *o, const char *key, int64_t value, const char *unit)
-{
-    char *text = o->text[o->n];
-    snprintf(text, OPTION_TEXT, "%lld%s", (long long)value, unit);
-    o->at[o->n++] = (qd_pair){qd_str_c(key), qd_str_c(text)};
-}
-
-static void take_options(const qd_node *node, qd_store_kind kind, store_options *o)
-{
-    bool claims = node->mode.claim && !node->mode.settled;
-    const qd_values *v = qd_config_values(node->config);
-    if (kind != QD_STORE_KUBERNETES) {
-        add_number(o, "election_timeout", qd_values_ms(v, QD_SET_COORDINATION_ELECTION_TIMEOUT),
-                   "ms");
-        add_number(o, "heartbeat_interval", qd_values_ms(v, QD_SET_COORDINATION_HEARTBEAT), "ms");
-        add_number(o, "snapshot_threshold", qd_values_i64(v, QD_SET_COORDINATION_SNAPSHOT_OPS), "");
-        return;
-    }
-    if (qd_values_is_set(v, QD_SET_K8S_API_SERVER))
-        add_text(o, "k8s.api_server", qd_values_text(v, QD_SET_K8S_API_SERVER));
-    add_text(o, "k8s.namespace", qd_values_text(v, QD_SET_K8S_NAMESPACE));
-    add_text(o, "k8s.kubeconfig", qd_values_text(v, QD_SET_K8S_KUBECONFIG));
-    add_text(o, "k8s.context", qd_values_text(v, QD_SET_K8S_CONTEXT));
-    if (qd_values_is_set(v, QD_SET_K8S_TOKEN_FILE))
-        add_text(o, "k8s.token_file", qd_values_text(v, QD_SET_K8S_TOKEN_FILE));
-    if (qd_values_is_set(v, QD_SET_K8S_CA_FILE))
-        add_text(o, "k8s.ca_file", qd_values_text(v, QD_SET_K8S_CA_FILE));
-    add_text(o, "k8s.projections",
-             qd_str_c(qd_values_bool(v, QD_SET_K8S_PROJECTIONS) ? "true" : "false"));
-    if (claims) add_text(o, "k8s.claim", QD_STR("true"));
-    add_number(o, "k8s.lease_duration", qd_values_ms(v, QD_SET_K8S_LEASE), "ms");
-    add_number(o, "k8s.renew_interval", qd_values_ms(v, QD_SET_K8S_RENEW), "ms");
-    add_number(o, "k8s.retry_interval", qd_values_ms(v, QD_SET_K8S_RETRY), "ms");
-}
 
 /* transport.port, the first of a range; 9300 where that says nothing. */
 static unsigned default_port(const qd_values *v)
@@ -216,13 +167,15 @@ int qd_node_store_open(qd_node *node, qd_store_kind kind, uint32_t flags, qd_coo
     char path[QD_PATH_MAX + 32];
     const void *vt;
     qd_self *self;
-    store_options options = {.n = 0};
+    qd_store_options options;
     qd_arena arena;
     int rc = qd_plugin_need(node->plugins, QD_KIND_COORDINATION, qd_node_plugin_of(node, kind),
                             "coordination.mode", &vt, &self, err);
     if (rc == 0) rc = make_folder(node, kind, path, sizeof path, err);
     if (rc) return rc;
-    take_options(node, kind, &options);
+    qd_store_options_take(node->config, kind, &options);
+    if (kind == QD_STORE_KUBERNETES && node->mode.claim && !node->mode.settled)
+        qd_store_options_add(&options, "k8s.claim", QD_STR("true"));
     qd_str name = qd_str_c(node->name), id = node->id[0] ? qd_str_c(node->id) : name;
     qd_coord_config config = {
         .struct_size = sizeof config,

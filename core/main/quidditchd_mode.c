@@ -8,6 +8,7 @@
 #include "cluster/authority/stores.h"
 #include "cluster/remote/remote.h"
 #include "main/node.h"
+#include "main/store_options.h"
 #include "runtime/proc.h"
 #include <stdio.h>
 #include <string.h>
@@ -46,17 +47,6 @@ static qd_str others(const qd_node *node)
         if (text.n) return text;
     }
     return QD_STR("");
-}
-
-/* In a pod: its token, and the API server's address. */
-static qd_str service_account(const qd_node *node)
-{
-    char path[QD_PATH_MAX];
-    const char *host = qd_proc_env("KUBERNETES_SERVICE_HOST");
-    qd_str file = qd_config_text(node->config, QD_SET_K8S_TOKEN_FILE);
-    bool address = (host && *host) || qd_config_text(node->config, QD_SET_K8S_API_SERVER).n;
-    snprintf(path, sizeof path, "%.*s", QD_STR_ARG(file));
-    return address && file.n && qd_file_exists(path) ? file : QD_STR("");
 }
 
 static bool in_data(const qd_node *node, const char *name)
@@ -122,7 +112,7 @@ static int take_all(const qd_node *node, char by[200], qd_mode_input *in, qd_err
         .masters = named(node, QD_SET_COORDINATION_MASTERS),
         .others = others(node),
         .learned = in_data(node, "masters.json"),
-        .account = service_account(node),
+        .account = qd_store_account(node->config),
         .kubeconfig = qd_config_text(node->config, QD_SET_K8S_KUBECONFIG),
         .folder = in_data(node, "coordination/node"),
     };
@@ -252,7 +242,7 @@ qd_store_kind qd_node_second_store(const qd_node *node)
     bool masters = d->store == QD_STORE_MASTERS, master = has_role(node, "master");
     bool control = d->own || (has_role(node, "coordination") && masters);
     if (!control || d->store == QD_STORE_UNKNOWN) return QD_STORE_UNKNOWN;
-    bool access = service_account(node).n || qd_config_text(node->config, QD_SET_K8S_KUBECONFIG).n;
+    bool access = qd_store_reaches_kubernetes(node->config);
     bool both = qd_config_bool(node->config, QD_SET_COORDINATION_K8S_FALLBACK) && access;
     if (d->kept && (d->own || access)) return masters ? QD_STORE_KUBERNETES : QD_STORE_MASTERS;
     if (masters) return both ? QD_STORE_KUBERNETES : QD_STORE_UNKNOWN;

@@ -190,6 +190,13 @@ static void on_warn(void *arg, const char *text)
     c->k.warn(c->k.arg, text);
 }
 
+static void on_no_root(void *arg)
+{
+    cr_consensus *c = arg;
+    if (c->store->home.looks && !c->store->failed)
+        cr_give_up(c->store, QD_E_NOTFOUND, "there is no root object");
+}
+
 static void on_failed(void *arg, const char *why)
 {
     cr_consensus *c = arg;
@@ -258,14 +265,14 @@ static void make_core(cr_consensus *c)
                         .name = c->store->node_name,
                         .address = c->store->address,
                         .seed = c->k.seed,
-                        .form = known                 ? CK_FORM_NO
+                        .form = known || h->looks     ? CK_FORM_NO
                                 : c->store->bootstrap ? CK_FORM_ACTIVE
                                                       : CK_FORM_EMPTY,
                         .first = c->first,
                         .site = &h->site,
                         .epoch = h->record.epoch,
                         .applied = c->k.applied,
-                        .candidate = 1,
+                        .candidate = !h->looks,
                         .lease_ns = (uint64_t)h->lease_ns,
                         .renew_ns = (uint64_t)h->renew_ns,
                         .retry_ns = (uint64_t)h->retry_ns,
@@ -276,6 +283,7 @@ static void make_core(cr_consensus *c)
                         .done = on_done,
                         .read_done = on_read_done,
                         .warn = on_warn,
+                        .no_root = on_no_root,
                         .failed = on_failed,
                         .stamp = stamp,
                         .load_begin = ck_state_load_begin,

@@ -73,6 +73,10 @@ int32_t cr_home_option(qd_coord *c, const qd_pair *o, qd_err *err)
         h->claims = qd_plug_is(o->value, "true");
         return 0;
     }
+    if (qd_plug_is(o->key, "k8s.look")) {
+        h->looks = qd_plug_is(o->value, "true");
+        return 0;
+    }
     /* of masters of our own: the host hands them to whatever back end there is */
     if (qd_plug_is(o->key, "election_timeout") || qd_plug_is(o->key, "heartbeat_interval") ||
         qd_plug_is(o->key, "snapshot_threshold"))
@@ -81,7 +85,7 @@ int32_t cr_home_option(qd_coord *c, const qd_pair *o, qd_err *err)
                         "coordination.%.*s: unknown option (known: k8s.namespace, k8s.kubeconfig, "
                         "k8s.context, k8s.api_server, k8s.token_file, k8s.ca_file, "
                         "k8s.lease_duration, k8s.renew_interval, k8s.retry_interval, "
-                        "k8s.projections, k8s.claim)",
+                        "k8s.projections, k8s.claim, k8s.look)",
                         (int)o->key.n, o->key.p);
 }
 

@@ -44,6 +44,7 @@ typedef struct cr_home {
     int64_t said_ns;
     struct ck_projections *projections; /* NULL: none */
     int projections_wanted;
+    int looks;  /* the state is only read: nothing is created, nothing led */
     int claims; /* a root that this node creates says which of two stores forms the cluster */
     char trouble[900]; /* what the API server last refused, or why it is silent; empty: nothing */
 } cr_home;

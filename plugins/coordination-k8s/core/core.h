@@ -177,6 +177,8 @@ typedef struct ck_core_config {
      * QD_E_NO_COORDINATION: the core stopped. */
     void (*read_done)(void *arg, void *wait, int32_t rc);
     void (*warn)(void *arg, const char *text);
+    /* There is no root, and none is to be made. NULL: it is waited for. */
+    void (*no_root)(void *arg);
     /* The core cannot go on: nothing is applied or asked any more. */
     void (*failed)(void *arg, const char *why);
     /* Fills what is the machine's in a root about to be written (epoch, authority, history id), by

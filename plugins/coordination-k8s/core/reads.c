@@ -83,6 +83,7 @@ static void no_root(ck_core *c)
         ck_fail(c, "the root object of the cluster's state is gone: nothing is made in its place");
         return;
     }
+    if (c->config.form == CK_FORM_NO && c->config.no_root) c->config.no_root(c->config.arg);
     if (c->w.kind == CK_W_NONE && c->config.form != CK_FORM_NO && !c->resigning) {
         ck_root *r = ck_root_clone(c->config.first);
         r->state = c->config.form == CK_FORM_EMPTY ? QD_COORD_EMPTY : r->state;
