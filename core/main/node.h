@@ -50,6 +50,8 @@ typedef struct qd_node {
     qd_mutex deciding;                   /* mode, coordination, authority: requests look at them */
     qd_mode_decision mode;               /* which store holds the cluster's state */
     bool control;                        /* may be elected to allocate shards */
+    uint64_t found; /* of a node without a record: epoch of the cluster whose state it has found in
+                       Kubernetes, while its settings ask for masters; 0: none */
     struct qd_remote_server *coordination_server; /* of control nodes: serves the others */
     /* Of a node with both stores: first the mode's. */
     struct qd_coord_store *both[2];
@@ -110,8 +112,9 @@ int qd_node_settle(qd_node *node, const qd_mode_claims *claims, qd_err *err);
  * Nothing happens where no claim is needed. [worker] QD_E_CANCELLED: the node stops. */
 QD_MUST_CHECK
 int qd_node_claim(qd_node *node, struct qd_coord_store **kubernetes, qd_err *err);
-/* Opens a store of this node's own; flags: QD_COORD_OPEN_BOOTSTRAP where it may form one.
- * [worker] */
+#define QD_NODE_STORE_LOOK 0x80000000u /* only to be looked at: nothing is made or led */
+/* Opens a store of this node's own; flags: QD_COORD_OPEN_BOOTSTRAP where it may form one, or
+ * QD_NODE_STORE_LOOK. [worker] */
 QD_MUST_CHECK
 int qd_node_store_open(qd_node *node, qd_store_kind kind, uint32_t flags,
                        struct qd_coord_store **out, qd_err *err);

@@ -11,6 +11,7 @@
 #include "cluster/coord.h"
 #include "cluster/state.h"
 #include "main/node.h"
+#include "main/store_options.h"
 #include "rpc/rpc.h"
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,16 @@
 #define LOG "discovery"
 #define LOOK_NS UINT64_C(20000000)
 #define ASK_MS 1000
+#define LOOKED_NS UINT64_C(2000000000)
+
+static bool is_coordinating(const qd_node *node)
+{
+    uint32_t n;
+    const qd_str *roles = qd_values_list(qd_config_values(node->config), QD_SET_NODE_ROLES, &n);
+    for (uint32_t i = 0; i < n; i++)
+        if (qd_str_is(roles[i], "coordination")) return true;
+    return false;
+}
 
 /* --- is there a master? --- */
 
@@ -122,10 +133,52 @@ static int ask(void *arg, const qd_mode_input *in, qd_mode_claim *out, qd_err *e
     return !rc || qd_coord_failed(s) || rc == QD_E_NOMEM ? rc : QD_E_NO_COORDINATION;
 }
 
+/* --- masters are asked for, and the state is in Kubernetes --- */
+
+/* A node that only coordinates, keeps no record over a restart, and is to ask masters: is there a
+ * cluster in Kubernetes that it belonged to? */
+static bool may_have_moved(const qd_node *node)
+{
+    const qd_mode_decision *d = &node->mode;
+    return d->asked == QD_MODE_MASTER && !d->formed && !d->own && is_coordinating(node) &&
+           qd_store_reaches_kubernetes(node->config);
+}
+
+/* Looks for some time, no longer: what cannot be read says nothing. */
+static void look(qd_node *node)
+{
+    static const uint8_t nobody[16];
+    qd_coord_store *s;
+    qd_coord_identity id = {.state = QD_COORD_EMPTY};
+    qd_err err;
+    qd_err_init(&err);
+    uint64_t end = qd_env_mono_ns(node->env) + LOOKED_NS;
+    if (qd_node_store_open(node, QD_STORE_KUBERNETES, QD_NODE_STORE_LOOK, &s, &err)) {
+        qd_err_fini(&err);
+        return;
+    }
+    while (qd_env_mono_ns(node->env) < end && !atomic_load(&node->stopping)) {
+        qd_coord_identity_get(s, &id);
+        if (memcmp(id.store_id, nobody, sizeof nobody) != 0) break;
+        qd_env_sleep_ns(node->env, LOOK_NS);
+    }
+    qd_coord_close(s);
+    qd_err_fini(&err);
+    if (id.state == QD_COORD_ACTIVE || id.state == QD_COORD_SEALED) node->found = id.epoch;
+}
+
 int qd_node_claim(qd_node *node, qd_coord_store **kubernetes, qd_err *err)
 {
     qd_coord_store *s = NULL;
     *kubernetes = NULL;
+    if (may_have_moved(node)) {
+        look(node);
+        if (node->found) {
+            int kept = qd_node_settle(node, NULL, err);
+            if (!kept) qd_rpc_role_add(node->rpc, QD_RPC_ROLE_CONTROL);
+            return kept;
+        }
+    }
     if (!node->mode.claim) return 0;
     qd_store_kind wanted = wish(node);
     int rc =

@@ -176,6 +176,8 @@ int qd_node_store_open(qd_node *node, qd_store_kind kind, uint32_t flags, qd_coo
     qd_store_options_take(node->config, kind, &options);
     if (kind == QD_STORE_KUBERNETES && node->mode.claim && !node->mode.settled)
         qd_store_options_add(&options, "k8s.claim", QD_STR("true"));
+    if (flags & QD_NODE_STORE_LOOK) qd_store_options_add(&options, "k8s.look", QD_STR("true"));
+    flags &= ~QD_NODE_STORE_LOOK;
     qd_str name = qd_str_c(node->name), id = node->id[0] ? qd_str_c(node->id) : name;
     qd_coord_config config = {
         .struct_size = sizeof config,

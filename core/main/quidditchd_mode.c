@@ -100,11 +100,26 @@ static void take_record(const qd_node *node, qd_mode_input *in)
     in->epoch = r.epoch;
 }
 
-static int take_all(const qd_node *node, char by[200], qd_mode_input *in, qd_err *err)
+/* Times of the Lease have to fit, where this node may come to use one. */
+static int check_lease(const qd_node *node, const qd_mode_input *in, qd_err *err)
 {
     int64_t lease = qd_config_ms(node->config, QD_SET_K8S_LEASE);
     int64_t renew = qd_config_ms(node->config, QD_SET_K8S_RENEW);
     int64_t retry = qd_config_ms(node->config, QD_SET_K8S_RETRY);
+    bool reaches = in->account.n || in->kubeconfig.n;
+    bool used = in->asked == QD_MODE_KUBERNETES || in->record == QD_STORE_KUBERNETES ||
+                (reaches && (in->asked != QD_MODE_MASTER || in->fallback));
+    if (!used || (renew + retry < lease && retry < renew)) return 0;
+    return qd_err_set(err, QD_E_CONFIG,
+                      "coordination.k8s.lease_duration [%lldms] has to be more than "
+                      "coordination.k8s.renew_interval [%lldms] and "
+                      "coordination.k8s.retry_interval [%lldms] together, and the second more "
+                      "than the third",
+                      (long long)lease, (long long)renew, (long long)retry);
+}
+
+static int take_all(const qd_node *node, char by[200], qd_mode_input *in, qd_err *err)
+{
     *in = (qd_mode_input){
         .fallback = qd_config_bool(node->config, QD_SET_COORDINATION_K8S_FALLBACK),
         .master = has_role(node, "master"),
@@ -117,14 +132,12 @@ static int take_all(const qd_node *node, char by[200], qd_mode_input *in, qd_err
         .folder = in_data(node, "coordination/node"),
     };
     take_record(node, in);
-    if (renew + retry >= lease || retry >= renew)
-        return qd_err_set(err, QD_E_CONFIG,
-                          "coordination.k8s.lease_duration [%lldms] has to be more than "
-                          "coordination.k8s.renew_interval [%lldms] and "
-                          "coordination.k8s.retry_interval [%lldms] together, and the second more "
-                          "than the third",
-                          (long long)lease, (long long)renew, (long long)retry);
-    return take_mode(node, by, in, err);
+    if (!in->record && node->found) {
+        in->record = QD_STORE_KUBERNETES;
+        in->epoch = node->found;
+    }
+    int rc = take_mode(node, by, in, err);
+    return rc ? rc : check_lease(node, in, err);
 }
 
 /* Somebody else's plugin, and no mode that says whose its store is: every node opens it itself. */

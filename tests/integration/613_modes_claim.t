@@ -51,8 +51,22 @@ my @late = masters('alone');
 $_->launch for @late;
 is(told($_), $is, "$_->{name}, a master that came late, obeys the claim") for @late;
 ok(logged($_, qr/both stores are open, \[k8s-native\] and \[master\]/), "$_->{name} may take the state over some day") for @late;
-$_->signal('TERM') for @late, $alone;
-is($_->stop, 0, "$_->{name} ends") for @late, $alone;
+$_->signal('TERM') for @late;
+is($_->stop, 0, "$_->{name} ends") for @late;
+# a node without a volume is started anew, and is to ask masters now: they are empty, and the state is in Kubernetes
+my $empty = node('empty', 'alone', 'master,ingest', settings => { 'coordination.mode' => 'master' });
+my $moved = node('moved', 'alone', 'coordination,ingest', settings => { 'coordination.mode' => 'master', 'coordination.master_addresses' => "127.0.0.1:$empty->{transport}" });
+delete $empty->{env}{KUBECONFIG};
+$empty->{settings}{'coordination.k8s_fallback'} = 'false';
+$_->launch for $empty, $moved;
+is(told($moved), $is, 'a node without a record stays with the store that has one, empty masters are not obeyed');
+my $now = coordination($moved);
+is_deeply([@{ $now->{mode} }{qw(asked chosen)}, $now->{mode}{migration_wanted}], ['master', 'k8s-native', JSON::PP::true()], 'what it asks for waits for a migration') or diag explain $now;
+like($moved->log_text, qr/WARN.*the setting \[master\] waits: .*qd migrate start --to master.*the store \[k8s\] is kept/, 'as the log says');
+ok($alone->wait_for(sub { my $w = coordination($alone)->{mode}{wanted_by}; @$w == 1 && $w->[0]{name} eq 'moved' }, 60), 'and the others know');
+isnt((split ' ', told($empty))[3], (split ' ', $is)[3], 'the empty master is a cluster of its own');
+$_->signal('TERM') for $moved, $empty, $alone;
+is($_->stop, 0, "$_->{name} ends") for $moved, $empty, $alone;
 
 # --- the API cannot be asked: masters wait, and say so; then they form, as claimed
 $link->cut;

@@ -151,8 +151,9 @@ static int read_text(qd_str text, qd_authority_record *out, qd_err *err)
     if (err) qd_err_fini(err);
     return qd_err_set(err, QD_E_CORRUPT,
                       "the record of the state that this node acted on (authority.json) is damaged "
-                      "at offset %zu; check that the masters hold the newest state, then remove "
-                      "the file",
+                      "at offset %zu; check that the store in charge, of masters or in Kubernetes, "
+                      "holds the newest state, then remove the file: the node takes the state that "
+                      "its settings lead to (before qd master recover, too)",
                       at);
 }
 
