@@ -9,13 +9,15 @@ typedef struct measure {
 } measure;
 enum { MEASURES = 8 };
 
+/* The revision is of one epoch: under the next one a store may begin anew, as a mirror. */
 static void measures(const ck_root *known, const ck_root *came, measure m[MEASURES])
 {
     m[0] = (measure){"recoveries", known->recoveries, came->recoveries};
     m[1] = (measure){"epoch", known->epoch, came->epoch};
     m[2] = (measure){"term", known->leader.term, came->leader.term};
     m[3] = (measure){"index", known->index, came->index};
-    m[4] = (measure){"revision", known->revision, came->revision};
+    int same = known->epoch == came->epoch;
+    m[4] = (measure){"revision", same ? known->revision : 0, same ? came->revision : 0};
     m[5] = (measure){"shown", known->shown, came->shown};
     m[6] = (measure){"checkpoint", known->checkpoint, came->checkpoint};
     m[7] = (measure){"writes", known->writes, came->writes};

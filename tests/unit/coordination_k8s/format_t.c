@@ -787,6 +787,24 @@ static void change_and_compare(const ck_root *known, int field, int by, int want
     ck_root_free(came);
 }
 
+/* A store that was handed over and becomes a mirror once more begins at revision 0. */
+static void a_mirror_begins_anew(void **state)
+{
+    (void)state;
+    ck_root *old = sample_root(13, 40, 50), *r = ck_root_clone(old);
+    memcpy(r->version, "4713", 5);
+    ck_root_push(r, ck_entry_make(unit_heap(), 41, r->leader.term, 99, (const uint8_t *)"x", 1));
+    old->revision = 190;
+    r->revision = 0;
+    assert_int_equal(ck_root_follows(old, r, why), CK_FOREIGN);
+    r->epoch++;
+    assert_int_equal(ck_root_follows(old, r, why), CK_NEXT);
+    assert_int_equal(ck_root_follows(r, old, why), CK_STALE);
+    ck_root_free(old);
+    ck_root_free(r);
+    memory_check();
+}
+
 static void later_roots_are_told_from_earlier_ones(void **state)
 {
     (void)state;
@@ -860,6 +878,7 @@ int main(void)
         cmocka_unit_test(entries_stand_where_they_fit),
         cmocka_unit_test(ids_tell_what_became_of_an_entry),
         cmocka_unit_test(later_roots_are_told_from_earlier_ones),
+        cmocka_unit_test(a_mirror_begins_anew),
     };
     return unit_run(tests);
 }
