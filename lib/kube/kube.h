@@ -23,6 +23,8 @@ enum {
     KUBE_MESSAGE_MAX = 512
 };
 #define KUBE_SECOND_NS 1000000000ll
+/* A member of an object that could not be read whole: true. Writing it back would lose the rest. */
+#define KUBE_UNREADABLE "unreadable"
 
 /* A sentence of what failed; it names the file and field, or the request. */
 typedef struct kube_error {

@@ -1,5 +1,6 @@
 /* result.c: what an answer means, and paths: see client.h. */
 #include "client.h"
+#include "lenient.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -40,7 +41,7 @@ static void take_body(kube_result *out, const kube_exchange *x)
 static void read_body(kube_result *out, const kube_exchange *x)
 {
     json_error_t error;
-    if (x->answer.n) out->object = json_loadb(x->answer.p, x->answer.n, 0, &error);
+    if (x->answer.n) out->object = kube_json(x->answer.p, x->answer.n, &error);
     if (out->object && !json_is_object(out->object)) {
         json_decref(out->object);
         out->object = NULL;

@@ -6,6 +6,7 @@
  * is asked.
  */
 #include "watch.h"
+#include "lenient.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -107,7 +108,7 @@ static int32_t on_line(void *arg, qd_str line)
 {
     kube_watch *w = arg;
     json_error_t error;
-    json_t *event = json_loadb(line.p, line.n, 0, &error);
+    json_t *event = kube_json(line.p, line.n, &error);
     const char *type = json_string_value(json_object_get(event, "type"));
     json_t *object = json_object_get(event, "object");
     int32_t rc = 0, kind = type_of(type);

@@ -62,7 +62,7 @@ static void hold(ck_projections *p)
     p->holders_old = 0;
     for (uint32_t b = 0; b < CK_BUCKETS; b++) {
         for (ck_object *o = p->buckets[b]; o; o = o->chain) {
-            if (!o->ours || o->kind != CK_OF_INDEX) continue;
+            if (!o->ours || o->kind != CK_OF_INDEX || !ck_object_has_index(o->json)) continue;
             index = ck_object_index(o->json);
             const ck_object *other = holder_of(p, held, index);
             if (!other || is_before(o, other))

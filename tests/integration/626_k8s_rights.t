@@ -106,6 +106,12 @@ my %wrong = (
     types => {mappings => {properties => {a => 7}}}, deep => {settings => {a => {b => {c => {d => [{e => 1}]}}}}}, alias => {aliases => {'*' => {}}},
 );
 $kube->post("$path/quidditchindices", {apiVersion => 'quidditch.io/v1', kind => 'QuidditchIndex', metadata => {name => "wrong-$_"}, spec => $wrong{$_}}) for sort keys %wrong;
+# names with a NUL, and what is too deep, which no node can hold
+my %raw = (nul => '{"mappings":{"a\\u0000b":{"x":"y\\u0000z"}}}', deep => '{"mappings":' . ('{"a":' x 3000) . '1' . ('}' x 3000) . '}');
+is($kube->post("$path/quidditchindices", qq({"apiVersion":"quidditch.io/v1","kind":"QuidditchIndex","metadata":{"name":"wrong-raw-$_"},"spec":$raw{$_}}))->{status}, 201, "$_: the API server takes it") for sort keys %raw;
+for my $name (sort keys %raw) {
+    ok($n->wait_for(sub { $kube->get("$path/quidditchindices/wrong-raw-$name")->{content} =~ /"reason":"Unreadable"/ }, 60), "$name: ... and its status says what it is");
+}
 for my $name (sort keys %wrong) {
     my $c;
     ok($n->wait_for(sub { ($c) = grep { $_->{type} eq 'Accepted' } @{$kube->get("$path/quidditchindices/wrong-$name")->{json}{status}{conditions} || []} }, 60), "$name is judged");

@@ -18,7 +18,7 @@ $(CLUSTER_SIM_PARTS) $(CLUSTER_SIM_OBJS): $(OBJ)/tests/sim/cluster/%.o: %.c $(SD
 CLUSTER_SIM_K8S_OBJS := $(patsubst %.c,$(OBJ)/tests/sim/cluster_k8s/%.o,$(filter-out %_raft.c %_engine.c %_store.c,$(sort $(wildcard tests/sim/cluster_*.c))) \
 	tests/sim/cluster_k8s_store.c $(sort $(wildcard plugins/coordination-common/*.c plugins/coordination-k8s/*/*.c)) \
 	$(filter-out %/api.c,$(sort $(wildcard plugins/coordination-k8s/*.c))) $(filter-out %_yaml.c,$(sort $(wildcard tests/lib/kube_model*.c))) \
-	$(patsubst %,lib/kube/%.c,client kube lines list loop result rules watch))
+	$(patsubst %,lib/kube/%.c,client kube lenient lines list loop result rules watch))
 $(CLUSTER_SIM_K8S_OBJS): $(OBJ)/tests/sim/cluster_k8s/%.o: %.c $(SDK_HEADERS)
 	@mkdir -p $(@D)
 	$(CLUSTER_SIM_CC) $(PINC_coordination-k8s) -Itests/sim -Dqd_plugin_entry=qd_plugin_entry_coordination_k8s -DCLUSTER_K8S \

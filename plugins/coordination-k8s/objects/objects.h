@@ -21,6 +21,7 @@
 #define CK_SHOWN "quidditch.io/shown"         /* annotation: the state of the index that it shows */
 #define CK_SHOWN_PARTLY " partly"             /* at its end: not all of it could be shown */
 #define CK_DEFAULT_CLUSTER "quidditch"
+#define CK_UNREADABLE "unreadable" /* member of an object that is not whole: KUBE_UNREADABLE */
 
 enum { CK_COPIES_MAX = 1000 }; /* in one status */
 enum { CK_MESSAGE = 1024, CK_SHOWN_MAX = 200, CK_SHARD_NAME = CK_LABEL + 24 };
@@ -100,6 +101,8 @@ const char *ck_object_cluster(const json_t *object);
 int64_t ck_object_generation(const json_t *object);
 /* 1 when it is being deleted. */
 int ck_object_ends(const json_t *object);
+/* Whether it is known which index it is of: not of one that could not be read. */
+int ck_object_has_index(const json_t *object);
 /* Whether the cluster made it, and not a user. */
 int ck_object_is_clusters(const json_t *object);
 /* Which shard a QuidditchShard is of. */

@@ -411,6 +411,24 @@ static void what_comes_back_was_applied_or_not(void **unused)
     "'quidditch.io/data']},'spec':{'deletionPolicy':'" policy                                      \
     "'},'status':{'indexName':'books','uuid':'" uuid "','state':'ACTIVE'}}"
 
+static void what_cannot_be_read_is_not_written_back(void **unused)
+{
+    (void)unused;
+    world w;
+    begin(&w, state_text, "{'metadata':{'name':'books','generation':2},'unreadable':true}");
+    assert_false(ck_object_has_index(w.object));
+    judge(&w);
+    assert_int_equal(w.j.what, CK_DO_STATUS);
+    assert_null(json_object_get(w.j.body, "unreadable"));
+    put(&w);
+    assert_string_equal(said(&w, "Accepted", "reason"), "Unreadable");
+    assert_string_equal(status_of(&w, "indexName"), ""); /* it may be meant for another one */
+    judge(&w);
+    assert_int_equal(w.j.what, CK_DO_NOTHING);
+    end(&w);
+    memory_check();
+}
+
 static void data_go_only_when_asked(void **unused)
 {
     (void)unused;
@@ -694,6 +712,7 @@ int main(void)
         cmocka_unit_test(an_own_spec_is_no_wish),
         cmocka_unit_test(what_has_no_room_is_left_out),
         cmocka_unit_test(what_comes_back_was_applied_or_not),
+        cmocka_unit_test(what_cannot_be_read_is_not_written_back),
         cmocka_unit_test(data_go_only_when_asked),
         cmocka_unit_test(an_index_that_is_gone),
         cmocka_unit_test(shards_of_large_indices),

@@ -1,5 +1,6 @@
 /* client_t.c: requests, their outcomes, repeats and limits; lists in pages; rights. */
 #include "unit/kube/rig.h"
+#include <kube/lenient.h>
 #include <kube/list.h>
 #include <kube/rules.h>
 
@@ -487,9 +488,65 @@ static void timers_fire_in_order(void **state)
     }
 }
 
+static json_t *lenient(const char *text)
+{
+    json_error_t error;
+    return kube_json(text, strlen(text), &error);
+}
+
+static const char *name_at(const json_t *list, size_t i)
+{
+    return kube_object_name(json_array_get(json_object_get(list, "items"), i));
+}
+
+static void objects_that_cannot_be_read_hide_no_others(void **state)
+{
+    (void)state;
+    static char deep[1 << 17];
+    size_t n =
+        (size_t)snprintf(deep, sizeof deep, "%s", "{\"type\":\"ADDED\",\"object\":{\"spec\":");
+    for (int i = 0; i < 5000; i++) n += (size_t)snprintf(deep + n, sizeof deep - n, "[{\"a\":");
+    deep[n++] = '1';
+    for (int i = 0; i < 5000; i++) n += (size_t)snprintf(deep + n, sizeof deep - n, "}]");
+    (void)snprintf(deep + n, sizeof deep - n, "%s", ",\"metadata\":{\"name\":\"deep\"}}}\n");
+    json_t *list = lenient(
+        " {\"metadata\":{\"resourceVersion\":\"7\"},\"items\":[ {\"metadata\":{\"name\":\"a\"}} ,"
+        "{\"spec\":{\"x\\u0000y\":\"\\\"]}\"},\"metadata\":{\"managedFields\":[{\"f:x\\u0000y\":{}}"
+        "],"
+        "\"name\":\"b\"},\"status\":{\"z\":[1,{}]}},{\"metadata\":{\"name\":\"c\"}}]}");
+    assert_int_equal(json_array_size(json_object_get(list, "items")), 3);
+    assert_string_equal(name_at(list, 0), "a");
+    assert_string_equal(name_at(list, 1), "b");
+    assert_string_equal(name_at(list, 2), "c");
+    const json_t *b = json_array_get(json_object_get(list, "items"), 1);
+    assert_true(json_is_true(json_object_get(b, KUBE_UNREADABLE)));
+    assert_null(json_object_get(b, "spec"));
+    assert_int_equal(json_array_size(json_object_get(json_object_get(b, "status"), "z")), 2);
+    assert_null(
+        json_object_get(json_array_get(json_object_get(list, "items"), 2), KUBE_UNREADABLE));
+    json_decref(list);
+    json_t *event = lenient(deep), *object = json_object_get(event, "object");
+    assert_string_equal(kube_object_name(object), "deep");
+    assert_true(json_is_true(json_object_get(object, KUBE_UNREADABLE)));
+    json_decref(event);
+    json_t *one = lenient("{\"metadata\":{\"name\":\"o\"},\"spec\":{\"\\u0000\":1}}");
+    assert_string_equal(kube_object_name(one), "o");
+    json_decref(one);
+    one = lenient("{\"text\":\"a\\u0000b\"}"); /* as a value it is one */
+    assert_null(json_object_get(one, KUBE_UNREADABLE));
+    json_decref(one);
+    static const char *const none[] = {
+        "",           "x",
+        "{",          "{\"a\":}",
+        "[1",         "{\"items\":[",
+        "{\"a\":1}}", "{\"metadata\":{\"name\":\"o\"},\"spec\":{\"a\":"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) assert_null(lenient(none[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(objects_that_cannot_be_read_hide_no_others),
         cmocka_unit_test(answers_are_told),
         cmocka_unit_test(writes_tell_whether_they_happened),
         cmocka_unit_test(reads_are_repeated),
