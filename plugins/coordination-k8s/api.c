@@ -99,5 +99,6 @@ void ck_api_close(qd_coord *c)
 
 kube_transport *ck_api_connect(qd_coord *c, const kube_env *env, kube_error *err)
 {
-    return kube_curl_make(env, &c->loop, &c->home.api, &c->home.from, NULL, err);
+    const kube_curl_options options = {.connections = CK_CONNECTIONS};
+    return kube_curl_make(env, &c->loop, &c->home.api, &c->home.from, &options, err);
 }

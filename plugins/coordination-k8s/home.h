@@ -11,6 +11,9 @@
 #include "transport.h"
 
 #define CR_HOME_FLAGS (QD_COORD_LINEARIZABLE | QD_COORD_AUTHORITY | QD_COORD_EXTERNAL)
+/* Requests at once, each with a connection that is kept: objects being read and written, and room
+ * for the root and the Lease. */
+#define CK_CONNECTIONS 28
 #define CK_HEARD_NS 4000000000ll /* a control node that was silent for so long is not counted */
 
 /* What this node has acted on; on disk before it acts (record.c). */

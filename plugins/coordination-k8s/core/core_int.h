@@ -25,10 +25,10 @@
 #define CK_S 1000000000ull
 
 enum {
-    CK_GROUP_MAX = 128,  /* entries of one PUT: fewer than the ids in a root */
-    CK_TOKENS = 600,     /* root writes at once */
-    CK_GETS_AT_ONCE = 8, /* objects being read */
-    CK_PUTS_AT_ONCE = 8, /* objects being written */
+    CK_GROUP_MAX = 128,   /* entries of one PUT: fewer than the ids in a root */
+    CK_TOKENS = 600,      /* root writes at once */
+    CK_GETS_AT_ONCE = 16, /* objects being read */
+    CK_PUTS_AT_ONCE = 8,  /* objects being written */
     CK_DELETES_AT_ONCE = 4,
     CK_MISSING_MAX = 5 /* how often an object that the newest root names may be missing */
 };
