@@ -2,6 +2,7 @@
 # 043_hostile.t: clients that mean no good, or do not know: bodies that together do not fit in memory,
 # answers that are not read, bodies that drip, half-closed connections, thousands of requests at once,
 # queries made to explode. Another client works on meanwhile, and memory comes back.
+# Runs alone: bodies wait in the middle for as long as the node waits for them.
 use strict;
 use warnings;
 use Compress::Zlib ();

@@ -150,7 +150,14 @@ sub wait_end {
     return $self->{status} >> 8 | ($self->{status} & 127) << 8;
 }
 
-sub signal { my ($self, $signal) = @_; kill $signal, $self->{pid} if $self->{pid} }
+# Whoever is stopped (STOP) stands when this returns: on a busy machine its threads go on for a moment.
+sub signal {
+    my ($self, $signal) = @_;
+    my $pid = $self->{pid} or return 0;
+    my $sent = kill $signal, $pid;
+    $self->wait_for(sub { !grep { slurp($_) =~ /\) [^TtXZ] / } glob "/proc/$pid/task/*/stat" }) if $signal eq 'STOP';
+    return $sent;
+}
 
 sub stop {
     my ($self) = @_;
