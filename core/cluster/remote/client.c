@@ -37,9 +37,22 @@ void qdi_remote_failed(qd_coord *c, const char *address, const qd_err *why)
     for (uint32_t i = 0; i < c->nmasters; i++) {
         remote_master *m = c->masters[i];
         if (strcmp(m->address, address) != 0) continue;
-        m->up = false; /* until its connection tells otherwise */
+        m->up = false; /* until its connection, or an answer, tells otherwise */
         snprintf(m->reason, sizeof m->reason, "%s", why ? qd_err_reason(why) : "no answer");
         if (c->current == i) c->current = (i + 1) % c->nmasters;
+    }
+    qd_mutex_unlock(&c->lock);
+}
+
+/* An answer came from there: its connection had stayed. */
+static void answers(qd_coord *c, const char *address)
+{
+    qd_mutex_lock(&c->lock);
+    for (uint32_t i = 0; i < c->nmasters; i++) {
+        remote_master *m = c->masters[i];
+        if (m->up || strcmp(m->address, address) != 0) continue;
+        m->up = true;
+        m->reason[0] = 0;
     }
     qd_mutex_unlock(&c->lock);
 }
@@ -421,6 +434,7 @@ static int outcome(remote_call *k, int rc)
 {
     qd_err *err = err_of(k);
     if (rc == 0) {
+        answers(k->c, k->to);
         rc = read_answer(k);
         return rc == QD_E_CORRUPT && changes(k) ? QD_E_UNKNOWN_OUTCOME : rc;
     }

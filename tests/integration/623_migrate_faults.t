@@ -1,0 +1,113 @@
+#!/usr/bin/perl
+# 623_migrate_faults.t: the state of a live cluster moves between three masters and a real Kubernetes API while what
+# takes part ends: the node that drives, the one that leads the masters' store, the API server, each when a step is seen to
+# begin; and it is given up and begun again. A client that does not try again writes and makes indices meanwhile: none
+# of its writes fails, no change that was acknowledged is lost, nobody is in charge twice. All steps: QD_MIGRATE_STEPS=all
+# (the long suite).
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Coordination;
+use JSON::PP ();
+use KubeServer;
+use QdNode;
+use Test::More;
+use Time::HiRes qw(sleep time);
+$| = 1;
+
+-f "$QdNode::OUT/lib/quidditch/plugins/coordination-k8s.so" or plan skip_all => q(coordination-k8s is not built here);
+KubeServer->skip_unless_built;
+my $kube = KubeServer->new('faults')->start;
+my $account = $kube->install('quidditch');
+my %common = ('cluster.name' => 'quidditch', 'metrics.port' => -1, 'transport.rpc_port' => -1, 'cluster.routing.allocation.disk.threshold_enabled' => 'false');
+my @m = map { QdNode->new("m$_") } 0 .. 2;
+my $peers = join ',', map { "$_->{name}\@127.0.0.1:$_->{transport}" } @m;
+for (@m) {
+    $_->{settings} = { %common, 'node.roles' => 'master,ingest', 'coordination.raft_peers' => $peers, 'coordination.mode' => 'master', 'coordination.k8s_fallback' => 'true' };
+    $_->{env} = { KUBECONFIG => $account->{kubeconfig}, LEADER_ELECTION_NAMESPACE => 'quidditch' };
+}
+my $data = QdNode->new('data', settings => { %common, 'node.roles' => 'data' }, env => { MASTER_ADDRESSES => join ',', map { "127.0.0.1:$_->{transport}" } @m });
+start_all(@m, $data);
+is($data->put('/docs', { settings => { number_of_shards => 1, number_of_replicas => 0 } })->{status}, 200, 'an index');
+my $uuid = settled($data)->{cluster_uuid};
+
+# The client, a process of its own; what it found is read at its end.
+my $load = Coordination::Load->new($data);
+my ($result, $enough) = map { "$data->{dir}/$_" } qw(load.json load.end);
+my $client = fork // die "fork: $!";
+if (!$client) {
+    $load->more until -e $enough;
+    open my $f, '>', $result or POSIX::_exit(1);
+    print $f JSON::PP->new->encode({ map { $_ => $load->{$_} } qw(made wrote slowest failed deleted) });
+    close $f;
+    POSIX::_exit(0);
+}
+
+sub leader { my ($name) = (settled($data)->{leader} || {})->{name} // ''; return (grep { $_->{name} eq $name } @m)[0] || $m[0] }
+sub voter { my ($list) = $m[0]->get('/_quidditch/masters')->{json}{masters}; my ($l) = grep { $_->{leader} } @{ $list || [] }; return (grep { $l && $_->{name} eq $l->{name} } @m)[0] || $m[1] }
+my %victims = (
+    driver => sub { leader() },
+    voter => sub { voter() },
+    api => sub { $kube },
+);
+# Who takes part ends when somebody's log says that this step begins; and is there again.
+sub strike {
+    my ($who, $to, $step) = @_;
+    my $victim = $victims{$who}->();
+    my $line = $step eq 'seal' ? qr/migration: the store \[\S+\] is sealed/ : qr/migration to \[\Q$to\E\]: $step/;
+    my %from = map { $_->{name} => length $_->log_text } @m;
+    my ($rc, $out) = $m[0]->run_qd('migrate', 'start', '--to', $to, '--url', $data->url);
+    is($rc, 0, "qd migrate start --to $to") or diag $out;
+    my $end = time + 10; # a mirror that is kept needs no prepare
+    until (time > $end || grep { substr($_->log_text, $from{$_->{name}} // 0) =~ $line } @m) { sleep 0.001 }
+    $victim->kill9;
+    $who eq 'api' ? $victim->revive : $victim->launch;
+    started($victim) if $who ne 'api';
+}
+sub moved {
+    my ($to, $what) = @_;
+    my $kind = $to eq 'master' ? 'raft' : 'k8s';
+    my $j;
+    ok($data->wait_for(sub { $j = migration($data); ($j->{step} // '') eq 'done' && $j->{to} eq $to }, 90), "$what: it is done") or diag explain $j;
+    is_deeply([same_told([@m, $data], qw(store.kind cluster_uuid))], ["$kind $uuid"], "$what: all nodes have followed");
+    ok($data->wait_for(sub { $data->post('/_cluster/coordination/_migrate/_finish')->{status} == 200 }, 60), "$what: finished");
+}
+
+my @points = (['driver', 'seal'], ['voter', 'seal']);
+@points = map { my $who = $_; map { [$who, $_] } qw(prepare mirror seal sealed retire) } qw(driver voter api) if ($ENV{QD_MIGRATE_STEPS} // '') eq 'all';
+my @to = ('k8s-native', 'master');
+for my $point (@points) {
+    my ($who, $step) = @$point;
+    my $to = shift @to;
+    push @to, $to;
+    strike($who, $to, $step);
+    moved($to, "to $to, the $who ended at $step");
+}
+# Given up, again and again, or too late for that; then it is seen through.
+my $to = $to[0];
+for (1 .. 3) {
+    is(error_of($data->post("/_cluster/coordination/_migrate?to=$to")), '200 ', 'begun');
+    my $r = $data->delete('/_cluster/coordination/_migrate');
+    like(error_of($r), qr/^(200 $|400 the store \[$to\] is in charge already)/, 'given up, or too late');
+    last if $r->{status} != 200;
+    ok($data->wait_for(sub { my $j = migration($data); ($j->{step} // '') eq 'none' || $j->{kept} }, 60), 'it is over') or diag explain migration($data);
+}
+my ($rc, $out) = $m[0]->run_qd('migrate', 'start', '--to', $to, '--url', $data->url);
+moved($to, 'after it was given up');
+
+open my $f, '>', $enough or die "$enough: $!";
+close $f;
+waitpid $client, 0;
+my $found = JSON::PP->new->decode(QdNode::slurp($result) || '{}');
+# While the API server is away after a seal nobody can know who is in charge: changes are refused in words.
+my @failed = grep { !/^503 .*: \[\S+\] takes no changes, and \[\S+\] has not taken over/ } @{ $found->{failed} || ['nothing was found'] };
+@failed = @{ $found->{failed} } if $found->{failed} && !grep { $_->[0] eq 'api' } @points;
+is_deeply(\@failed, [], 'no request failed') or diag explain \@failed;
+note(sprintf 'slowest change %.2f s, %d indices, %d documents', @$found{qw(slowest made wrote)});
+@$load{qw(made wrote deleted)} = @$found{qw(made wrote deleted)};
+my @wrong = grep { !@{ $found->{failed} } || !/ is back$/ } @{ $load->wrong }; # a deletion may have been refused
+is_deeply(\@wrong, [], 'every index and document is there') or diag explain \@wrong;
+$_->signal('TERM') for @m, $data;
+is($_->stop, 0, "$_->{name} ends") for @m, $data;
+done_testing;
