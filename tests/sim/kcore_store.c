@@ -124,6 +124,7 @@ static void blob_create(sim *s, request *r)
     if (i == OBJECTS) abort();
     if (i == s->nobjects) s->nobjects++;
     s->objects[i] = (object){r->blob, 1, ++s->uids, ++s->version, s->date};
+    text(r->version, s->version);
     r->landed = 1;
 }
 
@@ -145,6 +146,7 @@ static void blob_touch(sim *s, request *r)
     else {
         o->version = ++s->version;
         o->written = s->date;
+        text(r->version, o->version);
         r->landed = 1;
     }
 }
