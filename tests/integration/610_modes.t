@@ -37,7 +37,8 @@ for my $case (
     [[], {USE_K8S_COORDINATION => 'perhaps'}, qr/USE_K8S_COORDINATION: \[perhaps\] is neither true nor false/],
     [['coordination.plugin=coordination-k8s', 'coordination.mode=master'], {}, qr/coordination\.mode is \[master\] \(flag -E\), but coordination\.plugin is \[coordination-k8s\], which serves \[k8s-native\]/],
     [['coordination.plugin=coordination-raft'], {USE_K8S_COORDINATION => 'true'}, qr/but coordination\.plugin is \[coordination-raft\], which serves \[master\]/],
-    [['coordination.k8s.lease_duration=5s'], {}, qr/coordination\.k8s\.lease_duration \[5000ms\] has to be more than coordination\.k8s\.renew_interval \[10000ms\]/],
+    [['coordination.k8s.lease_duration=5s'], {}, undef], # of no matter to masters
+    [['coordination.k8s.lease_duration=5s', "coordination.k8s.token_file=$token"], {USE_K8S_COORDINATION => 'true', @pod}, qr/coordination\.k8s\.lease_duration \[5000ms\] has to be more than coordination\.k8s\.renew_interval \[10000ms\]/],
     [[$role], {}, qr/no coordination backend available: .*Tried: masters: none is named.*Kubernetes: not asked, coordination\.mode is \[master\]/],
     [[$role, 'coordination.mode=auto'], {K8S_FALLBACK => 'true'}, qr/no coordination backend available: .*there is no service account and no KUBECONFIG/],
     [[$role, 'coordination.mode=auto', "coordination.k8s.token_file=$token"], {@pod}, qr/no coordination backend available: .*service account \[\Q$token\E\], not asked, coordination\.k8s_fallback is false/],
