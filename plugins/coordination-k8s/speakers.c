@@ -178,7 +178,8 @@ void ck_speakers_turn(cr_consensus *c)
     int listened = c->listens;
     if (v.role == CK_STOPPED) return;
     c->alone = !speaker && is_alone(c, v.root);
-    c->listens = !speaker && !c->alone;
+    /* one that a free place waits for need not burden others with what it reads meanwhile */
+    c->listens = !speaker && !c->alone && v.root->nspeakers == CK_SPEAKERS;
     if (c->listens != listened)
         cr_say(c->store, QD_LEVEL_INFO,
                c->listens ? "Kubernetes API: %u control nodes talk to it, this one is told by them"
