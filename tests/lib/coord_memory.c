@@ -713,6 +713,7 @@ void coord_memory_free(coord_memory *m)
     for (size_t i = 0; i < m->elections.n; i++) qd_vec_fini(&m->elections.at[i].waiting);
     qd_vec_fini(&m->elections);
     qd_vec_fini(&m->late);
+    qd_vec_fini(&m->silent);
     qd_vec_fini(&m->sessions);
     qd_vec_fini(&m->history);
     qd_vec_fini(&m->keys);
