@@ -450,6 +450,28 @@ static void a_missing_permission_is_named_and_waited_for(void **state)
     end(r);
 }
 
+/* Allowed to make the root, and not to change it: it leads, and is of no use until it is. */
+static void a_leader_whose_first_entry_was_refused_tries_again(void **state)
+{
+    (void)state;
+    const char *user = "system:serviceaccount:default:q";
+    the_model = rig_api_make(10);
+    rig *r = rig_make(2);
+    rig_api_user(user);
+    kube_model_allow(the_model, user, "get,list,watch,create", "quidditch.io", "quidditchstates",
+                     "default", NULL);
+    kube_model_allow(the_model, user, "*", "coordination.k8s.io", "leases", "default", NULL);
+    assert_int_equal(rig_start(r, 0, RIG_PEERS, 0, B), 0);
+    for (int64_t until = rig_now_ms() + RIG_WAIT;
+         kube_model_count(the_model, "update", "quidditchstates", NULL) == 0; rig_pause(1))
+        assert_true(rig_now_ms() < until);
+    assert_int_not_equal(rig_put(r, 0, "k", "v", 1, 0, 500, NULL), 0);
+    kube_model_allow(the_model, user, "update", "quidditch.io", "quidditchstates", "default", NULL);
+    for (int64_t until = rig_now_ms() + 20000; rig_put(r, 0, "k", "v", 1, 0, 1000, NULL) != 0;)
+        assert_true(rig_now_ms() < until);
+    end(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -467,6 +489,7 @@ int main(void)
         cmocka_unit_test(without_the_api_what_is_there_is_read),
         cmocka_unit_test(sessions_are_renewed_without_requests),
         cmocka_unit_test(a_missing_permission_is_named_and_waited_for),
+        cmocka_unit_test(a_leader_whose_first_entry_was_refused_tries_again),
     };
     return unit_run(tests);
 }

@@ -631,6 +631,46 @@ static void an_object_in_an_older_store_ends_it(void **state)
     finish(&f);
 }
 
+/* As it is read by one who knows nothing of its entries. */
+static ck_root *read_back(const ck_root *r)
+{
+    char why[CK_WHY];
+    ck_root *back = NULL;
+    json_t *o = ck_root_object(r, &site);
+    assert_int_equal(ck_root_read(unit_heap(), o, &back, why), 0);
+    json_decref(o);
+    return back;
+}
+
+/* Each look shows another root, as the leader goes on; what it names is not there. */
+static void an_object_that_stays_away_is_lost_whatever_is_written(void **state)
+{
+    (void)state;
+    fix a, f;
+    static uint8_t large[300 << 10];
+    ck_root *r = leader(&a, 1), *n = next_root(r, 900, NULL, 0);
+    ck_root_push(n, ck_entry_make(unit_heap(), 1, n->leader.term, 4711, large, sizeof large));
+    ck_root_free(r);
+    r = read_back(n);
+    follower(&f, 2, r);
+    for (uint64_t look = 1; look <= 5; look++) {
+        ends(&f, CK_BLOB_GET, CK_MISSING);
+        assert_string_equal(f.failed, "");
+        ck_root_free(n);
+        n = r;
+        r = next_root(n, 900 + look, "more", 0);
+        pass(&f, 300 * MS);
+        get(&f, r);
+    }
+    ends(&f, CK_BLOB_GET, CK_MISSING);
+    assert_non_null(strstr(f.failed, "is missing"));
+    assert_int_equal(f.applied, 0);
+    ck_root_free(n);
+    ck_root_free(r);
+    ck_core_free(f.c);
+    finish(&a);
+}
+
 static void writes_of_the_root_are_paced(void **state)
 {
     (void)state;
@@ -724,6 +764,7 @@ int main(void)
         cmocka_unit_test(old_roots_are_dropped_others_end_it),
         cmocka_unit_test(an_object_that_is_there_is_touched),
         cmocka_unit_test(an_object_in_an_older_store_ends_it),
+        cmocka_unit_test(an_object_that_stays_away_is_lost_whatever_is_written),
         cmocka_unit_test(writes_of_the_root_are_paced),
         cmocka_unit_test(after_a_quiet_time_there_is_as_much_patience),
         cmocka_unit_test(an_idle_node_asks_little),
