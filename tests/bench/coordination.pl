@@ -193,26 +193,53 @@ sub gone {
     my ($c, $signal, $half) = @_;
     my $at = wait_leader($c);
     my $n = $c->node($at);
+    my $led = $signal eq 'STOP' ? another_leads($c, $at) : undef;
     my $r = load_run('http', '--to', to(map { $c->node($_) } grep { $_ != $at } 0 .. 2), '--clients', 4, '--warm', 0.5, '--seconds', 2 * $half, '--timeout', 500,
         '--kill', $n->{pid}, '--signal', $signal, '--path', '/_index_template/t-%c', '--body', '{"index_patterns":["zz-%c"],"priority":%c,"version":%n}');
     if ($signal eq 'STOP') { $n->signal('CONT'); $c->wait_nodes(3, 60) }
     else { $n->wait_end; $n->start; $c->wait_nodes(3, 60) }
     die "$c->{store}: nothing was accepted after SIG$signal\n" unless $r->{restored_ms};
-    return $r->{restored_ms};
+    return ($r->{restored_ms}, $led ? $led->() : ());
+}
+# Looked at beside the load: when the others name another leader, in ms from when the node stood still.
+sub another_leads {
+    my ($c, $at) = @_;
+    my $n = $c->node($at);
+    my @others = map { $c->node($_) } grep { $_ != $at } 0 .. 2;
+    my $stands = sub { (QdNode::slurp("/proc/$n->{pid}/stat") // '') =~ /\) T / };
+    my $other = sub {
+        grep { $_->{leader} && $_->{alive} && $_->{name} ne $n->{name} } map { @{ $_->get('/_quidditch/masters')->{json}{masters} || [] } } @others;
+    };
+    my $pid = open my $from, '-|' // die "fork: $!\n";
+    if (!$pid) {
+        my ($till, $stood) = time + 120;
+        select undef, undef, undef, 0.005 until $stands->() || time > $till;
+        $stood = time;
+        select undef, undef, undef, 0.02 until $other->() || time > $till;
+        syswrite STDOUT, 1000 * (time - $stood);
+        POSIX::_exit(0);
+    }
+    return sub { my $ms = <$from>; close $from; return $ms };
 }
 sub failover {
     my %c = map { $_ => cluster($_) } @stores;
     my %ms;
     for my $try ([KILL => $o{kills}, 4], [TERM => $o{kills}, 4], [STOP => $o{silent}, 20]) {
         my ($signal, $times, $half) = @$try;
-        for (1 .. $times) { push @{ $ms{$signal}{$_} }, gone($c{$_}, $signal, $half) for @stores }
+        for (1 .. $times) {
+            for my $s (@stores) {
+                my ($gone, $led) = gone($c{$s}, $signal, $half);
+                push @{ $ms{$signal}{$s} }, $gone;
+                push @{ $ms{led}{$s} }, $led if defined $led;
+            }
+        }
     }
     end($_) for values %c;
     $raw{failover} = \%ms;
-    for my $x ([KILL => 'a leader is killed: changes go on after', 3000], [STOP => 'a leader is silent (SIGSTOP): the same', 16_000], [TERM => 'a leader is stopped: the same', 2000]) {
+    for my $x ([KILL => 'a leader is killed: changes go on after', 3000], [led => 'a leader is silent (SIGSTOP): another leads', 16_000], [STOP => '... and changes are acknowledged', undef], [TERM => 'a leader is stopped: the same', 2000]) {
         my ($signal, $what, $limit) = @$x;
         my ($k, $r) = map { median(@{ $ms{$signal}{$_} }) } @stores;
-        row('failover', $what, \&secs, $k, $r, ($signal eq 'KILL' ? '< ' : '<= ') . $limit / 1000 . ' s', $k <= $limit,
+        row('failover', $what, \&secs, $k, $r, $limit ? (($signal eq 'KILL' ? '< ' : '<= ') . $limit / 1000 . ' s', $k <= $limit) : ('', undef),
             'medians, default settings; ' . join '; ', map { "$_: " . all_of(@{ $ms{$signal}{$_} }) } @stores);
     }
 }
