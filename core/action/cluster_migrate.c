@@ -58,7 +58,9 @@ static void write_status(qd_json_writer *w, const qd_handover_status *s)
         qd_json_object_end(w);
         field_number(w, "revision", s->revision);
         field_number(w, "copied", s->copied);
-        field_number(w, "lag", s->revision > s->copied ? s->revision - s->copied : 0);
+        /* once it is done the new store goes on alone: nothing lags */
+        bool behind = s->step != QD_HANDOVER_DONE && s->revision > s->copied;
+        field_number(w, "lag", behind ? s->revision - s->copied : 0);
         field_number(w, "clean_rounds", s->rounds);
         field_number(w, "differences", s->differences);
         if (s->since_ms) {

@@ -68,13 +68,18 @@ static int print_status(qd_str answer, qd_err *err)
     int rc = qd_json_parse(&a, answer, 0, &root, err);
     if (!rc) {
         const qd_json_node *epoch = qd_json_get(root, "epoch");
-        printf("step        %.*s\n", QD_STR_ARG(text(root, "step")));
+        qd_str step = text(root, "step");
+        printf("step        %.*s\n", QD_STR_ARG(step));
+        if (qd_json_get(root, "kept"))
+            printf("kept        no migration is under way, the mirror is kept up to date\n");
         if (epoch) {
             printf("from        %.*s, epoch %.*s\n", QD_STR_ARG(text(root, "from")),
                    QD_STR_ARG(text(epoch, "from")));
             printf("to          %.*s, epoch %.*s\n", QD_STR_ARG(text(root, "to")),
                    QD_STR_ARG(text(epoch, "to")));
             printf("since       %.*s\n", QD_STR_ARG(text(root, "since")));
+        }
+        if (epoch && !qd_str_is(step, "done")) {
             printf("copied      revision %.*s of %.*s\n", QD_STR_ARG(text(root, "copied")),
                    QD_STR_ARG(text(root, "revision")));
             printf("compared    %.*s clean rounds, %.*s keys differed\n",

@@ -340,6 +340,20 @@ static int look(forcing *f, qd_err *err)
     return rc;
 }
 
+static int read_target(forcing *f, const char *text, qd_err *err)
+{
+    f->to = qd_store_of(qd_mode_parse(qd_str_c(text)));
+    if (f->to) return 0;
+    return qd_err_set(err, QD_E_ARG, "--to: [%s] is neither k8s-native nor master", text);
+}
+
+static int read_epoch(forcing *f, const char *text, qd_err *err)
+{
+    f->said_epoch = qd_str_u64(qd_str_c(text), &f->said);
+    if (f->said_epoch) return 0;
+    return qd_err_set(err, QD_E_ARG, "--epoch: [%s] is not an epoch as qd mode shows it", text);
+}
+
 static int check_words(const forcing *f, qd_err *err)
 {
     if (!f->to)
@@ -387,8 +401,8 @@ int qd_mode_force(int argc, char **argv, qd_err *err)
     int id, rc = qd_offline_make(&f.o, err);
     qd_args_init(&a, argc, argv, 2, options);
     while (!rc && (id = qd_args_next(&a, err)) != QD_ARGS_END) {
-        if (id == TO) f.to = qd_store_of(qd_mode_parse(qd_str_c(a.value)));
-        if (id == EPOCH) f.said_epoch = qd_str_u64(qd_str_c(a.value), &f.said);
+        if (id == TO) rc = read_target(&f, a.value, err);
+        if (id == EPOCH) rc = read_epoch(&f, a.value, err);
         if (id == ACCEPT) f.accept = true;
         if (id == CONFIG) f.config = a.value;
         if (id == SET) rc = qd_config_flag(f.o.node->config, qd_str_c(a.value), err);

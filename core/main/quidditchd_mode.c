@@ -273,6 +273,12 @@ const char *qd_node_wants(const qd_node *node)
     return d->kept || by_name ? qd_mode_name(d->asked) : "";
 }
 
+/* The settings ask for another store than the one in charge, which only a migration changes. */
+static bool waits(const qd_node *node, qd_store_kind kind)
+{
+    return kind && kind != qd_store_of(node->mode.asked) && *qd_node_wants(node);
+}
+
 void qd_node_coordination(void *arg, qd_action_coordination *out)
 {
     qd_node *node = arg;
@@ -285,9 +291,14 @@ void qd_node_coordination(void *arg, qd_action_coordination *out)
                                     .kind = qd_store_kind_name(kind),
                                     .plugin = qd_node_store_plugin(node),
                                     .own = d->own,
-                                    .kept = d->kept && kind != qd_store_of(d->asked)};
+                                    .kept = waits(node, kind)};
     out->nwhy = d->n;
     memcpy(out->why, d->why, sizeof out->why);
+    if (kind && d->store && kind != d->store && out->nwhy < QD_MODE_REASONS)
+        snprintf(out->why[out->nwhy++], sizeof out->why[0],
+                 d->own ? "the cluster's state has been moved to [%s], and this node has followed"
+                        : "the control nodes that it asks have [%s]",
+                 out->mode);
     if (node->authority) qd_authority_get(node->authority, &r);
     out->since_ms = r.since_ms;
     out->open = node->coordination != NULL;

@@ -73,10 +73,12 @@ int32_t ck_api_open(qd_coord *c, qd_err *err)
     kube_error why = {{0}};
     h->from = (kube_sources){.arg = c, .variable = variable, .read = read_file};
     int32_t rc = find(c, &env, &why);
+    const char *paths = h->kubeconfig ? h->kubeconfig : variable(c, "KUBECONFIG");
+    bool named = paths && *paths; /* the sentence names the file then */
     if (rc)
         return qd_plug_fail(c->plugin->err, err, rc == QD_E_NOMEM ? rc : QD_E_CONFIG,
                             "Kubernetes API: %s%s", why.text,
-                            rc == QD_E_NOTFOUND
+                            rc == QD_E_NOTFOUND && !named
                                 ? " (neither a service account nor a kubeconfig was found: set "
                                   "coordination.k8s.kubeconfig or KUBECONFIG)"
                                 : "");

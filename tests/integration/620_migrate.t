@@ -61,11 +61,14 @@ note(sprintf 'slowest change: %.2f s, %d indices, %d documents', @$load{qw(slowe
 my $j = coordination($control);
 is_deeply([@{ $j->{store} }{qw(kind epoch state)}], ['k8s', 2, 'active'], 'the other store is in charge') or diag explain $j;
 ok(!$j->{mode}{migration_wanted}, 'which is what was asked for') or diag explain $j->{mode};
+like($j->{mode}{why}[-1], qr/^the cluster's state has been moved to \[k8s-native\], and this node has followed$/, 'and why') or diag explain $j->{mode};
 is_deeply($j->{mode}{wanted_by}, [{ name => 'data', mode => 'master' }], 'and not what the settings of the data node say') or diag explain $j->{mode};
 ok($data->wait_for(sub { ($j = coordination($data))->{store}{kind} eq 'k8s' && $j->{store}{epoch} == 2 }, 60), 'the data node has followed') or diag explain $j;
+ok($j->{mode}{migration_wanted}, 'whose settings ask for a migration now') or diag explain $j->{mode};
 ($rc, $text) = $control->run_qd('migrate', 'status', '--url', $control->url);
 like($text, qr/^step +done$/m, 'qd migrate status');
 like($text, qr/^to +k8s-native, epoch 2$/m, 'where to');
+unlike($text, qr/^copied|^compared/m, 'and no count of what goes on without the old store');
 like(error_of($control->delete('/_cluster/coordination/_migrate')), qr/^400 the store \[k8s-native\] is in charge already, epoch 2: migrate back instead/, 'it is not given up any more');
 ($rc, $text) = $control->run_qd('migrate', 'finish', '--url', $control->url);
 is($rc, 0, 'qd migrate finish') or diag $text;

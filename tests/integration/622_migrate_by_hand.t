@@ -89,6 +89,7 @@ ok($load->until(sub { $j = coordination($m[0]); $j->{mirror} && $j->{mirror}{lag
 is("$j->{store}{kind} $j->{mirror}{mode}", 'raft k8s-native', 'and are in charge');
 my ($rc, $text) = $m[0]->run_qd('mode', '--url', $m[0]->url);
 like($text, qr/^mirror +in k8s-native, \d+ revisions behind$/m, 'qd mode tells it');
+like(($m[0]->run_qd('migrate', 'status', '--url', $m[0]->url))[1], qr/^kept +no migration is under way/m, 'so does qd migrate status');
 is(migration($data)->{under_way}, JSON::PP::false(), 'no migration is under way');
 calm('mirrored');
 
