@@ -1,6 +1,7 @@
 /* qd.c: client and toolbox: picks a command of commands.def. */
 #include "base/str.h"
 #include "runtime/proc.h"
+#include <errno.h>
 #include <stdio.h>
 
 typedef struct command {
@@ -43,6 +44,16 @@ static const char *nearest(const char *name)
     return best;
 }
 
+/* What a script reads has to be whole: an output that was lost is a failure. A reader that has gone
+ * away has had enough. */
+static int written(int rc)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return rc;
+    if (errno == EPIPE) return rc;
+    fprintf(stderr, "qd: the output cannot be written: %s\n", strerror(errno));
+    return rc ? rc : 1;
+}
+
 int main(int argc, char **argv)
 {
     qd_proc_tune_heap(); /* as the daemon does: qd bench must not measure another heap */
@@ -61,7 +72,8 @@ int main(int argc, char **argv)
         return 0;
     }
     for (size_t i = 0; i < QD_COUNT_OF(commands); i++) {
-        if (strcmp(name, commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
+        if (strcmp(name, commands[i].name) == 0)
+            return written(commands[i].run(argc - 1, argv + 1));
     }
     const char *near = nearest(name);
     fprintf(stderr, "qd: unknown command %s%s%s (qd --help)\n", name, near ? ", did you mean " : "",

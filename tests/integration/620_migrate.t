@@ -68,6 +68,7 @@ ok($j->{mode}{migration_wanted}, 'whose settings ask for a migration now') or di
 ($rc, $text) = $control->run_qd('migrate', 'status', '--url', $control->url);
 like($text, qr/^step +done$/m, 'qd migrate status');
 like($text, qr/^to +k8s-native, epoch 2$/m, 'where to');
+is(system("'$QdNode::OUT/bin/qd' mode --url " . $control->url . ' >/dev/full 2>&1') >> 8, 1, 'an output that cannot be written is a failure');
 unlike($text, qr/^copied|^compared/m, 'and no count of what goes on without the old store');
 like(error_of($control->delete('/_cluster/coordination/_migrate')), qr/^400 the store \[k8s-native\] is in charge already, epoch 2: migrate back instead/, 'it is not given up any more');
 ($rc, $text) = $control->run_qd('migrate', 'finish', '--url', $control->url);
