@@ -332,7 +332,7 @@ sub table {
     my $line = sub { my @c = @_; return join('  ', map { $c[$_] . ' ' x ($w[$_] - length $c[$_]) } 0 .. $#c) =~ s/ +$//r . "\n" };
     return join '', $line->(map { $_->[0] } @columns), map { my $r = $_; $line->(map { cell($r, $_->[1]) } @columns) } @rows;
 }
-sub kept { my ($p) = @_; return eval { decode(QdNode::slurp("$dir/$p.json")) } }
+sub kept { my ($p) = @_; return scalar eval { decode(QdNode::slurp("$dir/$p.json")) } }
 my %kept = map { $_ => kept($_) } @order;
 sub lines {
     my (@with) = @_;
