@@ -51,13 +51,5 @@ int qdi_index_defaults_apply(const qd_actions *a, const qd_state *s, qd_str inde
     if (!rc) rc = add(qd_config_settings(a->config), all, err); /* this node's file */
     if (!rc) rc = add(s->persistent, all, err);
     if (!rc) rc = add(s->transient, all, err);
-    if (!rc && *settings) rc = qd_settings_merge(all, *settings, err);
-    if (!rc) rc = qd_settings_seal(all, err);
-    if (rc) {
-        qd_settings_unref(all);
-        return rc;
-    }
-    qd_settings_unref(*settings);
-    *settings = all;
-    return 0;
+    return qdi_settings_below(rc, all, settings, err);
 }

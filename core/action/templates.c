@@ -583,6 +583,19 @@ static int merge_mappings(const layers *l, qd_arena *a, qd_str *mapping, qd_err 
     return rc;
 }
 
+int qdi_settings_below(int rc, qd_settings *below, qd_settings **settings, qd_err *err)
+{
+    if (!rc && *settings) rc = qd_settings_merge(below, *settings, err);
+    if (!rc) rc = qd_settings_seal(below, err);
+    if (rc) {
+        qd_settings_unref(below);
+        return rc;
+    }
+    qd_settings_unref(*settings);
+    *settings = below;
+    return 0;
+}
+
 static int merge_settings(const layers *l, qd_settings **settings, qd_err *err)
 {
     qd_settings *all = NULL;
@@ -595,15 +608,7 @@ static int merge_settings(const layers *l, qd_settings **settings, qd_err *err)
         if (!rc) rc = qd_settings_merge(all, one, err);
         qd_settings_unref(one);
     }
-    if (!rc) rc = qd_settings_merge(all, *settings, err);
-    if (!rc) rc = qd_settings_seal(all, err);
-    if (rc) {
-        qd_settings_unref(all);
-        return rc;
-    }
-    qd_settings_unref(*settings);
-    *settings = all;
-    return 0;
+    return qdi_settings_below(rc, all, settings, err);
 }
 
 static int merge_aliases(const layers *l, qd_arena *a, qd_alias **aliases, uint32_t *naliases,

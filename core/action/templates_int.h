@@ -10,6 +10,10 @@
 int qdi_templates_apply(qd_actions *a, qd_arena *arena, qd_str index, qd_settings **settings,
                         qd_str *mapping, qd_alias **aliases, uint32_t *naliases, qd_err *err);
 
+/* Puts `below`, which it takes over, below settings (one reference, replaced when all went well).
+ * rc other than 0 is handed through: what made `below` failed. */
+int qdi_settings_below(int rc, qd_settings *below, qd_settings **settings, qd_err *err);
+
 /* Whether defaults of new indices among a cluster's settings (cluster.default.index.*) may be. */
 int qdi_index_defaults_check(const qd_settings *s, qd_err *err);
 /* Puts them below settings (one reference, replaced). */

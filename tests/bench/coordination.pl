@@ -20,7 +20,7 @@ use List::Util qw(max min sum);
 use POSIX ();
 use QdCluster;
 use Test::More ();
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
 my @order = qw(creation updates routing failover idle cold);
 my @stores = qw(k8s raft);
@@ -212,10 +212,9 @@ sub another_leads {
     };
     my $pid = open my $from, '-|' // die "fork: $!\n";
     if (!$pid) {
-        my ($till, $stood) = time + 120;
-        select undef, undef, undef, 0.005 until $stands->() || time > $till;
-        $stood = time;
-        select undef, undef, undef, 0.02 until $other->() || time > $till;
+        QdNode->wait_for($stands, 120, 0.005);
+        my $stood = time;
+        QdNode->wait_for($other, 120);
         syswrite STDOUT, 1000 * (time - $stood);
         POSIX::_exit(0);
     }
@@ -248,10 +247,11 @@ sub failover {
 sub idle {
     my $c = cluster('k8s');
     create($c->node(0), 'books', 1);
-    sleep 5; # what this left to do
-    my ($before, %did) = (root($c)->{writes});
+    my ($writes, %did) = (-1); # until what this left to do is done: no write between two looks
+    $c->node(0)->wait_for(sub { my $before = $writes; ($writes = root($c)->{writes}) == $before }, 60, 2) or die "k8s: it does not come to rest\n";
     $kube->forget_calls;
-    sleep $o{idle};
+    my $end = time + $o{idle}; # the time that is measured
+    $c->node(0)->wait_for(sub { time >= $end }, 2 * $o{idle}, 0.1) or die "k8s: a node has gone\n";
     my @calls = $kube->audited(user => $c->{account}{user});
     $did{"$_->{verb} $_->{resource}"}++ for @calls;
     my $watches = grep { $_->{verb} eq 'watch' } @calls;
