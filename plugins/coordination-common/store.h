@@ -27,6 +27,7 @@
 /* What init fetched; one for each node of the process. */
 typedef struct cr_plugin {
     qd_self *self;
+    const qd_host *host;
     cr_heap heap;
     const qd_svc_log *log;
     const qd_svc_err *err;
@@ -480,7 +481,18 @@ void cr_members_turn(qd_coord *c);
 /* --- slots.c: entry points of the kind --- */
 extern const qd_coord_vtable cr_vtable;
 
-/* --- plugin.c --- */
+/* --- init.c: for the descriptor of the plugin, whose name and flags are CR_HOME_... --- */
+int32_t cr_init(qd_self *self, const qd_host *host, qd_err *err);
+void cr_stop(qd_self *self, void (*done)(void *arg), void *arg);
 cr_plugin *cr_plugin_of(qd_self *self);
+/* Milliseconds of "500ms", "15s", "2m" or a bare number of them, a day at most; 0: no such thing.
+ */
+int64_t cr_option_ms(qd_str s);
+/* A setting that all of them have. */
+#define CR_CONF_HISTORY                                                                            \
+    {                                                                                              \
+        "history", QD_PCONF_BYTES, 0, "16mb", NULL, 1 << 20, 1ll << 36,                            \
+            "Most memory of past changes that watches may read, beside the newest.", NULL          \
+    }
 
 #endif

@@ -12,20 +12,6 @@
 
 /* --- options --- */
 
-/* "500ms", "15s", "2m", or a bare number of milliseconds; 0: not such a thing. */
-static int64_t parse_ns(qd_str s)
-{
-    int64_t v = 0;
-    size_t i = 0;
-    for (; i < s.n && s.p[i] >= '0' && s.p[i] <= '9' && v < 1ll << 40; i++)
-        v = v * 10 + (s.p[i] - '0');
-    qd_str unit = {s.p + i, s.n - i};
-    if (i == 0 || v > 86400000) return 0;
-    if (unit.n == 0 || qd_plug_is(unit, "ms")) return v * 1000000;
-    if (qd_plug_is(unit, "s")) return v * 1000000000;
-    return qd_plug_is(unit, "m") ? v * 60000000000ll : 0;
-}
-
 /* Keeps a text of an option; an empty one is none. */
 static int32_t keep(qd_coord *c, char **to, const qd_pair *o, size_t max, qd_err *err)
 {
@@ -43,13 +29,13 @@ static int32_t keep(qd_coord *c, char **to, const qd_pair *o, size_t max, qd_err
 
 static int32_t keep_time(qd_coord *c, int64_t *to, const qd_pair *o, qd_err *err)
 {
-    int64_t v = parse_ns(o->value);
-    if (v < 100000000)
+    int64_t v = cr_option_ms(o->value);
+    if (v < 100)
         return qd_plug_fail(c->plugin->err, err, QD_E_CONFIG,
                             "coordination.%.*s: bad value \"%.*s\": give a time of 100ms or more, "
                             "as 15s",
                             (int)o->key.n, o->key.p, (int)o->value.n, o->value.p);
-    *to = v;
+    *to = v * 1000000;
     return 0;
 }
 

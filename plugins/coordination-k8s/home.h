@@ -10,6 +10,7 @@
 #include "format/page.h"
 #include "transport.h"
 
+#define CR_HOME_NAME "coordination-k8s"
 #define CR_HOME_FLAGS (QD_COORD_LINEARIZABLE | QD_COORD_AUTHORITY | QD_COORD_EXTERNAL)
 /* Requests at once, each with a connection that is kept: objects being read and written, and room
  * for the root and the Lease. */

@@ -11,23 +11,9 @@
 
 /* --- options --- */
 
-/* "500ms", "1s", "2m", or a bare number of milliseconds. 0: not such a thing. */
-static uint64_t parse_ms(qd_str s)
-{
-    uint64_t v = 0;
-    size_t i = 0;
-    for (; i < s.n && s.p[i] >= '0' && s.p[i] <= '9' && v < 1ull << 40; i++)
-        v = v * 10 + (uint64_t)(s.p[i] - '0');
-    qd_str unit = {s.p + i, s.n - i};
-    if (i == 0) return 0;
-    if (unit.n == 0 || qd_plug_is(unit, "ms")) return v;
-    if (qd_plug_is(unit, "s")) return v * 1000;
-    return qd_plug_is(unit, "m") ? v * 60000 : 0;
-}
-
 int32_t cr_home_option(qd_coord *c, const qd_pair *o, qd_err *err)
 {
-    uint64_t v = parse_ms(o->value);
+    int64_t v = cr_option_ms(o->value);
     if (qd_plug_is(o->key, "election_timeout") && v >= 50 && v <= 60000)
         c->election_ms = (uint32_t)v;
     else if (qd_plug_is(o->key, "heartbeat_interval") && v >= 10 && v <= 10000)

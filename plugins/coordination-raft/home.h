@@ -9,6 +9,7 @@
 #include "policy.h"
 #include "rows.h"
 
+#define CR_HOME_NAME "coordination-raft"
 #define CR_HOME_FLAGS (QD_COORD_LINEARIZABLE | QD_COORD_AUTHORITY | QD_COORD_DYNAMIC_MEMBERS)
 #define CR_YOUNG_NS 1000000000 /* forming a node's reserve would delay its first start */
 
