@@ -186,13 +186,16 @@ int32_t cr_on_apply(void *arg, uint64_t index, const uint8_t *bytes, size_t n)
     return 0;
 }
 
-/* Right after cr_on_apply, which told everybody, or when it will never come: not while this node
- * leads, and the next lead begins sessions' time anew. */
+/* Right after cr_on_apply, which told everybody; or it will never come; or nobody knows. */
 static void batch_done(cr_proposal *p, int32_t rc)
 {
     cr_batch *b = (cr_batch *)p;
     qd_coord *c = b->store;
     c->coming -= b->n;
+    if (rc == QD_E_UNKNOWN_OUTCOME)
+        cr_deadlines_unsure(c, b->number);
+    else if (rc)
+        cr_deadlines_again(c, b->number);
     /* With 0 only those are left whose parts another leader took: nothing happened. */
     lost(c, b, rc ? rc : QD_E_NOT_LEADER);
     cr_free(c->heap, b);

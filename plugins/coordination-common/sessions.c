@@ -5,19 +5,32 @@
 #include "store.h"
 #include "variant.h"
 
+#define UNSURE UINT64_MAX /* ending: nobody knows of the batch */
+
+/* An end that is wanted: the time is up, and none is under way that will tell. */
+static int due(const cr_deadline *d)
+{
+    return d->ending == 0 || d->ending == UNSURE;
+}
+
 void cr_deadlines_update(qd_coord *c, int anew)
 {
     const cr_machine *m = c->machine;
     int64_t now = cr_now(c);
     cr_deadline *list = cr_must(c->heap, (m->nsessions + 1) * sizeof *list);
     size_t old = 0;
+    /* who lost the lead and has it again in the same term has its entries under way still */
+    int same = c->deadlines_term == c->view.term;
+    if (anew) c->deadlines_term = c->view.term;
     for (size_t i = 0; i < m->nsessions; i++) {
         const cr_session *s = &m->sessions[i];
         list[i] = (cr_deadline){s->id, now + s->ttl_ns, 0};
         while (old < c->ndeadlines && c->deadlines[old].session < s->id) old++;
-        if ((!anew || CR_BROKEN(CR_BAD_SESSION_NO_GRACE)) && old < c->ndeadlines &&
-            c->deadlines[old].session == s->id)
+        if (old == c->ndeadlines || c->deadlines[old].session != s->id) continue;
+        if (!anew || CR_BROKEN(CR_BAD_SESSION_NO_GRACE))
             list[i] = c->deadlines[old];
+        else if (same)
+            list[i].ending = c->deadlines[old].ending;
     }
     cr_free(c->heap, c->deadlines);
     c->deadlines = list;
@@ -44,7 +57,7 @@ void cr_sessions_expire(qd_coord *c)
     int64_t now = cr_now(c);
     for (size_t i = 0; i < c->ndeadlines; i++) {
         cr_deadline *d = &c->deadlines[i];
-        if (d->ending || d->at_ns > now || cr_space(c)) continue;
+        if (!due(d) || d->at_ns > now || cr_space(c)) continue;
         uint8_t command[9] = {CR_CLOSE};
         cr_store64(command + 1, d->session);
         cr_propose(c, (cr_name){0, 0}, command, sizeof command);
@@ -59,12 +72,23 @@ void cr_deadlines_again(qd_coord *c, uint64_t batch)
         if (c->deadlines[i].ending == batch) c->deadlines[i].ending = 0;
 }
 
+void cr_deadlines_unsure(qd_coord *c, uint64_t batch)
+{
+    for (size_t i = 0; i < c->ndeadlines; i++) {
+        cr_deadline *d = &c->deadlines[i];
+        const cr_session *s = cr_machine_session(c->machine, d->session);
+        if (d->ending != batch || !s) continue;
+        d->ending = UNSURE;
+        if (d->at_ns < cr_now(c) + s->ttl_ns) d->at_ns = cr_now(c) + s->ttl_ns;
+    }
+}
+
 int64_t cr_sessions_next(const qd_coord *c)
 {
     int64_t at = INT64_MAX;
     if (!cr_leads(c)) return at;
     for (size_t i = 0; i < c->ndeadlines; i++)
-        if (!c->deadlines[i].ending && c->deadlines[i].at_ns < at) at = c->deadlines[i].at_ns;
+        if (due(&c->deadlines[i]) && c->deadlines[i].at_ns < at) at = c->deadlines[i].at_ns;
     return at;
 }
 
@@ -74,7 +98,6 @@ int32_t cr_session_keep(qd_coord *c, uint64_t session)
     const cr_session *s = cr_machine_session(c->machine, session);
     if (c->machine->state != QD_COORD_ACTIVE) return QD_E_FENCED;
     if (!d || !s) return QD_E_SESSION_EXPIRED;
-    if (d->ending) return QD_E_REJECTED;
-    d->at_ns = cr_now(c) + s->ttl_ns;
-    return 0;
+    d->at_ns = cr_now(c) + s->ttl_ns; /* for the case that its end does not come */
+    return d->ending ? QD_E_REJECTED : 0;
 }

@@ -156,7 +156,7 @@ typedef struct cr_place {
 typedef struct cr_deadline {
     uint64_t session;
     int64_t at_ns;
-    uint64_t ending; /* number of the batch with its end, which is in the log; 0: none */
+    uint64_t ending; /* number of the batch with its end, which may be in the log; 0: none */
 } cr_deadline;
 
 /* A message that came in. */
@@ -250,6 +250,7 @@ struct qd_coord {
     qd_coord_watch *watches;
     cr_deadline *deadlines; /* by session */
     size_t ndeadlines, deadlines_cap;
+    uint64_t deadlines_term; /* of the lead in which they began */
     int ready, failed, disk_failed, ending, dirty;
     int unsure;        /* something waits for a leader: look again soon */
     int32_t fail_code; /* what requests are told then */
@@ -326,12 +327,14 @@ void cr_finish(qd_coord *c, cr_node *n, const cr_answering *a);
 void cr_deadlines_update(qd_coord *c, int anew);
 /* Ends in a batch that is not in the log are looked at again; others are still under way. */
 void cr_deadlines_again(qd_coord *c, uint64_t batch);
+/* Nobody knows of those ends: they may come still, and are asked for again in time. */
+void cr_deadlines_unsure(qd_coord *c, uint64_t batch);
 /* Ends the sessions whose time has passed. */
 void cr_sessions_expire(qd_coord *c);
 /* The next deadline; INT64_MAX: none. */
 int64_t cr_sessions_next(const qd_coord *c);
-/* Renews a session, leadership being confirmed. QD_E_REJECTED: its end is in the log, so an entry
- * must say what comes first. */
+/* Renews a session, leadership being confirmed. QD_E_REJECTED: its end may be in the log, so an
+ * entry must say what comes first. */
 int32_t cr_session_keep(qd_coord *c, uint64_t session);
 
 /* --- propose.c: from commands to entries --- */

@@ -227,11 +227,83 @@ static void a_refused_end_is_asked_for_again(void **state)
     unit_heap_check();
 }
 
+/* Ends all that the log has taken, without applying it. */
+static void none_comes(int32_t rc)
+{
+    for (uint32_t i = 0; i < ntaken; i++) {
+        taken[i]->done(taken[i], rc);
+        cr_bytes_free(&entries[i]);
+    }
+    ntaken = 0;
+}
+
+/* Who leads again in the same term, as what holds the log was away meanwhile, has its entries under
+ * way: what they end is not renewed beside them. */
+static void an_end_outlives_a_pause_of_its_lead(void **state)
+{
+    uint64_t session;
+    (void)state;
+    qd_coord *c = leader(&session);
+    c->view.term = 3;
+    cr_deadlines_update(c, 1);
+    clock_ns += TTL_NS + 1;
+    cr_sessions_expire(c);
+    cr_deadlines_update(c, 1);
+    assert_int_equal(cr_session_keep(c, session), QD_E_REJECTED);
+    apply_all(c);
+    assert_int_equal(cr_session_keep(c, session), QD_E_SESSION_EXPIRED);
+    leader_free(c);
+
+    c = leader(&session);
+    c->view.term = 3;
+    cr_deadlines_update(c, 1);
+    clock_ns += TTL_NS + 1;
+    cr_sessions_expire(c);
+    c->view.term = 5; /* all of an earlier term is decided */
+    cr_deadlines_update(c, 1);
+    assert_int_equal(cr_session_keep(c, session), 0);
+    none_comes(QD_E_NOT_LEADER);
+    leader_free(c);
+}
+
+/* An end that was taken, and refused in the end, is asked for again; of which nobody knows, too,
+ * but no renewal passes it by. */
+static void an_end_that_never_comes_is_asked_for_again(void **state)
+{
+    uint64_t session;
+    (void)state;
+    qd_coord *c = leader(&session);
+    cr_sessions_expire(c);
+    none_comes(QD_E_REJECTED);
+    cr_sessions_expire(c);
+    assert_int_equal(ntaken, 1);
+    none_comes(QD_E_REJECTED);
+    assert_int_equal(cr_session_keep(c, session), 0);
+    leader_free(c);
+
+    c = leader(&session);
+    cr_sessions_expire(c);
+    none_comes(QD_E_UNKNOWN_OUTCOME);
+    assert_int_equal(cr_session_keep(c, session), QD_E_REJECTED);
+    cr_sessions_expire(c);
+    assert_int_equal(ntaken, 0);
+    assert_true(cr_sessions_next(c) == clock_ns + TTL_NS);
+    clock_ns += TTL_NS;
+    cr_sessions_expire(c);
+    assert_int_equal(ntaken, 1);
+    apply_all(c);
+    assert_int_equal(cr_session_keep(c, session), QD_E_SESSION_EXPIRED);
+    leader_free(c);
+    unit_heap_check();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_end_in_the_log_stays),
         cmocka_unit_test(a_refused_end_is_asked_for_again),
+        cmocka_unit_test(an_end_outlives_a_pause_of_its_lead),
+        cmocka_unit_test(an_end_that_never_comes_is_asked_for_again),
     };
     return unit_run(tests);
 }
