@@ -14,10 +14,9 @@
 #define SLOT_LEAST (UINT64_C(1) << 20)
 #define FLUSH_PAUSE_NS 1000000000ull /* a flush that did not help is not tried at once again */
 
-void qdi_shard_queue(qd_shard *s, shard_job *job, const char *pool, void (*run)(qd_work *))
+void qdi_shard_submit(qd_shard *s, shard_job *job, const char *pool, void (*run)(qd_work *))
 {
     bool no = false;
-    atomic_store(&job->due, true);
     if (!atomic_compare_exchange_strong(&job->queued, &no, true)) return;
     qdi_shard_ref(s);
     job->work.run = run;
@@ -26,9 +25,15 @@ void qdi_shard_queue(qd_shard *s, shard_job *job, const char *pool, void (*run)(
     }
 }
 
-void qdi_shard_job_begin(shard_job *job)
+void qdi_shard_queue(qd_shard *s, shard_job *job, const char *pool, void (*run)(qd_work *))
 {
-    atomic_store(&job->due, false);
+    atomic_store(&job->due, true);
+    qdi_shard_submit(s, job, pool, run);
+}
+
+bool qdi_shard_job_begin(shard_job *job)
+{
+    return atomic_exchange(&job->due, false);
 }
 
 void qdi_shard_job_end(shard_job *job)
@@ -47,11 +52,10 @@ static void run_on_engine(shard_job *j, const char *what, int (*fn)(qd_engine *,
 {
     qd_shard *s = j->shard;
     qd_err err;
-    bool failed = false;
-    qdi_shard_job_begin(j);
+    bool failed = false, due = qdi_shard_job_begin(j);
     qd_err_init(&err);
     qdi_gate_enter(&s->gate);
-    if (s->engine && fn(s->engine, &err)) {
+    if (due && s->engine && fn(s->engine, &err)) {
         warn(s, what, &err);
         failed = qd_engine_failure(s->engine, NULL) != 0;
     }
@@ -160,14 +164,15 @@ static void look_at_engine(qd_shard *s, looking *l, const qd_index_meta *m)
     }
 }
 
-/* What nobody else would ask for again: without it the shard would never be open, or told of. */
+/* What nobody else would ask for again: without it the shard would never be open, or told of. It is
+ * not asked for anew: it may have been done since it was looked at. */
 static void queue_due(qd_shard *s)
 {
-    if (atomic_load(&s->open.due)) qdi_shard_queue(s, &s->open, "generic", qdi_shard_open_run);
+    if (atomic_load(&s->open.due)) qdi_shard_submit(s, &s->open, "generic", qdi_shard_open_run);
     if (atomic_load(&s->reopen.due))
-        qdi_shard_queue(s, &s->reopen, "generic", qdi_shard_reopen_run);
+        qdi_shard_submit(s, &s->reopen, "generic", qdi_shard_reopen_run);
     if (atomic_load(&s->report.due))
-        qdi_shard_queue(s, &s->report, "generic", qdi_shard_report_run);
+        qdi_shard_submit(s, &s->report, "generic", qdi_shard_report_run);
 }
 
 static int look(void *arg, qd_shard *s)

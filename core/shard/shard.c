@@ -352,8 +352,7 @@ static bool report_started(qd_shard *s)
 void qdi_shard_report_run(qd_work *w)
 {
     shard_job *j = (shard_job *)(void *)w;
-    qdi_shard_job_begin(j);
-    report_failure(j->shard);
+    if (qdi_shard_job_begin(j)) report_failure(j->shard);
     qdi_shard_job_end(j);
 }
 
@@ -369,6 +368,7 @@ static void closing(qd_shard *s, qd_engine *e)
 static void settle(qd_shard *s, qd_engine *e, int rc, const qd_err *err)
 {
     const qd_shards_copies *k = s->shards->copies;
+    qd_assert(!s->engine); /* two in one folder would write over each other */
     qd_mutex_lock(&s->lock);
     bool closed = s->phase == SHARD_CLOSED;
     s->reporting_ns = 0;
@@ -460,8 +460,7 @@ static void open_now(qd_shard *s)
 void qdi_shard_open_run(qd_work *w)
 {
     shard_job *j = (shard_job *)(void *)w;
-    qdi_shard_job_begin(j);
-    open_now(j->shard);
+    if (qdi_shard_job_begin(j)) open_now(j->shard);
     qdi_shard_job_end(j);
 }
 
@@ -509,11 +508,11 @@ static void reopen(qd_shard *s)
 void qdi_shard_reopen_run(qd_work *w)
 {
     shard_job *j = (shard_job *)(void *)w;
-    qdi_shard_job_begin(j);
+    bool due = qdi_shard_job_begin(j);
     qd_mutex_lock(&j->shard->lock);
     bool closed = j->shard->phase == SHARD_CLOSED;
     qd_mutex_unlock(&j->shard->lock);
-    if (!closed) reopen(j->shard);
+    if (due && !closed) reopen(j->shard);
     qdi_shard_job_end(j);
 }
 

@@ -127,8 +127,12 @@ qd_shard *qdi_shard_ref(qd_shard *s);
  * cannot be queued, leaves it due: opening, opening again and reports are queued by the next tick.
  */
 void qdi_shard_queue(qd_shard *s, shard_job *job, const char *pool, void (*run)(qd_work *));
-/* A job begins: what is asked for from now on is not done by it. */
-void qdi_shard_job_begin(shard_job *job);
+/* Puts a job that may be due on its pool, unless it is there. */
+void qdi_shard_submit(qd_shard *s, shard_job *job, const char *pool, void (*run)(qd_work *));
+/* A job begins: what is asked for from now on is not done by it. false: it is not due (any more),
+ * another run has done it: a shard is not opened twice. */
+QD_MUST_CHECK
+bool qdi_shard_job_begin(shard_job *job);
 /* The ends of a job: not queued any more, reference given back. */
 void qdi_shard_job_end(shard_job *job);
 /* Closes the engine; with flush a clean stop. */

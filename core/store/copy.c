@@ -11,6 +11,7 @@
 struct qd_file_receiver {
     uint32_t magic;
     qd_store *store;
+    store_handle handle;
     qd_account *account;
     qd_storage_put *put;
     uint64_t bytes, at;
@@ -61,7 +62,7 @@ int qd_file_receive_begin(qd_store *s, qd_str name, uint64_t bytes, qd_account *
         qd_free(r);
         return rc;
     }
-    atomic_fetch_add(&s->open, 1);
+    qdi_store_opened(s, &r->handle, "file that is received", r->name);
     *out = r;
     return 0;
 }
@@ -85,7 +86,7 @@ int qd_file_receive_append(qd_file_receiver *r, const void *p, size_t n, qd_err 
 
 static void receiver_free(qd_file_receiver *r)
 {
-    atomic_fetch_sub(&r->store->open, 1);
+    qdi_store_closed(r->store, &r->handle);
     r->magic = 0;
     qd_free(r);
 }

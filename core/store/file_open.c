@@ -30,8 +30,8 @@ static void close_file(qd_file *f)
     qd_free(f->sections);
     qd_free(f->sums_own);
     qd_free((void *)f->seen);
+    if (f->name) qdi_store_closed(f->store, &f->handle);
     qd_free(f->name);
-    atomic_fetch_sub(&f->store->open, 1);
     f->magic = 0;
     qd_free(f);
 }
@@ -205,8 +205,8 @@ int qd_file_open(qd_store *s, qd_str name, const qd_file_format *format, qd_acco
     f->account = account;
     f->sigbus_slot = UINT32_MAX;
     atomic_store(&f->refs, 1);
-    atomic_fetch_add(&s->open, 1);
     f->name = qd_memdup(account, name.p, name.n);
+    if (f->name) qdi_store_opened(s, &f->handle, "file", f->name);
     rc = f->name ? 0 : qdi_no_memory(account, name.n, "open file", err);
     if (!rc) rc = load(f, name, format, err);
     if (rc) {

@@ -17,6 +17,7 @@ struct qd_file_writer {
     uint32_t magic;
     int failed; /* first error; its text went to the caller that met it */
     qd_store *store;
+    store_handle handle;
     qd_account *account;
     char *name;
     size_t name_len;
@@ -45,7 +46,7 @@ static int fail(qd_file_writer *w, int rc)
 
 static void writer_free(qd_file_writer *w)
 {
-    atomic_fetch_sub(&w->store->open, 1);
+    if (w->name) qdi_store_closed(w->store, &w->handle);
     w->magic = 0;
     qd_vec_fini(&w->sections);
     qd_vec_fini(&w->sums);
@@ -110,8 +111,8 @@ int qd_file_create(qd_store *s, qd_str name, const qd_file_format *format, const
     w->store = s;
     w->account = account;
     memcpy(w->id, id, 16);
-    atomic_fetch_add(&s->open, 1);
     w->name = qd_memdup(account, name.p, name.n);
+    if (w->name) qdi_store_opened(s, &w->handle, "file that is written", w->name);
     w->name_len = name.n;
     w->buf = qd_alloc_aligned(account, 4096, BUFFER);
     rc = w->name && w->buf ? 0 : qdi_no_memory(account, BUFFER, "file buffer", err);

@@ -10,6 +10,7 @@ struct qd_store_log {
     uint32_t magic;
     _Atomic uint32_t dead; /* after a failure that leaves the bytes unknown */
     qd_store *store;
+    store_handle handle;
     qd_storage_log *log;
     char *name;
     size_t name_len;
@@ -49,7 +50,7 @@ int qd_store_log_open(qd_store *s, qd_str name, bool create, qd_store_log **out,
     l->name = copy;
     l->name_len = name.n;
     atomic_store(&l->end, end);
-    atomic_fetch_add(&s->open, 1);
+    qdi_store_opened(s, &l->handle, "log", copy);
     *out = l;
     return 0;
 }
@@ -132,7 +133,7 @@ void qd_store_log_close(qd_store_log *l)
     if (!l) return;
     QD_CHECK(l, STORE_LOG_MAGIC);
     l->store->vt.log_close(l->log);
-    atomic_fetch_sub(&l->store->open, 1);
+    qdi_store_closed(l->store, &l->handle);
     l->magic = 0;
     qd_free(l->name);
     qd_free(l);

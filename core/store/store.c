@@ -1,11 +1,15 @@
 /*
  * store.c: one opened tier: names, lists, removal, capacity, and blocking reads. See store.h.
  */
+#include "base/log.h"
 #include "base/str.h"
 #include "plugin/op.h"
 #include "store/store_int.h"
 #include <inttypes.h>
 #include <stdio.h>
+
+#define STORE_LOG "store"
+#define STORE_NAMED_MAX 20u /* of what is open and should not be */
 
 static bool name_char(char c)
 {
@@ -74,6 +78,7 @@ int qd_store_wrap(const struct qd_storage_vtable *vt, struct qd_storage *tier, q
         return qd_err_set(err, QD_E_ABI, "storage vtable lacks a mandatory function");
     }
     s->magic = STORE_MAGIC;
+    qd_mutex_init(&s->lock);
     s->tier = tier;
     s->info.struct_size = sizeof s->info;
     s->vt.info(tier, &s->info);
@@ -86,17 +91,50 @@ int qd_store_wrap(const struct qd_storage_vtable *vt, struct qd_storage *tier, q
     return 0;
 }
 
+void qdi_store_opened(qd_store *s, store_handle *h, const char *kind, const char *name)
+{
+    qd_mutex_lock(&s->lock);
+    *h = (store_handle){NULL, s->open, kind, name};
+    if (s->open) s->open->prev = h;
+    s->open = h;
+    qd_mutex_unlock(&s->lock);
+}
+
+void qdi_store_closed(qd_store *s, store_handle *h)
+{
+    qd_mutex_lock(&s->lock);
+    if (h->prev) {
+        h->prev->next = h->next;
+    } else {
+        s->open = h->next;
+    }
+    if (h->next) h->next->prev = h->prev;
+    qd_mutex_unlock(&s->lock);
+}
+
+/* Who closes the tier has lost what is open of it: its name leads to where. */
+static void all_closed(qd_store *s)
+{
+    uint32_t n = 0;
+    qd_mutex_lock(&s->lock);
+    for (const store_handle *h = s->open; h && n < STORE_NAMED_MAX; h = h->next, n++)
+        qd_log_error(STORE_LOG, "the tier is closed while a %s is open: %s", h->kind, h->name);
+    qd_assert(!s->open);
+    qd_mutex_unlock(&s->lock);
+}
+
 void qd_store_close(qd_store *s)
 {
     if (!s) return;
     QD_CHECK(s, STORE_MAGIC);
-    qd_assert(atomic_load(&s->open) == 0);
+    all_closed(s);
     qd_err err;
     qd_err_init(&err);
     int32_t rc = s->vt.close(s->tier, &err);
     qd_assert(rc != QD_E_STATE);
     qd_err_fini(&err);
     s->magic = 0;
+    qd_mutex_fini(&s->lock);
     qd_free(s);
 }
 

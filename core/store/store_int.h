@@ -19,12 +19,19 @@
 #define STORE_NAME_MAX 255u
 #define STORE_WINDOW (1u << 20) /* bytes of one sequential read */
 
+/* What is open of a tier: part of each file, writer and log. */
+typedef struct store_handle {
+    struct store_handle *prev, *next;
+    const char *kind, *name; /* for the message about one that was never closed */
+} store_handle;
+
 struct qd_store {
     uint32_t magic, caps;
     qd_storage_vtable vt; /* zeroed behind what the plugin's own has */
     qd_storage *tier;
     qd_storage_info info;
-    _Atomic uint32_t open; /* files, writers and logs */
+    qd_mutex lock; /* the list */
+    store_handle *open;
 };
 
 /* A section of an open file. */
@@ -39,6 +46,7 @@ struct qd_file {
     uint32_t magic;
     _Atomic uint32_t refs;
     qd_store *store;
+    store_handle handle;
     qd_account *account;
     char *name;
     qd_storage_object *object;
@@ -60,6 +68,10 @@ struct qd_file {
 /* Checks a name; what is for the message. QD_E_ARG. */
 QD_MUST_CHECK
 int qdi_name_check(qd_str name, bool may_be_empty, qd_err *err);
+/* Something of the tier is open from now on; both strings live as long as it is. [any] */
+void qdi_store_opened(qd_store *s, store_handle *h, const char *kind, const char *name);
+/* It is closed. [any] */
+void qdi_store_closed(qd_store *s, store_handle *h);
 /* Puts what the vtable call returned into shape: a negative code always has a text. */
 int qdi_tier_error(qd_err *err, int32_t rc, const char *what, qd_str name);
 /* Reads ranges of an object and waits. flags: QD_STORAGE_READ_*. [worker] */

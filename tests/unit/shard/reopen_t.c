@@ -1,6 +1,6 @@
 /*
  * reopen_t.c: what happens to a shard just while it is opened again: it fails once more, its index
- * gets other settings.
+ * gets other settings, it is asked for once too often.
  */
 #include "lib/action_node.h"
 #include "shard/shards_int.h"
@@ -71,11 +71,29 @@ static void settings_that_change_meanwhile(void **state)
     action_node_close(n);
 }
 
+/* Who looked at what is due just before it was done puts it on the pool once more: a second engine
+ * in the same folder would be used, and the first one never closed. */
+static void opening_that_was_done_meanwhile(void **state)
+{
+    (void)state;
+    action_node *n = action_node_open(NULL);
+    qd_shard *s = shard_of_x(n);
+    qd_engine *first = s->engine;
+    while (atomic_load(&s->open.queued)) qd_env_sleep_ns(s->shards->env, 1000);
+    qdi_shard_submit(s, &s->open, "generic", qdi_shard_open_run);
+    while (atomic_load(&s->open.queued)) qd_env_sleep_ns(s->shards->env, 1000);
+    assert_ptr_equal(s->engine, first);
+    qd_shard_unref(s);
+    assert_int_equal(action_call(n, "GET", "/x/_doc/1", NULL), 200);
+    action_node_close(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(settings_that_change_meanwhile),
         cmocka_unit_test(failing_at_the_end_of_a_reopening),
+        cmocka_unit_test(opening_that_was_done_meanwhile),
     };
     return unit_run(tests);
 }

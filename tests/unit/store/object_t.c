@@ -1,9 +1,14 @@
-/* object_t.c: published objects, names, lists, setting aside; the same over both stores. */
+/* object_t.c: published objects, names, lists, setting aside; the same over both stores; a tier
+ * closed too early. */
 #include "base/log.h"
 #include "base/str.h"
 #include "lib/store_crash.h"
 #include "lib/store_dir.h"
+#include "store/file.h"
 #include "unit/unit.h"
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 typedef struct fixture {
     store_crash *disk;
@@ -226,6 +231,44 @@ static void every_failure_is_told(void **state)
     }
 }
 
+/* What a process says that closes its tier while a log and a file are open. */
+static void a_tier_closed_too_early(void **state)
+{
+    (void)state;
+    fixture x;
+    int ends[2], status;
+    char said[2048] = "";
+    size_t n = 0;
+    begin(&x, false);
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        static const qd_file_format format = {{"test", 4}, 1, 1};
+        static const uint8_t id[16] = {1};
+        qd_store_log *l;
+        qd_file_writer *w;
+        dup2(ends[1], STDERR_FILENO);
+        signal(SIGABRT, SIG_DFL);
+        qd_log_level_set("store", QD_LOG_ERROR);
+        if (qd_store_log_open(x.store, QD_STR("t/log"), true, &l, &x.err)) _exit(1);
+        if (qd_file_create(x.store, QD_STR("t/one"), &format, id, NULL, &w, &x.err)) _exit(1);
+        qd_file_abort(w);
+        if (qd_file_create(x.store, QD_STR("t/two"), &format, id, NULL, &w, &x.err)) _exit(1);
+        qd_store_close(x.store);
+        _exit(0);
+    }
+    close(ends[1]);
+    for (ssize_t got; (got = read(ends[0], said + n, sizeof said - 1 - n)) > 0;) n += (size_t)got;
+    close(ends[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    assert_non_null(strstr(said, "while a log is open: t/log"));
+    assert_non_null(strstr(said, "while a file that is written is open: t/two"));
+    assert_null(strstr(said, "t/one"));
+    end(&x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +278,7 @@ int main(void)
         cmocka_unit_test(bad_names_are_refused),
         cmocka_unit_test(removal_and_setting_aside),
         cmocka_unit_test(every_failure_is_told),
+        cmocka_unit_test(a_tier_closed_too_early),
     };
     qd_log_level_set("store", QD_LOG_OFF);
     return unit_run(tests);
