@@ -59,7 +59,7 @@ void ck_page_encode(const ck_frozen *f, uint32_t page, ck_encoded *out)
     out->values = cr_must(f->heap, v->n * sizeof *out->values);
     for (size_t i = 0; i < v->n; i++) {
         const cr_item *item = v->at[i]->item;
-        if (ck_is_inline(item->stored_len, cr_item_room(item))) {
+        if (ck_is_inline(CK_PAGE_VERSION, item->stored_len, cr_item_room(item))) {
             row_write(&out->bytes, v->at[i], NULL);
             continue;
         }

@@ -6,7 +6,7 @@
  *   row    u8 kind, u8 form, number bytes of the key, key, numbers create_revision, mod_revision,
  *          version, session, number bytes of the value when it is packed (else 0), number bytes of
  *          the value as stored; form 0: the value as stored; form 1: SHA-256 of it, it stands in a
- *          blob (CK_BLOB_VALUE)
+ *          blob (CK_BLOB_VALUE). Version 1 has form 1 from 257 bytes on; it is read, not written
  *   number 7 bits a byte, low ones first, the high bit: more follow; as few bytes as will do
  *
  * A page's hash is of these bytes; blob.h packs them. An empty page has no bytes and no hash.
@@ -26,7 +26,7 @@ enum {
     CK_PAGE_KEYS = 0,             /* 64 pages of keys, by hash */
     CK_PAGE_ANSWERS = 64,         /* 16 of answers, by slot */
     CK_PAGE_OTHERS = 80,          /* 16 of everything else, by hash */
-    CK_VALUE_INLINE = 256,        /* bytes of a value as stored that stands in the page, */
+    CK_VALUE_INLINE = 1024,       /* bytes of a value as stored that stands in the page, */
     CK_VALUE_UNPACKED = 64 << 10, /* and when it is packed at most so many unpacked */
     CK_KEY_MAX = 1024
 };

@@ -4,7 +4,7 @@
 
 #include "page.h"
 
-enum { CK_PAGE_MAGIC = 0x31504451 /* "QDP1" */, CK_PAGE_VERSION = 1 };
+enum { CK_PAGE_MAGIC = 0x31504451 /* "QDP1" */, CK_PAGE_VERSION = 2 };
 /* Where a row's value is. */
 enum { CK_FORM_INLINE = 0, CK_FORM_BLOB = 1 };
 
@@ -44,10 +44,10 @@ static inline int ck_row_compare(uint32_t kind_a, qd_str a, uint32_t kind_b, qd_
 }
 /* The hash of a row's value as stored. [any] */
 ck_hash ck_row_hash(ck_row *r);
-/* Whether a row's value stands in the page. */
-static inline int ck_is_inline(uint64_t stored, uint64_t unpacked)
+/* Whether a row's value stands in the page, of a page of that version. */
+static inline int ck_is_inline(uint32_t version, uint64_t stored, uint64_t unpacked)
 {
-    return stored <= CK_VALUE_INLINE && unpacked <= CK_VALUE_UNPACKED;
+    return stored <= (version == 1 ? 256 : CK_VALUE_INLINE) && unpacked <= CK_VALUE_UNPACKED;
 }
 /* The row of a kind and key, NULL: there is none. Borrow. */
 ck_row *ck_rows_find(const ck_rows *v, uint32_t kind, qd_str key);

@@ -27,7 +27,7 @@ static uint64_t get_number(cr_reader *r)
     return 0;
 }
 
-static void row_read(cr_reader *r, row_text *out)
+static void row_read(cr_reader *r, uint32_t version, row_text *out)
 {
     *out = (row_text){.kind = cr_get8(r)};
     out->form = cr_get8(r);
@@ -41,7 +41,7 @@ static void row_read(cr_reader *r, row_text *out)
     out->session = get_number(r);
     out->unpacked = get_number(r);
     out->stored = get_number(r);
-    int here = ck_is_inline(out->stored, out->unpacked);
+    int here = ck_is_inline(version, out->stored, out->unpacked);
     if (out->kind < CR_ROW_META || out->kind > CR_ROW_PART || out->version == 0 ||
         out->form != (here ? CK_FORM_INLINE : CK_FORM_BLOB) || out->stored > CR_ITEM_VALUE_MAX ||
         out->unpacked > CR_ITEM_VALUE_MAX)
@@ -53,20 +53,21 @@ static void row_read(cr_reader *r, row_text *out)
 typedef int32_t take_row(void *arg, const row_text *row, char *why);
 
 /* Checks the head. */
-static int32_t head_read(cr_reader *r, uint32_t *page, uint32_t *rows, char *why)
+static int32_t head_read(cr_reader *r, uint32_t *version, uint32_t *page, uint32_t *rows, char *why)
 {
-    uint32_t magic = cr_get32(r), version = cr_get32(r);
+    uint32_t magic = cr_get32(r);
+    *version = cr_get32(r);
     *page = cr_get32(r);
     *rows = cr_get32(r);
     if (r->bad || magic != CK_PAGE_MAGIC)
         return ck_wrong(why, QD_E_CORRUPT, "the bytes do not begin as a page");
-    if (version > CK_PAGE_VERSION)
+    if (*version > CK_PAGE_VERSION)
         return ck_wrong(why, QD_E_FORMAT_NEW,
                         "the page has version %u, this version of the program reads up to %d: it "
                         "was written by a newer one",
-                        version, CK_PAGE_VERSION);
-    if (version == 0 || *page >= CK_PAGES || *rows == 0 || *rows > r->n / ROW_MIN)
-        return ck_wrong(why, QD_E_CORRUPT, "version %u, page %u or rows %u cannot be", version,
+                        *version, CK_PAGE_VERSION);
+    if (*version == 0 || *page >= CK_PAGES || *rows == 0 || *rows > r->n / ROW_MIN)
+        return ck_wrong(why, QD_E_CORRUPT, "version %u, page %u or rows %u cannot be", *version,
                         *page, *rows);
     return 0;
 }
@@ -76,10 +77,10 @@ static int32_t page_walk(const uint8_t *p, size_t n, uint32_t *page, take_row *t
 {
     cr_reader r = {.p = p, .n = n};
     row_text before = {0}, row;
-    uint32_t rows;
-    int32_t rc = head_read(&r, page, &rows, why);
+    uint32_t version, rows;
+    int32_t rc = head_read(&r, &version, page, &rows, why);
     for (uint32_t i = 0; i < rows && rc == 0; i++) {
-        row_read(&r, &row);
+        row_read(&r, version, &row);
         if (r.bad)
             rc = ck_wrong(why, QD_E_CORRUPT, "row %u of page %u is malformed", i, *page);
         else if (i && ck_row_compare(before.kind, before.key, row.kind, row.key) >= 0)

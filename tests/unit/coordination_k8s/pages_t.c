@@ -70,7 +70,7 @@ static void a_page_looks_like_this(void **state)
 {
     (void)state;
     uint32_t page = page_of_key("a");
-    uint8_t large[300];
+    uint8_t large[CK_VALUE_INLINE + 1];
     uint64_t seed = 4;
     ck_pages *p = ck_pages_make(unit_heap());
     fill(&seed, large, sizeof large, 0);
@@ -82,7 +82,7 @@ static void a_page_looks_like_this(void **state)
     ck_frozen *f = ck_pages_freeze(p, 0);
     ck_encoded e;
     ck_page_encode(f, page, &e);
-    const uint8_t want[] = {'Q',  'D',  'P', '1', 1,   0,   0,  0,   (uint8_t)page, 0,    0,    0,
+    const uint8_t want[] = {'Q',  'D',  'P', '1', 2,   0,   0,  0,   (uint8_t)page, 0,    0,    0,
                             1,    0,    0,   0,   2,   0,   1,  'a', 127,           0x80, 0x01, 5,
                             0xac, 0x02, 0,   3,   'x', 'y', 'z'};
     assert_int_equal(e.bytes.n, sizeof want);
@@ -103,6 +103,60 @@ static void a_page_looks_like_this(void **state)
     ck_encoded_free(&e);
     ck_frozen_free(f);
     ck_pages_free(p);
+    memory_check();
+}
+
+/* One row with a value of n bytes, as a page of that version; alone: the value is a blob. */
+static void old_page(cr_bytes *b, uint32_t version, const uint8_t *value, size_t n, int alone)
+{
+    ck_hash h = ck_hash_of(value, n);
+    const uint8_t numbers[] = {1, 2, 1, 0, 0, (uint8_t)(n | 128), (uint8_t)(n >> 7)};
+    b->n = 0;
+    cr_put(b, "QDP1", 4);
+    cr_put32(b, version);
+    cr_put32(b, page_of_key("a"));
+    cr_put32(b, 1);
+    cr_put8(b, CR_ROW_KEY);
+    cr_put8(b, (uint8_t)alone);
+    cr_put(b, "\1a", 2);
+    cr_put(b, numbers, sizeof numbers);
+    cr_put(b, alone ? h.b : value, alone ? sizeof h.b : n);
+}
+
+/* Pages of version 1 have values from 257 bytes on beside them: they are read, and no others. */
+static void pages_of_version_1_are_read(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t version;
+        size_t n;
+        int alone, fine;
+    } all[] = {{1, 256, 0, 1}, {1, 256, 1, 0},  {1, 257, 0, 0},  {1, 257, 1, 1},  {2, 257, 0, 1},
+               {2, 257, 1, 0}, {2, 1024, 0, 1}, {2, 1025, 1, 1}, {2, 1025, 0, 0}, {3, 257, 0, 0}};
+    uint8_t value[1025];
+    uint64_t seed = 8;
+    cr_bytes b = {.heap = unit_heap()};
+    fill(&seed, value, sizeof value, 0);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        ck_decoded d;
+        cr_items rows = {0};
+        size_t at = 0;
+        old_page(&b, all[i].version, value, all[i].n, all[i].alone);
+        int32_t rc = ck_page_decode(unit_heap(), page_of_key("a"), b.p, b.n, &d, why);
+        int32_t bad = all[i].version > 2 ? QD_E_FORMAT_NEW : QD_E_CORRUPT;
+        assert_int_equal(rc, all[i].fine ? 0 : bad);
+        if (rc) continue;
+        const ck_hash *h = ck_decoded_next(&d, &at);
+        assert_int_equal(h != NULL, all[i].alone);
+        if (h) assert_int_equal(ck_decoded_value(&d, h, value, all[i].n, why), 0);
+        assert_int_equal(ck_decoded_rows(&d, &rows), 0);
+        qd_str got = cr_item_stored(rows.at[0]);
+        assert_int_equal(got.n, all[i].n);
+        assert_memory_equal(got.p, value, all[i].n);
+        cr_items_free(unit_heap(), &rows);
+        ck_decoded_free(&d);
+    }
+    cr_bytes_free(&b);
     memory_check();
 }
 
@@ -231,7 +285,7 @@ static void form(cr_machine *m, ck_pages *p)
 static void change(cr_machine *m, ck_pages *p, uint64_t index, uint64_t *s)
 {
     static uint8_t value[5000];
-    static const size_t lengths[] = {0, 10, 256, 257, 1024, 5000};
+    static const size_t lengths[] = {0, 10, 257, 1024, 1025, 5000};
     char key[32];
     cr_writer w;
     qd_coord_change c[3];
@@ -398,7 +452,7 @@ static void pages_give_the_same_machine(void **state)
 static void values_at_hand_are_not_fetched(void **state)
 {
     (void)state;
-    static uint8_t value[600];
+    static uint8_t value[CK_VALUE_INLINE + 88];
     uint64_t seed = 3;
     fill(&seed, value, sizeof value, 0);
     ck_pages *p = ck_pages_make(unit_heap()), *now = ck_pages_make(unit_heap());
@@ -412,7 +466,8 @@ static void values_at_hand_are_not_fetched(void **state)
     assert_int_equal(ck_page_decode(unit_heap(), page_of_key("a"), e.bytes.p, e.bytes.n, &d, why),
                      0);
     assert_int_equal(d.missing, 1);
-    assert_int_equal(ck_decoded_value(&d, &e.values[0].hash, value, 599, why), QD_E_CORRUPT);
+    assert_int_equal(ck_decoded_value(&d, &e.values[0].hash, value, sizeof value - 1, why),
+                     QD_E_CORRUPT);
     ck_decoded_borrow(&d, now);
     assert_int_equal(d.missing, 0);
     assert_int_equal(ck_decoded_rows(&d, &rows), 0);
@@ -477,7 +532,7 @@ static void damaged_pages_are_refused(void **state)
     }
     assert_int_equal(ck_page_decode(unit_heap(), 10, e.bytes.p, e.bytes.n, &d, why), QD_E_CORRUPT);
     assert_string_equal(why, "the bytes are of page 9, not of page 10");
-    e.bytes.p[4] = 2;
+    e.bytes.p[4] = 3;
     assert_int_equal(ck_page_decode(unit_heap(), 9, e.bytes.p, e.bytes.n, &d, why),
                      QD_E_FORMAT_NEW);
     ck_encoded_free(&e);
@@ -551,7 +606,7 @@ static void sizes_with_25_000_keys(void **state)
         "# %zu rows: %zu bytes in pages, %zu as text, the largest object %zu; %zu values\n", rows,
         plain, text, largest, values);
     assert_int_equal(rows, 25000);
-    assert_int_equal(values, indices); /* those over 256 bytes stand beside the pages */
+    assert_int_equal(values, 0);       /* a start reads the pages and nothing beside them */
     assert_true(largest <= 128 << 10); /* one object a page, far from what the API server takes */
     assert_true(text <= 6 << 20);
     ck_root_checkpoint(r, 0, pages);
@@ -570,6 +625,7 @@ int main(void)
         cmocka_unit_test(rows_have_their_places),
         cmocka_unit_test(places_stay),
         cmocka_unit_test(a_page_looks_like_this),
+        cmocka_unit_test(pages_of_version_1_are_read),
         cmocka_unit_test(pages_know_when_they_changed),
         cmocka_unit_test(a_freeze_stays_as_it_was),
         cmocka_unit_test(pages_give_the_same_machine),
