@@ -19,21 +19,25 @@ static int usage(FILE *to)
         "usage: qd bench index --in FILE.jsonl --index DIR [--threads N] [--ram MB] [--merge]\n"
         "                [--limit N] [--freqs] [--parse-only]\n"
         "                [--es | --es-append] [--bulk N] [--refresh-ms MS] [--no-fsync]\n"
+        "                [--mapping FILE]\n"
         "       qd bench search --index DIR --queries FILE [--cmds TOP_10,TOP_100,COUNT]\n"
         "                [--rounds N] [--warm-sec S] [--out FILE] [--field NAME]\n"
-        "                [--idfield NAME] [--label NAME]\n"
+        "                [--idfield NAME] [--label NAME] [--mapping FILE]\n"
         "\n"
         "index reads JSON lines {\"id\",\"title\",\"body\"} (\"-\": standard input) and indexes\n"
         "the words of body: the segment writer alone, without stored sources and translog; --es\n"
         "and --es-append run the whole engine: sources stored, a translog synced each --bulk\n"
         "(1000) documents, a refresh each --refresh-ms (1000). DIR is emptied first. --ram is\n"
         "the indexing buffer in MB for all threads (256), --freqs leaves positions out,\n"
-        "--parse-only reads and parses.\n"
+        "--parse-only reads and parses. --mapping: the mapping to index by, with --es or\n"
+        "--es-append.\n"
         "search runs a file of queries (\"class<TAB>+a +b\", \"a b\", \"\\\"a phrase\\\"\"; words\n"
         "as they are indexed) and prints a line for each command (COUNT, TOP_k, TOP_k_COUNT with\n"
         "all hits counted, TOP_k_COUNT_n with up to n) and class: percentiles of each query's\n"
         "best and median time in microseconds. --out: a line for each command and query,\n"
-        "\"command class query hits best_us median_us rel id:score ...\" with tabs between.\n");
+        "\"command class query hits best_us median_us rel id:score ...\" with tabs between.\n"
+        "With --mapping a query that begins with { is a search body (query, one sort key, aggs):\n"
+        "those with aggs run under the command AGGS alone, sorts under TOP_k alone.\n");
     return to == stdout ? 0 : 64;
 }
 

@@ -40,6 +40,7 @@ typedef struct qd_bench_es_options {
     uint64_t ram_bytes;
     uint32_t refresh_ms;
     bool freqs, no_fsync;
+    const char *mapping; /* file; NULL: that of title and body */
 } qd_bench_es_options;
 /* Creates (create) or opens the shard in d. */
 QD_MUST_CHECK

@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "main/qd_bench.h"
 #include "mapping/mapping.h"
+#include "runtime/file.h"
 #include "runtime/sync.h"
 #include <stdio.h>
 
@@ -14,6 +15,8 @@
     "{\"dynamic\":false,\"properties\":{\"title\":{\"type\":\"text\",\"fields\":{\"keyword\":{"    \
     "\"type\":\"keyword\",\"ignore_above\":256}}},\"text\":{\"type\":\"text\",\"index\":false,"    \
     "\"copy_to\":\"body\"},\"body\":{\"type\":\"text\",\"index_options\":\"" options "\"}}}"
+
+#define MAPPING_BYTES_MAX (1u << 20)
 
 typedef struct slot {
     qd_document_writer *writer;
@@ -82,10 +85,15 @@ int qd_bench_es_open(qd_bench_dir *d, bool create, const qd_bench_es_options *o,
     qd_cond_init(&e->wake);
     qd_mapping_settings settings = QD_MAPPING_SETTINGS_DEFAULT;
     qd_str mapping = o->freqs ? QD_STR(MAPPING("freqs")) : QD_STR(MAPPING("positions"));
-    int rc = qd_analyzers_make(NULL, 0, NULL, &e->analyzers, err);
+    qd_buf file;
+    qd_buf_init(&file, NULL, MAPPING_BYTES_MAX);
+    int rc = o->mapping ? qd_file_read(o->mapping, &file, err) : 0;
+    if (o->mapping) mapping = qd_buf_view(&file);
+    if (!rc) rc = qd_analyzers_make(NULL, 0, NULL, &e->analyzers, err);
     if (!rc)
         rc =
             qd_mapping_parse(mapping, e->analyzers, &settings, QD_MAPPING_UPDATE, &e->mapping, err);
+    qd_buf_fini(&file);
     if (!rc) rc = qd_pool_open(e->env, "force_merge", 1, 16, &e->merges, err);
     qd_engine_config c = {
         .env = e->env,

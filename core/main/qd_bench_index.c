@@ -19,7 +19,7 @@
 #define THREADS_MAX QD_BENCH_THREADS_MAX
 
 typedef struct bench {
-    const char *in, *dir;
+    const char *in, *dir, *mapping;
     uint32_t threads, bulk;
     double ram_mb;
     bool merge, es, append, freqs, parse_only, no_fsync;
@@ -310,6 +310,7 @@ static int open_index(bench *b)
         .refresh_ms = b->refresh_ms,
         .freqs = b->freqs,
         .no_fsync = b->no_fsync,
+        .mapping = b->mapping,
     };
     return qd_bench_es_open(&b->d, true, &o, &b->engine, &b->err);
 }
@@ -323,7 +324,22 @@ static int number(bench *b, const char *name, const char *value, uint64_t most, 
                       (unsigned long long)most);
 }
 
-enum { IN = 1, INDEX, THREADS, RAM, LIMIT, BULK, REFRESH, MERGE, FREQS, PARSE, ES, APPEND, NOSYNC };
+enum {
+    IN = 1,
+    INDEX,
+    THREADS,
+    RAM,
+    LIMIT,
+    BULK,
+    REFRESH,
+    MERGE,
+    FREQS,
+    PARSE,
+    ES,
+    APPEND,
+    NOSYNC,
+    MAPPING
+};
 static const qd_option options[] = {
     {"in", true, IN},
     {"index", true, INDEX},
@@ -338,6 +354,7 @@ static const qd_option options[] = {
     {"parse-only", false, PARSE},
     {"es-append", false, APPEND},
     {"no-fsync", false, NOSYNC},
+    {"mapping", true, MAPPING},
     {0},
 };
 
@@ -359,6 +376,8 @@ static int set_value(bench *b, int id, const char *value)
         b->in = value;
     else if (id == INDEX)
         b->dir = value;
+    else if (id == MAPPING)
+        b->mapping = value;
     else if (id == LIMIT)
         rc = number(b, "limit", value, UINT64_MAX, &b->limit);
     else if (id == RAM) {
@@ -397,6 +416,8 @@ static int parse(bench *b, int argc, char **argv)
     }
     if (!b->in || (!b->dir && !b->parse_only))
         return qd_err_set(&b->err, QD_E_ARG, "--in and --index are needed");
+    if (b->mapping && !b->es)
+        return qd_err_set(&b->err, QD_E_ARG, "--mapping needs --es or --es-append");
     return 0;
 }
 

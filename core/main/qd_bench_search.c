@@ -6,6 +6,7 @@
 #include "engine/reader.h"
 #include "main/args.h"
 #include "main/qd_bench.h"
+#include "main/qd_bench_body.h"
 #include "runtime/cpu.h"
 #include "runtime/file.h"
 #include "search/plan.h"
@@ -22,11 +23,14 @@ typedef struct query {
     qd_str cls, text;
     uint32_t group; /* number of its class, in order of appearance */
     qd_node *root;
+    qd_bench_body *body; /* NULL: words */
     double best, median;
 } query;
 
 typedef struct bench {
-    const char *dir, *queries, *out, *label, *cmds;
+    const char *dir, *queries, *out, *label, *cmds, *mapping;
+    qd_bench_schema *schema; /* of the mapping; NULL: queries are words */
+    qd_account account;
     qd_str field, id_field;
     uint32_t rounds;
     double warm_s;
@@ -48,9 +52,17 @@ typedef struct bench {
 
 typedef struct command {
     qd_str name;
+    bool aggs;
     uint32_t k;     /* 0: COUNT */
     uint64_t count; /* hits are counted up to: 0, QD_TOTAL_EXACT */
 } command;
+
+/* Aggregations run under AGGS alone, sorts under TOP_k alone. */
+static bool runs(const query *q, const command *c)
+{
+    if (c->aggs) return q->body && q->body->aggs;
+    return !q->body || (!q->body->aggs && (!q->body->sorted || c->k));
+}
 
 /* --- queries: Searcher.java's syntax
  * --------------------------------------------------------------- */
@@ -150,7 +162,15 @@ static int add_query(bench *b, qd_str line, uint64_t number)
         .cls = tab < 0 ? QD_STR("all") : qd_str_sub(line, 0, (size_t)tab),
         .text = qd_str_sub(line, (size_t)(tab + 1), line.n),
     };
-    q->root = parse_query(b, q->text);
+    if (b->schema && q->text.n && q->text.p[0] == '{') {
+        q->body = qd_arena_alloc(&b->arena, sizeof *q->body);
+        if (!q->body) return qd_err_nomem(&b->err, "queries");
+        int rc = qd_bench_body_read(b->schema, q->text, &b->arena, q->body, &b->err);
+        if (rc) return rc;
+        q->root = (qd_node *)(uintptr_t)q->body->root;
+    } else {
+        q->root = parse_query(b, q->text);
+    }
     if (!q->root)
         return qd_err_set(&b->err, QD_E_ARG, "%s: line %llu: cannot read the query: %.*s",
                           b->queries, (unsigned long long)number, QD_STR_ARG(line));
@@ -202,7 +222,8 @@ static int open_engine(bench *b)
     qd_bench_dir_close(&b->d);
     if (qd_str_is(b->id_field, "id")) b->id_field = QD_STR("_id");
     int rc = qd_bench_dir_open(&b->d, b->dir, QD_BENCH_WRITE, &b->err);
-    qd_bench_es_options o = {.slots = 1, .ram_bytes = 64u << 20, .refresh_ms = 1000};
+    qd_bench_es_options o = {
+        .slots = 1, .ram_bytes = 64u << 20, .refresh_ms = 1000, .mapping = b->mapping};
     if (!rc) rc = qd_bench_es_open(&b->d, false, &o, &b->engine, &b->err);
     if (rc) return rc;
     qd_reader *r = qd_bench_es_reader(b->engine);
@@ -238,6 +259,7 @@ static int open_index(bench *b)
 
 typedef struct answer {
     qd_top_result top;
+    qd_bench_sorted sorted;
     uint64_t hits;
     bool lower;
 } answer;
@@ -248,6 +270,16 @@ static int run(bench *b, const query *q, const command *c, answer *out)
     static const qd_plan_options ranked = {.similarity = &qd_similarity_lucene};
     static const qd_plan_options counted = {.no_scores = true};
     qd_plan *p;
+    if (c->aggs)
+        return qd_bench_body_aggs(q->body, b->searcher, &b->account, &b->scratch, NULL, &b->err);
+    if (q->body && q->body->sorted) {
+        qd_bench_sorted *s = &out->sorted;
+        int failed =
+            qd_bench_body_sort(q->body, b->searcher, c->k, c->count, &b->scratch, s, &b->err);
+        out->hits = c->count ? s->total : s->n;
+        out->lower = c->count ? s->lower : s->n == c->k;
+        return failed;
+    }
     int rc =
         qd_plan_make(b->searcher, q->root, c->k ? &ranked : &counted, &b->scratch, &p, &b->err);
     if (rc) return rc;
@@ -286,6 +318,7 @@ static void print_group(bench *b, const command *c, uint32_t group)
     uint32_t n = 0;
     for (uint32_t i = 0; best && med && i < b->nq; i++) {
         if (group != GROUP_ALL && b->q[i].group != group) continue;
+        if (!runs(&b->q[i], c)) continue;
         sum[0] += best[n] = b->q[i].best;
         sum[1] += med[n++] = b->q[i].median;
     }
@@ -313,30 +346,42 @@ static void print_groups(bench *b, const command *c)
     fflush(stdout);
 }
 
-/* Appends " id:score" for the first ten hits. */
-static int write_hits(bench *b, const answer *a, qd_buf *line)
+/* The id of a document; "null" where it has none. */
+static int id_of(bench *b, uint32_t global, qd_str *id)
 {
-    for (uint32_t i = 0; i < a->top.n && i < 10; i++) {
-        const qd_leaf *l = qd_searcher_leaf_of(b->searcher, a->top.hits[i].doc);
-        uint32_t doc = a->top.hits[i].doc - l->base;
-        uint32_t f = qd_segment_field_find(l->segment, b->id_field);
-        const qd_columns *set = qd_segment_columns(l->segment);
-        const qd_column *col = f == QD_FIELD_NONE || !set ? NULL : qd_columns_get(set, f);
-        qd_str id = {0};
-        bool found = false;
-        int rc = 0;
-        if (col) {
-            qd_reads *r = qd_reads_make(&b->scratch, NULL);
-            qd_column_reader *rd;
-            if (!r) return qd_err_nomem(&b->err, "ids");
-            rc = qd_column_plan_docs(col, &doc, 1, r, &b->scratch, &rd, &b->err);
-            if (!rc) rc = qd_reads_fetch(r, &b->err);
-            if (!rc) rc = qd_column_bytes(rd, doc, &id, &found, &b->err);
-        }
+    const qd_leaf *l = qd_searcher_leaf_of(b->searcher, global);
+    uint32_t doc = global - l->base;
+    uint32_t f = qd_segment_field_find(l->segment, b->id_field);
+    const qd_columns *set = qd_segment_columns(l->segment);
+    const qd_column *col = f == QD_FIELD_NONE || !set ? NULL : qd_columns_get(set, f);
+    bool found = false;
+    int rc = 0;
+    if (col) {
+        qd_reads *r = qd_reads_make(&b->scratch, NULL);
+        qd_column_reader *rd;
+        if (!r) return qd_err_nomem(&b->err, "ids");
+        rc = qd_column_plan_docs(col, &doc, 1, r, &b->scratch, &rd, &b->err);
+        if (!rc) rc = qd_reads_fetch(r, &b->err);
+        if (!rc) rc = qd_column_bytes(rd, doc, id, &found, &b->err);
+    }
+    if (!found) *id = QD_STR("null");
+    return rc;
+}
+
+/* Appends " id:score" for the first ten hits, or " id:value" for a sort's. */
+static int write_hits(bench *b, const query *q, const answer *a, qd_buf *line)
+{
+    bool sorted = q->body && q->body->sorted;
+    uint32_t n = sorted ? a->sorted.n : a->top.n;
+    for (uint32_t i = 0; i < n && i < 10; i++) {
+        qd_str id;
+        int rc = id_of(b, sorted ? a->sorted.hits[i].doc : a->top.hits[i].doc, &id);
         if (rc) return rc;
-        if (!found) id = QD_STR("null");
-        (void)qd_buf_printf(line, "%s%.*s:%.5f", i ? " " : "\t", QD_STR_ARG(id),
-                            (double)a->top.hits[i].score);
+        (void)qd_buf_printf(line, "%s%.*s:", i ? " " : "\t", QD_STR_ARG(id));
+        if (sorted)
+            qd_bench_sort_value(q->body, &a->sorted.hits[i], line);
+        else
+            (void)qd_buf_printf(line, "%.5f", (double)a->top.hits[i].score);
     }
     return 0;
 }
@@ -351,7 +396,11 @@ static int write_query(bench *b, const query *q, const command *c)
     (void)qd_buf_printf(&line, "%.*s\t%.*s\t%.*s\t%llu\t%.2f\t%.2f\t%s", QD_STR_ARG(c->name),
                         QD_STR_ARG(q->cls), QD_STR_ARG(q->text), (unsigned long long)a.hits,
                         q->best, q->median, a.lower ? ">" : "=");
-    if (c->k) rc = write_hits(b, &a, &line);
+    if (c->k) rc = write_hits(b, q, &a, &line);
+    if (c->aggs) {
+        (void)qd_buf_printf(&line, "\t");
+        rc = qd_bench_body_aggs(q->body, b->searcher, &b->account, &b->scratch, &line, &b->err);
+    }
     (void)qd_buf_printf(&line, "\n");
     if (!rc) rc = qd_buf_status(&line);
     if (!rc) rc = qd_file_out_write(b->to, line.p, line.n, &b->err);
@@ -368,7 +417,8 @@ static int measure(bench *b, const command *c)
     int rc = 0;
     for (uint32_t n = 0; n < b->rounds && !rc; n++)
         for (uint32_t i = 0; i < b->nq && !rc; i++) {
-            answer a;
+            answer a = {0};
+            if (!runs(&b->q[i], c)) continue;
             uint64_t t0 = qd_env_mono_ns(env);
             rc = run(b, &b->q[i], c, &a);
             t[(size_t)i * b->rounds + n] = (double)(qd_env_mono_ns(env) - t0) / 1e3;
@@ -376,6 +426,7 @@ static int measure(bench *b, const command *c)
         }
     for (uint32_t i = 0; i < b->nq && !rc; i++) {
         double *x = t + (size_t)i * b->rounds;
+        if (!runs(&b->q[i], c)) continue;
         qsort(x, b->rounds, sizeof *x, by_value);
         b->q[i].best = x[0];
         b->q[i].median = x[b->rounds / 2];
@@ -392,6 +443,8 @@ static int parse_command(bench *b, qd_str name, command *c)
     uint64_t k = 0;
     *c = (command){.name = name};
     if (qd_str_is(name, "COUNT")) return 0;
+    c->aggs = qd_str_is(name, "AGGS");
+    if (c->aggs) return 0;
     qd_str rest = qd_str_starts(name, QD_STR("TOP_")) ? qd_str_sub(name, 4, name.n) : QD_STR("");
     ptrdiff_t end = qd_str_find(rest, '_');
     qd_str digits = end < 0 ? rest : qd_str_sub(rest, 0, (size_t)end);
@@ -405,7 +458,8 @@ static int parse_command(bench *b, qd_str name, command *c)
     else
         good = good && !tail.n;
     return good ? 0
-                : qd_err_set(&b->err, QD_E_ARG, "unknown command %.*s: COUNT, TOP_k or TOP_k_COUNT",
+                : qd_err_set(&b->err, QD_E_ARG,
+                             "unknown command %.*s: COUNT, AGGS, TOP_k or TOP_k_COUNT",
                              QD_STR_ARG(name));
 }
 
@@ -433,7 +487,8 @@ static int run_all(bench *b)
     do { /* warm-up over all commands, mixed */
         for (const char *at = b->cmds; !rc && next_command(b, &at, &c);)
             for (uint32_t i = 0; i < b->nq && !rc; i++) {
-                answer a;
+                answer a = {0};
+                if (!runs(&b->q[i], &c)) continue;
                 rc = run(b, &b->q[i], &c, &a);
                 qd_arena_reset(&b->scratch);
             }
@@ -444,13 +499,19 @@ static int run_all(bench *b)
     return rc;
 }
 
-enum { INDEX = 1, QUERIES, CMDS, ROUNDS, WARM, OUT, FIELD, ID_FIELD, LABEL };
+enum { INDEX = 1, QUERIES, CMDS, ROUNDS, WARM, OUT, FIELD, ID_FIELD, LABEL, MAPPING };
 static const qd_option options[] = {
-    {"index", true, INDEX},   {"queries", true, QUERIES},
-    {"cmds", true, CMDS},     {"rounds", true, ROUNDS},
-    {"warm-sec", true, WARM}, {"out", true, OUT},
-    {"field", true, FIELD},   {"idfield", true, ID_FIELD},
-    {"label", true, LABEL},   {0},
+    {"index", true, INDEX},
+    {"queries", true, QUERIES},
+    {"cmds", true, CMDS},
+    {"rounds", true, ROUNDS},
+    {"warm-sec", true, WARM},
+    {"out", true, OUT},
+    {"field", true, FIELD},
+    {"idfield", true, ID_FIELD},
+    {"label", true, LABEL},
+    {"mapping", true, MAPPING},
+    {0},
 };
 
 static int set_option(bench *b, int id, const char *value)
@@ -470,6 +531,8 @@ static int set_option(bench *b, int id, const char *value)
         b->id_field = qd_str_c(value);
     else if (id == LABEL)
         b->label = value;
+    else if (id == MAPPING)
+        b->mapping = value;
     else if (id == WARM) {
         if (qd_f64_parse(qd_str_c(value), &b->warm_s) || !(b->warm_s >= 0 && b->warm_s <= 1e6))
             return qd_err_set(&b->err, QD_E_ARG, "--warm-sec %s: not a number of seconds", value);
@@ -511,8 +574,10 @@ int qd_bench_search(int argc, char **argv)
     qd_err_init(&b.err);
     qd_arena_init(&b.arena, NULL, 0);
     qd_arena_init(&b.scratch, NULL, 0);
+    qd_account_init(&b.account, "bench", NULL, 0);
     qd_buf_init(&b.file, NULL, 1);
     int rc = parse(&b, argc, argv), bad = rc;
+    if (!rc && b.mapping) rc = qd_bench_schema_open(b.mapping, &b.schema, &b.err);
     if (!rc) rc = read_queries(&b);
     if (!rc) rc = open_index(&b);
     if (!rc && b.out) rc = qd_file_out_open(b.out, true, 0644, &b.to, &b.err);
@@ -528,6 +593,7 @@ int qd_bench_search(int argc, char **argv)
     qd_buf_fini(&b.file);
     qd_arena_fini(&b.scratch);
     qd_arena_fini(&b.arena);
+    qd_bench_schema_close(b.schema);
     qd_bench_dir_close(&b.d);
     qd_err_fini(&b.err);
     return bad ? 64 : rc ? 1 : 0;

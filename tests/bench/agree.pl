@@ -10,9 +10,11 @@
 # more than that is in both lists; where ids are numbers, documents of equal scores ascend in ours,
 # unless --no-order says that the index is not in their order or the peer has them like us (then their
 # scores differ behind the fifth decimal). A peer that knows no ids ("null", Lucene's harness with --es)
-# is compared by scores. Exit 0 when all agree.
+# is compared by scores. Lists of sorts (a value in place of the score) are compared value by value, whole
+# numbers exactly; answers of aggregations (AGGS) by the members that the peer gives. Exit 0 when all agree.
 use strict;
 use warnings;
+use JSON::PP;
 
 my ($ours, $theirs, $scale, $verbose, $any_order) = (undef, undef, 1, 0, 0);
 while (@ARGV) {
@@ -33,18 +35,51 @@ sub lines {
     while (<$f>) {
         chomp;
         my ($cmd, $class, $query, $hits, undef, undef, $rel, $list) = split /\t/;
-        my @hits = map { my ($id, $s) = /^(.*):([-0-9.eE+]+)$/; [$id, $s] } split / /, $list // '';
+        my $aggs = $cmd eq 'AGGS' ? decode_json($list) : undef;
+        my @hits = $aggs ? () : map { my ($id, $s) = /^(.*):([-0-9.eE+]+)$/; [$id, $s] } split / /, $list // '';
         my $key = "$cmd\t$class\t$query";
         push @order, $key unless $h{$key};
-        $h{$key} = { hits => $hits, rel => $rel, list => \@hits };
+        $h{$key} = { hits => $hits, rel => $rel, list => \@hits, aggs => $aggs };
     }
     return (\%h, \@order);
 }
 
 sub near { my ($x, $y) = @_; return abs($x - $y) <= 1e-5 * abs($x) + 1.1e-5 }
 
+# Where two answers differ; members that theirs lacks are not looked at.
+sub differ {
+    my ($x, $y, $at) = @_;
+    if (ref $y eq 'HASH') {
+        for my $k (sort keys %$y) {
+            my $d = ref $x eq 'HASH' && exists $x->{$k} ? differ($x->{$k}, $y->{$k}, "$at.$k") : "$at.$k is missing";
+            return $d if $d;
+        }
+        return undef;
+    }
+    if (ref $y eq 'ARRAY') {
+        return "$at: " . @$x . ' and ' . @$y . ' entries' if @$x != @$y;
+        for my $i (0 .. $#$y) { my $d = differ($x->[$i], $y->[$i], "$at\[$i]"); return $d if $d }
+        return undef;
+    }
+    return undef if !defined $x && !defined $y || defined $x && defined $y && $x eq $y;
+    return undef if "$x$y" =~ /^[-+0-9.eE]+$/ && "$x$y" =~ /[.]/ && abs($x - $y) <= 1e-9 * abs($y);
+    return "$at: $x against $y";
+}
+
+# Lists of a sort: the same values in the same places.
+sub compare_sorted {
+    my ($a, $b) = @_;
+    for my $i (0 .. $#$a) {
+        my ($v, $w) = ($a->[$i][1], $b->[$i][1]);
+        next if $v eq $w || "$v$w" =~ /\./ && abs($v - $w) <= 1e-12 * abs($w);
+        return sprintf 'place %d: value %s against %s', $i + 1, $v, $w;
+    }
+    return undef;
+}
+
 sub compare {
-    my ($cmd, $x, $y) = @_;
+    my ($cmd, $x, $y, $sorted) = @_;
+    return differ($x->{aggs}, $y->{aggs}, 'aggs') if $x->{aggs};
     return "hits $x->{hits} against $y->{hits}" if $cmd =~ /COUNT$/ && $x->{hits} != $y->{hits};
     if ($cmd =~ /_COUNT_(\d+)$/) {
         my ($m, $n) = map { $_->{rel} eq '=' ? $_->{hits} : -1 } $x, $y; # -1: more than counted
@@ -55,6 +90,7 @@ sub compare {
     my %place = map { $b->[$_][0] => $_ } 0 .. $#$b;
     return 'lists of ' . @$a . ' and ' . @$b if @$a != @$b;
     return undef unless @$a;
+    return compare_sorted($a, $b) if $sorted;
     for my $i (0 .. $#$a) {
         my $s = $b->[$i][1] * $scale;
         return sprintf "place %d: score %s against %s", $i + 1, $a->[$i][1], $s unless near($a->[$i][1], $s);
@@ -81,7 +117,7 @@ my (%n, %bad, $compared, $wrong);
 for my $key (@$order) {
     next unless $h2->{$key};
     my ($cmd, $class, $query) = split /\t/, $key;
-    my $why = compare($cmd, $h1->{$key}, $h2->{$key});
+    my $why = compare($cmd, $h1->{$key}, $h2->{$key}, $query =~ /^\{.*"sort":/);
     $n{"$cmd\t$class"}++;
     $compared++;
     next unless defined $why;
