@@ -74,11 +74,12 @@ static int64_t later(int64_t ms, double *left, double step)
 
 static const char *const sections[] = {"images",  "english", "news", "products", "search",
                                        "account", "static",  "api",  "help",     "teams"};
-static const char *const endings[] = {".gif", ".html", ".html", "", "", "", ".css", "", ".html", ".jpg"};
-static const char *const words[] = {
-    "index",  "home",   "list",   "view",    "detail", "logo",   "banner", "match",  "player",
-    "ticket", "venue",  "result", "history", "photo",  "store",  "order",  "basket", "profile",
-    "login",  "update", "report", "weather", "travel", "culture"};
+static const char *const endings[] = {".gif", ".html", ".html", "",      "",
+                                      "",     ".css",  "",      ".html", ".jpg"};
+static const char *const words[] = {"index",   "home",   "list",   "view",    "detail", "logo",
+                                    "banner",  "match",  "player", "ticket",  "venue",  "result",
+                                    "history", "photo",  "store",  "order",   "basket", "profile",
+                                    "login",   "update", "report", "weather", "travel", "culture"};
 #define NWORDS (sizeof words / sizeof *words)
 
 static void url_of(uint32_t u, char out[128])
@@ -98,8 +99,8 @@ static void agent_of(uint32_t a, char out[160])
     if (a % 13 == 7)
         snprintf(out, 160, "crawler-%u/%u.%u (+http://crawler-%u.example/)", a, a % 5, a % 11, a);
     else
-        snprintf(out, 160, "Mozilla/5.0 (%s) Engine/%u.%u Browser/%u.0", systems[mix(a) % 4], 500 + a % 37,
-                 a % 40, 80 + a % 60);
+        snprintf(out, 160, "Mozilla/5.0 (%s) Engine/%u.%u Browser/%u.0", systems[mix(a) % 4],
+                 500 + a % 37, a % 40, 80 + a % 60);
 }
 
 static void logs(uint64_t n)
@@ -116,15 +117,23 @@ static void logs(uint64_t n)
         uint32_t ip = (uint32_t)mix(burst[b] + 99), u = zipf(URLS, 1.1, 3);
         uint64_t h = mix(u + 12345);
         double r = rndf();
-        int status = h % 97 == 3 ? 404 : h % 499 == 5 ? 500 : r < 0.002 ? 503 : h % 10 == 0 && r < 0.4 ? 304 : r > 0.97 ? 302 : 200;
-        uint64_t bytes = status == 304 ? 0 : (uint64_t)exp(5 + (double)(h >> 20 & 63) / 12 + 0.3 * normal());
+        int status = h % 97 == 3              ? 404
+                     : h % 499 == 5           ? 500
+                     : r < 0.002              ? 503
+                     : h % 10 == 0 && r < 0.4 ? 304
+                     : r > 0.97               ? 302
+                                              : 200;
+        uint64_t bytes =
+            status == 304 ? 0 : (uint64_t)exp(5 + (double)(h >> 20 & 63) / 12 + 0.3 * normal());
         const char *method = h % 31 == 4 ? "POST" : rndf() < 0.01 ? "HEAD" : "GET";
         url_of(u, url);
         agent_of((uint32_t)(mix(burst[b]) % 7 ? zipf(40, 0.8, 1) : zipf(AGENTS, 0.7, 1)), agent);
-        printf("{\"id\":\"%llu\",\"@timestamp\":%lld,\"clientip\":\"%u.%u.%u.%u\",\"status\":%d,\"bytes\":%llu,"
-               "\"method\":\"%s\",\"url\":\"%s\",\"agent\":\"%s\",\"request\":\"%s %s HTTP/1.1\"}\n",
-               (unsigned long long)i, (long long)at, ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255, status,
-               (unsigned long long)bytes, method, url, agent, method, url);
+        printf(
+            "{\"id\":\"%llu\",\"@timestamp\":%lld,\"clientip\":\"%u.%u.%u.%u\",\"status\":%d,"
+            "\"bytes\":%llu,"
+            "\"method\":\"%s\",\"url\":\"%s\",\"agent\":\"%s\",\"request\":\"%s %s HTTP/1.1\"}\n",
+            (unsigned long long)i, (long long)at, ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255,
+            status, (unsigned long long)bytes, method, url, agent, method, url);
     }
 }
 
@@ -144,11 +153,14 @@ static void taxi(uint64_t n)
         double minutes = 3 + miles * (2.2 + 1.5 * rndf()) * (traffic(at) > 1 ? 1.4 : 1);
         double r = rndf(), fare = floor((3 + 2.4 * miles + 0.35 * minutes) * 10 + 0.5) / 10;
         int way = r < 0.66 ? 0 : r < 0.86 ? 1 : r < 0.97 ? 4 : r < 0.985 ? 2 : 3;
-        double tip = way == 0 || way == 4 ? floor(fare * (0.1 + 0.15 * rndf()) * 100 + 0.5) / 100 : 0;
-        printf("{\"id\":\"%llu\",\"pickup\":%lld,\"dropoff\":%lld,\"vendor\":\"%s\",\"payment\":\"%s\",\"zone\":\"zone-%03u\","
+        double tip =
+            way == 0 || way == 4 ? floor(fare * (0.1 + 0.15 * rndf()) * 100 + 0.5) / 100 : 0;
+        printf("{\"id\":\"%llu\",\"pickup\":%lld,\"dropoff\":%lld,\"vendor\":\"%s\",\"payment\":\"%"
+               "s\",\"zone\":\"zone-%03u\","
                "\"passengers\":%u,\"distance\":%.2f,\"fare\":%.2f,\"tip\":%.2f,\"total\":%.2f}\n",
-               (unsigned long long)i, (long long)at, (long long)(at + (int64_t)(minutes * 60000)), vendors[r < 0.3 ? 0 : r < 0.98], ways[way],
-               zone, 1 + zipf(6, 1.5, 0.5), miles, fare, tip, fare + tip + 1);
+               (unsigned long long)i, (long long)at, (long long)(at + (int64_t)(minutes * 60000)),
+               vendors[r < 0.3 ? 0 : r < 0.98], ways[way], zone, 1 + zipf(6, 1.5, 0.5), miles, fare,
+               tip, fare + tip + 1);
     }
 }
 
