@@ -96,8 +96,8 @@ struct cr_consensus {
     int outage;       /* this node led, and cannot reach the API: it says that nobody leads */
     uint64_t leader;  /* as last looked at */
     int64_t leader_ns;
-    int leader_silent; /* it was told so, or is */
-    int64_t spoke_ns;
+    int leader_silent;           /* it was told so, or is */
+    int64_t spoke_ns, sought_ns; /* sought: when the root was read for want of a leader */
     ck_marked marked;
     /* speakers.c */
     int listens;      /* speakers are heard, and this node is none: it asks nothing of the API */

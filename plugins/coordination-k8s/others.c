@@ -13,6 +13,7 @@
 
 #define HELLO_NS 1000000000ll
 #define SILENT_NS 3000000000ll  /* of the leader, before it is not sent to any more */
+#define SEEK_NS 5000000000ll    /* between looks for another one */
 #define FORGET_NS 30000000000ll /* a silent node is no member any more */
 
 enum { LEADS = 1, SPEAKS = 2, LISTENS = 4 };
@@ -67,6 +68,16 @@ static void forget(cr_consensus *c)
     c->store->dirty = 1;
 }
 
+/* The leader that is known says nothing, and watches may be silent as well: whether another one
+ * leads tells the root. */
+static void seek(cr_consensus *c, int64_t now)
+{
+    if (now - c->sought_ns < SEEK_NS) return;
+    c->sought_ns = now;
+    ck_core_root_look(c->core);
+    ck_soon(c);
+}
+
 void ck_others_turn(cr_consensus *c)
 {
     const cr_home *h = &c->store->home;
@@ -82,7 +93,11 @@ void ck_others_turn(cr_consensus *c)
     }
     if (!v.root) return;
     if (v.leader && v.leader != c->k.id) hello(c, v.leader, v.root->leader.address);
-    if (ck_speaks(c) || (v.leader && !ck_others_silent(c, &v))) return;
+    if (v.leader && !ck_others_silent(c, &v)) return;
+    if (ck_speaks(c)) {
+        seek(c, now);
+        return;
+    }
     /* whoever leads next is one of those, or known to them */
     for (uint32_t i = 0; i < v.root->nspeakers; i++)
         if (v.root->speakers[i].id != v.leader)

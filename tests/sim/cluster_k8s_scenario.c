@@ -134,6 +134,29 @@ static void leader_apart(cluster *x)
     }
 }
 
+/* A control node hears neither the others nor its watches as another one takes the lead: it finds
+ * that one soon after it hears nodes again, though its watches stay silent. */
+static void leader_unseen(cluster *x)
+{
+    for (int i = 0; i < 3 && !x->w->failed; i++) {
+        until(x, leads, 20000, "no node leads");
+        int id = cluster_leader(x), other = (id + 1) % (int)x->masters;
+        if (id < 0) return;
+        kube_model_odds(cluster_api_model(), NULL, KUBE_FAULT_WATCH_SILENT, 1);
+        kube_model_restart(cluster_api_model(), 0);
+        pass(x, 3000);
+        cluster_partition(x, CUT_NODE, other, other);
+        store_heal(x);
+        pass(x, 500);
+        kube_model_calm(cluster_api_model()); /* not the streams that are silent */
+        down(x, id, false);
+        back(x, id, 2000);
+        pass(x, 6000);
+        cluster_heal(x);
+        until(x, is_green, 5000, "a node does not find the new leader");
+    }
+}
+
 static void leader_without_api(cluster *x)
 {
     until(x, leads, 20000, "no node leads");
@@ -295,6 +318,8 @@ const cluster_scenario cluster_scenarios_own[] = {
      1},
     {"leader-apart", "the leader and the other control nodes hear nothing of each other",
      leader_apart, 1},
+    {"leader-unseen", "a node that hears neither nodes nor watches misses a change of the leader",
+     leader_unseen, 1},
     {"leader-without-api", "the leader alone does not reach the API server", leader_without_api, 1},
     {"away-twice", "the API server is away, and silent when the leader has it again", away_twice,
      1},

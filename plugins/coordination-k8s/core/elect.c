@@ -78,6 +78,8 @@ static void lease_is(ck_core *c, const ck_lease *l)
     c->lease = *l;
     c->lease_known = 1;
     c->again = 1;
+    /* a later leader writes it than the one that is known */
+    if (c->root && l->term > c->root->leader.term) c->want_get = 1;
 }
 
 void ck_core_lease_seen(ck_core *c, const ck_lease *l, uint64_t now)
