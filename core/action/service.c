@@ -210,11 +210,13 @@ static bool waits_for_copies(const qd_request *q)
 /* Reads of a tier that cannot be mapped wait, and so does what asks other nodes, and what
  * administrators wait for: without its worker, or workers that wait for one another would end all
  * work. */
-static bool waits(const qd_request *q)
+static bool waits(const running *x)
 {
+    const qd_request *q = &x->q;
     const qd_api *api = q->api;
-    if (bound->rpc && qdi_docs_many(bound)) return true;
-    if (strcmp(api->pool, "management") == 0 || waits_for_copies(q)) return true;
+    if (strcmp(api->pool, "management") == 0) return true;
+    if (!x->served) return false; /* of the parts behind it none is looked at yet */
+    if ((bound->rpc && qdi_docs_many(bound)) || waits_for_copies(q)) return true;
     if (!bound->store || (qd_store_caps(bound->store) & QD_STORE_MMAP)) return false;
     return strcmp(api->pool, "search") == 0 || strcmp(api->pool, "get") == 0;
 }
@@ -458,7 +460,7 @@ static int32_t submit(qd_self *self, qd_action_call *call, qd_err *err)
     } else if (!rc && (api->flags & QD_API_LOOP)) {
         run_whole(&x->work);
     } else if (!rc) {
-        x->work.run = waits(&x->q) ? run_on_fiber : run_whole;
+        x->work.run = waits(x) ? run_on_fiber : run_whole;
         rc = qd_pool_submit(qd_pools_get(bound->pools, api->pool), &x->work, &why);
     }
     int32_t refused = rc ? refuse(call, x, &why) : 0;

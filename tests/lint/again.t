@@ -37,4 +37,29 @@ for my $name (sort keys %crash) {
     ($failed, $again) = run($name, $crash{$name});
     is("$failed $again", '1 0', "$name: it may not, that would hide a crash");
 }
+
+# What a test leaves running ends with it, however that ends, also when the whole run is given up.
+sub alive { my ($file) = @_; open my $f, '<', $file or return 0; chomp(my $pid = <$f> // ''); return $pid && kill 0 => $pid }
+sub wait_for { my ($what) = @_; for (1 .. 600) { return 1 if $what->(); select undef, undef, undef, 0.05 } return 0 }
+my $leave = qq(my \$p = fork // die; if (!\$p) { close STDOUT; exec qw(sleep 600) }\nopen my \$f, '>', '$dir/pid' or die; print \$f qq(\$p\n); close \$f;\n);
+for my $end ('exit 1', 'kill SEGV => $$', 'kill KILL => $$') {
+    unlink "$dir/pid";
+    run('leaves', "$leave $end");
+    ok(-s "$dir/pid" && wait_for(sub { !alive("$dir/pid") }), "what was left at [$end] is gone");
+}
+for my $signal (qw(INT TERM)) {
+    unlink "$dir/pid";
+    open my $f, '>', "$dir/waits.t" or die "$dir/waits.t: $!";
+    print $f "\$| = 1; print qq(1..1\n);\n$leave sleep 600;";
+    close $f;
+    my $pid = fork // die "fork: $!";
+    if (!$pid) {
+        open STDOUT, '>', "$dir/waits.out";
+        exec $^X, $record, $dir, "$dir/waits.t" or die "exec: $!";
+    }
+    my $there = wait_for(sub { alive("$dir/pid") });
+    kill $signal => $pid;
+    waitpid $pid, 0;
+    ok($there && $? != 0 && wait_for(sub { !alive("$dir/pid") }), "a run that ends by SIG$signal leaves nothing");
+}
 done_testing;

@@ -13,6 +13,9 @@ enum { ASKS = 64, ENDS = 1024 };
 
 static const ck_site site = {"default", "quidditch", {"quidditch", 9}, {7}};
 
+/* The store that the node's record names; zeros: none. */
+static uint8_t known[16];
+
 /* One core and all that it asked for and told. */
 typedef struct fix {
     ck_core *c;
@@ -142,6 +145,7 @@ static void begin(fix *f, uint64_t id, uint32_t form)
                         .load_end = on_load_end,
                         .reaches = on_reaches,
                         .thaw = on_thaw};
+    memcpy(k.store, known, sizeof known);
     f->c = ck_core_make(&k);
     ck_root_free(first);
 }
@@ -457,6 +461,27 @@ static void a_silent_leader_is_followed_after_its_lease(void **state)
     finish(&a);
 }
 
+/* Of a lease that lasts longer than this node's own. */
+static void a_longer_lease_is_waited_for(void **state)
+{
+    (void)state;
+    fix a, f;
+    ck_root *r = leader(&a, 1);
+    follower(&f, 2, r);
+    ck_lease l = {.uid = "l", .version = "5", .holder = 1, .term = 1, .duration_ns = 30 * S};
+    pass(&f, 0);
+    answer(&f, expect(&f, CK_LEASE_GET), &(ck_answer){.outcome = CK_OK, .lease = &l});
+    pass(&f, 29 * S);
+    assert_null(find(&f, CK_LEASE_GET));
+    pass(&f, 1500 * MS);
+    answer(&f, expect(&f, CK_LEASE_GET), &(ck_answer){.outcome = CK_OK, .lease = &l});
+    ck_root_free(put(&f, CK_PUT_ROOT));
+    assert_int_equal(f.term, 2);
+    ck_root_free(r);
+    ck_core_free(f.c);
+    finish(&a);
+}
+
 static void a_dead_leader_is_followed_at_once(void **state)
 {
     (void)state;
@@ -485,6 +510,7 @@ static void a_clean_stop_gives_root_and_lease_up(void **state)
     ck_core_resign(a.c);
     assert_false(ck_core_sure(a.c, a.now));
     pass(&a, 0);
+    assert_null(find(&a, CK_LEASE_PUT)); /* whoever reads it may lead: the root comes first */
     ck_root *given = put(&a, CK_PUT_ROOT);
     assert_int_equal(given->leader.id, 0);
     pass(&a, 0);
@@ -568,6 +594,11 @@ static void old_roots_are_dropped_others_end_it(void **state)
     pass(&f, 0);
     get(&f, r); /* the quorum never goes back: a backup was restored */
     assert_string_not_equal(f.failed, "");
+    ck_core_free(f.c);
+    memset(known, 9, sizeof known);
+    follower(&f, 2, r);
+    memset(known, 0, sizeof known);
+    assert_non_null(strstr(f.failed, "another store"));
     ck_root_free(other);
     ck_root_free(n);
     ck_root_free(r);
@@ -671,6 +702,35 @@ static void an_object_that_stays_away_is_lost_whatever_is_written(void **state)
     finish(&a);
 }
 
+/* Who follows may load what the root before named. */
+static void young_objects_are_not_collected(void **state)
+{
+    (void)state;
+    fix f;
+    ck_root *r = leader(&f, 1);
+    const int64_t date = 2000000000;
+    pass(&f, 0);
+    while (!find(&f, CK_BLOB_LIST)) {
+        pass(&f, 5 * S);
+        while (find(&f, CK_LEASE_PUT)) lease(&f);
+        while (find(&f, CK_GET_ROOT)) get(&f, r);
+    }
+    ck_listed all[2] = {{.uid = "young", .version = "8", .written = date - 1799},
+                        {.uid = "old", .version = "9", .written = date - 1801}};
+    for (int i = 0; i < 2; i++) all[i].blob = (ck_blob){.kind = CK_BLOB_PAGE, .hash = {{1}}};
+    answer(&f, find(&f, CK_BLOB_LIST),
+           &(ck_answer){.outcome = CK_OK, .listed = all, .nlisted = 2, .date = date});
+    assert_null(find(&f, CK_BLOB_DELETE)); /* before the root was read behind the list */
+    get(&f, r);
+    ck_ask *gone = expect(&f, CK_BLOB_DELETE);
+    assert_string_equal(gone->uid, "old");
+    assert_string_equal(gone->version, "9");
+    ends(&f, CK_BLOB_DELETE, CK_OK);
+    assert_null(find(&f, CK_BLOB_DELETE));
+    ck_root_free(r);
+    finish(&f);
+}
+
 static void writes_of_the_root_are_paced(void **state)
 {
     (void)state;
@@ -757,6 +817,7 @@ int main(void)
         cmocka_unit_test(one_refused_entry_fails_alone),
         cmocka_unit_test(a_refusal_does_not_settle_what_was_sent_before),
         cmocka_unit_test(a_silent_leader_is_followed_after_its_lease),
+        cmocka_unit_test(a_longer_lease_is_waited_for),
         cmocka_unit_test(a_dead_leader_is_followed_at_once),
         cmocka_unit_test(a_clean_stop_gives_root_and_lease_up),
         cmocka_unit_test(sure_counts_from_the_sending_and_after_a_write),
@@ -765,6 +826,7 @@ int main(void)
         cmocka_unit_test(an_object_that_is_there_is_touched),
         cmocka_unit_test(an_object_in_an_older_store_ends_it),
         cmocka_unit_test(an_object_that_stays_away_is_lost_whatever_is_written),
+        cmocka_unit_test(young_objects_are_not_collected),
         cmocka_unit_test(writes_of_the_root_are_paced),
         cmocka_unit_test(after_a_quiet_time_there_is_as_much_patience),
         cmocka_unit_test(an_idle_node_asks_little),
