@@ -130,7 +130,7 @@ static int check(const qd_actions *a, const qd_settings *s, const char *what, qd
     int rc = without_patterns(s, &named, err);
     if (!rc) rc = qd_schema_check_dynamic(&qd_schema_node, named, what, err);
     if (!rc) rc = qd_schema_check(&qd_schema_node, named, false, err);
-    if (!rc) rc = qdi_index_defaults_check(named, err);
+    if (!rc) rc = qd_index_defaults_check(named, err);
     if (!rc) rc = check_plugins(a, named, err);
     qd_settings_unref(named);
     return rc;

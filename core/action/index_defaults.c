@@ -6,13 +6,6 @@
 
 #define GROUP "cluster.default.index."
 
-/* "index.x" of "cluster.default.index.x". */
-static qd_str key_of(qd_str key)
-{
-    size_t n = sizeof "cluster.default." - 1;
-    return (qd_str){key.p + n, key.n - n};
-}
-
 /* Adds the defaults among a cluster's settings; one that is null is none. */
 static int add(const qd_settings *from, qd_settings *to, qd_err *err)
 {
@@ -20,24 +13,8 @@ static int add(const qd_settings *from, qd_settings *to, qd_err *err)
     int rc = 0;
     for (size_t i = first; from && i < first + n && !rc; i++) {
         const qd_setting_value *v = qd_settings_at(from, i);
-        if (v->kind != QD_SETTING_NULL) rc = qd_settings_put_value(to, key_of(v->key), v, err);
-    }
-    return rc;
-}
-
-int qdi_index_defaults_check(const qd_settings *s, qd_err *err)
-{
-    size_t n, first = qd_settings_group(s, QD_STR(GROUP), &n);
-    int rc = 0;
-    for (size_t i = first; i < first + n && !rc; i++) {
-        const qd_setting_value *v = qd_settings_at(s, i);
-        qd_settings *one = NULL;
-        if (v->kind == QD_SETTING_NULL) continue;
-        rc = qd_settings_new(NULL, &one, err);
-        if (!rc) rc = qd_settings_put_value(one, key_of(v->key), v, err);
-        if (!rc) rc = qd_settings_seal(one, err);
-        if (!rc) rc = qd_schema_check(&qd_schema_index, one, false, err);
-        qd_settings_unref(one);
+        if (v->kind != QD_SETTING_NULL)
+            rc = qd_settings_put_value(to, qd_index_default_key(v->key), v, err);
     }
     return rc;
 }

@@ -14,8 +14,6 @@ int qdi_templates_apply(qd_actions *a, qd_arena *arena, qd_str index, qd_setting
  * rc other than 0 is handed through: what made `below` failed. */
 int qdi_settings_below(int rc, qd_settings *below, qd_settings **settings, qd_err *err);
 
-/* Whether defaults of new indices among a cluster's settings (cluster.default.index.*) may be. */
-int qdi_index_defaults_check(const qd_settings *s, qd_err *err);
 /* Puts them below settings (one reference, replaced). */
 int qdi_index_defaults_apply(const qd_actions *a, const qd_state *s, qd_str index,
                              qd_settings **settings, qd_err *err);

@@ -303,12 +303,11 @@ int qd_config_flag(qd_config *c, qd_str key_value, qd_err *err)
     qd_assert(!c->ready);
     ptrdiff_t at = qd_str_find(key_value, '=');
     if (at <= 0)
-        return qd_err_set(err, QD_E_CONFIG, "-E wants key=value, not [%.*s]",
-                          QD_STR_ARG(key_value));
+        return qd_err_set(err, QD_E_ARG, "-E wants key=value, not [%.*s]", QD_STR_ARG(key_value));
     qd_str key = qd_str_sub(key_value, 0, (size_t)at);
     qd_settings *s = c->layers[LAYER_FLAGS];
     if (qd_settings_get(s, key))
-        return qd_err_set(err, QD_E_CONFIG, "setting [%.*s] already set, saw it twice with -E",
+        return qd_err_set(err, QD_E_ARG, "setting [%.*s] already set, saw it twice with -E",
                           QD_STR_ARG(key));
     int rc = qd_settings_put(s, key, qd_str_sub(key_value, (size_t)at + 1, SIZE_MAX), err);
     if (rc == 0) qd_settings_origin(s, key, "flag -E", 0);
@@ -325,6 +324,19 @@ static int64_t auto_memory(const qd_config *c)
     return half > least ? half : least;
 }
 
+/* What indices are to have is found here, not when the first one is made. */
+static int check_index_defaults(const qd_settings *s, qd_err *err)
+{
+    qd_err why;
+    qd_err_init(&why);
+    int rc = qd_index_defaults_check(s, &why);
+    if (rc)
+        rc = qd_err_set(err, rc == QD_E_NOMEM ? rc : QD_E_CONFIG, "cluster.default.index.*: %s",
+                        qd_err_reason(&why));
+    qd_err_fini(&why);
+    return rc;
+}
+
 static int make_values(qd_config *c, qd_settings *const layers[LAYERS], qd_values **out,
                        qd_err *err)
 {
@@ -333,6 +345,7 @@ static int make_values(qd_config *c, qd_settings *const layers[LAYERS], qd_value
     for (int i = 0; i < LAYERS && rc == 0; i++) rc = qd_settings_merge(merged, layers[i], err);
     if (rc == 0) rc = qd_settings_seal(merged, err);
     if (rc == 0) rc = qd_schema_check(&qd_schema_node, merged, false, err);
+    if (rc == 0) rc = check_index_defaults(merged, err);
     int64_t memory = auto_memory(c);
     if (rc == 0) {
         const qd_setting_def *d = &qd_schema_node.defs[QD_SET_NODE_MEMORY];

@@ -84,6 +84,13 @@ const char *qd_setting_type_name(qd_setting_type type);
  * trusted. Nulls are allowed. [any] */
 QD_MUST_CHECK
 int qd_schema_check(const qd_schema *schema, const qd_settings *s, bool trusted, qd_err *err);
+
+/* Checks the defaults of new indices among settings of a node or cluster (cluster.default.index.*)
+ * as qd_schema_check does those of an index. [any] */
+QD_MUST_CHECK
+int qd_index_defaults_check(const qd_settings *s, qd_err *err);
+/* "index.x" of "cluster.default.index.x"; borrow. [any] */
+qd_str qd_index_default_key(qd_str key);
 /* May an update of a running node or open index set all keys of `update`? 0, or QD_E_ARG with
  * Elasticsearch's text ("final index setting [x], not updateable"). what is "persistent",
  * "transient" or "index". [any] */

@@ -69,3 +69,10 @@ int qd_args_next(qd_args *a, qd_err *err)
     }
     return o->id;
 }
+
+int qd_exit_status(int rc)
+{
+    if (rc == QD_E_ARG) return QD_EXIT_USAGE;
+    if (rc == QD_E_CONFIG) return QD_EXIT_CONFIG;
+    return rc ? QD_EXIT_FAILED : 0;
+}

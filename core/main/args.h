@@ -22,6 +22,13 @@ typedef struct qd_args {
     bool only_words;   /* after "--" */
 } qd_args;
 
+/* Exit statuses of both programs, as sysexits.h has them; 0 and what a command says of itself
+ * aside.
+ */
+#define QD_EXIT_FAILED 1  /* what was asked for could not be done */
+#define QD_EXIT_USAGE 64  /* a command line that cannot be */
+#define QD_EXIT_CONFIG 78 /* settings that cannot be: of a file, the environment, a flag */
+
 #define QD_ARGS_WORD 0 /* a positional word, in value */
 #define QD_ARGS_END (-1)
 #define QD_ARGS_BAD (-2) /* err is set */
@@ -31,5 +38,7 @@ void qd_args_init(qd_args *a, int argc, char **argv, int first, const qd_option 
 /* The next option's id, QD_ARGS_WORD, QD_ARGS_END or QD_ARGS_BAD (unknown option, missing value).
  */
 int qd_args_next(qd_args *a, qd_err *err);
+/* The exit status that a code of an error becomes: QD_E_ARG is usage, QD_E_CONFIG configuration. */
+int qd_exit_status(int rc);
 
 #endif

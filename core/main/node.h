@@ -50,8 +50,9 @@ typedef struct qd_node {
     qd_mutex deciding;                   /* mode, coordination, authority: requests look at them */
     qd_mode_decision mode;               /* which store holds the cluster's state */
     bool control;                        /* may be elected to allocate shards */
-    uint64_t found; /* of a node without a record: epoch of the cluster whose state it has found in
-                       Kubernetes, while its settings ask for masters; 0: none */
+    bool unanswered; /* masters are named, and none has answered in coordination.connect_timeout */
+    uint64_t found;  /* of a node without a record: epoch of the cluster whose state it has found in
+                        Kubernetes, while its settings ask for masters; 0: none */
     struct qd_remote_server *coordination_server; /* of control nodes: serves the others */
     /* Of a node with both stores: first the mode's. */
     struct qd_coord_store *both[2];

@@ -1,5 +1,6 @@
 /* qd.c: client and toolbox: picks a command of commands.def. */
 #include "base/str.h"
+#include "main/args.h"
 #include "runtime/proc.h"
 #include <errno.h>
 #include <stdio.h>
@@ -27,7 +28,9 @@ static void help(FILE *to)
         snprintf(left, sizeof left, "%s %s", commands[i].name, commands[i].arguments);
         fprintf(to, "  %-34s %s\n", left, commands[i].meaning);
     }
-    fprintf(to, "\nqd COMMAND --help tells more; qd --version prints the version.\n");
+    fprintf(to, "\nqd COMMAND --help tells more; qd --version prints the version.\n"
+                "Exit status: 0 done, 1 not, 64 a command line that cannot be, 78 settings that\n"
+                "cannot be; those of health and segment check tell more.\n");
 }
 
 static const char *nearest(const char *name)
@@ -60,7 +63,7 @@ int main(int argc, char **argv)
     qd_proc_private_files();
     if (argc < 2) {
         help(stderr);
-        return 64;
+        return QD_EXIT_USAGE;
     }
     const char *name = argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
@@ -78,5 +81,5 @@ int main(int argc, char **argv)
     const char *near = nearest(name);
     fprintf(stderr, "qd: unknown command %s%s%s (qd --help)\n", name, near ? ", did you mean " : "",
             near ? near : "");
-    return 64;
+    return QD_EXIT_USAGE;
 }

@@ -14,7 +14,7 @@ static int usage(FILE *to)
             "\n"
             "Lists every API with methods, paths and parameters; WORD keeps those whose name or\n"
             "path contains it. --markdown prints docs/rest.md.\n");
-    return to == stdout ? 0 : 64;
+    return to == stdout ? 0 : QD_EXIT_USAGE;
 }
 
 int qd_command_api(int argc, char **argv)
@@ -46,5 +46,5 @@ int qd_command_api(int argc, char **argv)
     int rc = markdown ? qd_apis_print_markdown(&b) : qd_apis_print_list(filter, &b);
     if (!rc) fwrite(b.p ? b.p : "", 1, b.n, stdout);
     qd_buf_fini(&b);
-    return rc ? 1 : 0;
+    return qd_exit_status(rc);
 }

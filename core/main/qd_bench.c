@@ -5,6 +5,7 @@
  */
 #include "main/qd_bench.h"
 #include "base/str.h"
+#include "main/args.h"
 #include "runtime/file.h"
 #include "store/tier.h"
 #include <stdio.h>
@@ -38,7 +39,7 @@ static int usage(FILE *to)
         "\"command class query hits best_us median_us rel id:score ...\" with tabs between.\n"
         "With --mapping a query that begins with { is a search body (query, one sort key, aggs):\n"
         "those with aggs run under the command AGGS alone, sorts under TOP_k alone.\n");
-    return to == stdout ? 0 : 64;
+    return to == stdout ? 0 : QD_EXIT_USAGE;
 }
 
 static int drop(void *arg, qd_str name, uint64_t bytes)

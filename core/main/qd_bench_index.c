@@ -451,5 +451,5 @@ int qd_bench_index(int argc, char **argv)
     qd_bench_lines_close(b.lines);
     qd_bench_dir_close(&b.d);
     qd_err_fini(&b.err);
-    return bad ? 64 : rc ? 1 : 0;
+    return bad ? QD_EXIT_USAGE : rc ? 1 : 0;
 }

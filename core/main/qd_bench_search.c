@@ -596,5 +596,5 @@ int qd_bench_search(int argc, char **argv)
     qd_bench_schema_close(b.schema);
     qd_bench_dir_close(&b.d);
     qd_err_fini(&b.err);
-    return bad ? 64 : rc ? 1 : 0;
+    return bad ? QD_EXIT_USAGE : rc ? 1 : 0;
 }

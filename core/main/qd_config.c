@@ -20,7 +20,7 @@ static int usage(FILE *to)
             "list prints every setting of a node (--index: of an index) with its default; WORD\n"
             "keeps those whose name contains it. --yaml prints conf/quidditch.yml, --markdown\n"
             "docs/settings.md. check reads a file (default: the node's) as the node would.\n");
-    return to == stdout ? 0 : 64;
+    return to == stdout ? 0 : QD_EXIT_USAGE;
 }
 
 static int list(qd_args *a, qd_err *err)
@@ -100,9 +100,9 @@ int qd_command_config(int argc, char **argv)
     const char *what = argc > 1 ? argv[1] : "";
     int status;
     if (strcmp(what, "list") == 0)
-        status = list(&a, &err) ? 1 : 0;
+        status = qd_exit_status(list(&a, &err));
     else if (strcmp(what, "check") == 0)
-        status = check(argc > 2 ? argv[2] : NULL, &err) ? 1 : 0;
+        status = check(argc > 2 ? argv[2] : NULL, &err) ? QD_EXIT_CONFIG : 0; /* as the daemon */
     else
         return usage(strcmp(what, "--help") == 0 ? stdout : stderr);
     if (qd_err_reason(&err)[0] && status) fprintf(stderr, "qd config: %s\n", qd_err_reason(&err));

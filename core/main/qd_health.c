@@ -60,9 +60,9 @@ int qd_command_health(int argc, char **argv)
                 "2: no answer.\n");
             return 0;
         }
-        if (id == QD_ARGS_BAD || id == QD_ARGS_WORD) {
+        if (id == QD_ARGS_BAD) rc = QD_E_ARG;
+        if (id == QD_ARGS_WORD)
             rc = qd_err_set(&err, QD_E_ARG, "unexpected argument (qd health --help)");
-        }
     }
     qd_buf_init(&answer, NULL, 1 << 24);
     if (!rc) rc = qd_client_open(url, &c, &err);
@@ -72,7 +72,7 @@ int qd_command_health(int argc, char **argv)
     }
     if (rc) {
         fprintf(stderr, "qd health: %s\n", qd_err_reason(&err));
-        rc = 2;
+        rc = rc == QD_E_ARG ? QD_EXIT_USAGE : 2;
     } else if (json) {
         printf("%.*s\n", QD_STR_ARG(qd_buf_view(&answer)));
     } else {

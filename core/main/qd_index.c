@@ -286,14 +286,14 @@ int qd_command_index(int argc, char **argv)
     if (rc) {
         fprintf(stderr, "qd index: %s\n", qd_err_reason(&err));
         qd_err_fini(&err);
-        return 64;
+        return qd_exit_status(rc);
     }
     if (strcmp(name, "import-dangling") == 0) {
         rc = qd_index_import(x.client, files, nfiles, all, &err);
         if (rc) fprintf(stderr, "qd index: %s\n", qd_err_reason(&err));
         qd_err_fini(&err);
         qd_client_close(x.client);
-        return rc ? 1 : 0;
+        return qd_exit_status(rc);
     }
     char escaped[400];
     qd_client_escape(name, escaped, sizeof escaped);

@@ -32,7 +32,7 @@ static int usage(FILE *to)
         "all masters, run it on the one that holds the newest state, start that one, then empty\n"
         "path.data/coordination of the others and start them: they join again. Changes of the\n"
         "cluster's state (never documents) that this master did not have are lost.\n");
-    return to == stdout ? 0 : 64;
+    return to == stdout ? 0 : QD_EXIT_USAGE;
 }
 
 typedef struct words {
@@ -257,5 +257,5 @@ int qd_command_master(int argc, char **argv)
     }
     if (rc < 0) fprintf(stderr, "qd master: %s\n", qd_err_reason(&err));
     qd_err_fini(&err);
-    return rc < 0 ? 1 : rc;
+    return rc < 0 ? qd_exit_status(rc) : rc;
 }

@@ -24,7 +24,7 @@ static int usage(FILE *to)
             "go on; changes of the state wait for a moment. Ask a control node that has access\n"
             "to both stores. abort gives it up, as long as the new store has not taken over;\n"
             "after that, migrate back. finish forgets the old store's plan: it may be emptied.\n");
-    return to == stdout ? 0 : 64;
+    return to == stdout ? 0 : QD_EXIT_USAGE;
 }
 
 typedef struct words {
@@ -135,5 +135,5 @@ int qd_command_migrate(int argc, char **argv)
     if (!rc) rc = run(&w, &err);
     if (rc) fprintf(stderr, "qd migrate: %s\n", qd_err_reason(&err));
     qd_err_fini(&err);
-    return rc ? 1 : 0;
+    return qd_exit_status(rc);
 }

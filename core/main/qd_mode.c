@@ -29,7 +29,7 @@ static int usage(FILE *to)
             "Stop all control nodes, run it on one that was a master, with its settings. EPOCH is\n"
             "that of the lost store, as qd mode showed it. It says which changes of the cluster's\n"
             "state (never documents) may be lost, and writes that to path.data.\n");
-    return to == stdout ? 0 : 64;
+    return to == stdout ? 0 : QD_EXIT_USAGE;
 }
 
 static const qd_json_node *at(const qd_json_node *o, const char *part, const char *key)
@@ -161,5 +161,5 @@ int qd_command_mode(int argc, char **argv)
     if (!rc && !force) rc = show(url, json, &err);
     if (rc) fprintf(stderr, "qd mode: %s\n", qd_err_reason(&err));
     qd_err_fini(&err);
-    return rc ? 1 : 0;
+    return qd_exit_status(rc);
 }

@@ -375,7 +375,7 @@ static int run(forcing *f, qd_err *err)
     int rc = check_words(f, err);
     if (!rc) rc = qd_offline_load(&f->o, f->config, err);
     if (!rc && !masters && !qd_offline_reaches_kubernetes(&f->o))
-        rc = qd_err_set(err, QD_E_ARG,
+        rc = qd_err_set(err, QD_E_CONFIG,
                         "the settings give no access to Kubernetes: there is neither a service "
                         "account nor a KUBECONFIG (coordination.k8s.kubeconfig)");
     if (!rc) rc = look(f, err);

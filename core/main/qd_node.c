@@ -38,7 +38,7 @@ static int usage(FILE *to)
         "ends when the node is back, or with release.\n"
         "\n"
         "As a preStop hook: qd node stop --holder preStop --timeout 60\n");
-    return to == stdout ? 0 : 64;
+    return to == stdout ? 0 : QD_EXIT_USAGE;
 }
 
 typedef struct words {
@@ -247,5 +247,5 @@ int qd_command_node(int argc, char **argv)
     qd_client_close(c);
     if (rc < 0) fprintf(stderr, "qd node: %s\n", qd_err_reason(&err));
     qd_err_fini(&err);
-    return rc < 0 ? 1 : rc;
+    return rc < 0 ? qd_exit_status(rc) : rc;
 }

@@ -80,7 +80,7 @@ int qd_offline_load(qd_offline *o, const char *file, qd_err *err)
     char path[QD_PATH_MAX + 32];
     qd_node *node = o->node;
     int rc = read_config(node, file, err);
-    if (rc) return rc;
+    if (rc) return rc == QD_E_NOMEM ? rc : QD_E_CONFIG;
     snprintf(node->name, sizeof node->name, "%.*s",
              QD_STR_ARG(qd_config_text(node->config, QD_SET_NODE_NAME)));
     if (!node->name[0]) snprintf(node->name, sizeof node->name, "recover");

@@ -33,7 +33,7 @@ static int usage(FILE *to)
         "--setting: one of its own; --static: no code of it runs); it prints TAP and ends with 1\n"
         "when something failed. new writes a skeleton with a test; KIND: operator, tokenizer,\n"
         "token_filter, char_filter, storage, coordination, frontend.\n");
-    return to == stdout ? 0 : 64;
+    return to == stdout ? 0 : QD_EXIT_USAGE;
 }
 
 /* A host with all plugins of the configuration loaded. *why gets what load said (not final). */
@@ -213,7 +213,7 @@ int qd_command_plugin(int argc, char **argv)
         int rc = verbs[i].run(argc, argv, &err);
         if (rc && err.code) fprintf(stderr, "qd plugin %s: %s\n", verb, qd_err_reason(&err));
         qd_err_fini(&err);
-        return rc < 0 ? 1 : rc;
+        return rc < 0 ? qd_exit_status(rc) : rc;
     }
     return usage(stderr);
 }

@@ -122,9 +122,9 @@ int qd_command_recover(int argc, char **argv)
                 "refuses to start, and shall take theirs.\n");
             return 0;
         }
-        if (id == QD_ARGS_BAD || id == QD_ARGS_WORD) {
+        if (id == QD_ARGS_BAD) rc = QD_E_ARG;
+        if (id == QD_ARGS_WORD)
             rc = qd_err_set(&err, QD_E_ARG, "unexpected argument (qd recover --help)");
-        }
     }
     if (!rc && (!older || !data)) {
         rc = qd_err_set(&err, QD_E_ARG,
@@ -133,5 +133,5 @@ int qd_command_recover(int argc, char **argv)
     if (!rc) rc = accept_older(data, &err);
     if (rc) fprintf(stderr, "qd recover: %s\n", qd_err_reason(&err));
     qd_err_fini(&err);
-    return rc ? 2 : 0;
+    return qd_exit_status(rc);
 }

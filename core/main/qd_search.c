@@ -197,5 +197,5 @@ int qd_command_search(int argc, char **argv)
     qd_buf_fini(&answer);
     qd_buf_fini(&words);
     qd_client_close(client);
-    return rc ? 1 : 0;
+    return qd_exit_status(rc);
 }

@@ -32,7 +32,7 @@ static int usage(FILE *to)
         "live documents. It ends with 0 when nothing is wrong, with 1 after findings, each with\n"
         "file, section and offset, and with 2 when it could not read. dump shows what segments\n"
         "hold. The server need not run; it may.\n");
-    return to == stdout ? 0 : 64;
+    return to == stdout ? 0 : QD_EXIT_USAGE;
 }
 
 /* Names of segments below a folder. */
@@ -349,5 +349,6 @@ int qd_command_segment(int argc, char **argv)
     tool_close(&t);
     qd_err_fini(&err);
     if (help) return usage(stdout);
+    if (rc == QD_E_ARG) return QD_EXIT_USAGE;
     return rc ? 2 : t.check.findings ? 1 : 0;
 }

@@ -13,9 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define EXIT_FAILED 1
-#define EXIT_USAGE 64
-#define EXIT_CONFIG 78
 #define FILE_BYTES_MAX (4u << 20)
 #define PAUSE_NS UINT64_C(50000000)
 
@@ -58,7 +55,10 @@ static void print_help(void)
         "  --help           print this\n"
         "\n"
         "SIGTERM and SIGINT stop the node cleanly, SIGHUP reads the settings again and reopens\n"
-        "the log. All settings: conf/quidditch.yml, or `qd config list`.\n");
+        "the log. All settings: conf/quidditch.yml, or `qd config list`.\n"
+        "Exit status: 0 stopped cleanly, 64 a command line that cannot be, 78 settings that "
+        "cannot\n"
+        "be (of the file, a flag, the environment, a kubeconfig), 1 anything else.\n");
 }
 
 /* 0, or the exit status in *status with done set. */
@@ -309,14 +309,14 @@ static int run(qd_node *node, int argc, char **argv, int *status, qd_err *err)
     qd_machine_memory memory;
     qd_machine_memory_get(&memory);
     request r = {0};
-    *status = EXIT_USAGE;
+    *status = QD_EXIT_USAGE;
     int rc = qd_config_open((int64_t)memory.limit, &node->config, err);
     if (rc == 0) rc = read_arguments(argc, argv, &r, node->config, err);
     if (rc != 0 || r.done) {
-        *status = rc ? EXIT_USAGE : 0;
+        *status = rc ? QD_EXIT_USAGE : 0;
         return rc;
     }
-    *status = EXIT_CONFIG;
+    *status = QD_EXIT_CONFIG;
     rc = qd_paths_find(&node->paths, err);
     if (rc == 0) rc = load_file(node, r.config_file, err);
     if (rc == 0) rc = qd_config_environment(node->config, qd_proc_env, err);
@@ -336,9 +336,8 @@ static int run(qd_node *node, int argc, char **argv, int *status, qd_err *err)
         *status = 0;
         return 0;
     }
-    *status = EXIT_FAILED;
-    rc = live(node, &r, err);
-    if (rc == 0) *status = 0;
+    rc = live(node, &r, err); /* also of settings that only a plugin can judge */
+    *status = rc == QD_E_CONFIG ? QD_EXIT_CONFIG : rc ? QD_EXIT_FAILED : 0;
     return rc;
 }
 
@@ -354,7 +353,7 @@ int main(int argc, char **argv)
     qd_mutex_init(&node.deciding);
     qd_err err;
     qd_err_init(&err);
-    int status = EXIT_FAILED;
+    int status = QD_EXIT_FAILED;
     if (run(&node, argc, argv, &status, &err) != 0) {
         fprintf(stderr, "quidditchd: %s", qd_err_reason(&err));
         for (const qd_err *e = err.cause; e; e = e->cause)

@@ -89,6 +89,7 @@ static qd_store_kind wish(qd_node *node)
     bool found = masters_answer(node, list, n, ms);
     qd_arena_fini(&arena);
     if (found) return QD_STORE_MASTERS;
+    node->unanswered = true;
     qd_log_warn(LOG,
                 "no master has answered for %lldms (coordination.connect_timeout); this node "
                 "belongs to no cluster yet: unless the claim in Kubernetes says otherwise, this "

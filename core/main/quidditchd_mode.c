@@ -315,17 +315,21 @@ void qd_node_coordination(void *arg, qd_action_coordination *out)
 /* --- the step --- */
 
 /* Both spellings are looked for. */
-static void tell_kubernetes(const qd_mode_decision *d, qd_str why)
+static void tell_kubernetes(const qd_node *node, qd_str why)
 {
-    if (d->asked == QD_MODE_AUTO && !d->formed)
+    const qd_mode_decision *d = &node->mode;
+    if (node->unanswered)
         qd_log_warn(LOG, "Master nodes unavailable, using K8S-native mode");
+    else if (d->asked == QD_MODE_AUTO && !d->formed && !d->claim)
+        qd_log_info(LOG, "no master nodes are configured, using K8S-native mode");
     else
         qd_log_info(LOG, "using K8S-native mode");
     qd_log_info(LOG, "using k8s-native: %.*s", QD_STR_ARG(why));
 }
 
-static void tell(const qd_mode_decision *d)
+static void tell(const qd_node *node)
 {
+    const qd_mode_decision *d = &node->mode;
     qd_buf b;
     qd_buf_init(&b, NULL, 4096);
     for (uint32_t i = 0; i < d->n; i++) (void)qd_buf_printf(&b, "%s%s", i ? "; " : "", d->why[i]);
@@ -333,7 +337,7 @@ static void tell(const qd_mode_decision *d)
     if (d->claim && !d->settled)
         qd_log_info(LOG, "coordination: %.*s", QD_STR_ARG(why));
     else if (d->store == QD_STORE_KUBERNETES && d->own)
-        tell_kubernetes(d, why);
+        tell_kubernetes(node, why);
     else if (d->store == QD_STORE_MASTERS)
         qd_log_info(LOG, "using master mode: %.*s", QD_STR_ARG(why));
     else
@@ -354,7 +358,7 @@ static void set_authority(qd_node *node, qd_authority *a)
 int qd_node_settle(qd_node *node, const qd_mode_claims *claims, qd_err *err)
 {
     int rc = decide(node, claims, err);
-    if (!rc) tell(&node->mode);
+    if (!rc) tell(node);
     return rc;
 }
 
@@ -370,7 +374,7 @@ static int mode_start(qd_node *node, qd_err *err)
     if (rc)
         set_authority(node, NULL);
     else
-        tell(&node->mode);
+        tell(node);
     return rc;
 }
 

@@ -21,16 +21,21 @@ int32_t kube_config_namespace(const kube_env *env, kube_config *out, const char 
     return out->ns ? 0 : kube_fail(err, QD_E_NOMEM, "%s: no memory", where);
 }
 
+const char *kube_config_why(int32_t rc)
+{
+    return rc == QD_E_NOTFOUND     ? "does not exist"
+           : rc == QD_E_PERMISSION ? "may not be read by this process"
+           : rc == QD_E_TOO_LARGE  ? "is too large"
+           : rc == QD_E_STATE      ? "is a folder"
+                                   : "cannot be read";
+}
+
 int32_t kube_config_read(const kube_env *env, const kube_sources *from, const char *path,
                          const char *field, size_t max, char **out, kube_error *err)
 {
     size_t n = 0;
     int32_t rc = from->read(from->arg, env, path, max, out, &n);
-    const char *why = rc == QD_E_NOTFOUND     ? "does not exist"
-                      : rc == QD_E_PERMISSION ? "may not be read by this process"
-                      : rc == QD_E_TOO_LARGE  ? "is too large"
-                                              : "cannot be read";
-    if (rc) return kube_fail(err, rc, "%s: the file %s %s", field, path, why);
+    if (rc) return kube_fail(err, rc, "%s: the file %s %s", field, path, kube_config_why(rc));
     if (strlen(*out) == n) return 0;
     kube_secret_free(env, *out);
     *out = NULL;

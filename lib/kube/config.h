@@ -15,7 +15,7 @@ typedef struct kube_sources {
     /* A variable of the environment; NULL: not set. borrow. */
     const char *(*variable)(void *arg, const char *name);
     /* A whole file of at most max bytes, NUL behind it. make: kube_free. 0, or QD_E_NOTFOUND,
-     * QD_E_PERMISSION, QD_E_TOO_LARGE, QD_E_IO, QD_E_NOMEM. */
+     * QD_E_PERMISSION, QD_E_TOO_LARGE, QD_E_STATE (a folder), QD_E_IO, QD_E_NOMEM. */
     int32_t (*read)(void *arg, const kube_env *env, const char *path, size_t max, char **out,
                     size_t *n);
 } kube_sources;

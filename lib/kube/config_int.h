@@ -23,6 +23,8 @@ void kube_secret_free(const kube_env *env, char *secret);
 /* Sets out->ns to a copy if it may be a namespace. where is the file and field. */
 int32_t kube_config_namespace(const kube_env *env, kube_config *out, const char *name,
                               const char *where, kube_error *err);
+/* What is wrong with a file, by the code of kube_sources.read: "does not exist". */
+const char *kube_config_why(int32_t rc);
 /* A file that a field names; the error says both. make: kube_secret_free. */
 int32_t kube_config_read(const kube_env *env, const kube_sources *from, const char *path,
                          const char *field, size_t max, char **out, kube_error *err);

@@ -90,9 +90,7 @@ static int32_t load_one(reading *r, const char *path, size_t len)
     r->n++;
     if (rc)
         return kube_fail(r->err, rc, "%s: the file %s", f->path,
-                         rc == QD_E_PERMISSION  ? "may not be read by this process"
-                         : rc == QD_E_TOO_LARGE ? "is larger than 4 MiB"
-                                                : "cannot be read");
+                         rc == QD_E_TOO_LARGE ? "is larger than 4 MiB" : kube_config_why(rc));
     f->root = kube_document(text, n, f->path, r->err);
     explicit_bzero(text, n);
     kube_free(r->env, text);
@@ -110,7 +108,12 @@ static int32_t load(reading *r, const char *paths)
         p += n + (p[n] == ':');
     }
     if (r->n) return 0;
-    return kube_fail(r->err, QD_E_NOTFOUND, "%.400s: there is no such file", paths);
+    if (!paths[strspn(paths, ":")])
+        return kube_fail(r->err, QD_E_NOTFOUND, "%.400s: no file is named", paths);
+    return kube_fail(r->err, QD_E_NOTFOUND,
+                     strchr(paths, ':') ? "%.400s: none of these files exists"
+                                        : "%.400s: there is no such file",
+                     paths);
 }
 
 static void unload(reading *r)

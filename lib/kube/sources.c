@@ -20,6 +20,8 @@ static int32_t code_of(int error)
     case EACCES:
     case EPERM:
         return QD_E_PERMISSION;
+    case EISDIR:
+        return QD_E_STATE;
     default:
         return QD_E_IO;
     }

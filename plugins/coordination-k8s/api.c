@@ -77,7 +77,8 @@ int32_t ck_api_open(qd_coord *c, qd_err *err)
     bool named = paths && *paths; /* the sentence names the file then */
     if (rc)
         return qd_plug_fail(c->plugin->err, err, rc == QD_E_NOMEM ? rc : QD_E_CONFIG,
-                            "Kubernetes API: %s%s", why.text,
+                            "Kubernetes API: %s%s%s",
+                            named ? "coordination.k8s.kubeconfig (or KUBECONFIG): " : "", why.text,
                             rc == QD_E_NOTFOUND && !named
                                 ? " (neither a service account nor a kubeconfig was found: set "
                                   "coordination.k8s.kubeconfig or KUBECONFIG)"

@@ -81,8 +81,9 @@ int32_t cr_found_config(qd_coord *c, const qd_coord_config *k, qd_err *err)
     (void)k; /* who else there is, the root tells */
     if (h->space_wanted && !ck_is_label((qd_str){h->space_wanted, strlen(h->space_wanted)}))
         return qd_plug_fail(c->plugin->err, err, QD_E_CONFIG,
-                            "coordination.k8s.namespace: \"%s\" cannot be a namespace: up to 63 of "
-                            "a-z, 0-9 and -, and no - at either end",
+                            "coordination.k8s.namespace (or LEADER_ELECTION_NAMESPACE, "
+                            "POD_NAMESPACE): \"%s\" cannot be a namespace: up to 63 of a-z, 0-9 "
+                            "and -, and no - at either end",
                             h->space_wanted);
     if (h->retry_ns < h->renew_ns && h->renew_ns + h->retry_ns < h->lease_ns) return 0;
     return qd_plug_fail(c->plugin->err, err, QD_E_CONFIG,

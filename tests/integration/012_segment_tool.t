@@ -74,7 +74,7 @@ is(decode_json($out)->{findings}, 1, 'one finding in JSON');
 is($rc, 2, 'no such folder');
 like($out, qr/nowhere/, 'is named');
 ($rc, $out) = run('segment', 'check');
-is($rc, 2, 'no argument');
+is($rc, 64, 'no argument');
 ($rc, $out) = run('segment', 'mend');
 is($rc, 64, 'unknown verb');
 ($rc, $out) = run('segment', '--help');

@@ -100,7 +100,7 @@ ok(soon(sub { $m[1]->log_text =~ /qd master recover --unsafe/ && $m[0]->log_text
 $_->kill9 for @m[0 .. 2];
 my @config = ('--config', $m[0]->config_file, map { "'$_'" } $m[0]->arguments);
 ($rc, $out) = qd('master', 'recover', @config);
-is($rc, 1, 'recover without --unsafe does nothing');
+is($rc, 64, 'recover without --unsafe does nothing');
 ($rc, $out) = qd('master', 'recover', '--unsafe', @config);
 is($rc, 0, 'recover --unsafe') or diag $out;
 like($out, qr/under epoch 2\b.*Lost, if they were acknowledged/s, 'it says what may be lost');

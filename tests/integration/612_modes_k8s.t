@@ -32,7 +32,7 @@ is(@told, 1, 'all nodes tell the same') or diag explain \@told;
 like($told[0], qr/^k8s-native k8s 1 [0-9a-f]{32} c[01] /, 'of one store in Kubernetes, which a node that coordinates leads');
 $j = settled($control[1]);
 is_deeply([$j->{mode}{asked}, @{ $j->{store} }{qw(plugin state reachable)}, $j->{node}{holds_store}], ['auto', 'coordination-k8s', 'active', JSON::PP::true(), JSON::PP::true()], 'auto has found it') or diag explain $j;
-like($control[1]->log_text, qr/WARN.*Master nodes unavailable, using K8S-native mode\n.*using k8s-native: .*can be reached by a service account/, 'as the log says in both spellings');
+like($control[1]->log_text, qr/INFO.*no master nodes are configured, using K8S-native mode\n.*using k8s-native: .*can be reached by a service account/, 'as the log says in both spellings');
 like($control[0]->log_text, qr/using K8S-native mode\n.*using k8s-native: /, 'also where it was asked for');
 like($data->log_text, qr/connected to control node \[c[01]\].*\n(?:.*\n)*.*using k8s-native: /, 'a data node says to what it is connected');
 unlike($_->log_text, qr/connected to master/, "$_->{name}: to no master") for @all;
