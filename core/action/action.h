@@ -28,6 +28,8 @@ typedef struct qd_action_http_stats {
     uint64_t open, opened, requests, bytes_in, bytes_out, rejected;
 } qd_action_http_stats;
 
+#define QD_REASON_MAX 1024
+
 /* Where the cluster's state is: what the node's start has decided, and what it knows of the store
  * at this moment. */
 typedef struct qd_action_coordination {
@@ -42,6 +44,9 @@ typedef struct qd_action_coordination {
     qd_coord_identity identity;
     const char *other_mode; /* of the other store that this node has open; NULL: none */
     qd_coord_identity other;
+    int64_t away_ms, other_away_ms; /* for how long it has not answered; 0: it does, or unknown */
+    /* What a request to a store that does not answer is told; empty: it answers. */
+    char reason[QD_REASON_MAX], other_reason[QD_REASON_MAX];
 } qd_action_coordination;
 
 /* What the node's actions work with; filled by main, constant while requests run. */
@@ -71,7 +76,7 @@ typedef struct qd_actions {
     void (*http_stats)(void *arg, qd_action_http_stats *out);
     void *http_stats_arg;
     /* where the state is; NULL: nobody tells */
-    void (*coordination)(void *arg, qd_action_coordination *out);
+    void (*coordination)(void *arg, bool stale, int64_t ask_ms, qd_action_coordination *out);
     void *coordination_arg;
     struct qd_driver *driver; /* of migrations, where both stores are open; NULL: one store */
     /* main: serving: cluster, shards and store above are set, all APIs answer; started: /ready says

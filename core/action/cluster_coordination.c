@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #define LEADER_MS 1000
+#define WHY_MS 300 /* a store that does not answer is asked why */
 
 static const char *state_name(uint32_t state)
 {
@@ -93,6 +94,27 @@ static void write_store(const qd_request *q, qd_json_writer *w, const qd_action_
     if (!reachable && stale_ms)
         field_time(w, "unreachable_since", "unreachable_since_in_millis",
                    qd_env_wall_ms(q->a->env) - stale_ms);
+    if (!reachable && c->reason[0]) qd_json_field_c(w, "unreachable_reason", c->reason);
+    qd_json_object_end(w);
+}
+
+/* The other store that this node has open, whatever it is for. */
+static void write_other(const qd_request *q, qd_json_writer *w, const qd_action_coordination *c)
+{
+    bool reachable = c->other.connected && !c->other.failed;
+    qd_json_key_c(w, "other_store");
+    if (!c->other_mode) {
+        qd_json_null(w);
+        return;
+    }
+    qd_json_object(w);
+    qd_json_field_c(w, "mode", c->other_mode);
+    qd_json_field_c(w, "state", state_name(c->other.state));
+    qd_json_field_bool(w, "reachable", reachable);
+    if (!reachable && c->other_away_ms)
+        field_time(w, "unreachable_since", "unreachable_since_in_millis",
+                   qd_env_wall_ms(q->a->env) - c->other_away_ms);
+    if (!reachable && c->other_reason[0]) qd_json_field_c(w, "unreachable_reason", c->other_reason);
     qd_json_object_end(w);
 }
 
@@ -142,6 +164,16 @@ static void write_node(const qd_request *q, qd_json_writer *w, const qd_action_c
     qd_json_object_end(w);
 }
 
+/* For how long the store has not answered, by the longest of what is known: before a node has found
+ * its cluster, since its start. */
+static int64_t away_ms(const qd_request *q, const qd_action_coordination *c, bool joined,
+                       int64_t stale_ms)
+{
+    uint64_t up_ns = qd_env_mono_ns(q->a->env) - q->a->start_ns;
+    if (!stale_ms) stale_ms = c->away_ms;
+    return stale_ms || joined ? stale_ms : (int64_t)(up_ns / 1000000u) + 1;
+}
+
 int qdi_api_cluster_coordination(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_action_coordination c = {.asked = "unknown", .mode = "unknown", .kind = "unknown"};
@@ -152,17 +184,19 @@ int qdi_api_cluster_coordination(qd_request *q, qd_response *r, qd_err *err)
     int rc = qd_param_ms(q, qd_param_has(q, "timeout") ? "timeout" : "master_timeout", LEADER_MS,
                          &ms, err);
     if (rc) return rc;
-    if (q->a->coordination) q->a->coordination(q->a->coordination_arg, &c);
-    qd_state *s = cluster ? qd_cluster_state(cluster) : NULL;
     int64_t stale_ms = cluster ? qd_cluster_stale_ms(cluster) : 0;
+    if (q->a->coordination)
+        q->a->coordination(q->a->coordination_arg, stale_ms > 0, ms < WHY_MS ? ms : WHY_MS, &c);
+    qd_state *s = cluster ? qd_cluster_state(cluster) : NULL;
     bool reachable = c.open && c.identity.connected && !c.identity.failed && !stale_ms;
     bool asked = cluster && reachable && qd_masters_term(cluster, ms, &term, NULL) == 0;
     qd_json_object(w);
     qd_json_field_str(w, "cluster_name", qd_config_text(q->a->config, QD_SET_CLUSTER_NAME));
     qd_json_field_c(w, "cluster_uuid", s && s->uuid[0] ? s->uuid : "_na_");
     write_mode(w, &c, s);
-    write_store(q, w, &c, reachable, stale_ms);
+    write_store(q, w, &c, reachable, away_ms(q, &c, cluster != NULL, stale_ms));
     write_mirror(w, &c);
+    write_other(q, w, &c);
     write_leader(w, s, term);
     write_node(q, w, &c);
     qd_json_field_c(w, "answered_by", asked ? "leader" : "this node");

@@ -48,6 +48,8 @@ typedef struct qd_node {
     struct qd_coord_store *coordination; /* the store in charge */
     struct qd_authority *authority;      /* path.data/authority.json: what was acted on */
     qd_mutex deciding;                   /* mode, coordination, authority: requests look at them */
+    uint32_t asking;                     /* requests that ask a store why it is not reached, */
+    qd_cond asked;                       /* before it is closed they end; under `deciding` */
     qd_mode_decision mode;               /* which store holds the cluster's state */
     bool control;                        /* may be elected to allocate shards */
     bool unanswered; /* masters are named, and none has answered in coordination.connect_timeout */
@@ -122,8 +124,9 @@ int qd_node_store_open(qd_node *node, qd_store_kind kind, uint32_t flags,
 /* The kind of store that holds the cluster's state, as known now: by the decision, else as the
  * control nodes tell. */
 qd_store_kind qd_node_store_kind(const qd_node *node);
-/* Fills a qd_action_coordination; arg is the node. [any] */
-void qd_node_coordination(void *arg, qd_action_coordination *out);
+/* Fills a qd_action_coordination; arg is the node. A store that does not answer (nor, as `stale`
+ * says, this node's cluster) is asked why for so long. [worker] */
+void qd_node_coordination(void *arg, bool stale, int64_t ask_ms, qd_action_coordination *out);
 /* The plugin that serves this node's own store; empty: it has none. */
 qd_str qd_node_store_plugin(const qd_node *node);
 /* The plugin that serves a store of this kind. */

@@ -74,6 +74,23 @@ static void print_leader(const qd_json_node *o)
         printf(", as last known here\n");
 }
 
+/* The sentence of a store that is not reached; nothing where there is none. */
+static void print_reason(const qd_json_node *o, const char *store)
+{
+    if (at(o, store, "unreachable_reason"))
+        printf("%-10s %.*s\n", "", QD_STR_ARG(text(o, store, "unreachable_reason")));
+}
+
+/* The other store, where it is told to be there and does not answer. */
+static void print_other(const qd_json_node *o)
+{
+    if (!at(o, "other_store", "mode") || is_true(o, "other_store", "reachable")) return;
+    printf("other      the store of mode %.*s is not reachable, since %.*s\n",
+           QD_STR_ARG(text(o, "other_store", "mode")),
+           QD_STR_ARG(text(o, "other_store", "unreachable_since")));
+    print_reason(o, "other_store");
+}
+
 static void print_reachable(const qd_json_node *o)
 {
     if (is_true(o, "store", "reachable"))
@@ -83,6 +100,8 @@ static void print_reachable(const qd_json_node *o)
                QD_STR_ARG(text(o, "store", "unreachable_since")));
     else
         printf("reachable  no\n");
+    print_reason(o, "store");
+    print_other(o);
 }
 
 static void print(const qd_json_node *o)

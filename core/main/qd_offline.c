@@ -27,6 +27,7 @@ int qd_offline_make(qd_offline *o, qd_err *err)
     o->node->env = qd_env_system();
     qd_machine_memory_get(&memory);
     qd_mutex_init(&o->node->deciding);
+    qd_cond_init(&o->node->asked);
     int rc = qd_paths_find(&o->node->paths, err);
     return rc ? rc : qd_config_open((int64_t)memory.limit, &o->node->config, err);
 }

@@ -351,6 +351,7 @@ int main(int argc, char **argv)
     node.start_ns = qd_env_mono_ns(node.env);
     node.start_wall_ms = qd_env_wall_ms(node.env);
     qd_mutex_init(&node.deciding);
+    qd_cond_init(&node.asked);
     qd_err err;
     qd_err_init(&err);
     int status = QD_EXIT_FAILED;

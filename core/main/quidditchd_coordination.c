@@ -343,6 +343,7 @@ static void set_store(qd_node *node, qd_coord_store *s)
     qd_mutex_lock(&node->deciding);
     qd_coord_store *was = node->coordination;
     node->coordination = s;
+    while (!s && node->asking) qd_cond_wait(&node->asked, &node->deciding);
     qd_mutex_unlock(&node->deciding);
     if (s) return;
     if (node->stores)

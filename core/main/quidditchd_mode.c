@@ -279,7 +279,42 @@ static bool waits(const qd_node *node, qd_store_kind kind)
     return kind && kind != qd_store_of(node->mode.asked) && *qd_node_wants(node);
 }
 
-void qd_node_coordination(void *arg, qd_action_coordination *out)
+/* What a request to the store is told; the store is there until asking is over. */
+static void ask_why(qd_coord_store *s, int64_t ms, char out[QD_REASON_MAX])
+{
+    qd_arena a;
+    qd_coord_list none;
+    qd_err why;
+    qd_err_init(&why);
+    qd_arena_init(&a, NULL, 1 << 20);
+    int rc = qd_coord_read(s, QD_STR("cluster/uuid"), false, ms, &a, &none, &why);
+    if (rc == QD_E_TIMEOUT)
+        snprintf(out, QD_REASON_MAX, "it has not answered for %lldms", (long long)ms);
+    else if (rc)
+        snprintf(out, QD_REASON_MAX, "%s", qd_err_reason(&why));
+    qd_arena_fini(&a);
+    qd_err_fini(&why);
+}
+
+/* Under the lock, which is let go meanwhile. */
+static void take_reasons(qd_node *node, bool stale, int64_t ms, qd_action_coordination *out)
+{
+    int i = node->stores ? qd_stores_current(node->stores) : 0;
+    qd_coord_store *s = node->stores ? node->both[i] : node->coordination;
+    qd_coord_store *other = node->stores ? node->both[!i] : NULL;
+    bool away = stale || !out->identity.connected || out->identity.failed;
+    bool other_away = other && (!out->other.connected || out->other.failed);
+    if (ms <= 0 || (!away && !other_away)) return;
+    node->asking++;
+    qd_mutex_unlock(&node->deciding);
+    if (away) ask_why(s, ms, out->reason);
+    if (other_away) ask_why(other, ms, out->other_reason);
+    qd_mutex_lock(&node->deciding);
+    node->asking--;
+    qd_cond_broadcast(&node->asked);
+}
+
+void qd_node_coordination(void *arg, bool stale, int64_t ask_ms, qd_action_coordination *out)
 {
     qd_node *node = arg;
     qd_authority_record r = {0};
@@ -308,7 +343,10 @@ void qd_node_coordination(void *arg, qd_action_coordination *out)
         bool masters = kind == QD_STORE_KUBERNETES;
         qd_coord_identity_get(node->both[other], &out->other);
         out->other_mode = qd_mode_name(masters ? QD_MODE_MASTER : QD_MODE_KUBERNETES);
+        out->away_ms = qd_stores_away_ms(node->stores, !other);
+        out->other_away_ms = qd_stores_away_ms(node->stores, other);
     }
+    if (out->open) take_reasons(node, stale, ask_ms, out);
     qd_mutex_unlock(&node->deciding);
 }
 

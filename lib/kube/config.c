@@ -156,5 +156,7 @@ void kube_config_clear(const kube_env *env, kube_config *c)
     kube_free(env, c->token_file);
     kube_free(env, c->ns);
     kube_free(env, c->source);
+    kube_free(env, c->files);
+    kube_free(env, c->context);
     memset(c, 0, sizeof *c);
 }

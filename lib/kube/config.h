@@ -37,6 +37,9 @@ typedef struct kube_config {
     char *ns;         /* namespace; never NULL, "default" when nothing names one */
     char *source;     /* for people: "service account", or file and context */
     int32_t insecure; /* certificates are not verified */
+    /* Of kubeconfig files: their paths, and the context that was taken; NULL: from a pod. Re-read:
+     * whoever renews credentials may write them into the file itself. */
+    char *files, *context;
 } kube_config;
 
 /* Whether this process runs in a pod with a service account: KUBERNETES_SERVICE_HOST and the token

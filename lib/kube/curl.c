@@ -61,10 +61,10 @@ static void end(flight *f, CURLcode rc)
     if (f->no_memory) (void)snprintf(f->why, sizeof f->why, "no memory for the answer");
     if (x->outcome != KUBE_ANSWERED) explain(x, f, rc);
     if (x->outcome == KUBE_NOT_SENT) x->status = 0;
-    if (x->status == 401) t->token_refused = t->pem_refused = 1;
+    if (x->status == 401) t->token_refused = t->pem_refused = t->config_refused = 1;
     if (rc == CURLE_SSL_CONNECT_ERROR || rc == CURLE_SSL_CERTPROBLEM ||
         rc == CURLE_PEER_FAILED_VERIFICATION)
-        t->pem_refused = 1;
+        t->pem_refused = t->config_refused = 1;
     x->host = NULL;
     f->answer = NULL;
     drop(f);

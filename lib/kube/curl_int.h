@@ -31,7 +31,10 @@ typedef struct curl_transport {
     kube_transport base;
     const kube_env *env;
     uv_loop_t *uv;
-    const kube_config *config;
+    const kube_config *config; /* the owner's, or `again` */
+    kube_config *again;        /* kubeconfig files as read again; NULL: not yet */
+    int64_t config_read_ns;
+    int32_t config_refused; /* as pem_refused */
     const kube_sources *from;
     kube_curl_options options;
     CURLM *multi;
@@ -57,7 +60,7 @@ typedef struct curl_transport {
 int32_t kube_curl_secrets_init(curl_transport *t);
 /* Forgets token and certificates. */
 void kube_curl_secrets_fini(curl_transport *t);
-/* Reads the token file, and the files of certificates, again if it is time to. */
+/* Reads kubeconfig files, the token file, and the files of certificates, again if it is time to. */
 void kube_curl_secrets_renew(curl_transport *t);
 /* Gives one reference to certificates back; NULL is fine. */
 void kube_curl_pem_drop(const kube_env *env, tls_pem *pem);

@@ -295,15 +295,17 @@ static int32_t check_clear(reading *r)
                      r->files[0].path, server);
 }
 
-static int32_t source(reading *r, const entry *e)
+static int32_t source(reading *r, const entry *e, const char *paths)
 {
     char text[WHERE_MAX];
     (void)snprintf(text, sizeof text, "%.250s, context %.100s", e->file->path, e->name);
     r->out->source = kube_copy(r->env, text, strlen(text));
-    return r->out->source ? 0 : no_memory(r);
+    r->out->files = kube_copy(r->env, paths, strlen(paths));
+    r->out->context = kube_copy(r->env, e->name, strlen(e->name));
+    return r->out->source && r->out->files && r->out->context ? 0 : no_memory(r);
 }
 
-static int32_t context(reading *r, const char *name)
+static int32_t context(reading *r, const char *name, const char *paths)
 {
     entry e;
     const char *its_cluster, *its_user, *ns;
@@ -320,7 +322,7 @@ static int32_t context(reading *r, const char *name)
     if (rc == 0) rc = cluster(r, its_cluster);
     if (rc == 0 && its_user) rc = user(r, its_user);
     if (rc == 0) rc = check_clear(r);
-    if (rc == 0) rc = source(r, &e);
+    if (rc == 0) rc = source(r, &e, paths);
     return rc;
 }
 
@@ -330,7 +332,7 @@ int32_t kube_config_files(const kube_env *env, const kube_sources *from, const c
     kube_config config = {0};
     reading r = {.env = env, .from = from, .err = err, .out = &config};
     int32_t rc = load(&r, paths);
-    if (rc == 0) rc = context(&r, name);
+    if (rc == 0) rc = context(&r, name, paths);
     unload(&r);
     if (rc)
         kube_config_clear(env, &config);

@@ -376,10 +376,27 @@ static bool is_same(const qd_coord_identity *a, const qd_coord_identity *b)
     return any && memcmp(a->store_id, b->store_id, sizeof a->store_id) == 0 && a->epoch == b->epoch;
 }
 
+/* Notes since when one does not answer. */
+static void note_away(qd_coord *c, const qd_coord_identity id[2])
+{
+    uint64_t now = qd_env_mono_ns(c->env);
+    qd_mutex_lock(&c->lock);
+    for (int i = 0; i < 2; i++) {
+        front_child *k = &c->child[i];
+        if (id[i].connected && !id[i].failed) {
+            k->away_ns = 0;
+        } else if (!k->away_ns) {
+            k->away_ns = now;
+        }
+    }
+    qd_mutex_unlock(&c->lock);
+}
+
 static void follow(qd_coord *c)
 {
     qd_coord_identity id[2];
     look(c, id);
+    note_away(c, id);
     int now = c->current, other = !now; /* only this thread changes it */
     bool had = id[now].state == QD_COORD_ACTIVE || id[now].state == QD_COORD_SEALED ||
                id[now].state == QD_COORD_RETIRED;
@@ -711,6 +728,15 @@ qd_coord_store *qd_stores_front(qd_stores *s)
 int qd_stores_current(qd_stores *s)
 {
     return current(&s->front);
+}
+
+int64_t qd_stores_away_ms(qd_stores *s, int i)
+{
+    qd_coord *c = &s->front;
+    qd_mutex_lock(&c->lock);
+    uint64_t since = c->child[i].away_ns, now = qd_env_mono_ns(c->env);
+    qd_mutex_unlock(&c->lock);
+    return since && now > since ? (int64_t)((now - since) / 1000000u) + 1 : 0;
 }
 
 void qd_stores_close(qd_stores *s)

@@ -34,6 +34,8 @@ int qd_stores_open(const qd_stores_config *config, qd_stores **out, qd_err *err)
 qd_coord_store *qd_stores_front(qd_stores *s);
 /* Which one is in charge, as this node knows: 0 or 1. [any] */
 int qd_stores_current(qd_stores *s);
+/* For how long store i has not answered, as the front has seen; 0: it does. [any] */
+int64_t qd_stores_away_ms(qd_stores *s, int i);
 /* Ends the front with all that is pending; watches were closed before. NULL is fine. [worker] */
 void qd_stores_close(qd_stores *s);
 

@@ -63,6 +63,7 @@ typedef struct front_child {
     qd_coord_store *store;
     const qd_coord_vtable *vt;
     qd_coord *handle;
+    uint64_t away_ns; /* it does not answer since; 0: it does. Under the front's lock */
 } front_child;
 
 struct qd_coord {

@@ -398,6 +398,83 @@ static void tokens_rotate(void **state)
     leave(&w);
 }
 
+/* A kubeconfig that the test holds, with a token inside. */
+static char kubeconfig[600];
+static int32_t kubeconfig_reads;
+
+static int32_t read_kubeconfig(void *arg, const kube_env *env, const char *path, size_t max,
+                               char **out, size_t *n)
+{
+    (void)arg;
+    (void)max;
+    assert_string_equal(path, "/kubeconfig");
+    kubeconfig_reads++;
+    if (!kubeconfig[0]) return QD_E_NOTFOUND;
+    *n = strlen(kubeconfig);
+    *out = kube_copy(env, kubeconfig, *n);
+    return *out ? 0 : QD_E_NOMEM;
+}
+
+static void write_kubeconfig(const char *url, const char *token)
+{
+    (void)snprintf(kubeconfig, sizeof kubeconfig,
+                   "current-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}, "
+                   "{name: d, context: {cluster: k, user: v}}]\n"
+                   "clusters: [{name: k, cluster: {server: '%s'}}]\n"
+                   "users: [{name: u, user: {token: %s}}, {name: v, user: {token: other}}]\n",
+                   url, token);
+}
+
+static int32_t status_of(world *w, int64_t ahead_ns)
+{
+    trip t;
+    w->ahead += ahead_ns;
+    trip_to(w, &t, "GET", "/token", "");
+    return t.x.status;
+}
+
+static void kubeconfigs_are_read_again(void **state)
+{
+    (void)state;
+    world w;
+    kube_error err;
+    kube_config config;
+    connect_to(&w, "127.0.0.1", NULL);
+    w.t->free(w.t, on_closed, &w.closed);
+    w.from.read = read_kubeconfig;
+    write_kubeconfig(w.address, "old");
+    assert_int_equal(kube_config_files(&w.loop.env, &w.from, "/kubeconfig", NULL, &config, &err),
+                     0);
+    w.t = kube_curl_make(&w.loop.env, &w.uv, &config, &w.from, NULL, &err);
+    assert_non_null(w.t);
+    kubeconfig_reads = 0;
+    assert_int_equal(status_of(&w, 0), 401);
+    write_kubeconfig(w.address, "new"); /* refused, so it is read again after a second */
+    assert_int_equal(status_of(&w, 2 * KUBE_SECOND_NS), 200);
+    assert_int_equal(kubeconfig_reads, 1);
+    assert_int_equal(status_of(&w, 0), 200);
+    assert_int_equal(kubeconfig_reads, 1);
+    /* what cannot be read, or is of another server, leaves what was before */
+    kubeconfig[0] = 0;
+    assert_int_equal(status_of(&w, 61 * KUBE_SECOND_NS), 200);
+    (void)snprintf(kubeconfig, sizeof kubeconfig, "torn: [");
+    assert_int_equal(status_of(&w, 61 * KUBE_SECOND_NS), 200);
+    write_kubeconfig("https://elsewhere", "other");
+    assert_int_equal(status_of(&w, 61 * KUBE_SECOND_NS), 200);
+    /* another current-context is none of ours */
+    write_kubeconfig(w.address, "new");
+    kubeconfig[strcspn(kubeconfig, "\n") - 1] = 'd';
+    assert_int_equal(status_of(&w, 61 * KUBE_SECOND_NS), 200);
+    assert_int_equal(kubeconfig_reads, 5);
+    w.closed = 0; /* the configuration goes after the transport that it was for */
+    w.t->free(w.t, on_closed, &w.closed);
+    until(&w, &w.closed);
+    kube_config_clear(&w.loop.env, &config);
+    w.t = kube_curl_make(&w.loop.env, &w.uv, &w.config, &w.from, NULL, &err);
+    w.closed = 0;
+    leave(&w);
+}
+
 static char folder[] = "/tmp/kube_curl_XXXXXX";
 
 static char *slurp(const char *name)
@@ -604,6 +681,7 @@ int main(void)
         cmocka_unit_test(answers_have_a_bound),
         cmocka_unit_test(streams_come_in_chunks),
         cmocka_unit_test(tokens_rotate),
+        cmocka_unit_test(kubeconfigs_are_read_again),
         cmocka_unit_test(tls_verifies_both_ends),
         cmocka_unit_test(timers_run_on_the_loop),
     };
