@@ -20,7 +20,8 @@ static int usage(FILE *to)
         to,
         "usage: qd plugin list [--config FILE] [-E KEY=VALUE] ...\n"
         "       qd plugin settings NAME [--config FILE] [-E KEY=VALUE] ...\n"
-        "       qd plugin check FILE.so|NAME ... [--option|--setting KEY=VALUE] ... [--static]\n"
+        "       qd plugin check FILE.so|NAME ... [--option|--setting KEY=VALUE] ...\n"
+        "                       [--seconds N] [--static]\n"
         "       qd plugin new KIND NAME [FOLDER]\n"
         "\n"
         "list shows the plugins that a node of this configuration loads, those it refuses with "
@@ -30,8 +31,9 @@ static int usage(FILE *to)
         "with defaults and meaning. check tests a file as the loader does and runs the "
         "conformance\n"
         "suite of each kind that it provides in a child process (--option: what it needs to open;\n"
-        "--setting: one of its own; --static: no code of it runs); it prints TAP and ends with 1\n"
-        "when something failed. new writes a skeleton with a test; KIND: operator, tokenizer,\n"
+        "--setting: one of its own; --seconds: how long tests under load go on; --static: no code\n"
+        "of it runs); it prints TAP and ends with 1 when something failed. new writes a skeleton "
+        "with a test; KIND: operator, tokenizer,\n"
         "token_filter, char_filter, storage, coordination, frontend.\n");
     return to == stdout ? 0 : QD_EXIT_USAGE;
 }

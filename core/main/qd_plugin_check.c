@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #define CHILD_MS_MAX 600000u
+#define SECONDS_MAX 86400u
 #define OUTPUT_BYTES_MAX (16u << 20)
 #define FILE_BYTES_MAX (256u << 20)
 
@@ -25,6 +26,7 @@ typedef struct checked {
     QD_VEC(qd_pair) options;  /* for open */
     QD_VEC(qd_pair) settings; /* of the plugin, without its name */
     bool only_static;
+    uint32_t seconds;      /* of what is done under load */
     uint32_t told, failed; /* over all files */
 } checked;
 
@@ -179,6 +181,7 @@ static void run_kind(checked *c, qd_plugin_host *h, qd_self *self, uint32_t kind
         qd_conform_run run;
         qd_conform_begin(&run, qd_env_system(), self, qd_str_c(folder), c->options.at,
                          (uint32_t)c->options.n, print_line, NULL);
+        run.c.seconds = c->seconds;
         qd_conform_kind(&run, kind, name.p, vt);
         *failed += qd_conform_end(&run);
         if (qd_dir_remove(folder, NULL)) printf("# %s could not be removed\n", folder);
@@ -298,13 +301,14 @@ static int check_running(checked *c, qd_err *err)
     qd_proc_exit end;
     qd_buf_init(&output, NULL, OUTPUT_BYTES_MAX);
     fflush(stdout);
-    int rc = qd_proc_child(run_child, c, CHILD_MS_MAX, &output, &end, err);
+    uint32_t ms = CHILD_MS_MAX + c->seconds * 1000;
+    int rc = qd_proc_child(run_child, c, ms, &output, &end, err);
     if (rc == 0) {
         char why[128];
         pass_on(c, qd_buf_view(&output));
         snprintf(why, sizeof why,
                  end.timed_out ? "it was killed after %u s" : "it died by signal %u",
-                 end.timed_out ? CHILD_MS_MAX / 1000 : (unsigned)end.signal);
+                 end.timed_out ? ms / 1000 : (unsigned)end.signal);
         tell(c, end.signal == 0 && !end.timed_out, "the process lives to its end", why);
     }
     qd_buf_fini(&output);
@@ -341,9 +345,12 @@ static const char *file_of(const char *word, char out[QD_PATH_MAX + 80], qd_err 
 
 int qd_plugin_check(int argc, char **argv, qd_err *err)
 {
-    enum { OPTION = 1, SETTING, STATIC };
-    static const qd_option options[] = {
-        {"option", true, OPTION}, {"setting", true, SETTING}, {"static", false, STATIC}, {0}};
+    enum { OPTION = 1, SETTING, STATIC, SECONDS };
+    static const qd_option options[] = {{"option", true, OPTION},
+                                        {"setting", true, SETTING},
+                                        {"static", false, STATIC},
+                                        {"seconds", true, SECONDS},
+                                        {0}};
     checked c = {0};
     const char *files[64];
     size_t nfiles = 0;
@@ -359,6 +366,13 @@ int qd_plugin_check(int argc, char **argv, qd_err *err)
             if (rc == 0 && (id == OPTION ? qd_vec_push(&c.options, NULL, pair)
                                          : qd_vec_push(&c.settings, NULL, pair)))
                 rc = qd_err_nomem(err, "options");
+        } else if (id == SECONDS) {
+            uint64_t n;
+            if (!qd_str_u64(qd_str_c(a.value), &n) || n > SECONDS_MAX)
+                rc = qd_err_set(err, QD_E_ARG, "--seconds: wanted a number up to %u, found %s",
+                                SECONDS_MAX, a.value);
+            else
+                c.seconds = (uint32_t)n;
         } else if (id == STATIC)
             c.only_static = true;
         else if (nfiles < QD_COUNT_OF(files))

@@ -46,7 +46,8 @@ typedef struct qd_conform {
     void (*result)(struct qd_conform *, const char *test, int32_t outcome, const char *why);
     void *host;
     const char *test; /* running now; the next two are the suite's */
-    int32_t outcome, reserved;
+    int32_t outcome;
+    uint32_t seconds; /* how long what is done under load goes on at least; 0: a moment */
     char why[512];
 } qd_conform;
 
