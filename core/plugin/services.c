@@ -121,7 +121,11 @@ static int64_t clock_wall(qd_self *self)
 {
     return qd_env_wall_us(self->host->config.env) * 1000;
 }
-static const qd_svc_clock svc_clock = {HEAD(qd_svc_clock), clock_mono, clock_wall};
+static int64_t clock_boot(qd_self *self)
+{
+    return (int64_t)qd_env_boot_ns(self->host->config.env);
+}
+static const qd_svc_clock svc_clock = {HEAD(qd_svc_clock), clock_mono, clock_wall, clock_boot};
 
 static void rand_bytes(qd_self *self, void *dst, size_t n)
 {

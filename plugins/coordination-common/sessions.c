@@ -37,6 +37,15 @@ void cr_deadlines_update(qd_coord *c, int anew)
     c->ndeadlines = m->nsessions;
 }
 
+void cr_deadlines_stood_still(qd_coord *c)
+{
+    int64_t now = cr_now(c);
+    for (size_t i = 0; i < c->ndeadlines; i++) {
+        const cr_session *s = cr_machine_session(c->machine, c->deadlines[i].session);
+        if (s) c->deadlines[i].at_ns = now + s->ttl_ns;
+    }
+}
+
 static cr_deadline *deadline_of(qd_coord *c, uint64_t session)
 {
     size_t lo = 0, hi = c->ndeadlines;

@@ -6,6 +6,7 @@
 #define LEAD_AGAIN_NS 1000000000
 #define SOON_NS 20000000          /* while something waits for a leader */
 #define HAND_OVER_NS 2000000000ll /* at most, at the end */
+#define STILL_NS 1000000000ll     /* so late only when machine or process stood still */
 
 void cr_say(qd_coord *c, int32_t level, const char *format, ...)
 {
@@ -21,7 +22,7 @@ void cr_say(qd_coord *c, int32_t level, const char *format, ...)
 
 int64_t cr_now(qd_coord *c)
 {
-    return c->plugin->clock->mono_ns(c->plugin->self);
+    return c->plugin->clock->boot_ns(c->plugin->self);
 }
 
 int cr_leads(const qd_coord *c)
@@ -184,10 +185,12 @@ static void arm(qd_coord *c)
     c->unsure = 0;
     if (c->leading_again_ns && c->leading_again_ns < at) at = c->leading_again_ns;
     if (c->failed && !c->pending.first) at = INT64_MAX;
+    c->due_ns = 0;
     if (at == INT64_MAX || c->ending) {
         uv_timer_stop(&c->timer);
         return;
     }
+    c->due_ns = at > now ? at : now;
     uint64_t ms = at > now ? (uint64_t)((at - now) / 1000000 + 1) : 1;
     uv_update_time(&c->loop);
     uv_timer_start(&c->timer, on_timer, ms, 0);
@@ -287,6 +290,7 @@ static void turn(qd_coord *c)
     uint64_t compact;
     int closing;
     if (c->ending == 2) return;
+    if (c->due_ns && cr_now(c) - c->due_ns > STILL_NS) cr_deadlines_stood_still(c);
     take_in(c, &cancels, &ncancels, &compact, &closing);
     cr_net_turn(c);
     if (c->ending || closing) {

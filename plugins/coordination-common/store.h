@@ -252,6 +252,7 @@ struct qd_coord {
     size_t ndeadlines, deadlines_cap;
     uint64_t deadlines_term; /* of the lead in which they began */
     int ready, failed, disk_failed, ending, dirty;
+    int64_t due_ns;    /* when the loop wanted to run at the latest; 0: it need not */
     int unsure;        /* something waits for a leader: look again soon */
     int32_t fail_code; /* what requests are told then */
     char fail_reason[4400];
@@ -302,6 +303,8 @@ void cr_give_up(qd_coord *c, int32_t code, const char *why);
 /* Writes a log line. [any] */
 void cr_say(qd_coord *c, int32_t level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The time that all waits and leases count in; it goes on while the machine is suspended, as that
+ * of the others does. */
 int64_t cr_now(qd_coord *c);
 /* This node leads, and all before its term is applied. */
 int cr_leads(const qd_coord *c);
@@ -325,6 +328,9 @@ void cr_finish(qd_coord *c, cr_node *n, const cr_answering *a);
 /* --- sessions.c --- */
 /* Renews, drops, makes deadlines after the sessions changed; anew: all begin again. */
 void cr_deadlines_update(qd_coord *c, int anew);
+/* Nothing ran here for a while, so no renewal was heard: time begins anew for all. An end that is
+ * under way stays so. */
+void cr_deadlines_stood_still(qd_coord *c);
 /* Ends in a batch that is not in the log are looked at again; others are still under way. */
 void cr_deadlines_again(qd_coord *c, uint64_t batch);
 /* Nobody knows of those ends: they may come still, and are asked for again in time. */

@@ -74,6 +74,7 @@ void cluster_freeze(cluster *x, int id, uint64_t ns)
     if (!p) return;
     w->n[id].frozen = w->now + ns;
     qd_sim_freeze(p->env, w->now + ns);
+    x->m[id].slept += ns;
     x->r->freezes++;
     w->r->freezes++;
     trace(w, "n%d is stopped for %llu ms", id, (unsigned long long)(ns / 1000000));

@@ -50,15 +50,21 @@ static void log_write(qd_self *self, int32_t level, qd_str line)
 }
 static const qd_svc_log svc_log = {.on = log_on, .write = log_write};
 
+/* A process that stood still was on a machine that was suspended: this clock did not go on then. */
 static int64_t mono_ns(qd_self *self)
 {
-    return (int64_t)proc_local_ns(of(self));
+    const proc *p = of(self);
+    return (int64_t)(proc_local_ns(p) - cluster_now()->m[p->node].slept);
 }
 static int64_t wall_ns(qd_self *self)
 {
     return qd_env_wall_ms(of(self)->env) * 1000000;
 }
-static const qd_svc_clock svc_clock = {.mono_ns = mono_ns, .wall_ns = wall_ns};
+static int64_t boot_ns(qd_self *self)
+{
+    return (int64_t)proc_local_ns(of(self));
+}
+static const qd_svc_clock svc_clock = {.mono_ns = mono_ns, .wall_ns = wall_ns, .boot_ns = boot_ns};
 
 static void rand_bytes(qd_self *self, void *dst, size_t n)
 {

@@ -59,7 +59,7 @@ typedef struct machine {
     uint32_t features; /* level of formats that its program knows; 0: that of this build */
     uint64_t lives;
     double rate;
-    uint64_t base;
+    uint64_t base, slept; /* slept: how long it was suspended in all */
     /* an old copy of the disk, and what it is put back to when it was refused */
     sim_disk *copy, *newest;
     uint64_t life, copy_life; /* of the folder, when its process ended */

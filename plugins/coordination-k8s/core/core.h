@@ -29,7 +29,8 @@
  * it read it: so its write fails if the leader's write of the root came between; and if not, its
  * read of the lease shows the leader's.
  *
- * Memory by cr_must. Times are nanoseconds of a monotonic clock of this node.
+ * Memory by cr_must. Times are nanoseconds of a monotonic clock of this node that goes on while it
+ * is suspended.
  */
 #ifndef COORDINATION_K8S_CORE_H
 #define COORDINATION_K8S_CORE_H

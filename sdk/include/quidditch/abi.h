@@ -18,10 +18,10 @@
  * own. The kinds have versions of their own; a kind of major 0 must match in the minor, and needs
  * plugins.allow_unstable or the host's own build id. Changes (sdk/CHANGES.md has the words):
  *   1.0  first: descriptor, note, services mem log err conf metric clock rand loop work json task
- *        action fault uv; kinds coordination 0.1, storage 0.1, operator 0.1, analyzer 0.1, frontend
- * 0.1
+ *        action fault uv; coordination, storage, operator, analyzer, frontend 0.1
  *   1.1  service peers; slot stale_ms of the service action
  *   1.2  kind coordination 1.0
+ *   1.3  slot boot_ns of the service clock
  */
 #ifndef QUIDDITCH_ABI_H
 #define QUIDDITCH_ABI_H
@@ -33,7 +33,7 @@ extern "C" {
 #endif
 
 #define QD_ABI_MAJOR 1
-#define QD_ABI_MINOR 2
+#define QD_ABI_MINOR 3
 /* Define it lower before the first include to build for older hosts: newer members stay hidden. */
 #ifndef QD_ABI_TARGET
 #define QD_ABI_TARGET QD_ABI_MINOR
@@ -43,8 +43,7 @@ extern "C" {
 #define QD_BUILD_ID ""
 #endif
 
-/* Does table *t reach up to member m, and is m there? For members newer than the minor asked for.
- */
+/* Does table *t reach up to member m, and is m there? For members newer than the minor wanted. */
 #define QD_HAS(t, m)                                                                               \
     ((t) != NULL && (t)->struct_size >= offsetof(__typeof__(*(t)), m) + sizeof((t)->m) &&          \
      (t)->m != NULL)
@@ -227,6 +226,9 @@ typedef struct qd_svc_clock {
     qd_vtable head;
     int64_t (*mono_ns)(qd_self *);
     int64_t (*wall_ns)(qd_self *); /* since 1970-01-01 UTC */
+#if QD_ABI_TARGET >= 3
+    int64_t (*boot_ns)(qd_self *); /* as mono_ns, and goes on while the machine is suspended */
+#endif
 } qd_svc_clock;
 
 /* Random bytes: from the kernel, or from the seed of a simulation. [any] */

@@ -297,6 +297,28 @@ static void an_end_that_never_comes_is_asked_for_again(void **state)
     unit_heap_check();
 }
 
+/* After the leader's machine slept, renewals that nobody heard are not missed; an end that is in
+ * the log is not taken back. */
+static void time_begins_anew_after_the_leader_slept(void **state)
+{
+    uint64_t session;
+    (void)state;
+    qd_coord *c = leader(&session);
+    cr_deadlines_stood_still(c);
+    cr_sessions_expire(c);
+    assert_int_equal(ntaken, 0);
+    clock_ns += TTL_NS - 1;
+    cr_sessions_expire(c);
+    assert_int_equal(ntaken, 0);
+    clock_ns += 1;
+    cr_sessions_expire(c);
+    assert_int_equal(ntaken, 1);
+    cr_deadlines_stood_still(c);
+    assert_int_equal(cr_session_keep(c, session), QD_E_REJECTED);
+    leader_free(c);
+    unit_heap_check();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +326,7 @@ int main(void)
         cmocka_unit_test(a_refused_end_is_asked_for_again),
         cmocka_unit_test(an_end_outlives_a_pause_of_its_lead),
         cmocka_unit_test(an_end_that_never_comes_is_asked_for_again),
+        cmocka_unit_test(time_begins_anew_after_the_leader_slept),
     };
     return unit_run(tests);
 }

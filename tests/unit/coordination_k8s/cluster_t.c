@@ -213,6 +213,45 @@ static void who_is_cut_off_is_followed_when_its_lease_ends(void **state)
     end(r);
 }
 
+/* Whose machine was suspended for longer than its lease knows it when it wakes up, though its
+ * monotonic clock stood still: it tells nobody that a session goes on that another leader counts.
+ */
+static void who_was_suspended_is_not_sure_any_more(void **state)
+{
+    (void)state;
+    rig *r = nodes(3);
+    int leader = rig_leader_of_all(r), here = other(leader, 0);
+    uint64_t session = 0;
+    assert_int_equal(rig_session(r, leader, QD_COORD_SESSION_OPEN, &session, 60000, RIG_WAIT), 0);
+    assert_int_equal(rig_session(r, leader, QD_COORD_SESSION_KEEP, &session, 0, RIG_WAIT), 0);
+    rig_api_cut(leader, true);
+    rig_isolate(r, leader, true);
+    rig_suspend(r, leader, 16000);
+    int64_t at = rig_now_ms();
+    assert_int_not_equal(rig_session(r, leader, QD_COORD_SESSION_KEEP, &session, 0, 1000), 0);
+    assert_int_equal(rig_put(r, here, "k", "w", 1, 0, RIG_WAIT, NULL), 0);
+    assert_int_not_equal(rig_session(r, leader, QD_COORD_SESSION_KEEP, &session, 0, 1000), 0);
+    assert_true(rig_now_ms() - at < 12000); /* it is the clock that told, not time */
+    rig_api_cut(leader, false);
+    rig_isolate(r, leader, false);
+    assert_true(rig_settled(r));
+    assert_int_not_equal(rig_leader_of_all(r), leader);
+    assert_int_equal(rig_session(r, leader, QD_COORD_SESSION_KEEP, &session, 0, RIG_WAIT), 0);
+    end(r);
+}
+
+/* The only control node was suspended, with all who would have renewed. */
+static void sessions_outlive_a_suspended_machine(void **state)
+{
+    (void)state;
+    rig *r = nodes(1);
+    uint64_t session = 0;
+    assert_int_equal(rig_session(r, 0, QD_COORD_SESSION_OPEN, &session, 5000, RIG_WAIT), 0);
+    rig_suspend(r, 0, 3600000);
+    assert_int_equal(rig_session(r, 0, QD_COORD_SESSION_KEEP, &session, 0, RIG_WAIT), 0);
+    end(r);
+}
+
 /* It finds itself in the root, and knows that it is not that process any more. */
 static void a_single_node_need_not_wait_for_its_own_lease(void **state)
 {
@@ -482,6 +521,8 @@ int main(void)
         cmocka_unit_test(who_stops_is_followed_at_once),
         cmocka_unit_test(who_is_gone_is_followed_before_its_lease_ends),
         cmocka_unit_test(who_is_cut_off_is_followed_when_its_lease_ends),
+        cmocka_unit_test(who_was_suspended_is_not_sure_any_more),
+        cmocka_unit_test(sessions_outlive_a_suspended_machine),
         cmocka_unit_test(a_single_node_need_not_wait_for_its_own_lease),
         cmocka_unit_test(five_of_seven_talk_to_the_api),
         cmocka_unit_test(a_state_of_before_is_refused),

@@ -27,7 +27,8 @@ typedef struct node {
     char name[64], address[64], folder[128], copy[128];
     qd_peers_events events; /* of the open channel */
     bool open;
-    bool ghost; /* its messages go nowhere */
+    bool ghost;                             /* its messages go nowhere */
+    _Atomic int64_t mono_ahead, boot_ahead; /* of this machine's clocks */
     char *log;
     size_t log_n;
     bool inited;
@@ -145,12 +146,27 @@ static void log_write(qd_self *self, int32_t level, qd_str line)
 }
 static const qd_svc_log svc_log = {.on = log_on, .write = log_write};
 
-static int64_t mono_ns(qd_self *self)
+static int64_t steady_ns(void)
 {
-    (void)self;
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+static int64_t mono_ns(qd_self *self)
+{
+    return steady_ns() + atomic_load(&of(self)->mono_ahead);
+}
+static int64_t boot_ns(qd_self *self)
+{
+    return steady_ns() + atomic_load(&of(self)->boot_ahead);
+}
+void rig_suspend(rig *r, int i, int ms)
+{
+    for (int k = 0; k < r->n; k++) {
+        node *x = &r->nodes[k];
+        atomic_fetch_add(&x->boot_ahead, ms * 1000000ll);
+        if (k != i) atomic_fetch_add(&x->mono_ahead, ms * 1000000ll);
+    }
 }
 static int64_t wall_ns(qd_self *self)
 {
@@ -159,7 +175,7 @@ static int64_t wall_ns(qd_self *self)
     clock_gettime(CLOCK_REALTIME, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
-static const qd_svc_clock svc_clock = {.mono_ns = mono_ns, .wall_ns = wall_ns};
+static const qd_svc_clock svc_clock = {.mono_ns = mono_ns, .wall_ns = wall_ns, .boot_ns = boot_ns};
 
 static void rand_bytes(qd_self *self, void *dst, size_t n)
 {

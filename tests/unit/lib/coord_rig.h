@@ -45,6 +45,9 @@ void rig_restore(rig *r, int i);
 void rig_cut(rig *r, int a, int b, bool cut);
 /* Cuts or mends node i from and to all others. */
 void rig_isolate(rig *r, int i, bool cut);
+/* So much time passes everywhere while the machine of node i is suspended: its monotonic clock
+ * stands still. Cut it off first. */
+void rig_suspend(rig *r, int i, int ms);
 /* Every link loses one message of `lose` (0: none) and delays each by up to delay_us. */
 void rig_noise(rig *r, uint32_t lose, uint32_t delay_us);
 
