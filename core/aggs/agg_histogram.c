@@ -4,7 +4,8 @@
  * A histogram's bucket key is the number of its interval. Date keys are milliseconds; where
  * rounding needs the calendar or a zone, the interval found last is kept, since documents that
  * stand together are often near in time, and the others are found in a table of the segment's
- * intervals when there are few.
+ * intervals when there are few. Steps of one length lead to their bucket by a table as well, where
+ * there is one owner: the number of the interval from the segment's least value on.
  */
 #include "aggs/aggs_int.h"
 #include <math.h>
@@ -18,6 +19,12 @@ typedef struct state {
     int64_t table_end; /* values from here on are not in the table */
     int64_t *keys;     /* of a batch */
     uint32_t cap_keys;
+    /* steps of one length, one owner */
+    uint32_t *bucket; /* by interval of the leaf: bucket + 1; 0: not met yet */
+    uint32_t cap_bucket, nbucket;
+    int64_t base; /* of interval 0 */
+    int64_t step;
+    double inverse; /* of step */
 } state;
 
 /* --- rounding --------------------------------------------------------------------------------- */
@@ -107,13 +114,40 @@ static bool simple(const qdi_agg *d)
     return d->type == QDI_HISTOGRAM || (by_step && (!d->zone || qd_zone_fixed(d->zone)));
 }
 
+/* Room for the intervals of a leaf, if they are of one length and not too many. */
+static int table_of_steps(qdi_aggr *a, qd_err *err)
+{
+    state *t = a->state;
+    const qdi_agg *d = a->def;
+    const qd_column_stats *st = a->src->stats;
+    const qdi_bounds *hard = &a->bound->bounds[QDI_BOUNDS_HARD];
+    if (!a->single || d->type != QDI_DATE_HISTOGRAM || a->src->has_missing || a->src->converted ||
+        hard->has[0] || hard->has[1] || st->min > st->max)
+        return 0;
+    int64_t shift = d->u.histogram.offset_ms - (int64_t)qd_zone_offset(d->zone, 0) * 1000, span;
+    t->step = d->u.histogram.interval_ms;
+    t->base = floor_to(st->min - shift, t->step) + shift;
+    if (__builtin_sub_overflow(st->max, t->base, &span) || span < 0 || span >= (int64_t)1 << 52 ||
+        span / t->step >= TABLE_MAX)
+        return 0;
+    uint32_t n = (uint32_t)(span / t->step) + 1;
+    int rc =
+        qdi_aggs_grow(a->shard->account, &t->bucket, &t->cap_bucket, n, sizeof *t->bucket, err);
+    if (rc) return rc;
+    memset(t->bucket, 0, n * sizeof *t->bucket);
+    t->nbucket = n;
+    t->inverse = 1 / (double)t->step;
+    return 0;
+}
+
 /* A table of all intervals between the segment's bounds, if there are not too many. */
 static int histogram_leaf(qdi_aggr *a, qd_err *err)
 {
     state *t = a->state;
-    t->n = 0;
+    t->n = t->nbucket = 0;
     t->lo = t->hi = 0;
-    if (!a->src || !a->src->column || simple(a->def) || a->src->kind != QDI_I64) return 0;
+    if (!a->src || !a->src->column || a->src->kind != QDI_I64) return 0;
+    if (simple(a->def)) return table_of_steps(a, err);
     int64_t min = a->src->stats->min, max = a->src->stats->max;
     int64_t span = max - min, rough = a->def->u.histogram.interval_ms;
     static const int64_t unit_ms[] = {1000,      60000,      3600000,    86400000,
@@ -206,6 +240,44 @@ static bool within(const qdi_agg *d, const qdi_bounds *hard, int64_t key)
     return (!hard->has[0] || v >= hard->f[0]) && (!hard->has[1] || v <= hard->f[1]);
 }
 
+/* The interval of a value of the leaf, which lies less than 2^52 above the base. */
+static inline uint32_t step_of(const state *t, int64_t v)
+{
+    int64_t d = v - t->base, q = (int64_t)((double)d * t->inverse), r = d - q * t->step;
+    return (uint32_t)(q - (r < 0) + (r >= t->step));
+}
+
+/* The bucket of an interval that is met first. */
+static int first_met(qdi_aggr *a, uint32_t at, qd_err *err)
+{
+    state *t = a->state;
+    uint32_t bucket;
+    int rc = qdi_aggs_bucket(a, 0, t->base + at * t->step, &bucket, err);
+    if (!rc) t->bucket[at] = bucket + 1;
+    return rc;
+}
+
+/* By the table, a value a document: the pairs of the batch go to the children at once. */
+static int by_table(qdi_aggr *a, const uint32_t *idx, uint32_t n, qd_err *err)
+{
+    state *t = a->state;
+    const qdi_source *s = a->src;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at = step_of(t, s->v[idx ? idx[i] : i]);
+        if (QD_UNLIKELY(!t->bucket[at])) {
+            int rc = first_met(a, at, err);
+            if (rc) return rc;
+        }
+        uint32_t bucket = t->bucket[at] - 1;
+        a->buckets.docs[bucket]++;
+        if (!a->nsubs) continue;
+        a->eidx[i] = idx ? idx[i] : i;
+        a->ebucket[i] = bucket;
+    }
+    a->en = a->nsubs ? n : 0;
+    return qdi_aggs_emit_flush(a, err);
+}
+
 static int histogram_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
                              qd_err *err)
 {
@@ -214,6 +286,7 @@ static int histogram_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *o
     if (!s) return 0;
     const qdi_bounds *hard = &a->bound->bounds[QDI_BOUNDS_HARD];
     int rc = qdi_aggs_source_index(a->shard, s, err);
+    if (rc == 0 && t->nbucket && s->one && n <= QDI_EMIT) return by_table(a, idx, n, err);
     if (rc == 0) rc = make_keys(a, err);
     if (rc) return rc;
     for (uint32_t i = 0; i < n; i++) {
@@ -267,6 +340,7 @@ static void histogram_close(qdi_aggr *a)
     if (!t) return;
     qd_free(t->table);
     qd_free(t->keys);
+    qd_free(t->bucket);
 }
 
 const qdi_ops qdi_aggs_ops_histogram = {.open = histogram_open,

@@ -171,6 +171,26 @@ static inline void add(const state *t, const qdi_source *s, row *r, uint32_t fro
             qdi_kahan(&r->squares, &r->squares_low, s->f64[k] * s->f64[k]);
 }
 
+/* Counts and sums of pairs where every document has one value: avg and sum below buckets. */
+static void add_sums(const state *t, const qdi_source *s, const uint32_t *idx,
+                     const uint32_t *owner, uint32_t n)
+{
+    row *rows = t->rows;
+    if (s->kind == QDI_I64) {
+        for (uint32_t i = 0; i < n; i++) {
+            row *r = &rows[owner[i]];
+            r->n++;
+            r->isum += s->v[idx ? idx[i] : i];
+        }
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        row *r = &rows[owner[i]];
+        r->n++;
+        qdi_kahan(&r->sum, &r->low, s->f64[idx ? idx[i] : i]);
+    }
+}
+
 static int stats_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
                          qd_err *err)
 {
@@ -182,6 +202,10 @@ static int stats_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner
     bool reals = (t->want & WANT_SQUARES) || (t->want & WANT_SUM && s->kind == QDI_F64);
     if (rc == 0 && reals && s->kind != QDI_ORD) rc = qdi_aggs_source_f64(a->shard, s, err);
     if (rc) return rc;
+    if (owner && s->one && t->want == WANT_SUM && s->kind != QDI_ORD) {
+        add_sums(t, s, idx, owner, n);
+        return 0;
+    }
     for (uint32_t i = 0; i < n; i++) {
         uint32_t from, to;
         qdi_source_doc(s, idx ? idx[i] : i, &from, &to);

@@ -4,7 +4,9 @@
  *
  * An ordinal is resolved to a number of its bytes (qdi_strings) when it is first seen in a segment;
  * the top-level case without children only counts by ordinal and resolves once a segment, in
- * ascending order, which the dictionary decodes cheapest.
+ * ascending order, which the dictionary decodes cheapest; in the only segment of a shard, ordered
+ * by counts, just the best ones. With one owner an ordinal, or a number of a narrow column, leads
+ * to its bucket by a table of the segment.
  */
 #include "aggs/aggs_int.h"
 #include "aggs/hll_int.h"
@@ -16,6 +18,7 @@
 
 #define UNSEEN UINT32_MAX
 #define SKIPPED (UINT32_MAX - 1)
+#define TABLE_MAX 65536u /* numbers between a column's bounds that are found by a table */
 
 typedef struct state {
     qdi_strings strings;
@@ -24,10 +27,13 @@ typedef struct state {
     int64_t *num_list, *num_not_list; /* of numbers, encoded */
     uint32_t nnum_list, nnum_not_list;
     /* of the leaf */
-    uint32_t *term;  /* by ordinal: number of the string, UNSEEN, SKIPPED */
-    uint32_t *count; /* by ordinal, when only counting */
-    uint32_t cap_term, cap_count;
+    uint32_t *term;   /* by ordinal: number of the string, UNSEEN, SKIPPED */
+    uint32_t *bucket; /* by ordinal, or number - base: the bucket of owner 0, UNSEEN, SKIPPED */
+    uint32_t *count;  /* by ordinal, when only counting */
+    uint32_t cap_term, cap_bucket, cap_count, nbucket;
+    int64_t base;
     bool counting;
+    uint64_t left_out;    /* documents of buckets that cannot be among the best */
     qdi_buckets universe; /* min_doc_count 0: numbers that exist */
 } state;
 
@@ -156,10 +162,29 @@ static int terms_open(qdi_aggr *a, qd_err *err)
     return open_include(a, err);
 }
 
+/* A table from what a value is in this leaf to its bucket, for one owner. */
+static int table_of(qdi_aggr *a, uint32_t n, int64_t base, qd_err *err)
+{
+    state *t = a->state;
+    t->base = base;
+    int rc =
+        qdi_aggs_grow(a->shard->account, &t->bucket, &t->cap_bucket, n, sizeof *t->bucket, err);
+    t->nbucket = rc ? 0 : n;
+    for (uint32_t i = 0; i < t->nbucket; i++) t->bucket[i] = UNSEEN;
+    return rc;
+}
+
 static int terms_leaf(qdi_aggr *a, qd_err *err)
 {
     state *t = a->state;
-    if (!a->src || a->bound->values != QDI_ORD) return 0;
+    t->nbucket = 0;
+    if (!a->src) return 0;
+    if (a->bound->values != QDI_ORD) {
+        const qd_column_stats *st = a->src->column ? a->src->stats : NULL;
+        bool narrow = st && st->min <= st->max && (uint64_t)st->max - (uint64_t)st->min < TABLE_MAX;
+        if (!a->single || !narrow || a->src->has_missing || a->src->converted) return 0;
+        return table_of(a, (uint32_t)((uint64_t)st->max - (uint64_t)st->min) + 1, st->min, err);
+    }
     uint32_t n = a->src->ordinals + 1; /* and the missing value */
     if (t->counting) {
         int rc =
@@ -168,6 +193,7 @@ static int terms_leaf(qdi_aggr *a, qd_err *err)
         memset(t->count, 0, n * sizeof *t->count);
         return 0;
     }
+    if (a->single) return table_of(a, n, 0, err);
     int rc = qdi_aggs_grow(a->shard->account, &t->term, &t->cap_term, n, sizeof *t->term, err);
     if (rc) return rc;
     for (uint32_t i = 0; i < n; i++) t->term[i] = UNSEEN;
@@ -186,6 +212,71 @@ static int resolve(qdi_aggr *a, uint32_t ord, uint32_t *out, qd_err *err)
     return qdi_aggs_strings_put(&t->strings, v, out) ? no_memory(a, err) : 0;
 }
 
+/* The bucket of what a value is in this leaf, when it is met first: UNSEEN becomes it or SKIPPED.
+ */
+static int first_met(qdi_aggr *a, uint32_t at, uint32_t *out, qd_err *err)
+{
+    state *t = a->state;
+    int64_t key = t->base + at;
+    uint32_t term = 0;
+    int rc = 0;
+    if (a->bound->values == QDI_ORD) {
+        rc = resolve(a, at, &term, err);
+        key = term;
+    } else if (!number_wanted(a, key)) {
+        term = SKIPPED;
+    }
+    *out = SKIPPED;
+    if (!rc && term != SKIPPED) rc = qdi_aggs_bucket(a, 0, key, out, err);
+    t->bucket[at] = *out;
+    return rc;
+}
+
+/* By the table, without children. */
+static int count_by_table(qdi_aggr *a, const uint32_t *idx, uint32_t n, qd_err *err)
+{
+    state *t = a->state;
+    const qdi_source *s = a->src;
+    bool ordinals = a->bound->values == QDI_ORD;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t from, to;
+        qdi_source_doc(s, idx ? idx[i] : i, &from, &to);
+        for (uint32_t k = from; k < to; k++) {
+            if (!ordinals && k > from && s->v[k] == s->v[k - 1]) continue;
+            uint32_t at = ordinals ? s->o[k] : (uint32_t)(s->v[k] - t->base), b = t->bucket[at];
+            if (QD_UNLIKELY(b == UNSEEN)) {
+                int rc = first_met(a, at, &b, err);
+                if (rc) return rc;
+            }
+            if (QD_LIKELY(b != SKIPPED)) a->buckets.docs[b]++;
+        }
+    }
+    return 0;
+}
+
+/* By the table, a value a document: the pairs of the whole batch go to the children at once. */
+static int pairs_by_table(qdi_aggr *a, const uint32_t *idx, uint32_t n, qd_err *err)
+{
+    state *t = a->state;
+    const qdi_source *s = a->src;
+    bool ordinals = a->bound->values == QDI_ORD;
+    uint32_t pairs = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t doc = idx ? idx[i] : i;
+        uint32_t at = ordinals ? s->o[doc] : (uint32_t)(s->v[doc] - t->base), b = t->bucket[at];
+        if (QD_UNLIKELY(b == UNSEEN)) {
+            int rc = first_met(a, at, &b, err);
+            if (rc) return rc;
+        }
+        a->eidx[pairs] = doc;
+        a->ebucket[pairs] = b;
+        pairs += b != SKIPPED;
+    }
+    for (uint32_t i = 0; i < pairs; i++) a->buckets.docs[a->ebucket[i]]++;
+    a->en = pairs;
+    return qdi_aggs_emit_flush(a, err);
+}
+
 static int collect_strings(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
                            qd_err *err)
 {
@@ -196,14 +287,16 @@ static int collect_strings(qdi_aggr *a, const uint32_t *idx, const uint32_t *own
         uint32_t from, to, bucket, at = idx ? idx[i] : i;
         qdi_source_doc(s, at, &from, &to);
         for (uint32_t k = from; k < to; k++) {
-            uint32_t ord = s->o[k], term = t->term[ord];
+            uint32_t ord = s->o[k], *known = t->nbucket ? &t->bucket[ord] : &t->term[ord];
+            uint32_t term = *known;
             if (QD_UNLIKELY(term == UNSEEN)) {
-                rc = resolve(a, ord, &term, err);
+                rc = t->nbucket ? first_met(a, ord, &term, err) : resolve(a, ord, &term, err);
                 if (rc) return rc;
-                t->term[ord] = term;
+                *known = term;
             }
             if (term == SKIPPED) continue;
-            rc = qdi_aggs_bucket(a, owner ? owner[i] : 0, term, &bucket, err);
+            bucket = term;
+            rc = t->nbucket ? 0 : qdi_aggs_bucket(a, owner ? owner[i] : 0, term, &bucket, err);
             if (rc == 0) rc = qdi_emit(a, at, bucket, err);
             if (rc) return rc;
         }
@@ -253,9 +346,54 @@ static int terms_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner
         }
         return 0;
     }
+    if (t->nbucket && !a->nsubs) return count_by_table(a, idx, n, err);
+    if (t->nbucket && s->one && n <= QDI_EMIT) return pairs_by_table(a, idx, n, err);
     rc = a->bound->values == QDI_ORD ? collect_strings(a, idx, owner, n, err)
                                      : collect_numbers(a, idx, owner, n, err);
     return rc ? rc : qdi_aggs_emit_flush(a, err);
+}
+
+/* Does the order want the greatest counts, and equal ones by key? Then a bucket that many others
+ * precede is never seen, and needs no name. */
+static bool best_by_count(const qdi_aggr *a)
+{
+    const qdi_agg *d = a->def;
+    const qdi_order *o = d->order;
+    return d->norder == 2 && o[0].by == QDI_BY_COUNT && !o[0].ascending && o[1].by == QDI_BY_KEY &&
+           o[1].ascending && d->min_doc_count > 0 && d->u.terms.shard_min_doc_count <= 1 &&
+           !d->u.terms.include.any && qd_searcher_leaves(a->shard->o.searcher) == 1;
+}
+
+/* The least count with which an ordinal may be among the best k; *ties: so many of that count are,
+ * those of the least ordinals. */
+static int least_count(qdi_aggr *a, uint32_t n, uint32_t k, uint32_t *least, uint32_t *ties,
+                       qd_err *err)
+{
+    const uint32_t *count = ((state *)a->state)->count;
+    uint32_t *heap = qd_alloc(a->shard->account, k * sizeof *heap), used = 0;
+    if (!heap) return no_memory(a, err);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t c = count[i], at;
+        if (!c || (used == k && c <= heap[0])) continue;
+        if (used < k) { /* up from the end */
+            for (at = used++; at && heap[(at - 1) / 2] > c; at = (at - 1) / 2)
+                heap[at] = heap[(at - 1) / 2];
+        } else { /* down from the top */
+            for (at = 0;;) {
+                uint32_t child = 2 * at + 1;
+                if (child + 1 < k && heap[child + 1] < heap[child]) child++;
+                if (child >= k || heap[child] >= c) break;
+                heap[at] = heap[child];
+                at = child;
+            }
+        }
+        heap[at] = c;
+    }
+    *least = used == k ? heap[0] : 1;
+    *ties = 0;
+    for (uint32_t i = 0; i < used; i++) *ties += heap[i] == *least;
+    qd_free(heap);
+    return 0;
 }
 
 static int terms_leaf_end(qdi_aggr *a, qd_err *err)
@@ -263,9 +401,18 @@ static int terms_leaf_end(qdi_aggr *a, qd_err *err)
     state *t = a->state;
     if (!a->src || !t->counting) return 0;
     if (!a->src->column && !a->src->has_missing) return 0;
-    uint32_t n = a->src->ordinals, term, bucket;
+    uint32_t n = a->src->ordinals, term, bucket, least = 1, ties = UINT32_MAX;
+    if (best_by_count(a) && !a->src->has_missing && n > a->def->u.terms.shard_size) {
+        int rc = least_count(a, n, a->def->u.terms.shard_size, &least, &ties, err);
+        if (rc) return rc;
+    }
     for (uint32_t i = 0; i <= n; i++) {
         if (!t->count[i]) continue;
+        if (t->count[i] < least || (t->count[i] == least && !ties)) {
+            t->left_out += t->count[i];
+            continue;
+        }
+        ties -= t->count[i] == least;
         int rc = resolve(a, i, &term, err);
         if (rc == 0 && term != SKIPPED) rc = qdi_aggs_bucket(a, 0, term, &bucket, err);
         if (rc) return rc;
@@ -467,7 +614,7 @@ static int terms_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
     state *t = a->state;
     candidate *c = NULL;
     uint32_t n = 0, k = a->def->u.terms.shard_size;
-    uint64_t total = 0;
+    uint64_t total = t->left_out;
     int rc = gather(a, owner, &c, &n, &total, err);
     if (rc) return rc;
     order_arg g = {a->def, a->bound->values == QDI_ORD ? t->strings.at : NULL};
@@ -504,6 +651,7 @@ static void terms_close(qdi_aggr *a)
     qd_automaton_free(t->include);
     qd_automaton_free(t->exclude);
     qd_free(t->term);
+    qd_free(t->bucket);
     qd_free(t->count);
 }
 
