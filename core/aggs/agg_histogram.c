@@ -8,6 +8,7 @@
  * there is one owner: the number of the interval from the segment's least value on.
  */
 #include "aggs/aggs_int.h"
+#include "aggs/counts_int.h"
 #include <math.h>
 
 #define TABLE_MAX 16384u
@@ -22,7 +23,9 @@ typedef struct state {
     /* steps of one length, one owner */
     uint32_t *bucket; /* by interval of the leaf: bucket + 1; 0: not met yet */
     uint32_t cap_bucket, nbucket;
-    int64_t base; /* of interval 0 */
+    qdi_counts count;  /* without children: documents by interval */
+    uint32_t *numbers; /* of a batch: the intervals */
+    int64_t base;      /* of interval 0 */
     int64_t step;
     double inverse; /* of step */
 } state;
@@ -131,12 +134,15 @@ static int table_of_steps(qdi_aggr *a, qd_err *err)
         span / t->step >= TABLE_MAX)
         return 0;
     uint32_t n = (uint32_t)(span / t->step) + 1;
-    int rc =
-        qdi_aggs_grow(a->shard->account, &t->bucket, &t->cap_bucket, n, sizeof *t->bucket, err);
+    t->inverse = 1 / (double)t->step;
+    if (!t->numbers) t->numbers = qd_arena_alloc(&a->shard->arena, QDI_EMIT * sizeof *t->numbers);
+    if (!t->numbers) return qdi_aggs_no_memory(a->shard->account, QDI_EMIT * 4, "histogram", err);
+    int rc = a->nsubs ? 0 : qdi_counts_reset(&t->count, a->shard->account, n, err);
+    if (rc) return rc;
+    rc = qdi_aggs_grow(a->shard->account, &t->bucket, &t->cap_bucket, n, sizeof *t->bucket, err);
     if (rc) return rc;
     memset(t->bucket, 0, n * sizeof *t->bucket);
     t->nbucket = n;
-    t->inverse = 1 / (double)t->step;
     return 0;
 }
 
@@ -257,25 +263,45 @@ static int first_met(qdi_aggr *a, uint32_t at, qd_err *err)
     return rc;
 }
 
-/* By the table, a value a document: the pairs of the batch go to the children at once. */
+/* By the table, a value a document: counted, or the pairs of the batch go to the children at once.
+ */
 static int by_table(qdi_aggr *a, const uint32_t *idx, uint32_t n, qd_err *err)
 {
     state *t = a->state;
     const qdi_source *s = a->src;
+    if (idx)
+        for (uint32_t i = 0; i < n; i++) t->numbers[i] = step_of(t, s->v[idx[i]]);
+    else
+        for (uint32_t i = 0; i < n; i++) t->numbers[i] = step_of(t, s->v[i]);
+    if (!a->nsubs) {
+        qdi_counts_add(&t->count, t->numbers, n);
+        return 0;
+    }
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t at = step_of(t, s->v[idx ? idx[i] : i]);
-        if (QD_UNLIKELY(!t->bucket[at])) {
-            int rc = first_met(a, at, err);
-            if (rc) return rc;
-        }
+        uint32_t at = t->numbers[i];
+        int rc = t->bucket[at] ? 0 : first_met(a, at, err);
+        if (rc) return rc;
         uint32_t bucket = t->bucket[at] - 1;
         a->buckets.docs[bucket]++;
-        if (!a->nsubs) continue;
         a->eidx[i] = idx ? idx[i] : i;
         a->ebucket[i] = bucket;
     }
-    a->en = a->nsubs ? n : 0;
+    a->en = n;
     return qdi_aggs_emit_flush(a, err);
+}
+
+static int histogram_leaf_end(qdi_aggr *a, qd_err *err)
+{
+    state *t = a->state;
+    if (!t->nbucket || a->nsubs) return 0;
+    qdi_counts_sum(&t->count);
+    for (uint32_t i = 0; i < t->nbucket; i++) {
+        if (!t->count.at[i]) continue;
+        int rc = t->bucket[i] ? 0 : first_met(a, i, err);
+        if (rc) return rc;
+        a->buckets.docs[t->bucket[i] - 1] += t->count.at[i];
+    }
+    return 0;
 }
 
 static int histogram_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
@@ -341,10 +367,12 @@ static void histogram_close(qdi_aggr *a)
     qd_free(t->table);
     qd_free(t->keys);
     qd_free(t->bucket);
+    qd_free(t->count.at);
 }
 
 const qdi_ops qdi_aggs_ops_histogram = {.open = histogram_open,
                                         .leaf = histogram_leaf,
                                         .collect = histogram_collect,
+                                        .leaf_end = histogram_leaf_end,
                                         .build = histogram_build,
                                         .close = histogram_close};

@@ -9,6 +9,7 @@
  * to its bucket by a table of the segment.
  */
 #include "aggs/aggs_int.h"
+#include "aggs/counts_int.h"
 #include "aggs/hll_int.h"
 #include "base/hash.h"
 #include "mapping/field.h"
@@ -29,10 +30,12 @@ typedef struct state {
     /* of the leaf */
     uint32_t *term;   /* by ordinal: number of the string, UNSEEN, SKIPPED */
     uint32_t *bucket; /* by ordinal, or number - base: the bucket of owner 0, UNSEEN, SKIPPED */
-    uint32_t *count;  /* by ordinal, when only counting */
-    uint32_t cap_term, cap_bucket, cap_count, nbucket;
+    uint32_t cap_term, cap_bucket, nbucket;
     int64_t base;
-    bool counting;
+    bool counting; /* by ordinal, or number - base */
+    qdi_counts count;
+    uint32_t *numbers; /* of a batch: number - base */
+    uint32_t cap_numbers;
     uint64_t left_out;    /* documents of buckets that cannot be among the best */
     qdi_buckets universe; /* min_doc_count 0: numbers that exist */
 } state;
@@ -158,7 +161,6 @@ static int terms_open(qdi_aggr *a, qd_err *err)
     qdi_aggs_strings_init(&t->not_list, a->shard->account);
     t->universe.account = a->shard->account;
     if (a->src && a->bound->values == QDI_ORD) a->src->want_dict = true;
-    t->counting = a->single && a->def->nplain == 0 && a->bound->values == QDI_ORD;
     return open_include(a, err);
 }
 
@@ -167,6 +169,8 @@ static int table_of(qdi_aggr *a, uint32_t n, int64_t base, qd_err *err)
 {
     state *t = a->state;
     t->base = base;
+    t->counting = a->def->nplain == 0;
+    if (t->counting) return qdi_counts_reset(&t->count, a->shard->account, n, err);
     int rc =
         qdi_aggs_grow(a->shard->account, &t->bucket, &t->cap_bucket, n, sizeof *t->bucket, err);
     t->nbucket = rc ? 0 : n;
@@ -178,6 +182,7 @@ static int terms_leaf(qdi_aggr *a, qd_err *err)
 {
     state *t = a->state;
     t->nbucket = 0;
+    t->counting = false;
     if (!a->src) return 0;
     if (a->bound->values != QDI_ORD) {
         const qd_column_stats *st = a->src->column ? a->src->stats : NULL;
@@ -186,13 +191,6 @@ static int terms_leaf(qdi_aggr *a, qd_err *err)
         return table_of(a, (uint32_t)((uint64_t)st->max - (uint64_t)st->min) + 1, st->min, err);
     }
     uint32_t n = a->src->ordinals + 1; /* and the missing value */
-    if (t->counting) {
-        int rc =
-            qdi_aggs_grow(a->shard->account, &t->count, &t->cap_count, n, sizeof *t->count, err);
-        if (rc) return rc;
-        memset(t->count, 0, n * sizeof *t->count);
-        return 0;
-    }
     if (a->single) return table_of(a, n, 0, err);
     int rc = qdi_aggs_grow(a->shard->account, &t->term, &t->cap_term, n, sizeof *t->term, err);
     if (rc) return rc;
@@ -212,9 +210,8 @@ static int resolve(qdi_aggr *a, uint32_t ord, uint32_t *out, qd_err *err)
     return qdi_aggs_strings_put(&t->strings, v, out) ? no_memory(a, err) : 0;
 }
 
-/* The bucket of what a value is in this leaf, when it is met first: UNSEEN becomes it or SKIPPED.
- */
-static int first_met(qdi_aggr *a, uint32_t at, uint32_t *out, qd_err *err)
+/* The bucket of what a value is in this leaf, for owner 0; SKIPPED: it is not wanted. */
+static int bucket_of(qdi_aggr *a, uint32_t at, uint32_t *out, qd_err *err)
 {
     state *t = a->state;
     int64_t key = t->base + at;
@@ -227,29 +224,48 @@ static int first_met(qdi_aggr *a, uint32_t at, uint32_t *out, qd_err *err)
         term = SKIPPED;
     }
     *out = SKIPPED;
-    if (!rc && term != SKIPPED) rc = qdi_aggs_bucket(a, 0, key, out, err);
-    t->bucket[at] = *out;
+    return rc || term == SKIPPED ? rc : qdi_aggs_bucket(a, 0, key, out, err);
+}
+
+/* When it is met first. */
+static int first_met(qdi_aggr *a, uint32_t at, uint32_t *out, qd_err *err)
+{
+    int rc = bucket_of(a, at, out, err);
+    ((state *)a->state)->bucket[at] = *out;
     return rc;
 }
 
-/* By the table, without children. */
-static int count_by_table(qdi_aggr *a, const uint32_t *idx, uint32_t n, qd_err *err)
+static int numbers_of_batch(qdi_aggr *a, qd_err *err)
+{
+    state *t = a->state;
+    const qdi_source *s = a->src;
+    int rc = qdi_aggs_grow(a->shard->account, &t->numbers, &t->cap_numbers, s->n,
+                           sizeof *t->numbers, err);
+    for (uint32_t i = 0; !rc && i < s->n; i++) t->numbers[i] = (uint32_t)(s->v[i] - t->base);
+    return rc;
+}
+
+/* Without children documents are only counted: by ordinal, or by number - base, of which a
+ * document may hold one twice. */
+static int count(qdi_aggr *a, const uint32_t *idx, uint32_t n, qd_err *err)
 {
     state *t = a->state;
     const qdi_source *s = a->src;
     bool ordinals = a->bound->values == QDI_ORD;
+    int rc = ordinals && !idx ? qdi_aggs_source_load(a->shard, a->src, err)
+                              : qdi_aggs_source_index(a->shard, a->src, err);
+    if (!rc && !ordinals) rc = numbers_of_batch(a, err);
+    if (rc) return rc;
+    const uint32_t *v = ordinals ? s->o : t->numbers;
+    if (!idx && (ordinals || s->one)) { /* a document's ordinals are a set */
+        qdi_counts_add(&t->count, v, s->n);
+        return 0;
+    }
     for (uint32_t i = 0; i < n; i++) {
         uint32_t from, to;
         qdi_source_doc(s, idx ? idx[i] : i, &from, &to);
-        for (uint32_t k = from; k < to; k++) {
-            if (!ordinals && k > from && s->v[k] == s->v[k - 1]) continue;
-            uint32_t at = ordinals ? s->o[k] : (uint32_t)(s->v[k] - t->base), b = t->bucket[at];
-            if (QD_UNLIKELY(b == UNSEEN)) {
-                int rc = first_met(a, at, &b, err);
-                if (rc) return rc;
-            }
-            if (QD_LIKELY(b != SKIPPED)) a->buckets.docs[b]++;
-        }
+        for (uint32_t k = from; k < to; k++)
+            if (ordinals || k == from || v[k] != v[k - 1]) t->count.at[v[k]]++;
     }
     return 0;
 }
@@ -331,22 +347,9 @@ static int terms_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner
     qdi_source *s = a->src;
     if (!s) return 0;
     int rc;
-    if (t->counting && !idx) { /* the set of a document's ordinals holds none twice */
-        rc = qdi_aggs_source_load(a->shard, s, err);
-        for (uint32_t i = 0; rc == 0 && i < s->n; i++) t->count[s->o[i]]++;
-        return rc;
-    }
+    if (t->counting) return count(a, idx, n, err);
     rc = qdi_aggs_source_index(a->shard, s, err);
     if (rc) return rc;
-    if (t->counting) {
-        for (uint32_t i = 0; i < n; i++) {
-            uint32_t from, to;
-            qdi_source_doc(s, idx[i], &from, &to);
-            for (uint32_t k = from; k < to; k++) t->count[s->o[k]]++;
-        }
-        return 0;
-    }
-    if (t->nbucket && !a->nsubs) return count_by_table(a, idx, n, err);
     if (t->nbucket && s->one && n <= QDI_EMIT) return pairs_by_table(a, idx, n, err);
     rc = a->bound->values == QDI_ORD ? collect_strings(a, idx, owner, n, err)
                                      : collect_numbers(a, idx, owner, n, err);
@@ -369,11 +372,11 @@ static bool best_by_count(const qdi_aggr *a)
 static int least_count(qdi_aggr *a, uint32_t n, uint32_t k, uint32_t *least, uint32_t *ties,
                        qd_err *err)
 {
-    const uint32_t *count = ((state *)a->state)->count;
+    const uint32_t *counts = ((state *)a->state)->count.at;
     uint32_t *heap = qd_alloc(a->shard->account, k * sizeof *heap), used = 0;
     if (!heap) return no_memory(a, err);
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t c = count[i], at;
+        uint32_t c = counts[i], at;
         if (!c || (used == k && c <= heap[0])) continue;
         if (used < k) { /* up from the end */
             for (at = used++; at && heap[(at - 1) / 2] > c; at = (at - 1) / 2)
@@ -401,22 +404,23 @@ static int terms_leaf_end(qdi_aggr *a, qd_err *err)
     state *t = a->state;
     if (!a->src || !t->counting) return 0;
     if (!a->src->column && !a->src->has_missing) return 0;
-    uint32_t n = a->src->ordinals, term, bucket, least = 1, ties = UINT32_MAX;
-    if (best_by_count(a) && !a->src->has_missing && n > a->def->u.terms.shard_size) {
-        int rc = least_count(a, n, a->def->u.terms.shard_size, &least, &ties, err);
+    qdi_counts_sum(&t->count);
+    const uint32_t *counts = t->count.at;
+    uint32_t n = t->count.n, k = a->def->u.terms.shard_size, least = 1, ties = UINT32_MAX, bucket;
+    if (best_by_count(a) && !a->src->has_missing && n > k) {
+        int rc = least_count(a, n, k, &least, &ties, err);
         if (rc) return rc;
     }
-    for (uint32_t i = 0; i <= n; i++) {
-        if (!t->count[i]) continue;
-        if (t->count[i] < least || (t->count[i] == least && !ties)) {
-            t->left_out += t->count[i];
+    for (uint32_t i = 0; i < n; i++) {
+        if (!counts[i]) continue;
+        if (counts[i] < least || (counts[i] == least && !ties)) {
+            t->left_out += counts[i];
             continue;
         }
-        ties -= t->count[i] == least;
-        int rc = resolve(a, i, &term, err);
-        if (rc == 0 && term != SKIPPED) rc = qdi_aggs_bucket(a, 0, term, &bucket, err);
+        ties -= counts[i] == least;
+        int rc = bucket_of(a, i, &bucket, err);
         if (rc) return rc;
-        if (term != SKIPPED) a->buckets.docs[bucket] += t->count[i];
+        if (bucket != SKIPPED) a->buckets.docs[bucket] += counts[i];
     }
     return 0;
 }
@@ -652,7 +656,8 @@ static void terms_close(qdi_aggr *a)
     qd_automaton_free(t->exclude);
     qd_free(t->term);
     qd_free(t->bucket);
-    qd_free(t->count);
+    qd_free(t->count.at);
+    qd_free(t->numbers);
 }
 
 const qdi_ops qdi_aggs_ops_terms = {.open = terms_open,
