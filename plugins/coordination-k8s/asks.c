@@ -313,13 +313,22 @@ static int32_t blob_request(cr_consensus *c, ck_io *io)
     return state_path(c, io, name, NULL);
 }
 
+/* Nobody asks who wrote which of the root's fields last, and to keep that takes the API server a
+ * fifth of a write's time: an empty entry ends it. */
+static int untracked(json_t *object)
+{
+    json_t *none = json_pack("[{}]");
+    return none &&
+           json_object_set_new(json_object_get(object, "metadata"), "managedFields", none) == 0;
+}
+
 static int32_t root_request(cr_consensus *c, ck_io *io)
 {
     const ck_ask *a = io->ask;
     io->request.method = a->type == CK_GET_ROOT ? "GET" : a->type == CK_PUT_ROOT ? "PUT" : "POST";
     if (a->type != CK_GET_ROOT) {
         io->body = ck_root_object(a->root, &c->store->home.site);
-        if (!io->body) return QD_E_NOMEM;
+        if (!io->body || !untracked(io->body)) return QD_E_NOMEM;
     }
     return state_path(c, io, a->type == CK_CREATE_ROOT ? NULL : c->store->home.root, NULL);
 }
