@@ -44,6 +44,7 @@ struct qd_allocator {
     uint64_t enough_ns;    /* since when there are as many as are needed; 0: there are not */
     uint64_t silence_ns;   /* mono: when to look at whether the one that leads is silent */
     bool silent;           /* it was at the last look */
+    uint64_t cut_ns;       /* mono: when this node last heard nobody; silence counts from then */
 };
 
 /* Opens and starts it; c is open. */

@@ -110,6 +110,21 @@ void qdi_allocator_peers_close(qd_allocator *a, const qd_state *s)
 /* --- who leads and says nothing ----------------------------------------------------------------
  */
 
+/* Neither another node nor the store was heard: it is this node that is cut off, or stood still. */
+static bool cut_off(const qd_allocator *a, const qd_state *s, uint64_t now)
+{
+    uint64_t kept = (uint64_t)a->c->session_ttl_ms * 500000u; /* a third, and as long as it takes */
+    if (kept < SILENCE_NS) kept = SILENCE_NS;
+    if (now < atomic_load(&a->c->contact_ns) + kept) return false;
+    for (uint32_t i = 0; i < s->nnodes; i++) {
+        const qd_node_meta *n = &s->nodes[i];
+        bool other = !qd_str_eq(n->id, a->c->self.id) && n->transport_address.n;
+        if (other && now < qd_rpc_peer_heard_ns(a->rpc, n->transport_address) + SILENCE_NS)
+            return false;
+    }
+    return true;
+}
+
 void qdi_allocator_silence(qd_allocator *a, const qd_state *s)
 {
     uint64_t now = qd_env_mono_ns(a->c->env);
@@ -122,9 +137,12 @@ void qdi_allocator_silence(qd_allocator *a, const qd_state *s)
     }
     if (a->silence_ns != UINT64_MAX && now < a->silence_ns) return;
     uint64_t heard = qd_rpc_peer_heard_ns(a->rpc, n->transport_address);
-    if (!heard || now < heard + SILENCE_NS) { /* never: it is just being connected to */
+    bool cut = cut_off(a, s, now);
+    if (cut) a->cut_ns = now;
+    uint64_t since = heard > a->cut_ns ? heard : a->cut_ns;
+    if (!heard || now < since + SILENCE_NS) { /* never: it is just being connected to */
         a->silent = false;
-        a->silence_ns = (heard ? heard : now) + SILENCE_NS;
+        a->silence_ns = cut ? now + SILENCE_AGAIN_NS : (heard ? since : now) + SILENCE_NS;
         return;
     }
     if (!a->silent) { /* after this process stood still, what came meanwhile is not read yet */

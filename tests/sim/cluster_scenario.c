@@ -355,6 +355,46 @@ static void node_gone(cluster *x)
     back(x, id, 100);
 }
 
+/* The node that allocates shards, as node `by` knows. */
+static int allocates(cluster *x, int by)
+{
+    int found = -1;
+    if (!proc_follows(x->m[by].now)) return -1;
+    qd_state *s = qd_cluster_state(x->m[by].now->cluster);
+    for (int i = 0; i < NODES; i++)
+        if (x->m[i].now && qd_str_is(s->master, x->m[i].now->name)) found = i;
+    qd_state_unref(s);
+    return found;
+}
+
+static bool allocated(cluster *x)
+{
+    return allocates(x, 0) >= 0;
+}
+
+/* Whoever was cut off has heard nothing of the node that allocates shards, and takes nothing from
+ * it when it is back. */
+static void control_node_returns(cluster *x)
+{
+    for (int i = 0; i < 3 && !x->w->failed; i++) {
+        until(x, leads, 30000, "no master leads");
+        until(x, allocated, 30000, "no node allocates shards");
+        int has = allocates(x, 0), away = -1;
+        for (int k = 0; k < (int)x->masters; k++)
+            if (k != has && k != cluster_leader(x) && x->m[k].now) away = k;
+        if (has < 0 || away < 0) continue;
+        cluster_partition(x, CUT_NODE, away, 0);
+        pass(x, 30000);
+        if (x->w->failed || allocates(x, has) != has) continue;
+        cluster_heal(x);
+        for (int k = 0; k < 500 && !x->w->failed; k++) {
+            pass(x, 10);
+            expect(x, allocates(x, has) == has,
+                   "a node that was cut off took the allocation of shards from another one");
+        }
+    }
+}
+
 const cluster_scenario cluster_scenarios[] = {
     {"01-data-node-killed", "kill -9 of nodes with copies", data_node_killed, 1},
     {"02-all-killed", "kill -9 of all nodes at once", all_killed, 1},
@@ -380,5 +420,6 @@ const cluster_scenario cluster_scenarios[] = {
     {"21-rolling-upgrade", "nodes of two versions, and back, until it is finalized",
      rolling_upgrade, 1},
     {"moves-under-load", "primaries move, and end while they do", moves_under_load, 1},
+    {"control-node-returns", "a control node is cut off for 30 s", control_node_returns, 1},
     {"node-gone", "a node is gone for good, its session expires", node_gone, 1},
     {NULL, NULL, NULL, 0}};
