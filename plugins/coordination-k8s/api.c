@@ -100,8 +100,9 @@ void ck_api_close(qd_coord *c)
     kube_config_clear(&env, &c->home.api);
 }
 
-kube_transport *ck_api_connect(qd_coord *c, const kube_env *env, kube_error *err)
+kube_transport *ck_api_connect(qd_coord *c, uv_loop_t *loop, const kube_env *env, kube_error *err)
 {
-    const kube_curl_options options = {.connections = CK_CONNECTIONS};
-    return kube_curl_make(env, &c->loop, &c->home.api, &c->home.from, &options, err);
+    /* custom resources have what the client has by itself */
+    const kube_curl_options options = {.connections = loop == &c->loop ? CK_CONNECTIONS : 0};
+    return kube_curl_make(env, loop, &c->home.api, &c->home.from, &options, err);
 }

@@ -325,7 +325,7 @@ int32_t cr_consensus_open(const cr_consensus_config *config, cr_consensus **out,
                          .random = loop_random,
                          .log = loop_log};
     kube_loop_init(&c->env);
-    c->transport = ck_api_connect(c->store, &c->env.env, &error);
+    c->transport = ck_api_connect(c->store, config->loop, &c->env.env, &error);
     /* objects being read and written leave room for the root */
     const kube_client_options room = {.open_max = CK_CONNECTIONS};
     if (c->transport) c->client = kube_client_make(&c->env.env, c->transport, &room);

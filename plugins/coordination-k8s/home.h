@@ -60,8 +60,9 @@ struct qd_coord;
 int32_t ck_api_open(struct qd_coord *c, qd_err *err);
 /* Frees what open made. */
 void ck_api_close(struct qd_coord *c);
-/* A transport to it on the store's loop; NULL: err tells. */
-kube_transport *ck_api_connect(struct qd_coord *c, const kube_env *env, kube_error *err);
+/* A transport to it on a loop, the store's or that of custom resources; NULL: err tells. */
+kube_transport *ck_api_connect(struct qd_coord *c, uv_loop_t *loop, const kube_env *env,
+                               kube_error *err);
 
 /* --- consensus_k8s.c --- */
 /* 1 when the root was created to be in charge, 0 when it waits for another store. */

@@ -334,8 +334,7 @@ static int32_t reach(ck_projections *p, qd_err *err)
                          .random = loop_random,
                          .log = loop_log};
     kube_loop_init(&p->env);
-    p->transport = kube_curl_make(&p->env.env, &p->loop, &p->store->home.api, &p->store->home.from,
-                                  NULL, &why);
+    p->transport = ck_api_connect(p->store, &p->loop, &p->env.env, &why);
     if (p->transport) p->client = kube_client_make(&p->env.env, p->transport, NULL);
     if (p->client) return 0;
     if (p->transport) p->transport->free(p->transport, NULL, NULL);

@@ -27,6 +27,9 @@ static int32_t conf_i64(qd_self *self, const char *key, int64_t *out)
 }
 static const qd_svc_conf svc_conf = {.i64 = conf_i64};
 
+/* The action service, for tests that have one; NULL: the host has none. */
+static const void *svc_action;
+
 static const void *service(qd_self *self, uint32_t id, uint16_t min_minor)
 {
     static const void *const services[QD_SERVICE_COUNT] = {
@@ -36,6 +39,7 @@ static const void *service(qd_self *self, uint32_t id, uint16_t min_minor)
         [QD_SERVICE_LOOP] = &svc_loop,   [QD_SERVICE_PEERS] = &svc_peers};
     (void)self;
     (void)min_minor;
+    if (id == QD_SERVICE_ACTION) return svc_action;
     return id < QD_SERVICE_COUNT ? services[id] : NULL;
 }
 

@@ -21,11 +21,12 @@ void ck_api_close(struct qd_coord *c)
     (void)c;
 }
 
-kube_transport *ck_api_connect(struct qd_coord *c, const kube_env *env, kube_error *err)
+kube_transport *ck_api_connect(struct qd_coord *c, uv_loop_t *loop, const kube_env *env,
+                               kube_error *err)
 {
     (void)env;
     (void)err;
-    return cluster_api_connect(c->plugin->self, &c->loop);
+    return cluster_api_connect(c->plugin->self, loop);
 }
 
 /* --- what is committed, on its way to pages --- */

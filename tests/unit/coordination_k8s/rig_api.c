@@ -11,6 +11,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static kube_transport *wires[NODES];
 static bool cuts[NODES];
 static const char *the_user;
+static kube_transport *objects; /* of custom resources, of the node that was started last */
 
 kube_model *rig_api_make(uint64_t seed)
 {
@@ -22,6 +23,7 @@ kube_model *rig_api_make(uint64_t seed)
     memset(cuts, 0, sizeof cuts);
     memset(wires, 0, sizeof wires);
     the_user = NULL;
+    objects = NULL;
     return model;
 }
 
@@ -70,12 +72,19 @@ static void free_it(kube_transport *t, void (*closed)(void *arg), void *arg)
     inner_free(t, closed, arg);
 }
 
-kube_transport *ck_api_connect(struct qd_coord *c, const kube_env *env, kube_error *err)
+kube_model_client *rig_api_objects(void)
+{
+    return kube_model_uv_client(objects);
+}
+
+kube_transport *ck_api_connect(struct qd_coord *c, uv_loop_t *loop, const kube_env *env,
+                               kube_error *err)
 {
     char name[32];
     int node = c->address.n > 1 ? (c->address.p[1] - '1') & (NODES - 1) : 0; /* m1:1 */
     (void)env;
     (void)err;
+    if (loop != &c->loop) return objects = kube_model_uv_connect(model, "objects", the_user, loop);
     snprintf(name, sizeof name, "%.*s", (int)c->node_name.n, c->node_name.p);
     pthread_mutex_lock(&lock);
     kube_transport *t = kube_model_uv_connect(model, name, the_user, &c->loop);

@@ -13,6 +13,9 @@ kube_model *rig_api_make(uint64_t seed);
 void rig_api_free(void);
 /* Node i cannot reach the server, or can again; also when it is started later. */
 void rig_api_cut(int i, bool on);
+/* The connection by which the node that was started last shows custom resources ("objects" in the
+ * model's log); it is there while that node runs. */
+kube_model_client *rig_api_objects(void);
 /* The user as whom nodes connect from now on; NULL: an administrator. */
 void rig_api_user(const char *user);
 

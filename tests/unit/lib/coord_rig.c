@@ -402,6 +402,11 @@ void rig_options(const qd_pair *options, uint32_t n)
     for (uint32_t i = 0; i < nmore; i++) more[i] = options[i];
 }
 
+void rig_actions(const void *table)
+{
+    svc_action = table;
+}
+
 int32_t rig_start_with(rig *r, int i, const char *name, const char *cluster,
                        const char *const *peers, const char *const *names, const char *const *seeds,
                        uint32_t flags)

@@ -27,6 +27,8 @@ int32_t rig_start_with(rig *r, int i, const char *name, const char *cluster,
                        uint32_t flags);
 /* Options more (at most 3, kept by the caller) for all that are started from now on. */
 void rig_options(const qd_pair *options, uint32_t n);
+/* A qd_svc_action for all that are started from now on; NULL: none. */
+void rig_actions(const void *service);
 /* Stops it cleanly. */
 void rig_stop(rig *r, int i);
 /* Cuts it off, then ends it: nobody hears a word of it. */
