@@ -2,6 +2,7 @@
  * authority_t.c: what a node has acted on: kept over restarts, durable before it is acted on, older
  * states refused with a sentence that names both, damage told as such.
  */
+#include "base/hash.h"
 #include "cluster/authority/authority.h"
 #include "cluster/cluster.h"
 #include "lib/coord_memory.h"
@@ -102,6 +103,72 @@ static void damage_is_not_none(void **state)
         assert_int_equal(qd_authority_open(&files, &a, NULL), QD_E_CORRUPT);
         d.text[i] = was;
     }
+}
+
+/* As a later version would write it: its own members behind ours, and a hash of it all. */
+static void what_a_later_version_wrote_is_read(void **state)
+{
+    (void)state;
+    static disk d;
+    static const char more[] = ",\n  \"zones\" : [\n    \"a\"\n  ],\n  ";
+    qd_authority_record r;
+    qd_authority *a;
+    d = (disk){0};
+    a = open_on(&d);
+    assert_int_equal(qd_authority_note(a, QD_STR("u1"), 3, 100, true, NULL), 0);
+    qd_authority_close(a);
+    d.n -= 2; /* "\n}" */
+    memcpy(d.text + d.n, more, sizeof more);
+    d.n += sizeof more - 1;
+    d.n +=
+        (size_t)snprintf(d.text + d.n, sizeof d.text - d.n, "\"checksum_of_all\" : \"%016llx\"\n}",
+                         (unsigned long long)qd_xxh3(d.text, d.n));
+    a = open_on(&d);
+    qd_authority_get(a, &r);
+    assert_string_equal(r.uuid, "u1");
+    assert_true(r.epoch == 3 && r.revision == 100);
+    qd_authority_close(a);
+    qd_authority_files files = {disk_read, disk_write, &d};
+    for (size_t i = 0; i < d.n; i++) {
+        char was = d.text[i];
+        d.text[i] = was == '1' ? '2' : '1';
+        assert_int_equal(qd_authority_open(&files, &a, NULL), QD_E_CORRUPT);
+        d.text[i] = was;
+    }
+    for (size_t n = d.n; n-- > 1;) { /* cut */
+        size_t was = d.n;
+        d.n = n;
+        assert_int_equal(qd_authority_open(&files, &a, NULL), QD_E_CORRUPT);
+        d.n = was;
+    }
+    /* what this version notes it writes in its own way */
+    a = open_on(&d);
+    assert_int_equal(qd_authority_note(a, QD_STR("u1"), 3, 101, true, NULL), 0);
+    qd_authority_close(a);
+    a = open_on(&d);
+    qd_authority_get(a, &r);
+    assert_true(r.revision == 101);
+    qd_authority_close(a);
+}
+
+/* As it was before records named starts and the store: `checksum` covers what is there. */
+static void what_an_earlier_version_wrote_is_read(void **state)
+{
+    (void)state;
+    static disk d;
+    qd_authority_record r;
+    static const char sums[] = "u1/2/7/0";
+    d = (disk){0};
+    d.n =
+        (size_t)snprintf(d.text, sizeof d.text,
+                         "{\n  \"cluster_uuid\" : \"u1\",\n  \"epoch\" : 2,\n  \"revision\" : 7,\n"
+                         "  \"refused\" : false,\n  \"accept_older\" : false,\n"
+                         "  \"checksum\" : \"%016llx\"\n}",
+                         (unsigned long long)qd_xxh3(sums, sizeof sums - 1));
+    qd_authority *a = open_on(&d);
+    qd_authority_get(a, &r);
+    assert_true(r.epoch == 2 && r.revision == 7 && r.store == QD_STORE_UNKNOWN);
+    qd_authority_close(a);
 }
 
 static void a_note_is_durable_or_fails(void **state)
@@ -248,6 +315,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(older_states_are_refused),
         cmocka_unit_test(damage_is_not_none),
+        cmocka_unit_test(what_a_later_version_wrote_is_read),
+        cmocka_unit_test(what_an_earlier_version_wrote_is_read),
         cmocka_unit_test(a_note_is_durable_or_fails),
         cmocka_unit_test(many_starts_that_failed_are_no_old_copy),
         cmocka_unit_test(an_emptied_store_is_not_obeyed),
