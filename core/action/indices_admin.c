@@ -231,8 +231,7 @@ int qdi_api_indices_create(qd_request *q, qd_response *r, qd_err *err)
 
 /* --- delete --- */
 
-/* if_uuid: who means one index does not get at another one that has its name since. */
-static int check_uuid(const qd_request *q, const qd_resolved *found, qd_err *err)
+int qdi_check_uuid(const qd_request *q, const qd_resolved *found, qd_err *err)
 {
     qd_str wanted = qd_param(q, "if_uuid");
     if (!wanted.n || (found->n == 1 && qd_str_is(wanted, found->at[0]->uuid))) return 0;
@@ -255,7 +254,7 @@ int qdi_api_indices_delete(qd_request *q, qd_response *r, qd_err *err)
         rc = qd_err_set(err, QD_E_ARG, "Wildcard expressions or all indices are not allowed");
     }
     if (!rc) rc = qd_param_indices(q, s, EXPRESSION_OF_DELETE, &found, err);
-    if (!rc) rc = check_uuid(q, &found, err);
+    if (!rc) rc = qdi_check_uuid(q, &found, err);
     if (!rc) rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_DELETE, err);
     if (!rc && found.n) {
         rc = qd_cluster_delete_indices(q->a->cluster, found.at, found.n, NULL, err);

@@ -30,6 +30,8 @@ bool qdi_mapping_typed(const qd_request *q, const qd_json_node *n);
 /* The body as a tree; QD_E_ES_PARSE "Failed to parse content to map" around what is wrong. */
 int qdi_body_map(qd_request *q, qd_json_node **out, qd_err *err);
 
+/* Parameter if_uuid: who means one index does not get at another one that has its name since. */
+int qdi_check_uuid(const qd_request *q, const qd_resolved *found, qd_err *err);
 /* timeout, master_timeout and cluster_manager_timeout of a request. */
 int qdi_admin_timeout(const qd_request *q, int64_t *out, qd_err *err);
 

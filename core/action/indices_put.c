@@ -18,6 +18,7 @@ int qdi_api_indices_put_mapping(qd_request *q, qd_response *r, qd_err *err)
         rc = qd_err_set(err, QD_E_ARG, "Types cannot be provided in put mapping requests");
     }
     if (!rc) rc = qd_param_indices(q, s, WRITE_OPTIONS, &found, err);
+    if (!rc) rc = qdi_check_uuid(q, &found, err);
     if (!rc) rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_METADATA_WRITE, err);
     for (uint32_t i = 0; !rc && i < found.n; i++) {
         rc = qd_cluster_put_mapping(q->a->cluster, qd_str_c(found.at[i]->uuid),
@@ -101,6 +102,7 @@ int qdi_api_indices_put_settings(qd_request *q, qd_response *r, qd_err *err)
     if (!rc) rc = qd_schema_check(&qd_schema_index, update, false, err);
     if (!rc) rc = qd_param_indices(q, s, WRITE_OPTIONS, &found, err);
     if (!rc && !found.n) rc = nothing_found(q, err);
+    if (!rc) rc = qdi_check_uuid(q, &found, err);
     if (!rc && !only_blocks(update))
         rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_METADATA_WRITE, err);
     if (!rc) rc = only_dynamic(update, &found, err);

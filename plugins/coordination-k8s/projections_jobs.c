@@ -292,13 +292,15 @@ static void step_done(ck_call *x)
     /* of a deletion: it is gone already; of a creation: the state is about to show it */
     int there = type && strcmp(type, "resource_already_exists_exception") == 0;
     int gone = type && strcmp(type, "index_not_found_exception") == 0;
+    /* if_uuid: another index has its name since */
+    int other = type && strcmp(type, "version_conflict_engine_exception") == 0;
     acted(j);
     if (x->status >= 200 && x->status < 300) {
         j->applied = 1;
         next_step(j);
     } else if (j->what == CK_DO_ERASE) {
         job_end(j, !gone);
-    } else if (refused && !there && !gone) {
+    } else if (refused && !there && !gone && !other) {
         step_refused(j, type, reason);
     } else {
         job_end(j, 1);

@@ -1,5 +1,6 @@
 /* settings.c: what a spec asks for, as requests to the cluster. See settings.h. */
 #include "settings.h"
+#include "objects.h"
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,6 +80,16 @@ static json_t *step(const char *action, const char *index, json_t *body)
     return json_pack("{s:s,s:o,s:o}", "action", action, "params", params, "body", body);
 }
 
+/* A step for an index that is there: by its UUID, so that a leader that was paused here does not
+ * get at one that was made anew since. */
+static json_t *step_of(const char *action, const char *name, const json_t *index, json_t *body)
+{
+    json_t *s = step(action, name, body);
+    (void)json_object_set_new(json_object_get(s, "params"), "if_uuid",
+                              json_string(ck_setting(index, "index.uuid")));
+    return s;
+}
+
 json_t *ck_wish_create(const json_t *object)
 {
     const json_t *spec = json_object_get(object, "spec");
@@ -106,7 +117,7 @@ static void change_settings(const json_t *spec, const json_t *index, const char 
     }
     json_decref(wanted);
     if (json_object_size(body))
-        (void)json_array_append_new(out, step("indices.put_settings", name, body));
+        (void)json_array_append_new(out, step_of("indices.put_settings", name, index, body));
     else
         json_decref(body);
 }
@@ -138,8 +149,8 @@ static void change_aliases(const json_t *spec, const json_t *index, const char *
         json_decref(actions);
         return;
     }
-    (void)json_array_append_new(
-        out, step("indices.update_aliases", NULL, json_pack("{s:o}", "actions", actions)));
+    (void)json_array_append_new(out, step_of("indices.update_aliases", NULL, index,
+                                             json_pack("{s:o}", "actions", actions)));
 }
 
 json_t *ck_wish_change(const json_t *object, const json_t *index)
@@ -149,8 +160,8 @@ json_t *ck_wish_change(const json_t *object, const json_t *index)
     json_t *out = json_array(), *mappings = json_object_get(spec, "mappings");
     change_settings(spec, index, name, out);
     if (json_object_size(mappings))
-        (void)json_array_append_new(out,
-                                    step("indices.put_mapping", name, json_deep_copy(mappings)));
+        (void)json_array_append_new(
+            out, step_of("indices.put_mapping", name, index, json_deep_copy(mappings)));
     change_aliases(spec, index, name, out);
     return out;
 }

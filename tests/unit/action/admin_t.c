@@ -225,6 +225,24 @@ static void deleted_by_uuid(void **state)
     action_node *n = with_documents(NULL);
     assert_int_equal(action_call(n, "DELETE", "/test1?if_uuid=another", NULL), 409);
     assert_string_equal(action_at(n, "error.type"), "version_conflict_engine_exception");
+    static const char settings[] = "{\"index\":{\"refresh_interval\":\"7s\"}}",
+                      mapping[] = "{\"properties\":{\"later\":{\"type\":\"long\"}}}",
+                      aliases[] =
+                          "{\"actions\":[{\"add\":{\"index\":\"test1\",\"alias\":\"a1\"}}]}";
+    for (int right = 0; right < 2; right++) {
+        int want = right ? 200 : 409;
+        action_call(n, "GET", "/test1/_settings", NULL);
+        char uuid[64];
+        snprintf(uuid, sizeof uuid, "%s",
+                 right ? action_at(n, "test1.settings.index.uuid") : "another");
+        snprintf(path, sizeof path, "/test1/_settings?if_uuid=%s", uuid);
+        assert_int_equal(action_call(n, "PUT", path, settings), want);
+        snprintf(path, sizeof path, "/test1/_mapping?if_uuid=%s", uuid);
+        assert_int_equal(action_call(n, "PUT", path, mapping), want);
+        snprintf(path, sizeof path, "/_aliases?if_uuid=%s", uuid);
+        assert_int_equal(action_call(n, "POST", path, aliases), want);
+        assert_int_equal(action_call(n, "GET", "/_alias/a1", NULL), right ? 200 : 404);
+    }
     action_call(n, "GET", "/test1/_settings", NULL);
     snprintf(path, sizeof path, "/test1?if_uuid=%s", action_at(n, "test1.settings.index.uuid"));
     assert_int_equal(action_call(n, "DELETE", path, NULL), 200);

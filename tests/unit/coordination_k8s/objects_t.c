@@ -264,14 +264,16 @@ static void a_changed_wish_changes_the_index(void **unused)
         "{}}},'aliases':{'a':{},'b':{'is_write_index':true}}},'status':{'observedGeneration':3}}");
     judge(&w);
     assert_int_equal(w.j.what, CK_DO_WISH);
-    json_t *is =
-        json("[{'action':'indices.put_settings','params':{'timeout':'5s','master_timeout':'10s',"
-             "'index':'books'},'body':{'index.number_of_replicas':3}},{'action':"
-             "'indices.put_mapping','params':{'timeout':'5s','master_timeout':'10s','index':"
-             "'books'},'body':{'properties':{'a':{}}}},{'action':'indices.update_aliases','params':"
-             "{'timeout':'5s','master_timeout':'10s'},'body':{'actions':[{'add':{'index':'books',"
-             "'alias':'a'}},{'add':{'index':'books','alias':'b','is_write_index':true}},{'remove':{"
-             "'index':'books','alias':'z'}}]}}]");
+    json_t *is = json(
+        "[{'action':'indices.put_settings','params':{'timeout':'5s','master_timeout':'10s',"
+        "'index':'books','if_uuid':'U1'},'body':{'index.number_of_replicas':3}},{'action':"
+        "'indices.put_mapping','params':{'timeout':'5s','master_timeout':'10s','index':"
+        "'books','if_uuid':'U1'},'body':{'properties':{'a':{}}}},{'action':'indices.update_aliases'"
+        ",'params':"
+        "{'timeout':'5s','master_timeout':'10s','if_uuid':'U1'},'body':{'actions':[{'add':{'index':"
+        "'books',"
+        "'alias':'a'}},{'add':{'index':'books','alias':'b','is_write_index':true}},{'remove':{"
+        "'index':'books','alias':'z'}}]}}]");
     assert_true(json_equal(w.j.steps, is));
     json_decref(is);
     end(&w);
