@@ -8,7 +8,7 @@ use lib dirname(__FILE__);
 use Long;
 
 my $sim = 'build/tests/sim/kcore';
-schedules($sim, 5000);
+schedules($sim, 1000, 5000); # what two cores do in half an hour
 step('broken variants', "VARIANTS=3000 ./$sim");
 step('all orders of 8 steps', "DEPTH=8 ./$sim");
 step('12 steps, as far as it goes', "DEPTH=12 STATES=200000 ./$sim");

@@ -70,12 +70,12 @@ sub step {
     return $ok;
 }
 
-# Schedules of a simulation, as many as SEEDS says from the seed SEED on, two processes at a time, in
-# steps of so many. What runs behind it has neither in its environment: a simulation that is given
+# Schedules of a simulation, as many as SEEDS says (else the default) from the seed SEED on, two
+# processes at a time, in steps of so many. What runs behind it has neither in its environment: a simulation that is given
 # a SEED runs that one alone.
 sub schedules {
-    my ($sim, $step) = @_;
-    my ($n, $from) = (count(SEEDS => 100_000), count(SEED => 1));
+    my ($sim, $step, $default) = @_;
+    my ($n, $from) = (count(SEEDS => $default || 100_000), count(SEED => 1));
     delete @ENV{qw(SEEDS SEED FROM)};
     step('everything builds', sub { build($sim) });
     for (my $at = $from; $at < $from + $n; $at += $step) {

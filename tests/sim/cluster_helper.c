@@ -227,6 +227,23 @@ void cluster_members(cluster *x, int id, bool not )
  */
 #define REGISTER QD_STR("sim/register")
 
+/* Values that leave the state and come back: objects of their own, where values are written as
+ * such; and entries that are objects, too. */
+#ifdef CLUSTER_K8S
+#define LARGE QD_STR("sim/large")
+#define LARGE_MAX 6000
+
+static qd_str large(cluster *x, char text[LARGE_MAX])
+{
+    uint64_t which = rnd(x->w, 3), random = which + 1;
+    for (size_t i = 0; i < LARGE_MAX; i++) {
+        random = random * 6364136223846793005ull + 1442695040888963407ull;
+        text[i] = (char)(random >> 56);
+    }
+    return (qd_str){text, which ? 2000 : LARGE_MAX};
+}
+#endif
+
 static uint64_t value_of(const qd_coord_list *l)
 {
     uint64_t v = 0;
@@ -255,9 +272,16 @@ static void bump(proc *p, int a, int b)
         uint64_t mine = ++x->register_values, revision = 0;
         qd_coord_compare c = {
             .key = REGISTER, .type = seen ? QD_COORD_CMP_MOD : QD_COORD_CMP_EXISTS, .number = seen};
-        qd_coord_change put = {
-            .type = QD_COORD_PUT, .key = REGISTER, .value = {(const char *)&mine, 8}};
-        rc = qd_coord_commit(p->store, &c, 1, &put, 1, 2000, &revision, NULL, NULL);
+        qd_coord_change put[2] = {
+            {.type = QD_COORD_PUT, .key = REGISTER, .value = {(const char *)&mine, 8}}};
+        size_t n = 1;
+#ifdef CLUSTER_K8S
+        char text[LARGE_MAX];
+        if (chance(x->w, 0.3))
+            put[n++] =
+                (qd_coord_change){.type = QD_COORD_PUT, .key = LARGE, .value = large(x, text)};
+#endif
+        rc = qd_coord_commit(p->store, &c, 1, put, n, 2000, &revision, NULL, NULL);
         trace(cluster_enter(), "n%d change %llu of the register on %llu: %s %llu", p->node,
               (unsigned long long)mine, (unsigned long long)seen, qd_code_name(rc),
               (unsigned long long)revision);
@@ -275,3 +299,22 @@ void cluster_bump(cluster *x)
     proc *p = x->m[rnd(x->w, NODES)].now;
     if (p && !p->bumping && !x->restored) p->bumping = cluster_help(p, bump, 0, 0);
 }
+
+#ifdef CLUSTER_K8S
+static void put_large(proc *p, int a, int b)
+{
+    char text[LARGE_MAX];
+    (void)a;
+    (void)b;
+    qd_str value = large(p->x, text);
+    value.n = LARGE_MAX;
+    qd_coord_change put = {.type = QD_COORD_PUT, .key = LARGE, .value = value};
+    int rc = qd_coord_commit(p->store, NULL, 0, &put, 1, 2000, NULL, NULL, NULL);
+    trace(cluster_enter(), "n%d changes a large value: %s", p->node, qd_code_name(rc));
+}
+
+void cluster_large(cluster *x, int id)
+{
+    (void)cluster_help(x->m[id].now, put_large, 0, 0);
+}
+#endif

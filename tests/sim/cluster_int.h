@@ -290,6 +290,10 @@ void cluster_permit(cluster *x, int by, int id);
 void cluster_finalize(cluster *x, int id);
 /* Somebody reads and changes the register. */
 void cluster_bump(cluster *x);
+#ifdef CLUSTER_K8S
+/* A node changes a value by an entry that is an object of its own, and reads nothing before. */
+void cluster_large(cluster *x, int id);
+#endif
 
 /* --- cluster_check.c --- */
 /* Looks at all, every now and then. */

@@ -283,6 +283,11 @@ static void fate(cluster *x)
                           .times = (uint32_t)(1 + rnd(x->w, 3))};
     kube_model_fault_add(api.model, &f);
     trace(x->w, "a write of the root will be %s", kube_model_fault_name(f.kind));
+    if (chance(x->w, 0.7)) return;
+    f.kind = KUBE_FAULT_401; /* and what is tried again is refused */
+    f.skip = 0;
+    f.times = (uint32_t)(1 + rnd(x->w, 4));
+    kube_model_fault_add(api.model, &f);
 }
 
 void cluster_api_backup(cluster *x)
@@ -332,6 +337,17 @@ static uint64_t written_meanwhile(uint64_t since)
         if (e.at_ns < since) break;
         n += e.revision && strcmp(e.verb, "update") == 0 && strcmp(e.plural, STATES) == 0 &&
              strcmp(e.name, ROOT) == 0;
+    }
+    return n;
+}
+
+uint64_t cluster_api_made(void)
+{
+    kube_model_entry e;
+    uint64_t n = 0;
+    for (uint64_t i = kube_model_log_size(api.model); i-- && kube_model_log(api.model, i, &e);) {
+        if (e.at_ns < api.restored_ns) break;
+        n += e.revision && strcmp(e.verb, "create") == 0 && strcmp(e.plural, STATES) == 0;
     }
     return n;
 }
@@ -415,6 +431,20 @@ uint64_t cluster_api_writes(void)
              strcmp(e.name, ROOT) == 0;
     }
     return n;
+}
+
+bool cluster_api_wrote(const char *name, uint64_t revision)
+{
+    kube_model_entry e;
+    json_t *o = kube_model_get(api.model, STATES, "default", name);
+    json_t *version = json_object_get(json_object_get(o, "metadata"), "resourceVersion");
+    uint64_t v = o ? strtoull(json_string_value(version), NULL, 10) : UINT64_MAX;
+    json_decref(o);
+    if (v <= revision || v == UINT64_MAX) return v <= revision;
+    for (uint64_t i = 0; kube_model_log(api.model, i, &e); i++) { /* written again later? */
+        if (e.revision && strcmp(e.verb, "update") == 0 && strcmp(e.name, name) == 0) return true;
+    }
+    return false;
 }
 
 /* One chain: a root follows the one before, and each write that took effect is in it. */

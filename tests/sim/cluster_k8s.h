@@ -46,10 +46,14 @@ void cluster_api_cut(struct cluster *x, int id, bool on);
 void cluster_api_lag(struct cluster *x, uint64_t milliseconds);
 /* How many writes of the root took effect. */
 uint64_t cluster_api_writes(void);
+/* An object of the state was there when this revision was made. */
+bool cluster_api_wrote(const char *name, uint64_t revision);
 /* A backup of etcd is put back, or the newest state again. */
 void cluster_api_backup(struct cluster *x);
 bool cluster_api_restore(struct cluster *x);
 void cluster_api_newest(struct cluster *x);
+/* Objects of the state made since the older copy is in place. */
+uint64_t cluster_api_made(void);
 /* So many requests of a node between two moments, lease renewals and watches apart. */
 uint64_t cluster_api_asked(int id, uint64_t from_ns, uint64_t to_ns);
 /* Of its lease. */

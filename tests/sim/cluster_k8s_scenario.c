@@ -176,29 +176,21 @@ static void leader_without_api(cluster *x)
     pass(x, 3000);
 }
 
-/* The API server is away until the leader knows that it may have lost its lead, and silent again as
- * it leads anew: it leads still when the API answers. */
+/* The API server is away until the leader knows that it may have lost its lead. As it leads anew
+ * its Lease is renewed, but no write of the root succeeds until its first entry is told that
+ * nothing is known of it: it leads still when the API answers. */
 static void away_twice(cluster *x)
 {
-    for (int i = 0; i < 3 && !x->w->failed; i++) {
+    kube_model_fault away = {
+        .kind = KUBE_FAULT_503, .verb = "update", .plural = STATES, .name = "sim", .times = 1000};
+    for (int i = 0; i < 2 && !x->w->failed; i++) {
         until(x, leads, 20000, "no node leads");
         kube_model_restart(cluster_api_model(), ms(13500));
         pass(x, 13450);
-        /* its write of the root has no answer until its proposals are told that nothing is known;
-         * before that its Lease is renewed, so that it leads anew */
-        kube_model_fault silent = {.kind = KUBE_FAULT_SILENT_DONE,
-                                   .verb = "update",
-                                   .plural = STATES,
-                                   .name = "sim",
-                                   .times = 1};
-        kube_model_fault renewal = {.kind = KUBE_FAULT_503,
-                                    .verb = "update",
-                                    .plural = "leases",
-                                    .times = (uint32_t)(2 + rnd(x->w, 3))};
-        kube_model_fault_add(cluster_api_model(), &silent);
-        kube_model_fault_add(cluster_api_model(), &renewal);
-        pass(x, 30000);
-        until(x, is_green, 60000, "not green when the API server was back");
+        kube_model_fault_add(cluster_api_model(), &away);
+        pass(x, 13000 + rnd(x->w, 1000));
+        kube_model_calm(cluster_api_model());
+        until(x, is_green, 20000, "not green when the API server was back");
         uint64_t before = acked(x);
         pass(x, 3000);
         expect(x, writes_more(x, before), "nothing was written afterwards");
@@ -267,19 +259,34 @@ static void etcd_restored(cluster *x)
     pass(x, 3000);
 }
 
-/* An older copy of etcd is in place of it for a moment, while a leader writes: what it wrote there
- * is not in the state. Whoever saw the older one says so and stops. */
+/* An older copy of etcd is in place of it for a moment, in which the leader writes an object that a
+ * root is going to name: that went into the older one. No root names it, whoever wrote it says so
+ * and stops. */
 static void etcd_put_back(cluster *x)
 {
+    /* whoever reads the root in between finds out by that */
+    kube_model_fault reads[] = {
+        {.kind = KUBE_FAULT_SILENT, .verb = "get", .plural = STATES, .name = "sim", .times = 8},
+        {.kind = KUBE_FAULT_SILENT, .verb = "watch", .plural = STATES, .times = 8},
+        {.kind = KUBE_FAULT_SILENT, .verb = "update", .plural = STATES, .name = "sim", .times = 8}};
     for (int i = 0; i < 5 && !x->w->failed; i++) {
         cluster_api_backup(x);
+        pass(x, 2000);
         for (int k = 0; k < 40 && !x->w->failed && !cluster_api_restore(x); k++) {
             cluster_move(x, primary(x), free_node(x));
             pass(x, 20 + rnd(x->w, 400));
         }
-        pass(x, rnd(x->w, 1500));
+        for (size_t k = 0; k < QD_COUNT_OF(reads); k++)
+            kube_model_fault_add(cluster_api_model(), &reads[k]);
+        for (int k = 0; k < 100 && !cluster_api_made() && !x->w->failed; k++) {
+            int id = cluster_leader(x);
+            if (id >= 0 && k % 10 == 0) cluster_large(x, id);
+            pass(x, 20);
+        }
+        pass(x, rnd(x->w, 10));
         cluster_api_newest(x);
-        pass(x, 2000 + rnd(x->w, 3000));
+        kube_model_calm(cluster_api_model());
+        pass(x, 5000 + rnd(x->w, 3000));
         for (int k = 0; k < (int)x->masters; k++) down(x, k, false);
         pass(x, 1000);
         for (int k = 0; k < (int)x->masters; k++) back(x, k, 10);

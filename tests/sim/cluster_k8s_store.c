@@ -114,11 +114,50 @@ void cluster_root_forget(void)
     known = NULL;
 }
 
+/* An object that the root names was written before it. */
+static bool named(const ck_root *r, int kind, const ck_hash *h, char why[400])
+{
+    char name[CK_NAME];
+    ck_blob_name("sim", kind, h, 0, name);
+    if (cluster_api_wrote(name, strtoull(r->version, NULL, 10))) return true;
+    snprintf(why, 400, "the root names %s, which was not there when it was written", name);
+    return false;
+}
+
+/* What is new in a root: entries that are in the log once, objects that are there. */
+static bool sound(const ck_root *r, char why[400])
+{
+    static const ck_hash none;
+    uint64_t from = known && known->index > r->checkpoint ? known->index : r->checkpoint;
+    for (uint64_t i = from + 1; i <= r->index; i++) {
+        const ck_entry *e = ck_root_entry(r, i);
+        for (uint64_t k = i > CK_IDS ? i - CK_IDS + 1 : 1; e && k <= r->index; k++) {
+            if (k == i || r->ids[k % CK_IDS] != e->id) continue;
+            snprintf(why, 400, "entry %llu of the log is entry %llu once more",
+                     (unsigned long long)i, (unsigned long long)k);
+            return false;
+        }
+        if (e && e->large && !named(r, CK_BLOB_ENTRY, &e->hash, why)) return false;
+    }
+    for (size_t i = 0; i < CK_PAGES; i++) {
+        if (ck_hash_same(&r->pages[i], &none)) continue;
+        if (known && ck_hash_same(&r->pages[i], &known->pages[i])) continue;
+        if (!named(r, CK_BLOB_PAGE, &r->pages[i], why)) return false;
+    }
+    return true;
+}
+
 bool cluster_root_next(const json_t *object, cluster_root *out, char why[400])
 {
     static const char *const words[] = {"the same", "later", "earlier", "another one"};
     ck_root *r = NULL;
     char text[CK_WHY] = "";
+    const char *version =
+        json_string_value(json_object_get(json_object_get(object, "metadata"), "resourceVersion"));
+    if (known && version && strcmp(version, known->version) == 0) {
+        *out = (cluster_root){known->writes, known->index, known->epoch};
+        return true;
+    }
     if (ck_root_read_after(&heap, object, known, &r, text)) {
         snprintf(why, 400, "the root cannot be read: %.300s", text);
         return false;
@@ -126,6 +165,10 @@ bool cluster_root_next(const json_t *object, cluster_root *out, char why[400])
     *out = (cluster_root){r->writes, r->index, r->epoch};
     int how = known ? ck_root_follows(known, r, text) : CK_NEXT;
     if (how == CK_SAME || how == CK_NEXT) {
+        if (!sound(r, why)) {
+            ck_root_free(r);
+            return false;
+        }
         ck_root_free(known);
         known = r;
         return true;
