@@ -84,6 +84,16 @@ static json_t *load(qd_str text)
     return json_loadb(text.p, text.n, JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL);
 }
 
+/* A member's name; one with a NUL in it is none, and must not pass for what stands before that. */
+static json_t *load_name(qd_str text)
+{
+    json_t *name = load(text);
+    if (json_is_string(name) && strlen(json_string_value(name)) == json_string_length(name))
+        return name;
+    json_decref(name);
+    return NULL;
+}
+
 /* Members of an object, those that cannot be read left out; *lost: there were such. */
 static json_t *read_members(qd_str text, int32_t *lost)
 {
@@ -91,7 +101,7 @@ static json_t *read_members(qd_str text, int32_t *lost)
     json_t *out = json_object();
     qd_str key, value;
     while (next_member(&s, &key, &value)) {
-        json_t *name = load(key), *v = load(value);
+        json_t *name = load_name(key), *v = load(value);
         if (!v && is_key(key, "metadata")) {
             int32_t ignored = 0; /* managedFields tell of the spec */
             v = read_members(value, &ignored);
@@ -151,7 +161,7 @@ json_t *kube_json(const char *p, size_t n, json_error_t *error)
             (void)json_object_set_new(whole, name, v);
             continue;
         }
-        json_t *text = load(key);
+        json_t *text = load_name(key);
         if (!v || !text) lost = 1;
         if (v && text) (void)json_object_set(whole, json_string_value(text), v);
         json_decref(text);

@@ -87,6 +87,10 @@ for my $bad ([{shards => 0}, qr/spec\.shards.*greater than or equal to 1/], [{sh
 # The API server tells kubectl of fields some time after it serves a kind.
 my $wrong = $products =~ s/shards:/shard:/r;
 ok(QdNode->wait_for(sub { (apply($wrong, '--dry-run=client'))[1] =~ /unknown field "shard"/ }, 60, 0.3), 'kubectl knows the fields');
+for my $told (['qidx', qr/An index of a Quidditch cluster\./], ['qidx.spec', qr/What the index is to be;.*\n(?:.*\n)*.*deletionPolicy\t<string>\n +What becomes of the data/], ['qidx.spec.shards', qr/Primary shards;/],
+    ['qidx.status', qr/What the index is;/], ['qcluster.spec', qr/Shape and settings of the cluster/], ['qshard.status', qr/The copies of the shard/]) {
+    like(($kube->kubectl('explain', $told->[0]))[1], $told->[1], "kubectl explain $told->[0]");
+}
 is($kube->post($indices, object('QuidditchIndex', 'bare'))->{status}, 201, 'an index may wish for nothing');
 
 # --- the other kinds --------------------------------------------------------------------------------------------

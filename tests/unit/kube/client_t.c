@@ -532,6 +532,11 @@ static void objects_that_cannot_be_read_hide_no_others(void **state)
     json_t *one = lenient("{\"metadata\":{\"name\":\"o\"},\"spec\":{\"\\u0000\":1}}");
     assert_string_equal(kube_object_name(one), "o");
     json_decref(one);
+    one = lenient("{\"metadata\":{\"name\":\"o\",\"name\\u0000x\":\"p\"},"
+                  "\"metadata\\u0000x\":{\"name\":\"p\"}}");
+    assert_string_equal(kube_object_name(one), "o"); /* a name is not what stands before a NUL */
+    assert_true(json_is_true(json_object_get(one, KUBE_UNREADABLE)));
+    json_decref(one);
     one = lenient("{\"text\":\"a\\u0000b\"}"); /* as a value it is one */
     assert_null(json_object_get(one, KUBE_UNREADABLE));
     json_decref(one);
