@@ -119,7 +119,10 @@ void cr_flush(qd_coord *c)
 
 void cr_flush_soon(qd_coord *c)
 {
-    if (c->batch && c->consensus && cr_consensus_crowded(c->consensus)) return;
+    if (c->batch && c->consensus && cr_consensus_crowded(c->consensus)) {
+        c->unsure = 1; /* what waits may be nobody's, as an end of a session: nothing else looks */
+        return;
+    }
     cr_flush(c);
 }
 

@@ -63,7 +63,7 @@ static int32_t read_it(qd_coord *c, qd_err *err)
     ssize_t n = pread(c->home.record_fd, both, sizeof both, 0);
     if (n < 0) return failed(c, err, "reading the record");
     uint64_t first = take(both, &r[0]), second = take(both + PLACE, &r[1]);
-    if (n > 0 && !first && !second)
+    if (!first && !second)
         return qd_plug_fail(c->plugin->err, err, QD_E_CORRUPT,
                             "coordination store %s: its record is damaged: which state this node "
                             "has acted on is not known; to take the present one stop the node, and "

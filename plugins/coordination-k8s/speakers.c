@@ -199,6 +199,9 @@ void ck_speakers_turn(cr_consensus *c)
 
 int64_t ck_speakers_next(const cr_consensus *c)
 {
+    ck_core_view v;
+    ck_core_look(c->core, &v);
+    if (v.role == CK_STOPPED) return INT64_MAX; /* nothing follows from any moment */
     if (c->alone) return c->look_ns;
     return c->listens ? alone_at(c) : INT64_MAX;
 }

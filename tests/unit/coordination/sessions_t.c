@@ -14,6 +14,7 @@
 
 static int64_t clock_ns;
 static int32_t refuses; /* what the log answers; 0: it takes them */
+static int crowded;     /* what is proposed would wait */
 static cr_proposal *taken[8];
 static cr_bytes entries[8];
 static uint32_t ntaken;
@@ -49,7 +50,7 @@ int32_t cr_space(qd_coord *c)
 int cr_consensus_crowded(const cr_consensus *c)
 {
     (void)c;
-    return 0;
+    return crowded;
 }
 void cr_consensus_snapshot_soon(cr_consensus *c)
 {
@@ -319,6 +320,24 @@ static void time_begins_anew_after_the_leader_slept(void **state)
     unit_heap_check();
 }
 
+/* An end that waits for room in the log is nobody's request: the loop looks again by itself. */
+static void an_end_that_waits_is_looked_at_again(void **state)
+{
+    uint64_t session;
+    (void)state;
+    qd_coord *c = leader(&session);
+    c->unsure = 0;
+    crowded = 1;
+    cr_sessions_expire(c);
+    assert_int_equal(ntaken, 0);
+    assert_int_equal(c->unsure, 1);
+    crowded = 0;
+    cr_flush_soon(c);
+    assert_int_equal(ntaken, 1);
+    leader_free(c);
+    unit_heap_check();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +346,7 @@ int main(void)
         cmocka_unit_test(an_end_outlives_a_pause_of_its_lead),
         cmocka_unit_test(an_end_that_never_comes_is_asked_for_again),
         cmocka_unit_test(time_begins_anew_after_the_leader_slept),
+        cmocka_unit_test(an_end_that_waits_is_looked_at_again),
     };
     return unit_run(tests);
 }

@@ -8,6 +8,7 @@
 #include "unit/lib/coord_rig.h"
 #include "unit/unit.h"
 #include <stdatomic.h>
+#include <unistd.h>
 
 #define B QD_COORD_OPEN_BOOTSTRAP
 
@@ -428,6 +429,9 @@ static void a_torn_record_is_no_hindrance_a_damaged_one_is(void **state)
     rig_stop(r, 0);
     damage(r, 0);
     damage(r, 1);
+    assert_int_equal(rig_start(r, 0, RIG_PEERS, 0, B), QD_E_CORRUPT);
+    snprintf(name, sizeof name, "%s/kubernetes", rig_folder(r, 0));
+    assert_int_equal(truncate(name, 0), 0); /* it is never so, whenever power goes */
     assert_int_equal(rig_start(r, 0, RIG_PEERS, 0, B), QD_E_CORRUPT);
     end(r);
 }
