@@ -31,7 +31,6 @@ static void end(ck_set *s, const cr_answering *a)
     ck_set **link = &c->sets;
     while (*link != s) link = &(*link)->next;
     *link = s->next;
-    kube_result_clear(&s->request.result);
     cr_told(c->store, s->name, a);
     cr_free(c->heap, s);
 }

@@ -47,7 +47,8 @@ $(OUT)/tests/plugins/toy-outside.so: sdk/templates/coordination/plugin.c tests/p
 SECOND_DIR := $(OUT)/tests/plugins/second
 $(OUT)/tests/plugins/toy-second.so: $(POBJS_coordination-raft) tests/plugins/module.mk
 	@mkdir -p $(SECOND_DIR)
-	sed -e 's/"coordination-raft"/"toy-second"/g' plugins/coordination-raft/plugin.c > $(SECOND_DIR)/plugin.c
+	sed -e 's/"coordination-raft"/"toy-second"/g' plugins/coordination-raft/home.h > $(SECOND_DIR)/home.h
 	sed -e 's/^    else$$/    else if (o->key.n > 4 \&\& memcmp(o->key.p, "k8s.", 4) == 0) return 0; else/' plugins/coordination-raft/home.c > $(SECOND_DIR)/home.c
-	$(CC) $(PLUGIN_FLAGS) $(PINC_coordination-raft) $(LDFLAGS_ALL) $(PLUGIN_LDFLAGS) -o $@ $(SECOND_DIR)/plugin.c \
-		$(SECOND_DIR)/home.c $(filter-out %/plugin.pic.o %/home.pic.o,$(POBJS_coordination-raft)) $(PLIBS_coordination-raft)
+	$(CC) $(PLUGIN_FLAGS) -I$(SECOND_DIR) $(PINC_coordination-raft) $(LDFLAGS_ALL) $(PLUGIN_LDFLAGS) -o $@ \
+		plugins/coordination-raft/plugin.c plugins/coordination-common/init.c $(SECOND_DIR)/home.c \
+		$(filter-out %/plugin.pic.o %/init.pic.o %/home.pic.o,$(POBJS_coordination-raft)) $(PLIBS_coordination-raft)

@@ -483,25 +483,55 @@ static void a_mirror_is_no_state(void **state)
     uuid = NULL;
 }
 
+/* The other store becomes active by itself, under epoch 9, with this cluster's uuid or another one.
+ */
+static void other_in_charge(const char *its_uuid)
+{
+    step(1, QD_COORD_BEGIN_MIRROR, 0, 9);
+    qd_coord_event e = {
+        QD_COORD_PUT, 0, {QD_STR("cluster/uuid"), (const uint8_t *)its_uuid, 2, 1, 1, 1, 0, 0}};
+    qd_coord_import x = {.epoch = 9, .revision = 1, .events = &e, .nevents = 1};
+    assert_int_equal(qd_coord_import_some(w.s[1], &x, MANY, NULL), 0);
+    qd_coord_authority a = {.action = QD_COORD_ACTIVATE, .epoch = 9, .revision = 1};
+    assert_int_equal(qd_coord_authority_step(w.s[1], &a, MANY, NULL), 0);
+}
+
+/* A change that comes while the store in charge is sealed waits for that one. */
+static void stays(uint64_t epoch)
+{
+    call k;
+    qd_coord_identity was, id;
+    qd_coord_identity_get(w.s[1], &was);
+    step(0, QD_COORD_SEAL, epoch, 0); /* so that it looks around */
+    send(&k, "k", 1);
+    step(0, QD_COORD_UNSEAL, epoch, epoch + 2);
+    assert_int_equal(qd_latch_wait(&k.latch), 0);
+    assert_int_equal(qd_stores_current(w.stores), 0);
+    qd_coord_identity_get(w.s[1], &id);
+    assert_int_equal(id.revision, was.revision);
+}
+
 /* A store of another cluster is not followed, however high its epoch. */
 static void another_cluster_is_not_followed(void **state)
 {
     (void)state;
     begin();
     put(w.front, "before", "x");
-    step(1, QD_COORD_BEGIN_MIRROR, 0, 9);
-    qd_coord_event e = {
-        QD_COORD_PUT, 0, {QD_STR("cluster/uuid"), (const uint8_t *)"u2", 2, 1, 1, 1, 0, 0}};
-    qd_coord_import x = {.epoch = 9, .revision = 1, .events = &e, .nevents = 1};
-    assert_int_equal(qd_coord_import_some(w.s[1], &x, MANY, NULL), 0);
-    qd_coord_authority a = {.action = QD_COORD_ACTIVATE, .epoch = 9, .revision = 1};
-    assert_int_equal(qd_coord_authority_step(w.s[1], &a, MANY, NULL), 0);
-    step(0, QD_COORD_SEAL, 1, 0); /* so that it looks around */
-    call k;
-    send(&k, "k", 1);
-    step(0, QD_COORD_UNSEAL, 1, 3);
-    assert_int_equal(qd_latch_wait(&k.latch), 0);
-    assert_int_equal(qd_stores_current(w.stores), 0);
+    other_in_charge("u2");
+    stays(1);
+    end();
+}
+
+/* Nor one of this cluster that was in charge before, as after a restore. */
+static void an_older_epoch_is_not_followed(void **state)
+{
+    (void)state;
+    begin();
+    put(w.front, "before", "x");
+    step(0, QD_COORD_SEAL, 1, 0);
+    step(0, QD_COORD_UNSEAL, 1, 20);
+    other_in_charge("u1");
+    stays(20);
     end();
 }
 
@@ -539,6 +569,7 @@ int main(void)
         cmocka_unit_test(a_blocked_move_says_so),
         cmocka_unit_test(a_mirror_is_no_state),
         cmocka_unit_test(another_cluster_is_not_followed),
+        cmocka_unit_test(an_older_epoch_is_not_followed),
         cmocka_unit_test(who_lags_behind_reads_again),
     };
     return unit_run(tests);

@@ -675,8 +675,7 @@ static void any_object_can_be_judged(void **unused)
         "{'name':5}",
         "{'finalizers':'x'}",
         "{'conditions':{}}",
-        "{'name':'books','generation':1,'deletionTimestamp':'x','finalizers':['quidditch.io/"
-        "data']}",
+        "{'name':'books','deletionTimestamp':'x','finalizers':['quidditch.io/data']}",
         "{'name':'books','generation':1}",
         "{'settings':[],'aliases':[],'mappings':7,'shards':'y'}",
         "{'settings':{'a':{'b':{}}},'aliases':{'q':3},'indexName':{}}",
