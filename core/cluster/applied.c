@@ -11,6 +11,7 @@
 #define BODY_MAX 64u
 #define SLICE_NS UINT64_C(100000000)
 #define SILENT_NS UINT64_C(2000000000) /* pings come every 1.5 s at least */
+#define AGAIN_NS UINT64_C(200000000)   /* to be connected to again, for who fell silent before */
 
 /* --- answering --- */
 
@@ -167,11 +168,13 @@ static bool lives(const asking *a, const qd_state *now, const question *x)
 {
     const qd_node_meta *n = qd_state_node(now, x->node->id);
     if (!n || !qd_str_eq(n->ephemeral, x->node->ephemeral)) return false;
-    uint64_t since = x->begun_ns; /* while it is connected to */
-    if (qd_rpc_peer_up(a->c->rpc, n->transport_address, NULL)) {
-        since = qd_rpc_peer_heard_ns(a->c->rpc, n->transport_address);
-    }
-    return qd_env_mono_ns(a->c->env) < since + SILENT_NS;
+    uint64_t now_ns = qd_env_mono_ns(a->c->env);
+    if (qd_rpc_peer_up(a->c->rpc, n->transport_address, NULL))
+        return now_ns < qd_rpc_peer_heard_ns(a->c->rpc, n->transport_address) + SILENT_NS;
+    /* while it is connected to */
+    uint64_t heard = qd_rpc_peer_heard_of(a->c->rpc, n->transport_address, n->ephemeral);
+    bool fell_silent = heard && x->begun_ns >= heard + SILENT_NS;
+    return now_ns < x->begun_ns + (fell_silent ? AGAIN_NS : SILENT_NS);
 }
 
 /* Lets go of who does not live, or of all. */

@@ -672,6 +672,19 @@ uint64_t qd_rpc_peer_heard_ns(qd_rpc *rpc, qd_str address)
     return heard;
 }
 
+uint64_t qd_rpc_peer_heard_of(qd_rpc *rpc, qd_str address, qd_str ephemeral)
+{
+    QD_CHECK(rpc, QD_RPC_MAGIC);
+    rpc_peer *p = qdi_peer_find(rpc, address);
+    if (!p) return 0;
+    qd_mutex_lock(&p->loop->lock);
+    bool same = p->who && qd_str_is(ephemeral, p->who->node.ephemeral);
+    qd_mutex_unlock(&p->loop->lock);
+    uint64_t heard = same ? atomic_load(&p->heard_ns) : 0;
+    qdi_peer_put(p);
+    return heard;
+}
+
 bool qd_rpc_peer_trouble(qd_rpc *rpc, qd_str address, char out[256])
 {
     QD_CHECK(rpc, QD_RPC_MAGIC);

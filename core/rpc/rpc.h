@@ -310,6 +310,8 @@ void qd_rpc_peer_left(qd_rpc *rpc, qd_str address);
 /* When something came from there last on a connection of this node to it, monotonic; 0: never. A
  * peer that lives is heard of every 1.5 pings at least. */
 uint64_t qd_rpc_peer_heard_ns(qd_rpc *rpc, qd_str address);
+/* The same of one process, connected or not; 0 too when another one was connected there last. */
+uint64_t qd_rpc_peer_heard_of(qd_rpc *rpc, qd_str address, qd_str ephemeral);
 /* Could the address not be reached when that was tried last? *out then has why, in words. [any] */
 bool qd_rpc_peer_trouble(qd_rpc *rpc, qd_str address, char out[256]);
 
