@@ -53,6 +53,8 @@ sub secs { return sprintf '%.2f s', $_[0] / 1000 }
 sub all_of { return join ' ', map { sprintf '%.2f', $_ / 1000 } sort { $a <=> $b } @_ }
 sub decode { return JSON::PP->new->utf8->decode($_[0]) }
 sub load_average { (split ' ', QdNode::slurp('/proc/loadavg'))[0] }
+# Does all of this run before what else there is (chrt -r)?
+sub first_served { (split ' ', QdNode::slurp('/proc/self/stat') =~ s/.*\) //sr)[38] ? 1 : 0 }
 # A figure of both stores; held: the one of k8s against the target.
 sub row {
     my ($part, $what, $format, $k8s, $raft, $target, $met, $how) = @_;
@@ -314,7 +316,7 @@ sub keep {
 }
 for my $p (@parts) {
     note("$p ...");
-    my %load = (before => load_average(), commit => $machine{commit});
+    my %load = (before => load_average(), commit => $machine{commit}, first => first_served());
     eval { $part{$p}->(); 1 } or do {
         my $why = $@;
         chomp $why;
@@ -349,7 +351,7 @@ sub write_to {
 }
 sub pages {
     return if grep { !$kept{$_} } @order;
-    my $from = join ', ', map { "$_ $kept{$_}{load}{before} ($kept{$_}{load}{commit})" } @order;
+    my $from = join ', ', map { "$_ $kept{$_}{load}{before} ($kept{$_}{load}{commit}" . ($kept{$_}{load}{first} ? ', at real-time priority' : '') . ')' } @order;
     write_to('docs/performance-coordination.md', "# What the cluster's state costs, in Kubernetes and with masters\n\nWritten by `make bench PART=coordination` "
         . "(tests/bench/coordination.pl). Three nodes with all roles, with a real API server ($machine{kubernetes}, one etcd)\nand with masters of their own, by turns in one run, "
         . "all of it processes on one machine over loopback that share its cores with the load and\nwith what else ran. Default settings.\n\n"
