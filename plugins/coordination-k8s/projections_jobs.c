@@ -28,6 +28,7 @@ struct ck_job {
     int sent;        /* a request to the API is out */
     kube_request request;
     char path[KUBE_PATH_MAX];
+    char uid[64]; /* of the object that it is for; empty: of none yet */
 };
 
 static ck_job *job_make(ck_projections *p, int kind, int what, const char *name)
@@ -61,9 +62,11 @@ static void job_free(ck_job *j)
     cr_free(p->heap, j);
 }
 
+/* NULL when it is gone, also when there is another one of its name. */
 static ck_object *object_of(const ck_job *j)
 {
-    return ck_object_find(j->p, j->kind, j->name);
+    ck_object *o = ck_object_find(j->p, j->kind, j->name);
+    return o && j->uid[0] && strcmp(kube_object_uid(o->json), j->uid) != 0 ? NULL : o;
 }
 
 /* The job's end; again: not as it should be, look at the object later. */
@@ -421,6 +424,7 @@ void ck_job_start(ck_projections *p, ck_object *o, ck_judgement *judged)
 {
     static const char *const status = "status";
     ck_job *j = job_make(p, o->kind, judged->what, o->name);
+    snprintf(j->uid, sizeof j->uid, "%s", kube_object_uid(o->json));
     j->body = judged->body;
     j->steps = judged->steps;
     *judged = (ck_judgement){0};

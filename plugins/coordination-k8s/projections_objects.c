@@ -71,7 +71,8 @@ void ck_object_take(ck_projections *p, int kind, json_t *json, uint32_t mark)
         return;
     }
     if (o && strcmp(kube_object_uid(o->json), kube_object_uid(json)) != 0) {
-        if (!mark && o->busy) return; /* the answer to a request for the one of before */
+        if (!mark) return; /* the answer to a request for the one of before: a watch tells more */
+        o->busy = 0;       /* with what was begun for that one */
         cr_free(p->heap, o->verdict);
         o->verdict = NULL;
         o->namespace_ends = 0;

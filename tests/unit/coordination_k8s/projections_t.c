@@ -27,7 +27,10 @@ static struct {
     pthread_mutex_t lock;
     table_index at[32];
     uint32_t n, made, created, deleted, changed;
-} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    bool hold; /* creations wait, but for the first `go_on` */
+    uint32_t held, go_on;
+    pthread_cond_t go;
+} table = {.lock = PTHREAD_MUTEX_INITIALIZER, .go = PTHREAD_COND_INITIALIZER};
 
 static table_index *find(const char *name)
 {
@@ -135,12 +138,10 @@ static json_t *answer(const char *action, const char *index, const json_t *body,
     return json_pack("{s:b}", "acknowledged", 1);
 }
 
-static int32_t submit(qd_self *self, qd_action_call *call, qd_err *err)
+static void serve(qd_action_call *call)
 {
     char action[64], index[256] = "";
     int32_t status;
-    (void)self;
-    (void)err;
     (void)snprintf(action, sizeof action, "%.*s", QD_STR_ARG(call->action));
     for (uint32_t i = 0; i < call->nparams; i++)
         if (qd_str_is(call->params[i].key, "index"))
@@ -156,6 +157,34 @@ static int32_t submit(qd_self *self, qd_action_call *call, qd_err *err)
     json_decref(out);
     json_decref(body);
     call->op.done(&call->op, 0);
+}
+
+/* A creation that takes its time. */
+static void *serve_late(void *call)
+{
+    pthread_mutex_lock(&table.lock);
+    uint32_t turn = ++table.held;
+    while (table.hold && turn > table.go_on) pthread_cond_wait(&table.go, &table.lock);
+    pthread_mutex_unlock(&table.lock);
+    serve(call);
+    return NULL;
+}
+
+static int32_t submit(qd_self *self, qd_action_call *call, qd_err *err)
+{
+    pthread_t late;
+    (void)self;
+    (void)err;
+    pthread_mutex_lock(&table.lock);
+    bool hold = table.hold && qd_str_is(call->action, "indices.create");
+    pthread_mutex_unlock(&table.lock);
+    if (!hold) {
+        serve(call);
+    } else if (!pthread_create(&late, NULL, serve_late, call)) {
+        (void)pthread_detach(late);
+    } else {
+        return QD_E_NOMEM;
+    }
     return 0;
 }
 
@@ -172,7 +201,7 @@ static world begin(const char *user)
 {
     static const qd_pair options[] = {{QD_STR("k8s.projections"), QD_STR("true")}};
     world w = {.m = rig_api_make(11)};
-    table.n = table.made = table.created = table.deleted = table.changed = 0;
+    table.n = table.made = table.created = table.deleted = table.changed = table.held = 0;
     if (user) {
         kube_model_allow(w.m, user, "*", "*", "*", "*", NULL);
         rig_api_user(user);
@@ -413,6 +442,42 @@ static void an_object_that_goes_while_its_status_is_written_comes_back_with_the_
     end(&w);
 }
 
+static void hold(bool on, uint32_t go_on)
+{
+    pthread_mutex_lock(&table.lock);
+    table.hold = on;
+    table.go_on = go_on;
+    pthread_cond_broadcast(&table.go);
+    pthread_mutex_unlock(&table.lock);
+}
+
+static uint32_t held(void)
+{
+    pthread_mutex_lock(&table.lock);
+    uint32_t n = table.held;
+    pthread_mutex_unlock(&table.lock);
+    return n;
+}
+
+/* As by kubectl replace --force: its generation is that of the one before, its spec is not. */
+static void an_object_that_is_replaced_while_it_is_served_is_served_anew(void **state)
+{
+    (void)state;
+    world w = begin(NULL);
+    hold(true, 0);
+    assert_int_equal(make(&w, "books", "{'shards':1,'replicas':0}"), 201);
+    UNTIL(held() == 1);
+    assert_int_equal(api(&w, "DELETE", INDICES "/books", NULL), 200);
+    assert_int_equal(make(&w, "books", "{'shards':1,'replicas':3}"), 201);
+    UNTIL(held() == 2); /* the new one's wish, too */
+    hold(true, 1);
+    UNTIL(has_replicas("books", 0)); /* as the one of before said */
+    hold(false, 0);
+    UNTIL(has_replicas("books", 3) && says(&w, "books", "Accepted", "True"));
+    assert_int_equal(table.created, 1);
+    end(&w);
+}
+
 static void objects_that_nobody_could_mean_hold_nothing_up(void **state)
 {
     static const char *const specs[] = {
@@ -453,6 +518,7 @@ int main(void)
         cmocka_unit_test(a_busy_server_is_left_alone_for_as_long_as_it_says),
         cmocka_unit_test(rights_that_are_taken_away_are_told_and_waited_for),
         cmocka_unit_test(an_object_that_goes_while_its_status_is_written_comes_back_with_the_index),
+        cmocka_unit_test(an_object_that_is_replaced_while_it_is_served_is_served_anew),
         cmocka_unit_test(objects_that_nobody_could_mean_hold_nothing_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
