@@ -10,7 +10,6 @@
 #include <stdatomic.h>
 
 #define LEADER_MS 1000
-#define WHY_MS 300 /* a store that does not answer is asked why */
 
 static const char *state_name(uint32_t state)
 {
@@ -185,8 +184,7 @@ int qdi_api_cluster_coordination(qd_request *q, qd_response *r, qd_err *err)
                          &ms, err);
     if (rc) return rc;
     int64_t stale_ms = cluster ? qd_cluster_stale_ms(cluster) : 0;
-    if (q->a->coordination)
-        q->a->coordination(q->a->coordination_arg, stale_ms > 0, ms < WHY_MS ? ms : WHY_MS, &c);
+    if (q->a->coordination) q->a->coordination(q->a->coordination_arg, stale_ms > 0, ms, &c);
     qd_state *s = cluster ? qd_cluster_state(cluster) : NULL;
     bool reachable = c.open && c.identity.connected && !c.identity.failed && !stale_ms;
     bool asked = cluster && reachable && qd_masters_term(cluster, ms, &term, NULL) == 0;

@@ -1,27 +1,42 @@
 /*
  * cluster_migrate.c: _cluster/coordination/_migrate: moving the cluster's state from one store to
  * the other. A control node that has both stores open answers, any other node asks one; how it goes
- * on is the elected master's (cluster/authority/driver.h).
+ * on is the elected master's (cluster/authority/driver.h), which tells how far it is.
  */
 #include "action/admin_int.h"
 #include "action/forward_int.h"
 #include "base/str.h"
 #include "cluster/authority/driver.h"
 #include "json/tree.h"
+#include <stdio.h>
 
 #define BODY_DEPTH 4
+#define STATUS_MS 2000 /* another node is asked for so long how far it is */
 
-/* Asks one node after the other of those that have both stores, until one answers. */
-static int ask_others(qd_request *q, qd_response *r, qd_err *err)
+/* Has the node run the request, for timeout_ms at most (0: as long as it takes). Its answer goes to
+ * at; an error of the way there is told by that. */
+static int ask_node(qd_request *q, const qd_state *s, qd_str node, uint32_t timeout_ms,
+                    qdi_forwarded *at, qd_err *err)
+{
+    *at = (qdi_forwarded){.node = node, .timeout_ms = timeout_ms};
+    return qdi_forward(q, s, at, 1, err);
+}
+
+/* Asks one node after the other of those that have both stores, who drives at first, until one
+ * answers. */
+static int ask_others(qd_request *q, uint32_t timeout_ms, qd_response *r, qd_err *err)
 {
     qd_state *s = q->forwarded ? NULL : qd_cluster_state(q->a->cluster);
+    qd_str driver = s ? qd_driver_of(s) : (qd_str){NULL, 0};
     int rc = QD_E_STATE;
     bool answered = false;
-    for (uint32_t i = 0; s && i < s->nnodes && !answered; i++) {
-        qdi_forwarded at = {.node = s->nodes[i].id};
-        if (s->nodes[i].stores != QD_NODE_STORES_BOTH) continue;
-        if (qd_str_eq(at.node, q->a->node_id)) continue; /* it stops, or starts */
-        rc = qdi_forward(q, s, &at, 1, err);
+    for (uint32_t i = 0; s && i < 2 * s->nnodes && !answered; i++) {
+        const qd_node_meta *n = &s->nodes[i % s->nnodes];
+        qdi_forwarded at;
+        if (n->stores != QD_NODE_STORES_BOTH || qd_str_eq(n->id, driver) != (i < s->nnodes))
+            continue;
+        if (qd_str_eq(n->id, q->a->node_id)) continue; /* it stops, or starts */
+        rc = ask_node(q, s, n->id, timeout_ms, &at, err);
         if (rc) break;
         answered = at.status != 0;
         if (err) qd_err_fini(err);
@@ -72,11 +87,37 @@ static void write_status(qd_json_writer *w, const qd_handover_status *s)
     qd_json_object_end(w);
 }
 
+/* The answer of the node that drives, if that is another one. false: this node's own view has to
+ * do; silent gets the name of who did not answer. */
+static bool driver_tells(qd_request *q, qd_response *r, char silent[80])
+{
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    const qd_node_meta *n = qd_state_node(s, qd_driver_of(s));
+    qdi_forwarded at;
+    bool told = false;
+    if (n && !qd_str_eq(n->id, q->a->node_id)) {
+        if (!ask_node(q, s, n->id, STATUS_MS, &at, NULL)) {
+            told = at.status == 200;
+            if (told) (void)qdi_forward_answer(&at, r, NULL);
+            if (!at.status) snprintf(silent, 80, "%.*s", QD_STR_ARG(n->name));
+            qd_err_fini(&at.err);
+        }
+    }
+    qd_state_unref(s);
+    return told;
+}
+
 int qdi_api_cluster_migrate_status(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_handover_status s;
-    if (!q->a->driver) return ask_others(q, r, err);
-    int rc = qd_driver_status(q->a->driver, &s, err);
+    char silent[80] = "";
+    qd_driver *d = q->a->driver;
+    if (!d) return ask_others(q, STATUS_MS, r, err);
+    if (!q->forwarded && !qd_driver_drives(d) && driver_tells(q, r, silent)) return 0;
+    int rc = qd_driver_status(d, &s, err);
+    if (!rc && silent[0] && s.to[0] && s.step != QD_HANDOVER_DONE)
+        snprintf(s.error, sizeof s.error, "the node [%s], which drives it, does not answer",
+                 silent);
     if (!rc) write_status(&r->w, &s);
     return rc;
 }
@@ -116,7 +157,7 @@ int qdi_api_cluster_migrate_start(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_str to;
     int rc = target_of(q, &to, err);
-    if (!rc && !q->a->driver) return ask_others(q, r, err);
+    if (!rc && !q->a->driver) return ask_others(q, 0, r, err);
     if (!rc) rc = all_have_both(q, err);
     if (!rc) rc = qd_handover_start(qd_driver_handover(q->a->driver), to, err);
     if (!rc) qd_response_acknowledged(r);
@@ -125,7 +166,7 @@ int qdi_api_cluster_migrate_start(qd_request *q, qd_response *r, qd_err *err)
 
 int qdi_api_cluster_migrate_abort(qd_request *q, qd_response *r, qd_err *err)
 {
-    if (!q->a->driver) return ask_others(q, r, err);
+    if (!q->a->driver) return ask_others(q, 0, r, err);
     int rc = qd_handover_abort(qd_driver_handover(q->a->driver), err);
     if (!rc) qd_response_acknowledged(r);
     return rc;
@@ -133,7 +174,7 @@ int qdi_api_cluster_migrate_abort(qd_request *q, qd_response *r, qd_err *err)
 
 int qdi_api_cluster_migrate_finish(qd_request *q, qd_response *r, qd_err *err)
 {
-    if (!q->a->driver) return ask_others(q, r, err);
+    if (!q->a->driver) return ask_others(q, 0, r, err);
     int rc = qd_handover_finish(qd_driver_handover(q->a->driver), err);
     if (!rc) qd_response_acknowledged(r);
     return rc;

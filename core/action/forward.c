@@ -47,7 +47,7 @@ static int read_answer(qd_request *q, qd_asks *asks, uint32_t number, qdi_forwar
 int qdi_forward(qd_request *q, const qd_state *s, qdi_forwarded *at, uint32_t n, qd_err *err)
 {
     qd_asks *asks;
-    int rc = qdi_asks_begin(q->a, s, &q->task, n, 0, &asks, err);
+    int rc = qdi_asks_begin(q->a, s, &q->task, n, n ? at->timeout_ms : 0, &asks, err);
     if (rc) return rc;
     for (uint32_t i = 0; i < n; i++) {
         qd_writer w;

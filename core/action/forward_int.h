@@ -11,7 +11,8 @@ typedef struct qdi_forwarded {
     qd_str node;           /* id */
     const qd_pair *params; /* instead of q's own; NULL: those */
     uint32_t nparams;
-    bool read; /* the answer is read, not handed on: it is not made pretty */
+    bool read;           /* the answer is read, not handed on: it is not made pretty */
+    uint32_t timeout_ms; /* of all of one call: the first one's; 0: none but the connection's */
     /* the answer, in the request's arena: status 0: the node did not answer, rc and err tell */
     int status;
     uint32_t format;

@@ -125,7 +125,8 @@ int qd_node_store_open(qd_node *node, qd_store_kind kind, uint32_t flags,
  * control nodes tell. */
 qd_store_kind qd_node_store_kind(const qd_node *node);
 /* Fills a qd_action_coordination; arg is the node. A store that does not answer (nor, as `stale`
- * says, this node's cluster) is asked why for so long. [worker] */
+ * says, this node's cluster) is asked why, for at most ask_ms, a mirror whether it answers, for
+ * half of that. [worker] */
 void qd_node_coordination(void *arg, bool stale, int64_t ask_ms, qd_action_coordination *out);
 /* The plugin that serves this node's own store; empty: it has none. */
 qd_str qd_node_store_plugin(const qd_node *node);

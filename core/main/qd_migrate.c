@@ -14,10 +14,10 @@ int qd_command_migrate(int argc, char **argv);
 static int usage(FILE *to)
 {
     fprintf(to,
-            "usage: qd migrate start --to k8s-native|master [--url URL]\n"
+            "usage: qd migrate start --to k8s-native|master [--url URL] [--json]\n"
             "       qd migrate status [--url URL] [--json]\n"
-            "       qd migrate abort [--url URL]\n"
-            "       qd migrate finish [--url URL]\n"
+            "       qd migrate abort [--url URL] [--json]\n"
+            "       qd migrate finish [--url URL] [--json]\n"
             "\n"
             "Moves the cluster's state to the other store while the cluster runs: it is copied,\n"
             "compared, the old store is sealed, and the new one takes over. Searches and writes\n"
@@ -92,18 +92,31 @@ static int print_status(qd_str answer, qd_err *err)
     return rc;
 }
 
-static int ask(const words *w, const char *method, const char *path, qd_err *err)
+/* What is asked of the node, and what is said when it has agreed. */
+typedef struct verb {
+    const char *name, *method, *path, *said; /* said NULL: the status is shown */
+} verb;
+
+static const verb verbs[] = {
+    {"start", "POST", PATH "?to=", "the move is begun: qd migrate status tells how far it is"},
+    {"status", "GET", PATH, NULL},
+    {"abort", "DELETE", PATH, "the move is being given up: qd migrate status tells when it is"},
+    {"finish", "POST", PATH "/_finish", "the move is finished: the old store may be emptied"},
+};
+
+static int ask(const words *w, const verb *v, const char *path, qd_err *err)
 {
     qd_client *c = NULL;
     qd_buf answer;
     int status = 0;
-    bool show = strcmp(method, "GET") == 0;
     qd_buf_init(&answer, NULL, ANSWER_BYTES_MAX);
     int rc = qd_client_open(w->url, &c, err);
-    if (!rc) rc = qd_client_call(c, method, path, (qd_str){NULL, 0}, false, &status, &answer, err);
+    if (!rc)
+        rc = qd_client_call(c, v->method, path, (qd_str){NULL, 0}, false, &status, &answer, err);
     if (!rc && status != 200) rc = qd_client_refused(qd_buf_view(&answer), status, err);
-    if (!rc && (w->json || !show)) printf("%.*s\n", QD_STR_ARG(qd_buf_view(&answer)));
-    if (!rc && !w->json && show) rc = print_status(qd_buf_view(&answer), err);
+    if (!rc && w->json) printf("%.*s\n", QD_STR_ARG(qd_buf_view(&answer)));
+    if (!rc && !w->json && v->said) printf("%s\n", v->said);
+    if (!rc && !w->json && !v->said) rc = print_status(qd_buf_view(&answer), err);
     qd_buf_fini(&answer);
     qd_client_close(c);
     return rc;
@@ -111,17 +124,19 @@ static int ask(const words *w, const char *method, const char *path, qd_err *err
 
 static int run(const words *w, qd_err *err)
 {
-    char path[200], to[64];
-    if (strcmp(w->verb, "status") == 0) return ask(w, "GET", PATH, err);
-    if (strcmp(w->verb, "abort") == 0) return ask(w, "DELETE", PATH, err);
-    if (strcmp(w->verb, "finish") == 0) return ask(w, "POST", PATH "/_finish", err);
-    if (strcmp(w->verb, "start") != 0)
+    char path[200], to[64] = "";
+    const verb *v = NULL;
+    for (size_t i = 0; i < QD_COUNT_OF(verbs); i++)
+        if (strcmp(w->verb, verbs[i].name) == 0) v = &verbs[i];
+    if (!v)
         return qd_err_set(err, QD_E_ARG, "[%s] is none of start, status, abort, finish", w->verb);
-    if (!w->to || strlen(w->to) > 20)
+    bool start = v == &verbs[0];
+    if (w->to && !start) return qd_err_set(err, QD_E_ARG, "--to is for start, not for %s", v->name);
+    if (start && (!w->to || strlen(w->to) > 20))
         return qd_err_set(err, QD_E_ARG, "say where to: --to k8s-native or --to master");
-    qd_client_escape(w->to, to, sizeof to);
-    snprintf(path, sizeof path, PATH "?to=%s", to);
-    return ask(w, "POST", path, err);
+    if (start) qd_client_escape(w->to, to, sizeof to);
+    snprintf(path, sizeof path, "%s%s", v->path, to);
+    return ask(w, v, path, err);
 }
 
 int qd_command_migrate(int argc, char **argv)

@@ -273,19 +273,12 @@ static qd_store_kind kind_now(void *arg)
     return qd_node_store_kind(arg);
 }
 
-/* Drives migrations: who is elected, or, if that one cannot, the first that can. */
+/* Does this node drive migrations? */
 static bool leads(void *arg)
 {
     qd_node *node = arg;
     qd_state *s = qd_cluster_state(node->cluster);
-    const qd_node_meta *master = s->master.n ? qd_state_node(s, s->master) : NULL;
-    qd_str driver = s->master;
-    if (master && master->stores != QD_NODE_STORES_BOTH) {
-        uint32_t i = 0;
-        while (i < s->nnodes && s->nodes[i].stores != QD_NODE_STORES_BOTH) i++;
-        if (i < s->nnodes) driver = s->nodes[i].id;
-    }
-    bool mine = qd_str_is(driver, node->id);
+    bool mine = qd_str_is(qd_driver_of(s), node->id);
     qd_state_unref(s);
     return mine;
 }

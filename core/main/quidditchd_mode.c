@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define LOG "discovery"
+#define WHY_MS 300 /* a store that does not answer is asked why */
 #define DEFAULT_MASTER "coordination-raft"
 #define DEFAULT_KUBERNETES "coordination-k8s"
 #define SAY_NS UINT64_C(10000000000)
@@ -279,8 +280,9 @@ static bool waits(const qd_node *node, qd_store_kind kind)
     return kind && kind != qd_store_of(node->mode.asked) && *qd_node_wants(node);
 }
 
-/* What a request to the store is told; the store is there until asking is over. */
-static void ask_why(qd_coord_store *s, int64_t ms, char out[QD_REASON_MAX])
+/* What a request to the store is told; the store is there until asking is over. true: it answers.
+ */
+static bool ask_why(qd_coord_store *s, int64_t ms, char out[QD_REASON_MAX])
 {
     qd_arena a;
     qd_coord_list none;
@@ -294,21 +296,34 @@ static void ask_why(qd_coord_store *s, int64_t ms, char out[QD_REASON_MAX])
         snprintf(out, QD_REASON_MAX, "%s", qd_err_reason(&why));
     qd_arena_fini(&a);
     qd_err_fini(&why);
+    return !rc;
+}
+
+/* What is told of a mirror is of now, or told to be old: what this node knows of a store that went
+ * silent looks well for as long as a lease lasts. */
+static void ask_mirror(qd_coord_store *other, int64_t ms, qd_action_coordination *out)
+{
+    bool answers = ask_why(other, ms, out->other_reason);
+    if (answers) qd_coord_identity_get(other, &out->other);
+    out->other.connected = answers;
 }
 
 /* Under the lock, which is let go meanwhile. */
-static void take_reasons(qd_node *node, bool stale, int64_t ms, qd_action_coordination *out)
+static void take_reasons(qd_node *node, bool stale, int64_t ask_ms, qd_action_coordination *out)
 {
+    int64_t ms = ask_ms < WHY_MS ? ask_ms : WHY_MS;
     int i = node->stores ? qd_stores_current(node->stores) : 0;
     qd_coord_store *s = node->stores ? node->both[i] : node->coordination;
     qd_coord_store *other = node->stores ? node->both[!i] : NULL;
     bool away = stale || !out->identity.connected || out->identity.failed;
     bool other_away = other && (!out->other.connected || out->other.failed);
-    if (ms <= 0 || (!away && !other_away)) return;
+    bool mirror = other && !other_away && out->other.state == QD_COORD_MIRROR;
+    if (ms <= 0 || (!away && !other_away && !mirror)) return;
     node->asking++;
     qd_mutex_unlock(&node->deciding);
-    if (away) ask_why(s, ms, out->reason);
-    if (other_away) ask_why(other, ms, out->other_reason);
+    if (away) (void)ask_why(s, ms, out->reason);
+    if (other_away) (void)ask_why(other, ms, out->other_reason);
+    if (mirror) ask_mirror(other, ask_ms / 2, out);
     qd_mutex_lock(&node->deciding);
     node->asking--;
     qd_cond_broadcast(&node->asked);

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "runtime/sync.h"
+#include <stdio.h>
 
 #define LOG "coordination"
 #define PREFIX "migration/"
@@ -186,12 +187,34 @@ qd_handover *qd_driver_handover(qd_driver *d)
     return d->h;
 }
 
+qd_str qd_driver_of(const qd_state *s)
+{
+    const qd_node_meta *master = s->master.n ? qd_state_node(s, s->master) : NULL;
+    if (!master || master->stores == QD_NODE_STORES_BOTH) return s->master;
+    for (uint32_t i = 0; i < s->nnodes; i++)
+        if (s->nodes[i].stores == QD_NODE_STORES_BOTH) return s->nodes[i].id;
+    return s->master;
+}
+
+bool qd_driver_drives(const qd_driver *d)
+{
+    return atomic_load(&d->drives);
+}
+
 int qd_driver_status(qd_driver *d, qd_handover_status *out, qd_err *err)
 {
-    /* what is asked for or forgotten shows at once, not with the driver's next turn */
-    if (atomic_load(&d->drives)) {
-        qd_handover_status_get(d->h, out);
-        if (out->step != QD_HANDOVER_NONE && out->step != QD_HANDOVER_DONE) return 0;
+    qd_handover_status mine;
+    bool drives = qd_driver_drives(d);
+    qd_handover_status_get(d->h, &mine);
+    if (drives && mine.step != QD_HANDOVER_NONE && mine.step != QD_HANDOVER_DONE) {
+        *out = mine;
+        return 0;
     }
-    return qd_handover_see(d->h, out, err);
+    /* what is asked for or forgotten shows at once, not with the driver's next turn */
+    int rc = qd_handover_see(d->h, out, err);
+    if (!rc || !drives) return rc;
+    *out = mine;
+    snprintf(out->error, sizeof out->error, "%s", qd_err_reason(err));
+    qd_err_fini(err);
+    return 0;
 }

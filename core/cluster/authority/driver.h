@@ -9,6 +9,7 @@
 #define QD_CLUSTER_AUTHORITY_DRIVER_H
 
 #include "cluster/authority/handover.h"
+#include "cluster/state.h"
 
 typedef struct qd_driver qd_driver;
 
@@ -35,7 +36,13 @@ int qd_driver_open(const qd_driver_config *config, qd_driver **out, qd_err *err)
 void qd_driver_close(qd_driver *d);
 /* For the wishes of handover.h; not for turns. [any] */
 qd_handover *qd_driver_handover(qd_driver *d);
-/* How far it is: as this node drives it, else as the stores show it. [worker] */
+/* The node that drives by this state: who is elected or, if that one cannot, the first that can;
+ * empty: none can. Borrows. [any] */
+qd_str qd_driver_of(const qd_state *s);
+/* Does this node drive now? [any] */
+bool qd_driver_drives(const qd_driver *d);
+/* How far it is: as this node drives it, else as the stores show it. Where it drives and they do
+ * not answer: as it was, and why no more is known in `error`. [worker] */
 QD_MUST_CHECK
 int qd_driver_status(qd_driver *d, qd_handover_status *out, qd_err *err);
 

@@ -111,7 +111,7 @@ static int import_all(qd_handover *h, const handover_look *l, const qd_coord_eve
                              .revision = end < n ? e[end].kv.mod_revision - 1 : revision,
                              .events = e + i,
                              .nevents = end - i};
-        rc = qd_coord_import_some(to, &x, h->config.timeout_ms, err);
+        rc = qdi_handover_said(h, to, qd_coord_import_some(to, &x, h->config.timeout_ms, err), err);
     }
     return rc;
 }
@@ -278,9 +278,9 @@ static int differ_once(qd_handover *h, const handover_look *l, uint64_t *revisio
     qd_coord_export have = {.batch = take_have, .arg = &g};
     qd_coord_export put = {.batch = take_put, .arg = &g};
     qd_map_init(&g.have, NULL);
-    int rc = qd_coord_export_all(h->config.store[l->to], &have, h->config.timeout_ms, err);
+    int rc = qdi_handover_export(h, h->config.store[l->to], &have, err);
     g.above = have.revision;
-    if (!rc) rc = qd_coord_export_all(h->config.store[l->from], &put, h->config.timeout_ms, err);
+    if (!rc) rc = qdi_handover_export(h, h->config.store[l->from], &put, err);
     if (!rc) trim(&g);
     *whole = g.limit == UINT64_MAX;
     if (!rc && *whole) rc = gather_deleted(&g, put.revision);
@@ -325,7 +325,7 @@ static int revision_of(qd_handover *h, qd_coord_store *s, uint64_t *out, qd_err 
         qd_coord_read(s, QD_STR(QD_HANDOVER_PLAN), false, h->config.timeout_ms, &a, &list, err);
     if (!rc) *out = list.revision;
     qd_arena_fini(&a);
-    return rc;
+    return qdi_handover_said(h, s, rc, err);
 }
 
 /* Copies what the watch cannot tell, and watches from there. */
@@ -410,8 +410,8 @@ static int count_differences(qd_handover *h, const handover_look *l, uint64_t re
     qd_coord_export from = {.revision = revision, .batch = list_from, .arg = &x};
     qd_coord_export to = {.batch = list_to, .arg = &x};
     qd_map_init(&x.sums, NULL);
-    int rc = qd_coord_export_all(h->config.store[l->from], &from, h->config.timeout_ms, err);
-    if (!rc) rc = qd_coord_export_all(h->config.store[l->to], &to, h->config.timeout_ms, err);
+    int rc = qdi_handover_export(h, h->config.store[l->from], &from, err);
+    if (!rc) rc = qdi_handover_export(h, h->config.store[l->to], &to, err);
     if (!rc && to.revision != revision) rc = QD_E_CONFLICT; /* another driver goes on */
     *out = x.differ + x.sums.n;
     if (!*out) *out = 1;
@@ -425,10 +425,10 @@ int qdi_handover_compare(qd_handover *h, const handover_look *l, uint64_t *revis
     bool sealed = l->id[l->from].state == QD_COORD_SEALED;
     qd_coord_export to = {0}, from = {0};
     *differences = 0;
-    int rc = qd_coord_export_all(h->config.store[l->to], &to, h->config.timeout_ms, err);
+    int rc = qdi_handover_export(h, h->config.store[l->to], &to, err);
     *revision = to.revision;
     from.revision = sealed ? 0 : to.revision;
-    if (!rc) rc = qd_coord_export_all(h->config.store[l->from], &from, h->config.timeout_ms, err);
+    if (!rc) rc = qdi_handover_export(h, h->config.store[l->from], &from, err);
     if (rc) return rc == QD_E_COMPACTED ? QD_E_CONFLICT : rc; /* too old meanwhile: again */
     if (from.revision == to.revision && memcmp(from.hash, to.hash, sizeof to.hash) == 0) return 0;
     if (from.revision != to.revision) { /* of a sealed store: the copy is not at its end */

@@ -62,6 +62,10 @@ typedef struct handover_look {
 
 /* The id of a store as text; empty: none. */
 void qdi_handover_peer(const qd_coord_identity *id, char out[33]);
+/* Names the store that did not answer in what is said of it; returns rc. */
+int qdi_handover_said(qd_handover *h, const qd_coord_store *s, int rc, qd_err *err);
+/* Its keys and their hash, in batches. */
+int qdi_handover_export(qd_handover *h, qd_coord_store *s, qd_coord_export *x, qd_err *err);
 /* Reads the plan of a store. */
 int qdi_handover_plan_read(qd_handover *h, qd_coord_store *s, handover_plan *out, qd_err *err);
 /* Puts it, if it is still as it was read; an empty `to` deletes it. */

@@ -8,6 +8,20 @@
 
 #define PLAN_MAX 4096u
 
+int qdi_handover_said(qd_handover *h, const qd_coord_store *s, int rc, qd_err *err)
+{
+    if ((rc != QD_E_TIMEOUT && rc != QD_E_NO_COORDINATION) || !err) return rc;
+    char why[256];
+    snprintf(why, sizeof why, "%s", qd_err_reason(err));
+    return qd_err_wrap(err, rc, "the store [%s] does not answer: %s",
+                       h->config.name[s == h->config.store[1]], why);
+}
+
+int qdi_handover_export(qd_handover *h, qd_coord_store *s, qd_coord_export *x, qd_err *err)
+{
+    return qdi_handover_said(h, s, qd_coord_export_all(s, x, h->config.timeout_ms, err), err);
+}
+
 static uint64_t number(const qd_json_node *root, const char *key)
 {
     uint64_t v = 0;
@@ -63,7 +77,7 @@ int qdi_handover_plan_read(qd_handover *h, qd_coord_store *s, handover_plan *out
         out->mod_revision = list.at[0].mod_revision;
     }
     qd_arena_fini(&a);
-    return rc;
+    return qdi_handover_said(h, s, rc, err);
 }
 
 static void write_text(const handover_plan *p, qd_buf *b)
@@ -109,7 +123,7 @@ static int read_uuid(qd_handover *h, qd_coord_store *s, char out[64], qd_err *er
         snprintf(out, 64, "%.*s", (int)n, (const char *)list.at[0].value);
     }
     qd_arena_fini(&a);
-    return rc;
+    return qdi_handover_said(h, s, rc, err);
 }
 
 int qdi_handover_same_cluster(qd_handover *h, const handover_look *l, qd_err *err)
@@ -150,5 +164,5 @@ int qdi_handover_step(qd_handover *h, qd_coord_store *s, uint32_t action, uint64
                             .revision = revision ? *revision : 0};
     int rc = qd_coord_authority_step(s, &a, h->config.timeout_ms, err);
     if (revision && !rc) *revision = a.revision;
-    return rc;
+    return qdi_handover_said(h, s, rc, err);
 }
