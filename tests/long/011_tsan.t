@@ -33,5 +33,6 @@ my $daemon = 'QD_OUT=build/san-thread QD_WRAP="setarch -R"';
 step("everything at once on the daemon, seed $_", "$daemon SECONDS=60 SEED=$_ prove -v tests/integration/312_everything_at_once.t") for 1 .. $stress;
 step("$_ on the daemon", "$daemon prove tests/integration/$_") for qw(042_bulk.t 210_search.t 220_admin.t 300_kill.t);
 # two stores, modes, migrations: threads of the plugins, of the client of Kubernetes, of the driver
-step("$_ on the daemons of a cluster", "$daemon prove $_") for sort glob 'tests/integration/6[1-3]*.t';
+# (not 631: libfaketime stands before TSan's pthread_cond_timedwait, which then takes a wait for a double lock)
+step("$_ on the daemons of a cluster", "$daemon prove $_") for grep { !/631/ } sort glob 'tests/integration/6[1-3]*.t';
 finish();
