@@ -12,6 +12,7 @@ static kube_transport *wires[NODES];
 static bool cuts[NODES];
 static const char *the_user;
 static kube_transport *objects; /* of custom resources, of the node that was started last */
+static uint64_t slow[2];
 
 kube_model *rig_api_make(uint64_t seed)
 {
@@ -38,6 +39,16 @@ void rig_api_cut(int i, bool on)
     pthread_mutex_lock(&lock);
     cuts[i] = on;
     if (wires[i]) kube_model_cut(kube_model_uv_client(wires[i]), on);
+    pthread_mutex_unlock(&lock);
+}
+
+void rig_api_slow(uint64_t min_ns, uint64_t max_ns)
+{
+    pthread_mutex_lock(&lock);
+    slow[0] = min_ns;
+    slow[1] = max_ns;
+    for (int i = 0; i < NODES; i++)
+        if (wires[i]) kube_model_slow(kube_model_uv_client(wires[i]), min_ns, max_ns);
     pthread_mutex_unlock(&lock);
 }
 
@@ -91,6 +102,7 @@ kube_transport *ck_api_connect(struct qd_coord *c, uv_loop_t *loop, const kube_e
     inner_free = t->free;
     t->free = free_it;
     wires[node] = t;
+    if (slow[1]) kube_model_slow(kube_model_uv_client(t), slow[0], slow[1]);
     if (cuts[node]) kube_model_cut(kube_model_uv_client(t), true);
     pthread_mutex_unlock(&lock);
     return t;

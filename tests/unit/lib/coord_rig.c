@@ -29,6 +29,7 @@ typedef struct node {
     bool open;
     bool ghost;                             /* its messages go nowhere */
     _Atomic int64_t mono_ahead, boot_ahead; /* of this machine's clocks */
+    _Atomic bool frozen;
     char *log;
     size_t log_n;
     bool inited;
@@ -146,19 +147,20 @@ static void log_write(qd_self *self, int32_t level, qd_str line)
 }
 static const qd_svc_log svc_log = {.on = log_on, .write = log_write};
 
-static int64_t steady_ns(void)
+static int64_t steady_ns(const node *x)
 {
+    while (atomic_load(&x->frozen)) rig_pause(1);
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 static int64_t mono_ns(qd_self *self)
 {
-    return steady_ns() + atomic_load(&of(self)->mono_ahead);
+    return steady_ns(of(self)) + atomic_load(&of(self)->mono_ahead);
 }
 static int64_t boot_ns(qd_self *self)
 {
-    return steady_ns() + atomic_load(&of(self)->boot_ahead);
+    return steady_ns(of(self)) + atomic_load(&of(self)->boot_ahead);
 }
 void rig_suspend(rig *r, int i, int ms)
 {
@@ -515,6 +517,11 @@ void rig_isolate(rig *r, int i, bool cut)
         rig_cut(r, i, k, cut);
         rig_cut(r, k, i, cut);
     }
+}
+
+void rig_freeze(rig *r, int i, bool on)
+{
+    atomic_store(&r->nodes[i].frozen, on);
 }
 
 void rig_noise(rig *r, uint32_t lose, uint32_t delay_us)

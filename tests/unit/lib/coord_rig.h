@@ -50,6 +50,9 @@ void rig_isolate(rig *r, int i, bool cut);
 /* So much time passes everywhere while the machine of node i is suspended: its monotonic clock
  * stands still. Cut it off first. */
 void rig_suspend(rig *r, int i, int ms);
+/* Node i stands still, as a process that was stopped, and goes on: its threads wait where they look
+ * at the clock. */
+void rig_freeze(rig *r, int i, bool on);
 /* Every link loses one message of `lose` (0: none) and delays each by up to delay_us. */
 void rig_noise(rig *r, uint32_t lose, uint32_t delay_us);
 
