@@ -16,4 +16,5 @@ for my $seed ($from .. $from + $n - 1) {
     step("control nodes, seed $seed", "$set build/tests/unit/coordination_k8s/conform_faults_t");
 }
 step("a real API server, seed $_", "SEED=$_ SECONDS_EACH=30 prove tests/integration/632_k8s_conformance_faults.t") for $from .. $from + int(($n + 3) / 4) - 1;
+step('defects', 'DEFECTS=9 build/tests/unit/coordination/conform_defects_t');
 finish();

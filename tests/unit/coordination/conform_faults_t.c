@@ -1,7 +1,11 @@
 /*
  * conform_faults_t.c: the kit of the SDK over three masters, under schedules of faults
  * (unit/lib/coord_trouble.h): what a fault means to masters. SEEDS, SEED, SECONDS_EACH.
+ *
+ * Built once more, with CR_VARIANTS, as conform_defects_t: broken variants that the kit has to
+ * find.
  */
+#include "coordination-common/variant.h"
 #include "unit/lib/coord_trouble.h"
 #include "unit/unit.h"
 #include <stdatomic.h>
@@ -93,10 +97,24 @@ static uint32_t failures(uint64_t seed, int seconds)
     return n;
 }
 
+#ifdef CR_VARIANTS
+int cr_variant;
+
+static const trouble_defect defects[] = {
+    {"a follower answers reads by what it has", CR_BAD_READ_LOCAL},
+    {"a leader confirms reads and renewals by itself", CR_BAD_ROUND_NOT_ASKED},
+};
+
+#endif
+
 static void masters_conform_under_faults(void **state)
 {
     (void)state;
+#ifdef CR_VARIANTS
+    trouble_defects(defects, sizeof defects / sizeof *defects, &cr_variant, failures);
+#else
     trouble_seeds(1, failures);
+#endif
 }
 
 int main(void)

@@ -48,9 +48,14 @@ static void cut(trouble *t, int i, bool on)
     if (t->store->cut) t->store->cut(t->r, i, on);
 }
 
-/* Ends a node without a word and starts it again; the others may hear that its process is gone. */
+/* Ends a node without a word, perhaps while what it wrote was on its way, and starts it again; the
+ * others may hear that its process is gone. */
 static void kill_node(trouble *t, int i, int ms)
 {
+    if (t->store->cut && chance(t, 2)) {
+        t->store->cut(t->r, i, true);
+        rest(t, 200);
+    }
     cut(t, i, true);
     rig_kill(t->r, i);
     if (chance(t, 2)) rig_tell_gone(t->r, i);
@@ -172,4 +177,23 @@ void trouble_seeds(int seeds, uint32_t (*failures)(uint64_t seed, int seconds))
     uint64_t first = number("SEED", 1), n = number("SEEDS", (uint64_t)seeds);
     for (uint64_t i = 0; i < n; i++)
         assert_int_equal(failures(first + i, (int)number("SECONDS_EACH", 3)), 0);
+}
+
+void trouble_defects(const trouble_defect *defects, size_t n, int *variant,
+                     uint32_t (*failures)(uint64_t seed, int seconds))
+{
+    uint64_t wanted = number("DEFECTS", 1), seeds = number("SEEDS", 20), first = number("SEED", 1);
+    size_t missed = 0;
+    for (size_t d = 0; d < n && d < wanted; d++) {
+        uint64_t seed = first;
+        bool found = false;
+        *variant = defects[d].variant;
+        for (; !found && seed < first + seeds; seed++)
+            found = failures(seed, (int)number("SECONDS_EACH", 10)) > 0;
+        *variant = 0;
+        missed += !found;
+        print_message("# %s: %s after %llu schedules\n", defects[d].what,
+                      found ? "found" : "NOT FOUND", (unsigned long long)(seed - first));
+    }
+    assert_int_equal(missed, 0);
 }
