@@ -2,14 +2,17 @@
  * qd_mode_force.c: `qd mode force`: the store of the cluster's state is lost for ever, and the
  * other one takes over with what it has, or with what this node has of the lost one. By an
  * operator's order alone, on a node that does not run. Every step is one of those that a migration
- * takes; the epoch rises by 1,000, so that whatever comes back of the lost store is refused.
+ * takes; the epoch rises by 1,000, so that whatever comes back of the lost store is refused. To
+ * masters it is a copy of this node's store that takes the steps and then its place. What may be
+ * lost is written down before anything takes over (qd_forced.h); by that the same command, after a
+ * crash, knows what it has done: what has begun to take over goes on to, all else begins anew.
  */
 #include "base/arena.h"
 #include "base/vec.h"
 #include "main/args.h"
+#include "main/qd_forced.h"
 #include "main/qd_mode.h"
 #include "main/qd_offline.h"
-#include "json/writer.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,31 +24,51 @@
 
 typedef struct forcing {
     qd_offline o;
-    qd_store_kind to;
-    uint64_t said, epoch; /* named by the operator; the new one */
+    qd_forced now, was; /* this one; one that was cut off */
+    bool resumed;       /* there was one */
+    uint64_t known;     /* highest epoch of a store that was in charge */
     bool accept, said_epoch;
     const char *config;
     qd_store_seen m, k;   /* the masters' store of this node; the one in Kubernetes */
-    qd_coord_store *copy; /* of the first, to read from */
-    qd_coord_store *s;    /* that takes over */
-    char uuid[64];
-    uint64_t known;    /* highest epoch of a store that was in charge */
-    const char *base;  /* what is taken over */
-    uint64_t revision; /* of it */
+    qd_coord_store *copy; /* of the first */
+    qd_coord_store *s;    /* that takes over; to masters the copy. NULL: it has */
 } forcing;
 
 /* --- what there is --- */
+
+/* What an earlier try has made of the store that takes over was in charge of nothing. */
+static bool is_of_try(const forcing *f, const qd_store_seen *s)
+{
+    const qd_store_seen *target = f->now.to == QD_STORE_MASTERS ? &f->m : &f->k;
+    return f->resumed && s == target && s->epoch <= f->was.epoch && s->epoch > f->was.lost_epoch &&
+           strcmp(s->uuid, f->was.uuid) == 0;
+}
 
 static void know(forcing *f, const qd_store_seen *s)
 {
     bool was =
         s->state == QD_COORD_ACTIVE || s->state == QD_COORD_SEALED || s->state == QD_COORD_RETIRED;
-    if (s->there && was && s->epoch > f->known) f->known = s->epoch;
+    if (s->there && was && !is_of_try(f, s) && s->epoch > f->known) f->known = s->epoch;
+}
+
+/* Was the same command cut off before? QD_E_STATE: it has come to its end. */
+static int resume(forcing *f, qd_err *err)
+{
+    const qd_authority_record *r = &f->o.record;
+    f->was = (qd_forced){.to = f->now.to, .lost_epoch = f->now.lost_epoch};
+    int rc = qd_forced_find(&f->was, f->o.node->data, err);
+    if (rc == QD_E_NOTFOUND) return 0;
+    if (rc) return rc;
+    f->resumed = !f->o.recorded || r->epoch < f->was.epoch;
+    if (f->resumed || r->epoch > f->was.epoch) return 0;
+    return qd_err_set(
+        err, QD_E_STATE, "this has been done: the state is in the store [%s] under epoch %llu (%s)",
+        qd_mode_name(qd_mode_of(f->now.to)), (unsigned long long)f->was.epoch, f->was.path);
 }
 
 static bool is_other(const forcing *f, const qd_store_seen *s)
 {
-    return s->there && s->uuid[0] && strcmp(s->uuid, f->uuid) != 0;
+    return s->there && s->uuid[0] && strcmp(s->uuid, f->now.uuid) != 0;
 }
 
 /* Whose state it is, and under which epoch it was known. */
@@ -53,9 +76,12 @@ static int identify(forcing *f, qd_err *err)
 {
     const qd_authority_record *r = &f->o.record;
     bool ours = f->o.recorded;
-    snprintf(f->uuid, sizeof f->uuid, "%s", ours ? r->uuid : f->m.uuid[0] ? f->m.uuid : f->k.uuid);
+    snprintf(f->now.uuid, sizeof f->now.uuid, "%s",
+             ours           ? r->uuid
+             : f->m.uuid[0] ? f->m.uuid
+                            : f->k.uuid);
     f->known = ours ? r->epoch : 0;
-    if (!f->uuid[0])
+    if (!f->now.uuid[0])
         return qd_err_set(err, QD_E_NOTFOUND,
                           "this node knows of no cluster: neither its record (authority.json), nor "
                           "a masters' store in its path.data, nor Kubernetes has one");
@@ -65,21 +91,32 @@ static int identify(forcing *f, qd_err *err)
                           "node belongs to: wrong path.data, namespace or cluster.name?",
                           is_other(f, &f->m) ? "masters' store in path.data"
                                              : "store in Kubernetes",
-                          is_other(f, &f->m) ? f->m.uuid : f->k.uuid, f->uuid);
+                          is_other(f, &f->m) ? f->m.uuid : f->k.uuid, f->now.uuid);
     know(f, &f->m);
     know(f, &f->k);
-    if (f->said != f->known)
+    if (f->now.lost_epoch != f->known)
         return qd_err_set(err, QD_E_STATE,
                           "the store of this cluster was in charge under epoch %llu, as far as "
                           "this node knows, not %llu: say --epoch %llu if that is the one that is "
                           "lost",
-                          (unsigned long long)f->known, (unsigned long long)f->said,
+                          (unsigned long long)f->known, (unsigned long long)f->now.lost_epoch,
                           (unsigned long long)f->known);
-    f->epoch = f->known;
-    if (f->m.there && f->m.epoch > f->epoch) f->epoch = f->m.epoch;
-    if (f->k.there && f->k.epoch > f->epoch) f->epoch = f->k.epoch;
-    f->epoch += RAISE;
+    uint64_t epoch = f->known;
+    if (f->m.there && f->m.epoch > epoch) epoch = f->m.epoch;
+    if (f->k.there && f->k.epoch > epoch) epoch = f->k.epoch;
+    f->now.epoch = epoch + RAISE;
     return 0;
+}
+
+/* --- steps --- */
+
+static int step(forcing *f, uint32_t action, uint64_t new_epoch, qd_err *err)
+{
+    qd_coord_identity id;
+    qd_coord_identity_get(f->s, &id);
+    qd_coord_authority a = {
+        .action = action, .epoch = id.epoch, .new_epoch = new_epoch, .revision = id.revision};
+    return qd_coord_authority_step(f->s, &a, STEP_MS, err);
 }
 
 /* --- one store's state into another one --- */
@@ -130,7 +167,7 @@ static int put_all(forcing *f, gathered *g, uint64_t revision, qd_err *err)
             bytes += g->list.at[n].kv.key.n + g->list.at[n].kv.value_len;
             n++;
         }
-        qd_coord_import x = {.epoch = f->epoch,
+        qd_coord_import x = {.epoch = f->now.epoch,
                              .revision =
                                  n == g->list.n ? revision : g->list.at[n - 1].kv.mod_revision,
                              .events = &g->list.at[i],
@@ -141,13 +178,14 @@ static int put_all(forcing *f, gathered *g, uint64_t revision, qd_err *err)
     return rc;
 }
 
-/* The mirror, empty so far, becomes what the copy is; both are compared. */
+/* The store becomes a mirror, and what the copy was, which may be the same one; compared. */
 static int copy_over(forcing *f, qd_err *err)
 {
     gathered g = {.list = {0}};
     qd_coord_export from = {.batch = gather, .arg = &g}, to = {.batch = only_hash};
     qd_arena_init(&g.arena, NULL, STATE_BYTES_MAX);
     int rc = qd_coord_export_all(f->copy, &from, STEP_MS, err);
+    if (!rc) rc = step(f, QD_COORD_BEGIN_MIRROR, f->now.epoch, err);
     if (!rc) rc = put_all(f, &g, from.revision, err);
     if (!rc) rc = qd_coord_export_all(f->s, &to, STEP_MS, err);
     if (!rc && (to.revision != from.revision || memcmp(to.hash, from.hash, sizeof to.hash) != 0))
@@ -155,39 +193,73 @@ static int copy_over(forcing *f, qd_err *err)
                         "the copy at revision %llu differs from what was copied, revision %llu: "
                         "nothing has taken over",
                         (unsigned long long)to.revision, (unsigned long long)from.revision);
-    f->revision = from.revision;
+    f->now.revision = from.revision;
     qd_vec_fini(&g.list);
     qd_arena_fini(&g.arena);
     return rc;
 }
 
-/* --- steps of authority --- */
+/* --- the report --- */
 
-static int step(forcing *f, uint32_t action, uint64_t new_epoch, qd_err *err)
+static void lost_text(const forcing *f, char *out, size_t size)
 {
-    qd_coord_identity id;
-    qd_coord_identity_get(f->s, &id);
-    qd_coord_authority a = {
-        .action = action, .epoch = id.epoch, .new_epoch = new_epoch, .revision = id.revision};
-    return qd_coord_authority_step(f->s, &a, STEP_MS, err);
+    uint64_t has = f->now.revision, seen = f->o.recorded ? f->o.record.revision : 0;
+    if (f->m.there && f->m.revision > seen && f->m.state == QD_COORD_ACTIVE) seen = f->m.revision;
+    if (seen > has)
+        snprintf(out, size,
+                 "revisions %llu to %llu, on which this node has acted, and any later ones",
+                 (unsigned long long)has + 1, (unsigned long long)seen);
+    else
+        snprintf(out, size,
+                 "revisions from %llu on, if there were any: this node has acted on none of them",
+                 (unsigned long long)has + 1);
 }
+
+/* One of a try that has changed nothing goes. */
+static int write_report(forcing *f, qd_err *err)
+{
+    if (f->o.recorded) f->now.acted_on = f->o.record.revision;
+    lost_text(f, f->now.lost, sizeof f->now.lost);
+    int rc = qd_forced_write(&f->now, f->o.node->data, f->o.node->env, err);
+    bool stale = !rc && f->resumed && strcmp(f->was.path, f->now.path) != 0;
+    return stale ? qd_file_remove(f->was.path, err) : rc;
+}
+
+/* --- taking over --- */
 
 /* What the store has is kept, and it is in charge under the new epoch. */
 static int take_as_is(forcing *f, qd_err *err)
 {
     qd_coord_identity id;
     qd_coord_identity_get(f->s, &id);
-    int rc = 0;
-    f->revision = id.revision;
-    if (id.state == QD_COORD_MIRROR) rc = step(f, QD_COORD_ACTIVATE, 0, err);
+    f->now.revision = id.revision;
+    int rc = write_report(f, err);
+    if (!rc && id.state == QD_COORD_MIRROR) rc = step(f, QD_COORD_ACTIVATE, 0, err);
     if (!rc && id.state != QD_COORD_SEALED) rc = step(f, QD_COORD_SEAL, 0, err);
-    return rc ? rc : step(f, QD_COORD_UNSEAL, f->epoch, err);
+    return rc ? rc : step(f, QD_COORD_UNSEAL, f->now.epoch, err);
+}
+
+/* A try before has got it out of its state as a mirror. */
+static int take_on(forcing *f, const qd_store_seen *seen, qd_err *err)
+{
+    int rc = 0;
+    f->now = f->was;
+    if (seen->state == QD_COORD_ACTIVE && seen->epoch == f->now.epoch) return 0;
+    if (seen->state == QD_COORD_ACTIVE) rc = step(f, QD_COORD_SEAL, 0, err);
+    return rc ? rc : step(f, QD_COORD_UNSEAL, f->now.epoch, err);
+}
+
+/* Has one done so? */
+static bool was_taken(const forcing *f, const qd_store_seen *s)
+{
+    bool out = s->state == QD_COORD_ACTIVE || s->state == QD_COORD_SEALED;
+    return s->there && s->uuid[0] && out && is_of_try(f, s);
 }
 
 static int take_copy(forcing *f, qd_err *err)
 {
-    int rc = step(f, QD_COORD_BEGIN_MIRROR, f->epoch, err);
-    if (!rc) rc = copy_over(f, err);
+    int rc = copy_over(f, err);
+    if (!rc) rc = write_report(f, err);
     return rc ? rc : step(f, QD_COORD_ACTIVATE, 0, err);
 }
 
@@ -198,21 +270,24 @@ static int to_kubernetes(forcing *f, qd_err *err)
     bool mirror = f->k.there && f->k.uuid[0] &&
                   (f->k.state == QD_COORD_MIRROR || f->k.state == QD_COORD_SEALED);
     bool folder = f->m.there && f->m.uuid[0];
-    if (f->k.there && f->k.state == QD_COORD_ACTIVE)
+    bool taken = was_taken(f, &f->k);
+    if (!taken && f->k.there && f->k.state == QD_COORD_ACTIVE)
         return qd_err_set(err, QD_E_STATE,
                           "the store in Kubernetes is in charge already, under epoch %llu: start "
                           "the nodes with access to it",
                           (unsigned long long)f->k.epoch);
-    if (!mirror && !folder)
+    if (!taken && !mirror && !folder)
         return qd_err_set(err, QD_E_NOTFOUND,
                           "there is no copy of the state to go on with: Kubernetes holds no mirror "
                           "of it, and this node's path.data no masters' store. Run this on a node "
                           "that was a master, with its path.data");
     bool as_is = mirror && (!folder || f->k.revision >= f->m.revision);
-    f->base = as_is ? "what Kubernetes has of it" : "the masters' store in this node's path.data";
+    snprintf(f->now.base, sizeof f->now.base, "%s",
+             as_is ? "what Kubernetes has of it" : "the masters' store in this node's path.data");
     int rc = qd_offline_kubernetes(&f->o, &f->s, err);
-    if (!rc) rc = as_is ? take_as_is(f, err) : take_copy(f, err);
-    return rc;
+    if (rc) return rc;
+    if (taken) return take_on(f, &f->k, err);
+    return as_is ? take_as_is(f, err) : take_copy(f, err);
 }
 
 /* --- to masters --- */
@@ -232,97 +307,47 @@ static int to_masters(forcing *f, qd_err *err)
                           "cluster (of a state in Kubernetes nodes keep no copy): run this on a "
                           "node that was a master, or restore Kubernetes from a backup");
     bool as_is = f->m.state != QD_COORD_RETIRED && f->m.state != QD_COORD_VOID;
-    f->base = "the masters' store in this node's path.data";
-    int rc = qd_offline_masters(&f->o, "coordination", &f->s, err);
-    if (!rc) rc = as_is ? take_as_is(f, err) : take_copy(f, err);
-    return rc;
+    if (was_taken(f, &f->m)) return take_on(f, &f->m, err);
+    snprintf(f->now.base, sizeof f->now.base, "%s", "the masters' store in this node's path.data");
+    f->s = f->copy;
+    return as_is ? take_as_is(f, err) : take_copy(f, err);
 }
 
-/* --- the report --- */
-
-static void lost_text(const forcing *f, char out[240])
-{
-    const qd_authority_record *r = &f->o.record;
-    uint64_t seen = f->o.recorded ? r->revision : 0;
-    if (f->m.there && f->m.revision > seen && f->m.state == QD_COORD_ACTIVE) seen = f->m.revision;
-    if (seen > f->revision)
-        snprintf(out, 240,
-                 "revisions %llu to %llu, on which this node has acted, and any later ones",
-                 (unsigned long long)f->revision + 1, (unsigned long long)seen);
-    else
-        snprintf(out, 240,
-                 "revisions from %llu on, if there were any: this node has acted on none of them",
-                 (unsigned long long)f->revision + 1);
-}
-
-static int write_report(forcing *f, char path[QD_PATH_MAX + 64], qd_err *err)
-{
-    qd_buf b;
-    qd_json_writer w;
-    char lost[240];
-    lost_text(f, lost);
-    qd_buf_init(&b, NULL, 1 << 16);
-    qd_json_writer_init(&w, &b, true);
-    qd_json_object(&w);
-    qd_json_field_c(&w, "cluster_uuid", f->uuid);
-    qd_json_field_c(
-        &w, "lost_store",
-        qd_store_kind_name(f->to == QD_STORE_MASTERS ? QD_STORE_KUBERNETES : QD_STORE_MASTERS));
-    qd_json_field_int(&w, "lost_epoch", (int64_t)f->known);
-    qd_json_field_c(&w, "store", qd_store_kind_name(f->to));
-    qd_json_field_int(&w, "epoch", (int64_t)f->epoch);
-    qd_json_field_c(&w, "base", f->base);
-    qd_json_field_int(&w, "base_revision", (int64_t)f->revision);
-    if (f->o.recorded) qd_json_field_int(&w, "acted_on_revision", (int64_t)f->o.record.revision);
-    qd_json_field_c(&w, "may_be_lost", lost);
-    qd_json_field_int(&w, "time_in_millis", qd_env_wall_ms(f->o.node->env));
-    qd_json_object_end(&w);
-    snprintf(path, QD_PATH_MAX + 64, "%s/forced-%llu.json", f->o.node->data,
-             (unsigned long long)f->epoch);
-    int rc = qd_buf_status(&b);
-    if (!rc) rc = qd_file_write_atomic(path, qd_buf_view(&b), 0600, err);
-    qd_buf_fini(&b);
-    return rc;
-}
+/* --- the command --- */
 
 /* This node follows it from its next start on. */
-static int note(forcing *f, qd_err *err)
+static int note(forcing *f, uint64_t revision, qd_err *err)
 {
     char path[QD_PATH_MAX + 32];
     qd_authority *a;
-    qd_coord_identity id;
-    qd_coord_identity_get(f->s, &id);
     snprintf(path, sizeof path, "%s/authority.json", f->o.node->data);
     int rc = qd_authority_open_file(path, &a, err);
     if (rc) return rc;
-    qd_authority_store(a, f->o.node->env, f->to);
-    rc = qd_authority_note(a, qd_str_c(f->uuid), f->epoch, id.revision, true, err);
+    qd_authority_store(a, f->o.node->env, f->now.to);
+    rc = qd_authority_note(a, qd_str_c(f->now.uuid), f->now.epoch, revision, true, err);
     qd_authority_close(a);
     return rc;
 }
 
-static void tell(const forcing *f, const char *report)
+static void tell(const forcing *f)
 {
-    char lost[240];
-    lost_text(f, lost);
+    const qd_forced *r = &f->now;
     printf("The state of the cluster [%s] is in the store [%s] now, under epoch %llu.\n"
            "Base: %s, revision %llu.\n"
            "May be lost: %s\n"
            "(indices created or deleted, mappings, settings, which copies are in sync).\n"
            "Report: %s\n",
-           f->uuid, qd_mode_name(qd_mode_of(f->to)), (unsigned long long)f->epoch, f->base,
-           (unsigned long long)f->revision, lost, report);
-    if (f->to == QD_STORE_MASTERS)
+           r->uuid, qd_mode_name(qd_mode_of(r->to)), (unsigned long long)r->epoch, r->base,
+           (unsigned long long)r->revision, r->lost, r->path);
+    if (r->to == QD_STORE_MASTERS)
         printf("Now start this master; empty path.data/coordination of every other one before it "
                "is started.\n");
     else
         printf("Now start the control nodes, with access to Kubernetes (coordination.k8s_fallback, "
                "or coordination.mode: k8s-native).\n");
     printf("What comes back of the store [%s] is of a lower epoch, and refused.\n",
-           qd_mode_name(f->to == QD_STORE_MASTERS ? QD_MODE_KUBERNETES : QD_MODE_MASTER));
+           qd_mode_name(r->to == QD_STORE_MASTERS ? QD_MODE_KUBERNETES : QD_MODE_MASTER));
 }
-
-/* --- the command --- */
 
 static int look(forcing *f, qd_err *err)
 {
@@ -331,7 +356,7 @@ static int look(forcing *f, qd_err *err)
     if (rc || !qd_offline_reaches_kubernetes(&f->o)) return rc;
     qd_err_init(&why);
     int seen = qd_offline_look(&f->o, &f->k, &why);
-    if (seen && f->to == QD_STORE_KUBERNETES)
+    if (seen && f->now.to == QD_STORE_KUBERNETES)
         rc = qd_err_set(err, QD_E_NO_COORDINATION,
                         "Kubernetes cannot be asked, nothing was changed: %s", qd_err_reason(&why));
     else if (seen)
@@ -342,21 +367,21 @@ static int look(forcing *f, qd_err *err)
 
 static int read_target(forcing *f, const char *text, qd_err *err)
 {
-    f->to = qd_store_of(qd_mode_parse(qd_str_c(text)));
-    if (f->to) return 0;
+    f->now.to = qd_store_of(qd_mode_parse(qd_str_c(text)));
+    if (f->now.to) return 0;
     return qd_err_set(err, QD_E_ARG, "--to: [%s] is neither k8s-native nor master", text);
 }
 
 static int read_epoch(forcing *f, const char *text, qd_err *err)
 {
-    f->said_epoch = qd_str_u64(qd_str_c(text), &f->said);
+    f->said_epoch = qd_str_u64(qd_str_c(text), &f->now.lost_epoch);
     if (f->said_epoch) return 0;
     return qd_err_set(err, QD_E_ARG, "--epoch: [%s] is not an epoch as qd mode shows it", text);
 }
 
 static int check_words(const forcing *f, qd_err *err)
 {
-    if (!f->to)
+    if (!f->now.to)
         return qd_err_set(err, QD_E_ARG, "say --to k8s-native or --to master (qd mode --help)");
     if (!f->said_epoch)
         return qd_err_set(err, QD_E_ARG,
@@ -368,10 +393,23 @@ static int check_words(const forcing *f, qd_err *err)
     return 0;
 }
 
+/* Stores are closed, the copy takes its place or goes, and this node's record is written. */
+static int settle(forcing *f, int rc, qd_err *err)
+{
+    qd_coord_identity id = {.revision = f->m.revision};
+    bool takes = f->s && f->s == f->copy;
+    if (!rc && f->s) qd_coord_identity_get(f->s, &id);
+    if (!takes) qd_coord_close(f->s);
+    qd_coord_close(f->copy);
+    if (!rc && takes) rc = qd_offline_copy_take(&f->o, err);
+    if (!rc && !f->s) rc = qd_offline_copy_taken(&f->o, err);
+    if (f->copy) qd_offline_copy_remove(&f->o);
+    return rc ? rc : note(f, id.revision, err);
+}
+
 static int run(forcing *f, qd_err *err)
 {
-    char report[QD_PATH_MAX + 64];
-    bool masters = f->to == QD_STORE_MASTERS;
+    bool masters = f->now.to == QD_STORE_MASTERS;
     int rc = check_words(f, err);
     if (!rc) rc = qd_offline_load(&f->o, f->config, err);
     if (!rc && !masters && !qd_offline_reaches_kubernetes(&f->o))
@@ -379,14 +417,11 @@ static int run(forcing *f, qd_err *err)
                         "the settings give no access to Kubernetes: there is neither a service "
                         "account nor a KUBECONFIG (coordination.k8s.kubeconfig)");
     if (!rc) rc = look(f, err);
+    if (!rc) rc = resume(f, err);
     if (!rc) rc = identify(f, err);
     if (!rc) rc = masters ? to_masters(f, err) : to_kubernetes(f, err);
-    if (!rc) rc = note(f, err);
-    if (!rc) rc = write_report(f, report, err);
-    if (!rc) tell(f, report);
-    qd_coord_close(f->s);
-    qd_coord_close(f->copy);
-    if (f->copy) qd_offline_copy_remove(&f->o);
+    rc = settle(f, rc, err);
+    if (!rc) tell(f);
     return rc;
 }
 
@@ -396,7 +431,7 @@ int qd_mode_force(int argc, char **argv, qd_err *err)
     static const qd_option options[] = {
         {"to", true, TO},         {"epoch", true, EPOCH}, {"accept-data-loss", false, ACCEPT},
         {"config", true, CONFIG}, {"E", true, SET},       {0}};
-    forcing f = {.to = QD_STORE_UNKNOWN};
+    forcing f = {.known = 0};
     qd_args a;
     int id, rc = qd_offline_make(&f.o, err);
     qd_args_init(&a, argc, argv, 2, options);

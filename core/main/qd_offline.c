@@ -16,6 +16,7 @@
 #define LOOK_NS UINT64_C(20000000)
 #define ASK_MS 500
 #define COPY "coordination.copy"
+#define BEFORE "coordination.before" /* the store, while its copy takes its place */
 
 /* --- the node -------------------------------------------------------------------------------- */
 
@@ -168,6 +169,7 @@ static int copy_file(const char *from, const char *to, qd_err *err)
     if (!rc) rc = qd_file_out_open(to, true, 0600, &out, err);
     while (!rc && (n = qd_file_in_read(in, piece, FILE_BYTES_MAX, err)) > 0)
         rc = qd_file_out_write(out, piece, (size_t)n, err);
+    if (!rc && !n) rc = qd_file_out_sync(out, err); /* the copy may become the store */
     qd_file_out_close(out);
     qd_file_in_close(in);
     qd_free(piece);
@@ -228,17 +230,47 @@ static void see_identity(qd_coord_store *s, qd_store_seen *out)
         .there = true, .state = id.state, .epoch = id.epoch, .revision = id.revision};
 }
 
+/* After a crash in the middle of qd_offline_copy_take the store that was comes back. */
+static int put_back(qd_offline *o, qd_err *err)
+{
+    char before[QD_PATH_MAX + 32], path[QD_PATH_MAX + 32];
+    snprintf(before, sizeof before, "%s/" BEFORE, o->node->data);
+    snprintf(path, sizeof path, "%s/coordination", o->node->data);
+    bool left = qd_file_exists(before) && !qd_file_exists(path);
+    return left ? qd_file_rename(before, path, err) : 0;
+}
+
+int qd_offline_copy_take(qd_offline *o, qd_err *err)
+{
+    char before[QD_PATH_MAX + 32], path[QD_PATH_MAX + 32], copy[QD_PATH_MAX + 32];
+    snprintf(before, sizeof before, "%s/" BEFORE, o->node->data);
+    snprintf(path, sizeof path, "%s/coordination", o->node->data);
+    snprintf(copy, sizeof copy, "%s/" COPY, o->node->data);
+    int rc = qd_dir_remove(before, err); /* of a crash after the last step */
+    if (!rc) rc = qd_file_rename(path, before, err);
+    if (!rc) rc = qd_file_rename(copy, path, err);
+    return rc ? rc : qd_offline_copy_taken(o, err);
+}
+
+int qd_offline_copy_taken(qd_offline *o, qd_err *err)
+{
+    char before[QD_PATH_MAX + 32];
+    snprintf(before, sizeof before, "%s/" BEFORE, o->node->data);
+    return qd_dir_remove(before, err);
+}
+
 int qd_offline_copy(qd_offline *o, qd_coord_store **s, qd_store_seen *out, qd_err *err)
 {
     copying c = {.err = err};
     *s = NULL;
     *out = (qd_store_seen){.there = false};
+    int rc = put_back(o, err);
     snprintf(c.from, sizeof c.from, "%s/coordination/node", o->node->data);
-    if (!qd_file_exists(c.from)) return 0;
+    if (rc || !qd_file_exists(c.from)) return rc;
     snprintf(c.from, sizeof c.from, "%s/coordination", o->node->data);
     snprintf(c.to, sizeof c.to, "%s/" COPY, o->node->data);
     qd_offline_copy_remove(o);
-    int rc = qd_dir_make(c.to, 0700, err);
+    rc = qd_dir_make(c.to, 0700, err);
     if (!rc) rc = qd_dir_list(c.from, copy_one, &c, err);
     if (!rc) rc = qd_offline_masters(o, COPY, s, err);
     if (rc) return rc;

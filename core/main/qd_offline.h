@@ -45,6 +45,13 @@ QD_MUST_CHECK
 int qd_offline_copy(qd_offline *o, qd_coord_store **s, qd_store_seen *out, qd_err *err);
 /* Removes that copy. [worker] */
 void qd_offline_copy_remove(qd_offline *o);
+/* The copy, closed, becomes the masters' store of this node; before the last step a crash leaves
+ * the one that was. [worker] */
+QD_MUST_CHECK
+int qd_offline_copy_take(qd_offline *o, qd_err *err);
+/* It has: what a crash left behind the last step goes. [worker] */
+QD_MUST_CHECK
+int qd_offline_copy_taken(qd_offline *o, qd_err *err);
 /* Do the settings give access to Kubernetes? */
 bool qd_offline_reaches_kubernetes(const qd_offline *o);
 /* Opens the store in Kubernetes, to work with; returns when it leads. [worker]

@@ -379,6 +379,12 @@ int qd_file_out_write(qd_file_out *out, const void *p, size_t n, qd_err *err)
     return rc ? qdi_file_error(err, rc, "write", out->path) : 0;
 }
 
+int qd_file_out_sync(qd_file_out *out, qd_err *err)
+{
+    if (fsync(out->fd)) return qdi_file_error(err, errno, "sync", out->path);
+    return sync_folder(out->path, err);
+}
+
 int qd_file_out_reopen(qd_file_out *out, qd_err *err)
 {
     if (out->fd == STDOUT_FILENO || out->fd == STDERR_FILENO) return 0;

@@ -88,6 +88,10 @@ int qd_file_out_open(const char *path, bool truncate, uint32_t mode, qd_file_out
 /* Writes all n bytes. 0, QD_E_NOSPACE, QD_E_IO. [worker] */
 QD_MUST_CHECK
 int qd_file_out_write(qd_file_out *out, const void *p, size_t n, qd_err *err);
+/* What was written, and the file's name, is on disk on return. 0, QD_E_NOSPACE, QD_E_IO. [worker]
+ */
+QD_MUST_CHECK
+int qd_file_out_sync(qd_file_out *out, qd_err *err);
 /* Opens the path anew, after a log rotation moved the file away. [worker] */
 QD_MUST_CHECK
 int qd_file_out_reopen(qd_file_out *out, qd_err *err);

@@ -95,7 +95,7 @@ $m[2]{env} = {};
 $_->launch for @m[0, 2];
 $j = settled($data, 2001);
 is("$j->{mode}{chosen} $j->{store}{epoch} $j->{cluster_uuid}", "master 2001 $uuid", 'a data node follows again') or diag explain $j;
-is($data->get('/first/_count')->{json}{count}, 1, 'with its documents');
+ok($data->wait_for(sub { ($data->get('/first/_count')->{json}{count} // -1) == 1 }, 60), 'with its documents');
 is($data->get('/third')->{status}, 404, 'what only the lost store had is lost');
 
 # --- the API comes back: its store is of a lower epoch

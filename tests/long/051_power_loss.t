@@ -22,4 +22,5 @@ $ENV{QD_LONG} = 1;
 step("storage-nvme by itself, 2 x 1000 cuts and its mutants", 'prove -v tests/integration/020_powerloss_store.t');
 step("the recorder sees every door", 'prove tests/integration/022_recorder.t');
 step("coordination-raft by itself, 2 x 500 cuts, a mutant, 100 kills", 'prove -v tests/integration/023_powerloss_coordination.t');
+step('qd mode force cut off at 3 x 180 points', 'CUTS=60 prove -v tests/integration/617_mode_force_crash.t');
 finish();
