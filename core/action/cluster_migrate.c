@@ -159,7 +159,7 @@ int qdi_api_cluster_migrate_start(qd_request *q, qd_response *r, qd_err *err)
     int rc = target_of(q, &to, err);
     if (!rc && !q->a->driver) return ask_others(q, 0, r, err);
     if (!rc) rc = all_have_both(q, err);
-    if (!rc) rc = qd_handover_start(qd_driver_handover(q->a->driver), to, err);
+    if (!rc) rc = qd_driver_start_to(q->a->driver, to, err);
     if (!rc) qd_response_acknowledged(r);
     return rc;
 }

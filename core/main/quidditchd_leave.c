@@ -105,7 +105,7 @@ static int hand_over(qd_node *node, const _Atomic bool *cut, qd_err *err)
 {
     uint64_t until = qd_env_mono_ns(node->env) + LEAVE_NS;
     qd_str to = qd_str_c(qd_mode_name(QD_MODE_KUBERNETES));
-    int rc = qd_handover_start(qd_driver_handover(node->driver), to, err);
+    int rc = qd_driver_start_to(node->driver, to, err);
     if (rc == QD_E_ARG && handed_over(node)) {
         qd_err_fini(err);
         rc = 0;

@@ -1,5 +1,6 @@
 /* driver.c: the thread that takes the turns. See driver.h. */
 #include "cluster/authority/driver.h"
+#include "base/arena.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "runtime/sync.h"
@@ -7,6 +8,8 @@
 
 #define LOG "coordination"
 #define PREFIX "migration/"
+#define WISH PREFIX "wish" /* of settings: the last one that was followed, or overruled */
+#define WISH_MS 5000
 #define TAKE_MS 500                   /* and as much again by chance, so that one comes first */
 #define STOP_MS 300                   /* what is under way when it ends may take so long */
 #define IDLE_NS UINT64_C(5000000000)  /* looks without a word of a plan */
@@ -22,7 +25,7 @@ struct qd_driver {
     qd_mutex lock;
     bool stop, watched;
     _Atomic bool drives;
-    const char *wished; /* the thread's: the wish that was followed last */
+    const char *wished; /* the thread's: the wish that is written already */
     /* the thread's: since when a store is seen sealed and nothing goes on (0: none is), for how
      * long that is another one's, and how far the stores were */
     uint64_t sealed_ns, take_ns, seen[2], said_ns;
@@ -100,19 +103,74 @@ static uint64_t turn(qd_driver *d, bool *failed)
     return again == UINT64_MAX ? IDLE_NS : again;
 }
 
-/* What all ask for by their settings is begun, once: who gives it up is not overruled. */
+/* --- what settings ask for ------------------------------------------------------------------- */
+
+static const char *wish(const qd_driver *d)
+{
+    return d->config.wish ? d->config.wish(d->config.arg) : NULL;
+}
+
+/* Is this wish the one that is written? *was: for the write of another one. */
+static int read_wish(qd_driver *d, const char *to, bool *same, qd_coord_compare *was, qd_err *err)
+{
+    qd_arena a;
+    qd_coord_list list = {.n = 0};
+    *was = (qd_coord_compare){.key = QD_STR(WISH), .type = QD_COORD_CMP_EXISTS};
+    qd_arena_init(&a, NULL, 1 << 16);
+    int rc = qd_coord_read(d->config.front, was->key, false, WISH_MS, &a, &list, err);
+    *same = !rc && list.n &&
+            qd_str_is((qd_str){(const char *)list.at[0].value, list.at[0].value_len}, to);
+    if (!rc && list.n) {
+        was->type = QD_COORD_CMP_MOD;
+        was->number = list.at[0].mod_revision;
+    }
+    qd_arena_fini(&a);
+    return rc;
+}
+
+static int write_wish(qd_driver *d, const char *to, const qd_coord_compare *was, qd_err *err)
+{
+    qd_coord_change change = {.type = QD_COORD_PUT, .key = was->key, .value = qd_str_c(to)};
+    return qd_coord_commit(d->config.front, was, 1, &change, 1, WISH_MS, NULL, NULL, err);
+}
+
+/* What all ask for by their settings is begun, once: who gives it up, or moves the state elsewhere
+ * by a word, is not overruled, whichever node drives then. */
 static void follow_wish(qd_driver *d)
 {
+    bool same;
     qd_err err;
-    const char *to = d->config.wish ? d->config.wish(d->config.arg) : NULL;
-    if (to == d->wished) return;
+    qd_coord_compare was;
+    const char *to = wish(d);
+    if (!to || to == d->wished) {
+        d->wished = to;
+        return;
+    }
     qd_err_init(&err);
-    int rc = to ? qd_handover_start(d->h, qd_str_c(to), &err) : 0;
-    if (!rc && to)
-        qd_log_info(LOG, "all coordination nodes ask for [%s]: the cluster's state moves there",
-                    to);
-    if (!rc || rc == QD_E_ARG) d->wished = to; /* ARG: it is in charge already */
+    int rc = read_wish(d, to, &same, &was, &err);
+    if (!rc && !same) {
+        rc = qd_handover_start(d->h, qd_str_c(to), &err);
+        if (!rc)
+            qd_log_info(LOG, "all coordination nodes ask for [%s]: the cluster's state moves there",
+                        to);
+        if (rc == QD_E_ARG) qd_err_fini(&err); /* it is in charge already */
+        if (!rc || rc == QD_E_ARG) rc = write_wish(d, to, &was, &err);
+    }
+    if (!rc) d->wished = to;
     qd_err_fini(&err);
+}
+
+int qd_driver_start_to(qd_driver *d, qd_str to, qd_err *err)
+{
+    bool same;
+    qd_coord_compare was;
+    const char *settings = wish(d);
+    int rc = 0;
+    if (settings && !qd_str_is(to, settings)) {
+        rc = read_wish(d, settings, &same, &was, err);
+        if (!rc && !same) rc = write_wish(d, settings, &was, err);
+    }
+    return rc ? rc : qd_handover_start(d->h, to, err);
 }
 
 static bool stopped(qd_driver *d)
@@ -132,6 +190,7 @@ static void run(void *arg)
         atomic_store(&d->drives, drives);
         bool failed = false;
         if (!drives) qd_handover_aside(d->h);
+        if (!drives) d->wished = NULL; /* another node may follow another one */
         if (drives) follow_wish(d);
         uint64_t wait = drives ? turn(d, &failed) : ASIDE_NS;
         if (failed) {

@@ -36,6 +36,10 @@ int qd_driver_open(const qd_driver_config *config, qd_driver **out, qd_err *err)
 void qd_driver_close(qd_driver *d);
 /* For the wishes of handover.h; not for turns. [any] */
 qd_handover *qd_driver_handover(qd_driver *d);
+/* qd_handover_start by an operator's word, which what the settings ask for by now does not
+ * overrule. [worker] */
+QD_MUST_CHECK
+int qd_driver_start_to(qd_driver *d, qd_str to, qd_err *err);
 /* The node that drives by this state: who is elected or, if that one cannot, the first that can;
  * empty: none can. Borrows. [any] */
 qd_str qd_driver_of(const qd_state *s);
