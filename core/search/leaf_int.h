@@ -213,6 +213,12 @@ int qdi_custom_open(qdi_run *r, const qdi_node *x, struct qdi_custom **out, qd_e
 void qdi_custom_close(struct qdi_custom *c); /* c and all opened before it */
 float qdi_custom_bound(struct qdi_custom *c, uint32_t from, uint32_t to);
 
+/* range_count.c: the documents of a RANGE where nothing is deleted and no document has two values:
+ * 1 with *n, 0 when that is not so, or an error. Reads on its own. */
+QD_MUST_CHECK
+int qdi_range_count(qd_plan *p, const qd_leaf *leaf, const qdi_node *x, qd_arena *arena,
+                    uint64_t *n, qd_err *err);
+
 /* Marks the documents whose column has a word that a SET, or an address that a RANGE of 16 bytes,
  * wants, where the field has no index. Reads on its own. */
 QD_MUST_CHECK

@@ -149,6 +149,21 @@ int qd_plan_collect(qd_plan *p, qd_plan *post, qd_collector *c, qd_collect_resul
 /* --- top k -------------------------------------------------------------------------------------
  */
 
+/* What is counted: constants and lone filters as what they wrap. */
+static const qdi_node *counted_node(const qd_plan *p)
+{
+    const qdi_node *x = p->root;
+    for (;;) {
+        if (x->kind == QDI_CONST)
+            x = x->u.child;
+        else if (x->kind == QDI_BOOL && x->u.b.nmust == 0 && x->u.b.nfilter == 1 &&
+                 x->u.b.nmust_not == 0 && x->u.b.min_should == 0)
+            x = x->u.b.filter[0];
+        else
+            return x;
+    }
+}
+
 typedef struct top {
     qd_collector c;
     const qd_top_options *o;
@@ -210,7 +225,8 @@ static int top_plain(qdi_run *r, top *t, const char **name, qd_err *err)
     int ranked = t->q.k ? qdi_kernel_top(r, &t->q, o->strategy, want, &n, &counted, name, err) : 0;
     if (ranked < 0) return ranked;
     if (want && !counted) {
-        int rc = qdi_kernel_count(r, want == UINT64_MAX ? 0 : want, &n, err);
+        int rc = qdi_range_count(r->plan, r->leaf, counted_node(r->plan), r->arena, &n, err);
+        if (rc == 0) rc = qdi_kernel_count(r, want == UINT64_MAX ? 0 : want, &n, err);
         if (rc < 0) return rc;
         counted = rc == 1;
         if (!counted && !ranked) return 0; /* one pass by windows does both */
@@ -318,8 +334,7 @@ int qd_plan_top(qd_plan *p, const qd_top_options *o, qd_top_result *out, qd_err 
 /* A single term where nothing is deleted: the dictionary knows. */
 static bool count_known(const qd_plan *p, const qd_leaf *leaf, uint64_t *n)
 {
-    const qdi_node *x = p->root;
-    if (x->kind == QDI_CONST) x = x->u.child;
+    const qdi_node *x = counted_node(p);
     if (leaf->live || (x->kind != QDI_TERM && x->kind != QDI_ALL)) return false;
     *n = x->kind == QDI_ALL ? leaf->docs : x->u.term->at[leaf->index].df;
     return true;
@@ -329,9 +344,12 @@ static int count_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, qd_count_
                       qd_err *err)
 {
     qdi_run r;
-    int rc = qdi_run_begin(&r, p, leaf, s, false, NULL, err);
+    uint64_t n = 0;
+    int rc = qdi_range_count(p, leaf, counted_node(p), &s->arena, &n, err);
+    if (rc == 1) c->n += n;
+    if (rc) return rc < 0 ? rc : c->stop_at && c->n >= c->stop_at ? QD_COLLECT_ALL_DONE : 0;
+    rc = qdi_run_begin(&r, p, leaf, s, false, NULL, err);
     if (!rc && r.root->kind != QDI_L_NONE) {
-        uint64_t n = 0;
         int done = qdi_kernel_count(&r, c->stop_at ? c->stop_at - c->n : 0, &n, err);
         if (done == 1) {
             c->n += n;
