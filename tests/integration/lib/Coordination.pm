@@ -80,31 +80,41 @@ use Time::HiRes qw(time);
 
 my $kept = 20; # indices; older ones are deleted, so that a load without end is none of memory
 
-# A client of one node that does not retry: each failure is kept with its words.
+# A client of one node that does not retry: each failure is kept with its words, and beside them when it was asked and
+# when answered ({when}, by time()).
 sub new {
     my ($class, $n) = @_;
-    return bless {node => $n, made => 0, wrote => 0, slowest => 0, failed => []}, $class;
+    return bless {node => $n, made => 0, wrote => 0, slowest => 0, failed => [], when => [], doubt => {}}, $class;
 }
+# One request that is to be answered with a status; how long it took, in list context, follows.
 sub expect {
-    my ($self, $status, $r) = @_;
-    push @{$self->{failed}}, Coordination::error_of($r) if $r->{status} != $status;
-    return $r->{status} == $status;
-}
-sub change {
-    my ($self, $method, $path, @body) = @_;
+    my ($self, $status, $method, @request) = @_;
     my $began = time;
-    my $ok = $self->expect(200, $self->{node}->$method("$path?master_timeout=60s", @body));
-    my $took = time - $began;
+    my $r = $self->{node}->$method(@request);
+    my $ended = time;
+    if ($r->{status} != $status) {
+        push @{$self->{failed}}, Coordination::error_of($r);
+        push @{$self->{when}}, [$began, $ended];
+    }
+    return wantarray ? ($r->{status} == $status, $ended - $began) : $r->{status} == $status;
+}
+# A change of made-N. One that may be done or not leaves that index in doubt: nothing is asked or said of it any more.
+sub change {
+    my ($self, $n, $method, @body) = @_;
+    my ($ok, $took) = $self->expect(200, $method, "/made-$n?master_timeout=60s", @body);
     $self->{slowest} = $took if $took > $self->{slowest};
+    $self->{doubt}{$n} = 1 if !$ok && $self->{failed}[-1] =~ /may or may not be committed/;
     return $ok;
 }
 sub more {
     my ($self, $times) = @_;
+    my $doubt = $self->{doubt};
     for (1 .. $times || 1) {
-        $self->change('put', "/made-$self->{made}", {settings => {number_of_shards => 1, number_of_replicas => 0}}) and $self->{made}++;
+        my $n = $self->{made};
+        $self->{made}++ if $self->change($n, 'put', {settings => {number_of_shards => 1, number_of_replicas => 0}}) || $doubt->{$n};
         my $old = $self->{made} - $kept - 1;
-        $self->change('delete', "/made-$old") if $old >= 0 && !$self->{deleted}{$old}++;
-        $self->expect(201, $self->{node}->put("/docs/_doc/$self->{wrote}", {n => $self->{wrote}})) and $self->{wrote}++;
+        $self->{deleted}{$old} //= $self->change($old, 'delete') ? 1 : 0 if $old >= 0 && !$doubt->{$old};
+        $self->expect(201, 'put', "/docs/_doc/$self->{wrote}", {n => $self->{wrote}}) and $self->{wrote}++;
     }
 }
 # Goes on until a condition holds: false when it did not so many seconds later.
@@ -121,7 +131,8 @@ sub until {
 sub wrong {
     my ($self) = @_;
     my %there = map { $_->{index} => 1 } grep { $_->{index} =~ /^made-/ } @{$self->{node}->get('/_cat/indices?format=json')->{json} || []};
-    my @expected = map { "made-$_" } grep { !$self->{deleted}{$_} } 0 .. $self->{made} - 1;
+    delete $there{"made-$_"} for keys %{$self->{doubt}};
+    my @expected = map { "made-$_" } grep { !$self->{deleted}{$_} && !$self->{doubt}{$_} } 0 .. $self->{made} - 1;
     my @lost = grep { !delete $there{$_} } @expected;
     $self->{node}->post('/docs/_refresh');
     my $count = $self->{node}->get('/docs/_count')->{json}{count} // 'none';
