@@ -1,34 +1,58 @@
 /* cur.c: cursors over postings: bounds, look-ups, score tables. */
 #include "search/leaf_int.h"
 
-/* Greatest score of each impact class, by the scoring function itself over its frontier. */
-void qdi_cur_bounds(qdi_cur *c)
+static void bounds_of_anything(qdi_cur *c)
 {
-    if (c->bounds) return;
-    c->bounds = true;
+    for (uint32_t i = 1; i < QD_CLASSES; i++) c->bound[i] = c->w;
+    c->max = c->w;
+}
+
+/* Greatest score of each impact class, by the scoring function itself over its frontier. */
+static void bounds_of(qdi_cur *c, bool pair)
+{
     const qd_postings *p = c->p;
-    memset(c->bound, 0, sizeof c->bound);
-    c->max = 0;
-    if (!p->cls) { /* no frontier: freq may be anything */
-        for (uint32_t i = 1; i < QD_CLASSES; i++) c->bound[i] = c->w;
-        c->max = c->w;
-        return;
-    }
     uint32_t at = 0;
     for (uint32_t l = 0; l < p->nlevels; l++) {
         uint32_t n = p->level_pairs[l] ? p->level_pairs[l] : 256, end = at + n;
         if (end > p->npairs) end = p->npairs;
         float m = 0;
         for (; at < end; at++) {
+            uint32_t f = pair ? qdi_pair_freq_max(p->pair_freq[at]) : p->pair_freq[at];
             float s = p->pair_freq[at] == QD_FREQ_SATURATED
                           ? c->w
-                          : qdi_score(c->w, (float)p->pair_freq[at],
-                                      c->ninv[c->norm_mask ? p->pair_norm[at] : 1]);
+                          : qdi_score(c->w, (float)f, c->ninv[c->norm_mask ? p->pair_norm[at] : 1]);
             m = s > m ? s : m;
         }
         c->bound[p->level_cls[l] & 63] = m;
         c->max = m > c->max ? m : c->max;
     }
+}
+
+static bool bounds_begin(qdi_cur *c)
+{
+    if (c->bounds) return false;
+    c->bounds = true;
+    memset(c->bound, 0, sizeof c->bound);
+    c->max = 0;
+    return true;
+}
+
+void qdi_cur_bounds(qdi_cur *c)
+{
+    if (!bounds_begin(c)) return;
+    if (c->p->cls)
+        bounds_of(c, false);
+    else /* no frontier: freq may be anything */
+        bounds_of_anything(c);
+}
+
+void qdi_cur_bounds_sloppy(qdi_cur *c, bool pair)
+{
+    if (!bounds_begin(c)) return;
+    if (c->p->cls && pair)
+        bounds_of(c, true);
+    else
+        bounds_of_anything(c);
 }
 
 uint32_t qdi_cur_find(qdi_cur *c, const qd_kern *k, uint32_t d)

@@ -1,5 +1,5 @@
 /*
- * k_phrase.c: exact phrases of plain words.
+ * k_phrase.c: phrases of plain words, exact and sloppy ones.
  *
  * The rarest word's blocks lead; other words' bitmaps or blocks keep the documents that hold all of
  * them; a document whose smallest frequency cannot reach the threshold is not looked at; where its
@@ -10,6 +10,10 @@
  * Longer lists meet in a table of bytes by place of the phrase's start: the first word writes, each
  * other one raises what its predecessor left, so that no branch depends on a position. (Merging two
  * lists of ten costs ten mispredicted branches.)
+ *
+ * Sloppy phrases have bounds of their own on what they can score; positions are read only of
+ * documents that can reach the threshold, and whether two words are near enough, which is all that
+ * a count asks, is seen without walking them.
  */
 #include "search/kernel_int.h"
 
@@ -17,6 +21,9 @@
 #define POSITIONS_MAX 4096u           /* a document with more goes by the general way */
 #define PLACES (QDI_BYTES_WINDOW - 1) /* of the table; the last one takes all that lie behind */
 #define MEET_MAX 64u                  /* positions of the rarest word that meet in registers */
+#define NEAR_MAX 4096u                /* pairs of positions that are all compared */
+
+typedef enum phrase_kind { PHRASE_EXACT, PHRASE_PAIR, PHRASE_SLOPPY } phrase_kind;
 
 typedef struct word {
     qdi_cur *c;
@@ -37,8 +44,11 @@ typedef struct phrase {
     qdi_lnode *l;
     word *w[WORDS_MAX]; /* by rising document frequency */
     uint32_t n;
+    phrase_kind kind;
+    qdi_positions pos[WORDS_MAX]; /* by slot, of one document: sloppy phrases */
     uint32_t cand[QD_BLOCK + 64];
     uint32_t least[QD_BLOCK + 64]; /* frequency of any word there */
+    uint32_t most[QD_BLOCK + 64];  /* that a sloppy phrase can be found there */
     float bound[QD_BLOCK + 64];    /* score of a phrase that often */
     const float *range;            /* bounds of ranges, of all words; NULL: the lead is sparse */
     uint32_t *starts, *others;     /* places of one document */
@@ -302,6 +312,27 @@ static uint32_t occurrences(phrase *x)
     return (uint32_t)__builtin_popcountll(met);
 }
 
+/* Frequency of a sloppy phrase in the candidate at hand; some number above 0 where that is enough.
+ */
+static float sloppy_freq(phrase *x, bool any)
+{
+    const qdi_lnode *l = x->l;
+    uint32_t slop = l->u.phrase.slop;
+    for (uint32_t i = 0; i < x->n; i++) {
+        qdi_positions *p = &x->pos[l->u.phrase.order[i]];
+        places(x->w[i], p->at);
+        p->n = x->w[i]->freq;
+    }
+    const qdi_positions *a = &x->pos[0], *b = &x->pos[1];
+    if (x->kind == PHRASE_SLOPPY)
+        return qdi_phrase_sloppy(l->u.phrase.sloppy, x->pos, l->u.phrase.offset, x->n, slop);
+    if (any && a->n * b->n <= NEAR_MAX) {
+        const qdi_positions *few = a->n < b->n ? a : b, *many = few == a ? b : a;
+        return (float)x->k->k->near(few->at, few->n, many->at, many->n, slop);
+    }
+    return qdi_phrase_sloppy_pair(a->at, a->n, b->at, b->n, slop, any);
+}
+
 /* A document too large for the buffers, by the window's way. */
 static int large_doc(phrase *x, uint32_t d, double *score, bool *match)
 {
@@ -345,14 +376,28 @@ static int candidate(phrase *x, uint32_t j)
         if (match && k->q) qdi_k_push(k, s, d);
         return 0;
     }
-    uint32_t f = occurrences(x);
-    if (!f) return 0;
+    float f = x->kind == PHRASE_EXACT ? (float)occurrences(x) : sloppy_freq(x, !k->q);
+    if (!(f > 0)) return 0;
     k->count++;
     if (!k->q) return 0;
     float ninv =
         l->u.phrase.ninv ? l->u.phrase.ninv[l->u.phrase.norms[d & l->u.phrase.norm_mask]] : 0;
-    qdi_k_push(k, (double)qdi_score(l->u.phrase.w, (float)f, ninv), d);
+    qdi_k_push(k, (double)qdi_score(l->u.phrase.w, f, ninv), d);
     return 0;
+}
+
+/* How often the phrase can be found in each of n candidates: a match of several words begins at
+ * another position of some word each time. */
+static const uint32_t *frequencies_at_most(phrase *x, uint32_t n)
+{
+    if (x->kind == PHRASE_EXACT) return x->least;
+    for (uint32_t j = 0; j < n && x->kind == PHRASE_PAIR; j++)
+        x->most[j] = qdi_pair_freq_max(x->least[j]);
+    for (uint32_t j = 0; j < n && x->kind == PHRASE_SLOPPY; j++) {
+        x->most[j] = 0;
+        for (uint32_t i = 0; i < x->n; i++) x->most[j] += x->w[i]->freq_of[j];
+    }
+    return x->most;
 }
 
 static int block(phrase *x, uint32_t b)
@@ -367,9 +412,10 @@ static int block(phrase *x, uint32_t b)
         for (uint32_t j = n; j < ((n + 15) & ~15u); j++) { /* the kernel works by sixteens */
             x->cand[j] = x->cand[n - 1];
             x->least[j] = 1;
+            for (uint32_t i = 0; i < x->n; i++) x->w[i]->freq_of[j] = 1;
         }
-        k->k->score(x->least, x->cand, l->u.phrase.norm_mask, l->u.phrase.norms, l->u.phrase.ninv,
-                    l->u.phrase.w, x->bound, 0, n);
+        k->k->score(frequencies_at_most(x, (n + 15) & ~15u), x->cand, l->u.phrase.norm_mask,
+                    l->u.phrase.norms, l->u.phrase.ninv, l->u.phrase.w, x->bound, 0, n);
     }
     for (uint32_t j = 0; j < n; j++) {
         if (bounded && x->bound[j] < threshold(k)) continue;
@@ -400,6 +446,20 @@ static int range_bounds(phrase *x)
     return 0;
 }
 
+/* What kind it is, with room for its positions. */
+static int phrase_kind_of(phrase *x)
+{
+    const qdi_lnode *l = x->l;
+    bool pair = l->u.phrase.sloppy && x->n == 2 && !qdi_sloppy_repeats(l->u.phrase.sloppy);
+    x->kind = !l->u.phrase.sloppy ? PHRASE_EXACT : pair ? PHRASE_PAIR : PHRASE_SLOPPY;
+    for (uint32_t s = 0; x->kind != PHRASE_EXACT && s < x->n; s++) {
+        uint32_t *at = qdi_scratch_alloc(x->k->r->scratch, (POSITIONS_MAX + 64) * sizeof *at);
+        if (!at) return QD_E_NOMEM;
+        x->pos[s] = (qdi_positions){.at = at, .cap = POSITIONS_MAX};
+    }
+    return 0;
+}
+
 int qdi_k_phrase(qdi_k *k, qdi_lnode *l)
 {
     phrase *x = qdi_scratch_alloc(k->r->scratch, sizeof *x);
@@ -410,7 +470,7 @@ int qdi_k_phrase(qdi_k *k, qdi_lnode *l)
     x->n = l->u.phrase.n;
     x->starts = qdi_scratch_alloc(k->r->scratch, (POSITIONS_MAX + 64) * sizeof *x->starts);
     x->others = qdi_scratch_alloc(k->r->scratch, (POSITIONS_MAX + 64) * sizeof *x->others);
-    if (!x->starts || !x->others) return QD_E_NOMEM;
+    if (!x->starts || !x->others || phrase_kind_of(x)) return QD_E_NOMEM;
     x->met = k->r->scratch->bytes;
     uint32_t far = 0;
     for (uint32_t i = 0; i < x->n; i++)
@@ -419,12 +479,13 @@ int qdi_k_phrase(qdi_k *k, qdi_lnode *l)
         uint32_t s = l->u.phrase.order[i];
         word *w = &words[i];
         w->c = l->u.phrase.curs[s];
-        w->shift = far - l->u.phrase.offset[s];
+        w->shift = x->kind == PHRASE_SLOPPY ? 0 : far - l->u.phrase.offset[s];
         w->sum_blk = QD_NO_DOC;
         w->pos_blk = UINT64_MAX;
         x->w[i] = w;
         qdi_k_rewind(w->c);
-        if (k->q) qdi_cur_bounds(w->c);
+        if (k->q && x->kind == PHRASE_EXACT) qdi_cur_bounds(w->c);
+        if (k->q && x->kind != PHRASE_EXACT) qdi_cur_bounds_sloppy(w->c, x->kind == PHRASE_PAIR);
     }
     x->range = NULL;
     if (range_bounds(x)) return QD_E_NOMEM;

@@ -253,6 +253,7 @@ const qd_kern qd_kern_avx2 = {
     .max_d = max_d,
     .isect = isect,
     .meet = meet,
+    .near = near,
     .rank = rank,
     .and64 = and64,
     .popcount = popcount,

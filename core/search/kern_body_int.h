@@ -27,4 +27,14 @@ static uint64_t popcount_and(const uint64_t *a, const uint64_t *b, size_t n)
     return c;
 }
 
+static uint32_t near(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb, uint32_t slop)
+{
+    for (uint32_t i = 0; i < na; i++) {
+        uint32_t hit = 0, from = a[i] - slop;
+        for (uint32_t j = 0; j < nb; j++) hit |= b[j] - from <= 2 * slop;
+        if (hit) return 1;
+    }
+    return 0;
+}
+
 #endif

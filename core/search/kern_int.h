@@ -41,6 +41,8 @@ typedef struct qd_kern {
     /* Bit q (q < na, 1 to 16) of the result: is a[q] - q + diff one of b[r] - r, r < nb, nb at
      * least 1, modulo 2^32? */
     uint32_t (*meet)(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb, uint32_t diff);
+    /* Is any of b within slop (below 2^30) of any of a? Numbers below 2^31, in any order. */
+    uint32_t (*near)(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb, uint32_t slop);
     /* How many of n ascending docs (n <= 128, 16 readable words behind) are below d. */
     uint32_t (*rank)(const uint32_t *docs, uint32_t n, uint32_t d);
     /* a &= b, a |= b, a &= ~b over n words; returns nothing. popcount of n words. */

@@ -2,6 +2,7 @@
 #include "search/kernel_int.h"
 
 #define PHRASE_WORDS_MAX 16u
+#define SLOP_MAX (1u << 29)
 
 typedef enum shape { SHAPE_NONE, SHAPE_TERM, SHAPE_OR, SHAPE_AND, SHAPE_MIX, SHAPE_PHRASE } shape;
 
@@ -18,7 +19,7 @@ static shape shape_of(qdi_run *r, qdi_k *k, uint32_t *nreq)
     qdi_lnode *l = r->root;
     *nreq = 0;
     if (l->kind == QDI_L_PHRASE) {
-        bool plain = l->u.phrase.slop == 0 && l->u.phrase.n <= PHRASE_WORDS_MAX;
+        bool plain = l->u.phrase.slop <= SLOP_MAX && l->u.phrase.n <= PHRASE_WORDS_MAX;
         for (uint32_t s = 0; s < l->u.phrase.n && plain; s++)
             plain = l->u.phrase.first[s + 1] == l->u.phrase.first[s] + 1 &&
                     l->u.phrase.offset[s] < QD_BLOCK * 1024u;

@@ -149,6 +149,9 @@ int qdi_windows(qdi_run *r, qdi_run *post, qd_collector *c, qd_err *err);
 
 /* cur.c */
 void qdi_cur_bounds(qdi_cur *c);
+/* The same of a sloppy phrase: of two words without a common one (pair) it is as frequent as
+ * qdi_pair_freq_max of the word's frequency, others as anything. */
+void qdi_cur_bounds_sloppy(qdi_cur *c, bool pair);
 /* Decodes block b (< nblk) unless it is there already. */
 static inline void qdi_cur_load(qdi_cur *c, uint32_t b)
 {
@@ -205,6 +208,18 @@ int qdi_fill_custom(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *
 /* phrase.c: frequency of a phrase in one document, 0 when it does not match. */
 float qdi_phrase_exact(const qdi_positions *pos, const uint32_t *offset, uint32_t n);
 struct qdi_sloppy *qdi_sloppy_make(const qdi_node *x, qd_arena *arena);
+/* sloppy_pair.c: the same for two slots without a common word; a and b, ascending and not empty,
+ * are their positions minus the slots' offsets, plus anything. any: the first match alone. */
+float qdi_phrase_sloppy_pair(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb,
+                             uint32_t slop, bool any);
+/* Matches of length 0 take a position of either word each, others count at most 1/2, and the words
+ * take turns in being the first of a match: f + (f + 1) / 2, rounded up. */
+static inline uint32_t qdi_pair_freq_max(uint32_t f)
+{
+    return f + f / 2 + 1;
+}
+/* Do slots of the phrase share words? */
+bool qdi_sloppy_repeats(const struct qdi_sloppy *s);
 float qdi_phrase_sloppy(struct qdi_sloppy *s, const qdi_positions *pos, const uint32_t *offset,
                         uint32_t n, uint32_t slop);
 

@@ -122,6 +122,11 @@ struct qdi_sloppy *qdi_sloppy_make(const qdi_node *x, qd_arena *arena)
     return s;
 }
 
+bool qdi_sloppy_repeats(const struct qdi_sloppy *s)
+{
+    return s->ngroups > 0;
+}
+
 static bool slot_next(slot *p)
 {
     if (p->next == p->n) return false;

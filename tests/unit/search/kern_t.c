@@ -51,6 +51,24 @@ static void scores_are_the_same_bits(void **state)
     }
 }
 
+static void nearness_is_the_same(void **state)
+{
+    (void)state;
+    const qd_kern *t[4];
+    uint32_t nt = tables(t), a[200], b[200];
+    for (int round = 0; round < 2000; round++) {
+        uint32_t na = 1 + rnd(round % 3 ? 20 : 200), nb = 1 + rnd(round % 5 ? 20 : 200);
+        uint32_t slop = rnd(round % 2 ? 4 : 1u << 29), most = rnd(2) ? 10000 : 0x7fffffff, want = 0;
+        for (uint32_t i = 0; i < na; i++) a[i] = rnd(most);
+        for (uint32_t i = 0; i < nb; i++) b[i] = rnd(most);
+        for (uint32_t i = 0; i < na; i++)
+            for (uint32_t k = 0; k < nb; k++)
+                want |= (a[i] > b[k] ? a[i] - b[k] : b[k] - a[i]) <= slop;
+        assert_int_equal(qd_kern_scalar.near(a, na, b, nb, slop), want);
+        for (uint32_t k = 0; k < nt; k++) assert_int_equal(t[k]->near(a, na, b, nb, slop), want);
+    }
+}
+
 static void bounds_of_ranges_are_the_same(void **state)
 {
     (void)state;
@@ -185,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scores_are_the_same_bits),
+        cmocka_unit_test(nearness_is_the_same),
         cmocka_unit_test(bounds_of_ranges_are_the_same),
         cmocka_unit_test(selections_and_lists_are_the_same),
         cmocka_unit_test(the_best_k_are_those_of_sorting_everything),

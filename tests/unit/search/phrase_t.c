@@ -144,6 +144,52 @@ static void phrase_is(qd_searcher *searcher, const uint8_t *w, const uint32_t *a
     qd_arena_fini(&arena);
 }
 
+/* Sloppy ones: what the kernel finds is what the windows' matcher finds, step by step Lucene's. */
+static void sloppy_is(qd_searcher *searcher, const uint8_t *w, const uint32_t *at, uint32_t n,
+                      uint32_t slop)
+{
+    qd_arena arena;
+    qd_plan *p;
+    qd_top_result by_kernel, by_windows;
+    qd_phrase_term terms[8];
+    uint64_t counted;
+    qd_arena_init(&arena, NULL, 0);
+    for (uint32_t i = 0; i < n; i++)
+        terms[i] = (qd_phrase_term){.term = qd_str_c(word[w[i]]), .position = at[i]};
+    qd_node *q = qd_node_make(&arena, QD_NATIVE_PHRASE);
+    q->u.phrase = (qd_node_phrase){.field = QD_STR("body"), .terms = terms, .n = n, .slop = slop};
+    ok(qd_plan_make(searcher, q, NULL, &arena, &p, &err));
+    for (uint32_t k = 5; k <= DOCS; k += DOCS - 5) {
+        qd_top_options o = {.k = k, .total = k == 5 ? 0 : QD_TOTAL_EXACT};
+        ok(qd_plan_top(p, &o, &by_kernel, &err));
+        assert_string_equal(by_kernel.strategy, "phrase");
+        o.strategy = QD_STRATEGY_WINDOWS;
+        ok(qd_plan_top(p, &o, &by_windows, &err));
+        assert_int_equal(by_windows.n, by_kernel.n);
+        for (uint32_t i = 0; i < by_kernel.n; i++) {
+            assert_int_equal(by_kernel.hits[i].doc, by_windows.hits[i].doc);
+            assert_memory_equal(&by_kernel.hits[i].score, &by_windows.hits[i].score, 4);
+        }
+    }
+    ok(qd_plan_count(p, 0, &counted, &err));
+    assert_int_equal(counted, by_windows.n); /* k is DOCS */
+    qd_arena_fini(&arena);
+}
+
+static void some_sloppy_phrases(qd_searcher *searcher)
+{
+    for (int round = 0; round < 60; round++) {
+        uint8_t w[8];
+        uint32_t at[8], n = 2 + (round % 4 ? 0 : (uint32_t)rnd(3)), place = (uint32_t)rnd(3);
+        for (uint32_t i = 0; i < n; i++) {
+            w[i] = (uint8_t)rnd(KINDS); /* the same word twice now and then */
+            at[i] = place;
+            place += rnd(6) ? 1 : 1 + (uint32_t)rnd(50);
+        }
+        sloppy_is(searcher, w, at, n, 1 + (uint32_t)rnd(rnd(4) ? 4 : 100));
+    }
+}
+
 static void some_phrases(qd_searcher *searcher)
 {
     for (int round = 0; round < 40; round++) {
@@ -176,6 +222,7 @@ static void kernels_windows_and_words_agree(void **state)
     for (int level = QD_CPU_V2; level <= (int)was; level++) {
         qd_cpu_level_set((qd_cpu)level);
         some_phrases(searcher);
+        some_sloppy_phrases(searcher);
     }
     qd_cpu_level_set(was);
     qd_searcher_unref(searcher);
