@@ -11,10 +11,12 @@
 #include <stdio.h>
 
 #define BODY_DEPTH 4
-#define STATUS_MS 2000 /* another node is asked for so long how far it is */
+#define STATUS_MS 2000 /* the node that drives is asked for so long how far it is */
+#define ASK_MS 6000    /* all that may know are */
+#define ADMIN_TIMEOUT_MS 30000
 
-/* Has the node run the request, for timeout_ms at most (0: as long as it takes). Its answer goes to
- * at; an error of the way there is told by that. */
+/* Has the node run the request, for timeout_ms at most. Its answer goes to at; an error of the way
+ * there is told by that. */
 static int ask_node(qd_request *q, const qd_state *s, qd_str node, uint32_t timeout_ms,
                     qdi_forwarded *at, qd_err *err)
 {
@@ -22,31 +24,80 @@ static int ask_node(qd_request *q, const qd_state *s, qd_str node, uint32_t time
     return qdi_forward(q, s, at, 1, err);
 }
 
-/* Asks one node after the other of those that have both stores, who drives at first, until one
- * answers. */
-static int ask_others(qd_request *q, uint32_t timeout_ms, qd_response *r, qd_err *err)
+/* Which control nodes have both stores, who drives at first; not this one, it stops or starts. */
+static uint32_t those_with_both(const qd_request *q, const qd_state *s, const qd_node_meta **out)
 {
-    qd_state *s = q->forwarded ? NULL : qd_cluster_state(q->a->cluster);
-    qd_str driver = s ? qd_driver_of(s) : (qd_str){NULL, 0};
-    int rc = QD_E_STATE;
-    bool answered = false;
-    for (uint32_t i = 0; s && i < 2 * s->nnodes && !answered; i++) {
-        const qd_node_meta *n = &s->nodes[i % s->nnodes];
-        qdi_forwarded at;
-        if (n->stores != QD_NODE_STORES_BOTH || qd_str_eq(n->id, driver) != (i < s->nnodes))
-            continue;
-        if (qd_str_eq(n->id, q->a->node_id)) continue; /* it stops, or starts */
-        rc = ask_node(q, s, n->id, timeout_ms, &at, err);
-        if (rc) break;
-        answered = at.status != 0;
-        if (err) qd_err_fini(err);
-        rc = qdi_forward_answer(&at, r, err);
+    qd_str driver = qd_driver_of(s);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < 2 * s->nnodes; i++) {
+        const qd_node_meta *x = &s->nodes[i % s->nnodes];
+        bool first = i < s->nnodes;
+        if (x->stores == QD_NODE_STORES_BOTH && qd_str_eq(x->id, driver) == first &&
+            !qd_str_eq(x->id, q->a->node_id))
+            out[n++] = x;
     }
+    return n;
+}
+
+/* Asks one node after the other of those that have both stores until one answers: each for its
+ * share of what is left of timeout_ms. */
+static int ask_each(qd_request *q, const qd_state *s, int64_t timeout_ms, qd_response *r,
+                    qd_err *err)
+{
+    const qd_node_meta **at = qd_arena_alloc(q->arena, (s->nnodes + 1ul) * sizeof(void *));
+    if (!at) return qd_err_nomem(err, "nodes to ask");
+    uint32_t n = those_with_both(q, s, at);
+    uint64_t until = qd_env_mono_ns(q->a->env) + (uint64_t)timeout_ms * 1000000u;
+    qd_err why;
+    int rc = 0;
+    qd_err_init(&why);
+    for (uint32_t i = 0; i < n; i++) {
+        qdi_forwarded f;
+        uint64_t now = qd_env_mono_ns(q->a->env), left = until > now ? (until - now) / 1000000u : 0;
+        qd_err_fini(&why);
+        rc = ask_node(q, s, at[i]->id, (uint32_t)(left / (n - i)) + 1, &f, &why);
+        if (rc) {
+            qd_err_move(err, &why);
+            return rc;
+        }
+        rc = qdi_forward_answer(&f, r, &why);
+        if (!rc) return 0;
+    }
+    if (!n)
+        rc = qd_err_set(err, QD_E_STATE,
+                        "no node has both stores of the cluster's state open: start the control "
+                        "nodes with access to both (docs/migration.md)");
+    else
+        rc = qd_err_set(err, QD_E_PROCESS_CLUSTER_EVENT_TIMEOUT,
+                        "none of the %u control nodes that have both stores of the cluster's state "
+                        "answered, the last of them [%.*s]: %s. What was asked may still be done, "
+                        "and may be asked again",
+                        n, QD_STR_ARG(at[n - 1]->name), qd_err_reason(&why));
+    qd_err_fini(&why);
+    return rc;
+}
+
+/* The same for who has one store, or none. A node that is asked asks nobody. */
+static int ask_others(qd_request *q, int64_t timeout_ms, qd_response *r, qd_err *err)
+{
+    if (q->forwarded)
+        return qd_err_set(err, QD_E_STATE,
+                          "this node does not have both stores of the cluster's "
+                          "state open: it starts, or stops");
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    int rc = ask_each(q, s, timeout_ms, r, err);
     qd_state_unref(s);
-    if (answered || rc != QD_E_STATE) return rc;
-    return qd_err_set(err, QD_E_STATE,
-                      "no node has both stores of the cluster's state open: start the control "
-                      "nodes with access to both (docs/migration.md)");
+    return rc;
+}
+
+/* A wish of the operator's, by a node that has one store or none. */
+static int wish_elsewhere(qd_request *q, qd_response *r, qd_err *err)
+{
+    int64_t ms;
+    int rc = qd_param_ms(q, qd_param_has(q, "timeout") ? "timeout" : "master_timeout",
+                         ADMIN_TIMEOUT_MS, &ms, err);
+    if (rc) return rc;
+    return ask_others(q, ms <= 0 ? ADMIN_TIMEOUT_MS : ms > INT32_MAX ? INT32_MAX : ms, r, err);
 }
 
 static void field_number(qd_json_writer *w, const char *key, uint64_t v)
@@ -112,7 +163,7 @@ int qdi_api_cluster_migrate_status(qd_request *q, qd_response *r, qd_err *err)
     qd_handover_status s;
     char silent[80] = "";
     qd_driver *d = q->a->driver;
-    if (!d) return ask_others(q, STATUS_MS, r, err);
+    if (!d) return ask_others(q, ASK_MS, r, err);
     if (!q->forwarded && !qd_driver_drives(d) && driver_tells(q, r, silent)) return 0;
     int rc = qd_driver_status(d, &s, err);
     if (!rc && silent[0] && s.to[0] && s.step != QD_HANDOVER_DONE)
@@ -157,7 +208,7 @@ int qdi_api_cluster_migrate_start(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_str to;
     int rc = target_of(q, &to, err);
-    if (!rc && !q->a->driver) return ask_others(q, 0, r, err);
+    if (!rc && !q->a->driver) return wish_elsewhere(q, r, err);
     if (!rc) rc = all_have_both(q, err);
     if (!rc) rc = qd_driver_start_to(q->a->driver, to, err);
     if (!rc) qd_response_acknowledged(r);
@@ -166,7 +217,7 @@ int qdi_api_cluster_migrate_start(qd_request *q, qd_response *r, qd_err *err)
 
 int qdi_api_cluster_migrate_abort(qd_request *q, qd_response *r, qd_err *err)
 {
-    if (!q->a->driver) return ask_others(q, 0, r, err);
+    if (!q->a->driver) return wish_elsewhere(q, r, err);
     int rc = qd_handover_abort(qd_driver_handover(q->a->driver), err);
     if (!rc) qd_response_acknowledged(r);
     return rc;
@@ -174,7 +225,7 @@ int qdi_api_cluster_migrate_abort(qd_request *q, qd_response *r, qd_err *err)
 
 int qdi_api_cluster_migrate_finish(qd_request *q, qd_response *r, qd_err *err)
 {
-    if (!q->a->driver) return ask_others(q, 0, r, err);
+    if (!q->a->driver) return wish_elsewhere(q, r, err);
     int rc = qd_handover_finish(qd_driver_handover(q->a->driver), err);
     if (!rc) qd_response_acknowledged(r);
     return rc;

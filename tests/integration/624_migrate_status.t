@@ -70,7 +70,14 @@ my $began = time;
 my $j = status($other);
 cmp_ok(time - $began, '<', 10, 'while the node that drives is silent another one answers');
 is($j->{waits_for}, "the node [$driver->{name}], which drives it, does not answer", '... and says so') or diag explain $j;
-$driver->signal('CONT');
+my $r;
+ok($data->wait_for(sub { $r = $data->post('/_cluster/coordination/_migrate?to=k8s-native&master_timeout=9s'); $r->{status} == 200 }, 60), 'what is asked of a node with data goes to one that answers') or diag error_of($r);
+$_->signal('STOP') for grep { $_ != $driver } @m;
+$began = time;
+$r = $data->post('/_cluster/coordination/_migrate?to=k8s-native&master_timeout=3s');
+cmp_ok(time - $began, '<', 10, 'while all control nodes are silent it is answered in the time asked for');
+like(error_of($r), qr/^503 none of the \d control nodes that have both stores of the cluster's state answered, the last of them \[m\d\]: .*may be asked again$/, '... in words');
+$_->signal('CONT') for @m;
 
 # --- it goes on
 $kube->thaw('kube-apiserver');

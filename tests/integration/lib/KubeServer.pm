@@ -118,8 +118,14 @@ sub revive {
     system("$scripts/kube-restart", $self->{dir}, $name || 'kube-apiserver') == 0 or die "kube-restart failed\n";
 }
 sub restart { my ($self, $name) = @_; $self->kill9($name); $self->revive($name) }
-sub freeze  { my ($self, $name) = @_; kill 'STOP', $self->pid($name) }
-sub thaw    { my ($self, $name) = @_; kill 'CONT', $self->pid($name) }
+# It has stood still, with all threads, when this returns.
+sub freeze {
+    my ($self, $name) = @_;
+    my $pid = $self->pid($name);
+    kill 'STOP', $pid;
+    QdNode->wait_for(sub { !grep { QdNode::slurp($_) =~ /\) [^TtXZ] / } glob "/proc/$pid/task/*/stat" });
+}
+sub thaw { my ($self, $name) = @_; kill 'CONT', $self->pid($name) }
 
 # Removes etcd's history: older revisions can neither be listed nor, after a restart of the API server, be
 # watched from. Returns etcd's revision.
