@@ -23,6 +23,7 @@ typedef struct qd_automaton {
     uint32_t start;        /* QD_AUTOMATON_DEAD: matches nothing */
     uint32_t classes;      /* byte classes: columns of next */
     uint8_t class_of[256]; /* byte -> class */
+    uint8_t first_of[256]; /* class -> its least byte; classes are runs of bytes */
     uint32_t *next;        /* states * classes */
     uint8_t *flags;        /* QD_AUTOMATON_ bits of each state */
     qd_str prefix;         /* bytes that every match begins with; owned, may be empty */

@@ -17,8 +17,12 @@ bool qd_automaton_match(const qd_automaton *a, qd_str s)
 
 int qd_automaton_next_byte(const qd_automaton *a, uint32_t state, unsigned b)
 {
-    for (; b < 256; b++)
-        if (qd_automaton_step(a, state, (uint8_t)b) != QD_AUTOMATON_DEAD) return (int)b;
+    if (b > 255) return -1;
+    const uint32_t *next = a->next + (size_t)state * a->classes;
+    uint32_t c = a->class_of[b];
+    if (next[c] != QD_AUTOMATON_DEAD) return (int)b;
+    while (++c < a->classes)
+        if (next[c] != QD_AUTOMATON_DEAD) return a->first_of[c];
     return -1;
 }
 
@@ -72,6 +76,7 @@ static int copy_live(const qdi_dfa *d, uint32_t *renumber, qd_automaton *a, qd_a
     a->states = n;
     a->classes = d->classes;
     memcpy(a->class_of, d->class_of, 256);
+    for (uint32_t b = 256; b-- > 0;) a->first_of[a->class_of[b]] = (uint8_t)b;
     a->next = qd_calloc(account, (size_t)n * d->classes * sizeof *a->next);
     a->flags = qd_calloc(account, n);
     if (!a->next || !a->flags) return QD_E_NOMEM;

@@ -26,6 +26,9 @@ void qdi_block_place(const qdi_field_terms *t, const uint8_t *index, uint64_t i,
 qd_str qdi_block_separator(const qdi_field_terms *t, const uint8_t *index, uint64_t i);
 /* The block that holds text if any does: the last one whose separator is <= text. */
 uint64_t qdi_block_find(const qdi_field_terms *t, const uint8_t *index, qd_str text);
+/* The same where it is known to be block lo or a later one, likely a near one. */
+uint64_t qdi_block_find_from(const qdi_field_terms *t, const uint8_t *index, uint64_t lo,
+                             qd_str text);
 /* Reads a block's head. QD_E_CORRUPT. */
 QD_MUST_CHECK
 int qdi_block_open(qdi_block *b, const qd_segment *s, uint32_t field, uint64_t at, const uint8_t *p,

@@ -5,7 +5,8 @@
  * each block tells whether anything in the block can be accepted: the least acceptable string not
  * below it is computed, and if that lies beyond the block, the walk goes on at the block that may
  * hold it. Inside a block, states are kept by depth, so that each term is stepped from the first
- * byte that differs from the one before.
+ * byte that differs from the one before; terms that share a dead beginning are passed over by their
+ * lengths alone.
  */
 #include "segment/terms/term_block_int.h"
 
@@ -20,6 +21,7 @@ struct qd_term_iter {
     const qd_automaton *automaton;
     qd_str lo, hi, prefix;
     bool lo_exclusive, has_hi, hi_inclusive, below, over;
+    bool prefixed;      /* the text at hand begins with the prefix */
     uint64_t next, end; /* blocks not planned yet */
 
     struct {
@@ -180,7 +182,7 @@ static int skip_blocks(qd_term_iter *it, uint64_t *block, qd_err *err)
         }
         qd_str key = {it->key, n}, after = qdi_block_separator(it->terms, index, *block + 1);
         if (qd_str_cmp(key, after) < 0) return 0;
-        *block = qdi_block_find(it->terms, index, key);
+        *block = qdi_block_find_from(it->terms, index, *block + 1, key);
         if (*block >= it->end) *block = it->end;
     }
     return 0;
@@ -216,53 +218,78 @@ static int next_block(qd_term_iter *it, const qd_reads *r, qd_err *err)
     it->in_block = true;
     it->behind = 0;
     it->len = 0;
+    it->prefixed = false;
     it->depth = 0;
     it->halted = false;
     if (it->automaton) it->states[0] = it->automaton->start;
     return qdi_block_open(&it->block, it->segment, it->field, at, qd_reads_at(r, slot), len, err);
 }
 
-/* Puts the next term of the block together in it->text. */
-static int next_text(qd_term_iter *it, uint32_t *shared, qd_err *err)
+/* Reads the next entry: bytes shared with the term before, and the rest. */
+static int next_entry(qd_term_iter *it, uint32_t *shared, qd_str *rest, qd_err *err)
 {
-    qd_str rest;
     const uint8_t *from = it->block.text;
-    int rc = qdi_block_text(&it->block, shared, &rest, err);
+    int rc = 0;
+    if (QD_LIKELY(it->block.text_end - from >= 2 && ((from[0] | from[1]) & 0x80) == 0 &&
+                  from[1] <= it->block.text_end - from - 2)) { /* nearly all */
+        *shared = from[0];
+        *rest = (qd_str){(const char *)from + 2, from[1]};
+        it->block.text = from + 2 + from[1];
+    } else {
+        rc = qdi_block_text(&it->block, shared, rest, err);
+    }
     if (rc == 0 && *shared > it->len)
         rc = qdi_corrupt(it->segment, QDI_SEC_TERMS,
                          it->block.at + (uint64_t)(from - it->block.begin), "text of a term", err);
-    if (rc == 0 && *shared + rest.n > it->cap) rc = grow(it, (uint32_t)(*shared + rest.n), err);
     if (rc) return rc;
-    memcpy(it->text + *shared, rest.p, rest.n);
-    it->len = *shared + (uint32_t)rest.n;
+    it->len = *shared + (uint32_t)rest->n;
     it->behind++;
-    return 0;
+    return it->len + 16 > it->cap ? grow(it, it->len + 16, err) : 0;
 }
 
-/* Steps the automaton along the present term, which shares bytes with the one before. */
-static bool accepted(qd_term_iter *it, uint32_t shared)
+/* Puts the rest of the text at hand behind what it shares with the one before. */
+static inline void put_rest(qd_term_iter *it, uint32_t shared, qd_str rest)
+{
+    if (QD_LIKELY(rest.n <= 16 && (const char *)it->block.end - rest.p >= 16))
+        memcpy(it->text + shared, rest.p, 16); /* there is room, and no call */
+    else
+        memcpy(it->text + shared, rest.p, rest.n);
+}
+
+/* Steps the automaton along the text at hand, which shares bytes with the one before. Of a text
+ * that it refuses only the bytes up to there are put. */
+static bool accepted(qd_term_iter *it, uint32_t shared, qd_str rest)
 {
     const qd_automaton *a = it->automaton;
-    if (shared < it->depth || (shared == it->depth && !it->halted)) {
-        it->depth = shared;
-        it->halted = false;
+    uint32_t s = it->states[it->depth];
+    if (it->halted && shared >= it->depth) {
+        if (s == QD_AUTOMATON_DEAD) return false;
+        put_rest(it, shared, rest); /* it->halted alive: whatever follows is accepted */
+        return true;
     }
-    while (!it->halted && it->depth < it->len) {
-        uint32_t s = it->states[it->depth];
+    if (shared < it->depth) it->depth = shared;
+    it->halted = false;
+    put_rest(it, shared, rest);
+    s = it->states[it->depth];
+    while (it->depth < it->len) {
         if (a->flags[s] & QD_AUTOMATON_ALL) {
             it->halted = true;
             break;
         }
         s = qd_automaton_step(a, s, (uint8_t)it->text[it->depth++]);
         it->states[it->depth] = s;
-        it->halted = s == QD_AUTOMATON_DEAD;
+        if (s == QD_AUTOMATON_DEAD) {
+            it->halted = true;
+            return false;
+        }
     }
-    it->state = it->states[it->depth];
-    return it->state != QD_AUTOMATON_DEAD && qd_automaton_accepts(a, it->state);
+    it->state = s;
+    return qd_automaton_accepts(a, s);
 }
 
-/* Is the present term inside the bounds? 1, 0 = not yet, -1 = past them. */
-static int inside(qd_term_iter *it)
+/* Is the present term, as yet inside the bounds or below them, inside? 1, 0 = not yet, -1 = past
+ * them. */
+static int inside(qd_term_iter *it, uint32_t shared)
 {
     qd_str text = {it->text, it->len};
     if (it->below) {
@@ -274,7 +301,8 @@ static int inside(qd_term_iter *it)
         int c = qd_str_cmp(text, it->hi);
         if (c > 0 || (c == 0 && !it->hi_inclusive)) return -1;
     }
-    return qd_str_starts(text, it->prefix) ? 1 : -1;
+    if (!it->prefixed || shared < it->prefix.n) it->prefixed = qd_str_starts(text, it->prefix);
+    return it->prefixed ? 1 : -1;
 }
 
 static int give(qd_term_iter *it, qd_str *text, qd_term *out, qd_err *err)
@@ -298,15 +326,21 @@ int qd_term_iter_next(qd_term_iter *it, const qd_reads *r, qd_str *text, qd_term
             continue;
         }
         uint32_t shared;
-        int rc = next_text(it, &shared, err);
+        qd_str rest;
+        int rc = next_entry(it, &shared, &rest, err);
         if (rc) return rc;
-        bool ok = !it->automaton || accepted(it, shared);
-        int where = inside(it);
+        if (!it->automaton) {
+            put_rest(it, shared, rest);
+        } else if (!accepted(it, shared, rest)) {
+            it->prefixed = false; /* the text before is not known to the next one */
+            continue;
+        }
+        int where = inside(it, shared);
         if (where < 0) {
             it->over = true;
             break;
         }
-        if (where && ok) return give(it, text, out, err);
+        if (where) return give(it, text, out, err);
     }
     return 0;
 }
