@@ -4,6 +4,7 @@
  * so that a kernel sees only what is there.
  */
 #include "search/leaf_int.h"
+#include "search/range_int.h"
 #include "segment/live.h"
 
 static const float g_zero_ninv[256 + 16];
@@ -19,12 +20,7 @@ struct qdi_norms {
 };
 
 /* What an lnode waits for. */
-typedef enum pending_kind {
-    PENDING_CUR,
-    PENDING_POINTS,
-    PENDING_COLUMN,
-    PENDING_EXISTS
-} pending_kind;
+typedef enum pending_kind { PENDING_CUR, PENDING_POINTS, PENDING_EXISTS } pending_kind;
 struct qdi_pending {
     pending_kind kind;
     qdi_lnode *l;
@@ -32,7 +28,6 @@ struct qdi_pending {
     struct qdi_norms *norms;
     qd_points_reader *points;
     qd_column_reader *column;
-    int64_t lo, hi;
     struct qdi_pending *next;
 };
 
@@ -229,6 +224,47 @@ static void by_cost(qdi_lnode **list, uint32_t n)
     }
 }
 
+static const qdi_node *range_in(const qdi_node *x)
+{
+    if (x->kind == QDI_CONST) x = x->u.child;
+    return x->kind == QDI_RANGE ? x : NULL;
+}
+
+/* Documents of the smallest range among the required clauses but x, at most. */
+static uint64_t least_range(const qdi_run *r, const qdi_node *x, const qdi_node *but)
+{
+    uint64_t least = UINT64_MAX;
+    uint32_t n = x->u.b.nmust + x->u.b.nfilter;
+    for (uint32_t i = 0; i < n; i++) {
+        const qdi_node *c = i < x->u.b.nmust ? x->u.b.must[i] : x->u.b.filter[i - x->u.b.nmust];
+        qdi_range_plan_out g;
+        if (c == but || !range_in(c)) continue;
+        qdi_range_plan(r, range_in(c), &g);
+        least = g.most < least ? g.most : least;
+    }
+    return least;
+}
+
+/* Required clauses: ranges last, as they go by what the others leave. */
+static int plan_required(qdi_run *r, const qdi_node *x, qdi_lnode *l, bool *none, qd_err *err)
+{
+    uint32_t n = x->u.b.nmust + x->u.b.nfilter;
+    for (int ranges = 0; ranges < 2; ranges++)
+        for (uint32_t i = 0; i < n && !*none; i++) {
+            qdi_node *c = i < x->u.b.nmust ? x->u.b.must[i] : x->u.b.filter[i - x->u.b.nmust];
+            if ((range_in(c) != NULL) != ranges) continue;
+            uint64_t lead = r->hint.lead, other = ranges && n <= 16 ? least_range(r, x, c) : lead;
+            r->hint.lead = other < lead ? other : lead;
+            uint32_t had = l->u.b.nreq;
+            int rc = plan_list(r, &c, 1, l->u.b.req, &l->u.b.nreq, none, err);
+            if (rc) return rc;
+            r->hint.lead = lead;
+            if (l->u.b.nreq > had && l->u.b.req[had]->cost < lead)
+                r->hint.lead = l->u.b.req[had]->cost;
+        }
+    return 0;
+}
+
 static int plan_bool(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
 {
     uint32_t nreq = x->u.b.nmust + x->u.b.nfilter;
@@ -240,14 +276,16 @@ static int plan_bool(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
     l->u.b.not = at + nreq;
     l->u.b.should = at + nreq + x->u.b.nmust_not;
     l->u.b.min_should = x->u.b.min_should;
-    int rc = plan_list(r, x->u.b.must, x->u.b.nmust, l->u.b.req, &l->u.b.nreq, &none, err);
+    uint64_t lead = r->hint.lead;
+    int rc = plan_required(r, x, l, &none, err);
     if (!rc && !none)
-        rc = plan_list(r, x->u.b.filter, x->u.b.nfilter, l->u.b.req, &l->u.b.nreq, &none, err);
-    if (rc || none) return rc;
-    rc = plan_list(r, x->u.b.should, x->u.b.nshould, l->u.b.should, &l->u.b.nshould, &ignored, err);
-    if (rc || l->u.b.nshould < l->u.b.min_should) return rc;
-    rc = plan_list(r, x->u.b.must_not, x->u.b.nmust_not, l->u.b.not, &l->u.b.nnot, &ignored, err);
-    if (rc) return rc;
+        rc = plan_list(r, x->u.b.should, x->u.b.nshould, l->u.b.should, &l->u.b.nshould, &ignored,
+                       err);
+    if (!rc && !none && l->u.b.nshould >= l->u.b.min_should)
+        rc = plan_list(r, x->u.b.must_not, x->u.b.nmust_not, l->u.b.not, &l->u.b.nnot, &ignored,
+                       err);
+    r->hint.lead = lead;
+    if (rc || none || l->u.b.nshould < l->u.b.min_should) return rc;
     by_cost(l->u.b.req, l->u.b.nreq);
     l->cost = l->u.b.nreq ? l->u.b.req[0]->cost : 0;
     if (!l->u.b.nreq)
@@ -299,37 +337,21 @@ static int bits_lnode(qdi_run *r, qdi_lnode *l, uint64_t cost, qd_err *err)
 
 static int plan_range(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
 {
-    uint32_t f = x->u.range.field->number[r->leaf->index];
-    if (f == QD_FIELD_NONE) return 0;
-    const qd_points_set *ps = qd_segment_points(r->leaf->segment);
-    const qd_points *p = ps ? qd_points_get(ps, f) : NULL;
-    bool b16 = x->u.range.kind == QD_RANGE_B16;
-    struct qdi_pending w = {.l = l, .lo = x->u.range.lo, .hi = x->u.range.hi};
-    int rc;
-    if (p && qd_points_stats_get(p)->type == (b16 ? QD_POINT_B16 : QD_POINT_I64)) {
-        qd_point_value lo = {.i = x->u.range.lo}, hi = {.i = x->u.range.hi};
-        if (b16) {
-            memcpy(lo.b, x->u.range.lo16, 16);
-            memcpy(hi.b, x->u.range.hi16, 16);
-        }
-        uint64_t least, most;
-        qd_points_estimate(p, lo, hi, &least, &most);
-        if (!most) return 0;
-        rc = bits_lnode(r, l, most, err);
-        if (!rc) rc = qd_points_plan(p, lo, hi, false, r->reads, r->arena, &w.points, err);
-        w.kind = PENDING_POINTS;
-    } else if (b16) {
-        return plan_by_column(r, x, f, l, err);
-    } else {
-        const qd_columns *cs = qd_segment_columns(r->leaf->segment);
-        const qd_column *c = cs && !b16 ? qd_columns_get(cs, f) : NULL;
-        const qd_column_stats *st = c ? qd_column_stats_get(c) : NULL;
-        if (!c || st->type != QD_COLUMN_I64 || !st->docs || st->min > w.hi || st->max < w.lo)
-            return 0;
-        rc = bits_lnode(r, l, st->docs, err);
-        if (!rc) rc = qd_column_plan(c, 0, r->ndocs, r->reads, r->arena, &w.column, err);
-        w.kind = PENDING_COLUMN;
+    qdi_range_plan_out g;
+    qdi_range_plan(r, x, &g);
+    if (!g.points && x->u.range.kind == QD_RANGE_B16) {
+        uint32_t f = x->u.range.field->number[r->leaf->index];
+        return f == QD_FIELD_NONE ? 0 : plan_by_column(r, x, f, l, err);
     }
+    if (!g.most) return 0;
+    if (qdi_range_by_column(r, x, &g)) {
+        l->kind = QDI_L_RANGE;
+        l->cost = g.most < r->ndocs ? g.most : r->ndocs;
+        return qdi_range_make(r, g.column, g.lo.i, g.hi.i, &l->u.range, err);
+    }
+    struct qdi_pending w = {.kind = PENDING_POINTS, .l = l};
+    int rc = bits_lnode(r, l, g.most, err);
+    if (!rc) rc = qd_points_plan(g.points, g.lo, g.hi, false, r->reads, r->arena, &w.points, err);
     return rc ? rc : add_pending(r, w, err);
 }
 
@@ -622,9 +644,6 @@ static int open_one(qdi_run *r, struct qdi_pending *w, qd_err *err)
         return qd_postings_open(w->cur->p, r->reads, err);
     case PENDING_POINTS:
         return qd_points_bits(w->points, (uint64_t *)(uintptr_t)w->l->u.bits, err);
-    case PENDING_COLUMN:
-        return qd_column_match(w->column, 0, r->ndocs, w->lo, w->hi,
-                               (uint64_t *)(uintptr_t)w->l->u.bits, err);
     case PENDING_EXISTS:
         if (w->norms) return exists_by_norms(r, w->norms, (uint64_t *)(uintptr_t)w->l->u.bits);
         return qd_column_match_any(w->column, 0, r->ndocs, (uint64_t *)(uintptr_t)w->l->u.bits,
@@ -662,9 +681,10 @@ static void finish_node(qdi_lnode *l)
 }
 
 int qdi_run_begin(qdi_run *r, qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, bool scores,
-                  qd_collector *c, qd_err *err)
+                  qdi_hint hint, qd_collector *c, qd_err *err)
 {
-    *r = (qdi_run){.plan = p, .leaf = leaf, .scratch = s, .scores = scores, .ndocs = leaf->docs};
+    *r = (qdi_run){
+        .plan = p, .leaf = leaf, .scratch = s, .scores = scores, .ndocs = leaf->docs, .hint = hint};
     r->k = qd_kern_get();
     r->arena = &s->arena;
     r->live = leaf->live ? qd_live_bits(leaf->live) : NULL;

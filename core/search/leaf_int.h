@@ -48,6 +48,7 @@ typedef enum qdi_lkind {
     QDI_L_SYNONYM,
     QDI_L_PHRASE,
     QDI_L_BITS,
+    QDI_L_RANGE,
     QDI_L_BOOL,
     QDI_L_DIS_MAX,
     QDI_L_CONST,
@@ -92,6 +93,7 @@ struct qdi_lnode {
             uint32_t norm_mask;
         } phrase;
         const uint64_t *bits;
+        struct qdi_range *range;
         struct {
             qdi_lnode **req, **not, **should; /* required ones by rising cost */
             uint32_t nreq, nnot, nshould, min_should;
@@ -110,6 +112,13 @@ struct qdi_lnode {
     } u;
 };
 
+/* What a run may know before it plans. */
+typedef struct qdi_hint {
+    uint64_t lead;   /* documents that are looked at, at most */
+    uint32_t enough; /* hits that are enough where all score alike; 0: all are wanted */
+} qdi_hint;
+#define QDI_NO_HINT ((qdi_hint){.lead = UINT64_MAX})
+
 struct qdi_run {
     qd_plan *plan;
     const qd_leaf *leaf;
@@ -124,12 +133,13 @@ struct qdi_run {
     struct qdi_pending *pending; /* what waits for the fetch */
     struct qdi_custom *customs;  /* opened here, newest first */
     qdi_lnode *root;
-    bool opened; /* all views are */
+    bool opened;   /* all views are */
+    qdi_hint hint; /* while planning: lead falls as required clauses become known */
 };
 
 /* leaf.c: begin plans and fetches, opens everything; end gives all back. */
 int qdi_run_begin(qdi_run *r, qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, bool scores,
-                  qd_collector *c, qd_err *err);
+                  qdi_hint hint, qd_collector *c, qd_err *err);
 /* Damage seen by decoders on the way becomes an error here. */
 int qdi_run_end(qdi_run *r, qd_err *err);
 /* Once a window or some blocks: 0, QD_E_CANCELLED or QD_E_TIMEOUT. */
@@ -180,6 +190,8 @@ void qdi_cur_table(qdi_cur *c, float *table);
 /* window.c */
 uint32_t qdi_next(qdi_run *r, qdi_lnode *l, uint32_t from);
 float qdi_bound(qdi_run *r, qdi_lnode *l, uint32_t from, uint32_t to);
+/* Is qdi_bound the same in all windows, for all that is known? */
+bool qdi_bound_is_flat(const qdi_lnode *l);
 int qdi_fill(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand, uint64_t *out,
              double *acc, qd_err *err);
 static inline uint32_t qdi_popcount(const uint64_t *a, uint32_t words)

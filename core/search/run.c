@@ -9,8 +9,8 @@
 /* --- windows -----------------------------------------------------------------------------------
  */
 
-/* Hands the documents of one window to the collector. */
-static int window_emit(qdi_run *r, const qdi_win *w, const uint64_t *out, double *acc,
+/* Hands the documents of one window to the collector; without acc all score `flat`. */
+static int window_emit(qdi_run *r, const qdi_win *w, const uint64_t *out, double *acc, float flat,
                        uint32_t *docs, float *scores, qd_collector *c, qd_err *err)
 {
     bool list = acc || scores || !(c->flags & QD_COLLECT_BITS);
@@ -22,7 +22,7 @@ static int window_emit(qdi_run *r, const qdi_win *w, const uint64_t *out, double
             acc[docs[i] - w->from] = 0;
         }
     } else if (scores) {
-        memset(scores, 0, n * sizeof *scores);
+        for (uint32_t i = 0; i < n; i++) scores[i] = flat;
     }
     if (!n) return 0;
     qd_hits hits = {.leaf = r->leaf,
@@ -38,7 +38,8 @@ static int window_emit(qdi_run *r, const qdi_win *w, const uint64_t *out, double
 int qdi_windows(qdi_run *r, qdi_run *post, qd_collector *c, qd_err *err)
 {
     bool want = (c->flags & QD_COLLECT_SCORES) != 0;
-    double *acc = want && r->root->scores ? r->scratch->acc : NULL;
+    bool flat = qdi_bound_is_flat(r->root);
+    double *acc = want && r->root->scores && !flat ? r->scratch->acc : NULL;
     uint64_t cand[QDI_WINDOW_WORDS], out[QDI_WINDOW_WORDS];
     uint32_t *docs = qdi_scratch_alloc(r->scratch, QDI_WINDOW * sizeof *docs);
     float *scores = want ? qdi_scratch_alloc(r->scratch, QDI_WINDOW * sizeof *scores) : NULL;
@@ -54,6 +55,7 @@ int qdi_windows(qdi_run *r, qdi_run *post, qd_collector *c, qd_err *err)
         if (rc) return rc;
         float least = c->vt->threshold && want ? c->vt->threshold(c) : 0;
         if (least > 0 && qdi_bound(r, r->root, w.from, w.to) < least) {
+            if (flat) return 0;
             from = w.to;
             continue;
         }
@@ -70,7 +72,9 @@ int qdi_windows(qdi_run *r, qdi_run *post, qd_collector *c, qd_err *err)
                     acc[i * 64 + (uint32_t)__builtin_ctzll(x)] = 0;
             memcpy(out, kept, w.words * sizeof *out);
         }
-        if (!rc) rc = window_emit(r, &w, out, acc, docs, scores, c, err);
+        if (!rc)
+            rc = window_emit(r, &w, out, acc, flat ? qdi_bound(r, r->root, w.from, w.to) : 0, docs,
+                             scores, c, err);
         if (rc) return rc;
         from = w.to;
     }
@@ -110,9 +114,9 @@ static int collect_leaf(qd_plan *p, qd_plan *post, const qd_leaf *leaf, qdi_scra
 {
     qdi_run r, pr = {0};
     bool scores = (c->flags & QD_COLLECT_SCORES) != 0;
-    int rc = qdi_run_begin(&r, p, leaf, s, scores, c, err);
+    int rc = qdi_run_begin(&r, p, leaf, s, scores, QDI_NO_HINT, c, err);
     if (!rc && post && r.root->kind != QDI_L_NONE)
-        rc = qdi_run_begin(&pr, post, leaf, s, false, NULL, err);
+        rc = qdi_run_begin(&pr, post, leaf, s, false, QDI_NO_HINT, NULL, err);
     if (!rc && r.root->kind != QDI_L_NONE && (!post || pr.root->kind != QDI_L_NONE)) {
         rc = c->vt->begin ? c->vt->begin(c, leaf, r.reads, err) : 0;
         if (rc == 0) rc = qdi_windows(&r, post ? &pr : NULL, c, err);
@@ -198,14 +202,19 @@ static int top_collect(qd_collector *c, const qd_hits *h, qd_err *err)
     (void)err;
     top *t = (top *)c;
     uint32_t base = h->leaf->base;
+    float cut = -1, beat = 0; /* what equals the k-th score comes too late */
     for (uint32_t i = 0; i < h->n; i++) {
         float s = h->scores[i];
         if (s < t->o->min_score) continue;
         if (t->o->terminate_after && ++t->seen > t->o->terminate_after) return QD_COLLECT_ALL_DONE;
         t->total += !t->counted;
-        if (!(s >= t->q.threshold) || t->q.k == 0) continue;
+        if (!(s >= t->q.threshold) || s < beat || t->q.k == 0) continue;
         if (t->o->has_after && !is_after(t->o, s, base + h->docs[i])) continue;
         qd_topk_push(&t->q, s, base + h->docs[i]);
+        if (t->q.n < t->q.k || t->q.threshold == cut) continue;
+        if (cut < 0) qd_topk_shrink(&t->q);
+        cut = t->q.threshold;
+        beat = nextafterf(cut, INFINITY);
     }
     if (t->o->total != QD_TOTAL_EXACT && t->total > t->o->total) t->counted = true;
     return 0;
@@ -258,7 +267,9 @@ static int top_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, top *t, con
                     qd_err *err)
 {
     qdi_run r;
-    int rc = qdi_run_begin(&r, p, leaf, s, true, NULL, err);
+    qdi_hint hint = QDI_NO_HINT;
+    hint.enough = t->q.k;
+    int rc = qdi_run_begin(&r, p, leaf, s, true, hint, NULL, err);
     const char *name = NULL;
     if (!rc && r.root->kind != QDI_L_NONE) {
         const qd_top_options *o = t->o;
@@ -348,7 +359,7 @@ static int count_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, qd_count_
     int rc = qdi_range_count(p, leaf, counted_node(p), &s->arena, &n, err);
     if (rc == 1) c->n += n;
     if (rc) return rc < 0 ? rc : c->stop_at && c->n >= c->stop_at ? QD_COLLECT_ALL_DONE : 0;
-    rc = qdi_run_begin(&r, p, leaf, s, false, NULL, err);
+    rc = qdi_run_begin(&r, p, leaf, s, false, QDI_NO_HINT, NULL, err);
     if (!rc && r.root->kind != QDI_L_NONE) {
         int done = qdi_kernel_count(&r, c->stop_at ? c->stop_at - c->n : 0, &n, err);
         if (done == 1) {
@@ -393,7 +404,8 @@ static int test_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, const uint
                      uint32_t a, uint32_t b, uint64_t *matches, float *scores, qd_err *err)
 {
     qdi_run r;
-    int rc = qdi_run_begin(&r, p, leaf, s, scores != NULL, NULL, err);
+    qdi_hint hint = {.lead = b - a};
+    int rc = qdi_run_begin(&r, p, leaf, s, scores != NULL, hint, NULL, err);
     double *acc = scores && !rc && r.root->scores ? s->acc : NULL;
     while (!rc && r.root->kind != QDI_L_NONE && a < b) {
         uint64_t cand[QDI_WINDOW_WORDS] = {0}, out[QDI_WINDOW_WORDS];

@@ -2,7 +2,7 @@
  * window.c: nodes over windows: lower bounds of the next match, upper bounds of scores, and fills
  * of everything that is not a term, phrase or plugin.
  */
-#include "search/leaf_int.h"
+#include "search/range_int.h"
 #include <math.h>
 
 static uint32_t next_cur(const qdi_cur *c, uint32_t from)
@@ -67,6 +67,8 @@ uint32_t qdi_next(qdi_run *r, qdi_lnode *l, uint32_t from)
         return from;
     case QDI_L_BITS:
         return next_bits(l->u.bits, r->ndocs, from);
+    case QDI_L_RANGE:
+        return qdi_range_next(r, l->u.range, from);
     case QDI_L_BOOL:
         if (l->u.b.nreq == 0) return next_least(r, l->u.b.should, l->u.b.nshould, from);
         for (uint32_t i = 0; i < l->u.b.nreq && from != QD_NO_DOC; i++) {
@@ -116,6 +118,7 @@ float qdi_bound(qdi_run *r, qdi_lnode *l, uint32_t from, uint32_t to)
         return 0;
     case QDI_L_ALL:
     case QDI_L_BITS:
+    case QDI_L_RANGE:
     case QDI_L_CONST:
         return l->boost;
     case QDI_L_TERM:
@@ -128,7 +131,7 @@ float qdi_bound(qdi_run *r, qdi_lnode *l, uint32_t from, uint32_t to)
         double s = 0;
         for (uint32_t i = 0; i < l->u.b.nreq; i++) s += qdi_bound(r, l->u.b.req[i], from, to);
         for (uint32_t i = 0; i < l->u.b.nshould; i++) s += qdi_bound(r, l->u.b.should[i], from, to);
-        return round_up(s);
+        return s > 0 ? round_up(s) : 0; /* filters alone score 0 */
     }
     case QDI_L_DIS_MAX: {
         double s = 0, m = 0;
@@ -143,6 +146,18 @@ float qdi_bound(qdi_run *r, qdi_lnode *l, uint32_t from, uint32_t to)
         return qdi_custom_bound(l->u.custom, from, to) * l->boost;
     }
     return INFINITY;
+}
+
+bool qdi_bound_is_flat(const qdi_lnode *l)
+{
+    if (l->kind == QDI_L_ALL || l->kind == QDI_L_BITS || l->kind == QDI_L_RANGE ||
+        l->kind == QDI_L_CONST)
+        return true;
+    if (l->kind != QDI_L_BOOL) return false;
+    bool flat = true;
+    for (uint32_t i = 0; i < l->u.b.nreq; i++) flat &= !l->u.b.req[i]->scores;
+    for (uint32_t i = 0; i < l->u.b.nshould; i++) flat &= !l->u.b.should[i]->scores;
+    return flat;
 }
 
 /* Adds a constant for the documents of out. */
@@ -285,6 +300,9 @@ int qdi_fill(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand, u
         for (uint32_t i = 0; i < w->words; i++) out[i] = cand[i] & bits[i];
         break;
     }
+    case QDI_L_RANGE:
+        rc = qdi_fill_range(l->u.range, w, cand, out, err);
+        break;
     case QDI_L_CONST:
         rc = qdi_fill(r, l->u.child, w, cand, out, NULL, err);
         break;

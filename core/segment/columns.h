@@ -119,6 +119,13 @@ int qd_column_values(qd_column_reader *rd, uint32_t doc, const int64_t **values,
 QD_MUST_CHECK
 int qd_column_match(qd_column_reader *rd, uint32_t from, uint32_t to, int64_t lo, int64_t hi,
                     uint64_t *bits, qd_err *err);
+/* The same into a bitmap whose bit 0 is document from, a multiple of 64. */
+QD_MUST_CHECK
+int qd_column_match_at(qd_column_reader *rd, uint32_t from, uint32_t to, int64_t lo, int64_t hi,
+                       uint64_t *bits, qd_err *err);
+/* Documents with a value in blocks whose bounds do not tell whether it is in [lo, hi], without a
+ * read. [any] O(blocks) */
+uint64_t qd_column_undecided(const qd_column *c, int64_t lo, int64_t hi);
 /* Values folded without writing them out: how many, their sum, the least and greatest. */
 typedef struct qd_column_folded {
     uint64_t n;

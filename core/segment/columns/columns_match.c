@@ -15,15 +15,18 @@ static void set_range(uint64_t *bits, uint32_t from, uint32_t to)
     }
 }
 
+/* Below, bit 0 of bits is document `origin`, a multiple of 64. */
+
 /* Documents of [from, to) of the loaded block that have any value. */
-static void match_present(const qdi_block *b, uint32_t from, uint32_t to, uint64_t *bits)
+static void match_present(const qdi_block *b, uint32_t from, uint32_t to, uint32_t origin,
+                          uint64_t *bits)
 {
     if (b->h.presence == QDI_PRESENT_ALL) {
-        set_range(bits, from, to);
+        set_range(bits, from - origin, to - origin);
     } else if (b->h.presence == QDI_PRESENT_LIST) {
         for (uint32_t i = 0; i < b->h.docs; i++) {
             uint32_t d = b->from + qd_get_u16le(b->presence + 2 * i);
-            if (d >= from && d < to) bits[d / 64] |= (uint64_t)1 << (d & 63);
+            if (d >= from && d < to) bits[(d - origin) / 64] |= (uint64_t)1 << (d & 63);
         }
     } else {
         const uint8_t *words = b->presence + QDI_PRESENT_RANKS * 2;
@@ -31,7 +34,7 @@ static void match_present(const qdi_block *b, uint32_t from, uint32_t to, uint64
             uint32_t n = 64 - (at & 63);
             if (n > to - at) n = to - at;
             uint64_t mask = (n == 64 ? ~(uint64_t)0 : (((uint64_t)1 << n) - 1)) << (at & 63);
-            bits[at / 64] |= qd_get_u64le(words + (at - b->from) / 64 * 8) & mask;
+            bits[(at - origin) / 64] |= qd_get_u64le(words + (at - b->from) / 64 * 8) & mask;
             at += n;
         }
     }
@@ -39,21 +42,38 @@ static void match_present(const qdi_block *b, uint32_t from, uint32_t to, uint64
 
 /* One value each, every document present: 64 at a time straight into the words. */
 static int match_full(qd_column_reader *rd, uint32_t from, uint32_t to, int64_t lo, int64_t hi,
-                      uint64_t *bits, qd_err *err)
+                      uint32_t origin, uint64_t *bits, qd_err *err)
 {
     int rc = qdi_block_values(rd, from - rd->block.from, to - from, rd->values, err);
     if (rc) return rc;
     for (uint32_t at = from; at < to;) {
         uint32_t n = 64 - (at & 63);
         if (n > to - at) n = to - at;
-        bits[at / 64] |= rd->k->match(rd->values + (at - from), n, lo, hi) << (at & 63);
+        bits[(at - origin) / 64] |= rd->k->match(rd->values + (at - from), n, lo, hi) << (at & 63);
         at += n;
     }
     return 0;
 }
 
-int qd_column_match(qd_column_reader *rd, uint32_t from, uint32_t to, int64_t lo, int64_t hi,
-                    uint64_t *bits, qd_err *err)
+/* The walk, where bounds and presence do not decide. */
+static int match_walk(qd_column_reader *rd, uint32_t from, uint32_t to, int64_t lo, int64_t hi,
+                      uint32_t origin, uint64_t *bits, qd_err *err)
+{
+    qd_column_cursor cur;
+    qd_column_batch batch;
+    int rc;
+    qd_column_over_range(&cur, from, to);
+    while ((rc = qd_column_next(rd, &cur, &batch, err)) > 0)
+        for (uint32_t j = 0; j < batch.n; j++) {
+            int64_t v = batch.values ? batch.values[j] : batch.ords[j];
+            uint32_t d = batch.docs ? batch.docs[j] : batch.first + j;
+            bits[(d - origin) / 64] |= (uint64_t)(v >= lo && v <= hi) << (d & 63);
+        }
+    return rc;
+}
+
+static int match(qd_column_reader *rd, uint32_t from, uint32_t to, int64_t lo, int64_t hi,
+                 uint32_t origin, uint64_t *bits, qd_err *err)
 {
     QD_CHECK(rd, QDI_COLUMN_READER_MAGIC);
     qd_assert(rd->c->stats.type != QD_COLUMN_BYTES);
@@ -71,27 +91,40 @@ int qd_column_match(qd_column_reader *rd, uint32_t from, uint32_t to, int64_t lo
         if (h.min > hi || h.max < lo) continue;
         int rc = qdi_column_load(rd, i, err);
         if (rc) return rc;
-        if (h.min >= lo && h.max <= hi) {
-            match_present(&rd->block, a, b, bits);
-            continue;
-        }
-        if (h.presence == QDI_PRESENT_ALL && !h.starts) {
-            rc = match_full(rd, a, b, lo, hi, bits, err);
-            if (rc) return rc;
-            continue;
-        }
-        qd_column_cursor cur;
-        qd_column_batch batch;
-        qd_column_over_range(&cur, a, b);
-        while ((rc = qd_column_next(rd, &cur, &batch, err)) > 0)
-            for (uint32_t j = 0; j < batch.n; j++) {
-                int64_t v = batch.values ? batch.values[j] : batch.ords[j];
-                uint32_t d = batch.docs ? batch.docs[j] : batch.first + j;
-                bits[d / 64] |= (uint64_t)(v >= lo && v <= hi) << (d & 63);
-            }
+        if (h.min >= lo && h.max <= hi)
+            match_present(&rd->block, a, b, origin, bits);
+        else if (h.presence == QDI_PRESENT_ALL && !h.starts)
+            rc = match_full(rd, a, b, lo, hi, origin, bits, err);
+        else
+            rc = match_walk(rd, a, b, lo, hi, origin, bits, err);
         if (rc) return rc;
     }
     return 0;
+}
+
+int qd_column_match(qd_column_reader *rd, uint32_t from, uint32_t to, int64_t lo, int64_t hi,
+                    uint64_t *bits, qd_err *err)
+{
+    return match(rd, from, to, lo, hi, 0, bits, err);
+}
+
+int qd_column_match_at(qd_column_reader *rd, uint32_t from, uint32_t to, int64_t lo, int64_t hi,
+                       uint64_t *bits, qd_err *err)
+{
+    qd_assert((from & 63) == 0);
+    return match(rd, from, to, lo, hi, from, bits, err);
+}
+
+uint64_t qd_column_undecided(const qd_column *c, int64_t lo, int64_t hi)
+{
+    uint64_t docs = 0;
+    for (uint32_t i = 0; i < c->blocks; i++) {
+        qdi_block_head h;
+        qdi_column_head_at(c, i, &h);
+        bool out = h.min > hi || h.max < lo, in = h.min >= lo && h.max <= hi;
+        docs += out || in ? 0 : h.docs;
+    }
+    return docs;
 }
 
 int qd_column_match_any(qd_column_reader *rd, uint32_t from, uint32_t to, uint64_t *bits,
@@ -111,7 +144,7 @@ int qd_column_match_any(qd_column_reader *rd, uint32_t from, uint32_t to, uint64
         if (b > to) b = to;
         int rc = qdi_column_load(rd, i, err);
         if (rc) return rc;
-        match_present(&rd->block, a, b, bits);
+        match_present(&rd->block, a, b, 0, bits);
     }
     return 0;
 }

@@ -1,0 +1,77 @@
+/*
+ * leaf_range.c: how a range of numbers runs in a segment: by its points into a bitmap made at once,
+ * or by its column window by window. Points cost what they are many; the column what is looked at:
+ * the blocks whose bounds do not decide, or the few documents that other clauses leave.
+ */
+#include "search/range_int.h"
+
+/* Nanoseconds, measured (docs/search.md): a point into a bitmap, a document of a block compared
+ * whole, a candidate looked up. */
+#define COST_POINT 0.8
+#define COST_COMPARE 0.4
+#define COST_LOOKUP 12.0
+
+static const qd_points *points_of(const qdi_run *r, const qdi_node *x, uint32_t f)
+{
+    const qd_points_set *set = qd_segment_points(r->leaf->segment);
+    const qd_points *p = set ? qd_points_get(set, f) : NULL;
+    bool b16 = x->u.range.kind == QD_RANGE_B16;
+    return p && qd_points_stats_get(p)->type == (b16 ? QD_POINT_B16 : QD_POINT_I64) ? p : NULL;
+}
+
+static const qd_column *column_of(const qdi_run *r, const qdi_node *x, uint32_t f)
+{
+    const qd_columns *set = qd_segment_columns(r->leaf->segment);
+    const qd_column *c = set && x->u.range.kind != QD_RANGE_B16 ? qd_columns_get(set, f) : NULL;
+    const qd_column_stats *st = c ? qd_column_stats_get(c) : NULL;
+    return st && st->type == QD_COLUMN_I64 && st->docs ? c : NULL;
+}
+
+void qdi_range_plan(const qdi_run *r, const qdi_node *x, qdi_range_plan_out *out)
+{
+    uint32_t f = x->u.range.field->number[r->leaf->index];
+    *out = (qdi_range_plan_out){.lo = {.i = x->u.range.lo}, .hi = {.i = x->u.range.hi}};
+    if (f == QD_FIELD_NONE) return;
+    out->points = points_of(r, x, f);
+    out->column = column_of(r, x, f);
+    if (x->u.range.kind == QD_RANGE_B16) {
+        memcpy(out->lo.b, x->u.range.lo16, 16);
+        memcpy(out->hi.b, x->u.range.hi16, 16);
+    }
+    uint64_t least;
+    const qd_column_stats *st = out->column ? qd_column_stats_get(out->column) : NULL;
+    if (out->points)
+        qd_points_estimate(out->points, out->lo, out->hi, &least, &out->most);
+    else if (st && st->min <= out->hi.i && st->max >= out->lo.i)
+        out->most = st->docs;
+}
+
+bool qdi_range_by_column(const qdi_run *r, const qdi_node *x, const qdi_range_plan_out *g)
+{
+    if (!g->column) return false;
+    if (!g->points) return true;
+    if (qd_column_stats_get(g->column)->docs != qd_points_stats_get(g->points)->docs) return false;
+    double all = (double)r->ndocs, most = (double)g->most;
+    double points = COST_POINT * most + all / 512;
+    if ((double)r->hint.lead * COST_LOOKUP < points) return true;
+    if (COST_COMPARE * all < points) return true;
+    /* The best of constant scores are the first documents. */
+    const qdi_node *root = r->plan->root;
+    bool alone = x == root || (root->kind == QDI_CONST && x == root->u.child);
+    double docs = r->hint.enough * all / (most + 1) + QDI_WINDOW;
+    if (alone && r->hint.enough && COST_COMPARE * docs < points) return true;
+    docs = (double)qd_column_undecided(g->column, g->lo.i, g->hi.i);
+    return COST_COMPARE * docs + all / QDI_WINDOW * 10 < points;
+}
+
+int qdi_range_make(qdi_run *r, const qd_column *c, int64_t lo, int64_t hi, struct qdi_range **out,
+                   qd_err *err)
+{
+    struct qdi_range *g = qd_arena_calloc(r->arena, sizeof *g);
+    if (!g) return qd_err_nomem(err, "search");
+    *g = (struct qdi_range){.column = c, .lo = lo, .hi = hi};
+    g->lookups = !qd_column_stats_get(c)->multi && (lo > INT64_MIN || hi < INT64_MAX);
+    g->absent = lo > INT64_MIN ? lo - 1 : hi < INT64_MAX ? hi + 1 : 0;
+    *out = g;
+    return qd_column_plan(c, 0, r->ndocs, r->reads, r->arena, &g->reader, err);
+}
