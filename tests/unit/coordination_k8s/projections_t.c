@@ -521,5 +521,5 @@ int main(void)
         cmocka_unit_test(an_object_that_is_replaced_while_it_is_served_is_served_anew),
         cmocka_unit_test(objects_that_nobody_could_mean_hold_nothing_up),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests);
 }
