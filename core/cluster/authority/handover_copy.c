@@ -3,7 +3,9 @@
  * tell any more (a first copy, a compacted history) is found by comparing keys: those of the store
  * with a later revision are put, in the order of their revisions and in batches of bounded size,
  * those that it has no more are deleted with the last one. In between the mirror is no state that
- * the store ever had; at the end, or once the watch has caught up, it is again.
+ * the store ever had; at the end, or once the watch has caught up, it is again. The first import
+ * says whose the mirror is: one that is left half copied is known, and is no other cluster's to
+ * empty.
  */
 #include "base/arena.h"
 #include "base/hash.h"
@@ -92,9 +94,10 @@ void qdi_handover_unfollow(qd_handover *h)
 
 /* --- importing ------------------------------------------------------------------------------- */
 
-/* Events in order of revision, in imports of whole revisions; the last one is up to `revision`. */
+/* Events in order of revision, in imports of whole revisions; the last one is up to `revision`.
+ * Those up to `together` are one, whatever they weigh. */
 static int import_all(qd_handover *h, const handover_look *l, const qd_coord_event *e, uint32_t n,
-                      uint64_t revision, qd_err *err)
+                      uint64_t together, uint64_t revision, qd_err *err)
 {
     qd_coord_store *to = h->config.store[l->to];
     uint32_t most = qd_coord_limits(to)->txn_ops_max;
@@ -104,7 +107,8 @@ static int import_all(qd_handover *h, const handover_look *l, const qd_coord_eve
         for (end = i; end < n; end++) {
             bool whole = end > i && e[end].kv.mod_revision != e[end - 1].kv.mod_revision;
             size_t more = e[end].kv.key.n + e[end].kv.value_len;
-            if (whole && (bytes + more > h->config.batch_bytes || end - i >= most)) break;
+            bool heavy = bytes + more > h->config.batch_bytes && e[end].kv.mod_revision > together;
+            if (whole && (heavy || end - i >= most)) break;
             bytes += more;
         }
         qd_coord_import x = {.epoch = l->id[l->to].epoch,
@@ -149,7 +153,7 @@ static int drain(qd_handover *h, const handover_look *l, uint64_t *revision, qd_
             upto = x->revision;
         }
         if (!rc && upto > *revision) {
-            rc = import_all(h, l, all, (uint32_t)n, upto, err);
+            rc = import_all(h, l, all, (uint32_t)n, 0, upto, err);
             if (!rc) *revision = upto;
         }
         qd_free(all);
@@ -163,8 +167,9 @@ static int drain(qd_handover *h, const handover_look *l, uint64_t *revision, qd_
 typedef struct gathering {
     qd_map have;                /* the mirror's keys -> mod_revision */
     QD_VEC(qd_coord_event) put; /* each with memory of its own */
-    size_t bytes, budget;
+    size_t bytes, budget, trim_at;
     uint64_t above, limit; /* revision of the mirror; only what is below is gathered */
+    uint64_t together;     /* what is up to this revision is not parted */
     char last[1100];       /* key of the store's, to know a second try */
     size_t last_n;
     bool strange; /* an old key differs */
@@ -194,7 +199,7 @@ static void trim(gathering *g)
         const qd_coord_kv *kv = &g->put.at[i].kv;
         if (i && kv->mod_revision != g->put.at[i - 1].kv.mod_revision) keep = i;
         bytes += kv->key.n + kv->value_len;
-        if (bytes > g->budget && keep) {
+        if (bytes > g->budget && keep && g->put.at[keep].kv.mod_revision > g->together) {
             g->limit = g->put.at[keep].kv.mod_revision;
             drop_from(g, keep);
             return;
@@ -216,7 +221,10 @@ static int gather_one(gathering *g, const qd_coord_kv *kv)
         return QD_E_NOMEM;
     }
     g->bytes += kv->key.n + kv->value_len;
-    if (g->bytes > 2 * g->budget) trim(g);
+    if (g->bytes > g->trim_at) {
+        trim(g);
+        g->trim_at = g->bytes + g->budget;
+    }
     return 0;
 }
 
@@ -270,16 +278,34 @@ static int gather_deleted(gathering *g, uint64_t revision)
     return 0;
 }
 
+/* Up to which revision a mirror that has nothing is copied at once, so that it says whose it is. */
+static int whose_at(qd_handover *h, const handover_look *l, uint64_t above, uint64_t *out,
+                    qd_err *err)
+{
+    qd_arena a;
+    qd_coord_list list = {0};
+    qd_coord_store *from = h->config.store[l->from];
+    if (above) return 0;
+    qd_arena_init(&a, NULL, 1 << 20);
+    int rc =
+        qd_coord_read(from, QD_STR("cluster/uuid"), false, h->config.timeout_ms, &a, &list, err);
+    if (!rc && list.n) *out = list.at[0].mod_revision;
+    qd_arena_fini(&a);
+    return qdi_handover_said(h, from, rc, err);
+}
+
 /* One batch of what differs. *revision gets the mirror's, *whole: nothing is left. */
 static int differ_once(qd_handover *h, const handover_look *l, uint64_t *revision, bool *whole,
                        qd_err *err)
 {
-    gathering g = {.budget = h->config.batch_bytes, .limit = UINT64_MAX};
+    gathering g = {
+        .budget = h->config.batch_bytes, .trim_at = 2 * h->config.batch_bytes, .limit = UINT64_MAX};
     qd_coord_export have = {.batch = take_have, .arg = &g};
     qd_coord_export put = {.batch = take_put, .arg = &g};
     qd_map_init(&g.have, NULL);
     int rc = qdi_handover_export(h, h->config.store[l->to], &have, err);
     g.above = have.revision;
+    if (!rc) rc = whose_at(h, l, g.above, &g.together, err);
     if (!rc) rc = qdi_handover_export(h, h->config.store[l->from], &put, err);
     if (!rc) trim(&g);
     *whole = g.limit == UINT64_MAX;
@@ -290,7 +316,7 @@ static int differ_once(qd_handover *h, const handover_look *l, uint64_t *revisio
     uint64_t upto = *whole ? put.revision : g.limit - 1;
     if (!rc && upto > g.above) {
         qsort(g.put.at, g.put.n, g.put.n ? sizeof *g.put.at : 1, by_revision);
-        rc = import_all(h, l, g.put.at, (uint32_t)g.put.n, upto, err);
+        rc = import_all(h, l, g.put.at, (uint32_t)g.put.n, g.together, upto, err);
     }
     if (!rc) *revision = upto;
     if (rc == QD_E_NOMEM) rc = qd_err_nomem(err, "copy of the cluster's state");

@@ -458,6 +458,78 @@ static void a_store_of_others_is_left_alone(void **state)
     free_world();
 }
 
+static bool has_identity(int i)
+{
+    qd_arena a;
+    qd_coord_list list;
+    qd_arena_init(&a, NULL, 0);
+    w->client = true;
+    assert_int_equal(qd_coord_read(w->s[i], QD_STR("cluster/uuid"), false, 1000, &a, &list, NULL),
+                     0);
+    w->client = false;
+    bool there = list.n == 1;
+    qd_arena_fini(&a);
+    return there;
+}
+
+/* Another cluster, with a store of its own, wants the same one for its mirror. */
+static void another_cluster_is_refused(void)
+{
+    qd_err err;
+    qd_handover *h;
+    qd_coord_store *its;
+    qd_coord_config k = {.struct_size = sizeof k, .path = QD_STR("its")};
+    qd_coord_change uuid = {QD_COORD_PUT, 0, QD_STR("cluster/uuid"), QD_STR("u2"), 0};
+    coord_memory *m = coord_memory_make(qd_env_system(), "its");
+    qd_err_init(&err);
+    assert_int_equal(qd_coord_open(qd_env_system(), coord_memory_vtable(), NULL, &k, &its, NULL),
+                     0);
+    assert_int_equal(qd_coord_commit(its, NULL, 0, &uuid, 1, 1000, NULL, NULL, NULL), 0);
+    qd_handover_config c = {
+        .env = qd_env_system(), .store = {its, w->s[1]}, .name = {"its", "new"}, .timeout_ms = 1};
+    assert_int_equal(qd_handover_open(&c, &h, NULL), 0);
+    w->client = true;
+    assert_int_equal(qd_handover_start(h, QD_STR("new"), &err), QD_E_STATE);
+    assert_non_null(strstr(qd_err_reason(&err), "holds the cluster with uuid [u1]"));
+    w->client = false;
+    qd_err_fini(&err);
+    qd_handover_close(h);
+    qd_coord_close(its);
+    coord_memory_free(m);
+}
+
+/* However late in the store's history its name was written: it is in the mirror's first import. */
+static void a_copy_that_was_cut_off_is_known(void **state)
+{
+    (void)state;
+    make_world(24);
+    w->client = true;
+    qd_coord_change uuid = {QD_COORD_PUT, 0, QD_STR("cluster/uuid"), QD_STR("u1"), 0};
+    assert_int_equal(qd_coord_commit(w->s[0], NULL, 0, &uuid, 1, 1000, &w->revision, NULL, NULL),
+                     0);
+    w->client = false;
+    for (int k = KEYS / 2; k < KEYS; k++) put(0, k, NULL);
+    assert_int_equal(start("new"), 0);
+    until(1, QD_COORD_MIRROR);
+    w->kind = 'i'; /* the second import does not come through, and the driver ends */
+    w->action = 0;
+    w->strike = 2;
+    w->asked = 0;
+    w->fault = COORD_MEMORY_OFF;
+    for (int i = 0; i < 10 && w->strike; i++) (void)turn();
+    assert_int_equal(w->strike, 0);
+    qd_coord_identity id;
+    identity(1, &id);
+    assert_in_range(id.revision, 1, w->revision - 1); /* half copied */
+    assert_true(has_identity(1));
+    another_cluster_is_refused();
+    assert_int_equal(state_of(1), QD_COORD_MIRROR);
+    settle(); /* its own goes on with it */
+    assert_int_equal(state_of(1), QD_COORD_ACTIVE);
+    is_sound();
+    free_world();
+}
+
 static void a_copy_that_differs_is_made_anew(void **state)
 {
     (void)state;
@@ -811,6 +883,7 @@ int main(void)
         cmocka_unit_test(given_up_after_the_seal),
         cmocka_unit_test(what_is_not_known_is_not_assumed),
         cmocka_unit_test(a_store_of_others_is_left_alone),
+        cmocka_unit_test(a_copy_that_was_cut_off_is_known),
         cmocka_unit_test(a_copy_that_differs_is_made_anew),
         cmocka_unit_test(damage_after_the_seal),
         cmocka_unit_test(large_states_come_in_batches),
