@@ -423,10 +423,17 @@ typedef struct set_batch {
     qdi_run *r;
     qd_postings *p;
     uint32_t n;
-    qd_reads *reads;
+    qd_small_terms *small;
+    qd_reads *reads, *small_reads;
     uint64_t *bits;
     uint64_t docs;
 } set_batch;
+
+static int small_flush(set_batch *b, qd_err *err)
+{
+    int rc = qd_small_terms_flush(b->small, b->r->leaf->segment, b->small_reads, b->bits, err);
+    return rc ? rc : qdi_run_tick(b->r);
+}
 
 static int set_add(set_batch *b, const qd_term *t, qd_err *err)
 {
@@ -434,6 +441,12 @@ static int set_add(set_batch *b, const qd_term *t, qd_err *err)
     if (t->df == 1) {
         b->bits[t->doc >> 6] |= 1ull << (t->doc & 63);
         return 0;
+    }
+    if (t->df <= QD_BLOCK) {
+        if (qd_small_terms_add(b->small, t)) return 0;
+        int full = small_flush(b, err);
+        if (!full) qd_small_terms_add(b->small, t);
+        return full;
     }
     int rc = qd_postings_plan(b->r->leaf->segment, t, QD_INDEX_DOCS, b->reads, &b->p[b->n], err);
     if (rc || ++b->n < SET_BATCH) return rc;
@@ -504,15 +517,21 @@ static int plan_set(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
     if (f == QD_FIELD_NONE) return 0;
     if (qd_segment_field(r->leaf->segment, f)->index == QD_INDEX_NONE)
         return plan_by_column(r, x, f, l, err);
-    set_batch b = {.r = r, .reads = qd_reads_make(r->arena, r->plan->account)};
+    set_batch b = {.r = r,
+                   .reads = qd_reads_make(r->arena, r->plan->account),
+                   .small_reads = qd_reads_make(r->arena, r->plan->account)};
     qdi_scratch_mark mark = {0};
     b.bits = make_bits(r);
     mark = qdi_scratch_get_mark(r->scratch);
     b.p = qdi_scratch_alloc(r->scratch, SET_BATCH * sizeof *b.p);
-    if (!b.reads || !b.p || !b.bits) return nomem(err);
+    b.small = qdi_scratch_alloc(r->scratch, sizeof *b.small);
+    if (!b.reads || !b.small_reads || !b.p || !b.small || !b.bits) return nomem(err);
+    b.small->n = b.small->nruns = 0;
     int rc = x->u.set.terms ? set_terms(&b, x, f, err) : set_range(&b, x, f, err);
+    if (!rc) rc = small_flush(&b, err);
     if (!rc && b.n) rc = set_flush(r, b.p, b.n, b.reads, b.bits, err);
     qd_reads_release(b.reads);
+    qd_reads_release(b.small_reads);
     qdi_scratch_release(r->scratch, mark);
     if (rc || !b.docs) return rc;
     l->kind = QDI_L_BITS;

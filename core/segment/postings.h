@@ -102,6 +102,32 @@ int qd_postings_open(qd_postings *p, const qd_reads *r, qd_err *err);
 /* 0, or QD_E_CORRUPT if any block of the view was bad. [worker] */
 int qd_postings_status(const qd_postings *p, qd_err *err);
 
+/* Documents of many terms of 2 to 128 documents each, whose order does not matter: gathered, then
+ * read together and set in a bitmap. A zeroed one (n, nruns) is empty. */
+#define QD_SMALL_TERMS 1024u
+#define QD_SMALL_RUNS 256u
+typedef struct qd_small_term {
+    uint32_t at; /* in its run */
+    uint16_t len, df;
+} qd_small_term;
+typedef struct qd_small_run { /* terms whose postings lie close together */
+    uint64_t from, to;        /* in the postings */
+    uint32_t end, slot;       /* its last term + 1 */
+} qd_small_run;
+typedef struct qd_small_terms {
+    uint32_t n, nruns;
+    qd_small_term term[QD_SMALL_TERMS];
+    qd_small_run run[QD_SMALL_RUNS];
+} qd_small_terms;
+
+/* Takes a term in; false: full, to be flushed first. Cheapest for terms in order. [any] */
+bool qd_small_terms_add(qd_small_terms *x, const qd_term *t);
+/* Sets the bits of all documents gathered (of s, which all terms are of) and empties x; r is an
+ * empty batch, released again. Some 20 ns a term and 1 to 2 a document. [worker] QD_E_CORRUPT. */
+QD_MUST_CHECK
+int qd_small_terms_flush(qd_small_terms *x, qd_segment *s, qd_reads *r, uint64_t *bits,
+                         qd_err *err);
+
 /* A checked block: where its streams are. */
 typedef struct qd_block {
     const uint8_t *docs; /* NULL: in the bitmap */

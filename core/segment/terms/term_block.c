@@ -81,12 +81,16 @@ int qdi_block_open(qdi_block *b, const qd_segment *s, uint32_t field, uint64_t a
     return 0;
 }
 
-/* A varint that is one byte in nearly all cases. */
+/* A varint that is one or two bytes in nearly all cases. */
 static inline const uint8_t *get(const uint8_t *p, const uint8_t *end, uint64_t *out)
 {
     if (QD_LIKELY(p < end && *p < 0x80)) {
         *out = *p;
         return p + 1;
+    }
+    if (QD_LIKELY(end - p >= 2 && p[1] < 0x80)) {
+        *out = (p[0] & 0x7fu) | (uint64_t)p[1] << 7;
+        return p + 2;
     }
     return qd_get_varint(p, end, out);
 }

@@ -1,6 +1,7 @@
 /* terms_t.c: look-ups of absent terms, walks over ranges, prefixes and automata, against a sorted
  * list of the words. */
 #include "segment/automaton.h"
+#include "segment/postings.h"
 #include "segment/terms.h"
 #include "unit/lib/corpus.h"
 #include "unit/unit.h"
@@ -144,6 +145,60 @@ static void absent_terms_are_not_found(void **state)
     end(&f);
 }
 
+/* The documents of a term, by its view. */
+static void set_by_view(fixture *f, const qd_term *t, uint64_t *bits)
+{
+    qd_reads *r = parts_reads(&f->x);
+    qd_postings p;
+    uint32_t docs[192];
+    OK(&f->x, qd_postings_plan(f->s, t, QD_INDEX_DOCS, r, &p, &f->x.err));
+    OK(&f->x, qd_reads_fetch(r, &f->x.err));
+    OK(&f->x, qd_postings_open(&p, r, &f->x.err));
+    for (uint32_t b = 0; b < p.nblk; b++)
+        for (uint32_t i = 0, n = qd_postings_docs(&p, b, docs); i < n; i++)
+            bits[docs[i] >> 6] |= 1ull << (docs[i] & 63);
+    qd_reads_release(r);
+}
+
+/* Some of the small terms, in order or not, as a bitmap at once. */
+static void small_terms_as_a_bitmap(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f, 6000);
+    size_t words = (qd_segment_docs(f.s) + 63) / 64;
+    uint64_t *want = qd_calloc(&f.x.account, words * 8), *got = qd_calloc(&f.x.account, words * 8);
+    qd_small_terms *x = qd_calloc(&f.x.account, sizeof *x);
+    uint64_t taken = 0, flushed = 0;
+    for (unsigned round = 0; round < 40; round++) {
+        qd_reads *r = parts_reads(&f.x);
+        memset(want, 0, words * 8);
+        memset(got, 0, words * 8);
+        uint64_t most = 1 + parts_random(&f.x, f.l.n);
+        for (uint32_t i = 0; i < most; i += 1 + (uint32_t)parts_random(&f.x, 1u << round % 8)) {
+            qd_term t;
+            uint64_t w = round % 3 ? i : parts_random(&f.x, f.l.n);
+            OK(&f.x, qd_term_get(f.s, f.field, f.l.words[w], &t, &f.x.err));
+            if (t.df < 2 || t.df > QD_BLOCK) continue;
+            if (round < 8) set_by_view(&f, &t, want);
+            taken++;
+            if (qd_small_terms_add(x, &t)) continue;
+            OK(&f.x, qd_small_terms_flush(x, f.s, r, got, &f.x.err));
+            assert_true(qd_small_terms_add(x, &t));
+            flushed++;
+        }
+        OK(&f.x, qd_small_terms_flush(x, f.s, r, got, &f.x.err));
+        assert_int_equal(x->n, 0);
+        if (round < 8) assert_memory_equal(got, want, words * 8);
+        qd_arena_reset(&f.x.arena);
+    }
+    assert_true(taken > 5000 && flushed > 10);
+    qd_free(want);
+    qd_free(got);
+    qd_free(x);
+    end(&f);
+}
+
 static void automata(void **state)
 {
     (void)state;
@@ -183,6 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranges_and_prefixes),
         cmocka_unit_test(absent_terms_are_not_found),
+        cmocka_unit_test(small_terms_as_a_bitmap),
         cmocka_unit_test(automata),
     };
     return unit_run(tests);
