@@ -1,17 +1,23 @@
 /* document.c: the receiving side of the mapping's sink. See document.h. */
 #include "engine/document.h"
+#include "analysis/pairs.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include <string.h>
 
 #define ANALYSIS_MAX ((size_t)1 << 30)
 
+/* Words of a field, or pairs of its words, in the segment being filled. */
+typedef struct word_stream {
+    uint32_t number; /* of the field in the buffer */
+    uint32_t hole;   /* positions left empty at the end of the value before */
+} word_stream;
+
 /* Where a field stands in the segment being filled and in the document being read. */
 typedef struct document_field {
-    uint64_t unit; /* life of the buffer for which number holds; 0: unknown */
-    uint32_t number;
-    uint64_t doc;    /* document that the two below belong to */
-    uint32_t hole;   /* positions left empty at the end of the value before */
+    uint64_t unit; /* life of the buffer for which numbers hold; 0: unknown */
+    uint64_t doc;  /* document that the rest belongs to */
+    word_stream words, pairs;
     uint32_t offset; /* UTF-16 units of the values before */
     bool text_seen;
 } document_field;
@@ -29,6 +35,8 @@ struct qd_document_writer {
     uint32_t names, ignored;
     QD_VEC(uint32_t) off, start, end; /* arrays of one batch */
     QD_VEC(uint16_t) len;
+    qd_word_pairs pairs; /* of one value, and their bytes */
+    QD_VEC(char) pair_text;
 };
 
 void qd_document_field_info(const qd_field *f, qd_field_info *out)
@@ -59,6 +67,12 @@ void qd_document_field_info(const qd_field *f, qd_field_info *out)
     }
 }
 
+/* What a segment keeps of a field's pairs of words: nothing reads offsets of them. */
+static void pairs_info(const qd_field *f, qd_field_info *out)
+{
+    *out = (qd_field_info){.name = f->pairs, .index = QD_INDEX_POSITIONS, .norms = f->norms};
+}
+
 /* The field's number in the buffer and its place in the document. */
 static int enter(qd_document_writer *w, const qd_field *f, document_field **out, qd_err *err)
 {
@@ -71,13 +85,17 @@ static int enter(qd_document_writer *w, const qd_field *f, document_field **out,
     if (d->unit != w->unit) {
         qd_field_info info;
         qd_document_field_info(f, &info);
-        int rc = qd_buffer_field(w->b, &info, &d->number, err);
+        int rc = qd_buffer_field(w->b, &info, &d->words.number, err);
         if (rc) return rc;
+        if (f->pairs.n) {
+            pairs_info(f, &info);
+            if ((rc = qd_buffer_field(w->b, &info, &d->pairs.number, err))) return rc;
+        }
         d->unit = w->unit;
     }
     if (d->doc != w->doc) {
         d->doc = w->doc;
-        d->hole = d->offset = 0;
+        d->words.hole = d->pairs.hole = d->offset = 0;
         d->text_seen = false;
     }
     *out = d;
@@ -116,19 +134,86 @@ static int batch_arrays(qd_document_writer *w, const qd_tokens *t, uint32_t shif
 }
 
 /* Lucene refuses a term that does not fit; so do we, naming the field and the term's beginning. */
+static int immense(qd_str field, const char *term, qd_err *err)
+{
+    return qd_err_set(err, QD_E_ARG,
+                      "Document contains at least one immense term in field=\"%.*s\" (whose "
+                      "UTF8 encoding is longer than the max length %u), all of which were "
+                      "skipped. Please correct the analyzer to not produce such terms. The "
+                      "prefix of the first immense term is: '%.30s...'",
+                      QD_STR_ARG(field), QD_TERM_BYTES_MAX, term);
+}
+
 static int check_terms(const qd_field *f, const qd_tokens *t, qd_err *err)
 {
     for (size_t i = 0; i < t->n; i++) {
         uint32_t bytes = t->term[i].to - t->term[i].from;
-        if (QD_LIKELY(bytes <= QD_TERM_BYTES_MAX)) continue;
-        return qd_err_set(err, QD_E_ARG,
-                          "Document contains at least one immense term in field=\"%.*s\" (whose "
-                          "UTF8 encoding is longer than the max length %u), all of which were "
-                          "skipped. Please correct the analyzer to not produce such terms. The "
-                          "prefix of the first immense term is: '%.30s...'",
-                          QD_STR_ARG(f->name), QD_TERM_BYTES_MAX, t->text + t->term[i].from);
+        if (QD_UNLIKELY(bytes > QD_TERM_BYTES_MAX))
+            return immense(f->name, t->text + t->term[i].from, err);
     }
     return 0;
+}
+
+/* Hands a value's words to the buffer; holes are those behind its last word. */
+static int add_words(qd_document_writer *w, word_stream *to, qd_term_batch *batch, uint32_t gap,
+                     uint32_t holes, qd_err *err)
+{
+    batch->first_position_gap = gap + to->hole;
+    /* values without words leave their gap to the next one */
+    to->hole = batch->n ? holes : batch->first_position_gap + holes;
+    return batch->n ? qd_buffer_terms(w->b, to->number, batch, err) : 0;
+}
+
+/* The bytes of all pairs, each behind the one before, and slack. */
+static int write_pairs(qd_document_writer *w, const qd_field *f, const qd_tokens *t, qd_err *err)
+{
+    const qd_word_pairs *p = &w->pairs;
+    size_t bytes = QD_TERM_SLACK + 1, used = 0;
+    for (size_t i = 0; i < p->v.n; i++) {
+        const qd_word_pair *x = &p->v.at[i];
+        bytes += qd_tokens_term(t, x->first).n + 2;
+        if (x->second != QD_PAIR_HOLE) bytes += qd_tokens_term(t, x->second).n;
+    }
+    if (bytes > UINT32_MAX) return qd_err_set(err, QD_E_LIMIT, "too many pairs of words");
+    w->pair_text.n = w->off.n = w->start.n = w->len.n = 0;
+    if (qd_vec_reserve(&w->pair_text, w->account, bytes) ||
+        qd_vec_reserve(&w->off, w->account, p->v.n) ||
+        qd_vec_reserve(&w->len, w->account, p->v.n) ||
+        qd_vec_reserve(&w->start, w->account, p->v.n))
+        return qd_err_nomem(err, "pairs of words");
+    for (size_t i = 0; i < p->v.n; i++) {
+        const qd_word_pair *x = &p->v.at[i];
+        qd_str a = qd_tokens_term(t, x->first), b = QD_STR(QD_PAIR_FILLER);
+        if (x->second != QD_PAIR_HOLE) b = qd_tokens_term(t, x->second);
+        char *at = w->pair_text.at + used;
+        if (a.n + 1 + b.n > QD_TERM_BYTES_MAX) return immense(f->pairs, a.p, err);
+        if (a.n) memcpy(at, a.p, a.n);
+        at[a.n] = QD_PAIR_SEPARATOR;
+        if (b.n) memcpy(at + a.n + 1, b.p, b.n);
+        w->off.at[i] = (uint32_t)used;
+        w->len.at[i] = (uint16_t)(a.n + 1 + b.n);
+        w->start.at[i] = x->inc; /* borrowed for increments: pairs have no offsets */
+        used += a.n + 1 + b.n;
+    }
+    memset(w->pair_text.at + used, 0, QD_TERM_SLACK);
+    return 0;
+}
+
+/* The pairs of a value's words, into the field's hidden twin. */
+static int add_pairs(qd_document_writer *w, const qd_field *f, document_field *d,
+                     const qd_tokens *t, uint32_t gap, qd_err *err)
+{
+    int rc =
+        qd_word_pairs_make(&w->pairs, w->account, t->has & QD_TOKENS_INC ? t->inc : NULL,
+                           t->has & QD_TOKENS_LENGTH ? t->length : NULL, t->n, t->end_inc, err);
+    if (!rc) rc = write_pairs(w, f, t, err);
+    if (rc) return rc;
+    qd_term_batch batch = {.text = w->pair_text.at,
+                           .off = w->off.at,
+                           .len = w->len.at,
+                           .pos_inc = w->start.at,
+                           .n = (uint32_t)w->pairs.v.n};
+    return add_words(w, &d->pairs, &batch, gap, w->pairs.end_inc, err);
 }
 
 static int add_text(qd_document_writer *w, const qd_field *f, document_field *d, qd_str value,
@@ -142,14 +227,10 @@ static int add_text(qd_document_writer *w, const qd_field *f, document_field *d,
     if (!rc) rc = check_terms(f, t, err);
     if (!rc) rc = batch_arrays(w, t, d->offset, &batch, err);
     if (rc) return rc;
-    batch.first_position_gap = d->text_seen ? f->position_increment_gap + d->hole : 0;
-    /* values without words leave their gap to the next one */
-    if (t->n == 0) {
-        d->hole = batch.first_position_gap + t->end_inc;
-    } else {
-        if ((rc = qd_buffer_terms(w->b, d->number, &batch, err))) return rc;
-        d->hole = t->end_inc;
-    }
+    uint32_t gap = d->text_seen ? f->position_increment_gap : 0;
+    rc = add_words(w, &d->words, &batch, gap, t->end_inc, err);
+    if (!rc && f->pairs.n) rc = add_pairs(w, f, d, t, gap, err);
+    if (rc) return rc;
     d->text_seen = true;
     d->offset += t->end_offset + 1;
     return 0;
@@ -172,8 +253,8 @@ static int on_terms(void *arg, const qd_field *f, const qd_str *v, uint32_t n, q
     document_field *d;
     int rc = enter(w, f, &d, err);
     for (uint32_t i = 0; i < n && !rc; i++) {
-        if (f->indexed) rc = qd_buffer_term(w->b, d->number, v[i], err);
-        if (!rc && f->doc_values) rc = qd_buffer_column_bytes(w->b, d->number, v[i], err);
+        if (f->indexed) rc = qd_buffer_term(w->b, d->words.number, v[i], err);
+        if (!rc && f->doc_values) rc = qd_buffer_column_bytes(w->b, d->words.number, v[i], err);
     }
     return rc;
 }
@@ -183,13 +264,13 @@ static int on_i64(void *arg, const qd_field *f, const int64_t *v, uint32_t n, qd
     qd_document_writer *w = arg;
     document_field *d;
     int rc = enter(w, f, &d, err);
-    if (!rc && f->doc_values) rc = qd_buffer_column_i64(w->b, d->number, v, n, err);
+    if (!rc && f->doc_values) rc = qd_buffer_column_i64(w->b, d->words.number, v, n, err);
     if (!rc && f->indexed && f->value_class == QD_VALUE_BOOL) {
         for (uint32_t i = 0; i < n && !rc; i++) {
-            rc = qd_buffer_term(w->b, d->number, v[i] ? QD_STR("T") : QD_STR("F"), err);
+            rc = qd_buffer_term(w->b, d->words.number, v[i] ? QD_STR("T") : QD_STR("F"), err);
         }
     } else if (!rc && f->indexed) {
-        rc = qd_buffer_points_i64(w->b, d->number, v, n, err);
+        rc = qd_buffer_points_i64(w->b, d->words.number, v, n, err);
     }
     return rc;
 }
@@ -200,9 +281,10 @@ static int on_ip(void *arg, const qd_field *f, const uint8_t (*v)[16], uint32_t 
     document_field *d;
     int rc = enter(w, f, &d, err);
     for (uint32_t i = 0; i < n && !rc; i++) {
-        if (f->indexed) rc = qd_buffer_point_b16(w->b, d->number, v[i], err);
+        if (f->indexed) rc = qd_buffer_point_b16(w->b, d->words.number, v[i], err);
         if (!rc && f->doc_values) {
-            rc = qd_buffer_column_bytes(w->b, d->number, (qd_str){(const char *)v[i], 16}, err);
+            rc = qd_buffer_column_bytes(w->b, d->words.number, (qd_str){(const char *)v[i], 16},
+                                        err);
         }
     }
     return rc;
@@ -287,6 +369,8 @@ void qd_document_writer_free(qd_document_writer *w)
     qd_vec_fini(&w->start);
     qd_vec_fini(&w->end);
     qd_vec_fini(&w->len);
+    qd_vec_fini(&w->pairs.v);
+    qd_vec_fini(&w->pair_text);
     qd_free(w);
 }
 

@@ -64,14 +64,15 @@ typedef struct qd_field {
     const struct qd_field_type *type;
     qd_field_kind kind;
     qd_value_class value_class;
-    uint32_t id;                   /* dense; merged mappings keep it, new fields come behind */
-    qd_str name;                   /* full path, "a.b.raw" */
-    qd_str leaf;                   /* last name */
+    uint32_t id;  /* dense; merged mappings keep it, new fields come behind */
+    qd_str name;  /* full path, "a.b.raw" */
+    qd_str leaf;  /* last name */
+    qd_str pairs; /* index_phrases: name of the hidden field of pairs of words; n 0: none */
     const struct qd_field *parent; /* of a multi-field: the field it belongs to; else NULL */
 
     bool indexed, doc_values, stored, norms, has_points;
     bool coerce, ignore_malformed;
-    bool eager_global_ordinals, split_on_whitespace, index_phrases, fielddata;
+    bool eager_global_ordinals, split_on_whitespace, fielddata;
     uint8_t index_options; /* qd_index_detail */
     bool vector_offsets;   /* term_vector asks for positions and offsets: fvh may highlight it */
     uint8_t exists_by;     /* qd_exists_by */

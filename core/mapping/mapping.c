@@ -94,7 +94,6 @@ static int apply_params(const compiler *c, qd_field *f, qd_err *err)
     f->ignore_malformed = flag(d, PARAM_IGNORE_MALFORMED, c->m->settings.ignore_malformed);
     f->eager_global_ordinals = flag(d, PARAM_EAGER, false);
     f->split_on_whitespace = flag(d, PARAM_SPLIT, false);
-    f->index_phrases = flag(d, PARAM_INDEX_PHRASES, false);
     f->fielddata = flag(d, PARAM_FIELDDATA, false);
     v = qdi_param(d, PARAM_SIMILARITY); /* BM25 is the default and so never given */
     if (v && !qd_str_is(v->text, "default")) {
@@ -112,6 +111,16 @@ static int apply_params(const compiler *c, qd_field *f, qd_err *err)
     f->has_null_value = v != NULL;
     if (v) f->null_text = v->text;
     return index_options(f, qdi_param(d, PARAM_INDEX_OPTIONS), err);
+}
+
+/* Names of Elasticsearch's hidden fields of a text field. */
+static int check_reserved(qd_str name, qd_err *err)
+{
+    if (!qd_str_ends(name, QD_STR("._index_phrase")) &&
+        !qd_str_ends(name, QD_STR("._index_prefix")))
+        return 0;
+    return qd_err_set(err, QD_E_MAPPER_PARSING, "Cannot use reserved field name [%.*s]",
+                      QD_STR_ARG(name));
 }
 
 static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const qd_field *parent,
@@ -141,6 +150,7 @@ static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const 
         qd_str sub =
             qd_arena_printf(a, "%.*s.%.*s", QD_STR_ARG(name), QD_STR_ARG(d->multi[i]->name));
         if (!sub.p) return qd_err_nomem(err, "mapping");
+        if (f->kind == QD_FIELD_TEXT && (rc = check_reserved(sub, err))) return rc;
         rc = compile_field(c, d->multi[i], sub, f, &multi[i], err); /* one level: they have none */
         if (rc) return rc;
     }

@@ -35,7 +35,7 @@ static int make_graph(const qdi_matcher *m, const qdi_token *t, uint32_t n, grap
         /* a token behind a hole begins at the hole, so that paths stay connected */
         uint32_t from = pos - gap, to = pos + t[i].length;
         if (to < pos) return qd_err_set(err, QD_E_ARG, "a token spans too many positions");
-        g->edges[i] = (edge){from, to, {t[i].term, gap + 1, t[i].length}};
+        g->edges[i] = (edge){from, to, {t[i].term, gap + 1, t[i].length, 0}};
         if (to > g->states) g->states = to;
     }
     return 0;
@@ -84,7 +84,9 @@ static int end_of_path(walk *w, uint32_t n, qd_err *err)
     if (!copy) return qd_err_nomem(err, "query");
     memcpy(copy, w->path, n * sizeof *copy);
     copy[0].inc = 1;
-    int rc = qdi_match_tokens(w->g->m, w->type, copy, n, w->and_operator, w->at_end, &x, err);
+    qdi_matcher m = *w->g->m;
+    m.of_graph = true;
+    int rc = qdi_match_tokens(&m, w->type, copy, n, w->and_operator, w->at_end, &x, err);
     if (rc || !x) return rc;
     return qdi_clause_add(w->g->m->b, w->clauses, QD_OCCUR_SHOULD, x, err);
 }

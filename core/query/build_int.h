@@ -135,6 +135,7 @@ int qdi_pattern_rewrite(qd_str name, qd_node_pattern *p, qd_err *err);
 typedef struct qdi_token {
     qd_str term;
     uint32_t inc, length;
+    uint32_t holes; /* of the last token: positions left empty behind it */
 } qdi_token;
 
 /* One text against one field, or against several as if they were one (blend). */
@@ -144,6 +145,7 @@ typedef struct qdi_matcher {
     const qd_analyzer *analyzer;       /* forced; NULL: the field's */
     const qd_analyzer *quote_analyzer; /* forced for phrases; NULL: analyzer */
     bool and_operator, lenient, synonyms_phrase, no_increments;
+    bool of_graph; /* the tokens are a path of a graph */
     qdi_fuzziness fuzziness;
     uint32_t prefix_length, max_expansions, slop;
     bool transpositions;
@@ -178,6 +180,12 @@ int qdi_match_synonyms(const qdi_matcher *m, const qdi_token *t, uint32_t n, con
 /* A prefix over the field. */
 QD_MUST_CHECK
 int qdi_match_prefix(const qdi_matcher *m, qd_str text, const qd_node **out, qd_err *err);
+/* The phrase of n tokens over the field's pairs of words (build_pairs.c): *out is the node to run
+ * instead, or NULL where Elasticsearch takes the words too (no index_phrases, slop, holes, paths of
+ * a graph). */
+QD_MUST_CHECK
+int qdi_match_pairs(const qdi_matcher *m, const qdi_token *t, uint32_t n, const qd_node **out,
+                    qd_err *err);
 /* Tokens without side paths as a query of this type; *out NULL when n is 0. */
 QD_MUST_CHECK
 int qdi_match_tokens(const qdi_matcher *m, qdi_match_type type, const qdi_token *t, uint32_t n,

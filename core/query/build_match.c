@@ -22,7 +22,7 @@ int qdi_analyze(qdi_builder *b, const qd_analyzer *analyzer, qd_str text, qdi_to
     if (!analyzer) {
         *tokens = qd_arena_alloc(b->arena, sizeof **tokens);
         if (!*tokens) return qd_err_nomem(err, "query");
-        **tokens = (qdi_token){text, 1, 1};
+        **tokens = (qdi_token){text, 1, 1, 0};
         *n = 1;
         *at_end = true;
         return 0;
@@ -39,9 +39,10 @@ int qdi_analyze(qdi_builder *b, const qd_analyzer *analyzer, qd_str text, qdi_to
         qd_str term = qd_tokens_term(t, i);
         if (term.n) memcpy(bytes + used, term.p, term.n);
         (*tokens)[i] =
-            (qdi_token){{bytes + used, term.n}, qd_tokens_inc(t, i), qd_tokens_length(t, i)};
+            (qdi_token){{bytes + used, term.n}, qd_tokens_inc(t, i), qd_tokens_length(t, i), 0};
         used += term.n;
     }
+    if (t->n) (*tokens)[t->n - 1].holes = t->end_inc;
     *n = (uint32_t)t->n;
     *at_end = t->n && t->offset[t->n - 1].to == t->end_offset;
     return 0;
@@ -102,7 +103,7 @@ static int blended(const qdi_matcher *m, const qdi_token *t, uint32_t n, const q
 int qdi_match_term(const qdi_matcher *m, qd_query_value term, const qd_node **out, qd_err *err)
 {
     if (m->nblend) {
-        qdi_token t = {term.text, 1, 1};
+        qdi_token t = {term.text, 1, 1, 0};
         return blended(m, &t, 1, out, err);
     }
     return lenient_term(m, &m->field, term, m->fuzziness.given, out, err);
@@ -190,7 +191,7 @@ static int phrase(const qdi_matcher *m, const qdi_token *t, uint32_t n, bool pre
     /* Elasticsearch looks at the limit behind the first term */
     x->u.phrase.max_expansions = m->max_expansions ? m->max_expansions : 1;
     *out = x;
-    return 0;
+    return prefix ? 0 : qdi_match_pairs(m, t, n, &x->u.phrase.pairs, err);
 }
 
 /* A phrase in each field of a group. */

@@ -172,7 +172,10 @@ static void describe_kind(const qd_node *n, qd_buf *to)
         describe_words("Synonym(", n->u.synonym.field, n->u.synonym.terms, n->u.synonym.n, to);
         break;
     case QD_NATIVE_PHRASE:
-        describe_phrase(&n->u.phrase, to);
+        if (n->u.phrase.pairs)
+            describe(n->u.phrase.pairs, true, to);
+        else
+            describe_phrase(&n->u.phrase, to);
         break;
     case QD_NATIVE_BOOL:
         describe_bool(&n->u.boolean, to);

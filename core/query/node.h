@@ -77,6 +77,9 @@ typedef struct qd_node_phrase {
     uint32_t n;
     uint32_t slop;           /* 0: exact */
     uint32_t max_expansions; /* of prefix terms; 0: 50 */
+    /* The same phrase over a field of pairs of words (index_phrases): what is run and scored.
+     * Whoever wants the words of the query, as highlighting does, finds them above. NULL: none. */
+    const qd_node *pairs;
 } qd_node_phrase;
 
 /*

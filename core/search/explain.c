@@ -423,6 +423,8 @@ static qd_explanation *explain(explaining *x, const qd_node *n, float boost)
     if (x->rc) return NULL;
     boost *= n->boost;
     if (n->kind == QD_NATIVE_BOOST) return explain(x, n->u.child, boost);
+    if (n->kind == QD_NATIVE_PHRASE && n->u.phrase.pairs)
+        return explain(x, n->u.phrase.pairs, boost);
     if (n->kind == QD_NATIVE_BOOL) return explain_bool(x, n, boost, match, score);
     if (!match && n->kind == QD_NATIVE_DIS_MAX) return explain_no_max(x, n);
     if (!match) {

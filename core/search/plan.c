@@ -552,6 +552,8 @@ static int compile(qd_plan *p, const qd_node *n, float boost, bool scores, uint3
     case QD_NATIVE_SYNONYM:
         return compile_synonym(p, n, boost, scores, out, err);
     case QD_NATIVE_PHRASE:
+        if (n->u.phrase.pairs)
+            return compile(p, n->u.phrase.pairs, boost, scores, depth + 1, out, err);
         return compile_phrase(p, n, boost, scores, out, err);
     case QD_NATIVE_BOOL:
         return compile_bool(p, n, boost, scores, depth, out, err);

@@ -57,6 +57,11 @@ sub text {
     }
     out('fuzzy1', { query => { fuzzy => { body => { value => misspelt(any(@words)), fuzziness => '1' } } } }) for 1 .. $n;
     out('fuzzy2', { query => { fuzzy => { body => { value => misspelt(misspelt(any(@words))), fuzziness => '2' } } } }) for 1 .. $n;
+    # exact phrases: also for mappings/text_pairs.json, whose pairs of words are indexed
+    for my $class (qw(phrase2 phrase2_hh phrase3)) {
+        my @p = map { s/"//gr } @{ $of{$class} // [] } or next;
+        out($class, { query => { match_phrase => { body => { query => any(@p) } } } }) for 1 .. $n;
+    }
 }
 
 # --- rows -----------------------------------------------------------------------------------------------

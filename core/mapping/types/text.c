@@ -35,6 +35,22 @@ static int named(const field_builder *b, const qd_field *f, param_id id, const q
     return 0;
 }
 
+/* index_phrases: pairs of words go into a field of their own, which no mapping shows. */
+static int finish_pairs(field_builder *b, qd_field *f, qd_err *err)
+{
+    const param_value *v = qdi_param(f->def, PARAM_INDEX_PHRASES);
+    if (!v || !v->i) return 0;
+    if (!f->indexed)
+        return qd_err_set(err, QD_E_ARG, "Cannot set index_phrases on unindexed field [%.*s]",
+                          QD_STR_ARG(f->leaf));
+    if (f->index_options < QD_INDEX_OPT_POSITIONS)
+        return qd_err_set(err, QD_E_ARG,
+                          "Cannot set index_phrases on field [%.*s] if positions are not enabled",
+                          QD_STR_ARG(f->leaf));
+    f->pairs = qd_arena_printf(b->arena, "%.*s._index_phrase", QD_STR_ARG(f->name));
+    return f->pairs.p ? 0 : qd_err_nomem(err, "mapping");
+}
+
 static int finish(field_builder *b, qd_field *f, qd_err *err)
 {
     f->doc_values = false;
@@ -71,7 +87,7 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
     if (!f->indexed) f->norms = false;
     const param_value *vector = qdi_param(f->def, PARAM_TERM_VECTOR);
     f->vector_offsets = vector && qd_str_starts(vector->text, QD_STR("with_positions_offsets"));
-    return 0;
+    return finish_pairs(b, f, err);
 }
 
 static int value(doc *d, const qd_field *f, qd_err *err)

@@ -48,7 +48,11 @@ final class Bodies {
             case "prefix": return new PrefixQuery(new Term(field, (String) o.get("value")));
             case "wildcard": return new WildcardQuery(new Term(field, (String) o.get("value")));
             case "fuzzy": return new FuzzyQuery(new Term(field, (String) o.get("value")), Integer.parseInt((String) o.get("fuzziness")));
-            case "match_phrase": return new PhraseQuery(((Long) o.get("slop")).intValue(), field, ((String) o.get("query")).split(" "));
+            case "match_phrase": {
+                String[] words = ((String) (o == null ? f.getValue() : o.get("query"))).split(" ");
+                int slop = o == null || o.get("slop") == null ? 0 : ((Long) o.get("slop")).intValue();
+                return slop == 0 && schema.pairs.contains(field) ? Pairs.phrase(field, words) : new PhraseQuery(slop, field, words);
+            }
             case "range": return range(field, o, schema);
             default: throw new IllegalArgumentException("query " + name);
         }

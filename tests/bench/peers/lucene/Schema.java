@@ -1,7 +1,9 @@
 import java.nio.file.Files;
 import java.nio.file.Paths;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 
 import org.apache.lucene.document.Document;
 import org.apache.lucene.document.DoublePoint;
@@ -20,6 +22,7 @@ import org.apache.lucene.util.NumericUtils;
 final class Schema {
     enum Kind { TEXT, KEYWORD, LONG, DOUBLE }
     final Map<String, Kind> fields = new LinkedHashMap<>();
+    final Set<String> pairs = new HashSet<>(); // text fields with index_phrases
 
     static Schema read(String path) throws Exception {
         Schema s = new Schema();
@@ -35,6 +38,7 @@ final class Schema {
                 default: throw new IllegalArgumentException("type " + type + " of " + e.getKey());
             }
             s.fields.put(e.getKey(), k);
+            if (Boolean.TRUE.equals(Json.map(e.getValue()).get("index_phrases"))) s.pairs.add(e.getKey());
         }
         return s;
     }
@@ -52,7 +56,10 @@ final class Schema {
             Object v = row.get(f);
             if (v == null) continue;
             switch (e.getValue()) {
-                case TEXT: d.add(new TextField(f, v.toString(), Field.Store.NO)); break;
+                case TEXT:
+                    d.add(new TextField(f, v.toString(), Field.Store.NO));
+                    if (pairs.contains(f)) d.add(new TextField(f + Pairs.SUFFIX, v.toString(), Field.Store.NO));
+                    break;
                 case KEYWORD: {
                     BytesRef b = new BytesRef(v.toString());
                     d.add(new StringField(f, b, Field.Store.NO));
