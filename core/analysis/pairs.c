@@ -22,8 +22,7 @@ static size_t behind(const uint32_t *inc, const uint32_t *length, size_t n, size
 /* Plain text: each word with the next one. */
 static void chain(qd_word_pairs *p, size_t n, uint32_t end_inc)
 {
-    for (size_t i = 0; i + 1 < n; i++)
-        p->v.at[i] = (qd_word_pair){(uint32_t)i, (uint32_t)i + 1, 1};
+    for (size_t i = 0; i + 1 < n; i++) p->v.at[i] = (qd_word_pair){(uint32_t)i, (uint32_t)i + 1, 1};
     p->v.n = n - 1;
     p->end_inc = end_inc + 1;
     if (end_inc == 0) return;
@@ -31,8 +30,8 @@ static void chain(qd_word_pairs *p, size_t n, uint32_t end_inc)
     p->end_inc = end_inc;
 }
 
-int qd_word_pairs_make(qd_word_pairs *p, qd_account *account, const uint32_t *inc, const uint32_t *length,
-                  size_t n, uint32_t end_inc, qd_err *err)
+int qd_word_pairs_make(qd_word_pairs *p, qd_account *account, const uint32_t *inc,
+                       const uint32_t *length, size_t n, uint32_t end_inc, qd_err *err)
 {
     uint32_t pending = 0; /* positions of words that began no pair yet */
     p->v.n = 0;

@@ -11,7 +11,7 @@
 #include "base/vec.h"
 
 #define QD_PAIR_HOLE UINT32_MAX
-#define QD_PAIR_FILLER "_"   /* stands for a hole */
+#define QD_PAIR_FILLER "_"    /* stands for a hole */
 #define QD_PAIR_SEPARATOR ' ' /* between the two words */
 
 typedef struct qd_word_pair {
@@ -28,7 +28,7 @@ typedef struct qd_word_pairs {
  * the positions they span (NULL: all 1), end_inc the holes behind the last one. QD_E_NOMEM;
  * QD_E_STATE when more words are stacked than Lucene pairs. Free with qd_vec_fini(&p->v). [any] */
 QD_MUST_CHECK
-int qd_word_pairs_make(qd_word_pairs *p, qd_account *account, const uint32_t *inc, const uint32_t *length,
-                  size_t n, uint32_t end_inc, qd_err *err);
+int qd_word_pairs_make(qd_word_pairs *p, qd_account *account, const uint32_t *inc,
+                       const uint32_t *length, size_t n, uint32_t end_inc, qd_err *err);
 
 #endif

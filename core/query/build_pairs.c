@@ -16,7 +16,8 @@ static bool has_pairs(const qdi_matcher *m, const qdi_token *t, uint32_t n)
     return true;
 }
 
-static int pairs_of(const qdi_matcher *m, const qdi_token *t, uint32_t n, qd_word_pairs *p, qd_err *err)
+static int pairs_of(const qdi_matcher *m, const qdi_token *t, uint32_t n, qd_word_pairs *p,
+                    qd_err *err)
 {
     uint32_t *inc = qd_arena_alloc(m->b->arena, 2 * (size_t)n * sizeof *inc);
     if (!inc) return qd_err_nomem(err, "query");
