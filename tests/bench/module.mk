@@ -41,3 +41,17 @@ units: $(BENCH_COLUMNS) $(BENCH_ALLOCATION) $(BENCH_RPC) $(BENCH_HOP) $(BENCH_LO
 .PHONY: bench
 bench: all $(BENCH_COLUMNS) $(BENCH_HOP) $(BENCH_LOAD)
 	$(if $(PART),perl tests/bench/$(PART).pl,perl tests/bench/run.pl $(if $(LIMIT),--limit $(LIMIT))) $(BENCH)
+# make bench-budget [UPDATE=1]: instructions of the hot paths against tests/bench/budget (head of budget.pl).
+BENCH_BUDGET := $(OUT)/tests/bench/budget_run
+BUDGET_OBJS := $(patsubst %,$(OBJ)/%.o,tests/bench/budget_run tests/bench/budget_corpus core/main/qd_bench_body core/main/qd_bench_es)
+$(BENCH_BUDGET): $(BUDGET_OBJS) $(TEST_LIB) $(CORE_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $(BUDGET_OBJS) -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
+# The same with a loop too many in the parser: it has to be found.
+$(BENCH_BUDGET)_slow: $(OBJ)/tests/bench/budget_slow.o $(BUDGET_OBJS) $(TEST_LIB) $(CORE_LIBS)
+	$(CC) $(LDFLAGS_ALL) -Wl,--wrap=qd_json_next -o $@ $< $(BUDGET_OBJS) -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
+ALL_OBJS += $(patsubst %,$(OBJ)/tests/bench/%.o,budget_run budget_corpus budget_slow)
+units: $(BENCH_BUDGET) $(BENCH_BUDGET)_slow
+.PHONY: bench-budget
+bench-budget: $(BENCH_BUDGET)
+	perl tests/bench/budget.pl $(if $(UPDATE),--update)
