@@ -39,6 +39,38 @@ enum {
 
 typedef struct qd_collector qd_collector;
 
+struct qd_points; /* segment/points.h */
+
+/* The order in which a collector would like documents of a leaf, best first. */
+typedef struct qd_collect_order {
+    const struct qd_points *points; /* the key's values; each document's key is one of its own */
+    bool descending;
+    bool natural;   /* the key is the document's first value in this order */
+    bool has_start; /* nothing before start (in this order) is wanted */
+    int64_t start;
+    uint32_t k; /* hits that are wanted */
+} qd_collect_order;
+
+/* What a collector that keeps the best by a key can tell; hits may then come to it in any order,
+ * each once, and those it does not want not at all. */
+typedef struct qd_collect_order_vt {
+    /* Asked behind begin: does this leaf have such an order? */
+    bool (*get)(qd_collector *c, const qd_leaf *leaf, qd_collect_order *out);
+    /* Need hits that are not kept be collected, for their number? */
+    bool (*settled)(const qd_collector *c);
+    /* The leaf has n hits: collect need not count them. */
+    void (*counted)(qd_collector *c, uint64_t n);
+    /* Can a document with this key be kept? later: it comes behind all collected ones of its key.
+     */
+    bool (*wanted)(const qd_collector *c, int64_t key, bool later);
+    /* Can one without a value be? */
+    bool (*wanted_absent)(const qd_collector *c);
+    /* Can one of documents [from, to) of a window be? later: none behind them was collected. */
+    bool (*wanted_window)(const qd_collector *c, uint32_t from, uint32_t to, bool later);
+    /* Clears bits of documents of the window [from, to) that cannot be kept, as far as it knows. */
+    int (*narrow)(qd_collector *c, uint32_t from, uint32_t to, uint64_t *bits, qd_err *err);
+} qd_collect_order_vt;
+
 typedef struct qd_collector_vt {
     /* Names the byte ranges that the collector will read in this leaf; may be NULL. */
     int (*plan)(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, qd_err *err);
@@ -51,6 +83,8 @@ typedef struct qd_collector_vt {
     int (*end)(qd_collector *c, const qd_leaf *leaf, qd_err *err);
     /* Documents scoring less than this need not be collected any more; may be NULL (all do). */
     float (*threshold)(qd_collector *c);
+    /* NULL: every hit is wanted, in ascending order of documents. */
+    const qd_collect_order_vt *order;
 } qd_collector_vt;
 
 struct qd_collector {

@@ -4,6 +4,7 @@
  */
 #include "search/kernel_int.h"
 #include "search/leaf_int.h"
+#include "search/order_int.h"
 #include <math.h>
 
 /* --- windows -----------------------------------------------------------------------------------
@@ -35,7 +36,27 @@ static int window_emit(qdi_run *r, const qdi_win *w, const uint64_t *out, double
     return c->vt->collect(c, &hits, err);
 }
 
-int qdi_windows(qdi_run *r, qdi_run *post, qd_collector *c, qd_err *err)
+#define NARROW_MIN 16u /* fewer hits than one document in this many are asked for their keys */
+
+/* A part of the windows, for collectors that have an order. */
+typedef struct qdi_some {
+    uint32_t from;          /* set to where it ended */
+    bool until_settled;     /* ends there */
+    bool skip;              /* what the collector does not want */
+    const uint64_t *tested; /* documents that are left out; NULL: none */
+} qdi_some;
+
+/* Is there nothing in a window that a collector with an order would keep? */
+static bool unwanted(const qdi_some *some, qd_collector *c, const qdi_win *w)
+{
+    const qd_collect_order_vt *o = c->vt->order;
+    return some && some->skip && o->settled(c) &&
+           !o->wanted_window(c, w->from, w->to, !some->tested);
+}
+
+/* All windows from some->from on, or those that are wanted; ends when the total is settled, if that
+ * is asked for. some may be NULL. */
+static int windows(qdi_run *r, qdi_run *post, qd_collector *c, qdi_some *some, qd_err *err)
 {
     bool want = (c->flags & QD_COLLECT_SCORES) != 0;
     bool flat = qdi_bound_is_flat(r->root);
@@ -44,7 +65,7 @@ int qdi_windows(qdi_run *r, qdi_run *post, qd_collector *c, qd_err *err)
     uint32_t *docs = qdi_scratch_alloc(r->scratch, QDI_WINDOW * sizeof *docs);
     float *scores = want ? qdi_scratch_alloc(r->scratch, QDI_WINDOW * sizeof *scores) : NULL;
     if (!docs || (want && !scores)) return qd_err_nomem(err, "search");
-    for (uint32_t from = 0; from < r->ndocs;) {
+    for (uint32_t from = some ? some->from : 0; from < r->ndocs;) {
         uint32_t d = qdi_next(r, r->root, from);
         if (d >= r->ndocs) break;
         from = d & ~(QDI_WINDOW - 1);
@@ -53,6 +74,14 @@ int qdi_windows(qdi_run *r, qdi_run *post, qd_collector *c, qd_err *err)
         w.words = (w.to - w.from + 63) / 64;
         int rc = qdi_run_tick(r);
         if (rc) return rc;
+        if (some && some->until_settled && c->vt->order->settled(c)) {
+            some->from = from;
+            return 0;
+        }
+        if (unwanted(some, c, &w)) {
+            from = w.to;
+            continue;
+        }
         float least = c->vt->threshold && want ? c->vt->threshold(c) : 0;
         if (least > 0 && qdi_bound(r, r->root, w.from, w.to) < least) {
             if (flat) return 0;
@@ -61,6 +90,13 @@ int qdi_windows(qdi_run *r, qdi_run *post, qd_collector *c, qd_err *err)
         }
         for (uint32_t i = 0; i < w.words; i++) cand[i] = r->live ? r->live[(from >> 6) + i] : ~0ull;
         if (w.to & 63) cand[w.words - 1] &= (1ull << (w.to & 63)) - 1;
+        for (uint32_t i = 0; some && some->tested && i < w.words; i++)
+            cand[i] &= ~some->tested[(from >> 6) + i];
+        if (some && some->skip && c->vt->order->settled(c) &&
+            r->root->cost > r->ndocs / NARROW_MIN) {
+            rc = c->vt->order->narrow(c, w.from, w.to, cand, err);
+            if (rc) return rc;
+        }
         rc = qdi_fill(r, r->root, &w, cand, out, acc, err);
         if (!rc && post) {
             if (acc) /* scores of what the filter drops must not stay behind */
@@ -78,7 +114,13 @@ int qdi_windows(qdi_run *r, qdi_run *post, qd_collector *c, qd_err *err)
         if (rc) return rc;
         from = w.to;
     }
+    if (some) some->from = r->ndocs;
     return 0;
+}
+
+int qdi_windows(qdi_run *r, qdi_run *post, qd_collector *c, qd_err *err)
+{
+    return windows(r, post, c, NULL, err);
 }
 
 /* --- collecting --------------------------------------------------------------------------------
@@ -109,6 +151,63 @@ static void give(qdi_scratch *s, int rc)
     qdi_scratch_give(s);
 }
 
+/* What is counted: constants and lone filters as what they wrap. */
+static const qdi_node *counted_node(const qd_plan *p)
+{
+    const qdi_node *x = p->root;
+    for (;;) {
+        if (x->kind == QDI_CONST)
+            x = x->u.child;
+        else if (x->kind == QDI_BOOL && x->u.b.nmust == 0 && x->u.b.nfilter == 1 &&
+                 x->u.b.nmust_not == 0 && x->u.b.min_should == 0)
+            x = x->u.b.filter[0];
+        else
+            return x;
+    }
+}
+
+/* The hits of a leaf, for their number alone, where that is cheap: 1 with *n, 0, or an error. */
+static int cheap_count(qdi_run *r, uint64_t *n, qd_err *err)
+{
+    const qdi_node *x = counted_node(r->plan);
+    if (x->kind == QDI_ALL) {
+        *n = r->leaf->live_docs;
+        return 1;
+    }
+    if (x->kind == QDI_TERM && !r->live) {
+        *n = x->u.term->at[r->leaf->index].df;
+        return 1;
+    }
+    return qdi_range_count(r->plan, r->leaf, x, r->arena, n, err);
+}
+
+/* A leaf for a collector with an order: hits are counted the cheap way or collected until their
+ * number is settled; then the best first, then the windows that may have more. */
+static int collect_best(qdi_run *r, qd_collector *c, qd_err *err)
+{
+    const qd_collect_order_vt *o = c->vt->order;
+    qdi_some some = {.until_settled = true};
+    uint64_t n, *tested = NULL;
+    int rc = o->settled(c) ? 0 : cheap_count(r, &n, err);
+    if (rc < 0) return rc;
+    if (rc == 1) o->counted(c, n);
+    if (!o->settled(c)) {
+        rc = windows(r, NULL, c, &some, err);
+        if (rc || some.from >= r->ndocs) return rc;
+        size_t words = (size_t)r->ndocs / 64 + QDI_WINDOW_WORDS;
+        tested = qdi_scratch_calloc(r->scratch, words * sizeof *tested);
+        if (!tested) return qd_err_nomem(err, "search");
+        memset(tested, 0xff, some.from / 8);
+    }
+    bool walked = false;
+    rc = qdi_collect_ordered(r, c, &tested, &walked, err);
+    if (rc) return rc == 1 ? 0 : rc;
+    some.until_settled = false;
+    some.skip = true;
+    some.tested = walked ? tested : NULL;
+    return windows(r, NULL, c, &some, err);
+}
+
 static int collect_leaf(qd_plan *p, qd_plan *post, const qd_leaf *leaf, qdi_scratch *s,
                         qd_collector *c, qd_err *err)
 {
@@ -119,7 +218,9 @@ static int collect_leaf(qd_plan *p, qd_plan *post, const qd_leaf *leaf, qdi_scra
         rc = qdi_run_begin(&pr, post, leaf, s, false, QDI_NO_HINT, NULL, err);
     if (!rc && r.root->kind != QDI_L_NONE && (!post || pr.root->kind != QDI_L_NONE)) {
         rc = c->vt->begin ? c->vt->begin(c, leaf, r.reads, err) : 0;
-        if (rc == 0) rc = qdi_windows(&r, post ? &pr : NULL, c, err);
+        bool best = c->vt->order && !scores && !post;
+        if (rc == 0)
+            rc = best ? collect_best(&r, c, err) : qdi_windows(&r, post ? &pr : NULL, c, err);
         if (rc >= 0 || rc == QD_E_TIMEOUT) {
             int rc2 = c->vt->end ? c->vt->end(c, leaf, err) : 0;
             if (rc2 < 0) rc = rc2;
@@ -152,21 +253,6 @@ int qd_plan_collect(qd_plan *p, qd_plan *post, qd_collector *c, qd_collect_resul
 
 /* --- top k -------------------------------------------------------------------------------------
  */
-
-/* What is counted: constants and lone filters as what they wrap. */
-static const qdi_node *counted_node(const qd_plan *p)
-{
-    const qdi_node *x = p->root;
-    for (;;) {
-        if (x->kind == QDI_CONST)
-            x = x->u.child;
-        else if (x->kind == QDI_BOOL && x->u.b.nmust == 0 && x->u.b.nfilter == 1 &&
-                 x->u.b.nmust_not == 0 && x->u.b.min_should == 0)
-            x = x->u.b.filter[0];
-        else
-            return x;
-    }
-}
 
 typedef struct top {
     qd_collector c;

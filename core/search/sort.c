@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/str.h"
 #include "segment/columns.h"
+#include "segment/points.h"
 #include "segment/segment.h"
 #include <math.h>
 
@@ -46,6 +47,7 @@ struct qd_sorter {
     const qd_sort_value *after;
     uint64_t total, limit;
     bool scores, more; /* more: hits were left out of the count */
+    bool counted;      /* the present segment's hits are in total already */
     qd_err *err;
 };
 
@@ -176,6 +178,7 @@ static int sorter_begin(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, q
     (void)leaf;
     (void)reads;
     int rc = 0;
+    s->counted = false;
     for (uint32_t i = 0; i < s->nkeys && !rc; i++) {
         rc = key_begin(s, i, err);
         if (s->keys[i].k.kind != QD_SORT_ORD) continue; /* no dictionary: all in its one gap */
@@ -323,7 +326,7 @@ static int keep(qd_sorter *s, const qd_hits *h, uint32_t i, qd_err *err)
 static int sorter_collect(qd_collector *c, const qd_hits *h, qd_err *err)
 {
     qd_sorter *s = (qd_sorter *)c;
-    s->total += h->n;
+    if (!s->counted) s->total += h->n;
     if (s->k == 0) return s->limit != UINT64_MAX && s->total > s->limit ? QD_COLLECT_ALL_DONE : 0;
     for (uint32_t q = 0; q < s->nkeys; q++) {
         int rc = gather_key(s, &s->keys[q], h, err);
@@ -346,11 +349,130 @@ static int sorter_collect(qd_collector *c, const qd_hits *h, qd_err *err)
     return 0;
 }
 
+/* --- what it can do without
+ * ------------------------------------------------------------------------ */
+
+/* Do equal first keys go by document? */
+static bool ties_by_doc(const qd_sorter *s)
+{
+    for (uint32_t i = 1; i < s->nkeys; i++)
+        if (s->keys[i].k.kind != QD_SORT_DOC || s->keys[i].k.descending) return false;
+    return true;
+}
+
+/* Is the first key one of the document's values? */
+static bool key_is_value(const qd_sorter *s)
+{
+    return s->keys[0].k.kind == QD_SORT_I64 && s->keys[0].k.mode <= QD_SORT_MAX;
+}
+
+static bool sorter_settled(const qd_collector *c)
+{
+    const qd_sorter *s = (const qd_sorter *)c;
+    return s->counted || s->limit == 0 || (s->limit != UINT64_MAX && s->total > s->limit);
+}
+
+static void sorter_counted(qd_collector *c, uint64_t n)
+{
+    qd_sorter *s = (qd_sorter *)c;
+    s->total += n;
+    s->counted = true;
+}
+
+/* Sign of two first keys in their order. */
+static int first_order(const qd_sorter *s, int64_t a, int64_t b)
+{
+    return s->keys[0].k.descending ? order(b, a) : order(a, b);
+}
+
+static bool sorter_wanted(const qd_collector *c, int64_t value, bool later)
+{
+    const qd_sorter *s = (const qd_sorter *)c;
+    if (s->n < s->k) return true;
+    if (s->k == 0) return false;
+    int x = first_order(s, value, s->heap[0].v[0]);
+    return x < 0 || (x == 0 && !(later && ties_by_doc(s)));
+}
+
+static bool sorter_wanted_absent(const qd_collector *c)
+{
+    const qd_sorter *s = (const qd_sorter *)c;
+    const key *k = &s->keys[0];
+    return !(k->column && qd_column_stats_get(k->column)->dense) &&
+           sorter_wanted(c, k->missing, false);
+}
+
+static bool sorter_wanted_window(const qd_collector *c, uint32_t from, uint32_t to, bool later)
+{
+    const qd_sorter *s = (const qd_sorter *)c;
+    const key *k = &s->keys[0];
+    if (!key_is_value(s)) return true;
+    int64_t best = k->missing, worst = k->missing;
+    qd_column_block_info b = {0};
+    if (k->column) qd_column_block_at(k->column, from, &b);
+    if (b.docs) {
+        int64_t first = k->k.descending ? b.max : b.min, last = k->k.descending ? b.min : b.max;
+        bool all = b.docs == to - from;
+        best = all || first_order(s, first, best) < 0 ? first : best;
+        worst = all || first_order(s, last, worst) > 0 ? last : worst;
+    }
+    if (s->after && first_order(s, worst, k->after) < 0) return false;
+    return sorter_wanted(c, best, later);
+}
+
+static int sorter_narrow(qd_collector *c, uint32_t from, uint32_t to, uint64_t *bits, qd_err *err)
+{
+    const qd_sorter *s = (const qd_sorter *)c;
+    const key *k = &s->keys[0];
+    if (s->n < s->k || s->k == 0 || !key_is_value(s) || !k->reader || sorter_wanted_absent(c))
+        return 0;
+    uint64_t good[QD_COLUMN_BLOCK / 64] = {0};
+    int64_t worst = s->heap[0].v[0], lo = k->k.descending ? worst : INT64_MIN,
+            hi = k->k.descending ? INT64_MAX : worst;
+    int rc = qd_column_match_at(k->reader, from, to, lo, hi, good, err);
+    for (uint32_t i = 0; i < (to - from + 63) / 64; i++) bits[i] &= good[i];
+    return rc;
+}
+
+static bool sorter_order(qd_collector *c, const qd_leaf *leaf, qd_collect_order *out)
+{
+    const qd_sorter *s = (const qd_sorter *)c;
+    const key *k = &s->keys[0];
+    if (!key_is_value(s) || !k->column || s->k == 0) return false;
+    const qd_points_set *set = qd_segment_points(leaf->segment);
+    uint32_t f = qd_segment_field_find(leaf->segment, k->k.field);
+    const qd_points *p = set ? qd_points_get(set, f) : NULL;
+    const qd_column_stats *st = qd_column_stats_get(k->column);
+    if (!p || qd_points_stats_get(p)->type != QD_POINT_I64 ||
+        qd_points_stats_get(p)->docs != st->docs)
+        return false;
+    if (!st->dense && k->missing != (k->k.descending ? INT64_MIN : INT64_MAX)) return false;
+    *out =
+        (qd_collect_order){.points = p,
+                           .descending = k->k.descending,
+                           .natural = !st->multi || k->k.descending == (k->k.mode == QD_SORT_MAX),
+                           .has_start = s->after != NULL,
+                           .start = s->after ? k->after : 0,
+                           .k = s->k};
+    return true;
+}
+
+static const qd_collect_order_vt sorter_order_vt = {
+    .get = sorter_order,
+    .settled = sorter_settled,
+    .counted = sorter_counted,
+    .wanted = sorter_wanted,
+    .wanted_absent = sorter_wanted_absent,
+    .wanted_window = sorter_wanted_window,
+    .narrow = sorter_narrow,
+};
+
 static const qd_collector_vt sorter_vt = {
     .plan = sorter_plan,
     .begin = sorter_begin,
     .collect = sorter_collect,
     .end = sorter_end,
+    .order = &sorter_order_vt,
 };
 
 /* --- outside

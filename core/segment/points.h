@@ -54,4 +54,15 @@ int qd_points_bits(qd_points_reader *rd, uint64_t *bits, qd_err *err);
 QD_MUST_CHECK
 int qd_points_docs(qd_points_reader *rd, uint32_t *docs, uint32_t *n, qd_err *err);
 
+/* A slice: points [first, first + n) in the order of their values. Plans its blocks; n > 0, inside
+ * the field's points. [worker] QD_E_NOMEM, QD_E_CORRUPT. */
+QD_MUST_CHECK
+int qd_points_slice_plan(const qd_points *p, uint64_t first, uint32_t n, qd_reads *r,
+                         qd_arena *arena, qd_points_reader **out, qd_err *err);
+/* The documents of a planned slice, in the order of values, into docs (room for n). [worker] */
+QD_MUST_CHECK
+int qd_points_slice_docs(qd_points_reader *rd, uint32_t *docs, qd_err *err);
+/* The value of the slice's point i (I64). [worker] */
+int64_t qd_points_slice_value(const qd_points_reader *rd, uint32_t i);
+
 #endif

@@ -388,6 +388,28 @@ static int key_of(qd_column_reader *rd, uint32_t doc, qd_column_pick pick, int64
     return 0;
 }
 
+/* Keys of the documents docs[0..n) that are in the loaded full block, one value each: a loop
+ * without calls, so that loads overlap. Returns how many these are. */
+static uint32_t gather_full(const qd_column_reader *rd, const uint32_t *docs, uint32_t n,
+                            int64_t *out)
+{
+    const qdi_block *b = &rd->block;
+    const uint8_t *p = b->packed;
+    uint32_t width = b->h.width, from = b->from, end = b->from + b->all, i = 0;
+    qdi_pack_form form = qdi_block_form(&b->h);
+    if (form.line) {
+        for (; i < n && docs[i] < end; i++) {
+            uint32_t at = docs[i] - from;
+            out[i] = qdi_pack_apply(&form, qdi_pack_at(p, width, at), at);
+        }
+        return i;
+    }
+    form.line = false;
+    for (; i < n && docs[i] < end; i++)
+        out[i] = qdi_pack_apply(&form, qdi_pack_at(p, width, docs[i] - from), 0);
+    return i;
+}
+
 int qd_column_gather(qd_column_reader *rd, const uint32_t *docs, uint32_t n, qd_column_pick pick,
                      int64_t missing, int64_t *out, qd_err *err)
 {
@@ -409,8 +431,19 @@ int qd_column_gather(qd_column_reader *rd, const uint32_t *docs, uint32_t n, qd_
                 continue;
             }
         }
+        int rc = stand(rd, docs[i], err);
+        if (rc < 0) return rc;
+        const qdi_block *b = &rd->block;
+        if (rc && b->h.presence == QDI_PRESENT_ALL && !b->h.starts &&
+            b->h.encoding != QDI_ENC_TABLE && rd->c->stats.type == QD_COLUMN_I64) {
+            /* Up to the next run of neighbours. */
+            uint32_t m = 1;
+            while (i + m < n && (i + m + 15 >= n || docs[i + m + 15] != docs[i + m] + 15)) m++;
+            i += gather_full(rd, docs + i, m, out + i) - 1;
+            continue;
+        }
         out[i] = missing;
-        int rc = key_of(rd, docs[i], pick, &out[i], err);
+        rc = key_of(rd, docs[i], pick, &out[i], err);
         if (rc) return rc;
     }
     return 0;

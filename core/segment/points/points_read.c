@@ -231,6 +231,8 @@ struct qd_points_reader {
     uint32_t from, to;
     uint32_t slot, slot_last; /* of [from, to), or of both border blocks */
     bool borders_only;
+    uint64_t first; /* of a slice */
+    uint32_t n;
 };
 
 static int add_blocks(const qd_points *p, uint32_t from, uint32_t to, qd_reads *r, uint32_t *slot,
@@ -377,4 +379,53 @@ int qd_points_docs(qd_points_reader *rd, uint32_t *docs, uint32_t *n, qd_err *er
         if (unique == 0 || docs[unique - 1] != docs[i]) docs[unique++] = docs[i];
     *n = unique;
     return 0;
+}
+
+/* --- slices --- */
+
+int qd_points_slice_plan(const qd_points *p, uint64_t first, uint32_t n, qd_reads *r,
+                         qd_arena *arena, qd_points_reader **out, qd_err *err)
+{
+    qd_assert(n && n <= p->stats.points && first <= p->stats.points - n);
+    qd_points_reader *rd = qd_arena_calloc(arena, sizeof *rd);
+    if (!rd) return qd_err_nomem(err, "points reader");
+    *rd = (qd_points_reader){.magic = READER_MAGIC, .p = p, .reads = r, .arena = arena};
+    rd->first = first;
+    rd->n = n;
+    rd->from = (uint32_t)(first / QD_POINTS_BLOCK);
+    rd->to = (uint32_t)((first + n - 1) / QD_POINTS_BLOCK) + 1;
+    int rc = add_blocks(p, rd->from, rd->to, r, &rd->slot, err);
+    if (rc == 0) *out = rd;
+    return rc;
+}
+
+int qd_points_slice_docs(qd_points_reader *rd, uint32_t *docs, qd_err *err)
+{
+    QD_CHECK(rd, READER_MAGIC);
+    uint32_t done = 0;
+    while (done < rd->n) {
+        uint32_t i = (uint32_t)((rd->first + done) / QD_POINTS_BLOCK);
+        uint32_t a = (uint32_t)((rd->first + done) % QD_POINTS_BLOCK);
+        uint32_t all = qdi_points_block_count(rd->p, i), room[QD_POINTS_BLOCK + 8];
+        uint32_t m = all - a < rd->n - done ? all - a : rd->n - done;
+        qdi_points_block b;
+        qdi_points_head_at(rd->p, i, &b);
+        int rc = qdi_points_block_docs(rd->p, &b, all, body(rd, i, &b), a, m, room, err);
+        if (rc) return rc;
+        memcpy(docs + done, room, m * sizeof *docs);
+        done += m;
+    }
+    return 0;
+}
+
+int64_t qd_points_slice_value(const qd_points_reader *rd, uint32_t at)
+{
+    qd_assert(at < rd->n);
+    uint64_t place = rd->first + at;
+    uint32_t i = (uint32_t)(place / QD_POINTS_BLOCK);
+    qdi_points_block b;
+    qdi_points_head_at(rd->p, i, &b);
+    qdi_point_key k = qdi_points_key_at(&b, qdi_points_block_count(rd->p, i), body(rd, i, &b),
+                                        (uint32_t)(place % QD_POINTS_BLOCK));
+    return qdi_point_value_of(QD_POINT_I64, k).i;
 }
