@@ -9,6 +9,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Coordination;
 use QdNode;
+use Timed;
 
 my %both = ('cluster.name' => 'moving', 'cluster.routing.allocation.disk.threshold_enabled' => 'false');
 my $control = QdNode->new('control');
@@ -53,7 +54,7 @@ sub migrate {
     ok($load->until(sub { (migration($control)->{step} // '') eq 'done' }), 'it is done') or diag explain migration($control);
     $load->more(3);
     is_deeply($load->{failed}, [], 'no request failed') or diag explain $load->{failed};
-    cmp_ok($load->{slowest}, '<=', 2, 'no change of the state took longer than 2 s');
+    within($load->{slowest}, 2, 60, 'a change of the state') or diag $load->{slow};
 }
 $load->more;
 migrate('k8s-native', 1);

@@ -11,6 +11,7 @@ use JSON::PP ();
 use KubeServer;
 use QdNode;
 use Test::More;
+use Timed;
 
 -f "$QdNode::OUT/lib/quidditch/plugins/coordination-k8s.so" or plan skip_all => q(coordination-k8s is not built here);
 KubeServer->skip_unless_built;
@@ -52,7 +53,7 @@ sub migrate {
     ok($load->until(sub { (migration($m[1])->{step} // '') eq 'done' }, 180), 'it is done') or diag explain migration($m[1]);
     $load->more(3);
     is_deeply($load->{failed}, [], 'no request failed') or diag explain $load->{failed};
-    cmp_ok($load->{slowest}, '<=', 2, 'no change of the state took longer than 2 s');
+    within($load->{slowest}, 2, 60, 'a change of the state') or diag $load->{slow};
     note(sprintf '%s: slowest change %.2f s, %d indices', $mode, @$load{qw(slowest made)});
     is_deeply([same_told(\@all, qw(store.kind store.epoch cluster_uuid))], ["$kind $epoch $uuid"], 'all nodes have followed');
     ok($m[0]->wait_for(sub { $m[0]->post('/_cluster/coordination/_migrate/_finish')->{status} == 200 }, 60), 'finished');

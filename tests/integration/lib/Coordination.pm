@@ -102,7 +102,7 @@ sub expect {
 sub change {
     my ($self, $n, $method, @body) = @_;
     my ($ok, $took) = $self->expect(200, $method, "/made-$n?master_timeout=60s", @body);
-    $self->{slowest} = $took if $took > $self->{slowest};
+    @$self{qw(slowest slow)} = ($took, sprintf "%s made-%d, answered at %.3f", $method, $n, time) if $took > $self->{slowest};
     $self->{doubt}{$n} = 1 if !$ok && $self->{failed}[-1] =~ /may or may not be committed/;
     return $ok;
 }

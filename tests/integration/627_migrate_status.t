@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# 624_migrate_status.t: what is told of a mirror and of a migration while the API server is silent: each node says the same,
+# 627_migrate_status.t: what is told of a mirror and of a migration while the API server is silent: each node says the same,
 # within the time asked for, and why it does not get on; what qd migrate is given and does not take is refused.
 use strict;
 use warnings;
@@ -11,6 +11,7 @@ use KubeServer;
 use QdNode;
 use Test::More;
 use Time::HiRes qw(time);
+use Timed;
 
 -f "$QdNode::OUT/lib/quidditch/plugins/coordination-k8s.so" or plan skip_all => q(coordination-k8s is not built here);
 KubeServer->skip_unless_built;
@@ -38,13 +39,17 @@ for (['status', '--to', 'master'], ['abort', '--to', 'master'], ['finish', '--to
 sub mirror { my ($n) = @_; return $n->get('/_cluster/coordination?master_timeout=1s')->{json}{mirror} || {} }
 ok($data->wait_for(sub { 3 == grep { my $x = mirror($_); $x->{reachable} && $x->{lag} == 0 } @m }, 60), 'each master tells of a mirror that is up to date') or diag explain [map { mirror($_) } @m];
 $kube->freeze('kube-apiserver');
-my @told;
+my (@told, $longest);
+$longest = 0;
 for my $n (@m) {
     my $began = time;
     my $x = mirror($n);
-    push @told, sprintf '%s within %s', $x->{reachable} ? 'reachable' : 'not reachable', time - $began < 5 ? 'the time' : time - $began; # asked for 1 s, and the machine may be busy
+    my $took = time - $began;
+    $longest = $took if $took > $longest;
+    push @told, $x->{reachable} ? 'reachable' : 'not reachable';
 }
-is_deeply(\@told, [('not reachable within the time') x 3], 'once the API server is silent each says that it is not reachable, at once');
+is_deeply(\@told, [('not reachable') x 3], 'once the API server is silent each says that it is not reachable');
+within($longest, 5, 60, '... asked for 1 s');
 like(($m[1]->run_qd('mode', '--url', $m[1]->url))[1], qr/^mirror +in k8s-native, \d+ revisions behind, not reachable$/m, 'so does qd mode');
 
 # --- a migration that waits
@@ -68,7 +73,7 @@ my ($other) = grep { $_ != $driver } @m;
 $driver->signal('STOP');
 my $began = time;
 my $j = status($other);
-cmp_ok(time - $began, '<', 10, 'while the node that drives is silent another one answers');
+within(time - $began, 10, 60, 'while the node that drives is silent another one answers');
 is($j->{waits_for}, "the node [$driver->{name}], which drives it, does not answer", '... and says so') or diag explain $j;
 my $r;
 ok($data->wait_for(sub { $r = $data->post('/_cluster/coordination/_migrate?to=k8s-native&master_timeout=9s'); $r->{status} == 200 }, 60), 'what is asked of a node with data goes to one that answers') or diag error_of($r);
