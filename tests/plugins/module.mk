@@ -52,3 +52,4 @@ $(OUT)/tests/plugins/toy-second.so: $(POBJS_coordination-raft) tests/plugins/mod
 	$(CC) $(PLUGIN_FLAGS) -I$(SECOND_DIR) $(PINC_coordination-raft) $(LDFLAGS_ALL) $(PLUGIN_LDFLAGS) -o $@ \
 		plugins/coordination-raft/plugin.c plugins/coordination-common/init.c $(SECOND_DIR)/home.c \
 		$(filter-out %/plugin.pic.o %/init.pic.o %/home.pic.o,$(POBJS_coordination-raft)) $(PLIBS_coordination-raft)
+units: $(OUT)/tests/plugins/toy-outside.so $(OUT)/tests/plugins/toy-second.so

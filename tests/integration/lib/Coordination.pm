@@ -12,6 +12,7 @@ package Coordination;
 use strict;
 use warnings;
 use Exporter 'import';
+use Fcntl qw(LOCK_EX);
 use File::Copy qw(copy);
 use QdNode;
 use Test::More ();
@@ -66,10 +67,13 @@ sub plugin_for {
     my ($top, $target) = (QdNode::top(), "build/tests/plugins/$name.so"); # without a sanitizer, whatever loads it
     my $built = "$top/$target";
     my $cc = $ENV{CC} ? "CC='$ENV{CC}'" : '';
-    die "$name is not built\n" if system "make -s -C '$top' $cc $target";
     my $folder = "$n->{dir}/plugins";
     mkdir $folder or die "$folder: $!";
+    open my $lock, '>', "$top/build/tests/plugins.lock" or die "plugins.lock: $!"; # tests run side by side
+    flock $lock, LOCK_EX or die "plugins.lock: $!";
+    die "$name is not built\n" if system "make -s -C '$top' $cc $target";
     copy($built, $folder) or die "$built: $!";
+    close $lock;
     chmod 0755, $folder;
     chmod 0644, "$folder/$name.so";
     return ('plugins.path' => $folder, 'plugins.allow' => "$name,storage-nvme,coordination-raft", 'plugins.allow_unstable' => 'true');
