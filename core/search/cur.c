@@ -1,4 +1,4 @@
-/* cur.c: cursors over postings: bounds, look-ups, score tables. */
+/* cur.c: cursors over postings: bounds, look-ups. */
 #include "search/leaf_int.h"
 
 static void bounds_of_anything(qdi_cur *c)
@@ -66,13 +66,4 @@ uint32_t qdi_cur_find(qdi_cur *c, const qd_kern *k, uint32_t d)
     qdi_cur_load(c, b);
     uint32_t i = k->rank(c->docs, c->n, d);
     return i < c->n && c->docs[i] == d ? b * QD_BLOCK + i : QD_NO_DOC;
-}
-
-void qdi_cur_table(qdi_cur *c, float *table)
-{
-    for (uint32_t f = 1; f <= 8; f++) {
-        float *t = table + f * 256;
-        for (uint32_t n = 0; n < 256; n++) t[n] = c->w - c->w / (1.0f + (float)f * c->ninv[n]);
-    }
-    c->table = table;
 }

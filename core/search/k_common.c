@@ -54,7 +54,8 @@ int qdi_k_table(qdi_k *k, qdi_cur *c)
     if (c->table) return 0;
     float *t = qdi_scratch_alloc(k->r->scratch, 9 * 256 * sizeof *t);
     if (!t) return QD_E_NOMEM;
-    qdi_cur_table(c, t);
+    k->k->table(c->w, c->ninv, t);
+    c->table = t;
     return 0;
 }
 

@@ -12,9 +12,17 @@
 
 /* --- everything ------------------------------------------------------------------------------- */
 
+#define TABLE_DF 512u /* a table of scores costs as much as scoring so many postings */
+
 /* Adds m scored postings of the block at hand, from place `at`, to the window. */
-static inline void add_postings(qdi_cur *c, double *acc, uint32_t from, uint32_t at, uint32_t m)
+static inline void add_postings(qdi_k *k, qdi_cur *c, uint32_t from, uint32_t at, uint32_t m)
 {
+    double *acc = k->acc;
+    if (!c->table) {
+        if (c->freq_blk != c->blk) qdi_k_score_block(k, c);
+        for (uint32_t j = at; j < at + m; j++) acc[c->docs[j] - from] += (double)c->score[j];
+        return;
+    }
     qdi_cur_freqs(c);
     const uint32_t *p = c->docs + at, *f = c->freq + at;
     const float *t = c->table;
@@ -37,7 +45,7 @@ int qdi_k_or_table(qdi_k *k)
 {
     k->name = "or: all postings";
     for (uint32_t i = 0; i < k->nt; i++) {
-        if (qdi_k_table(k, k->c[i])) return QD_E_NOMEM;
+        if (k->c[i]->p->df > TABLE_DF && qdi_k_table(k, k->c[i])) return QD_E_NOMEM;
         qdi_k_rewind(k->c[i]);
     }
     for (uint32_t w = 0; w < k->r->ndocs; w += QDI_WINDOW) {
@@ -46,7 +54,7 @@ int qdi_k_or_table(qdi_k *k)
             qdi_cur *c = k->c[i];
             QDI_EACH_BELOW(k->k, c, end, p, m, {
                 any |= m;
-                add_postings(c, k->acc, w, (uint32_t)(p - c->docs), m);
+                add_postings(k, c, w, (uint32_t)(p - c->docs), m);
             })
         }
         if (any) qdi_k_offer_acc(k, w, QDI_WINDOW);

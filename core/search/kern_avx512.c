@@ -195,6 +195,7 @@ static uint32_t bits_to_docs(const uint64_t *a, size_t n, uint32_t base, uint32_
 const qd_kern qd_kern_avx512 = {
     .name = "avx512",
     .score = score,
+    .table = table,
     .sum_clear = sum_clear,
     .bound_add = bound_add,
     .bound_and = bound_and,

@@ -27,6 +27,14 @@ static uint64_t popcount_and(const uint64_t *a, const uint64_t *b, size_t n)
     return c;
 }
 
+static void table(float w, const float *ninv, float *out)
+{
+    for (uint32_t f = 1; f <= 8; f++) {
+        float *t = out + f * 256;
+        for (uint32_t n = 0; n < 256; n++) t[n] = w - w / (1.0f + (float)f * ninv[n]);
+    }
+}
+
 static uint32_t near(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb, uint32_t slop)
 {
     for (uint32_t i = 0; i < na; i++) {

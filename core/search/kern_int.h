@@ -19,6 +19,8 @@ typedef struct qd_kern {
      * whole groups of 16: from is rounded down, to up; docs there are readable and valid. */
     void (*score)(const uint32_t *freq, const uint32_t *doc, uint32_t mask, const uint8_t *norm,
                   const float *ninv, float w, float *out, uint32_t from, uint32_t to);
+    /* The same for freq 1 to 8 and all norms: out[freq * 256 + norm], 9 * 256 of them. */
+    void (*table)(float w, const float *ninv, float *out);
     /* Sum of n bytes (a multiple of 64), which are cleared. */
     uint64_t (*sum_clear)(uint8_t *p, size_t n);
     /* Bounds of ranges: bound[i] += tab[cls[i]], saturating is not needed (sums stay < 2^16). */

@@ -117,6 +117,7 @@ static uint32_t meet(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t
 const qd_kern qd_kern_scalar = {
     .name = "scalar",
     .score = score,
+    .table = table,
     .sum_clear = sum_clear,
     .bound_add = bound_add,
     .bound_and = bound_and,

@@ -184,8 +184,6 @@ static inline float qdi_cur_score(qdi_cur *c, uint32_t j, uint32_t d)
 }
 /* Number of the posting of document d, or QD_NO_DOC. Documents mostly ascend from call to call. */
 uint32_t qdi_cur_find(qdi_cur *c, const qd_kern *k, uint32_t d);
-/* Scores for freq 1 to 8 and all norms into table[9 * 256]. */
-void qdi_cur_table(qdi_cur *c, float *table);
 
 /* window.c */
 uint32_t qdi_next(qdi_run *r, qdi_lnode *l, uint32_t from);

@@ -43,8 +43,15 @@ static void scores_are_the_same_bits(void **state)
         }
         uint32_t from = rnd(128), to = from + rnd(129 - from), mask = rnd(4) ? UINT32_MAX : 0;
         float w = (float)(1 + rnd(1000)) / 77;
+        static float wants[9 * 256], gets[9 * 256];
+        qd_kern_scalar.table(w, ninv, wants);
         qd_kern_scalar.score(freq, doc, mask, norm, ninv, w, want, from, to);
+        for (uint32_t i = from; i < to; i++)
+            if (freq[i] <= 8)
+                assert_memory_equal(&wants[freq[i] * 256 + norm[doc[i] & mask]], &want[i], 4);
         for (uint32_t k = 0; k < nt; k++) {
+            t[k]->table(w, ninv, gets);
+            assert_memory_equal(wants + 256, gets + 256, 8 * 256 * sizeof *gets);
             t[k]->score(freq, doc, mask, norm, ninv, w, got, from, to);
             if (to > from) assert_memory_equal(want + from, got + from, (to - from) * sizeof *got);
         }
