@@ -59,7 +59,9 @@ typedef struct qd_actions {
     qd_store *store;
     qd_cluster *cluster;
     qd_shards *shards;
-    _Atomic bool many;     /* a state with several nodes has been seen */
+    _Atomic bool many; /* a state with several nodes has been seen */
+    /* revision at which a node that knew more was waited for in vain (qdi_docs_follow); 0: none */
+    _Atomic uint64_t behind;
     qd_account *account;   /* of requests: the request breaker */
     qd_account *in_flight; /* of bodies and answers of the front-end; may be NULL */
     int64_t start_wall_ms;

@@ -166,6 +166,13 @@ int qdi_docs_run(const doc_request *r, doc_item *items, size_t n, size_t bytes, 
 void qdi_docs_free(doc_run *run);
 /* Does this node belong, or has it belonged, to a cluster of several? */
 bool qdi_docs_many(qd_actions *a);
+/* The newest revision of what says where a shard's documents go and what becomes of them there:
+ * index, mapping, copies. */
+uint64_t qdi_docs_placed_by(const qd_state *s, const qd_index_meta *m, const qd_shard_meta *r);
+/* Before work that another node places here by records of this revision: waits for it while it can
+ * be on its way. It may never come while the store is away: then, and from then on until this node
+ * hears of anything, the work is done by the state that is here. [worker] */
+void qdi_docs_follow(qd_actions *a, uint64_t revision, int64_t timeout_ms);
 
 /* --- docs_read.c: documents by id, wherever they are --- */
 

@@ -10,12 +10,14 @@
 #include "action/scatter.h"
 #include "action/served_int.h"
 #include "base/log.h"
+#include "runtime/fiber.h"
 #include <stdio.h>
 #include <string.h>
 
 #define NEWER_MS 250 /* at most, for a newer state before nodes are asked again */
 #define REFRESH_MS 60000
-#define SLACK_MS 2000 /* of a call over the time-out that its operations have */
+#define FOLLOW_MS 1000 /* for a state that another node has */
+#define SLACK_MS 2000  /* of a call over the time-out that its operations have */
 
 struct doc_run {
     doc_item *items; /* the caller's; what failed here has its error in a group */
@@ -31,6 +33,7 @@ typedef struct round {
     qd_arena *arena;
     doc_batch look;
     uint64_t until_ns, revision;
+    uint64_t records; /* newest revision of those by which the round's items were placed */
     scatter nodes;
     uint32_t *todo, ntodo; /* still to be done */
     uint32_t *again, nagain;
@@ -44,6 +47,30 @@ bool qdi_docs_many(qd_actions *a)
     if (s->nnodes > 1) atomic_store_explicit(&a->many, true, memory_order_relaxed);
     qd_state_unref(s);
     return atomic_load_explicit(&a->many, memory_order_relaxed);
+}
+
+uint64_t qdi_docs_placed_by(const qd_state *s, const qd_index_meta *m, const qd_shard_meta *r)
+{
+    uint64_t newest = qd_state_mapping_revision(s, m->mapping_hash);
+    if (m->mod_revision > newest) newest = m->mod_revision;
+    return r && r->mod_revision > newest ? r->mod_revision : newest;
+}
+
+static bool has_reached(void *arg, const qd_state *s)
+{
+    return s && s->revision >= *(const uint64_t *)arg;
+}
+
+void qdi_docs_follow(qd_actions *a, uint64_t revision, int64_t timeout_ms)
+{
+    qd_state *s = qd_cluster_state(a->cluster);
+    uint64_t own = s->revision;
+    qd_state_unref(s);
+    if (own >= revision || atomic_load_explicit(&a->behind, memory_order_relaxed) == own) return;
+    int64_t wait = timeout_ms < FOLLOW_MS ? timeout_ms : FOLLOW_MS;
+    if (qd_cluster_wait_for(a->cluster, has_reached, &revision, wait) && wait == FOLLOW_MS &&
+        !qd_task_poll(qd_fiber_task()))
+        atomic_store_explicit(&a->behind, own, memory_order_relaxed);
 }
 
 static int64_t left_ms(const round *x)
@@ -82,6 +109,8 @@ static int place(round *x, uint32_t k, qd_err *err)
     if (!node) return no_primary(i, x, err);
     rc = qdi_active_enough(x->look.state, m, i->shard, x->r->active, x->r->timeout_ms, err);
     if (rc) return rc;
+    uint64_t revision = qdi_docs_placed_by(x->look.state, m, record);
+    if (revision > x->records) x->records = revision;
     return qdi_scatter_add(&x->nodes, node, k, err);
 }
 
@@ -108,10 +137,8 @@ static void place_all(round *x)
 static void encode(void *arg, const scatter_part *p, qd_writer *w)
 {
     const round *x = arg;
-    doc_wire_head h = {.revision = x->look.state->revision,
-                       .timeout_ms = left_ms(x),
-                       .active = x->r->active,
-                       .n = p->n};
+    doc_wire_head h = {
+        .revision = x->records, .timeout_ms = left_ms(x), .active = x->r->active, .n = p->n};
     qdi_wire_items(w, &h, x->items, p->pick);
 }
 
@@ -207,6 +234,7 @@ static int run_round(round *x, qd_err *err)
 {
     int rc = 0;
     x->nagain = 0;
+    x->records = 0;
     qdi_batch_begin(&x->look, x->r->a, x->arena, x->r->task, x->r->timeout_ms);
     qdi_scatter_init(&x->nodes, x->r->a, x->r->task, x->arena, x->ntodo);
     place_all(x);
@@ -290,6 +318,23 @@ void qdi_docs_free(doc_run *run)
 
 /* --- what a node does for another --- */
 
+/* An index that this node has yet to hear of is not one that is not there. */
+static int knows_all(qd_actions *a, const doc_item *items, uint32_t n, qd_err *err)
+{
+    int rc = 0;
+    qd_state *s = qd_cluster_state(a->cluster);
+    for (uint32_t k = 0; k < n && !rc; k++) {
+        qd_str uuid = qd_str_c(items[k].index_uuid);
+        if (qd_state_index_uuid(s, uuid) || qd_state_buried(s, uuid)) continue;
+        rc = qd_err_set(err, QD_E_UNAVAILABLE_SHARDS,
+                        "[%.*s][%u] is not known to node [%.*s] yet: its state has revision %llu",
+                        QD_STR_ARG(items[k].concrete), items[k].shard, QD_STR_ARG(a->node_name),
+                        (unsigned long long)s->revision);
+    }
+    qd_state_unref(s);
+    return rc;
+}
+
 /* Applies what has been read; the answer goes into w. */
 static int apply_for(qd_actions *a, qd_task *task, const doc_wire_head *h, doc_item *items,
                      qd_arena *arena, qd_writer *w, qd_err *err)
@@ -304,7 +349,8 @@ static int apply_for(qd_actions *a, qd_task *task, const doc_wire_head *h, doc_i
                      .marks = &none};
     size_t bytes = 0;
     for (uint32_t k = 0; k < h->n; k++) bytes += items[k].source.n;
-    int rc = qd_cluster_wait(a->cluster, h->revision, h->timeout_ms, err);
+    qdi_docs_follow(a, h->revision, h->timeout_ms);
+    int rc = knows_all(a, items, h->n, err);
     if (!rc) rc = qdi_groups_run(&r, items, h->n, bytes, arena, &g, err);
     if (!rc) qdi_wire_results(w, items, h->n);
     for (uint32_t k = 0; k < h->n; k++) qdi_item_fini(&items[k]);

@@ -19,6 +19,7 @@ typedef struct reading {
     uint32_t n;
     qd_arena *arena;
     const qd_state *state;
+    uint64_t records; /* newest revision of those by which it was placed */
     scatter nodes;
 } reading;
 
@@ -81,11 +82,13 @@ static bool comes_back(const qd_state *s, const qd_shard_meta *r)
     return r && r->fresh;
 }
 
-static const qd_node_meta *node_for(const reading *x, const doc_read *d, bool *comes)
+static const qd_node_meta *node_for(reading *x, const doc_read *d, bool *comes)
 {
     const qd_index_meta *m = qd_state_index_uuid(x->state, qd_str_c(d->uuid));
     const qd_shard_meta *r = m ? qd_state_shard(x->state, m, d->shard) : NULL;
     const qd_copy *primary = r ? qd_shard_meta_primary(r) : NULL;
+    uint64_t revision = m ? qdi_docs_placed_by(x->state, m, r) : 0;
+    if (revision > x->records) x->records = revision;
     *comes = comes_back(x->state, r);
     if (r && !d->realtime) {
         const qd_copy *own = qd_shard_meta_copy_of(r, x->a->node_id);
@@ -122,7 +125,7 @@ static void place(reading *x)
 static void encode(void *arg, const scatter_part *p, qd_writer *w)
 {
     const reading *x = arg;
-    qdi_wire_gets(w, x->state->revision, x->reads, p->pick, p->n);
+    qdi_wire_gets(w, x->records, x->reads, p->pick, p->n);
 }
 
 static void take(reading *x, const scatter_part *p)
@@ -161,6 +164,7 @@ static bool again(const doc_read *d)
 static uint32_t run_round(reading *x, int64_t left_ms)
 {
     uint32_t more = 0;
+    x->records = 0;
     qdi_scatter_init(&x->nodes, x->a, NULL, x->arena, x->n);
     place(x);
     qdi_scatter_send(&x->nodes, QD_ACTION_DOCS_GET, left_ms, encode, x);
@@ -213,7 +217,7 @@ void qdi_docs_get_handle(void *arg, qd_rpc_request *request)
     qdi_served_begin(&s, arg, request, QD_ACTION_DOCS_GET, "documents wanted",
                      QDI_SCATTER_BODY_MAX);
     int rc = qdi_wire_gets_read(s.body, s.version, &s.arena, &revision, &gets, &n, &s.err);
-    if (!rc) rc = qd_cluster_wait(s.a->cluster, revision, GATE_MS, &s.err);
+    if (!rc) qdi_docs_follow(s.a, revision, GATE_MS);
     for (uint32_t k = 0; k < n && !rc; k++) {
         qd_arena one;
         qd_err why;

@@ -12,7 +12,7 @@
 
 /* What all operations of a request share. */
 typedef struct doc_wire_head {
-    uint64_t revision;  /* of the state by which they were placed */
+    uint64_t revision;  /* newest of the records by which they were placed */
     int64_t timeout_ms; /* what is left */
     int64_t active;     /* wait_for_active_shards */
     uint32_t n;
@@ -32,7 +32,7 @@ QD_MUST_CHECK
 int qdi_wire_results_read(qd_str body, uint16_t version, qd_arena *arena, doc_item *items,
                           const uint32_t *pick, uint32_t n, qd_err *err);
 
-/* Writes the picked reads behind the revision they were placed by. */
+/* Writes the picked reads behind the newest revision of the records they were placed by. */
 void qdi_wire_gets(qd_writer *w, uint64_t revision, const doc_read *reads, const uint32_t *pick,
                    uint32_t n);
 /* Reads them into the arena; text stays where the bytes are. */

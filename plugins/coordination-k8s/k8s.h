@@ -96,7 +96,9 @@ struct cr_consensus {
     int outage;       /* this node led, and cannot reach the API: it says that nobody leads */
     uint64_t leader;  /* as last looked at */
     int64_t leader_ns;
-    int leader_silent;           /* it was told so, or is */
+    int leader_silent; /* it was told so, or is */
+    uint64_t at_turn,
+        no_news; /* writes of the root known at the last turn of hellos, the one before */
     int64_t spoke_ns, sought_ns; /* sought: when the root was read for want of a leader */
     ck_marked marked;
     /* speakers.c */

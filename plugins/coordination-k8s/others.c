@@ -2,7 +2,9 @@
  * others.c: what control nodes say to each other beside requests: a hello now and then, so that
  * each knows who is there and that the leader lives, and from the leader the root that it has just
  * written, so that others need not wait for their watch. A root that came so is looked at as one
- * of a watch is.
+ * of a watch is. A hello says which root its sender knows: who knew a newer one for a while gives
+ * it, for the API may have told one node and gone away before it told the others; who knows an
+ * older one says so, and gets it.
  *
  *   bytes  u8 kind
  *          HELLO: u8 flags (1: the sender leads; 2: it talks to the API, and reaches it; 4: it is
@@ -87,6 +89,8 @@ void ck_others_turn(cr_consensus *c)
     c->spoke_ns = now;
     forget(c);
     ck_core_look(c->core, &v);
+    c->no_news = c->at_turn;
+    c->at_turn = v.root ? v.root->writes : 0;
     if (v.role == CK_LEADS) {
         for (uint32_t i = 0; i < h->nothers; i++) hello(c, h->others[i].id, h->others[i].address);
         return;
@@ -130,20 +134,29 @@ void ck_others_push(cr_consensus *c, const json_t *root)
     cr_free(c->heap, text);
 }
 
-/* A node that is told by others says which root it knows: it is given a newer one. */
-static void tell(cr_consensus *c, uint64_t to, uint64_t writes)
+/* Step by step, as the API may be away, which has pages: what a checkpoint has taken in is in the
+ * root before it. */
+static void give_root(cr_consensus *c, uint64_t to, const ck_core_view *v, uint64_t writes)
 {
-    ck_core_view v;
-    ck_core_look(c->core, &v);
-    if (!ck_speaks(c)) return;
-    hello(c, to, "");
-    if (!v.root || v.root->writes <= writes) return;
-    json_t *object = ck_root_object(v.root, &c->store->home.site);
+    int early = v->before && writes < v->before->writes;
+    json_t *object = ck_root_object(early ? v->before : v->root, &c->store->home.site);
     size_t n = 0;
     uint8_t *text = object ? text_of(c, object, &n) : NULL;
     if (text) ck_others_say(c, to, text, n);
     cr_free(c->heap, text);
     json_decref(object);
+}
+
+/* What becomes of the root that the sender of a hello knows. One that talks to the API is about to
+ * hear of a new one by itself: only what is no news any more is given to it. */
+static void compare(cr_consensus *c, uint64_t to, uint64_t writes, int listens)
+{
+    ck_core_view v;
+    ck_core_look(c->core, &v);
+    uint64_t own = v.root ? v.root->writes : 0;
+    if (listens ? ck_speaks(c) : writes > own) hello(c, to, "");
+    if (writes < (listens ? own : c->no_news) && (!listens || ck_speaks(c)))
+        give_root(c, to, &v, writes);
 }
 
 static void on_hello(cr_consensus *c, const uint8_t *p)
@@ -153,7 +166,7 @@ static void on_hello(cr_consensus *c, const uint8_t *p)
     if (c->leader && id == c->leader) c->leader_silent = !(p[1] & LEADS);
     if (was != c->leader_silent) c->store->dirty = 1;
     if (p[1] & SPEAKS) ck_speakers_heard(c, id);
-    if (p[1] & LISTENS) tell(c, id, cr_load64(p + 10));
+    compare(c, id, cr_load64(p + 10), p[1] & LISTENS);
 }
 
 static void on_root(cr_consensus *c, const uint8_t *p, size_t n)

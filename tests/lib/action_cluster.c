@@ -24,7 +24,8 @@ typedef struct member {
     qd_wire *wire;
     char id[32], name[16];
     qd_mutex lock; /* of following the state */
-    bool closed;
+    qd_cond hears;
+    bool closed, deaf;
     qd_node_meta self;
     qd_replication *_Atomic replication;
     bool open;
@@ -68,6 +69,7 @@ static void follow(void *arg, const qd_state *old, const qd_state *now)
 {
     member *n = arg;
     qd_mutex_lock(&n->lock);
+    while (n->deaf) qd_cond_wait(&n->hears, &n->lock);
     if (!n->closed) { /* others go on while one is closed */
         qd_replication *r = atomic_load(&n->replication);
         qd_shards_apply(n->a.shards, old, now);
@@ -144,6 +146,7 @@ static void open_node(action_cluster *c, uint32_t i)
     snprintf(n->name, sizeof n->name, "node-%u", i);
     qd_account_init(&n->account, "action_cluster", NULL, 0);
     qd_mutex_init(&n->lock);
+    qd_cond_init(&n->hears);
     if (!n->disk) n->disk = store_crash_make(c->disk);
     n->a = action_parts_of(n->id, n->name, &n->account, &n->pools);
     action_parts_open(&n->a, &n->pools, n->disk, c->settings);
@@ -218,6 +221,7 @@ static void close_node(member *n)
     qd_wire_tcp_close(n->wire);
     action_parts_close(&n->a, &n->pools);
     qd_assert(qd_account_used(&n->account) == 0);
+    qd_cond_fini(&n->hears);
     qd_mutex_fini(&n->lock);
     n->open = false;
 }
@@ -286,6 +290,15 @@ static void on_silent(void *arg, qd_rpc_request *request)
 void action_cluster_silence(action_cluster *c, uint32_t i)
 {
     handle_by(&c->at[i], on_silent);
+}
+
+void action_cluster_deaf(action_cluster *c, uint32_t i, bool on)
+{
+    member *n = &c->at[i];
+    qd_mutex_lock(&n->lock);
+    n->deaf = on;
+    qd_cond_broadcast(&n->hears);
+    qd_mutex_unlock(&n->lock);
 }
 
 uint32_t action_cluster_unanswered(action_cluster *c, uint32_t i)

@@ -50,6 +50,8 @@ void action_cluster_refresh(action_cluster *c);
 void action_cluster_cut(action_cluster *c, uint32_t node);
 /* It is asked, and says nothing until it is closed, as a frozen process does. */
 void action_cluster_silence(action_cluster *c, uint32_t node);
+/* Its state stays as it is, whatever happens to the cluster's, until it hears again. */
+void action_cluster_deaf(action_cluster *c, uint32_t node, bool on);
 /* How often it was asked since. */
 uint32_t action_cluster_unanswered(action_cluster *c, uint32_t node);
 /* Stops a node cleanly, and starts it again on its disk. */

@@ -179,6 +179,7 @@ void ck_core_free(ck_core *c)
     cr_free(c->heap, c->waits);
     ck_root_free(c->w.next);
     ck_root_free(c->root);
+    ck_root_free(c->before);
     ck_root_free((ck_root *)c->config.first);
     cr_free(c->heap, c);
 }
@@ -292,6 +293,7 @@ void ck_core_look(const ck_core *c, ck_core_view *out)
         out->in_doubt += f->state == CK_SENT;
     }
     out->root = c->root;
+    out->before = c->before;
     if (!c->root) return;
     out->term = c->root->leader.term;
     out->leader = c->root->leader.id;

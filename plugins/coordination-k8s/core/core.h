@@ -255,7 +255,9 @@ typedef struct ck_core_view {
     uint64_t checkpoint, epoch;
     uint32_t queued, in_doubt; /* proposals that wait; that were sent and are not settled */
     int loading, collecting, checkpointing;
-    const ck_root *root; /* the newest one; NULL: none yet. Borrow until the next call */
+    /* the newest one, the last one that had the entries before its checkpoint; NULL: none yet.
+     * Borrow until the next call */
+    const ck_root *root, *before;
 } ck_core_view;
 void ck_core_look(const ck_core *c, ck_core_view *out);
 

@@ -118,8 +118,9 @@ struct ck_core {
     ck_core_counts counts;
 
     ck_root *root;
-    uint64_t seq;   /* roots taken */
-    uint64_t heard; /* when something was heard of the root */
+    ck_root *before; /* the last one with the entries that the checkpoint has taken in */
+    uint64_t seq;    /* roots taken */
+    uint64_t heard;  /* when something was heard of the root */
     uint64_t applied, epoch;
     int missing; /* objects that were, one after another, each after another look at the root */
     int news;    /* the view changed */

@@ -28,7 +28,12 @@ static int first_fits(ck_core *c, const ck_root *r)
 
 static void take(ck_core *c, ck_root *r)
 {
-    ck_root_free(c->root);
+    ck_root *former = c->root;
+    if (former && r->checkpoint > former->checkpoint) {
+        former = c->before;
+        c->before = c->root;
+    }
+    ck_root_free(former);
     c->root = r;
     c->seq++;
     c->get_at = 0;

@@ -5,6 +5,7 @@
  */
 #include "action/docs_int.h"
 #include "lib/action_cluster.h"
+#include "lib/coord_memory.h"
 #include "unit/unit.h"
 #include <malloc.h>
 #include <stdio.h>
@@ -203,11 +204,94 @@ static void a_second_attempt_takes_all(void **state)
     qd_err_fini(&err);
 }
 
+/* --- a node that has yet to hear what another one knows ---
+ *
+ * Node 1 has the primaries and hears of no changes; the store is away as soon as node 0 has heard
+ * of one of such an index, so that node 1 never will.
+ */
+
+#define FAR_LESS_MS 10000 /* than any time-out of a request */
+
+static uint64_t revision_of(action_cluster *c, uint32_t node)
+{
+    qd_state *s = qd_cluster_state(action_cluster_actions(c, node)->cluster);
+    uint64_t revision = s->revision;
+    qd_state_unref(s);
+    return revision;
+}
+
+static void is_done(action_cluster *c, const char *method, const char *path, const char *body,
+                    const char *has)
+{
+    int status = action_cluster_call(c, 0, method, path, body);
+    const char *answer = action_cluster_body(c);
+    if (status >= 300 || strstr(answer, "\"errors\":true") || (has && !strstr(answer, has)))
+        fail_msg("%s %s: %d %s", method, path, status, answer);
+}
+
+/* All that is asked of node 0. */
+static void serves(action_cluster *c, const char *index, const char *other)
+{
+    char path[64], body[256];
+    snprintf(path, sizeof path, "/%s/_doc/1", index);
+    is_done(c, "GET", path, NULL, "\"found\":true");
+    is_done(c, "PUT", path, "{\"n\":2}", "\"result\":\"updated\"");
+    snprintf(path, sizeof path, "/%s/_update/1", index);
+    is_done(c, "POST", path, "{\"doc\":{\"n\":3}}", "\"result\":\"updated\"");
+    snprintf(path, sizeof path, "/%s/_doc/2", index);
+    is_done(c, "PUT", path, "{\"n\":2}", NULL);
+    is_done(c, "DELETE", path, NULL, "\"result\":\"deleted\"");
+    snprintf(path, sizeof path, "/%s/_doc/3", index);
+    is_done(c, "PUT", path, "{\"n\":1}", NULL);
+    snprintf(body, sizeof body,
+             "{\"docs\":[{\"_index\":\"%s\",\"_id\":\"3\"},{\"_index\":\"%s\",\"_id\":\"1\"}]}",
+             index, other);
+    is_done(c, "POST", "/_mget", body, "\"found\":true");
+    snprintf(path, sizeof path, "/%s/_refresh", index);
+    is_done(c, "POST", path, NULL, "\"failed\":0");
+    snprintf(path, sizeof path, "/%s/_search", index);
+    is_done(c, "POST", path, "{}", "\"value\":2");
+    is_done(c, "GET", "/_cluster/health?local=true", NULL, "\"status\":\"green\"");
+}
+
+static void what_one_node_has_yet_to_hear_stops_nothing(void **state)
+{
+    action_cluster *c = *state;
+    qd_env *env = action_cluster_actions(c, 0)->env;
+    static const char *const names[] = {"mine", "other"};
+    char path[64];
+    for (int k = 0; k < 2; k++) {
+        one_shard(c, names[k]);
+        action_cluster_put(c, names[k], "1", "{\"n\":1}");
+        snprintf(path, sizeof path, "/%s/_doc/1", names[k]);
+        is_done(c, "GET", path, NULL, "\"found\":true");
+    }
+    action_cluster_deaf(c, 1, true);
+    uint64_t before = revision_of(c, 1);
+    is_done(c, "PUT", "/mine/_settings?timeout=1ms", "{\"index.max_result_window\":20000}", NULL);
+    is_done(c, "PUT", "/mine/_mapping?timeout=1ms",
+            "{\"properties\":{\"later\":{\"type\":\"keyword\"}}}", NULL);
+    coord_memory_off(action_cluster_store(c), true, false);
+    uint64_t from = qd_env_mono_ns(env);
+    serves(c, "mine", "other");
+    serves(c, "mine", "other");
+    serves(c, "other", "mine");
+    uint64_t ms = (qd_env_mono_ns(env) - from) / 1000000u;
+    assert_true(revision_of(c, 0) > revision_of(c, 1));
+    assert_int_equal(revision_of(c, 1), before);
+    if (ms > FAR_LESS_MS) fail_msg("it took %llu ms", (unsigned long long)ms);
+    coord_memory_off(action_cluster_store(c), false, false);
+    action_cluster_deaf(c, 1, false);
+    is_done(c, "PUT", "/mine/_doc/9", "{\"later\":\"k\"}", NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_second_attempt_takes_all, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(a_cancelled_write_is_unknown, open_nodes, close_nodes),
+        cmocka_unit_test_setup_teardown(what_one_node_has_yet_to_hear_stops_nothing, open_nodes,
+                                        close_nodes),
         cmocka_unit_test_setup_teardown(test_single, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(shards_that_fail_are_told, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(refreshes_of_writes, open_nodes, close_nodes),

@@ -271,6 +271,69 @@ static void a_single_node_need_not_wait_for_its_own_lease(void **state)
 
 /* --- the API server --- */
 
+static bool has(rig *r, int i, const char *key, const char *want)
+{
+    char value[16] = "";
+    return rig_get(r, i, key, value, sizeof value, NULL, QD_COORD_STALE, RIG_WAIT) == 0 &&
+           strcmp(value, want) == 0;
+}
+
+static void comes(rig *r, int i, const char *key, const char *want)
+{
+    for (int64_t until = rig_now_ms() + 15000; !has(r, i, key, want); rig_pause(5))
+        assert_true(rig_now_ms() < until);
+}
+
+/* The API server is away for good when one node has heard of a root and others have not, among them
+ * (lost) the leader itself, whose write was done and not answered: nodes tell each other. */
+static void told_by_one(bool lost)
+{
+    rig *r = nodes(3);
+    int leader = rig_leader_of_all(r), one = other(leader, 0), two = other(leader, 1);
+    assert_int_equal(rig_put(r, leader, "k", "v", 1, 0, RIG_WAIT, NULL), 0);
+    for (int i = 0; i < 3; i++) comes(r, i, "k", "v");
+    kube_model_fault deaf = {
+        .kind = KUBE_FAULT_WATCH_SILENT, .verb = "watch", .plural = "quidditchstates"};
+    kube_model_fault unanswered = {
+        .kind = KUBE_FAULT_SILENT_DONE, .verb = "update", .plural = "quidditchstates"};
+    if (lost) { /* its next watch says nothing */
+        kube_model_fault_add(the_model, &deaf);
+        rig_api_cut(leader, true);
+        rig_api_cut(leader, false);
+        for (int64_t until = rig_now_ms() + RIG_WAIT; kube_model_faults_left(the_model);
+             rig_pause(5))
+            assert_true(rig_now_ms() < until);
+    }
+    rig_api_cut(two, true);
+    rig_isolate(r, two, true);
+    if (lost) rig_isolate(r, leader, true);
+    if (lost) kube_model_fault_add(the_model, &unanswered);
+    int32_t rc = rig_put(r, leader, "k", "w", 1, 0, lost ? 500 : RIG_WAIT, NULL);
+    assert_true(lost ? rc != 0 : rc == 0);
+    comes(r, one, "k", "w");
+    for (int i = 0; i < 3; i++) rig_api_cut(i, true);
+    assert_false(has(r, two, "k", "w"));
+    rig_isolate(r, two, false);
+    rig_isolate(r, leader, false);
+    for (int i = 0; i < 3; i++) comes(r, i, "k", "w");
+    for (int i = 0; i < 3; i++) rig_api_cut(i, false);
+    assert_true(rig_settled(r));
+    assert_int_equal(rig_put(r, two, "k", "x", 1, 0, RIG_WAIT, NULL), 0);
+    end(r);
+}
+
+static void what_one_has_heard_all_get_without_the_api(void **state)
+{
+    (void)state;
+    told_by_one(false);
+}
+
+static void a_leader_gets_its_own_root_from_who_has_heard_of_it(void **state)
+{
+    (void)state;
+    told_by_one(true);
+}
+
 /* --- many of them --- */
 
 enum { MANY = 7, SPEAKERS = 5 };
@@ -528,6 +591,8 @@ int main(void)
         cmocka_unit_test(who_was_suspended_is_not_sure_any_more),
         cmocka_unit_test(sessions_outlive_a_suspended_machine),
         cmocka_unit_test(a_single_node_need_not_wait_for_its_own_lease),
+        cmocka_unit_test(what_one_has_heard_all_get_without_the_api),
+        cmocka_unit_test(a_leader_gets_its_own_root_from_who_has_heard_of_it),
         cmocka_unit_test(five_of_seven_talk_to_the_api),
         cmocka_unit_test(a_state_of_before_is_refused),
         cmocka_unit_test(a_torn_record_is_no_hindrance_a_damaged_one_is),
