@@ -2,12 +2,37 @@
  * then only blocks whose class reaches the threshold. */
 #include "search/kernel_int.h"
 
+#define LIVE_WORDS_MAX 16u /* of documents are looked through before a block is decoded */
+
+/* May a block have a document that is accepted? */
+static bool any_live(const qdi_k *k, const qdi_cur *c, uint32_t b)
+{
+    const uint64_t *live = k->r->live;
+    if (!live) return true;
+    uint32_t w = b ? (c->p->last[b - 1] + 1) >> 6 : 0, end = (c->p->last[b] >> 6) + 1;
+    if (end - w > LIVE_WORDS_MAX) return true;
+    return qdi_any(live + w, end - w);
+}
+
 static void block(qdi_k *k, qdi_cur *c, uint32_t b)
 {
+    if (!any_live(k, c, b)) return;
     qdi_cur_load(c, b);
     if (!c->n) return;
     qdi_k_score_block(k, c);
     qdi_k_offer(k, c->docs, c->score, c->n);
+}
+
+/* The greatest document kept, when there are k: what stands behind it and equals the worst is too
+ * late. */
+static uint32_t last_of(const qd_topk *q)
+{
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < q->n; i++) {
+        uint32_t d = qd_topk_doc(q->at[i]);
+        last = d > last ? d : last;
+    }
+    return q->n < q->k ? QD_NO_DOC : last;
 }
 
 int qdi_k_term(qdi_k *k)
@@ -25,12 +50,23 @@ int qdi_k_term(qdi_k *k)
     for (uint32_t i = 0; i < QD_CLASSES; i++) hist[0][i] += hist[1][i] + hist[2][i] + hist[3][i];
     uint32_t top = QD_CLASSES - 1, nb = 0, want = k->q->k / 8 + 4;
     while (top > 1 && nb + hist[0][top] < want) nb += hist[0][top--];
-    for (uint32_t b = 0; b < p->nblk; b++)
-        if ((p->cls[b] & 63) >= top) block(k, c, b);
-    qd_topk_shrink(k->q);
+    qd_topk *q = k->q;
     for (uint32_t b = 0; b < p->nblk; b++) {
         uint32_t cls = p->cls[b] & 63;
-        if (cls >= top || c->bound[cls] < k->q->threshold) continue;
+        if (cls < top) continue;
+        if (q->n >= q->k) { /* all kept ones stand before: what equals the worst comes too late */
+            if (q->threshold == 0) qd_topk_shrink(q);
+            if (c->bound[cls] <= q->threshold) continue;
+        }
+        block(k, c, b);
+    }
+    qd_topk_shrink(q);
+    float known = q->threshold;
+    uint32_t last = last_of(q);
+    for (uint32_t b = 0; b < p->nblk; b++) {
+        uint32_t cls = p->cls[b] & 63;
+        if (cls >= top || c->bound[cls] < q->threshold) continue;
+        if (c->bound[cls] == known && b && k->base + p->last[b - 1] >= last) continue;
         block(k, c, b);
         if (b % 1024 == 1023) {
             int rc = qdi_run_tick(k->r);

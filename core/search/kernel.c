@@ -112,21 +112,51 @@ static int rank_shape(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t wan
     return finish(&k, rc, err);
 }
 
-int qdi_kernel_top(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t want, uint64_t *count,
-                   bool *counted, const char **name, qd_err *err)
+/* Ranks what is scored among the documents that filters and exclusions accept. */
+static int rank_accepted(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t want,
+                         uint64_t *count, bool *counted, const char **name, qd_err *err)
 {
-    int rc = rank_shape(r, q, strategy, want, count, counted, name, err);
-    if (rc || !r->root->scores || q->k == 0) return rc;
     qdi_lnode *root = r->root, *scored;
     const uint64_t *live = r->live;
     uint64_t *accept;
-    rc = qdi_k_filter(r, &scored, &accept, err);
+    int rc = qdi_k_filter(r, &scored, &accept, err);
     if (rc != 1) return rc;
     r->root = scored;
     r->live = accept;
     rc = rank_shape(r, q, strategy, want, count, counted, name, err);
     r->root = root;
     r->live = live;
+    return rc;
+}
+
+/* Terms that do not score beside ones that do could be intersected with them. Are they rather made
+ * a bitmap first? Blocks of the others are skipped by their bounds then, which a term that is
+ * everywhere alike has no use for. */
+static bool accept_first(const qdi_run *r)
+{
+    const qdi_lnode *x = r->root;
+    double scored = 1e30, bitmap = r->ndocs / (double)QDI_WINDOW * QDI_COST_WINDOW;
+    if (x->kind != QDI_L_BOOL || x->u.b.nnot) return false;
+    bool any = false;
+    for (uint32_t i = 0; i < x->u.b.nreq; i++) {
+        const qdi_lnode *c = x->u.b.req[i];
+        if (c->kind != QDI_L_TERM) return false; /* no shape either: filtered anyway */
+        any |= !c->scores;
+        if (!c->scores) bitmap += (double)c->cost * QDI_COST_POSTING;
+        if (c->scores && (double)c->cost < scored) scored = (double)c->cost;
+    }
+    return any && scored * QDI_COST_CANDIDATE > 2 * bitmap;
+}
+
+int qdi_kernel_top(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t want, uint64_t *count,
+                   bool *counted, const char **name, qd_err *err)
+{
+    int rc = 0;
+    if (!r->root->scores || q->k == 0) return 0;
+    bool first = accept_first(r);
+    if (first) rc = rank_accepted(r, q, strategy, want, count, counted, name, err);
+    if (!rc) rc = rank_shape(r, q, strategy, want, count, counted, name, err);
+    if (!rc && !first) rc = rank_accepted(r, q, strategy, want, count, counted, name, err);
     return rc;
 }
 

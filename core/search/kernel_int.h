@@ -24,6 +24,7 @@
 #define QDI_COST_EXHAUSTIVE 60000.0
 #define QDI_COST_CANDIDATE 38.0
 #define QDI_COST_RANGE 75.0
+#define QDI_COST_WINDOW 150.0 /* a window of accepted documents */
 
 /* A sparse term, decoded and scored whole. */
 typedef struct qdi_list {
