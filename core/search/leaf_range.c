@@ -9,7 +9,7 @@
  * whole, a candidate looked up. */
 #define COST_POINT 0.8
 #define COST_COMPARE 0.4
-#define COST_LOOKUP 12.0
+#define COST_LOOKUP 5.0
 
 static const qd_points *points_of(const qdi_run *r, const qdi_node *x, uint32_t f)
 {
@@ -53,12 +53,14 @@ bool qdi_range_by_column(const qdi_run *r, const qdi_node *x, const qdi_range_pl
     if (qd_column_stats_get(g->column)->docs != qd_points_stats_get(g->points)->docs) return false;
     double all = (double)r->ndocs, most = (double)g->most;
     double points = COST_POINT * most + all / 512;
-    if ((double)r->hint.lead * COST_LOOKUP < points) return true;
-    if (COST_COMPARE * all < points) return true;
+    double lead = (double)r->hint.lead, docs = r->hint.enough * all / (most + 1);
     /* The best of constant scores are the first documents. */
     const qdi_node *root = r->plan->root;
+    bool filters = root->kind == QDI_BOOL && root->u.b.nmust + root->u.b.nshould == 0;
+    if (filters && r->hint.enough && 2 * docs + 64 < lead) lead = 2 * docs + 64;
+    if (lead * COST_LOOKUP < points || COST_COMPARE * all < points) return true;
     bool alone = x == root || (root->kind == QDI_CONST && x == root->u.child);
-    double docs = r->hint.enough * all / (most + 1) + QDI_WINDOW;
+    docs += QDI_WINDOW;
     if (alone && r->hint.enough && COST_COMPARE * docs < points) return true;
     docs = (double)qd_column_undecided(g->column, g->lo.i, g->hi.i);
     return COST_COMPARE * docs + all / QDI_WINDOW * 10 < points;

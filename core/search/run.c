@@ -354,7 +354,7 @@ static int top_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, top *t, con
 {
     qdi_run r;
     qdi_hint hint = QDI_NO_HINT;
-    hint.enough = t->q.k;
+    if (t->counted || (counted_node(p)->kind == QDI_RANGE && !leaf->live)) hint.enough = t->q.k;
     int rc = qdi_run_begin(&r, p, leaf, s, true, hint, NULL, err);
     const char *name = NULL;
     if (!rc && r.root->kind != QDI_L_NONE) {
