@@ -24,6 +24,7 @@ static int usage(FILE *to)
         "       qd bench search --index DIR --queries FILE [--cmds TOP_10,TOP_100,COUNT]\n"
         "                [--rounds N] [--warm-sec S] [--out FILE] [--field NAME]\n"
         "                [--idfield NAME] [--label NAME] [--mapping FILE]\n"
+        "                [--threads N]\n"
         "\n"
         "index reads JSON lines {\"id\",\"title\",\"body\"} (\"-\": standard input) and indexes\n"
         "the words of body: the segment writer alone, without stored sources and translog; --es\n"
@@ -38,7 +39,9 @@ static int usage(FILE *to)
         "best and median time in microseconds. --out: a line for each command and query,\n"
         "\"command class query hits best_us median_us rel id:score ...\" with tabs between.\n"
         "With --mapping a query that begins with { is a search body (query, one sort key, aggs):\n"
-        "those with aggs run under the command AGGS alone, sorts under TOP_k alone.\n");
+        "those with aggs run under the command AGGS alone, sorts under TOP_k alone.\n"
+        "--threads: behind each command a line with the queries a second of 1 to N threads that\n"
+        "run all its queries at once, --rounds times.\n");
     return to == stdout ? 0 : QD_EXIT_USAGE;
 }
 

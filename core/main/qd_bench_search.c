@@ -1,7 +1,8 @@
 /*
- * qd_bench_search.c: `qd bench search`: queries over the segments of a folder, one thread, nothing
- * cached between queries. Timed is what Lucene's harness times: from the tree of the query to its
- * hits, look-ups of terms included, ids not.
+ * qd_bench_search.c: `qd bench search`: queries over the segments of a folder, one thread (and with
+ * --threads several at once, for queries per second), nothing cached between queries. Timed is what
+ * Lucene's harness times: from the tree of the query to its hits, look-ups of terms included, ids
+ * not.
  */
 #include "engine/reader.h"
 #include "main/args.h"
@@ -9,6 +10,7 @@
 #include "main/qd_bench_body.h"
 #include "runtime/cpu.h"
 #include "runtime/file.h"
+#include "runtime/sync.h"
 #include "search/plan.h"
 #include "segment/segment.h"
 #include "json/number.h"
@@ -32,7 +34,7 @@ typedef struct bench {
     qd_bench_schema *schema; /* of the mapping; NULL: queries are words */
     qd_account account;
     qd_str field, id_field;
-    uint32_t rounds;
+    uint32_t rounds, threads; /* threads: 0: no figures of several at once */
     double warm_s;
     qd_bench_dir d;
     qd_segment **segments;
@@ -437,6 +439,70 @@ static int measure(bench *b, const command *c)
     return rc;
 }
 
+/* --- several threads at once
+ * ------------------------------------------------------------------- */
+
+/* One of them: all queries of a command, begun at a place of its own. */
+typedef struct lane {
+    bench b; /* the caller's, with memory of its own */
+    const command *c;
+    uint32_t from;
+    uint64_t done;
+    qd_thread *thread;
+    int rc;
+} lane;
+
+static void lane_main(void *arg)
+{
+    lane *l = arg;
+    bench *b = &l->b;
+    for (uint32_t n = 0; n < b->rounds && !l->rc; n++)
+        for (uint32_t i = 0; i < b->nq && !l->rc; i++) {
+            const query *q = &b->q[(i + l->from) % b->nq];
+            answer a = {0};
+            if (!runs(q, l->c)) continue;
+            l->rc = run(b, q, l->c, &a);
+            l->done++;
+            qd_arena_reset(&b->scratch);
+        }
+}
+
+/* Prints the queries per second of n threads that share the index. */
+static int measure_threads(bench *b, const command *c, uint32_t n)
+{
+    qd_env *env = qd_env_system();
+    lane *l = qd_calloc(NULL, n * sizeof *l);
+    if (!l) return qd_err_nomem(&b->err, "threads");
+    int rc = 0;
+    uint64_t done = 0, t0 = qd_env_mono_ns(env);
+    for (uint32_t i = 0; i < n; i++) {
+        l[i].b = *b;
+        l[i].c = c;
+        l[i].from = (uint32_t)((uint64_t)b->nq * i / n);
+        qd_err_init(&l[i].b.err);
+        qd_arena_init(&l[i].b.scratch, NULL, 0);
+        qd_account_init(&l[i].b.account, "bench", NULL, 0);
+        if (!rc) rc = qd_thread_start(env, "bench", lane_main, &l[i], &l[i].thread, &b->err);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (l[i].thread) qd_thread_join(env, l[i].thread);
+        done += l[i].done;
+        if (l[i].rc && !rc) {
+            rc = l[i].rc;
+            qd_err_move(&b->err, &l[i].b.err);
+        }
+        qd_arena_fini(&l[i].b.scratch);
+        qd_err_fini(&l[i].b.err);
+    }
+    double s = (double)(qd_env_mono_ns(env) - t0) / 1e9;
+    if (!rc && done)
+        printf("%s\t%.*s\tthreads=%u\tn=%llu\tseconds=%.3f\tqueries_per_s=%.1f\n", b->label,
+               QD_STR_ARG(c->name), n, (unsigned long long)done, s, (double)done / s);
+    fflush(stdout);
+    qd_free(l);
+    return rc;
+}
+
 /* COUNT, TOP_k, TOP_k_COUNT, and TOP_k_COUNT_n, which counts hits up to n. */
 static int parse_command(bench *b, qd_str name, command *c)
 {
@@ -495,23 +561,19 @@ static int run_all(bench *b)
         passes++;
     } while (!rc && qd_env_mono_ns(env) < end);
     fprintf(stderr, "warm-up passes %u\n", passes);
-    for (const char *at = b->cmds; !rc && next_command(b, &at, &c);) rc = measure(b, &c);
+    for (const char *at = b->cmds; !rc && next_command(b, &at, &c);) {
+        rc = measure(b, &c);
+        for (uint32_t n = 1; n <= b->threads && !rc; n++) rc = measure_threads(b, &c, n);
+    }
     return rc;
 }
 
-enum { INDEX = 1, QUERIES, CMDS, ROUNDS, WARM, OUT, FIELD, ID_FIELD, LABEL, MAPPING };
+enum { INDEX = 1, QUERIES, CMDS, ROUNDS, WARM, OUT, FIELD, ID_FIELD, LABEL, MAPPING, THREADS };
 static const qd_option options[] = {
-    {"index", true, INDEX},
-    {"queries", true, QUERIES},
-    {"cmds", true, CMDS},
-    {"rounds", true, ROUNDS},
-    {"warm-sec", true, WARM},
-    {"out", true, OUT},
-    {"field", true, FIELD},
-    {"idfield", true, ID_FIELD},
-    {"label", true, LABEL},
-    {"mapping", true, MAPPING},
-    {0},
+    {"index", true, INDEX},     {"queries", true, QUERIES},  {"cmds", true, CMDS},
+    {"rounds", true, ROUNDS},   {"warm-sec", true, WARM},    {"out", true, OUT},
+    {"field", true, FIELD},     {"idfield", true, ID_FIELD}, {"label", true, LABEL},
+    {"mapping", true, MAPPING}, {"threads", true, THREADS},  {0},
 };
 
 static int set_option(bench *b, int id, const char *value)
@@ -536,6 +598,10 @@ static int set_option(bench *b, int id, const char *value)
     else if (id == WARM) {
         if (qd_f64_parse(qd_str_c(value), &b->warm_s) || !(b->warm_s >= 0 && b->warm_s <= 1e6))
             return qd_err_set(&b->err, QD_E_ARG, "--warm-sec %s: not a number of seconds", value);
+    } else if (id == THREADS) {
+        if (qd_u64_parse(qd_str_c(value), &n) || n < 1 || n > QD_BENCH_THREADS_MAX)
+            return qd_err_set(&b->err, QD_E_ARG, "--threads is 1 to %u", QD_BENCH_THREADS_MAX);
+        b->threads = (uint32_t)n;
     } else {
         if (qd_u64_parse(qd_str_c(value), &n) || n < 1 || n > 100000)
             return qd_err_set(&b->err, QD_E_ARG, "--rounds is 1 to 100000");

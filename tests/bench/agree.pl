@@ -2,7 +2,8 @@
 # agree.pl: do two searchers agree? Compares result files of `qd bench search --out` and of the Lucene
 # harness over the same documents and queries.
 #
-#   agree.pl OURS THEIRS [--scale 1|2.2] [--no-order] [--verbose]
+#   agree.pl OURS THEIRS [--scale 1|2.2] [--no-order] [--counts CLASS,...] [--skip CLASS,...]
+#            [--tied-buckets] [--verbose]
 #
 # For each command and query of both files: COUNT and TOP_k_COUNT hits equal, TOP_k_COUNT_n hits equal or
 # above n on both sides; lists of the same length; scores rank by rank within 1e-5 relative (and half a
@@ -11,21 +12,26 @@
 # unless --no-order says that the index is not in their order or the peer has them like us (then their
 # scores differ behind the fifth decimal). A peer that knows no ids ("null", Lucene's harness with --es)
 # is compared by scores. Lists of sorts (a value in place of the score) are compared value by value, whole
-# numbers exactly; answers of aggregations (AGGS) by the members that the peer gives. Exit 0 when all agree.
+# numbers exactly; answers of aggregations (AGGS) by the members that the peer gives. For a peer that means
+# something else: classes of --counts are compared by COUNT alone, those of --skip not at all; with
+# --tied-buckets buckets of one count come in any order. Exit 0 when all agree.
 use strict;
 use warnings;
 use JSON::PP;
 
-my ($ours, $theirs, $scale, $verbose, $any_order) = (undef, undef, 1, 0, 0);
+my ($ours, $theirs, $scale, $verbose, $any_order, $tied) = (undef, undef, 1, 0, 0, 0);
+my (%counts, %skip);
 while (@ARGV) {
     my $a = shift;
     if ($a eq '--scale') { $scale = shift }
     elsif ($a eq '--verbose') { $verbose = 1 }
     elsif ($a eq '--no-order') { $any_order = 1 }
+    elsif ($a eq '--tied-buckets') { $tied = 1 }
+    elsif ($a =~ /^--(counts|skip)$/) { ($1 eq 'skip' ? \%skip : \%counts)->{$_} = 1 for split /,/, shift }
     elsif (!defined $ours) { $ours = $a }
     else { $theirs = $a }
 }
-die "usage: agree.pl OURS THEIRS [--scale 2.2] [--no-order] [--verbose]\n" unless defined $theirs;
+die "usage: agree.pl OURS THEIRS [--scale 2.2] [--no-order] [--counts C,...] [--skip C,...] [--tied-buckets] [--verbose]\n" unless defined $theirs;
 
 sub lines {
     my ($file) = @_;
@@ -58,12 +64,28 @@ sub differ {
     }
     if (ref $y eq 'ARRAY') {
         return "$at: " . @$x . ' and ' . @$y . ' entries' if @$x != @$y;
+        return differ_tied($x, $y, $at) if $tied && @$y && ref $y->[0] eq 'HASH' && exists $y->[0]{key};
         for my $i (0 .. $#$y) { my $d = differ($x->[$i], $y->[$i], "$at\[$i]"); return $d if $d }
         return undef;
     }
     return undef if !defined $x && !defined $y || defined $x && defined $y && $x eq $y;
-    return undef if "$x$y" =~ /^[-+0-9.eE]+$/ && "$x$y" =~ /[.]/ && abs($x - $y) <= 1e-9 * abs($y);
+    my $number = qr/^[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?$/;
+    return undef if "$x$y" =~ /[.]/ && $x =~ $number && $y =~ $number && abs($x - $y) <= 1e-9 * abs($y);
     return "$at: $x against $y";
+}
+
+# Buckets by place but for those of one count, which both may cut anywhere.
+sub differ_tied {
+    my ($x, $y, $at) = @_;
+    my %of = map { $_->{key} => $_ } @$x;
+    for my $i (0 .. $#$y) {
+        return "$at\[$i].doc_count: $x->[$i]{doc_count} against $y->[$i]{doc_count}" if $x->[$i]{doc_count} != $y->[$i]{doc_count};
+        my $mine = $of{ $y->[$i]{key} };
+        next if !$mine && $y->[$i]{doc_count} == $y->[-1]{doc_count};
+        my $d = $mine ? differ($mine, $y->[$i], "$at\[$i]") : "$at\[$i].key: $y->[$i]{key} is in theirs alone";
+        return $d if $d;
+    }
+    return undef;
 }
 
 # Lists of a sort: the same values in the same places.
@@ -117,6 +139,7 @@ my (%n, %bad, $compared, $wrong);
 for my $key (@$order) {
     next unless $h2->{$key};
     my ($cmd, $class, $query) = split /\t/, $key;
+    next if $skip{$class} || $counts{$class} && $cmd ne 'COUNT';
     my $why = compare($cmd, $h1->{$key}, $h2->{$key}, $query =~ /^\{.*"sort":/);
     $n{"$cmd\t$class"}++;
     $compared++;

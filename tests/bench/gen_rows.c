@@ -8,8 +8,10 @@
  *   taxi  rides of a month, in the order of pick-up: distance log-normal by zone, fare by distance
  *         and time, tips by way of payment.
  *         {"id","pickup","dropoff","vendor","payment","zone","passengers","distance","fare","tip","total"}
+ *   mixed what documents of applications look like: 14 fields, some in objects, a list, numbers in
+ * all forms; words by Zipf's law with an escape each 24, 1 % accents, some Chinese.
  *
- * usage: gen_rows logs|taxi NDOCS [SEED] > corpus.jsonl
+ * usage: gen_rows logs|taxi|mixed NDOCS [SEED] > corpus.jsonl
  */
 #include <math.h>
 #include <stdint.h>
@@ -164,20 +166,86 @@ static void taxi(uint64_t n)
     }
 }
 
+/* --- mixed --- */
+
+#define VOCABULARY 400000u
+
+/* A word of the vocabulary: frequent ones are short; one in a hundred has an accent. */
+static void word(uint32_t rank)
+{
+    static const char *const on[] = {"b", "d", "f", "g", "k",  "l",  "m",  "n",
+                                     "p", "r", "s", "t", "st", "tr", "ch", "v"};
+    static const char *const rhyme[] = {"a", "e", "i", "o", "u", "an", "er", "in"};
+    static const char *const accent[] = {"\xc3\xa9", "\xc3\xbc", "\xc3\xb1", "\xc3\xb8"};
+    uint64_t h = mix(rank * 0x9e3779b97f4a7c15ull + 3);
+    for (uint32_t left = rank + 4; left; left /= 96, h >>= 7) {
+        printf("%s%s", on[h & 15], rhyme[h >> 4 & 7]);
+    }
+    if (rank % 97 == 11) fputs(accent[h & 3], stdout);
+    if (rank > 5000) printf("%c", (int)('a' + rank % 26));
+}
+
+/* n words of a sentence, as the inside of a JSON string. */
+static void sentence(uint32_t n)
+{
+    static const char *const escapes[] = {"\\\"", "\\n", "\\t", "\\u00e9", "\\/", "\\\\"};
+    for (uint32_t i = 0; i < n; i++) {
+        if (i) putchar(' ');
+        if (rnd() % 24 == 0) fputs(escapes[rnd() % 6], stdout);
+        if (rnd() % 400 == 0)
+            fputs("\xe6\x90\x9c\xe7\xb4\xa2\xe5\xbc\x95\xe6\x93\x8e", stdout);
+        else
+            word(zipf(VOCABULARY, 1.05, 2));
+    }
+}
+
+static void mixed(uint64_t n)
+{
+    static const char *const languages[] = {"en", "de", "fr", "es", "zh", "pt-BR"};
+    int64_t at = 1735689600000;
+    double left = 0, step = 365.0 * 86400000 / (double)n;
+    for (uint64_t i = 0; i < n; i++) {
+        at = later(at, &left, step);
+        printf("{\"id\":\"%016llx\",\"title\":\"", (unsigned long long)mix(i + 1));
+        sentence(3 + (uint32_t)(rnd() % 8));
+        fputs("\", \"body\":\"", stdout);
+        sentence((uint32_t)exp(4.2 + 0.7 * normal()) + 1);
+        fputs("\", \"note\":\"", stdout);
+        sentence((uint32_t)(rnd() % 20));
+        fputs("\", \"tags\":[", stdout);
+        for (uint32_t t = 0, tags = (uint32_t)(rnd() % 5); t < tags; t++) {
+            fputs(t ? ",\"" : "\"", stdout);
+            sentence(1 + (uint32_t)(rnd() % 2));
+            putchar('"');
+        }
+        fputs("], \"author\": {\"name\":\"", stdout);
+        sentence(2);
+        printf("\",\"city\":\"city-%u\",\"age\":%u}", zipf(3000, 0.9, 3), 18 + zipf(60, 0.5, 20));
+        printf(", \"created\":%lld, \"updated\":%lld, \"lang\":\"%s\", \"category\":\"c/%u\"",
+               (long long)at, (long long)(at + (int64_t)(rnd() % 1000000000)),
+               languages[zipf(6, 1.2, 1)], zipf(500, 1.0001, 2));
+        printf(", \"metrics\": {\"views\":%llu,\"rating\":%.1f,\"price\":%.6g}}\n",
+               (unsigned long long)exp(6 + 3 * normal()), 1 + 4 * rndf(), exp(3 + normal()));
+    }
+}
+
+static const struct {
+    const char *name;
+    void (*make)(uint64_t n);
+} kinds[] = {{"logs", logs}, {"taxi", taxi}, {"mixed", mixed}};
+
 int main(int argc, char **argv)
 {
     static char buffer[1 << 20];
-    if (argc < 3 || (strcmp(argv[1], "logs") != 0 && strcmp(argv[1], "taxi") != 0)) {
-        fprintf(stderr, "usage: gen_rows logs|taxi NDOCS [SEED]\n");
+    uint64_t n = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
+    size_t k = 0;
+    while (n && k < sizeof kinds / sizeof *kinds && strcmp(argv[1], kinds[k].name) != 0) k++;
+    if (!n || k == sizeof kinds / sizeof *kinds) {
+        fprintf(stderr, "usage: gen_rows logs|taxi|mixed NDOCS [SEED]\n");
         return 2;
     }
-    uint64_t n = strtoull(argv[2], NULL, 10);
-    if (n == 0) return 2;
     state = argc > 3 ? strtoull(argv[3], NULL, 10) : 42;
     setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
-    if (argv[1][0] == 'l')
-        logs(n);
-    else
-        taxi(n);
+    kinds[k].make(n);
     return fflush(stdout) != 0 || ferror(stdout);
 }

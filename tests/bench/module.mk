@@ -1,5 +1,6 @@
-# make bench: ours and Lucene over the same files in one run; writes docs/PERFORMANCE.md and
+# make bench: ours, Lucene and tantivy over the same files in one run; writes docs/PERFORMANCE.md and
 # docs/performance.json. Stopped, it goes on where it was when run again.
+#   make bench PART=logs                     one set of documents alone (head of tests/bench/run.pl)
 #   make bench LIMIT=20000                   tries the wiring in minutes, writes into build/ only
 #   make bench BENCH="--rounds 5 --fresh"    options of tests/bench/run.pl
 BENCH_COLUMNS := $(OUT)/tests/bench/columns
@@ -40,7 +41,7 @@ $(BENCH_LOAD): tests/bench/load.c
 units: $(BENCH_COLUMNS) $(BENCH_ALLOCATION) $(BENCH_RPC) $(BENCH_HOP) $(BENCH_LOAD)
 .PHONY: bench
 bench: all $(BENCH_COLUMNS) $(BENCH_HOP) $(BENCH_LOAD)
-	$(if $(PART),perl tests/bench/$(PART).pl,perl tests/bench/run.pl $(if $(LIMIT),--limit $(LIMIT))) $(BENCH)
+	perl $(if $(wildcard tests/bench/$(PART).pl),tests/bench/$(PART).pl,tests/bench/run.pl $(if $(LIMIT),--limit $(LIMIT)) $(if $(PART),--only $(PART))) $(BENCH)
 # make bench-budget [UPDATE=1]: instructions of the hot paths against tests/bench/budget (head of budget.pl).
 BENCH_BUDGET := $(OUT)/tests/bench/budget_run
 BUDGET_OBJS := $(patsubst %,$(OBJ)/%.o,tests/bench/budget_run tests/bench/budget_corpus core/main/qd_bench_body core/main/qd_bench_es)

@@ -1,40 +1,46 @@
 #!/usr/bin/perl
-# run.pl: the benchmark of `make bench`: Quidditch and Lucene over the same documents and queries,
+# run.pl: the benchmark of `make bench`: Quidditch, Lucene and tantivy over the same documents and queries,
 # by turns in one run on one machine; checks that they agree; writes docs/PERFORMANCE.md and
 # docs/performance.json, then runs the programs beside it (node.pl, columns.pl) that write their own.
 #
 #   run.pl [--limit N] [--docs 1000000] [--dir build/bench] [--rounds 3] [--warm 30] [--queries 200]
-#          [--passes 1] [--peers 8,10] [--heap 3g] [--skip-catalogue] [--skip-node] [--no-write] [--fresh]
+#          [--passes 1] [--peers 8,10,tantivy] [--heap 3g] [--only SET,...] [--skip-node] [--no-write] [--fresh]
 #
+# Sets: text (generated documents), catalogue (of the machine's packages), logs, taxi, mixed (indexing
+# alone), growth (a tenth and five times of --docs). --only runs some of them; the page in docs/ is
+# written when all are there, before that it lies in --dir.
 # The run is made of parts, each kept when done: the same command again goes on behind the last one
 # that is; another program, jar or option, or --fresh, starts from the beginning. All that it makes
 # lies in --dir. --limit N tries the wiring in minutes: N documents, short warm-up, the page
-# stays in --dir.
-# Corpora: generated documents (gen_corpus) and the machine's package catalogue (apt-cache
-# dumpavail). Peers are the variants of peers/lucene/lucene.sh: 8 is Debian's Lucene, 10 the newest that
-# Maven gives, on the newest JDK (21 or later) under /usr/lib/jvm; 9 and 9v need LUCENE9_JAR and JAVA21
-# (see there). What a machine has not is left out, and the page says so.
+# stays in --dir. What a machine has not (Peers.pm) is left out, loudly, and the page says so.
 # Turns: indexing, --passes times, the best by documents per CPU second. Searching: ours, a peer,
-# ours, the next peer, ours: a peer runs once, warmed up for --warm seconds a class of queries, with as
-# many rounds as ours has over all its turns, so that each query has as many tries on each side.
+# ours, the next peer, ours: a peer runs once, Lucene warmed up for --warm seconds a class of queries, with
+# as many rounds as ours has over all its turns, so that each query has as many tries on each side.
 # Wall times vary with what else the machine does: compare ratios within one run only.
 use strict;
 use warnings;
-use Cwd qw(abs_path);
 use Digest::SHA qw(sha256_hex);
 use File::Path qw(make_path remove_tree);
-use IO::Uncompress::Unzip;
+use FindBin;
+use lib $FindBin::Bin;
 use JSON::PP;
-use List::Util qw(sum0 min max);
-use Time::HiRes qw(sleep time);
+use List::Util qw(sum0 max);
+use Corpora;
+use Parts qw(slurp spew capture measured);
+use Peers;
+use Report qw(machine compared best_of_files summary page);
 
 my %o = (docs => 1_000_000, dir => 'build/bench', rounds => 3, warm => 30, passes => 1, queries => 200,
-    peers => '8,10', heap => '3g');
-my (%flag, $limit);
+    peers => '8,10,tantivy', heap => '3g');
+my (%flag, $limit, %only);
 my @told = @ARGV;
+my @sets = qw(text catalogue logs taxi mixed growth);
 while (@ARGV) {
     my $a = shift;
-    if ($a =~ /^--(skip-catalogue|skip-node|no-write|fresh)$/) { $flag{$1} = 1 }
+    if ($a =~ /^--(skip-node|no-write|fresh)$/) { $flag{$1} = 1 }
+    elsif ($a eq '--only' && @ARGV) {
+        for my $s (split /,/, shift) { die "--only: @sets, not $s\n" unless grep { $_ eq $s } @sets; $only{$s} = 1 }
+    }
     elsif ($a eq '--limit') {
         $limit = shift;
         die "--limit N: a number of documents\n" unless defined $limit && $limit =~ /^[1-9]\d*$/;
@@ -45,357 +51,235 @@ while (@ARGV) {
     else { die "unknown option $a\n" }
 }
 my $dir = $o{dir};
-make_path("$dir/parts");
-$ENV{PEERS} = abs_path($dir) . '/peers';
-$ENV{HEAP} = $o{heap};
-my $qd = 'build/bin/qd';
-my $lucene = 'tests/bench/peers/lucene/lucene.sh';
-my @cmds = qw(TOP_10 TOP_100 TOP_1000 COUNT TOP_10_COUNT TOP_100_COUNT TOP_1000_COUNT TOP_10_COUNT_10000);
-my @modes = qw(--merge --es --es-append);
-die "run it from the top of the tree, after make\n" unless -x $qd && -e $lucene;
+make_path($dir);
+my $out = $ENV{QD_OUT} // 'build'; # where the product was built
+my $qd = "$out/bin/qd";
+die "run it from the top of the tree, after make\n" unless -x $qd && -e 'tests/bench/peers/lucene/lucene.sh';
+my $peers = Peers->new($dir, $o{heap}, $o{peers});
+my @peers = $peers->there;
+my @who = ('quidditch', @peers);
+my $corpora = Corpora->new($dir, $o{queries}, $limit);
+my @cmds = qw(TOP_10 TOP_100 TOP_1000 COUNT TOP_10_COUNT TOP_100_COUNT TOP_1000_COUNT TOP_10_COUNT_10000 AGGS);
+my @few = qw(TOP_10 TOP_10_COUNT COUNT AGGS);
 
-sub slurp { my ($f) = @_; open my $h, '<', $f or return ''; local $/; return scalar <$h> }
-sub spew { my ($f, $text) = @_; open my $h, '>', "$f.part" or die "$f.part: $!\n"; print $h $text; close $h; rename "$f.part", $f or die "$f: $!\n" }
-sub run { my ($what) = @_; system('sh', '-c', $what) == 0 or die "\nfailed: $what\n" }
-sub capture { my ($what) = @_; my $x = `$what`; die "\nfailed: $what\n" if $?; return $x }
+# What answers of tantivy are not compared by, and why.
+my @agree_tantivy = ('--counts', 'sloppy2', '--skip', 'fuzzy1,fuzzy2', '--tied-buckets');
+my $differs = "tantivy's fuzzy queries (all words within the distance with one score, where Lucene and we take the 50 nearest and\n"
+  . "blend their frequencies), the scores of its sloppy phrases (it does not weigh them by distance) and the order of buckets of one\n"
+  . "count. Its BM25 scores are divided by k1 + 1; TOP_10_COUNT_10000 counts all hits there. It has no sources, translog or refresh without a commit: no --es.";
 
-# --- peers --------------------------------------------------------------------------------------------
+my $parts = Parts->new($dir, sha256_hex(join "\0", map({ "$_=$o{$_}" } sort grep { $_ ne 'dir' } keys %o),
+    map({ sha256_hex(slurp($_)) } $qd, glob("$out/lib/quidditch/plugins/storage-nvme.so"), Peers::sources(),
+        glob('tests/bench/gen_* tests/bench/Corpora.pm tests/bench/mappings/*')), $peers->identity));
 
-my @absent;
+# --- sets ---------------------------------------------------------------------------------------------
+# size: of the corpus against a million generated documents, for the bar. index: modes that are measured.
 
-# The newest Lucene that Maven has, on the newest JDK of this machine, unless the caller named them.
-sub newest_lucene {
-    return if $o{peers} !~ /\b10\b/ || $ENV{LUCENE10_JAR};
-    my ($jdk) = map { $_->[1] } sort { $b->[0] <=> $a->[0] } map { m{(\d+)[^/]*$} && $1 >= 21 ? [$1, $_] : () }
-        map { s{/bin/javac$}{}r } glob '/usr/lib/jvm/*/bin/javac';
-    my $to = "$ENV{PEERS}/lucene10";
-    if (!$jdk || !`sh -c 'command -v mvn'`) { push @absent, 'Lucene 10: no Maven or no JDK from 21 on'; return }
-    if (!glob "$to/lucene-core-*.jar") {
-        my $copy = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy';
-        system(qw(mvn -q -B), $copy, '-Dartifact=org.apache.lucene:lucene-core:LATEST', "-DoutputDirectory=$to") == 0
-            or push @absent, 'Lucene 10: Maven did not give it';
-    }
-    my ($jar) = glob "$to/lucene-core-*.jar" or return;
-    @ENV{qw(LUCENE10_JAR JAVA25 JAVAC25)} = ($jar, "$jdk/bin/java", "$jdk/bin/javac");
+my $size = $o{docs} / 1e6;
+my $map = 'tests/bench/mappings';
+my %set = (
+    text => { title => "$o{docs} generated documents", size => $size, bodies => "$map/text.json", index => ['--merge', 'natural', '--es', '--es-append', '--es-append --threads 2'],
+        cmds => \@cmds, make => sub { $corpora->word_queries($corpora->generated($o{docs})) } },
+    catalogue => { title => "the machine's package catalogue", size => ($limit // 6e4) / 6e5, bodies => "$map/text.json", index => ['--merge', '--es', '--es-append'],
+        cmds => \@cmds, make => sub { my $c = $corpora->catalogue; return defined $c ? $corpora->word_queries($c) : undef } },
+    logs => { title => "$o{docs} lines of a web server", size => $size / 3, rows => 'logs', index => ['--merge', 'natural', '--es', '--es-append', '--es-append --threads 2'], cmds => \@cmds },
+    taxi => { title => "$o{docs} taxi rides", size => $size / 4, rows => 'taxi', index => ['--merge', 'natural', '--es-append'], cmds => \@cmds },
+    mixed => { title => "$o{docs} mixed documents of 14 fields", size => $size, rows => 'mixed', index => ['--merge', '--es', '--es-append', '--es-append --threads 2'] },
+);
+for my $times (0.1, 5) {
+    my $n = int($o{docs} * $times) || 1;
+    $set{"growth$n"} = { title => "$n generated documents", size => $n / 1e6, index => ['--merge'], growth => 1, cmds => [qw(TOP_10 TOP_10_COUNT COUNT)],
+        make => sub { $corpora->word_queries($corpora->generated($n), 1) } };
 }
-$ENV{LUCENE8_JAR} //= '/usr/share/java/lucene-core-8.7.0.jar';
-sub jar_of { my ($v) = @_; return $ENV{ 'LUCENE' . ($v =~ /^(\d+)/)[0] . '_JAR' } // '' }
-sub peer_there {
-    my ($v) = @_;
-    return 1 if -e jar_of($v) && ($v ne '8' || `sh -c 'command -v javac'`);
-    push @absent, "Lucene $v" unless grep { /^Lucene $v\b/ } @absent;
-    return 0;
+for my $s (grep { $_->{rows} } values %set) {
+    my $kind = $s->{rows};
+    $s->{mapping} = $s->{bodies} = "$map/$kind.json";
+    $s->{make} = sub {
+        my $c = $corpora->rows($kind, $o{docs});
+        return $s->{cmds} ? $corpora->row_queries($kind, $c) : $corpora->described($c);
+    };
 }
-sub peer_name { # the version of the manifest, the Java it runs on
-    my ($v) = @_;
-    my $z = IO::Uncompress::Unzip->new(jar_of($v), Name => 'META-INF/MANIFEST.MF') or return "Lucene $v";
-    my ($version) = do { local $/; <$z> } =~ /^Implementation-Version: (\S+)/m;
-    my $java = $v eq '10' ? $ENV{JAVA25} : $v eq '9v' ? $ENV{JAVA21} : 'java';
-    my ($java_version) = `$java -version 2>&1` =~ /"(.*?)"/;
-    return 'Lucene ' . ($version // $v) . ", Java $java_version" . ($v =~ /^(9v|10)$/ ? ' with jdk.incubator.vector' : '');
-}
+my @order = (grep({ $set{$_} } @sets), sort { $set{$a}{size} <=> $set{$b}{size} } grep { $set{$_}{growth} } keys %set);
 
-newest_lucene();
-my @peers = grep { peer_there($_) } split /,/, $o{peers};
-print STDERR "left out: $_\n" for @absent;
+# --- commands -------------------------------------------------------------------------------------------
 
-# --- parts --------------------------------------------------------------------------------------------
-# A part is a name, an estimate in seconds (for the bar alone) and code that returns its result.
+sub index_dir { my ($name, $who, $mode) = @_; return "$dir/$name-$who" . $mode =~ s/ //gr }
 
-my (@parts, %result);
-my $started = time;
-sub part { my ($name, $weight, $code) = @_; push @parts, { name => $name, weight => $weight, code => $code } }
-
-my $identity = sha256_hex(join "\0", map({ "$_=$o{$_}" } sort grep { $_ ne 'dir' } keys %o), sort(keys %flag),
-    map({ sha256_hex(slurp($_)) } $qd, glob('build/lib/quidditch/plugins/storage-nvme.so'), glob('tests/bench/peers/lucene/*.java'),
-        glob('tests/bench/gen_*.c')), map { jar_of($_) . ' ' . (-s jar_of($_)) } @peers);
-
-sub bar { # of done parts; inside a part its estimate moves it on
-    my ($i, $since) = @_;
-    my $all = sum0(map { $_->{weight} } @parts) || 1;
-    my $done = sum0(map { $_->{weight} } @parts[0 .. $i - 1]);
-    my $here = $i < @parts ? min($parts[$i]{weight} * 0.95, time - $since) : 0;
-    my $share = min(1, ($done + $here) / $all);
-    return sprintf '[%-30s] %3d %%  part %d of %d: %s', '#' x int(30 * $share), int(100 * $share), min($i + 1, scalar @parts),
-        scalar @parts, $i < @parts ? $parts[$i]{name} : 'done';
-}
-sub run_part { # in a child, so that the bar can move
-    my ($i) = @_;
-    my $p = $parts[$i];
-    (my $file = "$dir/parts/$p->{name}.json") =~ tr/ /_/;
-    my $old = eval { decode_json(slurp($file)) };
-    if ($old && $old->{run} eq $identity) { $result{ $p->{name} } = $old->{result}; return }
-    my ($from, $tty) = (time, -t STDERR);
-    print STDERR bar($i, $from), "\n" unless $tty;
-    my $pid = fork // die "fork: $!\n";
-    if (!$pid) {
-        setpgrp;
-        my $r = eval { { run => $identity, seconds => 0, result => $p->{code}->() } };
-        if (!$r) { print STDERR "\n$@"; exit 1 }
-        $r->{seconds} = sprintf('%.1f', time - $from) + 0;
-        spew($file, JSON::PP->new->canonical->encode($r));
-        exit 0;
-    }
-    local $SIG{INT} = local $SIG{TERM} = sub { kill 'TERM', -$pid; print STDERR "\nstopped; the same command goes on from here\n"; exit 130 };
-    while (waitpid($pid, 1) == 0) {
-        print STDERR "\r", substr(bar($i, $from) . sprintf('  %d s ', time - $from), 0, 118), "\e[K" if $tty;
-        sleep 0.3;
-    }
-    die "bench: part $p->{name} failed; the same command goes on from here\n" if $?;
-    $result{ $p->{name} } = decode_json(slurp($file))->{result};
+# Rows of ours go through the engine, which has the mapping; the peers' forms that are searched hold the
+# fields alone.
+sub command_index {
+    my ($name, $who, $mode) = @_;
+    my $s = $set{$name};
+    my $args = $mode eq 'natural' ? '' : $mode;
+    $args = "--es-append $args" if $s->{mapping} && $who eq 'quidditch' && $args !~ /--es/;
+    $args .= " --mapping $s->{mapping}" if $s->{mapping};
+    return $peers->program($who, 'Indexer') . " --in $parts->{result}{\"corpus $name\"}{corpus} --index " . index_dir($name, $who, $mode) . " $args";
 }
 
-# --- corpora ------------------------------------------------------------------------------------------
-
-sub generated {
-    my $file = "$dir/corpus-$o{docs}.jsonl";
-    run("gcc -O2 -o $dir/gen_corpus tests/bench/gen_corpus.c -lm");
-    run("$dir/gen_corpus $o{docs} 42 2>$dir/gen_corpus.err > $file.part && mv $file.part $file") unless -e $file;
-    return $file;
+sub command_search {
+    my ($name, $who, $mode, $cmds, $rounds, $warm, $out) = @_;
+    my ($s, $c) = ($set{$name}, $parts->result("corpus $name"));
+    return $peers->program($who, 'Searcher') . ' --index ' . index_dir($name, $who, $mode) . " --queries $c->{queries} --cmds " . join(',', @$cmds)
+      . " --rounds $rounds --warm-sec $warm --out $out" . ($s->{bodies} && !$s->{growth} ? " --mapping $s->{bodies}" : '');
 }
-
-# The package catalogue as {"id","title","body"}: body is the description with maintainer and section.
-sub catalogue {
-    my $file = "$dir/catalogue.jsonl";
-    return $file if -s $file;
-    open my $in, '-|', 'apt-cache dumpavail' or return undef;
-    open my $out, '>:raw', "$file.part" or die "$file.part: $!\n";
-    my $json = JSON::PP->new->utf8->canonical;
-    local $/ = '';
-    my $n = 0;
-    while (my $p = <$in>) {
-        utf8::decode($p);
-        my %f;
-        my $key = '';
-        for my $line (split /\n/, $p) {
-            if ($line =~ /^([A-Za-z0-9-]+): ?(.*)/) { $key = $1; $f{$key} = $2 }
-            elsif ($line =~ /^ (.*)/ && $key) { $f{$key} .= "\n$1" }
-        }
-        next unless $f{Package} && $f{Description};
-        print $out $json->encode({ id => $n++, title => $f{Package},
-            body => join("\n", map { $f{$_} // '' } qw(Package Section Maintainer Description Depends)) }), "\n";
-        last if $limit && $n == $limit;
-    }
-    close $out;
-    return undef unless $n;
-    rename "$file.part", $file;
-    return $file;
-}
-
-sub queries_of {
-    my ($corpus) = @_;
-    (my $file = $corpus) =~ s/\.jsonl$/.queries.tsv/;
-    run("gcc -O2 -o $dir/gen_queries tests/bench/gen_queries.c -lm");
-    run("$dir/gen_queries $corpus $o{queries} 1 2>$dir/gen_queries.err > $file.part && mv $file.part $file");
-    my %class = map { (split /\t/)[0] => 1 } split /\n/, slurp($file);
-    return { corpus => $corpus, queries => $file, classes => scalar keys %class, bytes => -s $corpus, docs => 0 + `wc -l < $corpus` };
-}
-
-# --- runs -----------------------------------------------------------------------------------------------
 
 sub figures { my ($line) = @_; return { map { /^([a-zA-Z_]+)=(.*)$/ ? ($1 => $2) : () } split ' ', $line } }
-sub index_dir { my ($name, $who, $mode) = @_; return "$dir/$name-$who$mode" }
-sub command_index {
-    my ($who, $corpus, $to, $mode) = @_;
-    return $who =~ /^lucene(.*)/ ? "sh $lucene $1 Indexer --in $corpus --index $to $mode" : "$qd bench index --in $corpus --index $to $mode";
-}
-sub command_search {
-    my ($who, $name, $queries, $rounds, $warm, $out) = @_;
-    my $args = '--index ' . index_dir($name, $who, '--merge') . " --queries $queries --cmds " . join(',', @cmds)
-      . " --rounds $rounds --warm-sec $warm --out $out";
-    return $who =~ /^lucene(.*)/ ? "sh $lucene $1 Searcher $args" : "$qd bench search $args";
-}
 
 sub index_part {
-    my ($name, $who, $mode, $pass) = @_;
+    my ($name, $who, $mode) = @_;
     my $to = index_dir($name, $who, $mode);
-    my $f = figures(capture(command_index($who, $result{"corpus $name"}{corpus}, $to, $mode) . " 2>$to.err"));
-    remove_tree($to) if $mode ne '--merge';
-    return $f;
+    my $memory = measured(command_index($name, $who, $mode), "$to.txt", "$to.err");
+    my %f = (%{ figures(slurp("$to.txt")) }, %$memory);
+    remove_tree($to) unless $set{$name}{cmds} && $mode =~ /^(?:--merge|natural)$/;
+    return \%f;
 }
+
+# Seconds of warm-up: the JIT wants its time for each class of queries.
+sub warm_up { my ($name, $who, $share) = @_; return Peers::is_java($who) ? $o{warm} * max(1, $parts->result("corpus $name")->{classes} * $share) : 1 }
 
 sub search_part {
-    my ($name, $who, $turn) = @_;
-    my $c = $result{"corpus $name"};
-    my $file = "$dir/$name-$who.$turn.out";
-    my ($rounds, $warm) = $who eq 'quidditch' ? ($o{rounds}, 1) : ($o{rounds} * (@peers + 1), $o{warm} * $c->{classes});
-    run(command_search($who, $name, $c->{queries}, $rounds, $warm, $file) . " >$file.txt 2>$file.err");
-    return { file => $file, rounds => $rounds, warm => $warm };
+    my ($name, $who, $mode, $turn, $cmds, $rounds, $share) = @_;
+    my $file = "$dir/$name-$who-$mode.$turn.out";
+    my $warm = warm_up($name, $who, $share);
+    my $m = measured(command_search($name, $who, $mode, $cmds, $rounds, $warm, $file), "$file.txt", "$file.err");
+    my ($segments) = slurp("$file.err") =~ /docs, (\d+) segments/;
+    return { file => $file, warm => $warm, segments => $segments, %$m };
 }
 
-# Result files of several turns into one: each query's best time, the last turn's hits.
-sub best_of_files {
-    my ($to, @files) = @_;
-    my (%best, @order);
-    for my $file (@files) {
-        open my $f, '<', $file or die "$file: $!\n";
-        while (my $line = <$f>) {
-            chomp $line;
-            my @c = split /\t/, $line, -1;
-            my $k = join "\t", @c[0 .. 2];
-            push @order, $k unless $best{$k};
-            my $b = $best{$k} ? $best{$k}[4] : 9e99;
-            $c[4] = $b if $b < $c[4];
-            $best{$k} = \@c;
-        }
+sub threads_part { # {command}{threads}: queries a second
+    my ($name, $who) = @_;
+    my $file = "$dir/$name-$who.threads";
+    my %q;
+    measured(command_search($name, $who, '--merge', [qw(TOP_10 COUNT AGGS)], 2, warm_up($name, $who, 0.2), "$file.out") . ' --threads 2', "$file.txt", "$file.err");
+    for (split /\n/, slurp("$file.txt")) { $q{$1}{$2} = $3 if /^[^\t]*\t(\w+)\tthreads=(\d+)\t.*queries_per_s=([\d.]+)/ }
+    return \%q;
+}
+
+# Bytes by section of ours, by extension of the peers' files.
+sub size_part {
+    my ($name) = @_;
+    my %size;
+    my $dump = decode_json(capture("$qd segment dump --json " . index_dir($name, 'quidditch', '--merge') . " 2>$dir/dump.err"));
+    for my $seg (@{ $dump->{segments} }) { $size{quidditch}{ $_->{name} } += $_->{bytes} for @{ $seg->{sections} } }
+    for my $who (@peers) {
+        my ($files) = slurp(index_dir($name, $who, '--merge') . '.txt') =~ /files:(.*)/;
+        $size{$who} = { map { /^(.*)=(\d+)$/ ? ($1 => $2 + 0) : () } split ' ', $files // '' };
     }
-    spew($to, join '', map { join("\t", @{ $best{$_} }) . "\n" } @order);
-    return $to;
+    return \%size;
 }
 
-my %title = (generated => "$o{docs} generated documents", catalogue => "the machine's package catalogue");
 sub plan {
     my ($name) = @_;
-    my $size = $name eq 'generated' ? $o{docs} / 1e6 : min($limit // 6e4, 6e4) / 6e5;
-    part("corpus $name", 40 * $size + 3, sub { my $c = $name eq 'generated' ? generated() : catalogue(); defined $c ? queries_of($c) : undef });
-    my @who = ('quidditch', map { "lucene$_" } @peers);
-    for my $mode (@modes) {
+    my $s = $set{$name};
+    my ($weight, $of) = ($s->{size}, $s->{growth} ? 'growth' : $name);
+    $parts->add("corpus $name", $of, 40 * $weight + 3, $s->{make});
+    my $java = sub { my ($who, $ours, $peer) = @_; return Peers::is_java($who) ? $peer : $ours };
+    for my $mode (@{ $s->{index} }) {
         for my $pass (1 .. $o{passes}) {
-            part("index $name $_ $mode $pass", ($_ eq 'quidditch' ? 20 : 180) * $size + 3, do { my $who = $_; sub { index_part($name, $who, $mode, $pass) } })
-              for @who;
+            for my $who (grep { $_ ne 'tantivy' || $mode !~ /--es/ } @who) {
+                $parts->add("index $name $who $mode / $pass", $of, $java->($who, 20, 180) * $weight + 3, sub { index_part($name, $who, $mode) });
+            }
         }
     }
-    my $turn = 0;
-    for my $who (map({ ('quidditch', "lucene$_") } @peers), 'quidditch') {
+    return unless $s->{cmds};
+    $parts->add("size $name", $of, 1, sub { size_part($name) });
+    my ($turn, $tries) = (0, $o{rounds} * (@peers + 1));
+    for my $who (map({ ('quidditch', $_) } @peers), 'quidditch') {
         my $t = ++$turn;
-        part("search $name $who $t", ($who eq 'quidditch' ? 20 * $o{rounds} : 21 * $o{warm} + 60 * $o{rounds} * (@peers + 1)) * $size
-            + ($who eq 'quidditch' ? 2 : 21 * $o{warm} * (1 - $size)), sub { search_part($name, $who, $t) });
+        my $rounds = $who eq 'quidditch' ? $o{rounds} : $tries;
+        $parts->add("search $name $who $t", $of, $java->($who, 2, 20 * $o{warm}) + 20 * $rounds * $weight, sub { search_part($name, $who, '--merge', $t, $s->{cmds}, $rounds, 1) });
     }
+    return if $s->{growth};
+    if (grep { $_ eq 'natural' } @{ $s->{index} }) {
+        $parts->add("natural $name $_", $of, $java->($_, 2, 7 * $o{warm}) + 20 * $o{rounds} * $weight, do { my $who = $_; sub { search_part($name, $who, 'natural', 1, \@few, $o{rounds}, 0.3) } }) for @who;
+    }
+    $parts->add("threads $name $_", $of, $java->($_, 2, 4 * $o{warm}) + 20 * $weight, do { my $who = $_; sub { threads_part($name, $who) } }) for @who;
 }
 
 # --- report ---------------------------------------------------------------------------------------------
 
-sub machine {
-    my ($cpu) = slurp('/proc/cpuinfo') =~ /^model name\s*:\s*(.*)/m;
-    my ($mem) = slurp('/proc/meminfo') =~ /^MemTotal:\s*(\d+)/m;
-    my ($os) = slurp('/etc/os-release') =~ /^PRETTY_NAME="(.*)"/m;
-    my $n = () = slurp('/proc/cpuinfo') =~ /^processor/mg;
-    chomp(my $gcc = `gcc -dumpfullversion`);
-    chomp(my $kernel = `uname -sr`);
-    return { cpu => $cpu // 'unknown', cores => $n, memory_gib => int(($mem // 0) / 1048576 + 0.5), os => $os // '',
-        kernel => $kernel, gcc => $gcc, load_before => (split ' ', slurp('/proc/loadavg'))[0] };
-}
+sub how_to_compare { my ($who) = @_; return $who eq 'tantivy' ? @agree_tantivy : () }
 
-sub gather { # the figures of one corpus
+sub gather { # the figures of one set
     my ($name) = @_;
-    my $c = $result{"corpus $name"} or return;
-    my %r = (name => $name, title => $title{$name}, bytes => $c->{bytes}, docs => $c->{docs}, classes => $c->{classes});
-    for my $part (grep { /^index \Q$name\E / } keys %result) {
-        my (undef, undef, $who, $mode) = split / /, $part;
-        my $f = $result{$part};
-        my $b = $r{index}{$mode}{$who};
-        $r{index}{$mode}{$who} = $f if !$b || $f->{docs_per_cpu_s} > $b->{docs_per_cpu_s};
+    my ($s, $c) = ($set{$name}, $parts->result("corpus $name"));
+    return unless $c;
+    my %r = (name => $name, title => $s->{title}, who => \@who, map { $_ => $c->{$_} } qw(bytes docs classes));
+    my (%files, %natural);
+    for my $p ($parts->names($s->{growth} ? 'growth' : $name)) {
+        my $f = $parts->result($p);
+        if ($p =~ /^index \Q$name\E (\S+) (.*) \/ \d+$/) {
+            my $b = $r{index}{$2}{$1};
+            $r{index}{$2}{$1} = $f if !$b || $f->{docs_per_cpu_s} > $b->{docs_per_cpu_s};
+        }
+        elsif ($p =~ /^search \Q$name\E (\S+) \d+$/) { push @{ $files{$1} }, $f->{file}; $r{memory}{$1} = { map { $_ => $f->{$_} } qw(rss_anon rss_peak) } }
+        elsif ($p =~ /^natural \Q$name\E (\S+)$/) { $natural{$1} = $f->{file}; $r{segments}{$1} = $f->{segments} }
+        elsif ($p =~ /^threads \Q$name\E (\S+)$/) { for my $cmd (keys %$f) { $r{threads}{$cmd}{$1} = $f->{$cmd} } }
+        elsif ($p eq "size $name") { $r{size} = $f }
     }
-    my %files;
-    for my $p (map { $_->{name} } grep { $_->{name} =~ /^search \Q$name\E / } @parts) {
-        my (undef, undef, $who) = split / /, $p;
-        push @{ $files{$who} }, $result{$p}{file};
-        $r{warm} = $result{$p}{warm} if $who ne 'quidditch';
-    }
+    return \%r unless %files;
     my %best = map { $_ => best_of_files("$dir/$name-$_.out", @{ $files{$_} }) } keys %files;
-    for my $p (@peers) {
-        my @lines = split /\n/, `perl tests/bench/agree.pl $best{quidditch} $best{"lucene$p"}`;
-        $r{agree}{$p} = pop @lines // '';
-        $r{disagree}{$p} = \@lines;
-        $r{ratios}{$p} = decode_json(capture("perl tests/bench/ratio.pl $best{quidditch} $best{\"lucene$p\"} --json"));
-        $r{table}{$p} = capture("perl tests/bench/ratio.pl $best{quidditch} $best{\"lucene$p\"}");
-    }
+    $r{search}{$_} = compared($best{quidditch}, $best{$_}, how_to_compare($_)) for @peers;
+    if (%natural) { $r{natural}{$_} = compared($natural{quidditch}, $natural{$_}, '--no-order', how_to_compare($_)) for @peers }
     return \%r;
 }
 
-# Geometric means of the medians' and 99th percentiles' ratios over the classes of a command.
-sub summary {
-    my ($rows) = @_;
-    my (@md, %by);
-    push @{ $by{ $_->{cmd} } }, $_ for @$rows;
-    for my $cmd (grep { $by{$_} } @cmds) {
-        my @r = @{ $by{$cmd} };
-        my ($least) = sort { $a->{p50} <=> $b->{p50} } @r;
-        my @slow = map { $_->{class} } grep { $_->{slower} } @r;
-        push @md, sprintf "| %s | %.1f | %.1f | %.1f (%s) | %s |\n", $cmd, (map { my $k = $_; exp(sum0(map { log $_->{$k} } @r) / @r) } qw(p50 p99)),
-            $least->{p50}, $least->{class}, @slow ? join(', ', @slow) : 'none';
+sub commands { # what was run over a set
+    my ($name) = @_;
+    my ($s, $tries, @c) = ($set{$name}, $o{rounds} * (@peers + 1));
+    for my $who (@who) {
+        push @c, map { command_index($name, $who, $_) } grep { $who ne 'tantivy' || !/--es/ } @{ $s->{index} };
+        push @c, command_search($name, $who, '--merge', $s->{cmds}, $who eq 'quidditch' ? $o{rounds} : $tries, warm_up($name, $who, 1), "$dir/$name-$who.out") if $s->{cmds};
     }
-    return join '', "| command | geometric mean p50 | p99 | least p50 | slower than the peer |\n|---|---:|---:|---|---|\n", @md;
-}
-
-sub page {
-    my ($m, @r) = @_;
-    my $tries = $o{rounds} * (@peers + 1);
-    my $md = "# Performance\n\nWritten by `make bench`; not edited by hand. Times are microseconds of one thread, the index in the page\n"
-      . "cache, no caches between queries, each query's best of $tries runs on each side. Lucene is warmed up for $o{warm} s a class\n"
-      . "of queries; its figure of a query is the lower of TOP_k and TOP_k_COUNT. TOP_10_COUNT_10000 counts hits up to 10,000, as REST\n"
-      . "does by default. Both sides read the same files and ran by turns; only ratios within this page mean anything.\n"
-      . "A class in which the peer's median is below 20 µs passes at 20 µs. Indexing: best of $o{passes} by documents per CPU second\n"
-      . "of the process, merges included.\n\n"
-      . "Machine: $m->{cpu}, $m->{cores} cores, $m->{memory_gib} GiB, $m->{os}, $m->{kernel}, gcc $m->{gcc}; load before the run $m->{load_before}.\n"
-      . "Sources: " . ($m->{commit} || 'unknown') . ".\n"
-      . join('', map { "Peer: " . peer_name($_) . ".\n" } @peers) . join('', map { "Not measured, since the machine lacks it: $_.\n" } @absent);
-    for my $r (@r) {
-        $md .= sprintf "\n## %s (%d documents, %.0f MB)\n\n", ucfirst $r->{title}, $r->{docs}, $r->{bytes} / 1e6;
-        for my $p (@peers) { $md .= "Against Lucene $p; agreement: $r->{agree}{$p}.\n\n" . summary($r->{ratios}{$p}) . "\n" }
-        $md .= "### Indexing, one thread, 256 MB buffer\n\n| mode | who | documents per CPU second | documents per second | index bytes |\n|---|---|---:|---:|---:|\n";
-        for my $mode (sort keys %{ $r->{index} }) {
-            for my $who ('quidditch', map { "lucene$_" } @peers) {
-                my $f = $r->{index}{$mode}{$who} or next;
-                my $ratio = $who eq 'quidditch' ? '' : sprintf ' (%.1f ×)', $r->{index}{$mode}{quidditch}{docs_per_cpu_s} / max(1, $f->{docs_per_cpu_s});
-                $md .= "| $mode | $who | $f->{docs_per_cpu_s}$ratio | $f->{docs_per_s_total} | $f->{index_bytes} |\n";
-            }
-        }
-        for my $p (@peers) { $md .= "\n### Search against Lucene $p\n\n$r->{table}{$p}" }
-    }
-    $md .= "\n## Commands\n\n`make bench" . (@told ? " BENCH=\"@told\"" : '') . "` ran these (lucene.sh: tests/bench/peers/lucene):\n\n```\n";
-    for my $r (@r) {
-        my $c = $result{"corpus $r->{name}"};
-        for my $who ('quidditch', map { "lucene$_" } @peers) {
-            $md .= command_index($who, $c->{corpus}, index_dir($r->{name}, $who, $_), $_) . "\n" for @modes;
-            my ($rounds, $warm) = $who eq 'quidditch' ? ($o{rounds}, 1) : ($tries, $r->{warm});
-            $md .= command_search($who, $r->{name}, $c->{queries}, $rounds, $warm, "$dir/$r->{name}-$who.out") . "\n";
-        }
-    }
-    return "$md```\n";
+    return @c;
 }
 
 # --- all of it --------------------------------------------------------------------------------------------
 
-part('machine', 1, sub { my $m = machine(); chomp($m->{commit} = `git describe --always --dirty 2>/dev/null`); $m });
-for my $p (@peers) { part("build lucene$p", 5, sub { run("sh $lucene $p build 2>$dir/lucene$p.err"); return {} }) }
-my @corpora = ('generated', $flag{'skip-catalogue'} ? () : 'catalogue');
-plan($_) for @corpora;
+$parts->add('machine', 'all', 1, \&machine);
+for my $p (@peers) { $parts->add("build $p", 'all', $p eq 'tantivy' ? 120 : 5, sub { $peers->build($p) }) }
+plan($_) for @order;
 my %beside = map { $_ => "tests/bench/$_.pl" } grep { -e "tests/bench/$_.pl" } qw(node columns coordination);
 delete $beside{node} if $flag{'skip-node'};
 for my $name (sort keys %beside) {
-    part("run $name", $name eq 'node' ? 60 * $o{docs} / 1e6 + 20 : 60, sub {
+    $parts->add("run $name", 'beside', $name eq 'node' ? 60 * $size + 20 : 60, sub {
         my @args = $flag{'no-write'} ? '--no-write' : ();
-        push @args, '--docs', $result{'corpus generated'}{corpus};
-        push @args, '--catalogue', $result{'corpus catalogue'}{corpus} if $result{'corpus catalogue'};
+        push @args, '--docs', $parts->result('corpus text')->{corpus};
+        push @args, '--catalogue', $parts->result('corpus catalogue')->{corpus} if $parts->result('corpus catalogue');
         capture("$^X $beside{$name} @args 2>$dir/$name.err");
     });
 }
-remove_tree("$dir/parts"), make_path("$dir/parts") if $flag{fresh};
-for my $i (0 .. $#parts) {
-    my (undef, $name) = split / /, $parts[$i]{name};
-    next if $parts[$i]{name} =~ /^(index|search) / && exists $result{"corpus $name"} && !$result{"corpus $name"};
-    run_part($i);
-}
-my @r = map { gather($_) // () } @corpora;
-my $m = $result{machine};
-my ($md_to, $json_to) = $flag{'no-write'} ? ("$dir/PERFORMANCE.md", "$dir/performance.json") : ('docs/PERFORMANCE.md', 'docs/performance.json');
+$parts->forget if $flag{fresh};
+my $wanted = sub { my ($set) = @_; return $set eq 'all' || !%only || $only{$set} };
+$parts->run_all($wanted, sub { my ($set) = @_; return exists $parts->{result}{"corpus $set"} && !$parts->result("corpus $set") });
+
+my @missing = grep { my $s = $_; !$parts->complete($s) && !(exists $parts->{result}{"corpus $s"} && !$parts->result("corpus $s")) } @sets;
+my @done = grep { my $of = $set{$_}{growth} ? 'growth' : $_; !grep { $_ eq $of } @missing } @order;
+my @r = map { gather($_) // () } @done;
+my $keep = $flag{'no-write'} || @missing;
+my ($md_to, $json_to) = $keep ? ("$dir/PERFORMANCE.md", "$dir/performance.json") : ('docs/PERFORMANCE.md', 'docs/performance.json');
 my ($state) = (-e $md_to ? slurp($md_to) : '') =~ /^(## The state in Kubernetes .*?)(?=^## |\z)/ms; # coordination.pl's
-spew($md_to, page($m, @r) =~ s/^(?=## Commands\n)/$state || ''/mer);
-my %options = map { $_ => $o{$_} } grep { $_ ne 'dir' } keys %o;
-my %json = (machine => $m, options => \%options, peers => { map { $_ => peer_name($_) } @peers }, corpora => [ map { { name => $_->{name},
-    bytes => $_->{bytes}, docs => $_->{docs}, index => $_->{index}, agreement => $_->{agree}, search => $_->{ratios} } } @r ]);
-spew($json_to, JSON::PP->new->canonical->pretty->encode(\%json));
-print STDERR "\r", bar(scalar @parts, 0), sprintf("  %d s\e[K\n", time - $started);
-print $result{"run $_"} for grep { $result{"run $_"} } sort keys %beside;
+spew($md_to, page(machine => $parts->result('machine'), options => \%o, told => "@told", tries => $o{rounds} * (@peers + 1),
+    peers => [map { [$_, $peers->name($_)] } @peers], absent => [$peers->absent], missing => \@missing,
+    differs => (grep { $_ eq 'tantivy' } @peers) ? $differs : undef, state => $state && "\n$state",
+    sets => [grep { !$set{ $_->{name} }{growth} } @r], growth => [grep { $_->{search} && ($set{ $_->{name} }{growth} || $_->{name} eq 'text') } @r],
+    commands => [map { commands($_->{name}) } @r]));
+my @plain = qw(name title bytes docs index size segments threads memory);
+spew($json_to, JSON::PP->new->canonical->pretty->encode({ machine => $parts->result('machine'), options => { map { $_ => $o{$_} } grep { $_ ne 'dir' } keys %o },
+    peers => { map { $_ => $peers->name($_) } @peers }, absent => [$peers->absent], missing => \@missing, corpora => [map { my $r = $_; +{
+        (map { defined $r->{$_} ? ($_ => $r->{$_}) : () } @plain),
+        (map { my $k = $_; $r->{$k} ? ($k => { map { $_ => { agreement => $r->{$k}{$_}{agree}, ratios => $r->{$k}{$_}{ratios} } } keys %{ $r->{$k} } }) : () } qw(search natural)) } } @r] }));
+print $parts->result("run $_") for grep { $parts->result("run $_") } sort keys %beside;
 my $wrong = 0;
 for my $r (@r) {
-    for my $p (@peers) {
-        print "$r->{title} against Lucene $p: $r->{agree}{$p}\n", summary($r->{ratios}{$p});
-        next if $r->{agree}{$p} =~ /, 0 differ$/;
-        $wrong++;
-        print map { "  $_\n" } @{ $r->{disagree}{$p} };
+    for my $p (grep { $r->{search}{$_} } @peers) {
+        print "$r->{title} against $p: $r->{search}{$p}{agree}\n", summary($r->{search}{$p}{ratios});
+        for my $x (grep { $_ } $r->{search}{$p}, $r->{natural}{$p}) {
+            next if $x->{agree} =~ /, 0 differ$/;
+            $wrong++;
+            print map { "  $_\n" } @{ $x->{disagree} };
+        }
     }
 }
-print "$md_to and $json_to written\n";
+print "$md_to and $json_to written", @missing ? " (without @missing)" : '', "\n";
 exit($wrong ? 1 : 0);

@@ -127,7 +127,11 @@ is($r{TOP_5_COUNT}{'w1 w2'}[3], $r{COUNT}{'w1 w2'}[3], 'both count alike');
 is(join(' ', @{ $r{TOP_5_COUNT_20}{'w1 w2'} }[3, 6]), '20 >', 'counted to 20');
 is(scalar(split / /, $r{TOP_5}{'w1 w2'}[7]), 5, 'five hits of TOP_5');
 ok((split /[: ]/, $r{TOP_5}{'+w1 +w1'}[7])[1] > (split /[: ]/, $r{TOP_5}{w1}[7])[1] * 1.99, 'a word twice counts twice');
-for my $case ([ '--cmds', 'TOP_0' ], [ '--cmds', 'COUNT,FOO' ], [ '--rounds', 0 ], [ '--warm-sec', -1 ], ['--frobnicate']) {
+($rc, $out, $err) = run('search', '--index', "$dir/i", '--queries', $q, '--cmds', 'COUNT,TOP_5', '--rounds', 2, '--warm-sec', 0, '--threads', 3);
+is($rc, 0, 'several threads') or diag $err;
+is_deeply([ map { /^quidditch\t(\w+)\tthreads=(\d+)\tn=(\d+)\tseconds=\d+\.\d{3}\tqueries_per_s=\d+\.\d$/ ? "$1 $2 $3" : () } split /\n/, $out ],
+    [ map { my $c = $_; map { "$c $_ " . 32 * $_ } 1 .. 3 } qw(COUNT TOP_5) ], 'queries a second of one to three threads, each runs all');
+for my $case ([ '--cmds', 'TOP_0' ], [ '--threads', 0 ], [ '--threads', 65 ], [ '--cmds', 'COUNT,FOO' ], [ '--rounds', 0 ], [ '--warm-sec', -1 ], ['--frobnicate']) {
     ($rc, undef, $err) = run('search', '--index', "$dir/i", '--queries', $q, @$case);
     ok($rc == 64 && $err =~ /^qd bench search: /, "refused: @$case") or diag $err;
 }

@@ -26,21 +26,27 @@ final class Schema {
 
     static Schema read(String path) throws Exception {
         Schema s = new Schema();
-        Map<String, Object> m = Json.map(Json.parse(new String(Files.readAllBytes(Paths.get(path)), "UTF-8")));
-        for (Map.Entry<String, Object> e : Json.map(m.get("properties")).entrySet()) {
-            String type = (String) Json.map(e.getValue()).get("type");
-            Kind k;
-            switch (type) {
-                case "text": k = Kind.TEXT; break;
-                case "keyword": k = Kind.KEYWORD; break;
-                case "date": case "long": case "integer": k = Kind.LONG; break;
-                case "double": k = Kind.DOUBLE; break;
-                default: throw new IllegalArgumentException("type " + type + " of " + e.getKey());
-            }
-            s.fields.put(e.getKey(), k);
-            if (Boolean.TRUE.equals(Json.map(e.getValue()).get("index_phrases"))) s.pairs.add(e.getKey());
-        }
+        s.collect(Json.map(Json.parse(new String(Files.readAllBytes(Paths.get(path)), "UTF-8"))), "");
         return s;
+    }
+
+    private void collect(Map<String, Object> m, String prefix) {
+        for (Map.Entry<String, Object> e : Json.map(m.get("properties")).entrySet()) {
+            Map<String, Object> f = Json.map(e.getValue());
+            if (f.containsKey("properties")) collect(f, prefix + e.getKey() + ".");
+            else fields.put(prefix + e.getKey(), kindOf((String) f.get("type")));
+            if (Boolean.TRUE.equals(f.get("index_phrases"))) pairs.add(prefix + e.getKey());
+        }
+    }
+
+    private static Kind kindOf(String type) {
+        switch (type) {
+            case "text": return Kind.TEXT;
+            case "keyword": return Kind.KEYWORD;
+            case "date": case "long": case "integer": return Kind.LONG;
+            case "double": return Kind.DOUBLE;
+            default: throw new IllegalArgumentException("type " + type);
+        }
     }
 
     Kind kind(String field) {
@@ -49,34 +55,43 @@ final class Schema {
         return k;
     }
 
-    /** Adds the fields of a row. */
-    void add(Document d, Map<String, Object> row) {
-        for (Map.Entry<String, Kind> e : fields.entrySet()) {
-            String f = e.getKey();
-            Object v = row.get(f);
-            if (v == null) continue;
-            switch (e.getValue()) {
-                case TEXT:
-                    d.add(new TextField(f, v.toString(), Field.Store.NO));
-                    if (pairs.contains(f)) d.add(new TextField(f + Pairs.SUFFIX, v.toString(), Field.Store.NO));
-                    break;
-                case KEYWORD: {
-                    BytesRef b = new BytesRef(v.toString());
-                    d.add(new StringField(f, b, Field.Store.NO));
-                    d.add(Compat.sorted(f, b));
-                    break;
-                }
-                case LONG: {
-                    long n = ((Number) v).longValue();
-                    d.add(new LongPoint(f, n));
-                    d.add(Compat.numeric(f, n));
-                    break;
-                }
-                default: {
-                    double n = ((Number) v).doubleValue();
-                    d.add(new DoublePoint(f, n));
-                    d.add(Compat.numeric(f, NumericUtils.doubleToSortableLong(n)));
-                }
+    /** Adds the fields of a row: members of objects by their path, each value of a list. */
+    void add(Document d, Map<String, Object> row) { add(d, row, ""); }
+
+    private void add(Document d, Map<String, Object> row, String prefix) {
+        for (Map.Entry<String, Object> e : row.entrySet()) {
+            String f = prefix.isEmpty() ? e.getKey() : prefix + e.getKey();
+            Object v = e.getValue();
+            if (v instanceof Map) { add(d, Json.map(v), f + "."); continue; }
+            Kind k = fields.get(f);
+            if (k == null || v == null) continue;
+            if (v instanceof java.util.List) for (Object x : Json.list(v)) add(d, f, k, x);
+            else add(d, f, k, v);
+        }
+    }
+
+    private void add(Document d, String f, Kind k, Object v) {
+        switch (k) {
+            case TEXT:
+                d.add(new TextField(f, v.toString(), Field.Store.NO));
+                if (pairs.contains(f)) d.add(new TextField(f + Pairs.SUFFIX, v.toString(), Field.Store.NO));
+                break;
+            case KEYWORD: {
+                BytesRef b = new BytesRef(v.toString());
+                d.add(new StringField(f, b, Field.Store.NO));
+                d.add(Compat.sorted(f, b));
+                break;
+            }
+            case LONG: {
+                long n = ((Number) v).longValue();
+                d.add(new LongPoint(f, n));
+                d.add(Compat.numeric(f, n));
+                break;
+            }
+            default: {
+                double n = ((Number) v).doubleValue();
+                d.add(new DoublePoint(f, n));
+                d.add(Compat.numeric(f, NumericUtils.doubleToSortableLong(n)));
             }
         }
     }
