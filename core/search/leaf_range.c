@@ -5,10 +5,11 @@
  */
 #include "search/range_int.h"
 
-/* Nanoseconds, measured (docs/search.md): a point into a bitmap, a document of a block compared
- * whole, a candidate looked up. */
+/* Nanoseconds, measured (docs/search.md): a point into a bitmap, a value of a block compared whole,
+ * as it is packed or not, a candidate looked up. */
 #define COST_POINT 0.8
-#define COST_COMPARE 0.4
+#define COST_PACKED 0.2
+#define COST_COMPARE 0.6
 #define COST_LOOKUP 5.0
 
 static const qd_points *points_of(const qdi_run *r, const qdi_node *x, uint32_t f)
@@ -58,12 +59,14 @@ bool qdi_range_by_column(const qdi_run *r, const qdi_node *x, const qdi_range_pl
     const qdi_node *root = r->plan->root;
     bool filters = root->kind == QDI_BOOL && root->u.b.nmust + root->u.b.nshould == 0;
     if (filters && r->hint.enough && 2 * docs + 64 < lead) lead = 2 * docs + 64;
-    if (lead * COST_LOOKUP < points || COST_COMPARE * all < points) return true;
+    if (lead * COST_LOOKUP < points) return true;
     bool alone = x == root || (root->kind == QDI_CONST && x == root->u.child);
     docs += QDI_WINDOW;
     if (alone && r->hint.enough && COST_COMPARE * docs < points) return true;
-    docs = (double)qd_column_undecided(g->column, g->lo.i, g->hi.i);
-    return COST_COMPARE * docs + all / QDI_WINDOW * 10 < points;
+    uint64_t fast, slow;
+    qd_column_undecided(g->column, g->lo.i, g->hi.i, &fast, &slow);
+    return COST_PACKED * (double)fast + COST_COMPARE * (double)slow + all / QDI_WINDOW * 10 <
+           points;
 }
 
 int qdi_range_make(qdi_run *r, const qd_column *c, int64_t lo, int64_t hi, struct qdi_range **out,

@@ -40,10 +40,70 @@ static void match_present(const qdi_block *b, uint32_t from, uint32_t to, uint32
     }
 }
 
+/* The first entry of the loaded block's table that is >= v. */
+static uint32_t table_rank(const qdi_block *b, int64_t v)
+{
+    uint32_t lo = 0, n = 1u << b->h.width;
+    while (n > 0) {
+        uint32_t half = n / 2;
+        if ((int64_t)qd_get_u64le(b->table + 8 * (size_t)(lo + half)) < v) {
+            lo += half + 1;
+            n -= half + 1;
+        } else {
+            n = half;
+        }
+    }
+    return lo;
+}
+
+/* The packed integers [*a, *z] that stand for [lo, hi]; z < a: none. False where they are not so
+ * found: lines, wide ones. */
+static bool packed_range(const qdi_block *b, int64_t lo, int64_t hi, uint64_t *a, uint64_t *z)
+{
+    const qdi_block_head *h = &b->h;
+    if (h->encoding == QDI_ENC_LINE || h->width == 0 || h->width > 32) return false;
+    *a = 1;
+    *z = 0;
+    if (h->encoding == QDI_ENC_TABLE) {
+        uint32_t end = hi == INT64_MAX ? 1u << h->width : table_rank(b, hi + 1);
+        *a = table_rank(b, lo);
+        if (end > 0) *z = end - 1;
+        if (end == 0) *a = 1;
+        return true;
+    }
+    if (h->mult == 0) return false;
+    if (hi < h->base) return true;
+    uint64_t below = lo > h->base ? (uint64_t)lo - (uint64_t)h->base : 0;
+    *a = below / h->mult + (below % h->mult != 0);
+    *z = ((uint64_t)hi - (uint64_t)h->base) / h->mult;
+    if (*z > UINT32_MAX) *z = UINT32_MAX;
+    return true;
+}
+
+/* Compared as they are packed. */
+static void match_packed(qd_column_reader *rd, uint32_t from, uint32_t to, uint32_t lo, uint32_t hi,
+                         uint32_t origin, uint64_t *bits)
+{
+    const qdi_block *b = &rd->block;
+    uint32_t *v = rd->docs; /* room for a block */
+    rd->k->get32(b->packed, b->h.width, from - b->from, to - from, 0, v);
+    for (uint32_t at = from; at < to;) {
+        uint32_t n = 64 - (at & 63);
+        if (n > to - at) n = to - at;
+        bits[(at - origin) / 64] |= rd->k->match32(v + (at - from), n, lo, hi) << (at & 63);
+        at += n;
+    }
+}
+
 /* One value each, every document present: 64 at a time straight into the words. */
 static int match_full(qd_column_reader *rd, uint32_t from, uint32_t to, int64_t lo, int64_t hi,
                       uint32_t origin, uint64_t *bits, qd_err *err)
 {
+    uint64_t a, z;
+    if (rd->c->stats.type == QD_COLUMN_I64 && packed_range(&rd->block, lo, hi, &a, &z)) {
+        if (a <= z) match_packed(rd, from, to, (uint32_t)a, (uint32_t)z, origin, bits);
+        return 0;
+    }
     int rc = qdi_block_values(rd, from - rd->block.from, to - from, rd->values, err);
     if (rc) return rc;
     for (uint32_t at = from; at < to;) {
@@ -115,16 +175,18 @@ int qd_column_match_at(qd_column_reader *rd, uint32_t from, uint32_t to, int64_t
     return match(rd, from, to, lo, hi, from, bits, err);
 }
 
-uint64_t qd_column_undecided(const qd_column *c, int64_t lo, int64_t hi)
+void qd_column_undecided(const qd_column *c, int64_t lo, int64_t hi, uint64_t *fast, uint64_t *slow)
 {
-    uint64_t docs = 0;
+    *fast = *slow = 0;
     for (uint32_t i = 0; i < c->blocks; i++) {
         qdi_block_head h;
         qdi_column_head_at(c, i, &h);
         bool out = h.min > hi || h.max < lo, in = h.min >= lo && h.max <= hi;
-        docs += out || in ? 0 : h.docs;
+        if (out || in) continue;
+        bool packed = h.presence == QDI_PRESENT_ALL && !h.starts && h.encoding != QDI_ENC_LINE &&
+                      h.width <= 32;
+        *(packed ? fast : slow) += h.values;
     }
-    return docs;
 }
 
 int qd_column_match_any(qd_column_reader *rd, uint32_t from, uint32_t to, uint64_t *bits,

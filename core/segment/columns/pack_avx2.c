@@ -283,6 +283,21 @@ static uint64_t match(const int64_t *v, uint32_t n, int64_t lo, int64_t hi)
     return bits;
 }
 
+static uint64_t match32(const uint32_t *v, uint32_t n, uint32_t lo, uint32_t hi)
+{
+    const __m256i l = _mm256_set1_epi32((int)lo), span = _mm256_set1_epi32((int)(hi - lo));
+    uint64_t bits = 0;
+    uint32_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)(v + i));
+        x = _mm256_sub_epi32(x, l);
+        x = _mm256_cmpeq_epi32(_mm256_min_epu32(x, span), x);
+        bits |= (uint64_t)(uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(x)) << i;
+    }
+    if (i < n) bits |= qdi_pack_scalar.match32(v + i, n - i, lo, hi) << i;
+    return bits;
+}
+
 /* For each four bits the order that brings the kept 64-bit lanes to the front. */
 static const uint32_t keep_order[16][8] = {
     {0, 1, 2, 3, 4, 5, 6, 7}, {0, 1, 2, 3, 4, 5, 6, 7}, {2, 3, 0, 1, 4, 5, 6, 7},
@@ -352,5 +367,6 @@ static void to_f64(const int64_t *v, double *out, size_t n)
     qdi_pack_scalar.to_f64(v + i, out + i, n - i);
 }
 
-const qdi_pack_kernels qdi_pack_avx2 = {get, get32, fold, match, keep, keep32, list, to_f64};
+const qdi_pack_kernels qdi_pack_avx2 = {get,  get32,  fold, match, match32,
+                                        keep, keep32, list, to_f64};
 #endif

@@ -44,6 +44,8 @@ typedef struct qdi_pack_kernels {
                  bool bounds, qdi_pack_fold *out);
     /* Bit i: lo <= v[i] <= hi, for i < n <= 64. */
     uint64_t (*match)(const int64_t *v, uint32_t n, int64_t lo, int64_t hi);
+    /* The same for unsigned 32-bit values, lo <= hi. */
+    uint64_t (*match32)(const uint32_t *v, uint32_t n, uint32_t lo, uint32_t hi);
     /* Keeps the values whose bit is set, in order; out has room for 4 more. Returns how many. */
     uint32_t (*keep)(const int64_t *v, uint32_t n, uint64_t bits, int64_t *out);
     /* The same for 32-bit values; out has room for 8 more. */

@@ -44,6 +44,13 @@ static uint64_t match(const int64_t *v, uint32_t n, int64_t lo, int64_t hi)
     return bits;
 }
 
+static uint64_t match32(const uint32_t *v, uint32_t n, uint32_t lo, uint32_t hi)
+{
+    uint64_t bits = 0;
+    for (uint32_t i = 0; i < n; i++) bits |= (uint64_t)(v[i] - lo <= hi - lo) << i;
+    return bits;
+}
+
 static uint32_t keep(const int64_t *v, uint32_t n, uint64_t bits, int64_t *out)
 {
     uint32_t k = 0;
@@ -79,4 +86,5 @@ static void to_f64(const int64_t *v, double *out, size_t n)
     }
 }
 
-const qdi_pack_kernels qdi_pack_scalar = {get, get32, fold, match, keep, keep32, list, to_f64};
+const qdi_pack_kernels qdi_pack_scalar = {get,  get32,  fold, match, match32,
+                                          keep, keep32, list, to_f64};

@@ -113,6 +113,12 @@ static void filters_agree(void **state)
         for (uint32_t i = 0; i < 64; i++) v32[i] = (uint32_t)parts_random(&x, 0);
         uint64_t m = qdi_pack_scalar.match(v, n, -5, 7);
         assert_true(m == qdi_pack_avx2.match(v, n, -5, 7));
+        uint32_t narrow[64];
+        for (uint32_t i = 0; i < n; i++) narrow[i] = (uint32_t)v[i] + 3;
+        m = qdi_pack_scalar.match32(narrow, n, 1, 7);
+        assert_true(m == qdi_pack_avx2.match32(narrow, n, 1, 7));
+        assert_true(qdi_pack_scalar.match32(narrow, n, 2, UINT32_MAX) ==
+                    qdi_pack_avx2.match32(narrow, n, 2, UINT32_MAX));
         uint64_t bits = parts_random(&x, 0) & parts_random(&x, 0);
         if (n < 64) bits &= ((uint64_t)1 << n) - 1;
         uint32_t k = qdi_pack_scalar.keep(v, n, bits, a);
