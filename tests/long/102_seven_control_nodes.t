@@ -14,8 +14,8 @@ use Test::More;
 use Time::HiRes qw(time);
 
 my $minutes = 2; # of idleness
-step('everything builds', sub { build('all') }) or BAIL_OUT('no build');
 KubeServer->skip_unless_built;
+step('everything builds', sub { build('all') }) or BAIL_OUT('no build');
 my $kube = KubeServer->new('seven')->start;
 my %common = ('cluster.name' => 'quidditch', 'metrics.port' => -1, 'transport.rpc_port' => -1, 'cluster.routing.allocation.disk.threshold_enabled' => 'false');
 my (@n, %user); # each with an account of its own, so that what it asks for is known to be its own

@@ -85,7 +85,8 @@ struct qd_coord {
         qd_coord_range range;
         int child;
         int32_t rc;
-        bool under_way, over; /* over, rc: under the lock */
+        bool under_way, cancelled;
+        bool over; /* with rc under the lock */
         uint64_t at_ns;
     } probe;
     void (*close_done)(void *arg);

@@ -8,6 +8,7 @@
 
 #define CALM_NS UINT64_C(1000000000)
 #define SOON_NS UINT64_C(100000000)
+#define WAIT_NS UINT64_C(500000000) /* for an answer; then another one is asked for */
 
 bool qdi_front_from_afar(const qd_coord *c, int i)
 {
@@ -40,12 +41,20 @@ void qdi_front_probe(qd_coord *c, const qd_coord_identity *now, const qd_coord_i
     bool under_way = c->probe.under_way, over = c->probe.over;
     qd_mutex_unlock(&c->lock);
     if (over) probe_free(c);
+    /* one that is lost, as where it went hands over just then, must not keep this node from
+     * following */
+    if (under_way && !over && !c->probe.cancelled && at > c->probe.at_ns + WAIT_NS) {
+        const front_child *k = &c->child[c->probe.child];
+        c->probe.cancelled = true;
+        k->vt->cancel(k->handle, &c->probe.range.op);
+    }
     uint64_t pause = now->state == QD_COORD_ACTIVE ? CALM_NS : SOON_NS;
     if ((under_way && !over) || !qdi_front_from_afar(c, i) || at < c->probe.at_ns + pause) return;
     if (!other->connected && other->epoch) return; /* asked when it is there again */
     c->probe.at_ns = at;
     c->probe.child = i;
     c->probe.under_way = true;
+    c->probe.cancelled = false;
     c->probe.range = (qd_coord_range){.key = QD_STR("cluster/uuid"), .flags = QD_COORD_STALE};
     qd_op_anywhere(&c->probe.range.op, on_probed, c);
     const front_child *k = &c->child[i];

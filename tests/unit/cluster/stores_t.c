@@ -9,6 +9,8 @@
 #include "plugin/op.h"
 #include "runtime/sync.h"
 #include "unit/unit.h"
+#include <pthread.h>
+#include <sched.h>
 
 #define MANY 60000 /* ms: never waited for that long */
 
@@ -557,6 +559,68 @@ static void who_lags_behind_reads_again(void **state)
     end();
 }
 
+/* --- a store from afar --- */
+
+static struct {
+    pthread_mutex_t lock;
+    qd_op *lost; /* the first look, until it is cancelled */
+    uint32_t looks;
+} afar = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static int32_t afar_range(qd_coord *c, qd_coord_range *r)
+{
+    pthread_mutex_lock(&afar.lock);
+    bool lose = (r->flags & QD_COORD_STALE) && afar.looks++ == 0;
+    if (lose) afar.lost = &r->op;
+    pthread_mutex_unlock(&afar.lock);
+    return lose ? 0 : coord_memory_vtable()->range(c, r);
+}
+
+static void afar_cancel(qd_coord *c, qd_op *op)
+{
+    pthread_mutex_lock(&afar.lock);
+    bool lost = afar.lost == op;
+    if (lost) afar.lost = NULL;
+    pthread_mutex_unlock(&afar.lock);
+    if (lost)
+        qd_op_complete(op, QD_E_CANCELLED);
+    else
+        coord_memory_vtable()->cancel(c, op);
+}
+
+static uint32_t afar_looks(void)
+{
+    pthread_mutex_lock(&afar.lock);
+    uint32_t n = afar.looks;
+    pthread_mutex_unlock(&afar.lock);
+    return n;
+}
+
+/* A look at the other store that is never answered is not the last one. */
+static void a_look_that_is_lost_is_not_the_last(void **state)
+{
+    (void)state;
+    begin();
+    qd_stores_close(w.stores);
+    qd_coord_vtable vt = *coord_memory_vtable();
+    qd_coord_config k = {.struct_size = sizeof k, .path = qd_str_c(names[1])};
+    qd_coord_store *near = w.s[1];
+    vt.head.flags &= ~(uint32_t)QD_COORD_AUTHORITY;
+    vt.range = afar_range;
+    vt.cancel = afar_cancel;
+    afar.looks = 0;
+    assert_int_equal(qd_coord_open(qd_env_system(), &vt, NULL, &k, &w.s[1], NULL), 0);
+    open_front(0);
+    uint64_t until = qd_env_mono_ns(qd_env_system()) + MANY * UINT64_C(1000000);
+    while (afar_looks() < 3 && qd_env_mono_ns(qd_env_system()) < until) sched_yield();
+    assert_true(afar_looks() >= 3);
+    qd_stores_close(w.stores);
+    qd_coord_close(w.s[1]);
+    w.s[1] = near;
+    open_front(0);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -571,6 +635,7 @@ int main(void)
         cmocka_unit_test(another_cluster_is_not_followed),
         cmocka_unit_test(an_older_epoch_is_not_followed),
         cmocka_unit_test(who_lags_behind_reads_again),
+        cmocka_unit_test(a_look_that_is_lost_is_not_the_last),
     };
     return unit_run(tests);
 }
