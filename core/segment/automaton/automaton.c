@@ -91,6 +91,21 @@ static int copy_live(const qdi_dfa *d, uint32_t *renumber, qd_automaton *a, qd_a
     return 0;
 }
 
+int qdi_automaton_begin(uint32_t states, uint32_t classes, const uint8_t *class_of,
+                        qd_account *account, qd_automaton **out)
+{
+    qd_automaton *a = *out = qd_calloc(account, sizeof *a);
+    if (!a) return QD_E_NOMEM;
+    a->magic = MAGIC;
+    a->states = states;
+    a->classes = classes;
+    memcpy(a->class_of, class_of, 256);
+    for (uint32_t b = 256; b-- > 0;) a->first_of[class_of[b]] = (uint8_t)b;
+    a->next = qd_calloc(account, (size_t)states * classes * sizeof *a->next);
+    a->flags = qd_calloc(account, states);
+    return a->next && a->flags ? 0 : QD_E_NOMEM;
+}
+
 /* Do all code points lead from state s back to it? Then an accepting s accepts all that follows. */
 static bool is_universal(const qd_automaton *a, uint32_t s)
 {
@@ -128,7 +143,7 @@ static bool lonely(const qd_automaton *a, uint32_t b)
 }
 
 /* The bytes that every match begins with. */
-static int find_prefix(qd_automaton *a, qd_account *account)
+int qdi_automaton_find_prefix(qd_automaton *a, qd_account *account)
 {
     QD_VEC(char) v = {0};
     uint32_t s = a->start;
@@ -202,7 +217,7 @@ int qdi_automaton_finish(qdi_nfa *n, qdi_fragment f, uint32_t states_max, qd_aut
         for (uint32_t s = 1; s < a->states; s++)
             if ((a->flags[s] & QD_AUTOMATON_ACCEPT) && is_universal(a, s))
                 a->flags[s] |= QD_AUTOMATON_ALL;
-        rc = find_prefix(a, account);
+        rc = qdi_automaton_find_prefix(a, account);
     }
     if (rc == 0) rc = find_longest(a, account);
     if (rc) {

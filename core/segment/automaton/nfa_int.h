@@ -95,6 +95,22 @@ QD_MUST_CHECK
 int qdi_automaton_finish(qdi_nfa *n, qdi_fragment f, uint32_t states_max, qd_automaton **out,
                          qd_err *err);
 
+/* An automaton of dead states without edges, to be filled in; on an error *out is freed by the
+ * caller. */
+QD_MUST_CHECK
+int qdi_automaton_begin(uint32_t states, uint32_t classes, const uint8_t *class_of,
+                        qd_account *account, qd_automaton **out);
+/* Finds the bytes that every match begins with. */
+QD_MUST_CHECK
+int qdi_automaton_find_prefix(qd_automaton *a, qd_account *account);
+
+/* levenshtein.c: fuzzy automata of short ASCII terms, straight away. prefix <= term.n. */
+#define QDI_LEVENSHTEIN_MAX 60u
+bool qdi_levenshtein_fits(qd_str term, uint32_t edits);
+QD_MUST_CHECK
+int qdi_levenshtein(qd_str term, uint32_t edits, uint32_t prefix, bool swaps, qd_account *account,
+                    qd_automaton **out, qd_err *err);
+
 /* Parses Lucene's syntax into one fragment. */
 QD_MUST_CHECK
 int qdi_regexp_parse(qdi_nfa *n, qd_str pattern, uint32_t flags, bool fold, uint32_t states_max,

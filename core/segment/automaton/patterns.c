@@ -177,6 +177,9 @@ int qd_automaton_fuzzy(qd_str term, uint32_t edits, uint32_t prefix_length, bool
     if (count > FUZZY_POINTS_MAX)
         return qd_err_set(err, QD_E_TOO_COMPLEX, "a fuzzy term has %zu characters, at most %u",
                           count, FUZZY_POINTS_MAX);
+    if (qdi_levenshtein_fits(term, edits))
+        return qdi_levenshtein(term, edits, prefix_length < count ? prefix_length : (uint32_t)count,
+                               transpositions, account, out, err);
     uint32_t *cp = qd_alloc(account, (count + 1) * sizeof *cp);
     if (!cp) return qd_err_nomem(err, "automaton");
     const char *p = term.p, *end = term.p + term.n;
