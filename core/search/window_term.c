@@ -28,6 +28,11 @@ static void fill_block(qdi_cur *c, uint32_t a, uint32_t b, uint32_t from, const 
                        uint64_t *out, double *acc)
 {
     uint32_t hit[QD_BLOCK + 1], m = 0;
+    for (uint32_t j = a; j < b && !acc; j++) {
+        uint32_t x = c->docs[j] - from;
+        out[x >> 6] |= cand[x >> 6] & (1ull << (x & 63));
+    }
+    if (!acc) return;
     for (uint32_t j = a; j < b; j++) {
         uint32_t x = c->docs[j] - from;
         hit[m] = j;
@@ -37,7 +42,7 @@ static void fill_block(qdi_cur *c, uint32_t a, uint32_t b, uint32_t from, const 
         uint32_t x = c->docs[hit[i]] - from;
         out[x >> 6] |= 1ull << (x & 63);
     }
-    if (!acc || !m) return;
+    if (!m) return;
     qdi_cur_freqs(c);
     for (uint32_t i = 0; i < m; i++) {
         uint32_t d = c->docs[hit[i]];
