@@ -659,3 +659,19 @@ int qd_coord_import_some(qd_coord_store *s, qd_coord_import *x, int64_t timeout_
 {
     return authority_wait(s, submit_import, x, &x->op, &x->err, true, "import", timeout_ms, err);
 }
+
+uint32_t qd_coord_import_share(const qd_coord_store *s, const qd_coord_event *e, uint32_t n,
+                               size_t bytes, uint64_t together)
+{
+    uint32_t most = qd_coord_limits(s)->txn_ops_max, share = 0;
+    size_t sum = 0;
+    while (share < n) {
+        uint64_t revision = e[share].kv.mod_revision;
+        uint32_t end = share;
+        for (; end < n && e[end].kv.mod_revision == revision; end++)
+            sum += e[end].kv.key.n + e[end].kv.value_len;
+        if (share && (end > most || (sum > bytes && revision > together))) break;
+        share = end;
+    }
+    return share;
+}

@@ -134,6 +134,12 @@ int qd_coord_export_all(qd_coord_store *s, qd_coord_export *x, int64_t timeout_m
 QD_MUST_CHECK
 int qd_coord_import_some(qd_coord_store *s, qd_coord_import *x, int64_t timeout_ms, qd_err *err);
 
+/* How many of n events, which are in the order of their revisions, one import into this store
+ * takes: whole revisions, one at least, as many events as the store allows and so many bytes. Those
+ * up to the revision `together` are not parted for their bytes. */
+uint32_t qd_coord_import_share(const qd_coord_store *s, const qd_coord_event *e, uint32_t n,
+                               size_t bytes, uint64_t together);
+
 /* One request about members (coordination.h), its result in m; err is set here. [worker] */
 QD_MUST_CHECK
 int qd_coord_members_call(qd_coord_store *s, qd_coord_members *m, int64_t timeout_ms, qd_err *err);

@@ -161,12 +161,8 @@ static int put_all(forcing *f, gathered *g, uint64_t revision, qd_err *err)
     int rc = 0;
     if (g->list.n) qsort(g->list.at, g->list.n, sizeof *g->list.at, by_revision);
     for (size_t i = 0; !rc && i < g->list.n;) {
-        size_t n = i, bytes = 0;
-        while (n < g->list.n && (bytes < BATCH_BYTES || g->list.at[n].kv.mod_revision ==
-                                                            g->list.at[n - 1].kv.mod_revision)) {
-            bytes += g->list.at[n].kv.key.n + g->list.at[n].kv.value_len;
-            n++;
-        }
+        size_t n = i + qd_coord_import_share(f->s, &g->list.at[i], (uint32_t)(g->list.n - i),
+                                             BATCH_BYTES, 0);
         qd_coord_import x = {.epoch = f->now.epoch,
                              .revision =
                                  n == g->list.n ? revision : g->list.at[n - 1].kv.mod_revision,

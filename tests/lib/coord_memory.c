@@ -617,7 +617,7 @@ static void mem_info(qd_coord *c, qd_coord_info *out)
                        .key_max = KEY_MAX,
                        .value_max = VALUE_MAX,
                        .txn_bytes_max = 64u << 20,
-                       .txn_ops_max = 10000,
+                       .txn_ops_max = OPS_MAX,
                        .id_window = ID_WINDOW,
                        .session_ttl_min_ns = 100000000,
                        .session_ttl_max_ns = 3600000000000,

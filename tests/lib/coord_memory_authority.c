@@ -119,6 +119,7 @@ static int32_t do_authority(coord_memory *m, qd_coord_authority *r)
 static int32_t check_import(const coord_memory *m, const qd_coord_import *r)
 {
     uint64_t last = m->revision + 1;
+    if (r->nevents > OPS_MAX) return QD_E_LIMIT;
     for (uint32_t i = 0; i < r->nevents; i++) {
         uint64_t at = r->events[i].kv.mod_revision;
         if (at < last || at > r->revision) return QD_E_ARG;

@@ -10,6 +10,7 @@
 #define VALUE_MAX (16u << 20)
 #define KEY_MAX 1024u
 #define ID_WINDOW 4096u
+#define OPS_MAX 10000u
 
 typedef struct key {
     qd_str name;

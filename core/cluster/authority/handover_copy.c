@@ -100,17 +100,9 @@ static int import_all(qd_handover *h, const handover_look *l, const qd_coord_eve
                       uint64_t together, uint64_t revision, qd_err *err)
 {
     qd_coord_store *to = h->config.store[l->to];
-    uint32_t most = qd_coord_limits(to)->txn_ops_max;
     int rc = 0;
     for (uint32_t i = 0, end; (i < n || i == 0) && !rc; i = end ? end : 1) {
-        size_t bytes = 0;
-        for (end = i; end < n; end++) {
-            bool whole = end > i && e[end].kv.mod_revision != e[end - 1].kv.mod_revision;
-            size_t more = e[end].kv.key.n + e[end].kv.value_len;
-            bool heavy = bytes + more > h->config.batch_bytes && e[end].kv.mod_revision > together;
-            if (whole && (heavy || end - i >= most)) break;
-            bytes += more;
-        }
+        end = i + qd_coord_import_share(to, e + i, n - i, h->config.batch_bytes, together);
         qd_coord_import x = {.epoch = l->id[l->to].epoch,
                              .revision = end < n ? e[end].kv.mod_revision - 1 : revision,
                              .events = e + i,

@@ -623,6 +623,40 @@ static bool seals_after_three_rounds(void)
     return ok;
 }
 
+/* So many keys made at once. */
+static void make_many(const char *prefix, uint32_t n)
+{
+    qd_coord_change *c = calloc(n, sizeof *c);
+    char(*keys)[32] = calloc(n, sizeof *keys);
+    for (uint32_t k = 0; k < n; k++) {
+        snprintf(keys[k], sizeof keys[k], "%s/%05u", prefix, k);
+        c[k] = (qd_coord_change){QD_COORD_PUT, 0, qd_str_c(keys[k]), QD_STR("v"), 0};
+    }
+    w->client = true;
+    assert_int_equal(qd_coord_commit(w->s[0], NULL, 0, c, n, 1000, &w->revision, NULL, NULL), 0);
+    w->client = false;
+    free(keys);
+    free(c);
+}
+
+/* Small keys by the thousand: an import takes no more of them than the store does, also where the
+ * last revision that would fit by its bytes is one of several keys. */
+static void imports_are_of_as_many_keys_as_the_store_takes(void **state)
+{
+    (void)state;
+    make_world(25);
+    w->batch_bytes = (size_t)4 << 20;
+    restart();
+    uint32_t most = qd_coord_limits(w->s[1])->txn_ops_max;
+    make_many("first", most - 30);
+    make_many("second", 100);
+    assert_int_equal(start("new"), 0);
+    settle();
+    assert_int_equal(state_of(1), QD_COORD_ACTIVE);
+    is_sound();
+    free_world();
+}
+
 static void three_clean_rounds(void **state)
 {
     (void)state;
@@ -887,6 +921,7 @@ int main(void)
         cmocka_unit_test(a_copy_that_differs_is_made_anew),
         cmocka_unit_test(damage_after_the_seal),
         cmocka_unit_test(large_states_come_in_batches),
+        cmocka_unit_test(imports_are_of_as_many_keys_as_the_store_takes),
         cmocka_unit_test(three_clean_rounds),
         cmocka_unit_test(a_mirror_is_kept),
         cmocka_unit_test(other_mirrors_never_take_over),
