@@ -88,6 +88,7 @@ static void take_root(cr_consensus *c, const json_t *object, ck_answer *a)
         c->trouble = CK_PUT_ROOT;
     } else if (ck_root_refused(c, root)) {
         ck_root_free(root);
+        a->older = 1;
         rc = QD_E_CONFLICT;
     }
     if (rc) {

@@ -38,8 +38,9 @@ static void arm(cr_consensus *c)
     uv_timer_start(&c->timer, on_timer, at > now ? (at - now) / 1000000 + 1 : 0, 0);
 }
 
-/* The leader of before cannot reach the API, and may be followed by another: it is none until it
- * can; then its lead begins anew, and sessions' time with it. */
+/* The leader of before cannot reach the API, and may be followed by another, or the API has an
+ * older state than what was acted on: it is none until that ends; then its lead begins anew, and
+ * sessions' time with it. */
 static void outage_turn(cr_consensus *c)
 {
     ck_core_view v;
@@ -49,7 +50,7 @@ static void outage_turn(cr_consensus *c)
         c->outage = 0;
         return;
     }
-    int out = !ck_core_sure(c->core, (uint64_t)now) && now - c->well_ns > OUTAGE_NS;
+    int out = v.older || (!ck_core_sure(c->core, (uint64_t)now) && now - c->well_ns > OUTAGE_NS);
     if (out == c->outage) return;
     c->outage = out;
     if (c->closing) return;

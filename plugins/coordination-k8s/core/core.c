@@ -288,6 +288,7 @@ void ck_core_look(const ck_core *c, ck_core_view *out)
     out->loading = c->loading;
     out->collecting = c->gc.state != CK_GC_IDLE;
     out->checkpointing = c->cp != CK_CP_NONE;
+    out->older = c->older;
     for (const ck_flight *f = c->first; f; f = f->next) {
         out->queued += f->state == CK_QUEUED;
         out->in_doubt += f->state == CK_SENT;

@@ -130,6 +130,7 @@ typedef struct ck_answer {
     int32_t rc;                /* REFUSED: a code below 0 */
     uint64_t retry_ns;         /* 429: not before, from now; 0: as the core likes */
     ck_root *root;             /* GET_ROOT; the core takes it over */
+    int older;                 /* GET_ROOT, FAILED: it is older than what this node acted on */
     const char *uid, *version; /* CREATE_ROOT, PUT_ROOT */
     const json_t *object;      /* BLOB_GET */
     const ck_lease *lease;     /* LEASE_GET, LEASE_CREATE, LEASE_PUT */
@@ -255,6 +256,7 @@ typedef struct ck_core_view {
     uint64_t checkpoint, epoch;
     uint32_t queued, in_doubt; /* proposals that wait; that were sent and are not settled */
     int loading, collecting, checkpointing;
+    int older; /* the API has an older state than this node acted on: nobody leads */
     /* the newest one, the last one that had the entries before its checkpoint; NULL: none yet.
      * Borrow until the next call */
     const ck_root *root, *before;

@@ -139,6 +139,7 @@ struct ck_core {
     /* the root being read */
     ck_ask *get;
     int want_get;
+    int older; /* what was read last is older than what this node acted on */
     uint64_t get_seq, get_at, get_wait;
     ck_wait *waits;
     uint32_t nwaits, waits_cap;
@@ -191,6 +192,9 @@ struct ck_core {
 /* A new ask, last in the queue of those to be given out. */
 ck_ask *ck_ask_new(ck_core *c, uint32_t type);
 void ck_fail(ck_core *c, const char *why);
+/* What is written to an older state, put in place of the newest, proves nothing: the lease neither.
+ */
+void ck_older(ck_core *c);
 void ck_warn(ck_core *c, const char *text);
 uint64_t ck_random(ck_core *c, uint64_t below);
 /* 1 when the time has come; else a turn is wanted then. */

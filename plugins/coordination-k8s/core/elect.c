@@ -43,11 +43,19 @@ void ck_sure_written(ck_core *c, uint64_t first)
     c->pending = 0;
 }
 
+void ck_older(ck_core *c)
+{
+    c->news |= !c->older;
+    c->older = 1;
+    c->sure = c->pending = 0;
+}
+
 /* A write of the lease was answered: it counts from its sending. */
 static void renewed(ck_core *c, const ck_ask *ask)
 {
     uint64_t until = ask->sent + c->config.lease_ns / 5 * 4;
     c->lease_at = ask->sent + c->config.renew_ns;
+    if (c->older) return;
     if (CK_BROKEN(CK_BAD_SURE_LONG)) {
         c->sure = c->now + 2 * c->config.lease_ns;
         return;

@@ -96,6 +96,7 @@ static void no_root(ck_core *c)
 void ck_get_answered(ck_core *c, ck_ask *ask, const ck_answer *a)
 {
     c->get = NULL;
+    if (a->older) ck_older(c);
     if (a->outcome != CK_OK && a->outcome != CK_MISSING) {
         c->want_get = 1;
         c->get_at = ck_back_off(c, &c->get_wait, 50 * CK_MS, CK_RETRY_NS);
@@ -103,6 +104,7 @@ void ck_get_answered(ck_core *c, ck_ask *ask, const ck_answer *a)
         return;
     }
     c->get_wait = c->get_at = 0;
+    c->older = 0;
     /* a write whose end was not known: this root decides, or else it is sent again */
     int look = c->w.kind && c->w.state == CK_W_LOOK && ask->number > c->w.first;
     if (look) c->w.state = CK_W_READY;

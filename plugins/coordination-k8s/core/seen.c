@@ -55,7 +55,11 @@ static int newer(ck_core *c, ck_root *r, int how, uint64_t seq)
         c->counts.stale++;
         if (CK_BROKEN(CK_BAD_STALE_TAKEN)) return 1;
         /* a read of the quorum never shows what is older than what was known when it began */
-        if (how == CK_BY_GET && seq == c->seq) ck_fail(c, why);
+        if (how == CK_BY_GET && seq == c->seq) {
+            size_t n = strlen(why);
+            snprintf(why + n, sizeof why - n, ": an older state was restored");
+            ck_fail(c, why);
+        }
         return 0;
     }
     if (how == CK_BY_GET)

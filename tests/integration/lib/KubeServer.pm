@@ -13,6 +13,7 @@ package KubeServer;
 #   $kube->freeze; $kube->thaw;
 #   $kube->end_namespace('quidditch');
 #   $kube->compact;                                    # etcd's history up to now
+#   my $copy = $kube->backup; $kube->restore($copy);   # etcd as it was; server => 1: with a new API server over it
 #   $kube->fill; $kube->make_room;                     # etcd takes no write any more; it does again
 #   my @calls = $kube->audited(user => $account->{user}, verb => 'watch');
 #   is_deeply($kube->role_use($account), {refused => [], unused => []});
@@ -112,10 +113,10 @@ sub kill9 {
     kill 'KILL', $pid;
     QdNode->wait_for(sub { !-e "/proc/$pid/exe" }) or die "$pid does not end\n";
 }
-# Starts it again on its port, ready when it returns.
+# Starts it (or several) again on its port, ready when it returns.
 sub revive {
-    my ($self, $name) = @_;
-    system("$scripts/kube-restart", $self->{dir}, $name || 'kube-apiserver') == 0 or die "kube-restart failed\n";
+    my ($self, @names) = @_;
+    system("$scripts/kube-restart", $self->{dir}, @names ? @names : 'kube-apiserver') == 0 or die "kube-restart failed\n";
 }
 sub restart { my ($self, $name) = @_; $self->kill9($name); $self->revive($name) }
 # It has stood still, with all threads, when this returns.
@@ -164,6 +165,24 @@ sub etcd_limit {
     print $f $command, $bytes ? "--quota-backend-bytes $bytes " : '';
     close $f;
     $self->restart('etcd');
+}
+# A copy of all that etcd has, taken while it is stopped: its number. restore: etcd goes on from that copy; with a new
+# API server over it, or with the one that runs, whose caches know what came later.
+sub backup {
+    my ($self) = @_;
+    my $number = ++$self->{backups};
+    $self->kill9('etcd');
+    system('cp', '-a', "$self->{dir}/etcd", "$self->{dir}/etcd.$number") == 0 or die "cp: $?\n";
+    $self->revive('etcd');
+    return $number;
+}
+sub restore {
+    my ($self, $number, %o) = @_;
+    $self->kill9 if $o{server};
+    $self->kill9('etcd');
+    remove_tree("$self->{dir}/etcd");
+    system('cp', '-a', "$self->{dir}/etcd.$number", "$self->{dir}/etcd") == 0 or die "cp: $?\n";
+    $self->revive('etcd', $o{server} ? 'kube-apiserver' : ());
 }
 sub etcdctl {
     my ($self, @arguments) = @_;

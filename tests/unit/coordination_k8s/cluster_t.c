@@ -456,6 +456,35 @@ static void a_state_of_before_is_refused(void **state)
     end(r);
 }
 
+/* Under running nodes: nobody leads while it is there, each says why, and with the newest one back
+ * they go on by themselves. */
+static void an_older_state_under_running_nodes_is_told(void **state)
+{
+    (void)state;
+    char value[8];
+    rig *r = nodes(2);
+    assert_int_equal(rig_put(r, 0, "k", "v", 1, 0, RIG_WAIT, NULL), 0);
+    kube_model_backup *old = kube_model_backup_make(the_model);
+    assert_int_equal(rig_put(r, 0, "k", "w", 1, 0, RIG_WAIT, NULL), 0);
+    wait_value(r, 1, "k", "w");
+    kube_model_backup *newest = kube_model_backup_make(the_model);
+    kube_model_restore(the_model, old, 0);
+    assert_int_not_equal(rig_put(r, 0, "meanwhile", "x", 1, 0, 1000, NULL), 0);
+    for (int64_t end = rig_now_ms() + RIG_WAIT; rig_now_ms() < end; rig_pause(10))
+        if (rig_logged(r, 0, "restored from a backup") &&
+            rig_logged(r, 1, "restored from a backup"))
+            break;
+    assert_true(rig_logged(r, 0, "qd recover --accept-older-state"));
+    assert_true(rig_logged(r, 1, "qd recover --accept-older-state"));
+    kube_model_restore(the_model, newest, 0);
+    assert_int_equal(rig_put(r, 0, "after", "y", 1, 0, RIG_WAIT, NULL), 0);
+    assert_int_equal(rig_get(r, 1, "k", value, sizeof value, NULL, 0, RIG_WAIT), 0);
+    assert_string_equal(value, "w");
+    kube_model_backup_free(old);
+    kube_model_backup_free(newest);
+    end(r);
+}
+
 /* Of the record's two places. */
 static void damage(rig *r, int place)
 {
@@ -595,6 +624,7 @@ int main(void)
         cmocka_unit_test(a_leader_gets_its_own_root_from_who_has_heard_of_it),
         cmocka_unit_test(five_of_seven_talk_to_the_api),
         cmocka_unit_test(a_state_of_before_is_refused),
+        cmocka_unit_test(an_older_state_under_running_nodes_is_told),
         cmocka_unit_test(a_torn_record_is_no_hindrance_a_damaged_one_is),
         cmocka_unit_test(without_the_api_what_is_there_is_read),
         cmocka_unit_test(sessions_are_renewed_without_requests),
