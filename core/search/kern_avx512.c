@@ -1,7 +1,7 @@
 /* kern_avx512.c: x86-64-v4 kernels. */
-#include "search/kern_body_int.h"
 #include "search/kern_int.h"
 #if defined(__x86_64__)
+#include "search/kern_body_int.h"
 #include <immintrin.h>
 #include <string.h>
 

@@ -18,6 +18,7 @@ static uint32_t rnd(uint32_t n)
 static uint32_t tables(const qd_kern **t)
 {
     uint32_t n = 0;
+    (void)t; /* there may be none but the scalar */
 #if defined(__x86_64__)
     if (qd_cpu_level() >= QD_CPU_V3) t[n++] = &qd_kern_avx2;
     if (qd_cpu_level() >= QD_CPU_V4) t[n++] = &qd_kern_avx512;
