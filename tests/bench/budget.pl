@@ -24,12 +24,13 @@ my $top = abs_path(dirname(__FILE__) . '/../..');
 my ($update, $keep) = (0, 0);
 my ($program, $file) = ("$top/build/tests/bench/budget_run", "$top/tests/bench/budget");
 GetOptions(update => \$update, 'program=s' => \$program, 'budget=s' => \$file, keep => \$keep) or exit 64;
+$program = abs_path($program) // die "$program is not built: make bench-budget\n";
 
 sub skipped { print STDERR "SKIPPED: instruction budget: $_[0]\n"; exit 3 }
 skipped('there is no valgrind') if system('command -v valgrind >/dev/null 2>&1');
 -e '/usr/include/valgrind/callgrind.h' or skipped('valgrind came without its headers');
 -x $program or die "$program is not built: make bench-budget\n";
-chomp(my $compiler = `$program --compiler`);
+chomp(my $compiler = `"$program" --compiler`);
 skipped("its lines are for Debian 12's gcc and libc, this is $compiler") if $compiler !~ COMPILER;
 
 # --- measuring ----------------------------------------------------------------------------------------
@@ -63,7 +64,7 @@ sub measured {
         '--dump-line=no', "--callgrind-out-file=$dir/out", $program, "$top/tests/bench/mappings/budget.json", @ARGV);
     system(@valgrind) == 0 or die "budget: @valgrind failed\n";
     my %got;
-    for my $out (glob "$dir/out.*") {
+    for my $out (glob "'$dir'/out.*") {
         open my $f, '<', $out or die "$out: $!\n";
         while (<$f>) {
             last if /^fn=/;
@@ -83,7 +84,7 @@ if (open my $f, '<', $file) {
         push @lines, /^(\w+)\s+(\d+)\s*(.*)/ ? ($line{$1} = { name => $1, n => $2, note => $3 }) : $_;
     }
 }
-my @names = split /\n/, `$program --list`;
+my @names = split /\n/, `"$program" --list`;
 @names = grep { my $x = $_; grep { $_ eq $x } @ARGV } @names if @ARGV;
 
 $| = 1;
@@ -104,7 +105,7 @@ for my $name (@names) {
     $old->{n} = $new if $update;
 }
 if ($update) {
-    my %all = map { $_ => 1 } split /\n/, `$program --list`;
+    my %all = map { $_ => 1 } split /\n/, `"$program" --list`;
     open my $f, '>', $file or die "$file: $!\n";
     for my $l (@lines) {
         print $f "$l\n" unless ref $l;
