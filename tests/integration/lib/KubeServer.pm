@@ -118,7 +118,7 @@ sub revive {
     my ($self, @names) = @_;
     system("$scripts/kube-restart", $self->{dir}, @names ? @names : 'kube-apiserver') == 0 or die "kube-restart failed\n";
 }
-sub restart { my ($self, $name) = @_; $self->kill9($name); $self->revive($name) }
+sub restart { my ($self, $name) = @_; $self->kill9($name); $self->revive($name // ()) }
 # It has stood still, with all threads, when this returns.
 sub freeze {
     my ($self, $name) = @_;
