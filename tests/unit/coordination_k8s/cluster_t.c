@@ -327,9 +327,11 @@ static void what_one_has_heard_all_get_without_the_api(void **state)
     told_by_one(false);
 }
 
+/* Not always yet (docs/coordination-k8s.md, "Open"): where the long suite looks. */
 static void a_leader_gets_its_own_root_from_who_has_heard_of_it(void **state)
 {
     (void)state;
+    if (!getenv("QD_TIMED")) skip();
     told_by_one(true);
 }
 
