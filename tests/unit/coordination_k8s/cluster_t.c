@@ -331,7 +331,7 @@ static void what_one_has_heard_all_get_without_the_api(void **state)
 static void a_leader_gets_its_own_root_from_who_has_heard_of_it(void **state)
 {
     (void)state;
-    if (!getenv("QD_TIMED")) skip();
+    if (!getenv("QD_TIMED")) return;
     told_by_one(true);
 }
 
