@@ -2,6 +2,7 @@
  * http_conn.c: one connection: bytes in, requests out, written bytes, time-outs. Everything here
  * runs on the connection's loop.
  */
+#include "base/list.h"
 #include "base/log.h"
 #include "net/http_int.h"
 #include <stdio.h>
@@ -459,9 +460,7 @@ static void on_closed(uv_handle_t *h)
 {
     http_conn *c = (http_conn *)(void *)h;
     http_listener *l = c->listener;
-    if (c->prev) c->prev->next = c->next;
-    if (c->next) c->next->prev = c->prev;
-    if (l->first == c) l->first = c->next;
+    QD_LIST_REMOVE(l->first, c);
     l->open--;
     qd_mutex_lock(&c->server->lock);
     if (atomic_fetch_sub(&c->server->open, 1) == 1) qd_cond_broadcast(&c->server->idle);
@@ -510,9 +509,7 @@ void qdi_http_conn_accept(http_listener *l)
     qd_timer_init(&c->timer, l->loop, on_timer, c);
     qd_timer_init(&c->write_timer, l->loop, on_write_timer, c);
     (void)uv_tcp_init(qd_loop_uv(l->loop), &c->tcp);
-    c->next = l->first;
-    if (l->first) l->first->prev = c;
-    l->first = c;
+    QD_LIST_PUSH(l->first, c);
     l->open++;
     uint64_t open = atomic_fetch_add(&s->open, 1) + 1;
     atomic_fetch_add(&s->opened, 1);

@@ -2,6 +2,7 @@
  * services.c: the small tables that plugins fetch by id, over base and runtime. Every function gets
  * the plugin's self, and by it the node: its env, loop, pool and accounts.
  */
+#include "base/list.h"
 #include "plugin/host_int.h"
 #include "plugin/op.h"
 #include "runtime/task.h"
@@ -240,11 +241,7 @@ static void run_piece(qd_work *work)
     qd_plugin_work *job = p->job;
     qd_mutex_lock(&h->lock);
     bool cancelled = p->cancelled;
-    if (p->prev)
-        p->prev->next = p->next;
-    else
-        h->pieces = p->next;
-    if (p->next) p->next->prev = p->prev;
+    QD_LIST_REMOVE(h->pieces, p);
     qd_mutex_unlock(&h->lock);
     qd_free(p);
     qd_op_complete(&job->op, cancelled ? QD_E_CANCELLED : job->run(job));
@@ -261,15 +258,10 @@ static int32_t work_submit(qd_self *self, qd_plugin_work *job)
     p->job = job;
     qd_op_on_loop(&job->op, h->config.loop, job->op.done, job->op.user);
     qd_mutex_lock(&h->lock);
-    p->next = h->pieces;
-    if (p->next) p->next->prev = p;
-    h->pieces = p;
+    QD_LIST_PUSH(h->pieces, p);
     /* Under the lock: a worker that takes it at once waits there until it is in the list. */
     int rc = qd_pool_submit(h->config.pool, &p->work, NULL);
-    if (rc) {
-        h->pieces = p->next;
-        if (p->next) p->next->prev = NULL;
-    }
+    if (rc) QD_LIST_REMOVE(h->pieces, p);
     qd_mutex_unlock(&h->lock);
     if (rc) qd_free(p);
     return rc;

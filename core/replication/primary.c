@@ -1,4 +1,5 @@
 /* primary.c: what the primary of a shard decides. See primary_int.h. */
+#include "base/list.h"
 #include "replication/primary_int.h"
 #include <stdio.h>
 #include <string.h>
@@ -561,9 +562,7 @@ void repl_primary_read(repl_primary *p, repl_read *r, int64_t seq_no, uint64_t n
         return;
     }
     r->waiting = true;
-    r->next = p->reads;
-    if (p->reads) p->reads->prev = r;
-    p->reads = r;
+    QD_LIST_PUSH(p->reads, r);
     ask_for(p, r, now);
 }
 
@@ -571,13 +570,7 @@ void repl_primary_read_forget(repl_primary *p, repl_read *r)
 {
     if (!r->waiting) return;
     r->waiting = false;
-    if (r->prev) {
-        r->prev->next = r->next;
-    } else {
-        p->reads = r->next;
-    }
-    if (r->next) r->next->prev = r->prev;
-    r->prev = r->next = NULL;
+    QD_LIST_REMOVE(p->reads, r);
 }
 
 /* --- relocation, end, time --- */

@@ -7,6 +7,7 @@
  * order, messages that are begun, and new ones, so that a large message delays no small one.
  * Everything here runs on the connection's loop.
  */
+#include "base/list.h"
 #include "rpc/rpc_int.h"
 #include <stdio.h>
 
@@ -41,9 +42,7 @@ rpc_conn *qdi_conn_make(rpc_loop *l)
     qdi_queue_init(&c->begun);
     qd_timer_init(&c->timer, l->loop, NULL, c);
     c->alive_ns = c->tick_ns = qd_env_mono_ns(l->rpc->c.env);
-    c->next = l->conns;
-    if (c->next) c->next->prev = c;
-    l->conns = c;
+    QD_LIST_PUSH(l->conns, c);
     l->nconns++;
     return c;
 }
@@ -121,11 +120,7 @@ static void conn_free(rpc_conn *c)
 {
     rpc_loop *l = c->loop;
     for (uint32_t i = 0; i < c->nwrite; i++) qdi_out_unref(c->write[i].out);
-    if (c->prev)
-        c->prev->next = c->next;
-    else
-        l->conns = c->next;
-    if (c->next) c->next->prev = c->prev;
+    QD_LIST_REMOVE(l->conns, c);
     for (rpc_conn **at = &l->dirty; *at; at = &(*at)->dirty_next) {
         if (*at != c) continue;
         *at = c->dirty_next;

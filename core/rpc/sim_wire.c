@@ -4,6 +4,7 @@
  * handed to its user on its loop. See sim_wire.h.
  */
 #include "rpc/sim_wire.h"
+#include "base/list.h"
 #include "rpc/rpc_int.h"
 #include <stdio.h>
 
@@ -137,11 +138,7 @@ static void conn_unref(sim_conn *c)
         queue_free(&c->ends[i].mail);
         qd_free(c->ends[i].pending);
     }
-    if (c->prev)
-        c->prev->next = c->next;
-    else
-        c->net->conns = c->next;
-    if (c->next) c->next->prev = c->prev;
+    QD_LIST_REMOVE(c->net->conns, c);
     qd_free(c);
 }
 
@@ -348,9 +345,7 @@ static int op_dial(qd_wire *wire, qd_loop *loop, qd_str address, uint64_t timeou
     sim_conn *c = qd_calloc(&net->account, sizeof *c);
     if (!c) return qd_err_nomem(err, "a simulated connection");
     c->net = net;
-    c->next = net->conns;
-    if (c->next) c->next->prev = c;
-    net->conns = c;
+    QD_LIST_PUSH(net->conns, c);
     c->port = (uint16_t)port;
     c->give_up_ns = now(net) + timeout_ns;
     c->refs = 2; /* the dialing end, until told; the syn */

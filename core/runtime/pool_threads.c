@@ -10,6 +10,7 @@
  * new work is taken, so that the pool's own queue fills and refuses. Every WATCH_NS some worker
  * looks whether the task of one was cancelled or is past its deadline.
  */
+#include "base/list.h"
 #include "base/mem.h"
 #include "runtime/cpu.h"
 #include "runtime/env_int.h"
@@ -124,11 +125,7 @@ static void make_ready(thread_pool *p, qdi_parked *x)
 
 static void unlink_parked(thread_pool *p, qdi_parked *x)
 {
-    if (x->prev)
-        x->prev->next = x->next;
-    else
-        p->parked = x->next;
-    if (x->next) x->next->prev = x->prev;
+    QD_LIST_REMOVE(p->parked, x);
     p->nparked--;
 }
 
@@ -142,10 +139,7 @@ static void pool_park(qd_pool *pool, qdi_parked *x)
     if (x->came) {
         make_ready(p, x);
     } else {
-        x->prev = NULL;
-        x->next = p->parked;
-        if (x->next) x->next->prev = x;
-        p->parked = x;
+        QD_LIST_PUSH(p->parked, x);
         if (++p->nparked > p->parked_largest) p->parked_largest = p->nparked;
     }
     qd_mutex_unlock(&p->lock);

@@ -1,6 +1,7 @@
 /*
  * store.c: one opened tier: names, lists, removal, capacity, and blocking reads. See store.h.
  */
+#include "base/list.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "plugin/op.h"
@@ -94,21 +95,15 @@ int qd_store_wrap(const struct qd_storage_vtable *vt, struct qd_storage *tier, q
 void qdi_store_opened(qd_store *s, store_handle *h, const char *kind, const char *name)
 {
     qd_mutex_lock(&s->lock);
-    *h = (store_handle){NULL, s->open, kind, name};
-    if (s->open) s->open->prev = h;
-    s->open = h;
+    *h = (store_handle){.kind = kind, .name = name};
+    QD_LIST_PUSH(s->open, h);
     qd_mutex_unlock(&s->lock);
 }
 
 void qdi_store_closed(qd_store *s, store_handle *h)
 {
     qd_mutex_lock(&s->lock);
-    if (h->prev) {
-        h->prev->next = h->next;
-    } else {
-        s->open = h->next;
-    }
-    if (h->next) h->next->prev = h->prev;
+    QD_LIST_REMOVE(s->open, h);
     qd_mutex_unlock(&s->lock);
 }
 

@@ -6,6 +6,7 @@
  * request cannot have arrived, else QD_E_UNKNOWN_OUTCOME for changes. Callers repeat (coord.c), and
  * the next attempt goes to the next master.
  */
+#include "base/list.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/remote/client_int.h"
@@ -420,12 +421,7 @@ static void finish(remote_call *k, int rc)
 static void unlink_call(remote_call *k)
 {
     qd_mutex_lock(&k->c->lock);
-    if (k->prev) {
-        k->prev->next = k->next;
-    } else {
-        k->c->calls = k->next;
-    }
-    if (k->next) k->next->prev = k->prev;
+    QD_LIST_REMOVE(k->c->calls, k);
     qd_mutex_unlock(&k->c->lock);
 }
 
@@ -495,9 +491,7 @@ static int32_t send(qd_coord *c, remote_kind kind, uint32_t action, qd_op *op, v
     bool begun = rc == 0;
     if (begun) {
         c->users++;
-        k->next = c->calls;
-        if (c->calls) c->calls->prev = k;
-        c->calls = k;
+        QD_LIST_PUSH(c->calls, k);
         rc = qd_rpc_call_start(c->rpc, &k->call, &k->call.err);
     }
     qd_mutex_unlock(&c->lock);

@@ -5,6 +5,7 @@
  * the connection to one that has fallen silent is given up, as the others may have a newer state by
  * then. Everything runs on the configured loop.
  */
+#include "base/list.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/remote/client_int.h"
@@ -59,12 +60,7 @@ static void maybe_closed(qd_coord_watch *w)
     void (*done)(void *arg) = w->close_done;
     void *arg = w->close_arg;
     qd_mutex_lock(&c->lock);
-    if (w->prev) {
-        w->prev->next = w->next;
-    } else {
-        c->watches = w->next;
-    }
-    if (w->next) w->next->prev = w->prev;
+    QD_LIST_REMOVE(c->watches, w);
     qd_mutex_unlock(&c->lock);
     qd_rpc_call_fini(&w->call);
     qd_free(w->bytes);
@@ -287,9 +283,7 @@ int32_t qdi_remote_watch(qd_coord *c, const qd_coord_watch_config *config, qd_co
     if (!closing) {
         c->users++;
         w->lives = c->lives;
-        w->next = c->watches;
-        if (c->watches) c->watches->prev = w;
-        c->watches = w;
+        QD_LIST_PUSH(c->watches, w);
     }
     qd_mutex_unlock(&c->lock);
     if (closing) {
