@@ -23,16 +23,21 @@ static void fill_lookup(qdi_run *r, qdi_cur *c, const qdi_win *w, const uint64_t
     }
 }
 
-/* Postings a..b of the block at hand whose documents are candidates. */
-static void fill_block(qdi_cur *c, uint32_t a, uint32_t b, uint32_t from, const uint64_t *cand,
-                       uint64_t *out, double *acc)
+/* Postings a..b of the block at hand whose documents are candidates, which are not scored. */
+static void mark_block(const qdi_cur *c, uint32_t a, uint32_t b, uint32_t from,
+                       const uint64_t *cand, uint64_t *out)
 {
-    uint32_t hit[QD_BLOCK + 1], m = 0;
-    for (uint32_t j = a; j < b && !acc; j++) {
+    for (uint32_t j = a; j < b; j++) {
         uint32_t x = c->docs[j] - from;
         out[x >> 6] |= cand[x >> 6] & (1ull << (x & 63));
     }
-    if (!acc) return;
+}
+
+/* The same, and their scores into acc. */
+static void score_block(qdi_cur *c, uint32_t a, uint32_t b, uint32_t from, const uint64_t *cand,
+                        uint64_t *out, double *acc)
+{
+    uint32_t hit[QD_BLOCK + 1], m = 0;
     for (uint32_t j = a; j < b; j++) {
         uint32_t x = c->docs[j] - from;
         hit[m] = j;
@@ -75,7 +80,10 @@ void qdi_fill_term(qdi_run *r, qdi_cur *c, const qdi_win *w, const uint64_t *can
         uint32_t lo = 0, hi = c->n;
         if (hi && c->docs[0] < w->from) lo = r->k->rank(c->docs, c->n, w->from);
         if (hi && c->docs[hi - 1] >= w->to) hi = r->k->rank(c->docs, c->n, w->to);
-        fill_block(c, lo, hi, w->from, cand, out, acc);
+        if (acc)
+            score_block(c, lo, hi, w->from, cand, out, acc);
+        else
+            mark_block(c, lo, hi, w->from, cand, out);
     }
 }
 

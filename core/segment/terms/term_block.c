@@ -23,15 +23,10 @@ qd_str qdi_block_separator(const qdi_field_terms *t, const uint8_t *index, uint6
     return (qd_str){(const char *)ends + 9 * n + from, to - from};
 }
 
-uint64_t qdi_block_find_from(const qdi_field_terms *t, const uint8_t *index, uint64_t lo,
-                             qd_str text)
+/* The last block of [lo, hi) whose separator is <= text, where lo counts as one. */
+static uint64_t find_between(const qdi_field_terms *t, const uint8_t *index, uint64_t lo,
+                             uint64_t hi, qd_str text)
 {
-    uint64_t n = qdi_term_blocks(t->terms), step = 1, hi = lo + 1;
-    while (hi < n && qd_str_cmp(qdi_block_separator(t, index, hi), text) <= 0) {
-        lo = hi;
-        hi += step *= 2;
-    }
-    if (hi > n) hi = n;
     while (hi - lo > 1) {
         uint64_t mid = lo + (hi - lo) / 2;
         if (qd_str_cmp(qdi_block_separator(t, index, mid), text) <= 0)
@@ -42,17 +37,20 @@ uint64_t qdi_block_find_from(const qdi_field_terms *t, const uint8_t *index, uin
     return lo;
 }
 
+uint64_t qdi_block_find_from(const qdi_field_terms *t, const uint8_t *index, uint64_t lo,
+                             qd_str text)
+{
+    uint64_t n = qdi_term_blocks(t->terms), step = 1, hi = lo + 1;
+    while (hi < n && qd_str_cmp(qdi_block_separator(t, index, hi), text) <= 0) {
+        lo = hi;
+        hi += step *= 2;
+    }
+    return find_between(t, index, lo, hi < n ? hi : n, text);
+}
+
 uint64_t qdi_block_find(const qdi_field_terms *t, const uint8_t *index, qd_str text)
 {
-    uint64_t lo = 0, hi = qdi_term_blocks(t->terms);
-    while (hi - lo > 1) {
-        uint64_t mid = lo + (hi - lo) / 2;
-        if (qd_str_cmp(qdi_block_separator(t, index, mid), text) <= 0)
-            lo = mid;
-        else
-            hi = mid;
-    }
-    return lo;
+    return find_between(t, index, 0, qdi_term_blocks(t->terms), text);
 }
 
 static int bad(const qdi_block *b, const uint8_t *where, const char *what, qd_err *err)
