@@ -31,6 +31,14 @@ void qd_bench_dir_close(qd_bench_dir *d);
 
 #define QD_BENCH_THREADS_MAX 64u
 
+struct qd_analyzers;
+struct qd_mapping;
+/* The mapping of a file, or of this text (path NULL), with the built-in analyzers. Both are the
+ * caller's to unref, also after an error (NULL then, or not). QD_E_IO, errors of mappings. */
+QD_MUST_CHECK
+int qd_bench_mapping_make(const char *path, qd_str text, struct qd_analyzers **analyzers,
+                          struct qd_mapping **mapping, qd_err *err);
+
 /* The engine as `--es` runs it: a mapping of title (with title.keyword) and body ("text" is copied
  * to body), sources stored, the translog synced with each bulk, a refresh every second, merges on a
  * thread of their own. */

@@ -1,11 +1,9 @@
 /* qd_bench_body.c: search bodies in `qd bench search`. */
 #include "main/qd_bench_body.h"
 #include "analysis/analysis.h"
+#include "main/qd_bench.h"
 #include "mapping/mapping.h"
 #include "query/dsl.h"
-#include "runtime/file.h"
-
-#define MAPPING_BYTES_MAX (1u << 20)
 
 struct qd_bench_schema {
     qd_analyzers *analyzers;
@@ -15,20 +13,11 @@ struct qd_bench_schema {
 
 int qd_bench_schema_open(const char *path, qd_bench_schema **out, qd_err *err)
 {
-    qd_mapping_settings settings = QD_MAPPING_SETTINGS_DEFAULT;
     qd_bench_schema *s = qd_calloc(NULL, sizeof *s);
     if (!s) return qd_err_nomem(err, "mapping");
-    qd_buf text;
-    qd_buf_init(&text, NULL, MAPPING_BYTES_MAX);
-    int rc = qd_file_read(path, &text, err);
-    s->analysis = qd_analysis_make(NULL, 0);
+    int rc = qd_bench_mapping_make(path, QD_STR(""), &s->analyzers, &s->mapping, err);
+    s->analysis = rc ? NULL : qd_analysis_make(NULL, 0);
     if (!rc && !s->analysis) rc = qd_err_nomem(err, "mapping");
-    if (!rc) rc = qd_analyzers_make(NULL, 0, NULL, &s->analyzers, err);
-    if (!rc) {
-        rc = qd_mapping_parse(qd_buf_view(&text), s->analyzers, &settings, QD_MAPPING_UPDATE,
-                              &s->mapping, err);
-    }
-    qd_buf_fini(&text);
     if (rc)
         qd_bench_schema_close(s);
     else

@@ -72,6 +72,22 @@ static void refresh_now_and_then(void *arg)
     qd_mutex_unlock(&e->lock);
 }
 
+int qd_bench_mapping_make(const char *path, qd_str text, qd_analyzers **analyzers,
+                          qd_mapping **mapping, qd_err *err)
+{
+    qd_mapping_settings settings = QD_MAPPING_SETTINGS_DEFAULT;
+    qd_buf file;
+    qd_buf_init(&file, NULL, MAPPING_BYTES_MAX);
+    *analyzers = NULL;
+    *mapping = NULL;
+    int rc = path ? qd_file_read(path, &file, err) : 0;
+    if (path) text = qd_buf_view(&file);
+    if (!rc) rc = qd_analyzers_make(NULL, 0, NULL, analyzers, err);
+    if (!rc) rc = qd_mapping_parse(text, *analyzers, &settings, QD_MAPPING_UPDATE, mapping, err);
+    qd_buf_fini(&file);
+    return rc;
+}
+
 int qd_bench_es_open(qd_bench_dir *d, bool create, const qd_bench_es_options *o, qd_bench_es **out,
                      qd_err *err)
 {
@@ -83,17 +99,8 @@ int qd_bench_es_open(qd_bench_dir *d, bool create, const qd_bench_es_options *o,
     qd_account_init(&e->account, "bench", NULL, 0);
     qd_mutex_init(&e->lock);
     qd_cond_init(&e->wake);
-    qd_mapping_settings settings = QD_MAPPING_SETTINGS_DEFAULT;
-    qd_str mapping = o->freqs ? QD_STR(MAPPING("freqs")) : QD_STR(MAPPING("positions"));
-    qd_buf file;
-    qd_buf_init(&file, NULL, MAPPING_BYTES_MAX);
-    int rc = o->mapping ? qd_file_read(o->mapping, &file, err) : 0;
-    if (o->mapping) mapping = qd_buf_view(&file);
-    if (!rc) rc = qd_analyzers_make(NULL, 0, NULL, &e->analyzers, err);
-    if (!rc)
-        rc =
-            qd_mapping_parse(mapping, e->analyzers, &settings, QD_MAPPING_UPDATE, &e->mapping, err);
-    qd_buf_fini(&file);
+    qd_str text = o->freqs ? QD_STR(MAPPING("freqs")) : QD_STR(MAPPING("positions"));
+    int rc = qd_bench_mapping_make(o->mapping, text, &e->analyzers, &e->mapping, err);
     if (!rc) rc = qd_pool_open(e->env, "force_merge", 1, 16, &e->merges, err);
     qd_engine_config c = {
         .env = e->env,

@@ -418,6 +418,9 @@ static int parse(bench *b, int argc, char **argv)
         return qd_err_set(&b->err, QD_E_ARG, "--in and --index are needed");
     if (b->mapping && !b->es)
         return qd_err_set(&b->err, QD_E_ARG, "--mapping needs --es or --es-append");
+    if (b->mapping && b->freqs)
+        return qd_err_set(&b->err, QD_E_ARG,
+                          "--freqs is not for --mapping, which says itself what is indexed");
     return 0;
 }
 

@@ -310,13 +310,7 @@ static void begin(budget *b, const char *mapping)
     qd_arena_init(&b->scratch, NULL, 0);
     b->disk = store_crash_make(NULL);
     MUST(store_crash_open(b->disk, &b->store, &b->err));
-    MUST(qd_analyzers_make(NULL, 0, NULL, &b->analyzers, &b->err));
-    qd_buf text;
-    qd_buf_init(&text, NULL, 1u << 20);
-    MUST(qd_file_read(mapping, &text, &b->err));
-    MUST(qd_mapping_parse(qd_buf_view(&text), b->analyzers, &QD_MAPPING_SETTINGS_DEFAULT,
-                          QD_MAPPING_UPDATE, &b->mapping, &b->err));
-    qd_buf_fini(&text);
+    MUST(qd_bench_mapping_make(mapping, QD_STR(""), &b->analyzers, &b->mapping, &b->err));
     MUST(qd_bench_schema_open(mapping, &b->schema, &b->err));
     b->writer = qd_document_writer_make(&b->account);
     qd_assert(b->writer);

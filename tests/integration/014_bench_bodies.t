@@ -102,6 +102,8 @@ for my $kind (qw(logs taxi)) {
 }
 is(system("$qd bench index --in $dir/logs.jsonl --index $dir/i --mapping $bench/mappings/logs.json 2>$dir/err") >> 8, 64, 'a mapping without the engine is refused');
 like(QdNode::slurp("$dir/err"), qr/--mapping needs --es/, 'and why is told');
+is(system("$qd bench index --in $dir/logs.jsonl --index $dir/i --es-append --freqs --mapping $bench/mappings/logs.json 2>$dir/err") >> 8, 64, 'so is one with --freqs, of which nothing would come');
+like(QdNode::slurp("$dir/err"), qr/--freqs is not for --mapping/, 'and why is told');
 open my $bad, '>', "$dir/bad.tsv" or die;
 print $bad qq(x\t{"query":{"match_all":{}},"rescore":{}}\n);
 close $bad;
