@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAPPING_ATTEMPTS 20
 #define GATE_MS 60000
 #define ENTER_MS 2000
 #define NEWER_MS 100
@@ -340,23 +339,72 @@ static int confirm(doc_batch *b, doc_touched *t, int64_t seq_no, qd_err *err)
 
 /* --- applying --- */
 
-/* The mapping to parse under: the newest that this batch has seen of the index. */
-static const qd_mapping *mapping_of(doc_batch *b, const doc_touched *t)
+/* The index with the mapping to parse under: the newest that this batch has seen. */
+static const qd_index_meta *index_of(const doc_batch *b, const doc_touched *t)
 {
     const qd_index_meta *m = qd_state_index_uuid(b->state, qd_str_c(t->meta->uuid));
-    return m ? m->mapping : t->meta->mapping;
+    return m ? m : t->meta;
+}
+
+/* The mapping of this version refused a document, or the newest one a field that the document was
+ * to bring: 0 when the index has a newer one by now, which is to be asked. While another node has
+ * heard of what may be a newer one nobody can tell whether the document fits: whoever routes asks
+ * again. */
+static int refused(doc_batch *b, const doc_touched *t, uint64_t version, int rc, qd_err *err)
+{
+    if (rc == QD_E_CANCELLED || (rc != QD_E_CONFLICT && qd_code_status(rc) != 400)) return rc;
+    newer_state(b);
+    if (index_of(b, t)->mapping_version > version) {
+        if (err) qd_err_fini(err);
+        return 0;
+    }
+    if (b->state->revision >= b->placed_by) return rc;
+    if (err) qd_err_fini(err);
+    return qd_err_set(err, QD_E_UNAVAILABLE_SHARDS,
+                      "[%.*s][%u] the newest mapping is not known to node [%.*s] yet: its state "
+                      "has revision %llu, %llu is there",
+                      QD_STR_ARG(t->meta->name), qd_shard_number(t->shard),
+                      QD_STR_ARG(b->a->node_name), (unsigned long long)b->state->revision,
+                      (unsigned long long)b->placed_by);
+}
+
+/* Puts what the mapping of this version lacks; 0: parse again, under what is there now. */
+static int put_mapping(doc_batch *b, const doc_touched *t, uint64_t version, qd_str update,
+                       qd_err *err)
+{
+    qd_state *now = NULL;
+    int rc = qd_cluster_put_mapping(b->a->cluster, qd_str_c(t->meta->uuid), update, &now, err);
+    if (rc) return refused(b, t, version, rc, err);
+    changed(b, now);
+    if (index_of(b, t)->mapping_version > version) return 0;
+    return qd_err_set(err, QD_E_STATE, "[%.*s] the mapping lacks fields that it was to get",
+                      QD_STR_ARG(t->meta->name));
+}
+
+/* Time for one more attempt? *until: 0 before the first. */
+static int more_time(const doc_batch *b, const doc_touched *t, uint64_t *until, qd_err *err)
+{
+    uint64_t now = qd_env_mono_ns(b->a->env);
+    if (!*until) *until = now + (uint64_t)b->timeout_ms * 1000000u;
+    if (now < *until) return qd_task_check(b->task, err);
+    return qd_err_set(err, QD_E_PROCESS_CLUSTER_EVENT_TIMEOUT,
+                      "[%.*s] the mapping changed again and again while a document was indexed, "
+                      "for %lld ms",
+                      QD_STR_ARG(t->meta->name), (long long)b->timeout_ms);
 }
 
 /* Index or delete, with as many mapping updates as the document needs. */
 static int apply_op(doc_batch *b, doc_touched *t, qd_engine_op *op, qd_engine_result *r,
                     qd_err *err)
 {
-    for (int attempt = 0; attempt < MAPPING_ATTEMPTS; attempt++) {
-        qd_shard_write w = {.mapping = mapping_of(b, t), .arena = b->arena};
+    for (uint64_t until = 0;;) {
+        const qd_index_meta *m = index_of(b, t);
+        uint64_t version = m->mapping_version;
+        qd_shard_write w = {.mapping = m->mapping, .arena = b->arena};
         size_t before = t->encoded.n;
         op->user = &w;
         op->encoded = t->permit.encode ? &t->encoded : NULL;
-        op->mapping = (uint32_t)t->meta->mapping_version;
+        op->mapping = (uint32_t)version;
         int rc = qd_engine_apply(t->engine, b->hint, op, r, err);
         if (!rc && t->encoded.n > before) {
             if (r->seq_no < t->min) t->min = r->seq_no;
@@ -374,14 +422,14 @@ static int apply_op(doc_batch *b, doc_touched *t, qd_engine_op *op, qd_engine_re
             }
             qd_err_fini(&other);
         }
-        if (rc != 1 || !w.needs_mapping) return rc;
-        qd_state *now = NULL;
-        rc = qd_cluster_put_mapping(b->a->cluster, qd_str_c(t->meta->uuid), w.update, &now, err);
+        if (!rc) return 0;
+        if (rc == 1 && w.needs_mapping)
+            rc = put_mapping(b, t, version, w.update, err);
+        else
+            rc = refused(b, t, version, rc, err);
+        if (!rc) rc = more_time(b, t, &until, err);
         if (rc) return rc;
-        changed(b, now);
     }
-    return qd_err_set(err, QD_E_STATE, "the mapping changed %d times while a document was indexed",
-                      MAPPING_ATTEMPTS);
 }
 
 static void set_result(doc_item *i, const qd_engine_result *r, bool delete)
@@ -447,7 +495,8 @@ static int apply_update(doc_batch *b, doc_item *i, doc_touched *t, qd_str routin
             rc = confirm(b, t, QD_SEQ_NO_NONE, err);
             return rc ? rc : missing_document(i, t, err);
         }
-        if (now.found && (!now.source_stored || !qd_mapping_source_enabled(mapping_of(b, t)))) {
+        if (now.found &&
+            (!now.source_stored || !qd_mapping_source_enabled(index_of(b, t)->mapping))) {
             rc = qd_err_set(err, QD_E_DOC_MISSING, "[%.*s]: document source missing",
                             QD_STR_ARG(i->id));
             qd_err_type(err, "document_source_missing_exception", 400);
@@ -562,7 +611,7 @@ static int apply(doc_batch *b, doc_item *i, qd_err *err)
     int rc = qdi_batch_place(b, i, &m, err);
     if (rc) return rc;
     if ((rc = touch(b, m, i->shard, &i->touched, err))) return rc;
-    doc_touched *t = &b->touched.at[i->touched];
+    doc_touched *t = &b->touched.at[i->touched]; /* m may go with its state */
     if (i->op == DOC_UPDATE) {
         rc = apply_update(b, i, t, i->routing, err);
     } else {
@@ -579,10 +628,10 @@ static int apply(doc_batch *b, doc_item *i, qd_err *err)
         char number[12];
         int n = snprintf(number, sizeof number, "%u", i->shard);
         if (rc == QD_E_VERSION_CONFLICT) {
-            qd_err_detail_str(err, "index_uuid", qd_str_c(m->uuid));
+            qd_err_detail_str(err, "index_uuid", qd_str_c(t->meta->uuid));
         }
         qd_err_detail_str(err, "shard", (qd_str){number, (size_t)n});
-        qd_err_detail_str(err, "index", m->name);
+        qd_err_detail_str(err, "index", t->meta->name);
     }
     if (!rc && strcmp(i->result, "noop") != 0) {
         t = &b->touched.at[i->touched];
@@ -657,125 +706,4 @@ void qdi_batch_sync(doc_batch *b, doc_item *items, size_t n)
         qdi_item_fail(i, b->arena, &err);
     }
     count(b, items, n);
-}
-
-/* --- refresh --- */
-
-static doc_mark *mark_of(doc_marks *m, const char *uuid, uint32_t shard)
-{
-    for (size_t i = 0; i < m->at.n; i++) {
-        if (m->at.at[i].shard == shard && strcmp(m->at.at[i].uuid, uuid) == 0) return &m->at.at[i];
-    }
-    return NULL;
-}
-
-/* What was written is durable and acknowledged: a refresh that fails comes again by itself. */
-static void refresh_now(qd_engine *e)
-{
-    qd_err err;
-    qd_err_init(&err);
-    if (qd_engine_refresh(e, &err)) qd_log_warn("action", "refresh: %s", qd_err_reason(&err));
-    qd_err_fini(&err);
-}
-
-void qdi_mark_add(doc_marks *m, qd_actions *a, const char *uuid, uint32_t shard, int64_t max_seq_no)
-{
-    doc_mark *old = mark_of(m, uuid, shard);
-    if (old) {
-        if (max_seq_no > old->max_seq_no) old->max_seq_no = max_seq_no;
-        return;
-    }
-    doc_mark x = {.shard = shard, .max_seq_no = max_seq_no};
-    memcpy(x.uuid, uuid, sizeof x.uuid);
-    if (qd_vec_push(&m->at, a->account, x))
-        qd_log_warn("action", "no memory to remember a refresh");
-}
-
-void qdi_batch_mark(doc_batch *b, doc_marks *m, doc_item *items, size_t n)
-{
-    if (m->refresh == DOC_REFRESH_NO) return;
-    for (size_t k = 0; k < b->touched.n; k++) {
-        doc_touched *t = &b->touched.at[k];
-        if (!t->any || t->rc) continue;
-        if (qd_vec_reserve(&m->at, b->a->account, 1)) {
-            refresh_now(t->engine);
-            continue;
-        }
-        qdi_mark_add(m, b->a, t->meta->uuid, qd_shard_number(t->shard), t->max_seq_no);
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (items[i].touched_shard && !items[i].rc) {
-            items[i].forced_refresh = m->refresh == DOC_REFRESH_NOW;
-        }
-    }
-}
-
-static void waited(qd_refresh_wait *w, int rc)
-{
-    qd_latch_done(w->user, rc);
-}
-
-static void refresh_one(doc_mark *x, doc_refresh refresh, qd_engine *e)
-{
-    if (refresh == DOC_REFRESH_NOW) {
-        refresh_now(e);
-        return;
-    }
-    qd_latch l;
-    qd_refresh_wait w = {.seq_no = x->max_seq_no, .done = waited, .user = &l};
-    qd_latch_init(&l, 1);
-    int rc = qd_engine_refresh_wait(e, &w, &x->forced, NULL);
-    if (rc) qd_latch_done(&l, rc);
-    (void)qd_latch_wait(&l);
-}
-
-void qdi_marks_refresh_here(doc_marks *m, qd_actions *a)
-{
-    for (size_t i = 0; i < m->at.n; i++) {
-        doc_mark *x = &m->at.at[i];
-        qd_engine *e;
-        if (a->replication) {
-            qd_err err;
-            qd_write_target to = {.uuid = x->uuid, .shard = x->shard};
-            qd_err_init(&err);
-            if (qd_replication_refresh(a->replication, &to, x->max_seq_no,
-                                       m->refresh == DOC_REFRESH_WAIT, &x->forced, NULL, &err)) {
-                qd_log_warn("action", "refresh: %s", qd_err_reason(&err));
-                qdi_mark_failed(x, a->node_id, &err);
-            }
-            qd_err_fini(&err);
-            continue;
-        }
-        qd_shard *s = qd_shards_get(a->shards, x->uuid, x->shard);
-        if (s && qd_shard_enter(s, GATE_MS, &e, NULL) == 0) {
-            refresh_one(x, m->refresh, e);
-            qd_shard_leave(s);
-        }
-        if (s) qd_shard_unref(s);
-    }
-}
-
-void qdi_mark_failed(doc_mark *m, qd_str node, const qd_err *err)
-{
-    size_t n = node.n < sizeof m->node - 1 ? node.n : sizeof m->node - 1;
-    memcpy(m->node, node.p, n);
-    m->node[n] = 0;
-    qd_err_copy(&m->err, err);
-}
-
-void qdi_marks_tell(const doc_marks *m, doc_item *items, size_t n)
-{
-    for (size_t k = 0; k < m->at.n; k++) {
-        const doc_mark *x = &m->at.at[k];
-        for (size_t i = 0; i < n && x->err.code; i++) {
-            bool its = items[i].shard == x->shard && strcmp(items[i].index_uuid, x->uuid) == 0;
-            if (its && !items[i].rc && items[i].touched_shard) items[i].unrefreshed = x;
-        }
-    }
-}
-
-void qdi_marks_fini(doc_marks *m)
-{
-    for (size_t i = 0; i < m->at.n; i++) qd_err_fini(&m->at.at[i].err);
-    qd_vec_fini(&m->at);
 }

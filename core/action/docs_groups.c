@@ -46,10 +46,12 @@ static void unref(doc_groups *g)
 static void run_group(doc_groups *g, uint32_t k)
 {
     group *x = &g->at[k];
+    qd_task *before = qd_fiber_task_set(g->r->task); /* whose patience changes of the state have */
     for (size_t i = 0; i < g->nitems && x->items; i++) {
         if (g->items[i].group == k) qdi_batch_apply(&x->batch, &g->items[i]);
     }
     qdi_batch_sync(&x->batch, g->items, g->nitems);
+    (void)qd_fiber_task_set(before);
 }
 
 static void run_some(doc_groups *g)
@@ -96,6 +98,7 @@ static void begin_group(doc_groups *g, uint32_t k)
     qdi_batch_begin(&x->batch, r->a, &x->arena, r->task, r->timeout_ms);
     x->batch.hint = r->hint;
     x->batch.active = r->active;
+    x->batch.placed_by = r->placed_by;
     x->batch.group = k;
 }
 

@@ -80,6 +80,7 @@ typedef struct doc_batch {
     uint32_t hint;    /* indexing slot */
     uint32_t group;   /* whose items it syncs */
     uint64_t changed; /* revision of the last change of an index or mapping that it made; 0: none */
+    uint64_t placed_by; /* as of doc_request */
     QD_VEC(doc_touched) touched;
 } doc_batch;
 
@@ -98,6 +99,10 @@ void qdi_batch_sync(doc_batch *b, doc_item *items, size_t n);
 /* Which of n groups does the item belong to? All operations of a shard belong to one. Makes the id
  * that decides on the shard if there is none. */
 uint32_t qdi_batch_group(doc_batch *b, doc_item *item, uint32_t n);
+/* Leaves the shards. */
+void qdi_batch_end(doc_batch *b);
+
+/* --- docs_marks.c --- */
 
 /* Shards that a request has written to, to be refreshed once at its end. */
 typedef struct doc_mark {
@@ -129,8 +134,6 @@ void qdi_mark_failed(doc_mark *m, qd_str node, const qd_err *err);
 void qdi_marks_refresh_here(doc_marks *m, qd_actions *a);
 /* Frees the list. */
 void qdi_marks_fini(doc_marks *m);
-/* Leaves the shards. */
-void qdi_batch_end(doc_batch *b);
 
 /* --- docs_groups.c: a batch on several workers --- */
 
@@ -139,8 +142,9 @@ typedef struct doc_request {
     qd_actions *a;
     qd_task *task;
     int64_t timeout_ms;
-    int64_t active; /* wait_for_active_shards */
-    uint32_t hint;  /* one request stays on one indexing slot of a shard: fewer buffers fill */
+    int64_t active;     /* wait_for_active_shards */
+    uint32_t hint;      /* one request stays on one indexing slot of a shard: fewer buffers fill */
+    uint64_t placed_by; /* revision of the records by which another node placed it here, or 0 */
     doc_marks *marks;
 } doc_request;
 typedef struct doc_groups doc_groups;

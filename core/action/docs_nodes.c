@@ -16,8 +16,9 @@
 
 #define NEWER_MS 250 /* at most, for a newer state before nodes are asked again */
 #define REFRESH_MS 60000
-#define FOLLOW_MS 1000 /* for a state that another node has */
-#define SLACK_MS 2000  /* of a call over the time-out that its operations have */
+#define FOLLOW_MS 1000  /* for a state that another node has */
+#define CHANGE_MS 30000 /* that a change of the state may take, unless a request says less */
+#define SLACK_MS 2000   /* of a call over the time-out that its operations have */
 
 struct doc_run {
     doc_item *items; /* the caller's; what failed here has its error in a group */
@@ -346,8 +347,10 @@ static int apply_for(qd_actions *a, qd_task *task, const doc_wire_head *h, doc_i
                      .timeout_ms = h->timeout_ms,
                      .active = h->active,
                      .hint = (uint32_t)qd_env_random_u64(a->env),
+                     .placed_by = h->revision,
                      .marks = &none};
     size_t bytes = 0;
+    if (h->timeout_ms > 0 && h->timeout_ms < CHANGE_MS) task->change_ms = h->timeout_ms;
     for (uint32_t k = 0; k < h->n; k++) bytes += items[k].source.n;
     qdi_docs_follow(a, h->revision, h->timeout_ms);
     int rc = knows_all(a, items, h->n, err);

@@ -286,6 +286,112 @@ static void what_one_node_has_yet_to_hear_stops_nothing(void **state)
     is_done(c, "PUT", "/mine/_doc/9", "{\"later\":\"k\"}", NULL);
 }
 
+/* --- a primary that has yet to hear of a newer mapping --- */
+
+static coord_memory_fault count_changes(void *arg, char kind, uint32_t action)
+{
+    (void)action;
+    if (kind == 't') atomic_fetch_add((_Atomic uint32_t *)arg, 1);
+    return COORD_MEMORY_PASS;
+}
+
+/* Node 1 is asked to write a document with a field that it does not know; it hears what the others
+ * know when it has tried to change the mapping. Returns the status. */
+static int written_late(action_cluster *c, const char *path, const char *body)
+{
+    qd_env *env = action_cluster_actions(c, 0)->env;
+    _Atomic uint32_t asked = 0;
+    coord_memory_hook(action_cluster_store(c), count_changes, &asked);
+    action_errand *e = action_cluster_start(c, 1, "PUT", path, body);
+    while (!atomic_load(&asked)) qd_env_sleep_ns(env, 1000000);
+    action_cluster_deaf(c, 1, false);
+    int status = action_cluster_wait(c, e);
+    coord_memory_hook(action_cluster_store(c), NULL, NULL);
+    return status;
+}
+
+static void a_field_that_others_mapped_meanwhile(void **state)
+{
+    action_cluster *c = *state;
+    one_shard(c, "m");
+    action_cluster_deaf(c, 1, true);
+    is_done(c, "PUT", "/m/_mapping?timeout=1ms",
+            "{\"properties\":{\"x\":{\"type\":\"long\"},\"y\":{\"type\":\"long\"}}}", NULL);
+    int status = written_late(c, "/m/_doc/1", "{\"x\":\"5\"}"); /* a text, if it were new */
+    if (status != 201) fail_msg("%d %s", status, action_cluster_body(c));
+    is_done(c, "GET", "/m/_mapping", NULL, "\"x\":{\"type\":\"long\"}");
+    is_done(c, "POST", "/m/_refresh", NULL, NULL);
+    is_done(c, "POST", "/m/_search", "{\"query\":{\"range\":{\"x\":{\"gte\":4}}}}", "\"value\":1");
+    /* what the newest mapping does not take is refused */
+    action_cluster_deaf(c, 1, true);
+    is_done(c, "PUT", "/m/_mapping?timeout=1ms", "{\"properties\":{\"z\":{\"type\":\"long\"}}}",
+            NULL);
+    status = written_late(c, "/m/_doc/2", "{\"z\":\"no number\"}");
+    if (status != 400 || !strstr(action_cluster_body(c), "document_parsing_exception"))
+        fail_msg("%d %s", status, action_cluster_body(c));
+}
+
+/* Node 0 knows that a field is there, the primary does not: it cannot tell that there is none. */
+static void a_field_that_the_primary_has_yet_to_hear_of(void **state)
+{
+    action_cluster *c = *state;
+    qd_env *env = action_cluster_actions(c, 0)->env;
+    one_shard(c, "s");
+    is_done(c, "PUT", "/s/_mapping", "{\"dynamic\":\"strict\"}", NULL);
+    action_cluster_deaf(c, 1, true);
+    is_done(c, "PUT", "/s/_mapping?timeout=1ms", "{\"properties\":{\"x\":{\"type\":\"long\"}}}",
+            NULL);
+    int status = action_cluster_call(c, 0, "PUT", "/s/_doc/1?timeout=2s", "{\"x\":5}");
+    if (status != 503 || !strstr(action_cluster_body(c), "unavailable_shards_exception"))
+        fail_msg("%d %s", status, action_cluster_body(c));
+    action_cluster_deaf(c, 1, false);
+    is_done(c, "PUT", "/s/_doc/1", "{\"x\":5}", "\"result\":\"created\"");
+    while (revision_of(c, 1) < revision_of(c, 0)) qd_env_sleep_ns(env, 1000000);
+    status = action_cluster_call(c, 0, "PUT", "/s/_doc/2", "{\"y\":5}");
+    if (status != 400 || !strstr(action_cluster_body(c), "strict_dynamic_mapping_exception"))
+        fail_msg("%d %s", status, action_cluster_body(c));
+}
+
+/* Documents whose new field was mapped before their version was found wrong. */
+static void a_conflict_after_a_new_field(void **state)
+{
+    static const char *const sources[] = {"{\"a\":1}", "{\"b\":1}", "{\"c\":1}"};
+    action_cluster *c = *state;
+    qd_arena arena;
+    qd_task task;
+    qd_err err;
+    doc_marks marks = {0};
+    doc_run *run = NULL;
+    doc_item items[QD_COUNT_OF(sources)];
+    one_shard(c, "v");
+    qd_actions *a = action_cluster_actions(c, action_cluster_shards(c, 1, "v"));
+    doc_request r = {
+        .a = a, .task = &task, .timeout_ms = 20000, .active = QDI_ACTIVE_DEFAULT, .marks = &marks};
+    qd_err_init(&err);
+    qd_arena_init(&arena, NULL, 0);
+    qd_task_begin(a->tasks, &task, "bulk", QD_STR("v"), true);
+    for (uint32_t k = 0; k < QD_COUNT_OF(items); k++) {
+        qdi_item_init(&items[k]);
+        items[k].op = DOC_CREATE;
+        items[k].id = QD_STR("1");
+        items[k].index = QD_STR("v");
+        items[k].source = qd_str_c(sources[k]);
+    }
+    assert_int_equal(qdi_docs_run(&r, items, QD_COUNT_OF(items), 100, &arena, &run, &err), 0);
+    assert_int_equal(items[0].rc, 0);
+    for (uint32_t k = 1; k < QD_COUNT_OF(items); k++) {
+        assert_int_equal(items[k].rc, QD_E_VERSION_CONFLICT);
+        assert_int_equal(items[k].err->ndetails, 3);
+        assert_string_equal(items[k].err->details[0].value, items[k].index_uuid);
+        assert_string_equal(items[k].err->details[2].value, "v");
+    }
+    qdi_docs_free(run);
+    qdi_marks_fini(&marks);
+    qd_task_end(&task);
+    qd_arena_fini(&arena);
+    qd_err_fini(&err);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +399,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_cancelled_write_is_unknown, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(what_one_node_has_yet_to_hear_stops_nothing, open_nodes,
                                         close_nodes),
+        cmocka_unit_test_setup_teardown(a_field_that_others_mapped_meanwhile, open_nodes,
+                                        close_nodes),
+        cmocka_unit_test_setup_teardown(a_field_that_the_primary_has_yet_to_hear_of, open_nodes,
+                                        close_nodes),
+        cmocka_unit_test_setup_teardown(a_conflict_after_a_new_field, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(test_single, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(shards_that_fail_are_told, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(refreshes_of_writes, open_nodes, close_nodes),
