@@ -9,6 +9,5 @@ use Long;
 
 step('everything builds', sub { build('all units') }) or BAIL_OUT('no build');
 chomp(my @tests = `grep -l '^use Timed;' tests/integration/*.t`);
-push @tests, "build/tests/unit/coordination_k8s/cluster_t"; # with what is not always so yet
 step("$_ within its limits", "QD_TIMED=1 prove -v $_") for @tests;
 finish();
