@@ -4,32 +4,45 @@ package Parts;
 use strict;
 use warnings;
 use Exporter 'import';
+use Fcntl qw(F_SETFD);
 use File::Path qw(make_path remove_tree);
 use JSON::PP;
 use List::Util qw(sum0 min max);
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 our @EXPORT_OK = qw(slurp spew run capture measured);
 
 sub slurp { my ($f) = @_; open my $h, '<', $f or return ''; local $/; return scalar <$h> // '' }
-sub spew { my ($f, $text) = @_; open my $h, '>', "$f.part" or die "$f.part: $!\n"; print $h $text; close $h; rename "$f.part", $f or die "$f: $!\n" }
+sub spew { my ($f, $text) = @_; open my $h, '>', "$f.part" or die "$f.part: $!\n"; print $h $text; close $h or die "$f.part: $!\n"; rename "$f.part", $f or die "$f: $!\n" }
 sub run { my ($what) = @_; system('sh', '-c', $what) == 0 or die "\nfailed: $what\n" }
 sub capture { my ($what) = @_; my $x = `$what`; die "\nfailed: $what\n" if $?; return $x }
+
+# A child that runs $code, which does not return; and a handle whose end comes when the child, and
+# what it has become by exec, is gone.
+sub child {
+    my ($code) = @_;
+    pipe my $ends, my $held or die "pipe: $!\n";
+    my $pid = fork // die "fork: $!\n";
+    if (!$pid) { close $ends; $code->($held); exit 127 }
+    close $held;
+    return ($pid, $ends);
+}
+# Has it ended? Waits for that, for so many seconds at most (undef: as long as it takes).
+sub ended { my ($ends, $seconds) = @_; vec(my $in = '', fileno $ends, 1) = 1; return select($in, undef, undef, $seconds) > 0 }
 
 # Runs a program with its output in files; the most memory it had, in bytes: anonymous (rss_anon, a sample
 # every 20 ms) and with the mapped files (rss_peak).
 sub measured {
     my ($what, $out, $err) = @_;
-    my $pid = fork // die "fork: $!\n";
-    if (!$pid) { exec 'sh', '-c', "exec $what >$out 2>$err"; exit 127 }
+    my ($pid, $ends) = child(sub { fcntl $_[0], F_SETFD, 0; exec 'sh', '-c', "exec $what >$out 2>$err" });
     my %most = (rss_anon => 0, rss_peak => 0);
-    while (waitpid($pid, 1) == 0) {
+    do {
         my $s = slurp("/proc/$pid/status");
         for ([rss_anon => 'RssAnon'], [rss_peak => 'VmHWM']) {
             my ($k, $n) = @$_;
             $most{$k} = max($most{$k}, $1 * 1024) if $s =~ /^$n:\s*(\d+)/m;
         }
-        sleep 0.02;
-    }
+    } until ended($ends, 0.02);
+    waitpid $pid, 0;
     die "\nfailed: $what\n" if $?;
     return \%most;
 }
@@ -74,20 +87,19 @@ sub run_part { # in a child, so that the bar can move
     my $p = $s->{list}[$i];
     my ($from, $tty) = (time, -t STDERR);
     print STDERR $s->bar($i, $from), "\n" unless $tty;
-    my $pid = fork // die "fork: $!\n";
-    if (!$pid) {
+    my ($pid, $ends) = child(sub {
         setpgrp;
         my $r = eval { { run => $s->{identity}, result => $p->{code}->() } };
         if (!$r) { print STDERR "\n$@"; exit 1 }
         $r->{seconds} = sprintf('%.1f', time - $from) + 0;
         spew($s->file_of($p), JSON::PP->new->canonical->encode($r));
         exit 0;
-    }
+    });
     local $SIG{INT} = local $SIG{TERM} = sub { kill 'TERM', -$pid; print STDERR "\nstopped; the same command goes on from here\n"; exit 130 };
-    while (waitpid($pid, 1) == 0) {
+    do {
         print STDERR "\r", substr($s->bar($i, $from) . sprintf('  %d s ', time - $from), 0, 118), "\e[K" if $tty;
-        sleep 0.2;
-    }
+    } until ended($ends, $tty ? 0.2 : undef);
+    waitpid $pid, 0;
     die "bench: part $p->{name} failed; the same command goes on from here\n" if $?;
     $s->kept($p);
 }

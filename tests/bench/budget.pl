@@ -33,6 +33,12 @@ skipped('there is no valgrind') if system('command -v valgrind >/dev/null 2>&1')
 chomp(my $compiler = `"$program" --compiler`);
 skipped("its lines are for Debian 12's gcc and libc, this is $compiler") if $compiler !~ COMPILER;
 
+my @all = split /\n/, `"$program" --list`;
+my %known = map { $_ => 1 } @all;
+for (@ARGV) { die "there is no item $_: @all\n" unless $known{$_} }
+my %asked = map { $_ => 1 } @ARGV;
+my @names = @ARGV ? grep { $asked{$_} } @all : @all;
+
 # --- measuring ----------------------------------------------------------------------------------------
 
 # Instructions of the program and of libc in one of callgrind's files.
@@ -84,8 +90,6 @@ if (open my $f, '<', $file) {
         push @lines, /^(\w+)\s+(\d+)\s*(.*)/ ? ($line{$1} = { name => $1, n => $2, note => $3 }) : $_;
     }
 }
-my @names = split /\n/, `"$program" --list`;
-@names = grep { my $x = $_; grep { $_ eq $x } @ARGV } @names if @ARGV;
 
 $| = 1;
 my ($failed, $shrunk) = (0, 0);
@@ -105,11 +109,10 @@ for my $name (@names) {
     $old->{n} = $new if $update;
 }
 if ($update) {
-    my %all = map { $_ => 1 } split /\n/, `"$program" --list`;
     open my $f, '>', $file or die "$file: $!\n";
     for my $l (@lines) {
         print $f "$l\n" unless ref $l;
-        print $f sprintf('%-22s %12d  %s', @$l{qw(name n note)}) =~ s/\s+$//r, "\n" if ref $l && $all{ $l->{name} };
+        print $f sprintf('%-22s %12d  %s', @$l{qw(name n note)}) =~ s/\s+$//r, "\n" if ref $l && $known{ $l->{name} };
     }
     print "written: $file\n";
     exit 0;

@@ -37,6 +37,8 @@ like($said, qr/has no line/, 'saying so');
 ($rc, $said) = budget(lines("json_parse 20000000 a note\n"), 'json_parse');
 is($rc, 0, 'one that has shrunk does not fail');
 like($said, qr/^json_parse .*SHRUNK.*UPDATE=1/ms, 'but is told loudly');
+($rc, $said) = budget('jason_parse');
+ok($rc != 0 && $said =~ /there is no item jason_parse/, 'an item that there is not is no item that is well') or diag $said;
 ($rc, $said) = budget(lines("# a head\njson_parse 20000000 a note\n"), '--update', 'json_parse');
 like(QdNode::slurp("$dir/budget"), qr/\A# a head\njson_parse +\d{7,8}  a note\n\z/, 'update: head and note stay');
 done_testing;
