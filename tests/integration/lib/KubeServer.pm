@@ -124,7 +124,7 @@ sub freeze {
     my ($self, $name) = @_;
     my $pid = $self->pid($name);
     kill 'STOP', $pid;
-    QdNode->wait_for(sub { !grep { QdNode::slurp($_) =~ /\) [^TtXZ] / } glob "/proc/$pid/task/*/stat" });
+    QdNode->wait_for(sub { !grep { QdNode::slurp($_) =~ /\) [^TtXZ] / } glob "/proc/$pid/task/*/stat" }) or die "$pid does not stand still\n";
 }
 sub thaw { my ($self, $name) = @_; kill 'CONT', $self->pid($name) }
 

@@ -10,7 +10,6 @@
 #include "runtime/sync.h"
 #include "unit/unit.h"
 #include <pthread.h>
-#include <sched.h>
 
 #define MANY 60000 /* ms: never waited for that long */
 
@@ -565,13 +564,15 @@ static struct {
     pthread_mutex_t lock;
     qd_op *lost; /* the first look, until it is cancelled */
     uint32_t looks;
-} afar = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    pthread_cond_t looked;
+} afar = {.lock = PTHREAD_MUTEX_INITIALIZER, .looked = PTHREAD_COND_INITIALIZER};
 
 static int32_t afar_range(qd_coord *c, qd_coord_range *r)
 {
     pthread_mutex_lock(&afar.lock);
     bool lose = (r->flags & QD_COORD_STALE) && afar.looks++ == 0;
     if (lose) afar.lost = &r->op;
+    pthread_cond_broadcast(&afar.looked);
     pthread_mutex_unlock(&afar.lock);
     return lose ? 0 : coord_memory_vtable()->range(c, r);
 }
@@ -588,12 +589,18 @@ static void afar_cancel(qd_coord *c, qd_op *op)
         coord_memory_vtable()->cancel(c, op);
 }
 
-static uint32_t afar_looks(void)
+/* Waits until it was looked at so often; false: it is not within a minute. */
+static bool afar_looks(uint32_t n)
 {
+    struct timespec until;
+    int rc = 0;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += MANY / 1000;
     pthread_mutex_lock(&afar.lock);
-    uint32_t n = afar.looks;
+    while (afar.looks < n && rc == 0) rc = pthread_cond_timedwait(&afar.looked, &afar.lock, &until);
+    bool there = afar.looks >= n;
     pthread_mutex_unlock(&afar.lock);
-    return n;
+    return there;
 }
 
 /* A look at the other store that is never answered is not the last one. */
@@ -611,9 +618,7 @@ static void a_look_that_is_lost_is_not_the_last(void **state)
     afar.looks = 0;
     assert_int_equal(qd_coord_open(qd_env_system(), &vt, NULL, &k, &w.s[1], NULL), 0);
     open_front(0);
-    uint64_t until = qd_env_mono_ns(qd_env_system()) + MANY * UINT64_C(1000000);
-    while (afar_looks() < 3 && qd_env_mono_ns(qd_env_system()) < until) sched_yield();
-    assert_true(afar_looks() >= 3);
+    assert_true(afar_looks(3));
     qd_stores_close(w.stores);
     qd_coord_close(w.s[1]);
     w.s[1] = near;
