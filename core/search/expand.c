@@ -227,9 +227,13 @@ int qdi_expand_pattern(qd_plan *p, const qd_node *n, float boost, bool scores, q
 {
     const qd_node_pattern *pat = &n->u.pattern;
     qd_term_range range = {0};
-    if (pat->kind == QD_PATTERN_PREFIX && !pat->case_insensitive) {
-        range.prefix = pat->text;
-    } else {
+    bool plain = pat->kind == QD_PATTERN_PREFIX && !pat->case_insensitive;
+    if (plain) range.prefix = pat->text;
+    if (pat->kind == QD_PATTERN_WILDCARD) {
+        int rc = qdi_wildcard_range(p->arena, pat, &range, &plain);
+        if (rc) return qd_err_nomem(err, "query plan");
+    }
+    if (!plain) {
         qd_automaton *a = NULL;
         int rc = make_automaton(p, pat, &a, err);
         if (rc) return rc;

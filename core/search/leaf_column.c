@@ -6,7 +6,7 @@
  */
 #include "base/str.h"
 #include "search/leaf_int.h"
-#include "segment/automaton.h"
+#include "segment/terms.h"
 #include <string.h>
 
 static bool in_set(const qdi_node *x, qd_str t)
@@ -24,11 +24,7 @@ static bool in_set(const qdi_node *x, qd_str t)
             hi = m;
     }
     if (x->u.set.terms) return false;
-    const qd_term_range *g = &x->u.set.range;
-    int from = qd_str_cmp(t, g->from), to = g->has_to ? qd_str_cmp(t, g->to) : -1;
-    if (from < 0 || (from == 0 && g->from_exclusive && g->from.p)) return false;
-    if (to > 0 || (to == 0 && !g->to_inclusive)) return false;
-    return qd_str_starts(t, g->prefix) && (!g->automaton || qd_automaton_match(g->automaton, t));
+    return qd_term_range_has(&x->u.set.range, t);
 }
 
 int qdi_column_bits(qdi_run *r, const qdi_node *x, uint32_t field, uint64_t *bits, qd_err *err)

@@ -58,8 +58,14 @@ typedef struct qd_term_range {
     qd_str to;           /* end */
     bool has_to, to_inclusive;
     qd_str prefix;                 /* only terms that begin so */
+    qd_str suffix;                 /* and end so, the two side by side at the least */
+    const qd_str *inner;           /* and hold these between them, one behind the other; these */
+    uint32_t ninner;               /* and what they point to outlive the walk */
     const qd_automaton *automaton; /* only accepted terms; NULL: all; outlives the walk */
 } qd_term_range;
+
+/* Would the walk give this term? By looking at all of it. [any] */
+bool qd_term_range_has(const qd_term_range *r, qd_str text);
 
 /* Starts a walk living in arena; nothing is fetched. Strings of range are copied. [worker] */
 QD_MUST_CHECK

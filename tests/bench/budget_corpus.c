@@ -147,6 +147,10 @@ static size_t wildcard(uint32_t i, char *out, size_t cap)
 {
     return part(i, out, cap, "wildcard", 4, i % 2 ? "*a?" : "?*n");
 }
+static size_t wildcard_plain(uint32_t i, char *out, size_t cap)
+{
+    return part(i, out, cap, "wildcard", 4, i % 2 ? "*n" : "*a*o");
+}
 static size_t fuzzy(uint32_t i, char *out, size_t cap)
 {
     return part(i, out, cap, "fuzzy", 1, i % 2 ? "q" : "");
@@ -231,6 +235,7 @@ const budget_class budget_classes[] = {
     {"count_or", BUDGET_COUNT, or },
     {"prefix", BUDGET_TOP, prefix},
     {"wildcard", BUDGET_TOP, wildcard},
+    {"wildcard_plain", BUDGET_TOP, wildcard_plain},
     {"fuzzy", BUDGET_TOP, fuzzy},
     {"range", BUDGET_TOP, range},
     {"count_range", BUDGET_COUNT, range},

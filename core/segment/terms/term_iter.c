@@ -6,12 +6,14 @@
  * below it is computed, and if that lies beyond the block, the walk goes on at the block that may
  * hold it. Inside a block, states are kept by depth, so that each term is stepped from the first
  * byte that differs from the one before; terms that share a dead beginning are passed over by their
- * lengths alone.
+ * lengths alone. A required ending is looked for first: most terms are refused by their last bytes.
  */
+#include "base/bits.h"
 #include "segment/terms/term_block_int.h"
 
 #define WINDOW_BLOCKS 64u
 #define WINDOW_BYTES (256u << 10)
+#define FRONT 8u /* bytes before a text that may be read */
 
 struct qd_term_iter {
     qd_segment *segment;
@@ -19,7 +21,11 @@ struct qd_term_iter {
     const qdi_field_terms *terms;
     qd_arena *arena;
     const qd_automaton *automaton;
-    qd_str lo, hi, prefix;
+    qd_str lo, hi, prefix, suffix;
+    const qd_str *inner;
+    uint32_t ninner;
+    size_t range_prefix; /* bytes of the range's own prefix: the suffix stands behind it */
+    uint64_t ending;     /* the last bytes of suffix, at most 8, at the end of the word */
     bool lo_exclusive, has_hi, hi_inclusive, below, over;
     bool prefixed;      /* the text at hand begins with the prefix */
     uint64_t next, end; /* blocks not planned yet */
@@ -47,9 +53,11 @@ static int grow(qd_term_iter *it, uint32_t cap, qd_err *err)
 {
     uint32_t now = it->cap ? it->cap : 256;
     while (now < cap) now *= 2;
-    char *text = qd_arena_bytes(it->arena, now), *key = qd_arena_bytes(it->arena, now + 1);
+    char *text = qd_arena_bytes(it->arena, FRONT + now), *key = qd_arena_bytes(it->arena, now + 1);
     uint32_t *states = qd_arena_alloc(it->arena, (now + 1) * sizeof *states);
     if (!text || !states || !key) return qd_err_nomem(err, "walk over terms");
+    text += FRONT;
+    memset(text - FRONT, 0, FRONT);
     if (it->cap) {
         memcpy(text, it->text, it->cap);
         memcpy(states, it->states, (it->cap + 1) * sizeof *states);
@@ -89,18 +97,24 @@ static int place(qd_term_iter *it, const qd_term_range *range, qd_err *err)
 {
     const uint8_t *index = it->segment->term_index;
     it->lo = range->from;
-    it->lo_exclusive = range->from_exclusive && range->from.n > 0;
+    it->lo_exclusive = range->from_exclusive;
     it->has_hi = range->has_to;
     it->hi = range->to;
     it->hi_inclusive = range->to_inclusive;
     it->prefix = range->prefix;
+    it->range_prefix = range->prefix.n;
+    it->suffix = range->suffix;
+    it->inner = range->inner;
+    it->ninner = range->ninner;
+    for (size_t i = it->suffix.n < 8 ? 0 : it->suffix.n - 8; i < it->suffix.n; i++)
+        it->ending = it->ending >> 8 | (uint64_t)(uint8_t)it->suffix.p[i] << 56;
     if (it->automaton && it->automaton->start == QD_AUTOMATON_DEAD) it->over = true;
     if (it->automaton && !narrow_prefix(&it->prefix, it->automaton->prefix)) it->over = true;
     if (qd_str_cmp(it->prefix, it->lo) > 0) {
         it->lo = it->prefix;
         it->lo_exclusive = false;
     }
-    qd_str *copies[] = {&it->lo, &it->hi, &it->prefix};
+    qd_str *copies[] = {&it->lo, &it->hi, &it->prefix, &it->suffix};
     for (size_t i = 0; i < QD_COUNT_OF(copies); i++) {
         size_t n = copies[i]->n;
         *copies[i] = qd_arena_str(it->arena, *copies[i]);
@@ -287,6 +301,61 @@ static bool accepted(qd_term_iter *it, uint32_t shared, qd_str rest)
     return qd_automaton_accepts(a, s);
 }
 
+/* Passes over entries whose last bytes are not the suffix's, as far as both go: those that are
+ * short and lie well inside the block, nearly all. Their texts are put, as others share them. */
+static void pass_over(qd_term_iter *it)
+{
+    const uint8_t *p = it->block.text, *end = it->block.text_end;
+    uint32_t len = it->len, least = it->depth, passed = 0;
+    uint32_t bytes = it->suffix.n < 8 ? (uint32_t)it->suffix.n : 8;
+    if (it->block.end - p < 16) return;
+    if (it->block.end - end < 16) end = it->block.end - 16; /* 16 bytes are copied of any rest */
+    qd_dassert(it->cap >= 160);
+    while (end - p >= 2 && p[0] < 128 && p[0] <= len && p[1] && p[1] <= 16 && p[1] <= end - p - 2 &&
+           p + p[1] - it->block.begin >= 6) {
+        uint32_t n = p[1], both = n < bytes ? n : bytes;
+        uint64_t last = qd_get_u64le(p + n - 6);
+        if ((last ^ it->ending) >> (64 - 8 * both) == 0) break;
+        memcpy(it->text + p[0], p + 2, 16);
+        len = p[0] + n;
+        least = p[0] < least ? p[0] : least;
+        p += 2 + n;
+        passed++;
+    }
+    if (passed == 0) return;
+    it->block.text = p;
+    it->len = len;
+    it->behind += passed;
+    it->prefixed = false;
+    if (least < it->depth) {
+        it->depth = least;
+        it->halted = false;
+    }
+}
+
+/* Is there the suffix behind the prefix, and between them what is asked for? */
+static bool has_parts(size_t prefix, qd_str suffix, const qd_str *inner, uint32_t n, qd_str text)
+{
+    if (text.n < prefix + suffix.n || !qd_str_ends(text, suffix)) return false;
+    const char *p = text.p + prefix, *end = text.p + text.n - suffix.n;
+    for (uint32_t i = 0; i < n; i++) {
+        p = memmem(p, (size_t)(end - p), inner[i].p, inner[i].n);
+        if (!p) return false;
+        p += inner[i].n;
+    }
+    return true;
+}
+
+bool qd_term_range_has(const qd_term_range *r, qd_str text)
+{
+    int from = qd_str_cmp(text, r->from), to = r->has_to ? qd_str_cmp(text, r->to) : -1;
+    if (from < 0 || (from == 0 && r->from_exclusive)) return false;
+    if (to > 0 || (to == 0 && !r->to_inclusive)) return false;
+    return qd_str_starts(text, r->prefix) &&
+           has_parts(r->prefix.n, r->suffix, r->inner, r->ninner, text) &&
+           (!r->automaton || qd_automaton_match(r->automaton, text));
+}
+
 /* Is the present term, as yet inside the bounds or below them, inside? 1, 0 = not yet, -1 = past
  * them. */
 static int inside(qd_term_iter *it, uint32_t shared)
@@ -327,11 +396,21 @@ int qd_term_iter_next(qd_term_iter *it, const qd_reads *r, qd_str *text, qd_term
         }
         uint32_t shared;
         qd_str rest;
+        if (it->suffix.n) {
+            pass_over(it);
+            if (it->block.text == it->block.text_end) continue;
+        }
         int rc = next_entry(it, &shared, &rest, err);
         if (rc) return rc;
-        if (!it->automaton) {
+        bool wanted = true;
+        if (!it->automaton)
             put_rest(it, shared, rest);
-        } else if (!accepted(it, shared, rest)) {
+        else
+            wanted = accepted(it, shared, rest);
+        if (wanted && (it->suffix.n || it->ninner))
+            wanted = has_parts(it->range_prefix, it->suffix, it->inner, it->ninner,
+                               (qd_str){it->text, it->len});
+        if (!wanted) {
             it->prefixed = false; /* the text before is not known to the next one */
             continue;
         }

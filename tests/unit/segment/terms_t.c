@@ -30,10 +30,26 @@ static list words_of(const corpus *c, const corpus_field *f)
     return l;
 }
 
+/* Does w begin with the prefix, end with the suffix and hold the inner texts between, taking any
+ * way there is? */
+static bool has_parts(const qd_str *inner, uint32_t n, qd_str suffix, qd_str w)
+{
+    if (n == 0) return qd_str_ends(w, suffix);
+    for (size_t i = 0; i + inner->n <= w.n; i++)
+        if (memcmp(w.p + i, inner->p, inner->n) == 0 &&
+            has_parts(inner + 1, n - 1, suffix, qd_str_sub(w, i + inner->n, w.n)))
+            return true;
+    return false;
+}
+
 static bool wanted(const qd_term_range *r, qd_str w)
 {
+    if (r->suffix.n + r->ninner > 0 &&
+        (!qd_str_starts(w, r->prefix) ||
+         !has_parts(r->inner, r->ninner, r->suffix, qd_str_sub(w, r->prefix.n, w.n))))
+        return false;
     int c = qd_str_cmp(w, r->from);
-    if (c < 0 || (c == 0 && r->from_exclusive && r->from.n)) return false;
+    if (c < 0 || (c == 0 && r->from_exclusive)) return false;
     c = r->has_to ? qd_str_cmp(w, r->to) : -1;
     if (c > 0 || (c == 0 && !r->to_inclusive)) return false;
     return qd_str_starts(w, r->prefix) && (!r->automaton || qd_automaton_match(r->automaton, w));
@@ -233,10 +249,74 @@ static void automata(void **state)
     end(&f);
 }
 
+/* Beginnings, ends and pieces of words, of the same one or of several. */
+static void parts_of_words(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f, 6000);
+    static char room[4][512];
+    uint64_t given = 0, several = 0;
+    for (unsigned round = 0; round < 600; round++) {
+        qd_str w = some_word(&f, room[0]), other = round % 4 ? w : some_word(&f, room[1]), inner[2];
+        size_t a = parts_random(&f.x, round % 4 == 1 ? w.n + 1 : 2),
+               z = parts_random(&f.x, round % 2 ? 4 : 12);
+        qd_term_range r = {.prefix = qd_str_sub(w, 0, a), .inner = inner};
+        r.suffix = qd_str_sub(other, other.n > z ? other.n - z : 0, other.n);
+        r.ninner = round % 5 ? (uint32_t)parts_random(&f.x, 3) : 0;
+        for (uint32_t i = 0, at = 0; i < r.ninner; i++) {
+            at += (uint32_t)parts_random(&f.x, 4);
+            inner[i] = qd_str_sub(other, at, at + 1 + parts_random(&f.x, 3));
+            at += (uint32_t)inner[i].n;
+        }
+        if (round % 7 == 0) r.from = some_word(&f, room[2]);
+        if (round % 8 == 0) {
+            r.has_to = true;
+            r.to = some_word(&f, room[3]);
+        }
+        uint64_t n = compare(&f.x, f.s, f.field, &f.l, &r);
+        for (uint32_t i = 0; i < f.l.n; i += 7)
+            assert_int_equal(qd_term_range_has(&r, f.l.words[i]), wanted(&r, f.l.words[i]));
+        given += n;
+        several += n > 1 && r.suffix.n > 1;
+    }
+    assert_true(given > 20000 && several > 30);
+    end(&f);
+}
+
+/* An ending beside an automaton changes nothing that the automaton does not say. */
+static void an_ending_beside_an_automaton(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f, 6000);
+    static const char *const patterns[][2] = {{"?*7", "7"},
+                                              {"a?*-tail_*5", "5"},
+                                              {"p?*_1?2", "2"},
+                                              {"*-t??l_1*1", "1"},
+                                              {"?b*il_?0", "0"}};
+    uint64_t given = 0;
+    for (unsigned i = 0; i < QD_COUNT_OF(patterns); i++) {
+        qd_automaton *a = NULL;
+        OK(&f.x,
+           qd_automaton_wildcard(qd_str_c(patterns[i][0]), false, 0, &f.x.account, &a, &f.x.err));
+        qd_term_range r = {.automaton = a, .suffix = qd_str_c(patterns[i][1])};
+        uint64_t n = compare(&f.x, f.s, f.field, &f.l, &r);
+        r.suffix.n = 0;
+        assert_int_equal(compare(&f.x, f.s, f.field, &f.l, &r), n);
+        given += n;
+        qd_automaton_free(a);
+    }
+    assert_true(given > 300);
+    end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranges_and_prefixes),
+        cmocka_unit_test(parts_of_words),
+        cmocka_unit_test(an_ending_beside_an_automaton),
         cmocka_unit_test(absent_terms_are_not_found),
         cmocka_unit_test(small_terms_as_a_bitmap),
         cmocka_unit_test(automata),
