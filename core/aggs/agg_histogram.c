@@ -23,7 +23,8 @@ typedef struct state {
     /* steps of one length, one owner */
     uint32_t *bucket; /* by interval of the leaf: bucket + 1; 0: not met yet */
     uint32_t cap_bucket, nbucket;
-    qdi_counts count;  /* without children: documents by interval */
+    bool counting; /* documents by interval; children, if any, fold by interval too */
+    qdi_counts count;
     uint32_t *numbers; /* of a batch: the intervals */
     int64_t base;      /* of interval 0 */
     int64_t step;
@@ -137,7 +138,10 @@ static int table_of_steps(qdi_aggr *a, qd_err *err)
     t->inverse = 1 / (double)t->step;
     if (!t->numbers) t->numbers = qd_arena_alloc(&a->shard->arena, QDI_EMIT * sizeof *t->numbers);
     if (!t->numbers) return qdi_aggs_no_memory(a->shard->account, QDI_EMIT * 4, "histogram", err);
-    int rc = a->nsubs ? 0 : qdi_counts_reset(&t->count, a->shard->account, n, err);
+    int rc = a->nsubs ? qdi_aggs_slots_begin(a, n, err) : 1;
+    if (rc < 0) return rc;
+    t->counting = rc;
+    rc = t->counting ? qdi_counts_reset(&t->count, a->shard->account, n, err) : 0;
     if (rc) return rc;
     rc = qdi_aggs_grow(a->shard->account, &t->bucket, &t->cap_bucket, n, sizeof *t->bucket, err);
     if (rc) return rc;
@@ -151,6 +155,7 @@ static int histogram_leaf(qdi_aggr *a, qd_err *err)
 {
     state *t = a->state;
     t->n = t->nbucket = 0;
+    t->counting = false;
     t->lo = t->hi = 0;
     if (!a->src || !a->src->column || a->src->kind != QDI_I64) return 0;
     if (simple(a->def)) return table_of_steps(a, err);
@@ -269,13 +274,16 @@ static int by_table(qdi_aggr *a, const uint32_t *idx, uint32_t n, qd_err *err)
 {
     state *t = a->state;
     const qdi_source *s = a->src;
-    if (idx)
-        for (uint32_t i = 0; i < n; i++) t->numbers[i] = step_of(t, s->v[idx[i]]);
-    else
-        for (uint32_t i = 0; i < n; i++) t->numbers[i] = step_of(t, s->v[i]);
-    if (!a->nsubs) {
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at = t->numbers[i] = step_of(t, s->v[idx ? idx[i] : i]);
+        most = at > most ? at : most;
+    }
+    if (most >= t->nbucket)
+        return qd_err_set(err, QD_E_CORRUPT, "a value outside its column's bounds");
+    if (t->counting) {
         qdi_counts_add(&t->count, t->numbers, n);
-        return 0;
+        return a->nsubs ? qdi_aggs_slots_collect(a, idx, t->numbers, n, err) : 0;
     }
     for (uint32_t i = 0; i < n; i++) {
         uint32_t at = t->numbers[i];
@@ -293,13 +301,13 @@ static int by_table(qdi_aggr *a, const uint32_t *idx, uint32_t n, qd_err *err)
 static int histogram_leaf_end(qdi_aggr *a, qd_err *err)
 {
     state *t = a->state;
-    if (!t->nbucket || a->nsubs) return 0;
+    if (!t->counting) return 0;
     qdi_counts_sum(&t->count);
     for (uint32_t i = 0; i < t->nbucket; i++) {
         if (!t->count.at[i]) continue;
         int rc = t->bucket[i] ? 0 : first_met(a, i, err);
+        if (!rc) rc = qdi_aggs_slot_take(a, i, t->count.at[i], t->bucket[i] - 1, err);
         if (rc) return rc;
-        a->buckets.docs[t->bucket[i] - 1] += t->count.at[i];
     }
     return 0;
 }

@@ -5,27 +5,12 @@
  * sums of doubles carry their error (Kahan), as Elasticsearch's do. One owner alone, the usual
  * case at the top, goes by vectors; many owners pair by pair.
  */
-#include "aggs/aggs_int.h"
 #include "aggs/kern_int.h"
+#include "aggs/stats_int.h"
 #include <math.h>
 
-enum { WANT_SUM = 1, WANT_BOUNDS = 2, WANT_SQUARES = 4 };
-
-typedef struct row {
-    uint64_t n;
-    __int128 isum; /* of integers */
-    double sum, low;
-    int64_t min, max; /* encoded; MAX, MIN: none */
-    double squares, squares_low;
-} row;
-
-typedef struct state {
-    row *rows;
-    uint32_t cap, want;
-    qdi_fsum lanes, square_lanes; /* of owner 0 */
-    bool has_lanes;
-    double *square;
-} state;
+typedef qdi_stats_row row;
+typedef qdi_stats_state state;
 
 static int stats_open(qdi_aggr *a, qd_err *err)
 {
@@ -34,17 +19,17 @@ static int stats_open(qdi_aggr *a, qd_err *err)
     switch (a->def->type) {
     case QDI_AVG:
     case QDI_SUM:
-        t->want = WANT_SUM;
+        t->want = QDI_WANT_SUM;
         break;
     case QDI_MIN:
     case QDI_MAX:
-        t->want = WANT_BOUNDS;
+        t->want = QDI_WANT_BOUNDS;
         break;
     case QDI_STATS:
-        t->want = WANT_SUM | WANT_BOUNDS;
+        t->want = QDI_WANT_SUM | QDI_WANT_BOUNDS;
         break;
     case QDI_EXTENDED_STATS:
-        t->want = WANT_SUM | WANT_BOUNDS | WANT_SQUARES;
+        t->want = QDI_WANT_SUM | QDI_WANT_BOUNDS | QDI_WANT_SQUARES;
         t->square = qd_arena_alloc(&a->shard->arena, QD_COLUMN_BATCH * sizeof *t->square);
         if (!t->square)
             return qdi_aggs_no_memory(a->shard->account, QD_COLUMN_BATCH * 8, "aggregations", err);
@@ -73,8 +58,8 @@ static bool by_block(qdi_aggr *a, row *r)
     state *t = a->state;
     qdi_source *s = a->src;
     const qdi_batch *b = &a->shard->batch;
-    if (t->want & (WANT_SUM | WANT_SQUARES) || !b->contiguous || s->has_missing || s->converted ||
-        a->shard->o.skip_block_statistics || s->batch == b->number)
+    if (t->want & (QDI_WANT_SUM | QDI_WANT_SQUARES) || !b->contiguous || s->has_missing ||
+        s->converted || a->shard->o.skip_block_statistics || s->batch == b->number)
         return false;
     if (!s->column) return true;
     qd_column_block_info info;
@@ -95,18 +80,18 @@ static int by_fold(qdi_aggr *a, row *r, qd_err *err)
     state *t = a->state;
     qdi_source *s = a->src;
     const qdi_batch *b = &a->shard->batch;
-    if (t->want & WANT_SQUARES || !(t->want & (WANT_SUM | WANT_BOUNDS)) || s->kind != QDI_I64 ||
-        s->has_missing || s->converted || !s->reader || s->batch == b->number)
+    if (t->want & QDI_WANT_SQUARES || !(t->want & (QDI_WANT_SUM | QDI_WANT_BOUNDS)) ||
+        s->kind != QDI_I64 || s->has_missing || s->converted || !s->reader || s->batch == b->number)
         return 0;
     if (!b->contiguous && !b->bits) return 0;
     uint32_t from = b->contiguous ? b->first : b->from, to = b->last + 1;
     qd_column_folded f;
     int rc = qd_column_fold(s->reader, from, to, b->contiguous ? NULL : b->bits,
-                            (t->want & WANT_BOUNDS) != 0, &f, err);
+                            (t->want & QDI_WANT_BOUNDS) != 0, &f, err);
     if (rc <= 0) return rc;
     r->n += f.n;
-    if (t->want & WANT_SUM) r->isum += f.sum;
-    if (t->want & WANT_BOUNDS && f.n) {
+    if (t->want & QDI_WANT_SUM) r->isum += f.sum;
+    if (t->want & QDI_WANT_BOUNDS && f.n) {
         if (f.min < r->min) r->min = f.min;
         if (f.max > r->max) r->max = f.max;
     }
@@ -127,19 +112,19 @@ static int collect_all(qdi_aggr *a, qd_err *err)
     if (rc) return rc;
     r->n += s->n;
     if (s->kind == QDI_ORD || !s->n) return 0;
-    if (t->want & WANT_BOUNDS) k->bounds_i64(s->v, s->n, &r->min, &r->max);
-    if (!(t->want & WANT_SUM)) return 0;
+    if (t->want & QDI_WANT_BOUNDS) k->bounds_i64(s->v, s->n, &r->min, &r->max);
+    if (!(t->want & QDI_WANT_SUM)) return 0;
     if (s->kind == QDI_I64) {
         qdi_isum sum;
         k->sum_i64(s->v, s->n, &sum);
         r->isum += (__int128)sum.high * ((__int128)1 << 32) + sum.low;
-        if (!(t->want & WANT_SQUARES)) return 0;
+        if (!(t->want & QDI_WANT_SQUARES)) return 0;
     }
     rc = qdi_aggs_source_f64(a->shard, s, err);
     if (rc) return rc;
     t->has_lanes = true;
     if (s->kind != QDI_I64) k->sum_f64(s->f64, s->n, &t->lanes);
-    if (t->want & WANT_SQUARES)
+    if (t->want & QDI_WANT_SQUARES)
         for (uint32_t at = 0; at < s->n; at += QD_COLUMN_BATCH) {
             uint32_t n = s->n - at < QD_COLUMN_BATCH ? s->n - at : QD_COLUMN_BATCH;
             for (uint32_t i = 0; i < n; i++) t->square[i] = s->f64[at + i] * s->f64[at + i];
@@ -152,13 +137,13 @@ static inline void add(const state *t, const qdi_source *s, row *r, uint32_t fro
 {
     r->n += to - from;
     if (s->kind == QDI_ORD || from == to) return;
-    if (t->want & WANT_BOUNDS) { /* values ascend in a document */
+    if (t->want & QDI_WANT_BOUNDS) { /* values ascend in a document */
         for (uint32_t k = from; k < to; k++) {
             if (s->v[k] < r->min) r->min = s->v[k];
             if (s->v[k] > r->max) r->max = s->v[k];
         }
     }
-    if (t->want & WANT_SUM) {
+    if (t->want & QDI_WANT_SUM) {
         for (uint32_t k = from; k < to; k++) {
             if (s->kind == QDI_I64)
                 r->isum += s->v[k];
@@ -166,7 +151,7 @@ static inline void add(const state *t, const qdi_source *s, row *r, uint32_t fro
                 qdi_kahan(&r->sum, &r->low, s->f64[k]);
         }
     }
-    if (t->want & WANT_SQUARES)
+    if (t->want & QDI_WANT_SQUARES)
         for (uint32_t k = from; k < to; k++)
             qdi_kahan(&r->squares, &r->squares_low, s->f64[k] * s->f64[k]);
 }
@@ -199,10 +184,10 @@ static int stats_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner
     if (!s) return 0;
     if (!idx && !owner) return collect_all(a, err);
     int rc = qdi_aggs_source_index(a->shard, s, err);
-    bool reals = (t->want & WANT_SQUARES) || (t->want & WANT_SUM && s->kind == QDI_F64);
+    bool reals = (t->want & QDI_WANT_SQUARES) || (t->want & QDI_WANT_SUM && s->kind == QDI_F64);
     if (rc == 0 && reals && s->kind != QDI_ORD) rc = qdi_aggs_source_f64(a->shard, s, err);
     if (rc) return rc;
-    if (owner && s->one && t->want == WANT_SUM && s->kind != QDI_ORD) {
+    if (owner && s->one && t->want == QDI_WANT_SUM && s->kind != QDI_ORD) {
         add_sums(t, s, idx, owner, n);
         return 0;
     }
@@ -314,12 +299,17 @@ static double stats_metric(qdi_aggr *a, uint32_t owner, qd_str member)
 static void stats_close(qdi_aggr *a)
 {
     state *t = a->state;
-    if (t) qd_free(t->rows);
+    if (!t) return;
+    qdi_stats_slots_fini(&t->slots);
+    qd_free(t->rows);
 }
 
 const qdi_ops qdi_aggs_ops_stats = {.open = stats_open,
                                     .grow = stats_grow,
                                     .collect = stats_collect,
+                                    .slots = qdi_stats_slots_begin,
+                                    .collect_slots = qdi_stats_slots_collect,
+                                    .take_slot = qdi_stats_slots_take,
                                     .build = stats_build,
                                     .metric = stats_metric,
                                     .close = stats_close};

@@ -3,10 +3,10 @@
  * and of numbers.
  *
  * An ordinal is resolved to a number of its bytes (qdi_strings) when it is first seen in a segment;
- * the top-level case without children only counts by ordinal and resolves once a segment, in
- * ascending order, which the dictionary decodes cheapest; in the only segment of a shard, ordered
- * by counts, just the best ones. With one owner an ordinal, or a number of a narrow column, leads
- * to its bucket by a table of the segment.
+ * with one owner, and no children but metrics that fold by ordinal too, ordinals are only counted
+ * and resolved once a segment, in ascending order, which the dictionary decodes cheapest; in the
+ * only segment of a shard, ordered by counts, just the best ones. With one owner an ordinal, or a
+ * number of a narrow column, leads to its bucket by a table of the segment.
  */
 #include "aggs/aggs_int.h"
 #include "aggs/counts_int.h"
@@ -32,7 +32,7 @@ typedef struct state {
     uint32_t *bucket; /* by ordinal, or number - base: the bucket of owner 0, UNSEEN, SKIPPED */
     uint32_t cap_term, cap_bucket, nbucket;
     int64_t base;
-    bool counting; /* by ordinal, or number - base */
+    bool counting; /* by ordinal, or number - base; children, if any, fold by these slots */
     qdi_counts count;
     uint32_t *numbers; /* of a batch: number - base */
     uint32_t cap_numbers;
@@ -169,10 +169,11 @@ static int table_of(qdi_aggr *a, uint32_t n, int64_t base, qd_err *err)
 {
     state *t = a->state;
     t->base = base;
-    t->counting = a->def->nplain == 0;
+    int rc = a->nsubs ? qdi_aggs_slots_begin(a, n, err) : 1;
+    if (rc < 0) return rc;
+    t->counting = rc;
     if (t->counting) return qdi_counts_reset(&t->count, a->shard->account, n, err);
-    int rc =
-        qdi_aggs_grow(a->shard->account, &t->bucket, &t->cap_bucket, n, sizeof *t->bucket, err);
+    rc = qdi_aggs_grow(a->shard->account, &t->bucket, &t->cap_bucket, n, sizeof *t->bucket, err);
     t->nbucket = rc ? 0 : n;
     for (uint32_t i = 0; i < t->nbucket; i++) t->bucket[i] = UNSEEN;
     return rc;
@@ -235,18 +236,56 @@ static int first_met(qdi_aggr *a, uint32_t at, uint32_t *out, qd_err *err)
     return rc;
 }
 
-static int numbers_of_batch(qdi_aggr *a, qd_err *err)
+static int numbers_of_batch(qdi_aggr *a, uint32_t below, qd_err *err)
 {
     state *t = a->state;
     const qdi_source *s = a->src;
     int rc = qdi_aggs_grow(a->shard->account, &t->numbers, &t->cap_numbers, s->n,
                            sizeof *t->numbers, err);
-    for (uint32_t i = 0; !rc && i < s->n; i++) t->numbers[i] = (uint32_t)(s->v[i] - t->base);
-    return rc;
+    if (rc) return rc;
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < s->n; i++) {
+        uint32_t v = (uint32_t)((uint64_t)s->v[i] - (uint64_t)t->base);
+        t->numbers[i] = v;
+        most = v > most ? v : most;
+    }
+    return most < below ? 0 : qd_err_set(err, QD_E_CORRUPT, "a value outside its column's bounds");
 }
 
-/* Without children documents are only counted: by ordinal, or by number - base, of which a
- * document may hold one twice. */
+/* Pairs of documents and slots that could not be handed on as they were. */
+static int flush_slots(qdi_aggr *a, qd_err *err)
+{
+    uint32_t n = a->en;
+    a->en = 0;
+    qdi_counts_add(&((state *)a->state)->count, a->ebucket, n);
+    return n ? qdi_aggs_slots_collect(a, a->eidx, a->ebucket, n, err) : 0;
+}
+
+/* Children fold by slots: ordinals, or numbers - base. */
+static int count_slots(qdi_aggr *a, const uint32_t *idx, const uint32_t *v, uint32_t n, qd_err *err)
+{
+    state *t = a->state;
+    const qdi_source *s = a->src;
+    if (!idx && s->one) {
+        qdi_counts_add(&t->count, v, n);
+        return qdi_aggs_slots_collect(a, NULL, v, n, err);
+    }
+    int rc = qdi_aggs_source_index(a->shard, a->src, err);
+    for (uint32_t i = 0; rc == 0 && i < n; i++) {
+        uint32_t from, to, at = idx ? idx[i] : i;
+        qdi_source_doc(s, at, &from, &to);
+        for (uint32_t k = from; rc == 0 && k < to; k++) {
+            if (k > from && v[k] == v[k - 1]) continue;
+            a->eidx[a->en] = at;
+            a->ebucket[a->en++] = v[k];
+            if (a->en == QDI_EMIT) rc = flush_slots(a, err);
+        }
+    }
+    return rc ? rc : flush_slots(a, err);
+}
+
+/* Documents are only counted: by ordinal, or by number - base, of which a document may hold one
+ * twice. */
 static int count(qdi_aggr *a, const uint32_t *idx, uint32_t n, qd_err *err)
 {
     state *t = a->state;
@@ -254,9 +293,10 @@ static int count(qdi_aggr *a, const uint32_t *idx, uint32_t n, qd_err *err)
     bool ordinals = a->bound->values == QDI_ORD;
     int rc = ordinals && !idx ? qdi_aggs_source_load(a->shard, a->src, err)
                               : qdi_aggs_source_index(a->shard, a->src, err);
-    if (!rc && !ordinals) rc = numbers_of_batch(a, err);
+    if (!rc && !ordinals) rc = numbers_of_batch(a, t->count.n, err);
     if (rc) return rc;
     const uint32_t *v = ordinals ? s->o : t->numbers;
+    if (a->nsubs) return count_slots(a, idx, v, n, err);
     if (!idx && (ordinals || s->one)) { /* a document's ordinals are a set */
         qdi_counts_add(&t->count, v, s->n);
         return 0;
@@ -277,11 +317,13 @@ static int pairs_by_table(qdi_aggr *a, const uint32_t *idx, uint32_t n, qd_err *
     const qdi_source *s = a->src;
     bool ordinals = a->bound->values == QDI_ORD;
     uint32_t pairs = 0;
+    int rc = ordinals ? 0 : numbers_of_batch(a, t->nbucket, err);
+    if (rc) return rc;
+    const uint32_t *v = ordinals ? s->o : t->numbers;
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t doc = idx ? idx[i] : i;
-        uint32_t at = ordinals ? s->o[doc] : (uint32_t)(s->v[doc] - t->base), b = t->bucket[at];
+        uint32_t doc = idx ? idx[i] : i, at = v[doc], b = t->bucket[at];
         if (QD_UNLIKELY(b == UNSEEN)) {
-            int rc = first_met(a, at, &b, err);
+            rc = first_met(a, at, &b, err);
             if (rc) return rc;
         }
         a->eidx[pairs] = doc;
@@ -419,8 +461,8 @@ static int terms_leaf_end(qdi_aggr *a, qd_err *err)
         }
         ties -= counts[i] == least;
         int rc = bucket_of(a, i, &bucket, err);
+        if (!rc && bucket != SKIPPED) rc = qdi_aggs_slot_take(a, i, counts[i], bucket, err);
         if (rc) return rc;
-        if (bucket != SKIPPED) a->buckets.docs[bucket] += counts[i];
     }
     return 0;
 }

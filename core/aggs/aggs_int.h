@@ -306,6 +306,15 @@ typedef struct qdi_ops {
      * falls within one owner. */
     int (*collect)(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
                    qd_err *err);
+    /* By slots, the numbers of a parent's values in the leaf, instead of owners; NULL: cannot. All
+     * pairs of a leaf come so, or none. Begun after the parent's leaf: 1 = n slots are ready, 0 =
+     * not for this leaf. */
+    int (*slots)(qdi_aggr *a, uint32_t n, qd_err *err);
+    /* n pairs; idx NULL: documents 0 to n - 1. */
+    int (*collect_slots)(qdi_aggr *a, const uint32_t *idx, const uint32_t *slot, uint32_t n,
+                         qd_err *err);
+    /* Adds what a slot of `docs` pairs holds to an owner; at most once a leaf and slot. */
+    void (*take_slot)(qdi_aggr *a, uint32_t slot, uint32_t docs, uint32_t owner);
     int (*leaf_end)(qdi_aggr *a, qd_err *err);
     /* Once, before the first build; may be NULL. */
     int (*finish)(qdi_aggr *a, qd_err *err);
@@ -335,7 +344,7 @@ struct qdi_aggr {
 
 typedef struct qdi_batch {
     const qd_leaf *leaf;
-    const uint32_t *docs; /* NULL: as bits only, when all aggregators can do without */
+    const uint32_t *docs; /* NULL: as bits only; qdi_aggs_batch_docs lists them */
     const float *scores;
     uint32_t n;
     uint32_t first, last; /* least and greatest document */
@@ -363,6 +372,7 @@ struct qd_aggs_shard {
         *bits; /* the documents of batch bits_batch; words outside [bits_from, bits_to) are 0 */
     uint32_t cap_bits, bits_from, bits_to;
     uint64_t bits_batch;
+    uint32_t *docs;           /* room for those of a batch that came as bits */
     qd_aggs_partial *partial; /* while it is built */
 };
 
@@ -372,6 +382,8 @@ int qdi_aggs_no_memory(qd_account *account, size_t bytes, const char *what, qd_e
 int qdi_aggs_grow(qd_account *account, void *array, uint32_t *cap, uint32_t n, size_t size,
                   qd_err *err);
 
+/* Lists the documents of a batch that came as bits. */
+int qdi_aggs_batch_docs(qd_aggs_shard *s, qd_err *err);
 /* Finds or makes the source of a bound field. */
 int qdi_aggs_source_get(qd_aggs_shard *s, const qdi_bound *b, bool want_dict, qdi_source **out,
                         qd_err *err);
@@ -406,6 +418,14 @@ static inline int qdi_emit(qdi_aggr *a, uint32_t idx, uint32_t bucket, qd_err *e
     a->ebucket[a->en++] = bucket;
     return a->en == QDI_EMIT ? qdi_aggs_emit_flush(a, err) : 0;
 }
+#define QDI_SLOTS_MAX 8192u /* more are not cleared for each leaf */
+/* May a's children fold by n slots in this leaf? 1, 0 or an error. */
+int qdi_aggs_slots_begin(qdi_aggr *a, uint32_t n, qd_err *err);
+/* Hands n pairs to the children by slots. */
+int qdi_aggs_slots_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *slot, uint32_t n,
+                           qd_err *err);
+/* Counts a slot's documents for a bucket, whose children take what they hold of it. */
+int qdi_aggs_slot_take(qdi_aggr *a, uint32_t slot, uint32_t docs, uint32_t bucket, qd_err *err);
 int qdi_aggs_bucket_find(qdi_aggr *a, uint32_t owner, int64_t key, uint32_t *recent, uint32_t *out,
                          qd_err *err);
 /* The bucket of (owner, key), made if new. */

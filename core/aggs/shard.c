@@ -99,6 +99,36 @@ int qdi_aggs_emit_flush(qdi_aggr *a, qd_err *err)
     return rc;
 }
 
+int qdi_aggs_slots_begin(qdi_aggr *a, uint32_t n, qd_err *err)
+{
+    int rc = n <= QDI_SLOTS_MAX;
+    for (uint32_t i = 0; i < a->nsubs; i++) rc &= a->subs[i]->ops->slots != NULL;
+    for (uint32_t i = 0; rc > 0 && i < a->nsubs; i++)
+        rc = a->subs[i]->ops->slots(a->subs[i], n, err);
+    return rc;
+}
+
+int qdi_aggs_slots_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *slot, uint32_t n,
+                           qd_err *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < a->nsubs; i++)
+        rc = a->subs[i]->ops->collect_slots(a->subs[i], idx, slot, n, err);
+    if (rc == 0 && qd_task_stopped(a->shard->o.task)) rc = qd_task_poll(a->shard->o.task);
+    return rc;
+}
+
+int qdi_aggs_slot_take(qdi_aggr *a, uint32_t slot, uint32_t docs, uint32_t bucket, qd_err *err)
+{
+    a->buckets.docs[bucket] += docs;
+    for (uint32_t i = 0; i < a->nsubs; i++) {
+        int rc = grow_to(a->subs[i], a->buckets.n, err);
+        if (rc) return rc;
+        a->subs[i]->ops->take_slot(a->subs[i], slot, docs, bucket);
+    }
+    return 0;
+}
+
 int qdi_aggs_bucket_find(qdi_aggr *a, uint32_t owner, int64_t key, uint32_t *recent, uint32_t *out,
                          qd_err *err)
 {
@@ -203,12 +233,29 @@ static const qd_collector_vt collector_vt = {.plan = collector_plan,
                                              .collect = collector_collect,
                                              .end = collector_end};
 
-/* Can a do without a list of documents? Counting terms, and metrics at the top, look at values. */
+int qdi_aggs_batch_docs(qd_aggs_shard *s, qd_err *err)
+{
+    qdi_batch *b = &s->batch;
+    uint32_t n = 0;
+    if (b->docs) return 0;
+    if (!s->docs) s->docs = qd_arena_alloc(&s->arena, QD_COLLECT_BATCH * sizeof *s->docs);
+    if (!s->docs) return qdi_aggs_no_memory(s->account, QD_COLLECT_BATCH * 4, "aggregations", err);
+    for (uint32_t w = 0; w < b->words; w++)
+        for (uint64_t x = b->bits[w]; x && n < b->n; x &= x - 1)
+            s->docs[n++] = b->from + w * 64 + (uint32_t)__builtin_ctzll(x);
+    b->docs = s->docs;
+    return 0;
+}
+
+/* Can a usually do without a list of documents? Metrics, and what counts or folds by a table, look
+ * at values; where they cannot, the list is made. */
 static bool bits_enough(const qdi_aggr *a)
 {
-    bool metric = a->ops == &qdi_aggs_ops_stats;
-    bool counting = a->ops == &qdi_aggs_ops_terms && a->bound->values == QDI_ORD && !a->def->nplain;
-    return (metric || counting) && a->src && !a->src->has_missing && !a->src->ids;
+    bool table = a->ops == &qdi_aggs_ops_terms || a->ops == &qdi_aggs_ops_histogram;
+    if (a->ops != &qdi_aggs_ops_stats && !table) return false;
+    for (uint32_t i = 0; i < a->nsubs; i++)
+        if (a->subs[i]->ops != &qdi_aggs_ops_stats || !bits_enough(a->subs[i])) return false;
+    return a->src && !a->src->has_missing && !a->src->ids;
 }
 
 int qd_aggs_shard_make(const qd_aggs_bound *b, const qd_aggs_shard_options *o, qd_aggs_shard **out,

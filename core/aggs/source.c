@@ -131,7 +131,7 @@ static bool at_end(const qd_column_cursor *c)
 
 /* Starts a walk over the batch: as a range, as bits where it is dense (blocks are decoded whole and
  * thinned out), else document by document. */
-static int start(qd_aggs_shard *s, qd_column_cursor *c, qd_err *err)
+static int start(qd_aggs_shard *s, const qdi_source *src, qd_column_cursor *c, qd_err *err)
 {
     const qdi_batch *t = &s->batch;
     uint32_t from = t->first, to = t->last + 1;
@@ -139,7 +139,9 @@ static int start(qd_aggs_shard *s, qd_column_cursor *c, qd_err *err)
         qd_column_over_range(c, from, to);
         return 0;
     }
-    if (t->docs && (to - from) / DENSE > t->n) {
+    if ((to - from) / DENSE > t->n) {
+        int rc = qdi_aggs_batch_docs(s, err);
+        if (rc) return rc;
         qd_column_over_docs(c, t->docs, t->n);
         return 0;
     }
@@ -161,6 +163,7 @@ static int start(qd_aggs_shard *s, qd_column_cursor *c, qd_err *err)
         s->bits_batch = t->number;
     }
     qd_column_over_bits(c, s->bits, from, to);
+    c->values_only = src->stats->dense && !src->stats->multi; /* value i is document i's */
     return 0;
 }
 
@@ -176,13 +179,15 @@ int qdi_aggs_source_load(qd_aggs_shard *s, qdi_source *src, qd_err *err)
     src->docs = NULL;
     src->one = src->has_start = src->has_f64 = false;
     if (src->ids && src->reader) {
+        int rc = qdi_aggs_batch_docs(s, err);
+        if (rc) return rc;
         src->n = t->n;
         src->o = src->docs = t->docs;
         src->one = true;
     } else if (src->reader) {
         qd_column_cursor c;
         qd_column_batch b;
-        int rc = start(s, &c, err);
+        int rc = start(s, src, &c, err);
         if (rc) return rc;
         rc = qd_column_next(src->reader, &c, &b, err);
         if (rc < 0) return rc;
@@ -228,6 +233,8 @@ int qdi_aggs_source_index(qd_aggs_shard *s, qdi_source *src, qd_err *err)
 {
     int rc = qdi_aggs_source_load(s, src, err);
     if (rc || src->one || src->has_start) return rc;
+    rc = qdi_aggs_batch_docs(s, err);
+    if (rc) return rc;
     const qdi_batch *t = &s->batch;
     if (!src->start) {
         src->start = qd_alloc(s->account, (QD_COLLECT_BATCH + 1) * sizeof *src->start);
