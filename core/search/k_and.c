@@ -324,6 +324,11 @@ static int and_lead(qdi_k *k)
 int qdi_k_and(qdi_k *k, qd_strategy strategy)
 {
     qdi_k_by_df(k->c, k->nt);
+    if (strategy == QD_STRATEGY_AUTO) {
+        int rc = qdi_k_one(k);
+        if (rc) return rc < 0 ? rc : 0;
+        qdi_k_by_df(k->c, k->nt);
+    }
     if (qdi_k_dense(k->c[0])) return and_dense(k, strategy);
     if (strategy == QD_STRATEGY_KERNEL_EXHAUSTIVE) return and_everything(k);
     return and_lead(k);

@@ -132,9 +132,11 @@ static int rank_accepted(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t 
 /* Terms that do not score beside ones that do could be intersected with them. Are they rather made
  * a bitmap first? Blocks of the others are skipped by their bounds then, which a term that is
  * everywhere alike has no use for. */
-static bool accept_first(const qdi_run *r)
+static bool accept_first(const qdi_run *r, qd_strategy strategy)
 {
     const qdi_lnode *x = r->root;
+    const qdi_cur *one = NULL, *rarest = NULL;
+    uint32_t ones = 0;
     double scored = 1e30, bitmap = r->ndocs / (double)QDI_WINDOW * QDI_COST_WINDOW;
     if (x->kind != QDI_L_BOOL || x->u.b.nnot) return false;
     bool any = false;
@@ -144,7 +146,16 @@ static bool accept_first(const qdi_run *r)
         any |= !c->scores;
         if (!c->scores) bitmap += (double)c->cost * QDI_COST_POSTING;
         if (c->scores && (double)c->cost < scored) scored = (double)c->cost;
+        if (c->scores) {
+            one = c->u.cur;
+            ones++;
+        } else if (!rarest) { /* required ones are in order of cost */
+            rarest = c->u.cur;
+        }
     }
+    if (strategy == QD_STRATEGY_AUTO && ones == 1 && rarest && !x->u.b.nshould &&
+        qdi_k_one_fits(one, rarest))
+        return false;
     return any && scored * QDI_COST_CANDIDATE > 2 * bitmap;
 }
 
@@ -153,7 +164,7 @@ int qdi_kernel_top(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t want, 
 {
     int rc = 0;
     if (!r->root->scores || q->k == 0) return 0;
-    bool first = accept_first(r);
+    bool first = accept_first(r, strategy);
     if (first) rc = rank_accepted(r, q, strategy, want, count, counted, name, err);
     if (!rc) rc = rank_shape(r, q, strategy, want, count, counted, name, err);
     if (!rc && !first) rc = rank_accepted(r, q, strategy, want, count, counted, name, err);

@@ -75,6 +75,11 @@ int qdi_k_term(qdi_k *k);
 int qdi_k_or(qdi_k *k, qd_strategy strategy);
 int qdi_k_or_table(qdi_k *k);
 int qdi_k_and(qdi_k *k, qd_strategy strategy);
+/* k_one.c: one scored term among filters; 1 when it did the work, 0 when the shape is not its own.
+ * Cursors by rising document frequency, which are put into another order. */
+int qdi_k_one(qdi_k *k);
+/* Is that the way for a scored term and the rarest of its filters? */
+bool qdi_k_one_fits(const qdi_cur *scored, const qdi_cur *rarest);
 int qdi_k_mix(qdi_k *k, uint32_t nreq);
 int qdi_k_phrase(qdi_k *k, qdi_lnode *l); /* q NULL: count up to want */
 int qdi_k_count_or(qdi_k *k, uint64_t limit, uint64_t *n);

@@ -316,6 +316,23 @@ static qd_node *filtered_shape(uint32_t must, uint32_t should)
     return q;
 }
 
+/* One word that scores, the others and a tag only filter. */
+static qd_node *one_scored(void)
+{
+    const qd_node **must, **filter;
+    uint32_t n = 1 + (uint32_t)search_rnd(3);
+    qd_node *q = qd_node_bool_make(&A, 1, 0, n, 0, &must, NULL, &filter, NULL);
+    must[0] = term_node();
+    if (search_rnd(4) == 0) ((qd_node *)(uintptr_t)must[0])->boost = 2.5f;
+    for (uint32_t i = 0; i < n; i++)
+        filter[i] = search_rnd(4)
+                        ? term_node()
+                        : qd_node_term_make(&A, QD_STR("tag"), qd_str_c(C.tag[search_rnd(TAGS)]));
+    return q;
+}
+
+static uint32_t g_one_scored; /* times that the kernel for it ran */
+
 /* --- comparing
  * -------------------------------------------------------------------------------------- */
 
@@ -380,6 +397,7 @@ static void top_is(qd_plan *p, const want *w, const qd_top_options *o, const cha
 {
     qd_top_result r;
     OK(qd_plan_top(p, o, &r, &C.err));
+    g_one_scored += r.strategy && strcmp(r.strategy, "and: one scored") == 0;
     uint64_t k = o->k < w->hits ? o->k : w->hits;
     bool bad = r.n != k;
     if (!exact) bad = !near_hits(w, &r, k);
@@ -476,6 +494,12 @@ static void run_queries(uint32_t shapes, uint32_t trees)
         compare(filtered_shape(must_should[s][0], must_should[s][1]), "filtered", i, false);
         qd_arena_reset(&A);
     }
+    g_one_scored = 0;
+    for (uint32_t i = 0; i < shapes; i++) {
+        compare(one_scored(), "one scored", i, true);
+        qd_arena_reset(&A);
+    }
+    assert_true(g_one_scored > shapes / 4);
     for (uint32_t i = 0; i < shapes / 4; i++) {
         compare(phrase_node(), "phrase", i, true);
         qd_arena_reset(&A);
