@@ -74,5 +74,6 @@ int qd_exit_status(int rc)
 {
     if (rc == QD_E_ARG) return QD_EXIT_USAGE;
     if (rc == QD_E_CONFIG) return QD_EXIT_CONFIG;
+    if (rc == QD_E_TIMEOUT) return QD_EXIT_TIMEOUT;
     return rc ? QD_EXIT_FAILED : 0;
 }

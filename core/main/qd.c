@@ -28,9 +28,11 @@ static void help(FILE *to)
         snprintf(left, sizeof left, "%s %s", commands[i].name, commands[i].arguments);
         fprintf(to, "  %-34s %s\n", left, commands[i].meaning);
     }
-    fprintf(to, "\nqd COMMAND --help tells more; qd --version prints the version.\n"
-                "Exit status: 0 done, 1 not, 64 a command line that cannot be, 78 settings that\n"
-                "cannot be; those of health and segment check tell more.\n");
+    fprintf(to,
+            "\nqd COMMAND --help tells more; qd --version prints the version.\n"
+            "Exit status: 0 done, 1 not, 64 a command line that cannot be, 75 no answer in time\n"
+            "(--timeout; what was asked for may have been done), 78 settings that cannot be;\n"
+            "those of health and segment check tell more.\n");
 }
 
 static const char *nearest(const char *name)

@@ -40,10 +40,12 @@ int qd_command_health(int argc, char **argv);
 
 int qd_command_health(int argc, char **argv)
 {
-    static const qd_option options[] = {
-        {"url", true, 1}, {"json", false, 2}, {"help", false, 3}, {"h", false, 3}, {0}};
+    static const qd_option options[] = {{"url", true, 1},   {"timeout", true, 4},
+                                        {"json", false, 2}, {"help", false, 3},
+                                        {"h", false, 3},    {0}};
     const char *url = NULL;
     bool json = false;
+    int64_t patience = QD_CLIENT_READ_S;
     int id, rc = 0, status;
     qd_client *c = NULL;
     qd_buf answer;
@@ -54,10 +56,13 @@ int qd_command_health(int argc, char **argv)
     while (!rc && (id = qd_args_next(&a, &err)) != QD_ARGS_END) {
         if (id == 1) url = a.value;
         if (id == 2) json = true;
+        if (id == 4) rc = qd_client_seconds(a.value, &patience, &err);
         if (id == 3) {
             printf(
-                "usage: qd health [--url URL] [--json]\n\nExit status 0: green or yellow, 1: red, "
-                "2: no answer.\n");
+                "usage: qd health [--url URL] [--timeout SECONDS] [--json]\n\nExit status 0: green "
+                "or "
+                "yellow, 1: red, 2: no answer, also for a node that is\nsilent for --timeout (30; "
+                "0: no limit).\n");
             return 0;
         }
         if (id == QD_ARGS_BAD) rc = QD_E_ARG;
@@ -67,6 +72,7 @@ int qd_command_health(int argc, char **argv)
     qd_buf_init(&answer, NULL, 1 << 24);
     if (!rc) rc = qd_client_open(url, &c, &err);
     if (!rc) {
+        qd_client_patience(c, patience);
         rc = qd_client_call(c, "GET", "/_cluster/health", (qd_str){NULL, 0}, false, &status,
                             &answer, &err);
     }

@@ -42,12 +42,13 @@ typedef struct indexing {
 
 static void help(void)
 {
-    printf("usage: qd index INDEX [FILE...] [--url URL] [--id FIELD] [--json]\n"
-           "       qd index import-dangling [UUID...] [--all] [--url URL]\n\n"
+    printf("usage: qd index INDEX [FILE...] [--url URL] [--id FIELD] [--timeout SECONDS] [--json]\n"
+           "       qd index import-dangling [UUID...] [--all] [--url URL] [--timeout SECONDS]\n\n"
            "Indexes documents, one JSON object a line, from files (- or none: standard input),\n"
            "and refreshes the index. Refused lines are told; the exit status is then 1.\n"
            "  --id FIELD   use this field's value as _id (a later document of an id replaces it)\n"
            "  --url URL    the node (default: QUIDDITCH_URL or http://localhost:9200)\n"
+           "  --timeout S  how long a silent node is waited for, in seconds (120; 0: no limit)\n"
            "  --json       print the figures as JSON\n\n"
            "import-dangling lists indices whose files the node holds though the cluster does not "
            "know\nthem, and brings back those named, or with --all each of them.\n");
@@ -249,17 +250,14 @@ int qd_command_index(int argc, char **argv);
 
 int qd_command_index(int argc, char **argv)
 {
-    static const qd_option options[] = {{"url", true, 1},
-                                        {"id", true, 2},
-                                        {"json", false, 3},
-                                        {"all", false, 5},
-                                        {"help", false, 4},
-                                        {"h", false, 4},
-                                        {0}};
+    static const qd_option options[] = {
+        {"url", true, 1},     {"id", true, 2},    {"json", false, 3}, {"all", false, 5},
+        {"timeout", true, 6}, {"help", false, 4}, {"h", false, 4},    {0}};
     indexing x = {0};
     const char *url = NULL, *name = NULL, *files[256];
     uint32_t nfiles = 0;
     bool all = false;
+    int64_t patience = QD_CLIENT_BULK_S;
     int id, rc = 0;
     qd_err err;
     qd_args a;
@@ -270,6 +268,7 @@ int qd_command_index(int argc, char **argv)
         if (id == 2) x.id_field = a.value;
         if (id == 3) x.json = true;
         if (id == 5) all = true;
+        if (id == 6) rc = qd_client_seconds(a.value, &patience, &err);
         if (id == 4) {
             help();
             return 0;
@@ -288,6 +287,7 @@ int qd_command_index(int argc, char **argv)
         qd_err_fini(&err);
         return qd_exit_status(rc);
     }
+    qd_client_patience(x.client, patience);
     if (strcmp(name, "import-dangling") == 0) {
         rc = qd_index_import(x.client, files, nfiles, all, &err);
         if (rc) fprintf(stderr, "qd index: %s\n", qd_err_reason(&err));
@@ -326,5 +326,5 @@ int qd_command_index(int argc, char **argv)
     qd_buf_fini(&x.line);
     qd_vec_fini(&x.places);
     qd_client_close(x.client);
-    return rc || x.errors ? 1 : 0;
+    return rc == QD_E_TIMEOUT ? QD_EXIT_TIMEOUT : rc || x.errors ? 1 : 0;
 }

@@ -18,15 +18,16 @@ static int usage(FILE *to)
 {
     fprintf(
         to,
-        "usage: qd master list [--url URL] [--json]\n"
-        "       qd master add NAME [--url URL]\n"
-        "       qd master remove NAME [--url URL]\n"
+        "usage: qd master list [--url URL] [--timeout SECONDS] [--json]\n"
+        "       qd master add NAME [--url URL] [--timeout SECONDS]\n"
+        "       qd master remove NAME [--url URL] [--timeout SECONDS]\n"
         "       qd master recover --unsafe [--config FILE] [-E KEY=VALUE] ...\n"
         "\n"
         "list shows the masters: who leads, who votes, who stands by. A new master joins by\n"
         "itself when it is started with discovery.seed_hosts; the cluster lets 1, 3 or 5 of them\n"
         "vote. remove takes a master's vote, so that it can be stopped; one that is gone already\n"
-        "leaves the cluster. add lets a removed one vote again.\n"
+        "leaves the cluster. add lets a removed one vote again. A node that is silent for\n"
+        "--timeout (30, of changes 60; 0: no limit) is not waited for.\n"
         "\n"
         "recover is for a cluster that lost more than half of its voting masters for good. Stop\n"
         "all masters, run it on the one that holds the newest state, start that one, then empty\n"
@@ -37,17 +38,18 @@ static int usage(FILE *to)
 
 typedef struct words {
     const char *url, *config, *name;
+    int64_t patience; /* seconds; < 0: as usual */
     bool json, unsafe, help;
     qd_config *settings;
 } words;
 
 static int read_words(words *w, int argc, char **argv, qd_err *err)
 {
-    enum { URL = 1, JSON, UNSAFE, CONFIG, SET, HELP };
-    static const qd_option options[] = {{"url", true, URL},        {"json", false, JSON},
-                                        {"unsafe", false, UNSAFE}, {"config", true, CONFIG},
-                                        {"E", true, SET},          {"help", false, HELP},
-                                        {"h", false, HELP},        {0}};
+    enum { URL = 1, JSON, UNSAFE, CONFIG, SET, TIMEOUT, HELP };
+    static const qd_option options[] = {
+        {"url", true, URL},       {"json", false, JSON}, {"unsafe", false, UNSAFE},
+        {"config", true, CONFIG}, {"E", true, SET},      {"timeout", true, TIMEOUT},
+        {"help", false, HELP},    {"h", false, HELP},    {0}};
     qd_args a;
     int id, rc = 0;
     qd_args_init(&a, argc, argv, 2, options);
@@ -58,6 +60,7 @@ static int read_words(words *w, int argc, char **argv, qd_err *err)
         if (id == UNSAFE) w->unsafe = true;
         if (id == CONFIG) w->config = a.value;
         if (id == HELP) w->help = true;
+        if (id == TIMEOUT) rc = qd_client_seconds(a.value, &w->patience, err);
         if (id == SET) rc = qd_config_flag(w->settings, qd_str_c(a.value), err);
         if (id == QD_ARGS_WORD && w->name)
             rc = qd_err_set(err, QD_E_ARG, "one master at a time: [%s] or [%s]?", w->name, a.value);
@@ -114,12 +117,15 @@ static int ask(const words *w, const char *verb, qd_err *err)
     int status = 0;
     qd_buf_init(&answer, NULL, ANSWER_BYTES_MAX);
     int rc = qd_client_open(w->url, &c, err);
-    if (!rc)
+    if (!rc) {
+        int64_t usual = list ? QD_CLIENT_READ_S : QD_CLIENT_CHANGE_S;
+        qd_client_patience(c, w->patience < 0 ? usual : w->patience);
         rc = qd_client_call(c,
                             list                       ? "GET"
                             : strcmp(verb, "add") == 0 ? "PUT"
                                                        : "DELETE",
                             path, (qd_str){NULL, 0}, false, &status, &answer, err);
+    }
     if (!rc && status >= 300) rc = qd_client_refused(qd_buf_view(&answer), status, err);
     if (!rc && w->json)
         printf("%.*s\n", QD_STR_ARG(qd_buf_view(&answer)));
@@ -241,7 +247,7 @@ static int recover(words *w, int argc, char **argv, qd_err *err)
 int qd_command_master(int argc, char **argv)
 {
     const char *verb = argc > 1 ? argv[1] : "";
-    words w = {0};
+    words w = {.patience = -1};
     qd_err err;
     qd_err_init(&err);
     int rc = 0;

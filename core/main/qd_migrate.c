@@ -13,31 +13,39 @@ int qd_command_migrate(int argc, char **argv);
 
 static int usage(FILE *to)
 {
-    fprintf(to,
-            "usage: qd migrate start --to k8s-native|master [--url URL] [--json]\n"
-            "       qd migrate status [--url URL] [--json]\n"
-            "       qd migrate abort [--url URL] [--json]\n"
-            "       qd migrate finish [--url URL] [--json]\n"
-            "\n"
-            "Moves the cluster's state to the other store while the cluster runs: it is copied,\n"
-            "compared, the old store is sealed, and the new one takes over. Searches and writes\n"
-            "go on; changes of the state wait for a moment. Ask a control node that has access\n"
-            "to both stores. abort gives it up, as long as the new store has not taken over;\n"
-            "after that, migrate back. finish forgets the old store's plan: it may be emptied.\n");
+    fprintf(
+        to,
+        "usage: qd migrate start --to k8s-native|master [--url URL] [--timeout SECONDS] [--json]\n"
+        "       qd migrate status [--url URL] [--timeout SECONDS] [--json]\n"
+        "       qd migrate abort [--url URL] [--timeout SECONDS] [--json]\n"
+        "       qd migrate finish [--url URL] [--timeout SECONDS] [--json]\n"
+        "\n"
+        "Moves the cluster's state to the other store while the cluster runs: it is copied,\n"
+        "compared, the old store is sealed, and the new one takes over. Searches and writes\n"
+        "go on; changes of the state wait for a moment. Ask a control node that has access\n"
+        "to both stores. abort gives it up, as long as the new store has not taken over;\n"
+        "after that, migrate back. finish forgets the old store's plan: it may be emptied.\n"
+        "A node that is silent for --timeout (30, of changes 60; 0: no limit) is not waited for;\n"
+        "a move that was begun goes on without whoever asked for it.\n");
     return to == stdout ? 0 : QD_EXIT_USAGE;
 }
 
 typedef struct words {
     const char *verb, *url, *to;
+    int64_t patience; /* seconds; < 0: as usual */
     bool json, help;
 } words;
 
 static int read_words(words *w, int argc, char **argv, qd_err *err)
 {
-    enum { URL = 1, JSON, TO, HELP };
-    static const qd_option options[] = {{"url", true, URL}, {"json", false, JSON},
-                                        {"to", true, TO},   {"help", false, HELP},
-                                        {"h", false, HELP}, {0}};
+    enum { URL = 1, JSON, TO, TIMEOUT, HELP };
+    static const qd_option options[] = {{"url", true, URL},
+                                        {"json", false, JSON},
+                                        {"to", true, TO},
+                                        {"timeout", true, TIMEOUT},
+                                        {"help", false, HELP},
+                                        {"h", false, HELP},
+                                        {0}};
     qd_args a;
     int id;
     qd_args_init(&a, argc, argv, 1, options);
@@ -47,6 +55,7 @@ static int read_words(words *w, int argc, char **argv, qd_err *err)
         if (id == JSON) w->json = true;
         if (id == TO) w->to = a.value;
         if (id == HELP) w->help = true;
+        if (id == TIMEOUT && qd_client_seconds(a.value, &w->patience, err)) return QD_E_ARG;
         if (id == QD_ARGS_WORD && w->verb)
             return qd_err_set(err, QD_E_ARG, "one at a time: [%s] or [%s]?", w->verb, a.value);
         if (id == QD_ARGS_WORD) w->verb = a.value;
@@ -111,8 +120,11 @@ static int ask(const words *w, const verb *v, const char *path, qd_err *err)
     int status = 0;
     qd_buf_init(&answer, NULL, ANSWER_BYTES_MAX);
     int rc = qd_client_open(w->url, &c, err);
-    if (!rc)
+    if (!rc) {
+        int64_t usual = v->said ? QD_CLIENT_CHANGE_S : QD_CLIENT_READ_S;
+        qd_client_patience(c, w->patience < 0 ? usual : w->patience);
         rc = qd_client_call(c, v->method, path, (qd_str){NULL, 0}, false, &status, &answer, err);
+    }
     if (!rc && status != 200) rc = qd_client_refused(qd_buf_view(&answer), status, err);
     if (!rc && w->json) printf("%.*s\n", QD_STR_ARG(qd_buf_view(&answer)));
     if (!rc && !w->json && v->said) printf("%s\n", v->said);

@@ -14,14 +14,15 @@ int qd_command_mode(int argc, char **argv);
 static int usage(FILE *to)
 {
     fprintf(to,
-            "usage: qd mode [--url URL] [--json]\n"
+            "usage: qd mode [--url URL] [--timeout SECONDS] [--json]\n"
             "       qd mode force --to k8s-native|master --epoch EPOCH --accept-data-loss\n"
             "                     [--config FILE] [-E KEY=VALUE] ...\n"
             "\n"
             "Shows where the cluster's state is (coordination.mode): which mode was asked for,\n"
             "which was chosen and why, since when; the store with its control epoch and\n"
             "revision, who leads, and whether the store can be reached. The node at URL tells\n"
-            "what it knows, also while nobody leads. The mode of a cluster that has formed is\n"
+            "what it knows, also while nobody leads; one that is silent for --timeout (30; 0: no\n"
+            "limit) is not waited for. The mode of a cluster that has formed is\n"
             "changed by qd migrate only, never by a setting.\n"
             "\n"
             "force is for a store that is lost for ever: the other one takes over, with its copy\n"
@@ -127,7 +128,7 @@ static void print(const qd_json_node *o)
     print_reachable(o);
 }
 
-static int show(const char *url, bool json, qd_err *err)
+static int show(const char *url, int64_t patience, bool json, qd_err *err)
 {
     qd_client *c = NULL;
     qd_buf answer;
@@ -137,9 +138,11 @@ static int show(const char *url, bool json, qd_err *err)
     qd_buf_init(&answer, NULL, ANSWER_BYTES_MAX);
     qd_arena_init(&a, NULL, 0);
     int rc = qd_client_open(url, &c, err);
-    if (!rc)
+    if (!rc) {
+        qd_client_patience(c, patience);
         rc = qd_client_call(c, "GET", "/_cluster/coordination", (qd_str){NULL, 0}, false, &status,
                             &answer, err);
+    }
     if (!rc && status != 200)
         rc = qd_err_set(err, QD_E_STATE, "the node answered %d: %.*s", status,
                         (int)(answer.n < 400 ? answer.n : 400), answer.p);
@@ -156,11 +159,13 @@ static int show(const char *url, bool json, qd_err *err)
 
 int qd_command_mode(int argc, char **argv)
 {
-    enum { URL = 1, JSON, HELP };
-    static const qd_option options[] = {
-        {"url", true, URL}, {"json", false, JSON}, {"help", false, HELP}, {"h", false, HELP}, {0}};
+    enum { URL = 1, JSON, TIMEOUT, HELP };
+    static const qd_option options[] = {{"url", true, URL},         {"json", false, JSON},
+                                        {"timeout", true, TIMEOUT}, {"help", false, HELP},
+                                        {"h", false, HELP},         {0}};
     const char *url = NULL;
     bool json = false;
+    int64_t patience = QD_CLIENT_READ_S;
     int id, rc = 0;
     qd_err err;
     qd_args a;
@@ -173,11 +178,12 @@ int qd_command_mode(int argc, char **argv)
     while (!force && !rc && (id = qd_args_next(&a, &err)) != QD_ARGS_END) {
         if (id == URL) url = a.value;
         if (id == JSON) json = true;
+        if (id == TIMEOUT) rc = qd_client_seconds(a.value, &patience, &err);
         if (id == HELP) return usage(stdout);
         if (id == QD_ARGS_WORD) return usage(stderr);
         if (id == QD_ARGS_BAD) rc = QD_E_ARG;
     }
-    if (!rc && !force) rc = show(url, json, &err);
+    if (!rc && !force) rc = show(url, patience, json, &err);
     if (rc) fprintf(stderr, "qd mode: %s\n", qd_err_reason(&err));
     qd_err_fini(&err);
     return qd_exit_status(rc);

@@ -17,6 +17,7 @@
 #define ANSWER_BYTES_MAX (4u << 20)
 #define AGAIN_NS UINT64_C(1000000000)
 #define END_NS UINT64_C(100000000)
+#define STOP_S 300
 
 int qd_command_node(int argc, char **argv);
 
@@ -24,10 +25,11 @@ static int usage(FILE *to)
 {
     fprintf(
         to,
-        "usage: qd node may-stop [NODE] [--reason restart|remove] [--url URL] [--json]\n"
+        "usage: qd node may-stop [NODE] [--reason restart|remove] [--timeout SECONDS] [--url URL]\n"
+        "                        [--json]\n"
         "       qd node stop [NODE] [--reason restart|remove] [--holder TEXT] [--expires TIME]\n"
         "                    [--timeout SECONDS] [--pidfile FILE] [--url URL]\n"
-        "       qd node release [NODE] [--url URL]\n"
+        "       qd node release [NODE] [--timeout SECONDS] [--url URL]\n"
         "\n"
         "NODE is a name or id; default: the node at URL. may-stop tells whether the node could\n"
         "be stopped now, and why not; it exits with 1 if not. stop takes a permit: while it is\n"
@@ -35,7 +37,8 @@ static int usage(FILE *to)
         "until it gets it, at most --timeout (300), has all shards flushed, and with --pidfile\n"
         "ends that process by SIGTERM and waits for its end; without it the node is stopped by\n"
         "whoever called. With --reason remove the node is emptied first. A permit to restart\n"
-        "ends when the node is back, or with release.\n"
+        "ends when the node is back, or with release. A node that is silent is not waited for\n"
+        "longer than --timeout either, which is 30 for may-stop and 60 for release (0: no limit).\n"
         "\n"
         "As a preStop hook: qd node stop --holder preStop --timeout 60\n");
     return to == stdout ? 0 : QD_EXIT_USAGE;
@@ -43,7 +46,7 @@ static int usage(FILE *to)
 
 typedef struct words {
     const char *url, *name, *reason, *holder, *expires, *pidfile;
-    int64_t seconds;
+    int64_t seconds; /* < 0: as usual */
     bool json, help;
 } words;
 
@@ -68,8 +71,7 @@ static int read_words(words *w, int argc, char **argv, qd_err *err)
         if (id == PIDFILE) w->pidfile = a.value;
         if (id == HELP) w->help = true;
         if (id == QD_ARGS_WORD) w->name = a.value;
-        if (id == TIMEOUT && (!qd_str_i64(qd_str_c(a.value), &w->seconds) || w->seconds < 0))
-            return qd_err_set(err, QD_E_ARG, "--timeout takes seconds, not [%s]", a.value);
+        if (id == TIMEOUT && qd_client_seconds(a.value, &w->seconds, err)) return QD_E_ARG;
     }
     return 0;
 }
@@ -130,6 +132,7 @@ static int may_stop(qd_client *c, const words *w, qd_err *err)
 {
     char path[2048];
     answer a;
+    qd_client_patience(c, w->seconds < 0 ? QD_CLIENT_READ_S : w->seconds);
     path_of(w, false, path, sizeof path);
     int rc = ask(c, "GET", path, &a, err);
     if (!rc && (a.status >= 300 || !a.root)) rc = refused(&a, err);
@@ -147,6 +150,16 @@ static int may_stop(qd_client *c, const words *w, qd_err *err)
     return rc ? rc : !may;
 }
 
+/* A silent node is waited for as long as there is time, and for a moment where there is none. */
+static void patience_until(qd_client *c, const words *w, uint64_t until)
+{
+    uint64_t now = qd_env_mono_ns(qd_env_system());
+    int64_t left = now < until ? (int64_t)((until - now) / 1000000000u) + 1 : 0;
+    int64_t least = w->seconds < QD_CLIENT_READ_S ? w->seconds : QD_CLIENT_READ_S;
+    if (left < least) left = least;
+    qd_client_patience(c, left < 1 ? 1 : left);
+}
+
 /* Until it is given, or nobody gives it in time. */
 static int take(qd_client *c, const words *w, uint64_t until, qd_err *err)
 {
@@ -155,6 +168,7 @@ static int take(qd_client *c, const words *w, uint64_t until, qd_err *err)
     path_of(w, true, path, sizeof path);
     for (bool said = false;; qd_env_sleep_ns(env, AGAIN_NS)) {
         answer a;
+        patience_until(c, w, until);
         int rc = ask(c, "POST", path, &a, err);
         bool wait = !rc && (a.status == 409 || a.status == 503);
         if (!rc && a.status >= 300) rc = refused(&a, err);
@@ -196,13 +210,16 @@ static int end_process(const char *file, uint64_t until, qd_err *err)
     return rc;
 }
 
-static int stop(qd_client *c, const words *w, qd_err *err)
+static int stop(qd_client *c, const words *given, qd_err *err)
 {
+    words own = *given, *w = &own;
+    if (w->seconds < 0) w->seconds = STOP_S;
     uint64_t until = qd_env_mono_ns(qd_env_system()) + (uint64_t)w->seconds * 1000000000u;
     answer a;
     int rc = take(c, w, until, err);
     if (rc) return rc;
     printf("the node may stop, it has the permit\n");
+    patience_until(c, w, until);
     rc = ask(c, "POST", "/_flush", &a, err);
     if (!rc && a.status >= 300) rc = refused(&a, err);
     answer_fini(&a);
@@ -216,6 +233,7 @@ static int release(qd_client *c, const words *w, qd_err *err)
 {
     char path[1024], name[700];
     answer a;
+    qd_client_patience(c, w->seconds < 0 ? QD_CLIENT_CHANGE_S : w->seconds);
     qd_client_escape(w->name ? w->name : "_local", name, sizeof name);
     snprintf(path, sizeof path, "/_nodes/%s/_may_stop", name);
     int rc = ask(c, "DELETE", path, &a, err);
@@ -232,7 +250,7 @@ int qd_command_node(int argc, char **argv)
         int (*run)(qd_client *c, const words *w, qd_err *err);
     } verbs[] = {{"may-stop", may_stop}, {"stop", stop}, {"release", release}};
     const char *verb = argc > 1 ? argv[1] : "";
-    words w = {.seconds = 300};
+    words w = {.seconds = -1};
     qd_err err;
     size_t k = 0;
     if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) return usage(stdout);

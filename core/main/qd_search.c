@@ -12,11 +12,13 @@
 
 static void help(void)
 {
-    printf("usage: qd search INDEX WORDS [--size N] [--field FIELD]... [--url URL] [--json]\n\n"
+    printf("usage: qd search INDEX WORDS [--size N] [--field FIELD]... [--url URL]\n"
+           "                 [--timeout SECONDS] [--json]\n\n"
            "Searches all fields (or those named) for the words, in Elasticsearch's query_string\n"
            "syntax, and prints the best hits with their matches marked.\n"
            "  --size N     hits to show (10)\n"
            "  --field F    fields to show, any number (all)\n"
+           "  --timeout S  how long a silent node is waited for, in seconds (30; 0: no limit)\n"
            "  --json       the answer as the server gave it\n");
 }
 
@@ -134,16 +136,13 @@ int qd_command_search(int argc, char **argv);
 
 int qd_command_search(int argc, char **argv)
 {
-    static const qd_option options[] = {{"url", true, 1},
-                                        {"size", true, 2},
-                                        {"field", true, 3},
-                                        {"json", false, 4},
-                                        {"help", false, 5},
-                                        {"h", false, 5},
-                                        {0}};
+    static const qd_option options[] = {
+        {"url", true, 1},     {"size", true, 2},  {"field", true, 3}, {"json", false, 4},
+        {"timeout", true, 6}, {"help", false, 5}, {"h", false, 5},    {0}};
     const char *url = NULL, *size = "10", *name = NULL, *fields[64];
     uint32_t nfields = 0;
     bool json = false;
+    int64_t patience = QD_CLIENT_READ_S;
     int id, rc = 0, status = 0;
     qd_client *client = NULL;
     qd_buf request, answer, words;
@@ -157,6 +156,7 @@ int qd_command_search(int argc, char **argv)
         if (id == 2) size = a.value;
         if (id == 3 && nfields < QD_COUNT_OF(fields)) fields[nfields++] = a.value;
         if (id == 4) json = true;
+        if (id == 6) rc = qd_client_seconds(a.value, &patience, &err);
         if (id == 5) {
             help();
             return 0;
@@ -180,6 +180,7 @@ int qd_command_search(int argc, char **argv)
         char path[600], escaped[400];
         qd_client_escape(name, escaped, sizeof escaped);
         snprintf(path, sizeof path, "/%s/_search", escaped);
+        qd_client_patience(client, patience);
         body(&request, qd_buf_view(&words), size, !json);
         rc = qd_client_call(client, "POST", path, qd_buf_view(&request), false, &status, &answer,
                             &err);
