@@ -115,7 +115,7 @@ static bool cut_off(const qd_allocator *a, const qd_state *s, uint64_t now)
 {
     uint64_t kept = (uint64_t)a->c->session_ttl_ms * 500000u; /* a third, and as long as it takes */
     if (kept < SILENCE_NS) kept = SILENCE_NS;
-    if (now < atomic_load(&a->c->contact_ns) + kept) return false;
+    if (qd_env_boot_ns(a->c->env) < atomic_load(&a->c->contact_ns) + kept) return false;
     for (uint32_t i = 0; i < s->nnodes; i++) {
         const qd_node_meta *n = &s->nodes[i];
         bool other = !qd_str_eq(n->id, a->c->self.id) && n->transport_address.n;

@@ -513,7 +513,7 @@ qd_str qd_cluster_name(const qd_cluster *c)
 }
 int64_t qd_cluster_stale_ms(qd_cluster *c)
 {
-    uint64_t now = qd_env_mono_ns(c->env), at = atomic_load(&c->contact_ns);
+    uint64_t now = qd_env_boot_ns(c->env), at = atomic_load(&c->contact_ns);
     uint64_t may = (uint64_t)c->session_ttl_ms * 1000000u;
     if (may < STALE_NS) may = STALE_NS;
     return now > at + may ? (int64_t)((now - at) / 1000000u) : 0;

@@ -59,8 +59,10 @@ struct qd_cluster {
     qd_map kv;                /* the applier's: key -> qd_state_kv */
     qd_state_changes changes; /* of kv since the last state */
     _Atomic uint32_t pending;
-    _Atomic uint64_t contact_ns; /* when the store, last asked, was there */
-    cluster_asked *asked;        /* under lock: nodes that wait for revisions */
+    /* boot: when the store, last asked, was there, and the state no older than joined_at */
+    _Atomic uint64_t contact_ns;
+    uint64_t joined_at;   /* under lock: revision at which this node's record was put last */
+    cluster_asked *asked; /* under lock: nodes that wait for revisions */
     bool answers;
     struct qd_allocator *allocator; /* of control nodes, else NULL */
 };

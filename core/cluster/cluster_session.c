@@ -53,7 +53,7 @@ typedef struct former {
 /* Puts the record under a session, if there is none of this node, and the cluster's formats are
  * those that were looked at. */
 static int put_record(qd_cluster *c, const former *first, uint64_t session,
-                      const qdi_features_at *formats, qd_err *err)
+                      const qdi_features_at *formats, uint64_t *revision, qd_err *err)
 {
     cluster_txn t;
     qdi_txn_init(&t);
@@ -66,7 +66,7 @@ static int put_record(qd_cluster *c, const former *first, uint64_t session,
         qdi_txn_at(&t, key, first->life_at);
         qdi_txn_put(&t, key, c->self.ephemeral, 0);
     }
-    int rc = qdi_txn_commit(c, &t, NULL, err);
+    int rc = qdi_txn_commit(c, &t, revision, err);
     qdi_txn_fini(&t);
     return rc;
 }
@@ -76,14 +76,14 @@ static int put_record(qd_cluster *c, const former *first, uint64_t session,
  * the place of the one before, of that revision. */
 static int announce(qd_cluster *c, const former *first, qd_err *err)
 {
-    uint64_t session;
+    uint64_t session, revision = 0;
     qdi_features_at formats, now;
     int rc = qdi_features_known(c, &now, err);
     if (!rc) rc = qd_coord_session_open(c->store, c->session_ttl_ms, c->timeout_ms, &session, err);
     if (rc) return rc;
     do {
         formats = now;
-        rc = put_record(c, first, session, &formats, err);
+        rc = put_record(c, first, session, &formats, &revision, err);
         if (rc != QD_E_CONFLICT) break;
         int known = qdi_features_known(c, &now, err);
         if (known) rc = known;
@@ -94,7 +94,8 @@ static int announce(qd_cluster *c, const former *first, qd_err *err)
     }
     qd_mutex_lock(&c->lock);
     c->session = session;
-    atomic_store(&c->contact_ns, qd_env_mono_ns(c->env));
+    c->joined_at = revision;
+    if (first) atomic_store(&c->contact_ns, qd_env_boot_ns(c->env)); /* the state is read next */
     qd_cond_broadcast(&c->applied); /* the allocator stands under it anew */
     qd_mutex_unlock(&c->lock);
     return 0;
@@ -277,6 +278,16 @@ void qdi_session_record(void *arg)
     qd_mutex_unlock(&c->lock);
 }
 
+/* Is what is applied here no older than the node's last joining? Before, its session lives but it
+ * may not know what happened while it had none. */
+static bool caught_up(qd_cluster *c)
+{
+    qd_mutex_lock(&c->lock);
+    bool yes = c->state && c->state->revision >= c->joined_at;
+    qd_mutex_unlock(&c->lock);
+    return yes;
+}
+
 void qdi_session_keep(void *arg)
 {
     qd_cluster *c = arg;
@@ -287,11 +298,11 @@ void qdi_session_keep(void *arg)
         qd_mutex_unlock(&c->lock);
         qd_err err;
         qd_err_init(&err);
-        uint64_t asked = qd_env_mono_ns(c->env);
+        uint64_t asked = qd_env_boot_ns(c->env);
         int rc = obeys(c, &err);
         if (!rc) rc = qdi_disks_live(c, &err);
         if (!rc) rc = qd_coord_session_keep(c->store, session, c->session_ttl_ms / 3, &err);
-        if (!rc) atomic_store(&c->contact_ns, asked);
+        if (!rc && caught_up(c)) atomic_store(&c->contact_ns, asked);
         if (rc == QD_E_SESSION_EXPIRED) {
             qd_err_fini(&err);
             qd_log_warn(CLUSTER_LOG, "this node's session has expired, it joins anew");

@@ -13,6 +13,36 @@ typedef struct node {
     qd_cluster *cluster;
 } node;
 
+/* A machine that can be suspended: time since boot jumps, the monotonic clock does not. */
+static _Atomic uint64_t suspended_ns;
+static qd_env machine;
+
+static uint64_t machine_boot_ns(qd_env *env)
+{
+    (void)env;
+    return qd_env_boot_ns(qd_env_system()) + atomic_load(&suspended_ns);
+}
+
+/* An applier that stands still. */
+typedef struct gate {
+    qd_mutex lock;
+    qd_cond opened;
+    bool shut;
+} gate;
+
+static void pass(void *arg, const qd_state *old, const qd_state *now)
+{
+    gate *g = arg;
+    (void)old;
+    (void)now;
+    if (!g) return;
+    qd_mutex_lock(&g->lock);
+    while (g->shut) qd_cond_wait(&g->opened, &g->lock);
+    qd_mutex_unlock(&g->lock);
+}
+
+static gate *next_gate; /* of the nodes to be opened */
+static int64_t session_ttl_ms = 30000;
 static uint32_t features; /* of the nodes to be opened; 0: this build's */
 static int64_t timeout_ms = 120000;
 
@@ -25,7 +55,7 @@ static int node_try(node *n, const char *store, const char *id, qd_err *err)
     assert_int_equal(
         qd_coord_open(qd_env_system(), coord_memory_vtable(), NULL, &c, &n->store, err), 0);
     qd_cluster_config k = {
-        .env = qd_env_system(),
+        .env = &machine,
         .store = n->store,
         .name = QD_STR("test"),
         .self = {.id = qd_str_c(id),
@@ -38,8 +68,10 @@ static int node_try(node *n, const char *store, const char *id, qd_err *err)
                  .features = features},
         .data = true,
         .control = true,
-        .session_ttl_ms = 30000,
+        .session_ttl_ms = session_ttl_ms,
         .timeout_ms = timeout_ms,
+        .listener = pass,
+        .listener_arg = next_gate,
     };
     return qd_cluster_open(&k, &n->cluster, err);
 }
@@ -470,10 +502,86 @@ static void nothing_is_refused_without_masters(void **state)
     coord_memory_free(store);
 }
 
+/* --- how old what a node shows may be --- */
+
+#define TEN_MINUTES_NS UINT64_C(600000000000)
+
+/* What was applied before the machine slept is that old, from the first moment on. */
+static void a_suspended_machine_shows_an_old_state(void **state)
+{
+    (void)state;
+    coord_memory *m = coord_memory_make(qd_env_system(), "sleep");
+    node a = node_open("sleep", "node-a");
+    assert_int_equal(qd_cluster_stale_ms(a.cluster), 0);
+    atomic_store(&suspended_ns, TEN_MINUTES_NS);
+    assert_in_range(qd_cluster_stale_ms(a.cluster), 600000, 660000);
+    atomic_store(&suspended_ns, 0);
+    node_close(&a);
+    coord_memory_free(m);
+}
+
+/* The session that the node's record belongs to. */
+static uint64_t session_of(node *n, const char *key)
+{
+    qd_arena arena;
+    qd_coord_list list;
+    qd_arena_init(&arena, NULL, 0);
+    assert_int_equal(qd_coord_read(n->store, qd_str_c(key), false, 10000, &arena, &list, NULL), 0);
+    uint64_t session = list.n ? list.at[0].session : 0;
+    qd_arena_fini(&arena);
+    return session;
+}
+
+/* Its session is new, but what happened while it had none is not applied yet. */
+static void a_node_that_joined_anew_catches_up_first(void **state)
+{
+    (void)state;
+    gate g = {0};
+    qd_env *env = qd_env_system();
+    coord_memory *m = coord_memory_make(env, "anew");
+    qd_mutex_init(&g.lock);
+    qd_cond_init(&g.opened);
+    session_ttl_ms = 900;
+    next_gate = &g;
+    node a = node_open("anew", "node-a");
+    next_gate = NULL;
+    session_ttl_ms = 30000;
+    node b = node_open("anew", "node-b");
+    qd_mutex_lock(&g.lock);
+    g.shut = true;
+    qd_mutex_unlock(&g.lock);
+    qd_settings *s = settings(NULL, NULL);
+    assert_int_equal(create(&b, "logs", s, "", NULL), 0);
+    atomic_store(&suspended_ns, TEN_MINUTES_NS);
+    uint64_t before = session_of(&b, "node/node-a"), now = 0;
+    qd_coord_session_end(b.store, before);
+    while (!(now = session_of(&b, "node/node-a")) || now == before) qd_env_sleep_ns(env, 1000000);
+    assert_in_range(qd_cluster_stale_ms(a.cluster), 600000, 660000);
+    qd_mutex_lock(&g.lock);
+    g.shut = false;
+    qd_cond_broadcast(&g.opened);
+    qd_mutex_unlock(&g.lock);
+    while (qd_cluster_stale_ms(a.cluster)) qd_env_sleep_ns(env, 1000000);
+    qd_state *sa = qd_cluster_state(a.cluster);
+    assert_non_null(qd_state_index(sa, QD_STR("logs")));
+    qd_state_unref(sa);
+    qd_settings_unref(s);
+    node_close(&a);
+    node_close(&b);
+    atomic_store(&suspended_ns, 0);
+    coord_memory_free(m);
+    qd_cond_fini(&g.opened);
+    qd_mutex_fini(&g.lock);
+}
+
 int main(void)
 {
+    machine = *qd_env_system();
+    machine.boot_ns = machine_boot_ns;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_refused_without_masters),
+        cmocka_unit_test(a_suspended_machine_shows_an_old_state),
+        cmocka_unit_test(a_node_that_joined_anew_catches_up_first),
         cmocka_unit_test(nodes_see_each_others_changes),
         cmocka_unit_test(concurrent_mapping_updates_all_land),
         cmocka_unit_test(a_compacted_watch_reads_again),
