@@ -4,11 +4,13 @@
  *
  *   load http|etcd --to HOST:PORT[,...] [--clients 64] [--seconds 5] [--warm 1] [--requests N]
  *        [--method PUT] [--path /x/%n] [--body TEXT] [--file FILE] [--timeout 0]
- *        [--kill PID] [--signal KILL|TERM|STOP]
+ *        [--kill PID] [--signal KILL|TERM|STOP] [--pipeline 1] [--spin 0]
  *   load sync FILE [N]             medians of a write of 4 KiB and its fdatasync, one after the
  * other load copy FROM TO              bytes a second of: copy, fsync, checksum of what was copied
  *
- * %n is the number of the request, %c of the connection. A connection has one request under way.
+ * %n is the number of the request, %c of the connection. A connection has one request under way, or
+ * --pipeline of them, sent at once (HTTP alone). GET without a body has none.
+ * --spin 1: the client never sleeps, so that no server pays for waking it.
  * Each is to the next of the addresses. --file: its lines' halves of about 1 MiB are the bodies, in
  * turn.
  * --timeout MS gives a request up: the connection is closed and the next address asked. --kill:
@@ -41,17 +43,18 @@ typedef struct client {
     int fd;
     uint32_t number, address, stream, received; /* received: bytes of gRPC not yet granted anew */
     bool up, settled, good; /* connected; etcd: the preface was sent, a message came */
-    uint64_t begun;         /* of the request under way, 0: none */
+    uint64_t begun;         /* of the requests under way, 0: none */
+    uint32_t waits;         /* for so many answers */
     char *out;              /* what is to be sent */
     size_t nout, sent, room, nin;
     char in[IN_MAX];
 } client;
 
 static struct {
-    bool etcd;
+    bool etcd, spin;
     struct sockaddr_in to[ADDRESSES_MAX];
     char host[ADDRESSES_MAX][64];
-    uint32_t addresses, clients;
+    uint32_t addresses, clients, pipeline;
     const char *method, *path, *body;
     char *file; /* bodies of it: */
     size_t *cut, cuts;
@@ -181,6 +184,12 @@ static void put_http(client *c)
     char head[200];
     const char *body = o.body;
     size_t n, at = c->nout;
+    if (!o.file && !*body && !strcmp(o.method, "GET")) {
+        put_text(c, "GET ");
+        put_text(c, o.path);
+        put_text(c, " HTTP/1.1\r\nhost: a\r\nuser-agent: load/1\r\naccept: */*\r\n\r\n");
+        return;
+    }
     if (o.file) {
         size_t i = r.number % o.cuts;
         body = o.file + o.cut[i];
@@ -221,7 +230,7 @@ static void dial(client *c)
     c->up = c->settled = c->good = false;
     c->stream = (uint32_t)-1;
     c->received = 0;
-    c->begun = 0;
+    c->begun = c->waits = 0;
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->fd < 0) die("socket");
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
@@ -258,11 +267,12 @@ static void ask(client *c)
 {
     if (r.number >= o.requests_max || now() >= o.end) return;
     c->begun = now();
-    if (o.etcd)
-        put_etcd(c);
-    else
-        put_http(c);
-    r.number++;
+    for (c->waits = 0; c->waits < o.pipeline && r.number < o.requests_max; c->waits++, r.number++) {
+        if (o.etcd)
+            put_etcd(c);
+        else
+            put_http(c);
+    }
     flush(c);
 }
 
@@ -284,26 +294,28 @@ static void answered(client *c, bool good, const char *text, size_t n)
     }
     *(good ? &r.good : &r.bad) += 1;
     if (good && o.killed && !r.restored && c->begun > o.killed) r.restored = t;
+    if (--c->waits) return;
     c->begun = 0;
     ask(c);
 }
 
-/* A whole answer in front of c->in: its length, or 0. */
-static size_t http_answer(client *c, bool *good)
+/* A whole answer in front of what came (NUL behind it): its length, or 0. */
+static size_t http_answer(const char *in, size_t have, bool *good)
 {
-    c->in[c->nin] = 0;
-    char *end = strstr(c->in, "\r\n\r\n");
+    const char *end = strstr(in, "\r\n\r\n");
     if (!end) return 0;
-    size_t n = (size_t)(end + 4 - c->in);
-    char *length = strcasestr(c->in, "\r\ncontent-length:");
-    if (length && length < end)
+    size_t n = (size_t)(end + 4 - in);
+    const char *length = memmem(in, n, "\r\ncontent-length:", 17);
+    if (!length) length = memmem(in, n, "\r\nContent-Length:", 17);
+    if (length)
         n += strtoul(length + 17, NULL, 10);
-    else if (c->nin > n && !strcmp(c->in + c->nin - 7, "\r\n0\r\n\r\n"))
-        n = c->nin; /* chunked */
+    else if (have > n && !strcmp(in + have - 7, "\r\n0\r\n\r\n"))
+        n = have; /* chunked */
     else
         n = SIZE_MAX;
-    *good = strncmp(c->in + 9, "20", 2) == 0 && !strstr(end, "\"errors\":true");
-    return n <= c->nin ? n : 0;
+    *good = n <= have && strncmp(in + 9, "20", 2) == 0 &&
+            !memmem(end, n - (size_t)(end - in), "\"errors\":true", 13);
+    return n <= have ? n : 0;
 }
 
 static void etcd_frames(client *c)
@@ -348,17 +360,25 @@ static void readable(client *c)
         return;
     }
     bool good;
-    size_t k = http_answer(c, &good);
-    if (k) {
-        size_t all = c->nin;
+    size_t at = 0;
+    c->in[c->nin] = 0;
+    for (size_t k; (k = http_answer(c->in + at, c->nin - at, &good)) != 0;) {
+        const char *from = c->in + at;
+        at += k;
+        if (c->waits > 1) {
+            answered(c, good, from, k);
+            continue;
+        }
+        bool more = c->waits == 0 || at < c->nin;
         c->nin = 0;
-        if (all != k)
+        if (more)
             lost(c, "more than one answer");
         else
-            answered(c, good, c->in, all);
-    } else if (c->nin == IN_MAX - 1) {
-        lost(c, "an answer is too long");
+            answered(c, good, from, k);
+        return;
     }
+    memmove(c->in, c->in + at, c->nin -= at);
+    if (c->nin == IN_MAX - 1) lost(c, "an answer is too long");
 }
 
 /* --- runs
@@ -402,7 +422,7 @@ static int run(void)
     struct epoll_event e[64];
     uint64_t give_up = o.end + 60000000000u;
     for (;;) {
-        int n = epoll_wait(ep, e, 64, 5);
+        int n = epoll_wait(ep, e, 64, o.spin ? 0 : 5);
         for (int i = 0; i < n; i++) {
             client *c = e[i].data.ptr;
             int failed = 0;
@@ -547,6 +567,7 @@ int main(int argc, char **argv)
     o.method = "PUT", o.path = "/", o.body = "", o.clients = 64, o.signal = SIGKILL,
     o.requests_max = UINT64_MAX;
     o.etcd = argc > 1 && !strcmp(argv[1], "etcd");
+    o.pipeline = 1;
     for (int i = 2; i + 1 < argc; i += 2) {
         const char *k = argv[i];
         char *v = argv[i + 1];
@@ -560,6 +581,10 @@ int main(int argc, char **argv)
             warm = atof(v);
         else if (!strcmp(k, "--requests"))
             o.requests_max = strtoull(v, NULL, 10);
+        else if (!strcmp(k, "--pipeline"))
+            o.pipeline = (uint32_t)atoi(v);
+        else if (!strcmp(k, "--spin"))
+            o.spin = atoi(v) != 0;
         else if (!strcmp(k, "--method"))
             o.method = v;
         else if (!strcmp(k, "--path"))
@@ -578,7 +603,7 @@ int main(int argc, char **argv)
             argc = 0;
     }
     if (argc < 3 || (!o.etcd && strcmp(argv[1], "http")) || !o.addresses || !o.clients ||
-        o.clients > CLIENTS_MAX) {
+        o.clients > CLIENTS_MAX || !o.pipeline || (o.etcd && o.pipeline > 1)) {
         fprintf(stderr, "usage: head of tests/bench/load.c\n");
         return 2;
     }
