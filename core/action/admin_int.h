@@ -23,7 +23,7 @@ typedef struct qdi_identity {
     const char *lucene, *wire, *index; /* versions told at GET / */
     const char *build_date;
     const char *tagline;
-    char build_hash[41];
+    const char *build_hash;
 } qdi_identity;
 
 /* The identity that the configuration asks for; texts live as long as the configuration. */

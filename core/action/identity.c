@@ -2,6 +2,7 @@
 #include "action/admin_int.h"
 #include "base/str.h"
 #include "config/value.h"
+#include "runtime/sync.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -61,9 +62,25 @@ static const qdi_identity identities[] = {
                     .tagline = ELASTIC_TAGLINE},
 };
 
+/* Stands for the commit that a client would look for: of the build, and alike for its whole life. */
+static const char *build_hash(void)
+{
+    static char hash[65];
+    static _Atomic bool known;
+    static qd_mutex lock = QD_MUTEX_INIT;
+    if (atomic_load_explicit(&known, memory_order_acquire)) return hash;
+    qd_mutex_lock(&lock);
+    if (!atomic_load(&known)) {
+        qd_sha256_hex(qd_str_c(qd_plugin_build_id()), hash);
+        hash[40] = 0;
+        atomic_store_explicit(&known, true, memory_order_release);
+    }
+    qd_mutex_unlock(&lock);
+    return hash;
+}
+
 void qdi_identity_get(const qd_actions *a, qdi_identity *out)
 {
-    char hash[65];
     int64_t i = qd_config_i64(a->config, QD_SET_COMPAT_IDENTITY);
     *out = identities[i >= 0 && i < (int64_t)QD_COUNT_OF(identities) ? i : QDI_ES8];
     qd_str version = qd_config_text(a->config, QD_SET_COMPAT_VERSION);
@@ -72,9 +89,7 @@ void qdi_identity_get(const qd_actions *a, qdi_identity *out)
     } else if (out->opensearch && qd_config_bool(a->config, QD_SET_COMPAT_OVERRIDE)) {
         out->number = QD_STR("7.10.2");
     }
-    qd_sha256_hex(qd_str_c(qd_plugin_build_id()), hash);
-    memcpy(out->build_hash, hash, 40);
-    out->build_hash[40] = 0;
+    out->build_hash = build_hash();
 }
 
 void qdi_roles_write(const qdi_identity *id, qd_str letters, qd_json_writer *w)

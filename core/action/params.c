@@ -124,14 +124,6 @@ bool qd_api_accepts(const qd_api *api, qd_str key)
     return in_list(api->params, key) || in_list(common, key) || in_path(api, key);
 }
 
-const qd_api *qd_api_find(qd_str name)
-{
-    for (uint32_t i = 0; i < qd_apis_n; i++) {
-        if (qd_str_is(name, qd_apis[i].name)) return &qd_apis[i];
-    }
-    return NULL;
-}
-
 #define NEAR_MAX 4u
 
 typedef struct near_name {

@@ -22,6 +22,7 @@
 
 #define LOG "action"
 #define ARENA_MAX ((size_t)1 << 30)
+#define ANSWER_LEAST 900u
 #define ANSWER_MAX ((size_t)1 << 31)
 #define STALE_SLOT 3                 /* of a call's host: how old its answer may be */
 #define FEED_BYTES ((size_t)2 << 20) /* a batch of a streamed body */
@@ -400,6 +401,7 @@ static int prepare(qd_action_call *call, const qd_api *api, running **out, qd_er
         rc = qd_err_set(err, QD_E_ES_PARSE, "request body%s is required",
                         source ? " or source parameter" : "");
     }
+    (void)qd_buf_reserve(&x->out, ANSWER_LEAST); /* most need no more; an error shows later */
     qd_response_init(&x->r, &x->out, x->q.pretty);
     *out = x;
     return rc;

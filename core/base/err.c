@@ -51,7 +51,12 @@ bool qd_code_retryable(int code)
 
 void qd_err_init(qd_err *e)
 {
-    *e = (qd_err){0};
+    e->code = e->line = e->status = 0;
+    e->file = e->type = NULL;
+    e->reason = NULL;
+    e->text[0] = 0; /* what no details and no text use is left as it is: half a kilobyte */
+    e->cause = NULL;
+    e->ndetails = 0;
 }
 
 static void clear_content(qd_err *e)

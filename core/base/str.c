@@ -94,11 +94,17 @@ size_t qd_str_distance(qd_str a, qd_str b)
     return row[b.n];
 }
 
+static unsigned lower(char c)
+{
+    unsigned v = (unsigned char)c;
+    return v - 'A' < 26 ? v | 32 : v;
+}
+
 bool qd_str_ieq(qd_str a, qd_str b)
 {
     if (a.n != b.n) return false;
     for (size_t i = 0; i < a.n; i++) {
-        if (tolower((unsigned char)a.p[i]) != tolower((unsigned char)b.p[i])) return false;
+        if (lower(a.p[i]) != lower(b.p[i])) return false;
     }
     return true;
 }
@@ -152,9 +158,15 @@ int qd_buf_add(qd_buf *b, const void *p, size_t n)
     return 0;
 }
 
-int qd_buf_char(qd_buf *b, char c)
+int qd_buf_u64(qd_buf *b, uint64_t v)
 {
-    return qd_buf_add(b, &c, 1);
+    char text[20];
+    size_t at = sizeof text;
+    do {
+        text[--at] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v);
+    return qd_buf_add(b, text + at, sizeof text - at);
 }
 
 int qd_buf_printf(qd_buf *b, const char *fmt, ...)

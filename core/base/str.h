@@ -97,7 +97,15 @@ static inline int qd_buf_c(qd_buf *b, const char *s)
     return qd_buf_add(b, s, strlen(s));
 }
 /* Appends one byte. */
-int qd_buf_char(qd_buf *b, char c);
+static inline int qd_buf_char(qd_buf *b, char c)
+{
+    if (QD_UNLIKELY(b->failed || b->cap - b->n < 2)) return qd_buf_add(b, &c, 1);
+    b->p[b->n++] = c;
+    b->p[b->n] = 0;
+    return 0;
+}
+/* Appends a number in decimal. */
+int qd_buf_u64(qd_buf *b, uint64_t v);
 /* Appends formatted text. */
 int qd_buf_printf(qd_buf *b, const char *fmt, ...) QD_PRINTF(2, 3);
 /* 0, or the error of the first append that failed. */

@@ -28,24 +28,46 @@ static void set_bit(uint64_t *bits, uint32_t at, bool on)
     bits[at / 64] = on ? bits[at / 64] | mask : bits[at / 64] & ~mask;
 }
 
-static void new_line(qd_json_writer *w)
+/* Puts a line's end and its indentation at p; behind them. */
+static char *put_line(const qd_json_writer *w, char *p)
 {
-    size_t n = 1 + 2 * (size_t)w->depth;
-    char *at = qd_buf_reserve(w->out, n);
-    if (!at) return;
-    at[0] = '\n';
-    memset(at + 1, ' ', n - 1);
-    w->out->n += n;
-    w->out->p[w->out->n] = 0;
+    *p++ = '\n';
+    memset(p, ' ', 2 * (size_t)w->depth);
+    return p + 2 * (size_t)w->depth;
 }
 
-/* What stands before an element or key: comma and indentation. */
+/* Bytes that an element's or key's comma and indentation take at most. */
+static size_t separator_room(const qd_json_writer *w)
+{
+    return 2 + (w->pretty ? 2 * (size_t)w->depth : 0);
+}
+
+/* What stands before an element or key, comma and indentation, at p; behind it. */
+static char *put_separator(qd_json_writer *w, char *p)
+{
+    if (w->depth == 0) return p;
+    if (bit(w->filled, w->depth - 1)) *p++ = ',';
+    set_bit(w->filled, w->depth - 1, true);
+    return w->pretty ? put_line(w, p) : p;
+}
+
+/* The buffer ends at p now, within what was reserved. */
+static void ends_at(qd_buf *b, char *p)
+{
+    b->n = (size_t)(p - b->p);
+    *p = 0;
+}
+
 static void separate(qd_json_writer *w)
 {
-    if (w->depth == 0) return;
-    if (bit(w->filled, w->depth - 1)) (void)qd_buf_char(w->out, ',');
-    set_bit(w->filled, w->depth - 1, true);
-    if (w->pretty) new_line(w);
+    char *p = qd_buf_reserve(w->out, separator_room(w));
+    if (p) ends_at(w->out, put_separator(w, p));
+}
+
+static void new_line(qd_json_writer *w)
+{
+    char *p = qd_buf_reserve(w->out, separator_room(w));
+    if (p) ends_at(w->out, put_line(w, p));
 }
 
 static void before_value(qd_json_writer *w)
@@ -98,10 +120,29 @@ void qd_json_array_end(qd_json_writer *w)
     close_container(w, true);
 }
 
+static uint64_t load(const char *p, size_t n)
+{
+    uint64_t x = 0;
+    memcpy(&x, p, n);
+    return x;
+}
+
+/* High bits of the bytes among 8 that must be escaped or are not ASCII, by borrows that only bytes
+ * above a wrong one may see: is it 0, none is. */
+static uint64_t not_plain(uint64_t x)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
+    uint64_t quote = x ^ ones * '"', slash = x ^ ones * '\\';
+    return ((x - ones * 32) | (quote - ones) | (slash - ones) | x) & high;
+}
+
 /* Length of the part of s before the first byte that must be escaped or is not ASCII. */
 static size_t plain_part(const char *p, size_t n)
 {
     size_t i = 0;
+    /* short ones, as keys are: two words that may overlap */
+    if (n >= 8 && n <= 16 && !(not_plain(load(p, 8)) | not_plain(load(p + n - 8, 8)))) return n;
+    if (n >= 4 && n < 8 && !not_plain(load(p, 4) | load(p + n - 4, 4) << 32)) return n;
 #if defined(__SSE2__)
     for (; n - i >= 16; i += 16) {
         __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
@@ -111,6 +152,7 @@ static size_t plain_part(const char *p, size_t n)
         bad = _mm_or_si128(bad, _mm_cmplt_epi8(x, _mm_set1_epi8(32)));
         int mask = _mm_movemask_epi8(bad);
         if (mask) return i + (size_t)__builtin_ctz((unsigned)mask);
+        if (n - i > 16 && n - i < 32) i = n - 32; /* the last block may overlap the one before */
     }
 #endif
     for (; i < n; i++) {
@@ -176,31 +218,42 @@ static void quoted(qd_json_writer *w, qd_str s)
     (void)qd_buf_char(w->out, '"');
 }
 
-static void after_key(qd_json_writer *w)
+/* A string that needs no escapes, as nearly all, between its quotes at p; behind it. */
+static char *put_plain(char *p, qd_str s)
 {
-    if (w->pretty)
-        (void)qd_buf_add(w->out, " : ", 3);
-    else
-        (void)qd_buf_char(w->out, ':');
-    w->after_key = true;
-}
-
-static void before_key(qd_json_writer *w)
-{
-    qd_assert(w->depth > 0 && !w->after_key && !bit(w->arrays, w->depth - 1));
-    separate(w);
+    *p++ = '"';
+    if (s.n) memcpy(p, s.p, s.n);
+    p[s.n] = '"';
+    return p + s.n + 1;
 }
 
 void qd_json_key(qd_json_writer *w, qd_str key)
 {
-    before_key(w);
+    qd_assert(w->depth > 0 && !w->after_key && !bit(w->arrays, w->depth - 1));
+    w->after_key = true;
+    if (QD_LIKELY(plain_part(key.p, key.n) == key.n)) {
+        char *p = qd_buf_reserve(w->out, separator_room(w) + key.n + 5);
+        if (!p) return;
+        p = put_plain(put_separator(w, p), key);
+        if (w->pretty) *p++ = ' ';
+        *p++ = ':';
+        if (w->pretty) *p++ = ' ';
+        ends_at(w->out, p);
+        return;
+    }
+    separate(w);
     quoted(w, key);
-    after_key(w);
+    (void)qd_buf_c(w->out, w->pretty ? " : " : ":");
 }
 
 void qd_json_str(qd_json_writer *w, qd_str s)
 {
     before_value(w);
+    if (QD_LIKELY(plain_part(s.p, s.n) == s.n)) {
+        char *p = qd_buf_reserve(w->out, s.n + 2);
+        if (p) ends_at(w->out, put_plain(p, s));
+        return;
+    }
     quoted(w, s);
 }
 

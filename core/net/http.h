@@ -10,6 +10,7 @@
 #ifndef QD_NET_HTTP_H
 #define QD_NET_HTTP_H
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "runtime/loop.h"
@@ -110,6 +111,8 @@ qd_str qd_http_header_get(const qd_http_exchange *x, const char *name);
 void qd_http_user_set(qd_http_exchange *x, void *user, void (*user_free)(void *user));
 /* The caller's pointer. [any] */
 void *qd_http_user(const qd_http_exchange *x);
+/* Memory that lives until the user was freed. [loop] */
+qd_arena *qd_http_arena(qd_http_exchange *x);
 /* The body will come in pieces. Only inside headers. */
 void qd_http_stream(qd_http_exchange *x);
 /* Goes on after a refused piece. [any] */

@@ -9,24 +9,70 @@
 
 #define EXCHANGE_MAGIC 0x51485854u
 #define ZIP_ROOM 16384u
-#define HEAD_ARENA_MAX ((size_t)1 << 20)
+#define HEAD_ARENA_MAX ((size_t)16 << 20)
 
 /* --- exchanges --- */
+
+static void exchange_free(qd_http_exchange *x)
+{
+    qd_arena_fini(&x->arena);
+    qd_cond_fini(&x->drained);
+    qd_mutex_fini(&x->lock);
+    qd_free(x);
+}
+
+static qd_http_exchange *spare_take(http_listener *l)
+{
+    qd_account *account = l->server->c.account;
+    qd_http_exchange *x = l->spare;
+    if (x) {
+        l->spare = x->next_spare;
+        l->nspare--;
+        return x;
+    }
+    if (!(x = qd_alloc(account, sizeof *x))) return NULL;
+    qd_arena_init(&x->arena, account, HEAD_ARENA_MAX);
+    qd_mutex_init(&x->lock);
+    qd_cond_init(&x->drained);
+    return x;
+}
+
+/* Most requests are alike: an exchange and the memory of its head serve one after the other. */
+static void spare_give(http_listener *l, qd_http_exchange *x)
+{
+    if (l->nspare >= HTTP_SPARE_EXCHANGES || x->arena.total > HTTP_SPARE_BYTES) {
+        exchange_free(x);
+        return;
+    }
+    qd_arena_reset(&x->arena);
+    x->next_spare = l->spare;
+    l->spare = x;
+    l->nspare++;
+}
+
+void qdi_http_spares_free(http_listener *l)
+{
+    while (l->spare) {
+        qd_http_exchange *x = l->spare;
+        l->spare = x->next_spare;
+        exchange_free(x);
+    }
+}
 
 qd_http_exchange *qdi_http_exchange_make(http_conn *c)
 {
     qd_http_server *s = c->server;
-    qd_http_exchange *x = qd_calloc(s->c.account, sizeof *x);
+    qd_http_exchange *x = spare_take(c->listener);
     if (!x) return NULL;
+    memset((char *)x + offsetof(qd_http_exchange, magic), 0,
+           sizeof *x - offsetof(qd_http_exchange, magic));
     x->magic = EXCHANGE_MAGIC;
     x->conn = c;
+    x->listener = c->listener;
     x->server = s;
     x->loop = c->loop;
-    qd_arena_init(&x->arena, s->c.account, HEAD_ARENA_MAX);
     qd_buf_init(&x->body, qdi_http_in_flight(s), s->c.max_content_length + 64);
-    qd_mutex_init(&x->lock);
-    qd_cond_init(&x->drained);
-    atomic_store(&x->refs, 2);
+    atomic_init(&x->refs, 2);
     qd_mutex_lock(&s->lock);
     s->exchanges++;
     qd_mutex_unlock(&s->lock);
@@ -42,11 +88,8 @@ void qdi_http_exchange_unref(qd_http_exchange *x)
     if (x->deflater) (void)deflateEnd(x->deflater);
     qd_free(x->deflater);
     qd_buf_fini(&x->body);
-    qd_arena_fini(&x->arena);
-    qd_cond_fini(&x->drained);
-    qd_mutex_fini(&x->lock);
     x->magic = 0;
-    qd_free(x);
+    spare_give(x->listener, x);
     qd_mutex_lock(&s->lock);
     if (--s->exchanges == 0) qd_cond_broadcast(&s->idle);
     qd_mutex_unlock(&s->lock);
@@ -115,6 +158,10 @@ void qd_http_user_set(qd_http_exchange *x, void *user, void (*user_free)(void *u
 void *qd_http_user(const qd_http_exchange *x)
 {
     return x->user;
+}
+qd_arena *qd_http_arena(qd_http_exchange *x)
+{
+    return &x->arena;
 }
 void qd_http_stream(qd_http_exchange *x)
 {
@@ -197,6 +244,15 @@ const char *qd_http_reason(int status)
     }
 }
 
+void qdi_http_status_line(qd_buf *out, int status)
+{
+    (void)qd_buf_c(out, "HTTP/1.1 ");
+    (void)qd_buf_u64(out, (uint64_t)status);
+    (void)qd_buf_char(out, ' ');
+    (void)qd_buf_c(out, qd_http_reason(status));
+    (void)qd_buf_c(out, "\r\n");
+}
+
 static bool gzip_part(const qd_http_config *cfg, qd_str part, qd_buf *out)
 {
     z_stream z = {0};
@@ -256,10 +312,14 @@ static void head_lines(http_conn *c, qd_http_exchange *x, int status, const char
     const _Atomic bool *retiring = c->server->c.retiring;
     if (atomic_load(&c->server->draining) || (retiring && atomic_load(retiring)))
         x->want_close = true;
-    (void)qd_buf_printf(&c->out, "HTTP/1.1 %d %s\r\n", status, qd_http_reason(status));
+    qdi_http_status_line(&c->out, status);
     (void)qd_buf_c(&c->out, c->server->server_headers);
-    if (type && type[0]) (void)qd_buf_printf(&c->out, "content-type: %s\r\n", type);
-    if (extra) (void)qd_buf_c(&c->out, extra);
+    if (type && type[0]) {
+        (void)qd_buf_c(&c->out, "content-type: ");
+        (void)qd_buf_c(&c->out, type);
+        (void)qd_buf_c(&c->out, "\r\n");
+    }
+    if (extra && extra[0]) (void)qd_buf_c(&c->out, extra);
     if (gzip) (void)qd_buf_c(&c->out, "content-encoding: gzip\r\n");
 }
 
@@ -275,9 +335,12 @@ static void connection_line(http_conn *c, const qd_http_exchange *x)
 static void whole_answer(http_conn *c, qd_http_exchange *x, int status, const char *type,
                          const char *extra, qd_str body, bool gzip)
 {
+    if (body.n <= HTTP_ANSWER_SMALL) (void)qd_buf_reserve(&c->out, body.n + HTTP_HEAD_ROOM);
     head_lines(c, x, status, type, extra, gzip);
     connection_line(c, x);
-    (void)qd_buf_printf(&c->out, "content-length: %zu\r\n\r\n", body.n);
+    (void)qd_buf_c(&c->out, "content-length: ");
+    (void)qd_buf_u64(&c->out, body.n);
+    (void)qd_buf_c(&c->out, "\r\n\r\n");
     if (!x->head) (void)qd_buf_str(&c->out, body);
 }
 

@@ -12,9 +12,18 @@ static void process(http_conn *c);
 static void flush(http_conn *c);
 static void reading(http_conn *c, bool on);
 
+/* Each request moves the end of the time several times: the timer stays where it is when it fires
+ * before the end anyway, and goes on from there. */
 static void start_timer(http_conn *c, uint64_t ns)
 {
+    c->due_ns = qd_loop_now_ns(c->loop) + ns;
+    if (qd_timer_running(&c->timer) && c->timer.due_ns <= c->due_ns) return;
     if (qd_timer_start(&c->timer, ns, 0)) qdi_http_conn_close(c);
+}
+
+static void stop_timer(http_conn *c)
+{
+    c->due_ns = 0;
 }
 
 /* Bytes of answers that the client has not taken yet. */
@@ -137,7 +146,7 @@ static void next_request(http_conn *c)
     c->head_done = c->head_begun = false;
     c->paused = false;
     if (close) {
-        qd_timer_stop(&c->timer);
+        stop_timer(c);
         c->close_after = true;
         c->linger = unread || c->at < c->in.n;
         flush(c);
@@ -185,8 +194,8 @@ static void refuse(http_conn *c, int status, const char *why)
         qd_buf body;
         qd_buf_init(&body, cfg->account, 65536);
         if (cfg->handler.bad) cfg->handler.bad(cfg->handler.arg, status, why, &body);
-        (void)qd_buf_printf(&c->out, "HTTP/1.1 %d %s\r\n%s", status, qd_http_reason(status),
-                            c->server->server_headers);
+        qdi_http_status_line(&c->out, status);
+        (void)qd_buf_c(&c->out, c->server->server_headers);
         (void)qd_buf_printf(&c->out,
                             "content-type: application/json\r\ncontent-length: "
                             "%zu\r\nconnection: close\r\n\r\n",
@@ -205,7 +214,7 @@ static void refuse(http_conn *c, int status, const char *why)
     c->paused = false;
     c->at = c->in.n;
     reading(c, false);
-    qd_timer_stop(&c->timer);
+    stop_timer(c);
     flush(c);
 }
 
@@ -344,7 +353,7 @@ static bool take_body(http_conn *c)
         if (used == 0) slice = SIZE_MAX;                     /* a line longer than the slice */
         if (!discard && c->x->stream && !deliver(c)) return false;
     }
-    qd_timer_stop(&c->timer);
+    stop_timer(c);
     return discard || deliver(c);
 }
 
@@ -444,7 +453,12 @@ void qdi_http_conn_resume(http_conn *c)
 static void on_timer(qd_timer *t)
 {
     http_conn *c = t->user;
-    if (c->paused) return; /* it is we who do not read */
+    uint64_t now = qd_env_mono_ns(c->server->c.env);
+    if (!c->due_ns || c->paused) return; /* paused: it is we who do not read */
+    if (now < c->due_ns) {
+        if (qd_timer_start(t, c->due_ns - now, 0)) qdi_http_conn_close(c);
+        return;
+    }
     if (c->lingering || c->eof) {
         qdi_http_conn_close(c);
     } else if (c->head_begun || (c->head_done && c->x && !c->x->delivered)) {

@@ -16,8 +16,13 @@ static const char *text(const char **why, const char *what)
 /* Characters of a token (RFC 9110, 5.6.2). */
 static bool is_token(unsigned char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c && strchr("!#$%&'*+-.^_`|~", c));
+    static const uint32_t marks = 1u << ('!' - 32) | 1u << ('#' - 32) | 1u << ('$' - 32) |
+                                  1u << ('%' - 32) | 1u << ('&' - 32) | 1u << ('\'' - 32) |
+                                  1u << ('*' - 32) | 1u << ('+' - 32) | 1u << ('-' - 32) |
+                                  1u << ('.' - 32);
+    return (unsigned)(c | 32) - 'a' < 26 || (unsigned)c - '0' < 10 ||
+           (c >= 32 && c < 64 && marks >> (c - 32) & 1) || (unsigned)c - '^' < 3 || c == '|' ||
+           c == '~';
 }
 
 const char *qdi_http_line_fault(const char *p, size_t n)
@@ -250,9 +255,10 @@ int qdi_http_head_parse(const qd_http_config *c, qd_http_exchange *x, const char
 {
     http_parser parser;
     qd_str copy = qd_arena_str(&x->arena, (qd_str){p, n});
-    head h = {.x = x, .room = c->max_headers};
-    h.h = qd_arena_alloc(&x->arena, c->max_headers * sizeof *h.h);
-    if (!copy.p || !h.h) return bad(why, "out of memory", 503);
+    qd_http_header headers[QD_HTTP_HEADERS_MAX]; /* not zeroed: most requests have few */
+    uint32_t room = c->max_headers < QD_HTTP_HEADERS_MAX ? c->max_headers : QD_HTTP_HEADERS_MAX;
+    head h = {.x = x, .h = headers, .room = room};
+    if (!copy.p) return bad(why, "out of memory", 503);
     http_parser_init(&parser, HTTP_REQUEST);
     parser.data = &h;
     size_t used = http_parser_execute(&parser, &settings, copy.p, copy.n);
@@ -269,7 +275,10 @@ int qdi_http_head_parse(const qd_http_config *c, qd_http_exchange *x, const char
     x->request.method = qd_str_c(http_method_str((enum http_method)parser.method));
     x->request.path = mark < 0 ? url : qd_str_sub(url, 0, (size_t)mark);
     x->request.query = mark < 0 ? (qd_str){NULL, 0} : qd_str_sub(url, (size_t)mark + 1, url.n);
-    x->request.headers = h.h;
+    qd_http_header *kept = qd_arena_alloc(&x->arena, h.n * sizeof *kept);
+    if (!kept) return bad(why, "out of memory", 503);
+    if (h.n) memcpy(kept, headers, h.n * sizeof *kept);
+    x->request.headers = kept;
     x->request.nheaders = h.n;
     if (!url.n || url.p[0] != '/') {
         if (!qd_str_is(url, "*")) return bad(why, "request target is no path", 400);

@@ -16,7 +16,10 @@
 #define HTTP_TRAILER_MAX 8192u
 #define HTTP_OUT_MAX ((size_t)3 << 30)
 #define HTTP_ANSWER_SMALL 65536u /* answers up to this go out whatever the breakers say */
+#define HTTP_HEAD_ROOM 512u      /* bytes that most heads of answers take at most */
 #define HTTP_KEEP_BYTES 16384u   /* of an idle connection's buffers */
+#define HTTP_SPARE_EXCHANGES 64u /* kept by a loop for the next requests */
+#define HTTP_SPARE_BYTES 8192u   /* of a spare one's arena */
 #define HTTP_DISCARD_MAX                                                                           \
     ((uint64_t)1 << 20)       /* of a refused request's body, to keep the connection */
 #define HTTP_GZIP_SLICE 4096u /* of a streamed gzip body at a time: some MiB inflated */
@@ -46,6 +49,7 @@ typedef struct http_body {
 } http_body;
 
 typedef struct http_conn http_conn;
+typedef struct http_listener http_listener;
 
 /* A piece of an answer on its way from another thread to the loop. */
 typedef struct part_post {
@@ -58,11 +62,16 @@ typedef struct part_post {
 } part_post;
 
 struct qd_http_exchange {
+    /* kept from one request to the next; what stands behind is zeroed */
+    qd_http_exchange *next_spare;
+    qd_arena arena; /* head of the request, and what lives as long */
+    qd_mutex lock;
+    qd_cond drained;
     uint32_t magic;
     http_conn *conn; /* NULL once the connection is gone; the loop's */
+    http_listener *listener;
     qd_http_server *server;
     qd_loop *loop;
-    qd_arena arena; /* head of the request */
     qd_http_request request;
     qd_buf body;
     void *user;
@@ -79,17 +88,13 @@ struct qd_http_exchange {
     part_post spare; /* ends an answer when memory for its last piece is lacking */
     qd_post resume;
     _Atomic bool resuming;
-    /* between threads */
-    qd_mutex lock;
-    qd_cond drained;
+    /* between threads, under lock */
     size_t queued; /* bytes answered, not yet written */
     bool gone;
     void (*room)(void *arg);
     void *room_arg;
     _Atomic int32_t refs; /* connection, answerer, posts */
 };
-
-typedef struct http_listener http_listener;
 
 struct http_conn {
     uv_tcp_t tcp; /* first */
@@ -112,6 +117,7 @@ struct http_conn {
     size_t body_news;    /* bytes of the body since its timer was started */
     qd_http_exchange *x; /* current request */
     http_body frame;
+    uint64_t due_ns; /* end of the present time-out; 0: none. timer fires then or before */
     qd_timer timer, write_timer;
     size_t write_left; /* when write_timer was started */
 };
@@ -123,6 +129,8 @@ struct http_listener {
     uv_tcp_t tcp;
     bool listening;
     http_conn *first;
+    qd_http_exchange *spare; /* at rest; the loop's, nspare of them */
+    uint32_t nspare;
     int rc;
     char *read_buf;
     uint32_t open;
@@ -165,6 +173,10 @@ int qdi_http_body_feed(http_body *b, const char *p, size_t n, size_t *used,
 
 /* A new exchange with two references, the connection's and the answerer's; NULL without memory. */
 qd_http_exchange *qdi_http_exchange_make(http_conn *c);
+/* Frees a listener's exchanges at rest, when its loop has none under way. */
+void qdi_http_spares_free(http_listener *l);
+/* "HTTP/1.1 200 OK" and its line's end. */
+void qdi_http_status_line(qd_buf *out, int status);
 /* Drops a reference. [loop] */
 void qdi_http_exchange_unref(qd_http_exchange *x);
 /* The connection lets go of its exchange. [loop] */

@@ -167,7 +167,10 @@ static void drain_here(qd_post *post)
 
 static void server_free(qd_http_server *s)
 {
-    for (uint32_t i = 0; s->listeners && i < s->c.nloops; i++) qd_free(s->listeners[i].read_buf);
+    for (uint32_t i = 0; s->listeners && i < s->c.nloops; i++) {
+        qdi_http_spares_free(&s->listeners[i]);
+        qd_free(s->listeners[i].read_buf);
+    }
     qd_cond_fini(&s->idle);
     qd_mutex_fini(&s->lock);
     qd_free(s->listeners);

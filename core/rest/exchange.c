@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ARENA_MAX ((size_t)64 << 20)
+#define EXTRA_MAX 4096u
 #define HELD_SMALL 65536u /* answers up to this go out whatever the breakers say */
 
 typedef struct rest_call {
@@ -17,27 +17,28 @@ typedef struct rest_call {
     qd_frontend *f;
     qd_http_exchange *x;
     const qd_api *api;
-    qd_arena arena;
     rest_media media;
     bool submitted, answered, head, streamed;
     /* the first piece waits for a second one: alone it is sent with its length */
     qd_buf held;
     bool holding, sent;
     int status;
-    char content_type[128], extra[2400];
+    const char *content_type;
+    qd_buf extra; /* more lines of the head */
 } rest_call;
 
 /* --- answers --- */
 
 static void content_type(rest_call *c, uint32_t format)
 {
-    if (format == QD_FORMAT_TEXT) {
-        snprintf(c->content_type, sizeof c->content_type, "text/plain; charset=UTF-8");
-    } else if (format == QD_FORMAT_YAML) {
-        snprintf(c->content_type, sizeof c->content_type, "application/yaml");
-    } else {
-        snprintf(c->content_type, sizeof c->content_type, "%s", c->media.content_type);
-    }
+    c->content_type = format == QD_FORMAT_TEXT   ? "text/plain; charset=UTF-8"
+                      : format == QD_FORMAT_YAML ? "application/yaml"
+                                                 : c->media.content_type;
+}
+
+static const char *extra(const rest_call *c)
+{
+    return c->extra.p ? c->extra.p : "";
 }
 
 /* The client has taken enough: the action may go on with the answer. */
@@ -50,11 +51,9 @@ static void on_room(void *arg)
 /* Says of an answer from copies without contact to their primary how old it may be. */
 static void stale(rest_call *c)
 {
-    size_t used = strlen(c->extra);
     int64_t ms = c->f->action->stale_ms(&c->call);
     if (ms <= 0) return;
-    snprintf(c->extra + used, sizeof c->extra - used, "X-Quidditch-Stale: %lld\r\n",
-             (long long)((ms + 999) / 1000));
+    (void)qd_buf_printf(&c->extra, "X-Quidditch-Stale: %lld\r\n", (long long)((ms + 999) / 1000));
 }
 
 static int32_t on_answer(qd_action_call *call, int32_t status, uint32_t format,
@@ -74,11 +73,11 @@ static int32_t on_answer(qd_action_call *call, int32_t status, uint32_t format,
     if (c->holding) {
         c->holding = false;
         c->sent = true;
-        rc = qd_http_answer(c->x, c->status, c->content_type, c->extra, qd_buf_view(&c->held),
+        rc = qd_http_answer(c->x, c->status, c->content_type, extra(c), qd_buf_view(&c->held),
                             false);
         qd_buf_fini(&c->held);
     }
-    if (!rc) rc = qd_http_answer(c->x, c->status, c->content_type, c->extra, part, false);
+    if (!rc) rc = qd_http_answer(c->x, c->status, c->content_type, extra(c), part, false);
     return rc ? rc : qd_http_answer_wait(c->x, on_room, c) ? QD_ANSWER_FULL : 0;
 }
 
@@ -87,8 +86,7 @@ static void call_free(void *user)
 {
     rest_call *c = user;
     qd_buf_fini(&c->held);
-    qd_arena_fini(&c->arena);
-    qd_free(c);
+    qd_buf_fini(&c->extra);
 }
 
 /* Encoded as Elasticsearch encodes the parts of a Location: as a form, a space is a plus. */
@@ -126,9 +124,9 @@ static void location(rest_call *c)
             (void)qd_buf_c(&b, "?routing=");
             add_encoded(&b, c->call.params[i].value);
         }
-        size_t used = strlen(c->extra);
-        if (used + b.n + 3 < sizeof c->extra) {
-            snprintf(c->extra + used, sizeof c->extra - used, "%s\r\n", b.p);
+        if (!qd_buf_status(&b) && qd_buf_reserve(&c->extra, b.n + 2)) {
+            (void)qd_buf_str(&c->extra, qd_buf_view(&b));
+            (void)qd_buf_c(&c->extra, "\r\n");
         }
         qd_buf_fini(&b);
     }
@@ -167,7 +165,7 @@ static void on_done(qd_op *op, int32_t rc)
         c->status = c->status ? c->status : 500;
     }
     if (!c->sent && c->call.nparams) location(c);
-    (void)qd_http_answer_take(c->x, c->status, c->content_type, c->extra, &c->held);
+    (void)qd_http_answer_take(c->x, c->status, c->content_type, extra(c), &c->held);
 }
 
 /* An error answer made here. */
@@ -178,11 +176,11 @@ static void answer_error(rest_call *c, const qd_err *err)
     qd_response_error(&r, err, false);
     content_type(c, QD_FORMAT_JSON);
     c->answered = true;
-    (void)qd_http_answer(c->x, r.status, c->content_type, c->extra, qd_buf_view(&c->held), true);
+    (void)qd_http_answer(c->x, r.status, c->content_type, extra(c), qd_buf_view(&c->held), true);
 }
 
 /* Elasticsearch answers requests that no handler takes with a plain text in "error". */
-static void answer_text(rest_call *c, int status, const char *extra, const char *text)
+static void answer_text(rest_call *c, int status, const char *line, const char *text)
 {
     qd_json_writer w;
     qd_json_writer_init(&w, &c->held, false);
@@ -191,20 +189,19 @@ static void answer_text(rest_call *c, int status, const char *extra, const char 
     if (status != 400) qd_json_field_int(&w, "status", status); /* 400: no handler, as there */
     qd_json_object_end(&w);
     content_type(c, QD_FORMAT_JSON);
-    char lines[2560];
-    snprintf(lines, sizeof lines, "%s%s", c->extra, extra);
+    (void)qd_buf_c(&c->extra, line);
     c->answered = true;
-    (void)qd_http_answer(c->x, status, c->content_type, lines, qd_buf_view(&c->held), true);
+    (void)qd_http_answer(c->x, status, c->content_type, extra(c), qd_buf_view(&c->held), true);
 }
 
 static void no_route(rest_call *c, const rest_match *m)
 {
     const qd_http_request *r = qd_http_request_get(c->x);
-    char text[1024], extra[96] = "";
+    char text[1024], line[96] = "";
     if (m->allowed[0] && qd_str_is(r->method, "OPTIONS")) {
-        snprintf(extra, sizeof extra, "allow: %s\r\n", m->allowed);
+        snprintf(line, sizeof line, "allow: %s\r\n", m->allowed);
         c->answered = true;
-        (void)qd_http_answer(c->x, 200, "text/plain; charset=UTF-8", extra, QD_STR(""), true);
+        (void)qd_http_answer(c->x, 200, "text/plain; charset=UTF-8", line, QD_STR(""), true);
         return;
     }
     if (m->allowed[0]) {
@@ -212,8 +209,8 @@ static void no_route(rest_call *c, const rest_match *m)
                  "Incorrect HTTP method for uri [%.*s%s%.*s] and method [%.*s], allowed: [%s]",
                  QD_STR_ARG(r->path), r->query.n ? "?" : "", QD_STR_ARG(r->query),
                  QD_STR_ARG(r->method), m->allowed);
-        snprintf(extra, sizeof extra, "allow: %s\r\n", m->allowed);
-        answer_text(c, 405, extra, text);
+        snprintf(line, sizeof line, "allow: %s\r\n", m->allowed);
+        answer_text(c, 405, line, text);
     } else {
         snprintf(text, sizeof text, "no handler found for uri [%.*s%s%.*s] and method [%.*s]",
                  QD_STR_ARG(r->path), r->query.n ? "?" : "", QD_STR_ARG(r->query),
@@ -226,16 +223,16 @@ static void no_route(rest_call *c, const rest_match *m)
 
 static rest_call *call_make(qd_frontend *f, qd_http_exchange *x)
 {
-    rest_call *c = qd_calloc(NULL, sizeof *c);
+    rest_call *c = qd_arena_calloc(qd_http_arena(x), sizeof *c);
     if (!c) return NULL;
     c->f = f;
     c->x = x;
-    qd_arena_init(&c->arena, NULL, ARENA_MAX);
     qd_buf_init(&c->held, NULL, (size_t)1 << 32);
+    qd_buf_init(&c->extra, NULL, EXTRA_MAX);
     qdi_media_standard(f->identity, &c->media);
     qd_str opaque = qd_http_header_get(x, "x-opaque-id");
     if (opaque.n && opaque.n < 200) {
-        snprintf(c->extra, sizeof c->extra, "X-Opaque-Id: %.*s\r\n", QD_STR_ARG(opaque));
+        (void)qd_buf_printf(&c->extra, "X-Opaque-Id: %.*s\r\n", QD_STR_ARG(opaque));
     }
     return c;
 }
@@ -244,7 +241,7 @@ static rest_call *call_make(qd_frontend *f, qd_http_exchange *x)
 static int prepare(rest_call *c, rest_match *m, qd_err *err)
 {
     const qd_http_request *r = qd_http_request_get(c->x);
-    int rc = qdi_route(r, &c->arena, m, err);
+    int rc = qdi_route(r, qd_http_arena(c->x), m, err);
     if (rc || !m->api) return rc;
     if (c->f->observe && !(m->api->flags & QD_API_OBSERVE)) {
         rc = qd_err_set(err, QD_E_NOTFOUND,

@@ -91,8 +91,9 @@ static bool accept_of(qd_str header, parsed *out)
 void qdi_media_standard(rest_identity id, rest_media *out)
 {
     *out = (rest_media){0};
-    snprintf(out->content_type, sizeof out->content_type, "application/json%s",
-             id == IDENTITY_ES8 || id == IDENTITY_ES9 ? "" : "; charset=UTF-8");
+    out->content_type = id == IDENTITY_ES8 || id == IDENTITY_ES9
+                            ? "application/json"
+                            : "application/json; charset=UTF-8";
 }
 
 /* token "/" token, as RFC 9110 has it: anything else is no media type at all. */
@@ -139,9 +140,10 @@ int qdi_media(const qd_frontend *f, const qd_http_exchange *x, bool has_body, re
         }
         if (wanted.vendored && knows_vendored(f->identity)) {
             out->vendored = true;
-            snprintf(out->content_type, sizeof out->content_type,
+            snprintf(out->vendored_type, sizeof out->vendored_type,
                      "application/vnd.elasticsearch+json;compatible-with=%d",
                      wanted.compatible ? wanted.compatible : major);
+            out->content_type = out->vendored_type;
         }
     }
     out->body = body.format ? body.format : QD_FORMAT_JSON;

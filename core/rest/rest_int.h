@@ -49,7 +49,8 @@ int qdi_route(const qd_http_request *r, qd_arena *arena, rest_match *out, qd_err
 /* Content type and Accept of a request under an identity. */
 typedef struct rest_media {
     uint32_t body, accept;  /* QD_FORMAT_* */
-    char content_type[128]; /* of a JSON answer */
+    const char *content_type; /* of a JSON answer; in vendored_type, or static */
+    char vendored_type[64];
     bool vendored;
     bool plain_error; /* the error is shown as a text, not as an object */
 } rest_media;

@@ -171,13 +171,15 @@ static int query_params(qd_str query, qd_arena *arena, rest_match *m, qd_err *er
 int qdi_route(const qd_http_request *r, qd_arena *arena, rest_match *out, qd_err *err)
 {
     qd_str part[PARTS_MAX];
+    qd_pair params[REST_PARAMS_MAX]; /* not zeroed: most requests have few */
     const route *found = NULL;
     bool named = false;
-    *out = (rest_match){0};
-    out->params = qd_arena_alloc(arena, REST_PARAMS_MAX * sizeof *out->params);
-    if (!out->params) return qd_err_nomem(err, "parameters");
+    *out = (rest_match){.params = params};
     uint32_t n = split_path(r->path, part);
-    if (n > PARTS_MAX) return 0;
+    if (n > PARTS_MAX) {
+        out->params = NULL;
+        return 0;
+    }
     for (size_t i = 0; i < by_parts[n].n && !found; i++) {
         const route *x = &by_parts[n].at[i];
         if (!matches(x, part)) continue;
@@ -201,6 +203,10 @@ int qdi_route(const qd_http_request *r, qd_arena *arena, rest_match *out, qd_err
     }
     out->nparts = out->nparams;
     if (!rc) rc = query_params(r->query, arena, out, err);
-    if (!rc && found) out->api = found->api;
-    return rc;
+    out->params = rc ? NULL : qd_arena_alloc(arena, out->nparams * sizeof *params);
+    if (!rc && !out->params) rc = qd_err_nomem(err, "parameters");
+    if (rc) return rc;
+    if (out->nparams) memcpy(out->params, params, out->nparams * sizeof *params);
+    if (found) out->api = found->api;
+    return 0;
 }
