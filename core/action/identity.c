@@ -62,7 +62,8 @@ static const qdi_identity identities[] = {
                     .tagline = ELASTIC_TAGLINE},
 };
 
-/* Stands for the commit that a client would look for: of the build, and alike for its whole life. */
+/* Stands for the commit that a client would look for: of the build, and alike for its whole life.
+ */
 static const char *build_hash(void)
 {
     static char hash[65];

@@ -67,7 +67,7 @@ static void clear_content(qd_err *e)
 
 void qd_err_fini(qd_err *e)
 {
-    if (!e) return;
+    if (!e || !e->code) return; /* nothing was set */
     qd_err *c = e->cause;
     clear_content(e);
     while (c) { /* a chain, never recursion: its length is a caller's choice */

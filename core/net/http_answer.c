@@ -73,26 +73,22 @@ qd_http_exchange *qdi_http_exchange_make(http_conn *c)
     x->loop = c->loop;
     qd_buf_init(&x->body, qdi_http_in_flight(s), s->c.max_content_length + 64);
     atomic_init(&x->refs, 2);
-    qd_mutex_lock(&s->lock);
-    s->exchanges++;
-    qd_mutex_unlock(&s->lock);
+    c->listener->exchanges++;
     x->request.remote = qd_arena_str(&x->arena, qd_str_c(c->remote)); /* outlives c */
     return x;
 }
 
 void qdi_http_exchange_unref(qd_http_exchange *x)
 {
-    qd_http_server *s = x->server;
+    http_listener *l = x->listener;
     if (atomic_fetch_sub(&x->refs, 1) != 1) return;
     if (x->user && x->user_free) x->user_free(x->user);
     if (x->deflater) (void)deflateEnd(x->deflater);
     qd_free(x->deflater);
     qd_buf_fini(&x->body);
     x->magic = 0;
-    spare_give(x->listener, x);
-    qd_mutex_lock(&s->lock);
-    if (--s->exchanges == 0) qd_cond_broadcast(&s->idle);
-    qd_mutex_unlock(&s->lock);
+    spare_give(l, x);
+    if (--l->exchanges == 0) qdi_http_listener_told(l);
 }
 
 /* Under lock: who waits for room is told. */
@@ -127,12 +123,14 @@ void qdi_http_exchange_leave(http_conn *c)
     if (!x) return;
     c->x = NULL;
     qdi_http_body_fini(&c->frame);
-    qd_mutex_lock(&x->lock);
-    x->gone = true;
     x->conn = NULL;
-    qd_cond_broadcast(&x->drained);
-    tell_room(x);
-    qd_mutex_unlock(&x->lock);
+    if (atomic_load(&x->refs) > 1) { /* the answerer may look, on its thread */
+        qd_mutex_lock(&x->lock);
+        x->gone = true;
+        qd_cond_broadcast(&x->drained);
+        tell_room(x);
+        qd_mutex_unlock(&x->lock);
+    }
     qdi_http_exchange_unref(x);
 }
 

@@ -301,10 +301,10 @@ int qdi_http_head_parse(const qd_http_config *c, qd_http_exchange *x, const char
 
 qd_str qd_http_header_get(const qd_http_exchange *x, const char *name)
 {
+    qd_str wanted = qd_str_c(name);
     for (uint32_t i = 0; i < x->request.nheaders; i++) {
-        if (qd_str_ieq(x->request.headers[i].name, qd_str_c(name))) {
-            return x->request.headers[i].value;
-        }
+        const qd_http_header *h = &x->request.headers[i];
+        if (h->name.n == wanted.n && qd_str_ieq(h->name, wanted)) return h->value;
     }
     return (qd_str){NULL, 0};
 }

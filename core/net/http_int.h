@@ -129,8 +129,8 @@ struct http_listener {
     uv_tcp_t tcp;
     bool listening;
     http_conn *first;
-    qd_http_exchange *spare; /* at rest; the loop's, nspare of them */
-    uint32_t nspare;
+    qd_http_exchange *spare;    /* at rest; the loop's, nspare of them */
+    uint32_t nspare, exchanges; /* exchanges: under way */
     int rc;
     char *read_buf;
     uint32_t open;
@@ -148,7 +148,6 @@ struct qd_http_server {
     _Atomic uint64_t open, opened, requests, bytes_in, bytes_out, rejected;
     qd_mutex lock;
     qd_cond idle;
-    uint64_t exchanges; /* under lock */
 };
 
 /* Length of the head at p (through the empty line), 0 while it is not complete, or -status with

@@ -118,7 +118,7 @@ static void run_on(http_listener *l, void (*fn)(qd_post *))
 void qdi_http_listener_told(http_listener *l)
 {
     qd_latch *latch = l->closed;
-    if (!latch || l->open || l->listening) return;
+    if (!latch || l->open || l->listening || l->exchanges) return;
     l->closed = NULL;
     qd_latch_done(latch, 0);
 }
@@ -254,9 +254,6 @@ void qd_http_close(qd_http_server *s)
 {
     if (!s) return;
     for (uint32_t i = 0; i < s->c.nloops; i++) run_on(&s->listeners[i], close_here);
-    qd_mutex_lock(&s->lock);
-    while (s->exchanges) qd_cond_wait(&s->idle, &s->lock);
-    qd_mutex_unlock(&s->lock);
     server_free(s);
 }
 

@@ -155,7 +155,7 @@ static void on_done(qd_op *op, int32_t rc)
 {
     rest_call *c = op->user;
     (void)rc;
-    qd_http_answer_unwait(c->x);
+    if (c->sent) qd_http_answer_unwait(c->x);
     if (c->holding && qd_buf_status(&c->held)) {
         answer_too_large(c);
         return;

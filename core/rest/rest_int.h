@@ -48,7 +48,7 @@ int qdi_route(const qd_http_request *r, qd_arena *arena, rest_match *out, qd_err
 
 /* Content type and Accept of a request under an identity. */
 typedef struct rest_media {
-    uint32_t body, accept;  /* QD_FORMAT_* */
+    uint32_t body, accept;    /* QD_FORMAT_* */
     const char *content_type; /* of a JSON answer; in vendored_type, or static */
     char vendored_type[64];
     bool vendored;

@@ -137,6 +137,20 @@ static void allow(char *list, size_t room, const char *methods)
     }
 }
 
+/* The methods of a path that has not the one asked for. */
+static void allowed_methods(const qd_str *part, uint32_t n, rest_match *out)
+{
+    bool named = false;
+    for (size_t i = 0; i < by_parts[n].n; i++) {
+        const route *x = &by_parts[n].at[i];
+        if (!matches(x, part)) continue;
+        if (named && is_param(x->part[0])) break;
+        named |= x->n && !is_param(x->part[0]);
+        allow(out->allowed, sizeof out->allowed, x->api->methods);
+        if (x->api->flags & QD_API_HEAD) allow(out->allowed, sizeof out->allowed, "HEAD");
+    }
+}
+
 /* A key given twice keeps its last value; a part of the path is never replaced. */
 static int add_param(rest_match *m, qd_str key, qd_str value, qd_err *err)
 {
@@ -173,7 +187,7 @@ int qdi_route(const qd_http_request *r, qd_arena *arena, rest_match *out, qd_err
     qd_str part[PARTS_MAX];
     qd_pair params[REST_PARAMS_MAX]; /* not zeroed: most requests have few */
     const route *found = NULL;
-    bool named = false;
+    bool named = false, path_known = false;
     *out = (rest_match){.params = params};
     uint32_t n = split_path(r->path, part);
     if (n > PARTS_MAX) {
@@ -189,10 +203,10 @@ int qdi_route(const qd_http_request *r, qd_arena *arena, rest_match *out, qd_err
             found = x;
         } else {
             named |= x->n && !is_param(x->part[0]);
-            allow(out->allowed, sizeof out->allowed, x->api->methods);
-            if (x->api->flags & QD_API_HEAD) allow(out->allowed, sizeof out->allowed, "HEAD");
+            path_known = true;
         }
     }
+    if (!found && path_known) allowed_methods(part, n, out);
     int rc = 0;
     for (uint32_t i = 0; found && i < found->n && !rc; i++) {
         if (!is_param(found->part[i])) continue;
