@@ -6,12 +6,35 @@
 #include "runtime/cpu.h"
 #include "search/range_int.h"
 
-/* Nanoseconds, measured (docs/search.md): a point into a bitmap, a value of a block compared whole,
- * as it is packed or not (either without vectors: 1.9), a candidate looked up. */
-#define COST_POINT 0.8
-#define COST_PACKED (qd_cpu_level() >= QD_CPU_V3 ? 0.2 : 1.9)
-#define COST_COMPARE (qd_cpu_level() >= QD_CPU_V3 ? 0.6 : 1.9)
-#define COST_LOOKUP 5.0
+/* Nanoseconds as `make bench-ranges` measured them (docs/search.md has its table): a point into a
+ * bitmap; a value of a block compared whole: as it is packed, decoded, or walked (between what it
+ * takes where half of the documents have none and where they have several); a block that look-ups
+ * come to, and a candidate in it (as where there are 128). */
+typedef struct costs {
+    double point, packed, decoded, walked;
+} costs;
+#define COST_BLOCK 115.0
+#define COST_LOOKUP 4.6
+
+static const costs *costs_here(void)
+{
+    static const costs vectors = {0.8, 0.22, 0.41, 3.5}, scalar = {1.4, 1.45, 1.9, 4.2};
+    return qd_cpu_level() >= QD_CPU_V3 ? &vectors : &scalar;
+}
+
+/* What `looked` documents cost of a column, of the `lead` of all that other clauses leave, evenly
+ * spread: in each window that they are met in its candidates are looked up (not where documents
+ * have several values), or its block is compared. */
+static double windows(const costs *k, const qd_column_stats *st, double looked, double lead,
+                      double all)
+{
+    double here = lead / all * QDI_WINDOW;
+    if (here < 1) here = 1;
+    double each = QDI_WINDOW * (st->multi || !st->dense ? k->walked : k->decoded);
+    double lookups = COST_BLOCK + here * COST_LOOKUP;
+    if (!st->multi && lookups < each) each = lookups;
+    return (looked / here + 1) * each;
+}
 
 static const qd_points *points_of(const qdi_run *r, const qdi_node *x, uint32_t f)
 {
@@ -52,22 +75,25 @@ bool qdi_range_by_column(const qdi_run *r, const qdi_node *x, const qdi_range_pl
 {
     if (!g->column) return false;
     if (!g->points) return true;
-    if (qd_column_stats_get(g->column)->docs != qd_points_stats_get(g->points)->docs) return false;
+    const qd_column_stats *st = qd_column_stats_get(g->column);
+    if (st->docs != qd_points_stats_get(g->points)->docs) return false;
+    const costs *k = costs_here();
     double all = (double)r->ndocs, most = (double)g->most;
-    double points = COST_POINT * most + all / 512;
-    double lead = (double)r->hint.lead, docs = r->hint.enough * all / (most + 1);
+    double points = k->point * most + all / 512;
+    double lead = (double)r->hint.lead < all ? (double)r->hint.lead : all, looked = lead;
     /* The best of constant scores are the first documents. */
     const qdi_node *root = r->plan->root;
-    bool filters = root->kind == QDI_BOOL && root->u.b.nmust + root->u.b.nshould == 0;
-    if (filters && r->hint.enough && 2 * docs + 64 < lead) lead = 2 * docs + 64;
-    if (lead * COST_LOOKUP < points) return true;
+    double first = r->hint.enough * all / (most + 1);
     bool alone = x == root || (root->kind == QDI_CONST && x == root->u.child);
-    docs += QDI_WINDOW;
-    if (alone && r->hint.enough && COST_COMPARE * docs < points) return true;
-    uint64_t fast, slow;
-    qd_column_undecided(g->column, g->lo.i, g->hi.i, &fast, &slow);
-    return COST_PACKED * (double)fast + COST_COMPARE * (double)slow + all / QDI_WINDOW * 10 <
-           points;
+    bool filters = root->kind == QDI_BOOL && root->u.b.nmust + root->u.b.nshould == 0;
+    if (filters) first = 2 * first + 64;
+    if (r->hint.enough && (alone || filters) && first < looked) looked = first;
+    if (windows(k, st, looked, lead, all) < points) return true;
+    qd_column_open_values open;
+    qd_column_undecided(g->column, g->lo.i, g->hi.i, &open);
+    double values = k->packed * (double)open.packed + k->decoded * (double)open.decoded +
+                    k->walked * (double)open.walked;
+    return values + all / QDI_WINDOW * 10 < points;
 }
 
 int qdi_range_make(qdi_run *r, const qd_column *c, int64_t lo, int64_t hi, struct qdi_range **out,

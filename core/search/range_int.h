@@ -12,7 +12,9 @@
 #include "segment/columns.h"
 #include "segment/points.h"
 
-#define QDI_RANGE_LOOKUPS_MAX 128u /* candidates of a window below which they are looked up */
+/* Candidates of a window up to which they are looked up: with vectors, where a block is compared
+ * fastest, that costs as much from some 170 on (make bench-ranges). */
+#define QDI_RANGE_LOOKUPS_MAX 128u
 
 struct qdi_range {
     const qd_column *column;

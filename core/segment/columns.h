@@ -123,10 +123,14 @@ int qd_column_match(qd_column_reader *rd, uint32_t from, uint32_t to, int64_t lo
 QD_MUST_CHECK
 int qd_column_match_at(qd_column_reader *rd, uint32_t from, uint32_t to, int64_t lo, int64_t hi,
                        uint64_t *bits, qd_err *err);
-/* Values in blocks whose bounds do not tell whether they are in [lo, hi], without a read: those
- * that are compared as they are packed, and those that are not. [any] O(blocks) */
-void qd_column_undecided(const qd_column *c, int64_t lo, int64_t hi, uint64_t *fast,
-                         uint64_t *slow);
+/* Values in blocks whose bounds do not tell whether they are in [lo, hi], by how these are
+ * compared: as they are packed, decoded (lines, wide ones), walked (documents without a value, or
+ * with several). */
+typedef struct qd_column_open_values {
+    uint64_t packed, decoded, walked;
+} qd_column_open_values;
+/* Counts them without a read. [any] O(blocks) */
+void qd_column_undecided(const qd_column *c, int64_t lo, int64_t hi, qd_column_open_values *out);
 /* Values folded without writing them out: how many, their sum, the least and greatest. */
 typedef struct qd_column_folded {
     uint64_t n;

@@ -24,6 +24,14 @@ $(BENCH_RPC): $(OBJ)/tests/bench/rpc.o $(TEST_LIB) $(CORE_LIBS)
 .PHONY: bench-rpc
 bench-rpc: $(BENCH_RPC)
 	$(BENCH_RPC)
+# make bench-ranges: what a range costs by points and by columns, which core/search/leaf_range.c chooses by.
+BENCH_RANGES := $(OUT)/tests/bench/ranges
+$(BENCH_RANGES): $(OBJ)/tests/bench/ranges.o $(TEST_LIB) $(CORE_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
+.PHONY: bench-ranges
+bench-ranges: $(BENCH_RANGES)
+	$(BENCH_RANGES)
 # make bench-hop: searches asked of a node that does not have the shard.
 BENCH_HOP := $(OUT)/tests/bench/hop
 $(BENCH_HOP): $(OBJ)/tests/bench/hop.o $(TEST_LIB) $(CORE_LIBS)
@@ -38,7 +46,7 @@ $(BENCH_LOAD): tests/bench/load.c
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -D_GNU_SOURCE -O2 -Wall -Wextra -Wshadow -o $@ $< -lxxhash
 # make bench PART=coordination: the state in a real Kubernetes API server, next to masters of their own.
-units: $(BENCH_COLUMNS) $(BENCH_ALLOCATION) $(BENCH_RPC) $(BENCH_HOP) $(BENCH_LOAD)
+units: $(BENCH_COLUMNS) $(BENCH_RANGES) $(BENCH_ALLOCATION) $(BENCH_RPC) $(BENCH_HOP) $(BENCH_LOAD)
 .PHONY: bench
 bench: all $(BENCH_COLUMNS) $(BENCH_HOP) $(BENCH_LOAD)
 	perl $(if $(wildcard tests/bench/$(PART).pl),tests/bench/$(PART).pl,tests/bench/run.pl $(if $(LIMIT),--limit $(LIMIT)) $(if $(PART),--only $(PART))) $(BENCH)
@@ -51,7 +59,7 @@ $(BENCH_BUDGET): $(BUDGET_OBJS) $(TEST_LIB) $(CORE_LIBS)
 # The same with a loop too many in the parser: it has to be found.
 $(BENCH_BUDGET)_slow: $(OBJ)/tests/bench/budget_slow.o $(BUDGET_OBJS) $(TEST_LIB) $(CORE_LIBS)
 	$(CC) $(LDFLAGS_ALL) -Wl,--wrap=qd_json_next -o $@ $< $(BUDGET_OBJS) -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
-ALL_OBJS += $(patsubst %,$(OBJ)/tests/bench/%.o,budget_run budget_corpus budget_slow)
+ALL_OBJS += $(patsubst %,$(OBJ)/tests/bench/%.o,budget_run budget_corpus budget_slow ranges)
 units: $(BENCH_BUDGET) $(BENCH_BUDGET)_slow
 .PHONY: bench-budget
 bench-budget: $(BENCH_BUDGET)

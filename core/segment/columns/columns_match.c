@@ -175,17 +175,19 @@ int qd_column_match_at(qd_column_reader *rd, uint32_t from, uint32_t to, int64_t
     return match(rd, from, to, lo, hi, from, bits, err);
 }
 
-void qd_column_undecided(const qd_column *c, int64_t lo, int64_t hi, uint64_t *fast, uint64_t *slow)
+void qd_column_undecided(const qd_column *c, int64_t lo, int64_t hi, qd_column_open_values *out)
 {
-    *fast = *slow = 0;
+    *out = (qd_column_open_values){0};
     for (uint32_t i = 0; i < c->blocks; i++) {
         qdi_block_head h;
         qdi_column_head_at(c, i, &h);
-        bool out = h.min > hi || h.max < lo, in = h.min >= lo && h.max <= hi;
-        if (out || in) continue;
-        bool packed = h.presence == QDI_PRESENT_ALL && !h.starts && h.encoding != QDI_ENC_LINE &&
-                      h.width <= 32;
-        *(packed ? fast : slow) += h.values;
+        bool none = h.min > hi || h.max < lo, all = h.min >= lo && h.max <= hi;
+        if (none || all) continue;
+        bool packed = h.encoding != QDI_ENC_LINE && h.width <= 32;
+        if (h.presence != QDI_PRESENT_ALL || h.starts)
+            out->walked += h.values;
+        else
+            *(packed ? &out->packed : &out->decoded) += h.values;
     }
 }
 

@@ -8,6 +8,7 @@
 #include "runtime/cpu.h"
 #include "search/plan.h"
 #include "search/sort.h"
+#include "segment/columns.h"
 #include "segment/live.h"
 #include "segment/segment.h"
 #include "unit/unit.h"
@@ -350,6 +351,32 @@ static void one_sort(void)
     }
 }
 
+/* --- what the planner knows of columns --- */
+
+/* Values whose block's bounds do not decide; those that stand for their documents one by one are
+ * compared without a walk. */
+static void one_estimate(void)
+{
+    qd_node_range q = range_node()->u.range;
+    for (uint32_t s = 0; s < SEGMENTS; s++) {
+        uint32_t f = qd_segment_field_find(seg[s], q.field), docs = qd_segment_docs(seg[s]);
+        const qd_column *c = qd_columns_get(qd_segment_columns(seg[s]), f);
+        qd_column_open_values got;
+        uint64_t plain = 0, walked = 0;
+        qd_column_block_info b;
+        for (uint32_t at = 0; at < docs; at = b.to) {
+            qd_column_block_at(c, at, &b);
+            bool none = !b.docs || b.min > q.hi || b.max < q.lo;
+            bool all = b.docs && b.min >= q.lo && b.max <= q.hi;
+            if (none || all) continue;
+            *(b.docs == b.to - b.from && b.values == b.docs ? &plain : &walked) += b.values;
+        }
+        qd_column_undecided(c, q.lo, q.hi, &got);
+        assert_int_equal(got.packed + got.decoded, plain);
+        assert_int_equal(got.walked, walked);
+    }
+}
+
 static void run(uint64_t s, bool copies, uint32_t delete_one_in, int queries, int sorts)
 {
     store_crash *disk = store_crash_make(&(store_crash_options){.copies = copies});
@@ -362,6 +389,7 @@ static void run(uint64_t s, bool copies, uint32_t delete_one_in, int queries, in
     make(store, delete_one_in);
     for (int i = 0; i < queries; i++, qd_arena_reset(&A)) one_query();
     for (int i = 0; i < sorts; i++, qd_arena_reset(&A)) one_sort();
+    for (int i = 0; i < 300; i++, qd_arena_reset(&A)) one_estimate();
     qd_arena_fini(&A);
     qd_searcher_unref(S);
     for (uint32_t i = 0; i < SEGMENTS; i++) {
