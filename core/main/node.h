@@ -132,6 +132,8 @@ void qd_node_coordination(void *arg, bool stale, int64_t ask_ms, qd_action_coord
 qd_str qd_node_store_plugin(const qd_node *node);
 /* The plugin that serves a store of this kind. */
 qd_str qd_node_plugin_of(const qd_node *node, qd_store_kind kind);
+/* Is that one of ours? */
+bool qd_node_plugin_is_ours(const qd_node *node, qd_store_kind kind);
 /* The store that a control node opens beside the mode's, so that the cluster's state may be moved:
  * its settings ask for that one, or name both. UNKNOWN: none. */
 qd_store_kind qd_node_second_store(const qd_node *node);
@@ -151,6 +153,11 @@ void qd_node_leave(qd_node *node, const _Atomic bool *cut);
 /* Has the host a plugin for coordination.mode? QD_E_PLUGIN tells why not. */
 QD_MUST_CHECK
 int qd_node_need_coordination(qd_node *node, const struct qd_plugin_host *host, qd_err *err);
+/* Reads what the start would read of how the Kubernetes API is reached (kubeconfig files, a service
+ * account), where it would; asks nobody and leaves nothing behind. What would end the start is an
+ * error, what it would go on without is told on standard error. QD_E_CONFIG */
+QD_MUST_CHECK
+int qd_node_check_kubernetes(const qd_node *node, const struct qd_plugin_host *host, qd_err *err);
 /* Where masters are looked for, by the settings: host:port each, in the arena; *n how many. */
 const qd_str *qd_node_master_addresses(const qd_node *node, qd_arena *arena, uint32_t *n);
 /* The node is to stop: it is not ready any more. Returns for how many milliseconds it goes on

@@ -161,23 +161,17 @@ static int make_folder(const qd_node *node, qd_store_kind kind, char *path, size
     return qd_dir_make(path, 0700, err);
 }
 
-int qd_node_store_open(qd_node *node, qd_store_kind kind, uint32_t flags, qd_coord_store **out,
-                       qd_err *err)
+/* Opens a plugin's store in that folder, or, with an empty path, in none. */
+static int open_at(const qd_node *node, const qd_plugin_host *host, qd_store_kind kind,
+                   uint32_t flags, const char *path, const qd_store_options *options,
+                   qd_coord_store **out, qd_err *err)
 {
-    char path[QD_PATH_MAX + 32];
     const void *vt;
     qd_self *self;
-    qd_store_options options;
     qd_arena arena;
-    int rc = qd_plugin_need(node->plugins, QD_KIND_COORDINATION, qd_node_plugin_of(node, kind),
+    int rc = qd_plugin_need(host, QD_KIND_COORDINATION, qd_node_plugin_of(node, kind),
                             "coordination.mode", &vt, &self, err);
-    if (rc == 0) rc = make_folder(node, kind, path, sizeof path, err);
     if (rc) return rc;
-    qd_store_options_take(node->config, kind, &options);
-    if (kind == QD_STORE_KUBERNETES && node->mode.claim && !node->mode.settled)
-        qd_store_options_add(&options, "k8s.claim", QD_STR("true"));
-    if (flags & QD_NODE_STORE_LOOK) qd_store_options_add(&options, "k8s.look", QD_STR("true"));
-    flags &= ~QD_NODE_STORE_LOOK;
     qd_str name = qd_str_c(node->name), id = node->id[0] ? qd_str_c(node->id) : name;
     qd_coord_config config = {
         .struct_size = sizeof config,
@@ -186,13 +180,58 @@ int qd_node_store_open(qd_node *node, qd_store_kind kind, uint32_t flags, qd_coo
         .node_id = id,
         .node_name = name,
         .path = qd_str_c(path),
-        .options = options.at,
-        .noptions = options.n,
+        .options = options->at,
+        .noptions = options->n,
     };
     qd_arena_init(&arena, NULL, 1 << 20);
     take_others(node, kind, &arena, &config);
     rc = qd_coord_open(node->env, vt, self, &config, out, err);
     qd_arena_fini(&arena);
+    return rc;
+}
+
+int qd_node_store_open(qd_node *node, qd_store_kind kind, uint32_t flags, qd_coord_store **out,
+                       qd_err *err)
+{
+    char path[QD_PATH_MAX + 32];
+    qd_store_options options;
+    int rc = make_folder(node, kind, path, sizeof path, err);
+    if (rc) return rc;
+    qd_store_options_take(node->config, kind, &options);
+    if (kind == QD_STORE_KUBERNETES && node->mode.claim && !node->mode.settled)
+        qd_store_options_add(&options, "k8s.claim", QD_STR("true"));
+    if (flags & QD_NODE_STORE_LOOK) qd_store_options_add(&options, "k8s.look", QD_STR("true"));
+    flags &= ~QD_NODE_STORE_LOOK;
+    return open_at(node, node->plugins, kind, flags, path, &options, out, err);
+}
+
+int qd_node_check_kubernetes(const qd_node *node, const qd_plugin_host *host, qd_err *err)
+{
+    const qd_mode_decision *d = &node->mode;
+    qd_coord_store *s = NULL;
+    qd_store_options options;
+    qd_err why;
+    bool first = d->claim || (d->own && d->store == QD_STORE_KUBERNETES);
+    bool second = qd_node_second_store(node) == QD_STORE_KUBERNETES;
+    /* somebody else's plugin does not know the option */
+    if ((!first && !second) || !qd_node_plugin_is_ours(node, QD_STORE_KUBERNETES)) return 0;
+    qd_store_options_take(node->config, QD_STORE_KUBERNETES, &options);
+    qd_store_options_add(&options, "k8s.check", QD_STR("true"));
+    qd_err_init(&why);
+    int rc = open_at(node, host, QD_STORE_KUBERNETES, 0, "", &options, &s, &why);
+    qd_assert(rc); /* a store that is only checked is never opened */
+    if (rc == QD_E_CLOSED) {
+        rc = 0;
+    } else if (first) {
+        qd_err_move(err, &why);
+    } else { /* as open_second */
+        fprintf(stderr,
+                "warning: the store [%s] would not be there, the cluster's state could not be "
+                "moved to it from this node: %s\n",
+                qd_mode_name(QD_MODE_KUBERNETES), qd_err_reason(&why));
+        rc = 0;
+    }
+    qd_err_fini(&why);
     return rc;
 }
 

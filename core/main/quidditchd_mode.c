@@ -245,6 +245,12 @@ qd_str qd_node_plugin_of(const qd_node *node, qd_store_kind kind)
     return kind == QD_STORE_KUBERNETES ? QD_STR(DEFAULT_KUBERNETES) : QD_STR(DEFAULT_MASTER);
 }
 
+bool qd_node_plugin_is_ours(const qd_node *node, qd_store_kind kind)
+{
+    const char *ours = kind == QD_STORE_KUBERNETES ? DEFAULT_KUBERNETES : DEFAULT_MASTER;
+    return qd_str_is(qd_node_plugin_of(node, kind), ours);
+}
+
 qd_str qd_node_store_plugin(const qd_node *node)
 {
     return node->mode.own ? qd_node_plugin_of(node, qd_node_store_kind(node)) : QD_STR("");

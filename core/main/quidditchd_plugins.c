@@ -20,6 +20,7 @@ int qd_node_plugins_check(qd_node *node, qd_err *err)
     if (rc == 0) rc = qd_plugin_host_load(h, err);
     if (rc == 0) rc = qd_node_need_coordination(node, h, err);
     if (rc == 0) rc = qd_node_need_storage(node, h, err);
+    if (rc == 0) rc = qd_node_check_kubernetes(node, h, err);
     qd_plugin_host_close(h);
     return rc;
 }

@@ -63,6 +63,10 @@ int32_t cr_home_option(qd_coord *c, const qd_pair *o, qd_err *err)
         h->looks = qd_plug_is(o->value, "true");
         return 0;
     }
+    if (qd_plug_is(o->key, "k8s.check")) {
+        h->checks = qd_plug_is(o->value, "true");
+        return 0;
+    }
     /* of masters of our own: the host hands them to whatever back end there is */
     if (qd_plug_is(o->key, "election_timeout") || qd_plug_is(o->key, "heartbeat_interval") ||
         qd_plug_is(o->key, "snapshot_threshold"))
@@ -71,7 +75,7 @@ int32_t cr_home_option(qd_coord *c, const qd_pair *o, qd_err *err)
                         "coordination.%.*s: unknown option (known: k8s.namespace, k8s.kubeconfig, "
                         "k8s.context, k8s.api_server, k8s.token_file, k8s.ca_file, "
                         "k8s.lease_duration, k8s.renew_interval, k8s.retry_interval, "
-                        "k8s.projections, k8s.claim, k8s.look)",
+                        "k8s.projections, k8s.claim, k8s.look, k8s.check)",
                         (int)o->key.n, o->key.p);
 }
 
@@ -108,6 +112,12 @@ int32_t cr_home_open(qd_coord *c, qd_err *err)
         return qd_plug_fail(c->plugin->err, err, QD_E_UNSUPPORTED,
                             "the state is kept by the Kubernetes API server: no voters can be "
                             "lost, there is nothing to force");
+    if (h->checks) {
+        int32_t bad = ck_api_open(c, err);
+        return bad ? bad
+                   : qd_plug_fail(c->plugin->err, err, QD_E_CLOSED,
+                                  "the settings are sound; no store was to be opened");
+    }
     c->raft_id = c->plugin->rand->u64(c->plugin->self) >> 1 | 1;
     ck_object_name(c->cluster_name, c->cluster_name, h->root);
     if (qd_plug_is(c->cluster_name, "quidditch"))

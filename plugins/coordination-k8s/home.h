@@ -49,6 +49,7 @@ typedef struct cr_home {
     struct ck_projections *projections; /* NULL: none */
     int projections_wanted;
     int looks;  /* the state is only read: nothing is created, nothing led */
+    int checks; /* only read where the API is, as open does: nothing is opened */
     int claims; /* a root that this node creates says which of two stores forms the cluster */
     char trouble[900]; /* what the API server last refused, or why it is silent; empty: nothing */
 } cr_home;

@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use IO::Socket::INET;
 use QdNode;
 use Test::More;
 
@@ -46,6 +47,10 @@ sub refused {
     my ($is, $out) = ends($env, @start, @more);
     is($is, $status, $name) or diag $out;
     like($out, $says, 'in words');
+    return if grep { $_ eq '--check-config' } @more;
+    my ($checked, $told) = ends($env, @start, @more, '--check-config');
+    is($checked, $status, '... --check-config tells it, too') or diag $told;
+    like($told, $says, '... in the same words');
 }
 refused(64, qr/-E wants key=value, not \[nothing\]/, 'a flag that is none', {}, '-E', 'nothing');
 refused(78, qr/unknown setting \[http\.prot\].*\(flag -E\)/, 'a setting that is none', {}, '-E', 'http.prot=1');
@@ -76,6 +81,21 @@ SKIP: {
     chmod 0, "$dir/words" or die;
     refused(78, qr/\Q$dir\E\/words: the file may not be read by this process/, 'one that may not be read', { %$k8s, KUBECONFIG => "$dir/words" }, '-E', 'coordination.mode=k8s-native');
 }
+# one that is sound is read, and nobody is asked; what the start goes on without is a warning
+my $api = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 5, Blocking => 0) or die "listen: $!";
+(my $sound = $server) =~ s/127\.0\.0\.1:1/'127.0.0.1:' . $api->sockport/e;
+file('sound', "${sound}users: [{name: u, user: {token: t}}]\n");
+(my $pathless = $sound) =~ s/^current-context.*\n//m;
+file('no_context', "${pathless}users: [{name: u, user: {token: t}}]\n");
+my ($good, $told) = ends({ %$k8s, KUBECONFIG => "$dir/sound" }, QdNode::daemon(), '--check-config', '-E', "path.data=$dir/fresh", '-E', 'coordination.mode=k8s-native');
+is($good, 0, 'a kubeconfig that is sound') or diag $told;
+ok(!$api->accept, '... and the API is not asked');
+ok(!-e "$dir/fresh/coordination-copy", '... and nothing is left behind');
+refused(78, qr/\Q$dir\E\/no_context: .*context/, 'one without a context', { %$k8s, KUBECONFIG => "$dir/no_context" }, '-E', 'coordination.mode=k8s-native');
+refused(78, qr/\Q$dir\E\/sound: .*\bgone\b/, 'one without the context that is asked for', { %$k8s, KUBECONFIG => "$dir/sound" }, '-E', 'coordination.mode=k8s-native', '-E', 'coordination.k8s.context=gone');
+refused(78, qr/\Q$dir\E\/none: there is no such file/, 'one that a claim needs', { %$k8s, KUBECONFIG => "$dir/none", K8S_FALLBACK => 'true' }, '-E', 'coordination.mode=auto', '-E', 'discovery.seed_hosts=127.0.0.1:1');
+refused(0, qr/^the settings are valid/m, 'a bad one that nobody needs', { %$k8s, KUBECONFIG => "$dir/none" }, '--check-config', '-E', 'coordination.mode=master');
+refused(0, qr/^warning: the store \[k8s-native\] would not be there.*\Q$dir\E\/none: there is no such file.*^the settings are valid/ms, 'a bad one of the second store', { %$k8s, KUBECONFIG => "$dir/none", K8S_FALLBACK => 'true' }, '--check-config', '-E', 'coordination.mode=master');
 # several are read as kubectl reads them: of what more than one has the first counts, those that are not there are passed over
 file('user', "users: [{name: u, user: {token: t}}]\n");
 file('context', "current-context: c\ncontexts: [{name: c, context: {cluster: k, user: u, namespace: Bad_Name}}]\n");

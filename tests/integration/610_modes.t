@@ -13,6 +13,9 @@ use QdCluster;
 my $none = QdNode->new('none');
 my $token = "$none->{dir}/token";
 { open my $f, '>', $token or die; print $f "t\n" }
+my $ca = "$none->{dir}/ca";
+{ open my $f, '>', $ca or die; print $f "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n" }
+{ open my $f, '>', "$none->{dir}/namespace" or die; print $f "ns\n" }
 
 # --- what is refused at the start, and what is not
 sub check {
@@ -30,7 +33,7 @@ my $role = 'node.roles=coordination';
 for my $case (
     [[], {}, undef], [['coordination.mode=auto'], {}, undef], [['coordination.mode=master'], {USE_K8S_COORDINATION => 'false'}, undef],
     [[$role], {MASTER_ADDRESSES => 'm0:9301,...'}, undef], [[$role], {MASTER_ADDR => 'm0:9301', K8S_FALLBACK => 'true'}, undef],
-    [[$role, "coordination.k8s.token_file=$token"], {MASTER_ADDR => 'm0:9301', K8S_FALLBACK => 'true', @pod}, undef],
+    [[$role, "coordination.k8s.token_file=$token", "coordination.k8s.ca_file=$ca"], {MASTER_ADDR => 'm0:9301', K8S_FALLBACK => 'true', @pod}, undef],
     [[$role], {USE_K8S_COORDINATION => 'false', MASTER_ADDRESSES => 'm0:9301'}, undef],
     [['coordination.mode=master'], {USE_K8S_COORDINATION => 'true'}, qr/USE_K8S_COORDINATION asks for coordination\.mode \[k8s-native\], but it is set to \[master\] \(flag -E\)/],
     [['coordination.mode=auto'], {USE_K8S_COORDINATION => 'false'}, qr/asks for coordination\.mode \[master\], but it is set to \[auto\]/],
