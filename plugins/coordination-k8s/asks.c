@@ -6,6 +6,7 @@
 #include "k8s.h"
 
 #define TIMEOUT_NS 10000000000ll
+#define ALSO_NS 1000000000ll /* without an answer, before others are asked for an object, too */
 #define LIST_LIMIT 500
 
 /* --- answers --- */
@@ -214,6 +215,20 @@ static void end(ck_io *io, ck_answer *a, json_t *object)
 void ck_ask_relayed(ck_io *io, uint32_t outcome, json_t *object)
 {
     ck_answer a = {.outcome = outcome};
+    io->relayed = 0;
+    io->api = CK_API_DONE;
+    io->c->away = outcome == CK_FAILED;
+    if (outcome == CK_FAILED && ck_peers_ask(io->c, io)) return;
+    end(io, &a, object);
+}
+
+void ck_ask_from_peer(ck_io *io, json_t *object)
+{
+    ck_answer a = {.outcome = CK_OK, .by_peer = 1};
+    if (io->api == CK_API_ASKED) { /* the next one is not asked of it first */
+        io->c->away = 1;
+        (void)kube_cancel(&io->request);
+    }
     end(io, &a, object);
 }
 
@@ -224,6 +239,11 @@ static void on_done(kube_request *r)
     if (goes_on(io)) return;
     ck_answer a = {.outcome = outcome_of(io, result), .date = result->date_ms / 1000};
     ck_told(io->c, io->ask->type, result);
+    io->api = CK_API_DONE;
+    if (a.outcome == CK_FAILED &&
+        (io->peers == CK_PEERS_WAIT || io->peers == CK_PEERS_ASKED || ck_peers_ask(io->c, io)))
+        return;
+    ck_peers_leave(io->c, io);
     if (a.outcome == CK_REFUSED) a.rc = code_of(result);
     if (result->retry_after_ns > 0) a.retry_ns = (uint64_t)result->retry_after_ns;
     end(io, &a, result->object);
@@ -372,6 +392,29 @@ static void freeze(cr_consensus *c, ck_ask *a)
     ck_soon(c);
 }
 
+/* Asks the API, or lets it be asked. */
+static int32_t to_api(cr_consensus *c, ck_io *io)
+{
+    int fetch = io->ask->type == CK_BLOB_GET && io->ask->index == 0;
+    io->api = CK_API_ASKED;
+    io->also_ns = fetch ? ck_now(c) + ALSO_NS : 0;
+    if (c->listens && ck_relay_ask(c, io)) return 0;
+    io->request = (kube_request){.done = on_done, .user = io, .timeout_ns = TIMEOUT_NS};
+    int32_t rc = fill(c, io);
+    io->request.path = io->path;
+    io->request.object = io->body;
+    if (rc == 0) rc = kube_send(c->client, &io->request);
+    if (rc) io->api = CK_API_DONE;
+    return rc;
+}
+
+void ck_ask_no_peer(ck_io *io)
+{
+    ck_answer a = {.outcome = CK_FAILED};
+    if (io->api == CK_API_ASKED || (io->api == CK_API_NOT && to_api(io->c, io) == 0)) return;
+    end(io, &a, NULL);
+}
+
 void ck_ask_start(cr_consensus *c, ck_ask *a)
 {
     if (a->type == CK_FREEZE) {
@@ -385,15 +428,8 @@ void ck_ask_start(cr_consensus *c, ck_ask *a)
     io->next = c->out;
     if (c->out) c->out->previous = io;
     c->out = io;
-    io->request.done = on_done;
-    io->request.user = io;
-    io->request.timeout_ns = TIMEOUT_NS;
-    if (c->listens && ck_relay_ask(c, io)) return;
-    int32_t rc = fill(c, io);
-    io->request.path = io->path;
-    io->request.object = io->body;
-    if (rc == 0) rc = kube_send(c->client, &io->request);
-    if (rc == 0) return;
+    if (c->away && ck_peers_ask(c, io)) return;
+    if (to_api(c, io) == 0 || ck_peers_ask(c, io)) return;
     ck_answer answer = {.outcome = reads(a->type) ? CK_FAILED : CK_UNKNOWN};
     ck_core_answer(c->core, a, &answer, (uint64_t)ck_now(c));
     drop(io);

@@ -28,8 +28,10 @@ static void arm(cr_consensus *c)
     if (next < at) at = next;
     uint64_t free_at = c->store->batch ? ck_core_crowded(c->core, now) : UINT64_MAX;
     if (free_at < at) at = free_at;
-    for (const ck_io *io = c->out; io; io = io->next)
+    for (const ck_io *io = c->out; io; io = io->next) {
         if (io->relayed && (uint64_t)io->until_ns < at) at = (uint64_t)io->until_ns;
+        if ((uint64_t)ck_peers_next(io) < at) at = (uint64_t)ck_peers_next(io);
+    }
     if (!c->closing && c->lease_again_ns && (uint64_t)c->lease_again_ns < at)
         at = (uint64_t)c->lease_again_ns;
     if (c->closing && (uint64_t)(c->close_ns + CLOSE_NS) < at)
@@ -65,7 +67,10 @@ static void turn(cr_consensus *c)
     c->asked = 0;
     uv_idle_stop(&c->idle);
     ck_core_turn(c->core, (uint64_t)ck_now(c));
-    if (!c->closing) ck_speakers_turn(c);
+    if (!c->closing) {
+        ck_speakers_turn(c);
+        ck_peers_turn(c);
+    }
     for (ck_ask *a; (a = ck_core_ask(c->core, (uint64_t)ck_now(c)));) ck_ask_start(c, a);
     if (!c->closing) {
         ck_watches_turn(c);
@@ -388,6 +393,7 @@ static void tear_down(cr_consensus *c)
     ck_asks_cancel(c);
     ck_sets_cancel(c);
     ck_relay_stop(c);
+    ck_peers_stop(c);
     ck_watches_stop(c);
     ck_marked_stop(c);
     while (c->proposals) on_done(c, c->proposals, 0, QD_E_UNKNOWN_OUTCOME);

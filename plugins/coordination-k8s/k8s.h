@@ -8,6 +8,8 @@
  *   others.c         the other control nodes: roots pushed to them, who was heard from
  *   speakers.c       which of them talk to the API, and whether this one does
  *   relay.c          objects that a speaker reads for a node that is none
+ *   peers.c          objects that other control nodes have, for one that does not reach the API
+ *   held.c           which of them this node has
  *   state.c          the state as pages: checkpoints are made and loaded
  *   marked.c         the state's objects are marked for deletion
  *   sets.c           which members the platform wants
@@ -39,13 +41,23 @@ typedef struct ck_io {
     kube_request request;
     json_t *body;
     int freed;        /* of CK_BLOB_DELETE: the finalizer is off */
-    uint64_t relayed; /* number under which another node asks it; 0: this one does */
+    uint64_t relayed; /* number under which another node asks it, or is asked; 0: this one does */
     int64_t until_ns; /* relayed: for so long */
+    int api;          /* CK_API_... */
+    int64_t also_ns;  /* others are asked, too, when the API is silent until then; 0: not */
+    int peers;        /* CK_PEERS_... */
+    uint64_t peer;    /* peers.c: who is asked now; 0: nobody */
+    uint64_t passed;  /* of this round all up to this id were */
+    int round;
     char path[KUBE_PATH_MAX];
 } ck_io;
 
-/* What one control node says to another: u8 kind, then (others.c, relay.c) */
-enum { CK_SAY_HELLO = 1, CK_SAY_ROOT, CK_SAY_ASK, CK_SAY_ANSWER };
+/* Whether the API is asked for something, and other control nodes for an object. */
+enum { CK_API_NOT, CK_API_ASKED, CK_API_DONE };
+enum { CK_PEERS_NOT, CK_PEERS_WAIT, CK_PEERS_ASKED, CK_PEERS_DONE };
+
+/* What one control node says to another: u8 kind, then (others.c, relay.c, peers.c) */
+enum { CK_SAY_HELLO = 1, CK_SAY_ROOT, CK_SAY_ASK, CK_SAY_ANSWER, CK_SAY_WANT };
 
 /* What marked.c keeps. */
 typedef struct ck_marked {
@@ -114,6 +126,10 @@ struct cr_consensus {
     uint64_t relayed;         /* number of the last ask that was relayed */
     struct ck_served *served; /* relay.c: what is read for others */
     uint32_t nserved;
+    int away;               /* what was last asked of the API it did not do */
+    uint32_t npeer_asks;    /* peers.c: objects that others are being asked for */
+    struct ck_wants *wants; /* what others want of this node */
+    struct ck_held *held;   /* held.c */
     cr_members *members;
     uint64_t members_sum;
     int members_old;
@@ -135,6 +151,10 @@ void ck_ask_start(cr_consensus *c, ck_ask *a);
 void ck_asks_cancel(cr_consensus *c);
 /* One that was relayed has its answer: an object with CK_OK, else NULL. */
 void ck_ask_relayed(ck_io *io, uint32_t outcome, json_t *object);
+/* Another control node gave the object. */
+void ck_ask_from_peer(ck_io *io, json_t *object);
+/* None has it. */
+void ck_ask_no_peer(ck_io *io);
 /* The path of a state object; name NULL: of all. */
 int32_t ck_state_path(cr_consensus *c, char out[KUBE_PATH_MAX], const char *name,
                       const char *query);
@@ -207,8 +227,34 @@ int ck_relay_ask(cr_consensus *c, ck_io *io);
 /* Gives up what had no answer in time; all: also what had time yet. */
 void ck_relay_turn(cr_consensus *c, int all);
 void ck_relay_receive(cr_consensus *c, const uint8_t *p, size_t n);
+/* Answers who asked, under its number: an object with CK_OK, else NULL. */
+void ck_relay_answer(cr_consensus *c, uint64_t to, uint64_t number, uint32_t outcome,
+                     const json_t *object);
 /* Nothing is read for others any more. */
 void ck_relay_stop(cr_consensus *c);
+
+/* --- peers.c --- */
+/* Lets others be asked. 0: it is nothing that they have, they were, or there are none. */
+int ck_peers_ask(cr_consensus *c, ck_io *io);
+/* The API gave what they are asked for, or does not have it. */
+void ck_peers_leave(cr_consensus *c, ck_io *io);
+/* When it is to be looked whether they are asked too; INT64_MAX: not. */
+int64_t ck_peers_next(const ck_io *io);
+/* Who was asked answered, or had no answer in time; object: with CK_OK. */
+void ck_peers_answered(ck_io *io, uint32_t outcome, json_t *object);
+/* Another one wants an object. */
+void ck_peers_want(cr_consensus *c, const uint8_t *p, size_t n);
+/* Asks the next ones, and answers one. */
+void ck_peers_turn(cr_consensus *c);
+void ck_peers_stop(cr_consensus *c);
+
+/* --- held.c --- */
+/* The object of a slice whose hash is known by its first 20 bytes, as the API has it; page: which
+ * one needs it, of a value. make; NULL: this node does not have it. */
+json_t *ck_held_object(cr_consensus *c, const ck_blob *b, uint32_t page);
+/* Forgets what is kept for the next of them: after a while; at once. */
+void ck_held_turn(cr_consensus *c);
+void ck_held_free(cr_consensus *c);
 
 /* --- marked.c --- */
 /* A root as it came: says once that it is marked. */
@@ -234,6 +280,8 @@ void ck_state_seen(ck_state *s, const ck_root *r);
 ck_checkpoint *ck_state_freeze(ck_state *s, const ck_ask *a);
 /* Callbacks of the core. */
 void ck_state_thaw(void *arg, ck_checkpoint *p, int committed);
+/* The page for which a value is loaded; CK_PAGES: for none. */
+uint32_t ck_state_page_of(const ck_state *s, const ck_blob *b);
 int32_t ck_state_load_begin(void *arg, uint32_t what, const ck_root *r);
 uint32_t ck_state_load_want(void *arg, ck_blob *out, uint32_t max);
 int32_t ck_state_load_blob(void *arg, int kind, const ck_hash *h, const uint8_t *p, size_t n);

@@ -98,13 +98,11 @@ void ck_others_turn(cr_consensus *c)
     if (!v.root) return;
     if (v.leader && v.leader != c->k.id) hello(c, v.leader, v.root->leader.address);
     if (v.leader && !ck_others_silent(c, &v)) return;
-    if (ck_speaks(c)) {
-        seek(c, now);
-        return;
-    }
-    /* whoever leads next is one of those, or known to them */
+    if (ck_speaks(c)) seek(c, now);
+    /* whoever leads next is one of those, or known to them; and while the API is away they have
+     * from each other what it told one of them */
     for (uint32_t i = 0; i < v.root->nspeakers; i++)
-        if (v.root->speakers[i].id != v.leader)
+        if (v.root->speakers[i].id != v.leader && v.root->speakers[i].id != c->k.id)
             hello(c, v.root->speakers[i].id, v.root->speakers[i].address);
 }
 
@@ -134,11 +132,11 @@ void ck_others_push(cr_consensus *c, const json_t *root)
     cr_free(c->heap, text);
 }
 
-/* Step by step, as the API may be away, which has pages: what a checkpoint has taken in is in the
- * root before it. */
+/* Step by step: what a checkpoint has taken in is in the root before it, and need not be loaded as
+ * pages by who has all that is before its tail. */
 static void give_root(cr_consensus *c, uint64_t to, const ck_core_view *v, uint64_t writes)
 {
-    int early = v->before && writes < v->before->writes;
+    int early = v->before && writes < v->before->writes && writes + 1 >= v->before_from;
     json_t *object = ck_root_object(early ? v->before : v->root, &c->store->home.site);
     size_t n = 0;
     uint8_t *text = object ? text_of(c, object, &n) : NULL;
@@ -188,6 +186,8 @@ void ck_others_receive(cr_consensus *c, const uint8_t *p, size_t n)
         on_hello(c, p);
     else if (n > 1 && p[0] == CK_SAY_ROOT)
         on_root(c, p, n);
+    else if (n && p[0] == CK_SAY_WANT)
+        ck_peers_want(c, p, n);
     else if (n)
         ck_relay_receive(c, p, n);
 }

@@ -47,7 +47,8 @@ void ck_relay_turn(cr_consensus *c, int all)
     int64_t now = ck_now(c);
     for (ck_io *io = c->out, *next; io; io = next) {
         next = io->next;
-        if (io->relayed && (all || now >= io->until_ns)) ck_ask_relayed(io, CK_FAILED, NULL);
+        if (io->relayed && !io->peer && (all || now >= io->until_ns))
+            ck_ask_relayed(io, CK_FAILED, NULL);
     }
 }
 
@@ -63,7 +64,10 @@ static void on_answer(cr_consensus *c, const uint8_t *p, size_t n)
         object = json_loadb((const char *)p + BACK, n - BACK,
                             JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
     if (outcome != CK_MISSING) outcome = object ? CK_OK : CK_FAILED;
-    ck_ask_relayed(io, outcome, object);
+    if (io->peer)
+        ck_peers_answered(io, outcome, object);
+    else
+        ck_ask_relayed(io, outcome, object);
     json_decref(object);
 }
 
@@ -78,8 +82,8 @@ static void forget(ck_served *s)
     cr_free(s->c->heap, s);
 }
 
-static void answer(cr_consensus *c, uint64_t to, uint64_t number, uint32_t outcome,
-                   const json_t *object)
+void ck_relay_answer(cr_consensus *c, uint64_t to, uint64_t number, uint32_t outcome,
+                     const json_t *object)
 {
     size_t n = object ? json_dumpb(object, NULL, 0, JSON_COMPACT) : 0;
     if (n + BACK > CR_MESSAGE_MAX) return;
@@ -100,9 +104,9 @@ static void on_read(kube_request *r)
     int missing = r->result.code == 404 && json_object_get(details, "name");
     ck_told(c, CK_BLOB_GET, &r->result);
     if (r->result.outcome == KUBE_DONE)
-        answer(c, s->to, s->number, CK_OK, r->result.object);
+        ck_relay_answer(c, s->to, s->number, CK_OK, r->result.object);
     else
-        answer(c, s->to, s->number, missing ? CK_MISSING : CK_FAILED, NULL);
+        ck_relay_answer(c, s->to, s->number, missing ? CK_MISSING : CK_FAILED, NULL);
     forget(s);
 }
 
@@ -126,7 +130,7 @@ static void on_ask(cr_consensus *c, const uint8_t *p, size_t n)
     name[wanted.n] = 0;
     ck_served *s = c->nserved < SERVED_MAX && !c->listens ? cr_must(c->heap, sizeof *s) : NULL;
     if (!s) {
-        answer(c, to, number, CK_FAILED, NULL);
+        ck_relay_answer(c, to, number, CK_FAILED, NULL);
         return;
     }
     *s = (ck_served){.next = c->served, .c = c, .to = to, .number = number};
@@ -136,7 +140,7 @@ static void on_ask(cr_consensus *c, const uint8_t *p, size_t n)
         .method = "GET", .path = s->path, .timeout_ns = PATIENCE_NS, .done = on_read, .user = s};
     if (ck_state_path(c, s->path, name, NULL) == 0 && kube_send(c->client, &s->request) == 0)
         return;
-    answer(c, to, number, CK_FAILED, NULL);
+    ck_relay_answer(c, to, number, CK_FAILED, NULL);
     forget(s);
 }
 

@@ -29,7 +29,8 @@ typedef struct load {
     ck_hash hashes[CK_PAGES];
     uint8_t wanted[CK_PAGES], asked[CK_PAGES], there[CK_PAGES];
     ck_decoded decoded[CK_PAGES];
-    need *needs; /* a table by hash: cap a power of two */
+    ck_decoded former[CK_PAGES]; /* of the load that this one is in place of: pages that differ */
+    need *needs;                 /* a table by hash: cap a power of two */
     size_t nneeds, cap, asked_needs;
     ck_hash *order; /* of the needs as they came */
     size_t order_cap;
@@ -67,22 +68,22 @@ ck_state *ck_state_make(cr_consensus *c)
     return s;
 }
 
-static void load_free(ck_state *s)
+static void load_free(ck_state *s, load *l)
 {
-    load *l = s->load;
     if (!l) return;
-    for (uint32_t i = 0; i < CK_PAGES; i++)
+    for (uint32_t i = 0; i < CK_PAGES; i++) {
         if (l->there[i] && l->what == CK_LOAD_STATE) ck_decoded_free(&l->decoded[i]);
+        ck_decoded_free(&l->former[i]);
+    }
     cr_free(s->heap, l->needs);
     cr_free(s->heap, l->order);
     cr_free(s->heap, l);
-    s->load = NULL;
 }
 
 void ck_state_free(ck_state *s)
 {
     if (!s) return;
-    load_free(s);
+    load_free(s, s->load);
     for (uint32_t i = 0; i < CK_PAGES; i++) cr_free(s->heap, s->pages[i].values);
     cr_free(s->heap, s->reach);
     cr_free(s->heap, s);
@@ -108,6 +109,7 @@ void ck_state_seen(ck_state *s, const ck_root *r)
         s->pages[i].hash = r->pages[i];
         s->pages[i].index = r->checkpoint;
     }
+    ck_pages_forget(rows_of(s), r->checkpoint); /* others may ask for its pages */
 }
 
 /* --- values --- */
@@ -206,32 +208,6 @@ void ck_state_thaw(void *arg, ck_checkpoint *p, int committed)
 
 /* --- loading --- */
 
-int32_t ck_state_load_begin(void *arg, uint32_t what, const ck_root *r)
-{
-    ck_state *s = ((cr_consensus *)arg)->state;
-    load_free(s);
-    load *l = s->load = cr_must(s->heap, sizeof *l);
-    memset(l, 0, sizeof *l);
-    l->what = what;
-    l->index = r->checkpoint;
-    memcpy(l->hashes, r->pages, sizeof l->hashes);
-    for (uint32_t i = 0; i < CK_PAGES; i++) {
-        known *k = &s->pages[i];
-        int have = what == CK_LOAD_STATE ? unchanged(s, i) && ck_hash_same(&k->hash, &r->pages[i])
-                                         : k->reached && ck_hash_same(&k->of, &r->pages[i]);
-        if (have) continue;
-        l->wanted[i] = 1;
-        if (!ck_hash_none(&r->pages[i])) continue;
-        /* an empty page: nothing is to be fetched */
-        l->asked[i] = l->there[i] = 1;
-        if (what == CK_LOAD_STATE)
-            l->decoded[i] = (ck_decoded){.heap = s->heap, .page = i};
-        else
-            values_begin(k, &r->pages[i]);
-    }
-    return 0;
-}
-
 static need *need_at(load *l, const ck_hash *h)
 {
     size_t i = cr_load64(h->b) & (l->cap - 1);
@@ -265,6 +241,58 @@ static void need_add(ck_state *s, uint32_t page, const ck_hash *h)
     l->order[l->nneeds++] = *h;
 }
 
+static void need_values(ck_state *s, uint32_t page)
+{
+    size_t at = 0;
+    for (const ck_hash *h; (h = ck_decoded_next(&s->load->decoded[page], &at));)
+        need_add(s, page, h);
+}
+
+/* Pages of the load before are those of this one, or have values that it needs. */
+static void take_over(ck_state *s, load *former)
+{
+    load *l = s->load;
+    for (uint32_t i = 0; i < CK_PAGES; i++) {
+        if (!former->there[i] || !l->wanted[i] || l->there[i]) continue;
+        former->there[i] = 0;
+        if (ck_hash_same(&former->hashes[i], &l->hashes[i])) {
+            l->asked[i] = l->there[i] = 1;
+            l->decoded[i] = former->decoded[i];
+            need_values(s, i);
+        } else {
+            l->former[i] = former->decoded[i];
+        }
+    }
+}
+
+int32_t ck_state_load_begin(void *arg, uint32_t what, const ck_root *r)
+{
+    ck_state *s = ((cr_consensus *)arg)->state;
+    load *former = s->load;
+    load *l = s->load = cr_must(s->heap, sizeof *l);
+    memset(l, 0, sizeof *l);
+    l->what = what;
+    l->index = r->checkpoint;
+    memcpy(l->hashes, r->pages, sizeof l->hashes);
+    for (uint32_t i = 0; i < CK_PAGES; i++) {
+        known *k = &s->pages[i];
+        int have = what == CK_LOAD_STATE ? unchanged(s, i) && ck_hash_same(&k->hash, &r->pages[i])
+                                         : k->reached && ck_hash_same(&k->of, &r->pages[i]);
+        if (have) continue;
+        l->wanted[i] = 1;
+        if (!ck_hash_none(&r->pages[i])) continue;
+        /* an empty page: nothing is to be fetched */
+        l->asked[i] = l->there[i] = 1;
+        if (what == CK_LOAD_STATE)
+            l->decoded[i] = (ck_decoded){.heap = s->heap, .page = i};
+        else
+            values_begin(k, &r->pages[i]);
+    }
+    if (former && former->what == CK_LOAD_STATE && what == CK_LOAD_STATE) take_over(s, former);
+    load_free(s, former);
+    return 0;
+}
+
 uint32_t ck_state_load_want(void *arg, ck_blob *out, uint32_t max)
 {
     load *l = ((cr_consensus *)arg)->state->load;
@@ -277,6 +305,15 @@ uint32_t ck_state_load_want(void *arg, ck_blob *out, uint32_t max)
     while (l && l->asked_needs < l->nneeds && n < max)
         out[n++] = (ck_blob){CK_BLOB_VALUE, l->order[l->asked_needs++], 0};
     return n;
+}
+
+uint32_t ck_state_page_of(const ck_state *s, const ck_blob *b)
+{
+    load *l = s->load;
+    const need *x = l && l->cap && b->kind == CK_BLOB_VALUE ? need_at(l, &b->hash) : NULL;
+    for (uint32_t i = 0; x && i < CK_PAGES; i++)
+        if (x->pages[i / 8] & 1u << i % 8) return i;
+    return CK_PAGES;
 }
 
 static int32_t take_page(ck_state *s, uint32_t page, const uint8_t *p, size_t n)
@@ -298,8 +335,8 @@ static int32_t take_page(ck_state *s, uint32_t page, const uint8_t *p, size_t n)
     if (rc) return rc;
     l->there[page] = 1;
     ck_decoded_borrow(&l->decoded[page], rows_of(s));
-    size_t at = 0;
-    for (const ck_hash *h; (h = ck_decoded_next(&l->decoded[page], &at));) need_add(s, page, h);
+    ck_decoded_share(&l->decoded[page], &l->former[page]);
+    need_values(s, page);
     return 0;
 }
 
@@ -381,7 +418,8 @@ int32_t ck_state_load_end(void *arg, int32_t rc)
     if (!s->load) return rc;
     if (rc == 0 && s->load->what == CK_LOAD_STATE) rc = end_state(s);
     if (rc == 0 && s->load->what == CK_LOAD_REACH) end_reach(s);
-    load_free(s);
+    load_free(s, s->load);
+    s->load = NULL;
     return rc;
 }
 

@@ -33,6 +33,7 @@ void ck_told(cr_consensus *c, uint32_t type, const kube_result *r)
     char text[900];
     int fine = r->outcome == KUBE_DONE || r->code == 409 ||
                (r->code == 404 && !is_kind_missing(r) && !strstr(r->message, "namespaces"));
+    c->away = !fine;
     if (fine) {
         c->well_ns = ck_now(c);
         if (c->trouble == type) {

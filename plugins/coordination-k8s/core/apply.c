@@ -30,6 +30,15 @@ static int waits_for_root(const ck_core *c)
     return c->missing && (c->want_get || c->get);
 }
 
+/* The root may have come before the answer to its write, with the name alone of a large entry:
+ * others may ask for the bytes. */
+static void keep_bytes(ck_core *c, const ck_flight *f)
+{
+    const ck_entry *e = ck_root_entry(c->root, f->index);
+    if (e && !e->bytes && e->id == f->entry->id)
+        ck_root_entry_set(c->root, ck_entry_moved(f->entry, e->index, e->term));
+}
+
 /* The next entry; 0: it is not there yet. */
 static int next_entry(ck_core *c)
 {
@@ -37,6 +46,7 @@ static int next_entry(ck_core *c)
     ck_flight *f = flight_of(c, index);
     if (f) {
         if (!apply_one(c, index, f->entry->bytes, f->entry->n)) return 0;
+        keep_bytes(c, f);
         ck_flight_end(c, f, 0);
         return 1;
     }
@@ -86,6 +96,7 @@ static void load_state(ck_core *c)
 {
     if (c->reaching) load_ended(c, QD_E_CANCELLED, NULL);
     c->load_checkpoint = c->root->checkpoint;
+    c->load_heard = c->now;
     c->loading = 1;
     c->again = 1;
     int32_t rc = c->config.load_begin(c->config.arg, CK_LOAD_STATE, c->root);
@@ -115,9 +126,22 @@ void ck_apply_turn(ck_core *c)
     c->config.lead(c->config.arg, c->term);
 }
 
+/* Nothing comes any more of what is loaded, and a newer root is known: who has the pages of that
+ * one need not have those of the one before. */
+static int overtaken(ck_core *c)
+{
+    return c->loading && c->root->checkpoint > c->load_checkpoint &&
+           ck_due(c, c->load_heard + CK_STUCK_NS);
+}
+
 void ck_load_turn(ck_core *c)
 {
     if (c->failed || (!c->loading && !c->reaching)) return;
+    if (overtaken(c)) {
+        ck_fetch_drop_load(c);
+        load_state(c);
+        if (c->failed) return;
+    }
     ck_blob want[CK_GETS_AT_ONCE];
     while (c->nfetches < CK_GETS_AT_ONCE) {
         uint32_t n = c->config.load_want(c->config.arg, want, CK_GETS_AT_ONCE - c->nfetches);

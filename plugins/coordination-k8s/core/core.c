@@ -295,6 +295,7 @@ void ck_core_look(const ck_core *c, ck_core_view *out)
     }
     out->root = c->root;
     out->before = c->before;
+    out->before_from = c->before_from;
     if (!c->root) return;
     out->term = c->root->leader.term;
     out->leader = c->root->leader.id;

@@ -133,6 +133,8 @@ typedef struct ck_answer {
     int older;                 /* GET_ROOT, FAILED: it is older than what this node acted on */
     const char *uid, *version; /* CREATE_ROOT, PUT_ROOT */
     const json_t *object;      /* BLOB_GET */
+    int by_peer;               /* of that: another node gave it. What is wrong with it proves no
+                                  damage: it is asked for again */
     const ck_lease *lease;     /* LEASE_GET, LEASE_CREATE, LEASE_PUT */
     const ck_listed *listed;   /* BLOB_LIST */
     uint32_t nlisted;
@@ -186,8 +188,9 @@ typedef struct ck_core_config {
     /* Fills what is the machine's in a root about to be written (epoch, authority, history id), by
      * what is applied. NULL: it stays. */
     void (*stamp)(void *arg, ck_root *next);
-    /* Loading, one at a time: begin; want gives blobs (slice 0) that are needed and were not given
-     * out yet (0: none more until another came); each comes by load_blob, its hash verified;
+    /* Loading, one at a time: begin, also in place of the one under way (what came of that and is
+     * wanted still need not come again); want gives blobs (slice 0) that are needed and were not
+     * given out yet (0: none more until another came); each comes by load_blob, its hash verified;
      * load_end when all were given and nothing more is wanted: the state is that of r->checkpoint
      * now (rc 0), or it is given up (rc < 0: the state stays). Codes below 0: what came is damaged.
      */
@@ -260,6 +263,7 @@ typedef struct ck_core_view {
     /* the newest one, the last one that had the entries before its checkpoint; NULL: none yet.
      * Borrow until the next call */
     const ck_root *root, *before;
+    uint64_t before_from; /* writes of the first root that was known with that one's checkpoint */
 } ck_core_view;
 void ck_core_look(const ck_core *c, ck_core_view *out);
 

@@ -42,6 +42,7 @@ enum {
 #define CK_SPREAD_NS (300 * CK_MS) /* candidates wait longer by a random part of this */
 #define CK_LOOK_NS (60 * CK_S)     /* the root is read when nothing was heard for so long */
 #define CK_TELL_NS (10 * CK_S)     /* proposals and reads are not left without an answer */
+#define CK_STUCK_NS (3 * CK_S)     /* nothing of a load came for so long */
 #define CK_COLLECT_NS (600 * CK_S)
 #define CK_OLD_S 1800 /* seconds: younger objects are not collected */
 
@@ -80,7 +81,7 @@ typedef struct ck_fetch {
     uint64_t index; /* of the entry that it is for; 0: for a load */
     ck_join *join;
     uint32_t out, asked; /* slices that are out; asked for so far */
-    int dead;
+    int dead, by_peer;   /* by_peer: some of it came from another node */
     uint64_t at, wait;
 } ck_fetch;
 
@@ -118,9 +119,10 @@ struct ck_core {
     ck_core_counts counts;
 
     ck_root *root;
-    ck_root *before; /* the last one with the entries that the checkpoint has taken in */
-    uint64_t seq;    /* roots taken */
-    uint64_t heard;  /* when something was heard of the root */
+    ck_root *before;            /* the last one with the entries that the checkpoint has taken in */
+    uint64_t from, before_from; /* writes of the first roots known with their checkpoints */
+    uint64_t seq;               /* roots taken */
+    uint64_t heard;             /* when something was heard of the root */
     uint64_t applied, epoch;
     int missing; /* objects that were, one after another, each after another look at the root */
     int news;    /* the view changed */
@@ -161,8 +163,8 @@ struct ck_core {
     uint32_t release_tries;
 
     /* loading */
-    int loading, reaching; /* CK_LOAD_STATE, CK_LOAD_REACH under way */
-    uint64_t load_checkpoint;
+    int loading, reaching;                /* CK_LOAD_STATE, CK_LOAD_REACH under way */
+    uint64_t load_checkpoint, load_heard; /* heard: when something of it came */
     ck_fetch *fetches;
     uint32_t nfetches;
 

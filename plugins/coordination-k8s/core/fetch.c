@@ -62,10 +62,17 @@ static void ask_more(ck_core *c, ck_fetch *f)
     }
 }
 
+/* The entry that it is for is applied, or in no tail any more. */
+static int needless(const ck_core *c, const ck_fetch *f)
+{
+    return f->index && (f->index <= c->applied || !c->root || !ck_root_entry(c->root, f->index));
+}
+
 void ck_fetch_turn(ck_core *c)
 {
     for (ck_fetch **p = &c->fetches; *p;) {
         ck_fetch *f = *p;
+        if (needless(c, f)) end(c, f);
         if (f->dead && f->out == 0) {
             *p = f->next;
             ck_fetch_free(c, f);
@@ -76,6 +83,22 @@ void ck_fetch_turn(ck_core *c)
     }
 }
 
+/* What another node gave is not what was asked for: all of it is asked for anew, as a wrong slice
+ * shows only when all are there. */
+static void anew(ck_core *c, ck_fetch *f, const char *why)
+{
+    char text[CK_WHY + 100];
+    snprintf(text, sizeof text, "what a control node gave of the cluster's state is not taken: %s",
+             why);
+    ck_warn(c, text);
+    ck_join_free(f->join);
+    f->join = ck_join_make(c->heap, f->blob.kind, &f->blob.hash);
+    f->asked = 0;
+    f->by_peer = 0;
+    f->at = ck_back_off(c, &f->wait, 50 * CK_MS, CK_RETRY_NS);
+    c->again = 1;
+}
+
 static void whole(ck_core *c, ck_fetch *f)
 {
     char why[CK_WHY];
@@ -84,6 +107,10 @@ static void whole(ck_core *c, ck_fetch *f)
     for (uint32_t i = 0; i < f->join->slices; i++)
         if (!ck_join_has(f->join, i)) return;
     int32_t rc = ck_join_take(f->join, &b, why);
+    if (rc && f->by_peer) {
+        anew(c, f, why);
+        return;
+    }
     end(c, f);
     ck_blob_came(c, f, rc, b.p, b.n, rc ? why : NULL);
     cr_bytes_free(&b);
@@ -106,6 +133,12 @@ void ck_fetch_answered(ck_core *c, ck_ask *ask, const ck_answer *a)
         return;
     }
     int32_t rc = ck_join_add(f->join, a->object, why);
+    f->by_peer |= a->by_peer;
+    if (f->index == 0) c->load_heard = c->now;
+    if (rc && f->by_peer) {
+        anew(c, f, why);
+        return;
+    }
     if (rc) {
         end(c, f);
         ck_blob_came(c, f, rc, NULL, 0, why);

@@ -32,7 +32,10 @@ static void take(ck_core *c, ck_root *r)
     if (former && r->checkpoint > former->checkpoint) {
         former = c->before;
         c->before = c->root;
+        c->before_from = c->from;
+        c->from = r->writes;
     }
+    if (!c->root) c->from = r->writes;
     ck_root_free(former);
     c->root = r;
     c->seq++;

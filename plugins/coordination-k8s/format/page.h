@@ -12,7 +12,8 @@
  * A page's hash is of these bytes; blob.h packs them. An empty page has no bytes and no hash.
  *
  * Pages remember with which entry they last changed, so that each node, leader or not, knows what
- * differs from the last checkpoint.
+ * differs from the last checkpoint; and what rows were before, so that each node has the pages of
+ * that checkpoint, for others that do not reach the API.
  *
  * Pure, as blob.h says. ck_pages belongs to one thread at a time; a freeze may be encoded on
  * another one, while the pages change.
@@ -28,7 +29,8 @@ enum {
     CK_PAGE_OTHERS = 80,          /* 16 of everything else, by hash */
     CK_VALUE_INLINE = 1024,       /* bytes of a value as stored that stands in the page, */
     CK_VALUE_UNPACKED = 64 << 10, /* and when it is packed at most so many unpacked */
-    CK_KEY_MAX = 1024
+    CK_KEY_MAX = 1024,
+    CK_WAS_MAX = 32 << 20 /* bytes of rows as they were that pages remember */
 };
 
 /* Where a row belongs. [any] */
@@ -53,11 +55,22 @@ size_t ck_pages_count(const ck_pages *p, uint32_t page);
 /* Appends the rows of a page, sorted, each with a reference. */
 void ck_pages_rows(const ck_pages *p, uint32_t page, cr_items *out);
 
+/* What entries up to `since` changed need not be remembered any more: the pages can be shown as
+ * they were at each entry from there on. Rows that were replaced are kept for that, CK_WAS_MAX
+ * bytes of them; what is more is forgotten, and nothing is shown of before. */
+void ck_pages_forget(ck_pages *p, uint64_t since);
+/* One page as it was at an entry; costs as many references as it has rows. make: ck_frozen_free;
+ * NULL: that is forgotten. */
+ck_frozen *ck_pages_at(const ck_pages *p, uint32_t page, uint64_t index);
+
 /* Takes hold of all pages that changed behind entry `since`, as they are now; costs no more than
  * there are pages. make; free: ck_frozen_free. */
 ck_frozen *ck_pages_freeze(const ck_pages *p, uint64_t since);
 /* The next page of it from `from` on; CK_PAGES: none. */
 uint32_t ck_frozen_next(const ck_frozen *f, uint32_t from);
+/* A row's item whose value stands in a blob, by the first 20 bytes of that value's hash, which is
+ * written to *h whole. Borrow; NULL: the page has none. */
+const cr_item *ck_frozen_value(const ck_frozen *f, uint32_t page, const ck_hash *part, ck_hash *h);
 /* NULL is fine. [any] */
 void ck_frozen_free(ck_frozen *f);
 
@@ -100,6 +113,8 @@ int32_t ck_page_decode(const cr_heap *heap, uint32_t page, const uint8_t *p, siz
                        ck_decoded *out, char *why);
 /* Fills in what rows of now hold already. */
 void ck_decoded_borrow(ck_decoded *d, const ck_pages *now);
+/* Fills in values that another reading of this page has got already. */
+void ck_decoded_share(ck_decoded *d, const ck_decoded *from);
 /* The next hash to fetch; *at: begin with 0. NULL: no more. A hash comes as often as rows need it
  * and were not filled in yet. */
 const ck_hash *ck_decoded_next(const ck_decoded *d, size_t *at);

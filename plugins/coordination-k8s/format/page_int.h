@@ -26,10 +26,23 @@ typedef struct ck_rows {
     ck_row *at[];
 } ck_rows;
 
+/* What a row was before an entry changed it. */
+typedef struct ck_was {
+    uint64_t index;
+    uint32_t page;
+    ck_row *row;  /* NULL: it was not there, */
+    cr_item *key; /* this is its key */
+} ck_was;
+
 struct ck_pages {
     const cr_heap *heap;
     ck_rows *at[CK_PAGES]; /* NULL: no rows */
     uint64_t changed[CK_PAGES];
+    struct {
+        uint64_t since; /* what entries behind this one changed is here */
+        ck_was *at;     /* by index */
+        size_t first, n, cap, bytes;
+    } was;
 };
 struct ck_frozen {
     const cr_heap *heap;

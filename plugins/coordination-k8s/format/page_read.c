@@ -198,6 +198,25 @@ void ck_decoded_borrow(ck_decoded *d, const ck_pages *now)
     }
 }
 
+void ck_decoded_share(ck_decoded *d, const ck_decoded *from)
+{
+    size_t k = 0;
+    for (size_t i = 0; i < d->nrows && d->missing; i++) {
+        ck_row_read *r = &d->rows[i];
+        if (r->item) continue;
+        qd_str key = cr_item_key(r->head);
+        for (; k < from->nrows; k++) { /* both are in order */
+            const ck_row_read *o = &from->rows[k];
+            const cr_item *has = o->item ? o->item : o->head;
+            if (ck_row_compare(o->kind, cr_item_key(has), r->kind, key) >= 0) break;
+        }
+        const ck_row_read *o = k < from->nrows ? &from->rows[k] : NULL;
+        if (!o || !o->item || o->kind != r->kind || cr_compare(cr_item_key(o->item), key)) continue;
+        if (o->unpacked == r->unpacked && ck_hash_same(&o->hash, &r->hash))
+            (void)row_fill(d, r, cr_item_stored(o->item));
+    }
+}
+
 const ck_hash *ck_decoded_next(const ck_decoded *d, size_t *at)
 {
     while (*at < d->nrows) {

@@ -114,24 +114,71 @@ static ck_rows *rows_own(ck_pages *p, uint32_t page)
     return own;
 }
 
-/* One changed row; 1 when it changed the page. */
-static int change(ck_pages *p, uint32_t page, cr_item *item)
+/* --- as they were --- */
+
+static size_t was_bytes(const ck_was *w)
+{
+    const cr_item *i = w->row ? w->row->item : w->key;
+    return sizeof *w + i->key_len + (w->row ? i->stored_len : 0);
+}
+
+void ck_pages_forget(ck_pages *p, uint64_t since)
+{
+    size_t k = p->was.first, end = k + p->was.n;
+    if (since > p->was.since) p->was.since = since;
+    for (; k < end && p->was.at[k].index <= p->was.since; k++) {
+        p->was.bytes -= was_bytes(&p->was.at[k]);
+        if (p->was.at[k].row) row_drop(p->was.at[k].row);
+        cr_item_drop(p->was.at[k].key);
+    }
+    p->was.first = k < end ? k : 0;
+    p->was.n = end - k;
+}
+
+/* A row before entry `index` changes it; row NULL: it is not there, item has its key. */
+static void remember(ck_pages *p, uint32_t page, uint64_t index, ck_row *row, cr_item *item)
+{
+    ck_was w = {.index = index, .page = page};
+    if (row)
+        w.row = row_ref(row);
+    else
+        w.key = cr_item_ref(item);
+    if (p->was.first && p->was.first + p->was.n == p->was.cap) {
+        memmove(p->was.at, p->was.at + p->was.first, p->was.n * sizeof w);
+        p->was.first = 0;
+    }
+    if (p->was.n == p->was.cap) {
+        p->was.cap = p->was.cap ? p->was.cap * 2 : 64;
+        p->was.at = cr_must_grow(p->heap, p->was.at, p->was.cap * sizeof w);
+    }
+    p->was.at[p->was.first + p->was.n++] = w;
+    p->was.bytes += was_bytes(&w);
+    if (p->was.bytes > CK_WAS_MAX) ck_pages_forget(p, index);
+}
+
+/* Puts a row (its reference is taken) where there is one of its key, or room for it; NULL: takes
+ * the one of that key away. */
+static void set(ck_rows *v, size_t at, int there, ck_row *row)
+{
+    if (there) row_drop(v->at[at]);
+    if (there && !row)
+        memmove(v->at + at, v->at + at + 1, (--v->n - at) * sizeof(ck_row *));
+    else if (!there && row)
+        memmove(v->at + at + 1, v->at + at, (v->n++ - at) * sizeof(ck_row *));
+    if (row) v->at[at] = row;
+}
+
+/* One changed row, by entry `index`; 0: what it was need not be remembered. 1 when it changed the
+ * page. */
+static int change(ck_pages *p, uint32_t page, uint64_t index, cr_item *item)
 {
     int there;
     size_t at = place(p->at[page], item->kind, cr_item_key(item), &there);
     if (!there && item->version == 0) return 0;
     if (there && same_item(p->at[page]->at[at]->item, item)) return 0;
     ck_rows *v = rows_own(p, page);
-    if (there && item->version == 0) {
-        row_drop(v->at[at]);
-        memmove(v->at + at, v->at + at + 1, (--v->n - at) * sizeof(ck_row *));
-    } else if (there) {
-        row_drop(v->at[at]);
-        v->at[at] = row_make(p->heap, item);
-    } else {
-        memmove(v->at + at + 1, v->at + at, (v->n++ - at) * sizeof(ck_row *));
-        v->at[at] = row_make(p->heap, item);
-    }
+    if (index) remember(p, page, index, there ? v->at[at] : NULL, item);
+    set(v, at, there, item->version ? row_make(p->heap, item) : NULL);
     return 1;
 }
 
@@ -154,6 +201,8 @@ ck_pages *ck_pages_make(const cr_heap *heap)
 void ck_pages_free(ck_pages *p)
 {
     if (!p) return;
+    ck_pages_forget(p, UINT64_MAX);
+    cr_free(p->heap, p->was.at);
     for (uint32_t i = 0; i < CK_PAGES; i++) rows_drop(p->at[i]);
     cr_free(p->heap, p);
 }
@@ -164,16 +213,18 @@ void ck_pages_push(ck_pages *p, uint64_t index, const cr_items *rows, int replac
         if (ck_pages_count(p, i)) p->changed[i] = index;
         empty(p, i);
     }
+    if (replaced) ck_pages_forget(p, index);
     for (size_t i = 0; i < rows->n; i++) {
         uint32_t page = ck_page_of(rows->at[i]->kind, cr_item_key(rows->at[i]));
-        if (change(p, page, rows->at[i])) p->changed[page] = index;
+        if (change(p, page, replaced ? 0 : index, rows->at[i])) p->changed[page] = index;
     }
 }
 
 void ck_pages_set(ck_pages *p, uint32_t page, uint64_t index, const cr_items *rows)
 {
+    ck_pages_forget(p, index);
     empty(p, page);
-    for (size_t i = 0; i < rows->n; i++) (void)change(p, page, rows->at[i]);
+    for (size_t i = 0; i < rows->n; i++) (void)change(p, page, 0, rows->at[i]);
     p->changed[page] = index;
 }
 
@@ -207,6 +258,51 @@ ck_frozen *ck_pages_freeze(const ck_pages *p, uint64_t since)
         if (p->at[i]) atomic_fetch_add_explicit(&p->at[i]->refs, 1, memory_order_relaxed);
     }
     return f;
+}
+
+/* What the page's rows were at an entry, the newest change taken back first. */
+static ck_rows *rows_at(const ck_pages *p, uint32_t page, uint64_t index)
+{
+    const ck_rows *now = p->at[page];
+    const ck_was *w = p->was.n ? p->was.at + p->was.first : NULL;
+    size_t n = now ? now->n : 0, more = 0, k = p->was.n;
+    for (size_t i = k; i > 0 && w[i - 1].index > index; i--) more += w[i - 1].page == page;
+    ck_rows *v = rows_make(p->heap, n + more);
+    for (size_t i = 0; i < n; i++) v->at[i] = row_ref(now->at[i]);
+    v->n = n;
+    for (; more && w[k - 1].index > index; k--) {
+        const ck_was *one = &w[k - 1];
+        const cr_item *i = one->row ? one->row->item : one->key;
+        int there;
+        if (one->page != page) continue;
+        size_t at = place(v, i->kind, cr_item_key(i), &there);
+        if (one->row || there) set(v, at, there, one->row ? row_ref(one->row) : NULL);
+        more--;
+    }
+    return v;
+}
+
+ck_frozen *ck_pages_at(const ck_pages *p, uint32_t page, uint64_t index)
+{
+    if (index < p->was.since) return NULL;
+    ck_frozen *f = cr_must(p->heap, sizeof *f);
+    memset(f, 0, sizeof *f);
+    f->heap = p->heap;
+    f->taken[page] = 1;
+    f->at[page] = rows_at(p, page, index);
+    return f;
+}
+
+const cr_item *ck_frozen_value(const ck_frozen *f, uint32_t page, const ck_hash *part, ck_hash *h)
+{
+    const ck_rows *v = f->at[page];
+    for (size_t i = 0; v && i < v->n; i++) {
+        const cr_item *item = v->at[i]->item;
+        if (ck_is_inline(CK_PAGE_VERSION, item->stored_len, cr_item_room(item))) continue;
+        *h = ck_row_hash(v->at[i]);
+        if (memcmp(h->b, part->b, 20) == 0) return item;
+    }
+    return NULL;
 }
 
 uint32_t ck_frozen_next(const ck_frozen *f, uint32_t from)

@@ -339,6 +339,103 @@ static void a_leader_gets_its_own_root_from_who_has_heard_of_it(void **state)
     told_by_one(true);
 }
 
+/* Fills a value that does not pack. */
+static void noise(char *value, size_t n, uint32_t seed)
+{
+    for (size_t i = 0; i < n; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        value[i] = (char)('!' + (seed >> 24) % 90);
+    }
+}
+
+static bool has_noise(rig *r, int i, const char *key, size_t n, uint32_t seed)
+{
+    char *want = malloc(n), *value = malloc(n + 1);
+    noise(want, n, seed);
+    bool same = rig_get(r, i, key, value, n + 1, NULL, QD_COORD_STALE, RIG_WAIT) == 0 &&
+                strlen(value) == n && memcmp(value, want, n) == 0;
+    free(want);
+    free(value);
+    return same;
+}
+
+static void put_noise(rig *r, int i, const char *key, size_t n, uint32_t seed)
+{
+    char *value = malloc(n);
+    noise(value, n, seed);
+    assert_int_equal(rig_put(r, i, key, value, n, 0, RIG_WAIT, NULL), 0);
+    free(value);
+}
+
+/* One node hears of nothing while the others change the state: by entries that are objects of their
+ * own, and (checkpoints) by so much that the root's tail does not reach back to what it has, with
+ * values beside their pages. Then the API goes away for all, and it is back among them: it has from
+ * the others all that the root names, before the API answers again. */
+static void caught_up_from_others(int large, int checkpoints, bool leader_goes)
+{
+    enum { KEYS = 150, LONG = 700 << 10 };
+    rig *r = nodes(3);
+    int leader = rig_leader_of_all(r), one = other(leader, 0), two = other(leader, 1);
+    char key[32];
+    put_noise(r, leader, "held", 5000, 5); /* a value that the node has */
+    assert_int_equal(rig_put(r, leader, "first", "v", 1, 0, RIG_WAIT, NULL), 0);
+    comes(r, two, "first", "v");
+    rig_api_cut(two, true);
+    rig_isolate(r, two, true);
+    for (int k = 0; k < checkpoints; k++) {
+        put_many(r, leader, KEYS);
+        put_noise(r, leader, "value", 40000, (uint32_t)k + 1);
+        put_noise(r, leader, "many/slices", LONG, (uint32_t)k + 1);
+    }
+    for (int k = 0; k < large; k++) {
+        snprintf(key, sizeof key, "large/%d", k);
+        put_noise(r, leader, key, 30000u << k, (uint32_t)k + 7);
+    }
+    assert_int_equal(rig_put(r, leader, "last", "v", 1, 0, RIG_WAIT, NULL), 0);
+    comes(r, one, "last", "v");
+    for (int i = 0; i < 3; i++) rig_api_cut(i, true);
+    if (leader_goes) rig_isolate(r, leader, true);
+    rig_cut(r, two, one, false);
+    rig_cut(r, one, two, false);
+    if (!leader_goes) rig_isolate(r, two, false);
+    comes(r, two, "last", "v");
+    assert_true(has_noise(r, two, "held", 5000, 5));
+    for (int k = 0; k < large; k++) {
+        snprintf(key, sizeof key, "large/%d", k);
+        assert_true(has_noise(r, two, key, 30000u << k, (uint32_t)k + 7));
+    }
+    if (checkpoints) {
+        assert_true(has_noise(r, two, "value", 40000, (uint32_t)checkpoints));
+        assert_true(has_noise(r, two, "many/slices", LONG, (uint32_t)checkpoints));
+    }
+    for (int i = 0; i < 3; i++) rig_api_cut(i, false);
+    rig_isolate(r, leader, false);
+    rig_isolate(r, two, false);
+    assert_true(rig_settled(r));
+    if (checkpoints) see_many(r, two, KEYS);
+    assert_int_equal(rig_put(r, two, "k", "x", 1, 0, RIG_WAIT, NULL), 0);
+    end(r);
+}
+
+static void large_entries_come_from_others_without_the_api(void **state)
+{
+    (void)state;
+    caught_up_from_others(3, 0, false);
+}
+
+static void pages_and_values_come_from_others_without_the_api(void **state)
+{
+    (void)state;
+    caught_up_from_others(1, 1, false);
+}
+
+/* Also when it was away for longer than two roots tell of, and the leader is gone with the API. */
+static void followers_have_the_state_from_each_other(void **state)
+{
+    (void)state;
+    caught_up_from_others(1, 3, true);
+}
+
 /* --- many of them --- */
 
 enum { MANY = 7, SPEAKERS = 5 };
@@ -627,6 +724,9 @@ int main(void)
         cmocka_unit_test(a_single_node_need_not_wait_for_its_own_lease),
         cmocka_unit_test(what_one_has_heard_all_get_without_the_api),
         cmocka_unit_test(a_leader_gets_its_own_root_from_who_has_heard_of_it),
+        cmocka_unit_test(large_entries_come_from_others_without_the_api),
+        cmocka_unit_test(pages_and_values_come_from_others_without_the_api),
+        cmocka_unit_test(followers_have_the_state_from_each_other),
         cmocka_unit_test(five_of_seven_talk_to_the_api),
         cmocka_unit_test(a_state_of_before_is_refused),
         cmocka_unit_test(an_older_state_under_running_nodes_is_told),

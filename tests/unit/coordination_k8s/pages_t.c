@@ -220,6 +220,84 @@ static void pages_know_when_they_changed(void **state)
     memory_check();
 }
 
+/* After changes of all sorts each page is shown as it was at entries before. */
+static void pages_are_shown_as_they_were(void **state)
+{
+    (void)state;
+    uint64_t rounds = unit_rounds(20);
+    for (uint64_t seed = 1; seed <= rounds; seed++) {
+        enum { LAST = 600, EACH = 50 };
+        uint64_t s = seed * 89;
+        static ck_hash was[LAST / EACH][CK_PAGES];
+        ck_pages *p = ck_pages_make(unit_heap());
+        for (uint64_t i = 1; i < LAST; i++) {
+            for (uint64_t n = 1 + dice(&s) % 4; n > 0; n--) {
+                char key[16], value[2000];
+                snprintf(key, sizeof key, "k%u", (unsigned)(dice(&s) % 150));
+                fill(&s, (uint8_t *)value, sizeof value, 0);
+                if (dice(&s) % 3)
+                    put(p, i, key, value, dice(&s) % sizeof value);
+                else
+                    push(p, i, row(CR_ROW_KEY, key, "", 0, 0));
+            }
+            if (i == 200) ck_pages_forget(p, 100);
+            for (uint32_t k = 0; k < CK_PAGES && i % EACH == 0; k++)
+                was[i / EACH][k] = hash_now(p, k);
+        }
+        assert_null(ck_pages_at(p, 0, 99));
+        for (uint64_t at = 100; at < LAST; at += EACH)
+            for (uint32_t k = 0; k < CK_PAGES; k++) {
+                ck_encoded e;
+                ck_frozen *f = ck_pages_at(p, k, at);
+                assert_non_null(f);
+                ck_page_encode(f, k, &e);
+                if (!ck_hash_same(&e.hash, &was[at / EACH][k]))
+                    fail_msg("seed %llu: page %u at %llu", (unsigned long long)seed, k,
+                             (unsigned long long)at);
+                for (size_t v = 0; v < e.nvalues;
+                     v++) { /* and its values are found by half a hash */
+                    ck_hash half = {{0}}, h;
+                    memcpy(half.b, e.values[v].hash.b, 20);
+                    assert_ptr_equal(ck_frozen_value(f, k, &half, &h), e.values[v].item);
+                    assert_true(ck_hash_same(&h, &e.values[v].hash));
+                }
+                ck_encoded_free(&e);
+                ck_frozen_free(f);
+            }
+        ck_pages_free(p);
+    }
+    memory_check();
+}
+
+/* What is kept of before has a limit; whoever asks is told so. */
+static void what_was_is_forgotten_when_it_is_too_much(void **state)
+{
+    (void)state;
+    enum { LARGE = 1 << 20 };
+    uint8_t *value = malloc(LARGE);
+    uint64_t s = 3, i = 1;
+    ck_pages *p = ck_pages_make(unit_heap());
+    fill(&s, value, LARGE, 0);
+    long before = unit_blocks;
+    for (; i <= 100; i++) {
+        value[0] = (uint8_t)i;
+        put(p, i, "a", value, LARGE);
+        assert_true(unit_blocks - before < 2 * CK_WAS_MAX / LARGE + 16);
+    }
+    assert_null(ck_pages_at(p, page_of_key("a"), 1));
+    ck_frozen *f = ck_pages_at(p, page_of_key("a"), 99);
+    assert_non_null(f);
+    ck_frozen_free(f);
+    ck_pages_set(p, page_of_key("a"), 200, &(cr_items){0}); /* what was read is of an entry alone */
+    assert_null(ck_pages_at(p, page_of_key("a"), 199));
+    f = ck_pages_at(p, page_of_key("a"), 200);
+    assert_non_null(f);
+    ck_frozen_free(f);
+    ck_pages_free(p);
+    free(value);
+    memory_check();
+}
+
 static void a_freeze_stays_as_it_was(void **state)
 {
     (void)state;
@@ -627,6 +705,8 @@ int main(void)
         cmocka_unit_test(a_page_looks_like_this),
         cmocka_unit_test(pages_of_version_1_are_read),
         cmocka_unit_test(pages_know_when_they_changed),
+        cmocka_unit_test(pages_are_shown_as_they_were),
+        cmocka_unit_test(what_was_is_forgotten_when_it_is_too_much),
         cmocka_unit_test(a_freeze_stays_as_it_was),
         cmocka_unit_test(pages_give_the_same_machine),
         cmocka_unit_test(values_at_hand_are_not_fetched),
