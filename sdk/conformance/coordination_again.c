@@ -56,45 +56,20 @@ static int again(int32_t rc, int64_t until)
         } while (again(rc, until_));                                                               \
     } while (0)
 
-int32_t coord_suite_txn(suite *s, qd_coord_txn *t)
-{
-    int32_t rc;
-    int asked;
-    ASK(s, txn, t, asked);
-    return rc;
-}
-
-int32_t coord_suite_range(suite *s, qd_coord_range *r)
-{
-    int32_t rc;
-    int asked;
-    ASK(s, range, r, asked);
-    return rc;
-}
-
-int32_t coord_suite_members(suite *s, qd_coord_members *m)
-{
-    int32_t rc;
-    int asked;
-    ASK(s, members, m, asked);
-    return rc;
-}
-
-int32_t coord_suite_authority(suite *s, qd_coord_authority *a)
-{
-    int32_t rc;
-    int asked;
-    ASK(s, authority, a, asked);
-    return rc;
-}
-
-int32_t coord_suite_import(suite *s, qd_coord_import *x)
-{
-    int32_t rc;
-    int asked;
-    ASK(s, import, x, asked);
-    return rc;
-}
+/* What may be asked again as it is. */
+#define ASKED(what, request)                                                                       \
+    int32_t coord_suite_##what(suite *s, request *r)                                               \
+    {                                                                                              \
+        int32_t rc;                                                                                \
+        int asked;                                                                                 \
+        ASK(s, what, r, asked);                                                                    \
+        return rc;                                                                                 \
+    }
+ASKED(txn, qd_coord_txn)
+ASKED(range, qd_coord_range)
+ASKED(members, qd_coord_members)
+ASKED(authority, qd_coord_authority)
+ASKED(import, qd_coord_import)
 
 /* OPEN has a request id, KEEP and CLOSE may be repeated: of a CLOSE that had no outcome one that
  * finds the session gone is the end. */

@@ -18,15 +18,8 @@ KubeServer->skip_unless_built;
 my $kube = KubeServer->new('migrate')->start;
 my $account = $kube->install('quidditch');
 my %env = (KUBECONFIG => $account->{kubeconfig}, LEADER_ELECTION_NAMESPACE => 'quidditch');
-my %common = ('cluster.name' => 'quidditch', 'metrics.port' => -1, 'transport.rpc_port' => -1, 'cluster.routing.allocation.disk.threshold_enabled' => 'false');
-my @m = map { QdNode->new("m$_") } 0 .. 2;
-my $peers = join ',', map { "$_->{name}\@127.0.0.1:$_->{transport}" } @m;
-for (@m) {
-    $_->{settings} = { %common, 'node.roles' => 'master,coordination,ingest', 'coordination.raft_peers' => $peers, 'coordination.mode' => 'master' };
-    $_->{env} = {%env};
-}
-my $data = QdNode->new('data', settings => { %common, 'node.roles' => 'data,coordination' },
-    env => { MASTER_ADDRESSES => join ',', map { "127.0.0.1:$_->{transport}" } @m });
+my ($data, @m) = three_masters(master => { 'node.roles' => 'master,coordination,ingest', 'coordination.mode' => 'master' },
+    data => { 'node.roles' => 'data,coordination' }, env => \%env);
 my @all = (@m, $data);
 start_all(@all);
 is($data->put('/docs', { settings => { number_of_shards => 1, number_of_replicas => 0 } })->{status}, 200, 'an index');

@@ -22,15 +22,14 @@ sub ok_kubectl { my ($status, $out) = $kube->kubectl(@_); is($status, 0, "kubect
 $kube->post('/api/v1/namespaces', {metadata => {name => 'quidditch'}});
 $kube->post('/api/v1/namespaces/quidditch/serviceaccounts', {metadata => {name => 'quidditch-coordination'}});
 my $account = $kube->account('quidditch', 'quidditch-coordination');
-my %common = ('cluster.name' => 'quidditch', 'metrics.port' => -1, 'transport.rpc_port' => -1, 'cluster.routing.allocation.disk.threshold_enabled' => 'false');
 my %pod = (KUBECONFIG => $account->{kubeconfig}, LEADER_ELECTION_NAMESPACE => 'quidditch');
 
 # --- what runs
-my @m = map { QdNode->new("quidditch-master-$_", settings => {%common, 'node.roles' => 'master'}) } 0 .. 2;
-my @c = map { QdNode->new("c$_", settings => {%common, 'node.roles' => 'coordination,ingest'}) } 0 .. 1;
+my @m = map { QdNode->new("quidditch-master-$_", settings => {%COMMON, 'node.roles' => 'master'}) } 0 .. 2;
+my @c = map { QdNode->new("c$_", settings => {%COMMON, 'node.roles' => 'coordination,ingest'}) } 0 .. 1;
 my $peers = join ',', map { "$_->{name}\@127.0.0.1:$_->{transport}" } @m;
 my $masters = join ',', map { "127.0.0.1:$_->{transport}" } @m;
-my $data = QdNode->new('data', settings => {%common, 'node.roles' => 'data'}, env => {MASTER_ADDR => "127.0.0.1:$m[0]{transport}"});
+my $data = QdNode->new('data', settings => {%COMMON, 'node.roles' => 'data'}, env => {MASTER_ADDR => "127.0.0.1:$m[0]{transport}"});
 sub workload { # as it stands in the API, with the variables of its pods
     my ($kind, $name, $replicas, %env) = @_;
     my $labels = {app => $name};

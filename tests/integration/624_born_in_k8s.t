@@ -18,11 +18,10 @@ use Timed;
 KubeServer->skip_unless_built;
 my $kube = KubeServer->new('born')->start;
 my $account = $kube->install('quidditch');
-my %common = ('cluster.name' => 'quidditch', 'metrics.port' => -1, 'transport.rpc_port' => -1, 'cluster.routing.allocation.disk.threshold_enabled' => 'false');
 my %pod = (KUBECONFIG => $account->{kubeconfig}, LEADER_ELECTION_NAMESPACE => 'quidditch', USE_K8S_COORDINATION => 'true');
-my @c = map { QdNode->new("c$_", settings => {%common, 'node.roles' => 'coordination,ingest'}, env => {%pod}) } 0 .. 1;
-my $data = QdNode->new('data', settings => {%common, 'node.roles' => 'data'}, env => {MASTER_ADDRESSES => join ',', map { "127.0.0.1:$_->{transport}" } @c});
-my @m = map { QdNode->new("quidditch-master-$_", settings => {%common, 'node.roles' => 'master'}) } 0 .. 2;
+my @c = map { QdNode->new("c$_", settings => {%COMMON, 'node.roles' => 'coordination,ingest'}, env => {%pod}) } 0 .. 1;
+my $data = QdNode->new('data', settings => {%COMMON, 'node.roles' => 'data'}, env => {MASTER_ADDRESSES => join ',', map { "127.0.0.1:$_->{transport}" } @c});
+my @m = map { QdNode->new("quidditch-master-$_", settings => {%COMMON, 'node.roles' => 'master'}) } 0 .. 2;
 my $peers = join ',', map { "$_->{name}\@127.0.0.1:$_->{transport}" } @m;
 my $masters = join ',', map { "127.0.0.1:$_->{transport}" } @m;
 start_all(@c, $data);
@@ -96,7 +95,7 @@ move('k8s-native', 'k8s', 3);
 is_deeply($load->wrong, [], 'every index and document is there');
 
 # --- masters that were deployed without access to Kubernetes have formed a cluster of their own
-my $own = QdNode->new('own', settings => {%common, 'node.roles' => 'master'});
+my $own = QdNode->new('own', settings => {%COMMON, 'node.roles' => 'master'});
 $own->start;
 isnt((split ' ', told($own))[2], $uuid, 'a master without access is a cluster of its own');
 is($own->stop, 0, 'and is given access');

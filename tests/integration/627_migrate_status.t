@@ -17,14 +17,8 @@ use Timed;
 KubeServer->skip_unless_built;
 my $kube = KubeServer->new('status')->start;
 my $account = $kube->install('quidditch');
-my %common = ('cluster.name' => 'quidditch', 'metrics.port' => -1, 'transport.rpc_port' => -1, 'cluster.routing.allocation.disk.threshold_enabled' => 'false');
-my @m = map { QdNode->new("m$_") } 0 .. 2;
-my $peers = join ',', map { "$_->{name}\@127.0.0.1:$_->{transport}" } @m;
-for (@m) {
-    $_->{settings} = { %common, 'node.roles' => 'master,ingest', 'coordination.raft_peers' => $peers, 'coordination.mode' => 'master', 'coordination.k8s_fallback' => 'true' };
-    $_->{env} = { KUBECONFIG => $account->{kubeconfig}, LEADER_ELECTION_NAMESPACE => 'quidditch' };
-}
-my $data = QdNode->new('data', settings => { %common, 'node.roles' => 'data' }, env => { MASTER_ADDRESSES => join ',', map { "127.0.0.1:$_->{transport}" } @m });
+my ($data, @m) = three_masters(master => { 'coordination.mode' => 'master', 'coordination.k8s_fallback' => 'true' },
+    env => { KUBECONFIG => $account->{kubeconfig}, LEADER_ELECTION_NAMESPACE => 'quidditch' });
 my @all = (@m, $data);
 start_all(@all);
 settled($data);

@@ -3,6 +3,7 @@ package Coordination;
 # changes beside which a cluster's state moves. Loading it takes from the environment what would lead a node to
 # another Kubernetes than the test's own.
 #
+#   my ($data, @m) = three_masters(master => {'coordination.mode' => 'master'}, env => {...});   # not yet launched
 #   start_all(@nodes) or ...;            # told in words, each
 #   my $j = settled($node);              # GET _cluster/coordination, once the leader has answered
 #   plugin_for($node, 'toy-second');     # a plugin of tests/plugins, where $node (and it alone) finds it
@@ -17,8 +18,26 @@ use File::Copy qw(copy);
 use QdNode;
 use Test::More ();
 
-our @EXPORT = qw(coordination error_of migration plugin_for same_told settled start_all started);
+our @EXPORT = qw(%COMMON coordination error_of migration plugin_for same_told settled start_all started three_masters);
 delete @ENV{qw(KUBERNETES_SERVICE_HOST KUBECONFIG POD_NAMESPACE LEADER_ELECTION_NAMESPACE)};
+
+# Settings of every node of a cluster whose stores are looked at.
+our %COMMON = ('cluster.name' => 'quidditch', 'metrics.port' => -1, 'transport.rpc_port' => -1, 'cluster.routing.allocation.disk.threshold_enabled' => 'false');
+
+# A node of data and three masters of one raft group, whose addresses it is given. master, data: settings of these nodes
+# beside the common ones; env: the environment of the masters.
+sub three_masters {
+    my (%o) = @_;
+    my @m = map { QdNode->new("m$_") } 0 .. 2;
+    my $peers = join ',', map { "$_->{name}\@127.0.0.1:$_->{transport}" } @m;
+    for (@m) {
+        $_->{settings} = { %COMMON, 'node.roles' => 'master,ingest', 'coordination.raft_peers' => $peers, %{ $o{master} } };
+        $_->{env} = { %{ $o{env} } };
+    }
+    my $data = QdNode->new('data', settings => { %COMMON, 'node.roles' => 'data', %{ $o{data} || {} } },
+        env => { MASTER_ADDRESSES => join ',', map { "127.0.0.1:$_->{transport}" } @m });
+    return ($data, @m);
+}
 
 # Has a launched node started? If not, it is told why, and its folder stays.
 sub started {

@@ -87,6 +87,23 @@ static void older_states_are_refused(void **state)
     qd_authority_close(a);
 }
 
+/* Each byte another in turn, then each length that is too short: damage, not a file of its own. */
+static void damaged_anywhere(disk *d)
+{
+    qd_authority_files files = {disk_read, disk_write, d};
+    qd_authority *a;
+    for (size_t i = 0; i < d->n; i++) {
+        char was = d->text[i];
+        d->text[i] = was == '1' ? '2' : '1';
+        assert_int_equal(qd_authority_open(&files, &a, NULL), QD_E_CORRUPT);
+        d->text[i] = was;
+    }
+    size_t whole = d->n;
+    for (d->n = whole - 1; d->n; d->n--)
+        assert_int_equal(qd_authority_open(&files, &a, NULL), QD_E_CORRUPT);
+    d->n = whole;
+}
+
 static void damage_is_not_none(void **state)
 {
     (void)state;
@@ -96,13 +113,7 @@ static void damage_is_not_none(void **state)
     a = open_on(&d);
     assert_int_equal(qd_authority_note(a, QD_STR("u1"), 1, 100, true, NULL), 0);
     qd_authority_close(a);
-    qd_authority_files files = {disk_read, disk_write, &d};
-    for (size_t i = 0; i < d.n; i++) {
-        char was = d.text[i];
-        d.text[i] = was == '1' ? '2' : '1';
-        assert_int_equal(qd_authority_open(&files, &a, NULL), QD_E_CORRUPT);
-        d.text[i] = was;
-    }
+    damaged_anywhere(&d);
 }
 
 /* As a later version would write it: its own members behind ours, and a hash of it all. */
@@ -128,19 +139,7 @@ static void what_a_later_version_wrote_is_read(void **state)
     assert_string_equal(r.uuid, "u1");
     assert_true(r.epoch == 3 && r.revision == 100);
     qd_authority_close(a);
-    qd_authority_files files = {disk_read, disk_write, &d};
-    for (size_t i = 0; i < d.n; i++) {
-        char was = d.text[i];
-        d.text[i] = was == '1' ? '2' : '1';
-        assert_int_equal(qd_authority_open(&files, &a, NULL), QD_E_CORRUPT);
-        d.text[i] = was;
-    }
-    for (size_t n = d.n; n-- > 1;) { /* cut */
-        size_t was = d.n;
-        d.n = n;
-        assert_int_equal(qd_authority_open(&files, &a, NULL), QD_E_CORRUPT);
-        d.n = was;
-    }
+    damaged_anywhere(&d);
     /* what this version notes it writes in its own way */
     a = open_on(&d);
     assert_int_equal(qd_authority_note(a, QD_STR("u1"), 3, 101, true, NULL), 0);
@@ -301,13 +300,7 @@ static void the_store_is_named_and_since_when(void **state)
     qd_authority_get(a, &r);
     assert_true(r.since_ms > since);
     qd_authority_close(a);
-    qd_authority_files files = {disk_read, disk_write, &d};
-    for (size_t i = 0; i < d.n; i++) {
-        char was = d.text[i];
-        d.text[i] = was == '1' ? '2' : '1';
-        assert_int_equal(qd_authority_open(&files, &a, NULL), QD_E_CORRUPT);
-        d.text[i] = was;
-    }
+    damaged_anywhere(&d);
 }
 
 int main(void)
