@@ -128,8 +128,14 @@ typedef struct qd_api {
     uint32_t flags;
     int (*run)(qd_request *q, qd_response *r, qd_err *err); /* NULL with stream */
     const qd_api_stream *stream;
+    /* May this request run on the caller's thread? Only if it does little and waits for nothing, as
+     * far as that can be told without running it. The handler sees q->brief and may still answer
+     * QD_API_LONG: then it runs again, on a worker. NULL: never. */
+    bool (*brief)(qd_request *q);
     const char *help;
 } qd_api;
+
+enum { QD_API_LONG = 1 };
 
 /* All APIs. */
 extern const qd_api qd_apis[];
@@ -149,6 +155,7 @@ struct qd_request {
     uint32_t accept;      /* QD_FORMAT_* that the client wants; 0: any */
     bool head;            /* HEAD: the handler may leave the body out */
     bool forwarded;       /* by another node: it is about what is on this one */
+    bool brief;           /* it runs on the caller's thread and must not wait */
     int64_t stale_ms;     /* told by the handler: how old the answer may be; 0: not at all */
     qd_action_origin origin;
     qd_arena *arena;

@@ -8,8 +8,12 @@
     int qdi_api_##handler(qd_request *q, qd_response *r, qd_err *err);
 #define QD_API_FED(id, methods, paths, params, pool, flags, handler, help)                         \
     extern const qd_api_stream qdi_api_##handler;
+#define QD_API_BRIEF(id, methods, paths, params, pool, flags, handler, brief, help)                \
+    int qdi_api_##handler(qd_request *q, qd_response *r, qd_err *err);                             \
+    bool qdi_brief_##brief(qd_request *q);
 #include "action/api.def"
 #undef QD_API
+#undef QD_API_BRIEF
 #undef QD_API_FED
 
 /* --- pressure.c: bytes of indexing requests in flight --- */

@@ -20,6 +20,8 @@ int qdi_search_execute(search_request *r, qd_str expression, uint32_t options, q
     int rc = r->pit.n ? qdi_search_pit_begin(&x, r, &task, err)
                       : qdi_search_begin(&x, r, &task, expression, options, routing, err);
     search_cached cached = {0};
+    bool too_long = !rc && r->q->brief && !qdi_search_is_brief(&x);
+    if (too_long) rc = QD_API_LONG;
     if (!rc) rc = qdi_search_cached_begin(&cached, &x, expression, options, routing, w, err);
     if (!rc) {
         rc = qdi_search_query_phase(&x, err);
@@ -30,7 +32,7 @@ int qdi_search_execute(search_request *r, qd_str expression, uint32_t options, q
     qdi_search_cached_end(&cached);
     qdi_search_end(&x);
     qd_task_end(&task);
-    return rc < 0 ? rc : 0;
+    return too_long ? QD_API_LONG : rc < 0 ? rc : 0;
 }
 
 int qdi_api_search(qd_request *q, qd_response *r, qd_err *err)
@@ -42,6 +44,10 @@ int qdi_api_search(qd_request *q, qd_response *r, qd_err *err)
     if (!rc) rc = qdi_search_body(&s, q->body, err);
     if (!rc) rc = qdi_search_params(&s, err);
     if (!rc) rc = qdi_search_validate(&s, err);
+    if (s.too_long || (!rc && q->brief && s.scroll_ms)) {
+        qd_err_fini(err);
+        return QD_API_LONG;
+    }
     if (rc) return rc;
     qd_json_object(&r->w);
     rc = s.scroll_ms ? qdi_scroll_open(&s, qd_param(q, "index"), options, qd_param(q, "routing"),

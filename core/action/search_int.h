@@ -101,6 +101,7 @@ typedef struct search_request {
     int64_t pit_keep_ms;
     struct search_lookup *lookups; /* of terms queries, as answered: latest first */
     bool given_lookups;            /* they came with the request: nothing is looked up here */
+    bool too_long;                 /* out: not for the thread that asks */
 } search_request;
 
 /* A request with everything standard. */
@@ -324,9 +325,13 @@ void qdi_search_fan_of(qd_actions *a, uint32_t n, int64_t at_once,
 void qdi_search_fan_requests(qd_actions *a, uint32_t n, int64_t at_once,
                              void (*fn)(void *arg, uint32_t i), void *arg);
 
+/* Does what has begun so little that it may run on the thread that asks? Takes the searcher then.
+ * [any] */
+bool qdi_search_is_brief(search_run *x);
 /* Begins the task of one search below its request's. */
 void qdi_search_task_begin(const search_request *r, qd_task *t);
-/* A whole search; writes its answer's members. */
+/* A whole search; writes its answer's members. Of a brief request (q->brief) QD_API_LONG when it is
+ * none. */
 int qdi_search_execute(search_request *r, qd_str expression, uint32_t options, qd_str routing,
                        qd_json_writer *w, qd_err *err);
 /* The same as the first page of a scroll. */

@@ -49,6 +49,10 @@ static int look_up(void *arg, const qd_query_lookup *l, qd_arena *arena, const q
                   qd_str_eq(x->of.routing, l->routing) && qd_str_eq(x->of.path, l->path))) {
         x = x->next;
     }
+    if (!x && !r->given_lookups && r->q->brief) { /* another document may have to be waited for */
+        r->too_long = true;
+        return qd_err_set(err, QD_E_STATE, "terms look-up in a brief search");
+    }
     if (!x && !r->given_lookups) {
         int rc = qdi_docs_lookup(r->q->a, l, arena, out, n, err);
         x = rc ? NULL : qd_arena_calloc(r->arena, sizeof *x);

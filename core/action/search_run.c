@@ -248,10 +248,10 @@ static void init_shard(search_run *x, search_shard *s, search_index *ix, uint32_
 
 static int take_shards(search_run *x, qd_str routing, qd_err *err)
 {
-    uint32_t room = 1;
+    uint32_t room = 0;
     int rc = 0;
     for (uint32_t i = 0; i < x->nindices; i++) room += x->indices[i].meta->shards;
-    x->shards = qd_arena_calloc(x->arena, room * sizeof *x->shards);
+    x->shards = qd_arena_calloc(x->arena, (room ? room : 1ul) * sizeof *x->shards);
     if (!x->shards) return qd_err_nomem(err, "shards of a search");
     for (uint32_t i = 0; i < x->nindices; i++) {
         search_index *ix = &x->indices[i];
@@ -279,7 +279,7 @@ static int check_blocks(const qd_index_meta *m, qd_err *err)
 static int open_run(search_run *x, uint32_t indices, qd_err *err)
 {
     x->analysis = qd_analysis_make(x->a->account, ANALYSIS_MAX);
-    x->indices = qd_arena_calloc(x->arena, (indices + 1ul) * sizeof *x->indices);
+    x->indices = qd_arena_calloc(x->arena, (indices ? indices : 1ul) * sizeof *x->indices);
     return x->analysis && x->indices ? 0 : qd_err_nomem(err, "search");
 }
 

@@ -1,6 +1,6 @@
 /*
  * service.c: the SDK's action service over the table of APIs: a call becomes a request on a worker
- * of its pool and comes back as pieces of an answer.
+ * of its pool, or if it is brief on the caller's thread, and comes back as pieces of an answer.
  *
  * A body that comes in pieces is gathered up to a batch; then a worker feeds it while the caller is
  * told to wait. One worker at a time works for a call, so the state needs no lock but for the queue
@@ -22,6 +22,7 @@
 
 #define LOG "action"
 #define ARENA_MAX ((size_t)1 << 30)
+#define BRIEF_BODY_MAX 2048u /* bytes of a body that may be read on the caller's thread */
 #define ANSWER_LEAST 900u
 #define ANSWER_MAX ((size_t)1 << 31)
 #define STALE_SLOT 3                 /* of a call's host: how old its answer may be */
@@ -170,12 +171,14 @@ static int common_params(qd_request *q, qd_err *err)
     return rc ? rc : patience(q, err);
 }
 
-void qd_action_run(qd_request *q, qd_response *r)
+/* QD_API_LONG, or 0: it has answered. */
+static int run(qd_request *q, qd_response *r)
 {
     qd_err err;
     qd_err_init(&err);
     int rc = qd_task_check(&q->task, &err);
     if (!rc) rc = q->api->run(q, r, &err);
+    if (rc == QD_API_LONG && q->brief) return rc;
     if (rc) {
         if (qd_never(!err.code)) { /* a handler that fails says why */
             qd_err_set(&err, rc < 0 ? rc : QD_E_INTERNAL, "[%s] failed", q->api->name);
@@ -183,16 +186,36 @@ void qd_action_run(qd_request *q, qd_response *r)
         qd_response_error(r, &err, q->error_trace);
     }
     qd_err_fini(&err);
+    return 0;
+}
+
+void qd_action_run(qd_request *q, qd_response *r)
+{
+    q->brief = false;
+    (void)run(q, r);
+}
+
+/* false: it was to be brief and is not; nothing has happened. */
+static bool run_here(running *x)
+{
+    qd_fiber_task_set(&x->q.task);
+    int rc = run(&x->q, &x->r);
+    qd_fiber_task_set(NULL);
+    if (rc == QD_API_LONG) {
+        x->q.brief = false;
+        qd_buf_reset(&x->out);
+        qd_response_init(&x->r, &x->out, x->q.pretty);
+        return false;
+    }
+    answer_whole(x);
+    finish(x);
+    return true;
 }
 
 static void run_whole(qd_work *work)
 {
-    running *x = (running *)(void *)work;
-    qd_fiber_task_set(&x->q.task);
-    qd_action_run(&x->q, &x->r);
-    qd_fiber_task_set(NULL);
-    answer_whole(x);
-    finish(x);
+    bool done = run_here((running *)(void *)work);
+    qd_assert(done);
 }
 
 static void run_fiber(void *arg)
@@ -220,6 +243,15 @@ static bool waits(const running *x)
     if ((bound->rpc && qdi_docs_many(bound)) || waits_for_copies(q)) return true;
     if (!bound->store || (qd_store_caps(bound->store) & QD_STORE_MMAP)) return false;
     return strcmp(api->pool, "search") == 0 || strcmp(api->pool, "get") == 0;
+}
+
+/* A hand-off to a worker that sleeps, and back, costs more than a short request itself. */
+static bool brief(running *x)
+{
+    qd_request *q = &x->q;
+    if (!q->api->brief || q->body.n > BRIEF_BODY_MAX || !x->served || waits(x)) return false;
+    q->brief = q->api->brief(q);
+    return q->brief;
 }
 
 static void run_on_fiber(qd_work *work)
@@ -461,7 +493,7 @@ static int32_t submit(qd_self *self, qd_action_call *call, qd_err *err)
         rc = submit_stream(call, x, &why);
     } else if (!rc && (api->flags & QD_API_LOOP)) {
         run_whole(&x->work);
-    } else if (!rc) {
+    } else if (!rc && (!brief(x) || !run_here(x))) {
         x->work.run = waits(x) ? run_on_fiber : run_whole;
         rc = qd_pool_submit(qd_pools_get(bound->pools, api->pool), &x->work, &why);
     }

@@ -4,13 +4,17 @@
 #include "runtime/sync.h"
 
 #define QD_API(id, methods, paths, params, pool, flags, handler, help)                             \
-    {#id, methods, paths, params, pool, (flags), qdi_api_##handler, NULL, help},
+    {#id, methods, paths, params, pool, (flags), qdi_api_##handler, NULL, NULL, help},
+#define QD_API_BRIEF(id, methods, paths, params, pool, flags, handler, brief, help)                \
+    {#id, methods, paths, params, pool, (flags), qdi_api_##handler, NULL, qdi_brief_##brief, help},
 #define QD_API_FED(id, methods, paths, params, pool, flags, handler, help)                         \
-    {#id, methods, paths, params, pool, (flags) | QD_API_STREAM, NULL, &qdi_api_##handler, help},
+    {#id,  methods, paths, params, pool, (flags) | QD_API_STREAM, NULL, &qdi_api_##handler,        \
+     NULL, help},
 const qd_api qd_apis[] = {
 #include "action/api.def"
 };
 #undef QD_API
+#undef QD_API_BRIEF
 #undef QD_API_FED
 
 const uint32_t qd_apis_n = QD_COUNT_OF(qd_apis);

@@ -33,7 +33,10 @@ bool qdi_json_keys_ready(qd_json_reader *r)
     if (QD_LIKELY(r->keys)) return true;
     struct qd_json_keys *k = qd_alloc(r->account, sizeof *k);
     if (!k) return false;
-    *k = (struct qd_json_keys){.account = r->account};
+    k->hashes = k->table = NULL;
+    k->n = k->cap = k->mask = k->in_table = 0;
+    k->account = r->account;
+    k->start[0] = 0; /* the others, and bits, are set as their objects open: 12 KiB else */
     r->keys = k;
     return true;
 }

@@ -254,8 +254,11 @@ static int prepare(rest_call *c, rest_match *m, qd_err *err)
     c->api = m->api;
     c->head = qd_str_is(r->method, "HEAD");
     if ((rc = qdi_media(c->f, c->x, r->has_body, &c->media, err))) return rc;
-    qd_request probe = {.api = m->api, .params = m->params, .nparams = m->nparams};
-    if ((rc = qd_params_check(&probe, r->path, err))) return rc;
+    if (m->nparams > m->nparts) { /* those of the path are the API's */
+        qd_request probe = {
+            .api = m->api, .params = m->params + m->nparts, .nparams = m->nparams - m->nparts};
+        if ((rc = qd_params_check(&probe, r->path, err))) return rc;
+    }
     if (r->has_body && !(m->api->flags & (QD_API_BODY | QD_API_BODY_REQUIRED))) {
         return qd_err_set(err, QD_E_ARG, "request [%.*s %.*s] does not support having a body",
                           QD_STR_ARG(r->method), QD_STR_ARG(r->path));

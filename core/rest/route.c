@@ -11,12 +11,21 @@
 #define PARTS_MAX 12u
 
 typedef struct route {
+    uint64_t sign, mask; /* sign_of its fixed parts; of a path it must be the same under mask */
     const qd_api *api;
     qd_str part[PARTS_MAX]; /* "{x}" is a parameter */
     uint32_t n, fixed;      /* fixed: bit (PARTS_MAX - i) for each fixed part */
 } route;
 
 static QD_VEC(route) by_parts[PARTS_MAX + 1];
+
+/* Eight bits of a part, at the place of the i-th of a path: what most others differ in. */
+static uint64_t sign_of(qd_str part, uint32_t i)
+{
+    if (i >= 8) return 0;
+    uint64_t c = part.n ? (unsigned char)part.p[0] + 7u * (unsigned char)part.p[part.n - 1] : 0;
+    return ((c + 29 * part.n) & 255) << (8 * i);
+}
 
 static bool is_param(qd_str part)
 {
@@ -29,7 +38,11 @@ static int add(const qd_api *api, qd_str path, qd_err *err)
     for (qd_str rest = qd_str_sub(path, 1, path.n); rest.n;) {
         qd_str part = qd_str_split(&rest, '/');
         qd_assert(r.n < PARTS_MAX);
-        if (!is_param(part)) r.fixed |= 1u << (PARTS_MAX - r.n);
+        if (!is_param(part)) {
+            r.fixed |= 1u << (PARTS_MAX - r.n);
+            r.sign |= sign_of(part, r.n);
+            if (r.n < 8) r.mask |= UINT64_C(255) << (8 * r.n);
+        }
         r.part[r.n++] = part;
     }
     return qd_vec_push(&by_parts[r.n], NULL, r) ? qd_err_nomem(err, "routes") : 0;
@@ -114,8 +127,9 @@ static uint32_t split_path(qd_str path, qd_str *part)
     return n;
 }
 
-static bool matches(const route *r, const qd_str *part)
+static bool matches(const route *r, uint64_t sign, const qd_str *part)
 {
+    if ((r->sign ^ sign) & r->mask) return false;
     for (uint32_t i = 0; i < r->n; i++) {
         if (!is_param(r->part[i]) && !qd_str_eq(r->part[i], part[i])) return false;
     }
@@ -138,12 +152,12 @@ static void allow(char *list, size_t room, const char *methods)
 }
 
 /* The methods of a path that has not the one asked for. */
-static void allowed_methods(const qd_str *part, uint32_t n, rest_match *out)
+static void allowed_methods(const qd_str *part, uint32_t n, uint64_t sign, rest_match *out)
 {
     bool named = false;
     for (size_t i = 0; i < by_parts[n].n; i++) {
         const route *x = &by_parts[n].at[i];
-        if (!matches(x, part)) continue;
+        if (!matches(x, sign, part)) continue;
         if (named && is_param(x->part[0])) break;
         named |= x->n && !is_param(x->part[0]);
         allow(out->allowed, sizeof out->allowed, x->api->methods);
@@ -194,9 +208,11 @@ int qdi_route(const qd_http_request *r, qd_arena *arena, rest_match *out, qd_err
         out->params = NULL;
         return 0;
     }
+    uint64_t sign = 0;
+    for (uint32_t i = 0; i < n; i++) sign |= sign_of(part[i], i);
     for (size_t i = 0; i < by_parts[n].n && !found; i++) {
         const route *x = &by_parts[n].at[i];
-        if (!matches(x, part)) continue;
+        if (!matches(x, sign, part)) continue;
         /* a path that exists under its own name is no index: GET /_bulk is not GET /{index} */
         if (named && is_param(x->part[0])) break;
         if (has_method(x->api, r->method)) {
@@ -206,7 +222,7 @@ int qdi_route(const qd_http_request *r, qd_arena *arena, rest_match *out, qd_err
             path_known = true;
         }
     }
-    if (!found && path_known) allowed_methods(part, n, out);
+    if (!found && path_known) allowed_methods(part, n, sign, out);
     int rc = 0;
     for (uint32_t i = 0; found && i < found->n && !rc; i++) {
         if (!is_param(found->part[i])) continue;

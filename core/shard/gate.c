@@ -57,6 +57,11 @@ void qdi_gate_enter(qdi_gate *g)
     if (!try_enter(g)) wait_until(g, try_enter);
 }
 
+bool qdi_gate_try(qdi_gate *g)
+{
+    return try_enter(g);
+}
+
 void qdi_gate_leave(qdi_gate *g)
 {
     uint32_t before = atomic_fetch_sub(&g->users, 1);

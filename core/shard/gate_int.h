@@ -21,6 +21,8 @@ void qdi_gate_init(qdi_gate *g);
 void qdi_gate_fini(qdi_gate *g);
 /* One user more; waits while somebody is alone. A user may enter once more. [worker] */
 void qdi_gate_enter(qdi_gate *g);
+/* One user more, unless somebody is alone. [any] */
+bool qdi_gate_try(qdi_gate *g);
 /* One user less. [any] */
 void qdi_gate_leave(qdi_gate *g);
 /* Waits until there is no user, then keeps all out. [worker] */

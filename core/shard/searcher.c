@@ -132,6 +132,24 @@ int qd_shard_searchable(qd_shard *s, int64_t timeout_ms, qd_err *err)
     }
 }
 
+qd_searcher *qd_shard_searcher_now(qd_shard *s)
+{
+    uint64_t now = qd_env_mono_ns(s->shards->env), last = atomic_load(&s->searched_ns);
+    qd_searcher *found = NULL;
+    if (last + IDLE_MIN_NS <= now) return NULL;
+    if (atomic_load_explicit(&s->search_from, memory_order_relaxed) != QD_SEQ_NO_NONE) return NULL;
+    if (!qdi_gate_try(&s->gate)) return NULL;
+    qd_reader *r = s->engine ? qd_engine_reader(s->engine) : NULL;
+    qdi_gate_leave(&s->gate);
+    if (!r) return NULL;
+    qd_mutex_lock(&s->searcher_lock);
+    if (s->searcher_of == r) found = qd_searcher_ref(s->searcher);
+    qd_mutex_unlock(&s->searcher_lock);
+    qd_reader_unref(r); /* not the last one: the kept searcher has it, or the engine */
+    if (found) atomic_store(&s->searched_ns, now);
+    return found;
+}
+
 int qd_shard_searcher(qd_shard *s, qd_searcher **out, qd_err *err)
 {
     qd_searcher *found = NULL;

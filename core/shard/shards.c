@@ -8,8 +8,17 @@
 
 static qd_str key_of(const char *uuid, uint32_t number, char buf[SHARD_KEY_MAX])
 {
-    int n = snprintf(buf, SHARD_KEY_MAX, "%s/%u", uuid, number);
-    return (qd_str){buf, (size_t)n};
+    size_t n = strnlen(uuid, SHARD_KEY_MAX - 12); /* each search and write asks */
+    char digits[10];
+    uint32_t k = 0;
+    memcpy(buf, uuid, n);
+    buf[n++] = '/';
+    do {
+        digits[k++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    while (k) buf[n++] = digits[--k];
+    return (qd_str){buf, n};
 }
 
 int qd_shards_open(const qd_shards_config *c, qd_shards **out, qd_err *err)

@@ -118,6 +118,10 @@ int qd_shard_searchable(qd_shard *s, int64_t timeout_ms, qd_err *err);
  * open or behind, QD_E_LIMIT, QD_E_NOMEM. [any] */
 QD_MUST_CHECK
 int qd_shard_searcher(qd_shard *s, qd_searcher **out, qd_err *err);
+/* The searcher that a search would get now, with a reference, if it is there without work or
+ * waiting: it was made before, and the shard was searched within the last second. Else NULL: that
+ * search may wake the shard, make a searcher or wait, on a worker. [any] */
+qd_searcher *qd_shard_searcher_now(qd_shard *s);
 /* One more reference of a shard; returns s. [any] */
 qd_shard *qd_shard_ref(qd_shard *s);
 /* Primary term that it obeys: under which it was opened, then what qd_shard_term_set said. [any] */

@@ -89,6 +89,7 @@ $n->launch;
 $n->wait_for(sub { ($n->get('/ready')->{status} // 0) == 200 }, 60, 0.05) or die "the node is not ready\n";
 $n->put('/tiny', {settings => {number_of_shards => 1, number_of_replicas => 0, 'index.requests.cache.enable' => JSON::PP::false()}});
 $n->post("/tiny/_doc/$_", {title => "document $_ of a small index", n => $_}) for 1 .. 20;
+$n->post('/tiny/_forcemerge?max_num_segments=1'); # as an index that nobody writes to becomes
 $n->post('/tiny/_refresh');
 my $search = '{"size":1,"query":{"match":{"title":"small"}}}';
 my $found = $n->post('/tiny/_search', JSON::PP::decode_json($search));

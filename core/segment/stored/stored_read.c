@@ -149,7 +149,7 @@ const qd_stored_stats *qd_stored_stats_get(const qd_stored *s)
 void qd_stored_scratch_fini(qd_stored_scratch *s)
 {
     qd_account *account = s->account;
-    ZSTD_freeDCtx(s->context);
+    qdi_stored_context_give(s->context);
     qd_free(s->raw);
     qd_free(s->ends);
     *s = (qd_stored_scratch){.account = account};
@@ -164,11 +164,12 @@ static int bad_block(const qd_stored *s, const qdi_stored_block *b, qd_err *err,
 static int make_room(qd_stored_scratch *c, const qdi_stored_block *b, qd_err *err)
 {
     if (!c->context) {
-        c->context = ZSTD_createDCtx_advanced(qdi_zstd_mem(c->account));
+        c->context = qdi_stored_context_take();
         if (!c->context) return qd_err_nomem(err, "decompressor of stored documents");
     }
     if (b->raw > c->raw_cap) {
-        size_t cap = b->raw < 2 * QDI_STORED_BLOCK ? 2 * QDI_STORED_BLOCK : b->raw;
+        /* who reads a second block reads more of them */
+        size_t cap = c->raw && b->raw < 2 * QDI_STORED_BLOCK ? 2 * QDI_STORED_BLOCK : b->raw;
         uint8_t *raw = qd_alloc(c->account, cap);
         if (!raw) return qd_err_nomem(err, "stored documents");
         qd_free(c->raw);

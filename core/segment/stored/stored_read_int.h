@@ -7,6 +7,13 @@
 #include "segment/stored/stored_format_int.h"
 #include "segment/stored/stored_int.h"
 
+/* --- stored_context.c --- */
+
+/* A decompressor; NULL without memory. [any] */
+ZSTD_DCtx *qdi_stored_context_take(void);
+/* Gives it back; NULL is fine. [any] */
+void qdi_stored_context_give(ZSTD_DCtx *x);
+
 #define QDI_STORED_MAGIC 0x51447373u
 
 struct qd_stored {
