@@ -163,6 +163,8 @@ static int patience(qd_request *q, qd_err *err)
 static int common_params(qd_request *q, qd_err *err)
 {
     bool page = strcmp(q->api->name, "info") == 0; /* a person's first request, mostly */
+    q->pretty = page;
+    if (!q->nparams) return 0;
     int rc = qd_param_bool(q, "pretty", page, &q->pretty, err);
     if (!rc) rc = qd_param_bool(q, "human", false, &q->human, err);
     if (!rc) rc = qd_param_bool(q, "error_trace", false, &q->error_trace, err);

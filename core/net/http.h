@@ -105,7 +105,12 @@ void qd_http_stats_get(qd_http_server *s, qd_http_stats *out);
 /* The request; views live until the answer has ended. [any] */
 const qd_http_request *qd_http_request_get(const qd_http_exchange *x);
 /* Value of a header, {NULL,0} when absent. [any] */
-qd_str qd_http_header_get(const qd_http_exchange *x, const char *name);
+qd_str qd_http_header_find(const qd_http_exchange *x, qd_str name);
+/* The same by a C string. [any] */
+static inline qd_str qd_http_header_get(const qd_http_exchange *x, const char *name)
+{
+    return qd_http_header_find(x, qd_str_c(name));
+}
 /* The caller's pointer; user_free (may be NULL) frees it on the loop, after the answer has ended
  * and the connection has left the exchange, whichever is later. [loop] */
 void qd_http_user_set(qd_http_exchange *x, void *user, void (*user_free)(void *user));

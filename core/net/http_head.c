@@ -299,9 +299,8 @@ int qdi_http_head_parse(const qd_http_config *c, qd_http_exchange *x, const char
     return framing(c, x, frame, why);
 }
 
-qd_str qd_http_header_get(const qd_http_exchange *x, const char *name)
+qd_str qd_http_header_find(const qd_http_exchange *x, qd_str wanted)
 {
-    qd_str wanted = qd_str_c(name);
     for (uint32_t i = 0; i < x->request.nheaders; i++) {
         const qd_http_header *h = &x->request.headers[i];
         if (h->name.n == wanted.n && qd_str_ieq(h->name, wanted)) return h->value;

@@ -9,19 +9,21 @@ typedef struct parsed {
     int compatible; /* compatible-with; 0: none */
 } parsed;
 
+#define TYPE(text) text, sizeof text - 1
 static const struct {
     const char *type;
+    size_t n;
     uint32_t format;
     bool vendored;
 } types[] = {
-    {"application/json", QD_FORMAT_JSON, false},
-    {"application/x-ndjson", QD_FORMAT_NDJSON, false},
-    {"application/vnd.elasticsearch+json", QD_FORMAT_JSON, true},
-    {"application/vnd.elasticsearch+x-ndjson", QD_FORMAT_NDJSON, true},
-    {"text/plain", QD_FORMAT_TEXT, false},
-    {"application/yaml", QD_FORMAT_YAML, false},
-    {"application/*", QD_FORMAT_JSON, false},
-    {"*/*", QD_FORMAT_NONE, false},
+    {TYPE("application/json"), QD_FORMAT_JSON, false},
+    {TYPE("application/x-ndjson"), QD_FORMAT_NDJSON, false},
+    {TYPE("application/vnd.elasticsearch+json"), QD_FORMAT_JSON, true},
+    {TYPE("application/vnd.elasticsearch+x-ndjson"), QD_FORMAT_NDJSON, true},
+    {TYPE("text/plain"), QD_FORMAT_TEXT, false},
+    {TYPE("application/yaml"), QD_FORMAT_YAML, false},
+    {TYPE("application/*"), QD_FORMAT_JSON, false},
+    {TYPE("*/*"), QD_FORMAT_NONE, false},
 };
 
 static bool parse(qd_str header, parsed *out)
@@ -36,7 +38,8 @@ static bool parse(qd_str header, parsed *out)
         }
     }
     for (size_t i = 0; i < QD_COUNT_OF(types); i++) {
-        if (!qd_str_ieq(type, qd_str_c(types[i].type))) continue;
+        if (type.n != types[i].n) continue;
+        if (!qd_str_ieq(type, (qd_str){types[i].type, types[i].n})) continue;
         out->format = types[i].format;
         out->vendored = types[i].vendored;
         return true;

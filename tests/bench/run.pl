@@ -239,7 +239,7 @@ sub commands { # what was run over a set
 $parts->add('machine', 'all', 1, \&machine);
 for my $p (@peers) { $parts->add("build $p", 'all', $p eq 'tantivy' ? 120 : 5, sub { $peers->build($p) }) }
 plan($_) for @order;
-my %beside = map { $_ => "tests/bench/$_.pl" } grep { -e "tests/bench/$_.pl" } qw(node columns coordination);
+my %beside = map { $_ => "tests/bench/$_.pl" } grep { -e "tests/bench/$_.pl" } qw(node rest columns coordination);
 delete $beside{node} if $flag{'skip-node'};
 for my $name (sort keys %beside) {
     $parts->add("run $name", 'beside', $name eq 'node' ? 60 * $size + 20 : 60, sub {
