@@ -11,6 +11,7 @@
 #include "aggs/aggs.h"
 #include "analysis/analysis.h"
 #include "base/str.h"
+#include "bench/bench.h"
 #include "lib/store_crash.h"
 #include "mapping/mapping.h"
 #include "query/dsl.h"
@@ -19,36 +20,8 @@
 #include "segment/buffer.h"
 #include "segment/live.h"
 #include "segment/segment.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
-static qd_err err;
 static uint32_t docs = 1u << 23, rounds = 7;
-
-static void ok(int rc, int line)
-{
-    if (!rc) return;
-    fprintf(stderr, "columns.c:%d: %s: %s\n", line, qd_code_name(rc), qd_err_reason(&err));
-    exit(1);
-}
-#define OK(x) ok((x), __LINE__)
-
-static uint64_t random_next(void)
-{
-    static uint64_t seed = 1;
-    uint64_t z = seed += 0x9e3779b97f4a7c15ull;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-    return z ^ (z >> 31);
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* --- the segment ------------------------------------------------------------------------------ */
 

@@ -8,6 +8,7 @@
  * block stores it; a candidate looked up, by how many of a window of 4,096 there are.
  */
 #include "base/str.h"
+#include "bench/bench.h"
 #include "lib/store_crash.h"
 #include "runtime/cpu.h"
 #include "search/range_int.h"
@@ -15,38 +16,10 @@
 #include "segment/columns.h"
 #include "segment/points.h"
 #include "segment/segment.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 #define VALUES_MAX 3u
 
-static qd_err err;
 static uint32_t docs = 1u << 20, rounds = 40;
-
-static void ok(int rc, int line)
-{
-    if (!rc) return;
-    fprintf(stderr, "ranges.c:%d: %s: %s\n", line, qd_code_name(rc), qd_err_reason(&err));
-    exit(1);
-}
-#define OK(x) ok((x), __LINE__)
-
-static uint64_t random_next(void)
-{
-    static uint64_t seed = 1;
-    uint64_t z = seed += 0x9e3779b97f4a7c15ull;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-    return z ^ (z >> 31);
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* --- the columns: values of each, and a range of half of them --- */
 

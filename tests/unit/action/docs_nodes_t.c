@@ -167,41 +167,62 @@ static void a_cancelled_write_is_unknown(void **state)
     assert_non_null(strstr(action_cluster_body(c), "write_outcome_unknown_exception"));
 }
 
+/* A bulk request, as its parts are run. */
+typedef struct bulk {
+    qd_arena arena;
+    qd_task task;
+    qd_err err;
+    doc_marks marks;
+    doc_run *run;
+} bulk;
+
+/* n items, of an index of one shard that is made for them, done by node 1, which has it. */
+static void run_bulk(action_cluster *c, bulk *b, const char *index, doc_item *items, uint32_t n)
+{
+    one_shard(c, index);
+    qd_actions *a = action_cluster_actions(c, 1);
+    assert_int_equal(action_cluster_shards(c, 1, index), 1);
+    *b = (bulk){0};
+    doc_request r = {.a = a,
+                     .task = &b->task,
+                     .timeout_ms = 20000,
+                     .active = QDI_ACTIVE_DEFAULT,
+                     .marks = &b->marks};
+    qd_err_init(&b->err);
+    qd_arena_init(&b->arena, NULL, 0);
+    qd_task_begin(a->tasks, &b->task, "bulk", qd_str_c(index), true);
+    for (uint32_t k = 0; k < n; k++) items[k].index = qd_str_c(index);
+    assert_int_equal(qdi_docs_run(&r, items, n, 100, &b->arena, &b->run, &b->err), 0);
+}
+
+static void bulk_end(bulk *b)
+{
+    qdi_docs_free(b->run);
+    qdi_marks_fini(&b->marks);
+    qd_task_end(&b->task);
+    qd_arena_fini(&b->arena);
+    qd_err_fini(&b->err);
+}
+
 /* Of many operations few were refused, as their primary moved: they are done by the second attempt,
  * in whichever group they were in the first one. */
 static void a_second_attempt_takes_all(void **state)
 {
     action_cluster *c = *state;
-    qd_arena arena;
-    qd_task task;
-    qd_err err;
-    doc_marks marks = {0};
-    doc_run *run = NULL;
+    bulk b;
     doc_item items[8];
-    one_shard(c, "z");
-    qd_actions *a = action_cluster_actions(c, action_cluster_shards(c, 1, "z"));
-    doc_request r = {
-        .a = a, .task = &task, .timeout_ms = 20000, .active = QDI_ACTIVE_DEFAULT, .marks = &marks};
-    qd_err_init(&err);
-    qd_arena_init(&arena, NULL, 0);
-    qd_task_begin(a->tasks, &task, "bulk", QD_STR("z"), true);
     for (uint32_t k = 0; k < QD_COUNT_OF(items); k++) {
         qdi_item_init(&items[k]);
         items[k].op = DOC_INDEX;
-        items[k].index = QD_STR("z");
         items[k].source = QD_STR("{\"n\":1}");
         items[k].group = k;
     }
-    assert_int_equal(qdi_docs_run(&r, items, QD_COUNT_OF(items), 100, &arena, &run, &err), 0);
+    run_bulk(c, &b, "z", items, QD_COUNT_OF(items));
     for (uint32_t k = 0; k < QD_COUNT_OF(items); k++) {
         assert_int_equal(items[k].rc, 0);
         assert_string_equal(items[k].result, "created");
     }
-    qdi_docs_free(run);
-    qdi_marks_fini(&marks);
-    qd_task_end(&task);
-    qd_arena_fini(&arena);
-    qd_err_fini(&err);
+    bulk_end(&b);
 }
 
 /* --- a node that has yet to hear what another one knows ---
@@ -358,27 +379,15 @@ static void a_conflict_after_a_new_field(void **state)
 {
     static const char *const sources[] = {"{\"a\":1}", "{\"b\":1}", "{\"c\":1}"};
     action_cluster *c = *state;
-    qd_arena arena;
-    qd_task task;
-    qd_err err;
-    doc_marks marks = {0};
-    doc_run *run = NULL;
+    bulk b;
     doc_item items[QD_COUNT_OF(sources)];
-    one_shard(c, "v");
-    qd_actions *a = action_cluster_actions(c, action_cluster_shards(c, 1, "v"));
-    doc_request r = {
-        .a = a, .task = &task, .timeout_ms = 20000, .active = QDI_ACTIVE_DEFAULT, .marks = &marks};
-    qd_err_init(&err);
-    qd_arena_init(&arena, NULL, 0);
-    qd_task_begin(a->tasks, &task, "bulk", QD_STR("v"), true);
     for (uint32_t k = 0; k < QD_COUNT_OF(items); k++) {
         qdi_item_init(&items[k]);
         items[k].op = DOC_CREATE;
         items[k].id = QD_STR("1");
-        items[k].index = QD_STR("v");
         items[k].source = qd_str_c(sources[k]);
     }
-    assert_int_equal(qdi_docs_run(&r, items, QD_COUNT_OF(items), 100, &arena, &run, &err), 0);
+    run_bulk(c, &b, "v", items, QD_COUNT_OF(items));
     assert_int_equal(items[0].rc, 0);
     for (uint32_t k = 1; k < QD_COUNT_OF(items); k++) {
         assert_int_equal(items[k].rc, QD_E_VERSION_CONFLICT);
@@ -386,11 +395,7 @@ static void a_conflict_after_a_new_field(void **state)
         assert_string_equal(items[k].err->details[0].value, items[k].index_uuid);
         assert_string_equal(items[k].err->details[2].value, "v");
     }
-    qdi_docs_free(run);
-    qdi_marks_fini(&marks);
-    qd_task_end(&task);
-    qd_arena_fini(&arena);
-    qd_err_fini(&err);
+    bulk_end(&b);
 }
 
 int main(void)

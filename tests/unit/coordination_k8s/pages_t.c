@@ -220,6 +220,19 @@ static void pages_know_when_they_changed(void **state)
     memory_check();
 }
 
+/* Entry i: one of so many keys has another value of random size, or goes (of a third of them). */
+static void put_or_drop(ck_pages *p, uint64_t *s, uint64_t i, uint64_t keys, size_t longest)
+{
+    char key[16];
+    uint8_t value[2000];
+    snprintf(key, sizeof key, "k%u", (unsigned)(dice(s) % keys));
+    fill(s, value, longest, 0);
+    if (dice(s) % 3)
+        put(p, i, key, value, dice(s) % longest);
+    else
+        push(p, i, row(CR_ROW_KEY, key, "", 0, 0));
+}
+
 /* After changes of all sorts each page is shown as it was at entries before. */
 static void pages_are_shown_as_they_were(void **state)
 {
@@ -231,15 +244,7 @@ static void pages_are_shown_as_they_were(void **state)
         static ck_hash was[LAST / EACH][CK_PAGES];
         ck_pages *p = ck_pages_make(unit_heap());
         for (uint64_t i = 1; i < LAST; i++) {
-            for (uint64_t n = 1 + dice(&s) % 4; n > 0; n--) {
-                char key[16], value[2000];
-                snprintf(key, sizeof key, "k%u", (unsigned)(dice(&s) % 150));
-                fill(&s, (uint8_t *)value, sizeof value, 0);
-                if (dice(&s) % 3)
-                    put(p, i, key, value, dice(&s) % sizeof value);
-                else
-                    push(p, i, row(CR_ROW_KEY, key, "", 0, 0));
-            }
+            for (uint64_t n = 1 + dice(&s) % 4; n > 0; n--) put_or_drop(p, &s, i, 150, 2000);
             if (i == 200) ck_pages_forget(p, 100);
             for (uint32_t k = 0; k < CK_PAGES && i % EACH == 0; k++)
                 was[i / EACH][k] = hash_now(p, k);
@@ -309,13 +314,7 @@ static void a_freeze_stays_as_it_was(void **state)
         ck_hash was[8][CK_PAGES];
         uint64_t since[8] = {0};
         for (uint64_t i = 1; i <= 2000; i++) {
-            char key[16], value[700];
-            snprintf(key, sizeof key, "k%u", (unsigned)(dice(&s) % 300));
-            fill(&s, (uint8_t *)value, sizeof value, 0);
-            if (dice(&s) % 4)
-                put(p, i, key, value, dice(&s) % sizeof value);
-            else
-                push(p, i, row(CR_ROW_KEY, key, "", 0, 0));
+            put_or_drop(p, &s, i, 300, 700);
             if (i % 250) continue;
             uint64_t at = i / 250 - 1;
             since[at] = i - dice(&s) % 250;

@@ -11,7 +11,7 @@
 #include "segment/columns.h"
 #include "segment/live.h"
 #include "segment/segment.h"
-#include "unit/unit.h"
+#include "unit/search/dice.h"
 
 #define DOCS 26000u
 #define SEGMENTS 3u
@@ -30,23 +30,9 @@ static const char *const names[FIELDS] = {"time", "flat", "many", "ends", "few"}
 static const char *const tags[4] = {"half", "tenth", "rare", "other"};
 static qd_account account;
 static qd_arena A;
-static qd_err err;
-static uint64_t seed;
 static qd_segment *seg[SEGMENTS];
 static qd_live *live[SEGMENTS];
 static qd_searcher *S;
-
-static uint64_t rnd(uint64_t n)
-{
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (seed >> 33) % n;
-}
-#define OK(x)                                                                                      \
-    do {                                                                                           \
-        int rc_ = (x);                                                                             \
-        if (rc_) print_error("%s: %s\n", qd_code_name(rc_), qd_err_reason(&err));                  \
-        assert_int_equal(rc_, 0);                                                                  \
-    } while (0)
 
 /* --- the corpus --- */
 

@@ -7,7 +7,7 @@
 #include "search/plan.h"
 #include "search/sort.h"
 #include "segment/segment.h"
-#include "unit/unit.h"
+#include "unit/search/dice.h"
 
 #define DOCS 2500u
 #define SEGMENTS 4u
@@ -23,20 +23,6 @@ typedef struct doc {
 
 static doc D[DOCS];
 static qd_account account;
-static qd_err err;
-static uint64_t seed;
-
-static uint64_t rnd(uint64_t n)
-{
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (seed >> 33) % n;
-}
-#define OK(x)                                                                                      \
-    do {                                                                                           \
-        int rc_ = (x);                                                                             \
-        if (rc_) print_error("%s: %s\n", qd_code_name(rc_), qd_err_reason(&err));                  \
-        assert_int_equal(rc_, 0);                                                                  \
-    } while (0)
 
 static qd_searcher *make(store_crash *disk, qd_store *store, qd_segment **seg)
 {
