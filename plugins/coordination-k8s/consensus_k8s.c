@@ -28,7 +28,8 @@ static void arm(cr_consensus *c)
     if (next < at) at = next;
     uint64_t free_at = c->store->batch ? ck_core_crowded(c->core, now) : UINT64_MAX;
     if (free_at < at) at = free_at;
-    for (const ck_io *io = c->out; io; io = io->next) {
+    /* a store that closes waits for no object: nobody asks for it any more */
+    for (const ck_io *io = c->closing ? NULL : c->out; io; io = io->next) {
         if (io->relayed && (uint64_t)io->until_ns < at) at = (uint64_t)io->until_ns;
         if ((uint64_t)ck_peers_next(io) < at) at = (uint64_t)ck_peers_next(io);
     }
