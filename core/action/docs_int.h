@@ -178,6 +178,22 @@ uint64_t qdi_docs_placed_by(const qd_state *s, const qd_index_meta *m, const qd_
  * hears of anything, the work is done by the state that is here. [worker] */
 void qdi_docs_follow(qd_actions *a, uint64_t revision, int64_t timeout_ms);
 
+/* Which copy is asked as primary. Usually the one that is it by this node's state; but that state
+ * may stay as it is while the primary does not answer, as on a node that the control nodes do not
+ * reach: others may know who is primary now. Then each other copy that the state names is asked,
+ * once for each state: who is primary knows it, and who is not says so. */
+typedef struct doc_asked {
+    uint64_t revision, since_ns; /* since when this has been the state; 0: nothing was asked yet */
+    uint32_t turn;               /* 0: the primary by the state; else which of the others */
+} doc_asked;
+/* After a round that has to be repeated, made by the state of this revision: what the next asks.
+ * false: every copy was asked, only a newer state brings news. */
+bool qdi_asked_next(doc_asked *a, qd_env *env, uint64_t revision);
+/* The node to ask, which is never self but by the state; NULL: there is none. *sure: it has the
+ * active primary by the state. */
+const qd_node_meta *qdi_asked_node(const doc_asked *a, const qd_state *s, const qd_shard_meta *r,
+                                   qd_str self, bool *sure);
+
 /* --- docs_read.c: documents by id, wherever they are --- */
 
 #define QDI_READ_HERE 1 /* rc of a lazy read: it is this node's, to be read when it is needed */

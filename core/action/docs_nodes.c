@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define UNCHANGED_NS UINT64_C(1000000000) /* then others are asked who is primary */
+#define OTHERS_MAX 8u
 #define NEWER_MS 250 /* at most, for a newer state before nodes are asked again */
 #define REFRESH_MS 60000
 #define FOLLOW_MS 1000  /* for a state that another node has */
@@ -38,6 +40,7 @@ typedef struct round {
     scatter nodes;
     uint32_t *todo, ntodo; /* still to be done */
     uint32_t *again, nagain;
+    doc_asked primaries;
     bool asked; /* some node was asked: it may answer otherwise without a newer state */
 } round;
 
@@ -74,6 +77,35 @@ void qdi_docs_follow(qd_actions *a, uint64_t revision, int64_t timeout_ms)
         atomic_store_explicit(&a->behind, own, memory_order_relaxed);
 }
 
+/* --- who is primary --- */
+
+bool qdi_asked_next(doc_asked *a, qd_env *env, uint64_t revision)
+{
+    uint64_t now = qd_env_mono_ns(env);
+    if (!a->since_ns || revision != a->revision)
+        *a = (doc_asked){.revision = revision, .since_ns = now};
+    else if (now - a->since_ns >= UNCHANGED_NS && a->turn <= OTHERS_MAX)
+        a->turn++;
+    return a->turn <= OTHERS_MAX;
+}
+
+const qd_node_meta *qdi_asked_node(const doc_asked *a, const qd_state *s, const qd_shard_meta *r,
+                                   qd_str self, bool *sure)
+{
+    const qd_copy *copy = qd_shard_meta_primary(r);
+    const qd_node_meta *primary =
+        copy && qd_copy_is_active(copy) ? qd_state_node(s, copy->node) : NULL;
+    uint32_t turn = a->turn <= OTHERS_MAX ? a->turn : 0;
+    *sure = false;
+    for (uint32_t k = 0; turn && k < r->ncopies; k++) {
+        const qd_str id = r->copies[k].node;
+        const qd_node_meta *other = id.n && !qd_str_eq(id, self) ? qd_state_node(s, id) : NULL;
+        if (other && other != primary && --turn == 0) return other;
+    }
+    *sure = primary != NULL;
+    return primary;
+}
+
 static int64_t left_ms(const round *x)
 {
     uint64_t now = qd_env_mono_ns(x->r->a->env);
@@ -104,11 +136,13 @@ static int place(round *x, uint32_t k, qd_err *err)
     if (!rc) rc = qdi_batch_place(&x->look, i, &m, err);
     if (rc) return rc;
     const qd_shard_meta *record = qd_state_shard(x->look.state, m, i->shard);
-    const qd_copy *primary = record ? qd_shard_meta_primary(record) : NULL;
+    bool sure = false;
     const qd_node_meta *node =
-        primary && qd_copy_is_active(primary) ? qd_state_node(x->look.state, primary->node) : NULL;
+        record ? qdi_asked_node(&x->primaries, x->look.state, record, x->r->a->node_id, &sure)
+               : NULL;
     if (!node) return no_primary(i, x, err);
-    rc = qdi_active_enough(x->look.state, m, i->shard, x->r->active, x->r->timeout_ms, err);
+    if (sure) /* else the primary looks */
+        rc = qdi_active_enough(x->look.state, m, i->shard, x->r->active, x->r->timeout_ms, err);
     if (rc) return rc;
     uint64_t revision = qdi_docs_placed_by(x->look.state, m, record);
     if (revision > x->records) x->records = revision;
@@ -271,8 +305,9 @@ static int run_rounds(round *x, qd_err *err)
         x->again = done;
         int64_t left = left_ms(x);
         if (rc || !x->ntodo || !left) break;
+        bool news = qdi_asked_next(&x->primaries, x->r->a->env, x->revision) || x->asked;
         (void)qd_cluster_wait_for(x->r->a->cluster, is_newer, &x->revision,
-                                  x->asked && left > NEWER_MS ? NEWER_MS : left);
+                                  news && left > NEWER_MS ? NEWER_MS : left);
     }
     return rc;
 }

@@ -20,6 +20,7 @@ typedef struct reading {
     qd_arena *arena;
     const qd_state *state;
     uint64_t records; /* newest revision of those by which it was placed */
+    doc_asked primaries;
     scatter nodes;
 } reading;
 
@@ -93,6 +94,9 @@ static const qd_node_meta *node_for(reading *x, const doc_read *d, bool *comes)
     if (r && !d->realtime) {
         const qd_copy *own = qd_shard_meta_copy_of(r, x->a->node_id);
         if (own && qd_copy_is_active(own)) primary = own;
+    } else if (r && *comes) { /* who is asked for what is of now knows whether it is primary */
+        bool sure;
+        return qdi_asked_node(&x->primaries, x->state, r, x->a->node_id, &sure);
     }
     return primary && qd_copy_is_active(primary) ? qd_state_node(x->state, primary->node) : NULL;
 }
@@ -201,6 +205,7 @@ void qdi_docs_read(qd_actions *a, doc_read *reads, uint32_t n, qd_arena *arena)
         uint32_t more = run_round(&x, left);
         qd_state_unref(s);
         if (!more || now >= until || qd_task_poll(qd_fiber_task())) return;
+        (void)qdi_asked_next(&x.primaries, a->env, revision);
         (void)qd_cluster_wait_for(a->cluster, is_newer, &revision,
                                   left < NEWER_MS ? left : NEWER_MS);
     }

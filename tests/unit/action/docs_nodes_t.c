@@ -398,6 +398,36 @@ static void a_conflict_after_a_new_field(void **state)
     bulk_end(&b);
 }
 
+/* --- a node that has yet to hear who is primary now --- */
+
+static void a_primary_that_others_know_is_found(void **state)
+{
+    (void)state;
+    qd_env *env = qd_env_system();
+    action_cluster *c = action_cluster_open(3, NULL);
+    one_shard(c, "p"); /* on node 1, then also on node 0; node 2 is asked */
+    is_done(c, "PUT", "/p/_doc/1", "{\"n\":1}", NULL);
+    is_done(c, "PUT", "/p/_settings",
+            "{\"index\":{\"number_of_replicas\":1,\"routing.allocation.require._name\":null,"
+            "\"routing.allocation.include._name\":\"node-0,node-1\"}}",
+            NULL);
+    is_done(c, "GET", "/_cluster/health/p?wait_for_status=green&timeout=60s", NULL, "\"green\"");
+    while (revision_of(c, 2) < revision_of(c, 0)) qd_env_sleep_ns(env, 1000000);
+    action_cluster_deaf(c, 2, true);
+    action_cluster_leave(c, 1);
+    uint64_t from = qd_env_mono_ns(env);
+    int status = action_cluster_call(c, 2, "PUT", "/p/_doc/1", "{\"n\":2}");
+    if (status != 200) fail_msg("%d %s", status, action_cluster_body(c));
+    status = action_cluster_call(c, 2, "GET", "/p/_doc/1", NULL);
+    if (status != 200 || !strstr(action_cluster_body(c), "{\"n\":2}"))
+        fail_msg("%d %s", status, action_cluster_body(c));
+    uint64_t ms = (qd_env_mono_ns(env) - from) / 1000000u;
+    assert_true(revision_of(c, 0) > revision_of(c, 2));
+    if (ms > FAR_LESS_MS) fail_msg("it took %llu ms", (unsigned long long)ms);
+    action_cluster_deaf(c, 2, false);
+    action_cluster_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +439,7 @@ int main(void)
                                         close_nodes),
         cmocka_unit_test_setup_teardown(a_field_that_the_primary_has_yet_to_hear_of, open_nodes,
                                         close_nodes),
+        cmocka_unit_test(a_primary_that_others_know_is_found),
         cmocka_unit_test_setup_teardown(a_conflict_after_a_new_field, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(test_single, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(shards_that_fail_are_told, open_nodes, close_nodes),
