@@ -30,7 +30,7 @@ is($control->put('/docs', { settings => { number_of_shards => 2, number_of_repli
 is($control->put("/docs/_doc/$_?refresh=true", { n => $_ })->{status}, 201, 'and filled') for 1, 2;
 my %on = map { $_->{node} => 1 } @{ $control->get('/_cat/shards/docs?format=json&h=node')->{json} };
 is(join(' ', sort keys %on), 'data', 'on the data node');
-like($control->log_text, qr/using K8S-native mode\n.*using k8s-native: coordination\.mode is \[k8s-native\]/, 'the log of the control node has both spellings');
+like($control->log_text, qr/using K8S-native mode\n(?:.*\n)*.*using k8s-native: coordination\.mode is \[k8s-native\]/, 'the log of the control node has both spellings');
 like($data->log_text, qr/connected to control node \[control\] at \[127\.0\.0\.1:$control->{transport}\]/, 'the data node is connected to a control node');
 like($data->log_text, qr/using k8s-native: /, 'and says what that holds');
 unlike($_->log_text, qr/connected to master/, "$_->{name}: there are no masters") for $control, $data;

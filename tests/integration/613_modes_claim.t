@@ -44,7 +44,7 @@ $alone->launch;
 my $is = told($alone);
 like($is, qr/^k8s-native k8s 1 \S{22}$/, 'without masters it is Kubernetes');
 is_deeply(claim('alone'), { epoch => '1', inCharge => 'k8s', clusterUuid => (split ' ', $is)[3] }, 'as claimed, for this cluster');
-like($alone->log_text, qr/no master has answered for 1000ms .*Tried: masters at \[\Q$closed\E\]; Kubernetes: by the kubeconfig.*\n(?:.*\n)*.*Master nodes unavailable, using K8S-native mode\n.*using k8s-native: .*the claim in Kubernetes says \[k8s\]/, 'what was tried is told');
+like($alone->log_text, qr/no master has answered for 1000ms .*Tried: masters at \[\Q$closed\E\]; Kubernetes: by the kubeconfig.*\n(?:.*\n)*.*Master nodes unavailable, using K8S-native mode\n(?:.*\n)*.*using k8s-native: .*the claim in Kubernetes says \[k8s\]/, 'what was tried is told');
 is($alone->put('/docs?wait_for_active_shards=0', {})->{status}, 200, 'and it works');
 # masters that come late obey
 my @late = masters('alone');
