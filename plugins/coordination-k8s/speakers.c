@@ -176,7 +176,10 @@ void ck_speakers_turn(cr_consensus *c)
     ck_core_look(c->core, &v);
     int speaker = !v.root || speaks(c, v.root);
     int listened = c->listens;
-    if (v.role == CK_STOPPED) return;
+    if (v.role == CK_STOPPED) {
+        ck_relay_turn(c, 0); /* what is out ends */
+        return;
+    }
     c->alone = !speaker && is_alone(c, v.root);
     /* one that a free place waits for need not burden others with what it reads meanwhile */
     c->listens = !speaker && !c->alone && v.root->nspeakers == CK_SPEAKERS;

@@ -422,6 +422,16 @@ bool store_fault(cluster *x, int id)
 
 /* --- what must hold --------------------------------------------------------------------------- */
 
+cluster_root cluster_api_root(void)
+{
+    cluster_root seen = {0};
+    char why[400];
+    json_t *root = kube_model_get(api.model, STATES, "default", ROOT);
+    if (root && !cluster_root_next(root, &seen, why)) fail(cluster_now()->w, "%s", why);
+    json_decref(root);
+    return seen;
+}
+
 uint64_t cluster_api_writes(void)
 {
     kube_model_entry e;

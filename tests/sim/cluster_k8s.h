@@ -16,7 +16,7 @@ void cluster_committed(qd_str key, qd_str value, uint64_t revision);
 
 /* What is looked at of a root. */
 typedef struct cluster_root {
-    uint64_t writes, index, epoch;
+    uint64_t writes, index, epoch, checkpoint;
 } cluster_root;
 /* Forgets the root that is known. */
 void cluster_root_forget(void);
@@ -44,6 +44,8 @@ kube_model *cluster_api_model(void);
 void cluster_api_cut(struct cluster *x, int id, bool on);
 /* What nodes reach has caches so old. */
 void cluster_api_lag(struct cluster *x, uint64_t milliseconds);
+/* The newest root that was seen. */
+cluster_root cluster_api_root(void);
 /* How many writes of the root took effect. */
 uint64_t cluster_api_writes(void);
 /* An object of the state was there when this revision was made. */

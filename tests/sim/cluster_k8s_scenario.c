@@ -79,6 +79,95 @@ static void stale_lists(cluster *x)
     }
 }
 
+/* The entry up to which a control node has applied; 0: it does not run. */
+static uint64_t applied(cluster *x, int id)
+{
+    const proc *p = x->m[id].now;
+    struct qd_coord *handle;
+    uint64_t at = 0;
+    if (!p || !p->master || !proc_follows(p)) return 0;
+    (void)qd_coord_table(p->store, &handle);
+    (void)cluster_store_hash(handle, &at);
+    return at;
+}
+
+/* All control nodes have applied the same; but one, which does not count (-1: none). */
+static int left_out;
+static bool have_the_same(cluster *x)
+{
+    uint64_t at = 0;
+    for (int i = 0; i < (int)x->masters; i++) {
+        uint64_t here = applied(x, i);
+        if (i == left_out) continue;
+        if (here == 0 || (at && here != at)) return false;
+        at = here;
+    }
+    return true;
+}
+
+static void apart(cluster *x, int id, bool on)
+{
+    for (int k = 0; k < (int)x->masters; k++)
+        if (k != id) x->w->cut[id][k] = x->w->cut[k][id] = on;
+    cluster_cuts(x);
+}
+
+/* A control node hears neither the others nor the API while values and entries are written that are
+ * objects of their own, and now and then checkpoints. Then the API is away for all, and it hears
+ * the others again: it has from them all that the newest root names. */
+static void objects_from_others(cluster *x)
+{
+    uint64_t passed = 0;
+    for (int i = 0; i < 4 && !x->w->failed; i++) {
+        until(x, leads, 20000, "no node leads");
+        left_out = -1;
+        until(x, have_the_same, 20000, "control nodes do not agree");
+        int leader = cluster_leader(x);
+        if (leader < 0) continue;
+        int id = (leader + 1 + (int)rnd(x->w, x->masters - 1)) % (int)x->masters;
+        uint64_t want = i % 2 ? 1 + rnd(x->w, 2) : 0, last = cluster_api_root().checkpoint;
+        cluster_api_cut(x, id, true);
+        apart(x, id, true);
+        pass(x, 500); /* what has come is taken */
+        uint64_t had = applied(x, id);
+        for (int k = 0; k < 400 && !x->w->failed && (k < 10 || want); k++) {
+            uint64_t now = cluster_api_root().checkpoint;
+            if (now > last && now > had && want) want--;
+            last = now;
+            cluster_large(x, leader);
+            cluster_bump(x);
+            pass(x, 30);
+        }
+        expect(x, want == 0, "no checkpoint was made");
+        for (int k = 0; k < (int)x->masters; k++) cluster_api_cut(x, k, true);
+        left_out = id;
+        until(x, have_the_same, 20000, "those that heard each other do not agree");
+        pass(x, chance(x->w, 0.5) ? 3000 : 0);
+        expect(x, applied(x, id) == had, "a node that was cut off heard something");
+        passed += cluster_api_root().checkpoint > had;
+        if (chance(x->w, 0.3) && x->masters > 2) apart(x, leader, true);
+        for (int k = 0; k < (int)x->masters; k++) { /* the others hear it */
+            if (k == id || x->w->cut[k][leader]) continue;
+            x->w->cut[id][k] = x->w->cut[k][id] = false;
+        }
+        cluster_cuts(x);
+        left_out = -1;
+        bool ends = chance(x->w, 0.3); /* in the midst of it */
+        if (ends) {
+            pass(x, 1000 + rnd(x->w, 2000));
+            down(x, id, false);
+            pass(x, 500);
+        } else {
+            until(x, have_the_same, 20000, "a control node does not have the state from others");
+        }
+        for (int k = 0; k < (int)x->masters; k++) cluster_api_cut(x, k, false);
+        cluster_heal(x);
+        if (ends) back(x, id, 100);
+        until(x, is_green, 60000, "not green when the API server was back");
+    }
+    expect(x, passed > 0, "no node was behind a checkpoint");
+}
+
 /* --- leaders ---------------------------------------------------------------------------------- */
 
 /* The leader stands still until another one leads, again and again: each finds its place taken. */
@@ -321,6 +410,9 @@ const cluster_scenario cluster_scenarios_own[] = {
     {"23-compacted", "etcd is compacted, nodes that were cut off get 410", compacted, 1},
     {"23-watch-gap", "watches that are silent, break, end, get 410", watch_gap, 1},
     {"23-stale-lists", "caches of API servers are a minute old", stale_lists, 1},
+    {"23-objects-from-others",
+     "a control node was cut off, and the API server is away: it has the state from others",
+     objects_from_others, 1},
     {"two-leaders", "leaders stand still until others lead, their writes land late", two_leaders,
      1},
     {"leader-apart", "the leader and the other control nodes hear nothing of each other",

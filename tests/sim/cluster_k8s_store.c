@@ -155,14 +155,14 @@ bool cluster_root_next(const json_t *object, cluster_root *out, char why[400])
     const char *version =
         json_string_value(json_object_get(json_object_get(object, "metadata"), "resourceVersion"));
     if (known && version && strcmp(version, known->version) == 0) {
-        *out = (cluster_root){known->writes, known->index, known->epoch};
+        *out = (cluster_root){known->writes, known->index, known->epoch, known->checkpoint};
         return true;
     }
     if (ck_root_read_after(&heap, object, known, &r, text)) {
         snprintf(why, 400, "the root cannot be read: %.300s", text);
         return false;
     }
-    *out = (cluster_root){r->writes, r->index, r->epoch};
+    *out = (cluster_root){r->writes, r->index, r->epoch, r->checkpoint};
     int how = known ? ck_root_follows(known, r, text) : CK_NEXT;
     if (how == CK_SAME || how == CK_NEXT) {
         if (!sound(r, why)) {

@@ -82,6 +82,7 @@ typedef struct request {
     uint32_t nlisted;
     int64_t date;
     int answered, landed;
+    int fetch, by_peer; /* fetch: an object that is read to be applied; by_peer: who gave it */
 } request;
 
 typedef struct node {

@@ -23,6 +23,8 @@
     X(resigned)                                                                                    \
     X(lost_requests)                                                                               \
     X(lost_answers)                                                                                \
+    X(by_peers)                                                                                    \
+    X(wrong_by_peers)                                                                              \
     X(late)                                                                                        \
     X(late_landed)                                                                                 \
     X(refusals)                                                                                    \

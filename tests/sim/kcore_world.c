@@ -104,6 +104,7 @@ request *request_of(sim *s, node *n, ck_ask *a)
     memcpy(r->version, a->version, sizeof r->version);
     snprintf(r->next_page, sizeof r->next_page, "%.*s", (int)a->next_page.n,
              a->next_page.p ? a->next_page.p : "");
+    r->fetch = a->type == CK_BLOB_GET && !a->index;
     if (a->root) r->root = ck_root_clone(a->root);
     if (a->type == CK_BLOB_CREATE) (void)library_add(s, a->blob.kind, a->bytes, a->nbytes);
     return r;
@@ -127,6 +128,7 @@ void request_answer(sim *s, request *r)
                    .uid = r->uid,
                    .version = r->version,
                    .object = r->object,
+                   .by_peer = r->by_peer,
                    .lease = &r->answer_lease,
                    .listed = r->listed,
                    .nlisted = r->nlisted,
@@ -187,6 +189,25 @@ static void request_send(sim *s, request *r)
     e->r = r;
 }
 
+/* What had no answer another node gives, or bytes that are not those. */
+static void by_peer(sim *s, request *r)
+{
+    const content *c = library_find(s, r->blob.kind, &r->blob.hash);
+    uint8_t *p = c ? malloc(c->n) : NULL;
+    if (!p) return;
+    memcpy(p, c->p, c->n);
+    if (chance(s, 300)) {
+        p[dice(s, c->n)] ^= 1;
+        s->report->wrong_by_peers++;
+    }
+    json_decref(r->object);
+    r->object = ck_blob_write(sim_heap(), &sim_site, c->kind, &c->hash, p, c->n, r->blob.slice);
+    r->outcome = CK_OK;
+    r->by_peer = 1;
+    s->report->by_peers++;
+    free(p);
+}
+
 static void arrive(sim *s, request *r)
 {
     int late = r->answered || r->refs > 1;
@@ -209,6 +230,7 @@ static void arrive(sim *s, request *r)
         s->report->lost_answers++;
         r->outcome = reads_only(r->type) ? CK_FAILED : CK_UNKNOWN;
     }
+    if (r->fetch && (r->outcome == CK_FAILED || (!s->healing && chance(s, 20)))) by_peer(s, r);
     event *e = event_add(s, EV_ANSWER, s->now + delay(s) + (lost ? S : 0));
     e->r = r;
 }

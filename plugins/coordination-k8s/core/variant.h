@@ -27,6 +27,7 @@ enum {
     CK_BAD_TAKEOVER_NO_LOOK,   /* a candidate does not read the lease before it takes over */
     CK_BAD_TAIL_CUT_EARLY,     /* a checkpoint cuts entries that its pages do not hold */
     CK_BAD_RESTORE_SKIPPED,    /* a follower behind the tail goes on with the tail */
+    CK_BAD_PEER_DAMAGE,        /* wrong bytes of another node are taken for damage of the state */
     CK_VARIANTS_END
 };
 
