@@ -88,6 +88,14 @@ kube_model_client *rig_api_objects(void)
     return kube_model_uv_client(objects);
 }
 
+kube_model_client *rig_api_client(int i)
+{
+    pthread_mutex_lock(&lock);
+    kube_model_client *c = wires[i] ? kube_model_uv_client(wires[i]) : NULL;
+    pthread_mutex_unlock(&lock);
+    return c;
+}
+
 kube_transport *ck_api_connect(struct qd_coord *c, uv_loop_t *loop, const kube_env *env,
                                kube_error *err)
 {

@@ -16,6 +16,8 @@ void rig_api_cut(int i, bool on);
 /* The connection by which the node that was started last shows custom resources ("objects" in the
  * model's log); it is there while that node runs. */
 kube_model_client *rig_api_objects(void);
+/* The connection by which node i talks to the server while it runs. */
+kube_model_client *rig_api_client(int i);
 /* Each way between every node and the server takes so much longer; 0, 0: as before. */
 void rig_api_slow(uint64_t min_ns, uint64_t max_ns);
 /* The user as whom nodes connect from now on; NULL: an administrator. */
