@@ -5,6 +5,7 @@
 #include "curl.h"
 #include "store.h"
 
+#define PATH_SIZE 4096
 #define ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount/"
 
 /* What lib/kube needs of memory alone: configuration is read before there is a loop. */
@@ -27,20 +28,38 @@ static const char *variable(void *arg, const char *name)
     return v;
 }
 
+/* Where one of its files is; the namespace lies beside the token. */
+static const char *place_of(const cr_home *h, const char *path, char beside[PATH_SIZE])
+{
+    if (h->token_file && strcmp(path, ACCOUNT "token") == 0) return h->token_file;
+    if (h->ca_file && strcmp(path, ACCOUNT "ca.crt") == 0) return h->ca_file;
+    const char *slash = h->token_file ? strrchr(h->token_file, '/') : NULL;
+    if (!slash || strcmp(path, ACCOUNT "namespace") != 0) return path;
+    snprintf(beside, PATH_SIZE, "%.*snamespace", (int)(slash + 1 - h->token_file), h->token_file);
+    return beside;
+}
+
 static int32_t read_file(void *arg, const kube_env *env, const char *path, size_t max, char **out,
                          size_t *n)
 {
-    const cr_home *h = &((qd_coord *)arg)->home;
-    char beside[4096];
-    if (h->token_file && strcmp(path, ACCOUNT "token") == 0) path = h->token_file;
-    if (h->ca_file && strcmp(path, ACCOUNT "ca.crt") == 0) path = h->ca_file;
-    const char *slash = h->token_file ? strrchr(h->token_file, '/') : NULL;
-    if (slash && strcmp(path, ACCOUNT "namespace") == 0) {
-        snprintf(beside, sizeof beside, "%.*snamespace", (int)(slash + 1 - h->token_file),
-                 h->token_file);
-        path = beside;
-    }
+    char beside[PATH_SIZE];
+    path = place_of(&((qd_coord *)arg)->home, path, beside);
     return kube_sources_system.read(kube_sources_system.arg, env, path, max, out, n);
+}
+
+/* The file that a sentence names as a pod's is told by the name under which it was read. */
+static void tell_place(const cr_home *h, kube_error *why)
+{
+    static const char *const files[] = {ACCOUNT "token", ACCOUNT "ca.crt", ACCOUNT "namespace"};
+    const kube_error was = *why;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char beside[PATH_SIZE];
+        const char *at = strstr(was.text, files[i]), *place = place_of(h, files[i], beside);
+        if (!at || place == files[i]) continue;
+        snprintf(why->text, sizeof why->text, "%.*s%s%s", (int)(at - was.text), was.text, place,
+                 at + strlen(files[i]));
+        return;
+    }
 }
 
 /* --- finding it --- */
@@ -53,6 +72,7 @@ static int32_t find(qd_coord *c, const kube_env *env, kube_error *why)
     if (h->context || !kube_config_in_pod(env, &h->from))
         return kube_config_default(env, &h->from, 1, h->context, &h->api, why);
     int32_t rc = kube_config_pod(env, &h->from, &h->api, why);
+    if (rc) tell_place(h, why);
     if (rc || !h->api_server) return rc;
     size_t n = strlen(h->api_server);
     while (n && h->api_server[n - 1] == '/') n--;
@@ -75,14 +95,14 @@ int32_t ck_api_open(qd_coord *c, qd_err *err)
     int32_t rc = find(c, &env, &why);
     const char *paths = h->kubeconfig ? h->kubeconfig : variable(c, "KUBECONFIG");
     bool named = paths && *paths; /* the sentence names the file then */
+    bool none = rc == QD_E_NOTFOUND && !named && !kube_config_in_pod(&env, &h->from);
     if (rc)
         return qd_plug_fail(c->plugin->err, err, rc == QD_E_NOMEM ? rc : QD_E_CONFIG,
                             "Kubernetes API: %s%s%s",
                             named ? "coordination.k8s.kubeconfig (or KUBECONFIG): " : "", why.text,
-                            rc == QD_E_NOTFOUND && !named
-                                ? " (neither a service account nor a kubeconfig was found: set "
-                                  "coordination.k8s.kubeconfig or KUBECONFIG)"
-                                : "");
+                            none ? " (neither a service account nor a kubeconfig was found: set "
+                                   "coordination.k8s.kubeconfig or KUBECONFIG)"
+                                 : "");
     const char *space = h->space_wanted ? h->space_wanted : h->api.ns;
     if (!ck_is_label((qd_str){space, strlen(space)}))
         return qd_plug_fail(c->plugin->err, err, QD_E_CONFIG,

@@ -34,6 +34,7 @@ for my $case (
     [[], {}, undef], [['coordination.mode=auto'], {}, undef], [['coordination.mode=master'], {USE_K8S_COORDINATION => 'false'}, undef],
     [[$role], {MASTER_ADDRESSES => 'm0:9301,...'}, undef], [[$role], {MASTER_ADDR => 'm0:9301', K8S_FALLBACK => 'true'}, undef],
     [[$role, "coordination.k8s.token_file=$token", "coordination.k8s.ca_file=$ca"], {MASTER_ADDR => 'm0:9301', K8S_FALLBACK => 'true', @pod}, undef],
+    [[$role, "coordination.k8s.token_file=$token", "coordination.k8s.ca_file=$ca.none"], {MASTER_ADDR => 'm0:9301', K8S_FALLBACK => 'true', @pod}, qr/service account: the file \Q$ca\E\.none does not exist$/m],
     [[$role], {USE_K8S_COORDINATION => 'false', MASTER_ADDRESSES => 'm0:9301'}, undef],
     [['coordination.mode=master'], {USE_K8S_COORDINATION => 'true'}, qr/USE_K8S_COORDINATION asks for coordination\.mode \[k8s-native\], but it is set to \[master\] \(flag -E\)/],
     [['coordination.mode=auto'], {USE_K8S_COORDINATION => 'false'}, qr/asks for coordination\.mode \[master\], but it is set to \[auto\]/],
