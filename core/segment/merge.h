@@ -2,9 +2,10 @@
  * merge.h: several segments into one. The result over the same documents in the same order is byte
  * for byte what a buffer would have written directly (except for its id).
  *
- * Documents not live are left out; the others keep the order of sources and of numbers inside them.
- * All parts are merged: terms, postings, norms, columns, points, stored documents, ids. Runs on one
- * thread for as long as it takes; hooks bound its rate and stop it. Sources are only read.
+ * Documents not live are left out; the others keep the order of sources and of numbers inside them,
+ * or are put into another one (`order`; live documents then have different ids). All parts are
+ * merged: terms, postings, norms, columns, points, stored documents, ids. Runs on one thread for as
+ * long as it takes; hooks bound its rate and stop it. Sources are only read.
  */
 #ifndef QD_SEGMENT_MERGE_H
 #define QD_SEGMENT_MERGE_H
@@ -17,6 +18,15 @@ typedef struct qd_merge_source {
     const qd_live *live; /* NULL: all documents */
 } qd_merge_source;
 
+/* Order of the documents of the result. Other orders than KEPT are functions of the documents and
+ * of the order in which they come: the same everywhere. */
+typedef enum qd_merge_order {
+    QD_MERGE_KEPT = 0,
+    QD_MERGE_LENGTH =
+        1, /* by words in all fields with norms, fewer first; equal ones as they come */
+    QD_MERGE_BISECT = 2 /* documents of common terms near each other: recursive graph bisection */
+} qd_merge_order;
+
 typedef struct qd_merge_options {
     qd_segment_attrs attrs; /* seq_no bounds < 0 and empty user are taken from the sources */
     bool sync;              /* durable at return; else by a later qd_store_sync */
@@ -24,6 +34,12 @@ typedef struct qd_merge_options {
      * a rate; nonzero stops the merge with that code. NULL: never asked. */
     int (*step)(void *arg, uint64_t written, qd_err *err);
     void *arg;
+    qd_merge_order order;
+    uint64_t order_memory; /* bytes for QD_MERGE_BISECT: below what all documents take, they are
+                              ordered in groups of neighbours; 0: 64 MiB */
+    /* Called while the order is found, with the part of it that is done; NULL: never. */
+    void (*ordering)(void *arg, double done);
+    qd_str ordered_user; /* attrs.user of a result in another order than KEPT */
 } qd_merge_options;
 
 typedef struct qd_merge_result {
@@ -31,6 +47,8 @@ typedef struct qd_merge_result {
     uint64_t bytes;
     uint32_t **map; /* by source, by old number: new number, UINT32_MAX when left out */
     uint32_t nmap;
+    qd_merge_order order; /* what it is: KEPT also where memory was too short for another one ... */
+    uint64_t order_wants; /* ... and the least order_memory that would have done; else 0 */
 } qd_merge_result;
 
 /* Merges n sources (1 to 1,024) into the segment `name`; nothing is left behind

@@ -10,6 +10,7 @@
 #include "segment/points.h"
 #include "segment/schema.h"
 #include "segment/stored.h"
+#include "store/store.h"
 
 #define QDI_DOC_GONE UINT32_MAX   /* in a document map: deleted */
 #define QDI_FIELD_NONE UINT32_MAX /* in a field map: the input has no such field */
@@ -22,7 +23,8 @@ typedef struct qdi_merge_part {
     uint32_t docs;       /* documents of the input, deleted ones included */
     uint32_t live;       /* documents that stay */
     uint32_t base;       /* new number of its first document that stays */
-    const uint32_t *map; /* old -> new number, ascending, or QDI_DOC_GONE; NULL: base + old */
+    const uint32_t *map; /* old -> new number (ascending unless permuted) or QDI_DOC_GONE; NULL:
+                            base + old */
     const uint32_t
         *fields; /* field of the merged schema -> field of the input, or QDI_FIELD_NONE */
 } qdi_merge_part;
@@ -30,6 +32,7 @@ typedef struct qdi_merge_part {
 typedef struct qdi_merge_in {
     const qdi_merge_part *parts; /* in document order: one's documents follow the one's before */
     uint32_t n;
+    bool permuted;               /* they do not: every part has a map, in any order */
     const qd_field_info *fields; /* merged schema */
     uint32_t nfields;
     uint32_t docs;     /* of the merged segment */
@@ -38,7 +41,19 @@ typedef struct qdi_merge_in {
     qd_account *account;
     int (*poll)(void *arg); /* called between blocks; a result other than 0 ends the merge; NULL */
     void *poll_arg;
+    qd_store *store; /* of the merged segment, and its name: for what has to wait on the disk */
+    qd_str name;
 } qdi_merge_in;
+
+/* Documents whose values are put into order in memory at one time, when they are permuted: 1 Mi.
+ * Tests lower it. */
+extern uint32_t qdi_permute_window;
+
+/* The same for a segment of so many documents: a part is walked at most some sixteen times. */
+static inline uint32_t qdi_merge_window(uint32_t docs)
+{
+    return docs / 16 > qdi_permute_window ? docs / 16 : qdi_permute_window;
+}
 
 /* New number of a document of an input, or QDI_DOC_GONE. */
 static inline uint32_t qdi_merge_doc(const qdi_merge_part *p, uint32_t doc)

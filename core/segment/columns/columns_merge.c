@@ -2,8 +2,7 @@
  * columns_merge.c: merging through the same writer as the flush. Dictionaries are merged first and
  * leave a map from old to new ordinals; an ordinal that only deleted documents had is dropped.
  */
-#include "segment/columns/column_walk_int.h"
-#include "segment/columns/column_writer_int.h"
+#include "segment/columns/columns_permute_int.h"
 
 #define NO_ORDINAL UINT32_MAX
 
@@ -24,6 +23,7 @@ typedef struct merging {
     qd_err *err;
     input *inputs; /* of one field; n of them have it */
     uint32_t n;
+    qdi_permute_input *permuted; /* the same, when the documents' order is another one */
 } merging;
 
 /* What a field's first pass leaves for the second. */
@@ -149,9 +149,23 @@ static int merge_dictionary(merging *m, pending *p)
     return rc;
 }
 
+static const qdi_permute_input *permuted_inputs(merging *m, const pending *p)
+{
+    for (uint32_t k = 0; k < m->n; k++) {
+        const input *i = &m->inputs[k];
+        m->permuted[k] =
+            (qdi_permute_input){.c = i->c,
+                                .map = i->part->map,
+                                .ords = p->ords ? p->ords[i->part - m->in->parts] : NULL};
+    }
+    return m->permuted;
+}
+
 /* Strings of documents that stay, in order. */
 static int merge_strings(merging *m, pending *p)
 {
+    if (m->in->permuted)
+        return qdi_permute_strings(m->in, permuted_inputs(m, p), m->n, &p->strings, m->err);
     qdi_column_walk *w = qd_calloc(m->in->account, sizeof *w);
     int rc = w ? 0 : qd_err_nomem(m->err, "merge of a column");
     for (uint32_t k = 0; rc == 0 && k < m->n; k++) {
@@ -185,6 +199,7 @@ static int add_document(merging *m, qdi_column_writer *x, const uint32_t *ords, 
 
 static int merge_values(merging *m, qdi_column_writer *x, const pending *p)
 {
+    if (m->in->permuted) return qdi_permute_values(m->in, permuted_inputs(m, p), m->n, x, m->err);
     qdi_column_walk *w = qd_calloc(m->in->account, sizeof *w);
     QD_VEC(int64_t) scratch = {0};
     int rc = w ? 0 : qd_err_nomem(m->err, "merge of a column");
@@ -265,7 +280,8 @@ int qdi_columns_merge(const qdi_merge_in *in, qd_file_writer *w, qd_buf *residen
     merging m = {.in = in, .w = w, .err = err};
     pending *p = qd_calloc(in->account, ((size_t)in->nfields + 1) * sizeof *p);
     m.inputs = qd_calloc(in->account, ((size_t)in->n + 1) * sizeof *m.inputs);
-    int rc = p && m.inputs ? 0 : qd_err_nomem(err, "merge of columns");
+    m.permuted = qd_calloc(in->account, ((size_t)in->n + 1) * sizeof *m.permuted);
+    int rc = p && m.inputs && m.permuted ? 0 : qd_err_nomem(err, "merge of columns");
     if (rc == 0) rc = dictionaries(&m, p);
     if (rc == 0) rc = values(&m, p, resident);
     for (uint32_t f = 0; p && f < in->nfields; f++) {
@@ -275,5 +291,6 @@ int qdi_columns_merge(const qdi_merge_in *in, qd_file_writer *w, qd_buf *residen
     }
     qd_free(p);
     qd_free(m.inputs);
+    qd_free(m.permuted);
     return rc;
 }

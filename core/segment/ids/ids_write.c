@@ -157,18 +157,32 @@ typedef struct merging {
     const qd_column **columns; /* of each input; NULL: it has none */
 } merging;
 
+/* Where a document of the merged segment comes from. */
+static uint32_t source_of(const qdi_merge_in *in, uint32_t doc, uint32_t *old)
+{
+    uint32_t p = 0;
+    if (in->permuted) {
+        for (;; p++) {
+            const qdi_merge_part *part = &in->parts[p];
+            for (*old = 0; *old < part->docs; ++*old)
+                if (part->map[*old] == doc) return p;
+        }
+    }
+    while (p + 1 < in->n && in->parts[p + 1].base <= doc) p++;
+    const qdi_merge_part *part = &in->parts[p];
+    *old = doc - part->base;
+    if (part->map) {
+        /* Maps ascend over documents that stay: the first one that reaches doc is it. */
+        *old = 0;
+        for (uint32_t n = part->docs; *old < n && part->map[*old] != doc; ++*old) continue;
+    }
+    return p;
+}
+
 /* Reads the id of a document of the merged segment from its input; copied into arena. */
 static int id_of(const merging *m, uint32_t doc, qd_arena *arena, qd_str *out, qd_err *err)
 {
-    uint32_t p = 0;
-    while (p + 1 < m->in->n && m->in->parts[p + 1].base <= doc) p++;
-    const qdi_merge_part *part = &m->in->parts[p];
-    uint32_t old = doc - part->base;
-    if (part->map) {
-        /* Maps ascend over documents that stay: the first one that reaches doc is it. */
-        old = 0;
-        for (uint32_t n = part->docs; old < n && part->map[old] != doc; old++) continue;
-    }
+    uint32_t old, p = source_of(m->in, doc, &old);
     qd_reads *r = qd_reads_make(arena, m->in->account);
     qd_column_reader *rd;
     bool found = false;
@@ -209,11 +223,20 @@ static int hash_part(const merging *m, uint32_t p, builder *b, qd_err *err)
         uint32_t to = qdi_merge_doc(part, doc);
         if (to == QDI_DOC_GONE) continue;
         qd_assert(b->n < m->in->docs);
-        b->entries[b->n++] = entry_of(qd_ids_hash(id), to);
-        if (b->n % 65536 == 0) rc = qdi_merge_poll(m->in);
+        /* permuted: by number, the holes are closed afterwards */
+        b->entries[m->in->permuted ? to : b->n] = entry_of(qd_ids_hash(id), to);
+        if (++b->n % 65536 == 0) rc = qdi_merge_poll(m->in);
     }
     qdi_column_walk_close(&walk);
     return rc;
+}
+
+/* Leaves those that are there, ascending. */
+static void close_holes(builder *b, uint32_t docs)
+{
+    b->n = 0;
+    for (uint32_t d = 0; d < docs; d++)
+        if (b->entries[d].doc != QDI_DOC_GONE) b->entries[b->n++] = b->entries[d];
 }
 
 int qdi_ids_merge(const qdi_merge_in *in, qd_file_writer *w, qd_err *err)
@@ -224,12 +247,15 @@ int qdi_ids_merge(const qdi_merge_in *in, qd_file_writer *w, qd_err *err)
     m.columns = qd_calloc(in->account, ((size_t)in->n + 1) * sizeof *m.columns);
     b.entries = qd_alloc(in->account, ((size_t)in->docs + 1) * sizeof *b.entries);
     int rc = m.columns && b.entries ? 0 : qd_err_nomem(err, "table of ids");
+    for (uint32_t d = 0; rc == 0 && in->permuted && d < in->docs; d++)
+        b.entries[d].doc = QDI_DOC_GONE;
     for (uint32_t p = 0; rc == 0 && p < in->n; p++) {
         uint32_t field = in->parts[p].fields[in->id_field];
         if (field == QDI_FIELD_NONE) continue;
         m.columns[p] = qd_columns_get(in->parts[p].columns, field);
         if (m.columns[p]) rc = hash_part(&m, p, &b, err);
     }
+    if (rc == 0 && in->permuted) close_holes(&b, in->docs);
     if (rc == 0) rc = build(&b, err);
     if (rc == 0) rc = put(&b, w, err);
     qd_free(m.columns);

@@ -69,9 +69,10 @@ static int poll(void *arg)
     return step(m, more, m->err);
 }
 
-static void merged_attrs(const qdi_merge *m, qd_segment_attrs *out)
+static void merged_attrs(const qdi_merge *m, qd_merge_order order, qd_segment_attrs *out)
 {
     *out = m->options->attrs;
+    if (order != QD_MERGE_KEPT && m->options->ordered_user.n) out->user = m->options->ordered_user;
     bool given = out->min_seq_no >= 0 && out->max_seq_no >= 0;
     for (uint32_t i = 0; i < m->n; i++) {
         const qd_segment_attrs *a = &m->sources[i].segment->attrs;
@@ -89,11 +90,14 @@ static int merge_parts(qdi_merge *m, const qd_segment_attrs *attrs)
                        .fields = m->fields,
                        .nfields = m->nfields,
                        .docs = m->docs,
+                       .permuted = m->permuted,
                        .codec = attrs->stored_codec,
                        .id_field = QDI_FIELD_NONE,
                        .account = m->account,
                        .poll = poll,
-                       .poll_arg = m};
+                       .poll_arg = m,
+                       .store = m->store,
+                       .name = m->name};
     bool columns = false, points = false, stored = false, ids = false;
     for (uint32_t i = 0; i < m->nfields; i++) {
         if (qd_str_is(m->fields[i].name, "_id")) in.id_field = i;
@@ -116,13 +120,14 @@ static int merge_parts(qdi_merge *m, const qd_segment_attrs *attrs)
     return rc;
 }
 
-static int run(qdi_merge *m, qd_store *s, qd_str name)
+static int run(qdi_merge *m, qd_merge_result *out)
 {
     qd_segment_attrs attrs;
-    merged_attrs(m, &attrs);
     int rc = qdi_merge_schema(m);
+    if (rc == 0) rc = qdi_merge_order(m, out);
     if (rc) return rc;
-    rc = qdi_inverted_init(&m->inverted, m->file, s, name, m->docs, attrs.sparse_bitmaps,
+    merged_attrs(m, out->order, &attrs);
+    rc = qdi_inverted_init(&m->inverted, m->file, m->store, m->name, m->docs, attrs.sparse_bitmaps,
                            m->account, m->err);
     m->inverted.step = step;
     m->inverted.step_arg = m;
@@ -135,7 +140,8 @@ static int run(qdi_merge *m, qd_store *s, qd_str name)
 /* Hands the maps over, made for whole sources as well. */
 static int fill_result(qdi_merge *m, uint64_t bytes, qd_merge_result *result)
 {
-    *result = (qd_merge_result){.docs = m->docs, .bytes = bytes};
+    result->docs = m->docs;
+    result->bytes = bytes;
     result->map = qd_calloc(m->account, m->n * sizeof *result->map);
     if (!result->map) return qd_err_nomem(m->err, "maps of a merge");
     result->nmap = m->n;
@@ -163,7 +169,9 @@ static int prepare(qdi_merge *m, const qd_merge_source *sources)
     m->sources = qd_calloc(m->account, m->n * sizeof *m->sources);
     m->parts = qd_arena_calloc(&m->arena, m->n * sizeof *m->parts);
     m->maps = qd_arena_calloc(&m->arena, m->n * sizeof *m->maps);
-    if (!m->sources || !m->parts || !m->maps) return qd_err_nomem(m->err, "merge of segments");
+    m->heap = qd_arena_alloc(&m->arena, m->n * sizeof(qdi_source *));
+    if (!m->sources || !m->parts || !m->maps || !m->heap)
+        return qd_err_nomem(m->err, "merge of segments");
     int rc = 0;
     for (uint32_t i = 0; i < m->n; i++) {
         int r = qdi_source_open(&m->sources[i], sources[i].segment, m->account, m->err);
@@ -179,6 +187,7 @@ static void finish(qdi_merge *m)
     for (uint32_t i = 0; m->maps && i < m->n; i++) qd_free(m->maps[i]);
     qd_free(m->sources);
     qd_free(m->norms);
+    qdi_permuted_fini(&m->term);
     qd_arena_fini(&m->arena);
 }
 
@@ -190,7 +199,8 @@ int qd_segment_merge(const qd_merge_source *sources, uint32_t n, qd_store *s, qd
     if (n > SOURCES_MAX) return qd_err_set(err, QD_E_LIMIT, "a merge has at most 1,024 sources");
     qd_merge_result none = {0}, *out = result ? result : &none;
     *out = none;
-    qdi_merge m = {.options = options, .account = account, .err = err, .n = n};
+    qdi_merge m = {
+        .options = options, .account = account, .err = err, .n = n, .store = s, .name = name};
     qd_arena_init(&m.arena, account, 0);
     /* every page is read: its checksum is looked at again, whatever was seen before */
     int rc = 0;
@@ -200,7 +210,7 @@ int qd_segment_merge(const qd_merge_source *sources, uint32_t n, qd_store *s, qd
     if (rc == 0 && m.docs > 0) {
         qd_file_format format = QDI_SEGMENT_FORMAT;
         rc = qd_file_create(s, name, &format, id, account, &m.file, err);
-        if (rc == 0 && (rc = run(&m, s, name)) != 0)
+        if (rc == 0 && (rc = run(&m, out)) != 0)
             qd_file_abort(m.file);
         else if (rc == 0)
             rc = qd_file_commit(m.file, options->sync, &bytes, err);

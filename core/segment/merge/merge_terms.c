@@ -1,7 +1,7 @@
 /*
  * merge_terms.c: terms of all sources in order, their postings one source after the other. A heap
  * holds the sources by their present term; a block of 128 is decoded, renumbered and given to the
- * same writer that a flush uses.
+ * same writer that a flush uses. Documents in another order than the sources': merge_permuted.c.
  */
 #include "segment/merge/merge_int.h"
 
@@ -18,8 +18,7 @@ static void sift_down(qdi_merge *m, uint32_t i)
     m->heap[i] = x;
 }
 
-/* Moves the first source to its next term. */
-static int advance(qdi_merge *m)
+int qdi_merge_terms_next(qdi_merge *m)
 {
     int rc = qdi_source_next(m->heap[0], m->err);
     if (rc < 0) return rc;
@@ -28,14 +27,26 @@ static int advance(qdi_merge *m)
     return 0;
 }
 
-/* --- postings --------------------------------------------------------------------------------- */
-
-static inline uint32_t renumber(const qdi_source *s, uint32_t doc)
+int qdi_merge_terms_begin(qdi_merge *m, uint32_t field)
 {
-    return s->map ? s->map[doc] : s->base + doc;
+    m->nheap = 0;
+    for (uint32_t i = 0; i < m->n; i++) {
+        uint32_t number = m->parts[i].fields[field];
+        qdi_source *s = &m->sources[i];
+        if (number != QDI_FIELD_NONE && !s->segment->fields[number].index) number = QDI_FIELD_NONE;
+        qdi_source_field(s, number);
+        if (number == QDI_FIELD_NONE) continue;
+        int more = qdi_source_next(s, m->err);
+        if (more < 0) return more;
+        if (more) m->heap[m->nheap++] = s;
+    }
+    for (uint32_t i = m->nheap / 2; i-- > 0;) sift_down(m, i);
+    return 0;
 }
 
-static int add_postings(qdi_merge *m, const uint32_t *docs, const uint32_t *freqs, uint32_t n)
+/* --- postings --------------------------------------------------------------------------------- */
+
+int qdi_merge_postings(qdi_merge *m, const uint32_t *docs, const uint32_t *freqs, uint32_t n)
 {
     if (m->seen)
         for (uint32_t i = 0; i < n; i++) m->seen[docs[i] >> 6] |= 1ull << (docs[i] & 63);
@@ -122,7 +133,7 @@ static int some_documents(qdi_merge *m, qdi_source *s)
             k += keep;
             if (positions) rc = some_positions(m, p, &w, freq, keep);
         }
-        if (rc == 0) rc = add_postings(m, docs, freqs, k);
+        if (rc == 0) rc = qdi_merge_postings(m, docs, freqs, k);
     }
     if (rc == 0 && w.nkept) rc = give_kept(m, &w);
     return rc;
@@ -139,7 +150,7 @@ static int all_documents(qdi_merge *m, qdi_source *s)
         if (qd_postings_freqs(p, b, freqs) != n) break;
         for (uint32_t i = 0; i < n; i++) docs[i] += s->base;
         words += qdi_sum(freqs, n);
-        rc = add_postings(m, docs, freqs, n);
+        rc = qdi_merge_postings(m, docs, freqs, n);
     }
     if (m->inverted.options >= QD_INDEX_POSITIONS && words != p->ttf) p->damaged = true;
     return rc || p->damaged ? rc : all_positions(m, p);
@@ -151,9 +162,9 @@ static int copy_term(qdi_merge *m, qdi_source *s)
     const qd_term *t = &s->term;
     uint8_t options = m->inverted.options;
     if (t->df == 1 && t->ttf == 1 && options < QD_INDEX_OFFSETS) { /* most terms: all is here */
-        uint32_t doc = renumber(s, t->doc), one = 1;
+        uint32_t doc = qdi_renumber(s, t->doc), one = 1;
         if (doc == QDI_DOC_GONE) return 0;
-        int rc = add_postings(m, &doc, &one, 1);
+        int rc = qdi_merge_postings(m, &doc, &one, 1);
         if (rc == 0 && options >= QD_INDEX_POSITIONS)
             rc = qdi_inverted_positions(&m->inverted, &t->position, 1, m->err);
         return rc;
@@ -166,41 +177,53 @@ static int copy_term(qdi_merge *m, qdi_source *s)
 /* --- fields ----------------------------------------------------------------------------------- */
 
 /* One term: all sources that have it, in order. */
-static int merge_term(qdi_merge *m, qd_buf *text)
+static int merge_term(qdi_merge *m, qd_buf *text, qdi_source **same)
 {
     uint64_t most = 0;
+    uint32_t n = 0;
     qd_buf_reset(text);
     if (qd_buf_str(text, qd_buf_view(&m->heap[0]->text)))
         return qd_err_nomem(m->err, "term of a merge");
     /* the bound only decides what is gathered; what is written follows from the true count */
     for (uint32_t i = 0; i < m->nheap; i++)
-        if (m->heap[i]->head == m->heap[0]->head && qdi_source_same(m->heap[i], m->heap[0]))
+        if (m->heap[i]->head == m->heap[0]->head && qdi_source_same(m->heap[i], m->heap[0])) {
             most += m->heap[i]->term.df;
+            same[n++] = m->heap[i];
+        }
     qdi_inverted_term(&m->inverted, most < m->docs ? (uint32_t)most : m->docs);
-    int rc = 0;
-    do {
-        rc = copy_term(m, m->heap[0]);
-        if (rc == 0) rc = advance(m);
-    } while (rc == 0 && m->nheap && qd_str_eq(qd_buf_view(&m->heap[0]->text), qd_buf_view(text)));
+    bool permuted = m->permuted && most > 1; /* one document is in order */
+    int rc = permuted ? qdi_merge_permuted(m, same, n, most) : 0;
+    while (rc == 0) { /* as the heap gives them: ascending documents */
+        if (!permuted) rc = copy_term(m, m->heap[0]);
+        if (rc == 0) rc = qdi_merge_terms_next(m);
+        if (!m->nheap || !qd_str_eq(qd_buf_view(&m->heap[0]->text), qd_buf_view(text))) break;
+    }
     return rc ? rc : qdi_inverted_term_end(&m->inverted, qd_buf_view(text), m->err);
 }
 
-static int source_norms(qdi_merge *m, qdi_source *s, uint32_t field)
+int qdi_merge_norms(qdi_merge *m, const qdi_source *s, uint32_t field, qd_reads *r, bool *present,
+                    const uint8_t **norms)
+{
+    uint32_t slot = 0;
+    *present = false;
+    int rc = qd_segment_norms_plan(s->segment, field, r, &slot, present, m->err);
+    if (rc == 0 && *present) rc = qd_reads_fetch(r, m->err);
+    if (rc == 0 && *present) *norms = qd_reads_at(r, slot);
+    return rc;
+}
+
+static int source_norms(qdi_merge *m, const qdi_source *s, uint32_t field)
 {
     qd_arena arena;
     qd_arena_init(&arena, m->account, 0);
     qd_reads *r = qd_reads_make(&arena, m->account);
-    uint32_t slot = 0;
     bool present = false;
-    int rc = r ? qd_segment_norms_plan(s->segment, field, r, &slot, &present, m->err)
+    const uint8_t *p = NULL;
+    int rc = r ? qdi_merge_norms(m, s, field, r, &present, &p)
                : qd_err_nomem(m->err, "norms of a merge");
-    if (rc == 0 && present) rc = qd_reads_fetch(r, m->err);
-    if (rc == 0 && present) {
-        const uint8_t *p = qd_reads_at(r, slot);
-        for (uint32_t d = 0, docs = s->segment->docs; d < docs; d++) {
-            uint32_t to = renumber(s, d);
-            if (to != QDI_DOC_GONE) m->norms[to] = p[d];
-        }
+    for (uint32_t d = 0, docs = s->segment->docs; rc == 0 && present && d < docs; d++) {
+        uint32_t to = qdi_renumber(s, d);
+        if (to != QDI_DOC_GONE) m->norms[to] = p[d];
     }
     qd_arena_fini(&arena);
     return rc;
@@ -227,28 +250,16 @@ static uint32_t field_docs(const qdi_merge *m, uint32_t field, bool norms)
 static int begin_field(qdi_merge *m, uint32_t field)
 {
     const qd_field_info *info = &m->fields[field];
-    int rc = 0;
-    m->nheap = 0;
+    int rc = qdi_merge_terms_begin(m, field);
     if (info->norms) memset(m->norms, 0, m->docs);
-    for (uint32_t i = 0; rc == 0 && i < m->n; i++) {
-        uint32_t number = m->parts[i].fields[field];
-        qdi_source *s = &m->sources[i];
-        if (number != QDI_FIELD_NONE && !s->segment->fields[number].index) number = QDI_FIELD_NONE;
-        qdi_source_field(s, number);
-        if (number == QDI_FIELD_NONE) continue;
-        if (info->norms) rc = source_norms(m, s, number);
-        if (rc) return rc;
-        int more = qdi_source_next(s, m->err);
-        if (more < 0) return more;
-        if (more) m->heap[m->nheap++] = s;
-    }
-    for (uint32_t i = m->nheap / 2; i-- > 0;) sift_down(m, i);
+    for (uint32_t i = 0; rc == 0 && info->norms && i < m->n; i++)
+        if (m->sources[i].field) rc = source_norms(m, &m->sources[i], m->sources[i].field_number);
     return rc ? rc
               : qdi_inverted_field(&m->inverted, info, info->norms ? m->norms : NULL,
                                    &m->terms[field], m->err);
 }
 
-static int merge_field(qdi_merge *m, uint32_t field, qd_buf *text)
+static int merge_field(qdi_merge *m, uint32_t field, qd_buf *text, qdi_source **same)
 {
     bool norms = m->fields[field].norms != 0;
     size_t seen_bytes = ((size_t)m->docs + 63) / 64 * 8;
@@ -257,7 +268,7 @@ static int merge_field(qdi_merge *m, uint32_t field, qd_buf *text)
         if (!m->seen) return qd_err_nomem(m->err, "documents of a field");
     }
     int rc = begin_field(m, field);
-    while (rc == 0 && m->nheap) rc = merge_term(m, text);
+    while (rc == 0 && m->nheap) rc = merge_term(m, text, same);
     if (rc == 0) rc = qdi_inverted_field_end(&m->inverted, field_docs(m, field, norms), m->err);
     qd_free(m->seen);
     m->seen = NULL;
@@ -269,10 +280,10 @@ int qdi_merge_inverted(qdi_merge *m)
     qd_buf text;
     qd_buf_init(&text, m->account, QD_TERM_BYTES_MAX + 16);
     m->norms = qd_alloc(m->account, m->docs);
-    m->heap = qd_arena_alloc(&m->arena, m->n * sizeof(qdi_source *));
-    int rc = m->norms && m->heap ? 0 : qd_err_nomem(m->err, "merge of segments");
+    qdi_source **same = qd_arena_alloc(&m->arena, m->n * sizeof *same);
+    int rc = m->norms && same ? 0 : qd_err_nomem(m->err, "merge of segments");
     for (uint32_t i = 0; rc == 0 && i < m->nfields; i++)
-        if (m->fields[i].index) rc = merge_field(m, i, &text);
+        if (m->fields[i].index) rc = merge_field(m, i, &text, same);
     if (rc == 0) rc = qdi_inverted_finish(&m->inverted, m->err);
     qd_buf_fini(&text);
     return rc;

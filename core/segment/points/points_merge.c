@@ -1,7 +1,9 @@
 /*
  * points_merge.c: the walk over sorted points; merging by a heap of walks; the check.
  */
+#include "base/vec.h"
 #include "segment/points/points_writer_int.h"
+#include <stdlib.h>
 
 #define BLOCKS 64u /* of one fetch */
 
@@ -110,6 +112,12 @@ typedef struct merging {
     qdi_points_writer *x;
     input **heap;
     uint32_t n;
+    /* permuted: documents of the points with `key` so far; many of them stand in bits, and docs
+     * holds those that come again */
+    QD_VEC(uint32_t) docs;
+    uint64_t *bits; /* NULL: none so far were many */
+    bool many;
+    qdi_point_key key;
     qd_err *err;
 } merging;
 
@@ -149,6 +157,82 @@ static void close_input(input *i)
     qd_free(i);
 }
 
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The points of many documents, ascending. */
+static int give_bits(merging *m)
+{
+    size_t next = 0;
+    int rc = 0;
+    for (uint32_t w = 0, words = m->in->docs / 64 + 1; w < words; w++) {
+        for (uint64_t left = m->bits[w]; rc == 0 && left; left &= left - 1) {
+            uint32_t doc = w * 64 + (uint32_t)__builtin_ctzll(left);
+            rc = qdi_points_writer_add(m->x, m->key, doc, m->err);
+            for (; rc == 0 && next < m->docs.n && m->docs.at[next] == doc; next++)
+                rc = qdi_points_writer_add(m->x, m->key, doc, m->err);
+        }
+        m->bits[w] = 0;
+    }
+    return rc;
+}
+
+/* Permuted: gives the points of one key in the order of the new numbers. */
+static int give_run(merging *m)
+{
+    int rc = 0;
+    if (m->docs.n > 1) qsort(m->docs.at, m->docs.n, sizeof *m->docs.at, by_number);
+    if (m->many) rc = give_bits(m);
+    for (size_t i = 0; !m->many && rc == 0 && i < m->docs.n; i++)
+        rc = qdi_points_writer_add(m->x, m->key, m->docs.at[i], m->err);
+    m->docs.n = 0;
+    m->many = false;
+    return rc;
+}
+
+static void into_bits(merging *m)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < m->docs.n; i++) {
+        uint64_t bit = (uint64_t)1 << (m->docs.at[i] & 63), *w = &m->bits[m->docs.at[i] / 64];
+        if (*w & bit) m->docs.at[kept++] = m->docs.at[i];
+        *w |= bit;
+    }
+    m->docs.n = kept;
+    m->many = true;
+}
+
+/* Permuted: one more point of the present key. Many equal ones cost a bit of each document. */
+static int keep(merging *m, uint32_t doc)
+{
+    if (m->many) {
+        uint64_t bit = (uint64_t)1 << (doc & 63), *w = &m->bits[doc / 64];
+        bool first = (*w & bit) == 0;
+        *w |= bit;
+        if (first) return 0;
+    }
+    if (qd_vec_push(&m->docs, m->in->account, doc))
+        return qd_err_nomem(m->err, "points of one value");
+    if (m->many || m->docs.n <= m->in->docs / 64 + 64) return 0;
+    if (!m->bits)
+        m->bits = qd_calloc(m->in->account, ((size_t)m->in->docs / 64 + 1) * sizeof *m->bits);
+    if (!m->bits) return qd_err_nomem(m->err, "points of one value");
+    into_bits(m);
+    return 0;
+}
+
+/* The least point of all inputs. */
+static int give(merging *m, const input *top)
+{
+    if (!m->in->permuted) return qdi_points_writer_add(m->x, top->key, top->doc, m->err);
+    int rc = qdi_point_less(m->key, top->key) ? give_run(m) : 0;
+    m->key = top->key;
+    return rc ? rc : keep(m, top->doc);
+}
+
 static int merge_field(merging *m, uint32_t field, qd_buf *resident)
 {
     bool multi;
@@ -160,7 +244,7 @@ static int merge_field(merging *m, uint32_t field, qd_buf *resident)
     while (rc == 0 && m->n > 0) {
         input *top = m->heap[0];
         bool end;
-        rc = qdi_points_writer_add(m->x, top->key, top->doc, m->err);
+        rc = give(m, top);
         if (rc == 0) rc = advance(top, &end, m->err);
         if (rc) break;
         if (end) {
@@ -170,6 +254,7 @@ static int merge_field(merging *m, uint32_t field, qd_buf *resident)
         if (m->n) sift(m->heap, 0, m->n);
         if (++seen % 65536 == 0) rc = qdi_merge_poll(m->in);
     }
+    if (rc == 0) rc = give_run(m);
     if (rc == 0) rc = qdi_points_writer_end(m->x, resident, m->err);
     while (m->n > 0) close_input(m->heap[--m->n]);
     return rc;
@@ -193,6 +278,8 @@ int qdi_points_merge(const qdi_merge_in *in, qd_file_writer *w, qd_buf *resident
         written += m.x->head.points > 0;
     }
     if (rc == 0) qd_put_u32le(resident->p + count, written);
+    qd_vec_fini(&m.docs);
+    qd_free(m.bits);
     qd_free(m.x);
     qd_free(m.heap);
     return rc ? rc : qd_file_section_end(w, NULL, err);

@@ -56,6 +56,27 @@ int qdi_spool_add(qdi_spool *s, const void *p, size_t n, qd_err *err)
     return spill(s, err);
 }
 
+/* Of what is in the log. */
+static int read_log(qdi_spool *s, uint64_t at, void *p, size_t n, qd_err *err)
+{
+    size_t got = 0;
+    int rc = qd_store_log_read(s->log, at, p, n, &got, err);
+    if (rc == 0 && got != n)
+        rc = qd_err_set(err, QD_E_IO, "%s ends at byte %llu, %llu were written", s->name,
+                        (unsigned long long)(at + got), (unsigned long long)s->spilled);
+    return rc;
+}
+
+int qdi_spool_read(qdi_spool *s, uint64_t at, void *p, size_t n, qd_err *err)
+{
+    qd_assert(at + n <= qdi_spool_at(s));
+    size_t logged = at >= s->spilled ? 0 : s->spilled - at < n ? (size_t)(s->spilled - at) : n;
+    int rc = logged ? read_log(s, at, p, logged, err) : 0;
+    if (rc == 0 && logged < n)
+        memcpy((char *)p + logged, s->buf.p + (at + logged - s->spilled), n - logged);
+    return rc;
+}
+
 static int copy_log(qdi_spool *s, qd_file_writer *w, qd_err *err)
 {
     char *piece = qd_alloc(s->account, COPY_BYTES);
@@ -63,13 +84,10 @@ static int copy_log(qdi_spool *s, qd_file_writer *w, qd_err *err)
     int rc = 0;
     for (uint64_t at = 0; rc == 0 && at < s->spilled;) {
         uint64_t left = s->spilled - at;
-        size_t want = left < COPY_BYTES ? (size_t)left : COPY_BYTES, got = 0;
-        rc = qd_store_log_read(s->log, at, piece, want, &got, err);
-        if (rc == 0 && got != want)
-            rc = qd_err_set(err, QD_E_IO, "%s ends at byte %llu, %llu were written", s->name,
-                            (unsigned long long)(at + got), (unsigned long long)s->spilled);
-        if (rc == 0) rc = qd_file_write(w, piece, got, err);
-        at += got;
+        size_t n = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
+        rc = read_log(s, at, piece, n, err);
+        if (rc == 0) rc = qd_file_write(w, piece, n, err);
+        at += n;
     }
     qd_free(piece);
     return rc;

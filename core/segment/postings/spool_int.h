@@ -10,7 +10,7 @@
 #include "base/str.h"
 #include "store/file.h"
 
-/* Bytes of one spool kept in memory: 8 MiB. Tests lower it, before any segment is written. */
+/* Bytes of one spool kept in memory: 2 MiB. Tests lower it, before any segment is written. */
 extern size_t qdi_spool_memory;
 
 typedef struct qdi_spool {
@@ -35,6 +35,9 @@ static inline uint64_t qdi_spool_at(const qdi_spool *s)
 {
     return s->spilled + s->buf.n;
 }
+/* Reads n bytes from `at` on, which were appended. QD_E_IO. */
+QD_MUST_CHECK
+int qdi_spool_read(qdi_spool *s, uint64_t at, void *p, size_t n, qd_err *err);
 /* Writes everything as section `id` of w, unless there is nothing. */
 QD_MUST_CHECK
 int qdi_spool_section(qdi_spool *s, qd_file_writer *w, uint32_t id, qd_err *err);

@@ -3,8 +3,8 @@
  * are copied without being opened; the rest is opened and packed anew, so that small blocks do not
  * pile up over generations of merges.
  */
+#include "segment/stored/stored_permute_int.h"
 #include "segment/stored/stored_read_int.h"
-#include "segment/stored/stored_writer_int.h"
 
 #define COPY_LEAST (QDI_STORED_BLOCK / 2) /* bytes of a block that is worth copying */
 #define CUT_LEAST (QDI_STORED_BLOCK / 4)  /* pending bytes that may be closed early for a copy */
@@ -88,7 +88,8 @@ int qdi_stored_merge(const qdi_merge_in *in, qd_file_writer *w, qd_buf *resident
     int rc = qd_file_section_begin(w, QDI_SEC_STORED, false, err);
     if (rc) return rc;
     rc = qdi_stored_writer_init(&m.x, (qd_stored_codec)in->codec, w, in->account, err);
-    for (uint32_t i = 0; rc == 0 && i < in->n; i++) {
+    if (rc == 0 && in->permuted) rc = qdi_stored_permute(in, &m.x, &m.scratch, err);
+    for (uint32_t i = 0; rc == 0 && !in->permuted && i < in->n; i++) {
         m.part = &in->parts[i];
         if (m.part->stored) rc = merge_part(&m);
     }

@@ -226,6 +226,33 @@ int corpus_merge(parts *x, const char *const *names, uint32_t n, const uint8_t *
     return rc;
 }
 
+void corpus_same_bytes(parts *x, const char *a, const char *b)
+{
+    qd_file *f = parts_open(x, a), *g = parts_open(x, b);
+    uint32_t id, other;
+    uint64_t at, n, m, place;
+    bool resident;
+    for (uint32_t i = 0; qd_file_section_at_index(f, i, &id, &at, &n, &resident); i++) {
+        assert_true(qd_file_section_at_index(g, i, &other, &place, &m, &resident));
+        if (id != other || n != m)
+            print_error("section %u of %llu bytes, section %u of %llu bytes\n", id,
+                        (unsigned long long)n, other, (unsigned long long)m);
+        assert_int_equal(id, other);
+        assert_int_equal(n, m);
+        assert_int_equal(at, place);
+        qd_reads *r = parts_reads(x);
+        uint32_t p, q;
+        OK(x, qd_reads_add(r, f, id, 0, n, &p, &x->err));
+        OK(x, qd_reads_add(r, g, id, 0, n, &q, &x->err));
+        OK(x, qd_reads_fetch(r, &x->err));
+        assert_memory_equal(qd_reads_at(r, p), qd_reads_at(r, q), n);
+        qd_reads_release(r);
+    }
+    assert_int_equal(qd_file_bytes(f), qd_file_bytes(g));
+    qd_file_unref(f);
+    qd_file_unref(g);
+}
+
 /* --- reading without a model ------------------------------------------------------------------ */
 
 static int read_postings(qd_segment *s, const qd_term *t, qd_reads *r, qd_postings *p, qd_err *err)

@@ -57,6 +57,8 @@ int corpus_read_all(parts *x, const char *name, qd_err *err);
  * and merges them into `to`. */
 int corpus_merge(parts *x, const char *const *names, uint32_t n, const uint8_t *skip,
                  const char *to, qd_merge_result *result, qd_err *err);
+/* Two objects have the same sections, byte for byte. */
+void corpus_same_bytes(parts *x, const char *a, const char *b);
 /* Flush of model documents [from, to) as corpus_flush, but failures come back. */
 int corpus_try_flush(const corpus *c, uint32_t from, uint32_t to, const uint8_t *skip,
                      const char *name, qd_err *err);

@@ -93,34 +93,6 @@ static int count_objects(void *arg, qd_str name, uint64_t bytes)
     return 0;
 }
 
-/* Byte for byte, by the objects' sections. */
-static void same_bytes(parts *x, const char *a, const char *b)
-{
-    qd_file *f = parts_open(x, a), *g = parts_open(x, b);
-    uint32_t id, other;
-    uint64_t at, n, m, place;
-    bool resident;
-    for (uint32_t i = 0; qd_file_section_at_index(f, i, &id, &at, &n, &resident); i++) {
-        assert_true(qd_file_section_at_index(g, i, &other, &place, &m, &resident));
-        if (id != other || n != m)
-            print_error("section %u of %llu bytes, section %u of %llu bytes\n", id,
-                        (unsigned long long)n, other, (unsigned long long)m);
-        assert_int_equal(id, other);
-        assert_int_equal(n, m);
-        assert_int_equal(at, place);
-        qd_reads *r = parts_reads(x);
-        uint32_t p, q;
-        OK(x, qd_reads_add(r, f, id, 0, n, &p, &x->err));
-        OK(x, qd_reads_add(r, g, id, 0, n, &q, &x->err));
-        OK(x, qd_reads_fetch(r, &x->err));
-        assert_memory_equal(qd_reads_at(r, p), qd_reads_at(r, q), n);
-        qd_reads_release(r);
-    }
-    assert_int_equal(qd_file_bytes(f), qd_file_bytes(g));
-    qd_file_unref(f);
-    qd_file_unref(g);
-}
-
 static void a_merge_gives_what_a_flush_gives(void **state)
 {
     (void)state;
@@ -145,14 +117,14 @@ static void a_merge_gives_what_a_flush_gives(void **state)
         assert_int_equal(r.map[3][0], cut[3]);
         qd_merge_result_fini(&r);
         corpus_flush(&c, 0, c.docs, NULL, "seg-all");
-        same_bytes(&x, "seg-m", "seg-all");
+        corpus_same_bytes(&x, "seg-m", "seg-all");
         if (size) {
             for (uint32_t d = 0; d < c.docs; d++)
                 skip[d] = parts_random(&x, 3) == 0 || (d >= cut[1] && d < cut[2]);
             OK(&x, corpus_merge(&x, names, 4, skip, "seg-n", NULL, &x.err));
             corpus_compare(&c, 0, c.docs, skip, "seg-n");
             corpus_flush(&c, 0, c.docs, skip, "seg-less");
-            same_bytes(&x, "seg-n", "seg-less");
+            corpus_same_bytes(&x, "seg-n", "seg-less");
         }
         qd_free(skip);
         corpus_end(&c);
@@ -179,8 +151,8 @@ static void spilled_sections_are_the_same(void **state)
     OK(&x,
        corpus_merge(&x, (const char *const[]){"seg-c", "seg-d"}, 2, NULL, "seg-e", NULL, &x.err));
     qdi_spool_memory = before;
-    same_bytes(&x, "seg-a", "seg-b");
-    same_bytes(&x, "seg-a", "seg-e");
+    corpus_same_bytes(&x, "seg-a", "seg-b");
+    corpus_same_bytes(&x, "seg-a", "seg-e");
     uint32_t n = 0;
     OK(&x, qd_store_list(x.store, QD_STR(""), count_objects, &n, &x.err));
     assert_int_equal(n, 5);
