@@ -65,6 +65,7 @@ typedef struct qd_engine_settings {
     qd_durability durability;
     int64_t gc_deletes_ms; /* index.gc_deletes: 60,000 */
     uint8_t stored_codec;  /* qd_stored_codec */
+    uint8_t merge_order;   /* qd_merge_order: of documents in segments made by merges */
     qd_merge_policy merge;
     uint64_t merge_bytes_per_s; /* 0: no limit */
     uint32_t merges_max;        /* running at one time: 1 */
@@ -95,10 +96,11 @@ typedef struct qd_engine_config {
     /* not below any used before; a primary that other copies have followed is opened with a new
      * one: its no-ops for numbers whose records were lost are operations of this term */
     uint64_t primary_term;
-    uint32_t slots;      /* writers in parallel, 1 to QD_SLOTS_MAX */
-    uint64_t slot_bytes; /* a buffer of this size is refreshed away by its writer */
-    qd_account *account; /* buffers, version map, readers */
-    qd_pool *merge_pool; /* NULL: merges run only in qd_engine_merge_step */
+    uint32_t slots;        /* writers in parallel, 1 to QD_SLOTS_MAX */
+    uint64_t slot_bytes;   /* a buffer of this size is refreshed away by its writer */
+    qd_account *account;   /* buffers, version map, readers */
+    qd_pool *merge_pool;   /* NULL: merges run only in qd_engine_merge_step */
+    uint64_t order_memory; /* of a merge for finding an order by terms; 0: segment/merge.h's */
     /* NULL, or set by the owner while the tier lacks room: writes are refused before they take a
      * number, so that what is buffered still finds room */
     const _Atomic bool *disk_full;

@@ -112,6 +112,7 @@ struct qd_engine {
     char *folder, *name;
     qd_account *account;
     qd_pool *merge_pool;
+    uint64_t order_memory;
     const _Atomic bool *disk_full;
     qd_engine_write_doc write_doc;
     void *write_doc_arg;
@@ -216,6 +217,10 @@ int qdi_engine_alive(qd_engine *e, qd_err *err);
 qd_engine_settings qdi_engine_settings(qd_engine *e);
 /* "<folder>/seg-<hex>" */
 qd_str qdi_engine_segment_name(const qd_engine *e, const uint8_t id[16], char *buf);
+/* Was the segment made by this shard's history? */
+bool qdi_engine_made(const qd_engine *e, const qd_segment *s);
+/* The order of its documents (qd_merge_order). */
+uint8_t qdi_engine_order_of(const qd_segment *s);
 /* Fresh random id. */
 void qdi_engine_id(qd_engine *e, uint8_t id[16]);
 

@@ -17,6 +17,7 @@ typedef struct merge_job {
     engine_segment *source[QD_MERGE_AT_ONCE_MAX];
     qd_live *live[QD_MERGE_AT_ONCE_MAX]; /* as of the beginning, referenced */
     uint64_t unit, started_ns, bytes_before, rate;
+    uint64_t ordered; /* progress of finding the order, in bytes of sources */
     qd_task *task;
     qd_merge_result result;
 } merge_job;
@@ -30,6 +31,7 @@ typedef uint32_t (*merge_pick)(qd_engine *e, const qd_merge_candidate *c, uint32
 static bool choose(qd_engine *e, merge_pick pick, void *arg, merge_job *j, qd_err *err, int *rc)
 {
     uint32_t chosen[QD_MERGE_AT_ONCE_MAX];
+    uint8_t order = qdi_engine_settings(e).merge_order;
     *rc = 0;
     *j = (merge_job){.e = e};
     /* a replica shows what its primary merged */
@@ -46,6 +48,7 @@ static bool choose(qd_engine *e, merge_pick pick, void *arg, merge_job *j, qd_er
             .docs = docs,
             .live = s->live ? qd_live_count(s->live) : docs,
             .merging = s->merging,
+            .stale = order != QD_MERGE_KEPT && qdi_engine_order_of(s->segment) != order,
         };
     }
     j->n = c ? pick(e, c, n, arg, chosen) : 0;
@@ -108,6 +111,36 @@ static uint32_t pick_forced(qd_engine *e, const qd_merge_candidate *c, uint32_t 
 
 /* --- running --------------------------------------------------------------------------------- */
 
+/* What a segment is marked with: history uuid and, in another order than that of indexing, order.
+ * The mark is made by `mark` and read by qdi_engine_made and qdi_engine_order_of. */
+#define ORIGIN_BYTES 17u
+
+static void mark(const qd_engine *e, uint8_t order, char out[ORIGIN_BYTES])
+{
+    memcpy(out, e->history_uuid, 16);
+    out[16] = (char)order;
+}
+
+bool qdi_engine_made(const qd_engine *e, const qd_segment *s)
+{
+    qd_str user = qd_segment_attributes(s)->user;
+    return user.n >= 16 && user.n <= ORIGIN_BYTES && memcmp(user.p, e->history_uuid, 16) == 0;
+}
+
+uint8_t qdi_engine_order_of(const qd_segment *s)
+{
+    qd_str user = qd_segment_attributes(s)->user;
+    return user.n == ORIGIN_BYTES ? (uint8_t)user.p[16] : QD_MERGE_KEPT;
+}
+
+/* Progress counts bytes: those of the sources once more where an order has to be found. */
+static void ordering(void *arg, double done)
+{
+    merge_job *j = arg;
+    j->ordered = (uint64_t)(done * (double)j->bytes_before);
+    if (j->task) atomic_store(&j->task->done, j->ordered);
+}
+
 /* Called by the merge at least each 256 KiB: stop and rate. */
 static int step(void *arg, uint64_t written, qd_err *err)
 {
@@ -116,7 +149,7 @@ static int step(void *arg, uint64_t written, qd_err *err)
         return qd_err_set(err, QD_E_CANCELLED, "%s is closing", j->e->name);
     }
     if (j->task) {
-        atomic_store(&j->task->done, written);
+        atomic_store(&j->task->done, j->ordered + written);
         int rc = qd_task_check(j->task, err);
         if (rc) return rc;
     }
@@ -134,7 +167,9 @@ static int write_merged(merge_job *j, qd_segment **out, qd_err *err)
     char name[ENGINE_NAME_MAX];
     uint8_t id[16];
     qd_merge_source sources[QD_MERGE_AT_ONCE_MAX];
+    char marked[ORIGIN_BYTES];
     qd_engine_settings settings = qdi_engine_settings(e);
+    mark(e, settings.merge_order, marked);
     for (uint32_t i = 0; i < j->n; i++) {
         sources[i] = (qd_merge_source){j->source[i]->segment, j->live[i]};
     }
@@ -144,16 +179,30 @@ static int write_merged(merge_job *j, qd_segment **out, qd_err *err)
                   .user = {(const char *)e->history_uuid, 16},
                   .stored_codec = settings.stored_codec,
                   .sparse_bitmaps = true},
+        .order = (qd_merge_order)settings.merge_order,
+        .order_memory = e->order_memory,
+        .ordering = ordering,
+        .ordered_user = {marked, ORIGIN_BYTES},
         .sync = false, /* the next commit point syncs what it names */
         .step = step,
         .arg = j,
     };
+    if (j->task) {
+        bool search = settings.merge_order == QD_MERGE_BISECT;
+        atomic_store(&j->task->total, j->bytes_before * (search ? 2 : 1));
+    }
     j->rate = settings.merge_bytes_per_s;
     j->started_ns = qd_env_mono_ns(e->env);
     qdi_engine_id(e, id);
     qd_str object = qdi_engine_segment_name(e, id, name);
     *out = NULL;
     int rc = qd_segment_merge(sources, j->n, e->store, object, id, &o, e->account, &j->result, err);
+    if (!rc && j->result.order_wants) {
+        qd_log_warn(ENGINE_LOG,
+                    "%s documents of a merge keep their order: finding one needs at least %llu "
+                    "bytes (indices.memory.merge_reorder_size)",
+                    e->name, (unsigned long long)j->result.order_wants);
+    }
     if (rc || j->result.docs == 0) return rc;
     if ((rc = qd_segment_open(e->store, object, e->account, out, err))) {
         qdi_store_forget(e->store, object);

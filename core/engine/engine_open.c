@@ -190,6 +190,7 @@ static int make(const qd_engine_config *c, qd_engine **out, qd_err *err)
     e->store = c->store;
     e->account = c->account;
     e->merge_pool = c->merge_pool;
+    e->order_memory = c->order_memory;
     e->disk_full = c->disk_full;
     e->write_doc = c->write_doc;
     e->write_doc_arg = c->write_doc_arg;
@@ -392,8 +393,7 @@ static int clear_stray(qd_engine *e, qd_str name, qd_err *err)
     bool foreign = false, kept = false;
     if (!live && !qd_segment_open(e->store, name, e->account, &s, NULL)) {
         char own[ENGINE_NAME_MAX];
-        qd_str user = qd_segment_attributes(s)->user;
-        foreign = user.n != 16 || memcmp(user.p, e->history_uuid, 16) != 0 ||
+        foreign = !qdi_engine_made(e, s) ||
                   !qd_str_eq(qdi_engine_segment_name(e, qd_segment_id(s), own), name);
         if (atomic_load(&e->mode) == QD_ENGINE_REPLICA &&
             qd_str_eq(qdi_engine_segment_name(e, qd_segment_id(s), own), name)) {

@@ -102,6 +102,17 @@ static uint32_t worst_deletions(const qd_merge_policy *p, const qd_merge_candida
     return 1;
 }
 
+/* A segment that is in another order than it should be. */
+static uint32_t first_stale(const qd_merge_candidate *s, uint32_t n, uint32_t *pick)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (s[i].merging || !s[i].stale) continue;
+        pick[0] = i;
+        return 1;
+    }
+    return 0;
+}
+
 uint32_t qd_merge_policy_natural(const qd_merge_policy *p, const qd_merge_candidate *s, uint32_t n,
                                  uint32_t *pick)
 {
@@ -142,7 +153,9 @@ uint32_t qd_merge_policy_forced(const qd_merge_policy *p, const qd_merge_candida
     sized all[SEGMENTS_MAX];
     if (only_deletes) return worst_deletions(p, s, n, 0, pick);
     if (n <= max_segments) {
-        return max_segments == 1 ? worst_deletions(p, s, n, 0, pick) : 0;
+        if (max_segments > 1) return 0;
+        uint32_t picked = worst_deletions(p, s, n, 0, pick);
+        return picked ? picked : first_stale(s, n, pick);
     }
     uint32_t m = sort_free(s, n, all), want = n - max_segments + 1;
     uint32_t count = want < QD_MERGE_AT_ONCE_MAX ? want : QD_MERGE_AT_ONCE_MAX;

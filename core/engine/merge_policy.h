@@ -29,6 +29,7 @@ typedef struct qd_merge_candidate {
     uint64_t bytes; /* on disk */
     uint32_t docs, live;
     bool merging; /* taken by a running merge */
+    bool stale;   /* its documents have another order than they should have */
 } qd_merge_candidate;
 
 #define QD_MERGE_AT_ONCE_MAX 64u
@@ -37,8 +38,9 @@ typedef struct qd_merge_candidate {
  * QD_MERGE_AT_ONCE_MAX), ascending. 0: nothing to do. [any] */
 uint32_t qd_merge_policy_natural(const qd_merge_policy *p, const qd_merge_candidate *s, uint32_t n,
                                  uint32_t *pick);
-/* Picks the next merge towards at most max_segments (1: everything into one), or towards no
- * deletions at all if only_deletes. 0: done, or all candidates are being merged. [any] */
+/* Picks the next merge towards at most max_segments (1: everything into one, without deletions, not
+ * stale), or towards no deletions at all if only_deletes. 0: done, or all candidates are being
+ * merged. [any] */
 uint32_t qd_merge_policy_forced(const qd_merge_policy *p, const qd_merge_candidate *s, uint32_t n,
                                 uint32_t max_segments, bool only_deletes, uint32_t *pick);
 

@@ -78,6 +78,7 @@ void qdi_shard_engine_settings(const qd_index_meta *m, qd_engine_settings *out)
         qd_values_i64(v, QD_IX_TRANSLOG_DURABILITY) ? QD_DURABILITY_ASYNC : QD_DURABILITY_REQUEST;
     out->gc_deletes_ms = qd_values_ms(v, QD_IX_GC_DELETES);
     out->stored_codec = qd_values_i64(v, QD_IX_CODEC) ? QD_STORED_BEST : QD_STORED_DEFAULT;
+    out->merge_order = (uint8_t)qd_values_i64(v, QD_IX_MERGE_REORDER); /* as in qd_merge_order */
     out->merge.max_bytes = (uint64_t)qd_values_i64(v, QD_IX_MERGE_MAX_SEGMENT);
     out->merge.segments_per_tier = (uint32_t)qd_values_f64(v, QD_IX_MERGE_SEGMENTS_PER_TIER);
     out->merge.max_at_once = (uint32_t)qd_values_i64(v, QD_IX_MERGE_MAX_AT_ONCE);
@@ -182,6 +183,8 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
         .account = &s->account,
         /* not that of forced merges, which wait for those under way */
         .merge_pool = qd_pools_get(all->pools, "merge"),
+        .order_memory =
+            all->config ? (uint64_t)qd_config_i64(all->config, QD_SET_MERGE_REORDER_SIZE) : 0,
         .disk_full = &all->disk_full,
         .write_doc = write_doc,
         .write_doc_arg = s,

@@ -30,6 +30,7 @@ static void setup(bench *b, uint64_t seed)
     qd_prng_init(&b->r, seed);
     assert_int_equal(store_crash_open(b->d, &b->s, NULL), 0);
     b->c = config(b->s);
+    if (b->seed % 2) by_length(&b->c);
     assert_int_equal(qd_engine_create(&b->c, &b->e, NULL), 0);
 }
 
@@ -62,6 +63,7 @@ static void next_life(bench *b, bool power_loss)
     }
     assert_int_equal(store_crash_open(b->d, &b->s, NULL), 0);
     b->c = config(b->s);
+    if (b->seed % 2) by_length(&b->c);
     reopen(b);
     check_all(b->e, b->model, b->seed);
 }
@@ -90,6 +92,7 @@ static void kills_and_power_losses_in_turn(void **state)
             for (int again = 0; again < 2; again++) {
                 assert_int_equal(store_crash_open(b.d, &b.s, NULL), 0);
                 b.c = config(b.s);
+                if (b.seed % 2) by_length(&b.c);
                 store_crash_power_off_at(b.d, 1 + qd_prng_below(&b.r, 25));
                 qd_err err;
                 qd_err_init(&err);
@@ -105,6 +108,7 @@ static void kills_and_power_losses_in_turn(void **state)
             }
             assert_int_equal(store_crash_open(b.d, &b.s, NULL), 0);
             b.c = config(b.s);
+            if (b.seed % 2) by_length(&b.c);
             reopen(&b);
             check_all(b.e, b.model, seed);
         }

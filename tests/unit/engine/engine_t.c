@@ -250,6 +250,7 @@ static qd_engine_config made_on(store_crash *d, qd_store **s, qd_engine **e)
 {
     assert_int_equal(store_crash_open(d, s, NULL), 0);
     qd_engine_config c = config(*s);
+    by_length(&c);
     assert_int_equal(qd_engine_create(&c, e, NULL), 0);
     return c;
 }
@@ -353,6 +354,47 @@ static void forced_merges_end_while_others_write(void **state)
     store_crash_free(d);
 }
 
+/* The order of a setting that changes applies to merges to come; a forced one brings a lone segment
+ * into it, once. Ids lead to the same documents throughout. */
+static void a_forced_merge_brings_an_order_once(void **state)
+{
+    (void)state;
+    qd_err err;
+    qd_store *s;
+    qd_engine *e;
+    qd_err_init(&err);
+    store_crash *d = store_crash_make(NULL);
+    qd_engine_config c = made_on(d, &s, &e);
+    for (int i = 0; i < 500; i++) {
+        qd_engine_result res;
+        assert_int_equal(op_put(e, i % 400, i, false, &res, &err), 0);
+        if (i == 300) assert_int_equal(qd_engine_refresh(e, &err), 0);
+    }
+    static const struct {
+        uint8_t order;
+        uint64_t merges; /* until then */
+    } steps[] = {{QD_MERGE_KEPT, 1},   {QD_MERGE_LENGTH, 2}, {QD_MERGE_LENGTH, 2},
+                 {QD_MERGE_BISECT, 3}, {QD_MERGE_KEPT, 3},   {QD_MERGE_BISECT, 3}};
+    for (size_t k = 0; k < QD_COUNT_OF(steps); k++) {
+        c.settings.merge_order = steps[k].order;
+        qd_engine_settings_set(e, &c.settings);
+        assert_int_equal(qd_engine_force_merge(e, 1, false, NULL, &err), 0);
+        qd_engine_stats st;
+        qd_engine_stats_get(e, &st);
+        assert_int_equal(st.segments, 1);
+        assert_int_equal(st.merge_total, steps[k].merges);
+        for (int i = 0; i < 400; i++) {
+            qd_engine_doc doc;
+            int value;
+            assert_true(get(e, i, false, &doc, &value));
+            assert_int_equal(value, i < 100 ? i + 400 : i);
+        }
+    }
+    qd_engine_close(e, true);
+    qd_store_close(s);
+    store_crash_free(d);
+}
+
 static void quiet_shards_give_their_buffers_back(void **state)
 {
     (void)state;
@@ -403,6 +445,7 @@ int main(void)
     qd_log_level_set(NULL, QD_LOG_FATAL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(optimistic_concurrency),
+        cmocka_unit_test(a_forced_merge_brings_an_order_once),
         cmocka_unit_test(quiet_shards_give_their_buffers_back),
         cmocka_unit_test(acknowledged_survives_power_loss),
         cmocka_unit_test(acknowledged_survives_kill),
