@@ -49,6 +49,7 @@ typedef struct qd_bench_es_options {
     uint32_t refresh_ms;
     bool freqs, no_fsync;
     const char *mapping; /* file; NULL: that of title and body */
+    uint8_t order;       /* qd_merge_order */
 } qd_bench_es_options;
 /* Creates (create) or opens the shard in d. */
 QD_MUST_CHECK

@@ -116,6 +116,7 @@ int qd_bench_es_open(qd_bench_dir *d, bool create, const qd_bench_es_options *o,
         .write_doc_arg = e,
     };
     qd_engine_settings_default(&c.settings);
+    c.settings.merge_order = o->order;
     if (o->no_fsync) c.settings.durability = QD_DURABILITY_ASYNC;
     if (!rc)
         rc = create ? qd_engine_create(&c, &e->engine, err) : qd_engine_open(&c, &e->engine, err);

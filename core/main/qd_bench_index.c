@@ -22,6 +22,7 @@ typedef struct bench {
     const char *in, *dir, *mapping;
     uint32_t threads, bulk;
     double ram_mb;
+    qd_merge_order order;
     bool merge, es, append, freqs, parse_only, no_fsync;
     uint32_t refresh_ms;
     uint64_t limit;
@@ -263,7 +264,8 @@ static int measure(bench *b, worker *w)
     if (!rc && b->engine) rc = qd_bench_es_commit(b->engine, &b->err);
     uint64_t t2 = qd_env_mono_ns(env);
     if (!rc && b->engine) rc = qd_bench_es_finish(b->engine, b->merge, &b->err);
-    if (!rc && b->segments && b->merge) rc = qd_bench_segments_merge_all(b->segments, &b->err);
+    if (!rc && b->segments && b->merge)
+        rc = qd_bench_segments_merge_all(b->segments, b->order, &b->err);
     uint64_t t3 = qd_env_mono_ns(env);
     f.index_s = (double)(t1 - t0) / 1e9;
     f.commit_s = (double)(t2 - t1) / 1e9;
@@ -311,6 +313,7 @@ static int open_index(bench *b)
         .freqs = b->freqs,
         .no_fsync = b->no_fsync,
         .mapping = b->mapping,
+        .order = (uint8_t)b->order,
     };
     return qd_bench_es_open(&b->d, true, &o, &b->engine, &b->err);
 }
@@ -338,7 +341,8 @@ enum {
     ES,
     APPEND,
     NOSYNC,
-    MAPPING
+    MAPPING,
+    REORDER
 };
 static const qd_option options[] = {
     {"in", true, IN},
@@ -355,6 +359,7 @@ static const qd_option options[] = {
     {"es-append", false, APPEND},
     {"no-fsync", false, NOSYNC},
     {"mapping", true, MAPPING},
+    {"reorder", true, REORDER},
     {0},
 };
 
@@ -368,6 +373,17 @@ static void set_flag(bench *b, int id)
     b->append |= id == APPEND;
 }
 
+static int order(bench *b, const char *value)
+{
+    static const char *const names[] = {"off", "length", "bp"}; /* as in qd_merge_order */
+    for (uint32_t i = 0; i < QD_COUNT_OF(names); i++) {
+        if (strcmp(value, names[i]) != 0) continue;
+        b->order = (qd_merge_order)i;
+        return 0;
+    }
+    return qd_err_set(&b->err, QD_E_ARG, "--reorder is off, length or bp, not %s", value);
+}
+
 static int set_value(bench *b, int id, const char *value)
 {
     uint64_t n = 0;
@@ -378,6 +394,8 @@ static int set_value(bench *b, int id, const char *value)
         b->dir = value;
     else if (id == MAPPING)
         b->mapping = value;
+    else if (id == REORDER)
+        rc = order(b, value);
     else if (id == LIMIT)
         rc = number(b, "limit", value, UINT64_MAX, &b->limit);
     else if (id == RAM) {

@@ -8,13 +8,13 @@
 #include "base/assert.h"
 #include "base/str.h"
 #include "runtime/sync.h"
-#include "segment/merge.h"
 #include "segment/segment.h"
 #include <inttypes.h>
 #include <stdio.h>
 
 #define SEGMENTS_MAX 1024u /* what one merge takes */
 #define AT_ONCE 10u
+#define ORDER_MEMORY ((uint64_t)1 << 30)
 
 typedef struct entry {
     uint64_t place, number;
@@ -64,7 +64,8 @@ static void name_of(const entry *e, char name[48], uint8_t id[16])
     }
 }
 
-static int merge(qd_bench_segments *l, const entry *from, uint32_t n, const entry *to, qd_err *err)
+static int merge(qd_bench_segments *l, const entry *from, uint32_t n, const entry *to,
+                 qd_merge_order order, qd_err *err)
 {
     qd_merge_source *src = qd_calloc(NULL, n * sizeof *src);
     if (!src) return qd_err_nomem(err, "merge");
@@ -75,7 +76,8 @@ static int merge(qd_bench_segments *l, const entry *from, uint32_t n, const entr
         name_of(&from[i], name, id);
         rc = qd_segment_open(l->store, qd_str_c(name), NULL, &src[i].segment, err);
     }
-    qd_merge_options o = {.attrs = attrs, .sync = true};
+    qd_merge_options o = {
+        .attrs = attrs, .sync = true, .order = order, .order_memory = ORDER_MEMORY};
     name_of(to, name, id);
     if (!rc) rc = qd_segment_merge(src, n, l->store, qd_str_c(name), id, &o, NULL, NULL, err);
     for (uint32_t i = 0; i < n; i++) qd_segment_unref(src[i].segment);
@@ -124,7 +126,7 @@ static int merge_neighbours(qd_bench_segments *l, qd_err *err)
     while (!rc && choose(l, from)) {
         entry to = {.place = from[0].place, .number = l->numbers++, .level = from[0].level + 1};
         qd_mutex_unlock(&l->lock);
-        rc = merge(l, from, AT_ONCE, &to, err);
+        rc = merge(l, from, AT_ONCE, &to, QD_MERGE_KEPT, err);
         qd_mutex_lock(&l->lock);
         if (!rc) replace(l, from, AT_ONCE, to);
     }
@@ -156,11 +158,11 @@ int qd_bench_segments_flush(qd_bench_segments *l, qd_buffer *b, qd_err *err)
     return rc ? rc : merge_neighbours(l, err);
 }
 
-int qd_bench_segments_merge_all(qd_bench_segments *l, qd_err *err)
+int qd_bench_segments_merge_all(qd_bench_segments *l, qd_merge_order order, qd_err *err)
 {
-    if (l->n < 2) return 0;
+    if (l->n < (order == QD_MERGE_KEPT ? 2 : 1)) return 0;
     entry to = {.place = l->e[0].place, .number = l->numbers++};
-    int rc = merge(l, l->e, l->n, &to, err);
+    int rc = merge(l, l->e, l->n, &to, order, err);
     if (rc) return rc;
     l->e[0] = to;
     l->n = 1;

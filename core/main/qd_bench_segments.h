@@ -5,7 +5,7 @@
 #ifndef QD_MAIN_QD_BENCH_SEGMENTS_H
 #define QD_MAIN_QD_BENCH_SEGMENTS_H
 
-#include "segment/buffer.h"
+#include "segment/merge.h"
 #include "store/store.h"
 
 typedef struct qd_bench_segments qd_bench_segments;
@@ -19,9 +19,9 @@ void qd_bench_segments_free(qd_bench_segments *l);
  * size have come together. Neighbours only: documents keep their order. [worker] */
 QD_MUST_CHECK
 int qd_bench_segments_flush(qd_bench_segments *l, qd_buffer *b, qd_err *err);
-/* Merges all to one. Nobody flushes meanwhile. */
+/* Merges all to one, whose documents have that order. Nobody flushes meanwhile. */
 QD_MUST_CHECK
-int qd_bench_segments_merge_all(qd_bench_segments *l, qd_err *err);
+int qd_bench_segments_merge_all(qd_bench_segments *l, qd_merge_order order, qd_err *err);
 /* How many there are. */
 uint32_t qd_bench_segments_count(const qd_bench_segments *l);
 
