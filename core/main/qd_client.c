@@ -68,11 +68,14 @@ int qd_client_seconds(const char *value, int64_t *seconds, qd_err *err)
     return 0;
 }
 
-void qd_client_escape(const char *part, char *out, size_t room)
+int qd_client_escape(const char *part, char *out, size_t room, qd_err *err)
 {
     static const char hex[] = "0123456789ABCDEF";
     size_t n = 0;
-    for (const char *p = part; *p && n + 4 < room; p++) {
+    for (const char *p = part; *p; p++) {
+        if (n + 4 > room)
+            return qd_err_set(err, QD_E_ARG, "[%.40s...] is too long: %zu bytes", part,
+                              strlen(part));
         unsigned char b = (unsigned char)*p;
         bool plain = (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9') ||
                      strchr("-._~*,", b);
@@ -85,6 +88,7 @@ void qd_client_escape(const char *part, char *out, size_t room)
         }
     }
     out[n] = 0;
+    return 0;
 }
 
 static size_t take(char *p, size_t size, size_t n, void *arg)

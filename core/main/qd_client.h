@@ -37,7 +37,12 @@ int qd_client_call(qd_client *c, const char *method, const char *path, qd_str bo
                    int *status, qd_buf *answer, qd_err *err);
 /* The error of an answer that was not what was hoped for: status and reason. QD_E_STATE */
 int qd_client_refused(qd_str answer, int status, qd_err *err);
-/* Percent-encodes a part of a path into out (room bytes). */
-void qd_client_escape(const char *part, char *out, size_t room);
+/* Room for a part of a path that comes of a command line, and for the path: more than a node takes.
+ */
+#define QD_CLIENT_PART_MAX 8192
+#define QD_CLIENT_PATH_MAX (QD_CLIENT_PART_MAX + 64)
+/* Percent-encodes a part of a path into out (room bytes). QD_E_ARG: there is not enough of it. */
+QD_MUST_CHECK
+int qd_client_escape(const char *part, char *out, size_t room, qd_err *err);
 
 #endif

@@ -29,7 +29,7 @@ typedef struct place {
 
 typedef struct indexing {
     qd_client *client;
-    char path[512], refresh[512];
+    char path[QD_CLIENT_PATH_MAX], refresh[QD_CLIENT_PATH_MAX];
     QD_VEC(place) places; /* of the documents in bulk */
     const char *file;     /* read now */
     uint64_t line_no;
@@ -246,85 +246,102 @@ static void report(indexing *x)
         fprintf(stderr, "qd index: and %llu more\n", (unsigned long long)(x->told - TOLD_MAX));
 }
 
+/* The command line. */
+typedef struct words {
+    const char *url, *name;
+    QD_VEC(const char *) files; /* or UUIDs */
+    int64_t patience;
+    bool all, help;
+} words;
+
+static int read_words(words *w, indexing *x, int argc, char **argv, qd_err *err)
+{
+    enum { URL = 1, ID, JSON, ALL, PATIENCE, HELP };
+    static const qd_option options[] = {{"url", true, URL},          {"id", true, ID},
+                                        {"json", false, JSON},       {"all", false, ALL},
+                                        {"timeout", true, PATIENCE}, {"help", false, HELP},
+                                        {"h", false, HELP},          {0}};
+    int id, rc = 0;
+    qd_args a;
+    qd_args_init(&a, argc, argv, 1, options);
+    while (!rc && !w->help && (id = qd_args_next(&a, err)) != QD_ARGS_END) {
+        if (id == URL) w->url = a.value;
+        if (id == ID) x->id_field = a.value;
+        if (id == JSON) x->json = true;
+        if (id == ALL) w->all = true;
+        if (id == PATIENCE) rc = qd_client_seconds(a.value, &w->patience, err);
+        if (id == HELP) w->help = true;
+        if (id == QD_ARGS_BAD) rc = QD_E_ARG;
+        if (id == QD_ARGS_WORD && !w->name)
+            w->name = a.value;
+        else if (id == QD_ARGS_WORD && qd_vec_push(&w->files, NULL, a.value))
+            rc = qd_err_nomem(err, "names of files");
+    }
+    if (!rc && !w->help && !w->name)
+        rc = qd_err_set(err, QD_E_ARG, "which index? (qd index --help)");
+    return rc;
+}
+
+/* A refresh that fails is told: what was indexed may not be found at once. */
+static int refresh(indexing *x, qd_err *err)
+{
+    int status = 0;
+    int rc =
+        qd_client_call(x->client, "POST", x->refresh, QD_STR(""), false, &status, &x->answer, err);
+    return rc || status < 300 ? rc : qd_client_refused(qd_buf_view(&x->answer), status, err);
+}
+
+static int index_files(indexing *x, const words *w, qd_err *err)
+{
+    static const char *const input[] = {"-"};
+    const char *const *files = w->files.n ? w->files.at : input;
+    size_t n = w->files.n ? w->files.n : 1;
+    char escaped[QD_CLIENT_PART_MAX];
+    int rc = qd_client_escape(w->name, escaped, sizeof escaped, err);
+    if (rc) return rc;
+    snprintf(x->path, sizeof x->path, "/%s/_bulk", escaped);
+    snprintf(x->refresh, sizeof x->refresh, "/%s/_refresh", escaped);
+    qd_buf_init(&x->bulk, NULL, LINE_MAX_BYTES + BULK_BYTES * 2);
+    qd_buf_init(&x->answer, NULL, (size_t)1 << 31);
+    qd_buf_init(&x->line, NULL, LINE_MAX_BYTES);
+    x->tty = qd_proc_tty_err(NULL);
+    x->start_ns = qd_env_mono_ns(qd_env_system());
+    for (size_t i = 0; i < n; i++) {
+        qd_file_info info;
+        if (!qd_file_stat(files[i], &info, NULL)) x->total += info.size;
+    }
+    for (size_t i = 0; i < n && !rc; i++)
+        rc = index_file(x, strcmp(files[i], "-") == 0 ? "/dev/stdin" : files[i], err);
+    if (!rc) rc = send_bulk(x, err);
+    if (!rc && x->sent_docs > x->errors) rc = refresh(x, err);
+    report(x);
+    qd_buf_fini(&x->bulk);
+    qd_buf_fini(&x->answer);
+    qd_buf_fini(&x->line);
+    qd_vec_fini(&x->places);
+    return rc;
+}
+
 int qd_command_index(int argc, char **argv);
 
 int qd_command_index(int argc, char **argv)
 {
-    static const qd_option options[] = {
-        {"url", true, 1},     {"id", true, 2},    {"json", false, 3}, {"all", false, 5},
-        {"timeout", true, 6}, {"help", false, 4}, {"h", false, 4},    {0}};
     indexing x = {0};
-    const char *url = NULL, *name = NULL, *files[256];
-    uint32_t nfiles = 0;
-    bool all = false;
-    int64_t patience = QD_CLIENT_BULK_S;
-    int id, rc = 0;
+    words w = {.patience = QD_CLIENT_BULK_S};
     qd_err err;
-    qd_args a;
     qd_err_init(&err);
-    qd_args_init(&a, argc, argv, 1, options);
-    while (!rc && (id = qd_args_next(&a, &err)) != QD_ARGS_END) {
-        if (id == 1) url = a.value;
-        if (id == 2) x.id_field = a.value;
-        if (id == 3) x.json = true;
-        if (id == 5) all = true;
-        if (id == 6) rc = qd_client_seconds(a.value, &patience, &err);
-        if (id == 4) {
-            help();
-            return 0;
-        }
-        if (id == QD_ARGS_BAD) rc = QD_E_ARG;
-        if (id == QD_ARGS_WORD && !name) {
-            name = a.value;
-        } else if (id == QD_ARGS_WORD && nfiles < QD_COUNT_OF(files)) {
-            files[nfiles++] = a.value;
-        }
+    int rc = read_words(&w, &x, argc, argv, &err);
+    if (!rc && w.help) {
+        help();
+    } else if (!rc && !(rc = qd_client_open(w.url, &x.client, &err))) {
+        qd_client_patience(x.client, w.patience);
+        rc = strcmp(w.name, "import-dangling") == 0
+                 ? qd_index_import(x.client, w.files.at, (uint32_t)w.files.n, w.all, &err)
+                 : index_files(&x, &w, &err);
     }
-    if (!rc && !name) rc = qd_err_set(&err, QD_E_ARG, "which index? (qd index --help)");
-    if (!rc) rc = qd_client_open(url, &x.client, &err);
-    if (rc) {
-        fprintf(stderr, "qd index: %s\n", qd_err_reason(&err));
-        qd_err_fini(&err);
-        return qd_exit_status(rc);
-    }
-    qd_client_patience(x.client, patience);
-    if (strcmp(name, "import-dangling") == 0) {
-        rc = qd_index_import(x.client, files, nfiles, all, &err);
-        if (rc) fprintf(stderr, "qd index: %s\n", qd_err_reason(&err));
-        qd_err_fini(&err);
-        qd_client_close(x.client);
-        return qd_exit_status(rc);
-    }
-    char escaped[400];
-    qd_client_escape(name, escaped, sizeof escaped);
-    snprintf(x.path, sizeof x.path, "/%s/_bulk", escaped);
-    snprintf(x.refresh, sizeof x.refresh, "/%s/_refresh", escaped);
-    qd_buf_init(&x.bulk, NULL, LINE_MAX_BYTES + BULK_BYTES * 2);
-    qd_buf_init(&x.answer, NULL, (size_t)1 << 31);
-    qd_buf_init(&x.line, NULL, LINE_MAX_BYTES);
-    x.tty = qd_proc_tty_err(NULL);
-    x.start_ns = qd_env_mono_ns(qd_env_system());
-    if (!nfiles) files[nfiles++] = "-";
-    for (uint32_t i = 0; i < nfiles; i++) {
-        qd_file_info info;
-        if (!qd_file_stat(files[i], &info, NULL)) x.total += info.size;
-    }
-    for (uint32_t i = 0; i < nfiles && !rc; i++) {
-        const char *file = strcmp(files[i], "-") == 0 ? "/dev/stdin" : files[i];
-        rc = index_file(&x, file, &err);
-    }
-    if (!rc) rc = send_bulk(&x, &err);
-    int status = 0;
-    if (!rc && x.sent_docs > x.errors)
-        rc = qd_client_call(x.client, "POST", x.refresh, QD_STR(""), false, &status, &x.answer,
-                            &err);
-    report(&x);
     if (rc) fprintf(stderr, "qd index: %s\n", qd_err_reason(&err));
     qd_err_fini(&err);
-    qd_buf_fini(&x.bulk);
-    qd_buf_fini(&x.answer);
-    qd_buf_fini(&x.line);
-    qd_vec_fini(&x.places);
     qd_client_close(x.client);
-    return rc == QD_E_TIMEOUT ? QD_EXIT_TIMEOUT : rc || x.errors ? 1 : 0;
+    qd_vec_fini(&w.files);
+    return rc ? qd_exit_status(rc) : x.errors ? QD_EXIT_FAILED : 0;
 }

@@ -109,7 +109,8 @@ static int ask(const words *w, const char *verb, qd_err *err)
     if (!list && (!w->name || !*w->name))
         return qd_err_set(err, QD_E_ARG, "name the master (qd master --help)");
     if (!list) {
-        qd_client_escape(w->name, name, sizeof name);
+        int rc = qd_client_escape(w->name, name, sizeof name, err);
+        if (rc) return rc;
         snprintf(path, sizeof path, "/_quidditch/masters/%s", name);
     }
     qd_client *c = NULL;

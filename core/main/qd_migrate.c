@@ -146,7 +146,8 @@ static int run(const words *w, qd_err *err)
     if (w->to && !start) return qd_err_set(err, QD_E_ARG, "--to is for start, not for %s", v->name);
     if (start && (!w->to || strlen(w->to) > 20))
         return qd_err_set(err, QD_E_ARG, "say where to: --to k8s-native or --to master");
-    if (start) qd_client_escape(w->to, to, sizeof to);
+    int rc = start ? qd_client_escape(w->to, to, sizeof to, err) : 0;
+    if (rc) return rc;
     snprintf(path, sizeof path, "%s%s", v->path, to);
     return ask(w, v, path, err);
 }

@@ -113,17 +113,20 @@ static int refused(const answer *a, qd_err *err)
     return qd_err_set(err, QD_E_STATE, "the node answered %d: %.*s", a->status, QD_STR_ARG(reason));
 }
 
-static void path_of(const words *w, bool take, char *out, size_t room)
+static int path_of(const words *w, bool take, char *out, size_t room, qd_err *err)
 {
     char name[700], holder[700], expires[200], reason[200];
-    qd_client_escape(w->name ? w->name : "_local", name, sizeof name);
-    qd_client_escape(w->holder ? w->holder : "qd node stop", holder, sizeof holder);
-    qd_client_escape(w->expires ? w->expires : "", expires, sizeof expires);
-    qd_client_escape(w->reason ? w->reason : "restart", reason, sizeof reason);
+    int rc = qd_client_escape(w->name ? w->name : "_local", name, sizeof name, err);
+    if (!rc)
+        rc = qd_client_escape(w->holder ? w->holder : "qd node stop", holder, sizeof holder, err);
+    if (!rc) rc = qd_client_escape(w->expires ? w->expires : "", expires, sizeof expires, err);
+    if (!rc) rc = qd_client_escape(w->reason ? w->reason : "restart", reason, sizeof reason, err);
+    if (rc) return rc;
     int n = snprintf(out, room, "/_nodes/%s/_may_stop?reason=%s", name, reason);
     if (take && n > 0 && (size_t)n < room)
         snprintf(out + n, room - (size_t)n, "&holder=%s%s%s", holder,
                  w->expires ? "&expires_after=" : "", expires);
+    return 0;
 }
 
 /* --- the commands --- */
@@ -133,8 +136,9 @@ static int may_stop(qd_client *c, const words *w, qd_err *err)
     char path[2048];
     answer a;
     qd_client_patience(c, w->seconds < 0 ? QD_CLIENT_READ_S : w->seconds);
-    path_of(w, false, path, sizeof path);
-    int rc = ask(c, "GET", path, &a, err);
+    int rc = path_of(w, false, path, sizeof path, err);
+    if (rc) return rc;
+    rc = ask(c, "GET", path, &a, err);
     if (!rc && (a.status >= 300 || !a.root)) rc = refused(&a, err);
     bool may = !rc && qd_str_is(text_at(a.root, "may_stop"), "true");
     if (!rc && w->json) {
@@ -165,7 +169,8 @@ static int take(qd_client *c, const words *w, uint64_t until, qd_err *err)
 {
     char path[2048];
     qd_env *env = qd_env_system();
-    path_of(w, true, path, sizeof path);
+    int bad = path_of(w, true, path, sizeof path, err);
+    if (bad) return bad;
     for (bool said = false;; qd_env_sleep_ns(env, AGAIN_NS)) {
         answer a;
         patience_until(c, w, until);
@@ -234,9 +239,10 @@ static int release(qd_client *c, const words *w, qd_err *err)
     char path[1024], name[700];
     answer a;
     qd_client_patience(c, w->seconds < 0 ? QD_CLIENT_CHANGE_S : w->seconds);
-    qd_client_escape(w->name ? w->name : "_local", name, sizeof name);
+    int rc = qd_client_escape(w->name ? w->name : "_local", name, sizeof name, err);
+    if (rc) return rc;
     snprintf(path, sizeof path, "/_nodes/%s/_may_stop", name);
-    int rc = ask(c, "DELETE", path, &a, err);
+    rc = ask(c, "DELETE", path, &a, err);
     if (!rc && a.status >= 300) rc = refused(&a, err);
     answer_fini(&a);
     if (!rc) printf("the permit is given back\n");

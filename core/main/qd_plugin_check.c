@@ -352,8 +352,7 @@ int qd_plugin_check(int argc, char **argv, qd_err *err)
                                         {"seconds", true, SECONDS},
                                         {0}};
     checked c = {0};
-    const char *files[64];
-    size_t nfiles = 0;
+    QD_VEC(const char *) files = {0};
     qd_args a;
     int id, rc = 0;
     qd_args_init(&a, argc, argv, 2, options);
@@ -375,15 +374,15 @@ int qd_plugin_check(int argc, char **argv, qd_err *err)
                 c.seconds = (uint32_t)n;
         } else if (id == STATIC)
             c.only_static = true;
-        else if (nfiles < QD_COUNT_OF(files))
-            files[nfiles++] = a.value;
+        else if (qd_vec_push(&files, NULL, a.value))
+            rc = qd_err_nomem(err, "names of files");
     }
-    if (rc == 0 && nfiles == 0)
+    if (rc == 0 && files.n == 0)
         rc = qd_err_set(err, QD_E_ARG, "wants a file: qd plugin check FILE.so");
-    for (size_t i = 0; rc == 0 && i < nfiles; i++) {
+    for (size_t i = 0; rc == 0 && i < files.n; i++) {
         char path[QD_PATH_MAX + 80];
         qd_buf real;
-        c.file = file_of(files[i], path, err);
+        c.file = file_of(files.at[i], path, err);
         qd_buf_init(&real, NULL, QD_PATH_MAX);
         c.build_tree = qd_path_real(c.file, &real, NULL) == 0 && in_build_tree(real.p);
         qd_buf_fini(&real);
@@ -391,6 +390,7 @@ int qd_plugin_check(int argc, char **argv, qd_err *err)
         if (check_static(&c) && !c.only_static) rc = check_running(&c, err);
     }
     if (rc == 0) printf("1..%u\n", c.told);
+    qd_vec_fini(&files);
     qd_vec_fini(&c.options);
     qd_vec_fini(&c.settings);
     return rc ? rc : c.failed ? 1 : 0;

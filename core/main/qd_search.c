@@ -1,6 +1,7 @@
 /*
  * qd_search.c: `qd search INDEX "words"`: hits as a person reads them, or as the server gave them.
  */
+#include "base/vec.h"
 #include "main/args.h"
 #include "main/qd_client.h"
 #include "runtime/proc.h"
@@ -9,13 +10,14 @@
 #include <stdio.h>
 
 #define VALUE_WIDTH 160
+#define WORDS_MAX_BYTES ((size_t)1 << 16)
 
 static void help(void)
 {
     printf("usage: qd search INDEX WORDS [--size N] [--field FIELD]... [--url URL]\n"
            "                 [--timeout SECONDS] [--json]\n\n"
-           "Searches all fields (or those named) for the words, in Elasticsearch's query_string\n"
-           "syntax, and prints the best hits with their matches marked.\n"
+           "Searches all fields for the words, in Elasticsearch's query_string syntax, and prints\n"
+           "the best hits with their matches marked.\n"
            "  --size N     hits to show (10)\n"
            "  --field F    fields to show, any number (all)\n"
            "  --timeout S  how long a silent node is waited for, in seconds (30; 0: no limit)\n"
@@ -132,71 +134,91 @@ static int print_hits(qd_str answer, const char *const *fields, uint32_t nfields
     return 0;
 }
 
+/* The command line. */
+typedef struct words {
+    const char *url, *size, *name;
+    QD_VEC(const char *) fields;
+    qd_buf text; /* what is searched for */
+    int64_t patience;
+    bool json, help;
+} words;
+
+static int read_words(words *w, int argc, char **argv, qd_err *err)
+{
+    enum { URL = 1, SIZE, FIELD, JSON, PATIENCE, HELP };
+    static const qd_option options[] = {{"url", true, URL},          {"size", true, SIZE},
+                                        {"field", true, FIELD},      {"json", false, JSON},
+                                        {"timeout", true, PATIENCE}, {"help", false, HELP},
+                                        {"h", false, HELP},          {0}};
+    uint64_t n;
+    int id, rc = 0;
+    qd_args a;
+    qd_args_init(&a, argc, argv, 1, options);
+    while (!rc && !w->help && (id = qd_args_next(&a, err)) != QD_ARGS_END) {
+        if (id == URL) w->url = a.value;
+        if (id == SIZE) w->size = a.value;
+        if (id == FIELD && qd_vec_push(&w->fields, NULL, a.value))
+            rc = qd_err_nomem(err, "names of fields");
+        if (id == JSON) w->json = true;
+        if (id == PATIENCE) rc = qd_client_seconds(a.value, &w->patience, err);
+        if (id == HELP) w->help = true;
+        if (id == QD_ARGS_BAD) rc = QD_E_ARG;
+        if (id == QD_ARGS_WORD && !w->name)
+            w->name = a.value;
+        else if (id == QD_ARGS_WORD &&
+                 qd_buf_printf(&w->text, "%s%s", w->text.n ? " " : "", a.value))
+            rc = qd_err_set(err, QD_E_ARG, "words of over %zu bytes", WORDS_MAX_BYTES);
+    }
+    if (rc || w->help) return rc;
+    if (!w->name) return qd_err_set(err, QD_E_ARG, "which index? (qd search --help)");
+    if (!qd_str_u64(qd_str_c(w->size), &n))
+        return qd_err_set(err, QD_E_ARG, "--size is no number: %s", w->size);
+    return 0;
+}
+
+/* Asks the node, and prints what it says. An error that is in its answer is printed with it: 1. */
+static int search(qd_client *c, const words *w, qd_err *err)
+{
+    char path[QD_CLIENT_PATH_MAX], escaped[QD_CLIENT_PART_MAX];
+    int status = 0, rc = qd_client_escape(w->name, escaped, sizeof escaped, err);
+    if (rc) return rc;
+    qd_buf request, answer;
+    qd_buf_init(&request, NULL, (size_t)1 << 20);
+    qd_buf_init(&answer, NULL, (size_t)1 << 31);
+    snprintf(path, sizeof path, "/%s/_search", escaped);
+    body(&request, qd_buf_view(&w->text), w->size, !w->json);
+    rc = qd_client_call(c, "POST", path, qd_buf_view(&request), false, &status, &answer, err);
+    if (!rc && w->json) {
+        printf("%.*s\n", QD_STR_ARG(qd_buf_view(&answer)));
+        rc = status >= 300;
+    } else if (!rc) {
+        rc = print_hits(qd_buf_view(&answer), w->fields.at, (uint32_t)w->fields.n);
+    }
+    qd_buf_fini(&request);
+    qd_buf_fini(&answer);
+    return rc;
+}
+
 int qd_command_search(int argc, char **argv);
 
 int qd_command_search(int argc, char **argv)
 {
-    static const qd_option options[] = {
-        {"url", true, 1},     {"size", true, 2},  {"field", true, 3}, {"json", false, 4},
-        {"timeout", true, 6}, {"help", false, 5}, {"h", false, 5},    {0}};
-    const char *url = NULL, *size = "10", *name = NULL, *fields[64];
-    uint32_t nfields = 0;
-    bool json = false;
-    int64_t patience = QD_CLIENT_READ_S;
-    int id, rc = 0, status = 0;
+    words w = {.size = "10", .patience = QD_CLIENT_READ_S};
     qd_client *client = NULL;
-    qd_buf request, answer, words;
     qd_err err;
-    qd_args a;
     qd_err_init(&err);
-    qd_args_init(&a, argc, argv, 1, options);
-    qd_buf_init(&words, NULL, 1 << 16);
-    while (!rc && (id = qd_args_next(&a, &err)) != QD_ARGS_END) {
-        if (id == 1) url = a.value;
-        if (id == 2) size = a.value;
-        if (id == 3 && nfields < QD_COUNT_OF(fields)) fields[nfields++] = a.value;
-        if (id == 4) json = true;
-        if (id == 6) rc = qd_client_seconds(a.value, &patience, &err);
-        if (id == 5) {
-            help();
-            return 0;
-        }
-        if (id == QD_ARGS_BAD) rc = QD_E_ARG;
-        if (id == QD_ARGS_WORD && !name) {
-            name = a.value;
-        } else if (id == QD_ARGS_WORD) {
-            rc = qd_buf_printf(&words, "%s%s", words.n ? " " : "", a.value);
-        }
+    qd_buf_init(&w.text, NULL, WORDS_MAX_BYTES);
+    int rc = read_words(&w, argc, argv, &err);
+    if (!rc && w.help) {
+        help();
+    } else if (!rc && !(rc = qd_client_open(w.url, &client, &err))) {
+        qd_client_patience(client, w.patience);
+        rc = search(client, &w, &err);
     }
-    uint64_t n;
-    if (!rc && !name) rc = qd_err_set(&err, QD_E_ARG, "which index? (qd search --help)");
-    if (!rc && !qd_str_u64(qd_str_c(size), &n)) {
-        rc = qd_err_set(&err, QD_E_ARG, "--size is no number: %s", size);
-    }
-    if (!rc) rc = qd_client_open(url, &client, &err);
-    qd_buf_init(&request, NULL, 1 << 20);
-    qd_buf_init(&answer, NULL, (size_t)1 << 31);
-    if (!rc) {
-        char path[600], escaped[400];
-        qd_client_escape(name, escaped, sizeof escaped);
-        snprintf(path, sizeof path, "/%s/_search", escaped);
-        qd_client_patience(client, patience);
-        body(&request, qd_buf_view(&words), size, !json);
-        rc = qd_client_call(client, "POST", path, qd_buf_view(&request), false, &status, &answer,
-                            &err);
-    }
-    if (rc) {
-        fprintf(stderr, "qd search: %s\n", qd_err_reason(&err));
-    } else if (json) {
-        printf("%.*s\n", QD_STR_ARG(qd_buf_view(&answer)));
-        rc = status >= 300;
-    } else {
-        rc = print_hits(qd_buf_view(&answer), fields, nfields);
-    }
+    if (rc < 0) fprintf(stderr, "qd search: %s\n", qd_err_reason(&err));
     qd_err_fini(&err);
-    qd_buf_fini(&request);
-    qd_buf_fini(&answer);
-    qd_buf_fini(&words);
+    qd_buf_fini(&w.text);
+    qd_vec_fini(&w.fields);
     qd_client_close(client);
     return qd_exit_status(rc);
 }

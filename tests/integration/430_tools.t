@@ -72,6 +72,23 @@ like($out, qr/^qd index: no answer from http:\/\/127\.0\.0\.1:1: .*^0 documents/
 my $marked = put('marked.jsonl', "\xef\xbb\xbf{\"t\": 1}\r\n{\"t\": 2}");
 ($rc, $out) = $node->run_qd('index', 'marked', $marked, @url);
 like($out, qr/^2 documents, .* 0 errors$/m, 'a mark of byte order, CRLF, no newline at the end');
+# All that a command line names is taken, however much it is; what is too long is refused, not cut.
+my @each = map { put("each.$_.jsonl", qq({"f$_": "here"}\n)) } 1 .. 300;
+($rc, $out) = $node->run_qd('index', 'each', @each, @url);
+like($out, qr/^300 documents, .* 0 errors$/m, 'three hundred files');
+($rc, $out) = $node->run_qd('search', 'each', 'f70:here', (map { ('--field', "f$_") } 1 .. 70), @url);
+like($out, qr/^    f70: \*here\*$/m, 'seventy fields');
+my $long = "\xc3\xa9" x 127; # 254 bytes, 762 in a path
+($rc, $out) = $node->run_qd('index', $long, $each[0], @url);
+is($rc, 0, 'an index with a long name') or diag $out;
+($rc, $out) = $node->run_qd('search', $long, 'here', @url);
+like($out, qr/^1 hits /, '... is searched');
+for my $command (qw(index search)) {
+    ($rc, $out) = $node->run_qd($command, 'x' x 9000, $each[0], @url);
+    is($rc, 64, "qd $command: a name of 9,000 bytes is refused");
+    like($out, qr/^qd $command: \[x{40}\.\.\.\] is too long: 9000 bytes$/m, '... as too long');
+}
+
 my $many = put('many.jsonl', join '', map { qq({"i": $_}\n) } 1 .. 3000);
 SKIP: {
     skip 'there is no script', 2 if system('command -v script >/dev/null');
