@@ -9,6 +9,7 @@
  */
 #include "aggs/aggs_int.h"
 #include "aggs/counts_int.h"
+#include "aggs/kern_int.h"
 #include <math.h>
 
 #define TABLE_MAX 16384u
@@ -25,10 +26,11 @@ typedef struct state {
     uint32_t cap_bucket, nbucket;
     bool counting; /* documents by interval; children, if any, fold by interval too */
     qdi_counts count;
-    uint32_t *numbers; /* of a batch: the intervals */
+    uint32_t *numbers; /* of a batch: the intervals; behind them those of some pairs */
+    bool reals;        /* intervals are found as doubles */
     int64_t base;      /* of interval 0 */
     int64_t step;
-    double inverse; /* of step */
+    int64_t first; /* histogram: the number of interval 0 */
 } state;
 
 /* --- rounding --------------------------------------------------------------------------------- */
@@ -118,26 +120,62 @@ static bool simple(const qdi_agg *d)
     return d->type == QDI_HISTOGRAM || (by_step && (!d->zone || qd_zone_fixed(d->zone)));
 }
 
-/* Room for the intervals of a leaf, if they are of one length and not too many. */
-static int table_of_steps(qdi_aggr *a, qd_err *err)
+/* Intervals of dates: *n of them from t->base on; 0: too many, or too far from it. */
+static uint32_t date_steps(qdi_aggr *a)
 {
     state *t = a->state;
     const qdi_agg *d = a->def;
     const qd_column_stats *st = a->src->stats;
-    const qdi_bounds *hard = &a->bound->bounds[QDI_BOUNDS_HARD];
-    if (!a->single || d->type != QDI_DATE_HISTOGRAM || a->src->has_missing || a->src->converted ||
-        hard->has[0] || hard->has[1] || st->min > st->max)
-        return 0;
     int64_t shift = d->u.histogram.offset_ms - (int64_t)qd_zone_offset(d->zone, 0) * 1000, span;
     t->step = d->u.histogram.interval_ms;
     t->base = floor_to(st->min - shift, t->step) + shift;
     if (__builtin_sub_overflow(st->max, t->base, &span) || span < 0 || span >= (int64_t)1 << 52 ||
         span / t->step >= TABLE_MAX)
         return 0;
-    uint32_t n = (uint32_t)(span / t->step) + 1;
-    t->inverse = 1 / (double)t->step;
-    if (!t->numbers) t->numbers = qd_arena_alloc(&a->shard->arena, QDI_EMIT * sizeof *t->numbers);
-    if (!t->numbers) return qdi_aggs_no_memory(a->shard->account, QDI_EMIT * 4, "histogram", err);
+    return (uint32_t)(span / t->step) + 1;
+}
+
+/* Intervals of numbers: whole numbers by whole ones as dates are, others as doubles. */
+static uint32_t number_steps(qdi_aggr *a)
+{
+    state *t = a->state;
+    const qdi_agg *d = a->def;
+    const qdi_source *s = a->src;
+    const double interval = d->u.histogram.interval, offset = d->u.histogram.offset, far = 0x1p50;
+    double min = (double)s->stats->min, max = (double)s->stats->max;
+    if (s->kind == QDI_F64) {
+        min = qd_field_f64(s->field, s->stats->min);
+        max = qd_field_f64(s->field, s->stats->max);
+    }
+    if (!(min > -far && max < far && offset > -far && offset < far && interval > 1 / far)) return 0;
+    t->first = qdi_histogram_index(d, min);
+    int64_t last = qdi_histogram_index(d, max);
+    if (t->first < -(int64_t)far || last > (int64_t)far || last - t->first >= TABLE_MAX) return 0;
+    bool whole = interval < far && interval == floor(interval) && offset == floor(offset);
+    t->reals = s->kind == QDI_F64 || !whole;
+    if (!t->reals) {
+        t->step = (int64_t)interval;
+        t->base = t->first * t->step + (int64_t)offset;
+    }
+    return (uint32_t)(last - t->first) + 1;
+}
+
+/* Room for the intervals of a leaf, if they are of one length and not too many. */
+static int table_of_steps(qdi_aggr *a, qd_err *err)
+{
+    state *t = a->state;
+    const qdi_source *s = a->src;
+    const qdi_bounds *hard = &a->bound->bounds[QDI_BOUNDS_HARD];
+    bool dates = a->def->type == QDI_DATE_HISTOGRAM;
+    if (!a->single || (dates && s->kind != QDI_I64) || s->has_missing || s->converted ||
+        hard->has[0] || hard->has[1] || s->stats->min > s->stats->max)
+        return 0;
+    t->reals = false;
+    uint32_t n = dates ? date_steps(a) : number_steps(a);
+    if (!n) return 0;
+    if (!t->numbers)
+        t->numbers = qd_arena_alloc(&a->shard->arena, 2 * QDI_EMIT * sizeof *t->numbers);
+    if (!t->numbers) return qdi_aggs_no_memory(a->shard->account, QDI_EMIT * 8, "histogram", err);
     int rc = a->nsubs ? qdi_aggs_slots_begin(a, n, err) : 1;
     if (rc < 0) return rc;
     t->counting = rc;
@@ -157,8 +195,9 @@ static int histogram_leaf(qdi_aggr *a, qd_err *err)
     t->n = t->nbucket = 0;
     t->counting = false;
     t->lo = t->hi = 0;
-    if (!a->src || !a->src->column || a->src->kind != QDI_I64) return 0;
+    if (!a->src || !a->src->column) return 0;
     if (simple(a->def)) return table_of_steps(a, err);
+    if (a->src->kind != QDI_I64) return 0;
     int64_t min = a->src->stats->min, max = a->src->stats->max;
     int64_t span = max - min, rough = a->def->u.histogram.interval_ms;
     static const int64_t unit_ms[] = {1000,      60000,      3600000,    86400000,
@@ -251,21 +290,31 @@ static bool within(const qdi_agg *d, const qdi_bounds *hard, int64_t key)
     return (!hard->has[0] || v >= hard->f[0]) && (!hard->has[1] || v <= hard->f[1]);
 }
 
-/* The interval of a value of the leaf, which lies less than 2^52 above the base. */
-static inline uint32_t step_of(const state *t, int64_t v)
-{
-    int64_t d = v - t->base, q = (int64_t)((double)d * t->inverse), r = d - q * t->step;
-    return (uint32_t)(q - (r < 0) + (r >= t->step));
-}
-
 /* The bucket of an interval that is met first. */
 static int first_met(qdi_aggr *a, uint32_t at, qd_err *err)
 {
     state *t = a->state;
     uint32_t bucket;
-    int rc = qdi_aggs_bucket(a, 0, t->base + at * t->step, &bucket, err);
+    int64_t key = a->def->type == QDI_HISTOGRAM ? t->first + at : t->base + at * t->step;
+    int rc = qdi_aggs_bucket(a, 0, key, &bucket, err);
     if (!rc) t->bucket[at] = bucket + 1;
     return rc;
+}
+
+/* Intervals of all documents of the batch. */
+static int number_batch(qdi_aggr *a, qd_err *err)
+{
+    state *t = a->state;
+    qdi_source *s = a->src;
+    const qdi_agg *d = a->def;
+    const qdi_kernels *k = qdi_aggs_kernels_get();
+    int rc = t->reals ? qdi_aggs_source_f64(a->shard, s, err) : 0;
+    if (rc) return rc;
+    uint32_t most = t->reals ? k->intervals(s->f64, s->n, d->u.histogram.offset,
+                                            d->u.histogram.interval, (double)t->first, t->numbers)
+                             : k->steps(s->v, s->n, t->base, t->step, t->numbers);
+    return most < t->nbucket ? 0
+                             : qd_err_set(err, QD_E_CORRUPT, "a value outside its column's bounds");
 }
 
 /* By the table, a value a document: counted, or the pairs of the batch go to the children at once.
@@ -273,21 +322,21 @@ static int first_met(qdi_aggr *a, uint32_t at, qd_err *err)
 static int by_table(qdi_aggr *a, const uint32_t *idx, uint32_t n, qd_err *err)
 {
     state *t = a->state;
-    const qdi_source *s = a->src;
-    uint32_t most = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t at = t->numbers[i] = step_of(t, s->v[idx ? idx[i] : i]);
-        most = at > most ? at : most;
+    const uint32_t *numbers = t->numbers;
+    int rc = number_batch(a, err);
+    if (rc) return rc;
+    if (idx) { /* those of the pairs */
+        uint32_t *picked = t->numbers + QDI_EMIT;
+        for (uint32_t i = 0; i < n; i++) picked[i] = numbers[idx[i]];
+        numbers = picked;
     }
-    if (most >= t->nbucket)
-        return qd_err_set(err, QD_E_CORRUPT, "a value outside its column's bounds");
     if (t->counting) {
-        qdi_counts_add(&t->count, t->numbers, n);
-        return a->nsubs ? qdi_aggs_slots_collect(a, idx, t->numbers, n, err) : 0;
+        qdi_counts_add(&t->count, numbers, n);
+        return a->nsubs ? qdi_aggs_slots_collect(a, idx, numbers, n, err) : 0;
     }
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t at = t->numbers[i];
-        int rc = t->bucket[at] ? 0 : first_met(a, at, err);
+        uint32_t at = numbers[i];
+        rc = t->bucket[at] ? 0 : first_met(a, at, err);
         if (rc) return rc;
         uint32_t bucket = t->bucket[at] - 1;
         a->buckets.docs[bucket]++;

@@ -80,22 +80,61 @@ static int by_fold(qdi_aggr *a, row *r, qd_err *err)
     state *t = a->state;
     qdi_source *s = a->src;
     const qdi_batch *b = &a->shard->batch;
+    bool real = s->kind == QDI_F64 && s->field->kind == QD_FIELD_DOUBLE;
     if (t->want & QDI_WANT_SQUARES || !(t->want & (QDI_WANT_SUM | QDI_WANT_BOUNDS)) ||
-        s->kind != QDI_I64 || s->has_missing || s->converted || !s->reader || s->batch == b->number)
+        (s->kind != QDI_I64 && !real) || s->has_missing || s->converted || !s->reader ||
+        s->batch == b->number)
         return 0;
     if (!b->contiguous && !b->bits) return 0;
     uint32_t from = b->contiguous ? b->first : b->from, to = b->last + 1;
     qd_column_folded f;
-    int rc = qd_column_fold(s->reader, from, to, b->contiguous ? NULL : b->bits,
-                            (t->want & QDI_WANT_BOUNDS) != 0, &f, err);
+    const uint64_t *bits = b->contiguous ? NULL : b->bits;
+    bool bounds = t->want & QDI_WANT_BOUNDS;
+    int rc = real ? qd_column_fold_f64(s->reader, from, to, bits, bounds, &t->lanes, &f, err)
+                  : qd_column_fold(s->reader, from, to, bits, bounds, &f, err);
     if (rc <= 0) return rc;
     r->n += f.n;
+    t->has_lanes |= real;
     if (t->want & QDI_WANT_SUM) r->isum += f.sum;
     if (t->want & QDI_WANT_BOUNDS && f.n) {
         if (f.min < r->min) r->min = f.min;
         if (f.max > r->max) r->max = f.max;
     }
     return 1;
+}
+
+static inline void add(const state *t, const qdi_source *s, row *r, uint32_t from, uint32_t to)
+{
+    r->n += to - from;
+    if (s->kind == QDI_ORD || from == to) return;
+    if (t->want & QDI_WANT_BOUNDS) {
+        for (uint32_t k = from; k < to; k++) {
+            if (s->v[k] < r->min) r->min = s->v[k];
+            if (s->v[k] > r->max) r->max = s->v[k];
+        }
+    }
+    if (t->want & QDI_WANT_SUM) {
+        for (uint32_t k = from; k < to; k++) {
+            if (s->kind == QDI_I64)
+                r->isum += s->v[k];
+            else
+                qdi_kahan(&r->sum, &r->low, s->f64[k]);
+        }
+    }
+    if (t->want & QDI_WANT_SQUARES)
+        for (uint32_t k = from; k < to; k++)
+            qdi_kahan(&r->squares, &r->squares_low, s->f64[k] * s->f64[k]);
+}
+
+/* May sums of the column's doubles, or of their squares, leave the range of doubles? Then they are
+ * added one by one, as Elasticsearch defines it. */
+static bool may_overflow(const state *t, const qdi_source *s)
+{
+    double most = t->want & QDI_WANT_SQUARES ? 0x1p450 : QD_FSUM_MAX;
+    int64_t lo = qd_sortable_f64(-most), hi = qd_sortable_f64(most);
+    if (s->kind != QDI_F64 || s->field->kind != QD_FIELD_DOUBLE) return false;
+    if (s->has_missing && (s->missing < lo || s->missing > hi)) return true;
+    return s->column && !s->converted && (s->stats->min < lo || s->stats->max > hi);
 }
 
 /* All values of the batch go to owner 0. */
@@ -105,8 +144,14 @@ static int collect_all(qdi_aggr *a, qd_err *err)
     row *r = &t->rows[0];
     qdi_source *s = a->src;
     const qdi_kernels *k = qdi_aggs_kernels_get();
+    int rc;
     if (by_block(a, r)) return 0;
-    int rc = by_fold(a, r, err);
+    if (may_overflow(t, s)) {
+        rc = qdi_aggs_source_f64(a->shard, s, err);
+        if (!rc) add(t, s, r, 0, s->n);
+        return rc;
+    }
+    rc = by_fold(a, r, err);
     if (rc) return rc < 0 ? rc : 0;
     rc = qdi_aggs_source_load(a->shard, s, err);
     if (rc) return rc;
@@ -114,6 +159,11 @@ static int collect_all(qdi_aggr *a, qd_err *err)
     if (s->kind == QDI_ORD || !s->n) return 0;
     if (t->want & QDI_WANT_BOUNDS) k->bounds_i64(s->v, s->n, &r->min, &r->max);
     if (!(t->want & QDI_WANT_SUM)) return 0;
+    if (s->kind == QDI_F64 && s->field->kind == QD_FIELD_DOUBLE && !(t->want & QDI_WANT_SQUARES)) {
+        t->has_lanes = true;
+        k->sum_sortable(s->v, s->n, &t->lanes);
+        return 0;
+    }
     if (s->kind == QDI_I64) {
         qdi_isum sum;
         k->sum_i64(s->v, s->n, &sum);
@@ -131,29 +181,6 @@ static int collect_all(qdi_aggr *a, qd_err *err)
             k->sum_f64(t->square, n, &t->square_lanes);
         }
     return 0;
-}
-
-static inline void add(const state *t, const qdi_source *s, row *r, uint32_t from, uint32_t to)
-{
-    r->n += to - from;
-    if (s->kind == QDI_ORD || from == to) return;
-    if (t->want & QDI_WANT_BOUNDS) { /* values ascend in a document */
-        for (uint32_t k = from; k < to; k++) {
-            if (s->v[k] < r->min) r->min = s->v[k];
-            if (s->v[k] > r->max) r->max = s->v[k];
-        }
-    }
-    if (t->want & QDI_WANT_SUM) {
-        for (uint32_t k = from; k < to; k++) {
-            if (s->kind == QDI_I64)
-                r->isum += s->v[k];
-            else
-                qdi_kahan(&r->sum, &r->low, s->f64[k]);
-        }
-    }
-    if (t->want & QDI_WANT_SQUARES)
-        for (uint32_t k = from; k < to; k++)
-            qdi_kahan(&r->squares, &r->squares_low, s->f64[k] * s->f64[k]);
 }
 
 /* Counts and sums of pairs where every document has one value: avg and sum below buckets. */
@@ -226,11 +253,11 @@ static void stats_read(qdi_aggr *a, uint32_t owner, qdi_stats *o)
     o->squares = r->squares;
     o->squares_low = r->squares_low;
     if (owner || !t->has_lanes) return;
-    for (uint32_t i = 0; i < QDI_LANES; i++) {
+    for (uint32_t i = 0; i < QD_FSUM_LANES; i++) {
         qdi_kahan(&o->sum, &o->sum_low, t->lanes.sum[i]);
         qdi_kahan(&o->squares, &o->squares_low, t->square_lanes.sum[i]);
     }
-    for (uint32_t i = 0; i < QDI_LANES; i++) {
+    for (uint32_t i = 0; i < QD_FSUM_LANES; i++) {
         if (isfinite(t->lanes.low[i])) qdi_kahan(&o->sum, &o->sum_low, -t->lanes.low[i]);
         if (isfinite(t->square_lanes.low[i]))
             qdi_kahan(&o->squares, &o->squares_low, -t->square_lanes.low[i]);

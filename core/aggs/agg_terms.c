@@ -11,6 +11,7 @@
 #include "aggs/aggs_int.h"
 #include "aggs/counts_int.h"
 #include "aggs/hll_int.h"
+#include "aggs/kern_int.h"
 #include "base/hash.h"
 #include "mapping/field.h"
 #include "segment/segment.h"
@@ -243,12 +244,7 @@ static int numbers_of_batch(qdi_aggr *a, uint32_t below, qd_err *err)
     int rc = qdi_aggs_grow(a->shard->account, &t->numbers, &t->cap_numbers, s->n,
                            sizeof *t->numbers, err);
     if (rc) return rc;
-    uint32_t most = 0;
-    for (uint32_t i = 0; i < s->n; i++) {
-        uint32_t v = (uint32_t)((uint64_t)s->v[i] - (uint64_t)t->base);
-        t->numbers[i] = v;
-        most = v > most ? v : most;
-    }
+    uint32_t most = qdi_aggs_kernels_get()->offsets(s->v, s->n, t->base, t->numbers);
     return most < below ? 0 : qd_err_set(err, QD_E_CORRUPT, "a value outside its column's bounds");
 }
 

@@ -229,7 +229,11 @@ void qdi_aggs_strings_fini(qdi_strings *s)
 int qdi_aggs_sort(qd_account *account, void *at, size_t n, size_t size, qdi_order_fn *order,
                   const void *arg)
 {
-    if (n < 2) return 0;
+    size_t sorted = 1;
+    while (sorted < n &&
+           order(arg, (char *)at + (sorted - 1) * size, (char *)at + sorted * size) <= 0)
+        sorted++;
+    if (sorted >= n) return 0; /* as buckets of a time often are */
     char *tmp = qd_alloc(account, n * size), *a = at, *b = tmp;
     if (!tmp) return QD_E_NOMEM;
     for (size_t width = 1; width < n; width *= 2) {

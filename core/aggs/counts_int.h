@@ -6,6 +6,7 @@
 #define QD_AGGS_COUNTS_INT_H
 
 #include "aggs/aggs_int.h"
+#include "aggs/kern_int.h"
 
 #define QDI_COUNT_LANES 4u
 #define QDI_COUNT_LANES_MAX                                                                        \
@@ -30,7 +31,8 @@ static inline int qdi_counts_reset(qdi_counts *c, qd_account *account, uint32_t 
 /* Counts n numbers below c->n. */
 static inline void qdi_counts_add(qdi_counts *c, const uint32_t *numbers, uint32_t n)
 {
-    uint32_t *a = c->at, *b = a + c->stride, *d = b + c->stride, *e = d + c->stride, i = 0;
+    uint32_t *a = c->at, *b = a + c->stride, *d = b + c->stride, *e = d + c->stride;
+    size_t i = 0;
     for (; i + 4 <= n; i += 4) {
         a[numbers[i]]++;
         b[numbers[i + 1]]++;
@@ -43,8 +45,9 @@ static inline void qdi_counts_add(qdi_counts *c, const uint32_t *numbers, uint32
 /* Adds the lanes up: c->at[i] is the count of i. */
 static inline void qdi_counts_sum(qdi_counts *c)
 {
-    for (uint32_t lane = 1; c->stride && lane < QDI_COUNT_LANES; lane++)
-        for (uint32_t i = 0; i < c->n; i++) c->at[i] += c->at[lane * c->stride + i];
+    const qdi_kernels *k = qdi_aggs_kernels_get();
+    for (uint32_t lanes = c->stride ? QDI_COUNT_LANES : 1; lanes > 1; lanes /= 2)
+        k->add_up(c->at, c->n * (lanes / 2), c->n * (lanes / 2));
 }
 
 #endif

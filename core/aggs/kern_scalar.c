@@ -4,7 +4,8 @@
 #include "aggs/kern_body_int.h"
 #include "runtime/cpu.h"
 
-const qdi_kernels qdi_aggs_kernels_scalar = {sum_i64, bounds_i64, sum_f64, bounds_f64};
+const qdi_kernels qdi_aggs_kernels_scalar = {sum_i64,    bounds_i64, sum_f64, sum_sortable, split,
+                                             bounds_f64, offsets,    steps,   intervals,    add_up};
 
 const qdi_kernels *qdi_aggs_kernels_get(void)
 {

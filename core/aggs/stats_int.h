@@ -28,14 +28,19 @@ typedef struct qdi_stats_slots {
     bool empty; /* no document of the leaf has a value */
     int64_t *whole;
     double *sum, *low; /* Kahan's compensation */
+    /* Parts of doubles on their way to sum: whole numbers of a unit, and what is less than that.
+     * The unit is such that sums of SECTION highs are exact (agg_stats_slots.c). */
+    qdi_pair *parts;
+    double magic, tiny;
+    uint32_t pending; /* documents in parts */
     int64_t *min, *max;
-    uint32_t cap_whole, cap_sum, cap_low, cap_min, cap_max;
+    uint32_t cap_whole, cap_sum, cap_low, cap_parts, cap_min, cap_max;
 } qdi_stats_slots;
 
 typedef struct qdi_stats_state {
     qdi_stats_row *rows;
     uint32_t cap, want;
-    qdi_fsum lanes, square_lanes; /* of owner 0 */
+    qd_fsum lanes, square_lanes; /* of owner 0 */
     bool has_lanes;
     double *square;
     qdi_stats_slots slots;

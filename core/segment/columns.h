@@ -143,6 +143,20 @@ typedef struct qd_column_folded {
 QD_MUST_CHECK
 int qd_column_fold(qd_column_reader *rd, uint32_t from, uint32_t to, const uint64_t *bits,
                    bool bounds, qd_column_folded *out, qd_err *err);
+/* Sums of doubles in lanes, each with Kahan's compensation: sum[k] - low[k], k below
+ * QD_FSUM_LANES. Kept from call to call, zero at first. */
+#define QD_FSUM_LANES 16u
+typedef struct qd_fsum {
+    double sum[QD_FSUM_LANES], low[QD_FSUM_LANES];
+} qd_fsum;
+/* Doubles that far from zero (either sign) are not added in lanes: 2^32 of them cannot overflow. */
+#define QD_FSUM_MAX 0x1p900
+/* As qd_column_fold for values that are sortable doubles (qd_sortable_f64): their sum goes to io,
+ * value i of the call to lane i % QD_FSUM_LANES, whether all count or those of bits; out->sum is
+ * not set. The same bits on every CPU. */
+QD_MUST_CHECK
+int qd_column_fold_f64(qd_column_reader *rd, uint32_t from, uint32_t to, const uint64_t *bits,
+                       bool bounds, qd_fsum *io, qd_column_folded *out, qd_err *err);
 /* Sets the bits of planned documents of [from, to) that have any value (exists). */
 QD_MUST_CHECK
 int qd_column_match_any(qd_column_reader *rd, uint32_t from, uint32_t to, uint64_t *bits,

@@ -62,6 +62,9 @@ int qdi_column_plan_heads(const qd_column *c, uint32_t first, uint32_t n, qd_rea
 /* Stands rd on the block with head index i (planned). */
 QD_MUST_CHECK
 int qdi_column_load(qd_column_reader *rd, uint32_t i, qd_err *err);
+/* Stands rd on the block that holds doc: 1, or 0 when nothing has a value there. */
+QD_MUST_CHECK
+int qdi_column_stand(qd_column_reader *rd, uint32_t doc, qd_err *err);
 /* Values of the block before document d of it (0..all), and whether d has one. */
 uint32_t qdi_block_rank(const qdi_block *b, uint32_t d, bool *has);
 /* First value of the i-th document with values of the loaded block (i <= docs), unchecked beyond

@@ -111,8 +111,7 @@ int qd_column_plan_docs(const qd_column *c, const uint32_t *docs, uint32_t n, qd
     return rc;
 }
 
-/* Stands the reader on the block that holds doc: 1, or 0 when nothing has a value there. */
-static int stand(qd_column_reader *rd, uint32_t doc, qd_err *err)
+int qdi_column_stand(qd_column_reader *rd, uint32_t doc, qd_err *err)
 {
     uint32_t block = doc >> QDI_COLUMN_BLOCK_SHIFT;
     if (rd->block.index != UINT32_MAX && rd->block.h.block == block) return 1;
@@ -287,7 +286,7 @@ static int next_in_range(qd_column_reader *rd, qd_column_cursor *cur, qd_column_
         uint32_t to = end - (block << QDI_COLUMN_BLOCK_SHIFT) < QD_COLUMN_BLOCK
                           ? end
                           : (block + 1) << QDI_COLUMN_BLOCK_SHIFT;
-        int rc = stand(rd, cur->doc, err);
+        int rc = qdi_column_stand(rd, cur->doc, err);
         if (rc < 0) return rc;
         if (rc == 0) {
             cur->doc = to;
@@ -309,7 +308,7 @@ static int next_in_list(qd_column_reader *rd, qd_column_cursor *cur, qd_column_b
     for (; cur->at < cur->n && n < QD_COLUMN_BATCH; cur->at++) {
         uint32_t doc = cur->docs[cur->at], from, to;
         bool has;
-        int rc = stand(rd, doc, err);
+        int rc = qdi_column_stand(rd, doc, err);
         if (rc < 0) return rc;
         if (rc == 0) continue;
         uint32_t r = qdi_block_rank(&rd->block, doc - rd->block.from, &has);
@@ -340,42 +339,13 @@ int qd_column_next(qd_column_reader *rd, qd_column_cursor *c, qd_column_batch *o
     return c->docs ? next_in_list(rd, c, out, err) : next_in_range(rd, c, out, err);
 }
 
-int qd_column_fold(qd_column_reader *rd, uint32_t from, uint32_t to, const uint64_t *bits,
-                   bool bounds, qd_column_folded *out, qd_err *err)
-{
-    QD_CHECK(rd, QDI_COLUMN_READER_MAGIC);
-    *out = (qd_column_folded){.min = INT64_MAX, .max = INT64_MIN};
-    if (rd->c->stats.type != QD_COLUMN_I64 || from >= to || to > rd->c->segment_docs ||
-        from >> QDI_COLUMN_BLOCK_SHIFT != (to - 1) >> QDI_COLUMN_BLOCK_SHIFT || (bits && from & 63))
-        return 0;
-    int rc = stand(rd, from, err);
-    if (rc < 0) return rc;
-    if (rc == 0) return 1;
-    const qdi_block *b = &rd->block;
-    bool has;
-    if (b->h.starts || b->h.encoding != QDI_ENC_PACKED || b->h.width > QDI_FOLD_WIDTH_MAX ||
-        (bits && b->h.presence != QDI_PRESENT_ALL))
-        return 0;
-    uint32_t r0 = qdi_block_rank(b, from - b->from, &has);
-    uint32_t r1 = qdi_block_rank(b, to - b->from, &has);
-    qdi_pack_fold f;
-    rd->k->fold(b->packed, b->h.width, r0, r1 - r0, bits, bounds, &f);
-    out->n = f.n;
-    out->sum =
-        (__int128)b->h.base * (__int128)f.n + (__int128)((unsigned __int128)b->h.mult * f.sum);
-    if (!bounds || !f.n) return 1;
-    out->min = (int64_t)((uint64_t)b->h.base + b->h.mult * f.min);
-    out->max = (int64_t)((uint64_t)b->h.base + b->h.mult * f.max);
-    return 1;
-}
-
 /* One document's key. */
 static int key_of(qd_column_reader *rd, uint32_t doc, qd_column_pick pick, int64_t *out,
                   qd_err *err)
 {
     uint32_t from, to;
     bool has;
-    int rc = stand(rd, doc, err);
+    int rc = qdi_column_stand(rd, doc, err);
     if (rc <= 0) return rc;
     uint32_t r = qdi_block_rank(&rd->block, doc - rd->block.from, &has);
     if (!has) return 0;
@@ -419,7 +389,7 @@ int qd_column_gather(qd_column_reader *rd, const uint32_t *docs, uint32_t n, qd_
         uint32_t run = 1;
         while (i + run < n && run < QD_COLUMN_BATCH && docs[i + run] == docs[i] + run) run++;
         if (run >= 16) {
-            int rc = stand(rd, docs[i], err);
+            int rc = qdi_column_stand(rd, docs[i], err);
             if (rc < 0) return rc;
             const qdi_block *b = &rd->block;
             if (rc && b->h.presence == QDI_PRESENT_ALL && !b->h.starts) {
@@ -431,7 +401,7 @@ int qd_column_gather(qd_column_reader *rd, const uint32_t *docs, uint32_t n, qd_
                 continue;
             }
         }
-        int rc = stand(rd, docs[i], err);
+        int rc = qdi_column_stand(rd, docs[i], err);
         if (rc < 0) return rc;
         const qdi_block *b = &rd->block;
         if (rc && b->h.presence == QDI_PRESENT_ALL && !b->h.starts &&
@@ -457,7 +427,7 @@ int qd_column_values(qd_column_reader *rd, uint32_t doc, const int64_t **values,
     bool has;
     *n = 0;
     *values = rd->values;
-    int rc = stand(rd, doc, err);
+    int rc = qdi_column_stand(rd, doc, err);
     if (rc <= 0) return rc;
     uint32_t r = qdi_block_rank(&rd->block, doc - rd->block.from, &has);
     if (!has) return 0;
@@ -485,7 +455,7 @@ int qd_column_bytes(qd_column_reader *rd, uint32_t doc, qd_str *out, bool *found
     QD_CHECK(rd, QDI_COLUMN_READER_MAGIC);
     qd_assert(rd->c->stats.type == QD_COLUMN_BYTES);
     *found = false;
-    int rc = stand(rd, doc, err);
+    int rc = qdi_column_stand(rd, doc, err);
     if (rc <= 0) return rc;
     uint32_t r = qdi_block_rank(&rd->block, doc - rd->block.from, found);
     if (!*found) return 0;

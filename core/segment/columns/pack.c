@@ -8,6 +8,7 @@
 const qdi_pack_kernels *qdi_pack_kernels_get(void)
 {
 #if defined(__x86_64__)
+    if (qd_cpu_level() >= QD_CPU_V4) return &qdi_pack_avx512;
     if (qd_cpu_level() >= QD_CPU_V3) return &qdi_pack_avx2;
 #endif
     return &qdi_pack_scalar;

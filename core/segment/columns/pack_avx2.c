@@ -268,6 +268,113 @@ static void fold(const uint8_t *p, uint32_t width, uint32_t first, uint32_t n, c
         fold32(q, width, body / 8, NULL, false, out);
 }
 
+/* Whole runs of 16 from a multiple of 8 on, whose bit i stands for the first run's value i. */
+QD_INLINE void reals(const uint8_t *p, uint32_t width, uint32_t runs, const uint64_t *bits,
+                     bool bounds, qdi_pack_reals *r, qd_fsum *io)
+{
+    group64 g;
+    group64_make(width & 63, &g);
+    const __m256i mask =
+        _mm256_set1_epi64x((int64_t)(width < 64 ? ((uint64_t)1 << width) - 1 : ~0ull));
+    const __m256i base = _mm256_set1_epi64x((int64_t)r->base), zero = _mm256_setzero_si256();
+    const __m128i shift = _mm_cvtsi32_si128((int)r->shift);
+    const __m256i bit[2] = {_mm256_setr_epi64x(1, 2, 4, 8), _mm256_setr_epi64x(16, 32, 64, 128)};
+    __m256i least = _mm256_set1_epi64x(r->min), top = _mm256_set1_epi64x(r->max);
+    __m256d s[4], c[4];
+    for (uint32_t k = 0; k < 4; k++) {
+        s[k] = _mm256_loadu_pd(io->sum + 4 * k);
+        c[k] = _mm256_loadu_pd(io->low + 4 * k);
+    }
+    for (uint32_t i = 0; i < 2 * runs; i += 2)
+        for (uint32_t h = 0; h < 2; h++, p += width) {
+            __m256i v[2];
+            if (width == 64) {
+                v[0] = _mm256_loadu_si256((const __m256i *)(const void *)p);
+                v[1] = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32));
+            } else {
+                for (uint32_t k = 0; k < 2; k++) {
+                    v[k] = load2(p + g.at[2 * k], p + g.at[2 * k + 1]);
+                    v[k] = _mm256_shuffle_epi8(v[k], g.shuffle[k]);
+                    v[k] = _mm256_and_si256(_mm256_srlv_epi64(v[k], g.shift[k]), mask);
+                }
+            }
+            for (uint32_t k = 0; k < 2; k++) {
+                __m256i w = _mm256_add_epi64(_mm256_sll_epi64(v[k], shift), base), on = zero;
+                __m256i flip = _mm256_srli_epi64(_mm256_cmpgt_epi64(zero, w), 1);
+                __m256i b = _mm256_xor_si256(w, flip);
+                if (bits) {
+                    uint64_t m = bits[(i + h) / 8] >> (8 * ((i + h) & 7)) & 255;
+                    on = _mm256_and_si256(_mm256_set1_epi64x((int64_t)m), bit[k]);
+                    on = _mm256_cmpeq_epi64(on, bit[k]);
+                    b = _mm256_and_si256(b, on);
+                }
+                if (bounds) {
+                    __m256i lower = _mm256_cmpgt_epi64(least, w),
+                            upper = _mm256_cmpgt_epi64(w, top);
+                    if (bits) {
+                        lower = _mm256_and_si256(lower, on);
+                        upper = _mm256_and_si256(upper, on);
+                    }
+                    least = _mm256_blendv_epi8(least, w, lower);
+                    top = _mm256_blendv_epi8(top, w, upper);
+                }
+                const uint32_t lane = 2 * h + k;
+                __m256d y = _mm256_sub_pd(_mm256_castsi256_pd(b), c[lane]);
+                __m256d t = _mm256_add_pd(s[lane], y);
+                c[lane] = _mm256_sub_pd(_mm256_sub_pd(t, s[lane]), y);
+                s[lane] = t;
+            }
+        }
+    for (uint32_t k = 0; k < 4; k++) {
+        _mm256_storeu_pd(io->sum + 4 * k, s[k]);
+        _mm256_storeu_pd(io->low + 4 * k, c[k]);
+    }
+    int64_t lo[4], hi[4];
+    _mm256_storeu_si256((__m256i *)(void *)lo, least);
+    _mm256_storeu_si256((__m256i *)(void *)hi, top);
+    for (uint32_t k = 0; bounds && k < 4; k++) {
+        if (lo[k] < r->min) r->min = lo[k];
+        if (hi[k] > r->max) r->max = hi[k];
+    }
+}
+
+static void fold_f64(const uint8_t *p, uint32_t width, uint32_t first, uint32_t n,
+                     const uint64_t *bits, bool bounds, qdi_pack_reals *r, qd_fsum *io)
+{
+    if (width == 0 || (first & 7) || n < QD_FSUM_LANES) {
+        qdi_pack_scalar.fold_f64(p, width, first, n, bits, bounds, r, io);
+        return;
+    }
+    uint32_t runs = n / QD_FSUM_LANES, body = runs * QD_FSUM_LANES;
+    const uint8_t *q = p + (uint64_t)(first >> 3) * width;
+    qdi_pack_reals rest = *r;
+    r->n = body;
+    r->min = INT64_MAX;
+    r->max = INT64_MIN;
+    if (bits) {
+        r->n = 0;
+        for (uint32_t w = 0; w < body / 64; w++) r->n += (uint64_t)__builtin_popcountll(bits[w]);
+        if (body & 63)
+            r->n += (uint64_t)__builtin_popcountll(bits[body / 64] &
+                                                   (((uint64_t)1 << (body & 63)) - 1));
+    }
+    if (bits && bounds)
+        reals(q, width, runs, bits, true, r, io);
+    else if (bits)
+        reals(q, width, runs, bits, false, r, io);
+    else if (bounds)
+        reals(q, width, runs, NULL, true, r, io);
+    else
+        reals(q, width, runs, NULL, false, r, io);
+    if (n == body) return;
+    uint64_t left = bits ? bits[body / 64] >> (body & 63) : 0;
+    qdi_pack_scalar.fold_f64(p, width, first + body, n - body, bits ? &left : NULL, bounds, &rest,
+                             io);
+    r->n += rest.n;
+    if (rest.min < r->min) r->min = rest.min;
+    if (rest.max > r->max) r->max = rest.max;
+}
+
 static uint64_t match(const int64_t *v, uint32_t n, int64_t lo, int64_t hi)
 {
     const __m256i l = _mm256_set1_epi64x(lo), h = _mm256_set1_epi64x(hi);
@@ -367,6 +474,6 @@ static void to_f64(const int64_t *v, double *out, size_t n)
     qdi_pack_scalar.to_f64(v + i, out + i, n - i);
 }
 
-const qdi_pack_kernels qdi_pack_avx2 = {get,  get32,  fold, match, match32,
-                                        keep, keep32, list, to_f64};
+const qdi_pack_kernels qdi_pack_avx2 = {get,     get32, fold,   fold_f64, match,
+                                        match32, keep,  keep32, list,     to_f64};
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/bits.h"
 #include "base/mem.h"
+#include "segment/columns.h"
 
 #define QDI_PACK_SLACK 32u
 #define QDI_LINE_SHIFT 20
@@ -31,6 +32,15 @@ typedef struct qdi_pack_fold {
 } qdi_pack_fold;
 #define QDI_FOLD_WIDTH_MAX 51u /* sums of 4,096 fit into 64 bits */
 
+/* Packed integers as sortable doubles: base + (packed << shift), modulo 2^64. */
+typedef struct qdi_pack_reals {
+    uint64_t base;
+    uint32_t shift;
+    /* out */
+    uint64_t n;
+    int64_t min, max; /* as sortable integers; INT64_MAX, INT64_MIN when there are none */
+} qdi_pack_reals;
+
 typedef struct qdi_pack_kernels {
     /* Values [first, first + n) of a stream to out. */
     void (*get)(const uint8_t *p, uint32_t width, uint32_t first, uint32_t n,
@@ -42,6 +52,10 @@ typedef struct qdi_pack_kernels {
      * those whose bit i of bits (of value first + i) is set. bounds: least and greatest too. */
     void (*fold)(const uint8_t *p, uint32_t width, uint32_t first, uint32_t n, const uint64_t *bits,
                  bool bounds, qdi_pack_fold *out);
+    /* Folds the doubles of packed integers [first, first + n), n <= 4096, into lanes: value first +
+     * i into lane i % QD_FSUM_LANES, as 0.0 when its bit i of bits is not set. */
+    void (*fold_f64)(const uint8_t *p, uint32_t width, uint32_t first, uint32_t n,
+                     const uint64_t *bits, bool bounds, qdi_pack_reals *r, qd_fsum *io);
     /* Bit i: lo <= v[i] <= hi, for i < n <= 64. */
     uint64_t (*match)(const int64_t *v, uint32_t n, int64_t lo, int64_t hi);
     /* The same for unsigned 32-bit values, lo <= hi. */
@@ -58,6 +72,7 @@ typedef struct qdi_pack_kernels {
 
 extern const qdi_pack_kernels qdi_pack_scalar;
 extern const qdi_pack_kernels qdi_pack_avx2;
+extern const qdi_pack_kernels qdi_pack_avx512;
 
 /* The kernels of this process' CPU level. [any] */
 const qdi_pack_kernels *qdi_pack_kernels_get(void);

@@ -168,11 +168,37 @@ static void sums(void **state)
     qd_buf_fini(&out);
 }
 
+static void make_huge(lib *l, lib_doc *d, uint32_t i)
+{
+    *d = (lib_doc){.nk = 1, .nn = 1, .k = {"a"}, .has_d = true, .d = i & 1 ? 1e308 : -1e308};
+    (void)l;
+}
+
+/* Values whose sums stay small only in their order: no lane may leave the range of doubles. */
+static void huge(void **state)
+{
+    (void)state;
+    static const char *const requests[] = {
+        "{\"s\":{\"sum\":{\"field\":\"d\"}}}",
+        "{\"s\":{\"terms\":{\"field\":\"k\"},\"aggs\":{\"s\":{\"sum\":{\"field\":\"d\"}}}}}"};
+    qd_buf out;
+    qd_buf_init(&out, NULL, 1 << 20);
+    lib l;
+    lib_begin(&l, 5, 3000, 0, make_huge);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(lib_run(&l, requests[i], INT64_MIN, INT64_MAX, &out), 0);
+        assert_non_null(strstr(out.p, "\"value\":0.0}"));
+    }
+    lib_end(&l);
+    qd_buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(folded),
         cmocka_unit_test(sums),
+        cmocka_unit_test(huge),
     };
     return unit_run(tests);
 }

@@ -10,9 +10,12 @@
 
 #if !defined(__x86_64__)
 #define qdi_pack_avx2 qdi_pack_scalar /* not reached: no level is above v2 there */
+#define qdi_pack_avx512 qdi_pack_scalar
 #endif
 
 /* --- kernels --- */
+
+static const qdi_pack_kernels *vectors = &qdi_pack_avx2; /* held against the scalar ones */
 
 static void kernels_agree(void **state)
 {
@@ -39,7 +42,7 @@ static void kernels_agree(void **state)
                 for (uint32_t i = 0; i < n; i++)
                     assert_true(a[i] == qdi_pack_apply(&forms[f], v[first + i], first + i));
                 if (qd_cpu_level() < QD_CPU_V3) continue;
-                qdi_pack_avx2.get(bytes, w, first, n, &forms[f], b);
+                vectors->get(bytes, w, first, n, &forms[f], b);
                 assert_memory_equal(a, b, n * 8);
             }
         if (w > 32) continue;
@@ -52,7 +55,7 @@ static void kernels_agree(void **state)
             }
             if (n) assert_int_equal(most, greatest);
             if (qd_cpu_level() < QD_CPU_V3) continue;
-            assert_int_equal(qdi_pack_avx2.get32(bytes, w, first, n, 5, b), most);
+            assert_int_equal(vectors->get32(bytes, w, first, n, 5, b), most);
             assert_memory_equal(a, b, n * 4);
         }
     }
@@ -94,11 +97,61 @@ static void folds_agree(void **state)
                 qdi_pack_scalar.fold(bytes, w, first, n, kept, bounds, &got);
                 assert_memory_equal(&want, &got, sizeof got);
                 if (qd_cpu_level() < QD_CPU_V3) continue;
-                qdi_pack_avx2.fold(bytes, w, first, n, kept, bounds, &got);
+                vectors->fold(bytes, w, first, n, kept, bounds, &got);
                 assert_memory_equal(&want, &got, sizeof got);
             }
         }
     }
+    free(v);
+    free(bytes);
+    parts_end(&x);
+}
+
+/* Sums of doubles in lanes: the same bits. */
+static void reals_agree(void **state)
+{
+    (void)state;
+    parts x;
+    parts_begin(&x, false);
+    uint64_t *v = malloc(4096 * 8), bits[64];
+    uint8_t *bytes = malloc(4096 * 8 + QDI_PACK_SLACK);
+    for (uint32_t w = 0; w <= 64; w = w == 56 ? 64 : w + 1)
+        for (uint32_t round = 0; round < 8; round++) {
+            qdi_pack_reals form = {.base = (uint64_t)qd_sortable_f64(round & 1 ? -123.25 : 0.75),
+                                   .shift = w < 40 && round & 2 ? 12 : 0};
+            for (uint32_t i = 0; i < 4096; i++) v[i] = w ? parts_random(&x, 0) >> (64 - w) : 0;
+            if (w > 48) /* finite ones, of both signs where they are written as they are */
+                for (uint32_t i = 0; i < 4096; i++)
+                    v[i] = w < 64 ? v[i] >> 6
+                                  : (uint64_t)qd_sortable_f64(((double)(v[i] >> 12) - 0x1p51) /
+                                                              (double)(1 + v[i] % 1000)) -
+                                        form.base;
+            qdi_pack_put(v, 4096, w, bytes);
+            uint32_t first = round < 2 ? 0 : (uint32_t)parts_random(&x, 500) * (round & 1 ? 8 : 1);
+            uint32_t n = 4096 - first - (round < 2 ? 0 : (uint32_t)parts_random(&x, 4096 - first));
+            for (uint32_t i = 0; i < 64; i++) bits[i] = round == 5 ? 0 : parts_random(&x, 0);
+            for (uint32_t mode = 0; mode < 4; mode++) {
+                const uint64_t *kept = mode & 1 ? bits : NULL;
+                qd_fsum a = {{1, 2, 3}, {1e-20}}, b = a;
+                qdi_pack_reals ra = form, rb = form;
+                double exact = 6, all = 0;
+                for (uint32_t i = 0; i < n; i++)
+                    if (!kept || kept[i / 64] >> (i & 63) & 1) {
+                        double y =
+                            qd_sortable_to_f64((int64_t)(form.base + (v[first + i] << form.shift)));
+                        exact += y;
+                        all += y < 0 ? -y : y;
+                    }
+                qdi_pack_scalar.fold_f64(bytes, w, first, n, kept, mode & 2, &ra, &a);
+                double sum = 0;
+                for (uint32_t k = 0; k < QD_FSUM_LANES; k++) sum += a.sum[k] - a.low[k];
+                assert_true(sum - exact <= 1e-12 * (all + 6) && exact - sum <= 1e-12 * (all + 6));
+                if (qd_cpu_level() < QD_CPU_V3) continue;
+                vectors->fold_f64(bytes, w, first, n, kept, mode & 2, &rb, &b);
+                assert_memory_equal(&a, &b, sizeof a);
+                assert_true(ra.n == rb.n && ra.min == rb.min && ra.max == rb.max);
+            }
+        }
     free(v);
     free(bytes);
     parts_end(&x);
@@ -116,27 +169,27 @@ static void filters_agree(void **state)
         for (uint32_t i = 0; i < 64; i++) v[i] = (int64_t)parts_random(&x, 40) - 20;
         for (uint32_t i = 0; i < 64; i++) v32[i] = (uint32_t)parts_random(&x, 0);
         uint64_t m = qdi_pack_scalar.match(v, n, -5, 7);
-        assert_true(m == qdi_pack_avx2.match(v, n, -5, 7));
+        assert_true(m == vectors->match(v, n, -5, 7));
         uint32_t narrow[64];
         for (uint32_t i = 0; i < n; i++) narrow[i] = (uint32_t)v[i] + 3;
         m = qdi_pack_scalar.match32(narrow, n, 1, 7);
-        assert_true(m == qdi_pack_avx2.match32(narrow, n, 1, 7));
+        assert_true(m == vectors->match32(narrow, n, 1, 7));
         assert_true(qdi_pack_scalar.match32(narrow, n, 2, UINT32_MAX) ==
-                    qdi_pack_avx2.match32(narrow, n, 2, UINT32_MAX));
+                    vectors->match32(narrow, n, 2, UINT32_MAX));
         uint64_t bits = parts_random(&x, 0) & parts_random(&x, 0);
         if (n < 64) bits &= ((uint64_t)1 << n) - 1;
         uint32_t k = qdi_pack_scalar.keep(v, n, bits, a);
-        assert_int_equal(k, qdi_pack_avx2.keep(v, n, bits, b));
+        assert_int_equal(k, vectors->keep(v, n, bits, b));
         assert_memory_equal(a, b, k * 8);
         assert_int_equal(k, qdi_pack_scalar.keep32(v32, n, bits, a32));
-        assert_int_equal(k, qdi_pack_avx2.keep32(v32, n, bits, b32));
+        assert_int_equal(k, vectors->keep32(v32, n, bits, b32));
         assert_memory_equal(a32, b32, k * 4);
         assert_int_equal(qdi_pack_scalar.list(bits, 1000, a32), k);
-        assert_int_equal(qdi_pack_avx2.list(bits, 1000, b32), k);
+        assert_int_equal(vectors->list(bits, 1000, b32), k);
         assert_memory_equal(a32, b32, k * 4);
         double d[64], e[64];
         qdi_pack_scalar.to_f64(v, d, 64);
-        qdi_pack_avx2.to_f64(v, e, 64);
+        vectors->to_f64(v, e, 64);
         assert_memory_equal(d, e, sizeof d);
     }
     parts_end(&x);
@@ -630,12 +683,41 @@ static void ids_stand_in_a_bytes_column(void **state)
     }
 }
 
+static void on_v4(void (*test)(void **state), void **state)
+{
+    if (qd_cpu_level() < QD_CPU_V4) skip();
+    vectors = &qdi_pack_avx512;
+    test(state);
+    vectors = &qdi_pack_avx2;
+}
+static void kernels_agree_v4(void **state)
+{
+    on_v4(kernels_agree, state);
+}
+static void folds_agree_v4(void **state)
+{
+    on_v4(folds_agree, state);
+}
+static void reals_agree_v4(void **state)
+{
+    on_v4(reals_agree, state);
+}
+static void filters_agree_v4(void **state)
+{
+    on_v4(filters_agree, state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kernels_agree),
+        cmocka_unit_test(kernels_agree_v4),
         cmocka_unit_test(folds_agree),
+        cmocka_unit_test(folds_agree_v4),
+        cmocka_unit_test(reals_agree),
+        cmocka_unit_test(reals_agree_v4),
         cmocka_unit_test(filters_agree),
+        cmocka_unit_test(filters_agree_v4),
         cmocka_unit_test(sortable_numbers_keep_their_order),
         cmocka_unit_test(each_encoding_is_chosen_where_it_wins),
         cmocka_unit_test(sorting),
