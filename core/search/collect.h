@@ -67,6 +67,9 @@ typedef struct qd_collect_order_vt {
     bool (*wanted_absent)(const qd_collector *c);
     /* Can one of documents [from, to) of a window be? later: none behind them was collected. */
     bool (*wanted_window)(const qd_collector *c, uint32_t from, uint32_t to, bool later);
+    /* Does the window of document `last` have better ones than the window of `first`, as far as it
+     * knows? */
+    bool (*better_last)(const qd_collector *c, uint32_t first, uint32_t last);
     /* Clears bits of documents of the window [from, to) that cannot be kept, as far as it knows. */
     int (*narrow)(qd_collector *c, uint32_t from, uint32_t to, uint64_t *bits, qd_err *err);
 } qd_collect_order_vt;

@@ -207,13 +207,26 @@ static uint64_t hits_at_most(const qdi_run *r)
     return m < r->leaf->live_docs ? m : r->leaf->live_docs;
 }
 
+/* Points that are expected to be walked until k hits are met. */
+static double expected(const qdi_run *r, const qd_collect_order *o)
+{
+    uint64_t points = qd_points_stats_get(o->points)->points;
+    return (double)o->k * (double)points / (double)hits_at_most(r) + PIECE_MIN;
+}
+
+bool qdi_order_pays(qdi_run *r, qd_collector *c, double cost)
+{
+    qd_collect_order o;
+    uint64_t hits = hits_at_most(r);
+    return hits && c->vt->order->get(c, r->leaf, &o) && expected(r, &o) * cost <= (double)hits;
+}
+
 int qdi_collect_ordered(qdi_run *r, qd_collector *c, uint64_t **tested, bool *walked, qd_err *err)
 {
     walk w = {.r = r, .c = c, .tested = *tested};
     uint64_t hits = hits_at_most(r);
     if (!hits || !c->vt->order->get(c, r->leaf, &w.o)) return 0;
-    uint64_t points = qd_points_stats_get(w.o.points)->points;
-    double expect = (double)w.o.k * (double)points / (double)hits + PIECE_MIN;
+    double expect = expected(r, &w.o);
     if (expect * WALK_COST > (double)hits) return 0;
     double piece = expect * 1.5;
     w.piece = piece > PIECE_MAX / 2 ? PIECE_MAX / 2 : (uint32_t)piece;

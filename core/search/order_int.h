@@ -11,4 +11,16 @@
 QD_MUST_CHECK
 int qdi_collect_ordered(qdi_run *r, qd_collector *c, uint64_t **tested, bool *walked, qd_err *err);
 
+/* Is the walk expected to be cheaper than collecting all hits, if a point of it costs as much as
+ * `cost` hits? */
+bool qdi_order_pays(qdi_run *r, qd_collector *c, double cost);
+
+/* list.c: hands all hits of required terms whose rarest has no bitmap to a collector that has an
+ * order, where that is cheaper than the walk: 1 done, 0 not its own, or an error or what collect
+ * answered. */
+#define QDI_LIST_TERMS_MAX 16u
+#define QDI_LIST_WALK_COST 16.0 /* a point asked about by seeking against a hit of a list */
+QD_MUST_CHECK
+int qdi_collect_list(qdi_run *r, qd_collector *c, qd_err *err);
+
 #endif

@@ -191,6 +191,8 @@ static int collect_best(qdi_run *r, qd_collector *c, qd_err *err)
     int rc = o->settled(c) ? 0 : cheap_count(r, &n, err);
     if (rc < 0) return rc;
     if (rc == 1) o->counted(c, n);
+    rc = qdi_collect_list(r, c, err);
+    if (rc) return rc == 1 ? 0 : rc;
     if (!o->settled(c)) {
         rc = windows(r, NULL, c, &some, err);
         if (rc || some.from >= r->ndocs) return rc;

@@ -18,7 +18,8 @@
 #define ORD_MISSING (-1)
 
 typedef struct entry {
-    uint32_t doc; /* global */
+    int64_t first; /* the first key, the less the better */
+    uint32_t doc;  /* global */
     float score;
     uint32_t leaf; /* its segment */
     int64_t *v;    /* by key */
@@ -48,6 +49,7 @@ struct qd_sorter {
     uint64_t total, limit;
     bool scores, more; /* more: hits were left out of the count */
     bool counted;      /* the present segment's hits are in total already */
+    int64_t *places;   /* of a batch's first keys, for the best k of it; NULL: not needed yet */
     qd_err *err;
 };
 
@@ -73,33 +75,42 @@ static int compare(const qd_sorter *s, const int64_t *av, const qd_str *ab, uint
     return order(adoc, b->doc);
 }
 
-static int compare_entries(const qd_sorter *s, const entry *a, const entry *b)
+/* Sign of two first keys in their order. */
+static int first_order(const qd_sorter *s, int64_t a, int64_t b)
 {
-    return compare(s, a->v, a->bytes, a->doc, b);
+    return s->keys[0].k.descending ? order(b, a) : order(a, b);
 }
 
-static void sift_down(qd_sorter *s, uint32_t i)
+/* A first key so that the less is the better. */
+static int64_t place(const qd_sorter *s, int64_t v)
 {
-    for (;;) {
-        uint32_t worst = i, l = 2 * i + 1, r = l + 1;
-        if (l < s->n && compare_entries(s, &s->heap[l], &s->heap[worst]) > 0) worst = l;
-        if (r < s->n && compare_entries(s, &s->heap[r], &s->heap[worst]) > 0) worst = r;
-        if (worst == i) return;
-        entry t = s->heap[i];
-        s->heap[i] = s->heap[worst];
-        s->heap[worst] = t;
-        i = worst;
+    return s->keys[0].k.descending ? ~v : v;
+}
+
+static bool is_worse(const qd_sorter *s, const entry *a, const entry *b)
+{
+    if (a->first != b->first) return a->first > b->first;
+    return compare(s, a->v, a->bytes, a->doc, b) > 0;
+}
+
+/* Puts e, which is to stand at i or below. */
+static void sift_down(qd_sorter *s, uint32_t i, entry e)
+{
+    for (uint32_t child = 2 * i + 1; child < s->n; child = 2 * i + 1) {
+        if (child + 1 < s->n && is_worse(s, &s->heap[child + 1], &s->heap[child])) child++;
+        if (!is_worse(s, &s->heap[child], &e)) break;
+        s->heap[i] = s->heap[child];
+        i = child;
     }
+    s->heap[i] = e;
 }
 
-static void sift_up(qd_sorter *s, uint32_t i)
+/* The same at i or above. */
+static void sift_up(qd_sorter *s, uint32_t i, entry e)
 {
-    while (i && compare_entries(s, &s->heap[i], &s->heap[(i - 1) / 2]) > 0) {
-        entry t = s->heap[i];
+    for (; i && is_worse(s, &e, &s->heap[(i - 1) / 2]); i = (i - 1) / 2)
         s->heap[i] = s->heap[(i - 1) / 2];
-        s->heap[(i - 1) / 2] = t;
-        i = (i - 1) / 2;
-    }
+    s->heap[i] = e;
 }
 
 /* --- a segment begins and ends
@@ -183,8 +194,10 @@ static int sorter_begin(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, q
         rc = key_begin(s, i, err);
         if (s->keys[i].k.kind != QD_SORT_ORD) continue; /* no dictionary: all in its one gap */
         for (uint32_t e = 0; e < s->n && !rc; e++) /* missing ones keep their ends of the order */
-            if (s->heap[e].bytes[i].p)
+            if (s->heap[e].bytes[i].p) {
                 rc = place_bytes(&s->keys[i], s->heap[e].bytes[i], &s->heap[e].v[i], err);
+                if (i == 0) s->heap[e].first = place(s, s->heap[e].v[0]);
+            }
     }
     return rc;
 }
@@ -304,22 +317,64 @@ static int keep(qd_sorter *s, const qd_hits *h, uint32_t i, qd_err *err)
             bytes[q] = k->k.missing_value.bytes;
     }
     if (s->n == s->k && compare(s, v, bytes, doc, &s->heap[0]) >= 0) return 0;
-    entry *e = &s->heap[s->n == s->k ? 0 : s->n];
-    if (!e->v) {
-        e->v = qd_arena_alloc(s->arena, s->nkeys * sizeof *e->v);
-        e->bytes = qd_arena_alloc(s->arena, s->nkeys * sizeof *e->bytes);
-        if (!e->v || !e->bytes) return qd_err_nomem(err, "sort");
+    entry e = s->heap[s->n == s->k ? 0 : s->n]; /* its room, if it has any */
+    if (!e.v) {
+        e.v = qd_arena_alloc(s->arena, s->nkeys * sizeof *e.v);
+        e.bytes = qd_arena_alloc(s->arena, s->nkeys * sizeof *e.bytes);
+        if (!e.v || !e.bytes) return qd_err_nomem(err, "sort");
     }
-    memcpy(e->v, v, s->nkeys * sizeof *v);
-    memcpy(e->bytes, bytes, s->nkeys * sizeof *bytes);
-    e->doc = doc;
-    e->leaf = h->leaf->index;
-    e->score = h->scores ? h->scores[i] : 0;
-    if (s->n == s->k) {
-        sift_down(s, 0);
-    } else {
-        sift_up(s, s->n++);
+    for (uint32_t q = 0; q < s->nkeys; q++) {
+        e.v[q] = v[q];
+        e.bytes[q] = bytes[q];
     }
+    e.first = place(s, v[0]);
+    e.doc = doc;
+    e.leaf = h->leaf->index;
+    e.score = h->scores ? h->scores[i] : 0;
+    if (s->n == s->k)
+        sift_down(s, 0, e);
+    else
+        sift_up(s, s->n++, e);
+    return 0;
+}
+
+#define CUT_MIN 32u /* below, the heap itself is as fast */
+
+/* The k-th least of a[0..n), which is put in another order (Hoare's selection). */
+static int64_t kth_least(int64_t *a, uint32_t n, uint32_t k)
+{
+    int64_t lo = 0, hi = (int64_t)n - 1, want = (int64_t)k - 1;
+    while (lo < hi) {
+        int64_t p = a[lo + (hi - lo) / 2], i = lo, j = hi;
+        while (i <= j) {
+            while (a[i] < p) i++;
+            while (a[j] > p) j--;
+            if (i > j) break;
+            int64_t t = a[i];
+            a[i++] = a[j];
+            a[j--] = t;
+        }
+        if (want <= j)
+            hi = j;
+        else if (want >= i)
+            lo = i;
+        else
+            break;
+    }
+    return a[want];
+}
+
+/* Of a batch of many more than k, where fewer are kept as yet, what does not stand behind this
+ * place is enough: its k best, and what equals the worst of them by the first key. */
+static int cut_batch(qd_sorter *s, uint32_t n, int64_t *cut, qd_err *err)
+{
+    *cut = INT64_MAX;
+    if (s->n == s->k || s->k < CUT_MIN || n / 2 < s->k || s->after) return 0;
+    if (!s->places) s->places = qd_arena_alloc(s->arena, QD_COLLECT_BATCH * sizeof *s->places);
+    if (!s->places) return qd_err_nomem(err, "sort");
+    const int64_t *v = s->keys[0].v;
+    for (uint32_t i = 0; i < n; i++) s->places[i] = place(s, v[i]);
+    *cut = kth_least(s->places, n, s->k);
     return 0;
 }
 
@@ -333,15 +388,20 @@ static int sorter_collect(qd_collector *c, const qd_hits *h, qd_err *err)
         if (rc) return rc;
     }
     const key *first = &s->keys[0];
-    for (uint32_t i = 0; i < h->n; i++) {
-        if (s->n == s->k) { /* most fall at the first key */
-            int64_t worst = s->heap[0].v[0];
-            if (first->k.descending ? first->v[i] < worst : first->v[i] > worst) continue;
-        }
+    const int64_t *v = first->v, flip = place(s, 0); /* place(v) = v ^ flip */
+    int64_t cut;
+    int rc = cut_batch(s, h->n, &cut, err);
+    if (s->n == s->k) cut = s->heap[0].first;
+    /* From the better end: rising keys would all be kept for a while. */
+    const bool back = first_order(s, v[h->n - 1], v[0]) < 0;
+    uint32_t i = back ? h->n - 1 : 0, step = back ? UINT32_MAX : 1;
+    for (uint32_t left = h->n; left && !rc; left--, i += step) {
+        if ((v[i] ^ flip) > cut) continue; /* most fall here */
         if (s->after && !is_after(s, i)) continue;
-        int rc = keep(s, h, i, err);
-        if (rc) return rc;
+        rc = keep(s, h, i, err);
+        if (s->n == s->k && s->heap[0].first < cut) cut = s->heap[0].first;
     }
+    if (rc) return rc;
     /* In document order nothing better can come. */
     if (first->k.kind == QD_SORT_DOC && !first->k.descending && s->n == s->k &&
         s->limit != UINT64_MAX && s->total > s->limit)
@@ -379,12 +439,6 @@ static void sorter_counted(qd_collector *c, uint64_t n)
     s->counted = true;
 }
 
-/* Sign of two first keys in their order. */
-static int first_order(const qd_sorter *s, int64_t a, int64_t b)
-{
-    return s->keys[0].k.descending ? order(b, a) : order(a, b);
-}
-
 static bool sorter_wanted(const qd_collector *c, int64_t value, bool later)
 {
     const qd_sorter *s = (const qd_sorter *)c;
@@ -418,6 +472,18 @@ static bool sorter_wanted_window(const qd_collector *c, uint32_t from, uint32_t 
     }
     if (s->after && first_order(s, worst, k->after) < 0) return false;
     return sorter_wanted(c, best, later);
+}
+
+static bool sorter_better_last(const qd_collector *c, uint32_t first, uint32_t last)
+{
+    const qd_sorter *s = (const qd_sorter *)c;
+    const key *k = &s->keys[0];
+    qd_column_block_info a = {0}, z = {0};
+    if (!key_is_value(s) || !k->column) return false;
+    qd_column_block_at(k->column, first, &a);
+    qd_column_block_at(k->column, last, &z);
+    if (!a.docs || !z.docs) return z.docs > 0;
+    return first_order(s, k->k.descending ? z.max : z.min, k->k.descending ? a.max : a.min) < 0;
 }
 
 static int sorter_narrow(qd_collector *c, uint32_t from, uint32_t to, uint64_t *bits, qd_err *err)
@@ -464,6 +530,7 @@ static const qd_collect_order_vt sorter_order_vt = {
     .wanted = sorter_wanted,
     .wanted_absent = sorter_wanted_absent,
     .wanted_window = sorter_wanted_window,
+    .better_last = sorter_better_last,
     .narrow = sorter_narrow,
 };
 
@@ -556,8 +623,8 @@ int qd_sorter_finish(qd_sorter *s, qd_sort_hit **hits, uint32_t *n, uint64_t *to
     while (s->n) { /* the worst first, from the end; all bytes are known, numbers are of the last
                       leaf */
         entry e = s->heap[0];
-        s->heap[0] = s->heap[--s->n];
-        sift_down(s, 0);
+        s->n--;
+        sift_down(s, 0, s->heap[s->n]);
         qd_sort_hit *h = &out[s->n];
         h->doc = e.doc;
         h->score = e.score;

@@ -406,9 +406,11 @@ int qd_column_gather(qd_column_reader *rd, const uint32_t *docs, uint32_t n, qd_
         const qdi_block *b = &rd->block;
         if (rc && b->h.presence == QDI_PRESENT_ALL && !b->h.starts &&
             b->h.encoding != QDI_ENC_TABLE && rd->c->stats.type == QD_COLUMN_I64) {
-            /* Up to the next run of neighbours. */
-            uint32_t m = 1;
-            while (i + m < n && (i + m + 15 >= n || docs[i + m + 15] != docs[i + m] + 15)) m++;
+            /* Up to the block's end or the next run of neighbours. */
+            uint32_t m = 1, end = b->from + b->all;
+            while (i + m < n && docs[i + m] < end &&
+                   (i + m + 15 >= n || docs[i + m + 15] != docs[i + m] + 15))
+                m++;
             i += gather_full(rd, docs + i, m, out + i) - 1;
             continue;
         }
