@@ -403,6 +403,15 @@ static int settle(forcing *f, int rc, qd_err *err)
     return rc ? rc : note(f, id.revision, err);
 }
 
+/* A write of a try that was cut off may land after this one has looked. */
+static int overtaken(qd_err *err)
+{
+    return qd_err_set(err, QD_E_CONFLICT,
+                      "the store that takes over was written meanwhile, by another command or by "
+                      "what a try that was cut off had sent: give the same command again, when no "
+                      "other one runs");
+}
+
 static int run(forcing *f, qd_err *err)
 {
     bool masters = f->now.to == QD_STORE_MASTERS;
@@ -416,6 +425,7 @@ static int run(forcing *f, qd_err *err)
     if (!rc) rc = resume(f, err);
     if (!rc) rc = identify(f, err);
     if (!rc) rc = masters ? to_masters(f, err) : to_kubernetes(f, err);
+    if (rc == QD_E_CONFLICT) rc = overtaken(err);
     rc = settle(f, rc, err);
     if (!rc) tell(f);
     return rc;
