@@ -229,6 +229,12 @@ static int next_block(qd_term_iter *it, const qd_reads *r, qd_err *err)
     uint64_t at, len;
     qdi_block_place(it->terms, it->segment->term_index, it->window[it->at].block, &at, &len);
     uint32_t slot = it->window[it->at++].slot;
+    if (it->at < it->nwindow) { /* blocks lie apart where an automaton leaves some out */
+        const uint8_t *next = qd_reads_at(r, it->window[it->at].slot);
+        __builtin_prefetch(next);
+        __builtin_prefetch(next + 64);
+        __builtin_prefetch(next + 128);
+    }
     it->in_block = true;
     it->behind = 0;
     it->len = 0;
@@ -333,6 +339,23 @@ static void pass_over(qd_term_iter *it)
     }
 }
 
+/* Passes over entries that share the dead beginning of the text at hand, by their lengths: those
+ * whose lengths are a byte each, nearly all. Their texts are not put. */
+static void pass_dead(qd_term_iter *it)
+{
+    const uint8_t *p = it->block.text, *end = it->block.text_end;
+    uint32_t len = it->len, depth = it->depth, passed = 0;
+    while (end - p >= 2 && p[0] >= depth && p[0] <= len && ((p[0] | p[1]) & 0x80) == 0 &&
+           p[1] <= end - p - 2) {
+        len = (uint32_t)p[0] + p[1];
+        p += 2 + p[1];
+        passed++;
+    }
+    it->block.text = p;
+    it->len = len;
+    it->behind += passed;
+}
+
 /* Is there the suffix behind the prefix, and between them what is asked for? */
 static bool has_parts(size_t prefix, qd_str suffix, const qd_str *inner, uint32_t n, qd_str text)
 {
@@ -396,10 +419,11 @@ int qd_term_iter_next(qd_term_iter *it, const qd_reads *r, qd_str *text, qd_term
         }
         uint32_t shared;
         qd_str rest;
-        if (it->suffix.n) {
+        if (it->halted && it->states[it->depth] == QD_AUTOMATON_DEAD)
+            pass_dead(it);
+        else if (it->suffix.n)
             pass_over(it);
-            if (it->block.text == it->block.text_end) continue;
-        }
+        if (it->block.text == it->block.text_end) continue;
         int rc = next_entry(it, &shared, &rest, err);
         if (rc) return rc;
         bool wanted = true;
