@@ -15,6 +15,7 @@
 #define QD_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define QD_NORETURN __attribute__((noreturn))
 #define QD_INLINE static inline __attribute__((always_inline))
+#define QD_NOINLINE __attribute__((noinline))
 #define QD_LIKELY(x) __builtin_expect(!!(x), 1)
 #define QD_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define QD_COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))

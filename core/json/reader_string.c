@@ -131,7 +131,7 @@ static const char *escape(qd_json_reader *r, const char *p, char **o)
 }
 
 /* The scan stopped at p, at neither quote nor backslash. */
-static bool bad_stop(qd_json_reader *r, const char *p, bool name)
+static QD_NOINLINE bool bad_stop(qd_json_reader *r, const char *p, bool name)
 {
     if (p >= r->end) {
         qdi_json_failed(r, QD_JSON_END_OF_INPUT, r->end, name ? EOF_IN_NAME : EOF_IN_STRING);
@@ -141,7 +141,7 @@ static bool bad_stop(qd_json_reader *r, const char *p, bool name)
     return false;
 }
 
-static bool bad_utf8(qd_json_reader *r, const char *from, const char *to)
+static QD_NOINLINE bool bad_utf8(qd_json_reader *r, const char *from, const char *to)
 {
     const char *bad = from;
     if (qdi_json_utf8(from, (size_t)(to - from), &bad)) return false;
@@ -149,8 +149,9 @@ static bool bad_utf8(qd_json_reader *r, const char *from, const char *to)
     return true;
 }
 
-/* A string with escapes: from is its first byte, p the first backslash. */
-static bool decode(qd_json_reader *r, const char *from, const char *p, uint64_t high, bool name)
+/* A string with escapes: from is its first byte, p the first backslash. Not inline: its block on the
+ * stack would make every string pay for the stack's guard. */
+static QD_NOINLINE bool decode(qd_json_reader *r, const char *from, const char *p, uint64_t high, bool name)
 {
     char *start = r->out, *o = start;
     char tail[SCAN_BLOCK];
@@ -203,7 +204,7 @@ nomem:
 }
 
 /* The end of the input, fewer than 64 readable bytes from p: from a padded copy. */
-static const char *scan_end(qd_json_reader *r, const char *p, uint64_t *high)
+static QD_NOINLINE const char *scan_end(qd_json_reader *r, const char *p, uint64_t *high)
 {
     char tail[SCAN_BLOCK];
     size_t left = (size_t)(r->end - p);

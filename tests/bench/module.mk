@@ -40,6 +40,14 @@ $(BENCH_HOP): $(OBJ)/tests/bench/hop.o $(TEST_LIB) $(CORE_LIBS)
 .PHONY: bench-hop
 bench-hop: $(BENCH_HOP)
 	$(BENCH_HOP)
+# make bench-json JSON=FILE.jsonl: reading documents and bulk bodies up to their events.
+BENCH_JSON := $(OUT)/tests/bench/json
+$(BENCH_JSON): $(OBJ)/tests/bench/json.o $(CORE_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(CORE_LIBS) -Wl,--end-group $(SYSLIBS)
+.PHONY: bench-json
+bench-json: $(BENCH_JSON)
+	$(BENCH_JSON) $(JSON)
 # make bench PART=cluster: several nodes, and etcd; options of tests/bench/cluster.pl in BENCH.
 BENCH_LOAD := $(OUT)/tests/bench/load
 $(BENCH_LOAD): tests/bench/load.c
@@ -48,7 +56,7 @@ $(BENCH_LOAD): tests/bench/load.c
 # make bench PART=coordination: the state in a real Kubernetes API server, next to masters of their own.
 units: $(BENCH_COLUMNS) $(BENCH_RANGES) $(BENCH_ALLOCATION) $(BENCH_RPC) $(BENCH_HOP) $(BENCH_LOAD)
 .PHONY: bench
-bench: all $(BENCH_COLUMNS) $(BENCH_HOP) $(BENCH_LOAD)
+bench: all $(BENCH_COLUMNS) $(BENCH_HOP) $(BENCH_LOAD) $(BENCH_JSON)
 	perl $(if $(wildcard tests/bench/$(PART).pl),tests/bench/$(PART).pl,tests/bench/run.pl $(if $(LIMIT),--limit $(LIMIT)) $(if $(PART),--only $(PART))) $(BENCH)
 # make bench-budget [UPDATE=1]: instructions of the hot paths against tests/bench/budget (head of budget.pl).
 BENCH_BUDGET := $(OUT)/tests/bench/budget_run
