@@ -6,6 +6,7 @@
 
 #define ARENA_MAGIC 0x51414e41u
 #define CHUNK_MIN 4096u
+#define CHUNK_LEAST 256u
 #define CHUNK_MAX (1u << 20)
 
 struct qd_arena_chunk {
@@ -21,6 +22,12 @@ struct qd_arena_cleanup {
 void qd_arena_init(qd_arena *a, qd_account *account, size_t max)
 {
     *a = (qd_arena){.magic = ARENA_MAGIC, .account = account, .max = max};
+}
+
+void qd_arena_init_small(qd_arena *a, qd_account *account, size_t max)
+{
+    qd_arena_init(a, account, max);
+    a->least = CHUNK_LEAST;
 }
 
 static void run_cleanups(qd_arena *a)
@@ -72,7 +79,7 @@ void qd_arena_reset(qd_arena *a)
 
 static bool grow(qd_arena *a, size_t n)
 {
-    size_t size = CHUNK_MIN;
+    size_t size = a->least ? a->least : CHUNK_MIN;
     while (size < CHUNK_MAX && size < a->total) size *= 2;
     if (n > CHUNK_MAX * (size_t)1024 * 1024) return false;
     if (size < n + sizeof(struct qd_arena_chunk) + 16) {

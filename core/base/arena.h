@@ -18,6 +18,7 @@ typedef struct qd_arena {
     struct qd_arena_cleanup *cleanup; /* newest first */
     char *at, *end;
     size_t total, max; /* bytes in chunks; max 0 = no limit */
+    uint32_t least;    /* of the first chunk; 0: as much as most requests need */
 } qd_arena;
 
 typedef struct qd_arena_mark {
@@ -27,6 +28,9 @@ typedef struct qd_arena_mark {
 
 /* Prepares an empty arena; nothing is allocated yet. max bounds its bytes (0 = none). */
 void qd_arena_init(qd_arena *a, qd_account *account, size_t max);
+/* The same for what lives long and is small mostly (metadata): chunks begin at 256 bytes and
+ * double. */
+void qd_arena_init_small(qd_arena *a, qd_account *account, size_t max);
 /* Runs the cleanups and frees everything. */
 void qd_arena_fini(qd_arena *a);
 /* Runs the cleanups, keeps one chunk for reuse. */

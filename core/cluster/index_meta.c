@@ -182,7 +182,7 @@ int qd_index_meta_make(const qd_index_source *src, qd_index_meta **out, qd_err *
 {
     qd_index_meta *m = qd_calloc(NULL, sizeof *m);
     if (!m) return qd_err_nomem(err, "index metadata");
-    qd_arena_init(&m->arena, NULL, META_ARENA_MAX);
+    qd_arena_init_small(&m->arena, NULL, META_ARENA_MAX);
     atomic_store(&m->refs, 1);
     snprintf(m->uuid, sizeof m->uuid, "%s", src->uuid);
     m->name = qd_arena_str(&m->arena, src->name);

@@ -287,7 +287,7 @@ static int make_group(const building *b, const qd_index_meta *m, qd_state_group 
     if (!g) return qd_err_nomem(err, "cluster state");
     int rc = 0;
     atomic_store(&g->refs, 1);
-    qd_arena_init(&g->arena, NULL, STATE_ARENA_MAX);
+    qd_arena_init_small(&g->arena, NULL, STATE_ARENA_MAX);
     g->n = m->shards;
     g->replicas = m->replicas;
     g->at = qd_arena_calloc(&g->arena, m->shards * sizeof *g->at);

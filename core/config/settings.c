@@ -25,7 +25,7 @@ int qd_settings_new(qd_account *account, qd_settings **out, qd_err *err)
     if (!s) return qd_err_nomem(err, "settings");
     s->magic = SETTINGS_MAGIC;
     atomic_init(&s->refs, 1);
-    qd_arena_init(&s->arena, account, SETTINGS_BYTES_MAX);
+    qd_arena_init_small(&s->arena, account, SETTINGS_BYTES_MAX);
     qd_map_init(&s->map, account);
     *out = s;
     return 0;

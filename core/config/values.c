@@ -87,7 +87,7 @@ int qd_values_new(const qd_schema *schema, qd_settings *s, int64_t memory_bytes,
     atomic_init(&v->refs, 1);
     v->schema = schema;
     v->settings = s ? qd_settings_ref(s) : NULL;
-    qd_arena_init(&v->arena, NULL, 0);
+    qd_arena_init_small(&v->arena, NULL, 0);
     int rc = 0;
     for (uint32_t id = 0; id < schema->n && rc == 0; id++) rc = fill(v, id, memory_bytes, err);
     if (rc != 0) {

@@ -106,6 +106,9 @@ typedef struct qd_engine_config {
     const _Atomic bool *disk_full;
     qd_engine_settings settings;
     qd_engine_write_doc write_doc;
+    /* Under the slot's lock, when nobody has written to the shard for a while: frees what write_doc
+     * keeps for the slot; whether there was something. NULL: nothing is kept. */
+    bool (*slot_idle)(void *write_doc_arg, uint32_t slot);
     void *write_doc_arg;
 
     /* Copies (replica.h). A replica appends operations and shows what a primary published. */

@@ -115,6 +115,7 @@ struct qd_engine {
     uint64_t order_memory;
     const _Atomic bool *disk_full;
     qd_engine_write_doc write_doc;
+    bool (*slot_idle)(void *write_doc_arg, uint32_t slot);
     void *write_doc_arg;
     _Atomic uint64_t primary_term;
     _Atomic uint64_t office_term; /* in which this copy was last the primary */

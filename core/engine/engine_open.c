@@ -193,6 +193,7 @@ static int make(const qd_engine_config *c, qd_engine **out, qd_err *err)
     e->order_memory = c->order_memory;
     e->disk_full = c->disk_full;
     e->write_doc = c->write_doc;
+    e->slot_idle = c->slot_idle;
     e->write_doc_arg = c->write_doc_arg;
     atomic_store(&e->primary_term, c->primary_term);
     atomic_store(&e->mode, c->mode);
@@ -577,6 +578,7 @@ bool qd_engine_trim(qd_engine *e, bool *some)
             qd_buffer_reset(b->b);
             qd_buffer_trim(b->b);
             b->unit = atomic_fetch_add(&e->next_unit, 1);
+            if (e->slot_idle && e->slot_idle(e->write_doc_arg, i)) *some = true;
         }
         qd_mutex_unlock(&e->slots[i].lock);
     }

@@ -1,8 +1,10 @@
 /*
  * version_map.c: stripes of two open-addressing tables and a list of tombstones. See version_map.h.
  *
- * Entries live in an arena of their half and go with it as a whole; an update in the same half
- * overwrites in place. Tombstones that outlive their half move into a table of their own.
+ * What a stripe holds is made by its first write and given back by the refresh that leaves nothing
+ * in it: of a shard that nobody writes to there are the locks alone, 12 KiB, and no 64. Entries
+ * live in an arena of their half and go with it as a whole; an update in the same half overwrites
+ * in place. Tombstones that outlive their half move into a table of their own.
  */
 #include "engine/version_map.h"
 #include "base/arena.h"
@@ -29,11 +31,15 @@ typedef struct half {
     uint32_t mask, n; /* mask 0 = no table */
 } half;
 
-typedef struct id_stripe {
-    qd_mutex lock;
+typedef struct contents {
     half cur, old;
     qd_map tombs; /* id -> qd_version_value*, oldest first is not kept: pruned by age */
-} __attribute__((aligned(64))) id_stripe;
+} contents;
+
+typedef struct id_stripe {
+    qd_mutex lock;
+    contents *in; /* NULL: nothing */
+} id_stripe;
 
 struct qd_version_map {
     qd_account *account;
@@ -57,36 +63,45 @@ static void half_clear(half *h)
 
 int qd_version_map_make(qd_account *account, uint64_t seed, qd_version_map **out, qd_err *err)
 {
-    qd_version_map *m = qd_alloc_aligned(account, 64, sizeof *m);
+    qd_version_map *m = qd_calloc(account, sizeof *m);
     if (!m) return qd_err_nomem(err, "version map");
-    memset(m, 0, sizeof *m);
     m->account = account;
     m->seed = seed;
-    for (uint32_t i = 0; i < STRIPES; i++) {
-        qd_mutex_init(&m->s[i].lock);
-        half_init(&m->s[i].cur, account);
-        half_init(&m->s[i].old, account);
-        qd_map_init(&m->s[i].tombs, account);
-    }
+    for (uint32_t i = 0; i < STRIPES; i++) qd_mutex_init(&m->s[i].lock);
     *out = m;
     return 0;
 }
 
-static void tombs_free(id_stripe *s)
+/* Under the stripe's lock; NULL without memory. */
+static contents *contents_of(qd_version_map *m, id_stripe *s)
+{
+    if (QD_LIKELY(s->in != NULL)) return s->in;
+    contents *in = qd_alloc(m->account, sizeof *in);
+    if (!in) return NULL;
+    half_init(&in->cur, m->account);
+    half_init(&in->old, m->account);
+    qd_map_init(&in->tombs, m->account);
+    return s->in = in;
+}
+
+static void contents_free(id_stripe *s)
 {
     size_t pos = 0;
     const qd_map_entry *e;
-    while ((e = qd_map_next(&s->tombs, &pos))) qd_free(e->value);
-    qd_map_fini(&s->tombs);
+    if (!s->in) return;
+    half_clear(&s->in->cur);
+    half_clear(&s->in->old);
+    while ((e = qd_map_next(&s->in->tombs, &pos))) qd_free(e->value);
+    qd_map_fini(&s->in->tombs);
+    qd_free(s->in);
+    s->in = NULL;
 }
 
 void qd_version_map_free(qd_version_map *m)
 {
     if (!m) return;
     for (uint32_t i = 0; i < STRIPES; i++) {
-        half_clear(&m->s[i].cur);
-        half_clear(&m->s[i].old);
-        tombs_free(&m->s[i]);
+        contents_free(&m->s[i]);
         qd_mutex_fini(&m->s[i].lock);
     }
     qd_free(m);
@@ -121,15 +136,16 @@ static entry *half_find(const half *h, uint64_t hash, qd_str id)
 
 bool qd_version_map_get(qd_version_map *m, uint32_t at_stripe, qd_str id, qd_version_value *out)
 {
-    id_stripe *s = &m->s[at_stripe];
+    const contents *in = m->s[at_stripe].in;
+    if (!in) return false;
     uint64_t hash = hash_of(m, id);
-    const entry *e = half_find(&s->cur, hash, id);
-    if (!e || !e->set) e = half_find(&s->old, hash, id);
+    const entry *e = half_find(&in->cur, hash, id);
+    if (!e || !e->set) e = half_find(&in->old, hash, id);
     if (e && e->set) {
         *out = e->v;
         return true;
     }
-    const qd_version_value *tomb = s->tombs.n ? qd_map_get(&s->tombs, id) : NULL;
+    const qd_version_value *tomb = in->tombs.n ? qd_map_get(&in->tombs, id) : NULL;
     if (!tomb) return false;
     *out = *tomb;
     return true;
@@ -155,7 +171,9 @@ static int half_grow(half *h, qd_account *account)
 
 int qd_version_map_reserve(qd_version_map *m, uint32_t at_stripe, qd_str id, qd_err *err)
 {
-    half *h = &m->s[at_stripe].cur;
+    contents *in = contents_of(m, &m->s[at_stripe]);
+    if (!in) return qd_err_nomem(err, "version map");
+    half *h = &in->cur;
     uint64_t hash = hash_of(m, id);
     qd_assert(id.n <= QD_TRANSLOG_ID_MAX);
     if (half_find(h, hash, id)) return 0;
@@ -175,13 +193,13 @@ int qd_version_map_reserve(qd_version_map *m, uint32_t at_stripe, qd_str id, qd_
 
 void qd_version_map_put(qd_version_map *m, uint32_t at_stripe, qd_str id, const qd_version_value *v)
 {
-    id_stripe *s = &m->s[at_stripe];
-    entry *e = half_find(&s->cur, hash_of(m, id), id);
+    contents *in = m->s[at_stripe].in;
+    entry *e = in ? half_find(&in->cur, hash_of(m, id), id) : NULL;
     qd_assert(e);
     e->v = *v;
     e->set = true;
     /* a tombstone would come back to life once this half is forgotten */
-    if (s->tombs.n) qd_free(qd_map_del(&s->tombs, id));
+    if (in->tombs.n) qd_free(qd_map_del(&in->tombs, id));
 }
 
 void qd_version_map_refresh_begin(qd_version_map *m)
@@ -189,16 +207,19 @@ void qd_version_map_refresh_begin(qd_version_map *m)
     for (uint32_t i = 0; i < STRIPES; i++) {
         id_stripe *s = &m->s[i];
         qd_mutex_lock(&s->lock);
-        qd_assert(s->old.n == 0);
-        half was = s->old;
-        s->old = s->cur;
-        s->cur = was;
+        contents *in = s->in;
+        if (in) {
+            qd_assert(in->old.n == 0);
+            half was = in->old;
+            in->old = in->cur;
+            in->cur = was;
+        }
         qd_mutex_unlock(&s->lock);
     }
 }
 
 /* Moves the tombstones of the old half aside, unless something newer is there. */
-static void keep_tombstones(qd_version_map *m, id_stripe *s)
+static void keep_tombstones(qd_version_map *m, contents *s)
 {
     for (uint32_t k = 0; s->old.slots && k <= s->old.mask; k++) {
         entry *e = s->old.slots[k];
@@ -214,7 +235,7 @@ static void keep_tombstones(qd_version_map *m, id_stripe *s)
     }
 }
 
-static void prune_tombstones(id_stripe *s, int64_t now_ms, int64_t gc_ms, int64_t keep_from)
+static void prune_tombstones(contents *s, int64_t now_ms, int64_t gc_ms, int64_t keep_from)
 {
     size_t pos = 0;
     const qd_map_entry *e;
@@ -230,10 +251,7 @@ void qd_version_map_clear(qd_version_map *m)
     for (uint32_t i = 0; i < STRIPES; i++) {
         id_stripe *s = &m->s[i];
         qd_mutex_lock(&s->lock);
-        half_clear(&s->cur);
-        half_clear(&s->old);
-        tombs_free(s);
-        qd_map_init(&s->tombs, m->account);
+        contents_free(s);
         qd_mutex_unlock(&s->lock);
     }
 }
@@ -243,9 +261,12 @@ void qd_version_map_refresh_end(qd_version_map *m, int64_t now_ms, int64_t gc_ms
     for (uint32_t i = 0; i < STRIPES; i++) {
         id_stripe *s = &m->s[i];
         qd_mutex_lock(&s->lock);
-        keep_tombstones(m, s);
-        prune_tombstones(s, now_ms, gc_ms, keep_from);
-        half_clear(&s->old);
+        if (s->in) {
+            keep_tombstones(m, s->in);
+            prune_tombstones(s->in, now_ms, gc_ms, keep_from);
+            half_clear(&s->in->old);
+            if (!s->in->cur.n && !s->in->tombs.n) contents_free(s);
+        }
         qd_mutex_unlock(&s->lock);
     }
 }
@@ -256,9 +277,12 @@ void qd_version_map_stats(qd_version_map *m, uint64_t *entries, uint64_t *bytes)
     *bytes = sizeof *m;
     for (uint32_t i = 0; i < STRIPES; i++) {
         id_stripe *s = &m->s[i];
+        const contents *in;
         qd_mutex_lock(&s->lock);
-        *entries += s->cur.n + s->old.n + s->tombs.n;
-        *bytes += s->cur.arena.total + s->old.arena.total;
+        if ((in = s->in)) {
+            *entries += in->cur.n + in->old.n + in->tombs.n;
+            *bytes += sizeof *in + in->cur.arena.total + in->old.arena.total;
+        }
         qd_mutex_unlock(&s->lock);
     }
 }

@@ -7,6 +7,8 @@ typedef struct level {
     qd_json_node **tail;
 } level;
 
+#define FEW 32u
+
 static qd_json_node *new_node(qd_arena *a, const qd_json_reader *r, qd_str key)
 {
     static const qd_json_type types[] = {
@@ -69,12 +71,23 @@ static int build(qd_arena *a, qd_json_reader *r, level *levels, qd_json_node **o
     return 0;
 }
 
+/* May the input be deeper? It has at least so many brackets then. */
+static bool deeper(qd_str input, size_t levels)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < input.n && n <= levels; i++) n += input.p[i] == '{' || input.p[i] == '[';
+    return n > levels;
+}
+
 int qd_json_parse(qd_arena *a, qd_str input, uint32_t depth_max, qd_json_node **out, qd_err *err)
 {
+    level few[FEW], *levels = few;
     qd_json_reader r = QD_JSON_READER(a->account);
     qd_json_reader_init(&r, input, QD_JSON_REQUEST, depth_max);
-    level *levels = qd_arena_alloc(a, r.depth_max * sizeof *levels);
+    /* not in the arena: the tree may live as long as an index */
+    if (deeper(input, FEW)) levels = qd_alloc(a->account, r.depth_max * sizeof *levels);
     int rc = levels ? build(a, &r, levels, out, err) : qd_err_nomem(err, "reading JSON");
+    if (levels != few) qd_free(levels);
     qd_json_reader_fini(&r);
     return rc;
 }

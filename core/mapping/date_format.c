@@ -305,8 +305,7 @@ static int compile_one(qd_arena *a, qd_str s, qd_str whole, date_alternative *ou
         out->kind = special[i].kind;
         return 0;
     }
-    compiler *c = qd_arena_calloc(a, sizeof *c);
-    if (!c) return qd_err_nomem(err, "date format");
+    compiler compiling = {0}, *c = &compiling; /* the arena, of a mapping, gets what is used */
     qd_str pattern = s, plain = s;
     bool strict = qd_str_starts(s, QD_STR("strict_"));
     if (strict) plain = qd_str_sub(s, 7, s.n);
@@ -319,15 +318,21 @@ static int compile_one(qd_arena *a, qd_str s, qd_str whole, date_alternative *ou
     pattern = qd_arena_str(a, pattern);
     if (!pattern.p) return qd_err_nomem(err, "date format");
     int rc = compile_pattern(a, pattern, whole, c, err);
-    out->ops = c->ops;
+    if (rc) return rc;
+    date_op *ops = qd_arena_alloc(a, (c->n ? c->n : 1) * sizeof *ops);
+    if (!ops) return qd_err_nomem(err, "date format");
+    memcpy(ops, c->ops, c->n * sizeof *ops);
+    out->ops = ops;
     out->nops = c->n;
-    return rc;
+    return 0;
 }
 
 int qd_date_format_make(qd_arena *a, qd_str pattern, qd_date_format **out, qd_err *err)
 {
     qd_date_format *f = qd_arena_calloc(a, sizeof *f);
-    date_alternative *alternatives = qd_arena_calloc(a, ALTERNATIVES_MAX * sizeof *alternatives);
+    uint32_t most = 1;
+    for (size_t i = 0; i < pattern.n && most < ALTERNATIVES_MAX; i++) most += pattern.p[i] == '|';
+    date_alternative *alternatives = qd_arena_calloc(a, most * sizeof *alternatives);
     if (!f || !alternatives) return qd_err_nomem(err, "date format");
     if (pattern.n == 0) return qd_err_set(err, QD_E_ARG, "No date pattern provided");
     f->pattern = qd_arena_str(a, pattern);
@@ -343,7 +348,7 @@ int qd_date_format_make(qd_arena *a, qd_str pattern, qd_date_format **out, qd_er
         }
         if (one.p[0] == '8' && one.n > 1)
             one = qd_str_sub(one, 1, one.n); /* the old mark of java.time */
-        if (f->n == ALTERNATIVES_MAX) return invalid(err, pattern, "too many alternatives");
+        if (f->n == most) return invalid(err, pattern, "too many alternatives");
         int rc = compile_one(a, one, pattern, &alternatives[f->n++], err);
         if (rc) return rc;
     }

@@ -438,7 +438,7 @@ static qd_mapping *new_mapping(const qd_analyzers *analyzers, const qd_mapping_s
     m->magic = MAPPING_MAGIC;
     atomic_store(&m->refs, 1);
     m->version = 1;
-    qd_arena_init(&m->arena, NULL, 512 << 20);
+    qd_arena_init_small(&m->arena, NULL, 512 << 20);
     m->analyzers = qd_analyzers_ref(analyzers);
     m->settings = *settings;
     return m;

@@ -3,7 +3,7 @@
 # are indexed, a small search over HTTP against GET /. Figures only, nothing is asserted; writes
 # docs/performance-node.md.
 #
-#   node.pl --docs FILE.jsonl [--catalogue FILE.jsonl] [--starts 10] [--requests 3000] [--no-write]
+#   node.pl --docs FILE.jsonl [--catalogue FILE.jsonl] [--starts 10] [--requests 3000] [--indices 1000] [--no-write]
 use strict;
 use warnings;
 use File::Basename qw(dirname);
@@ -13,11 +13,11 @@ use QdNode;
 use Test::More ();
 use Time::HiRes qw(sleep time);
 
-my %o = (starts => 10, requests => 3000);
+my %o = (starts => 10, requests => 3000, indices => 1000);
 while (@ARGV) {
     my $a = shift;
     if ($a eq '--no-write') { $o{nowrite} = 1 }
-    elsif ($a =~ /^--(docs|catalogue|starts|requests)$/) { $o{$1} = shift }
+    elsif ($a =~ /^--(docs|catalogue|starts|requests|indices)$/) { $o{$1} = shift }
     else { die "unknown option $a\n" }
 }
 die "usage: node.pl --docs FILE.jsonl [--catalogue FILE.jsonl]\n" unless $o{docs};
@@ -132,11 +132,63 @@ sub million {
     $n->post('/one/_refresh');
     my $count = $n->get('/one/_count')->{json}{count};
     row('documents over HTTP by `qd index`', sprintf('%.0f/s', $count / $s), "$count documents, client and node on this machine");
-    row('highest memory, index_buffer_size 256 MiB', sprintf('%.0f MiB', $most / 1024), 'RssAnon + RssShmem; wanted < 700 MiB');
+    row('highest memory, index_buffer_size 256 MiB', sprintf('%.0f MiB', $most / 1024), 'RssAnon + RssShmem; wanted < 600 MiB for 5,000,000');
+    $n->stop;
+}
+
+sub anon_kb { my ($pid) = @_; my ($kb) = QdNode::slurp("/proc/$pid/status") =~ /^RssAnon:\s+(\d+)/m; return $kb }
+
+sub settled_kb { # the least within 15 s in which nobody asks for anything
+    my ($n) = @_;
+    my $least = anon_kb($n->{pid});
+    for (1 .. 60) { sleep 0.25; my $kb = anon_kb($n->{pid}); $least = $kb if $kb < $least }
+    return $least;
+}
+
+sub cpu_s { # user and system time of a process so far
+    my ($pid) = @_;
+    my @f = split ' ', QdNode::slurp("/proc/$pid/stat") =~ s/.*\) //sr;
+    return ($f[11] + $f[12]) / POSIX::sysconf(POSIX::_SC_CLK_TCK());
+}
+
+# Empty indices, then indices of many shards with a few documents: what one costs that nobody uses.
+sub many {
+    my ($indices) = @_;
+    my $n = QdNode->new('bench-many');
+    start_ms($n);
+    my $before = settled_kb($n);
+    for my $i (1 .. $indices) {
+        my $r = $n->put("/empty$i", {settings => {number_of_shards => 1, number_of_replicas => 0}});
+        die "$r->{content}\n" unless $r->{status} == 200;
+    }
+    my $kb = settled_kb($n);
+    row("RssAnon with $indices empty indices", sprintf('%.0f MiB', $kb / 1024), sprintf('%.0f KiB an index; wanted < 300 MiB for 1,000', ($kb - $before) / $indices));
+    my @ms;
+    my $cpu;
+    for (1 .. 3) { $n->stop; push @ms, start_ms($n); $cpu = cpu_s($n->{pid}) }
+    row("start to /ready with $indices empty indices", sprintf('%.0f ms', best(@ms)), sprintf('best of 3, %.0f ms of CPU time in the last; wanted < 1000 ms for 1,000', 1000 * $cpu));
+    $n->stop;
+
+    $n = QdNode->new('bench-shards');
+    start_ms($n);
+    $before = settled_kb($n);
+    my $shards = 0;
+    for my $i (1 .. $indices / 50 || 1) {
+        $n->put("/i$i", {settings => {number_of_shards => 50, number_of_replicas => 0}});
+        my $r = $n->request('POST', "/i$i/_bulk", join('', map { qq({"index":{"_id":"$_"}}\n{"title":"document $_ of a shard that sleeps","n":$_}\n) } 1 .. 250),
+            'content-type' => 'application/x-ndjson');
+        die "$r->{content}\n" if $r->{status} != 200 || $r->{json}{errors};
+        $shards += 50;
+    }
+    $n->post('/_refresh');
+    $n->post('/_flush');
+    $kb = settled_kb($n);
+    row("an idle shard of $shards, each with some 5 documents", sprintf('%.0f KiB', ($kb - $before) / $shards), 'RssAnon after 15 s without requests, over that of an empty node; wanted <= 64 KiB');
     $n->stop;
 }
 
 empty_starts();
+many($o{indices}) if $o{indices};
 catalogue() if $o{catalogue};
 million();
 exit 0 if $o{nowrite};
