@@ -149,9 +149,10 @@ static QD_NOINLINE bool bad_utf8(qd_json_reader *r, const char *from, const char
     return true;
 }
 
-/* A string with escapes: from is its first byte, p the first backslash. Not inline: its block on the
- * stack would make every string pay for the stack's guard. */
-static QD_NOINLINE bool decode(qd_json_reader *r, const char *from, const char *p, uint64_t high, bool name)
+/* A string with escapes: from is its first byte, p the first backslash. Not inline: its block on
+ * the stack would make every string pay for the stack's guard. */
+static QD_NOINLINE bool decode(qd_json_reader *r, const char *from, const char *p, uint64_t high,
+                               bool name)
 {
     char *start = r->out, *o = start;
     char tail[SCAN_BLOCK];

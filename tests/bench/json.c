@@ -1,12 +1,12 @@
 /*
- * json.c: how fast documents and bulk bodies are read, up to the events that a document writer gets:
- * structure, UTF-8, escapes and keys given twice are checked, numbers are not converted.
+ * json.c: how fast documents and bulk bodies are read, up to the events that a document writer
+ * gets: structure, UTF-8, escapes and keys given twice are checked, numbers are not converted.
  *
  *   json FILE.jsonl [SECONDS]
  *
- * Two passes over the file in memory, by turns, each as often as fits into half of the time: its lines
- * as documents, and as a bulk body with an action before each. GB (10^9 bytes) a second of this
- * thread's CPU time, the best pass; and bytes a token, which is what makes files differ.
+ * Two passes over the file in memory, by turns, each as often as fits into half of the time: its
+ * lines as documents, and as a bulk body with an action before each. GB (10^9 bytes) a second of
+ * this thread's CPU time, the best pass; and bytes a token, which is what makes files differ.
  */
 #include "json/reader.h"
 #include <inttypes.h>
