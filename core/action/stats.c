@@ -98,7 +98,7 @@ bool qdi_stats_of_shard(const qd_actions *a, qd_shard *shard, qdi_stats *out)
     qd_index_meta_unref(m);
     if (!qd_shard_settled(shard, SETTLE_MS) || qd_shard_enter(shard, 0, &e, NULL)) return false;
     qd_engine_stats_get(e, &es);
-    snprintf(out->history_uuid, sizeof out->history_uuid, "%s", qd_engine_history_uuid(e));
+    qd_engine_history_uuid(e, out->history_uuid);
     qd_reader *r = qd_engine_reader(e);
     from_engine(&es, out);
     if (r) {

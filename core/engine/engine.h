@@ -245,8 +245,8 @@ bool qd_engine_waited_for(qd_engine *e);
 bool qd_engine_trim(qd_engine *e, bool *some);
 /* Bytes of the translog since the last commit point: what a flush would let go. [any] */
 uint64_t qd_engine_translog_bytes(qd_engine *e);
-/* History, as commit and stats show it: 22 characters. [any] */
-const char *qd_engine_history_uuid(const qd_engine *e);
+/* History, as commit and stats show it: 22 characters and a NUL. [any] */
+void qd_engine_history_uuid(qd_engine *e, char out[23]);
 
 /* Is a segment part of the last commit point? For _cat/segments. [any] */
 bool qd_engine_committed(qd_engine *e, uint64_t unit);

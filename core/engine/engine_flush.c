@@ -183,7 +183,7 @@ int qdi_engine_commit(qd_engine *e, engine_snapshot *s, uint64_t translog_least,
     };
     if (c.translog_generation < translog_least) c.translog_generation = translog_least;
     memcpy(c.translog_uuid, e->translog_uuid, 16);
-    memcpy(c.history_uuid, e->history_uuid, 16);
+    qd_engine_history(e, c.history_uuid);
     c.segments = qd_alloc(e->account, (s->pairs.n + 1) * sizeof *c.segments);
     c.leases = qd_alloc(e->account, QD_LEASES_MAX * sizeof *c.leases);
     int rc = c.segments && c.leases ? 0 : qd_err_nomem(err, "commit point");

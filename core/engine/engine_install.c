@@ -138,7 +138,7 @@ static int check(qd_engine *e, const qd_publication *p, qd_err *err)
                           e->name, (unsigned long long)p->primary_term, (unsigned long long)term);
     }
     if (p->primary_term > term || atomic_load(&e->mode) != QD_ENGINE_REPLICA ||
-        memcmp(p->history, e->history_uuid, 16) != 0) {
+        !qdi_engine_history_is(e, p->history)) {
         return qd_err_set(
             err, QD_E_STATE, "%s publication [%llu, %llu] cannot be installed: %s", e->name,
             (unsigned long long)p->primary_term, (unsigned long long)p->generation,

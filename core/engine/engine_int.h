@@ -126,8 +126,9 @@ struct qd_engine {
     void (*due)(void *arg);
     void *copies_arg;
     _Atomic uint64_t slot_bytes;
-    uint8_t translog_uuid[16], history_uuid[16];
-    char history_text[24];
+    uint8_t translog_uuid[16];
+    qd_mutex history_lock;    /* a leaf: what is behind it is read by any thread */
+    uint8_t history_uuid[16]; /* qd_engine_history, qdi_engine_history_set */
 
     _Atomic int durability; /* a copy: read by every operation */
     qd_mutex settings_lock;
@@ -219,7 +220,7 @@ qd_engine_settings qdi_engine_settings(qd_engine *e);
 /* "<folder>/seg-<hex>" */
 qd_str qdi_engine_segment_name(const qd_engine *e, const uint8_t id[16], char *buf);
 /* Was the segment made by this shard's history? */
-bool qdi_engine_made(const qd_engine *e, const qd_segment *s);
+bool qdi_engine_made(qd_engine *e, const qd_segment *s);
 /* The order of its documents (qd_merge_order). */
 uint8_t qdi_engine_order_of(const qd_segment *s);
 /* Fresh random id. */
@@ -320,7 +321,9 @@ void qdi_engine_snapshot_fini(qd_engine *e, engine_snapshot *s);
  * translog_least. Under flush_lock. */
 int qdi_engine_commit(qd_engine *e, engine_snapshot *s, uint64_t translog_least, qd_err *err);
 /* 16 random bytes as people see them. */
-void qdi_engine_uuid_text(const uint8_t id[16], char out[24]);
+void qdi_engine_history_set(qd_engine *e, const uint8_t history[16]);
+bool qdi_engine_history_is(qd_engine *e, const void *history);
+void qdi_engine_uuid_text(const uint8_t id[16], char out[23]);
 /* The lowest number that a lease retains; INT64_MAX: none. */
 int64_t qdi_engine_leases_retain(qd_engine *e);
 

@@ -115,16 +115,16 @@ static uint32_t pick_forced(qd_engine *e, const qd_merge_candidate *c, uint32_t 
  * The mark is made by `mark` and read by qdi_engine_made and qdi_engine_order_of. */
 #define ORIGIN_BYTES 17u
 
-static void mark(const qd_engine *e, uint8_t order, char out[ORIGIN_BYTES])
+static void mark(qd_engine *e, uint8_t order, char out[ORIGIN_BYTES])
 {
-    memcpy(out, e->history_uuid, 16);
+    qd_engine_history(e, (uint8_t *)out);
     out[16] = (char)order;
 }
 
-bool qdi_engine_made(const qd_engine *e, const qd_segment *s)
+bool qdi_engine_made(qd_engine *e, const qd_segment *s)
 {
     qd_str user = qd_segment_attributes(s)->user;
-    return user.n >= 16 && user.n <= ORIGIN_BYTES && memcmp(user.p, e->history_uuid, 16) == 0;
+    return user.n >= 16 && user.n <= ORIGIN_BYTES && qdi_engine_history_is(e, user.p);
 }
 
 uint8_t qdi_engine_order_of(const qd_segment *s)
@@ -176,7 +176,7 @@ static int write_merged(merge_job *j, qd_segment **out, qd_err *err)
     qd_merge_options o = {
         .attrs = {.min_seq_no = -1,
                   .max_seq_no = -1,
-                  .user = {(const char *)e->history_uuid, 16},
+                  .user = {marked, 16},
                   .stored_codec = settings.stored_codec,
                   .sparse_bitmaps = true},
         .order = (qd_merge_order)settings.merge_order,

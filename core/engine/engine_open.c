@@ -145,6 +145,7 @@ static void destroy(qd_engine *e)
     qd_version_map_free(e->versions);
     qd_seq_no_fini(&e->seq_no);
     qd_err_fini(&e->failure);
+    qd_mutex_fini(&e->history_lock);
     qd_mutex_fini(&e->settings_lock);
     qd_mutex_fini(&e->flush_lock);
     qd_mutex_fini(&e->refresh_lock);
@@ -211,6 +212,7 @@ static int make(const qd_engine_config *c, qd_engine **out, qd_err *err)
     e->committed_checkpoint = QD_SEQ_NO_NONE;
     atomic_store(&e->next_unit, 1);
     qd_err_init(&e->failure);
+    qd_mutex_init(&e->history_lock);
     qd_mutex_init(&e->settings_lock);
     qd_mutex_init(&e->flush_lock);
     qd_mutex_init(&e->refresh_lock);
@@ -241,7 +243,7 @@ static int make(const qd_engine_config *c, qd_engine **out, qd_err *err)
 }
 
 /* 16 random bytes as people see them: URL-safe base64 without padding. */
-void qdi_engine_uuid_text(const uint8_t id[16], char out[24])
+void qdi_engine_uuid_text(const uint8_t id[16], char out[23])
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     uint32_t bits = 0, have = 0;
@@ -254,9 +256,32 @@ void qdi_engine_uuid_text(const uint8_t id[16], char out[24])
     out[n] = 0;
 }
 
-const char *qd_engine_history_uuid(const qd_engine *e)
+void qd_engine_history(qd_engine *e, uint8_t out[16])
 {
-    return e->history_text;
+    qd_mutex_lock(&e->history_lock);
+    memcpy(out, e->history_uuid, 16);
+    qd_mutex_unlock(&e->history_lock);
+}
+
+void qdi_engine_history_set(qd_engine *e, const uint8_t history[16])
+{
+    qd_mutex_lock(&e->history_lock);
+    memcpy(e->history_uuid, history, 16);
+    qd_mutex_unlock(&e->history_lock);
+}
+
+bool qdi_engine_history_is(qd_engine *e, const void *history)
+{
+    uint8_t own[16];
+    qd_engine_history(e, own);
+    return memcmp(own, history, 16) == 0;
+}
+
+void qd_engine_history_uuid(qd_engine *e, char out[23])
+{
+    uint8_t own[16];
+    qd_engine_history(e, own);
+    qdi_engine_uuid_text(own, out);
 }
 
 int qd_engine_create(const qd_engine_config *c, qd_engine **out, qd_err *err)
@@ -274,7 +299,6 @@ int qd_engine_create(const qd_engine_config *c, qd_engine **out, qd_err *err)
     qdi_engine_id(e, e->translog_uuid);
     qdi_engine_id(e, e->history_uuid);
     if (c->history) memcpy(e->history_uuid, c->history, 16);
-    qdi_engine_uuid_text(e->history_uuid, e->history_text);
     memcpy(who.uuid, e->translog_uuid, 16);
     memcpy(who.history, e->history_uuid, 16);
     memcpy(first.translog_uuid, e->translog_uuid, 16);
@@ -441,7 +465,6 @@ static int take_commit(qd_engine *e, const qd_commit *c, qd_err *err)
 {
     memcpy(e->translog_uuid, c->translog_uuid, 16);
     memcpy(e->history_uuid, c->history_uuid, 16);
-    qdi_engine_uuid_text(e->history_uuid, e->history_text);
     e->commit_generation = c->generation;
     e->committed_translog = c->translog_generation;
     e->committed_checkpoint = c->local_checkpoint;

@@ -77,7 +77,7 @@ int qd_engine_publication(qd_engine *e, qd_publication **out, qd_err *err)
     h->p.generation = s.published_generation;
     h->p.max_seq_no = s.shown;
     h->p.global_checkpoint = at.global > s.shown ? at.global : s.shown;
-    memcpy(h->p.history, e->history_uuid, 16);
+    qd_engine_history(e, h->p.history);
     describe(h);
     *out = &h->p;
     return 0;

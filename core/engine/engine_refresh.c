@@ -170,14 +170,15 @@ static int cut(qd_engine *e, qd_err *err)
 static int write_segment(qd_engine *e, engine_buffer *b, qd_err *err)
 {
     char name[ENGINE_NAME_MAX];
-    uint8_t id[16];
+    uint8_t id[16], history[16];
     qd_segment_attrs attrs = {
         .min_seq_no = b->min_seq_no,
         .max_seq_no = b->max_seq_no,
-        .user = {(const char *)e->history_uuid, 16},
+        .user = {(const char *)history, 16},
         .stored_codec = qdi_engine_settings(e).stored_codec,
         .sparse_bitmaps = true,
     };
+    qd_engine_history(e, history);
     qdi_engine_id(e, id);
     qd_str object = qdi_engine_segment_name(e, id, name);
     int rc = qd_buffer_flush(b->b, e->store, object, id, &attrs, false, NULL, err);

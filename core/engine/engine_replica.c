@@ -33,11 +33,6 @@ qd_engine_mode qd_engine_mode_get(qd_engine *e)
     return (qd_engine_mode)atomic_load(&e->mode);
 }
 
-const uint8_t *qd_engine_history(const qd_engine *e)
-{
-    return e->history_uuid;
-}
-
 static void show_due(qd_engine *e)
 {
     qd_err err;
@@ -375,7 +370,7 @@ int qd_engine_recovery_reset(qd_engine *e, const uint8_t *history, qd_err *err)
     if (!rc && (atomic_load(&e->mode) != QD_ENGINE_REPLICA || e->install)) {
         rc = qd_err_set(err, QD_E_STATE, "%s cannot be recovered from another copy now", e->name);
     }
-    if (!rc && memcmp(history, e->history_uuid, 16) != 0) {
+    if (!rc && !qdi_engine_history_is(e, history)) {
         /* all that was there is void; this generation goes first if the recovery does not end */
         qd_translog_turn t = {.primary_term = atomic_load(&e->primary_term),
                               .history = history,
@@ -384,8 +379,7 @@ int qd_engine_recovery_reset(qd_engine *e, const uint8_t *history, qd_err *err)
         rc = turn(e, &t, &generation, err);
         if (!rc) {
             atomic_store(&e->reset_generation, generation);
-            memcpy(e->history_uuid, history, 16);
-            qdi_engine_uuid_text(e->history_uuid, e->history_text);
+            qdi_engine_history_set(e, history);
             atomic_store(&e->global, QD_SEQ_NO_NONE);
             qd_seq_no_reset(&e->seq_no, QD_SEQ_NO_NONE);
             qdi_engine_recent_clear(e);
@@ -412,8 +406,7 @@ int qd_engine_history_renew(qd_engine *e, qd_err *err)
         rc = qd_err_set(err, QD_E_NOT_PRIMARY, "%s is not the primary (any longer)", e->name);
     }
     if (!rc && !(rc = turn(e, &t, NULL, err))) {
-        memcpy(e->history_uuid, history, 16);
-        qdi_engine_uuid_text(e->history_uuid, e->history_text);
+        qdi_engine_history_set(e, history);
         qd_translog_checkpoint_set(e->translog, atomic_load(&e->global));
         rc = qdi_engine_snapshot(e, true, &s, &failure);
         if (!rc) rc = qdi_engine_commit(e, &s, 0, &failure);

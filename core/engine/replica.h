@@ -76,7 +76,7 @@ qd_engine_mode qd_engine_mode_get(qd_engine *e);
 /* config.copies_arg. [any] */
 void *qd_engine_copies_arg(const qd_engine *e);
 /* 16 bytes naming the history of operations. [any] */
-const uint8_t *qd_engine_history(const qd_engine *e);
+void qd_engine_history(qd_engine *e, uint8_t out[16]);
 
 /* A global checkpoint that is at least this; a lower one is ignored, and a replica takes no more
  * than it has itself (while it recovers it lacks operations below). On a primary it lets a written

@@ -125,11 +125,11 @@ static void hello(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply
     }
     if (retain(g, e, q->by, q->first, err)) return;
     qd_uuid_text(q->history, theirs);
-    qd_uuid_text(qd_engine_history(e), ours);
+    qd_engine_history(e, a->history);
+    qd_uuid_text(a->history, ours);
     qd_engine_checkpoints_get(e, &at);
     bool by_ops =
         repl_recovery_by_ops(theirs, ours, q->first, qd_engine_ops_from(e), at.max_seq_no);
-    memcpy(a->history, qd_engine_history(e), sizeof a->history);
     if (by_ops) a->flags |= REPL_BY_OPS;
     a->max = at.max_seq_no;
     a->verdict = REPL_OK;

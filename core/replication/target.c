@@ -41,7 +41,7 @@ static void request(const target *t, repl_request *q)
     memcpy(q->aid, t->primary, sizeof q->aid);
     memcpy(q->by, t->g->aid, sizeof q->by);
     qd_engine_published(t->e, &q->open_term, &q->open_generation, &q->max);
-    memcpy(q->history, qd_engine_history(t->e), sizeof q->history);
+    qd_engine_history(t->e, q->history);
 }
 
 static int ask(target *t, uint32_t action, const repl_request *q, qd_rpc_call *call, repl_reply *a,
