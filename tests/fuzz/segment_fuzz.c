@@ -9,6 +9,21 @@
 #include "segment/postings/postings_int.h"
 #include "segment/segment_int.h"
 
+/* With itself, in each order. */
+static void merge(qd_segment *s, qd_store *store, qd_account *account)
+{
+    const uint8_t id[16] = {2};
+    const qd_merge_source sources[] = {{s, NULL}, {s, NULL}};
+    for (int order = QD_MERGE_KEPT; order <= QD_MERGE_BISECT; order++) {
+        const qd_merge_options options = {.attrs = {.min_seq_no = -1, .max_seq_no = -1},
+                                          .order = (qd_merge_order)order};
+        int rc =
+            qd_segment_merge(sources, 2, store, QD_STR("out"), id, &options, account, NULL, NULL);
+        qd_assert(rc == 0 || rc == QD_E_CORRUPT || rc == QD_E_STATE);
+        if (rc == 0) qd_assert(qd_store_delete(store, QD_STR("out"), NULL) == 0);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define RESIDENT_FROM 32u
@@ -109,11 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             qd_assert(rc == 0 || rc == QD_E_CORRUPT);
             qd_err_fini(&err);
             read_fields(s, &account);
-            const qd_merge_source sources[] = {{s, NULL}, {s, NULL}};
-            const qd_merge_options options = {.attrs = {.min_seq_no = -1, .max_seq_no = -1}};
-            rc = qd_segment_merge(sources, 2, store, QD_STR("out"), id, &options, &account, NULL,
-                                  NULL);
-            qd_assert(rc == 0 || rc == QD_E_CORRUPT || rc == QD_E_STATE);
+            merge(s, store, &account);
         }
         qd_segment_unref(s);
     }
