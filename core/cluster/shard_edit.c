@@ -292,25 +292,27 @@ static void take_unfinished(qd_shard_edit *e)
     }
 }
 
-/* A copy that the primary was filling, as if it were filled. */
-static uint32_t broken_next(qd_shard_edit *e)
+/* A copy that the primary was filling, as if it were filled; empty: there is none. */
+static qd_str broken_next(qd_shard_edit *e)
 {
     for (uint32_t i = 1; i < e->s.ncopies; i++) {
         const qd_copy *c = &e->copies[i];
         if (c->state != QD_SHARD_INITIALIZING || qd_copy_is_target(c)) continue;
         if (qd_shard_meta_in_sync(&e->s, c->allocation_id)) continue;
         mark_started(&e->copies[i]);
-        return add_in_sync(e, (qd_in_sync){c->allocation_id, c->node}) ? 0 : i;
+        if (add_in_sync(e, (qd_in_sync){c->allocation_id, c->node})) break;
+        return c->allocation_id;
     }
-    return 0;
+    return (qd_str){NULL, 0};
 }
 
 static int take_primary(qd_shard_edit *e, qd_unassigned_reason reason, qd_str failure)
 {
     uint32_t next = 0;
     if (e->s.primary_term >= INT64_MAX) return QD_E_CONFLICT;
-    if (cluster_broken(PROMOTE_OUT_OF_SYNC)) next = broken_next(e);
-    if (!next) take_unfinished(e);
+    qd_str broken = cluster_broken(PROMOTE_OUT_OF_SYNC) ? broken_next(e) : (qd_str){NULL, 0};
+    take_unfinished(e);
+    if (broken.n) next = (uint32_t)find(e, broken);
     for (uint32_t i = 1; i < e->s.ncopies && !next; i++) {
         if (qd_copy_is_active(&e->copies[i])) next = i;
     }
