@@ -72,7 +72,8 @@ all: programs plugins
 NO_TSAN_512 := $(if $(filter thread,$(subst $(comma), ,$(SAN))),-fno-sanitize=thread,)
 X86_FLAGS_avx2 := $(if $(filter x86_64,$(ARCH)),-march=x86-64-v3)
 X86_FLAGS_avx512 := $(if $(filter x86_64,$(ARCH)),-march=x86-64-v4 -mavx512vbmi -mprefer-vector-width=512)
-kernel_flags = $(if $(filter %_avx2.c,$(1)),$(X86_FLAGS_avx2) -O3,$(if $(filter %_avx512.c,$(1)),$(X86_FLAGS_avx512) -O3 $(NO_TSAN_512),$(if $(filter %_scalar.c %_neon.c,$(1)),-O3,)))
+# psabi: vectors are passed within one file alone
+kernel_flags = $(if $(filter %_avx2.c,$(1)),$(X86_FLAGS_avx2) -O3,$(if $(filter %_avx512.c,$(1)),$(X86_FLAGS_avx512) -O3 $(NO_TSAN_512),$(if $(filter %_scalar.c %_neon.c,$(1)),-O3 -Wno-psabi,)))
 
 $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)

@@ -4,9 +4,6 @@
 #include "aggs/kern_int.h"
 #include <string.h>
 
-/* how vectors are passed differs between instruction sets; none leaves its file */
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 typedef int64_t vi __attribute__((vector_size(32)));
 typedef uint64_t vu __attribute__((vector_size(32)));
 typedef double vd __attribute__((vector_size(32)));
