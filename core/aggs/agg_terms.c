@@ -14,6 +14,7 @@
 #include "aggs/kern_int.h"
 #include "base/hash.h"
 #include "mapping/field.h"
+#include "search/ordinals.h"
 #include "segment/segment.h"
 #include "store/reads.h"
 #include <math.h>
@@ -33,6 +34,11 @@ typedef struct state {
     uint32_t *bucket; /* by ordinal, or number - base: the bucket of owner 0, UNSEEN, SKIPPED */
     uint32_t cap_term, cap_bucket, nbucket;
     int64_t base;
+    /* Of the whole shard, over several segments: numbers of strings; NULL: they are put into
+     * strings */
+    const qd_ordinals *shard;
+    const uint32_t *number; /* of the leaf's ordinals */
+    uint32_t *shard_count;  /* counting without children: documents by number */
     bool counting; /* by ordinal, or number - base; children, if any, fold by these slots */
     qdi_counts count;
     uint32_t *numbers; /* of a batch: number - base */
@@ -153,6 +159,20 @@ static bool number_wanted(const qdi_aggr *a, int64_t v)
 
 /* --- collecting ------------------------------------------------------------------------------- */
 
+/* The shard's ordinals, where names are not needed for anything but the answer. */
+static int open_ordinals(qdi_aggr *a, qd_err *err)
+{
+    state *t = a->state;
+    const qdi_source *s = a->src;
+    qd_searcher *searcher = a->shard->o.searcher;
+    if (s->has_missing || s->ids || a->def->min_doc_count == 0 || a->def->u.terms.include.any)
+        return 0;
+    int rc = qd_searcher_ordinals(searcher, s->field->name, &t->shard, err);
+    if (rc || !t->shard || !a->single || a->def->nplain) return rc;
+    t->shard_count = qd_calloc(a->shard->account, t->shard->n * sizeof *t->shard_count);
+    return t->shard_count ? 0 : no_memory(a, err);
+}
+
 static int terms_open(qdi_aggr *a, qd_err *err)
 {
     state *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
@@ -161,8 +181,11 @@ static int terms_open(qdi_aggr *a, qd_err *err)
     qdi_aggs_strings_init(&t->list, a->shard->account);
     qdi_aggs_strings_init(&t->not_list, a->shard->account);
     t->universe.account = a->shard->account;
-    if (a->src && a->bound->values == QDI_ORD) a->src->want_dict = true;
-    return open_include(a, err);
+    int rc = open_include(a, err);
+    if (rc || !a->src || a->bound->values != QDI_ORD) return rc;
+    rc = open_ordinals(a, err);
+    if (!t->shard) a->src->want_dict = true;
+    return rc;
 }
 
 /* A table from what a value is in this leaf to its bucket, for one owner. */
@@ -186,6 +209,7 @@ static int terms_leaf(qdi_aggr *a, qd_err *err)
     t->nbucket = 0;
     t->counting = false;
     if (!a->src) return 0;
+    t->number = t->shard ? t->shard->of[a->shard->batch.leaf->index] : NULL;
     if (a->bound->values != QDI_ORD) {
         const qd_column_stats *st = a->src->column ? a->src->stats : NULL;
         bool narrow = st && st->min <= st->max && (uint64_t)st->max - (uint64_t)st->min < TABLE_MAX;
@@ -205,6 +229,10 @@ static int resolve(qdi_aggr *a, uint32_t ord, uint32_t *out, qd_err *err)
 {
     state *t = a->state;
     qd_str v;
+    if (t->shard) { /* without a leaf ord is of the shard */
+        *out = t->number ? t->number[ord] : ord;
+        return 0;
+    }
     int rc = qdi_aggs_source_bytes(a->src, ord, &v, err);
     if (rc) return rc;
     *out = SKIPPED;
@@ -402,15 +430,14 @@ static bool best_by_count(const qdi_aggr *a)
     const qdi_order *o = d->order;
     return d->norder == 2 && o[0].by == QDI_BY_COUNT && !o[0].ascending && o[1].by == QDI_BY_KEY &&
            o[1].ascending && d->min_doc_count > 0 && d->u.terms.shard_min_doc_count <= 1 &&
-           !d->u.terms.include.any && qd_searcher_leaves(a->shard->o.searcher) == 1;
+           !d->u.terms.include.any;
 }
 
 /* The least count with which an ordinal may be among the best k; *ties: so many of that count are,
  * those of the least ordinals. */
-static int least_count(qdi_aggr *a, uint32_t n, uint32_t k, uint32_t *least, uint32_t *ties,
-                       qd_err *err)
+static int least_count(qdi_aggr *a, const uint32_t *counts, uint32_t n, uint32_t k, uint32_t *least,
+                       uint32_t *ties, qd_err *err)
 {
-    const uint32_t *counts = ((state *)a->state)->count.at;
     uint32_t *heap = qd_alloc(a->shard->account, k * sizeof *heap), used = 0;
     if (!heap) return no_memory(a, err);
     for (uint32_t i = 0; i < n; i++) {
@@ -437,16 +464,14 @@ static int least_count(qdi_aggr *a, uint32_t n, uint32_t k, uint32_t *least, uin
     return 0;
 }
 
-static int terms_leaf_end(qdi_aggr *a, qd_err *err)
+/* Documents counted by what values are in the leaf, or in the shard, go to buckets: all of them, or
+ * those that can be among the best where this is all there is. */
+static int take_counts(qdi_aggr *a, const uint32_t *counts, uint32_t n, bool all, qd_err *err)
 {
     state *t = a->state;
-    if (!a->src || !t->counting) return 0;
-    if (!a->src->column && !a->src->has_missing) return 0;
-    qdi_counts_sum(&t->count);
-    const uint32_t *counts = t->count.at;
-    uint32_t n = t->count.n, k = a->def->u.terms.shard_size, least = 1, ties = UINT32_MAX, bucket;
-    if (best_by_count(a) && !a->src->has_missing && n > k) {
-        int rc = least_count(a, n, k, &least, &ties, err);
+    uint32_t k = a->def->u.terms.shard_size, least = 1, ties = UINT32_MAX, bucket;
+    if (all && best_by_count(a) && !a->src->has_missing && n > k) {
+        int rc = least_count(a, counts, n, k, &least, &ties, err);
         if (rc) return rc;
     }
     for (uint32_t i = 0; i < n; i++) {
@@ -460,6 +485,20 @@ static int terms_leaf_end(qdi_aggr *a, qd_err *err)
         if (!rc && bucket != SKIPPED) rc = qdi_aggs_slot_take(a, i, counts[i], bucket, err);
         if (rc) return rc;
     }
+    return 0;
+}
+
+static int terms_leaf_end(qdi_aggr *a, qd_err *err)
+{
+    state *t = a->state;
+    if (!a->src || !t->counting) return 0;
+    if (!a->src->column && !a->src->has_missing) return 0;
+    qdi_counts_sum(&t->count);
+    if (!t->shard_count)
+        return take_counts(a, t->count.at, t->count.n,
+                           qd_searcher_leaves(a->shard->o.searcher) == 1, err);
+    for (uint32_t i = 0; t->number && i < a->src->ordinals; i++)
+        t->shard_count[t->number[i]] += t->count.at[i];
     return 0;
 }
 
@@ -504,8 +543,13 @@ static int all_of_leaf(qdi_aggr *a, const qd_leaf *leaf, qd_err *err)
 /* All terms of the shard, of segments too that held no hit and so were never begun. */
 static int terms_finish(qdi_aggr *a, qd_err *err)
 {
+    state *t = a->state;
     const qd_searcher *searcher = a->shard->o.searcher;
     int rc = 0;
+    if (t->shard_count) {
+        t->number = NULL;
+        return take_counts(a, t->shard_count, t->shard->n, true, err);
+    }
     if (a->def->min_doc_count != 0 || !a->src) return 0;
     for (uint32_t i = 0; rc == 0 && i < qd_searcher_leaves(searcher); i++) {
         qd_arena_reset(&a->shard->leaf_arena);
@@ -526,7 +570,7 @@ typedef struct candidate {
 
 typedef struct order_arg {
     const qdi_agg *def;
-    const qd_str *strings; /* NULL: numbers */
+    const qd_str *strings; /* NULL: numbers, or those of the shard's strings */
 } order_arg;
 
 /* NaN goes last, whatever the direction. */
@@ -637,11 +681,14 @@ static int gather(qdi_aggr *a, uint32_t owner, candidate **out, uint32_t *n, uin
 }
 
 /* A bucket number that no document has: children find nothing there. */
-static int build_bucket(qdi_aggr *a, const candidate *c, qdi_bucket_out *o, qd_err *err)
+static int build_bucket(qdi_aggr *a, const candidate *c, const qd_str *name, qdi_bucket_out *o,
+                        qd_err *err)
 {
     state *t = a->state;
     *o = (qdi_bucket_out){.key = c->key, .docs = c->docs};
-    if (a->bound->values == QDI_ORD) {
+    if (name) {
+        o->bytes = *name;
+    } else if (a->bound->values == QDI_ORD) {
         o->bytes = qd_arena_str(&a->shard->partial->arena, t->strings.at[c->key]);
         if (!o->bytes.p) return no_memory(a, err);
     } else if (a->bound->values == QDI_F64) {
@@ -649,6 +696,19 @@ static int build_bucket(qdi_aggr *a, const candidate *c, qdi_bucket_out *o, qd_e
     }
     return qdi_aggs_build_subs(a, c->bucket == UINT32_MAX ? a->buckets.n : c->bucket, &o->subs,
                                err);
+}
+
+/* Strings of the best, by their numbers in the shard. */
+static int names_of(qdi_aggr *a, const candidate *c, uint32_t n, qd_str **out, qd_err *err)
+{
+    qd_arena *arena = &a->shard->partial->arena;
+    const state *t = a->state;
+    qd_str *names = *out = qd_arena_alloc(arena, (n + 1ul) * sizeof *names);
+    uint32_t *numbers = qd_arena_alloc(arena, (n + 1ul) * sizeof *numbers);
+    if (!names || !numbers) return no_memory(a, err);
+    for (uint32_t i = 0; i < n; i++) numbers[i] = (uint32_t)c[i].key;
+    return qd_ordinals_strings(a->shard->o.searcher, a->src->field->name, t->shard, numbers, n,
+                               arena, a->shard->account, names, err);
 }
 
 static int terms_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
@@ -659,14 +719,16 @@ static int terms_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
     uint64_t total = t->left_out;
     int rc = gather(a, owner, &c, &n, &total, err);
     if (rc) return rc;
-    order_arg g = {a->def, a->bound->values == QDI_ORD ? t->strings.at : NULL};
+    qd_str *names = NULL;
+    order_arg g = {a->def, a->bound->values == QDI_ORD && !t->shard ? t->strings.at : NULL};
     if (k > n) k = n;
     rc = select_best(a, c, n, k, &g, err);
+    if (rc == 0 && t->shard) rc = names_of(a, c, k, &names, err);
     out->b = rc ? NULL : qd_arena_calloc(&a->shard->partial->arena, (k + 1ul) * sizeof *out->b);
     if (rc == 0 && !out->b)
         rc = qdi_aggs_no_memory(a->shard->account, k * sizeof *out->b, "results of terms", err);
     for (uint32_t i = 0; rc == 0 && i < k; i++) {
-        rc = build_bucket(a, &c[i], &out->b[i], err);
+        rc = build_bucket(a, &c[i], names ? &names[i] : NULL, &out->b[i], err);
         total -= c[i].docs;
         out->n = i + 1;
     }
@@ -696,6 +758,7 @@ static void terms_close(qdi_aggr *a)
     qd_free(t->bucket);
     qd_free(t->count.at);
     qd_free(t->numbers);
+    qd_free(t->shard_count);
 }
 
 const qdi_ops qdi_aggs_ops_terms = {.open = terms_open,

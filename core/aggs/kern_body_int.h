@@ -74,9 +74,9 @@ static void bounds_i64(const int64_t *v, size_t n, int64_t *min, int64_t *max)
     *max = hi;
 }
 
-static inline void add_lanes(vd x, vd *s, vd *c)
+static inline void add_lanes(const vd *x, vd *s, vd *c)
 {
-    vd y = x - *c, t = *s + y;
+    vd y = *x - *c, t = *s + y;
     *c = (t - *s) - y;
     *s = t;
 }
@@ -98,7 +98,7 @@ static void sum_f64(const double *v, size_t n, qd_fsum *io)
         for (int k = 0; k < 4; k++) { /* four chains hide the latency of additions */
             vd x;
             memcpy(&x, v + i + 4 * k, 32);
-            add_lanes(x, &s[k], &c[k]);
+            add_lanes(&x, &s[k], &c[k]);
         }
     memcpy(io->sum, s, sizeof s);
     memcpy(io->low, c, sizeof c);
@@ -117,7 +117,8 @@ static void sum_sortable(const int64_t *v, size_t n, qd_fsum *io)
             memcpy(&a, v + i + 4 * k, 32);
             vu flip = (vu)(a < 0) >> 1;
             a ^= (vi)flip;
-            add_lanes((vd)a, &s[k], &c[k]);
+            vd x = (vd)a;
+            add_lanes(&x, &s[k], &c[k]);
         }
     memcpy(io->sum, s, sizeof s);
     memcpy(io->low, c, sizeof c);
@@ -126,10 +127,10 @@ static void sum_sortable(const int64_t *v, size_t n, qd_fsum *io)
 
 /* Into pairs of values 0, 2, 1, 3. The sign bits of bad gather what is nearer to zero than least,
  * but not zero: the bits of doubles of one sign are in their order. */
-static inline void split4(vi a, double magic, int64_t least, vi *bad, qdi_pair out[4])
+static inline void split4(const vi *v, double magic, int64_t least, vi *bad, qdi_pair out[4])
 {
-    vu flip = (vu)(a < 0) >> 1;
-    vd x = (vd)(a ^ (vi)flip), high = (x + magic) - magic, low = x - high;
+    vu flip = (vu)(*v < 0) >> 1;
+    vd x = (vd)(*v ^ (vi)flip), high = (x + magic) - magic, low = x - high;
     vi size = (vi)x & INT64_MAX;
     *bad |= (size - least) & ~(size - 1);
     vd first = __builtin_shufflevector(high, low, 0, 4, 2, 6);
@@ -145,11 +146,11 @@ static bool split(const int64_t *v, size_t n, double magic, double tiny, qdi_pai
     size_t i = 0;
     for (; i + 4 <= n; i += 4) {
         memcpy(&a, v + i, 32);
-        split4(a, magic, least, &bad, out + i);
+        split4(&a, magic, least, &bad, out + i);
     }
     for (; i < n; i++) {
         qdi_pair some[4];
-        split4((vi){v[i]}, magic, least, &bad, some);
+        split4(&(vi){v[i]}, magic, least, &bad, some);
         out[i] = some[0];
     }
     return (bad[0] | bad[1] | bad[2] | bad[3]) >= 0;
@@ -157,10 +158,10 @@ static bool split(const int64_t *v, size_t n, double magic, double tiny, qdi_pai
 
 typedef uint32_t vw __attribute__((vector_size(16)));
 
-static inline vw narrow(vu a)
+static inline vw narrow(const vu *a)
 {
     vw halves[2];
-    memcpy(halves, &a, sizeof a);
+    memcpy(halves, a, sizeof halves);
     return __builtin_shufflevector(halves[0], halves[1], 0, 2, 4, 6);
 }
 
@@ -186,14 +187,15 @@ static void add_up(uint32_t *v, size_t n, size_t stride)
 /* Integers below 2^52 become doubles, and back, by the bits of 2^52 above them. The quotient by the
  * inverse is rounded to the nearest integer: it is one too great where the rest, exact, is
  * negative. */
-static inline vw step4(vu above, double length, double inverse)
+static inline vw step4(const vu *above, double length, double inverse)
 {
     const double magic = 0x1p52;
-    vd d = (vd)(above | (uint64_t)0x4330000000000000) - magic;
+    vd d = (vd)(*above | (uint64_t)0x4330000000000000) - magic;
     vd q = (d * inverse + magic) - magic, rest = d - q * length;
     const vd one = {1, 1, 1, 1};
     q -= (vd)((vu)(rest < 0) & (vu)one);
-    return narrow((vu)(q + magic));
+    vu bits = (vu)(q + magic);
+    return narrow(&bits);
 }
 
 static uint32_t steps(const int64_t *v, size_t n, int64_t base, int64_t step, uint32_t *out)
@@ -203,19 +205,21 @@ static uint32_t steps(const int64_t *v, size_t n, int64_t base, int64_t step, ui
     for (; i + 4 <= n; i += 4) {
         vu a;
         memcpy(&a, v + i, 32);
-        vw w = step4(a - (uint64_t)base, length, inverse);
+        a -= (uint64_t)base;
+        vw w = step4(&a, length, inverse);
         memcpy(out + i, &w, 16);
     }
-    for (; i < n; i++) out[i] = step4((vu){(uint64_t)v[i] - (uint64_t)base}, length, inverse)[0];
+    for (; i < n; i++) out[i] = step4(&(vu){(uint64_t)v[i] - (uint64_t)base}, length, inverse)[0];
     return greatest(out, n);
 }
 
-static inline vw interval4(vd v, double offset, double interval, double first)
+static inline vw interval4(const vd *v, double offset, double interval, double first)
 {
     const double magic = 0x1.8p52; /* of either sign */
-    vd x = (v - offset) / interval, q = (x + magic) - magic;
+    vd x = (*v - offset) / interval, q = (x + magic) - magic;
     q -= (vd)((vu)(q > x) & (vu)(vd){1, 1, 1, 1});
-    return narrow((vu)(q - first + magic));
+    vu bits = (vu)(q - first + magic);
+    return narrow(&bits);
 }
 
 static uint32_t intervals(const double *v, size_t n, double offset, double interval, double first,
@@ -225,10 +229,10 @@ static uint32_t intervals(const double *v, size_t n, double offset, double inter
     for (; i + 4 <= n; i += 4) {
         vd a;
         memcpy(&a, v + i, 32);
-        vw w = interval4(a, offset, interval, first);
+        vw w = interval4(&a, offset, interval, first);
         memcpy(out + i, &w, 16);
     }
-    for (; i < n; i++) out[i] = interval4((vd){v[i]}, offset, interval, first)[0];
+    for (; i < n; i++) out[i] = interval4(&(vd){v[i]}, offset, interval, first)[0];
     return greatest(out, n);
 }
 

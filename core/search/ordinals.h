@@ -1,0 +1,34 @@
+/*
+ * ordinals.h: ordinals of a whole shard: a keyword's dictionaries of all segments as one, so that
+ * equal strings have equal numbers, in byte order.
+ */
+#ifndef QD_SEARCH_ORDINALS_H
+#define QD_SEARCH_ORDINALS_H
+
+#include "base/arena.h"
+#include "search/searcher.h"
+
+#define QD_ORDINALS_MAX (1u << 24) /* entries of all dictionaries at most */
+
+/* Immutable; lives as long as its searcher. Numbers ascend with the bytes of their strings. */
+typedef struct qd_ordinals {
+    uint32_t n;                /* distinct strings */
+    const uint32_t *const *of; /* [leaf][ordinal]: its number; NULL: the leaf has none */
+    const uint32_t *leaf;      /* by number: the first leaf that has it, */
+    const uint32_t *ord;       /* and its ordinal there */
+} qd_ordinals;
+
+/* The ordinals of a field over all segments: *out, or NULL where each use has to do without: of one
+ * segment alone, of a field that is no ORDINAL column in some, over QD_ORDINALS_MAX, when memory is
+ * short, or asked for the first time of this searcher (a refresh may come before the second use
+ * would pay). The second use makes them, reading all dictionaries; others meanwhile do without.
+ * Charged to the searcher's account. [worker] QD_E_IO, QD_E_CORRUPT. O(n log leaves) once */
+QD_MUST_CHECK
+int qd_searcher_ordinals(qd_searcher *s, qd_str field, const qd_ordinals **out, qd_err *err);
+/* Copies the strings of n numbers into arena. [worker] QD_E_NOMEM, QD_E_IO, QD_E_CORRUPT. */
+QD_MUST_CHECK
+int qd_ordinals_strings(const qd_searcher *s, qd_str field, const qd_ordinals *o,
+                        const uint32_t *numbers, uint32_t n, qd_arena *arena, qd_account *account,
+                        qd_str *out, qd_err *err);
+
+#endif
