@@ -80,6 +80,7 @@ int qdi_stats_slots_begin(qdi_aggr *a, uint32_t n, qd_err *err)
     if (sum && whole) rc = room(a, &x->whole, &x->cap_whole, all, 8, err);
     if (sum && !whole) rc = room(a, &x->sum, &x->cap_sum, all, 8, err);
     if (!rc && sum && !whole) rc = room(a, &x->low, &x->cap_low, all, 8, err);
+    x->carried = false;
     if (!rc && sum && !whole) rc = room(a, &x->parts, &x->cap_parts, all, sizeof *x->parts, err);
     if (sum && !whole) parting(a);
     if (rc || !(t->want & QDI_WANT_BOUNDS)) return rc ? rc : 1;
@@ -105,6 +106,7 @@ QD_INLINE void reals(qdi_stats_slots *x, const double *v, const uint32_t *idx, c
 {
     uint32_t i = 0;
     size_t step = x->lanes == LANES ? x->n : 0;
+    x->carried = true;
     for (; i + LANES <= n; i += LANES)
         for (uint32_t k = 0; k < LANES; k++) {
             size_t at = slot[i + k] + k * step;
@@ -122,6 +124,7 @@ static void settle(qdi_stats_slots *x)
         add_real(&x->sum[i], &x->low[i], x->parts[i][1]);
         x->parts[i] = (qdi_pair){0, 0};
     }
+    x->carried |= all > 0;
     x->pending = 0;
 }
 
@@ -215,7 +218,6 @@ void qdi_stats_slots_take(qdi_aggr *a, uint32_t slot, uint32_t docs, uint32_t bu
     const qdi_source *s = a->src;
     qdi_stats_row *r = &t->rows[bucket];
     if (x->empty) return;
-    settle(x);
     r->n += docs;
     if (s->kind == QDI_ORD) return;
     if (t->want & QDI_WANT_BOUNDS) {
@@ -223,15 +225,21 @@ void qdi_stats_slots_take(qdi_aggr *a, uint32_t slot, uint32_t docs, uint32_t bu
         if (x->max[slot] > r->max) r->max = x->max[slot];
     }
     if (!(t->want & QDI_WANT_SUM)) return;
+    qdi_pair parts = {0, 0}; /* highs of all lanes add up exactly, too */
     for (uint32_t k = 0; k < x->lanes; k++) {
         size_t at = slot + (size_t)k * x->n;
         if (s->kind == QDI_I64) {
             r->isum += x->whole[at];
-        } else {
-            qdi_kahan(&r->sum, &r->low, x->sum[at]);
-            qdi_kahan(&r->sum, &r->low, -x->low[at]);
+            continue;
         }
+        if (x->pending) parts += x->parts[at];
+        if (!x->carried) continue;
+        qdi_kahan(&r->sum, &r->low, x->sum[at]);
+        qdi_kahan(&r->sum, &r->low, -x->low[at]);
     }
+    if (!x->pending) return;
+    qdi_kahan(&r->sum, &r->low, parts[0]);
+    qdi_kahan(&r->sum, &r->low, parts[1]);
 }
 
 void qdi_stats_slots_fini(qdi_stats_slots *s)

@@ -27,7 +27,8 @@ typedef struct qdi_stats_slots {
     uint32_t n, lanes;
     bool empty; /* no document of the leaf has a value */
     int64_t *whole;
-    double *sum, *low; /* Kahan's compensation */
+    double *sum, *low; /* Kahan's compensation; all 0 until something is carried there */
+    bool carried;
     /* Parts of doubles on their way to sum: whole numbers of a unit, and what is less than that.
      * The unit is such that sums of SECTION highs are exact (agg_stats_slots.c). */
     qdi_pair *parts;
