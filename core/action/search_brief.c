@@ -4,9 +4,10 @@
  * A search of a small index takes some tens of microseconds, less than waking a worker and being
  * woken by it. What may run so has a bound by construction: one index of one shard that is here,
  * was searched a moment ago and has few documents and bytes (so it is in memory), a tree of plain
- * nodes over not more than BRIEF_COST pairs of leaf and document, few hits, nothing that reads
- * other documents or compiles automata. The cheap half is asked before the body is read
- * (qdi_brief_search), the rest when everything is bound and nothing has run (qdi_search_is_brief).
+ * nodes over not more than BRIEF_COST pairs of leaf and document, few hits whose sources are not
+ * large when decompressed, nothing that reads other documents or compiles automata. The cheap half
+ * is asked before the body is read (qdi_brief_search), the rest when everything is bound and
+ * nothing has run (qdi_search_is_brief).
  */
 #include "action/search_int.h"
 #include "base/str.h"
@@ -17,6 +18,7 @@
 #define BRIEF_LEAVES 32u   /* segments */
 #define BRIEF_COST 100000u /* leaves of the tree x documents: some hundred microseconds */
 #define BRIEF_HITS 100     /* from + size */
+#define BRIEF_SOURCES ((uint64_t)1 << 20) /* decompressed for the hits, by whole blocks */
 
 static bool small(const qd_searcher *s)
 {
@@ -25,6 +27,20 @@ static bool small(const qd_searcher *s)
     if (n > BRIEF_LEAVES || qd_searcher_docs(s) > BRIEF_DOCS) return false;
     for (uint32_t i = 0; i < n; i++) bytes += qd_segment_bytes(qd_searcher_leaf(s, i)->segment);
     return bytes <= BRIEF_BYTES;
+}
+
+/* Bytes that the sources of so many hits are at most, with what stands in their blocks. */
+static uint64_t sources(const qd_searcher *s, uint64_t hits)
+{
+    uint64_t all = 0, block = 0;
+    for (uint32_t i = 0; i < qd_searcher_leaves(s); i++) {
+        const qd_stored *x = qd_segment_stored(qd_searcher_leaf(s, i)->segment);
+        if (!x) continue;
+        const qd_stored_stats *n = qd_stored_stats_get(x);
+        all += n->raw_bytes;
+        if (n->block_max > block) block = n->block_max;
+    }
+    return hits * block < all ? hits * block : all;
 }
 
 bool qdi_brief_search(qd_request *q)
@@ -113,5 +129,6 @@ bool qdi_search_is_brief(search_run *x)
     if (!s->shard) s->shard = qd_shards_get(x->a->shards, ix->meta->uuid, s->number);
     if (s->shard && !s->searcher) s->searcher = qd_shard_searcher_now(s->shard);
     return s->searcher && small(s->searcher) &&
-           (uint64_t)leaves * qd_searcher_docs(s->searcher) <= BRIEF_COST;
+           (uint64_t)leaves * qd_searcher_docs(s->searcher) <= BRIEF_COST &&
+           sources(s->searcher, (uint64_t)r->size) <= BRIEF_SOURCES;
 }

@@ -26,6 +26,7 @@ typedef struct qd_stored_stats {
     uint32_t dicts;
     uint64_t bytes;     /* on disk */
     uint64_t raw_bytes; /* decompressed, lengths of documents included */
+    uint32_t block_max; /* of raw_bytes, in one block: what a document may cost to read */
 } qd_stored_stats;
 
 /* Decompressor, its output and the block it holds; zero it before first use. One thread at a time;

@@ -58,6 +58,10 @@ for my $case (
     my $m = $n->request('POST', '/_msearch', $text, 'content-type' => 'application/x-ndjson');
     is_deeply(plain($r->{json}), plain($m->{json}{responses}[0]), "$name: as on a worker");
 }
+# an index that is small only on the disk: its sources compress well
+$n->put('/wide', {settings => {number_of_shards => 1, number_of_replicas => 0}, mappings => {dynamic => 'false'}});
+$n->put("/wide/_doc/$_", {text => 'the same again and again; ' x 20000}) for 1 .. 4;
+$n->post('/wide/_refresh');
 for my $case (
     ['aggregations', '/tiny/_search', {size => 0, aggs => {t => {avg => {field => 'n'}}, id => {cardinality => {field => 'tag'}}}, query => {range => {n => {gte => 2}}}}],
     ['fuzzy',        '/tiny/_search', {query => {fuzzy => {title => 'smoll'}}}],
@@ -65,6 +69,7 @@ for my $case (
     ['many hits',    '/tiny/_search', {size => 120}],
     ['highlight',    '/tiny/_search', {query => {match => {title => 'small'}}, highlight => {fields => {title => {}}}}],
     ['a look-up',    '/tiny/_search', {query => {terms => {tag => {index => 'tiny', id => '3', path => 'tag'}}}}],
+    ['large sources', '/wide/_search', {}],
     ['several shards', '/two/_search', {query => {match => {title => 'small'}}}],
     ['a pattern of names', '/tin*/_search', {query => {match => {title => 'small'}}}],
 ) {

@@ -44,7 +44,7 @@ uint32_t qdi_stored_block_of(const qd_stored *s, uint32_t doc)
     return lo;
 }
 
-static int check_entries(const qd_stored *s, uint64_t at, uint64_t section, qd_err *err)
+static int check_entries(qd_stored *s, uint64_t at, uint64_t section, qd_err *err)
 {
     uint64_t before = 0, raw = 0;
     for (uint32_t i = 0; i < s->head.blocks; i++, at += sizeof(qdi_stored_entry)) {
@@ -57,6 +57,7 @@ static int check_entries(const qd_stored *s, uint64_t at, uint64_t section, qd_e
             return bad_index(s->file, at, err, "size of a block of stored documents");
         before = offset;
         raw += e.raw;
+        if (e.raw > s->stats.block_max) s->stats.block_max = e.raw;
         uint32_t next = s->head.docs;
         if (i + 1 < s->head.blocks) {
             qdi_stored_entry f;
@@ -127,7 +128,8 @@ int qdi_stored_open(qd_file *f, uint32_t docs, qd_account *account, qd_stored **
                                  .blocks = s->head.blocks,
                                  .dicts = s->head.dicts,
                                  .bytes = section,
-                                 .raw_bytes = s->head.raw_bytes};
+                                 .raw_bytes = s->head.raw_bytes,
+                                 .block_max = s->stats.block_max};
     *out = s;
     return 0;
 }
