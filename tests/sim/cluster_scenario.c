@@ -183,7 +183,13 @@ static void reordered_on_copies(cluster *x)
 
 /* --- 14: mappings ----------------------------------------------------------------------------- */
 
-/* Of two types that two nodes ask for one wins, everywhere; who is refused is told so. */
+static bool is_led(cluster *x)
+{
+    return cluster_leader(x) >= 0;
+}
+
+/* Of two types that two nodes ask for one wins, everywhere; who is refused is told so. A leader
+ * that lost its power is followed only when its lease has ended: more than those who ask wait. */
 static void mapping_race(cluster *x)
 {
     for (int i = 0; i < RACES && !x->w->failed; i++) {
@@ -196,7 +202,9 @@ static void mapping_race(cluster *x)
         if (chance(x->w, 0.2)) cluster_partition(x, CUT_ONE_WAY, a, some_other(x, a));
         pass(x, 200 + rnd(x->w, 600));
         cluster_heal(x);
-        if (ends) back(x, leader, 100);
+        if (!ends) continue;
+        back(x, leader, 100);
+        until(x, is_led, 30000, "nobody leads");
     }
     pass(x, 7000); /* nobody waits longer for the masters */
     until(x, is_green, 90000, "not green");
