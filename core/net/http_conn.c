@@ -446,7 +446,9 @@ void qdi_http_conn_resume(http_conn *c)
 {
     if (c->closing || !c->paused) return;
     c->paused = false;
-    process(c);
+    /* the pause was ours, and the timer may have fired in it: what is missing has its time anew */
+    if (c->due_ns) start_timer(c, c->server->c.read_timeout_ns);
+    if (!c->closing) process(c);
     if (!c->closing && c->paused) reading(c, false);
 }
 

@@ -593,6 +593,33 @@ static void a_stream_waits_for_its_taker(void **state)
     stop();
 }
 
+/* The time of a body that is refused for a while does not pass, and goes on afterwards. */
+static void a_client_that_stops_after_a_pause_is_ended(void **state)
+{
+    (void)state;
+    start(150, 10000, 1);
+    t.refuse_pieces = true;
+    int fd = dial();
+    put(fd, "POST /stream HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc");
+    qd_mutex_lock(&t.lock);
+    while (!t.was_refused) qd_cond_wait(&t.changed, &t.lock);
+    qd_mutex_unlock(&t.lock);
+    int later = dial(); /* when its time has ended, so has the one before */
+    put(later, "GET / HT");
+    expect(later, 408, NULL);
+    expect_end(later);
+    qd_mutex_lock(&t.lock);
+    t.refuse_pieces = false;
+    qd_http_exchange *x = t.paused;
+    qd_mutex_unlock(&t.lock);
+    qd_http_resume(x);
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&p, 1, 20000), 1); /* it says no more */
+    expect(fd, 408, NULL);
+    expect_end(fd);
+    stop();
+}
+
 static void a_client_may_go_while_its_answer_is_made(void **state)
 {
     (void)state;
@@ -697,6 +724,7 @@ int main(void)
         cmocka_unit_test(a_head_has_one_time_for_all_its_pieces),
         cmocka_unit_test(answers_are_compressed_where_asked_for),
         cmocka_unit_test(a_stream_waits_for_its_taker),
+        cmocka_unit_test(a_client_that_stops_after_a_pause_is_ended),
         cmocka_unit_test(a_client_may_go_while_its_answer_is_made),
         cmocka_unit_test(large_answers_wait_for_slow_readers),
         cmocka_unit_test(draining_ends_what_is_under_way),
