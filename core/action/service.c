@@ -485,17 +485,19 @@ static int32_t submit(qd_self *self, qd_action_call *call, qd_err *err)
         return qd_err_set(err, QD_E_ARG, "no action of the name [%.*s]", QD_STR_ARG(call->action));
     }
     qd_err_init(&why);
-    /* a plugin's op comes as it is, zeroed: it is told wherever the call ends */
-    if (!call->op.host[0]) qd_op_anywhere(&call->op, call->op.done, call->op.user);
+    /* A plugin's op comes as it is, zeroed: it is told wherever the call ends, but not within this
+     * submit. Its thread is no place for a request either. */
+    bool here = call->op.host[0] != NULL;
+    if (!here) qd_op_anywhere(&call->op, call->op.done, call->op.user);
     int rc = prepare(call, api, &x, &why);
     if (!rc) rc = check_serving(api, &why);
     if (!rc) x->served = atomic_load(&bound->serving);
     if (!rc && !charge(x, call->body.len)) rc = qdi_pressure_refuse(bound, call->body.len, &why);
     if (!rc && (api->flags & QD_API_STREAM)) {
         rc = submit_stream(call, x, &why);
-    } else if (!rc && (api->flags & QD_API_LOOP)) {
+    } else if (!rc && here && (api->flags & QD_API_LOOP)) {
         run_whole(&x->work);
-    } else if (!rc && (!brief(x) || !run_here(x))) {
+    } else if (!rc && (!here || !brief(x) || !run_here(x))) {
         x->work.run = waits(x) ? run_on_fiber : run_whole;
         rc = qd_pool_submit(qd_pools_get(bound->pools, api->pool), &x->work, &why);
     }

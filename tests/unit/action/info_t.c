@@ -1,5 +1,7 @@
 /* info_t.c: what clients see first: GET / for each identity, licence, readiness, metrics. */
+#include "action/action.h"
 #include "lib/action_node.h"
+#include "runtime/sync.h"
 #include "unit/unit.h"
 
 /* The golden answers of GET /: everything but uuid and build_hash, which differ between nodes. */
@@ -158,12 +160,69 @@ static void metrics_follow_work(void **state)
     action_node_close(n);
 }
 
+/* A call as a plugin makes it: its op is zeroed. */
+typedef struct plugin_call {
+    qd_action_call call; /* first */
+    qd_latch ended;
+    int32_t status;
+    bool within; /* done came within submit */
+} plugin_call;
+
+static _Thread_local bool submitting;
+
+static int32_t on_answer(qd_action_call *call, int32_t status, uint32_t format,
+                         const qd_slice *piece)
+{
+    (void)format;
+    (void)piece;
+    ((plugin_call *)(void *)call)->status = status;
+    return 0;
+}
+
+static void on_done(qd_op *op, int32_t rc)
+{
+    plugin_call *x = op->user;
+    x->within = submitting;
+    qd_latch_done(&x->ended, rc);
+}
+
+static void a_plugin_is_answered_behind_its_submit(void **state)
+{
+    (void)state;
+    action_node *n = action_node_open(NULL);
+    const qd_svc_action *s =
+        (const qd_svc_action *)(const void *)qd_action_service(action_node_actions(n));
+    const qd_pair index = {QD_STR("index"), QD_STR("a")};
+    assert_int_equal(action_call(n, "PUT", "/a/_doc/1?refresh", "{\"t\":\"x\"}"), 201);
+    for (int k = 0; k < 2; k++) { /* what the front end is answered on its thread */
+        plugin_call x = {.call = {.op = {.done = on_done, .user = &x},
+                                  .action = k ? QD_STR("search") : QD_STR("info"),
+                                  .params = &index,
+                                  .nparams = k ? 1 : 0,
+                                  .accept = QD_FORMAT_JSON,
+                                  .answer = on_answer}};
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(action_call(n, "GET", "/a/_search", NULL), 200);
+        qd_latch_init(&x.ended, 1);
+        submitting = true;
+        assert_int_equal(s->submit(NULL, &x.call, NULL), 0);
+        submitting = false;
+        assert_int_equal(qd_latch_wait(&x.ended), 0);
+        assert_int_equal(x.status, 200);
+        assert_false(x.within);
+    }
+    action_node_close(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_identities),   cmocka_unit_test(version_is_a_setting),
-        cmocka_unit_test(start_of_shippers),   cmocka_unit_test(ready_when_started),
+        cmocka_unit_test(golden_identities),
+        cmocka_unit_test(version_is_a_setting),
+        cmocka_unit_test(start_of_shippers),
+        cmocka_unit_test(ready_when_started),
         cmocka_unit_test(metrics_follow_work),
+        cmocka_unit_test(a_plugin_is_answered_behind_its_submit),
     };
     return unit_run(tests);
 }
