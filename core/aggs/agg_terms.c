@@ -167,7 +167,7 @@ static int open_ordinals(qdi_aggr *a, qd_err *err)
     qd_searcher *searcher = a->shard->o.searcher;
     if (s->has_missing || s->ids || a->def->min_doc_count == 0 || a->def->u.terms.include.any)
         return 0;
-    int rc = qd_searcher_ordinals(searcher, s->field->name, &t->shard, err);
+    int rc = qd_searcher_ordinals(searcher, s->field->name, a->shard->o.task, &t->shard, err);
     if (rc || !t->shard || !a->single || a->def->nplain) return rc;
     t->shard_count = qd_calloc(a->shard->account, t->shard->n * sizeof *t->shard_count);
     return t->shard_count ? 0 : no_memory(a, err);

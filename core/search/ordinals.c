@@ -7,11 +7,14 @@
  */
 #include "search/ordinals.h"
 #include "base/str.h"
+#include "runtime/task.h"
 #include "search/searcher_int.h"
 #include "segment/columns.h"
 #include "segment/segment.h"
 #include "store/reads.h"
 #include <stdatomic.h>
+
+#define CHECK_EVERY 4096u /* strings between two looks at the task */
 
 enum { ASKED, MAKING, READY, GIVEN_UP };
 
@@ -84,15 +87,16 @@ static void sift(cursor *heap, uint32_t at, uint32_t n)
 
 /* Numbers all strings of the n cursors, each of which stands on its first one. */
 static int merge(cursor *heap, uint32_t n, uint32_t **of, uint32_t *leaf, uint32_t *ord,
-                 qd_account *account, uint32_t *count, qd_err *err)
+                 qd_task *task, qd_account *account, uint32_t *count, qd_err *err)
 {
     qd_buf last;
     int rc = 0;
-    uint32_t k = 0;
+    uint32_t k = 0, done = 0;
     qd_buf_init(&last, account, 1u << 20);
     for (uint32_t i = n / 2; i-- > 0;) sift(heap, i, n);
     while (n && rc == 0) {
         cursor *c = &heap[0];
+        if (done++ % CHECK_EVERY == 0 && (rc = qd_task_check(task, err))) break;
         if (!k || !qd_str_eq(qd_buf_view(&last), c->at)) {
             qd_buf_reset(&last);
             if (qd_buf_add(&last, c->at.p, c->at.n)) rc = qd_err_nomem(err, "ordinals of a shard");
@@ -113,8 +117,8 @@ static int merge(cursor *heap, uint32_t n, uint32_t **of, uint32_t *leaf, uint32
 }
 
 /* Reads the dictionaries and merges them into arrays for `all` entries. */
-static int fill(const qd_searcher *s, entry *e, uint64_t all, qd_arena *arena, qd_account *account,
-                qd_err *err)
+static int fill(const qd_searcher *s, entry *e, uint64_t all, qd_task *task, qd_arena *arena,
+                qd_account *account, qd_err *err)
 {
     uint32_t leaves = qd_searcher_leaves(s), n = 0;
     size_t table = (size_t)leaves * sizeof(uint32_t *);
@@ -135,7 +139,7 @@ static int fill(const qd_searcher *s, entry *e, uint64_t all, qd_arena *arena, q
     }
     if (rc == 0) rc = qd_reads_fetch(reads, err);
     for (uint32_t i = 0; rc == 0 && i < n; i++) rc = qd_dict_at(heap[i].rd, 0, &heap[i].at, err);
-    if (rc == 0) rc = merge(heap, n, of, next, next + all, account, &e->at.n, err);
+    if (rc == 0) rc = merge(heap, n, of, next, next + all, task, account, &e->at.n, err);
     if (rc == 0) rc = qd_reads_check(reads, err);
     if (reads) qd_reads_release(reads);
     if (rc) {
@@ -149,16 +153,21 @@ static int fill(const qd_searcher *s, entry *e, uint64_t all, qd_arena *arena, q
     return 0;
 }
 
-static int make(const qd_searcher *s, entry *e, qd_account *account, qd_err *err)
+/* What is short for this, memory or a search's time, is no error of the search: no text of it is
+ * left, and none tries again. After other errors, a cancelled search, the next one may. */
+static int make(const qd_searcher *s, entry *e, qd_task *task, qd_account *account, qd_err *err)
 {
     qd_arena arena;
+    qd_err why;
+    qd_err_init(&why);
     uint64_t all = entries(s, (qd_str){e->field, e->n});
     qd_arena_init(&arena, account, 0);
-    int rc = all ? fill(s, e, all, &arena, account, err) : QD_E_NOMEM;
+    int rc = all ? fill(s, e, all, task, &arena, account, &why) : QD_E_NOMEM;
     qd_arena_fini(&arena);
-    bool never =
-        rc == QD_E_NOMEM || rc == QD_E_BREAKER; /* others, a cancelled search, may try again */
+    bool never = rc == QD_E_NOMEM || rc == QD_E_BREAKER || rc == QD_E_TIMEOUT;
     atomic_store_explicit(&e->state, never ? GIVEN_UP : rc ? ASKED : READY, memory_order_release);
+    if (rc && !never && err && !err->code) qd_err_move(err, &why);
+    qd_err_fini(&why);
     return never ? 0 : rc;
 }
 
@@ -181,7 +190,8 @@ static void note(qd_searcher *s, qd_account *account, qd_str field)
     if (!qdi_searcher_ordinals_add(s, &e->next, e)) qd_free(e);
 }
 
-int qd_searcher_ordinals(qd_searcher *s, qd_str field, const qd_ordinals **out, qd_err *err)
+int qd_searcher_ordinals(qd_searcher *s, qd_str field, qd_task *task, const qd_ordinals **out,
+                         qd_err *err)
 {
     qd_account *account;
     *out = NULL;
@@ -193,7 +203,7 @@ int qd_searcher_ordinals(qd_searcher *s, qd_str field, const qd_ordinals **out, 
     }
     int state = ASKED, rc = 0;
     if (atomic_compare_exchange_strong(&e->state, &state, MAKING)) {
-        rc = make(s, e, account, err);
+        rc = make(s, e, task, account, err);
         state = atomic_load_explicit(&e->state, memory_order_acquire);
     }
     if (state == READY) *out = &e->at;

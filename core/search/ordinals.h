@@ -8,6 +8,8 @@
 #include "base/arena.h"
 #include "search/searcher.h"
 
+struct qd_task;
+
 #define QD_ORDINALS_MAX (1u << 24) /* entries of all dictionaries at most */
 
 /* Immutable; lives as long as its searcher. Numbers ascend with the bytes of their strings. */
@@ -20,11 +22,14 @@ typedef struct qd_ordinals {
 
 /* The ordinals of a field over all segments: *out, or NULL where each use has to do without: of one
  * segment alone, of a field that is no ORDINAL column in some, over QD_ORDINALS_MAX, when memory is
- * short, or asked for the first time of this searcher (a refresh may come before the second use
- * would pay). The second use makes them, reading all dictionaries; others meanwhile do without.
- * Charged to the searcher's account. [worker] QD_E_IO, QD_E_CORRUPT. O(n log leaves) once */
+ * short or the deadline of the task (may be NULL) passed while they were made, or asked for the
+ * first time of this searcher (a refresh may come before the second use would pay). The second use
+ * makes them, reading all dictionaries; others meanwhile do without. Charged to the searcher's
+ * account; err is set with an error only. [worker] QD_E_IO, QD_E_CORRUPT, QD_E_CANCELLED. O(n log
+ * leaves) once */
 QD_MUST_CHECK
-int qd_searcher_ordinals(qd_searcher *s, qd_str field, const qd_ordinals **out, qd_err *err);
+int qd_searcher_ordinals(qd_searcher *s, qd_str field, struct qd_task *task,
+                         const qd_ordinals **out, qd_err *err);
 /* Copies the strings of n numbers into arena. [worker] QD_E_NOMEM, QD_E_IO, QD_E_CORRUPT. */
 QD_MUST_CHECK
 int qd_ordinals_strings(const qd_searcher *s, qd_str field, const qd_ordinals *o,

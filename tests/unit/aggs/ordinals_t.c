@@ -3,6 +3,8 @@
  * segments in byte order; terms give the same answers with them as without; memory that is short
  * costs their gain alone.
  */
+#include "runtime/env.h"
+#include "runtime/task.h"
 #include "search/ordinals.h"
 #include "segment/columns.h"
 #include "store/reads.h"
@@ -96,17 +98,17 @@ static void numbers_in_order(void **state)
         qd_searcher *s = l.searcher[shard];
         const qd_ordinals *o, *same;
         int64_t before = qd_account_used(&l.account);
-        assert_int_equal(qd_searcher_ordinals(s, QD_STR("k"), &o, &l.err), 0);
+        assert_int_equal(qd_searcher_ordinals(s, QD_STR("k"), NULL, &o, &l.err), 0);
         assert_null(o);
-        assert_int_equal(qd_searcher_ordinals(s, QD_STR("k"), &o, &l.err), 0);
+        assert_int_equal(qd_searcher_ordinals(s, QD_STR("k"), NULL, &o, &l.err), 0);
         assert_non_null(o);
-        assert_int_equal(qd_searcher_ordinals(s, QD_STR("k"), &same, &l.err), 0);
+        assert_int_equal(qd_searcher_ordinals(s, QD_STR("k"), NULL, &same, &l.err), 0);
         assert_ptr_equal(o, same);
         assert_true(qd_account_used(&l.account) - before >= (int64_t)o->n * 8); /* it is paid for */
         for (uint32_t i = 0; i < 3; i++) { /* numbers have none, nor has what nobody knows */
-            assert_int_equal(qd_searcher_ordinals(s, QD_STR("n"), &same, &l.err), 0);
+            assert_int_equal(qd_searcher_ordinals(s, QD_STR("n"), NULL, &same, &l.err), 0);
             assert_null(same);
-            assert_int_equal(qd_searcher_ordinals(s, QD_STR("nowhere"), &same, &l.err), 0);
+            assert_int_equal(qd_searcher_ordinals(s, QD_STR("nowhere"), NULL, &same, &l.err), 0);
             assert_null(same);
         }
         uint32_t *all = malloc(o->n * sizeof *all);
@@ -149,12 +151,67 @@ static void short_of_memory(void **state)
     qd_buf_fini(&got);
 }
 
+/* A search that goes on without them has no error, or a later one would have the wrong text. */
+static void what_is_short_is_no_error(void **state)
+{
+    (void)state;
+    for (uint64_t n = 1;; n++) {
+        lib l;
+        const qd_ordinals *o;
+        lib_begin(&l, 17, 200, 0, make);
+        assert_int_equal(qd_searcher_ordinals(l.searcher[0], QD_STR("k"), NULL, &o, &l.err), 0);
+        qd_mem_fail_at(n, false);
+        int rc = qd_searcher_ordinals(l.searcher[0], QD_STR("k"), NULL, &o, &l.err);
+        uint64_t seen = qd_mem_fail_at(0, false);
+        assert_int_equal(rc, 0);
+        assert_int_equal(l.err.code, 0);
+        assert_int_equal(o != NULL, seen < n);
+        lib_end(&l);
+        if (seen < n) break;
+    }
+}
+
+static void a_cancelled_search_stops_making_and_a_deadline_does_without(void **state)
+{
+    (void)state;
+    lib l;
+    qd_tasks *tasks;
+    qd_task t = {0};
+    const qd_ordinals *o;
+    lib_begin(&l, 21, 900, 0, make);
+    assert_int_equal(qd_tasks_open(qd_env_system(), &tasks, &l.err), 0);
+    qd_task_begin(tasks, &t, "indices:data/read/search", QD_STR("test"), true);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_int_equal(qd_searcher_ordinals(l.searcher[i], QD_STR("k"), &t, &o, &l.err), 0);
+    t.deadline_ns = 1; /* long past */
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(qd_searcher_ordinals(l.searcher[1], QD_STR("k"), &t, &o, &l.err), 0);
+        assert_int_equal(l.err.code, 0);
+        assert_null(o);
+        t.deadline_ns = 0; /* nor do later ones wait for them */
+        atomic_store(&t.stop, QD_TASK_RUNNING);
+    }
+    assert_true(qd_task_cancel(&t, "by request"));
+    assert_int_equal(qd_searcher_ordinals(l.searcher[0], QD_STR("k"), &t, &o, &l.err),
+                     QD_E_CANCELLED);
+    assert_null(o);
+    assert_string_equal(qd_err_reason(&l.err), "task cancelled [by request]");
+    qd_err_fini(&l.err);
+    assert_int_equal(qd_searcher_ordinals(l.searcher[0], QD_STR("k"), NULL, &o, &l.err), 0);
+    assert_non_null(o); /* another search makes them */
+    qd_task_end(&t);
+    qd_tasks_close(tasks);
+    lib_end(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_answers),
         cmocka_unit_test(numbers_in_order),
         cmocka_unit_test(short_of_memory),
+        cmocka_unit_test(what_is_short_is_no_error),
+        cmocka_unit_test(a_cancelled_search_stops_making_and_a_deadline_does_without),
     };
     return unit_run(tests);
 }
