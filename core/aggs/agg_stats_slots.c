@@ -7,10 +7,10 @@
  * A sum with compensation waits for four additions a value. Doubles are cut in two instead, as
  * Ogita, Rump and Oishi do: with |v| < 2^E, high = (v + M) - M for M = 1.5 * 2^(E + 16) is a
  * multiple of 2^(E - 36), so that sums of 2^16 highs are exact, and low = v - high, exact too, is
- * at most 2^(E - 37). The error of summing k lows, k <= 2^14 in a lane, is at most k^2 * 2^(E -
- * 90): less than 2^-53 of the sum of magnitudes where these are at least 2^(E - 23). A batch with
- * lesser ones but zero is added with compensation, one by one; parts go to the compensated sums
- * after 2^16 documents.
+ * at most 2^(E - 37). The error of summing k lows in a lane is at most k^2 * 2^(E - 90), k * 2^-67
+ * of the sum of magnitudes where these are at least 2^(E - 23): 2^-53 with lanes (k <= 2^14), 2^-51
+ * where slots are too many to have some (k <= 2^16). A batch with lesser ones but zero is added
+ * with compensation, one by one; parts go to the compensated sums after 2^16 documents.
  */
 #include "aggs/stats_int.h"
 #include "mapping/field.h"

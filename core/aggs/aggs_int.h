@@ -306,9 +306,9 @@ typedef struct qdi_ops {
      * falls within one owner. */
     int (*collect)(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
                    qd_err *err);
-    /* By slots, the numbers of a parent's values in the leaf, instead of owners; NULL: cannot. All
-     * pairs of a leaf come so, or none. Begun after the parent's leaf: 1 = n slots are ready, 0 =
-     * not for this leaf. */
+    /* By slots, the numbers of a parent's values in the leaf, instead of owners; NULL: cannot. A
+     * leaf's pairs may come both ways: they are added up in the same rows. Begun after the parent's
+     * leaf: 1 = n slots are ready, 0 = not for this leaf. */
     int (*slots)(qdi_aggr *a, uint32_t n, qd_err *err);
     /* n pairs; idx NULL: documents 0 to n - 1. */
     int (*collect_slots)(qdi_aggr *a, const uint32_t *idx, const uint32_t *slot, uint32_t n,
