@@ -128,5 +128,5 @@ for my $k (1 .. $writes - 1) {
 }
 fresh('uncut');
 is((run_force($n, $link->{kubeconfig}, 1))[0], 0, 'not cut off');
-is(writes('folder'), $writes, 'it makes no more writes than were cut off behind');
+cmp_ok(writes('folder'), '<=', $writes, 'it makes no more writes than were cut off behind'); # entries may share one
 done_testing;
