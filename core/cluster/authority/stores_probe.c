@@ -48,9 +48,10 @@ void qdi_front_probe(qd_coord *c, const qd_coord_identity *now, const qd_coord_i
         c->probe.cancelled = true;
         k->vt->cancel(k->handle, &c->probe.range.op);
     }
-    uint64_t pause = now->state == QD_COORD_ACTIVE ? CALM_NS : SOON_NS;
+    /* one that is away is asked too, seldom: that it is may be what its far end said last */
+    bool away = !other->connected && other->epoch;
+    uint64_t pause = away || now->state == QD_COORD_ACTIVE ? CALM_NS : SOON_NS;
     if ((under_way && !over) || !qdi_front_from_afar(c, i) || at < c->probe.at_ns + pause) return;
-    if (!other->connected && other->epoch) return; /* asked when it is there again */
     c->probe.at_ns = at;
     c->probe.child = i;
     c->probe.under_way = true;
