@@ -357,11 +357,22 @@ static bool take_body(http_conn *c)
     return discard || deliver(c);
 }
 
+/* Has this turn of the loop done enough for one connection? The rest is for the next one. */
+static bool enough(http_conn *c, uint32_t answered, uint64_t since_ns)
+{
+    if (answered % HTTP_TURN_REQUESTS || c->at >= c->in.n || c->close_after) return false;
+    if (qd_env_mono_ns(c->server->c.env) - since_ns < HTTP_TURN_NS) return false;
+    if (qd_timer_start(&c->again, 0, 0)) qdi_http_conn_close(c);
+    return true;
+}
+
 /* Works through what has been read: as many requests as are answered at once. true: it stopped
  * because the client has to take its answers first. */
 static bool work(http_conn *c)
 {
     bool full = false;
+    uint32_t answered = 0;
+    uint64_t since_ns = qd_env_mono_ns(c->server->c.env);
     c->in_handler = true;
     while (!c->closing && !c->close_after && !c->paused) {
         full = !c->head_done && unsent(c) > HTTP_ANSWER_PENDING;
@@ -374,6 +385,7 @@ static bool work(http_conn *c)
         }
         if (!c->x || !c->x->ended) break; /* the answer comes later */
         next_request(c);
+        if (enough(c, ++answered, since_ns)) break;
     }
     c->in_handler = false;
     if (c->at) {
@@ -394,6 +406,12 @@ static void process(http_conn *c)
     if (c->closing || c->lingering) return;
     shrink(c, &c->in);
     if (!c->paused && !c->close_after && c->in.n <= HTTP_READ_BYTES) reading(c, true);
+}
+
+static void on_again(qd_timer *t)
+{
+    http_conn *c = t->user;
+    if (!c->closing && !c->close_after) process(c);
 }
 
 static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *out)
@@ -495,6 +513,7 @@ void qdi_http_conn_close(http_conn *c)
     c->closing = true;
     qd_timer_stop(&c->timer);
     qd_timer_stop(&c->write_timer);
+    qd_timer_stop(&c->again);
     if (c->x) {
         bool told = c->head_done && !c->x->ended;
         qd_http_exchange *x = c->x;
@@ -524,6 +543,7 @@ void qdi_http_conn_accept(http_listener *l)
     qd_buf_init(&c->writing, s->c.account, HTTP_OUT_MAX);
     qd_timer_init(&c->timer, l->loop, on_timer, c);
     qd_timer_init(&c->write_timer, l->loop, on_write_timer, c);
+    qd_timer_init(&c->again, l->loop, on_again, c);
     (void)uv_tcp_init(qd_loop_uv(l->loop), &c->tcp);
     QD_LIST_PUSH(l->first, c);
     l->open++;

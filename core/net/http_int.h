@@ -21,7 +21,11 @@
 #define HTTP_SPARE_EXCHANGES 64u /* kept by a loop for the next requests */
 #define HTTP_SPARE_BYTES 8192u   /* of a spare one's arena */
 #define HTTP_DISCARD_MAX                                                                           \
-    ((uint64_t)1 << 20)       /* of a refused request's body, to keep the connection */
+    ((uint64_t)1 << 20) /* of a refused request's body, to keep the connection */
+/* A client that sends requests ahead has so many of them answered in a turn of the loop, more while
+ * the time is not over: others of the loop wait no longer. */
+#define HTTP_TURN_REQUESTS 32u
+#define HTTP_TURN_NS UINT64_C(5000000)
 #define HTTP_GZIP_SLICE 4096u /* of a streamed gzip body at a time: some MiB inflated */
 #define HTTP_BODY_LEAST 1024u /* bytes of a body that a client sends between two time-outs */
 #define HTTP_HALF_CLOSED_NS UINT64_C(1000000000)
@@ -119,6 +123,7 @@ struct http_conn {
     http_body frame;
     uint64_t due_ns; /* end of the present time-out; 0: none. timer fires then or before */
     qd_timer timer, write_timer;
+    qd_timer again;    /* goes on with requests that were left for the next turn */
     size_t write_left; /* when write_timer was started */
 };
 

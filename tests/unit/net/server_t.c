@@ -25,7 +25,9 @@ typedef struct node {
     qd_mutex lock;
     qd_cond changed;
     /* under lock */
-    uint32_t requests, gone, ended, held;
+    uint32_t requests, gone, ended, held, at_gate,
+        seen_after; /* seen_after: requests before /seen */
+    bool gate_open;
     uint64_t streamed;
     bool refuse_pieces, was_refused;
     qd_http_exchange *paused, *waiting[64];
@@ -118,6 +120,18 @@ static void on_request(void *arg, qd_http_exchange *x, qd_str body)
         t.waiting[t.held++] = x;
         qd_cond_broadcast(&t.changed);
         qd_mutex_unlock(&t.lock);
+    } else if (path_is(x, "/gate")) { /* the loop stands still until the test goes on */
+        note(&t.at_gate);
+        qd_mutex_lock(&t.lock);
+        while (!t.gate_open) qd_cond_wait(&t.changed, &t.lock);
+        qd_mutex_unlock(&t.lock);
+        (void)qd_http_answer(x, 200, "text/plain", "", QD_STR("gate"), true);
+    } else if (path_is(x, "/burn")) {
+        for (uint64_t until = qd_env_mono_ns(t.env) + MS; qd_env_mono_ns(t.env) < until;) continue;
+        (void)qd_http_answer(x, 200, "text/plain", "", QD_STR("burnt"), true);
+    } else if (path_is(x, "/seen")) {
+        t.seen_after = now(&t.requests);
+        (void)qd_http_answer(x, 200, "text/plain", "", QD_STR("seen"), true);
     } else if (path_is(x, "/big")) {
         (void)qd_http_answer(x, 200, "text/plain", "", (qd_str){big, sizeof big}, true);
     } else {
@@ -412,6 +426,34 @@ static void sixteen_small_requests_are_answered_by_one_write(void **state)
     int answers = 0;
     for (char *p = got; (p = strstr(p, "HTTP/1.1 200")); p++) answers++;
     assert_int_equal(answers, 16);
+    close(fd);
+    stop();
+}
+
+/* A client that sends much work ahead does not keep its loop from the others. */
+static void who_sends_ahead_shares_the_loop(void **state)
+{
+    enum { BURNS = 300 };
+    char all[BURNS * 48] = "";
+    (void)state;
+    start(10000, 10000, 1);
+    int other = dial(), fd = dial();
+    put(other, GET("/"));
+    expect(other, 200, "0:");
+    char *p = stpcpy(all, GET("/gate"));
+    for (int i = 0; i < BURNS; i++) p = stpcpy(p, GET("/burn"));
+    put(fd, all);
+    wait_until(&t.at_gate, 1);
+    put(other, GET("/seen"));
+    qd_mutex_lock(&t.lock);
+    t.gate_open = true;
+    qd_cond_broadcast(&t.changed);
+    qd_mutex_unlock(&t.lock);
+    expect(other, 200, "seen");
+    assert_in_range(t.seen_after, 2, BURNS);
+    expect(fd, 200, "gate");
+    for (int i = 0; i < BURNS; i++) expect(fd, 200, "burnt");
+    close(other);
     close(fd);
     stop();
 }
@@ -717,6 +759,7 @@ int main(void)
         cmocka_unit_test(a_connection_serves_many_requests),
         cmocka_unit_test(pipelined_requests_are_answered_in_order),
         cmocka_unit_test(sixteen_small_requests_are_answered_by_one_write),
+        cmocka_unit_test(who_sends_ahead_shares_the_loop),
         cmocka_unit_test(clients_may_ask_before_they_send),
         cmocka_unit_test(an_answer_reaches_a_client_that_goes_on_sending),
         cmocka_unit_test(ambiguous_requests_close_the_connection),
