@@ -27,6 +27,8 @@ typedef struct qdi_ordinals_entry {
     char field[];
 } entry;
 
+#define FIELDS_MAX 256u /* of a searcher, whose ordinals are asked for */
+
 /* One segment's dictionary while it is merged. */
 typedef struct cursor {
     qd_dict_reader *rd;
@@ -180,14 +182,27 @@ static entry *find(entry *from, qd_str field)
     return NULL;
 }
 
-/* Notes that a field was asked for; no memory, no note. */
+static uint32_t fields(const entry *first)
+{
+    uint32_t n = 0;
+    for (; first; first = first->next) n++;
+    return n;
+}
+
+/* Notes that a field was asked for, unless another search has just done so; no memory, no note. */
 static void note(qd_searcher *s, qd_account *account, qd_str field)
 {
     entry *e = qd_calloc(account, sizeof *e + field.n);
     if (!e) return;
     memcpy(e->field, field.p, field.n);
     e->n = field.n;
-    if (!qdi_searcher_ordinals_add(s, &e->next, e)) qd_free(e);
+    do {
+        e->next = qdi_searcher_ordinals(s, &account);
+        if (find(e->next, field) || fields(e->next) >= FIELDS_MAX) {
+            qd_free(e);
+            return;
+        }
+    } while (!qdi_searcher_ordinals_put(s, e->next, e));
 }
 
 int qd_searcher_ordinals(qd_searcher *s, qd_str field, qd_task *task, const qd_ordinals **out,

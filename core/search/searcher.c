@@ -7,8 +7,7 @@
 #define SEARCHER_MAGIC 0x51534348u /* QSCH */
 #define DOCS_MAX 0x7fffff00u
 
-#define ORDINALS_MAX 256u /* fields whose ordinals are asked for */
-#define TABLES_MAX 64u    /* fields and similarities of one index; more make their own */
+#define TABLES_MAX 64u /* fields and similarities of one index; more make their own */
 
 /* Immutable once published. */
 typedef struct ninv {
@@ -24,7 +23,6 @@ struct qd_searcher {
     _Atomic(ninv *) tables;
     _Atomic uint32_t ntables;
     _Atomic(struct qdi_ordinals_entry *) ordinals;
-    _Atomic uint32_t nordinals;
     qd_account *account;
     uint64_t id;
     uint32_t n, docs, live_docs;
@@ -99,17 +97,11 @@ struct qdi_ordinals_entry *qdi_searcher_ordinals(const qd_searcher *s, qd_accoun
     return atomic_load_explicit(&s->ordinals, memory_order_acquire);
 }
 
-bool qdi_searcher_ordinals_add(qd_searcher *s, struct qdi_ordinals_entry **next,
+bool qdi_searcher_ordinals_put(qd_searcher *s, struct qdi_ordinals_entry *first,
                                struct qdi_ordinals_entry *e)
 {
-    if (atomic_fetch_add_explicit(&s->nordinals, 1, memory_order_relaxed) >= ORDINALS_MAX) {
-        atomic_store_explicit(&s->nordinals, ORDINALS_MAX, memory_order_relaxed);
-        return false;
-    }
-    *next = atomic_load_explicit(&s->ordinals, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&s->ordinals, next, e, memory_order_release,
-                                                  memory_order_relaxed)) {}
-    return true;
+    return atomic_compare_exchange_strong_explicit(&s->ordinals, &first, e, memory_order_release,
+                                                   memory_order_relaxed);
 }
 
 const float *qdi_searcher_ninv(qd_searcher *s, const qd_similarity *sim, uint64_t docs,

@@ -18,8 +18,8 @@ const float *qdi_searcher_ninv(qd_searcher *s, const qd_similarity *sim, uint64_
  * taken away; *account pays for them. [any] lock-free */
 struct qdi_ordinals_entry;
 struct qdi_ordinals_entry *qdi_searcher_ordinals(const qd_searcher *s, qd_account **account);
-/* Puts e in front, its *next what was there; false: there are too many. [any] lock-free */
-bool qdi_searcher_ordinals_add(qd_searcher *s, struct qdi_ordinals_entry **next,
+/* Puts e in front of first; false: first is not the first any more. [any] lock-free */
+bool qdi_searcher_ordinals_put(qd_searcher *s, struct qdi_ordinals_entry *first,
                                struct qdi_ordinals_entry *e);
 /* Frees a list. */
 void qdi_ordinals_free(struct qdi_ordinals_entry *e);

@@ -10,6 +10,7 @@
 #include "search/sort.h"
 #include "base/arena.h"
 #include "base/str.h"
+#include "search/topk.h"
 #include "segment/columns.h"
 #include "segment/points.h"
 #include "segment/segment.h"
@@ -49,7 +50,7 @@ struct qd_sorter {
     uint64_t total, limit;
     bool scores, more; /* more: hits were left out of the count */
     bool counted;      /* the present segment's hits are in total already */
-    int64_t *places;   /* of a batch's first keys, for the best k of it; NULL: not needed yet */
+    uint64_t *places;  /* of a batch's first keys, for the best k of it; NULL: not needed yet */
     qd_err *err;
 };
 
@@ -340,30 +341,6 @@ static int keep(qd_sorter *s, const qd_hits *h, uint32_t i, qd_err *err)
 
 #define CUT_MIN 32u /* below, the heap itself is as fast */
 
-/* The k-th least of a[0..n), which is put in another order (Hoare's selection). */
-static int64_t kth_least(int64_t *a, uint32_t n, uint32_t k)
-{
-    int64_t lo = 0, hi = (int64_t)n - 1, want = (int64_t)k - 1;
-    while (lo < hi) {
-        int64_t p = a[lo + (hi - lo) / 2], i = lo, j = hi;
-        while (i <= j) {
-            while (a[i] < p) i++;
-            while (a[j] > p) j--;
-            if (i > j) break;
-            int64_t t = a[i];
-            a[i++] = a[j];
-            a[j--] = t;
-        }
-        if (want <= j)
-            hi = j;
-        else if (want >= i)
-            lo = i;
-        else
-            break;
-    }
-    return a[want];
-}
-
 /* Of a batch of many more than k, where fewer are kept as yet, what does not stand behind this
  * place is enough: its k best, and what equals the worst of them by the first key. */
 static int cut_batch(qd_sorter *s, uint32_t n, int64_t *cut, qd_err *err)
@@ -373,8 +350,10 @@ static int cut_batch(qd_sorter *s, uint32_t n, int64_t *cut, qd_err *err)
     if (!s->places) s->places = qd_arena_alloc(s->arena, QD_COLLECT_BATCH * sizeof *s->places);
     if (!s->places) return qd_err_nomem(err, "sort");
     const int64_t *v = s->keys[0].v;
-    for (uint32_t i = 0; i < n; i++) s->places[i] = place(s, v[i]);
-    *cut = kth_least(s->places, n, s->k);
+    /* as keys of which the greatest are best */
+    for (uint32_t i = 0; i < n; i++) s->places[i] = (uint64_t)INT64_MAX - (uint64_t)place(s, v[i]);
+    qd_topk_select(s->places, n, s->k);
+    *cut = (int64_t)((uint64_t)INT64_MAX - s->places[s->k - 1]);
     return 0;
 }
 

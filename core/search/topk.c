@@ -23,8 +23,7 @@ int qd_topk_init(qd_topk *q, uint32_t k, qd_arena *arena)
     return 0;
 }
 
-/* Puts the best k first, in no order (Hoare's selection). */
-static void select_best(uint64_t *a, uint32_t n, uint32_t k)
+void qd_topk_select(uint64_t *a, uint32_t n, uint32_t k)
 {
     int64_t lo = 0, hi = (int64_t)n - 1, want = (int64_t)k - 1;
     while (lo < hi) {
@@ -56,7 +55,7 @@ static void cut_exact(qd_topk *q)
         if (q->k == 0) q->n = 0;
         return;
     }
-    if (q->n > q->k) select_best(q->at, q->n, q->k);
+    if (q->n > q->k) qd_topk_select(q->at, q->n, q->k);
     q->n = q->k;
     uint64_t worst = q->at[0];
     for (uint32_t i = 1; i < q->n; i++) worst = q->at[i] < worst ? q->at[i] : worst;

@@ -49,6 +49,9 @@ QD_MUST_CHECK
 int qd_topk_init(qd_topk *q, uint32_t k, qd_arena *arena);
 /* Cuts the buffer back to about k and raises the threshold. [any] */
 void qd_topk_shrink(qd_topk *q);
+/* Puts the k greatest of a[0..n) first, 1 <= k <= n, the least of them at a[k - 1], the others in
+ * no order (Hoare's selection). [any] */
+void qd_topk_select(uint64_t *a, uint32_t n, uint32_t k);
 /* Leaves at most k keys, best first. [any] */
 void qd_topk_finish(qd_topk *q);
 /* Adds a document whose score is at least the threshold. */

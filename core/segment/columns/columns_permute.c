@@ -60,6 +60,24 @@ static bool inside(const window *w, uint32_t doc)
     return doc >= w->from && doc < w->to;
 }
 
+/* All windows: gathers what falls into each, gives it out in its new order. */
+static int permute(const qdi_merge_in *in, const qdi_permute_input *inputs, uint32_t n,
+                   int (*gather)(window *w, const qdi_permute_input *i),
+                   int (*give)(window *w, void *out), void *out, qd_err *err)
+{
+    window *w;
+    int rc = window_open(in, &w, err);
+    if (rc == 0) {
+        do {
+            window_clear(w);
+            for (uint32_t k = 0; rc == 0 && k < n; k++) rc = gather(w, &inputs[k]);
+            if (rc == 0) rc = give(w, out);
+        } while (rc == 0 && window_next(w));
+    }
+    window_close(w);
+    return rc;
+}
+
 /* --- values ----------------------------------------------------------------------------------- */
 
 static int keep_values(window *w, uint32_t doc, const uint32_t *ords, const int64_t *v, uint32_t n)
@@ -92,8 +110,9 @@ static int gather_values(window *w, const qdi_permute_input *i)
     return rc;
 }
 
-static int give_values(window *w, qdi_column_writer *x)
+static int give_values(window *w, void *out)
 {
+    qdi_column_writer *x = out;
     int rc = qd_vec_push(&w->starts, w->in->account, w->values.n)
                  ? qd_err_nomem(w->err, "merge of a column")
                  : 0;
@@ -110,17 +129,7 @@ static int give_values(window *w, qdi_column_writer *x)
 int qdi_permute_values(const qdi_merge_in *in, const qdi_permute_input *inputs, uint32_t n,
                        qdi_column_writer *x, qd_err *err)
 {
-    window *w;
-    int rc = window_open(in, &w, err);
-    if (rc == 0) {
-        do {
-            window_clear(w);
-            for (uint32_t k = 0; rc == 0 && k < n; k++) rc = gather_values(w, &inputs[k]);
-            if (rc == 0) rc = give_values(w, x);
-        } while (rc == 0 && window_next(w));
-    }
-    window_close(w);
-    return rc;
+    return permute(in, inputs, n, gather_values, give_values, x, err);
 }
 
 /* --- strings ---------------------------------------------------------------------------------- */
@@ -153,8 +162,9 @@ static int gather_strings(window *w, const qdi_permute_input *i)
     return rc;
 }
 
-static int give_strings(window *w, qdi_strings_writer *out)
+static int give_strings(window *w, void *writer)
 {
+    qdi_strings_writer *out = writer;
     int rc = qd_vec_push(&w->starts, w->in->account, w->text.n)
                  ? qd_err_nomem(w->err, "merge of a column")
                  : 0;
@@ -170,15 +180,5 @@ static int give_strings(window *w, qdi_strings_writer *out)
 int qdi_permute_strings(const qdi_merge_in *in, const qdi_permute_input *inputs, uint32_t n,
                         qdi_strings_writer *s, qd_err *err)
 {
-    window *w;
-    int rc = window_open(in, &w, err);
-    if (rc == 0) {
-        do {
-            window_clear(w);
-            for (uint32_t k = 0; rc == 0 && k < n; k++) rc = gather_strings(w, &inputs[k]);
-            if (rc == 0) rc = give_strings(w, s);
-        } while (rc == 0 && window_next(w));
-    }
-    window_close(w);
-    return rc;
+    return permute(in, inputs, n, gather_strings, give_strings, s, err);
 }

@@ -341,38 +341,7 @@ QD_INLINE void reals(const uint8_t *p, uint32_t width, uint32_t runs, const uint
 static void fold_f64(const uint8_t *p, uint32_t width, uint32_t first, uint32_t n,
                      const uint64_t *bits, bool bounds, qdi_pack_reals *r, qd_fsum *io)
 {
-    if (width == 0 || (first & 7) || n < QD_FSUM_LANES) {
-        qdi_pack_scalar.fold_f64(p, width, first, n, bits, bounds, r, io);
-        return;
-    }
-    uint32_t runs = n / QD_FSUM_LANES, body = runs * QD_FSUM_LANES;
-    const uint8_t *q = p + (uint64_t)(first >> 3) * width;
-    qdi_pack_reals rest = *r;
-    r->n = body;
-    r->min = INT64_MAX;
-    r->max = INT64_MIN;
-    if (bits) {
-        r->n = 0;
-        for (uint32_t w = 0; w < body / 64; w++) r->n += (uint64_t)__builtin_popcountll(bits[w]);
-        if (body & 63)
-            r->n += (uint64_t)__builtin_popcountll(bits[body / 64] &
-                                                   (((uint64_t)1 << (body & 63)) - 1));
-    }
-    if (bits && bounds)
-        reals(q, width, runs, bits, true, r, io);
-    else if (bits)
-        reals(q, width, runs, bits, false, r, io);
-    else if (bounds)
-        reals(q, width, runs, NULL, true, r, io);
-    else
-        reals(q, width, runs, NULL, false, r, io);
-    if (n == body) return;
-    uint64_t left = bits ? bits[body / 64] >> (body & 63) : 0;
-    qdi_pack_scalar.fold_f64(p, width, first + body, n - body, bits ? &left : NULL, bounds, &rest,
-                             io);
-    r->n += rest.n;
-    if (rest.min < r->min) r->min = rest.min;
-    if (rest.max > r->max) r->max = rest.max;
+    qdi_pack_fold_runs(reals, p, width, first, n, bits, bounds, r, io);
 }
 
 static uint64_t match(const int64_t *v, uint32_t n, int64_t lo, int64_t hi)

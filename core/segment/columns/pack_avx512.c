@@ -142,33 +142,7 @@ QD_INLINE void reals(const uint8_t *p, uint32_t width, uint32_t runs, const uint
 static void fold_f64(const uint8_t *p, uint32_t width, uint32_t first, uint32_t n,
                      const uint64_t *bits, bool bounds, qdi_pack_reals *r, qd_fsum *io)
 {
-    if (width == 0 || (first & 7) || n < QD_FSUM_LANES) {
-        qdi_pack_scalar.fold_f64(p, width, first, n, bits, bounds, r, io);
-        return;
-    }
-    uint32_t runs = n / QD_FSUM_LANES, body = runs * QD_FSUM_LANES;
-    const uint8_t *q = p + (uint64_t)(first >> 3) * width;
-    qdi_pack_reals rest = *r;
-    r->n = bits ? 0 : body;
-    for (uint32_t i = 0; bits && i < body; i += 64) {
-        uint64_t w = bits[i / 64];
-        if (body - i < 64) w &= ((uint64_t)1 << (body - i)) - 1;
-        r->n += (uint64_t)__builtin_popcountll(w);
-    }
-    if (bits && bounds)
-        reals(q, width, runs, bits, true, r, io);
-    else if (bits)
-        reals(q, width, runs, bits, false, r, io);
-    else if (bounds)
-        reals(q, width, runs, NULL, true, r, io);
-    else
-        reals(q, width, runs, NULL, false, r, io);
-    uint64_t left = bits && n > body ? bits[body / 64] >> (body & 63) : 0;
-    qdi_pack_scalar.fold_f64(p, width, first + body, n - body, bits ? &left : NULL, bounds, &rest,
-                             io);
-    r->n += rest.n;
-    if (rest.min < r->min) r->min = rest.min;
-    if (rest.max > r->max) r->max = rest.max;
+    qdi_pack_fold_runs(reals, p, width, first, n, bits, bounds, r, io);
 }
 
 static uint32_t keep(const int64_t *v, uint32_t n, uint64_t bits, int64_t *out)

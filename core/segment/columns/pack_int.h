@@ -111,4 +111,45 @@ QD_INLINE int64_t qdi_pack_apply(const qdi_pack_form *f, uint64_t packed, uint64
     return (int64_t)v;
 }
 
+/* Sums n values by an instruction set's `reals`, which takes runs of QD_FSUM_LANES from a multiple
+ * of 8 on and sets r->min and r->max of those; the scalar kernel takes what is left. Inlined with
+ * its flags as constants. */
+typedef void qdi_pack_runs(const uint8_t *p, uint32_t width, uint32_t runs, const uint64_t *bits,
+                           bool bounds, qdi_pack_reals *r, qd_fsum *io);
+QD_INLINE void qdi_pack_fold_runs(qdi_pack_runs *reals, const uint8_t *p, uint32_t width,
+                                  uint32_t first, uint32_t n, const uint64_t *bits, bool bounds,
+                                  qdi_pack_reals *r, qd_fsum *io)
+{
+    if (width == 0 || (first & 7) || n < QD_FSUM_LANES) {
+        qdi_pack_scalar.fold_f64(p, width, first, n, bits, bounds, r, io);
+        return;
+    }
+    uint32_t runs = n / QD_FSUM_LANES, body = runs * QD_FSUM_LANES;
+    const uint8_t *q = p + (uint64_t)(first >> 3) * width;
+    qdi_pack_reals rest = *r;
+    r->n = bits ? 0 : body;
+    r->min = INT64_MAX;
+    r->max = INT64_MIN;
+    for (uint32_t i = 0; bits && i < body; i += 64) {
+        uint64_t w = bits[i / 64];
+        if (body - i < 64) w &= ((uint64_t)1 << (body - i)) - 1;
+        r->n += (uint64_t)__builtin_popcountll(w);
+    }
+    if (bits && bounds)
+        reals(q, width, runs, bits, true, r, io);
+    else if (bits)
+        reals(q, width, runs, bits, false, r, io);
+    else if (bounds)
+        reals(q, width, runs, NULL, true, r, io);
+    else
+        reals(q, width, runs, NULL, false, r, io);
+    if (n == body) return;
+    uint64_t left = bits ? bits[body / 64] >> (body & 63) : 0;
+    qdi_pack_scalar.fold_f64(p, width, first + body, n - body, bits ? &left : NULL, bounds, &rest,
+                             io);
+    r->n += rest.n;
+    if (rest.min < r->min) r->min = rest.min;
+    if (rest.max > r->max) r->max = rest.max;
+}
+
 #endif

@@ -603,10 +603,17 @@ static bool afar_looks(uint32_t n)
     return there;
 }
 
-/* A look at the other store that is never answered is not the last one. */
-static void a_look_that_is_lost_is_not_the_last(void **state)
+/* As its far end told last: it has no leader of its own. */
+static void afar_without_leader(qd_coord *c, qd_coord_identity *out)
 {
-    (void)state;
+    coord_memory_vtable()->identity(c, out);
+    out->connected = 0;
+    if (!out->epoch) out->epoch = 1;
+}
+
+/* The other store, from afar, tells that of itself: it is looked at again and again. */
+static void looked_at_again(void (*identity)(qd_coord *c, qd_coord_identity *out))
+{
     begin();
     qd_stores_close(w.stores);
     qd_coord_vtable vt = *coord_memory_vtable();
@@ -615,6 +622,7 @@ static void a_look_that_is_lost_is_not_the_last(void **state)
     vt.head.flags &= ~(uint32_t)QD_COORD_AUTHORITY;
     vt.range = afar_range;
     vt.cancel = afar_cancel;
+    vt.identity = identity;
     afar.looks = 0;
     assert_int_equal(qd_coord_open(qd_env_system(), &vt, NULL, &k, &w.s[1], NULL), 0);
     open_front(0);
@@ -624,6 +632,20 @@ static void a_look_that_is_lost_is_not_the_last(void **state)
     w.s[1] = near;
     open_front(0);
     end();
+}
+
+/* A look at the other store that is never answered is not the last one. */
+static void a_look_that_is_lost_is_not_the_last(void **state)
+{
+    (void)state;
+    looked_at_again(coord_memory_vtable()->identity);
+}
+
+/* Nor is one that told that nobody can be asked there. */
+static void a_store_without_leader_is_looked_at_again(void **state)
+{
+    (void)state;
+    looked_at_again(afar_without_leader);
 }
 
 int main(void)
@@ -641,6 +663,7 @@ int main(void)
         cmocka_unit_test(an_older_epoch_is_not_followed),
         cmocka_unit_test(who_lags_behind_reads_again),
         cmocka_unit_test(a_look_that_is_lost_is_not_the_last),
+        cmocka_unit_test(a_store_without_leader_is_looked_at_again),
     };
     return unit_run(tests);
 }
