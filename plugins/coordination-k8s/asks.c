@@ -50,9 +50,10 @@ static int32_t code_of(const kube_result *r)
     return r->code == 413 || r->code == 422 || r->code == 400 ? QD_E_LIMIT : QD_E_NO_COORDINATION;
 }
 
-int ck_root_refused(cr_consensus *c, const ck_root *r)
+/* A read of the quorum brings at least what this node had acted on as it began; what came to its
+ * ears meanwhile, the answer need not show. */
+static int root_refused(cr_consensus *c, const ck_record *known, const ck_root *r)
 {
-    const ck_record *known = &c->store->home.record;
     if (memcmp(known->store_id, r->store_id, 16) != 0) return 0; /* the core looks at that */
     if (r->epoch >= known->epoch && r->index >= known->index) return 0;
     char text[700];
@@ -77,8 +78,9 @@ int32_t ck_root_take(cr_consensus *c, const json_t *object, ck_root **out, char 
     return rc;
 }
 
-static void take_root(cr_consensus *c, const json_t *object, ck_answer *a)
+static void take_root(ck_io *io, const json_t *object, ck_answer *a)
 {
+    cr_consensus *c = io->c;
     char why[CK_WHY], text[CK_WHY + 128];
     ck_root *root = NULL;
     int32_t rc = ck_root_take(c, object, &root, why);
@@ -87,7 +89,7 @@ static void take_root(cr_consensus *c, const json_t *object, ck_answer *a)
                  why);
         ck_trouble(c->store, text);
         c->trouble = CK_PUT_ROOT;
-    } else if (ck_root_refused(c, root)) {
+    } else if (root_refused(c, &io->acted, root)) {
         ck_root_free(root);
         a->older = 1;
         rc = QD_E_CONFLICT;
@@ -190,7 +192,7 @@ static void take(ck_io *io, ck_answer *a, json_t *object, ck_lease *lease, ck_li
     a->uid = kube_object_uid(object);
     a->version = kube_object_version(object);
     a->object = object;
-    if (type == CK_GET_ROOT) take_root(c, object, a);
+    if (type == CK_GET_ROOT) take_root(io, object, a);
     if (type == CK_LEASE_GET || type == CK_LEASE_CREATE || type == CK_LEASE_PUT) {
         ck_lease_read(object, lease);
         ck_lease_keep(c, object);
@@ -425,6 +427,7 @@ void ck_ask_start(cr_consensus *c, ck_ask *a)
     memset(io, 0, sizeof *io);
     io->c = c;
     io->ask = a;
+    io->acted = c->store->home.record;
     io->next = c->out;
     if (c->out) c->out->previous = io;
     c->out = io;

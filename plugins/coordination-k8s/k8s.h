@@ -38,6 +38,7 @@ typedef struct ck_io {
     struct ck_io *next, *previous;
     cr_consensus *c;
     ck_ask *ask;
+    ck_record acted; /* what this node had acted on when it asked */
     kube_request request;
     json_t *body;
     int freed;        /* of CK_BLOB_DELETE: the finalizer is off */
@@ -160,8 +161,6 @@ int32_t ck_state_path(cr_consensus *c, char out[KUBE_PATH_MAX], const char *name
                       const char *query);
 /* Reads a root; what its tail shares with the one that is known is not unpacked again. */
 int32_t ck_root_take(cr_consensus *c, const json_t *object, ck_root **out, char *why);
-/* A root as it came, by a read of the quorum: refused when this node has acted on a later one. */
-int ck_root_refused(cr_consensus *c, const ck_root *r);
 
 /* --- watches.c --- */
 /* Starts what can be started. */

@@ -7,6 +7,7 @@
 #include "rig_api.h"
 #include "unit/lib/coord_rig.h"
 #include "unit/unit.h"
+#include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -603,6 +604,58 @@ static void an_older_state_under_running_nodes_is_told(void **state)
 }
 
 /* Of the record's two places. */
+typedef struct slow_read {
+    rig *r;
+    int node;
+    int32_t rc;
+    char value[8];
+} slow_read;
+
+static void *read_slowly(void *arg)
+{
+    slow_read *s = arg;
+    s->rc = rig_get(s->r, s->node, "k", s->value, sizeof s->value, NULL, 0, RIG_WAIT);
+    return NULL;
+}
+
+static bool was_slow(int i)
+{
+    kube_model_entry e;
+    char name[8];
+    snprintf(name, sizeof name, "m%d", i + 1);
+    for (uint64_t k = 0; kube_model_log(the_model, k, &e); k++)
+        if (e.fault == KUBE_FAULT_SLOW && strcmp(e.client, name) == 0) return true;
+    return false;
+}
+
+/* The leader's read of the root is answered after it has written a newer one. */
+static void a_slow_answer_is_no_older_state(void **state)
+{
+    (void)state;
+    rig *r = nodes(2);
+    slow_read s = {.r = r, .node = rig_leader_of_all(r)};
+    kube_model_fault slow = {.client = rig_api_client(s.node),
+                             .kind = KUBE_FAULT_SLOW,
+                             .verb = "get",
+                             .plural = "quidditchstates",
+                             .name = "rig",
+                             .delay_ns = 3000000000};
+    pthread_t t;
+    assert_int_equal(rig_put(r, s.node, "k", "v", 1, 0, RIG_WAIT, NULL), 0);
+    kube_model_fault_add(the_model, &slow);
+    assert_int_equal(pthread_create(&t, NULL, read_slowly, &s), 0);
+    for (int64_t until = rig_now_ms() + RIG_WAIT; !was_slow(s.node); rig_pause(1))
+        assert_true(rig_now_ms() < until);
+    assert_int_equal(rig_put(r, s.node, "k", "w", 1, 0, RIG_WAIT, NULL), 0);
+    pthread_join(t, NULL); /* the write serves it, too */
+    assert_int_equal(s.rc, 0);
+    read_slowly(&s); /* begins behind the slow one */
+    assert_int_equal(s.rc, 0);
+    assert_string_equal(s.value, "w");
+    assert_false(rig_logged(r, s.node, "restored from a backup"));
+    end(r);
+}
+
 static void damage(rig *r, int place)
 {
     char name[256], junk[100];
@@ -745,6 +798,7 @@ int main(void)
         cmocka_unit_test(five_of_seven_talk_to_the_api),
         cmocka_unit_test(a_state_of_before_is_refused),
         cmocka_unit_test(an_older_state_under_running_nodes_is_told),
+        cmocka_unit_test(a_slow_answer_is_no_older_state),
         cmocka_unit_test(a_torn_record_is_no_hindrance_a_damaged_one_is),
         cmocka_unit_test(without_the_api_what_is_there_is_read),
         cmocka_unit_test(sessions_are_renewed_without_requests),
