@@ -3,7 +3,7 @@
  * Put), so that both are asked by the same program; and the plain costs that they are held against.
  *
  *   load http|etcd --to HOST:PORT[,...] [--clients 64] [--seconds 5] [--warm 1] [--requests N]
- *        [--method PUT] [--path /x/%n] [--body TEXT] [--file FILE] [--timeout 0]
+ *        [--method PUT] [--path /x/%n] [--body TEXT] [--file FILE | --lines FILE] [--timeout 0]
  *        [--kill PID] [--signal KILL|TERM|STOP] [--pipeline 1] [--spin 0]
  *   load sync FILE [N]             medians of a write of 4 KiB and its fdatasync, one after the
  * other load copy FROM TO              bytes a second of: copy, fsync, checksum of what was copied
@@ -12,7 +12,7 @@
  * --pipeline of them, sent at once (HTTP alone). GET without a body has none.
  * --spin 1: the client never sleeps, so that no server pays for waking it.
  * Each is to the next of the addresses. --file: its lines' halves of about 1 MiB are the bodies, in
- * turn.
+ * turn; --lines: each of its lines is one.
  * --timeout MS gives a request up: the connection is closed and the next address asked. --kill:
  * halfway the process gets the signal, and restored_ms is the time from there to the first answer
  * to a request begun behind it. Prints one line of JSON; ends with 1 when no request was answered
@@ -51,7 +51,7 @@ typedef struct client {
 } client;
 
 static struct {
-    bool etcd, spin;
+    bool etcd, spin, by_line;
     struct sockaddr_in to[ADDRESSES_MAX];
     char host[ADDRESSES_MAX][64];
     uint32_t addresses, clients, pipeline;
@@ -206,7 +206,7 @@ static void put_http(client *c)
         (size_t)snprintf(head, sizeof head,
                          " HTTP/1.1\r\nhost: a\r\ncontent-type: application/%sjson\r\n"
                          "content-length: %zu\r\n\r\n",
-                         o.file ? "x-nd" : "", n));
+                         o.file && !o.by_line ? "x-nd" : "", n));
     if (o.file)
         put(c, body, n);
     else
@@ -461,15 +461,17 @@ static int run(void)
     return r.good ? 0 : 1;
 }
 
-/* Each body: whole pairs of lines of the file, some 1 MiB. */
-static void read_bodies(const char *name)
+/* Each body: a line of the file, or whole pairs of them, some 1 MiB. */
+static void read_bodies(const char *name, bool by_line)
 {
+    size_t least = by_line ? 2 : 1 << 20, pair = by_line ? 1 : 2;
     int fd = open(name, O_RDONLY | O_CLOEXEC);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) != 0 || st.st_size == 0) die(name);
     size_t n = (size_t)st.st_size, have = 0;
     o.file = malloc(n);
-    o.cut = malloc((n / (1 << 20) + 2) * sizeof *o.cut);
+    o.cut = malloc((n / least + 2) * sizeof *o.cut);
+    o.by_line = by_line;
     if (!o.file || !o.cut) die("memory");
     while (have < n) {
         ssize_t k = read(fd, o.file + have, n - have);
@@ -480,8 +482,8 @@ static void read_bodies(const char *name)
     o.cut[0] = 0;
     size_t lines = 0;
     for (size_t i = 0; i < n; i++) {
-        if (o.file[i] != '\n' || ++lines % 2) continue;
-        if (i + 1 - o.cut[o.cuts] >= 1 << 20 || i + 1 == n) o.cut[++o.cuts] = i + 1;
+        if (o.file[i] != '\n' || ++lines % pair) continue;
+        if (i + 1 - o.cut[o.cuts] >= least || i + 1 == n) o.cut[++o.cuts] = i + 1;
     }
     if (!o.cuts) die("no bodies");
 }
@@ -592,7 +594,9 @@ int main(int argc, char **argv)
         else if (!strcmp(k, "--body"))
             o.body = v;
         else if (!strcmp(k, "--file"))
-            read_bodies(v);
+            read_bodies(v, false);
+        else if (!strcmp(k, "--lines"))
+            read_bodies(v, true);
         else if (!strcmp(k, "--timeout"))
             o.timeout = strtoull(v, NULL, 10) * 1000000;
         else if (!strcmp(k, "--kill"))
