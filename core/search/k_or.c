@@ -195,6 +195,8 @@ static float probe(qdi_k *k)
     return thr;
 }
 
+#define BOUND_STEPS 256u
+
 typedef struct cands {
     float *bound; /* rounded up */
     uint32_t *at; /* place in its list */
@@ -203,7 +205,9 @@ typedef struct cands {
     uint32_t *d; /* a band's documents and sums */
     double *s;
     uint32_t n, room;
-    float max;
+    float max, least;
+    float width; /* of the steps between them */
+    uint32_t hist[BOUND_STEPS];
 } cands;
 
 /* Candidates: documents whose sparse sum and range bound reach what is sure already. */
@@ -220,6 +224,7 @@ static int make_cands(qdi_k *k, cands *x, float least)
     float inv = 1.0f / k->scale;
     x->n = 0;
     x->max = 0;
+    x->least = least;
     for (uint32_t i = 0; i < k->nlists; i++) {
         const qdi_list *l = &k->lists[i];
         for (uint32_t j = 0; j < l->n; j++) {
@@ -234,45 +239,117 @@ static int make_cands(qdi_k *k, cands *x, float least)
     return 0;
 }
 
-/* Looks candidates up in the dense terms, in bands of falling bounds. */
-static int run_cands(qdi_k *k, cands *x, uint32_t nd, float sure)
+/* Drops those of a run of n candidates that even the bounds of dense terms c[from..nd), which they
+ * were not looked up in yet, leave below the threshold. */
+static uint32_t drop_low(qdi_k *k, uint32_t from, uint32_t nd, float sure, uint32_t *d, double *s,
+                         uint32_t n)
 {
+    uint32_t m = 0;
+    double least = (double)(k->q->threshold > sure ? k->q->threshold : sure) * (1 - 1e-6);
+    for (uint32_t j = 0; j < n; j++) {
+        double b = s[j];
+        for (uint32_t i = from; i < nd; i++)
+            b += (double)k->c[i]->bound[k->c[i]->p->range_cls[d[j] >> QD_RANGE_LOG] & 63];
+        d[m] = d[j];
+        s[m] = s[j];
+        m += b >= least;
+    }
+    return m;
+}
+
+/* Looks the candidates of a band up: x->sel[0..m), of which those from bound hi on were before. */
+static void look_up(qdi_k *k, cands *x, uint32_t nd, size_t m, float hi)
+{
+    uint32_t n = 0;
+    for (size_t j = 0; j < m; j++) {
+        uint32_t c = x->sel[j];
+        const qdi_list *l = &k->lists[x->list[c]];
+        x->d[n] = l->d[x->at[c]];
+        x->s[n] = l->s[x->at[c]];
+        n += x->bound[c] < hi;
+    }
+    for (uint32_t a = 0; a < n;) { /* runs in document order, one for each list */
+        uint32_t e = a + 1, left;
+        while (e < n && x->d[e] > x->d[e - 1]) e++;
+        left = e - a;
+        for (uint32_t i = 0; i < nd && left; i++) {
+            if (i) left = drop_low(k, i, nd, x->least, x->d + a, x->s + a, left);
+            qdi_k_add_in(k, k->c[i], x->d + a, left, x->s + a);
+        }
+        for (uint32_t j = a; j < a + left; j++) qdi_k_push(k, x->s[j], x->d[j]);
+        a = e;
+    }
+    qd_topk_shrink(k->q);
+}
+
+/* Counts the candidates by bound: BOUND_STEPS equal steps from the least to the greatest bound. */
+static void count_bounds(cands *x)
+{
+    memset(x->hist, 0, sizeof x->hist);
+    x->width = (x->max - x->least) / BOUND_STEPS;
+    float inv = x->width > 0 ? 0.9999f / x->width : 0;
+    for (uint32_t j = 0; j < x->n; j++) x->hist[(uint32_t)((x->bound[j] - x->least) * inv)]++;
+}
+
+/* A bound that some `want` candidates reach, of those below hi. */
+static float band_end(const cands *x, float hi, uint32_t want)
+{
+    uint32_t i = BOUND_STEPS, n = 0;
+    while (i && n < want) {
+        i--;
+        if (x->least + (float)i * x->width < hi) n += x->hist[i];
+    }
+    return x->least + (float)i * x->width;
+}
+
+/* Are n candidates left after a band more than may be? Every band to come lets fewer be left. */
+static bool too_many(const qdi_k *k, size_t n, uint32_t limit, uint32_t halves)
+{
+    return n > 4 * (size_t)k->q->k && n > (size_t)limit * halves / 2;
+}
+
+/* Looks candidates up in the dense terms: the best bounds first, in two bands that lift the
+ * threshold, then what is left. Bands are cut by number: the bound of one document that has a rare
+ * term may be far above all others. 1 done, 0 when more than `limit` are left, or an error. */
+static int run_cands(qdi_k *k, cands *x, uint32_t nd, uint32_t limit)
+{
+    float hi = INFINITY;
+    size_t done = 0;
+    uint32_t want = 2 * k->q->k + 32, part = limit / 6;
+    uint32_t bands = want > part ? 0 : 8 * want > part ? 1 : 2; /* what they cost may be lost */
+    if (x->n <= 2 * want) bands = 0;
+    if (too_many(k, x->n, limit, bands ? 4 : 2)) return 0;
     qdi_scratch *s = k->r->scratch;
     x->sel = qdi_scratch_alloc(s, (x->n + 64) * sizeof *x->sel);
     x->d = qdi_scratch_alloc(s, (x->n + 64) * sizeof *x->d);
     x->s = qdi_scratch_alloc(s, (x->n + 64) * sizeof *x->s);
     if (!x->sel || !x->d || !x->s) return QD_E_NOMEM;
-    float hi = INFINITY, step = 0.08f;
-    for (int round = 0; x->n; round++) {
-        float th = k->q->threshold > sure ? k->q->threshold : sure;
-        float lo = round >= 2  ? th
-                   : isinf(hi) ? x->max * (1 - step)
-                               : hi - x->max * step * (float)(1 << round);
-        if (lo < th) lo = th;
-        if (lo < 0) lo = 0;
-        uint32_t n = 0;
-        size_t m = k->k->at_least(x->bound, x->n, lo, x->sel);
-        for (size_t j = 0; j < m; j++) {
-            uint32_t c = x->sel[j];
-            if (x->bound[c] >= hi) continue;
-            const qdi_list *l = &k->lists[x->list[c]];
-            x->d[n] = l->d[x->at[c]];
-            x->s[n++] = l->s[x->at[c]];
-        }
-        for (uint32_t a = 0; a < n;) { /* runs in document order, one for each list */
-            uint32_t e = a + 1;
-            while (e < n && x->d[e] > x->d[e - 1]) e++;
-            for (uint32_t i = 0; i < nd; i++) qdi_k_add_in(k, k->c[i], x->d + a, e - a, x->s + a);
-            a = e;
-        }
-        for (uint32_t j = 0; j < n; j++) qdi_k_push(k, x->s[j], x->d[j]);
-        qd_topk_shrink(k->q);
-        if (lo <= th || lo <= k->q->threshold || lo <= 0) break;
-        hi = lo;
+    if (bands) count_bounds(x);
+    for (;; bands--, want *= 8) {
+        float lo = k->q->threshold > x->least ? k->q->threshold : x->least;
+        float end = bands ? band_end(x, hi, want) : lo;
+        size_t m = k->k->at_least(x->bound, x->n, end > lo ? end : lo, x->sel);
+        if (m > done) look_up(k, x, nd, m, hi);
+        if (end <= lo || end <= k->q->threshold) return 1;
+        hi = end;
+        done = m;
+        m = k->k->at_least(x->bound, x->n, k->q->threshold, x->sel);
+        if (m <= done) return 1;
+        if (too_many(k, m - done, limit, bands + 1)) return 0;
         int rc = qdi_run_tick(k->r);
         if (rc) return rc;
     }
-    return 0;
+}
+
+/* Sorts dense cursors by falling greatest score: what the first look-up finds or not says most. */
+static void by_max(qdi_cur **c, uint32_t n)
+{
+    for (uint32_t i = 1; i < n; i++) {
+        qdi_cur *x = c[i];
+        uint32_t j = i;
+        for (; j && c[j - 1]->max < x->max; j--) c[j] = c[j - 1];
+        c[j] = x;
+    }
 }
 
 /* 1 done, 0 not worth it, or an error. */
@@ -303,18 +380,16 @@ static int or_cands(qdi_k *k, uint32_t cand_limit)
         for (uint32_t i = 0; i < k->nlists; i++) offer_list(k, &k->lists[i]);
         return 1;
     }
+    by_max(k->c, nd);
     if (qdi_k_bounds(k, k->c, nd, (float)(sum * 1.000001), false)) return QD_E_NOMEM;
     k->name = k->nlists ? "or: candidates and ranges" : "or: ranges";
     if (k->nlists) {
         float sure = probe(k);
         cands x = {0};
         if (make_cands(k, &x, sure)) return QD_E_NOMEM;
-        if (x.n > cand_limit && x.n > 4 * k->q->k) {
-            if (sure > k->q->threshold) k->q->threshold = sure;
-            return 0;
-        }
-        int rc = run_cands(k, &x, nd, sure);
-        if (rc) return rc;
+        int rc = run_cands(k, &x, nd, cand_limit);
+        if (rc == 0 && sure > k->q->threshold) k->q->threshold = sure;
+        if (rc != 1) return rc;
     }
     return qdi_k_bands(k, nd, range_or);
 }
@@ -334,7 +409,8 @@ int qdi_k_or(qdi_k *k, qd_strategy strategy)
         (!forced && nd == k->nt && (uint64_t)k->q->k * 100 > ranges))
         return qdi_k_or_table(k);
     double all = (double)postings * QDI_COST_POSTING + QDI_COST_EXHAUSTIVE;
-    double cand_limit = nd ? all / (QDI_COST_CANDIDATE * nd) : 4e9;
+    /* most are looked up in the first of several dense terms alone */
+    double cand_limit = nd ? all / (QDI_COST_CANDIDATES * (nd + 1) / 2) : 4e9;
     k->give_up = nd && !forced ? (size_t)(all / (QDI_COST_RANGE * nd)) : SIZE_MAX;
     int rc = or_cands(k, forced || cand_limit > 4e9 ? UINT32_MAX : (uint32_t)cand_limit);
     k->nlists = 0;

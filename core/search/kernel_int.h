@@ -23,6 +23,7 @@
 #define QDI_COST_POSTING 0.85
 #define QDI_COST_EXHAUSTIVE 60000.0
 #define QDI_COST_CANDIDATE 38.0
+#define QDI_COST_CANDIDATES 25.0 /* one of a thousand and more in one go */
 #define QDI_COST_RANGE 75.0
 #define QDI_COST_WINDOW 150.0 /* a window of accepted documents */
 
