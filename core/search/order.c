@@ -60,7 +60,7 @@ static int value_at(walk *w, uint64_t at, int64_t *out, qd_err *err)
     if (!reads) return qd_err_nomem(err, "search");
     int rc = qd_points_slice_plan(w->o.points, at, 1, reads, w->r->arena, &rd, err);
     if (!rc) rc = qd_reads_fetch(reads, err);
-    if (!rc) *out = qd_points_slice_value(rd, 0);
+    if (!rc) rc = qd_points_slice_value(rd, 0, out, err);
     if (!rc) rc = qd_reads_check(reads, err);
     qd_reads_release(reads);
     return rc;

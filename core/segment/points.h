@@ -62,7 +62,8 @@ int qd_points_slice_plan(const qd_points *p, uint64_t first, uint32_t n, qd_read
 /* The documents of a planned slice, in the order of values, into docs (room for n). [worker] */
 QD_MUST_CHECK
 int qd_points_slice_docs(qd_points_reader *rd, uint32_t *docs, qd_err *err);
-/* The value of the slice's point i (I64). [worker] */
-int64_t qd_points_slice_value(const qd_points_reader *rd, uint32_t i);
+/* The value of the slice's point i (I64). [worker] QD_E_CORRUPT: its block may not hold it. */
+QD_MUST_CHECK
+int qd_points_slice_value(const qd_points_reader *rd, uint32_t i, int64_t *out, qd_err *err);
 
 #endif

@@ -18,11 +18,24 @@ static void destroy(qd_segment *s)
     qd_free(s);
 }
 
+/* Readers choose by META what they ask the points for: both must mean one type. */
+static int match_points(const qd_segment *s, qd_err *err)
+{
+    for (uint32_t i = 0; i < qdi_points_set_count(s->points); i++) {
+        uint32_t f = qdi_points_set_field(s->points, i);
+        if (f >= s->nfields ||
+            s->fields[f].point != qd_points_stats_get(qd_points_get(s->points, f))->type)
+            return qdi_corrupt(s, QDI_SEC_POINT_INDEX, 0, "points that META does not know", err);
+    }
+    return 0;
+}
+
 static int open_parts(qd_segment *s, qd_err *err)
 {
     qd_file *f = s->file;
     int rc = qdi_columns_open(f, s->docs, s->account, &s->columns, err);
     if (rc == 0) rc = qdi_points_open(f, s->docs, s->account, &s->points, err);
+    if (rc == 0) rc = match_points(s, err);
     if (rc == 0) rc = qdi_stored_open(f, s->docs, s->account, &s->stored, err);
     uint32_t id = qd_segment_field_find(s, QD_STR("_id"));
     const qd_column *c = id == QD_FIELD_NONE || !s->columns ? NULL : qd_columns_get(s->columns, id);

@@ -86,12 +86,6 @@ static void check_counts(const qd_segment *s, qd_check *c, uint64_t ids_before)
             s->fields[f].column != qd_column_stats_get(qd_columns_get(s->columns, f))->type)
             qd_check_found(c, "COLUMN_INDEX", 0, "field %u: a column that META does not know", f);
     }
-    for (uint32_t i = 0; i < qdi_points_set_count(s->points); i++) {
-        uint32_t f = qdi_points_set_field(s->points, i);
-        if (f >= s->nfields ||
-            s->fields[f].point != qd_points_stats_get(qd_points_get(s->points, f))->type)
-            qd_check_found(c, "POINT_INDEX", 0, "field %u: points that META does not know", f);
-    }
 }
 
 static int check_parts(qd_store *store, qd_segment *s, qd_str name, qd_check *c, qd_err *err)

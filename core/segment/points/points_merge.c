@@ -118,6 +118,7 @@ typedef struct merging {
     uint64_t *bits; /* NULL: none so far were many */
     bool many;
     qdi_point_key key;
+    qd_file *from; /* of the last point */
     qd_err *err;
 } merging;
 
@@ -244,6 +245,7 @@ static int merge_field(merging *m, uint32_t field, qd_buf *resident)
     while (rc == 0 && m->n > 0) {
         input *top = m->heap[0];
         bool end;
+        m->from = top->walk.p->file;
         rc = give(m, top);
         if (rc == 0) rc = advance(top, &end, m->err);
         if (rc) break;
@@ -255,6 +257,8 @@ static int merge_field(merging *m, uint32_t field, qd_buf *resident)
         if (++seen % 65536 == 0) rc = qdi_merge_poll(m->in);
     }
     if (rc == 0) rc = give_run(m);
+    if (rc == 0 && m->x->head.docs > m->in->docs)
+        rc = qd_file_corrupt(m->from, QDI_SEC_POINTS, 0, m->err, "points of one document");
     if (rc == 0) rc = qdi_points_writer_end(m->x, resident, m->err);
     while (m->n > 0) close_input(m->heap[--m->n]);
     return rc;
@@ -285,38 +289,56 @@ int qdi_points_merge(const qdi_merge_in *in, qd_file_writer *w, qd_buf *resident
     return rc ? rc : qd_file_section_end(w, NULL, err);
 }
 
+/* One field: order, bounds, the documents that its head counts. */
+static int check_field(qdi_points_walk *w, const qd_points *p, uint64_t *seen, qd_check *c,
+                       qd_err *err)
+{
+    qdi_point_key key, last = {0, 0};
+    uint32_t doc, last_doc = 0, docs = 0;
+    bool end = false;
+    int rc;
+    for (uint64_t i = 0;; i++) {
+        rc = qdi_points_walk_next(w, &key, &doc, &end, err);
+        if (rc || end) break;
+        c->points++;
+        if (i > 0 && (qdi_point_less(key, last) || (!qdi_point_less(last, key) && doc < last_doc)))
+            qd_check_found(c, "POINTS", p->offset, "field %u: point %llu is not in order", p->field,
+                           (unsigned long long)i);
+        qdi_points_block b;
+        qdi_points_head_at(p, w->block - 1, &b);
+        if (w->at == 1 && (qdi_point_less(key, b.first) || qdi_point_less(b.first, key)))
+            qd_check_found(c, "POINT_INDEX", p->offset, "field %u: first point of block %u",
+                           p->field, w->block - 1);
+        docs += !(seen[doc / 64] >> (doc & 63) & 1);
+        seen[doc / 64] |= (uint64_t)1 << (doc & 63);
+        last = key;
+        last_doc = doc;
+    }
+    if (rc) return rc;
+    if (qdi_point_less(last, p->max) || qdi_point_less(p->max, last))
+        qd_check_found(c, "POINT_INDEX", 0, "field %u: greatest point", p->field);
+    if (docs != p->stats.docs)
+        qd_check_found(c, "POINT_INDEX", 0, "field %u: %u documents have points, %u are promised",
+                       p->field, docs, p->stats.docs);
+    return 0;
+}
+
 int qdi_points_check(const qd_points_set *set, qd_check *c, qd_err *err)
 {
-    qdi_points_walk *w = qd_calloc(c->account, sizeof *w);
-    if (!w) return qd_err_nomem(err, "check of points");
     int rc = 0;
     for (uint32_t f = 0; rc == 0 && set && f < set->n; f++) {
         const qd_points *p = &set->fields[f];
-        qdi_point_key key, last = {0, 0};
-        uint32_t doc, last_doc = 0;
-        bool end = false;
-        qdi_points_walk_open(w, p, c->account);
-        for (uint64_t i = 0;; i++) {
-            rc = qdi_points_walk_next(w, &key, &doc, &end, err);
-            if (rc || end) break;
-            c->points++;
-            if (i > 0 &&
-                (qdi_point_less(key, last) || (!qdi_point_less(last, key) && doc < last_doc)))
-                qd_check_found(c, "POINTS", p->offset, "field %u: point %llu is not in order",
-                               p->field, (unsigned long long)i);
-            qdi_points_block b;
-            qdi_points_head_at(p, w->block - 1, &b);
-            if (w->at == 1 && (qdi_point_less(key, b.first) || qdi_point_less(b.first, key)))
-                qd_check_found(c, "POINT_INDEX", p->offset, "field %u: first point of block %u",
-                               p->field, w->block - 1);
-            last = key;
-            last_doc = doc;
+        qdi_points_walk *w = qd_calloc(c->account, sizeof *w);
+        uint64_t *seen = qd_calloc(c->account, ((size_t)p->segment_docs / 64 + 1) * sizeof *seen);
+        rc = w && seen ? 0 : qd_err_nomem(err, "check of points");
+        if (rc == 0) {
+            qdi_points_walk_open(w, p, c->account);
+            rc = check_field(w, p, seen, c, err);
+            qdi_points_walk_close(w);
         }
-        if (rc == 0 && (qdi_point_less(last, p->max) || qdi_point_less(p->max, last)))
-            qd_check_found(c, "POINT_INDEX", 0, "field %u: greatest point", p->field);
-        qdi_points_walk_close(w);
+        qd_free(seen);
+        qd_free(w);
         rc = qd_check_error(c, "POINTS", rc, err);
     }
-    qd_free(w);
     return rc;
 }

@@ -29,7 +29,8 @@ static int check_heads(const qd_points *p, uint64_t at, qd_err *err)
     return 0;
 }
 
-static int open_field(qd_points *p, qd_file *f, uint32_t docs, const uint8_t *base,
+/* body: where the field before ends in POINTS. */
+static int open_field(qd_points *p, qd_file *f, uint32_t docs, uint64_t body, const uint8_t *base,
                       const uint8_t *at, const uint8_t *end, const uint8_t **next, qd_err *err)
 {
     qdi_points_head h;
@@ -43,8 +44,9 @@ static int open_field(qd_points *p, qd_file *f, uint32_t docs, const uint8_t *ba
         return bad_index(f, place, err, "documents of a field");
     if (h.blocks != (h.points + QD_POINTS_BLOCK - 1) / QD_POINTS_BLOCK || h.points > UINT32_MAX)
         return bad_index(f, place, err, "blocks of a field");
-    if (h.bytes > section || h.offset > section - h.bytes)
+    if (h.offset != body || h.bytes > section || body > section - h.bytes)
         return bad_index(f, place, err, "place of a field");
+    if (h.type == QD_POINT_I64 && h.max.hi) return bad_index(f, place, err, "greatest point");
     if (h.blocks > ((size_t)(end - at) - sizeof h) / sizeof(qdi_points_block))
         return bad_index(f, place, err, "cut field");
     *p = (qd_points){.file = f,
@@ -84,14 +86,18 @@ int qdi_points_open(qd_file *f, uint32_t docs, qd_account *account, qd_points_se
     qd_points_set *set = qd_calloc(account, sizeof *set + n * sizeof(qd_points));
     if (!set) return qd_err_nomem(err, "points of a segment");
     set->magic = QDI_POINTS_MAGIC;
+    uint64_t body = 0, section = 0;
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < n; i++) {
-        rc = open_field(&set->fields[i], f, docs, base, p, end, &p, err);
+        rc = open_field(&set->fields[i], f, docs, body, base, p, end, &p, err);
+        body += set->fields[i].bytes;
         if (rc == 0 && i > 0 && set->fields[i].field <= set->fields[i - 1].field)
             rc = bad_index(f, (uint64_t)(p - base), err, "order of fields");
     }
     if (rc == 0 && p != end)
         rc = bad_index(f, (uint64_t)(p - base), err, "bytes behind the points");
+    qd_file_section(f, QDI_SEC_POINTS, &section);
+    if (rc == 0 && body != section) rc = bad_index(f, 0, err, "length of all points");
     if (rc) {
         qd_free(set);
         return rc;
@@ -294,31 +300,47 @@ static uint32_t search(const qdi_points_block *b, uint32_t n, const uint8_t *p, 
     return lo;
 }
 
+static int bad_order(const qd_points *p, const qdi_points_block *b, qd_err *err)
+{
+    return qd_file_corrupt(p->file, QDI_SEC_POINTS, p->offset + b->offset, err, "order of points");
+}
+
+/* May block i hold key? */
+static bool fits(const qd_points *p, uint32_t i, const qdi_points_block *b, qdi_point_key key)
+{
+    qdi_points_block next = {.first = p->max};
+    if (i + 1 < p->blocks) qdi_points_head_at(p, i + 1, &next);
+    return !qdi_point_less(key, b->first) && !qdi_point_less(next.first, key);
+}
+
 /* Points [*a, *z) of block i are in the range. */
-static void part_of_block(const qd_points_reader *rd, uint32_t i, const qdi_points_block *b,
-                          uint32_t *a, uint32_t *z)
+static int part_of_block(const qd_points_reader *rd, uint32_t i, const qdi_points_block *b,
+                         uint32_t *a, uint32_t *z, qd_err *err)
 {
     uint32_t n = qdi_points_block_count(rd->p, i);
     *a = 0;
     *z = n;
-    if ((i > rd->from && i + 1 < rd->to) || whole(rd->p, i, rd->lo, rd->hi)) return;
+    if ((i > rd->from && i + 1 < rd->to) || whole(rd->p, i, rd->lo, rd->hi)) return 0;
     const uint8_t *p = body(rd, i, b);
+    if (!fits(rd->p, i, b, qdi_points_key_at(b, n, p, 0)) ||
+        !fits(rd->p, i, b, qdi_points_key_at(b, n, p, n - 1)))
+        return bad_order(rd->p, b, err);
     *a = search(b, n, p, rd->lo, false);
     *z = search(b, n, p, rd->hi, true);
-    if (*z < *a) *z = *a; /* only in damaged blocks */
+    return *z < *a ? bad_order(rd->p, b, err) : 0;
 }
 
 int qd_points_count(qd_points_reader *rd, uint64_t *out, qd_err *err)
 {
     QD_CHECK(rd, READER_MAGIC);
-    (void)err;
     *out = rd->to - rd->from > 2 ? (uint64_t)(rd->to - rd->from - 2) * QD_POINTS_BLOCK : 0;
     for (uint32_t k = 0; k < 2 && rd->from < rd->to; k++) {
         uint32_t i = k ? rd->to - 1 : rd->from, a, z;
         if (k && i == rd->from) break;
         qdi_points_block b;
         qdi_points_head_at(rd->p, i, &b);
-        part_of_block(rd, i, &b, &a, &z);
+        int rc = part_of_block(rd, i, &b, &a, &z, err);
+        if (rc) return rc;
         *out += z - a;
     }
     return 0;
@@ -332,8 +354,9 @@ int qd_points_bits(qd_points_reader *rd, uint64_t *bits, qd_err *err)
         uint32_t docs[QD_POINTS_BLOCK + 8], a, z;
         qdi_points_block b;
         qdi_points_head_at(rd->p, i, &b);
-        part_of_block(rd, i, &b, &a, &z);
-        int rc = qdi_points_block_docs(rd->p, &b, qdi_points_block_count(rd->p, i), body(rd, i, &b),
+        int rc = part_of_block(rd, i, &b, &a, &z, err);
+        if (!rc)
+            rc = qdi_points_block_docs(rd->p, &b, qdi_points_block_count(rd->p, i), body(rd, i, &b),
                                        a, z - a, docs, err);
         if (rc) return rc;
         for (uint32_t k = 0; k < z - a; k++) bits[docs[k] / 64] |= (uint64_t)1 << (docs[k] & 63);
@@ -361,8 +384,9 @@ int qd_points_docs(qd_points_reader *rd, uint32_t *docs, uint32_t *n, qd_err *er
         uint32_t a, z;
         qdi_points_block b;
         qdi_points_head_at(rd->p, i, &b);
-        part_of_block(rd, i, &b, &a, &z);
-        int rc = qdi_points_block_docs(rd->p, &b, qdi_points_block_count(rd->p, i), body(rd, i, &b),
+        int rc = part_of_block(rd, i, &b, &a, &z, err);
+        if (!rc)
+            rc = qdi_points_block_docs(rd->p, &b, qdi_points_block_count(rd->p, i), body(rd, i, &b),
                                        a, z - a, docs + k, err);
         if (rc) return rc;
         k += z - a;
@@ -418,8 +442,9 @@ int qd_points_slice_docs(qd_points_reader *rd, uint32_t *docs, qd_err *err)
     return 0;
 }
 
-int64_t qd_points_slice_value(const qd_points_reader *rd, uint32_t at)
+int qd_points_slice_value(const qd_points_reader *rd, uint32_t at, int64_t *out, qd_err *err)
 {
+    QD_CHECK(rd, READER_MAGIC);
     qd_assert(at < rd->n);
     uint64_t place = rd->first + at;
     uint32_t i = (uint32_t)(place / QD_POINTS_BLOCK);
@@ -427,5 +452,7 @@ int64_t qd_points_slice_value(const qd_points_reader *rd, uint32_t at)
     qdi_points_head_at(rd->p, i, &b);
     qdi_point_key k = qdi_points_key_at(&b, qdi_points_block_count(rd->p, i), body(rd, i, &b),
                                         (uint32_t)(place % QD_POINTS_BLOCK));
-    return qdi_point_value_of(QD_POINT_I64, k).i;
+    if (!fits(rd->p, i, &b, k)) return bad_order(rd->p, &b, err);
+    *out = qdi_point_value_of(QD_POINT_I64, k).i;
+    return 0;
 }
