@@ -16,25 +16,25 @@ static void automaton_drop(void *arg)
     qd_automaton_free(arg);
 }
 
-/* Builds the pattern's automaton, which ends with the plan's arena. */
-static int make_automaton(qd_plan *p, const qd_node_pattern *n, qd_automaton **out, qd_err *err)
+/* Builds the automaton of a pattern's text, which ends with the plan's arena. */
+static int make_automaton(qd_plan *p, const qd_node_pattern *n, qd_str text, qd_automaton **out,
+                          qd_err *err)
 {
     qd_automaton *a = NULL;
     int rc = 0;
     switch (n->kind) {
     case QD_PATTERN_PREFIX:
-        rc = qd_automaton_prefix(n->text, n->case_insensitive, p->account, &a, err);
+        rc = qd_automaton_prefix(text, n->case_insensitive, p->account, &a, err);
         break;
     case QD_PATTERN_WILDCARD:
-        rc =
-            qd_automaton_wildcard(n->text, n->case_insensitive, n->max_states, p->account, &a, err);
+        rc = qd_automaton_wildcard(text, n->case_insensitive, n->max_states, p->account, &a, err);
         break;
     case QD_PATTERN_REGEXP:
-        rc = qd_automaton_regexp(n->text, n->regexp_flags, n->case_insensitive, n->max_states,
+        rc = qd_automaton_regexp(text, n->regexp_flags, n->case_insensitive, n->max_states,
                                  p->account, &a, err);
         break;
     case QD_PATTERN_FUZZY:
-        rc = qd_automaton_fuzzy(n->text, n->max_edits, n->prefix_length, !n->no_transpositions,
+        rc = qd_automaton_fuzzy(text, n->max_edits, n->prefix_length, !n->no_transpositions,
                                 p->account, &a, err);
         break;
     }
@@ -227,15 +227,17 @@ int qdi_expand_pattern(qd_plan *p, const qd_node *n, float boost, bool scores, q
 {
     const qd_node_pattern *pat = &n->u.pattern;
     qd_term_range range = {0};
+    qd_str text = pat->text;
     bool plain = pat->kind == QD_PATTERN_PREFIX && !pat->case_insensitive;
-    if (plain) range.prefix = pat->text;
+    if (plain) range.prefix = text;
     if (pat->kind == QD_PATTERN_WILDCARD) {
-        int rc = qdi_wildcard_range(p->arena, pat, &range, &plain);
+        int rc = qdi_wildcard_range(p->arena, pat, &range, &text);
         if (rc) return qd_err_nomem(err, "query plan");
+        plain = !text.p;
     }
     if (!plain) {
         qd_automaton *a = NULL;
-        int rc = make_automaton(p, pat, &a, err);
+        int rc = make_automaton(p, pat, text, &a, err);
         if (rc) return rc;
         range.automaton = a;
         range.prefix = a->prefix;

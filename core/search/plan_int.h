@@ -138,11 +138,12 @@ qdi_term *qdi_plan_term(qd_plan *p, qdi_field *f, qd_str text, const qd_node_sta
 qdi_node *qdi_plan_node(qd_plan *p, qdi_kind kind, const qd_node *from, float boost, bool scores,
                         qd_err *err);
 
-/* wildcard.c: what of a wildcard pattern is plain text, as bounds of a walk over terms; whole:
- * nothing else is to be known of a term, no automaton is needed. The texts live in arena. 0 or
- * QD_E_NOMEM. */
+/* wildcard.c: what of a wildcard pattern is to be had by comparing bytes, as bounds of a walk over
+ * terms, and the text of which an automaton is needed beside them; p NULL: of none. The texts
+ * live in arena. 0 or QD_E_NOMEM. */
 QD_MUST_CHECK
-int qdi_wildcard_range(qd_arena *arena, const qd_node_pattern *n, qd_term_range *out, bool *whole);
+int qdi_wildcard_range(qd_arena *arena, const qd_node_pattern *n, qd_term_range *out,
+                       qd_str *automaton);
 
 /* expand.c: patterns. Both return a node in *out. */
 int qdi_expand_pattern(qd_plan *p, const qd_node *n, float boost, bool scores, qdi_node **out,

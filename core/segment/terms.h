@@ -51,6 +51,9 @@ int qd_term_get(qd_segment *s, uint32_t field, qd_str text, qd_term *out, qd_err
  * accepts. */
 typedef struct qd_term_iter qd_term_iter;
 
+/* In head, suffix and inner of a range, which are UTF-8 else: any one character. */
+#define QD_TERM_ANY ((char)0xff)
+
 /* Where a walk begins and ends; a zeroed one is all terms. */
 typedef struct qd_term_range {
     qd_str from;         /* first term to give; empty: the least */
@@ -58,6 +61,7 @@ typedef struct qd_term_range {
     qd_str to;           /* end */
     bool has_to, to_inclusive;
     qd_str prefix;                 /* only terms that begin so */
+    qd_str head;                   /* and so: the prefix and what follows it; empty: nothing */
     qd_str suffix;                 /* and end so, the two side by side at the least */
     const qd_str *inner;           /* and hold these between them, one behind the other; these */
     uint32_t ninner;               /* and what they point to outlive the walk */

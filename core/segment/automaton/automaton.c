@@ -106,6 +106,25 @@ int qdi_automaton_begin(uint32_t states, uint32_t classes, const uint8_t *class_
     return a->next && a->flags ? 0 : QD_E_NOMEM;
 }
 
+/* Does b, behind first in a range of bytes, lead where the byte before it does? Classes are runs.
+ */
+static bool alike(const qd_automaton *a, uint32_t first, uint32_t b)
+{
+    return b > first && a->class_of[b] == a->class_of[b - 1];
+}
+
+/* Where all of n more bytes of a character lead from state t alike; false: not alike. */
+static bool lead_alike(const qd_automaton *a, uint32_t *t, uint32_t n)
+{
+    for (; n > 0; n--) {
+        uint32_t to = qd_automaton_step(a, *t, 0x80);
+        for (uint32_t c = 0x81; c <= 0xbf; c++)
+            if (!alike(a, 0x80, c) && qd_automaton_step(a, *t, (uint8_t)c) != to) return false;
+        *t = to;
+    }
+    return true;
+}
+
 /* Do all code points lead from state s back to it? Then an accepting s accepts all that follows. */
 static bool is_universal(const qd_automaton *a, uint32_t s)
 {
@@ -114,21 +133,18 @@ static bool is_universal(const qd_automaton *a, uint32_t s)
                                        {0xed, 0xed, 0x80}, {0xee, 0xef, 0x80}, {0xf0, 0xf0, 0x90},
                                        {0xf1, 0xf3, 0x80}, {0xf4, 0xf4, 0x80}};
     for (uint32_t b = 0; b < 0x80; b++)
-        if (qd_automaton_step(a, s, (uint8_t)b) != s) return false;
+        if (!alike(a, 0, b) && qd_automaton_step(a, s, (uint8_t)b) != s) return false;
     for (uint32_t i = 0; i < QD_COUNT_OF(leads); i++)
         for (uint32_t lead = leads[i][0]; lead <= leads[i][1]; lead++) {
+            if (alike(a, leads[i][0], lead)) continue;
             uint32_t last = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
             uint32_t one = qd_automaton_step(a, s, (uint8_t)lead);
             for (uint32_t b = leads[i][2]; b <= last; b++) {
+                if (alike(a, leads[i][2], b)) continue;
                 uint32_t t = qd_automaton_step(a, one, (uint8_t)b);
                 /* Further bytes are all alike in an automaton over code points that loops. */
-                for (uint32_t more = lead >= 0xf0 ? 2 : lead >= 0xe0 ? 1 : 0; more > 0; more--) {
-                    uint32_t u = qd_automaton_step(a, t, 0x80);
-                    for (uint32_t c = 0x81; c <= 0xbf; c++)
-                        if (qd_automaton_step(a, t, (uint8_t)c) != u) return false;
-                    t = u;
-                }
-                if (t != s) return false;
+                if (!lead_alike(a, &t, lead >= 0xf0 ? 2 : lead >= 0xe0 ? 1 : 0) || t != s)
+                    return false;
             }
         }
     return true;

@@ -41,4 +41,19 @@ int qdi_block_text(qdi_block *b, uint32_t *shared, qd_str *rest, qd_err *err);
 QD_MUST_CHECK
 int qdi_block_stats(qdi_block *b, qd_term *out, qd_err *err);
 
+/* A wildcard pattern's parts: what a text has at its beginning, its end and between. */
+typedef struct qdi_term_parts {
+    size_t prefix;       /* bytes that are known to be right at the beginning; head, if any, */
+    qd_str head, suffix; /* begins there too */
+    size_t literal;      /* the suffix's bytes behind its last QD_TERM_ANY */
+    const qd_str *inner;
+    uint32_t ninner;
+    bool plain; /* no QD_TERM_ANY in inner */
+} qdi_term_parts;
+
+/* The parts of a range. */
+qdi_term_parts qdi_term_parts_of(const qd_term_range *r);
+/* Does a text have them all, one behind the other? */
+bool qdi_term_has_parts(const qdi_term_parts *x, qd_str text);
+
 #endif

@@ -21,11 +21,12 @@ struct qd_term_iter {
     const qdi_field_terms *terms;
     qd_arena *arena;
     const qd_automaton *automaton;
-    qd_str lo, hi, prefix, suffix;
-    const qd_str *inner;
-    uint32_t ninner;
-    size_t range_prefix; /* bytes of the range's own prefix: the suffix stands behind it */
-    uint64_t ending;     /* the last bytes of suffix, at most 8, at the end of the word */
+    qd_str lo, hi, prefix;
+    qdi_term_parts parts;
+    bool apart;       /* parts ask for more than the prefix */
+    uint64_t ending;  /* the last bytes of the suffix, at the end of the word, */
+    uint64_t care;    /* 0xff for those that are not any, 0 for those that are */
+    uint32_t nending; /* and their number, at most 8; 0: all any */
     bool lo_exclusive, has_hi, hi_inclusive, below, over;
     bool prefixed;      /* the text at hand begins with the prefix */
     uint64_t next, end; /* blocks not planned yet */
@@ -93,6 +94,17 @@ static int end_of_prefix(qd_term_iter *it, uint64_t *end, qd_err *err)
     return 0;
 }
 
+static void place_ending(qd_term_iter *it, qd_str suffix)
+{
+    it->nending = suffix.n < 8 ? (uint32_t)suffix.n : 8;
+    for (size_t i = suffix.n - it->nending; i < suffix.n; i++) {
+        bool any = suffix.p[i] == QD_TERM_ANY;
+        it->ending = it->ending >> 8 | (uint64_t)(any ? 0 : (uint8_t)suffix.p[i]) << 56;
+        it->care = it->care >> 8 | (any ? 0 : (uint64_t)0xff << 56);
+    }
+    if (!it->care) it->nending = 0;
+}
+
 static int place(qd_term_iter *it, const qd_term_range *range, qd_err *err)
 {
     const uint8_t *index = it->segment->term_index;
@@ -102,19 +114,16 @@ static int place(qd_term_iter *it, const qd_term_range *range, qd_err *err)
     it->hi = range->to;
     it->hi_inclusive = range->to_inclusive;
     it->prefix = range->prefix;
-    it->range_prefix = range->prefix.n;
-    it->suffix = range->suffix;
-    it->inner = range->inner;
-    it->ninner = range->ninner;
-    for (size_t i = it->suffix.n < 8 ? 0 : it->suffix.n - 8; i < it->suffix.n; i++)
-        it->ending = it->ending >> 8 | (uint64_t)(uint8_t)it->suffix.p[i] << 56;
+    it->parts = qdi_term_parts_of(range);
+    it->apart = range->head.n || range->suffix.n || range->ninner;
+    place_ending(it, range->suffix);
     if (it->automaton && it->automaton->start == QD_AUTOMATON_DEAD) it->over = true;
     if (it->automaton && !narrow_prefix(&it->prefix, it->automaton->prefix)) it->over = true;
     if (qd_str_cmp(it->prefix, it->lo) > 0) {
         it->lo = it->prefix;
         it->lo_exclusive = false;
     }
-    qd_str *copies[] = {&it->lo, &it->hi, &it->prefix, &it->suffix};
+    qd_str *copies[] = {&it->lo, &it->hi, &it->prefix, &it->parts.head, &it->parts.suffix};
     for (size_t i = 0; i < QD_COUNT_OF(copies); i++) {
         size_t n = copies[i]->n;
         *copies[i] = qd_arena_str(it->arena, *copies[i]);
@@ -308,12 +317,13 @@ static bool accepted(qd_term_iter *it, uint32_t shared, qd_str rest)
 }
 
 /* Passes over entries whose last bytes are not the suffix's, as far as both go: those that are
- * short and lie well inside the block, nearly all. Their texts are put, as others share them. */
-static void pass_over(qd_term_iter *it)
+ * short and lie well inside the block, nearly all. Their texts are put, as others share them. With
+ * `any`, characters that may be any are taken for a byte each; where they are more it ends. */
+QD_INLINE void pass_over(qd_term_iter *it, bool any)
 {
     const uint8_t *p = it->block.text, *end = it->block.text_end;
-    uint32_t len = it->len, least = it->depth, passed = 0;
-    uint32_t bytes = it->suffix.n < 8 ? (uint32_t)it->suffix.n : 8;
+    uint32_t len = it->len, least = it->depth, passed = 0, bytes = it->nending;
+    uint64_t care = any ? it->care : 0, wide = ~it->care & 0x8080808080808080u;
     if (it->block.end - p < 16) return;
     if (it->block.end - end < 16) end = it->block.end - 16; /* 16 bytes are copied of any rest */
     qd_dassert(it->cap >= 160);
@@ -321,7 +331,9 @@ static void pass_over(qd_term_iter *it)
            p + p[1] - it->block.begin >= 6) {
         uint32_t n = p[1], both = n < bytes ? n : bytes;
         uint64_t last = qd_get_u64le(p + n - 6);
-        if ((last ^ it->ending) >> (64 - 8 * both) == 0) break;
+        uint64_t differs = any ? (last ^ it->ending) & care : last ^ it->ending;
+        if (differs >> (64 - 8 * both) == 0) break;
+        if (any && (last & wide) >> (64 - 8 * both)) break;
         memcpy(it->text + p[0], p + 2, 16);
         len = p[0] + n;
         least = p[0] < least ? p[0] : least;
@@ -337,6 +349,15 @@ static void pass_over(qd_term_iter *it)
         it->depth = least;
         it->halted = false;
     }
+}
+
+/* The same, chosen by what the suffix has. */
+static void pass_endings(qd_term_iter *it)
+{
+    if (it->parts.literal >= it->nending)
+        pass_over(it, false);
+    else
+        pass_over(it, true);
 }
 
 /* Passes over entries that share the dead beginning of the text at hand, by their lengths: those
@@ -356,26 +377,13 @@ static void pass_dead(qd_term_iter *it)
     it->behind += passed;
 }
 
-/* Is there the suffix behind the prefix, and between them what is asked for? */
-static bool has_parts(size_t prefix, qd_str suffix, const qd_str *inner, uint32_t n, qd_str text)
-{
-    if (text.n < prefix + suffix.n || !qd_str_ends(text, suffix)) return false;
-    const char *p = text.p + prefix, *end = text.p + text.n - suffix.n;
-    for (uint32_t i = 0; i < n; i++) {
-        p = memmem(p, (size_t)(end - p), inner[i].p, inner[i].n);
-        if (!p) return false;
-        p += inner[i].n;
-    }
-    return true;
-}
-
 bool qd_term_range_has(const qd_term_range *r, qd_str text)
 {
     int from = qd_str_cmp(text, r->from), to = r->has_to ? qd_str_cmp(text, r->to) : -1;
     if (from < 0 || (from == 0 && r->from_exclusive)) return false;
     if (to > 0 || (to == 0 && !r->to_inclusive)) return false;
-    return qd_str_starts(text, r->prefix) &&
-           has_parts(r->prefix.n, r->suffix, r->inner, r->ninner, text) &&
+    qdi_term_parts parts = qdi_term_parts_of(r);
+    return qd_str_starts(text, r->prefix) && qdi_term_has_parts(&parts, text) &&
            (!r->automaton || qd_automaton_match(r->automaton, text));
 }
 
@@ -421,8 +429,8 @@ int qd_term_iter_next(qd_term_iter *it, const qd_reads *r, qd_str *text, qd_term
         qd_str rest;
         if (it->halted && it->states[it->depth] == QD_AUTOMATON_DEAD)
             pass_dead(it);
-        else if (it->suffix.n)
-            pass_over(it);
+        else if (it->nending)
+            pass_endings(it);
         if (it->block.text == it->block.text_end) continue;
         int rc = next_entry(it, &shared, &rest, err);
         if (rc) return rc;
@@ -431,9 +439,8 @@ int qd_term_iter_next(qd_term_iter *it, const qd_reads *r, qd_str *text, qd_term
             put_rest(it, shared, rest);
         else
             wanted = accepted(it, shared, rest);
-        if (wanted && (it->suffix.n || it->ninner))
-            wanted = has_parts(it->range_prefix, it->suffix, it->inner, it->ninner,
-                               (qd_str){it->text, it->len});
+        if (wanted && it->apart)
+            wanted = qdi_term_has_parts(&it->parts, (qd_str){it->text, it->len});
         if (!wanted) {
             it->prefixed = false; /* the text before is not known to the next one */
             continue;

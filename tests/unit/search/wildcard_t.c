@@ -1,5 +1,5 @@
-/* wildcard_t.c: what is read off a wildcard pattern as plain text, against the pattern's automaton,
- * over random patterns and texts. */
+/* wildcard_t.c: what a wildcard pattern is made for a walk over terms, against the pattern's
+ * automaton and an obvious matcher, over random patterns and texts. */
 #include "base/utf8.h"
 #include "search/plan_int.h"
 #include "unit/lib/parts.h"
@@ -16,7 +16,7 @@ static size_t some_pattern(char *to)
         uint64_t r = parts_random(&X, 12);
         if (r < 3) {
             to[n++] = '*';
-        } else if (r == 3 && parts_random(&X, 2)) {
+        } else if (r == 3) {
             to[n++] = '?';
         } else {
             if (r == 4) to[n++] = '\\';
@@ -37,36 +37,86 @@ static size_t some_text(char *to)
     return n;
 }
 
-static void plain_parts_match_what_the_automaton_does(void **state)
+/* Does the pattern match, by every way there is, character by character? */
+static bool slow_match(const char *p, const char *pe, const char *t, const char *te)
+{
+    uint32_t c;
+    if (p == pe) return t == te;
+    if (*p == '*') {
+        for (;; t += qd_utf8_next(t, te, &c)) {
+            if (slow_match(p + 1, pe, t, te)) return true;
+            if (t == te) return false;
+        }
+    }
+    if (t == te) return false;
+    size_t n = qd_utf8_next(t, te, &c);
+    if (*p == '?') return slow_match(p + 1, pe, t + n, te);
+    if (*p == '\\' && p + 1 < pe) p++;
+    if ((size_t)(pe - p) < n || memcmp(p, t, n) != 0) return false;
+    return slow_match(p + n, pe, t + n, te);
+}
+
+/* The range of a pattern as a query has it; *a is freed by the caller, NULL where none is needed.
+ */
+static qd_term_range range_of(const qd_node_pattern *n, qd_automaton **a)
+{
+    qd_term_range r = {0};
+    qd_str text;
+    *a = NULL;
+    OK(&X, qdi_wildcard_range(&X.arena, n, &r, &text));
+    if (!text.p) return r;
+    OK(&X, qd_automaton_wildcard(text, false, 0, &X.account, a, &X.err));
+    r.automaton = *a;
+    r.prefix = (*a)->prefix;
+    return r;
+}
+
+static void ranges_match_what_the_pattern_does(void **state)
 {
     (void)state;
     parts_begin(&X, true);
     char pattern[80], text[80];
-    uint32_t matched = 0, whole_ones = 0, endings = 0;
-    for (uint32_t round = 0; round < 3000; round++) {
+    uint32_t matched[3] = {0}, any = 0;
+    for (uint32_t round = 0; round < 6000; round++) {
         X.seed = round;
         qd_node_pattern n = {.kind = QD_PATTERN_WILDCARD};
         n.text = (qd_str){pattern, some_pattern(pattern)};
-        qd_term_range r = {0};
-        bool whole = false;
-        qd_automaton *a = NULL;
-        OK(&X, qdi_wildcard_range(&X.arena, &n, &r, &whole));
-        OK(&X, qd_automaton_wildcard(n.text, false, 0, &X.account, &a, &X.err));
-        whole_ones += whole;
-        endings += !whole && r.suffix.n;
+        qd_automaton *a, *all;
+        qd_term_range r = range_of(&n, &a);
+        OK(&X, qd_automaton_wildcard(n.text, false, 0, &X.account, &all, &X.err));
         for (uint32_t k = 0; k < 40; k++) {
             qd_str t = {text, some_text(text)};
-            bool match = qd_automaton_match(a, t);
-            matched += match && whole && (r.suffix.n || r.ninner);
-            if (whole)
-                assert_int_equal(qd_term_range_has(&r, t), match);
-            else if (match)
-                assert_true(qd_term_range_has(&r, t));
+            bool match = slow_match(n.text.p, n.text.p + n.text.n, t.p, t.p + t.n);
+            assert_int_equal(qd_automaton_match(all, t), match);
+            assert_int_equal(qd_term_range_has(&r, t), match);
+            matched[!a ? 0 : memchr(pattern, '*', n.text.n) ? 1 : 2] += match;
+            any += match && !a && memchr(n.text.p, '?', n.text.n) != NULL;
         }
         qd_automaton_free(a);
+        qd_automaton_free(all);
         qd_arena_reset(&X.arena);
     }
-    assert_true(matched > 1000 && whole_ones > 1000 && endings > 100);
+    /* without an automaton, with one of the beginning, with one of all */
+    assert_true(matched[0] > 5000 && matched[1] > 1000 && matched[2] > 100 && any > 1000);
+    parts_end(&X);
+}
+
+/* An automaton is made of what has `?` before the first star, and of nothing else. */
+static void only_beginnings_need_an_automaton(void **state)
+{
+    (void)state;
+    parts_begin(&X, true);
+    static const char *const of[][2] = {{"a*b", NULL},    {"*a?b*c?", NULL},  {"ab*??", NULL},
+                                        {"a?c*", "a?c*"}, {"a?*b?*c", "a?*"}, {"?\\*b*c", "?\\*b*"},
+                                        {"a?c", "a?c"},   {"abc", "abc"},     {"", ""}};
+    for (size_t i = 0; i < QD_COUNT_OF(of); i++) {
+        qd_node_pattern n = {.kind = QD_PATTERN_WILDCARD, .text = qd_str_c(of[i][0])};
+        qd_term_range r = {0};
+        qd_str text;
+        OK(&X, qdi_wildcard_range(&X.arena, &n, &r, &text));
+        assert_int_equal(text.p != NULL, of[i][1] != NULL);
+        if (text.p) assert_true(qd_str_eq(text, qd_str_c(of[i][1])));
+    }
     parts_end(&X);
 }
 
@@ -78,17 +128,18 @@ static void others_are_left_to_the_automaton(void **state)
     static char longer[400];
     memset(longer, 'a', sizeof longer);
     longer[7] = '*';
-    qd_node_pattern of[] = {{.text = QD_STR("a*b"), .case_insensitive = true},
-                            {.text = QD_STR("a*b"), .max_states = 5},
+    qd_node_pattern of[] = {{.text = QD_STR("a*b?"), .case_insensitive = true},
+                            {.text = QD_STR("a*b?"), .max_states = 5},
                             {.text = QD_STR("a*\xff")},
                             {.text = QD_STR("ab")},
+                            {.text = {NULL, 0}},
                             {.text = {longer, sizeof longer}}};
     for (size_t i = 0; i < QD_COUNT_OF(of); i++) {
         qd_term_range r = {0};
-        bool whole = true;
-        OK(&X, qdi_wildcard_range(&X.arena, &of[i], &r, &whole));
-        assert_false(whole);
-        assert_int_equal(r.suffix.n + r.prefix.n, 0);
+        qd_str text;
+        OK(&X, qdi_wildcard_range(&X.arena, &of[i], &r, &text));
+        assert_true(text.p && qd_str_eq(text, of[i].text));
+        assert_int_equal(r.suffix.n + r.prefix.n + r.head.n, 0);
     }
     parts_end(&X);
 }
@@ -96,7 +147,8 @@ static void others_are_left_to_the_automaton(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plain_parts_match_what_the_automaton_does),
+        cmocka_unit_test(ranges_match_what_the_pattern_does),
+        cmocka_unit_test(only_beginnings_need_an_automaton),
         cmocka_unit_test(others_are_left_to_the_automaton),
     };
     return unit_run(tests);

@@ -1,5 +1,6 @@
 /* terms_t.c: look-ups of absent terms, walks over ranges, prefixes and automata, against a sorted
  * list of the words. */
+#include "base/utf8.h"
 #include "segment/automaton.h"
 #include "segment/postings.h"
 #include "segment/terms.h"
@@ -284,6 +285,113 @@ static void parts_of_words(void **state)
     end(&f);
 }
 
+/* Bytes of a pattern of one character or QD_TERM_ANY at its beginning, and of the text's there that
+ * it matches; 0: it does not. */
+static size_t one_char(qd_str pattern, qd_str text, size_t *took)
+{
+    uint32_t c;
+    size_t n = text.n ? qd_utf8_next(text.p, text.p + text.n, &c) : 0;
+    *took = n;
+    if (!n) return 0;
+    if (pattern.p[0] == QD_TERM_ANY) return 1;
+    return pattern.n >= n && memcmp(pattern.p, text.p, n) == 0 ? n : 0;
+}
+
+/* Is text the patterns one behind the other, with anything between them? By the set of places that
+ * can be come to. */
+static bool slow_match(const qd_str *p, uint32_t n, qd_str text)
+{
+    bool at[513] = {true};
+    size_t took;
+    for (uint32_t i = 0; i < n; i++) {
+        for (size_t t = 0; i && t < text.n; t += took) {
+            one_char(QD_STR("\xff"), qd_str_sub(text, t, text.n), &took);
+            at[t + took] |= at[t];
+        }
+        for (size_t c = 0, k = 0; c < p[i].n; c += k) {
+            qd_str left = qd_str_sub(p[i], c, p[i].n);
+            k = 1;
+            bool next[513] = {false};
+            for (size_t t = 0; t < text.n; t++) {
+                size_t bytes = at[t] ? one_char(left, qd_str_sub(text, t, text.n), &took) : 0;
+                if (!bytes) continue;
+                next[t + took] = true;
+                k = bytes;
+            }
+            memcpy(at, next, sizeof at);
+        }
+    }
+    return at[text.n];
+}
+
+/* A piece of a word, some of its characters any. */
+static qd_str holed(fixture *f, qd_str w, char *to)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w.n;) {
+        uint32_t c;
+        size_t k = qd_utf8_next(w.p + i, w.p + w.n, &c);
+        bool any = parts_random(&f->x, 3) == 0;
+        if (any) to[n] = QD_TERM_ANY;
+        if (!any) memcpy(to + n, w.p + i, k);
+        n += any ? 1 : k;
+        i += k;
+    }
+    return (qd_str){to, n};
+}
+
+/* The first n characters of a text, or the others. */
+static qd_str chars(qd_str w, uint64_t n, bool others)
+{
+    size_t at = 0;
+    uint32_t c;
+    for (; n && at < w.n; n--) at += qd_utf8_next(w.p + at, w.p + w.n, &c);
+    return others ? qd_str_sub(w, at, w.n) : qd_str_sub(w, 0, at);
+}
+
+/* The same with characters that may be any, and an automaton of the beginning or none. */
+static void parts_with_any_characters(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f, 6000);
+    static char room[4][512];
+    uint64_t given = 0;
+    for (unsigned round = 0; round < 400; round++) {
+        qd_str w = some_word(&f, (char[512]){0}), all[4];
+        if (!qd_utf8_valid(w, NULL)) continue;
+        qd_str left = w;
+        uint32_t n = 0;
+        for (; n < 3; n++) { /* head, two between */
+            all[n] = holed(&f, chars(left, parts_random(&f.x, n ? 3 : 4), false), room[n]);
+            left = chars(left, parts_random(&f.x, 6), true);
+        }
+        all[n++] = holed(&f, chars(left, parts_random(&f.x, 4), true), room[3]);
+        qd_term_range r = {.head = all[0], .suffix = all[3]};
+        qd_str inner[2];
+        for (uint32_t i = 1; i < 3; i++)
+            if (all[i].n) inner[r.ninner++] = all[i];
+        r.inner = inner;
+        const char *any = memchr(all[0].p, QD_TERM_ANY, all[0].n);
+        r.prefix = (qd_str){all[0].p, any ? (size_t)(any - all[0].p) : all[0].n};
+        qd_term_iter *it;
+        qd_str text;
+        uint32_t at = 0;
+        int rc;
+        OK(&f.x, qd_term_iter_open(f.s, f.field, &r, &f.x.arena, &it, &f.x.err));
+        while ((rc = qd_term_iter_step(it, &text, NULL, &f.x.err)) == 1) {
+            while (!slow_match(all, 4, f.l.words[at])) at++;
+            assert_true(qd_str_eq(text, f.l.words[at++]));
+            given++;
+        }
+        assert_int_equal(rc, 0);
+        for (; at < f.l.n; at++) assert_false(slow_match(all, 4, f.l.words[at]));
+        qd_arena_reset(&f.x.arena);
+    }
+    assert_true(given > 20000);
+    end(&f);
+}
+
 /* An ending beside an automaton changes nothing that the automaton does not say. */
 static void an_ending_beside_an_automaton(void **state)
 {
@@ -316,6 +424,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranges_and_prefixes),
         cmocka_unit_test(parts_of_words),
+        cmocka_unit_test(parts_with_any_characters),
         cmocka_unit_test(an_ending_beside_an_automaton),
         cmocka_unit_test(absent_terms_are_not_found),
         cmocka_unit_test(small_terms_as_a_bitmap),
