@@ -420,13 +420,16 @@ static int compile_bool(qd_plan *p, const qd_node *n, float boost, bool scores, 
     qdi_node *x = qdi_plan_node(p, QDI_BOOL, n, boost, scores, err);
     if (!x) return QD_E_NOMEM;
     *out = x;
+    /* optional clauses that nobody scores: their terms need not even be looked up */
+    bool idle = !scores && b->min_should == 0 && b->nmust + b->nfilter > 0;
     x->u.b.nmust = b->nmust;
-    x->u.b.nshould = b->nshould;
+    x->u.b.nshould = idle ? 0 : b->nshould;
     x->u.b.nfilter = b->nfilter;
     x->u.b.nmust_not = b->nmust_not;
     x->u.b.min_should = b->min_should;
     int rc = compile_list(p, b->must, b->nmust, boost, scores, depth, &x->u.b.must, err);
-    if (!rc) rc = compile_list(p, b->should, b->nshould, boost, scores, depth, &x->u.b.should, err);
+    if (!rc)
+        rc = compile_list(p, b->should, x->u.b.nshould, boost, scores, depth, &x->u.b.should, err);
     if (!rc) rc = compile_list(p, b->filter, b->nfilter, 1, false, depth, &x->u.b.filter, err);
     if (!rc)
         rc = compile_list(p, b->must_not, b->nmust_not, 1, false, depth, &x->u.b.must_not, err);

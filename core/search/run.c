@@ -393,9 +393,8 @@ static int top_finish(qd_plan *p, top *t, qd_top_result *out, qd_err *err)
     return 0;
 }
 
-int qd_plan_top(qd_plan *p, const qd_top_options *o, qd_top_result *out, qd_err *err)
+static int top_all(qd_plan *p, const qd_top_options *o, qd_top_result *out, qd_err *err)
 {
-    QD_CHECK(p, QDI_PLAN_MAGIC);
     top t = {.c = {.vt = &top_vt, .flags = QD_COLLECT_SCORES}, .o = o, .counted = o->total == 0};
     qd_top_result res = {0};
     const char *strategy = NULL;
@@ -425,6 +424,41 @@ int qd_plan_top(qd_plan *p, const qd_top_options *o, qd_top_result *out, qd_err 
     if (o->total == 0 && res.n == k) res.total_lower_bound = true;
     *out = res;
     return 0;
+}
+
+#ifdef QD_RESCORE
+/* An answer worked out again by windows that skip nothing: what pruning left out must not have been
+ * among the best, and what it scored has the same scores to the bit. */
+static void rescore(qd_plan *p, const qd_top_options *o, const qd_top_result *got)
+{
+    qd_top_options all = *o;
+    qd_top_result want;
+    qd_err err;
+    if (got->timed_out || got->terminated_early || o->terminate_after) return;
+    all.strategy = QD_STRATEGY_WINDOWS;
+    all.total = QD_TOTAL_EXACT;
+    qd_err_init(&err);
+    int rc = top_all(p, &all, &want, &err);
+    qd_err_fini(&err);
+    if (rc || want.timed_out) return; /* cancelled meanwhile, or no memory left */
+    qd_assert(got->n == want.n);
+    for (uint32_t i = 0; i < got->n; i++) {
+        qd_assert(got->hits[i].doc == want.hits[i].doc);
+        qd_assert(got->hits[i].score == want.hits[i].score);
+    }
+    if (o->total)
+        qd_assert(got->total_lower_bound ? got->total <= want.total : got->total == want.total);
+}
+#endif
+
+int qd_plan_top(qd_plan *p, const qd_top_options *o, qd_top_result *out, qd_err *err)
+{
+    QD_CHECK(p, QDI_PLAN_MAGIC);
+    int rc = top_all(p, o, out, err);
+#ifdef QD_RESCORE
+    if (!rc) rescore(p, o, out);
+#endif
+    return rc;
 }
 
 /* --- counts ------------------------------------------------------------------------------------
