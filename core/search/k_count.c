@@ -6,13 +6,13 @@
  */
 #include "search/kernel_int.h"
 
-int qdi_k_count_term(qdi_k *k, uint64_t *n)
+int qdi_k_count_term(qdi_k *k, uint64_t limit, uint64_t *n)
 {
     qd_postings *p = k->c[0]->p;
     const uint64_t *live = k->r->live;
-    uint32_t docs[192];
-    if (!live) {
-        *n = p->df;
+    uint32_t docs[192], deleted = k->r->leaf->docs - k->r->leaf->live_docs;
+    if (!live || (limit && p->df >= limit + deleted)) { /* as many are left whatever is deleted */
+        *n = p->df - deleted;
         return 0;
     }
     if (p->bits) {
@@ -20,7 +20,7 @@ int qdi_k_count_term(qdi_k *k, uint64_t *n)
         return 0;
     }
     *n = 0;
-    for (uint32_t b = 0; b < p->nblk; b++) {
+    for (uint32_t b = 0; b < p->nblk && (!limit || *n < limit); b++) {
         uint32_t m = qd_postings_docs(p, b, docs);
         for (uint32_t i = 0; i < m; i++) *n += live[docs[i] >> 6] >> (docs[i] & 63) & 1;
     }

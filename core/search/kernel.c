@@ -3,6 +3,7 @@
 
 #define PHRASE_WORDS_MAX 16u
 #define SLOP_MAX (1u << 29)
+#define MANY_ALIKE 8.0 /* times the hits that are kept */
 
 typedef enum shape { SHAPE_NONE, SHAPE_TERM, SHAPE_OR, SHAPE_AND, SHAPE_MIX, SHAPE_PHRASE } shape;
 
@@ -159,11 +160,24 @@ static bool accept_first(const qdi_run *r, qd_strategy strategy)
     return any && scored * QDI_COST_CANDIDATE > 2 * bitmap;
 }
 
+/* Do all hits score alike, and are there, as far as is known, many more than are kept? Then the
+ * first ones are the best, and windows end behind them. */
+static bool first_are_best(const qdi_run *r, uint32_t k)
+{
+    const qdi_lnode *x = r->root;
+    if (x->kind != QDI_L_BOOL || x->u.b.nreq == 0 || !qdi_bound_is_flat(x)) return false;
+    double all = r->ndocs, hits = all;
+    for (uint32_t i = 0; i < x->u.b.nreq; i++)
+        if ((double)x->u.b.req[i]->cost < all) hits *= (double)x->u.b.req[i]->cost / all;
+    return hits >= MANY_ALIKE * (double)k;
+}
+
 int qdi_kernel_top(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t want, uint64_t *count,
                    bool *counted, const char **name, qd_err *err)
 {
     int rc = 0;
     if (!r->root->scores || q->k == 0) return 0;
+    if (strategy == QD_STRATEGY_AUTO && first_are_best(r, q->k)) return 0;
     bool first = accept_first(r, strategy);
     if (first) rc = rank_accepted(r, q, strategy, want, count, counted, name, err);
     if (!rc) rc = rank_shape(r, q, strategy, want, count, counted, name, err);
@@ -198,7 +212,7 @@ int qdi_kernel_count(qdi_run *r, uint64_t limit, uint64_t *n, qd_err *err)
     int rc = 0;
     switch (sh) {
     case SHAPE_TERM:
-        rc = qdi_k_count_term(&k, n);
+        rc = qdi_k_count_term(&k, limit, n);
         break;
     case SHAPE_OR:
         rc = qdi_k_count_or(&k, limit, n);

@@ -85,7 +85,7 @@ int qdi_k_mix(qdi_k *k, uint32_t nreq);
 int qdi_k_phrase(qdi_k *k, qdi_lnode *l); /* q NULL: count up to want */
 int qdi_k_count_or(qdi_k *k, uint64_t limit, uint64_t *n);
 int qdi_k_count_and(qdi_k *k, uint64_t limit, uint64_t *n);
-int qdi_k_count_term(qdi_k *k, uint64_t *n);
+int qdi_k_count_term(qdi_k *k, uint64_t limit, uint64_t *n);
 
 /* k_common.c */
 /* Sparse terms have no range classes. */

@@ -350,13 +350,21 @@ static int top_plain(qdi_run *r, top *t, const char **name, qd_err *err)
     return 1;
 }
 
+/* Hits that end a leaf where all score alike: those that are kept, and those that are counted. */
+static uint32_t enough_hits(const qd_plan *p, const qd_leaf *leaf, const top *t)
+{
+    if (t->counted || (counted_node(p)->kind == QDI_RANGE && !leaf->live)) return t->q.k;
+    uint64_t want = t->o->total - t->total;
+    return want >= UINT32_MAX ? 0 : want >= t->q.k ? (uint32_t)want + 1 : t->q.k;
+}
+
 /* One leaf: by a kernel if there is one, else by windows. */
 static int top_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, top *t, const char **strategy,
                     qd_err *err)
 {
     qdi_run r;
     qdi_hint hint = QDI_NO_HINT;
-    if (t->counted || (counted_node(p)->kind == QDI_RANGE && !leaf->live)) hint.enough = t->q.k;
+    hint.enough = enough_hits(p, leaf, t);
     int rc = qdi_run_begin(&r, p, leaf, s, true, hint, NULL, err);
     const char *name = NULL;
     if (!rc && r.root->kind != QDI_L_NONE) {

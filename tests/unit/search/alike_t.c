@@ -1,0 +1,141 @@
+/* alike_t.c: hits that all score alike: the first ones are the best, and nothing is read behind
+ * those that are kept and counted. */
+#include "search/plan.h"
+#include "segment/format_int.h"
+#include "segment/postings.h"
+#include "unit/lib/parts.h"
+#undef OK
+#include "unit/lib/search_corpus.h"
+#include "unit/unit.h"
+
+#define DELETED_ONE_IN 50u
+static qd_arena A;
+
+static void begin(uint32_t docs, uint32_t nseg)
+{
+    search_corpus_make(7, docs, nseg, DELETED_ONE_IN);
+    qd_arena_init(&A, &C.account, 0);
+}
+
+static void end(void)
+{
+    qd_arena_fini(&A);
+    search_corpus_end();
+}
+
+static const qd_node *filter_words(const uint32_t *w, uint32_t n)
+{
+    const qd_node **must, **should, **filter, **not ;
+    qd_node *q = qd_node_bool_make(&A, 0, 0, n, 0, &must, &should, &filter, &not );
+    for (uint32_t i = 0; i < n; i++)
+        filter[i] = qd_node_term_make(&A, QD_STR("body"), qd_str_c(C.word[w[i]]));
+    return q;
+}
+
+static qd_top_result top(const qd_node *q, const qd_top_options *o)
+{
+    qd_plan *p;
+    qd_top_result r;
+    OK(qd_plan_make(C.searcher, q, NULL, &A, &p, &C.err));
+    OK(qd_plan_top(p, o, &r, &C.err));
+    return r;
+}
+
+/* Filters of frequent words end behind the k-th hit; of rare ones a kernel finds the few. */
+static void filters_of_terms_give_the_first_hits(void **state)
+{
+    (void)state;
+    static const uint32_t words[][2] = {{0, 1}, {0, 5}, {3, 90}, {94, 95}};
+    uint32_t ended = 0, kernels = 0;
+    begin(20000, 2);
+    for (uint32_t i = 0; i < QD_COUNT_OF(words); i++)
+        for (uint64_t total = 0; total <= 20000; total += 10000) {
+            qd_top_options o = {.k = 10, .total = total > 10000 ? QD_TOTAL_EXACT : total};
+            qd_top_result r = top(filter_words(words[i], 2), &o);
+            uint64_t hits = 0;
+            for (uint32_t d = 0; d < C.n; d++) {
+                const doc *x = &C.docs[d];
+                if (x->deleted || !word_freq(x, words[i][0]) || !word_freq(x, words[i][1]))
+                    continue;
+                if (hits < r.n) {
+                    assert_int_equal(r.hits[hits].doc, d);
+                    assert_true(r.hits[hits].score == 0);
+                }
+                hits++;
+            }
+            assert_int_equal(r.n, hits < 10 ? hits : 10);
+            if (total) assert_int_equal(r.total, hits < o.total ? hits : o.total);
+            ended += strcmp(r.strategy, "windows") == 0;
+            kernels += strncmp(r.strategy, "and", 3) == 0;
+            if (i == 0) assert_string_equal(r.strategy, "windows");
+        }
+    assert_true(ended >= 3 && kernels >= 3);
+    end();
+}
+
+/* A word of which more documents are left than are counted, whichever are deleted, is not read. */
+static void counts_up_to_a_number_know_it_beforehand(void **state)
+{
+    (void)state;
+    begin(20000, 1);
+    qd_plan *p;
+    uint64_t n, all;
+    uint32_t deleted = 0;
+    for (uint32_t d = 0; d < C.n; d++) deleted += C.docs[d].deleted;
+    OK(qd_plan_make(C.searcher, qd_node_term_make(&A, QD_STR("tag"), qd_str_c(C.tag[0])), NULL, &A,
+                    &p, &C.err));
+    OK(qd_plan_count(p, 0, &all, &C.err));
+    uint64_t least = C.tag_df[0] - deleted;
+    assert_true(all > least && least > 100);
+    OK(qd_plan_count(p, 100, &n, &C.err));
+    assert_int_equal(n, least);
+    OK(qd_plan_count(p, least + 1, &n, &C.err)); /* read, but no further than that */
+    assert_true(n > least && n <= least + QD_BLOCK && n < all);
+    end();
+}
+
+/* The points of a range are not read for a few hits that are counted up to a few, also where
+ * documents are deleted: here they cannot be read, their documents are past the segment's. */
+static void few_hits_of_a_range_need_no_points(void **state)
+{
+    (void)state;
+    begin(120000, 1);
+    parts x = {.disk = C.disk, .store = C.store};
+    qd_account_init(&x.account, "parts", NULL, 0);
+    qd_err_init(&x.err);
+    qd_arena_init(&x.arena, &x.account, 0);
+    uint64_t doc_base = 4 + 56 + 32; /* of the first block: docs/format.md, Points */
+    parts_tamper(&x, "seg-00000000000000000000000000000000", "seg-t", QDI_SEC_POINT_INDEX,
+                 doc_base + 3, 0x80);
+    qd_segment *seg;
+    qd_searcher *s;
+    qd_plan *p;
+    qd_top_result r;
+    OK(qd_segment_open(C.store, QD_STR("seg-t"), &C.account, &seg, &C.err));
+    OK(qd_searcher_make(&seg, C.live, 1, &C.account, &s, &C.err));
+    qd_node *q = qd_node_make(&A, QD_NATIVE_RANGE);
+    q->u.range = (qd_node_range){.field = QD_STR("num"), .lo = INT64_MIN, .hi = 0};
+    OK(qd_plan_make(s, q, NULL, &A, &p, &C.err));
+    qd_top_options o = {.k = 10, .total = QD_TOTAL_EXACT};
+    assert_int_equal(qd_plan_top(p, &o, &r, &C.err), QD_E_CORRUPT);
+    qd_err_fini(&C.err);
+    for (o.total = 0; o.total <= 100; o.total += 100) {
+        OK(qd_plan_top(p, &o, &r, &C.err));
+        assert_int_equal(r.n, 10);
+        assert_int_equal(r.total, o.total);
+    }
+    qd_arena_fini(&A);
+    qd_searcher_unref(s);
+    qd_segment_unref(seg);
+    qd_arena_fini(&x.arena);
+    qd_err_fini(&x.err);
+    search_corpus_end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(filters_of_terms_give_the_first_hits),
+                                       cmocka_unit_test(counts_up_to_a_number_know_it_beforehand),
+                                       cmocka_unit_test(few_hits_of_a_range_need_no_points)};
+    return unit_run(tests);
+}
