@@ -54,8 +54,10 @@ static void read_file(qd_store *s, const char *name, const doors_model *m, bool 
         qd_assert(p || damaged);
         rc = p ? doors_read(p, m, m->n, &same, account, &err) : 0;
         qd_assert(damaged || (rc == 0 && same));
+        qd_err_fini(&err);
         rc = doors_merge(set, m, s, "m", account, &err);
         qd_assert(rc == 0 || (damaged && rc == QD_E_CORRUPT));
+        qd_err_fini(&err);
         rc = qdi_points_check(set, &check, &err);
         qd_assert(rc == 0 && (damaged || check.findings == 0));
         qdi_points_close(set);

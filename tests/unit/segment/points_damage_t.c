@@ -32,6 +32,7 @@ static int read_points(parts *x, qd_file *f, const doors_model *m, bool *same)
     const qd_points *p = rc ? NULL : qd_points_get(set, 5);
     if (p) {
         rc = doors_read(p, m, 1, same, &x->account, &x->err);
+        qd_err_fini(&x->err);
         int merged = doors_merge(set, m, x->store, "m", &x->account, &x->err);
         assert_true(merged == 0 || merged == QD_E_CORRUPT);
     }
