@@ -28,7 +28,8 @@ typedef struct bulk {
     qd_response *r;
     qd_arena arena; /* of one sub-batch */
     doc_marks marks;
-    bool typed; /* "_type" may stand in an action */
+    qd_json_reader actions; /* of all action lines: it knows their keys */
+    bool typed;             /* "_type" may stand in an action */
     doc_request request;
     uint64_t start_ns, line, items;
     bool errors, ended; /* ended: by a malformed line */
@@ -172,32 +173,32 @@ static int parse_meta(bulk *b, qd_json_reader *j, doc_item *i, qd_err *err)
     return ev == QD_JSON_EOF ? 0 : extra(b, ev, err);
 }
 
-static int parse_action(bulk *b, qd_str line, doc_item *i, qd_err *err)
+/* slack: bytes of the body behind the line. */
+static int parse_action(bulk *b, qd_str line, size_t slack, doc_item *i, qd_err *err)
 {
-    qd_json_reader j = QD_JSON_READER(NULL);
-    qd_json_reader_init(&j, line, QD_JSON_STRICT_KEYS, 0);
+    qd_json_reader *j = &b->actions;
+    qd_json_reader_init_slack(j, line, slack, QD_JSON_STRICT_KEYS, 0);
     *i = b->standard;
-    qd_json_event ev = qd_json_next(&j);
+    qd_json_event ev = qd_json_next(j);
     int rc;
     if (ev != QD_JSON_OBJECT) {
         rc = ev == QD_JSON_ERROR
-                 ? qd_json_fail(&j, err)
+                 ? qd_json_fail(j, err)
                  : qd_err_set(err, QD_E_ARG,
                               "Malformed action/metadata line [%llu], expected START_OBJECT but "
                               "found [%s]",
                               (unsigned long long)b->line, qd_json_event_name(ev));
-    } else if ((ev = qd_json_next(&j)) != QD_JSON_KEY) {
-        rc = ev == QD_JSON_ERROR ? qd_json_fail(&j, err)
+    } else if ((ev = qd_json_next(j)) != QD_JSON_KEY) {
+        rc = ev == QD_JSON_ERROR ? qd_json_fail(j, err)
                                  : malformed(b, err, "expected FIELD_NAME but found [END_OBJECT]");
-    } else if (!op_of(j.text, &i->op)) {
+    } else if (!op_of(j->text, &i->op)) {
         rc = qd_err_set(err, QD_E_ARG,
                         "Malformed action/metadata line [%llu], expected field [create], [delete], "
                         "[index] or [update] but found [%.*s]",
-                        (unsigned long long)b->line, QD_STR_ARG(j.text));
+                        (unsigned long long)b->line, QD_STR_ARG(j->text));
     } else {
-        rc = parse_meta(b, &j, i, err);
+        rc = parse_meta(b, j, i, err);
     }
-    qd_json_reader_fini(&j);
     return rc;
 }
 
@@ -294,6 +295,7 @@ static void drop(void *state)
     qdi_marks_fini(&b->marks);
     qdi_answer_close(b->answer);
     qd_buf_fini(&b->item);
+    qd_json_reader_fini(&b->actions);
     qd_arena_fini(&b->arena);
     qd_free(b);
 }
@@ -310,6 +312,7 @@ static int begin(qd_request *q, qd_response *r, void **state, qd_err *err)
                                .hint = (uint32_t)qd_env_random_u64(q->a->env),
                                .marks = &b->marks};
     qd_arena_init(&b->arena, q->a->account, 0);
+    b->actions = QD_JSON_READER(q->a->account);
     qd_buf_init(&b->item, q->a->account, (size_t)256 << 20);
     qdi_item_init(&b->standard);
     b->standard.index = qd_param(q, "index");
@@ -360,7 +363,7 @@ static int take_line(bulk *b, qd_str *rest, bool last, bool *more, qd_err *err)
         return 0;
     }
     b->line++;
-    int rc = parse_action(b, line, &i, err);
+    int rc = parse_action(b, line, rest->n, &i, err);
     if (rc) return rc;
     if (i.op != DOC_DELETE && !next_line(rest, last, &i.source)) {
         b->line--;

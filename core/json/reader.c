@@ -6,17 +6,7 @@
  * call for each event and none for punctuation. Strings are in reader_string.c, texts of errors in
  * reader_error.c.
  */
-#include "json/reader_int.h"
-#include "json/scan_int.h"
-
-enum state {
-    ST_VALUE,        /* a value must come */
-    ST_FIRST_MEMBER, /* behind {: a key or } */
-    ST_FIRST_ELEMENT,
-    ST_AFTER, /* behind a value: a comma, an end, or the end of all */
-    ST_DONE,
-    ST_FAILED,
-};
+#include "json/keys_int.h"
 
 void qd_json_reader_init_slack(qd_json_reader *r, qd_str input, size_t slack, uint32_t flags,
                                uint32_t depth_max)
@@ -30,9 +20,10 @@ void qd_json_reader_init_slack(qd_json_reader *r, qd_str input, size_t slack, ui
     r->depth_max = depth_max;
     r->flags = flags;
     r->state = ST_VALUE;
+    r->after = ST_AFTER_ALL;
     r->begin = r->at = r->token = input.n ? input.p : "";
     r->end = r->begin + input.n;
-    r->safe = input.n + slack >= SCAN_BLOCK ? r->end + slack - SCAN_BLOCK : NULL;
+    r->safe = r->end + slack;
     r->failure = QD_JSON_FINE;
     qdi_json_out_reset(r);
     if (r->keys) qdi_json_keys_reset(r->keys);
@@ -82,7 +73,7 @@ static const char *skip_comment(qd_json_reader *r, const char *p)
 }
 
 /* White space and comments; NULL: failed. */
-static const char *skip_space_slow(qd_json_reader *r, const char *p)
+static QD_NOINLINE const char *skip_space(qd_json_reader *r, const char *p)
 {
     for (; p < r->end; p++) {
         char c = *p;
@@ -102,61 +93,88 @@ static const char *skip_space_slow(qd_json_reader *r, const char *p)
     return p;
 }
 
-QD_INLINE const char *skip_space(qd_json_reader *r, const char *p)
+/* Mostly there is no white space, or one space: those are skipped without a call. */
+QD_INLINE const char *skip_one_space(const qd_json_reader *r, const char *p)
 {
-    if (QD_LIKELY(p < r->end && (unsigned char)*p > ' ' && *p != '/')) return p;
-    return skip_space_slow(r, p);
+    return p < r->end && *p == ' ' ? p + 1 : p;
 }
 
-QD_INLINE bool in_array(const qd_json_reader *r)
+QD_INLINE qd_json_event opened(qd_json_reader *r, const char *p, bool array)
 {
-    return r->arrays[(r->depth - 1) / 64] >> ((r->depth - 1) % 64) & 1;
-}
-
-static qd_json_event open_container(qd_json_reader *r, const char *p, bool array)
-{
-    if (QD_UNLIKELY(r->depth >= r->depth_max)) return qdi_json_failed(r, QD_JSON_TOO_DEEP, p, 0);
-    uint64_t bit = (uint64_t)1 << (r->depth % 64), *word = &r->arrays[r->depth / 64];
-    *word = array ? *word | bit : *word & ~bit;
-    r->depth++;
-    if (r->flags & QD_JSON_STRICT_KEYS) {
-        if (!qdi_json_keys_ready(r)) return qdi_json_failed(r, QD_JSON_NO_MEMORY, p, 0);
-        qdi_json_keys_open(r->keys, r->depth);
-    }
     r->at = p + 1;
     r->state = array ? ST_FIRST_ELEMENT : ST_FIRST_MEMBER;
+    r->after = array ? ST_AFTER_ELEMENT : ST_AFTER_MEMBER;
     return r->event = array ? QD_JSON_ARRAY : QD_JSON_OBJECT;
 }
 
-static qd_json_event close_container(qd_json_reader *r, const char *p, bool array)
+/* The first at its depth, or one too deep. */
+static QD_NOINLINE qd_json_event open_deeper(qd_json_reader *r, const char *p, bool array)
 {
-    if (QD_UNLIKELY(r->depth == 0 || in_array(r) != array)) {
-        return qdi_json_failed(r, QD_JSON_BAD_CLOSE, p, 0);
+    if (r->depth >= r->depth_max) return qdi_json_failed(r, QD_JSON_TOO_DEEP, p, 0);
+    r->around[r->depth++] = r->after;
+    if (r->flags & QD_JSON_STRICT_KEYS) {
+        if (!qdi_json_keys_room(r, r->depth)) {
+            return qdi_json_failed(r, QD_JSON_NO_MEMORY, p, 0);
+        }
+        keys_open(r->keys, r->depth);
     }
-    if (r->flags & QD_JSON_STRICT_KEYS) qdi_json_keys_close(r->keys, r->depth);
+    return opened(r, p, array);
+}
+
+QD_INLINE qd_json_event open_container(qd_json_reader *r, const char *p, bool array)
+{
+    if (r->depth >= r->depth_max || !(r->flags & QD_JSON_STRICT_KEYS) ||
+        !keys_has_room(r->keys, r->depth + 1)) {
+        return open_deeper(r, p, array);
+    }
+    r->around[r->depth++] = r->after;
+    keys_open(r->keys, r->depth);
+    return opened(r, p, array);
+}
+
+QD_INLINE qd_json_event closed(qd_json_reader *r, const char *p, bool array)
+{
     r->depth--;
     r->token = p;
     r->at = p + 1;
-    r->state = ST_AFTER;
+    r->state = r->after = r->around[r->depth];
     return r->event = array ? QD_JSON_ARRAY_END : QD_JSON_OBJECT_END;
 }
 
-/* The string behind a quote. Most end within 16 bytes and are plain: those without a call. */
-QD_INLINE bool read_string(qd_json_reader *r, const char *at, bool name)
+static QD_NOINLINE qd_json_event close_hashed(qd_json_reader *r, const char *p, bool array)
 {
-    if (QD_LIKELY(r->safe && at <= r->safe)) {
-        uint32_t quote, stop, high;
-        scan_16(at, &quote, &stop, &high);
-        uint32_t first = stop & (0u - stop);
-        if (QD_LIKELY((quote & first) && !(high & (first - 1)))) {
-            size_t n = (size_t)__builtin_ctz(first);
-            if (QD_UNLIKELY(at + n >= r->end)) return qdi_json_string(r, at, name);
-            r->text = (qd_str){at, n};
-            r->at = at + n + 1;
-            return true;
-        }
+    qdi_json_keys_drop(r->keys, r->depth);
+    return closed(r, p, array);
+}
+
+QD_INLINE qd_json_event close_container(qd_json_reader *r, const char *p, bool array)
+{
+    if (QD_UNLIKELY(r->after != (array ? ST_AFTER_ELEMENT : ST_AFTER_MEMBER))) {
+        return qdi_json_failed(r, QD_JSON_BAD_CLOSE, p, 0);
     }
-    return qdi_json_string(r, at, name);
+    if ((r->flags & QD_JSON_STRICT_KEYS) && keys_hashed(r->keys, r->depth)) {
+        return close_hashed(r, p, array);
+    }
+    return closed(r, p, array);
+}
+
+/* Bytes of the string whose first byte is at, if it ends within 16 and is plain; -1: not known. */
+QD_INLINE int short_string(const qd_json_reader *r, const char *at)
+{
+    if (QD_UNLIKELY(r->safe - at < 16)) return -1;
+    uint32_t quote, stop, high;
+    scan_16(at, &quote, &stop, &high);
+    uint32_t first = stop & (0u - stop);
+    if (QD_UNLIKELY(!(quote & first) || (high & (first - 1)))) return -1;
+    int n = __builtin_ctz(first);
+    return QD_LIKELY(at + n < r->end) ? n : -1;
+}
+
+static QD_NOINLINE qd_json_event long_string(qd_json_reader *r, const char *at)
+{
+    if (!qdi_json_string(r, at, false)) return QD_JSON_ERROR;
+    r->state = r->after;
+    return r->event = QD_JSON_STRING;
 }
 
 static bool ends_token(const char *p, const char *end)
@@ -191,7 +209,7 @@ static qd_json_event bare_minus(qd_json_reader *r, const char *p)
     return bad_number(r, QD_JSON_BARE_MINUS, p);
 }
 
-static qd_json_event read_number(qd_json_reader *r, const char *p)
+static QD_NOINLINE qd_json_event read_any_number(qd_json_reader *r, const char *p)
 {
     const char *start = p, *q;
     p += *p == '-';
@@ -217,7 +235,34 @@ static qd_json_event read_number(qd_json_reader *r, const char *p)
     }
     r->text = (qd_str){start, (size_t)(q - start)};
     r->at = q;
-    r->state = ST_AFTER;
+    r->state = r->after;
+    return r->event = QD_JSON_NUMBER;
+}
+
+/* Digits, with a fraction or without, that end within 16 bytes; all others byte by byte. */
+QD_INLINE qd_json_event read_number(qd_json_reader *r, const char *p)
+{
+    if (QD_UNLIKELY(r->safe - p < 18)) return read_any_number(r, p);
+    const char *start = p;
+    p += *p == '-';
+    uint32_t others = ~scan_digits(p); /* at the least those from 16 on */
+    uint32_t n = (uint32_t)__builtin_ctz(others);
+    if (QD_UNLIKELY(n == 0 || (*p == '0' && n > 1))) return read_any_number(r, start);
+    bool integer = p[n] != '.';
+    if (!integer) {
+        others &= others - 1;
+        uint32_t point = n;
+        n = (uint32_t)__builtin_ctz(others);
+        if (QD_UNLIKELY(n == point + 1)) return read_any_number(r, start);
+    }
+    char c = p[n];
+    if (QD_UNLIKELY(n >= 16 || p + n >= r->end || (c != ',' && c != '}' && c != ']'))) {
+        return read_any_number(r, start);
+    }
+    r->integer = integer;
+    r->text = (qd_str){start, (size_t)(p + n - start)};
+    r->at = p + n;
+    r->state = r->after;
     return r->event = QD_JSON_NUMBER;
 }
 
@@ -233,7 +278,7 @@ static qd_json_event read_word(qd_json_reader *r, const char *p)
         if (room < words[i].n || memcmp(p, words[i].word, words[i].n) != 0) continue;
         if (!ends_token(p + words[i].n, r->end)) break;
         r->at = p + words[i].n;
-        r->state = ST_AFTER;
+        r->state = r->after;
         return r->event = words[i].event;
     }
     r->token = p;
@@ -249,64 +294,119 @@ static qd_json_event read_word(qd_json_reader *r, const char *p)
     return qdi_json_failed(r, QD_JSON_BAD_TOKEN, q, 0);
 }
 
-static qd_json_event read_value(qd_json_reader *r, const char *p)
+/* A value behind white space, a word, or none. */
+static QD_NOINLINE qd_json_event other_value(qd_json_reader *r, const char *p)
 {
-    if (QD_UNLIKELY(p >= r->end)) {
+    p = skip_space(r, p);
+    if (!p) return QD_JSON_ERROR;
+    if (p >= r->end) {
         return qdi_json_failed(r, QD_JSON_END_OF_INPUT, r->end,
                                !r->depth                      ? EOF_NOTHING
                                : r->state == ST_FIRST_ELEMENT ? EOF_IN_CONTAINER
                                                               : EOF_BETWEEN);
     }
     r->token = p;
-    switch (*p) {
-    case '"':
-        if (!read_string(r, p + 1, false)) return QD_JSON_ERROR;
-        r->state = ST_AFTER;
-        return r->event = QD_JSON_STRING;
-    case '{':
-        return open_container(r, p, false);
-    case '[':
-        return open_container(r, p, true);
-    case '-':
-    case '0':
-    case '1':
-    case '2':
-    case '3':
-    case '4':
-    case '5':
-    case '6':
-    case '7':
-    case '8':
-    case '9':
-        return read_number(r, p);
-    default:
-        return read_word(r, p);
-    }
+    char c = *p;
+    if (c == '"') return long_string(r, p + 1);
+    if ((unsigned)(c - '0') <= 9 || c == '-') return read_any_number(r, p);
+    if (c == '{' || c == '[') return open_container(r, p, c == '[');
+    return read_word(r, p);
 }
 
-static qd_json_event read_key(qd_json_reader *r, const char *p)
+QD_INLINE qd_json_event read_value(qd_json_reader *r, const char *p)
 {
-    if (QD_UNLIKELY(p >= r->end)) {
+    if (QD_UNLIKELY(p >= r->end)) return other_value(r, p);
+    r->token = p;
+    char c = *p;
+    if (c == '"') {
+        int n = short_string(r, ++p);
+        if (n < 0) return long_string(r, p);
+        r->text = (qd_str){p, (size_t)n};
+        r->at = p + n + 1;
+        r->state = r->after;
+        return r->event = QD_JSON_STRING;
+    }
+    if ((unsigned)(c - '0') <= 9 || c == '-') return read_number(r, p);
+    if (c == '{' || c == '[') return open_container(r, p, c == '[');
+    return other_value(r, p);
+}
+
+/* Behind a key: the colon. */
+static QD_NOINLINE qd_json_event read_colon(qd_json_reader *r, const char *p)
+{
+    p = skip_space(r, p);
+    if (!p) return QD_JSON_ERROR;
+    if (p >= r->end) return qdi_json_failed(r, QD_JSON_END_OF_INPUT, r->end, EOF_BETWEEN);
+    if (*p != ':') return qdi_json_failed(r, QD_JSON_NO_COLON, p, 0);
+    r->at = p + 1;
+    r->state = ST_VALUE;
+    return r->event = QD_JSON_KEY;
+}
+
+static QD_NOINLINE qd_json_event given_twice(qd_json_reader *r)
+{
+    return qdi_json_failed(r, QD_JSON_DUPLICATE, r->at, 0);
+}
+
+/* The key behind a quote, by its hash, or the expected one near the end of the input. */
+static bool read_name(qd_json_reader *r, const char *at)
+{
+    bool strict = r->flags & QD_JSON_STRICT_KEYS;
+    known_key *e = strict ? r->keys->expected : NULL;
+    if (e && keys_is(e, at, (size_t)(r->end - at))) {
+        r->text = (qd_str){at, e->n};
+        r->at = at + e->n + 1;
+        r->key_hash = e->hash;
+        if (keys_note(r->keys, r->depth, e)) return true;
+        given_twice(r);
+        return false;
+    }
+    int n = short_string(r, at);
+    if (n >= 0) {
+        r->text = (qd_str){at, (size_t)n};
+        r->at = at + n + 1;
+    } else if (!qdi_json_string(r, at, true)) {
+        return false;
+    }
+    if (!strict) return true;
+    r->key_hash = qd_json_key_hash(r->text);
+    int added = qdi_json_keys_add(r, r->key_hash);
+    if (QD_LIKELY(added > 0)) return true;
+    if (added < 0)
+        qdi_json_failed(r, QD_JSON_NO_MEMORY, r->at, 0);
+    else
+        given_twice(r);
+    return false;
+}
+
+/* A key that is not the expected one, or behind white space, or near the end of the input. */
+static QD_NOINLINE qd_json_event other_key(qd_json_reader *r, const char *p)
+{
+    p = skip_space(r, p);
+    if (!p) return QD_JSON_ERROR;
+    if (p >= r->end) {
         return qdi_json_failed(r, QD_JSON_END_OF_INPUT, r->end,
                                r->state == ST_FIRST_MEMBER ? EOF_IN_CONTAINER : EOF_BETWEEN);
     }
-    if (QD_UNLIKELY(*p != '"')) return qdi_json_failed(r, QD_JSON_NO_KEY, p, 0);
+    if (*p != '"') return qdi_json_failed(r, QD_JSON_NO_KEY, p, 0);
     r->token = p;
-    if (!read_string(r, p + 1, true)) return QD_JSON_ERROR;
-    if (r->flags & QD_JSON_STRICT_KEYS) {
-        r->key_hash = qd_json_key_hash(r->text);
-        int added = qdi_json_keys_add(r, r->key_hash);
-        if (QD_UNLIKELY(added <= 0)) {
-            return qdi_json_failed(r, added < 0 ? QD_JSON_NO_MEMORY : QD_JSON_DUPLICATE, r->at, 0);
-        }
+    return read_name(r, p + 1) ? read_colon(r, r->at) : QD_JSON_ERROR;
+}
+
+QD_INLINE qd_json_event read_key(qd_json_reader *r, const char *p)
+{
+    if (QD_UNLIKELY(r->safe - p <= SCAN_PAIR || *p != '"' || !(r->flags & QD_JSON_STRICT_KEYS))) {
+        return other_key(r, p);
     }
-    p = r->at;
-    if (QD_UNLIKELY(p >= r->end || *p != ':')) {
-        p = skip_space(r, p);
-        if (!p) return QD_JSON_ERROR;
-        if (p >= r->end) return qdi_json_failed(r, QD_JSON_END_OF_INPUT, r->end, EOF_BETWEEN);
-        if (*p != ':') return qdi_json_failed(r, QD_JSON_NO_COLON, p, 0);
-    }
+    const char *at = p + 1;
+    known_key *e = keys_expected(r->keys, at);
+    if (!e || QD_UNLIKELY(at + e->n >= r->end)) return other_key(r, p);
+    r->token = p;
+    r->text = (qd_str){at, e->n};
+    r->key_hash = e->hash;
+    r->at = p = at + e->n + 1;
+    if (QD_UNLIKELY(!keys_note(r->keys, r->depth, e))) return given_twice(r);
+    if (QD_UNLIKELY(p >= r->end || *p != ':')) return read_colon(r, p);
     r->at = p + 1;
     r->state = ST_VALUE;
     return r->event = QD_JSON_KEY;
@@ -320,47 +420,59 @@ static qd_json_event behind_the_end(qd_json_reader *r, const char *p)
     return read_word(r, p);
 }
 
-/* Behind a value or an end. */
-static qd_json_event after_value(qd_json_reader *r, const char *p)
+/* Behind the top-level value, or the end of all. */
+static QD_NOINLINE qd_json_event after_all(qd_json_reader *r)
 {
-    if (r->depth == 0) {
-        if (p < r->end && !(r->flags & QD_JSON_ONE_VALUE)) return behind_the_end(r, p);
-        r->state = ST_DONE;
-        return r->event = QD_JSON_EOF;
-    }
-    if (QD_UNLIKELY(p >= r->end)) {
-        return qdi_json_failed(r, QD_JSON_END_OF_INPUT, r->end, EOF_IN_CONTAINER);
-    }
-    if (*p == ',') {
-        p = skip_space(r, p + 1);
+    if (r->state >= ST_DONE) return r->event;
+    if (!(r->flags & QD_JSON_ONE_VALUE)) {
+        const char *p = skip_space(r, r->at);
         if (!p) return QD_JSON_ERROR;
-        return in_array(r) ? read_value(r, p) : read_key(r, p);
+        if (p < r->end) return behind_the_end(r, p);
     }
+    r->state = ST_DONE;
+    return r->event = QD_JSON_EOF;
+}
+
+/* No comma stands behind a value in a container. */
+static qd_json_event no_comma(qd_json_reader *r, const char *p)
+{
+    if (p >= r->end) return qdi_json_failed(r, QD_JSON_END_OF_INPUT, r->end, EOF_IN_CONTAINER);
     if (*p == '}' || *p == ']') return close_container(r, p, *p == ']');
     return qdi_json_failed(r, QD_JSON_NO_COMMA, p, 0);
 }
 
+/* No comma stands at the place behind a value, nor an end at that of a first one. */
+static QD_NOINLINE qd_json_event next_spaced(qd_json_reader *r)
+{
+    const char *p = skip_space(r, r->at);
+    if (!p) return QD_JSON_ERROR;
+    bool array = r->after == ST_AFTER_ELEMENT;
+    if (r->state <= ST_AFTER_ELEMENT) {
+        if (p >= r->end || *p != ',') return no_comma(r, p);
+        p++;
+    } else if (p < r->end && *p == (array ? ']' : '}')) {
+        return close_container(r, p, array);
+    }
+    return array ? other_value(r, p) : other_key(r, p);
+}
+
+/* All calls on the common ways are the last thing done, so that no register has to be saved. */
 qd_json_event qd_json_next(qd_json_reader *r)
 {
-    if (r->state == ST_AFTER && r->depth == 0 && (r->flags & QD_JSON_ONE_VALUE)) {
-        r->state = ST_DONE;
-        return r->event = QD_JSON_EOF;
+    const char *p = r->at;
+    unsigned state = r->state;
+    if (state == ST_VALUE) return read_value(r, skip_one_space(r, p));
+    if (QD_UNLIKELY(state >= ST_AFTER_ALL)) return after_all(r);
+    if (QD_UNLIKELY(p >= r->end)) return next_spaced(r);
+    bool array = r->after == ST_AFTER_ELEMENT;
+    if (*p == (array ? ']' : '}')) return close_container(r, p, array);
+    if (state <= ST_AFTER_ELEMENT) {
+        if (QD_UNLIKELY(*p != ',')) return next_spaced(r);
+        p = skip_one_space(r, p + 1);
+    } else if (QD_UNLIKELY((unsigned char)*p <= ' ' || *p == '/')) {
+        return next_spaced(r);
     }
-    if (QD_UNLIKELY(r->state >= ST_DONE)) return r->event;
-    const char *p = skip_space(r, r->at);
-    if (QD_UNLIKELY(!p)) return QD_JSON_ERROR;
-    switch (r->state) {
-    case ST_VALUE:
-        return read_value(r, p);
-    case ST_FIRST_MEMBER:
-        if (p < r->end && *p == '}') return close_container(r, p, false);
-        return read_key(r, p);
-    case ST_FIRST_ELEMENT:
-        if (p < r->end && *p == ']') return close_container(r, p, true);
-        return read_value(r, p);
-    default:
-        return after_value(r, p);
-    }
+    return array ? read_value(r, p) : read_key(r, p);
 }
 
 static int failed_code(const qd_json_reader *r)

@@ -63,11 +63,11 @@ typedef struct qd_json_reader {
     /* private from here */
     uint32_t depth_max;
     uint32_t flags;
-    uint8_t state;
+    uint8_t state, after; /* after: the state behind a value, by what is open */
     const char *begin, *at, *end;
-    const char *safe;                        /* last address from which 64 bytes may be loaded */
-    uint64_t arrays[QD_JSON_DEPTH_MAX / 64]; /* bit by depth: an array */
-    char *out, *out_end;                     /* free room for decoded strings */
+    const char *safe;                  /* what may be read ends here: end, or behind it */
+    uint8_t around[QD_JSON_DEPTH_MAX]; /* by depth: after, as it was before the value opened */
+    char *out, *out_end;               /* free room for decoded strings */
     struct qd_json_chunk *chunk;
     struct qd_json_keys *keys;
     qd_account *account;

@@ -78,7 +78,7 @@ static const char *container_start(const qd_json_reader *r)
 
 static bool innermost_is_array(const qd_json_reader *r)
 {
-    return r->depth && (r->arrays[(r->depth - 1) / 64] >> ((r->depth - 1) % 64) & 1);
+    return r->after == ST_AFTER_ELEMENT;
 }
 
 /* "Unexpected character ('x' (code 120))" */

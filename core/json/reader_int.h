@@ -4,6 +4,17 @@
 
 #include "json/reader.h"
 
+enum state {
+    ST_VALUE,        /* a value must come */
+    ST_AFTER_MEMBER, /* behind a value in an object: a comma and a key, or } */
+    ST_AFTER_ELEMENT,
+    ST_FIRST_MEMBER, /* behind {: a key or } */
+    ST_FIRST_ELEMENT,
+    ST_AFTER_ALL, /* behind the top-level value */
+    ST_DONE,
+    ST_FAILED,
+};
+
 /* What went wrong; failure_at is the offending byte, failure_arg what else the text needs. */
 typedef enum qd_json_failure {
     QD_JSON_FINE,
@@ -58,16 +69,11 @@ bool qdi_json_string(qd_json_reader *r, const char *at, bool name);
 void qdi_json_out_reset(qd_json_reader *r);
 void qdi_json_out_free(qd_json_reader *r);
 
-/* Is [p, p+n) valid UTF-8? On false *bad is the first bad byte. */
-bool qdi_json_utf8(const char *p, size_t n, const char **bad);
+/* Is [from, to) valid UTF-8, behind which stands a byte of ASCII? What may be read ends at safe.
+ * On false *bad is the first bad byte. */
+bool qdi_json_utf8(const char *from, const char *to, const char *safe, const char **bad);
 
-/* Key sets for the detection of duplicates (keys.c). */
-void qdi_json_keys_open(struct qd_json_keys *k, uint32_t depth);
-/* False: out of memory. */
-bool qdi_json_keys_ready(qd_json_reader *r);
-/* 1 new, 0 duplicate, -1 out of memory. */
-int qdi_json_keys_add(qd_json_reader *r, uint64_t hash);
-void qdi_json_keys_close(struct qd_json_keys *k, uint32_t depth);
+/* The keys of open objects (keys_int.h): before another input, and at the end. */
 void qdi_json_keys_reset(struct qd_json_keys *k);
 void qdi_json_keys_free(struct qd_json_keys *k);
 

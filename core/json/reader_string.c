@@ -111,22 +111,19 @@ static const char *unicode_escape(qd_json_reader *r, const char *p, char **o)
     return p;
 }
 
-/* An escape, p behind the backslash. */
-static const char *escape(qd_json_reader *r, const char *p, char **o)
+/* What a byte behind a backslash stands for; 0: no escape of one byte. */
+static const char simple[256] = {['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+                                 ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
+
+/* An escape that is no simple one, p behind the backslash. */
+static QD_NOINLINE const char *escape(qd_json_reader *r, const char *p, char **o)
 {
-    static const char simple[256] = {['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
-                                     ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
     if (p >= r->end) {
         qdi_json_failed(r, QD_JSON_END_OF_INPUT, r->end, EOF_IN_STRING);
         return NULL;
     }
-    unsigned char c = (unsigned char)*p++;
-    if (QD_LIKELY(simple[c])) {
-        *(*o)++ = simple[c];
-        return p;
-    }
-    if (c == 'u') return unicode_escape(r, p, o);
-    qdi_json_failed(r, QD_JSON_BAD_ESCAPE, p - 1, 0);
+    if (*p == 'u') return unicode_escape(r, p + 1, o);
+    qdi_json_failed(r, QD_JSON_BAD_ESCAPE, p, 0);
     return NULL;
 }
 
@@ -141,60 +138,83 @@ static QD_NOINLINE bool bad_stop(qd_json_reader *r, const char *p, bool name)
     return false;
 }
 
-static QD_NOINLINE bool bad_utf8(qd_json_reader *r, const char *from, const char *to)
+/* The blocks from the first to the last that has a byte beyond ASCII. */
+typedef struct span {
+    const char *from, *to;
+} span;
+
+QD_INLINE void span_add(span *s, const char *p, bool high)
 {
-    const char *bad = from;
-    if (qdi_json_utf8(from, (size_t)(to - from), &bad)) return false;
+    if (QD_LIKELY(!high)) return;
+    if (!s->from) s->from = p;
+    s->to = p + SCAN_BLOCK;
+}
+
+/* The bytes of the span before end, a quote. */
+static QD_NOINLINE bool bad_utf8(qd_json_reader *r, span s, const char *end)
+{
+    const char *bad = end;
+    if (s.from >= end) return false;
+    if (qdi_json_utf8(s.from, s.to < end ? s.to : end, r->safe, &bad)) return false;
     qdi_json_failed(r, QD_JSON_BAD_UTF8, bad, 0);
     return true;
 }
 
-/* A string with escapes: from is its first byte, p the first backslash. Not inline: its block on
- * the stack would make every string pay for the stack's guard. */
-static QD_NOINLINE bool decode(qd_json_reader *r, const char *from, const char *p, uint64_t high,
+/* Copies what stands before the first escape, by steps. */
+static bool copy_plain(qd_json_reader *r, const char *from, const char *to, char **start, char **o)
+{
+    for (; from < to; from += SCAN_BLOCK) {
+        size_t n = to - from < SCAN_BLOCK ? (size_t)(to - from) : SCAN_BLOCK;
+        if ((!*o || r->out_end - *o < STEP_ROOM) && !more_room(r, start, o)) return false;
+        if (QD_LIKELY(r->safe - from >= SCAN_BLOCK))
+            memcpy(*o, from, SCAN_BLOCK);
+        else
+            memcpy(*o, from, n);
+        *o += n;
+    }
+    return true;
+}
+
+/* A string with escapes: from is its first byte, p the first backslash. */
+static QD_NOINLINE bool decode(qd_json_reader *r, const char *from, const char *p, span high,
                                bool name)
 {
     char *start = r->out, *o = start;
-    char tail[SCAN_BLOCK];
-    size_t plain = (size_t)(p - from);
-    for (const char *q = from; plain;) { /* the part before the escape, by steps */
-        size_t n = plain < SCAN_BLOCK ? plain : SCAN_BLOCK;
-        if ((!o || r->out_end - o < STEP_ROOM) && !more_room(r, &start, &o)) goto nomem;
-        memcpy(o, q, n);
-        o += n;
-        q += n;
-        plain -= n;
-    }
+    if (!copy_plain(r, from, p, &start, &o)) goto nomem;
     for (;;) {
         if ((!o || r->out_end - o < STEP_ROOM) && !more_room(r, &start, &o)) goto nomem;
         scan_masks m;
-        if (QD_LIKELY(r->safe && p <= r->safe)) {
+        if (QD_LIKELY(r->safe - p >= SCAN_BLOCK)) {
             m = scan_64(p);
             memcpy(o, p, SCAN_BLOCK);
         } else {
             if (p > r->end) p = r->end; /* within slack */
             size_t left = (size_t)(r->end - p);
-            m = scan_tail(p, left < SCAN_BLOCK ? left : SCAN_BLOCK - 1, tail);
-            memcpy(o, tail, SCAN_BLOCK);
+            m = scan_tail(p, left < SCAN_BLOCK ? left : SCAN_BLOCK - 1, o);
         }
+        span_add(&high, p, m.high);
         if (!m.stop) {
-            high |= m.high;
             p += SCAN_BLOCK;
             o += SCAN_BLOCK;
             continue;
         }
         int i = __builtin_ctzll(m.stop);
-        high |= m.high & (m.stop ^ (m.stop - 1));
         p += i;
         o += i;
-        if (p >= r->end) return bad_stop(r, r->end, name);
+        if (QD_UNLIKELY(p >= r->end)) return bad_stop(r, r->end, name);
         if (*p == '"') break;
-        if (*p != '\\') return bad_stop(r, p, name);
-        r->at = p;
-        p = escape(r, p + 1, &o);
+        if (QD_UNLIKELY(*p != '\\')) return bad_stop(r, p, name);
+        r->at = p++;
+        if (QD_LIKELY(p < r->end && simple[(unsigned char)*p])) {
+            *o++ = simple[(unsigned char)*p++];
+            continue;
+        }
+        char *to = o;
+        p = escape(r, p, &to);
         if (!p) return false;
+        o = to;
     }
-    if (high && bad_utf8(r, from, p)) return false;
+    if (high.from && bad_utf8(r, high, p)) return false;
     r->text = (qd_str){start, (size_t)(o - start)};
     r->out = o;
     r->at = p + 1;
@@ -205,50 +225,49 @@ nomem:
 }
 
 /* The end of the input, fewer than 64 readable bytes from p: from a padded copy. */
-static QD_NOINLINE const char *scan_end(qd_json_reader *r, const char *p, uint64_t *high)
+static QD_NOINLINE const char *scan_end(qd_json_reader *r, const char *p, span *high)
 {
     char tail[SCAN_BLOCK];
     size_t left = (size_t)(r->end - p);
     scan_masks m = scan_tail(p, left < SCAN_BLOCK ? left : SCAN_BLOCK - 1, tail);
-    int i = __builtin_ctzll(m.stop); /* the padding stops it at the latest */
-    *high |= m.high & (m.stop ^ (m.stop - 1));
-    return p + i;
+    span_add(high, p, m.high);
+    return p + __builtin_ctzll(m.stop); /* the padding stops it at the latest */
+}
+
+/* Behind a string's last whole block, near the end of the input. */
+static QD_NOINLINE bool string_end(qd_json_reader *r, const char *at, const char *p, span high,
+                                   bool name)
+{
+    if (p > r->end) p = r->end; /* within slack */
+    p = scan_end(r, p, &high);
+    if (p >= r->end || (*p != '"' && *p != '\\')) return bad_stop(r, p, name);
+    r->at = p;
+    if (*p == '\\') return decode(r, at, p, high, name);
+    if (high.from && bad_utf8(r, high, p)) return false;
+    r->text = (qd_str){at, (size_t)(p - at)};
+    r->at = p + 1;
+    return true;
 }
 
 bool qdi_json_string(qd_json_reader *r, const char *at, bool name)
 {
     const char *p = at;
-    uint64_t high = 0;
-    if (QD_LIKELY(r->safe && p <= r->safe)) {
-        uint32_t q, s, h;
-        scan_16(p, &q, &s, &h);
-        if (s) {
-            high = h & (s ^ (s - 1));
-            p += __builtin_ctz(s);
-            goto stopped;
-        }
-        high = h;
-        for (p += 16; p <= r->safe; p += SCAN_BLOCK) {
-            scan_masks m = scan_64(p);
-            if (!m.stop) {
-                high |= m.high;
-                continue;
-            }
-            high |= m.high & (m.stop ^ (m.stop - 1));
-            p += __builtin_ctzll(m.stop);
-            goto stopped;
-        }
+    span high = {NULL, NULL};
+    for (;; p += SCAN_BLOCK) {
+        if (QD_UNLIKELY(r->safe - p < SCAN_BLOCK)) return string_end(r, at, p, high, name);
+        scan_masks m = scan_64(p);
+        span_add(&high, p, m.high);
+        if (!m.stop) continue;
+        p += __builtin_ctzll(m.stop);
+        break;
     }
-    if (p > r->end) p = r->end; /* within slack */
-    p = scan_end(r, p, &high);
-stopped:
     if (QD_UNLIKELY(p >= r->end)) return bad_stop(r, p, name);
-    if (QD_UNLIKELY(*p != '"')) {
+    if (*p != '"') {
         if (*p != '\\') return bad_stop(r, p, name);
         r->at = p;
         return decode(r, at, p, high, name);
     }
-    if (QD_UNLIKELY(high) && bad_utf8(r, at, p)) return false;
+    if (QD_UNLIKELY(high.from) && bad_utf8(r, high, p)) return false;
     r->text = (qd_str){at, (size_t)(p - at)};
     r->at = p + 1;
     return true;

@@ -1,4 +1,5 @@
-/* reader_t.c: the pull parser: grammar, strings, errors with their place, duplicates, depth. */
+/* reader_t.c: the pull parser: grammar, strings, errors with their place, duplicates, depth,
+ * documents one after the other. */
 #include "base/utf8.h"
 #include "unit/unit.h"
 #include "json/reader.h"
@@ -437,6 +438,192 @@ static void invalid_utf8_is_always_found(void **state)
     assert_true(bad > 1000 && bad < 99000);
 }
 
+/* --- documents of a stream --- */
+
+static uint64_t chance = 2026;
+
+static unsigned upto(unsigned n)
+{
+    chance = chance * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(chance >> 33) % n;
+}
+
+static void one_of(qd_buf *b, const char *const *texts, unsigned n)
+{
+    (void)qd_buf_c(b, texts[upto(n)]);
+}
+
+static void space(qd_buf *b)
+{
+    static const char *const spaces[] = {"", "", "", "", " ", " ", "  ", "\n", "\t ", "/**/"};
+    one_of(b, spaces, QD_COUNT_OF(spaces));
+}
+
+/* A key by number; half of the first ones are spelled in two ways. */
+static void stream_key(qd_buf *b, unsigned id)
+{
+    static const char *const spelled[][2] = {
+        {"a", "\\u0061"},
+        {"", ""},
+        {"na\\\"me", "n\\u0061\\\"me"},
+        {"gr\u00f6\u00dfe", "gr\\u00f6\u00dfe"},
+        {"@timestamp", "@timest\\u0061mp"},
+        {"thirty_bytes_long_is_this_name", "thirty_bytes_long_is_this_n\\u0061me"},
+        {"thirty1_bytes_long_is_this_name", "thirty1_bytes_long_is_this_n\\u0061me"},
+        {"thirty_2_bytes_long_is_this_name", "thirty_2_bytes_long_is_this_n\\u0061me"},
+        {"a longer name than any that is kept is found by its hash",
+         "a longer name than any that "
+         "is kept is found by its h\\u0061sh"},
+    };
+    (void)qd_buf_char(b, '"');
+    if (id < QD_COUNT_OF(spelled))
+        (void)qd_buf_c(b, spelled[id][upto(6) == 0]);
+    else
+        (void)qd_buf_printf(b, "k%x", id);
+    (void)qd_buf_char(b, '"');
+}
+
+static void stream_scalar(qd_buf *b)
+{
+    static const char *const scalars[] = {"0",
+                                          "-0",
+                                          "7",
+                                          "-12",
+                                          "1735694805388",
+                                          "1234567890123456",
+                                          "12345678901234567",
+                                          "3.25",
+                                          "-0.5",
+                                          "123456.7890123456",
+                                          "1e5",
+                                          "2.5E-3",
+                                          "true",
+                                          "false",
+                                          "null"};
+    static const char *const pieces[] = {"",
+                                         "word ",
+                                         "fourteen bytes",
+                                         "fifteen bytes..",
+                                         "\\n",
+                                         "sixteen bytes...",
+                                         "\\u00e9",
+                                         "\\ud83d\\ude00",
+                                         "\\\"",
+                                         "\u00e9",
+                                         "\u641c\u7d22\u5f15\u64ce",
+                                         "\\ud800",
+                                         "/"};
+    if (upto(2)) {
+        one_of(b, scalars, QD_COUNT_OF(scalars));
+        return;
+    }
+    (void)qd_buf_char(b, '"');
+    for (unsigned n = upto(3) ? upto(3) : upto(40); n; n--) one_of(b, pieces, QD_COUNT_OF(pieces));
+    (void)qd_buf_char(b, '"');
+}
+
+/* An object of some of nkeys keys, mostly in order; true: it has one twice, or one within has. */
+static bool stream_object(qd_buf *b, unsigned nkeys, unsigned depth)
+{
+    bool seen[600] = {false}, twice = false, first = true;
+    (void)qd_buf_char(b, '{');
+    space(b);
+    for (unsigned i = 0; i < nkeys; i++) {
+        if (upto(8) == 0) continue;
+        unsigned id = upto(64 + 4 * nkeys) == 0 ? upto(nkeys) : i;
+        if (seen[id]) twice = true;
+        seen[id] = true;
+        if (!first) {
+            (void)qd_buf_char(b, ',');
+            space(b);
+        }
+        first = false;
+        stream_key(b, id);
+        space(b);
+        (void)qd_buf_char(b, ':');
+        space(b);
+        unsigned kind = depth < 3 ? upto(nkeys + 8) : 2;
+        if (kind == 0) (void)qd_buf_char(b, '[');
+        if (kind < 2)
+            twice |= stream_object(b, upto(nkeys), depth + 1);
+        else
+            stream_scalar(b);
+        if (kind == 0) (void)qd_buf_c(b, upto(2) ? "]" : ",[],1]");
+        space(b);
+    }
+    (void)qd_buf_char(b, '}');
+    return twice;
+}
+
+/* Everything that a reader says of an input, as one number. */
+static uint64_t said(qd_json_reader *r, qd_str json, size_t slack)
+{
+    uint64_t h = 1;
+    qd_json_reader_init_slack(r, json, slack, QD_JSON_REQUEST, 0);
+    while (qd_json_next(r) > 0) {
+        h = h * 31 + (uint64_t)r->event * 1021 + (uint64_t)(r->token - json.p);
+        if (r->event >= QD_JSON_KEY && r->event <= QD_JSON_NUMBER) {
+            h = h * 31 + qd_json_key_hash(r->text);
+        }
+        if (r->event == QD_JSON_KEY) assert_true(r->key_hash == qd_json_key_hash(r->text));
+        if (r->event == QD_JSON_NUMBER) h += r->integer;
+    }
+    if (r->event == QD_JSON_EOF) return h;
+    return h * 31 + (uint64_t)r->failure * 1021 + (uint64_t)(r->failure_at - json.p);
+}
+
+/* A reader that knows the stream's keys, and may look behind the end, says what a new one says. */
+static void documents_of_a_stream_are_read_as_alone(void **state)
+{
+    static const char behind[] =
+        "\"\xc3,1\\:]}/* 00\"\xe6\x90\"{\"a\":\"\",\xff[[[[[[]]]]]]      0123456789abcdefghijklm";
+    static const unsigned wide[] = {3, 9, 14, 40, 300, 590};
+    (void)state;
+    unsigned refused = 0;
+    for (unsigned w = 0; w < QD_COUNT_OF(wide); w++) {
+        qd_json_reader r = QD_JSON_READER(NULL);
+        for (unsigned i = 0; i < 20000 / wide[w]; i++) {
+            qd_buf b;
+            qd_buf_init(&b, NULL, 64 << 20);
+            bool twice = stream_object(&b, wide[w], 0), changed = upto(4) == 0;
+            assert_int_equal(qd_buf_status(&b), 0);
+            size_t n = qd_buf_view(&b).n;
+            char *json = malloc(n), *line = malloc(n + 64);
+            memcpy(json, qd_buf_view(&b).p, n);
+            if (changed) json[upto((unsigned)n)] = (char)upto(256);
+            memcpy(line, json, n);
+            memcpy(line + n, behind, 64);
+            qd_json_reader alone = QD_JSON_READER(NULL);
+            uint64_t want = said(&alone, (qd_str){json, n}, 0);
+            if (!changed) assert_int_equal(alone.event, twice ? QD_JSON_ERROR : QD_JSON_EOF);
+            assert_true(said(&r, (qd_str){line, n}, 64) == want);
+            refused += alone.event == QD_JSON_ERROR;
+            qd_json_reader_fini(&alone);
+            qd_buf_fini(&b);
+            free(json);
+            free(line);
+        }
+        qd_json_reader_fini(&r);
+    }
+    assert_true(refused > 500);
+}
+
+/* Keys that come once fill what a reader knows; those of later documents are known nonetheless. */
+static void keys_that_no_longer_come_are_forgotten(void **state)
+{
+    (void)state;
+    qd_json_reader r = QD_JSON_READER(NULL);
+    for (unsigned i = 0; i < 10000; i++) {
+        char json[96];
+        int n = snprintf(json, sizeof json, "{\"k%u\":1,\"a\":{\"k%u\":2},\"%s%u\":3}", i, i,
+                         i % 100 ? "b" : "k", i);
+        qd_json_reader_init(&r, (qd_str){json, (size_t)n}, QD_JSON_STRICT_KEYS, 0);
+        while (qd_json_next(&r) > 0) continue;
+        assert_int_equal(r.event, i % 100 ? QD_JSON_EOF : QD_JSON_ERROR);
+    }
+    qd_json_reader_fini(&r);
+}
+
 static void out_of_memory_is_an_error(void **state)
 {
     (void)state;
@@ -449,6 +636,13 @@ static void out_of_memory_is_an_error(void **state)
         (void)qd_mem_fail_at(0, false);
         bool whole = r.event == QD_JSON_EOF;
         if (!whole) assert_int_equal(qd_json_fail(&r, NULL), QD_E_NOMEM);
+        if (whole) { /* without room for what it could know of the next one */
+            (void)qd_mem_fail_at(1, true);
+            qd_json_reader_init(&r, QD_STR("{\"a\":1,\"a\":2}"), QD_JSON_REQUEST, 0);
+            while (qd_json_next(&r) > 0) continue;
+            (void)qd_mem_fail_at(0, false);
+            assert_int_equal(qd_json_fail(&r, NULL), QD_E_XCONTENT);
+        }
         qd_json_reader_fini(&r);
         if (whole) return;
     }
@@ -470,6 +664,8 @@ int main(void)
         cmocka_unit_test(decoded_strings_live_through_the_document),
         cmocka_unit_test(numbers_have_ranges),
         cmocka_unit_test(invalid_utf8_is_always_found),
+        cmocka_unit_test(documents_of_a_stream_are_read_as_alone),
+        cmocka_unit_test(keys_that_no_longer_come_are_forgotten),
         cmocka_unit_test(out_of_memory_is_an_error),
     };
     return unit_run(tests);
