@@ -323,6 +323,18 @@ static int apply_on_slot(qd_engine *e, engine_slot *s, const qd_engine_op *op, q
     return rc ? rc : under_stripe(e, s, op, doc, r, err);
 }
 
+/* A full disk refuses the write here, before it has a number. */
+static int log_ready(qd_engine *e, qd_err *err)
+{
+    qd_err failure;
+    qd_err_init(&failure);
+    int rc = qdi_translog_ready(e->translog, &failure);
+    if (rc && qd_translog_failure(e->translog, NULL)) rc = qdi_engine_fail(e, &failure);
+    if (rc && err && !err->code) qd_err_copy(err, &failure);
+    qd_err_fini(&failure);
+    return rc;
+}
+
 int qd_engine_apply(qd_engine *e, uint32_t slot_hint, const qd_engine_op *op, qd_engine_result *r,
                     qd_err *err)
 {
@@ -336,6 +348,7 @@ int qd_engine_apply(qd_engine *e, uint32_t slot_hint, const qd_engine_op *op, qd
                         "%s the disk is full: what is left of it is kept for what was accepted",
                         e->name);
     }
+    if (!rc) rc = log_ready(e, err);
     if (rc) return rc;
     engine_slot *s = slot_take(e, slot_hint);
     rc = apply_on_slot(e, s, op, r, err);

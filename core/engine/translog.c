@@ -173,6 +173,7 @@ static int enter(qd_translog *t, const translog_head *head, qd_store_log *log)
     memcpy(t->who.history, head->history, 16);
     t->who.primary_term = head->primary_term;
     t->pending_base = t->synced = TRANSLOG_HEADER;
+    t->unbegun = false;
     t->checkpoint_written = head->checkpoint;
     atomic_store(&t->checkpoint_durable, head->checkpoint);
     return 0;
@@ -193,6 +194,26 @@ int qdi_translog_begin(qd_translog *t, const qd_translog_turn *turn, uint64_t nu
         /* the file is there: what would go on in the old one could not be told from corruption */
         if (!t->failure.code) qd_err_set(&t->failure, rc, "out of memory: translog generation");
     }
+    return rc;
+}
+
+void qdi_translog_begin_later(qd_translog *t)
+{
+    t->pending_base = t->synced = current(t)->bytes;
+    t->unbegun = true;
+    atomic_store(&t->checkpoint, t->checkpoint_written);
+    atomic_store(&t->checkpoint_durable, t->checkpoint_written);
+}
+
+/* Begins the generation that was put off, for the first bytes to be added. Under the lock, which is
+ * given up meanwhile, with nobody rolling. */
+static int begin_now(qd_translog *t, qd_err *err)
+{
+    qd_translog_turn same = {.primary_term = t->who.primary_term};
+    t->rolling = true;
+    int rc = qdi_translog_begin(t, &same, current(t)->number + 1, err);
+    t->rolling = false;
+    qd_cond_broadcast(&t->wake);
     return rc;
 }
 
@@ -223,14 +244,30 @@ uint64_t qd_translog_term(qd_translog *t)
     return term;
 }
 
-/* --- adding and group commit ----------------------------------------------------------------- */
-
 static int failed(qd_translog *t, qd_err *err)
 {
     if (!t->failure.code) return 0;
     if (err && !err->code) qd_err_copy(err, &t->failure);
     return t->failure.code;
 }
+
+int qdi_translog_ready(qd_translog *t, qd_err *err)
+{
+    int rc = 0;
+    if (QD_LIKELY(!atomic_load_explicit(&t->unbegun, memory_order_relaxed))) return 0;
+    qd_mutex_lock(&t->lock);
+    while (t->unbegun && !rc && !(rc = failed(t, err))) {
+        if (t->rolling) {
+            qd_cond_wait(&t->wake, &t->lock);
+        } else {
+            rc = begin_now(t, err);
+        }
+    }
+    qd_mutex_unlock(&t->lock);
+    return rc;
+}
+
+/* --- adding and group commit ----------------------------------------------------------------- */
 
 typedef enum write_mode {
     WRITE_ONLY,
@@ -317,9 +354,12 @@ int qd_translog_add(qd_translog *t, const qd_translog_op *op, qd_translog_locati
     size_t n = qdi_record_bytes(op);
     int rc;
     qd_mutex_lock(&t->lock);
-    while (!(rc = failed(t, err)) && (t->rolling || t->buf[t->pending].n >= PENDING_MAX)) {
+    while (!(rc = failed(t, err)) &&
+           (t->rolling || t->unbegun || t->buf[t->pending].n >= PENDING_MAX)) {
         if (t->writing || t->rolling) {
             qd_cond_wait(&t->wake, &t->lock);
+        } else if (t->unbegun) {
+            if ((rc = begin_now(t, err))) break;
         } else {
             (void)write_out(t, WRITE_ONLY);
         }
@@ -423,6 +463,10 @@ int qd_translog_checkpoint_sync(qd_translog *t, qd_err *err)
     while (atomic_load(&t->checkpoint_durable) < wanted && !(rc = failed(t, err))) {
         if (t->writing || t->rolling) {
             qd_cond_wait(&t->wake, &t->lock);
+            continue;
+        }
+        if (t->unbegun) {
+            if ((rc = begin_now(t, err))) break;
             continue;
         }
         qd_buf *b = &t->buf[t->pending];

@@ -115,6 +115,8 @@ struct qd_translog {
     uint64_t pending_base;  /* file offset of its first byte */
     uint64_t inflight_base; /* of the other one, while writing */
     bool writing, rolling;
+    _Atomic bool unbegun; /* nothing was added since it was opened: the last generation is one that
+                           * was found, and takes no more */
     uint64_t synced; /* of the current generation: every record that ends at or below is durable */
     qd_err failure;
     uint64_t operations, syncs, writes;
@@ -140,5 +142,11 @@ void qdi_translog_destroy(qd_translog *t);
 int qdi_translog_write_pending(qd_translog *t, qd_err *err);
 /* Makes and enters the next generation. Under the lock, or while nobody else has the log. */
 int qdi_translog_begin(qd_translog *t, const qd_translog_turn *turn, uint64_t number, qd_err *err);
+/* Leaves that to the first bytes that are added: what was found is durable. While nobody else has
+ * the log. */
+void qdi_translog_begin_later(qd_translog *t);
+/* Begins it now, before something is decided that must be logged. Cheap once it was begun. */
+QD_MUST_CHECK
+int qdi_translog_ready(qd_translog *t, qd_err *err);
 
 #endif

@@ -210,6 +210,23 @@ static int open_all(qd_translog *t, const listing *l, uint64_t first, uint64_t r
     return 0;
 }
 
+/* What is found takes no more records. The generation for new ones is made when there is one: a
+ * shard that nobody writes to is opened without a write, and has no generation more each time. */
+static int go_on(qd_translog *t, uint64_t replay, qd_err *err)
+{
+    const translog_file *last = t->files.n ? t->files.at[t->files.n - 1] : NULL;
+    if (last && memcmp(last->head.history, t->who.history, 16) == 0) {
+        qdi_translog_begin_later(t);
+        return 0;
+    }
+    qd_translog_turn turn = {.primary_term = t->who.primary_term};
+    atomic_store(&t->checkpoint, t->checkpoint_written);
+    qd_mutex_lock(&t->lock);
+    int rc = qdi_translog_begin(t, &turn, last ? last->number + 1 : replay, err);
+    qd_mutex_unlock(&t->lock);
+    return rc;
+}
+
 int qd_translog_open(qd_env *env, qd_store *s, qd_str folder, const qd_translog_identity *who,
                      uint64_t first, uint64_t replay, qd_account *account, qd_translog **out,
                      qd_err *err)
@@ -224,14 +241,7 @@ int qd_translog_open(qd_env *env, qd_store *s, qd_str folder, const qd_translog_
     if (!rc) rc = drop_foreign(t, &l, err);
     if (!rc) rc = open_all(t, &l, first, replay, err);
     qd_vec_fini(&l.numbers);
-    if (!rc) {
-        qd_translog_turn turn = {.primary_term = t->who.primary_term};
-        uint64_t next = t->files.n ? t->files.at[t->files.n - 1]->number + 1 : replay;
-        atomic_store(&t->checkpoint, t->checkpoint_written);
-        qd_mutex_lock(&t->lock);
-        rc = qdi_translog_begin(t, &turn, next, err);
-        qd_mutex_unlock(&t->lock);
-    }
+    if (!rc) rc = go_on(t, replay, err);
     if (rc) {
         qdi_translog_destroy(t);
         return rc;

@@ -30,7 +30,9 @@ static int need(replay *r, uint64_t at, size_t n, const uint8_t **p, size_t *got
         *got = n;
         return 0;
     }
-    size_t want = n > WINDOW ? n : WINDOW;
+    uint64_t left = at < r->file_end ? r->file_end - at : 0; /* often a header and no more */
+    size_t want = left < WINDOW ? (size_t)left : WINDOW;
+    if (want < n) want = n;
     if (want > r->cap) {
         uint8_t *bigger = qd_alloc(r->account, want);
         if (!bigger) return qd_err_nomem(err, "translog replay window");

@@ -20,10 +20,17 @@
 /* Restarts raise a shard's term without a new commit point: stay well above those. */
 #define TERM_DISTANCE 1024
 
+typedef struct shard_folder {
+    qd_str uuid;
+    uint32_t number;
+} shard_folder;
+
 typedef struct listing {
     qd_arena arena;
-    QD_VEC(qd_str) uuids;   /* folders below indices/ */
-    QD_VEC(qd_str) strange; /* names that are none of ours */
+    QD_VEC(qd_str) uuids;        /* folders below indices/ */
+    QD_VEC(shard_folder) shards; /* and below these */
+    QD_VEC(qd_str) strange;      /* names that are none of ours */
+    QD_VEC(qd_str) foreign;      /* nor of the tier's */
 } listing;
 
 static bool is_uuid(qd_str s)
@@ -31,10 +38,12 @@ static bool is_uuid(qd_str s)
     return s.n == QD_UUID_TEXT - 1;
 }
 
-static bool is_number(qd_str s)
+static bool is_number(qd_str s, uint32_t *number)
 {
     uint64_t n;
-    return qd_str_u64(s, &n) && n < 65536;
+    if (!qd_str_u64(s, &n) || n >= 65536) return false;
+    *number = (uint32_t)n;
+    return true;
 }
 
 static bool is_shard_file(qd_str s)
@@ -52,12 +61,22 @@ static int keep(listing *l, void *list, qd_str s)
     return !copy.p || qd_vec_push(names, NULL, copy) ? QD_E_NOMEM : 0;
 }
 
+/* A file of a shard: its folder, once. */
+static int keep_shard(listing *l, uint32_t number)
+{
+    qd_str uuid = l->uuids.at[l->uuids.n - 1];
+    const shard_folder *last = l->shards.n ? &l->shards.at[l->shards.n - 1] : NULL;
+    if (last && last->uuid.p == uuid.p && last->number == number) return 0;
+    return qd_vec_push(&l->shards, NULL, ((shard_folder){uuid, number})) ? QD_E_NOMEM : 0;
+}
+
 /* Names come in byte order, so that those of one folder stand together. */
-static int collect(void *arg, qd_str name, uint64_t bytes)
+static int collect(void *arg, qd_str name, bool of_tier)
 {
     listing *l = arg;
     qd_str rest = name;
-    (void)bytes;
+    uint32_t number;
+    if (!of_tier) return keep(l, &l->foreign, name);
     qd_str top = qd_str_split(&rest, '/');
     if (qd_str_is(top, "lost+found")) return 0;
     qd_str uuid = rest.p ? qd_str_split(&rest, '/') : (qd_str){NULL, 0};
@@ -66,7 +85,9 @@ static int collect(void *arg, qd_str name, uint64_t bytes)
         bool known = l->uuids.n && qd_str_eq(l->uuids.at[l->uuids.n - 1], uuid);
         if (!known && keep(l, &l->uuids, uuid)) return QD_E_NOMEM;
         qd_str part = qd_str_split(&rest, '/');
-        ours = rest.p ? is_number(part) && is_shard_file(rest) : qd_str_is(part, "meta");
+        bool shard = rest.p && is_number(part, &number);
+        if (shard && keep_shard(l, number)) return QD_E_NOMEM;
+        ours = rest.p ? shard && is_shard_file(rest) : qd_str_is(part, "meta");
     }
     return ours ? 0 : keep(l, &l->strange, name);
 }
@@ -74,7 +95,9 @@ static int collect(void *arg, qd_str name, uint64_t bytes)
 static void listing_fini(listing *l)
 {
     qd_vec_fini(&l->uuids);
+    qd_vec_fini(&l->shards);
     qd_vec_fini(&l->strange);
+    qd_vec_fini(&l->foreign);
     qd_arena_fini(&l->arena);
 }
 
@@ -82,7 +105,7 @@ static int list_all(qd_shards *all, listing *l, qd_err *err)
 {
     *l = (listing){0};
     qd_arena_init(&l->arena, NULL, NAMES_MAX);
-    int rc = qd_store_list(all->store, QD_STR(""), collect, l, err);
+    int rc = qd_store_list_all(all->store, QD_STR(""), collect, l, err);
     if (rc) listing_fini(l);
     return rc;
 }
@@ -257,12 +280,13 @@ static void tidy_folder(qd_shards *all, const qd_state *state, qd_str uuid)
     qd_err_fini(&err);
 }
 
-static int name_unknown(void *arg, qd_str name, uint64_t bytes)
+/* What is here of shards that this node does not hold, but for deletions just finished. */
+static void tidy_shard(qd_shards *all, const qd_state *state, const shard_folder *f)
 {
-    (void)arg;
-    (void)bytes;
-    qd_log_warn(SHARD_LOG, "[%.*s] is not the tier's own and is left alone", QD_STR_ARG(name));
-    return 0;
+    char uuid[QD_UUID_TEXT];
+    if (qd_state_buried(state, f->uuid)) return;
+    snprintf(uuid, sizeof uuid, "%.*s", QD_STR_ARG(f->uuid));
+    qdi_leftover_found(all, uuid, f->number);
 }
 
 void qd_shards_tidy(qd_shards *all)
@@ -277,13 +301,14 @@ void qd_shards_tidy(qd_shards *all)
         qd_state *state = qd_cluster_state(all->cluster);
         for (size_t i = 0; i < l.uuids.n; i++) tidy_folder(all, state, l.uuids.at[i]);
         for (size_t i = 0; i < l.strange.n; i++) tidy_strange(all, l.strange.at[i]);
+        for (size_t i = 0; i < l.foreign.n; i++) {
+            qd_log_warn(SHARD_LOG, "[%.*s] is not the tier's own and is left alone",
+                        QD_STR_ARG(l.foreign.at[i]));
+        }
+        for (size_t i = 0; i < l.shards.n; i++) tidy_shard(all, state, &l.shards.at[i]);
         qd_state_unref(state);
         listing_fini(&l);
-        if (qd_store_list_unknown(all->store, QD_STR(""), name_unknown, NULL, &err)) {
-            qd_log_warn(SHARD_LOG, "what is strange on the tier could not be listed: %s",
-                        qd_err_reason(&err));
-        }
-        qdi_leftovers_find(all);
+        qdi_leftovers_look(all);
     }
     qd_err_fini(&err);
 }

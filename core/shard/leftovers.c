@@ -161,31 +161,16 @@ void qdi_leftover_look(qd_shards *all, const char *uuid, uint32_t number, const 
 
 /* --- at start -------------------------------------------------------------------------------- */
 
-static int find_folder(void *arg, qd_str name, uint64_t bytes)
+void qdi_leftover_found(qd_shards *all, const char *uuid, uint32_t number)
 {
-    qd_shards *all = arg;
-    char uuid[QD_UUID_TEXT];
-    uint64_t number;
-    qd_str rest = name;
-    (void)bytes;
-    (void)qd_str_split(&rest, '/');
-    qd_str index = rest.p ? qd_str_split(&rest, '/') : (qd_str){NULL, 0};
-    qd_str part = rest.p ? qd_str_split(&rest, '/') : (qd_str){NULL, 0};
-    if (!rest.p || index.n != QD_UUID_TEXT - 1 || !qd_str_u64(part, &number) || number > 65535) {
-        return 0;
-    }
-    snprintf(uuid, sizeof uuid, "%.*s", QD_STR_ARG(index));
-    qd_shard *held = qd_shards_get(all, uuid, (uint32_t)number);
-    if (!held) qdi_leftover_add(all, uuid, (uint32_t)number);
+    qd_shard *held = qd_shards_get(all, uuid, number);
+    if (!held) qdi_leftover_add(all, uuid, number);
     qd_shard_unref(held);
-    return 0;
 }
 
-void qdi_leftovers_find(qd_shards *all)
+void qdi_leftovers_look(qd_shards *all)
 {
     const qd_node_meta *self = qd_cluster_self(all->cluster);
-    int rc = qd_store_list(all->store, QD_STR("indices/"), find_folder, all, NULL);
-    (void)rc; /* tidying has told it */
     qd_state *s = qd_cluster_state(all->cluster);
     qd_mutex_lock(&all->apply);
     for (uint32_t i = 0; i < s->n && s->revision >= all->applied; i++) {

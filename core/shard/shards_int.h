@@ -167,8 +167,10 @@ bool qdi_leftover_going(const qd_shards *s, const char *uuid, uint32_t number);
  * any more? Then they go. */
 void qdi_leftover_look(qd_shards *s, const char *uuid, uint32_t number, const qd_shard_meta *r,
                        const qd_node_meta *self);
-/* At start: notes what is here of shards that are not held. */
-void qdi_leftovers_find(qd_shards *s);
+/* At start: the same, unless it is held. */
+void qdi_leftover_found(qd_shards *s, const char *uuid, uint32_t number);
+/* Looks at all shards of the state. */
+void qdi_leftovers_look(qd_shards *s);
 /* Runs one job of each kind. */
 void qdi_shard_refresh_run(qd_work *w);
 void qdi_shard_flush_run(qd_work *w);

@@ -157,15 +157,16 @@ int qdi_object_read(qd_store *s, qd_storage_object *o, const qd_storage_range *r
 
 typedef struct list_state {
     int (*each)(void *arg, qd_str name, uint64_t bytes);
+    int (*all)(void *arg, qd_str name, bool ours);
     void *arg;
-    bool unknown;
 } list_state;
 
 static int32_t list_one(void *arg, const qd_storage_stat *st)
 {
     list_state *l = arg;
-    if ((st->type == QD_STORAGE_UNKNOWN) != l->unknown) return 0;
-    return l->each(l->arg, st->name, st->size);
+    bool ours = st->type != QD_STORAGE_UNKNOWN;
+    if (l->all) return l->all(l->arg, st->name, ours);
+    return ours ? l->each(l->arg, st->name, st->size) : 0;
 }
 
 static int list_names(qd_store *s, qd_str prefix, list_state *l, qd_err *err)
@@ -180,15 +181,14 @@ static int list_names(qd_store *s, qd_str prefix, list_state *l, qd_err *err)
 int qd_store_list(qd_store *s, qd_str prefix, int (*each)(void *arg, qd_str name, uint64_t bytes),
                   void *arg, qd_err *err)
 {
-    list_state l = {each, arg, false};
+    list_state l = {.each = each, .arg = arg};
     return list_names(s, prefix, &l, err);
 }
 
-int qd_store_list_unknown(qd_store *s, qd_str prefix,
-                          int (*each)(void *arg, qd_str name, uint64_t bytes), void *arg,
-                          qd_err *err)
+int qd_store_list_all(qd_store *s, qd_str prefix, int (*each)(void *arg, qd_str name, bool ours),
+                      void *arg, qd_err *err)
 {
-    list_state l = {each, arg, true};
+    list_state l = {.all = each, .arg = arg};
     return list_names(s, prefix, &l, err);
 }
 

@@ -60,12 +60,11 @@ int qd_store_sync(qd_store *s, const qd_str *names, size_t n, qd_err *err);
 QD_MUST_CHECK
 int qd_store_list(qd_store *s, qd_str prefix, int (*each)(void *arg, qd_str name, uint64_t bytes),
                   void *arg, qd_err *err);
-/* The same for what is not of the tier's own making: foreign names, links, sockets. For a node's
- * start to name them; nothing else is ever done to them. [worker] */
+/* The same, and with what is not of the tier's own making (ours false): foreign names, links,
+ * sockets. For a node's start to name them; nothing else is ever done to them. [worker] */
 QD_MUST_CHECK
-int qd_store_list_unknown(qd_store *s, qd_str prefix,
-                          int (*each)(void *arg, qd_str name, uint64_t bytes), void *arg,
-                          qd_err *err);
+int qd_store_list_all(qd_store *s, qd_str prefix, int (*each)(void *arg, qd_str name, bool ours),
+                      void *arg, qd_err *err);
 /* Removes an object or log, durably; an absent one is fine. Open files stay readable. [worker] */
 QD_MUST_CHECK
 int qd_store_delete(qd_store *s, qd_str name, qd_err *err);

@@ -20,7 +20,7 @@ struct qd_storage_log {
     int fd;
     int dead; /* errno of what killed it */
     uint64_t end, ahead, synced;
-    uint32_t syncing;
+    uint32_t syncing, touched;
     pthread_mutex_t lock;
     pthread_cond_t done;
     uint32_t name_len;
@@ -37,21 +37,18 @@ static int open_log(qd_storage *t, qd_str name, uint32_t flags, int *made, int *
 {
     char leaf[256];
     int create = flags & QD_STORAGE_LOG_CREATE;
+    int base = (t->read_only ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_CLOEXEC;
+    int fd = create ? -1 : nvme_open(t, name, base);
+    *number = fd < 0 ? -fd : 0;
+    if (!create) return fd;
     int folder = nvme_parent(t, name, create, leaf);
     *number = folder < 0 ? -folder : 0;
     if (folder < 0) return -1;
-    int base = (t->read_only ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_CLOEXEC;
-    int fd = -1;
-    if (create) {
-        fd = openat(folder, leaf, base | O_CREAT | O_EXCL, 0600);
-        *made = fd >= 0;
-        *number = fd < 0 ? errno : 0;
-        if (fd < 0 && *number == EEXIST && (flags & QD_STORAGE_LOG_EXCL)) {
-            close(folder);
-            return -1;
-        }
-    }
-    if (fd < 0 && (!create || *number == EEXIST)) {
+    nvme_touch(t, nvme_folder_of(name));
+    fd = openat(folder, leaf, base | O_CREAT | O_EXCL, 0600);
+    *made = fd >= 0;
+    *number = fd < 0 ? errno : 0;
+    if (fd < 0 && *number == EEXIST && !(flags & QD_STORAGE_LOG_EXCL)) {
         fd = openat(folder, leaf, base);
         *number = fd < 0 ? errno : 0;
     }
@@ -72,8 +69,9 @@ int32_t nvme_log_open(qd_storage *t, qd_str name, uint32_t flags, qd_storage_log
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) number = S_ISDIR(st.st_mode) ? EISDIR : EIO;
     if (!number && made) number = nvme_sync_fd(t, fd);
     /* Also when it was there: the process that made it may have died before its folder's sync. */
-    if (!number && !t->read_only) number = nvme_settle(t, name);
-    if (!number && !t->read_only) number = nvme_sync_parent(t, name);
+    int found = !number && !made && !t->read_only && nvme_found(t, name, 1);
+    if (!number && !found && !t->read_only) number = nvme_settle(t, name);
+    if (!number && !found && !t->read_only) number = nvme_sync_parent(t, name);
     qd_storage_log *l = number ? NULL : t->plugin->mem->calloc(t->plugin->self, sizeof *l);
     if (!l) {
         if (made) {
@@ -90,6 +88,7 @@ int32_t nvme_log_open(qd_storage *t, qd_str name, uint32_t flags, qd_storage_log
     l->tier = t;
     l->fd = fd;
     l->end = l->ahead = (uint64_t)st.st_size;
+    if (found) l->synced = l->end;
     l->name_len = (uint32_t)name.n;
     memcpy(l->name, name.p, name.n);
     pthread_mutex_init(&l->lock, NULL);
@@ -160,6 +159,8 @@ int32_t nvme_log_append_v(qd_storage_log *l, const qd_iovec *parts, uint32_t n, 
     if (l->tier->read_only) return nvme_writable(l->tier, log_name(l), err);
     uint64_t len = 0, done = 0;
     for (uint32_t i = 0; i < n; i++) len += parts[i].len;
+    if (!l->touched) nvme_touch(l->tier, nvme_folder_of(log_name(l)));
+    l->touched = 1;
     preallocate(l, l->end + len);
     int number = nvme_point(l->tier, "storage.log_write");
     if (!number) number = write_parts(l, parts, n, &done);
@@ -235,6 +236,7 @@ int32_t nvme_log_truncate(qd_storage_log *l, uint64_t len, qd_err *err)
         return nvme_fail(l->tier, err, QD_E_ARG, "log \"%s\" has %llu bytes, cannot be cut to %llu",
                          l->name, (unsigned long long)l->end, (unsigned long long)len);
     }
+    nvme_touch(l->tier, nvme_folder_of(log_name(l)));
     int number = ftruncate(l->fd, (off_t)len) == 0 ? 0 : errno;
     if (!number) number = nvme_point(l->tier, "storage.log_sync");
     if (!number && fsync(l->fd) != 0) number = errno;

@@ -106,7 +106,8 @@ static int read_folder(lister *l, int fd, const char *path, size_t path_len, ite
         size_t all = path_len + n, cmp = l->prefix.n < path_len ? 0 : l->prefix.n - path_len;
         if (cmp > n) cmp = n;
         if (cmp && memcmp(e->d_name, l->prefix.p + path_len, cmp) != 0) continue;
-        if (fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        st = (struct stat){.st_mode = S_IFDIR};
+        if (e->d_type != DT_DIR && fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
             if (errno == ENOENT) continue; /* removed meanwhile */
             number = errno;
             break;
@@ -220,6 +221,7 @@ int32_t nvme_remove_tree(qd_storage *t, qd_str folder, qd_err *err)
     if (!number && renameat(parent, leaf, t->tmp, tmp) != 0) number = errno;
     int gone = number == 0;
     nvme_unsettle(t, folder);
+    if (gone) nvme_untouch(t, folder);
     if (number == ENOENT)
         number = 0; /* the parent is synced all the same: an earlier try may
                        have failed there */
@@ -255,6 +257,7 @@ int32_t nvme_rename(qd_storage *t, qd_str from, qd_str to, qd_err *err)
     if (!number && fstatat(source, from_leaf, &st, AT_SYMLINK_NOFOLLOW) != 0) number = errno;
     if (!number && !S_ISREG(st.st_mode)) number = ENOENT;
     if (!number) {
+        nvme_touch(t, nvme_folder_of(to));
         target = nvme_parent(t, to, 1, to_leaf);
         number = target < 0 ? -target : 0;
     }

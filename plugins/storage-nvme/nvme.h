@@ -6,7 +6,7 @@
  *   <root>/.tmp/      what is being written, and folders being removed; emptied at open
  *   <root>/.reserve   blocks given up when the disk is full
  *
- * Files in reading order: plugin.c, path.c, object.c, reads.c, log.c, names.c, reserve.c.
+ * Files in reading order: plugin.c, path.c, sweep.c, object.c, reads.c, log.c, names.c, reserve.c.
  */
 #ifndef STORAGE_NVME_H
 #define STORAGE_NVME_H
@@ -39,6 +39,17 @@ typedef struct nvme_name {
 
 struct nvme_readers;
 
+/* What was in the tier when it was opened is synced at once, in the background (sweep.c). */
+struct nvme_sweep {
+    pthread_t thread;
+    int started;
+    int state; /* under the tier's lock: 0 not ended, 1 all of it is durable, -1 that is not known
+                */
+    uint64_t until_ns; /* nobody waits for it longer */
+    pthread_cond_t ended;
+    nvme_name *touched[NVME_FOLDERS]; /* folders in which something was made or written since */
+};
+
 struct qd_storage {
     nvme_plugin *plugin;
     int root, tmp;
@@ -54,6 +65,8 @@ struct qd_storage {
     nvme_name *lazy;                  /* committed, not synced */
     nvme_name *folders[NVME_FOLDERS]; /* their names in their parents are durable */
     uint32_t reserve_is_there;
+    uint32_t by_parts; /* no openat2 here */
+    struct nvme_sweep sweep;
     struct nvme_readers *readers; /* made by the first read */
 };
 
@@ -74,8 +87,14 @@ int32_t nvme_writable(qd_storage *t, qd_str name, qd_err *err);
 int nvme_parent(qd_storage *t, qd_str name, int make, char leaf[256]);
 /* Opens a folder ("" the root). Negative: -errno. */
 int nvme_folder(qd_storage *t, qd_str folder, int make);
+/* Opens a file below the root, with O_NOFOLLOW and O_CLOEXEC. Negative: -errno. */
+int nvme_open(qd_storage *t, qd_str name, int flags);
+/* The chain of a folder in a table. */
+uint32_t nvme_chain(qd_str folder);
 /* Makes the names of all folders above name durable, once a process. 0 or errno. */
 int nvme_settle(qd_storage *t, qd_str name);
+/* Forgets what a table has of folder and below it ("" all). Under the lock. */
+void nvme_names_drop(qd_storage *t, nvme_name **table, qd_str folder);
 /* Forgets what nvme_settle knows below folder. */
 void nvme_unsettle(qd_storage *t, qd_str folder);
 /* fsync of an open folder; 0 or errno. */
@@ -90,6 +109,19 @@ void nvme_tmp_name(qd_storage *t, char out[40]);
 int nvme_empty(int fd, int depth);
 /* Writes all of it; 0 or errno. */
 int nvme_write_all(int fd, const void *p, size_t n);
+
+/* --- sweep.c --- */
+/* Begins to sync what is in the tier. */
+void nvme_sweep_start(qd_storage *t);
+/* Waits for its end. */
+void nvme_sweep_end(qd_storage *t);
+/* Something is about to be made or written in a folder, by a name that may have been there. */
+void nvme_touch(qd_storage *t, qd_str folder);
+/* Is name, which is there, durable as it was found when the tier was opened, with its bytes and the
+ * folders above it? wait: for a moment, where that will be known soon. */
+int nvme_found(qd_storage *t, qd_str name, int wait);
+/* Forgets what was touched below folder, which is gone. */
+void nvme_untouch(qd_storage *t, qd_str folder);
 
 /* --- object.c --- */
 int32_t nvme_object_open(qd_storage *, qd_str, qd_storage_object **, uint64_t *, qd_err *);

@@ -37,15 +37,8 @@ int nvme_object_fd(const qd_storage_object *o)
 /* Opens a regular file below the root; number gets the errno. */
 static int open_file(qd_storage *t, qd_str name, int flags, struct stat *st, int *number)
 {
-    char leaf[256];
-    int folder = nvme_parent(t, name, 0, leaf);
-    if (folder < 0) {
-        *number = -folder;
-        return -1;
-    }
-    int fd = openat(folder, leaf, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    *number = errno;
-    close(folder);
+    int fd = nvme_open(t, name, flags | O_NONBLOCK);
+    *number = fd < 0 ? -fd : 0;
     if (fd < 0) return -1;
     if (fstat(fd, st) != 0 || !S_ISREG(st->st_mode)) {
         *number = S_ISDIR(st->st_mode) ? ENOENT : ELOOP;

@@ -9,7 +9,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define FOLDER (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
@@ -22,8 +24,42 @@ qd_str nvme_folder_of(qd_str name)
     return (qd_str){"", 0};
 }
 
+/* One call in place of one for each part, as part by part refusing links; -ENOSYS where the kernel,
+ * or a filter of system calls, lacks it. */
+static int open_whole(qd_storage *t, qd_str name, int flags)
+{
+    char path[512];
+    struct open_how how = {.flags = (uint64_t)flags,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+    if (name.n >= sizeof path) return -ENAMETOOLONG;
+    if (__atomic_load_n(&t->by_parts, __ATOMIC_RELAXED)) return -ENOSYS;
+    memcpy(path, name.p, name.n);
+    path[name.n] = 0;
+    long fd = syscall(SYS_openat2, t->root, name.n ? path : ".", &how, sizeof how);
+    if (fd >= 0) return (int)fd;
+    if (errno != ENOSYS && errno != EPERM && errno != EAGAIN) return -errno;
+    if (errno != EAGAIN) __atomic_store_n(&t->by_parts, 1, __ATOMIC_RELAXED);
+    return -ENOSYS;
+}
+
+int nvme_open(qd_storage *t, qd_str name, int flags)
+{
+    int fd = open_whole(t, name, flags | O_NOFOLLOW | O_CLOEXEC);
+    if (fd != -ENOSYS) return fd;
+    char leaf[256];
+    int folder = nvme_parent(t, name, 0, leaf);
+    if (folder < 0) return folder;
+    fd = openat(folder, leaf, flags | O_NOFOLLOW | O_CLOEXEC);
+    int number = errno;
+    close(folder);
+    return fd < 0 ? -number : fd;
+}
+
 int nvme_folder(qd_storage *t, qd_str folder, int make)
 {
+    int whole = open_whole(t, folder, FOLDER);
+    if (whole == -ELOOP) return -ENOTDIR; /* as of its parts */
+    if (whole != -ENOSYS && !(whole == -ENOENT && make)) return whole;
     /* Not a dup of the root: that would share the position of whoever lists it. */
     int at = openat(t->root, ".", FOLDER);
     if (at < 0) return -errno;
@@ -38,9 +74,11 @@ int nvme_folder(qd_storage *t, qd_str folder, int make)
         }
         memcpy(part, folder.p + i, n);
         part[n] = 0;
+        size_t above = i ? i - 1 : 0;
         i += n + 1;
         int next = openat(at, part, FOLDER), number = errno;
         if (next < 0 && number == ENOENT && make) {
+            nvme_touch(t, (qd_str){folder.p, above});
             number = mkdirat(at, part, 0700) == 0 || errno == EEXIST ? 0 : errno;
             if (!number) {
                 next = openat(at, part, FOLDER);
@@ -82,7 +120,7 @@ int nvme_sync_parent(qd_storage *t, qd_str name)
 /* ---- folders whose names are durable ------------------------------------------------------------
  */
 
-static uint32_t chain_of(qd_str s)
+uint32_t nvme_chain(qd_str s)
 {
     uint32_t h = 2166136261u; /* FNV-1a; the names are the host's own */
     for (size_t i = 0; i < s.n; i++) h = (h ^ (uint8_t)s.p[i]) * 16777619u;
@@ -93,7 +131,7 @@ static int is_settled(qd_storage *t, qd_str folder)
 {
     int found = 0;
     pthread_mutex_lock(&t->lock);
-    for (nvme_name *x = t->folders[chain_of(folder)]; x && !found; x = x->next) {
+    for (nvme_name *x = t->folders[nvme_chain(folder)]; x && !found; x = x->next) {
         found = x->len == folder.n && memcmp(x->text, folder.p, folder.n) == 0;
     }
     pthread_mutex_unlock(&t->lock);
@@ -107,7 +145,7 @@ static void remember(qd_storage *t, qd_str folder)
     if (!x) return;
     memcpy(x->text, folder.p, folder.n);
     x->len = (uint32_t)folder.n;
-    uint32_t c = chain_of(folder);
+    uint32_t c = nvme_chain(folder);
     pthread_mutex_lock(&t->lock);
     x->next = t->folders[c];
     t->folders[c] = x;
@@ -122,18 +160,17 @@ int nvme_settle(qd_storage *t, qd_str name)
         if (i < folder.n && folder.p[i] != '/') continue;
         qd_str part = {folder.p, i};
         if (is_settled(t, part)) continue;
-        int number = nvme_sync_parent(t, part);
+        int number = nvme_found(t, part, 0) ? 0 : nvme_sync_parent(t, part);
         if (number) return number;
         remember(t, part);
     }
     return 0;
 }
 
-void nvme_unsettle(qd_storage *t, qd_str folder)
+void nvme_names_drop(qd_storage *t, nvme_name **table, qd_str folder)
 {
-    pthread_mutex_lock(&t->lock);
     for (uint32_t c = 0; c < NVME_FOLDERS; c++) {
-        for (nvme_name **at = &t->folders[c]; *at;) {
+        for (nvme_name **at = &table[c]; *at;) {
             nvme_name *x = *at;
             int below = x->len >= folder.n && memcmp(x->text, folder.p, folder.n) == 0 &&
                         (folder.n == 0 || x->len == folder.n || x->text[folder.n] == '/');
@@ -145,6 +182,12 @@ void nvme_unsettle(qd_storage *t, qd_str folder)
             }
         }
     }
+}
+
+void nvme_unsettle(qd_storage *t, qd_str folder)
+{
+    pthread_mutex_lock(&t->lock);
+    nvme_names_drop(t, t->folders, folder);
     pthread_mutex_unlock(&t->lock);
 }
 

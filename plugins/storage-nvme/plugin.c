@@ -172,6 +172,7 @@ static void tier_free(qd_storage *t)
 {
     const qd_svc_mem *mem = t->plugin->mem;
     nvme_readers_stop(t);
+    nvme_sweep_end(t);
     nvme_lazy_drop(t, QD_STR(""));
     nvme_unsettle(t, QD_STR(""));
     if (t->tmp >= 0) close(t->tmp);
@@ -190,7 +191,9 @@ static int32_t tier_open(qd_self *self, const qd_storage_config *c, qd_storage *
     pthread_mutex_init(&t->lock, NULL);
     p->rand->bytes(self, &t->serial, sizeof t->serial);
     int32_t rc = take_options(t, c, err);
+    t->sweep.state = -1;
     if (!rc) rc = open_folders(t, c, err);
+    if (!rc && !t->read_only) nvme_sweep_start(t);
     if (rc) {
         tier_free(t);
         return rc;

@@ -192,6 +192,7 @@ static int finish_direct(qd_storage_put *p)
 static int give_name(qd_storage *t, const char *tmp, qd_str name, int replace)
 {
     char leaf[256];
+    nvme_touch(t, nvme_folder_of(name));
     int folder = nvme_parent(t, name, 1, leaf);
     if (folder < 0) return -folder;
     int number = 0;
@@ -325,14 +326,10 @@ static int sync_bytes(qd_storage *t, qd_str name)
 {
     int fd = nvme_lazy_take(t, name), number = 0;
     if (fd < 0) { /* committed by an earlier process, or synced before */
-        char leaf[256];
-        int folder = nvme_parent(t, name, 0, leaf);
-        if (folder < 0) return -folder;
-        fd = openat(folder, leaf, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-        number = fd < 0 ? errno : 0;
-        close(folder);
+        fd = nvme_open(t, name, O_RDONLY);
+        number = fd < 0 ? -fd : 0;
     }
-    if (!number) number = nvme_sync_fd(t, fd);
+    if (!number && !nvme_found(t, name, 1)) number = nvme_sync_fd(t, fd);
     if (fd >= 0) close(fd);
     return number;
 }
@@ -356,7 +353,7 @@ int32_t nvme_sync_objects(qd_storage *t, const qd_str *names, size_t n, qd_err *
                 break;
             k++;
         }
-        if (k < i) continue;
+        if (k < i || nvme_found(t, names[i], 1)) continue;
         int number = nvme_settle(t, names[i]);
         if (!number) number = nvme_sync_parent(t, names[i]);
         if (number) return nvme_errno(t, err, number, "syncing the folder of", names[i]);

@@ -206,6 +206,57 @@ static void crash_run(uint64_t seed, uint32_t mutants, uint64_t *lost)
     free(acked);
 }
 
+/* Opening makes no file: the generation for new operations comes with the first one. */
+static void opening_writes_nothing(void **state)
+{
+    (void)state;
+    qd_err err;
+    qd_store *s;
+    qd_translog *t;
+    qd_translog_location at;
+    qd_translog_stats st;
+    store_crash *d = store_crash_make(NULL);
+    seen x = seen_make(10);
+    qd_err_init(&err);
+    assert_int_equal(store_crash_open(d, &s, &err), 0);
+    assert_int_equal(qd_translog_create(qd_env_system(), s, FOLDER, &WHO, NULL, &t, &err), 0);
+    for (uint64_t i = 0; i < 3; i++) {
+        assert_int_equal(add(t, i, 10, &at, &err), 0);
+        assert_int_equal(qd_translog_sync(t, &at, &err), 0);
+        assert_int_equal(qd_translog_close(t, true, &err), 0);
+        for (int k = 0; k < 3; k++) {
+            seen_reset(&x);
+            assert_int_equal(open_and_see(s, 1, &x, &t, &err), 0);
+            assert_int_equal(x.n, i + 1);
+            qd_translog_stats_get(t, &st);
+            assert_int_equal(st.generation, i + 1);
+            assert_true(qd_translog_synced(t));
+            if (k < 2) assert_int_equal(qd_translog_close(t, true, &err), 0);
+        }
+    }
+    /* a turn needs no operation, and is one generation more */
+    assert_int_equal(qd_translog_roll(t, NULL, &err), 0);
+    qd_translog_checkpoint_set(t, 1);
+    assert_int_equal(qd_translog_checkpoint_sync(t, &err), 0);
+    assert_int_equal(qd_translog_close(t, true, &err), 0);
+    seen_reset(&x);
+    assert_int_equal(open_and_see(s, 1, &x, &t, &err), 0);
+    qd_translog_stats_get(t, &st);
+    assert_int_equal(st.generation, 4);
+    assert_int_equal(qd_translog_checkpoint(t), 1);
+    /* a higher checkpoint goes into a new generation: what was found takes no more */
+    qd_translog_checkpoint_set(t, 2);
+    assert_int_equal(qd_translog_checkpoint_sync(t, &err), 0);
+    qd_translog_stats_get(t, &st);
+    assert_int_equal(st.generation, 5);
+    assert_int_equal(qd_translog_checkpoint(t), 2);
+    assert_int_equal(qd_translog_close(t, true, &err), 0);
+    free(x.have);
+    qd_store_close(s);
+    store_crash_free(d);
+    qd_err_fini(&err);
+}
+
 static void acknowledged_survives_power_loss(void **state)
 {
     (void)state;
@@ -357,6 +408,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(opens_what_it_wrote),
+        cmocka_unit_test(opening_writes_nothing),
         cmocka_unit_test(acknowledged_survives_power_loss),
         cmocka_unit_test(suite_sees_a_missing_sync),
         cmocka_unit_test(a_flipped_bit_is_named),
