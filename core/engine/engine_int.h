@@ -198,6 +198,7 @@ struct qd_engine {
     qd_mutex failure_lock;
     qd_err failure;
     _Atomic int failed;
+    _Atomic bool order_kept; /* the last merge to be ordered was not, for want of memory: told */
     _Atomic bool stop_merges;
 
     qd_mutex merge_lock;

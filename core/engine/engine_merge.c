@@ -161,6 +161,20 @@ static int step(void *arg, uint64_t written, qd_err *err)
     return 0;
 }
 
+/* Says once that memory does not suffice for the order that the setting asks for, until it does. */
+static void tell_order(qd_engine *e, const qd_merge_options *o, const qd_merge_result *r)
+{
+    bool kept = r->order_wants != 0;
+    if (o->order == QD_MERGE_KEPT || r->docs == 0) return;
+    if (atomic_exchange(&e->order_kept, kept) || !kept) return;
+    qd_log_warn(
+        ENGINE_LOG,
+        "%s documents of a merge keep their order: finding one needs %llu bytes of memory%s; "
+        "said once, until there is as much",
+        e->name, (unsigned long long)r->order_wants,
+        o->order == QD_MERGE_BISECT ? " (indices.memory.merge_reorder_size)" : "");
+}
+
 static int write_merged(merge_job *j, qd_segment **out, qd_err *err)
 {
     qd_engine *e = j->e;
@@ -197,12 +211,7 @@ static int write_merged(merge_job *j, qd_segment **out, qd_err *err)
     qd_str object = qdi_engine_segment_name(e, id, name);
     *out = NULL;
     int rc = qd_segment_merge(sources, j->n, e->store, object, id, &o, e->account, &j->result, err);
-    if (!rc && j->result.order_wants) {
-        qd_log_warn(ENGINE_LOG,
-                    "%s documents of a merge keep their order: finding one needs at least %llu "
-                    "bytes (indices.memory.merge_reorder_size)",
-                    e->name, (unsigned long long)j->result.order_wants);
-    }
+    if (!rc) tell_order(e, &o, &j->result);
     if (rc || j->result.docs == 0) return rc;
     if ((rc = qd_segment_open(e->store, object, e->account, out, err))) {
         qdi_store_forget(e->store, object);

@@ -48,7 +48,7 @@ typedef struct qd_merge_result {
     uint32_t **map; /* by source, by old number: new number, UINT32_MAX when left out */
     uint32_t nmap;
     qd_merge_order order; /* what it is: KEPT also where memory was too short for another one ... */
-    uint64_t order_wants; /* ... and the least order_memory that would have done; else 0 */
+    uint64_t order_wants; /* ... and the bytes that would have done, as far as is known; else 0 */
 } qd_merge_result;
 
 /* Merges n sources (1 to 1,024) into the segment `name`; nothing is left behind

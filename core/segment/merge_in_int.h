@@ -55,6 +55,16 @@ static inline uint32_t qdi_merge_window(uint32_t docs)
     return docs / 16 > qdi_permute_window ? docs / 16 : qdi_permute_window;
 }
 
+/* Bytes of values of one window: 64 MiB. Tests lower it. */
+extern size_t qdi_permute_bytes;
+
+/* Of more a window takes half the documents, but not fewer than this: a part is walked at most some
+ * 64 times. */
+static inline uint32_t qdi_merge_window_least(uint32_t docs)
+{
+    return docs / 64 + 1;
+}
+
 /* New number of a document of an input, or QDI_DOC_GONE. */
 static inline uint32_t qdi_merge_doc(const qdi_merge_part *p, uint32_t doc)
 {

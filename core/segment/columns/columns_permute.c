@@ -2,6 +2,7 @@
 #include "segment/columns/columns_permute_int.h"
 
 uint32_t qdi_permute_window = 1u << 20;
+size_t qdi_permute_bytes = 64u << 20;
 
 #define NONE UINT32_MAX
 
@@ -9,8 +10,9 @@ uint32_t qdi_permute_window = 1u << 20;
 typedef struct window {
     const qdi_merge_in *in;
     qd_err *err;
-    uint32_t from, to;     /* new numbers */
-    uint32_t *place;       /* of a document among those gathered, NONE: it has no value */
+    uint32_t from, to; /* new numbers */
+    bool full;         /* more values than it is to hold: it is gathered again, for half of it */
+    uint32_t *place;   /* of a document among those gathered, NONE: it has no value */
     QD_VEC(size_t) starts; /* of its values, or of its string's bytes */
     QD_VEC(int64_t) values;
     QD_VEC(char) text;
@@ -42,6 +44,7 @@ static void window_close(window *w)
 
 static void window_clear(window *w)
 {
+    w->full = false;
     w->starts.n = w->values.n = w->text.n = 0;
     memset(w->place, 0xff, (size_t)(w->to - w->from) * sizeof *w->place);
 }
@@ -53,6 +56,13 @@ static bool window_next(window *w)
     w->from = w->to;
     w->to += left < most ? left : most;
     return w->to > w->from;
+}
+
+/* Notes whether the window holds too much. */
+static void weigh(window *w)
+{
+    size_t bytes = w->starts.n * sizeof(size_t) + w->values.n * sizeof(int64_t) + w->text.n;
+    w->full = bytes > qdi_permute_bytes && w->to - w->from > qdi_merge_window_least(w->in->docs);
 }
 
 static bool inside(const window *w, uint32_t doc)
@@ -70,9 +80,14 @@ static int permute(const qdi_merge_in *in, const qdi_permute_input *inputs, uint
     if (rc == 0) {
         do {
             window_clear(w);
-            for (uint32_t k = 0; rc == 0 && k < n; k++) rc = gather(w, &inputs[k]);
+            for (uint32_t k = 0; rc == 0 && k < n && !w->full; k++) rc = gather(w, &inputs[k]);
+            if (w->full) {
+                w->to = w->from + (w->to - w->from + 1) / 2;
+                continue;
+            }
             if (rc == 0) rc = give(w, out);
-        } while (rc == 0 && window_next(w));
+            if (!window_next(w)) break;
+        } while (rc == 0);
     }
     window_close(w);
     return rc;
@@ -89,6 +104,7 @@ static int keep_values(window *w, uint32_t doc, const uint32_t *ords, const int6
         return qd_err_nomem(w->err, "merge of a column");
     for (uint32_t k = 0; v && k < n; k++)
         w->values.at[w->values.n++] = ords ? (int64_t)ords[v[k]] : v[k];
+    weigh(w);
     return 0;
 }
 
@@ -101,7 +117,7 @@ static int gather_values(window *w, const qdi_permute_input *i)
         const int64_t *v;
         bool end;
         if (rc == 0) rc = qdi_column_walk_next(&w->walk, &doc, &v, &n, &end, w->err);
-        if (rc || end) break;
+        if (rc || end || w->full) break;
         if (w->walk.head != head) rc = qdi_merge_poll(w->in);
         head = w->walk.head;
         if (rc == 0 && inside(w, i->map[doc])) rc = keep_values(w, i->map[doc], i->ords, v, n);
@@ -142,6 +158,7 @@ static int keep_string(window *w, uint32_t doc, qd_str s)
         return qd_err_nomem(w->err, "merge of a column");
     if (s.n) memcpy(w->text.at + w->text.n, s.p, s.n);
     w->text.n += s.n;
+    weigh(w);
     return 0;
 }
 
@@ -154,7 +171,7 @@ static int gather_strings(window *w, const qdi_permute_input *i)
         qd_str s;
         bool end;
         if (rc == 0) rc = qdi_column_walk_string(&w->walk, &doc, &s, &end, w->err);
-        if (rc || end) break;
+        if (rc || end || w->full) break;
         if (inside(w, i->map[doc])) rc = keep_string(w, i->map[doc], s);
         if (++seen % 65536 == 0 && rc == 0) rc = qdi_merge_poll(w->in);
     }

@@ -1,8 +1,8 @@
 /*
  * merge_permuted.c: a term's postings in another order than the sources'. They are gathered with
  * their positions, sorted by new number and given to the writer. Of a term in more documents than a
- * window holds those of one window after the other are gathered, so that memory does not grow with
- * the segment; the sources' blocks are decoded again for each.
+ * window holds, or with more positions, those of one window after the other are gathered, so that
+ * memory does not grow with the segment; the sources' blocks are decoded again for each.
  */
 #include "segment/merge/merge_int.h"
 
@@ -52,7 +52,16 @@ static int pass(qdi_merge *m, qd_postings *p, walk *w, uint32_t freq, bool keep)
     return 0;
 }
 
-/* The postings of one source whose new numbers are in [from, to). */
+/* Bytes of what is gathered, with room for sorting. */
+static size_t gathered(const qdi_permuted *t)
+{
+    size_t bytes = t->keys.n * (2 * sizeof(uint64_t) + 2 * sizeof(uint32_t));
+    for (unsigned k = 0; k < 3; k++) bytes += t->values[k].n * sizeof(uint32_t);
+    return bytes;
+}
+
+/* The postings of one source whose new numbers are in [from, to); 1 when they are over
+ * qdi_permute_bytes and that may be fewer. */
 static int gather(qdi_merge *m, qdi_source *s, uint32_t from, uint32_t to)
 {
     qdi_permuted *t = &m->term;
@@ -80,6 +89,9 @@ static int gather(qdi_merge *m, qdi_source *s, uint32_t from, uint32_t to)
             t->keys.n += keep;
             if (w.streams) rc = pass(m, p, &w, freqs[i], keep);
         }
+        if (rc == 0 && gathered(t) > qdi_permute_bytes &&
+            to - from > qdi_merge_window_least(m->docs))
+            return 1;
         if (t->values[0].n > UINT32_MAX - QD_BLOCK)
             return qd_err_set(m->err, QD_E_LIMIT, "a term occurs more than 4,294,967,295 times");
     }
@@ -175,6 +187,11 @@ int qdi_merge_permuted(qdi_merge *m, qdi_source *const *sources, uint32_t n, uin
         t->keys.n = 0;
         for (unsigned k = 0; k < 3; k++) t->values[k].n = 0;
         for (uint32_t i = 0; rc == 0 && i < n; i++) rc = gather(m, sources[i], from, to);
+        if (rc > 0) { /* too many bytes: half the documents, also from then on */
+            window = (to - from + 1) / 2;
+            rc = 0;
+            continue;
+        }
         if (rc == 0) rc = sort_keys(m, m->docs);
         if (rc == 0) rc = give(m);
         from = to;

@@ -4,6 +4,8 @@
  */
 #include "segment/merge/forward_int.h"
 
+#define LENGTH_DOC_BYTES 12u /* its number, its length, its place in a map */
+
 /* Adds the words that norms stand for to each document's. */
 static void add_lengths(const qdi_source *s, const uint8_t *norms, uint32_t *lengths)
 {
@@ -51,59 +53,69 @@ static int by_length(qdi_merge *m, uint32_t *numbers)
     return rc;
 }
 
-/* From places to numbers in all maps. */
-static int put_into_maps(qdi_merge *m, const uint32_t *numbers)
+/* Every source gets a map, so that nothing can fail once the first number is put into one. */
+static int make_maps(qdi_merge *m)
 {
     for (uint32_t i = 0; i < m->n; i++) {
         qdi_source *s = &m->sources[i];
         uint32_t docs = s->segment->docs, *map = m->maps[i];
-        bool made = map != NULL;
-        if (!made) map = qd_alloc(m->account, ((size_t)docs + 1) * sizeof *map);
+        if (map) continue;
+        map = qd_alloc(m->account, ((size_t)docs + 1) * sizeof *map);
         if (!map) return qd_err_nomem(m->err, "map of documents");
-        for (uint32_t d = 0; d < docs; d++) {
-            uint32_t place = made ? map[d] : s->base + d;
-            map[d] = place == QDI_DOC_GONE ? QDI_DOC_GONE : numbers[place];
-        }
+        for (uint32_t d = 0; d < docs; d++) map[d] = s->base + d;
         m->maps[i] = map;
         s->map = m->parts[i].map = map;
     }
-    m->permuted = true;
     return 0;
 }
 
-/* Memory that is not to be had is no reason to give the merge up. */
-static int by_terms(qdi_merge *m, uint32_t *numbers, uint64_t *wants)
+/* From places to numbers in all maps. */
+static int put_into_maps(qdi_merge *m, const uint32_t *numbers)
 {
+    int rc = make_maps(m);
+    for (uint32_t i = 0; rc == 0 && i < m->n; i++) {
+        uint32_t *map = m->maps[i];
+        for (uint32_t d = 0, docs = m->sources[i].segment->docs; d < docs; d++)
+            map[d] = map[d] == QDI_DOC_GONE ? QDI_DOC_GONE : numbers[map[d]];
+    }
+    if (rc == 0) m->permuted = true;
+    return rc;
+}
+
+static int reorder(qdi_merge *m, qd_merge_order order, qd_merge_result *out)
+{
+    uint32_t *numbers = qd_alloc(m->account, (size_t)m->docs * sizeof *numbers);
+    if (!numbers) return qd_err_nomem(m->err, "order of documents");
+    int rc = order == QD_MERGE_LENGTH ? by_length(m, numbers)
+                                      : qdi_merge_bisect(m, numbers, &out->order_wants);
+    uint32_t same = 0;
+    if (rc == 0 && out->order_wants == 0) {
+        while (same < m->docs && numbers[same] == same) same++;
+        if (same < m->docs) rc = put_into_maps(m, numbers);
+        if (rc == 0) out->order = order;
+    }
+    qd_free(numbers);
+    return rc;
+}
+
+/* Memory that is not to be had is no reason to give the merge up: the order stays as it is. */
+int qdi_merge_order(qdi_merge *m, qd_merge_result *out)
+{
+    qd_merge_order order = m->options->order;
     qd_err *err = m->err, own;
+    out->order = QD_MERGE_KEPT;
+    if (order == QD_MERGE_KEPT) return 0;
     qd_err_init(&own);
     m->err = &own;
-    int rc = qdi_merge_bisect(m, numbers, wants);
+    int rc = reorder(m, order, out);
     m->err = err;
-    if (rc == QD_E_NOMEM) {
-        if (*wants == 0) *wants = (uint64_t)m->docs * QDI_BISECT_DOC_BYTES;
+    if (rc == QD_E_NOMEM || rc == QD_E_BREAKER) {
+        uint64_t each = order == QD_MERGE_LENGTH ? LENGTH_DOC_BYTES : QDI_BISECT_DOC_BYTES;
+        if (out->order_wants == 0) out->order_wants = m->docs * each;
         rc = 0;
     } else if (rc && err) {
         qd_err_move(err, &own);
     }
     qd_err_fini(&own);
-    return rc;
-}
-
-int qdi_merge_order(qdi_merge *m, qd_merge_result *out)
-{
-    qd_merge_order order = m->options->order;
-    out->order = QD_MERGE_KEPT;
-    if (order == QD_MERGE_KEPT) return 0;
-    uint32_t *numbers = qd_alloc(m->account, (size_t)m->docs * sizeof *numbers);
-    if (!numbers) return qd_err_nomem(m->err, "order of documents");
-    int rc =
-        order == QD_MERGE_LENGTH ? by_length(m, numbers) : by_terms(m, numbers, &out->order_wants);
-    uint32_t same = 0;
-    if (rc == 0 && out->order_wants == 0) {
-        out->order = order;
-        while (same < m->docs && numbers[same] == same) same++;
-        if (same < m->docs) rc = put_into_maps(m, numbers);
-    }
-    qd_free(numbers);
     return rc;
 }

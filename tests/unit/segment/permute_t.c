@@ -234,20 +234,58 @@ static void pieces_make_no_difference(void **state)
 {
     (void)state;
     uint32_t window = qdi_permute_window;
-    size_t memory = qdi_stored_permute_memory, spool = qdi_spool_memory;
-    for (unsigned round = 0; round < 4; round++) {
+    size_t memory = qdi_stored_permute_memory, spool = qdi_spool_memory, bytes = qdi_permute_bytes;
+    for (unsigned round = 0; round < 6; round++) {
         world w;
         begin(&w, 600, 3000, 15, round % 2 ? 5 : 0, round);
         w.codec = round < 2 ? QD_STORED_DEFAULT : QD_STORED_BEST;
-        qdi_permute_window = 1 + 100 * round;
+        if (round < 4)
+            qdi_permute_window = 1 + 100 * round;
+        else
+            qdi_permute_bytes = round == 4 ? 1 : 5000;
         qdi_stored_permute_memory = round ? 30000 : 3000;
         qdi_spool_memory = 5000;
         merge_and_verify(&w, round % 2 ? QD_MERGE_BISECT : QD_MERGE_LENGTH);
         qdi_permute_window = window;
+        qdi_permute_bytes = bytes;
         qdi_stored_permute_memory = memory;
         qdi_spool_memory = spool;
         end(&w);
     }
+}
+
+/* The most that a merge holds at once, beyond what was there. */
+static int64_t most_held(world *w, size_t bytes)
+{
+    size_t was = qdi_permute_bytes;
+    qd_account *a = &w->x.account;
+    int64_t used = qd_account_used(a);
+    atomic_store(&a->peak, used);
+    qdi_permute_bytes = bytes;
+    qd_merge_result r;
+    OK(&w->x, merge(w, QD_MERGE_LENGTH, 0, "seg-m", &r, &w->x.err));
+    int64_t peak = atomic_load(&a->peak);
+    qdi_permute_bytes = was;
+    OK(&w->x, qd_store_delete(w->x.store, QD_STR("seg-m"), &w->x.err));
+    qd_merge_result_fini(&r);
+    return peak - used;
+}
+
+/* Words that stand in all documents many times: windows are bounded by what they hold. */
+static void windows_are_bounded_by_bytes(void **state)
+{
+    (void)state;
+    size_t memory = qdi_stored_permute_memory, spool = qdi_spool_memory;
+    world w;
+    begin(&w, 3, 6000, 200, 0, 4);
+    qdi_stored_permute_memory = 20000;
+    qdi_spool_memory = 5000;
+    int64_t whole = most_held(&w, SIZE_MAX), bound = most_held(&w, 60000);
+    /* positions of one word in all documents, with what sorts them, beside what any merge takes */
+    assert_true(whole - bound > 4 << 20);
+    qdi_stored_permute_memory = memory;
+    qdi_spool_memory = spool;
+    end(&w);
 }
 
 static void lengths_rise_and_ties_stay(void **state)
@@ -429,7 +467,8 @@ static void it_stops_anywhere(void **state)
     end(&w);
 }
 
-/* Each allocation and each write fails once: an error, or a good segment in some order. */
+/* Each allocation and each write fails once: an error, or a good segment in some order. Want of
+ * memory for finding the order is no error: it stays as it was. */
 static void failures_leave_nothing(void **state)
 {
     (void)state;
@@ -442,8 +481,10 @@ static void failures_leave_nothing(void **state)
     uint32_t before = objects(&w);
     int64_t used = qd_account_used(&w.x.account);
     for (unsigned k = 0; k < 4; k++) {
+        qd_merge_order order = k % 2 ? QD_MERGE_BISECT : QD_MERGE_LENGTH, got = QD_MERGE_KEPT;
+        uint32_t kept = 0;
         int rc = -1;
-        for (uint64_t n = 1; rc; n++) {
+        for (uint64_t n = 1; rc || got != order; n++) {
             qd_merge_result r = {0};
             qd_err err;
             qd_err_init(&err);
@@ -452,11 +493,14 @@ static void failures_leave_nothing(void **state)
             else
                 store_crash_fail_at(w.x.disk, STORE_CRASH_WRITES | STORE_CRASH_READS, n, QD_E_IO,
                                     false);
-            rc = merge(&w, k % 2 ? QD_MERGE_BISECT : QD_MERGE_LENGTH, 0, "seg-m", &r, &err);
+            rc = merge(&w, order, 0, "seg-m", &r, &err);
+            got = r.order;
             qd_mem_fail_at(0, false);
             store_crash_fail_at(w.x.disk, 0, 0, 0, false);
             assert_true(rc == 0 || rc == (k < 2 ? QD_E_NOMEM : QD_E_IO));
             if (rc == 0) {
+                assert_int_equal(r.order_wants != 0, got == QD_MERGE_KEPT);
+                kept += got == QD_MERGE_KEPT;
                 qd_free(verify(&w, &r, "seg-m"));
                 OK(&w.x, qd_store_delete(w.x.store, QD_STR("seg-m"), &w.x.err));
             }
@@ -465,6 +509,7 @@ static void failures_leave_nothing(void **state)
             assert_int_equal(qd_account_used(&w.x.account), used);
             assert_int_equal(objects(&w), before);
         }
+        assert_int_equal(kept > 2, k < 2);
     }
     qdi_stored_permute_memory = memory;
     qdi_spool_memory = spool;
@@ -476,6 +521,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_part_follows_the_order),
         cmocka_unit_test(pieces_make_no_difference),
+        cmocka_unit_test(windows_are_bounded_by_bytes),
         cmocka_unit_test(lengths_rise_and_ties_stay),
         cmocka_unit_test(topics_come_together),
         cmocka_unit_test(odd_graphs_are_ordered),
