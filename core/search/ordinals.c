@@ -45,6 +45,12 @@ void qdi_ordinals_free(struct qdi_ordinals_entry *e)
     }
 }
 
+bool qdi_ordinals_any(const struct qdi_ordinals_entry *e)
+{
+    while (e && atomic_load_explicit(&e->state, memory_order_acquire) != READY) e = e->next;
+    return e != NULL;
+}
+
 static const qd_column *column_of(const qd_leaf *l, qd_str field)
 {
     const qd_columns *set = qd_segment_columns(l->segment);
@@ -155,6 +161,12 @@ static int fill(const qd_searcher *s, entry *e, uint64_t all, qd_task *task, qd_
     return 0;
 }
 
+bool qd_ordinals_memory_short(int64_t more)
+{
+    int64_t limit = atomic_load_explicit(&qd_account_root.limit, memory_order_relaxed);
+    return limit > 0 && qd_account_used(&qd_account_root) + more > limit - limit / 10;
+}
+
 /* What is short for this, memory or a search's time, is no error of the search: no text of it is
  * left, and none tries again. After other errors, a cancelled search, the next one may. */
 static int make(const qd_searcher *s, entry *e, qd_task *task, qd_account *account, qd_err *err)
@@ -164,7 +176,8 @@ static int make(const qd_searcher *s, entry *e, qd_task *task, qd_account *accou
     qd_err_init(&why);
     uint64_t all = entries(s, (qd_str){e->field, e->n});
     qd_arena_init(&arena, account, 0);
-    int rc = all ? fill(s, e, all, task, &arena, account, &why) : QD_E_NOMEM;
+    bool room = all && !qd_ordinals_memory_short((int64_t)(all * 3 * sizeof(uint32_t)));
+    int rc = room ? fill(s, e, all, task, &arena, account, &why) : QD_E_NOMEM;
     qd_arena_fini(&arena);
     bool never = rc == QD_E_NOMEM || rc == QD_E_BREAKER || rc == QD_E_TIMEOUT;
     atomic_store_explicit(&e->state, never ? GIVEN_UP : rc ? ASKED : READY, memory_order_release);

@@ -1,4 +1,5 @@
 /* searcher.c: a point in time over segments. */
+#include "search/ordinals.h"
 #include "search/searcher_int.h"
 #include "segment/live.h"
 #include "segment/segment.h"
@@ -95,6 +96,12 @@ struct qdi_ordinals_entry *qdi_searcher_ordinals(const qd_searcher *s, qd_accoun
 {
     *account = s->account;
     return atomic_load_explicit(&s->ordinals, memory_order_acquire);
+}
+
+bool qd_searcher_spare(const qd_searcher *s)
+{
+    return atomic_load_explicit(&s->refs, memory_order_acquire) == 1 &&
+           qdi_ordinals_any(atomic_load_explicit(&s->ordinals, memory_order_acquire));
 }
 
 bool qdi_searcher_ordinals_put(qd_searcher *s, struct qdi_ordinals_entry *first,

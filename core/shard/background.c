@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "engine/replica.h"
 #include "runtime/proc.h"
+#include "search/ordinals.h"
 #include "shard/shards_int.h"
 
 #define IDLE_TICK_NS UINT64_C(5000000000) /* without shards */
@@ -107,7 +108,7 @@ typedef struct looking {
     uint64_t now, buffers, largest_bytes;
     uint32_t used; /* slots that hold something */
     qd_shard *largest;
-    bool trimmed;
+    bool trimmed, memory_short;
 } looking;
 
 /* Nobody has searched for long, and nobody waits to see his write: the next search refreshes. An
@@ -143,6 +144,7 @@ static void look_at_engine(qd_shard *s, looking *l, const qd_index_meta *m)
 {
     const qd_values *v = m->values;
     qdi_shard_searcher_drop(s, false);
+    if (l->memory_short) qdi_shard_searcher_relieve(s);
     if (due(&s->refresh_due_ns, qd_values_ms(v, QD_IX_REFRESH_INTERVAL), l->now) &&
         !search_idle(s, l, v) && qd_engine_refresh_needed(s->engine)) {
         qdi_shard_queue(s, &s->refresh, "refresh", qdi_shard_refresh_run);
@@ -213,7 +215,7 @@ void qdi_shards_tick(void *arg)
         }
         if (all->stop) break;
         qd_mutex_unlock(&all->lock);
-        looking l = {.now = qd_env_mono_ns(all->env)};
+        looking l = {.now = qd_env_mono_ns(all->env), .memory_short = qd_ordinals_memory_short(0)};
         (void)qd_shards_each(all, look, &l);
         qdi_shards_space(all, l.now, l.buffers);
         uint64_t closed = atomic_load(&all->closed_due_ns);

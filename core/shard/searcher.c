@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "engine/replica.h"
 #include "runtime/fiber.h"
+#include "search/ordinals.h"
 #include "shard/shards_int.h"
 
 #define BEHIND_LOOK_NS 10000000u  /* between looks at whether it shows what it showed before */
@@ -54,6 +55,22 @@ void qdi_shard_searcher_drop(qd_shard *s, bool all)
         qd_reader_unref(now);
     }
     if (stale) keep(s, NULL, NULL);
+}
+
+void qdi_shard_searcher_relieve(qd_shard *s)
+{
+    qd_searcher *old = NULL;
+    qd_reader *old_reader = NULL;
+    qd_mutex_lock(&s->searcher_lock);
+    if (s->searcher && qd_searcher_spare(s->searcher)) { /* whoever wants it takes the lock */
+        old = s->searcher;
+        old_reader = s->searcher_of;
+        s->searcher = NULL;
+        s->searcher_of = NULL;
+    }
+    qd_mutex_unlock(&s->searcher_lock);
+    qd_searcher_unref(old);
+    qd_reader_unref(old_reader);
 }
 
 /* A shard that was idle has not been refreshed meanwhile: it is now, so that the search sees what

@@ -150,6 +150,9 @@ void qdi_shard_failed(qd_shard *s);
 /* Lets the kept searcher go: all: in any case; else only if its reader is not the newest any more,
  * so that merged segments do not live on in a shard that nobody searches. */
 void qdi_shard_searcher_drop(qd_shard *s, bool all);
+/* Lets it go when it holds maps of ordinals and nobody searches by it: the next search makes a new
+ * one, and the third one the maps. */
+void qdi_shard_searcher_relieve(qd_shard *s);
 /* Measures the tier: refusal of writes, watermarks. buffered: bytes in indexing buffers. */
 void qdi_shards_space(qd_shards *s, uint64_t now, uint64_t buffered);
 /* Background thread. */

@@ -151,6 +151,34 @@ static void short_of_memory(void **state)
     qd_buf_fini(&got);
 }
 
+/* Near the limit of all accounts none is made; a searcher with some is spare once nobody has it. */
+static void none_near_the_limit(void **state)
+{
+    (void)state;
+    lib l;
+    const qd_ordinals *o;
+    lib_begin(&l, 5, 900, 0, make);
+    int64_t limit = atomic_load(&qd_account_root.limit);
+    atomic_store(&qd_account_root.limit, qd_account_used(&qd_account_root));
+    assert_true(qd_ordinals_memory_short(0));
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(qd_searcher_ordinals(l.searcher[0], QD_STR("k"), NULL, &o, &l.err), 0);
+        assert_null(o);
+    }
+    atomic_store(&qd_account_root.limit, limit);
+    assert_false(qd_searcher_spare(l.searcher[1]));
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(qd_searcher_ordinals(l.searcher[1], QD_STR("k"), NULL, &o, &l.err), 0);
+        assert_int_equal(qd_searcher_spare(l.searcher[1]), i); /* noted, then made */
+    }
+    assert_non_null(o);
+    assert_true(qd_searcher_spare(l.searcher[1]));
+    qd_searcher *again = qd_searcher_ref(l.searcher[1]);
+    assert_false(qd_searcher_spare(again));
+    qd_searcher_unref(again);
+    lib_end(&l);
+}
+
 /* A search that goes on without them has no error, or a later one would have the wrong text. */
 static void what_is_short_is_no_error(void **state)
 {
@@ -210,6 +238,7 @@ int main(void)
         cmocka_unit_test(same_answers),
         cmocka_unit_test(numbers_in_order),
         cmocka_unit_test(short_of_memory),
+        cmocka_unit_test(none_near_the_limit),
         cmocka_unit_test(what_is_short_is_no_error),
         cmocka_unit_test(a_cancelled_search_stops_making_and_a_deadline_does_without),
     };

@@ -1,6 +1,6 @@
 /*
  * reopen_t.c: what happens to a shard just while it is opened again: it fails once more, its index
- * gets other settings, it is asked for once too often.
+ * gets other settings, it is asked for once too often. And what it gives back when memory is short.
  */
 #include "lib/action_node.h"
 #include "shard/shards_int.h"
@@ -71,6 +71,50 @@ static void settings_that_change_meanwhile(void **state)
     action_node_close(n);
 }
 
+static const qd_searcher *kept(qd_shard *s)
+{
+    qd_mutex_lock(&s->searcher_lock);
+    const qd_searcher *searcher = s->searcher;
+    qd_mutex_unlock(&s->searcher_lock);
+    return searcher;
+}
+
+/* Maps of ordinals go when the node's memory is short, but for those of a search that runs. */
+static void memory_that_is_short(void **state)
+{
+    (void)state;
+    action_node *n = action_node_open(NULL);
+    qd_shard *s = shard_of_x(n);
+    static const char aggs[] =
+        "{\"size\":0,\"aggs\":{\"k\":{\"terms\":{\"field\":\"k.keyword\"}}}}";
+    qd_err err;
+    qd_searcher *held;
+    qd_err_init(&err);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(
+            action_call(n, "POST", "/x/_doc?refresh", i ? "{\"k\":\"a\"}" : "{\"k\":\"b\"}"), 201);
+    int64_t limit = atomic_load(&qd_account_root.limit);
+    atomic_store(&qd_account_root.limit, 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(action_call(n, "POST", "/x/_search?request_cache=false", aggs), 200);
+    }
+    assert_int_equal(qd_shard_searcher(s, &held, &err), 0);
+    atomic_store(&qd_account_root.limit, qd_account_used(&qd_account_root));
+    qd_env_sleep_ns(s->shards->env, 300000000u);
+    assert_ptr_equal(kept(s), held);
+    qd_searcher_unref(held);
+    uint64_t until = qd_env_mono_ns(s->shards->env) + WAIT_NS;
+    while (kept(s) && qd_env_mono_ns(s->shards->env) < until)
+        qd_env_sleep_ns(s->shards->env, 1000000);
+    assert_null(kept(s));
+    atomic_store(&qd_account_root.limit, limit);
+    assert_int_equal(action_call(n, "POST", "/x/_search?request_cache=false", aggs), 200);
+    assert_string_equal(action_at(n, "aggregations.k.buckets.1.key"), "b");
+    qd_shard_unref(s);
+    qd_err_fini(&err);
+    action_node_close(n);
+}
+
 /* Who looked at what is due just before it was done puts it on the pool once more: a second engine
  * in the same folder would be used, and the first one never closed. */
 static void opening_that_was_done_meanwhile(void **state)
@@ -93,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(settings_that_change_meanwhile),
         cmocka_unit_test(failing_at_the_end_of_a_reopening),
+        cmocka_unit_test(memory_that_is_short),
         cmocka_unit_test(opening_that_was_done_meanwhile),
     };
     return unit_run(tests);
