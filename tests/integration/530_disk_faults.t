@@ -1,6 +1,7 @@
 # The disk of one node of three fails while clients write: syncs, writes and reads answer EIO, a tmpfs
 # fills up. Nothing acknowledged is lost, no get shows an older state, writes go on over the other
 # nodes, and with a sound disk the cluster heals by itself. ROUNDS: how many of each fault (1).
+# Runs alone: its clients keep every core busy, and beside another such load no copy catches up in time.
 use strict;
 use warnings;
 use Test::More;

@@ -4,6 +4,7 @@
 # all masters of another cluster, are killed at once under load.
 # ROUNDS: how often (1). FREEZE: seconds for which it stands still at least (7: what a search shows may be 5 s
 # old without saying so).
+# Runs alone: its clients keep every core busy, and beside another such load no copy catches up in time.
 use strict;
 use warnings;
 use Test::More;

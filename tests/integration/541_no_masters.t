@@ -1,5 +1,6 @@
 # Masters that are processes of their own are killed all at once while clients write: data nodes serve
 # without them, and with their masters back the cluster is green by itself. ROUNDS: how often (1).
+# Runs alone: its clients keep every core busy, and beside another such load no copy catches up in time.
 use strict;
 use warnings;
 use Test::More;

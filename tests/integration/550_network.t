@@ -2,6 +2,7 @@
 # are lost at random, come twice, or pass one way only, through a relay of the tests' own. Nothing
 # acknowledged is lost, no get shows an older state, and with a good network the cluster heals by itself.
 # ROUNDS: how many of each (1).
+# Runs alone: its clients keep every core busy, and beside another such load no copy catches up in time.
 use strict;
 use warnings;
 use Test::More;

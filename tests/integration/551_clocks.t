@@ -1,6 +1,7 @@
 # Clocks that are hours apart, and jump by hours while clients write: nothing acknowledged is lost, no get
 # shows an older state, nobody takes a node for gone. By libfaketime; time that only passes is left alone,
 # as the kernel does. ROUNDS: how many jumps of each kind (1).
+# Runs alone: its clients keep every core busy, and beside another such load no copy catches up in time.
 use strict;
 use warnings;
 use Test::More;

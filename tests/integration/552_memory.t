@@ -1,5 +1,6 @@
 # One node of three has little memory (a cgroup) while clients write and others ask for much of it at once:
 # what does not fit is refused, the node lives, answers, and nothing acknowledged is lost.
+# Runs alone: its clients keep every core busy, and beside another such load no copy catches up in time.
 use strict;
 use warnings;
 use Test::More;
