@@ -50,11 +50,18 @@ static shape shape_of(qdi_run *r, qdi_k *k, uint32_t *nreq)
     return l->u.b.nreq == 0 ? SHAPE_OR : l->u.b.nshould == 0 ? SHAPE_AND : SHAPE_MIX;
 }
 
-/* Scores must be above 0 where accumulators tell matches from absence by them. */
-static bool positive(const qdi_k *k)
+/* Accumulators tell matches from absence by scores above 0, and bounds are put into 16 bits by a
+ * factor that must be a number: boosts beyond all sense go by windows. */
+static bool sensible(float weight)
+{
+    return weight > 1e-20f && weight < 1e20f;
+}
+
+/* none: those that do not score may be among them. */
+static bool all_sensible(const qdi_k *k, bool none)
 {
     for (uint32_t i = 0; i < k->nt; i++)
-        if (!(k->c[i]->w > 0) || !(k->c[i]->w < 1e30f)) return false;
+        if (!sensible(k->c[i]->w) && !(none && k->c[i]->w == 0)) return false;
     return true;
 }
 
@@ -85,23 +92,24 @@ static int rank_shape(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t wan
     int rc = 0;
     switch (sh) {
     case SHAPE_TERM:
-        if (!positive(&k)) return 0;
+        if (!all_sensible(&k, false)) return 0;
         k.name = "term: classes";
         rc = qdi_k_term(&k);
         break;
     case SHAPE_OR:
-        if (!positive(&k)) return 0;
+        if (!all_sensible(&k, false)) return 0;
         rc = qdi_k_or(&k, strategy);
         break;
     case SHAPE_AND:
+        if (!all_sensible(&k, true)) return 0;
         rc = qdi_k_and(&k, strategy);
         break;
     case SHAPE_MIX:
-        if (strategy == QD_STRATEGY_KERNEL_EXHAUSTIVE) return 0;
+        if (strategy == QD_STRATEGY_KERNEL_EXHAUSTIVE || !all_sensible(&k, true)) return 0;
         rc = qdi_k_mix(&k, nreq);
         break;
     case SHAPE_PHRASE:
-        if (!(r->root->u.phrase.w > 0)) return 0;
+        if (!sensible(r->root->u.phrase.w)) return 0;
         rc = qdi_k_phrase(&k, r->root);
         break;
     case SHAPE_NONE:

@@ -221,7 +221,6 @@ int32_t nvme_remove_tree(qd_storage *t, qd_str folder, qd_err *err)
     if (!number && renameat(parent, leaf, t->tmp, tmp) != 0) number = errno;
     int gone = number == 0;
     nvme_unsettle(t, folder);
-    if (gone) nvme_untouch(t, folder);
     if (number == ENOENT)
         number = 0; /* the parent is synced all the same: an earlier try may
                        have failed there */

@@ -48,6 +48,7 @@ struct nvme_sweep {
     uint64_t until_ns; /* nobody waits for it longer */
     pthread_cond_t ended;
     nvme_name *touched[NVME_FOLDERS]; /* folders in which something was made or written since */
+    uint32_t ntouched;
 };
 
 struct qd_storage {
@@ -120,8 +121,6 @@ void nvme_touch(qd_storage *t, qd_str folder);
 /* Is name, which is there, durable as it was found when the tier was opened, with its bytes and the
  * folders above it? wait: for a moment, where that will be known soon. */
 int nvme_found(qd_storage *t, qd_str name, int wait);
-/* Forgets what was touched below folder, which is gone. */
-void nvme_untouch(qd_storage *t, qd_str folder);
 
 /* --- object.c --- */
 int32_t nvme_object_open(qd_storage *, qd_str, qd_storage_object **, uint64_t *, qd_err *);

@@ -9,16 +9,21 @@
  * needs by itself, as does everybody when it fails.
  *
  * It says nothing about what is made or written after it began: a table has the folders where
- * anything was, and in these every name is synced as if there had been no sweep.
+ * anything was, and in these every name is synced as if there had been no sweep. Notes are
+ * never taken back: who makes a folder anew would race with who removed it.
  */
 #include "nvme.h"
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/utsname.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #define WAIT_MS 500u
+/* Folders that are noted; in a tier that makes and removes more of them the start is long over. */
+#define TOUCHED_MAX 16384u
 
 static uint64_t now_ns(void)
 {
@@ -27,13 +32,30 @@ static uint64_t now_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* Older kernels return 0 whatever the disk said. */
-static int tells_errors(void)
+#ifndef XFS_SUPER_MAGIC
+#define XFS_SUPER_MAGIC 0x58465342
+#endif
+
+/* Does a syncfs that returns 0 mean what an fsync of each file would? Kernels before 5.8 return 0
+ * whatever the disk said. An overlay does not hear of its upper file system's errors, FUSE does not
+ * ask its server to sync, and of others nobody looked: those go by single syncs. */
+static int says_all(qd_storage *t)
 {
     struct utsname u;
+    struct statfs fs;
     unsigned major = 0, minor = 0;
     if (uname(&u) != 0 || sscanf(u.release, "%u.%u", &major, &minor) != 2) return 0;
-    return major > 5 || (major == 5 && minor >= 8);
+    if (major < 5 || (major == 5 && minor < 8) || fstatfs(t->root, &fs) != 0) return 0;
+    switch ((uint32_t)fs.f_type) {
+    case EXT4_SUPER_MAGIC:
+    case XFS_SUPER_MAGIC:
+    case BTRFS_SUPER_MAGIC:
+    case F2FS_SUPER_MAGIC:
+    case TMPFS_MAGIC:
+        return 1;
+    default:
+        return 0;
+    }
 }
 
 static void *run(void *arg)
@@ -49,6 +71,7 @@ static void *run(void *arg)
 
 void nvme_sweep_start(qd_storage *t)
 {
+    if (!says_all(t)) return;
     pthread_condattr_t a;
     pthread_condattr_init(&a);
     pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
@@ -56,8 +79,10 @@ void nvme_sweep_start(qd_storage *t)
     pthread_condattr_destroy(&a);
     t->sweep.until_ns = now_ns() + WAIT_MS * 1000000ull;
     t->sweep.state = 0;
-    t->sweep.started = tells_errors() && pthread_create(&t->sweep.thread, NULL, run, t) == 0;
-    if (!t->sweep.started) t->sweep.state = -1;
+    t->sweep.started = pthread_create(&t->sweep.thread, NULL, run, t) == 0;
+    if (t->sweep.started) return;
+    t->sweep.state = -1;
+    pthread_cond_destroy(&t->sweep.ended);
 }
 
 void nvme_sweep_end(qd_storage *t)
@@ -66,7 +91,7 @@ void nvme_sweep_end(qd_storage *t)
         pthread_join(t->sweep.thread, NULL);
         pthread_cond_destroy(&t->sweep.ended);
     }
-    nvme_untouch(t, QD_STR(""));
+    nvme_names_drop(t, t->sweep.touched, QD_STR(""));
 }
 
 /* Under the lock. */
@@ -79,19 +104,29 @@ static int touched(qd_storage *t, qd_str folder)
     return found;
 }
 
+/* What is found is not told from what is new any more. Under the lock. */
+static void give_up(qd_storage *t)
+{
+    t->sweep.state = -1;
+    nvme_names_drop(t, t->sweep.touched, QD_STR(""));
+}
+
 void nvme_touch(qd_storage *t, qd_str folder)
 {
     pthread_mutex_lock(&t->lock);
     if (t->sweep.state >= 0 && !touched(t, folder)) {
-        nvme_name *x = t->plugin->mem->calloc(t->plugin->self, sizeof *x);
+        nvme_name *x = t->sweep.ntouched < TOUCHED_MAX
+                           ? t->plugin->mem->calloc(t->plugin->self, sizeof *x)
+                           : NULL;
         if (x) {
             memcpy(x->text, folder.p, folder.n);
             x->len = (uint32_t)folder.n;
             uint32_t c = nvme_chain(folder);
             x->next = t->sweep.touched[c];
             t->sweep.touched[c] = x;
+            t->sweep.ntouched++;
         } else {
-            t->sweep.state = -1; /* not told apart any more */
+            give_up(t);
         }
     }
     pthread_mutex_unlock(&t->lock);
@@ -109,11 +144,4 @@ int nvme_found(qd_storage *t, qd_str name, int wait)
     int found = t->sweep.state == 1 && !touched(t, nvme_folder_of(name));
     pthread_mutex_unlock(&t->lock);
     return found;
-}
-
-void nvme_untouch(qd_storage *t, qd_str folder)
-{
-    pthread_mutex_lock(&t->lock);
-    nvme_names_drop(t, t->sweep.touched, folder);
-    pthread_mutex_unlock(&t->lock);
 }

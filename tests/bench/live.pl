@@ -23,7 +23,7 @@ use POSIX ();
 use Parts qw(capture);
 use QdNode;
 use Test::More ();
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
 my %o = (seconds => 20, rounds => 3, clients => 2);
 while (@ARGV) {
@@ -111,11 +111,21 @@ sub merging_s { # of the threads that merge
     my ($n) = @_;
     return sum0(map { QdNode::slurp("$_/comm") =~ /merge/ ? ticks("$_/stat") : () } glob "/proc/$n->{pid}/task/*") / $tick;
 }
-sub settled { # the process has nothing to do: less than 2 % of a CPU for a second
-    my ($n) = @_;
-    my $before = cpu_s($n);
-    my $idle = sub { sleep 1; my $now = cpu_s($n); my $calm = $now - $before < 0.02; $before = $now; return $calm };
-    $n->wait_for($idle, 120, 0) or die "the node did not come to rest\n";
+sub stats { my ($n, $name) = @_; return $n->get("/$name/_stats")->{json}{_all}{primaries} }
+# What was written is visible, no merge runs, and the one that followed the last refresh has left nothing to merge:
+# two refreshes with nothing between them show the same merges.
+sub settled {
+    my ($n, $name) = @_;
+    my $before = '';
+    my $still = sub {
+        $n->post("/$name/_refresh");
+        my $m = stats($n, $name)->{merges};
+        my $now = $m->{current} ? '' : "merged $m->{total}";
+        my $same = $now && $now eq $before;
+        $before = $now;
+        return $same;
+    };
+    $n->wait_for($still, 120, 0.2) or die "the merges of $name did not end\n";
 }
 
 # --- searching while indexing ------------------------------------------------------------------------------
@@ -128,18 +138,18 @@ sub searching {
     my @write = ('--path', '/live/_bulk?filter_path=errors', '--file', $bulk);
     load_run($n, '--clients', $o{clients}, '--seconds', 600, '--requests', bulks($bulk), @write);
     my $at_first = documents($n, 'live');
-    settled($n);
+    settled($n, 'live');
     my $quiet = sub { load_run($n, @search, '--seconds', 600, '--requests', $count); return load_run($n, @search, '--seconds', 600, '--requests', $count) };
     my $before = $quiet->();
     my $writer = fork // die "fork: $!\n";
     if (!$writer) { open STDOUT, '>', '/dev/null'; exec load_command($n, '--clients', 1, '--seconds', $o{seconds} + 1, @write) or POSIX::_exit(127) }
-    sleep 0.5; # it is at it
+    $n->wait_for(sub { stats($n, 'live')->{indexing}{index_total} > $at_first }, 30, 0.01) or die "nothing is written\n";
     my $from = time;
     my $during = load_run($n, @search, '--seconds', $o{seconds});
     waitpid $writer, 0;
     die "writing failed\n" if $?;
     my $written = documents($n, 'live') - $at_first;
-    settled($n);
+    settled($n, 'live');
     my $after = $quiet->();
     my $q = sub { my ($k) = @_; return ($before->{$k} * $after->{$k})**0.5 };
     for my $k (qw(p50_ms p99_ms)) {
@@ -161,7 +171,7 @@ sub fill { # all documents into a new index
     load_run($n, '--clients', $o{clients}, '--seconds', 600, '--requests', bulks($bulk), '--path', "/$name/_bulk?filter_path=errors", '--file', $bulk);
     my $took = time - $from;
     my $docs = documents($n, $name);
-    settled($n);
+    settled($n, $name);
     my %f = (per_s => $docs / $took, per_cpu_s => $docs / (cpu_s($n) - $cpu), merging => merging_s($n) - $merging);
     $n->delete("/$name");
     return \%f;

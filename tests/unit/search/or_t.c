@@ -71,13 +71,26 @@ static void make_segment(qd_store *store, qd_buffer *b, uint32_t s, uint32_t doc
 
 /* --- queries --- */
 
+static float boost[NAMES] = {1, 1, 1, 1, 1, 1, 1, 1};
+static uint32_t required;
+
+/* A boosted word in place i of a query. */
+static const qd_node *word(uint32_t i, uint32_t w)
+{
+    qd_node *b = qd_node_make(&A, QD_NATIVE_BOOST);
+    b->u.child = qd_node_term_make(&A, QD_STR("body"), qd_str_c(names[w]));
+    b->boost = boost[i];
+    return b;
+}
+
+/* The first `required` words must be there. */
 static qd_plan *plan_of(const uint32_t *words, uint32_t n)
 {
-    const qd_node **should;
+    const qd_node **must, **should;
     qd_plan *p;
-    qd_node *q = qd_node_bool_make(&A, 0, n, 0, 0, NULL, &should, NULL, NULL);
+    qd_node *q = qd_node_bool_make(&A, required, n - required, 0, 0, &must, &should, NULL, NULL);
     for (uint32_t i = 0; i < n; i++)
-        should[i] = qd_node_term_make(&A, QD_STR("body"), qd_str_c(names[words[i]]));
+        *(i < required ? &must[i] : &should[i - required]) = word(i, words[i]);
     OK(qd_plan_make(S, q, NULL, &A, &p, &err));
     return p;
 }
@@ -173,6 +186,31 @@ static void strategies_agree_on_every_instruction_set(void **state)
     qd_cpu_level_set(was);
 }
 
+/* Boosts that floats barely hold: weights that are zero, or no numbers, or far apart. */
+static void any_boost(void)
+{
+    static const float boosts[] = {1e-45f, 1e-40f, 1e-37f, 1e-34f, 1e-21f, 1, 1e21f, 1e32f, 3e38f};
+    for (uint32_t i = 0; i < 150; i++) {
+        uint32_t words[3] = {(uint32_t)rnd(NAMES - 1)}, n = 1 + (uint32_t)rnd(3);
+        for (uint32_t w = 1; w < n; w++) words[w] = (uint32_t)rnd(NAMES);
+        bool apart = rnd(2);
+        boost[0] = boosts[rnd(QD_COUNT_OF(boosts))];
+        for (uint32_t w = 1; w < n; w++)
+            boost[w] = apart ? boosts[rnd(QD_COUNT_OF(boosts))] : boost[0];
+        required = (uint32_t)rnd(n + 1);
+        same_hits(words, n, rnd(2) ? 10 : 100);
+        qd_arena_reset(&A);
+    }
+    for (uint32_t w = 0; w < NAMES; w++) boost[w] = 1;
+    required = 0;
+}
+static void boosts_of_any_size(void **state)
+{
+    (void)state;
+    with_corpus(60000, false, any_boost);
+    with_corpus(60000, true, any_boost);
+}
+
 /* Nearly all documents of s3 have bounds above what they are sure to reach alone; a first
  * band shows that few can be among the best. */
 static void candidates(void)
@@ -192,6 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strategies_agree),
         cmocka_unit_test(strategies_agree_on_every_instruction_set),
+        cmocka_unit_test(boosts_of_any_size),
         cmocka_unit_test(many_candidates_are_cut_by_a_first_band),
     };
     return unit_run(tests);
