@@ -1,5 +1,8 @@
 /* impact_scalar.c: see impact_int.h. The loops over postings run for every posting written. */
 #include "segment/postings/impact_int.h"
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #define K1 1.2f
 #define B 0.75f
@@ -50,17 +53,21 @@ static inline void add(qdi_frontier *f, uint32_t norm, uint32_t freq)
     }
 }
 
+/* Begins a set, with room for all its pairs. */
+static bool begin_set(qdi_impacts *x, qdi_pairs *to, uint32_t id)
+{
+    qd_account *a = x->account;
+    x->failed |= qd_vec_reserve(&to->freq, a, 256) || qd_vec_reserve(&to->norm, a, 256) ||
+                 qd_vec_push(&to->start, a, (uint32_t)to->freq.n) || qd_vec_push(&to->id, a, id);
+    return !x->failed;
+}
+
 /* Appends the Pareto set of f, in order of norms; each pair has a greater frequency than those of
  * shorter documents. */
 static void emit(qdi_impacts *x, qdi_pairs *to, const qdi_frontier *f, uint32_t id)
 {
-    qd_account *a = x->account;
-    if (qd_vec_reserve(&to->freq, a, 256) || qd_vec_reserve(&to->norm, a, 256) ||
-        qd_vec_push(&to->start, a, (uint32_t)to->freq.n) || qd_vec_push(&to->id, a, id)) {
-        x->failed = true;
-        return;
-    }
     uint32_t top = 0;
+    if (!begin_set(x, to, id)) return;
     for (uint32_t w = 0; w < 4; w++)
         for (uint64_t m = f->set[w]; m; m &= m - 1) {
             uint32_t norm = w * 64 + (uint32_t)__builtin_ctzll(m), freq = f->best[norm];
@@ -72,18 +79,51 @@ static void emit(qdi_impacts *x, qdi_pairs *to, const qdi_frontier *f, uint32_t 
         }
 }
 
+#define LANES 8u
+/* A bit for each of LANES frequencies that is above top. */
+#if defined(__SSE2__)
+static inline uint32_t above(const uint16_t *best, uint32_t top)
+{
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)best);
+    __m128i more = _mm_subs_epu16(v, _mm_set1_epi16((short)top));
+    __m128i none = _mm_cmpeq_epi16(more, _mm_setzero_si128());
+    return ~(uint32_t)_mm_movemask_epi8(_mm_packs_epi16(none, none)) & 0xff;
+}
+#else
+static inline uint32_t above(const uint16_t *best, uint32_t top)
+{
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < LANES; i++) bits |= (uint32_t)(best[i] > top) << i;
+    return bits;
+}
+#endif
+
+/* The same of the greatest frequencies of all norms, 0 where there is none. */
+static void emit_dense(qdi_impacts *x, qdi_pairs *to, const uint16_t *best, uint32_t id)
+{
+    uint32_t top = 0;
+    if (!begin_set(x, to, id)) return;
+    for (uint32_t from = 0; from < 256; from += LANES)
+        for (uint32_t m = above(best + from, top); m; m = above(best + from, top)) {
+            uint32_t norm = from + (uint32_t)__builtin_ctz(m);
+            top = best[norm];
+            to->freq.at[to->freq.n++] = (uint16_t)top;
+            to->norm.at[to->norm.n++] = (uint8_t)norm;
+        }
+}
+
+/* Blocks have many norms: a table of all, without a branch for each posting. */
 void qdi_impacts_block(qdi_impacts *x, const uint32_t *docs, const uint32_t *freqs, uint32_t n)
 {
-    qdi_frontier *f = &x->now_block;
-    memset(f->set, 0, sizeof f->set);
-    if (x->norms) {
-        for (uint32_t i = 0; i < n; i++) add(f, x->norms[docs[i]], freqs[i]);
-    } else {
-        uint32_t top = 0;
-        for (uint32_t i = 0; i < n; i++) top = freqs[i] > top ? freqs[i] : top;
-        add(f, 1, top);
+    uint16_t *best = x->now_block;
+    const uint8_t *norms = x->norms;
+    memset(best, 0, sizeof x->now_block);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t norm = norms ? norms[docs[i]] : 1, freq = freqs[i];
+        freq = freq > QD_FREQ_SATURATED ? QD_FREQ_SATURATED : freq;
+        best[norm] = (uint16_t)(freq > best[norm] ? freq : best[norm]);
     }
-    emit(x, &x->blocks, f, (uint32_t)x->blocks.id.n);
+    emit_dense(x, &x->blocks, best, (uint32_t)x->blocks.id.n);
 }
 
 static void end_range(qdi_impacts *x)
@@ -135,12 +175,12 @@ static void classify(qdi_impacts *x, const qdi_pairs *p, float lo, float hi, uin
         if (hi > lo) c += (uint32_t)((s - lo) / (hi - lo) * (QD_IMPACT_CLASSES - 2) + 0.5f);
         qd_dassert(c < QD_IMPACT_CLASSES);
         cls[p->id.at[i]] = (uint8_t)c;
+        uint16_t *best = x->best[c];
+        if (!(x->used >> c & 1)) memset(best, 0, sizeof x->best[c]);
+        x->used |= 1ull << c;
         for (uint32_t j = from; j < to; j++) {
-            uint32_t norm = p->norm.at[j];
-            uint64_t bit = 1ull << (norm & 63), *word = &x->set[c][norm >> 6];
-            if (!(*word & bit) || p->freq.at[j] > x->best[c][norm])
-                x->best[c][norm] = p->freq.at[j];
-            *word |= bit;
+            uint16_t freq = p->freq.at[j], norm = p->norm.at[j];
+            best[norm] = freq > best[norm] ? freq : best[norm];
         }
     }
 }
@@ -156,7 +196,7 @@ int qdi_impacts_table(qdi_impacts *x, uint8_t *cls, uint8_t *range_cls, qdi_impa
     float lo = 1.0f, hi = 0.0f;
     bounds(x, &x->blocks, &lo, &hi);
     if (range_cls) bounds(x, &x->ranges, &lo, &hi);
-    memset(x->set, 0, sizeof x->set);
+    x->used = 0;
     classify(x, &x->blocks, lo, hi, cls);
     if (range_cls) classify(x, &x->ranges, lo, hi, range_cls);
     /* the blocks' sets are done with: their room takes the classes' */
@@ -164,12 +204,9 @@ int qdi_impacts_table(qdi_impacts *x, uint8_t *cls, uint8_t *range_cls, qdi_impa
     pairs_reset(to);
     out->nlevels = 0;
     for (uint32_t c = 1; c < QD_IMPACT_CLASSES; c++) {
-        if (!(x->set[c][0] | x->set[c][1] | x->set[c][2] | x->set[c][3])) continue;
-        qdi_frontier *f = &x->now_block;
-        memcpy(f->set, x->set[c], sizeof f->set);
-        for (uint32_t norm = 0; norm < 256; norm++) f->best[norm] = x->best[c][norm];
+        if (!(x->used >> c & 1)) continue;
         size_t before = to->freq.n;
-        emit(x, to, f, c);
+        emit_dense(x, to, x->best[c], c);
         if (x->failed) return qd_err_nomem(err, "impact classes");
         out->level_cls[out->nlevels] = (uint8_t)c;
         out->level_pairs[out->nlevels++] = (uint8_t)(to->freq.n - before);
