@@ -350,25 +350,28 @@ static int copy_self(qd_cluster *c, const qd_node_meta *n, qd_err *err)
     return 0;
 }
 
-/* Has the allocator seen that this node's process is a new one, and given it its primaries? */
+/* Has the allocator seen that this node's process is a new one, and given it its primaries? Of many
+ * it gives some, and the others as those are opened, which begins behind this. */
 static bool taken_up(void *arg, const qd_state *s)
 {
     const qd_cluster *c = arg;
+    bool given = false, waiting = false;
     if (!s->master.n) return false;
     for (uint32_t i = 0; i < s->n; i++) {
         for (uint32_t k = 0; k < s->indices[i]->shards; k++) {
             const qd_shard_meta *m = &s->shards[i][k];
             const qd_copy *mine = qd_shard_meta_copy_of(m, c->self.id);
             if (mine && !qd_str_eq(mine->ephemeral, c->self.ephemeral)) return false;
+            given |= mine && mine->state == QD_SHARD_INITIALIZING;
             if (!m->ncopies || m->primary.n || m->copies[0].reason != QD_UNASSIGNED_NODE_LEFT) {
                 continue;
             }
             for (uint32_t x = 0; x < m->nin_sync; x++) {
-                if (qd_str_eq(m->in_sync[x].node, c->self.id)) return false;
+                waiting |= qd_str_eq(m->in_sync[x].node, c->self.id);
             }
         }
     }
-    return true;
+    return given || !waiting;
 }
 
 int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *err)
@@ -419,7 +422,9 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
         rc = qdi_allocator_open(c, config->config, config->rpc, &c->allocator, err);
     }
     /* a time-out is none: the allocator may be another node's, or wait for something */
-    if (!rc && stands) (void)qd_cluster_wait_for(c, taken_up, c, TAKE_UP_MS);
+    if (!rc && stands && qd_cluster_wait_for(c, taken_up, c, TAKE_UP_MS))
+        qd_log_info(CLUSTER_LOG, "no allocator took up this node's shards in %d s: it goes on",
+                    TAKE_UP_MS / 1000);
     if (rc) {
         qd_cluster_close(c);
         return rc;
