@@ -8,7 +8,7 @@
 
 #define PAUSE_MS 100
 #define PAUSE_MAX_MS 2000
-#define FINAL_PAUSE_MS 20
+#define FINAL_PAUSE_MS 20 /* at most between questions whether it is in sync, from one on */
 #define ATTEMPTS 40u
 
 typedef struct target {
@@ -19,6 +19,7 @@ typedef struct target {
     uint64_t term, peer;
     int64_t max; /* the source's when it began to track */
     bool by_ops;
+    uint32_t pause_ms; /* before it is asked again whether the copy is in sync */
     qd_publication *p;
 } target;
 
@@ -174,7 +175,9 @@ static int finalize(target *t, qd_err *err)
     } else if (!rc && a.flags & REPL_MORE) {
         rc = operations(t, err);
     } else if (!rc) {
-        qd_env_sleep_ns(t->g->r->env, FINAL_PAUSE_MS * 1000000u);
+        t->pause_ms = t->pause_ms ? 2 * t->pause_ms : 1;
+        if (t->pause_ms > FINAL_PAUSE_MS) t->pause_ms = FINAL_PAUSE_MS;
+        qd_env_sleep_ns(t->g->r->env, t->pause_ms * UINT64_C(1000000));
     }
     qd_rpc_call_fini(&call);
     return rc;
