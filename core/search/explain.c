@@ -5,6 +5,7 @@
 #include "search/explain.h"
 #include "base/str.h"
 #include "query/dsl.h"
+#include "search/plan_int.h"
 #include "segment/postings.h"
 #include "segment/segment.h"
 #include <math.h>
@@ -421,7 +422,7 @@ static qd_explanation *explain(explaining *x, const qd_node *n, float boost)
     float score;
     bool match = test(x, n, boost, &score);
     if (x->rc) return NULL;
-    boost *= n->boost;
+    boost = qdi_boost_of(boost, n);
     if (n->kind == QD_NATIVE_BOOST) return explain(x, n->u.child, boost);
     if (n->kind == QD_NATIVE_PHRASE && n->u.phrase.pairs)
         return explain(x, n->u.phrase.pairs, boost);

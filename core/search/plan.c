@@ -548,7 +548,7 @@ static int compile(qd_plan *p, const qd_node *n, float boost, bool scores, uint3
     if (depth > QD_NODE_DEPTH_MAX)
         return qd_err_set(err, QD_E_LIMIT, "the query is nested deeper than %u levels",
                           QD_NODE_DEPTH_MAX);
-    boost = scores ? boost * n->boost : 1;
+    boost = scores ? qdi_boost_of(boost, n) : 1;
     switch (n->kind) {
     case QD_NATIVE_TERM:
         return compile_term(p, n, boost, scores, out, err);

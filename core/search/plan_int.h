@@ -138,6 +138,16 @@ qdi_term *qdi_plan_term(qd_plan *p, qdi_field *f, qd_str text, const qd_node_sta
 qdi_node *qdi_plan_node(qd_plan *p, qdi_kind kind, const qd_node *from, float boost, bool scores,
                         qd_err *err);
 
+/* Greatest product of boosts: sums over all clauses of a query stay finite, and each document that
+ * matches has a score. */
+#define QDI_BOOST_MAX 1e33f
+
+static inline float qdi_boost_of(float above, const qd_node *n)
+{
+    float boost = above * n->boost;
+    return boost < QDI_BOOST_MAX ? boost : QDI_BOOST_MAX;
+}
+
 /* wildcard.c: what of a wildcard pattern is to be had by comparing bytes, as bounds of a walk over
  * terms, and the text of which an automaton is needed beside them; p NULL: of none. The texts
  * live in arena. 0 or QD_E_NOMEM. */

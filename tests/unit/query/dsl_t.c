@@ -211,6 +211,10 @@ static void errors(void **state)
         {"{'match':{'title':{'query':'a','boost':-1}}}",
          "illegal_argument_exception: negative [boost] are not allowed in [-1.0], use a value "
          "between 0 and 1 to deboost"},
+        {"{'match':{'title':{'query':'a','boost':1e39}}}",
+         "illegal_argument_exception: boost must be a positive float, got Infinity"},
+        {"{'match':{'title':{'query':'a','boost':'NaN'}}}",
+         "illegal_argument_exception: boost must be a positive float, got NaN"},
         {"{'match':{'title':{'query':'a','boost':'x'}}}",
          "number_format_exception: For input string: \"x\""},
         {"{'match':{'title':{'query':'a','max_expansions':0}}}",
@@ -352,6 +356,8 @@ static void errors(void **state)
         {"{'multi_match':{'query':'a','fields':['title^-1']}}",
          "illegal_argument_exception: negative [boost] are not allowed in [-1.0], use a value "
          "between 0 and 1 to deboost"},
+        {"{'multi_match':{'query':'a','fields':['title^1e39']}}",
+         "illegal_argument_exception: boost must be a positive float, got Infinity"},
         {"{'multi_match':{'query':'a','fields':['title^x']}}",
          "number_format_exception: For input string: \"x\""},
         {"{'multi_match':{'query':'a','foo':1}}",

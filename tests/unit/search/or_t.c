@@ -10,6 +10,7 @@
 #include "segment/live.h"
 #include "segment/segment.h"
 #include "unit/search/dice.h"
+#include <math.h>
 
 #define SEGMENTS 2u
 #define NAMES 8u
@@ -97,7 +98,8 @@ static qd_plan *plan_of(const uint32_t *words, uint32_t n)
 
 static void top(qd_plan *p, uint32_t k, qd_strategy strategy, qd_top_result *r)
 {
-    OK(qd_plan_top(p, &(qd_top_options){.k = k, .strategy = strategy}, r, &err));
+    uint64_t total = strategy == QD_STRATEGY_WINDOWS ? QD_TOTAL_EXACT : 0;
+    OK(qd_plan_top(p, &(qd_top_options){.k = k, .strategy = strategy, .total = total}, r, &err));
 }
 
 static void same_hits(const uint32_t *words, uint32_t n, uint32_t k)
@@ -105,6 +107,8 @@ static void same_hits(const uint32_t *words, uint32_t n, uint32_t k)
     qd_plan *p = plan_of(words, n);
     qd_top_result want, got;
     top(p, k, QD_STRATEGY_WINDOWS, &want);
+    assert_int_equal(want.n, want.total < k ? want.total : k); /* all that match have a score */
+    for (uint32_t i = 0; i < want.n; i++) assert_true(isfinite(want.hits[i].score));
     for (int s = QD_STRATEGY_AUTO; s <= QD_STRATEGY_KERNEL_CANDIDATES; s++) {
         top(p, k, (qd_strategy)s, &got);
         assert_int_equal(got.n, want.n);
@@ -189,7 +193,8 @@ static void strategies_agree_on_every_instruction_set(void **state)
 /* Boosts that floats barely hold: weights that are zero, or no numbers, or far apart. */
 static void any_boost(void)
 {
-    static const float boosts[] = {1e-45f, 1e-40f, 1e-37f, 1e-34f, 1e-21f, 1, 1e21f, 1e32f, 3e38f};
+    static const float boosts[] = {INFINITY, 1e-45f, 1e-40f, 1e-37f, 1e-34f,
+                                   1e-21f,   1,      1e21f,  1e32f,  3e38f};
     for (uint32_t i = 0; i < 150; i++) {
         uint32_t words[3] = {(uint32_t)rnd(NAMES - 1)}, n = 1 + (uint32_t)rnd(3);
         for (uint32_t w = 1; w < n; w++) words[w] = (uint32_t)rnd(NAMES);
