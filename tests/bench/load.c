@@ -37,7 +37,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { CLIENTS_MAX = 1024, ADDRESSES_MAX = 16, IN_MAX = 1 << 16, WINDOW = 1 << 30 };
+enum { CLIENTS_MAX = 1024, ADDRESSES_MAX = 16, IN_MAX = 1 << 18, WINDOW = 1 << 30 };
 
 typedef struct client {
     int fd;
