@@ -43,8 +43,8 @@ static int grow_slots(qdi_term_table *t, qd_account *a)
     uint32_t slots = t->mask ? (t->mask + 1) * 2 : FIRST_SLOTS, mask = slots - 1;
     uint64_t *p = qd_alloc(a, (size_t)slots * sizeof *p);
     if (!p) return QD_E_NOMEM;
-    /* written first: a page that is read first gets the page of zeros, then one of its own, of which
-     * every core is told */
+    /* written first: a page that is read first gets the page of zeros, then one of its own, of
+     * which every core is told */
     memset(p, 0, (size_t)slots * sizeof *p);
     for (uint32_t id = 0; id < t->n; id++) {
         uint64_t h = hash_stored(t->keys[id]);
