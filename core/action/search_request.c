@@ -3,6 +3,7 @@
 #include "action/search_part_int.h"
 #include "base/str.h"
 #include "config/value.h"
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -286,6 +287,10 @@ static int boosts_value(search_request *r, qd_json_reader *j, qd_err *err)
                                      "Expected [VALUE_NUMBER] in [indices_boost] but found [%.*s]",
                                      QD_STR_ARG(x->raw));
         }
+        if (!(d >= 0 && d <= (double)FLT_MAX))
+            return qdi_search_err_at(r, m->raw.p, err, QD_E_ARG,
+                                     "[indices_boost] boost must be a positive float, got [%.*s]",
+                                     QD_STR_ARG(m->text));
         r->boosts[r->nboosts++] = (search_boost){m->key, (float)d};
     }
     return 0;

@@ -362,7 +362,7 @@ static bool taken_up(void *arg, const qd_state *s)
             const qd_shard_meta *m = &s->shards[i][k];
             const qd_copy *mine = qd_shard_meta_copy_of(m, c->self.id);
             if (mine && !qd_str_eq(mine->ephemeral, c->self.ephemeral)) return false;
-            given |= mine && mine->state == QD_SHARD_INITIALIZING;
+            given |= mine != NULL;
             if (!m->ncopies || m->primary.n || m->copies[0].reason != QD_UNASSIGNED_NODE_LEFT) {
                 continue;
             }
@@ -422,7 +422,7 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
         rc = qdi_allocator_open(c, config->config, config->rpc, &c->allocator, err);
     }
     /* a time-out is none: the allocator may be another node's, or wait for something */
-    if (!rc && stands && qd_cluster_wait_for(c, taken_up, c, TAKE_UP_MS))
+    if (!rc && stands && qd_cluster_wait_for(c, taken_up, c, TAKE_UP_MS) == QD_E_TIMEOUT)
         qd_log_info(CLUSTER_LOG, "no allocator took up this node's shards in %d s: it goes on",
                     TAKE_UP_MS / 1000);
     if (rc) {

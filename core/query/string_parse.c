@@ -236,7 +236,8 @@ static int read_boost(parser *p, float *boost, qd_err *err)
     if (rc) return rc;
     if (t.kind != QDI_T_NUMBER) return unexpected(p, &t, err);
     drop(p);
-    return qd_f32_parse_java(t.image, boost) ? unexpected(p, &t, err) : 0;
+    return qd_f32_parse_java(t.image, boost) ? unexpected(p, &t, err)
+                                             : qdi_check_boost(*boost, err);
 }
 
 /* "~" and "^" behind a term, each once, in any order. */

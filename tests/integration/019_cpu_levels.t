@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # 019_cpu_levels.t: with kernels capped to each level that this CPU has (QD_CPU=v2, v3, v4) the unit tests of searching,
-# aggregations, segments and JSON pass (the highest level has them in the unit part), and `qd bench` writes the same result files
+# aggregations, segments, JSON and analysis pass (the highest level has them in the unit part), and `qd bench` writes the same result files
 # for the same queries, times aside. Levels that the CPU lacks are skipped, loudly.
 use strict;
 use warnings;
@@ -16,7 +16,7 @@ my $cc = $ENV{CC} || 'gcc';
 sub sh { my ($cmd) = @_; my $said = `$cmd 2>&1`; is($?, 0, $cmd =~ s/\Q$dir\E\/?//gr) or diag $said; return $said }
 
 # what damages files or goes over the wire runs at one level: kernels have no part in it
-my @units = grep { !m{/(damage|faults|wire|sketch|number)_t$} } glob "$out/tests/unit/{search,aggs,segment,json}/*_t";
+my @units = grep { !m{/(damage|faults|wire|sketch|number)_t$} } glob "$out/tests/unit/{search,aggs,segment,json,analysis}/*_t";
 ok(@units > 10, 'there are unit tests') or diag 'make units';
 
 sh("$cc -O1 -o $dir/gen_rows $bench/gen_rows.c -lm");

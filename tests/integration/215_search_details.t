@@ -125,4 +125,13 @@ subtest 'parameters' => sub {
     is(scalar @{$r->{json}{responses}}, 1, 'a last header without a body asks for nothing');
 };
 
+subtest 'boosts of indices' => sub {
+    for my $bad (qw(-1 1e39)) {
+        my $r = search(qq({"indices_boost":[{"t":$bad}]}));
+        is($r->{status}, 400, "$bad is refused");
+        like($r->{content}, qr/\[indices_boost\] boost must be a positive float, got \[\Q$bad\E\]/, 'with the value');
+    }
+    is(search('{"indices_boost":[{"t":2.5}],"query":{"match_all":{}},"size":1}')->{json}{hits}{max_score}, 2.5, 'a good one counts');
+};
+
 done_testing;

@@ -25,7 +25,9 @@ ok($n->wait_for(sub { ($n->get('/ready')->{status} // 0) == 200 }, 60), 'it is r
 ok($n->wait_for(sub { my $h = $n->get('/_cluster/health')->{json} || {}; ($h->{status} // '') eq 'green' && $h->{active_shards} == $shards }, 60),
     'all shards are open');
 within(time - $from, 2, 60, 'a start with 30 shards, four at one time');
-unlike($n->log_text, qr/no allocator took up/, 'nobody waited in vain');
+my $told = "no allocator took up this node's shards";
+like(QdNode::slurp(QdNode::daemon()), qr/\Q$told\E/, 'who waits in vain says so');
+unlike($n->log_text, qr/\Q$told\E/, 'nobody did');
 is($n->get('/i1/_search')->{json}{hits}{total}{value}, 1, 'the document');
 $n->stop;
 done_testing;

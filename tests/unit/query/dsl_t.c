@@ -356,6 +356,10 @@ static void errors(void **state)
         {"{'multi_match':{'query':'a','fields':['title^-1']}}",
          "illegal_argument_exception: negative [boost] are not allowed in [-1.0], use a value "
          "between 0 and 1 to deboost"},
+        {"{'query_string':{'query':'a^9999999999999999999999999999999999999999','fields':['title']}"
+         "}",
+         "query_shard_exception: failed to create query: boost must be a positive float, got "
+         "Infinity < illegal_argument_exception: boost must be a positive float, got Infinity"},
         {"{'multi_match':{'query':'a','fields':['title^1e39']}}",
          "illegal_argument_exception: boost must be a positive float, got Infinity"},
         {"{'multi_match':{'query':'a','fields':['title^x']}}",
