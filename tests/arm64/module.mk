@@ -1,5 +1,5 @@
-# make check-arm64 [CROSS=aarch64-linux-gnu-]: base, json, segment and the kernels of search and aggs for arm64 with
-# their unit tests, run by qemu-user (tests/integration/018_arm64.t).
+# make check-arm64 [CROSS=aarch64-linux-gnu-]: base, json, segment and the kernels of search for arm64 with
+# their unit tests, run by qemu-user; the kernels of aggs are compiled (tests/integration/018_arm64.t).
 CROSS ?= aarch64-linux-gnu-
 .PHONY: check-arm64
 check-arm64:
