@@ -3,7 +3,6 @@
 #include "action/search_part_int.h"
 #include "base/str.h"
 #include "config/value.h"
-#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -281,17 +280,18 @@ static int boosts_value(search_request *r, qd_json_reader *j, qd_err *err)
     if (!r->boosts) return qd_err_nomem(err, "indices_boost");
     for (const qd_json_node *x = n->first; x; x = x->next) {
         const qd_json_node *m = n->type == QD_JSON_T_OBJECT ? x : x->first;
-        double d;
-        if (!m || m->type != QD_JSON_T_NUMBER || qd_f64_parse(m->text, &d)) {
+        float boost;
+        if (!m || m->type != QD_JSON_T_NUMBER || qd_f32_parse_java(m->text, &boost)) {
             return qdi_search_err_at(r, x->raw.p, err, QD_E_PARSE,
                                      "Expected [VALUE_NUMBER] in [indices_boost] but found [%.*s]",
                                      QD_STR_ARG(x->raw));
         }
-        if (!(d >= 0 && d <= (double)FLT_MAX))
+        if (!qd_boost_valid(boost)) {
             return qdi_search_err_at(r, m->raw.p, err, QD_E_ARG,
                                      "[indices_boost] boost must be a positive float, got [%.*s]",
                                      QD_STR_ARG(m->text));
-        r->boosts[r->nboosts++] = (search_boost){m->key, (float)d};
+        }
+        r->boosts[r->nboosts++] = (search_boost){m->key, boost};
     }
     return 0;
 }

@@ -269,7 +269,8 @@ static int convert(conversion *v, const qd_query_node *n, uint32_t depth, const 
     if (depth > DEPTH_MAX) return bad_node(v, "is nested deeper than 32 levels", err);
     if ((n->nchildren && !n->children) || (n->ntexts && !n->texts))
         return bad_node(v, "counts what is not there", err);
-    if (!(n->boost >= 0)) return bad_node(v, "has a negative boost", err);
+    if (!qd_boost_valid(n->boost))
+        return bad_node(v, "has a boost that is negative, infinite or no number", err);
     int rc = convert_kind(v, n, depth, out, err);
     if (!rc && !*out) rc = qdi_query_none(v->b, out, err);
     return rc ? rc : qdi_boosted(v->b, *out, n->boost, out, err);

@@ -15,6 +15,7 @@
 #define QD_QUERY_NODE_H
 
 #include "base/arena.h"
+#include <float.h>
 #include <quidditch/operator.h>
 
 typedef enum qd_node_kind {
@@ -194,6 +195,13 @@ struct qd_node {
         qd_node_custom custom;
     } u;
 };
+
+/* May a user give this factor of scores? Not below 0, infinite or no number (Lucene's BoostQuery).
+ */
+static inline bool qd_boost_valid(float boost)
+{
+    return boost >= 0 && boost <= FLT_MAX;
+}
 
 #define QD_NODE_DEPTH_MAX 64u /* nesting; deeper trees are refused by the planner (QD_E_LIMIT) */
 

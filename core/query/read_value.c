@@ -209,7 +209,7 @@ int qdi_fuzziness_parse(qd_str text, qdi_fuzziness *out, qd_err *err)
 int qdi_check_boost(float boost, qd_err *err)
 {
     char text[QD_F64_TEXT_MAX];
-    if (boost >= 0 && !isinf(boost)) return 0;
+    if (qd_boost_valid(boost)) return 0;
     if (!(boost < 0))
         return qd_err_set(err, QD_E_ARG, "boost must be a positive float, got %s",
                           isnan(boost) ? "NaN" : "Infinity");

@@ -10,14 +10,14 @@
  *
  * It says nothing about what is made or written after it began: a table has the folders where
  * anything was, and in these every name is synced as if there had been no sweep. Notes are
- * never taken back: who makes a folder anew would race with who removed it.
+ * never taken back: who makes a folder anew would race with who removed it. All that counts is on
+ * the root's file system: names are given by renaming out of .tmp, which no mount below lets
+ * happen.
  */
 #include "nvme.h"
 #include <errno.h>
-#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -60,46 +60,6 @@ static int says_all(qd_storage *t)
     }
 }
 
-/* The mount point of a line of mountinfo, its fifth field, unescaped in place; NULL: there is none.
- */
-static char *mount_point(char *line, size_t *len)
-{
-    char *at = line;
-    for (int field = 0; at && field < 4; field++) at = strchr(at + 1, ' ');
-    if (!at) return NULL;
-    char *path = ++at, *to = path;
-    while (*at && *at != ' ') {
-        unsigned code;
-        int escape = *at == '\\' && sscanf(at + 1, "%3o", &code) == 1;
-        *to++ = escape ? (char)code : *at;
-        at += escape ? 4 : 1;
-    }
-    *len = (size_t)(to - path);
-    return path;
-}
-
-/* Is another file system mounted somewhere below the tier's root? Of it a sync of the root's says
- * nothing. */
-static int has_mounts(qd_storage *t)
-{
-    char link[64], root[PATH_MAX], line[2 * PATH_MAX];
-    int found = 0, begins = 1; /* begins: not the rest of a longer line */
-    snprintf(link, sizeof link, "/proc/self/fd/%d", t->root);
-    ssize_t n = readlink(link, root, sizeof root - 1);
-    FILE *f = n > 0 ? fopen("/proc/self/mountinfo", "re") : NULL;
-    if (!f) return 1; /* not known */
-    while (!found && fgets(line, sizeof line, f)) {
-        int ends = strchr(line, '\n') != NULL;
-        size_t len;
-        const char *path = begins ? mount_point(line, &len) : NULL;
-        begins = ends;
-        found = path && len > (size_t)n && memcmp(path, root, (size_t)n) == 0 &&
-                (n == 1 || path[n] == '/');
-    }
-    fclose(f);
-    return found;
-}
-
 static void *run(void *arg)
 {
     qd_storage *t = arg;
@@ -113,7 +73,7 @@ static void *run(void *arg)
 
 void nvme_sweep_start(qd_storage *t)
 {
-    if (!says_all(t) || has_mounts(t)) return;
+    if (!says_all(t)) return;
     pthread_condattr_t a;
     pthread_condattr_init(&a);
     pthread_condattr_setclock(&a, CLOCK_MONOTONIC);

@@ -15,11 +15,6 @@
 #include "base/vec.h"
 #include "segment/postings.h"
 
-typedef struct qdi_frontier { /* of a range under construction: few norms */
-    uint64_t set[4];          /* norms seen */
-    uint32_t best[256];       /* greatest frequency by norm; valid where the bit is set */
-} qdi_frontier;
-
 typedef struct qdi_pairs { /* Pareto sets one after the other, ascending in norm and frequency */
     QD_VEC(uint16_t) freq;
     QD_VEC(uint8_t) norm;
@@ -32,10 +27,10 @@ typedef struct qdi_impacts {
     const uint8_t *norms; /* of the field; NULL: all 1 */
     float inverse[256];   /* 1 / (k1 * (1 - b + b * length / average)), by norm */
     qdi_pairs blocks, ranges;
-    qdi_frontier now_range;
-    uint16_t now_block[256]; /* greatest frequency by norm, at most saturated; 0: none */
-    uint32_t range;          /* under construction, UINT32_MAX: none */
-    bool failed;             /* out of memory; reported by qdi_impacts_table */
+    uint16_t now_block[256],
+        now_range[256]; /* greatest frequency by norm, at most saturated; 0: none */
+    uint32_t range;     /* under construction, UINT32_MAX: none */
+    bool failed;        /* out of memory; reported by qdi_impacts_table */
     /* scratch of the table: the same by class, of those whose bit is in used */
     uint16_t (*best)[256];
     uint64_t used;

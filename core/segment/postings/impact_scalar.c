@@ -37,20 +37,9 @@ void qdi_impacts_term(qdi_impacts *x)
 {
     pairs_reset(&x->blocks);
     pairs_reset(&x->ranges);
-    memset(x->now_range.set, 0, sizeof x->now_range.set);
+    memset(x->now_range, 0, sizeof x->now_range);
     x->range = UINT32_MAX;
     x->failed = false;
-}
-
-static inline void add(qdi_frontier *f, uint32_t norm, uint32_t freq)
-{
-    uint64_t bit = 1ull << (norm & 63), *word = &f->set[norm >> 6];
-    if (!(*word & bit)) {
-        *word |= bit;
-        f->best[norm] = freq;
-    } else if (freq > f->best[norm]) {
-        f->best[norm] = freq;
-    }
 }
 
 /* Begins a set, with room for all its pairs. */
@@ -60,23 +49,6 @@ static bool begin_set(qdi_impacts *x, qdi_pairs *to, uint32_t id)
     x->failed |= qd_vec_reserve(&to->freq, a, 256) || qd_vec_reserve(&to->norm, a, 256) ||
                  qd_vec_push(&to->start, a, (uint32_t)to->freq.n) || qd_vec_push(&to->id, a, id);
     return !x->failed;
-}
-
-/* Appends the Pareto set of f, in order of norms; each pair has a greater frequency than those of
- * shorter documents. */
-static void emit(qdi_impacts *x, qdi_pairs *to, const qdi_frontier *f, uint32_t id)
-{
-    uint32_t top = 0;
-    if (!begin_set(x, to, id)) return;
-    for (uint32_t w = 0; w < 4; w++)
-        for (uint64_t m = f->set[w]; m; m &= m - 1) {
-            uint32_t norm = w * 64 + (uint32_t)__builtin_ctzll(m), freq = f->best[norm];
-            if (freq > QD_FREQ_SATURATED) freq = QD_FREQ_SATURATED;
-            if (freq <= top) continue;
-            top = freq;
-            to->freq.at[to->freq.n++] = (uint16_t)freq;
-            to->norm.at[to->norm.n++] = (uint8_t)norm;
-        }
 }
 
 #define LANES 8u
@@ -98,8 +70,9 @@ static inline uint32_t above(const uint16_t *best, uint32_t top)
 }
 #endif
 
-/* The same of the greatest frequencies of all norms, 0 where there is none. */
-static void emit_dense(qdi_impacts *x, qdi_pairs *to, const uint16_t *best, uint32_t id)
+/* Appends the Pareto set of the greatest frequencies by norm, in order of norms; each pair has a
+ * greater frequency than those of shorter documents. */
+static void emit(qdi_impacts *x, qdi_pairs *to, const uint16_t *best, uint32_t id)
 {
     uint32_t top = 0;
     if (!begin_set(x, to, id)) return;
@@ -112,25 +85,27 @@ static void emit_dense(qdi_impacts *x, qdi_pairs *to, const uint16_t *best, uint
         }
 }
 
-/* Blocks have many norms: a table of all, without a branch for each posting. */
+/* Without a branch for each posting. */
+static inline void add(uint16_t *best, uint32_t norm, uint32_t freq)
+{
+    freq = freq > QD_FREQ_SATURATED ? QD_FREQ_SATURATED : freq;
+    best[norm] = (uint16_t)(freq > best[norm] ? freq : best[norm]);
+}
+
 void qdi_impacts_block(qdi_impacts *x, const uint32_t *docs, const uint32_t *freqs, uint32_t n)
 {
     uint16_t *best = x->now_block;
     const uint8_t *norms = x->norms;
     memset(best, 0, sizeof x->now_block);
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t norm = norms ? norms[docs[i]] : 1, freq = freqs[i];
-        freq = freq > QD_FREQ_SATURATED ? QD_FREQ_SATURATED : freq;
-        best[norm] = (uint16_t)(freq > best[norm] ? freq : best[norm]);
-    }
-    emit_dense(x, &x->blocks, best, (uint32_t)x->blocks.id.n);
+    for (uint32_t i = 0; i < n; i++) add(best, norms ? norms[docs[i]] : 1, freqs[i]);
+    emit(x, &x->blocks, best, (uint32_t)x->blocks.id.n);
 }
 
 static void end_range(qdi_impacts *x)
 {
     if (x->range == UINT32_MAX) return;
-    emit(x, &x->ranges, &x->now_range, x->range);
-    memset(x->now_range.set, 0, sizeof x->now_range.set);
+    emit(x, &x->ranges, x->now_range, x->range);
+    memset(x->now_range, 0, sizeof x->now_range);
     x->range = UINT32_MAX;
 }
 
@@ -142,7 +117,7 @@ void qdi_impacts_ranges(qdi_impacts *x, const uint32_t *docs, const uint32_t *fr
             end_range(x);
             x->range = range;
         }
-        add(&x->now_range, x->norms ? x->norms[docs[i]] : 1, freqs[i]);
+        add(x->now_range, x->norms ? x->norms[docs[i]] : 1, freqs[i]);
     }
 }
 
@@ -206,7 +181,7 @@ int qdi_impacts_table(qdi_impacts *x, uint8_t *cls, uint8_t *range_cls, qdi_impa
     for (uint32_t c = 1; c < QD_IMPACT_CLASSES; c++) {
         if (!(x->used >> c & 1)) continue;
         size_t before = to->freq.n;
-        emit_dense(x, to, x->best[c], c);
+        emit(x, to, x->best[c], c);
         if (x->failed) return qd_err_nomem(err, "impact classes");
         out->level_cls[out->nlevels] = (uint8_t)c;
         out->level_pairs[out->nlevels++] = (uint8_t)(to->freq.n - before);

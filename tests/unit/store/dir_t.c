@@ -6,8 +6,11 @@
 #include "lib/store_load.h"
 #include "store/reads.h"
 #include "unit/unit.h"
+#include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -256,20 +259,12 @@ static void sync_folder(const store_dir *d)
     close(fd);
 }
 
-/* What a process finds is durable by one sync of all, what it writes by a sync of its own. In
- * memory: that is one of the file systems of which it is known. */
+/* What a process finds is durable by one sync of all, what it writes by a sync of its own. */
 static void what_is_found_needs_no_sync(void **state)
 {
     (void)state;
     fixture x;
-    char *was = getenv("TMPDIR") ? strdup(getenv("TMPDIR")) : NULL;
-    assert_int_equal(setenv("TMPDIR", "/dev/shm", 1), 0);
     begin(&x, NULL, 0);
-    if (was)
-        (void)setenv("TMPDIR", was, 1);
-    else
-        (void)unsetenv("TMPDIR");
-    free(was);
     qd_store_log *l = NULL, *other = NULL;
     qd_iovec v = {"abc", 3};
     uint64_t at;
@@ -281,9 +276,8 @@ static void what_is_found_needs_no_sync(void **state)
     qd_store_close(x.store);
     OK(&x, store_dir_open(x.dir, NULL, 0, &x.store, &x.err));
     int rc = QD_E_IO;
-    for (int i = 0; rc && i < 1000;
-         i++) { /* the first one waits for the sweep, for half a second */
-        if (i) sync_folder(x.dir);
+    for (int i = 0; rc && i < 1000; i++) {
+        if (i) sync_folder(x.dir); /* the first one waits for the sweep, for half a second */
         store_dir_fail_at(x.dir, "storage.sync", 1, QD_E_IO);
         rc = qd_store_log_open(x.store, QD_STR("t/0/log"), false, &l, NULL);
     }
@@ -307,6 +301,28 @@ static void what_is_found_needs_no_sync(void **state)
     OK(&x, qd_store_publish(x.store, object, QD_STR("pt"), 1, QD_STR("y"), &x.err));
     store_dir_fail_at(x.dir, "storage.sync", 1, QD_E_IO);
     assert_int_equal(qd_store_sync(x.store, &object, 1, NULL), QD_E_IO);
+    end(&x);
+}
+
+/* All that counts is on one file system: what is mounted below takes no object. */
+static void mounts_below_the_tier(void **state)
+{
+    (void)state;
+    fixture x;
+    char below[300];
+    if (unshare(CLONE_NEWNS) != 0 ||
+        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) { /* not root */
+        print_error("SKIPPED: mounts below a tier: %s\n", strerror(errno));
+        return;
+    }
+    begin(&x, NULL, 0);
+    snprintf(below, sizeof below, "%s/t", store_dir_path(x.dir));
+    assert_int_equal(mkdir(below, 0700), 0);
+    assert_int_equal(mount("none", below, "tmpfs", 0, NULL), 0);
+    int rc = qd_store_publish(x.store, QD_STR("t/0/p"), QD_STR("pt"), 1, QD_STR("x"), &x.err);
+    assert_int_equal(umount(below), 0);
+    assert_int_equal(rc, QD_E_IO);
+    assert_non_null(strstr(qd_err_reason(&x.err), "publishing \"t/0/p\""));
     end(&x);
 }
 
@@ -443,6 +459,7 @@ int main(void)
         cmocka_unit_test(a_foreign_sigbus_stays_fatal),
         cmocka_unit_test(unfinished_files_go_at_the_next_open),
         cmocka_unit_test(what_is_found_needs_no_sync),
+        cmocka_unit_test(mounts_below_the_tier),
         cmocka_unit_test(failed_syncs),
         cmocka_unit_test(appends_that_fail_are_cut_back),
         cmocka_unit_test(the_reserve_is_kept_back_and_spent),
