@@ -53,6 +53,13 @@ sub catalogue {
     return $file;
 }
 
+# The first n documents of a corpus.
+sub head {
+    my ($s, $corpus, $n) = @_;
+    (my $file = $corpus) =~ s/\.jsonl$/.head-$n.jsonl/;
+    return $s->made($file, "head -n $n $corpus");
+}
+
 # --- queries --------------------------------------------------------------------------------------------
 
 # Words of gen_queries, and search bodies of them (gen_bodies.pl); `few`: some classes of words alone.
@@ -66,6 +73,15 @@ sub word_queries {
     if ($few) { spew("$base.queries.tsv", join '', grep { /^(?:$keep)\t/ } split /^/m, slurp("$base.words.tsv")) }
     else { run("$^X tests/bench/gen_bodies.pl text $base.words.tsv $bodies > $base.bodies.tsv && cat $base.words.tsv $base.bodies.tsv > $base.queries.tsv") }
     return $s->described($corpus, "$base.queries.tsv");
+}
+
+# Exact phrases alone, as search bodies.
+sub phrase_queries {
+    my ($s, $corpus) = @_;
+    my $c = $s->word_queries($corpus);
+    (my $file = $c->{queries}) =~ s/\.queries\.tsv$/.phrases.tsv/;
+    spew($file, join '', grep { /^phrase\w*\t\{/ } split /^/m, slurp($c->{queries}));
+    return $s->described($corpus, $file);
 }
 
 sub row_queries {

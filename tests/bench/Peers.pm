@@ -41,16 +41,23 @@ sub newest_lucene {
     return if $ENV{LUCENE10_JAR};
     my ($jdk) = map { $_->[1] } sort { $b->[0] <=> $a->[0] } map { m{(\d+)[^/]*$} && $1 >= 21 ? [$1, $_] : () }
         map { s{/bin/javac$}{}r } glob '/usr/lib/jvm/*/bin/javac';
-    my $to = "$ENV{PEERS}/lucene10";
+    my ($to, $copy) = ("$ENV{PEERS}/lucene10", 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy');
     if (!$jdk || !`sh -c 'command -v mvn'`) { $s->{no10} = 'no Maven or no JDK from 21 on'; return }
     if (!glob "$to/lucene-core-*.jar") {
-        my $copy = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy';
         system(qw(mvn -q -B), $copy, '-Dartifact=org.apache.lucene:lucene-core:LATEST', "-DoutputDirectory=$to") == 0
             or $s->{no10} = 'Maven did not give it';
     }
     my ($jar) = glob "$to/lucene-core-*.jar" or return;
     @ENV{qw(LUCENE10_JAR JAVA25 JAVAC25)} = ($jar, "$jdk/bin/java", "$jdk/bin/javac");
+    my ($version) = $jar =~ /lucene-core-(.*)\.jar$/;
+    my $misc = "$to/lucene-misc-$version.jar";
+    system(qw(mvn -q -B), $copy, "-Dartifact=org.apache.lucene:lucene-misc:$version", "-DoutputDirectory=$to") unless -e $misc;
+    if (-e $misc) { $ENV{LUCENE10_MISC_JAR} = $misc }
+    else { print STDERR "left out: the newest Lucene's own order of documents: Maven did not give lucene-misc\n" }
 }
+
+# Has the newest Lucene its own order of documents here (lucene-misc)?
+sub reorders { my ($s) = @_; return $ENV{LUCENE10_MISC_JAR} && grep { $_ eq 'lucene10' } $s->there }
 
 sub jar_of { my ($v) = @_; return $ENV{ 'LUCENE' . ($v =~ /^(\d+)/)[0] . '_JAR' } // '' }
 sub without_jar { # why, or nothing

@@ -113,16 +113,23 @@ sub threads {
     return table('command | who | queries a second, 1 thread | 2 threads | ratio', '---|---|---:|---:|---:', @rows);
 }
 
+# The classes that differ, of what agree.pl printed.
+sub differing {
+    my ($x) = @_;
+    my @classes = map { /^(\S+) (\S+)\s+(\d+) queries, ([1-9]\d*) differ$/ ? "$1 $2 $4 of $3" : () } @{ $x->{disagree} };
+    return @classes ? 'Differ: ' . join(', ', @classes) . ".\n" : '';
+}
+
 sub set_text {
     my ($r, $peers) = @_;
     my $md = sprintf "\n## %s (%d documents, %.0f MB)\n\n", ucfirst $r->{title}, $r->{docs}, $r->{bytes} / 1e6;
     for my $p (grep { $r->{search}{$_} } @$peers) {
-        $md .= "Against $p, one segment; agreement: $r->{search}{$p}{agree}.\n\n" . summary($r->{search}{$p}{ratios}) . "\n";
+        $md .= "Against $p, one segment; agreement: $r->{search}{$p}{agree}.\n" . differing($r->{search}{$p}) . "\n" . summary($r->{search}{$p}{ratios}) . "\n";
     }
     $md .= "### Indexing, one thread unless told, 256 MB buffer\n\n" . indexing($r) if $r->{index};
     $md .= "\n### Size of the index that was searched\n\n" . sizes($r) if $r->{size};
     for my $p (grep { $r->{natural}{$_} } @$peers) {
-        $md .= "\n### The natural number of segments (ours $r->{segments}{quidditch}, $p $r->{segments}{$p}); agreement: $r->{natural}{$p}{agree}\n\n"
+        $md .= "\n### The natural number of segments (ours $r->{segments}{quidditch}, $p $r->{segments}{$p}); agreement: $r->{natural}{$p}{agree}\n" . differing($r->{natural}{$p}) . "\n"
           . summary($r->{natural}{$p}{ratios});
     }
     $md .= "\n### Queries a second\n\n" . threads($r) if $r->{threads};
@@ -165,11 +172,11 @@ sub page {
     my @peers = map { $_->[0] } @{ $x{peers} };
     my ($o, $m) = @x{qw(options machine)};
     my $md = "# Performance\n\nWritten by `make bench`; not edited by hand. Times are microseconds of one thread, the index in the page\n"
-      . "cache, no caches between queries, each query's best of $x{tries} runs on each side. Lucene is warmed up for $o->{warm} s a class\n"
+      . "cache, no caches between queries, each query's best of $x{tries} runs on each side (of fewer where a set has fewer peers). Lucene is warmed up for $o->{warm} s a class\n"
       . "of queries; a peer's figure of a query is the lower of TOP_k and TOP_k_COUNT. TOP_10_COUNT_10000 counts hits up to 10,000, as REST\n"
       . "does by default. All read the same files and ran by turns; only ratios within this page mean anything.\n"
       . "A class in which the peer's median is below 20 µs passes at 20 µs. Indexing: best of $o->{passes} by documents per CPU second\n"
-      . "of the process, merges included; merging, MB/s: bytes of the natural segments by the seconds of merging them to one.\n"
+      . "of the process, merges included" . ($o->{'index-docs'} ? ", modes that nothing searches over the first $o->{'index-docs'} documents" : '') . "; merging, MB/s: bytes of the natural segments by the seconds of merging them to one.\n"
       . "Lucene's RssAnon is its heap ($o->{heap}), touched before the start.\n\n"
       . "Machine: $m->{cpu}, $m->{cores} cores, $m->{memory_gib} GiB, $m->{os}, $m->{kernel}, gcc $m->{gcc}; load before the run $m->{load_before}.\n"
       . "Sources: " . ($m->{commit} || 'unknown') . ".\n"

@@ -4,11 +4,14 @@
 # docs/performance.json, then runs the programs beside it (node.pl, live.pl, rest.pl, columns.pl) that write their own.
 #
 #   run.pl [--limit N] [--docs 1000000] [--dir build/bench] [--rounds 3] [--warm 30] [--queries 200]
-#          [--passes 1] [--peers 8,10,tantivy] [--heap 3g] [--only SET,...] [--skip-node] [--no-write] [--fresh]
+#          [--passes 1] [--peers 8,10,tantivy] [--heap 3g] [--index-docs N] [--only SET,...] [--skip-node] [--no-write]
+#          [--fresh]
 #
 # Sets: text (generated documents), catalogue (of the machine's packages), logs, taxi, mixed (indexing
-# alone), growth (a tenth and five times of --docs). --only runs some of them; the page in docs/ is
-# written when all are there, before that it lies in --dir.
+# alone), phrases (pairs of words indexed, a fifth of --docs), order (documents ordered at merges, a fifth),
+# growth (a tenth and five times of --docs). --only runs some of them; the page in docs/ is written when all
+# are there, before that it lies in --dir. --index-docs N: modes of indexing that nothing searches read the
+# first N documents.
 # The run is made of parts, each kept when done: the same command again goes on behind the last one
 # that is; another program, jar or option, or --fresh, starts from the beginning. All that it makes
 # lies in --dir. --limit N tries the wiring in minutes: N documents, short warm-up, the page
@@ -31,10 +34,10 @@ use Peers;
 use Report qw(machine compared best_of_files summary page);
 
 my %o = (docs => 1_000_000, dir => 'build/bench', rounds => 3, warm => 30, passes => 1, queries => 200,
-    peers => '8,10,tantivy', heap => '3g');
+    peers => '8,10,tantivy', heap => '3g', 'index-docs' => 0);
 my (%flag, $limit, %only);
 my @told = @ARGV;
-my @sets = qw(text catalogue logs taxi mixed growth);
+my @sets = qw(text catalogue logs taxi mixed phrases order growth);
 while (@ARGV) {
     my $a = shift;
     if ($a =~ /^--(skip-node|no-write|fresh)$/) { $flag{$1} = 1 }
@@ -47,7 +50,7 @@ while (@ARGV) {
         %o = (%o, docs => $limit, dir => "build/bench-$limit", warm => 0.1, rounds => 2, queries => 20, heap => '1g');
         $flag{'no-write'} = 1;
     }
-    elsif ($a =~ /^--(docs|dir|rounds|warm|passes|queries|peers|heap)$/ && @ARGV) { $o{$1} = shift }
+    elsif ($a =~ /^--(docs|dir|rounds|warm|passes|queries|peers|heap|index-docs)$/ && @ARGV) { $o{$1} = shift }
     else { die "unknown option $a\n" }
 }
 my $dir = $o{dir};
@@ -86,9 +89,23 @@ my %set = (
     taxi => { title => "$o{docs} taxi rides", size => $size / 4, rows => 'taxi', index => ['--merge', 'natural', '--es-append'], cmds => \@cmds },
     mixed => { title => "$o{docs} mixed documents of 14 fields", size => $size, rows => 'mixed', index => ['--merge', '--es', '--es-append', '--es-append --threads 2'] },
 );
+my $fifth = int($o{docs} / 5) || 1;
+my %small = (size => $fifth / 1e6, index => ['--merge'], brief => 1);
+my $phrases = "$fifth generated documents, phrases by pairs of words (index_phrases)";
+my %pairs = (%small, of => 'phrases', cmds => [qw(TOP_10 TOP_100 TOP_1000 COUNT TOP_10_COUNT TOP_100_COUNT TOP_1000_COUNT)], mapping => "$map/text_pairs.json",
+    bodies => "$map/text_pairs.json", who => [grep { $_ ne 'tantivy' } @who], make => sub { $corpora->phrase_queries($corpora->generated($fifth)) });
+$set{pairs} = { %pairs, title => "$phrases, of the peers too" };
+$set{pairs_words} = { %pairs, title => "$phrases, of the peers by words", peer_mapping => "$map/text.json", peer_bodies => "$map/text.json", compare => ['--counts', 'phrase2,phrase2_hh,phrase3'] };
+# Lucene 8 has no order of its own; of the newest terms of N/2000 documents, as ours (docs/decisions/0132).
+my @ordered = $peers->reorders ? ('quidditch', 'lucene10') : ('quidditch');
+for my $by (qw(length bp)) {
+    $set{"order_$by"} = { %small, of => 'order', title => "$fifth generated documents, ordered at merges (ours by $by)", cmds => \@cmds, bodies => "$map/text.json", who => \@ordered,
+        compare => ['--no-order'], args => { quidditch => "--reorder $by", lucene10 => '--ram 64 --reorder ' . max(8, int($fifth / 2000)) },
+        make => sub { $corpora->word_queries($corpora->generated($fifth)) } };
+}
 for my $times (0.1, 5) {
     my $n = int($o{docs} * $times) || 1;
-    $set{"growth$n"} = { title => "$n generated documents", size => $n / 1e6, index => ['--merge'], growth => 1, cmds => [qw(TOP_10 TOP_10_COUNT COUNT)],
+    $set{"growth$n"} = { title => "$n generated documents", size => $n / 1e6, index => ['--merge'], brief => 1, of => 'growth', cmds => [qw(TOP_10 TOP_10_COUNT COUNT)],
         make => sub { $corpora->word_queries($corpora->generated($n), 1) } };
 }
 for my $s (grep { $_->{rows} } values %set) {
@@ -99,10 +116,15 @@ for my $s (grep { $_->{rows} } values %set) {
         return $s->{cmds} ? $corpora->row_queries($kind, $c) : $corpora->described($c);
     };
 }
-my @order = (grep({ $set{$_} } @sets), sort { $set{$a}{size} <=> $set{$b}{size} } grep { $set{$_}{growth} } keys %set);
+sub of { my ($name) = @_; return $set{$name}{of} // $name } # the set that --only names
+sub who { my ($name) = @_; return @{ $set{$name}{who} // \@who } }
+sub peers_of { my ($name) = @_; return grep { $_ ne 'quidditch' } who($name) }
+my @order = map { my $of = $_; sort { $set{$a}{size} <=> $set{$b}{size} || $a cmp $b } grep { of($_) eq $of } keys %set } @sets;
 
 # --- commands -------------------------------------------------------------------------------------------
 
+# Is what a mode of indexing makes searched?
+sub searched { my ($name, $mode) = @_; return $set{$name}{cmds} && $mode =~ /^(?:--merge|natural)$/ }
 sub index_dir { my ($name, $who, $mode) = @_; return "$dir/$name-$who" . $mode =~ s/ //gr }
 
 # Rows of ours go through the engine, which has the mapping; the peers' forms that are searched hold the
@@ -110,17 +132,21 @@ sub index_dir { my ($name, $who, $mode) = @_; return "$dir/$name-$who" . $mode =
 sub command_index {
     my ($name, $who, $mode) = @_;
     my $s = $set{$name};
-    my $args = $mode eq 'natural' ? '' : $mode;
-    $args = "--es-append $args" if $s->{mapping} && $who eq 'quidditch' && $args !~ /--es/;
-    $args .= " --mapping $s->{mapping}" if $s->{mapping};
-    return $peers->program($who, 'Indexer') . " --in $parts->{result}{\"corpus $name\"}{corpus} --index " . index_dir($name, $who, $mode) . " $args";
+    my $args = join ' ', $mode eq 'natural' ? () : $mode, $s->{args}{$who} // ();
+    my $mapping = $who eq 'quidditch' ? $s->{mapping} : $s->{peer_mapping} // $s->{mapping};
+    $args = "--es-append $args" if $mapping && $who eq 'quidditch' && $args !~ /--es/;
+    $args .= " --mapping $mapping" if $mapping;
+    my $c = $parts->result("corpus $name");
+    my $in = $o{'index-docs'} && !searched($name, $mode) ? $corpora->head($c->{corpus}, $o{'index-docs'}) : $c->{corpus};
+    return $peers->program($who, 'Indexer') . " --in $in --index " . index_dir($name, $who, $mode) . " $args";
 }
 
 sub command_search {
     my ($name, $who, $mode, $cmds, $rounds, $warm, $out) = @_;
     my ($s, $c) = ($set{$name}, $parts->result("corpus $name"));
+    my $bodies = $who eq 'quidditch' ? $s->{bodies} : $s->{peer_bodies} // $s->{bodies};
     return $peers->program($who, 'Searcher') . ' --index ' . index_dir($name, $who, $mode) . " --queries $c->{queries} --cmds " . join(',', @$cmds)
-      . " --rounds $rounds --warm-sec $warm --out $out" . ($s->{bodies} && !$s->{growth} ? " --mapping $s->{bodies}" : '');
+      . " --rounds $rounds --warm-sec $warm --out $out" . ($bodies ? " --mapping $bodies" : '');
 }
 
 sub figures { my ($line) = @_; return { map { /^([a-zA-Z_]+)=(.*)$/ ? ($1 => $2) : () } split ' ', $line } }
@@ -130,7 +156,7 @@ sub index_part {
     my $to = index_dir($name, $who, $mode);
     my $memory = measured(command_index($name, $who, $mode), "$to.txt", "$to.err");
     my %f = (%{ figures(slurp("$to.txt")) }, %$memory);
-    remove_tree($to) unless $set{$name}{cmds} && $mode =~ /^(?:--merge|natural)$/;
+    remove_tree($to) unless searched($name, $mode);
     return \%f;
 }
 
@@ -161,35 +187,37 @@ sub size_part {
     my %size;
     my $dump = decode_json(capture("$qd segment dump --json " . index_dir($name, 'quidditch', '--merge') . " 2>$dir/dump.err"));
     for my $seg (@{ $dump->{segments} }) { $size{quidditch}{ $_->{name} } += $_->{bytes} for @{ $seg->{sections} } }
-    for my $who (@peers) {
+    for my $who (peers_of($name)) {
         my ($files) = slurp(index_dir($name, $who, '--merge') . '.txt') =~ /files:(.*)/;
         $size{$who} = { map { /^(.*)=(\d+)$/ ? ($1 => $2 + 0) : () } split ' ', $files // '' };
     }
     return \%size;
 }
 
+sub tries { my ($name) = @_; return $o{rounds} * (peers_of($name) + 1) }
+
 sub plan {
     my ($name) = @_;
     my $s = $set{$name};
-    my ($weight, $of) = ($s->{size}, $s->{growth} ? 'growth' : $name);
+    my ($weight, $of) = ($s->{size}, of($name));
     $parts->add("corpus $name", $of, 40 * $weight + 3, $s->{make});
     my $java = sub { my ($who, $ours, $peer) = @_; return Peers::is_java($who) ? $peer : $ours };
     for my $mode (@{ $s->{index} }) {
         for my $pass (1 .. $o{passes}) {
-            for my $who (grep { $_ ne 'tantivy' || $mode !~ /--es/ } @who) {
+            for my $who (grep { $_ ne 'tantivy' || $mode !~ /--es/ } who($name)) {
                 $parts->add("index $name $who $mode / $pass", $of, $java->($who, 20, 180) * $weight + 3, sub { index_part($name, $who, $mode) });
             }
         }
     }
     return unless $s->{cmds};
     $parts->add("size $name", $of, 1, sub { size_part($name) });
-    my ($turn, $tries) = (0, $o{rounds} * (@peers + 1));
-    for my $who (map({ ('quidditch', $_) } @peers), 'quidditch') {
+    my ($turn, $tries) = (0, tries($name));
+    for my $who (map({ ('quidditch', $_) } peers_of($name)), 'quidditch') {
         my $t = ++$turn;
         my $rounds = $who eq 'quidditch' ? $o{rounds} : $tries;
         $parts->add("search $name $who $t", $of, $java->($who, 2, 20 * $o{warm}) + 20 * $rounds * $weight, sub { search_part($name, $who, '--merge', $t, $s->{cmds}, $rounds, 1) });
     }
-    return if $s->{growth};
+    return if $s->{brief};
     if (grep { $_ eq 'natural' } @{ $s->{index} }) {
         $parts->add("natural $name $_", $of, $java->($_, 2, 7 * $o{warm}) + 20 * $o{rounds} * $weight, do { my $who = $_; sub { search_part($name, $who, 'natural', 1, \@few, $o{rounds}, 0.3) } }) for @who;
     }
@@ -198,15 +226,15 @@ sub plan {
 
 # --- report ---------------------------------------------------------------------------------------------
 
-sub how_to_compare { my ($who) = @_; return $who eq 'tantivy' ? @agree_tantivy : () }
+sub how_to_compare { my ($name, $who) = @_; return (@{ $set{$name}{compare} // [] }, $who eq 'tantivy' ? @agree_tantivy : ()) }
 
 sub gather { # the figures of one set
     my ($name) = @_;
     my ($s, $c) = ($set{$name}, $parts->result("corpus $name"));
     return unless $c;
-    my %r = (name => $name, title => $s->{title}, who => \@who, map { $_ => $c->{$_} } qw(bytes docs classes));
+    my %r = (name => $name, title => $s->{title}, who => [who($name)], map { $_ => $c->{$_} } qw(bytes docs classes));
     my (%files, %natural);
-    for my $p ($parts->names($s->{growth} ? 'growth' : $name)) {
+    for my $p ($parts->names(of($name))) {
         my $f = $parts->result($p);
         if ($p =~ /^index \Q$name\E (\S+) (.*) \/ \d+$/) {
             my $b = $r{index}{$2}{$1};
@@ -219,15 +247,15 @@ sub gather { # the figures of one set
     }
     return \%r unless %files;
     my %best = map { $_ => best_of_files("$dir/$name-$_.out", @{ $files{$_} }) } keys %files;
-    $r{search}{$_} = compared($best{quidditch}, $best{$_}, how_to_compare($_)) for @peers;
-    if (%natural) { $r{natural}{$_} = compared($natural{quidditch}, $natural{$_}, '--no-order', how_to_compare($_)) for @peers }
+    $r{search}{$_} = compared($best{quidditch}, $best{$_}, how_to_compare($name, $_)) for peers_of($name);
+    if (%natural) { $r{natural}{$_} = compared($natural{quidditch}, $natural{$_}, '--no-order', how_to_compare($name, $_)) for peers_of($name) }
     return \%r;
 }
 
 sub commands { # what was run over a set
     my ($name) = @_;
-    my ($s, $tries, @c) = ($set{$name}, $o{rounds} * (@peers + 1));
-    for my $who (@who) {
+    my ($s, $tries, @c) = ($set{$name}, tries($name));
+    for my $who (who($name)) {
         push @c, map { command_index($name, $who, $_) } grep { $who ne 'tantivy' || !/--es/ } @{ $s->{index} };
         push @c, command_search($name, $who, '--merge', $s->{cmds}, $who eq 'quidditch' ? $o{rounds} : $tries, warm_up($name, $who, 1), "$dir/$name-$who.out") if $s->{cmds};
     }
@@ -254,7 +282,7 @@ my $wanted = sub { my ($set) = @_; return $set eq 'all' || !%only || $only{$set}
 $parts->run_all($wanted, sub { my ($set) = @_; return exists $parts->{result}{"corpus $set"} && !$parts->result("corpus $set") });
 
 my @missing = grep { my $s = $_; !$parts->complete($s) && !(exists $parts->{result}{"corpus $s"} && !$parts->result("corpus $s")) } @sets;
-my @done = grep { my $of = $set{$_}{growth} ? 'growth' : $_; !grep { $_ eq $of } @missing } @order;
+my @done = grep { my $of = of($_); !grep { $_ eq $of } @missing } @order;
 my @r = map { gather($_) // () } @done;
 my $keep = $flag{'no-write'} || @missing;
 my ($md_to, $json_to) = $keep ? ("$dir/PERFORMANCE.md", "$dir/performance.json") : ('docs/PERFORMANCE.md', 'docs/performance.json');
@@ -262,13 +290,13 @@ my ($state) = (-e $md_to ? slurp($md_to) : '') =~ /^(## The state in Kubernetes 
 spew($md_to, page(machine => $parts->result('machine'), options => \%o, told => "@told", tries => $o{rounds} * (@peers + 1),
     peers => [map { [$_, $peers->name($_)] } @peers], absent => [$peers->absent], missing => \@missing,
     differs => (grep { $_ eq 'tantivy' } @peers) ? $differs : undef, state => $state && "\n$state",
-    sets => [grep { !$set{ $_->{name} }{growth} } @r], growth => [grep { $_->{search} && ($set{ $_->{name} }{growth} || $_->{name} eq 'text') } @r],
+    sets => [grep { of($_->{name}) ne 'growth' } @r], growth => [grep { $_->{search} && (of($_->{name}) eq 'growth' || $_->{name} eq 'text') } @r],
     commands => [map { commands($_->{name}) } @r]));
 my @plain = qw(name title bytes docs index size segments threads memory);
 spew($json_to, JSON::PP->new->canonical->pretty->encode({ machine => $parts->result('machine'), options => { map { $_ => $o{$_} } grep { $_ ne 'dir' } keys %o },
     peers => { map { $_ => $peers->name($_) } @peers }, absent => [$peers->absent], missing => \@missing, corpora => [map { my $r = $_; +{
         (map { defined $r->{$_} ? ($_ => $r->{$_}) : () } @plain),
-        (map { my $k = $_; $r->{$k} ? ($k => { map { $_ => { agreement => $r->{$k}{$_}{agree}, ratios => $r->{$k}{$_}{ratios} } } keys %{ $r->{$k} } }) : () } qw(search natural)) } } @r] }));
+        (map { my $k = $_; $r->{$k} ? ($k => { map { $_ => { agreement => $r->{$k}{$_}{agree}, disagree => $r->{$k}{$_}{disagree}, ratios => $r->{$k}{$_}{ratios} } } keys %{ $r->{$k} } }) : () } qw(search natural)) } } @r] }));
 print $parts->result("run $_") for grep { $parts->result("run $_") } sort keys %beside;
 my $wrong = 0;
 for my $r (@r) {

@@ -21,8 +21,14 @@ impl Tokenizer for Standard {
     }
 }
 
+/// Characters that hold words together and are none by themselves (ExtendNumLet): the low line and its like,
+/// and the narrow no-break space.
+fn is_connector(c: char) -> bool {
+    matches!(c, '_' | '\u{202f}' | '\u{203f}' | '\u{2040}' | '\u{2054}' | '\u{fe33}' | '\u{fe34}' | '\u{fe4d}'..='\u{fe4f}' | '\u{ff3f}')
+}
+
 fn in_word(c: char) -> bool {
-    if c.is_ascii() { c.is_ascii_alphanumeric() || c == '_' } else { c.is_alphabetic() }
+    is_connector(c) || if c.is_ascii() { c.is_ascii_alphanumeric() } else { c.is_alphabetic() }
 }
 
 /// Ideographs and hiragana are words of one character.
@@ -62,7 +68,7 @@ impl TokenStream for Stream<'_> {
             before = c;
         }
         let word = &word[..end];
-        if word.bytes().all(|b| b == b'_') {
+        if word.chars().all(is_connector) {
             self.at += start + end;
             return self.advance();
         }
