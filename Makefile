@@ -40,8 +40,9 @@ MARCH := $(if $(filter x86_64,$(ARCH)),-march=x86-64-v2,$(if $(filter aarch64,$(
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror=unused-result -Werror
 # Sanitized code is compiled more often than it is debugged: -O1 -g1 take half of -O2 -g's time.
 OPT := $(if $(DEBUG),-Og -DQD_DEBUG -DXXH_NO_INLINE_HINTS=1,$(if $(COVERAGE),-O0 --coverage,$(if $(SAN),-O1,-O2)))
-# A debug build ranks a second time with nothing skipped, and compares (core/search/run.c).
-OPT += $(if $(DEBUG),-DQD_RESCORE)
+# Debug and address-sanitized builds rank and count a second time with nothing skipped, and compare
+# (core/search/run.c).
+OPT += $(if $(DEBUG)$(findstring address,$(SAN)),-DQD_RESCORE)
 # what gcc's -O1 sees of the flow of data it takes for faults of formats; -O2 judges them
 WARN += $(if $(SAN),$(if $(filter gcc cc,$(CCNAME)),-Wno-format-overflow -Wno-format-truncation))
 CPPFLAGS_ALL := -D_GNU_SOURCE -DQD_VERSION='"$(VERSION)"' -Icore -Isdk/include $(CPPFLAGS)
