@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# 018_arm64.t: base, json, segment and the kernels of search are portable: compiled for arm64 by Debian's cross compiler, their
+# 018_arm64.t: base, json, segment and the kernels of search and aggs are portable: compiled for arm64 by Debian's cross compiler, their
 # unit tests run by qemu-user, the quick ones (QD_FULL=1, make check-arm64, the long suite: all). Libraries for arm64 are
 # unpacked below build/arm64; nothing is installed. Skipped, loudly, where compiler, qemu or those are not to be had.
 use strict;
