@@ -9,8 +9,6 @@
 
 static const float g_zero_ninv[256 + 16];
 
-#define SET_BATCH 256u /* terms of a set whose postings are fetched together */
-
 struct qdi_norms {
     qdi_field *field;
     uint32_t slot;
@@ -396,108 +394,6 @@ static int plan_exists(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
     return rc ? rc : add_pending(r, w, err);
 }
 
-/* Sets the bits of some terms' documents. */
-static int set_flush(qdi_run *r, qd_postings *p, uint32_t n, qd_reads *reads, uint64_t *bits,
-                     qd_err *err)
-{
-    uint32_t docs[192];
-    int rc = qd_reads_fetch(reads, err);
-    for (uint32_t i = 0; i < n && !rc; i++) {
-        rc = qd_postings_open(&p[i], reads, err);
-        if (rc) break;
-        if (p[i].bits) {
-            for (uint32_t w = 0; w < (r->ndocs + 63) / 64; w++) bits[w] |= p[i].bits[w];
-            continue;
-        }
-        for (uint32_t b = 0; b < p[i].nblk; b++) {
-            uint32_t m = qd_postings_docs(&p[i], b, docs);
-            for (uint32_t k = 0; k < m; k++) bits[docs[k] >> 6] |= 1ull << (docs[k] & 63);
-        }
-        rc = qd_postings_status(&p[i], err);
-    }
-    qd_reads_release(reads);
-    return rc ? rc : qdi_run_tick(r);
-}
-
-typedef struct set_batch {
-    qdi_run *r;
-    qd_postings *p;
-    uint32_t n;
-    qd_small_terms *small;
-    qd_reads *reads, *small_reads;
-    uint64_t *bits;
-    uint64_t docs;
-} set_batch;
-
-static int small_flush(set_batch *b, qd_err *err)
-{
-    int rc = qd_small_terms_flush(b->small, b->r->leaf->segment, b->small_reads, b->bits, err);
-    return rc ? rc : qdi_run_tick(b->r);
-}
-
-static int set_add(set_batch *b, const qd_term *t, qd_err *err)
-{
-    b->docs += t->df;
-    if (t->df == 1) {
-        b->bits[t->doc >> 6] |= 1ull << (t->doc & 63);
-        return 0;
-    }
-    if (t->df <= QD_BLOCK) {
-        if (qd_small_terms_add(b->small, t)) return 0;
-        int full = small_flush(b, err);
-        if (!full) qd_small_terms_add(b->small, t);
-        return full;
-    }
-    int rc = qd_postings_plan(b->r->leaf->segment, t, QD_INDEX_DOCS, b->reads, &b->p[b->n], err);
-    if (rc || ++b->n < SET_BATCH) return rc;
-    rc = set_flush(b->r, b->p, b->n, b->reads, b->bits, err);
-    b->n = 0;
-    return rc;
-}
-
-/* Explicit terms: looked up in groups, in order. */
-static int set_terms(set_batch *b, const qdi_node *x, uint32_t field, qd_err *err)
-{
-    qd_segment *seg = b->r->leaf->segment;
-    qd_term_lookup *look = qd_arena_alloc(b->r->arena, SET_BATCH * sizeof *look);
-    qd_reads *reads = qd_reads_make(b->r->arena, b->r->plan->account);
-    if (!look || !reads) return nomem(err);
-    int rc = 0;
-    for (uint32_t i = 0; i < x->u.set.n && !rc;) {
-        uint32_t n = 0;
-        for (; i < x->u.set.n && n < SET_BATCH && !rc; i++) {
-            rc = qd_term_plan(seg, field, x->u.set.terms[i], reads, &look[n], err);
-            n += !rc && look[n].possible;
-        }
-        if (!rc) rc = qd_reads_fetch(reads, err);
-        for (uint32_t k = 0; k < n && !rc; k++) {
-            qd_term t;
-            rc = qd_term_find(&look[k], reads, &t, err);
-            if (rc == QD_E_NOTFOUND)
-                rc = 0;
-            else if (!rc)
-                rc = set_add(b, &t, err);
-        }
-        qd_reads_release(reads);
-    }
-    return rc;
-}
-
-static int set_range(set_batch *b, const qdi_node *x, uint32_t field, qd_err *err)
-{
-    qd_term_iter *it;
-    int rc = qd_term_iter_open(b->r->leaf->segment, field, &x->u.set.range, b->r->arena, &it, err);
-    qd_str text;
-    qd_term t;
-    while (!rc) {
-        rc = qd_term_iter_step(it, &text, &t, err);
-        if (rc <= 0) break;
-        rc = set_add(b, &t, err);
-    }
-    return rc;
-}
-
-/* Documents of many terms: their bitmap is made here, with fetches of its own. */
 /* Words and addresses without an index, by their column. */
 static int plan_by_column(qdi_run *r, const qdi_node *x, uint32_t f, qdi_lnode *l, qd_err *err)
 {
@@ -511,32 +407,20 @@ static int plan_by_column(qdi_run *r, const qdi_node *x, uint32_t f, qdi_lnode *
     return 0;
 }
 
+/* Documents of many terms: their bitmap is made here, with fetches of its own. */
 static int plan_set(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
 {
     uint32_t f = x->u.set.field->number[r->leaf->index];
     if (f == QD_FIELD_NONE) return 0;
     if (qd_segment_field(r->leaf->segment, f)->index == QD_INDEX_NONE)
         return plan_by_column(r, x, f, l, err);
-    set_batch b = {.r = r,
-                   .reads = qd_reads_make(r->arena, r->plan->account),
-                   .small_reads = qd_reads_make(r->arena, r->plan->account)};
-    qdi_scratch_mark mark = {0};
-    b.bits = make_bits(r);
-    mark = qdi_scratch_get_mark(r->scratch);
-    b.p = qdi_scratch_alloc(r->scratch, SET_BATCH * sizeof *b.p);
-    b.small = qdi_scratch_alloc(r->scratch, sizeof *b.small);
-    if (!b.reads || !b.small_reads || !b.p || !b.small || !b.bits) return nomem(err);
-    b.small->n = b.small->nruns = 0;
-    int rc = x->u.set.terms ? set_terms(&b, x, f, err) : set_range(&b, x, f, err);
-    if (!rc) rc = small_flush(&b, err);
-    if (!rc && b.n) rc = set_flush(r, b.p, b.n, b.reads, b.bits, err);
-    qd_reads_release(b.reads);
-    qd_reads_release(b.small_reads);
-    qdi_scratch_release(r->scratch, mark);
-    if (rc || !b.docs) return rc;
+    uint64_t *bits = make_bits(r), docs = 0;
+    if (!bits) return nomem(err);
+    int rc = qdi_set_bits(r, x, f, bits, &docs, err);
+    if (rc || !docs) return rc;
     l->kind = QDI_L_BITS;
-    l->u.bits = b.bits;
-    l->cost = b.docs < r->ndocs ? b.docs : r->ndocs;
+    l->u.bits = bits;
+    l->cost = docs < r->ndocs ? docs : r->ndocs;
     return 0;
 }
 

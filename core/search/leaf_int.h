@@ -114,8 +114,9 @@ struct qdi_lnode {
 
 /* What a run may know before it plans. */
 typedef struct qdi_hint {
-    uint64_t lead;   /* documents that are looked at, at most */
-    uint32_t enough; /* hits that are enough where all score alike; 0: all are wanted */
+    uint64_t lead;         /* documents that are looked at, at most */
+    uint32_t enough;       /* hits that are enough where all score alike; 0: all are wanted */
+    const qdi_node *alone; /* the node whose first hits alone are, then; NULL: none is known */
 } qdi_hint;
 #define QDI_NO_HINT ((qdi_hint){.lead = UINT64_MAX})
 
@@ -140,6 +141,10 @@ struct qdi_run {
 /* leaf.c: begin plans and fetches, opens everything; end gives all back. */
 int qdi_run_begin(qdi_run *r, qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, bool scores,
                   qdi_hint hint, qd_collector *c, qd_err *err);
+/* leaf_set.c: the documents of a set's terms into bits (of the segment, 0), *docs the sum of their
+ * frequencies. With r->hint.alone == x at least the first r->hint.enough live ones are there. */
+int qdi_set_bits(qdi_run *r, const qdi_node *x, uint32_t field, uint64_t *bits, uint64_t *docs,
+                 qd_err *err);
 /* Damage seen by decoders on the way becomes an error here. */
 int qdi_run_end(qdi_run *r, qd_err *err);
 /* Once a window or some blocks: 0, QD_E_CANCELLED or QD_E_TIMEOUT. */

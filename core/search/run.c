@@ -358,6 +358,29 @@ static uint32_t enough_hits(const qd_plan *p, const qd_leaf *leaf, const top *t)
     return want >= UINT32_MAX ? 0 : want >= t->q.k ? (uint32_t)want + 1 : t->q.k;
 }
 
+/* The node whose documents are the hits, all with one score; NULL where that is not plain to see.
+ */
+static const qdi_node *alike_node(const qd_plan *p)
+{
+    const qdi_node *x = p->root;
+    for (;;) {
+        if (x->kind == QDI_CONST)
+            x = x->u.child;
+        else if (x->kind == QDI_BOOL && x->u.b.nmust + x->u.b.nfilter == 1 && !x->u.b.nshould &&
+                 !x->u.b.nmust_not)
+            x = x->u.b.nmust ? x->u.b.must[0] : x->u.b.filter[0];
+        else
+            return x->kind == QDI_SET || x->kind == QDI_ALL || x->kind == QDI_RANGE ? x : NULL;
+    }
+}
+
+/* Does nothing but the order of scores and documents decide? */
+static bool is_plain(const qd_top_options *o)
+{
+    return !o->terminate_after && !o->min_score && !o->has_after &&
+           o->strategy != QD_STRATEGY_WINDOWS;
+}
+
 /* One leaf: by a kernel if there is one, else by windows. */
 static int top_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, top *t, const char **strategy,
                     qd_err *err)
@@ -365,13 +388,11 @@ static int top_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, top *t, con
     qdi_run r;
     qdi_hint hint = QDI_NO_HINT;
     hint.enough = enough_hits(p, leaf, t);
+    hint.alone = is_plain(t->o) ? alike_node(p) : NULL;
     int rc = qdi_run_begin(&r, p, leaf, s, true, hint, NULL, err);
     const char *name = NULL;
     if (!rc && r.root->kind != QDI_L_NONE) {
-        const qd_top_options *o = t->o;
-        bool plain = !o->terminate_after && !o->min_score && !o->has_after &&
-                     o->strategy != QD_STRATEGY_WINDOWS;
-        rc = plain ? top_plain(&r, t, &name, err) : 0;
+        rc = is_plain(t->o) ? top_plain(&r, t, &name, err) : 0;
         if (rc == 0) {
             rc = qdi_windows(&r, NULL, &t->c, err);
             name = "windows";
@@ -411,7 +432,7 @@ static int top_all(qd_plan *p, const qd_top_options *o, qd_top_result *out, qd_e
     if (!own) return qd_err_nomem(err, "search");
     int rc = qd_topk_init(&t.q, k, &own->arena) ? qd_err_nomem(err, "search") : 0;
     t.q.threshold = o->min_score;
-    bool done = t.counted && k == 0;
+    bool alike = is_plain(o) && alike_node(p), done = t.counted && k == 0;
     for (uint32_t i = 0; i < qd_searcher_leaves(p->searcher) && rc >= 0 && !done; i++) {
         qdi_scratch *s = qdi_scratch_take();
         if (!s) {
@@ -423,7 +444,8 @@ static int top_all(qd_plan *p, const qd_top_options *o, qd_top_result *out, qd_e
         if (rc == QD_COLLECT_ALL_DONE) res.terminated_early = true;
         rc = soften(rc, &res.timed_out);
         if (rc == QD_COLLECT_ALL_DONE) break;
-        done = t.counted && k == 0;
+        /* of hits that score alike the first ones are the best */
+        done = t.counted && (k == 0 || (alike && t.q.n >= k));
     }
     if (rc >= 0) rc = top_finish(p, &t, &res, err);
     qdi_scratch_give(own);

@@ -122,11 +122,12 @@ typedef struct qd_small_terms {
 
 /* Takes a term in; false: full, to be flushed first. Cheapest for terms in order. [any] */
 bool qd_small_terms_add(qd_small_terms *x, const qd_term *t);
-/* Sets the bits of all documents gathered (of s, which all terms are of) and empties x; r is an
- * empty batch, released again. Some 20 ns a term and 1 to 2 a document. [worker] QD_E_CORRUPT. */
+/* Sets the bits of all documents gathered (of s, which all terms are of) and empties x; terms that
+ * begin at or behind document `below` may be left out (UINT32_MAX: none is). r is an empty batch,
+ * released again. Some 20 ns a term and 1 to 2 a document. [worker] QD_E_CORRUPT. */
 QD_MUST_CHECK
-int qd_small_terms_flush(qd_small_terms *x, qd_segment *s, qd_reads *r, uint64_t *bits,
-                         qd_err *err);
+int qd_small_terms_flush(qd_small_terms *x, qd_segment *s, qd_reads *r, uint32_t below,
+                         uint64_t *bits, qd_err *err);
 
 /* A checked block: where its streams are. */
 typedef struct qd_block {

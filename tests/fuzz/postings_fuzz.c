@@ -1,9 +1,9 @@
 /*
- * postings_fuzz.c: the postings codec by itself. The first byte chooses: 0 a stream that all kernels
- * of this CPU unpack alike; 1 a term of any bytes (head, blocks, positions, offsets), each in memory of
- * exactly its size, read through every door by the best kernels and by the scalar ones with the same
- * answers; 2 postings of any frequencies and norms, each of which the impacts of its block and range
- * must dominate.
+ * postings_fuzz.c: the postings codec by itself. The first byte chooses: 0 a stream that all
+ * kernels of this CPU unpack alike; 1 a term of any bytes (head, blocks, positions, offsets), each
+ * in memory of exactly its size, read through every door by the best kernels and by the scalar ones
+ * with the same answers; 2 postings of any frequencies and norms, each of which the impacts of its
+ * block and range must dominate.
  */
 #include "base/bits.h"
 #include "lib/store_crash.h"
@@ -39,7 +39,8 @@ static uint8_t *copied(const uint8_t **p, const uint8_t *end, uint32_t n)
     return at;
 }
 
-/* --- kernels ------------------------------------------------------------------------------------------ */
+/* --- kernels
+ * ------------------------------------------------------------------------------------------ */
 
 static uint32_t tables(const qd_codec **t)
 {
@@ -84,7 +85,8 @@ static void stream(const uint8_t *p, const uint8_t *end)
     free(in);
 }
 
-/* --- a term ------------------------------------------------------------------------------------------- */
+/* --- a term
+ * ------------------------------------------------------------------------------------------- */
 
 typedef struct answer { /* of all doors; the same for every kernel */
     uint64_t sum;
@@ -160,7 +162,8 @@ static void term(const uint8_t *p, const uint8_t *end)
 {
     static qd_postings view;
     static qd_field_info field = {.index = QD_INDEX_OFFSETS};
-    qd_segment s = {.file = some_file(), .docs = number(&p, end, 2) + 1, .nfields = 1, .fields = &field};
+    qd_segment s = {
+        .file = some_file(), .docs = number(&p, end, 2) + 1, .nfields = 1, .fields = &field};
     qd_term t = {.df = number(&p, end, 2) % s.docs + 1};
     t.ttf = t.df + number(&p, end, 1) * (t.df / 8 + 1u);
     t.doc = number(&p, end, 2);
@@ -194,7 +197,8 @@ static void term(const uint8_t *p, const uint8_t *end)
     for (unsigned i = 0; i < 3; i++) free(bytes[i]);
 }
 
-/* --- impacts ------------------------------------------------------------------------------------------ */
+/* --- impacts
+ * ------------------------------------------------------------------------------------------ */
 
 #define POSTINGS_MAX 2048u
 

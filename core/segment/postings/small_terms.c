@@ -29,14 +29,15 @@ bool qd_small_terms_add(qd_small_terms *x, const qd_term *t)
     return true;
 }
 
-/* Sets the bits of one term's documents; false: damaged. */
+/* Sets the bits of one term's documents, unless they all lie behind; false: damaged. */
 static inline bool set_bits(const qd_codec *codec, const qd_small_term *t, const uint8_t *b,
-                            uint32_t ndocs, uint64_t *bits)
+                            uint32_t ndocs, uint32_t below, uint64_t *bits)
 {
     uint32_t docs[QD_BLOCK + 64], n = t->df;
     if (t->len < 2 || !qd_codec_width_ok(b[0]) || !qd_codec_width_ok(b[1]) ||
         t->len != 2 + qd_codec_bytes(n, b[0]) + qd_codec_bytes(n, b[1]))
         return false;
+    if (qd_codec_one(b + 2, b[0], 0) >= below) return true;
     codec->docs_n(b + 2, b[0], QD_NO_DOC, n, docs);
     if (docs[n - 1] >= ndocs) return false;
     if (QD_UNLIKELY(b[0] >= 24)) /* deltas that may wrap */
@@ -46,7 +47,8 @@ static inline bool set_bits(const qd_codec *codec, const qd_small_term *t, const
     return true;
 }
 
-int qd_small_terms_flush(qd_small_terms *x, qd_segment *s, qd_reads *r, uint64_t *bits, qd_err *err)
+int qd_small_terms_flush(qd_small_terms *x, qd_segment *s, qd_reads *r, uint32_t below,
+                         uint64_t *bits, qd_err *err)
 {
     const qd_codec *codec = qd_codec_get();
     int rc = 0;
@@ -57,7 +59,7 @@ int qd_small_terms_flush(qd_small_terms *x, qd_segment *s, qd_reads *r, uint64_t
     for (uint32_t i = 0, t = 0; i < x->nruns && rc == 0; i++) {
         const uint8_t *b = qd_reads_at(r, x->run[i].slot);
         for (; t < x->run[i].end && rc == 0; t++)
-            if (!set_bits(codec, &x->term[t], b + x->term[t].at, s->docs, bits))
+            if (!set_bits(codec, &x->term[t], b + x->term[t].at, s->docs, below, bits))
                 rc = qdi_corrupt(s, QDI_SEC_POSTINGS, x->run[i].from + x->term[t].at,
                                  "postings of a term", err);
     }

@@ -132,10 +132,137 @@ static void few_hits_of_a_range_need_no_points(void **state)
     search_corpus_end();
 }
 
+static const qd_node *prefix_of(const char *text)
+{
+    qd_node *q = qd_node_make(&A, QD_NATIVE_PATTERN);
+    q->u.pattern = (qd_node_pattern){
+        .field = QD_STR("body"), .kind = QD_PATTERN_PREFIX, .text = qd_str_c(text)};
+    return q;
+}
+
+/* The same hits as a constant, as a clause alone and as the only filter; beside an optional clause
+ * they do not score alike. */
+static const qd_node *wrapped(const qd_node *q, uint32_t how)
+{
+    const qd_node **must, **should, **filter, **not ;
+    if (how == 0) return q;
+    if (how == 1) {
+        qd_node *x = qd_node_make(&A, QD_NATIVE_CONSTANT);
+        x->u.child = q;
+        return x;
+    }
+    qd_node *x =
+        qd_node_bool_make(&A, how == 2, how == 4, how > 2, 0, &must, &should, &filter, &not );
+    *(how == 2 ? must : filter) = q;
+    if (how == 4) should[0] = qd_node_term_make(&A, QD_STR("tag"), qd_str_c(C.tag[1]));
+    return x;
+}
+
+static bool has_word_from(const doc *d, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = 0; i < d->n; i++)
+        if (d->word[i] >= from && d->word[i] < to) return true;
+    return false;
+}
+
+/* Sets of terms are read as far as the hits that are kept and counted, over segments and deletions.
+ */
+static void first_hits_of_a_set_are_the_first_documents(void **state)
+{
+    (void)state;
+    begin(30000, 3);
+    for (uint32_t how = 0; how < 4; how++)
+        for (uint32_t tens = 0; tens < 10; tens += 3)
+            for (uint32_t k = 1; k <= 10000; k *= 10)
+                for (uint32_t t = 0; t < 4; t++) {
+                    static const uint64_t totals[] = {0, 50, 10000, QD_TOTAL_EXACT};
+                    char text[8];
+                    snprintf(text, sizeof text, "w%u", tens);
+                    qd_top_options o = {.k = k, .total = totals[t]};
+                    qd_top_result r = top(wrapped(prefix_of(text), how), &o);
+                    uint64_t hits = 0;
+                    for (uint32_t d = 0; d < C.n; d++) {
+                        const doc *x = &C.docs[d];
+                        if (x->deleted || !has_word_from(x, tens * 10, tens * 10 + 10)) continue;
+                        if (hits < r.n) assert_int_equal(r.hits[hits].doc, d);
+                        hits++;
+                    }
+                    assert_int_equal(r.n, hits < k ? hits : k);
+                    if (o.total) assert_int_equal(r.total, hits < o.total ? hits : o.total);
+                    if (o.total) assert_int_equal(r.total_lower_bound, hits > o.total);
+                    qd_arena_reset(&A);
+                }
+    /* a page behind a hit, a least score and an optional clause want other hits than the first */
+    qd_top_options o = {.k = 5};
+    qd_top_result first = top(prefix_of("w3"), &o), next;
+    o.has_after = true;
+    o.after_score = first.hits[4].score;
+    o.after_doc = first.hits[4].doc;
+    next = top(prefix_of("w3"), &o);
+    assert_int_equal(next.n, 5);
+    assert_true(next.hits[0].doc > first.hits[4].doc);
+    qd_top_options slow = {.k = 5, .strategy = QD_STRATEGY_WINDOWS};
+    o = (qd_top_options){.k = 5};
+    next = top(wrapped(prefix_of("w3"), 4), &o);
+    first = top(wrapped(prefix_of("w3"), 4), &slow);
+    for (uint32_t i = 0; i < 5; i++) assert_int_equal(next.hits[i].doc, first.hits[i].doc);
+    assert_true(next.hits[4].score > 0);
+    end();
+}
+
+/* Blocks behind the first hits are not read: here the last one of each word cannot be. */
+static void first_hits_of_a_set_need_no_later_blocks(void **state)
+{
+    (void)state;
+    begin(30000, 1);
+    parts x = {.disk = C.disk, .store = C.store};
+    qd_account_init(&x.account, "parts", NULL, 0);
+    qd_err_init(&x.err);
+    qd_arena_init(&x.arena, &x.account, 0);
+    uint32_t damaged = 0, f = 0;
+    char from[64] = "seg-00000000000000000000000000000000", to[64];
+    while (!qd_str_eq(qd_segment_field(C.seg[0], f)->name, QD_STR("body"))) f++;
+    for (uint32_t w = 0; w < WORDS; w++) {
+        qd_term t;
+        OK(qd_term_get(C.seg[0], f, qd_str_c(C.word[w]), &t, &C.err));
+        if (t.df <= 4 * QD_BLOCK || t.df > C.n / 16 - QD_BLOCK) continue; /* no bitmap */
+        uint32_t nblk = (t.df + QD_BLOCK - 1) / QD_BLOCK;
+        uint64_t widths = t.postings + 16 + 8 * (uint64_t)nblk; /* docs/format.md, Postings */
+        snprintf(to, sizeof to, "seg-t%u", damaged++);
+        parts_tamper(&x, from, to, QDI_SEC_POSTINGS, widths + nblk - 1, 0x40);
+        memcpy(from, to, sizeof to);
+    }
+    assert_true(damaged > 5);
+    qd_segment *seg;
+    qd_searcher *s;
+    qd_plan *p;
+    qd_top_result r;
+    OK(qd_segment_open(C.store, qd_str_c(from), &C.account, &seg, &C.err));
+    OK(qd_searcher_make(&seg, C.live, 1, &C.account, &s, &C.err));
+    OK(qd_plan_make(s, prefix_of("w"), NULL, &A, &p, &C.err));
+    qd_top_options o = {.k = 10, .total = QD_TOTAL_EXACT};
+    assert_int_equal(qd_plan_top(p, &o, &r, &C.err), QD_E_CORRUPT);
+    qd_err_fini(&C.err);
+    for (o.total = 0; o.total <= 1000; o.total += 500) {
+        OK(qd_plan_top(p, &o, &r, &C.err));
+        assert_int_equal(r.n, 10);
+        assert_int_equal(r.total, o.total);
+    }
+    qd_arena_fini(&A);
+    qd_searcher_unref(s);
+    qd_segment_unref(seg);
+    qd_arena_fini(&x.arena);
+    qd_err_fini(&x.err);
+    search_corpus_end();
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(filters_of_terms_give_the_first_hits),
-                                       cmocka_unit_test(counts_up_to_a_number_know_it_beforehand),
-                                       cmocka_unit_test(few_hits_of_a_range_need_no_points)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(filters_of_terms_give_the_first_hits),
+        cmocka_unit_test(first_hits_of_a_set_are_the_first_documents),
+        cmocka_unit_test(first_hits_of_a_set_need_no_later_blocks),
+        cmocka_unit_test(counts_up_to_a_number_know_it_beforehand),
+        cmocka_unit_test(few_hits_of_a_range_need_no_points)};
     return unit_run(tests);
 }

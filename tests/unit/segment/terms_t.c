@@ -200,11 +200,11 @@ static void small_terms_as_a_bitmap(void **state)
             set_by_view(&f, &t, want);
             taken++;
             if (qd_small_terms_add(x, &t)) continue;
-            OK(&f.x, qd_small_terms_flush(x, f.s, r, got, &f.x.err));
+            OK(&f.x, qd_small_terms_flush(x, f.s, r, UINT32_MAX, got, &f.x.err));
             assert_true(qd_small_terms_add(x, &t));
             flushed++;
         }
-        OK(&f.x, qd_small_terms_flush(x, f.s, r, got, &f.x.err));
+        OK(&f.x, qd_small_terms_flush(x, f.s, r, UINT32_MAX, got, &f.x.err));
         assert_int_equal(x->n, 0);
         assert_memory_equal(got, want, words * 8);
         qd_arena_reset(&f.x.arena);
