@@ -14,6 +14,7 @@
 #define WINDOW_BLOCKS 64u
 #define WINDOW_BYTES (256u << 10)
 #define FRONT 8u /* bytes before a text that may be read */
+#define AHEAD 4u /* blocks prefetched before the one at hand */
 
 struct qd_term_iter {
     qd_segment *segment;
@@ -36,6 +37,7 @@ struct qd_term_iter {
         uint32_t slot;
     } window[WINDOW_BLOCKS];
     uint32_t nwindow, at; /* blocks planned; the one being read + 1 */
+    uint32_t ahead;       /* of them, asked for by prefetching */
     qdi_block block;
     bool in_block;
     uint32_t behind; /* statistics not read yet */
@@ -214,7 +216,7 @@ static int skip_blocks(qd_term_iter *it, uint64_t *block, qd_err *err)
 int qd_term_iter_plan(qd_term_iter *it, qd_reads *r, bool *more, qd_err *err)
 {
     uint64_t bytes = 0;
-    it->nwindow = it->at = 0;
+    it->nwindow = it->at = it->ahead = 0;
     it->in_block = false;
     while (!it->over && it->nwindow < WINDOW_BLOCKS && bytes < WINDOW_BYTES) {
         int rc = it->automaton ? skip_blocks(it, &it->next, err) : 0;
@@ -238,11 +240,10 @@ static int next_block(qd_term_iter *it, const qd_reads *r, qd_err *err)
     uint64_t at, len;
     qdi_block_place(it->terms, it->segment->term_index, it->window[it->at].block, &at, &len);
     uint32_t slot = it->window[it->at++].slot;
-    if (it->at < it->nwindow) { /* blocks lie apart where an automaton leaves some out */
-        const uint8_t *next = qd_reads_at(r, it->window[it->at].slot);
-        __builtin_prefetch(next);
-        __builtin_prefetch(next + 64);
-        __builtin_prefetch(next + 128);
+    /* blocks lie apart where an automaton leaves some out */
+    for (; it->ahead < it->nwindow && it->ahead < it->at + AHEAD; it->ahead++) {
+        const uint8_t *next = qd_reads_at(r, it->window[it->ahead].slot);
+        for (uint32_t i = 0; i < 5; i++) __builtin_prefetch(next + 64 * i);
     }
     it->in_block = true;
     it->behind = 0;
@@ -360,14 +361,26 @@ static void pass_endings(qd_term_iter *it)
         pass_over(it, true);
 }
 
-/* Passes over entries that share the dead beginning of the text at hand, by their lengths: those
- * whose lengths are a byte each, nearly all. Their texts are not put. */
+/* Passes over entries that share the dead beginning of the text at hand, or end it by another byte
+ * that is dead there, by their lengths: those whose lengths are a byte each, nearly all. Their texts
+ * are not put. */
 static void pass_dead(qd_term_iter *it)
 {
     const uint8_t *p = it->block.text, *end = it->block.text_end;
     uint32_t len = it->len, depth = it->depth, passed = 0;
-    while (end - p >= 2 && p[0] >= depth && p[0] <= len && ((p[0] | p[1]) & 0x80) == 0 &&
+    int alive = -1; /* the next byte that lives on at that place; -1: not asked for yet */
+    while (end - p >= 2 && p[0] + 1u >= depth && p[0] <= len && ((p[0] | p[1]) & 0x80) == 0 &&
            p[1] <= end - p - 2) {
+        if (p[0] < depth) {
+            if (!p[1]) break;
+            if (alive < 0) {
+                uint8_t dead = (uint8_t)it->text[depth - 1];
+                uint32_t s = it->states[depth - 1];
+                alive = dead < 255 ? qd_automaton_next_byte(it->automaton, s, dead + 1u) : -1;
+                if (alive < 0) alive = 256;
+            }
+            if (p[2] >= alive) break;
+        }
         len = (uint32_t)p[0] + p[1];
         p += 2 + p[1];
         passed++;
