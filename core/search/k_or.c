@@ -41,23 +41,40 @@ static inline void add_postings(qdi_k *k, qdi_cur *c, uint32_t from, uint32_t at
     }
 }
 
+#define FEW 256u /* postings of a window that are offered one by one: no look at all of it */
+
+/* Offers the documents of a window with few postings, some of them in it twice, and clears it. */
+static void offer_few(qdi_k *k, uint32_t from, const uint32_t *docs, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        double *sum = &k->acc[docs[i] - from];
+        if (*sum > 0) qdi_k_push(k, *sum, docs[i]);
+        *sum = 0;
+    }
+}
+
 int qdi_k_or_table(qdi_k *k)
 {
+    uint32_t few[FEW];
     k->name = "or: all postings";
     for (uint32_t i = 0; i < k->nt; i++) {
         if (k->c[i]->p->df > TABLE_DF && qdi_k_table(k, k->c[i])) return QD_E_NOMEM;
         qdi_k_rewind(k->c[i]);
     }
     for (uint32_t w = 0; w < k->r->ndocs; w += QDI_WINDOW) {
-        uint32_t any = 0, end = w + QDI_WINDOW;
+        uint32_t n = 0, end = w + QDI_WINDOW;
         for (uint32_t i = 0; i < k->nt; i++) {
             qdi_cur *c = k->c[i];
             QDI_EACH_BELOW(k->k, c, end, p, m, {
-                any |= m;
+                if (n + m <= FEW) memcpy(few + n, p, m * sizeof *p);
+                n += m;
                 add_postings(k, c, w, (uint32_t)(p - c->docs), m);
             })
         }
-        if (any) qdi_k_offer_acc(k, w, QDI_WINDOW);
+        if (n > FEW)
+            qdi_k_offer_acc(k, w, QDI_WINDOW);
+        else
+            offer_few(k, w, few, n);
         int rc = qdi_run_tick(k->r);
         if (rc) {
             memset(k->acc, 0, QDI_WINDOW * sizeof *k->acc);
