@@ -72,8 +72,8 @@ static int set_flush(set_batch *b, qd_err *err)
 
 static int small_flush(set_batch *b, qd_err *err)
 {
-    int rc = qd_small_terms_flush(b->small, b->r->leaf->segment, b->small_reads, b->below, b->bits,
-                                  err);
+    int rc =
+        qd_small_terms_flush(b->small, b->r->leaf->segment, b->small_reads, b->below, b->bits, err);
     if (!rc) lower(b);
     return rc ? rc : qdi_run_tick(b->r);
 }

@@ -362,8 +362,8 @@ static void pass_endings(qd_term_iter *it)
 }
 
 /* Passes over entries that share the dead beginning of the text at hand, or end it by another byte
- * that is dead there, by their lengths: those whose lengths are a byte each, nearly all. Their texts
- * are not put. */
+ * that is dead there, by their lengths: those whose lengths are a byte each, nearly all. Their
+ * texts are not put. */
 static void pass_dead(qd_term_iter *it)
 {
     const uint8_t *p = it->block.text, *end = it->block.text_end;
