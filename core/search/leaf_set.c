@@ -32,7 +32,7 @@ static void lower(set_batch *b)
 {
     const uint64_t *live = b->r->live;
     uint32_t n = 0, words = (b->below + 63) / 64;
-    if (!b->enough) return;
+    if (!b->enough || b->docs < b->enough) return;
     for (uint32_t w = 0; w < words; w++) {
         n += (uint32_t)__builtin_popcountll(live ? b->bits[w] & live[w] : b->bits[w]);
         if (n < b->enough) continue;

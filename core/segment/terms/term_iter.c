@@ -243,7 +243,10 @@ static int next_block(qd_term_iter *it, const qd_reads *r, qd_err *err)
     /* blocks lie apart where an automaton leaves some out */
     for (; it->ahead < it->nwindow && it->ahead < it->at + AHEAD; it->ahead++) {
         const uint8_t *next = qd_reads_at(r, it->window[it->ahead].slot);
-        for (uint32_t i = 0; i < 5; i++) __builtin_prefetch(next + 64 * i);
+        __builtin_prefetch(next);
+        __builtin_prefetch(next + 64);
+        __builtin_prefetch(next + 128);
+        __builtin_prefetch(next + 192);
     }
     it->in_block = true;
     it->behind = 0;
@@ -361,26 +364,14 @@ static void pass_endings(qd_term_iter *it)
         pass_over(it, true);
 }
 
-/* Passes over entries that share the dead beginning of the text at hand, or end it by another byte
- * that is dead there, by their lengths: those whose lengths are a byte each, nearly all. Their
- * texts are not put. */
+/* Passes over entries that share the dead beginning of the text at hand, by their lengths: those
+ * whose lengths are a byte each, nearly all. Their texts are not put. */
 static void pass_dead(qd_term_iter *it)
 {
     const uint8_t *p = it->block.text, *end = it->block.text_end;
     uint32_t len = it->len, depth = it->depth, passed = 0;
-    int alive = -1; /* the next byte that lives on at that place; -1: not asked for yet */
-    while (end - p >= 2 && p[0] + 1u >= depth && p[0] <= len && ((p[0] | p[1]) & 0x80) == 0 &&
+    while (end - p >= 2 && p[0] >= depth && p[0] <= len && ((p[0] | p[1]) & 0x80) == 0 &&
            p[1] <= end - p - 2) {
-        if (p[0] < depth) {
-            if (!p[1]) break;
-            if (alive < 0) {
-                uint8_t dead = (uint8_t)it->text[depth - 1];
-                uint32_t s = it->states[depth - 1];
-                alive = dead < 255 ? qd_automaton_next_byte(it->automaton, s, dead + 1u) : -1;
-                if (alive < 0) alive = 256;
-            }
-            if (p[2] >= alive) break;
-        }
         len = (uint32_t)p[0] + p[1];
         p += 2 + p[1];
         passed++;
