@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "runtime/sync.h"
 
-#define SLOTS 1024u
+#define SLOTS_LEAST 1024u
 #define KEY_MAX ((size_t)256 << 10)
 
 typedef struct entry {
@@ -18,9 +18,10 @@ typedef struct entry {
     _Atomic uint32_t refs;
     uint64_t hash, born_ns;
     uint32_t nshards;
-    size_t key_n, text_n, bytes;
+    size_t bytes;
     request_cache_shard *shards; /* behind the struct, as are key and text */
-    char *key, *text;
+    request_cache_key key;
+    qd_str text;
 } entry;
 
 struct qd_request_cache {
@@ -30,7 +31,9 @@ struct qd_request_cache {
     int64_t limit, used; /* bytes of entries */
     uint64_t expire_ns;
     entry *newest, *oldest;
-    entry *slots[SLOTS];
+    uint64_t n; /* entries */
+    uint32_t mask;
+    entry **slots; /* mask + 1, a power of two */
 };
 
 int qd_request_cache_open(qd_actions *a, int64_t bytes, uint64_t expire_ns, qd_request_cache **out,
@@ -39,6 +42,12 @@ int qd_request_cache_open(qd_actions *a, int64_t bytes, uint64_t expire_ns, qd_r
     qd_request_cache *c = qd_calloc(NULL, sizeof *c);
     if (!c) return qd_err_nomem(err, "request cache");
     qd_account_init(&c->account, "request_cache", NULL, 0);
+    c->mask = SLOTS_LEAST - 1;
+    c->slots = qd_calloc(&c->account, SLOTS_LEAST * sizeof(entry *));
+    if (!c->slots) {
+        qd_free(c);
+        return qd_err_nomem(err, "request cache");
+    }
     c->a = a;
     c->limit = bytes;
     c->expire_ns = expire_ns;
@@ -55,12 +64,29 @@ static void unref(entry *e)
 /* Under the lock: takes an entry out; the caller gets its reference. */
 static void take_out(qd_request_cache *c, entry *e)
 {
-    entry **at = &c->slots[e->hash % SLOTS];
+    entry **at = &c->slots[e->hash & c->mask];
     while (*at != e) at = &(*at)->chain;
     *at = e->chain;
     *(e->newer ? &e->newer->older : &c->newest) = e->older;
     *(e->older ? &e->older->newer : &c->oldest) = e->newer;
     c->used -= (int64_t)e->bytes;
+    c->n--;
+}
+
+/* Under the lock: chains are kept short; without memory they grow longer. */
+static void grow(qd_request_cache *c)
+{
+    uint32_t mask = 2 * c->mask + 1;
+    if (c->n <= c->mask || mask == UINT32_MAX) return;
+    entry **slots = qd_calloc(&c->account, ((size_t)mask + 1) * sizeof *slots);
+    if (!slots) return;
+    for (entry *e = c->newest; e; e = e->older) {
+        e->chain = slots[e->hash & mask];
+        slots[e->hash & mask] = e;
+    }
+    qd_free(c->slots);
+    c->slots = slots;
+    c->mask = mask;
 }
 
 static void make_newest(qd_request_cache *c, entry *e)
@@ -69,6 +95,17 @@ static void make_newest(qd_request_cache *c, entry *e)
     e->older = c->newest;
     *(c->newest ? &c->newest->newer : &c->oldest) = e;
     c->newest = e;
+}
+
+/* Under the lock: the opposite of take_out. */
+static void put_in(qd_request_cache *c, entry *e)
+{
+    grow(c);
+    e->chain = c->slots[e->hash & c->mask];
+    c->slots[e->hash & c->mask] = e;
+    make_newest(c, e);
+    c->used += (int64_t)e->bytes;
+    c->n++;
 }
 
 /* Changes figures of an entry's shards that are still there. */
@@ -103,6 +140,7 @@ void qd_request_cache_close(qd_request_cache *c)
         unref(e);
     }
     qd_mutex_fini(&c->lock);
+    qd_free(c->slots);
     qd_free(c);
 }
 
@@ -126,20 +164,21 @@ void qd_request_cache_clear(qd_request_cache *c, qd_str index_uuid)
     let_go(c, dropped, false);
 }
 
-static entry *find(qd_request_cache *c, qd_str key, uint64_t hash)
+/* The one answer to a question. */
+static entry *find(qd_request_cache *c, qd_str question, uint64_t hash)
 {
-    entry *e = c->slots[hash % SLOTS];
-    while (e && (e->hash != hash || e->key_n != key.n || memcmp(e->key, key.p, key.n)))
-        e = e->chain;
+    entry *e = c->slots[hash & c->mask];
+    while (e && (e->hash != hash || !qd_str_eq(e->key.question, question))) e = e->chain;
     return e;
 }
 
-int qdi_request_cache_get(qd_request_cache *c, qd_str key, qd_buf *out)
+int qdi_request_cache_get(qd_request_cache *c, request_cache_key key, qd_buf *out)
 {
-    uint64_t hash = qd_xxh3(key.p, key.n), now = qd_env_mono_ns(c->a->env);
+    uint64_t hash = qd_xxh3(key.question.p, key.question.n), now = qd_env_mono_ns(c->a->env);
     entry *stale = NULL;
     qd_mutex_lock(&c->lock);
-    entry *e = find(c, key, hash);
+    entry *e = find(c, key.question, hash);
+    if (e && !qd_str_eq(e->key.as_of, key.as_of)) e = NULL;
     if (e) {
         take_out(c, e);
         if (c->expire_ns && now - e->born_ns >= c->expire_ns) {
@@ -147,63 +186,76 @@ int qdi_request_cache_get(qd_request_cache *c, qd_str key, qd_buf *out)
             stale->chain = NULL;
             e = NULL;
         } else {
-            e->chain = c->slots[hash % SLOTS];
-            c->slots[hash % SLOTS] = e;
-            c->used += (int64_t)e->bytes;
-            make_newest(c, e);
+            put_in(c, e);
             atomic_fetch_add(&e->refs, 1);
         }
     }
     qd_mutex_unlock(&c->lock);
     let_go(c, stale, true);
     if (!e) return 0;
-    int rc = qd_buf_add(out, e->text, e->text_n);
+    int rc = qd_buf_str(out, e->text);
     unref(e);
     return rc ? rc : 1;
 }
 
-void qdi_request_cache_put(qd_request_cache *c, qd_str key, qd_str text,
-                           const request_cache_shard *shards, uint32_t nshards)
+static qd_str copied(char **to, qd_str s)
+{
+    char *p = *to;
+    if (s.n) memcpy(p, s.p, s.n);
+    *to += s.n;
+    return (qd_str){p, s.n};
+}
+
+static entry *make(qd_request_cache *c, request_cache_key key, qd_str text,
+                   const request_cache_shard *shards, uint32_t nshards)
 {
     size_t list = nshards * sizeof *shards;
-    size_t bytes = sizeof(entry) + list + key.n + text.n;
-    entry *dropped = NULL;
-    if ((int64_t)bytes > c->limit || key.n > KEY_MAX) return;
+    size_t bytes = sizeof(entry) + list + key.question.n + key.as_of.n + text.n;
+    if ((int64_t)bytes > c->limit || key.question.n + key.as_of.n > KEY_MAX) return NULL;
     entry *e = qd_alloc(&c->account, bytes);
-    if (!e) return;
-    *e = (entry){.hash = qd_xxh3(key.p, key.n),
+    if (!e) return NULL;
+    *e = (entry){.hash = qd_xxh3(key.question.p, key.question.n),
                  .born_ns = qd_env_mono_ns(c->a->env),
                  .nshards = nshards,
-                 .key_n = key.n,
-                 .text_n = text.n,
                  .bytes = bytes,
                  .shards = (request_cache_shard *)(void *)(e + 1)};
-    atomic_store(&e->refs, 2); /* the cache's, and ours until the figures are right */
+    char *to = (char *)(e + 1) + list;
     memcpy(e->shards, shards, list);
-    e->key = (char *)(e + 1) + list;
-    e->text = e->key + key.n;
-    memcpy(e->key, key.p, key.n);
-    memcpy(e->text, text.p, text.n);
+    e->key.question = copied(&to, key.question);
+    e->key.as_of = copied(&to, key.as_of);
+    e->text = copied(&to, text);
+    return e;
+}
+
+void qdi_request_cache_put(qd_request_cache *c, request_cache_key key, qd_str text,
+                           const request_cache_shard *shards, uint32_t nshards)
+{
+    entry *dropped = NULL, *before = NULL, *e = make(c, key, text, shards, nshards);
+    if (!e) return;
+    int64_t bytes = (int64_t)e->bytes;
+    atomic_store(&e->refs, 2); /* the cache's, and ours until the figures are right */
     qd_mutex_lock(&c->lock);
-    bool there = find(c, key, e->hash) != NULL; /* another search was first */
-    while (!there && c->oldest && c->used + (int64_t)bytes > c->limit) {
+    entry *same = find(c, key.question, e->hash);
+    bool there = same && qd_str_eq(same->key.as_of, key.as_of); /* another search was first */
+    if (same && !there) {
+        take_out(c, same);
+        before = same;
+        before->chain = NULL;
+    }
+    while (!there && c->oldest && c->used + bytes > c->limit) {
         entry *old = c->oldest;
         take_out(c, old);
         old->chain = dropped;
         dropped = old;
     }
-    if (!there) {
-        e->chain = c->slots[e->hash % SLOTS];
-        c->slots[e->hash % SLOTS] = e;
-        make_newest(c, e);
-        c->used += (int64_t)bytes;
-    }
+    if (!there) put_in(c, e);
     qd_mutex_unlock(&c->lock);
     if (there) {
         unref(e);
     } else {
-        account_for(c, e, (int64_t)bytes, 0);
+        account_for(c, e, bytes, 0);
     }
     unref(e);
+    let_go(c, before, false);
     let_go(c, dropped, true);
 }

@@ -1,12 +1,12 @@
 /*
  * request_cache.h: answers of searches that show no hits, kept until a refresh.
  *
- * The key holds everything that an answer comes from: the points in time of all shards, the
- * revision of the cluster state, indices as asked for, parameters, and the body without white
- * space. So nothing is ever invalidated: what is out of date is not found any more and falls out at
- * the end of the list of use, whose memory is bounded by indices.requests.cache.size. Searches that
- * look at the clock, profile, are limited in time and were stopped, or failed in a shard are not
- * kept.
+ * An entry is a question (shards, indices as asked for, parameters, the body without white space)
+ * and its answer as of the points in time of all shards and a revision of the cluster state. So
+ * nothing is ever invalidated: an answer as of something else is not given, and a newer one takes
+ * its place, so that a shard that is refreshed all the time keeps one answer to a question. The
+ * least used fall out; indices.requests.cache.size bounds their memory. Searches that look at the
+ * clock, profile, are limited in time and were stopped, or failed in a shard are not kept.
  */
 #ifndef QD_ACTION_REQUEST_CACHE_H
 #define QD_ACTION_REQUEST_CACHE_H

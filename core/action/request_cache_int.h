@@ -11,15 +11,21 @@ typedef struct request_cache_shard {
     uint32_t number;
 } request_cache_shard;
 
+/* Which answer: what is asked, and as of what. Plain bytes. */
+typedef struct request_cache_key {
+    qd_str question, as_of;
+} request_cache_key;
+
 /* Adds the text kept under key to out: 1; 0 when there is none; negative when out is full. [any] */
-int qdi_request_cache_get(qd_request_cache *c, qd_str key, qd_buf *out);
-/* Keeps a copy of text, if it fits. [any] */
-void qdi_request_cache_put(qd_request_cache *c, qd_str key, qd_str text,
+int qdi_request_cache_get(qd_request_cache *c, request_cache_key key, qd_buf *out);
+/* Keeps a copy of text, if it fits, in place of what answered the question as of something else.
+ * [any] */
+void qdi_request_cache_put(qd_request_cache *c, request_cache_key key, qd_str text,
                            const request_cache_shard *shards, uint32_t nshards);
 
 /* search_cache.c: the place of one search in the cache. */
 typedef struct search_cached {
-    qd_buf key;
+    qd_buf question, as_of;
     bool usable;
 } search_cached;
 /* Looks whether x may be kept, and for its answer: 1 when it was there and is written behind

@@ -77,14 +77,15 @@ static void add_text(qd_buf *b, qd_str s)
     (void)qd_buf_add(b, s.p, s.n);
 }
 
-static void make_key(qd_buf *b, const search_run *x, qd_str expression, uint32_t options,
+static void make_key(search_cached *c, const search_run *x, qd_str expression, uint32_t options,
                      qd_str routing, const qd_json_writer *w)
 {
     const search_request *r = x->r;
-    add_number(b, x->state->revision);
+    qd_buf *b = &c->question;
+    add_number(&c->as_of, x->state->revision);
     add_number(b, x->nshards);
     for (uint32_t i = 0; i < x->nshards; i++) {
-        add_number(b, qd_searcher_id(x->shards[i].searcher));
+        add_number(&c->as_of, qd_searcher_id(x->shards[i].searcher));
         add_number(b, x->shards[i].number);
         add_text(b, qd_str_c(x->shards[i].index->meta->uuid));
     }
@@ -121,20 +122,26 @@ static void count(const search_run *x, bool hit)
     }
 }
 
+static request_cache_key key_of(const search_cached *c)
+{
+    return (request_cache_key){qd_buf_view(&c->question), qd_buf_view(&c->as_of)};
+}
+
 int qdi_search_cached_begin(search_cached *c, search_run *x, qd_str expression, uint32_t options,
                             qd_str routing, qd_json_writer *w, qd_err *err)
 {
     *c = (search_cached){0};
-    qd_buf_init(&c->key, x->a->account, KEY_BYTES);
+    qd_buf_init(&c->question, x->a->account, KEY_BYTES);
+    qd_buf_init(&c->as_of, x->a->account, KEY_BYTES);
     if (!may_keep(x) || !open_searchers(x)) return 0;
-    make_key(&c->key, x, expression, options, routing, w);
-    c->usable = !qd_buf_status(&c->key);
+    make_key(c, x, expression, options, routing, w);
+    c->usable = !qd_buf_status(&c->question) && !qd_buf_status(&c->as_of);
     if (!c->usable) return 0;
     qd_json_writer before = *w;
     size_t n = w->out->n;
     uint64_t ns = qd_env_mono_ns(x->a->env) - x->start_ns;
     qd_json_field_int(w, "took", (int64_t)(ns / 1000000));
-    int rc = qdi_request_cache_get(x->a->request_cache, qd_buf_view(&c->key), w->out);
+    int rc = qdi_request_cache_get(x->a->request_cache, key_of(c), w->out);
     if (rc < 0) return qd_err_nomem(err, "answer of a search");
     count(x, rc == 1);
     if (rc == 0) {
@@ -154,10 +161,11 @@ void qdi_search_cached_keep(search_cached *c, search_run *x, const qd_json_write
         list[i].number = x->shards[i].number;
     }
     qd_str text = {w->out->p + x->answer_from, w->out->n - x->answer_from};
-    qdi_request_cache_put(x->a->request_cache, qd_buf_view(&c->key), text, list, x->nshards);
+    qdi_request_cache_put(x->a->request_cache, key_of(c), text, list, x->nshards);
 }
 
 void qdi_search_cached_end(search_cached *c)
 {
-    qd_buf_fini(&c->key);
+    qd_buf_fini(&c->question);
+    qd_buf_fini(&c->as_of);
 }

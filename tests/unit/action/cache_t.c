@@ -64,6 +64,50 @@ static void a_refresh_ends_what_is_kept(void **state)
     action_node_close(n);
 }
 
+/* Answers that a refresh or a change of the cluster has put out of date do not pile up. */
+static void one_answer_to_a_question_is_kept(void **state)
+{
+    (void)state;
+    action_node *n = open_node(NULL);
+    sum_is(n, "/x/_search", sum, "45.0");
+    int once = figure(n, "memory_size_in_bytes");
+    for (int i = 0; i < 20; i++) {
+        char body[96], value[32];
+        snprintf(body, sizeof body, "{\"n\":%d,\"d\":\"2024-01-01\"}", 10 + i);
+        snprintf(value, sizeof value, "%d.0", 55 + i);
+        assert_int_equal(action_call(n, "PUT", "/x/_doc/10?refresh", body), i ? 200 : 201);
+        sum_is(n, "/x/_search", sum, value);
+        sum_is(n, "/x/_search", sum, value);
+        assert_true(figure(n, "memory_size_in_bytes") <= once + 16);
+    }
+    assert_int_equal(figure(n, "hit_count"), 2 * 20);
+    assert_int_equal(action_call(n, "PUT", "/y", NULL), 200); /* another revision */
+    sum_is(n, "/x/_search", sum, "74.0");
+    assert_true(figure(n, "memory_size_in_bytes") <= once + 16);
+    assert_int_equal(figure(n, "evictions"), 0);
+    action_node_close(n);
+}
+
+/* Many questions: the table grows with them, and each is found again. */
+static void many_questions_are_found_again(void **state)
+{
+    (void)state;
+    action_node *n = open_node(NULL);
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < 2500; i++) {
+            char body[128];
+            snprintf(
+                body, sizeof body,
+                "{\"size\":0,\"query\":{\"range\":{\"n\":{\"gte\":%d}}},\"aggs\":{\"s\":{\"sum\":"
+                "{\"field\":\"n\"}}}}",
+                -1 - i);
+            sum_is(n, "/x/_search", body, "45.0");
+        }
+    assert_int_equal(figure(n, "miss_count"), 2 * 2500);
+    assert_int_equal(figure(n, "hit_count"), 2 * 2500);
+    action_node_close(n);
+}
+
 static void what_is_not_kept(void **state)
 {
     (void)state;
@@ -118,6 +162,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_refresh_ends_what_is_kept),
+        cmocka_unit_test(one_answer_to_a_question_is_kept),
+        cmocka_unit_test(many_questions_are_found_again),
         cmocka_unit_test(what_is_not_kept),
         cmocka_unit_test(the_least_used_goes_first),
     };
