@@ -10,6 +10,9 @@
 #include "runtime/sync.h"
 
 #define SLOTS_LEAST 1024u
+#define SLOTS_MOST (1u << 20)
+#define ENTRY_BYTES                                                                                \
+    1024 /* of an entry, about: the table has a slot for each that the limit allows */
 #define KEY_MAX ((size_t)256 << 10)
 
 typedef struct entry {
@@ -31,7 +34,6 @@ struct qd_request_cache {
     int64_t limit, used; /* bytes of entries */
     uint64_t expire_ns;
     entry *newest, *oldest;
-    uint64_t n; /* entries */
     uint32_t mask;
     entry **slots; /* mask + 1, a power of two */
 };
@@ -42,8 +44,10 @@ int qd_request_cache_open(qd_actions *a, int64_t bytes, uint64_t expire_ns, qd_r
     qd_request_cache *c = qd_calloc(NULL, sizeof *c);
     if (!c) return qd_err_nomem(err, "request cache");
     qd_account_init(&c->account, "request_cache", NULL, 0);
-    c->mask = SLOTS_LEAST - 1;
-    c->slots = qd_calloc(&c->account, SLOTS_LEAST * sizeof(entry *));
+    uint32_t slots = SLOTS_LEAST;
+    while (slots < SLOTS_MOST && (int64_t)slots * ENTRY_BYTES < bytes) slots *= 2;
+    c->mask = slots - 1;
+    c->slots = qd_calloc(&c->account, slots * sizeof(entry *));
     if (!c->slots) {
         qd_free(c);
         return qd_err_nomem(err, "request cache");
@@ -70,23 +74,6 @@ static void take_out(qd_request_cache *c, entry *e)
     *(e->newer ? &e->newer->older : &c->newest) = e->older;
     *(e->older ? &e->older->newer : &c->oldest) = e->newer;
     c->used -= (int64_t)e->bytes;
-    c->n--;
-}
-
-/* Under the lock: chains are kept short; without memory they grow longer. */
-static void grow(qd_request_cache *c)
-{
-    uint32_t mask = 2 * c->mask + 1;
-    if (c->n <= c->mask || mask == UINT32_MAX) return;
-    entry **slots = qd_calloc(&c->account, ((size_t)mask + 1) * sizeof *slots);
-    if (!slots) return;
-    for (entry *e = c->newest; e; e = e->older) {
-        e->chain = slots[e->hash & mask];
-        slots[e->hash & mask] = e;
-    }
-    qd_free(c->slots);
-    c->slots = slots;
-    c->mask = mask;
 }
 
 static void make_newest(qd_request_cache *c, entry *e)
@@ -100,12 +87,10 @@ static void make_newest(qd_request_cache *c, entry *e)
 /* Under the lock: the opposite of take_out. */
 static void put_in(qd_request_cache *c, entry *e)
 {
-    grow(c);
     e->chain = c->slots[e->hash & c->mask];
     c->slots[e->hash & c->mask] = e;
     make_newest(c, e);
     c->used += (int64_t)e->bytes;
-    c->n++;
 }
 
 /* Changes figures of an entry's shards that are still there. */

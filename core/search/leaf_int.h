@@ -114,9 +114,10 @@ struct qdi_lnode {
 
 /* What a run may know before it plans. */
 typedef struct qdi_hint {
-    uint64_t lead;         /* documents that are looked at, at most */
-    uint32_t enough;       /* hits that are enough where all score alike; 0: all are wanted */
-    const qdi_node *alone; /* the node whose first hits alone are, then; NULL: none is known */
+    uint64_t lead;   /* documents that are looked at, at most */
+    uint32_t enough; /* hits that are enough where all score alike; 0: all are wanted */
+    const qdi_node
+        *alone; /* the node of which the first hits alone are enough; NULL: none is known */
 } qdi_hint;
 #define QDI_NO_HINT ((qdi_hint){.lead = UINT64_MAX})
 

@@ -7,8 +7,10 @@
  */
 #include "search/leaf_int.h"
 
-#define SET_BATCH 256u  /* terms whose postings are fetched together */
-#define FIRST_BATCH 64u /* the same, until a first place is known */
+#define SET_BATCH 256u /* terms whose postings are fetched together */
+/* Where first hits are wanted batches begin so, that a place is known soon, and double. */
+#define FIRST_BATCH 4u
+#define FIRST_SMALL 64u
 
 typedef struct set_batch {
     qdi_run *r;
@@ -17,9 +19,12 @@ typedef struct set_batch {
     qd_small_terms *small;
     qd_reads *reads, *small_reads;
     uint64_t *bits;
-    uint64_t docs;
-    uint32_t enough; /* live documents that are enough, the first ones; 0: all are wanted */
-    uint32_t below;  /* documents from here on are not wanted */
+    uint64_t docs;     /* sum of frequencies so far */
+    uint32_t enough;   /* live documents that are enough, the first ones; 0: all are wanted */
+    uint32_t below;    /* documents from here on are not wanted */
+    uint64_t look;     /* at this sum for the place again: sets of few documents have none */
+    uint32_t nflushes; /* of larger terms */
+    uint32_t nsmall;   /* small terms that are flushed together, at most */
 } set_batch;
 
 static int nomem(qd_err *err)
@@ -27,12 +32,14 @@ static int nomem(qd_err *err)
     return qd_err_nomem(err, "search");
 }
 
-/* After more bits: where does the last document wanted stand? */
+/* After more bits: where does the last document wanted stand? Looked for at sums of frequencies
+ * that double: a set of many words and few documents has no such place, and few looks. */
 static void lower(set_batch *b)
 {
     const uint64_t *live = b->r->live;
     uint32_t n = 0, words = (b->below + 63) / 64;
-    if (!b->enough || b->docs < b->enough) return;
+    if (!b->enough || b->docs < b->look) return;
+    b->look = 2 * b->docs;
     for (uint32_t w = 0; w < words; w++) {
         n += (uint32_t)__builtin_popcountll(live ? b->bits[w] & live[w] : b->bits[w]);
         if (n < b->enough) continue;
@@ -65,6 +72,7 @@ static int set_flush(set_batch *b, qd_err *err)
         rc = qd_postings_status(&b->p[i], err);
     }
     b->n = 0;
+    b->nflushes++;
     qd_reads_release(b->reads);
     if (!rc) lower(b);
     return rc ? rc : qdi_run_tick(b->r);
@@ -80,7 +88,6 @@ static int small_flush(set_batch *b, qd_err *err)
 
 static int set_add(set_batch *b, const qd_term *t, qd_err *err)
 {
-    bool first = b->enough && b->below == b->r->ndocs; /* no place is known yet */
     b->docs += t->df;
     if (t->df == 1) {
         if (t->doc < b->below) b->bits[t->doc >> 6] |= 1ull << (t->doc & 63);
@@ -88,14 +95,16 @@ static int set_add(set_batch *b, const qd_term *t, qd_err *err)
     }
     if (t->df <= QD_BLOCK) {
         int full = 0;
-        if (!qd_small_terms_add(b->small, t)) {
+        if (b->small->n >= b->nsmall || !qd_small_terms_add(b->small, t)) {
             full = small_flush(b, err);
+            if (b->nsmall < QD_SMALL_TERMS) b->nsmall *= 2;
             if (!full) qd_small_terms_add(b->small, t);
         }
-        return !full && first && b->small->n >= FIRST_BATCH ? small_flush(b, err) : full;
+        return full;
     }
     int rc = qd_postings_plan(b->r->leaf->segment, t, QD_INDEX_DOCS, b->reads, &b->p[b->n], err);
-    if (rc || ++b->n < (first ? 1 : SET_BATCH)) return rc;
+    uint32_t most = b->enough && b->nflushes < 6 ? FIRST_BATCH << b->nflushes : SET_BATCH;
+    if (rc || ++b->n < most) return rc;
     return set_flush(b, err);
 }
 
@@ -148,8 +157,10 @@ int qdi_set_bits(qdi_run *r, const qdi_node *x, uint32_t field, uint64_t *bits, 
                    .reads = qd_reads_make(r->arena, r->plan->account),
                    .small_reads = qd_reads_make(r->arena, r->plan->account),
                    .bits = bits,
-                   .enough = r->hint.alone == x ? r->hint.enough : 0,
                    .below = r->ndocs};
+    if (r->hint.alone == x && r->hint.enough < r->leaf->live_docs) b.enough = r->hint.enough;
+    b.look = b.enough;
+    b.nsmall = b.enough ? FIRST_SMALL : QD_SMALL_TERMS;
     qdi_scratch_mark mark = qdi_scratch_get_mark(r->scratch);
     b.p = qdi_scratch_alloc(r->scratch, SET_BATCH * sizeof *b.p);
     b.small = qdi_scratch_alloc(r->scratch, sizeof *b.small);

@@ -56,7 +56,7 @@ sub catalogue {
 # The first n documents of a corpus.
 sub head {
     my ($s, $corpus, $n) = @_;
-    (my $file = $corpus) =~ s/\.jsonl$/.head-$n.jsonl/;
+    (my $file = $corpus) =~ s/\.jsonl$/.head-$n.jsonl/ or die "$corpus: no .jsonl\n";
     return $s->made($file, "head -n $n $corpus");
 }
 

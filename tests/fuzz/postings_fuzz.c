@@ -32,8 +32,8 @@ static uint32_t number(const uint8_t **p, const uint8_t *end, unsigned bytes)
 /* So many bytes with the codec's slack behind them, aligned as a file's pages are. */
 static uint8_t *copied(const uint8_t **p, const uint8_t *end, uint32_t n)
 {
-    uint8_t *at = aligned_alloc(64, (n + QD_CODEC_SLACK + 63) & ~63u);
-    qd_assert(at);
+    void *at;
+    qd_assert(posix_memalign(&at, 64, n + QD_CODEC_SLACK) == 0);
     memset(at, 0x5a, n + QD_CODEC_SLACK);
     take(p, end, at, n);
     return at;
@@ -49,6 +49,8 @@ static uint32_t tables(const qd_codec **t)
 #if defined(__x86_64__)
     if (qd_cpu_level() >= QD_CPU_V3) t[n++] = &qd_codec_avx2;
     if (qd_cpu_level() >= QD_CPU_V4) t[n++] = &qd_codec_avx512;
+#elif defined(__aarch64__)
+    t[n++] = &qd_codec_neon;
 #endif
     return n;
 }

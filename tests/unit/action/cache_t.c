@@ -88,7 +88,7 @@ static void one_answer_to_a_question_is_kept(void **state)
     action_node_close(n);
 }
 
-/* Many questions: the table grows with them, and each is found again. */
+/* More questions than the table has slots. */
 static void many_questions_are_found_again(void **state)
 {
     (void)state;
