@@ -9,6 +9,16 @@
 
 #define TABLE_MIN 128u /* hits that pay for bounds by length */
 #define SEEK_RATIO 64u /* documents to look up in a list this many times as long: by seeking */
+#define BATCH 8u       /* blocks of the rarest filter at a time */
+
+typedef struct one {
+    qdi_k *k;
+    qdi_cur *a;      /* the term that scores */
+    uint32_t seen;   /* hits so far */
+    uint32_t hint;   /* block of a before which the next documents do not stand */
+    float most[256]; /* greatest score by norm, once there were TABLE_MIN hits */
+    bool bounded;    /* it is filled */
+} one;
 
 /* The term that scores, when it is the only one; the filters go to the front, rarest first. */
 static qdi_cur *only_scored(qdi_cur **c, uint32_t n)
@@ -45,8 +55,10 @@ static float greatest_freq(const qd_postings *p)
 
 /* Documents of d[0..n) that a has, and the numbers of their postings in at unless that has a
  * bitmap. */
-static uint32_t *keep_scored(qdi_k *k, qdi_cur *a, uint32_t *d, uint32_t *n)
+static uint32_t *keep_scored(one *x, uint32_t *d, uint32_t *n)
 {
+    qdi_k *k = x->k;
+    qdi_cur *a = x->a;
     qd_postings *p = a->p;
     uint32_t m = 0, all = 0;
     if (p->bits) {
@@ -55,7 +67,11 @@ static uint32_t *keep_scored(qdi_k *k, qdi_cur *a, uint32_t *d, uint32_t *n)
     }
     uint32_t *at = qdi_scratch_alloc(k->r->scratch, (*n + 64) * sizeof *at);
     if (!at) return NULL;
-    if ((uint64_t)*n * SEEK_RATIO < p->df) {
+    uint32_t first = qd_postings_seek(p, x->hint, d[0]), end = p->nblk;
+    if (first < p->nblk) end = qd_postings_seek(p, first, d[*n - 1]) + 1;
+    if (end > p->nblk) end = p->nblk;
+    x->hint = first;
+    if ((uint64_t)*n * SEEK_RATIO < (uint64_t)(end - first) * QD_BLOCK) {
         for (uint32_t i = 0; i < *n; i++) {
             uint32_t j = qdi_cur_find(a, k->k, d[i]);
             d[m] = d[i];
@@ -65,56 +81,104 @@ static uint32_t *keep_scored(qdi_k *k, qdi_cur *a, uint32_t *d, uint32_t *n)
         *n = m;
         return at;
     }
-    uint32_t *e = qdi_scratch_alloc(k->r->scratch, (p->nblk * QD_BLOCK + 256) * sizeof *e);
+    size_t room = (size_t)(end - first) * QD_BLOCK;
+    uint32_t *e = qdi_scratch_alloc(k->r->scratch, (room + 256) * sizeof *e);
     uint32_t *from = qdi_scratch_alloc(k->r->scratch, (*n + 64) * sizeof *from);
     if (!e || !from) return NULL;
-    for (uint32_t b = 0; b < p->nblk; b++) all += qd_postings_docs(p, b, e + all);
+    for (uint32_t b = first; b < end; b++) all += qd_postings_docs(p, b, e + all);
     for (uint32_t i = 0; i < 32; i++) e[all + i] = d[*n + i] = QD_NO_DOC;
     if (p->damaged) { /* numbers would be wrong; the run ends in an error */
         *n = 0;
         return at;
     }
     *n = *n <= all ? k->k->isect(d, *n, e, all, from, at) : k->k->isect(e, all, d, *n, at, from);
-    for (uint32_t i = 0; i < *n; i++) d[i] = d[from[i]];
+    for (uint32_t i = 0; i < *n; i++) {
+        d[i] = d[from[i]];
+        at[i] += first * QD_BLOCK;
+    }
     return at;
 }
 
-/* Scores the documents that may enter, in ascending order. */
-static void score_hits(qdi_k *k, qdi_cur *a, const uint32_t *d, const uint32_t *at, uint32_t n)
+static void fill_table(one *x, uint32_t n)
 {
-    qd_topk *q = k->q;
-    float most[256], freq = greatest_freq(a->p);
-    const bool bounded = n >= TABLE_MIN;
-    for (uint32_t i = 0; bounded && i < 256; i++)
-        most[i] = isinf(freq) ? a->w : qdi_score(a->w, freq, a->ninv[i]);
+    const qdi_cur *a = x->a;
+    x->seen += n;
+    if (x->bounded || x->seen < TABLE_MIN) return;
+    float freq = greatest_freq(a->p);
+    for (uint32_t i = 0; i < 256; i++)
+        x->most[i] = isinf(freq) ? a->w : qdi_score(a->w, freq, a->ninv[i]);
+    x->bounded = true;
+}
+
+/* Scores the documents that may enter, in ascending order. */
+static void score_hits(one *x, const uint32_t *d, const uint32_t *at, uint32_t n)
+{
+    qdi_cur *a = x->a;
+    qd_topk *q = x->k->q;
+    fill_table(x, n);
     for (uint32_t i = 0; i < n; i++) {
-        if (bounded && q->n >= q->k) {
+        if (x->bounded && q->n >= q->k) {
             if (q->threshold == 0) qd_topk_shrink(q);
             const float least = q->threshold;
-            while (i < n && most[a->norms[d[i] & a->norm_mask]] <= least) i++;
+            while (i < n && x->most[a->norms[d[i] & a->norm_mask]] <= least) i++;
             if (i == n) break;
         }
         uint32_t j = a->p->bits ? qd_postings_rank(a->p, d[i]) : at[i];
         float ninv = a->ninv[a->norms[d[i] & a->norm_mask]];
-        qdi_k_push(k, (double)qdi_score(a->w, (float)qd_postings_freq(a->p, j), ninv), d[i]);
+        qdi_k_push(x->k, (double)qdi_score(a->w, (float)qd_postings_freq(a->p, j), ninv), d[i]);
     }
+}
+
+/* Can a document of [from, to] enter? Asked in ascending order. */
+static bool may_enter(one *x, uint32_t from, uint32_t to)
+{
+    qdi_cur *a = x->a;
+    qd_topk *q = x->k->q;
+    const qd_postings *p = a->p;
+    if (x->k->want || !p->cls || q->n < q->k) return true;
+    if (q->threshold == 0) qd_topk_shrink(q);
+    for (uint32_t b = x->hint = qd_postings_seek(p, x->hint, from); b < p->nblk; b++) {
+        if (a->bound[p->cls[b] & 63] > q->threshold) return true;
+        if (p->last[b] >= to) return false;
+    }
+    return false;
+}
+
+/* The hits in blocks b to e of the rarest filter. */
+static int batch(one *x, uint32_t b, uint32_t e, uint32_t *d)
+{
+    qdi_k *k = x->k;
+    qdi_cur *f = k->c[0];
+    uint32_t n = 0;
+    for (; b < e; b++) n += qd_postings_docs(f->p, b, d + n);
+    for (uint32_t i = 1; i + 1 < k->nt && n; i++) n = qdi_k_keep_in(k, k->c[i], d, n, NULL);
+    uint32_t *at = n ? keep_scored(x, d, &n) : d;
+    if (!at) return QD_E_NOMEM;
+    int rc = qdi_run_tick(k->r);
+    if (rc) return rc;
+    qdi_k_count_all(k, d, n);
+    score_hits(x, d, at, n);
+    return 0;
 }
 
 int qdi_k_one(qdi_k *k)
 {
     qdi_cur *a = only_scored(k->c, k->nt), *f = k->c[0];
     if (!a || !qdi_k_one_fits(a, f)) return 0;
+    one x = {.k = k, .a = a};
+    /* what is counted is counted at once */
+    uint32_t step = k->want ? f->p->nblk : BATCH;
     k->name = "and: one scored";
-    uint32_t n = 0;
-    uint32_t *d = qdi_scratch_alloc(k->r->scratch, (f->p->nblk * QD_BLOCK + 256) * sizeof *d);
+    qdi_cur_bounds(a);
+    uint32_t *d = qdi_scratch_alloc(k->r->scratch, (step * QD_BLOCK + 256) * sizeof *d);
     if (!d) return QD_E_NOMEM;
-    for (uint32_t b = 0; b < f->p->nblk; b++) n += qd_postings_docs(f->p, b, d + n);
-    for (uint32_t i = 1; i + 1 < k->nt && n; i++) n = qdi_k_keep_in(k, k->c[i], d, n, NULL);
-    uint32_t *at = keep_scored(k, a, d, &n);
-    if (!at) return QD_E_NOMEM;
-    int rc = qdi_run_tick(k->r);
-    if (rc) return rc;
-    qdi_k_count_all(k, d, n);
-    score_hits(k, a, d, at, n);
+    qdi_scratch_mark mark = qdi_scratch_get_mark(k->r->scratch);
+    for (uint32_t b = 0; b < f->p->nblk; b += step) {
+        uint32_t e = f->p->nblk - b > step ? b + step : f->p->nblk;
+        if (!may_enter(&x, b ? f->p->last[b - 1] + 1 : 0, f->p->last[e - 1])) continue;
+        int failed = batch(&x, b, e, d);
+        qdi_scratch_release(k->r->scratch, mark);
+        if (failed) return failed;
+    }
     return 1;
 }
