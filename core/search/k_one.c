@@ -1,8 +1,9 @@
 /*
  * k_one.c: one term that scores, and filters of which one is not frequent: the documents that have
- * all terms are found first. Few of them are scored: a document's length alone bounds its score, as
- * no frequency is above the term's greatest, and with k documents kept what only equals the worst
- * of them comes too late.
+ * all terms are found first, by batches of the rarest filter's blocks. A batch under which no block
+ * of the scored term can score more than the worst hit kept is passed over, and few of the others'
+ * documents are scored: a document's length alone bounds its score, as no frequency is above the
+ * term's greatest, and with k documents kept what only equals the worst of them comes too late.
  */
 #include "search/kernel_int.h"
 #include <math.h>

@@ -1,7 +1,7 @@
 /*
- * or_t.c: any of several words of very different frequencies: all strategies give the same hits bit
- * for bit, and where candidates by the bounds of the rare words' sums are many at first, few are
- * looked up, not everything read.
+ * or_t.c: any or all of several words of very different frequencies: all strategies give the same
+ * hits bit for bit, and where candidates by the bounds of the rare words' sums are many at first,
+ * few are looked up, not everything read.
  */
 #include "base/str.h"
 #include "lib/store_crash.h"
@@ -230,6 +230,35 @@ static void many_candidates_are_cut_by_a_first_band(void **state)
     with_corpus(300000, false, candidates);
 }
 
+/* One word scores, others of some thousand documents only filter: batch by batch, each passed over
+ * where the word's blocks cannot reach the worst hit that is kept. */
+static void one_scored(void)
+{
+    static const uint32_t ks[] = {1, 10, 100, 1000};
+    uint32_t batches = 0;
+    required = 2;
+    for (uint32_t i = 0; i < 120; i++) {
+        uint32_t words[3] = {(uint32_t)rnd(NAMES - 1), 2 + (uint32_t)rnd(5), 2 + (uint32_t)rnd(5)};
+        if (words[0] == words[1] || words[0] == words[2] || words[1] == words[2]) continue;
+        boost[1] = boost[2] = 0;
+        required = i % 3 ? 2 : 3;
+        same_hits(words, required, ks[i % QD_COUNT_OF(ks)]);
+        qd_top_result r;
+        top(plan_of(words, required), ks[i % QD_COUNT_OF(ks)], QD_STRATEGY_AUTO, &r);
+        batches += strcmp(r.strategy, "and: one scored") == 0;
+        qd_arena_reset(&A);
+    }
+    assert_true(batches > 30);
+    boost[1] = boost[2] = 1;
+    required = 0;
+}
+static void one_scored_word_is_met_by_batches(void **state)
+{
+    (void)state;
+    with_corpus(300000, false, one_scored);
+    with_corpus(200000, true, one_scored);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +266,7 @@ int main(void)
         cmocka_unit_test(strategies_agree_on_every_instruction_set),
         cmocka_unit_test(boosts_of_any_size),
         cmocka_unit_test(many_candidates_are_cut_by_a_first_band),
+        cmocka_unit_test(one_scored_word_is_met_by_batches),
     };
     return unit_run(tests);
 }
