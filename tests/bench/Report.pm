@@ -145,6 +145,7 @@ sub set_text {
 sub growth_text {
     my ($peers, @r) = @_;
     my (%at, @rows, %in);
+    return '' if @r < 2; # one size is no growth
     for my $p (@$peers) {
         for my $r (@r) { $in{$p}{"$_->{cmd} $_->{class}"}++ for @{ $r->{search}{$p}{ratios} // [] } }
         for my $r (@r) {
