@@ -9,10 +9,10 @@
 #include "base/str.h"
 #include "runtime/sync.h"
 
+/* The table has a slot for each entry that the limit allows, of about so many bytes. */
+#define ENTRY_BYTES 1024
 #define SLOTS_LEAST 1024u
 #define SLOTS_MOST (1u << 20)
-#define ENTRY_BYTES                                                                                \
-    1024 /* of an entry, about: the table has a slot for each that the limit allows */
 #define KEY_MAX ((size_t)256 << 10)
 
 typedef struct entry {

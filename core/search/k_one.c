@@ -138,6 +138,7 @@ static bool may_enter(one *x, uint32_t from, uint32_t to)
     const qd_postings *p = a->p;
     if (x->k->want || !p->cls || q->n < q->k) return true;
     if (q->threshold == 0) qd_topk_shrink(q);
+    qdi_cur_bounds(a);
     for (uint32_t b = x->hint = qd_postings_seek(p, x->hint, from); b < p->nblk; b++) {
         if (a->bound[p->cls[b] & 63] > q->threshold) return true;
         if (p->last[b] >= to) return false;
@@ -170,7 +171,6 @@ int qdi_k_one(qdi_k *k)
     /* what is counted is counted at once */
     uint32_t step = k->want ? f->p->nblk : BATCH;
     k->name = "and: one scored";
-    qdi_cur_bounds(a);
     uint32_t *d = qdi_scratch_alloc(k->r->scratch, (step * QD_BLOCK + 256) * sizeof *d);
     if (!d) return QD_E_NOMEM;
     qdi_scratch_mark mark = qdi_scratch_get_mark(k->r->scratch);

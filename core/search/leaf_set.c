@@ -27,11 +27,6 @@ typedef struct set_batch {
     uint32_t nsmall;   /* small terms that are flushed together, at most */
 } set_batch;
 
-static int nomem(qd_err *err)
-{
-    return qd_err_nomem(err, "search");
-}
-
 /* After more bits: where does the last document wanted stand? Looked for at sums of frequencies
  * that double: a set of many words and few documents has no such place, and few looks. */
 static void lower(set_batch *b)
@@ -74,7 +69,6 @@ static int set_flush(set_batch *b, qd_err *err)
     b->n = 0;
     b->nflushes++;
     qd_reads_release(b->reads);
-    if (!rc) lower(b);
     return rc ? rc : qdi_run_tick(b->r);
 }
 
@@ -82,7 +76,6 @@ static int small_flush(set_batch *b, qd_err *err)
 {
     int rc =
         qd_small_terms_flush(b->small, b->r->leaf->segment, b->small_reads, b->below, b->bits, err);
-    if (!rc) lower(b);
     return rc ? rc : qdi_run_tick(b->r);
 }
 
@@ -94,18 +87,20 @@ static int set_add(set_batch *b, const qd_term *t, qd_err *err)
         return 0;
     }
     if (t->df <= QD_BLOCK) {
-        int full = 0;
-        if (b->small->n >= b->nsmall || !qd_small_terms_add(b->small, t)) {
-            full = small_flush(b, err);
-            if (b->nsmall < QD_SMALL_TERMS) b->nsmall *= 2;
-            if (!full) qd_small_terms_add(b->small, t);
-        }
-        return full;
+        if (b->small->n < b->nsmall && qd_small_terms_add(b->small, t)) return 0;
+        int failed = small_flush(b, err);
+        if (failed) return failed;
+        lower(b);
+        if (b->nsmall < QD_SMALL_TERMS) b->nsmall *= 2;
+        qd_small_terms_add(b->small, t);
+        return 0;
     }
     int rc = qd_postings_plan(b->r->leaf->segment, t, QD_INDEX_DOCS, b->reads, &b->p[b->n], err);
     uint32_t most = b->enough && b->nflushes < 6 ? FIRST_BATCH << b->nflushes : SET_BATCH;
     if (rc || ++b->n < most) return rc;
-    return set_flush(b, err);
+    rc = set_flush(b, err);
+    if (!rc) lower(b);
+    return rc;
 }
 
 /* Explicit terms: looked up in groups, in order. */
@@ -114,7 +109,7 @@ static int set_terms(set_batch *b, const qdi_node *x, uint32_t field, qd_err *er
     qd_segment *seg = b->r->leaf->segment;
     qd_term_lookup *look = qd_arena_alloc(b->r->arena, SET_BATCH * sizeof *look);
     qd_reads *reads = qd_reads_make(b->r->arena, b->r->plan->account);
-    if (!look || !reads) return nomem(err);
+    if (!look || !reads) return qd_err_nomem(err, "search");
     int rc = 0;
     for (uint32_t i = 0; i < x->u.set.n && !rc;) {
         uint32_t n = 0;
@@ -164,11 +159,14 @@ int qdi_set_bits(qdi_run *r, const qdi_node *x, uint32_t field, uint64_t *bits, 
     qdi_scratch_mark mark = qdi_scratch_get_mark(r->scratch);
     b.p = qdi_scratch_alloc(r->scratch, SET_BATCH * sizeof *b.p);
     b.small = qdi_scratch_alloc(r->scratch, sizeof *b.small);
-    if (!b.reads || !b.small_reads || !b.p || !b.small) return nomem(err);
+    if (!b.reads || !b.small_reads || !b.p || !b.small) return qd_err_nomem(err, "search");
     b.small->n = b.small->nruns = 0;
     int rc = x->u.set.terms ? set_terms(&b, x, field, err) : set_range(&b, x, field, err);
     if (!rc) rc = small_flush(&b, err);
-    if (!rc && b.n) rc = set_flush(&b, err);
+    if (!rc && b.n) {
+        lower(&b);
+        rc = set_flush(&b, err);
+    }
     qd_reads_release(b.reads);
     qd_reads_release(b.small_reads);
     qdi_scratch_release(r->scratch, mark);

@@ -260,9 +260,11 @@ typedef struct top {
     qd_collector c;
     const qd_top_options *o;
     qd_topk q;
-    uint64_t total; /* counted so far */
-    uint64_t seen;  /* for terminate_after */
-    bool counted;   /* total need not grow any more */
+    uint64_t total;        /* counted so far */
+    uint64_t seen;         /* for terminate_after */
+    bool counted;          /* total need not grow any more */
+    bool plain;            /* nothing but the order of scores and documents decides */
+    const qdi_node *alike; /* then: the node whose documents are the hits, all with one score */
 } top;
 
 /* The k-th score so far; only what beats it can enter, as documents come in ascending order. */
@@ -374,13 +376,6 @@ static const qdi_node *alike_node(const qd_plan *p)
     }
 }
 
-/* Does nothing but the order of scores and documents decide? */
-static bool is_plain(const qd_top_options *o)
-{
-    return !o->terminate_after && !o->min_score && !o->has_after &&
-           o->strategy != QD_STRATEGY_WINDOWS;
-}
-
 /* One leaf: by a kernel if there is one, else by windows. */
 static int top_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, top *t, const char **strategy,
                     qd_err *err)
@@ -388,11 +383,11 @@ static int top_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, top *t, con
     qdi_run r;
     qdi_hint hint = QDI_NO_HINT;
     hint.enough = enough_hits(p, leaf, t);
-    hint.alone = is_plain(t->o) ? alike_node(p) : NULL;
+    hint.alone = t->alike;
     int rc = qdi_run_begin(&r, p, leaf, s, true, hint, NULL, err);
     const char *name = NULL;
     if (!rc && r.root->kind != QDI_L_NONE) {
-        rc = is_plain(t->o) ? top_plain(&r, t, &name, err) : 0;
+        rc = t->plain ? top_plain(&r, t, &name, err) : 0;
         if (rc == 0) {
             rc = qdi_windows(&r, NULL, &t->c, err);
             name = "windows";
@@ -432,7 +427,10 @@ static int top_all(qd_plan *p, const qd_top_options *o, qd_top_result *out, qd_e
     if (!own) return qd_err_nomem(err, "search");
     int rc = qd_topk_init(&t.q, k, &own->arena) ? qd_err_nomem(err, "search") : 0;
     t.q.threshold = o->min_score;
-    bool alike = is_plain(o) && alike_node(p), done = t.counted && k == 0;
+    t.plain =
+        !o->terminate_after && !o->min_score && !o->has_after && o->strategy != QD_STRATEGY_WINDOWS;
+    t.alike = t.plain ? alike_node(p) : NULL;
+    bool done = t.counted && k == 0;
     for (uint32_t i = 0; i < qd_searcher_leaves(p->searcher) && rc >= 0 && !done; i++) {
         qdi_scratch *s = qdi_scratch_take();
         if (!s) {
@@ -445,7 +443,7 @@ static int top_all(qd_plan *p, const qd_top_options *o, qd_top_result *out, qd_e
         rc = soften(rc, &res.timed_out);
         if (rc == QD_COLLECT_ALL_DONE) break;
         /* of hits that score alike the first ones are the best */
-        done = t.counted && (k == 0 || (alike && t.q.n >= k));
+        done = t.counted && (k == 0 || (t.alike && t.q.n >= k));
     }
     if (rc >= 0) rc = top_finish(p, &t, &res, err);
     qdi_scratch_give(own);

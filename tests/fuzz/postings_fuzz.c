@@ -7,10 +7,10 @@
  */
 #include "base/bits.h"
 #include "lib/store_crash.h"
-#include "runtime/cpu.h"
 #include "segment/postings/inverted_int.h"
 #include "segment/postings/postings_int.h"
 #include "segment/segment_int.h"
+#include "unit/lib/codecs.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -39,26 +39,12 @@ static uint8_t *copied(const uint8_t **p, const uint8_t *end, uint32_t n)
     return at;
 }
 
-/* --- kernels
- * ------------------------------------------------------------------------------------------ */
-
-static uint32_t tables(const qd_codec **t)
-{
-    uint32_t n = 0;
-    t[n++] = &qd_codec_scalar;
-#if defined(__x86_64__)
-    if (qd_cpu_level() >= QD_CPU_V3) t[n++] = &qd_codec_avx2;
-    if (qd_cpu_level() >= QD_CPU_V4) t[n++] = &qd_codec_avx512;
-#elif defined(__aarch64__)
-    t[n++] = &qd_codec_neon;
-#endif
-    return n;
-}
+/* --- kernels --- */
 
 static void stream(const uint8_t *p, const uint8_t *end)
 {
-    const qd_codec *t[4];
-    uint32_t nt = tables(t), want[192], out[192];
+    const qd_codec *t[CODECS_MAX];
+    uint32_t nt = codecs_here(t), want[192], out[192];
     unsigned b = number(&p, end, 1) % 27;
     if (b > 25) b = 32;
     uint32_t n = number(&p, end, 1) % 128 + 1, base = number(&p, end, 4);
@@ -87,8 +73,7 @@ static void stream(const uint8_t *p, const uint8_t *end)
     free(in);
 }
 
-/* --- a term
- * ------------------------------------------------------------------------------------------- */
+/* --- a term --- */
 
 typedef struct answer { /* of all doors; the same for every kernel */
     uint64_t sum;
@@ -182,8 +167,8 @@ static void term(const uint8_t *p, const uint8_t *end)
                          t.positions_len ? copied(&p, end, (uint32_t)t.positions_len) : NULL,
                          t.offsets_len ? copied(&p, end, (uint32_t)t.offsets_len) : NULL};
     const uint8_t *const at[3] = {bytes[0], bytes[1], bytes[2]};
-    const qd_codec *kernels[4];
-    uint32_t n = tables(kernels);
+    const qd_codec *kernels[CODECS_MAX];
+    uint32_t n = codecs_here(kernels);
     answer first = {0};
     for (uint32_t k = 0; k < n; k++) {
         memset(&view, 0xa5, sizeof view);
@@ -199,8 +184,7 @@ static void term(const uint8_t *p, const uint8_t *end)
     for (unsigned i = 0; i < 3; i++) free(bytes[i]);
 }
 
-/* --- impacts
- * ------------------------------------------------------------------------------------------ */
+/* --- impacts --- */
 
 #define POSTINGS_MAX 2048u
 

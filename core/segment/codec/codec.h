@@ -54,6 +54,12 @@ QD_INLINE bool qd_codec_width_ok(unsigned b)
 {
     return b <= 25 || b == 32;
 }
+/* May the documents of a block of such deltas wrap 2^32? Else the last one tells that they ascend:
+ * 128 deltas of less than 25 bits behind a document below 2^31 do not reach it. */
+QD_INLINE bool qd_codec_docs_wrap(unsigned b)
+{
+    return b >= 25;
+}
 /* The width for values whose bits are or-ed together in all. */
 QD_INLINE unsigned qd_codec_width(uint32_t all)
 {

@@ -30,12 +30,13 @@ bool qd_postings_block(qd_postings *p, uint32_t b, qd_block *out)
     return true;
 }
 
-/* Deltas that could wrap 2^32 inside a block are looked at one by one; others are right if the last
- * document is. */
+/* Documents that could wrap inside a block are looked at one by one; others are right if the last
+ * is.
+ */
 static bool ascending(const qd_block *k, const uint32_t *docs, uint32_t last)
 {
     if (docs[k->n - 1] != last) return false;
-    if (QD_LIKELY(k->doc_bits < 24)) return true;
+    if (QD_LIKELY(!qd_codec_docs_wrap(k->doc_bits))) return true;
     bool good = k->base == QD_NO_DOC || docs[0] > k->base;
     for (uint32_t i = 1; i < k->n; i++) good &= docs[i] > docs[i - 1];
     return good;

@@ -75,7 +75,7 @@ static int open_small(qd_postings *p, const uint8_t *b, uint64_t n, qd_err *err)
     uint32_t docs[QD_BLOCK];
     p->codec->docs_n(p->data, b[0], QD_NO_DOC, p->df, docs);
     bool good = docs[p->df - 1] < p->ndocs;
-    if (QD_UNLIKELY(b[0] >= 25)) /* narrower deltas of 128 documents cannot wrap 2^32 */
+    if (QD_UNLIKELY(qd_codec_docs_wrap(b[0])))
         for (uint32_t i = 1; i < p->df; i++) good &= docs[i] > docs[i - 1];
     if (!good) return corrupt(p, QDI_SEC_POSTINGS, at, "documents of a term", err);
     one_block(p, docs[p->df - 1], b[0], b[1]);

@@ -40,7 +40,7 @@ static inline bool set_bits(const qd_codec *codec, const qd_small_term *t, const
     if (qd_codec_one(b + 2, b[0], 0) >= below) return true;
     codec->docs_n(b + 2, b[0], QD_NO_DOC, n, docs);
     if (docs[n - 1] >= ndocs) return false;
-    if (QD_UNLIKELY(b[0] >= 24)) /* deltas that may wrap */
+    if (QD_UNLIKELY(qd_codec_docs_wrap(b[0])))
         for (uint32_t i = 1; i < n; i++)
             if (docs[i] <= docs[i - 1]) return false;
     for (uint32_t i = 0; i < n; i++) bits[docs[i] >> 6] |= 1ull << (docs[i] & 63);

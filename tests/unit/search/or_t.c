@@ -236,7 +236,6 @@ static void one_scored(void)
 {
     static const uint32_t ks[] = {1, 10, 100, 1000};
     uint32_t batches = 0;
-    required = 2;
     for (uint32_t i = 0; i < 120; i++) {
         uint32_t words[3] = {(uint32_t)rnd(NAMES - 1), 2 + (uint32_t)rnd(5), 2 + (uint32_t)rnd(5)};
         if (words[0] == words[1] || words[0] == words[2] || words[1] == words[2]) continue;

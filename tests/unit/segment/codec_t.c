@@ -1,8 +1,8 @@
 /* codec_t.c: every kernel gives the scalar's results, for every width, count and place of the tail.
  */
 #include "base/mem.h"
-#include "runtime/cpu.h"
 #include "segment/codec/codec.h"
+#include "unit/lib/codecs.h"
 #include "unit/unit.h"
 
 static uint64_t seed = 0x9e3779b97f4a7c15u;
@@ -12,23 +12,12 @@ static uint32_t next(void)
     return (uint32_t)(seed >> 33) ^ (uint32_t)(seed << 11);
 }
 
-static uint32_t tables(const qd_codec **t)
-{
-    uint32_t n = 0;
-    t[n++] = &qd_codec_scalar;
-#if defined(__x86_64__)
-    if (qd_cpu_level() >= QD_CPU_V3) t[n++] = &qd_codec_avx2;
-    if (qd_cpu_level() >= QD_CPU_V4) t[n++] = &qd_codec_avx512;
-#endif
-    return n;
-}
-
 /* Streams in blocks of the exact size, so that a sanitizer sees reads behind the slack. */
 static void every_kernel_unpacks_what_was_packed(void **state)
 {
     (void)state;
-    const qd_codec *t[4];
-    uint32_t nt = tables(t), in[128], out[192], want[128];
+    const qd_codec *t[CODECS_MAX];
+    uint32_t nt = codecs_here(t), in[128], out[192], want[128];
     for (unsigned b = 0; b <= 32; b++) {
         if (!qd_codec_width_ok(b)) continue;
         for (uint32_t n = 1; n <= 128; n += n < 20 || n > 110 ? 1 : 7) {
@@ -62,8 +51,8 @@ static void every_kernel_unpacks_what_was_packed(void **state)
 static void bitmaps_give_their_bits_in_order(void **state)
 {
     (void)state;
-    const qd_codec *t[4];
-    uint32_t nt = tables(t), out[320], want[320];
+    const qd_codec *t[CODECS_MAX];
+    uint32_t nt = codecs_here(t), out[320], want[320];
     for (uint32_t round = 0; round < 2000; round++) {
         uint32_t docs = 1 + next() % 700, words = (docs + 511) / 512 * 8;
         uint64_t *w = qd_calloc(NULL, words * 8);
