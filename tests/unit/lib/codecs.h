@@ -1,4 +1,5 @@
-/* codecs.h: the kernels of the postings codec that this CPU runs, for tests that hold them against one another. */
+/* codecs.h: the kernels of the postings codec that this CPU runs, for tests that hold them against
+ * one another. */
 #ifndef QD_TESTS_UNIT_CODECS_H
 #define QD_TESTS_UNIT_CODECS_H
 
