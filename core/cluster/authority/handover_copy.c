@@ -123,35 +123,34 @@ static handover_batch *take_queued(qd_handover *h)
     return b;
 }
 
-/* What came by the watch: what waits is imported together, as a store may be slow at each import
- * and fast at large ones. */
+/* What came by the watch up to now. What waits is imported together, as a store may be slow at each
+ * import and fast at large ones; what comes meanwhile waits for the next turn, which looks at the
+ * plan first: clients that never pause may change more during each import. */
 static int drain(qd_handover *h, const handover_look *l, uint64_t *revision, qd_err *err)
 {
-    for (;;) {
-        handover_batch *b = take_queued(h);
-        if (!b) return 0;
-        uint64_t upto = *revision;
-        size_t n = 0;
-        int rc = 0;
-        for (const handover_batch *x = b; x; x = x->next) n += x->n;
-        qd_coord_event *all = qd_alloc(NULL, (n + 1) * sizeof *all);
-        if (!all) rc = qd_err_nomem(err, "migration");
-        n = 0;
-        for (const handover_batch *x = b; x && !rc; x = x->next) {
-            if (x->revision <= upto) continue;
-            for (uint32_t i = 0; i < x->n; i++) {
-                if (x->events[i].kv.mod_revision > upto) all[n++] = x->events[i];
-            }
-            upto = x->revision;
+    handover_batch *b = take_queued(h);
+    uint64_t upto = *revision;
+    size_t n = 0;
+    int rc = 0;
+    if (!b) return 0;
+    for (const handover_batch *x = b; x; x = x->next) n += x->n;
+    qd_coord_event *all = qd_alloc(NULL, (n + 1) * sizeof *all);
+    if (!all) rc = qd_err_nomem(err, "migration");
+    n = 0;
+    for (const handover_batch *x = b; x && !rc; x = x->next) {
+        if (x->revision <= upto) continue;
+        for (uint32_t i = 0; i < x->n; i++) {
+            if (x->events[i].kv.mod_revision > upto) all[n++] = x->events[i];
         }
-        if (!rc && upto > *revision) {
-            rc = import_all(h, l, all, (uint32_t)n, 0, upto, err);
-            if (!rc) *revision = upto;
-        }
-        qd_free(all);
-        free_batches(b);
-        if (rc) return rc;
+        upto = x->revision;
     }
+    if (!rc && upto > *revision) {
+        rc = import_all(h, l, all, (uint32_t)n, 0, upto, err);
+        if (!rc) *revision = upto;
+    }
+    qd_free(all);
+    free_batches(b);
+    return rc;
 }
 
 /* --- what differs ---------------------------------------------------------------------------- */

@@ -410,6 +410,47 @@ static void a_mirror_is_kept(void **state)
     kept = NULL;
 }
 
+/* Another change is there whenever an import ends, for as long as there are any left. */
+static uint32_t busy_changes;
+static coord_memory_fault busy(void *arg, char kind, uint32_t action)
+{
+    (void)arg;
+    (void)action;
+    if (kind != 'i' || !busy_changes || state_of(0) != QD_COORD_ACTIVE) return COORD_MEMORY_PASS;
+    busy_changes--;
+    assert_true(change(0, (int)rnd(KEYS), NULL));
+    qd_mutex_lock(&w->h->lock);
+    while (!w->h->first) (void)qd_cond_wait_until(&w->h->wake, &w->h->lock, UINT64_MAX);
+    qd_mutex_unlock(&w->h->lock);
+    return COORD_MEMORY_PASS;
+}
+
+/* Clients that never pause keep no driver from its plan: the turn ends, and a wish is seen. */
+static void clients_that_never_pause(void **state)
+{
+    (void)state;
+    kept = "new";
+    make_world(11);
+    catch_up();
+    assert_true(change(0, 1, NULL));
+    coord_memory_hook(w->m[1], busy, NULL);
+    busy_changes = 1000;
+    for (int i = 0; i < 5000 && busy_changes == 1000; i++) {
+        (void)turn();
+        qd_env_sleep_ns(qd_env_system(), 1000000);
+    }
+    assert_in_range(busy_changes, 990, 999);
+    assert_int_equal(start("new"), 0);
+    until(1, QD_COORD_ACTIVE);
+    assert_true(busy_changes > 900);
+    busy_changes = 0;
+    coord_memory_hook(w->m[1], ask_second, NULL);
+    settle();
+    is_sound();
+    free_world();
+    kept = NULL;
+}
+
 /* A driver that is late begins another mirror while the store is sealed for the one before, and an
  * unseal is still under way: that mirror must not take over. */
 static void only_the_plans_mirror(void)
@@ -624,6 +665,7 @@ int main(void)
         cmocka_unit_test(imports_are_of_as_many_keys_as_the_store_takes),
         cmocka_unit_test(three_clean_rounds),
         cmocka_unit_test(a_mirror_is_kept),
+        cmocka_unit_test(clients_that_never_pause),
         cmocka_unit_test(other_mirrors_never_take_over),
         cmocka_unit_test(crashes_at_every_request),
         cmocka_unit_test(seeds),
