@@ -220,6 +220,10 @@ int qdi_k_bounds(qdi_k *k, qdi_cur **c, uint32_t nd, float sum, bool all)
         (all && i ? k->k->bound_and : k->k->bound_add)(c[i]->p->range_cls, c[i]->quant, k->bound,
                                                        k->nranges);
     }
+    /* No range without an accepted document is read. */
+    uint32_t first = k->r->from >> QD_RANGE_LOG, end = ((k->r->to - 1) >> QD_RANGE_LOG) + 1;
+    memset(k->bound, 0, first * sizeof *k->bound);
+    memset(k->bound + end, 0, (k->nranges - end) * sizeof *k->bound);
     /* Kernels run to a multiple of 64: what stands behind the last range must not be selected. */
     memset(k->bound + k->nranges, 0, 64 * sizeof *k->bound);
     return 0;

@@ -57,21 +57,50 @@ static int accept_window(qdi_run *r, const qdi_lnode *x, qdi_lnode *const *filte
     return 0;
 }
 
-int qdi_k_filter(qdi_run *r, qdi_lnode **root, uint64_t **accept, qd_err *err)
+/* The first document from which on all filters may have one. */
+static uint32_t next_of(qdi_run *r, qdi_lnode *const *filters, uint32_t n, uint32_t from)
+{
+    for (uint32_t f = 0; f < n && from != QD_NO_DOC; f++) {
+        uint32_t d = qdi_next(r, filters[f], from);
+        from = d > from ? d : from;
+    }
+    return from;
+}
+
+/* Fills the windows that may have one. How many are accepted. */
+static int accept_all(qdi_run *r, const qdi_lnode *x, qdi_lnode *const *filters, uint32_t n,
+                      qdi_accepted *out, uint64_t *all, qd_err *err)
+{
+    *all = 0;
+    for (uint32_t from = 0; from < r->ndocs; from += QDI_WINDOW) {
+        uint32_t d = next_of(r, filters, n, from);
+        if (d >= r->ndocs) break;
+        from = d & ~(QDI_WINDOW - 1);
+        uint64_t *bits = out->bits + (from >> 6);
+        int rc = accept_window(r, x, filters, n, from, bits, err);
+        if (!rc) rc = qdi_run_tick(r);
+        if (rc) return rc;
+        size_t some = r->k->popcount(bits, QDI_WINDOW_WORDS);
+        if (!some) continue;
+        if (!*all) out->from = from;
+        out->to = r->ndocs - from > QDI_WINDOW ? from + QDI_WINDOW : r->ndocs;
+        *all += some;
+    }
+    return 0;
+}
+
+int qdi_k_filter(qdi_run *r, qdi_lnode **root, qdi_accepted *out, qd_err *err)
 {
     qdi_lnode **filters, *x = r->root;
     uint32_t n;
+    uint64_t all;
     for (uint32_t i = 0; x->kind == QDI_L_BOOL && i < x->u.b.nreq; i++) /* sets known to be small */
         if (x->u.b.req[i]->cost < r->ndocs / ACCEPTED_MIN && !x->u.b.req[i]->scores) return 0;
     if (!split(r, x, root, &filters, &n)) return 0;
-    uint64_t *bits = qdi_scratch_calloc(r->scratch, ((size_t)r->ndocs / 64 + QDI_WINDOW_WORDS) * 8);
-    if (!bits) return qd_err_nomem(err, "search");
-    for (uint32_t from = 0; from < r->ndocs; from += QDI_WINDOW) {
-        int rc = accept_window(r, x, filters, n, from, bits + (from >> 6), err);
-        if (!rc) rc = qdi_run_tick(r);
-        if (rc) return rc;
-    }
-    if (r->k->popcount(bits, (r->ndocs + 63) / 64) < r->ndocs / ACCEPTED_MIN) return 0;
-    *accept = bits;
-    return 1;
+    *out = (qdi_accepted){
+        qdi_scratch_calloc(r->scratch, ((size_t)r->ndocs / 64 + QDI_WINDOW_WORDS) * 8), 0,
+        r->ndocs};
+    if (!out->bits) return qd_err_nomem(err, "search");
+    int rc = accept_all(r, x, filters, n, out, &all, err);
+    return rc ? rc : all >= r->ndocs / ACCEPTED_MIN;
 }

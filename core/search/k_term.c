@@ -23,6 +23,14 @@ static void block(qdi_k *k, qdi_cur *c, uint32_t b)
     qdi_k_offer(k, c->docs, c->score, c->n);
 }
 
+/* Behind the last block that may have an accepted document. */
+static uint32_t end_of(const qdi_run *r, const qd_postings *p, uint32_t first)
+{
+    if (r->to == r->ndocs || first == p->nblk) return p->nblk;
+    uint32_t b = qd_postings_seek(p, first, r->to - 1);
+    return b < p->nblk ? b + 1 : p->nblk;
+}
+
 /* The greatest document kept, when there are k: what stands behind it and equals the worst is too
  * late. */
 static uint32_t last_of(const qd_topk *q)
@@ -39,19 +47,21 @@ int qdi_k_term(qdi_k *k)
 {
     qdi_cur *c = k->c[0];
     const qd_postings *p = c->p;
-    if (!p->cls || p->nblk <= 4) {
-        for (uint32_t b = 0; b < p->nblk; b++) block(k, c, b);
+    const uint32_t first = k->r->from ? qd_postings_seek(p, 0, k->r->from) : 0;
+    const uint32_t end = end_of(k->r, p, first);
+    if (!p->cls || end - first <= 4) {
+        for (uint32_t b = first; b < end; b++) block(k, c, b);
         return 0;
     }
     if (k->q->k >= 100 && qdi_k_table(k, c)) return QD_E_NOMEM;
     qdi_cur_bounds(c);
     uint32_t hist[4][QD_CLASSES] = {{0}};
-    for (uint32_t b = 0; b < p->nblk; b++) hist[b & 3][p->cls[b] & 63]++;
+    for (uint32_t b = first; b < end; b++) hist[b & 3][p->cls[b] & 63]++;
     for (uint32_t i = 0; i < QD_CLASSES; i++) hist[0][i] += hist[1][i] + hist[2][i] + hist[3][i];
     uint32_t top = QD_CLASSES - 1, nb = 0, want = k->q->k / 8 + 4;
     while (top > 1 && nb + hist[0][top] < want) nb += hist[0][top--];
     qd_topk *q = k->q;
-    for (uint32_t b = 0; b < p->nblk; b++) {
+    for (uint32_t b = first; b < end; b++) {
         uint32_t cls = p->cls[b] & 63;
         if (cls < top) continue;
         if (q->n >= q->k) { /* all kept ones stand before: what equals the worst comes too late */
@@ -63,7 +73,7 @@ int qdi_k_term(qdi_k *k)
     qd_topk_shrink(q);
     float known = q->threshold;
     uint32_t last = last_of(q);
-    for (uint32_t b = 0; b < p->nblk; b++) {
+    for (uint32_t b = first; b < end; b++) {
         uint32_t cls = p->cls[b] & 63;
         if (cls >= top || c->bound[cls] < q->threshold) continue;
         if (c->bound[cls] == known && b && k->base + p->last[b - 1] >= last) continue;

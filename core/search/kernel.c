@@ -127,14 +127,18 @@ static int rank_accepted(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t 
 {
     qdi_lnode *root = r->root, *scored;
     const uint64_t *live = r->live;
-    uint64_t *accept;
-    int rc = qdi_k_filter(r, &scored, &accept, err);
+    qdi_accepted accepted;
+    int rc = qdi_k_filter(r, &scored, &accepted, err);
     if (rc != 1) return rc;
     r->root = scored;
-    r->live = accept;
+    r->live = accepted.bits;
+    r->from = accepted.from;
+    r->to = accepted.to;
     rc = rank_shape(r, q, strategy, want, count, counted, name, err);
     r->root = root;
     r->live = live;
+    r->from = 0;
+    r->to = r->ndocs;
     return rc;
 }
 

@@ -66,10 +66,15 @@ int qdi_kernel_top(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t want, 
 /* Counts; with a limit (not 0) it may stop there. */
 int qdi_kernel_count(qdi_run *r, uint64_t limit, uint64_t *n, qd_err *err);
 
+/* Accepted documents, of which each is live: bits of the segment, in the scratch's memory, and the
+ * documents [from, to) that they are in. */
+typedef struct qdi_accepted {
+    uint64_t *bits;
+    uint32_t from, to;
+} qdi_accepted;
 /* k_filter.c: splits scored clauses from filters and exclusions: 1 with the scored part in *root
- * and the accepted documents (live ones) in *accept, 0 when there is nothing to split or few
- * accepted. */
-int qdi_k_filter(qdi_run *r, qdi_lnode **root, uint64_t **accept, qd_err *err);
+ * and the accepted documents in *out, 0 when there is nothing to split or few accepted. */
+int qdi_k_filter(qdi_run *r, qdi_lnode **root, qdi_accepted *out, qd_err *err);
 
 /* k_*.c: 0 or an error; each leaves acc and bytes zero. */
 int qdi_k_term(qdi_k *k);

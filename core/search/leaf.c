@@ -591,6 +591,7 @@ int qdi_run_begin(qdi_run *r, qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, b
     r->k = qd_kern_get();
     r->arena = &s->arena;
     r->live = leaf->live ? qd_live_bits(leaf->live) : NULL;
+    r->to = r->ndocs;
     r->reads = qd_reads_make(r->arena, p->account);
     if (!r->reads) return nomem(err);
     int rc = plan_node(r, p->root, &r->root, err);

@@ -129,7 +129,8 @@ struct qdi_run {
     qd_reads *reads;
     const qd_kern *k;
     const uint64_t *live; /* NULL: all */
-    bool scores;          /* of this run */
+    uint32_t from, to; /* the live ones are in [from, to), both in whole windows or 0 and ndocs */
+    bool scores;       /* of this run */
     uint32_t ndocs;
     struct qdi_norms *norms;     /* fields whose norms are planned */
     struct qdi_pending *pending; /* what waits for the fetch */

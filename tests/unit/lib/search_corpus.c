@@ -30,6 +30,11 @@ uint32_t word_freq(const doc *d, uint32_t w)
     return n;
 }
 
+int64_t search_at(uint32_t i)
+{
+    return i / 2;
+}
+
 /* --- making a corpus -------------------------------------------------------------------------- */
 
 static void make_doc(doc *d)
@@ -72,21 +77,25 @@ static void write_doc(qd_buffer *b, const uint32_t *f, uint32_t i)
         OK(qd_buffer_column_i64(b, f[2], &d->num, 1, &C.err));
         OK(qd_buffer_points_i64(b, f[2], &d->num, 1, &C.err));
     }
+    const int64_t time = search_at(i);
+    OK(qd_buffer_column_i64(b, f[3], &time, 1, &C.err));
     OK(qd_buffer_id(b, qd_str_c(C.id[i]), &C.err));
     OK(qd_buffer_doc_commit(b, &C.err));
 }
 
 static void write_segment(qd_buffer *b, uint32_t s)
 {
-    static const qd_field_info infos[3] = {
+    static const qd_field_info infos[] = {
         {.name = {"body", 4}, .index = QD_INDEX_POSITIONS, .norms = 1},
         {.name = {"tag", 3}, .index = QD_INDEX_DOCS, .column = QD_COLUMN_ORDINAL},
         {.name = {"num", 3}, .column = QD_COLUMN_I64, .point = QD_POINT_I64},
+        {.name = {"at", 2}, .column = QD_COLUMN_I64},
     };
-    uint32_t f[3];
+    uint32_t f[QD_COUNT_OF(infos)];
     uint8_t id[16] = {(uint8_t)s, 1, 2};
     char name[64];
-    for (uint32_t i = 0; i < 3; i++) OK(qd_buffer_field(b, &infos[i], &f[i], &C.err));
+    for (uint32_t i = 0; i < QD_COUNT_OF(infos); i++)
+        OK(qd_buffer_field(b, &infos[i], &f[i], &C.err));
     for (uint32_t i = C.first[s]; i < C.first[s + 1]; i++) write_doc(b, f, i);
     snprintf(name, sizeof name, "seg-%032u", s);
     qd_segment_attrs attrs = {.min_seq_no = -1,

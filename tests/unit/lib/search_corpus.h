@@ -17,7 +17,8 @@
 #define SEGMENTS_MAX 4u
 #define LEN_MAX 80u
 
-/* Fields: body (text, w00 to w95), tag (keyword), num (long). */
+/* Fields: body (text, w00 to w95), tag (keyword), num (long), at (long, as in a log: rising with
+ * the document's number). */
 typedef struct doc {
     uint8_t word[LEN_MAX];
     uint32_t n; /* words */
@@ -53,6 +54,8 @@ void search_corpus_ok(int rc, int line);
 #define OK(x) search_corpus_ok((x), __LINE__)
 /* Occurrences of a word in a document. */
 uint32_t word_freq(const doc *d, uint32_t w);
+/* What document i has in the field "at". */
+int64_t search_at(uint32_t i);
 /* Makes C: n documents in nseg segments, one in delete_one_in deleted (0: none). */
 void search_corpus_make(uint64_t seed, uint32_t n, uint32_t nseg, uint32_t delete_one_in);
 /* Frees it; nothing may be left allocated. */

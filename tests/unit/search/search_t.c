@@ -154,6 +154,8 @@ static bool naive(const qd_node *q, uint32_t i, float boost, float *score)
             if (d->tag >= 0 && qd_str_is(q->u.term_set.terms[k], C.tag[d->tag])) return true;
         return false;
     case QD_NATIVE_RANGE:
+        if (qd_str_is(q->u.range.field, "at"))
+            return search_at(i) >= q->u.range.lo && search_at(i) <= q->u.range.hi;
         return d->has_num && d->num >= q->u.range.lo && d->num <= q->u.range.hi;
     case QD_NATIVE_PATTERN:
         for (uint32_t k = 0; k < d->n; k++)
@@ -311,6 +313,27 @@ static qd_node *filtered_shape(uint32_t must, uint32_t should)
     for (uint32_t i = 0; i < should; i++) b[i] = term_node();
     if (must == 1 && should == 0) a[0] = search_rnd(2) ? phrase_node() : shape(0, 3);
     c[0] = leaf_node();
+    if (nnot) d[0] = term_node();
+    if (!must) q->u.boolean.min_should = 1;
+    return q;
+}
+
+/* The same in a time: documents side by side, now and then all or none of them. */
+static qd_node *timed_shape(uint32_t must, uint32_t should)
+{
+    const qd_node **a, **b, **c, **d;
+    uint32_t nnot = search_rnd(4) == 0;
+    qd_node *q = qd_node_bool_make(&A, must, should, 1, nnot, &a, &b, &c, &d);
+    qd_node *range = qd_node_make(&A, QD_NATIVE_RANGE);
+    int64_t lo = search_at((uint32_t)search_rnd(C.n)) - 10;
+    range->u.range = (qd_node_range){
+        .field = QD_STR("at"),
+        .lo = search_rnd(8) ? lo : INT64_MIN,
+        .hi = search_rnd(8) ? lo + (int64_t)search_rnd(1 + C.n / (search_rnd(2) ? 4 : 16))
+                            : INT64_MAX};
+    for (uint32_t i = 0; i < must; i++) a[i] = term_node();
+    for (uint32_t i = 0; i < should; i++) b[i] = term_node();
+    c[0] = range;
     if (nnot) d[0] = term_node();
     if (!must) q->u.boolean.min_should = 1;
     return q;
@@ -492,6 +515,11 @@ static void run_queries(uint32_t shapes, uint32_t trees)
     for (uint32_t i = 0; i < shapes; i++) {
         uint32_t s = i % QD_COUNT_OF(must_should);
         compare(filtered_shape(must_should[s][0], must_should[s][1]), "filtered", i, false);
+        qd_arena_reset(&A);
+    }
+    for (uint32_t i = 0; i < shapes; i++) {
+        uint32_t s = i % QD_COUNT_OF(must_should);
+        compare(timed_shape(must_should[s][0], must_should[s][1]), "timed", i, false);
         qd_arena_reset(&A);
     }
     g_one_scored = 0;
