@@ -370,13 +370,14 @@ static int id_of(bench *b, uint32_t global, qd_str *id)
     return rc;
 }
 
-/* Appends " id:score" for the first ten hits, or " id:value" for a sort's. */
+/* Appends " id:score" for the first ten hits and the last one, or " id:value" for a sort's. */
 static int write_hits(bench *b, const query *q, const answer *a, qd_buf *line)
 {
     bool sorted = q->body && q->body->sorted;
     uint32_t n = sorted ? a->sorted.n : a->top.n;
-    for (uint32_t i = 0; i < n && i < 10; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         qd_str id;
+        if (i >= 10) i = n - 1;
         int rc = id_of(b, sorted ? a->sorted.hits[i].doc : a->top.hits[i].doc, &id);
         if (rc) return rc;
         (void)qd_buf_printf(line, "%s%.*s:", i ? " " : "\t", QD_STR_ARG(id));

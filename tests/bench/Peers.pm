@@ -19,7 +19,10 @@ sub new {
     $ENV{HEAP} = $heap;
     $ENV{LUCENE8_JAR} //= '/usr/share/java/lucene-core-8.7.0.jar';
     my @wanted = split /,/, $wanted;
-    $s->newest_lucene if grep { $_ eq '10' } @wanted;
+    if (grep { $_ eq '10' } @wanted) {
+        $s->newest_lucene;
+        push @wanted, '9' if $s->{no10} && $s->lucene_of_java_17; # the next best
+    }
     for my $w (@wanted) {
         my $why = $w eq 'tantivy' ? $s->without_cargo : $s->without_jar($w);
         if ($why) { push @{ $s->{absent} }, $why }
@@ -54,6 +57,16 @@ sub newest_lucene {
     system(qw(mvn -q -B), $copy, "-Dartifact=org.apache.lucene:lucene-misc:$version", "-DoutputDirectory=$to") unless -e $misc;
     if (-e $misc) { $ENV{LUCENE10_MISC_JAR} = $misc }
     else { print STDERR "left out: the newest Lucene's own order of documents: Maven did not give lucene-misc\n" }
+}
+
+# The last one that an older JDK runs: is it there?
+sub lucene_of_java_17 {
+    my ($s) = @_;
+    my ($to, $copy) = ("$ENV{PEERS}/lucene9", 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy');
+    $ENV{LUCENE9_JAR} //= "$to/lucene-core-9.12.3.jar";
+    return 1 if -e $ENV{LUCENE9_JAR};
+    return 0 if !`sh -c 'command -v mvn'` || !`sh -c 'command -v javac'`;
+    return system(qw(mvn -q -B), $copy, '-Dartifact=org.apache.lucene:lucene-core:9.12.3', "-DoutputDirectory=$to") == 0;
 }
 
 # Has the newest Lucene its own order of documents here (lucene-misc)?

@@ -7,8 +7,8 @@
 #
 # For each command and query of both files: COUNT and TOP_k_COUNT hits equal, TOP_k_COUNT_n hits equal or
 # above n on both sides; lists of the same length; scores rank by rank within 1e-5 relative (and half a
-# unit of the printed fifth decimal); every document whose score exceeds the last printed one by
-# more than that is in both lists; where ids are numbers, documents of equal scores ascend in ours,
+# unit of the printed fifth decimal), of the first ten and the last of k; every document whose score exceeds
+# that of the tenth by more than that is in both lists; where ids are numbers, documents of equal scores ascend in ours,
 # unless --no-order says that the index is not in their order or the peer has them like us (then their
 # scores differ behind the fifth decimal). A peer that knows no ids ("null", Lucene's harness with --es)
 # is compared by scores. Lists of sorts (a value in place of the score) are compared value by value, whole
@@ -122,6 +122,8 @@ sub compare {
         return sprintf "place %d: equal scores, ids fall", $i + 1 unless defined $place{$p} && defined $place{$q} && $place{$p} < $place{$q};
     }
     return undef if !grep { $_->[0] ne 'null' } @$b;
+    my @first = map { [@$_ > 10 ? @$_[0 .. 9] : @$_] } $a, $b; # of those between the tenth and the last nothing is known
+    ($a, $b) = @first;
     my %mine = map { $_->[0] => 1 } @$a;
     my %other = map { $_->[0] => 1 } @$b;
     my $last = $a->[-1][1];

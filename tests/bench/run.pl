@@ -127,14 +127,26 @@ my @order = map { my $of = $_; sort { $set{$a}{size} <=> $set{$b}{size} || $a cm
 sub searched { my ($name, $mode) = @_; return $set{$name}{cmds} && $mode =~ /^(?:--merge|natural)$/ }
 sub index_dir { my ($name, $who, $mode) = @_; return "$dir/$name-$who" . $mode =~ s/ //gr }
 
-# Rows of ours go through the engine, which has the mapping; the peers' forms that are searched hold the
-# fields alone.
+# Ours without sources, as the peers' forms that are searched hold the fields alone.
+sub fields_alone {
+    my ($name) = @_;
+    my $file = "$dir/$name.fields.json";
+    my $mapping = decode_json(slurp($set{$name}{mapping} // "$map/text.json"));
+    spew($file, JSON::PP->new->canonical->encode({ %$mapping, _source => { enabled => JSON::PP::false } }));
+    return $file;
+}
+
+# Of ours the plain mode is the segment writer alone, as a peer's writer is. Rows go through the engine, which has
+# the mapping, and natural segments come of its merges: both with a translog, unsynced, and with ids.
 sub command_index {
     my ($name, $who, $mode) = @_;
     my $s = $set{$name};
     my $args = join ' ', $mode eq 'natural' ? () : $mode, $s->{args}{$who} // ();
     my $mapping = $who eq 'quidditch' ? $s->{mapping} : $s->{peer_mapping} // $s->{mapping};
-    $args = "--es-append $args" if $mapping && $who eq 'quidditch' && $args !~ /--es/;
+    if ($who eq 'quidditch' && $args !~ /--es/ && ($mapping || $mode eq 'natural')) {
+        $args = "--es-append --no-fsync --refresh-ms 100000 $args";
+        $mapping = fields_alone($name);
+    }
     $args .= " --mapping $mapping" if $mapping;
     my $c = $parts->result("corpus $name");
     my $in = $o{'index-docs'} && !searched($name, $mode) ? $corpora->head($c->{corpus}, $o{'index-docs'}) : $c->{corpus};

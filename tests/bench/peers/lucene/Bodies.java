@@ -94,6 +94,7 @@ final class Bodies {
     private static Sort sort(List<Object> l, Schema schema) {
         Map.Entry<String, Object> e = only(l.get(0));
         boolean reverse = Json.map(e.getValue()).get("order").equals("desc");
-        return new Sort(new SortField(e.getKey(), schema.kind(e.getKey()) == Schema.Kind.DOUBLE ? SortField.Type.DOUBLE : SortField.Type.LONG, reverse));
+        SortField.Type type = schema.kind(e.getKey()) == Schema.Kind.DOUBLE ? SortField.Type.DOUBLE : SortField.Type.LONG;
+        return new Sort(Compat.byPoints(new SortField(e.getKey(), type, reverse)));
     }
 }
