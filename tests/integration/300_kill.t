@@ -20,7 +20,7 @@ my $load = Load->new(node => $node, dir => tempdir(CLEANUP => 1), seed => $seed)
 sub segments_are_sound {
     my ($when) = @_;
     for my $dir (glob "$node->{dir}/data/hot/indices/*/*") {
-        next unless -d $dir && glob "$dir/seg-*";
+        next unless -d $dir && @{ [glob "$dir/seg-*"] };
         my ($status, $out) = $node->run_qd('segment', 'check', $dir);
         return ok(0, "$when: segments are sound") || diag("$dir: $out") if $status;
     }

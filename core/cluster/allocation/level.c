@@ -87,7 +87,7 @@ static void pass(level_state *l, alloc_moves *moves, double bytes, double load)
     memset(l->done, 0, w->view->nnodes);
     for (uint32_t n = 0; n < w->view->nnodes; n++) reweigh(l, n);
     for (uint32_t steps = 0; steps < w->ncopies && !w->failed; steps++) {
-        uint32_t m = heaviest(l), n, g = QD_ALLOC_NONE;
+        uint32_t m = heaviest(l), n = QD_ALLOC_NONE, g = QD_ALLOC_NONE;
         if (m == QD_ALLOC_NONE) break;
         double above = -1e300;
         for (int i = 0; i < TARGETS && g == QD_ALLOC_NONE; i++) {

@@ -75,8 +75,8 @@ static void first_hits_are_those_of_a_full_look(void **state)
         "{\"range\":{\"t\":{\"gte\":\"w0300\",\"lt\":\"w0900\"}}}",
         "{\"constant_score\":{\"filter\":{\"prefix\":{\"t\":\"w\"}},\"boost\":2.5}}",
         "{\"bool\":{\"must\":[{\"prefix\":{\"t\":\"w0\"}}]}}",
-        "{\"bool\":{\"must\":[{\"prefix\":{\"t\":\"w0\"}}],\"should\":[{\"term\":{\"t\":\"w0042\"}}"
-        "]}}",
+        ("{\"bool\":{\"must\":[{\"prefix\":{\"t\":\"w0\"}}],"
+         "\"should\":[{\"term\":{\"t\":\"w0042\"}}]}}"),
     };
     static const char *const totals[] = {"false", "1", "50", "1000", "10000", "true"};
     static const uint32_t sizes[] = {1, 10, 100, 3000};
