@@ -81,7 +81,7 @@ int qdi_wire_items_read(qd_str body, uint16_t version, qd_arena *arena, doc_wire
     h->revision = qd_read_u64(&r, "revision");
     h->timeout_ms = qd_read_zigzag(&r, "timeout");
     h->active = qd_read_zigzag(&r, "wait_for_active_shards");
-    h->n = (uint32_t)qd_read_array(&r, "operations", QDI_WIRE_ITEMS_MAX, 16);
+    h->n = (uint32_t)qd_read_array(&r, "operations", QDI_WIRE_ITEMS_MAX, 13);
     *items = qd_arena_alloc(arena, (h->n + 1) * sizeof **items);
     if (!*items) return qd_err_nomem(err, "operations");
     for (uint32_t k = 0; k < h->n; k++) read_item(&r, &(*items)[k]);

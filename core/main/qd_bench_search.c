@@ -384,7 +384,7 @@ static int write_hits(bench *b, const query *q, const answer *a, qd_buf *line)
         if (sorted)
             qd_bench_sort_value(q->body, &a->sorted.hits[i], line);
         else
-            (void)qd_buf_printf(line, "%.5f", (double)a->top.hits[i].score);
+            (void)qd_buf_printf(line, "%.9g", (double)a->top.hits[i].score);
     }
     return 0;
 }

@@ -1,12 +1,14 @@
 #!/usr/bin/perl
 # 019_cpu_levels.t: with kernels capped to each level that this CPU has (QD_CPU=v2, v3, v4) the unit tests of searching,
-# aggregations, segments, JSON and analysis pass (the highest level has them in the unit part), and `qd bench` writes the same result files
-# for the same queries, times aside. Levels that the CPU lacks are skipped, loudly.
+# aggregations, segments, JSON and analysis pass (the highest level has them in the unit part), and `qd bench` writes the same
+# segments, byte for byte, and the same result files for the same queries (scores in all their digits), times aside. Levels that the CPU lacks are skipped, loudly.
 use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Digest::SHA qw(sha256_hex);
 use File::Temp qw(tempdir);
+use JSON::PP qw(decode_json);
 use QdNode;
 use Test::More;
 
@@ -31,24 +33,38 @@ sub answers {
     my ($level, $kind) = @_;
     my $index = "$dir/$kind-$level";
     local $ENV{QD_CPU} = $level;
-    sh("$out/bin/qd bench index --in $dir/$kind.jsonl --index $index --es-append --mapping $bench/mappings/$kind.json --merge");
+    # one flush: when segments are flushed on the way hangs on time
+    sh("$out/bin/qd bench index --in $dir/$kind.jsonl --index $index --es-append --refresh-ms 1000000 --mapping $bench/mappings/$kind.json --merge");
     my $said = sh("$out/bin/qd bench search --index $index --queries $dir/$kind.q --mapping $bench/mappings/$kind.json"
         . " --cmds TOP_10,TOP_1000,TOP_10_COUNT,COUNT,AGGS --rounds 1 --warm-sec 0 --out $dir/out");
     my ($used) = $said =~ /queries, (v\d)$/m;
     open my $f, '<', "$dir/out" or die;
     my $text = join '', map { my @c = split /\t/; @c[4, 5] = (); join "\t", map { $_ // '' } @c } <$f>;
-    return ($used, $text);
+    return ($used, $text, sections($index));
 }
 
-my (%first, $top);
+# What the sections of an index's one segment hold, but META, which has its random id.
+sub sections {
+    my ($index) = @_;
+    my @segments = @{ decode_json(scalar `$out/bin/qd segment dump --json $index 2>/dev/null`)->{segments} };
+    is(@segments, 1, 'one segment');
+    my ($file) = glob "$index/{,*/,*/*/}$segments[0]{name}*";
+    open my $f, '<:raw', $file or die "$segments[0]{name}: $!";
+    my $all = do { local $/; <$f> };
+    return { map { $_->{name} => sha256_hex(substr $all, $_->{offset}, $_->{bytes}) } grep { $_->{name} ne 'META' } @{ $segments[0]{sections} } };
+}
+
+my (%first, %written, $top);
 for my $level (qw(v4 v3 v2)) {
     my $lacks;
     for my $kind (qw(text logs taxi)) {
-        my ($used, $text) = answers($level, $kind);
+        my ($used, $text, $sections) = answers($level, $kind);
         $top //= $used;
         if ($used ne $level) { $lacks = 1; print STDERR "SKIPPED: QD_CPU=$level: this CPU has $used at most\n"; last }
         ok(length $text > 10000, "$level: $kind has answers");
         $first{$kind} //= $text;
+        $written{$kind} //= $sections;
+        is_deeply($sections, $written{$kind}, "$level: $kind: the same segment");
         ok($first{$kind} eq $text, "$level: $kind: the same result file");
     }
     next if $lacks || $level eq $top;
