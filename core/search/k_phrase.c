@@ -342,7 +342,8 @@ static int large_doc(phrase *x, uint32_t d, double *score, bool *match)
     w.to = r->ndocs - w.from > QDI_WINDOW ? w.from + QDI_WINDOW : r->ndocs;
     w.words = (w.to - w.from + 63) / 64;
     cand[(d - w.from) >> 6] = 1ull << (d & 63);
-    int rc = qdi_fill_phrase(r, x->l, &w, cand, out, x->k->acc, NULL);
+    double *acc = x->k->q ? x->k->acc : NULL; /* counting has no norms */
+    int rc = qdi_fill_phrase(r, x->l, &w, cand, out, acc, NULL);
     *match = !rc && qdi_any(out, w.words);
     *score = x->k->acc[d - w.from];
     x->k->acc[d - w.from] = 0;

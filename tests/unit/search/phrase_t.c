@@ -110,6 +110,17 @@ static uint32_t naive(const words *d, const uint8_t *w, const uint32_t *at, uint
     return found;
 }
 
+/* Counted by a plan that nobody asks for scores. */
+static uint64_t count_alone(qd_searcher *searcher, const qd_node *q, qd_arena *arena)
+{
+    const qd_plan_options o = {.no_scores = true};
+    uint64_t counted;
+    qd_plan *p;
+    ok(qd_plan_make(searcher, q, &o, arena, &p, &err));
+    ok(qd_plan_count(p, 0, &counted, &err));
+    return counted;
+}
+
 static void phrase_is(qd_searcher *searcher, const uint8_t *w, const uint32_t *at, uint32_t n)
 {
     qd_arena arena;
@@ -124,6 +135,7 @@ static void phrase_is(qd_searcher *searcher, const uint8_t *w, const uint32_t *a
     qd_node *q = qd_node_make(&arena, QD_NATIVE_PHRASE);
     q->u.phrase = (qd_node_phrase){.field = QD_STR("body"), .terms = terms, .n = n};
     for (uint32_t i = 0; i < DOCS; i++) hits += (freq[i] = naive(&docs[i], w, at, n)) > 0;
+    assert_int_equal(count_alone(searcher, q, &arena), hits);
     ok(qd_plan_make(searcher, q, NULL, &arena, &p, &err));
     ok(qd_plan_count(p, 0, &counted, &err));
     assert_int_equal(counted, hits);
@@ -173,6 +185,7 @@ static void sloppy_is(qd_searcher *searcher, const uint8_t *w, const uint32_t *a
     }
     ok(qd_plan_count(p, 0, &counted, &err));
     assert_int_equal(counted, by_windows.n); /* k is DOCS */
+    assert_int_equal(count_alone(searcher, q, &arena), by_windows.n);
     qd_arena_fini(&arena);
 }
 
