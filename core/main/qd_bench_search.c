@@ -370,23 +370,34 @@ static int id_of(bench *b, uint32_t global, qd_str *id)
     return rc;
 }
 
-/* Appends " id:score" for the first ten hits and the last one, or " id:value" for a sort's. */
-static int write_hits(bench *b, const query *q, const answer *a, qd_buf *line)
+/* Appends "id:score" of a hit (digits: all of them), or "id:value" of a sort's. */
+static int write_hit(bench *b, const query *q, const answer *a, uint32_t i, bool digits,
+                     qd_buf *line)
 {
     bool sorted = q->body && q->body->sorted;
-    uint32_t n = sorted ? a->sorted.n : a->top.n;
-    for (uint32_t i = 0; i < n; i++) {
-        qd_str id;
-        if (i >= 10) i = n - 1;
-        int rc = id_of(b, sorted ? a->sorted.hits[i].doc : a->top.hits[i].doc, &id);
-        if (rc) return rc;
-        (void)qd_buf_printf(line, "%s%.*s:", i ? " " : "\t", QD_STR_ARG(id));
-        if (sorted)
-            qd_bench_sort_value(q->body, &a->sorted.hits[i], line);
-        else
-            (void)qd_buf_printf(line, "%.9g", (double)a->top.hits[i].score);
-    }
+    qd_str id;
+    int rc = id_of(b, sorted ? a->sorted.hits[i].doc : a->top.hits[i].doc, &id);
+    if (rc) return rc;
+    (void)qd_buf_printf(line, "%.*s:", QD_STR_ARG(id));
+    if (sorted)
+        qd_bench_sort_value(q->body, &a->sorted.hits[i], line);
+    else
+        (void)qd_buf_printf(line, digits ? "%.9g" : "%.5f", (double)a->top.hits[i].score);
     return 0;
+}
+
+/* The first ten hits, and in a column of its own the rank and all digits of the last one. */
+static int write_hits(bench *b, const query *q, const answer *a, qd_buf *line)
+{
+    uint32_t n = q->body && q->body->sorted ? a->sorted.n : a->top.n;
+    int rc = 0;
+    for (uint32_t i = 0; i < n && i < 10 && !rc; i++) {
+        (void)qd_buf_printf(line, "%s", i ? " " : "\t");
+        rc = write_hit(b, q, a, i, false, line);
+    }
+    if (n <= 10 || rc) return rc;
+    (void)qd_buf_printf(line, "\t%u ", n);
+    return write_hit(b, q, a, n - 1, true, line);
 }
 
 static int write_query(bench *b, const query *q, const command *c)

@@ -7,8 +7,8 @@
 #
 # For each command and query of both files: COUNT and TOP_k_COUNT hits equal, TOP_k_COUNT_n hits equal or
 # above n on both sides; lists of the same length; scores rank by rank within 1e-5 relative (and half a
-# unit of the printed fifth decimal), of the first ten and the last of k; every document whose score exceeds
-# that of the tenth by more than that is in both lists; where ids are numbers, documents of equal scores ascend in ours,
+# unit of the printed fifth decimal), of the first ten and the last of k (a column behind the list, where both have it); every document whose
+# score exceeds the last of the list by more than that is in both; where ids are numbers, documents of equal scores ascend in ours,
 # unless --no-order says that the index is not in their order or the peer has them like us (then their
 # scores differ behind the fifth decimal). A peer that knows no ids ("null", Lucene's harness with --es)
 # is compared by scores. Lists of sorts (a value in place of the score) are compared value by value, whole
@@ -40,12 +40,13 @@ sub lines {
     open my $f, '<', $file or die "$file: $!\n";
     while (<$f>) {
         chomp;
-        my ($cmd, $class, $query, $hits, undef, undef, $rel, $list) = split /\t/;
+        my ($cmd, $class, $query, $hits, undef, undef, $rel, $list, $last) = split /\t/;
         my $aggs = $cmd eq 'AGGS' ? decode_json($list) : undef;
         my @hits = $aggs ? () : map { my ($id, $s) = /^(.*):([-0-9.eE+]+)$/; [$id, $s] } split / /, $list // '';
         my $key = "$cmd\t$class\t$query";
         push @order, $key unless $h{$key};
-        $h{$key} = { hits => $hits, rel => $rel, list => \@hits, aggs => $aggs };
+        my @last = !$aggs && ($last // '') =~ /^(\d+) .*:([-0-9.eE+]+)$/ ? ($1, $2) : ();
+        $h{$key} = { hits => $hits, rel => $rel, list => \@hits, last => \@last, aggs => $aggs };
     }
     return (\%h, \@order);
 }
@@ -112,6 +113,12 @@ sub compare {
     my %place = map { $b->[$_][0] => $_ } 0 .. $#$b;
     return 'lists of ' . @$a . ' and ' . @$b if @$a != @$b;
     return undef unless @$a;
+    my ($l, $m) = ($x->{last}, $y->{last});
+    if (@$l && @$m) {
+        return "lists of $l->[0] and $m->[0]" if $l->[0] != $m->[0];
+        my $same = $sorted ? !compare_sorted([$l], [$m]) : near($l->[1], $m->[1] * $scale);
+        return "place $l->[0]: $l->[1] against " . $m->[1] * $scale unless $same;
+    }
     return compare_sorted($a, $b) if $sorted;
     for my $i (0 .. $#$a) {
         my $s = $b->[$i][1] * $scale;
@@ -122,8 +129,6 @@ sub compare {
         return sprintf "place %d: equal scores, ids fall", $i + 1 unless defined $place{$p} && defined $place{$q} && $place{$p} < $place{$q};
     }
     return undef if !grep { $_->[0] ne 'null' } @$b;
-    my @first = map { [@$_ > 10 ? @$_[0 .. 9] : @$_] } $a, $b; # of those between the tenth and the last nothing is known
-    ($a, $b) = @first;
     my %mine = map { $_->[0] => 1 } @$a;
     my %other = map { $_->[0] => 1 } @$b;
     my $last = $a->[-1][1];

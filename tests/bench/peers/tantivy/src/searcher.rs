@@ -130,9 +130,12 @@ impl Bench {
         let q = &self.q[i];
         let a = run(&self.s, q, c, true)?;
         let mut line = format!("{}\t{}\t{}\t{}\t{best:.2}\t{median:.2}\t{}", c.name, q.class, q.text, a.hits, if a.lower { '>' } else { '=' });
-        let last = a.top.len().saturating_sub(1);
-        for (n, (score, d)) in a.top.iter().enumerate().filter(|(n, _)| *n < 10 || *n == last) {
+        for (n, (score, d)) in a.top.iter().take(10).enumerate() {
             write!(line, "{}{}:{score}", if n == 0 { '\t' } else { ' ' }, self.id_of(*d)?)?;
+        }
+        if a.top.len() > 10 {
+            let (score, d) = &a.top[a.top.len() - 1];
+            write!(line, "\t{} {}:{score}", a.top.len(), self.id_of(*d)?)?;
         }
         if let Some(r) = a.aggs {
             write!(line, "\t{}", bodies::trimmed(&serde_json::to_value(r)?))?;
