@@ -77,7 +77,7 @@ static int walk_terms(qd_plan *p, qdi_field *f, const qd_term_range *range,
 
 typedef struct best_term {
     qd_str text;
-    float boost;
+    float boost; /* below 0: such a word is kept after all others, and scores 0 */
 } best_term;
 
 typedef struct best_terms {
@@ -109,7 +109,7 @@ static float fuzzy_boost(const best_terms *b, qd_str text)
     uint32_t n = code_points(text);
     if (edits == 0) return 1.0f;
     n = n < b->length ? n : b->length;
-    return edits < n ? 1.0f - (float)edits / (float)n : 0.0f;
+    return 1.0f - (float)edits / (float)n;
 }
 
 static int best_add(void *arg, qd_str text, qd_err *err)
@@ -194,12 +194,13 @@ static int expand_scored(qd_plan *p, const qd_node *n, qdi_field *f, const qd_te
     if (!x->u.b.should) return qd_err_nomem(err, "query plan");
     for (uint32_t i = 0; i < b.got; i++) {
         bool constant = pat->rewrite == QD_REWRITE_TOP_BOOST;
-        qdi_node *t = qdi_plan_node(p, QDI_TERM, n, boost * b.at[i].boost, !constant, err);
+        float own = boost * (b.at[i].boost > 0 ? b.at[i].boost : 0);
+        qdi_node *t = qdi_plan_node(p, QDI_TERM, n, own, !constant, err);
         if (!t) return QD_E_NOMEM;
         t->u.term = qdi_plan_term(p, f, b.at[i].text, NULL, err);
         if (!t->u.term) return QD_E_NOMEM;
         if (constant) {
-            qdi_node *c = qdi_plan_node(p, QDI_CONST, n, boost * b.at[i].boost, true, err);
+            qdi_node *c = qdi_plan_node(p, QDI_CONST, n, own, true, err);
             if (!c) return QD_E_NOMEM;
             c->u.child = t;
             t = c;
