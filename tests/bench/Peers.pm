@@ -38,23 +38,29 @@ sub is_java { my ($who) = @_; return $who =~ /^lucene/ }
 
 # --- Lucene -------------------------------------------------------------------------------------------
 
+# An artifact of Lucene's, put into a folder of the peers by Maven: did that work?
+sub maven {
+    my ($artifact, $to) = @_;
+    return system(qw(mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy), "-Dartifact=org.apache.lucene:$artifact",
+        "-DoutputDirectory=$to") == 0;
+}
+
 # The newest that Maven has, on the newest JDK of this machine, unless the caller named them.
 sub newest_lucene {
     my ($s) = @_;
     return if $ENV{LUCENE10_JAR};
     my ($jdk) = map { $_->[1] } sort { $b->[0] <=> $a->[0] } map { m{(\d+)[^/]*$} && $1 >= 21 ? [$1, $_] : () }
         map { s{/bin/javac$}{}r } glob '/usr/lib/jvm/*/bin/javac';
-    my ($to, $copy) = ("$ENV{PEERS}/lucene10", 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy');
+    my $to = "$ENV{PEERS}/lucene10";
     if (!$jdk || !`sh -c 'command -v mvn'`) { $s->{no10} = 'no Maven or no JDK from 21 on'; return }
     if (!glob "$to/lucene-core-*.jar") {
-        system(qw(mvn -q -B), $copy, '-Dartifact=org.apache.lucene:lucene-core:LATEST', "-DoutputDirectory=$to") == 0
-            or $s->{no10} = 'Maven did not give it';
+        maven('lucene-core:LATEST', $to) or $s->{no10} = 'Maven did not give it';
     }
     my ($jar) = glob "$to/lucene-core-*.jar" or return;
     @ENV{qw(LUCENE10_JAR JAVA25 JAVAC25)} = ($jar, "$jdk/bin/java", "$jdk/bin/javac");
     my ($version) = $jar =~ /lucene-core-(.*)\.jar$/;
     my $misc = "$to/lucene-misc-$version.jar";
-    system(qw(mvn -q -B), $copy, "-Dartifact=org.apache.lucene:lucene-misc:$version", "-DoutputDirectory=$to") unless -e $misc;
+    maven("lucene-misc:$version", $to) unless -e $misc;
     if (-e $misc) { $ENV{LUCENE10_MISC_JAR} = $misc }
     else { print STDERR "left out: the newest Lucene's own order of documents: Maven did not give lucene-misc\n" }
 }
@@ -62,11 +68,11 @@ sub newest_lucene {
 # The last one that an older JDK runs: is it there?
 sub lucene_of_java_17 {
     my ($s) = @_;
-    my ($to, $copy) = ("$ENV{PEERS}/lucene9", 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy');
+    my $to = "$ENV{PEERS}/lucene9";
     $ENV{LUCENE9_JAR} //= "$to/lucene-core-9.12.3.jar";
     return 1 if -e $ENV{LUCENE9_JAR};
     return 0 if !`sh -c 'command -v mvn'` || !`sh -c 'command -v javac'`;
-    return system(qw(mvn -q -B), $copy, '-Dartifact=org.apache.lucene:lucene-core:9.12.3', "-DoutputDirectory=$to") == 0;
+    return maven('lucene-core:9.12.3', $to);
 }
 
 # Has the newest Lucene its own order of documents here (lucene-misc)?

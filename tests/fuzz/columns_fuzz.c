@@ -7,6 +7,7 @@
  */
 #include "base/bits.h"
 #include "lib/store_crash.h"
+#include "lib/store_tamper.h"
 #include "segment/columns/columns_int.h"
 #include "segment/ids/ids_int.h"
 #include "segment/points/points_int.h"
@@ -94,36 +95,14 @@ static void write_all(const buffers *b, uint32_t docs, qd_store *s)
     MUST(qd_file_commit(w, false, NULL, NULL));
 }
 
-/* Copies f, one byte changed for each change. */
-static void damage(qd_store *s, qd_file *f, const uint8_t *changes, uint32_t n)
+/* Copies f as "g", one byte changed for each change. */
+static void damage(qd_store *s, qd_file *f, const uint8_t *p, uint32_t n)
 {
-    qd_file_writer *w;
+    store_change changes[15];
     qd_file_format format = QDI_SEGMENT_FORMAT;
-    uint32_t section;
-    uint64_t off, bytes;
-    bool resident;
-    MUST(qd_file_create(s, QD_STR("g"), &format, id, &account, &w, NULL));
-    for (uint32_t i = 0; qd_file_section_at_index(f, i, &section, &off, &bytes, &resident); i++) {
-        qd_section_cursor c;
-        uint8_t *copy = qd_alloc(&account, bytes + 1);
-        qd_assert(copy);
-        MUST(qd_section_cursor_open(&c, f, section, 0, &account, NULL));
-        for (uint64_t at = 0; at < bytes;) {
-            MUST(qd_section_cursor_need(&c, 4096, NULL));
-            memcpy(copy + at, c.p, c.have);
-            at += c.have;
-            qd_section_cursor_skip(&c, c.have);
-        }
-        qd_section_cursor_close(&c);
-        for (uint32_t k = 0; k < n && bytes; k++)
-            if (changes[4 * k] % 10 == i)
-                copy[qd_get_u16le(changes + 4 * k + 1) % bytes] ^= changes[4 * k + 3];
-        MUST(qd_file_section_begin(w, section, resident, NULL));
-        MUST(qd_file_write(w, copy, bytes, NULL));
-        MUST(qd_file_section_end(w, NULL, NULL));
-        qd_free(copy);
-    }
-    MUST(qd_file_commit(w, false, NULL, NULL));
+    for (uint32_t k = 0; k < n; k++, p += 4)
+        changes[k] = (store_change){store_tamper_section(f, p[0] % 10), qd_get_u16le(p + 1), p[3]};
+    store_tamper(s, f, QD_STR("g"), &format, changes, n, &account);
 }
 
 /* Walks a column by bits; with a model it must give the model's values. */

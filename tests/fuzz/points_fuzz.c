@@ -9,6 +9,7 @@
  */
 #include "base/bits.h"
 #include "lib/store_crash.h"
+#include "lib/store_tamper.h"
 #include "unit/lib/points_doors.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -71,15 +72,16 @@ static void read_file(qd_store *s, const char *name, const doors_model *m, bool 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static doors_point at[POINTS_MAX];
-    doors_change changes[15];
+    store_change changes[15];
     qd_account account;
     qd_store *s;
+    qd_file_format format = QDI_SEGMENT_FORMAT;
     if (size < 3 || size > 8192) return 0;
     uint32_t n = data[1] & 15;
     const uint8_t *p = data + 2;
     if (2 + n * 4 >= size) return 0;
     for (uint32_t i = 0; i < n; i++, p += 4)
-        changes[i] = (doors_change){p[0] & 1 ? QDI_SEC_POINTS : QDI_SEC_POINT_INDEX,
+        changes[i] = (store_change){p[0] & 1 ? QDI_SEC_POINTS : QDI_SEC_POINT_INDEX,
                                     qd_get_u16le(p + 1), p[3]};
     doors_model m = {.type = data[0] & 1 ? QD_POINT_B16 : QD_POINT_I64, .at = at};
     fill(&m, data[0], p, data + size);
@@ -90,11 +92,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     doors_write(&m, s, "f", &account);
     read_file(s, "f", &m, false, &account);
     if (n) {
-        qd_file_format format = QDI_SEGMENT_FORMAT;
         qd_file *f;
         rc = qd_file_open(s, QD_STR("f"), &format, &account, &f, NULL);
         qd_assert(rc == 0);
-        doors_tamper(s, f, "g", changes, n, &account);
+        store_tamper(s, f, QD_STR("g"), &format, changes, n, &account);
         qd_file_unref(f);
         read_file(s, "g", &m, true, &account);
     }

@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "engine/commit.h"
 #include "lib/store_crash.h"
+#include "lib/store_tamper.h"
 #include "segment/format_int.h"
 #include "segment/live.h"
 
@@ -53,37 +54,16 @@ static void commit_point(qd_store *s, qd_str text)
  */
 
 /* Copies generation 1 as generation 2, one byte changed for each change. */
-static void damage(qd_store *s, const uint8_t *changes, uint32_t n)
+static void damage(qd_store *s, const uint8_t *p, uint32_t n)
 {
     qd_file *f;
-    qd_file_writer *w;
     char from[QD_LIVE_NAME_BYTES], to[QD_LIVE_NAME_BYTES];
-    uint32_t section;
-    uint64_t off, bytes;
-    bool resident;
+    store_change changes[16] = {{QDI_LIVE_SEC_META, 16, 3}}; /* of generation 2 */
     MUST(qd_file_open(s, qd_live_name(segment, 1, from), &QDI_LIVE_FORMAT, NULL, &f, NULL));
-    MUST(qd_file_create(s, qd_live_name(segment, 2, to), &QDI_LIVE_FORMAT, id, NULL, &w, NULL));
-    for (uint32_t i = 0; qd_file_section_at_index(f, i, &section, &off, &bytes, &resident); i++) {
-        qd_section_cursor c;
-        uint8_t *copy = qd_alloc(NULL, bytes + 1);
-        MUST(qd_section_cursor_open(&c, f, section, 0, NULL, NULL));
-        for (uint64_t at = 0; at < bytes;) {
-            MUST(qd_section_cursor_need(&c, 4096, NULL));
-            memcpy(copy + at, c.p, c.have);
-            at += c.have;
-            qd_section_cursor_skip(&c, c.have);
-        }
-        qd_section_cursor_close(&c);
-        if (section == QDI_LIVE_SEC_META && bytes >= 24) copy[16] ^= 3; /* of generation 2 */
-        for (uint32_t k = 0; k < n && bytes; k++)
-            if (changes[4 * k] % 2 == i)
-                copy[qd_get_u16le(changes + 4 * k + 1) % bytes] ^= changes[4 * k + 3];
-        MUST(qd_file_section_begin(w, section, resident, NULL));
-        MUST(qd_file_write(w, copy, bytes, NULL));
-        MUST(qd_file_section_end(w, NULL, NULL));
-        qd_free(copy);
-    }
-    MUST(qd_file_commit(w, false, NULL, NULL));
+    for (uint32_t k = 0; k < n; k++, p += 4)
+        changes[k + 1] =
+            (store_change){store_tamper_section(f, p[0] % 2), qd_get_u16le(p + 1), p[3]};
+    store_tamper(s, f, qd_live_name(segment, 2, to), &QDI_LIVE_FORMAT, changes, n + 1, NULL);
     qd_file_unref(f);
 }
 

@@ -1,5 +1,6 @@
 /* parts.c: see parts.h. */
 #include "unit/lib/parts.h"
+#include "lib/store_tamper.h"
 #include "unit/unit.h"
 
 static const uint8_t id[16] = {7, 7, 7};
@@ -57,29 +58,8 @@ void parts_tamper(parts *x, const char *from, const char *to, uint32_t section, 
                   uint8_t mask)
 {
     qd_file *f = parts_open(x, from);
-    qd_file_writer *w = parts_create(x, to);
-    uint32_t sec;
-    uint64_t off, bytes;
-    bool resident;
-    for (uint32_t i = 0; qd_file_section_at_index(f, i, &sec, &off, &bytes, &resident); i++) {
-        qd_section_cursor c;
-        uint64_t done = 0;
-        OK(x, qd_file_section_begin(w, sec, resident, &x->err));
-        OK(x, qd_section_cursor_open(&c, f, sec, 0, &x->account, &x->err));
-        while (done < bytes) {
-            uint8_t piece[512];
-            OK(x, qd_section_cursor_need(&c, sizeof piece, &x->err));
-            size_t n = c.have < sizeof piece ? c.have : sizeof piece;
-            memcpy(piece, c.p, n);
-            if (sec == section && at >= done && at < done + n) piece[at - done] ^= mask;
-            OK(x, qd_file_write(w, piece, n, &x->err));
-            qd_section_cursor_skip(&c, n);
-            done += n;
-        }
-        qd_section_cursor_close(&c);
-        OK(x, qd_file_section_end(w, NULL, &x->err));
-    }
-    OK(x, qd_file_commit(w, false, NULL, &x->err));
+    store_tamper(x->store, f, qd_str_c(to), &QDI_SEGMENT_FORMAT, &(store_change){section, at, mask},
+                 1, &x->account);
     qd_file_unref(f);
 }
 

@@ -65,43 +65,6 @@ void doors_write(const doors_model *m, qd_store *s, const char *name, qd_account
     qdi_points_buffer_free(b);
 }
 
-/* A section's bytes, changed. */
-static void copy_section(qd_file *from, uint32_t section, uint64_t bytes, bool resident,
-                         qd_file_writer *w, const doors_change *c, uint32_t n, qd_account *account)
-{
-    qd_section_cursor in;
-    uint8_t *copy = qd_alloc(account, bytes + 1);
-    qd_assert(copy);
-    MUST(qd_section_cursor_open(&in, from, section, 0, account, NULL));
-    for (uint64_t at = 0; at < bytes;) {
-        MUST(qd_section_cursor_need(&in, 4096, NULL));
-        memcpy(copy + at, in.p, in.have);
-        at += in.have;
-        qd_section_cursor_skip(&in, in.have);
-    }
-    qd_section_cursor_close(&in);
-    for (uint32_t k = 0; k < n && bytes; k++)
-        if (c[k].section == section) copy[c[k].at % bytes] ^= c[k].mask;
-    MUST(qd_file_section_begin(w, section, resident, NULL));
-    MUST(qd_file_write(w, copy, bytes, NULL));
-    MUST(qd_file_section_end(w, NULL, NULL));
-    qd_free(copy);
-}
-
-void doors_tamper(qd_store *s, qd_file *from, const char *to, const doors_change *c, uint32_t n,
-                  qd_account *account)
-{
-    qd_file_writer *w;
-    qd_file_format fmt = QDI_SEGMENT_FORMAT;
-    uint32_t section;
-    uint64_t off, bytes;
-    bool resident;
-    MUST(qd_file_create(s, qd_str_c(to), &fmt, id, account, &w, NULL));
-    for (uint32_t i = 0; qd_file_section_at_index(from, i, &section, &off, &bytes, &resident); i++)
-        copy_section(from, section, bytes, resident, w, c, n, account);
-    MUST(qd_file_commit(w, false, NULL, NULL));
-}
-
 typedef struct visit {
     const qd_points *p;
     const doors_model *m;

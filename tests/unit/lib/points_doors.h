@@ -23,15 +23,6 @@ typedef struct doors_model {
 void doors_sort(doors_model *m);
 /* Writes object `name` with the model's points as field 5. Aborts where that fails. */
 void doors_write(const doors_model *m, qd_store *s, const char *name, qd_account *account);
-/* Writes `to`: `from` with bits of one byte of a section inverted under right checksums; n changes.
- */
-typedef struct doors_change {
-    uint32_t section;
-    uint64_t at; /* modulo the section's length */
-    uint8_t mask;
-} doors_change;
-void doors_tamper(qd_store *s, qd_file *from, const char *to, const doors_change *c, uint32_t n,
-                  qd_account *account);
 /* Estimates, counts, bitmaps, lists, slices and values of some ranges; *same: all were the
  * model's. 0 or the first error. */
 int doors_read(const qd_points *p, const doors_model *m, uint64_t seed, bool *same,

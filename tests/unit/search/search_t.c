@@ -303,37 +303,30 @@ static qd_node *shape(uint32_t must, uint32_t should)
     return q;
 }
 
+/* Times side by side, as documents are; now and then open at an end, and all or none of them. */
+static qd_node *some_time(void)
+{
+    qd_node *q = qd_node_make(&A, QD_NATIVE_RANGE);
+    int64_t lo = search_at((uint32_t)search_rnd(C.n)) - 10;
+    q->u.range = (qd_node_range){
+        .field = QD_STR("at"),
+        .lo = search_rnd(8) ? lo : INT64_MIN,
+        .hi = search_rnd(8) ? lo + (int64_t)search_rnd(1 + C.n / (search_rnd(2) ? 4 : 16))
+                            : INT64_MAX};
+    return q;
+}
+
 /* The same beside a filter and, sometimes, an exclusion. */
-static qd_node *filtered_shape(uint32_t must, uint32_t should)
+static qd_node *filtered_shape(uint32_t must, uint32_t should, qd_node *filter)
 {
     const qd_node **a, **b, **c, **d;
     uint32_t nnot = (uint32_t)search_rnd(2);
     qd_node *q = qd_node_bool_make(&A, must, should, 1, nnot, &a, &b, &c, &d);
     for (uint32_t i = 0; i < must; i++) a[i] = term_node();
     for (uint32_t i = 0; i < should; i++) b[i] = term_node();
-    if (must == 1 && should == 0) a[0] = search_rnd(2) ? phrase_node() : shape(0, 3);
-    c[0] = leaf_node();
-    if (nnot) d[0] = term_node();
-    if (!must) q->u.boolean.min_should = 1;
-    return q;
-}
-
-/* The same in a time: documents side by side, now and then all or none of them. */
-static qd_node *timed_shape(uint32_t must, uint32_t should)
-{
-    const qd_node **a, **b, **c, **d;
-    uint32_t nnot = search_rnd(4) == 0;
-    qd_node *q = qd_node_bool_make(&A, must, should, 1, nnot, &a, &b, &c, &d);
-    qd_node *range = qd_node_make(&A, QD_NATIVE_RANGE);
-    int64_t lo = search_at((uint32_t)search_rnd(C.n)) - 10;
-    range->u.range = (qd_node_range){
-        .field = QD_STR("at"),
-        .lo = search_rnd(8) ? lo : INT64_MIN,
-        .hi = search_rnd(8) ? lo + (int64_t)search_rnd(1 + C.n / (search_rnd(2) ? 4 : 16))
-                            : INT64_MAX};
-    for (uint32_t i = 0; i < must; i++) a[i] = term_node();
-    for (uint32_t i = 0; i < should; i++) b[i] = term_node();
-    c[0] = range;
+    if (must == 1 && should == 0 && search_rnd(2))
+        a[0] = search_rnd(2) ? phrase_node() : shape(0, 3);
+    c[0] = filter;
     if (nnot) d[0] = term_node();
     if (!must) q->u.boolean.min_should = 1;
     return q;
@@ -514,12 +507,14 @@ static void run_queries(uint32_t shapes, uint32_t trees)
     }
     for (uint32_t i = 0; i < shapes; i++) {
         uint32_t s = i % QD_COUNT_OF(must_should);
-        compare(filtered_shape(must_should[s][0], must_should[s][1]), "filtered", i, false);
+        compare(filtered_shape(must_should[s][0], must_should[s][1], leaf_node()), "filtered", i,
+                false);
         qd_arena_reset(&A);
     }
     for (uint32_t i = 0; i < shapes; i++) {
         uint32_t s = i % QD_COUNT_OF(must_should);
-        compare(timed_shape(must_should[s][0], must_should[s][1]), "timed", i, false);
+        compare(filtered_shape(must_should[s][0], must_should[s][1], some_time()), "timed", i,
+                false);
         qd_arena_reset(&A);
     }
     g_one_scored = 0;

@@ -1,6 +1,7 @@
 /* points_damage_t.c: points with each byte changed: an error or bounded nonsense under right
  * checksums, which the check finds in the index of blocks; never a wrong answer under wrong ones.
  */
+#include "lib/store_tamper.h"
 #include "segment/points/points_format_int.h"
 #include "unit/lib/parts.h"
 #include "unit/lib/points_doors.h"
@@ -72,9 +73,9 @@ static void flip_section(parts *x, qd_file *f, const doors_model *m, uint32_t se
     for (uint64_t at = 0; at < bytes; at++)
         for (int all = index ? 0 : (int)(at & 1); all < (index ? 2 : (int)(at & 1) + 1);
              all++, rounds++) {
-            doors_change c = {section, at, all ? 0xff : (uint8_t)(1u << parts_random(x, 8))};
+            store_change c = {section, at, all ? 0xff : (uint8_t)(1u << parts_random(x, 8))};
             bool same;
-            doors_tamper(x->store, f, "g", &c, 1, &x->account);
+            store_tamper(x->store, f, QD_STR("g"), &QDI_SEGMENT_FORMAT, &c, 1, &x->account);
             qd_file *g = parts_open(x, "g");
             int rc = read_points(x, g, m, &same);
             errors += rc != 0;
