@@ -1,5 +1,6 @@
 /*
- * stored.h: the documents' `_source`, byte for byte, in zstd blocks of some 64 KiB.
+ * stored.h: the documents' `_source`, byte for byte, in zstd blocks of some 16 KiB, with
+ * best_compression of 64.
  *
  * The index (first document and place of each block) is resident; getting a document reads and
  * decompresses one block. A segment may be without stored documents (source disabled); a document

@@ -51,6 +51,8 @@ sub compared {
         table => capture("$^X tests/bench/ratio.pl $ours $theirs") };
 }
 
+sub mean { return @_ ? sprintf '%.1f', exp(sum0(map { log } @_) / @_) : '' } # geometric
+
 # Geometric means of the medians' and 99th percentiles' ratios over the classes of a command.
 sub summary {
     my ($rows) = @_;
@@ -59,8 +61,8 @@ sub summary {
     for my $cmd (@cmds) {
         my @r = @{ $by{$cmd} };
         my ($least) = sort { $a->{p50} <=> $b->{p50} } @r;
-        my @slow = map { $_->{class} } grep { $_->{slower} } @r;
-        push @md, sprintf "| %s | %.1f | %.1f | %.1f (%s) | %s |\n", $cmd, (map { my $k = $_; exp(sum0(map { log $_->{$k} } @r) / @r) } qw(p50 p99)),
+        my @slow = map { ($_->{slower} ? $_->{class} : ()), $_->{slower_p99} ? "$_->{class} (p99)" : () } @r;
+        push @md, sprintf "| %s | %s | %s | %.1f (%s) | %s |\n", $cmd, (map { mean(@$_) } [map { $_->{p50} } @r], [map { $_->{p99} // () } @r]),
             $least->{p50}, $least->{class}, @slow ? join(', ', @slow) : 'none';
     }
     return join '', "| command | geometric mean p50 | p99 | least p50 | slower than the peer |\n|---|---:|---:|---|---|\n", @md;
@@ -156,8 +158,7 @@ sub growth_text {
         for my $cmd (sort keys %{ $at{$p} }) {
             for my $docs (sort { $a <=> $b } keys %{ $at{$p}{$cmd} }) {
                 my @c = @{ $at{$p}{$cmd}{$docs} };
-                my $mean = sub { my ($k) = @_; return exp(sum0(map { log $_->{$k} } @c) / @c) };
-                push @rows, [$p, $cmd, $docs, map({ sprintf '%.1f', $mean->($_) } qw(ours_p50 peer_p50 p50 p99))];
+                push @rows, [$p, $cmd, $docs, map { my $k = $_; mean(map { $_->{$k} // () } @c) } qw(ours_p50 peer_p50 p50 p99)];
             }
         }
     }

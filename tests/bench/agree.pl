@@ -10,7 +10,7 @@
 # unit of the printed fifth decimal), of the first ten and the last of k (a column behind the list, where both have it); every document whose
 # score exceeds the last of the list by more than that is in both; where ids are numbers, documents of equal scores ascend in ours,
 # unless --no-order says that the index is not in their order or the peer has them like us (then their
-# scores differ behind the fifth decimal). A peer that knows no ids ("null", Lucene's harness with --es)
+# scores differ behind the fifth decimal). A query of ours that theirs lacks, of a command that it has, is a difference. A peer that knows no ids ("null", Lucene's harness with --es)
 # is compared by scores. Lists of sorts (a value in place of the score) are compared value by value, whole
 # numbers exactly; answers of aggregations (AGGS) by the members that the peer gives. For a peer that means
 # something else: classes of --counts are compared by COUNT alone, those of --skip not at all; with
@@ -142,12 +142,12 @@ sub compare {
 
 my ($h1, $order) = lines($ours);
 my ($h2) = lines($theirs);
+my %has = map { (split /\t/)[0] => 1 } keys %$h2;
 my (%n, %bad, $compared, $wrong);
 for my $key (@$order) {
-    next unless $h2->{$key};
     my ($cmd, $class, $query) = split /\t/, $key;
-    next if $skip{$class} || $counts{$class} && $cmd ne 'COUNT';
-    my $why = compare($cmd, $h1->{$key}, $h2->{$key}, $query =~ /^\{.*"sort":/);
+    next if !$has{$cmd} || $skip{$class} || $counts{$class} && $cmd ne 'COUNT';
+    my $why = $h2->{$key} ? compare($cmd, $h1->{$key}, $h2->{$key}, $query =~ /^\{.*"sort":/) : 'theirs has no such query';
     $n{"$cmd\t$class"}++;
     $compared++;
     next unless defined $why;

@@ -80,7 +80,7 @@ sub aggs { # the same aggregation over everything, and under filters
     my ($class, $agg, $some, $half) = @_;
     out("agg_$class", { size => 0, aggs => { a => $agg } });
     for my $f ([ten => $some], [half => $half]) {
-        out("agg_$class" . "_$f->[0]", { size => 0, query => { bool => { filter => [$f->[1]->()] } }, aggs => { a => $agg } }) for 1 .. 5;
+        out("agg_$class" . "_$f->[0]", { size => 0, query => { bool => { filter => [$f->[1]->()] } }, aggs => { a => $agg } }) for 1 .. $n;
     }
 }
 

@@ -18,6 +18,7 @@ use File::Basename qw(dirname);
 use lib dirname(__FILE__), dirname(__FILE__) . '/../integration/lib';
 use File::Temp ();
 use JSON::PP ();
+use Bodies qw(body_of);
 use List::Util qw(min max sum0);
 use POSIX ();
 use Parts qw(capture);
@@ -51,21 +52,10 @@ sub bulk_file { # {"index":{}} before each document
     return $to;
 }
 
-sub body_of { # of a query of gen_queries: words, +words or a phrase
-    my ($text) = @_;
-    my $of = sub { my ($type, $words, %more) = @_; return {$type => {body => {query => $words, %more}}} };
-    return $of->('match_phrase', $1) if $text =~ /^"(.*)"$/;
-    my @must = $text =~ /\+(\S+)/g;
-    my @should = grep { !/^\+/ } split ' ', $text;
-    return $of->('match', "@should") unless @must;
-    return $of->('match', "@must", operator => 'and') unless @should;
-    return {bool => {must => [$of->('match', "@must")], should => [$of->('match', "@should")]}};
-}
-
 # Bodies in an order of their own, so that classes are mixed; returns their file and number.
 sub search_file {
     open my $in, '<', $o{words} or die "$o{words}: $!\n";
-    my @bodies = map { chomp; $json->encode({query => body_of((split /\t/, $_, 2)[1])}) . "\n" } <$in>;
+    my @bodies = map { chomp; $json->encode(body_of((split /\t/, $_, 2)[1])) . "\n" } <$in>;
     srand 1;
     @bodies = map { $_->[1] } sort { $a->[0] <=> $b->[0] } map { [rand, $_] } @bodies;
     open my $out, '>', "$folder/searches" or die "$folder: $!\n";

@@ -5,13 +5,18 @@
 #
 # The peer's figure of a query is the lower of TOP_k or TOP_k_COUNT_n and TOP_k_COUNT (its skipping often
 # loses to scoring everything). Ratios are of medians and 99th percentiles of the queries' best times; below
-# them the geometric mean over the classes. Classes where the peer's median is under 20 us pass at
-# 20 us.
+# them the geometric mean over the classes. A class of fewer than 10 queries has no 99th percentile. "slower": a median
+# or (p99) a 99th percentile above the peer's and above 20 us.
 use strict;
 use warnings;
+use List::Util qw(sum0);
 
 my ($ours, $theirs, $json) = @ARGV;
 die "usage: ratio.pl OURS THEIRS [--json]\n" unless defined $theirs;
+
+my $enough = 10; # queries for a 99th percentile
+
+sub figure { return defined $_[0] ? sprintf '%.1f', $_[0] : '' }
 
 sub best_of {
     my ($file) = @_;
@@ -53,10 +58,14 @@ for (@$order) {
     my $r = { cmd => $cmd, class => $class, n => scalar @x, ours_p50 => pct(50, @x), ours_p99 => pct(99, @x),
         peer_p50 => pct(50, @y), peer_p99 => pct(99, @y) };
     $r->{p50} = $r->{peer_p50} / $r->{ours_p50};
-    $r->{p99} = $r->{peer_p99} / $r->{ours_p99};
     $r->{slower} = $r->{p50} < 1 && $r->{ours_p50} > 20 ? 1 : 0;
+    if (@x < $enough) { delete @$r{qw(ours_p99 peer_p99)} }
+    else {
+        $r->{p99} = $r->{peer_p99} / $r->{ours_p99};
+        $r->{slower_p99} = $r->{p99} < 1 && $r->{ours_p99} > 20 ? 1 : 0;
+    }
     push @rows, $r;
-    push @{ $log{$cmd} }, [log $r->{p50}, log $r->{p99}];
+    push @{ $log{$cmd}{$_} }, log $r->{$_} for grep { defined $r->{$_} } qw(p50 p99);
 }
 if ($json) {
     print "[\n" . join(",\n", map { my $r = $_; '  {' . join(', ', map { "\"$_\": " . ($r->{$_} =~ /^[-0-9.]+$/
@@ -66,15 +75,12 @@ if ($json) {
 my $cmd = '';
 for my $r (@rows, { cmd => '' }) {
     if ($r->{cmd} ne $cmd && $cmd ne '') {
-        my @l = @{ $log{$cmd} };
-        my ($s, $t) = (0, 0);
-        $s += $_->[0], $t += $_->[1] for @l;
-        printf "| %s | **geometric mean** | | | | | **%.1f** | **%.1f** |\n", $cmd, exp($s / @l), exp($t / @l);
+        printf "| %s | **geometric mean** | | | | | | %s | %s |\n", $cmd, map { $_ ? sprintf '**%.1f**', exp(sum0(@$_) / @$_) : '' } @{ $log{$cmd} }{qw(p50 p99)};
     }
     last if $r->{cmd} eq '';
-    print "| command | class | ours p50 | ours p99 | peer p50 | peer p99 | ratio p50 | ratio p99 |\n|---|---|---:|---:|---:|---:|---:|---:|\n"
+    print "| command | class | queries | ours p50 | ours p99 | peer p50 | peer p99 | ratio p50 | ratio p99 |\n|---|---|---:|---:|---:|---:|---:|---:|---:|\n"
       if $cmd eq '';
     $cmd = $r->{cmd};
-    printf "| %s | %s | %.1f | %.1f | %.1f | %.1f | %.1f%s | %.1f |\n", @$r{qw(cmd class ours_p50 ours_p99 peer_p50 peer_p99 p50)},
-      $r->{slower} ? ' slower' : '', $r->{p99};
+    printf "| %s | %s | %d | %s | %s | %s | %s | %s%s | %s%s |\n", @$r{qw(cmd class n)}, (map { figure($r->{$_}) } qw(ours_p50 ours_p99 peer_p50 peer_p99 p50)),
+      $r->{slower} ? ' slower' : '', figure($r->{p99}), $r->{slower_p99} ? ' slower' : '';
 }

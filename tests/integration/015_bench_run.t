@@ -46,6 +46,15 @@ isnt($rc, 0, 'a set that is not there');
 ($rc, $err) = bench('--peers', '7');
 like($err, qr/--peers: 8, 9, 9v, 10 or tantivy, not 7/, 'a peer that is not there');
 
+# --- ratio.pl ---------------------------------------------------------------------------------------------
+sub ratio { return decode_json(scalar `$^X $top/tests/bench/ratio.pl @{[file('a.out', $_[0])]} @{[file('b.out', $_[1])]} --json`)->[0] }
+my $ours = join '', map { "TOP_10\ta\tq$_\t1\t" . ($_ == 10 ? 90 : 30) . "\t1\t=\t\n" } 1 .. 10;
+my $theirs = join '', map { "TOP_10\ta\tq$_\t1\t60\t1\t=\t\n" } 1 .. 10;
+my $r = ratio($ours, $theirs);
+is_deeply([@$r{qw(p50 slower slower_p99)}, sprintf('%.2f', $r->{p99})], [2, 0, 1, '0.67'], 'faster at the median, slower at the end');
+$r = ratio($ours =~ s/^.*q10.*\n//mr, $theirs);
+is_deeply([$r->{p50}, $r->{n}, $r->{p99}], [2, 9, undef], 'nine queries have no 99th percentile');
+
 # --- agree.pl ---------------------------------------------------------------------------------------------
 sub agree { my ($a, $b, @how) = @_; my $out = `$^X $top/tests/bench/agree.pl @{[file('a.out', $a)]} @{[file('b.out', $b)]} @how`; return ($out =~ /(\d+) compared, (\d+) differ\n\z/)[0, 1] }
 sub buckets { return 'AGGS	c	q	0	1	1	=	' . '{"a":{"buckets":[' . join(',', map { qq({"key":"$_->[0]","doc_count":$_->[1]}) } @_) . "]}}\n" }
@@ -54,6 +63,8 @@ is_deeply([agree($top_10, $top_10 =~ s/2\.0/1.0/r)], [2, 1], 'another score');
 is_deeply([agree($top_10, $top_10 =~ s/2\.0/1.0/r, '--counts', 'fuzzy')], [1, 0], 'by counts alone');
 is_deeply([agree($top_10, $top_10 =~ s/^COUNT\tfuzzy\tq\t2/COUNT\tfuzzy\tq\t3/mr, '--counts', 'fuzzy')], [1, 1], 'which differ');
 is_deeply([agree($top_10 . buckets(['a', 1]), $top_10 . buckets(['a', 1]), '--skip', 'fuzzy')], [1, 0], 'left out');
+is_deeply([agree($top_10, $top_10 =~ s/^COUNT\tfuzzy\tq/COUNT\tfuzzy\tr/mr)], [2, 1], 'a query that theirs lacks');
+is_deeply([agree($top_10, $top_10 =~ s/^COUNT.*\n//mr)], [1, 0], 'a command that theirs has not');
 my $three = buckets(['a', 3], ['b', 2], ['c', 2]);
 is_deeply([agree($three, buckets(['a', 3], ['c', 2], ['b', 2]))], [1, 1], 'buckets of one count in another order');
 is_deeply([agree($three, buckets(['a', 3], ['c', 2], ['d', 2]), '--tied-buckets')], [1, 0], 'and cut in another place, forgiven');

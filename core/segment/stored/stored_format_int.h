@@ -14,7 +14,6 @@
 #define ZSTD_STATIC_LINKING_ONLY /* contexts with an allocator of ours */
 #include <zstd.h>
 
-#define QDI_STORED_BLOCK 65536u       /* a block is closed when it holds as much */
 #define QDI_STORED_BLOCK_DOCS 65536u  /* documents of a block at most */
 #define QDI_STORED_DOC_MAX (1u << 30) /* bytes of one document */
 #define QDI_STORED_RAW_MAX (QDI_STORED_DOC_MAX + (1u << 20)) /* a block's, lengths included */
@@ -35,6 +34,13 @@ typedef struct qdi_stored_entry {
     uint32_t raw;   /* bytes decompressed, lengths included */
 } qdi_stored_entry;
 _Static_assert(sizeof(qdi_stored_entry) == 16, "on disk");
+
+/* A block is closed when it holds as much: a search pays for a block of each of its hits, and a
+ * dictionary or a level that is slower is chosen for size. */
+static inline uint32_t qdi_stored_block_bytes(uint32_t codec)
+{
+    return codec == QD_STORED_BEST ? 65536 : 16384;
+}
 
 static inline uint64_t qdi_stored_offset(uint64_t place)
 {

@@ -6,8 +6,6 @@
 #include "segment/stored/stored_permute_int.h"
 #include "segment/stored/stored_read_int.h"
 
-#define COPY_LEAST (QDI_STORED_BLOCK / 2) /* bytes of a block that is worth copying */
-#define CUT_LEAST (QDI_STORED_BLOCK / 4)  /* pending bytes that may be closed early for a copy */
 
 typedef struct merging {
     const qdi_merge_in *in;
@@ -50,8 +48,10 @@ static int may_copy(merging *m, const qdi_stored_block *b, uint32_t *dict, bool 
 {
     const qd_stored *s = m->part->stored;
     *dict = 0;
-    *copy = m->part->map == NULL && s->head.codec == m->in->codec && b->raw >= COPY_LEAST &&
-            (m->x.lens.n == 0 || m->x.text.n >= CUT_LEAST) && m->x.waiting.n == 0;
+    /* worth copying, and worth closing what waits early for it */
+    uint32_t full = qdi_stored_block_bytes(m->in->codec), least = full / 2, cut = full / 4;
+    *copy = m->part->map == NULL && s->head.codec == m->in->codec && b->raw >= least &&
+            (m->x.lens.n == 0 || m->x.text.n >= cut) && m->x.waiting.n == 0;
     if (!*copy || !b->dict) return 0;
     int rc = qdi_stored_writer_dict(&m->x, s->dict_at[b->dict - 1], s->dict_bytes[b->dict - 1],
                                     dict, m->err);

@@ -163,7 +163,7 @@ static int bad_block(const qd_stored *s, const qdi_stored_block *b, qd_err *err,
 }
 
 /* Room for raw bytes and docs ends. What the frame claims is compared with the index before. */
-static int make_room(qd_stored_scratch *c, const qdi_stored_block *b, qd_err *err)
+static int make_room(const qd_stored *s, qd_stored_scratch *c, const qdi_stored_block *b, qd_err *err)
 {
     if (!c->context) {
         c->context = qdi_stored_context_take();
@@ -171,7 +171,8 @@ static int make_room(qd_stored_scratch *c, const qdi_stored_block *b, qd_err *er
     }
     if (b->raw > c->raw_cap) {
         /* who reads a second block reads more of them */
-        size_t cap = c->raw && b->raw < 2 * QDI_STORED_BLOCK ? 2 * QDI_STORED_BLOCK : b->raw;
+        size_t more = 2 * (size_t)qdi_stored_block_bytes(s->head.codec);
+        size_t cap = c->raw && b->raw < more ? more : b->raw;
         uint8_t *raw = qd_alloc(c->account, cap);
         if (!raw) return qd_err_nomem(err, "stored documents");
         qd_free(c->raw);
@@ -198,7 +199,7 @@ int qdi_stored_load(const qd_stored *s, uint32_t block, const uint8_t *p, qd_sto
     qdi_stored_block_at(s, block, &b);
     if (ZSTD_getFrameContentSize(p, b.bytes) != b.raw)
         return bad_block(s, &b, err, "size of a block of stored documents");
-    int rc = make_room(c, &b, err);
+    int rc = make_room(s, c, &b, err);
     if (rc) return rc;
     size_t n = b.dict ? ZSTD_decompress_usingDDict(c->context, c->raw, b.raw, p, b.bytes,
                                                    s->dicts[b.dict - 1])

@@ -28,12 +28,31 @@ fn is_connector(c: char) -> bool {
 }
 
 fn in_word(c: char) -> bool {
-    is_connector(c) || if c.is_ascii() { c.is_ascii_alphanumeric() } else { c.is_alphabetic() }
+    is_connector(c) || is_emoji(c) || if c.is_ascii() { c.is_ascii_alphanumeric() } else { c.is_alphabetic() }
 }
 
 /// Ideographs and hiragana are words of one character.
 fn is_alone(c: char) -> bool {
     matches!(c, '\u{3041}'..='\u{3096}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{323af}')
+}
+
+/// Pictures of the blocks from Miscellaneous Symbols and Pictographs to Extended-A: words of their own with
+/// what changes or joins them.
+fn is_emoji(c: char) -> bool {
+    matches!(c, '\u{1f300}'..='\u{1faff}')
+}
+
+/// Where an emoji at the start of a word ends.
+fn emoji_end(word: &str) -> usize {
+    let mut joined = true;
+    for (i, c) in word.char_indices() {
+        let extends = matches!(c, '\u{200d}' | '\u{fe0e}' | '\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}');
+        if !extends && !(joined && is_emoji(c)) {
+            return i;
+        }
+        joined = c == '\u{200d}';
+    }
+    word.len()
 }
 
 /// May c stand between two characters of a word?
@@ -57,6 +76,10 @@ impl TokenStream for Stream<'_> {
         let mut before = '\0';
         let mut chars = word.char_indices().peekable();
         while let Some((i, c)) = chars.next() {
+            if is_emoji(c) {
+                end = if i == 0 { emoji_end(word) } else { i };
+                break;
+            }
             if is_alone(c) {
                 end = if i == 0 { c.len_utf8() } else { i };
                 break;
