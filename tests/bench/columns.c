@@ -194,15 +194,19 @@ static void all_lines(bench *x)
     line(x, "sum of a long, filter keeping a random 50 %", sum, "half", false, rate);
     line(x, "sum of a long, filter keeping a random 10 %", sum, "tenth", false, rate);
     line(x, "stats of a long, all documents", stats, NULL, false, rate);
+    line(x, "stats of a long, filter keeping a random 50 %", stats, "half", false, rate);
     line(x, "max of a long, all documents, block statistics", max, NULL, true, rate);
     line(x, "max of a long, all documents, without them", max, NULL, false, rate);
+    line(x, "max of a long, filter keeping a random 50 %", max, "half", false, rate);
     line(x, "sum of a double, all documents", real, NULL, false, rate);
     line(x, "sum of a double, filter keeping a random 50 %", real, "half", false, rate);
     line(x, "terms of a keyword of 16 values, all documents", terms, NULL, false, rate);
     line(x, "terms of a keyword of 16 values, random 50 %", terms, "half", false, rate);
     line(x, "terms of a keyword of 16 values, random 10 %", terms, "tenth", false, rate);
     line(x, "terms of a keyword with a sum below, all documents", both, NULL, false, rate);
+    line(x, "terms of a keyword with a sum below, random 50 %", both, "half", false, rate);
     line(x, "histogram of a long, 16 buckets, all documents", histogram, NULL, false, rate);
+    line(x, "histogram of a long, 16 buckets, random 50 %", histogram, "half", false, rate);
 }
 
 int main(int argc, char **argv)

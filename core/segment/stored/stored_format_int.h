@@ -14,8 +14,8 @@
 #define ZSTD_STATIC_LINKING_ONLY /* contexts with an allocator of ours */
 #include <zstd.h>
 
-#define QDI_STORED_BLOCK_DOCS 65536u  /* documents of a block at most */
-#define QDI_STORED_DOC_MAX (1u << 30) /* bytes of one document */
+#define QDI_STORED_BLOCK_DOCS 65536u                         /* documents of a block at most */
+#define QDI_STORED_DOC_MAX (1u << 30)                        /* bytes of one document */
 #define QDI_STORED_RAW_MAX (QDI_STORED_DOC_MAX + (1u << 20)) /* a block's, lengths included */
 #define QDI_STORED_DICTS_MAX 8u
 #define QDI_STORED_DICT_BYTES 32768u

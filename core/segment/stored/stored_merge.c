@@ -6,7 +6,6 @@
 #include "segment/stored/stored_permute_int.h"
 #include "segment/stored/stored_read_int.h"
 
-
 typedef struct merging {
     const qdi_merge_in *in;
     const qdi_merge_part *part;

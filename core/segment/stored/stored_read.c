@@ -163,7 +163,8 @@ static int bad_block(const qd_stored *s, const qdi_stored_block *b, qd_err *err,
 }
 
 /* Room for raw bytes and docs ends. What the frame claims is compared with the index before. */
-static int make_room(const qd_stored *s, qd_stored_scratch *c, const qdi_stored_block *b, qd_err *err)
+static int make_room(const qd_stored *s, qd_stored_scratch *c, const qdi_stored_block *b,
+                     qd_err *err)
 {
     if (!c->context) {
         c->context = qdi_stored_context_take();

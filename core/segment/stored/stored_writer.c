@@ -175,9 +175,10 @@ static int train(qdi_stored_writer *x, qd_err *err)
             rc = qdi_stored_writer_dict(x, dict, (uint32_t)n, &x->dict_number, err);
         if (rc == 0 && x->dict_number) {
             const qdi_stored_dict_bytes *d = &x->dicts[x->dict_number - 1];
-            x->dict = ZSTD_createCDict_advanced(d->p, d->n, ZSTD_dlm_byCopy, ZSTD_dct_fullDict,
-                                                ZSTD_getCParams(LEVEL_BEST, qdi_stored_block_bytes(QD_STORED_BEST), d->n),
-                                                qdi_zstd_mem(x->account));
+            x->dict = ZSTD_createCDict_advanced(
+                d->p, d->n, ZSTD_dlm_byCopy, ZSTD_dct_fullDict,
+                ZSTD_getCParams(LEVEL_BEST, qdi_stored_block_bytes(QD_STORED_BEST), d->n),
+                qdi_zstd_mem(x->account));
             if (!x->dict) rc = qd_err_nomem(err, "dictionary of stored documents");
         }
     }
@@ -241,8 +242,8 @@ int qdi_stored_writer_add(qdi_stored_writer *x, uint32_t doc, qd_str source, qd_
         return qd_err_set(err, QD_E_TOO_LARGE, "a document of %zu bytes, at most %u can be stored",
                           source.n, QDI_STORED_DOC_MAX);
     for (;;) {
-        bool full = x->text.n >= qdi_stored_block_bytes(x->codec) || x->lens.n >= QDI_STORED_BLOCK_DOCS ||
-                    x->text.n + source.n > QDI_STORED_DOC_MAX;
+        bool full = x->text.n >= qdi_stored_block_bytes(x->codec) ||
+                    x->lens.n >= QDI_STORED_BLOCK_DOCS || x->text.n + source.n > QDI_STORED_DOC_MAX;
         int rc = full ? qdi_stored_writer_close_block(x, err) : 0;
         if (rc) return rc;
         if (qd_vec_reserve(&x->lens, x->account, 1)) return qd_err_nomem(err, "stored documents");
