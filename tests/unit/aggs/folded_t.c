@@ -55,6 +55,10 @@ static const char *const trees[] = {
     "{\"histogram\":{\"field\":\"d\",\"interval\":12.5,\"offset\":3,\"min_doc_count\":1}," SOME "}",
     "{\"terms\":{\"field\":\"k\",\"size\":100}}",
     "{\"date_histogram\":{\"field\":\"t\",\"fixed_interval\":\"1m\",\"min_doc_count\":1}}",
+    /* whole blocks of documents in one interval */
+    "{\"date_histogram\":{\"field\":\"t\",\"fixed_interval\":\"7d\"}}",
+    "{\"date_histogram\":{\"field\":\"t\",\"fixed_interval\":\"7d\",\"offset\":\"5h\"}," SOME "}",
+    "{\"date_histogram\":{\"field\":\"t\",\"calendar_interval\":\"day\"}," BELOW "}",
 };
 
 /* Are two answers alike? slack: of numbers that are sums of doubles. */
