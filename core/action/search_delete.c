@@ -40,7 +40,8 @@ typedef struct deletion {
     uint64_t before_n; /* documents of the batch before, which began at before_ns */
     uint64_t before_ns, throttled_ns;
     bool proceed, stopped, cancelled;
-    int status; /* the worst of what stopped it */
+    qd_str cancelled_there; /* why another node's part was cancelled before this request */
+    int status;             /* the worst of what stopped it */
     uint64_t total, deleted, handled, conflicts;
     qd_json_writer *failures;
 } deletion;
@@ -186,11 +187,11 @@ static void write_cancelled(const deletion *d, qd_json_writer *w)
 {
     qd_err why;
     qd_err_init(&why);
-    (void)!qd_task_check(&d->q->task, &why);
+    bool here = qd_task_check(&d->q->task, &why) != 0;
     qd_str text = qd_str_c(qd_err_reason(&why)), rest = text;
     (void)qd_str_split(&rest, '[');
     if (rest.n) text = qd_str_sub(rest, 0, rest.n - 1);
-    qd_json_field_str(w, "canceled", text);
+    qd_json_field_str(w, "canceled", here ? text : d->cancelled_there);
     qd_err_fini(&why);
 }
 
@@ -309,6 +310,8 @@ static void add_answer(deletion *d, const qdi_forwarded *f, const qd_json_node *
         qd_json_raw_value(d->failures, n->raw);
         d->stopped = true;
     }
+    const qd_json_node *cancelled = qd_json_get(root, "canceled");
+    if (cancelled) d->cancelled_there = qd_json_text(cancelled);
     if (f->status != 200) worse(d, f->status);
 }
 
@@ -379,13 +382,14 @@ static int delete_all(deletion *d, uint64_t left, qd_err *err)
 {
     search_run *x = d->x;
     int rc = 0;
-    for (uint32_t i = 0; i < x->nshards && !rc && !d->stopped && left; i++) {
+    for (uint32_t i = 0; i < x->nshards && !rc && !d->stopped && !d->cancelled_there.n && left;
+         i++) {
         search_shard *s = &x->shards[i];
         bool there = s->copies && !s->shard;
         if (there && (d->q->forwarded || came_before(x, i))) continue;
         rc = there ? delete_there(d, s->copies->nodes[0], &left, err) : delete_in(d, s, &left, err);
     }
-    d->cancelled = qd_task_poll(&d->q->task) == QD_E_CANCELLED;
+    d->cancelled = d->cancelled_there.n || qd_task_poll(&d->q->task) == QD_E_CANCELLED;
     if (d->cancelled && rc == QD_E_CANCELLED) {
         qd_err_fini(err);
         rc = 0;
