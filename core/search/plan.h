@@ -119,4 +119,10 @@ int qd_plan_terms(qd_plan *p,
                   int (*each)(void *arg, qd_str field, qd_str term, const qd_node_stats *stats),
                   void *arg, qd_err *err);
 
+#ifdef QD_RESCORE
+/* Builds that work out each answer again without pruning and abort where it differs: false for
+ * tests of damaged segments, whose bounds may be wrong. Set it before any search. */
+extern bool qd_plan_rescores;
+#endif
+
 #endif

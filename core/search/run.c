@@ -455,6 +455,8 @@ static int top_all(qd_plan *p, const qd_top_options *o, qd_top_result *out, qd_e
 }
 
 #ifdef QD_RESCORE
+bool qd_plan_rescores = true;
+
 /* An answer worked out again by windows that skip nothing: what pruning left out must not have been
  * among the best, and what it scored has the same scores to the bit. */
 static void rescore(qd_plan *p, const qd_top_options *o, const qd_top_result *got)
@@ -484,7 +486,7 @@ int qd_plan_top(qd_plan *p, const qd_top_options *o, qd_top_result *out, qd_err 
     QD_CHECK(p, QDI_PLAN_MAGIC);
     int rc = top_all(p, o, out, err);
 #ifdef QD_RESCORE
-    if (!rc) rescore(p, o, out);
+    if (!rc && qd_plan_rescores) rescore(p, o, out);
 #endif
     return rc;
 }
@@ -573,7 +575,7 @@ int qd_plan_count(qd_plan *p, uint64_t limit, uint64_t *count, qd_err *err)
     if (rc < 0) return cancel_text(p, rc, err);
     *count = c.n;
 #ifdef QD_RESCORE
-    recount(p, limit, c.n);
+    if (qd_plan_rescores) recount(p, limit, c.n);
 #endif
     return 0;
 }
