@@ -179,7 +179,8 @@ sub page {
       . "does by default. All read the same files and ran by turns; only ratios within this page mean anything.\n"
       . "A class in which the peer's median is below 20 µs passes at 20 µs. Indexing: best of $o->{passes} by documents per CPU second\n"
       . "of the process, merges included" . ($o->{'index-docs'} ? ", modes that nothing searches over the first $o->{'index-docs'} documents" : '') . "; merging, MB/s: bytes of the natural segments by the seconds of merging them to one.\n"
-      . "Lucene's RssAnon is its heap ($o->{heap}), touched before the start.\n\n"
+      . "Lucene's RssAnon is its heap ($o->{heap}), touched before the start. What misses its target, where its time goes and what would be tried\n"
+      . "next: [performance-open.md](performance-open.md). The same classes over HTTP: [performance-http.md](performance-http.md).\n\n"
       . "Machine: $m->{cpu}, $m->{cores} cores, $m->{memory_gib} GiB, $m->{os}, $m->{kernel}, gcc $m->{gcc}; load before the run $m->{load_before}.\n"
       . "Sources: " . ($m->{commit} || 'unknown') . ".\n"
       . join('', map { "Peer $_->[0]: $_->[1].\n" } @{ $x{peers} }) . join('', map { "Not measured, since the machine lacks it: $_.\n" } @{ $x{absent} });
