@@ -391,7 +391,7 @@ static int histogram_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *o
     qdi_source *s = a->src;
     if (!s) return 0;
     const qdi_bounds *hard = &a->bound->bounds[QDI_BOUNDS_HARD];
-    int rc = t->nbucket ? by_block(a, idx, n, err) : 0;
+    int rc = by_block(a, idx, n, err);
     if (rc) return rc < 0 ? rc : 0;
     rc = qdi_aggs_source_index(a->shard, s, err);
     if (rc == 0 && t->nbucket && s->one && n <= QDI_EMIT) return by_table(a, idx, n, err);

@@ -7,11 +7,11 @@
 #
 # For each command and query of both files: COUNT and TOP_k_COUNT hits equal, TOP_k_COUNT_n hits equal or
 # above n on both sides; lists of the same length; scores rank by rank within 1e-5 relative (and half a
-# unit of the printed fifth decimal), of the first ten and the last of k (a column behind the list, where both have it); every document whose
-# score exceeds the last of the list by more than that is in both; where ids are numbers, documents of equal scores ascend in ours,
-# unless --no-order says that the index is not in their order or the peer has them like us (then their
-# scores differ behind the fifth decimal). A query of ours that theirs lacks, of a command that it has, is a difference. A peer that knows no ids ("null", Lucene's harness with --es)
-# is compared by scores. Lists of sorts (a value in place of the score) are compared value by value, whole
+# unit of the printed fifth decimal), of the first ten and the last of k (a column behind the list, where
+# both have it); every document whose score exceeds the last of the list by more than that is in both;
+# where ids are numbers, documents of equal scores ascend in ours, unless --no-order says that the index is not in their order or the peer has them like us (then their
+# scores differ behind the fifth decimal). A query of ours that theirs lacks, of a command that it has, is
+# a difference. A peer that knows no ids ("null", Lucene's harness with --es) is compared by scores. Lists of sorts (a value in place of the score) are compared value by value, whole
 # numbers exactly; answers of aggregations (AGGS) by the members that the peer gives. For a peer that means
 # something else: classes of --counts are compared by COUNT alone, those of --skip not at all; with
 # --tied-buckets buckets of one count come in any order. Exit 0 when all agree.

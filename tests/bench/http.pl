@@ -14,13 +14,11 @@ use File::Basename qw(dirname);
 use lib dirname(__FILE__), dirname(__FILE__) . '/../integration/lib';
 use Bodies qw(body_of);
 use File::Temp ();
-use IO::Socket::INET;
 use JSON::PP ();
-use Parts qw(run slurp);
+use Parts qw(run slurp spew);
 use QdNode;
-use Socket qw(IPPROTO_TCP TCP_NODELAY);
+use Rest qw(asked connected request started);
 use Test::More ();
-use Time::HiRes qw(time);
 
 my %o = (rounds => 3);
 while (@ARGV) {
@@ -60,11 +58,8 @@ sub in_process {
     return \%of;
 }
 
-sub start {
-    my $n = QdNode->new('bench-http', settings => {'logger.level' => 'warn'});
-    $n->{log_from} = 0;
-    $n->launch;
-    $n->wait_for(sub { ($n->get('/ready')->{status} // 0) == 200 }, 60, 0.02) or die "the node is not ready\n";
+sub filled { # a node with the documents in one segment
+    my $n = started('http');
     my $r = $n->put('/docs', {mappings => $json->decode(slurp($mapping)),
         settings => {number_of_shards => 1, number_of_replicas => 0, 'index.requests.cache.enable' => JSON::PP::false()}});
     die "$r->{content}\n" unless $r->{status} == 200;
@@ -76,28 +71,6 @@ sub start {
     return $n;
 }
 
-# One request and its answer: microseconds, the body.
-sub asked {
-    my ($s, $text) = @_;
-    my $from = time;
-    syswrite $s, $text;
-    my $got = '';
-    my $end;
-    while (($end = index $got, "\r\n\r\n") < 0) { sysread($s, $got, 65536, length $got) or die "connection ended\n" }
-    my $head = substr $got, 0, $end;
-    my ($length) = $head =~ /content-length: (\d+)/i or die "no length: $head\n";
-    my $whole = length($head) + 4 + $length;
-    while (length $got < $whole) { sysread($s, $got, 65536, length $got) or die "connection ended\n" }
-    my $us = 1e6 * (time - $from);
-    die "$got\n" unless $head =~ m{^HTTP/1.1 200};
-    return ($us, substr $got, length($head) + 4);
-}
-
-sub request {
-    my ($method, $path, $body) = @_;
-    return "$method $path HTTP/1.1\r\nhost: a\r\n" . (defined $body ? "content-type: application/json\r\ncontent-length: " . length($body) . "\r\n\r\n$body" : "\r\n");
-}
-
 my $in = in_process();
 my (%class, @classes, %seen);
 for (lines($o{queries})) {
@@ -105,15 +78,14 @@ for (lines($o{queries})) {
     push @classes, $class unless $class{$class};
     push @{ $class{$class} }, $query unless $seen{"$class\t$query"}++;
 }
-my $n = start();
-my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $n->{port}) or die "connect: $!\n";
-setsockopt $s, IPPROTO_TCP, TCP_NODELAY, 1;
+my $n = filled();
+my $s = connected($n);
 my @root = map { (asked($s, request('GET', '/')))[0] } 1 .. 2000;
 my (@rows, $wrong);
 for my $class (@classes) {
     my @row = ($class, scalar @{ $class{$class} });
     for my $a (@asked) {
-        my ($what, $cmd, $more) = @$a;
+        my (undef, $cmd, $more) = @$a;
         my %best;
         for my $round (1 .. $o{rounds}) {
             for my $query (@{ $class{$class} }) {
@@ -135,7 +107,7 @@ for my $class (@classes) {
 $n->stop;
 my $docs = 0 + `wc -l < $o{docs}`;
 my $cores = () = QdNode::slurp('/proc/cpuinfo') =~ /^processor\s*:/mg;
-my @kinds = map { my $k = $_->[0]; map { "$k: $_" } 'in process p50', 'p99', 'over HTTP p50', 'p99' } @asked;
+my @kinds = map { my $k = $_->[0]; ("$k: in process p50", 'p99', 'over HTTP p50', 'p99') } @asked;
 my $page = "# Classes of queries over HTTP\n\nWritten by `make bench` (tests/bench/http.pl, which says how) on $cores cores: $docs generated documents with their\n"
   . "sources, one segment, the request cache off, client and node on the same cores. Microseconds. An answer to `GET /` takes\n"
   . sprintf("%.0f (median), which holds the client, two turns of the network and their wake-ups. Hits over HTTP and in process are %s.\n\n",
@@ -143,7 +115,7 @@ my $page = "# Classes of queries over HTTP\n\nWritten by `make bench` (tests/ben
   . '| class | queries | ' . join(' | ', @kinds) . " |\n|---|" . '---:|' x (1 + @kinds) . "\n" . join('', map { '| ' . join(' | ', @$_) . " |\n" } @rows);
 print $page;
 if (!$o{nowrite}) {
-    Parts::spew('docs/performance-http.md', $page);
+    spew('docs/performance-http.md', $page);
     print "docs/performance-http.md written\n";
 }
 exit($wrong ? 1 : 0);

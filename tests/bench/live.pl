@@ -23,6 +23,7 @@ use List::Util qw(min max sum0);
 use POSIX ();
 use Parts qw(capture);
 use QdNode;
+use Rest qw(started);
 use Test::More ();
 use Time::HiRes qw(time);
 
@@ -78,15 +79,6 @@ sub load_run {
 
 # --- the node -------------------------------------------------------------------------------------------
 
-sub start {
-    my ($name) = @_;
-    my $n = QdNode->new("bench-$name", settings => {'logger.level' => 'warn'});
-    $n->{log_from} = 0;
-    $n->launch;
-    $n->wait_for(sub { ($n->get('/ready')->{status} // 0) == 200 }, 60, 0.02) or die "the node is not ready\n";
-    return $n;
-}
-
 sub create {
     my ($n, $name, $interval) = @_;
     my $r = $n->put("/$name", {mappings => \%mappings,
@@ -122,7 +114,7 @@ sub settled {
 
 sub searching {
     my ($bulk, $searches, $count) = @_;
-    my $n = start('live');
+    my $n = started('live');
     create($n, 'live', '1s');
     my @search = ('--clients', 1, '--path', '/live/_search', '--lines', $searches);
     my @write = ('--path', '/live/_bulk?filter_path=errors', '--file', $bulk);
@@ -175,7 +167,7 @@ sub alone { # the engine in a process of its own
 
 sub filling {
     my ($bulk) = @_;
-    my $n = start('refresh');
+    my $n = started('refresh');
     my %best;
     my %turn = ('-1' => sub { fill($n, 'never', '-1', $bulk) }, '1s' => sub { fill($n, 'each', '1s', $bulk) }, alone => \&alone);
     for my $round (1 .. $o{rounds}) {

@@ -7,9 +7,10 @@
 use strict;
 use warnings;
 use File::Basename qw(dirname);
-use lib dirname(__FILE__) . '/../integration/lib';
+use lib dirname(__FILE__), dirname(__FILE__) . '/../integration/lib';
 use IO::Socket::INET;
 use QdNode;
+use Rest qw(asked connected request);
 use Test::More ();
 use Time::HiRes qw(sleep time);
 
@@ -60,27 +61,12 @@ sub empty_starts {
     row('start to /ready, empty data folder', sprintf('%.0f ms', best(@ms)), "best of $o{starts}, median " . sprintf('%.0f', median(@ms)) . '; wanted < 100 ms');
 }
 
-# The same requests on one connection; microseconds of each.
+# The same requests on one connection; microseconds of each but of the first tenth.
 sub latencies {
     my ($n, $method, $path, $body) = @_;
-    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $n->{port}) or die "connect: $!\n";
-    $s->sockopt(Socket::TCP_NODELAY(), 1) if defined &Socket::TCP_NODELAY;
-    my $text = "$method $path HTTP/1.1\r\nhost: a\r\n"
-        . (defined $body ? "content-type: application/json\r\ncontent-length: " . length($body) . "\r\n\r\n$body" : "\r\n");
-    my @us;
-    for my $i (1 .. $o{requests}) {
-        my $from = time;
-        syswrite $s, $text;
-        my $got = '';
-        until ($got =~ /\r\n\r\n/) { sysread($s, $got, 65536, length $got) or die "connection ended\n" }
-        my ($head, $rest) = split /\r\n\r\n/, $got, 2;
-        my ($length) = $head =~ /content-length: (\d+)/i or die "no length: $head\n";
-        my $have = length $rest;
-        while ($have < $length) { $have += sysread($s, my $more, 65536) || die "connection ended\n" }
-        push @us, 1e6 * (time - $from) if $i > $o{requests} / 10;
-        die "$path: $head\n" unless $head =~ m{^HTTP/1.1 200};
-    }
-    return \@us;
+    my ($s, $text) = (connected($n), request($method, $path, $body));
+    my @us = map { (asked($s, $text))[0] } 1 .. $o{requests};
+    return [splice @us, @us / 10];
 }
 
 sub catalogue {

@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 # run.pl: the benchmark of `make bench`: Quidditch, Lucene and tantivy over the same documents and queries,
 # by turns in one run on one machine; checks that they agree; writes docs/PERFORMANCE.md and
-# docs/performance.json, then runs the programs beside it (node.pl, live.pl, rest.pl, columns.pl) that write their own.
+# docs/performance.json, then runs the programs beside it (node.pl, live.pl, http.pl, rest.pl,
+# columns.pl, coordination.pl) that write their own.
 #
 #   run.pl [--limit N] [--docs 1000000] [--dir build/bench] [--rounds 3] [--warm 30] [--queries 200]
 #          [--passes 1] [--peers 8,10,tantivy] [--heap 3g] [--index-docs N] [--only SET,...] [--skip-node] [--no-write]
@@ -279,7 +280,7 @@ sub commands { # what was run over a set
 $parts->add('machine', 'all', 1, \&machine);
 for my $p (@peers) { $parts->add("build $p", 'all', $p eq 'tantivy' ? 120 : 5, sub { $peers->build($p) }) }
 plan($_) for @order;
-my %beside = map { $_ => "tests/bench/$_.pl" } grep { -e "tests/bench/$_.pl" } qw(node live rest columns coordination);
+my %beside = map { $_ => "tests/bench/$_.pl" } grep { -e "tests/bench/$_.pl" } qw(node live http rest columns coordination);
 delete $beside{node} if $flag{'skip-node'};
 for my $name (sort keys %beside) {
     $parts->add("run $name", 'beside', $name eq 'node' ? 60 * $size + 20 : 60, sub {

@@ -17,7 +17,8 @@ my $metrics = QdNode::free_port();
 my $node = QdNode->new('all', settings => { 'metrics.port' => $metrics });
 $node->start;
 $node->put('/docs', { settings => { number_of_shards => 1, number_of_replicas => 0 } });
-QdNode->wait_for(sub { status($metrics, '/ready') == 200 }); # a node whose threads wait for a core says no for a while
+# a shard is open when it is on record that it has started, which the answer above does not wait for
+QdNode->wait_for(sub { status($metrics, '/ready') == 200 });
 for my $path (qw(/health /ready /metrics /_cluster/health /_cluster/health/docs)) {
     is(status($metrics, $path), 200, "metrics.port serves $path");
 }

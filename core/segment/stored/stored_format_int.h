@@ -35,8 +35,8 @@ typedef struct qdi_stored_entry {
 } qdi_stored_entry;
 _Static_assert(sizeof(qdi_stored_entry) == 16, "on disk");
 
-/* A block is closed when it holds as much: a search pays for a block of each of its hits, and a
- * dictionary or a level that is slower is chosen for size. */
+/* A block is closed when it holds as much. A search decompresses a block for each of its hits;
+ * best_compression is asked for by who wants the size. */
 static inline uint32_t qdi_stored_block_bytes(uint32_t codec)
 {
     return codec == QD_STORED_BEST ? 65536 : 16384;
