@@ -159,7 +159,7 @@ sub many {
     start_ms($n);
     $before = settled_kb($n);
     my $shards = 0;
-    for my $i (1 .. $indices / 50 || 1) {
+    for my $i (1 .. (int($indices / 50) || 1)) {
         $n->put("/i$i", {settings => {number_of_shards => 50, number_of_replicas => 0}});
         my $r = $n->request('POST', "/i$i/_bulk", join('', map { qq({"index":{"_id":"$_"}}\n{"title":"document $_ of a shard that sleeps","n":$_}\n) } 1 .. 250),
             'content-type' => 'application/x-ndjson');
