@@ -1,8 +1,9 @@
 /*
  * order.c: the best by a number without looking at all hits: the points of the field are walked
- * from their best end, the documents of a piece are what the query is asked about, and the
- * collector says when nothing behind can be kept. What the walk leaves, when it takes too long or
- * documents have no value, goes by windows whose blocks may hold something better.
+ * from their best end, the documents of a piece are what the query (or a list of its hits, as bits)
+ * is asked about, and the collector says when nothing behind can be kept. What the walk leaves,
+ * when it takes too long or documents have no value, goes by windows whose blocks may hold
+ * something better.
  *
  * Pieces end where values change, so that ties are met in the order of documents; a value of many
  * documents is a run of its own, walked upwards.
@@ -11,10 +12,14 @@
 #include "segment/columns.h"
 #include "segment/points.h"
 
-#define PIECE_MIN 512u    /* points; a block */
-#define PIECE_MAX 16384u  /* more at once have no gain */
-#define WALK_COST 4.0     /* a point that is tested against a hit that is collected */
-#define WALK_PATIENCE 5.0 /* times the points that should have been enough */
+#define PIECE_MIN 512u         /* points; a block */
+#define PIECE_MAX 16384u       /* more at once have no gain */
+#define WALK_COST 4.0          /* a point that is tested against a hit that is collected */
+#define WALK_PATIENCE 5.0      /* times the points that should have been enough */
+#define LIST_POINT_COST 16.0   /* a point that is tested against a hit of a list, */
+#define LIST_WINDOW_COST 256.0 /* a window that has any */
+#define LIST_COST 0.33         /* hits of a list against a point that is looked up in its bits, */
+#define LIST_WORD_COST 0.02    /* clearing a word of them against one */
 
 typedef struct walk {
     qdi_run *r;
@@ -22,9 +27,11 @@ typedef struct walk {
     qd_collect_order o;
     uint64_t from, to; /* points not walked yet; in a run: [run, run_to) is its rest */
     uint64_t run, run_to;
+    uint64_t found; /* hits */
     bool in_run;
     uint32_t piece;
     uint64_t *bits, *tested; /* by document: of the piece; of all pieces */
+    bool listed;             /* what is not tested is a hit: the query is not asked */
     uint32_t *docs;
     uint32_t *ids;
 } walk;
@@ -155,21 +162,69 @@ static int test_window(walk *w, uint32_t from, qd_err *err)
                     .bits = out,
                     .from = from,
                     .words = win.words};
+    w->found += hits.n;
     return hits.n ? w->c->vt->collect(w->c, &hits, err) : 0;
 }
 
-static int test_piece(walk *w, uint64_t a, uint64_t z, qd_err *err)
+/* Sorts a[0..n), which differ below `bits` bits, by digits (least significant first); tmp: room for
+ * as many. The sorted ones are in what it returns. */
+static uint32_t *sort_docs(uint32_t *a, uint32_t *tmp, uint32_t n, uint32_t bits)
+{
+    for (uint32_t shift = 0; n > 1 && shift < bits; shift += 8) {
+        uint32_t at[257] = {0};
+        for (uint32_t i = 0; i < n; i++) at[(a[i] >> shift & 255) + 1]++;
+        for (uint32_t i = 0; i < 255; i++) at[i + 1] += at[i];
+        for (uint32_t i = 0; i < n; i++) tmp[at[a[i] >> shift & 255]++] = a[i];
+        uint32_t *sorted = tmp;
+        tmp = a;
+        a = sorted;
+    }
+    return a;
+}
+
+/* Hands on the hits of a list among w->ids[0..n), each once. */
+static int collect_listed(walk *w, uint32_t n, qd_err *err)
+{
+    uint32_t m = 0;
+    int rc = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t d = w->ids[i];
+        uint64_t *word = w->tested + (d >> 6), bit = 1ull << (d & 63);
+        w->ids[m] = d;
+        m += !(*word & bit);
+        *word |= bit;
+    }
+    w->found += m;
+    uint32_t *docs = sort_docs(w->ids, w->docs, m, 32 - (uint32_t)__builtin_clz(w->r->ndocs));
+    for (uint32_t i = 0; i < m && !rc; i += QD_COLLECT_BATCH) {
+        qd_hits hits = {.leaf = w->r->leaf,
+                        .docs = docs + i,
+                        .n = m - i < QD_COLLECT_BATCH ? m - i : QD_COLLECT_BATCH};
+        rc = w->c->vt->collect(w->c, &hits, err);
+    }
+    return rc;
+}
+
+/* Documents of points [a, z) into w->ids. */
+static int read_piece(walk *w, uint64_t a, uint64_t z, qd_err *err)
 {
     qd_points_reader *rd;
     qd_reads *reads = qd_reads_make(w->r->arena, w->r->plan->account);
-    uint32_t n = (uint32_t)(z - a);
     if (!reads) return qd_err_nomem(err, "search");
-    int rc = qd_points_slice_plan(w->o.points, a, n, reads, w->r->arena, &rd, err);
+    int rc = qd_points_slice_plan(w->o.points, a, (uint32_t)(z - a), reads, w->r->arena, &rd, err);
     if (!rc) rc = qd_reads_fetch(reads, err);
     if (!rc) rc = qd_points_slice_docs(rd, w->ids, err);
     if (!rc) rc = qd_reads_check(reads, err);
     qd_reads_release(reads);
+    return rc;
+}
+
+static int test_piece(walk *w, uint64_t a, uint64_t z, qd_err *err)
+{
+    uint32_t n = (uint32_t)(z - a);
+    int rc = read_piece(w, a, z, err);
     if (rc) return rc;
+    if (w->listed) return collect_listed(w, n, err);
     uint32_t least = QD_NO_DOC, most = 0;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t d = w->ids[i];
@@ -185,19 +240,26 @@ static int test_piece(walk *w, uint64_t a, uint64_t z, qd_err *err)
     return rc;
 }
 
+/* All points that the order wants. */
+static int walk_bounds(walk *w, qd_err *err)
+{
+    w->to = qd_points_stats_get(w->o.points)->points;
+    if (!w->o.has_start) return 0;
+    return w->o.descending ? rank_above(w, w->o.start, &w->to, err)
+                           : rank(w, w->o.start, &w->from, err);
+}
+
 static int walk_begin(walk *w, qd_err *err)
 {
     qdi_scratch *s = w->r->scratch;
     size_t bytes = ((size_t)w->r->ndocs / 64 + QDI_WINDOW_WORDS) * 8;
-    w->to = qd_points_stats_get(w->o.points)->points;
-    w->bits = qdi_scratch_calloc(s, bytes);
+    bool bits = !w->listed;
+    if (bits) w->bits = qdi_scratch_calloc(s, bytes);
     if (!w->tested) w->tested = qdi_scratch_calloc(s, bytes);
-    w->docs = qdi_scratch_alloc(s, QDI_WINDOW * sizeof *w->docs);
+    w->docs = qdi_scratch_alloc(s, PIECE_MAX * sizeof *w->docs);
     w->ids = qdi_scratch_alloc(s, PIECE_MAX * sizeof *w->ids);
-    if (!w->bits || !w->tested || !w->docs || !w->ids) return qd_err_nomem(err, "search");
-    if (!w->o.has_start) return 0;
-    return w->o.descending ? rank_above(w, w->o.start, &w->to, err)
-                           : rank(w, w->o.start, &w->from, err);
+    if ((bits && !w->bits) || !w->tested || !w->docs || !w->ids) return qd_err_nomem(err, "search");
+    return walk_bounds(w, err);
 }
 
 /* Hits of the leaf, at most. */
@@ -207,18 +269,78 @@ static uint64_t hits_at_most(const qdi_run *r)
     return m < r->leaf->live_docs ? m : r->leaf->live_docs;
 }
 
-/* Points that are expected to be walked until k hits are met. */
-static double expected(const qdi_run *r, const qd_collect_order *o)
+/* Points that are expected to be walked until k of so many hits are met. */
+static double expected(const qd_collect_order *o, uint64_t hits)
 {
     uint64_t points = qd_points_stats_get(o->points)->points;
-    return (double)o->k * (double)points / (double)hits_at_most(r) + PIECE_MIN;
+    return (double)o->k * (double)points / (double)hits + PIECE_MIN;
 }
 
-bool qdi_order_pays(qdi_run *r, qd_collector *c, double cost)
+/* Windows that have documents of the best PIECE_MIN points. */
+static int best_windows(walk *w, uint32_t *n, qd_err *err)
 {
-    qd_collect_order o;
+    uint64_t *seen = qdi_scratch_calloc(w->r->scratch, (w->r->ndocs / QDI_WINDOW / 64 + 1) * 8);
+    w->ids = qdi_scratch_alloc(w->r->scratch, PIECE_MIN * sizeof *w->ids);
+    if (!seen || !w->ids) return qd_err_nomem(err, "search");
+    int rc = walk_bounds(w, err);
+    uint64_t points = w->to - w->from < PIECE_MIN ? w->to - w->from : PIECE_MIN;
+    uint64_t a = w->o.descending ? w->to - points : w->from;
+    if (!rc && points) rc = read_piece(w, a, a + points, err);
+    *n = 0;
+    for (uint32_t i = 0; i < points && !rc; i++) {
+        uint32_t x = w->ids[i] / QDI_WINDOW;
+        *n += !(seen[x >> 6] >> (x & 63) & 1);
+        seen[x >> 6] |= 1ull << (x & 63);
+    }
+    return rc;
+}
+
+int qdi_order_beats_list(qdi_run *r, qd_collector *c, qd_err *err)
+{
+    walk w = {.r = r, .c = c};
     uint64_t hits = hits_at_most(r);
-    return hits && c->vt->order->get(c, r->leaf, &o) && expected(r, &o) * cost <= (double)hits;
+    uint32_t windows;
+    if (!hits || !c->vt->order->get(c, r->leaf, &w.o) ||
+        expected(&w.o, hits) * LIST_POINT_COST > (double)hits)
+        return 0;
+    int rc = best_windows(&w, &windows, err);
+    return rc ? rc : windows * LIST_WINDOW_COST <= (double)hits;
+}
+
+/* Points of a piece that should have so many hits, whatever chance takes from them. Another one
+ * costs most where the query is asked: it is in nearly as many windows. */
+static uint32_t piece_of(const walk *w, double hits, double points_a_hit)
+{
+    double n = (hits + (w->listed ? 1.5 : 4) * __builtin_sqrt(hits)) * points_a_hit;
+    if (n > PIECE_MAX / 2) return PIECE_MAX / 2;
+    return n < PIECE_MIN ? PIECE_MIN : (uint32_t)n;
+}
+
+/* Piece by piece, until nothing that is left can be kept (*more: it can) or `most` points are seen
+ * and some more. */
+static int walk_pieces(walk *w, uint64_t hits, double most, bool *more, qd_err *err)
+{
+    w->piece = piece_of(w, w->o.k, (double)qd_points_stats_get(w->o.points)->points / (double)hits);
+    uint64_t budget = (uint64_t)most + PIECE_MIN, seen = 0, k = w->o.k;
+    int rc = 0;
+    *more = true;
+    while (!rc && seen <= budget) {
+        uint64_t a, z;
+        rc = go_on(w, more, err);
+        if (rc || !*more) break;
+        rc = next_piece(w, &a, &z, err);
+        if (!rc && a < z) rc = test_piece(w, a, z, err);
+        seen += z - a;
+        if (w->found < k) {
+            double left = (double)(k - w->found), cost = (double)seen / (double)(w->found + 1);
+            if (left * cost > most) break;
+            w->piece = piece_of(w, left, cost);
+        } else {
+            w->piece = w->piece < PIECE_MAX / 4 ? 2 * w->piece : PIECE_MAX / 2;
+        }
+        if (!rc) rc = qdi_run_tick(w->r);
+    }
+    return rc;
 }
 
 int qdi_collect_ordered(qdi_run *r, qd_collector *c, uint64_t **tested, bool *walked, qd_err *err)
@@ -226,29 +348,45 @@ int qdi_collect_ordered(qdi_run *r, qd_collector *c, uint64_t **tested, bool *wa
     walk w = {.r = r, .c = c, .tested = *tested};
     uint64_t hits = hits_at_most(r);
     if (!hits || !c->vt->order->get(c, r->leaf, &w.o)) return 0;
-    double expect = expected(r, &w.o);
+    double expect = expected(&w.o, hits);
     if (expect * WALK_COST > (double)hits) return 0;
-    double piece = expect * 1.5;
-    w.piece = piece > PIECE_MAX / 2 ? PIECE_MAX / 2 : (uint32_t)piece;
     /* Where the best end has fewer hits than the rest, the walk is given up. */
     double most = (double)hits / WALK_COST < WALK_PATIENCE * expect ? (double)hits / WALK_COST
                                                                     : WALK_PATIENCE * expect;
-    uint64_t budget = (uint64_t)most + PIECE_MIN, seen = 0;
+    bool more;
     int rc = walk_begin(&w, err);
-    bool more = true;
-    while (!rc && seen <= budget) {
-        uint64_t a, z;
-        rc = go_on(&w, &more, err);
-        if (rc || !more) break;
-        rc = next_piece(&w, &a, &z, err);
-        if (!rc && a < z) rc = test_piece(&w, a, z, err);
-        seen += z - a;
-        if (w.piece < PIECE_MAX / 2) w.piece *= 2;
-        if (w.piece > PIECE_MAX / 2) w.piece = PIECE_MAX / 2;
-        if (!rc) rc = qdi_run_tick(r);
-    }
+    if (!rc) rc = walk_pieces(&w, hits, most, &more, err);
     if (rc) return rc;
     *tested = w.tested;
     *walked = true;
+    return !more && !c->vt->order->wanted_absent(c);
+}
+
+bool qdi_walk_list_pays(const qdi_run *r, qd_collector *c, uint32_t n)
+{
+    qd_collect_order o;
+    return n && c->vt->order->get(c, r->leaf, &o) &&
+           expected(&o, n) + r->ndocs / 64 * LIST_WORD_COST <= n * LIST_COST;
+}
+
+int qdi_walk_list(qdi_run *r, qd_collector *c, const uint32_t *docs, uint32_t n, bool later,
+                  uint64_t **tested, qd_err *err)
+{
+    walk w = {.r = r, .c = c, .listed = true};
+    *tested = NULL;
+    if (!n || !c->vt->order->get(c, r->leaf, &w.o)) return 0;
+    w.o.natural &= later;
+    double expect = expected(&w.o, n), most = n * LIST_COST;
+    if (most > WALK_PATIENCE * expect) most = WALK_PATIENCE * expect;
+    size_t bytes = ((size_t)r->ndocs / 64 + QDI_WINDOW_WORDS) * 8;
+    w.tested = qdi_scratch_alloc(r->scratch, bytes);
+    if (!w.tested) return qd_err_nomem(err, "search");
+    memset(w.tested, 0xff, bytes);
+    for (uint32_t i = 0; i < n; i++) w.tested[docs[i] >> 6] &= ~(1ull << (docs[i] & 63));
+    bool more;
+    int rc = walk_begin(&w, err);
+    if (!rc) rc = walk_pieces(&w, n, most, &more, err);
+    if (rc) return rc;
+    *tested = w.tested;
     return !more && !c->vt->order->wanted_absent(c);
 }

@@ -11,15 +11,24 @@
 QD_MUST_CHECK
 int qdi_collect_ordered(qdi_run *r, qd_collector *c, uint64_t **tested, bool *walked, qd_err *err);
 
-/* Is the walk expected to be cheaper than collecting all hits, if a point of it costs as much as
- * `cost` hits? */
-bool qdi_order_pays(qdi_run *r, qd_collector *c, double cost);
+/* Is the walk expected to be cheaper than a list of all hits? 1 it is, 0, or an error. */
+QD_MUST_CHECK
+int qdi_order_beats_list(qdi_run *r, qd_collector *c, qd_err *err);
+
+/* Is that expected to be cheaper than collecting n hits that are known? */
+bool qdi_walk_list_pays(const qdi_run *r, qd_collector *c, uint32_t n);
+
+/* The same for hits that are known, n > 0 ascending documents: 1 when no other one can be kept; 0
+ * when those that are not tested (*tested; NULL: none is) must still be collected. later: all that
+ * was collected lies before them. */
+QD_MUST_CHECK
+int qdi_walk_list(qdi_run *r, qd_collector *c, const uint32_t *docs, uint32_t n, bool later,
+                  uint64_t **tested, qd_err *err);
 
 /* list.c: hands all hits of required terms whose rarest has no bitmap to a collector that has an
  * order, where that is cheaper than the walk: 1 done, 0 not its own, or an error or what collect
  * answered. */
 #define QDI_LIST_TERMS_MAX 16u
-#define QDI_LIST_WALK_COST 16.0 /* a point asked about by seeking against a hit of a list */
 QD_MUST_CHECK
 int qdi_collect_list(qdi_run *r, qd_collector *c, qd_err *err);
 

@@ -43,6 +43,7 @@ typedef struct qdi_some {
     uint32_t from;          /* set to where it ended */
     bool until_settled;     /* ends there */
     bool skip;              /* what the collector does not want */
+    bool back;              /* the last one first */
     const uint64_t *tested; /* documents that are left out; NULL: none */
 } qdi_some;
 
@@ -51,71 +52,116 @@ static bool unwanted(const qdi_some *some, qd_collector *c, const qdi_win *w)
 {
     const qd_collect_order_vt *o = c->vt->order;
     return some && some->skip && o->settled(c) &&
-           !o->wanted_window(c, w->from, w->to, !some->tested);
+           !o->wanted_window(c, w->from, w->to, !some->tested && !some->back);
+}
+
+/* What goes by windows. */
+typedef struct pass {
+    qdi_run *r, *post; /* post may be NULL */
+    qd_collector *c;
+    qdi_some *some; /* or NULL */
+    double *acc;
+    uint32_t *docs;
+    float *scores;
+    bool flat; /* all score alike */
+} pass;
+
+static int pass_begin(pass *x, qd_err *err)
+{
+    qdi_run *r = x->r;
+    bool want = (x->c->flags & QD_COLLECT_SCORES) != 0;
+    x->flat = qdi_bound_is_flat(r->root);
+    x->acc = want && r->root->scores && !x->flat ? r->scratch->acc : NULL;
+    x->docs = qdi_scratch_alloc(r->scratch, QDI_WINDOW * sizeof *x->docs);
+    x->scores = want ? qdi_scratch_alloc(r->scratch, QDI_WINDOW * sizeof *x->scores) : NULL;
+    return x->docs && (!want || x->scores) ? 0 : qd_err_nomem(err, "search");
+}
+
+static qdi_win window_at(const qdi_run *r, uint32_t from)
+{
+    qdi_win w = {.from = from, .to = r->ndocs - from > QDI_WINDOW ? from + QDI_WINDOW : r->ndocs};
+    w.words = (w.to - w.from + 63) / 64;
+    return w;
+}
+
+/* Leaves in out what the filter has, and no scores of the rest behind. */
+static int pass_post(pass *x, const qdi_win *w, uint64_t *out, qd_err *err)
+{
+    uint64_t all[QDI_WINDOW_WORDS], kept[QDI_WINDOW_WORDS];
+    memcpy(all, out, w->words * sizeof *all);
+    int rc = qdi_fill(x->post, x->post->root, w, out, kept, NULL, err);
+    for (uint32_t i = 0; x->acc && i < w->words; i++)
+        for (uint64_t b = all[i] & ~kept[i]; b; b &= b - 1)
+            x->acc[i * 64 + (uint32_t)__builtin_ctzll(b)] = 0;
+    memcpy(out, kept, w->words * sizeof *out);
+    return rc;
+}
+
+/* Collects one window. */
+static int pass_window(pass *x, const qdi_win *w, qd_err *err)
+{
+    qdi_run *r = x->r;
+    const qdi_some *some = x->some;
+    uint64_t cand[QDI_WINDOW_WORDS], out[QDI_WINDOW_WORDS];
+    for (uint32_t i = 0; i < w->words; i++) cand[i] = r->live ? r->live[(w->from >> 6) + i] : ~0ull;
+    if (w->to & 63) cand[w->words - 1] &= (1ull << (w->to & 63)) - 1;
+    for (uint32_t i = 0; some && some->tested && i < w->words; i++)
+        cand[i] &= ~some->tested[(w->from >> 6) + i];
+    int rc = 0;
+    if (some && some->skip && x->c->vt->order->settled(x->c) &&
+        r->root->cost > r->ndocs / NARROW_MIN)
+        rc = x->c->vt->order->narrow(x->c, w->from, w->to, cand, err);
+    if (!rc) rc = qdi_fill(r, r->root, w, cand, out, x->acc, err);
+    if (!rc && x->post) rc = pass_post(x, w, out, err);
+    if (rc) return rc;
+    float flat = x->flat ? qdi_bound(r, r->root, w->from, w->to) : 0;
+    return window_emit(r, w, out, x->acc, flat, x->docs, x->scores, x->c, err);
 }
 
 /* All windows from some->from on, or those that are wanted; ends when the total is settled, if that
  * is asked for. some may be NULL. */
 static int windows(qdi_run *r, qdi_run *post, qd_collector *c, qdi_some *some, qd_err *err)
 {
-    bool want = (c->flags & QD_COLLECT_SCORES) != 0;
-    bool flat = qdi_bound_is_flat(r->root);
-    double *acc = want && r->root->scores && !flat ? r->scratch->acc : NULL;
-    uint64_t cand[QDI_WINDOW_WORDS], out[QDI_WINDOW_WORDS];
-    uint32_t *docs = qdi_scratch_alloc(r->scratch, QDI_WINDOW * sizeof *docs);
-    float *scores = want ? qdi_scratch_alloc(r->scratch, QDI_WINDOW * sizeof *scores) : NULL;
-    if (!docs || (want && !scores)) return qd_err_nomem(err, "search");
+    pass x = {.r = r, .post = post, .c = c, .some = some};
+    int rc = pass_begin(&x, err);
+    if (rc) return rc;
     for (uint32_t from = some ? some->from : 0; from < r->ndocs;) {
         uint32_t d = qdi_next(r, r->root, from);
         if (d >= r->ndocs) break;
-        from = d & ~(QDI_WINDOW - 1);
-        qdi_win w = {.from = from,
-                     .to = r->ndocs - from > QDI_WINDOW ? from + QDI_WINDOW : r->ndocs};
-        w.words = (w.to - w.from + 63) / 64;
-        int rc = qdi_run_tick(r);
+        qdi_win w = window_at(r, d & ~(QDI_WINDOW - 1));
+        rc = qdi_run_tick(r);
         if (rc) return rc;
         if (some && some->until_settled && c->vt->order->settled(c)) {
-            some->from = from;
+            some->from = w.from;
             return 0;
         }
-        if (unwanted(some, c, &w)) {
-            from = w.to;
-            continue;
-        }
-        float least = c->vt->threshold && want ? c->vt->threshold(c) : 0;
-        if (least > 0 && qdi_bound(r, r->root, w.from, w.to) < least) {
-            if (flat) return 0;
-            from = w.to;
-            continue;
-        }
-        for (uint32_t i = 0; i < w.words; i++) cand[i] = r->live ? r->live[(from >> 6) + i] : ~0ull;
-        if (w.to & 63) cand[w.words - 1] &= (1ull << (w.to & 63)) - 1;
-        for (uint32_t i = 0; some && some->tested && i < w.words; i++)
-            cand[i] &= ~some->tested[(from >> 6) + i];
-        if (some && some->skip && c->vt->order->settled(c) &&
-            r->root->cost > r->ndocs / NARROW_MIN) {
-            rc = c->vt->order->narrow(c, w.from, w.to, cand, err);
-            if (rc) return rc;
-        }
-        rc = qdi_fill(r, r->root, &w, cand, out, acc, err);
-        if (!rc && post) {
-            if (acc) /* scores of what the filter drops must not stay behind */
-                memcpy(cand, out, w.words * sizeof *cand);
-            uint64_t kept[QDI_WINDOW_WORDS];
-            rc = qdi_fill(post, post->root, &w, out, kept, NULL, err);
-            for (uint32_t i = 0; acc && i < w.words; i++)
-                for (uint64_t x = cand[i] & ~kept[i]; x; x &= x - 1)
-                    acc[i * 64 + (uint32_t)__builtin_ctzll(x)] = 0;
-            memcpy(out, kept, w.words * sizeof *out);
-        }
-        if (!rc)
-            rc = window_emit(r, &w, out, acc, flat ? qdi_bound(r, r->root, w.from, w.to) : 0, docs,
-                             scores, c, err);
-        if (rc) return rc;
         from = w.to;
+        if (unwanted(some, c, &w)) continue;
+        float least = c->vt->threshold && x.scores ? c->vt->threshold(c) : 0;
+        if (least > 0 && qdi_bound(r, r->root, w.from, w.to) < least) {
+            if (x.flat) return 0;
+            continue;
+        }
+        rc = pass_window(&x, &w, err);
+        if (rc) return rc;
     }
     if (some) some->from = r->ndocs;
     return 0;
+}
+
+/* The windows from some->from on that are wanted, the last one first. */
+static int windows_back(qdi_run *r, qd_collector *c, qdi_some *some, qd_err *err)
+{
+    pass x = {.r = r, .c = c, .some = some};
+    int rc = pass_begin(&x, err);
+    const uint32_t first = some->from / QDI_WINDOW;
+    for (uint32_t i = (r->ndocs - 1) / QDI_WINDOW + 1; i-- > first && !rc;) {
+        qdi_win w = window_at(r, i * QDI_WINDOW);
+        rc = qdi_run_tick(r);
+        if (!rc && !unwanted(some, c, &w) && qdi_next(r, r->root, w.from) < w.to)
+            rc = pass_window(&x, &w, err);
+    }
+    return rc;
 }
 
 int qdi_windows(qdi_run *r, qdi_run *post, qd_collector *c, qd_err *err)
@@ -207,7 +253,8 @@ static int collect_best(qdi_run *r, qd_collector *c, qd_err *err)
     some.until_settled = false;
     some.skip = true;
     some.tested = walked ? tested : NULL;
-    return windows(r, NULL, c, &some, err);
+    some.back = some.from < r->ndocs && o->better_last(c, some.from, r->ndocs - 1);
+    return some.back ? windows_back(r, c, &some, err) : windows(r, NULL, c, &some, err);
 }
 
 static int collect_leaf(qd_plan *p, qd_plan *post, const qd_leaf *leaf, qdi_scratch *s,

@@ -14,6 +14,7 @@
 #include "unit/search/dice.h"
 
 #define DOCS 39000u
+#define LARGE 7u /* times as many: lists and walks that few hits are not worth */
 #define SEGMENTS 3u
 #define FIELDS 5u /* time, flat, many, ends, few */
 #define VALUES 3u
@@ -26,7 +27,8 @@ typedef struct doc {
     bool deleted;
 } doc;
 
-static doc D[DOCS];
+static doc D[DOCS * LARGE];
+static uint32_t ndocs;
 static const char *const names[FIELDS] = {"time", "flat", "many", "ends", "few"};
 static const char *const tags[5] = {"half", "tenth", "rare", "other", "some"};
 static qd_account account;
@@ -42,7 +44,9 @@ static void make_doc(doc *d, uint32_t i)
     static const int64_t ends[] = {INT64_MIN, INT64_MIN + 1, -1, 0, 1, INT64_MAX - 1, INT64_MAX};
     *d = (doc){.n = {1, 1, (uint8_t)rnd(4), rnd(3) != 0, rnd(40) == 0}};
     d->v[0][0] = (int64_t)(i / 500) * 5000 + (int64_t)rnd(rnd(2) ? 2 : 200);
-    if (i >= 6000 && i < 26000 && rnd(3) == 0) d->v[0][0] = 500000; /* the best of many windows */
+    uint32_t times = ndocs / DOCS;
+    if (i >= 6000 * times && i < 26000 * times && rnd(3) == 0)
+        d->v[0][0] = 500000 * times; /* the best of many windows */
     d->v[1][0] = (int64_t)rnd(rnd(2) ? 5 : 100000);
     for (uint32_t k = 0; k < d->n[2]; k++) d->v[2][k] = (int64_t)rnd(3000) - 1500;
     d->v[3][0] = ends[rnd(7)];
@@ -50,6 +54,7 @@ static void make_doc(doc *d, uint32_t i)
     uint64_t t = rnd(300);
     d->tag = t == 0 ? 2 : t < 17 ? 4 : t < 47 ? 1 : t < 150 ? 0 : 3;
     d->third = rnd(3) == 0;
+    if (d->tag == 4 && d->v[1][0] > 90000) d->v[1][0] -= 90000; /* none of them at the best end */
 }
 
 static void write_segment(qd_store *store, qd_buffer *b, uint32_t s, uint32_t from, uint32_t to)
@@ -83,9 +88,10 @@ static void write_segment(qd_store *store, qd_buffer *b, uint32_t s, uint32_t fr
     OK(qd_segment_open(store, qd_str_c(name), &account, &seg[s], &err));
 }
 
-static void make(qd_store *store, uint32_t delete_one_in)
+static void make(qd_store *store, uint32_t times, uint32_t delete_one_in)
 {
-    static const uint32_t first[SEGMENTS + 1] = {0, 26000, 29500, DOCS};
+    const uint32_t first[SEGMENTS + 1] = {0, 26000 * times, 29500 * times, DOCS * times};
+    ndocs = DOCS * times;
     qd_buffer *b;
     OK(qd_buffer_create(&account, &b, &err));
     for (uint32_t s = 0; s < SEGMENTS; s++) {
@@ -108,7 +114,7 @@ static qd_node *range_node(void)
 {
     qd_node *q = qd_node_make(&A, QD_NATIVE_RANGE);
     uint32_t k = (uint32_t)rnd(FIELDS);
-    const doc *a = &D[rnd(DOCS)], *b = &D[rnd(DOCS)];
+    const doc *a = &D[rnd(ndocs)], *b = &D[rnd(ndocs)];
     int64_t lo = a->v[k][0],
             hi = rnd(2) ? b->v[k][0] : lo + (int64_t)(lo < INT64_MAX - 9 ? rnd(9) : 0);
     if (rnd(8) == 0) lo = INT64_MIN;
@@ -192,7 +198,7 @@ static bool matches(const qd_node *q, const doc *d)
 static uint32_t all_of(const qd_node *q, uint32_t *out)
 {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < DOCS; i++)
+    for (uint32_t i = 0; i < ndocs; i++)
         if (!D[i].deleted && matches(q, &D[i])) out[n++] = i;
     return n;
 }
@@ -315,7 +321,7 @@ static bool behind(uint32_t d, const qd_sort_value *after)
 /* Keys are set. */
 static void sort_pages(const qd_node *q)
 {
-    static uint32_t want[DOCS];
+    static uint32_t want[DOCS * LARGE];
     uint32_t n = all_of(q, want);
     qd_plan *p;
     qsort(want, n, sizeof *want, by_keys);
@@ -359,6 +365,12 @@ static void one_sort(void)
     sort_pages(rnd(3) == 0 ? listed() : rnd(4) ? query() : qd_node_make(&A, QD_NATIVE_MATCH_ALL));
 }
 
+static void one_list(void)
+{
+    some_keys();
+    sort_pages(listed());
+}
+
 /* Newest first: the list is taken from its end, and many windows have the same best. */
 static void newest_of_a_list(void)
 {
@@ -393,7 +405,8 @@ static void one_estimate(void)
     }
 }
 
-static void run(uint64_t s, bool copies, uint32_t delete_one_in, int queries, int sorts)
+static void run(uint64_t s, uint32_t times, bool copies, uint32_t delete_one_in, int queries,
+                int sorts)
 {
     store_crash *disk = store_crash_make(&(store_crash_options){.copies = copies});
     qd_store *store;
@@ -402,9 +415,9 @@ static void run(uint64_t s, bool copies, uint32_t delete_one_in, int queries, in
     qd_arena_init(&A, &account, 0);
     seed = s;
     OK(store_crash_open(disk, &store, &err));
-    make(store, delete_one_in);
+    make(store, times, delete_one_in);
     for (int i = 0; i < queries; i++, qd_arena_reset(&A)) one_query();
-    for (int i = 0; i < sorts; i++, qd_arena_reset(&A)) one_sort();
+    for (int i = 0; i < sorts; i++, qd_arena_reset(&A)) times > 1 ? one_list() : one_sort();
     for (int i = 0; i < sorts / 10; i++, qd_arena_reset(&A)) newest_of_a_list();
     for (int i = 0; i < 300; i++, qd_arena_reset(&A)) one_estimate();
     qd_arena_fini(&A);
@@ -422,17 +435,23 @@ static void run(uint64_t s, bool copies, uint32_t delete_one_in, int queries, in
 static void as_looking_at_each_document(void **state)
 {
     (void)state;
-    run(1, false, 0, 80, 120);
+    run(1, 1, false, 0, 80, 120);
 }
 static void with_deletions(void **state)
 {
     (void)state;
-    run(2, false, 5, 60, 100);
+    run(2, 1, false, 5, 60, 100);
 }
 static void over_a_store_that_copies(void **state)
 {
     (void)state;
-    run(3, true, 0, 30, 25);
+    run(3, 1, true, 0, 30, 25);
+}
+static void over_long_lists(void **state)
+{
+    (void)state;
+    run(5, LARGE, false, 0, 0, 100);
+    run(6, LARGE, false, 9, 0, 60);
 }
 static void on_every_instruction_set(void **state)
 {
@@ -440,7 +459,7 @@ static void on_every_instruction_set(void **state)
     qd_cpu was = qd_cpu_level();
     for (int level = QD_CPU_V2; level < (int)was; level++) {
         qd_cpu_level_set((qd_cpu)level);
-        run(4, false, 9, 30, 25);
+        run(4, 1, false, 9, 30, 25);
     }
     qd_cpu_level_set(was);
 }
@@ -448,9 +467,8 @@ static void on_every_instruction_set(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_looking_at_each_document),
-        cmocka_unit_test(with_deletions),
-        cmocka_unit_test(over_a_store_that_copies),
+        cmocka_unit_test(as_looking_at_each_document), cmocka_unit_test(with_deletions),
+        cmocka_unit_test(over_a_store_that_copies),    cmocka_unit_test(over_long_lists),
         cmocka_unit_test(on_every_instruction_set),
     };
     return unit_run(tests);
