@@ -189,7 +189,11 @@ int qdi_kernel_top(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t want, 
 {
     int rc = 0;
     if (!r->root->scores || q->k == 0) return 0;
-    if (strategy == QD_STRATEGY_AUTO && first_are_best(r, q->k)) return 0;
+    if (strategy == QD_STRATEGY_AUTO) {
+        rc = qdi_k_list_top(r, q, want, count, counted, err);
+        if (rc == 1) *name = "list: first ones";
+        if (rc || first_are_best(r, q->k)) return rc;
+    }
     bool first = accept_first(r, strategy);
     if (first) rc = rank_accepted(r, q, strategy, want, count, counted, name, err);
     if (!rc) rc = rank_shape(r, q, strategy, want, count, counted, name, err);
@@ -238,7 +242,7 @@ int qdi_kernel_count(qdi_run *r, uint64_t limit, uint64_t *n, qd_err *err)
         *n = k.count;
         break;
     default:
-        return 0;
+        return qdi_k_list_count(r, root, limit, n, err);
     }
     return finish(&k, rc, err);
 }

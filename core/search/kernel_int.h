@@ -92,6 +92,12 @@ int qdi_k_count_or(qdi_k *k, uint64_t limit, uint64_t *n);
 int qdi_k_count_and(qdi_k *k, uint64_t limit, uint64_t *n);
 int qdi_k_count_term(qdi_k *k, uint64_t limit, uint64_t *n);
 
+/* k_list.c: hits that are a list and score alike: 1 done, 0 not its own, or an error. *counted is
+ * set where anything is wanted. */
+int qdi_k_list_top(qdi_run *r, qd_topk *q, uint64_t want, uint64_t *count, bool *counted,
+                   qd_err *err);
+int qdi_k_list_count(qdi_run *r, qdi_lnode *l, uint64_t limit, uint64_t *n, qd_err *err);
+
 /* k_common.c */
 /* Sparse terms have no range classes. */
 static inline bool qdi_k_dense(const qdi_cur *c)

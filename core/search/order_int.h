@@ -28,7 +28,6 @@ int qdi_walk_list(qdi_run *r, qd_collector *c, const uint32_t *docs, uint32_t n,
 /* list.c: hands all hits of required terms whose rarest has no bitmap to a collector that has an
  * order, where that is cheaper than the walk: 1 done, 0 not its own, or an error or what collect
  * answered. */
-#define QDI_LIST_TERMS_MAX 16u
 QD_MUST_CHECK
 int qdi_collect_list(qdi_run *r, qd_collector *c, qd_err *err);
 

@@ -119,6 +119,7 @@ static qd_node *range_node(void)
             hi = rnd(2) ? b->v[k][0] : lo + (int64_t)(lo < INT64_MAX - 9 ? rnd(9) : 0);
     if (rnd(8) == 0) lo = INT64_MIN;
     if (rnd(8) == 0) hi = INT64_MAX;
+    if (rnd(8) == 0) lo = INT64_MIN, hi = 1 << 20; /* whole blocks, but for documents without */
     if (lo > hi && rnd(10)) {
         int64_t t = lo;
         lo = hi;
@@ -144,24 +145,27 @@ static qd_node *query(void)
         return c;
     }
     const qd_node **must, **should, **filter, **not ;
-    uint32_t n[4] = {(uint32_t)rnd(2), (uint32_t)rnd(4) / 2, (uint32_t)rnd(4), rnd(4) == 0};
+    uint32_t n[4] = {(uint32_t)rnd(2), (uint32_t)rnd(6) / 2, (uint32_t)rnd(4), rnd(4) == 0};
     qd_node *q = qd_node_bool_make(&A, n[0], n[1], n[2], n[3], &must, &should, &filter, &not );
     for (uint32_t i = 0; i < n[0]; i++) must[i] = clause();
     for (uint32_t i = 0; i < n[1]; i++) should[i] = clause();
     for (uint32_t i = 0; i < n[2]; i++) filter[i] = clause();
     for (uint32_t i = 0; i < n[3]; i++) not [i] = clause();
+    if (n[1] && rnd(2)) q->u.boolean.min_should = 1;
     return q;
 }
 
-/* Terms alone, of which one is not frequent: its documents are a list. */
+/* Required terms and ranges; one term is not frequent: its documents are a list. */
 static qd_node *listed(void)
 {
     qd_node *t = qd_node_term_make(&A, QD_STR("tag"), qd_str_c(tags[rnd(4) ? 4 : 2]));
     const qd_node **filter;
-    if (rnd(2)) return t;
-    qd_node *q = qd_node_bool_make(&A, 0, 0, 2, 0, NULL, NULL, &filter, NULL);
+    uint32_t n = 1 + (uint32_t)rnd(3);
+    if (n == 1 && rnd(2)) return t;
+    qd_node *q = qd_node_bool_make(&A, 0, 0, n, 0, NULL, NULL, &filter, NULL);
     filter[0] = t;
-    filter[1] = qd_node_term_make(&A, QD_STR("tag"), QD_STR("third"));
+    for (uint32_t i = 1; i < n; i++)
+        filter[i] = rnd(3) ? range_node() : qd_node_term_make(&A, QD_STR("tag"), QD_STR("third"));
     return q;
 }
 
@@ -191,8 +195,9 @@ static bool matches(const qd_node *q, const doc *d)
         if (!matches(b->filter[i], d)) return false;
     for (uint32_t i = 0; i < b->nmust_not; i++)
         if (matches(b->must_not[i], d)) return false;
-    for (uint32_t i = 0; i < b->nshould; i++) any |= matches(b->should[i], d);
-    return any;
+    uint32_t optional = 0;
+    for (uint32_t i = 0; i < b->nshould; i++) optional += matches(b->should[i], d);
+    return b->min_should ? optional >= b->min_should : any || optional;
 }
 
 static uint32_t all_of(const qd_node *q, uint32_t *out)
@@ -225,7 +230,7 @@ static uint64_t some_limit(void)
 static void one_query(void)
 {
     static uint32_t want[DOCS];
-    qd_node *q = query();
+    qd_node *q = rnd(4) ? query() : listed();
     uint32_t n = all_of(q, want);
     uint64_t got;
     qd_plan *p;
