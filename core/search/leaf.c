@@ -222,12 +222,6 @@ static void by_cost(qdi_lnode **list, uint32_t n)
     }
 }
 
-static const qdi_node *range_in(const qdi_node *x)
-{
-    if (x->kind == QDI_CONST) x = x->u.child;
-    return x->kind == QDI_RANGE ? x : NULL;
-}
-
 /* Documents of the smallest range among the required clauses but x, at most. */
 static uint64_t least_range(const qdi_run *r, const qdi_node *x, const qdi_node *but)
 {
@@ -236,8 +230,8 @@ static uint64_t least_range(const qdi_run *r, const qdi_node *x, const qdi_node 
     for (uint32_t i = 0; i < n; i++) {
         const qdi_node *c = i < x->u.b.nmust ? x->u.b.must[i] : x->u.b.filter[i - x->u.b.nmust];
         qdi_range_plan_out g;
-        if (c == but || !range_in(c)) continue;
-        qdi_range_plan(r, range_in(c), &g);
+        if (c == but || !qdi_range_in(c)) continue;
+        qdi_range_plan(r, qdi_range_in(c), &g);
         least = g.most < least ? g.most : least;
     }
     return least;
@@ -250,13 +244,15 @@ static int plan_required(qdi_run *r, const qdi_node *x, qdi_lnode *l, bool *none
     for (int ranges = 0; ranges < 2; ranges++)
         for (uint32_t i = 0; i < n && !*none; i++) {
             qdi_node *c = i < x->u.b.nmust ? x->u.b.must[i] : x->u.b.filter[i - x->u.b.nmust];
-            if ((range_in(c) != NULL) != ranges) continue;
+            if ((qdi_range_in(c) != NULL) != ranges) continue;
             uint64_t lead = r->hint.lead, other = ranges && n <= 16 ? least_range(r, x, c) : lead;
             r->hint.lead = other < lead ? other : lead;
+            r->hint.beside = ranges && n <= 16 ? x : NULL;
             uint32_t had = l->u.b.nreq;
             int rc = plan_list(r, &c, 1, l->u.b.req, &l->u.b.nreq, none, err);
             if (rc) return rc;
             r->hint.lead = lead;
+            r->hint.beside = NULL;
             if (l->u.b.nreq > had && l->u.b.req[had]->cost < lead)
                 r->hint.lead = l->u.b.req[had]->cost;
         }

@@ -118,6 +118,7 @@ typedef struct qdi_hint {
     uint32_t enough; /* hits that are enough where all score alike; 0: all are wanted */
     const qdi_node
         *alone; /* the node of which the first hits alone are enough; NULL: none is known */
+    const qdi_node *beside; /* the bool whose required ranges are being planned, or NULL */
 } qdi_hint;
 #define QDI_NO_HINT ((qdi_hint){.lead = UINT64_MAX})
 

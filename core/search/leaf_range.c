@@ -15,6 +15,7 @@ typedef struct costs {
 } costs;
 #define COST_BLOCK 115.0
 #define COST_LOOKUP 4.6
+#define LEFT_MIN 50.0 /* a window's share of points that pay for asking what others leave of it */
 
 static const costs *costs_here(void)
 {
@@ -71,6 +72,32 @@ void qdi_range_plan(const qdi_run *r, const qdi_node *x, qdi_range_plan_out *out
         out->most = st->docs;
 }
 
+/* Windows that the other required ranges leave, by the bounds of their columns' blocks. */
+static uint32_t windows_left(const qdi_run *r, const qdi_node *but)
+{
+    const qdi_node *x = r->hint.beside, *c[16];
+    qdi_range_plan_out g[16];
+    uint32_t n = 0, left = 0;
+    for (uint32_t i = 0; i < x->u.b.nmust + x->u.b.nfilter; i++) {
+        c[n] = i < x->u.b.nmust ? x->u.b.must[i] : x->u.b.filter[i - x->u.b.nmust];
+        c[n] = qdi_range_in(c[n]);
+        if (!c[n] || c[n] == but) continue;
+        qdi_range_plan(r, c[n], &g[n]);
+        n += g[n].column != NULL;
+    }
+    for (uint32_t from = 0; from < r->ndocs && n; from += QDI_WINDOW) {
+        bool some = true;
+        for (uint32_t i = 0; i < n && some; i++) {
+            qd_column_block_info b;
+            qd_column_block_at(g[i].column, from, &b);
+            some = b.docs && b.min <= g[i].hi.i && b.max >= g[i].lo.i;
+        }
+        left += some;
+        if (from > UINT32_MAX - QDI_WINDOW) break;
+    }
+    return n ? left : UINT32_MAX;
+}
+
 bool qdi_range_by_column(const qdi_run *r, const qdi_node *x, const qdi_range_plan_out *g)
 {
     if (!g->column) return false;
@@ -89,6 +116,11 @@ bool qdi_range_by_column(const qdi_run *r, const qdi_node *x, const qdi_range_pl
     if (filters) first = 2 * first + 64;
     if (r->hint.enough && (alone || filters) && first < looked) looked = first;
     if (windows(k, st, looked, lead, all) < points) return true;
+    if (r->hint.beside && points > all / QDI_WINDOW * LEFT_MIN) {
+        uint32_t left = windows_left(r, x);
+        double each = QDI_WINDOW * (st->multi || !st->dense ? k->walked : k->decoded);
+        if (left * each < points) return true;
+    }
     qd_column_open_values open;
     qd_column_undecided(g->column, g->lo.i, g->hi.i, &open);
     double values = k->packed * (double)open.packed + k->decoded * (double)open.decoded +

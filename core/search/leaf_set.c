@@ -11,6 +11,7 @@
 /* Where first hits are wanted batches begin so, that a place is known soon, and double. */
 #define FIRST_BATCH 4u
 #define FIRST_SMALL 64u
+#define LOWER_WORDS 512u /* of the bitmap that are counted at a time */
 
 typedef struct set_batch {
     qdi_run *r;
@@ -32,10 +33,18 @@ typedef struct set_batch {
 static void lower(set_batch *b)
 {
     const uint64_t *live = b->r->live;
-    uint32_t n = 0, words = (b->below + 63) / 64;
+    const qd_kern *k = b->r->k;
+    uint32_t n = 0, words = (b->below + 63) / 64, w = 0;
     if (!b->enough || b->docs < b->look) return;
     b->look = 2 * b->docs;
-    for (uint32_t w = 0; w < words; w++) {
+    for (; w < words; w += LOWER_WORDS) { /* by parts, then word by word in the one that decides */
+        uint32_t part = words - w < LOWER_WORDS ? words - w : LOWER_WORDS;
+        uint64_t here =
+            live ? k->popcount_and(b->bits + w, live + w, part) : k->popcount(b->bits + w, part);
+        if (n + here >= b->enough) break;
+        n += (uint32_t)here;
+    }
+    for (; w < words; w++) {
         n += (uint32_t)__builtin_popcountll(live ? b->bits[w] & live[w] : b->bits[w]);
         if (n < b->enough) continue;
         if ((w + 1) * 64 < b->below) b->below = (w + 1) * 64;

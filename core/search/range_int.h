@@ -24,6 +24,13 @@ struct qdi_range {
     bool lookups;   /* one value a document, and there is such an integer */
 };
 
+/* The range that a clause is, perhaps with a score of its own; NULL: it is something else. */
+static inline const qdi_node *qdi_range_in(const qdi_node *x)
+{
+    if (x->kind == QDI_CONST) x = x->u.child;
+    return x->kind == QDI_RANGE ? x : NULL;
+}
+
 /* leaf_range.c: what a segment has of a range. */
 typedef struct qdi_range_plan_out {
     const qd_points *points; /* NULL: none of this kind */

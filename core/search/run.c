@@ -375,8 +375,9 @@ static int top_plain(qdi_run *r, top *t, const char **name, qd_err *err)
         if (rc == 0) rc = qdi_kernel_count(r, want == UINT64_MAX ? 0 : want, &n, err);
         if (rc < 0) return rc;
         counted = rc == 1;
-        if (!counted && !ranked) return 0; /* one pass by windows does both */
-        if (!counted) {                    /* a shape that is ranked by a kernel, but not counted */
+        /* One pass by windows does both, unless the first hits are the best. */
+        if (!counted && !ranked && !qdi_bound_is_flat(r->root)) return 0;
+        if (!counted) {
             qd_count_collector c;
             qd_count_collector_init(&c, want == UINT64_MAX ? 0 : want);
             rc = qdi_windows(r, NULL, &c.c, err);
