@@ -1,6 +1,7 @@
 /*
  * custom.c: operators that could not be rewritten: their iterators, opened on each segment with a
- * view of it, feed windows by blocks of documents.
+ * view of it, feed windows by blocks of documents. An iterator never goes back: who looks at a
+ * window again, as a count beside first hits does, gets a new one.
  */
 #include "search/leaf_int.h"
 
@@ -10,8 +11,10 @@ struct qdi_custom {
     const qd_node_custom *from;
     qd_operator_iter *iter;
     qd_doc_block block;
-    uint32_t at; /* next document of the block */
+    uint32_t at;    /* next document of the block */
+    uint32_t asked; /* what stands before is behind the iterator */
     bool ended;
+    bool scores;
     float boost;
     struct qdi_custom *next; /* of the run */
 };
@@ -106,6 +109,18 @@ static int32_t view_postings_next(qd_segment_postings *p, uint32_t from, uint32_
     return qd_postings_status(&p->p, err);
 }
 
+/* At the first document, for the first time or again. */
+static int open_iter(struct qdi_custom *c, qd_err *err)
+{
+    const qd_node_custom *x = c->from;
+    if (c->iter && x->vt->close_iter) x->vt->close_iter(c->iter);
+    c->iter = NULL;
+    c->at = c->block.n = c->asked = 0;
+    int rc = x->vt->open_iter(x->ctx, x->query, &c->view, c->scores, &c->iter, err);
+    c->ended = !c->iter;
+    return rc;
+}
+
 int qdi_custom_open(qdi_run *r, const qdi_node *x, struct qdi_custom **out, qd_err *err)
 {
     const qd_node_custom *from = &x->u.custom;
@@ -117,6 +132,7 @@ int qdi_custom_open(qdi_run *r, const qdi_node *x, struct qdi_custom **out, qd_e
     c->run = r;
     c->from = from;
     c->boost = x->boost;
+    c->scores = x->scores && r->scores;
     c->view = (qd_segment_view){
         .struct_size = sizeof c->view,
         .max_doc = r->ndocs,
@@ -127,8 +143,7 @@ int qdi_custom_open(qdi_run *r, const qdi_node *x, struct qdi_custom **out, qd_e
         .postings_next = view_postings_next,
     };
     c->block.struct_size = sizeof c->block;
-    int rc = from->vt->open_iter(from->ctx, from->query, &c->view, x->scores && r->scores, &c->iter,
-                                 err);
+    int rc = open_iter(c, err);
     if (rc) return rc;
     c->next = r->customs;
     r->customs = c;
@@ -156,6 +171,11 @@ float qdi_custom_bound(struct qdi_custom *c, uint32_t from, uint32_t to)
 static int custom_to(struct qdi_custom *c, uint32_t from, uint32_t *doc, qd_err *err)
 {
     *doc = QD_NO_DOC;
+    if (from < c->asked) {
+        int rc = open_iter(c, err);
+        if (rc) return rc;
+    }
+    c->asked = from;
     while (!c->ended) {
         while (c->at < c->block.n && c->block.docs[c->at] < from) c->at++;
         if (c->at < c->block.n) {

@@ -267,7 +267,8 @@ static int collect_leaf(qd_plan *p, qd_plan *post, const qd_leaf *leaf, qdi_scra
         rc = qdi_run_begin(&pr, post, leaf, s, false, QDI_NO_HINT, NULL, err);
     if (!rc && r.root->kind != QDI_L_NONE && (!post || pr.root->kind != QDI_L_NONE)) {
         rc = c->vt->begin ? c->vt->begin(c, leaf, r.reads, err) : 0;
-        bool best = c->vt->order && !scores && !post;
+        /* not with operators, whose iterators go forward alone */
+        bool best = c->vt->order && !scores && !post && !r.customs;
         if (rc == 0)
             rc = best ? collect_best(&r, c, err) : qdi_windows(&r, post ? &pr : NULL, c, err);
         if (rc >= 0 || rc == QD_E_TIMEOUT) {
@@ -376,7 +377,7 @@ static int top_plain(qdi_run *r, top *t, const char **name, qd_err *err)
         if (rc < 0) return rc;
         counted = rc == 1;
         /* One pass by windows does both, unless the first hits are the best. */
-        if (!counted && !ranked && !qdi_bound_is_flat(r->root)) return 0;
+        if (!counted && !ranked && (r->customs || !qdi_bound_is_flat(r->root))) return 0;
         if (!counted) {
             qd_count_collector c;
             qd_count_collector_init(&c, want == UINT64_MAX ? 0 : want);

@@ -370,8 +370,9 @@ static int32_t third_open(const qd_query_ctx *ctx, const void *query, const qd_s
     int64_t values[3];
     uint8_t has[3];
     assert_int_equal(v->i64(v, QD_STR("num"), some, 3, values, has, err), 0);
-    iters[opened] = (every_third){v->max_doc, scores != 0};
-    *out = (qd_operator_iter *)&iters[opened++];
+    every_third *it = &iters[opened++ % SEGMENTS_MAX];
+    *it = (every_third){v->max_doc, scores != 0};
+    *out = (qd_operator_iter *)it;
     return 0;
 }
 static int32_t third_next(qd_operator_iter *it, uint32_t from, float min_score, qd_doc_block *out,
@@ -423,6 +424,44 @@ static void operators_that_iterate_meet_native_clauses(void **state)
         assert_true(r.hits[i].score >= own);
         if (!word_freq(&C.docs[r.hits[i].doc], 3)) assert_true(r.hits[i].score == own);
     }
+    end();
+}
+
+/* An operator as a filter, alone and beside words that score: whoever looks at its documents again
+ * (counts beside hits, a filter of too few documents) finds them all. */
+static void operators_filter(void **state)
+{
+    (void)state;
+    begin(31, 2000, 2, 6);
+    static const qd_operator_vtable vt = {
+        .open_iter = third_open, .next_block = third_next, .close_iter = third_close};
+    for (uint32_t k = 0; k < 12; k++) {
+        qd_node *c = qd_node_make(&A, QD_NATIVE_CUSTOM);
+        c->u.custom.vt = &vt;
+        const qd_node **must, **filter;
+        uint32_t scored = k % 2, words = k % 3 == 2, w = k < 6 ? 1 : 40 + k;
+        qd_node *q = qd_node_bool_make(&A, scored, 0, 1 + words, 0, &must, NULL, &filter, NULL);
+        if (scored) must[0] = word(w);
+        filter[0] = c;
+        if (words) filter[1] = word(0);
+        uint32_t want = 0;
+        for (uint32_t s = 0; s < C.nseg; s++)
+            for (uint32_t i = C.first[s]; i < C.first[s + 1]; i++)
+                want += !C.docs[i].deleted && (i - C.first[s]) % 3 == 0 &&
+                        (!scored || word_freq(&C.docs[i], w)) &&
+                        (!words || word_freq(&C.docs[i], 0));
+        for (uint64_t total = 0; total < 3; total++) {
+            qd_top_options o = {.k = 10, .total = total == 2 ? QD_TOTAL_EXACT : total * 100};
+            qd_top_result r;
+            OK(qd_plan_top(plan(q, NULL), &o, &r, &C.err));
+            assert_int_equal(r.n, want < 10 ? want : 10);
+            if (total) assert_int_equal(r.total, want < o.total ? want : o.total);
+        }
+        uint64_t n;
+        OK(qd_plan_count(plan(q, NULL), 0, &n, &C.err));
+        assert_int_equal(n, want);
+    }
+    assert_int_equal(opened, closed);
     end();
 }
 
@@ -541,6 +580,7 @@ int main(void)
         cmocka_unit_test(patterns_match_the_terms_they_describe),
         cmocka_unit_test(fuzzy_blends_frequencies_and_weighs_by_distance),
         cmocka_unit_test(operators_that_iterate_meet_native_clauses),
+        cmocka_unit_test(operators_filter),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(searches_share_a_searcher_without_locks),
     };
