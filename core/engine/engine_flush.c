@@ -242,7 +242,6 @@ static bool needed(qd_engine *e)
 int qd_engine_flush(qd_engine *e, bool force, qd_err *err)
 {
     uint64_t start = qd_env_mono_ns(e->env);
-    int64_t done;
     qd_err failure;
     qd_err_init(&failure);
     qd_mutex_lock(&e->flush_lock);
@@ -250,9 +249,7 @@ int qd_engine_flush(qd_engine *e, bool force, qd_err *err)
     /* a recovery that has forgotten the operations commits with its first publication */
     bool doing = !rc && !atomic_load(&e->reset_generation) && (force || needed(e));
     if (doing) {
-        qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
         rc = qd_translog_roll(e->translog, NULL, &failure);
-        if (!rc) qd_seq_no_persisted(&e->seq_no, done);
         /* what the other copies have not confirmed stays in the log, and is shown later */
         if (!rc) rc = qd_engine_refresh_start(e, NULL, &failure);
         if (!rc) rc = qd_engine_sync_all(e, &failure); /* with durability async too */

@@ -307,6 +307,7 @@ int qd_engine_create(const qd_engine_config *c, qd_engine **out, qd_err *err)
     if (!rc) {
         rc = qd_translog_create(c->env, c->store, c->folder, &who, c->account, &e->translog, err);
     }
+    if (!rc) qd_translog_tell(e->translog, &e->seq_no);
     if (!rc) rc = qd_commit_write(c->store, c->folder, &first, err);
     e->commit_generation = e->committed_translog = 1;
     if (!rc) rc = qdi_engine_publish(e, QD_SEQ_NO_NONE, err);
@@ -505,6 +506,7 @@ static int recover(qd_engine *e, const qd_commit *c, qd_err *err)
                           c->translog_generation, e->account, &log, err);
     if (rc) return rc;
     e->translog = log;
+    qd_translog_tell(log, &e->seq_no);
     atomic_store(&e->primary_term, qd_translog_term(log));
     int64_t known = qd_translog_checkpoint(log);
     if (known < c->local_checkpoint) known = c->local_checkpoint; /* nothing above was ever shown */

@@ -179,9 +179,7 @@ int qd_engine_replicate(qd_engine *e, uint64_t sender_term, qd_str ops, uint32_t
         qd_err_fini(&failure);
     }
     if (QD_VARIANT(APPEND_UNSYNCED)) {
-        int64_t done;
-        qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
-        qd_seq_no_persisted(&e->seq_no, done);
+        qd_seq_no_all_persisted(&e->seq_no);
     }
     if (!rc && n) *n = count;
     return rc;

@@ -14,7 +14,7 @@
 
 void qd_engine_checkpoints_get(qd_engine *e, qd_engine_checkpoints *out)
 {
-    qd_seq_no_get(&e->seq_no, &out->max_seq_no, &out->processed, &out->persisted);
+    qd_translog_numbers(e->translog, &out->max_seq_no, &out->processed, &out->persisted);
     bool follows = qdi_engine_follows(e);
     out->global = follows ? out->persisted : atomic_load(&e->global);
     out->global_persisted = follows ? out->persisted : qd_translog_checkpoint(e->translog);
@@ -122,14 +122,11 @@ static int check_term(qd_engine *e, uint64_t term, qd_err *err)
 static int turn(qd_engine *e, const qd_translog_turn *t, uint64_t *generation, qd_err *err)
 {
     qd_err failure;
-    int64_t done;
     qd_err_init(&failure);
     qdi_engine_cursors_clear(e); /* of a history that may not be the same any more */
-    qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
     bool skip = QD_VARIANT(TERM_NOT_PERSISTED) && t->primary_term > atomic_load(&e->primary_term);
     int rc = skip ? 0 : qd_translog_turn_over(e->translog, t, generation, &failure);
     if (!rc) {
-        qd_seq_no_persisted(&e->seq_no, done);
         if (t->primary_term > atomic_load(&e->primary_term)) {
             atomic_store(&e->primary_term, t->primary_term);
         }

@@ -187,8 +187,9 @@ static int check_conflict(const qd_engine_op *op, const engine_current *c, uint6
 
 #define NOOP_REASON_MAX 512u
 
-/* Fills the place of an operation that failed after it had taken its number. */
-static void fill_with_noop(qd_engine *e, int64_t seq_no, const qd_err *why, qd_buf *encoded)
+/* Fills the place of an operation that failed after it had taken its number. An error: that has no
+ * record, and the engine has failed. */
+static int fill_with_noop(qd_engine *e, int64_t seq_no, const qd_err *why, qd_buf *encoded)
 {
     qd_translog_location at;
     qd_err failure;
@@ -204,7 +205,8 @@ static void fill_with_noop(qd_engine *e, int64_t seq_no, const qd_err *why, qd_b
     if (encoded && qd_op_encode(&op, encoded, &failure)) { /* room for it was reserved */
         (void)qdi_engine_fail(e, &failure);
     }
-    if (qd_translog_add(e->translog, &op, &at, &failure)) {
+    int rc = qd_translog_add(e->translog, &op, &at, &failure);
+    if (rc) {
         (void)qd_err_wrap(&failure, QD_E_SHARD_FAILED,
                           "%s no-op for sequence number %lld could not be logged", e->name,
                           (long long)seq_no);
@@ -212,6 +214,7 @@ static void fill_with_noop(qd_engine *e, int64_t seq_no, const qd_err *why, qd_b
     }
     atomic_fetch_add(&e->stats.noop_total, 1);
     qd_err_fini(&failure);
+    return rc;
 }
 
 /* Logs the operation and commits it to buffer and map; its number is taken. */
@@ -301,12 +304,13 @@ static int under_stripe(qd_engine *e, engine_slot *s, const qd_engine_op *op, ui
         r->created = !op->delete &&!c.exists;
         r->found = c.exists;
         rc = log_and_commit(e, s, stripe, op, doc, &c, r, err);
+        int lacking = 0;
         if (rc) {
             qd_err none;
             qd_err_init(&none);
-            fill_with_noop(e, r->seq_no, err ? err : &none, op->encoded);
+            lacking = fill_with_noop(e, r->seq_no, err ? err : &none, op->encoded);
         }
-        qd_seq_no_processed(&e->seq_no, r->seq_no);
+        if (!lacking) qd_seq_no_processed(&e->seq_no, r->seq_no);
     }
     qd_version_map_unlock(e->versions, stripe);
     return rc;
@@ -380,12 +384,9 @@ int qd_engine_apply(qd_engine *e, uint32_t slot_hint, const qd_engine_op *op, qd
 
 int qd_engine_sync_all(qd_engine *e, qd_err *err)
 {
-    int64_t done;
     qd_err failure;
     qd_err_init(&failure);
-    qd_seq_no_get(&e->seq_no, NULL, &done, NULL); /* before: these are all in the log */
     int rc = qd_translog_sync_all(e->translog, &failure);
-    if (!rc) qd_seq_no_persisted(&e->seq_no, done);
     if (rc) rc = qdi_engine_fail(e, &failure);
     if (rc && err) qd_err_copy(err, &failure);
     qd_err_fini(&failure);
@@ -395,12 +396,10 @@ int qd_engine_sync_all(qd_engine *e, qd_err *err)
 int qd_engine_sync(qd_engine *e, const qd_translog_location *at, qd_err *err)
 {
     if (atomic_load(&e->durability) == QD_DURABILITY_ASYNC) return 0;
-    int64_t done;
     qd_err failure;
     qd_err_init(&failure);
-    qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
     int rc = qd_translog_sync(e->translog, at, &failure);
-    if (!rc) qd_seq_no_persisted(&e->seq_no, done);
+    if (!rc && QD_VARIANT(PERSISTED_FROM_PROCESSED)) qd_seq_no_all_persisted(&e->seq_no);
     if (rc) rc = qdi_engine_fail(e, &failure);
     if (rc && err) qd_err_copy(err, &failure);
     qd_err_fini(&failure);
@@ -537,12 +536,7 @@ static int fill_gaps(qd_engine *e, qd_err *err)
 
 int qdi_engine_replay_above(qd_engine *e, int64_t seq_no, qd_err *err)
 {
-    int64_t done;
     int rc = qd_translog_replay(e->translog, seq_no, replay_each, e, err);
     if (!rc) rc = fill_gaps(e, err);
-    if (!rc) rc = qd_translog_sync_all(e->translog, err);
-    if (rc) return rc;
-    qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
-    qd_seq_no_persisted(&e->seq_no, done);
-    return 0;
+    return rc ? rc : qd_translog_sync_all(e->translog, err);
 }

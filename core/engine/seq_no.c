@@ -15,7 +15,7 @@ int qd_seq_no_init(qd_seq_no *s, int64_t max_seq_no, qd_account *account)
     s->ring_bits = RING_MIN;
     s->account = account;
     s->next = max_seq_no + 1;
-    s->processed = s->persisted = max_seq_no;
+    s->processed = s->persisted = s->covered = max_seq_no;
     return 0;
 }
 
@@ -80,7 +80,8 @@ void qd_seq_no_reset(qd_seq_no *s, int64_t checkpoint)
     qd_mutex_lock(&s->lock);
     memset(s->ahead, 0, s->ring_bits / 8);
     s->next = checkpoint + 1;
-    s->processed = s->persisted = checkpoint;
+    s->processed = s->persisted = s->covered = checkpoint;
+    s->resets++;
     qd_mutex_unlock(&s->lock);
 }
 
@@ -102,6 +103,7 @@ void qd_seq_no_cover(qd_seq_no *s, int64_t checkpoint)
     }
     if (checkpoint > s->processed) s->processed = checkpoint;
     if (checkpoint > s->persisted) s->persisted = checkpoint;
+    if (checkpoint > s->covered) s->covered = checkpoint;
     move_on(s);
     qd_mutex_unlock(&s->lock);
 }
@@ -136,10 +138,33 @@ int64_t qd_seq_no_gap(qd_seq_no *s, int64_t after)
     return n;
 }
 
-void qd_seq_no_persisted(qd_seq_no *s, int64_t checkpoint)
+qd_seq_no_mark qd_seq_no_mark_get(qd_seq_no *s)
 {
     qd_mutex_lock(&s->lock);
-    if (checkpoint > s->persisted) s->persisted = checkpoint;
+    qd_seq_no_mark m = {s->processed, s->resets};
+    qd_mutex_unlock(&s->lock);
+    return m;
+}
+
+void qd_seq_no_persisted(qd_seq_no *s, const qd_seq_no_mark *m)
+{
+    qd_mutex_lock(&s->lock);
+    if (m->resets == s->resets && m->checkpoint > s->persisted) s->persisted = m->checkpoint;
+    qd_mutex_unlock(&s->lock);
+}
+
+int64_t qd_seq_no_covered(qd_seq_no *s)
+{
+    qd_mutex_lock(&s->lock);
+    int64_t covered = s->covered;
+    qd_mutex_unlock(&s->lock);
+    return covered;
+}
+
+void qd_seq_no_all_persisted(qd_seq_no *s)
+{
+    qd_mutex_lock(&s->lock);
+    s->persisted = s->processed;
     qd_mutex_unlock(&s->lock);
 }
 

@@ -15,10 +15,18 @@ typedef struct qd_seq_no {
     int64_t next;       /* to be assigned */
     int64_t processed;  /* local checkpoint */
     int64_t persisted;  /* all up to here are in the durable translog */
+    int64_t covered;    /* all up to here are durable elsewhere: in segments */
+    uint64_t resets;    /* a mark of before one of them says nothing any more */
     uint64_t *ahead;    /* ring of bits: processed numbers above the checkpoint */
     uint64_t ring_bits; /* power of two */
     qd_account *account;
 } qd_seq_no;
+
+/* The local checkpoint of one moment. */
+typedef struct qd_seq_no_mark {
+    int64_t checkpoint;
+    uint64_t resets;
+} qd_seq_no_mark;
 
 /* Starts behind max_seq_no (-1: nothing yet), all of it processed and durable. QD_E_NOMEM. */
 QD_MUST_CHECK
@@ -43,8 +51,15 @@ void qd_seq_no_processed(qd_seq_no *s, int64_t seq_no);
 /* The lowest number above `after` and above the checkpoint that was taken but not processed; -1:
  * none. [any] */
 int64_t qd_seq_no_gap(qd_seq_no *s, int64_t after);
-/* All up to `checkpoint` are durable. [any] */
-void qd_seq_no_persisted(qd_seq_no *s, int64_t checkpoint);
+/* The local checkpoint as it is now. [any] */
+qd_seq_no_mark qd_seq_no_mark_get(qd_seq_no *s);
+/* All up to the mark are durable; nothing where the numbers were reset since it was taken. Called
+ * by the translog alone, which knows. [any] */
+void qd_seq_no_persisted(qd_seq_no *s, const qd_seq_no_mark *m);
+/* All up to here are durable whatever the log has. [any] */
+int64_t qd_seq_no_covered(qd_seq_no *s);
+/* All that is processed is durable. The same. [any] */
+void qd_seq_no_all_persisted(qd_seq_no *s);
 /* Highest assigned, local checkpoint, durable checkpoint. Any pointer may be NULL. [any] */
 void qd_seq_no_get(qd_seq_no *s, int64_t *max, int64_t *local, int64_t *durable);
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "engine/translog_int.h"
+#include "engine/variant.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -69,6 +70,7 @@ int qdi_translog_make(qd_env *env, qd_store *s, qd_str folder, const qd_translog
     t->who = *who;
     t->account = account;
     t->checkpoint_written = -1;
+    t->pending_min = t->unsynced_min = INT64_MAX;
     atomic_store(&t->checkpoint, -1);
     atomic_store(&t->checkpoint_durable, -1);
     qd_mutex_init(&t->lock);
@@ -269,6 +271,36 @@ int qdi_translog_ready(qd_translog *t, qd_err *err)
 
 /* --- adding and group commit ----------------------------------------------------------------- */
 
+static bool dirty(const qd_translog *t)
+{
+    return t->writing || t->buf[t->pending].n > 0 || t->pending_base > t->synced;
+}
+
+void qd_translog_tell(qd_translog *t, qd_seq_no *numbers)
+{
+    qd_mutex_lock(&t->lock);
+    t->numbers = numbers;
+    qd_mutex_unlock(&t->lock);
+}
+
+/* Nothing waits for a sync: what was processed is durable, also what was not yet when the last sync
+ * began. Under the lock. */
+static void tell_clean(qd_translog *t)
+{
+    if (t->numbers && !dirty(t)) qd_seq_no_all_persisted(t->numbers);
+}
+
+void qd_translog_numbers(qd_translog *t, int64_t *max, int64_t *processed, int64_t *persisted)
+{
+    qd_mutex_lock(&t->lock);
+    qd_seq_no_get(t->numbers, max, processed, persisted);
+    int64_t least = t->unsynced_min < t->pending_min ? t->unsynced_min : t->pending_min;
+    /* other nodes act on it */
+    qd_assert(*persisted < least || *persisted <= qd_seq_no_covered(t->numbers) ||
+              QD_VARIANT(PERSISTED_FROM_PROCESSED) || QD_VARIANT(APPEND_UNSYNCED));
+    qd_mutex_unlock(&t->lock);
+}
+
 typedef enum write_mode {
     WRITE_ONLY,
     WRITE_SYNC, /* durable, and a mark behind it that says so */
@@ -292,6 +324,12 @@ static int write_out(qd_translog *t, write_mode mode)
     qd_store_log *log = g->log;
     uint64_t number = g->number;
     int64_t checkpoint = atomic_load(&t->checkpoint), written = t->checkpoint_written;
+    /* A number is processed behind its record's add: records of all that are by now stand in this
+     * buffer or before it. Taken later it would name what the sync below does not cover. */
+    qd_seq_no_mark covered = {0};
+    if (t->numbers) covered = qd_seq_no_mark_get(t->numbers);
+    if (t->pending_min < t->unsynced_min) t->unsynced_min = t->pending_min;
+    t->pending_min = INT64_MAX;
     t->writing = true;
     t->inflight_base = t->pending_base;
     t->pending ^= 1;
@@ -316,6 +354,9 @@ static int write_out(qd_translog *t, write_mode mode)
     if (durable) {
         t->synced = end + (mark ? MARK_BYTES : 0);
         t->syncs++;
+        t->unsynced_min = INT64_MAX;
+        if (t->numbers) qd_seq_no_persisted(t->numbers, &covered);
+        tell_clean(t);
         atomic_store(&t->checkpoint_durable, written);
         if (!rc && mark) t->checkpoint_written = checkpoint;
     }
@@ -375,6 +416,7 @@ int qd_translog_add(qd_translog *t, const qd_translog_op *op, qd_translog_locati
             int64_t seq_no = (int64_t)op->seq_no;
             if (g->min_seq_no < 0 || seq_no < g->min_seq_no) g->min_seq_no = seq_no;
             if (seq_no > g->max_seq_no) g->max_seq_no = seq_no;
+            if (seq_no < t->pending_min) t->pending_min = seq_no;
             g->operations++;
             t->operations++;
             if (b->n >= PENDING_WRITE && !t->writing) rc = write_out(t, WRITE_ONLY);
@@ -401,13 +443,9 @@ int qd_translog_sync(qd_translog *t, const qd_translog_location *at, qd_err *err
             (void)write_out(t, WRITE_SYNC);
         }
     }
+    if (!rc) tell_clean(t);
     qd_mutex_unlock(&t->lock);
     return rc;
-}
-
-static bool dirty(const qd_translog *t)
-{
-    return t->writing || t->buf[t->pending].n > 0 || t->pending_base > t->synced;
 }
 
 /* Waits until nobody writes, then syncs all. Under the lock. */

@@ -19,6 +19,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "engine/seq_no.h"
 #include "runtime/env.h"
 #include "store/store.h"
 
@@ -89,6 +90,12 @@ int qd_translog_open(qd_env *env, qd_store *s, qd_str folder, const qd_translog_
 /* The highest primary term of any generation. [any] */
 uint64_t qd_translog_term(qd_translog *t);
 
+/* The numbers whose durable checkpoint this log moves from now on: to what was processed when the
+ * records that a sync has covered were taken. Before anything is added; they outlive the log. */
+void qd_translog_tell(qd_translog *t, qd_seq_no *numbers);
+/* Highest number, local and durable checkpoint of one moment; ends the process where a record at or
+ * below the durable one is not. After qd_translog_tell. [any] */
+void qd_translog_numbers(qd_translog *t, int64_t *max, int64_t *processed, int64_t *persisted);
 /* Copies op into the pending buffer; waits while too much is pending. QD_E_LIMIT for an id, routing
  * or source over its maximum, QD_E_NOMEM (nothing added), or the error that closed the log. */
 QD_MUST_CHECK

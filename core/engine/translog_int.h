@@ -117,6 +117,10 @@ struct qd_translog {
     bool writing, rolling;
     _Atomic bool unbegun; /* nothing was added since it was opened: the last generation is one that
                            * was found, and takes no more */
+    qd_seq_no *numbers;   /* whose durable checkpoint this log tells; NULL: of nobody */
+    /* the lowest number of the records that are not durable: in the pending buffer, and before it;
+     * INT64_MAX: none */
+    int64_t pending_min, unsynced_min;
     uint64_t synced; /* of the current generation: every record that ends at or below is durable */
     qd_err failure;
     uint64_t operations, syncs, writes;

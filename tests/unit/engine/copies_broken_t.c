@@ -115,12 +115,49 @@ static void two_operations_of_one_number(void **state)
     }
 }
 
+/* Whoever waits for an older record finds it synced, and says nothing of those that came since;
+ * whole and broken. */
+static void a_sync_tells_what_it_covers(void **state)
+{
+    (void)state;
+    for (int broken = 0; broken < 2; broken++) {
+        world *w = calloc(1, sizeof *w);
+        qd_translog_location at[2];
+        qd_engine_checkpoints c;
+        qd_buf b;
+        qd_engine_variant = broken ? QD_BROKEN_PERSISTED_FROM_PROCESSED : QD_BROKEN_NONE;
+        qd_buf_init(&b, NULL, 1 << 16);
+        world_open(w, 1);
+        store_crash_power_off_at(w->c[0].disk, UINT64_MAX / 2);
+        for (uint64_t i = 0; i < 2; i++) {
+            qd_translog_op op = {
+                .type = QD_TRANSLOG_NOOP, .seq_no = i, .primary_term = 1, .auto_id_ms = -1};
+            qd_buf_reset(&b);
+            assert_int_equal(qd_op_encode(&op, &b, NULL), 0);
+            assert_int_equal(qd_engine_replicate(w->c[0].e, 1, qd_buf_view(&b), NULL, &at[i], NULL),
+                             0);
+            if (i == 0) assert_int_equal(qd_engine_sync(w->c[0].e, &at[0], NULL), 0);
+        }
+        assert_int_equal(qd_engine_sync(w->c[0].e, &at[0], NULL), 0);
+        qd_engine_checkpoints_get(w->c[0].e, &c);
+        assert_int_equal(c.persisted, broken ? 1 : 0);
+        assert_int_equal(qd_engine_sync(w->c[0].e, &at[1], NULL), 0);
+        qd_engine_checkpoints_get(w->c[0].e, &c);
+        assert_int_equal(c.persisted, 1);
+        qd_engine_variant = QD_BROKEN_NONE;
+        qd_buf_fini(&b);
+        world_close(w);
+        free(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_histories),
         cmocka_unit_test(every_broken_rule_is_caught),
         cmocka_unit_test(two_operations_of_one_number),
+        cmocka_unit_test(a_sync_tells_what_it_covers),
     };
     return unit_run(tests);
 }
