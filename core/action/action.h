@@ -98,6 +98,8 @@ enum {
     QD_API_HEAD = 64,         /* HEAD allowed beside GET: same status, no body */
     QD_API_READY = 128,       /* answered before the node is ready */
     QD_API_OBSERVE = 256,     /* answered on metrics.port too */
+    QD_API_READS = 512,       /* changes nothing though POST is among its methods */
+    QD_API_PROBE = 1024,      /* answered whatever name the node was called by */
 };
 
 typedef struct qd_scrolls qd_scrolls;

@@ -3,7 +3,7 @@
 #define QD_ANALYSIS_PATTERN_INT_H
 
 #include "analysis/analysis_int.h"
-#include "analysis/regex_int.h"
+#include "analysis/regex.h"
 
 /* Compiles the setting `key` (NULL def: must be set) with the setting `flags`. */
 QD_MUST_CHECK

@@ -3,7 +3,7 @@
 #define QD_ANALYSIS_REGEX_PROG_INT_H
 
 #include "analysis/charset_int.h"
-#include "analysis/regex_int.h"
+#include "analysis/regex.h"
 
 enum {
     QD_RE_CHAR, /* x: code point */

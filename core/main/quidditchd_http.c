@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "main/node.h"
 #include "plugin/host.h"
+#include "runtime/proc.h"
 #include "runtime/resolve.h"
 #include "runtime/sync.h"
 #include <quidditch/frontend.h>
@@ -28,9 +29,24 @@ static int collect(const qd_node *node, pairs *out)
     for (size_t i = first; i < first + n && !rc; i++) {
         const qd_setting_value *v = qd_settings_at(s, i);
         qd_str key = qd_str_sub(v->key, prefix.n, v->key.n);
-        if (v->kind == QD_SETTING_TEXT && !qd_str_is(key, "host")) {
+        if (v->kind != QD_SETTING_NULL && !qd_str_is(key, "host")) {
             rc = qd_vec_push(out, NULL, ((qd_pair){key, v->text}));
         }
+    }
+    return rc;
+}
+
+/* The names that this node has by its settings and its machine, separated by commas. */
+static int own_names(const qd_node *node, qd_buf *out)
+{
+    static const qd_set sets[] = {QD_SET_NETWORK_PUBLISH_HOST, QD_SET_TRANSPORT_PUBLISH_HOST,
+                                  QD_SET_NETWORK_HOST, QD_SET_HTTP_HOST};
+    int rc = qd_buf_c(out, node->name);
+    if (!rc) rc = qd_buf_char(out, ',');
+    if (!rc) rc = qd_machine_hostname(out);
+    for (size_t i = 0; i < QD_COUNT_OF(sets) && !rc; i++) {
+        if (!rc) rc = qd_buf_char(out, ',');
+        if (!rc) rc = qd_buf_str(out, qd_config_text(node->config, sets[i]));
     }
     return rc;
 }
@@ -105,9 +121,15 @@ static int rest_open(qd_node *node, const qd_addr *a, qd_str port, bool observe,
     if (!rc) rc = collect(node, &options);
     qd_str name = qd_str_c(qd_addr_text(a, false, host));
     qd_str identity = qd_config_text(node->config, QD_SET_COMPAT_IDENTITY);
+    qd_buf names;
+    qd_buf_init(&names, NULL, 65536);
+    if (!rc) rc = own_names(node, &names);
+    if (!rc)
+        rc = qd_vec_push(&options, NULL, ((qd_pair){QD_STR("own_names"), qd_buf_view(&names)}));
     if (!rc) rc = qd_vec_push(&options, NULL, ((qd_pair){QD_STR("host"), name}));
     if (!rc) rc = qd_vec_push(&options, NULL, ((qd_pair){QD_STR("identity"), identity}));
     if (rc) {
+        qd_buf_fini(&names);
         qd_vec_fini(&options);
         return qd_err_nomem(err, "options of the REST front-end");
     }
@@ -118,6 +140,7 @@ static int rest_open(qd_node *node, const qd_addr *a, qd_str port, bool observe,
         .options = options.at,
     };
     rc = vt->open(self, &c, out, err);
+    qd_buf_fini(&names);
     qd_vec_fini(&options);
     if (rc) return rc;
     qd_log_info(LOG, "%s on http://%.*s", observe ? "metrics and health" : "REST API",

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EXTRA_MAX 4096u
+#define EXTRA_MAX 65536u
 #define HELD_SMALL 65536u /* answers up to this go out whatever the breakers say */
 
 typedef struct rest_call {
@@ -19,6 +19,7 @@ typedef struct rest_call {
     const qd_api *api;
     rest_media media;
     bool submitted, answered, head, streamed;
+    bool preflight; /* asks only what http.cors.* allows */
     /* the first piece waits for a second one: alone it is sent with its length */
     qd_buf held;
     bool holding, sent;
@@ -199,9 +200,9 @@ static void no_route(rest_call *c, const rest_match *m)
     const qd_http_request *r = qd_http_request_get(c->x);
     char text[1024], line[96] = "";
     if (m->allowed[0] && qd_str_is(r->method, "OPTIONS")) {
-        snprintf(line, sizeof line, "allow: %s\r\n", m->allowed);
+        (void)qd_buf_printf(&c->extra, "allow: %s\r\n", m->allowed);
         c->answered = true;
-        (void)qd_http_answer(c->x, 200, "text/plain; charset=UTF-8", line, QD_STR(""), true);
+        (void)qd_http_answer(c->x, 200, "text/plain; charset=UTF-8", extra(c), QD_STR(""), true);
         return;
     }
     if (m->allowed[0]) {
@@ -242,7 +243,10 @@ static int prepare(rest_call *c, rest_match *m, qd_err *err)
 {
     const qd_http_request *r = qd_http_request_get(c->x);
     int rc = qdi_route(r, qd_http_arena(c->x), m, err);
-    if (rc || !m->api) return rc;
+    int may = qdi_access_check(c->f->access, r, rc ? NULL : m->api, qd_http_arena(c->x), &c->extra,
+                               &c->preflight, rc ? NULL : err);
+    if (!rc) rc = may;
+    if (rc || !m->api || c->preflight) return rc;
     if (c->f->observe && !(m->api->flags & QD_API_OBSERVE)) {
         rc = qd_err_set(err, QD_E_NOTFOUND,
                         "this port serves /health, /ready, /metrics and /_cluster/health only, "
@@ -306,6 +310,9 @@ static void on_headers(void *arg, qd_http_exchange *x)
         answer_text(c, qd_err_status(&err), "", qd_err_reason(&err));
     } else if (rc) {
         answer_error(c, &err);
+    } else if (c->preflight) {
+        c->answered = true;
+        (void)qd_http_answer(x, 200, "", extra(c), QD_STR(""), true);
     } else if (!m.api) {
         no_route(c, &m);
     } else if ((m.api->flags & QD_API_STREAM) && qd_http_request_get(x)->has_body) {

@@ -136,6 +136,7 @@ static void frontend_free(qd_frontend *f)
     (void)atomic_compare_exchange_strong(&the_server, &mine, NULL);
     qd_http_close(f->server);
     while (f->nloops) qd_loop_close(f->loops[--f->nloops]);
+    qdi_access_free(f->access);
     qd_free(f);
 }
 
@@ -174,6 +175,7 @@ static int32_t rest_open(qd_self *self, const qd_frontend_config *c, qd_frontend
                                     "requests with");
     f->observe = qd_str_is(option(c, "only"), "observe");
     if (!rc) rc = identity(c, &f->identity, err);
+    if (!rc) rc = qdi_access_make(c, &f->access, err);
     if (!rc) rc = number(c, "loops", 1, &loops, err);
     if (!rc) rc = qdi_routes_make(err);
     if (!rc)

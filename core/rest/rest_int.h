@@ -4,6 +4,7 @@
 
 #include "action/action.h"
 #include "net/http.h"
+#include "rest/access_int.h"
 #include "rest/rest.h"
 
 #define REST_LOG "rest"
@@ -30,6 +31,7 @@ struct qd_frontend {
     uint64_t drain_ns;
     qd_account *in_flight;
     rest_identity identity;
+    qd_access *access;
     bool observe; /* only what an observer asks for */
     char server_headers[256];
 };

@@ -1,5 +1,5 @@
 /*
- * regex_int.h: regular expressions of Java's syntax over UTF-8, for the pattern tokenizer and
+ * regex.h: regular expressions of Java's syntax over UTF-8, for the pattern tokenizer and
  * pattern_replace.
  *
  * Supported: literals, escapes, \Q..\E, classes with ranges, unions and &&, \d \w \s \h \v and
@@ -12,8 +12,8 @@
  * of all threads in step, so that the time is bounded by text times program; over the budget of a
  * search QD_E_LIMIT is returned.
  */
-#ifndef QD_ANALYSIS_REGEX_INT_H
-#define QD_ANALYSIS_REGEX_INT_H
+#ifndef QD_ANALYSIS_REGEX_H
+#define QD_ANALYSIS_REGEX_H
 
 #include "base/err.h"
 #include "base/str.h"
