@@ -145,11 +145,14 @@ typedef struct qd_analysis_setting {
 struct qd_plugin_host;
 /* What parts may reach beyond their settings. read: word lists (stopwords_path, synonyms_path …);
  * makes *text (free with qd_free); NULL refuses all such settings. plugins: who provides parts that
- * are not built in (NULL: nobody); the analyzers made may not outlive it. */
+ * are not built in (NULL: nobody); the analyzers made may not outlive it. stored: the settings were
+ * accepted before, perhaps by another node: what this one cannot make is no error, but a stand-in
+ * that fails with the reason when it is run (qd_analyzers_missing). */
 typedef struct qd_analysis_files {
     int (*read)(void *arg, qd_str path, char **text, size_t *n, qd_err *err);
     void *arg;
     const struct qd_plugin_host *plugins;
+    bool stored;
 } qd_analysis_files;
 
 /* Builds all analyzers, tokenizers, filters and normalizers that the settings name (all keys below
@@ -159,6 +162,9 @@ typedef struct qd_analysis_files {
 QD_MUST_CHECK
 int qd_analyzers_make(const qd_analysis_setting *settings, size_t n, const qd_analysis_files *files,
                       qd_analyzers **out, qd_err *err);
+/* Why a stored set cannot be used on this node: the first of its parts that could not be made. NULL
+ * when all were. As long as `as`. [any] */
+const char *qd_analyzers_missing(const qd_analyzers *as);
 /* One more reference; returns as. [any] */
 qd_analyzers *qd_analyzers_ref(const qd_analyzers *as);
 /* Drops a reference; the last one frees. NULL is fine. [any] */

@@ -197,10 +197,11 @@ static int foreign_open(foreign *f, const qd_part_conf *c, qd_err *err)
     return rc;
 }
 
+static const uint32_t kinds[] = {QD_KIND_CHAR_FILTER, QD_KIND_TOKENIZER, QD_KIND_TOKEN_FILTER};
+
 int qd_foreign_make(const struct qd_plugin_host *plugins, qd_stage_kind kind, qd_str type,
                     const qd_part_conf *c, qd_part **out, qd_err *err)
 {
-    static const uint32_t kinds[] = {QD_KIND_CHAR_FILTER, QD_KIND_TOKENIZER, QD_KIND_TOKEN_FILTER};
     static const qd_part_ops *const ops[] = {&chars_ops, &tokenizer_ops, &filter_ops};
     qd_self *self;
     const qd_vtable *v = plugins ? qd_plugin_find(plugins, kinds[kind], type, &self) : NULL;
@@ -223,4 +224,46 @@ int qd_foreign_make(const struct qd_plugin_host *plugins, qd_stage_kind kind, qd
         foreign_free(*out);
     }
     return rc;
+}
+
+void qd_foreign_hint(const struct qd_plugin_host *plugins, qd_stage_kind kind, qd_str type,
+                     qd_buf *why)
+{
+    const char *reason,
+        *name = plugins ? qd_plugin_refused(plugins, kinds[kind], type, &reason) : NULL;
+    if (name) (void)qd_buf_printf(why, "; plugin [%s] was refused: %s", name, reason);
+}
+
+/* --- stand-ins ------------------------------------------------------------------------------- */
+
+typedef struct standin {
+    qd_part head;
+    char *why; /* owned */
+} standin;
+
+static int standin_run(const qd_part *p, qd_analysis *s, qd_err *err)
+{
+    (void)s;
+    return qd_err_set(err, QD_E_PLUGIN, "%s", ((const standin *)p)->why);
+}
+
+static void standin_free(qd_part *p)
+{
+    qd_free(((standin *)p)->why);
+    qd_part_release(p);
+}
+
+static const qd_part_ops standin_ops = {standin_run, standin_free, NULL};
+
+int qd_standin_make(const qd_part_conf *c, qd_stage_kind kind, const char *why, qd_part **out,
+                    qd_err *err)
+{
+    int rc = qd_part_alloc(c, sizeof(standin), kind, &standin_ops, out, err);
+    if (rc) return rc;
+    standin *s = (standin *)*out;
+    s->head.normalizes = true; /* wherever the real one stood */
+    s->why = qd_memdup(NULL, why, strlen(why) + 1);
+    if (s->why) return 0;
+    qd_part_release(*out);
+    return qd_err_nomem(err, "analysis part");
 }

@@ -14,6 +14,16 @@ QD_MUST_CHECK
 int qd_foreign_make(const struct qd_plugin_host *plugins, qd_stage_kind kind, qd_str type,
                     const qd_part_conf *c, qd_part **out, qd_err *err);
 
+/* Appends to why the refused plugin that may provide a part of that kind and type, if there is one.
+ */
+void qd_foreign_hint(const struct qd_plugin_host *plugins, qd_stage_kind kind, qd_str type,
+                     qd_buf *why);
+/* A part that only fails, with QD_E_PLUGIN and `why`: in the place of one that this node cannot
+ * make. One reference. */
+QD_MUST_CHECK
+int qd_standin_make(const qd_part_conf *c, qd_stage_kind kind, const char *why, qd_part **out,
+                    qd_err *err);
+
 /* Tokens of the scratch as the SDK's batch (appended), and back (the scratch's batch b is
  * replaced).
  */

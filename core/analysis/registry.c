@@ -24,6 +24,8 @@ struct qd_analyzers {
     qd_map normalizers; /* name to qd_analyzer */
     int64_t max_ngram_diff, max_shingle_diff;
     const struct qd_plugin_host *plugins;
+    bool stored;   /* what cannot be made is stood in for */
+    char *missing; /* the first such; NULL: none */
 };
 
 /* The settings of one named thing. */
@@ -91,19 +93,60 @@ static int type_make(const qd_analyzers *as, const qd_analysis_files *files, qd_
                            kind, type, c, out, err);
 }
 
-static int part_make(qd_analyzers *as, const qd_analysis_files *files, const group *g, qd_err *err)
+/* "no such type" with the refused plugin that may provide it. */
+static int unknown_type(const qd_analyzers *as, const group *g, qd_str type, qd_err *err)
 {
-    qd_part_conf c = conf_of(as, files, g->name, g->set.at, g->set.n);
-    const qd_analysis_setting *type = qd_conf_find(&c, "type");
+    qd_buf why;
+    qd_buf_init(&why, NULL, 4096);
+    qd_foreign_hint(as->plugins, (qd_stage_kind)g->comp, type, &why);
+    qd_str more = qd_buf_view(&why);
+    int rc = qd_err_set(err, QD_E_ARG, "Unknown %s type [%.*s] for [%.*s]%.*s", comp_name[g->comp],
+                        QD_STR_ARG(type), QD_STR_ARG(g->name), QD_STR_ARG(more));
+    qd_buf_fini(&why);
+    return rc;
+}
+
+/* Of a stored set: takes the failure to make something for a reason that the set cannot be used
+ * here. 0: it may be stood in for; else what is wrong lies elsewhere (rc). */
+static int excuse(qd_analyzers *as, int comp, qd_str name, int rc, qd_err *why, qd_err *err)
+{
+    if (!as->stored || rc == QD_E_NOMEM || rc == QD_E_BREAKER || rc == QD_E_LIMIT)
+        return qd_err_set(err, rc, "%s", qd_err_reason(why));
+    if (as->missing) return 0;
+    qd_buf b;
+    qd_buf_init(&b, NULL, 8192);
+    (void)qd_buf_printf(&b, "%s [%.*s] cannot be made on this node: %s", comp_name[comp],
+                        QD_STR_ARG(name), qd_err_reason(why));
+    as->missing = qd_memdup(NULL, b.p ? b.p : "", b.n + 1);
+    if (as->missing) as->missing[b.n] = 0;
+    qd_buf_fini(&b);
+    return as->missing ? 0 : qd_err_nomem(err, "analysis part");
+}
+
+static int part_type_make(const qd_analyzers *as, const qd_analysis_files *files, const group *g,
+                          const qd_part_conf *c, qd_part **out, qd_err *err)
+{
+    const qd_analysis_setting *type = qd_conf_find(c, "type");
     if (!type || !type->nvalues)
         return qd_err_set(err, QD_E_ARG,
                           "%s [%.*s] must specify either an analyzer type, or a tokenizer",
                           comp_name[g->comp], QD_STR_ARG(g->name));
+    int rc = type_make(as, files, (qd_stage_kind)g->comp, type->values[0], c, out, err);
+    return rc == QD_E_NOTFOUND ? unknown_type(as, g, type->values[0], err) : rc;
+}
+
+static int part_make(qd_analyzers *as, const qd_analysis_files *files, const group *g, qd_err *err)
+{
+    qd_part_conf c = conf_of(as, files, g->name, g->set.at, g->set.n);
     qd_part *p;
-    int rc = type_make(as, files, (qd_stage_kind)g->comp, type->values[0], &c, &p, err);
-    if (rc == QD_E_NOTFOUND)
-        return qd_err_set(err, QD_E_ARG, "Unknown %s type [%.*s] for [%.*s]", comp_name[g->comp],
-                          QD_STR_ARG(type->values[0]), QD_STR_ARG(g->name));
+    qd_err why;
+    qd_err_init(&why);
+    int rc = part_type_make(as, files, g, &c, &p, &why);
+    if (rc) {
+        rc = excuse(as, g->comp, g->name, rc, &why, err);
+        if (!rc) rc = qd_standin_make(&c, (qd_stage_kind)g->comp, as->missing, &p, err);
+    }
+    qd_err_fini(&why);
     if (rc) return rc;
     if (!qd_map_put(&as->parts[g->comp], g->name, p, NULL)) return 0;
     qd_part_unref(p);
@@ -240,42 +283,64 @@ static int normalizer_make(const qd_analyzers *as, const qd_part_conf *c, qd_ana
     return rc;
 }
 
-static int analyzer_make(qd_analyzers *as, const qd_analysis_files *files, const group *g,
-                         qd_err *err)
+static int analyzer_of(const qd_analyzers *as, const group *g, qd_part_conf *c, qd_analyzer **out,
+                       qd_err *err)
 {
-    qd_part_conf c = conf_of(as, files, g->name, g->set.at, g->set.n);
-    const qd_analysis_setting *type = qd_conf_find(&c, "type");
+    const qd_analysis_setting *type = qd_conf_find(c, "type");
     qd_str t = type && type->nvalues ? type->values[0] : QD_STR("custom");
-    qd_analyzer *a;
-    int rc;
     if (g->name.n && g->name.p[0] == '_')
         return qd_err_set(err, QD_E_ARG, "analyzer name must not start with '_'. got \"%.*s\"",
                           QD_STR_ARG(g->name));
     if (g->comp == COMP_NORMALIZER) {
-        if (qd_str_is(t, "custom"))
-            rc = normalizer_make(as, &c, &a, err);
-        else if (qd_str_is(t, "lowercase")) {
+        if (qd_str_is(t, "custom")) return normalizer_make(as, c, out, err);
+        if (qd_str_is(t, "lowercase")) {
             const qd_str filter = QD_STR("lowercase");
             qd_analysis_setting one = {QD_STR("filter"), &filter, 1, true};
-            c.settings = &one;
-            c.n = 1;
-            rc = normalizer_make(as, &c, &a, err);
-        } else
-            return qd_err_set(err, QD_E_ARG, "Unknown normalizer type [%.*s] for [%.*s]",
-                              QD_STR_ARG(t), QD_STR_ARG(g->name));
-    } else if (qd_str_is(t, "custom")) {
-        if (!type && !qd_conf_find(&c, "tokenizer"))
+            c->settings = &one;
+            c->n = 1;
+            return normalizer_make(as, c, out, err);
+        }
+        return qd_err_set(err, QD_E_ARG, "Unknown normalizer type [%.*s] for [%.*s]", QD_STR_ARG(t),
+                          QD_STR_ARG(g->name));
+    }
+    if (qd_str_is(t, "custom")) {
+        if (!type && !qd_conf_find(c, "tokenizer"))
             return qd_err_set(
                 err, QD_E_ARG,
                 "analyzer [%.*s] must specify either an analyzer type, or a tokenizer",
                 QD_STR_ARG(g->name));
-        rc = custom_make(as, &c, &a, err);
-    } else if (qd_provider_known(t)) {
-        rc = qd_provider_make(t, &c, &a, err);
-    } else {
-        return qd_err_set(err, QD_E_ARG, "Unknown analyzer type [%.*s] for [%.*s]", QD_STR_ARG(t),
-                          QD_STR_ARG(g->name));
+        return custom_make(as, c, out, err);
     }
+    if (qd_provider_known(t)) return qd_provider_make(t, c, out, err);
+    return qd_err_set(err, QD_E_ARG, "Unknown analyzer type [%.*s] for [%.*s]", QD_STR_ARG(t),
+                      QD_STR_ARG(g->name));
+}
+
+/* In the place of an analyzer that cannot be made: one that fails. */
+static int analyzer_standin(const qd_analyzers *as, const qd_part_conf *c, qd_analyzer **out,
+                            qd_err *err)
+{
+    qd_part *p;
+    int rc = qd_standin_make(c, QD_STAGE_TOKENIZER, as->missing, &p, err);
+    if (rc) return rc;
+    rc = qd_analyzer_make(c->name, &p, 1, 0, 100, true, out, err);
+    if (rc) qd_part_unref(p);
+    return rc;
+}
+
+static int analyzer_make(qd_analyzers *as, const qd_analysis_files *files, const group *g,
+                         qd_err *err)
+{
+    qd_part_conf c = conf_of(as, files, g->name, g->set.at, g->set.n);
+    qd_analyzer *a;
+    qd_err why;
+    qd_err_init(&why);
+    int rc = analyzer_of(as, g, &c, &a, &why);
+    if (rc) {
+        rc = excuse(as, g->comp, g->name, rc, &why, err);
+        if (!rc) rc = analyzer_standin(as, &c, &a, err);
+    }
+    qd_err_fini(&why);
     if (rc) return rc;
     qd_map *m = g->comp == COMP_NORMALIZER ? &as->normalizers : &as->analyzers;
     if (!qd_map_put(m, g->name, a, NULL)) return 0;
@@ -322,6 +387,7 @@ int qd_analyzers_make(const qd_analysis_setting *settings, size_t n, const qd_an
     as->magic = REGISTRY_MAGIC;
     as->refs = 1;
     as->plugins = files ? files->plugins : NULL;
+    as->stored = files && files->stored;
     for (int i = 0; i < 3; i++) qd_map_init(&as->parts[i], NULL);
     qd_map_init(&as->analyzers, NULL);
     qd_map_init(&as->normalizers, NULL);
@@ -365,7 +431,13 @@ void qd_analyzers_unref(const qd_analyzers *as)
     qd_map_fini(&b->analyzers);
     qd_map_fini(&b->normalizers);
     b->magic = 0;
+    qd_free(b->missing);
     qd_free(b);
+}
+
+const char *qd_analyzers_missing(const qd_analyzers *as)
+{
+    return as->missing;
 }
 
 const qd_analyzer *qd_analyzers_get(const qd_analyzers *as, qd_str name)

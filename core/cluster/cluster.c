@@ -117,7 +117,7 @@ static int note(qd_cluster *c, const qd_state *s, qd_err *err)
 static int publish(qd_cluster *c, uint64_t revision, qd_err *err)
 {
     qd_state *now, *old = c->state;
-    int rc = qd_state_build(&c->kv, revision, old, &c->changes, &now, err);
+    int rc = qd_state_build(&c->kv, revision, old, &c->changes, c->plugins, &now, err);
     if (rc) return rc;
     qd_state_changes_fini(&c->changes);
     qd_state_changes_init(&c->changes);
@@ -383,6 +383,7 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     c->store = config->store;
     c->data = config->data;
     c->config = config->config;
+    c->plugins = config->plugins;
     c->rpc = config->rpc;
     c->authority = config->authority;
     c->disks = config->disks;
@@ -506,6 +507,11 @@ qd_state *qd_cluster_state(qd_cluster *c)
     qd_state *s = qd_state_ref(c->state);
     qd_mutex_unlock(&c->lock);
     return s;
+}
+
+const struct qd_plugin_host *qd_cluster_plugins(const qd_cluster *c)
+{
+    return c->plugins;
 }
 
 const qd_node_meta *qd_cluster_self(const qd_cluster *c)

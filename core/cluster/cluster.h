@@ -43,9 +43,10 @@ typedef struct qd_cluster_config {
     qd_cluster_disks disks;
     qd_str uuid;             /* under which it is formed, if it is; empty: a random one */
     const qd_config *config; /* with the cluster's settings; NULL: defaults */
-    struct qd_rpc *rpc;      /* transport between nodes; NULL: this node is alone */
-    int64_t session_ttl_ms;  /* 30,000 */
-    int64_t timeout_ms;      /* of one change: 30,000 */
+    const struct qd_plugin_host *plugins; /* provide parts of analyzers; NULL: nobody does */
+    struct qd_rpc *rpc;                   /* transport between nodes; NULL: this node is alone */
+    int64_t session_ttl_ms;               /* 30,000 */
+    int64_t timeout_ms;                   /* of one change: 30,000 */
     /* Told once, on a thread of the cluster's, when the store of this process is at its end
      * (qd_coord_failed) and the node with it: why, borrowed. May be NULL. */
     void (*failed)(void *arg, const char *why);
@@ -68,6 +69,8 @@ void qd_cluster_leave(qd_cluster *c, int64_t timeout_ms);
 void qd_cluster_close(qd_cluster *c);
 /* The newest applied state with a reference for the caller; never NULL. [any] */
 qd_state *qd_cluster_state(qd_cluster *c);
+/* Who provides parts of analyzers, NULL. [any] */
+const struct qd_plugin_host *qd_cluster_plugins(const qd_cluster *c);
 /* The node this is. [any] */
 const qd_node_meta *qd_cluster_self(const qd_cluster *c);
 /* cluster.name. [any] */

@@ -121,7 +121,7 @@ static int gone(qd_str uuid, qd_err *err)
 }
 
 /* A new version of m: src starts as a copy of it. */
-static qd_index_source source_of(const qd_index_meta *m)
+static qd_index_source source_of(const qd_cluster *c, const qd_index_meta *m)
 {
     return (qd_index_source){
         .uuid = m->uuid,
@@ -136,6 +136,8 @@ static qd_index_source source_of(const qd_index_meta *m)
         .mapping_version = m->mapping_version,
         .settings_version = m->settings_version,
         .aliases_version = m->aliases_version,
+        .analyzers = m->analyzers, /* whoever leaves their settings alone needs no plugin for it */
+        .plugins = c->plugins,
     };
 }
 
@@ -237,6 +239,7 @@ static int create_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn
         .mapping_version = 1,
         .settings_version = 1,
         .aliases_version = 1,
+        .plugins = c->plugins,
     };
     if ((rc = qd_index_expand(s, a->settings, &src.settings, err))) return rc;
     rc = qd_index_meta_make(&src, &m, err);
@@ -477,7 +480,7 @@ static int change_mapping(qd_cluster *c, void *arg, const qd_state *s, cluster_t
         qd_mapping_unref(merged);
         return 1;
     }
-    qd_index_source src = source_of(m);
+    qd_index_source src = source_of(c, m);
     src.mapping = qd_mapping_json(merged);
     src.mapping_version++;
     rc = replace_index(c, s, m, &src, t, err);
@@ -533,11 +536,12 @@ static int change_settings(qd_cluster *c, void *arg, const qd_state *s, cluster_
     if (!rc && !m->closed) rc = qd_schema_check_dynamic(&qd_schema_index, a->update, "index", err);
     if (!rc) rc = merged_settings(m, a, &now, err);
     if (rc) return rc;
-    qd_index_source src = source_of(m);
+    qd_index_source src = source_of(c, m);
     rc = a->exact ? 0 : expand(s, &now, err);
     if (!rc) {
         src.settings = now;
         src.settings_version++;
+        if (!qd_index_analysis_same(now, m->settings)) src.analyzers = NULL;
         rc = qd_settings_equal(now, m->settings) ? 1 : replace_index(c, s, m, &src, t, err);
     }
     qd_settings_unref(now);
@@ -581,7 +585,7 @@ static int change_closed(qd_cluster *c, void *arg, const qd_state *s, cluster_tx
     const qd_index_meta *m = qd_state_index_uuid(s, a->uuid);
     if (!m) return gone(a->uuid, err);
     if (m->closed == a->closed) return 1;
-    qd_index_source src = source_of(m);
+    qd_index_source src = source_of(c, m);
     src.closed = a->closed;
     return replace_index(c, s, m, &src, t, err);
 }
@@ -684,7 +688,7 @@ static int change_aliases(qd_cluster *c, void *arg, const qd_state *s, cluster_t
     for (uint32_t i = 0; i < a->n && !rc; i++) rc = check_alias(s, &a->a[i], a, err);
     for (uint32_t i = 0; i < s->n && !rc; i++) {
         const qd_index_meta *m = s->indices[i];
-        qd_index_source src = source_of(m);
+        qd_index_source src = source_of(c, m);
         qd_alias *list = NULL;
         bool changed = false, removed = false;
         for (uint32_t k = 0; k < a->n; k++) {

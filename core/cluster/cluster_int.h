@@ -29,9 +29,10 @@ struct qd_cluster {
     qd_str name;
     qd_node_meta self;
     bool data;
-    const qd_config *config; /* NULL: defaults */
-    struct qd_rpc *rpc;      /* NULL: no peers */
-    qd_authority *authority; /* NULL: not kept */
+    const qd_config *config;              /* NULL: defaults */
+    const struct qd_plugin_host *plugins; /* NULL: none */
+    struct qd_rpc *rpc;                   /* NULL: no peers */
+    qd_authority *authority;              /* NULL: not kept */
     bool control;
     bool (*eligible)(void *arg); /* may it be elected now; NULL: always */
     void *eligible_arg;

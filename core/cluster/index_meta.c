@@ -73,10 +73,31 @@ uint32_t qd_index_meta_route(const qd_index_meta *m, qd_str id, qd_str routing)
     return (uint32_t)mod / (m->routing_shards / m->shards);
 }
 
+bool qd_index_analysis_same(const qd_settings *a, const qd_settings *b)
+{
+    static const qd_str groups[] = {
+        {"index.analysis.", 15}, {"index.max_ngram_diff", 20}, {"index.max_shingle_diff", 22}};
+    for (size_t g = 0; g < QD_COUNT_OF(groups); g++) {
+        size_t n, m;
+        size_t i = qd_settings_group(a, groups[g], &n), k = qd_settings_group(b, groups[g], &m);
+        if (n != m) return false;
+        for (size_t x = 0; x < n; x++) {
+            const qd_setting_value *v = qd_settings_at(a, i + x), *w = qd_settings_at(b, k + x);
+            if (v->kind != w->kind || v->n != w->n || !qd_str_eq(v->key, w->key) ||
+                !qd_str_eq(v->text, w->text))
+                return false;
+            for (uint32_t y = 0; v->kind == QD_SETTING_LIST && y < v->n; y++)
+                if (!qd_str_eq(v->items[y], w->items[y])) return false;
+        }
+    }
+    return true;
+}
+
 /* --- making --------------------------------------------------------------------------------- */
 
 /* Settings below "index.analysis." in the form the analyzers read. */
-static int make_analyzers(const qd_settings *s, qd_analyzers **out, qd_err *err)
+static int make_analyzers(const qd_settings *s, const qd_index_source *src, qd_analyzers **out,
+                          qd_err *err)
 {
     static const qd_str prefix = {"index.", 6};
     size_t all = qd_settings_count(s), n = 0;
@@ -94,7 +115,8 @@ static int make_analyzers(const qd_settings *s, qd_analyzers **out, qd_err *err)
             a->list = true;
         }
     }
-    int rc = qd_analyzers_make(list, n, NULL, out, err);
+    qd_analysis_files files = {.plugins = src->plugins, .stored = src->stored};
+    int rc = qd_analyzers_make(list, n, &files, out, err);
     qd_free(list);
     return rc;
 }
@@ -137,7 +159,9 @@ static int make_settings(qd_index_meta *m, const qd_index_source *src, qd_err *e
                           "the number of source shards [%u] must be a factor of [%u]", m->shards,
                           m->routing_shards);
     }
-    return make_analyzers(m->settings, &m->analyzers, err);
+    if (!src->analyzers) return make_analyzers(m->settings, src, &m->analyzers, err);
+    m->analyzers = qd_analyzers_ref(src->analyzers);
+    return 0;
 }
 
 static int make_mapping(qd_index_meta *m, const qd_index_source *src, qd_err *err)
@@ -301,11 +325,12 @@ static int decode_settings(const qd_json_node *n, qd_settings **out, qd_err *err
     return rc;
 }
 
-int qd_index_meta_decode(qd_str record, qd_str mapping, qd_index_meta **out, qd_err *err)
+int qd_index_meta_decode(qd_str record, qd_str mapping, const struct qd_plugin_host *plugins,
+                         qd_index_meta **out, qd_err *err)
 {
     qd_arena a;
     qd_json_node *root;
-    qd_index_source src = {.mapping = mapping, .stored = true};
+    qd_index_source src = {.mapping = mapping, .plugins = plugins, .stored = true};
     uint64_t created;
     qd_arena_init(&a, NULL, META_ARENA_MAX);
     int rc = qd_json_parse(&a, record, 64, &root, err);

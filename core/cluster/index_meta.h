@@ -63,8 +63,11 @@ typedef struct qd_index_source {
     const qd_alias *aliases;
     uint32_t naliases;
     uint64_t version, mapping_version, settings_version, aliases_version;
-    qd_mapping *ready; /* the mapping already parsed (else from JSON), or NULL */
-    bool stored;       /* from the store: unknown settings are archived, not refused */
+    qd_mapping *ready;                    /* the mapping already parsed (else from JSON), or NULL */
+    qd_analyzers *analyzers;              /* already made of these settings, or NULL */
+    const struct qd_plugin_host *plugins; /* who else provides parts of analyzers; NULL: nobody */
+    bool stored; /* from the store: unknown settings are archived, not refused, and parts of
+                  * analyzers that this node cannot make are stood in for */
 } qd_index_source;
 /* Makes metadata: settings checked and typed, analyzers and mapping built. One reference is the
  * caller's. [worker] QD_E_ARG and what settings, analysis and mapping complain of. */
@@ -73,9 +76,13 @@ int qd_index_meta_make(const qd_index_source *src, qd_index_meta **out, qd_err *
 
 /* The record as stored (without mapping text and shards). [any] */
 void qd_index_meta_encode(const qd_index_meta *m, qd_json_writer *w);
-/* Back from a stored record and its mapping's JSON. QD_E_CORRUPT names the member. [worker] */
+/* Back from a stored record and its mapping's JSON. plugins as in qd_index_source; m may not
+ * outlive them. QD_E_CORRUPT names the member. [worker] */
 QD_MUST_CHECK
-int qd_index_meta_decode(qd_str record, qd_str mapping, qd_index_meta **out, qd_err *err);
+int qd_index_meta_decode(qd_str record, qd_str mapping, const struct qd_plugin_host *plugins,
+                         qd_index_meta **out, qd_err *err);
+/* Are the settings that analyzers are made of the same in both (sealed)? [any] */
+bool qd_index_analysis_same(const qd_settings *a, const qd_settings *b);
 /* The mapping hash that a stored record names, without building anything. */
 QD_MUST_CHECK
 int qd_index_meta_peek(qd_str record, char mapping_hash[65], qd_err *err);

@@ -204,9 +204,10 @@ void qd_state_changes_add(qd_state_changes *c, qd_str key);
 
 /* Makes the snapshot of all keys in kv (values qd_state_kv); what has not changed is shared with
  * old (may be NULL, as may changes: then all is looked at). Damaged records are left out and
- * logged. [worker] */
+ * logged. plugins as in qd_index_source; the state may not outlive them. [worker] */
 QD_MUST_CHECK
 int qd_state_build(const qd_map *kv, uint64_t revision, const qd_state *old,
-                   const qd_state_changes *changes, qd_state **out, qd_err *err);
+                   const qd_state_changes *changes, const struct qd_plugin_host *plugins,
+                   qd_state **out, qd_err *err);
 
 #endif

@@ -16,6 +16,7 @@ typedef struct building {
     const qd_map *kv;
     const qd_state *old;
     const qd_state_changes *changes; /* NULL: not known */
+    const struct qd_plugin_host *plugins;
     qd_state *s;
 } building;
 
@@ -119,7 +120,7 @@ static int make_index(const building *b, qd_str uuid, const qd_state_kv *record,
     int rc = qd_index_meta_peek(record->value, hash, &why);
     if (!rc) {
         const qd_state_kv *mapping = key(b, "mapping/", qd_str_c(hash));
-        rc = mapping ? qd_index_meta_decode(record->value, mapping->value, out, &why)
+        rc = mapping ? qd_index_meta_decode(record->value, mapping->value, b->plugins, out, &why)
                      : qd_err_set(&why, QD_E_CORRUPT, "mapping [%s] is missing", hash);
     }
     if (*out) (*out)->mod_revision = record->mod_revision;
@@ -553,10 +554,11 @@ static int make_both_settings(building *b, qd_err *err)
 }
 
 int qd_state_build(const qd_map *kv, uint64_t revision, const qd_state *old,
-                   const qd_state_changes *changes, qd_state **out, qd_err *err)
+                   const qd_state_changes *changes, const struct qd_plugin_host *plugins,
+                   qd_state **out, qd_err *err)
 {
     qd_state *s = qd_calloc(NULL, sizeof *s);
-    building b = {kv, old, changes, s};
+    building b = {kv, old, changes, plugins, s};
     if (!s) return qd_err_nomem(err, "cluster state");
     atomic_store(&s->refs, 1);
     s->revision = revision;

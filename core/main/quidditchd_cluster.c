@@ -202,6 +202,7 @@ static int cluster_start(qd_node *node, qd_err *err)
         .eligible = node->follows ? may_lead : NULL,
         .eligible_arg = node,
         .config = node->config,
+        .plugins = node->plugins,
         .session_ttl_ms =
             qd_values_ms(qd_config_values(node->config), QD_SET_COORDINATION_SESSION_TTL),
         .timeout_ms = 30000,

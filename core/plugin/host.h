@@ -80,6 +80,10 @@ const void *qd_plugin_find(const qd_plugin_host *h, uint32_t kind, qd_str name, 
 QD_MUST_CHECK
 int qd_plugin_need(const qd_plugin_host *h, uint32_t kind, qd_str name, const char *wanted_by,
                    const void **vtable, qd_self **self, qd_err *err);
+/* Name of the refused plugin that most likely would provide it, and in *reason why it was refused;
+ * NULL when there is none. As long as h. [any] */
+const char *qd_plugin_refused(const qd_plugin_host *h, uint32_t kind, qd_str name,
+                              const char **reason);
 /* Steps through what is provided of a kind, in order of registration: start with *pos = 0; NULL at
  * the end. [any] */
 const void *qd_plugin_next(const qd_plugin_host *h, uint32_t kind, size_t *pos, qd_str *name,

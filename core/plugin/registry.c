@@ -247,6 +247,15 @@ const void *qd_plugin_next(const qd_plugin_host *h, uint32_t kind, size_t *pos, 
     return p->vtable;
 }
 
+/* Are they the same but for '_' and '-'? Names of files have no '_'. */
+static bool like(qd_str file, qd_str name)
+{
+    size_t i = 0;
+    if (file.n != name.n) return false;
+    while (i < name.n && (file.p[i] == name.p[i] || (file.p[i] == '-' && name.p[i] == '_'))) i++;
+    return i == name.n;
+}
+
 /* The refused plugin that would most likely have provided it: "<kind>-<name>", "<name>", or the
  * only one whose note announces the kind. */
 static const qd_self *likely(const qd_plugin_host *h, uint32_t kind, qd_str name)
@@ -259,10 +268,19 @@ static const qd_self *likely(const qd_plugin_host *h, uint32_t kind, qd_str name
         qd_str file = qd_str_c(s->name);
         bool prefixed = file.n == kind_name.n + 1 + name.n && qd_str_starts(file, kind_name) &&
                         qd_str_ends(file, name);
-        if (qd_str_eq(file, name) || prefixed) return s;
+        if (like(file, name) || prefixed) return s;
         if (s->kinds & (1u << kind)) only = s, announcing++;
     }
     return announcing == 1 ? only : NULL;
+}
+
+const char *qd_plugin_refused(const qd_plugin_host *h, uint32_t kind, qd_str name,
+                              const char **reason)
+{
+    const qd_self *r = likely(h, kind, name);
+    if (!r) return NULL;
+    *reason = r->reason;
+    return r->name;
 }
 
 int qd_plugin_need(const qd_plugin_host *h, uint32_t kind, qd_str name, const char *wanted_by,

@@ -130,7 +130,8 @@ static int read_meta(qd_shards *all, qd_str uuid, qd_index_meta **out, qd_err *e
     if (!rc) {
         const qd_json_node *record = qd_json_get(root, "index");
         const qd_json_node *mapping = qd_json_get(root, "mapping");
-        rc = record && mapping ? qd_index_meta_decode(record->raw, mapping->raw, out, err)
+        rc = record && mapping ? qd_index_meta_decode(record->raw, mapping->raw,
+                                                      qd_cluster_plugins(all->cluster), out, err)
                                : qd_err_set(err, QD_E_CORRUPT, "[%s] lacks index or mapping", name);
     }
     if (!rc && !qd_str_is(uuid, (*out)->uuid)) {

@@ -203,11 +203,14 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
         .mode = s->primary ? QD_ENGINE_PRIMARY : QD_ENGINE_REPLICA,
     };
     qdi_shard_engine_settings(m, &c.settings);
+    const char *missing = qd_analyzers_missing(m->analyzers);
+    int rc = missing ? qd_err_set(err, QD_E_PLUGIN, "%s", missing) : 0;
     qd_index_meta_unref(m);
+    if (rc) return rc; /* documents of its log could not be analyzed */
     if (all->copies && all->copies->configure) {
         all->copies->configure(all->copies_arg, s, s->primary, &c);
     }
-    int rc = open_or_make(s, &c, out, err);
+    rc = open_or_make(s, &c, out, err);
     /* What a crash took of operations that were acknowledged without a sync another copy may have:
      * its log goes on under numbers that have other operations here by now. */
     bool shorter = s->primary && s->existing && c.settings.durability == QD_DURABILITY_ASYNC;

@@ -49,7 +49,7 @@ static void index_of(qd_str text)
     int rc = qd_index_meta_peek(record, hash, &err);
     qd_assert(rc == 0 || qd_err_reason(&err)[0]);
     qd_err_fini(&err);
-    if (qd_index_meta_decode(record, mapping, &m, &err) == 0) {
+    if (qd_index_meta_decode(record, mapping, NULL, &m, &err) == 0) {
         qd_json_writer w;
         qd_buf b;
         qd_buf_init(&b, NULL, 1 << 26);

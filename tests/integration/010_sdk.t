@@ -55,6 +55,18 @@ SKIP: {
         is($rc, 0, "the skeleton of $kind passes its check") or diag $out;
         unlike($out, qr/not ok|warning/, "... without a warning");
     }
+    # The example's README promises it in an index.
+    is((sh("make -C '$dir/example-reverse' install"))[0], 0, 'the example is installed again');
+    {
+        local $QdNode::OUT = $home;
+        my $node = QdNode->new('ex', settings => {'plugins.allow' => 'coordination-raft,storage-nvme,example-reverse', 'plugins.allow_unstable' => 'true'});
+        $node->start;
+        is($node->put('/x', {settings => {analysis => {filter => {f => {type => 'example_reverse'}}, analyzer => {a => {tokenizer => 'standard', filter => ['f']}}}},
+            mappings => {properties => {t => {type => 'text', analyzer => 'a'}}}})->{status}, 200, 'an index with its filter');
+        is($node->put('/x/_doc/1?refresh=true', {t => 'stones'})->{status}, 201, 'a document');
+        is($node->post('/x/_search', {query => {term => {t => 'senots'}}})->{json}{hits}{total}{value}, 1, 'whose words are reversed');
+        is($node->stop, 0, 'the node stops');
+    }
     # A front end of a plugin's is opened beside REST, and reaches the same actions.
     is((sh("make -C '$dir/my-frontend' install"))[0], 0, 'a front end is installed');
     {

@@ -126,6 +126,57 @@ static void a_filter_of_a_plugin_works_in_a_chain(void **state)
     qd_plugin_host_close(h);
 }
 
+/* Settings that were accepted elsewhere: without the plugin the set is there, and says what it
+ * lacks. */
+static void a_stored_set_stands_without_its_plugin(void **state)
+{
+    (void)state;
+    const qd_str std = QD_STR("standard"), type = QD_STR("twice"), lower = QD_STR("lowercase");
+    const qd_str mine = QD_STR("mine"), synonym = QD_STR("synonym"), rule = QD_STR("a => b");
+    const qd_str chain[] = {QD_STR("mine"), QD_STR("same")};
+    const qd_analysis_setting set[] = {
+        {QD_STR("analysis.filter.mine.type"), &type, 1, false},
+        {QD_STR("analysis.filter.same.type"), &synonym, 1, false},
+        {QD_STR("analysis.filter.same.synonyms"), &rule, 1, true},
+        {QD_STR("analysis.analyzer.a.tokenizer"), &std, 1, false},
+        {QD_STR("analysis.analyzer.a.filter"), &mine, 1, true},
+        {QD_STR("analysis.analyzer.b.tokenizer"), &std, 1, false},
+        {QD_STR("analysis.analyzer.b.filter"), &lower, 1, true},
+        {QD_STR("analysis.analyzer.c.tokenizer"), &std, 1, false},
+        {QD_STR("analysis.analyzer.c.filter"), chain, 2, true},
+        {QD_STR("analysis.normalizer.n.filter"), &mine, 1, true},
+    };
+    const char *why = "filter [mine] cannot be made on this node: Unknown filter type [twice] for "
+                      "[mine]";
+    qd_analysis_files files = {.stored = true};
+    qd_analyzers *as;
+    const qd_tokens *t;
+    qd_err err;
+    qd_err_init(&err);
+    assert_int_equal(qd_analyzers_make(set, QD_COUNT_OF(set), &files, &as, &err), 0);
+    assert_string_equal(qd_analyzers_missing(as), why);
+    qd_analysis *s = qd_analysis_make(NULL, 0);
+    static const char *const broken[] = {"a", "c"};
+    for (size_t i = 0; i < QD_COUNT_OF(broken); i++) {
+        const qd_analyzer *a = qd_analyzers_get(as, qd_str_c(broken[i]));
+        assert_int_equal(qd_analyzer_run(a, s, QD_STR("x"), 0, &t, &err), QD_E_PLUGIN);
+        assert_string_equal(qd_err_reason(&err), why);
+        qd_err_fini(&err);
+    }
+    qd_str out;
+    const qd_analyzer *n = qd_analyzers_normalizer(as, QD_STR("n"));
+    assert_int_equal(qd_analyzer_normalize(n, s, QD_STR("x"), &out, &err), QD_E_PLUGIN);
+    qd_err_fini(&err);
+    const qd_analyzer *b = qd_analyzers_get(as, QD_STR("b"));
+    assert_int_equal(qd_analyzer_run(b, s, QD_STR("X"), 0, &t, NULL), 0);
+    qd_analysis_free(s);
+    qd_analyzers_unref(as);
+
+    files.stored = false; /* new ones are refused */
+    assert_int_equal(qd_analyzers_make(set, QD_COUNT_OF(set), &files, &as, &err), QD_E_ARG);
+    qd_err_fini(&err);
+}
+
 static void wild_tokens_are_an_error(void **state)
 {
     (void)state;
@@ -199,6 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_filter_of_a_plugin_works_in_a_chain),
+        cmocka_unit_test(a_stored_set_stands_without_its_plugin),
         cmocka_unit_test(wild_tokens_are_an_error),
         cmocka_unit_test(built_in_parts_conform),
     };

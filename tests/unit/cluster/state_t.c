@@ -26,7 +26,7 @@ static void change(changing *c)
     assert_int_equal(qd_map_put(&c->kv, qd_str_c(keys[i]), &c->at[i], NULL), 0);
     qd_state_changes_init(&changes);
     qd_state_changes_add(&changes, qd_str_c(keys[i]));
-    assert_int_equal(qd_state_build(&c->kv, c->revision, c->now, &changes, &next, NULL), 0);
+    assert_int_equal(qd_state_build(&c->kv, c->revision, c->now, &changes, NULL, &next, NULL), 0);
     qd_state_changes_fini(&changes);
     qd_state_unref(c->now);
     c->now = next;
