@@ -287,6 +287,16 @@ static void write_attributes(const qd_actions *a, qd_json_writer *w)
     qd_json_object_end(w);
 }
 
+/* The tier of the node's shards, and whether it keeps them. */
+static void write_storage(const qd_actions *a, qd_json_writer *w)
+{
+    qd_json_key_c(w, "storage");
+    qd_json_object(w);
+    qd_json_field_str(w, "tier", qd_config_text(a->config, QD_SET_STORAGE_TIER));
+    qd_json_field_bool(w, "durable", qd_store_caps(a->store) & QD_STORE_DURABLE);
+    qd_json_object_end(w);
+}
+
 /* Parts that only the node itself knows. */
 static void write_own(const qd_request *q, const qdi_identity *id, uint32_t wanted,
                       qd_json_writer *w)
@@ -337,6 +347,7 @@ static void write_node(const qd_request *q, const qdi_identity *id, const qd_nod
     }
     qdi_roles_member(id, n->roles, w);
     write_attributes(q->a, w);
+    write_storage(q->a, w);
     write_own(q, id, wanted, w);
     qd_json_object_end(w);
 }

@@ -67,6 +67,14 @@ static bool slots_are_there(const qd_storage_vtable *v)
     return base && map && append && rename;
 }
 
+uint32_t qdi_store_caps(uint64_t flags)
+{
+    return (flags & QD_STORAGE_MMAP ? QD_STORE_MMAP : 0) |
+           (flags & QD_STORAGE_APPEND ? QD_STORE_APPEND : 0) |
+           (flags & QD_STORAGE_REMOTE ? QD_STORE_REMOTE : 0) |
+           (flags & QD_STORAGE_DURABLE ? QD_STORE_DURABLE : 0);
+}
+
 int qd_store_wrap(const struct qd_storage_vtable *vt, struct qd_storage *tier, qd_store **out,
                   qd_err *err)
 {
@@ -83,11 +91,7 @@ int qd_store_wrap(const struct qd_storage_vtable *vt, struct qd_storage *tier, q
     s->tier = tier;
     s->info.struct_size = sizeof s->info;
     s->vt.info(tier, &s->info);
-    uint64_t f = s->vt.head.flags;
-    s->caps = (f & QD_STORAGE_MMAP ? QD_STORE_MMAP : 0) |
-              (f & QD_STORAGE_APPEND ? QD_STORE_APPEND : 0) |
-              (f & QD_STORAGE_REMOTE ? QD_STORE_REMOTE : 0) |
-              (f & QD_STORAGE_DURABLE ? QD_STORE_DURABLE : 0);
+    s->caps = qdi_store_caps(s->vt.head.flags);
     *out = s;
     return 0;
 }

@@ -72,6 +72,8 @@ int qdi_name_check(qd_str name, bool may_be_empty, qd_err *err);
 void qdi_store_opened(qd_store *s, store_handle *h, const char *kind, const char *name);
 /* It is closed. [any] */
 void qdi_store_closed(qd_store *s, store_handle *h);
+/* QD_STORE_* of the flags of a storage vtable. */
+uint32_t qdi_store_caps(uint64_t flags);
 /* Puts what the vtable call returned into shape: a negative code always has a text. */
 int qdi_tier_error(qd_err *err, int32_t rc, const char *what, qd_str name);
 /* Reads ranges of an object and waits. flags: QD_STORAGE_READ_*. [worker] */

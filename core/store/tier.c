@@ -15,11 +15,33 @@ static int find(const qd_plugin_host *host, const qd_store_tier *tier, const voi
     return qd_plugin_need(host, QD_KIND_STORAGE, plugin, wanted_by, vt, self, err);
 }
 
-int qd_store_tier_check(const qd_plugin_host *host, const qd_store_tier *tier, qd_err *err)
+int qd_store_tier_check(const qd_plugin_host *host, const qd_store_tier *tier, uint32_t *caps,
+                        qd_err *err)
 {
     const void *vt;
     qd_self *self;
-    return find(host, tier, &vt, &self, err);
+    int rc = find(host, tier, &vt, &self, err);
+    if (!rc && caps) *caps = qdi_store_caps(((const qd_storage_vtable *)vt)->head.flags);
+    return rc;
+}
+
+int qd_store_tier_writable(const qd_store_tier *tier, uint32_t caps, qd_err *err)
+{
+    qd_str plugin = tier->plugin.n ? tier->plugin : QD_STR(DEFAULT_PLUGIN);
+    if (!(caps & QD_STORE_APPEND))
+        return qd_err_set(
+            err, QD_E_CONFIG,
+            "storage.tiers.%.*s.plugin: [%.*s] has no logs (flag APPEND), so no shard "
+            "could be written there: choose another plugin for the tier, or take the "
+            "data roles from node.roles",
+            QD_STR_ARG(tier->name), QD_STR_ARG(plugin));
+    if (caps & QD_STORE_DURABLE || tier->unsafe) return 0;
+    return qd_err_set(err, QD_E_CONFIG,
+                      "storage.tiers.%.*s.plugin: [%.*s] does not keep what it is given (it lacks "
+                      "the flag DURABLE): all shards of this node would be lost with its process; "
+                      "choose another plugin, or accept the loss by "
+                      "storage.tiers.%.*s.unsafe_not_durable: true",
+                      QD_STR_ARG(tier->name), QD_STR_ARG(plugin), QD_STR_ARG(tier->name));
 }
 
 int qd_store_open(const qd_plugin_host *host, const qd_store_tier *tier, qd_store **out,

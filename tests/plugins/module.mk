@@ -53,3 +53,16 @@ $(OUT)/tests/plugins/toy-second.so: $(POBJS_coordination-raft) tests/plugins/mod
 		plugins/coordination-raft/plugin.c plugins/coordination-common/init.c $(SECOND_DIR)/home.c \
 		$(filter-out %/plugin.pic.o %/init.pic.o %/home.pic.o,$(POBJS_coordination-raft)) $(PLIBS_coordination-raft)
 units: $(OUT)/tests/plugins/toy-outside.so $(OUT)/tests/plugins/toy-second.so
+
+# The skeleton of a storage tier: as it is, which has no logs, and with logs that are as volatile as all of it.
+$(OUT)/tests/plugins/toy-nolog.so: sdk/templates/storage/plugin.c tests/plugins/module.mk $(SDK_HEADERS)
+	@mkdir -p $(@D)
+	sed -e 's/@NAME@/toy-nolog/g' $< > $(@:.so=.c)
+	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -shared -Wl,-z,now,-z,relro,-z,nodelete -o $@ $(@:.so=.c)
+$(OUT)/tests/plugins/toy-volatile.so: sdk/templates/storage/plugin.c tests/plugins/volatile_log.h tests/plugins/module.mk $(SDK_HEADERS)
+	@mkdir -p $(@D)
+	sed -e 's/@NAME@/toy-volatile/g' -e 's/, STORAGE, 0)/, STORAGE, QD_STORAGE_APPEND)/' \
+		-e 's/^static const qd_storage_vtable/#include "volatile_log.h"\n&/' \
+		-e 's/^    \.sync_dir = sync_dir,/&\n    .log_open = log_open, .log_append_v = log_append_v, .log_sync = log_sync, .log_read = log_read,\n    .log_truncate = log_truncate, .log_close = log_close,/' \
+		$< > $(@:.so=.c)
+	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -shared -Wl,-z,now,-z,relro,-z,nodelete -Itests/plugins -o $@ $(@:.so=.c)

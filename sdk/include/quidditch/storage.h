@@ -40,7 +40,8 @@ typedef struct qd_storage_log qd_storage_log;       /* an open log */
 
 /* qd_vtable.flags; the slots named must be there when the flag is set, and only then. */
 enum {
-    QD_STORAGE_DURABLE = 1,          /* outlives the process and a power loss */
+    QD_STORAGE_DURABLE = 1,          /* outlives the process and a power loss; without it a node
+                                      * with shards starts by unsafe_not_durable alone */
     QD_STORAGE_MMAP = 2,             /* object_map */
     QD_STORAGE_REMOTE = 4,           /* reached by network: requests cost latency, perhaps money */
     QD_STORAGE_APPEND = 8,           /* log_*: only such a tier may hold a writable shard */

@@ -1,7 +1,8 @@
 /* @NAME@: a storage tier, storage.tiers.<tier>.plugin: @NAME@. It keeps objects and points in
  * memory, sorted by name: put your own calls into the slots. What it does not say by its flags
- * (DURABLE, MMAP, APPEND, ...) the host does without: a tier without APPEND holds no writable
- * shard. */
+ * (DURABLE, MMAP, APPEND, ...) the host does without: on a tier without APPEND a node with data
+ * roles does not start, on one without DURABLE only with
+ * storage.tiers.<tier>.unsafe_not_durable: true. */
 #include <pthread.h>
 #include <quidditch/plugin.h>
 #include <quidditch/storage.h>

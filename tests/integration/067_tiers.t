@@ -1,0 +1,69 @@
+#!/usr/bin/perl
+# 067_tiers.t: a tier that cannot hold shards stops the start: one without logs always, one that is not durable
+# unless storage.tiers.<tier>.unsafe_not_durable says so, and then loudly. Settings of tiers that do nothing are told.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use File::Copy qw(copy);
+use File::Temp qw(tempdir);
+use QdNode;
+use Test::More;
+
+my $top = QdNode::top();
+my $toys = "$QdNode::OUT/tests/plugins";
+my $cc = $ENV{CC} ? "CC='$ENV{CC}'" : '';
+(my $rel = $toys) =~ s{^\Q$top\E/}{};
+is(system("make -s -C '$top' $cc $rel/toy-nolog.so $rel/toy-volatile.so"), 0, 'the toys are built: tiers in memory');
+my $dir = tempdir('qd-plugins-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+chmod 0755, $dir;
+for my $n (qw(nolog volatile)) {
+    copy("$toys/toy-$n.so", "$dir/toy-$n.so") or die;
+    chmod 0644, "$dir/toy-$n.so";
+}
+my %base = ('plugins.path' => $dir, 'plugins.allow' => 'coordination-raft,storage-nvme,toy-nolog,toy-volatile');
+
+sub start_fails {
+    my ($settings, $text, $what) = @_;
+    for my $check (0, 1) {
+        my $n = QdNode->new('t', settings => {%base, 'logger.stderr' => 'true', %$settings});
+        my @command = ('timeout', 60, QdNode::daemon(), $check ? '--check-config' : (), '--config', $n->config_file, $n->arguments);
+        open my $p, '-|', 'sh', '-c', 'exec "$@" 2>&1', 'sh', @command or die;
+        my $log = do { local $/; <$p> // '' };
+        close $p;
+        is($? >> 8 == 124 ? 'hung' : $? ? 'refused' : 'started', 'refused', "$what: " . ($check ? '--check-config' : 'the start is stopped'));
+        like($log, $text, '... with the reason') or diag $log;
+    }
+}
+start_fails({'storage.tiers.hot.plugin' => 'toy-nolog'}, qr/storage\.tiers\.hot\.plugin: \[toy-nolog\] has no logs \(flag APPEND\)/, 'a tier without logs');
+start_fails({'storage.tiers.hot.plugin' => 'toy-nolog', 'storage.tiers.hot.unsafe_not_durable' => 'true'}, qr/has no logs/, 'which no setting allows');
+my $unsafe = qr/storage\.tiers\.hot\.plugin: \[toy-volatile\] does not keep what it is given .* storage\.tiers\.hot\.unsafe_not_durable: true/;
+start_fails({'storage.tiers.hot.plugin' => 'toy-volatile'}, $unsafe, 'a tier that is not durable');
+start_fails({'storage.tiers.hot.plugin' => 'toy-volatile', 'storage.tiers.hot.unsafe_not_durable' => 'yes'}, qr/unsafe_not_durable/, 'neither true nor false');
+
+# A node without shards needs no such tier.
+my $no = QdNode->new('no', settings => {%base, 'storage.tiers.hot.plugin' => 'toy-nolog', 'node.roles' => 'master'});
+$no->start;
+unlike($no->log_text, qr/UNSAFE/, 'a master alone starts with it');
+is($no->stop, 0, 'and ends');
+
+my $n = QdNode->new('un', settings => {%base, 'storage.tiers.hot.plugin' => 'toy-volatile', 'storage.tiers.hot.unsafe_not_durable' => 'true'});
+for my $time (1, 2) {
+    $n->start;
+    like($n->log_text, qr/UNSAFE: storage\.tiers\.hot\.unsafe_not_durable is true: .*\[toy-volatile\].*LOST/, "start $time says what is accepted");
+    my ($info) = values %{ $n->get('/_nodes')->{json}{nodes} };
+    is_deeply($info->{storage}, {tier => 'hot', durable => JSON::PP::false}, '_nodes shows it');
+    is($info->{settings}{storage}{tiers}{hot}{unsafe_not_durable}, 'true', 'with the setting');
+    is($n->put("/i$time", {settings => {number_of_shards => 1, number_of_replicas => 0}})->{status}, 200, 'an index');
+    is($n->put("/i$time/_doc/1?refresh=true", {a => 1})->{status}, 201, 'takes documents');
+    $n->stop;
+}
+
+# Settings of a tier that this node does not use.
+my $w = QdNode->new('wa', settings => {%base, 'storage.tiers.warm.plugin' => 'storage-nvme', 'storage.tiers.warm.path' => "$dir/warm"});
+$w->start;
+like($w->log_text, qr/storage\.tiers\.warm is not used by this node: storage\.tier is \[hot\]/, 'a second tier: the log says that it does nothing');
+my ($info) = values %{ $w->get('/_nodes')->{json}{nodes} };
+is_deeply($info->{storage}, {tier => 'hot', durable => JSON::PP::true}, '_nodes shows the tier in use');
+is($w->stop, 0, 'ends');
+done_testing;
