@@ -87,6 +87,11 @@ int qd_file_verify(qd_file *f, qd_err *err);
  * pages) from *at (0 at first) and moves *at on, to qd_file_bytes when all is done. [worker] */
 QD_MUST_CHECK
 int qd_file_verify_some(qd_file *f, uint64_t *at, uint64_t bytes, qd_err *err);
+/* Verifies the pages of a range once more as readers see them, whether they were before or not: in
+ * the mapping, or by reading them again. What reaches outside the section is left out. [worker]
+ * QD_E_CORRUPT, QD_E_IO. */
+QD_MUST_CHECK
+int qd_file_check(qd_file *f, uint32_t section, uint64_t off, uint64_t len, qd_err *err);
 /* Did a page of this file ever fail (checksum, SIGBUS)? [any] */
 bool qd_file_damaged(const qd_file *f);
 /* Records that a decoder found an impossible value at offset of section; returns QD_E_CORRUPT. */

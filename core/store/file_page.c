@@ -141,6 +141,37 @@ int qd_file_verify(qd_file *f, qd_err *err)
     return qdi_file_verify(f, QD_STORAGE_READ_SEQUENTIAL, err);
 }
 
+/* Pages of a tier that cannot map are read again, as far as a window reaches at a time. */
+static int check_read(qd_file *f, const frame_section *s, uint64_t first, uint64_t last,
+                      qd_err *err)
+{
+    uint64_t most = STORE_WINDOW / QD_FILE_PAGE, n = last - first + 1;
+    if (n < most) most = n;
+    uint8_t *window = qd_alloc_aligned(f->account, 4096, (size_t)most * QD_FILE_PAGE);
+    if (!window) return qdi_no_memory(f->account, most * QD_FILE_PAGE, "pages to verify", err);
+    int rc = 0;
+    for (uint64_t at = first; !rc && at <= last; at += most) {
+        uint64_t end = last - at < most ? last : at + most - 1;
+        rc = verify_window(f, s, at, end, window, 0, err);
+    }
+    qd_free(window);
+    return rc;
+}
+
+int qd_file_check(qd_file *f, uint32_t section, uint64_t off, uint64_t len, qd_err *err)
+{
+    QD_CHECK(f, STORE_FILE_MAGIC);
+    uint32_t i = qdi_file_find(f, section);
+    if (i == UINT32_MAX) return qd_file_corrupt(f, section, off, err, "section is missing");
+    const frame_section *s = &f->sections[i].at;
+    if (len == 0 || off >= s->bytes) return 0;
+    if (len > s->bytes - off) len = s->bytes - off;
+    uint64_t first = off >> FRAME_PAGE_SHIFT, last = (off + len - 1) >> FRAME_PAGE_SHIFT;
+    if (!f->map) return f->sections[i].resident ? 0 : check_read(f, s, first, last, err);
+    const uint8_t *p = f->map + s->offset + (first << FRAME_PAGE_SHIFT);
+    return qdi_file_pages_check(f, s, first, last, p, true, err);
+}
+
 bool qd_file_damaged(const qd_file *f)
 {
     return atomic_load_explicit(&f->damaged, memory_order_relaxed) != 0 ||

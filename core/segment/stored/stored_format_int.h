@@ -2,8 +2,9 @@
  * stored_format_int.h: the bytes of stored documents (docs/format.md, "Stored documents").
  *
  * STORED: zstd frames one behind the other. A frame holds the lengths of its documents as varints,
- * then their bytes. STORED_INDEX (resident): head, dictionaries' lengths, block entries, the end of
- * the last block, dictionaries' bytes.
+ * then their bytes; behind it stands a skippable frame with its checksum, which zstd itself passes
+ * over, so that readers without checksums read these blocks, too. STORED_INDEX (resident): head,
+ * dictionaries' lengths, block entries, the end of the last block, dictionaries' bytes.
  */
 #ifndef QD_SEGMENT_STORED_FORMAT_INT_H
 #define QD_SEGMENT_STORED_FORMAT_INT_H
@@ -34,6 +35,24 @@ typedef struct qdi_stored_entry {
     uint32_t raw;   /* bytes decompressed, lengths included */
 } qdi_stored_entry;
 _Static_assert(sizeof(qdi_stored_entry) == 16, "on disk");
+
+/* Behind a block's frame: u32 magic of a skippable frame, u32 8, u64 XXH3-64 of the frame. */
+#define QDI_STORED_SUM_MAGIC 0x184d2a5cu
+#define QDI_STORED_SUM 16u
+
+/* Writes the checksum that stands behind a frame; p has QDI_STORED_SUM bytes. */
+static inline void qdi_stored_sum_put(uint8_t *p, uint64_t sum)
+{
+    qd_put_u32le(p, QDI_STORED_SUM_MAGIC);
+    qd_put_u32le(p + 4, 8);
+    qd_put_u64le(p + 8, sum);
+}
+/* Are the QDI_STORED_SUM bytes at p a checksum? *sum gets it. */
+static inline bool qdi_stored_sum_get(const uint8_t *p, uint64_t *sum)
+{
+    *sum = qd_get_u64le(p + 8);
+    return qd_get_u32le(p) == QDI_STORED_SUM_MAGIC && qd_get_u32le(p + 4) == 8;
+}
 
 /* A block is closed when it holds as much. A search decompresses a block for each of its hits;
  * best_compression is asked for by who wants the size. */

@@ -3,6 +3,7 @@
  * are copied without being opened; the rest is opened and packed anew, so that small blocks do not
  * pile up over generations of merges.
  */
+#include "base/hash.h"
 #include "segment/stored/stored_permute_int.h"
 #include "segment/stored/stored_read_int.h"
 
@@ -14,25 +15,47 @@ typedef struct merging {
     qd_err *err;
 } merging;
 
-/* Copies one block's bytes. */
+/* Puts out the checksum behind a frame that has none: its pages are verified once more first. */
+static int add_sum(merging *m, const qdi_stored_block *b, uint64_t sum)
+{
+    uint8_t p[QDI_STORED_SUM];
+    int rc = qd_file_check(m->part->stored->file, QDI_SEC_STORED, b->offset, b->bytes, m->err);
+    qdi_stored_sum_put(p, sum);
+    return rc ? rc : qdi_stored_writer_put(&m->x, p, sizeof p, m->err);
+}
+
+/* Copies one block's bytes, which must be those that its checksum was made of: the new file's pages
+ * get checksums that would vouch for whatever was copied. */
 static int copy_block(merging *m, const qdi_stored_block *b, uint32_t dict)
 {
     qd_section_cursor c;
+    qd_xxh3_stream frame;
+    uint8_t last[QDI_STORED_SUM] = {0}; /* of the block */
+    uint64_t body = b->bytes > sizeof last ? b->bytes - sizeof last : 0, at = 0, sum;
     int rc = qdi_stored_writer_copy(&m->x, b->docs, b->raw, dict, m->err);
     if (rc == 0)
         rc = qd_section_cursor_open(&c, m->part->stored->file, QDI_SEC_STORED, b->offset,
                                     m->in->account, m->err);
     if (rc) return rc;
-    for (uint64_t left = b->bytes; rc == 0 && left > 0;) {
+    qd_xxh3_begin(&frame);
+    while (rc == 0 && at < b->bytes) {
+        uint64_t left = b->bytes - at;
         rc = qd_section_cursor_need(&c, left < QD_FILE_PAGE ? (size_t)left : QD_FILE_PAGE, m->err);
         if (rc) break;
         size_t n = c.have < left ? c.have : (size_t)left;
+        size_t hashed = at >= body ? 0 : n < body - at ? n : (size_t)(body - at);
+        qd_xxh3_update(&frame, c.p, hashed);
+        if (hashed < n) memcpy(last + (at + hashed - body), c.p + hashed, n - hashed);
         rc = qdi_stored_writer_put(&m->x, c.p, n, m->err);
         qd_section_cursor_skip(&c, n);
-        left -= n;
+        at += n;
     }
     qd_section_cursor_close(&c);
-    return rc;
+    if (rc) return rc;
+    if (body && qdi_stored_sum_get(last, &sum))
+        return qd_xxh3_digest(&frame) == sum ? 0 : qdi_stored_bad_sum(m->part->stored, b, m->err);
+    qd_xxh3_update(&frame, last, (size_t)(b->bytes - body));
+    return add_sum(m, b, qd_xxh3_digest(&frame));
 }
 
 static int add_document(void *arg, uint32_t doc, qd_str bytes)

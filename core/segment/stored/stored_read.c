@@ -1,6 +1,7 @@
 /*
  * stored_read.c: the resident index, single documents, scans.
  */
+#include "base/hash.h"
 #include "segment/stored/stored_read_int.h"
 #include <zstd_errors.h>
 
@@ -95,8 +96,9 @@ static int load_index(qd_stored *s, const uint8_t *p, uint64_t bytes, uint64_t s
         s->dict_at[i] = p + at;
         s->dict_bytes[i] = n;
         at += n;
-        s->dicts[i] = ZSTD_createDDict_advanced(s->dict_at[i], n, ZSTD_dlm_byRef, ZSTD_dct_fullDict,
-                                                qdi_zstd_mem(account));
+        /* a copy: what is mapped may change below, and blocks' checksums do not cover it */
+        s->dicts[i] = ZSTD_createDDict_advanced(s->dict_at[i], n, ZSTD_dlm_byCopy,
+                                                ZSTD_dct_fullDict, qdi_zstd_mem(account));
         if (!s->dicts[i]) return qd_err_nomem(err, "dictionary of stored documents");
     }
     if (at != bytes) return bad_index(s->file, at, err, "bytes behind the index");
@@ -191,20 +193,47 @@ static int make_room(const qd_stored *s, qd_stored_scratch *c, const qdi_stored_
     return 0;
 }
 
-int qdi_stored_load(const qd_stored *s, uint32_t block, const uint8_t *p, qd_stored_scratch *c,
-                    qd_err *err)
+/* Is the block what was written? Its page was verified when the process first touched it, which may
+ * be weeks ago. *frame gets the bytes of the zstd frame. Blocks of earlier versions have no
+ * checksum of their own: their pages are verified again. */
+static int check_block(const qd_stored *s, const qdi_stored_block *b, const uint8_t *p,
+                       uint64_t *frame, qd_err *err)
+{
+    uint64_t sum;
+    *frame = b->bytes;
+    if (b->bytes <= QDI_STORED_SUM || !qdi_stored_sum_get(p + b->bytes - QDI_STORED_SUM, &sum))
+        return qd_file_check(s->file, QDI_SEC_STORED, b->offset, b->bytes, err);
+    *frame -= QDI_STORED_SUM;
+    return qd_xxh3(p, *frame) == sum ? 0 : qdi_stored_bad_sum(s, b, err);
+}
+
+int qdi_stored_bad_sum(const qd_stored *s, const qdi_stored_block *b, qd_err *err)
+{
+    return bad_block(s, b, err, "wrong checksum of a block of stored documents");
+}
+
+/* Reads the block whose bytes were planned before: the index, which is mapped, may say something
+ * else by now. */
+int qdi_stored_load(const qd_stored *s, uint32_t block, const uint8_t *p, uint64_t bytes,
+                    qd_stored_scratch *c, qd_err *err)
 {
     qdi_stored_block b;
     if (c->owner == s && c->generation == s->generation && c->block == block) return 0;
     c->owner = NULL;
     qdi_stored_block_at(s, block, &b);
-    if (ZSTD_getFrameContentSize(p, b.bytes) != b.raw)
-        return bad_block(s, &b, err, "size of a block of stored documents");
-    int rc = make_room(s, c, &b, err);
+    uint64_t frame;
+    bool sound = b.bytes == bytes && b.dict <= s->head.dicts && b.raw <= QDI_STORED_RAW_MAX &&
+                 b.docs - 1 < QDI_STORED_BLOCK_DOCS;
+    if (!sound) return bad_block(s, &b, err, "entry of a block of stored documents");
+    int rc = check_block(s, &b, p, &frame, err);
     if (rc) return rc;
-    size_t n = b.dict ? ZSTD_decompress_usingDDict(c->context, c->raw, b.raw, p, b.bytes,
+    if (ZSTD_getFrameContentSize(p, frame) != b.raw)
+        return bad_block(s, &b, err, "size of a block of stored documents");
+    rc = make_room(s, c, &b, err);
+    if (rc) return rc;
+    size_t n = b.dict ? ZSTD_decompress_usingDDict(c->context, c->raw, b.raw, p, frame,
                                                    s->dicts[b.dict - 1])
-                      : ZSTD_decompressDCtx(c->context, c->raw, b.raw, p, b.bytes);
+                      : ZSTD_decompressDCtx(c->context, c->raw, b.raw, p, frame);
     if (ZSTD_isError(n) && ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation)
         return qd_err_nomem(err, "decompressor of stored documents");
     if (n != b.raw) return bad_block(s, &b, err, "compressed block of stored documents");
@@ -251,8 +280,11 @@ int qd_stored_get(const qd_stored *s, uint32_t doc, const qd_reads *r, uint32_t 
 {
     QD_CHECK(s, QDI_STORED_MAGIC);
     qd_assert(doc < s->head.docs);
-    int rc = qdi_stored_load(s, qdi_stored_block_of(s, doc), qd_reads_at(r, slot), scratch, err);
+    uint32_t block = qdi_stored_block_of(s, doc);
+    int rc = qdi_stored_load(s, block, qd_reads_at(r, slot), qd_reads_len(r, slot), scratch, err);
     if (rc) return rc;
+    if (QD_UNLIKELY(doc - scratch->first >= scratch->docs))
+        return bad_index(s->file, 0, err, "documents of a block of stored documents");
     *out = qdi_stored_doc(scratch, doc - scratch->first);
     return 0;
 }
@@ -280,7 +312,8 @@ int qd_stored_scan(const qd_stored *s, uint32_t from, uint32_t to, qd_stored_scr
         }
         if (rc == 0) rc = qd_reads_fetch(r, err);
         for (uint32_t i = 0; rc == 0 && i < n; i++) {
-            rc = qdi_stored_load(s, block + i, qd_reads_at(r, slots[i]), scratch, err);
+            rc = qdi_stored_load(s, block + i, qd_reads_at(r, slots[i]), qd_reads_len(r, slots[i]),
+                                 scratch, err);
             for (uint32_t d = 0; rc == 0 && d < scratch->docs; d++) {
                 uint32_t doc = scratch->first + d;
                 if (doc >= from && doc < to) rc = each(arg, doc, qdi_stored_doc(scratch, d));

@@ -37,9 +37,11 @@ typedef struct qdi_stored_block {
 void qdi_stored_block_at(const qd_stored *s, uint32_t i, qdi_stored_block *b);
 /* The block that holds doc. */
 uint32_t qdi_stored_block_of(const qd_stored *s, uint32_t doc);
-/* Decompresses a block into the scratch and finds its documents. */
+/* QD_E_CORRUPT: the block's bytes are not those that its checksum was made of. */
+int qdi_stored_bad_sum(const qd_stored *s, const qdi_stored_block *b, qd_err *err);
+/* Compares a block with its checksum, decompresses it into the scratch and finds its documents. */
 QD_MUST_CHECK
-int qdi_stored_load(const qd_stored *s, uint32_t block, const uint8_t *p,
+int qdi_stored_load(const qd_stored *s, uint32_t block, const uint8_t *p, uint64_t bytes,
                     qd_stored_scratch *scratch, qd_err *err);
 /* The i-th document of the block in the scratch. */
 qd_str qdi_stored_doc(const qd_stored_scratch *scratch, uint32_t i);

@@ -4,6 +4,7 @@
  * A block is closed by the document after the one that filled it, so the last document added can
  * always be taken back.
  */
+#include "base/hash.h"
 #include "segment/stored/stored_writer_int.h"
 #include <zdict.h>
 #include <zstd_errors.h>
@@ -13,6 +14,8 @@
 #define TRAIN_AT ((size_t)1 << 20)    /* bytes of documents to wait for */
 #define TRAIN_LEAST ((size_t)1 << 18) /* with less no dictionary pays */
 #define TRAIN_SAMPLE 16384u           /* bytes taken of a long document */
+
+bool qdi_stored_sums = true;
 
 static void *zstd_alloc(void *account, size_t n)
 {
@@ -99,7 +102,7 @@ int qdi_stored_writer_put(qdi_stored_writer *x, const void *p, size_t n, qd_err 
 /* Compresses one raw block and puts it out. On failure nothing is recorded. */
 static int emit(qdi_stored_writer *x, const uint8_t *raw, size_t bytes, uint32_t first, qd_err *err)
 {
-    size_t bound = ZSTD_compressBound(bytes);
+    size_t bound = ZSTD_compressBound(bytes) + QDI_STORED_SUM;
     if (qd_vec_reserve(&x->entries, x->account, 1)) return qd_err_nomem(err, "stored documents");
     if (bound > x->room_cap) {
         uint8_t *room = qd_alloc(x->account, bound);
@@ -117,6 +120,10 @@ static int emit(qdi_stored_writer *x, const uint8_t *raw, size_t bytes, uint32_t
                    ? qd_err_nomem(err, "compressor of stored documents")
                    : qd_err_set(err, QD_E_INTERNAL, "compressing stored documents: %s",
                                 ZSTD_getErrorName(n));
+    if (qdi_stored_sums) {
+        qdi_stored_sum_put(x->room + n, qd_xxh3(x->room, n));
+        n += QDI_STORED_SUM;
+    }
     uint64_t before = x->written;
     qdi_stored_entry e = {before | (uint64_t)(x->dict ? x->dict_number : 0) << 56, first,
                           (uint32_t)bytes};

@@ -50,6 +50,9 @@ typedef struct qdi_stored_writer {
 
 #define QDI_STORED_PAGE ((size_t)1 << 20)
 
+/* false: blocks without checksums, as earlier versions wrote them; only in tests. */
+extern bool qdi_stored_sums;
+
 /* Prepares; file NULL: blocks are kept in memory. */
 QD_MUST_CHECK
 int qdi_stored_writer_init(qdi_stored_writer *x, qd_stored_codec codec, qd_file_writer *file,
