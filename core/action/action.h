@@ -36,11 +36,11 @@ typedef struct qd_action_coordination {
     const char *asked, *mode; /* as coordination.mode has them; mode "unknown": not told yet */
     const char *kind;         /* of store: "raft" */
     char why[QD_MODE_REASONS][320];
-    uint32_t nwhy;
-    qd_str plugin;    /* empty: this node has no store of its own */
-    bool own, kept;   /* kept: the settings ask for another store than the one that is kept */
-    int64_t since_ms; /* 0: not known */
-    bool open;        /* identity is told */
+    uint32_t nwhy, waits; /* waits: why[waits - 1] is waited for; 0: nothing is */
+    qd_str plugin;        /* empty: this node has no store of its own */
+    bool own, kept;       /* kept: the settings ask for another store than the one that is kept */
+    int64_t since_ms;     /* 0: not known */
+    bool open;            /* identity is told */
     qd_coord_identity identity;
     const char *other_mode; /* of the other store that this node has open; NULL: none */
     qd_coord_identity other;

@@ -69,6 +69,14 @@ static int look_at_shard(void *arg, qd_shard *s)
     return 0;
 }
 
+/* What a node that has not found its cluster waits for. */
+static void write_waiting(const qd_actions *a, qd_json_writer *w)
+{
+    qd_action_coordination c = {.asked = ""};
+    a->coordination(a->coordination_arg, false, 0, &c);
+    if (c.waits) qd_json_field_c(w, "reason", c.why[c.waits - 1]);
+}
+
 int qdi_api_ready(qd_request *q, qd_response *r, qd_err *err)
 {
     opening o = {0};
@@ -84,6 +92,7 @@ int qdi_api_ready(qd_request *q, qd_response *r, qd_err *err)
     qd_json_field_bool(&r->w, "ready", ready);
     qd_json_field_bool(&r->w, "started", started);
     if (stopping) qd_json_field_bool(&r->w, "stopping", true);
+    if (!started && q->a->coordination) write_waiting(q->a, &r->w);
     qd_json_key_c(&r->w, "shards");
     qd_json_object(&r->w);
     qd_json_field_int(&r->w, "total", o.shards);

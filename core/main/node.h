@@ -115,6 +115,13 @@ int qd_node_settle(qd_node *node, const qd_mode_claims *claims, qd_err *err);
  * Nothing happens where no claim is needed. [worker] QD_E_CANCELLED: the node stops. */
 QD_MUST_CHECK
 int qd_node_claim(qd_node *node, struct qd_coord_store **kubernetes, qd_err *err);
+/* What this node waits for, shown to those who ask (/ready, _cluster/coordination); over: it waits
+ * no longer, and text (may be NULL) stays as a reason of the decision. [any] */
+void qd_node_waits(qd_node *node, const char *text, bool over);
+/* The store of the masters that the settings name, from afar; learned: addresses that they tell are
+ * kept. [worker] QD_E_ARG: none is named. */
+QD_MUST_CHECK
+int qd_node_masters_open(qd_node *node, bool learned, struct qd_coord_store **out, qd_err *err);
 #define QD_NODE_STORE_LOOK 0x80000000u /* only to be looked at: nothing is made or led */
 /* Opens a store of this node's own; flags: QD_COORD_OPEN_BOOTSTRAP where it may form one, or
  * QD_NODE_STORE_LOOK. [worker] */

@@ -103,9 +103,20 @@ static void learn_control(qd_node *node, const qd_state *old, const qd_state *no
     }
 }
 
+/* Whose peers are taken from now on, and who of them is connected, before who leads is told. */
+static void tell_cluster(qd_node *node, const qd_state *old, const qd_state *now)
+{
+    if ((old && old->uuid[0]) || !now->uuid[0]) return;
+    qd_rpc_cluster_uuid_set(node->rpc, qd_str_c(now->uuid));
+    for (int k = 0; k < 2; k++)
+        if (node->both[k]) qd_remote_joined(node->both[k]);
+    if (!node->stores) qd_remote_joined(node->coordination);
+}
+
 static void follow(void *arg, const qd_state *old, const qd_state *now)
 {
     qd_node *node = arg;
+    tell_cluster(node, old, now);
     tell_leader(node, tell_move(node) ? NULL : old, now);
     learn_control(node, old, now);
     qd_authority_store(node->authority, node->env, qd_node_store_kind(node));
@@ -234,7 +245,6 @@ static int cluster_start(qd_node *node, qd_err *err)
     atomic_store(&node->replication, r);
     qd_shards_cluster(node->shards, node->cluster);
     qd_state *s = qd_cluster_state(node->cluster);
-    qd_rpc_cluster_uuid_set(node->rpc, qd_str_c(s->uuid));
     qd_log_info(LOG, "cluster [%.*s] uuid [%s], node [%s] id [%s], %u indices",
                 QD_STR_ARG(qd_cluster_name(node->cluster)), s->uuid, node->name, node->id, s->n);
     /* the first state came before the shards knew their cluster */

@@ -103,21 +103,21 @@ const qd_str *qd_node_master_addresses(const qd_node *node, qd_arena *arena, uin
     return *n ? list : NULL;
 }
 
-static int open_remote(qd_node *node, qd_coord_store **out, qd_err *err)
+int qd_node_masters_open(qd_node *node, bool learned, qd_coord_store **out, qd_err *err)
 {
-    char learned[QD_PATH_MAX + 32];
+    char path[QD_PATH_MAX + 32];
     qd_arena arena;
     uint32_t n;
     qd_arena_init(&arena, NULL, 1 << 20);
     const qd_str *masters = qd_node_master_addresses(node, &arena, &n);
-    snprintf(learned, sizeof learned, "%s/masters.json", node->data);
+    snprintf(path, sizeof path, "%s/masters.json", node->data);
     qd_remote_config c = {.env = node->env,
                           .rpc = node->rpc,
                           .loop = node->loop,
                           .pools = &node->pools,
                           .masters = masters,
                           .nmasters = n,
-                          .learned = learned};
+                          .learned = learned ? path : NULL};
     int rc = qd_remote_open(&c, out, err);
     qd_arena_fini(&arena);
     return rc;
@@ -260,7 +260,8 @@ static void close_both(qd_node *node)
 /* The second store: one of this node's own, or the masters' from afar. */
 static int open_other(qd_node *node, qd_store_kind kind, qd_coord_store **out, qd_err *err)
 {
-    if (kind == QD_STORE_MASTERS && !node->master) return open_remote(node, out, err);
+    if (kind == QD_STORE_MASTERS && !node->master)
+        return qd_node_masters_open(node, true, out, err);
     return qd_node_store_open(node, kind, 0, out, err);
 }
 
@@ -388,7 +389,7 @@ static void set_store(qd_node *node, qd_coord_store *s)
 static int open_first(qd_node *node, qd_coord_store **claimed, qd_coord_store **out, qd_err *err)
 {
     qd_store_kind kind = node->mode.store;
-    if (!node->mode.own) return open_remote(node, out, err);
+    if (!node->mode.own) return qd_node_masters_open(node, true, out, err);
     int rc = make_folder(node, kind, node->coordination_path, sizeof node->coordination_path, err);
     if (rc) return rc;
     if (kind != QD_STORE_KUBERNETES || !*claimed)

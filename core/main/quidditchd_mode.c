@@ -158,16 +158,24 @@ static void decide_foreign(const qd_node *node, const qd_mode_input *in, qd_mode
     snprintf(d->tried, sizeof d->tried, "%s", d->why[0]);
 }
 
-/* What is waited for, for those who ask this node. */
-static void show_waiting(qd_node *node, const qd_err *why)
+void qd_node_waits(qd_node *node, const char *text, bool over)
 {
     qd_mutex_lock(&node->deciding);
     qd_mode_decision *d = &node->mode;
-    if (!d->waits && d->n < QD_MODE_REASONS) d->waits = ++d->n;
-    if (d->waits)
-        snprintf(d->why[d->waits - 1], sizeof d->why[0],
-                 "waiting for the claim: Kubernetes cannot be asked: %s", qd_err_reason(why));
+    if (!d->waits && text && d->n < QD_MODE_REASONS) d->waits = ++d->n;
+    if (d->waits && text) snprintf(d->why[d->waits - 1], sizeof d->why[0], "%s", text);
+    if (d->waits && !text) d->n = d->waits - 1;
+    if (over) d->waits = 0;
     qd_mutex_unlock(&node->deciding);
+}
+
+/* What is waited for, for those who ask this node. */
+static void show_waiting(qd_node *node, const qd_err *why)
+{
+    char text[320];
+    snprintf(text, sizeof text, "waiting for the claim: Kubernetes cannot be asked: %s",
+             qd_err_reason(why));
+    qd_node_waits(node, text, false);
 }
 
 static bool waiting(void *arg, const qd_err *why)
@@ -349,6 +357,7 @@ void qd_node_coordination(void *arg, bool stale, int64_t ask_ms, qd_action_coord
                                     .own = d->own,
                                     .kept = waits(node, kind)};
     out->nwhy = d->n;
+    out->waits = d->waits;
     memcpy(out->why, d->why, sizeof out->why);
     if (kind && d->store && kind != d->store && out->nwhy < QD_MODE_REASONS)
         snprintf(out->why[out->nwhy++], sizeof out->why[0],

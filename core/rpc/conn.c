@@ -345,12 +345,54 @@ static void take_refuse(rpc_conn *c, qd_str payload)
     qdi_conn_end(c, false, line);
 }
 
+/* The peer told another uuid than this node's: both are named. */
+static void other_cluster(rpc_conn *c, const char *theirs, const char *ours, bool told)
+{
+    char line[240];
+    snprintf(line, sizeof line,
+             "two clusters have one name; their uuids differ: it is of [%.60s], this node of "
+             "[%.60s]",
+             theirs, ours);
+    if (told) {
+        char there[240];
+        snprintf(there, sizeof there,
+                 "two clusters have one name; their uuids differ: it is of [%.60s], this node of "
+                 "[%.60s]",
+                 ours, theirs);
+        send_refuse(c, QD_E_SECURITY, there);
+    }
+    if (c->peer) qdi_peer_refused(c->peer, c, line, line);
+    qdi_conn_end(c, true, line);
+}
+
+/* What is known of the node there has its cluster from now on. */
+static void note_cluster(rpc_conn *c, const char *uuid)
+{
+    rpc_who *old = c->who, *gone = NULL;
+    qd_rpc_node node = old->node;
+    if (strcmp(node.cluster_uuid, uuid) == 0) return;
+    snprintf(node.cluster_uuid, sizeof node.cluster_uuid, "%s", uuid);
+    rpc_who *who = qdi_who_make(c->rpc, &node);
+    if (!who) return;
+    c->who = who;
+    if (c->peer) {
+        qd_mutex_lock(&c->peer->loop->lock);
+        if (c->peer->who == old) {
+            gone = c->peer->who;
+            c->peer->who = qdi_who_ref(who);
+        }
+        qd_mutex_unlock(&c->peer->loop->lock);
+    }
+    qdi_who_unref(gone);
+    qdi_who_unref(old);
+}
+
 /* The cluster's uuid became known there. */
 static void take_cluster(rpc_conn *c, qd_str payload)
 {
     qd_body_reader r;
     qd_rpc *rpc = c->rpc;
-    char uuid[64];
+    char uuid[64], ours[64];
     qd_body_reader_init(&r, payload, "cluster", QD_RPC_1_0);
     qd_read_text(&r, "uuid", uuid, sizeof uuid);
     if (qd_body_reader_check(&r, NULL)) {
@@ -358,14 +400,13 @@ static void take_cluster(rpc_conn *c, qd_str payload)
         return;
     }
     qd_mutex_lock(&rpc->lock);
-    bool wrong = rpc->cluster_uuid[0] && uuid[0] && strcmp(rpc->cluster_uuid, uuid) != 0;
+    snprintf(ours, sizeof ours, "%s", rpc->cluster_uuid);
     qd_mutex_unlock(&rpc->lock);
-    if (!wrong) return;
-    send_refuse(c, QD_E_SECURITY, "two clusters have one name; their uuids differ");
-    if (c->peer)
-        qdi_peer_refused(c->peer, c, "two clusters have one name; their uuids differ",
-                         "two clusters have one name");
-    qdi_conn_end(c, true, "two clusters have one name; their uuids differ");
+    bool wrong = ours[0] && uuid[0] && strcmp(ours, uuid) != 0;
+    if (wrong)
+        other_cluster(c, uuid, ours, true);
+    else
+        note_cluster(c, uuid);
 }
 
 void qdi_conns_cluster(rpc_loop *l, const char *uuid)
@@ -380,10 +421,7 @@ void qdi_conns_cluster(rpc_loop *l, const char *uuid)
         if (c->state != CONN_OPEN) continue;
         const char *theirs = c->who->node.cluster_uuid;
         if (theirs[0] && strcmp(theirs, uuid) != 0) {
-            if (c->peer)
-                qdi_peer_refused(c->peer, c, "two clusters have one name; their uuids differ",
-                                 "two clusters have one name");
-            qdi_conn_end(c, true, "two clusters have one name; their uuids differ");
+            other_cluster(c, theirs, uuid, false);
         } else if (ok) {
             qdi_conn_send_small(c, FRAME_CLUSTER, 0, s.p, s.n);
         }

@@ -379,6 +379,14 @@ void qd_rpc_cluster_uuid_set(qd_rpc *rpc, qd_str uuid)
     }
 }
 
+void qd_rpc_cluster_uuid(qd_rpc *rpc, char out[64])
+{
+    QD_CHECK(rpc, QD_RPC_MAGIC);
+    qd_mutex_lock(&rpc->lock);
+    snprintf(out, 64, "%s", rpc->cluster_uuid);
+    qd_mutex_unlock(&rpc->lock);
+}
+
 void qd_rpc_role_add(qd_rpc *rpc, uint32_t role)
 {
     QD_CHECK(rpc, QD_RPC_MAGIC);

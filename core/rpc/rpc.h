@@ -136,6 +136,8 @@ uint16_t qd_rpc_port(const qd_rpc *rpc, uint32_t i);
 /* From now on handshakes name this cluster uuid; peers of another are refused, and those that are
  * connected and named another are cut off. */
 void qd_rpc_cluster_uuid_set(qd_rpc *rpc, qd_str uuid);
+/* The uuid that handshakes name; empty: not known yet. [any] */
+void qd_rpc_cluster_uuid(qd_rpc *rpc, char out[64]);
 /* From now on handshakes tell this role, too (QD_RPC_ROLE_*). */
 void qd_rpc_role_add(qd_rpc *rpc, uint32_t role);
 

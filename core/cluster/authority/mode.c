@@ -142,9 +142,16 @@ static void claimed(const qd_mode_input *in, qd_mode_decision *d)
         d->settled = true;
         snprintf(d->uuid, sizeof d->uuid, "%s", in->claim->uuid);
         d->store = in->claim->in_charge;
-        why(d,
-            "masters and Kubernetes are both there: the claim in Kubernetes says [%s], epoch %llu",
-            qd_store_kind_name(d->store), (unsigned long long)in->claim->epoch);
+        if (in->claim->by_masters)
+            why(d,
+                "masters and Kubernetes are both configured; the claim cannot be read, and masters "
+                "are in charge of the cluster [%s], epoch %llu",
+                d->uuid, (unsigned long long)in->claim->epoch);
+        else
+            why(d,
+                "masters and Kubernetes are both there: the claim in Kubernetes says [%s], epoch "
+                "%llu",
+                qd_store_kind_name(d->store), (unsigned long long)in->claim->epoch);
         return;
     }
     d->store = QD_STORE_MASTERS;

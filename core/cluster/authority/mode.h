@@ -27,7 +27,8 @@ typedef enum qd_mode { QD_MODE_AUTO, QD_MODE_MASTER, QD_MODE_KUBERNETES } qd_mod
 typedef struct qd_mode_claim {
     qd_store_kind in_charge;
     uint64_t epoch;
-    char uuid[64]; /* of the cluster; empty: not told */
+    char uuid[64];   /* of the cluster; empty: not told */
+    bool by_masters; /* it could not be read: masters in charge are proof (proof.h) */
 } qd_mode_claim;
 
 /* What the decision is made from. Texts are borrowed; empty ones are not set. */

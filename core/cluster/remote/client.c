@@ -98,17 +98,36 @@ void qdi_remote_nobody(qd_coord *c, qd_err *err, int code)
     (void)qd_err_set(err, code, "no %s answers: %s", called(kind), text);
 }
 
-/* Masters serve the state that they hold; one that is elsewhere is served by control nodes. */
-static void told_first(const qd_rpc_node *node, const char *address)
+/* Masters serve the state that they hold; one that is elsewhere is served by control nodes. People
+ * take these words for proof that the node is where it belongs: they are said of its own cluster
+ * only, once both have told which one that is. */
+static bool tell_first(qd_coord *c, const qd_rpc_node *node, const char *address)
 {
-    bool control = node && (node->roles & QD_RPC_ROLE_CONTROL);
-    bool master = !node || (node->roles & QD_RPC_ROLE_MASTER);
-    if (master || control)
-        qd_log_info(REMOTE_LOG, "connected to %s [%s] at [%s]", control ? "control node" : "master",
-                    node ? node->name : "", address);
-    else
+    char uuid[64];
+    bool control = node->roles & QD_RPC_ROLE_CONTROL, master = node->roles & QD_RPC_ROLE_MASTER;
+    qd_rpc_cluster_uuid(c->rpc, uuid);
+    if (!control && !master) {
         qd_log_warn(REMOTE_LOG, "the node [%s] at [%s] is no master, nor a control node",
                     node->name, address);
+        return true;
+    }
+    if (!uuid[0] || strcmp(uuid, node->cluster_uuid) != 0) return false;
+    qd_log_info(REMOTE_LOG, "connected to %s [%s] at [%s]", control ? "control node" : "master",
+                node->name, address);
+    return true;
+}
+
+/* Says the first contact that could not be told of when it came. */
+static void tell_late(qd_coord *c, const char *address)
+{
+    qd_rpc_node node;
+    qd_mutex_lock(&c->lock);
+    bool said = c->said;
+    qd_mutex_unlock(&c->lock);
+    if (said || !qd_rpc_peer_up(c->rpc, qd_str_c(address), &node)) return;
+    qd_mutex_lock(&c->lock);
+    if (!c->said) c->said = tell_first(c, &node, address);
+    qd_mutex_unlock(&c->lock);
 }
 
 /* On a loop of the transport. */
@@ -126,17 +145,15 @@ static void on_peer(void *arg, qd_str address, qd_rpc_event event, const qd_rpc_
         c->lives += m->ephemeral[0] && strcmp(m->ephemeral, node->ephemeral) != 0;
         snprintf(m->ephemeral, sizeof m->ephemeral, "%s", node->ephemeral);
     }
-    bool first = m->up && !c->said;
-    if (first) c->said = true;
+    bool first = m->up && !c->said && node;
+    if (first) c->said = tell_first(c, node, m->address);
     uint32_t up = 0;
     for (uint32_t i = 0; i < c->nmasters; i++) up += c->masters[i]->up;
     bool lost = c->said && !up && !m->up;
     qd_store_kind kind = c->kind;
     if (lost) c->said = false;
     qd_mutex_unlock(&c->lock);
-    if (first) {
-        told_first(node, m->address);
-    } else if (lost) {
+    if (lost) {
         qd_log_warn(REMOTE_LOG, "no %s is connected any more, serving the last state: %.*s",
                     called(kind), QD_STR_ARG(reason));
     } else if (event == QD_RPC_REFUSED) {
@@ -357,6 +374,7 @@ static int read_answer(remote_call *k)
     qd_body_reader r;
     qd_body_reader_init(&r, k->call.answer, "answer of a master's store", k->call.answer_version);
     qdi_remote_heard(k->c, &r);
+    tell_late(k->c, k->to);
     switch (k->kind) {
     case REMOTE_TXN: {
         qd_coord_txn *t = k->request;
@@ -711,6 +729,16 @@ qd_store_kind qd_remote_kind(const qd_coord_store *s)
     qd_store_kind kind = c->kind;
     qd_mutex_unlock(&c->lock);
     return kind;
+}
+
+void qd_remote_joined(const qd_coord_store *s)
+{
+    qd_coord *c;
+    if (qd_coord_table(s, &c)->open != slot_open) return;
+    qd_mutex_lock(&c->lock);
+    uint32_t n = c->nmasters; /* none goes before the close */
+    qd_mutex_unlock(&c->lock);
+    for (uint32_t i = 0; i < n; i++) tell_late(c, c->masters[i]->address);
 }
 
 /* On a worker, or the loop that answers come on. */

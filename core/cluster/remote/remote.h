@@ -40,6 +40,11 @@ qd_store_kind qd_remote_kind(const qd_coord_store *s);
  * happens where it is known, or the store is none from afar. [any] */
 void qd_remote_learn(const qd_coord_store *s, qd_str address);
 
+/* The transport knows this node's cluster now (qd_rpc_cluster_uuid_set): the first contact is told,
+ * if a node of that cluster is connected. Nothing happens where the store is none from afar. [any]
+ */
+void qd_remote_joined(const qd_coord_store *s);
+
 typedef struct qd_remote_server qd_remote_server;
 /* Answers remote nodes from now on with this store. The pools need "generic". [worker]
  * QD_E_EXISTS, QD_E_NOMEM. */

@@ -182,6 +182,16 @@ static void claims_are_waited_for(void **state)
     assert_int_equal(d.store, QD_STORE_KUBERNETES);
     assert_int_equal(c.asked, 3);
     assert_int_equal(c.waited, 2);
+    /* it cannot be read, and masters in charge are proof */
+    qd_mode_claim proof = {
+        .in_charge = QD_STORE_MASTERS, .epoch = 3, .uuid = "abc", .by_masters = true};
+    both.claim = &proof;
+    assert_int_equal(qd_mode_decide(&both, &d, &err), 0);
+    assert_int_equal(d.store, QD_STORE_MASTERS);
+    assert_true(d.settled);
+    assert_string_equal(d.uuid, "abc");
+    assert_non_null(strstr(d.why[d.n - 2], "the claim cannot be read"));
+    both.claim = NULL;
     /* the node stops */
     c = (claims){.answers_at = 1000, .rc = QD_E_TIMEOUT, .patience = 5};
     assert_int_equal(qd_mode_settle(&both, &from, waits, &c, &d, &err), QD_E_CANCELLED);
