@@ -63,6 +63,7 @@ typedef struct qd_actions {
     /* revision at which a node that knew more was waited for in vain (qdi_docs_follow); 0: none */
     _Atomic uint64_t behind;
     qd_account *account;   /* of requests: the request breaker */
+    qd_account *vital;     /* of APIs with QD_API_VITAL: outside of the breakers; may be NULL */
     qd_account *in_flight; /* of bodies and answers of the front-end; may be NULL */
     int64_t start_wall_ms;
     uint64_t start_ns;
@@ -100,6 +101,7 @@ enum {
     QD_API_OBSERVE = 256,     /* answered on metrics.port too */
     QD_API_READS = 512,       /* changes nothing though POST is among its methods */
     QD_API_PROBE = 1024,      /* answered whatever name the node was called by */
+    QD_API_VITAL = 2048,      /* answered whatever the breakers say */
 };
 
 typedef struct qd_scrolls qd_scrolls;

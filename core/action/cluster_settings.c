@@ -97,16 +97,27 @@ static int settings_of(const qd_json_node *n, qd_settings **out, qd_err *err)
     return rc ? rc : qd_settings_seal(*out, err);
 }
 
-/* Keys "a.b.*" with null reset a whole group; they are no settings themselves. */
-static int without_patterns(const qd_settings *s, qd_settings **out, qd_err *err)
+/* Whatever is stored can be taken away, by another version stored or not. */
+static bool is_stored(const qd_state *state, qd_str key)
 {
+    return (state->persistent && qd_settings_get(state->persistent, key)) ||
+           (state->transient && qd_settings_get(state->transient, key));
+}
+
+/* Keys "a.b.*" with null reset a whole group; they are no settings themselves. */
+static int without_patterns(const qd_actions *a, const qd_settings *s, qd_settings **out,
+                            qd_err *err)
+{
+    qd_state *state = qd_cluster_state(a->cluster);
     int rc = qd_settings_new(NULL, out, err);
     for (size_t i = 0; i < qd_settings_count(s) && !rc; i++) {
         const qd_setting_value *v = qd_settings_at(s, i);
-        bool pattern = v->kind == QD_SETTING_NULL && (qd_str_ends(v->key, QD_STR("*")) ||
-                                                      qd_str_starts(v->key, QD_STR("archived.")));
-        if (!pattern) rc = qd_settings_put_value(*out, v->key, v, err);
+        bool gone = v->kind == QD_SETTING_NULL &&
+                    (qd_str_ends(v->key, QD_STR("*")) ||
+                     qd_str_starts(v->key, QD_STR("archived.")) || is_stored(state, v->key));
+        if (!gone) rc = qd_settings_put_value(*out, v->key, v, err);
     }
+    qd_state_unref(state);
     return rc ? rc : qd_settings_seal(*out, err);
 }
 
@@ -127,7 +138,7 @@ static int check_plugins(const qd_actions *a, const qd_settings *s, qd_err *err)
 static int check(const qd_actions *a, const qd_settings *s, const char *what, qd_err *err)
 {
     qd_settings *named = NULL;
-    int rc = without_patterns(s, &named, err);
+    int rc = without_patterns(a, s, &named, err);
     if (!rc) rc = qd_schema_check_dynamic(&qd_schema_node, named, what, err);
     if (!rc) rc = qd_schema_check(&qd_schema_node, named, false, err);
     if (!rc) rc = qd_index_defaults_check(named, err);
@@ -166,15 +177,12 @@ static int check_together(const qd_actions *a, const qd_settings *persistent,
                           const qd_settings *transient, qd_err *err)
 {
     qd_settings *all = NULL;
-    qd_values *v = NULL;
     int rc = qd_settings_new(NULL, &all, err);
     if (!rc) rc = qd_settings_merge(all, qd_values_settings(qd_config_values(a->config)), err);
     if (!rc && persistent) rc = qd_settings_update(all, persistent, err);
     if (!rc && transient) rc = qd_settings_update(all, transient, err);
     if (!rc) rc = qd_settings_seal(all, err);
-    if (!rc) rc = qd_values_new(&qd_schema_node, all, qd_config_memory(a->config), &v, err);
-    if (!rc) rc = qd_values_check(v, err);
-    qd_values_unref(v);
+    if (!rc) rc = qd_config_try(a->config, all, err);
     qd_settings_unref(all);
     return rc;
 }
@@ -216,6 +224,17 @@ static void apply_plugins(qd_plugin_host *plugins, const qd_settings *s)
     }
 }
 
+/* By its name, so that one knows what to set anew. */
+static void not_used(void *arg, qd_str key, qd_str value, const char *why)
+{
+    (void)arg;
+    const qd_setting_def *d = qd_schema_find(&qd_schema_node, key, NULL);
+    if (d && (d->flags & QD_SF_SECRET)) value = QD_STR("***");
+    qd_log_warn(LOG,
+                "[%.*s] of _cluster/settings is not applied to this node as it stands, [%.*s]: %s",
+                QD_STR_ARG(key), QD_STR_ARG(value), why);
+}
+
 void qd_action_settings_follow(qd_config *config, qd_plugin_host *plugins, const qd_state *old,
                                const qd_state *now)
 {
@@ -225,7 +244,7 @@ void qd_action_settings_follow(qd_config *config, qd_plugin_host *plugins, const
     bool none = !old && !now->persistent_revision && !now->transient_revision;
     if (same || none) return;
     qd_err_init(&err);
-    if (qd_config_cluster(config, now->persistent, now->transient, &err)) {
+    if (qd_config_cluster(config, now->persistent, now->transient, not_used, NULL, &err)) {
         qd_log_warn(LOG, "the cluster's settings were not applied to this node: %s",
                     qd_err_reason(&err));
     }

@@ -123,7 +123,7 @@ static void pools(const qd_actions *a, qd_buf *b)
 
 static void memory(const qd_actions *a, qd_buf *b)
 {
-    const qd_account *accounts[] = {&qd_account_root, &qd_account_general, a->account};
+    const qd_account *accounts[] = {&qd_account_root, &qd_account_general, a->account, a->vital};
     qd_proc_memory p;
     static const struct {
         const char *name, *type, *help;
@@ -135,6 +135,7 @@ static void memory(const qd_actions *a, qd_buf *b)
         head(b, m[k].name, m[k].type, m[k].help);
         for (size_t i = 0; i < QD_COUNT_OF(accounts); i++) {
             const qd_account *x = accounts[i];
+            if (!x) continue;
             int64_t v[] = {atomic_load(&x->used), atomic_load(&x->peak), atomic_load(&x->limit),
                            atomic_load(&x->trips)};
             (void)qd_buf_printf(b, "%s{account=\"%s\"} %lld\n", m[k].name,

@@ -103,7 +103,7 @@ static void filter_answer(running *x)
     if (!x->q.filter || x->r.format != QD_FORMAT_JSON || x->out.n == 0) return;
     if (x->r.is_error) return; /* errors are shown whole */
     qd_buf kept;
-    qd_buf_init(&kept, x->q.a->account, ANSWER_MAX);
+    qd_buf_init(&kept, x->out.account, ANSWER_MAX);
     if (!qd_json_filter_apply(x->q.filter, qd_buf_view(&x->out), x->q.pretty, &kept, NULL)) {
         qd_buf_fini(&x->out);
         x->out = kept;
@@ -119,7 +119,7 @@ static void as_yaml(running *x)
     bool wanted = format.n ? qd_str_is(format, "yaml") : x->q.accept == QD_FORMAT_YAML;
     if (!wanted || x->r.format != QD_FORMAT_JSON || x->out.n == 0) return;
     qd_buf yaml;
-    qd_buf_init(&yaml, x->q.a->account, ANSWER_MAX);
+    qd_buf_init(&yaml, x->out.account, ANSWER_MAX);
     if (!qdi_yaml_from_json(qd_buf_view(&x->out), &yaml)) {
         qd_buf_fini(&x->out);
         x->out = yaml;
@@ -403,18 +403,25 @@ static int check_serving(const qd_api *api, qd_err *err)
     return rc;
 }
 
+/* What tells about a node and mends its settings is answered on one that refuses all else. */
+static qd_account *account_of(const qd_api *api)
+{
+    return api->flags & QD_API_VITAL ? bound->vital : bound->account;
+}
+
 static int prepare(qd_action_call *call, const qd_api *api, running **out, qd_err *err)
 {
-    running *x = qd_calloc(bound->account, sizeof *x);
+    qd_account *account = account_of(api);
+    running *x = qd_calloc(account, sizeof *x);
     if (!x) return qd_err_nomem(err, "request");
     x->call = call;
     if (call->origin.remote.n == 0) atomic_fetch_add(&own_calls, 1);
     qd_mutex_init(&x->lock);
     qd_err_init(&x->err);
-    qd_arena_init(&x->arena, bound->account, ARENA_MAX);
-    qd_buf_init(&x->out, bound->account, ANSWER_MAX);
-    qd_buf_init(&x->gathered, bound->account, 4 * FEED_BYTES);
-    qd_buf_init(&x->feeding, bound->account, ANSWER_MAX);
+    qd_arena_init(&x->arena, account, ARENA_MAX);
+    qd_buf_init(&x->out, account, ANSWER_MAX);
+    qd_buf_init(&x->gathered, account, 4 * FEED_BYTES);
+    qd_buf_init(&x->feeding, account, ANSWER_MAX);
     x->q = (qd_request){
         .a = bound,
         .api = api,

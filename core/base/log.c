@@ -7,6 +7,7 @@
 
 #define COMPONENTS_MAX 64
 #define LINE_MAX_BYTES 8192
+#define LEVEL_OF_ALL (-1) /* of a component whose own level was taken away */
 
 static _Atomic(qd_log_sink) sink_fn; /* set last, read first: signals come at any time */
 static void *sink_arg;
@@ -46,12 +47,21 @@ void qd_log_level_set(const char *component, qd_log_level level)
     }
 }
 
+void qd_log_levels_reset(void)
+{
+    for (size_t i = 0; i < COMPONENTS_MAX && atomic_load(&own[i].name); i++)
+        atomic_store(&own[i].level, LEVEL_OF_ALL);
+}
+
 bool qd_log_on(const char *component, qd_log_level level)
 {
     for (size_t i = 0; i < COMPONENTS_MAX; i++) {
         const char *at = atomic_load_explicit(&own[i].name, memory_order_acquire);
         if (!at) break;
-        if (strcmp(at, component) == 0) return (int)level >= atomic_load(&own[i].level);
+        if (strcmp(at, component) != 0) continue;
+        int mine = atomic_load(&own[i].level);
+        if (mine == LEVEL_OF_ALL) break;
+        return (int)level >= mine;
     }
     return (int)level >= atomic_load_explicit(&root_level, memory_order_relaxed);
 }

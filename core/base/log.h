@@ -29,6 +29,8 @@ typedef void (*qd_log_sink)(void *arg, int64_t wall_ms, qd_log_level level, cons
 void qd_log_init(qd_log_sink sink, void *arg, int64_t (*wall_ms)(void));
 /* Sets the level of one component (NULL: of all without their own). */
 void qd_log_level_set(const char *component, qd_log_level level);
+/* Every component has the level of all again, as if none had its own. */
+void qd_log_levels_reset(void);
 /* Would a line of this level be written? */
 bool qd_log_on(const char *component, qd_log_level level);
 /* Level by name ("info", any case); false when unknown. */

@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "base/vec.h"
 #include "config/addresses_int.h"
+#include "config/config_int.h"
 #include "config/roles_int.h"
 #include "config/schema_int.h"
 #include "config/value.h"
@@ -337,14 +338,10 @@ static int check_index_defaults(const qd_settings *s, qd_err *err)
     return rc;
 }
 
-static int make_values(qd_config *c, qd_settings *const layers[LAYERS], qd_values **out,
-                       qd_err *err)
+/* The values of settings that are merged and sealed. */
+static int parse_values(qd_config *c, qd_settings *merged, qd_values **out, qd_err *err)
 {
-    qd_settings *merged = NULL;
-    int rc = qd_settings_new(NULL, &merged, err);
-    for (int i = 0; i < LAYERS && rc == 0; i++) rc = qd_settings_merge(merged, layers[i], err);
-    if (rc == 0) rc = qd_settings_seal(merged, err);
-    if (rc == 0) rc = qd_schema_check(&qd_schema_node, merged, false, err);
+    int rc = qd_schema_check(&qd_schema_node, merged, false, err);
     if (rc == 0) rc = check_index_defaults(merged, err);
     int64_t memory = auto_memory(c);
     if (rc == 0) {
@@ -358,6 +355,17 @@ static int make_values(qd_config *c, qd_settings *const layers[LAYERS], qd_value
     if (rc == 0) rc = qd_values_new(&qd_schema_node, merged, memory, &v, err);
     if (rc == 0 && (rc = qd_values_check(v, err)) != 0) qd_values_unref(v);
     if (rc == 0) *out = v;
+    return rc;
+}
+
+static int make_values(qd_config *c, qd_settings *const layers[LAYERS], qd_values **out,
+                       qd_err *err)
+{
+    qd_settings *merged = NULL;
+    int rc = qd_settings_new(NULL, &merged, err);
+    for (int i = 0; i < LAYERS && rc == 0; i++) rc = qd_settings_merge(merged, layers[i], err);
+    if (rc == 0) rc = qd_settings_seal(merged, err);
+    if (rc == 0) rc = parse_values(c, merged, out, err);
     qd_settings_unref(merged);
     return rc;
 }
@@ -564,6 +572,18 @@ static bool concerns(const listener *l, const qd_settings *a, const qd_settings 
     return false;
 }
 
+/* Do all listeners take next? */
+static int ask_listeners(const qd_config *c, const qd_values *next, qd_err *err)
+{
+    const qd_settings *before = qd_config_settings(c), *after = qd_values_settings(next);
+    int rc = 0;
+    for (size_t i = 0; i < c->listeners.n && rc == 0; i++) {
+        const listener *l = &c->listeners.at[i];
+        if (l->check && concerns(l, before, after)) rc = l->check(l->arg, next, err);
+    }
+    return rc;
+}
+
 /* Checks, then publishes and applies. On success the layers are taken. */
 static int update(qd_config *c, qd_settings *const layers[LAYERS], qd_err *err)
 {
@@ -571,17 +591,13 @@ static int update(qd_config *c, qd_settings *const layers[LAYERS], qd_err *err)
     const qd_settings *before = qd_config_settings(c);
     int rc = make_values(c, layers, &next, err);
     if (rc != 0) return rc;
-    const qd_settings *after = qd_values_settings(next);
-    for (size_t i = 0; i < c->listeners.n && rc == 0; i++) {
-        listener *l = &c->listeners.at[i];
-        if (l->check && concerns(l, before, after)) rc = l->check(l->arg, next, err);
-    }
+    rc = ask_listeners(c, next, err);
     if (rc == 0) rc = publish(c, &next, err);
     if (rc != 0) {
         qd_values_unref(next);
         return rc;
     }
-    after = qd_values_settings(next);
+    const qd_settings *after = qd_values_settings(next);
     for (int i = 0; i < LAYERS; i++) {
         if (layers[i] == c->layers[i]) continue;
         qd_settings_unref(c->layers[i]);
@@ -594,22 +610,44 @@ static int update(qd_config *c, qd_settings *const layers[LAYERS], qd_err *err)
     return 0;
 }
 
-int qd_config_cluster(qd_config *c, qd_settings *persistent, qd_settings *transient, qd_err *err)
+int qd_config_try(qd_config *c, qd_settings *all, qd_err *err)
+{
+    QD_CHECK(c, CONFIG_MAGIC);
+    qd_values *next = NULL;
+    int rc = parse_values(c, all, &next, err);
+    if (rc != 0) return rc;
+    rc = ask_listeners(c, next, err);
+    qd_values_unref(next);
+    return rc;
+}
+
+int qdi_config_fits(qd_config *c, qd_settings *persistent, qd_settings *transient, qd_err *err)
+{
+    qd_settings *layers[LAYERS];
+    qd_values *next = NULL;
+    memcpy(layers, c->layers, sizeof layers);
+    layers[LAYER_PERSISTENT] = persistent;
+    layers[LAYER_TRANSIENT] = transient;
+    int rc = make_values(c, layers, &next, err);
+    if (rc != 0) return rc;
+    rc = ask_listeners(c, next, err);
+    qd_values_unref(next);
+    return rc;
+}
+
+int qd_config_cluster(qd_config *c, qd_settings *persistent, qd_settings *transient,
+                      qd_config_left left, void *arg, qd_err *err)
 {
     QD_CHECK(c, CONFIG_MAGIC);
     qd_assert(c->ready);
-    qd_settings *layers[LAYERS], *empty = NULL;
+    qd_settings *layers[LAYERS], *sets[2] = {NULL, NULL};
     memcpy(layers, c->layers, sizeof layers);
-    int rc = qd_settings_new(NULL, &empty, err);
-    if (rc == 0) rc = qd_settings_seal(empty, err);
-    layers[LAYER_PERSISTENT] = persistent ? persistent : empty;
-    layers[LAYER_TRANSIENT] = transient ? transient : empty;
-    if (rc == 0)
-        rc = qd_schema_check_dynamic(&qd_schema_node, layers[LAYER_PERSISTENT], "persistent", err);
-    if (rc == 0)
-        rc = qd_schema_check_dynamic(&qd_schema_node, layers[LAYER_TRANSIENT], "transient", err);
+    int rc = qdi_usable(c, persistent, transient, left, arg, sets, err);
+    layers[LAYER_PERSISTENT] = sets[0];
+    layers[LAYER_TRANSIENT] = sets[1];
     if (rc == 0) rc = update(c, layers, err);
-    qd_settings_unref(empty);
+    qd_settings_unref(sets[0]);
+    qd_settings_unref(sets[1]);
     return rc;
 }
 

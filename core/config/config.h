@@ -75,10 +75,19 @@ QD_MUST_CHECK
 int qd_config_listen(qd_config *c, const char *key,
                      int (*check)(void *arg, const qd_values *next, qd_err *err),
                      void (*apply)(void *arg, const qd_values *next), void *arg, qd_err *err);
-/* Takes the cluster's settings (complete sets, sealed, NULL = empty) as the top layers: checked by
- * schema and listeners, then applied; on an error nothing has changed. */
+/* Told of a setting of the cluster that is not used as it stands, and why; borrowed. */
+typedef void (*qd_config_left)(void *arg, qd_str key, qd_str value, const char *why);
+/* Takes the cluster's settings (complete sets, sealed, NULL = empty) as the top layers. Each is
+ * applied for itself: one that this node does not know, that schema or listeners refuse or that
+ * cluster.settings.ignore names is left out, and `left` (may be NULL) is told. On an error (no
+ * memory) nothing has changed. */
 QD_MUST_CHECK
-int qd_config_cluster(qd_config *c, qd_settings *persistent, qd_settings *transient, qd_err *err);
+int qd_config_cluster(qd_config *c, qd_settings *persistent, qd_settings *transient,
+                      qd_config_left left, void *arg, qd_err *err);
+/* Would the node work with these settings (all of them, sealed)? Schema, values that belong
+ * together, listeners; nothing changes. [any] */
+QD_MUST_CHECK
+int qd_config_try(qd_config *c, qd_settings *all, qd_err *err);
 /* SIGHUP: the file's new text. Settings with RELOAD or DYNAMIC that changed are applied; names of
  * others that differ are appended to restart (comma-separated). On an error nothing has changed. */
 QD_MUST_CHECK

@@ -201,12 +201,20 @@ static void markdown_table(const qd_schema *schema, qd_buf *out)
 
 int qd_schema_print_markdown(qd_buf *out)
 {
-    qd_buf_c(out,
-             "# Settings\n\nPrinted from core/config/node_settings.def and index_settings.def by "
-             "`qd config list --markdown`.\n\nOrder of precedence: `_cluster/settings` transient, "
-             "persistent (dynamic settings only), `-E key=value`,\nenvironment, "
-             "`quidditch.yml`, default. An unknown name or a bad value stops the start.\n\n"
-             "## Environment\n\n| variable | setting |\n|---|---|\n");
+    qd_buf_c(
+        out,
+        "# Settings\n\nPrinted from core/config/node_settings.def and index_settings.def by "
+        "`qd config list --markdown`.\n\nOrder of precedence: `_cluster/settings` transient, "
+        "persistent (dynamic settings only), `-E key=value`,\nenvironment, "
+        "`quidditch.yml`, default. An unknown name or a bad value stops the start.\n\n"
+        "Each setting of `_cluster/settings` is applied for itself: a node leaves out what is "
+        "stored there and that\nit cannot use (a name or a value of another version), and its "
+        "log names setting, value and reason. A node that\nno longer works under one of them is "
+        "started with `-E cluster.settings.ignore=NAME`, or with `*` for all of\nthem: they have "
+        "no force on it then, wherever the cluster's state is kept, and\n"
+        "`PUT /_cluster/settings {\"persistent\": {\"NAME\": null}}` takes them away for "
+        "good.\n\n"
+        "## Environment\n\n| variable | setting |\n|---|---|\n");
 #define QD_ENVIRONMENT(variable, key) qd_buf_c(out, "| `" variable "` | `" key "` |\n");
 #include "config/environment.def"
 #undef QD_ENVIRONMENT

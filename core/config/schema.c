@@ -262,6 +262,9 @@ static int check_parts(const qd_setting_def *d, const qd_setting_value *v, qd_er
               (qd_str_ends(v->key, QD_STR("._ip")) || qd_str_ends(v->key, QD_STR("._host_ip")) ||
                qd_str_ends(v->key, QD_STR("._publish_ip")));
     qd_str rest = v->text;
+    /* of a group each value is one word: levels of log lines */
+    if (d->type == QD_ST_GROUP && d->values)
+        return word_index(d->values, v->text) < 0 ? unknown_word(d, v->key, v->text, err) : 0;
     while ((ip || d->values) && rest.p) {
         qd_str part = qd_str_trim(qd_str_split(&rest, ','));
         if (!part.n) continue;

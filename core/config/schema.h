@@ -109,8 +109,9 @@ typedef struct qd_values qd_values;
 QD_MUST_CHECK
 int qd_values_new(const qd_schema *schema, qd_settings *s, int64_t memory_bytes, qd_values **out,
                   qd_err *err);
-/* Do values of a node fit each other? The disk watermarks: low before high before flood stage, all
- * as shares or all as bytes. QD_E_ARG in Elasticsearch's words. [any] */
+/* Do values of a node fit each other and the node? The disk watermarks: low before high before
+ * flood stage, all as shares or all as bytes; the limit of all memory: enough to serve requests.
+ * QD_E_ARG in Elasticsearch's words. [any] */
 QD_MUST_CHECK
 int qd_values_check(const qd_values *v, qd_err *err);
 /* One more reference; returns v. [any] */
@@ -136,6 +137,8 @@ const qd_str *qd_values_list(const qd_values *v, uint32_t id, uint32_t *n);
 bool qd_values_is_set(const qd_values *v, uint32_t id);
 /* SPACE: the bytes that must stay free on a disk of `total` bytes. [any] */
 int64_t qd_values_space_free(const qd_values *v, uint32_t id, int64_t total);
+/* The bytes that percentages of MEMORY count from. [any] */
+int64_t qd_values_memory(const qd_values *v);
 /* The settings it was made from (for groups: qd_settings_group). Borrowed. [any] */
 const qd_settings *qd_values_settings(const qd_values *v);
 

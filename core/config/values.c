@@ -11,6 +11,7 @@ struct qd_values {
     const qd_schema *schema;
     qd_settings *settings;
     qd_arena arena;
+    int64_t memory;
     qdi_parsed at[];
 };
 
@@ -86,6 +87,7 @@ int qd_values_new(const qd_schema *schema, qd_settings *s, int64_t memory_bytes,
     v->magic = VALUES_MAGIC;
     atomic_init(&v->refs, 1);
     v->schema = schema;
+    v->memory = memory_bytes;
     v->settings = s ? qd_settings_ref(s) : NULL;
     qd_arena_init_small(&v->arena, NULL, 0);
     int rc = 0;
@@ -141,6 +143,12 @@ int64_t qd_values_space_free(const qd_values *v, uint32_t id, int64_t total)
 {
     const qdi_parsed *p = value(v, id);
     return p->f >= 0 ? (int64_t)((1.0 - p->f) * (double)total) : p->i;
+}
+
+int64_t qd_values_memory(const qd_values *v)
+{
+    QD_CHECK(v, VALUES_MAGIC);
+    return v->memory;
 }
 
 const qd_settings *qd_values_settings(const qd_values *v)

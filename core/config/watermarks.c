@@ -1,5 +1,5 @@
 /* watermarks.c: what the three disk watermarks must be to each other. */
-#include "config/schema.h"
+#include "config/breakers_int.h"
 #include "config/value.h"
 
 typedef struct mark {
@@ -37,7 +37,7 @@ static int check_pair(const mark *low, const mark *high, qd_err *err)
     return 0;
 }
 
-int qd_values_check(const qd_values *v, qd_err *err)
+static int check_marks(const qd_values *v, qd_err *err)
 {
     mark m[3] = {{.name = "low", .id = QD_SET_DISK_LOW},
                  {.name = "high", .id = QD_SET_DISK_HIGH},
@@ -55,4 +55,10 @@ int qd_values_check(const qd_values *v, qd_err *err)
     }
     int rc = check_pair(&m[0], &m[1], err);
     return rc ? rc : check_pair(&m[1], &m[2], err);
+}
+
+int qd_values_check(const qd_values *v, qd_err *err)
+{
+    int rc = check_marks(v, err);
+    return rc ? rc : qdi_breaker_check(v, err);
 }

@@ -64,7 +64,7 @@ typedef struct qd_node {
     struct qd_stores *stores; /* in front of them; NULL: there is one */
     struct qd_driver *driver; /* of migrations between them */
     char id[QD_UUID_TEXT];    /* path.data/node.json */
-    qd_account index_account, request_account, inflight_account;
+    qd_account index_account, request_account, inflight_account, vital_account;
     qd_shards *shards;
     qd_mutex following; /* shards, leaving, for the listener of the cluster's states */
     bool leaving;       /* this node stops: its shards follow the state no more */

@@ -11,16 +11,19 @@
 #include "rest/rest.h"
 #include <stdio.h>
 
-#define RETIRE_MS 3000 /* for operations under way on primaries */
-#define QUIET_MS 20000 /* for what plugins asked for */
-#define LEAVE_MS 2000  /* for others to take over */
+#define RETIRE_MS 3000            /* for operations under way on primaries */
+#define QUIET_MS 20000            /* for what plugins asked for */
+#define VITAL_BYTES (256ll << 20) /* of what is answered whatever the breakers say */
+#define LEAVE_MS 2000             /* for others to take over */
 
-/* A breaker counts what is reserved times its overhead; the account what is reserved. */
+/* A breaker counts what is reserved times its overhead; the account what is reserved. One of 0
+ * bytes refuses all, but an account's limit of 0 is none. */
 static int64_t reserved_limit(const qd_values *v, qd_set limit, qd_set overhead)
 {
     double factor = qd_values_f64(v, overhead);
     int64_t bytes = qd_values_i64(v, limit);
-    return factor > 0 ? (int64_t)((double)bytes / factor) : bytes;
+    if (factor > 0) bytes = (int64_t)((double)bytes / factor);
+    return bytes > 0 ? bytes : 1;
 }
 
 /* At the start, and when one of the settings has changed. */
@@ -40,6 +43,7 @@ static int make_breakers(qd_node *node, qd_err *err)
     int rc = 0;
     qd_account_init(&node->request_account, "request", NULL, 0);
     qd_account_init(&node->inflight_account, "in_flight_requests", NULL, 0);
+    qd_account_init(&node->vital_account, "vital", NULL, VITAL_BYTES);
     node->request_account.asked = node->inflight_account.asked = true;
     set_breakers(node, qd_config_values(node->config));
     for (size_t i = 0; i < QD_COUNT_OF(keys) && !rc; i++) {
@@ -74,6 +78,7 @@ static int actions_start(qd_node *node, qd_err *err)
         .tasks = node->tasks,
         .plugins = node->plugins,
         .account = &node->request_account,
+        .vital = &node->vital_account,
         .in_flight = &node->inflight_account,
         .start_wall_ms = node->start_wall_ms,
         .start_ns = node->start_ns,

@@ -88,12 +88,18 @@ static void sink(void *arg, int64_t wall_ms, qd_log_level level, const char *com
     qd_buf_fini(&b);
 }
 
-/* Component names live as long as the process: levels keep a pointer to them. */
+/* Component names live as long as the process: levels keep a pointer to them. Elasticsearch calls
+ * what is of no component _root. */
 static void set_component(qd_str name, qd_str level_name)
 {
     qd_log_level level;
+    if (!qd_log_level_parse(level_name, &level)) return;
+    if (qd_str_is(name, "_root")) {
+        qd_log_level_set(NULL, level);
+        return;
+    }
     char *copy = qd_memdup(NULL, name.p, name.n);
-    if (copy && qd_log_level_parse(level_name, &level)) qd_log_level_set(copy, level);
+    if (copy) qd_log_level_set(copy, level);
 }
 
 static void apply_levels(void *arg, const qd_values *next)
@@ -102,6 +108,7 @@ static void apply_levels(void *arg, const qd_values *next)
     qd_log_level level;
     if (qd_log_level_parse(qd_values_text(next, QD_SET_LOGGER_LEVEL), &level))
         qd_log_level_set(NULL, level);
+    qd_log_levels_reset();
     const qd_settings *s = qd_values_settings(next);
     size_t n, first = qd_settings_group(s, LEVEL_GROUP, &n);
     for (size_t i = first; i < first + n; i++) {
@@ -109,27 +116,6 @@ static void apply_levels(void *arg, const qd_values *next)
         if (qd_schema_find(&qd_schema_node, v->key, NULL)->type == QD_ST_GROUP)
             set_component(qd_str_sub(v->key, LEVEL_GROUP.n, SIZE_MAX), v->text);
     }
-}
-
-static int check_levels(void *arg, const qd_values *next, qd_err *err)
-{
-    (void)arg;
-    const qd_settings *s = qd_values_settings(next);
-    size_t n, first = qd_settings_group(s, LEVEL_GROUP, &n);
-    for (size_t i = first; i < first + n; i++) {
-        const qd_setting_value *v = qd_settings_at(s, i);
-        qd_log_level level;
-        if (qd_schema_find(&qd_schema_node, v->key, NULL)->type != QD_ST_GROUP) continue;
-        if (!qd_log_level_parse(v->text, &level))
-            return qd_err_set(err, QD_E_ARG, "unknown level [%.*s] of [%.*s]", QD_STR_ARG(v->text),
-                              QD_STR_ARG(v->key));
-    }
-    return 0;
-}
-
-static int log_check(qd_node *node, qd_err *err)
-{
-    return check_levels(NULL, qd_config_values(node->config), err);
 }
 
 static int open_file(qd_node *node, qd_err *err)
@@ -150,8 +136,7 @@ static int log_start(qd_node *node, qd_err *err)
     int rc = node->logs[0] ? open_file(node, err) : 0;
     bool to_err = !node->logs[0] || qd_config_bool(node->config, QD_SET_LOGGER_STDERR);
     if (rc == 0 && to_err) rc = qd_file_out_open(QD_FILE_STDERR, false, 0600, &out.err, err);
-    if (rc == 0)
-        rc = qd_config_listen(node->config, "logger.", check_levels, apply_levels, NULL, err);
+    if (rc == 0) rc = qd_config_listen(node->config, "logger.", NULL, apply_levels, NULL, err);
     if (rc != 0) {
         qd_file_out_close(out.file);
         return rc;
@@ -184,4 +169,4 @@ static void log_stop(qd_node *node)
     out.file = out.err = NULL;
 }
 
-const qd_step qd_step_log = {"log", log_check, log_start, log_stop, log_reload};
+const qd_step qd_step_log = {"log", NULL, log_start, log_stop, log_reload};

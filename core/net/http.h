@@ -118,6 +118,8 @@ void qd_http_user_set(qd_http_exchange *x, void *user, void (*user_free)(void *u
 void *qd_http_user(const qd_http_exchange *x);
 /* Memory that lives until the user was freed. [loop] */
 qd_arena *qd_http_arena(qd_http_exchange *x);
+/* Body and answer are taken and given whatever is in flight. Only inside headers. */
+void qd_http_vital(qd_http_exchange *x);
 /* The body will come in pieces. Only inside headers. */
 void qd_http_stream(qd_http_exchange *x);
 /* Goes on after a refused piece. [any] */

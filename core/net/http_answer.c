@@ -161,6 +161,13 @@ qd_arena *qd_http_arena(qd_http_exchange *x)
 {
     return &x->arena;
 }
+void qd_http_vital(qd_http_exchange *x)
+{
+    x->vital = true;
+    x->body.account = x->server->c.account;
+    x->body.max = HTTP_VITAL_BODY_MAX;
+}
+
 void qd_http_stream(qd_http_exchange *x)
 {
     x->stream = true;
@@ -359,14 +366,19 @@ static void answer_piece(http_conn *c, qd_http_exchange *x, int status, const ch
     if (last && x->chunked_answer) (void)qd_buf_c(&c->out, "0\r\n\r\n");
 }
 
+/* What is large belongs to the requests in flight, but for what is answered in any case. */
+static qd_account *large_account(const qd_http_exchange *x)
+{
+    return x->vital ? x->server->c.account : qdi_http_in_flight(x->server);
+}
+
 /* Room for n bytes of an answer. What is large is charged to the requests in flight, and false when
  * they have no room for it. */
-static bool room_for(http_conn *c, size_t n)
+static bool room_for(http_conn *c, const qd_http_exchange *x, size_t n)
 {
-    qd_account *in_flight = qdi_http_in_flight(c->server);
     qd_buf b;
     if (n <= HTTP_ANSWER_SMALL || c->out.cap - c->out.n > n + 4096) return true;
-    qd_buf_init(&b, in_flight, HTTP_OUT_MAX);
+    qd_buf_init(&b, large_account(x), HTTP_OUT_MAX);
     if (!qd_buf_reserve(&b, c->out.n + n + 4096)) return false;
     (void)qd_buf_add(&b, c->out.p, c->out.n);
     qd_buf_fini(&c->out);
@@ -393,7 +405,7 @@ static void answer_here(http_conn *c, qd_http_exchange *x, int status, const cha
                         const char *extra, qd_str part, bool last, bool zipped)
 {
     const qd_http_config *cfg = &c->server->c;
-    if (!x->head && !room_for(c, part.n)) {
+    if (!x->head && !room_for(c, x, part.n)) {
         if (last && answer_lost(c, x)) return;
         x->ended = last; /* the client must see that the answer is not whole */
         x->answering = true;
@@ -452,7 +464,7 @@ static int part_fill(part_post *p, qd_http_exchange *x, const char *extra, qd_st
     const qd_http_config *cfg = &x->server->c;
     int rc = 0;
     bool large = part.n > HTTP_ANSWER_SMALL;
-    qd_buf_init(&p->part, large ? qdi_http_in_flight(x->server) : cfg->account, HTTP_OUT_MAX);
+    qd_buf_init(&p->part, large ? large_account(x) : cfg->account, HTTP_OUT_MAX);
     if (!x->begun && x->gzip_answer) x->zipping = !last;
     if (x->zipping) {
         p->gzip = true;

@@ -238,7 +238,7 @@ static bool body_fits(http_conn *c)
 {
     qd_account *a = qdi_http_in_flight(c->server);
     uint64_t n = c->x->request.content_length;
-    if (n <= HTTP_ANSWER_SMALL || !a || c->x->stream) return true;
+    if (n <= HTTP_ANSWER_SMALL || !a || c->x->stream || c->x->vital) return true;
     if (qd_account_charge(a, (int64_t)n)) return false;
     qd_account_release(a, (int64_t)n);
     return true;

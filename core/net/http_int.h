@@ -15,11 +15,12 @@
 #define HTTP_CHUNK_LINE_MAX (HTTP_CHUNK_EXTENSION_MAX + 256u) /* leading zeros too have an end */
 #define HTTP_TRAILER_MAX 8192u
 #define HTTP_OUT_MAX ((size_t)3 << 30)
-#define HTTP_ANSWER_SMALL 65536u /* answers up to this go out whatever the breakers say */
-#define HTTP_HEAD_ROOM 512u      /* bytes that most heads of answers take at most */
-#define HTTP_KEEP_BYTES 16384u   /* of an idle connection's buffers */
-#define HTTP_SPARE_EXCHANGES 64u /* kept by a loop for the next requests */
-#define HTTP_SPARE_BYTES 8192u   /* of a spare one's arena */
+#define HTTP_VITAL_BODY_MAX (1u << 20) /* of a request that the breakers do not see */
+#define HTTP_ANSWER_SMALL 65536u       /* answers up to this go out whatever the breakers say */
+#define HTTP_HEAD_ROOM 512u            /* bytes that most heads of answers take at most */
+#define HTTP_KEEP_BYTES 16384u         /* of an idle connection's buffers */
+#define HTTP_SPARE_EXCHANGES 64u       /* kept by a loop for the next requests */
+#define HTTP_SPARE_BYTES 8192u         /* of a spare one's arena */
 #define HTTP_DISCARD_MAX                                                                           \
     ((uint64_t)1 << 20) /* of a refused request's body, to keep the connection */
 /* A client that sends requests ahead has so many of them answered in a turn of the loop, more while
@@ -84,6 +85,7 @@ struct qd_http_exchange {
     bool want_close, head, http10, expect, gzip_answer;
     /* the loop's */
     bool stream, answering, chunked_answer, ended;
+    bool vital;      /* outside of the limit of requests in flight */
     bool delivered;  /* the handler has all of the request */
     bool discarding; /* answered; the rest of the body is dropped */
     /* the answerer's */

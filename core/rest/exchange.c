@@ -68,7 +68,8 @@ static int32_t on_answer(qd_action_call *call, int32_t status, uint32_t format,
         content_type(c, format);
         c->holding = true;
         stale(c);
-        if (part.n > HELD_SMALL) c->held.account = c->f->in_flight;
+        if (part.n > HELD_SMALL && !(c->api->flags & QD_API_VITAL))
+            c->held.account = c->f->in_flight;
         return qd_buf_str(&c->held, part);
     }
     if (c->holding) {
@@ -315,6 +316,8 @@ static void on_headers(void *arg, qd_http_exchange *x)
         (void)qd_http_answer(x, 200, "", extra(c), QD_STR(""), true);
     } else if (!m.api) {
         no_route(c, &m);
+    } else if (m.api->flags & QD_API_VITAL) {
+        qd_http_vital(x);
     } else if ((m.api->flags & QD_API_STREAM) && qd_http_request_get(x)->has_body) {
         qd_http_stream(x);
         c->streamed = true;

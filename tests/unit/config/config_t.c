@@ -198,6 +198,18 @@ static qd_settings *one(const char *key, const char *value)
     return s;
 }
 
+typedef struct told {
+    int n;
+    char last[512];
+} told;
+
+static void on_left(void *arg, qd_str key, qd_str value, const char *why)
+{
+    told *t = arg;
+    t->n++;
+    snprintf(t->last, sizeof t->last, "%.*s=%.*s: %s", QD_STR_ARG(key), QD_STR_ARG(value), why);
+}
+
 static void cluster_settings_are_checked_by_all_before_any_applies(void **state)
 {
     (void)state;
@@ -205,35 +217,165 @@ static void cluster_settings_are_checked_by_all_before_any_applies(void **state)
     assert_int_equal(open_config(&c, "search.max_buckets: 5\n", NULL), 0);
     assert_int_equal(qd_config_ready(c, NULL), 0);
     seen first = {0}, second = {0}, other = {0};
+    told left = {0};
     const char *key = "search.max_buckets";
     assert_int_equal(qd_config_listen(c, key, on_check, on_apply, &first, NULL), 0);
     assert_int_equal(qd_config_listen(c, "search.", on_check, on_apply, &second, NULL), 0);
     assert_int_equal(qd_config_listen(c, "http.", on_check, on_apply, &other, NULL), 0);
     qd_settings *s = one(key, "7");
     second.refuse = 1;
-    assert_int_equal(qd_config_cluster(c, s, NULL, NULL), QD_E_ARG);
+    assert_int_equal(qd_config_try(c, s, NULL), QD_E_ARG);
+    assert_int_equal(qd_config_cluster(c, s, NULL, on_left, &left, NULL), 0);
+    assert_int_equal(left.n, 1);
     assert_int_equal(first.applies, 0);
     assert_int_equal(qd_config_i64(c, QD_SET_SEARCH_MAX_BUCKETS), 5);
     second.refuse = 0;
     const qd_values *before = qd_config_values(c);
-    assert_int_equal(qd_config_cluster(c, s, NULL, NULL), 0);
+    assert_int_equal(qd_config_try(c, s, NULL), 0);
+    assert_int_equal(qd_config_cluster(c, s, NULL, on_left, &left, NULL), 0);
+    assert_int_equal(left.n, 1);
     assert_int_equal(first.last, 7);
     assert_int_equal(second.applies, 1);
     assert_int_equal(other.checks, 0);
-    assert_int_equal(qd_values_i64(before, QD_SET_SEARCH_MAX_BUCKETS), 5); /* still readable */
-    qd_settings *fixed = one("path.data", "/x");
-    qd_err err;
-    qd_err_init(&err);
-    assert_int_equal(qd_config_cluster(c, fixed, NULL, &err), QD_E_ARG);
-    assert_string_equal(qd_err_reason(&err),
-                        "persistent setting [path.data], not dynamically updateable");
-    qd_err_fini(&err);
-    assert_int_equal(qd_config_cluster(c, NULL, NULL, NULL), 0); /* back to the file's */
-    assert_ptr_equal(qd_config_values(c), before);               /* which takes no more memory */
+    assert_int_equal(qd_values_i64(before, QD_SET_SEARCH_MAX_BUCKETS), 5);   /* still readable */
+    assert_int_equal(qd_config_cluster(c, NULL, NULL, NULL, NULL, NULL), 0); /* the file's */
+    assert_ptr_equal(qd_config_values(c), before); /* which takes no more memory */
     assert_int_equal(first.last, 5);
     qd_settings_unref(s);
-    qd_settings_unref(fixed);
     qd_config_close(c);
+}
+
+/* What is stored may be of another version: it stops no other setting, and is told by its name. */
+static void each_setting_of_the_cluster_is_applied_for_itself(void **state)
+{
+    (void)state;
+    static const char *const bad[][3] = {
+        {"path.data", "/x",
+         "path.data=/x: persistent setting [path.data], not dynamically updateable"},
+        {"no.such", "1", "no.such=1: persistent setting [no.such], not recognized"},
+        {"logger.x", "bogus",
+         "logger.x=bogus: unknown value for [logger.x] must be one of [trace, debug, info, warn, "
+         "error, fatal, off] but was: bogus"},
+        {"search.max_open_scroll_context", "-1",
+         "search.max_open_scroll_context=-1: Failed to parse value [-1] for setting "
+         "[search.max_open_scroll_context] must be >= 0"},
+        {"cluster.routing.allocation.disk.watermark.low", "99%",
+         "cluster.routing.allocation.disk.watermark.low=99%: low disk watermark [99%] more than "
+         "high "
+         "disk watermark [90%]"},
+        {"indices.breaker.total.limit", "1b",
+         "indices.breaker.total.limit=1b: it is below the floor and counts as [67108864b]"},
+    };
+    qd_config *c;
+    assert_int_equal(open_config(&c, "", NULL), 0);
+    assert_int_equal(qd_config_ready(c, NULL), 0);
+    for (size_t i = 0; i < QD_COUNT_OF(bad); i++) {
+        told left = {0};
+        qd_settings *s;
+        assert_int_equal(qd_settings_new(NULL, &s, NULL), 0);
+        assert_int_equal(qd_settings_put(s, qd_str_c(bad[i][0]), qd_str_c(bad[i][1]), NULL), 0);
+        assert_int_equal(qd_settings_put(s, QD_STR("search.max_buckets"), QD_STR("7"), NULL), 0);
+        assert_int_equal(qd_settings_seal(s, NULL), 0);
+        assert_int_equal(qd_config_cluster(c, s, NULL, on_left, &left, NULL), 0);
+        assert_string_equal(left.last, bad[i][2]);
+        assert_int_equal(left.n, 1);
+        assert_int_equal(qd_config_i64(c, QD_SET_SEARCH_MAX_BUCKETS), 7);
+        assert_int_equal(qd_config_cluster(c, NULL, NULL, NULL, NULL, NULL), 0);
+        qd_settings_unref(s);
+    }
+    qd_config_close(c);
+}
+
+static qd_settings *text_set(const char *const *pairs)
+{
+    qd_settings *s;
+    assert_int_equal(qd_settings_new(NULL, &s, NULL), 0);
+    for (; *pairs; pairs += 2)
+        assert_int_equal(qd_settings_put(s, qd_str_c(pairs[0]), qd_str_c(pairs[1]), NULL), 0);
+    assert_int_equal(qd_settings_seal(s, NULL), 0);
+    return s;
+}
+
+/* Two that do not fit each other: as many as go together are used, and what fits only together is.
+ */
+static void as_many_as_fit_each_other(void **state)
+{
+    (void)state;
+#define MARK "cluster.routing.allocation.disk.watermark."
+    static const char *const together[] = {MARK "low",         "95%", MARK "high", "96%",
+                                           MARK "flood_stage", "97%", NULL};
+    static const char *const crossed[] = {
+        MARK "low",           "95%", MARK "high", "20%", MARK "flood_stage", "10%",
+        "search.max_buckets", "7",   NULL};
+    told left = {0};
+    qd_config *c;
+    assert_int_equal(open_config(&c, "", NULL), 0);
+    assert_int_equal(qd_config_ready(c, NULL), 0);
+    qd_settings *s = text_set(together);
+    assert_int_equal(qd_config_cluster(c, s, NULL, on_left, &left, NULL), 0);
+    assert_int_equal(left.n, 0);
+    assert_string_equal(qd_config_text(c, QD_SET_DISK_LOW).p, "95%");
+    qd_settings_unref(s);
+    s = text_set(crossed);
+    assert_int_equal(qd_config_cluster(c, s, NULL, on_left, &left, NULL), 0);
+    assert_int_equal(left.n, 3);
+    assert_string_equal(qd_config_text(c, QD_SET_DISK_LOW).p, "85%");
+    assert_int_equal(qd_config_i64(c, QD_SET_SEARCH_MAX_BUCKETS), 7);
+    qd_settings_unref(s);
+    qd_config_close(c);
+#undef MARK
+}
+
+/* The way back of a node that a setting has locked out. */
+static void settings_that_are_ignored_have_no_force(void **state)
+{
+    (void)state;
+    static const char *const set[] = {"search.max_buckets",
+                                      "7",
+                                      "search.max_open_pit_context",
+                                      "8",
+                                      "search.max_open_scroll_context",
+                                      "9",
+                                      NULL};
+    told left = {0};
+    qd_config *c;
+    assert_int_equal(open_config(&c, "search.max_open_pit_context: 5\n", NULL), 0);
+    assert_int_equal(
+        qd_config_flag(c, QD_STR("cluster.settings.ignore=search.max_open_*,no.such"), NULL), 0);
+    assert_int_equal(qd_config_ready(c, NULL), 0);
+    qd_settings *s = text_set(set);
+    assert_int_equal(qd_config_cluster(c, s, NULL, on_left, &left, NULL), 0);
+    assert_int_equal(left.n, 2);
+    assert_int_equal(qd_config_i64(c, QD_SET_SEARCH_MAX_BUCKETS), 7);
+    assert_int_equal(qd_config_i64(c, QD_SET_SEARCH_MAX_PITS), 5);
+    assert_int_equal(qd_config_i64(c, QD_SET_SEARCH_MAX_SCROLLS), 500);
+    qd_settings_unref(s);
+    qd_config_close(c);
+}
+
+/* With less no request is served; a node that plans with little memory has a floor of its own. */
+static void the_limit_of_all_memory_has_a_floor(void **state)
+{
+    (void)state;
+    static const char *const lines[][2] = {
+        {"indices.breaker.total.limit: 1b\n",
+         "failed to parse value [1b] for setting [indices.breaker.total.limit], must be >= [64mb]: "
+         "with less this node serves no request"},
+        {"node.memory: 64mb\nindices.breaker.total.limit: 31mb\n",
+         "failed to parse value [31mb] for setting [indices.breaker.total.limit], must be >= "
+         "[32mb]: with less this node serves no request"},
+        {"node.memory: 64mb\nindices.breaker.total.limit: 32mb\n", NULL},
+    };
+    for (size_t i = 0; i < QD_COUNT_OF(lines); i++) {
+        qd_config *c;
+        qd_err err;
+        qd_err_init(&err);
+        assert_int_equal(open_config(&c, lines[i][0], &err), 0);
+        assert_int_equal(qd_config_ready(c, &err), lines[i][1] ? QD_E_ARG : 0);
+        if (lines[i][1]) assert_string_equal(qd_err_reason(&err), lines[i][1]);
+        qd_err_fini(&err);
+        qd_config_close(c);
+    }
 }
 
 /* An attribute without a name no node has: awareness of it would leave every copy unassigned. */
@@ -505,6 +647,10 @@ int main(void)
         cmocka_unit_test(modes_that_contradict_each_other_are_refused),
         cmocka_unit_test(use_k8s_coordination_stands_alone),
         cmocka_unit_test(cluster_settings_are_checked_by_all_before_any_applies),
+        cmocka_unit_test(each_setting_of_the_cluster_is_applied_for_itself),
+        cmocka_unit_test(as_many_as_fit_each_other),
+        cmocka_unit_test(settings_that_are_ignored_have_no_force),
+        cmocka_unit_test(the_limit_of_all_memory_has_a_floor),
         cmocka_unit_test(reload_applies_what_it_can_and_names_the_rest),
         cmocka_unit_test(values_are_read_as_elasticsearch_reads_them),
         cmocka_unit_test(settings_pass_through_json_nested_and_flat),
