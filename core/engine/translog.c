@@ -155,6 +155,7 @@ static translog_head head_of(qd_translog *t, const qd_translog_turn *turn, uint6
         h.before_operations = before->operations;
         h.before_min = before->min_seq_no;
         h.before_max = before->max_seq_no;
+        h.before_durable = before->durable;
     }
     return h;
 }

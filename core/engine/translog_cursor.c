@@ -232,8 +232,8 @@ static int load_window(qd_translog_cursor *c, qd_err *err)
         const struct held *h = &c->file[i];
         if (h->max < c->base || h->min > c->end) continue;
         c->scanning = i;
-        rc = qdi_translog_read_known(h->f->log, h->f->name, h->f->number, h->end, c->account, note,
-                                     c, err);
+        rc = qdi_translog_read_known(h->f->log, h->f->name, h->f->number, TRANSLOG_HEADER, h->end,
+                                     c->account, note, c, err);
     }
     return rc;
 }

@@ -62,6 +62,9 @@ typedef struct translog_head {
     /* of the generation before: operations, their lowest and highest number (-1: none) */
     uint64_t before_operations;
     int64_t before_min, before_max;
+    /* of the generation before, when this process had found it: the end of what is surely durable.
+     * What is behind it is read as far as it is good. 0: all of it is durable */
+    uint64_t before_durable;
 } translog_head;
 /* Writes a file header. */
 void qdi_translog_header(uint8_t p[TRANSLOG_HEADER], const translog_head *h);
@@ -76,18 +79,22 @@ typedef int (*translog_each)(void *arg, const qd_translog_op *op, const qd_trans
                              qd_err *err);
 /* What a whole reading of one generation finds. */
 typedef struct translog_found {
-    uint64_t end;       /* of the good records; 0: not even a header, the file may go */
+    uint64_t end;     /* of the good records; 0: not even a header, the file may go */
+    uint64_t durable; /* where the highest mark says that what is durable ends; 0: there is none */
+    uint64_t records; /* end of the last record, 0: there is none */
     int64_t checkpoint; /* highest of the marks, -1 */
     translog_head head;
 } translog_found;
-/* Reads one generation from its header to its end. sealed: a later generation exists, so every byte
- * was durable and any bad one is corruption. */
-int qdi_translog_read_all(qd_store_log *log, const char *file, uint64_t generation, bool sealed,
-                          const uint8_t uuid[16], qd_account *account, translog_each each,
-                          void *arg, translog_found *found, qd_err *err);
-/* Reads the records up to `end`, which are known to be good: any bad byte is corruption. */
-int qdi_translog_read_known(qd_store_log *log, const char *file, uint64_t generation, uint64_t end,
-                            qd_account *account, translog_each each, void *arg, qd_err *err);
+#define TRANSLOG_SEALED UINT64_MAX
+/* Reads one generation from its header to its end. Bytes before `durable` were durable, and any bad
+ * one is corruption; TRANSLOG_SEALED: all of them, 0: what its marks tell. */
+int qdi_translog_read_all(qd_store_log *log, const char *file, uint64_t generation,
+                          uint64_t durable, const uint8_t uuid[16], qd_account *account,
+                          translog_each each, void *arg, translog_found *found, qd_err *err);
+/* Reads the records between two offsets, which are known to be good: any bad byte is corruption. */
+int qdi_translog_read_known(qd_store_log *log, const char *file, uint64_t generation, uint64_t from,
+                            uint64_t end, qd_account *account, translog_each each, void *arg,
+                            qd_err *err);
 
 /* One generation; its file stays open while the log or a cursor has a reference. */
 typedef struct translog_file {
@@ -95,6 +102,11 @@ typedef struct translog_file {
     uint64_t number;
     qd_store_log *log;
     uint64_t bytes; /* final once it is no longer the current one */
+    /* of one that was found: the end of what is surely on the disk, by its marks, at least the
+     * header. 0: all that this process wrote and synced */
+    uint64_t durable;
+    uint64_t records; /* of one that was found: the end of the last record, 0: there is none */
+    bool marked;      /* of one that was found: it has a mark */
     uint64_t operations;
     int64_t min_seq_no, max_seq_no; /* -1: none */
     translog_head head;

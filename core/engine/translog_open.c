@@ -105,9 +105,10 @@ static int keep(qd_translog *t, translog_file *f, qd_err *err)
     return qd_vec_push(&t->files, t->account, f) ? qd_err_nomem(err, "translog generation") : 0;
 }
 
-/* A generation of which every byte is checked; a torn tail is cut, a file without a whole header
+/* A generation of which every byte is checked: all are durable before `durable` (see
+ * qdi_translog_read_all). Of the newest one a torn tail is cut, a file without a whole header
  * removed. */
-static int open_checked(qd_translog *t, uint64_t number, bool sealed, qd_err *err)
+static int open_checked(qd_translog *t, uint64_t number, uint64_t durable, qd_err *err)
 {
     qd_store_log *log;
     char name[TRANSLOG_NAME_MAX];
@@ -122,16 +123,13 @@ static int open_checked(qd_translog *t, uint64_t number, bool sealed, qd_err *er
         return qd_err_nomem(err, "translog generation");
     }
     uint64_t whole = qd_store_log_end(log);
-    rc = qdi_translog_read_all(log, name, number, sealed, t->who.uuid, t->account, count, f, &found,
-                               err);
-    if (!rc && found.end < whole) {
+    rc = qdi_translog_read_all(log, name, number, durable, t->who.uuid, t->account, count, f,
+                               &found, err);
+    if (!rc && !durable && found.end < whole) {
         qd_log_warn(TRANSLOG_LOG,
                     "[%s] torn tail: %llu bytes at offset %llu were never acknowledged, cut", name,
                     (unsigned long long)(whole - found.end), (unsigned long long)found.end);
         rc = found.end ? qd_store_log_truncate(log, found.end, err) : 0;
-    } else if (!rc && !sealed) {
-        /* after a kill these bytes may be in the page cache only, and from now on they count */
-        rc = qd_store_log_sync(log, err);
     }
     if (!rc && found.end == 0) {
         qdi_translog_file_unref(f);
@@ -139,6 +137,12 @@ static int open_checked(qd_translog *t, uint64_t number, bool sealed, qd_err *er
     }
     f->bytes = found.end;
     f->head = found.head;
+    if (durable != TRANSLOG_SEALED) {
+        f->durable = found.durable > durable ? found.durable : durable;
+        if (f->durable < TRANSLOG_HEADER) f->durable = TRANSLOG_HEADER;
+        f->records = found.records;
+        f->marked = found.durable > 0;
+    }
     if (!rc) rc = keep(t, f, err);
     if (rc) qdi_translog_file_unref(f);
     if (!rc && found.checkpoint > t->checkpoint_written &&
@@ -171,11 +175,24 @@ static int open_kept(qd_translog *t, uint64_t number, uint64_t next, qd_err *err
         qd_store_log_close(log);
         return qd_err_nomem(err, "translog generation");
     }
-    f->bytes = qd_store_log_end(log);
+    f->bytes = behind.before_durable ? behind.before_durable : qd_store_log_end(log);
     f->operations = behind.before_operations;
     f->min_seq_no = behind.before_min;
     f->max_seq_no = behind.before_max;
     if ((rc = keep(t, f, err))) qdi_translog_file_unref(f);
+    return rc;
+}
+
+/* What the header of the generation behind one tells of it. A bad header is told when that is read;
+ * the newest one's may be a creation that was cut short, which proves nothing. */
+static int durable_of(qd_translog *t, uint64_t next, bool newest, uint64_t *durable, qd_err *err)
+{
+    translog_head behind;
+    bool good = false;
+    int rc = peek(t, next, &behind, &good, err);
+    *durable = !good && newest                 ? 0
+               : good && behind.before_durable ? behind.before_durable
+                                               : TRANSLOG_SEALED;
     return rc;
 }
 
@@ -184,15 +201,21 @@ static int open_all(qd_translog *t, const listing *l, uint64_t first, uint64_t r
     uint64_t expected = first;
     for (size_t i = 0; i < l->numbers.n; i++) {
         uint64_t number = l->numbers.at[i];
-        int rc;
+        int rc = 0;
         if (number < first) {
             if ((rc = remove_file(t, number, err))) return rc;
             continue;
         }
         if (number != expected++) break;
         bool last = i + 1 == l->numbers.n;
-        rc = number < replay && !last ? open_kept(t, number, l->numbers.at[i + 1], err)
-                                      : open_checked(t, number, !last, err);
+        uint64_t durable = 0;
+        if (!last) {
+            rc = durable_of(t, l->numbers.at[i + 1], i + 2 == l->numbers.n, &durable, err);
+        }
+        if (!rc) {
+            rc = number < replay && !last ? open_kept(t, number, l->numbers.at[i + 1], err)
+                                          : open_checked(t, number, durable, err);
+        }
         if (rc) return rc;
     }
     size_t n = l->numbers.n;
@@ -210,14 +233,68 @@ static int open_all(qd_translog *t, const listing *l, uint64_t first, uint64_t r
     return 0;
 }
 
+/* --- what is not surely on the disk ---------------------------------------------------------- */
+
+/*
+ * A sync that failed is told once; then the system calls the pages clean, shows them to whoever
+ * reads, and syncs nothing of them. So of what stands behind the last mark nobody knows whether the
+ * disk has it, and no sync finds out (Rebello et al., "Can Applications Recover from fsync
+ * Failures?", USENIX ATC 2020). Its records are written once more, into a generation of their own,
+ * whose header says up to where the one before is surely there.
+ */
+
+static int once_more(void *arg, const qd_translog_op *op, const qd_translog_location *at,
+                     qd_err *err)
+{
+    qd_translog_location now;
+    (void)at;
+    return qd_translog_add(arg, op, &now, err);
+}
+
+/* Where that begins: a generation without a mark is a copying that did not end. */
+static size_t unsure_from(const qd_translog *t)
+{
+    size_t i = t->files.n - 1;
+    while (i > 0 && t->files.at[i]->head.before_durable && !t->files.at[i]->marked) i--;
+    return i;
+}
+
+static int write_again(qd_translog *t, qd_err *err)
+{
+    size_t n = t->files.n, from = unsure_from(t);
+    bool some = false;
+    for (size_t i = from; i < n; i++) some |= t->files.at[i]->records > t->files.at[i]->durable;
+    if (!some) return 0;
+    qd_translog_turn same = {.primary_term = t->who.primary_term};
+    atomic_store(&t->checkpoint, t->checkpoint_written);
+    qd_mutex_lock(&t->lock);
+    int rc = qdi_translog_begin(t, &same, t->files.at[n - 1]->number + 1, err);
+    qd_mutex_unlock(&t->lock);
+    for (size_t i = from; i < n && !rc; i++) {
+        translog_file *f = t->files.at[i];
+        if (f->records <= f->durable) continue;
+        qd_log_info(TRANSLOG_LOG,
+                    "[%s] %llu bytes behind the last mark, at offset %llu, are written once more",
+                    f->name, (unsigned long long)(f->records - f->durable),
+                    (unsigned long long)f->durable);
+        rc = qdi_translog_read_known(f->log, f->name, f->number, f->durable, f->records, t->account,
+                                     once_more, t, err);
+    }
+    if (!rc) rc = qd_translog_sync_all(t, err);
+    for (size_t i = from; i < n && !rc; i++) t->files.at[i]->bytes = t->files.at[i]->durable;
+    return rc;
+}
+
 /* What is found takes no more records. The generation for new ones is made when there is one: a
  * shard that nobody writes to is opened without a write, and has no generation more each time. */
 static int go_on(qd_translog *t, uint64_t replay, qd_err *err)
 {
     const translog_file *last = t->files.n ? t->files.at[t->files.n - 1] : NULL;
     if (last && memcmp(last->head.history, t->who.history, 16) == 0) {
-        qdi_translog_begin_later(t);
-        return 0;
+        size_t n = t->files.n;
+        int rc = write_again(t, err);
+        if (!rc && t->files.n == n) qdi_translog_begin_later(t);
+        return rc;
     }
     qd_translog_turn turn = {.primary_term = t->who.primary_term};
     atomic_store(&t->checkpoint, t->checkpoint_written);

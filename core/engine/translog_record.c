@@ -125,6 +125,7 @@ void qdi_translog_header(uint8_t p[TRANSLOG_HEADER], const translog_head *h)
     qd_put_u64le(p + 88, h->before_operations);
     qd_put_u64le(p + 96, (uint64_t)h->before_min);
     qd_put_u64le(p + 104, (uint64_t)h->before_max);
+    qd_put_u64le(p + 112, h->before_durable);
     qd_put_u64le(p + HEADER_SUM, qd_xxh3(p, HEADER_SUM));
 }
 
@@ -167,6 +168,7 @@ int qdi_translog_header_check(const uint8_t p[TRANSLOG_HEADER], const uint8_t uu
         .before_operations = qd_get_u64le(p + 88),
         .before_min = (int64_t)qd_get_u64le(p + 96),
         .before_max = (int64_t)qd_get_u64le(p + 104),
+        .before_durable = qd_get_u64le(p + 112),
     };
     memcpy(out->uuid, p + 16, 16);
     memcpy(out->history, p + 32, 16);

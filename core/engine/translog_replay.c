@@ -19,6 +19,7 @@ typedef struct replay {
     size_t cap, have; /* bytes of the window */
     uint64_t base;    /* file offset of buf[0] */
     int64_t checkpoint;
+    uint64_t durable, records; /* as in translog_found */
     qd_account *account;
 } replay;
 
@@ -90,11 +91,13 @@ static int walk(replay *r, uint64_t *at, translog_each each, void *arg, qd_err *
         if (claimed == MARK_BYTES) {
             if (!qdi_mark_decode(p, got, r->generation, &durable, &checkpoint)) return 0;
             if (checkpoint > r->checkpoint) r->checkpoint = checkpoint;
+            if (durable > r->durable) r->durable = durable;
         } else {
             qd_translog_op op;
             if (!qdi_record_decode(p, got, r->generation, &op)) return 0;
             qd_translog_location loc = {r->generation, *at, (uint32_t)claimed};
             if (each && (rc = each(arg, &op, &loc, err))) return rc;
+            r->records = *at + claimed;
         }
         *at += claimed;
     }
@@ -139,9 +142,9 @@ static int check_header(replay *r, const uint8_t *p, size_t got, const char *fil
     return rc;
 }
 
-int qdi_translog_read_all(qd_store_log *log, const char *file, uint64_t generation, bool sealed,
-                          const uint8_t uuid[16], qd_account *account, translog_each each,
-                          void *arg, translog_found *found, qd_err *err)
+int qdi_translog_read_all(qd_store_log *log, const char *file, uint64_t generation,
+                          uint64_t durable, const uint8_t uuid[16], qd_account *account,
+                          translog_each each, void *arg, translog_found *found, qd_err *err)
 {
     replay r = {.log = log, .generation = generation, .checkpoint = -1, .account = account};
     r.file_end = qd_store_log_end(log);
@@ -151,14 +154,15 @@ int qdi_translog_read_all(qd_store_log *log, const char *file, uint64_t generati
     *found = (translog_found){.checkpoint = -1};
     int rc = need(&r, 0, TRANSLOG_HEADER, &p, &got, err);
     if (rc) goto out;
-    if ((rc = check_header(&r, p, got, file, sealed, uuid, &at, &found->head, err)) || at == 0) {
+    if ((rc = check_header(&r, p, got, file, durable > 0, uuid, &at, &found->head, err)) ||
+        at == 0) {
         goto out;
     }
     if ((rc = walk(&r, &at, each, arg, err))) goto out;
     if (at < r.file_end) {
-        bool durable = sealed;
-        if (!durable && (rc = proven_durable(&r, at, &durable, err))) goto out;
-        if (durable) {
+        bool damage = at < durable;
+        if (!damage && (rc = proven_durable(&r, at, &damage, err))) goto out;
+        if (damage) {
             rc = qd_err_set(err, QD_E_TRANSLOG_CORRUPT,
                             "translog [%s] at offset %llu: record does not match its checksum, "
                             "though it had been made durable",
@@ -169,14 +173,17 @@ out:
     qd_free(r.buf);
     if (!rc) found->end = at;
     found->checkpoint = r.checkpoint;
+    found->durable = r.durable;
+    found->records = r.records;
     return rc;
 }
 
-int qdi_translog_read_known(qd_store_log *log, const char *file, uint64_t generation, uint64_t end,
-                            qd_account *account, translog_each each, void *arg, qd_err *err)
+int qdi_translog_read_known(qd_store_log *log, const char *file, uint64_t generation, uint64_t from,
+                            uint64_t end, qd_account *account, translog_each each, void *arg,
+                            qd_err *err)
 {
     replay r = {.log = log, .generation = generation, .file_end = end, .account = account};
-    uint64_t at = TRANSLOG_HEADER;
+    uint64_t at = from;
     int rc = walk(&r, &at, each, arg, err);
     if (!rc && at < end) {
         rc = qd_err_set(err, QD_E_TRANSLOG_CORRUPT,

@@ -59,7 +59,8 @@ static int replay(qd_store *s, bool sealed, sum *out, uint64_t *end)
     int rc = qd_store_log_open(s, QD_STR("t"), false, &log, &err);
     qd_assert(rc == 0);
     translog_found found;
-    rc = qdi_translog_read_all(log, "t", GENERATION, sealed, uuid, NULL, see, out, &found, &err);
+    rc = qdi_translog_read_all(log, "t", GENERATION, sealed ? TRANSLOG_SEALED : 0, uuid, NULL, see,
+                               out, &found, &err);
     *end = found.end;
     qd_assert(rc == 0 || rc == QD_E_TRANSLOG_CORRUPT || rc == QD_E_FORMAT_NEW ||
               rc == QD_E_FORMAT_OLD);

@@ -75,8 +75,10 @@ uint32_t store_crash_reads_waiting(store_crash *d);
 /* Which steps a fault counts. */
 enum { STORE_CRASH_WRITES = 1, STORE_CRASH_READS = 2, STORE_CRASH_SYNCS = 4 };
 /* The n-th step (from 1) of the kinds named fails with code (QD_E_IO, QD_E_NOSPACE, QD_E_EOF: a
- * short read); an append that fails has written a part. With sticky all later ones fail as well.
- * n = 0 switches it off. Returns the steps of the kinds counted since the last call. */
+ * short read); an append that fails has written a part; what a failed sync was for stays
+ * readable, and no later sync makes it durable: only writing it again does (names are journaled,
+ * and wait for the next sync of their folder). With sticky all later ones fail as well. n = 0
+ * switches it off. Returns the steps of the kinds counted since the last call. */
 uint64_t store_crash_fail_at(store_crash *d, uint32_t kinds, uint64_t n, int code, bool sticky);
 /* Writing steps and syncs since the disk was made. */
 uint64_t store_crash_steps(store_crash *d);

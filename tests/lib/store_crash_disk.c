@@ -62,20 +62,26 @@ void inode_unref(store_crash *d, inode *i)
     d->used -= i->len;
     free(i->data);
     free(i->dirty);
+    free(i->lost);
     free(i);
+}
+
+static void add_span(span **list, size_t *n, size_t *cap, uint64_t from, uint64_t to)
+{
+    if (*n && (*list)[*n - 1].to == from) {
+        (*list)[*n - 1].to = to;
+        return;
+    }
+    if (*n == *cap) {
+        *cap = *cap ? *cap * 2 : 8;
+        *list = xrealloc(*list, *cap * sizeof **list);
+    }
+    (*list)[(*n)++] = (span){from, to};
 }
 
 static void add_dirty(inode *i, uint64_t from, uint64_t to)
 {
-    if (i->ndirty && i->dirty[i->ndirty - 1].to == from) {
-        i->dirty[i->ndirty - 1].to = to;
-        return;
-    }
-    if (i->ndirty == i->dirty_cap) {
-        i->dirty_cap = i->dirty_cap ? i->dirty_cap * 2 : 8;
-        i->dirty = xrealloc(i->dirty, i->dirty_cap * sizeof *i->dirty);
-    }
-    i->dirty[i->ndirty++] = (span){from, to};
+    add_span(&i->dirty, &i->ndirty, &i->dirty_cap, from, to);
 }
 
 static void put_bytes(store_crash *d, inode *i, const void *p, size_t n)
@@ -110,6 +116,12 @@ int disk_append(store_crash *d, inode *i, const void *p, size_t n)
 int disk_sync(store_crash *d, inode *i, uint32_t mutant)
 {
     int rc = disk_step(d, STORE_CRASH_SYNCS);
+    if (rc && !d->off) { /* said once; from now on the pages are clean, and no sync writes them */
+        for (size_t k = 0; k < i->ndirty; k++) {
+            add_span(&i->lost, &i->nlost, &i->lost_cap, i->dirty[k].from, i->dirty[k].to);
+        }
+        i->ndirty = 0;
+    }
     if (rc) return rc;
     if (d->options.mutants & mutant) return 0;
     i->ndirty = 0;
@@ -128,6 +140,10 @@ int disk_cut(store_crash *d, inode *i, uint64_t len)
     for (size_t k = 0; k < i->ndirty; k++) {
         if (i->dirty[k].to > len) i->dirty[k].to = len;
         if (i->dirty[k].from > len) i->dirty[k].from = len;
+    }
+    for (size_t k = 0; k < i->nlost; k++) {
+        if (i->lost[k].to > len) i->lost[k].to = len;
+        if (i->lost[k].from > len) i->lost[k].from = len;
     }
     return disk_sync(d, i, STORE_CRASH_NO_LOG_SYNC);
 }
@@ -290,9 +306,31 @@ static void crash_sector(store_crash *d, qd_prng *r, const inode *i, uint64_t fr
     }
 }
 
+/* What no sync wrote is not there: zeros, or an earlier life of the blocks. */
+static void crash_lost(store_crash *d, qd_prng *r, inode *i)
+{
+    if (!i->nlost) return;
+    uint8_t *copy = xrealloc(NULL, i->len);
+    memcpy(copy, i->data, i->len);
+    free(i->data);
+    i->data = copy;
+    i->cap = i->len;
+    for (size_t k = 0; k < i->nlost; k++) {
+        uint64_t from = i->lost[k].from, n = i->lost[k].to - from;
+        const inode *old = i->type == QD_STORAGE_LOG ? d->recycled : NULL;
+        if (old && old->len >= from + n && qd_prng_below(r, 2)) {
+            memcpy(i->data + from, old->data + from, n);
+        } else {
+            memset(i->data + from, 0, n);
+        }
+    }
+    i->nlost = 0;
+}
+
 /* Length first, then sector by sector; taste 0: all there, 1: cut only, 2: everything. */
 static void crash_inode(store_crash *d, qd_prng *r, inode *i)
 {
+    crash_lost(d, r, i);
     if (i->ndirty == 0) return;
     uint64_t first = i->dirty[0].from, len = i->len;
     uint32_t taste = (uint32_t)qd_prng_below(r, 3);

@@ -19,6 +19,8 @@ typedef struct inode {
     uint64_t synced_len; /* length at the last sync */
     span *dirty;
     size_t ndirty, dirty_cap;
+    span *lost; /* whose sync failed: seen by readers, clean, never on the disk */
+    size_t nlost, lost_cap;
     bool fixed; /* an object committed: data may be mapped, never moves */
 } inode;
 

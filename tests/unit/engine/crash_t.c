@@ -430,6 +430,38 @@ static void many_writers_survive_power_losses(void **state)
     }
 }
 
+/* A sync fails once, and the disk is well again: the shard is opened anew, by the same process or
+ * by the next one, goes on, and the power goes. What was acknowledged behind it is there. */
+static void a_failed_sync_is_not_believed_the_second_time(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= rounds(150); seed++) {
+        bench b;
+        setup(&b, seed);
+        for (int i = 0; i < 30; i++) assert_true(step(b.e, &b.r, b.model, NULL));
+        store_crash_fail_at(b.d, STORE_CRASH_SYNCS, 1 + seed % 3, QD_E_IO, false);
+        for (int i = 0; i < 100 && step(b.e, &b.r, b.model, NULL); i++) {}
+        store_crash_fail_at(b.d, 0, 0, 0, false);
+        qd_engine_close(b.e, false);
+        b.e = NULL;
+        if (seed % 4 == 3) { /* and the power goes while it is opened */
+            store_crash_power_off_at(b.d, 1 + seed / 4 % 8);
+            if (!qd_engine_open(&b.c, &b.e, NULL)) qd_engine_close(b.e, false);
+            b.e = NULL;
+            next_life(&b, true);
+        } else if (seed % 4 == 2) {
+            next_life(&b, false);
+        } else {
+            reopen(&b);
+            check_all(b.e, b.model, seed);
+        }
+        for (int i = 0; i < 30; i++) assert_true(step(b.e, &b.r, b.model, NULL));
+        next_life(&b, true);
+        for (int i = 0; i < 5; i++) assert_true(step(b.e, &b.r, b.model, NULL));
+        teardown(&b);
+    }
+}
+
 int main(void)
 {
     qd_log_level_set(NULL, QD_LOG_OFF);
@@ -441,6 +473,7 @@ int main(void)
         cmocka_unit_test(every_byte_of_slack_on_a_full_disk),
         cmocka_unit_test(a_failure_ends_waits_for_visibility),
         cmocka_unit_test(every_step_of_the_disk_may_fail),
+        cmocka_unit_test(a_failed_sync_is_not_believed_the_second_time),
         cmocka_unit_test(every_allocation_may_fail_in_a_running_shard),
         cmocka_unit_test(many_writers_survive_power_losses),
     };
