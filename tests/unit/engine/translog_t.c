@@ -311,8 +311,7 @@ static void a_flipped_bit_is_named(void **state)
         seen_reset(&x);
         assert_int_equal(qd_store_log_open(s, QD_STR("indices/u/0/translog-1"), false, &log, &err),
                          0);
-        int rc =
-            qdi_translog_read_all(log, "translog-1", 1, 0, UUID, NULL, see, &x, &found, &err);
+        int rc = qdi_translog_read_all(log, "translog-1", 1, 0, UUID, NULL, see, &x, &found, &err);
         qd_store_log_close(log);
         qd_store_close(s);
         if (rc) {
