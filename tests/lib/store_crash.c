@@ -188,6 +188,8 @@ static int read_ranges(store_crash *d, const qd_storage_object *o, qd_storage_re
         rc = disk_step(d, STORE_CRASH_READS);
         if (!rc && (g->offset > o->node->len || g->len > o->node->len - g->offset)) rc = QD_E_EOF;
         if (!rc && g->len) memcpy(g->dst, o->node->data + g->offset, g->len);
+        uint32_t how = r->flags & (QD_STORAGE_READ_SEQUENTIAL | QD_STORAGE_READ_CACHED);
+        if (!rc && how == QD_STORAGE_READ_SEQUENTIAL) disk_medium(o->node, g);
     }
     let_go(d);
     fail(r->err, rc, "reading", qd_str_c(o->name));

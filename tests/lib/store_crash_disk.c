@@ -129,6 +129,16 @@ int disk_sync(store_crash *d, inode *i, uint32_t mutant)
     return 0;
 }
 
+void disk_medium(const inode *i, const qd_storage_range *g)
+{
+    for (size_t k = 0; k < i->nlost; k++) {
+        uint64_t from = i->lost[k].from, to = i->lost[k].to;
+        if (from < g->offset) from = g->offset;
+        if (to > g->offset + g->len) to = g->offset + g->len;
+        if (from < to) memset((char *)g->dst + (from - g->offset), 0, to - from);
+    }
+}
+
 int disk_cut(store_crash *d, inode *i, uint64_t len)
 {
     int rc = disk_step(d, STORE_CRASH_WRITES);

@@ -71,6 +71,8 @@ int disk_append(store_crash *d, inode *i, const void *p, size_t n);
 int disk_sync(store_crash *d, inode *i, uint32_t mutant);
 /* Cuts, durably. */
 int disk_cut(store_crash *d, inode *i, uint64_t len);
+/* What was read past the caches: without the bytes that a failed sync was for. */
+void disk_medium(const inode *i, const qd_storage_range *g);
 inode *disk_find(store_crash *d, qd_str name);
 /* Points name at node (NULL: removes it); durable after disk_sync_dir of its folder. */
 int disk_link(store_crash *d, qd_str name, inode *node);
