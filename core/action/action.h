@@ -62,7 +62,9 @@ typedef struct qd_actions {
     _Atomic bool many; /* a state with several nodes has been seen */
     /* revision at which a node that knew more was waited for in vain (qdi_docs_follow); 0: none */
     _Atomic uint64_t behind;
-    qd_account *account;   /* of requests: the request breaker */
+    _Atomic uint64_t relay_looked_ns; /* when a node that is not reached was dialed last */
+    _Atomic uint32_t relay_turn;      /* which other node passes requests on (relay_int.h) */
+    qd_account *account;              /* of requests: the request breaker */
     qd_account *vital;     /* of APIs with QD_API_VITAL: outside of the breakers; may be NULL */
     qd_account *in_flight; /* of bodies and answers of the front-end; may be NULL */
     int64_t start_wall_ms;

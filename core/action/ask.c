@@ -1,5 +1,6 @@
 /* ask.c: see ask_int.h. */
 #include "action/ask_int.h"
+#include "action/relay_int.h"
 #include "base/str.h"
 #include "rpc/rpc.h"
 #include "runtime/waitq.h"
@@ -14,6 +15,11 @@ typedef struct question {
     bool started, done;
     bool left; /* its node is not in the cluster any more: it is not waited for */
     int rc;
+    qd_str to;                    /* its node's address */
+    uint32_t action, relays;      /* relays: nodes that it was given to, to pass it on */
+    char via[QD_RPC_ADDRESS_MAX]; /* the last of them */
+    qd_buf body;                  /* for the next one */
+    uint16_t version;
 } question;
 
 struct qd_asks {
@@ -75,7 +81,7 @@ static void look(qd_asks *q)
     qd_mutex_lock(&q->lock);
     for (uint32_t i = 0; i < q->n; i++) {
         question *x = &q->at[i];
-        if (!x->started || x->done || x->left || is_there(s, x->call.to)) continue;
+        if (!x->started || x->done || x->left || is_there(s, x->to)) continue;
         x->left = true;
         qd_rpc_call_cancel(q->a->rpc, &x->call);
     }
@@ -83,11 +89,34 @@ static void look(qd_asks *q)
     qd_state_unref(s);
 }
 
+static int call_via(question *x, qd_err *err);
+
+/* Who was to pass the question on could not, another node may. 0: it was given to one; else the
+ * code of the question's error. Under the lock. */
+static int pass_again(question *x, int rc)
+{
+    qd_asks *q = x->all;
+    bool unsent = rc == QD_E_CLOSED || rc == QD_E_REJECTED || rc == QD_E_UNSUPPORTED;
+    if (!unsent || x->call.sent || q->stopped || x->left) return rc;
+    atomic_fetch_add_explicit(&q->a->relay_turn, 1, memory_order_relaxed);
+    if (x->relays >= QDI_RELAYS_MAX || !qdi_relay_via(q->a, x->to, x->action, x->via)) return rc;
+    qd_rpc_call_fini(&x->call);
+    return call_via(x, &x->call.err);
+}
+
 static void on_done(qd_rpc_call *call, int rc)
 {
     question *x = (question *)(void *)call;
     qd_asks *q = x->all;
+    if (x->relays && !rc) rc = qdi_relay_take(call);
     qd_mutex_lock(&q->lock);
+    if (x->relays && rc) {
+        rc = pass_again(x, rc);
+        if (!rc) {
+            qd_mutex_unlock(&q->lock);
+            return;
+        }
+    }
     x->done = true;
     x->rc = rc;
     x->took_ns = qd_env_mono_ns(q->a->env) - x->begun_ns;
@@ -124,6 +153,40 @@ uint16_t qdi_ask_version(const qd_actions *a, const qd_state *s, qd_str node)
     return a->rpc && to.n ? qd_rpc_version_to(a->rpc, to) : QD_RPC_OLDEST;
 }
 
+static int call(question *x, qd_str to, uint32_t action, qd_str body, qd_str tail, uint16_t version,
+                qd_err *err)
+{
+    qd_asks *q = x->all;
+    x->call.to = to;
+    x->call.action = action;
+    x->call.class = QD_RPC_DATA;
+    x->call.timeout_ms = q->timeout_ms;
+    x->call.body = body;
+    x->call.tail = tail;
+    x->call.version = version;
+    x->call.parent_node = q->task ? q->a->node_id.p : NULL;
+    x->call.parent_task = q->task ? q->task->id : 0;
+    x->call.done = on_done;
+    return qd_rpc_call_start(q->a->rpc, &x->call, err);
+}
+
+/* Through the node at x->via. */
+static int call_via(question *x, qd_err *err)
+{
+    qd_writer w;
+    qd_str body = qd_buf_view(&x->body);
+    x->call = (qd_rpc_call){0};
+    qd_err_init(&x->call.err);
+    qd_writer_init(&w, NULL, QD_RPC_ADDRESS_MAX + 64, QD_RPC_1_2);
+    qdi_relay_head(&w, x->to, x->action, x->version, body.n);
+    x->relays++;
+    int rc = qd_writer_end(&w, "question to another node", err);
+    if (!rc)
+        rc = call(x, qd_str_c(x->via), QD_ACTION_RELAY, qd_writer_view(&w), body, QD_RPC_1_2, err);
+    qd_writer_fini(&w);
+    return rc;
+}
+
 /* node: for words. */
 static int start(qd_asks *q, question *x, qd_str node, qd_str to, uint32_t action, qd_writer *body)
 {
@@ -135,16 +198,15 @@ static int start(qd_asks *q, question *x, qd_str node, qd_str to, uint32_t actio
         rc = qd_err_set(err, QD_E_CLOSED, "node [%.*s] is not in the cluster", QD_STR_ARG(node));
     }
     if (rc) return rc;
-    x->call.to = to;
-    x->call.action = action;
-    x->call.class = QD_RPC_DATA;
-    x->call.timeout_ms = q->timeout_ms;
-    x->call.body = qd_writer_view(body);
-    x->call.version = body->version;
-    x->call.parent_node = q->task ? q->a->node_id.p : NULL;
-    x->call.parent_task = q->task ? q->task->id : 0;
-    x->call.done = on_done;
-    return qd_rpc_call_start(q->a->rpc, &x->call, err);
+    x->to = to;
+    x->action = action;
+    if (qdi_relay_via(q->a, to, action, x->via)) {
+        x->version = body->version;
+        x->body = body->buf; /* kept, for the next node */
+        qd_writer_init(body, NULL, 0, body->version);
+        return call_via(x, err);
+    }
+    return call(x, to, action, qd_writer_view(body), (qd_str){NULL, 0}, body->version, err);
 }
 
 static uint32_t ask(qd_asks *q, qd_str node, qd_str to, uint32_t action, qd_writer *body)
@@ -216,7 +278,7 @@ int qdi_answer(qd_asks *q, uint32_t i, qd_str *bytes, uint16_t *version, qd_err 
     qd_assert(i < q->n);
     if (x->rc == QD_E_CANCELLED && x->left) {
         return qd_err_set(err, QD_E_CLOSED, "the node at [%.*s] has left the cluster",
-                          QD_STR_ARG(x->call.to));
+                          QD_STR_ARG(x->to));
     }
     if (x->rc) {
         if (err) qd_err_copy(err, &x->call.err);
@@ -248,6 +310,7 @@ void qdi_asks_end(qd_asks *q)
         } else {
             qd_err_fini(&q->at[i].call.err);
         }
+        if (q->at[i].relays) qd_buf_fini(&q->at[i].body);
     }
     qd_mutex_fini(&q->lock);
     qd_free(q->at);

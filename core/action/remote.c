@@ -3,6 +3,7 @@
 #include "action/figures.h"
 #include "action/indices_int.h"
 #include "action/node_part.h"
+#include "action/relay_int.h"
 #include "action/search_part_int.h"
 
 static const struct {
@@ -11,6 +12,7 @@ static const struct {
     uint32_t flags;
     qd_rpc_handler fn;
 } handlers[] = {
+    {QD_ACTION_RELAY, "generic", 0, qdi_relay_handle},
     {QD_ACTION_DOCS_WRITE, "write", QD_RPC_ON_FIBER, qdi_docs_write_handle},
     {QD_ACTION_DOCS_GET, "get", QD_RPC_ON_FIBER, qdi_docs_get_handle},
     {QD_ACTION_DOCS_REFRESH, "refresh", QD_RPC_ON_FIBER, qdi_docs_refresh_handle},

@@ -19,6 +19,8 @@ typedef struct making {
     qd_map gone;  /* id of a node that is not in the state -> its place + 1 */
     qd_alloc_node *nodes;
     uint32_t nnodes, room;
+    qd_alloc_pair_failed pairs[QD_ALLOC_PAIRS_MAX];
+    uint32_t npairs;
 } making;
 
 /* --- settings -------------------------------------------------------------------------------- */
@@ -240,6 +242,35 @@ static int make_copy(making *m, const qd_shard_meta *s, uint32_t i, qd_alloc_cop
     return rc ? rc : place_of(m, c->last_node, &out->info.last_node);
 }
 
+/* The pair lasts until the later of both times; of too many the oldest goes. */
+static void add_pair(making *m, uint32_t target, uint32_t source, int64_t until_ms)
+{
+    uint32_t at = 0;
+    int64_t now = m->facts->now_ms;
+    if (target == QD_ALLOC_NONE || source == QD_ALLOC_NONE || target == source) return;
+    if (until_ms <= now || until_ms > now + QD_ALLOC_PAIR_MS) return;
+    for (uint32_t i = 0; i < m->npairs; i++) {
+        qd_alloc_pair_failed *p = &m->pairs[i];
+        if (p->target == target && p->source == source) {
+            if (until_ms > p->until_ms) p->until_ms = until_ms;
+            return;
+        }
+        if (p->until_ms < m->pairs[at].until_ms) at = i;
+    }
+    if (m->npairs < QD_ALLOC_PAIRS_MAX) at = m->npairs++;
+    m->pairs[at] = (qd_alloc_pair_failed){target, source, until_ms};
+}
+
+/* The first failure in a row may be that of a copy which was used: its node is tried once more. */
+static void note_failure(making *m, const qd_alloc_copy *primary, const qd_alloc_copy *c)
+{
+    const qd_alloc_unassigned *u = &c->info;
+    bool active = primary->state == QD_ALLOC_STARTED || primary->state == QD_ALLOC_RELOCATING;
+    if (!active || u->why != QD_ALLOC_WHY_ALLOCATION_FAILED || u->failures < 2) return;
+    if (u->last_node != QD_ALLOC_NONE && m->nodes[u->last_node].up)
+        add_pair(m, u->last_node, primary->node, u->at_ms + QD_ALLOC_PAIR_MS);
+}
+
 static int make_shard(making *m, uint32_t index, uint32_t number, qd_alloc_shard *out)
 {
     const qd_index_meta *meta = m->s->indices[index];
@@ -263,7 +294,10 @@ static int make_shard(making *m, uint32_t index, uint32_t number, qd_alloc_shard
         if (told) out->size = (int64_t)told - 1;
     }
     int rc = 0;
-    for (uint32_t i = 0; i < s->ncopies && !rc; i++) rc = make_copy(m, s, i, &copies[i]);
+    for (uint32_t i = 0; i < s->ncopies && !rc; i++) {
+        rc = make_copy(m, s, i, &copies[i]);
+        if (!rc && i) note_failure(m, &copies[0], &copies[i]);
+    }
     for (uint32_t i = 0; i < s->nin_sync && !rc; i++) {
         const qd_in_sync *a = &s->in_sync[i];
         if (qd_shard_meta_copy(s, a->allocation_id)) continue;
@@ -342,6 +376,30 @@ static int read_permits(making *m)
     return rc;
 }
 
+/* What was found out before, of nodes that are there still. */
+static void known_pairs(making *m)
+{
+    for (uint32_t i = 0; i < m->facts->npairs; i++) {
+        const qd_alloc_pair_fact *p = &m->facts->pairs[i];
+        const qd_node_meta *target = qd_state_node(m->s, qd_str_c(p->target));
+        const qd_node_meta *source = qd_state_node(m->s, qd_str_c(p->source));
+        if (target && source)
+            add_pair(m, (uint32_t)(target - m->s->nodes), (uint32_t)(source - m->s->nodes),
+                     p->until_ms);
+    }
+}
+
+static int make_pairs(making *m, qd_alloc_view *out)
+{
+    if (!m->npairs) return 0;
+    qd_alloc_pair_failed *pairs = qd_arena_alloc(m->arena, m->npairs * sizeof *pairs);
+    if (!pairs) return QD_E_NOMEM;
+    memcpy(pairs, m->pairs, m->npairs * sizeof *pairs);
+    out->failed_pairs = pairs;
+    out->nfailed_pairs = m->npairs;
+    return 0;
+}
+
 static int make_all(making *m, qd_alloc_view *out)
 {
     const qd_state *s = m->s;
@@ -353,6 +411,7 @@ static int make_all(making *m, qd_alloc_view *out)
     int rc = make_nodes(m);
     if (!rc) rc = read_sizes(m);
     if (!rc) rc = read_permits(m);
+    if (!rc) known_pairs(m);
     for (uint32_t i = 0; i < s->n && !rc; i++) {
         rc = make_index(m, s->indices[i], &indices[i]);
         indices[i].first = at;
@@ -366,7 +425,7 @@ static int make_all(making *m, qd_alloc_view *out)
     out->nindices = s->n;
     out->shards = shards;
     out->nshards = at;
-    return rc;
+    return rc ? rc : make_pairs(m, out);
 }
 
 int qd_alloc_view_make(const qd_state *s, const qd_alloc_facts *facts, qd_arena *arena,

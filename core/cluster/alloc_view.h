@@ -9,6 +9,15 @@
 #include "cluster/allocation/allocation.h"
 #include "cluster/state.h"
 
+#define QD_ALLOC_PAIRS_MAX 64u
+#define QD_ALLOC_PAIR_MS 120000 /* for so long a pair of nodes counts as failed */
+
+/* Two nodes, by ids: copies could not be filled on the target from the source. */
+typedef struct qd_alloc_pair_fact {
+    char target[64], source[64];
+    int64_t until_ms; /* wall clock */
+} qd_alloc_pair_fact;
+
 /* What is known beside the state; zeros where nothing is. */
 typedef struct qd_alloc_facts {
     int64_t now_ms;          /* wall clock */
@@ -17,10 +26,14 @@ typedef struct qd_alloc_facts {
     /* bytes of a copy; 0: not known. May be NULL */
     int64_t (*shard_size)(void *arg, const char *uuid, uint32_t number);
     void *arg;
+    const qd_alloc_pair_fact *pairs; /* beside those that the state tells of; over ones are left
+                                        out */
+    uint32_t npairs;
 } qd_alloc_facts;
 
 /* Makes the view in arena; s and facts->values are borrowed for as long as it is used. O(copies).
- * [any] QD_E_NOMEM */
+ * A copy that has failed twice in a row or more, lately, makes a failed pair of the node where it
+ * did and of the one that has its primary. [any] QD_E_NOMEM */
 QD_MUST_CHECK
 int qd_alloc_view_make(const qd_state *s, const qd_alloc_facts *facts, qd_arena *arena,
                        qd_alloc_view *out, qd_err *err);

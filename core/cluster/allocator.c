@@ -119,7 +119,11 @@ static int arrange(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err)
     qd_alloc_facts facts = {.now_ms = qd_env_wall_ms(a->c->env),
                             .values = a->config ? qd_config_values(a->config) : NULL};
     qd_arena_init(&arena, NULL, ALLOCATOR_ARENA_MAX);
+    qdi_allocator_pairs_moves(a, a->looked, s);
+    facts.pairs = a->pairs;
+    facts.npairs = a->npairs;
     int rc = qd_alloc_view_make(s, &facts, &arena, &view, err);
+    if (!rc) qdi_allocator_pairs_keep(a, &view);
     if (!rc) rc = qdi_allocator_expand(a, s, &view, n, err);
     if (!rc && !*n) rc = qdi_allocator_assign(a, s, &view, &arena, n, err);
     qd_arena_fini(&arena);

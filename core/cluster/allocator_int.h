@@ -45,6 +45,8 @@ struct qd_allocator {
     uint64_t silence_ns;   /* mono: when to look at whether the one that leads is silent */
     bool silent;           /* it was at the last look */
     uint64_t cut_ns;       /* mono: when this node last heard nobody; silence counts from then */
+    qd_alloc_pair_fact pairs[QD_ALLOC_PAIRS_MAX]; /* nodes between which recoveries failed lately */
+    uint32_t npairs;
 };
 
 /* Opens and starts it; c is open. */
@@ -69,6 +71,13 @@ int qdi_allocator_assign(qd_allocator *a, const qd_state *s, const qd_alloc_view
  * QD_E_NOMEM. */
 int qdi_decision_step(qd_env *env, const qd_state *state, const qd_alloc_view *view,
                       qd_arena *arena, qd_shard_edit *e, const qd_alloc_decision *x);
+
+/* Keeps the failed pairs of a view, and those of moves that ended before their time: what a state
+ * tells of them is over once the copy has started elsewhere. */
+void qdi_allocator_pairs_keep(qd_allocator *a, const qd_alloc_view *view);
+/* A move that `before` has and `s` has no more, whose source is started again as it was: its target
+ * failed. */
+void qdi_allocator_pairs_moves(qd_allocator *a, const qd_state *before, const qd_state *s);
 
 /* Watches the transport of the nodes in s. */
 void qdi_allocator_peers_follow(qd_allocator *a, const qd_state *s);

@@ -29,7 +29,7 @@ typedef enum qd_copy_failure {
     QD_COPY_FAILED,
     QD_COPY_LOST,  /* its files cannot be used: it leaves the in-sync set unless it is the last one
                     */
-    QD_COPY_PASSES /* want of room or memory: attempts go on for ever */
+    QD_COPY_PASSES /* want of room, or a source that does not answer: attempts go on for ever */
 } qd_copy_failure;
 /* The copy (of this node) failed, text says why. It becomes unassigned; a failed primary is
  * replaced at once when another copy is started. QD_E_NOTFOUND: the copy is not assigned any more.

@@ -1,7 +1,8 @@
 /*
  * target.c: a copy that is filled from its primary, step by step on one worker: hello, track,
- * files, operations, finalize. Whatever goes wrong begins again; what was fetched stays. Once in
- * sync it reports itself as started.
+ * files, operations, finalize. Whatever goes wrong begins again; what was fetched stays. A source
+ * that is not heard ends it: the allocation finds another node. Once in sync it reports itself as
+ * started.
  */
 #include "replication/repl_int.h"
 #include <stdio.h>
@@ -10,12 +11,24 @@
 #define PAUSE_MAX_MS 2000
 #define FINAL_PAUSE_MS 20 /* at most between questions whether it is in sync, from one on */
 #define ATTEMPTS 40u
+/* A source does not answer when nothing came from its node for so long, and it was asked for at
+ * least so long. */
+#define SILENT_NS UINT64_C(5000000000)
+#define ASKED_NS UINT64_C(3000000000)
+#define LOOK_NS UINT64_C(250000000)
+
+/* The node that a recovery asks, and since when it does. */
+typedef struct source {
+    char address[QD_RPC_ADDRESS_MAX], name[64];
+    uint64_t since_ns;
+} source;
 
 typedef struct target {
     repl_shard *g;
     qd_shard *s;
     qd_engine *e;
-    char primary[REPL_AID], from[QD_RPC_ADDRESS_MAX];
+    const source *from;
+    char primary[REPL_AID];
     uint64_t term, peer;
     int64_t max; /* the source's when it began to track */
     bool by_ops;
@@ -45,11 +58,87 @@ static void request(const target *t, repl_request *q)
     qd_engine_history(t->e, q->history);
 }
 
+/* Has its node not been heard for too long? Anything that comes from it counts. */
+static bool silent(const repl_shard *g, const source *from)
+{
+    uint64_t now = qd_env_mono_ns(g->r->env);
+    uint64_t heard = qd_rpc_peer_heard_ns(g->r->rpc, qd_str_c(from->address));
+    if (!heard) heard = from->since_ns;
+    return now - from->since_ns >= ASKED_NS && now > heard && now - heard >= SILENT_NS;
+}
+
+typedef struct waiting {
+    repl_shard *g;
+    bool done; /* under its lock */
+    int rc;
+} waiting;
+
+static void ask_done(qd_rpc_call *call, int rc)
+{
+    waiting *x = call->user;
+    repl_shard *g = x->g;
+    qd_mutex_lock(&g->lock);
+    x->rc = rc;
+    x->done = true;
+    qd_waitq_wake(&g->changed);
+    qd_mutex_unlock(&g->lock);
+}
+
+/* Is the answer of no use any more: this copy goes, or another one is primary? Under the lock. */
+static bool useless(const target *t)
+{
+    const repl_shard *g = t->g;
+    bool other =
+        strcmp(g->record_primary, t->primary) != 0 && strcmp(g->record_primary, g->aid) != 0;
+    return !g->engine || g->r->closing || other;
+}
+
+/* The answer is waited for as long as its node is heard, at most for the time of a step. */
 static int ask(target *t, uint32_t action, const repl_request *q, qd_rpc_call *call, repl_reply *a,
                qd_err *err)
 {
-    int rc =
-        repl_ask(t->g->r, t->from, action, QD_RPC_DATA, repl_step_ms(t->g->r), q, call, a, err);
+    repl_shard *g = t->g;
+    waiting x = {.g = g};
+    qd_writer w;
+    bool cancelled = false, quiet = false;
+    *call = (qd_rpc_call){0};
+    qd_err_init(&call->err);
+    qd_writer_init(&w, NULL, 4096, QD_RPC_OLDEST);
+    repl_request_write(&w, q);
+    int rc = qd_writer_end(&w, "request between copies", err);
+    if (!rc && !g->r->rpc) rc = qd_err_set(err, QD_E_CLOSED, "the node stops");
+    if (!rc) {
+        call->to = qd_str_c(t->from->address);
+        call->action = action;
+        call->class = QD_RPC_DATA;
+        call->flags = QD_RPC_FORCED; /* small, and one at a time */
+        call->timeout_ms = repl_step_ms(g->r);
+        call->body = qd_writer_view(&w);
+        call->version = QD_RPC_OLDEST;
+        call->done = ask_done;
+        call->user = &x;
+        rc = qd_rpc_call_start(g->r->rpc, call, err);
+    }
+    qd_writer_fini(&w);
+    if (rc) return rc;
+    qd_mutex_lock(&g->lock);
+    while (!x.done) {
+        quiet = quiet || silent(g, t->from);
+        if (!cancelled && (quiet || useless(t))) {
+            cancelled = true;
+            qd_rpc_call_cancel(g->r->rpc, call); /* under the lock it has not ended */
+        } else {
+            (void)qd_waitq_wait(&g->changed, qd_env_mono_ns(g->r->env) + LOOK_NS);
+        }
+    }
+    rc = x.rc;
+    qd_mutex_unlock(&g->lock);
+    if (rc && quiet)
+        rc = qd_err_set(err, QD_E_TIMEOUT, "its source, node [%s] at [%s], does not answer",
+                        t->from->name, t->from->address);
+    else if (rc)
+        qd_err_move(err, &call->err);
+    if (!rc) rc = repl_reply_read(call->answer, call->answer_version, a, err);
     if (!rc && a->verdict != REPL_OK) rc = qd_err_set(err, QD_E_CLOSED, "%s", a->why);
     return rc;
 }
@@ -119,7 +208,7 @@ static int files(target *t, qd_err *err)
 {
     if (!t->p) return 0;
     stage(t, QD_STAGE_INDEX);
-    int rc = repl_install(t->g, t->e, t->p, t->from, t->primary, &t->g->progress, err);
+    int rc = repl_install(t->g, t->e, t->p, t->from->address, t->primary, &t->g->progress, err);
     qd_publication_unref(t->p);
     t->p = NULL;
     return rc;
@@ -215,12 +304,27 @@ static int started(target *t, qd_err *err)
     }
 }
 
-static int recover_once(repl_shard *g, qd_err *err)
+/* Who is primary, and where. A node that was not asked before has all its time. Under the lock. */
+static bool source_find(repl_shard *g, source *from, char primary[REPL_AID])
 {
-    target t = {.g = g, .max = -1};
+    char address[QD_RPC_ADDRESS_MAX];
+    snprintf(primary, REPL_AID, "%s", g->record_primary);
+    if (!primary[0] || !repl_address(g, primary, address)) return false;
+    if (strcmp(address, from->address) == 0) return true;
+    *from = (source){.since_ns = qd_env_mono_ns(g->r->env)};
+    memcpy(from->address, address, sizeof address);
+    for (uint32_t i = 0; i < g->nplaces; i++) {
+        if (strcmp(g->place[i].c.aid, primary) == 0)
+            snprintf(from->name, sizeof from->name, "%s", g->place[i].node);
+    }
+    return true;
+}
+
+static int recover_once(repl_shard *g, source *from, qd_err *err)
+{
+    target t = {.g = g, .from = from, .max = -1};
     qd_mutex_lock(&g->lock);
-    snprintf(t.primary, sizeof t.primary, "%s", g->record_primary);
-    bool known = t.primary[0] && repl_address(g, t.primary, t.from);
+    bool known = source_find(g, from, t.primary);
     t.term = g->cm.term;
     qd_mutex_unlock(&g->lock);
     if (!known) return qd_err_set(err, QD_E_CLOSED, "the primary is not known");
@@ -289,9 +393,31 @@ static void pause_for(repl_shard *g, uint32_t attempt)
     qd_mutex_unlock(&g->lock);
 }
 
+/* The attempt has failed. Does the copy fail, too? */
+static bool given_up(repl_shard *g, const source *from, uint32_t attempt, int rc, const qd_err *err)
+{
+    char text[320];
+    bool quiet = g->r->rpc && from->address[0] && silent(g, from);
+    bool final = rc == QD_E_IO || rc == QD_E_CORRUPT || rc == QD_E_NOSPACE;
+    if (!quiet && !final && attempt < ATTEMPTS) return false;
+    if (quiet)
+        snprintf(text, sizeof text,
+                 "recovery failed: its source, node [%s] at [%s], does not answer", from->name,
+                 from->address);
+    else
+        snprintf(text, sizeof text, "recovery failed: %.200s", qd_err_reason(err));
+    /* a full disk there may have room again, a source may be heard again, or another node is better
+     * off */
+    if (quiet) rc = QD_E_TIMEOUT;
+    bool passes = quiet || rc == QD_E_NOSPACE || rc == QD_E_NOMEM;
+    repl_fail_shard(g, text, passes ? rc : QD_E_IO);
+    return true;
+}
+
 void repl_recover(repl_shard *g)
 {
     qd_err err;
+    source from = {.since_ns = 0};
     int rc = QD_E_CLOSED;
     qd_err_init(&err);
     progress_begin(g);
@@ -301,17 +427,10 @@ void repl_recover(repl_shard *g)
         qd_mutex_unlock(&g->lock);
         if (!go) break;
         if (g->progress.source_node[0] == 0) progress_begin(g);
-        rc = recover_once(g, &err);
+        rc = recover_once(g, &from, &err);
         if (!rc) break;
         qd_log_info(REPL_LOG, "%s copy [%s] recovery: %s", g->name, g->aid, qd_err_reason(&err));
-        bool final = rc == QD_E_IO || rc == QD_E_CORRUPT || rc == QD_E_NOSPACE;
-        if (final || attempt >= ATTEMPTS) {
-            char text[200];
-            snprintf(text, sizeof text, "recovery failed: %s", qd_err_reason(&err));
-            /* a full disk there may have room again, or another node has */
-            repl_fail_shard(g, text, rc == QD_E_NOSPACE || rc == QD_E_NOMEM ? rc : QD_E_IO);
-            break;
-        }
+        if (given_up(g, &from, attempt, rc, &err)) break;
         qd_err_fini(&err);
         pause_for(g, attempt);
     }

@@ -15,6 +15,7 @@
 #define FORGET_NS 60000000000ull /* unused peers are forgotten */
 #define AGAIN_NS 10000000ull     /* between the redials of a suspect */
 #define REFUSED_NS 1000000000ull /* least delay after a refusal in words */
+#define UNHEARD_NS 2000000000ull /* then calls need not wait for a connection to it */
 
 static void dial(rpc_peer *p, uint32_t class);
 static void tell(rpc_peer *p, qd_rpc_event event, const qd_rpc_node *node, const char *reason);
@@ -370,6 +371,7 @@ void qd_rpc_peer_left(qd_rpc *rpc, qd_str address)
 static void dial_failed(rpc_peer *p, uint32_t class, bool refused, const char *why)
 {
     peer_state was = (peer_state)atomic_load(&p->state);
+    atomic_store(&p->lost, true);
     p->failed_ns = qd_env_mono_ns(p->rpc->c.env);
     if (!p->failed_ns) p->failed_ns = 1;
     if (class == QD_RPC_CONTROL) {
@@ -448,6 +450,7 @@ void qdi_peer_opened(rpc_peer *p, rpc_conn *c)
     qdi_who_unref(old);
     atomic_store(&p->version, c->version);
     p->failed_ns = 0;
+    atomic_store(&p->lost, false);
     if (c->class == QD_RPC_CONTROL) {
         p->backoff_ns = 0;
         state_set(p, PEER_UP);
@@ -537,6 +540,7 @@ void qdi_peer_closed(rpc_peer *p, rpc_conn *c, qd_wire_end end, const char *reas
         }
         return;
     }
+    if (end == QD_WIRE_UNREACHABLE) atomic_store(&p->lost, true);
     if (c->class != QD_RPC_CONTROL || p->loop->closing) return;
     if (end == QD_WIRE_UNREACHABLE) {
         state_set(p, PEER_DOWN);
@@ -683,6 +687,17 @@ uint64_t qd_rpc_peer_heard_of(qd_rpc *rpc, qd_str address, qd_str ephemeral)
     uint64_t heard = same ? atomic_load(&p->heard_ns) : 0;
     qdi_peer_put(p);
     return heard;
+}
+
+bool qd_rpc_peer_unreached(qd_rpc *rpc, qd_str address)
+{
+    QD_CHECK(rpc, QD_RPC_MAGIC);
+    rpc_peer *p = qdi_peer_find(rpc, address);
+    if (!p) return false;
+    uint64_t heard = atomic_load(&p->heard_ns), now = qd_env_mono_ns(rpc->c.env);
+    bool lost = atomic_load(&p->lost) && (now <= heard ? !heard : now - heard > UNHEARD_NS);
+    qdi_peer_put(p);
+    return lost;
 }
 
 bool qd_rpc_peer_trouble(qd_rpc *rpc, qd_str address, char out[256])

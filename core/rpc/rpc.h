@@ -30,9 +30,10 @@ typedef struct qd_rpc qd_rpc;
 /* Protocol versions. A node speaks QD_RPC_OLDEST to QD_RPC_NEWEST. */
 #define QD_RPC_1_0 0x0100u /* first */
 #define QD_RPC_1_1 0x0101u /* requests name the task that they belong to */
+#define QD_RPC_1_2 0x0102u /* requests are passed on to a node that the sender does not reach */
 #define QD_RPC_OLDEST QD_RPC_1_0
 #ifndef QD_RPC_NEWEST /* an older one makes an older build, for tests of rolling upgrades */
-#define QD_RPC_NEWEST QD_RPC_1_1
+#define QD_RPC_NEWEST QD_RPC_1_2
 #endif
 
 enum {
@@ -314,6 +315,10 @@ void qd_rpc_peer_left(qd_rpc *rpc, qd_str address);
 uint64_t qd_rpc_peer_heard_ns(qd_rpc *rpc, qd_str address);
 /* The same of one process, connected or not; 0 too when another one was connected there last. */
 uint64_t qd_rpc_peer_heard_of(qd_rpc *rpc, qd_str address, qd_str ephemeral);
+/* Does a call to the address have to wait for a node that does not answer: a connection to it fell
+ * silent or could not be made, none was made since, and nothing came from there for two seconds?
+ * [any] */
+bool qd_rpc_peer_unreached(qd_rpc *rpc, qd_str address);
 /* Could the address not be reached when that was tried last? *out then has why, in words. [any] */
 bool qd_rpc_peer_trouble(qd_rpc *rpc, qd_str address, char out[256]);
 

@@ -269,6 +269,7 @@ struct rpc_peer {
     _Atomic uint32_t state;
     _Atomic uint32_t version; /* 0: not connected */
     _Atomic uint64_t heard_ns;
+    _Atomic bool lost; /* a connection of it fell silent, or a dial failed; none was opened since */
     _Atomic uint64_t queued[QD_RPC_CLASSES];
     room_wait *waiters; /* under loop->lock */
     rpc_who *who;       /* under loop->lock; changed by the loop */

@@ -302,9 +302,10 @@ static qd_copy_failure failure_of(int rc)
     case QD_E_TRANSLOG_CORRUPT:
     case QD_E_NOTFOUND:
         return QD_COPY_LOST;
-    case QD_E_NOSPACE: /* a full disk and a full memory pass */
+    case QD_E_NOSPACE: /* a full disk, a full memory, a network's failure pass */
     case QD_E_NOMEM:
     case QD_E_BREAKER:
+    case QD_E_TIMEOUT:
         return QD_COPY_PASSES;
     default:
         return QD_COPY_FAILED;

@@ -133,7 +133,7 @@ void qd_shard_promoted(qd_shard *s, uint64_t term);
 /* The copy cannot go on (its engine failed, it cannot be filled): it is closed without a flush,
  * opened again under a new term if it is the only started one, else reported as failed, with text.
  * why: QD_E_CORRUPT when its files cannot be used; QD_E_NOSPACE, QD_E_NOMEM, QD_E_BREAKER for want
- * of room, which passes; else QD_E_IO. [any] */
+ * of room, QD_E_TIMEOUT where its source does not answer, which pass; else QD_E_IO. [any] */
 void qd_shard_fail(qd_shard *s, qd_str text, int32_t why);
 /* Allocation id. [any] */
 qd_str qd_shard_allocation_id(const qd_shard *s);

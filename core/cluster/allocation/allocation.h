@@ -184,6 +184,13 @@ typedef struct qd_alloc_held {
     double load;
 } qd_alloc_held;
 
+/* Copies could lately not be filled on one node from another one: both may be sound, and not hear
+ * each other. */
+typedef struct qd_alloc_pair_failed {
+    uint32_t target, source;
+    int64_t until_ms; /* wall clock: other nodes are preferred to the target until then */
+} qd_alloc_pair_failed;
+
 /* All that a round looks at. Borrowed; never written. */
 typedef struct qd_alloc_view {
     int64_t now_ms; /* wall clock */
@@ -195,6 +202,8 @@ typedef struct qd_alloc_view {
     const qd_alloc_shard *shards; /* grouped by index, by number */
     uint32_t nshards;
     const qd_alloc_held *held; /* by node, of a view that leaves shards out; NULL: it is whole */
+    const qd_alloc_pair_failed *failed_pairs; /* a few */
+    uint32_t nfailed_pairs;
     qd_alloc_settings settings;
 } qd_alloc_view;
 

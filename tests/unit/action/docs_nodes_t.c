@@ -3,7 +3,8 @@
  * and nothing of an answer is looked at after it was freed (what is freed is filled, so that it
  * shows).
  */
-#include "action/docs_int.h"
+#include "action/docs_wire.h"
+#include "action/relay_int.h"
 #include "lib/action_cluster.h"
 #include "lib/coord_memory.h"
 #include "unit/unit.h"
@@ -428,6 +429,93 @@ static void a_primary_that_others_know_is_found(void **state)
     action_cluster_close(c);
 }
 
+/* --- a node that passes a request on --- */
+
+/* Node 0 asks node 2 to pass a request on; *sent and the code are those of the target. */
+static int passed_on(action_cluster *c, const char *to, uint32_t action, qd_str body,
+                     qd_rpc_call *x)
+{
+    qd_writer w;
+    qd_rpc *rpc = action_cluster_actions(c, 0)->rpc;
+    qd_str via = qd_rpc_address(action_cluster_actions(c, 2)->rpc);
+    qd_writer_init(&w, NULL, 4096, QD_RPC_1_2);
+    qdi_relay_head(&w, qd_str_c(to), action, QD_RPC_1_0, body.n);
+    *x = (qd_rpc_call){.to = via,
+                       .action = QD_ACTION_RELAY,
+                       .class = QD_RPC_DATA,
+                       .timeout_ms = 60000,
+                       .body = qd_writer_view(&w),
+                       .tail = body,
+                       .version = QD_RPC_1_2};
+    qd_err_init(&x->err);
+    assert_int_equal(qd_rpc_call_wait(rpc, x, NULL), 0);
+    qd_writer_fini(&w);
+    return qdi_relay_take(x);
+}
+
+/* The body of a write of document 7 of index r, which is at node 1. */
+static void write_body(action_cluster *c, qd_writer *w)
+{
+    doc_item i;
+    uint32_t pick = 0;
+    doc_wire_head h = {.timeout_ms = 20000, .active = QDI_ACTIVE_DEFAULT, .n = 1};
+    qd_state *s = qd_cluster_state(action_cluster_actions(c, 0)->cluster);
+    const qd_index_meta *m = qd_state_index(s, QD_STR("r"));
+    qdi_item_init(&i);
+    i.op = DOC_INDEX;
+    i.concrete = i.index = QD_STR("r");
+    memcpy(i.index_uuid, m->uuid, sizeof i.index_uuid);
+    i.id = QD_STR("7");
+    i.source = QD_STR("{\"n\":1}");
+    qd_writer_init(w, NULL, 4096, QD_RPC_1_0);
+    qdi_wire_items(w, &h, &i, &pick);
+    qd_state_unref(s);
+}
+
+static void a_request_is_passed_on_once(void **state)
+{
+    (void)state;
+    action_cluster *c = action_cluster_open(3, NULL);
+    qd_writer w;
+    qd_rpc_call x;
+    qd_arena arena;
+    doc_item done;
+    uint32_t pick = 0;
+    char to[QD_RPC_ADDRESS_MAX];
+    one_shard(c, "r");
+    write_body(c, &w);
+    qd_str body = qd_writer_view(&w);
+    snprintf(to, sizeof to, "%s", qd_rpc_address(action_cluster_actions(c, 1)->rpc).p);
+    assert_int_equal(passed_on(c, to, QD_ACTION_DOCS_WRITE, body, &x), 0);
+    qd_arena_init(&arena, NULL, 0);
+    qdi_item_init(&done);
+    assert_int_equal(
+        qdi_wire_results_read(x.answer, x.answer_version, &arena, &done, &pick, 1, NULL), 0);
+    assert_int_equal(done.rc, 0);
+    assert_string_equal(done.result, "created");
+    qd_arena_fini(&arena);
+    qd_rpc_call_fini(&x);
+    is_done(c, "GET", "/r/_doc/7", NULL, "\"_version\":1,");
+
+    /* what is not for others, whom nobody knows, and what is passed on already */
+    assert_int_equal(passed_on(c, to, QD_ACTION_COORD_TXN, body, &x), QD_E_ARG);
+    assert_false(x.sent);
+    qd_rpc_call_fini(&x);
+    assert_int_equal(passed_on(c, to, QD_ACTION_RELAY, body, &x), QD_E_ARG);
+    qd_rpc_call_fini(&x);
+    assert_int_equal(passed_on(c, "10.1.2.3:9300", QD_ACTION_DOCS_WRITE, body, &x), QD_E_CLOSED);
+    assert_false(x.sent);
+    qd_rpc_call_fini(&x);
+
+    /* the target has it and does not answer: nobody knows what became of it */
+    action_cluster_cut(c, 1);
+    assert_int_equal(passed_on(c, to, QD_ACTION_DOCS_WRITE, body, &x), QD_E_CLOSED);
+    assert_true(x.sent);
+    qd_rpc_call_fini(&x);
+    qd_writer_fini(&w);
+    action_cluster_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +528,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_field_that_the_primary_has_yet_to_hear_of, open_nodes,
                                         close_nodes),
         cmocka_unit_test(a_primary_that_others_know_is_found),
+        cmocka_unit_test(a_request_is_passed_on_once),
         cmocka_unit_test_setup_teardown(a_conflict_after_a_new_field, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(test_single, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(shards_that_fail_are_told, open_nodes, close_nodes),

@@ -313,9 +313,136 @@ static void test_deterministic(void **state)
     for (uint64_t seed = 1; seed <= 20; seed++) assert_true(run(seed) == run(seed));
 }
 
+/* --- pairs of nodes between which recoveries failed
+ * ---------------------------------------------*/
+
+static bool pair_failed(const alloc_model *m, uint32_t target, uint32_t source)
+{
+    for (uint32_t i = 0; i < m->view.nfailed_pairs; i++) {
+        const qd_alloc_pair_failed *p = &m->view.failed_pairs[i];
+        if (p->target == target && p->source == source) return p->until_ms > m->view.now_ms;
+    }
+    return false;
+}
+
+/* A replica that failed on its node is without one. */
+static void fail_replica(alloc_model *m, uint32_t shard, uint32_t copy)
+{
+    qd_alloc_copy *c = (qd_alloc_copy *)&m->shards[shard].copies[copy];
+    *c = (qd_alloc_copy){.node = QD_ALLOC_NONE,
+                         .partner = QD_ALLOC_NONE,
+                         .info = {.why = QD_ALLOC_WHY_ALLOCATION_FAILED,
+                                  .failures = 1,
+                                  .at_ms = m->view.now_ms,
+                                  .last_node = c->node}};
+}
+
+static uint32_t copy_on(const alloc_model *m, uint32_t shard, uint32_t node)
+{
+    for (uint32_t i = 0; i < m->shards[shard].ncopies; i++) {
+        if (m->shards[shard].copies[i].node == node) return i;
+    }
+    return QD_ALLOC_NONE;
+}
+
+/* The replica goes where the primary is heard; where there is no other node, or after a while, it
+ * goes to the old one. */
+static void test_failed_pair(void **state)
+{
+    (void)state;
+    alloc_model m;
+    qd_alloc_result r;
+    alloc_model_init(&m, &(alloc_model_shape){.seed = 7,
+                                              .nodes = 3,
+                                              .indices = 1,
+                                              .total = 1,
+                                              .shards_max = 1,
+                                              .replicas = 1,
+                                              .replicas_fixed = true});
+    alloc_model_settle(&m, 100, &r);
+    uint32_t source = m.shards[0].copies[0].node, target = m.shards[0].copies[1].node;
+    qd_alloc_pair_failed pair = {target, source, m.view.now_ms + 1000};
+    m.view.failed_pairs = &pair;
+    m.view.nfailed_pairs = 1;
+
+    fail_replica(&m, 0, 1);
+    alloc_model_settle(&m, 100, &r);
+    assert_true(copy_on(&m, 0, 3 - source - target) != QD_ALLOC_NONE);
+
+    fail_replica(&m, 0, copy_on(&m, 0, 3 - source - target));
+    alloc_model_kill(&m, 3 - source - target);
+    alloc_model_settle(&m, 100, &r);
+    assert_int_equal(r.unassigned, 0);
+    assert_true(copy_on(&m, 0, target) != QD_ALLOC_NONE);
+    assert_null(m.broken);
+    alloc_model_fini(&m);
+}
+
+/* Decisions of random clusters with failed pairs: a copy goes to a failed pair only when it has no
+ * node and no other one may hold it. */
+static void check_pairs(drill *d, const qd_alloc_result *r)
+{
+    alloc_model *m = &d->m;
+    for (uint32_t i = 0; i < r->n; i++) {
+        const qd_alloc_decision *x = &r->decisions[i];
+        if (x->action != QD_ALLOC_ASSIGN_REPLICA && x->action != QD_ALLOC_RELOCATE) continue;
+        const qd_alloc_shard *s = &m->shards[x->shard];
+        uint32_t source = s->copies[0].node;
+        if (!pair_failed(m, x->node, source)) continue;
+        if (x->action == QD_ALLOC_RELOCATE) fail_drill(d, "a copy moves to a failed pair");
+        for (uint32_t n = 0; n < m->view.nnodes; n++) {
+            bool taken = false; /* in this round, by another copy */
+            for (uint32_t k = 0; k < r->n; k++)
+                taken |= r->decisions[k].shard == x->shard && r->decisions[k].node == n;
+            if (!taken && rule_all(m, s, n, QD_ALLOC_NONE) && !pair_failed(m, n, source))
+                fail_drill(d, "a failed pair is chosen before another node");
+        }
+    }
+}
+
+static void test_failed_pairs_random(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        drill d = {.seed = seed, .plain = true};
+        qd_alloc_pair_failed pairs[6];
+        qd_alloc_result r;
+        alloc_model_init(&d.m, &(alloc_model_shape){.seed = seed,
+                                                    .nodes = 3 + (uint32_t)(seed % 5),
+                                                    .indices = 4,
+                                                    .shards_max = 3,
+                                                    .replicas = 2});
+        alloc_model *m = &d.m;
+        settle(&d);
+        for (uint32_t i = 0; i < 6; i++) {
+            pairs[i] =
+                (qd_alloc_pair_failed){(uint32_t)alloc_model_draw(m, m->view.nnodes),
+                                       (uint32_t)alloc_model_draw(m, m->view.nnodes), INT64_MAX};
+        }
+        m->view.failed_pairs = pairs;
+        m->view.nfailed_pairs = 6;
+        for (uint32_t k = 0; k < m->view.nshards; k++) {
+            for (uint32_t c = 1; c < m->shards[k].ncopies; c++) {
+                if (alloc_model_draw(m, 2)) fail_replica(m, k, c);
+            }
+        }
+        if (alloc_model_draw(m, 2)) event(&d);
+        for (uint32_t i = 0; i < 60; i++) {
+            assert_int_equal(qd_allocation_round(&m->view, &m->arena, &r, NULL), 0);
+            check_pairs(&d, &r);
+            alloc_model_apply(m, &r);
+            if (m->broken) fail_drill(&d, m->broken);
+            alloc_model_finish(m, 50);
+        }
+        alloc_model_fini(m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_failed_pair),
+        cmocka_unit_test(test_failed_pairs_random),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_deterministic),
     };

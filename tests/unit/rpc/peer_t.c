@@ -337,7 +337,7 @@ static void neighbouring_versions_talk(void **state)
     static const struct {
         unsigned from, to;
         const char *want;
-    } pairs[] = {{0, 1, "100  0"}, {1, 0, "100  0"}, {0, 2, "101 id-9 77"}};
+    } pairs[] = {{0, 1, "100  0"}, {1, 0, "100  0"}, {0, 2, "102 id-9 77"}};
     for (unsigned i = 0; i < 3; i++) {
         qd_rpc_watch *a = watch_of(pairs[i].from, pairs[i].to);
         UNTIL(QD_RPC_UP);
@@ -368,8 +368,13 @@ static void silence_is_noticed(void **state)
     UNTIL(QD_RPC_LOST);
     uint64_t took = qd_sim_now_ns(w.s) - before;
     assert_true(took >= 500 * MS && took <= 800 * MS); /* three pings of 200 ms */
+    qd_str to = qd_str_c(w.nodes[1].address);
+    assert_false(qd_rpc_peer_unreached(w.nodes[0].rpc, to)); /* for two seconds it may be back */
+    world_pass(&w, 2000 * MS);
+    assert_true(qd_rpc_peer_unreached(w.nodes[0].rpc, to));
     qd_sim_net_heal(w.net);
     UNTIL(QD_RPC_UP);
+    assert_false(qd_rpc_peer_unreached(w.nodes[0].rpc, to));
     assert_int_equal(told(), 3);
     /* killed: gone at once */
     before = qd_sim_now_ns(w.s);
@@ -381,6 +386,38 @@ static void silence_is_noticed(void **state)
     assert_int_equal(world_node_open(&w, 1, NULL, NULL), 0);
     UNTIL(QD_RPC_UP);
     qd_rpc_unwatch(w.nodes[0].rpc, a);
+}
+
+/* One that nobody watches, and that only documents went to. */
+static void a_node_that_is_not_reached(void **state)
+{
+    (void)state;
+    qd_rpc *rpc = w.nodes[0].rpc;
+    qd_str to = qd_str_c(w.nodes[1].address);
+    qd_rpc_call c = {.to = to, .action = QD_ACTION_ECHO, .class = QD_RPC_DATA, .timeout_ms = 20000};
+    assert_int_equal(qd_rpc_call_wait(rpc, &c, NULL), QD_E_UNSUPPORTED); /* it has answered */
+    qd_rpc_call_fini(&c);
+    world_pass(&w, 10000 * MS);
+    assert_false(qd_rpc_peer_unreached(rpc, to));
+    qd_sim_net_cut(w.net, "n0", "n1", true);
+    qd_sim_net_cut(w.net, "n1", "n0", true);
+    world_pass(&w, 3000 * MS);
+    assert_true(qd_rpc_peer_unreached(rpc, to));
+    c.timeout_ms = 10000;
+    assert_true(qd_rpc_call_wait(rpc, &c, NULL) != 0);
+    assert_false(c.sent);
+    qd_rpc_call_fini(&c);
+    assert_true(qd_rpc_peer_unreached(rpc, to));
+    qd_sim_net_heal(w.net);
+    int rc = 0;
+    for (int i = 0; i < 10 && rc != QD_E_UNSUPPORTED; i++) { /* it was dialed in vain just now */
+        rc = qd_rpc_call_wait(rpc, &c, NULL);
+        qd_rpc_call_fini(&c);
+        world_pass(&w, 1000 * MS);
+    }
+    assert_int_equal(rc, QD_E_UNSUPPORTED);
+    assert_false(qd_rpc_peer_unreached(rpc, to));
+    assert_false(qd_rpc_peer_unreached(rpc, QD_STR("n5:9300"))); /* never asked for */
 }
 
 static _Atomic int ended; /* the code of a call, 1: none yet */
@@ -565,6 +602,7 @@ int main(void)
         BOTH(two_clusters_of_one_name, start),
         BOTH(neighbouring_versions_talk, start),
         SIM(silence_is_noticed, two),
+        SIM(a_node_that_is_not_reached, two),
         SIM(who_has_left_is_waited_for_no_more, two),
         SIM(a_node_that_comes_back_is_met_at_once, two),
         SIM(a_broken_connection_alone_is_no_event, two),
