@@ -91,6 +91,20 @@ $o = becomes('... is refused', 'books-again', sub { $_[0] && (condition($_[0], '
 is(($kube->kubectl('delete', 'qidx', 'books-again', '-n', 'quidditch', '--timeout=60s'))[0], 0, '... and goes');
 is($n->get('/books')->{status}, 200, '... without the index');
 
+# --- changed by others ------------------------------------------------------------------------------------------
+ok(apply(index_object('drift', replicas => 0)), 'an index');
+becomes('... serves', 'drift', sub { $_[0] && (condition($_[0], 'Ready')->{status} // '') eq 'True' && condition($_[0], 'Accepted')->{status} eq 'True' });
+is(condition(object('drift'), 'Drifted')->{status}, undef, '... and nothing is said of a drift');
+is($n->put('/drift/_settings', {index => {number_of_replicas => 1}})->{status}, 200, 'another number of copies by REST');
+$o = becomes('... is a drift', 'drift', sub { (condition($_[0], 'Drifted')->{status} // '') eq 'True' });
+like(condition($o, 'Drifted')->{message}, qr/number_of_replicas: spec 0, actual 1/, '... with both values');
+is($o->{spec}{replicas}, 0, '... the spec is the user\'s');
+is($n->put('/drift/_settings', {index => {number_of_replicas => 0}})->{status}, 200, 'the number of the spec again');
+becomes('... ends it', 'drift', sub { condition($_[0], 'Drifted')->{status} eq 'False' });
+is($n->delete('/drift')->{status}, 200, 'the index is deleted by REST');
+$o = becomes('... is a drift', 'drift', sub { (condition($_[0], 'Drifted')->{reason} // '') eq 'Deleted' && condition($_[0], 'Drifted')->{status} eq 'True' });
+is(condition($o, 'Ready')->{reason}, 'NotFound', '... and the index is told to be gone');
+
 # --- by REST ----------------------------------------------------------------------------------------------------
 is($n->put('/Odd_name', {})->{status}, 400, 'an index name that cannot be');
 is($n->put('/films', {settings => {number_of_replicas => 0}})->{status}, 200, 'an index by REST');

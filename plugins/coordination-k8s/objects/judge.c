@@ -372,6 +372,30 @@ static void judge_end(const ck_case *in, const json_t *index, ck_judgement *out)
                   "5s", "master_timeout", "10s");
 }
 
+/* Adds whether an index is still as a user's spec, which was applied, says: others may change it by
+ * other ways. Said since it first was not; the object of an index that the cluster shows follows
+ * it. */
+static void add_drift(const ck_case *in, const json_t *index, const ck_verdict *v, json_t *status)
+{
+    int64_t generation = ck_object_generation(in->object);
+    int applied =
+        v->generation == generation && generation ? v->accepted : ck_object_settled(in->object);
+    char text[CK_MESSAGE];
+    const char *reason = index ? "Changed" : "Deleted";
+    json_t *list = json_object_get(status, "conditions");
+    if (!applied || in->holder || ck_object_is_clusters(in->object)) return;
+    if (index)
+        ck_wish_drift(in->object, index, text, sizeof text);
+    else
+        snprintf(text, sizeof text, "the index: spec there, actual none");
+    if (*text)
+        (void)json_array_append_new(list,
+                                    condition(in, "Drifted", "True", reason, text, generation));
+    else if (old_condition(in->object, "Drifted"))
+        (void)json_array_append_new(list, condition(in, "Drifted", "False", "AsSpecified",
+                                                    "the index is as spec says", generation));
+}
+
 static void show_index(const ck_case *in, const json_t *index, const ck_verdict *v,
                        ck_judgement *out)
 {
@@ -389,6 +413,7 @@ static void show_index(const ck_case *in, const json_t *index, const ck_verdict 
         else if (state && strcmp(state, "ACTIVE") == 0)
             reason = "Red", message = "a shard has no primary";
         conclude(in, v, status, ready, reason, message);
+        add_drift(in, index, v, status);
         show(in, status, out);
         return;
     }
@@ -408,6 +433,7 @@ static void show_index(const ck_case *in, const json_t *index, const ck_verdict 
     conclude(in, v, status, "False", "NotFound",
              *was ? "the index was deleted; a changed spec has it made anew"
                   : "there is no index for this object");
+    if (*was) add_drift(in, NULL, v, status);
     show(in, status, out);
 }
 

@@ -166,6 +166,94 @@ json_t *ck_wish_change(const json_t *object, const json_t *index)
     return out;
 }
 
+/* --- what has drifted --- */
+
+typedef struct drift {
+    char *out;
+    size_t n, size;
+} drift;
+
+static void drift_add(drift *d, const char *what, const char *spec, const char *actual)
+{
+    size_t room = d->size - d->n;
+    int k = snprintf(d->out + d->n, room, "%s%s: spec %s, actual %s", d->n ? "; " : "", what, spec,
+                     actual);
+    d->n += k < 0 ? 0 : (size_t)k < room ? (size_t)k : room - 1;
+}
+
+/* A value as people write it: a text as it is, NULL and null as "none". */
+static void drift_value(drift *d, const char *what, const json_t *spec, const json_t *actual)
+{
+    const json_t *of[2] = {spec, actual};
+    char text[2][200];
+    for (int i = 0; i < 2; i++) {
+        const char *v = json_string_value(of[i]);
+        size_t n = 0, room = sizeof text[i] - 1;
+        if (!v && of[i] && !json_is_null(of[i]))
+            n = json_dumpb(of[i], text[i], room, JSON_ENCODE_ANY | JSON_COMPACT);
+        text[i][n < room ? n : room] = 0;
+        if (!n) (void)snprintf(text[i], sizeof text[i], "%s", v ? v : "none");
+    }
+    drift_add(d, what, text[0], text[1]);
+}
+
+/* Replicas that the cluster counts itself are no drift. */
+static int counts_replicas(const json_t *now)
+{
+    const char *range = json_string_value(json_object_get(now, "index.auto_expand_replicas"));
+    return range && strcmp(range, "false") != 0;
+}
+
+static void drift_settings(drift *d, const json_t *spec, const json_t *index)
+{
+    json_t *wanted = index_settings(spec), *value;
+    const json_t *now = json_object_get(index, "settings");
+    const char *key;
+    json_object_foreach(wanted, key, value)
+    {
+        const json_t *is = json_object_get(now, key);
+        int own = strcmp(key, "index.number_of_replicas") == 0 && counts_replicas(now);
+        if (!own && !is_set(is, value)) drift_value(d, key + strlen("index."), value, is);
+    }
+    json_decref(wanted);
+}
+
+static void drift_aliases(drift *d, const json_t *spec, const json_t *index)
+{
+    json_t *wanted = json_object_get(spec, "aliases"), *is = json_object_get(index, "aliases");
+    json_t *value;
+    const char *key;
+    char what[300];
+    size_t i;
+    if (!json_is_object(wanted)) return;
+    json_object_foreach(wanted, key, value)
+    {
+        int there = 0;
+        for (i = 0; i < json_array_size(is); i++) {
+            const char *has = json_string_value(json_array_get(is, i));
+            there |= has && strcmp(has, key) == 0;
+        }
+        (void)snprintf(what, sizeof what, "alias [%.255s]", key);
+        if (!there) drift_add(d, what, "there", "none");
+    }
+    json_array_foreach(is, i, value)
+    {
+        const char *has = json_string_value(value);
+        if (!has || json_object_get(wanted, has)) continue;
+        (void)snprintf(what, sizeof what, "alias [%.255s]", has);
+        drift_add(d, what, "none", "there");
+    }
+}
+
+void ck_wish_drift(const json_t *object, const json_t *index, char *out, size_t size)
+{
+    const json_t *spec = json_object_get(object, "spec");
+    drift d = {out, 0, size};
+    out[0] = 0;
+    drift_settings(&d, spec, index);
+    drift_aliases(&d, spec, index);
+}
+
 /* --- the cluster's --- */
 
 #define DISK "cluster.routing.allocation.disk."

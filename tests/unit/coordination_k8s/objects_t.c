@@ -486,7 +486,57 @@ static void an_index_that_is_gone(void **unused)
     (void)json_object_del(json_object_get(w.object, "metadata"), "labels");
     settle(&w);
     assert_string_equal(said(&w, "Ready", "reason"), "NotFound");
+    assert_string_equal(said(&w, "Drifted", "status"), ""); /* nobody has accepted its spec */
     assert_string_equal(status_of(&w, "uuid"), "");
+    end(&w);
+    memory_check();
+}
+
+#define APPLIED(spec)                                                                              \
+    "{'metadata':{'name':'books','generation':1,'finalizers':['quidditch.io/data']},'spec':{" spec \
+    "},'status':{'indexName':'books','cluster':'quidditch','uuid':'U1','observedGeneration':1,"    \
+    "'conditions':[{'type':'Accepted','status':'True','reason':'Applied','message':'m'}]}}"
+
+/* What others have changed since a spec was applied is told, with both values. */
+static void what_drifts_is_told(void **unused)
+{
+    (void)unused;
+    world w;
+    begin(&w, state_text,
+          APPLIED("'shards':1,'replicas':0,'settings':{'refresh_interval':'7s'},"
+                  "'aliases':{'a':{},'b':{}}"));
+    settle(&w);
+    assert_string_equal(said(&w, "Accepted", "status"), "True");
+    assert_string_equal(said(&w, "Drifted", "status"), "True");
+    assert_string_equal(said(&w, "Drifted", "reason"), "Changed");
+    const char *text = said(&w, "Drifted", "message");
+    assert_non_null(strstr(text, "number_of_replicas: spec 0, actual 1"));
+    assert_non_null(strstr(text, "refresh_interval: spec 7s, actual 1s"));
+    assert_non_null(strstr(text, "alias [b]: spec there, actual none"));
+    assert_non_null(strstr(text, "alias [z]: spec none, actual there"));
+    assert_null(strstr(text, "shards"));
+    assert_null(strstr(text, "alias [a]"));
+    json_t *meta = json_object_get(json_object_get(w.state, "metadata"), "indices");
+    json_t *settings = json_object_get(json_object_get(meta, "books"), "settings");
+    (void)json_object_set_new(settings, "index.number_of_replicas", json_string("0"));
+    (void)json_object_set_new(settings, "index.refresh_interval", json_string("7s"));
+    (void)json_object_set_new(json_object_get(meta, "books"), "aliases", json("['b','a']"));
+    settle(&w);
+    assert_string_equal(said(&w, "Drifted", "status"), "False");
+    (void)json_object_set_new(settings, "index.number_of_replicas", json_string("1"));
+    (void)json_object_set_new(settings, "index.auto_expand_replicas", json_string("0-1"));
+    settle(&w); /* the cluster counts them itself */
+    assert_string_equal(said(&w, "Drifted", "status"), "False");
+    (void)json_object_del(meta, "books");
+    w.about.gone = 1;
+    settle(&w);
+    assert_string_equal(said(&w, "Ready", "reason"), "NotFound");
+    assert_string_equal(said(&w, "Drifted", "status"), "True");
+    assert_string_equal(said(&w, "Drifted", "reason"), "Deleted");
+    end(&w);
+    begin(&w, state_text, APPLIED("'shards':1,'replicas':1"));
+    settle(&w); /* as it is: nothing is said */
+    assert_string_equal(said(&w, "Drifted", "status"), "");
     end(&w);
     memory_check();
 }
@@ -716,6 +766,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_read_is_not_written_back),
         cmocka_unit_test(data_go_only_when_asked),
         cmocka_unit_test(an_index_that_is_gone),
+        cmocka_unit_test(what_drifts_is_told),
         cmocka_unit_test(shards_of_large_indices),
         cmocka_unit_test(an_older_state_is_not_shown),
         cmocka_unit_test(settings_of_the_cluster),
