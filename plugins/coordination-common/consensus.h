@@ -89,6 +89,7 @@ typedef struct cr_proposal {
 typedef struct cr_read_wait {
     struct cr_read_wait *next; /* the engine's */
     uint64_t token, index;
+    int early; /* asks for nothing but that this node leads: what is applied is not waited for */
     /* 0: what is applied now holds all that was committed when the read began.
      * QD_E_NOT_LEADER: leadership went, ask who leads now. */
     void (*done)(struct cr_read_wait *r, int32_t rc);

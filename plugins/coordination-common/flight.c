@@ -259,7 +259,7 @@ static void log_it(qd_coord *c, cr_flight *f)
 {
     if (cr_is_soft(f->command.p[0])) {
         f->where = CR_ROUND;
-        f->round = 0; /* the next one */
+        f->round = f->touch = 0; /* the next one */
         return;
     }
     if (cr_space(c)) {

@@ -90,7 +90,7 @@ static void begin(qd_coord *c, cr_guest *g)
     uint8_t type = g->command.p[0];
     if (cr_is_soft(type)) {
         g->where = CR_IN_ROUND;
-        g->round = 0;
+        g->round = g->touch = 0;
         return;
     }
     cr_reader payload = {.p = g->command.p + 1, .n = g->command.n - 1};

@@ -3,7 +3,9 @@
  * began wait for it together: the leader has its leadership confirmed by a majority
  * (cr_consensus_read), a follower asks the leader for the index up to which that holds, and waits
  * until it is applied here. Renewals of sessions wait for a round of the leader's too: only then is
- * it sure that no other leader counts their time already.
+ * it sure that no other leader counts their time already. Their time begins anew as soon as that is
+ * confirmed; what is answered waits, as all reads, until what was committed is applied here, and so
+ * for this node's disk. A disk that stands still costs nobody the session.
  */
 #include "store.h"
 #include "variant.h"
@@ -166,6 +168,66 @@ static void ask_leader(qd_coord *c)
     c->rounds.told_ns = cr_now(c);
 }
 
+/* --- sessions' time: not for what waits on a disk --- */
+
+static int is_keep(const cr_bytes *command)
+{
+    return command->n == 9 && command->p[0] == CR_KEEP;
+}
+
+/* Renewals that wait under one number get another one; 1 when there is any. anew: their time begins
+ * anew. */
+static int renumber(qd_coord *c, uint64_t from, uint64_t to, int anew)
+{
+    int any = 0;
+    for (cr_flight *f = c->flights.first; f; f = f->next) {
+        if (f->where != CR_ROUND || f->touch != from || !is_keep(&f->command)) continue;
+        any = 1;
+        f->touch = to;
+        if (anew) cr_session_touch(c, cr_load64(f->command.p + 1));
+    }
+    for (cr_guest *g = c->guests.first; g; g = g->next) {
+        if (g->where != CR_IN_ROUND || g->touch != from || !is_keep(&g->command)) continue;
+        any = 1;
+        g->touch = to;
+        if (anew) cr_session_touch(c, cr_load64(g->command.p + 1));
+    }
+    return any;
+}
+
+#define TOUCHED UINT64_MAX
+
+static void on_touched(cr_read_wait *w, int32_t rc)
+{
+    qd_coord *c = (qd_coord *)((char *)w - offsetof(qd_coord, rounds.touch));
+    int sure = rc == 0 && !c->ending && c->ready;
+    c->rounds.touching = 0;
+    c->dirty = 1;
+    (void)renumber(c, c->rounds.touches, sure ? TOUCHED : 0, sure);
+}
+
+/* All renewals that have come share one question to the majority, which rides with that of the
+ * round. */
+static void touch_turn(qd_coord *c)
+{
+    cr_rounds *r = &c->rounds;
+    if (r->touching || !cr_leads(c) || CR_BROKEN(CR_BAD_RENEWAL_APPLIED)) return;
+    if (cr_consensus_sole(c->consensus) || cr_consensus_sure(c->consensus)) {
+        (void)renumber(c, 0, TOUCHED, 1);
+        return;
+    }
+    r->touches++;
+    if (!renumber(c, 0, r->touches, 0)) return;
+    r->touch.done = on_touched;
+    r->touch.early = 1;
+    r->touching = 1;
+    if (cr_consensus_read(c->consensus, &r->touch)) {
+        r->touching = 0;
+        (void)renumber(c, r->touches, 0, 0);
+        c->unsure = 1;
+    }
+}
+
 /* Whether all that waits for the next round are renewals and the like. */
 static int soft_only(const qd_coord *c)
 {
@@ -226,6 +288,7 @@ void cr_rounds_turn(qd_coord *c)
                 *c->status ? c->status : cr_reason_of(QD_E_NO_COORDINATION));
         return;
     }
+    touch_turn(c);
     if (r->busy && r->indexed && c->view.applied >= r->index) confirmed(c);
     if (r->busy && !r->engine && !r->indexed && now - r->told_ns > RESEND_NS && cr_follows(c))
         ask_leader(c);

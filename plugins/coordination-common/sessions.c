@@ -101,6 +101,13 @@ int64_t cr_sessions_next(const qd_coord *c)
     return at;
 }
 
+void cr_session_touch(qd_coord *c, uint64_t session)
+{
+    cr_deadline *d = deadline_of(c, session);
+    const cr_session *s = cr_machine_session(c->machine, session);
+    if (d && s) d->at_ns = cr_now(c) + s->ttl_ns;
+}
+
 int32_t cr_session_keep(qd_coord *c, uint64_t session)
 {
     cr_deadline *d = deadline_of(c, session);

@@ -84,7 +84,7 @@ typedef struct cr_flight {
     uint64_t number; /* its name, with the store's incarnation */
     uint64_t seen;   /* see cr_machine_remembers */
     uint64_t to;     /* SENT: whom */
-    uint64_t round;
+    uint64_t round, touch;
     int where, tried; /* tried: what was sent or proposed may live on somewhere */
     int64_t told_ns;  /* SENT: when something went out or came back; HERE: not before */
     int64_t began_ns, heard_ns;
@@ -100,7 +100,7 @@ typedef struct cr_flights {
 enum { CR_GATHERING, CR_UNDER_WAY, CR_IN_ROUND };
 typedef struct cr_guest {
     struct cr_guest *next, *previous, *chain;
-    uint64_t owner, number, seen, round;
+    uint64_t owner, number, seen, round, touch;
     uint64_t from; /* member */
     int where;
     int64_t heard_ns;
@@ -144,6 +144,9 @@ typedef struct cr_rounds {
     int64_t told_ns;
     cr_asking *asking;
     uint32_t nasking, asking_cap;
+    cr_read_wait touch; /* renewals count from here, before they are answered */
+    int touching;
+    uint64_t touches;
 } cr_rounds;
 
 /* Where a member was last heard from: it may have moved, or not be in the list of members yet. */
@@ -339,6 +342,8 @@ void cr_deadlines_unsure(qd_coord *c, uint64_t batch);
 void cr_sessions_expire(qd_coord *c);
 /* The next deadline; INT64_MAX: none. */
 int64_t cr_sessions_next(const qd_coord *c);
+/* Its time begins anew, leadership being confirmed; nothing is told. */
+void cr_session_touch(qd_coord *c, uint64_t session);
 /* Renews a session, leadership being confirmed. QD_E_REJECTED: its end may be in the log, so an
  * entry must say what comes first. */
 int32_t cr_session_keep(qd_coord *c, uint64_t session);

@@ -53,7 +53,8 @@ typedef struct machine {
     folder folder;
     char authority[4096];
     size_t authority_n;
-    uint64_t start_at; /* 0: nobody starts it */
+    uint64_t start_at;                /* 0: nobody starts it */
+    uint64_t still_from, still_until; /* no sync that begins between ends before */
     bool full, slow, stays_down;
     bool accept;       /* its operator takes what the masters show */
     uint32_t features; /* level of formats that its program knows; 0: that of this build */

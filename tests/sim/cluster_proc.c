@@ -264,7 +264,9 @@ static int disk_probe(void *arg, uint32_t which, qd_err *err)
     (void)which;
     world *w = cluster_enter();
     uint64_t takes = us(100 + rnd(w, 1500));
-    if (cluster_now()->m[p->node].slow && !w->quiet && chance(w, 0.3)) takes += ms(rnd(w, 400));
+    machine *m = &cluster_now()->m[p->node];
+    if (m->slow && !w->quiet && chance(w, 0.3)) takes += ms(rnd(w, 400));
+    if (m->still_from <= w->now && m->still_until > w->now + takes) takes = m->still_until - w->now;
     qd_env_sleep_ns(p->env, takes);
     return p->dying ? qd_err_set(err, QD_E_IO, "no disk") : 0;
 }
@@ -412,6 +414,7 @@ static void disk_pause(void *arg)
     world *w = cluster_enter();
     uint64_t takes = us(60 + rnd(w, 1200));
     if (m->slow && !w->quiet && chance(w, 0.3)) takes += ms(rnd(w, 400));
+    if (m->still_from <= w->now && m->still_until > w->now + takes) takes = m->still_until - w->now;
     if (!p->dying) qd_env_sleep_ns(p->env, takes);
 }
 

@@ -269,11 +269,38 @@ static void store_restored_from_a_backup(cluster *x)
     until(x, is_green, 90000, "not green with the newest store");
 }
 
+/* Nobody is dead: a session whose process lives goes on, whoever's disk takes nothing. */
+static void disks_stand_still(cluster *x)
+{
+    world *w = x->w;
+    for (int round = 0; round < 6 && !w->failed; round++) {
+        until(x, leads, 20000, "no master leads");
+        uint64_t lost = x->r->sessions_lost;
+        int leader = cluster_leader(x), only = round % 3 == 2 ? (int)rnd(w, x->masters) : -1;
+        if (leader < 0) return;
+        for (int i = 0; i < 6; i++) cluster_bump(x); /* what others have before its own disk */
+        cluster_move(x, primary(x), free_node(x));
+        pass(x, rnd(w, 30));
+        uint64_t end = w->now + ms(4000 + rnd(w, 2500));
+        for (int i = 0; i < (int)x->masters; i++) {
+            if (only >= 0 && i != only) continue;
+            x->m[i].still_from = w->now + (i == leader ? 0 : us(rnd(w, 4000)));
+            x->m[i].still_until = end;
+        }
+        pass(x, 9000);
+        until(x, leads, 20000, "no master leads");
+        until(x, is_green, 90000, "not green");
+        expect(x, x->r->sessions_lost == lost, "a disk that stood still ended a session");
+    }
+}
+
 const cluster_scenario cluster_scenarios_own[] = {
     {"17-disks-full", "masters' disks are full, one by one and all", disks_full, 1},
     {"17-leader-has-no-room", "the disk of the masters' leader is nearly full", leader_has_no_room,
      0},
     {"18-sync-fails", "a sync fails once, of masters and of copies", sync_fails, 1},
+    {"18-disks-stand-still", "disks of masters take nothing for longer than sessions live",
+     disks_stand_still, 1},
     {"19-bit-flipped", "a bit of a master's log is another", bit_flipped, 1},
     {"22-masters-lost", "most masters are lost, then all", masters_lost, 1},
     {"members-change", "masters lose and get their votes, leaders end meanwhile", members_change,

@@ -91,6 +91,7 @@ struct cr_core {
     uint64_t first; /* index of its first entry */
     uint64_t beat_at, check_at;
     uint64_t disk_durable, disk_at; /* since then, committed entries behind it are not durable */
+    uint64_t disk_probe;            /* an entry that shows whose disk takes some; 0: none */
     uint64_t to, to_until;          /* hand-over */
     int to_told;                    /* TIMEOUT_NOW was sent */
     uint64_t round;

@@ -154,7 +154,7 @@ static void read_known(cr_engine *e, const cr_action *a)
     cr_read_wait *r = *at;
     if (!r) return;
     r->index = a->index;
-    if (a->rc == 0) return;
+    if (a->rc == 0 && !r->early) return;
     *at = r->next;
     if (e->reads_last == r) e->reads_last = last;
     r->done(r, a->rc);

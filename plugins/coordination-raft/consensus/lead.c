@@ -195,6 +195,7 @@ void cr_lead(cr_core *c)
     c->check_at = c->now + c->config.election_ns;
     c->disk_durable = c->durable;
     c->disk_at = c->now;
+    c->disk_probe = 0;
     cr_append(c, cr_log_entry_make(c->heap, last + 1, c->term, CR_LOG_FIRST, NULL, 0));
     cr_commit_more(c);
 }
@@ -221,16 +222,37 @@ uint64_t cr_hold(const cr_core *c, uint64_t keep, uint64_t floor)
     return keep;
 }
 
+/* A voter whose disk has taken that entry. */
+static const cr_peer *has_on_disk(const cr_core *c, uint64_t index)
+{
+    for (uint32_t i = 0; i < c->npeers; i++) {
+        const cr_peer *p = &c->peers[i];
+        int near = c->now - p->heard <= 2 * c->config.heartbeat_ns;
+        if (p->role == QD_COORD_VOTER && p->match >= index && !p->nospace && near) return p;
+    }
+    return NULL;
+}
+
 /* What the majority has and this node's disk does not take is applied and read nowhere as long as
- * this node leads: a disk that stands still for so long is another leader's turn. */
+ * this node leads: a disk that stands still for so long is another leader's turn. Whose disk goes
+ * on an entry tells that is made for it: one that stands still as well could not even write its
+ * vote down, and would hear this leader no more. */
 static void look_at_disk(cr_core *c)
 {
+    uint64_t still = c->now - c->disk_at;
     if (c->durable >= c->commit || c->durable != c->disk_durable) {
         c->disk_durable = c->durable;
         c->disk_at = c->now;
-    } else if (c->now - c->disk_at >= 2 * c->config.election_ns && !c->to) {
+        c->disk_probe = 0;
+    } else if (still >= c->config.election_ns && !c->disk_probe && c->space && !c->to) {
+        c->disk_probe = cr_log_last(&c->log) + 1;
+        cr_append(c, cr_log_entry_make(c->heap, c->disk_probe, c->term, CR_LOG_FIRST, NULL, 0));
+    } else if (still >= 2 * c->config.election_ns && c->disk_probe && !c->to) {
+        const cr_peer *p = has_on_disk(c, c->disk_probe);
+        if (!p) return;
         c->disk_at = c->now;
-        (void)cr_core_hand_over(c, 0, c->now);
+        c->disk_probe = 0;
+        (void)cr_core_hand_over(c, p->id, c->now);
     }
 }
 

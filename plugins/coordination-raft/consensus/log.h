@@ -10,7 +10,8 @@
 /* Numbers are part of the formats. */
 enum { CR_LOG_FIRST = 0, CR_LOG_DATA = 1, CR_LOG_MEMBERS = 2 };
 
-/* One entry, immutable, counted. CR_LOG_FIRST: without bytes, the first of each leader. */
+/* One entry, immutable, counted. CR_LOG_FIRST: without bytes, the first of each leader,
+ * and what one makes to see whose disk goes on. */
 typedef struct cr_log_entry {
     const cr_heap *heap;
     _Atomic uint32_t refs;
