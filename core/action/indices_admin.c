@@ -241,18 +241,32 @@ int qdi_check_uuid(const qd_request *q, const qd_resolved *found, qd_err *err)
                       found->n == 1 ? found->at[0]->uuid : "_na_");
 }
 
+/* With action.destructive_requires_name what closes, opens or deletes many indices at once has to
+ * name them: no parameter, _all or a wildcard. The expression of no index at all, "*,-*", may
+ * stand. */
+static int check_named(const qd_request *q, qd_err *err)
+{
+    qd_str rest = qd_param(q, "index");
+    bool named = rest.n > 0;
+    if (!qd_config_bool(q->a->config, QD_SET_ACTION_DESTRUCTIVE) || qd_str_is(rest, "*,-*"))
+        return 0;
+    while (named && rest.p) {
+        qd_str part = qd_str_split(&rest, ',');
+        named = !qd_str_is(part, "_all") && qd_str_find(part, '*') < 0;
+    }
+    return named ? 0
+                 : qd_err_set(err, QD_E_ARG, "Wildcard expressions or all indices are not allowed");
+}
+
 int qdi_api_indices_delete(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_resolved found;
     qd_state *s = qd_cluster_state(q->a->cluster);
-    qd_str name = qd_param(q, "index");
-    bool pattern = qd_str_find(name, '*') >= 0 || qd_str_is(name, "_all") || !name.n;
-    int rc = name.p ? 0
-                    : qd_err_set(err, QD_E_VALIDATION,
-                                 "Validation Failed: 1: index / indices is missing;");
-    if (!rc && pattern && qd_config_bool(q->a->config, QD_SET_ACTION_DESTRUCTIVE)) {
-        rc = qd_err_set(err, QD_E_ARG, "Wildcard expressions or all indices are not allowed");
-    }
+    int rc =
+        qd_param(q, "index").p
+            ? 0
+            : qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: index / indices is missing;");
+    if (!rc) rc = check_named(q, err);
     if (!rc) rc = qd_param_indices(q, s, EXPRESSION_OF_DELETE, &found, err);
     if (!rc) rc = qdi_check_uuid(q, &found, err);
     if (!rc) rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_DELETE, err);
@@ -302,12 +316,13 @@ static int set_closed(qd_request *q, qd_response *r, bool closed, qd_err *err)
     int64_t timeout, asked;
     bool active = true;
     qd_state *s = qd_cluster_state(q->a->cluster);
-    int rc = closed ? closing_allowed(q, err) : 0;
-    if (!rc) rc = qdi_admin_timeout(q, &timeout, err);
+    int rc = qdi_admin_timeout(q, &timeout, err);
     if (!rc) rc = qdi_active_param(q, &asked, err);
     if (!rc && !qd_param(q, "index").p) {
         rc = qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: index is missing;");
     }
+    if (!rc) rc = check_named(q, err);
+    if (!rc && closed) rc = closing_allowed(q, err);
     if (!rc) {
         rc = qd_param_indices(q, s, QD_EXPAND_OPEN | QD_EXPAND_CLOSED | QD_ALLOW_NO_INDICES, &found,
                               err);

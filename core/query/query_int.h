@@ -276,6 +276,9 @@ QDI_READER(qdi_read_wildcard);
 QDI_READER(qdi_read_regexp);
 QDI_READER(qdi_read_fuzzy);
 QDI_READER(qdi_read_ids);
+/* Is a time zone (none: NULL) known? Otherwise QD_E_ARG with Java's words. */
+QD_MUST_CHECK
+int qdi_check_zone(qdi_reading *rd, qd_str time_zone, qd_err *err);
 
 /* --- operators ---------------------------------------------------------------------------------
  */

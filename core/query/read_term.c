@@ -190,12 +190,10 @@ int qdi_read_fuzzy(qdi_reading *rd, qd_json_reader *r, const char *label, qd_que
 
 /* --- range ----------------------------------------------------------------------------------- */
 
-/* Both are refused here, whatever the field turns out to be. */
-static int check_zone_and_format(qdi_reading *rd, const qdi_range *g, qd_err *err)
+int qdi_check_zone(qdi_reading *rd, qd_str time_zone, qd_err *err)
 {
     qd_zone *zone;
-    qd_date_format *format;
-    int rc = g->time_zone.p ? qd_zone_make(rd->arena, g->time_zone, &zone, err) : 0;
+    int rc = time_zone.p ? qd_zone_make(rd->arena, time_zone, &zone, err) : 0;
     if (rc == QD_E_ZONE_RULES || rc == QD_E_DATE_TIME) {
         char why[256];
         snprintf(why, sizeof why, "%s", err ? qd_err_reason(err) : "");
@@ -203,6 +201,14 @@ static int check_zone_and_format(qdi_reading *rd, const qdi_range *g, qd_err *er
                            rc == QD_E_ZONE_RULES ? "zone.ZoneRulesException" : "DateTimeException",
                            why);
     }
+    return rc;
+}
+
+/* Both are refused here, whatever the field turns out to be. */
+static int check_zone_and_format(qdi_reading *rd, const qdi_range *g, qd_err *err)
+{
+    qd_date_format *format;
+    int rc = qdi_check_zone(rd, g->time_zone, err);
     if (!rc && g->format.n) rc = qd_date_format_make(rd->arena, g->format, &format, err);
     return rc;
 }

@@ -271,12 +271,7 @@ int qdi_read_query_string(qdi_reading *rd, qd_json_reader *r, const char *label,
     if (rc) return rc;
     if (!q->has_value)
         return qd_json_err_at(r, err, QD_E_PARSE, "[query_string] must be provided with a [query]");
-    if (q->u.text.time_zone.p) {
-        qd_zone *zone;
-        rc = qd_zone_make(rd->arena, q->u.text.time_zone, &zone, err);
-        if (rc == QD_E_ZONE_RULES || rc == QD_E_DATE_TIME) qd_err_type(err, NULL, 500);
-    }
-    return rc;
+    return qdi_check_zone(rd, q->u.text.time_zone, err);
 }
 
 int qdi_read_simple_query_string(qdi_reading *rd, qd_json_reader *r, const char *label,

@@ -44,6 +44,17 @@ refuses('GET', '/i,j/_doc/1', undef, '404 index_not_found_exception: no such ind
 like($node->get('/')->{content}, qr/^\{\n/, 'the first page is indented');
 is($node->request('PUT', '/i/_doc/2', '{}', 'content-type' => 'nonsense')->{json}{error}{type}, 'media_type_header_exception', 'no media type');
 
+# Time zones that are none, wherever a query stands.
+for my $zone ('Nowhere/City', '+19:00', 'UTC+25') {
+    my $query = JSON::PP->new->canonical->encode({query => {query_string => {query => 'a', time_zone => $zone}}});
+    refuses('POST', $_, $query, qr/^400 illegal_argument_exception: java\.time\.(zone\.ZoneRules|DateTime)Exception: /)
+        for '/i/_search', '/i/_count', '/i/_explain/1', '/i/_delete_by_query';
+    my $r = $node->post('/i/_validate/query?explain', $query);
+    is($r->{status}, 200, "_validate: $zone");
+    is($r->{json}{valid} ? 1 : 0, 0, 'is not valid');
+    like($r->{json}{error}, qr/java\.time\./, 'and says why');
+}
+
 # Documents.
 refuses('PUT', '/i/_doc/2?wait_for_active_shards=x', '{}', '400 illegal_argument_exception: cannot parse ActiveShardCount[x]');
 refuses('PUT', '/i/_doc/2?wait_for_active_shards=2&timeout=1s', '{}',

@@ -52,6 +52,28 @@ $r = $node->post('/_analyze', {analyzer => 'standard', text => 'Two words'});
 is(join(' ', map { $_->{token} } @{$r->{json}{tokens}}), 'two words', '_analyze');
 like($node->get('/metrics')->{content}, qr/^quidditch_indexing_docs_total 1$/m, 'metrics');
 
+# what names no index closes, opens and deletes none, unless that is allowed
+$node->put('/songs', {settings => {number_of_replicas => 0}});
+sub open_indices { join ' ', sort map { $_->{index} } @{$node->get('/_cat/indices?format=json&expand_wildcards=open&h=index')->{json}} }
+for my $path ('/*/_close', '/_all/_close', '/b*/_close', '/books,_all/_close', '/books,s*/_close', '/*/_open', '/_all/_open', '/books,s*/_open') {
+    $r = $node->post($path);
+    is($r->{status}, 400, "POST $path");
+    is($r->{json}{error}{reason}, 'Wildcard expressions or all indices are not allowed', 'as Elasticsearch says it');
+}
+is($node->delete($_)->{status}, 400, "DELETE $_") for '/*', '/_all', '/b*', '/books,_all';
+is(open_indices(), 'books songs', 'nothing has happened');
+is($node->post('/*,-*/_close')->{status}, 200, 'an expression of no index may stand');
+is($node->post('/songs/_close')->{status}, 200, 'one that is named is closed');
+is(open_indices(), 'books', 'and no other');
+$node->put('/_cluster/settings', {persistent => {'action.destructive_requires_name' => 'false'}});
+is($node->post('/s*/_open')->{status}, 200, 'allowed');
+is($node->post('/*/_close')->{status}, 200, 'all closed');
+is(open_indices(), '', 'all of them');
+is($node->post('/_all/_open')->{status}, 200, 'all opened');
+is($node->delete('/s*')->{status}, 200, 'a pattern deleted');
+is(open_indices(), 'books', 'what it names');
+$node->put('/_cluster/settings', {persistent => {'action.destructive_requires_name' => undef}});
+
 $node->stop;
 $node->start;
 is($node->get('/_cluster/settings?flat_settings')->{json}{persistent}{'search.max_buckets'}, 77, 'settings stay');
