@@ -42,9 +42,24 @@ static const char *place_of(const cr_home *h, const char *path, char beside[PATH
 static int32_t read_file(void *arg, const kube_env *env, const char *path, size_t max, char **out,
                          size_t *n)
 {
+    const cr_home *h = &((qd_coord *)arg)->home;
     char beside[PATH_SIZE];
-    path = place_of(&((qd_coord *)arg)->home, path, beside);
+    if (h->space_wanted && strcmp(path, ACCOUNT "namespace") == 0) { /* the setting goes before */
+        *n = strlen(h->space_wanted);
+        *out = *n > max ? NULL : kube_copy(env, h->space_wanted, *n);
+        return *out ? 0 : *n > max ? QD_E_TOO_LARGE : QD_E_NOMEM;
+    }
+    path = place_of(h, path, beside);
     return kube_sources_system.read(kube_sources_system.arg, env, path, max, out, n);
+}
+
+/* Without the file the setting does. */
+static void tell_setting(const cr_home *h, kube_error *why)
+{
+    size_t n = strlen(why->text);
+    if (h->space_wanted || !strstr(why->text, ACCOUNT "namespace")) return;
+    snprintf(why->text + n, sizeof why->text - n,
+             " (coordination.k8s.namespace or POD_NAMESPACE would do)");
 }
 
 /* The file that a sentence names as a pod's is told by the name under which it was read. */
@@ -72,7 +87,10 @@ static int32_t find(qd_coord *c, const kube_env *env, kube_error *why)
     if (h->context || !kube_config_in_pod(env, &h->from))
         return kube_config_default(env, &h->from, 1, h->context, &h->api, why);
     int32_t rc = kube_config_pod(env, &h->from, &h->api, why);
-    if (rc) tell_place(h, why);
+    if (rc) {
+        tell_setting(h, why);
+        tell_place(h, why);
+    }
     if (rc || !h->api_server) return rc;
     size_t n = strlen(h->api_server);
     while (n && h->api_server[n - 1] == '/') n--;

@@ -17,6 +17,10 @@ my $ca = "$none->{dir}/ca";
 { open my $f, '>', $ca or die; print $f "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n" }
 { open my $f, '>', "$none->{dir}/namespace" or die; print $f "ns\n" }
 
+mkdir "$none->{dir}/bare" or die; # as a folder of a projected token, which has no file "namespace"
+my $bare = "$none->{dir}/bare/token";
+{ open my $f, '>', $bare or die; print $f "t\n" }
+
 # --- what is refused at the start, and what is not
 sub check {
     my ($settings, %env) = @_;
@@ -35,6 +39,10 @@ for my $case (
     [[$role], {MASTER_ADDRESSES => 'm0:9301,...'}, undef], [[$role], {MASTER_ADDR => 'm0:9301', K8S_FALLBACK => 'true'}, undef],
     [[$role, "coordination.k8s.token_file=$token", "coordination.k8s.ca_file=$ca"], {MASTER_ADDR => 'm0:9301', K8S_FALLBACK => 'true', @pod}, undef],
     [[$role, "coordination.k8s.token_file=$token", "coordination.k8s.ca_file=$ca.none"], {MASTER_ADDR => 'm0:9301', K8S_FALLBACK => 'true', @pod}, qr/service account: the file \Q$ca\E\.none does not exist$/m],
+    [[$role, "coordination.k8s.token_file=$bare", "coordination.k8s.ca_file=$ca"], {MASTER_ADDR => 'm0:9301', K8S_FALLBACK => 'true', @pod},
+        qr/service account: the file \Q$none->{dir}\E\/bare\/namespace does not exist \(coordination\.k8s\.namespace or POD_NAMESPACE would do\)$/m],
+    [[$role, "coordination.k8s.token_file=$bare", "coordination.k8s.ca_file=$ca"], {MASTER_ADDR => 'm0:9301', K8S_FALLBACK => 'true', POD_NAMESPACE => 'ns', @pod}, undef],
+    [[$role, "coordination.k8s.token_file=$bare", "coordination.k8s.ca_file=$ca", 'coordination.k8s.namespace=ns'], {MASTER_ADDR => 'm0:9301', K8S_FALLBACK => 'true', @pod}, undef],
     [[$role], {USE_K8S_COORDINATION => 'false', MASTER_ADDRESSES => 'm0:9301'}, undef],
     [['coordination.mode=master'], {USE_K8S_COORDINATION => 'true'}, qr/USE_K8S_COORDINATION asks for coordination\.mode \[k8s-native\], but it is set to \[master\] \(flag -E\)/],
     [['coordination.mode=auto'], {USE_K8S_COORDINATION => 'false'}, qr/asks for coordination\.mode \[master\], but it is set to \[auto\]/],
