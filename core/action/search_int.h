@@ -219,6 +219,7 @@ typedef struct search_shard {
     uint32_t ntried;
     bool open;    /* it has no result yet */
     bool skipped; /* can_match: nothing can match */
+    bool missing; /* it has no copy that serves, and err says why */
     qd_str *json; /* of hits that a target has fetched, by hit; NULL: none */
     /* results */
     int rc;

@@ -3,10 +3,12 @@
 #include "base/str.h"
 #include "runtime/fiber.h"
 #include <math.h>
+#include <stdio.h>
 
 #define FAILURES_MAX ((size_t)16 << 20)
 #define MISSING_MAX ((size_t)1 << 20)
-#define FETCH_FAILED 1 /* a shard has failed only now; its rc and err tell why */
+#define MISSING_NAMED_MAX 100u /* shards that are nowhere */
+#define FETCH_FAILED 1         /* a shard has failed only now; its rc and err tell why */
 
 /* --- failures --- */
 
@@ -17,10 +19,11 @@ static bool same_failure(const search_shard *a, const search_shard *b)
            strcmp(qd_err_reason(&a->err), qd_err_reason(&b->err)) == 0;
 }
 
-/* A shard that is nowhere is missing from the answer, not a failure with a cause. */
+/* A shard that is nowhere is missing from the answer, not a failure with a cause, unless the search
+ * fails because of it. */
 static bool has_cause(const search_shard *s)
 {
-    return s->rc && s->rc != QD_E_NO_SHARD;
+    return s->rc && (s->rc != QD_E_NO_SHARD || s->missing);
 }
 
 static bool first_of_group(const search_run *x, uint32_t i)
@@ -43,7 +46,12 @@ static void write_failure(const search_run *x, const search_shard *s, qd_json_wr
         qd_json_key_c(w, "index");
         qd_json_null(w);
     }
-    qd_json_field_str(w, "node", s->target ? s->target->node : x->a->node_id);
+    if (s->missing) {
+        qd_json_key_c(w, "node");
+        qd_json_null(w);
+    } else {
+        qd_json_field_str(w, "node", s->target ? s->target->node : x->a->node_id);
+    }
     qd_json_key_c(w, "reason");
     qd_error_write(w, &s->err);
     qd_json_object_end(w);
@@ -153,6 +161,49 @@ static int reason(const search_run *x, qd_err *err)
     return rc;
 }
 
+/* Why it has no copy that serves: what is known of the primary's place. */
+static void tell_missing(const search_run *x, search_shard *s)
+{
+    char number[16];
+    const qd_index_meta *m = s->index->meta;
+    const qd_shard_meta *now = x->state ? qd_state_shard(x->state, m, s->number) : NULL;
+    const qd_copy *primary = now ? qd_shard_meta_primary(now) : NULL;
+    const char *why = primary ? qd_unassigned_reason_name(primary->reason) : "INDEX_CREATED";
+    if (primary && qd_copy_is_active(primary)) {
+        qd_err_wrap(&s->err, QD_E_NO_SHARD, "[%.*s][%u] no copy of the shard answers",
+                    QD_STR_ARG(m->name), s->number);
+    } else {
+        qd_err_fini(&s->err);
+        qd_err_init(&s->err);
+        qd_str text = primary ? primary->failure : (qd_str){NULL, 0};
+        qd_err_set(&s->err, QD_E_NO_SHARD, "[%.*s][%u] shard not allocated: %s, %s%s%.*s",
+                   QD_STR_ARG(m->name), s->number,
+                   primary && qd_copy_is_assigned(primary) ? "its primary is being opened"
+                                                           : "its primary is unassigned",
+                   why ? why : "", text.n ? ": " : "", QD_STR_ARG(text));
+    }
+    int n = snprintf(number, sizeof number, "%u", s->number);
+    qd_err_detail_str(&s->err, "index_uuid", qd_str_c(m->uuid));
+    qd_err_detail_str(&s->err, "shard", (qd_str){number, (size_t)n});
+    qd_err_detail_str(&s->err, "index", m->name);
+    s->missing = true;
+}
+
+/* No shard has a cause of its own: the answer names those that are nowhere, the first of many. */
+static void tell_all_missing(search_run *x)
+{
+    uint32_t named = 0;
+    for (uint32_t i = 0; i < x->nshards; i++) {
+        if (has_cause(&x->shards[i])) return;
+    }
+    for (uint32_t i = 0; i < x->nshards && named < MISSING_NAMED_MAX; i++) {
+        search_shard *s = &x->shards[i];
+        if (!s->rc || !s->index || !s->index->meta) continue;
+        tell_missing(x, s);
+        named++;
+    }
+}
+
 int qdi_search_failed(search_run *x, qd_err *err)
 {
     const qd_err *first = NULL;
@@ -167,6 +218,7 @@ int qdi_search_failed(search_run *x, qd_err *err)
         if (!first) first = &s->err;
     }
     int rc = reason(x, err);
+    tell_all_missing(x);
     qd_err_type(err, "search_phase_execution_exception", status);
     qd_buf_init(&b, x->a->account, FAILURES_MAX);
     qd_json_writer_init(&w, &b, false);

@@ -30,6 +30,29 @@ static void closing_can_be_forbidden(void **state)
     action_cluster_close(c);
 }
 
+/* Nothing can be searched: the answer says of which shard and why. */
+static void shards_that_are_nowhere(void **state)
+{
+    (void)state;
+    action_cluster *c = action_cluster_open(1, "cluster.routing.allocation.enable=none");
+    answers(c, "PUT", "/x?timeout=100ms&wait_for_active_shards=0",
+            "{\"settings\":{\"number_of_shards\":2,\"number_of_replicas\":0}}", 200, "true");
+    answers(c, "GET", "/x/_search", NULL, 503, "\"reason\":\"all shards failed\"");
+    static const char *const with[] = {
+        "{\"error\":{\"root_cause\":[{\"type\":\"no_shard_available_action_exception\",\"reason\":"
+        "\"[x][0] "
+        "shard not allocated: its primary is unassigned, INDEX_CREATED\",\"index_uuid\":",
+        "\"failed_shards\":[{\"shard\":0,\"index\":\"x\",\"node\":null,\"reason\":{\"type\":"
+        "\"no_shard_available_action_exception\",\"reason\":\"[x][0] shard not allocated: ",
+        "\"reason\":\"[x][1] shard not allocated: "};
+    for (size_t i = 0; i < QD_COUNT_OF(with); i++)
+        answers(c, "GET", "/x/_search", NULL, 503, with[i]);
+    answers(c, "GET", "/x/_count", NULL, 503, "[x][1] shard not allocated: ");
+    answers(c, "GET", "/x/_search?allow_partial_search_results=false", NULL, 503,
+            "[x][0] shard not allocated: ");
+    action_cluster_close(c);
+}
+
 static void what_is_not_there_is_refused(void **state)
 {
     (void)state;
@@ -168,6 +191,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(closing_can_be_forbidden),
+        cmocka_unit_test(shards_that_are_nowhere),
         cmocka_unit_test(what_is_not_there_is_refused),
         cmocka_unit_test(pipelines_of_an_index),
         cmocka_unit_test(refresh_listeners),
