@@ -64,6 +64,19 @@ static void disk(const qd_actions *a, qd_buf *b)
         (int64_t)total);
 }
 
+static void scrub(const qd_actions *a, qd_buf *b)
+{
+    qd_scrub_stats s;
+    qd_shards_scrub_stats_get(a->shards, &s);
+    one(b, "quidditch_scrub_bytes_total", "counter",
+        "Bytes of segments read from the disk and verified in the background.", (int64_t)s.bytes);
+    one(b, "quidditch_scrub_passes_total", "counter", "Times that all open shards were verified.",
+        (int64_t)s.passes);
+    one(b, "quidditch_files_damaged_total", "counter",
+        "Files of open shards found to be damaged, by a reader or in the background.",
+        (int64_t)s.files_damaged);
+}
+
 static const struct {
     qdi_stat stat;
     const char *name, *type, *help;
@@ -289,6 +302,7 @@ int qdi_api_metrics(qd_request *q, qd_response *r, qd_err *err)
     queries(a, r->out);
     if (atomic_load(&a->serving)) {
         disk(a, r->out);
+        scrub(a, r->out);
         engine(a, r->out);
         cluster(a, q, r->out);
     }

@@ -272,6 +272,19 @@ static void write_disk(const stats_request *x, qd_json_writer *w)
     qdi_write_bytes(w, human, "available", "available_in_bytes", (int64_t)x->m.disk_available);
 }
 
+static void write_scrub(const stats_request *x, qd_json_writer *w)
+{
+    qd_scrub_stats s;
+    qd_shards_scrub_stats_get(x->q->a->shards, &s);
+    open_part(w, "scrub");
+    qdi_write_bytes(w, x->q->human, "verified", "verified_in_bytes", (int64_t)s.bytes);
+    qdi_write_bytes(w, x->q->human, "total", "total_in_bytes", (int64_t)s.total_bytes);
+    qd_json_field_int(w, "passes", (int64_t)s.passes);
+    qd_json_field_int(w, "last_pass_timestamp", (int64_t)s.last_pass_wall_ms);
+    qd_json_field_int(w, "files_damaged", (int64_t)s.files_damaged);
+    qd_json_object_end(w);
+}
+
 static void write_fs(const stats_request *x, qd_json_writer *w)
 {
     open_part(w, "fs");
@@ -286,6 +299,7 @@ static void write_fs(const stats_request *x, qd_json_writer *w)
     write_disk(x, w);
     qd_json_object_end(w);
     qd_json_array_end(w);
+    write_scrub(x, w);
     qd_json_object_end(w);
 }
 

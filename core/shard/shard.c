@@ -37,6 +37,7 @@ void qd_shard_unref(qd_shard *s)
     all->live--;
     qd_cond_broadcast(&all->idle);
     qd_mutex_unlock(&all->lock);
+    qdi_shard_damage_fini(s);
     qd_free(s);
 }
 
@@ -604,6 +605,7 @@ void qdi_shard_stop(qd_shard *s, bool flush)
     shut(s);
     close_engine(s, flush);
     qdi_gate_open(&s->gate);
+    qdi_shard_damage_aside(s);
     qd_mutex_lock(&s->shards->lock);
     s->stopped = true;
     qd_cond_broadcast(&s->shards->idle);

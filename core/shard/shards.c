@@ -303,6 +303,7 @@ static void follow_index(qd_shards *all, const qd_state *now, uint32_t i, const 
         here |= mine;
         if (c && m->closed) report_closed(all, m, k, r, c);
         if (shard && (!mine || !same_copy(shard, r, c))) {
+            shard->aside = !qd_shard_meta_in_sync(r, qd_str_c(shard->allocation_id));
             end(all, m->uuid, k, false);
             qd_shard_unref(shard);
             shard = NULL;

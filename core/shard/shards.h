@@ -75,6 +75,16 @@ bool qd_shards_disk_full(qd_shards *s);
 /* Bytes in indexing buffers of all shards. [any] */
 uint64_t qd_shards_buffer_bytes(qd_shards *s);
 
+/* What the scrubber has read, and what it or readers found. */
+typedef struct qd_scrub_stats {
+    uint64_t bytes;             /* read and verified since the node's start */
+    uint64_t total_bytes;       /* what a pass reads, as of the last portion */
+    uint64_t passes;            /* over all shards */
+    uint64_t last_pass_wall_ms; /* when the last one ended; 0: none has */
+    uint64_t files_damaged;     /* found since the node's start, by whomever */
+} qd_scrub_stats;
+/* Figures of the moment. [any] */
+void qd_shards_scrub_stats_get(qd_shards *s, qd_scrub_stats *out);
 /* A shard held here, with a reference; NULL when it is not. [any] */
 qd_shard *qd_shards_get(qd_shards *s, const char *uuid, uint32_t number);
 /* One reference less; NULL is fine. [any] */

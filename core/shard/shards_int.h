@@ -58,6 +58,9 @@ struct qd_shard {
     qd_searcher *searcher;
     qd_reader *searcher_of;
 
+    QD_VEC(char *) damaged; /* names of files; under lock; owned */
+    bool aside;             /* the copy is not in sync any more: they go when it is closed */
+
     qd_shard_counts counts;
     shard_job open, refresh, flush, sync, reopen, report, close;
     int32_t
@@ -112,6 +115,21 @@ struct qd_shards {
         qd_work work;
         _Atomic bool queued;
     } flood;
+    /* Of the scrubber: the ticker's while it is not queued, else the work's. */
+    struct {
+        qd_work work;
+        _Atomic bool queued;
+        bool due;                  /* a portion is, else only a look at what is damaged */
+        bool begun, whole;         /* it runs; this pass began with the first shard */
+        bool waiting;              /* there is damage in a copy that no other one can replace */
+        uint64_t seen;             /* of qd_store_damaged */
+        uint64_t done_ns, portion; /* end and bytes of the last portion */
+        uint64_t looked_ns;        /* last look at what is damaged */
+        char shard[SHARD_KEY_MAX]; /* key of the shard where it stands; empty: before the first */
+        char file[80];             /* its file */
+        uint64_t at;               /* in it; UINT64_MAX: behind it */
+        _Atomic uint64_t bytes, total, passes, ended_wall_ms, files_damaged;
+    } scrub;
 };
 
 /* Makes a shard in phase OPENING and queues its opening. */
@@ -155,6 +173,13 @@ void qdi_shard_searcher_drop(qd_shard *s, bool all);
 void qdi_shard_searcher_relieve(qd_shard *s);
 /* Measures the tier: refusal of writes, watermarks. buffered: bytes in indexing buffers. */
 void qdi_shards_space(qd_shards *s, uint64_t now, uint64_t buffered);
+/* Queues the scrubber's next portion when it is due, and the look at what others found. [ticker] */
+void qdi_shards_scrub(qd_shards *s, uint64_t now);
+/* The engine is closed: damaged files of a copy that is not in sync any more are set aside, and the
+ * rest is no copy any more, so that one that comes here is filled with all files. */
+void qdi_shard_damage_aside(qd_shard *s);
+/* Frees what is remembered of damaged files. */
+void qdi_shard_damage_fini(qd_shard *s);
 /* Background thread. */
 void qdi_shards_tick(void *arg);
 /* Removes a shard's files; with the last one of an index that is gone, its metadata. */

@@ -84,7 +84,8 @@ bool qd_file_section_at_index(const qd_file *f, uint32_t index, uint32_t *id, ui
 QD_MUST_CHECK
 int qd_file_verify(qd_file *f, qd_err *err);
 /* The same in portions, for a scrubber that takes its time: verifies some `bytes` (rounded up to
- * pages) from *at (0 at first) and moves *at on, to qd_file_bytes when all is done. [worker] */
+ * pages) from *at (0 at first) and moves *at on, to qd_file_bytes when all is done. What a mapping
+ * holds of these pages is verified again when it is used the next time. [worker] */
 QD_MUST_CHECK
 int qd_file_verify_some(qd_file *f, uint64_t *at, uint64_t bytes, qd_err *err);
 /* Verifies the pages of a range once more as readers see them, whether they were before or not: in

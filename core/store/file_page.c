@@ -23,10 +23,22 @@ bool qdi_file_pages_seen(const qd_file *f, const frame_section *s, uint64_t firs
     return true;
 }
 
+bool qdi_file_damage(qd_file *f)
+{
+    if (atomic_exchange(&f->damaged, 1)) return false;
+    atomic_fetch_add(&f->store->damaged, 1);
+    return true;
+}
+
+uint64_t qd_store_damaged(const qd_store *s)
+{
+    return atomic_load_explicit(&s->damaged, memory_order_relaxed);
+}
+
 static int page_is_bad(qd_file *f, const frame_section *s, uint64_t page, qd_err *err)
 {
     uint64_t offset = page << FRAME_PAGE_SHIFT;
-    bool first = !atomic_exchange(&f->damaged, 1);
+    bool first = qdi_file_damage(f);
     int rc = qdi_damage_section(err, qd_file_name(f), s->id, offset, s->offset + offset,
                                 "wrong page checksum");
     if (first) {
@@ -86,10 +98,19 @@ static int verify_frame(qd_file *f, uint8_t *window, uint32_t flags, qd_err *err
         rc = qdi_damage(err, name, "footer", f->bytes - FRAME_TAIL, "changed while open");
     }
     if (!rc) rc = qdi_frame_table_get(p + (t.table - t.checksums), p, &t, all, name, err);
-    if (rc == QD_E_CORRUPT) atomic_store(&f->damaged, 1);
+    if (rc == QD_E_CORRUPT) (void)qdi_file_damage(f);
     if (p != window) qd_free(p);
     qd_free(all);
     return rc;
+}
+
+/* What the medium holds is right; what a cache holds of the pages is looked at when they are used
+ * the next time. */
+static void forget_seen(qd_file *f, const frame_section *s, uint64_t first, uint64_t last)
+{
+    for (uint64_t i = s->page + first; f->map && i <= s->page + last; i++) {
+        atomic_fetch_and_explicit(&f->seen[i >> 6], ~(1ull << (i & 63)), memory_order_relaxed);
+    }
 }
 
 static int verify_some(qd_file *f, uint64_t *at, uint64_t bytes, uint32_t flags, qd_err *err)
@@ -113,6 +134,7 @@ static int verify_some(qd_file *f, uint64_t *at, uint64_t bytes, uint32_t flags,
         if (last - first > (bytes - 1) / QD_FILE_PAGE) last = first + (bytes - 1) / QD_FILE_PAGE;
         if (last >= pages) last = pages - 1;
         rc = verify_window(f, s, first, last, window, flags, err);
+        if (!rc) forget_seen(f, s, first, last);
         uint64_t done = (last - first + 1) * (uint64_t)QD_FILE_PAGE;
         bytes = bytes > done ? bytes - done : 0;
         *at = s->offset + ((last + 1) << FRAME_PAGE_SHIFT);
@@ -183,6 +205,6 @@ int qd_file_corrupt(qd_file *f, uint32_t section, uint64_t offset, qd_err *err, 
     QD_CHECK(f, STORE_FILE_MAGIC);
     uint32_t i = qdi_file_find(f, section);
     uint64_t base = i == UINT32_MAX ? 0 : f->sections[i].at.offset;
-    atomic_store(&f->damaged, 1);
+    (void)qdi_file_damage(f);
     return qdi_damage_section(err, qd_file_name(f), section, offset, base + offset, what);
 }

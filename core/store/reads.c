@@ -186,11 +186,22 @@ uint64_t qd_reads_len(const qd_reads *r, uint32_t slot)
     return r->ranges[slot].len;
 }
 
+int qd_reads_verify(const qd_reads *r, qd_err *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < r->n && !rc; i++) {
+        const range *x = &r->ranges[i];
+        rc = qd_file_check(x->file, x->file->sections[x->section].at.id, x->off, x->len, err);
+    }
+    return rc;
+}
+
 int qd_reads_check(const qd_reads *r, qd_err *err)
 {
     for (uint32_t i = 0; i < r->nfiles; i++) {
         qd_file *f = r->files[i];
         if (QD_UNLIKELY(atomic_load_explicit(&f->faulted, memory_order_relaxed))) {
+            (void)qdi_file_damage(f);
             return qdi_damage(err, qd_file_name(f), "mapping", 0,
                               "the device could not deliver a page");
         }

@@ -46,6 +46,10 @@ uint64_t qd_reads_len(const qd_reads *r, uint32_t slot);
  * failed to deliver a mapped page meanwhile (its bytes read as zeros). [any] */
 QD_MUST_CHECK
 int qd_reads_check(const qd_reads *r, qd_err *err);
+/* Verifies the pages of all ranges once more, whether they were before or not: where what they hold
+ * makes no sense. [worker] QD_E_CORRUPT, QD_E_IO. */
+QD_MUST_CHECK
+int qd_reads_verify(const qd_reads *r, qd_err *err);
 /* Drops all pins and references at once; the batch is empty afterwards. No fetch is under way.
  * [worker] */
 void qd_reads_release(qd_reads *r);

@@ -75,6 +75,9 @@ int qd_store_delete_all(qd_store *s, qd_str prefix, qd_err *err);
  * that is taken). [worker] */
 QD_MUST_CHECK
 int qd_store_set_aside(qd_store *s, qd_str name, qd_err *err);
+/* How many open files were found to be damaged so far (qd_file_damaged): who looks after them
+ * compares it with what it was. [any] */
+uint64_t qd_store_damaged(const qd_store *s);
 /* Bytes in all and free. [worker] */
 QD_MUST_CHECK
 int qd_store_capacity(qd_store *s, uint64_t *total, uint64_t *available, qd_err *err);

@@ -32,6 +32,7 @@ struct qd_store {
     qd_storage_info info;
     qd_mutex lock; /* the list */
     store_handle *open;
+    _Atomic uint64_t damaged; /* open files that were found to be */
 };
 
 /* A section of an open file. */
@@ -83,6 +84,8 @@ int qdi_object_read(qd_store *s, qd_storage_object *o, const qd_storage_range *r
 /* NOMEM or BREAKER, whichever kept qd_alloc(account, bytes) from succeeding. */
 int qdi_no_memory(qd_account *account, uint64_t bytes, const char *what, qd_err *err);
 
+/* Notes that the file is damaged; true: it was not known before. [any] */
+bool qdi_file_damage(qd_file *f);
 /* Index of a section, or UINT32_MAX. */
 uint32_t qdi_file_find(const qd_file *f, uint32_t id);
 /* Are pages first..last of a section verified? */

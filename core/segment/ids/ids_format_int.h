@@ -10,6 +10,7 @@
 #define QD_SEGMENT_IDS_FORMAT_INT_H
 
 #include "base/bits.h"
+#include "base/hash.h"
 #include "segment/ids.h"
 
 #define QDI_IDS_SLOTS 10u /* entries of a bucket */
@@ -19,12 +20,21 @@
 typedef struct qdi_ids_bucket {
     uint8_t n;    /* entries used */
     uint8_t more; /* 1: entries of this home or a home before went on to the next bucket */
-    uint16_t zero;
+    uint16_t sum; /* qdi_ids_sum; 0: none, as older builds wrote it, which do not look at it */
     uint16_t prints[QDI_IDS_SLOTS];
     uint32_t docs[QDI_IDS_SLOTS];
 } qdi_ids_bucket;
 _Static_assert(sizeof(qdi_ids_bucket) == 64, "one cache line, on disk");
 
+/* Of XXH3-64 of a bucket whose sum is 0 the low 16 bits, 1 for 0. A look-up that finds nothing
+ * rests on one bucket's bytes, so it is compared each time. */
+static inline uint16_t qdi_ids_sum(const qdi_ids_bucket *b)
+{
+    qdi_ids_bucket x = *b;
+    x.sum = 0;
+    uint16_t sum = (uint16_t)qd_xxh3(&x, sizeof x);
+    return sum ? sum : 1;
+}
 /* Home bucket of a hash. */
 static inline uint32_t qdi_ids_home(uint64_t hash, uint32_t buckets)
 {

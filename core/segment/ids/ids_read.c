@@ -105,6 +105,9 @@ static int probe(lookup *l, const uint8_t *p, uint32_t id, bool *more, qd_err *e
     qdi_ids_bucket b;
     memcpy(&b, p, sizeof b);
     uint16_t print = qdi_ids_print(l->hashes[id]);
+    if (QD_UNLIKELY(b.sum && b.sum != qdi_ids_sum(&b)))
+        return bad(l->x, l->table ? QDI_IDS_HEAD + (uint64_t)(p - l->table) : 0, err,
+                   "wrong checksum of a bucket of the table of ids");
     if (b.n > QDI_IDS_SLOTS) return bad(l->x, 0, err, "bucket of the table of ids");
     for (uint32_t i = 0; i < b.n; i++) {
         if (b.prints[i] != print) continue;
@@ -186,6 +189,14 @@ static void sort_candidates(candidate *c, uint32_t n)
         }
 }
 
+/* A document has a fingerprint of the id asked for, but another id: one look-up in thousands, or
+ * what was read of its id is damaged. */
+static int another_id(const lookup *l, const qd_reads *r, qd_err *err)
+{
+    int rc = qd_reads_verify(r, err);
+    return rc ? rc : qd_file_check(l->x->file, QDI_SEC_COLUMN_INDEX, 0, UINT64_MAX, err);
+}
+
 /* Compares bytes; of several documents with one id the last stays. */
 static int verify(lookup *l, qd_err *err)
 {
@@ -193,6 +204,7 @@ static int verify(lookup *l, qd_err *err)
     qd_reads *r = qd_reads_make(&l->arena, l->account);
     qd_column_reader *rd;
     if (!docs || !r) return qd_err_nomem(err, "look-up of ids");
+    uint32_t others = 0;
     sort_candidates(l->found, l->nfound);
     for (uint32_t i = 0; i < l->nfound; i++) docs[i] = l->found[i].doc;
     int rc = qd_column_plan_docs(l->x->column, docs, l->nfound, r, &l->arena, &rd, err);
@@ -201,8 +213,11 @@ static int verify(lookup *l, qd_err *err)
         qd_str s;
         bool has;
         rc = qd_column_bytes(rd, docs[i], &s, &has, err);
-        if (rc == 0 && has && qd_str_eq(s, l->ids[l->found[i].id]))
+        if (rc) break;
+        if (has && qd_str_eq(s, l->ids[l->found[i].id]))
             l->docs[l->found[i].id] = docs[i];
+        else if (!others++)
+            rc = another_id(l, r, err);
     }
     return rc ? rc : qd_reads_check(r, err);
 }

@@ -114,9 +114,10 @@ static int build(builder *b, qd_err *err)
     return rc;
 }
 
-static int put(const builder *b, qd_file_writer *w, qd_err *err)
+static int put(builder *b, qd_file_writer *w, qd_err *err)
 {
     uint8_t head[QDI_IDS_HEAD] = {0};
+    for (uint32_t i = 0; i < b->nbuckets; i++) b->buckets[i].sum = qdi_ids_sum(&b->buckets[i]);
     qd_put_u32le(head, b->nbuckets);
     qd_put_u32le(head + 4, b->kept);
     qd_put_u32le(head + 8, b->longest);

@@ -1,5 +1,5 @@
-/* flips_t.c: bits of stored documents that flip below an open segment, after every page of it was
- * verified: a document is what was written, or its get fails and names the place. */
+/* flips_t.c: bits that flip below an open segment, after every page of it was verified: a document
+ * is what was written and found by its id, or its get fails and names the place. */
 #include "segment/format_int.h"
 #include "segment/merge.h"
 #include "segment/stored/stored_read_int.h"
@@ -28,7 +28,10 @@ static void write_segment(parts *x, const char *name, uint8_t codec, uint32_t fr
     OK(x, qd_buffer_create(&x->account, &b, &x->err));
     qd_buffer_stored_codec(b, codec);
     for (uint32_t d = from; d < to; d++) {
+        char id[24];
+        qd_str text = {id, (size_t)snprintf(id, sizeof id, "id-%u", d * 7919u)};
         OK(x, qd_buffer_doc_begin(b, NULL, &x->err));
+        OK(x, qd_buffer_id(b, text, &x->err));
         OK(x, qd_buffer_source(b, text_of(d, room, sizeof room), &x->err));
         OK(x, qd_buffer_doc_commit(b, &x->err));
     }
@@ -232,9 +235,63 @@ static void merges_give_checksums(void **state)
     }
 }
 
+/* Looks an id up; QD_E_CORRUPT is told. Ids that are not there are not found. */
+static bool look_up(parts *x, const qd_segment *s, uint32_t of, bool there, const char *name)
+{
+    char room[24];
+    uint32_t doc = QD_IDS_ABSENT;
+    qd_str id = {room,
+                 (size_t)snprintf(room, sizeof room, "id-%u%s", of * 7919u, there ? "" : "x")};
+    uint64_t hash = qd_ids_hash(id);
+    int rc = qd_ids_lookup(qd_segment_ids(s), &id, &hash, 1, &doc, &x->arena, &x->err);
+    qd_arena_reset(&x->arena);
+    if (rc == 0) {
+        assert_int_equal(doc, there ? of : QD_IDS_ABSENT);
+        return true;
+    }
+    assert_int_equal(rc, QD_E_CORRUPT);
+    assert_non_null(strstr(qd_err_reason(&x->err), name));
+    qd_err_fini(&x->err);
+    qd_err_init(&x->err);
+    return false;
+}
+
+static void ids_are_found_or_the_place_is_told(void **state)
+{
+    (void)state;
+    static const uint32_t sections[] = {QDI_SEC_IDS, QDI_SEC_COLUMN_DICT, QDI_SEC_COLUMNS,
+                                        QDI_SEC_COLUMN_INDEX};
+    parts x;
+    qd_segment *s;
+    uint32_t told = 0;
+    parts_begin(&x, false);
+    write_segment(&x, "seg-a", QD_STORED_DEFAULT, 0, DOCS);
+    OK(&x, qd_segment_open(x.store, QD_STR("seg-a"), &x.account, &s, &x.err));
+    for (uint32_t d = 0; d < DOCS; d++) assert_true(look_up(&x, s, d, true, "seg-a"));
+    for (size_t k = 0; k < QD_COUNT_OF(sections); k++) {
+        uint64_t at, bytes;
+        extent(qd_segment_file(s), sections[k], &at, &bytes);
+        for (unsigned i = 0; bytes && i < unit_rounds(80); i++) {
+            uint64_t where = at + parts_random(&x, bytes);
+            uint8_t mask = (uint8_t)(1u << parts_random(&x, 8));
+            assert_true(store_crash_flip(x.disk, "seg-a", where, mask));
+            for (uint32_t d = 0; d < DOCS; d++) {
+                told += !look_up(&x, s, d, true, "seg-a");
+                told += !look_up(&x, s, d, false, "seg-a");
+            }
+            assert_true(store_crash_flip(x.disk, "seg-a", where, mask));
+        }
+    }
+    assert_true(told > 0);
+    for (uint32_t d = 0; d < DOCS; d++) assert_true(look_up(&x, s, d, true, "seg-a"));
+    qd_segment_unref(s);
+    parts_end(&x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ids_are_found_or_the_place_is_told),
         cmocka_unit_test(no_other_bytes_are_served),
         cmocka_unit_test(earlier_versions_read_the_blocks),
         cmocka_unit_test(merges_give_checksums),
