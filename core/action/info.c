@@ -77,6 +77,12 @@ static void write_waiting(const qd_actions *a, qd_json_writer *w)
     if (c.waits) qd_json_field_c(w, "reason", c.why[c.waits - 1]);
 }
 
+/* Calls of plugins that have not returned in time: the node serves, without some operators. */
+static void add_calls(void *arg, const qd_plugin_usage *u)
+{
+    *(uint32_t *)arg += u->calls_over_time;
+}
+
 int qdi_api_ready(qd_request *q, qd_response *r, qd_err *err)
 {
     opening o = {0};
@@ -99,6 +105,9 @@ int qdi_api_ready(qd_request *q, qd_response *r, qd_err *err)
     qd_json_field_int(&r->w, "open", o.open);
     qd_json_field_int(&r->w, "failed", o.failed);
     qd_json_object_end(&r->w);
+    uint32_t over = 0;
+    if (q->a->plugins) qd_plugin_usage_each(q->a->plugins, add_calls, &over);
+    if (over) qd_json_field_int(&r->w, "plugin_calls_over_time", over);
     qd_json_object_end(&r->w);
     return 0;
 }

@@ -294,6 +294,36 @@ static void plugin_metric(void *arg, const qd_plugin_metric_view *m)
     qd_buf_fini(&name);
 }
 
+static void plugin_memory(void *arg, const qd_plugin_usage *u)
+{
+    (void)qd_buf_printf(arg, "quidditch_plugin_memory_bytes{plugin=\"%s\"} %lld\n", u->plugin,
+                        (long long)u->memory);
+}
+
+static void plugin_calls(void *arg, const qd_plugin_usage *u)
+{
+    (void)qd_buf_printf(arg, "quidditch_plugin_calls_not_returned{plugin=\"%s\"} %u\n", u->plugin,
+                        u->calls_left);
+}
+
+static void plugins(const qd_actions *a, qd_buf *b)
+{
+    head(b, "quidditch_plugin_memory_bytes", "gauge", "What a plugin keeps by its mem service.");
+    qd_plugin_usage_each(a->plugins, plugin_memory, b);
+    head(b, "quidditch_plugin_calls_not_returned", "gauge",
+         "Calls of a plugin's operators that searches have left.");
+    qd_plugin_usage_each(a->plugins, plugin_calls, b);
+    qd_plugin_metrics_each(a->plugins, plugin_metric, b);
+}
+
+/* Which program this is; the value says nothing. */
+static void build(qd_buf *b)
+{
+    head(b, "quidditch_build_info", "gauge", "Version and build of this node.");
+    (void)qd_buf_printf(b, "quidditch_build_info{version=\"%s\",build=\"%s\"} 1\n", QD_VERSION,
+                        qd_plugin_build_id());
+}
+
 int qdi_api_metrics(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_actions *a = q->a;
@@ -311,6 +341,7 @@ int qdi_api_metrics(qd_request *q, qd_response *r, qd_err *err)
     http(a, r->out);
     transport(a, r->out);
     apis(a, r->out);
-    if (a->plugins) qd_plugin_metrics_each(a->plugins, plugin_metric, r->out);
+    if (a->plugins) plugins(a, r->out);
+    build(r->out);
     return 0;
 }

@@ -26,7 +26,8 @@ enum {
     ST_ADAPTIVE = 4096,
     ST_SCRIPT_CACHE = 8192,
     ST_PRESSURE = 16384,
-    ST_ALL = 32767,
+    ST_PLUGINS = 32768,
+    ST_ALL = 65535,
 };
 
 static const struct {
@@ -48,6 +49,7 @@ static const struct {
     {"adaptive_selection", ST_ADAPTIVE},
     {"script_cache", ST_SCRIPT_CACHE},
     {"indexing_pressure", ST_PRESSURE},
+    {"plugins", ST_PLUGINS},
     {"repositories", 0},
     {"allocations", 0},
     {"_all", ST_ALL},
@@ -364,6 +366,26 @@ static void write_breakers(const stats_request *x, qd_json_writer *w)
     qd_json_object_end(w);
 }
 
+static void write_usage(void *arg, const qd_plugin_usage *u)
+{
+    qd_json_writer *w = arg;
+    qd_json_key_c(w, u->plugin);
+    qd_json_object(w);
+    qd_json_field_int(w, "memory_in_bytes", u->memory);
+    qd_json_field_int(w, "calls_not_returned", u->calls_left);
+    qd_json_field_int(w, "calls_over_time", u->calls_over_time);
+    qd_json_object_end(w);
+}
+
+/* What each plugin keeps by its mem service, and its calls that searches have left. */
+static void write_plugins(const qd_actions *a, qd_json_writer *w)
+{
+    qd_json_key_c(w, "plugins");
+    qd_json_object(w);
+    if (a->plugins) qd_plugin_usage_each(a->plugins, write_usage, w);
+    qd_json_object_end(w);
+}
+
 static void write_pressure(const stats_request *x, qd_json_writer *w)
 {
     static const char *const sizes[] = {"combined_coordinating_and_primary_in_bytes",
@@ -459,6 +481,7 @@ static void write_node(const stats_request *x, const qd_node_meta *n, qd_json_wr
     write_scripts(x, w);
     if (x->wanted & ST_DISCOVERY) write_discovery(x, w);
     if (x->wanted & ST_PRESSURE) write_pressure(x, w);
+    if (x->wanted & ST_PLUGINS) write_plugins(x->q->a, w);
     qd_json_object_end(w);
 }
 

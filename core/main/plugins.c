@@ -50,6 +50,7 @@ int qd_main_plugins_open(const qd_config *config, const qd_paths *paths, qd_env 
         .allow = allow,
         .nallow = nallow,
         .allow_unstable = qd_values_bool(values, QD_SET_PLUGINS_ALLOW_UNSTABLE),
+        .call_timeout_ns = (uint64_t)qd_values_i64(values, QD_SET_PLUGINS_CALL_TIMEOUT),
         .require_signature = qd_values_bool(values, QD_SET_PLUGINS_REQUIRE_SIGNATURE),
         .trust_dir = qd_str_c(trust),
         .sha256 = hashes.at,

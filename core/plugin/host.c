@@ -1,7 +1,10 @@
 /* host.c: opening and closing a host, starting and stopping its plugins, telling what it holds. */
+#include "plugin/guest.h"
 #include "plugin/host_int.h"
 #include <stdarg.h>
 #include <stdio.h>
+
+#define CALL_TIMEOUT_NS (5 * UINT64_C(1000000000))
 
 #ifndef QD_BUILD_ID_HOST
 #define QD_BUILD_ID_HOST ""
@@ -85,7 +88,9 @@ int qd_plugin_host_open(const qd_plugin_host_config *config, qd_plugin_host **ou
     h->table = (qd_host){sizeof h->table,  QD_ABI_MAJOR, QD_ABI_MINOR, config->flags, QD_VERSION,
                          QD_BUILD_ID_HOST, qdi_service,  qdi_provide,  self_data_set, self_data};
     h->uv = (qd_svc_uv){{sizeof h->uv, QD_ABI_MAJOR, QD_ABI_MINOR, 0}, config->uv_version, 0};
-    if (!h->config.paths || !h->config.allow || !h->config.sha256 || !h->config.settings) {
+    uint64_t limit = config->call_timeout_ns ? config->call_timeout_ns : CALL_TIMEOUT_NS;
+    if (qdi_guests_open(config->env, limit, &h->guests) || !h->config.paths || !h->config.allow ||
+        !h->config.sha256 || !h->config.settings) {
         qd_plugin_host_close(h);
         return qd_err_nomem(err, "plugin host");
     }
@@ -97,7 +102,10 @@ void qd_plugin_host_close(qd_plugin_host *h)
 {
     if (!h) return;
     QD_CHECK(h, QD_PLUGIN_HOST_MAGIC);
+    bool returned = qdi_guests_close(h->guests);
+    if (returned) h->guests = NULL;
     qd_plugin_host_stop(h);
+    if (!returned) return; /* a plugin still runs in what would be freed: the process is ending */
     qd_assert(h->pieces == NULL); /* a plugin's stop waits for its own work */
     qdi_metrics_free(h);
     for (uint32_t kind = 0; kind < QD_KIND_COUNT; kind++) qd_vec_fini(&h->provided[kind]);
@@ -182,7 +190,9 @@ void qd_plugin_host_stop(qd_plugin_host *h)
         qd_self *self = h->plugins.at[i];
         if (self->state != QD_PLUGIN_STARTED && self->state != QD_PLUGIN_LOADED) continue;
         self->state = QD_PLUGIN_STOPPED;
-        if (!self->plugin.stop) continue;
+        uint32_t left, stuck;
+        qd_guests_count(h->guests, self, &left, &stuck);
+        if (!self->plugin.stop || left) continue; /* it may wait for that call */
         qd_latch latch;
         qd_latch_init(&latch, 1);
         self->plugin.stop(self, stop_done, &latch);
@@ -214,4 +224,16 @@ void qd_plugin_info_get(const qd_plugin_host *h, size_t i, qd_plugin_info *out)
         .memory = qd_account_used(&self->account),
         .self = self,
     };
+}
+
+void qd_plugin_usage_each(const qd_plugin_host *h,
+                          void (*each)(void *arg, const qd_plugin_usage *u), void *arg)
+{
+    for (size_t i = 0; i < h->plugins.n; i++) {
+        const qd_self *self = h->plugins.at[i];
+        if (self->builtin) continue;
+        qd_plugin_usage u = {.plugin = self->name, .memory = qd_account_used(&self->account)};
+        qd_guests_count(h->guests, self, &u.calls_left, &u.calls_over_time);
+        each(arg, &u);
+    }
 }

@@ -35,9 +35,10 @@ typedef struct qd_plugin_host_config {
     bool allow_unstable;   /* plugins.allow_unstable */
     const qd_pair *sha256; /* plugins.sha256.<name>: 64 hex digits; names given must match */
     size_t nsha256;
-    bool require_signature;  /* plugins.require_signature: NAME.so.sig by a key of trust_dir */
-    qd_str trust_dir;        /* plugins.trust.d: Ed25519 public keys, *.pem */
-    const qd_pair *settings; /* "plugin.<name>.<key>": text; of a list one pair an element */
+    bool require_signature;   /* plugins.require_signature: NAME.so.sig by a key of trust_dir */
+    qd_str trust_dir;         /* plugins.trust.d: Ed25519 public keys, *.pem */
+    uint64_t call_timeout_ns; /* plugins.call_timeout (guest.h); 0: 5 s */
+    const qd_pair *settings;  /* "plugin.<name>.<key>": text; of a list one pair an element */
     size_t nsettings;
 } qd_plugin_host_config;
 
@@ -133,6 +134,17 @@ typedef struct qd_plugin_metric_view {
 /* Calls each() for every metric. [any] */
 void qd_plugin_metrics_each(const qd_plugin_host *h,
                             void (*each)(void *arg, const qd_plugin_metric_view *m), void *arg);
+
+/* What a plugin uses of the node, for people. */
+typedef struct qd_plugin_usage {
+    const char *plugin;
+    int64_t memory;           /* bytes that it keeps by the mem service */
+    uint32_t calls_left;      /* its calls that searches have left, and that have not returned; */
+    uint32_t calls_over_time; /* those of them over plugins.call_timeout (guest.h) */
+} qd_plugin_usage;
+/* Calls each() for every loaded plugin that is not built in. [any] */
+void qd_plugin_usage_each(const qd_plugin_host *h,
+                          void (*each)(void *arg, const qd_plugin_usage *u), void *arg);
 
 /* A dynamic setting in two steps: 0 or the plugin's refusal; [worker]. Unknown or static settings
  * are QD_E_CONFIG. key: "plugin.<name>.<key>". */

@@ -87,6 +87,7 @@ struct qd_plugin_host {
     struct piece *pieces; /* of the work service */
     qd_svc_uv uv;
     struct qd_plugin_metric *metrics, **metrics_end;
+    struct qd_guests *guests;
     int32_t (*fault)(void *arg, const char *plugin, const char *point);
     void *fault_arg;
 };
@@ -155,6 +156,15 @@ QD_MUST_CHECK
 int qdi_setting_parse(qd_arena *arena, const char *plugin, qd_plugin_value *v, const qd_str *texts,
                       size_t n, qd_err *err);
 qd_plugin_value *qdi_setting_find(qd_self *self, const char *key);
+
+/* guest.c */
+/* Opens the guests of a host: a call may take limit_ns. 0 or QD_E_NOMEM. */
+QD_MUST_CHECK
+int qdi_guests_open(qd_env *env, uint64_t limit_ns, struct qd_guests **out);
+/* Ends them; NULL is fine. Calls that were left are waited for, half a second at most. false: some
+ * have not returned, and they, their guests and all that their plugins use stay behind. */
+QD_MUST_CHECK
+bool qdi_guests_close(struct qd_guests *all);
 
 /* services.c, services_json.c, metrics.c, settings.c */
 extern const qd_svc_json qdi_svc_json;

@@ -3,7 +3,10 @@
  * plugin, and the tree of SDK nodes becomes native ones. What cannot be rewritten stays as an
  * operator that iterates. The plugin's tree is not trusted: it is bounded in size and depth.
  */
+#include "base/str.h"
 #include "query/build_int.h"
+#include "query/scope.h"
+#include <stdio.h>
 
 #define NODES_MAX 1024u
 #define DEPTH_MAX 32u
@@ -12,6 +15,7 @@ typedef struct conversion {
     qdi_builder *b;
     const qd_operator_vtable *vt;
     const qd_query_ctx *ctx;
+    qd_operator_scope *scope; /* NULL: one of ours */
     qd_str name;
     uint32_t nodes;
     float boost;
@@ -35,6 +39,7 @@ static int custom(conversion *v, const void *query, const qd_node **out, qd_err 
     x->u.custom.vt = v->vt;
     x->u.custom.ctx = v->ctx;
     x->u.custom.query = query;
+    x->u.custom.scope = v->scope;
     *out = x;
     return 0;
 }
@@ -276,28 +281,134 @@ static int convert(conversion *v, const qd_query_node *n, uint32_t depth, const 
     return rc ? rc : qdi_boosted(v->b, *out, n->boost, out, err);
 }
 
-int qdi_build_plugin(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
+/* Ours under another name: it knows our contexts, and returns. */
+static int build_ours(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
 {
     const qd_operator_vtable *vt = q->u.plugin.vt;
     const void *parsed = NULL;
     qd_query_node *tree = NULL;
-    /* the context lives as long as the tree: an iterating operator keeps it */
+    conversion v = {.b = b, .vt = vt, .ctx = &b->sdk, .name = q->u.plugin.name};
+    qd_json_reader r = QD_JSON_READER(b->arena->account);
+    qd_json_reader_init(&r, q->u.plugin.json, QD_JSON_REQUEST, 0);
+    int rc = vt->parse(&b->sdk, qd_plugin_json_in(&r), &parsed, err);
+    qd_json_reader_fini(&r);
+    if (!rc) rc = vt->rewrite(&b->sdk, parsed, &tree, err);
+    return rc ? rc : convert(&v, tree, 0, out, err);
+}
+
+/* Type of a field as an operator asks for it. */
+static qd_str scope_field_type(const qd_query_ctx *ctx, qd_str field)
+{
+    const qd_operator_scope *s = (const qd_operator_scope *)(const void *)ctx;
+    qd_str type = {"", 0};
+    if (!qd_guest_enter()) return type;
+    type = s->builder->sdk.field_type(&s->builder->sdk, field);
+    qd_guest_leave();
+    return type;
+}
+
+static void scope_end(void *arg)
+{
+    qd_operator_scope_unref(arg);
+}
+
+/* A scope that lives as long as the tree, and longer where a call stays behind. */
+static int scope_make(qdi_builder *b, const qd_query *q, qd_operator_scope **out, qd_err *err)
+{
     qdi_builder *kept = qd_arena_alloc(b->arena, sizeof *kept);
     qd_query_context *c = qd_arena_alloc(b->arena, sizeof *c);
-    if (!kept || !c) return qd_err_nomem(err, "query");
+    qd_operator_scope *s = kept && c ? qd_calloc(NULL, sizeof *s) : NULL;
+    if (!s) return qd_err_nomem(err, "query");
     *kept = *b;
     *c = *b->c;
     kept->c = c;
-    kept->sdk.self = q->u.plugin.self;
-    conversion v = {.b = b, .vt = vt, .ctx = &kept->sdk, .name = q->u.plugin.name};
-    qd_json_reader r = QD_JSON_READER(b->arena->account);
-    qd_json_reader_init(&r, q->u.plugin.json, QD_JSON_REQUEST, 0);
-    int rc = vt->parse(&kept->sdk, qd_plugin_json_in(&r), &parsed, err);
-    qd_json_reader_fini(&r);
+    atomic_store(&s->refs, 1);
+    qd_arena_init(&s->arena, b->arena->account, b->arena->max);
+    s->sdk = b->sdk;
+    s->sdk.self = q->u.plugin.self;
+    s->sdk.arena = &s->arena;
+    s->sdk.task = &s->task;
+    s->sdk.field_type = scope_field_type;
+    s->sdk.index = qd_arena_str(&s->arena, b->sdk.index);
+    s->vt = q->u.plugin.vt;
+    s->builder = kept;
+    snprintf(s->name, sizeof s->name, "%.*s", QD_STR_ARG(q->u.plugin.name));
+    snprintf(s->place, sizeof s->place, "[%.*s]", QD_STR_ARG(b->sdk.index));
+    *out = s;
+    if (qd_arena_on_reset(b->arena, scope_end, s)) return qd_err_nomem(err, "query");
+    return s->sdk.index.p || !b->sdk.index.n ? 0 : qd_err_nomem(err, "query");
+}
+
+/* parse and rewrite. */
+typedef struct building {
+    qd_guest_call call; /* first */
+    qd_operator_scope *scope;
+    qd_json_reader json;
+    const void *parsed;
+    qd_query_node *tree;
+    qd_err err;
+} building;
+
+static int32_t building_run(qd_guest_call *call)
+{
+    building *x = (building *)(void *)call;
+    const qd_operator_vtable *vt = x->scope->vt;
+    int32_t rc = vt->parse(&x->scope->sdk, qd_plugin_json_in(&x->json), &x->parsed, &x->err);
+    if (rc || !(vt->head.flags & QD_OPERATOR_REWRITES)) return rc;
+    return vt->rewrite(&x->scope->sdk, x->parsed, &x->tree, &x->err);
+}
+
+static void building_free(qd_guest_call *call)
+{
+    building *x = (building *)(void *)call;
+    qd_json_reader_fini(&x->json);
+    qd_err_fini(&x->err);
+    qd_operator_scope_unref(x->scope);
+    qd_free(x);
+}
+
+static int building_make(qd_operator_scope *s, qd_str json, building **out, qd_err *err)
+{
+    building *x = qd_calloc(NULL, sizeof *x);
+    qd_str text = qd_arena_str(&s->arena, json);
+    if (!x || !text.p) {
+        qd_free(x);
+        return qd_err_nomem(err, "query");
+    }
+    x->call.run = building_run;
+    x->call.left = building_free;
+    qd_operator_call_init(s, "parse or rewrite", &x->call);
+    x->scope = qd_operator_scope_ref(s);
+    x->json = (qd_json_reader)QD_JSON_READER(s->arena.account);
+    qd_json_reader_init(&x->json, text, QD_JSON_REQUEST, 0);
+    qd_err_init(&x->err);
+    *out = x;
+    return 0;
+}
+
+int qdi_build_plugin(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
+{
+    const qd_operator_vtable *vt = q->u.plugin.vt;
+    qd_operator_scope *s = NULL;
+    building *x = NULL;
+    bool ran;
+    if (qdi_operator_is_builtin(vt)) return build_ours(b, q, out, err);
+    int rc = scope_make(b, q, &s, err);
+    if (!rc) rc = building_make(s, q->u.plugin.json, &x, err);
+    if (rc) return rc;
+    rc = qd_operator_call(s, &x->call, NULL, &ran, err);
+    if (rc) {
+        b->bare_error = true; /* nothing is wrong with the query */
+        if (!ran) building_free(&x->call);
+        return rc;
+    }
+    conversion v = {.b = b, .vt = vt, .ctx = &s->sdk, .scope = s, .name = q->u.plugin.name};
+    const void *parsed = x->parsed;
+    const qd_query_node *tree = x->tree;
+    rc = x->call.rc;
+    if (rc) rc = qd_operator_failed(s, x->call.what, rc, &x->err, err);
+    building_free(&x->call);
     if (rc) return rc;
     if (!(vt->head.flags & QD_OPERATOR_REWRITES)) return custom(&v, parsed, out, err);
-    rc = vt->rewrite(&kept->sdk, parsed, &tree, err);
-    if (rc) return rc;
-    if (!tree) return bad_node(&v, "is missing", err);
-    return convert(&v, tree, 0, out, err);
+    return tree ? convert(&v, tree, 0, out, err) : bad_node(&v, "is missing", err);
 }

@@ -3,6 +3,7 @@
  * on and the status is looked at once.
  */
 #include "query/dsl.h"
+#include "query/scope.h"
 #include "json/number.h"
 
 static void put(qd_buf *to, const char *text)
@@ -213,6 +214,11 @@ static void describe_kind(const qd_node *n, qd_buf *to)
         break;
     case QD_NATIVE_CUSTOM:
         put(to, "Operator");
+        if (n->u.custom.scope) {
+            put(to, "(");
+            put(to, n->u.custom.scope->name);
+            put(to, ")");
+        }
         break;
     }
 }

@@ -171,8 +171,9 @@ typedef struct qd_node_doc_set {
 typedef struct qd_node_custom {
     const qd_operator_vtable *vt; /* with QD_OPERATOR_ITERATES */
     const qd_query_ctx *ctx;
-    const void *query; /* what its parse made */
-    uint64_t cost;     /* estimate of documents over all segments; 0: unknown */
+    const void *query;               /* what its parse made */
+    struct qd_operator_scope *scope; /* what its calls work with (scope.h); NULL: they return */
+    uint64_t cost;                   /* estimate of documents over all segments; 0: unknown */
 } qd_node_custom;
 
 struct qd_node {

@@ -66,3 +66,8 @@ $(OUT)/tests/plugins/toy-volatile.so: sdk/templates/storage/plugin.c tests/plugi
 		-e 's/^    \.sync_dir = sync_dir,/&\n    .log_open = log_open, .log_append_v = log_append_v, .log_sync = log_sync, .log_read = log_read,\n    .log_truncate = log_truncate, .log_close = log_close,/' \
 		$< > $(@:.so=.c)
 	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -shared -Wl,-z,now,-z,relro,-z,nodelete -Itests/plugins -o $@ $(@:.so=.c)
+
+# An operator that misbehaves on request.
+$(OUT)/tests/plugins/toy-operator.so: tests/plugins/toy_operator.c tests/plugins/module.mk $(SDK_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -shared -Wl,-z,now,-z,relro,-z,nodelete -o $@ $<

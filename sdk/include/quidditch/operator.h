@@ -7,6 +7,10 @@
  *   open_iter, next_block (which advances too), max_score: only for what cannot be said in native
  * nodes; called per segment for blocks of documents, never for one document at a time.
  *
+ * Every call runs on a thread of the host's while its search waits: a call that takes longer than
+ * plugins.call_timeout, or than the search's own time, is left. What it was given stays until it
+ * returns; functions of context and view fail from then on, and close_iter follows.
+ *
  * A parsed operator is immutable and used by many threads. All memory of parse and rewrite comes
  * from the context's arena, which lives as long as the request.
  */
@@ -95,7 +99,8 @@ typedef struct qd_segment_view {
     void *host;
     qd_arena *arena; /* as long as the iterator */
     /* out[i] = value of docs[i], ascending, in a numeric, date or boolean field (doubles as their
-     * bits); has[i] = 1 when there is one; the smallest of several. */
+     * bits); has[i] = 1 when there is one; the smallest of several. QD_E_ARG: a field of another
+     * type, or none. */
     int32_t (*i64)(const struct qd_segment_view *, qd_str field, const uint32_t *docs, uint32_t n,
                    int64_t *out, uint8_t *has, qd_err *);
     /* Documents of a term, in order. NOTFOUND: none has it. */
@@ -108,7 +113,8 @@ typedef struct qd_segment_view {
 } qd_segment_view;
 
 #define QD_OPERATOR_BLOCK 128 /* documents in a block at most */
-/* A block of matches in ascending order. scores only when asked for. */
+/* A block of matches in ascending order. scores only when asked for; negative ones count as 0, one
+ * that is no number fails the search. */
 typedef struct qd_doc_block {
     uint32_t struct_size, n; /* n 0: the end */
     uint32_t docs[QD_OPERATOR_BLOCK];

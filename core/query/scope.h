@@ -1,0 +1,47 @@
+/*
+ * scope.h: what an operator of a plugin works with: its context, what parse made, the arena of
+ * both.
+ *
+ * A call of a plugin may stay behind when its search is over (plugin/guest.h), so that none of this
+ * belongs to the request: a scope is counted, the request holds it by its arena. What the context's
+ * functions reach is the request's; they fail once it has gone.
+ */
+#ifndef QD_QUERY_SCOPE_H
+#define QD_QUERY_SCOPE_H
+
+#include "base/arena.h"
+#include "plugin/guest.h"
+#include <quidditch/operator.h>
+#include <stdatomic.h>
+
+typedef struct qd_operator_scope {
+    qd_query_ctx sdk; /* first: what the plugin sees */
+    _Atomic uint32_t refs;
+    qd_arena arena;
+    qd_task task; /* stands for the request's: only its stop is ever set */
+    const qd_operator_vtable *vt;
+    char name[64], place[128];
+    struct qdi_builder *builder; /* the request's */
+} qd_operator_scope;
+
+/* One more reference; returns s. [any] */
+qd_operator_scope *qd_operator_scope_ref(qd_operator_scope *s);
+/* One reference less; NULL is fine. [any] */
+void qd_operator_scope_unref(qd_operator_scope *s);
+/* Fills a call of the operator (self, what, name, place). [any] */
+void qd_operator_call_init(const qd_operator_scope *s, const char *what, qd_guest_call *call);
+/* Runs it as qd_guest_run does; the end of task is told to the plugin, too. [worker] */
+QD_MUST_CHECK
+int qd_operator_call(qd_operator_scope *s, qd_guest_call *call, qd_task *task, bool *ran,
+                     qd_err *err);
+
+/* The error of a call that returned rc, not 0, with `from`, whose text may be empty: from itself,
+ * or a sentence that names operator, plugin and code. Returns its code. [any] */
+QD_MUST_CHECK
+int qd_operator_failed(const qd_operator_scope *s, const char *what, int32_t rc, const qd_err *from,
+                       qd_err *to);
+
+/* The env of its plugin's host; NULL: its calls run where they are made. [any] */
+qd_env *qd_operator_env(const qd_operator_scope *s);
+
+#endif

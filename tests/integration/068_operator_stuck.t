@@ -1,0 +1,93 @@
+#!/usr/bin/perl
+# 068_operator_stuck.t: an operator of a plugin that does not return holds up nobody: its search is answered, others
+# run, the log names it, after some such calls it is refused, and SIGTERM ends the node. Time limits count between
+# and within its calls. What is wrong with its answers is told with its name.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use File::Copy qw(copy);
+use File::Temp qw(tempdir);
+use QdNode;
+use Test::More;
+use Time::HiRes qw(time);
+use Timed;
+
+my $top = QdNode::top();
+my $toys = "$QdNode::OUT/tests/plugins";
+my $cc = $ENV{CC} ? "CC='$ENV{CC}'" : '';
+(my $rel = $toys) =~ s{^\Q$top\E/}{};
+is(system("make -s -C '$top' $cc $rel/toy-operator.so"), 0, 'the toy is built');
+my $dir = tempdir('qd-plugins-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+chmod 0755, $dir;
+copy("$toys/toy-operator.so", "$dir/toy-operator.so") or die;
+chmod 0644, "$dir/toy-operator.so";
+
+my $n = QdNode->new('st', settings => {'plugins.path' => $dir, 'plugins.allow' => 'coordination-raft,storage-nvme,toy-operator',
+    'plugins.call_timeout' => '1s', 'node.processors' => 2});
+$n->start;
+$n->put('/x', {settings => {number_of_shards => 1, number_of_replicas => 0}, mappings => {properties => {n => {type => 'long'}, k => {type => 'keyword'}}}});
+$n->post('/x/_bulk?refresh=true', join '', map { qq({"index":{}}\n{"n":$_,"k":"a$_"}\n) } 1 .. 2176); # 17 blocks
+sub search { my ($op, %more) = @_; return $n->post('/x/_search', {query => {toy_op => $op}, track_total_hits => \1, %more}) }
+sub reason { my $f = $_[0]{json}{error}{failed_shards}[0]{reason} || $_[0]{json}{error} || {}; return $f->{reason} // $_[0]{content} }
+
+is(search({mode => 'all'})->{json}{hits}{total}{value}, 2176, 'it finds all documents');
+is(search({mode => 'all'})->{json}{hits}{hits}[0]{_score}, 2, 'with its score');
+
+# A time limit, over calls that are short and many: what was found by then is the answer.
+my $r = search({mode => 'slow', ms => 200}, timeout => '1s');
+is($r->{status}, 200, 'a slow one with a time limit');
+ok($r->{json}{timed_out}, '... is timed out') or diag $r->{content};
+cmp_ok($r->{json}{took}, '<', 3000, '... before it would have ended') or diag $r->{content};
+
+# Wrong answers are named.
+like(reason(search({mode => 'code', ms => 77})), qr/^operator \[toy_op\] of plugin \[toy-operator\]: next_block failed with the unknown code 77$/, 'an unknown code');
+like(reason(search({mode => 'code', ms => -5})), qr/operator \[toy_op\] of plugin \[toy-operator\]: next_block failed with QD_E_ARG, without a word/, 'a known one');
+like(reason(search({mode => 'nan'})), qr/^operator \[toy_op\] gave document \d+ a score that is no number$/, 'no number for a score');
+is(search({mode => 'column', field => 'n'})->{json}{hits}{total}{value}, 2176, 'values of a number');
+like(reason(search({mode => 'column', field => 'k'})), qr/operator \[toy_op\]: field \[k\] is of type \[keyword\]; only numeric/, 'of a keyword');
+like(reason(search({mode => 'column', field => 'zz'})), qr/operator \[toy_op\]: field \[zz\] is not in the mapping/, 'of no field');
+
+# Calls that do not return: each is answered, and named in the log.
+my $late = qr/operator \[toy_op\] of plugin \[toy-operator\] has not returned from next_block for 1000 ms/;
+for my $i (1 .. 4) {
+    my $begun = time;
+    $r = search({mode => 'sleep', ms => 600_000});
+    is($r->{status}, 500, "search $i is answered") or diag $r->{content};
+    like(reason($r), $late, '... with what has happened');
+    within(time - $begun, 3, 30, 'the answer');
+}
+ok($n->wait_for(sub { 4 == (() = $n->log_text =~ /plugin \[toy-operator\]: next_block of operator \[toy_op\] has not returned for \d+ ms \(index \[x\]\)/g) }), 'the log names each');
+$r = search({mode => 'all'});
+is($r->{status}, 429, 'then the plugin\'s calls are refused');
+like(reason($r), qr/operator \[toy_op\] is not run: 4 calls of plugin \[toy-operator\] have not returned in time/, '... with the reason');
+is($n->post('/x/_search', {query => {match_all => {}}})->{json}{hits}{total}{value}, 2176, 'other searches run');
+is($n->put('/x/_doc/new?refresh=true', {n => 0})->{status}, 201, 'and writes');
+my ($stats) = values %{ $n->get('/_nodes/stats/plugins')->{json}{nodes} };
+is($stats->{plugins}{'toy-operator'}{calls_not_returned}, 4, '_nodes/stats counts them');
+like($n->get('/metrics')->{content}, qr/^quidditch_plugin_calls_not_returned\{plugin="toy-operator"\} 4$/m, '/metrics too');
+is($n->get('/ready')->{json}{plugin_calls_over_time}, 4, '/ready says so');
+my $begun = time;
+is($n->stop, 0, 'SIGTERM ends the node');
+within(time - $begun, 25, 60, 'its end');
+like($n->log_text, qr/next_block of operator \[toy_op\] has never returned: the node ends without it/, 'the log tells of them');
+
+# A call that returns after its search is over finds all that it works with.
+$n->start;
+ok($n->wait_for(sub { $n->get('/x/_count')->{json}{count} == 2177 }), 'all documents are there');
+is(search({mode => 'sleep', ms => 1500})->{status}, 500, 'a call that takes too long');
+is(search({mode => 'sleep', ms => 1000}, timeout => '100ms')->{status}, 200, 'one that a time limit cuts off');
+is(search({mode => 'parse', ms => 1500})->{status}, 500, 'one that does not return from parse');
+ok($n->wait_for(sub { $n->log_text =~ /next_block of operator \[toy_op\] has returned after \d+ ms/ }), 'returns later, which is told');
+ok($n->wait_for(sub { my ($s) = values %{ $n->get('/_nodes/stats/plugins')->{json}{nodes} }; $s->{plugins}{'toy-operator'}{calls_not_returned} == 0 }), 'none is left');
+is(search({mode => 'all'})->{json}{hits}{total}{value}, 2177, 'and the operator runs');
+
+# What a plugin keeps is seen.
+sub memory { my ($s) = values %{ $n->get('/_nodes/stats/plugins')->{json}{nodes} }; $s->{plugins}{'toy-operator'}{memory_in_bytes} }
+my $before = memory();
+search({mode => 'leak', ms => 64 << 20}) for 1 .. 3;
+cmp_ok(memory() - $before, '>=', 3 * (64 << 20), '_nodes/stats shows what it keeps');
+my ($bytes) = $n->get('/metrics')->{content} =~ /^quidditch_plugin_memory_bytes\{plugin="toy-operator"\} (\S+)$/m;
+cmp_ok($bytes, '>=', 3 * (64 << 20), '/metrics too');
+is($n->stop, 0, 'ends');
+done_testing;
