@@ -34,6 +34,7 @@ enum {
     REPL_BROKEN_REFUSED_IS_OUT,         /* a refused change is taken as "not in the set" */
     REPL_BROKEN_UNSTARTED_PRIMARY,      /* a new copy acknowledges before it has started */
     REPL_BROKEN_SEARCH_BEHIND,          /* an opened primary is searched before it is back */
+    REPL_BROKEN_JOIN_OLD_ROUND,         /* a read counts answers to what was asked before it came */
     REPL_BROKEN_END
 };
 #ifdef REPL_VARIANTS /* the simulation: all in one program, chosen when it starts */

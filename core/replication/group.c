@@ -53,6 +53,7 @@ static void later(repl_shard *g, const repl_act *a)
                    .from = a->from,
                    .to = a->to,
                    .release = a->release,
+                   .read = a->waited,
                    .sent_ns = repl_now(g)};
     memcpy(t.aid, a->peer->aid, sizeof t.aid);
     if (a->batch) {
@@ -140,6 +141,7 @@ static void head_fill(repl_shard *g, const repl_todo *t, repl_request *q)
     q->global = g->pm.global;
     qd_mutex_unlock(&g->lock);
     q->flags = t->release ? REPL_RELEASE : REPL_LEASE;
+    if (t->read) q->flags |= REPL_READ;
 }
 
 static void answered(repl_shard *g, uint64_t peer, const repl_answer *a)

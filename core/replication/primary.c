@@ -157,10 +157,51 @@ static bool rounds_answered(repl_primary *p, uint64_t round)
     return true;
 }
 
+static void ask(repl_primary *p, repl_peer *c, uint64_t round, bool read, uint64_t now)
+{
+    c->asked = round;
+    c->sync_ns = now;
+    c->told = p->global;
+    emit(p,
+         &(repl_act){
+             .kind = REPL_ACT_SYNC, .peer = c, .number = round, .to = p->global, .waited = read});
+}
+
+/* Asks a copy that nobody has asked, or that has answered, for the reads that came since. */
+static void round_look(repl_primary *p, repl_peer *c, uint64_t now)
+{
+    if (!p->reads || p->wanted <= c->asked || c->asked > c->round) return;
+    if (!c->counts || !c->synced || c->unheard) return;
+    if (p->rounds < p->wanted) p->rounds = p->wanted;
+    ask(p, c, p->rounds, true, now);
+}
+
+static void rounds_look(repl_primary *p, uint64_t now)
+{
+    EACH_PEER(p, c)
+    {
+        round_look(p, c, now);
+    }
+}
+
+/* The next round, never one that is on its way: what answers that was asked before the read came.
+ */
+static void round_wait(repl_primary *p, repl_read *r)
+{
+    r->round = p->rounds + !repl_broken(JOIN_OLD_ROUND);
+    if (r->round > p->wanted) p->wanted = r->round;
+}
+
 static bool read_ready(repl_primary *p, const repl_read *r, uint64_t now)
 {
     if (r->seq_no > p->global && !repl_broken(READ_UNREPLICATED)) return false;
-    return repl_primary_lease(p, now) || rounds_answered(p, r->round);
+    if (repl_broken(NO_READ_LEASE)) return true;
+    /* A clock that stood still while the machine was paused calls each lease valid: only a copy
+     * that was asked behind the read's coming knows whom it obeys. The lease keeps a new primary
+     * from acknowledging until this answer is out; where a round takes longer than one lasts, a
+     * second round has to do. */
+    if (!rounds_answered(p, r->round)) return false;
+    return r->again || repl_primary_lease(p, now);
 }
 
 static void read_end(repl_primary *p, repl_read *r, int rc)
@@ -175,8 +216,14 @@ static void reads_look(repl_primary *p, uint64_t now)
     repl_read *next;
     for (repl_read *r = p->reads; r; r = next) {
         next = r->next;
-        if (read_ready(p, r, now)) read_end(p, r, 0);
+        if (read_ready(p, r, now)) {
+            read_end(p, r, 0);
+        } else if (!r->again && rounds_answered(p, r->round)) {
+            r->again = true;
+            round_wait(p, r);
+        }
     }
+    rounds_look(p, now);
 }
 
 /* --- checkpoints --- */
@@ -492,12 +539,14 @@ void repl_primary_answer(repl_primary *p, uint64_t peer, const repl_answer *a, u
     }
     if (a->verdict == REPL_OK) {
         c->heard_ns = now;
+        c->unheard = false;
         answer_ok(p, c, a);
     } else if (a->batch || a->catch_up || a->resync || a->verdict == REPL_NOT_SYNCED) {
         if (a->resync && a->resync != c->resync) return;
         repl_primary_fail(p, peer, a->why ? a->why : "no answer", now);
     } else if (c->asked > c->round) {
-        c->asked = c->round; /* asked again while somebody waits */
+        c->asked = c->round; /* asked again by the clock, while somebody waits */
+        c->unheard = true;
     }
     look(p, now);
 }
@@ -531,23 +580,6 @@ bool repl_primary_admit(repl_primary *p, uint64_t peer, int64_t persisted, uint6
 
 /* --- reads --- */
 
-static void ask(repl_primary *p, repl_peer *c, uint64_t round, uint64_t now)
-{
-    c->asked = round;
-    c->sync_ns = now;
-    c->told = p->global;
-    emit(p, &(repl_act){.kind = REPL_ACT_SYNC, .peer = c, .number = round, .to = p->global});
-}
-
-static void ask_for(repl_primary *p, const repl_read *r, uint64_t now)
-{
-    if (repl_primary_lease(p, now)) return;
-    EACH_PEER(p, c)
-    {
-        if (c->counts && c->synced && c->asked < r->round) ask(p, c, p->rounds, now);
-    }
-}
-
 void repl_primary_read(repl_primary *p, repl_read *r, int64_t seq_no, uint64_t now)
 {
     void *user = r->user;
@@ -556,14 +588,14 @@ void repl_primary_read(repl_primary *p, repl_read *r, int64_t seq_no, uint64_t n
         read_end(p, r, QD_E_NOT_PRIMARY);
         return;
     }
-    r->round = ++p->rounds;
+    r->waiting = true;
+    round_wait(p, r);
+    QD_LIST_PUSH(p->reads, r);
     if (read_ready(p, r, now)) {
         read_end(p, r, 0);
-        return;
+    } else {
+        rounds_look(p, now);
     }
-    r->waiting = true;
-    QD_LIST_PUSH(p->reads, r);
-    ask_for(p, r, now);
 }
 
 void repl_primary_read_forget(repl_primary *p, repl_read *r)
@@ -643,12 +675,14 @@ void repl_primary_tick(repl_primary *p, uint64_t now)
     if (p->phase == REPL_FENCED) return;
     for (uint32_t i = 0; i < REPL_PEERS_MAX; i++) {
         repl_peer *c = &p->peer[i];
+        c->unheard = false;
         if (!c->id || !c->counts || c->failing || !c->synced) continue;
         uint64_t every = c->told < p->global ? TELL_SYNC_NS : IDLE_SYNC_NS;
-        if (p->phase != REPL_HANDING && now >= c->sync_ns + every) ask(p, c, c->asked, now);
+        if (p->phase != REPL_HANDING && now >= c->sync_ns + every) {
+            ask(p, c, c->asked, false, now);
+        }
         lag_look(p, c, now);
         if (p->phase == REPL_FENCED) return;
     }
-    for (repl_read *r = p->reads; r; r = r->next) ask_for(p, r, now);
     look(p, now);
 }

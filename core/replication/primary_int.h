@@ -54,6 +54,7 @@ typedef struct repl_peer {
     uint64_t lease_ns;            /* end of the lease it gave */
     uint64_t round;               /* newest round trip that it has answered */
     uint64_t asked;               /* newest one that it was asked for */
+    bool unheard;                 /* that failed: not asked again before the next tick */
     uint64_t sync_ns;             /* when it was last sent anything */
     int64_t behind_at;            /* what it has to reach to have kept up */
     uint64_t heard_ns, behind_ns; /* behind: since when it has not kept up; 0: it does */
@@ -77,8 +78,9 @@ typedef struct repl_batch {
 typedef struct repl_read {
     struct repl_read *prev, *next;
     int64_t seq_no;
-    uint64_t round;
+    uint64_t round; /* that every copy that counts has to answer */
     bool waiting;
+    bool again; /* the first one took longer than a lease lasts */
     int rc;
     void *user;
 } repl_read;
@@ -108,6 +110,7 @@ typedef struct repl_act {
     int64_t from, to;
     uint64_t number; /* attempt of a resync, round of a sync */
     bool release;    /* SYNC: leases are given back */
+    bool waited;     /* SYNC: reads wait for it */
     const char *why;
 } repl_act;
 
@@ -134,7 +137,9 @@ typedef struct repl_primary {
     int64_t acknowledged; /* the highest number ever acknowledged */
     repl_peer peer[REPL_PEERS_MAX];
     uint32_t top; /* places above are free */
-    uint64_t peer_ids, batch_ids, rounds, attempts;
+    uint64_t peer_ids, batch_ids, attempts;
+    /* of reads: the newest one that any copy was asked for, or has to be */
+    uint64_t rounds, wanted;
     uint64_t lease_floor_ns; /* requests sent up to here give no lease: they were given back */
     uint32_t writers;        /* the owner's: who may hold numbers that no batch has yet */
     repl_batch *first, *last;

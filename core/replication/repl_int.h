@@ -57,7 +57,7 @@ typedef struct repl_todo {
     repl_act_kind kind;
     uint64_t peer, number, sent_ns;
     int64_t from, to;
-    bool release;
+    bool release, read;
     repl_shipment *shipment;
     char aid[REPL_AID];
     const char *why;

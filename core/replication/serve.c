@@ -165,7 +165,8 @@ static void serve_ops(repl_shard *g, qd_engine *e, const repl_request *q, repl_r
         return;
     }
     int rc = take_ops(g, e, q, &err);
-    if (!rc && !q->tail.n) rc = qd_engine_global_checkpoint_sync(e, &err);
+    if (!rc && !q->tail.n && !(q->flags & REPL_READ))
+        rc = qd_engine_global_checkpoint_sync(e, &err);
     if (rc) {
         failed(g, e, a, rc, &err);
     } else {

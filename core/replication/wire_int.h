@@ -20,6 +20,7 @@ enum {                    /* flags */
        REPL_BY_OPS = 8,   /* operations suffice */
        REPL_MORE = 16,    /* there are more */
        REPL_IN_SYNC = 32, /* the copy is in sync */
+       REPL_READ = 64,    /* reads wait: nothing has to be made durable for them */
 };
 
 typedef struct repl_request {

@@ -126,6 +126,7 @@ void primary_act(void *arg, const repl_act *a)
         return;
     case REPL_ACT_BATCH_DONE: {
         pbatch *b = (pbatch *)a->batch;
+        if (!a->batch->rc && n->pm.term > w->acked_term) w->acked_term = n->pm.term;
         client_reply(w, n, b->op, a->batch->rc ? S_UNKNOWN : S_OK, a->batch->max, 0, n->pm.term);
         b->used = false;
         return;
@@ -133,6 +134,13 @@ void primary_act(void *arg, const repl_act *a)
     case REPL_ACT_READ_DONE: {
         pread *r = (pread *)a->read;
         bool cas_op = w->op[r->op].kind == O_CAS;
+        /* within a lease nobody else has acknowledged anything, unless clocks stood still */
+        bool halted = n->halt_until && w->now < n->halt_until + ms(1000);
+        if (!a->read->rc && w->acked_term > n->pm.term && !halted &&
+            repl_primary_lease(&n->pm, local_ns(w, n))) {
+            fail(w, "n%d answers a read in term %llu, and term %llu has acknowledged a write",
+                 n->id, (unsigned long long)n->pm.term, (unsigned long long)w->acked_term);
+        }
         client_reply(w, n, r->op, a->read->rc ? S_REFUSED : (cas_op ? S_CONFLICT : S_OK), r->seq,
                      r->val, 0);
         r->used = false;

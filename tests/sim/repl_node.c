@@ -143,6 +143,11 @@ static void lead(world *w, node *n, uint64_t term)
     n->fenced = n->drained = false;
     w->r->promotions++;
     if (n->search_from == INT64_MAX) n->search_from = repl_search_from(n->d.max);
+    /* versions before reads asked the copies each time answer by the lease alone */
+    if (n->cm.lease_until_ns > local_ns(w, n)) {
+        fail(w, "n%d leads in term %llu within the lease that it gave", n->id,
+             (unsigned long long)term);
+    }
     repl_copy_leads(&n->cm);
     repl_primary_init(&n->pm, n->aid, term, r.revision - 1, d_persisted(&n->d), n->d.max,
                       n->d.global, primary_act, n);

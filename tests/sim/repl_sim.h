@@ -145,6 +145,7 @@ typedef struct node {
     int64_t search_from;
     uint32_t inc;
     double rate;
+    uint64_t halt_at, halt_until, lost; /* its clocks stood still, the last time and before */
     uint64_t base, frozen, stuck; /* stuck: since when the record names it, and it is closed */
     disk d;
     char aid[REPL_AID], eph[REPL_AID]; /* eph: of its process, as records name it */
@@ -196,7 +197,7 @@ typedef struct hop {
 
 typedef struct repl_sim_report {
     uint64_t promotions, rollbacks, relocations, removals, admissions, by_ops, by_files,
-        unknown_cas, round_trips, lease_reads, crashes, freezes, partitions, acked, unknown,
+        unknown_cas, round_trips, lease_reads, crashes, freezes, halts, partitions, acked, unknown,
         refreshes, searches, lost, doubled, resyncs, store_down, catch_ups, io_errors, conflicts;
     uint64_t digest, events;
     char violation[500];
@@ -223,7 +224,8 @@ struct world {
     hop *op; /* from 1 */
     uint32_t nops;
     rec shown[SEQS];
-    int64_t refreshed; /* highest number that an answered refresh covered */
+    uint64_t acked_term; /* the highest under which a write was acknowledged */
+    int64_t refreshed;   /* highest number that an answered refresh covered */
     uint64_t refreshed_at;
     bool cut[NODES + 2][NODES + 2];
     double loss, twice, slow, unknown, io_fails;

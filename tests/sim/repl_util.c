@@ -47,7 +47,8 @@ void trace(world *w, const char *fmt, ...)
 
 uint64_t local_ns(const world *w, const node *n)
 {
-    return n->base + (uint64_t)((double)w->now * n->rate);
+    uint64_t now = w->now < n->halt_until ? n->halt_at : w->now - (n->halt_until - n->halt_at);
+    return n->base + (uint64_t)((double)(now - n->lost) * n->rate);
 }
 
 uint64_t fsync_delay(world *w)

@@ -445,6 +445,12 @@ static void fault(world *w)
     case 5:
         n->frozen = w->now + ms(chance(w, 0.3) ? 4000 : rnd(w, 1500));
         w->r->freezes++;
+        if (chance(w, 0.5)) { /* a machine that its host paused: it does not see the time go by */
+            n->lost += n->halt_until - n->halt_at;
+            n->halt_at = w->now;
+            n->halt_until = n->frozen;
+            w->r->halts++;
+        }
         trace(w, "freeze of n%d", n->id);
         break;
     case 6:
@@ -611,6 +617,7 @@ int repl_sim_run(uint64_t seed, bool traced, repl_sim_report *report)
         w->store_down = 0;
         for (int i = 0; i < NODES; i++) {
             w->n[i].frozen = 0;
+            if (w->n[i].halt_until > w->now) w->n[i].halt_until = w->now;
             if (!w->n[i].up) node_start(w, &w->n[i]);
         }
         run_until(w, chaos + ms(60000), green);

@@ -96,33 +96,60 @@ static void a_stale_primary_acknowledges_nothing(void **state)
     assert_int_equal(r.rc, QD_E_NOT_PRIMARY);
 }
 
-static void reads_need_a_lease_or_a_round_trip(void **state)
+/* The answer to the round that was asked last, sent at `sent`. */
+static void round_answered(repl_primary *p, seen *s, uint64_t sent, uint64_t now)
+{
+    repl_answer a = {
+        .term = 3, .persisted = 10, .round = s->last[REPL_ACT_SYNC].number, .sent_ns = sent};
+    repl_primary_answer(p, s->peer[REPL_ACT_SYNC], &a, now);
+}
+
+static void reads_need_a_round_trip_that_began_behind_them(void **state)
 {
     (void)state;
     repl_primary p;
     seen s;
     begin(&p, &s, 1);
-    uint64_t sent = 5000, now = sent + REPL_LEASE_NS - 1;
+    uint64_t sent = 5000, now = sent + 10;
     resynced(&p, "b", 10, sent);
-    repl_read r = {0};
+    repl_read r = {0}, later = {0};
     repl_primary_read(&p, &r, 10, now);
-    assert_int_equal(s.n[REPL_ACT_READ_DONE], 1); /* within the lease */
-    now = sent + REPL_LEASE_NS;
-    repl_primary_read(&p, &r, 10, now);
-    assert_int_equal(s.n[REPL_ACT_READ_DONE], 1);
+    assert_int_equal(s.n[REPL_ACT_READ_DONE], 0); /* a lease runs: by a clock that may have stood */
     assert_int_equal(s.n[REPL_ACT_SYNC], 1);
-    repl_answer a = {
-        .term = 3, .persisted = 10, .round = s.last[REPL_ACT_SYNC].number, .sent_ns = now};
-    repl_primary_answer(&p, s.peer[REPL_ACT_SYNC], &a, now + 10 * REPL_LEASE_NS);
-    assert_int_equal(s.n[REPL_ACT_READ_DONE], 2); /* late, but it began after the read */
+    assert_true(s.last[REPL_ACT_SYNC].waited);
+    repl_primary_read(&p, &later, 10, now); /* joins the next round, not the one on its way */
+    assert_int_equal(s.n[REPL_ACT_SYNC], 1);
+    round_answered(&p, &s, now, now + 20);
+    assert_int_equal(s.n[REPL_ACT_READ_DONE], 1);
+    assert_int_equal(s.n[REPL_ACT_SYNC], 2);
+    round_answered(&p, &s, now + 20, now + 40);
+    assert_int_equal(s.n[REPL_ACT_READ_DONE], 2);
+    /* a round that took longer than a lease lasts: a second one has to do */
+    now += 1000;
+    repl_primary_read(&p, &r, 10, now);
+    round_answered(&p, &s, now, now + 2 * REPL_LEASE_NS);
+    assert_int_equal(s.n[REPL_ACT_READ_DONE], 2);
+    assert_int_equal(s.n[REPL_ACT_SYNC], 4);
+    round_answered(&p, &s, now + 2 * REPL_LEASE_NS, now + 4 * REPL_LEASE_NS);
+    assert_int_equal(s.n[REPL_ACT_READ_DONE], 3);
+    /* a round that fails is asked again by the clock alone */
+    now += 5 * REPL_LEASE_NS;
+    repl_primary_read(&p, &r, 10, now);
+    assert_int_equal(s.n[REPL_ACT_SYNC], 5);
+    repl_answer none = {.verdict = REPL_FAILED, .round = s.last[REPL_ACT_SYNC].number};
+    repl_primary_answer(&p, s.peer[REPL_ACT_SYNC], &none, now);
+    assert_int_equal(s.n[REPL_ACT_SYNC], 5);
+    repl_primary_tick(&p, now + 1);
+    assert_int_equal(s.n[REPL_ACT_SYNC], 6);
+    round_answered(&p, &s, now + 1, now + 2);
+    assert_int_equal(s.n[REPL_ACT_READ_DONE], 4);
     /* what is not everywhere is not told */
     repl_batch b = {0};
     repl_primary_batch(&p, &b, 11, 11);
     repl_primary_local(&p, &b, 0, 11, 11, now);
-    repl_answer lease = {.term = 3, .persisted = 10, .sent_ns = now + 10 * REPL_LEASE_NS};
-    repl_primary_answer(&p, s.peer[REPL_ACT_SYNC], &lease, now + 10 * REPL_LEASE_NS);
-    repl_primary_read(&p, &r, 11, now + 10 * REPL_LEASE_NS);
-    assert_int_equal(s.n[REPL_ACT_READ_DONE], 2);
+    repl_primary_read(&p, &r, 11, now);
+    round_answered(&p, &s, now, now + 1);
+    assert_int_equal(s.n[REPL_ACT_READ_DONE], 4);
     repl_primary_batch_forget(&p, &b);
     repl_primary_read_forget(&p, &r);
 }
@@ -246,7 +273,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_waits_for_all),
         cmocka_unit_test(a_stale_primary_acknowledges_nothing),
-        cmocka_unit_test(reads_need_a_lease_or_a_round_trip),
+        cmocka_unit_test(reads_need_a_round_trip_that_began_behind_them),
         cmocka_unit_test(a_copy_counts_before_it_is_in_sync),
         cmocka_unit_test(a_copy_obeys_the_highest_term),
         cmocka_unit_test(requests_survive_the_way),
