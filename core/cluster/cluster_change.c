@@ -410,20 +410,34 @@ int qd_cluster_delete_indices(qd_cluster *c, const qd_index_meta *const *m, uint
 /* --- changing one index
  * -------------------------------------------------------------------------------- */
 
-/* Another number of replicas: places are added or taken away in the same change. Of an index with
- * more shards than a transaction has steps the allocator does it. */
-static int change_replicas(qd_cluster *c, const qd_state *s, const qd_index_meta *m,
-                           uint32_t replicas, cluster_txn *t, qd_err *err)
+/* Shards of an index that are changed in one transaction. */
+static uint32_t shards_at_once(const qd_cluster *c)
+{
+    return (uint32_t)(qd_coord_limits(c->store)->txn_ops_max / 4);
+}
+
+static bool is_async(const qd_index_meta *m)
+{
+    return qd_values_i64(m->values, QD_IX_TRANSLOG_DURABILITY) != 0;
+}
+
+/* Another number of replicas: places are added or taken away in the same change; of an index with
+ * more shards than a transaction has steps the allocator does it. What was acknowledged without a
+ * sync is remembered when durability is `request` from now on. */
+static int change_shards(qd_cluster *c, const qd_state *s, const qd_index_meta *m,
+                         const qd_index_meta *now, cluster_txn *t, qd_err *err)
 {
     const qd_shard_meta *shards = qd_state_shards(s, m);
-    if (m->shards > qd_coord_limits(c->store)->txn_ops_max / 4) return 0;
+    bool replicas = now->replicas != m->replicas, unsynced = is_async(m) && !is_async(now);
+    if (m->shards > shards_at_once(c) || (!replicas && !unsynced)) return 0;
     for (uint32_t k = 0; shards && k < m->shards; k++) {
         qd_shard_edit e;
         if (!shards[k].ncopies) continue;
         if (qd_shard_edit_begin(&e, &t->arena, &shards[k], qd_env_wall_ms(c->env)) ||
-            qd_shard_edit_replicas(&e, replicas)) {
-            return qd_err_nomem(err, "replicas");
+            (replicas && qd_shard_edit_replicas(&e, now->replicas))) {
+            return qd_err_nomem(err, "shards of an index");
         }
+        if (unsynced) qd_shard_edit_unsynced(&e);
         if (e.changed) qdi_txn_put_shard(t, m->uuid, k, &e);
     }
     return 0;
@@ -459,7 +473,7 @@ static int replace_index(qd_cluster *c, const qd_state *s, const qd_index_meta *
         drop_mapping(t, s, m);
     }
     put_index(t, now);
-    if (now->replicas != m->replicas) rc = change_replicas(c, s, m, now->replicas, t, err);
+    rc = change_shards(c, s, m, now, t, err);
     qd_index_meta_unref(now);
     return rc;
 }
@@ -548,11 +562,52 @@ static int change_settings(qd_cluster *c, void *arg, const qd_state *s, cluster_
     return rc;
 }
 
+typedef struct unsynced_args {
+    qd_str uuid;
+    uint32_t first, n;
+} unsynced_args;
+
+static int note_unsynced(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
+{
+    const unsynced_args *a = arg;
+    const qd_index_meta *m = qd_state_index_uuid(s, a->uuid);
+    const qd_shard_meta *shards = m ? qd_state_shards(s, m) : NULL;
+    bool any = false;
+    if (!m) return gone(a->uuid, err);
+    for (uint32_t k = a->first; shards && k < m->shards && k - a->first < a->n; k++) {
+        qd_shard_edit e;
+        if (qd_shard_edit_begin(&e, &t->arena, &shards[k], qd_env_wall_ms(c->env)))
+            return qd_err_nomem(err, "shards of an index");
+        qd_shard_edit_unsynced(&e);
+        if (e.changed) qdi_txn_put_shard(t, m->uuid, k, &e);
+        any |= e.changed;
+    }
+    return any ? 0 : 1;
+}
+
+/* Of an index with too many shards for one transaction it is remembered before the change. */
+static int unsynced_before(qd_cluster *c, const settings_args *a, qd_err *err)
+{
+    qd_state *s = qd_cluster_state(c);
+    const qd_index_meta *m = qd_state_index_uuid(s, a->uuid);
+    const char *key = "index.translog.durability";
+    uint32_t most = shards_at_once(c), n = m ? m->shards : 0;
+    bool many = m && n > most && is_async(m) && qd_settings_get(a->update, qd_str_c(key));
+    int rc = 0;
+    qd_state_unref(s);
+    for (uint32_t k = 0; many && k < n && rc >= 0; k += most) {
+        unsynced_args part = {a->uuid, k, most};
+        rc = qdi_change(c, note_unsynced, &part, NULL, err);
+    }
+    return rc < 0 ? rc : 0;
+}
+
 int qd_cluster_put_settings(qd_cluster *c, qd_str uuid, const qd_settings *update, bool preserve,
                             qd_state **out, qd_err *err)
 {
     settings_args a = {uuid, update, preserve, false};
-    return qdi_change(c, change_settings, &a, out, err);
+    int rc = unsynced_before(c, &a, err);
+    return rc ? rc : qdi_change(c, change_settings, &a, out, err);
 }
 
 int qdi_cluster_replicas(qd_cluster *c, qd_str uuid, uint32_t replicas, qd_err *err)

@@ -238,6 +238,16 @@ void qd_shard_edit_opened(qd_shard_edit *e)
     e->s.unopened = false;
 }
 
+void qd_shard_edit_unsynced(qd_shard_edit *e)
+{
+    if (!e->s.ncopies || e->s.fresh || e->s.unopened) return;
+    e->s.unopened = true;
+    /* it has been open, and has files */
+    if (e->copies[0].recovery == QD_RECOVERY_EMPTY_STORE)
+        e->copies[0].recovery = QD_RECOVERY_EXISTING_STORE;
+    e->changed = true;
+}
+
 /* --- failing --------------------------------------------------------------------------------- */
 
 static void unassign(qd_shard_edit *e, uint32_t i, qd_unassigned_reason reason, qd_str failure)

@@ -64,8 +64,12 @@ int qd_shard_edit_admit(qd_shard_edit *e, qd_str allocation_id);
  * of its source: for a primary, under the next term. 0 too when it is there already. */
 QD_MUST_CHECK
 int qd_shard_edit_start(qd_shard_edit *e, qd_str allocation_id);
-/* The primary is open: it has files from now on, and if it was forced, a history of its own. */
+/* The primary is open: it has files from now on, and if it was forced, a history of its own; or all
+ * that it acknowledged without a sync is synced (qd_shard_edit_unsynced). */
 void qd_shard_edit_opened(qd_shard_edit *e);
+/* Operations were acknowledged that may be on no disk yet: whoever is opened as primary before
+ * qd_shard_edit_opened begins a history of its own, with the files that it has. */
+void qd_shard_edit_unsynced(qd_shard_edit *e);
 /*
  * Takes an assigned copy away. A failed primary is replaced by an active copy, under the next term,
  * and copies that it was filling begin again; without such a copy all become unassigned. stale: the

@@ -89,7 +89,9 @@ typedef struct qd_shard_meta {
     bool unopened; /* no files, or ones that were not in sync, were made the primary's, and it has
                     * not been open since: it may have none, and what it finds must begin a history
                     * of its own, as other copies have operations that it lacks under numbers that
-                    * it will give away again */
+                    * it will give away again. The same where operations were acknowledged without
+                    * a sync, durability is `request` by now, and the primary has not synced them
+                    * yet */
 } qd_shard_meta;
 
 /* Is it on a node? [any] */

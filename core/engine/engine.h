@@ -142,6 +142,8 @@ void qd_engine_close(qd_engine *e, bool flush);
 int qd_engine_failure(qd_engine *e, qd_err *err);
 /* Applies changed settings. [worker] */
 void qd_engine_settings_set(qd_engine *e, const qd_engine_settings *s);
+/* What operations are acknowledged by at this moment. [any] */
+qd_durability qd_engine_durability(const qd_engine *e);
 
 /*
  * Applies one operation: look-up of the version, conflict check, sequence number, translog, buffer.

@@ -41,6 +41,11 @@ void qd_engine_settings_set(qd_engine *e, const qd_engine_settings *s)
     atomic_store(&e->durability, s->durability);
 }
 
+qd_durability qd_engine_durability(const qd_engine *e)
+{
+    return (qd_durability)atomic_load(&e->durability);
+}
+
 int qdi_engine_fail(qd_engine *e, qd_err *err)
 {
     int code;

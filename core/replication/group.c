@@ -444,14 +444,35 @@ bool repl_start_due(repl_shard *g)
 {
     bool leads = g->leading && g->engine && g->pm.phase != REPL_FENCED &&
                  g->record_term == g->pm.term && strcmp(g->record_primary, g->aid) == 0;
-    if (!leads || has_started(g) || g->start_runs || repl_now(g) < g->start_ns) return false;
+    bool told = has_started(g) && (!g->unsynced || g->async);
+    if (!leads || told || g->start_runs || repl_now(g) < g->start_ns) return false;
     g->start_runs = true;
     return true;
 }
 
+/* Durability is `request` again: once all that was acknowledged before is on the disk the record
+ * says so. */
+static void tell_synced(repl_shard *g)
+{
+    qd_copy_ref ref = {g->uuid, g->number, qd_str_c(g->aid)};
+    qd_shard *s;
+    qd_engine *e;
+    if (repl_enter(g, &s, &e, NULL)) return;
+    int rc = qd_engine_durability(e) == QD_DURABILITY_REQUEST ? qd_engine_sync_all(e, NULL) : 1;
+    repl_leave(s);
+    if (!rc && !settled(qd_cluster_copy_started(g->r->cluster, &ref, NULL, NULL)))
+        qd_log_debug(REPL_LOG, "%s is synced, which is to be told again", g->name);
+}
+
 void repl_start(repl_shard *g)
 {
-    (void)started_first(g);
+    qd_mutex_lock(&g->lock);
+    bool synced = has_started(g);
+    qd_mutex_unlock(&g->lock);
+    if (synced)
+        tell_synced(g);
+    else
+        (void)started_first(g);
     qd_mutex_lock(&g->lock);
     g->start_runs = false;
     g->start_ns = repl_now(g) + START_AGAIN_NS;

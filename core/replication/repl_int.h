@@ -143,6 +143,7 @@ struct repl_shard {
     uint32_t plain;        /* of them, those that gather nothing for other copies */
     uint64_t revision;     /* of the record that place shows */
     uint64_t record_term;
+    bool unsynced; /* the record says that the primary may have acknowledged what is on no disk */
     char record_primary[REPL_AID];
     uint32_t copies_wanted; /* by the index: primary and replicas */
     uint64_t retention_ns;  /* when retention is looked at next */
@@ -233,7 +234,8 @@ void repl_on_act(void *arg, const repl_act *a);
 void repl_unlock(repl_shard *g);
 /* Makes this copy the primary of the record, if it is; again whenever the record says so. */
 void repl_lead(repl_shard *g);
-/* Must this primary say (again) that it has started? Then repl_start is to run. Under the lock. */
+/* Must this primary say (again) that it has started, or that what it acknowledged without a sync is
+ * on its disk? Then repl_start is to run. Under the lock. */
 bool repl_start_due(repl_shard *g);
 void repl_start(repl_shard *g);
 /* The places of the record as the machine reads them. Under the lock. */

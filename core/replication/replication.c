@@ -333,6 +333,7 @@ void repl_record_take(repl_shard *g, const qd_state *s)
     if (r->mod_revision >= g->revision && !g->stale) {
         g->revision = r->mod_revision;
         g->record_term = r->primary_term;
+        g->unsynced = r->unopened;
         g->async = qd_values_i64(m->values, QD_IX_TRANSLOG_DURABILITY) != 0;
         g->away_ms = qd_values_ms(m->values, QD_IX_RETENTION_LEASE);
         snprintf(g->record_primary, sizeof g->record_primary, "%.*s", QD_STR_ARG(r->primary));

@@ -484,6 +484,17 @@ void qdi_shard_open_run(qd_work *w)
     qdi_shard_job_end(j);
 }
 
+/* Does the record say that what was acknowledged may be on no disk? */
+static bool unsynced(const qd_shard *s)
+{
+    qd_state *now = qd_cluster_state(s->shards->cluster);
+    const qd_index_meta *m = qd_state_index_uuid(now, qd_str_c(s->uuid));
+    const qd_shard_meta *r = m ? qd_state_shard(now, m, s->number) : NULL;
+    bool is = r && r->unopened;
+    qd_state_unref(now);
+    return is;
+}
+
 /* The engine failed: closed without flushing, as nothing of what it buffers was acknowledged but is
  * in the log; then another copy takes over, or this one is opened again under a higher term. */
 static void reopen(qd_shard *s)
@@ -519,6 +530,7 @@ static void reopen(qd_shard *s)
     } else {
         atomic_store(&s->primary_term, term);
         s->primary = s->existing = true; /* also when it was to be promoted and could not yet */
+        s->forced = s->forced || unsynced(s);
         atomic_store(&s->reopening, false);
         open_now(s);
     }

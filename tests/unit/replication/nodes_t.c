@@ -826,10 +826,133 @@ static void a_primary_says_again_that_it_has_started(void **state)
     action_cluster_close(c);
 }
 
+/* --- durability `request` after `async` --- */
+
+static bool is_unsynced(void *arg, const qd_state *s)
+{
+    const qd_index_meta *m = qd_state_index(s, qd_str_c(arg));
+    return m && qd_state_shard(s, m, 0)->unopened;
+}
+
+static bool is_synced(void *arg, const qd_state *s)
+{
+    return !is_unsynced(arg, s);
+}
+
+static void history_of(action_cluster *c, uint32_t node, const char *index, uint8_t out[16])
+{
+    qd_engine *e;
+    qd_state *s = qd_cluster_state(action_cluster_actions(c, node)->cluster);
+    const qd_index_meta *m = qd_state_index(s, qd_str_c(index));
+    qd_shard *shard = qd_shards_get(action_cluster_actions(c, node)->shards, m->uuid, 0);
+    assert_non_null(shard);
+    assert_int_equal(qd_shard_enter(shard, WAIT_MS, &e, NULL), 0);
+    qd_engine_history(e, out);
+    qd_shard_leave(shard);
+    qd_shard_unref(shard);
+    qd_state_unref(s);
+}
+
+static void durability(action_cluster *c, const char *value)
+{
+    char body[128];
+    snprintf(body, sizeof body, "{\"index.translog.durability\":\"%s\"}", value);
+    assert_int_equal(action_cluster_call(c, 2, "PUT", "/x/_settings", body), 200);
+}
+
+/* A primary lost, with the power, what it had acknowledged without a sync and the replica has.
+ * While both are away durability becomes `request`. What the primary acknowledges then, under the
+ * numbers of what it lost, is the replica's, too, and is there when that becomes primary. */
+static void what_was_promised_counts_not_what_is_set(void **state)
+{
+    (void)state;
+    uint32_t p, r;
+    qd_env *env = qd_env_system();
+    uint8_t before[16], after[16];
+    action_cluster *c = action_cluster_open(3, NULL);
+    action_cluster_index(
+        c, "x",
+        "{\"settings\":{\"index\":{\"number_of_shards\":1,\"number_of_replicas\":1,"
+        "\"translog.durability\":\"async\",\"translog.sync_interval\":\"1h\","
+        "\"refresh_interval\":-1,\"unassigned.node_left.delayed_timeout\":\"0s\","
+        "\"routing.allocation.include._name\":\"node-0,node-1\"}}}");
+    wait_green(c, 2, "x");
+    for (int i = 0; i < 10; i++) put(c, 2, "x", i, i, "");
+    assert_int_equal(action_cluster_call(c, 2, "POST", "/x/_flush?force=true", NULL), 200);
+    where(c, 2, "x", &p, &r);
+    for (int i = 10; i < 20; i++) put(c, 2, "x", i, i, "");
+    history_of(c, p, "x", before);
+    action_cluster_leave(c, r);
+    store_crash_power_off(action_cluster_disk(c, p));
+    action_cluster_leave(c, p);
+    store_crash_crash(action_cluster_disk(c, p), 1);
+    durability(c, "request");
+    action_cluster_back(c, p);
+    uint64_t until = qd_env_mono_ns(env) + WAIT_MS * UINT64_C(1000000);
+    while (action_cluster_call(c, 2, "GET", "/x/_doc/1", NULL) != 200 &&
+           qd_env_mono_ns(env) < until) {
+        qd_env_sleep_ns(env, 10000000);
+    }
+    assert_int_equal(got(c, 2, "x", 9), 9);
+    assert_int_equal(got(c, 2, "x", 19), -1); /* or there is nothing to find */
+    for (int i = 100; i < 110; i++) put(c, 2, "x", i, i, "");
+    action_cluster_back(c, r);
+    wait_green(c, 2, "x");
+    history_of(c, p, "x", after);
+    assert_memory_not_equal(before, after, sizeof before);
+    action_cluster_leave(c, p);
+    until = qd_env_mono_ns(env) + WAIT_MS * UINT64_C(1000000);
+    uint32_t now = p, other;
+    while (now != r && qd_env_mono_ns(env) < until) {
+        where(c, 2, "x", &now, &other);
+        qd_env_sleep_ns(env, 10000000);
+    }
+    assert_int_equal(now, r);
+    for (int i = 100; i < 110; i++) assert_int_equal(got(c, 2, "x", i), i);
+    for (int i = 10; i < 20; i++) assert_int_equal(got(c, 2, "x", i), -1);
+    action_cluster_close(c);
+}
+
+/* A primary that runs syncs what it has, and says so: it keeps its history when it is opened again.
+ */
+static void what_was_synced_needs_no_new_history(void **state)
+{
+    (void)state;
+    uint8_t before[16], after[16];
+    qd_env *env = qd_env_system();
+    action_cluster *c = action_cluster_open(3, NULL);
+    action_cluster_index(
+        c, "x",
+        "{\"settings\":{\"index\":{\"number_of_shards\":1,\"number_of_replicas\":0,"
+        "\"translog.durability\":\"async\",\"translog.sync_interval\":\"1h\","
+        "\"routing.allocation.include._name\":\"node-0\"}}}");
+    for (int i = 0; i < 10; i++) put(c, 2, "x", i, i, "");
+    history_of(c, 0, "x", before);
+    durability(c, "request");
+    assert_int_equal(qd_cluster_wait_for(action_cluster_actions(c, 2)->cluster, is_synced,
+                                         (void *)(uintptr_t) "x", WAIT_MS),
+                     0);
+    store_crash_power_off(action_cluster_disk(c, 0));
+    action_cluster_leave(c, 0);
+    store_crash_crash(action_cluster_disk(c, 0), 1);
+    action_cluster_back(c, 0);
+    uint64_t until = qd_env_mono_ns(env) + WAIT_MS * UINT64_C(1000000);
+    while (action_cluster_call(c, 2, "GET", "/x/_doc/1", NULL) != 200 &&
+           qd_env_mono_ns(env) < until) {
+        qd_env_sleep_ns(env, 10000000);
+    }
+    for (int i = 0; i < 10; i++) assert_int_equal(got(c, 2, "x", i), i);
+    history_of(c, 0, "x", after);
+    assert_memory_equal(before, after, sizeof before);
+    action_cluster_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_go_to_both_copies),
+        cmocka_unit_test(what_was_promised_counts_not_what_is_set),
+        cmocka_unit_test(what_was_synced_needs_no_new_history),
         cmocka_unit_test(a_replica_takes_over),
         cmocka_unit_test(a_copy_comes_back),
         cmocka_unit_test(a_stale_copy_is_forced),
