@@ -470,7 +470,7 @@ static void closed_indices_hold_nobody_up(void **state)
     wait_green(c, 0, "x");
     put(c, 0, "x", 1, 1, "");
     where(c, 0, "x", &p, &r);
-    assert_int_equal(action_cluster_call(c, p, "POST", "/x*/_close", NULL), 200);
+    assert_int_equal(action_cluster_call(c, p, "POST", "/x,x0,x1,x2,x3/_close", NULL), 200);
     action_cluster_leave(c, r);
     assert_int_equal(qd_cluster_wait_for(action_cluster_actions(c, p)->cluster, yellow,
                                          (void *)(uintptr_t) "x", WAIT_MS),
