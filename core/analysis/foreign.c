@@ -9,6 +9,8 @@
 #include "analysis/offsets_int.h"
 #include "base/utf8.h"
 #include "plugin/host.h"
+#include "runtime/crash.h"
+#include <stdio.h>
 
 typedef struct foreign {
     qd_part head;
@@ -17,6 +19,7 @@ typedef struct foreign {
     const qd_tokenizer_vtable *tokenizer;
     const qd_token_filter_vtable *filter;
     void *instance;
+    char label[64]; /* its name, for messages */
 } foreign;
 
 /* A batch on the heap, with the account it is charged to. */
@@ -66,6 +69,13 @@ static int blame(const foreign *f, int rc, qd_err *err)
     return rc;
 }
 
+/* Code of the plugin is about to run: a crash names it. The part's name ends with a NUL. */
+static const qd_crash_call *begin(const foreign *f, qd_crash_call *call)
+{
+    *call = (qd_crash_call){qd_plugin_self_name(f->self), "run", f->label};
+    return qd_crash_call_set(call);
+}
+
 static int tokenizer_run(const qd_part *p, qd_analysis *s, qd_err *err)
 {
     const foreign *f = (const foreign *)p;
@@ -73,7 +83,10 @@ static int tokenizer_run(const qd_part *p, qd_analysis *s, qd_err *err)
     room out;
     qd_arena_init(&arena, &s->account, ROOM_MAX);
     room_init(&out, s, &arena);
+    qd_crash_call call;
+    const qd_crash_call *before = begin(f, &call);
     int rc = f->tokenizer->run(f->instance, (qd_str){s->src, s->nsrc}, &out.b, err);
+    qd_crash_call_set(before);
     if (!rc) rc = qd_batch_from_sdk(s, s->b, &out.b);
     if (!rc && s->want & QD_ANALYZE_OFFSETS) qd_offsets_correct(s);
     room_fini(&out);
@@ -95,7 +108,10 @@ static int filter_run(const qd_part *p, qd_analysis *s, qd_err *err)
     if (!rc) {
         out.b.end_offset = in.b.end_offset;
         out.b.end_inc = in.b.end_inc;
+        qd_crash_call call;
+        const qd_crash_call *before = begin(f, &call);
         rc = f->filter->run(f->instance, &in.b, &out.b, err);
+        qd_crash_call_set(before);
         if (rc >= 0) rc = qd_batch_from_sdk(s, s->b, rc == 1 ? &in.b : &out.b);
     }
     room_fini(&in);
@@ -137,7 +153,10 @@ static int chars_run(const qd_part *p, qd_analysis *s, qd_err *err)
     size_t bad;
     qd_arena_init(&arena, &s->account, ROOM_MAX);
     text_room out = {.t = {.arena = &arena, .grow = text_grow}, .account = &s->account};
+    qd_crash_call call;
+    const qd_crash_call *before = begin(f, &call);
     int rc = f->chars->run(f->instance, (qd_str){s->src, s->nsrc}, &out.t, err);
+    qd_crash_call_set(before);
     if (!rc) rc = qd_filtered_begin(s, &to);
     if (!rc && (out.t.nbytes > out.t.bytes_cap ||
                 !qd_utf8_valid((qd_str){out.t.bytes, out.t.nbytes}, &bad)))
@@ -210,6 +229,7 @@ int qd_foreign_make(const struct qd_plugin_host *plugins, qd_stage_kind kind, qd
     if (rc) return rc;
     foreign *f = (foreign *)*out;
     f->self = self;
+    snprintf(f->label, sizeof f->label, "%.*s", QD_STR_ARG(f->head.name));
     if (kind == QD_STAGE_CHAR_FILTER)
         f->chars = (const qd_char_filter_vtable *)(const void *)v;
     else if (kind == QD_STAGE_TOKENIZER)

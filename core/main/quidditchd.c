@@ -9,6 +9,8 @@
 #include "main/args.h"
 #include "main/libs.h"
 #include "main/node.h"
+#include "plugin/host.h"
+#include "runtime/crash.h"
 #include "runtime/proc.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -344,6 +346,9 @@ static int run(qd_node *node, int argc, char **argv, int *status, qd_err *err)
 int main(int argc, char **argv)
 {
     static qd_node node;
+    static char build[256];
+    snprintf(build, sizeof build, "%s, build %s", QD_VERSION, qd_plugin_build_id());
+    qd_crash_install(build);
     qd_proc_tune_heap();
     qd_proc_private_files();
     qd_libs_account_memory();

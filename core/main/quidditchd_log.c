@@ -8,6 +8,7 @@
  */
 #include "base/log.h"
 #include "main/node.h"
+#include "runtime/crash.h"
 #include "runtime/proc.h"
 #include "json/writer.h"
 #include <stdio.h>
@@ -142,6 +143,8 @@ static int log_start(qd_node *node, qd_err *err)
         return rc;
     }
     apply_levels(NULL, qd_config_values(node->config));
+    qd_crash_output(qd_file_out_descriptor(out.file), qd_file_out_descriptor(out.err), out.json,
+                    qd_str_c(node->name), qd_config_text(node->config, QD_SET_CLUSTER_NAME));
     qd_log_init(sink, NULL, now_ms);
     qd_log_info("main", "quidditch %s, pid %lld, settings %s, data %s", QD_VERSION,
                 (long long)qd_proc_pid(), node->conf_file[0] ? node->conf_file : "(defaults)",
@@ -161,9 +164,9 @@ static void log_reload(qd_node *node)
 
 static void log_stop(qd_node *node)
 {
-    (void)node;
     qd_log_info("main", "stopped");
     qd_log_init(NULL, NULL, NULL);
+    qd_crash_output(-1, 2, false, qd_str_c(node->name), QD_STR(""));
     qd_file_out_close(out.file);
     qd_file_out_close(out.err);
     out.file = out.err = NULL;

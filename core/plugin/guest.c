@@ -2,6 +2,7 @@
 #include "plugin/guest.h"
 #include "base/list.h"
 #include "plugin/host_int.h"
+#include "runtime/crash.h"
 #include "runtime/waitq.h"
 #include <stdio.h>
 
@@ -110,7 +111,9 @@ static void guest_main(void *arg)
         if (!g->call || g->done) break;
         qd_guest_call *c = g->call;
         qd_mutex_unlock(&g->lock);
+        qd_crash_call_set(&(qd_crash_call){owner(c), c->what, c->name});
         int32_t rc = c->run(c);
+        qd_crash_call_set(NULL);
         qd_mutex_lock(&g->lock);
         c->rc = rc;
         g->done = true;

@@ -9,6 +9,7 @@
  * A failure at any step refuses that plugin and those that depend on it, and nothing else.
  */
 #include "plugin/host_int.h"
+#include "runtime/crash.h"
 #include <dlfcn.h>
 #include <stdio.h>
 
@@ -137,6 +138,8 @@ static int map_file(qd_self *self, qd_err *err)
                           symbol ? "link it with -Wl,-z,defs and the library that has it"
                                  : "install the library it needs");
     }
+    qd_crash_module(self->file,
+                    qdi_text(self->host, "plugin [%s] %s", self->name, self->elf->note.version));
     if (!qdi_plugin_file_same(self->file, self->dev, self->ino))
         return qd_err_set(err, QD_E_PERMISSION,
                           "%s: was replaced while it was loaded: wanted inode %llu, "
@@ -313,6 +316,10 @@ static int init_plugin(qd_self *self, qd_err *err)
         return rc;
     }
     self->state = QD_PLUGIN_LOADED;
+    if (!self->kinds && !self->builtin)
+        qd_log_warn("plugin",
+                    "plugin [%s] provides nothing: its init has called provide for no kind",
+                    self->name);
     if (qd_vec_push(&h->plugins, &h->account, self)) return qd_err_nomem(err, "list of plugins");
     return 0;
 }

@@ -1,6 +1,7 @@
 /* env.c: the real world behind struct qd_env: system clocks, getrandom, pthread. See env.h. */
 #include "runtime/env.h"
 #include "base/mem.h"
+#include "runtime/crash.h"
 #include "runtime/env_int.h"
 #include <errno.h>
 #include <pthread.h>
@@ -77,7 +78,9 @@ static void *thread_main(void *arg)
 {
     struct qd_thread *t = arg;
     pthread_setname_np(pthread_self(), t->name);
+    qd_crash_thread_begin();
     t->fn(t->arg);
+    qd_crash_thread_end();
     return NULL;
 }
 

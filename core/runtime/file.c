@@ -396,6 +396,11 @@ int qd_file_out_reopen(qd_file_out *out, qd_err *err)
     return rc;
 }
 
+int qd_file_out_descriptor(const qd_file_out *out)
+{
+    return out ? out->fd : -1;
+}
+
 void qd_file_out_close(qd_file_out *out)
 {
     if (!out) return;

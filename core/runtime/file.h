@@ -85,6 +85,8 @@ typedef struct qd_file_out qd_file_out;
 QD_MUST_CHECK
 int qd_file_out_open(const char *path, bool truncate, uint32_t mode, qd_file_out **out,
                      qd_err *err);
+/* Its descriptor, which stays the same over qd_file_out_reopen; -1 for NULL. */
+int qd_file_out_descriptor(const qd_file_out *out);
 /* Writes all n bytes. 0, QD_E_NOSPACE, QD_E_IO. [worker] */
 QD_MUST_CHECK
 int qd_file_out_write(qd_file_out *out, const void *p, size_t n, qd_err *err);

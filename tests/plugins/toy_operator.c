@@ -9,6 +9,7 @@
  *   column asks for the values of "field"
  *   leak   keeps "ms" bytes of the mem service
  *   crash  writes to address "ms"
+ *   deep   needs more stack than there is
  */
 #include <quidditch/operator.h>
 #include <quidditch/plugin.h>
@@ -40,6 +41,13 @@ static void nap(long ms)
 static __attribute__((noinline)) void crash(volatile int *at)
 {
     *at = 1;
+}
+
+static __attribute__((noinline)) int deep(volatile const long *go_on)
+{
+    volatile char room[4096];
+    room[0] = 1;
+    return *go_on ? deep(go_on) + room[0] : room[0];
 }
 
 static int is(const request *r, const char *mode)
@@ -102,6 +110,7 @@ static int32_t next_block(qd_operator_iter *it, uint32_t from, float min_score, 
     }
     if (is(r, "code")) return (int32_t)r->ms;
     if (is(r, "crash")) crash((volatile int *)(uintptr_t)r->ms);
+    if (is(r, "deep")) return deep(&r->ms);
     if (is(r, "leak") && from == 0 && !mem->calloc(it->ctx->self, (size_t)r->ms)) return QD_E_NOMEM;
     out->n = 0;
     for (uint32_t d = from; d < it->view->max_doc && out->n < QD_OPERATOR_BLOCK; d++) {
