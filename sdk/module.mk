@@ -16,7 +16,7 @@ SDK_DIR = $(DESTDIR)$(prefix)/share/quidditch/sdk
 install-sdk:
 	$(INSTALL) -d $(DESTDIR)$(prefix)/include/quidditch $(DESTDIR)$(prefix)/lib/pkgconfig $(SDK_DIR)
 	$(INSTALL) -m 644 $(SDK_HEADERS) $(DESTDIR)$(prefix)/include/quidditch
-	sed -e 's/@version@/$(VERSION)/' sdk/quidditch.pc.in > $(DESTDIR)$(prefix)/lib/pkgconfig/quidditch.pc
+	sed -e 's/@version@/$(VERSION)/' -e 's/@build@/$(BUILD_ID)/' sdk/quidditch.pc.in > $(DESTDIR)$(prefix)/lib/pkgconfig/quidditch.pc
 	$(INSTALL) -m 644 sdk/plugin.mk sdk/flags.mk sdk/CHANGES.md sdk/README.md $(SDK_DIR)
 	@for d in $(patsubst sdk/%/,%,$(sort $(dir $(wildcard sdk/templates/*/* sdk/examples/*/* sdk/conformance/*)))); do \
 		$(INSTALL) -d $(SDK_DIR)/$$d && $(INSTALL) -m 644 sdk/$$d/* $(SDK_DIR)/$$d || exit 1; done

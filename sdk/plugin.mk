@@ -15,6 +15,7 @@ endif
 PKG_CONFIG ?= pkg-config
 INSTALL ?= install
 QD_CPPFLAGS := $(shell $(PKG_CONFIG) --cflags quidditch)
+QD_BUILD_ID := $(shell $(PKG_CONFIG) --variable=build_id quidditch)
 QD_PLUGINDIR := $(shell $(PKG_CONFIG) --variable=plugindir quidditch)
 QD := $(shell $(PKG_CONFIG) --variable=qd quidditch)
 ifeq ($(QD_PLUGINDIR),)
@@ -26,7 +27,7 @@ ifeq ($(origin CFLAGS),undefined)
 CFLAGS := -O2 -g
 endif
 WARNINGS ?= -Wall -Wextra
-ALL_FLAGS = $(QD_CPPFLAGS) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -ffp-contract=off $(QD_PLUGIN_CFLAGS) -pthread \
+ALL_FLAGS = $(QD_CPPFLAGS) $(if $(QD_BUILD_ID),-DQD_BUILD_ID='"$(QD_BUILD_ID)"') $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -ffp-contract=off $(QD_PLUGIN_CFLAGS) -pthread \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 OBJS := $(patsubst %,build/%.o,$(basename $(SRCS)))
 LINK := $(if $(filter %.cc,$(SRCS)),$(CXX),$(CC))

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 typedef QD_VEC(qd_pair) pairs;
+typedef QD_VEC(qd_str) names;
 
 /* The settings below a prefix as pairs of name and text; of a list one pair an element. The keys
  * keep `keep` bytes of the prefix. */
@@ -22,17 +23,41 @@ static int take_group(const qd_settings *s, qd_str prefix, size_t cut, pairs *ou
     return 0;
 }
 
+/* plugins.allow: the names alone, or, where each begins with '+', these behind the default ones. */
+static int allowed(const qd_values *values, names *out, qd_err *err)
+{
+    uint32_t n, more = 0;
+    const qd_str *list = qd_values_list(values, QD_SET_PLUGINS_ALLOW, &n);
+    for (uint32_t i = 0; i < n; i++) more += list[i].n && list[i].p[0] == '+';
+    if (more && more != n)
+        return qd_err_set(err, QD_E_CONFIG,
+                          "plugins.allow: either all names begin with '+', which adds them to the "
+                          "default ones, or none, which replaces these");
+    int rc = 0;
+    for (qd_str rest = more ? qd_str_c(qd_schema_node.defs[QD_SET_PLUGINS_ALLOW].value)
+                            : (qd_str){NULL, 0};
+         rest.n && !rc;)
+        rc = qd_vec_push(out, NULL, qd_str_split(&rest, ','));
+    for (uint32_t i = 0; i < n && !rc; i++)
+        rc = qd_vec_push(out, NULL, more ? qd_str_sub(list[i], 1, list[i].n) : list[i]);
+    return rc ? qd_err_nomem(err, "settings of plugins") : 0;
+}
+
 int qd_main_plugins_open(const qd_config *config, const qd_paths *paths, qd_env *env, qd_loop *loop,
                          qd_pool *pool, qd_plugin_host **out, qd_err *err)
 {
     const qd_values *values = qd_config_values(config);
     const qd_settings *settings = qd_values_settings(values);
-    QD_VEC(qd_str) folders = {0};
+    names folders = {0}, allow = {0};
     pairs hashes = {0}, blocks = {0};
-    uint32_t nallow, nmore;
-    const qd_str *allow = qd_values_list(values, QD_SET_PLUGINS_ALLOW, &nallow);
+    uint32_t nmore;
     const qd_str *more = qd_values_list(values, QD_SET_PLUGINS_PATH, &nmore);
-    int rc = qd_vec_push(&folders, NULL, qd_str_c(paths->plugins));
+    int rc = allowed(values, &allow, err);
+    if (rc) {
+        qd_vec_fini(&allow);
+        return rc;
+    }
+    rc = qd_vec_push(&folders, NULL, qd_str_c(paths->plugins));
     for (uint32_t i = 0; rc == 0 && i < nmore; i++)
         if (more[i].n) rc = qd_vec_push(&folders, NULL, more[i]);
     if (rc == 0) rc = take_group(settings, QD_STR("plugins.sha256."), 15, &hashes);
@@ -47,8 +72,8 @@ int qd_main_plugins_open(const qd_config *config, const qd_paths *paths, qd_env 
         .paths = folders.at,
         .npaths = folders.n,
         .build_tree = paths->build_tree,
-        .allow = allow,
-        .nallow = nallow,
+        .allow = allow.at,
+        .nallow = allow.n,
         .allow_unstable = qd_values_bool(values, QD_SET_PLUGINS_ALLOW_UNSTABLE),
         .call_timeout_ns = (uint64_t)qd_values_i64(values, QD_SET_PLUGINS_CALL_TIMEOUT),
         .require_signature = qd_values_bool(values, QD_SET_PLUGINS_REQUIRE_SIGNATURE),
@@ -59,6 +84,7 @@ int qd_main_plugins_open(const qd_config *config, const qd_paths *paths, qd_env 
         .nsettings = blocks.n,
     };
     rc = rc ? qd_err_nomem(err, "settings of plugins") : qd_plugin_host_open(&hc, out, err);
+    qd_vec_fini(&allow);
     qd_vec_fini(&folders);
     qd_vec_fini(&hashes);
     qd_vec_fini(&blocks);

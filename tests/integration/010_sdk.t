@@ -39,11 +39,19 @@ SKIP: {
     }
     my @allow = ('-E', 'plugins.allow=storage-nvme,example-reverse,example-spelling');
     ($rc, $out) = sh("'$home/bin/qd' plugin list @allow");
+    like($out, qr/^example-reverse\s+1\.0\.0\s+loaded\s+token_filter\s/m, 'plugins of unstable kinds that this SDK built are loaded');
+    like($out, qr/^example-spelling\s+1\.0\.0\s+loaded\s+operator\s/m, 'both');
+    ($rc, $out) = sh("'$home/bin/qd' plugin list -E plugins.allow=+example-reverse");
+    like($out, qr/^example-reverse\s+1\.0\.0\s+loaded\s/m, 'a name with a + is allowed');
+    like($out, qr/^storage-nvme\s+\S+\s+loaded\s/m, '... beside the default ones');
+    like((sh("'$home/bin/qd' plugin list -E plugins.allow=+example-reverse,storage-nvme"))[1], qr/plugins\.allow: either all names begin with '\+'/, 'both ways at once are refused');
+    sh("make -C '$dir/example-reverse' clean");
+    sh("make -C '$dir/example-reverse' install QD_BUILD_ID=0.0.1-0123456789abcdef");
+    ($rc, $out) = sh("'$home/bin/qd' plugin list @allow");
     like($out, qr/^example-reverse\s+1\.0\.0\s+refused\s.*unstable.*plugins\.allow_unstable/m,
-        'foreign plugins of unstable kinds are refused');
+        'those of another build are refused');
     ($rc, $out) = sh("'$home/bin/qd' plugin list @allow -E plugins.allow_unstable=true");
     like($out, qr/^example-reverse\s+1\.0\.0\s+loaded\s+token_filter\s/m, 'until that is allowed');
-    like($out, qr/^example-spelling\s+1\.0\.0\s+loaded\s+operator\s/m, 'for each');
     is((sh("make -C '$dir/example-reverse' uninstall"))[0], 0, 'make uninstall');
     ok(!-e "$home/lib/quidditch/plugins/example-reverse.so", 'it is gone');
 
@@ -56,10 +64,10 @@ SKIP: {
         unlike($out, qr/not ok|warning/, "... without a warning");
     }
     # The example's README promises it in an index.
-    is((sh("make -C '$dir/example-reverse' install"))[0], 0, 'the example is installed again');
+    is((sh("make -C '$dir/example-reverse' clean install"))[0], 0, 'the example is installed again');
     {
         local $QdNode::OUT = $home;
-        my $node = QdNode->new('ex', settings => {'plugins.allow' => 'coordination-raft,storage-nvme,example-reverse', 'plugins.allow_unstable' => 'true'});
+        my $node = QdNode->new('ex', settings => {'plugins.allow' => '+example-reverse'});
         $node->start;
         is($node->put('/x', {settings => {analysis => {filter => {f => {type => 'example_reverse'}}, analyzer => {a => {tokenizer => 'standard', filter => ['f']}}}},
             mappings => {properties => {t => {type => 'text', analyzer => 'a'}}}})->{status}, 200, 'an index with its filter');

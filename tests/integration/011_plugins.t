@@ -14,7 +14,7 @@ use Test::More;
 my $top = QdNode::top();
 my $toys = "$QdNode::OUT/tests/plugins";
 my $cc = $ENV{CC} ? "CC='$ENV{CC}'" : '';
-my @names = qw(good major minor nonote noentry undefined initfail startfail loop-a loop-b noslot unstable required);
+my @names = qw(good major minor nonote noentry undefined initfail startfail loop-a loop-b noslot unstable required idle);
 (my $rel = $toys) =~ s{^\Q$top\E/}{};
 is(system("make -s -C '$top' $cc " . join(' ', map { "$rel/toy-$_.so" } @names)), 0, 'the toys are built');
 my $dir = tempdir('qd-plugins-XXXXXX', TMPDIR => 1, CLEANUP => 1);
@@ -100,4 +100,12 @@ start_fails({'plugins.allow' => 'storage-nvme,toy-good', 'plugin.toy-good.level'
     qr/plugin\.toy-good\.level: wanted 1 to 9, found \[40\]/, 'a bad value');
 start_fails({'plugins.allow' => 'storage-nvme,toy-startfail'},
     qr/\[toy-startfail\] did not start: the toy has no battery/, 'a plugin that fails to start');
+# One that provides nothing is loaded, and the log says so.
+{
+    my $n = QdNode->new('i', settings => {'plugins.path' => $dir, 'plugins.allow' => '+toy-idle,+toy-good'});
+    $n->start;
+    my @told = $n->log_text =~ /plugin \[([a-z-]+)\] provides nothing/g;
+    is("@told", 'toy-idle', 'a plugin that provides nothing is told');
+    is($n->stop, 0, 'ends');
+}
 done_testing;

@@ -48,6 +48,12 @@ is(search({mode => 'column', field => 'n'})->{json}{hits}{total}{value}, 2176, '
 like(reason(search({mode => 'column', field => 'k'})), qr/operator \[toy_op\]: field \[k\] is of type \[keyword\]; only numeric/, 'of a keyword');
 like(reason(search({mode => 'column', field => 'zz'})), qr/operator \[toy_op\]: field \[zz\] is not in the mapping/, 'of no field');
 
+# It is named where queries are shown, and so is the node's version.
+like($n->get('/x/_validate/query?explain=true', {query => {toy_op => {mode => 'all'}}})->{content}, qr/Operator\(toy_op\)/, '_validate names it');
+my ($info) = values %{ $n->get('/_nodes')->{json}{nodes} };
+like($info->{quidditch_version}, qr/^\d+\.\d+\.\d+/, '_nodes says the version');
+like($n->get('/metrics')->{content}, qr/^quidditch_build_info\{version="\Q$info->{quidditch_version}\E",build="\S+"\} 1$/m, '/metrics too');
+
 # Calls that do not return: each is answered, and named in the log.
 my $late = qr/operator \[toy_op\] of plugin \[toy-operator\] has not returned from next_block for 1000 ms/;
 for my $i (1 .. 4) {

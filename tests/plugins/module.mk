@@ -1,6 +1,6 @@
 # Plugins for the loader's tests: toy.c once for each line, sound but for what its macros say.
 TOYS := good twin major minor nonote noentry undefined initfail startfail loop-a loop-b lonely \
-	old-dep after-fail noslot badflag kind-minor kind-lies unstable rival required lies nouv
+	old-dep after-fail noslot badflag kind-minor kind-lies unstable rival required lies nouv idle
 TOY_good :=
 TOY_twin := -DTOY_DEP='"toy-good"'
 TOY_major := -DTOY_MAJOR=2
@@ -23,6 +23,7 @@ TOY_unstable := -UQD_BUILD_ID
 TOY_rival := -DTOY_PROVIDES='"toy-good"'
 TOY_required := -DTOY_REQUIRED
 TOY_lies := -DTOY_LIES
+TOY_idle := -DTOY_IDLE=1
 TOY_nouv := -DTOY_FLAGS=QD_PLUGIN_NEEDS_UV
 TOY_FILES := $(patsubst %,$(OUT)/tests/plugins/toy-%.so,$(TOYS))
 

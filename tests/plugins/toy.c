@@ -20,6 +20,9 @@ enum { HOST_MAJOR = QD_ABI_MAJOR, HOST_MINOR = QD_ABI_MINOR, KIND_MINOR = QD_TOK
 #ifndef TOY_PROVIDES
 #define TOY_PROVIDES TOY_NAME
 #endif
+#ifndef TOY_IDLE
+#define TOY_IDLE 0
+#endif
 #ifndef TOY_FLAGS
 #define TOY_FLAGS 0
 #endif
@@ -90,7 +93,8 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
 #ifdef TOY_UNDEFINED
     if (toy_nowhere()) return QD_E_INTERNAL;
 #endif
-    int32_t rc = host->provide(self, QD_KIND_TOKEN_FILTER, TOY_PROVIDES, &table, err);
+    int32_t rc =
+        TOY_IDLE ? 0 : host->provide(self, QD_KIND_TOKEN_FILTER, TOY_PROVIDES, &table, err);
 #ifdef TOY_INIT_FAILS
     if (rc == 0) rc = qd_plug_fail(err_svc, err, QD_E_STATE, "the toy is broken");
 #endif
