@@ -32,6 +32,7 @@ typedef struct qd_guest_call {
     const char *what;    /* static: "next_block" */
     char name[64];       /* of the operator */
     char place[128];     /* index */
+    bool ends;           /* it gives back what others took: never refused for those that are late */
     int32_t rc;
 } qd_guest_call;
 

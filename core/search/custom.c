@@ -275,6 +275,9 @@ static int do_call(struct qdi_custom *c, action what, qd_task *task, qd_err *err
     it->what = what;
     if (it->scope) {
         it->call.what = names[what];
+        it->call.ends = what == CLOSE;
+        /* an earlier page of a scroll may have ended before its time */
+        if (what == OPEN && !qd_task_stopped(task)) atomic_store(&it->scope->task.stop, 0);
         rc = qd_operator_call(it->scope, &it->call, task, &ran, err);
     } else {
         it->call.rc = iterator_run(&it->call);
@@ -317,7 +320,7 @@ static int open_iter(struct qdi_custom *c, qd_err *err)
 static iterator *iterator_make(struct qdi_custom *c)
 {
     const qd_node_custom *from = c->from;
-    iterator *it = qd_calloc(NULL, sizeof *it);
+    iterator *it = qd_calloc(c->run->plan->account, sizeof *it);
     if (!it) return NULL;
     it->call.run = iterator_run;
     it->call.left = iterator_left;

@@ -8,6 +8,8 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use File::Copy qw(copy);
 use File::Temp qw(tempdir);
+use POSIX ();
+use QdCluster;
 use QdNode;
 use Test::More;
 use Time::HiRes qw(time);
@@ -96,4 +98,27 @@ cmp_ok(memory() - $before, '>=', 3 * (64 << 20), '_nodes/stats shows what it kee
 my ($bytes) = $n->get('/metrics')->{content} =~ /^quidditch_plugin_memory_bytes\{plugin="toy-operator"\} (\S+)$/m;
 cmp_ok($bytes, '>=', 3 * (64 << 20), '/metrics too');
 is($n->stop, 0, 'ends');
+
+# Two nodes: the search is asked of one, the operator does not return on the other. Cancelling ends the wait at once.
+my $c = QdCluster->new('sc', nodes => 2, settings => {'plugins.path' => $dir, 'plugins.allow' => 'coordination-raft,storage-nvme,toy-operator',
+    'plugins.call_timeout' => '10m'});
+$c->start;
+my ($a, $b) = $c->nodes;
+$a->put('/x', {settings => {number_of_shards => 1, number_of_replicas => 0, 'index.routing.allocation.require._name' => $a->{name}}});
+is($a->put('/x/_doc/1?refresh=true', {n => 1})->{status}, 201, 'a document on one node');
+is($b->post('/x/_search', {query => {toy_op => {mode => 'all'}}})->{json}{hits}{total}{value}, 1, 'the other one finds it by the operator');
+$r = $b->post('/x/_search', {query => {toy_op => {mode => 'sleep', ms => 600_000}}, timeout => '200ms'});
+ok($r->{json}{timed_out}, 'a time limit over nodes') or diag $r->{content};
+my $pid = fork // die;
+if (!$pid) {
+    my $r = $b->post('/x/_search', {query => {toy_op => {mode => 'sleep', ms => 600_000}}});
+    POSIX::_exit($r->{content} =~ /cancelled/ ? 0 : 1);
+}
+ok($b->wait_for(sub { my ($s) = map { $_->{plugins}{'toy-operator'} } grep { $_->{name} eq $a->{name} } values %{ $b->get('/_nodes/stats/plugins')->{json}{nodes} };
+    my @t = map { %{ $_->{tasks} } } values %{ $b->get('/_tasks?actions=indices:data/read/search')->{json}{nodes} }; @t && $s }), 'a search without one');
+$b->post('/_tasks/_cancel?actions=indices:data/read/search');
+my $ended = $b->wait_for(sub { waitpid($pid, POSIX::WNOHANG()) == $pid });
+is($ended ? $? : 'it hangs', 0, 'is cancelled');
+kill 'KILL', $pid if !$ended;
+is($_->stop, 0, 'ends') for $c->nodes;
 done_testing;
