@@ -159,6 +159,11 @@ int qd_cluster_put_document(qd_cluster *c, qd_str key, qd_str value, bool create
 QD_MUST_CHECK
 int qd_cluster_report_disk(qd_cluster *c, uint64_t total, uint64_t available, qd_str sizes,
                            qd_err *err);
+/* Of a node that holds data: what it has written until now shall be missed in older copies of its
+ * folder, as at a start (authority.h). last: it stops, and waits 2 s at most, from now on for all.
+ * One caller at a time. [worker] QD_E_CONFLICT: another process has taken this node's identity. */
+QD_MUST_CHECK
+int qd_cluster_mark(qd_cluster *c, bool last, qd_err *err);
 typedef enum qd_health { QD_HEALTH_GREEN, QD_HEALTH_YELLOW, QD_HEALTH_RED } qd_health;
 /* Health of an index: red without all primaries started, yellow without all replicas. */
 qd_health qd_index_health(const qd_state *s, const qd_index_meta *m);

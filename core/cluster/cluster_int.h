@@ -62,7 +62,11 @@ struct qd_cluster {
     _Atomic uint32_t pending;
     /* boot: when the store, last asked, was there, and the state no older than joined_at */
     _Atomic uint64_t contact_ns;
-    uint64_t joined_at;   /* under lock: revision at which this node's record was put last */
+    uint64_t joined_at; /* under lock: revision at which this node's record was put last */
+    /* of the one who begins, then of who marks: the cluster's record of this node's last start or
+     * mark, its revision (0: none is kept), and the next one, tried and not known to be there */
+    char life[QD_AUTHORITY_LIFE], life_next[QD_AUTHORITY_LIFE];
+    uint64_t life_at, marks;
     cluster_asked *asked; /* under lock: nodes that wait for revisions */
     bool answers;
     struct qd_allocator *allocator; /* of control nodes, else NULL */

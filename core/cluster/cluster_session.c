@@ -9,10 +9,13 @@
 #include "rpc/rpc.h"
 #include "json/tree.h"
 #include "json/writer.h"
+#include <stdio.h>
+#include <string.h>
 
 #define RECORD_MAX 65536u
 #define FORMER_ANSWER_MS 1000u
 #define FORMER_WAIT_NS UINT64_C(100000000)
+#define MARK_LAST_MS 2000
 #define FORMER_SAY_NS UINT64_C(10000000000)
 
 static qd_str record(qd_cluster *c, cluster_txn *t)
@@ -95,6 +98,10 @@ static int announce(qd_cluster *c, const former *first, qd_err *err)
     qd_mutex_lock(&c->lock);
     c->session = session;
     c->joined_at = revision;
+    if (first && c->data && c->authority) {
+        c->life_at = revision;
+        snprintf(c->life, sizeof c->life, "%.*s", QD_STR_ARG(c->self.ephemeral));
+    }
     if (first) atomic_store(&c->contact_ns, qd_env_boot_ns(c->env)); /* the state is read next */
     qd_cond_broadcast(&c->applied); /* the allocator stands under it anew */
     qd_mutex_unlock(&c->lock);
@@ -328,6 +335,69 @@ void qdi_session_keep(void *arg)
         qd_mutex_lock(&c->lock);
     }
     qd_mutex_unlock(&c->lock);
+}
+
+/* --- marks ----------------------------------------------------------------------------------- */
+
+static int put_mark(qd_cluster *c, uint64_t *revision, qd_err *err)
+{
+    cluster_txn t;
+    qdi_txn_init(&t);
+    qd_str key = qdi_txn_key(&t, "life/%.*s", QD_STR_ARG(c->self.id));
+    qdi_txn_at(&t, key, c->life_at);
+    qdi_txn_put(&t, key, qd_str_c(c->life_next), 0);
+    int rc = qdi_txn_commit(c, &t, revision, err);
+    qdi_txn_fini(&t);
+    return rc;
+}
+
+/* Another record is there than the one that was known: is it the mark, whose answer was lost? */
+static int look_at_mark(qd_cluster *c, uint64_t *revision, qd_err *err)
+{
+    qd_arena a;
+    qd_coord_list list;
+    qd_arena_init(&a, NULL, 1 << 20);
+    qd_str key = qd_arena_printf(&a, "life/%.*s", QD_STR_ARG(c->self.id));
+    int rc = key.p ? qd_coord_read(c->store, key, false, c->timeout_ms, &a, &list, err)
+                   : qd_err_nomem(err, "node");
+    if (!rc) {
+        qd_str is = list.n ? (qd_str){(const char *)list.at[0].value, list.at[0].value_len}
+                           : (qd_str){"", 0};
+        if (qd_str_is(is, c->life_next)) {
+            *revision = list.at[0].mod_revision;
+        } else {
+            c->life_at = 0; /* nothing is marked any more */
+            rc = qd_err_set(err, QD_E_CONFLICT,
+                            "another process has taken this node's identity [%.*s]",
+                            QD_STR_ARG(c->self.id));
+        }
+    }
+    qd_arena_fini(&a);
+    return rc;
+}
+
+/* In the folder first: a folder that has more than the cluster knows is not old. */
+int qd_cluster_mark(qd_cluster *c, bool last, qd_err *err)
+{
+    uint64_t revision = 0;
+    if (!c->life_at) return 0;
+    if (last) qd_coord_hurry(c->store, MARK_LAST_MS);
+    if (!c->life_next[0])
+        snprintf(c->life_next, sizeof c->life_next, "%.*s.%llu", QD_STR_ARG(c->self.ephemeral),
+                 (unsigned long long)++c->marks);
+    int rc = qd_authority_live(c->authority, qd_str_c(c->life_next), qd_str_c(c->life), err);
+    if (!rc) {
+        rc = put_mark(c, &revision, err);
+        if (rc == QD_E_CONFLICT) {
+            if (err) qd_err_fini(err);
+            rc = look_at_mark(c, &revision, err);
+        }
+    }
+    if (rc) return rc;
+    memcpy(c->life, c->life_next, sizeof c->life);
+    c->life_next[0] = 0;
+    c->life_at = revision;
+    return 0;
 }
 
 /* --- disk ------------------------------------------------------------------------------------ */

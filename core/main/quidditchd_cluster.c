@@ -166,6 +166,7 @@ static void cluster_stop(qd_node *node)
     node->shards = NULL;
     qd_mutex_unlock(&node->following);
     qd_replication_stop(r);
+    qd_shards_mark_last(shards);
     qd_shards_close(shards);
     qd_cluster_close(node->cluster);
     qd_replication_close(r);

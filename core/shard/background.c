@@ -219,6 +219,7 @@ void qdi_shards_tick(void *arg)
         (void)qd_shards_each(all, look, &l);
         qdi_shards_space(all, l.now, l.buffers);
         qdi_shards_scrub(all, l.now);
+        qdi_shards_mark(all, l.now);
         uint64_t closed = atomic_load(&all->closed_due_ns);
         if (closed && l.now >= closed) {
             atomic_store(&all->closed_due_ns, 0);

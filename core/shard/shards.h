@@ -53,6 +53,10 @@ typedef struct qd_shards_copies {
 } qd_shards_copies;
 /* Sets it (NULL: none), before the cluster is followed. [worker] */
 void qd_shards_copies_set(qd_shards *s, const qd_shards_copies *copies, void *arg);
+/* The node stops: what was written since it was last marked is marked, with the cluster and in this
+ * folder, so that older copies of the folder are known for what they are. Before qd_shards_close,
+ * while the store of the cluster's state is open. Once. [worker] */
+void qd_shards_mark_last(qd_shards *s);
 /* Stops background work, flushes and closes all shards. [worker] */
 void qd_shards_close(qd_shards *s);
 /* At start, once the first state is applied: removes what a crash left of deleted indices, names

@@ -130,7 +130,16 @@ struct qd_shards {
         uint64_t at;               /* in it; UINT64_MAX: behind it */
         _Atomic uint64_t bytes, total, passes, ended_wall_ms, files_damaged;
     } scrub;
+    struct {
+        uint64_t due_ns;  /* the ticker's, and who stops it all */
+        uint64_t written; /* the work's: how far, when it was last marked */
+        qd_work work;
+        _Atomic bool queued;
+    } mark;
 };
+
+/* Marks what was written since the last time, if it is time to (mark.c). Of the ticker. */
+void qdi_shards_mark(qd_shards *all, uint64_t now);
 
 /* Makes a shard in phase OPENING and queues its opening. */
 int qdi_shard_make(qd_shards *s, const qd_index_meta *m, uint32_t number, const qd_shard_meta *r,

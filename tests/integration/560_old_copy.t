@@ -1,6 +1,6 @@
 # A node's data folder is put back as it was earlier, as from a backup: the node does not come back with it,
 # says why and what to do, and nothing acknowledged is lost or shown older. With the newer folder, or an
-# empty one, it is of the cluster again.
+# empty one, it is of the cluster again. Also a folder that was copied and put back within one run of the node.
 use strict;
 use warnings;
 use Test::More;
@@ -60,6 +60,60 @@ put_back($x, 'newer', 'backup');
 $x->start;
 ok($c->wait_nodes(3) && $c->wait_status('green', 120), 'with the newer folder it comes back');
 is(read_all($n, $_, 2)->{right}, 40, "and $_ is whole") for 'one', 'two';
+
+# --- a copy that was taken and put back within one run of the node
+sub marks { my ($n) = @_; my ($last) = QdNode::slurp("$n->{dir}/data/authority.json") =~ /"starts"\s*:\s*\[\s*"[^".]+\.(\d+)"/; return $last // 0 }
+# Writes until a mark that came behind the first of it is known to the cluster: the next one has begun.
+sub write_marked {
+    my ($value) = @_;
+    for (1, 2) {
+        my $before = marks($x);
+        write_all($n, $_, $value) for 'one', 'two';
+        ok($x->wait_for(sub { marks($x) > $before }, 60), 'that the node wrote is marked');
+    }
+}
+$x->stop;
+$x->{settings}{'cluster.data_mark.interval'} = '1s';
+$x->start;
+ok($c->wait_nodes(3) && $c->wait_status('green'), 'the node runs');
+write_marked(3);
+$x->signal('STOP');
+is(system("cp -a $x->{dir}/data $x->{dir}/running"), 0, 'its folder is copied while it runs');
+$x->signal('CONT');
+ok($c->wait_nodes(3) && $c->wait_status('green'), 'it runs on');
+write_marked(4);
+$m->signal('STOP');
+$_->signal('KILL') for $n, $x;
+$_->wait_end for $n, $x;
+$m->signal('CONT');
+put_back($x, 'running', 'newer');
+$n->launch;
+$x->launch;
+is($x->wait_end(120), 1, 'with a folder of the same run the node does not come back');
+like($x->log_text, qr/path\.data is an old copy.*Put the newer folder back/, 'and says why');
+ok($n->wait_for(sub { read_all($n, 'two', 4)->{right} == 40 }, 120), 'the other copies have what was acknowledged');
+$r = read_all($n, 'one', 4);
+is($r->{old} + $r->{missing}, 0, 'nothing old is shown') or diag(explain($r));
+put_back($x, 'newer', 'running');
+$x->start;
+ok($c->wait_nodes(3) && $c->wait_status('green', 120), 'with the newer folder it comes back');
+delete $x->{settings}{'cluster.data_mark.interval'};
+$x->stop;
+$x->start;
+ok($c->wait_nodes(3) && $c->wait_status('green', 120), 'it runs again');
+$x->signal('STOP');
+is(system("cp -a $x->{dir}/data $x->{dir}/before"), 0, 'its folder is copied');
+$x->signal('CONT');
+ok($c->wait_nodes(3) && $c->wait_status('green'), 'it runs on');
+write_all($n, $_, 5) for 'one', 'two';
+is($x->stop, 0, 'and ends cleanly, soon after the last write');
+put_back($x, 'before', 'newer');
+$x->launch;
+is($x->wait_end(120), 1, 'the copy of before is refused at once');
+put_back($x, 'newer', 'before');
+$x->start;
+ok($c->wait_nodes(3) && $c->wait_status('green', 120), 'with the newer folder it comes back');
+is(read_all($n, $_, 5)->{right}, 40, "and $_ is whole") for 'one', 'two';
 
 # the operator's word
 $x->stop;
