@@ -3,6 +3,7 @@
  * tried again; names resolve as Elasticsearch's; routing equals Elasticsearch's.
  */
 #include "base/str.h"
+#include "cluster/authority/authority.h"
 #include "cluster/copies.h"
 #include "lib/coord_memory.h"
 #include "runtime/sync.h"
@@ -41,7 +42,8 @@ static void pass(void *arg, const qd_state *old, const qd_state *now)
     qd_mutex_unlock(&g->lock);
 }
 
-static gate *next_gate; /* of the nodes to be opened */
+static gate *next_gate;      /* of the nodes to be opened */
+static qd_authority *folder; /* of the nodes to be opened; NULL: none is kept */
 static int64_t session_ttl_ms = 30000;
 static uint32_t features; /* of the nodes to be opened; 0: this build's */
 static int64_t timeout_ms = 120000;
@@ -72,6 +74,7 @@ static int node_try(node *n, const char *store, const char *id, qd_err *err)
         .timeout_ms = timeout_ms,
         .listener = pass,
         .listener_arg = next_gate,
+        .authority = folder,
     };
     return qd_cluster_open(&k, &n->cluster, err);
 }
@@ -104,6 +107,95 @@ static int create(node *n, const char *name, qd_settings *s, const char *mapping
 {
     return qd_cluster_create_index(n->cluster, qd_str_c(name), s, qd_str_c(mapping), NULL, 0, NULL,
                                    err);
+}
+
+/* A folder in memory. */
+typedef struct disk {
+    char text[4096];
+    size_t n;
+    bool off;
+} disk;
+
+static int disk_read(void *arg, qd_buf *out, qd_err *err)
+{
+    disk *d = arg;
+    if (!d->n) return qd_err_set(err, QD_E_NOTFOUND, "no file");
+    return qd_buf_add(out, d->text, d->n);
+}
+
+static int disk_write(void *arg, qd_str text, qd_err *err)
+{
+    disk *d = arg;
+    if (d->off) return qd_err_set(err, QD_E_IO, "no disk");
+    assert_true(text.n < sizeof d->text);
+    memcpy(d->text, text.p, text.n);
+    d->n = text.n;
+    return 0;
+}
+
+static qd_authority *disk_open(disk *d)
+{
+    qd_authority *a;
+    qd_authority_files f = {disk_read, disk_write, d};
+    assert_int_equal(qd_authority_open(&f, &a, NULL), 0);
+    return a;
+}
+
+/* May a node start on that folder? */
+static bool starts_on(const disk *kept)
+{
+    disk d = *kept;
+    node n;
+    qd_err err;
+    qd_err_init(&err);
+    folder = disk_open(&d);
+    int rc = node_try(&n, "marks", "a", &err);
+    if (rc)
+        qd_coord_close(n.store);
+    else
+        node_close(&n);
+    qd_authority_close(folder);
+    folder = NULL;
+    if (rc) assert_non_null(strstr(qd_err_reason(&err), "is an old copy"));
+    qd_err_fini(&err);
+    return rc == 0;
+}
+
+/* A copy of the folder is old once what was written after it was marked, and never one that has
+ * more than the cluster knows, whatever became of the marks between. */
+static void what_was_written_is_marked(void **state)
+{
+    (void)state;
+    coord_memory *m = coord_memory_make(qd_env_system(), "marks");
+    disk d = {.n = 0};
+    timeout_ms = 300;
+    folder = disk_open(&d);
+    node n = node_open("marks", "a");
+    disk begun = d;
+    assert_int_equal(qd_cluster_mark(n.cluster, false, NULL), 0);
+    disk marked = d;
+    assert_int_equal(qd_cluster_mark(n.cluster, false, NULL), 0);
+    for (int i = 0; i < 12; i++) { /* more than the folder remembers */
+        coord_memory_off(m, true, false);
+        assert_int_not_equal(qd_cluster_mark(n.cluster, false, NULL), 0);
+        coord_memory_off(m, false, false);
+    }
+    coord_memory_off(m, true, true); /* it is there, the answer is lost: found, or tried again */
+    int rc = qd_cluster_mark(n.cluster, false, NULL);
+    coord_memory_off(m, false, false);
+    if (rc) assert_int_equal(qd_cluster_mark(n.cluster, false, NULL), 0);
+    d.off = true; /* a disk that takes nothing: the cluster is told nothing */
+    assert_int_not_equal(qd_cluster_mark(n.cluster, false, NULL), 0);
+    d.off = false;
+    disk newest = d;
+    node_close(&n);
+    qd_authority_close(folder);
+    folder = NULL;
+    assert_false(starts_on(&begun));
+    assert_false(starts_on(&marked));
+    assert_true(starts_on(&newest));
+    timeout_ms = 120000;
+    coord_memory_free(m);
 }
 
 static void nodes_see_each_others_changes(void **state)
@@ -582,6 +674,7 @@ int main(void)
         cmocka_unit_test(nothing_is_refused_without_masters),
         cmocka_unit_test(a_suspended_machine_shows_an_old_state),
         cmocka_unit_test(a_node_that_joined_anew_catches_up_first),
+        cmocka_unit_test(what_was_written_is_marked),
         cmocka_unit_test(nodes_see_each_others_changes),
         cmocka_unit_test(concurrent_mapping_updates_all_land),
         cmocka_unit_test(a_compacted_watch_reads_again),
