@@ -272,8 +272,12 @@ void qd_action_settings_follow(qd_config *config, qd_plugin_host *plugins, const
  * false. Whether it is so. [worker] */
 bool qd_action_quiet(qd_env *env, int64_t wait_ms);
 
-/* The service table that front-ends get (qd_plugin_host_service QD_SERVICE_ACTION). One per
- * process, bound to the actions given. */
-const qd_vtable *qd_action_service(qd_actions *a);
+/* Gives a call to this node's actions, which are kept until it has ended: an answer, or what the
+ * SDK says of its submit. [any] 0, or why no answer comes */
+QD_MUST_CHECK
+int32_t qd_actions_submit(qd_actions *a, struct qd_action_call *call, qd_err *err);
+/* The service table that front-ends get (qd_plugin_host_service QD_SERVICE_ACTION). Its calls go to
+ * the actions that qd_plugin_host_service_arg was given for the plugin's host. */
+const qd_vtable *qd_action_service(void);
 
 #endif

@@ -26,6 +26,7 @@
 #define ANSWER_LEAST 900u
 #define ANSWER_MAX ((size_t)1 << 31)
 #define STALE_SLOT 3                 /* of a call's host: how old its answer may be */
+#define NODE_SLOT 4                  /* of the same: the node whose actions it was given to */
 #define FEED_BYTES ((size_t)2 << 20) /* a batch of a streamed body */
 
 typedef struct running {
@@ -51,7 +52,6 @@ typedef struct running {
     void *state;
 } running;
 
-static qd_actions *bound;
 static _Atomic uint32_t own_calls; /* under way, of plugins of this process, not of clients */
 
 /* --- answering --- */
@@ -230,7 +230,7 @@ static bool waits_for_copies(const qd_request *q)
 {
     int64_t active;
     if (strcmp(q->api->pool, "write") != 0 || qdi_active_param(q, &active, NULL)) return false;
-    return qdi_active_waits(bound, active);
+    return qdi_active_waits(q->a, active);
 }
 
 /* Reads of a tier that cannot be mapped wait, and so does what asks other nodes, and what
@@ -242,8 +242,8 @@ static bool waits(const running *x)
     const qd_api *api = q->api;
     if (strcmp(api->pool, "management") == 0) return true;
     if (!x->served) return false; /* of the parts behind it none is looked at yet */
-    if ((bound->rpc && qdi_docs_many(bound)) || waits_for_copies(q)) return true;
-    if (!bound->store || (qd_store_caps(bound->store) & QD_STORE_MMAP)) return false;
+    if ((q->a->rpc && qdi_docs_many(q->a)) || waits_for_copies(q)) return true;
+    if (!q->a->store || (qd_store_caps(q->a->store) & QD_STORE_MMAP)) return false;
     return strcmp(api->pool, "search") == 0 || strcmp(api->pool, "get") == 0;
 }
 
@@ -259,7 +259,7 @@ static bool brief(running *x)
 static void run_on_fiber(qd_work *work)
 {
     running *x = (running *)(void *)work;
-    qd_fiber_run(qd_pools_get(bound->pools, x->q.api->pool), run_fiber, work);
+    qd_fiber_run(qd_pools_get(x->q.a->pools, x->q.api->pool), run_fiber, work);
 }
 
 /* A call whose client does not take its answer waits without a worker: this slot of it holds the
@@ -314,7 +314,7 @@ static bool take_gathered(running *x, int *rc)
     x->ready = NULL;
     qd_mutex_unlock(&x->lock);
     if (*rc == QD_E_LIMIT) {
-        (void)qdi_pressure_refuse(bound, FEED_BYTES, &x->err);
+        (void)qdi_pressure_refuse(x->q.a, FEED_BYTES, &x->err);
     } else if (*rc) {
         qd_err_set(&x->err, *rc, "[request] body does not fit in the memory allowed");
     }
@@ -388,15 +388,15 @@ static void stream_fiber(void *arg)
 static void run_stream_on_fiber(qd_work *work)
 {
     running *x = (running *)(void *)work;
-    qd_fiber_run(qd_pools_get(bound->pools, x->q.api->pool), stream_fiber, x);
+    qd_fiber_run(qd_pools_get(x->q.a->pools, x->q.api->pool), stream_fiber, x);
 }
 
 /* --- the service's slots --- */
 
 /* Only what does not need the cluster is answered before this node belongs to one. */
-static int check_serving(const qd_api *api, qd_err *err)
+static int check_serving(qd_actions *a, const qd_api *api, qd_err *err)
 {
-    if (atomic_load(&bound->serving) || (api->flags & QD_API_READY)) return 0;
+    if (atomic_load(&a->serving) || (api->flags & QD_API_READY)) return 0;
     int rc = qd_err_set(err, QD_E_CLUSTER_BLOCK,
                         "blocked by: [SERVICE_UNAVAILABLE/1/state not recovered / initialized];");
     qd_err_type(err, "cluster_block_exception", 503);
@@ -404,14 +404,15 @@ static int check_serving(const qd_api *api, qd_err *err)
 }
 
 /* What tells about a node and mends its settings is answered on one that refuses all else. */
-static qd_account *account_of(const qd_api *api)
+static qd_account *account_of(qd_actions *a, const qd_api *api)
 {
-    return api->flags & QD_API_VITAL ? bound->vital : bound->account;
+    return api->flags & QD_API_VITAL ? a->vital : a->account;
 }
 
-static int prepare(qd_action_call *call, const qd_api *api, running **out, qd_err *err)
+static int prepare(qd_actions *a, qd_action_call *call, const qd_api *api, running **out,
+                   qd_err *err)
 {
-    qd_account *account = account_of(api);
+    qd_account *account = account_of(a, api);
     running *x = qd_calloc(account, sizeof *x);
     if (!x) return qd_err_nomem(err, "request");
     x->call = call;
@@ -423,7 +424,7 @@ static int prepare(qd_action_call *call, const qd_api *api, running **out, qd_er
     qd_buf_init(&x->gathered, account, 4 * FEED_BYTES);
     qd_buf_init(&x->feeding, account, ANSWER_MAX);
     x->q = (qd_request){
-        .a = bound,
+        .a = a,
         .api = api,
         .params = call->params,
         .nparams = call->nparams,
@@ -433,7 +434,7 @@ static int prepare(qd_action_call *call, const qd_api *api, running **out, qd_er
         .origin = call->origin,
         .arena = &x->arena,
     };
-    qd_task_begin(bound->tasks, &x->q.task, api->name, qd_param(&x->q, "index"), true);
+    qd_task_begin(a->tasks, &x->q.task, api->name, qd_param(&x->q, "index"), true);
     call->host[1] = (void *)(uintptr_t)x->q.task.id;
     if (call->origin.opaque_id.n) qd_task_opaque_set(&x->q.task, call->origin.opaque_id);
     int rc = common_params(&x->q, err);
@@ -462,7 +463,7 @@ static int32_t refuse(qd_action_call *call, running *x, qd_err *err)
 /* Indexing takes part in the indexing pressure with the bytes of its body. */
 static bool charge(running *x, size_t n)
 {
-    return strcmp(x->q.api->pool, "write") != 0 || qdi_pressure_grow(&x->hold, bound, n);
+    return strcmp(x->q.api->pool, "write") != 0 || qdi_pressure_grow(&x->hold, x->q.a, n);
 }
 
 /* Starts a streamed call: with its whole body, or waiting for pieces. */
@@ -473,40 +474,40 @@ static int submit_stream(qd_action_call *call, running *x, qd_err *err)
     }
     x->last = !call->more;
     x->working = x->last || x->feeding.n >= FEED_BYTES;
-    bool fiber = (bound->rpc && qdi_docs_many(bound)) || waits_for_copies(&x->q);
+    bool fiber = (x->q.a->rpc && qdi_docs_many(x->q.a)) || waits_for_copies(&x->q);
     x->work.run = fiber ? run_stream_on_fiber : run_stream;
     if (!x->last) call->host[0] = x;
     if (!x->working) return 0;
-    int rc = qd_pool_submit(qd_pools_get(bound->pools, x->q.api->pool), &x->work, err);
+    int rc = qd_pool_submit(qd_pools_get(x->q.a->pools, x->q.api->pool), &x->work, err);
     if (rc) call->host[0] = NULL;
     return rc;
 }
 
-static int32_t submit(qd_self *self, qd_action_call *call, qd_err *err)
+int32_t qd_actions_submit(qd_actions *a, qd_action_call *call, qd_err *err)
 {
     running *x = NULL;
     qd_err why;
-    (void)self;
     const qd_api *api = qd_api_find(call->action);
     if (!api) {
         return qd_err_set(err, QD_E_ARG, "no action of the name [%.*s]", QD_STR_ARG(call->action));
     }
     qd_err_init(&why);
+    call->host[NODE_SLOT] = a;
     /* A plugin's op comes as it is, zeroed: it is told wherever the call ends, but not within this
      * submit. Its thread is no place for a request either. */
     bool here = call->op.host[0] != NULL;
     if (!here) qd_op_anywhere(&call->op, call->op.done, call->op.user);
-    int rc = prepare(call, api, &x, &why);
-    if (!rc) rc = check_serving(api, &why);
-    if (!rc) x->served = atomic_load(&bound->serving);
-    if (!rc && !charge(x, call->body.len)) rc = qdi_pressure_refuse(bound, call->body.len, &why);
+    int rc = prepare(a, call, api, &x, &why);
+    if (!rc) rc = check_serving(a, api, &why);
+    if (!rc) x->served = atomic_load(&a->serving);
+    if (!rc && !charge(x, call->body.len)) rc = qdi_pressure_refuse(a, call->body.len, &why);
     if (!rc && (api->flags & QD_API_STREAM)) {
         rc = submit_stream(call, x, &why);
     } else if (!rc && here && (api->flags & QD_API_LOOP)) {
         run_whole(&x->work);
     } else if (!rc && (!here || !brief(x) || !run_here(x))) {
         x->work.run = waits(x) ? run_on_fiber : run_whole;
-        rc = qd_pool_submit(qd_pools_get(bound->pools, api->pool), &x->work, &why);
+        rc = qd_pool_submit(qd_pools_get(a->pools, api->pool), &x->work, &why);
     }
     int32_t refused = rc ? refuse(call, x, &why) : 0;
     if (refused && err) qd_err_copy(err, &why);
@@ -523,12 +524,12 @@ static int gather(running *x, qd_slice piece, void (*ready)(qd_action_call *))
         return QD_E_REJECTED;
     }
     while (!charge(x, piece.len)) {
-        if (!qdi_pressure_fits(bound, piece.len)) return QD_E_LIMIT;
+        if (!qdi_pressure_fits(x->q.a, piece.len)) return QD_E_LIMIT;
         if (x->working || x->gathered.n) {
             x->ready = ready; /* the worker makes room */
             return QD_E_REJECTED;
         }
-        if (qdi_pressure_wait(&x->hold, bound, piece.len, ready, x->call)) return QD_E_REJECTED;
+        if (qdi_pressure_wait(&x->hold, x->q.a, piece.len, ready, x->call)) return QD_E_REJECTED;
     }
     /* a large body: all the room at once, and no more than is used */
     if (x->gathered.n + piece.len > FEED_BYTES / 4 && x->gathered.cap < FEED_BYTES) {
@@ -555,7 +556,7 @@ static int32_t body(qd_action_call *call, qd_slice piece, uint32_t last,
     qd_mutex_unlock(&x->lock);
     /* admitted at its first piece: the rest of it is never refused */
     if (start &&
-        qd_pool_submit_forced(qd_pools_get(bound->pools, x->q.api->pool), &x->work, NULL)) {
+        qd_pool_submit_forced(qd_pools_get(x->q.a->pools, x->q.api->pool), &x->work, NULL)) {
         call->host[0] = NULL;
         finish(x);
     }
@@ -568,7 +569,8 @@ static void cancel(qd_action_call *call)
     if (!x) {
         /* it may have ended: only the registry knows */
         uint64_t id = (uintptr_t)call->host[1];
-        if (id && qd_tasks_cancel_id(bound->tasks, id, "the client has gone away", NULL)) return;
+        const qd_actions *a = call->host[NODE_SLOT];
+        if (a && id && qd_tasks_cancel_id(a->tasks, id, "the client has gone away", NULL)) return;
         return;
     }
     call->host[0] = NULL;
@@ -580,7 +582,7 @@ static void cancel(qd_action_call *call)
     x->working = true;
     qd_mutex_unlock(&x->lock);
     if (start &&
-        qd_pool_submit_forced(qd_pools_get(bound->pools, x->q.api->pool), &x->work, NULL)) {
+        qd_pool_submit_forced(qd_pools_get(x->q.a->pools, x->q.api->pool), &x->work, NULL)) {
         finish(x);
     }
 }
@@ -596,7 +598,7 @@ static void resume(qd_action_call *call)
     __atomic_store_n(slot, NULL, __ATOMIC_RELEASE);
     running *x = now;
     x->work.run = run_end;
-    if (qd_pool_submit_forced(qd_pools_get(bound->pools, x->q.api->pool), &x->work, NULL)) {
+    if (qd_pool_submit_forced(qd_pools_get(x->q.a->pools, x->q.api->pool), &x->work, NULL)) {
         finish(x);
     }
 }
@@ -604,6 +606,11 @@ static void resume(qd_action_call *call)
 static int64_t stale_ms(const qd_action_call *call)
 {
     return (int64_t)(intptr_t)call->host[STALE_SLOT];
+}
+
+static int32_t submit(qd_self *self, qd_action_call *call, qd_err *err)
+{
+    return qd_actions_submit(qd_plugin_service_arg(self, QD_SERVICE_ACTION), call, err);
 }
 
 static const qd_svc_action service = {
@@ -624,8 +631,7 @@ bool qd_action_quiet(qd_env *env, int64_t wait_ms)
     return atomic_load(&own_calls) == 0;
 }
 
-const qd_vtable *qd_action_service(qd_actions *a)
+const qd_vtable *qd_action_service(void)
 {
-    if (bound != a) bound = a; /* asked again while requests run, it writes nothing */
     return &service.head;
 }

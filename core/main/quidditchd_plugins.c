@@ -31,7 +31,8 @@ static int plugins_start(qd_node *node, qd_err *err)
     int rc = qd_main_plugins_open(node->config, &node->paths, node->env, node->loop,
                                   qd_pools_get(&node->pools, "generic"), &h, err);
     if (rc != 0) return rc;
-    qd_plugin_host_service(h, QD_SERVICE_ACTION, qd_action_service(&node->actions));
+    qd_plugin_host_service(h, QD_SERVICE_ACTION, qd_action_service());
+    qd_plugin_host_service_arg(h, QD_SERVICE_ACTION, &node->actions);
     qd_plugin_host_service(h, QD_SERVICE_PEERS, qd_rpc_peers_service());
     rc = qd_plugin_builtin(h, qd_analysis_plugin(), err);
     if (rc == 0) rc = qd_plugin_builtin(h, qd_query_plugin(), err);

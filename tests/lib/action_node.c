@@ -188,9 +188,9 @@ static void answer_error(action_ticket *x, const qd_err *err)
     x->format = QD_FORMAT_JSON;
 }
 
-static const qd_svc_action *service_of(action_node *n)
+static const qd_svc_action *service(void)
 {
-    return (const qd_svc_action *)(const void *)qd_action_service(&n->a);
+    return (const qd_svc_action *)(const void *)qd_action_service();
 }
 
 static void submit(action_ticket *x, const rest_match *m, const char *body, uint32_t accept)
@@ -209,7 +209,7 @@ static void submit(action_ticket *x, const rest_match *m, const char *body, uint
     };
     qd_op_anywhere(&x->call.op, on_done, x);
     x->submitted = true;
-    if (service_of(x->n)->submit(NULL, &x->call, &err)) {
+    if (qd_actions_submit(&x->n->a, &x->call, &err)) {
         answer_error(x, &err);
         x->submitted = false;
     }
@@ -254,7 +254,7 @@ action_ticket *action_start(action_node *n, const char *method, const char *path
 
 void action_leave(action_ticket *t)
 {
-    if (t->submitted) service_of(t->n)->cancel(&t->call);
+    if (t->submitted) service()->cancel(&t->call);
 }
 
 int action_wait(action_node *n, action_ticket *x)
