@@ -89,7 +89,7 @@ static bool loop_here(const qd_loop *loop)
 
 static uint64_t loop_now(const qd_loop *loop)
 {
-    return qd_sim_now_ns(loop_of(loop)->sim);
+    return qd_env_mono_ns(loop->env);
 }
 
 static struct uv_loop_s *loop_uv(qd_loop *loop)

@@ -31,6 +31,15 @@ void qd_sim_wall_jump(qd_env *env, int64_t delta_ms);
 /* Nothing of this env's threads, pools and loops runs until then, as of a process that was stopped;
  * a time in the past lets it go on with what is due from now on. */
 void qd_sim_freeze(qd_env *env, uint64_t until_ns);
+/* The same of a machine that sleeps (boot: its boot clock goes on) or of one that is taken from its
+ * processor with all it has (boot false): its monotonic clock stands still meanwhile, its wall
+ * clock too unless boot. */
+void qd_sim_suspend(qd_env *env, uint64_t until_ns, bool boot);
+/* How fast the clocks of a new env run; 1.0 is the world's pace. Before its first thread. */
+void qd_sim_rate(qd_env *env, double rate);
+/* From now on a thread that reads a clock loses its processor for up to max_ns in ppm of a million
+ * reads: what stands between two statements of the product happens there, too. */
+void qd_sim_preempt(qd_sim *sim, uint32_t ppm, uint64_t max_ns);
 /* Has a simulated thread come to its end? Joining it does not wait then. [any] */
 bool qd_sim_thread_ended(const qd_thread *t);
 /* The env of the fiber that runs; NULL: the driver. */

@@ -29,7 +29,7 @@
 #endif
 
 #define SIM_MAGIC 0x5153494du
-#define STACK_BYTES (FIBER_ASAN ? 1u << 20 : 256u << 10)
+#define STACK_BYTES (FIBER_ASAN ? 4u << 20 : 1u << 20) /* whole requests run on them */
 #define GUARD_BYTES 4096u
 #define CLOCK_STEP_NS 20u
 #define YIELD_MAX_NS 1000000u
@@ -41,6 +41,7 @@ typedef struct event {
     uint64_t at_ns, tie, seq;
     qdi_fiber *fiber; /* resumed if its block still has the number gen */
     uint64_t gen;
+    bool timed; /* the end of its wait, by its env's clock */
     void (*fn)(void *arg);
     void *arg;
 } event;
@@ -53,6 +54,7 @@ struct qdi_fiber {
     void (*fn)(void *arg);
     void *arg;
     uint64_t number, gen; /* gen counts blocks, so that late wakes are seen */
+    uint64_t until_ns;    /* by its env's clock: the end of a wait */
     qd_cond *cond;        /* waited for */
     bool blocked, woken, done, joined;
     uint32_t yields; /* in a row */
@@ -66,6 +68,8 @@ struct qd_sim {
     QD_VEC(event) heap;
     qdi_fiber driver, *here, *fibers;
     qdi_sim_env *last; /* whose fiber the last step ran */
+    uint32_t preempt_ppm;
+    uint64_t preempt_ns;
     ucontext_t scheduler;
     qdi_sim_env *envs;
     const void *driver_stack; /* for ASan */
@@ -77,6 +81,24 @@ static _Thread_local qd_sim *current;
 static qdi_sim_env *env_of(qd_env *env)
 {
     return QD_CONTAINER_OF(env, qdi_sim_env, base);
+}
+
+/* --- clocks of an env: they run at a rate of their own, and stand still while it is suspended ---
+ */
+
+static uint64_t local_ns(const qdi_sim_env *e, uint64_t now_ns)
+{
+    uint64_t ran = now_ns > e->behind_ns ? now_ns - e->behind_ns : 0;
+    return e->rate == 1.0 ? ran : (uint64_t)((double)ran * e->rate);
+}
+
+/* When that env's clock will show until_ns, if it is not suspended before. */
+static uint64_t world_ns(const qdi_sim_env *e, uint64_t now_ns, uint64_t until_ns)
+{
+    uint64_t local = local_ns(e, now_ns);
+    if (until_ns <= local) return now_ns;
+    if (e->rate == 1.0) return now_ns + (until_ns - local);
+    return now_ns + (uint64_t)((double)(until_ns - local) / e->rate) + 1;
 }
 
 static void trace(qd_sim *sim, uint64_t a, uint64_t b)
@@ -153,7 +175,7 @@ static void switch_stack(ucontext_t *from, ucontext_t *to, const void *stack, si
 
 /* Stacks are kept for the next fibers, as simulations start many; not with ASan, which marks them.
  */
-enum { SPARE_STACKS = 64 };
+enum { SPARE_STACKS = 512 };
 static _Thread_local void *spare_stack[SPARE_STACKS];
 static _Thread_local uint32_t spare_stacks;
 
@@ -242,6 +264,12 @@ static bool step(qd_sim *sim)
         qd_assert(rc == 0);
         return true;
     }
+    if (e.timed && e.fiber->env && local_ns(e.fiber->env, sim->now_ns) < e.fiber->until_ns) {
+        e.at_ns = world_ns(e.fiber->env, sim->now_ns, e.fiber->until_ns); /* it was suspended */
+        int rc = push(sim, e);
+        qd_assert(rc == 0);
+        return true;
+    }
     sim->steps++;
     sim->last = e.fiber ? e.fiber->env : NULL;
     trace(sim, e.fiber ? e.fiber->number : 0, e.seq);
@@ -264,9 +292,11 @@ bool qdi_fiber_block(qd_sim *sim, uint64_t until_ns)
     qdi_fiber *f = sim->here;
     f->woken = false;
     f->blocked = true;
+    f->until_ns = until_ns;
     if (until_ns != UINT64_MAX) {
         uint64_t at = until_ns > sim->now_ns ? until_ns : sim->now_ns;
-        int rc = push(sim, (event){.at_ns = at, .fiber = f, .gen = f->gen});
+        if (f->env) at = world_ns(f->env, sim->now_ns, until_ns);
+        int rc = push(sim, (event){.at_ns = at, .fiber = f, .gen = f->gen, .timed = true});
         qd_assert(rc == 0);
     }
     if (f != &sim->driver) {
@@ -306,7 +336,8 @@ static void yield(void)
     uint64_t most = 1000ull << (f->yields < 10 ? f->yields : 10);
     if (most > YIELD_MAX_NS) most = YIELD_MAX_NS;
     uint32_t yields = f->yields;
-    qdi_fiber_block(sim, sim->now_ns + 1 + qd_prng_below(&sim->prng, most));
+    uint64_t now = f->env ? local_ns(f->env, sim->now_ns) : sim->now_ns;
+    qdi_fiber_block(sim, now + 1 + qd_prng_below(&sim->prng, most));
     f->yields = yields;
 }
 
@@ -371,12 +402,23 @@ static const struct qdi_sim_hooks hooks = {yield, cond_wait, cond_wake};
 
 static uint64_t sim_mono_ns(qd_env *env)
 {
-    return env_of(env)->sim->now_ns += CLOCK_STEP_NS;
+    qdi_sim_env *e = env_of(env);
+    qd_sim *sim = e->sim;
+    if (sim->preempt_ppm && sim->here->env && qd_prng_below(&sim->prng, 1000000) < sim->preempt_ppm)
+        qdi_fiber_block(sim, local_ns(sim->here->env, sim->now_ns) +
+                                 qd_prng_below(&sim->prng, sim->preempt_ns));
+    return local_ns(e, sim->now_ns += CLOCK_STEP_NS);
+}
+
+static uint64_t sim_boot_ns(qd_env *env)
+{
+    const qdi_sim_env *e = env_of(env);
+    return sim_mono_ns(env) + e->asleep_ns;
 }
 
 static int64_t sim_wall_us(qd_env *env)
 {
-    return env_of(env)->wall_us + (int64_t)(sim_mono_ns(env) / 1000);
+    return env_of(env)->wall_us + (int64_t)(sim_boot_ns(env) / 1000);
 }
 
 static void sim_random(qd_env *env, void *out, size_t n)
@@ -392,9 +434,12 @@ static void sim_random(qd_env *env, void *out, size_t n)
 
 static void sim_sleep_ns(qd_env *env, uint64_t ns)
 {
-    qd_sim *sim = env_of(env)->sim;
-    uint64_t until = sim->now_ns + ns;
-    while (sim->now_ns < until) qdi_fiber_block(sim, until);
+    const qdi_sim_env *e = env_of(env);
+    uint64_t until = local_ns(e, e->sim->now_ns) + ns;
+    bool own = e->sim->here->env == e; /* else the clock is that of who sleeps */
+    if (!own) until = e->sim->now_ns + ns;
+    while ((own ? local_ns(e, e->sim->now_ns) : e->sim->now_ns) < until)
+        qdi_fiber_block(e->sim, until);
 }
 
 static int sim_thread_start(qd_env *env, const char *name, void (*fn)(void *arg), void *arg,
@@ -452,7 +497,7 @@ qd_env *qd_sim_env(qd_sim *sim, const char *name)
         .magic = QD_ENV_MAGIC,
         .name = name,
         .mono_ns = sim_mono_ns,
-        .boot_ns = sim_mono_ns,
+        .boot_ns = sim_boot_ns,
         .wall_us = sim_wall_us,
         .random = sim_random,
         .sleep_ns = sim_sleep_ns,
@@ -462,6 +507,7 @@ qd_env *qd_sim_env(qd_sim *sim, const char *name)
         .pool_open = qdi_pool_sim_open,
     };
     e->sim = sim;
+    e->rate = 1.0;
     e->wall_us = WALL_START_US;
     qd_prng_init(&e->prng, qd_prng_u64(&sim->prng));
     e->next = sim->envs;
@@ -476,7 +522,36 @@ void qd_sim_wall_jump(qd_env *env, int64_t delta_ms)
 
 void qd_sim_freeze(qd_env *env, uint64_t until_ns)
 {
-    env_of(env)->frozen_ns = until_ns;
+    qdi_sim_env *e = env_of(env);
+    uint64_t now = e->sim->now_ns;
+    if (e->stopped && e->frozen_ns > now) { /* woken before its time */
+        e->behind_ns -= e->frozen_ns - now;
+        if (e->asleep) e->asleep_ns -= e->frozen_ns - now;
+    }
+    e->stopped = e->asleep = false;
+    e->frozen_ns = until_ns;
+}
+
+void qd_sim_suspend(qd_env *env, uint64_t until_ns, bool boot)
+{
+    qdi_sim_env *e = env_of(env);
+    qd_sim_freeze(env, until_ns);
+    if (until_ns <= e->sim->now_ns) return;
+    e->stopped = true;
+    e->asleep = boot;
+    e->behind_ns += until_ns - e->sim->now_ns;
+    if (boot) e->asleep_ns += until_ns - e->sim->now_ns;
+}
+
+void qd_sim_preempt(qd_sim *sim, uint32_t ppm, uint64_t max_ns)
+{
+    sim->preempt_ppm = max_ns ? ppm : 0;
+    sim->preempt_ns = max_ns;
+}
+
+void qd_sim_rate(qd_env *env, double rate)
+{
+    env_of(env)->rate = rate;
 }
 
 bool qd_sim_thread_ended(const qd_thread *t)
