@@ -180,7 +180,7 @@ ALL_OBJS += $(patsubst %.c,$(OBJ)/%.o,$(UNIT_SRCS)) $(UNIT_HELPERS)
 .PHONY: units
 units: $(UNITS)
 
--include $(wildcard tests/*/module.mk tests/sim/raft.mk tests/sim/kcore.mk tests/sim/cluster.mk)
+-include $(wildcard tests/*/module.mk tests/sim/raft.mk tests/sim/kcore.mk tests/sim/cluster.mk tests/sim/node.mk)
 # last: the parts above add their objects
 -include $(ALL_OBJS:.o=.d)
 

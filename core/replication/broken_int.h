@@ -35,7 +35,24 @@ enum {
     REPL_BROKEN_UNSTARTED_PRIMARY,      /* a new copy acknowledges before it has started */
     REPL_BROKEN_SEARCH_BEHIND,          /* an opened primary is searched before it is back */
     REPL_BROKEN_JOIN_OLD_ROUND,         /* a read counts answers to what was asked before it came */
-    REPL_BROKEN_END
+    REPL_BROKEN_END,              /* behind it: of the shell around the machines, for whole nodes */
+    REPL_BROKEN_OK_WHATEVER_TERM, /* a copy answers OK whatever term it obeys by now */
+    REPL_BROKEN_RESYNC_NO_ROLL_BACK,   /* the first part of a resync sets nothing back */
+    REPL_BROKEN_RESYNC_UNSYNCED,       /* parts of a resync are answered before their sync */
+    REPL_BROKEN_PUBLISH_UNSHOWN,       /* a copy says that it shows what it has not installed */
+    REPL_BROKEN_RECOVERY_NOT_SET_BACK, /* a recovering copy keeps what it had */
+    REPL_BROKEN_RECOVERY_UNSYNCED,     /* it says that it has what it did not sync */
+    REPL_BROKEN_STARTED_UNSYNCED,      /* it starts when its files are there */
+    REPL_BROKEN_UNKNOWN_IS_OK,         /* a batch that ended unknown is acknowledged */
+    REPL_BROKEN_DEPOSED_IS_OK,        /* so is one that was applied by a primary that is none now */
+    REPL_BROKEN_NOT_FOUND_AT_ONCE,    /* "not found" waits for nothing */
+    REPL_BROKEN_PLAIN_BESIDE_TRACKED, /* writers that gather nothing go on when a copy is tracked */
+    REPL_BROKEN_REFRESH_HERE_ONLY,    /* a refresh does not wait for copies */
+    REPL_BROKEN_CHANGE_ASSUMED,       /* a change of the record without an answer counts as done */
+    REPL_BROKEN_CHECKPOINT_OF_OWN, /* copies are told the primary's checkpoint as the global one */
+    REPL_BROKEN_FINAL_UNASKED,     /* the source admits whoever asks, whatever it has */
+    REPL_BROKEN_PULL_TO_GLOBAL,    /* the source sends operations up to the global checkpoint */
+    REPL_BROKEN_SENT_IS_SHOWN,     /* a publication that was sent counts as shown */
 };
 #ifdef REPL_VARIANTS /* the simulation: all in one program, chosen when it starts */
 extern int repl_variant;

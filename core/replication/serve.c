@@ -1,4 +1,5 @@
 /* serve.c: a copy answers its primary. See repl_int.h, copy_int.h. */
+#include "replication/broken_int.h"
 #include "replication/repl_int.h"
 #include <stdio.h>
 
@@ -111,9 +112,15 @@ static void confirm(repl_shard *g, qd_engine *e, const repl_request *q, repl_rep
 {
     int64_t max;
     repl_checkpoints(g, e, &a->persisted, &max);
+    if (repl_broken(COPY_ACK_BEFORE_FSYNC) || repl_broken(RESYNC_UNSYNCED)) {
+        qd_engine_checkpoints at;
+        qd_engine_checkpoints_get(e, &at);
+        a->persisted = at.processed;
+    }
     qd_mutex_lock(&g->lock);
     a->term = g->cm.term;
     a->verdict = g->cm.term == q->term ? REPL_OK : REPL_STALE_TERM;
+    if (repl_broken(OK_WHATEVER_TERM)) a->verdict = REPL_OK;
     qd_mutex_unlock(&g->lock);
 }
 
@@ -148,7 +155,8 @@ static int take_ops(repl_shard *g, qd_engine *e, const repl_request *q, qd_err *
     int rc = 0;
     if (q->tail.n) {
         rc = qd_engine_replicate(e, q->term, q->tail, NULL, &at, err);
-        if (!rc) rc = qd_engine_sync(e, &at, err);
+        bool sync = !repl_broken(COPY_ACK_BEFORE_FSYNC) && !repl_broken(RESYNC_UNSYNCED);
+        if (!rc && sync) rc = qd_engine_sync(e, &at, err);
     }
     if (!rc) qd_engine_global_checkpoint_set(e, q->global);
     (void)g;
@@ -179,12 +187,13 @@ static int resync_part(repl_shard *g, qd_engine *e, const repl_request *q, repl_
                        qd_err *err)
 {
     int rc = 0;
-    if (v == REPL_COPY_ROLL_BACK) {
+    if (v == REPL_COPY_ROLL_BACK && !repl_broken(RESYNC_NO_ROLL_BACK)) {
         rc = qd_engine_rollback(e, q->term, q->first - 1, NULL, err);
     }
     if (!rc && v != REPL_COPY_REPEATED) rc = take_ops(g, e, q, err);
     if (!rc && v == REPL_COPY_REPEATED) rc = qd_engine_sync_all(e, err);
-    if (!rc && v != REPL_COPY_REPEATED && q->flags & REPL_LAST) {
+    bool trims = v != REPL_COPY_REPEATED && q->flags & REPL_LAST;
+    if (!rc && trims && !repl_broken(RESYNC_NO_TRIM)) {
         rc = qd_engine_trim_above(e, q->max, q->term, err);
     }
     return rc;
@@ -239,7 +248,8 @@ static void serve_publish(repl_shard *g, qd_engine *e, const repl_request *q, re
     qd_mutex_unlock(&g->lock);
     int rc = known ? qd_publication_decode(q->tail, &g->r->account, &p, &err)
                    : qd_err_set(&err, QD_E_CLOSED, "the node of the primary is not known");
-    if (!rc) rc = repl_install(g, e, p, from, q->by, NULL, &err);
+    bool skip = repl_broken(PUBLISH_UNSHOWN);
+    if (!rc && !skip) rc = repl_install(g, e, p, from, q->by, NULL, &err);
     qd_publication_unref(p);
     if (rc) {
         failed(g, e, a, rc, &err);
@@ -248,6 +258,7 @@ static void serve_publish(repl_shard *g, qd_engine *e, const repl_request *q, re
         qd_engine_published(e, &term, &a->peer, &a->max);
         confirm(g, e, q, a);
         qd_engine_published(e, &term, &a->peer, &a->max);
+        if (skip) a->max = q->global;
     }
     qd_err_fini(&err);
 }

@@ -1,4 +1,5 @@
 /* source.c: the primary's side of a recovery, and its files. See docs/replication.md. */
+#include "replication/broken_int.h"
 #include "replication/repl_int.h"
 #include <stdio.h>
 
@@ -143,6 +144,7 @@ static void track(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply
     qd_engine_checkpoints at;
     qd_mutex_lock(&g->lock);
     bool first = !g->replicated;
+    bool waits = !repl_broken(PLAIN_BESIDE_TRACKED);
     g->first_writer++;
     g->replicated = true;
     qd_mutex_unlock(&g->lock);
@@ -150,12 +152,12 @@ static void track(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply
     /* those who began to write when there was nobody to write for */
     uint64_t until = qd_env_mono_ns(g->r->env) + PLAIN_NS;
     qd_mutex_lock(&g->lock);
-    while (g->plain && qd_env_mono_ns(g->r->env) < until) {
+    while (g->plain && waits && qd_env_mono_ns(g->r->env) < until) {
         (void)qd_waitq_wait(&g->changed, until);
     }
     g->first_writer--;
     progress_now(g, e);
-    bool fit = g->leading && g->pm.term == q->term && !g->plain;
+    bool fit = g->leading && g->pm.term == q->term && !(g->plain && waits);
     repl_peer *c = fit ? repl_primary_track(&g->pm, q->by) : NULL;
     a->peer = c ? c->id : 0;
     repl_unlock(g);
@@ -198,6 +200,7 @@ static void pull(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply 
     int64_t last = -1;
     if (!tracked(g, q, a) || retain(g, e, q->by, q->first, err)) return;
     qd_engine_checkpoints_get(e, &at);
+    if (repl_broken(PULL_TO_GLOBAL)) at.processed = at.global;
     a->max = at.processed;
     if (q->first > at.processed) {
         a->verdict = REPL_OK;
@@ -223,8 +226,9 @@ static void finalize(repl_shard *g, qd_engine *e, const repl_request *q, repl_re
     qd_mutex_lock(&g->lock);
     progress_now(g, e);
     repl_peer *c = repl_primary_peer(&g->pm, q->peer);
-    repl_final f = !c          ? REPL_FINAL_OPS
-                   : c->counts ? REPL_FINAL_ADMIT
+    repl_final f = !c                           ? REPL_FINAL_OPS
+                   : repl_broken(FINAL_UNASKED) ? REPL_FINAL_ADMIT
+                   : c->counts                  ? REPL_FINAL_ADMIT
                                : repl_recovery_final(q->persisted, g->pm.global, q->open_term,
                                                      q->open_generation, term, generation);
     if (c && f == REPL_FINAL_ADMIT) {
@@ -235,7 +239,8 @@ static void finalize(repl_shard *g, qd_engine *e, const repl_request *q, repl_re
                                  .generation = q->open_generation,
                                  .max_seq_no = q->max};
         }
-        (void)repl_primary_admit(&g->pm, c->id, q->persisted, repl_now(g));
+        int64_t has = repl_broken(FINAL_UNASKED) ? g->pm.persisted : q->persisted;
+        (void)repl_primary_admit(&g->pm, c->id, has, repl_now(g));
         c = repl_primary_peer(&g->pm, q->peer);
         if (c && c->in_sync) a->flags |= REPL_IN_SYNC;
     }

@@ -4,6 +4,7 @@
  * that is not heard ends it: the allocation finds another node. Once in sync it reports itself as
  * started.
  */
+#include "replication/broken_int.h"
 #include "replication/repl_int.h"
 #include <stdio.h>
 
@@ -50,7 +51,8 @@ static void request(const target *t, repl_request *q)
     *q = (repl_request){.shard = t->g->number,
                         .term = t->term,
                         .peer = t->peer,
-                        .persisted = t->g->async ? at.processed : at.persisted};
+                        .persisted = t->g->async || repl_broken(RECOVERY_UNSYNCED) ? at.processed
+                                                                                   : at.persisted};
     memcpy(q->uuid, t->g->uuid, sizeof q->uuid);
     memcpy(q->aid, t->primary, sizeof q->aid);
     memcpy(q->by, t->g->aid, sizeof q->by);
@@ -152,7 +154,11 @@ static int prepare(target *t, const repl_reply *a, qd_err *err)
     t->by_ops = a->flags & REPL_BY_OPS;
     int rc = 0;
     if (!t->by_ops) rc = qd_engine_recovery_reset(t->e, a->history, err);
-    if (!rc) rc = qd_engine_rollback(t->e, a->term, QD_SEQ_NO_NONE, &to, err);
+    if (!rc && repl_broken(RECOVERY_NOT_SET_BACK)) {
+        rc = qd_engine_term_raise(t->e, a->term, err);
+    } else if (!rc) {
+        rc = qd_engine_rollback(t->e, a->term, QD_SEQ_NO_NONE, &to, err);
+    }
     if (rc) return rc;
     qd_mutex_lock(&g->lock);
     if (a->term > g->cm.term) repl_copy_adopted(&g->cm, a->term);
@@ -229,7 +235,7 @@ static int operations(target *t, qd_err *err)
         q.first = q.persisted + 1;
         rc = ask(t, QD_ACTION_RECOVERY_OPS, &q, &call, &a, err);
         if (!rc && a.tail.n) rc = qd_engine_replicate(t->e, t->term, a.tail, &n, &at, err);
-        if (!rc && n) rc = qd_engine_sync(t->e, &at, err);
+        if (!rc && n && !repl_broken(RECOVERY_UNSYNCED)) rc = qd_engine_sync(t->e, &at, err);
         more = !rc && n && a.flags & REPL_MORE;
         qd_mutex_lock(&t->g->lock);
         t->g->progress.ops_recovered += n;
@@ -244,7 +250,8 @@ static int operations(target *t, qd_err *err)
         qd_rpc_call_fini(&call);
     }
     /* above what the source had when it began to track: of this term, or of nobody */
-    return rc ? rc : qd_engine_trim_above(t->e, t->max, t->term, err);
+    if (rc || repl_broken(RECOVERY_NO_TRIM)) return rc;
+    return qd_engine_trim_above(t->e, t->max, t->term, err);
 }
 
 /* 1: in sync; 0: something is still missing; else an error. */
@@ -334,7 +341,7 @@ static int recover_once(repl_shard *g, source *from, qd_err *err)
     if (!rc) rc = track(&t, err);
     if (!rc) rc = files(&t, err);
     if (!rc) rc = operations(&t, err);
-    int in_sync = 0;
+    int in_sync = repl_broken(STARTED_UNSYNCED);
     while (!rc && !in_sync) {
         in_sync = finalize(&t, err);
         if (in_sync < 0) rc = in_sync;

@@ -49,6 +49,20 @@ static void let_go(store_crash *d)
     pthread_mutex_unlock(&d->lock);
 }
 
+/* What a sync takes. */
+static void take_time(store_crash *d)
+{
+    if (d->pause) d->pause(d->pause_arg);
+}
+
+void store_crash_pause(store_crash *d, void (*pause)(void *arg), void *arg)
+{
+    hold(d);
+    d->pause = pause;
+    d->pause_arg = arg;
+    let_go(d);
+}
+
 static int32_t fail(qd_err *err, int rc, const char *what, qd_str name)
 {
     if (rc >= 0) return 0;
@@ -254,6 +268,7 @@ static int32_t put_commit(qd_storage_put *p, uint32_t flags, qd_err *err)
     store_crash *d = p->tier->disk;
     qd_str name = qd_str_c(p->name);
     bool lazy = flags & QD_STORAGE_COMMIT_LAZY;
+    if (!lazy) take_time(d);
     hold(d);
     int rc = disk_find(d, name) ? QD_E_EXISTS : 0;
     if (!rc && !lazy) rc = disk_sync(d, p->node, STORE_CRASH_NO_OBJECT_SYNC);
@@ -279,6 +294,7 @@ static void put_abort(qd_storage_put *p)
 static int32_t sync_objects(qd_storage *t, const qd_str *names, size_t n, qd_err *err)
 {
     store_crash *d = t->disk;
+    take_time(d);
     hold(d);
     int rc = 0;
     size_t at = 0;
@@ -307,6 +323,7 @@ static int32_t publish(qd_storage *t, qd_str name, const void *data, size_t len,
     if (bad_name(name, err)) return QD_E_ARG;
     if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, "publishing", name);
     store_crash *d = t->disk;
+    take_time(d);
     hold(d);
     inode *i = disk_inode(d, QD_STORAGE_POINT);
     int rc = disk_append(d, i, data, len);
@@ -397,7 +414,11 @@ static int32_t log_sync(qd_storage_log *l, uint64_t upto, qd_err *err)
     (void)upto;
     store_crash *d = l->tier->disk;
     hold(d);
-    int rc = l->dead ? QD_E_IO : disk_sync(d, l->node, STORE_CRASH_NO_LOG_SYNC);
+    uint64_t len = l->node->len;
+    let_go(d);
+    take_time(d);
+    hold(d);
+    int rc = l->dead ? QD_E_IO : disk_sync_upto(d, l->node, len, STORE_CRASH_NO_LOG_SYNC);
     if (rc) {
         rc = QD_E_IO;
         l->dead = true;

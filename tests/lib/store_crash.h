@@ -56,6 +56,10 @@ void store_crash_serve(store_crash *d);
 void store_crash_capacity_set(store_crash *d, uint64_t bytes);
 void store_crash_mutants_set(store_crash *d, uint32_t mutants);
 
+/* Called before each sync on the thread that asks for it: a simulated disk takes its time there.
+ * What a log's sync makes durable is what was written when it began. NULL: none. */
+void store_crash_pause(store_crash *d, void (*pause)(void *arg), void *arg);
+
 /* From now on, or after n more writing steps, every call but closing fails with QD_E_IO. */
 void store_crash_power_off(store_crash *d);
 void store_crash_power_off_at(store_crash *d, uint64_t n);

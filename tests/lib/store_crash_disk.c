@@ -113,20 +113,26 @@ int disk_append(store_crash *d, inode *i, const void *p, size_t n)
     return rc;
 }
 
-int disk_sync(store_crash *d, inode *i, uint32_t mutant)
+int disk_sync_upto(store_crash *d, inode *i, uint64_t upto, uint32_t mutant)
 {
     int rc = disk_step(d, STORE_CRASH_SYNCS);
-    if (rc && !d->off) { /* said once; from now on the pages are clean, and no sync writes them */
-        for (size_t k = 0; k < i->ndirty; k++) {
-            add_span(&i->lost, &i->nlost, &i->lost_cap, i->dirty[k].from, i->dirty[k].to);
-        }
-        i->ndirty = 0;
+    size_t kept = 0;
+    if (d->off || (!rc && d->options.mutants & mutant)) return rc;
+    for (size_t k = 0; k < i->ndirty; k++) {
+        span s = i->dirty[k];
+        uint64_t to = s.to < upto ? s.to : upto;
+        /* said once; from now on the pages are clean, and no sync writes them */
+        if (rc && s.from < to) add_span(&i->lost, &i->nlost, &i->lost_cap, s.from, to);
+        if (s.to > upto) i->dirty[kept++] = (span){s.from > upto ? s.from : upto, s.to};
     }
-    if (rc) return rc;
-    if (d->options.mutants & mutant) return 0;
-    i->ndirty = 0;
-    i->synced_len = i->len;
-    return 0;
+    i->ndirty = kept;
+    if (!rc) i->synced_len = upto < i->len ? upto : i->len;
+    return rc;
+}
+
+int disk_sync(store_crash *d, inode *i, uint32_t mutant)
+{
+    return disk_sync_upto(d, i, UINT64_MAX, mutant);
 }
 
 void disk_medium(const inode *i, const qd_storage_range *g)

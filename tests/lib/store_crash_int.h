@@ -59,6 +59,8 @@ struct store_crash {
     bool fail_sticky;
     inode *recycled;   /* the last log removed: where new logs get their blocks from */
     struct late *late; /* thread of late completions */
+    void (*pause)(void *arg);
+    void *pause_arg;
 };
 
 /* Counts a step of a kind; 0 or the error injected. */
@@ -69,6 +71,8 @@ void inode_unref(store_crash *d, inode *i);
 /* Writes at the end; QD_E_NOSPACE when the disk is full. A failing step writes half of it. */
 int disk_append(store_crash *d, inode *i, const void *p, size_t n);
 int disk_sync(store_crash *d, inode *i, uint32_t mutant);
+/* The same of its first bytes. */
+int disk_sync_upto(store_crash *d, inode *i, uint64_t upto, uint32_t mutant);
 /* Cuts, durably. */
 int disk_cut(store_crash *d, inode *i, uint64_t len);
 /* What was read past the caches: without the bytes that a failed sync was for. */

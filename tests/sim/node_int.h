@@ -1,0 +1,191 @@
+/*
+ * node_int.h: what the files of the simulation of whole nodes share. See node_sim.h.
+ *
+ *   node_world.c    a schedule: its beginning, its end, the log
+ *   node_proc.c     a node's process: everything that a node has, opened and closed in order
+ *   node_client.c   clients: requests and what they were answered
+ *   node_faults.c   what goes wrong
+ *   node_check.c    what must hold of the histories and of the copies at the end
+ *   node_main.c     the program
+ */
+#ifndef QD_TESTS_NODE_INT_H
+#define QD_TESTS_NODE_INT_H
+
+#include "action/action.h"
+#include "cluster/remote/remote.h"
+#include "lib/coord_memory.h"
+#include "lib/store_crash.h"
+#include "node_sim.h"
+#include "replication/replication.h"
+#include "rpc/rpc.h"
+#include "rpc/sim_wire.h"
+#include "runtime/sim_env.h"
+#include "runtime/sync.h"
+#include "still.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NODES 3
+#define CONTROL NODES /* the node that keeps the state */
+#define MACHINES (NODES + 1)
+#define DOCS 5
+#define CLIENTS 5
+#define OPS_MAX 4096
+#define INDEX "docs"
+#define TTL_MS 3000
+
+typedef struct world world;
+
+/* A process of a node. */
+typedef struct proc {
+    world *w;
+    int node;
+    uint32_t life;
+    bool data, dying, power, clean, open, ended;
+    char id[40], name[8], address[16];
+    qd_env *env;
+    qd_thread *main;
+    qd_mutex lock;
+    qd_cond wake; /* it is told to end */
+    store_crash *disk;
+    qd_account account;
+    qd_pools pools;
+    qd_actions a;
+    qd_loop *loop;
+    qd_coord_store *store;
+    qd_remote_server *server;
+    qd_replication *_Atomic replication;
+    qd_mutex following;
+    bool closed;    /* the state is followed no more */
+    uint32_t calls; /* of clients, under way in it */
+} proc;
+
+typedef struct machine {
+    proc *now, *before; /* before: it was killed and is being cleared away */
+    store_crash *disk;
+    uint32_t lives;
+    uint64_t start_at; /* 0: nobody starts it */
+    uint64_t slow_until, slow_ms;
+    double rate;
+    int64_t skew_ms;
+} machine;
+
+typedef enum okind {
+    O_PUT,
+    O_CREATE,
+    O_CAS,
+    O_UPDATE,
+    O_DELETE,
+    O_AUTO, /* under an id that the node makes */
+    O_GET,
+    O_REFRESH,
+    O_SEARCH
+} okind;
+typedef enum ostate { S_OPEN, S_OK, S_CONFLICT, S_REFUSED, S_UNKNOWN } ostate;
+
+/* An operation of the history; its number is the value that it writes. */
+typedef struct hop {
+    okind kind;
+    ostate state;
+    uint8_t doc;
+    bool found, calm; /* calm: no node was apart from the others */
+    uint64_t begin, end;
+    int64_t seq, term, version; /* of what was written, or seen; -1 */
+    int64_t pred, pred_term;    /* of O_CAS */
+    int64_t val;                /* seen; -1: unknown */
+    char id[40];                /* of O_AUTO */
+} hop;
+
+/* A document as a search showed it. */
+typedef struct shown {
+    uint8_t doc;
+    int64_t seq, val;
+    uint32_t op;
+} shown;
+#define SHOWN_MAX 8192
+
+struct world {
+    uint64_t seed;
+    bool traced, quiet, failed;
+    qd_prng prng;
+    qd_sim *sim;
+    qd_sim_net *net;
+    qd_env *env; /* of clients and operators */
+    coord_memory *coord;
+    machine m[MACHINES];
+    uint32_t shards, replicas, replicas_now;
+    bool created;
+    node_report *r;
+    hop *op; /* from 1 */
+    uint32_t nops;
+    shown *shown;
+    uint32_t nshown;
+    uint8_t shard_of[DOCS];
+    uint32_t clients; /* running */
+    bool clients_end;
+    still still;
+    /* what is going on, for the shares of reads */
+    uint64_t term[8];
+    bool promoting, moving;
+    uint64_t rolled_ns; /* when a copy was set back last */
+    /* from when on every node has heard of what the others know; searches before may be old */
+    uint64_t calm_ns;
+    uint64_t think_ms; /* of clients, between requests */
+    bool slow;         /* the network is, now and then */
+    char not_green[200];
+};
+
+/* --- node_world.c --- */
+uint64_t rnd(world *w, uint64_t n);
+bool chance(world *w, double p);
+uint64_t ms(uint64_t n);
+uint64_t us(uint64_t n);
+uint64_t now_ns(const world *w);
+void fail(world *w, const char *fmt, ...) QD_PRINTF(2, 3);
+void trace(world *w, const char *fmt, ...) QD_PRINTF(2, 3);
+world *world_now(void);
+proc *proc_of_env(world *w, const qd_env *env);
+
+/* The control node has applied a state. */
+void world_state(world *w, const qd_state *old, const qd_state *now);
+/* A thread of the clients; all of them are joined. */
+void world_thread(world *w, void (*fn)(void *arg), void *arg);
+void world_join(world *w);
+
+/* --- node_proc.c --- */
+const char *node_name(int id);
+void proc_start(world *w, int id);
+/* Ends it at once; power: what its disk had not synced may be gone. */
+void proc_kill(world *w, int id, bool power);
+/* Tells it to stop in order. */
+void proc_stop(world *w, int id);
+/* Does it serve? */
+bool proc_serves(const proc *p);
+
+/* --- node_client.c --- */
+typedef struct answer {
+    int status; /* HTTP's; 0: none came in time */
+    qd_buf body;
+} answer;
+/* Sends a request to a node from a fiber of the clients, waits at most timeout_ms. */
+void ask(world *w, int node, const char *method, const char *path, const char *body,
+         uint64_t timeout_ms, answer *a);
+void answer_fini(answer *a);
+/* The clients of this process have gone away. */
+void calls_cancel(proc *p);
+void client_run(void *arg);
+const char *doc_id(int doc);
+/* A number behind "key": in text; otherwise none. */
+int64_t number_of(const char *text, const char *key, int64_t none);
+
+/* --- node_faults.c --- */
+void fault(world *w);
+void faults_end(world *w);
+
+/* --- node_check.c --- */
+/* NULL: every copy is there; else what is missing. */
+const char *not_green(world *w);
+void check_end(world *w);
+
+#endif

@@ -1,0 +1,239 @@
+/*
+ * node_main.c: seeded schedules of whole nodes, in TAP. Without anything set: SHORT schedules and
+ * replays.
+ *
+ *   SEEDS=100000 FROM=1      so many, from that one on; STOP=5: up to so many that fail
+ *   SEED=7 TRACE=1           one of them, told
+ *   SUSPEND=1                machines are suspended, too: their clocks stand still
+ *   --list                   the broken variants
+ *   --defects [NAME]         each (or one), until it is found, within DEFECT_SEEDS=2000
+ */
+#include "engine/variant.h"
+#include "node_sim.h"
+#include "replication/broken_int.h"
+#include "still.h"
+#include <runtime/env.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifdef __SANITIZE_ADDRESS__
+#define SHORT 12
+#else
+#define SHORT 500
+#endif
+#define SHARED 60
+#define LEAST_SHARE 5.0
+
+int repl_variant, node_suspends;
+
+static uint64_t number(const char *name, uint64_t otherwise)
+{
+    const char *v = getenv(name);
+    return v && *v ? strtoull(v, NULL, 10) : otherwise;
+}
+
+typedef struct covered {
+    const char *name;
+    uint64_t schedules, sum;
+} covered;
+static covered all[] = {
+#define X(name, text) {text, 0, 0},
+    NODE_COUNTS(X)
+#undef X
+};
+
+static void cover(const node_report *r)
+{
+    const uint64_t v[] = {
+#define X(name, text) r->name,
+        NODE_COUNTS(X)
+#undef X
+    };
+    for (size_t i = 0; i < QD_COUNT_OF(v); i++) {
+        all[i].schedules += v[i] > 0;
+        all[i].sum += v[i];
+    }
+}
+
+static int share(uint64_t ran)
+{
+    int low = 0;
+    for (size_t i = 0; i < QD_COUNT_OF(all); i++) {
+        double percent = 100.0 * (double)all[i].schedules / (double)ran;
+        printf("# %-44s in %5.1f %% of schedules, %llu in all\n", all[i].name, percent,
+               (unsigned long long)all[i].sum);
+        low += percent < LEAST_SHARE && (node_suspends || !strstr(all[i].name, "suspended"));
+    }
+    return low;
+}
+
+static uint64_t schedules(uint64_t from, uint64_t n, uint64_t stop, bool *same, uint64_t *ran,
+                          uint64_t *digest)
+{
+    uint64_t bad = 0;
+    *ran = 0;
+    for (uint64_t s = from; s < from + n; s++) {
+        node_report r, again;
+        int rc = node_sim_run(s, getenv("TRACE") != NULL, &r);
+        ++*ran;
+        cover(&r);
+        *digest = *digest * 0x9e3779b97f4a7c15ull + r.digest;
+        if (rc) {
+            printf("# SEED=%llu: %s\n", (unsigned long long)s, r.violation);
+            if (++bad >= stop) break;
+        }
+        if (same && s % 50 == 1) {
+            (void)node_sim_run(s, false, &again);
+            *same &= again.digest == r.digest;
+        }
+    }
+    return bad;
+}
+
+static bool replays(const char *self, uint64_t from, uint64_t n, uint64_t digest)
+{
+    char command[600], line[200];
+    unsigned long long other = 0;
+    snprintf(command, sizeof command, "env -i SEEDS=%llu FROM=%llu DIGEST=1 PADDING=%0200d %s",
+             (unsigned long long)n, (unsigned long long)from, 7, self);
+    FILE *f = popen(command, "r");
+    if (!f) return false;
+    while (fgets(line, sizeof line, f)) (void)sscanf(line, "# digest %llx", &other);
+    (void)pclose(f);
+    return other == digest;
+}
+
+/* --- defects ---------------------------------------------------------------------------------- */
+
+typedef struct defect {
+    void *variable;
+    int number;
+    const char *name, *where;
+} defect;
+static const defect defects[] = {
+#define DEFECT(variable, constant, name, where) {&variable, (int)constant, name, where},
+#include "node_defects.def"
+#undef DEFECT
+};
+_Static_assert(sizeof qd_engine_variant == sizeof(int), "variants are chosen by a number");
+
+/* A defect is found by what is wrong, not by what takes long. */
+static bool takes_long(const char *violation)
+{
+    static const char *const texts[] = {"not green", "no index", STILL, "does not end",
+                                        "does not reach"};
+    for (size_t i = 0; i < QD_COUNT_OF(texts); i++)
+        if (strstr(violation, texts[i])) return true;
+    return false;
+}
+
+/* What the process of a defect tells of each schedule. */
+typedef struct said {
+    uint64_t seed;
+    bool found;
+    char violation[700];
+} said;
+
+static void look_for(const defect *d, uint64_t from, uint64_t most, int to)
+{
+    node_report r;
+    memcpy(d->variable, &d->number, sizeof d->number);
+    for (uint64_t s = from; s < from + most; s++) {
+        said x = {.seed = s};
+        x.found = node_sim_run(s, getenv("TRACE") != NULL, &r) && !takes_long(r.violation);
+        memcpy(x.violation, r.violation, sizeof x.violation);
+        if (write(to, &x, sizeof x) != sizeof x || x.found) break;
+    }
+}
+
+/* In a process of its own, as an assertion of the product may end it: that finds it, too. */
+static bool find_defect(const defect *d, int test)
+{
+    uint64_t most = number("DEFECT_SEEDS", 2000), from = number("FROM", 1), ran = 0;
+    said x = {.found = false};
+    int ends[2], status = 0;
+    fflush(stdout);
+    if (pipe(ends)) abort();
+    pid_t child = fork();
+    if (child < 0) abort();
+    if (child == 0) {
+        close(ends[0]);
+        look_for(d, from, most, ends[1]);
+        _exit(0);
+    }
+    close(ends[1]);
+    while (!x.found && read(ends[0], &x, sizeof x) == sizeof x) ran++;
+    close(ends[0]);
+    (void)waitpid(child, &status, 0);
+    bool crashed = !x.found && ran < most;
+    printf("%sok %d - found: %s (%s)\n", x.found || crashed ? "" : "not ", test, d->name, d->where);
+    if (crashed) {
+        printf("# after %llu schedules: the process ends with status %d\n",
+               (unsigned long long)ran + 1, status);
+    } else {
+        printf("# after %llu schedules%s%s\n", (unsigned long long)ran, x.found ? ": " : "",
+               x.found ? x.violation : "");
+    }
+    return x.found || crashed;
+}
+
+static int find_defects(const char *name)
+{
+    int test = 0, missed = 0;
+    for (size_t i = 0; i < QD_COUNT_OF(defects); i++) {
+        if (name && strcmp(name, defects[i].name) != 0) continue;
+        missed += !find_defect(&defects[i], ++test);
+    }
+    printf("1..%d\n", test);
+    return missed || !test;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t one = number("SEED", 0), seeds = number("SEEDS", SHORT), from = number("FROM", 1), ran;
+    uint64_t digest = 0;
+    bool same = true, suite = !getenv("SEEDS");
+    int failed = 0, test = 0;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc > 1 && strcmp(argv[1], "--list") == 0) {
+        for (size_t i = 0; i < QD_COUNT_OF(defects); i++)
+            printf("%-28s %s\n", defects[i].name, defects[i].where);
+        return 0;
+    }
+    if (argc > 1 && strcmp(argv[1], "--defects") == 0) {
+        return find_defects(argc > 2 ? argv[2] : NULL);
+    }
+    node_suspends = (int)number("SUSPEND", 0);
+    if (one) {
+        uint64_t bad = schedules(one, 1, 1, NULL, &ran, &digest);
+        printf("%sok 1 - schedule %llu\n1..1\n", bad ? "not " : "", (unsigned long long)one);
+        return bad != 0;
+    }
+    uint64_t bad = schedules(from, seeds, number("STOP", 5), suite ? &same : NULL, &ran, &digest);
+    if (getenv("DIGEST")) {
+        printf("# digest %llx\n", (unsigned long long)digest);
+        return bad != 0;
+    }
+    int low = share(ran);
+    printf("%sok %d - %llu schedules hold\n", bad ? "not " : "", ++test, (unsigned long long)ran);
+    failed += bad != 0;
+    if (ran >= SHARED) {
+        printf("%sok %d - each kind of event is in more than %.0f %% of them\n", low ? "not " : "",
+               ++test, LEAST_SHARE);
+        failed += low != 0;
+    }
+    if (suite) {
+        printf("%sok %d - two runs of a seed are the same\n", same ? "" : "not ", ++test);
+        digest = 0;
+        (void)schedules(1, 5, 5, NULL, &ran, &digest);
+        bool also = replays(argv[0], 1, 5, digest);
+        printf("%sok %d - also in another process with another environment\n", also ? "" : "not ",
+               ++test);
+        failed += !same || !also;
+    }
+    printf("1..%d\n", test);
+    return failed != 0;
+}

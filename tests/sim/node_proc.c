@@ -1,0 +1,308 @@
+/*
+ * node_proc.c: a node's process. Its main thread opens what a node has in the order of
+ * core/main/steps.def, waits until it is told to end, and closes everything.
+ *
+ * A process that is killed is cut off from network and disk at that moment; what runs of it goes on
+ * until it has ended in order, and reaches nobody.
+ */
+#include "base/log.h"
+#include "base/str.h"
+#include "lib/action_parts.h"
+#include "node_int.h"
+
+#define CHANGE_MS 5000
+#define RETIRE_MS 3000
+#define LEAVE_MS 2000
+#define PORT 9300
+#define BUFFER_BYTES (8 << 20)
+
+const char *node_name(int id)
+{
+    static const char *const names[MACHINES] = {"n0", "n1", "n2", "m0"};
+    return names[id];
+}
+
+proc *proc_of_env(world *w, const qd_env *env)
+{
+    for (int i = 0; i < MACHINES; i++) {
+        if (w->m[i].now && w->m[i].now->env == env) return w->m[i].now;
+        if (w->m[i].before && w->m[i].before->env == env) return w->m[i].before;
+    }
+    return NULL;
+}
+
+bool proc_serves(const proc *p)
+{
+    return p && p->open && !p->dying;
+}
+
+/* --- opening --- */
+
+static void follow(void *arg, const qd_state *old, const qd_state *now)
+{
+    proc *p = arg;
+    qd_mutex_lock(&p->following);
+    if (!p->closed) {
+        qd_replication *r = atomic_load(&p->replication);
+        if (!p->data) world_state(p->w, old, now);
+        if (p->a.shards) qd_shards_apply(p->a.shards, old, now);
+        if (r) qd_replication_apply(r, old, now);
+        qd_action_settings_follow(p->a.config, p->a.plugins, old, now);
+    }
+    qd_mutex_unlock(&p->following);
+}
+
+static int open_rpc(proc *p, qd_err *err)
+{
+    qd_rpc_listen at = {.host = "0.0.0.0", .port = PORT};
+    qd_rpc_config c = {.env = p->env,
+                       .wire = qd_sim_net_wire(p->w->net, p->name),
+                       .pools = &p->pools,
+                       .account = &p->account,
+                       .cluster_name = qd_config_text(p->a.config, QD_SET_CLUSTER_NAME),
+                       .node_id = qd_str_c(p->id),
+                       .node_name = qd_str_c(p->name),
+                       .product = QD_STR(QD_VERSION),
+                       .roles = p->data ? QD_RPC_ROLE_DATA : QD_RPC_ROLE_MASTER,
+                       .publish_host = qd_str_c(p->name),
+                       .listen = &at,
+                       .nlisten = 1};
+    return qd_rpc_open(&c, &p->a.rpc, err);
+}
+
+static int open_store(proc *p, qd_err *err)
+{
+    const qd_str masters[] = {QD_STR("m0:9300")};
+    qd_remote_config r = {.env = p->env,
+                          .rpc = p->a.rpc,
+                          .loop = p->loop,
+                          .pools = &p->pools,
+                          .masters = masters,
+                          .nmasters = 1};
+    if (p->data) return qd_remote_open(&r, &p->store, err);
+    qd_coord_config c = {.struct_size = sizeof c,
+                         .flags = QD_COORD_OPEN_BOOTSTRAP,
+                         .cluster = qd_config_text(p->a.config, QD_SET_CLUSTER_NAME),
+                         .node_id = qd_str_c(p->id),
+                         .node_name = qd_str_c(p->name),
+                         .path = QD_STR("node_sim")};
+    int rc = qd_coord_open(p->env, coord_memory_vtable(), NULL, &c, &p->store, err);
+    return rc ? rc : qd_remote_server_open(p->a.rpc, p->store, p->loop, &p->pools, &p->server, err);
+}
+
+static int open_cluster(proc *p, qd_err *err)
+{
+    qd_shards_config sc = {.env = p->env,
+                           .store = p->a.store,
+                           .pools = &p->pools,
+                           .account = &p->account,
+                           .config = p->a.config,
+                           .buffer_bytes = BUFFER_BYTES,
+                           .slots = 2};
+    int rc = p->data ? qd_shards_open(&sc, &p->a.shards, err) : 0;
+    qd_cluster_config c = {.env = p->env,
+                           .store = p->store,
+                           .name = qd_config_text(p->a.config, QD_SET_CLUSTER_NAME),
+                           .self = {.id = qd_str_c(p->id),
+                                    .name = qd_str_c(p->name),
+                                    .host = qd_str_c(p->name),
+                                    .transport_address = qd_rpc_address(p->a.rpc),
+                                    .http_address = qd_str_c(p->address),
+                                    .roles = qd_str_c(p->data ? "di" : "m"),
+                                    .version = QD_STR(QD_VERSION),
+                                    .ephemeral = qd_str_c(qd_rpc_self(p->a.rpc)->ephemeral)},
+                           .data = p->data,
+                           .control = !p->data,
+                           .config = p->a.config,
+                           .rpc = p->a.rpc,
+                           .session_ttl_ms = TTL_MS,
+                           .timeout_ms = CHANGE_MS,
+                           .listener = follow,
+                           .listener_arg = p};
+    if (!rc) rc = qd_cluster_open(&c, &p->a.cluster, err);
+    if (rc || !p->data) return rc;
+    qd_replication_config r = {.env = p->env,
+                               .rpc = p->a.rpc,
+                               .shards = p->a.shards,
+                               .cluster = p->a.cluster,
+                               .store = p->a.store,
+                               .pools = &p->pools,
+                               .account = &p->account,
+                               .config = p->a.config};
+    rc = qd_replication_open(&r, &p->a.replication, err);
+    if (rc) return rc;
+    atomic_store(&p->replication, p->a.replication);
+    qd_shards_cluster(p->a.shards, p->a.cluster);
+    qd_state *s = qd_cluster_state(p->a.cluster);
+    qd_shards_apply(p->a.shards, NULL, s);
+    qd_replication_apply(p->a.replication, NULL, s);
+    qd_state_unref(s);
+    return 0;
+}
+
+static int open_all(proc *p, qd_err *err)
+{
+    p->a = action_parts_of(p->id, p->name, &p->account, &p->pools);
+    p->a.env = p->env;
+    p->a.start_wall_ms = qd_env_wall_ms(p->env);
+    p->a.start_ns = qd_env_mono_ns(p->env);
+    action_parts_open(&p->a, &p->pools, p->disk, "cluster.name=sim");
+    int rc = qd_loop_open(p->env, "node", &p->loop, err);
+    if (!rc) rc = qd_loop_start(p->loop, err);
+    if (!rc) rc = open_rpc(p, err);
+    if (!rc && !p->dying) rc = open_store(p, err);
+    if (!rc && !p->dying) rc = open_cluster(p, err);
+    if (rc || p->dying || !p->data) return rc;
+    rc = qd_scrolls_open(&p->a, err);
+    if (!rc) rc = qd_action_serve(&p->a, err);
+    if (rc) return rc;
+    action_parts_ready(&p->a);
+    p->open = true;
+    return 0;
+}
+
+/* --- closing --- */
+
+static void retire(proc *p)
+{
+    if (!p->clean || !p->open || p->dying) return;
+    atomic_store(&p->a.stopping, true);
+    qd_replication_retire(p->a.replication, RETIRE_MS);
+    if (!p->dying) qd_cluster_leave(p->a.cluster, LEAVE_MS);
+}
+
+static void close_all(proc *p)
+{
+    bool opened = p->open;
+    p->open = false;
+    if (opened) qd_action_unserve(&p->a);
+    qd_mutex_lock(&p->following);
+    p->closed = true;
+    qd_mutex_unlock(&p->following);
+    if (p->a.replication) qd_replication_stop(p->a.replication);
+    while (p->calls) {
+        calls_cancel(p);
+        qd_env_sleep_ns(p->env, ms(5));
+    }
+    if (p->a.scrolls) qd_scrolls_close(&p->a);
+    if (p->a.shards) qd_shards_close(p->a.shards);
+    if (p->a.cluster) qd_cluster_close(p->a.cluster);
+    if (p->a.replication) qd_replication_close(p->a.replication);
+    qd_remote_server_close(p->server);
+    qd_coord_close(p->store);
+    qd_rpc_close(p->a.rpc);
+    qd_loop_close(p->loop);
+    action_parts_close(&p->a, &p->pools);
+    if (qd_account_used(&p->account)) {
+        fail(p->w, "%s.%u leaves %lld bytes", p->name, p->life,
+             (long long)qd_account_used(&p->account));
+    }
+}
+
+static void reap(void *arg)
+{
+    proc *p = arg;
+    world *w = p->w;
+    machine *m = &w->m[p->node];
+    qd_thread_join(p->env, p->main);
+    if (m->now == p) m->now = NULL; /* it ended by itself */
+    if (m->before == p) m->before = NULL;
+    if (p->power) {
+        store_crash_crash(m->disk, qd_prng_u64(&w->prng));
+    } else {
+        store_crash_kill(m->disk);
+    }
+    trace(w, "%s.%u has ended", p->name, p->life);
+    qd_mutex_fini(&p->following);
+    qd_mutex_fini(&p->lock);
+    qd_cond_fini(&p->wake);
+    free(p);
+}
+
+static void process(void *arg)
+{
+    proc *p = arg;
+    qd_err err;
+    qd_err_init(&err);
+    if (open_all(p, &err) && !p->dying) {
+        trace(p->w, "%s.%u cannot go on: %s", p->name, p->life, qd_err_reason(&err));
+        p->clean = true;
+    }
+    qd_err_fini(&err);
+    qd_mutex_lock(&p->lock);
+    while (!p->dying && !p->clean) qd_cond_wait(&p->wake, &p->lock);
+    qd_mutex_unlock(&p->lock);
+    retire(p);
+    close_all(p);
+    p->ended = true;
+    if (qd_sim_after(p->w->sim, 1000, reap, p)) abort();
+}
+
+/* A sync takes its time. */
+static void disk_pause(void *arg)
+{
+    machine *m = arg;
+    world *w = world_now();
+    qd_env *env = qd_sim_env_here(w->sim);
+    proc *p = env ? proc_of_env(w, env) : NULL;
+    if (!p || p->dying) return;
+    uint64_t takes = us(60 + rnd(w, 600));
+    if (m->slow_until > now_ns(w) && !w->quiet) takes += ms(rnd(w, m->slow_ms));
+    qd_env_sleep_ns(p->env, takes);
+}
+
+void proc_start(world *w, int id)
+{
+    machine *m = &w->m[id];
+    proc *p = calloc(1, sizeof *p);
+    if (!p || m->now || m->before) abort();
+    p->w = w;
+    p->node = id;
+    p->life = ++m->lives;
+    p->data = id != CONTROL;
+    snprintf(p->name, sizeof p->name, "%s", node_name(id));
+    snprintf(p->id, sizeof p->id, "nodeidnodeidnodeid00%s", p->name);
+    snprintf(p->address, sizeof p->address, "%s:9200", p->name);
+    p->env = qd_sim_env(w->sim, node_name(id));
+    qd_sim_rate(p->env, m->rate);
+    if (m->skew_ms) qd_sim_wall_jump(p->env, m->skew_ms);
+    if (!m->disk) m->disk = store_crash_make(NULL);
+    p->disk = m->disk;
+    store_crash_pause(m->disk, disk_pause, m);
+    qd_account_init(&p->account, "node_sim", NULL, 0);
+    qd_mutex_init(&p->lock);
+    qd_mutex_init(&p->following);
+    qd_cond_init(&p->wake);
+    m->now = p;
+    m->start_at = 0;
+    if (id == CONTROL && !w->coord) w->coord = coord_memory_make(p->env, "node_sim");
+    qd_sim_net_revive(w->net, p->name);
+    trace(w, "%s starts, life %u", p->name, p->life);
+    if (qd_thread_start(p->env, "main", process, p, &p->main, NULL)) abort();
+}
+
+void proc_kill(world *w, int id, bool power)
+{
+    machine *m = &w->m[id];
+    proc *p = m->now;
+    if (!p || m->before) return;
+    trace(w, "%s.%u is killed%s", p->name, p->life, power ? ", its power goes" : "");
+    p->dying = true;
+    p->power = power;
+    m->now = NULL;
+    m->before = p;
+    qd_sim_freeze(p->env, 0);
+    qd_sim_net_kill(w->net, p->name);
+    store_crash_power_off(m->disk);
+    if (p->store) qd_coord_hurry(p->store, 0);
+    qd_cond_signal(&p->wake);
+}
+
+void proc_stop(world *w, int id)
+{
+    proc *p = w->m[id].now;
+    if (!p || p->clean) return;
+    trace(w, "%s.%u is told to stop", p->name, p->life);
+    p->clean = true;
+    qd_cond_signal(&p->wake);
+}

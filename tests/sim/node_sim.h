@@ -1,0 +1,56 @@
+/*
+ * node_sim.h: whole nodes in a simulated world. Three data nodes and one that keeps the cluster's
+ * state run in one thread: actions, replication, shards, engine, translog and segments as they are,
+ * on crashing disks (lib/store_crash.h), over the simulated network (rpc/sim_wire.h), with clocks
+ * of their own. Clients call qd_actions_submit; faults, delays and choices come from one seed.
+ */
+#ifndef QD_TESTS_NODE_SIM_H
+#define QD_TESTS_NODE_SIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What happened in a schedule: name, words. */
+#define NODE_COUNTS(X)                                                                             \
+    X(promotions, "promotion")                                                                     \
+    X(rollbacks, "roll-back")                                                                      \
+    X(relocations, "relocation")                                                                   \
+    X(removals, "in-sync removal")                                                                 \
+    X(recoveries, "recovery of a copy")                                                            \
+    X(kills, "process killed")                                                                     \
+    X(power_losses, "loss of power")                                                               \
+    X(power_all, "loss of power of all nodes")                                                     \
+    X(stops, "clean stop")                                                                         \
+    X(partitions, "partition")                                                                     \
+    X(freezes, "frozen process")                                                                   \
+    X(suspends, "machine suspended, clocks too")                                                   \
+    X(slow_disks, "slow disk")                                                                     \
+    X(sync_errors, "sync that fails")                                                              \
+    X(jumps, "wall clock jumps")                                                                   \
+    X(replica_changes, "number of replicas changed")                                               \
+    X(writes, "acknowledged write")                                                                \
+    X(unknown, "write of unknown outcome")                                                         \
+    X(conflicts, "conflict")                                                                       \
+    X(reads, "realtime get")                                                                       \
+    X(reads_promotion, "realtime get during a promotion")                                          \
+    X(reads_rollback, "realtime get during a roll-back")                                           \
+    X(reads_relocation, "realtime get during a relocation")                                        \
+    X(bulks, "bulk")                                                                               \
+    X(refreshes, "refresh")                                                                        \
+    X(searches, "search")                                                                          \
+    X(calm, "search that must show what was refreshed")
+
+typedef struct node_report {
+    uint64_t seed, digest, steps, virtual_ms;
+#define X(name, text) uint64_t name;
+    NODE_COUNTS(X)
+#undef X
+    char violation[700];
+} node_report;
+
+/* Are there machines whose clocks stand still, too, while they are suspended? */
+extern int node_suspends;
+/* Runs a schedule; 0, or 1 with report->violation. */
+int node_sim_run(uint64_t seed, bool traced, node_report *report);
+
+#endif
