@@ -52,7 +52,8 @@ typedef struct qd_engine_result {
     uint64_t primary_term, version;
     bool created; /* index: there was none; delete: false means not found */
     bool found;   /* delete: there was one */
-    /* after QD_E_VERSION_CONFLICT: number of the operation that the answer reveals, or -1 */
+    /* after QD_E_VERSION_CONFLICT: number of the operation that the answer reveals, which is
+     * durable by then (as index.translog.durability asks), or -1 */
     int64_t revealed_seq_no;
     qd_translog_location at;
     uint64_t took_ns;

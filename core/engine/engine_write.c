@@ -339,6 +339,25 @@ static int log_ready(qd_engine *e, qd_err *err)
     return rc;
 }
 
+/* A conflict shows what is there: nothing that a power loss could take back. */
+static int reveal(qd_engine *e, const qd_engine_result *r, qd_err *err)
+{
+    int64_t durable;
+    qd_err failure;
+    if (r->revealed_seq_no < 0) return QD_E_VERSION_CONFLICT;
+    qd_seq_no_get(&e->seq_no, NULL, NULL, &durable);
+    if (r->revealed_seq_no <= durable) return QD_E_VERSION_CONFLICT;
+    qd_translog_location end = qd_translog_end(e->translog);
+    qd_err_init(&failure);
+    int rc = qd_engine_sync(e, &end, &failure);
+    if (rc && err) {
+        qd_err_fini(err);
+        qd_err_copy(err, &failure);
+    }
+    qd_err_fini(&failure);
+    return rc ? rc : QD_E_VERSION_CONFLICT;
+}
+
 int qd_engine_apply(qd_engine *e, uint32_t slot_hint, const qd_engine_op *op, qd_engine_result *r,
                     qd_err *err)
 {
@@ -374,6 +393,7 @@ int qd_engine_apply(qd_engine *e, uint32_t slot_hint, const qd_engine_op *op, qd
         }
         qd_err_fini(&refresh);
     }
+    if (rc == QD_E_VERSION_CONFLICT && !QD_VARIANT(CONFLICT_UNSYNCED)) rc = reveal(e, r, err);
     uint64_t took = r->took_ns = qd_env_mono_ns(e->env) - start;
     /* rc > 0: the document comes again when the mapping knows its fields */
     if (!rc) atomic_fetch_add(op->delete ? &e->stats.delete_total : &e->stats.index_total, 1);

@@ -157,6 +157,44 @@ static void optimistic_concurrency(void **state)
     store_crash_free(d);
 }
 
+/* Who is told of a conflict has seen what is there: a loss of power does not take it back. */
+static void a_conflict_shows_what_is_durable(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        qd_store *s;
+        qd_engine *e;
+        qd_engine_result r;
+        qd_engine_doc doc;
+        int value;
+        store_crash *d = store_crash_make(NULL);
+        assert_int_equal(store_crash_open(d, &s, NULL), 0);
+        qd_engine_config c = config(s);
+        assert_int_equal(qd_engine_create(&c, &e, NULL), 0);
+        assert_int_equal(op_put(e, 1, 7, false, &r, NULL), 0); /* its own sync has yet to come */
+        qd_engine_op op = {.id = QD_STR("id1"),
+                           .source = QD_STR("{\"value\":8}"),
+                           .version = -1,
+                           .if_seq_no = QD_SEQ_NO_UNASSIGNED,
+                           .auto_id_ms = -1,
+                           .create = true};
+        assert_int_equal(qd_engine_apply(e, 0, &op, &r, NULL), QD_E_VERSION_CONFLICT);
+        assert_int_equal(r.revealed_seq_no, 0);
+        store_crash_power_off(d);
+        qd_engine_close(e, false);
+        qd_store_close(s);
+        store_crash_crash(d, seed);
+        assert_int_equal(store_crash_open(d, &s, NULL), 0);
+        c = config(s);
+        assert_int_equal(qd_engine_open(&c, &e, NULL), 0);
+        assert_true(get(e, 1, true, &doc, &value));
+        assert_int_equal(value, 7);
+        qd_engine_close(e, true);
+        qd_store_close(s);
+        store_crash_free(d);
+    }
+}
+
 /* n-th allocation fails, for every n: an error each time, never a crash, and the shard reopens. */
 static void every_allocation_may_fail(void **state)
 {
@@ -445,6 +483,7 @@ int main(void)
     qd_log_level_set(NULL, QD_LOG_FATAL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(optimistic_concurrency),
+        cmocka_unit_test(a_conflict_shows_what_is_durable),
         cmocka_unit_test(a_forced_merge_brings_an_order_once),
         cmocka_unit_test(quiet_shards_give_their_buffers_back),
         cmocka_unit_test(acknowledged_survives_power_loss),
