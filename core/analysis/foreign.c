@@ -10,6 +10,7 @@
 #include "base/utf8.h"
 #include "plugin/host.h"
 #include "runtime/crash.h"
+#include "json/writer.h"
 #include <stdio.h>
 
 typedef struct foreign {
@@ -29,6 +30,7 @@ typedef struct room {
 } room;
 
 #define ROOM_MAX (256u << 20)
+#define JSON_MAX (64u << 20) /* settings of a part */
 
 static int32_t room_grow(qd_token_batch *b, uint32_t tokens, uint32_t bytes)
 {
@@ -191,6 +193,25 @@ static const qd_part_ops chars_ops = {chars_run, foreign_free, NULL};
 static const qd_part_ops tokenizer_ops = {tokenizer_run, foreign_free, NULL};
 static const qd_part_ops filter_ops = {filter_run, foreign_free, NULL};
 
+/* The same as a JSON object. */
+static int settings_json(const qd_part_conf *c, qd_buf *out, qd_err *err)
+{
+    qd_json_writer w;
+    qd_json_writer_init(&w, out, false);
+    qd_json_object(&w);
+    for (size_t i = 0; i < c->n; i++) {
+        const qd_analysis_setting *s = &c->settings[i];
+        if (qd_str_is(s->key, "type")) continue;
+        qd_json_key(&w, s->key);
+        if (s->list) qd_json_array(&w);
+        for (uint32_t k = 0; k < s->nvalues; k++) qd_json_str(&w, s->values[k]);
+        if (s->list) qd_json_array_end(&w);
+        if (!s->list && !s->nvalues) qd_json_null(&w);
+    }
+    qd_json_object_end(&w);
+    return qd_buf_status(out) ? qd_err_nomem(err, "analysis part") : 0;
+}
+
 /* The part's settings as the SDK gives them: one pair for each value of a list. */
 static int foreign_open(foreign *f, const qd_part_conf *c, qd_err *err)
 {
@@ -203,15 +224,24 @@ static int foreign_open(foreign *f, const qd_part_conf *c, qd_err *err)
         for (uint32_t k = 0; k < c->settings[i].nvalues && !qd_str_is(c->settings[i].key, "type");
              k++)
             pairs[n++] = (qd_pair){c->settings[i].key, c->settings[i].values[k]};
+    qd_buf json;
+    qd_buf_init(&json, NULL, JSON_MAX);
+    int rc = settings_json(c, &json, err);
+    if (rc) {
+        qd_buf_fini(&json);
+        qd_free(pairs);
+        return rc;
+    }
     qd_analyzer_config config = {.struct_size = sizeof config,
                                  .noptions = (uint32_t)n,
                                  .name = c->name,
                                  .options = pairs,
-                                 .json = {"{}", 2},
+                                 .json = qd_buf_view(&json),
                                  .config_dir = {"", 0}};
-    int rc = f->chars       ? f->chars->open(f->self, &config, &f->instance, err)
-             : f->tokenizer ? f->tokenizer->open(f->self, &config, &f->instance, err)
-                            : f->filter->open(f->self, &config, &f->instance, err);
+    rc = f->chars       ? f->chars->open(f->self, &config, &f->instance, err)
+         : f->tokenizer ? f->tokenizer->open(f->self, &config, &f->instance, err)
+                        : f->filter->open(f->self, &config, &f->instance, err);
+    qd_buf_fini(&json);
     qd_free(pairs);
     return rc;
 }

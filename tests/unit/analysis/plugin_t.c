@@ -8,12 +8,18 @@
 #include "unit/unit.h"
 #include <quidditch/plugin.h>
 
+static char json_text[128]; /* what the filter below was opened with */
+static size_t json_seen;
+
 /* A filter that doubles every term: "a" gives "aa", and drops terms of one letter "x". */
 static int32_t twice_open(qd_self *self, const qd_analyzer_config *c, void **out, qd_err *err)
 {
     static int instance;
     (void)self;
     *out = &instance;
+    json_seen = c->json.n < sizeof json_text ? c->json.n : sizeof json_text - 1;
+    memcpy(json_text, c->json.p, json_seen);
+    json_text[json_seen] = 0;
     for (uint32_t i = 0; i < c->noptions; i++)
         if (!qd_str_is(c->options[i].key, "flavour"))
             return qd_err_set(err, QD_E_ARG, "unknown option");
@@ -111,6 +117,7 @@ static void a_filter_of_a_plugin_works_in_a_chain(void **state)
     qd_analyzers *as;
     const qd_tokens *t;
     assert_int_equal(qd_analyzers_make(set, 4, &files, &as, NULL), 0);
+    assert_string_equal(json_text, "{\"flavour\":\"mild\"}");
     qd_analysis *s = qd_analysis_make(NULL, 0);
     assert_int_equal(qd_analyzer_run(qd_analyzers_get(as, QD_STR("a")), s, QD_STR("\xC3\x84h X Bc"),
                                      QD_ANALYZE_OFFSETS, &t, NULL),
