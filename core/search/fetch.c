@@ -74,6 +74,14 @@ static int read_bytes(leaf_fetch *f, qd_column_reader *rd, uint32_t doc, qd_str 
     return rc || !found ? rc : keep_str(f, text, out, err);
 }
 
+/* A document's id. A client may write by it what it finds here: so it is not believed alone. */
+static int read_id(leaf_fetch *f, qd_column_reader *rd, uint32_t doc, qd_str *out, qd_err *err)
+{
+    const qd_ids *ids = qd_segment_ids(f->leaf->segment);
+    int rc = read_bytes(f, rd, doc, out, err);
+    return rc || !ids || !out->n ? rc : qd_ids_confirm(ids, *out, doc, f->reads, err);
+}
+
 /* The engine's own columns. */
 static int fetch_own(leaf_fetch *f, qd_err *err)
 {
@@ -87,7 +95,7 @@ static int fetch_own(leaf_fetch *f, qd_err *err)
     for (uint32_t i = 0; i < f->n && !rc; i++) {
         qd_fetched *x = &f->out[f->wants[i].at];
         uint32_t doc = f->docs[i];
-        rc = read_bytes(f, id, doc, &x->id, err);
+        rc = read_id(f, id, doc, &x->id, err);
         if (!rc) rc = read_bytes(f, routing, doc, &x->routing, err);
         if (!rc) rc = read_number(version, doc, &x->version, err);
         if (!rc) rc = read_number(seq_no, doc, &x->seq_no, err);

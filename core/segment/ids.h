@@ -34,5 +34,10 @@ uint64_t qd_ids_bytes(const qd_ids *x);
 QD_MUST_CHECK
 int qd_ids_lookup(const qd_ids *x, const qd_str *ids, const uint64_t *hashes, uint32_t n,
                   uint32_t *docs, qd_arena *scratch, qd_err *err);
+/* The id of doc was read by the ranges of r: does the table know doc by it? Where it does not, all
+ * that was read is verified once more. Costs a bucket or two; nothing is asked where that would
+ * have to wait for a read. Leaves ranges in r. [worker] QD_E_CORRUPT, QD_E_NOMEM. */
+QD_MUST_CHECK
+int qd_ids_confirm(const qd_ids *x, qd_str id, uint32_t doc, qd_reads *r, qd_err *err);
 
 #endif

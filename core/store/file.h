@@ -72,6 +72,8 @@ const uint8_t *qd_file_id(const qd_file *f);
 uint32_t qd_file_version(const qd_file *f);
 /* Length of the whole object. [any] */
 uint64_t qd_file_bytes(const qd_file *f);
+/* Are its bytes in memory by a mapping, so that no read waits for the tier? [any] */
+bool qd_file_mapped(const qd_file *f);
 /* Length of a section; false when absent. [any] */
 bool qd_file_section(const qd_file *f, uint32_t id, uint64_t *bytes);
 /* A resident section's bytes (64 readable bytes behind), NULL when absent or not resident. [any] */

@@ -250,6 +250,11 @@ bool qd_file_section(const qd_file *f, uint32_t id, uint64_t *bytes)
     return true;
 }
 
+bool qd_file_mapped(const qd_file *f)
+{
+    return f->map != NULL;
+}
+
 const uint8_t *qd_file_resident(const qd_file *f, uint32_t id, uint64_t *bytes)
 {
     uint32_t i = qdi_file_find(f, id);

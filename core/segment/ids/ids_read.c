@@ -6,7 +6,8 @@
 #include "segment/ids/ids_int.h"
 
 #define MAGIC 0x51446964u
-#define PER_ID_MOST 8u /* ids whose buckets are fetched one by one where the tier cannot map */
+#define CONFIRM_MOST 16u /* buckets of a chain; a longer one is as good as none */
+#define PER_ID_MOST 8u   /* ids whose buckets are fetched one by one where the tier cannot map */
 
 struct qd_ids {
     uint32_t magic;
@@ -191,10 +192,10 @@ static void sort_candidates(candidate *c, uint32_t n)
 
 /* A document has a fingerprint of the id asked for, but another id: one look-up in thousands, or
  * what was read of its id is damaged. */
-static int another_id(const lookup *l, const qd_reads *r, qd_err *err)
+static int another_id(const qd_ids *x, const qd_reads *r, qd_err *err)
 {
     int rc = qd_reads_verify(r, err);
-    return rc ? rc : qd_file_check(l->x->file, QDI_SEC_COLUMN_INDEX, 0, UINT64_MAX, err);
+    return rc ? rc : qd_file_check(x->file, QDI_SEC_COLUMN_INDEX, 0, UINT64_MAX, err);
 }
 
 /* Compares bytes; of several documents with one id the last stays. */
@@ -217,7 +218,7 @@ static int verify(lookup *l, qd_err *err)
         if (has && qd_str_eq(s, l->ids[l->found[i].id]))
             l->docs[l->found[i].id] = docs[i];
         else if (!others++)
-            rc = another_id(l, r, err);
+            rc = another_id(l->x, r, err);
     }
     return rc ? rc : qd_reads_check(r, err);
 }
@@ -244,6 +245,28 @@ int qd_ids_lookup(const qd_ids *x, const qd_str *ids, const uint64_t *hashes, ui
     if (rc == 0 && l.nfound) rc = verify(&l, err);
     qd_arena_fini(&l.arena);
     return rc;
+}
+
+int qd_ids_confirm(const qd_ids *x, qd_str id, uint32_t doc, qd_reads *r, qd_err *err)
+{
+    uint64_t hash = qd_ids_hash(id);
+    uint32_t at = qdi_ids_home(hash, x->buckets);
+    qdi_ids_bucket b = {.more = 1};
+    QD_CHECK(x, MAGIC);
+    if (!qd_file_mapped(x->file)) return 0;
+    for (uint32_t steps = 0; b.more && steps < CONFIRM_MOST; steps++) {
+        uint32_t slot;
+        uint64_t off = QDI_IDS_HEAD + (uint64_t)at * sizeof b;
+        int rc = qd_reads_add(r, x->file, QDI_SEC_IDS, off, sizeof b, &slot, err);
+        if (rc == 0) rc = qd_reads_fetch(r, err);
+        if (rc) return rc;
+        memcpy(&b, qd_reads_at(r, slot), sizeof b);
+        uint32_t n = b.n > QDI_IDS_SLOTS ? QDI_IDS_SLOTS : b.n;
+        for (uint32_t i = 0; i < n; i++)
+            if (b.docs[i] == doc && b.prints[i] == qdi_ids_print(hash)) return 0;
+        at = at + 1 == x->buckets ? 0 : at + 1;
+    }
+    return another_id(x, r, err);
 }
 
 int qdi_ids_check(const qd_ids *x, qd_check *c, qd_err *err)
